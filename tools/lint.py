@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""lint.py - the rules of the house that a compiler does not know.
+
+  * An include names its folder and never climbs: code on a floor sees its own floor's
+    folder and the floors below it.
+  * Only net/ sees libuv and OpenSSL's TLS, only http/ sees llhttp, llm/ sees no sockets.
+  * No words that promise work for later.
+  * A header says `#pragma once`; every file opens with why it exists; no trailing spaces.
+
+Prints `file:line: what is wrong; what to do instead` for each and exits 1 if there is any.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# The floors of the house, from the ground up. Folders on one floor do not see each other.
+FLOORS = [
+    ["base"],
+    ["net", "conf", "script"],
+    ["http", "store"],
+    ["llm"],
+    ["catalog"],
+    ["route"],
+    ["policy"],
+    ["observe"],
+    ["gateway"],
+    ["admin"],
+    ["app"],
+]
+FLOOR = {folder: height for height, folders in enumerate(FLOORS) for folder in folders}
+
+# Headers of libraries that one folder keeps to itself.
+EXCLUSIVE = [
+    (re.compile(r"^(uv\.h|uv/.*|openssl/(ssl|err|x509.*|bio|pem)\.h)$"), {"net"}),
+    (re.compile(r"^llhttp\.h$"), {"http"}),
+    (re.compile(r"^openssl/.*"), {"net", "base"}),
+    (re.compile(r"^libfyaml\.h$"), {"conf"}),
+    (re.compile(r"^(sys/socket|netinet/.*|arpa/.*|netdb)(\.h)?$"), {"net", "app"}),
+]
+
+LATER_WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK|not[ -]implemented|unimplemented|stub(bed)?)\b", re.I)
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+
+problems = []
+
+
+def problem(path, line, text):
+    problems.append(f"{path.relative_to(ROOT)}:{line}: {text}")
+
+
+def check_local_include(path, line, folder, included):
+    if "/" not in included:
+        problem(path, line, f'include "{included}" lacks its folder; write "{folder}/{included}"')
+        return
+    target = included.split("/")[0]
+    if folder not in FLOOR or target == folder:
+        return    # tests and generated code see every floor
+    if target not in FLOOR:
+        problem(path, line, f'"{included}" is on no floor; add its folder to FLOORS in tools/lint.py')
+    elif FLOOR[target] >= FLOOR[folder]:
+        problem(path, line, f"{folder}/ includes {included}, which is not below it; "
+                            "pass a function pointer down instead")
+
+
+def check_system_include(path, line, folder, included):
+    for pattern, owners in EXCLUSIVE:
+        if pattern.match(included):
+            if folder not in owners:
+                problem(path, line, f"<{included}> belongs to {' and '.join(sorted(owners))}/; "
+                                    "use what that folder offers")
+            return
+
+
+def check_source(path, folder):
+    text = path.read_text()
+    if path.suffix in (".c", ".h", ".def") and not text.startswith("/*"):
+        problem(path, 1, "a file opens with a comment that says why it exists")
+    if path.suffix == ".h" and "#pragma once" not in text:
+        problem(path, 1, "a header says #pragma once")
+    for number, line in enumerate(text.splitlines(), 1):
+        match = INCLUDE.match(line)
+        if match and match[1] and folder:
+            check_local_include(path, number, folder, match[1])
+        elif match and match[2] and folder:
+            check_system_include(path, number, folder, match[2])
+        if LATER_WORDS.search(line):
+            problem(path, number, "do it now, or open an issue and leave the word out")
+        if line != line.rstrip() or "\t" in line:
+            problem(path, number, "trailing space or tab; run ./dev fmt")
+
+
+def main():
+    checked = 0
+    for path in sorted((ROOT / "src").rglob("*")):
+        if path.suffix in (".c", ".h", ".def"):
+            folder = path.relative_to(ROOT / "src").parts[0]
+            if folder not in FLOOR:
+                problem(path, 1, f"folder {folder}/ is on no floor; add it to FLOORS in tools/lint.py")
+            check_source(path, folder)
+            checked += 1
+    for path in sorted((ROOT / "tests").rglob("*")):
+        if path.suffix in (".c", ".h"):
+            check_source(path, None)
+            checked += 1
+    for text in problems:
+        print(text)
+    print(f"tests: {checked - len({p.split(':')[0] for p in problems})} passed, "
+          f"{len({p.split(':')[0] for p in problems})} failed, 0 skipped")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

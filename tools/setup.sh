@@ -1,0 +1,83 @@
+# setup.sh - installs what a command needs, on Debian and Ubuntu. Sourced by ./dev.
+#
+# Asking dpkg takes a few milliseconds, so every command asks every time. On systems
+# without dpkg nothing is installed: the compiler or meson will name what is missing.
+
+packages_build="gcc libc6-dev meson ninja-build pkg-config ca-certificates
+    libuv1-dev libllhttp-dev libssl-dev libfyaml-dev zlib1g-dev libcmocka-dev"
+packages_lint="python3 clang-tidy"
+packages_test="$packages_lint python3-venv curl openssl"
+packages_node="nodejs npm"
+packages_fmt="clang-format"
+packages_fuzz="clang"
+packages_bench="python3 nginx haproxy wrk"
+
+# need GROUP...
+# Returns when every package of these groups is installed; leaves the script if it cannot be.
+need() {
+    command -v dpkg-query >/dev/null || return 0
+
+    wanted=
+    for group in "$@"; do
+        eval "wanted=\"\$wanted \$packages_$group\""
+    done
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null || true)
+    missing=
+    for package in $wanted; do
+        case "$installed" in
+        *"installed $package"*) ;;
+        *) missing="$missing $package" ;;
+        esac
+    done
+    [ -z "$missing" ] || install_packages $missing
+}
+
+install_packages() {
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        as_root=sudo
+        if ! command -v sudo >/dev/null; then
+            echo "./dev: these packages are missing, and without root or sudo I cannot install" \
+                "them: $*" >&2
+            exit 1
+        fi
+    fi
+    case " $* " in
+    *" libllhttp-dev "*) if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
+        step "allowing libllhttp from Debian 13" allow_llhttp_from_trixie
+    fi ;;
+    esac
+    # A list that cannot be fetched, of some unrelated source perhaps, need not be in our way.
+    try_step "fetching package lists" apt update || true
+    step "installing $*" apt install "$@"
+}
+
+apt() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=300 \
+        --no-install-recommends "$@" && return
+    echo "apt-get failed: is this machine online, and are its package sources right?"
+    return 1
+}
+
+# Debian 12 has no libllhttp. Debian 13's needs nothing newer than Debian 12's libc, so it
+# is taken from there; a negative priority keeps everything else of Debian 13 away.
+allow_llhttp_from_trixie() {
+    mirror=$(apt-get indextargets --format '$(SUITE) $(REPO_URI)' |
+        sed -n '/^bookworm /{s///p;q}')
+    $as_root tee /etc/apt/preferences.d/openclaw-trixie <<END
+Package: *
+Pin: release n=trixie
+Pin-Priority: -1
+
+Package: libllhttp-dev libllhttp9.2
+Pin: release n=trixie
+Pin-Priority: 500
+END
+    $as_root tee /etc/apt/sources.list.d/openclaw-trixie.sources <<END
+Types: deb
+URIs: ${mirror:-http://deb.debian.org/debian}
+Suites: trixie
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+END
+}
