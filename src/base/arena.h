@@ -1,0 +1,55 @@
+/* arena.h - memory that lives exactly as long as one exchange.
+ *
+ * Whatever is parsed, translated or formatted for an exchange is allocated
+ * here and given back in one go; nothing is freed piece by piece. An arena
+ * belongs to one thread and takes no locks. Stream decoders mark and rewind
+ * it around each event, so that a long stream allocates nothing per token.
+ */
+#pragma once
+
+#include "base/base.h"
+
+struct arena;
+
+/* A new arena that hands out at most `limit_bytes` through arena_try(). */
+struct arena *arena_create(size_t limit_bytes) NEVER_NULL;
+
+/* Runs the cleanups, newest first, then releases everything. NULL is a no-op. */
+void arena_destroy(struct arena *a);
+
+/* Zeroed room for something small whose size we chose. Never NULL; `align` is a power of two. */
+void *arena_alloc(struct arena *a, size_t size, size_t align) NEVER_NULL;
+#define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type), alignof(type)))
+
+/* Zeroed array of a small number of elements that we chose. */
+#define arena_array(a, type, count) ((type *)arena_alloc((a), sizeof(type) * (count), alignof(type)))
+
+/* Room, not zeroed, for something whose size an outsider chose: a body, a JSON document, a
+ * stream event. Aligned for any type. NULL once the limit is reached; the caller answers 413. */
+void *arena_try(struct arena *a, size_t size) MUST_CHECK;
+
+/* Grows the newest arena_try() block in place, or moves it; contents are kept. `p` may be NULL with
+ * old_size 0. NULL (and `p` unharmed) once the limit is reached. */
+void *arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size) MUST_CHECK;
+
+/* A copy of `s`; an empty slice with p == NULL once the limit is reached. The copy has a NUL behind. */
+struct str arena_str(struct arena *a, struct str s);
+
+/* A formatted string of our own making, with a NUL behind; cut at 4 KB. */
+struct str arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Calls fn(arg) when the arena is destroyed. */
+void arena_cleanup(struct arena *a, void (*fn)(void *arg), void *arg);
+
+/* A place to return to: everything allocated after the mark is given back by the rewind.
+ * Cleanups must not be registered between the two. */
+struct arena_mark {
+    void *chunk;
+    size_t used;
+    size_t tried;
+};
+struct arena_mark arena_mark(struct arena *a);
+void arena_rewind(struct arena *a, struct arena_mark mark);
+
+/* Bytes held from the system, for metrics and tests. */
+size_t arena_held_bytes(const struct arena *a);

@@ -1,0 +1,56 @@
+/* buf.h - a growable run of bytes with a maximum from birth.
+ *
+ * Written at the end, consumed at the front. Once an append would pass the
+ * limit (or memory is gone) the buffer is marked `overflow`, keeps what it
+ * had and refuses everything more: writers may append freely and look once.
+ */
+#pragma once
+
+#include "base/base.h"
+
+struct buf {
+    char *p;           /* the allocation */
+    size_t head;       /* first unread byte */
+    size_t tail;       /* one past the last byte */
+    size_t cap;        /* size of the allocation */
+    size_t limit;      /* most unread bytes it may hold */
+    bool overflow;     /* an append was refused */
+};
+
+void buf_init(struct buf *b, size_t limit_bytes);
+
+/* Releases the memory; the buffer is empty and usable again. */
+void buf_fini(struct buf *b);
+
+static inline size_t
+buf_len(const struct buf *b)
+{
+    return b->tail - b->head;
+}
+
+/* The unread bytes; valid until the next append or consume. */
+static inline struct str
+buf_str(const struct buf *b)
+{
+    return (struct str){ b->p != NULL ? b->p + b->head : "", b->tail - b->head };
+}
+
+/* Room for `n` more bytes, to be filled by the caller and then announced with buf_commit().
+ * NULL when the limit or memory forbids it (marks overflow). */
+char *buf_reserve(struct buf *b, size_t n) MUST_CHECK;
+void buf_commit(struct buf *b, size_t n);
+
+void buf_add(struct buf *b, struct str s);
+void buf_add_c(struct buf *b, char c);
+void buf_add_u64(struct buf *b, uint64_t v);
+void buf_add_i64(struct buf *b, int64_t v);
+void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Takes `n` bytes off the front. */
+void buf_consume(struct buf *b, size_t n);
+
+/* Cuts back to `len` unread bytes, as they were before a failed append. */
+void buf_truncate(struct buf *b, size_t len);
+
+/* Empties it; keeps at most `keep_bytes` of allocation. */
+void buf_reset(struct buf *b, size_t keep_bytes);

@@ -1,0 +1,27 @@
+/* err.c - the rows of err.def, where code can read them. */
+#include "base/err.h"
+
+static const struct err_row rows[ERR_COUNT] = {
+#define ERR(name_, code_, status_, fault_, next_, openai_type_, openai_code_, anthropic_type_,      \
+            sentence_)                                                                             \
+    [name_] = {                                                                                    \
+        .name = #name_,                                                                            \
+        .code = code_,                                                                             \
+        .status = status_,                                                                         \
+        .fault = fault_,                                                                           \
+        .next = next_,                                                                             \
+        .openai_type = openai_type_,                                                               \
+        .openai_code = openai_code_,                                                               \
+        .anthropic_type = anthropic_type_,                                                         \
+        .sentence = sentence_,                                                                     \
+    },
+#include "base/err.def"
+#undef ERR
+};
+
+const struct err_row *
+err_row(enum err e)
+{
+    CHECK((unsigned)e < ERR_COUNT);
+    return &rows[e];
+}

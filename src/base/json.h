@@ -1,0 +1,115 @@
+/* json.h - reads JSON without changing or copying it; writes JSON.
+ *
+ * The gateway relays what it does not need to understand, so the reader keeps
+ * for each value the exact slice of the text it came from: a tool's schema or
+ * a call's arguments travel as the bytes the caller wrote, and a model name is
+ * replaced in place. One pass checks the whole text (RFC 8259, strict: UTF-8,
+ * depth, number of values, no duplicate keys) and yields a flat array of nodes
+ * in document order. Strings stay escaped until somebody asks for their text.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/buf.h"
+
+enum json_type {
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+/* One value (or one key). Nodes lie in document order: a container's children follow it directly. */
+struct json {
+    const char *p;     /* exact bytes: strings with their quotes, containers with their brackets */
+    uint32_t n;        /* their number */
+    uint32_t span;     /* nodes in this value, itself included: `node + span` is the next sibling */
+    uint32_t count;    /* elements of an array, members of an object */
+    uint8_t type;      /* enum json_type */
+    uint8_t escaped;   /* a string that holds a backslash */
+};
+
+struct json_limits {
+    uint32_t depth;    /* containers inside each other */
+    uint32_t values;   /* nodes in all */
+};
+#define JSON_DEPTH_DEFAULT 64
+#define JSON_VALUES_DEFAULT 1000000
+
+struct json_error {
+    const char *what;      /* a sentence fragment: "expected ',' or '}'" */
+    size_t offset;         /* byte where it was noticed */
+    bool limit;            /* a limit (depth, values, memory), not the syntax */
+};
+
+/* Parses the whole of `text` into nodes in `a`. NULL on error, then *ret_error (may be NULL) says why.
+ * `limits` may be NULL for the defaults. The nodes point into `text`, which must outlive them. */
+const struct json *json_parse(struct arena *a, struct str text, const struct json_limits *limits,
+    struct json_error *ret_error);
+
+/* A member of an object; NULL when `j` is NULL, not an object, or has no such member. */
+const struct json *json_get(const struct json *j, struct str key);
+
+/* The same along a path of keys: json_at(j, "delta.text"). Keys with dots or escapes need json_get(). */
+const struct json *json_at(const struct json *j, const char *path);
+
+/* Walks an array (key stays NULL) or an object, in order:
+ *     struct json_iter it = json_iter(j);
+ *     while (json_next(&it)) use(it.key, it.value);
+ * NULL and scalars have no elements. */
+struct json_iter {
+    const struct json *key;
+    const struct json *value;
+    const struct json *next;
+    uint32_t left;
+    bool object;
+};
+struct json_iter json_iter(const struct json *j);
+bool json_next(struct json_iter *it);
+
+static inline bool
+json_is(const struct json *j, enum json_type type)
+{
+    return j != NULL && j->type == type;
+}
+
+/* Absent and null mean the same in every provider's protocol. */
+static inline bool
+json_present(const struct json *j)
+{
+    return j != NULL && j->type != JSON_NULL;
+}
+
+/* The exact bytes; empty for NULL. */
+static inline struct str
+json_raw(const struct json *j)
+{
+    return j != NULL ? str_make(j->p, j->n) : (struct str){ NULL, 0 };
+}
+
+/* The text of a string, unescaped: a slice of the document when it has no escapes, else made in `a`.
+ * Empty for anything else. A lone surrogate is kept in WTF-8 so that the writer can give it back. */
+struct str json_str(struct arena *a, const struct json *j);
+
+/* Compares a string's text without unescaping; a string with escapes is compared unescaped. */
+bool json_str_is(const struct json *j, struct str text);
+
+/* Numbers: integers that fit, else truncated towards zero and clamped; `fallback` for other types. */
+int64_t json_i64(const struct json *j, int64_t fallback);
+double json_f64(const struct json *j, double fallback);
+bool json_bool(const struct json *j, bool fallback);
+
+/* Writes. The caller writes brackets, keys and commas itself (S("{\"model\":")): it knows the shape. */
+
+/* `s` between quotes, escaped; invalid UTF-8 becomes U+FFFD. */
+void json_add_str(struct buf *b, struct str s);
+
+/* The same without the quotes, for a string put together from pieces. */
+void json_add_escaped(struct buf *b, struct str s);
+
+/* Shortest text that reads back as the same double; null for NaN and infinities. */
+void json_add_f64(struct buf *b, double v);

@@ -1,0 +1,83 @@
+/* str.h - a slice of somebody else's bytes: pointer and length.
+ *
+ * A str never owns, is never assumed NUL-terminated and may hold any byte.
+ * The empty slice is {NULL, 0} or any pointer with n == 0.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct str {
+    const char *p;
+    size_t n;
+};
+
+/* A slice of a string literal; also usable in static initialisers. */
+#define S(literal) ((struct str){ "" literal, sizeof(literal) - 1 })
+#define S_INIT(literal) { "" literal, sizeof(literal) - 1 }
+
+/* printf("%.*s") for slices: printf("model '" STR_FMT "'", STR_ARG(model)). */
+#define STR_FMT "%.*s"
+#define STR_ARG(s) ((int)(s).n), ((s).n != 0 ? (s).p : "")
+
+static inline struct str
+str_make(const char *p, size_t n)
+{
+    return (struct str){ p, n };
+}
+
+/* A slice of a C string; NULL gives the empty slice. */
+static inline struct str
+str_c(const char *c)
+{
+    return (struct str){ c, c != NULL ? strlen(c) : 0 };
+}
+
+static inline bool
+str_eq(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* Order by bytes, shorter first on a tie: usable with qsort. */
+int str_cmp(struct str a, struct str b);
+
+/* Equality that ignores ASCII case, as HTTP field names want. */
+bool str_ieq(struct str a, struct str b);
+
+bool str_starts(struct str s, struct str prefix);
+bool str_istarts(struct str s, struct str prefix);
+bool str_ends(struct str s, struct str suffix);
+
+/* Offset of the first `needle` in `s`, or s.n when there is none. */
+size_t str_find(struct str s, struct str needle);
+size_t str_chr(struct str s, char c);
+
+/* Without the first `n` bytes; `n` may be larger than the slice. */
+struct str str_skip(struct str s, size_t n);
+
+/* Without leading and trailing blanks and tabs (HTTP's OWS) and line ends. */
+struct str str_trim(struct str s);
+
+/* Cuts `s` at the first `sep`: *ret_head is what stands before, *ret_tail what stands after.
+ * False when there is no `sep`; then the head is all of `s` and the tail is empty. */
+bool str_cut(struct str s, char sep, struct str *ret_head, struct str *ret_tail);
+
+/* Decimal digits only, no sign, no blanks, no overflow. False otherwise. */
+bool str_u64(struct str s, uint64_t *ret);
+
+/* Compares secrets: the time depends on the lengths alone. */
+bool str_eq_secret(struct str a, struct str b);
+
+/* Copies with a NUL behind into `room`, cutting what does not fit; `size` must not be 0. */
+void str_copy_c(char *room, size_t size, struct str s);
+
+/* A heap copy with a NUL behind, owned by the caller. Never NULL. */
+char *str_dup_c(struct str s) __attribute__((returns_nonnull));
+
+/* Distance in edits (insert, delete, replace, swap of neighbours) for "did you mean";
+ * anything beyond 32 bytes or `limit` edits counts as limit + 1. */
+unsigned str_distance(struct str a, struct str b, unsigned limit);

@@ -1,0 +1,71 @@
+/* client.h - the providers' side: sends one request to an origin and reports what comes back.
+ *
+ * Connections are pooled per worker. A request that found a stale pooled connection (closed before any
+ * byte of the answer) is sent again once on a fresh one: the server cannot have acted on a request that it
+ * refused to read. Nothing else is retried here. Callbacks come from the loop only, never from inside
+ * client_start(), never after client_cancel() or after `end`/`failed`.
+ */
+#pragma once
+
+#include "http/message.h"
+#include "net/pool.h"
+
+struct client;
+struct client_call;
+
+struct client_limits {
+    size_t head_bytes;         /* an answer's status line and fields: 64 KB */
+    unsigned fields;           /* 200 */
+    struct pool_limits pool;
+};
+
+struct client *client_create(struct loop *l, const struct client_limits *limits) NEVER_NULL;
+void client_destroy(struct client *c);
+
+#define CLIENT_BODY_PIECES 16
+
+struct client_request {
+    const struct origin *origin;   /* must outlive the call */
+    struct str method;
+    struct str path;               /* origin-form: "/v1/chat/completions?x=y" */
+    struct str fields;             /* complete "Name: value\r\n" lines; Host and the framing are added */
+    /* The body, in order, sent without copying into one: must stay valid until `head`, the end or the cancel.
+     * Content-Length is their sum; with no pieces and method GET none is sent. */
+    struct str body[CLIENT_BODY_PIECES];
+    size_t body_count;
+    uint64_t connect_ms;           /* to establish a connection, DNS, proxy and TLS included */
+    uint64_t first_byte_ms;        /* from the request sent to the first byte of the answer; 0: none */
+};
+
+struct client_events {
+    /* The request is on a connection: pooled or new. For the log. */
+    void (*connected)(void *owner, bool reused, uint64_t connect_us);
+
+    /* The answer's head; valid until `end`/`failed`. 1xx are skipped. */
+    void (*head)(void *owner, const struct http_head *head);
+
+    /* A run of the answer's body, chunking removed; valid during the call. */
+    void (*data)(void *owner, struct str bytes);
+
+    /* The answer is complete as framed. */
+    void (*end)(void *owner);
+
+    /* It is not: ERR_UPSTREAM_DNS, _CONNECT, _CONNECT_TIMEOUT, _TLS, _RESET (no byte came), _TIMEOUT (first
+     * byte), _TRUNCATED (in the middle), _PROTOCOL. */
+    void (*failed)(void *owner, enum err why, const char *detail);
+};
+
+/* Copies *q (not what its slices point to). */
+struct client_call *client_start(struct client *c, const struct client_request *q,
+    const struct client_events *events, void *owner) NEVER_NULL;
+
+/* Stops caring: closes the connection so that the provider stops working. */
+void client_cancel(struct client_call *call);
+
+/* Backpressure: while paused no `data` comes and the socket is not read. */
+void client_pause(struct client_call *call);
+void client_resume(struct client_call *call);
+
+/* Calls under way and idle connections, for metrics. */
+unsigned client_calls_open(const struct client *c);
+unsigned client_idle(const struct client *c);

@@ -1,0 +1,47 @@
+/* dial.h - from the name of a server to a connection: DNS off the loop, Happy Eyeballs, proxy, TLS.
+ *
+ * RFC 8305: both address families raced with a 250 ms head start; answers are
+ * cached for 30 s (5 s for failures) per process. HTTPS_PROXY / HTTP_PROXY /
+ * NO_PROXY (either case) are honoured: CONNECT for https origins.
+ */
+#pragma once
+
+#include "net/sock.h"
+
+/* Where a provider lives. Immutable after origin_create(); shared by the workers' snapshots. */
+struct origin {
+    struct str scheme;         /* "http" or "https" */
+    struct str host;           /* name or address literal, without brackets */
+    uint16_t port;
+    struct str host_header;    /* as it goes into Host: with the port when it is not the scheme's */
+    struct str unix_path;      /* set for http+unix: base URLs, empty else */
+    struct tls_context *tls;   /* NULL for http */
+    struct str proxy_host;     /* empty: direct */
+    uint16_t proxy_port;
+    struct str proxy_auth;     /* "Basic ..." or empty; a secret */
+    struct str pool_key;       /* equal keys may share connections */
+};
+
+/* Splits "https://host[:port]" (a path may follow; it is given back in *ret_path without a trailing
+ * slash) and settles the proxy from the environment. The origin owns its strings and a reference to
+ * `tls`. NULL when the URL is not usable, with a sentence in `why`. */
+struct origin *origin_create(struct str url, struct tls_context *tls, struct str *ret_path,
+    char *why, size_t why_size) MUST_CHECK;
+void origin_destroy(struct origin *o); /* NULL is a no-op */
+
+/* Plain http through a proxy is sent to the proxy with an absolute request target. */
+static inline bool
+origin_is_absolute_form(const struct origin *o)
+{
+    return o->proxy_host.n != 0 && o->tls == NULL;
+}
+
+struct dial;
+
+/* Connects. Exactly one of the two callbacks is called, from the loop, unless dial_cancel() came
+ * first. `failed` gets ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The origin must
+ * live until then. */
+struct dial *dial_start(struct loop *l, const struct origin *o, uint64_t timeout_ms,
+    void (*done)(void *arg, struct sock *s),
+    void (*failed)(void *arg, enum err why, const char *detail), void *arg) NEVER_NULL;
+void dial_cancel(struct dial *d);

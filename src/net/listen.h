@@ -1,0 +1,34 @@
+/* listen.h - listening sockets: one per worker and address, spread by SO_REUSEPORT.
+ *
+ * Addresses are "HOST:PORT", "[V6]:PORT", ":PORT" (all addresses) or "unix:/path". Unix sockets
+ * and inherited descriptors are opened once and shared by the workers.
+ */
+#pragma once
+
+#include "net/sock.h"
+
+struct listener;
+
+/* What to do with a new connection: take it (sock_own) or close it. */
+typedef void listen_accept_fn(void *owner, struct sock *s);
+
+/* Opens the address on this loop. NULL on error, with a sentence in `why` that names the address and
+ * what to do. `tls` may be NULL; it is looked up through the pointer at each accept, so that a
+ * reload can swap it with listen_set_tls(). Port 0 picks a free one. */
+struct listener *listen_open(struct loop *l, struct str address, struct tls_context *tls,
+    listen_accept_fn *accept, void *owner, char *why, size_t why_size) MUST_CHECK;
+
+void listen_set_tls(struct listener *li, struct tls_context *tls);
+
+/* The address really bound, "127.0.0.1:43817". */
+struct str listen_address(const struct listener *li);
+
+/* Stops and resumes accepting; used while draining and when descriptors run out. */
+void listen_pause(struct listener *li);
+void listen_resume(struct listener *li);
+
+void listen_close(struct listener *li); /* NULL is a no-op */
+
+/* accept() failures for want of descriptors, in this process: for metrics. While it happens the
+ * listener sheds (accepts and closes on a spare descriptor) and recovers by itself. */
+uint64_t listen_shed_count(void);

@@ -1,0 +1,68 @@
+/* loop.h - one event loop per core: timers, messages from other threads, signals, work off the loop.
+ *
+ * Only net/ knows that libuv is underneath. A loop and everything made on it
+ * belong to one thread; loop_post() is the one call that other threads may
+ * make. Callbacks never run inside the calls of this header, only from
+ * loop_run().
+ */
+#pragma once
+
+#include "base/base.h"
+
+struct loop;
+
+struct loop *loop_create(void) NEVER_NULL;
+
+/* Runs until loop_stop(); then returns with everything still open. */
+void loop_run(struct loop *l);
+
+/* From the loop's own thread; others post it. */
+void loop_stop(struct loop *l);
+
+/* Turns the loop until nothing is open, at most two seconds, then frees it: call after closing all. */
+void loop_destroy(struct loop *l);
+
+/* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. */
+void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
+
+/* Monotonic time as of this turn of the loop: cheap, good enough for deadlines. */
+uint64_t loop_now_ms(const struct loop *l);
+
+/* Runs once at the end of this turn of the loop, after all callbacks: the place to free what a
+ * callback further up the stack may still hold, and to flush what was gathered. The owner embeds
+ * the struct; deferring it again before it ran does nothing. */
+struct deferred {
+    void (*fn)(void *arg);
+    void *arg;
+    struct deferred *next;
+    bool queued;
+};
+void loop_defer(struct loop *l, struct deferred *d);
+
+/* A one-shot timer that can be moved. Setting it again replaces the old time. Moving it later is
+ * nearly free (it fires early, sees the later time and goes back to sleep): made for deadlines that
+ * move with every token. */
+struct timer;
+struct timer *timer_create_on(struct loop *l, void (*fn)(void *arg), void *arg) NEVER_NULL;
+void timer_set(struct timer *t, uint64_t delay_ms);
+void timer_stop(struct timer *t);
+bool timer_is_set(const struct timer *t);
+void timer_destroy(struct timer *t); /* NULL is a no-op */
+
+/* Calls fn(arg, signo) on the loop for each signal. For the main thread's loop. */
+void loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
+
+/* Calls fn(arg) a moment after the file (or the target of a symlink, as Kubernetes mounts it)
+ * changed, was replaced or came back; watches the directory. */
+void loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *arg);
+
+/* Runs work(arg) on another thread, then done(arg) on this loop. */
+void loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+
+/* One thread with its own loop. start() runs fn(arg) on the new thread (it creates and runs a loop). */
+struct thread;
+struct thread *thread_start(const char *name, void (*fn)(void *arg), void *arg) NEVER_NULL;
+void thread_join(struct thread *t);
+
+/* Cores this process may use (affinity and cgroup quota), at least 1. */
+unsigned loop_cores(void);

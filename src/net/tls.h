@@ -1,0 +1,26 @@
+/* tls.h - TLS contexts for both sides: who we are, whom we trust.
+ *
+ * A context is immutable and shared by reference count: a reload makes a new
+ * one while connections keep theirs. TLS 1.2 and 1.3, ECDHE with AEAD only
+ * (Mozilla intermediate). Clients always verify the chain and the name and
+ * resume sessions per origin.
+ */
+#pragma once
+
+#include "base/base.h"
+
+struct tls_context;
+
+/* A server's context from PEM files. NULL on error, with a sentence in `why` (names the file). */
+struct tls_context *tls_server_create(const char *cert_path, const char *key_path, char *why,
+    size_t why_size) MUST_CHECK;
+
+/* A client's context. `ca_path`: PEM bundle, NULL for the system's. `insecure` skips verification
+ * (tests and labs; the configuration calls it out loud). */
+struct tls_context *tls_client_create(const char *ca_path, bool insecure, char *why,
+    size_t why_size) MUST_CHECK;
+
+/* One more holder; any thread. */
+struct tls_context *tls_context_ref(struct tls_context *c) NEVER_NULL;
+/* One holder less, freed with the last. NULL is a no-op. */
+void tls_context_unref(struct tls_context *c);
