@@ -54,7 +54,7 @@ void test_note_skip(const char *why);
 #define SKIP(why)                                                                                  \
     do {                                                                                           \
         test_note_skip(why);                                                                       \
-        skip();                                                                                    \
+        _skip(__FILE__, __LINE__);                                                                 \
     } while (0)
 
 static inline void

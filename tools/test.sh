@@ -1,0 +1,192 @@
+# test.sh - every test, step by step, and one line that counts them. Sourced by ./dev.
+#
+# A step's log holds lines `tests: N passed, M failed, K skipped`, which are added up here.
+# The sanitized binary goes through the same unit, fuzz and scenario tests as the plain one.
+
+passed=0
+failed=0
+skipped=0
+
+test_main() {
+    what=${1:-all}
+    began=$(date +%s)
+    need build test
+    unrandomize
+
+    case $what in
+    all)
+        test_lint
+        test_unit
+        test_fuzz
+        test_scenario
+        test_asan
+        test_tsan
+        ;;
+    lint | unit | fuzz | scenario | asan | tsan) "test_$what" ;;
+    *) test_matching "$what" ;;
+    esac
+
+    echo "took $(($(date +%s) - began)) s" >&2
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" -eq 0 ]
+}
+
+test_lint() {
+    configure build
+    count "lint: floors and words" tools/lint.py
+    count "lint: clang-tidy" tools/tidy.sh build
+}
+
+test_unit() {
+    prepare build
+    count "unit tests" suite build unit
+}
+
+test_fuzz() {
+    prepare build
+    count "fuzz corpora" suite build fuzz
+}
+
+test_scenario() {
+    prepare build
+    prepare_clients
+    count "scenario tests" scenario build
+}
+
+# Memory errors, leaks and undefined behaviour end the process that commits them; what a
+# test does not see itself is found in the reports afterwards.
+test_asan() {
+    prepare build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=false
+    prepare_clients
+    rm -rf build-asan/reports && mkdir build-asan/reports
+    sanitizer=log_path=$PWD/build-asan/reports/report:exitcode=99
+    export ASAN_OPTIONS="$sanitizer:detect_stack_use_after_return=1:strict_string_checks=1"
+    export UBSAN_OPTIONS="$sanitizer:halt_on_error=1:print_stacktrace=1"
+    export LSAN_OPTIONS="suppressions=$PWD/tools/lsan.supp:print_suppressions=0"
+    export OPENCLAW_SANITIZER=asan
+    count "unit tests, sanitized" suite build-asan unit
+    count "fuzz corpora, sanitized" suite build-asan fuzz
+    count "scenario tests, sanitized" scenario build-asan
+    count "sanitizer reports" no_reports build-asan/reports
+    unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS OPENCLAW_SANITIZER
+}
+
+test_tsan() {
+    prepare build-tsan -Db_sanitize=thread -Doptimization=1 -Dwerror=false
+    export TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tools/tsan.supp"
+    count "threads, sanitized" suite build-tsan threads
+    unset TSAN_OPTIONS
+}
+
+test_matching() {
+    prepare build
+    prepare_clients
+    count "unit tests like $1" unit_matching "$1"
+    count "scenario tests like $1" scenario build -k "$1"
+}
+
+# --- the steps' work ---
+
+# Configures and builds: prepare DIR [MESON-ARGS...]
+prepare() {
+    configure "$@"
+    step "building $1" ninja -C "$1"
+}
+
+# One meson suite; every executable's own count stands in meson's log.
+suite() {
+    status=0
+    $fixed_addresses meson test -C "$1" --no-rebuild --suite "$2" --print-errorlogs || status=$?
+    grep '^tests: ' "$1/meson-logs/testlog.txt" || true
+    return $status
+}
+
+unit_matching() {
+    status=0
+    for test in $(find build/tests/unit -maxdepth 1 -type f -perm -u+x); do
+        case $test in
+        *"$1"*) "$test" || status=1 ;;
+        *) "$test" "$1" || status=1 ;;
+        esac
+    done
+    return $status
+}
+
+# The scenario tests against the binary in DIR: scenario DIR [PYTEST-ARGS...]
+scenario() {
+    results=$PWD/$log_dir/scenario-$1.xml
+    status=0
+    OPENCLAW_BIN=$PWD/$1/openclaw
+    export OPENCLAW_BIN
+    shift
+    $fixed_addresses build/venv/bin/python -m pytest -q -n 2 -p no:cacheprovider \
+        --junitxml "$results" "$@" tests/scenario || status=$?
+    python3 - "$results" <<'END'
+import sys, xml.etree.ElementTree as tree
+suite = tree.parse(sys.argv[1]).getroot().find("testsuite").attrib
+n, bad, skipped = int(suite["tests"]), int(suite["errors"]) + int(suite["failures"]), int(suite["skipped"])
+print(f"tests: {n - bad - skipped} passed, {bad} failed, {skipped} skipped")
+END
+    [ $status -ne 5 ] || status=0    # nothing matched
+    return $status
+}
+
+no_reports() {
+    set -- "$1"/*
+    [ -e "$1" ] || return 0
+    head -n 60 "$@"
+    echo "tests: 0 passed, $# failed, 0 skipped"
+    return 1
+}
+
+# --- helpers ---
+
+# As try_step, and adds the counts from its log.
+count() {
+    status=0
+    try_step "$@" || status=$?
+    counts=$(awk '/^tests: [0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $2; f += $4; s += $6 }
+        END { print p + 0, f + 0, s + 0 }' "$step_log")
+    set -- $counts
+    if [ $status -ne 0 ]; then
+        [ "$2" -gt 0 ] || set -- "$1" 1 "$3"
+        tail -n "${TAIL:-100}" "$step_log" >&2
+        echo "full log: $step_log" >&2
+    fi
+    echo "    $1 passed, $2 failed, $3 skipped" >&2
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+
+# The SDKs that play the callers: Python's in build/venv, Node's in build/node.
+prepare_clients() {
+    wants=tests/scenario/requirements.txt
+    if ! cmp -s $wants build/venv/requirements.txt; then
+        python=python3
+        $python -c 'import venv, ensurepip' 2>/dev/null || python=/usr/bin/python3
+        step "making a Python environment" $python -m venv --clear build/venv
+        step "installing Python clients" build/venv/bin/python -m pip install -q -r $wants
+        cp $wants build/venv/requirements.txt
+    fi
+
+    [ -d tests/scenario/node ] || return 0
+    { command -v node && command -v npm; } >/dev/null || need node
+    mkdir -p build/node
+    if ! cmp -s tests/scenario/node/package.json build/node/installed.json; then
+        cp tests/scenario/node/package*.json build/node/
+        step "installing Node clients" npm --prefix build/node install --no-audit --no-fund
+        cp tests/scenario/node/package.json build/node/installed.json
+    fi
+    cp -R tests/scenario/node/. build/node/
+    OPENCLAW_NODE_DIR=$PWD/build/node
+    export OPENCLAW_NODE_DIR
+}
+
+# Sanitizers of older compilers lose their way when the kernel scatters addresses widely.
+unrandomize() {
+    fixed_addresses=
+    if setarch "$(uname -m)" -R true 2>/dev/null; then
+        fixed_addresses="setarch $(uname -m) -R"
+    fi
+}
