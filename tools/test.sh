@@ -93,10 +93,13 @@ prepare() {
     step "building $1" ninja -C "$1"
 }
 
-# One meson suite; every executable's own count stands in meson's log.
+# One meson suite; every executable's own count stands in meson's log: suite DIR NAME
 suite() {
     status=0
-    $fixed_addresses meson test -C "$1" --no-rebuild --suite "$2" --print-errorlogs || status=$?
+    console=$1/meson-logs/console.txt
+    $fixed_addresses meson test -C "$1" --no-rebuild --suite "$2" --print-errorlogs \
+        >"$console" 2>&1 || status=$?
+    sed 's/^tests: /in all: /' "$console"
     grep '^tests: ' "$1/meson-logs/testlog.txt" || true
     return $status
 }
@@ -119,7 +122,7 @@ scenario() {
     OPENCLAW_BIN=$PWD/$1/openclaw
     export OPENCLAW_BIN
     shift
-    $fixed_addresses build/venv/bin/python -m pytest -q -n 2 -p no:cacheprovider \
+    $fixed_addresses build/venv/bin/python -m pytest -q -n 2 --tb=short -p no:cacheprovider \
         --junitxml "$results" "$@" tests/scenario || status=$?
     python3 - "$results" <<'END'
 import sys, xml.etree.ElementTree as tree
