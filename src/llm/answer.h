@@ -1,0 +1,41 @@
+/* answer.h - events folded into one whole answer, for callers who did not ask for a stream.
+ *
+ * Owned by the exchange's arena. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL,
+ * TOOL_CALL, OPAQUE in the order in which they came.
+ */
+#pragma once
+
+#include "llm/event.h"
+#include "llm/request.h"
+
+struct llm_answer_choice {
+    uint32_t index;
+    struct llm_part *parts;
+    struct llm_part **tail;
+    struct llm_part *open;             /* the part that deltas go to */
+    size_t room;                       /* allocation behind open's text, for growing */
+    enum llm_finish finish;
+    struct str native;
+    struct str stop_sequence;
+    struct str logprobs;               /* JSON text, or empty */
+    struct llm_word *citations;        /* JSON texts */
+    struct llm_answer_choice *next;
+};
+
+struct llm_answer {
+    struct event_sink sink;            /* feed events here */
+    struct arena *arena;
+    struct str id;
+    struct str model;
+    int64_t created_s;
+    struct llm_usage usage;
+    struct llm_answer_choice *choices; /* by index, ascending */
+    bool complete;                     /* EVENT_END came */
+    bool too_large;                    /* the arena's limit stopped the folding */
+    const struct llm_error *error;     /* copied into the arena */
+};
+
+void answer_init(struct llm_answer *ans, struct arena *a);
+
+/* The choice with that index, made when it is not there. NULL beyond 128 choices. */
+struct llm_answer_choice *answer_choice(struct llm_answer *ans, uint32_t index);

@@ -1,0 +1,205 @@
+/* wire.h - a protocol: how one family of APIs writes requests, answers, streams and errors.
+ *
+ * One struct per wire, one row in wires.def. The caller's side reads requests
+ * and writes answers; the provider's side writes requests and reads answers; a
+ * wire may have one side only. All of it is pure: bytes and structs in memory,
+ * no sockets, so every wire is tested from files and fuzzed. The gateway does
+ * the framing (SSE, NDJSON, AWS event stream) and calls with whole frames.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "llm/answer.h"
+#include "llm/event.h"
+#include "llm/request.h"
+
+/* How a streamed answer is cut into frames on the network. */
+enum wire_framing { FRAMING_SSE, FRAMING_NDJSON, FRAMING_AWS_EVENTS, FRAMING_JSON_ARRAY };
+
+/* What is special about one provider that speaks the wire; see catalog/providers.def. */
+enum wire_quirk {
+    QUIRK_NO_STREAM_OPTIONS = 1 << 0,  /* refuses stream_options, or sends usage anyway */
+    QUIRK_MAX_TOKENS = 1 << 1,         /* knows max_tokens only, not max_completion_tokens */
+    QUIRK_NO_DEVELOPER = 1 << 2,       /* no developer role: send system */
+    QUIRK_STRICT_KEYS = 1 << 3,        /* refuses keys it does not know: send the common core only */
+};
+
+/* The place a request is written for: one model of one provider. */
+struct wire_target {
+    struct str model;                  /* the provider's own name */
+    uint32_t quirks;                   /* enum wire_quirk */
+    int64_t max_output;                /* the model's own limit in tokens, 0 unknown: default for wires that must say one */
+    bool reasoning;                    /* a reasoning model (sampling parameters are refused) */
+    bool adaptive_thinking;            /* Anthropic: thinking by effort instead of budget */
+    bool sampling_fixed;               /* refuses temperature, top_p, top_k */
+};
+
+/* --- writing a request for a provider --- */
+
+/* Names of parameters that the target cannot express, for x-openclaw-dropped. */
+struct wire_drops {
+    struct llm_word *names;
+    struct llm_word **tail;
+    struct arena *arena;
+};
+void wire_drop(struct wire_drops *d, struct str name);
+
+/* --- changing a request in place, for a provider of the same wire --- */
+
+/* One change of the body: `at` bytes from its start, `cut` bytes are replaced by `put`. */
+struct wire_edit {
+    size_t at;
+    size_t cut;
+    struct str put;
+};
+#define WIRE_EDITS 6
+struct wire_edits {
+    struct wire_edit list[WIRE_EDITS];
+    size_t count;
+};
+/* Adds an edit, keeping them in order of `at`. False when full. */
+bool wire_edit_add(struct wire_edits *e, size_t at, size_t cut, struct str put);
+
+/* The edited body as slices, in order: at most 2 * count + 1 pieces. Returns their number. */
+size_t wire_edits_apply(const struct wire_edits *e, struct str body, struct str *pieces);
+
+/* --- reading an answer from a provider --- */
+
+struct wire_reader {
+    const struct wire *wire;
+    enum llm_op op;
+    bool stream;
+    struct arena *keep;        /* lives as long as the answer: state, ids */
+    struct arena *scratch;     /* rewound by the gateway after each frame */
+    struct event_sink *sink;   /* where the events go */
+    void *state;               /* the wire's own, made in `keep` on first use */
+
+    /* What the wire tells the gateway about the frame just read and the answer so far. */
+    bool frame_is_usage;       /* this frame only carries usage that a caller who did not ask for it must not see */
+    bool finished;             /* every choice has its finish reason: a clean end now is an answer */
+    bool complete;             /* the protocol's own last word came ([DONE], message_stop): EVENT_END was emitted */
+    bool failed;               /* an EVENT_ERROR was emitted */
+};
+
+/* Sends an event on its way. */
+static inline void
+wire_emit(struct wire_reader *r, const struct llm_event *ev)
+{
+    r->sink->emit(r->sink, ev);
+}
+
+/* --- writing an answer for a caller --- */
+
+struct wire_writer {
+    const struct wire *wire;
+    const struct llm_request *request;
+    struct arena *keep;
+    struct buf *out;           /* frames or the whole body are appended here */
+    void *state;               /* the wire's own, made in `keep` on first use */
+    struct str id;             /* answer id for providers that give none: "chatcmpl-..." made from this random text */
+    struct str model;          /* the model to name when the provider names none */
+    int64_t created_s;
+};
+
+/* --- the wire itself --- */
+
+struct wire_caller {
+    /* Fills the head of *r from r->doc. OK, or ERR_BAD_REQUEST with *ret_fault. */
+    enum err (*read_head)(struct llm_request *r, struct wire_fault *ret_fault);
+
+    /* Fills the conversation. OK, ERR_BAD_REQUEST, ERR_UNSUPPORTED or ERR_TOO_LARGE. */
+    enum err (*read_conversation)(struct llm_request *r, struct wire_fault *ret_fault);
+
+    /* Appends the frames for one event of a stream, EVENT_END and EVENT_ERROR included. */
+    void (*write_event)(struct wire_writer *w, const struct llm_event *ev);
+
+    /* Appends a whole, not streamed answer. */
+    void (*write_answer)(struct wire_writer *w, const struct llm_answer *ans);
+
+    /* Appends an error document. `request_id` may be empty. */
+    void (*write_error)(struct buf *out, const struct llm_error *e, struct str request_id);
+
+    /* Appends the answer to OP_COUNT_TOKENS; NULL when the protocol has none. */
+    void (*write_token_count)(struct buf *out, int64_t input_tokens);
+
+    /* HTTP status of an error kind in this protocol (Anthropic: 529 for overload). */
+    int (*status)(const struct llm_error *e);
+
+    struct str stream_type;    /* "text/event-stream" */
+    struct str keepalive;      /* bytes that keep a silent stream alive before and between events */
+};
+
+struct wire_provider {
+    uint32_t ops;              /* OP_BIT()s it can serve */
+
+    /* Appends the path behind the provider's base URL: "/chat/completions". */
+    void (*write_path)(struct buf *out, const struct llm_request *r, const struct wire_target *t);
+
+    /* Appends the body for a request that came in on another wire (r is expanded). OK, or ERR_UNSUPPORTED /
+     * ERR_BAD_REQUEST with *ret_fault. Parameters without an equivalent go to `drops`. */
+    enum err (*write_request)(struct buf *out, const struct llm_request *r, const struct wire_target *t,
+        struct wire_drops *drops, struct wire_fault *ret_fault);
+
+    /* What must change in the body of a request of the same wire, the model name aside (the gateway does that):
+     * asking for usage. May be NULL. */
+    void (*edit_request)(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);
+
+    /* One frame of a stream: `event` is the SSE event name or the frame type, may be empty. Emits events. OK, or
+     * ERR_UPSTREAM_PROTOCOL when it makes no sense. An error inside the stream is an EVENT_ERROR and OK. */
+    enum err (*read_event)(struct wire_reader *r, struct str event, struct str data);
+
+    /* The stream's bytes ended cleanly. Emits what was held back and EVENT_END when the answer is complete
+     * (r->finished); leaves r->complete false when it was cut. */
+    void (*read_end)(struct wire_reader *r);
+
+    /* A whole answer, status 2xx. Emits START ... END, or an EVENT_ERROR for an error under status 200. */
+    enum err (*read_answer)(struct wire_reader *r, struct str body);
+
+    /* An error answer (status >= 400, or any status with an error body). `body` may be anything, HTML included.
+     * Fills *ret with strings in `a`; never forwards keys. retry_after_ms is set by the gateway from the headers. */
+    void (*read_error)(struct arena *a, int status, struct str body, struct llm_error *ret);
+
+    /* Fields that every request to such a provider carries: "anthropic-version: 2023-06-01\r\n", unless the caller
+     * sent that field and it is forwarded. */
+    struct str fields;
+
+    /* Names of the caller's fields that go on to a provider of the same wire, NULL-terminated. */
+    const char *const *forward;
+};
+
+struct wire {
+    struct str name;           /* as configuration and catalog name it: "openai-chat" */
+    enum wire_framing framing;
+    const struct wire_caller *caller;      /* NULL: callers do not speak it */
+    const struct wire_provider *provider;  /* NULL: providers do not speak it */
+};
+
+#define WIRE(id) extern const struct wire wire_##id;
+#include "llm/wires.def"
+#undef WIRE
+
+/* The wire of that configuration name, or NULL. wire_at() walks them: NULL behind the last. */
+const struct wire *wire_named(struct str name);
+const struct wire *wire_at(size_t i);
+
+/* Shared by wires: kind of a failed answer from its HTTP status alone (wire.md 12.5). */
+enum err wire_error_kind(int status);
+
+/* Recognises a context overflow by its wording, in all the providers' spellings. */
+bool wire_is_context_overflow(struct str message);
+
+/* A copy of a provider's message fit for a caller: at most 2 KB, control characters gone, anything that looks like a
+ * key or token ("sk-...", "Bearer ...", "key=...") replaced by "***". */
+struct str wire_scrub(struct arena *a, struct str message);
+
+/* A valid id in [a-zA-Z0-9_-], at most 64 bytes, for ids that another provider made: itself when it fits, else
+ * `prefix` and a hash of it, the same every time. */
+struct str wire_safe_id(struct arena *a, struct str id, struct str prefix);
+
+/* The media type and base64 text of a "data:" URL. False when it is none. */
+bool wire_data_url(struct str url, struct str *ret_mime, struct str *ret_base64);
+
+/* Media type by the first bytes of base64 data (png, jpeg, gif, webp, pdf); empty when unknown. */
+struct str wire_sniff_base64(struct str base64);
