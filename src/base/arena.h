@@ -42,14 +42,20 @@ struct str arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2,
 void arena_cleanup(struct arena *a, void (*fn)(void *arg), void *arg);
 
 /* A place to return to: everything allocated after the mark is given back by the rewind.
- * Cleanups must not be registered between the two. */
+ * Between the two, register no cleanup and grow nothing that is older than the mark. */
 struct arena_mark {
-    void *chunk;
+    const void *chunk;
+    const void *cleanup;
     size_t used;
     size_t tried;
+    uint64_t serial;
 };
 struct arena_mark arena_mark(struct arena *a);
 void arena_rewind(struct arena *a, struct arena_mark mark);
 
 /* Bytes held from the system, for metrics and tests. */
 size_t arena_held_bytes(const struct arena *a);
+
+/* Tests only: on this thread the n-th arena_try() or arena_grow() from now fails, once; 0 calls it off.
+ * True when an earlier one is still waiting for its turn, so that a loop over n knows its end. */
+bool arena_fail_after_for_tests(unsigned n);

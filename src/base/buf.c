@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CAP_MIN = 64 };
+enum {
+    CAP_MIN = 64,
+    NUL_ROOM = 1,    /* allocated beyond `cap`, for the NUL that vsnprintf() insists on */
+};
 
 void
 buf_init(struct buf *b, size_t limit_bytes)
@@ -39,12 +42,14 @@ move_to(struct buf *b, size_t cap)
     size_t len = buf_len(b);
     char *p = NULL;
 
+    if (cap >= PTRDIFF_MAX)
+        return false;
     if (b->head == 0) {
-        p = realloc(b->p, cap);
+        p = realloc(b->p, cap + NUL_ROOM);
         if (p == NULL)
             return false;
     } else {
-        p = malloc(cap);
+        p = malloc(cap + NUL_ROOM);
         if (p == NULL)
             return false;
         if (len != 0)
@@ -151,7 +156,7 @@ buf_add_i64(struct buf *b, int64_t v)
 void
 buf_printf(struct buf *b, const char *format, ...)
 {
-    size_t room = b->p != NULL && !b->overflow ? b->cap - b->tail : 0;
+    size_t room = b->p != NULL && !b->overflow ? b->cap - b->tail + NUL_ROOM : 0;
     va_list args;
 
     /* Most texts fit into the room that is there: then one pass does it. */
@@ -160,12 +165,12 @@ buf_printf(struct buf *b, const char *format, ...)
     va_end(args);
     CHECK(n >= 0);
 
-    char *p = buf_reserve(b, (size_t)n + 1);    /* vsnprintf wants its NUL */
+    char *p = buf_reserve(b, (size_t)n);
     if (p == NULL)
         return;
     if ((size_t)n >= room) {
         va_start(args, format);
-        (void)vsnprintf(p, (size_t)n + 1, format, args);
+        (void)vsnprintf(p, (size_t)n + NUL_ROOM, format, args);
         va_end(args);
     }
     buf_commit(b, (size_t)n);

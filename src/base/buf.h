@@ -49,7 +49,7 @@ void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Takes `n` bytes off the front. */
 void buf_consume(struct buf *b, size_t n);
 
-/* Cuts back to `len` unread bytes, as they were before a failed append. */
+/* Cuts back to `len` unread bytes, as they were before a failed append, and takes the mark off. */
 void buf_truncate(struct buf *b, size_t len);
 
 /* Empties it; keeps at most `keep_bytes` of allocation. */

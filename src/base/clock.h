@@ -30,6 +30,7 @@ uint64_t clock_random_u64(void);
 /* Uniform in [0, 1). */
 double clock_random_unit(void);
 
-/* Tests only: fixes the clock (0 gives it back) and the seed of clock_random_u64(). */
+/* Tests only: fixes the clock for all threads (0 gives it back), and the seed of clock_random_u64()
+ * for the calling thread. */
 void clock_set_for_tests(uint64_t now_us, uint64_t wall_ms);
 void clock_seed_for_tests(uint64_t seed);

@@ -11,7 +11,7 @@ ascii_lower(char c)
 {
     unsigned char u = (unsigned char)c;
 
-    return (unsigned char)(u - 'A' < 26u ? u + ('a' - 'A') : u);
+    return (unsigned char)(u >= 'A' && u <= 'Z' ? u + ('a' - 'A') : u);
 }
 
 static inline size_t

@@ -1,0 +1,411 @@
+/* arena.c - two lists: chunks shared by small allocations, blocks of one's own for large ones.
+ *
+ *     arena ─► chunk ─► chunk ─► first chunk (holds the arena itself)
+ *         └──► block ─► block
+ *
+ * A large arena_try() does not close the chunk in use, and its block can grow by
+ * realloc(): a body or a JSON document that doubles again and again moves pages
+ * instead of bytes. Blocks carry a serial number, so that a rewind knows which
+ * of them are younger than the mark.
+ */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#endif
+
+#if defined(ARENA_ASAN)
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
+enum { RED_ZONE = 16 };    /* between two allocations, so that running over one is seen */
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+enum { RED_ZONE = 0 };
+#endif
+
+enum {
+    MALLOC_OVERHEAD = 16,
+    FIRST_CHUNK = 4096 - MALLOC_OVERHEAD,    /* bytes of the first malloc, a page with its header */
+    CHUNK_MAX = 64 * 1024 - MALLOC_OVERHEAD,
+    SPARE_MAX = 16 * 1024,    /* largest chunk that a rewind keeps for the next event */
+    OWN_BLOCK = 2048,         /* an arena_try() of this size that does not fit gets its own block */
+    PRINTF_MAX = 4096,
+};
+
+#define SIZE_LAST ((size_t)PTRDIFF_MAX / 2)    /* larger sizes are mistakes; sums cannot overflow */
+
+struct chunk {
+    struct chunk *older;
+    size_t size;    /* of `data` */
+    size_t used;
+    alignas(max_align_t) char data[];
+};
+
+struct block {
+    struct block *older;
+    uint64_t serial;
+    size_t size;
+    alignas(max_align_t) char data[];
+};
+
+struct cleanup {
+    struct cleanup *older;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct arena {
+    struct chunk *chunk;    /* newest */
+    struct chunk *spare;    /* emptied by a rewind, or NULL */
+    struct block *block;    /* newest */
+    struct cleanup *cleanup;
+    void *grows;            /* the newest arena_try() when it ends the chunk, else NULL */
+    size_t next_chunk;      /* bytes of the next malloc for a chunk */
+    size_t limit;
+    size_t tried;
+    size_t held;
+    uint64_t serial;        /* of the newest block */
+};
+
+/* The first chunk shares the arena's own allocation and lies behind it. */
+enum { FIRST_CHUNK_AT = (sizeof(struct arena) + alignof(struct chunk) - 1) & ~(alignof(struct chunk) - 1) };
+
+static inline struct chunk *
+first_chunk(struct arena *a)
+{
+    return (struct chunk *)(void *)((char *)a + FIRST_CHUNK_AT);
+}
+
+static _Thread_local unsigned fail_after;
+
+bool
+arena_fail_after_for_tests(unsigned n)
+{
+    bool waiting = fail_after != 0;
+
+    fail_after = n;
+    return waiting;
+}
+
+/* True when a test wants this attempt to fail. */
+static inline bool
+fails_for_test(void)
+{
+    return UNLIKELY(fail_after != 0) && --fail_after == 0;
+}
+
+struct arena *
+arena_create(size_t limit_bytes)
+{
+    struct arena *a = check_alloc(malloc(FIRST_CHUNK));
+    struct chunk *first = first_chunk(a);
+
+    *a = (struct arena){
+        .chunk = first,
+        .next_chunk = 2 * (FIRST_CHUNK + MALLOC_OVERHEAD) - MALLOC_OVERHEAD,
+        .limit = limit_bytes,
+        .held = FIRST_CHUNK,
+    };
+    *first = (struct chunk){ .size = FIRST_CHUNK - FIRST_CHUNK_AT - sizeof(*first) };
+    POISON(first->data, first->size);
+    return a;
+}
+
+static void
+free_chunk(struct arena *a, struct chunk *c)
+{
+    a->held -= sizeof(*c) + c->size;
+    free(c);
+}
+
+static void
+free_block(struct arena *a, struct block *b)
+{
+    a->held -= sizeof(*b) + b->size;
+    free(b);
+}
+
+void
+arena_destroy(struct arena *a)
+{
+    if (a == NULL)
+        return;
+
+    while (a->cleanup != NULL) {
+        struct cleanup *c = a->cleanup;
+
+        a->cleanup = c->older;
+        c->fn(c->arg);
+    }
+    while (a->block != NULL) {
+        struct block *b = a->block;
+
+        a->block = b->older;
+        free_block(a, b);
+    }
+    while (a->chunk != first_chunk(a)) {
+        struct chunk *c = a->chunk;
+
+        a->chunk = c->older;
+        free_chunk(a, c);
+    }
+    free(a->spare);
+    free(a);
+}
+
+/* Where in the newest chunk `size` bytes (SIZE_LAST at most) would start, or NULL when they do not
+ * fit. */
+static inline char *
+fit(const struct arena *a, size_t size, size_t align)
+{
+    struct chunk *c = a->chunk;
+    uintptr_t at = (uintptr_t)(c->data + c->used);
+    size_t pad = (size_t)(-at & (align - 1));
+    size_t room = c->size - c->used;
+
+    if (UNLIKELY(pad + size + RED_ZONE > room))
+        return NULL;
+    return c->data + c->used + pad;
+}
+
+/* Claims `size` bytes at `p`, which fit() found. */
+static inline void
+claim(struct arena *a, char *p, size_t size)
+{
+    a->chunk->used = (size_t)(p - a->chunk->data) + size + RED_ZONE;
+    UNPOISON(p, size);
+}
+
+/* A new newest chunk in which `size` bytes of any alignment up to `align` fit. NULL when memory is
+ * gone. */
+static struct chunk *
+add_chunk(struct arena *a, size_t size, size_t align)
+{
+    size_t needed = size + align + RED_ZONE;
+    struct chunk *c = a->spare;
+
+    if (c != NULL && c->size >= needed) {
+        a->spare = NULL;
+    } else {
+        size_t total = MAX(a->next_chunk, sizeof(*c) + needed);
+
+        c = malloc(total);
+        if (c == NULL)
+            return NULL;
+        c->size = total - sizeof(*c);
+        a->held += total;
+        a->next_chunk = MIN(2 * (a->next_chunk + MALLOC_OVERHEAD) - MALLOC_OVERHEAD, CHUNK_MAX);
+    }
+    c->used = 0;
+    c->older = a->chunk;
+    a->chunk = c;
+    POISON(c->data, c->size);
+    return c;
+}
+
+void *
+arena_alloc(struct arena *a, size_t size, size_t align)
+{
+    CHECK(size <= SIZE_LAST);
+
+    char *p = fit(a, size, align);
+    if (UNLIKELY(p == NULL)) {
+        (void)check_alloc(add_chunk(a, size, align));
+        p = fit(a, size, align);
+    }
+    claim(a, p, size);
+    a->grows = NULL;
+    return memset(p, 0, size);
+}
+
+/* A block of its own for `size` bytes. NULL when memory is gone. */
+static void *
+add_block(struct arena *a, size_t size)
+{
+    struct block *b = malloc(sizeof(*b) + size);
+
+    if (b == NULL)
+        return NULL;
+    b->older = a->block;
+    b->serial = ++a->serial;
+    b->size = size;
+    a->block = b;
+    a->held += sizeof(*b) + size;
+    return b->data;
+}
+
+void *
+arena_try(struct arena *a, size_t size)
+{
+    if (UNLIKELY(fails_for_test() || size > a->limit - a->tried || size > SIZE_LAST))
+        return NULL;
+
+    char *p = fit(a, size, alignof(max_align_t));
+    if (UNLIKELY(p == NULL)) {
+        if (size >= OWN_BLOCK) {
+            p = add_block(a, size);
+            a->tried += p != NULL ? size : 0;
+            return p;
+        }
+        if (add_chunk(a, size, alignof(max_align_t)) == NULL)
+            return NULL;
+        p = fit(a, size, alignof(max_align_t));
+    }
+    claim(a, p, size);
+    a->grows = p;
+    a->tried += size;
+    return p;
+}
+
+/* Whether the newest allocation of the newest chunk, `p`, could have `size` bytes where it is. */
+static bool
+fits_in_place(const struct arena *a, const char *p, size_t size)
+{
+    size_t room = a->chunk->size - (size_t)(p - a->chunk->data);
+
+    return size <= SIZE_LAST && size + RED_ZONE <= room;
+}
+
+/* Changes the size of the newest block. NULL when memory is gone. */
+static void *
+resize_block(struct arena *a, size_t new_size)
+{
+    struct block *b = realloc(a->block, sizeof(*b) + new_size);
+
+    if (b == NULL)
+        return NULL;
+    a->held = a->held - b->size + new_size;
+    b->size = new_size;
+    a->block = b;
+    return b->data;
+}
+
+/* A copy in a new place; the old one stays until the arena goes. */
+static void *
+move_block(struct arena *a, const void *p, size_t old_size, size_t new_size)
+{
+    void *moved = arena_try(a, new_size);
+
+    if (moved != NULL && old_size != 0)
+        memcpy(moved, p, MIN(old_size, new_size));
+    return moved;
+}
+
+void *
+arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size)
+{
+    bool newest_block = p != NULL && a->block != NULL && p == a->block->data;
+    bool in_place = p != NULL && p == a->grows && fits_in_place(a, p, new_size);
+
+    if (!newest_block && !in_place)
+        return move_block(a, p, old_size, new_size);
+
+    size_t more = new_size > old_size ? new_size - old_size : 0;
+    size_t less = old_size > new_size ? old_size - new_size : 0;
+    if (UNLIKELY(fails_for_test() || more > a->limit - a->tried || new_size > SIZE_LAST))
+        return NULL;
+
+    if (newest_block) {
+        p = resize_block(a, new_size);
+        if (p == NULL)
+            return NULL;
+    } else {
+        POISON(p, old_size);
+        claim(a, p, new_size);
+    }
+    a->tried = a->tried + more - less;
+    return p;
+}
+
+struct str
+arena_str(struct arena *a, struct str s)
+{
+    char *p = arena_try(a, s.n + 1);
+
+    if (p == NULL)
+        return str_make(NULL, 0);
+    str_copy_c(p, s.n + 1, s);
+    return str_make(p, s.n);
+}
+
+struct str
+arena_printf(struct arena *a, const char *format, ...)
+{
+    char text[PRINTF_MAX];
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    CHECK(n >= 0);
+
+    size_t len = MIN((size_t)n, sizeof(text) - 1);
+    char *p = arena_alloc(a, len + 1, 1);
+    memcpy(p, text, len);
+    return str_make(p, len);
+}
+
+void
+arena_cleanup(struct arena *a, void (*fn)(void *arg), void *arg)
+{
+    struct cleanup *c = arena_new(a, struct cleanup);
+
+    *c = (struct cleanup){ .older = a->cleanup, .fn = fn, .arg = arg };
+    a->cleanup = c;
+}
+
+struct arena_mark
+arena_mark(struct arena *a)
+{
+    return (struct arena_mark){
+        .chunk = a->chunk,
+        .cleanup = a->cleanup,
+        .used = a->chunk->used,
+        .tried = a->tried,
+        .serial = a->serial,
+    };
+}
+
+void
+arena_rewind(struct arena *a, struct arena_mark mark)
+{
+    CHECK(a->cleanup == mark.cleanup);
+
+    while (a->block != NULL && a->block->serial > mark.serial) {
+        struct block *b = a->block;
+
+        a->block = b->older;
+        free_block(a, b);
+    }
+    while (a->chunk != mark.chunk) {
+        struct chunk *c = a->chunk;
+
+        CHECK(c != first_chunk(a));    /* the mark is of this arena and not from before another rewind */
+        a->chunk = c->older;
+        if (a->spare == NULL && c->size <= SPARE_MAX)
+            a->spare = c;
+        else
+            free_chunk(a, c);
+    }
+    a->chunk->used = mark.used;
+    a->grows = NULL;
+    a->tried = mark.tried;
+    POISON(a->chunk->data + mark.used, a->chunk->size - mark.used);
+}
+
+size_t
+arena_held_bytes(const struct arena *a)
+{
+    return a->held;
+}

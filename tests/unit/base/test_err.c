@@ -1,0 +1,53 @@
+/* test_err.c - every row of err.def is complete and fit to be shown. */
+#include "base/err.c"
+#include "tests/test.h"
+
+TEST(zero_is_ok)
+{
+    EXPECT_INT(OK, 0);
+    EXPECT_INT(err_row(OK)->status, 200);
+    EXPECT_INT(err_row(OK)->fault, FAULT_NONE);
+}
+
+TEST(a_row_is_found_by_its_name)
+{
+    const struct err_row *row = err_row(ERR_UPSTREAM_TIMEOUT);
+
+    EXPECT_STR(str_c(row->name), "ERR_UPSTREAM_TIMEOUT");
+    EXPECT_STR(str_c(row->code), "upstream_timeout");
+    EXPECT_INT(row->status, 504);
+    EXPECT_INT(row->fault, FAULT_PROVIDER);
+    EXPECT_INT(row->next, NEXT_FALLBACK);
+}
+
+TEST(every_failure_has_a_status_a_fault_types_and_a_sentence)
+{
+    for (unsigned e = OK + 1; e < ERR_COUNT; e++) {
+        const struct err_row *row = err_row((enum err)e);
+
+        EXPECT(str_starts(str_c(row->name), S("ERR_")));
+        EXPECT(row->status >= 400 && row->status <= 599);
+        EXPECT(row->fault != FAULT_NONE);
+        EXPECT(row->code[0] != '\0' && row->sentence[0] != '\0');
+        EXPECT(row->openai_type[0] != '\0' && row->anthropic_type[0] != '\0');
+        EXPECT(row->openai_code == NULL || row->openai_code[0] != '\0');
+    }
+}
+
+TEST(codes_are_unique)
+{
+    for (unsigned i = 0; i < ERR_COUNT; i++) {
+        for (unsigned j = 0; j < i; j++)
+            EXPECT(!str_eq(str_c(rows[i].code), str_c(rows[j].code)));
+    }
+}
+
+TEST(a_failure_of_the_gateway_or_a_provider_is_never_a_400)
+{
+    for (unsigned e = OK + 1; e < ERR_COUNT; e++) {
+        const struct err_row *row = err_row((enum err)e);
+
+        EXPECT(row->fault == FAULT_CALLER || row->status >= 500 || row->status == 429 ||
+            row->status == 404);
+    }
+}
