@@ -1,0 +1,180 @@
+/* conf.h - the configuration: one YAML file turned into one checked struct.
+ *
+ * options.def is the schema: parsing, defaults, limits, validation, the JSON
+ * Schema for editors, the starter file and the reference page all come from it.
+ * A struct conf is immutable once loaded and owns all it points to. What needs
+ * other floors (do the wires, providers and target models exist?) is
+ * checked by those who build the snapshot; they report through
+ * conf_problem() with the marks kept here, so that all errors come out at once.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+
+/* Where a value stands in the file, from 1; line 0: a default or a command-line --set. */
+struct conf_mark {
+    unsigned line;
+    unsigned column;
+};
+
+struct conf_str {
+    struct str v;              /* after ${ENV} and file: references were resolved; has a NUL behind */
+    struct conf_mark mark;
+    bool secret;               /* never print it */
+};
+
+struct conf_strs {
+    struct conf_str *list;
+    size_t count;
+};
+
+/* A pair of a free-form map: HTTP fields. */
+struct conf_pair {
+    struct conf_str key;
+    struct conf_str value;
+};
+
+struct conf_timeouts {         /* 0: not set here */
+    uint64_t connect_ms;
+    uint64_t first_byte_ms;
+    uint64_t first_token_ms;
+    uint64_t between_tokens_ms;
+    uint64_t total_ms;
+};
+
+struct conf_server {
+    struct conf_strs listen;           /* "0.0.0.0:8080", "unix:/run/openclaw.sock" */
+    struct conf_str admin_listen;      /* metrics and health beside the main listeners; empty: none */
+    uint64_t workers;                  /* 0: one per core ("auto") */
+    struct conf_str tls_cert;          /* both or neither */
+    struct conf_str tls_key;
+    struct conf_strs cors_origins;     /* "*" or exact origins; empty: CORS off */
+    uint64_t drain_grace_ms;           /* SIGTERM: keep accepting this long with /readyz at 503 */
+    uint64_t drain_deadline_ms;        /* then streams may finish for this long */
+    uint64_t keepalive_ms;             /* SSE comment to the caller when the upstream is silent */
+    uint64_t limit_body_bytes;
+    uint64_t limit_head_bytes;
+    uint64_t limit_fields;
+    uint64_t limit_head_ms;            /* header_deadline */
+    uint64_t limit_idle_ms;
+    uint64_t limit_body_rate_bytes_per_s;
+    uint64_t limit_write_stall_ms;
+    uint64_t limit_connections;        /* per worker */
+    uint64_t limit_connections_per_address;
+    uint64_t limit_requests;           /* exchanges under way per worker: 503 beyond */
+    uint64_t limit_streams_per_key;    /* exchanges under way per key and worker: 429 beyond; 0: no limit */
+    uint64_t limit_json_depth;
+    uint64_t limit_json_values;
+    uint64_t limit_event_bytes;        /* one event of a provider's stream */
+    uint64_t limit_answer_bytes;       /* a provider's whole answer */
+    uint64_t limit_metric_series;      /* distinct model names in metrics */
+};
+
+enum conf_auth_mode { AUTH_DEFAULT, AUTH_NONE, AUTH_KEYS };
+
+struct conf_key {
+    struct conf_str name;
+    struct conf_str key;               /* secret */
+    struct conf_strs models;           /* allowed names and globs; empty: all */
+    struct conf_mark mark;
+};
+
+struct conf_auth {
+    enum conf_auth_mode mode;          /* default: keys when there are keys, none on loopback listeners, else an error */
+    struct conf_mark mode_mark;
+    struct conf_key *keys;
+    size_t key_count;
+};
+
+struct conf_provider {
+    struct conf_str id;                /* the key in the file */
+    struct conf_str wire;              /* empty: from the built-in row */
+    struct conf_str base_url;          /* empty: from the built-in row */
+    struct conf_strs api_keys;         /* one or several; secret */
+    struct conf_pair *fields;          /* extra HTTP fields ("headers:") */
+    size_t field_count;
+    struct conf_str ca_file;
+    bool tls_insecure;
+    bool disabled;
+    struct conf_strs models;           /* names offered in /v1/models; empty: from the catalog */
+    struct conf_strs quirks;           /* names of enum wire_quirk: "no_stream_options", ... replaces the row's */
+    bool quirks_set;
+    struct conf_timeouts timeouts;
+    struct conf_mark mark;
+};
+
+struct conf_target {
+    struct conf_str model;             /* "provider/model" or another alias */
+    uint64_t weight;
+    struct str params;                 /* JSON object text of overrides, or empty */
+    struct conf_timeouts timeouts;
+    struct conf_mark mark;
+};
+
+struct conf_alias {
+    struct conf_str name;
+    struct conf_str strategy;          /* "priority" is what there is */
+    struct conf_target *targets;
+    size_t target_count;
+    struct conf_mark mark;
+};
+
+struct conf_observe {
+    struct conf_str log_path;          /* error log: stdout, stderr, a file */
+    struct conf_str log_level;         /* debug, info, warn, error */
+    struct conf_str access_path;       /* access log; "off" */
+    bool metrics;
+};
+
+struct conf {
+    struct arena *arena;
+    struct str path;                   /* the file, or "(built in)" */
+    struct conf_server server;
+    struct conf_auth auth;
+    struct conf_provider *providers;
+    size_t provider_count;
+    struct conf_alias *models;
+    size_t model_count;
+    struct conf_str default_provider;  /* for routes that name no model, and model names without a provider */
+    struct conf_timeouts timeouts;     /* defaults for all targets */
+    struct conf_observe observe;
+};
+
+/* Everything wrong with a configuration, in file order, bounded to 100. */
+struct conf_problems {
+    struct arena *arena;
+    struct conf_problem *first;
+    struct conf_problem **tail;
+    size_t count;
+};
+struct conf_problem {
+    struct conf_mark mark;
+    struct str text;                   /* "what is wrong; what to write instead" */
+    struct conf_problem *next;
+};
+void conf_problems_init(struct conf_problems *p, struct arena *a);
+void conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Prints "file:line:col: text" lines to a stream opened by the caller. */
+void conf_problems_print(const struct conf_problems *p, struct str path, int fd);
+
+/* Reads a file. `sets` are "key.path=value" strings from --set, applied over it. `path` NULL: the
+ * defaults and the sets alone. Always returns a conf, complete with defaults; it is usable only when
+ * problems->count stayed 0. */
+struct conf *conf_load(const char *path, const char *const *sets, size_t set_count,
+    struct conf_problems *problems) NEVER_NULL;
+
+/* The same from text, for tests and the fuzzer. */
+struct conf *conf_parse(struct str text, struct str name, struct conf_problems *problems) NEVER_NULL;
+
+void conf_destroy(struct conf *c);
+
+/* The starter file, the JSON Schema and the reference page, made from options.def. Appended to `out`. */
+struct buf;
+void conf_write_starter(struct buf *out);
+void conf_write_schema(struct buf *out);
+void conf_write_reference(struct buf *out);
+
+/* The closest of `count` names to `word`, or an empty slice: for "did you mean". */
+struct str conf_closest(struct str word, const struct str *names, size_t count);
