@@ -1,0 +1,71 @@
+/* provider.c - providers.def as a table to look things up in. */
+#include "catalog/provider.h"
+
+#include <stdlib.h>
+
+#define PROVIDER(id_, name_, speaks, url_, field_, prefix_, env_, quirks_)                          \
+    { .id = S_INIT(id_),                                                                           \
+      .name = S_INIT(name_),                                                                       \
+      .wire = &wire_##speaks,                                                                       \
+      .base_url = S_INIT(url_),                                                                    \
+      .auth_field = S_INIT(field_),                                                                \
+      .auth_prefix = S_INIT(prefix_),                                                              \
+      .env = S_INIT(env_),                                                                         \
+      .quirks = (quirks_) },
+
+static const struct provider_row rows[] = {
+#include "catalog/providers.def"
+};
+#undef PROVIDER
+
+static const struct {
+    struct str name;
+    uint32_t bit;
+} quirks[] = {
+    { S_INIT("no_stream_options"), QUIRK_NO_STREAM_OPTIONS },
+    { S_INIT("max_tokens"), QUIRK_MAX_TOKENS },
+    { S_INIT("no_developer"), QUIRK_NO_DEVELOPER },
+    { S_INIT("strict_keys"), QUIRK_STRICT_KEYS },
+};
+
+const struct provider_row *
+provider_row_at(size_t i)
+{
+    return i < ARRAY_LEN(rows) ? &rows[i] : NULL;
+}
+
+const struct provider_row *
+provider_row(struct str id)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (str_eq(rows[i].id, id))
+            return &rows[i];
+    return NULL;
+}
+
+struct str
+provider_env_key(const struct provider_row *row)
+{
+    struct str left = row->env;
+
+    while (left.n != 0) {
+        struct str name;
+        char name_c[64];
+
+        (void)str_cut(left, ' ', &name, &left);
+        str_copy_c(name_c, sizeof(name_c), name);
+        struct str value = str_c(getenv(name_c));
+        if (value.n != 0)
+            return value;
+    }
+    return (struct str){ NULL, 0 };
+}
+
+uint32_t
+provider_quirk_named(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(quirks); i++)
+        if (str_eq(quirks[i].name, name))
+            return quirks[i].bit;
+    return 0;
+}

@@ -1,0 +1,133 @@
+/* auth.c - a small table from key hashes to principals. */
+#include "policy/auth.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/map.h"
+
+struct auth_table {
+    bool open;                         /* nobody has to identify */
+    struct principal anonymous;
+    struct principal *list;
+    size_t count;
+    struct map *by_hash;               /* 32 hash bytes -> struct principal */
+};
+
+static void
+principal_init(struct principal *p, struct str name, struct conf_strs models, unsigned workers)
+{
+    p->name = name;
+    p->models = models;
+    p->in_flight = check_alloc(calloc(workers, sizeof(*p->in_flight)));
+}
+
+struct auth_table *
+auth_create(const struct conf *c, unsigned workers, struct conf_problems *problems)
+{
+    struct auth_table *t = check_alloc(calloc(1, sizeof(*t)));
+
+    t->open = c->auth.mode != AUTH_KEYS;
+    t->count = c->auth.key_count;
+    t->list = check_alloc(calloc(t->count + 1, sizeof(*t->list)));
+    t->by_hash = map_create();
+    principal_init(&t->anonymous, S("anonymous"), (struct conf_strs){ NULL, 0 }, workers);
+
+    for (size_t i = 0; i < t->count; i++) {
+        const struct conf_key *k = &c->auth.keys[i];
+        uint8_t hash[DIGEST_SHA256_BYTES];
+
+        principal_init(&t->list[i], k->name.v, k->models, workers);
+        digest_sha256(k->key.v, hash);
+        digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, t->list[i].hash_hex);
+        struct str id = str_make((const char *)hash, sizeof(hash));
+        if (map_get(t->by_hash, id) != NULL)
+            conf_problem(problems, k->mark, "auth.keys: two entries have the same key; give each its own");
+        (void)map_put(t->by_hash, id, &t->list[i]);
+    }
+    return t;
+}
+
+void
+auth_destroy(struct auth_table *t)
+{
+    if (t == NULL)
+        return;
+    for (size_t i = 0; i < t->count; i++)
+        free(t->list[i].in_flight);
+    free(t->anonymous.in_flight);
+    free(t->list);
+    map_destroy(t->by_hash);
+    free(t);
+}
+
+struct str
+auth_credential(const struct http_fields *fields)
+{
+    static const struct str names[] = { S_INIT("x-api-key"), S_INIT("api-key"), S_INIT("x-goog-api-key") };
+    struct str bearer = http_field_get(fields, S("authorization"));
+
+    if (str_istarts(bearer, S("bearer ")))
+        return str_trim(str_skip(bearer, sizeof("bearer ") - 1));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct str value = http_field_get(fields, names[i]);
+        if (value.n != 0)
+            return value;
+    }
+    return (struct str){ NULL, 0 };
+}
+
+enum err
+auth_identify(const struct auth_table *t, struct str credential, struct principal **ret)
+{
+    uint8_t hash[DIGEST_SHA256_BYTES];
+
+    /* Looking up the hash instead of the key leaves nothing to time. */
+    if (credential.n != 0 && t->count != 0) {
+        digest_sha256(credential, hash);
+        *ret = map_get(t->by_hash, str_make((const char *)hash, sizeof(hash)));
+        if (*ret != NULL)
+            return OK;
+    }
+    if (!t->open)
+        return ERR_AUTH;
+    *ret = (struct principal *)&t->anonymous;
+    return OK;
+}
+
+bool
+auth_glob(struct str pattern, struct str text)
+{
+    size_t p = 0, s = 0, star = SIZE_MAX, resume = 0;
+
+    /* Greedy with one point of return: linear in practice, quadratic at worst, never recursive. */
+    while (s < text.n) {
+        if (p < pattern.n && pattern.p[p] == '*') {
+            star = p++;
+            resume = s;
+        } else if (p < pattern.n && pattern.p[p] == text.p[s]) {
+            p++;
+            s++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            s = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.p[p] == '*')
+        p++;
+    return p == pattern.n;
+}
+
+bool
+auth_allows_model(const struct principal *p, struct str model)
+{
+    if (p->models.count == 0)
+        return true;
+    for (size_t i = 0; i < p->models.count; i++)
+        if (auth_glob(p->models.list[i].v, model))
+            return true;
+    return false;
+}

@@ -1,0 +1,40 @@
+/* auth.h - who is asking: API keys looked up by their hash.
+ *
+ * The table is part of the snapshot and immutable; keys themselves are not
+ * kept, only their SHA-256, so neither a log nor a core dump of the table tells
+ * one. (Counters in a principal belong to the workers, one slot each.)
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "http/message.h"
+
+#define AUTH_HASH_HEX_BYTES 12         /* of the hash, shown in logs: enough to tell keys apart */
+
+struct principal {
+    struct str name;                   /* as configured; "anonymous" when nobody must identify */
+    char hash_hex[AUTH_HASH_HEX_BYTES + 1];
+    struct conf_strs models;           /* allowed names and globs; empty: all */
+    uint32_t *in_flight;               /* exchanges under way, by worker index; each touched by its worker only */
+};
+
+struct auth_table;
+
+/* Built from the configuration, which must outlive it. Problems (duplicate keys) go to `problems`. */
+struct auth_table *auth_create(const struct conf *c, unsigned workers, struct conf_problems *problems) NEVER_NULL;
+void auth_destroy(struct auth_table *t);
+
+/* The credential in the places where clients put it: Authorization: Bearer, x-api-key, api-key, x-goog-api-key.
+ * Empty when there is none. */
+struct str auth_credential(const struct http_fields *fields);
+
+/* Who presents this credential. OK, or ERR_AUTH. With authentication off everybody is the anonymous principal. */
+enum err auth_identify(const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
+
+/* May this principal use the model name? Globs: '*' matches anything. */
+bool auth_allows_model(const struct principal *p, struct str model);
+
+/* Does `text` match `pattern`, in which '*' stands for any run of bytes? */
+bool auth_glob(struct str pattern, struct str text);

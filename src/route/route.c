@@ -1,0 +1,477 @@
+/* route.c - builds the table of providers and aliases; looks names up in it. */
+#include "route/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What all the names, targets and field lines of one configuration may take together. */
+#define ROUTE_ARENA_BYTES (256u * 1024 * 1024)
+#define ALIAS_DEPTH 8
+
+struct route_table {
+    struct arena *arena;
+    struct tls_context *tls;           /* the system's trust, shared by providers; made when first needed */
+    struct provider **providers;
+    size_t provider_count;
+    struct map *provider_by_id;
+    struct alias **aliases;
+    size_t alias_count;
+    struct map *alias_by_name;
+    struct provider *default_provider; /* NULL: none */
+};
+
+/* --- providers --- */
+
+static struct conf_timeouts
+timeouts_over(struct conf_timeouts base, struct conf_timeouts over)
+{
+    const uint64_t *from = &over.connect_ms;
+    uint64_t *to = &base.connect_ms;
+
+    for (size_t i = 0; i < sizeof(base) / sizeof(uint64_t); i++)
+        if (from[i] != 0)
+            to[i] = from[i];
+    return base;
+}
+
+static struct tls_context *
+provider_tls(struct route_table *t, const struct conf_provider *cp, char *why, size_t why_size)
+{
+    bool plain = cp == NULL || (cp->ca_file.v.n == 0 && !cp->tls_insecure);
+
+    if (!plain)
+        return tls_client_create(cp->ca_file.v.n != 0 ? cp->ca_file.v.p : NULL, cp->tls_insecure, why, why_size);
+    if (t->tls == NULL)
+        t->tls = tls_client_create(NULL, false, why, why_size);
+    return t->tls != NULL ? tls_context_ref(t->tls) : NULL;
+}
+
+/* The complete line that carries one key. */
+static struct str
+credential_line(struct arena *a, const struct provider_row *row, const struct wire *wire, struct str key)
+{
+    struct str field = row != NULL ? row->auth_field : S("Authorization");
+    struct str prefix = row != NULL ? row->auth_prefix : S("Bearer ");
+
+    if (row == NULL && str_eq(wire->name, S("anthropic-messages"))) {
+        field = S("x-api-key");
+        prefix = S("");
+    }
+    return arena_printf(a, STR_FMT ": " STR_FMT STR_FMT "\r\n", STR_ARG(field), STR_ARG(prefix), STR_ARG(key));
+}
+
+static struct str
+field_lines(struct arena *a, const struct conf_provider *cp)
+{
+    struct str all = S("");
+
+    for (size_t i = 0; i < cp->field_count; i++)
+        all = arena_printf(a, STR_FMT STR_FMT ": " STR_FMT "\r\n", STR_ARG(all),
+            STR_ARG(cp->fields[i].key.v), STR_ARG(cp->fields[i].value.v));
+    return all;
+}
+
+/* Puts a provider into the table. `cp` is NULL for one found in the environment. */
+static struct provider *
+provider_add(struct route_table *t, struct str id, const struct wire *wire, const struct provider_row *row,
+    struct str base_url, const struct conf_provider *cp, struct conf_problems *problems)
+{
+    struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
+    char why[256] = "";
+    struct str path;
+    struct provider *p = arena_new(t->arena, struct provider);
+    struct tls_context *tls = str_istarts(base_url, S("https:")) ? provider_tls(t, cp, why, sizeof(why)) : NULL;
+
+    if (why[0] != '\0')
+        conf_problem(problems, mark, "providers." STR_FMT ": %s", STR_ARG(id), why);
+    p->id = id;
+    p->wire = wire;
+    p->row = row;
+    p->origin = origin_create(base_url, tls, &path, why, sizeof(why));
+    tls_context_unref(tls);
+    if (p->origin == NULL)
+        conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);
+    p->base_path = p->origin != NULL ? path : S("");
+    p->quirks = row != NULL ? row->quirks : 0;
+    p->fields = S("");
+    t->providers[t->provider_count++] = p;
+    (void)map_put(t->provider_by_id, id, p);
+    return p;
+}
+
+static const struct wire *
+provider_wire(const struct conf_provider *cp, const struct provider_row *row, struct conf_problems *problems)
+{
+    if (cp->wire.v.n == 0) {
+        if (row != NULL)
+            return row->wire;
+        struct str ids[128];
+        size_t n = 0;
+        for (const struct provider_row *r; n < ARRAY_LEN(ids) && (r = provider_row_at(n)) != NULL; n++)
+            ids[n] = r->id;
+        struct str near = conf_closest(cp->id.v, ids, n);
+        if (near.n != 0)
+            conf_problem(problems, cp->mark,
+                "providers." STR_FMT ": not a provider we know; did you mean '" STR_FMT
+                "'? For your own server add wire and base_url",
+                STR_ARG(cp->id.v), STR_ARG(near));
+        else
+            conf_problem(problems, cp->mark,
+                "providers." STR_FMT ": not a provider we know; add wire (for example openai-chat) and base_url",
+                STR_ARG(cp->id.v));
+        return NULL;
+    }
+    const struct wire *wire = wire_named(cp->wire.v);
+    if (wire == NULL || wire->provider == NULL) {
+        conf_problem(problems, cp->wire.mark,
+            "providers." STR_FMT ".wire: '" STR_FMT "' is not a wire of this version; use openai-chat or anthropic-messages",
+            STR_ARG(cp->id.v), STR_ARG(cp->wire.v));
+        return NULL;
+    }
+    return wire;
+}
+
+static void
+provider_keys(struct route_table *t, struct provider *p, const struct conf_provider *cp)
+{
+    size_t n = cp != NULL ? cp->api_keys.count : 0;
+    struct str env = n == 0 && p->row != NULL ? provider_env_key(p->row) : S("");
+
+    p->credentials = arena_array(t->arena, struct str, n + 1);
+    for (size_t i = 0; i < n; i++)
+        p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, cp->api_keys.list[i].v);
+    if (env.n != 0)
+        p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
+}
+
+static void
+provider_from_conf(struct route_table *t, const struct conf *c, const struct conf_provider *cp,
+    struct conf_problems *problems)
+{
+    const struct provider_row *row = provider_row(cp->id.v);
+    const struct wire *wire = provider_wire(cp, row, problems);
+
+    if (cp->disabled || wire == NULL)
+        return;
+    struct str base_url = cp->base_url.v.n != 0 ? cp->base_url.v : row != NULL ? row->base_url : S("");
+    if (base_url.n == 0) {
+        conf_problem(problems, cp->mark, "providers." STR_FMT ": base_url is missing; write base_url: https://...",
+            STR_ARG(cp->id.v));
+        return;
+    }
+    struct provider *p = provider_add(t, cp->id.v, wire, row, base_url, cp, problems);
+    provider_keys(t, p, cp);
+    p->fields = field_lines(t->arena, cp);
+    p->timeouts = timeouts_over(c->timeouts, cp->timeouts);
+    p->models = cp->models;
+    if (cp->quirks_set)
+        p->quirks = 0;
+    for (size_t i = 0; i < cp->quirks.count; i++) {
+        uint32_t bit = provider_quirk_named(cp->quirks.list[i].v);
+        if (bit == 0)
+            conf_problem(problems, cp->quirks.list[i].mark, "providers." STR_FMT ".quirks: there is no quirk '" STR_FMT
+                "'; use no_stream_options, max_tokens, no_developer or strict_keys",
+                STR_ARG(cp->id.v), STR_ARG(cp->quirks.list[i].v));
+        p->quirks |= bit;
+    }
+}
+
+static void
+providers_from_environment(struct route_table *t, const struct conf *c, struct conf_problems *problems)
+{
+    const struct provider_row *row;
+
+    for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++) {
+        if (row->base_url.n == 0 || provider_env_key(row).n == 0)
+            continue;
+        struct provider *p = provider_add(t, row->id, row->wire, row, row->base_url, NULL, problems);
+        provider_keys(t, p, NULL);
+        p->timeouts = c->timeouts;
+    }
+}
+
+static void
+provider_simulated(struct route_table *t, const struct conf *c, struct str url, struct conf_problems *problems)
+{
+    struct provider *p = provider_add(t, S("mock"), &wire_openai_chat, NULL, url, NULL, problems);
+
+    p->credentials = arena_array(t->arena, struct str, 1);
+    p->timeouts = c->timeouts;
+    p->simulated = true;
+    t->default_provider = p;
+}
+
+/* --- targets and aliases --- */
+
+static struct target *
+target_make(struct arena *a, struct provider *p, struct str model)
+{
+    struct target *to = arena_new(a, struct target);
+    char id[256];
+
+    to->provider = p;
+    to->wire.model = model;
+    to->wire.quirks = p->quirks;
+    to->timeouts = p->timeouts;
+    if (p->id.n + 1 + model.n < sizeof(id)) {
+        memcpy(id, p->id.p, p->id.n);
+        id[p->id.n] = '/';
+        memcpy(id + p->id.n + 1, model.p, model.n);
+        to->facts = model_row(str_make(id, p->id.n + 1 + model.n));
+    }
+    if (to->facts != NULL) {
+        to->wire.max_output = to->facts->output_tokens;
+        to->wire.reasoning = (to->facts->flags & MODEL_REASONING) != 0;
+        to->wire.adaptive_thinking = (to->facts->flags & MODEL_ADAPTIVE) != 0;
+        to->wire.sampling_fixed = (to->facts->flags & MODEL_SAMPLING_FIXED) != 0;
+    }
+    return to;
+}
+
+/* Splits "provider/model"; NULL when the first part is no provider that is on. */
+static struct provider *
+name_provider(const struct route_table *t, struct str name, struct str *ret_model)
+{
+    struct str id;
+
+    return str_cut(name, '/', &id, ret_model) && ret_model->n != 0 ? map_get(t->provider_by_id, id) : NULL;
+}
+
+static const struct conf_alias *
+conf_alias_named(const struct conf *c, struct str name)
+{
+    for (size_t i = 0; i < c->model_count; i++)
+        if (str_eq(c->models[i].name.v, name))
+            return &c->models[i];
+    return NULL;
+}
+
+static void
+unknown_target(const struct route_table *t, const struct conf *c, const struct conf_target *ct,
+    struct conf_problems *problems)
+{
+    struct str head, tail;
+    struct str names[64];
+    size_t n = 0;
+
+    if (!str_cut(ct->model.v, '/', &head, &tail))
+        head = ct->model.v;
+    for (size_t i = 0; i < t->provider_count && n < ARRAY_LEN(names); i++)
+        names[n++] = t->providers[i]->id;
+    for (size_t i = 0; i < c->model_count && n < ARRAY_LEN(names); i++)
+        names[n++] = c->models[i].name.v;
+    struct str near = conf_closest(head, names, n);
+    if (near.n != 0)
+        conf_problem(problems, ct->mark, "target '" STR_FMT "': no provider or alias '" STR_FMT "' is configured; did you mean '" STR_FMT "'?",
+            STR_ARG(ct->model.v), STR_ARG(head), STR_ARG(near));
+    else
+        conf_problem(problems, ct->mark, "target '" STR_FMT "': no provider or alias '" STR_FMT "' is configured; write provider/model",
+            STR_ARG(ct->model.v), STR_ARG(head));
+}
+
+/* Adds the targets of one alias, walking into aliases it names. */
+static void
+alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias *ca, struct alias *al,
+    unsigned depth, struct conf_problems *problems)
+{
+    if (depth > ALIAS_DEPTH) {
+        conf_problem(problems, ca->mark, "models." STR_FMT ": aliases name each other in a circle", STR_ARG(ca->name.v));
+        return;
+    }
+    for (size_t i = 0; i < ca->target_count && problems->count < 100; i++) {
+        const struct conf_target *ct = &ca->targets[i];
+        const struct conf_alias *inner = conf_alias_named(c, ct->model.v);
+        struct str model;
+        struct provider *p = inner == NULL ? name_provider(t, ct->model.v, &model) : NULL;
+
+        if (inner != NULL) {
+            alias_fill(t, c, inner, al, depth + 1, problems);
+        } else if (p == NULL) {
+            unknown_target(t, c, ct, problems);
+        } else if (al->count == ROUTE_TARGETS) {
+            conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets", STR_ARG(al->name), ROUTE_TARGETS);
+            return;
+        } else {
+            struct target *to = target_make(t->arena, p, model);
+            to->params = ct->params;
+            to->timeouts = timeouts_over(p->timeouts, ct->timeouts);
+            al->targets[al->count++] = to;
+        }
+    }
+}
+
+static void
+aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_problems *problems)
+{
+    t->aliases = arena_array(t->arena, struct alias *, c->model_count + 1);
+    for (size_t i = 0; i < c->model_count; i++) {
+        struct alias *al = arena_new(t->arena, struct alias);
+
+        al->name = c->models[i].name.v;
+        al->targets = arena_array(t->arena, struct target *, ROUTE_TARGETS);
+        alias_fill(t, c, &c->models[i], al, 0, problems);
+        t->aliases[t->alias_count++] = al;
+        (void)map_put(t->alias_by_name, al->name, al);
+    }
+}
+
+/* --- the table --- */
+
+struct route_table *
+route_create(const struct conf *c, struct str simulated_url, struct conf_problems *problems)
+{
+    struct route_table *t = check_alloc(calloc(1, sizeof(*t)));
+    size_t room = c->provider_count + 1;
+
+    for (size_t i = 0; provider_row_at(i) != NULL; i++)
+        room++;
+    t->arena = arena_create(ROUTE_ARENA_BYTES);
+    t->providers = arena_array(t->arena, struct provider *, room);
+    t->provider_by_id = map_create();
+    t->alias_by_name = map_create();
+
+    for (size_t i = 0; i < c->provider_count; i++)
+        provider_from_conf(t, c, &c->providers[i], problems);
+    if (c->provider_count == 0)
+        providers_from_environment(t, c, problems);
+    if (t->provider_count == 0 && simulated_url.n != 0)
+        provider_simulated(t, c, simulated_url, problems);
+
+    if (c->default_provider.v.n != 0) {
+        t->default_provider = map_get(t->provider_by_id, c->default_provider.v);
+        if (t->default_provider == NULL && problems->count == 0)
+            conf_problem(problems, c->default_provider.mark, "default_provider: no provider '" STR_FMT "' is configured",
+                STR_ARG(c->default_provider.v));
+    } else if (t->provider_count == 1) {
+        t->default_provider = t->providers[0];
+    }
+    aliases_from_conf(t, c, problems);
+    return t;
+}
+
+void
+route_destroy(struct route_table *t)
+{
+    if (t == NULL)
+        return;
+    for (size_t i = 0; i < t->provider_count; i++)
+        origin_destroy(t->providers[i]->origin);
+    tls_context_unref(t->tls);
+    map_destroy(t->provider_by_id);
+    map_destroy(t->alias_by_name);
+    arena_destroy(t->arena);
+    free(t);
+}
+
+/* --- looking up --- */
+
+static struct target *
+plan_one(struct arena *a, struct provider *p, struct str model, struct plan *ret)
+{
+    ret->targets[0] = target_make(a, p, model);
+    ret->count = 1;
+    return ret->targets[0];
+}
+
+/* A bare name that the catalog knows at one of our providers: the first that is on. */
+static struct provider *
+bare_provider(const struct route_table *t, struct str model)
+{
+    char id[256];
+
+    for (size_t i = 0; i < t->provider_count; i++) {
+        const struct provider *p = t->providers[i];
+        if (p->id.n + 1 + model.n >= sizeof(id))
+            continue;
+        memcpy(id, p->id.p, p->id.n);
+        id[p->id.n] = '/';
+        memcpy(id + p->id.n + 1, model.p, model.n);
+        if (model_row(str_make(id, p->id.n + 1 + model.n)) != NULL)
+            return t->providers[i];
+        for (size_t m = 0; m < p->models.count; m++)
+            if (str_eq(p->models.list[m].v, model))
+                return t->providers[i];
+    }
+    return NULL;
+}
+
+static struct str
+no_model_sentence(const struct route_table *t, struct arena *a, struct str model)
+{
+    struct str names[64];
+    size_t n = 0;
+    struct str head, tail;
+
+    for (size_t i = 0; i < t->alias_count && n < ARRAY_LEN(names); i++)
+        names[n++] = t->aliases[i]->name;
+    struct str near = conf_closest(model, names, n);
+    if (near.n != 0)
+        return arena_printf(a, "there is no model '" STR_FMT "'; did you mean '" STR_FMT "'?", STR_ARG(model), STR_ARG(near));
+    if (str_cut(model, '/', &head, &tail) && provider_row(head) != NULL)
+        return arena_printf(a, "the provider '" STR_FMT "' of model '" STR_FMT "' is not configured here", STR_ARG(head), STR_ARG(model));
+    return arena_printf(a, "there is no model '" STR_FMT "'; name one of GET /v1/models, or provider/model", STR_ARG(model));
+}
+
+enum err
+route_plan(const struct route_table *t, struct arena *a, struct str model, struct plan *ret, struct str *ret_why)
+{
+    const struct alias *al = map_get(t->alias_by_name, model);
+    struct provider *p;
+    struct str name = model;
+
+    *ret = (struct plan){ .count = 0 };
+    if (al != NULL) {
+        memcpy(ret->targets, al->targets, al->count * sizeof(al->targets[0]));
+        ret->count = al->count;
+        ret->alias = al->name;
+        return OK;
+    }
+    p = name_provider(t, model, &name);
+    if (p == NULL) {
+        name = model;
+        p = bare_provider(t, model);
+    }
+    if (p == NULL)
+        p = t->default_provider;
+    if (p == NULL) {
+        *ret_why = no_model_sentence(t, a, model);
+        return ERR_NO_MODEL;
+    }
+    (void)plan_one(a, p, name, ret);
+    return OK;
+}
+
+struct target *
+route_default(const struct route_table *t, struct arena *a, const struct wire *wire)
+{
+    struct provider *p = t->default_provider;
+
+    for (size_t i = 0; p == NULL && i < t->provider_count; i++)
+        if (t->providers[i]->wire == wire)
+            p = t->providers[i];
+    return p != NULL ? target_make(a, p, S("")) : NULL;
+}
+
+struct provider *
+route_provider(const struct route_table *t, struct str id)
+{
+    return map_get(t->provider_by_id, id);
+}
+
+struct provider *
+route_provider_at(const struct route_table *t, size_t i)
+{
+    return i < t->provider_count ? t->providers[i] : NULL;
+}
+
+const struct alias *
+route_alias_at(const struct route_table *t, size_t i)
+{
+    return i < t->alias_count ? t->aliases[i] : NULL;
+}
+
+bool
+route_simulated(const struct route_table *t)
+{
+    return t->provider_count == 1 && t->providers[0]->simulated;
+}
