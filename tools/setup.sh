@@ -21,11 +21,11 @@ need() {
     for group in "$@"; do
         eval "wanted=\"\$wanted \$packages_$group\""
     done
-    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null || true)
+    installed=$(dpkg-query -W -f ',${db:Status-Status} ${Package},' $wanted 2>/dev/null || true)
     missing=
     for package in $wanted; do
         case "$installed" in
-        *"installed $package"*) ;;
+        *",installed $package,"*) ;;
         *) missing="$missing $package" ;;
         esac
     done
