@@ -1,0 +1,36 @@
+/* access_log.h - one JSON line per exchange, with every decision in it.
+ *
+ * The worker fills a record from what the exchange knows and hands it over once;
+ * lines are gathered per worker and go to the log's thread in batches.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/log.h"
+
+struct access_record {
+    uint64_t wall_ms;
+    struct str request_id, trace_id, key_name, key_hash, client_ip, method, path, endpoint;
+    int64_t status;
+    struct str error, error_message;
+    struct str model_requested, provider, model, finish_reason;
+    bool stream, tokens_estimated, client_abort;
+    struct str attempts;               /* JSON array */
+    int64_t tokens_input, tokens_cached, tokens_cache_write, tokens_output, tokens_reasoning;
+    int64_t cost_nanousd;
+    uint64_t bytes_in, bytes_out;
+    int64_t first_token_us, duration_us, overhead_us;
+};
+
+/* One worker's lines on their way to the file. */
+struct access_log {
+    struct log_file *file;             /* NULL: off */
+    struct buf lines;
+};
+
+void access_log_init(struct access_log *a, struct log_file *file);
+void access_log_write(struct access_log *a, const struct access_record *r);
+
+/* Hands the gathered lines to the log's thread: called when the loop has time, and by itself when there are many. */
+void access_log_flush(struct access_log *a);
+void access_log_fini(struct access_log *a);

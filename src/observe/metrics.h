@@ -1,0 +1,117 @@
+/* metrics.h - counters that cost a load and a store, and their Prometheus text.
+ *
+ * Every worker owns a shard and is its only writer; readers add the shards up.
+ * Labels come from closed sets: endpoints, statuses, error codes, and
+ * (provider, model) pairs that are bounded, beyond which a model is called "other".
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+typedef _Atomic uint64_t metric_cell;
+
+#define METRIC_BUCKETS 20              /* most buckets of one histogram, +Inf included */
+#define METRIC_ENDPOINTS 24
+#define METRIC_STATUSES 24
+
+struct metric_histogram {
+    metric_cell count[METRIC_BUCKETS];
+    metric_cell sum_us;
+};
+
+/* One worker's own numbers. */
+struct metric_shard {
+#define COUNTER(field, name, help) metric_cell field;
+#define GAUGE(field, name, help) metric_cell field;
+#define HISTOGRAM(field, name, help, buckets) struct metric_histogram field;
+#define SERIES_COUNTER(field, name, help)
+#define SERIES_HISTOGRAM(field, name, help, buckets)
+#include "observe/metrics.def"
+#undef COUNTER
+#undef GAUGE
+#undef HISTOGRAM
+#undef SERIES_COUNTER
+#undef SERIES_HISTOGRAM
+    metric_cell requests[METRIC_ENDPOINTS][METRIC_STATUSES];
+    metric_cell errors[ERR_COUNT];
+};
+
+/* One worker's part of one (provider, model) pair. */
+struct metric_series_shard {
+#define COUNTER(field, name, help)
+#define GAUGE(field, name, help)
+#define HISTOGRAM(field, name, help, buckets)
+#define SERIES_COUNTER(field, name, help) metric_cell field;
+#define SERIES_HISTOGRAM(field, name, help, buckets) struct metric_histogram field;
+#include "observe/metrics.def"
+#undef COUNTER
+#undef GAUGE
+#undef HISTOGRAM
+#undef SERIES_COUNTER
+#undef SERIES_HISTOGRAM
+    metric_cell attempts[ERR_COUNT];   /* by outcome; OK is success */
+};
+
+struct metrics;
+struct metric_series;
+
+/* `endpoints`: label values by endpoint number. */
+struct metrics *metrics_create(unsigned workers, size_t series_limit, const char *const *endpoints,
+    size_t endpoint_count) NEVER_NULL;
+void metrics_destroy(struct metrics *m);
+
+struct metric_shard *metrics_shard(struct metrics *m, unsigned worker) NEVER_NULL;
+
+/* The series of a pair: the same pointer every time, valid as long as the metrics. Takes a lock: look it up once and keep
+ * it. Beyond the limit the model becomes "other", and the overflow is counted. */
+struct metric_series *metrics_series(struct metrics *m, struct str provider, struct str model) NEVER_NULL;
+struct metric_series_shard *metrics_series_shard(struct metric_series *s, unsigned worker) NEVER_NULL;
+
+/* For the shard's owner alone. */
+static inline void
+metric_add(metric_cell *c, uint64_t n)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline void
+metric_set(metric_cell *c, uint64_t n)
+{
+    atomic_store_explicit(c, n, memory_order_relaxed);
+}
+
+/* By the field's name, so that the buckets are found at compile time: METRIC_OBSERVE(shard, duration, us). */
+#define METRIC_OBSERVE(shard, field, us) metric_observe_##field(&(shard)->field, (us))
+#define COUNTER(field, name, help)
+#define GAUGE(field, name, help)
+#define HISTOGRAM(field, name, help, buckets) void metric_observe_##field(struct metric_histogram *h, uint64_t us);
+#define SERIES_COUNTER(field, name, help)
+#define SERIES_HISTOGRAM(field, name, help, buckets) void metric_observe_##field(struct metric_histogram *h, uint64_t us);
+#include "observe/metrics.def"
+#undef COUNTER
+#undef GAUGE
+#undef HISTOGRAM
+#undef SERIES_COUNTER
+#undef SERIES_HISTOGRAM
+
+/* Counts a finished request. Any HTTP status; unusual ones are counted as "other". */
+void metrics_request(struct metric_shard *s, unsigned endpoint, int status);
+
+/* A number that is read at scrape time: name, type ("gauge"/"counter"), help, value. */
+struct metric_extra {
+    const char *name;
+    const char *type;
+    const char *help;
+    double value;
+};
+
+/* Appends the whole exposition (text/plain; version=0.0.4). */
+void metrics_write(struct metrics *m, const struct metric_extra *extra, size_t extra_count, struct buf *out);
+
+#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* Resident memory of this process in bytes, 0 when unknown. */
+uint64_t metrics_resident_bytes(void);

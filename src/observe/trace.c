@@ -1,0 +1,93 @@
+/* trace.c - reads and makes traceparent. */
+#include "observe/trace.h"
+
+#include "base/clock.h"
+#include "base/digest.h"
+
+static bool
+is_lower_hex(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+            return false;
+    return true;
+}
+
+static bool
+all_zero(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] != '0')
+            return false;
+    return true;
+}
+
+/* "00-<32 hex>-<16 hex>-<2 hex>"; a later version may be longer and is read by its first 55 characters. */
+static bool
+parent_valid(struct str s)
+{
+    if (s.n < TRACE_PARENT_BYTES || s.p[2] != '-' || s.p[35] != '-' || s.p[52] != '-')
+        return false;
+    struct str version = str_make(s.p, 2), id = str_make(s.p + 3, TRACE_ID_HEX), span = str_make(s.p + 36, 16),
+               flags = str_make(s.p + 53, 2);
+    if (!is_lower_hex(version) || !is_lower_hex(id) || !is_lower_hex(span) || !is_lower_hex(flags))
+        return false;
+    if (str_eq(version, S("ff")) || all_zero(id) || all_zero(span))
+        return false;
+    if (str_eq(version, S("00")))
+        return s.n == TRACE_PARENT_BYTES;
+    return s.n == TRACE_PARENT_BYTES || s.p[TRACE_PARENT_BYTES] == '-';
+}
+
+static void
+random_hex(char *out, size_t bytes)
+{
+    uint8_t raw[16];
+
+    for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
+        uint64_t r = clock_random_u64() | 1; /* never all zero */
+        memcpy(raw + i, &r, sizeof(r));
+    }
+    digest_hex(raw, bytes, out);
+}
+
+void
+trace_begin(struct trace *t, struct str traceparent, struct str tracestate)
+{
+    char span[17];
+    bool ours = !parent_valid(traceparent);
+
+    if (ours)
+        random_hex(t->id, 16);
+    else
+        str_copy_c(t->id, sizeof(t->id), str_make(traceparent.p + 3, TRACE_ID_HEX));
+    t->state = ours || tracestate.n > 512 ? S("") : tracestate;
+    random_hex(span, 8);
+    memcpy(t->parent, "00-", 3);
+    memcpy(t->parent + 3, t->id, TRACE_ID_HEX);
+    t->parent[35] = '-';
+    memcpy(t->parent + 36, span, 16);
+    memcpy(t->parent + 52, "-00", 4);
+    if (!ours)
+        memcpy(t->parent + 53, traceparent.p + 53, 2);
+}
+
+struct str
+trace_request_id(struct arena *a, struct str given)
+{
+    bool usable = given.n >= 1 && given.n <= 128;
+
+    for (size_t i = 0; usable && i < given.n; i++) {
+        char c = given.p[i];
+        usable = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_'
+            || c == ':' || c == '-';
+    }
+    if (usable)
+        return arena_str(a, given);
+
+    char *id = arena_alloc(a, 4 + 32 + 1, 1);
+    memcpy(id, "req_", 4);
+    random_hex(id + 4, 12);
+    /* 12 bytes were asked for; the helper fills whole words, so cut at 24 characters. */
+    return str_make(id, 4 + 24);
+}
