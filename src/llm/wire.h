@@ -44,7 +44,7 @@ struct wire_drops {
     struct llm_word **tail;
     struct arena *arena;
 };
-void wire_drop(struct wire_drops *d, struct str name);
+void wire_drop(struct wire_drops *d, struct str name);    /* once, however often it is named */
 
 /* --- changing a request in place, for a provider of the same wire --- */
 
@@ -197,6 +197,9 @@ struct str wire_scrub(struct arena *a, struct str message);
 /* A valid id in [a-zA-Z0-9_-], at most 64 bytes, for ids that another provider made: itself when it fits, else
  * `prefix` and a hash of it, the same every time. */
 struct str wire_safe_id(struct arena *a, struct str id, struct str prefix);
+
+/* `prefix` and a hash of `id`, the same every time: for targets that allow less than wire_safe_id() keeps. */
+struct str wire_hash_id(struct arena *a, struct str id, struct str prefix);
 
 /* The media type and base64 text of a "data:" URL. False when it is none. */
 bool wire_data_url(struct str url, struct str *ret_mime, struct str *ret_base64);

@@ -1,0 +1,266 @@
+/* answer.c - folds events into one whole answer.
+ *
+ * Text grows in place as long as deltas go to the same part; a delta for another
+ * part continues there. Sizes come from a provider, so all growth is arena_try().
+ */
+#include "llm/answer.h"
+
+enum { CHOICES_MAX = 128 };
+
+static struct llm_answer *
+answer_of(struct event_sink *sink)
+{
+    return CONTAINER_OF(sink, struct llm_answer, sink);
+}
+
+struct llm_answer_choice *
+answer_choice(struct llm_answer *ans, uint32_t index)
+{
+    struct llm_answer_choice **at = &ans->choices;
+
+    if (index >= CHOICES_MAX)
+        return NULL;
+    while (*at != NULL && (*at)->index < index)
+        at = &(*at)->next;
+    if (*at != NULL && (*at)->index == index)
+        return *at;
+
+    struct llm_answer_choice *c = arena_new(ans->arena, struct llm_answer_choice);
+
+    c->index = index;
+    c->tail = &c->parts;
+    c->next = *at;
+    *at = c;
+    return c;
+}
+
+/* A copy, or the empty slice with the answer marked as too large. */
+static struct str
+keep(struct llm_answer *ans, struct str s)
+{
+    if (s.n == 0)
+        return S("");
+
+    struct str copy = arena_str(ans->arena, s);
+
+    if (copy.p == NULL)
+        ans->too_large = true;
+    return copy;
+}
+
+static struct llm_part *
+add_part(struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind kind)
+{
+    c->open = llm_part_add(ans->arena, &c->tail, kind);
+    c->room = 0;
+    return c->open;
+}
+
+/* Appends to *text, which belongs to the open part. */
+static void
+append(struct llm_answer *ans, struct llm_answer_choice *c, struct str *text, struct str more)
+{
+    if (more.n == 0 || ans->too_large)
+        return;
+    if (c->room - text->n < more.n) {
+        size_t room = MAX(text->n + more.n, MAX(2 * text->n, 256));
+        char *p = arena_grow(ans->arena, (void *)(uintptr_t)text->p, c->room, room);
+
+        if (p == NULL) {
+            ans->too_large = true;
+            return;
+        }
+        text->p = p;
+        c->room = room;
+    }
+    memcpy((char *)(uintptr_t)text->p + text->n, more.p, more.n);
+    text->n += more.n;
+}
+
+/* Text goes on in the open part when that is of the same kind, else a new one begins. A reasoning
+ * part that has its signature is closed. */
+static void
+fold_text(struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind kind,
+    struct str text)
+{
+    struct llm_part *part = c->open;
+
+    if (part == NULL || part->kind != kind || part->signature.n > 0 || part->redacted.n > 0)
+        part = add_part(ans, c, kind);
+    append(ans, c, &part->text, text);
+}
+
+static void
+fold_signature(struct llm_answer *ans, struct llm_answer_choice *c, struct str signature)
+{
+    struct llm_part *part = c->open;
+
+    if (part == NULL || part->kind != PART_REASONING || part->signature.n > 0)
+        part = add_part(ans, c, PART_REASONING);
+    part->signature = keep(ans, signature);
+}
+
+static void
+fold_tool_start(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
+{
+    struct llm_part *part = add_part(ans, c, PART_TOOL_CALL);
+
+    part->id = keep(ans, ev->id);
+    part->name = keep(ans, ev->name);
+    part->signature = keep(ans, ev->signature);
+    part->custom = ev->custom;
+}
+
+static void
+fold_tool_args(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
+{
+    struct llm_part *part = c->parts;
+    uint32_t left = ev->tool;
+
+    for (; part != NULL; part = part->next)
+        if (part->kind == PART_TOOL_CALL && left-- == 0)
+            break;
+    if (part == NULL)
+        return;
+    if (c->open != part) {
+        c->open = part;
+        c->room = part->args.n;
+    }
+    append(ans, c, &part->args, ev->text);
+}
+
+static void
+fold_block(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
+{
+    struct str copy = keep(ans, raw);
+    const struct json *doc = copy.n > 0 ? json_parse(ans->arena, copy, NULL, NULL) : NULL;
+
+    if (doc != NULL)
+        add_part(ans, c, PART_OPAQUE)->raw = doc;
+}
+
+static void
+fold_citation(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
+{
+    struct llm_word **tail = &c->citations;
+    struct llm_word *word = arena_new(ans->arena, struct llm_word);
+
+    while (*tail != NULL)
+        tail = &(*tail)->next;
+    word->text = keep(ans, raw);
+    *tail = word;
+}
+
+static void
+fold_error(struct llm_answer *ans, const struct llm_error *from)
+{
+    struct llm_error *e = arena_new(ans->arena, struct llm_error);
+
+    *e = *from;
+    e->message = keep(ans, from->message);
+    e->type = keep(ans, from->type);
+    e->code = keep(ans, from->code);
+    e->param = keep(ans, from->param);
+    ans->error = e;
+}
+
+static void
+fold_start(struct llm_answer *ans, const struct llm_event *ev)
+{
+    ans->id = keep(ans, ev->id);
+    ans->model = keep(ans, ev->model);
+    ans->created_s = ev->created_s;
+    usage_update(&ans->usage, &ev->usage);
+}
+
+static void
+fold_finish(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
+{
+    c->finish = ev->finish;
+    c->native = keep(ans, ev->native);
+    c->stop_sequence = keep(ans, ev->stop_sequence);
+    c->open = NULL;
+}
+
+static void
+fold_into_choice(struct llm_answer *ans, const struct llm_event *ev)
+{
+    struct llm_answer_choice *c = answer_choice(ans, ev->choice);
+
+    if (c == NULL)
+        return;
+    switch (ev->kind) {
+    case EVENT_TEXT:
+        fold_text(ans, c, PART_TEXT, ev->text);
+        break;
+    case EVENT_REASONING:
+        fold_text(ans, c, PART_REASONING, ev->text);
+        break;
+    case EVENT_REFUSAL:
+        fold_text(ans, c, PART_REFUSAL, ev->text);
+        break;
+    case EVENT_SIGNATURE:
+        fold_signature(ans, c, ev->signature);
+        break;
+    case EVENT_REDACTED:
+        add_part(ans, c, PART_REASONING)->redacted = keep(ans, ev->text);
+        break;
+    case EVENT_TOOL_START:
+        fold_tool_start(ans, c, ev);
+        break;
+    case EVENT_TOOL_ARGS:
+        fold_tool_args(ans, c, ev);
+        break;
+    case EVENT_MEDIA:
+    case EVENT_OPAQUE:
+        fold_block(ans, c, ev->raw);
+        break;
+    case EVENT_CITATION:
+        fold_citation(ans, c, ev->raw);
+        break;
+    case EVENT_LOGPROBS:
+        c->logprobs = keep(ans, ev->raw);
+        break;
+    case EVENT_FINISH:
+        fold_finish(ans, c, ev);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+answer_emit(struct event_sink *sink, const struct llm_event *ev)
+{
+    struct llm_answer *ans = answer_of(sink);
+
+    switch (ev->kind) {
+    case EVENT_NONE:
+        break;
+    case EVENT_START:
+        fold_start(ans, ev);
+        break;
+    case EVENT_USAGE:
+        usage_update(&ans->usage, &ev->usage);
+        break;
+    case EVENT_ERROR:
+        fold_error(ans, ev->error);
+        break;
+    case EVENT_END:
+        ans->complete = true;
+        break;
+    default:
+        fold_into_choice(ans, ev);
+        break;
+    }
+}
+
+void
+answer_init(struct llm_answer *ans, struct arena *a)
+{
+    *ans = (struct llm_answer){
+        .sink = { .emit = answer_emit },
+        .arena = a,
+        .usage = USAGE_NONE,
+    };
+}
