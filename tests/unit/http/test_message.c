@@ -1,0 +1,90 @@
+/* test_message.c - fields, lists, media types, percent-encoding. */
+#include "http/message.c"
+
+#include "tests/test.h"
+
+static struct http_field list[] = {
+    { S_INIT("Content-Type"), S_INIT("text/html") },
+    { S_INIT("X-A"), S_INIT("1") },
+    { S_INIT("x-a"), S_INIT("2") },
+};
+static const struct http_fields fields = { list, ARRAY_LEN(list) };
+
+TEST(a_field_is_found_whatever_its_case)
+{
+    EXPECT_STR(http_field_get(&fields, S("content-TYPE")), "text/html");
+    EXPECT_STR(http_field_get(&fields, S("x-a")), "1");
+    EXPECT(http_field_get(&fields, S("x-b")).p == NULL);
+}
+
+TEST(a_token_is_found_in_a_list)
+{
+    EXPECT(http_list_has(S("a, b ,C"), S("c")));
+    EXPECT(http_list_has(S("gzip;q=0.5, br"), S("gzip")));
+    EXPECT(!http_list_has(S("closed, not-close"), S("close")));
+    EXPECT(!http_list_has(S(""), S("close")));
+}
+
+TEST(a_media_type_is_compared_without_parameters)
+{
+    EXPECT(http_type_is(S("text/event-stream; charset=utf-8"), S("text/event-stream")));
+    EXPECT(http_type_is(S("Text/Event-Stream"), S("text/event-stream")));
+    EXPECT(!http_type_is(S("text/event-streams"), S("text/event-stream")));
+    EXPECT(!http_type_is(S(""), S("text/event-stream")));
+}
+
+TEST(a_value_cannot_start_another_line)
+{
+    struct buf b;
+
+    buf_init(&b, 1000);
+    http_add_field(&b, S("X"), S("a\r\nY: b"));
+    http_add_field(&b, S("X"), S("c\nY: b"));
+    http_add_field(&b, S("X"), S("d\0e"));
+    EXPECT_STR(buf_str(&b), "X: a\r\nX: c\r\nX: d\r\n");
+    buf_fini(&b);
+}
+
+TEST(a_status_has_its_reason)
+{
+    EXPECT_STR(str_c(http_reason(200)), "OK");
+    EXPECT_STR(str_c(http_reason(404)), "Not Found");
+    EXPECT_STR(str_c(http_reason(777)), "Unknown");
+}
+
+TEST(percent_encoding_is_decoded_or_refused)
+{
+    struct arena *a = arena_create(1 << 16);
+
+    EXPECT_STR(http_decode_percent(a, S("a%20b%2F%c3%A9+")), "a b/\xC3\xA9+");
+    EXPECT_STR(http_decode_percent(a, S("plain")), "plain");
+    EXPECT(http_decode_percent(a, S("")).p != NULL);
+    EXPECT(http_decode_percent(a, S("a%2")).p == NULL);
+    EXPECT(http_decode_percent(a, S("a%")).p == NULL);
+    EXPECT(http_decode_percent(a, S("%g0")).p == NULL);
+    EXPECT_INT(http_decode_percent(a, S("%41")).n, 1);
+    arena_destroy(a);
+}
+
+TEST(a_query_parameter_is_found)
+{
+    struct arena *a = arena_create(1 << 16);
+    struct str query = S("limit=2&na%6De=a%20b&limit=3&empty=&bare");
+
+    EXPECT_STR(http_query_get(a, query, S("limit")), "2");
+    EXPECT_STR(http_query_get(a, query, S("name")), "a b");
+    EXPECT_STR(http_query_get(a, query, S("empty")), "");
+    EXPECT_STR(http_query_get(a, query, S("bare")), "");
+    EXPECT_STR(http_query_get(a, query, S("other")), "");
+    arena_destroy(a);
+}
+
+TEST(a_segment_is_encoded)
+{
+    struct buf b;
+
+    buf_init(&b, 1000);
+    http_add_segment(&b, S("a/b c~\xC3\xA9:1"));
+    EXPECT_STR(buf_str(&b), "a%2Fb%20c~%C3%A9%3A1");
+    buf_fini(&b);
+}
