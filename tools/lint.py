@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""lint.py - the rules of the house that a compiler does not know.
+"""lint.py [TREE] - the rules of the house that a compiler does not know.
 
   * An include names its folder and never climbs: code on a floor sees its own floor's
     folder and the floors below it.
@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(sys.argv[1] if sys.argv[1:] else __file__ + "/../..").resolve()
 
 # The floors of the house, from the ground up. Folders on one floor do not see each other.
 FLOORS = [
@@ -106,8 +106,8 @@ def main():
             checked += 1
     for text in problems:
         print(text)
-    print(f"tests: {checked - len({p.split(':')[0] for p in problems})} passed, "
-          f"{len({p.split(':')[0] for p in problems})} failed, 0 skipped")
+    bad = len({text.split(":")[0] for text in problems})
+    print(f"tests: {checked - bad} passed, {bad} failed, 0 skipped")
     return 1 if problems else 0
 
 

@@ -1,0 +1,44 @@
+"""The tools that guard the tree do notice what they are there to notice."""
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def lint(tree):
+    done = subprocess.run([sys.executable, ROOT / "tools" / "lint.py", tree], capture_output=True, text=True)
+    return done.returncode, done.stdout
+
+
+def write(tree, path, text):
+    (tree / path).parent.mkdir(parents=True, exist_ok=True)
+    (tree / path).write_text(text)
+
+
+def test_a_clean_file_passes(tmp_path):
+    write(tmp_path, "src/http/a.c", '/* a.c - clean. */\n#include "net/sock.h"\n#include <llhttp.h>\n')
+    assert lint(tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("path, text, complaint", [
+    ("src/net/a.c", '/* a */\n#include "http/h1.h"\n', "not below it"),
+    ("src/net/a.c", '/* a */\n#include "conf/conf.h"\n', "not below it"),
+    ("src/net/a.c", '/* a */\n#include "sock.h"\n', "lacks its folder"),
+    ("src/gateway/a.c", "/* a */\n#include <uv.h>\n", "belongs to net/"),
+    ("src/net/a.c", "/* a */\n#include <llhttp.h>\n", "belongs to http/"),
+    ("src/llm/a.c", "/* a */\n#include <sys/socket.h>\n", "belongs to"),
+    ("src/http/a.c", "/* a */\n#include <openssl/ssl.h>\n", "belongs to net/"),
+    ("src/base/a.c", "/* a */\n/* TO" "DO: later */\n", "do it now"),
+    ("src/base/a.c", "int a;\n", "opens with a comment"),
+    ("src/base/a.h", "/* a */\nint a;\n", "#pragma once"),
+    ("src/base/a.c", "/* a */ \n", "trailing space"),
+    ("src/cellar/a.c", "/* a */\n", "no floor"),
+])
+def test_it_names_what_is_wrong(tmp_path, path, text, complaint):
+    write(tmp_path, path, text)
+    status, said = lint(tmp_path)
+    assert status == 1
+    assert f"{path}:" in said and complaint in said
