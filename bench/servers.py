@@ -238,7 +238,7 @@ providers:
 models:
   bench: {{targets: [lab/bench]}}
 observe:
-  log: {{path: "{self.dir}/openclaw-access-{port}.log"}}
+  access: {{path: "{self.dir}/openclaw-access-{port}.log"}}
   metrics: true
 """)
         return self.start("openclaw", [OPENCLAW, "serve", "-c", path], port, cpu)
