@@ -92,13 +92,15 @@ json_raw(const struct json *j)
 }
 
 /* The text of a string, unescaped: a slice of the document when it has no escapes, else made in `a`.
- * Empty for anything else. A lone surrogate is kept in WTF-8 so that the writer can give it back. */
+ * Empty with p == NULL for anything else, and once the arena's limit is reached. A lone surrogate is
+ * kept in WTF-8 so that the writer can give it back. */
 struct str json_str(struct arena *a, const struct json *j);
 
 /* Compares a string's text without unescaping; a string with escapes is compared unescaped. */
 bool json_str_is(const struct json *j, struct str text);
 
-/* Numbers: integers that fit, else truncated towards zero and clamped; `fallback` for other types. */
+/* Numbers: integers that fit, else truncated towards zero and clamped; doubles beyond the range become
+ * infinite. `fallback` for other types. */
 int64_t json_i64(const struct json *j, int64_t fallback);
 double json_f64(const struct json *j, double fallback);
 bool json_bool(const struct json *j, bool fallback);
@@ -111,5 +113,6 @@ void json_add_str(struct buf *b, struct str s);
 /* The same without the quotes, for a string put together from pieces. */
 void json_add_escaped(struct buf *b, struct str s);
 
-/* Shortest text that reads back as the same double; null for NaN and infinities. */
+/* Shortest text that reads back as the same double, whole numbers below 1e15 without an exponent;
+ * null for NaN and infinities. */
 void json_add_f64(struct buf *b, double v);

@@ -1,0 +1,137 @@
+/* json_scan.h - what the JSON files share: skipping plain bytes, judging UTF-8, unescaping.
+ *
+ * Most of a body is plain text inside strings, so reader and writer look at eight bytes at a
+ * time for the few that matter. Private to json*.c.
+ */
+#pragma once
+
+#include "base/base.h"
+
+#define JSON_ONES UINT64_C(0x0101010101010101)
+#define JSON_HIGHS UINT64_C(0x8080808080808080)
+
+/* Eight bytes, the first of them lowest. */
+static inline uint64_t
+json_load64(const char *p)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+/* The high bit of each byte of `v` that ends a run of plain bytes: a quote, a backslash, a control
+ * character, or anything beyond ASCII. Exact for the lowest such byte; a borrow may mark more. */
+static inline uint64_t
+json_special_bytes(uint64_t v)
+{
+    uint64_t quote = v ^ (JSON_ONES * '"');
+    uint64_t backslash = v ^ (JSON_ONES * '\\');
+
+    return (((quote - JSON_ONES) & ~quote) | ((backslash - JSON_ONES) & ~backslash) |
+               ((v - JSON_ONES * 0x20) & ~v) | v) &
+        JSON_HIGHS;
+}
+
+static inline bool
+json_is_plain(char c)
+{
+    return (unsigned char)(c - 0x20) < 0x60 && c != '"' && c != '\\';
+}
+
+/* The first byte from `p` on that is not plain, or `end`. */
+static inline const char *
+json_skip_plain(const char *p, const char *end)
+{
+    while (end - p >= 32) {
+        uint64_t any = json_special_bytes(json_load64(p)) |
+            json_special_bytes(json_load64(p + 8)) | json_special_bytes(json_load64(p + 16)) |
+            json_special_bytes(json_load64(p + 24));
+
+        if (any != 0)
+            break;
+        p += 32;
+    }
+    while (end - p >= 8) {
+        uint64_t special = json_special_bytes(json_load64(p));
+
+        if (special != 0)
+            return p + (__builtin_ctzll(special) >> 3);
+        p += 8;
+    }
+    while (p != end && json_is_plain(*p))
+        p++;
+    return p;
+}
+
+static inline bool
+json_is_continuation(unsigned char c)
+{
+    return (c & 0xc0) == 0x80;
+}
+
+/* Judges the UTF-8 sequence that starts at `p` (p < end, its first byte beyond ASCII). The length of
+ * a valid one, 2 to 4; or minus the bytes that an invalid one takes up, 1 to 3. */
+static inline int
+json_utf8_step(const char *p, const char *end)
+{
+    const unsigned char *u = (const unsigned char *)p;
+    ptrdiff_t left = end - p;
+    unsigned char least = 0x80;    /* of the second byte, and its most: no overlong forms, */
+    unsigned char most = 0xbf;     /* no surrogates, nothing beyond U+10FFFF */
+    int n = 0;
+
+    if (u[0] >= 0xc2 && u[0] <= 0xdf)
+        n = 2;
+    else if ((u[0] & 0xf0) == 0xe0)
+        n = 3;
+    else if (u[0] >= 0xf0 && u[0] <= 0xf4)
+        n = 4;
+    else
+        return -1;
+
+    if (u[0] == 0xe0)
+        least = 0xa0;
+    else if (u[0] == 0xed)
+        most = 0x9f;
+    else if (u[0] == 0xf0)
+        least = 0x90;
+    else if (u[0] == 0xf4)
+        most = 0x8f;
+
+    if (left < 2 || u[1] < least || u[1] > most)
+        return -1;
+    for (int i = 2; i < n; i++) {
+        if (left <= i || !json_is_continuation(u[i]))
+            return -i;
+    }
+    return n;
+}
+
+/* A lone surrogate in WTF-8 at `p`, as json_str() leaves it: its code, else 0. */
+static inline unsigned
+json_wtf8_surrogate(const char *p, const char *end)
+{
+    const unsigned char *u = (const unsigned char *)p;
+
+    if (end - p < 3 || u[0] != 0xed || (u[1] & 0xe0) != 0xa0 || !json_is_continuation(u[2]))
+        return 0;
+    return 0xd000u | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
+}
+
+/* The text of a string node, byte by byte, unescaped on the way. */
+struct json;
+struct json_text {
+    const char *p;
+    const char *end;
+    char bytes[4];    /* what the last escape stands for */
+    unsigned at;
+    unsigned n;
+};
+struct json_text json_text(const struct json *string);
+
+/* The next byte, or -1 at the end. */
+int json_text_next(struct json_text *t);
