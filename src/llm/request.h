@@ -143,6 +143,7 @@ struct llm_request {
     struct str service_tier;
     struct str verbosity;
     const struct json *metadata;
+    struct llm_word *others;       /* names of top-level parameters that this form has no place for */
 };
 
 /* Why a request cannot be taken or translated: a sentence for the caller and the field it is about. */

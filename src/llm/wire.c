@@ -46,6 +46,13 @@ wire_drop(struct wire_drops *d, struct str name)
     d->tail = &w->next;
 }
 
+void
+wire_drop_others(struct wire_drops *d, const struct llm_request *r)
+{
+    for (const struct llm_word *w = r->others; w != NULL; w = w->next)
+        wire_drop(d, w->text);
+}
+
 /* --- changing a body in place --- */
 
 bool

@@ -46,6 +46,9 @@ struct wire_drops {
 };
 void wire_drop(struct wire_drops *d, struct str name);    /* once, however often it is named */
 
+/* Records what the form could not even hold, r->others: the first thing that each write_request does. */
+void wire_drop_others(struct wire_drops *d, const struct llm_request *r);
+
 /* --- changing a request in place, for a provider of the same wire --- */
 
 /* One change of the body: `at` bytes from its start, `cut` bytes are replaced by `put`. */
