@@ -1,4 +1,4 @@
-/* clock.c - the only file that asks the system for time or randomness. */
+/* clock.c - where time and randomness come from; log_file.c alone waits by the system's clock. */
 #include "base/clock.h"
 
 #include <errno.h>

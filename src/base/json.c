@@ -9,6 +9,7 @@
 #include "base/json.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/json_scan.h"
 
 enum {
@@ -240,16 +241,6 @@ read_word(struct parser *s, const char *p, struct str word, enum json_type type)
 
 /* Keys. Equal means equal once unescaped. */
 
-__extension__ typedef unsigned __int128 u128;
-
-static inline uint64_t
-mix(uint64_t a, uint64_t b)
-{
-    u128 product = (u128)a * b;
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 /* Outsiders choose keys, so the hash is seeded; once per thread, for the system call costs. */
 static inline uint64_t
 hash_seed(void)
@@ -260,9 +251,6 @@ hash_seed(void)
         clock_random_bytes(&seed, sizeof(seed));
     return seed;
 }
-
-#define HASH_WORD UINT64_C(0xa0761d6478bd642f)
-#define HASH_LAST UINT64_C(0xe7037ed1a0b428db)
 
 static uint64_t
 hash_escaped(const struct json *key)
@@ -275,11 +263,11 @@ hash_escaped(const struct json *key)
     for (int c = json_text_next(&text); c >= 0; c = json_text_next(&text)) {
         word |= (uint64_t)(unsigned)c << (n % 8 * 8);
         if (++n % 8 == 0) {
-            h = mix(h ^ word, HASH_WORD);
+            h = hash_mix(h ^ word, HASH_WORD);
             word = 0;
         }
     }
-    return mix(h ^ word, HASH_LAST ^ n);
+    return hash_mix(h ^ word, HASH_LAST ^ n);
 }
 
 static inline uint64_t
@@ -295,13 +283,13 @@ hash_key(const struct parser *s, const struct json *key)
     uint64_t word = 0;
 
     for (; n >= 8; n -= 8, p += 8)
-        h = mix(h ^ json_load64(p), HASH_WORD);
+        h = hash_mix(h ^ json_load64(p), HASH_WORD);
     if (n != 0 && LIKELY(s->end - p >= 8))
         word = json_load64(p) & ((UINT64_C(1) << (n * 8)) - 1);
     else
         for (size_t i = 0; i < n; i++)
             word |= (uint64_t)(unsigned char)p[i] << (i * 8);
-    return mix(h ^ word, last);
+    return hash_mix(h ^ word, last);
 }
 
 static bool

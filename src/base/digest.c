@@ -1,0 +1,146 @@
+/* digest.c - libcrypto's hashes, and the two text forms that hashes travel in. */
+#include "base/digest.h"
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <pthread.h>
+
+/* Looking an algorithm up costs more than a short hash, so it is done once. */
+static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+static EVP_MAC *hmac;
+
+static void
+fetch(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    CHECK(sha256 != NULL && hmac != NULL);
+}
+
+void
+digest_sha256(struct str data, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    CHECK(pthread_once(&fetched, fetch) == 0);
+    CHECK(EVP_Digest(data.p, data.n, out, NULL, sha256, NULL) == 1);
+}
+
+void
+digest_hmac_sha256(struct str key, struct str data, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    char name[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    size_t n = 0;
+
+    CHECK(pthread_once(&fetched, fetch) == 0);
+    EVP_MAC_CTX *ctx = check_alloc(EVP_MAC_CTX_new(hmac));
+    const unsigned char *key_bytes = (const unsigned char *)(key.n != 0 ? key.p : "");
+    CHECK(EVP_MAC_init(ctx, key_bytes, key.n, params) == 1);
+    CHECK(EVP_MAC_update(ctx, (const unsigned char *)data.p, data.n) == 1);
+    CHECK(EVP_MAC_final(ctx, out, &n, DIGEST_SHA256_BYTES) == 1);
+    CHECK(n == DIGEST_SHA256_BYTES);
+    EVP_MAC_CTX_free(ctx);
+}
+
+void
+digest_hex(const uint8_t *data, size_t n, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n; i++) {
+        *out++ = digits[data[i] >> 4];
+        *out++ = digits[data[i] & 0xf];
+    }
+    *out = '\0';
+}
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+size_t
+digest_base64(struct str data, char *out)
+{
+    const uint8_t *in = (const uint8_t *)data.p;
+    char *start = out;
+    size_t left = data.n;
+
+    for (; left >= 3; left -= 3, in += 3) {
+        uint32_t v = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
+
+        *out++ = alphabet[v >> 18];
+        *out++ = alphabet[v >> 12 & 0x3f];
+        *out++ = alphabet[v >> 6 & 0x3f];
+        *out++ = alphabet[v & 0x3f];
+    }
+    if (left != 0) {
+        uint32_t v = (uint32_t)in[0] << 16 | (left == 2 ? (uint32_t)in[1] << 8 : 0);
+
+        *out++ = alphabet[v >> 18];
+        *out++ = alphabet[v >> 12 & 0x3f];
+        *out++ = left == 2 ? alphabet[v >> 6 & 0x3f] : '=';
+        *out++ = '=';
+    }
+    return (size_t)(out - start);
+}
+
+/* What a character stands for, or -1. */
+static inline int
+base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Decodes `chars` characters (2 to 4) of one group into `chars - 1` bytes. False when one of them is
+ * not of the alphabet, or a bit is set that no byte takes up. */
+static bool
+decode_group(const char *p, unsigned chars, uint8_t *out)
+{
+    uint32_t v = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        int value = i < chars ? base64_value(p[i]) : 0;
+
+        if (value < 0)
+            return false;
+        v = v << 6 | (uint32_t)value;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t byte = (uint8_t)(v >> (16 - 8 * i));
+
+        if (i < chars - 1)
+            out[i] = byte;
+        else if (byte != 0)
+            return false;
+    }
+    return true;
+}
+
+bool
+digest_base64_decode(struct str text, uint8_t *out, size_t *ret_n)
+{
+    const uint8_t *start = out;
+
+    if (text.n % 4 != 0)
+        return false;
+    for (size_t i = 0; i < text.n; i += 4) {
+        const char *p = text.p + i;
+        unsigned chars = 4;
+
+        if (i + 4 == text.n && p[3] == '=')
+            chars = p[2] == '=' ? 2 : 3;
+        if (!decode_group(p, chars, out))
+            return false;
+        out += chars - 1;
+    }
+    *ret_n = (size_t)(out - start);
+    return true;
+}
