@@ -213,6 +213,8 @@ target_make(struct arena *a, struct provider *p, struct str model)
     to->wire.model = model;
     to->wire.quirks = p->quirks;
     to->timeouts = p->timeouts;
+    for (size_t i = 0; i < p->models.count && !to->listed; i++)
+        to->listed = str_eq(p->models.list[i].v, model);
     if (p->id.n + 1 + model.n < sizeof(id)) {
         memcpy(id, p->id.p, p->id.n);
         id[p->id.n] = '/';
@@ -293,6 +295,7 @@ alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias 
             return;
         } else {
             struct target *to = target_make(t->arena, p, model);
+            to->listed = true;
             to->params = ct->params;
             to->timeouts = timeouts_over(p->timeouts, ct->timeouts);
             al->targets[al->count++] = to;

@@ -12,8 +12,6 @@
 #include "conf/conf.h"
 #include "net/dial.h"
 
-struct metric_series;
-
 /* A provider that is switched on. Immutable but for the turn of its keys. */
 struct provider {
     struct str id;
@@ -38,7 +36,7 @@ struct target {
     const struct model_row *facts;     /* NULL: unknown model */
     struct str params;                 /* JSON object text of overrides, or empty */
     struct conf_timeouts timeouts;
-    _Atomic(void *) series;            /* the metrics' own, looked up once */
+    bool listed;                       /* named by the configuration: its name is safe to use as a label */
 };
 
 struct alias {

@@ -1,0 +1,13 @@
+/* app.h - the commands of the binary, one line each; main.c has the table that calls them.
+ *
+ * argv[0] is the command's own name. Each returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration.
+ */
+#pragma once
+
+int cmd_serve(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_init(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+int cmd_chat(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+int cmd_mock(int argc, char **argv);

@@ -1,0 +1,103 @@
+/* main.c - the commands of the one binary. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "base/base.h"
+
+static int cmd_version(int argc, char **argv);
+static int cmd_help(int argc, char **argv);
+
+static const struct command {
+    const char *name;
+    const char *help;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "serve", "run the gateway", cmd_serve },
+    { "check", "check a configuration file and say all that is wrong with it", cmd_check },
+    { "init", "write a commented starter configuration", cmd_init },
+    { "config", "print the configuration's JSON Schema or reference", cmd_config },
+    { "chat", "talk to a model in the terminal", cmd_chat },
+    { "bench", "measure any OpenAI- or Anthropic-compatible server", cmd_bench },
+    { "mock", "run a simulated provider, with faults on demand", cmd_mock },
+    { "version", "print the version", cmd_version },
+    { "help", "print this list", cmd_help },
+};
+
+static void
+print_usage(FILE *to)
+{
+    (void)fputs("usage: openclaw COMMAND [options]\n\n", to);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+    (void)fputs("\n'openclaw COMMAND --help' tells more about one.\n", to);
+}
+
+static int
+cmd_help(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    print_usage(stdout);
+    return 0;
+}
+
+static int
+cmd_version(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--json") == 0)
+        (void)puts("{\"name\":\"openclaw\",\"version\":\"" OPENCLAW_VERSION "\"}");
+    else
+        (void)puts("openclaw " OPENCLAW_VERSION);
+    return 0;
+}
+
+static const struct command *
+command_named(const char *name)
+{
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        name = "version";
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static void
+print_unknown(const char *name)
+{
+    const char *near = NULL;
+    unsigned best = 3;
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        unsigned d = str_distance(str_c(name), str_c(commands[i].name), 2);
+        if (d < best) {
+            best = d;
+            near = commands[i].name;
+        }
+    }
+    (void)fprintf(stderr, "openclaw: there is no command '%s'", name);
+    if (near != NULL)
+        (void)fprintf(stderr, "; did you mean '%s'?", near);
+    (void)fputs("\n\n", stderr);
+    print_usage(stderr);
+}
+
+int
+main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of the write, not of the process */
+    if (argc < 2) {
+        print_usage(stderr);
+        return 2;
+    }
+    const struct command *c = command_named(argv[1]);
+    if (c == NULL) {
+        print_unknown(argv[1]);
+        return 2;
+    }
+    return c->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,485 @@
+/* attempt.c - writes the request for one target, sends it, listens to what becomes of it. */
+#include "gateway/attempt.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+
+#define LAST_BYTE_US 1000000       /* grace for the framing's end behind the protocol's last word */
+#define BODY_LIMIT_BYTES (128u * 1024 * 1024)
+
+/* --- the request --- */
+
+static void
+add_forwarded(const struct exchange *x, const struct wire *wire, struct buf *out, bool *ret_own_version)
+{
+    const struct http_fields *fields = &server_head(x->q)->fields;
+
+    for (const char *const *name = wire->provider->forward; name != NULL && *name != NULL; name++) {
+        struct str value = http_field_get(fields, str_c(*name));
+        if (value.n == 0)
+            continue;
+        http_add_field(out, str_c(*name), value);
+        if (str_istarts(wire->provider->fields, str_c(*name)))
+            *ret_own_version = true;
+    }
+}
+
+/* The field lines of the request to the provider. Nothing of the caller's goes on but what is named. */
+static struct str
+request_fields(struct exchange *x, const struct target *t, bool same_wire)
+{
+    struct provider *p = t->provider;
+    const struct llm_request *r = &x->request;
+    struct buf *out = &x->worker->text;
+    bool own_version = false;
+
+    CHECK(buf_len(out) == 0);
+    if (r->op == OP_RELAY) {
+        struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
+        struct str accept = http_field_get(&server_head(x->q)->fields, S("accept"));
+        if (type.n != 0)
+            http_add_field(out, S("Content-Type"), type);
+        http_add_field(out, S("Accept"), accept.n != 0 ? accept : S("*/*"));
+    } else {
+        buf_add(out, S("Content-Type: application/json\r\n"));
+        buf_add(out, r->stream ? S("Accept: text/event-stream\r\n") : S("Accept: application/json\r\n"));
+    }
+    buf_add(out, S("User-Agent: openclaw\r\n"));
+    if (p->credential_count != 0) {
+        uint32_t turn = p->credential_count == 1 ? 0 : atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
+        buf_add(out, p->credentials[turn % p->credential_count]);
+    }
+    if (same_wire)
+        add_forwarded(x, p->wire, out, &own_version);
+    if (!own_version)
+        buf_add(out, p->wire->provider->fields);
+    buf_add(out, p->fields);
+    http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
+    if (x->trace.state.n != 0)
+        http_add_field(out, S("tracestate"), x->trace.state);
+    struct str s = arena_str(x->arena, buf_str(out));
+    buf_reset(out, SIZE_MAX);
+    return s;
+}
+
+/* Configured overrides: `params` members replace or join the members of the body's object. */
+static void
+override_params(struct exchange *x, const struct json *doc, struct str body, struct str params, struct wire_edits *edits)
+{
+    const struct json *over = params.n != 0 ? json_parse(x->arena, params, NULL, NULL) : NULL;
+    struct json_iter it = json_iter(over);
+    struct str added = S("");
+
+    while (json_next(&it)) {
+        struct str key = json_str(x->arena, it.key);
+        const struct json *old = json_get(doc, key);
+
+        if (old != NULL)
+            (void)wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value));
+        else
+            added = arena_printf(x->arena, STR_FMT STR_FMT ":" STR_FMT ",", STR_ARG(added), STR_ARG(json_raw(it.key)),
+                STR_ARG(json_raw(it.value)));
+    }
+    if (added.n != 0)
+        (void)wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0, added);
+}
+
+/* Hands the edited body to the client as slices; flattens it when there are too many. */
+static void
+set_body(struct exchange *x, struct client_request *q, struct str body, const struct wire_edits *edits)
+{
+    struct str pieces[2 * WIRE_EDITS + 1];
+    size_t n = wire_edits_apply(edits, body, pieces);
+
+    if (n <= CLIENT_BODY_PIECES) {
+        memcpy(q->body, pieces, n * sizeof(pieces[0]));
+        q->body_count = n;
+        return;
+    }
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        total += pieces[i].n;
+    char *flat = arena_alloc(x->arena, total, 1);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(flat + at, pieces[i].p, pieces[i].n);
+        at += pieces[i].n;
+    }
+    q->body[0] = str_make(flat, total);
+    q->body_count = 1;
+}
+
+/* The caller's own bytes, with the model's name replaced. */
+static void
+write_same_wire(struct exchange *x, const struct target *t, struct client_request *q)
+{
+    const struct llm_request *r = &x->request;
+    struct wire_edits edits = { .count = 0 };
+
+    if (r->model_node != NULL && t->wire.model.n != 0) {
+        struct buf *name = &x->worker->text;
+        if (r->model_node->type == JSON_STRING)
+            json_add_str(name, t->wire.model);
+        else
+            buf_add(name, t->wire.model); /* a form field, not JSON */
+        (void)wire_edit_add(&edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n,
+            arena_str(x->arena, buf_str(name)));
+        buf_reset(name, SIZE_MAX);
+    }
+    if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
+        t->provider->wire->provider->edit_request(r, &t->wire, &edits);
+    if (r->doc != NULL)
+        override_params(x, r->doc, r->body, t->params, &edits);
+    set_body(x, q, r->body, &edits);
+}
+
+/* The request in the provider's protocol. */
+static enum err
+write_translated(struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
+{
+    struct buf out;
+    enum err e = llm_request_expand(&x->request, fault);
+
+    if (e != OK)
+        return e;
+    buf_init(&out, BODY_LIMIT_BYTES);
+    e = t->provider->wire->provider->write_request(&out, &x->request, &t->wire, &x->drops, fault);
+    if (e == OK && out.overflow)
+        e = ERR_TOO_LARGE;
+    struct str body = e == OK ? arena_str(x->arena, buf_str(&out)) : S("");
+    buf_fini(&out);
+    if (e == OK && body.p == NULL)
+        e = ERR_NO_MEMORY;
+    if (e != OK)
+        return e;
+
+    struct wire_edits edits = { .count = 0 };
+    if (t->params.n != 0) {
+        const struct json *doc = json_parse(x->arena, body, NULL, NULL);
+        if (doc != NULL)
+            override_params(x, doc, body, t->params, &edits);
+    }
+    set_body(x, q, body, &edits);
+    return OK;
+}
+
+static enum err
+write_request(struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
+{
+    const struct wire *wire = t->provider->wire;
+    bool same_wire = wire == x->request.wire;
+    struct buf *path = &x->worker->text;
+    enum err e = OK;
+
+    if (!same_wire && x->request.op == OP_RELAY) {
+        fault->message = arena_printf(x->arena, "this route exists only at " STR_FMT " providers; " STR_FMT " speaks " STR_FMT,
+            STR_ARG(x->request.wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
+        return ERR_UNSUPPORTED;
+    }
+    if ((wire->provider->ops & OP_BIT(x->request.op)) == 0) {
+        fault->message = arena_printf(x->arena, "the provider " STR_FMT " has no %s", STR_ARG(t->provider->id),
+            x->request.op == OP_EMBED ? "embeddings" : "such operation");
+        return ERR_UNSUPPORTED;
+    }
+    buf_add(path, t->provider->base_path);
+    wire->provider->write_path(path, &x->request, &t->wire);
+    q->path = arena_str(x->arena, buf_str(path));
+    buf_reset(path, SIZE_MAX);
+
+    if (same_wire)
+        write_same_wire(x, t, q);
+    else
+        e = write_translated(x, t, q, fault);
+    q->fields = request_fields(x, t, same_wire);
+    return e;
+}
+
+/* --- what becomes of it --- */
+
+static void
+attempt_failed(struct exchange *x, const struct llm_error *e)
+{
+    if (x->attempt.state != ATTEMPT_RUNNING && x->attempt.state != ATTEMPT_COMMITTED)
+        return;
+    x->attempt.error = *e;
+    x->attempt.state = ATTEMPT_FAILED;
+    exchange_wake(x);
+}
+
+static void
+attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
+{
+    struct llm_error e = { .kind = why, .retry_after_ms = -1 };
+    struct str id = x->attempt.target->provider->id;
+
+    e.message = detail != NULL && *detail != '\0'
+        ? arena_printf(x->arena, "%s (" STR_FMT ": %s)", err_row(why)->sentence, STR_ARG(id), detail)
+        : arena_printf(x->arena, "%s (" STR_FMT ")", err_row(why)->sentence, STR_ARG(id));
+    attempt_failed(x, &e);
+}
+
+static bool
+attempt_live(const struct exchange *x)
+{
+    return !x->gone && (x->attempt.state == ATTEMPT_RUNNING || x->attempt.state == ATTEMPT_COMMITTED);
+}
+
+static void
+on_connected(void *owner, bool reused, uint64_t connect_us)
+{
+    struct exchange *x = owner;
+
+    (void)connect_us;
+    x->attempt.note->reused = reused;
+    metric_add(reused ? &x->worker->metrics->upstream_reuses : &x->worker->metrics->upstream_connects, 1);
+}
+
+/* Seconds, milliseconds (retry-after-ms) or a date; capped at a day. */
+static int64_t
+retry_after_ms(const struct http_fields *fields)
+{
+    uint64_t n;
+    int64_t at_s;
+    struct str ms = http_field_get(fields, S("retry-after-ms"));
+    struct str s = http_field_get(fields, S("retry-after"));
+    const int64_t day_ms = 86400000;
+
+    if (str_u64(ms, &n))
+        return (int64_t)MIN(n, (uint64_t)day_ms);
+    if (str_u64(s, &n))
+        return (int64_t)MIN(n, (uint64_t)day_ms / 1000) * 1000;
+    if (clock_http_date(s, &at_s)) {
+        int64_t left_ms = at_s * 1000 - (int64_t)clock_wall_ms();
+        return MIN(MAX(left_ms, 0), day_ms);
+    }
+    return -1;
+}
+
+static void
+on_head(void *owner, const struct http_head *head)
+{
+    struct exchange *x = owner;
+
+    if (!attempt_live(x))
+        return;
+    x->attempt.status = head->status;
+    x->attempt.note->status = head->status;
+    x->attempt.note->head_us = clock_now_us();
+    x->attempt.error.retry_after_ms = retry_after_ms(&head->fields);
+    relay_begin(x, head);
+}
+
+/* A real token is there: from here on the answer is this target's. The request's body is not needed again. */
+static void
+attempt_commit(struct exchange *x)
+{
+    x->attempt.state = ATTEMPT_COMMITTED;
+    x->input_estimate = llm_request_estimate_tokens(&x->request);
+    server_drop_body(x->q);
+    x->request.body = S("");
+    x->request.doc = NULL;
+    relay_respond(x);
+    exchange_wake(x);
+}
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct exchange *x = owner;
+
+    if (!attempt_live(x))
+        return;
+    enum err e = relay_data(x, bytes);
+    if (e != OK) {
+        if (x->relay.error_event)
+            attempt_failed(x, &x->relay.error);
+        else
+            attempt_failed_kind(x, e, NULL);
+        return;
+    }
+    if (x->attempt.state == ATTEMPT_RUNNING && x->relay.content && x->relay.source != SOURCE_WHOLE
+        && x->relay.output != OUTPUT_FOLD)
+        attempt_commit(x);
+    relay_flush(x);
+    if (server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES && !x->attempt.paused) {
+        x->attempt.paused = true;
+        client_pause(x->attempt.call);
+    }
+}
+
+static void
+on_end(void *owner)
+{
+    struct exchange *x = owner;
+
+    x->attempt.call = NULL;
+    x->attempt.ended = true;
+    x->attempt.note->ended_us = clock_now_us();
+    if (!attempt_live(x))
+        return;
+    enum err e = relay_end(x);
+    if (e != OK && x->relay.error_event) {
+        x->relay.error.retry_after_ms = x->attempt.error.retry_after_ms;
+        attempt_failed(x, &x->relay.error);
+    } else if (e != OK) {
+        attempt_failed_kind(x, e, NULL);
+    } else {
+        x->attempt.state = ATTEMPT_DONE;
+        exchange_wake(x);
+    }
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail)
+{
+    struct exchange *x = owner;
+
+    x->attempt.call = NULL;
+    x->attempt.note->ended_us = clock_now_us();
+    if (!attempt_live(x))
+        return;
+    /* The protocol's last word has come: what breaks after it breaks nothing. */
+    if (x->relay.reader.complete && relay_end(x) == OK) {
+        x->attempt.state = ATTEMPT_DONE;
+        exchange_wake(x);
+        return;
+    }
+    attempt_failed_kind(x, why, detail);
+}
+
+/* The last word came long ago and the connection just stays open: enough. */
+static void
+finish_complete(struct exchange *x)
+{
+    if (relay_end(x) == OK) {
+        x->attempt.state = ATTEMPT_DONE;
+        exchange_wake(x);
+    }
+}
+
+static const struct client_events events = {
+    .connected = on_connected,
+    .head = on_head,
+    .data = on_data,
+    .end = on_end,
+    .failed = on_failed,
+};
+
+/* --- starting and stopping --- */
+
+static struct attempt_note *
+note_add(struct exchange *x, struct target *t)
+{
+    struct attempt_note *n = arena_new(x->arena, struct attempt_note);
+
+    n->target = t;
+    n->started_us = clock_now_us();
+    *x->notes_tail = n;
+    x->notes_tail = &n->next;
+    x->attempts++;
+    return n;
+}
+
+static uint64_t
+first_of(uint64_t a, uint64_t b)
+{
+    return a != 0 ? a : b;
+}
+
+enum err
+attempt_start(struct exchange *x, struct llm_error *ret)
+{
+    struct target *t = x->plan.targets[x->candidate++];
+    struct wire_fault fault = { S(""), S("") };
+    const struct conf_timeouts *limits = &t->timeouts;
+
+    relay_reset(x);
+    x->drops.names = NULL;
+    x->drops.tail = &x->drops.names;
+    x->attempt = (struct attempt){ .target = t, .note = note_add(x, t), .error = { .retry_after_ms = -1 } };
+    if (x->deadline_us == 0 && limits->total_ms != 0)
+        x->deadline_us = x->started_us + limits->total_ms * 1000;
+
+    struct client_request q = {
+        .origin = t->provider->origin,
+        .method = x->request.op == OP_RELAY ? x->method : S("POST"),
+        .connect_ms = limits->connect_ms,
+        /* A whole answer begins only when all of it was thought out: then the total is its limit. */
+        .first_byte_ms = first_of(limits->first_byte_ms, x->request.stream ? limits->first_token_ms : limits->total_ms),
+    };
+    enum err e = write_request(x, t, &q, &fault);
+    if (e != OK) {
+        *ret = (struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 };
+        x->attempt.note->ended_us = x->attempt.note->started_us;
+        return e;
+    }
+    x->attempt.state = ATTEMPT_RUNNING;
+    x->attempt.call = client_start(x->worker->client, &q, &events, x);
+    return OK;
+}
+
+static void
+count_attempt(struct exchange *x, enum err outcome)
+{
+    struct attempt_note *n = x->attempt.note;
+    struct metric_series_shard *s = worker_series(x->worker, x->attempt.target);
+
+    n->outcome = outcome;
+    if (n->ended_us == 0)
+        n->ended_us = clock_now_us();
+    metric_add(&s->attempts[outcome], 1);
+    METRIC_OBSERVE(s, attempt_duration, n->ended_us - n->started_us);
+    if (outcome != OK && outcome != ERR_CLIENT_GONE) {
+        struct log_context who = exchange_log(x);
+        log_warn(&who, "attempt failed: %s (status %d)", err_row(outcome)->code, x->attempt.status);
+    }
+}
+
+void
+attempt_stop(struct exchange *x, enum err outcome)
+{
+    if (x->attempt.note == NULL || x->attempt.state == ATTEMPT_NONE)
+        return;
+    if (x->attempt.call != NULL)
+        client_cancel(x->attempt.call);
+    x->attempt.call = NULL;
+    count_attempt(x, outcome);
+    x->attempt.state = ATTEMPT_NONE;
+}
+
+void
+attempt_resume(struct exchange *x)
+{
+    if (!x->attempt.paused || x->attempt.call == NULL)
+        return;
+    x->attempt.paused = false;
+    x->relay.last_event_us = clock_now_us();
+    client_resume(x->attempt.call);
+}
+
+void
+attempt_tick(struct exchange *x, uint64_t now_us)
+{
+    const struct conf_timeouts *limits;
+    const struct relay *r = &x->relay;
+
+    if (!attempt_live(x) || x->attempt.paused)
+        return;
+    limits = &x->attempt.target->timeouts;
+    if (x->deadline_us != 0 && now_us > x->deadline_us) {
+        attempt_failed_kind(x, ERR_DEADLINE, NULL);
+    } else if (!x->request.stream || x->relay.source == SOURCE_RAW) {
+        return;
+    } else if (r->reader.complete && now_us > r->last_event_us + LAST_BYTE_US) {
+        finish_complete(x);
+    } else if (!r->content && limits->first_token_ms != 0
+        && now_us > x->attempt.note->started_us + limits->first_token_ms * 1000) {
+        attempt_failed_kind(x, ERR_UPSTREAM_TIMEOUT, "no token in time");
+    } else if (r->content && limits->between_tokens_ms != 0
+        && now_us > r->last_event_us + limits->between_tokens_ms * 1000) {
+        attempt_failed_kind(x, ERR_UPSTREAM_STALLED, NULL);
+    } else {
+        relay_keepalive(x);
+    }
+}

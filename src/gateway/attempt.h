@@ -1,0 +1,16 @@
+/* attempt.h - one try at one target: write the request, send it, judge what comes back. */
+#pragma once
+
+#include "gateway/exchange.h"
+
+/* Sends the request to the plan's next target. OK: under way. Else the target cannot take the request, *ret says why. */
+enum err attempt_start(struct exchange *x, struct llm_error *ret) MUST_CHECK;
+
+/* Stops what is under way, if anything, and notes how it ended. */
+void attempt_stop(struct exchange *x, enum err outcome);
+
+/* The caller can take more again. */
+void attempt_resume(struct exchange *x);
+
+/* Looks at the clocks: first token, between tokens, total, keep-alive. Called by the worker's tick. */
+void attempt_tick(struct exchange *x, uint64_t now_us);

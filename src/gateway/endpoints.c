@@ -1,0 +1,72 @@
+/* endpoints.c - the table and its look-up. */
+#include "gateway/endpoints.h"
+
+#include "gateway/local.h"
+
+const struct endpoint endpoints[ENDPOINT_COUNT] = {
+#define ENDPOINT(id_, method_, path_, wire_name, op_, local_)                                      \
+    [ENDPOINT_##id_] = { .id = #id_,                                                               \
+        .method = S_INIT(method_),                                                                 \
+        .path = S_INIT(path_),                                                                     \
+        .wire = &wire_##wire_name,                                                                 \
+        .op = (op_),                                                                               \
+        .local = (local_) },
+#include "gateway/endpoints.def"
+#undef ENDPOINT
+    [ENDPOINT_none] = { .id = "none", .wire = &wire_openai_chat, .op = OP_RELAY },
+};
+
+const char *const endpoint_names[ENDPOINT_COUNT] = {
+#define ENDPOINT(id, ...) #id,
+#include "gateway/endpoints.def"
+#undef ENDPOINT
+    "none",
+};
+
+static bool
+path_matches(struct str pattern, struct str path)
+{
+    if (pattern.n != 0 && pattern.p[pattern.n - 1] == '*')
+        return str_starts(path, str_make(pattern.p, pattern.n - 1)) && path.n >= pattern.n;
+    return str_eq(pattern, path);
+}
+
+static bool
+method_matches(struct str pattern, struct str method)
+{
+    return str_eq(pattern, S("*")) || str_eq(pattern, method) || (str_eq(pattern, S("GET")) && str_eq(method, S("HEAD")));
+}
+
+/* Looks through the table; `base` is skipped from the patterns (for callers who leave "/v1" out). */
+static const struct endpoint *
+find(struct str path, struct str method, size_t skip, struct str *ret_allow)
+{
+    for (size_t i = 0; i < ENDPOINT_none; i++) {
+        struct str pattern = str_skip(endpoints[i].path, skip);
+
+        if (skip != 0 && (!str_starts(endpoints[i].path, S("/v1/")) || pattern.p[pattern.n - 1] == '*'))
+            continue;
+        if (!path_matches(pattern, path))
+            continue;
+        if (method_matches(endpoints[i].method, method))
+            return &endpoints[i];
+        if (ret_allow->n == 0)
+            *ret_allow = endpoints[i].method;
+    }
+    return NULL;
+}
+
+const struct endpoint *
+endpoint_find(const struct http_head *head, enum err *ret_error, struct str *ret_allow)
+{
+    struct str allow = S("");
+    const struct endpoint *e = find(head->path, head->method, 0, &allow);
+
+    if (e != NULL && allow.n != 0 && str_eq(e->method, S("*")))
+        e = NULL; /* the path is ours with another method: not something to pass through */
+    if (e == NULL && allow.n == 0)
+        e = find(head->path, head->method, sizeof("/v1") - 1, &allow);
+    *ret_error = e != NULL ? OK : allow.n != 0 ? ERR_METHOD : ERR_NO_ROUTE;
+    *ret_allow = allow;
+    return e != NULL ? e : &endpoints[ENDPOINT_none];
+}

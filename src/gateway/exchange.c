@@ -1,0 +1,441 @@
+/* exchange.c - birth, waking, failing and settling of an exchange. */
+#include "gateway/exchange.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "gateway/attempt.h"
+
+/* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded answers. */
+#define EXCHANGE_ARENA_BYTES (512u * 1024 * 1024)
+#define MESSAGE_BYTES 2048
+
+static void
+run_deferred(void *arg)
+{
+    gateway_run(arg);
+}
+
+struct exchange *
+exchange_create(struct worker *w, struct server_request *q)
+{
+    struct arena *a = arena_create(EXCHANGE_ARENA_BYTES);
+    struct exchange *x = arena_new(a, struct exchange);
+    const struct http_head *head = server_head(q);
+
+    x->arena = a;
+    x->worker = w;
+    x->hold = snapshot_hold_take(w->current);
+    x->q = q;
+    x->wake = (struct deferred){ .fn = run_deferred, .arg = x };
+    x->endpoint = &endpoints[ENDPOINT_none];
+    x->started_us = server_started_us(q);
+    x->notes_tail = &x->notes;
+    x->drops = (struct wire_drops){ .arena = a };
+    x->drops.tail = &x->drops.names;
+    x->relay.usage = USAGE_NONE;
+    x->id = trace_request_id(a, http_field_get(&head->fields, S("x-request-id")));
+    trace_begin(&x->trace, http_field_get(&head->fields, S("traceparent")), http_field_get(&head->fields, S("tracestate")));
+    x->client_ip = arena_str(a, server_peer(q));
+    x->method = arena_str(a, head->method);
+    x->path = arena_str(a, head->path);
+    server_set_user(q, x);
+    worker_add(w, x);
+    return x;
+}
+
+void
+exchange_wake(struct exchange *x)
+{
+    loop_defer(x->worker->loop, &x->wake);
+}
+
+struct log_context
+exchange_log(const struct exchange *x)
+{
+    struct log_context who = { .request_id = x->id, .model = x->request.model, .attempt = x->attempts };
+
+    if (x->attempt.target != NULL)
+        who.provider = x->attempt.target->provider->id;
+    return who;
+}
+
+/* --- requests that are only passed through --- */
+
+/* The value of the form field "model" in a multipart body, for the audio and file routes. */
+static struct str
+multipart_model(struct str body, size_t *ret_at)
+{
+    static const struct str mark = S_INIT("name=\"model\"\r\n\r\n");
+    size_t at = str_find(body, mark);
+
+    if (at == body.n)
+        return S("");
+    struct str rest = str_skip(body, at + mark.n);
+    *ret_at = at + mark.n;
+    return str_make(rest.p, str_find(rest, S("\r\n")));
+}
+
+enum step
+exchange_read_relay(struct exchange *x)
+{
+    const struct http_head *head = server_head(x->q);
+    struct llm_request *r = &x->request;
+    struct str type = http_field_get(&head->fields, S("content-type"));
+    struct json_error bad;
+    size_t at = 0;
+
+    r->path = str_starts(head->target, S("/v1/")) ? str_skip(head->target, sizeof("/v1") - 1) : head->target;
+    if (http_type_is(type, S("application/json")) && r->body.n != 0) {
+        r->doc = json_parse(x->arena, r->body, NULL, &bad);
+        if (r->doc == NULL)
+            return exchange_fail(x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
+        r->model_node = json_get(r->doc, S("model"));
+        if (!json_is(r->model_node, JSON_STRING))
+            r->model_node = NULL;
+        r->model = json_str(x->arena, r->model_node);
+        r->stream = json_bool(json_get(r->doc, S("stream")), false);
+    } else if (http_type_is(type, S("multipart/form-data"))) {
+        r->model = multipart_model(r->body, &at);
+        if (r->model.n != 0) {
+            struct json *node = arena_new(x->arena, struct json);
+            *node = (struct json){ .p = r->model.p, .n = (uint32_t)r->model.n, .span = 1, .type = JSON_NUMBER };
+            r->model_node = node;
+        }
+    }
+    return STEP_NEXT;
+}
+
+/* --- answering --- */
+
+static void
+add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
+{
+    const struct conf_strs *origins = &exchange_conf(x)->server.cors_origins;
+    struct str origin = http_field_get(&head->fields, S("origin"));
+
+    if (origin.n == 0)
+        return;
+    for (size_t i = 0; i < origins->count; i++) {
+        if (!str_eq(origins->list[i].v, S("*")) && !str_eq(origins->list[i].v, origin))
+            continue;
+        http_add_field(out, S("Access-Control-Allow-Origin"), origin);
+        buf_add(out, S("Vary: Origin\r\n"));
+        if (!str_eq(head->method, S("OPTIONS"))) {
+            buf_add(out, S("Access-Control-Expose-Headers: *\r\n"));
+            return;
+        }
+        struct str wanted = http_field_get(&head->fields, S("access-control-request-headers"));
+        buf_add(out, S("Access-Control-Allow-Methods: GET, POST, DELETE, OPTIONS\r\nAccess-Control-Max-Age: 600\r\n"));
+        if (wanted.n != 0)
+            http_add_field(out, S("Access-Control-Allow-Headers"), wanted);
+        return;
+    }
+}
+
+void
+exchange_fields(struct exchange *x, struct buf *out)
+{
+    const struct target *t = x->attempt.target;
+
+    http_add_field(out, S("x-request-id"), x->id);
+    if (str_eq(x->endpoint->wire->name, S("anthropic-messages")))
+        http_add_field(out, S("request-id"), x->id);
+    http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
+    buf_add(out, S("X-Content-Type-Options: nosniff\r\n"));
+    add_cors(x, server_head(x->q), out);
+    if (t == NULL)
+        return;
+    http_add_field(out, S("x-openclaw-provider"), t->provider->id);
+    http_add_field(out, S("x-openclaw-model"), t->wire.model);
+    buf_add(out, S("x-openclaw-attempts: "));
+    buf_add_u64(out, x->attempts);
+    buf_add(out, S("\r\n"));
+    if (x->drops.names == NULL)
+        return;
+    buf_add(out, S("x-openclaw-dropped: "));
+    for (const struct llm_word *w = x->drops.names; w != NULL; w = w->next) {
+        buf_add(out, w->text);
+        buf_add(out, w->next != NULL ? S(", ") : S("\r\n"));
+    }
+}
+
+void
+exchange_answer(struct exchange *x, int status, struct str content_type, struct str body)
+{
+    struct buf *out = &x->worker->text;
+
+    CHECK(buf_len(out) == 0);
+    if (content_type.n != 0)
+        http_add_field(out, S("Content-Type"), content_type);
+    buf_add(out, S("Cache-Control: no-store\r\n"));
+    exchange_fields(x, out);
+    x->status = status;
+    x->answered = true;
+    x->bytes_out = body.n;
+    server_answer(x->q, status, buf_str(out), body);
+    buf_reset(out, SIZE_MAX);
+}
+
+/* The HTTP status and the fields of an error answer. */
+static void
+answer_error(struct exchange *x, const struct llm_error *e)
+{
+    const struct wire_caller *caller = x->endpoint->wire->caller;
+    struct buf *out = &x->worker->text;
+    struct buf body;
+    int status = caller->status(e);
+
+    buf_init(&body, 64 * 1024);
+    caller->write_error(&body, e, x->id);
+    buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
+    exchange_fields(x, out);
+    http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
+    if (e->retry_after_ms >= 0 || status == 429 || status == 503) {
+        buf_add(out, S("Retry-After: "));
+        buf_add_u64(out, e->retry_after_ms > 0 ? (uint64_t)(e->retry_after_ms + 999) / 1000 : 1);
+        buf_add(out, S("\r\n"));
+    }
+    if (e->kind == ERR_METHOD)
+        http_add_field(out, S("Allow"), x->endpoint->method.n > 1 ? x->endpoint->method : S("GET, POST"));
+    if (e->kind == ERR_AUTH)
+        buf_add(out, S("WWW-Authenticate: Bearer\r\n"));
+    x->status = status;
+    x->answered = true;
+    x->bytes_out = buf_len(&body);
+    server_answer(x->q, status, buf_str(out), buf_str(&body));
+    buf_reset(out, SIZE_MAX);
+    buf_fini(&body);
+}
+
+/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded": appended when several targets were tried. */
+static struct str
+with_attempts(struct exchange *x, struct str message)
+{
+    struct str all = message;
+
+    if (x->attempts < 2)
+        return message;
+    for (const struct attempt_note *n = x->notes; n != NULL; n = n->next)
+        all = arena_printf(x->arena, STR_FMT "%s" STR_FMT "/" STR_FMT ": %s", STR_ARG(all),
+            n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id), STR_ARG(n->target->wire.model),
+            err_row(n->outcome)->code);
+    return arena_printf(x->arena, STR_FMT ")", STR_ARG(all));
+}
+
+enum step
+exchange_fail_with(struct exchange *x, const struct llm_error *given)
+{
+    struct llm_error e = *given;
+
+    CHECK(e.kind != OK);
+    if (e.message.n == 0)
+        e.message = str_c(err_row(e.kind)->sentence);
+    e.message = with_attempts(x, e.message);
+    x->error = e.kind;
+    x->error_message = e.message;
+    if (x->q == NULL || x->answered)
+        return STEP_STOP;
+    if (!server_responded(x->q)) {
+        answer_error(x, &e);
+        return STEP_STOP;
+    }
+    /* The caller already has part of an answer: say so in its stream, or cut the connection. */
+    x->answered = true;
+    if (x->relay.output == OUTPUT_FOLD || x->relay.source == SOURCE_RAW || x->relay.source == SOURCE_WHOLE) {
+        x->bytes_out = server_bytes_out(x->q);
+        server_abort(x->q);
+    } else {
+        relay_break(x, &e);
+        x->bytes_out = server_bytes_out(x->q);
+        server_end(x->q);
+    }
+    return STEP_STOP;
+}
+
+enum step
+exchange_fail(struct exchange *x, enum err why, const char *format, ...)
+{
+    char text[MESSAGE_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    struct llm_error e = { .kind = why, .message = arena_str(x->arena, str_c(text)), .retry_after_ms = -1 };
+    return exchange_fail_with(x, &e);
+}
+
+/* --- settling --- */
+
+/* Nobody reported usage (the caller left early, or the provider never says): estimate, and say that it is one. */
+static bool
+estimate_usage(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    if (!r->content || (r->usage.input >= 0 && r->usage.output >= 0))
+        return false;
+    if (r->usage.input < 0)
+        r->usage.input = x->input_estimate;
+    if (r->usage.output < 0)
+        r->usage.output = (int64_t)(r->text_bytes + 3) / 4;
+    return true;
+}
+
+static struct str
+attempts_json(struct exchange *x)
+{
+    struct buf b;
+
+    if (x->notes == NULL)
+        return S("");
+    buf_init(&b, 64 * 1024);
+    for (const struct attempt_note *n = x->notes; n != NULL; n = n->next) {
+        buf_add(&b, n == x->notes ? S("[{\"provider\":") : S(",{\"provider\":"));
+        json_add_str(&b, n->target->provider->id);
+        buf_add(&b, S(",\"model\":"));
+        json_add_str(&b, n->target->wire.model);
+        buf_add(&b, S(",\"outcome\":\""));
+        buf_add(&b, str_c(err_row(n->outcome)->code));
+        buf_add(&b, S("\",\"status\":"));
+        buf_add_i64(&b, n->status);
+        buf_add(&b, S(",\"reused\":"));
+        buf_add(&b, n->reused ? S("true") : S("false"));
+        buf_add(&b, S(",\"head_us\":"));
+        buf_add_u64(&b, n->head_us != 0 ? n->head_us - n->started_us : 0);
+        buf_add(&b, S(",\"us\":"));
+        buf_add_u64(&b, n->ended_us - n->started_us);
+        buf_add_c(&b, '}');
+    }
+    buf_add_c(&b, ']');
+    struct str s = arena_str(x->arena, buf_str(&b));
+    buf_fini(&b);
+    return s;
+}
+
+/* Time at providers, from all attempts. */
+static uint64_t
+upstream_us(const struct exchange *x)
+{
+    uint64_t sum = 0;
+
+    for (const struct attempt_note *n = x->notes; n != NULL; n = n->next)
+        sum += n->ended_us - n->started_us;
+    return sum;
+}
+
+static void
+settle_metrics(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
+{
+    struct metric_shard *m = x->worker->metrics;
+    const struct llm_usage *u = &x->relay.usage;
+
+    metrics_request(m, endpoint_number(x->endpoint), x->status);
+    if (x->error != OK)
+        metric_add(&m->errors[x->error], 1);
+    if (x->gone)
+        metric_add(&m->client_aborts, 1);
+    if (estimated)
+        metric_add(&m->usage_estimated, 1);
+    metric_add(&m->bytes_in, x->bytes_in);
+    metric_add(&m->bytes_out, x->bytes_out);
+    if (x->notes == NULL)
+        return;
+    METRIC_OBSERVE(m, duration, duration_us);
+    METRIC_OBSERVE(m, overhead, overhead_us);
+
+    struct metric_series_shard *s = worker_series(x->worker, x->attempt.target);
+    metric_add(&s->tokens_input, (uint64_t)usage_count(u->input));
+    metric_add(&s->tokens_cached, (uint64_t)usage_count(u->cached));
+    metric_add(&s->tokens_cache_write, (uint64_t)usage_count(u->cache_write));
+    metric_add(&s->tokens_output, (uint64_t)usage_count(u->output));
+    metric_add(&s->tokens_reasoning, (uint64_t)usage_count(u->reasoning));
+    if (cost >= 0)
+        metric_add(&s->cost_nanousd, (uint64_t)cost);
+    else if (usage_known(u))
+        metric_add(&s->cost_unknown, 1);
+    if (x->request.stream && x->relay.first_token_us != 0)
+        METRIC_OBSERVE(s, first_token, x->relay.first_token_us - x->started_us);
+}
+
+static void
+settle_log(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
+{
+    const struct target *t = x->attempt.target;
+    const struct llm_usage *u = &x->relay.usage;
+    struct access_record r = {
+        .wall_ms = clock_wall_ms(),
+        .request_id = x->id,
+        .trace_id = str_make(x->trace.id, TRACE_ID_HEX),
+        .key_name = x->who != NULL ? x->who->name : S(""),
+        .key_hash = x->who != NULL ? str_c(x->who->hash_hex) : S(""),
+        .client_ip = x->client_ip,
+        .method = x->method,
+        .path = x->path,
+        .endpoint = str_c(x->endpoint->id),
+        .status = x->status,
+        .error = x->error != OK ? str_c(err_row(x->error)->code) : S(""),
+        .error_message = x->error_message,
+        .model_requested = x->request.model,
+        .provider = t != NULL ? t->provider->id : S(""),
+        .model = t != NULL ? t->wire.model : S(""),
+        .stream = x->request.stream,
+        .finish_reason = x->relay.finish != FINISH_UNKNOWN ? str_c(llm_finish_name(x->relay.finish)) : S(""),
+        .attempts = attempts_json(x),
+        .tokens_input = u->input,
+        .tokens_cached = u->cached,
+        .tokens_cache_write = u->cache_write,
+        .tokens_output = u->output,
+        .tokens_reasoning = u->reasoning,
+        .tokens_estimated = estimated,
+        .cost_nanousd = cost,
+        .bytes_in = x->bytes_in,
+        .bytes_out = x->bytes_out,
+        .first_token_us = x->relay.first_token_us != 0 ? (int64_t)(x->relay.first_token_us - x->started_us) : -1,
+        .duration_us = (int64_t)duration_us,
+        .overhead_us = (int64_t)overhead_us,
+        .client_abort = x->gone,
+    };
+    access_log_write(&x->worker->access, &r);
+}
+
+/* Probes and scrapes would drown the log. */
+static bool
+is_worth_a_line(const struct exchange *x)
+{
+    return x->endpoint->local == NULL || x->status >= 400;
+}
+
+void
+exchange_finish(struct exchange *x)
+{
+    struct worker *w = x->worker;
+    uint64_t duration_us = clock_now_us() - x->started_us;
+    uint64_t away_us = upstream_us(x) + x->waited_us;
+    uint64_t overhead_us = duration_us > away_us ? duration_us - away_us : 0;
+
+    CHECK(x->answered || x->gone);
+    CHECK(!x->wake.queued);
+    CHECK(x->attempt.call == NULL);
+    x->gone = x->gone && !x->relay.reader.complete;
+    if (x->gone && x->error == OK)
+        x->error = ERR_CLIENT_GONE;
+    if (x->gone && x->status == 0)
+        x->status = err_row(ERR_CLIENT_GONE)->status;
+
+    bool estimated = estimate_usage(x);
+    int64_t cost = x->attempt.target != NULL ? model_cost_nanousd(x->attempt.target->facts, &x->relay.usage) : COST_UNKNOWN;
+    settle_metrics(x, cost, estimated, duration_us, overhead_us);
+    if (is_worth_a_line(x))
+        settle_log(x, cost, estimated, duration_us, overhead_us);
+    if (x->slot)
+        x->who->in_flight[w->index]--;
+    if (x->streaming)
+        w->stream_count--;
+    relay_reset(x);
+    worker_remove(w, x);
+    snapshot_hold_drop(x->hold);
+    arena_destroy(x->arena);
+}

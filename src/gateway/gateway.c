@@ -1,0 +1,216 @@
+/* gateway.c - the life of a request, top to bottom. Read this file first.
+ *
+ * An exchange moves through the stages below. A stage does one thing and returns
+ * STEP_NEXT, STEP_WAIT (it is called again when something woke the exchange)
+ * or STEP_STOP. Whatever happens, the exchange ends in exchange_finish(), once.
+ */
+#include "base/clock.h"
+#include "gateway/attempt.h"
+#include "gateway/exchange.h"
+
+/* Which route of which protocol is this? Health, metrics and browsers' preflights are answered here. */
+static enum step
+stage_match(struct exchange *x)
+{
+    const struct http_head *head = server_head(x->q);
+    enum err e;
+    struct str allow;
+
+    x->endpoint = endpoint_find(head, &e, &allow);
+    if (str_eq(head->method, S("OPTIONS")) && http_field_get(&head->fields, S("origin")).n != 0) {
+        exchange_answer(x, 204, S(""), S(""));
+        return STEP_STOP;
+    }
+    if (e == ERR_METHOD)
+        return exchange_fail(x, e, STR_FMT " takes " STR_FMT ", not " STR_FMT, STR_ARG(head->path), STR_ARG(allow),
+            STR_ARG(head->method));
+    if (e != OK)
+        return exchange_fail(x, e, "there is no route " STR_FMT " " STR_FMT "; see GET / for what there is",
+            STR_ARG(head->method), STR_ARG(head->path));
+    return STEP_NEXT;
+}
+
+/* Who is asking? Health and metrics are open to everybody. */
+static enum step
+stage_authenticate(struct exchange *x)
+{
+    struct str credential = auth_credential(&server_head(x->q)->fields);
+    enum err e = auth_identify(x->hold->snapshot->auth, credential, &x->who);
+    bool open = x->endpoint->local != NULL && !str_starts(x->endpoint->path, S("/v1/"));
+
+    if (e != OK && !open)
+        return exchange_fail(x, e, "%s",
+            credential.n == 0 ? "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'"
+                              : "the API key is not known here");
+    if (x->endpoint->local == NULL)
+        return STEP_NEXT;
+    x->endpoint->local(x);
+    return STEP_STOP;
+}
+
+/* May they ask right now? Overload is refused early, never queued. */
+static enum step
+stage_admit(struct exchange *x)
+{
+    const struct conf_server *limits = &exchange_conf(x)->server;
+    uint32_t *in_flight = &x->who->in_flight[x->worker->index];
+
+    if (x->worker->exchange_count > limits->limit_requests)
+        return exchange_fail(x, ERR_OVERLOADED, "%u requests are under way; try again in a moment",
+            x->worker->exchange_count - 1);
+    if (limits->limit_streams_per_key != 0 && *in_flight >= limits->limit_streams_per_key)
+        return exchange_fail(x, ERR_RATE_LIMIT, "this key already has %u requests under way", *in_flight);
+    (*in_flight)++;
+    x->slot = true;
+    return STEP_NEXT;
+}
+
+/* The body, within limits. */
+static enum step
+stage_receive(struct exchange *x)
+{
+    if (server_body_done(x->q) || server_receive(x->q)) {
+        if (x->wait_began_us != 0)
+            x->waited_us = clock_now_us() - x->wait_began_us;
+        x->request.body = server_body(x->q);
+        x->bytes_in = x->request.body.n;
+        return STEP_NEXT;
+    }
+    x->wait_began_us = clock_now_us();
+    return STEP_WAIT;
+}
+
+/* The caller's bytes become a struct llm_request; only its head is read here. */
+static enum step
+stage_decode(struct exchange *x)
+{
+    const struct conf_server *conf = &exchange_conf(x)->server;
+    struct json_limits limits = { (uint32_t)conf->limit_json_depth, (uint32_t)conf->limit_json_values };
+    struct llm_request *r = &x->request;
+    struct json_error bad;
+    struct wire_fault fault = { S(""), S("") };
+
+    r->arena = x->arena;
+    r->op = x->endpoint->op;
+    r->wire = x->endpoint->wire;
+    if (r->op == OP_RELAY)
+        return exchange_read_relay(x);
+
+    r->doc = json_parse(x->arena, r->body, &limits, &bad);
+    if (r->doc == NULL)
+        return exchange_fail(x, bad.limit ? ERR_TOO_LARGE : ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu",
+            bad.what, bad.offset);
+    if (r->doc->type != JSON_OBJECT)
+        return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
+    enum err e = r->wire->caller->read_head(r, &fault);
+    if (e != OK)
+        return exchange_fail_with(x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 });
+    r->model = arena_str(x->arena, r->model); /* outlives the body */
+    return STEP_NEXT;
+}
+
+/* The model that was asked for becomes an ordered list of places to try. Never waits: it reads the snapshot that this
+ * exchange started with. */
+static enum step
+stage_route(struct exchange *x)
+{
+    struct str why = S("");
+    const struct route_table *routes = x->hold->snapshot->routes;
+
+    if (x->request.model.n == 0) {
+        x->plan.targets[0] = route_default(routes, x->arena, x->request.wire);
+        x->plan.count = x->plan.targets[0] != NULL;
+        if (x->plan.count == 0)
+            return exchange_fail(x, ERR_CONFIG, "this route names no model; set default_provider in the configuration");
+        return STEP_NEXT;
+    }
+    if (!auth_allows_model(x->who, x->request.model))
+        return exchange_fail(x, ERR_FORBIDDEN, "this API key may not use the model '" STR_FMT "'", STR_ARG(x->request.model));
+    enum err e = route_plan(routes, x->arena, x->request.model, &x->plan, &why);
+    if (e != OK)
+        return exchange_fail(x, e, STR_FMT, STR_ARG(why));
+    return STEP_NEXT;
+}
+
+/* Sends the request to the next target until one has really begun to answer. */
+static enum step
+stage_attempt(struct exchange *x)
+{
+    struct llm_error *error = &x->attempt.error;
+
+    for (;;) {
+        switch (x->attempt.state) {
+        case ATTEMPT_RUNNING:
+            return STEP_WAIT;
+        case ATTEMPT_COMMITTED:
+        case ATTEMPT_DONE:
+            return STEP_NEXT;
+        case ATTEMPT_FAILED:
+            attempt_stop(x, error->kind);
+            if (err_row(error->kind)->next != NEXT_FALLBACK || x->candidate == x->plan.count)
+                return exchange_fail_with(x, error);
+            break;
+        case ATTEMPT_NONE:
+            break;
+        }
+        if (attempt_start(x, error) != OK)
+            x->attempt.state = ATTEMPT_FAILED;
+    }
+}
+
+/* The answer flows in the provider's callbacks (relay.c); here we only wait for its end. */
+static enum step
+stage_relay(struct exchange *x)
+{
+    switch (x->attempt.state) {
+    case ATTEMPT_COMMITTED:
+        return STEP_WAIT;
+    case ATTEMPT_FAILED:
+        attempt_stop(x, x->attempt.error.kind);
+        return exchange_fail_with(x, &x->attempt.error);
+    case ATTEMPT_DONE:
+        attempt_stop(x, OK);
+        relay_flush(x);
+        x->bytes_out = server_bytes_out(x->q);
+        x->answered = true;
+        server_end(x->q);
+        return STEP_NEXT;
+    case ATTEMPT_NONE:
+    case ATTEMPT_RUNNING:
+        break;
+    }
+    CHECK_UNREACHABLE();
+}
+
+static const struct stage {
+    const char *name;
+    enum step (*run)(struct exchange *x);
+} stages[] = {
+    { "match", stage_match },                  /* which route is this?       */
+    { "authenticate", stage_authenticate },    /* who is asking?             */
+    { "admit", stage_admit },                  /* may they ask right now?    */
+    { "receive", stage_receive },              /* the body, within limits    */
+    { "decode", stage_decode },                /* bytes -> struct llm_request */
+    { "route", stage_route },                  /* model -> ordered targets   */
+    { "attempt", stage_attempt },              /* send; on failure the next  */
+    { "relay", stage_relay },                  /* answer -> caller           */
+};
+
+void
+gateway_run(struct exchange *x)
+{
+    enum step step = STEP_NEXT;
+
+    if (x->gone) {
+        /* Some callers hang up as soon as they have read the last word. */
+        attempt_stop(x, x->relay.reader.complete ? OK : ERR_CLIENT_GONE);
+        step = STEP_STOP;
+    }
+    while (step == STEP_NEXT && x->stage < ARRAY_LEN(stages)) {
+        step = stages[x->stage].run(x);
+        if (step == STEP_NEXT)
+            x->stage++;
+    }
+    if (step != STEP_WAIT)
+        exchange_finish(x);
+}

@@ -1,0 +1,210 @@
+/* local.c - answers of the gateway's own. */
+#include "gateway/local.h"
+
+#include "base/clock.h"
+#include "gateway/exchange.h"
+
+#define DOCUMENT_BYTES (16u * 1024 * 1024)
+
+static void
+answer_json(struct exchange *x, int status, struct buf *body)
+{
+    exchange_answer(x, status, S("application/json"), buf_str(body));
+    buf_fini(body);
+}
+
+/* The loop turns: that is all it says. It never looks at providers. */
+void
+local_livez(struct exchange *x)
+{
+    exchange_answer(x, 200, S("application/json"), S("{\"status\":\"ok\"}\n"));
+}
+
+/* May traffic be sent here? Not while draining. */
+void
+local_readyz(struct exchange *x)
+{
+    const struct gateway *g = x->worker->gateway;
+    bool draining = atomic_load(&g->draining);
+    bool verbose = str_find(server_head(x->q)->query, S("verbose")) != server_head(x->q)->query.n;
+    struct buf b;
+
+    buf_init(&b, 4096);
+    buf_printf(&b, "{\"status\":\"%s\"", draining ? "draining" : "ok");
+    if (verbose)
+        buf_printf(&b, ",\"configuration_generation\":%llu,\"providers\":\"%s\",\"draining\":%s",
+            (unsigned long long)x->hold->snapshot->generation,
+            route_simulated(x->hold->snapshot->routes) ? "simulated" : "configured", draining ? "true" : "false");
+    buf_add(&b, S("}\n"));
+    answer_json(x, draining ? 503 : 200, &b);
+}
+
+void
+local_metrics(struct exchange *x)
+{
+    struct gateway *g = x->worker->gateway;
+    const struct metric_extra extra[] = {
+        { "openclaw_resident_bytes", "gauge", "Resident memory of the process.", (double)metrics_resident_bytes() },
+        { "openclaw_start_time_seconds", "gauge", "When the process started, Unix time.", (double)g->started_wall_ms / 1000 },
+        { "openclaw_configuration_generation", "gauge", "Counts the configurations put to use.", (double)atomic_load(&g->generation) },
+        { "openclaw_reloads_total", "counter", "Reloads that were put to use.", (double)atomic_load(&g->reloads_ok) },
+        { "openclaw_reload_failures_total", "counter", "Reloads refused because the file was bad.", (double)atomic_load(&g->reloads_failed) },
+        { "openclaw_access_log_dropped_total", "counter", "Access log lines that could not be written.",
+            g->access_file != NULL ? (double)log_file_dropped(g->access_file) : 0 },
+        { "openclaw_sockets_open", "gauge", "Open sockets, callers' and providers'.", (double)sock_open_count() },
+        { "openclaw_connections_shed_total", "counter", "Connections closed at once for want of file descriptors.", (double)listen_shed_count() },
+        { "openclaw_draining", "gauge", "1 while shutting down.", atomic_load(&g->draining) ? 1 : 0 },
+    };
+    struct buf b;
+
+    if (!exchange_conf(x)->observe.metrics) {
+        (void)exchange_fail(x, ERR_NO_ROUTE, "metrics are switched off (observe.metrics)");
+        return;
+    }
+    buf_init(&b, DOCUMENT_BYTES);
+    metrics_write(g->metrics, extra, ARRAY_LEN(extra), &b);
+    exchange_answer(x, 200, S(METRICS_CONTENT_TYPE), buf_str(&b));
+    buf_fini(&b);
+}
+
+void
+local_root(struct exchange *x)
+{
+    struct buf b;
+
+    buf_init(&b, 64 * 1024);
+    buf_add(&b, S("{\"name\":\"openclaw\",\"version\":\"" OPENCLAW_VERSION "\",\"routes\":["));
+    for (size_t i = 0; i < ENDPOINT_none; i++) {
+        if (i != 0)
+            buf_add_c(&b, ',');
+        json_add_str(&b, arena_printf(x->arena, STR_FMT " " STR_FMT, STR_ARG(endpoints[i].method), STR_ARG(endpoints[i].path)));
+    }
+    buf_add(&b, S("]}\n"));
+    answer_json(x, 200, &b);
+}
+
+/* --- the list of models --- */
+
+struct model_list {
+    struct exchange *x;
+    struct buf *out;
+    bool anthropic;
+    uint64_t limit;            /* Anthropic: entries in a page */
+    struct str after;          /* Anthropic: begin behind this id */
+    bool skipping;
+    bool more;
+    size_t count;
+    struct str first, last;
+};
+
+static void
+write_model(struct buf *out, bool anthropic, struct str id, struct str owner)
+{
+    buf_add(out, anthropic ? S("{\"type\":\"model\",\"id\":") : S("{\"id\":"));
+    json_add_str(out, id);
+    if (anthropic) {
+        buf_add(out, S(",\"display_name\":"));
+        json_add_str(out, id);
+        buf_add(out, S(",\"created_at\":\"2026-01-01T00:00:00Z\"}"));
+    } else {
+        buf_add(out, S(",\"object\":\"model\",\"created\":1767225600,\"owned_by\":"));
+        json_add_str(out, owner);
+        buf_add_c(out, '}');
+    }
+}
+
+static void
+list_model(struct model_list *l, struct str id, struct str owner)
+{
+    if (!auth_allows_model(l->x->who, id))
+        return;
+    if (l->skipping) {
+        l->skipping = !str_eq(id, l->after);
+        return;
+    }
+    if (l->count == l->limit) {
+        l->more = true;
+        return;
+    }
+    if (l->count++ != 0)
+        buf_add_c(l->out, ',');
+    write_model(l->out, l->anthropic, id, owner);
+    l->last = id;
+    if (l->first.n == 0)
+        l->first = id;
+}
+
+/* Calls list() for every name a caller may use: aliases, then what the configuration and the catalog name per provider. */
+static void
+each_model(struct exchange *x, void (*list)(struct model_list *l, struct str id, struct str owner), struct model_list *l)
+{
+    const struct route_table *routes = x->hold->snapshot->routes;
+    const struct alias *al;
+    const struct provider *p;
+    const struct model_row *row;
+
+    for (size_t i = 0; (al = route_alias_at(routes, i)) != NULL; i++)
+        list(l, al->name, S("openclaw"));
+    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++) {
+        struct str prefix = arena_printf(x->arena, STR_FMT "/", STR_ARG(p->id));
+
+        for (size_t m = 0; m < p->models.count; m++)
+            list(l, arena_printf(x->arena, STR_FMT STR_FMT, STR_ARG(prefix), STR_ARG(p->models.list[m].v)), p->id);
+        if (p->simulated)
+            list(l, S("mock/simulated"), p->id);
+        if (p->models.count != 0)
+            continue;
+        for (size_t m = 0; (row = model_row_at(m)) != NULL; m++)
+            if (str_starts(row->id, prefix))
+                list(l, row->id, p->id);
+    }
+}
+
+void
+local_models(struct exchange *x)
+{
+    const struct http_head *head = server_head(x->q);
+    struct buf b;
+    struct model_list l = { .x = x, .out = &b, .limit = UINT64_MAX };
+
+    l.anthropic = http_field_get(&head->fields, S("anthropic-version")).n != 0;
+    if (l.anthropic) {
+        l.after = http_query_get(x->arena, head->query, S("after_id"));
+        l.skipping = l.after.n != 0;
+        if (!str_u64(http_query_get(x->arena, head->query, S("limit")), &l.limit))
+            l.limit = 20;
+    }
+    buf_init(&b, DOCUMENT_BYTES);
+    buf_add(&b, l.anthropic ? S("{\"data\":[") : S("{\"object\":\"list\",\"data\":["));
+    each_model(x, list_model, &l);
+    buf_add_c(&b, ']');
+    if (l.anthropic) {
+        buf_add(&b, l.more ? S(",\"has_more\":true,\"first_id\":") : S(",\"has_more\":false,\"first_id\":"));
+        l.count != 0 ? json_add_str(&b, l.first) : buf_add(&b, S("null"));
+        buf_add(&b, S(",\"last_id\":"));
+        l.count != 0 ? json_add_str(&b, l.last) : buf_add(&b, S("null"));
+    }
+    buf_add_c(&b, '}');
+    answer_json(x, 200, &b);
+}
+
+/* Any name that can be routed is a model; the list above is not all there is. */
+void
+local_model(struct exchange *x)
+{
+    const struct http_head *head = server_head(x->q);
+    bool anthropic = http_field_get(&head->fields, S("anthropic-version")).n != 0;
+    struct str id = http_decode_percent(x->arena, str_skip(head->path, sizeof("/v1/models/") - 1));
+    struct plan plan;
+    struct str why = S("there is no such model");
+    struct buf b;
+
+    if (id.n == 0 || !auth_allows_model(x->who, id)
+        || route_plan(x->hold->snapshot->routes, x->arena, id, &plan, &why) != OK) {
+        (void)exchange_fail(x, ERR_NO_MODEL, STR_FMT, STR_ARG(why));
+        return;
+    }
+    buf_init(&b, 64 * 1024);
+    write_model(&b, anthropic, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
+    answer_json(x, 200, &b);
+}

@@ -1,0 +1,11 @@
+/* local.h - what the gateway answers by itself: health, metrics, the list of models. */
+#pragma once
+
+struct exchange;
+
+void local_livez(struct exchange *x);
+void local_readyz(struct exchange *x);
+void local_metrics(struct exchange *x);
+void local_models(struct exchange *x);
+void local_model(struct exchange *x);
+void local_root(struct exchange *x);

@@ -1,0 +1,468 @@
+/* relay.c - decodes the provider's answer and writes the caller's, frame by frame. */
+#include "gateway/relay.h"
+
+#include "base/clock.h"
+#include "gateway/exchange.h"
+
+#define ERROR_BODY_BYTES (64u * 1024)
+#define HELD_BYTES (4u * 1024 * 1024)      /* frames that carry no content yet, or one turn's output */
+
+/* The provider's fields that mean something to the caller. */
+static const struct str passed_prefixes[] = {
+    S_INIT("x-ratelimit-"),
+    S_INIT("anthropic-ratelimit-"),
+    S_INIT("openai-"),
+    S_INIT("retry-after"),
+};
+
+/* --- what the decoder says --- */
+
+static bool
+is_content(enum llm_event_kind kind)
+{
+    switch (kind) {
+    case EVENT_TEXT:
+    case EVENT_REASONING:
+    case EVENT_REDACTED:
+    case EVENT_REFUSAL:
+    case EVENT_TOOL_START:
+    case EVENT_TOOL_ARGS:
+    case EVENT_MEDIA:
+    case EVENT_OPAQUE:
+    case EVENT_FINISH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Keeps a provider's error beyond the frame it came in. */
+static void
+keep_error(struct exchange *x, const struct llm_error *e)
+{
+    struct llm_error *to = &x->relay.error;
+
+    *to = *e;
+    to->message = arena_str(x->arena, e->message);
+    to->type = arena_str(x->arena, e->type);
+    to->code = arena_str(x->arena, e->code);
+    to->param = arena_str(x->arena, e->param);
+    x->relay.error_event = true;
+}
+
+/* Sees every event of every answer, whatever is done with it afterwards. */
+static void
+tap(struct exchange *x, const struct llm_event *ev)
+{
+    struct relay *r = &x->relay;
+
+    if (is_content(ev->kind)) {
+        r->last_event_us = clock_now_us();
+        r->content = true;
+        if (r->first_token_us == 0)
+            r->first_token_us = r->last_event_us;
+        r->text_bytes += ev->text.n;
+    }
+    if (ev->kind == EVENT_FINISH)
+        r->finish = ev->finish;
+    else if (ev->kind == EVENT_USAGE || ev->kind == EVENT_START)
+        usage_update(&r->usage, &ev->usage);
+    else if (ev->kind == EVENT_ERROR)
+        keep_error(x, ev->error);
+}
+
+static void
+on_event(struct event_sink *sink, const struct llm_event *ev)
+{
+    struct exchange *x = CONTAINER_OF(sink, struct exchange, relay.sink);
+    struct relay *r = &x->relay;
+
+    tap(x, ev);
+    if (r->output == OUTPUT_FOLD)
+        r->answer->sink.emit(&r->answer->sink, ev);
+    else if (r->output == OUTPUT_EVENTS && ev->kind != EVENT_ERROR)
+        x->request.wire->caller->write_event(&r->writer, ev);
+}
+
+/* --- beginning --- */
+
+static struct str
+passed_fields(struct exchange *x, const struct http_head *head)
+{
+    struct buf *out = &x->worker->text;
+
+    CHECK(buf_len(out) == 0);
+    for (size_t i = 0; i < head->fields.count; i++)
+        for (size_t k = 0; k < ARRAY_LEN(passed_prefixes); k++)
+            if (str_istarts(head->fields.list[i].name, passed_prefixes[k]))
+                http_add_field(out, head->fields.list[i].name, head->fields.list[i].value);
+    struct str s = buf_len(out) != 0 ? arena_str(x->arena, buf_str(out)) : S("");
+    buf_reset(out, SIZE_MAX);
+    return s;
+}
+
+static enum relay_source
+choose_source(const struct exchange *x, const struct http_head *head, struct str type)
+{
+    if (head->status < 200 || head->status >= 300)
+        return x->request.op == OP_RELAY ? SOURCE_RAW : SOURCE_ERROR;
+    if (x->request.op == OP_RELAY)
+        return SOURCE_RAW;
+    bool stream = http_type_is(type, S("text/event-stream"));
+    if (stream == x->request.stream)
+        return stream ? SOURCE_STREAM : SOURCE_WHOLE;
+    return SOURCE_UNSURE;
+}
+
+static void
+choose_output(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    bool same_wire = x->attempt.target->provider->wire == x->request.wire;
+    bool same_shape = (r->source == SOURCE_STREAM) == x->request.stream;
+
+    r->output = same_wire && same_shape ? OUTPUT_FORWARD : x->request.stream ? OUTPUT_EVENTS : OUTPUT_FOLD;
+    if (r->output == OUTPUT_FOLD) {
+        r->answer = arena_new(x->arena, struct llm_answer);
+        answer_init(r->answer, x->arena);
+    }
+}
+
+void
+relay_begin(struct exchange *x, const struct http_head *head)
+{
+    struct relay *r = &x->relay;
+    const struct wire *wire = x->attempt.target->provider->wire;
+    const struct conf_server *limits = &exchange_conf(x)->server;
+    struct str type = http_field_get(&head->fields, S("content-type"));
+
+    r->content_type = arena_str(x->arena, type);
+    r->passed = passed_fields(x, head);
+    r->length = head->content_length;
+    r->source = choose_source(x, head, type);
+    r->last_event_us = clock_now_us();
+    r->last_write_us = r->last_event_us;
+    sse_init(&r->sse, limits->limit_event_bytes);
+    buf_init(&r->body, r->source == SOURCE_ERROR ? ERROR_BODY_BYTES : limits->limit_answer_bytes);
+    buf_init(&r->out, MAX(HELD_BYTES, 2 * limits->limit_answer_bytes));
+    r->sink.emit = on_event;
+    r->reader = (struct wire_reader){
+        .wire = wire,
+        .op = x->request.op,
+        .stream = r->source == SOURCE_STREAM,
+        .keep = x->arena,
+        .scratch = x->worker->scratch,
+        .sink = &r->sink,
+    };
+    r->writer = (struct wire_writer){
+        .wire = x->request.wire,
+        .request = &x->request,
+        .keep = x->arena,
+        .out = &r->out,
+        .id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0),
+        .model = x->attempt.target->wire.model,
+        .created_s = (int64_t)(clock_wall_ms() / 1000),
+    };
+    choose_output(x);
+    if (r->source == SOURCE_RAW) {
+        x->status = head->status;
+        r->content = true; /* nothing to wait for: what comes goes on */
+    }
+}
+
+/* --- answering --- */
+
+static void
+respond(struct exchange *x, int status, struct str type, int64_t length)
+{
+    struct buf *out = &x->worker->text;
+    bool stream = http_type_is(type, S("text/event-stream"));
+
+    CHECK(buf_len(out) == 0);
+    if (type.n != 0)
+        http_add_field(out, S("Content-Type"), type);
+    buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n") : S("Cache-Control: no-store\r\n"));
+    exchange_fields(x, out);
+    buf_add(out, x->relay.passed);
+    x->status = status;
+    server_respond(x->q, status, buf_str(out), length);
+    buf_reset(out, SIZE_MAX);
+}
+
+void
+relay_respond(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    if (server_responded(x->q))
+        return;
+    if (x->request.stream && r->source != SOURCE_RAW) {
+        respond(x, 200, x->request.wire->caller->stream_type, -1);
+        x->worker->stream_count++;
+        x->streaming = true;
+    } else {
+        respond(x, x->attempt.status, r->content_type, r->length);
+    }
+}
+
+void
+relay_flush(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    if (!r->content || !server_responded(x->q)) {
+        buf_add(&r->out, r->run);
+        r->run = S("");
+        return;
+    }
+    if (buf_len(&r->out) != 0 || r->run.n != 0) {
+        struct str pieces[] = { buf_str(&r->out), r->run };
+        server_write_pieces(x->q, pieces, ARRAY_LEN(pieces));
+        buf_reset(&r->out, 0);
+        r->run = S("");
+        r->last_write_us = r->last_event_us;
+    }
+}
+
+/* --- streams --- */
+
+/* Frames that lie next to each other in the bytes just received go out as one run, uncopied; one that was put together
+ * from earlier bytes is copied, for it is gone when the reader goes on. */
+static void
+forward_frame(struct exchange *x, struct str raw)
+{
+    struct relay *r = &x->relay;
+    bool in_chunk = raw.p >= r->chunk.p && raw.p + raw.n <= r->chunk.p + r->chunk.n;
+
+    if (r->reader.frame_is_usage && !x->request.want_usage)
+        return;
+    if (in_chunk && r->run.n != 0 && r->run.p + r->run.n == raw.p) {
+        r->run.n += raw.n;
+        return;
+    }
+    buf_add(&r->out, r->run);
+    r->run = S("");
+    if (in_chunk)
+        r->run = raw;
+    else
+        buf_add(&r->out, raw);
+}
+
+static bool
+on_frame(void *arg, const struct sse_frame *f)
+{
+    struct exchange *x = arg;
+    struct relay *r = &x->relay;
+    struct arena *scratch = x->worker->scratch;
+    struct arena_mark mark = arena_mark(scratch);
+
+    r->reader.frame_is_usage = false;
+    if (f->error.n != 0)
+        r->frame_error = r->reader.wire->provider->read_event(&r->reader, S("error"), f->error);
+    else if (f->has_data)
+        r->frame_error = r->reader.wire->provider->read_event(&r->reader, f->event, f->data);
+    arena_rewind(scratch, mark);
+    if (r->frame_error != OK || r->error_event)
+        return false;
+    if (r->output == OUTPUT_FORWARD)
+        forward_frame(x, f->raw);
+    return true;
+}
+
+/* After frames were read: what they say about the stream as a whole. */
+static enum err
+stream_verdict(const struct relay *r, enum err e)
+{
+    if (r->error_event)
+        return r->error.kind;
+    if (r->frame_error != OK)
+        return r->frame_error;
+    return e == OK && r->out.overflow ? ERR_UPSTREAM_TOO_LARGE : e;
+}
+
+/* --- whole answers --- */
+
+/* Gives the caller the answer as one document (or, when it wanted a stream, as a short one). */
+static enum err
+write_whole(struct exchange *x, struct str body)
+{
+    struct relay *r = &x->relay;
+
+    r->content = true;
+    if (r->output == OUTPUT_FORWARD) {
+        r->run = body;
+    } else if (r->output == OUTPUT_FOLD) {
+        if (r->answer->too_large)
+            return ERR_UPSTREAM_TOO_LARGE;
+        x->request.wire->caller->write_answer(&r->writer, r->answer);
+        r->content_type = S("application/json");
+    }
+    if (r->out.overflow)
+        return ERR_UPSTREAM_TOO_LARGE;
+    r->length = (int64_t)(buf_len(&r->out) + r->run.n);
+    relay_respond(x);
+    relay_flush(x);
+    return OK;
+}
+
+static enum err
+read_whole(struct exchange *x, struct str body)
+{
+    struct relay *r = &x->relay;
+    struct arena_mark mark = arena_mark(x->worker->scratch);
+    enum err e = r->reader.wire->provider->read_answer(&r->reader, body);
+
+    arena_rewind(x->worker->scratch, mark);
+    if (r->error_event)
+        return r->error.kind;
+    if (e != OK)
+        return e;
+    r->whole_done = true;
+    return write_whole(x, body);
+}
+
+static enum err
+read_error(struct exchange *x, struct str body)
+{
+    struct relay *r = &x->relay;
+    struct llm_error e = { .retry_after_ms = -1 };
+
+    r->reader.wire->provider->read_error(x->arena, x->attempt.status, body, &e);
+    keep_error(x, &e);
+    r->error.status = x->attempt.status;
+    return r->error.kind;
+}
+
+/* --- the provider's bytes --- */
+
+/* Content type and request disagree (some hosts mislabel): look at the first byte that is not blank. */
+static void
+settle_source(struct exchange *x, struct str bytes)
+{
+    struct relay *r = &x->relay;
+    struct str s = str_trim(bytes);
+
+    if (s.n == 0)
+        return;
+    r->source = s.p[0] == '{' || s.p[0] == '[' || s.p[0] == '<' ? SOURCE_WHOLE : SOURCE_STREAM;
+    r->reader.stream = r->source == SOURCE_STREAM;
+    choose_output(x);
+}
+
+enum err
+relay_data(struct exchange *x, struct str bytes)
+{
+    struct relay *r = &x->relay;
+
+    r->chunk = bytes;
+    if (r->source == SOURCE_UNSURE)
+        settle_source(x, bytes);
+    switch (r->source) {
+    case SOURCE_STREAM:
+        return stream_verdict(r, sse_feed(&r->sse, bytes, on_frame, x));
+    case SOURCE_RAW:
+        r->run = bytes;
+        return OK;
+    case SOURCE_WHOLE:
+        if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length)
+            return read_whole(x, bytes); /* all in one piece: no copy */
+        buf_add(&r->body, bytes);
+        return r->body.overflow ? ERR_UPSTREAM_TOO_LARGE : OK;
+    case SOURCE_ERROR:
+        buf_add(&r->body, bytes); /* what does not fit is not needed to classify it */
+        return OK;
+    case SOURCE_UNSURE:
+    case SOURCE_NONE:
+        return OK;
+    }
+    CHECK_UNREACHABLE();
+}
+
+/* The stream is over: complete, or cut? */
+static enum err
+end_stream(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    r->chunk = S("");
+    enum err e = stream_verdict(r, sse_end(&r->sse, on_frame, x));
+    if (e != OK)
+        return e;
+    bool said_so = r->reader.complete;
+    r->reader.wire->provider->read_end(&r->reader);
+    if (r->error_event)
+        return r->error.kind;
+    if (!r->reader.complete)
+        return ERR_UPSTREAM_TRUNCATED;
+    if (r->output == OUTPUT_FOLD)
+        return write_whole(x, S(""));
+    if (r->output == OUTPUT_FORWARD && !said_so)
+        buf_add(&r->out, x->request.wire->caller->terminator);
+    r->content = true;
+    relay_respond(x);
+    relay_flush(x);
+    return OK;
+}
+
+enum err
+relay_end(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    switch (r->source) {
+    case SOURCE_ERROR:
+        return read_error(x, buf_str(&r->body));
+    case SOURCE_WHOLE:
+        return r->whole_done ? OK : read_whole(x, buf_str(&r->body));
+    case SOURCE_RAW:
+        relay_respond(x);
+        return OK;
+    case SOURCE_STREAM:
+        return end_stream(x);
+    case SOURCE_UNSURE:
+    case SOURCE_NONE:
+        return ERR_UPSTREAM_TRUNCATED;
+    }
+    CHECK_UNREACHABLE();
+}
+
+void
+relay_keepalive(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    uint64_t every_us = exchange_conf(x)->server.keepalive_ms * 1000;
+    uint64_t now_us = clock_now_us();
+    uint64_t last_us = r->last_write_us != 0 ? r->last_write_us : x->attempt.note->started_us;
+
+    if (!x->request.stream || x->request.op == OP_RELAY || every_us == 0 || now_us < last_us + every_us)
+        return;
+    r->last_write_us = now_us;
+    relay_respond(x);
+    /* Before the first event a caller's protocol may not allow its own ping: a comment always passes. */
+    server_write(x->q, r->content ? x->request.wire->caller->keepalive : S(": keep-alive\n\n"));
+}
+
+void
+relay_break(struct exchange *x, const struct llm_error *e)
+{
+    struct relay *r = &x->relay;
+    struct llm_event ev = { .kind = EVENT_ERROR, .error = e, .usage = USAGE_NONE };
+
+    if (r->writer.out == NULL)
+        return;
+    r->content = true; /* what was held back belongs before the error */
+    relay_flush(x);
+    x->request.wire->caller->write_event(&r->writer, &ev);
+    relay_flush(x);
+}
+
+void
+relay_reset(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    sse_fini(&r->sse);
+    buf_fini(&r->body);
+    buf_fini(&r->out);
+    *r = (struct relay){ .usage = USAGE_NONE };
+}

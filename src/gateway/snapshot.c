@@ -1,0 +1,56 @@
+/* snapshot.c - builds, counts and frees snapshots. */
+#include "gateway/snapshot.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct snapshot *
+snapshot_build(struct conf *c, unsigned workers, struct str simulated_url, struct conf_problems *problems)
+{
+    static _Atomic uint64_t generations;
+    struct snapshot *s = check_alloc(calloc(1, sizeof(*s)));
+
+    s->conf = c;
+    s->auth = auth_create(c, workers, problems);
+    s->routes = route_create(c, simulated_url, problems);
+    s->generation = atomic_fetch_add(&generations, 1) + 1;
+    atomic_store(&s->refs, 1);
+    return s;
+}
+
+struct snapshot *
+snapshot_ref(struct snapshot *s)
+{
+    (void)atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void
+snapshot_unref(struct snapshot *s)
+{
+    if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    route_destroy(s->routes);
+    auth_destroy(s->auth);
+    conf_destroy(s->conf);
+    free(s);
+}
+
+struct snapshot_hold *
+snapshot_hold_create(struct snapshot *s)
+{
+    struct snapshot_hold *h = check_alloc(calloc(1, sizeof(*h)));
+
+    h->snapshot = s;
+    h->users = 1;
+    return h;
+}
+
+void
+snapshot_hold_drop(struct snapshot_hold *h)
+{
+    if (h == NULL || --h->users != 0)
+        return;
+    snapshot_unref(h->snapshot);
+    free(h);
+}

@@ -1,0 +1,372 @@
+/* worker.c - sets up one core and keeps its clock. */
+#include "gateway/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "gateway/attempt.h"
+#include "gateway/exchange.h"
+
+#define SCRATCH_BYTES (256u * 1024 * 1024)
+#define TEXT_BYTES (8u * 1024 * 1024)
+
+/* --- callers' requests become exchanges --- */
+
+static void
+on_request(void *owner, struct server_request *q)
+{
+    gateway_run(exchange_create(owner, q));
+}
+
+static void
+on_body(void *owner, struct server_request *q)
+{
+    (void)owner;
+    exchange_wake(server_user(q));
+}
+
+static void
+on_body_failed(void *owner, struct server_request *q, enum err why)
+{
+    struct exchange *x = server_user(q);
+
+    (void)owner;
+    (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
+    x->stage = UINT32_MAX; /* nothing more to run: the next turn settles it */
+    exchange_wake(x);
+}
+
+static void
+on_writable(void *owner, struct server_request *q)
+{
+    (void)owner;
+    attempt_resume(server_user(q));
+}
+
+static void
+on_gone(void *owner, struct server_request *q)
+{
+    struct exchange *x = server_user(q);
+
+    (void)owner;
+    x->gone = true;
+    x->bytes_out = server_bytes_out(q);
+    x->q = NULL;
+    exchange_wake(x);
+}
+
+static const char *
+on_malformed(void *owner, enum err why, const char *detail, struct buf *body)
+{
+    struct worker *w = owner;
+    struct llm_error e = { .kind = why, .message = str_c(detail), .retry_after_ms = -1 };
+
+    wire_openai_chat.caller->write_error(body, &e, S(""));
+    metric_add(&w->metrics->errors[why], 1);
+    metrics_request(w->metrics, ENDPOINT_none, err_row(why)->status);
+    return "application/json";
+}
+
+static const struct server_handler handler = {
+    .request = on_request,
+    .body = on_body,
+    .body_failed = on_body_failed,
+    .writable = on_writable,
+    .gone = on_gone,
+    .malformed = on_malformed,
+};
+
+/* --- the clock --- */
+
+static void
+publish(struct worker *w)
+{
+    struct metric_shard *m = w->metrics;
+    unsigned connections = server_connections(w->server);
+
+    metric_set(&m->exchanges, w->exchange_count);
+    metric_set(&m->streams, w->stream_count);
+    metric_set(&m->open_connections, connections);
+    metric_set(&m->upstream_calls, client_calls_open(w->client));
+    metric_set(&m->upstream_idle, client_idle(w->client));
+    atomic_store_explicit(&w->busy, w->exchange_count + (w->draining ? connections : 0), memory_order_relaxed);
+}
+
+/* Deadlines are looked at here, for all exchanges in turn: nothing per request is armed and disarmed. */
+static void
+on_tick(void *arg)
+{
+    struct worker *w = arg;
+    uint64_t now_us = clock_now_us();
+
+    for (struct exchange *x = w->exchanges; x != NULL; x = x->next)
+        attempt_tick(x, now_us);
+    access_log_flush(&w->access);
+    publish(w);
+    w->ticking_fast = w->exchanges != NULL || w->draining;
+    timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
+}
+
+void
+worker_add(struct worker *w, struct exchange *x)
+{
+    x->next = w->exchanges;
+    if (x->next != NULL)
+        x->next->prev = x;
+    w->exchanges = x;
+    w->exchange_count++;
+    if (!w->ticking_fast) {
+        w->ticking_fast = true;
+        timer_set(w->tick, WORKER_TICK_MS);
+    }
+}
+
+void
+worker_remove(struct worker *w, struct exchange *x)
+{
+    if (x->prev != NULL)
+        x->prev->next = x->next;
+    else
+        w->exchanges = x->next;
+    if (x->next != NULL)
+        x->next->prev = x->prev;
+    w->exchange_count--;
+}
+
+struct metric_series_shard *
+worker_series(struct worker *w, struct target *t)
+{
+    bool known = t->facts != NULL || t->listed;
+    struct str model = known ? t->wire.model : S("other");
+    char name[512];
+    size_t n = t->provider->id.n;
+
+    if (n + 1 + model.n > sizeof(name))
+        model = S("other");
+    CHECK(n + 1 + model.n <= sizeof(name));
+    memcpy(name, t->provider->id.p, n);
+    name[n++] = '\n';
+    memcpy(name + n, model.p, model.n);
+    struct str id = str_make(name, n + model.n);
+    struct metric_series_shard *s = map_get(w->series, id);
+    if (s == NULL) {
+        s = metrics_series_shard(metrics_series(w->gateway->metrics, t->provider->id, model), w->index);
+        (void)map_put(w->series, id, s);
+    }
+    return s;
+}
+
+/* --- setting up --- */
+
+static void
+apply_limits(struct worker *w)
+{
+    const struct conf_server *c = &w->current->snapshot->conf->server;
+    struct server_limits limits = {
+        .head_bytes = c->limit_head_bytes,
+        .line_bytes = MIN(c->limit_head_bytes, 8192),
+        .fields = (unsigned)c->limit_fields,
+        .body_bytes = c->limit_body_bytes,
+        .head_ms = c->limit_head_ms,
+        .idle_ms = c->limit_idle_ms,
+        .body_grace_ms = 10000,
+        .body_rate_bytes_per_s = c->limit_body_rate_bytes_per_s,
+        .write_stall_ms = c->limit_write_stall_ms,
+        .connections = (unsigned)c->limit_connections,
+        .connections_per_address = (unsigned)c->limit_connections_per_address,
+    };
+
+    server_set_limits(w->server, &limits);
+}
+
+static bool
+open_listener(struct worker *w, struct str address, struct tls_context *tls, char *why, size_t why_size)
+{
+    if (w->listener_count == GATEWAY_LISTENERS) {
+        (void)snprintf(why, why_size, "more than %d listen addresses", GATEWAY_LISTENERS);
+        return false;
+    }
+    struct listener *li = listen_open(w->loop, address, tls, server_accept, w->server, why, why_size);
+    if (li == NULL)
+        return false;
+    w->listeners[w->listener_count++] = li;
+    return true;
+}
+
+struct worker *
+worker_create(struct gateway *g, unsigned index, struct snapshot *snapshot, struct tls_context *tls, char *why,
+    size_t why_size)
+{
+    const struct conf_server *c = &snapshot->conf->server;
+    struct client_limits client_limits = {
+        .head_bytes = 64 * 1024,
+        .fields = 200,
+        .pool = { .idle_per_origin = 256, .idle_total = 1024, .idle_ms = 60000, .age_ms = 600000 },
+    };
+    struct worker *w = check_alloc(calloc(1, sizeof(*w)));
+    bool opened = true;
+
+    w->gateway = g;
+    w->index = index;
+    w->loop = loop_create();
+    w->metrics = metrics_shard(g->metrics, index);
+    w->current = snapshot_hold_create(snapshot);
+    w->server = server_create(w->loop, &handler, w);
+    w->client = client_create(w->loop, &client_limits);
+    w->tick = timer_create_on(w->loop, on_tick, w);
+    w->series = map_create();
+    w->scratch = arena_create(SCRATCH_BYTES);
+    buf_init(&w->text, TEXT_BYTES);
+    access_log_init(&w->access, g->access_file);
+    apply_limits(w);
+    for (size_t i = 0; opened && i < c->listen.count; i++)
+        opened = open_listener(w, c->listen.list[i].v, tls, why, why_size);
+    w->tls_listeners = tls != NULL ? w->listener_count : 0;
+    if (opened && c->admin_listen.v.n != 0)
+        opened = open_listener(w, c->admin_listen.v, NULL, why, why_size);
+    tls_context_unref(tls);
+    if (!opened) {
+        worker_join(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void
+close_all(struct worker *w)
+{
+    for (size_t i = 0; i < w->listener_count; i++)
+        listen_close(w->listeners[i]);
+    w->listener_count = 0;
+}
+
+static void
+worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    on_tick(w);
+    loop_run(w->loop);
+}
+
+void
+worker_start(struct worker *w)
+{
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "worker-%u", w->index);
+    w->thread = thread_start(name, worker_main, w);
+}
+
+void
+worker_join(struct worker *w)
+{
+    if (w == NULL)
+        return;
+    if (w->thread != NULL)
+        thread_join(w->thread);
+    close_all(w);
+    server_destroy(w->server);
+    client_destroy(w->client);
+    timer_destroy(w->tick);
+    loop_destroy(w->loop);
+    access_log_fini(&w->access);
+    snapshot_hold_drop(w->current);
+    map_destroy(w->series);
+    arena_destroy(w->scratch);
+    buf_fini(&w->text);
+    free(w);
+}
+
+/* --- messages from the main thread --- */
+
+struct reload {
+    struct worker *worker;
+    struct snapshot *snapshot;
+    struct tls_context *tls;
+};
+
+static void
+do_reload(void *arg)
+{
+    struct reload *r = arg;
+    struct worker *w = r->worker;
+
+    snapshot_hold_drop(w->current);
+    w->current = snapshot_hold_create(r->snapshot);
+    apply_limits(w);
+    if (r->tls != NULL)
+        for (size_t i = 0; i < MIN(w->tls_listeners, w->listener_count); i++)
+            listen_set_tls(w->listeners[i], r->tls);
+    tls_context_unref(r->tls);
+    free(r);
+}
+
+void
+worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *tls)
+{
+    struct reload *r = check_alloc(calloc(1, sizeof(*r)));
+
+    *r = (struct reload){ .worker = w, .snapshot = snapshot, .tls = tls };
+    loop_post(w->loop, do_reload, r);
+}
+
+static void
+do_drain(void *arg)
+{
+    struct worker *w = arg;
+
+    w->draining = true;
+    close_all(w);
+    server_drain(w->server);
+    on_tick(w);
+}
+
+void
+worker_drain(struct worker *w)
+{
+    atomic_store(&w->busy, 1); /* until the worker has looked */
+    loop_post(w->loop, do_drain, w);
+}
+
+/* Exchanges settle at the end of a turn; the loop stops in a later one. */
+static void
+do_stop_loop(void *arg)
+{
+    struct worker *w = arg;
+
+    access_log_flush(&w->access);
+    loop_stop(w->loop);
+}
+
+static void
+do_stop(void *arg)
+{
+    struct worker *w = arg;
+
+    close_all(w);
+    server_destroy(w->server);
+    w->server = NULL;
+    timer_stop(w->tick);
+    loop_post(w->loop, do_stop_loop, w);
+}
+
+void
+worker_stop(struct worker *w)
+{
+    loop_post(w->loop, do_stop, w);
+}
+
+unsigned
+worker_busy(const struct worker *w)
+{
+    return atomic_load_explicit(&w->busy, memory_order_relaxed);
+}
+
+struct str
+worker_address(const struct worker *w, size_t i)
+{
+    return i < w->listener_count ? listen_address(w->listeners[i]) : S("");
+}

@@ -1,0 +1,89 @@
+/* worker.h - one core: its loop, its listeners, its connections, its exchanges.
+ *
+ * Workers share nothing on the hot path. What the whole process shares hangs off
+ * struct gateway and is either immutable, atomic, or locked and rarely touched.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "gateway/snapshot.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "observe/access_log.h"
+#include "observe/metrics.h"
+
+#define GATEWAY_LISTENERS 16
+#define WORKER_TICK_MS 50
+#define WORKER_TICK_IDLE_MS 1000
+
+/* The process. */
+struct gateway {
+    struct metrics *metrics;
+    struct log_file *access_file;          /* NULL: off */
+    unsigned workers;
+    _Atomic bool draining;
+    _Atomic uint64_t generation;           /* of the configuration in use */
+    _Atomic uint64_t reloads_ok, reloads_failed;
+    uint64_t started_wall_ms;
+};
+
+struct exchange;
+
+struct worker {
+    unsigned index;
+    struct gateway *gateway;
+    struct loop *loop;
+    struct thread *thread;
+    struct server *server;
+    struct client *client;
+    struct listener *listeners[GATEWAY_LISTENERS];
+    size_t listener_count;
+    size_t tls_listeners;                  /* the first so many speak TLS; the admin listener is plain */
+    struct snapshot_hold *current;
+    struct metric_shard *metrics;
+    struct access_log access;
+    struct timer *tick;
+    bool ticking_fast;
+    bool draining;
+    _Atomic unsigned busy;                 /* connections that still have work, for other threads */
+    struct map *series;                    /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
+    struct exchange *exchanges;            /* all under way */
+    unsigned exchange_count;
+    unsigned stream_count;
+    struct arena *scratch;                 /* decoders' room, rewound after each frame */
+    struct buf text;                       /* heads and documents being put together; empty between uses */
+};
+
+/* Opens the listeners of the configuration. NULL on failure, with a sentence in `why`. References to the snapshot and the TLS
+ * context (may be NULL) are taken over. */
+struct worker *worker_create(struct gateway *g, unsigned index, struct snapshot *snapshot, struct tls_context *tls,
+    char *why, size_t why_size) MUST_CHECK;
+
+/* Starts the thread: from here on the worker serves. */
+void worker_start(struct worker *w);
+
+/* From any thread: a new snapshot (reference taken over) and TLS context (taken over, may be NULL). */
+void worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *tls);
+
+/* From any thread: stop accepting, close idle connections, let requests finish. */
+void worker_drain(struct worker *w);
+
+/* From any thread: what is still open when the drain's time is over is cut. The thread ends. */
+void worker_stop(struct worker *w);
+
+/* Waits for the thread (if it was started), frees. NULL is a no-op. */
+void worker_join(struct worker *w);
+
+/* Requests under way, readable from any thread. */
+unsigned worker_busy(const struct worker *w);
+
+/* The first listener's address as bound, for the banner; valid until the worker is joined. */
+struct str worker_address(const struct worker *w, size_t i);
+
+/* The list of exchanges under way; adding starts the tick. */
+void worker_add(struct worker *w, struct exchange *x);
+void worker_remove(struct worker *w, struct exchange *x);
+
+/* The series of a target, looked up once. */
+struct metric_series_shard *worker_series(struct worker *w, struct target *t) NEVER_NULL;
