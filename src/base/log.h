@@ -39,9 +39,15 @@ void log_file_reopen(struct log_file *f);
 /* Lines dropped because the queue was full or the disk refused them. */
 uint64_t log_file_dropped(const struct log_file *f);
 
-/* The process-wide error log. Before log_start() lines go straight to standard error. */
+/* The process-wide error log. Before log_start() and after log_stop() lines go straight to standard
+ * error, in the readable form. The file stays the caller's, who closes it after log_stop(). May be
+ * called again with other settings. */
 void log_start(struct log_file *f, enum log_level least, bool json);
 void log_stop(void);
+
+/* Writes the summaries of repeated messages that are due, as any log_write() does: for a timer, so
+ * that the last summary does not wait for the next message. */
+void log_sum_up(void);
 bool log_level_named(struct str name, enum log_level *ret);
 
 bool log_enabled(enum log_level level);

@@ -1,0 +1,387 @@
+/* log_file.c - whole lines from many threads to one file, through one background thread.
+ *
+ *     writers ──(lock, memcpy)──► queue ──(lock, swap)──► outgoing ──► write()
+ *
+ * Writers hold the lock for a memcpy only, and never wait for the disk. The
+ * first line into an empty queue wakes the thread; it lets others gather for a
+ * moment and then writes them all at once. When the file does not take them
+ * (disk full, pipe blocked, reader gone) they wait in the queue and the thread
+ * tries again later; what no longer fits into the queue is dropped and counted.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+enum {
+    GATHER_MS = 20,        /* between the first line into an empty queue and the write */
+    POLL_MS = 100,         /* longest wait for a pipe to take more */
+    RETRY_MS = 250,        /* between two attempts at a file that refuses */
+    CLOSE_MS = 800,        /* that the thread still tries once the log is closing */
+    CLOSE_SLACK_MS = 200,  /* for it to notice that this time is over */
+    KEEP_BYTES = 64 * 1024,
+};
+
+struct log_file {
+    char *path;
+    size_t queue_bytes;
+    pthread_t thread;
+
+    pthread_mutex_t lock;    /* guards what follows up to `dropped` */
+    pthread_cond_t wake;     /* of the thread: there is something to do */
+    pthread_cond_t ended;    /* of the closer: the thread is through */
+    struct buf queue;
+    size_t outgoing_bytes;   /* left in `outgoing` */
+    bool reopen;
+    bool closing;
+    bool done;
+    bool abandoned;          /* the closer went away; the thread frees everything */
+
+    _Atomic uint64_t dropped;
+
+    /* The thread's own. */
+    int fd;
+    bool own_fd;             /* not one of the standard streams */
+    bool regular;            /* a file on a disk: write() takes everything at once */
+    bool inside_line;        /* what was written last is not the end of a line */
+    struct buf outgoing;
+};
+
+/* The moment `ms` from now, of the clock that the conditions use: real time, whatever tests set. */
+static struct timespec
+deadline_in(unsigned ms)
+{
+    struct timespec t;
+
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+static bool
+is_past(const struct timespec *t)
+{
+    struct timespec now = deadline_in(0);
+
+    return now.tv_sec > t->tv_sec || (now.tv_sec == t->tv_sec && now.tv_nsec >= t->tv_nsec);
+}
+
+static uint64_t
+count_lines(struct str s)
+{
+    uint64_t n = 0;
+
+    for (size_t at = str_chr(s, '\n'); at != s.n; at = str_chr(s, '\n')) {
+        n++;
+        s = str_skip(s, at + 1);
+    }
+    return n + (s.n != 0);
+}
+
+static void
+count_drops(struct log_file *f, struct str lines)
+{
+    atomic_fetch_add_explicit(&f->dropped, count_lines(lines), memory_order_relaxed);
+}
+
+/* Opens the path and takes the place of what was open before. False with errno when it cannot. */
+static bool
+open_path(struct log_file *f)
+{
+    struct str path = str_c(f->path);
+    bool own_fd = false;
+    int fd = -1;
+    struct stat st;
+
+    if (str_eq(path, S("stdout"))) {
+        fd = STDOUT_FILENO;
+    } else if (str_eq(path, S("stderr"))) {
+        fd = STDERR_FILENO;
+    } else {
+        /* O_NONBLOCK matters for a named pipe: neither this nor a write may wait for its reader. */
+        fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+        own_fd = true;
+    }
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return false;
+
+    if (f->own_fd)
+        (void)close(f->fd);
+    f->fd = fd;
+    f->own_fd = own_fd;
+    f->regular = S_ISREG(st.st_mode);
+    return true;
+}
+
+/* Opens the path again. The rest of a line that is already in the old file has no place in the new. */
+static void
+reopen(struct log_file *f)
+{
+    if (!f->own_fd || !open_path(f))
+        return;    /* better the old file than none */
+    if (f->inside_line) {
+        struct str left = buf_str(&f->outgoing);
+        size_t end = str_chr(left, '\n');
+
+        atomic_fetch_add_explicit(&f->dropped, 1, memory_order_relaxed);
+        buf_consume(&f->outgoing, MIN(end + 1, left.n));
+        f->inside_line = false;
+    }
+}
+
+/* As many whole lines as `n` bytes hold, or the first `n` bytes of a longer line. */
+static struct str
+whole_lines(struct str s, size_t n)
+{
+    if (s.n <= n)
+        return s;
+
+    const char *last = memrchr(s.p, '\n', n);
+    return str_make(s.p, last != NULL ? (size_t)(last - s.p) + 1 : n);
+}
+
+/* Writes `outgoing` as far as the file takes it without making us wait long. False when it refused. */
+static bool
+send_outgoing(struct log_file *f)
+{
+    while (buf_len(&f->outgoing) != 0) {
+        struct str left = buf_str(&f->outgoing);
+
+        if (!f->regular) {
+            struct pollfd p = { .fd = f->fd, .events = POLLOUT };
+
+            if (poll(&p, 1, POLL_MS) <= 0)
+                return true;    /* we have waited; look for other orders before going on */
+            left = whole_lines(left, PIPE_BUF);    /* a pipe that is ready takes that much */
+        }
+        ssize_t n = write(f->fd, left.p, left.n);
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0) {
+            f->inside_line = left.p[n - 1] != '\n';
+            buf_consume(&f->outgoing, (size_t)n);
+        }
+    }
+    return true;
+}
+
+static void
+free_file(struct log_file *f)
+{
+    if (f->own_fd)
+        (void)close(f->fd);
+    buf_fini(&f->queue);
+    buf_fini(&f->outgoing);
+    (void)pthread_cond_destroy(&f->wake);
+    (void)pthread_cond_destroy(&f->ended);
+    (void)pthread_mutex_destroy(&f->lock);
+    free(f->path);
+    free(f);
+}
+
+/* Lets lines gather for `ms`, unless there is a reason to hurry. Called with the lock. */
+static void
+rest(struct log_file *f, unsigned ms, bool gathering)
+{
+    struct timespec until = deadline_in(ms);
+
+    while (!f->closing && !f->reopen && !is_past(&until) &&
+        !(gathering && buf_len(&f->queue) > f->queue_bytes / 2))
+        (void)pthread_cond_timedwait(&f->wake, &f->lock, &until);
+}
+
+/* Waits before the next attempt at a file that refuses; not so long when the end is near. Called with
+ * the lock. */
+static void
+rest_after_refusal(struct log_file *f)
+{
+    if (!f->closing) {
+        rest(f, RETRY_MS, false);
+        return;
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+    (void)poll(NULL, 0, POLL_MS);
+    (void)pthread_mutex_lock(&f->lock);
+}
+
+/* Waits until there is something to do, then takes the queue if nothing older is still to be sent.
+ * Called with the lock. */
+static void
+await_work(struct log_file *f)
+{
+    while (buf_len(&f->queue) == 0 && f->outgoing_bytes == 0 && !f->closing && !f->reopen)
+        (void)pthread_cond_wait(&f->wake, &f->lock);
+
+    if (f->outgoing_bytes == 0) {
+        rest(f, GATHER_MS, true);
+
+        struct buf empty = f->outgoing;
+        f->outgoing = f->queue;
+        f->queue = empty;
+        f->outgoing_bytes = buf_len(&f->outgoing);
+    }
+}
+
+/* The life of the thread. */
+static void *
+run(void *arg)
+{
+    struct log_file *f = arg;
+    struct timespec give_up = { 0 };
+    bool gave_up = false;
+
+    (void)pthread_mutex_lock(&f->lock);
+    while (!gave_up) {
+        await_work(f);
+        if (f->closing && f->outgoing_bytes == 0 && buf_len(&f->queue) == 0)
+            break;
+        bool again = f->reopen;
+        f->reopen = false;
+        (void)pthread_mutex_unlock(&f->lock);
+
+        if (again)
+            reopen(f);
+        bool sent = send_outgoing(f);
+        if (buf_len(&f->outgoing) == 0)
+            buf_reset(&f->outgoing, KEEP_BYTES);
+
+        (void)pthread_mutex_lock(&f->lock);
+        f->outgoing_bytes = buf_len(&f->outgoing);
+        if (f->closing && give_up.tv_sec == 0)
+            give_up = deadline_in(CLOSE_MS);
+        gave_up = f->closing && f->outgoing_bytes != 0 && is_past(&give_up);
+        if (!sent)
+            rest_after_refusal(f);
+    }
+    count_drops(f, buf_str(&f->outgoing));
+    count_drops(f, buf_str(&f->queue));
+    f->done = true;
+    bool abandoned = f->abandoned;
+    (void)pthread_cond_signal(&f->ended);
+    (void)pthread_mutex_unlock(&f->lock);
+    if (abandoned)
+        free_file(f);
+    return NULL;
+}
+
+/* Starts the thread with all signals blocked: they are the main thread's business, and a reader that
+ * went away shows as EPIPE. */
+static int
+start_thread(struct log_file *f)
+{
+    sigset_t all;
+    sigset_t before;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int e = pthread_create(&f->thread, NULL, run, f);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return e;
+}
+
+struct log_file *
+log_file_open(const char *path, size_t queue_bytes)
+{
+    struct log_file *f = check_alloc(calloc(1, sizeof(*f)));
+    pthread_condattr_t attr;
+
+    f->path = str_dup_c(str_c(path));
+    f->queue_bytes = queue_bytes;
+    f->fd = -1;
+    buf_init(&f->queue, queue_bytes);
+    buf_init(&f->outgoing, queue_bytes);
+    CHECK(pthread_mutex_init(&f->lock, NULL) == 0);
+    CHECK(pthread_condattr_init(&attr) == 0);
+    CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(&f->wake, &attr) == 0);
+    CHECK(pthread_cond_init(&f->ended, &attr) == 0);
+    (void)pthread_condattr_destroy(&attr);
+
+    int e = open_path(f) ? start_thread(f) : errno;
+    if (e != 0) {
+        free_file(f);
+        errno = e;
+        return NULL;
+    }
+    return f;
+}
+
+void
+log_file_close(struct log_file *f)
+{
+    if (f == NULL)
+        return;
+
+    struct timespec until = deadline_in(CLOSE_MS + CLOSE_SLACK_MS);
+    (void)pthread_mutex_lock(&f->lock);
+    pthread_t thread = f->thread;
+    f->closing = true;
+    (void)pthread_cond_signal(&f->wake);
+    while (!f->done && !is_past(&until))
+        (void)pthread_cond_timedwait(&f->ended, &f->lock, &until);
+    bool done = f->done;
+    f->abandoned = !done;    /* stuck in a write() that may never return: it cleans up by itself */
+    (void)pthread_mutex_unlock(&f->lock);
+
+    if (done) {
+        (void)pthread_join(thread, NULL);
+        free_file(f);
+    } else {
+        (void)pthread_detach(thread);
+    }
+}
+
+bool
+log_file_write(struct log_file *f, struct str lines)
+{
+    bool fits = false;
+
+    (void)pthread_mutex_lock(&f->lock);
+    size_t before = buf_len(&f->queue);
+    if (lines.n <= f->queue_bytes && before + f->outgoing_bytes <= f->queue_bytes - lines.n) {
+        buf_add(&f->queue, lines);
+        fits = !f->queue.overflow;
+        if (!fits)
+            buf_truncate(&f->queue, before);    /* memory is short; there may be some later */
+    }
+    size_t after = buf_len(&f->queue);
+    bool half_full = before <= f->queue_bytes / 2 && after > f->queue_bytes / 2;
+    if (after != before && (before == 0 || half_full))
+        (void)pthread_cond_signal(&f->wake);
+    (void)pthread_mutex_unlock(&f->lock);
+
+    if (!fits)
+        count_drops(f, lines);
+    return fits;
+}
+
+void
+log_file_reopen(struct log_file *f)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    f->reopen = true;
+    (void)pthread_cond_signal(&f->wake);
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+uint64_t
+log_file_dropped(const struct log_file *f)
+{
+    return atomic_load_explicit(&f->dropped, memory_order_relaxed);
+}
