@@ -5,6 +5,7 @@
     folder and the floors below it.
   * Only net/ sees libuv and OpenSSL's TLS, only http/ sees llhttp, llm/ sees no sockets.
   * No words that promise work for later.
+  * Every source file, unit test and fuzz target is in its meson.build; a forgotten test tests nothing.
   * A header says `#pragma once`; every file opens with why it exists; no trailing spaces.
 
 Prints `file:line: what is wrong; what to do instead` for each and exits 1 if there is any.
@@ -91,8 +92,25 @@ def check_source(path, folder):
             problem(path, number, "trailing space or tab; run ./dev fmt")
 
 
+def check_is_built(path, list_file, name):
+    if list_file.exists() and f"'{name}'" not in list_file.read_text():
+        problem(path, 1, f"is not built; add '{name}' to {list_file.relative_to(ROOT)}")
+
+
+def check_lists():
+    for path in sorted((ROOT / "src").rglob("*.c")):
+        if path != ROOT / "src/app/main.c":
+            check_is_built(path, ROOT / "src/meson.build", path.relative_to(ROOT / "src"))
+    for path in sorted((ROOT / "tests/unit").rglob("test_*.c")):
+        name = path.relative_to(ROOT / "tests/unit").with_suffix("")
+        check_is_built(path, ROOT / "tests/unit/meson.build", name)
+    for path in sorted((ROOT / "tests/fuzz").glob("fuzz_*.c")):
+        check_is_built(path, ROOT / "tests/fuzz/meson.build", path.stem[len("fuzz_"):])
+
+
 def main():
     checked = 0
+    check_lists()
     for path in sorted((ROOT / "src").rglob("*")):
         if path.suffix in (".c", ".h", ".def"):
             folder = path.relative_to(ROOT / "src").parts[0]

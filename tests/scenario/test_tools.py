@@ -23,6 +23,14 @@ def test_a_clean_file_passes(tmp_path):
     assert lint(tmp_path)[0] == 0
 
 
+def test_a_file_that_is_not_built_is_named(tmp_path):
+    write(tmp_path, "src/base/a.c", "/* a */\n")
+    write(tmp_path, "src/meson.build", "sources = files('base/b.c')\n")
+    status, said = lint(tmp_path)
+    assert status == 1
+    assert "src/base/a.c:1: is not built" in said
+
+
 @pytest.mark.parametrize("path, text, complaint", [
     ("src/net/a.c", '/* a */\n#include "http/h1.h"\n', "not below it"),
     ("src/net/a.c", '/* a */\n#include "conf/conf.h"\n', "not below it"),
