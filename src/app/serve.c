@@ -1,0 +1,507 @@
+/* serve.c - `openclaw serve`: starts the workers, then tends them: signals, reloads, draining.
+ *
+ * The main thread serves nobody. It loads and checks configurations, publishes
+ * snapshots to the workers, and ends the process in order: readiness off, a
+ * moment for load balancers to notice, no new connections, streams may finish,
+ * what is left at the deadline is cut.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "app/flags.h"
+#include "app/mock.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/endpoints.h"
+#include "gateway/worker.h"
+
+#define SETS_MOST 64
+#define LOG_QUEUE_BYTES (4u * 1024 * 1024)
+#define DRAIN_POLL_MS 50
+
+struct sets {
+    const char *list[SETS_MOST];
+    size_t count;
+};
+
+/* The simulated provider in a thread of its own. */
+struct simulator {
+    struct loop *loop;
+    struct thread *thread;
+    struct mock_hub *hub;
+    struct mock *mock;
+    char url[128];
+};
+
+enum drain_phase { DRAIN_NOT, DRAIN_GRACE, DRAIN_STREAMS };
+
+struct serve {
+    const char *config_path;               /* NULL: zero files */
+    struct sets sets;
+    struct gateway gateway;
+    struct snapshot *snapshot;             /* the newest; one reference */
+    struct tls_context *tls;               /* the listeners'; one reference, may be NULL */
+    struct worker **workers;
+    struct log_file *error_file;
+    struct simulator simulator;
+    struct loop *loop;
+    struct timer *timer;
+    enum drain_phase phase;
+    uint64_t deadline_ms;
+};
+
+/* --- configuration --- */
+
+/* Loads and checks everything, and says all that is wrong. NULL when it must not be used. */
+static struct snapshot *
+load_snapshot(struct serve *s, unsigned workers)
+{
+    struct arena *a = arena_create(1024 * 1024);
+    struct conf_problems problems;
+    struct snapshot *snapshot = NULL;
+
+    conf_problems_init(&problems, a);
+    struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
+    if (problems.count == 0) {
+        snapshot = snapshot_build(c, workers, str_c(s->simulator.url), &problems);
+        c = NULL;
+    }
+    conf_problems_print(&problems, str_c(s->config_path != NULL ? s->config_path : "(built in)"), STDERR_FILENO);
+    if (problems.count != 0) {
+        snapshot_unref(snapshot);
+        snapshot = NULL;
+    }
+    conf_destroy(c);
+    arena_destroy(a);
+    return snapshot;
+}
+
+/* The listeners' certificate; *ret stays NULL without one. False when it cannot be used. */
+static bool
+load_tls(const struct conf *c, struct tls_context **ret)
+{
+    char why[256];
+
+    *ret = NULL;
+    if (c->server.tls_cert.v.n == 0)
+        return true;
+    *ret = tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, why, sizeof(why));
+    if (*ret == NULL)
+        log_error(NULL, "server.tls: %s", why);
+    return *ret != NULL;
+}
+
+static bool
+same_listeners(const struct conf *a, const struct conf *b)
+{
+    if (a->server.listen.count != b->server.listen.count || a->server.workers != b->server.workers)
+        return false;
+    for (size_t i = 0; i < a->server.listen.count; i++)
+        if (!str_eq(a->server.listen.list[i].v, b->server.listen.list[i].v))
+            return false;
+    return str_eq(a->server.admin_listen.v, b->server.admin_listen.v)
+        && (a->server.tls_cert.v.n != 0) == (b->server.tls_cert.v.n != 0);
+}
+
+static void
+publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
+{
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        worker_reload(s->workers[i], snapshot_ref(snapshot), tls != NULL ? tls_context_ref(tls) : NULL);
+    snapshot_unref(s->snapshot);
+    s->snapshot = snapshot;
+    tls_context_unref(s->tls);
+    s->tls = tls;
+    atomic_store(&s->gateway.generation, snapshot->generation);
+}
+
+/* A new configuration is put to use whole, or nothing changes. */
+static void
+reload(struct serve *s)
+{
+    struct tls_context *tls = NULL;
+    struct snapshot *snapshot = load_snapshot(s, s->gateway.workers);
+
+    if (snapshot == NULL || !load_tls(snapshot->conf, &tls)) {
+        snapshot_unref(snapshot);
+        atomic_fetch_add(&s->gateway.reloads_failed, 1);
+        log_error(NULL, "reload refused: the configuration in use stays; 'openclaw check' says what is wrong");
+        return;
+    }
+    if (!same_listeners(s->snapshot->conf, snapshot->conf))
+        log_warn(NULL, "server.listen, admin_listen, workers and TLS on or off take effect at the next start");
+    publish(s, snapshot, tls);
+    atomic_fetch_add(&s->gateway.reloads_ok, 1);
+    log_info(NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
+}
+
+/* --- the simulated provider --- */
+
+static void
+simulator_main(void *arg)
+{
+    loop_run(((struct simulator *)arg)->loop);
+}
+
+/* Starts when nothing else can answer. True also when it is not needed. */
+static bool
+simulator_start(struct simulator *sim, char *why, size_t why_size)
+{
+    static struct mock_options options = MOCK_OPTIONS_DEFAULT;
+
+    sim->hub = mock_hub_create(&options, why, why_size);
+    if (sim->hub == NULL)
+        return false;
+    sim->loop = loop_create();
+    sim->mock = mock_start(sim->loop, S("127.0.0.1:0"), sim->hub, why, why_size);
+    if (sim->mock == NULL)
+        return false;
+    (void)snprintf(sim->url, sizeof(sim->url), "http://" STR_FMT "/v1", STR_ARG(mock_address(sim->mock)));
+    sim->thread = thread_start("simulator", simulator_main, sim);
+    return true;
+}
+
+static void
+simulator_end(void *arg)
+{
+    struct simulator *sim = arg;
+
+    mock_stop(sim->mock);
+    loop_stop(sim->loop);
+}
+
+static void
+simulator_stop(struct simulator *sim)
+{
+    if (sim->thread == NULL)
+        return;
+    loop_post(sim->loop, simulator_end, sim);
+    thread_join(sim->thread);
+    loop_destroy(sim->loop);
+    mock_hub_destroy(sim->hub);
+}
+
+static bool
+simulator_needed(struct serve *s)
+{
+    struct arena *a = arena_create(1024 * 1024);
+    struct conf_problems problems;
+    const struct provider_row *row;
+    bool needed;
+
+    conf_problems_init(&problems, a);
+    struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
+    needed = c->provider_count == 0;
+    for (size_t i = 0; needed && (row = provider_row_at(i)) != NULL; i++)
+        needed = row->base_url.n == 0 || provider_env_key(row).n == 0;
+    conf_destroy(c);
+    arena_destroy(a);
+    return needed;
+}
+
+/* --- ending --- */
+
+static void
+stop_workers(struct serve *s)
+{
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        worker_stop(s->workers[i]);
+    loop_stop(s->loop);
+}
+
+static unsigned
+busy(const struct serve *s)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        sum += worker_busy(s->workers[i]);
+    return sum;
+}
+
+static void
+drain_streams(struct serve *s)
+{
+    s->phase = DRAIN_STREAMS;
+    s->deadline_ms = loop_now_ms(s->loop) + s->snapshot->conf->server.drain_deadline_ms;
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        worker_drain(s->workers[i]);
+    timer_set(s->timer, DRAIN_POLL_MS);
+}
+
+static void
+on_timer(void *arg)
+{
+    struct serve *s = arg;
+
+    if (s->phase == DRAIN_GRACE) {
+        drain_streams(s);
+        return;
+    }
+    unsigned left = busy(s);
+    if (left != 0 && loop_now_ms(s->loop) < s->deadline_ms) {
+        timer_set(s->timer, DRAIN_POLL_MS);
+        return;
+    }
+    if (left != 0)
+        log_warn(NULL, "the drain's time is over: %u connections are cut", left);
+    stop_workers(s);
+}
+
+/* SIGTERM comes from a supervisor behind whose back a load balancer must first notice; SIGINT from a person. */
+static void
+on_end_signal(void *arg, int signo)
+{
+    struct serve *s = arg;
+    uint64_t grace_ms = signo == SIGTERM ? s->snapshot->conf->server.drain_grace_ms : 0;
+
+    if (s->phase != DRAIN_NOT) {
+        log_warn(NULL, "stopping at once");
+        timer_stop(s->timer);
+        stop_workers(s);
+        return;
+    }
+    log_info(NULL, "draining: not ready any more, requests under way go on");
+    atomic_store(&s->gateway.draining, true);
+    if (grace_ms == 0) {
+        drain_streams(s);
+        return;
+    }
+    s->phase = DRAIN_GRACE;
+    timer_set(s->timer, grace_ms);
+}
+
+static void
+on_hangup(void *arg, int signo)
+{
+    struct serve *s = arg;
+
+    (void)signo;
+    log_file_reopen(s->error_file);
+    if (s->gateway.access_file != NULL)
+        log_file_reopen(s->gateway.access_file);
+    if (s->phase == DRAIN_NOT)
+        reload(s);
+}
+
+static void
+on_file_change(void *arg)
+{
+    struct serve *s = arg;
+
+    if (s->phase == DRAIN_NOT)
+        reload(s);
+}
+
+/* --- starting --- */
+
+static bool
+open_logs(struct serve *s)
+{
+    const struct conf_observe *o = &s->snapshot->conf->observe;
+    enum log_level least;
+
+    s->error_file = log_file_open(o->log_path.v.p, LOG_QUEUE_BYTES);
+    if (s->error_file == NULL) {
+        (void)fprintf(stderr, "openclaw: cannot open the log %s: %s\n", o->log_path.v.p, strerror(errno));
+        return false;
+    }
+    if (!str_eq(o->access_path.v, S("off"))) {
+        s->gateway.access_file = log_file_open(o->access_path.v.p, LOG_QUEUE_BYTES);
+        if (s->gateway.access_file == NULL) {
+            (void)fprintf(stderr, "openclaw: cannot open the access log %s: %s\n", o->access_path.v.p, strerror(errno));
+            return false;
+        }
+    }
+    if (!log_level_named(o->log_level.v, &least))
+        least = LOG_INFO;
+    bool terminal = str_eq(o->log_path.v, S("stderr")) && isatty(STDERR_FILENO);
+    log_start(s->error_file, least, !terminal);
+    return true;
+}
+
+/* Each stream takes two sockets: ask for all the descriptors that we may have. */
+static void
+raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool
+create_workers(struct serve *s)
+{
+    char why[256] = "";
+
+    s->workers = check_alloc(calloc(s->gateway.workers, sizeof(struct worker *)));
+    for (unsigned i = 0; i < s->gateway.workers; i++) {
+        s->workers[i] = worker_create(&s->gateway, i, snapshot_ref(s->snapshot),
+            s->tls != NULL ? tls_context_ref(s->tls) : NULL, why, sizeof(why));
+        if (s->workers[i] != NULL)
+            continue;
+        (void)fprintf(stderr, "openclaw: %s\n", why);
+        while (i-- > 0)
+            worker_join(s->workers[i]);
+        free(s->workers);
+        s->workers = NULL;
+        return false;
+    }
+    return true;
+}
+
+static void
+print_banner(const struct serve *s)
+{
+    const char *scheme = s->tls != NULL ? "https" : "http";
+    struct str address = worker_address(s->workers[0], 0);
+    bool keys = s->snapshot->conf->auth.mode == AUTH_KEYS;
+    const struct provider *p;
+
+    (void)fprintf(stderr, "openclaw " OPENCLAW_VERSION " listens on %s://" STR_FMT " (%u %s)\n", scheme,
+        STR_ARG(address), s->gateway.workers, s->gateway.workers == 1 ? "worker" : "workers");
+    if (route_simulated(s->snapshot->routes)) {
+        (void)fputs("No provider is configured: the built-in simulated provider answers, with made-up text.\n"
+                    "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another provider's key, or write a file: openclaw init\n",
+            stderr);
+    } else {
+        (void)fputs("Providers:", stderr);
+        for (size_t i = 0; (p = route_provider_at(s->snapshot->routes, i)) != NULL; i++)
+            (void)fprintf(stderr, " " STR_FMT, STR_ARG(p->id));
+        (void)fputc('\n', stderr);
+    }
+    (void)fprintf(stderr, "Try it:\n  curl %s://" STR_FMT "/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
+                          "    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
+        scheme, STR_ARG(address), keys ? " -H 'Authorization: Bearer YOUR_KEY'" : "",
+        route_simulated(s->snapshot->routes) ? "gpt-4o-mini" : "MODEL");
+}
+
+/* Tends the workers until they have ended. */
+static void
+tend(struct serve *s)
+{
+    static const int ends[] = { SIGTERM, SIGINT };
+    const struct conf_server *c = &s->snapshot->conf->server;
+
+    s->loop = loop_create();
+    s->timer = timer_create_on(s->loop, on_timer, s);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        loop_on_signal(s->loop, ends[i], on_end_signal, s);
+    loop_on_signal(s->loop, SIGHUP, on_hangup, s);
+    if (s->config_path != NULL)
+        loop_watch_file(s->loop, s->config_path, on_file_change, s);
+    if (c->tls_cert.v.n != 0)
+        loop_watch_file(s->loop, c->tls_cert.v.p, on_file_change, s);
+    loop_run(s->loop);
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        worker_join(s->workers[i]);
+    free(s->workers);
+    timer_destroy(s->timer);
+    loop_destroy(s->loop);
+}
+
+static int
+run(struct serve *s)
+{
+    char why[256];
+
+    raise_file_limit();
+    if (simulator_needed(s) && !simulator_start(&s->simulator, why, sizeof(why))) {
+        (void)fprintf(stderr, "openclaw: the simulated provider could not start: %s\n", why);
+        return 1;
+    }
+    s->snapshot = load_snapshot(s, 256);
+    if (s->snapshot == NULL)
+        return 2;
+    const struct conf *c = s->snapshot->conf;
+    s->gateway.workers = c->server.workers != 0 ? (unsigned)MIN(c->server.workers, 256) : loop_cores();
+    s->gateway.started_wall_ms = clock_wall_ms();
+    atomic_store(&s->gateway.generation, s->snapshot->generation);
+    s->gateway.metrics = metrics_create(s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
+    if (!open_logs(s) || !load_tls(c, &s->tls) || !create_workers(s))
+        return 1;
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        worker_start(s->workers[i]);
+    print_banner(s);
+    tend(s);
+    log_info(NULL, "ended");
+    return 0;
+}
+
+static bool
+add_set(void *value, struct str text, char *why, size_t why_size)
+{
+    struct sets *sets = value;
+
+    if (sets->count == SETS_MOST) {
+        (void)snprintf(why, why_size, "more than %d settings", SETS_MOST);
+        return false;
+    }
+    sets->list[sets->count++] = str_dup_c(text);
+    return true;
+}
+
+static bool
+add_listen(void *value, struct str text, char *why, size_t why_size)
+{
+    char *set = check_alloc(malloc(text.n + 32));
+    int n = snprintf(set, text.n + 32, "server.listen=" STR_FMT, STR_ARG(text));
+    bool added = add_set(value, str_make(set, (size_t)n), why, why_size);
+
+    free(set);
+    return added;
+}
+
+int
+cmd_serve(int argc, char **argv)
+{
+    static struct serve s;
+    const struct flag list[] = {
+        { "config", 'c', FLAG_TEXT, "FILE", "the configuration; without it, providers whose key is in the environment are used",
+            &s.config_path, NULL },
+        { "listen", 'l', FLAG_CALL, "ADDR", "listen on this address instead: HOST:PORT or unix:/path", &s.sets, add_listen },
+        { "set", 's', FLAG_CALL, "KEY=VALUE", "a setting over the file, for example server.workers=1", &s.sets, add_set },
+    };
+    const struct flags flags = {
+        .usage = "openclaw serve [-c FILE] [--listen ADDR] [--set KEY=VALUE]",
+        .about = "Runs the gateway. SIGHUP or a change of the file reloads it; SIGTERM drains and ends.",
+        .list = list,
+        .count = ARRAY_LEN(list),
+    };
+    int rest;
+
+    switch (flags_parse(&flags, argc, argv, &rest)) {
+    case FLAGS_HELP:
+        return 0;
+    case FLAGS_WRONG:
+        return 2;
+    case FLAGS_OK:
+        break;
+    }
+    if (rest != 0) {
+        (void)fprintf(stderr, "openclaw serve: unexpected '%s'; see openclaw serve --help\n", argv[1]);
+        return 2;
+    }
+    if (s.config_path == NULL)
+        s.config_path = getenv("OPENCLAW_CONFIG");
+    int status = run(&s);
+    snapshot_unref(s.snapshot);
+    tls_context_unref(s.tls);
+    simulator_stop(&s.simulator);
+    log_stop();
+    log_file_close(s.gateway.access_file);
+    log_file_close(s.error_file);
+    metrics_destroy(s.gateway.metrics);
+    for (size_t i = 0; i < s.sets.count; i++)
+        free((void *)(uintptr_t)s.sets.list[i]);
+    return status;
+}
