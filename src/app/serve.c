@@ -34,6 +34,7 @@ struct sets {
 struct simulator {
     struct loop *loop;
     struct thread *thread;
+    struct mock_options options;
     struct mock_hub *hub;
     struct mock *mock;
     char url[128];
@@ -153,9 +154,8 @@ simulator_main(void *arg)
 static bool
 simulator_start(struct simulator *sim, char *why, size_t why_size)
 {
-    static struct mock_options options = MOCK_OPTIONS_DEFAULT;
-
-    sim->hub = mock_hub_create(&options, why, why_size);
+    sim->options = MOCK_OPTIONS_DEFAULT;
+    sim->hub = mock_hub_create(&sim->options, why, why_size);
     if (sim->hub == NULL)
         return false;
     sim->loop = loop_create();
