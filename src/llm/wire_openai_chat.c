@@ -1,0 +1,153 @@
+/* wire_openai_chat.c - OpenAI Chat Completions and its relatives (text completions, embeddings),
+ * as OpenAI and some hundred compatible hosts speak it.
+ */
+#include "llm/wire_openai_chat.h"
+
+static void
+write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t)
+{
+    (void)t;    /* the model stands in the body */
+    switch (r->op) {
+    case OP_CHAT:
+        buf_add(out, S("/chat/completions"));
+        break;
+    case OP_COMPLETE:
+        buf_add(out, S("/completions"));
+        break;
+    case OP_EMBED:
+        buf_add(out, S("/embeddings"));
+        break;
+    default:
+        buf_add(out, r->path);
+        break;
+    }
+}
+
+static int
+status_of(const struct llm_error *e)
+{
+    /* What the provider blamed on the caller keeps its number: 422 and 415 mean something to SDKs. */
+    if (e->kind == ERR_BAD_REQUEST && e->status >= 400 && e->status < 500)
+        return e->status;
+    return err_row(e->kind)->status;
+}
+
+/* --- changes in place --- */
+
+/* The offset of a node in the body that it was parsed from. */
+static size_t
+offset_of(const struct llm_request *r, const struct json *node)
+{
+    CHECK(node->p >= r->body.p && node->p + node->n <= r->body.p + r->body.n);
+    return (size_t)(node->p - r->body.p);
+}
+
+/* The member's key and value, or false. */
+static bool
+find_member(const struct json *object, struct str name, struct json_iter *ret)
+{
+    *ret = json_iter(object);
+    while (json_next(ret))
+        if (ret->key != NULL && json_str_is(ret->key, name))
+            return true;
+    return false;
+}
+
+/* Asks for usage in the stream: the gateway counts always, the caller sees it only when he asked. */
+static void
+edit_usage(const struct llm_request *r, struct wire_edits *edits)
+{
+    const struct json *options = json_get(r->doc, S("stream_options"));
+    const struct json *asked = json_get(options, S("include_usage"));
+
+    if (options == NULL) {
+        struct str put = S("\"stream_options\":{\"include_usage\":true},");
+
+        wire_edit_add(edits, offset_of(r, r->doc) + 1, 0, put);
+    } else if (options->type == JSON_NULL) {
+        wire_edit_add(edits, offset_of(r, options), options->n, S("{\"include_usage\":true}"));
+    } else if (asked != NULL) {
+        wire_edit_add(edits, offset_of(r, asked), asked->n, S("true"));
+    } else if (options->type == JSON_OBJECT) {
+        struct str put = options->count > 0 ? S("\"include_usage\":true,")
+                                            : S("\"include_usage\":true");
+
+        wire_edit_add(edits, offset_of(r, options) + 1, 0, put);
+    }
+}
+
+/* The old name of the limit, for hosts that know no other. */
+static void
+edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
+{
+    struct json_iter it;
+
+    if (json_get(r->doc, S("max_tokens")) != NULL)
+        return;
+    if (find_member(r->doc, S("max_completion_tokens"), &it))
+        wire_edit_add(edits, offset_of(r, it.key), it.key->n, S("\"max_tokens\""));
+}
+
+/* As far as there is room for edits; there is rarely more than one such message. */
+static void
+edit_developer_roles(const struct llm_request *r, struct wire_edits *edits)
+{
+    struct json_iter it = json_iter(json_get(r->doc, S("messages")));
+
+    while (json_next(&it)) {
+        const struct json *role = json_get(it.value, S("role"));
+
+        if (json_str_is(role, S("developer")) && edits->count < WIRE_EDITS - 1)
+            wire_edit_add(edits, offset_of(r, role), role->n, S("\"system\""));
+    }
+}
+
+static void
+edit_request(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
+{
+    if (!json_is(r->doc, JSON_OBJECT) || r->doc->count == 0)
+        return;
+    if (r->op != OP_CHAT && r->op != OP_COMPLETE)
+        return;
+
+    if (r->stream && !r->want_usage && (t->quirks & QUIRK_NO_STREAM_OPTIONS) == 0)
+        edit_usage(r, edits);
+    if (r->op == OP_CHAT && (t->quirks & QUIRK_MAX_TOKENS) != 0)
+        edit_max_tokens(r, edits);
+    if (r->op == OP_CHAT && (t->quirks & QUIRK_NO_DEVELOPER) != 0)
+        edit_developer_roles(r, edits);
+}
+
+/* --- the wire --- */
+
+static const char *const forwarded[] = { "openai-beta", NULL };
+
+static const struct wire_caller caller = {
+    .read_head = openai_read_head,
+    .read_conversation = openai_read_conversation,
+    .write_event = openai_write_event,
+    .write_answer = openai_write_answer,
+    .write_error = openai_write_error,
+    .status = status_of,
+    .stream_type = S_INIT("text/event-stream"),
+    .keepalive = S_INIT(": keep-alive\n\n"),
+};
+
+static const struct wire_provider provider = {
+    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COMPLETE) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
+    .write_path = write_path,
+    .write_request = openai_write_request,
+    .edit_request = edit_request,
+    .read_event = openai_read_event,
+    .read_end = openai_read_end,
+    .read_answer = openai_read_answer,
+    .read_error = openai_read_error,
+    .forward = forwarded,
+};
+
+const struct wire wire_openai_chat = {
+    .name = S_INIT("openai-chat"),
+    .framing = FRAMING_SSE,
+    .caller = &caller,
+    .provider = &provider,
+};

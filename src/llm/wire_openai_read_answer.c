@@ -1,0 +1,753 @@
+/* wire_openai_read_answer.c - what an OpenAI-compatible provider answers becomes events.
+ *
+ * Some hundred hosts speak this wire, each with its own accent: usage in any chunk, calls
+ * without an index, a finish reason twice or never, errors in the middle of a 200. The
+ * whole answer and the stream's chunks go through the same functions: a message is
+ * one large delta.
+ */
+#include "llm/wire_openai_chat.h"
+
+#include "base/clock.h"
+
+enum {
+    CHOICES_MAX = 128,
+    CALLS_MAX = 1024,    /* of one choice */
+};
+
+/* How far the JSON text of a call's arguments has come. */
+struct args_scan {
+    uint32_t depth;
+    bool seen;
+    bool in_string;
+    bool escaped;
+};
+
+struct reply_call {
+    uint32_t number;    /* of the choice, dense */
+    int64_t label;      /* the provider's index, -1 when it gives none */
+    struct str id;
+    struct str name;
+    bool custom;
+    bool started;       /* EVENT_TOOL_START was emitted */
+    bool ended;
+    struct args_scan args;
+    struct reply_call *next;
+};
+
+struct reply_choice {
+    uint32_t index;
+    bool said;          /* it had any content */
+    bool finished;
+    uint32_t call_count;
+    struct reply_call *calls;
+    struct reply_call **calls_tail;
+    struct reply_choice *next;
+};
+
+struct reply {
+    bool started;
+    struct llm_usage usage;
+    struct reply_choice *choices;
+};
+
+/* --- small pieces --- */
+
+static struct reply *
+reply_of(struct wire_reader *r)
+{
+    if (r->state == NULL) {
+        struct reply *reply = arena_new(r->keep, struct reply);
+
+        reply->usage = USAGE_NONE;
+        r->state = reply;
+    }
+    return r->state;
+}
+
+static struct reply_choice *
+choice_at(struct wire_reader *r, struct reply *reply, uint32_t index)
+{
+    struct reply_choice **at = &reply->choices;
+
+    while (*at != NULL && (*at)->index != index)
+        at = &(*at)->next;
+    if (*at == NULL) {
+        *at = arena_new(r->keep, struct reply_choice);
+        (*at)->index = index;
+        (*at)->calls_tail = &(*at)->calls;
+    }
+    return *at;
+}
+
+static void
+emit_text(struct wire_reader *r, struct reply_choice *c, enum llm_event_kind kind, struct str text)
+{
+    struct llm_event ev = { .kind = kind, .choice = c->index, .text = text };
+
+    if (text.n == 0)
+        return;
+    c->said = true;
+    wire_emit(r, &ev);
+}
+
+static void
+emit_raw(struct wire_reader *r, struct reply_choice *c, enum llm_event_kind kind,
+    const struct json *j)
+{
+    struct llm_event ev = { .kind = kind, .choice = c->index, .raw = json_raw(j) };
+
+    wire_emit(r, &ev);
+}
+
+static void
+emit_error(struct wire_reader *r, const struct llm_error *e)
+{
+    struct llm_event ev = { .kind = EVENT_ERROR, .error = e };
+
+    r->failed = true;
+    wire_emit(r, &ev);
+}
+
+static void
+emit_end(struct wire_reader *r)
+{
+    struct llm_event ev = { .kind = EVENT_END };
+
+    r->complete = true;
+    wire_emit(r, &ev);
+}
+
+/* The first of several members that is a string with something in it. */
+static struct str
+first_text(struct wire_reader *r, const struct json *j, const char *const *keys)
+{
+    for (; *keys != NULL; keys++) {
+        struct str text = json_str(r->scratch, json_get(j, str_c(*keys)));
+
+        if (text.n > 0)
+            return text;
+    }
+    return S("");
+}
+
+/* --- start and usage --- */
+
+static void
+start(struct wire_reader *r, struct reply *reply, const struct json *doc)
+{
+    struct llm_event ev = {
+        .kind = EVENT_START,
+        .id = json_str(r->scratch, json_get(doc, S("id"))),
+        .model = json_str(r->scratch, json_get(doc, S("model"))),
+        .created_s = MAX(json_i64(json_get(doc, S("created")), 0), 0),
+        .usage = USAGE_NONE,
+    };
+
+    if (reply->started)
+        return;
+    reply->started = true;
+    wire_emit(r, &ev);
+}
+
+static void
+take_count(int64_t *count, const struct json *j)
+{
+    if (json_is(j, JSON_NUMBER))
+        *count = MAX(json_i64(j, 0), 0);
+}
+
+static void
+take_usage(struct wire_reader *r, struct reply *reply, const struct json *j)
+{
+    const struct json *in = json_get(j, S("prompt_tokens_details"));
+    const struct json *out = json_get(j, S("completion_tokens_details"));
+    struct llm_usage u = USAGE_NONE;
+    struct llm_usage before = reply->usage;
+
+    if (!json_is(j, JSON_OBJECT))
+        return;
+    take_count(&u.input, json_get(j, S("prompt_tokens")));
+    take_count(&u.output, json_get(j, S("completion_tokens")));
+    take_count(&u.cached, json_get(j, S("num_cached_tokens")));          /* Mistral, vLLM */
+    take_count(&u.cached, json_get(j, S("cached_tokens")));              /* Moonshot */
+    take_count(&u.cached, json_get(j, S("prompt_cache_hit_tokens")));    /* DeepSeek */
+    take_count(&u.cached, json_get(in, S("cached_tokens")));
+    take_count(&u.cache_write, json_get(in, S("cache_write_tokens")));
+    take_count(&u.reasoning, json_get(j, S("reasoning_tokens")));        /* Groq, Perplexity */
+    take_count(&u.reasoning, json_get(out, S("reasoning_tokens")));
+    take_count(&u.audio_input, json_get(in, S("audio_tokens")));
+    take_count(&u.audio_output, json_get(out, S("audio_tokens")));
+
+    usage_update(&reply->usage, &u);
+    if (usage_known(&reply->usage) && memcmp(&before, &reply->usage, sizeof(before)) != 0) {
+        struct llm_event ev = { .kind = EVENT_USAGE, .usage = reply->usage };
+
+        wire_emit(r, &ev);
+    }
+}
+
+/* --- text and reasoning --- */
+
+/* Mistral's thinking: a list of text parts, or a string. */
+static void
+take_thinking(struct wire_reader *r, struct reply_choice *c, const struct json *thinking)
+{
+    struct json_iter it = json_iter(json_is(thinking, JSON_ARRAY) ? thinking : NULL);
+
+    emit_text(r, c, EVENT_REASONING, json_str(r->scratch, thinking));
+    while (json_next(&it))
+        emit_text(r, c, EVENT_REASONING, json_str(r->scratch, json_get(it.value, S("text"))));
+}
+
+static void
+take_content(struct wire_reader *r, struct reply_choice *c, const struct json *content)
+{
+    struct json_iter it = json_iter(json_is(content, JSON_ARRAY) ? content : NULL);
+
+    emit_text(r, c, EVENT_TEXT, json_str(r->scratch, content));
+    while (json_next(&it)) {
+        const struct json *thinking = json_get(it.value, S("thinking"));
+
+        if (thinking != NULL)
+            take_thinking(r, c, thinking);
+        else
+            emit_text(r, c, EVENT_TEXT, json_str(r->scratch, json_get(it.value, S("text"))));
+    }
+}
+
+/* Blocks of reasoning as OpenRouter gives them. `told`: their text stood elsewhere in the delta. Only
+ * Anthropic's proofs mean something to callers of another wire. */
+static void
+take_reasoning_details(struct wire_reader *r, struct reply_choice *c, const struct json *details,
+    bool told)
+{
+    static const char *const texts[] = { "text", "summary", NULL };
+    struct json_iter it = json_iter(json_is(details, JSON_ARRAY) ? details : NULL);
+
+    while (json_next(&it)) {
+        if (!told)
+            emit_text(r, c, EVENT_REASONING, first_text(r, it.value, texts));
+        if (!json_str_is(json_get(it.value, S("format")), S(OPENAI_REASONING_ANTHROPIC)))
+            continue;
+        emit_text(r, c, EVENT_REDACTED, json_str(r->scratch, json_get(it.value, S("data"))));
+
+        struct llm_event ev = {
+            .kind = EVENT_SIGNATURE,
+            .choice = c->index,
+            .signature = json_str(r->scratch, json_get(it.value, S("signature"))),
+        };
+        if (ev.signature.n > 0)
+            wire_emit(r, &ev);
+    }
+}
+
+static void
+take_reasoning(struct wire_reader *r, struct reply_choice *c, const struct json *delta)
+{
+    static const char *const keys[] = { "reasoning_content", "reasoning", NULL };
+    const struct json *details = json_get(delta, S("reasoning_details"));
+    struct str text = first_text(r, delta, keys);
+
+    emit_text(r, c, EVENT_REASONING, text);
+    if (details != NULL)
+        take_reasoning_details(r, c, details, text.n > 0);
+}
+
+/* --- tool calls --- */
+
+static void
+scan_args(struct args_scan *scan, struct str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char ch = text.p[i];
+
+        if (scan->in_string) {
+            if (scan->escaped)
+                scan->escaped = false;
+            else if (ch == '\\')
+                scan->escaped = true;
+            else if (ch == '"')
+                scan->in_string = false;
+        } else if (ch == '"') {
+            scan->in_string = true;
+        } else if (ch == '{' || ch == '[') {
+            scan->seen = true;
+            scan->depth++;
+        } else if ((ch == '}' || ch == ']') && scan->depth > 0) {
+            scan->depth--;
+        }
+    }
+}
+
+/* Whether the arguments are a whole object: nothing more will come. */
+static bool
+args_whole(const struct reply_call *call)
+{
+    return call->args.seen && call->args.depth == 0 && !call->args.in_string;
+}
+
+static void
+start_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call,
+    struct str signature)
+{
+    struct llm_event ev = {
+        .kind = EVENT_TOOL_START,
+        .choice = c->index,
+        .tool = call->number,
+        .id = call->id,
+        .name = call->name,
+        .custom = call->custom,
+        .signature = signature,
+    };
+
+    call->started = true;
+    c->said = true;
+    wire_emit(r, &ev);
+}
+
+static void
+end_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call)
+{
+    struct llm_event ev = { .kind = EVENT_TOOL_END, .choice = c->index, .tool = call->number };
+
+    if (call->ended)
+        return;
+    if (!call->started)
+        start_call(r, c, call, S(""));
+    call->ended = true;
+    wire_emit(r, &ev);
+}
+
+/* Ends the calls whose arguments are whole, or all of them. */
+static void
+end_calls(struct wire_reader *r, struct reply_choice *c, bool all)
+{
+    for (struct reply_call *call = c->calls; call != NULL; call = call->next)
+        if (all || args_whole(call))
+            end_call(r, c, call);
+}
+
+/* The newest call that the fragment belongs to; NULL when it opens another one.
+ *
+ * The index is a label, not a position; some hosts reuse it for every call, others leave it out,
+ * and some repeat id or name with every fragment. */
+static struct reply_call *
+find_call(const struct reply_choice *c, int64_t label, struct str id, struct str name)
+{
+    struct reply_call *found = NULL;
+
+    for (struct reply_call *call = c->calls; call != NULL; call = call->next) {
+        if (label >= 0 ? call->label == label : id.n == 0 || str_eq(call->id, id))
+            found = call;
+    }
+    if (found == NULL || name.n == 0)
+        return found;
+    if (id.n > 0)
+        return str_eq(found->id, id) || found->name.n == 0 ? found : NULL;
+    if (label >= 0)
+        return found;
+    return args_whole(found) || (found->name.n > 0 && !str_eq(found->name, name)) ? NULL : found;
+}
+
+static struct reply_call *
+open_call(struct wire_reader *r, struct reply_choice *c, int64_t label, struct str id)
+{
+    if (c->call_count == CALLS_MAX)
+        return NULL;
+    end_calls(r, c, false);
+
+    struct reply_call *call = arena_new(r->keep, struct reply_call);
+
+    call->number = c->call_count++;
+    call->label = label;
+    call->id = id.n > 0 ? arena_str(r->keep, id) : S("");
+    *c->calls_tail = call;
+    c->calls_tail = &call->next;
+    return call;
+}
+
+/* An id for hosts that give none: the next turn's must differ. */
+static struct str
+invent_id(struct wire_reader *r)
+{
+    return arena_printf(r->keep, "call_%016llx", (unsigned long long)clock_random_u64());
+}
+
+static void
+take_args(struct wire_reader *r, struct reply_choice *c, struct reply_call *call,
+    const struct json *args)
+{
+    struct llm_event ev = { .kind = EVENT_TOOL_ARGS, .choice = c->index, .tool = call->number };
+
+    if (json_is(args, JSON_STRING))
+        ev.text = json_str(r->scratch, args);
+    else if (json_is(args, JSON_OBJECT) && !call->args.seen)
+        ev.text = json_raw(args);
+    if (ev.text.n == 0 || call->ended)
+        return;
+    if (!call->custom)
+        scan_args(&call->args, ev.text);
+    wire_emit(r, &ev);
+}
+
+/* One entry of tool_calls, or an old function_call. `whole`: it is not a fragment of anything. */
+static enum err
+take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, bool whole)
+{
+    const struct json *custom = json_get(j, S("custom"));
+    const struct json *function = custom != NULL ? custom : json_get(j, S("function"));
+    const struct json *body = json_is(function, JSON_OBJECT) ? function : j;
+    const struct json *args = json_get(body, custom != NULL ? S("input") : S("arguments"));
+    struct str id = json_str(r->scratch, json_get(j, S("id")));
+    struct str name = json_str(r->scratch, json_get(body, S("name")));
+    int64_t label = json_i64(json_get(j, S("index")), -1);
+    struct reply_call *call = whole ? NULL : find_call(c, label, id, name);
+
+    if (call == NULL) {
+        if (id.n == 0 && name.n == 0 && (!json_present(args) || json_str_is(args, S(""))))
+            return OK;    /* a placeholder */
+        call = open_call(r, c, label, id);
+        if (call == NULL)
+            return ERR_UPSTREAM_PROTOCOL;
+        call->custom = custom != NULL || json_str_is(json_get(j, S("type")), S("custom"));
+    }
+    if (!call->started) {
+        if (call->name.n == 0 && name.n > 0)
+            call->name = arena_str(r->keep, name);
+        if (call->id.n == 0)
+            call->id = id.n > 0 ? arena_str(r->keep, id) : invent_id(r);
+        start_call(r, c, call,
+            json_str(r->scratch, json_at(j, "extra_content.google.thought_signature")));
+    }
+    take_args(r, c, call, args);
+    return OK;
+}
+
+static enum err
+take_calls(struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole)
+{
+    const struct json *old = json_get(delta, S("function_call"));
+    const struct json *calls = json_get(delta, S("tool_calls"));
+    struct json_iter it = json_iter(json_is(calls, JSON_ARRAY) ? calls : NULL);
+
+    while (json_next(&it)) {
+        enum err e = take_call(r, c, it.value, whole);
+
+        if (e != OK)
+            return e;
+    }
+    return json_is(old, JSON_OBJECT) ? take_call(r, c, old, whole) : OK;
+}
+
+/* --- the rest of a delta --- */
+
+static void
+take_extras(struct wire_reader *r, struct reply_choice *c, const struct json *delta)
+{
+    const struct json *audio = json_get(delta, S("audio"));
+    const struct json *images = json_get(delta, S("images"));
+    const struct json *annotations = json_get(delta, S("annotations"));
+    const struct json *audio_data = json_get(audio, S("data"));
+    struct json_iter it = json_iter(json_is(annotations, JSON_ARRAY) ? annotations : NULL);
+
+    while (json_next(&it))
+        emit_raw(r, c, EVENT_CITATION, it.value);
+    if (json_is(audio_data, JSON_STRING) && !json_str_is(audio_data, S("")))
+        emit_raw(r, c, EVENT_MEDIA, audio);
+    it = json_iter(json_is(images, JSON_ARRAY) ? images : NULL);
+    while (json_next(&it))
+        emit_raw(r, c, EVENT_MEDIA, it.value);
+}
+
+static enum err
+take_delta(struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole)
+{
+    take_reasoning(r, c, delta);
+    take_content(r, c, json_get(delta, S("content")));
+    emit_text(r, c, EVENT_REFUSAL, json_str(r->scratch, json_get(delta, S("refusal"))));
+    take_extras(r, c, delta);
+    return take_calls(r, c, delta, whole);
+}
+
+/* --- finish --- */
+
+static enum llm_finish
+finish_of(struct str word)
+{
+    static const struct {
+        struct str word;
+        enum llm_finish finish;
+    } rows[] = {
+        { S_INIT("stop"), FINISH_STOP },
+        { S_INIT("length"), FINISH_LENGTH },
+        { S_INIT("tool_calls"), FINISH_TOOLS },
+        { S_INIT("content_filter"), FINISH_FILTER },
+        { S_INIT("function_call"), FINISH_TOOLS },
+        { S_INIT("eos"), FINISH_STOP },             /* Together */
+        { S_INIT("end_turn"), FINISH_STOP },
+        { S_INIT("stop_sequence"), FINISH_STOP },
+        { S_INIT("model_length"), FINISH_LENGTH },    /* Mistral */
+        { S_INIT("max_tokens"), FINISH_LENGTH },
+        { S_INIT("tool_use"), FINISH_TOOLS },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (str_eq(word, rows[i].word))
+            return rows[i].finish;
+    return FINISH_UNKNOWN;
+}
+
+/* `word` may be empty: the presence of calls decides then, as it does when the word is "stop". */
+static void
+finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word)
+{
+    struct llm_event ev = {
+        .kind = EVENT_FINISH,
+        .choice = c->index,
+        .finish = finish_of(word),
+        .native = word,
+    };
+
+    if (c->finished)
+        return;
+    c->finished = true;
+    end_calls(r, c, true);
+    if (word.n == 0)
+        ev.finish = FINISH_STOP;
+    if (c->calls != NULL && (ev.finish == FINISH_STOP || ev.finish == FINISH_UNKNOWN))
+        ev.finish = FINISH_TOOLS;
+    else if (c->calls == NULL && ev.finish == FINISH_TOOLS)
+        ev.finish = FINISH_STOP;    /* nothing to run: a caller would wait for ever */
+    wire_emit(r, &ev);
+}
+
+/* --- choices --- */
+
+static enum err
+take_choice(struct wire_reader *r, struct reply *reply, const struct json *j, uint32_t position,
+    bool whole)
+{
+    int64_t index = json_i64(json_get(j, S("index")), position);
+    const struct json *delta = json_get(j, whole ? S("message") : S("delta"));
+    const struct json *logprobs = json_get(j, S("logprobs"));
+    const struct json *word = json_get(j, S("finish_reason"));
+
+    if (!json_is(j, JSON_OBJECT) || index < 0 || index >= CHOICES_MAX)
+        return ERR_UPSTREAM_PROTOCOL;
+
+    struct reply_choice *c = choice_at(r, reply, (uint32_t)index);
+
+    if (!whole && delta == NULL)
+        delta = json_get(j, S("message"));    /* a host that streams an answer of one piece */
+    enum err e = take_delta(r, c, delta, whole);
+    if (e != OK)
+        return e;
+    emit_text(r, c, EVENT_TEXT, json_str(r->scratch, json_get(j, S("text"))));
+    if (json_present(json_get(logprobs, S("content"))) ||
+        json_present(json_get(logprobs, S("tokens"))))
+        emit_raw(r, c, EVENT_LOGPROBS, logprobs);
+    if (json_is(word, JSON_STRING) && word->n > 2)
+        finish_choice(r, c, json_str(r->scratch, word));
+    return OK;
+}
+
+static enum err
+take_choices(struct wire_reader *r, struct reply *reply, const struct json *choices, bool whole)
+{
+    struct json_iter it = json_iter(json_is(choices, JSON_ARRAY) ? choices : NULL);
+    uint32_t position = 0;
+
+    while (json_next(&it)) {
+        enum err e = take_choice(r, reply, it.value, position++, whole);
+
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
+/* Every choice that began has its finish reason. */
+static bool
+all_finished(const struct reply *reply)
+{
+    for (const struct reply_choice *c = reply->choices; c != NULL; c = c->next)
+        if (!c->finished)
+            return false;
+    return reply->choices != NULL;
+}
+
+/* --- errors under status 200 --- */
+
+static bool
+says_error(const struct json *doc)
+{
+    const struct json *error = json_get(doc, S("error"));
+
+    if (json_present(error) && error->type != JSON_FALSE && !json_str_is(error, S("")))
+        return true;
+    if (json_str_is(json_get(doc, S("object")), S("error")))
+        return true;
+    return json_get(doc, S("choices")) == NULL && json_get(doc, S("id")) == NULL &&
+        (json_present(json_get(doc, S("detail"))) ||
+            json_is(json_get(doc, S("message")), JSON_STRING));
+}
+
+static void
+fail_with(struct wire_reader *r, struct str body)
+{
+    struct llm_error e;
+
+    openai_read_error(r->scratch, 200, body, &e);
+    emit_error(r, &e);
+}
+
+/* The error inside one of the choices, as OpenRouter puts it, or NULL. */
+static const struct json *
+choice_error(const struct json *choices)
+{
+    struct json_iter it = json_iter(json_is(choices, JSON_ARRAY) ? choices : NULL);
+
+    while (json_next(&it))
+        if (json_is(json_get(it.value, S("error")), JSON_OBJECT))
+            return it.value;
+    return NULL;
+}
+
+/* --- the stream --- */
+
+/* [DONE]: what has no finish reason by now will not get one. */
+static void
+take_done(struct wire_reader *r, struct reply *reply)
+{
+    struct llm_error e = {
+        .kind = ERR_UPSTREAM_TRUNCATED,
+        .message = S("the provider ended the stream without an answer"),
+        .retry_after_ms = -1,
+    };
+
+    for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
+        if (c->said)
+            finish_choice(r, c, S(""));
+    r->finished = all_finished(reply);
+    if (r->finished)
+        emit_end(r);
+    else
+        emit_error(r, &e);
+}
+
+static enum err
+take_chunk(struct wire_reader *r, struct reply *reply, const struct json *doc)
+{
+    const struct json *choices = json_get(doc, S("choices"));
+    const struct json *usage = json_get(doc, S("usage"));
+    const struct json *id = json_get(doc, S("id"));
+    bool empty = !json_is(choices, JSON_ARRAY) || choices->count == 0;
+
+    /* Azure's first chunk has no choices and no id: not the start of anything. */
+    if (!empty || (json_is(id, JSON_STRING) && id->n > 2))
+        start(r, reply, doc);
+    take_usage(r, reply, usage);
+    take_usage(r, reply, json_at(doc, "x_groq.usage"));
+    if (!empty)
+        take_usage(r, reply, json_get(json_iter(choices).next, S("usage")));    /* Moonshot */
+    r->frame_is_usage = empty && json_is(usage, JSON_OBJECT);
+
+    enum err e = take_choices(r, reply, choices, false);
+
+    r->finished = all_finished(reply);
+    return e;
+}
+
+enum err
+openai_read_event(struct wire_reader *r, struct str event, struct str data)
+{
+    struct reply *reply = reply_of(r);
+
+    r->frame_is_usage = false;
+    data = str_trim(data);
+    if (data.n == 0 || r->complete || r->failed)
+        return OK;
+    if (str_eq(data, S("[DONE]"))) {
+        take_done(r, reply);
+        return OK;
+    }
+    if (str_eq(event, S("error"))) {
+        fail_with(r, data);
+        return OK;
+    }
+
+    const struct json *doc = json_parse(r->scratch, data, NULL, NULL);
+
+    if (!json_is(doc, JSON_OBJECT))
+        return ERR_UPSTREAM_PROTOCOL;
+    if (says_error(doc)) {
+        take_usage(r, reply, json_get(doc, S("usage")));
+        fail_with(r, data);
+        return OK;
+    }
+
+    const struct json *failed = choice_error(json_get(doc, S("choices")));
+
+    if (failed != NULL) {
+        fail_with(r, json_raw(failed));
+        return OK;
+    }
+    return take_chunk(r, reply, doc);
+}
+
+void
+openai_read_end(struct wire_reader *r)
+{
+    if (!r->complete && !r->failed && r->finished)
+        emit_end(r);
+}
+
+/* --- the whole answer --- */
+
+static enum err
+take_answer(struct wire_reader *r, struct reply *reply, const struct json *doc)
+{
+    const struct json *choices = json_get(doc, S("choices"));
+    bool wants_choices = r->op == OP_CHAT || r->op == OP_COMPLETE;
+
+    if (wants_choices && (!json_is(choices, JSON_ARRAY) || choices->count == 0))
+        return ERR_UPSTREAM_PROTOCOL;
+    start(r, reply, doc);
+    take_usage(r, reply, json_get(doc, S("usage")));
+    if (wants_choices) {
+        enum err e = take_choices(r, reply, choices, true);
+
+        if (e != OK)
+            return e;
+        for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
+            finish_choice(r, c, S(""));
+    }
+    r->finished = true;
+    emit_end(r);
+    return OK;
+}
+
+enum err
+openai_read_answer(struct wire_reader *r, struct str body)
+{
+    struct reply *reply = reply_of(r);
+    const struct json *doc = json_parse(r->scratch, body, NULL, NULL);
+
+    if (r->op == OP_RELAY && !json_is(doc, JSON_OBJECT)) {
+        start(r, reply, NULL);    /* sound, a picture, anything: delivered is complete */
+        r->finished = true;
+        emit_end(r);
+        return OK;
+    }
+    if (!json_is(doc, JSON_OBJECT))
+        return ERR_UPSTREAM_PROTOCOL;
+
+    const struct json *failed = choice_error(json_get(doc, S("choices")));
+
+    if (failed != NULL || says_error(doc)) {
+        take_usage(r, reply, json_get(doc, S("usage")));
+        fail_with(r, failed != NULL ? json_raw(failed) : body);
+        return OK;
+    }
+    return take_answer(r, reply, doc);
+}

@@ -1,0 +1,38 @@
+/* wire_openai_writing.h - while a request is written for an OpenAI-compatible provider. Private to
+ * the wire.
+ */
+#pragma once
+
+#include "llm/wire_openai_chat.h"
+
+struct writing {
+    struct buf *out;
+    const struct llm_request *r;
+    const struct wire_target *t;
+    struct wire_drops *drops;
+    struct wire_fault *fault;
+    bool any_message;
+    const struct llm_message *media;    /* first of a run of tool results that hold media, or NULL */
+};
+
+/* Whether the request came in on this very wire. */
+static inline bool
+openai_is_native(const struct writing *w)
+{
+    return w->r->wire == &wire_openai_chat;
+}
+
+static inline bool
+openai_has_quirk(const struct writing *w, enum wire_quirk quirk)
+{
+    return (w->t->quirks & quirk) != 0;
+}
+
+/* ,"key": */
+void openai_add_key(struct writing *w, struct str key);
+
+/* ,"key":"value" */
+void openai_add_text(struct writing *w, struct str key, struct str value);
+
+/* ,"messages":[...] - OK, or ERR_UNSUPPORTED and ERR_TOO_LARGE with w->fault. */
+enum err openai_write_messages(struct writing *w);
