@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
+#include "gateway/local.h"
 
 /* Which route of which protocol is this? Health, metrics and browsers' preflights are answered here. */
 static enum step
@@ -109,6 +110,15 @@ stage_decode(struct exchange *x)
     return STEP_NEXT;
 }
 
+static bool
+plan_serves(const struct plan *plan, enum llm_op op)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if ((plan->targets[i]->provider->wire->provider->ops & OP_BIT(op)) != 0)
+            return true;
+    return false;
+}
+
 /* The model that was asked for becomes an ordered list of places to try. Never waits: it reads the snapshot that this
  * exchange started with. */
 static enum step
@@ -129,6 +139,10 @@ stage_route(struct exchange *x)
     enum err e = route_plan(routes, x->arena, x->request.model, &x->plan, &why);
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
+    if (x->request.op == OP_COUNT_TOKENS && !plan_serves(&x->plan, OP_COUNT_TOKENS)) {
+        local_count_tokens(x);
+        return STEP_STOP;
+    }
     return STEP_NEXT;
 }
 

@@ -83,6 +83,22 @@ local_root(struct exchange *x)
     answer_json(x, 200, &b);
 }
 
+void
+local_count_tokens(struct exchange *x)
+{
+    struct wire_fault fault = { S(""), S("") };
+    enum err e = llm_request_expand(&x->request, &fault);
+    struct buf b;
+
+    if (e != OK) {
+        (void)exchange_fail(x, e, STR_FMT, STR_ARG(fault.message));
+        return;
+    }
+    buf_init(&b, 4096);
+    x->request.wire->caller->write_token_count(&b, llm_request_estimate_tokens(&x->request));
+    answer_json(x, 200, &b);
+}
+
 /* --- the list of models --- */
 
 struct model_list {

@@ -9,3 +9,6 @@ void local_metrics(struct exchange *x);
 void local_models(struct exchange *x);
 void local_model(struct exchange *x);
 void local_root(struct exchange *x);
+
+/* Answers how many tokens a request has, roughly, where no provider of it can count. */
+void local_count_tokens(struct exchange *x);

@@ -112,9 +112,27 @@ estimate_parts(const struct llm_part *part)
     return n;
 }
 
+/* The same from the parsed body alone: all its text, with long runs that look like base64 counted as one picture each. */
+static int64_t
+estimate_document(const struct json *doc)
+{
+    int64_t n = 0;
+
+    for (const struct json *j = doc; doc != NULL && j < doc + doc->span; j++) {
+        if (j->type != JSON_STRING)
+            continue;
+        bool blob = j->n > 2048 && memchr(j->p, ' ', 128) == NULL;
+        n += blob ? 4 * TOKENS_IMAGE : (int64_t)j->n - 2;
+    }
+    return (n + 3) / 4;
+}
+
 int64_t
 llm_request_estimate_tokens(const struct llm_request *r)
 {
+    if (!r->expanded)
+        return estimate_document(r->doc);
+
     int64_t n = estimate_parts(r->system) + quarters(r->schema);
 
     for (const struct llm_message *m = r->messages; m != NULL; m = m->next)

@@ -83,6 +83,7 @@ struct llm_tool {
     int strict;                /* -1 not said, 0, 1 */
     bool custom;               /* free-form text instead of JSON arguments */
     bool cache_mark;
+    struct str cache_ttl;      /* "5m", "1h", or empty */
     const struct json *raw;    /* a provider's own tool (web search...): kept for the same wire only */
     struct llm_tool *next;
 };
@@ -156,7 +157,7 @@ struct wire_fault {
 enum err llm_request_expand(struct llm_request *r, struct wire_fault *ret_fault) MUST_CHECK;
 
 /* A rough count of input tokens, without a model's tokenizer: good enough for routing and for
- * count_tokens where the provider has none. Works on the expanded request. */
+ * count_tokens where the provider has none. Better on the expanded request; otherwise read off the parsed body. */
 int64_t llm_request_estimate_tokens(const struct llm_request *r);
 
 /* Appends at the end of a list that keeps a tail pointer; see the readers for use. */
