@@ -79,7 +79,10 @@ struct arena {
 };
 
 /* The first chunk shares the arena's own allocation and lies behind it. */
-enum { FIRST_CHUNK_AT = (sizeof(struct arena) + alignof(struct chunk) - 1) & ~(alignof(struct chunk) - 1) };
+enum {
+    FIRST_CHUNK_AT = (sizeof(struct arena) + alignof(struct chunk) - 1) / alignof(struct chunk) *
+        alignof(struct chunk),
+};
 
 static inline struct chunk *
 first_chunk(struct arena *a)
@@ -391,7 +394,7 @@ arena_rewind(struct arena *a, struct arena_mark mark)
     while (a->chunk != mark.chunk) {
         struct chunk *c = a->chunk;
 
-        CHECK(c != first_chunk(a));    /* the mark is of this arena and not from before another rewind */
+        CHECK(c != first_chunk(a));    /* the mark is ours, and no rewind went further back */
         a->chunk = c->older;
         if (a->spare == NULL && c->size <= SPARE_MAX)
             a->spare = c;

@@ -22,7 +22,8 @@ void *arena_alloc(struct arena *a, size_t size, size_t align) NEVER_NULL;
 #define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type), alignof(type)))
 
 /* Zeroed array of a small number of elements that we chose. */
-#define arena_array(a, type, count) ((type *)arena_alloc((a), sizeof(type) * (count), alignof(type)))
+#define arena_array(a, type, count)                                                                \
+    ((type *)arena_alloc((a), sizeof(type) * (count), alignof(type)))
 
 /* Room, not zeroed, for something whose size an outsider chose: a body, a JSON document, a
  * stream event. Aligned for any type. NULL once the limit is reached; the caller answers 413. */
@@ -32,7 +33,8 @@ void *arena_try(struct arena *a, size_t size) MUST_CHECK;
  * old_size 0. NULL (and `p` unharmed) once the limit is reached. */
 void *arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size) MUST_CHECK;
 
-/* A copy of `s`; an empty slice with p == NULL once the limit is reached. The copy has a NUL behind. */
+/* A copy of `s`; an empty slice with p == NULL once the limit is reached. The copy has a NUL
+ * behind. */
 struct str arena_str(struct arena *a, struct str s);
 
 /* A formatted string of our own making, with a NUL behind; cut at 4 KB. */
@@ -56,6 +58,7 @@ void arena_rewind(struct arena *a, struct arena_mark mark);
 /* Bytes held from the system, for metrics and tests. */
 size_t arena_held_bytes(const struct arena *a);
 
-/* Tests only: on this thread the n-th arena_try() or arena_grow() from now fails, once; 0 calls it off.
- * True when an earlier one is still waiting for its turn, so that a loop over n knows its end. */
+/* Tests only: on this thread the n-th arena_try() or arena_grow() from now fails, once; 0 calls it
+ * off. True when an earlier one is still waiting for its turn, so that a loop over n knows its
+ * end. */
 bool arena_fail_after_for_tests(unsigned n);

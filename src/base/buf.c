@@ -35,7 +35,8 @@ next_cap(const struct buf *b, size_t needed)
     return MAX(MIN(cap, b->limit), needed);
 }
 
-/* Moves the unread bytes to the front of an allocation of `cap` bytes. False when memory is gone. */
+/* Moves the unread bytes to the front of an allocation of `cap` bytes. False when memory is
+ * gone. */
 static bool
 move_to(struct buf *b, size_t cap)
 {

@@ -99,8 +99,8 @@ base64_value(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Decodes `chars` characters (2 to 4) of one group into `chars - 1` bytes. False when one of them is
- * not of the alphabet, or a bit is set that no byte takes up. */
+/* Decodes `chars` characters (2 to 4) of one group into `chars - 1` bytes. False when one of them
+ * is not of the alphabet, or a bit is set that no byte takes up. */
 static bool
 decode_group(const char *p, unsigned chars, uint8_t *out)
 {

@@ -11,7 +11,8 @@ void digest_hmac_sha256(struct str key, struct str data, uint8_t out[DIGEST_SHA2
 /* Lower-case hexadecimal of `n` bytes: writes 2n characters and a NUL. */
 void digest_hex(const uint8_t *data, size_t n, char *out);
 
-/* Standard base64 with padding. Returns characters written (no NUL); room for 4*((n+2)/3) is needed. */
+/* Standard base64 with padding. Returns characters written (no NUL); room for 4*((n+2)/3) is
+ * needed. */
 size_t digest_base64(struct str data, char *out);
 
 /* Strict decoding of standard base64 with padding. False when malformed.

@@ -23,7 +23,7 @@ enum {
 /* An open container. */
 struct frame {
     uint64_t bloom;      /* one bit per key's hash */
-    uint32_t *set;       /* open addressing: indices of key nodes, 0 is free; NULL in small objects */
+    uint32_t *set;       /* open addressing: indices of key nodes, 0 is free; or NULL */
     uint32_t slots;      /* a power of two */
     uint32_t node;
 };
@@ -484,8 +484,8 @@ read_value(struct parser *s, const char *p, bool *ret_inside)
     }
 }
 
-/* Reads what follows a value inside a container: a closing bracket, or a comma up to the next value,
- * and then *ret_inside is set. */
+/* Reads what follows a value inside a container: a closing bracket, or a comma up to the next
+ * value, and then *ret_inside is set. */
 static inline const char *
 read_after_value(struct parser *s, const char *p, bool *ret_inside)
 {

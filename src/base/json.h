@@ -23,7 +23,8 @@ enum json_type {
     JSON_OBJECT,
 };
 
-/* One value (or one key). Nodes lie in document order: a container's children follow it directly. */
+/* One value (or one key). Nodes lie in document order: a container's children follow it
+ * directly. */
 struct json {
     const char *p;     /* exact bytes: strings with their quotes, containers with their brackets */
     uint32_t n;        /* their number */
@@ -46,15 +47,17 @@ struct json_error {
     bool limit;            /* a limit (depth, values, memory), not the syntax */
 };
 
-/* Parses the whole of `text` into nodes in `a`. NULL on error, then *ret_error (may be NULL) says why.
- * `limits` may be NULL for the defaults. The nodes point into `text`, which must outlive them. */
+/* Parses the whole of `text` into nodes in `a`. NULL on error, then *ret_error (may be NULL) says
+ * why. `limits` may be NULL for the defaults. The nodes point into `text`, which must outlive
+ * them. */
 const struct json *json_parse(struct arena *a, struct str text, const struct json_limits *limits,
     struct json_error *ret_error);
 
 /* A member of an object; NULL when `j` is NULL, not an object, or has no such member. */
 const struct json *json_get(const struct json *j, struct str key);
 
-/* The same along a path of keys: json_at(j, "delta.text"). Keys with dots or escapes need json_get(). */
+/* The same along a path of keys: json_at(j, "delta.text"). Keys with dots or escapes need
+ * json_get(). */
 const struct json *json_at(const struct json *j, const char *path);
 
 /* Walks an array (key stays NULL) or an object, in order:
@@ -91,21 +94,22 @@ json_raw(const struct json *j)
     return j != NULL ? str_make(j->p, j->n) : (struct str){ NULL, 0 };
 }
 
-/* The text of a string, unescaped: a slice of the document when it has no escapes, else made in `a`.
- * Empty with p == NULL for anything else, and once the arena's limit is reached. A lone surrogate is
- * kept in WTF-8 so that the writer can give it back. */
+/* The text of a string, unescaped: a slice of the document when it has no escapes, else made in
+ * `a`. Empty with p == NULL for anything else, and once the arena's limit is reached. A lone
+ * surrogate is kept in WTF-8 so that the writer can give it back. */
 struct str json_str(struct arena *a, const struct json *j);
 
 /* Compares a string's text without unescaping; a string with escapes is compared unescaped. */
 bool json_str_is(const struct json *j, struct str text);
 
-/* Numbers: integers that fit, else truncated towards zero and clamped; doubles beyond the range become
- * infinite. `fallback` for other types. */
+/* Numbers: integers that fit, else truncated towards zero and clamped; doubles beyond the range
+ * become infinite. `fallback` for other types. */
 int64_t json_i64(const struct json *j, int64_t fallback);
 double json_f64(const struct json *j, double fallback);
 bool json_bool(const struct json *j, bool fallback);
 
-/* Writes. The caller writes brackets, keys and commas itself (S("{\"model\":")): it knows the shape. */
+/* Writes. The caller writes brackets, keys and commas itself (S("{\"model\":")): it knows the
+ * shape. */
 
 /* `s` between quotes, escaped; invalid UTF-8 becomes U+FFFD. */
 void json_add_str(struct buf *b, struct str s);

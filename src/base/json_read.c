@@ -296,8 +296,8 @@ simple_f64(const struct number *v, double *ret)
     return true;
 }
 
-/* Any number, by strtod(). Beyond 768 significant digits a double's rounding depends only on whether
- * anything but zeros follows, so a text of any length fits a small room. */
+/* Any number, by strtod(). Beyond 768 significant digits a double's rounding depends only on
+ * whether anything but zeros follows, so a text of any length fits a small room. */
 static double
 long_f64(const struct number *v)
 {

@@ -73,8 +73,8 @@ json_is_continuation(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-/* Judges the UTF-8 sequence that starts at `p` (p < end, its first byte beyond ASCII). The length of
- * a valid one, 2 to 4; or minus the bytes that an invalid one takes up, 1 to 3. */
+/* Judges the UTF-8 sequence that starts at `p` (p < end, its first byte beyond ASCII). The length
+ * of a valid one, 2 to 4; or minus the bytes that an invalid one takes up, 1 to 3. */
 static inline int
 json_utf8_step(const char *p, const char *end)
 {

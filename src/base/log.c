@@ -77,7 +77,8 @@ add_json_field(struct buf *b, const char *name, struct str value)
 }
 
 static void
-add_json_line(struct buf *b, enum log_level level, const struct log_context *who, struct str message)
+add_json_line(
+    struct buf *b, enum log_level level, const struct log_context *who, struct str message)
 {
     char stamp[CLOCK_STAMP_ROOM];
 
@@ -179,8 +180,8 @@ sum_up(struct place *p)
     char message[PLACE_TEXT + 64];
 
     if (p->count > REPEATS_MAX) {
-        int n = snprintf(message, sizeof(message), "%s ... repeated %" PRIu64 " more times", p->text,
-            p->count - REPEATS_MAX);
+        int n = snprintf(message, sizeof(message), "%s ... repeated %" PRIu64 " more times",
+            p->text, p->count - REPEATS_MAX);
         emit(p->level, NULL, str_make(message, (size_t)n));
     }
     *p = (struct place){ 0 };

@@ -20,7 +20,7 @@ struct log_context {
 };
 
 /* A file that lines are appended to by one background thread: the error log and the access log.
- * `path`: "stdout", "stderr", or a file that is opened for append (and again after log_reopen()). */
+ * `path`: "stdout", "stderr", or a file opened for append (and again after log_file_reopen()). */
 struct log_file;
 
 /* NULL when the file cannot be opened; then errno says why. `queue_bytes` bounds what waits. */

@@ -129,7 +129,8 @@ open_path(struct log_file *f)
     return true;
 }
 
-/* Opens the path again. The rest of a line that is already in the old file has no place in the new. */
+/* Opens the path again. The rest of a line that is already in the old file has no place in the
+ * new. */
 static void
 reopen(struct log_file *f)
 {
@@ -156,7 +157,8 @@ whole_lines(struct str s, size_t n)
     return str_make(s.p, last != NULL ? (size_t)(last - s.p) + 1 : n);
 }
 
-/* Writes `outgoing` as far as the file takes it without making us wait long. False when it refused. */
+/* Writes `outgoing` as far as the file takes it without making us wait long. False when it
+ * refused. */
 static bool
 send_outgoing(struct log_file *f)
 {
@@ -206,8 +208,8 @@ rest(struct log_file *f, unsigned ms, bool gathering)
         (void)pthread_cond_timedwait(&f->wake, &f->lock, &until);
 }
 
-/* Waits before the next attempt at a file that refuses; not so long when the end is near. Called with
- * the lock. */
+/* Waits before the next attempt at a file that refuses; not so long when the end is near. Called
+ * with the lock. */
 static void
 rest_after_refusal(struct log_file *f)
 {
@@ -280,8 +282,8 @@ run(void *arg)
     return NULL;
 }
 
-/* Starts the thread with all signals blocked: they are the main thread's business, and a reader that
- * went away shows as EPIPE. */
+/* Starts the thread with all signals blocked: they are the main thread's business, and a reader
+ * that went away shows as EPIPE. */
 static int
 start_thread(struct log_file *f)
 {

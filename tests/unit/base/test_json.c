@@ -256,7 +256,8 @@ TEST(every_bad_text_is_refused_at_the_right_place)
 TEST(every_beginning_of_a_good_text_is_refused)
 {
     static const struct str whole = S_INIT(
-        "{\"a\":[1.5e+3,true,null,{\"b\":\"x\\u00e9\\n\xe2\x82\xac\"}],\"c\":{},\"d\":[[]],\"e\":false}");
+        "{\"a\":[1.5e+3,true,null,{\"b\":\"x\\u00e9\\n\xe2\x82\xac\"}],\"c\":{},"
+        "\"d\":[[]],\"e\":false}");
 
     for (size_t n = 0; n < whole.n; n++)
         EXPECT(!accepts(str_make(whole.p, n), NULL));

@@ -1,4 +1,4 @@
-/* test_log_file.c - lines reach the file whole and in order; trouble with the file reaches nobody. */
+/* test_log_file.c - lines reach the file whole; trouble with the file reaches nobody. */
 #include "base/log_file.c"
 #include "tests/test.h"
 

@@ -16,8 +16,8 @@ key_of(char *room, size_t size, unsigned i)
 TEST(an_empty_map_has_nothing)
 {
     struct map *m = map_create();
-    struct str key;
-    void *value;
+    struct str key = S("");
+    void *value = NULL;
     size_t pos = 0;
 
     EXPECT(map_get(m, S("a")) == NULL);
@@ -60,8 +60,8 @@ TEST(keys_are_copied_and_may_hold_any_byte)
 TEST(a_walk_is_in_the_order_of_insertion_of_what_is_left)
 {
     struct map *m = map_create();
-    struct str key;
-    void *value;
+    struct str key = S("");
+    void *value = NULL;
     size_t pos = 0;
 
     (void)map_put(m, S("one"), &values[1]);
