@@ -1,0 +1,101 @@
+/* conf.c - from a file to a checked struct: read, parse, put --set over it, fill, cross-check. */
+#include "conf/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "conf/cross.h"
+#include "conf/read.h"
+#include "conf/set.h"
+#include "conf/yaml.h"
+
+enum { ARENA_BYTES_MAX = 64 * 1024 * 1024 };
+
+/* The whole of a file or a pipe, at most one byte more than a configuration may have. False: errno says why. */
+static bool
+read_file(const char *path, struct buf *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = -1;
+
+    if (fd < 0)
+        return false;
+    while (buf_len(out) <= YAML_BYTES_MAX) {
+        char *room = buf_reserve(out, 16 * 1024);
+
+        n = room != NULL ? read(fd, room, 16 * 1024) : -1;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        buf_commit(out, (size_t)n);
+    }
+
+    int error = errno;
+    (void)close(fd);
+    errno = error;
+    return n >= 0;
+}
+
+static void
+fill(struct conf *c, struct str text, const char *const *sets, size_t set_count, struct conf_problems *problems)
+{
+    struct arena *scratch = arena_create(ARENA_BYTES_MAX);
+    struct yaml *root = yaml_parse(scratch, text, problems);
+
+    if (root == NULL) {
+        root = arena_new(scratch, struct yaml);    /* a null node: the defaults */
+        set_count = 0;                             /* what they go with is not known */
+    }
+    for (size_t i = 0; i < set_count; i++)
+        root = set_apply(scratch, root, sets[i], problems);
+    read_conf(c, root, scratch, problems);
+    cross_check(c, problems);
+    arena_destroy(scratch);
+}
+
+static struct conf *
+conf_create(struct str path)
+{
+    struct arena *a = arena_create(ARENA_BYTES_MAX);
+    struct conf *c = arena_new(a, struct conf);
+
+    c->arena = a;
+    c->path = arena_printf(a, STR_FMT, STR_ARG(path));
+    return c;
+}
+
+struct conf *
+conf_load(const char *path, const char *const *sets, size_t set_count, struct conf_problems *problems)
+{
+    struct conf *c = conf_create(path != NULL ? str_c(path) : S("(built in)"));
+    struct buf text;
+
+    buf_init(&text, YAML_BYTES_MAX + 2 * 16 * 1024);
+    if (path != NULL && !read_file(path, &text)) {
+        conf_problem(problems, (struct conf_mark){ 0, 0 }, "cannot be read (%s); check the path and its permissions",
+            strerrordesc_np(errno));
+        buf_reset(&text, 0);
+    }
+    fill(c, buf_str(&text), sets, set_count, problems);
+    buf_fini(&text);
+    return c;
+}
+
+struct conf *
+conf_parse(struct str text, struct str name, struct conf_problems *problems)
+{
+    struct conf *c = conf_create(name);
+
+    fill(c, text, NULL, 0, problems);
+    return c;
+}
+
+void
+conf_destroy(struct conf *c)
+{
+    if (c != NULL)
+        arena_destroy(c->arena);
+}

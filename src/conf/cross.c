@@ -1,0 +1,110 @@
+/* cross.c - checks that need more than one setting. What needs other floors is theirs. */
+#include "conf/cross.h"
+
+#include "base/map.h"
+#include "conf/form.h"
+
+static void
+check_tls(const struct conf_server *s, struct conf_problems *problems)
+{
+    if ((s->tls_cert.v.n != 0) == (s->tls_key.v.n != 0))
+        return;
+    if (s->tls_cert.v.n != 0)
+        conf_problem(problems, s->tls_cert.mark, "'server.tls' has a cert and no key; write both, or neither");
+    else
+        conf_problem(problems, s->tls_key.mark, "'server.tls' has a key and no cert; write both, or neither");
+}
+
+/* Port 0 is a new port each time. */
+static bool
+is_same_address(struct str a, struct str b)
+{
+    return str_ieq(a, b) && !str_ends(a, S(":0"));
+}
+
+static void
+check_listeners(const struct conf_server *s, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < s->listen.count; i++) {
+        struct conf_str address = s->listen.list[i];
+
+        for (size_t j = 0; j < i; j++) {
+            if (is_same_address(s->listen.list[j].v, address.v)) {
+                conf_problem(problems, address.mark, "'server.listen' has this address twice; remove one");
+                break;
+            }
+        }
+        if (is_same_address(address.v, s->admin_listen.v))
+            conf_problem(problems, s->admin_listen.mark,
+                "'server.admin_listen' is one of server.listen; write another port");
+    }
+}
+
+/* The first address that other machines can reach, or NULL. */
+static const struct conf_str *
+public_listener(const struct conf_server *s)
+{
+    for (size_t i = 0; i < s->listen.count; i++) {
+        if (!form_is_local(s->listen.list[i].v))
+            return &s->listen.list[i];
+    }
+    return NULL;
+}
+
+/* Nobody serves strangers by accident: without keys, `none` must be said, or the addresses be local. */
+static void
+settle_auth_mode(struct conf *c, struct conf_problems *problems)
+{
+    struct conf_auth *auth = &c->auth;
+    const struct conf_str *public = public_listener(&c->server);
+
+    if (auth->mode == AUTH_KEYS && auth->key_count == 0)
+        conf_problem(problems, auth->mode_mark,
+            "'auth.mode' is keys and there are none; write keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]");
+    if (auth->mode != AUTH_DEFAULT)
+        return;
+
+    auth->mode = auth->key_count != 0 || public != NULL ? AUTH_KEYS : AUTH_NONE;
+    if (auth->key_count == 0 && public != NULL)
+        conf_problem(problems, public->mark,
+            "'server.listen' can be reached from other machines and nobody must identify; write auth: {keys: "
+            "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: none} to serve everybody");
+}
+
+static void
+check_key_names(const struct conf_auth *auth, struct conf_problems *problems)
+{
+    struct map *names = map_create();
+
+    for (size_t i = 0; i < auth->key_count; i++) {
+        struct conf_key *key = &auth->keys[i];
+
+        if (key->name.v.n != 0 && map_put(names, key->name.v, key) != NULL)
+            conf_problem(problems, key->name.mark,
+                "'auth.keys[%zu].name' is the name of another key already; give each its own", i);
+    }
+    map_destroy(names);
+}
+
+static void
+check_providers(const struct conf *c, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < c->provider_count; i++) {
+        const struct conf_provider *p = &c->providers[i];
+
+        if (p->tls_insecure && p->ca_file.v.n != 0)
+            conf_problem(problems, p->ca_file.mark,
+                "'providers." STR_FMT "' has a ca_file and tls_insecure, which ignores it; keep one of the two",
+                STR_ARG(p->id.v));
+    }
+}
+
+void
+cross_check(struct conf *c, struct conf_problems *problems)
+{
+    check_tls(&c->server, problems);
+    check_listeners(&c->server, problems);
+    settle_auth_mode(c, problems);
+    check_key_names(&c->auth, problems);
+    check_providers(c, problems);
+}

@@ -1,0 +1,14 @@
+/* form.h - what a text must look like to be an address, a URL, a key, a header field, ...
+ *
+ * Reasons never contain the text itself: it may be a secret in the wrong place.
+ */
+#pragma once
+
+#include "conf/option.h"
+
+/* NULL when `v` has the form, else why not and what to write: "is not an address; write ...".
+ * Files are looked for. Sentences that are not constant are made in `a`. */
+const char *form_problem(struct arena *a, enum conf_form form, struct str v);
+
+/* Can this listen address, whose form is right, be reached from this machine alone? */
+bool form_is_local(struct str address);

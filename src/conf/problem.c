@@ -1,0 +1,95 @@
+/* problem.c - what is wrong with a configuration, kept in file order. */
+#include "conf/conf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+
+enum { PROBLEMS_MAX = 100, TEXT_MAX = 1024, NEAR_MAX = 3 };
+
+void
+conf_problems_init(struct conf_problems *p, struct arena *a)
+{
+    *p = (struct conf_problems){ .arena = a };
+    p->tail = &p->first;
+}
+
+/* What has no place in the file comes after what has. */
+static bool
+is_behind(struct conf_mark a, struct conf_mark b)
+{
+    if (a.line == 0 || b.line == 0)
+        return a.line == 0 && b.line != 0;
+    return a.line != b.line ? a.line > b.line : a.column > b.column;
+}
+
+void
+conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
+{
+    char text[TEXT_MAX];
+    va_list args;
+
+    if (p->count++ >= PROBLEMS_MAX)
+        return;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    CHECK(n >= 0);
+
+    struct conf_problem *new = arena_new(p->arena, struct conf_problem);
+    new->mark = mark;
+    new->text = arena_printf(p->arena, "%s", text);
+
+    struct conf_problem **at = &p->first;
+    while (*at != NULL && !is_behind((*at)->mark, mark))
+        at = &(*at)->next;
+    new->next = *at;
+    *at = new;
+    if (new->next == NULL)
+        p->tail = &new->next;
+}
+
+static void
+add_problem(struct buf *out, const struct conf_problem *problem, struct str path)
+{
+    /* A --set names its own place. */
+    if (problem->mark.line != 0)
+        buf_printf(out, STR_FMT ":%u:%u: ", STR_ARG(path), problem->mark.line, problem->mark.column);
+    else if (!str_starts(problem->text, S("--set ")) && path.n != 0)
+        buf_printf(out, STR_FMT ": ", STR_ARG(path));
+    buf_add(out, problem->text);
+    buf_add_c(out, '\n');
+}
+
+void
+conf_problems_print(const struct conf_problems *p, struct str path, int fd)
+{
+    struct buf out;
+
+    buf_init(&out, PROBLEMS_MAX * (TEXT_MAX + 4096));
+    for (const struct conf_problem *i = p->first; i != NULL; i = i->next)
+        add_problem(&out, i, path);
+    if (p->count > PROBLEMS_MAX)
+        buf_printf(&out, "and %zu more\n", p->count - PROBLEMS_MAX);
+    dprintf(fd, STR_FMT, STR_ARG(buf_str(&out)));
+    buf_fini(&out);
+}
+
+struct str
+conf_closest(struct str word, const struct str *names, size_t count)
+{
+    /* A third of the letters may differ: more is another word. */
+    unsigned limit = (unsigned)MIN(MAX(word.n / 3, 1), NEAR_MAX);
+    struct str best = { NULL, 0 };
+
+    for (size_t i = 0; i < count; i++) {
+        unsigned distance = str_distance(word, names[i], limit);
+
+        if (distance <= limit && (best.p == NULL || distance < limit)) {
+            best = names[i];
+            limit = distance;
+        }
+    }
+    return best;
+}

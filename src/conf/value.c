@@ -1,0 +1,229 @@
+/* value.c - references and units. */
+#include "conf/value.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+struct unit {
+    struct str name;
+    uint64_t factor;
+};
+
+/* Largest first, so that the first exact one is the shortest text. */
+static const struct unit durations[] = {
+    { S_INIT("h"), 3600000 },
+    { S_INIT("m"), 60000 },
+    { S_INIT("s"), 1000 },
+    { S_INIT("ms"), 1 },
+};
+static const struct unit sizes[] = {
+    { S_INIT("GB"), 1024 * 1024 * 1024 },
+    { S_INIT("MB"), 1024 * 1024 },
+    { S_INIT("KB"), 1024 },
+    { S_INIT(""), 1 },
+};
+
+static bool
+parse_unit(struct str v, const struct unit *units, size_t count, uint64_t *ret)
+{
+    size_t digits = 0;
+    uint64_t number;
+
+    while (digits < v.n && v.p[digits] >= '0' && v.p[digits] <= '9')
+        digits++;
+    if (!str_u64(str_make(v.p, digits), &number))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq(str_skip(v, digits), units[i].name))
+            return !__builtin_mul_overflow(number, units[i].factor, ret);
+    }
+    return false;
+}
+
+static struct str
+unit_text(struct arena *a, uint64_t v, const struct unit *units, size_t count)
+{
+    size_t i = 0;
+
+    while (i + 1 < count && (v == 0 || v % units[i].factor != 0))
+        i++;
+    return arena_printf(a, "%llu" STR_FMT, (unsigned long long)(v / units[i].factor), STR_ARG(units[i].name));
+}
+
+bool
+value_duration(struct str v, uint64_t *ret_ms)
+{
+    return parse_unit(v, durations, ARRAY_LEN(durations), ret_ms);
+}
+
+bool
+value_size(struct str v, uint64_t *ret_bytes)
+{
+    return parse_unit(v, sizes, ARRAY_LEN(sizes), ret_bytes);
+}
+
+struct str
+value_duration_text(struct arena *a, uint64_t ms)
+{
+    return ms == 0 ? S("0s") : unit_text(a, ms, durations, ARRAY_LEN(durations));
+}
+
+struct str
+value_size_text(struct arena *a, uint64_t bytes)
+{
+    return unit_text(a, bytes, sizes, ARRAY_LEN(sizes));
+}
+
+static bool
+is_variable_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+
+        if (!letter && (i == 0 || c < '0' || c > '9'))
+            return false;
+    }
+    return s.n != 0 && s.n <= 128;
+}
+
+/* What stands between the braces of ${...}. */
+static const char *
+add_variable(struct arena *a, struct buf *out, struct str inner)
+{
+    size_t at = str_find(inner, S(":-"));
+    struct str name = str_make(inner.p, at);
+
+    if (!is_variable_name(name))
+        return "has a reference without a valid name; write ${NAME} or ${NAME:-default}";
+
+    struct str c_name = arena_printf(a, STR_FMT, STR_ARG(name));
+    struct str v = str_c(getenv(c_name.p));    /* NOLINT(concurrency-mt-unsafe): nobody sets any */
+
+    if (v.n == 0 && at != inner.n)
+        v = str_skip(inner, at + 2);
+    else if (v.p == NULL)
+        return arena_printf(a, "needs the environment variable %s, which is not set; set it, or write ${%s:-default}",
+            c_name.p, c_name.p).p;
+    else if (v.n == 0)
+        return arena_printf(a, "needs the environment variable %s, which is empty; set it, or write ${%s:-default}",
+            c_name.p, c_name.p).p;
+    buf_add(out, v);
+    return NULL;
+}
+
+/* Copies `raw` and replaces the references in it. */
+static const char *
+add_resolved(struct arena *a, struct buf *out, struct str raw)
+{
+    while (raw.n != 0) {
+        size_t at = str_chr(raw, '$');
+        struct str inner;
+
+        buf_add(out, str_make(raw.p, at));
+        raw = str_skip(raw, at);
+        if (raw.n == 0)
+            break;
+        if (str_starts(raw, S("$$"))) {
+            buf_add_c(out, '$');
+            raw = str_skip(raw, 2);
+            continue;
+        }
+        if (!str_starts(raw, S("${")))
+            return "has a lone $; write ${NAME} for an environment variable, or $$ for a dollar sign";
+        if (!str_cut(str_skip(raw, 2), '}', &inner, &raw))
+            return "has a ${ without its }; write ${NAME} or ${NAME:-default}";
+
+        const char *reason = add_variable(a, out, inner);
+        if (reason != NULL)
+            return reason;
+    }
+    return NULL;
+}
+
+/* Appends a regular file; errno says why not, EFBIG when it is larger than a value may be. */
+static bool
+add_file(struct buf *out, const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);    /* never waits for a pipe's other end */
+    bool ok = false;
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) == 0) {
+        errno = S_ISREG(st.st_mode) ? EFBIG : S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+        ok = S_ISREG(st.st_mode) && st.st_size <= VALUE_BYTES_MAX;
+    }
+    while (ok) {
+        char *room = buf_reserve(out, 4096);
+        ssize_t n = room != NULL ? read(fd, room, 4096) : -1;
+
+        ok = n >= 0;
+        if (n <= 0)
+            break;
+        buf_commit(out, (size_t)n);
+    }
+
+    int error = errno;
+    (void)close(fd);
+    errno = error;
+    return ok;
+}
+
+/* The file that the resolved text "file:/path" names takes its place. */
+static const char *
+follow_file(struct arena *a, struct buf *text, bool path_is_ours)
+{
+    struct buf content;
+    struct str path = str_skip(buf_str(text), 5);
+    const char *reason = NULL;
+
+    if (path.n == 0 || path.p[0] != '/')
+        return "has a file: reference without an absolute path; write file:/path";
+
+    struct str c_path = arena_printf(a, STR_FMT, STR_ARG(path));
+    buf_init(&content, VALUE_BYTES_MAX + 2 * 4096);
+    if (add_file(&content, c_path.p)) {
+        struct str v = buf_str(&content);
+
+        if (str_ends(v, S("\n")))
+            v.n--;
+        if (str_ends(v, S("\r")))
+            v.n--;
+        buf_reset(text, 0);
+        buf_add(text, v);
+    } else {
+        reason = arena_printf(a, "needs the file %s, which cannot be read (%s); check the path and its permissions",
+            path_is_ours ? c_path.p : "of its reference", strerrordesc_np(errno)).p;
+    }
+    buf_fini(&content);
+    return reason;
+}
+
+const char *
+value_resolve(struct arena *a, struct str raw, bool secret, struct str *ret)
+{
+    struct buf text;
+    bool file = secret && str_starts(raw, S("file:"));
+
+    buf_init(&text, VALUE_BYTES_MAX);
+    const char *reason = add_resolved(a, &text, raw);
+    if (reason == NULL && file && !text.overflow)
+        reason = follow_file(a, &text, str_chr(raw, '$') == raw.n);
+    if (reason == NULL && text.overflow)
+        reason = "is longer than 64KB; write a shorter text";
+    if (reason == NULL) {
+        *ret = arena_str(a, buf_str(&text));
+        if (ret->p == NULL)
+            reason = "does not fit: the configuration holds too much text; make it smaller";
+    }
+    buf_fini(&text);
+    return reason;
+}

@@ -1,0 +1,22 @@
+/* value.h - a scalar of the file turned into a text, a time, a size or a number.
+ *
+ * Reasons for a refusal are the end of a sentence that begins with the setting's name,
+ * and never contain the value.
+ */
+#pragma once
+
+#include "conf/conf.h"
+
+#define VALUE_BYTES_MAX (64 * 1024)
+
+/* Replaces ${NAME}, ${NAME:-default} and $$; with `secret` a text "file:/path" becomes what that file holds.
+ * NULL and *ret in `a` with a NUL behind, or why not. */
+const char *value_resolve(struct arena *a, struct str raw, bool secret, struct str *ret);
+
+/* "500ms", "10s", "5m", "1h" as milliseconds; "32MB", "64KB", "1GB" or plain bytes. False: neither. */
+bool value_duration(struct str v, uint64_t *ret_ms);
+bool value_size(struct str v, uint64_t *ret_bytes);
+
+/* The other way round, in the largest unit that is exact. */
+struct str value_duration_text(struct arena *a, uint64_t ms);
+struct str value_size_text(struct arena *a, uint64_t bytes);

@@ -1,0 +1,48 @@
+/* yaml.h - YAML text turned into a small tree in which every value knows where it stands.
+ *
+ * The tree is bounded before anything reads it: size, depth, and the number of nodes
+ * with every alias counted as often as it is used. An alias shares the node of its anchor,
+ * so nodes are never changed in place (see conf/set.c, which copies what it touches).
+ */
+#pragma once
+
+#include "conf/conf.h"
+
+enum yaml_type {
+    YAML_NULL,     /* nothing, "~" or "null" */
+    YAML_SCALAR,
+    YAML_LIST,
+    YAML_MAP,
+};
+
+struct yaml {
+    enum yaml_type type;
+    bool quoted;                   /* a scalar in quotes or in a block: text, whatever it looks like */
+    struct conf_mark mark;
+    struct str text;               /* of a scalar; has a NUL behind */
+    struct yaml_entry *first;      /* of a list or a map, in order */
+    size_t count;
+    size_t nodes;                  /* in this value, aliases followed */
+    const char *set;               /* "server.workers" when --set gave the value, else NULL */
+};
+
+struct yaml_entry {
+    struct str key;                /* empty in a list */
+    struct conf_mark key_mark;
+    struct yaml *value;            /* never NULL */
+    struct yaml_entry *next;
+};
+
+#define YAML_BYTES_MAX (1024 * 1024)
+#define YAML_DEPTH_MAX 32
+#define YAML_NODES_MAX 100000
+
+/* Parses one document into `a`. Text without a document gives a null node. NULL when it is not
+ * YAML that we take; the reasons went to `problems`. */
+struct yaml *yaml_parse(struct arena *a, struct str text, struct conf_problems *problems);
+
+/* A member of a map, or NULL; also NULL for `y` NULL or not a map. */
+struct yaml *yaml_get(const struct yaml *y, struct str key);
+
+/* Bytes that we did not write, fit for a message: at most 64, what is not printable ASCII as '?'. */
+struct str yaml_shown(struct arena *a, struct str text);
