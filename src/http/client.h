@@ -14,8 +14,8 @@ struct client;
 struct client_call;
 
 struct client_limits {
-    size_t head_bytes;         /* an answer's status line and fields: 64 KB */
-    unsigned fields;           /* 200 */
+    size_t head_bytes; /* an answer's status line and fields: 64 KB */
+    unsigned fields;   /* 200 */
     struct pool_limits pool;
 };
 
@@ -25,16 +25,16 @@ void client_destroy(struct client *c);
 #define CLIENT_BODY_PIECES 16
 
 struct client_request {
-    const struct origin *origin;   /* must outlive the call */
+    const struct origin *origin; /* must outlive the call */
     struct str method;
-    struct str path;               /* origin-form: "/v1/chat/completions?x=y" */
-    struct str fields;             /* complete "Name: value\r\n" lines; Host and the framing are added */
+    struct str path;   /* origin-form: "/v1/chat/completions?x=y" */
+    struct str fields; /* complete "Name: value\r\n" lines; Host and the framing are added */
     /* The body, in order, sent without copying into one: must stay valid until `head`, the end or the cancel.
      * Content-Length is their sum; with no pieces and method GET none is sent. */
     struct str body[CLIENT_BODY_PIECES];
     size_t body_count;
-    uint64_t connect_ms;           /* to establish a connection, DNS, proxy and TLS included */
-    uint64_t first_byte_ms;        /* from the request sent to the first byte of the answer; 0: none */
+    uint64_t connect_ms;    /* to establish a connection, DNS, proxy and TLS included */
+    uint64_t first_byte_ms; /* from the request sent to the first byte of the answer; 0: none */
 };
 
 struct client_events {

@@ -18,16 +18,16 @@ struct server;
 struct server_request;
 
 struct server_limits {
-    size_t head_bytes;             /* request line and fields: 32 KB */
-    size_t line_bytes;             /* request line: 8 KB */
-    unsigned fields;               /* 100 */
-    size_t body_bytes;             /* 32 MB: 413 beyond */
-    uint64_t head_ms;              /* from the first byte to the end of the head: 10 s */
-    uint64_t idle_ms;              /* between requests: 75 s */
-    uint64_t body_grace_ms;        /* after that the body must come at body_rate: 10 s */
-    size_t body_rate_bytes_per_s;  /* 1 KB/s */
-    uint64_t write_stall_ms;       /* no progress with bytes queued: 60 s */
-    unsigned connections;          /* per worker; more are answered 503 and closed */
+    size_t head_bytes;                /* request line and fields: 32 KB */
+    size_t line_bytes;                /* request line: 8 KB */
+    unsigned fields;                  /* 100 */
+    size_t body_bytes;                /* 32 MB: 413 beyond */
+    uint64_t head_ms;                 /* from the first byte to the end of the head: 10 s */
+    uint64_t idle_ms;                 /* between requests: 75 s */
+    uint64_t body_grace_ms;           /* after that the body must come at body_rate: 10 s */
+    size_t body_rate_bytes_per_s;     /* 1 KB/s */
+    uint64_t write_stall_ms;          /* no progress with bytes queued: 60 s */
+    unsigned connections;             /* per worker; more are answered 503 and closed */
     unsigned connections_per_address; /* per worker; 0: no limit */
 };
 
@@ -54,7 +54,8 @@ struct server_handler {
     const char *(*malformed)(void *owner, enum err why, const char *detail, struct buf *body);
 };
 
-struct server *server_create(struct loop *l, const struct server_handler *handler, void *owner) NEVER_NULL;
+struct server *
+server_create(struct loop *l, const struct server_handler *handler, void *owner) NEVER_NULL;
 
 /* May be changed at any time; holds for what comes after. */
 void server_set_limits(struct server *s, const struct server_limits *limits);

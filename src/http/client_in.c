@@ -1,0 +1,255 @@
+/* client_in.c - answers taken apart as they arrive; what is not exactly one answer is an error. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "http/client_call.h"
+
+enum { HEAD_ROOM_STEP_BYTES = 256 };
+
+static void
+protocol_error(struct client_call *call, const char *detail)
+{
+    client_call_fail(call, ERR_UPSTREAM_PROTOCOL, detail);
+}
+
+/* --- the head --- */
+
+static bool
+make_head_room(struct client_call *call, size_t bytes)
+{
+    if (bytes <= call->head_room_bytes)
+        return true;
+    bytes = (bytes + HEAD_ROOM_STEP_BYTES - 1) / HEAD_ROOM_STEP_BYTES * HEAD_ROOM_STEP_BYTES;
+    free(call->head_room);
+    call->head_room = malloc(bytes);
+    call->head_room_bytes = call->head_room != NULL ? bytes : 0;
+    return call->head_room != NULL;
+}
+
+static bool
+parse_head(struct client_call *call, struct str head, const char **ret_why)
+{
+    size_t fields = call->scan.lines - 1;
+    size_t fields_bytes = fields * sizeof(struct http_field);
+    bool to_head = str_eq(call->request.method, S("HEAD"));
+
+    if (!make_head_room(call, fields_bytes + head.n)) {
+        *ret_why = "out of memory";
+        return false;
+    }
+    char *copy = (char *)call->head_room + fields_bytes;
+
+    memcpy(copy, head.p, head.n);
+    return h1_parse_response(str_make(copy, head.n), call->head_room, fields, to_head, &call->head,
+               ret_why) == OK;
+}
+
+/* How the body behind this head ends. */
+static void
+settle_body(struct client_call *call)
+{
+    const struct http_head *head = &call->head.head;
+    bool bodiless =
+        str_eq(call->request.method, S("HEAD")) || head->status == 204 || head->status == 304;
+
+    call->reading = CLIENT_SIZED;
+    call->left = 0;
+    if (bodiless)
+        return;
+    if (head->chunked)
+        call->reading = CLIENT_CHUNKED;
+    else if (call->head.until_close)
+        call->reading = CLIENT_UNTIL_CLOSE;
+    else
+        call->left = (uint64_t)head->content_length;
+}
+
+static void
+take_head(struct client_call *call, struct str *bytes)
+{
+    const char *why = "";
+    size_t end = 0;
+    enum err e = h1_scan(&call->scan, *bytes, &call->client->limits, &end, &why);
+
+    if (e != OK) {
+        protocol_error(call, why);
+        return;
+    }
+    if (end == 0)
+        return;
+    if (!parse_head(call, str_make(bytes->p, end), &why)) {
+        protocol_error(call, why);
+        return;
+    }
+    *bytes = str_make(bytes->p + end, bytes->n - end);
+    if (call->head.head.status < 200) {
+        call->scan = (struct h1_scan){ .response = true };
+        if (++call->interim > CLIENT_INTERIM_MAX)
+            protocol_error(call, "too many interim answers");
+        return;
+    }
+    call->deadline_ms = 0;
+    settle_body(call);
+    client_call_answered_early(call, call->head.head.status);
+    client_call_tell_connected(call);
+    if (!call->ended)
+        call->events->head(call->owner, &call->head.head);
+}
+
+/* --- the body --- */
+
+static void
+take_chunked(struct client_call *call, struct str *bytes)
+{
+    const char *why = "";
+    struct str data;
+
+    if (!chunked_decode(&call->chunked, bytes, &data, &why))
+        protocol_error(call, why);
+    else if (data.n != 0)
+        call->events->data(call->owner, data);
+}
+
+static void
+take_body(struct client_call *call, struct str *bytes)
+{
+    struct str data = *bytes;
+
+    if (call->reading == CLIENT_SIZED) {
+        data.n = (size_t)MIN((uint64_t)data.n, call->left);
+        call->left -= data.n;
+    }
+    *bytes = str_make(bytes->p + data.n, bytes->n - data.n);
+    call->events->data(call->owner, data);
+}
+
+/* Has all of the answer been taken? */
+static bool
+is_complete(const struct client_call *call)
+{
+    switch (call->reading) {
+    case CLIENT_HEAD:
+        return false;
+    case CLIENT_SIZED:
+        return call->left == 0;
+    case CLIENT_CHUNKED:
+        return chunked_done(&call->chunked);
+    case CLIENT_UNTIL_CLOSE:
+        return false;
+    }
+    CHECK_UNREACHABLE();
+}
+
+/* Takes as much as the owner wants now; what is left must be kept, if the call has not ended. */
+static struct str
+take(struct client_call *call, struct str bytes)
+{
+    for (;;) {
+        size_t before = bytes.n;
+
+        if (call->ended || call->paused)
+            break;
+        if (is_complete(call)) {
+            bool clean = bytes.n == 0 && !call->eof && !call->broken;
+
+            client_call_finish(call, clean && call->head.head.keep_alive);
+            break;
+        }
+        if (bytes.n == 0)
+            break;
+        if (call->reading == CLIENT_HEAD) {
+            take_head(call, &bytes);
+            if (bytes.n == before)
+                break; /* it is not complete */
+        } else if (call->reading == CLIENT_CHUNKED) {
+            take_chunked(call, &bytes);
+        } else {
+            take_body(call, &bytes);
+        }
+    }
+    return bytes;
+}
+
+/* The connection is over and everything that came has been taken: complete, or not. */
+static void
+settle_end(struct client_call *call)
+{
+    if (call->ended || call->paused || !(call->eof || call->broken))
+        return;
+    if (call->broken) {
+        client_call_fail(call, call->answered ? ERR_UPSTREAM_TRUNCATED : call->why, call->detail);
+    } else if (call->reading == CLIENT_UNTIL_CLOSE) {
+        client_call_finish(call, false);
+    } else if (call->answered) {
+        client_call_fail(
+            call, ERR_UPSTREAM_TRUNCATED, "connection closed in the middle of the answer");
+    } else {
+        client_call_fail(call, ERR_UPSTREAM_RESET, "connection closed before the answer");
+    }
+}
+
+void
+client_call_take_kept(struct client_call *call)
+{
+    size_t before = buf_len(&call->in);
+    struct str rest = take(call, buf_str(&call->in));
+
+    if (call->ended)
+        return;
+    buf_consume(&call->in, before - rest.n);
+    if (buf_len(&call->in) == 0)
+        buf_fini(&call->in);
+    settle_end(call);
+    if (!call->ended && !call->paused && call->sock != NULL)
+        sock_read_start(call->sock);
+}
+
+/* --- from the socket --- */
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct client_call *call = owner;
+
+    call->answered = true;
+    if (buf_len(&call->in) != 0) {
+        buf_add(&call->in, bytes);
+        if (!call->in.overflow)
+            client_call_take_kept(call);
+    } else {
+        struct str rest = take(call, bytes);
+
+        if (call->ended)
+            return;
+        buf_add(&call->in, rest);
+    }
+    if (!call->ended && call->in.overflow)
+        client_call_fail(call, ERR_NO_MEMORY, "out of memory for the answer");
+}
+
+static void
+on_eof(void *owner)
+{
+    struct client_call *call = owner;
+
+    call->eof = true;
+    settle_end(call);
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail)
+{
+    struct client_call *call = owner;
+
+    call->broken = true;
+    call->why = why;
+    str_copy_c(call->detail, sizeof(call->detail), str_c(detail));
+    settle_end(call);
+}
+
+const struct sock_events client_call_events = {
+    .data = on_data,
+    .eof = on_eof,
+    .drained = client_call_drained,
+    .failed = on_failed,
+};

@@ -1,0 +1,301 @@
+/* server.c - the connections of one worker: taken up to a limit, counted, drained, closed. */
+#include "http/server.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "http/server_conn.h"
+
+static const struct server_limits default_limits = {
+    .head_bytes = 32 * 1024,
+    .line_bytes = 8 * 1024,
+    .fields = 100,
+    .body_bytes = 32 * 1024 * 1024,
+    .head_ms = 10 * 1000,
+    .idle_ms = 75 * 1000,
+    .body_grace_ms = 10 * 1000,
+    .body_rate_bytes_per_s = 1024,
+    .write_stall_ms = 60 * 1000,
+    .connections = 10000,
+};
+
+struct server *
+server_create(struct loop *l, const struct server_handler *handler, void *owner)
+{
+    struct server *s = check_alloc(calloc(1, sizeof(*s)));
+
+    s->loop = l;
+    s->handler = handler;
+    s->owner = owner;
+    s->limits = default_limits;
+    s->addresses = map_create();
+    return s;
+}
+
+void
+server_set_limits(struct server *s, const struct server_limits *limits)
+{
+    s->limits = *limits;
+}
+
+/* --- addresses --- */
+
+/* Counts the connection for its address. False: there are enough from there. */
+static bool
+count_address(struct server *s, struct server_request *q)
+{
+    struct str peer = sock_peer(q->sock);
+    struct server_address *a = NULL;
+
+    if (s->limits.connections_per_address == 0 || str_eq(peer, S("unix")))
+        return true;
+    a = map_get(s->addresses, peer);
+    if (a == NULL) {
+        a = check_alloc(calloc(1, sizeof(*a)));
+        map_put(s->addresses, peer, a);
+    }
+    q->address = a;
+    a->connections++;
+    return a->connections <= s->limits.connections_per_address;
+}
+
+static void
+uncount_address(struct server *s, struct server_request *q)
+{
+    if (q->address == NULL || --q->address->connections != 0)
+        return;
+    map_remove(s->addresses, sock_peer(q->sock));
+    free(q->address);
+}
+
+/* --- connections --- */
+
+static void
+link_conn(struct server *s, struct server_request *q)
+{
+    q->next = s->first;
+    if (s->first != NULL)
+        s->first->prev = q;
+    s->first = q;
+    s->connections++;
+}
+
+static void
+unlink_conn(struct server *s, struct server_request *q)
+{
+    if (q->prev != NULL)
+        q->prev->next = q->next;
+    else
+        s->first = q->next;
+    if (q->next != NULL)
+        q->next->prev = q->prev;
+    s->connections--;
+}
+
+void
+server_accept(void *server, struct sock *sock)
+{
+    struct server *s = server;
+
+    if (s->connections >= s->limits.connections + SERVER_OVERFLOW_CONNECTIONS) {
+        sock_close(sock);
+        return;
+    }
+    struct server_request *q = check_alloc(calloc(1, sizeof(*q)));
+    bool full = s->connections >= s->limits.connections;
+
+    q->server = s;
+    q->sock = sock;
+    q->stopped = true; /* reading is off at birth */
+    q->turn = (struct deferred){ .fn = server_conn_turn, .arg = q };
+    q->timer = timer_create_on(s->loop, server_conn_tick, q);
+    buf_init(&q->in, SIZE_MAX / 2); /* bounded by the limits of heads and of one read */
+    buf_init(&q->out, SIZE_MAX / 2);
+    link_conn(s, q);
+    bool crowded = !count_address(s, q);
+
+    sock_own(sock, &server_conn_events, q);
+    if (full || crowded) {
+        server_conn_refuse(q, ERR_OVERLOADED,
+            full ? "too many connections" : "too many connections from this address");
+        return;
+    }
+    if (s->draining) {
+        server_conn_refuse(q, ERR_DRAINING, "the gateway is shutting down");
+        return;
+    }
+    q->since_ms = loop_now_ms(s->loop);
+    server_conn_wake_at(q, q->since_ms + s->limits.idle_ms);
+    server_conn_read(q);
+}
+
+void
+server_conn_wake_at(struct server_request *q, uint64_t at_ms)
+{
+    uint64_t now = loop_now_ms(q->server->loop);
+
+    if (q->timer_at_ms != 0 && q->timer_at_ms <= at_ms)
+        return;
+    q->timer_at_ms = at_ms;
+    timer_set(q->timer, at_ms > now ? at_ms - now : 0);
+}
+
+void
+server_conn_close(struct server_request *q, bool reset)
+{
+    struct server *s = q->server;
+
+    if (q->sock == NULL)
+        return;
+    uncount_address(s, q);
+    unlink_conn(s, q);
+    if (q->open)
+        s->requests_open--;
+    q->open = false;
+    q->reading = READ_DISCARD;
+    timer_destroy(q->timer);
+    if (reset)
+        sock_close_reset(q->sock);
+    else
+        sock_close(q->sock);
+    q->sock = NULL;
+    loop_defer(s->loop, &q->turn); /* callers up the stack still look at it */
+}
+
+void
+server_conn_gone(struct server_request *q)
+{
+    struct server *s = q->server;
+
+    if (q->sock == NULL)
+        return;
+    if (q->open) {
+        q->open = false;
+        s->requests_open--;
+        s->handler->gone(s->owner, q);
+    }
+    server_conn_close(q, false);
+}
+
+/* Between requests, with not even the beginning of one? */
+static bool
+is_idle(const struct server_request *q)
+{
+    return !q->open && q->reading == READ_HEAD && buf_len(&q->in) == 0;
+}
+
+void
+server_drain(struct server *s)
+{
+    struct server_request *next = NULL;
+
+    s->draining = true;
+    for (struct server_request *q = s->first; q != NULL; q = next) {
+        next = q->next;
+        if (is_idle(q))
+            server_conn_close(q, false);
+    }
+}
+
+unsigned
+server_connections(const struct server *s)
+{
+    return s->connections;
+}
+
+unsigned
+server_requests_open(const struct server *s)
+{
+    return s->requests_open;
+}
+
+void
+server_destroy(struct server *s)
+{
+    while (s->first != NULL)
+        server_conn_gone(s->first);
+    map_destroy(s->addresses);
+    for (unsigned i = 0; i < s->spares_n; i++)
+        buf_fini(&s->spares[i]);
+    free(s);
+}
+
+/* --- what a handler may ask of a request --- */
+
+const struct http_head *
+server_head(const struct server_request *q)
+{
+    return &q->head.head;
+}
+
+struct str
+server_peer(const struct server_request *q)
+{
+    return q->sock != NULL ? sock_peer(q->sock) : S("");
+}
+
+bool
+server_is_tls(const struct server_request *q)
+{
+    return q->sock != NULL && sock_is_tls(q->sock);
+}
+
+struct loop *
+server_loop(const struct server_request *q)
+{
+    return q->server->loop;
+}
+
+void
+server_set_user(struct server_request *q, void *user)
+{
+    q->user = user;
+}
+
+void *
+server_user(const struct server_request *q)
+{
+    return q->user;
+}
+
+uint64_t
+server_started_us(const struct server_request *q)
+{
+    return q->started_us;
+}
+
+bool
+server_body_done(const struct server_request *q)
+{
+    return q->body_done;
+}
+
+struct str
+server_body(const struct server_request *q)
+{
+    return buf_str(&q->body);
+}
+
+void
+server_drop_body(struct server_request *q)
+{
+    buf_fini(&q->body);
+}
+
+bool
+server_responded(const struct server_request *q)
+{
+    return q->responded;
+}
+
+size_t
+server_backlog(const struct server_request *q)
+{
+    return buf_len(&q->out) + (q->sock != NULL ? sock_queued_bytes(q->sock) : 0);
+}
+
+uint64_t
+server_bytes_out(const struct server_request *q)
+{
+    return q->bytes_out;
+}

@@ -1,0 +1,545 @@
+/* server_in.c - bytes from callers become requests, one at a time; deadlines for what does not come. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "http/server_conn.h"
+
+enum {
+    BODY_STEP_BYTES = 64 * 1024, /* reserved ahead of what has really come, at first */
+    BODY_WINDOW_MS = 2000,       /* in which the body's rate is measured */
+    HEAD_ROOM_STEP_BYTES = 256,
+};
+
+static void
+reset_input(struct server_request *q)
+{
+    q->scan = (struct h1_scan){ 0 };
+    q->chunked = (struct chunked){ 0 };
+    q->body_left = 0;
+    q->body_error = OK;
+    q->body_done = false;
+    q->body_told = false;
+    q->body_measured = false;
+    q->receiving = false;
+    q->head_watched = false;
+    q->started_us = 0;
+}
+
+/* --- heads --- */
+
+/* Room for the fields and the bytes of a head; what the last request left is used again. */
+static bool
+make_head_room(struct server_request *q, size_t bytes)
+{
+    if (bytes <= q->head_room_bytes)
+        return true;
+    bytes = (bytes + HEAD_ROOM_STEP_BYTES - 1) / HEAD_ROOM_STEP_BYTES * HEAD_ROOM_STEP_BYTES;
+    free(q->head_room);
+    q->head_room = malloc(bytes);
+    q->head_room_bytes = q->head_room != NULL ? bytes : 0;
+    return q->head_room != NULL;
+}
+
+/* Copies the head to where it can stay, and parses it there. */
+static enum err
+parse_head(struct server_request *q, struct str head, const char **ret_why)
+{
+    size_t fields = q->scan.lines - 1;
+    size_t fields_bytes = fields * sizeof(struct http_field);
+
+    if (!make_head_room(q, fields_bytes + head.n)) {
+        *ret_why = "out of memory";
+        return ERR_NO_MEMORY;
+    }
+    char *copy = (char *)q->head_room + fields_bytes;
+
+    memcpy(copy, head.p, head.n);
+    return h1_parse_request(str_make(copy, head.n), q->head_room, fields, &q->head, ret_why);
+}
+
+/* --- bodies --- */
+
+static void
+finish_body(struct server_request *q)
+{
+    q->body_done = true;
+    q->reading = READ_LATER;
+}
+
+static void
+fail_body(struct server_request *q, enum err why)
+{
+    q->body_error = why;
+    q->close = true;
+    q->reading = READ_DISCARD;
+    buf_fini(&q->body);
+}
+
+/* Bytes to reserve now: growing with what has come, so that a length alone costs nothing. */
+static size_t
+body_step(const struct server_request *q)
+{
+    return (size_t)MIN(q->body_left, (uint64_t)MAX(buf_len(&q->body), BODY_STEP_BYTES));
+}
+
+static void
+take_sized_body(struct server_request *q, struct str *bytes)
+{
+    size_t n = (size_t)MIN((uint64_t)bytes->n, q->body_left);
+
+    if (q->body.cap - q->body.tail < n && buf_reserve(&q->body, MAX(n, body_step(q))) == NULL) {
+        fail_body(q, ERR_NO_MEMORY);
+        return;
+    }
+    buf_add(&q->body, str_make(bytes->p, n));
+    *bytes = str_skip(*bytes, n);
+    q->body_left -= n;
+    if (q->body_left == 0)
+        finish_body(q);
+}
+
+static void
+take_chunked_body(struct server_request *q, struct str *bytes)
+{
+    struct str data;
+    const char *why = "";
+
+    while (bytes->n != 0 && !chunked_done(&q->chunked)) {
+        if (!chunked_decode(&q->chunked, bytes, &data, &why)) {
+            fail_body(q, ERR_BAD_REQUEST);
+            return;
+        }
+        buf_add(&q->body, data);
+        if (q->body.overflow) {
+            bool large = buf_len(&q->body) + data.n > q->body.limit;
+
+            fail_body(q, large ? ERR_TOO_LARGE : ERR_NO_MEMORY);
+            return;
+        }
+    }
+    if (chunked_done(&q->chunked))
+        finish_body(q);
+}
+
+static void
+take_body(struct server_request *q, struct str *bytes)
+{
+    if (q->head.head.chunked)
+        take_chunked_body(q, bytes);
+    else
+        take_sized_body(q, bytes);
+}
+
+/* Decides what follows the head, and takes of it what is there. */
+static void
+begin_body(struct server_request *q, struct str *bytes)
+{
+    const struct http_head *head = &q->head.head;
+    uint64_t limit = q->server->limits.body_bytes;
+
+    q->reading = READ_BODY;
+    if (head->chunked) {
+        buf_init(&q->body, (size_t)limit);
+    } else if (head->content_length <= 0) {
+        buf_init(&q->body, 0);
+        finish_body(q);
+        return;
+    } else if ((uint64_t)head->content_length > limit) {
+        fail_body(q, ERR_TOO_LARGE);
+        return;
+    } else {
+        buf_init(&q->body, (size_t)head->content_length);
+        q->body_left = (uint64_t)head->content_length;
+    }
+    if (bytes->n != 0)
+        take_body(q, bytes);
+}
+
+bool
+server_receive(struct server_request *q)
+{
+    if (q->body_done || q->receiving)
+        return q->body_done;
+
+    q->receiving = true;
+    if (q->body_error != OK) {
+        loop_defer(q->server->loop, &q->turn);
+        return false;
+    }
+    if (q->head.expects_continue && buf_len(&q->body) == 0 && !q->responded) {
+        struct str line = S("HTTP/1.1 100 Continue\r\n\r\n");
+
+        q->written += line.n;
+        sock_write(q->sock, &line, 1);
+    }
+    q->since_ms = loop_now_ms(q->server->loop) + q->server->limits.body_grace_ms;
+    server_conn_wake_at(q, q->since_ms);
+    if (q->stopped) {
+        q->stopped = false;
+        sock_read_start(q->sock);
+    }
+    return false;
+}
+
+/* Tells the handler what became of the body that it asked for, once. */
+static void
+tell_body(struct server_request *q)
+{
+    const struct server_handler *h = q->server->handler;
+
+    if (!q->open || !q->receiving || q->body_told || !(q->body_done || q->body_error != OK))
+        return;
+    q->body_told = true;
+    if (q->body_error != OK)
+        h->body_failed(q->server->owner, q, q->body_error);
+    else
+        h->body(q->server->owner, q);
+}
+
+/* --- requests --- */
+
+/* A whole head is there: the request goes to the handler, who may answer it before this returns. */
+static void
+begin_request(struct server_request *q, struct str head, struct str *bytes)
+{
+    const char *why = "";
+    enum err e = parse_head(q, head, &why);
+
+    if (e == OK)
+        begin_body(q, bytes);
+    if (e == OK && q->body_error == ERR_BAD_REQUEST) {
+        e = ERR_BAD_REQUEST;
+        why = "malformed chunked body";
+    }
+    if (e != OK) {
+        server_conn_refuse(q, e, why);
+        return;
+    }
+    q->open = true;
+    q->responded = false;
+    q->user = NULL;
+    q->bytes_out = 0;
+    q->server->requests_open++;
+    q->server->handler->request(q->server->owner, q);
+}
+
+/* Takes a head off the front of *bytes. False: it is not complete. */
+static bool
+take_head(struct server_request *q, struct str *bytes)
+{
+    const struct server_limits *limits = &q->server->limits;
+    struct h1_limits h1 = {
+        .head_bytes = limits->head_bytes,
+        .line_bytes = limits->line_bytes,
+        .fields = limits->fields,
+    };
+    const char *why = "";
+    size_t end = 0;
+
+    if (q->started_us == 0)
+        q->started_us = clock_now_us();
+    enum err e = h1_scan(&q->scan, *bytes, &h1, &end, &why);
+
+    if (e != OK) {
+        server_conn_refuse(q, e, why);
+        return true;
+    }
+    if (end == 0)
+        return false;
+
+    struct str head = str_make(bytes->p + q->scan.start, end - q->scan.start);
+    *bytes = str_make(bytes->p + end, bytes->n - end);
+    begin_request(q, head, bytes);
+    return true;
+}
+
+/* Takes one step's worth off the front of *bytes. False: nothing more can be taken now. */
+static bool
+take_some(struct server_request *q, struct str *bytes)
+{
+    switch (q->reading) {
+    case READ_HEAD:
+        return take_head(q, bytes);
+    case READ_BODY:
+        if (!q->receiving)
+            return false;
+        take_body(q, bytes);
+        tell_body(q);
+        return true;
+    case READ_LATER:
+        return false;
+    case READ_DISCARD:
+        q->discarded += bytes->n;
+        bytes->n = 0;
+        return true;
+    }
+    CHECK_UNREACHABLE();
+}
+
+/* Takes as much as can be taken now; what is left must be kept. */
+static struct str
+take(struct server_request *q, struct str bytes)
+{
+    q->taking = true;
+    while (bytes.n != 0 && take_some(q, &bytes))
+        continue;
+    q->taking = false;
+    return bytes;
+}
+
+/* Takes what is kept. */
+static void
+take_kept(struct server_request *q)
+{
+    size_t before = buf_len(&q->in);
+    struct str rest = take(q, buf_str(&q->in));
+
+    buf_consume(&q->in, before - rest.n);
+    if (buf_len(&q->in) == 0)
+        buf_fini(&q->in);
+}
+
+/* The head that began to come must be complete in time. */
+static void
+watch_head(struct server_request *q)
+{
+    if (q->reading != READ_HEAD || buf_len(&q->in) == 0 || q->head_watched)
+        return;
+    q->head_watched = true;
+    q->since_ms = loop_now_ms(q->server->loop);
+    server_conn_wake_at(q, q->since_ms + q->server->limits.head_ms);
+}
+
+void
+server_conn_read(struct server_request *q)
+{
+    if (buf_len(&q->in) != 0 && q->sock != NULL && !q->taking)
+        take_kept(q);
+    if (q->sock == NULL)
+        return;
+    watch_head(q);
+
+    /* Nobody asked for the body yet, or requests are queueing up: their senders wait as well. */
+    bool wanted = q->reading == READ_HEAD || q->reading == READ_DISCARD ||
+                  (q->reading == READ_BODY && q->receiving) ||
+                  (q->reading == READ_LATER && buf_len(&q->in) == 0);
+
+    if (wanted == !q->stopped)
+        return;
+    q->stopped = !wanted;
+    if (wanted)
+        sock_read_start(q->sock);
+    else
+        sock_read_stop(q->sock);
+}
+
+static char *
+on_room(void *owner, size_t *ret_size)
+{
+    struct server_request *q = owner;
+
+    if (q->reading != READ_BODY || !q->receiving || q->head.head.chunked || buf_len(&q->in) != 0)
+        return NULL;
+    if (q->body.cap == q->body.tail && buf_reserve(&q->body, body_step(q)) == NULL)
+        return NULL;
+    *ret_size = (size_t)MIN(q->body_left, (uint64_t)(q->body.cap - q->body.tail));
+    return q->body.p + q->body.tail;
+}
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct server_request *q = owner;
+
+    if (q->reading == READ_BODY && q->body.p != NULL && bytes.p == q->body.p + q->body.tail) {
+        buf_commit(&q->body, bytes.n);
+        q->body_left -= bytes.n;
+        if (q->body_left == 0)
+            finish_body(q);
+        tell_body(q);
+    } else if (buf_len(&q->in) != 0) {
+        buf_add(&q->in, bytes);
+    } else {
+        buf_add(&q->in, take(q, bytes));
+    }
+    if (q->in.overflow || q->discarded > q->server->limits.body_bytes)
+        server_conn_gone(q);
+    server_conn_read(q);
+}
+
+static void
+on_eof(void *owner)
+{
+    struct server_request *q = owner;
+
+    if (q->finished && sock_queued_bytes(q->sock) != 0) {
+        q->reading = READ_DISCARD; /* half closed: it may still read */
+        return;
+    }
+    server_conn_gone(q);
+}
+
+static void
+on_drained(void *owner)
+{
+    struct server_request *q = owner;
+
+    if (q->finished) {
+        server_conn_finish(q);
+        return;
+    }
+    if (q->high && q->open) {
+        q->high = false;
+        q->server->handler->writable(q->server->owner, q);
+    }
+}
+
+static void
+on_failed(void *owner, enum err why UNUSED, const char *detail UNUSED)
+{
+    server_conn_gone(owner);
+}
+
+const struct sock_events server_conn_events = {
+    .room = on_room,
+    .data = on_data,
+    .eof = on_eof,
+    .drained = on_drained,
+    .failed = on_failed,
+};
+
+void
+server_conn_turn(void *request)
+{
+    struct server_request *q = request;
+
+    if (q->sock == NULL) {
+        buf_fini(&q->in);
+        buf_fini(&q->body);
+        buf_fini(&q->out);
+        free(q->head_room);
+        free(q);
+        return;
+    }
+    if (q->broken) {
+        server_conn_gone(q);
+        return;
+    }
+    tell_body(q);
+    server_conn_read(q);
+    if (q->sock != NULL)
+        server_conn_flush(q);
+}
+
+/* --- deadlines --- */
+
+/* Gathers what the kernel took since the last look. True: it has taken nothing for too long. */
+static bool
+is_stalled(struct server_request *q, uint64_t now)
+{
+    uint64_t acked = q->written - sock_queued_bytes(q->sock);
+
+    if (acked != q->acked || acked == q->written) {
+        q->acked = acked;
+        q->acked_ms = now;
+        return false;
+    }
+    return now - q->acked_ms >= q->server->limits.write_stall_ms;
+}
+
+/* Looks at the body's rate when it is time to. True: it comes too slowly. */
+static bool
+is_body_slow(struct server_request *q, uint64_t now)
+{
+    const struct server_limits *limits = &q->server->limits;
+    uint64_t window_ms = MIN(limits->body_grace_ms, BODY_WINDOW_MS);
+    uint64_t wanted = limits->body_rate_bytes_per_s * window_ms / 1000;
+    uint64_t came = q->head.head.chunked ? buf_len(&q->body)
+                                         : (uint64_t)q->head.head.content_length - q->body_left;
+
+    if (now < q->since_ms)
+        return false;
+    if (q->body_measured && came - q->body_seen < MAX(wanted, 1))
+        return true;
+    q->body_measured = true;
+    q->body_seen = came;
+    q->since_ms = now + window_ms;
+    return false;
+}
+
+/* A request is under way: its body or its answer may be stuck. */
+static void
+tick_open(struct server_request *q, uint64_t now)
+{
+    const struct server_limits *limits = &q->server->limits;
+
+    if (sock_queued_bytes(q->sock) != 0) {
+        if (is_stalled(q, now)) {
+            server_conn_gone(q);
+            return;
+        }
+        server_conn_wake_at(q, now + limits->write_stall_ms / 4 + 1);
+    }
+    if (q->reading != READ_BODY || !q->receiving)
+        return;
+    if (is_body_slow(q, now)) {
+        fail_body(q, ERR_CLIENT_SLOW);
+        tell_body(q);
+        return;
+    }
+    server_conn_wake_at(q, q->since_ms);
+}
+
+/* Between requests, or in the head of one. */
+static void
+tick_reading(struct server_request *q, uint64_t now)
+{
+    const struct server_limits *limits = &q->server->limits;
+    bool begun = buf_len(&q->in) != 0;
+    uint64_t until = q->since_ms + (begun ? limits->head_ms : limits->idle_ms);
+
+    if (now < until)
+        server_conn_wake_at(q, until);
+    else if (begun)
+        server_conn_refuse(q, ERR_CLIENT_SLOW, "the head did not arrive in time");
+    else
+        server_conn_close(q, false);
+}
+
+void
+server_conn_tick(void *request)
+{
+    struct server_request *q = request;
+    uint64_t now = loop_now_ms(q->server->loop);
+
+    q->timer_at_ms = 0;
+    if (q->finished) {
+        bool stuck = sock_queued_bytes(q->sock) != 0 ? is_stalled(q, now)
+                                                     : now >= q->since_ms + SERVER_LINGER_MS;
+
+        if (stuck)
+            server_conn_close(q, sock_queued_bytes(q->sock) != 0);
+        else
+            server_conn_wake_at(q, now + 1000);
+    } else if (q->open) {
+        tick_open(q, now);
+    } else {
+        tick_reading(q, now);
+    }
+}
+
+void
+server_conn_next(struct server_request *q)
+{
+    reset_input(q);
+    q->reading = READ_HEAD;
+    q->since_ms = loop_now_ms(q->server->loop);
+    server_conn_wake_at(q, q->since_ms + q->server->limits.idle_ms);
+    if (q->head_room_bytes > SERVER_HEAD_KEEP_BYTES) {
+        free(q->head_room);
+        q->head_room = NULL;
+        q->head_room_bytes = 0;
+    }
+    if (!q->taking && (buf_len(&q->in) != 0 || q->stopped))
+        loop_defer(q->server->loop, &q->turn);
+}
