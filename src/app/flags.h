@@ -1,0 +1,53 @@
+/* flags.h - the command line of one command, read from the table that --help prints.
+ *
+ * "--name value", "--name=value", "-c value", "-c16" and "--" are understood; what is no
+ * flag is given back in order. A mistake is said on standard error, with what to write instead.
+ */
+#pragma once
+
+#include "base/base.h"
+
+enum flag_kind {
+    FLAG_BOOL,     /* bool: present or not */
+    FLAG_TEXT,     /* const char * */
+    FLAG_COUNT,    /* uint64_t */
+    FLAG_RATE,     /* double, not negative */
+    FLAG_TIME,     /* uint64_t, microseconds: 200ms, 1.5s, 2m */
+    FLAG_BYTES,    /* uint64_t: 100, 64KB, 2MB */
+    FLAG_CALL,     /* call(value, text, ...) reads it */
+};
+
+struct flag {
+    const char *name;      /* "listen" */
+    char letter;           /* 'c' for -c; 0: none */
+    enum flag_kind kind;
+    const char *arg;       /* how --help names the value; NULL for FLAG_BOOL */
+    const char *help;
+    void *value;           /* where it goes */
+    bool (*call)(void *value, struct str text, char *why, size_t why_size);
+};
+
+struct flags {
+    const char *usage;     /* "openclaw mock --listen ADDR [options]" */
+    const char *about;     /* a sentence or two */
+    const struct flag *list;
+    size_t count;
+    void (*more)(void);    /* prints what else --help has to say; may be NULL */
+};
+
+enum flags_verdict {
+    FLAGS_OK,
+    FLAGS_HELP,            /* --help was asked for and printed: exit 0 */
+    FLAGS_WRONG,           /* said why on standard error: exit 2 */
+};
+
+/* Reads argv[1..]. What is no flag is moved to the front of argv[1..]; *ret_rest is their number. */
+enum flags_verdict flags_parse(const struct flags *f, int argc, char **argv, int *ret_rest) MUST_CHECK;
+
+/* "--listen ADDR     where to listen": one line of help, wrapped to the terminal's 80 columns. */
+void flags_print_line(const char *left, const char *help);
+
+/* Values with units. False when malformed or too large; a time without a unit is in seconds. */
+bool flags_time(struct str text, uint64_t *ret_us);
+bool flags_bytes(struct str text, uint64_t *ret_bytes);
+bool flags_rate(struct str text, double *ret);

@@ -1,0 +1,13 @@
+/* mock_schema.h - a value that satisfies a JSON Schema: arguments of calls, structured answers.
+ *
+ * Made for the schemas that people give to models: objects, arrays, enums, references, unions, the
+ * usual bounds and formats. The same schema and seed give the same value.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/json.h"
+
+/* The value's JSON text, in the arena. `schema` may be NULL: then an empty object. Different seeds
+ * give different values where the schema leaves room. */
+struct str mock_schema_example(struct arena *a, const struct json *schema, unsigned seed);
