@@ -1,0 +1,417 @@
+/* dial.c - from the name of a server to a connection that is ready for a request.
+ *
+ * Name, race of addresses (RFC 8305), CONNECT through a proxy, TLS: each step starts the
+ * next from its callback, and one deadline stands over all of them. Whatever
+ * happens, a dial ends in dial_free(), once.
+ */
+#include "net/dial.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "net/dns.h"
+#include "net/sock_priv.h"
+
+enum {
+    HEAD_START_MS = 250,           /* RFC 8305's Connection Attempt Delay */
+    PROXY_HEAD_LIMIT = 16 * 1024,
+    DETAIL_ROOM = 256,
+};
+
+/* One address being tried. Outlives the dial by a moment when it is abandoned. */
+struct attempt {
+    uv_connect_t req;
+    struct dial *dial;             /* NULL: abandoned */
+    struct sock *sock;
+    struct address address;
+    struct attempt *next;
+};
+
+struct dial {
+    struct loop *loop;
+    const struct origin *origin;
+    void (*done)(void *arg, struct sock *s);
+    void (*failed)(void *arg, enum err why, const char *detail);
+    void *arg;
+
+    struct deferred begin;
+    bool over;                     /* cancelled before it began */
+    struct timer *deadline;
+    struct timer *head_start;
+    struct dns_query *query;
+    struct dns_answer answer;
+    size_t next;                   /* of the answer's addresses */
+    struct attempt *attempts;
+    struct sock *sock;             /* connected; behind it CONNECT or TLS may be going on */
+    struct buf proxy_head;
+    const char *phase;             /* for the message of a timeout */
+    char detail[DETAIL_ROOM];
+};
+
+/* --- the end --- */
+
+static void
+abandon_attempts(struct dial *d)
+{
+    while (d->attempts != NULL) {
+        struct attempt *a = d->attempts;
+
+        d->attempts = a->next;
+        a->dial = NULL;
+        sock_close(a->sock);    /* on_connected() frees `a` */
+    }
+}
+
+static void
+dial_free(struct dial *d)
+{
+    abandon_attempts(d);
+    dns_cancel(d->query);
+    timer_destroy(d->deadline);
+    timer_destroy(d->head_start);
+    sock_close(d->sock);
+    buf_fini(&d->proxy_head);
+    d->over = true;
+    if (!d->begin.queued)    /* else on_begin() frees it */
+        free(d);
+}
+
+void
+dial_cancel(struct dial *d)
+{
+    dial_free(d);
+}
+
+static void PRINTF_LIKE(3, 4)
+dial_fail(struct dial *d, enum err why, const char *format, ...)
+{
+    void (*failed)(void *arg, enum err why, const char *detail) = d->failed;
+    void *arg = d->arg;
+    char detail[DETAIL_ROOM];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(detail, sizeof(detail), format, args);
+    va_end(args);
+    dial_free(d);
+    failed(arg, why, detail);
+}
+
+static void
+dial_succeed(struct dial *d)
+{
+    void (*done)(void *arg, struct sock *s) = d->done;
+    void *arg = d->arg;
+    struct sock *s = d->sock;
+
+    d->sock = NULL;
+    dial_free(d);
+    sock_read_stop(s);
+    done(arg, s);
+}
+
+static void
+on_deadline(void *arg)
+{
+    struct dial *d = arg;
+
+    dial_fail(d, ERR_UPSTREAM_CONNECT_TIMEOUT, "timed out while %s", d->phase);
+}
+
+/* --- TLS --- */
+
+static void
+on_tls_ready(void *arg)
+{
+    dial_succeed(arg);
+}
+
+static void
+on_early_data(void *owner, struct str bytes)
+{
+    (void)owner;
+    (void)bytes;    /* on_tls_ready() has taken over before any byte can come */
+}
+
+static void
+on_tls_failed(void *owner, enum err why, const char *detail)
+{
+    (void)why;
+    dial_fail(owner, ERR_UPSTREAM_TLS, "TLS: %s", detail);
+}
+
+static const struct sock_events tls_events = {
+    .data = on_early_data,
+    .failed = on_tls_failed,
+};
+
+static void
+start_tls(struct dial *d)
+{
+    const struct origin *o = d->origin;
+
+    d->phase = "establishing TLS";
+    sock_own(d->sock, &tls_events, d);
+    sock_tls_start(d->sock, o->tls, o->host, o->pool_key, on_tls_ready, d);
+    sock_read_start(d->sock);
+}
+
+/* --- CONNECT --- */
+
+/* "HTTP/1.1 200 Connection established": the status, or 0. */
+static int
+status_of(struct str head)
+{
+    uint64_t status;
+
+    if (!str_starts(head, S("HTTP/1.")) || head.n < 12 || head.p[8] != ' '
+        || !str_u64(str_make(head.p + 9, 3), &status))
+        return 0;
+    return (int)status;
+}
+
+static void
+on_proxy_data(void *owner, struct str bytes)
+{
+    struct dial *d = owner;
+
+    buf_add(&d->proxy_head, bytes);
+    struct str head = buf_str(&d->proxy_head);
+    size_t end = str_find(head, S("\r\n\r\n"));
+
+    if (end == head.n) {
+        if (d->proxy_head.overflow)
+            dial_fail(d, ERR_UPSTREAM_CONNECT, "the proxy's answer is too long");
+        return;
+    }
+    int status = status_of(head);
+    if (status < 200 || status > 299)
+        dial_fail(d, ERR_UPSTREAM_CONNECT,
+            status != 0 ? "the proxy refused with status %d" : "the proxy does not speak HTTP (%d)",
+            status);
+    else if (end + 4 != head.n)
+        dial_fail(d, ERR_UPSTREAM_CONNECT, "bytes came through the proxy before they were due");
+    else
+        start_tls(d);
+}
+
+static void
+on_proxy_eof(void *owner)
+{
+    dial_fail(owner, ERR_UPSTREAM_CONNECT, "the proxy closed the connection");
+}
+
+static void
+on_proxy_failed(void *owner, enum err why, const char *detail)
+{
+    (void)why;
+    dial_fail(owner, ERR_UPSTREAM_CONNECT, "proxy: %s", detail);
+}
+
+static const struct sock_events proxy_events = {
+    .data = on_proxy_data,
+    .eof = on_proxy_eof,
+    .failed = on_proxy_failed,
+};
+
+static void
+start_proxy_tunnel(struct dial *d)
+{
+    const struct origin *o = d->origin;
+    bool is_v6 = str_chr(o->host, ':') != o->host.n;
+    struct buf b;
+
+    d->phase = "asking the proxy";
+    buf_init(&b, PROXY_HEAD_LIMIT);
+    for (int line = 0; line < 2; line++) {
+        buf_printf(&b, line == 0 ? "CONNECT " : "Host: ");
+        buf_printf(&b, is_v6 ? "[" STR_FMT "]:%u" : STR_FMT ":%u", STR_ARG(o->host), o->port);
+        buf_add(&b, line == 0 ? S(" HTTP/1.1\r\n") : S("\r\n"));
+    }
+    if (o->proxy_auth.n != 0)
+        buf_printf(&b, "Proxy-Authorization: " STR_FMT "\r\n", STR_ARG(o->proxy_auth));
+    buf_add(&b, S("\r\n"));
+    CHECK(!b.overflow);
+
+    struct str request = buf_str(&b);
+    sock_own(d->sock, &proxy_events, d);
+    sock_write(d->sock, &request, 1);
+    sock_read_start(d->sock);
+    buf_fini(&b);
+}
+
+/* --- the race --- */
+
+static void start_next_attempt(struct dial *d);
+
+static void
+note_refusal(struct dial *d, const struct address *a, int status)
+{
+    char room[ADDRESS_TEXT_ROOM];
+    struct str where = a != NULL ? address_text_port(a, room) : d->origin->unix_path;
+
+    snprintf(d->detail, sizeof(d->detail), "%s%s (" STR_FMT ")",
+        d->origin->proxy_host.n != 0 ? "proxy: " : "", uv_strerror(status), STR_ARG(where));
+}
+
+static void
+connected(struct dial *d, struct sock *s)
+{
+    const struct origin *o = d->origin;
+
+    abandon_attempts(d);
+    timer_stop(d->head_start);
+    d->sock = s;
+    if (o->tls != NULL && o->proxy_host.n != 0)
+        start_proxy_tunnel(d);
+    else if (o->tls != NULL)
+        start_tls(d);
+    else
+        dial_succeed(d);
+}
+
+static void
+on_connected(uv_connect_t *req, int status)
+{
+    struct attempt *a = CONTAINER_OF(req, struct attempt, req);
+    struct dial *d = a->dial;
+    struct sock *s = a->sock;
+
+    if (d == NULL) {
+        free(a);
+        return;
+    }
+    struct attempt **at = &d->attempts;
+    while (*at != a)
+        at = &(*at)->next;
+    *at = a->next;
+
+    bool is_unix = d->origin->unix_path.n != 0;
+    if (status != 0) {
+        note_refusal(d, is_unix ? NULL : &a->address, status);
+        sock_close(s);
+        free(a);
+        start_next_attempt(d);
+        return;
+    }
+    if (!is_unix)
+        sock_set_peer(s, &a->address);
+    free(a);
+    connected(d, s);
+}
+
+/* False when the address cannot even be tried. */
+static bool
+start_attempt(struct dial *d, const struct address *address)
+{
+    struct attempt *a = check_alloc(calloc(1, sizeof(*a)));
+    struct str path = d->origin->unix_path;
+    int status = 0;
+
+    a->dial = d;
+    a->sock = sock_create(d->loop, address == NULL);
+    if (address != NULL) {
+        a->address = *address;
+        status = uv_tcp_connect(&a->req, &a->sock->uv.tcp, &a->address.any, on_connected);
+    } else {
+        uv_pipe_connect(&a->req, &a->sock->uv.pipe, path.p, on_connected);
+    }
+    if (status != 0) {
+        note_refusal(d, address, status);
+        sock_close(a->sock);
+        free(a);
+        return false;
+    }
+    a->next = d->attempts;
+    d->attempts = a;
+    return true;
+}
+
+/* Tries the next address beside those that are being tried; the dial fails when none is left. */
+static void
+start_next_attempt(struct dial *d)
+{
+    while (d->next < d->answer.count) {
+        struct address *a = &d->answer.list[d->next++];
+
+        if (start_attempt(d, a)) {
+            if (d->next < d->answer.count)
+                timer_set(d->head_start, HEAD_START_MS);
+            return;
+        }
+    }
+    if (d->attempts == NULL)
+        dial_fail(d, ERR_UPSTREAM_CONNECT, "%s", d->detail);
+}
+
+static void
+on_head_start_over(void *arg)
+{
+    start_next_attempt(arg);
+}
+
+static void
+on_resolved(void *arg, const struct dns_answer *answer)
+{
+    struct dial *d = arg;
+    const struct origin *o = d->origin;
+    bool proxied = o->proxy_host.n != 0;
+
+    d->query = NULL;
+    d->answer = *answer;
+    if (answer->count == 0) {
+        dial_fail(d, ERR_UPSTREAM_DNS, "%s: " STR_FMT, answer->error,
+            STR_ARG(proxied ? o->proxy_host : o->host));
+        return;
+    }
+    for (size_t i = 0; i < d->answer.count; i++)
+        address_set_port(&d->answer.list[i], proxied ? o->proxy_port : o->port);
+    d->phase = proxied ? "connecting to the proxy" : "connecting";
+    start_next_attempt(d);
+}
+
+/* --- the beginning --- */
+
+static void
+on_begin(void *arg)
+{
+    struct dial *d = arg;
+    const struct origin *o = d->origin;
+
+    if (d->over) {
+        free(d);
+        return;
+    }
+    if (o->unix_path.n != 0) {
+        d->phase = "connecting";
+        if (!start_attempt(d, NULL))
+            dial_fail(d, ERR_UPSTREAM_CONNECT, "%s", d->detail);
+        return;
+    }
+    d->phase = "resolving the name";
+    d->query = dns_resolve(d->loop, o->proxy_host.n != 0 ? o->proxy_host : o->host, on_resolved, d);
+}
+
+struct dial *
+dial_start(struct loop *l, const struct origin *o, uint64_t timeout_ms,
+    void (*done)(void *arg, struct sock *s),
+    void (*failed)(void *arg, enum err why, const char *detail), void *arg)
+{
+    struct dial *d = check_alloc(calloc(1, sizeof(*d)));
+
+    d->loop = l;
+    d->origin = o;
+    d->done = done;
+    d->failed = failed;
+    d->arg = arg;
+    d->phase = "starting";
+    buf_init(&d->proxy_head, PROXY_HEAD_LIMIT);
+    d->deadline = timer_create_on(l, on_deadline, d);
+    d->head_start = timer_create_on(l, on_head_start_over, d);
+    if (timeout_ms != 0)
+        timer_set(d->deadline, timeout_ms);
+    d->begin = (struct deferred){ .fn = on_begin, .arg = d };
+    loop_defer(l, &d->begin);
+    return d;
+}

@@ -1,0 +1,580 @@
+/* listen.c - accepts connections, also when the process has run out of descriptors.
+ *
+ * We poll the descriptor and accept by ourselves, because libuv hides how it
+ * sheds. Without a free descriptor the kernel would report the waiting connection
+ * over and over; so each listener keeps a spare one, gives it up for a moment,
+ * accepts, closes. If even that fails it rests, and tries again a little later.
+ */
+#include "net/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net/sock_priv.h"
+
+enum {
+    BACKLOG = 4096,            /* the kernel cuts it to net.core.somaxconn */
+    ACCEPTS_PER_TURN = 64,     /* then those already here have their turn */
+    REST_MS = 100,
+};
+
+/* An address that this process has open. Workers share the descriptor of a unix socket or an
+ * inherited one; for TCP only the count matters. */
+struct bound {
+    char *name;
+    int fd;                    /* -1 for TCP: everybody has their own */
+    dev_t device;              /* of the unix socket's file, so that we never remove another's */
+    ino_t inode;
+    unsigned holders;
+    struct bound *next;
+};
+
+struct listener {
+    struct loop *loop;
+    uv_poll_t poll;
+    int fd;
+    int spare;
+    bool is_tcp;
+    bool paused;
+    bool resting;
+    bool closed;
+    struct timer *rested;
+    struct bound *bound;
+    struct tls_context *tls;
+    listen_accept_fn *accept;
+    void *owner;
+    char *address;
+};
+
+static uv_once_t bounds_once = UV_ONCE_INIT;
+static uv_mutex_t bounds_lock;
+static struct bound *bounds;
+static atomic_uint_fast64_t shed_count;
+
+struct why {
+    char *room;
+    size_t size;
+};
+
+static int PRINTF_LIKE(2, 3)
+say_why(struct why why, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why.room, why.size, format, args);
+    va_end(args);
+    return -1;
+}
+
+/* --- addresses that are open --- */
+
+static void
+bounds_init(void)
+{
+    CHECK(uv_mutex_init(&bounds_lock) == 0);
+}
+
+static struct bound *
+bound_find(struct str name)
+{
+    for (struct bound *b = bounds; b != NULL; b = b->next) {
+        if (str_eq(str_c(b->name), name))
+            return b;
+    }
+    return NULL;
+}
+
+static struct bound *
+bound_add(struct str name, int fd)
+{
+    struct bound *b = check_alloc(calloc(1, sizeof(*b)));
+
+    b->name = str_dup_c(name);
+    b->fd = fd;
+    b->holders = 1;
+    b->next = bounds;
+    bounds = b;
+    return b;
+}
+
+static void
+bound_release(struct bound *b)
+{
+    uv_mutex_lock(&bounds_lock);
+    if (--b->holders == 0) {
+        struct bound **at = &bounds;
+        struct stat st;
+
+        while (*at != b)
+            at = &(*at)->next;
+        *at = b->next;
+        if (b->fd >= 0)
+            close(b->fd);
+        if (b->inode != 0 && stat(b->name, &st) == 0 && st.st_dev == b->device
+            && st.st_ino == b->inode)
+            unlink(b->name);
+        free(b->name);
+        free(b);
+    }
+    uv_mutex_unlock(&bounds_lock);
+}
+
+/* --- opening --- */
+
+static int
+open_tcp_socket(const struct address *a, bool share)
+{
+    int on = 1, off = 0;
+    int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (share)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (a->any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (bind(fd, &a->any, address_len(a)) != 0 || (share && listen(fd, BACKLOG) != 0)) {
+        int error = errno;
+
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static int
+explain_bind(struct str text, struct why why)
+{
+    switch (errno) {
+    case EADDRINUSE:
+        return say_why(why,
+            "cannot listen on " STR_FMT ": the address is in use; stop the other program or choose "
+            "another port", STR_ARG(text));
+    case EACCES:
+        return say_why(why,
+            "cannot listen on " STR_FMT ": permission denied; choose a port above 1023 or grant "
+            "CAP_NET_BIND_SERVICE", STR_ARG(text));
+    case EADDRNOTAVAIL:
+        return say_why(why,
+            "cannot listen on " STR_FMT ": this machine has no such address; use 0.0.0.0 or one "
+            "that `ip address` shows", STR_ARG(text));
+    default:
+        return say_why(why, "cannot listen on " STR_FMT ": %s", STR_ARG(text), strerror(errno));
+    }
+}
+
+/* A name is looked up here and now: this happens while starting. IPv4 first, as that is what
+ * clients of "localhost" try. */
+static bool
+find_host(struct str host, uint16_t port, struct address *ret)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *list;
+    char room[256];
+    bool found = false;
+
+    if (address_parse(host, port, ret))
+        return true;
+    str_copy_c(room, sizeof(room), host);
+    if (getaddrinfo(room, NULL, &hints, &list) != 0)
+        return false;
+    for (struct addrinfo *i = list; i != NULL; i = i->ai_next) {
+        if (found && i->ai_family != AF_INET)
+            continue;
+        if (address_from(i->ai_addr, ret)) {
+            found = true;
+            if (i->ai_family == AF_INET)
+                break;
+        }
+    }
+    freeaddrinfo(list);
+    address_set_port(ret, port);
+    return found;
+}
+
+/* -1 with errno set when the address cannot be had.
+ *
+ * SO_REUSEPORT would let a second, unrelated process split our traffic without a word. So the first
+ * listener of this process makes sure that it would get the address without it, too. */
+static int
+open_tcp(struct str text, const struct address *a, struct bound **ret_bound)
+{
+    uv_mutex_lock(&bounds_lock);
+    struct bound *b = address_port(a) != 0 ? bound_find(text) : NULL;
+    int fd = -1;
+
+    if (b == NULL && address_port(a) != 0) {
+        fd = open_tcp_socket(a, false);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (b != NULL || address_port(a) == 0 || fd >= 0)
+        fd = open_tcp_socket(a, true);
+    if (fd >= 0 && b == NULL)
+        b = bound_add(text, -1);
+    else if (fd >= 0)
+        b->holders++;
+    uv_mutex_unlock(&bounds_lock);
+
+    *ret_bound = b;
+    return fd;
+}
+
+static int
+open_host_port(struct str text, struct bound **ret_bound, struct why why)
+{
+    struct str host;
+    uint16_t port;
+    struct address a;
+    int fd;
+
+    if (!address_split(text, &host, &port))
+        return say_why(why,
+            "'" STR_FMT "' is not an address to listen on; write HOST:PORT, [IPV6]:PORT, :PORT or "
+            "unix:/path", STR_ARG(text));
+    if (host.n == 0) {
+        CHECK(address_parse(S("::"), port, &a));
+        fd = open_tcp(text, &a, ret_bound);
+        if (fd >= 0)
+            return fd;
+        if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
+            return explain_bind(text, why);
+        host = S("0.0.0.0");    /* a machine without IPv6 */
+    }
+    if (!find_host(host, port, &a))
+        return say_why(why, "cannot listen on " STR_FMT ": there is no host '" STR_FMT "'",
+            STR_ARG(text), STR_ARG(host));
+    fd = open_tcp(text, &a, ret_bound);
+    return fd >= 0 ? fd : explain_bind(text, why);
+}
+
+/* A socket file that nobody listens on is what a killed process leaves. */
+static void
+remove_stale(const struct sockaddr_un *sun)
+{
+    struct stat st;
+    int fd;
+
+    if (lstat(sun->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) != 0 && errno == ECONNREFUSED)
+        unlink(sun->sun_path);
+    close(fd);
+}
+
+static int
+open_unix(struct str text, struct str path, struct bound **ret_bound, struct why why)
+{
+    struct sockaddr_un sun = { .sun_family = AF_UNIX };
+    struct stat st;
+
+    if (path.n == 0 || path.n >= sizeof(sun.sun_path))
+        return say_why(why, "cannot listen on " STR_FMT ": the path must have 1 to %zu bytes",
+            STR_ARG(text), sizeof(sun.sun_path) - 1);
+    str_copy_c(sun.sun_path, sizeof(sun.sun_path), path);
+
+    remove_stale(&sun);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 || listen(fd, BACKLOG) != 0) {
+        explain_bind(text, why);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    *ret_bound = bound_add(path, fd);
+    if (stat(sun.sun_path, &st) == 0) {
+        (*ret_bound)->device = st.st_dev;
+        (*ret_bound)->inode = st.st_ino;
+    }
+    return fd;
+}
+
+/* A descriptor that was handed to this process, listening already. */
+static int
+open_inherited(struct str text, struct str number, struct bound **ret_bound, struct why why)
+{
+    uint64_t fd;
+    int listening = 0;
+    socklen_t len = sizeof(listening);
+
+    if (!str_u64(number, &fd) || fd > INT_MAX
+        || getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
+        return say_why(why, "cannot listen on " STR_FMT ": it is not a listening socket",
+            STR_ARG(text));
+    fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    *ret_bound = bound_add(number, (int)fd);
+    return (int)fd;
+}
+
+/* Opened once, shared by the workers. */
+static int
+open_shared(struct str text, struct bound **ret_bound, struct why why)
+{
+    bool is_unix = str_starts(text, S("unix:"));
+    struct str name = str_skip(text, is_unix ? 5 : 3);
+    int fd;
+
+    uv_mutex_lock(&bounds_lock);
+    struct bound *b = bound_find(name);
+    if (b != NULL) {
+        b->holders++;
+        *ret_bound = b;
+        fd = b->fd;
+    } else {
+        fd = is_unix ? open_unix(text, name, ret_bound, why)
+                     : open_inherited(text, name, ret_bound, why);
+    }
+    uv_mutex_unlock(&bounds_lock);
+    return fd;
+}
+
+static int
+open_address(struct str text, struct bound **ret_bound, struct why why)
+{
+    if (str_starts(text, S("unix:")) || str_starts(text, S("fd:")))
+        return open_shared(text, ret_bound, why);
+    return open_host_port(text, ret_bound, why);
+}
+
+/* The address as the kernel knows it: with the port that it picked. */
+static char *
+bound_address(int fd, struct str text, bool *ret_is_tcp)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    char room[ADDRESS_TEXT_ROOM];
+    struct address a;
+
+    *ret_is_tcp = getsockname(fd, (struct sockaddr *)&ss, &len) == 0
+        && address_from((struct sockaddr *)&ss, &a);
+    return str_dup_c(*ret_is_tcp ? address_text_port(&a, room) : text);
+}
+
+/* --- accepting --- */
+
+static int
+open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+/* Polls when nothing speaks against it. */
+static void
+settle_polling(struct listener *li)
+{
+    if (li->closed)
+        return;
+    if (li->paused || li->resting)
+        uv_poll_stop(&li->poll);
+    else
+        uv_poll_start(&li->poll, UV_READABLE, on_readable);
+}
+
+static void
+on_rested(void *arg)
+{
+    struct listener *li = arg;
+
+    li->resting = false;
+    if (li->spare < 0)
+        li->spare = open_spare();
+    settle_polling(li);
+}
+
+static void
+take_rest(struct listener *li)
+{
+    li->resting = true;
+    settle_polling(li);
+    timer_set(li->rested, REST_MS);
+}
+
+/* Accepts one connection on the spare descriptor only to close it, so that its peer knows at once.
+ * False when not even that works now. */
+static bool
+shed_one(struct listener *li)
+{
+    if (li->spare < 0)
+        return false;
+    close(li->spare);
+
+    int fd = accept4(li->fd, NULL, NULL, SOCK_CLOEXEC);
+    int error = errno;
+    if (fd >= 0) {
+        atomic_fetch_add_explicit(&shed_count, 1, memory_order_relaxed);
+        close(fd);
+    }
+    li->spare = open_spare();
+    return li->spare >= 0 && (fd >= 0 || error == EAGAIN);
+}
+
+static void
+hand_over(struct listener *li, int fd, const struct sockaddr_storage *from)
+{
+    struct address peer;
+    bool known = li->is_tcp && address_from((const struct sockaddr *)from, &peer);
+    struct sock *s = sock_create_accepted(li->loop, fd, known ? &peer : NULL);
+
+    if (s == NULL)
+        return;
+    if (li->tls != NULL)
+        sock_tls_start(s, li->tls, (struct str){ NULL, 0 }, (struct str){ NULL, 0 }, NULL, NULL);
+    li->accept(li->owner, s);
+}
+
+/* Takes one waiting connection. False when there is none, or none can be had now. */
+static bool
+accept_one(struct listener *li)
+{
+    struct sockaddr_storage from;
+    socklen_t len = sizeof(from);
+    int fd = accept4(li->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        hand_over(li, fd, &from);
+        return true;
+    }
+    switch (errno) {
+    case EAGAIN:
+        return false;
+    case EMFILE:
+    case ENFILE:
+        if (shed_one(li))
+            return true;
+        take_rest(li);
+        return false;
+    case ENOBUFS:
+    case ENOMEM:
+        take_rest(li);
+        return false;
+    default:
+        return true;    /* that one connection died before we came */
+    }
+}
+
+static void
+listener_free(struct listener *li)
+{
+    free(li->address);
+    free(li);
+}
+
+static void
+on_poll_closed(uv_handle_t *handle)
+{
+    listener_free(CONTAINER_OF(handle, struct listener, poll));
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *li = CONTAINER_OF(poll, struct listener, poll);
+
+    (void)status;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (!accept_one(li) || li->closed || li->paused)
+            return;
+    }
+}
+
+struct listener *
+listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_accept_fn *accept,
+    void *owner, char *why, size_t why_size)
+{
+    struct bound *bound = NULL;
+
+    uv_once(&bounds_once, bounds_init);
+    int fd = open_address(address, &bound, (struct why){ why, why_size });
+    if (fd < 0)
+        return NULL;
+
+    struct listener *li = check_alloc(calloc(1, sizeof(*li)));
+    if (uv_poll_init(&l->uv, &li->poll, fd) != 0) {
+        say_why((struct why){ why, why_size }, "cannot listen twice on " STR_FMT, STR_ARG(address));
+        if (bound->fd < 0)
+            close(fd);
+        bound_release(bound);
+        free(li);
+        return NULL;
+    }
+    li->loop = l;
+    li->fd = fd;
+    li->bound = bound;
+    li->accept = accept;
+    li->owner = owner;
+    li->tls = tls != NULL ? tls_context_ref(tls) : NULL;
+    li->spare = open_spare();
+    li->rested = timer_create_on(l, on_rested, li);
+    li->address = bound_address(fd, address, &li->is_tcp);
+    settle_polling(li);
+    return li;
+}
+
+void
+listen_set_tls(struct listener *li, struct tls_context *tls)
+{
+    struct tls_context *before = li->tls;
+
+    li->tls = tls != NULL ? tls_context_ref(tls) : NULL;
+    tls_context_unref(before);
+}
+
+struct str
+listen_address(const struct listener *li)
+{
+    return str_c(li->address);
+}
+
+void
+listen_pause(struct listener *li)
+{
+    li->paused = true;
+    settle_polling(li);
+}
+
+void
+listen_resume(struct listener *li)
+{
+    li->paused = false;
+    settle_polling(li);
+}
+
+void
+listen_close(struct listener *li)
+{
+    if (li == NULL)
+        return;
+    li->closed = true;
+    uv_close((uv_handle_t *)&li->poll, on_poll_closed);
+    if (li->bound->fd < 0)
+        close(li->fd);
+    bound_release(li->bound);
+    if (li->spare >= 0)
+        close(li->spare);
+    timer_destroy(li->rested);
+    tls_context_unref(li->tls);
+}
+
+uint64_t
+listen_shed_count(void)
+{
+    return atomic_load_explicit(&shed_count, memory_order_relaxed);
+}

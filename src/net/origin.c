@@ -1,0 +1,310 @@
+/* origin.c - a base URL taken apart, and the proxy on the way to it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/digest.h"
+#include "net/address.h"
+#include "net/dial.h"
+#include "net/proxy.h"
+#include "net/tls_priv.h"
+
+enum {
+    HOST_MAX = 253,            /* a DNS name */
+    URL_MAX = 2048,
+    USERINFO_MAX = 512,
+    HTTP_PORT = 80,
+    HTTPS_PORT = 443,
+};
+
+struct why {
+    char *room;
+    size_t size;
+};
+
+static bool PRINTF_LIKE(2, 3)
+say_why(struct why why, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why.room, why.size, format, args);
+    va_end(args);
+    return false;
+}
+
+static struct str
+keep(struct str s)
+{
+    return str_c(str_dup_c(s));
+}
+
+static void
+release(struct str s)
+{
+    free((void *)(uintptr_t)s.p);
+}
+
+/* --- pieces of a URL --- */
+
+static bool
+is_host_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
+        || c == '.' || c == '_';
+}
+
+static bool
+is_host(struct str host, bool bracketed)
+{
+    struct address a;
+
+    if (host.n == 0 || host.n > HOST_MAX)
+        return false;
+    if (bracketed)
+        return address_parse(host, 0, &a) && a.any.sa_family == AF_INET6;
+    for (size_t i = 0; i < host.n; i++) {
+        if (!is_host_char(host.p[i]))
+            return false;
+    }
+    return true;
+}
+
+/* "host", "host:port", "[v6]", "[v6]:port". The port stays as it was when none is given. */
+static bool
+split_authority(struct str text, struct str *ret_host, uint16_t *port)
+{
+    bool bracketed = str_starts(text, S("["));
+    size_t host_n = bracketed ? str_chr(text, ']') + 1 : str_chr(text, ':');
+
+    if (host_n > text.n)
+        return false;
+    if (host_n < text.n && (!address_split(text, ret_host, port) || *port == 0))
+        return false;
+    if (host_n == text.n)
+        *ret_host = bracketed ? str_make(text.p + 1, text.n - 2) : text;
+    return is_host(*ret_host, bracketed);
+}
+
+static int
+hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decoding into `room`; false when malformed, too long, or hiding a NUL. */
+static bool
+decode_percent(struct str s, char *room, size_t size, struct str *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (c == '%') {
+            int high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
+            int low = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
+
+            if (high < 0 || low < 0)
+                return false;
+            c = (char)(high * 16 + low);
+            i += 2;
+        }
+        if (n == size || c == '\0')
+            return false;
+        room[n++] = c;
+    }
+    *ret = str_make(room, n);
+    return true;
+}
+
+static struct str
+lower(struct str s)
+{
+    char *p = str_dup_c(s);
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (p[i] >= 'A' && p[i] <= 'Z')
+            p[i] = (char)(p[i] | 0x20);
+    }
+    return str_c(p);
+}
+
+/* --- the proxy --- */
+
+/* "user:password", percent-encoded, to "Basic ...". */
+static bool
+take_credentials(struct origin *o, struct str userinfo)
+{
+    char plain[USERINFO_MAX], header[6 + 4 * ((USERINFO_MAX + 2) / 3)] = "Basic ";
+    struct str text;
+    bool has_colon;
+    struct str user, password;
+
+    if (!decode_percent(userinfo, plain, sizeof(plain) - 1, &text))
+        return false;
+    has_colon = str_cut(text, ':', &user, &password);
+    if (!has_colon)
+        plain[text.n++] = ':';
+    o->proxy_auth = keep(str_make(header, 6 + digest_base64(text, header + 6)));
+    return true;
+}
+
+/* Never repeats the proxy's URL in `why`: it may hold a password. */
+static bool
+take_proxy(struct origin *o, struct str url, struct why why)
+{
+    struct str scheme = S("http"), host, userinfo = { NULL, 0 };
+    size_t scheme_n = str_find(url, S("://"));
+    uint16_t port = HTTP_PORT;
+
+    if (scheme_n != url.n) {
+        scheme = str_make(url.p, scheme_n);
+        url = str_skip(url, scheme_n + 3);
+    }
+    if (!str_ieq(scheme, S("http")))
+        return say_why(why,
+            "the proxy in the environment has the scheme '" STR_FMT "'; only http:// proxies are "
+            "supported", STR_ARG(scheme));
+    url.n = str_chr(url, '/');
+    for (size_t i = url.n; i-- != 0;) {
+        if (url.p[i] == '@') {
+            userinfo = str_make(url.p, i);
+            url = str_skip(url, i + 1);
+            break;
+        }
+    }
+    if (!split_authority(url, &host, &port)
+        || (userinfo.n != 0 && !take_credentials(o, userinfo)))
+        return say_why(why,
+            "the proxy in the environment is not usable; write http://[user:password@]host:port");
+    o->proxy_host = lower(host);
+    o->proxy_port = port;
+    return true;
+}
+
+/* --- the origin --- */
+
+static bool
+take_unix(struct origin *o, struct str authority, struct why why)
+{
+    char room[108];    /* sizeof(sun_path) */
+    struct str path;
+
+    if (!decode_percent(authority, room, sizeof(room) - 1, &path) || path.n == 0)
+        return say_why(why,
+            "the path of the socket is not usable; write http+unix://%%2Frun%%2Fname.sock/v1");
+    o->unix_path = keep(path);
+    o->host = keep(S("localhost"));
+    o->host_header = keep(S("localhost"));
+    o->scheme = S("http");
+    o->port = HTTP_PORT;
+    return true;
+}
+
+static bool
+take_host(struct origin *o, struct str authority, bool is_https, struct why why)
+{
+    struct proxy_env env = proxy_env_read();
+    struct str host;
+    char room[HOST_MAX + 16];
+
+    o->scheme = is_https ? S("https") : S("http");
+    o->port = is_https ? HTTPS_PORT : HTTP_PORT;
+    if (str_chr(authority, '@') != authority.n)
+        return say_why(why, "a base URL must not hold credentials; use api_key");
+    if (!split_authority(authority, &host, &o->port))
+        return say_why(why, "'" STR_FMT "' is not a host name or address with an optional port",
+            STR_ARG(authority));
+
+    o->host = lower(host);
+    bool bracketed = str_chr(host, ':') != host.n;
+    int n = snprintf(room, sizeof(room), bracketed ? "[" STR_FMT "]" : STR_FMT, STR_ARG(o->host));
+    if (o->port != (is_https ? HTTPS_PORT : HTTP_PORT))
+        n += snprintf(room + n, sizeof(room) - (size_t)n, ":%u", o->port);
+    o->host_header = keep(str_make(room, (size_t)n));
+
+    struct str proxy = proxy_find(&env, is_https, o->host, o->port);
+    return proxy.n == 0 || take_proxy(o, proxy, why);
+}
+
+/* Everything that makes two connections different. */
+static struct str
+make_pool_key(const struct origin *o)
+{
+    char room[URL_MAX + 2 * HOST_MAX];
+    unsigned long long serial = o->tls != NULL ? tls_context_serial(o->tls) : 0;
+    int n = snprintf(room, sizeof(room),
+        STR_FMT "://" STR_FMT ":%u unix=" STR_FMT " proxy=" STR_FMT ":%u tls=%llu",
+        STR_ARG(o->scheme), STR_ARG(o->host), o->port, STR_ARG(o->unix_path),
+        STR_ARG(o->proxy_host), o->proxy_port, serial);
+
+    CHECK(n > 0 && (size_t)n < sizeof(room));
+    return keep(str_make(room, (size_t)n));
+}
+
+static bool
+take_url(struct origin *o, struct str url, struct tls_context *tls, struct str *ret_path,
+    struct why why)
+{
+    size_t scheme_n = str_find(url, S("://"));
+    struct str scheme = str_make(url.p, scheme_n);
+    struct str rest = str_skip(url, scheme_n + 3);
+    struct str authority = str_make(rest.p, str_chr(rest, '/'));
+    bool is_https = str_ieq(scheme, S("https"));
+    bool is_unix = str_ieq(scheme, S("http+unix"));
+
+    if (url.n > URL_MAX)
+        return say_why(why, "the URL is longer than %d bytes", URL_MAX);
+    if (scheme_n == url.n || (!is_https && !is_unix && !str_ieq(scheme, S("http"))))
+        return say_why(why, "a base URL begins with https://, http:// or http+unix://");
+    if (str_chr(url, '?') != url.n || str_chr(url, '#') != url.n)
+        return say_why(why, "a base URL has no '?' and no '#'");
+    for (size_t i = 0; i < url.n; i++) {
+        if ((unsigned char)url.p[i] <= ' ' || (unsigned char)url.p[i] >= 0x7f)
+            return say_why(why, "a base URL has no blanks, control characters or bytes beyond "
+                                "ASCII; encode them");
+    }
+    if (is_https && tls == NULL)
+        return say_why(why, "an https URL needs TLS, which is not set up");
+
+    *ret_path = str_skip(rest, authority.n);
+    while (str_ends(*ret_path, S("/")))
+        ret_path->n--;
+    if (!(is_unix ? take_unix(o, authority, why) : take_host(o, authority, is_https, why)))
+        return false;
+    o->tls = is_https ? tls_context_ref(tls) : NULL;
+    return true;
+}
+
+struct origin *
+origin_create(struct str url, struct tls_context *tls, struct str *ret_path, char *why,
+    size_t why_size)
+{
+    struct origin *o = check_alloc(calloc(1, sizeof(*o)));
+
+    if (!take_url(o, url, tls, ret_path, (struct why){ why, why_size })) {
+        origin_destroy(o);
+        return NULL;
+    }
+    o->pool_key = make_pool_key(o);
+    return o;
+}
+
+void
+origin_destroy(struct origin *o)
+{
+    if (o == NULL)
+        return;
+    release(o->host);
+    release(o->host_header);
+    release(o->unix_path);
+    release(o->proxy_host);
+    release(o->proxy_auth);
+    release(o->pool_key);
+    tls_context_unref(o->tls);
+    free(o);
+}

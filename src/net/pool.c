@@ -1,0 +1,263 @@
+/* pool.c - idle connections, kept in two lists each: their origin's and the pool's.
+ *
+ * The origin's list is newest first, as that is what requests take; the pool's
+ * is by the time of coming to rest, so that the one to let go is always its oldest.
+ */
+#include "net/pool.h"
+
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "net/sock_priv.h"
+
+struct home;
+
+struct idle {
+    struct sock *sock;
+    struct pool *pool;
+    struct home *home;
+    struct idle *newer, *older;            /* of this origin */
+    struct idle *later, *earlier;          /* of the pool */
+    uint64_t since_ms;
+    uint64_t born_ms;
+};
+
+/* The connections of one origin. */
+struct home {
+    struct idle *newest, *oldest;
+    unsigned count;
+};
+
+struct pool {
+    struct loop *loop;
+    struct pool_limits limits;
+    struct map *homes;
+    struct idle *latest, *earliest;
+    unsigned count;
+    struct idle *spare;                    /* unused, linked by `older` */
+    struct timer *reaper;
+};
+
+/* --- the lists --- */
+
+static void
+idle_link(struct idle *i)
+{
+    struct pool *p = i->pool;
+    struct home *h = i->home;
+
+    i->newer = NULL;
+    i->older = h->newest;
+    *(h->newest != NULL ? &h->newest->newer : &h->oldest) = i;
+    h->newest = i;
+    h->count++;
+
+    i->later = NULL;
+    i->earlier = p->latest;
+    *(p->latest != NULL ? &p->latest->later : &p->earliest) = i;
+    p->latest = i;
+    p->count++;
+}
+
+/* Takes it out of both lists and gives its socket back. */
+static struct sock *
+idle_unlink(struct idle *i)
+{
+    struct pool *p = i->pool;
+    struct home *h = i->home;
+
+    *(i->newer != NULL ? &i->newer->older : &h->newest) = i->older;
+    *(i->older != NULL ? &i->older->newer : &h->oldest) = i->newer;
+    h->count--;
+    *(i->later != NULL ? &i->later->earlier : &p->latest) = i->earlier;
+    *(i->earlier != NULL ? &i->earlier->later : &p->earliest) = i->later;
+    p->count--;
+
+    i->older = p->spare;
+    p->spare = i;
+    return i->sock;
+}
+
+static void
+idle_drop(struct idle *i)
+{
+    sock_close(idle_unlink(i));
+}
+
+/* --- what the peer may do meanwhile: nothing --- */
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    (void)bytes;    /* nobody asked: whatever it is, the next answer could not be trusted */
+    idle_drop(owner);
+}
+
+static void
+on_eof(void *owner)
+{
+    idle_drop(owner);
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail)
+{
+    (void)why;
+    (void)detail;
+    idle_drop(owner);
+}
+
+static const struct sock_events idle_events = {
+    .data = on_data,
+    .eof = on_eof,
+    .failed = on_failed,
+};
+
+/* --- time --- */
+
+static bool
+is_stale(const struct pool *p, uint64_t since_ms, uint64_t born_ms)
+{
+    uint64_t now_ms = loop_now_ms(p->loop);
+
+    return (p->limits.idle_ms != 0 && now_ms - since_ms >= p->limits.idle_ms)
+        || (p->limits.age_ms != 0 && now_ms - born_ms >= p->limits.age_ms);
+}
+
+static void
+forget_empty_homes(struct pool *p)
+{
+    struct str key;
+    void *value;
+
+    for (size_t pos = 0; map_next(p->homes, &pos, &key, &value);) {
+        struct home *h = value;
+
+        if (h->count != 0)
+            continue;
+        map_remove(p->homes, key);
+        free(h);
+        pos = 0;
+    }
+}
+
+static void
+on_reap(void *arg)
+{
+    struct pool *p = arg;
+
+    while (p->earliest != NULL && is_stale(p, p->earliest->since_ms, p->earliest->born_ms))
+        idle_drop(p->earliest);
+    if (p->earliest != NULL)
+        timer_set(p->reaper, p->earliest->since_ms + p->limits.idle_ms - loop_now_ms(p->loop));
+    else
+        forget_empty_homes(p);
+}
+
+/* --- for everybody --- */
+
+struct pool *
+pool_create(struct loop *l, struct pool_limits limits)
+{
+    struct pool *p = check_alloc(calloc(1, sizeof(*p)));
+
+    p->loop = l;
+    p->limits = limits;
+    p->homes = map_create();
+    p->reaper = timer_create_on(l, on_reap, p);
+    return p;
+}
+
+void
+pool_destroy(struct pool *p)
+{
+    if (p == NULL)
+        return;
+    while (p->earliest != NULL)
+        idle_drop(p->earliest);
+    forget_empty_homes(p);
+    while (p->spare != NULL) {
+        struct idle *i = p->spare;
+
+        p->spare = i->older;
+        free(i);
+    }
+    timer_destroy(p->reaper);
+    map_destroy(p->homes);
+    free(p);
+}
+
+struct sock *
+pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms)
+{
+    struct home *h = map_get(p->homes, o->pool_key);
+
+    while (h != NULL && h->newest != NULL) {
+        struct idle *i = h->newest;
+
+        if (is_stale(p, i->since_ms, i->born_ms)) {
+            idle_drop(i);
+            continue;
+        }
+        *ret_born_ms = i->born_ms;
+        sock_read_stop(i->sock);    /* off, as at birth */
+        return idle_unlink(i);
+    }
+    return NULL;
+}
+
+static struct home *
+home_of(struct pool *p, const struct origin *o)
+{
+    struct home *h = map_get(p->homes, o->pool_key);
+
+    if (h == NULL) {
+        h = check_alloc(calloc(1, sizeof(*h)));
+        map_put(p->homes, o->pool_key, h);
+    }
+    return h;
+}
+
+static struct idle *
+new_idle(struct pool *p)
+{
+    struct idle *i = p->spare;
+
+    if (i == NULL)
+        return check_alloc(malloc(sizeof(*i)));
+    p->spare = i->older;
+    return i;
+}
+
+void
+pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_ms)
+{
+    uint64_t now_ms = loop_now_ms(p->loop);
+
+    bool usable = !s->dead && !s->at_end && !s->ending && sock_queued_bytes(s) == 0;
+
+    if (!usable || p->limits.idle_per_origin == 0 || p->limits.idle_total == 0
+        || is_stale(p, now_ms, born_ms)) {
+        sock_close(s);
+        return;
+    }
+    struct home *h = home_of(p, o);
+    if (h->count >= p->limits.idle_per_origin)
+        idle_drop(h->oldest);
+    else if (p->count >= p->limits.idle_total)
+        idle_drop(p->earliest);
+
+    struct idle *i = new_idle(p);
+    *i = (struct idle){ .sock = s, .pool = p, .home = h, .since_ms = now_ms, .born_ms = born_ms };
+    idle_link(i);
+    sock_own(s, &idle_events, i);
+    sock_read_start(s);
+    if (p->limits.idle_ms != 0 && !timer_is_set(p->reaper))
+        timer_set(p->reaper, p->limits.idle_ms);
+}
+
+unsigned
+pool_idle_count(const struct pool *p)
+{
+    return p->count;
+}

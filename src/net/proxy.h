@@ -1,0 +1,23 @@
+/* proxy.h - which proxy the environment asks for, as curl and most SDKs read it. */
+#pragma once
+
+#include "base/base.h"
+
+/* The environment's wishes. Slices of the environment, or empty. */
+struct proxy_env {
+    struct str https;
+    struct str http;
+    struct str all;
+    struct str no;
+};
+
+/* Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; lower case goes first. In upper case
+ * HTTP_PROXY is not trusted where CGI could have made it from a request's Proxy header. */
+struct proxy_env proxy_env_read(void);
+
+/* The proxy's URL for an origin; empty: none. `is_https` tells the origin's scheme. */
+struct str proxy_find(const struct proxy_env *env, bool is_https, struct str host, uint16_t port);
+
+/* Does the NO_PROXY list name this host? Entries are separated by commas or blanks: "*", "name" and
+ * ".name" (the name and everything below it), addresses, "10.0.0.0/8", each with an optional port. */
+bool proxy_is_excluded(struct str no_proxy, struct str host, uint16_t port);

@@ -1,0 +1,94 @@
+/* sock_priv.h - the inside of a socket, for the files of net/ that make, wrap and close it. */
+#pragma once
+
+#include "net/address.h"
+#include "net/loop_priv.h"
+#include "net/sock.h"
+
+#include "base/buf.h"
+
+struct sock_tls;
+
+/* What the kernel did not take at once. Lives only while there is such a thing. */
+struct sock_queue {
+    uv_write_t req;
+    struct buf flying;         /* handed to libuv */
+    struct buf waiting;        /* behind it */
+};
+
+enum { PEER_ROOM = 46 };
+
+/* 18,000 of these must be cheap: what a healthy plain connection does not need is elsewhere. */
+struct sock {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    struct loop *loop;
+    const struct sock_events *events;
+    void *owner;
+    struct sock_queue *queue;
+    struct sock_tls *tls;      /* NULL: plain */
+    struct deferred later;     /* what a sock_ call noticed and may not report itself */
+    int write_error;           /* libuv's code of the first failed write */
+    bool wants_read;           /* what the owner said last */
+    bool polling;              /* what libuv knows; follows lazily */
+    bool at_end;               /* the kernel will give no more bytes */
+    bool ending;               /* sock_shutdown() was called: no more writes */
+    bool fin_wanted;           /* FIN goes out behind the queue */
+    bool dead;                 /* `failed` was delivered */
+    bool closed;               /* sock_close() was called */
+    bool released;             /* libuv let go of the handle */
+    uint8_t peer_n;
+    char peer[PEER_ROOM];
+};
+
+/* A socket that is to be connected. */
+struct sock *sock_create(struct loop *l, bool is_unix) NEVER_NULL;
+
+/* A socket for an accepted descriptor, which is taken over. `peer` may be NULL (unix). NULL when
+ * the descriptor cannot be used; it is closed then. */
+struct sock *sock_create_accepted(struct loop *l, int fd, const struct address *peer) MUST_CHECK;
+
+void sock_set_peer(struct sock *s, const struct address *peer);
+
+/* Sends bytes as they are, past TLS. */
+void sock_send(struct sock *s, const struct str *pieces, size_t count);
+
+/* A write failed with libuv's code: told at the end of the turn, or by the reader. */
+void sock_note_write_error(struct sock *s, int status);
+
+/* Reports the death of the connection, once. From the loop only. */
+void sock_fail(struct sock *s, enum err why, const char *detail);
+
+/* FIN behind what is queued. */
+void sock_send_fin(struct sock *s);
+
+/* --- the TLS layer (sock_tls.c) --- */
+
+/* Puts TLS on a connected socket. The handshake begins at once for a client and with the first bytes
+ * for a server. `ready` (may be NULL) is called from the loop when it is done. `host` and
+ * `session_key` are for clients, else empty. Takes a reference to `context`. */
+void sock_tls_start(struct sock *s, struct tls_context *context, struct str host,
+    struct str session_key, void (*ready)(void *arg), void *arg);
+
+void sock_tls_destroy(struct sock_tls *t);
+
+/* Ciphertext came; the connection ended below TLS. */
+void sock_tls_input(struct sock *s, struct str bytes);
+void sock_tls_end(struct sock *s);
+
+/* Goes on with bytes that were kept while reading was off. */
+bool sock_tls_has_input(const struct sock *s);
+void sock_tls_resume(struct sock *s);
+
+void sock_tls_write(struct sock *s, const struct str *pieces, size_t count);
+size_t sock_tls_unsent_bytes(const struct sock *s);
+
+/* close_notify, then FIN; and close_notify alone, if it is due, right before a close. */
+void sock_tls_shutdown(struct sock *s);
+void sock_tls_bye(struct sock *s);
+
+struct str sock_tls_alpn(const struct sock *s);

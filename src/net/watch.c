@@ -1,0 +1,146 @@
+/* watch.c - notices that a file changed, however it was written.
+ *
+ * Editors replace files, Kubernetes swaps a symlink two levels up, some file systems
+ * report nothing. So the directory is watched to be quick, and the file's
+ * identity is compared every few seconds to be sure.
+ */
+#include "net/loop_priv.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+    SETTLE_MS = 100,       /* quiet time after the last event: writers write in steps */
+    LOOK_EVERY_MS = 2000,
+};
+
+/* What must differ for a file to count as changed. */
+struct file_state {
+    bool there;
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+};
+
+struct file_watch {
+    uv_fs_event_t directory;
+    struct timer *look;
+    struct loop *loop;
+    char *path;
+    char *directory_path;
+    bool watching;
+    struct file_state seen;
+    void (*fn)(void *arg);
+    void *arg;
+    struct file_watch *next;
+};
+
+static struct file_state
+file_state(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return (struct file_state){ .there = false };
+    return (struct file_state){ true, st.st_dev, st.st_ino, st.st_size, st.st_mtim };
+}
+
+static bool
+file_state_eq(const struct file_state *a, const struct file_state *b)
+{
+    return a->there == b->there && a->device == b->device && a->inode == b->inode
+        && a->size == b->size && a->modified.tv_sec == b->modified.tv_sec
+        && a->modified.tv_nsec == b->modified.tv_nsec;
+}
+
+static void
+on_directory_event(uv_fs_event_t *uv, const char *name, int events, int status)
+{
+    struct file_watch *w = CONTAINER_OF(uv, struct file_watch, directory);
+
+    (void)name;
+    (void)events;
+    if (status != 0)
+        w->watching = false;
+    timer_set(w->look, SETTLE_MS);
+}
+
+/* The directory may not exist yet, or may have been replaced. */
+static void
+watch_directory(struct file_watch *w)
+{
+    if (!w->watching)
+        w->watching = uv_fs_event_start(&w->directory, on_directory_event, w->directory_path, 0) == 0;
+}
+
+static void
+on_look(void *arg)
+{
+    struct file_watch *w = arg;
+    struct file_state now = file_state(w->path);
+    bool changed = now.there && !file_state_eq(&now, &w->seen);
+
+    if (!now.there && w->watching) {    /* perhaps the directory went with it */
+        uv_fs_event_stop(&w->directory);
+        w->watching = false;
+    }
+    watch_directory(w);
+    w->seen = now;
+    timer_set(w->look, LOOK_EVERY_MS);
+    if (changed)
+        w->fn(w->arg);
+}
+
+static struct str
+directory_of(struct str path)
+{
+    while (path.n != 0 && path.p[path.n - 1] != '/')
+        path.n--;
+    if (path.n == 0)
+        return S(".");
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    return path;
+}
+
+void
+loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *arg)
+{
+    struct file_watch *w = check_alloc(calloc(1, sizeof(*w)));
+
+    w->loop = l;
+    w->fn = fn;
+    w->arg = arg;
+    w->path = str_dup_c(str_c(path));
+    w->directory_path = str_dup_c(directory_of(str_c(path)));
+    w->seen = file_state(path);
+    w->look = timer_create_on(l, on_look, w);
+    w->next = l->watches;
+    l->watches = w;
+    CHECK(uv_fs_event_init(&l->uv, &w->directory) == 0);
+    watch_directory(w);
+    timer_set(w->look, LOOK_EVERY_MS);
+}
+
+static void
+on_watch_closed(uv_handle_t *h)
+{
+    struct file_watch *w = CONTAINER_OF(h, struct file_watch, directory);
+
+    free(w->path);
+    free(w->directory_path);
+    free(w);
+}
+
+void
+watches_close(struct loop *l)
+{
+    while (l->watches != NULL) {
+        struct file_watch *w = l->watches;
+
+        l->watches = w->next;
+        timer_destroy(w->look);
+        uv_close((uv_handle_t *)&w->directory, on_watch_closed);
+    }
+}
