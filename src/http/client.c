@@ -307,13 +307,23 @@ send_part(struct client_call *call, struct str head, size_t limit)
         sock_write(call->sock, pieces, n);
 }
 
+/* Sends on while the kernel takes it at once; `drained` calls again when it did not. */
+static void
+send_on(struct client_call *call, struct str head)
+{
+    do {
+        send_part(call, head, CLIENT_SEND_BYTES);
+        head.n = 0;
+    } while (!call->sent && sock_queued_bytes(call->sock) == 0);
+}
+
 /* The connection is there: sends the request and waits for the answer. */
 static void
 send_request(struct client_call *call, struct sock *sock)
 {
     call->sock = sock;
     sock_own(sock, &client_call_events, call);
-    send_part(call, compose_head(call), CLIENT_SEND_BYTES);
+    send_on(call, compose_head(call));
     set_deadline(call);
     if (!call->paused)
         sock_read_start(sock);
@@ -325,7 +335,7 @@ client_call_drained(void *arg)
     struct client_call *call = arg;
 
     if (!call->sent)
-        send_part(call, (struct str){ NULL, 0 }, CLIENT_SEND_BYTES);
+        send_on(call, (struct str){ NULL, 0 });
     if (call->deadline_ms != 0)
         set_deadline(call);
 }

@@ -109,7 +109,7 @@ struct loopback {
     struct thread *thread;
     struct loop *loop;
     atomic_uint ready;
-    void (*open)(struct loopback *lb);     /* on the loop's thread */
+    void (*open)(struct loopback *lb); /* on the loop's thread */
     void (*close)(struct loopback *lb);
     uint16_t port;
     void *user;
