@@ -131,6 +131,7 @@ struct wire_caller {
     int (*status)(const struct llm_error *e);
 
     struct str stream_type;    /* "text/event-stream" */
+    struct str terminator;     /* bytes behind the last event that a provider may have left out: "data: [DONE]\n\n" */
     struct str keepalive;      /* bytes that keep a silent stream alive before and between events */
 };
 

@@ -130,6 +130,7 @@ static const struct wire_caller caller = {
     .write_error = openai_write_error,
     .status = status_of,
     .stream_type = S_INIT("text/event-stream"),
+    .terminator = S_INIT("data: [DONE]\n\n"),
     .keepalive = S_INIT(": keep-alive\n\n"),
 };
 

@@ -221,12 +221,11 @@ static void
 take_reasoning_details(struct wire_reader *r, struct reply_choice *c, const struct json *details,
     bool told)
 {
-    static const char *const texts[] = { "text", "summary", NULL };
     struct json_iter it = json_iter(json_is(details, JSON_ARRAY) ? details : NULL);
 
     while (json_next(&it)) {
         if (!told)
-            emit_text(r, c, EVENT_REASONING, first_text(r, it.value, texts));
+            emit_text(r, c, EVENT_REASONING, json_str(r->scratch, json_get(it.value, S("text"))));
         if (!json_str_is(json_get(it.value, S("format")), S(OPENAI_REASONING_ANTHROPIC)))
             continue;
         emit_text(r, c, EVENT_REDACTED, json_str(r->scratch, json_get(it.value, S("data"))));

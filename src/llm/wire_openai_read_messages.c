@@ -9,7 +9,6 @@ add_part(struct reading *rd, struct llm_part ***tail, enum llm_part_kind kind)
     return llm_part_add(rd->a, tail, kind);
 }
 
-/* {"type":"ephemeral","ttl":"1h"}: not OpenAI's, but accepted by several hosts of this wire. */
 bool
 openai_cache_mark(struct reading *rd, const struct json *j, struct str *ret_ttl)
 {
@@ -17,8 +16,7 @@ openai_cache_mark(struct reading *rd, const struct json *j, struct str *ret_ttl)
 
     if (!json_is(mark, JSON_OBJECT))
         return false;
-    if (ret_ttl != NULL)
-        *ret_ttl = openai_text_of(rd, json_get(mark, S("ttl")));
+    *ret_ttl = openai_text_of(rd, json_get(mark, S("ttl")));
     return true;
 }
 

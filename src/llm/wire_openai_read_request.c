@@ -186,7 +186,7 @@ read_tool(struct reading *rd, const struct where *w, const struct json *j, struc
 
     if (e != OK)
         return e;
-    tool->cache_mark = openai_cache_mark(rd, j, NULL);
+    tool->cache_mark = openai_cache_mark(rd, j, &tool->cache_ttl);
     if (str_eq(type, S("function")))
         return read_function(rd, &function, json_get(j, S("function")), tool);
     if (str_eq(type, S("custom"))) {
