@@ -173,7 +173,7 @@ prepare_clients() {
         cp $wants build/venv/requirements.txt
     fi
 
-    [ -d tests/scenario/node ] || return 0
+    [ -f tests/scenario/node/package.json ] || return 0
     { command -v node && command -v npm; } >/dev/null || need node
     mkdir -p build/node
     if ! cmp -s tests/scenario/node/package.json build/node/installed.json; then
