@@ -212,6 +212,8 @@ server_requests_open(const struct server *s)
 void
 server_destroy(struct server *s)
 {
+    if (s == NULL)
+        return;
     while (s->first != NULL)
         server_conn_gone(s->first);
     map_destroy(s->addresses);

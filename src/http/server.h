@@ -68,7 +68,7 @@ void server_drain(struct server *s);
 unsigned server_connections(const struct server *s);
 unsigned server_requests_open(const struct server *s);
 
-/* Closes every connection; requests get `gone`. */
+/* Closes every connection; requests get `gone`. NULL is a no-op. */
 void server_destroy(struct server *s);
 
 /* --- one request --- */
