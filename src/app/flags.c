@@ -223,11 +223,11 @@ flags_parse(const struct flags *f, int argc, char **argv, int *ret_rest)
             return FLAGS_HELP;
         }
         const struct flag *flag = find_flag(f, word, &value);
-        if (flag == NULL || (flag->kind == FLAG_BOOL && value != NULL))
+        if (flag == NULL || (flag->arg == NULL && value != NULL))
             return complain_unknown(f, argv[0], word);
-        if (flag->kind != FLAG_BOOL && value == NULL && i + 1 < argc)
-            value = argv[++i];
-        if (flag->kind != FLAG_BOOL && value == NULL) {
+        if (value == NULL)
+            value = flag->arg == NULL ? "1" : i + 1 < argc ? argv[++i] : NULL;
+        if (value == NULL) {
             fprintf(stderr, "openclaw %s: --%s wants a value: --%s %s\n", argv[0], flag->name,
                 flag->name, flag->arg);
             return FLAGS_WRONG;

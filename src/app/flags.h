@@ -14,14 +14,14 @@ enum flag_kind {
     FLAG_RATE,     /* double, not negative */
     FLAG_TIME,     /* uint64_t, microseconds: 200ms, 1.5s, 2m */
     FLAG_BYTES,    /* uint64_t: 100, 64KB, 2MB */
-    FLAG_CALL,     /* call(value, text, ...) reads it */
+    FLAG_CALL,     /* call(value, text, ...) reads it; "1" without an `arg`, as a switch */
 };
 
 struct flag {
     const char *name;      /* "listen" */
     char letter;           /* 'c' for -c; 0: none */
     enum flag_kind kind;
-    const char *arg;       /* how --help names the value; NULL for FLAG_BOOL */
+    const char *arg;       /* how --help names the value; NULL for a switch */
     const char *help;
     void *value;           /* where it goes */
     bool (*call)(void *value, struct str text, char *why, size_t why_size);

@@ -46,15 +46,22 @@ set_knob(void *value, struct str text, char *why, size_t why_size)
 }
 
 static void
+print_table(const char *title, enum mock_table table)
+{
+    struct mock_row row;
+
+    printf("\n%s\n", title);
+    for (size_t i = 0; mock_table_row(table, i, &row); i++)
+        flags_print_line(row.name, row.help);
+}
+
+static void
 print_tables(void)
 {
-    struct buf out;
-
-    buf_init(&out, 64 * 1024);
-    mock_plan_write_tables(&out);
-    printf("\nKnobs are also read from x-mock-NAME header fields, from the query (x-mock-NAME=value)\n"
-           "and, with the last word, from the model's name:\n\n" STR_FMT, STR_ARG(buf_str(&out)));
-    buf_fini(&out);
+    printf("\nWhat stands behind --head (knobs) is read from x-mock-KNOB header fields and from the query\n"
+           "(x-mock-KNOB=value) as well and, with the last word, from the model's name.\n");
+    print_table("model names:", MOCK_NAMES);
+    print_table("faults:", MOCK_FAULTS);
 }
 
 /* Our own options, then one for each knob. */
@@ -73,24 +80,20 @@ make_flags(struct settings *s, struct flag *flags, struct knob_flag *knobs)
         { "json", 0, FLAG_BOOL, NULL, "say where it listens as JSON", &s->json, NULL },
     };
     size_t n = FLAGS_OWN;
-    const char *arg;
-    const char *help;
+    struct mock_row row;
 
     memcpy(flags, own, sizeof(own));
-    for (size_t i = 0; mock_knob(i, &arg, &help) != NULL; i++) {
+    for (size_t i = 0; mock_table_row(MOCK_KNOBS, i, &row); i++) {
         CHECK(n < FLAGS_MAX);
-        knobs[i] = (struct knob_flag){ &s->options.plan, mock_knob(i, &arg, &help) };
+        knobs[i] = (struct knob_flag){ &s->options.plan, row.name };
         flags[n++] = (struct flag){
-            .name = knobs[i].name,
-            .kind = arg != NULL ? FLAG_CALL : FLAG_BOOL,
-            .arg = arg,
-            .help = help,
+            .name = row.name,
+            .kind = FLAG_CALL,
+            .arg = row.arg,
+            .help = row.help,
             .value = &knobs[i],
             .call = set_knob,
         };
-        if (arg == NULL)
-            flags[n - 1].value = strcmp(knobs[i].name, "echo") == 0 ? &s->options.plan.echo
-                                                                     : &s->options.plan.strict;
     }
     return n;
 }

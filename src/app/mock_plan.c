@@ -47,14 +47,24 @@ mock_fault_row(enum mock_fault f)
     return &fault_rows[f];
 }
 
-const char *
-mock_knob(size_t i, const char **ret_arg, const char **ret_help)
+bool
+mock_table_row(enum mock_table table, size_t i, struct mock_row *ret)
 {
-    if (i >= ARRAY_LEN(knobs))
-        return NULL;
-    *ret_arg = knobs[i].arg;
-    *ret_help = knobs[i].help;
-    return knobs[i].name;
+    static const size_t counts[] = {
+        [MOCK_NAMES] = ARRAY_LEN(name_forms),
+        [MOCK_KNOBS] = ARRAY_LEN(knobs),
+        [MOCK_FAULTS] = ARRAY_LEN(fault_rows) - 1,
+    };
+
+    if (i >= counts[table])
+        return false;
+    if (table == MOCK_NAMES)
+        *ret = (struct mock_row){ name_forms[i].form, NULL, name_forms[i].help };
+    else if (table == MOCK_KNOBS)
+        *ret = (struct mock_row){ knobs[i].name, knobs[i].arg, knobs[i].help };
+    else
+        *ret = (struct mock_row){ fault_rows[i + 1].word, NULL, fault_rows[i + 1].help };
+    return true;
 }
 
 /* "reset-mid", "429", "429=0.05" or "429:0.05" (a model's name has no room for a second '='). */
@@ -251,19 +261,4 @@ mock_plan_draw(const struct mock_plan *p, int *ret_status)
         dice -= p->faults[i].share;
     }
     return MOCK_FAULT_NONE;
-}
-
-void
-mock_plan_write_tables(struct buf *out)
-{
-    buf_add(out, S("| model name | meaning |\n|---|---|\n"));
-    for (size_t i = 0; i < ARRAY_LEN(name_forms); i++)
-        buf_printf(out, "| `%s` | %s |\n", name_forms[i].form, name_forms[i].help);
-    buf_add(out, S("\n| knob | value | meaning |\n|---|---|---|\n"));
-    for (size_t i = 0; i < ARRAY_LEN(knobs); i++)
-        buf_printf(out, "| `%s` | %s | %s |\n", knobs[i].name,
-            knobs[i].arg != NULL ? knobs[i].arg : "", knobs[i].help);
-    buf_add(out, S("\n| fault | what happens |\n|---|---|\n"));
-    for (size_t i = MOCK_FAULT_STATUS; i < MOCK_FAULT_COUNT; i++)
-        buf_printf(out, "| `%s` | %s |\n", fault_rows[i].word, fault_rows[i].help);
 }

@@ -79,8 +79,11 @@ struct mock_fault_row {
 };
 const struct mock_fault_row *mock_fault_row(enum mock_fault f) NEVER_NULL;
 
-/* The knobs by number, for a command line; NULL behind the last. *ret_arg is NULL for switches. */
-const char *mock_knob(size_t i, const char **ret_arg, const char **ret_help);
-
-/* The grammar of model names, knobs and faults: as text for --help, as tables for docs/mock.md. */
-void mock_plan_write_tables(struct buf *out);
+/* The tables behind all this, row by row, for a command line, --help and docs/mock.md. */
+enum mock_table { MOCK_NAMES, MOCK_KNOBS, MOCK_FAULTS };
+struct mock_row {
+    const char *name;
+    const char *arg;       /* of knobs; NULL for switches */
+    const char *help;
+};
+bool mock_table_row(enum mock_table table, size_t i, struct mock_row *ret);
