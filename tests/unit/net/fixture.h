@@ -108,6 +108,7 @@ struct pair {
     struct listener *listener;
     struct origin *origin;
     struct end server, client;
+    void (*greet)(struct end *server);    /* what the server does at once; may be NULL */
     enum err why;
     char detail[256];
 };
@@ -122,6 +123,8 @@ pair_accept(void *owner, struct sock *s)
         return;
     }
     end_take(&p->server, s);
+    if (p->greet != NULL)
+        p->greet(&p->server);
     sock_read_start(s);
 }
 

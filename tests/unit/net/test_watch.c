@@ -1,0 +1,139 @@
+/* test_watch.c - a file that is written, replaced, removed and swapped behind symlinks. */
+#include "net/watch.c"
+
+#include "tests/unit/net/fixture.h"
+
+struct place {
+    struct loop *loop;
+    char dir[64];
+    char path[128];
+    unsigned changes;
+};
+
+static void
+on_changed(void *arg)
+{
+    ((struct place *)arg)->changes++;
+}
+
+static void
+shell(const struct place *p, const char *command)
+{
+    char line[512];
+
+    snprintf(line, sizeof(line), "cd %s && %s", p->dir, command);
+    EXPECT(system(line) == 0);
+}
+
+static void
+place_open(struct place *p, const char *prepare)
+{
+    memset(p, 0, sizeof(*p));
+    snprintf(p->dir, sizeof(p->dir), "/tmp/openclaw-test-XXXXXX");
+    EXPECT(mkdtemp(p->dir) != NULL);
+    snprintf(p->path, sizeof(p->path), "%s/file", p->dir);
+    shell(p, prepare);
+    p->loop = loop_create();
+    loop_watch_file(p->loop, p->path, on_changed, p);
+}
+
+static void
+place_close(struct place *p)
+{
+    char line[128];
+
+    loop_destroy(p->loop);
+    snprintf(line, sizeof(line), "rm -r %s", p->dir);
+    EXPECT(system(line) == 0);
+}
+
+TEST(a_file_that_is_written_is_reported_once_soon)
+{
+    struct place p;
+
+    place_open(&p, "echo old > file");
+    uint64_t began_ms = clock_now_ms();
+    shell(&p, "echo n > file; echo new >> file");
+    RUN_UNTIL(p.loop, p.changes != 0);
+    EXPECT(clock_now_ms() - began_ms < 1500);    /* by the event, not by the slow look */
+    RUN_FOR_MS(p.loop, 250);
+    EXPECT_INT(p.changes, 1);
+    place_close(&p);
+}
+
+TEST(a_neighbour_that_changes_is_nobodys_business)
+{
+    struct place p;
+
+    place_open(&p, "echo old > file");
+    shell(&p, "echo x > other; rm other");
+    RUN_FOR_MS(p.loop, 300);
+    EXPECT_INT(p.changes, 0);
+    place_close(&p);
+}
+
+TEST(a_file_that_is_replaced_by_a_rename_is_reported)
+{
+    struct place p;
+
+    place_open(&p, "echo old > file");
+    shell(&p, "echo new > next; mv next file");
+    RUN_UNTIL(p.loop, p.changes == 1);
+    shell(&p, "echo newer > next; mv next file");
+    RUN_UNTIL(p.loop, p.changes == 2);
+    place_close(&p);
+}
+
+TEST(a_file_that_goes_is_not_reported_until_it_comes_back)
+{
+    struct place p;
+
+    place_open(&p, "echo old > file");
+    shell(&p, "mv file away");
+    RUN_FOR_MS(p.loop, 300);
+    EXPECT_INT(p.changes, 0);
+    shell(&p, "mv away file");
+    RUN_UNTIL(p.loop, p.changes == 1);
+    place_close(&p);
+}
+
+TEST(a_mounted_volume_that_swaps_its_symlink_is_noticed)
+{
+    struct place p;
+
+    place_open(&p, "mkdir v1 v2; echo 1 > v1/file; echo 2 > v2/file; ln -s v1 data;"
+                   "ln -s data/file file");
+    shell(&p, "ln -s v2 next; mv -T next data");
+    RUN_UNTIL(p.loop, p.changes == 1);
+    place_close(&p);
+}
+
+TEST(the_target_of_a_symlink_elsewhere_is_looked_at_every_few_seconds)
+{
+    struct place p;
+
+    place_open(&p, "mkdir far; echo 1 > far/file; ln -s far/file file");
+    shell(&p, "echo 22 > far/file");
+    RUN_UNTIL(p.loop, p.changes == 1);
+    place_close(&p);
+}
+
+TEST(a_directory_that_does_not_exist_yet_is_waited_for)
+{
+    struct place p;
+
+    place_open(&p, "true");
+    snprintf(p.path, sizeof(p.path), "%s/sub/file", p.dir);
+    loop_watch_file(p.loop, p.path, on_changed, &p);
+    shell(&p, "mkdir sub; echo x > sub/file");
+    RUN_UNTIL(p.loop, p.changes == 1);
+    place_close(&p);
+}
+
+TEST(the_directory_of_a_path_is_found)
+{
+    EXPECT_STR(directory_of(S("a")), ".");
+    EXPECT_STR(directory_of(S("a/b")), "a");
+    EXPECT_STR(directory_of(S("/a")), "/");
+    EXPECT_STR(directory_of(S("/etc//x")), "/etc");
+}
