@@ -1,0 +1,75 @@
+"""Fixtures of the scenario tests: factories for gateways, simulated and recorded providers.
+
+What a factory made is closed when its test (or, for the shared_* ones, its module) is over, and closing
+asserts: a clean end, no sanitizer report, no secret in any log. See lib/__init__.py for what there is.
+
+    OPENCLAW_BIN        the binary; default build/openclaw
+    OPENCLAW_SHARED     the folder with recorded traffic; default beside the project
+    OPENCLAW_NODE_DIR   folder with node_modules and the scripts of node/
+"""
+import contextlib
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from lib import process                                      # noqa: E402
+from lib.gateway import Gateway                              # noqa: E402
+from lib.mock import Mock                                    # noqa: E402
+from lib.replay import FixtureServer                         # noqa: E402
+from lib.upstream import RawUpstream                         # noqa: E402
+
+
+class Makers:
+    """Makes things and closes them, the last one first; every one is closed even when one complains."""
+
+    def __init__(self, base):
+        self.base = base
+        self.count = 0
+        self.stack = contextlib.ExitStack()
+
+    def _directory(self, name):
+        self.count += 1
+        path = self.base / f"{name}-{self.count}"
+        path.mkdir()
+        return path
+
+    def _keep(self, thing):
+        self.stack.callback(thing.close)
+        return thing
+
+    def gateway(self, config=None, **options):
+        """A Gateway; see there. None: zero files."""
+        return self._keep(Gateway(config, self._directory("gateway"), **options))
+
+    def mock(self, *args, **options):
+        return self._keep(Mock(self._directory("mock"), args, **options))
+
+    def upstream(self, handler, **options):
+        return self._keep(RawUpstream(handler, **options))
+
+    def fixture_server(self, **options):
+        return self._keep(FixtureServer(**options))
+
+
+@pytest.fixture
+def make(tmp_path):
+    """make.gateway(config), make.mock(...), make.upstream(handler), make.fixture_server()."""
+    makers = Makers(tmp_path)
+    with makers.stack:
+        yield makers
+
+
+@pytest.fixture(scope="module")
+def make_shared(tmp_path_factory):
+    """As `make`, for all the tests of a module."""
+    makers = Makers(tmp_path_factory.mktemp("shared"))
+    with makers.stack:
+        yield makers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_binary_is_there():
+    assert pathlib.Path(process.BIN).exists(), f"{process.BIN} is not there: run ./dev build, or set OPENCLAW_BIN"

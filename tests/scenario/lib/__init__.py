@@ -1,0 +1,12 @@
+"""What the scenario tests stand on.
+
+gateway   Gateway: `openclaw serve` with a configuration of ours, watched until its end
+mock      Mock: `openclaw mock`
+upstream  RawUpstream: a provider that sends exactly the bytes a test wants
+replay    cases() of recorded traffic, FixtureServer that gives them again whole, in pieces or cut
+raw       a client that sends exactly the bytes a test wants, and an HTTP reader of its own
+sse       event streams: frames with their raw bytes
+openai    what an OpenAI answer or stream says, folded independently of the gateway
+metrics   a Prometheus text, read
+process   starting and ending programs, free ports, certificates, secrets that may never be seen
+"""

@@ -1,0 +1,125 @@
+"""Starting and ending programs, free ports, certificates, secrets that may never be seen."""
+import os
+import pathlib
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BIN = os.environ.get("OPENCLAW_BIN", str(ROOT / "build" / "openclaw"))
+SHARED = pathlib.Path(os.environ.get("OPENCLAW_SHARED", ROOT.parent / "shared"))
+
+# Under a sanitizer on a busy machine everything takes longer. Deadlines that only bound a
+# failure are multiplied by this; what a test measures is not.
+SLOW = 4 if os.environ.get("OPENCLAW_SANITIZER") else 2
+PATIENCE = 15 * SLOW
+
+# Every secret that tests hand out begins like this, so one search finds any that leaked.
+CANARY = "canary-"
+# Part of prompts and answers whose content must not be logged.
+PROMPT = "moss-grown-prompt-7391"
+
+
+def canary(kind):
+    """A recognisable secret: canary("provider"), canary("client")."""
+    return f"{CANARY}{kind}-{secrets.token_hex(12)}"
+
+
+def environment(**more):
+    """An environment without anybody's keys, proxies or gateway settings."""
+    unwanted = r"(_KEY|_TOKEN|_API_BASE|_BASE_URL|^OPENCLAW_.*|^(https?|all|no)_proxy)$"
+    clean = {k: v for k, v in os.environ.items() if not re.search(unwanted, k, re.I)}
+    return {**clean, **more}
+
+
+def free_port():
+    """A port that nobody listens on right now. Prefer port 0 where a program can say what it got."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, what, seconds=PATIENCE, pause=0.01):
+    """The first true value of condition(); fails with `what` when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.2)
+
+
+class Program:
+    """A running program whose output goes to files; ended gracefully, or killed when it hangs."""
+
+    def __init__(self, args, directory, name, env=None, **popen):
+        self.stdout_path = pathlib.Path(directory) / f"{name}.stdout"
+        self.stderr_path = pathlib.Path(directory) / f"{name}.stderr"
+        self.name = name
+        with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
+            self.process = subprocess.Popen([str(a) for a in args], stdout=out, stderr=err,
+                                            stdin=subprocess.DEVNULL, cwd=directory,
+                                            env=environment(**(env or {})), **popen)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def stdout(self):
+        return self.stdout_path.read_text(errors="replace")
+
+    def stderr(self):
+        return self.stderr_path.read_text(errors="replace")
+
+    def running(self):
+        return self.process.poll() is None
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_for(self, pattern, where="stderr"):
+        """The match of `pattern` in what the program wrote, once it has written it."""
+        def look():
+            found = re.search(pattern, getattr(self, where)())
+            assert found or self.running(), \
+                f"{self.name} ended with {self.process.returncode} before it said {pattern!r}:\n" \
+                f"{self.stdout()[-2000:]}\n{self.stderr()[-4000:]}"
+            return found
+        return wait_until(look, f"{self.name} to say {pattern!r}")
+
+    def end(self, number=signal.SIGTERM, seconds=60 * SLOW):
+        """Sends the signal and waits. Returns the exit status; a program that hangs is killed and fails."""
+        if self.running():
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end in {seconds} s after signal {number}:\n"
+                                 f"{self.stderr()[-4000:]}") from None
+
+    def kill(self):
+        if self.running():
+            self.process.kill()
+        self.process.wait()
+
+    def assert_healthy_words(self):
+        """No sanitizer report, no failed check in what it wrote."""
+        said = self.stderr() + self.stdout()
+        for bad in ("Sanitizer", "runtime error:", "check failed", "CHECK failed"):
+            assert bad not in said, f"{self.name} said {bad!r}:\n{said[-8000:]}"
+
+
+def certificate(directory, name="localhost", days=2, hosts=("localhost",), ips=("127.0.0.1",)):
+    """A self-signed certificate for local names: (certificate's path, key's path)."""
+    cert, key = pathlib.Path(directory) / f"{name}.pem", pathlib.Path(directory) / f"{name}.key"
+    names = ",".join([f"DNS:{h}" for h in hosts] + [f"IP:{i}" for i in ips])
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-keyout", key, "-out", cert, "-days", str(days), "-subj", f"/CN={name}",
+                    "-addext", f"subjectAltName={names}"], check=True, capture_output=True)
+    return cert, key
