@@ -1,0 +1,41 @@
+/* chat_turn.h - one question to a server and its answer, on a loop that runs just for that. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "http/sse.h"
+#include "net/dial.h"
+
+struct chat_line;
+
+/* What came of a request. */
+enum chat_outcome {
+    CHAT_DONE,
+    CHAT_INTERRUPTED,      /* by Ctrl-C */
+    CHAT_REFUSED,          /* an HTTP status other than 2xx: see status and message */
+    CHAT_BROKEN,           /* an error inside the answer, or it was cut */
+    CHAT_UNREACHED,        /* no connection, or lost: see why */
+};
+
+/* A connection to one server, kept from question to question. */
+struct chat_line *chat_line_create(const struct origin *origin, struct str fields) NEVER_NULL;
+void chat_line_destroy(struct chat_line *c); /* NULL is a no-op */
+
+/* Sends the body (empty: GET) to `path` and waits. For an answer that is a stream, `text` gets each piece of
+ * text as it comes (`thinking`: it is reasoning). */
+enum chat_outcome chat_ask(struct chat_line *c, struct str path, struct str body,
+    void (*text)(void *arg, struct str piece, bool thinking), void *arg);
+
+/* Of the last question: the body of an answer that was no stream, the server's or our own words about what
+ * went wrong, the HTTP status (0: none). Valid until the next question. */
+struct str chat_body(const struct chat_line *c);
+struct str chat_message(const struct chat_line *c);
+int chat_status(const struct chat_line *c);
+
+/* From a signal handler: ends the question under way. */
+void chat_interrupt(void);
+
+/* Takes the news of an interrupt: true once for each. */
+bool chat_take_interrupt(void);
