@@ -443,6 +443,7 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
     if (w.err != OK)
         return w.err;
 
+    wire_drop_others(drops, r);
     anthropic_plan(r, drops, &w.plan);
     look_at_tools(&w);
     decide_limits_and_thinking(&w);
