@@ -6,7 +6,7 @@
   * Only net/ sees libuv and OpenSSL's TLS, only http/ sees llhttp, llm/ sees no sockets.
   * No words that promise work for later.
   * Every source file, unit test and fuzz target is in its meson.build; a forgotten test tests nothing.
-  * A header says `#pragma once`; every file opens with why it exists; no trailing spaces.
+  * A header says `#pragma once`; a source file opens with why it exists; no trailing spaces.
 
 Prints `file:line: what is wrong; what to do instead` for each and exits 1 if there is any.
 """
@@ -76,7 +76,7 @@ def check_system_include(path, line, folder, included):
 
 def check_source(path, folder):
     text = path.read_text()
-    if path.suffix in (".c", ".h", ".def") and not text.startswith("/*"):
+    if folder and not text.startswith("/*"):
         problem(path, 1, "a file opens with a comment that says why it exists")
     if path.suffix == ".h" and "#pragma once" not in text:
         problem(path, 1, "a header says #pragma once")
