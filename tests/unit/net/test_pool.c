@@ -1,0 +1,245 @@
+/* test_pool.c - what is kept, what is dropped, and in which order it comes back. */
+#include "net/pool.c"
+
+#include "tests/unit/net/fixture.h"
+
+/* A server that accepts everything, and a pool of connections to it. */
+struct place {
+    struct loop *loop;
+    struct listener *listener;
+    struct origin *origin, *other;
+    struct pool *pool;
+    struct sock *servers[16];
+    unsigned servers_n;
+    struct sock *dialled;
+};
+
+static void
+ignore_data(void *owner, struct str bytes)
+{
+    (void)owner;
+    (void)bytes;
+}
+
+static void
+ignore_failed(void *owner, enum err why, const char *detail)
+{
+    (void)owner;
+    (void)why;
+    (void)detail;
+}
+
+static const struct sock_events quiet = { .data = ignore_data, .failed = ignore_failed };
+
+static void
+accept_quietly(void *owner, struct sock *s)
+{
+    struct place *p = owner;
+
+    sock_own(s, &quiet, NULL);
+    EXPECT(p->servers_n < 16);
+    p->servers[p->servers_n++] = s;
+}
+
+static void
+dialled(void *arg, struct sock *s)
+{
+    ((struct place *)arg)->dialled = s;
+}
+
+static void
+place_open(struct place *p, struct pool_limits limits)
+{
+    char why[256];
+
+    memset(p, 0, sizeof(*p));
+    p->loop = loop_create();
+    p->listener = listen_open(p->loop, S("127.0.0.1:0"), NULL, accept_quietly, p, why, sizeof(why));
+    p->origin = test_origin("http", listen_address(p->listener).p, NULL);
+    p->other = test_origin("http", "other.test", NULL);
+    p->pool = pool_create(p->loop, limits);
+}
+
+static struct sock *
+dial_one(struct place *p)
+{
+    unsigned before = p->servers_n;
+
+    p->dialled = NULL;
+    dial_start(p->loop, p->origin, 5000, dialled, NULL, p);
+    RUN_UNTIL(p->loop, p->dialled != NULL && p->servers_n > before);
+    return p->dialled;
+}
+
+static void
+place_close(struct place *p)
+{
+    pool_destroy(p->pool);
+    for (unsigned i = 0; i < p->servers_n; i++)
+        sock_close(p->servers[i]);
+    listen_close(p->listener);
+    loop_destroy(p->loop);
+    origin_destroy(p->origin);
+    origin_destroy(p->other);
+}
+
+static const struct pool_limits roomy = { 10, 100, 60000, 600000 };
+
+TEST(the_newest_connection_comes_back_first)
+{
+    struct place p;
+    uint64_t born_ms = 0;
+
+    place_open(&p, roomy);
+    EXPECT(pool_take(p.pool, p.origin, &born_ms) == NULL);
+    struct sock *a = dial_one(&p), *b = dial_one(&p);
+    pool_put(p.pool, p.origin, a, loop_now_ms(p.loop));
+    pool_put(p.pool, p.origin, b, loop_now_ms(p.loop));
+    EXPECT_INT(pool_idle_count(p.pool), 2);
+    EXPECT(pool_take(p.pool, p.other, &born_ms) == NULL);
+    EXPECT(pool_take(p.pool, p.origin, &born_ms) == b);
+    EXPECT(!b->wants_read);
+    pool_put(p.pool, p.origin, b, born_ms);
+    EXPECT(pool_take(p.pool, p.origin, &born_ms) == b);
+    sock_close(b);
+    place_close(&p);
+}
+
+TEST(a_born_time_travels_with_the_connection)
+{
+    struct place p;
+    uint64_t born_ms = 0;
+
+    place_open(&p, roomy);
+    uint64_t now_ms = loop_now_ms(p.loop);
+    pool_put(p.pool, p.origin, dial_one(&p), now_ms);
+    struct sock *s = pool_take(p.pool, p.origin, &born_ms);
+    EXPECT(s != NULL);
+    EXPECT_INT(born_ms, now_ms);
+    sock_close(s);
+    place_close(&p);
+}
+
+TEST(a_connection_that_the_peer_closes_or_writes_to_is_dropped)
+{
+    struct place p;
+    uint64_t born_ms;
+    struct str surprise = S("HTTP/1.1 408 Request Timeout\r\n\r\n");
+
+    place_open(&p, roomy);
+    for (int i = 0; i < 3; i++) {
+        pool_put(p.pool, p.origin, dial_one(&p), loop_now_ms(p.loop));
+        if (i == 0)
+            sock_close(p.servers[0]);
+        else if (i == 1)
+            sock_close_reset(p.servers[1]);
+        else
+            sock_write(p.servers[2], &surprise, 1);
+        RUN_UNTIL(p.loop, pool_idle_count(p.pool) == 0);
+        EXPECT(pool_take(p.pool, p.origin, &born_ms) == NULL);
+    }
+    p.servers[0] = p.servers[1] = NULL;
+    place_close(&p);
+}
+
+TEST(beyond_the_limit_of_an_origin_its_oldest_goes)
+{
+    struct place p;
+    uint64_t born_ms;
+
+    place_open(&p, (struct pool_limits){ 2, 100, 60000, 600000 });
+    struct sock *s[3] = { dial_one(&p), dial_one(&p), dial_one(&p) };
+    for (int i = 0; i < 3; i++)
+        pool_put(p.pool, p.origin, s[i], loop_now_ms(p.loop));
+    EXPECT_INT(pool_idle_count(p.pool), 2);
+    EXPECT(pool_take(p.pool, p.origin, &born_ms) == s[2]);
+    EXPECT(pool_take(p.pool, p.origin, &born_ms) == s[1]);
+    EXPECT(pool_take(p.pool, p.origin, &born_ms) == NULL);
+    sock_close(s[1]);
+    sock_close(s[2]);
+    place_close(&p);
+}
+
+TEST(beyond_the_limit_of_the_pool_the_oldest_of_all_goes)
+{
+    struct place p;
+    uint64_t born_ms;
+
+    place_open(&p, (struct pool_limits){ 10, 2, 60000, 600000 });
+    struct sock *s[3] = { dial_one(&p), dial_one(&p), dial_one(&p) };
+    pool_put(p.pool, p.other, s[0], loop_now_ms(p.loop));
+    pool_put(p.pool, p.origin, s[1], loop_now_ms(p.loop));
+    pool_put(p.pool, p.origin, s[2], loop_now_ms(p.loop));
+    EXPECT_INT(pool_idle_count(p.pool), 2);
+    EXPECT(pool_take(p.pool, p.other, &born_ms) == NULL);
+    place_close(&p);
+}
+
+TEST(what_rested_or_lived_too_long_is_not_given_out)
+{
+    struct place p;
+    uint64_t born_ms;
+
+    place_open(&p, (struct pool_limits){ 10, 10, 60000, 30 });
+    uint64_t now_ms = loop_now_ms(p.loop);
+    pool_put(p.pool, p.origin, dial_one(&p), now_ms);
+    EXPECT_INT(pool_idle_count(p.pool), 1);
+    RUN_FOR_MS(p.loop, 40);
+    EXPECT(pool_take(p.pool, p.origin, &born_ms) == NULL);    /* too old */
+    pool_put(p.pool, p.origin, dial_one(&p), now_ms);
+    EXPECT_INT(pool_idle_count(p.pool), 0);                   /* not even kept */
+    place_close(&p);
+
+    place_open(&p, (struct pool_limits){ 10, 10, 30, 0 });
+    pool_put(p.pool, p.origin, dial_one(&p), loop_now_ms(p.loop));
+    RUN_UNTIL(p.loop, pool_idle_count(p.pool) == 0);          /* reaped */
+    EXPECT_INT(map_count(p.pool->homes), 0);
+    place_close(&p);
+}
+
+TEST(the_reaper_goes_on_to_the_next)
+{
+    struct place p;
+
+    place_open(&p, (struct pool_limits){ 10, 10, 60, 0 });
+    struct sock *a = dial_one(&p), *b = dial_one(&p);
+    pool_put(p.pool, p.origin, a, loop_now_ms(p.loop));
+    RUN_FOR_MS(p.loop, 30);
+    pool_put(p.pool, p.origin, b, loop_now_ms(p.loop));
+    RUN_UNTIL(p.loop, pool_idle_count(p.pool) == 1);
+    RUN_UNTIL(p.loop, pool_idle_count(p.pool) == 0);
+    place_close(&p);
+}
+
+TEST(with_no_room_at_all_nothing_is_kept)
+{
+    struct place p;
+
+    place_open(&p, (struct pool_limits){ 0, 10, 60000, 0 });
+    pool_put(p.pool, p.origin, dial_one(&p), 0);
+    EXPECT_INT(pool_idle_count(p.pool), 0);
+    place_close(&p);
+}
+
+TEST(a_connection_that_is_ending_or_busy_is_not_kept)
+{
+    struct place p;
+
+    place_open(&p, roomy);
+    struct sock *s = dial_one(&p);
+    sock_own(s, &quiet, NULL);
+    sock_shutdown(s);
+    pool_put(p.pool, p.origin, s, loop_now_ms(p.loop));
+    EXPECT_INT(pool_idle_count(p.pool), 0);
+
+    s = dial_one(&p);
+    sock_own(s, &quiet, NULL);
+    sock_read_start(s);
+    sock_close(p.servers[1]);
+    p.servers[1] = NULL;
+    RUN_UNTIL(p.loop, s->at_end);
+    pool_put(p.pool, p.origin, s, loop_now_ms(p.loop));
+    EXPECT_INT(pool_idle_count(p.pool), 0);
+    place_close(&p);
+    pool_destroy(NULL);
+}
