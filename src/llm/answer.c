@@ -133,10 +133,13 @@ static void
 fold_block(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
 {
     struct str copy = keep(ans, raw);
-    const struct json *doc = copy.n > 0 ? json_parse(ans->arena, copy, NULL, NULL) : NULL;
+    struct json_error why = { .limit = false };
+    const struct json *doc = copy.n > 0 ? json_parse(ans->arena, copy, NULL, &why) : NULL;
 
     if (doc != NULL)
         add_part(ans, c, PART_OPAQUE)->raw = doc;
+    else if (why.limit)
+        ans->too_large = true;
 }
 
 static void

@@ -1,0 +1,201 @@
+#include "llm/answer.c"
+#include "tests/test.h"
+
+static struct arena *arena;
+static struct llm_answer ans;
+
+static void
+begin(size_t limit)
+{
+    arena = arena_create(limit);
+    answer_init(&ans, arena);
+}
+
+static void
+end(void)
+{
+    arena_destroy(arena);
+}
+
+static void
+emit(struct llm_event ev)
+{
+    ans.sink.emit(&ans.sink, &ev);
+}
+
+static void
+emit_text(enum llm_event_kind kind, struct str text)
+{
+    emit((struct llm_event){ .kind = kind, .text = text });
+}
+
+TEST(deltas_of_one_kind_are_one_part)
+{
+    begin(1 << 20);
+    emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5,
+        .usage = USAGE_NONE });
+    emit_text(EVENT_REASONING, S("hm"));
+    emit_text(EVENT_TEXT, S("Hello, "));
+    emit_text(EVENT_TEXT, S("world"));
+    emit((struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_STOP, .native = S("end_turn") });
+    emit((struct llm_event){ .kind = EVENT_END });
+
+    struct llm_part *p = ans.choices->parts;
+
+    EXPECT_STR(ans.id, "i");
+    EXPECT_STR(ans.model, "m");
+    EXPECT_INT(ans.created_s, 5);
+    EXPECT(!usage_known(&ans.usage));
+    EXPECT(p->kind == PART_REASONING);
+    EXPECT_STR(p->text, "hm");
+    EXPECT(p->next->kind == PART_TEXT);
+    EXPECT_STR(p->next->text, "Hello, world");
+    EXPECT(p->next->next == NULL);
+    EXPECT_INT(ans.choices->finish, FINISH_STOP);
+    EXPECT_STR(ans.choices->native, "end_turn");
+    EXPECT(ans.complete);
+    end();
+}
+
+TEST(a_signature_closes_its_block_and_redacted_blocks_stand_alone)
+{
+    begin(1 << 20);
+    emit_text(EVENT_REASONING, S("a"));
+    emit((struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("s1") });
+    emit_text(EVENT_REASONING, S("b"));
+    emit_text(EVENT_REDACTED, S("enc"));
+    emit_text(EVENT_REASONING, S("c"));
+    emit((struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("s2") });
+
+    struct llm_part *p = ans.choices->parts;
+
+    EXPECT_STR(p->text, "a");
+    EXPECT_STR(p->signature, "s1");
+    p = p->next;
+    EXPECT_STR(p->text, "b");
+    EXPECT_INT(p->signature.n, 0);
+    p = p->next;
+    EXPECT_STR(p->redacted, "enc");
+    p = p->next;
+    EXPECT_STR(p->text, "c");
+    EXPECT_STR(p->signature, "s2");
+    EXPECT(p->next == NULL);
+    end();
+}
+
+TEST(arguments_of_mixed_calls_find_their_call)
+{
+    begin(1 << 20);
+    emit((struct llm_event){ .kind = EVENT_TOOL_START, .tool = 0, .id = S("a"), .name = S("f") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 0, .text = S("{\"x\"") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_START, .tool = 1, .id = S("b"), .name = S("g") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 1, .text = S("[") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 0, .text = S(":1}") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 1, .text = S("]") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 7, .text = S("lost") });
+
+    struct llm_part *p = ans.choices->parts;
+
+    EXPECT_STR(p->args, "{\"x\":1}");
+    EXPECT_STR(p->next->args, "[]");
+    EXPECT_STR(p->next->id, "b");
+    EXPECT(p->next->next == NULL);
+    end();
+}
+
+TEST(choices_stand_in_order_of_their_index)
+{
+    begin(1 << 20);
+    emit((struct llm_event){ .kind = EVENT_TEXT, .choice = 2, .text = S("c") });
+    emit((struct llm_event){ .kind = EVENT_TEXT, .choice = 0, .text = S("a") });
+    emit((struct llm_event){ .kind = EVENT_TEXT, .choice = 1, .text = S("b") });
+    emit((struct llm_event){ .kind = EVENT_TEXT, .choice = 128, .text = S("none") });
+    EXPECT_INT(ans.choices->index, 0);
+    EXPECT_INT(ans.choices->next->index, 1);
+    EXPECT_STR(ans.choices->next->next->parts->text, "c");
+    EXPECT(ans.choices->next->next->next == NULL);
+    EXPECT(answer_choice(&ans, 128) == NULL);
+    end();
+}
+
+TEST(usage_is_overwritten_and_never_added)
+{
+    begin(1 << 20);
+    emit((struct llm_event){ .kind = EVENT_USAGE, .usage = { 10, -1, -1, 1, -1, -1, -1 } });
+    emit((struct llm_event){ .kind = EVENT_USAGE, .usage = { -1, 4, -1, 7, -1, -1, -1 } });
+    EXPECT_INT(ans.usage.input, 10);
+    EXPECT_INT(ans.usage.cached, 4);
+    EXPECT_INT(ans.usage.output, 7);
+    end();
+}
+
+TEST(an_error_outlives_its_event)
+{
+    begin(1 << 20);
+    char words[] = "gone";
+    struct llm_error e = { .kind = ERR_UPSTREAM_ERROR, .message = str_c(words), .code = S("c") };
+
+    emit((struct llm_event){ .kind = EVENT_ERROR, .error = &e });
+    memset(words, 'x', 4);
+    e.kind = OK;
+    EXPECT_INT(ans.error->kind, ERR_UPSTREAM_ERROR);
+    EXPECT_STR(ans.error->message, "gone");
+    EXPECT_STR(ans.error->code, "c");
+    EXPECT(!ans.complete);
+    end();
+}
+
+TEST(blocks_that_nobody_understands_and_citations_are_kept)
+{
+    begin(1 << 20);
+    emit((struct llm_event){ .kind = EVENT_OPAQUE, .raw = S("{\"type\":\"x\"}") });
+    emit((struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"a\":1}") });
+    emit((struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"b\":2}") });
+    emit((struct llm_event){ .kind = EVENT_LOGPROBS, .raw = S("{\"content\":[]}") });
+    EXPECT(ans.choices->parts->kind == PART_OPAQUE);
+    EXPECT(json_str_is(json_get(ans.choices->parts->raw, S("type")), S("x")));
+    EXPECT_STR(ans.choices->citations->text, "{\"a\":1}");
+    EXPECT_STR(ans.choices->citations->next->text, "{\"b\":2}");
+    EXPECT_STR(ans.choices->logprobs, "{\"content\":[]}");
+    end();
+}
+
+TEST(an_answer_beyond_the_limit_says_so)
+{
+    begin(4096);
+    for (int i = 0; i < 1000; i++)
+        emit_text(EVENT_TEXT, S("0123456789"));
+    EXPECT(ans.too_large);
+    EXPECT(ans.choices->parts->text.n < 4096);
+    end();
+}
+
+static bool
+is_whole(void)
+{
+    const struct llm_part *p = ans.choices->parts;
+
+    return str_eq(ans.id, S("i")) && str_eq(p->text, S("text")) && str_eq(p->next->args, S("{}")) &&
+        str_eq(p->next->name, S("f")) && p->next->next != NULL && p->next->next->raw != NULL;
+}
+
+TEST(an_answer_that_lost_something_for_want_of_memory_says_so)
+{
+    bool failed = true;
+
+    for (unsigned n = 1; failed; n++) {
+        begin(1 << 20);
+        arena_fail_after_for_tests(n);
+        emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .usage = USAGE_NONE });
+        emit_text(EVENT_TEXT, S("text"));
+        emit((struct llm_event){ .kind = EVENT_TOOL_START, .id = S("a"), .name = S("f") });
+        emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .text = S("{}") });
+        emit((struct llm_event){ .kind = EVENT_OPAQUE, .raw = S("[1]") });
+        emit((struct llm_event){ .kind = EVENT_FINISH, .native = S("stop") });
+        failed = !arena_fail_after_for_tests(0);
+        EXPECT(ans.too_large || is_whole());
+        EXPECT(failed || !ans.too_large);
+        EXPECT(n < 100);
+        end();
+    }
+}
