@@ -34,9 +34,13 @@ check_listeners(const struct conf_server *s, struct conf_problems *problems)
                 break;
             }
         }
-        if (is_same_address(address.v, s->admin_listen.v))
+    }
+    for (size_t i = 0; i < s->listen.count; i++) {
+        if (is_same_address(s->listen.list[i].v, s->admin_listen.v)) {
             conf_problem(problems, s->admin_listen.mark,
                 "'server.admin_listen' is one of server.listen; write another port");
+            break;
+        }
     }
 }
 

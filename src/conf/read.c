@@ -75,7 +75,7 @@ complain(struct reader *r, const struct place *at, const struct yaml *y, const c
 static const char *
 shape(const struct yaml *y)
 {
-    return y->type == YAML_LIST ? "a list" : y->type == YAML_MAP ? "a section" : "a text";
+    return y->type == YAML_LIST ? "a list" : y->type == YAML_MAP ? "a section" : "a single value";
 }
 
 static struct str
@@ -319,6 +319,8 @@ read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const
             reason = "is one header field too many; write up to 64";
         if (reason == NULL && has_pair(pairs, n, e->key))
             reason = "is there twice, in other letters; keep one of the two";
+        if (form_problem(r->scratch, FORM_WORD, e->key) != NULL)
+            entry.key = S("?");
         if (reason != NULL) {
             complain(r, &entry, &key, "%s", reason);
         } else if (e->value->type != YAML_SCALAR) {
@@ -408,10 +410,10 @@ read_array(struct reader *r, const struct place *at, const struct yaml *y, const
 
     char *entries = arena_alloc(r->arena, size * y->count, alignof(max_align_t));
     for (const struct yaml_entry *e = y->first; e != NULL; e = e->next) {
-        struct place entry = { .parent = at, .key = o->type == OPTION_MAP ? e->key : S(""), .index = i++ };
+        struct place entry = { .parent = at, .index = i++ };
 
-        if (o->type == OPTION_MAP && e->key.n == 0)
-            entry.key = S("?");
+        if (o->type == OPTION_MAP)
+            entry.key = form_problem(r->scratch, o->form, e->key) == NULL ? e->key : S("?");
         if (o->type == OPTION_LIST && !is_item(o, e->value)) {
             /* The example without its brackets is one entry. */
             complain(r, &entry, e->value, "is %s; write an entry like %.*s",
@@ -493,11 +495,26 @@ other_home(enum section_id id, struct str key)
     return home;
 }
 
+/* May an unknown name be shown? "api_key:sk-1234", the blank forgotten, is a name too, and a secret. */
+static bool
+is_harmless(struct str key)
+{
+    for (size_t i = 0; i < key.n; i++) {
+        char c = key.p[i];
+
+        if (c != '_' && c != '-' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z'))
+            return false;
+    }
+    return key.n != 0 && key.n <= 32;
+}
+
 /* "did you mean", or where it belongs, or what there is. */
 static void
-complain_unknown(struct reader *r, const struct place *at, const struct yaml_entry *e, enum section_id id)
+complain_unknown(struct reader *r, const struct place *parent, const struct yaml_entry *e, enum section_id id)
 {
     struct yaml where = { .mark = e->key_mark, .set = e->value->set };
+    struct place place = { .parent = parent, .key = is_harmless(e->key) ? e->key : S("?") };
+    const struct place *at = &place;
     struct str names[KEYS_MAX], list = S("");
     const char *home = other_home(id, e->key);
     const struct option *o;
@@ -510,7 +527,9 @@ complain_unknown(struct reader *r, const struct place *at, const struct yaml_ent
         names[n++] = o->key;
     }
     struct str near = conf_closest(e->key, names, n);
-    if (near.n != 0)
+    if (e->value->type == YAML_NULL && str_chr(e->key, ':') != e->key.n)
+        complain(r, at, &where, "has no blank behind its colon; write name: value");
+    else if (near.n != 0)
         complain(r, at, &where, "is unknown; did you mean '" STR_FMT "'?", STR_ARG(near));
     else if (home != NULL)
         complain(r, at, &where, "is unknown here; it belongs to %s", home);
@@ -542,12 +561,12 @@ read_section(struct reader *r, const struct place *at, const struct yaml *y, enu
         return;
     }
     for (const struct yaml_entry *e = y->first; e != NULL; e = e->next) {
-        struct place entry = { .parent = at, .key = e->key.n != 0 ? e->key : S("?") };
+        struct place entry = { .parent = at, .key = e->key };
         struct yaml where = { .mark = e->key_mark, .set = e->value->set };
 
         o = option_find(id, e->key);
         if (o == NULL)
-            complain_unknown(r, &entry, e, id);
+            complain_unknown(r, at, e, id);
         else if (o->type == OPTION_LATER)
             complain(r, &entry, &where, "is not in this version (" STR_FMT "); remove it", STR_ARG(o->later));
         else

@@ -140,7 +140,7 @@ set_apply(struct arena *a, struct yaml *root, const char *set, struct conf_probl
     struct str path, value;
     bool has_value = str_cut(str_c(set), '=', &path, &value);
 
-    s.path = yaml_shown(a, path).p;
+    s.path = has_value ? yaml_shown(a, path).p : "?";    /* without a '=' it may be a value */
     if (!has_value || !parse_path(&s, path)) {
         fail(&s, "is not a setting; write --set key.path=value, like --set server.workers=2");
         return root;

@@ -147,34 +147,34 @@ add_resolved(struct arena *a, struct buf *out, struct str raw)
     return NULL;
 }
 
-/* Appends a regular file; errno says why not, EFBIG when it is larger than a value may be. */
-static bool
+/* Appends a regular file. NULL, or why not. */
+static const char *
 add_file(struct buf *out, const char *path)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);    /* never waits for a pipe's other end */
-    bool ok = false;
+    const char *reason = NULL;
+    ssize_t n = 1;
 
     if (fd < 0)
-        return false;
-    if (fstat(fd, &st) == 0) {
-        errno = S_ISREG(st.st_mode) ? EFBIG : S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-        ok = S_ISREG(st.st_mode) && st.st_size <= VALUE_BYTES_MAX;
-    }
-    while (ok) {
+        return strerrordesc_np(errno);
+    if (fstat(fd, &st) != 0)
+        reason = strerrordesc_np(errno);
+    else if (!S_ISREG(st.st_mode))
+        reason = "Not a regular file";
+    else if (st.st_size > VALUE_BYTES_MAX)
+        reason = "Larger than 64KB";
+    while (reason == NULL && n > 0) {
         char *room = buf_reserve(out, 4096);
-        ssize_t n = room != NULL ? read(fd, room, 4096) : -1;
 
-        ok = n >= 0;
-        if (n <= 0)
-            break;
-        buf_commit(out, (size_t)n);
+        n = room != NULL ? read(fd, room, 4096) : 0;    /* no room: it grew; out->overflow tells */
+        if (n < 0)
+            reason = strerrordesc_np(errno);
+        else if (n > 0)
+            buf_commit(out, (size_t)n);
     }
-
-    int error = errno;
     (void)close(fd);
-    errno = error;
-    return ok;
+    return reason;
 }
 
 /* The file that the resolved text "file:/path" names takes its place. */
@@ -183,14 +183,17 @@ follow_file(struct arena *a, struct buf *text, bool path_is_ours)
 {
     struct buf content;
     struct str path = str_skip(buf_str(text), 5);
-    const char *reason = NULL;
 
     if (path.n == 0 || path.p[0] != '/')
         return "has a file: reference without an absolute path; write file:/path";
 
     struct str c_path = arena_printf(a, STR_FMT, STR_ARG(path));
     buf_init(&content, VALUE_BYTES_MAX + 2 * 4096);
-    if (add_file(&content, c_path.p)) {
+    const char *reason = add_file(&content, c_path.p);
+    if (reason != NULL) {
+        reason = arena_printf(a, "needs the file %s, which cannot be read (%s); check the path and its permissions",
+            path_is_ours ? c_path.p : "of its reference", reason).p;
+    } else {
         struct str v = buf_str(&content);
 
         if (str_ends(v, S("\n")))
@@ -199,9 +202,6 @@ follow_file(struct arena *a, struct buf *text, bool path_is_ours)
             v.n--;
         buf_reset(text, 0);
         buf_add(text, v);
-    } else {
-        reason = arena_printf(a, "needs the file %s, which cannot be read (%s); check the path and its permissions",
-            path_is_ours ? c_path.p : "of its reference", strerrordesc_np(errno)).p;
     }
     buf_fini(&content);
     return reason;

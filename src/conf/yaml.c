@@ -58,8 +58,14 @@ event_mark(struct yaml_parser *p, struct fy_event *ev)
 {
     const struct fy_mark *m = fy_event_start_mark(ev);
 
-    if (m != NULL)
-        p->last = (struct conf_mark){ (unsigned)m->line + 1, (unsigned)m->column + 1 };
+    if (m == NULL)
+        return p->last;
+    p->last = (struct conf_mark){ (unsigned)m->line + 1, (unsigned)m->column + 1 };
+    if (ev->type == FYET_SCALAR && p->last.column > 1) {    /* libfyaml's mark stands behind the quote */
+        enum fy_scalar_style style = fy_token_scalar_style(ev->scalar.value);
+        if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
+            p->last.column--;
+    }
     return p->last;
 }
 
@@ -272,10 +278,8 @@ report_duplicates(struct yaml_parser *p, const struct yaml *y)
     for (size_t i = 1; i < n; i++) {
         if (!str_eq(sorted[i - 1]->key, sorted[i]->key))
             continue;
-        struct str shown = yaml_shown(p->arena, sorted[i]->key);
         conf_problem(p->problems, sorted[i]->key_mark,
-            "'" STR_FMT "' was given on line %u already; keep one of the two", STR_ARG(shown),
-            sorted[i - 1]->key_mark.line);
+            "this name was there on line %u already; keep one of the two", sorted[i - 1]->key_mark.line);
     }
     free(sorted);
 }

@@ -1,0 +1,143 @@
+/* cmd_check.c - `openclaw check`: everything that `serve` would refuse, all at once, without serving. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "app/flags.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "gateway/snapshot.h"
+#include "net/tls.h"
+
+enum { SETS_MAX = 64, OUTPUT_MAX = 4 * 1024 * 1024 };
+
+struct check {
+    const char *path;              /* NULL: the defaults */
+    const char *sets[SETS_MAX];
+    size_t set_count;
+    bool json;
+};
+
+static bool
+add_set(void *value, struct str text, char *why, size_t why_size)
+{
+    struct check *k = value;
+
+    if (k->set_count == SETS_MAX) {
+        (void)snprintf(why, why_size, "more than %d of them; put settings into a file", SETS_MAX);
+        return false;
+    }
+    k->sets[k->set_count++] = text.p;    /* a word of argv */
+    return true;
+}
+
+/* The listeners' certificate and key fit together. */
+static void
+check_certificate(const struct conf *c, struct conf_problems *problems)
+{
+    char why[256];
+
+    if (c->server.tls_cert.v.n == 0)
+        return;
+    struct tls_context *tls = tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, why, sizeof(why));
+    if (tls == NULL)
+        conf_problem(problems, c->server.tls_cert.mark, "'server.tls' cannot be used: %s", why);
+    tls_context_unref(tls);
+}
+
+/* What only those can see who know wires, providers and models. */
+static void
+check_all(const struct check *k, struct conf_problems *problems)
+{
+    struct conf *c = conf_load(k->path, k->sets, k->set_count, problems);
+
+    if (problems->count != 0) {    /* the rest would follow from it */
+        conf_destroy(c);
+        return;
+    }
+    check_certificate(c, problems);
+    /* The address stands for the built-in provider, which only `serve` starts. */
+    snapshot_unref(snapshot_build(c, 1, S("http://127.0.0.1:1/v1"), problems));
+}
+
+static void
+print_json(const struct check *k, const struct conf_problems *problems)
+{
+    struct buf out;
+
+    buf_init(&out, OUTPUT_MAX);
+    buf_add(&out, S("{\"ok\":"));
+    buf_add(&out, problems->count == 0 ? S("true") : S("false"));
+    buf_add(&out, S(",\"file\":"));
+    if (k->path != NULL)
+        json_add_str(&out, str_c(k->path));
+    else
+        buf_add(&out, S("null"));
+    buf_add(&out, S(",\"problems\":["));
+    for (const struct conf_problem *p = problems->first; p != NULL; p = p->next) {
+        if (p != problems->first)
+            buf_add_c(&out, ',');
+        buf_printf(&out, "{\"line\":%u,\"column\":%u,\"text\":", p->mark.line, p->mark.column);
+        json_add_str(&out, p->text);
+        buf_add_c(&out, '}');
+    }
+    buf_add(&out, S("]}\n"));
+    (void)fwrite(buf_str(&out).p, 1, buf_len(&out), stdout);
+    buf_fini(&out);
+}
+
+static int
+report(const struct check *k, const struct conf_problems *problems)
+{
+    const char *name = k->path != NULL ? k->path : "(built in)";
+
+    if (k->json)
+        print_json(k, problems);
+    else if (problems->count == 0)
+        (void)printf("%s: the configuration is good\n", name);
+    else
+        conf_problems_print(problems, str_c(name), STDERR_FILENO);
+    return problems->count == 0 ? 0 : 2;
+}
+
+int
+cmd_check(int argc, char **argv)
+{
+    struct check k = { .path = NULL };
+    const struct flag list[] = {
+        { "config", 'c', FLAG_TEXT, "FILE", "the configuration file", &k.path, NULL },
+        { "set", 0, FLAG_CALL, "KEY=VALUE", "a setting put over the file; may be given again", &k, add_set },
+        { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &k.json, NULL },
+    };
+    const struct flags flags = {
+        .usage = "openclaw check -c FILE [options]",
+        .about = "Tells everything that is wrong with a configuration, as file:line:col: what is wrong; what\n"
+                 "to write instead. Exit status 0: it is good; 2: it is not.",
+        .list = list,
+        .count = ARRAY_LEN(list),
+    };
+    int rest;
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+
+    if (verdict != FLAGS_OK)
+        return verdict == FLAGS_HELP ? 0 : 2;
+    if (rest > 1 || (rest == 1 && k.path != NULL)) {
+        (void)fprintf(stderr, "openclaw check: one file at a time; write openclaw check -c FILE\n");
+        return 2;
+    }
+    if (rest == 1)
+        k.path = argv[1];
+    if (k.path == NULL && k.set_count == 0) {
+        (void)fprintf(stderr, "openclaw check: which file? write openclaw check -c FILE\n");
+        return 2;
+    }
+
+    struct arena *a = arena_create(OUTPUT_MAX);
+    struct conf_problems problems;
+
+    conf_problems_init(&problems, a);
+    check_all(&k, &problems);
+    int status = report(&k, &problems);
+    arena_destroy(a);
+    return status;
+}

@@ -1,0 +1,67 @@
+/* cmd_config.c - `openclaw config`: what the table of settings says, for editors and for people. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "app/flags.h"
+#include "base/buf.h"
+#include "conf/conf.h"
+
+enum { OUTPUT_MAX = 1024 * 1024 };
+
+static const struct document {
+    const char *name;
+    const char *help;
+    void (*write)(struct buf *out);
+} documents[] = {
+    { "schema", "the JSON Schema (2020-12), for editors that complete and check YAML", conf_write_schema },
+    { "reference", "the reference page in Markdown", conf_write_reference },
+};
+
+static void
+print_documents(void)
+{
+    (void)puts("");
+    for (size_t i = 0; i < ARRAY_LEN(documents); i++)
+        flags_print_line(documents[i].name, documents[i].help);
+}
+
+static const struct document *
+document_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(documents); i++) {
+        if (strcmp(documents[i].name, name) == 0)
+            return &documents[i];
+    }
+    return NULL;
+}
+
+int
+cmd_config(int argc, char **argv)
+{
+    const struct flags flags = {
+        .usage = "openclaw config schema | reference",
+        .about = "Prints what there is to configure.",
+        .more = print_documents,
+    };
+    int rest;
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+
+    if (verdict != FLAGS_OK)
+        return verdict == FLAGS_HELP ? 0 : 2;
+
+    const struct document *d = rest == 1 ? document_named(argv[1]) : NULL;
+    if (d == NULL) {
+        (void)fprintf(stderr, "openclaw config: which document? write openclaw config schema, or reference\n");
+        return 2;
+    }
+
+    struct buf out;
+    buf_init(&out, OUTPUT_MAX);
+    d->write(&out);
+    CHECK(!out.overflow);
+    size_t written = fwrite(buf_str(&out).p, 1, buf_len(&out), stdout);
+    int status = written == buf_len(&out) && fflush(stdout) == 0 ? 0 : 1;
+    buf_fini(&out);
+    return status;
+}

@@ -1,0 +1,113 @@
+/* cmd_init.c - `openclaw init`: a starter file in which every setting is explained and switched off. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "app/flags.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "conf/conf.h"
+
+enum { STARTER_MAX = 1024 * 1024 };
+
+/* All of it, or false with errno. */
+static bool
+write_all(int fd, struct str s)
+{
+    while (s.n != 0) {
+        ssize_t n = write(fd, s.p, s.n);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        s = str_skip(s, (size_t)n);
+    }
+    return true;
+}
+
+/* A new file; one that is there already stays as it is. Nobody but its owner and group may read what will
+ * perhaps hold keys. */
+static bool
+write_file(const char *path, struct str text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return false;
+
+    bool ok = write_all(fd, text);
+    int error = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        error = errno;
+    }
+    if (!ok)
+        (void)unlink(path);
+    errno = error;
+    return ok;
+}
+
+static int
+report(const char *path, bool ok, bool json)
+{
+    if (!ok) {
+        (void)fprintf(stderr, "openclaw init: %s: %s%s\n", path, strerrordesc_np(errno),
+            errno == EEXIST ? "; write another name, or remove it first" : "");
+        return 1;
+    }
+    if (!json) {
+        (void)printf("wrote %s; next: openclaw check -c %s && openclaw serve -c %s\n", path, path, path);
+        return 0;
+    }
+
+    struct buf out;
+    buf_init(&out, STARTER_MAX);
+    buf_add(&out, S("{\"file\":"));
+    json_add_str(&out, str_c(path));
+    buf_add(&out, S("}\n"));
+    (void)fwrite(buf_str(&out).p, 1, buf_len(&out), stdout);
+    buf_fini(&out);
+    return 0;
+}
+
+int
+cmd_init(int argc, char **argv)
+{
+    bool json = false;
+    const struct flag list[] = {
+        { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &json, NULL },
+    };
+    const struct flags flags = {
+        .usage = "openclaw init [FILE]",
+        .about = "Writes a starter configuration that explains every setting, to openclaw.yaml or the given\n"
+                 "file; - is standard output. A file that is there already is not touched.",
+        .list = list,
+        .count = ARRAY_LEN(list),
+    };
+    int rest;
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+
+    if (verdict != FLAGS_OK)
+        return verdict == FLAGS_HELP ? 0 : 2;
+    if (rest > 1) {
+        (void)fprintf(stderr, "openclaw init: one file at a time; write openclaw init FILE\n");
+        return 2;
+    }
+
+    const char *path = rest == 1 ? argv[1] : "openclaw.yaml";
+    struct buf text;
+    int status;
+
+    buf_init(&text, STARTER_MAX);
+    conf_write_starter(&text);
+    CHECK(!text.overflow);
+    if (strcmp(path, "-") == 0)
+        status = write_all(STDOUT_FILENO, buf_str(&text)) ? 0 : 1;
+    else
+        status = report(path, write_file(path, buf_str(&text)), json);
+    buf_fini(&text);
+    return status;
+}

@@ -1,0 +1,63 @@
+/* test_cross.c - who may call when the file does not say it. */
+#include "conf/cross.c"
+
+#include <unistd.h>
+
+#include "tests/test.h"
+#include "tests/unit/conf/conf_test.h"
+
+static int
+mode_of(struct str text)
+{
+    struct loaded l = load(text);
+    int mode = l.problems.count == 0 ? (int)l.conf->auth.mode : -1;
+
+    unload(&l);
+    return mode;
+}
+
+TEST(without_keys_local_addresses_serve_everybody)
+{
+    EXPECT_INT(mode_of(S("server: {listen: \"127.0.0.1:80\"}")), AUTH_NONE);
+    EXPECT_INT(mode_of(S("server: {listen: \"127.9.9.9:80\"}")), AUTH_NONE);
+    EXPECT_INT(mode_of(S("server: {listen: \"[::1]:80\"}")), AUTH_NONE);
+    EXPECT_INT(mode_of(S("server: {listen: \"localhost:80\"}")), AUTH_NONE);
+    EXPECT_INT(mode_of(S("server: {listen: \"unix:/run/x.sock\"}")), AUTH_NONE);
+}
+
+TEST(without_keys_public_addresses_are_refused)
+{
+    EXPECT_INT(mode_of(S("server: {listen: \"0.0.0.0:80\"}")), -1);
+    EXPECT_INT(mode_of(S("server: {listen: \"[::]:80\"}")), -1);
+    EXPECT_INT(mode_of(S("server: {listen: \":80\"}")), -1);
+    EXPECT_INT(mode_of(S("server: {listen: \"127.example:80\"}")), -1);
+    EXPECT_INT(mode_of(S("server: {listen: [\"127.0.0.1:80\", \"10.0.0.1:80\"]}")), -1);
+}
+
+TEST(keys_that_are_listed_are_asked_for)
+{
+    EXPECT_INT(mode_of(S("auth: {keys: [{name: a, key: b}]}")), AUTH_KEYS);
+    EXPECT_INT(mode_of(S("server: {listen: \":80\"}\nauth: {keys: [{name: a, key: b}]}")), AUTH_KEYS);
+}
+
+TEST(what_the_file_says_about_keys_holds)
+{
+    EXPECT_INT(mode_of(S("server: {listen: \":80\"}\nauth: {mode: none}")), AUTH_NONE);
+    EXPECT_INT(mode_of(S("auth: {mode: none, keys: [{name: a, key: b}]}")), AUTH_NONE);
+    EXPECT_INT(mode_of(S("auth: {mode: keys, keys: [{name: a, key: b}]}")), AUTH_KEYS);
+}
+
+TEST(a_refused_configuration_is_closed_and_not_open)
+{
+    struct loaded l = load(S("server: {listen: \":80\"}"));
+
+    EXPECT(l.problems.count == 1);
+    EXPECT_INT(l.conf->auth.mode, AUTH_KEYS);
+    unload(&l);
+}
+
+TEST(port_0_may_be_there_many_times)
+{
+    EXPECT_INT(mode_of(S("server: {listen: [\"127.0.0.1:0\", \"127.0.0.1:0\"], admin_listen: \"127.0.0.1:0\"}")),
+        AUTH_NONE);
+}
