@@ -205,7 +205,7 @@ on_tick(void *arg)
 
 /* --- sending --- */
 
-/* Does a line of the block begin with `name` (its colon included)? */
+/* Does a line of the block begin with `name` (in lower case, its colon included)? */
 static bool
 has_field(struct str fields, struct str name)
 {
@@ -213,7 +213,7 @@ has_field(struct str fields, struct str name)
 
     while (fields.n != 0) {
         (void)str_cut(fields, '\n', &line, &fields);
-        if (str_istarts(line, name))
+        if (line.n != 0 && (line.p[0] | 0x20) == name.p[0] && str_istarts(line, name))
             return true;
     }
     return false;

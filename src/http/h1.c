@@ -35,21 +35,6 @@ refuse_size(const char **ret_why, const char *why)
     return ERR_HEADERS_TOO_LARGE;
 }
 
-/* The first line, complete: two blanks for a request, no control characters for either. (llhttp is
- * patient with blanks, and lets anything stand in a reason.) */
-static bool
-has_shape(struct str line, bool response)
-{
-    unsigned blanks = 0;
-
-    for (size_t i = 0; i + 2 < line.n; i++) {
-        if (is_control(line.p[i]) || (line.p[i] == '\t' && !response))
-            return false;
-        blanks += line.p[i] == ' ';
-    }
-    return response || blanks == 2;
-}
-
 /* A line that has not ended yet: what is certainly wrong is refused at once. */
 static enum err
 check_open_line(const struct h1_scan *scan, struct str line, const struct h1_limits *limits,
@@ -81,12 +66,10 @@ check_line(
         return refuse_size(ret_why, "the first line is too long");
     if (scan->lines == 0 && !has_version(line, scan->response))
         return refuse(ret_why, "not HTTP/1");
-    if (scan->lines == 0 && !has_shape(line, scan->response))
-        return refuse(ret_why, "malformed first line");
-    if (memchr(line.p, '\r', line.n - 2) != NULL)
-        return refuse(ret_why, "carriage return without line feed");
     if (line.p[0] == ' ' || line.p[0] == '\t')
         return refuse(ret_why, "folded or indented line");
+    if (line.p[0] == '\r')
+        return refuse(ret_why, "carriage return without line feed");
     if (scan->lines > limits->fields)
         return refuse_size(ret_why, "too many fields");
     scan->lines++;
@@ -248,6 +231,18 @@ struct framing {
     bool keep_alive;
 };
 
+/* Is it that name, given in lower case and without digits? Of the bytes that llhttp lets stand in a name
+ * only the capitals change under this mask. */
+static inline bool
+is_named(struct str name, const char *lower)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        if ((name.p[i] | 0x20) != lower[i])
+            return false;
+    }
+    return true;
+}
+
 static void
 take_connection(struct framing *f, struct str value)
 {
@@ -264,29 +259,29 @@ collect_framing(const struct http_fields *fields, struct framing *f)
 
         switch (name.n) {
         case 4:
-            if (str_ieq(name, S("host"))) {
+            if (is_named(name, "host")) {
                 f->hosts++;
                 f->host = value;
             }
             break;
         case 6:
-            if (str_ieq(name, S("expect"))) {
+            if (is_named(name, "expect")) {
                 f->continues = str_ieq(value, S("100-continue"));
                 f->expects_more = f->expects_more || !f->continues;
             }
             break;
         case 10:
-            if (str_ieq(name, S("connection")))
+            if (is_named(name, "connection"))
                 take_connection(f, value);
             break;
         case 14:
-            if (str_ieq(name, S("content-length"))) {
+            if (is_named(name, "content-length")) {
                 f->lengths++;
                 f->length = value;
             }
             break;
         case 17:
-            if (str_ieq(name, S("transfer-encoding"))) {
+            if (is_named(name, "transfer-encoding")) {
                 f->encodings++;
                 f->encoding = value;
             }
@@ -326,11 +321,31 @@ settle_framing(const struct framing *f, struct h1_head *ret)
 
 /* --- requests --- */
 
-static bool
+/* A set of ASCII characters: one bit each. */
+struct charset {
+    uint64_t low;  /* 0x00 to 0x3f */
+    uint64_t high; /* 0x40 to 0x7f */
+};
+
+/* unreserved, sub-delims and '%' of RFC 3986. */
+static const struct charset host_chars = { 0x2bff7ff200000000, 0x47fffffe87fffffe };
+
+/* Visible ASCII without '"', '#', '<', '>' and '\\': they never stand unencoded in a URI, and confuse
+ * whoever reads one that has them. */
+static const struct charset target_chars = { 0xaffffff200000000, 0x7fffffffefffffff };
+
+static inline bool
+is_in(const struct charset *set, char c)
+{
+    unsigned char u = (unsigned char)c;
+
+    return u < 0x80 && ((u < 0x40 ? set->low : set->high) >> (u & 0x3f) & 1) != 0;
+}
+
+static inline bool
 is_host_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~!$&'()*+,;=%", c) != NULL);
+    return is_in(&host_chars, c);
 }
 
 /* "name", "name:80", "[v6]:80": uri-host and port of RFC 3986. */
@@ -364,17 +379,14 @@ is_host(struct str s)
     return true;
 }
 
-/* Visible ASCII without what never stands unencoded in a URI and confuses whoever reads it. */
 static bool
 is_target(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-
-        if (c <= ' ' || c >= 0x7f || c == '#' || c == '"' || c == '<' || c == '>' || c == '\\')
+        if (!is_in(&target_chars, s.p[i]))
             return false;
     }
-    return true;
+    return s.n != 0;
 }
 
 /* The origin-form of "http://host/path": the part from the path on. Its host must be the Host. */
@@ -402,7 +414,7 @@ settle_target(struct http_head *head, const struct framing *f)
     struct str origin = head->target;
     const char *why = NULL;
 
-    if (!is_target(origin) || origin.n == 0)
+    if (!is_target(origin))
         return "malformed target";
     if (str_istarts(origin, S("http://")) || str_istarts(origin, S("https://")))
         why = take_absolute_form(origin, f, &origin);
@@ -431,6 +443,17 @@ settle_expect(struct h1_head *ret, const struct framing *f)
     return f->expects_more ? "an expectation that we cannot meet" : NULL;
 }
 
+/* "METHOD target HTTP/1.1": one blank each. llhttp is patient with more. */
+static const char *
+check_request_line(struct str head, const struct http_head *h)
+{
+    size_t line = h->method.n + 1 + h->target.n + S(" HTTP/1.1").n;
+
+    if (h->target.p != h->method.p + h->method.n + 1 || head.p[line] != '\r')
+        return "malformed request line";
+    return NULL;
+}
+
 enum err
 h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     struct h1_head *ret, const char **ret_why)
@@ -446,7 +469,9 @@ h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     ret->http10 = llhttp_get_http_minor(&p) == 0;
     collect_framing(&ret->head.fields, &framing);
 
-    const char *why = settle_framing(&framing, ret);
+    const char *why = check_request_line(head, &ret->head);
+    if (why == NULL)
+        why = settle_framing(&framing, ret);
     if (why == NULL)
         why = check_host(ret, &framing);
     if (why == NULL && str_eq(ret->head.method, S("CONNECT"))) {
@@ -461,6 +486,17 @@ h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
 }
 
 /* --- responses --- */
+
+/* llhttp lets anything stand in the reason. */
+static bool
+has_control(struct str line)
+{
+    for (size_t i = 0; i < line.n; i++) {
+        if (is_control(line.p[i]))
+            return true;
+    }
+    return false;
+}
 
 enum err
 h1_parse_response(struct str head, struct http_field *fields, size_t fields_room, bool to_head,
@@ -480,6 +516,8 @@ h1_parse_response(struct str head, struct http_field *fields, size_t fields_room
     ret->http10 = llhttp_get_http_minor(&p) == 0;
     collect_framing(&ret->head.fields, &framing);
     *ret_why = settle_framing(&framing, ret);
+    if (*ret_why == NULL && has_control(str_make(head.p, str_chr(head, '\r'))))
+        *ret_why = "control character in the status line";
     if (*ret_why == NULL && (status < 100 || status > 599))
         *ret_why = "a status out of range";
     if (*ret_why == NULL && status == 101)

@@ -337,6 +337,7 @@ static const struct answer_case answers[] = {
     { "folded", ANSWER("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n"), 0, 0, false, false, false },
     { "blank before the colon", ANSWER("HTTP/1.1 200 OK\r\nX : a\r\n"), 0, 0, false, false, false },
     { "NUL", ANSWER("HTTP/1.1 200 OK\r\nX: a\0b\r\n"), 0, 0, false, false, false },
+    { "bare CR in the reason", ANSWER("HTTP/1.1 200 O\rK\r\n"), 0, 0, false, false, false },
     { "NUL in the reason", ANSWER("HTTP/1.1 200 O\0K\r\n"), 0, 0, false, false, false },
     { "html", ANSWER("<html>\r\n\r\n"), 0, 0, false, false, false },
 };
