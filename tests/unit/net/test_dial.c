@@ -534,3 +534,168 @@ TEST(a_proxy_that_never_answers_ends_with_the_deadline_or_a_cancel)
     EXPECT_INT(c.ends, 0);
     proxy_close(&x);
 }
+
+/* --- several workers --- */
+
+enum { WORKERS = 3, DIALS_EACH = 20 };
+
+struct worker {
+    struct loop *home;         /* the test's */
+    struct loop *loop;
+    const struct origin *origin;
+    struct sock *sock;
+    unsigned dialled, failed;
+    struct thread *thread;
+};
+
+static unsigned came_home;
+
+static void worker_dials(struct worker *w);
+
+static void
+worker_came_home(void *arg)
+{
+    (void)arg;
+    came_home++;
+}
+
+static void
+worker_data(void *owner, struct str bytes)
+{
+    struct worker *w = owner;
+
+    (void)bytes;    /* with it came tickets for the next handshake */
+    sock_close(w->sock);
+    w->dialled++;
+    worker_dials(w);
+}
+
+static void
+worker_failed(void *owner, enum err why, const char *detail)
+{
+    struct worker *w = owner;
+
+    (void)why;
+    (void)detail;
+    w->failed++;
+    loop_stop(w->loop);
+}
+
+static void
+worker_done(void *arg, struct sock *s)
+{
+    static const struct sock_events events = { .data = worker_data, .failed = worker_failed };
+    struct worker *w = arg;
+
+    w->sock = s;
+    sock_own(s, &events, w);
+    sock_read_start(s);
+}
+
+static void
+worker_dials(struct worker *w)
+{
+    if (w->dialled == DIALS_EACH)
+        loop_stop(w->loop);
+    else
+        dial_start(w->loop, w->origin, 5000, worker_done, worker_failed, w);
+}
+
+static void
+worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    w->loop = loop_create();
+    worker_dials(w);
+    loop_run(w->loop);
+    loop_destroy(w->loop);
+    loop_post(w->home, worker_came_home, NULL);
+}
+
+
+/* Greets, and closes when the client does. */
+struct guest {
+    struct sock *sock;
+};
+
+static void
+guest_leaves(struct guest *g)
+{
+    sock_close(g->sock);
+    free(g);
+}
+
+static void
+guest_data(void *owner, struct str bytes)
+{
+    (void)owner;
+    (void)bytes;
+}
+
+static void
+guest_eof(void *owner)
+{
+    guest_leaves(owner);
+}
+
+static void
+guest_failed(void *owner, enum err why, const char *detail)
+{
+    (void)why;
+    (void)detail;
+    guest_leaves(owner);
+}
+
+static void
+greet_guest(void *owner, struct sock *s)
+{
+    static const struct sock_events events = {
+        .data = guest_data, .eof = guest_eof, .failed = guest_failed
+    };
+    struct guest *g = check_alloc(calloc(1, sizeof(*g)));
+    struct str hello = S("hello");
+
+    (void)owner;
+    g->sock = s;
+    sock_own(s, &events, g);
+    sock_write(s, &hello, 1);
+    sock_read_start(s);
+}
+
+TEST(workers_share_an_origin_its_context_its_sessions_and_the_names)
+{
+    struct certs certs;
+    struct loop *l = loop_create();
+    struct worker workers[WORKERS] = { { .dialled = 0 } };
+    char why[256];
+    struct str host;
+    uint16_t port;
+
+    certs_make(&certs);
+    struct tls_context *server = tls_server_create(certs.good, certs.good_key, why, sizeof(why));
+    struct tls_context *client = tls_client_create(certs.ca, false, why, sizeof(why));
+    struct listener *li = listen_open(l, S("127.0.0.1:0"), server, greet_guest, NULL, why,
+                                      sizeof(why));
+    EXPECT(address_split(listen_address(li), &host, &port));
+    struct origin *o = origin_at("localhost", (const char *const[]){ "127.0.0.1", NULL }, port,
+                                 client);
+
+    for (int i = 0; i < WORKERS; i++) {
+        workers[i].home = l;
+        workers[i].origin = o;
+        workers[i].thread = thread_start("worker", worker_main, &workers[i]);
+    }
+    RUN_UNTIL(l, came_home == WORKERS && sock_open_count() == 0);
+    for (int i = 0; i < WORKERS; i++) {
+        thread_join(workers[i].thread);
+        EXPECT_INT(workers[i].failed, 0);
+        EXPECT_INT(workers[i].dialled, DIALS_EACH);
+    }
+    listen_close(li);
+    loop_destroy(l);
+    origin_destroy(o);
+    tls_context_unref(server);
+    tls_context_unref(client);
+    certs_remove(&certs);
+}
