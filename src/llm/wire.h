@@ -44,7 +44,7 @@ struct wire_drops {
     struct llm_word **tail;
     struct arena *arena;
 };
-void wire_drop(struct wire_drops *d, struct str name);    /* once, however often it is named */
+void wire_drop(struct wire_drops *d, struct str name);    /* once, however often it is named; 64 names at most */
 
 /* Records what the form could not even hold, r->others: the first thing that each write_request does. */
 void wire_drop_others(struct wire_drops *d, const struct llm_request *r);
@@ -151,7 +151,8 @@ struct wire_provider {
     void (*edit_request)(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);
 
     /* One frame of a stream: `event` is the SSE event name or the frame type, may be empty. Emits events. OK, or
-     * ERR_UPSTREAM_PROTOCOL when it makes no sense. An error inside the stream is an EVENT_ERROR and OK. */
+     * ERR_UPSTREAM_PROTOCOL when it makes no sense, ERR_UPSTREAM_TOO_LARGE when an arena has no room for it. An error
+     * inside the stream is an EVENT_ERROR and OK. */
     enum err (*read_event)(struct wire_reader *r, struct str event, struct str data);
 
     /* The stream's bytes ended cleanly. Emits what was held back and EVENT_END when the answer is complete

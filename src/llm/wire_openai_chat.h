@@ -7,6 +7,7 @@
  *     wire_openai_write_request.c   struct llm_request -> provider's JSON
  *     wire_openai_write_messages.c  ... its messages
  *     wire_openai_read_answer.c     provider's JSON and stream -> events
+ *     wire_openai_read_calls.c      ... its tool calls
  *     wire_openai_read_error.c      provider's failures, in all their shapes
  *
  * Private to the wire; everybody else goes through struct wire. The members that

@@ -5,55 +5,17 @@
  * whole answer and the stream's chunks go through the same functions: a message is
  * one large delta.
  */
-#include "llm/wire_openai_chat.h"
-
-#include "base/clock.h"
+#include "llm/wire_openai_reply.h"
 
 enum {
     CHOICES_MAX = 128,
-    CALLS_MAX = 1024,    /* of one choice */
-};
-
-/* How far the JSON text of a call's arguments has come. */
-struct args_scan {
-    uint32_t depth;
-    bool seen;
-    bool in_string;
-    bool escaped;
-};
-
-struct reply_call {
-    uint32_t number;    /* of the choice, dense */
-    int64_t label;      /* the provider's index, -1 when it gives none */
-    struct str id;
-    struct str name;
-    bool custom;
-    bool started;       /* EVENT_TOOL_START was emitted */
-    bool ended;
-    struct args_scan args;
-    struct reply_call *next;
-};
-
-struct reply_choice {
-    uint32_t index;
-    bool said;          /* it had any content */
-    bool finished;
-    uint32_t call_count;
-    struct reply_call *calls;
-    struct reply_call **calls_tail;
-    struct reply_choice *next;
-};
-
-struct reply {
-    bool started;
-    struct llm_usage usage;
-    struct reply_choice *choices;
+    TAIL_BYTES = 1024,    /* of a body too large to parse, in which usage stands */
 };
 
 /* --- small pieces --- */
 
-static struct reply *
-reply_of(struct wire_reader *r)
+struct reply *
+openai_reply(struct wire_reader *r)
 {
     if (r->state == NULL) {
         struct reply *reply = arena_new(r->keep, struct reply);
@@ -117,12 +79,32 @@ emit_end(struct wire_reader *r)
     wire_emit(r, &ev);
 }
 
+struct str
+openai_reply_text(struct wire_reader *r, const struct json *j)
+{
+    struct str s = json_str(r->scratch, j);
+
+    if (s.p == NULL && json_is(j, JSON_STRING))
+        openai_reply(r)->too_large = true;
+    return s;
+}
+
+struct str
+openai_reply_keep(struct wire_reader *r, struct str s)
+{
+    struct str copy = arena_str(r->keep, s);
+
+    if (copy.p == NULL)
+        openai_reply(r)->too_large = true;
+    return copy;
+}
+
 /* The first of several members that is a string with something in it. */
 static struct str
 first_text(struct wire_reader *r, const struct json *j, const char *const *keys)
 {
     for (; *keys != NULL; keys++) {
-        struct str text = json_str(r->scratch, json_get(j, str_c(*keys)));
+        struct str text = openai_reply_text(r, json_get(j, str_c(*keys)));
 
         if (text.n > 0)
             return text;
@@ -137,8 +119,8 @@ start(struct wire_reader *r, struct reply *reply, const struct json *doc)
 {
     struct llm_event ev = {
         .kind = EVENT_START,
-        .id = json_str(r->scratch, json_get(doc, S("id"))),
-        .model = json_str(r->scratch, json_get(doc, S("model"))),
+        .id = openai_reply_text(r, json_get(doc, S("id"))),
+        .model = openai_reply_text(r, json_get(doc, S("model"))),
         .created_s = MAX(json_i64(json_get(doc, S("created")), 0), 0),
         .usage = USAGE_NONE,
     };
@@ -194,9 +176,9 @@ take_thinking(struct wire_reader *r, struct reply_choice *c, const struct json *
 {
     struct json_iter it = json_iter(json_is(thinking, JSON_ARRAY) ? thinking : NULL);
 
-    emit_text(r, c, EVENT_REASONING, json_str(r->scratch, thinking));
+    emit_text(r, c, EVENT_REASONING, openai_reply_text(r, thinking));
     while (json_next(&it))
-        emit_text(r, c, EVENT_REASONING, json_str(r->scratch, json_get(it.value, S("text"))));
+        emit_text(r, c, EVENT_REASONING, openai_reply_text(r, json_get(it.value, S("text"))));
 }
 
 static void
@@ -204,14 +186,14 @@ take_content(struct wire_reader *r, struct reply_choice *c, const struct json *c
 {
     struct json_iter it = json_iter(json_is(content, JSON_ARRAY) ? content : NULL);
 
-    emit_text(r, c, EVENT_TEXT, json_str(r->scratch, content));
+    emit_text(r, c, EVENT_TEXT, openai_reply_text(r, content));
     while (json_next(&it)) {
         const struct json *thinking = json_get(it.value, S("thinking"));
 
         if (thinking != NULL)
             take_thinking(r, c, thinking);
         else
-            emit_text(r, c, EVENT_TEXT, json_str(r->scratch, json_get(it.value, S("text"))));
+            emit_text(r, c, EVENT_TEXT, openai_reply_text(r, json_get(it.value, S("text"))));
     }
 }
 
@@ -225,15 +207,15 @@ take_reasoning_details(struct wire_reader *r, struct reply_choice *c, const stru
 
     while (json_next(&it)) {
         if (!told)
-            emit_text(r, c, EVENT_REASONING, json_str(r->scratch, json_get(it.value, S("text"))));
+            emit_text(r, c, EVENT_REASONING, openai_reply_text(r, json_get(it.value, S("text"))));
         if (!json_str_is(json_get(it.value, S("format")), S(OPENAI_REASONING_ANTHROPIC)))
             continue;
-        emit_text(r, c, EVENT_REDACTED, json_str(r->scratch, json_get(it.value, S("data"))));
+        emit_text(r, c, EVENT_REDACTED, openai_reply_text(r, json_get(it.value, S("data"))));
 
         struct llm_event ev = {
             .kind = EVENT_SIGNATURE,
             .choice = c->index,
-            .signature = json_str(r->scratch, json_get(it.value, S("signature"))),
+            .signature = openai_reply_text(r, json_get(it.value, S("signature"))),
         };
         if (ev.signature.n > 0)
             wire_emit(r, &ev);
@@ -250,192 +232,6 @@ take_reasoning(struct wire_reader *r, struct reply_choice *c, const struct json 
     emit_text(r, c, EVENT_REASONING, text);
     if (details != NULL)
         take_reasoning_details(r, c, details, text.n > 0);
-}
-
-/* --- tool calls --- */
-
-static void
-scan_args(struct args_scan *scan, struct str text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        char ch = text.p[i];
-
-        if (scan->in_string) {
-            if (scan->escaped)
-                scan->escaped = false;
-            else if (ch == '\\')
-                scan->escaped = true;
-            else if (ch == '"')
-                scan->in_string = false;
-        } else if (ch == '"') {
-            scan->in_string = true;
-        } else if (ch == '{' || ch == '[') {
-            scan->seen = true;
-            scan->depth++;
-        } else if ((ch == '}' || ch == ']') && scan->depth > 0) {
-            scan->depth--;
-        }
-    }
-}
-
-/* Whether the arguments are a whole object: nothing more will come. */
-static bool
-args_whole(const struct reply_call *call)
-{
-    return call->args.seen && call->args.depth == 0 && !call->args.in_string;
-}
-
-static void
-start_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call,
-    struct str signature)
-{
-    struct llm_event ev = {
-        .kind = EVENT_TOOL_START,
-        .choice = c->index,
-        .tool = call->number,
-        .id = call->id,
-        .name = call->name,
-        .custom = call->custom,
-        .signature = signature,
-    };
-
-    call->started = true;
-    c->said = true;
-    wire_emit(r, &ev);
-}
-
-static void
-end_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call)
-{
-    struct llm_event ev = { .kind = EVENT_TOOL_END, .choice = c->index, .tool = call->number };
-
-    if (call->ended)
-        return;
-    if (!call->started)
-        start_call(r, c, call, S(""));
-    call->ended = true;
-    wire_emit(r, &ev);
-}
-
-/* Ends the calls whose arguments are whole, or all of them. */
-static void
-end_calls(struct wire_reader *r, struct reply_choice *c, bool all)
-{
-    for (struct reply_call *call = c->calls; call != NULL; call = call->next)
-        if (all || args_whole(call))
-            end_call(r, c, call);
-}
-
-/* The newest call that the fragment belongs to; NULL when it opens another one.
- *
- * The index is a label, not a position; some hosts reuse it for every call, others leave it out,
- * and some repeat id or name with every fragment. */
-static struct reply_call *
-find_call(const struct reply_choice *c, int64_t label, struct str id, struct str name)
-{
-    struct reply_call *found = NULL;
-
-    for (struct reply_call *call = c->calls; call != NULL; call = call->next) {
-        if (label >= 0 ? call->label == label : id.n == 0 || str_eq(call->id, id))
-            found = call;
-    }
-    if (found == NULL || name.n == 0)
-        return found;
-    if (id.n > 0)
-        return str_eq(found->id, id) || found->name.n == 0 ? found : NULL;
-    if (label >= 0)
-        return found;
-    return args_whole(found) || (found->name.n > 0 && !str_eq(found->name, name)) ? NULL : found;
-}
-
-static struct reply_call *
-open_call(struct wire_reader *r, struct reply_choice *c, int64_t label, struct str id)
-{
-    if (c->call_count == CALLS_MAX)
-        return NULL;
-    end_calls(r, c, false);
-
-    struct reply_call *call = arena_new(r->keep, struct reply_call);
-
-    call->number = c->call_count++;
-    call->label = label;
-    call->id = id.n > 0 ? arena_str(r->keep, id) : S("");
-    *c->calls_tail = call;
-    c->calls_tail = &call->next;
-    return call;
-}
-
-/* An id for hosts that give none: the next turn's must differ. */
-static struct str
-invent_id(struct wire_reader *r)
-{
-    return arena_printf(r->keep, "call_%016llx", (unsigned long long)clock_random_u64());
-}
-
-static void
-take_args(struct wire_reader *r, struct reply_choice *c, struct reply_call *call,
-    const struct json *args)
-{
-    struct llm_event ev = { .kind = EVENT_TOOL_ARGS, .choice = c->index, .tool = call->number };
-
-    if (json_is(args, JSON_STRING))
-        ev.text = json_str(r->scratch, args);
-    else if (json_is(args, JSON_OBJECT) && !call->args.seen)
-        ev.text = json_raw(args);
-    if (ev.text.n == 0 || call->ended)
-        return;
-    if (!call->custom)
-        scan_args(&call->args, ev.text);
-    wire_emit(r, &ev);
-}
-
-/* One entry of tool_calls, or an old function_call. `whole`: it is not a fragment of anything. */
-static enum err
-take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, bool whole)
-{
-    const struct json *custom = json_get(j, S("custom"));
-    const struct json *function = custom != NULL ? custom : json_get(j, S("function"));
-    const struct json *body = json_is(function, JSON_OBJECT) ? function : j;
-    const struct json *args = json_get(body, custom != NULL ? S("input") : S("arguments"));
-    struct str id = json_str(r->scratch, json_get(j, S("id")));
-    struct str name = json_str(r->scratch, json_get(body, S("name")));
-    int64_t label = json_i64(json_get(j, S("index")), -1);
-    struct reply_call *call = whole ? NULL : find_call(c, label, id, name);
-
-    if (call == NULL) {
-        if (id.n == 0 && name.n == 0 && (!json_present(args) || json_str_is(args, S(""))))
-            return OK;    /* a placeholder */
-        call = open_call(r, c, label, id);
-        if (call == NULL)
-            return ERR_UPSTREAM_PROTOCOL;
-        call->custom = custom != NULL || json_str_is(json_get(j, S("type")), S("custom"));
-    }
-    if (!call->started) {
-        if (call->name.n == 0 && name.n > 0)
-            call->name = arena_str(r->keep, name);
-        if (call->id.n == 0)
-            call->id = id.n > 0 ? arena_str(r->keep, id) : invent_id(r);
-        start_call(r, c, call,
-            json_str(r->scratch, json_at(j, "extra_content.google.thought_signature")));
-    }
-    take_args(r, c, call, args);
-    return OK;
-}
-
-static enum err
-take_calls(struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole)
-{
-    const struct json *old = json_get(delta, S("function_call"));
-    const struct json *calls = json_get(delta, S("tool_calls"));
-    struct json_iter it = json_iter(json_is(calls, JSON_ARRAY) ? calls : NULL);
-
-    while (json_next(&it)) {
-        enum err e = take_call(r, c, it.value, whole);
-
-        if (e != OK)
-            return e;
-    }
-    return json_is(old, JSON_OBJECT) ? take_call(r, c, old, whole) : OK;
 }
 
 /* --- the rest of a delta --- */
@@ -463,9 +259,9 @@ take_delta(struct wire_reader *r, struct reply_choice *c, const struct json *del
 {
     take_reasoning(r, c, delta);
     take_content(r, c, json_get(delta, S("content")));
-    emit_text(r, c, EVENT_REFUSAL, json_str(r->scratch, json_get(delta, S("refusal"))));
+    emit_text(r, c, EVENT_REFUSAL, openai_reply_text(r, json_get(delta, S("refusal"))));
     take_extras(r, c, delta);
-    return take_calls(r, c, delta, whole);
+    return openai_take_calls(r, c, delta, whole);
 }
 
 /* --- finish --- */
@@ -510,7 +306,7 @@ finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word)
     if (c->finished)
         return;
     c->finished = true;
-    end_calls(r, c, true);
+    openai_end_calls(r, c, true);
     if (word.n == 0)
         ev.finish = FINISH_STOP;
     if (c->calls != NULL && (ev.finish == FINISH_STOP || ev.finish == FINISH_UNKNOWN))
@@ -541,12 +337,12 @@ take_choice(struct wire_reader *r, struct reply *reply, const struct json *j, ui
     enum err e = take_delta(r, c, delta, whole);
     if (e != OK)
         return e;
-    emit_text(r, c, EVENT_TEXT, json_str(r->scratch, json_get(j, S("text"))));
+    emit_text(r, c, EVENT_TEXT, openai_reply_text(r, json_get(j, S("text"))));
     if (json_present(json_get(logprobs, S("content"))) ||
         json_present(json_get(logprobs, S("tokens"))))
         emit_raw(r, c, EVENT_LOGPROBS, logprobs);
     if (json_is(word, JSON_STRING) && word->n > 2)
-        finish_choice(r, c, json_str(r->scratch, word));
+        finish_choice(r, c, openai_reply_text(r, word));
     return OK;
 }
 
@@ -654,13 +450,13 @@ take_chunk(struct wire_reader *r, struct reply *reply, const struct json *doc)
     enum err e = take_choices(r, reply, choices, false);
 
     r->finished = all_finished(reply);
-    return e;
+    return e == OK && reply->too_large ? ERR_UPSTREAM_TOO_LARGE : e;
 }
 
 enum err
 openai_read_event(struct wire_reader *r, struct str event, struct str data)
 {
-    struct reply *reply = reply_of(r);
+    struct reply *reply = openai_reply(r);
 
     r->frame_is_usage = false;
     data = str_trim(data);
@@ -718,6 +514,8 @@ take_answer(struct wire_reader *r, struct reply *reply, const struct json *doc)
 
         if (e != OK)
             return e;
+        if (reply->too_large)
+            return ERR_UPSTREAM_TOO_LARGE;
         for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
             finish_choice(r, c, S(""));
     }
@@ -726,20 +524,48 @@ take_answer(struct wire_reader *r, struct reply *reply, const struct json *doc)
     return OK;
 }
 
+/* The usage object behind thousands of vectors, without parsing those. */
+static const struct json *
+usage_at_end(struct wire_reader *r, struct str body)
+{
+    struct str tail = body.n > TAIL_BYTES ? str_skip(body, body.n - TAIL_BYTES) : body;
+    struct str usage = str_skip(tail, str_find(tail, S("\"usage\"")));
+    struct args_scan scan = { .depth = 0 };
+    size_t n;
+
+    usage = str_skip(usage, str_chr(usage, '{'));
+    for (n = 0; n < usage.n && (n == 0 || scan.depth > 0); n++)
+        openai_scan_args(&scan, str_make(usage.p + n, 1));
+    return json_parse(r->scratch, str_make(usage.p, n), NULL, NULL);
+}
+
+/* An answer that is passed on and not understood: delivered is complete. */
+static void
+take_delivered(struct wire_reader *r, struct reply *reply, const struct json *usage)
+{
+    start(r, reply, NULL);
+    take_usage(r, reply, usage);
+    r->finished = true;
+    emit_end(r);
+}
+
 enum err
 openai_read_answer(struct wire_reader *r, struct str body)
 {
-    struct reply *reply = reply_of(r);
-    const struct json *doc = json_parse(r->scratch, body, NULL, NULL);
+    struct reply *reply = openai_reply(r);
+    struct json_error why = { .limit = false };
+    const struct json *doc = json_parse(r->scratch, body, NULL, &why);
 
-    if (r->op == OP_RELAY && !json_is(doc, JSON_OBJECT)) {
-        start(r, reply, NULL);    /* sound, a picture, anything: delivered is complete */
-        r->finished = true;
-        emit_end(r);
+    if (doc == NULL && why.limit && (r->op == OP_EMBED || r->op == OP_RELAY)) {
+        take_delivered(r, reply, usage_at_end(r, body));
+        return OK;
+    }
+    if (r->op == OP_RELAY && !json_is(doc, JSON_OBJECT)) {    /* sound, a picture, anything */
+        take_delivered(r, reply, NULL);
         return OK;
     }
     if (!json_is(doc, JSON_OBJECT))
-        return ERR_UPSTREAM_PROTOCOL;
+        return why.limit ? ERR_UPSTREAM_TOO_LARGE : ERR_UPSTREAM_PROTOCOL;
 
     const struct json *failed = choice_error(json_get(doc, S("choices")));
 
