@@ -13,7 +13,7 @@
 #include "conf/params.h"
 #include "conf/value.h"
 
-enum { PATH_BYTES_MAX = 4096, ENTRIES_MAX = 10000, KEYS_MAX = 32 };
+enum { PATH_BYTES_MAX = 4096, ENTRIES_MAX = 10000, KEYS_MAX = 32, TEXTS_MAX = 1000 };
 
 struct place {
     const struct place *parent;    /* NULL: the top level */
@@ -170,9 +170,13 @@ read_strings(struct reader *r, const struct place *at, const struct yaml *y, con
 {
     struct conf_strs *ret = (struct conf_strs *)(void *)(base + o->at);
     size_t count = y->type == YAML_LIST ? y->count : 1;
-    struct conf_strs read = { .list = arena_array(r->arena, struct conf_str, count) };
     struct place item = { .parent = at };
 
+    if (count > TEXTS_MAX) {
+        complain(r, at, y, "has more than %d entries; write fewer", TEXTS_MAX);
+        return;
+    }
+    struct conf_strs read = { .list = arena_array(r->arena, struct conf_str, count) };
     if (y->type == YAML_LIST && count == 0)
         complain(r, at, y, "is an empty list; %s", advice(r, o));
     if (y->type == YAML_SCALAR && read_formed(r, at, y, o->form, o->flags, &read.list[0]))

@@ -446,6 +446,10 @@ text_is_clean(struct str text, struct conf_problems *problems)
             conf_problem(problems, at, "control character 0x%02x; remove it", c);
             return false;
         }
+        if (c == '%' && at.column == 1) {    /* libfyaml takes minutes for a long line of them */
+            conf_problem(problems, at, "directives (%%) have no use here; remove the line, or put the text in quotes");
+            return false;
+        }
         at = c == '\n' ? (struct conf_mark){ at.line + 1, 1 } : (struct conf_mark){ at.line, at.column + 1 };
         text = str_skip(text, n);
     }

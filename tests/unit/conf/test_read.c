@@ -448,3 +448,42 @@ TEST(no_setting_takes_a_value_of_another_shape)
         }
     }
 }
+
+TEST(lists_are_bounded)
+{
+    static const struct {
+        const char *head;
+        const char *entry;
+        int most;
+        const char *tail;
+    } lists[] = {
+        { "server: {listen: [", "\"127.0.0.1:0\",", TEXTS_MAX, "]}" },
+        { "auth: {mode: none, keys: [", "{name: \"a%d\", key: b},", ENTRIES_MAX, "]}" },
+        { "providers: {", "p%d: ,", ENTRIES_MAX, "}" },
+        { "providers: {p: {headers: {", "x%d: y,", PAIRS_MAX, "}}}" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        for (int extra = 0; extra < 2; extra++) {
+            struct buf b;
+
+            buf_init(&b, YAML_BYTES_MAX);
+            buf_add(&b, str_c(lists[i].head));
+            for (int n = 0; n < lists[i].most + extra; n++) {
+                struct str entry = str_c(lists[i].entry);
+                size_t at = str_find(entry, S("%d"));
+
+                buf_add(&b, str_make(entry.p, at));
+                if (at < entry.n)
+                    buf_add_u64(&b, (uint64_t)n);
+                buf_add(&b, str_skip(entry, at + 2));
+            }
+            buf_add(&b, str_c(lists[i].tail));
+
+            struct loaded l = load(buf_str(&b));
+            EXPECT_INT(l.problems.count, extra);
+            unload(&l);
+            buf_fini(&b);
+        }
+    }
+}

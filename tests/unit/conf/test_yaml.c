@@ -166,6 +166,22 @@ TEST(text_that_is_no_text_is_refused)
     }
 }
 
+/* A long line of % would keep libfyaml busy for minutes. */
+TEST(directives_are_refused_before_anybody_reads_them)
+{
+    struct buf b;
+    struct parsed p = parse(nested(&b, YAML_BYTES_MAX, "%", "", ""));
+
+    EXPECT(p.root == NULL);
+    EXPECT_STR(p.problems.first->text,
+        "directives (%) have no use here; remove the line, or put the text in quotes");
+    arena_destroy(p.arena);
+    buf_fini(&b);
+    p = parse(S("a: 1%\nb: \"100 %\"\n"));
+    EXPECT(p.root != NULL && p.problems.count == 0);
+    arena_destroy(p.arena);
+}
+
 TEST(a_full_arena_is_a_problem_and_not_a_crash)
 {
     struct arena *a = arena_create(64);
