@@ -174,10 +174,8 @@ server_receive(struct server_request *q)
     }
     q->since_ms = loop_now_ms(q->server->loop) + q->server->limits.body_grace_ms;
     server_conn_wake_at(q, q->since_ms);
-    if (q->stopped) {
-        q->stopped = false;
-        sock_read_start(q->sock);
-    }
+    if (!q->taking)
+        loop_defer(q->server->loop, &q->turn); /* to read on */
     return false;
 }
 

@@ -1,0 +1,273 @@
+/* test_server_in.c - bodies small, large, late and slow; heads that do not end. */
+#include "http/server_in.c"
+
+#include "tests/unit/http/server_world.h"
+
+/* --- bodies --- */
+
+static struct str
+large_request(struct buf *b, size_t n, bool chunked)
+{
+    buf_init(b, n * 2 + 1000);
+    if (chunked)
+        buf_printf(b, "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: "
+                      "chunked\r\n\r\n");
+    else
+        buf_printf(
+            b, "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n", n);
+    for (size_t i = 0; i < n; i += 1000) {
+        char *room = buf_reserve(b, 1010);
+
+        EXPECT(room != NULL);
+        if (chunked)
+            buf_add(b, S("3e8\r\n"));
+        room = buf_reserve(b, 1000);
+        memset(room, 'a' + (int)(i / 1000 % 26), 1000);
+        buf_commit(b, 1000);
+        if (chunked)
+            buf_add(b, S("\r\n"));
+    }
+    if (chunked)
+        buf_add(b, S("0\r\n\r\n"));
+    return buf_str(b);
+}
+
+TEST(a_large_body_arrives_whole)
+{
+    struct world *w = new_world(&test_limits);
+
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct buf sent;
+        struct buf came;
+        struct str request = large_request(&sent, 5000000, chunked);
+        struct str body = body_of(exchange(w, request, &came));
+
+        EXPECT_INT(body.n, 5000000);
+        for (size_t i = 0; i < body.n; i += 1000)
+            EXPECT(body.p[i] == 'a' + (int)(i / 1000 % 26) && body.p[i + 999] == body.p[i]);
+        buf_fini(&sent);
+        buf_fini(&came);
+    }
+    EXPECT_INT(atomic_load(&w->bodies), 2);
+    end_world(w);
+}
+
+TEST(a_body_beyond_the_limit_is_413_and_the_sender_hears_it)
+{
+    struct server_limits limits = test_limits;
+    struct world *w = NULL;
+
+    limits.body_bytes = 1000000;
+    w = new_world(&limits);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct buf sent;
+        struct buf came;
+        struct str answer = exchange(w, large_request(&sent, 1500000, chunked), &came);
+
+        EXPECT_INT(status_of(answer), 413);
+        EXPECT(contains(&came, "Connection: close\r\n"));
+        buf_fini(&sent);
+        buf_fini(&came);
+    }
+    EXPECT_INT(atomic_load(&w->failures), 2);
+    end_world(w);
+}
+
+TEST(a_body_may_be_asked_for_later)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf b;
+    struct str small = S("POST /late HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+                         "POST /late HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                         "3\r\nabc\r\n0\r\n\r\n");
+    struct str large = S("POST /late HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n");
+    char block[1000];
+    int fd = call(w, small);
+
+    memset(block, 'z', sizeof(block));
+    buf_init(&b, 1 << 20);
+    EXPECT(peer_await(fd, &b, "\r\n\r\nabc"));
+    EXPECT(contains(&b, "\r\n\r\nhello"));
+    buf_reset(&b, 0);
+    EXPECT(peer_send(fd, large));
+    for (int i = 0; i < 300; i++)
+        EXPECT(peer_send(fd, str_make(block, sizeof(block))));
+    while (body_of(buf_str(&b)).n < 300000)
+        EXPECT_INT(peer_recv(fd, &b, PATIENCE_MS), PEER_MORE);
+    EXPECT_INT(atomic_load(&w->requests), 3);
+    EXPECT_INT(atomic_load(&w->bodies), 1);
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(a_length_alone_reserves_nothing)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf b;
+    int fd = call(w, S("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\nx"));
+
+    buf_init(&b, 1000);
+    EXPECT(becomes(&w->requests, 1));
+    EXPECT_INT(peer_recv(fd, &b, 20), PEER_SILENT);
+    EXPECT(w->server->first->body.cap <= 64 * 1024);
+    close(fd);
+    EXPECT(becomes(&w->gone, 1));
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(an_answer_before_the_body_reaches_a_caller_who_still_sends)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf sent;
+    struct buf came;
+
+    buf_init(&sent, 4000000);
+    buf_add(&sent, S("POST /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n"));
+    for (int i = 0; i < 3000; i++) {
+        memset(buf_reserve(&sent, 1000), 'x', 1000);
+        buf_commit(&sent, 1000);
+    }
+    exchange(w, buf_str(&sent), &came);
+    EXPECT_INT(status_of(buf_str(&came)), 401);
+    EXPECT(contains(&came, "Connection: close\r\n"));
+    EXPECT_INT(atomic_load(&w->requests), 1);
+    buf_fini(&sent);
+    buf_fini(&came);
+    end_world(w);
+}
+
+TEST(continue_is_sent_when_the_body_is_asked_for)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf b;
+    int fd = call(
+        w, S("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"));
+
+    buf_init(&b, 1 << 20);
+    EXPECT(peer_await(fd, &b, "HTTP/1.1 100 Continue\r\n\r\n"));
+    EXPECT_INT(buf_len(&b), 25);
+    EXPECT(peer_send(fd, S("hello")));
+    EXPECT(peer_await(fd, &b, "\r\n\r\nhello"));
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(continue_is_not_sent_when_nobody_asks)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf b;
+
+    exchange(w,
+        S("POST /refuse HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
+        &b);
+    EXPECT_INT(status_of(buf_str(&b)), 401);
+    buf_fini(&b);
+    end_world(w);
+}
+
+/* --- deadlines --- */
+
+TEST(an_idle_connection_is_closed_in_silence)
+{
+    struct server_limits limits = test_limits;
+    struct buf b;
+
+    limits.idle_ms = 30;
+    struct world *w = new_world(&limits);
+    int fd = peer_connect(w->lb.port);
+
+    buf_init(&b, 1 << 20);
+    EXPECT_INT(peer_recv_all(fd, &b), PEER_CLOSED);
+    EXPECT_INT(buf_len(&b), 0);
+    close(fd);
+    fd = call(w, S(GET_KEEP("/sized")));
+    EXPECT_INT(peer_recv_all(fd, &b), PEER_CLOSED);
+    EXPECT_INT(status_of(buf_str(&b)), 200);
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(a_head_that_does_not_end_is_408)
+{
+    struct server_limits limits = test_limits;
+    struct buf b;
+
+    limits.head_ms = 50;
+    struct world *w = new_world(&limits);
+    int fd = call(w, S("GET / HTTP/1.1\r\nHost: h\r\n"));
+
+    buf_init(&b, 1 << 20);
+    for (int i = 0; i < 5; i++) { /* bytes that trickle in do not move the deadline */
+        pause_ms(15);
+        (void)peer_send(fd, S("X: y\r\n"));
+    }
+    EXPECT(peer_await(fd, &b, "\r\n\r\n"));
+    EXPECT_INT(status_of(buf_str(&b)), 408);
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(a_body_that_trickles_is_408)
+{
+    struct server_limits limits = test_limits;
+    struct buf b;
+
+    limits.body_grace_ms = 60;
+    limits.body_rate_bytes_per_s = 1000;
+    struct world *w = new_world(&limits);
+    int fd = call(w, S("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n"));
+
+    buf_init(&b, 1 << 20);
+    for (int i = 0; i < 15; i++) {
+        pause_ms(10);
+        (void)peer_send(fd, S("x"));
+    }
+    EXPECT(peer_await(fd, &b, "\r\n\r\n"));
+    EXPECT_INT(status_of(buf_str(&b)), 408);
+    EXPECT_INT(atomic_load(&w->failures), 1);
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(a_body_that_comes_steadily_is_not)
+{
+    struct server_limits limits = test_limits;
+    struct buf b;
+
+    limits.body_grace_ms = 60;
+    limits.body_rate_bytes_per_s = 1000;
+    struct world *w = new_world(&limits);
+    int fd = call(w, S("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n\r\n"));
+    char block[100];
+
+    memset(block, 'x', sizeof(block));
+    buf_init(&b, 1 << 20);
+    for (int i = 0; i < 20; i++) {
+        pause_ms(10);
+        EXPECT(peer_send(fd, str_make(block, sizeof(block))));
+    }
+    EXPECT(peer_await(fd, &b, "\r\n\r\nx"));
+    EXPECT_INT(status_of(buf_str(&b)), 200);
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(a_reader_that_stalls_is_dropped)
+{
+    struct server_limits limits = test_limits;
+
+    limits.write_stall_ms = 100;
+    struct world *w = new_world(&limits);
+    int fd = call(w, S(GET_KEEP("/pour")));
+
+    EXPECT(becomes(&w->gone, 1));
+    close(fd);
+    end_world(w);
+}
