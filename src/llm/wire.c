@@ -28,15 +28,31 @@ wire_named(struct str name)
 
 /* --- parameters that the target cannot express --- */
 
+enum { DROPS_MAX = 64, DROP_NAME_MAX = 64 };
+
+/* Names go into a response field, and some are the caller's own inventions. */
+static bool
+is_parameter_name(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]", name.p[i]) ==
+                NULL ||
+            name.p[i] == '\0')
+            return false;
+    return name.n > 0 && name.n <= DROP_NAME_MAX;
+}
+
 void
 wire_drop(struct wire_drops *d, struct str name)
 {
-    if (d == NULL || name.n == 0)
+    unsigned before = 0;
+
+    if (d == NULL || !is_parameter_name(name))
         return;
     if (d->tail == NULL)
         d->tail = &d->names;
     for (const struct llm_word *w = d->names; w != NULL; w = w->next)
-        if (str_eq(w->text, name))
+        if (str_eq(w->text, name) || ++before == DROPS_MAX)
             return;
 
     struct llm_word *w = arena_new(d->arena, struct llm_word);

@@ -44,7 +44,9 @@ struct wire_drops {
     struct llm_word **tail;
     struct arena *arena;
 };
-void wire_drop(struct wire_drops *d, struct str name);    /* once, however often it is named; 64 names at most */
+/* Notes a name, once, however often it is given. At most 64 are kept, and only those that are fit for a response
+ * field: letters, digits and _ . - [ ]. */
+void wire_drop(struct wire_drops *d, struct str name);
 
 /* Records what the form could not even hold, r->others: the first thing that each write_request does. */
 void wire_drop_others(struct wire_drops *d, const struct llm_request *r);

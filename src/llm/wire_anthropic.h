@@ -97,8 +97,6 @@ struct block {
     enum block_kind kind;
     const struct llm_part *part;
     struct block *next;
-    uint32_t message;         /* index of the caller's message, for complaints */
-
     struct str id;            /* calls: the id to send; unique in the conversation */
     struct turn *turn;        /* calls: where it stands */
     struct block *result;     /* calls: its answer */
@@ -147,7 +145,6 @@ struct writing {
     struct wire_fault *fault;
     enum err err;              /* the first failure; the rest is written for nothing */
     struct plan plan;
-    uint32_t message;          /* index of the caller's message being written */
     unsigned marks_to_skip;    /* the earliest, when there are too many: a later one covers more */
     bool first;                /* no element of the list being written stands yet */
 

@@ -578,6 +578,34 @@ read_parameters(struct reading *rd)
     read_output(rd);
 }
 
+/* What was said at the top and has no place in the form, so that the caller hears what got lost. */
+static void
+note_others(struct reading *rd)
+{
+    static const struct str known[] = {
+        S_INIT("model"), S_INIT("messages"), S_INIT("max_tokens"), S_INIT("system"), S_INIT("stream"),
+        S_INIT("tools"), S_INIT("tool_choice"), S_INIT("thinking"), S_INIT("output_config"),
+        S_INIT("output_format"), S_INIT("temperature"), S_INIT("top_p"), S_INIT("top_k"),
+        S_INIT("stop_sequences"), S_INIT("metadata"), S_INIT("service_tier"),
+    };
+    struct json_iter it = json_iter(rd->r->doc);
+    struct llm_word **tail = &rd->r->others;
+
+    while (json_next(&it)) {
+        bool is_known = !json_present(it.value) || it.key->n > 64;
+
+        for (size_t i = 0; i < ARRAY_LEN(known) && !is_known; i++)
+            is_known = json_str_is(it.key, known[i]);
+        if (is_known)
+            continue;
+        if (!count_part(rd))
+            break;
+        *tail = arena_new(rd->a, struct llm_word);
+        (*tail)->text = text_of(rd, it.key);
+        tail = &(*tail)->next;
+    }
+}
+
 static enum err
 read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
 {
@@ -588,6 +616,7 @@ read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
     read_tools(&rd);
     read_tool_choice(&rd);
     read_parameters(&rd);
+    note_others(&rd);
     return rd.err;
 }
 

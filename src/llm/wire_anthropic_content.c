@@ -32,10 +32,8 @@ anthropic_refuse(struct writing *w, enum err e, struct str param, struct str mes
 static void
 refuse_part(struct writing *w, const char *what)
 {
-    struct str param = arena_printf(w->a, "messages[%u].content", w->message);
-
-    anthropic_refuse(w, ERR_UNSUPPORTED, param,
-        arena_printf(w->a, STR_FMT ": %s cannot be sent to this provider", STR_ARG(param), what));
+    anthropic_refuse(w, ERR_UNSUPPORTED, S("messages"),
+        arena_printf(w->a, "messages: %s cannot be sent to this provider", what));
 }
 
 void
@@ -287,7 +285,6 @@ without_trailing_blanks(struct str text)
 static void
 add_block(struct writing *w, const struct block *b, bool last)
 {
-    w->message = b->message;
     if (b->kind == BLOCK_ORPHAN)
         add_orphan(w, b);
     else if (b->call != NULL)

@@ -12,7 +12,6 @@ struct planner {
     struct plan *plan;
     struct arena *a;
     struct wire_drops *drops;
-    uint32_t message;          /* index of the message being read */
     struct map *open;          /* a call's id as the caller wrote it -> first unanswered call */
     struct map *ids;           /* ids given out */
     unsigned repeats;
@@ -46,7 +45,6 @@ new_block(struct planner *p, enum block_kind kind, const struct llm_part *part)
 
     b->kind = kind;
     b->part = part;
-    b->message = p->message;
     if (part != NULL && part->cache_mark)
         p->plan->marks++;
     return b;
@@ -355,7 +353,7 @@ anthropic_plan(const struct llm_request *r, struct wire_drops *drops, struct pla
     list_init(&ret->system);
     for (const struct llm_part *part = r->system; part != NULL; part = part->next)
         add_to_system(&p, part);
-    for (const struct llm_message *m = r->messages; m != NULL; m = m->next, p.message++)
+    for (const struct llm_message *m = r->messages; m != NULL; m = m->next)
         add_message(&p, m);
     finish_turn(ret);
 

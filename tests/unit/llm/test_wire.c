@@ -27,6 +27,25 @@ TEST(a_dropped_parameter_is_named_once)
     arena_destroy(a);
 }
 
+TEST(dropped_names_are_few_and_fit_for_a_field)
+{
+    struct arena *a = arena_create(4096);
+    struct wire_drops d = { .arena = a };
+    unsigned n = 0;
+
+    wire_drop(&d, S("x\r\nSet-Cookie: y"));
+    wire_drop(&d, S("a, b"));
+    wire_drop(&d, S("\0"));
+    wire_drop(&d, S("a_name_that_is_longer_than_any_parameter_of_any_provider_has_ever_been"));
+    EXPECT(d.names == NULL);
+    for (int i = 0; i < 1000; i++)
+        wire_drop(&d, arena_printf(a, "invented_%d", i));
+    for (const struct llm_word *w = d.names; w != NULL; w = w->next)
+        n++;
+    EXPECT_INT(n, 64);
+    arena_destroy(a);
+}
+
 static void
 expect_edited(const struct wire_edits *e, struct str body, const char *expected)
 {
