@@ -93,7 +93,7 @@ void client_call_fail(struct client_call *call, enum err why, const char *detail
 void client_call_finish(struct client_call *call, bool reusable);
 
 /* The kernel took what it was given: sends on. */
-void client_call_drained(void *call);
+void client_call_drained(void *arg);
 
 /* The final head came while the request was still being sent: its pieces may vanish now. */
 void client_call_answered_early(struct client_call *call, int status);

@@ -139,16 +139,25 @@ on_url(llhttp_t *p, const char *at, size_t n)
     return 0;
 }
 
-/* llhttp may hand out one name or value in several adjoining pieces. */
+/* Does the name at `at` go on with the last field's? llhttp may hand it out in adjoining pieces. */
+static bool
+continues_name(const struct http_fields *f, const char *at)
+{
+    if (f->count == 0)
+        return false;
+
+    const struct http_field *last = &f->list[f->count - 1];
+    return last->value.p == NULL && last->name.p + last->name.n == at;
+}
+
 static int
 on_field(llhttp_t *p, const char *at, size_t n)
 {
     struct reader *r = p->data;
     struct http_fields *f = &r->ret->head.fields;
-    struct http_field *last = f->count != 0 ? &f->list[f->count - 1] : NULL;
 
-    if (last != NULL && last->value.p == NULL && last->name.p + last->name.n == at) {
-        last->name.n += n;
+    if (continues_name(f, at)) {
+        f->list[f->count - 1].name.n += n;
         return 0;
     }
     if (f->count == r->room)
