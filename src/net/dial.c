@@ -14,7 +14,7 @@
 #include "net/sock_priv.h"
 
 enum {
-    HEAD_START_MS = 250,           /* RFC 8305's Connection Attempt Delay */
+    HEAD_START_MS = 250,    /* RFC 8305's Connection Attempt Delay */
     PROXY_HEAD_LIMIT = 16 * 1024,
     DETAIL_ROOM = 256,
 };
@@ -22,7 +22,7 @@ enum {
 /* One address being tried. Outlives the dial by a moment when it is abandoned. */
 struct attempt {
     uv_connect_t req;
-    struct dial *dial;             /* NULL: abandoned */
+    struct dial *dial;    /* NULL: abandoned */
     struct sock *sock;
     struct address address;
     struct attempt *next;
@@ -36,16 +36,16 @@ struct dial {
     void *arg;
 
     struct deferred begin;
-    bool over;                     /* cancelled before it began */
+    bool over;    /* cancelled before it began */
     struct timer *deadline;
     struct timer *head_start;
     struct dns_query *query;
     struct dns_answer answer;
-    size_t next;                   /* of the answer's addresses */
+    size_t next;    /* of the answer's addresses */
     struct attempt *attempts;
-    struct sock *sock;             /* connected; behind it CONNECT or TLS may be going on */
+    struct sock *sock;    /* connected; behind it CONNECT or TLS may be going on */
     struct buf proxy_head;
-    const char *phase;             /* for the message of a timeout */
+    const char *phase;    /* for the message of a timeout */
     char detail[DETAIL_ROOM];
 };
 
@@ -83,7 +83,9 @@ dial_cancel(struct dial *d)
     dial_free(d);
 }
 
-static void PRINTF_LIKE(3, 4)
+static void dial_fail(struct dial *d, enum err why, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void
 dial_fail(struct dial *d, enum err why, const char *format, ...)
 {
     void (*failed)(void *arg, enum err why, const char *detail) = d->failed;
@@ -107,6 +109,7 @@ dial_succeed(struct dial *d)
 
     d->sock = NULL;
     dial_free(d);
+    sock_own(s, NULL, NULL);
     sock_read_stop(s);
     done(arg, s);
 }
@@ -165,8 +168,8 @@ status_of(struct str head)
 {
     uint64_t status;
 
-    if (!str_starts(head, S("HTTP/1.")) || head.n < 12 || head.p[8] != ' '
-        || !str_u64(str_make(head.p + 9, 3), &status))
+    if (!str_starts(head, S("HTTP/1.")) || head.n < 12 || head.p[8] != ' ' ||
+        !str_u64(str_make(head.p + 9, 3), &status))
         return 0;
     return (int)status;
 }

@@ -10,16 +10,16 @@
 
 /* Where a provider lives. Immutable after origin_create(); shared by the workers' snapshots. */
 struct origin {
-    struct str scheme;         /* "http" or "https" */
-    struct str host;           /* name or address literal, without brackets */
+    struct str scheme;    /* "http" or "https" */
+    struct str host;      /* name or address literal, without brackets */
     uint16_t port;
-    struct str host_header;    /* as it goes into Host: with the port when it is not the scheme's */
-    struct str unix_path;      /* set for http+unix: base URLs, empty else */
-    struct tls_context *tls;   /* NULL for http */
-    struct str proxy_host;     /* empty: direct */
+    struct str host_header;     /* as it goes into Host: with the port when it is not the scheme's */
+    struct str unix_path;       /* set for http+unix: base URLs, empty else */
+    struct tls_context *tls;    /* NULL for http */
+    struct str proxy_host;      /* empty: direct */
     uint16_t proxy_port;
-    struct str proxy_auth;     /* "Basic ..." or empty; a secret */
-    struct str pool_key;       /* equal keys may share connections */
+    struct str proxy_auth;    /* "Basic ..." or empty; a secret */
+    struct str pool_key;      /* equal keys may share connections */
 };
 
 /* Splits "https://host[:port]" (a path may follow; it is given back in *ret_path without a trailing
@@ -27,7 +27,7 @@ struct origin {
  * `tls`. NULL when the URL is not usable, with a sentence in `why`. */
 struct origin *origin_create(struct str url, struct tls_context *tls, struct str *ret_path,
     char *why, size_t why_size) MUST_CHECK;
-void origin_destroy(struct origin *o); /* NULL is a no-op */
+void origin_destroy(struct origin *o);    /* NULL is a no-op */
 
 /* Plain http through a proxy is sent to the proxy with an absolute request target. */
 static inline bool

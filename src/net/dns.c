@@ -16,8 +16,8 @@ enum {
     KEEP_ANSWER_MS = 30000,
     KEEP_FAILURE_MS = 5000,
     KEEP_TEST_MS = 60000,
-    CACHE_SLOTS = 256,         /* a name has one place; a newcomer takes it over */
-    HOST_ROOM = 256,           /* the longest name DNS has, and a NUL */
+    CACHE_SLOTS = 256,    /* a name has one place; a newcomer takes it over */
+    HOST_ROOM = 256,      /* the longest name DNS has, and a NUL */
 };
 
 struct cached {
@@ -37,7 +37,7 @@ struct dns_lookup {
 
 struct dns_query {
     struct loop *loop;
-    struct dns_lookup *lookup;     /* NULL: the answer is here already */
+    struct dns_lookup *lookup;    /* NULL: the answer is here already */
     struct dns_answer answer;
     struct deferred later;
     bool cancelled;

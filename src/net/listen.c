@@ -22,8 +22,8 @@
 #include "net/sock_priv.h"
 
 enum {
-    BACKLOG = 4096,            /* the kernel cuts it to net.core.somaxconn */
-    ACCEPTS_PER_TURN = 64,     /* then those already here have their turn */
+    BACKLOG = 4096,           /* the kernel cuts it to net.core.somaxconn */
+    ACCEPTS_PER_TURN = 64,    /* then those already here have their turn */
     REST_MS = 100,
 };
 
@@ -31,8 +31,8 @@ enum {
  * inherited one; for TCP only the count matters. */
 struct bound {
     char *name;
-    int fd;                    /* -1 for TCP: everybody has their own */
-    dev_t device;              /* of the unix socket's file, so that we never remove another's */
+    int fd;          /* -1 for TCP: everybody has their own */
+    dev_t device;    /* of the unix socket's file, so that we never remove another's */
     ino_t inode;
     unsigned holders;
     struct bound *next;
@@ -65,7 +65,9 @@ struct why {
     size_t size;
 };
 
-static int PRINTF_LIKE(2, 3)
+static int say_why(struct why why, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static int
 say_why(struct why why, const char *format, ...)
 {
     va_list args;
@@ -120,8 +122,8 @@ bound_release(struct bound *b)
         *at = b->next;
         if (b->fd >= 0)
             close(b->fd);
-        if (b->inode != 0 && stat(b->name, &st) == 0 && st.st_dev == b->device
-            && st.st_ino == b->inode)
+        if (b->inode != 0 && stat(b->name, &st) == 0 && st.st_dev == b->device &&
+            st.st_ino == b->inode)
             unlink(b->name);
         free(b->name);
         free(b);
@@ -161,15 +163,18 @@ explain_bind(struct str text, struct why why)
     case EADDRINUSE:
         return say_why(why,
             "cannot listen on " STR_FMT ": the address is in use; stop the other program or choose "
-            "another port", STR_ARG(text));
+            "another port",
+            STR_ARG(text));
     case EACCES:
         return say_why(why,
             "cannot listen on " STR_FMT ": permission denied; choose a port above 1023 or grant "
-            "CAP_NET_BIND_SERVICE", STR_ARG(text));
+            "CAP_NET_BIND_SERVICE",
+            STR_ARG(text));
     case EADDRNOTAVAIL:
         return say_why(why,
             "cannot listen on " STR_FMT ": this machine has no such address; use 0.0.0.0 or one "
-            "that `ip address` shows", STR_ARG(text));
+            "that `ip address` shows",
+            STR_ARG(text));
     default:
         return say_why(why, "cannot listen on " STR_FMT ": %s", STR_ARG(text), strerror(errno));
     }
@@ -243,7 +248,8 @@ open_host_port(struct str text, struct bound **ret_bound, struct why why)
     if (!address_split(text, &host, &port))
         return say_why(why,
             "'" STR_FMT "' is not an address to listen on; write HOST:PORT, [IPV6]:PORT, :PORT or "
-            "unix:/path", STR_ARG(text));
+            "unix:/path",
+            STR_ARG(text));
     if (host.n == 0) {
         CHECK(address_parse(S("::"), port, &a));
         fd = open_tcp(text, &a, ret_bound);
@@ -312,10 +318,10 @@ open_inherited(struct str text, struct str number, struct bound **ret_bound, str
     int listening = 0;
     socklen_t len = sizeof(listening);
 
-    if (!str_u64(number, &fd) || fd > INT_MAX
-        || getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
-        return say_why(why, "cannot listen on " STR_FMT ": it is not a listening socket",
-            STR_ARG(text));
+    if (!str_u64(number, &fd) || fd > INT_MAX ||
+        getsockopt((int)fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
+        return say_why(
+            why, "cannot listen on " STR_FMT ": it is not a listening socket", STR_ARG(text));
     fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     *ret_bound = bound_add(number, (int)fd);
     return (int)fd;
@@ -360,8 +366,8 @@ bound_address(int fd, struct str text, bool *ret_is_tcp)
     char room[ADDRESS_TEXT_ROOM];
     struct address a;
 
-    *ret_is_tcp = getsockname(fd, (struct sockaddr *)&ss, &len) == 0
-        && address_from((struct sockaddr *)&ss, &a);
+    *ret_is_tcp = getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+                  address_from((struct sockaddr *)&ss, &a);
     return str_dup_c(*ret_is_tcp ? address_text_port(&a, room) : text);
 }
 
@@ -506,6 +512,7 @@ listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_
     if (fd < 0)
         return NULL;
 
+    CHECK(bound != NULL);
     struct listener *li = check_alloc(calloc(1, sizeof(*li)));
     if (uv_poll_init(&l->uv, &li->poll, fd) != 0) {
         say_why((struct why){ why, why_size }, "cannot listen twice on " STR_FMT, STR_ARG(address));

@@ -27,7 +27,7 @@ struct str listen_address(const struct listener *li);
 void listen_pause(struct listener *li);
 void listen_resume(struct listener *li);
 
-void listen_close(struct listener *li); /* NULL is a no-op */
+void listen_close(struct listener *li);    /* NULL is a no-op */
 
 /* accept() failures for want of descriptors, in this process: for metrics. While it happens the
  * listener sheds (accepts and closes on a spare descriptor) and recovers by itself. */

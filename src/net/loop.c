@@ -227,8 +227,8 @@ loop_run_out(struct loop *l)
         loop_run_posts(l);
         loop_run_deferred(l);
         uv_run(&l->uv, UV_RUN_DEFAULT);
-    } while ((l->deferred != NULL || uv_loop_alive(&l->uv))
-        && uv_is_active((uv_handle_t *)&l->patience));
+    } while ((l->deferred != NULL || uv_loop_alive(&l->uv)) &&
+             uv_is_active((uv_handle_t *)&l->patience));
 }
 
 void

@@ -47,7 +47,7 @@ struct timer *timer_create_on(struct loop *l, void (*fn)(void *arg), void *arg) 
 void timer_set(struct timer *t, uint64_t delay_ms);
 void timer_stop(struct timer *t);
 bool timer_is_set(const struct timer *t);
-void timer_destroy(struct timer *t); /* NULL is a no-op */
+void timer_destroy(struct timer *t);    /* NULL is a no-op */
 
 /* Calls fn(arg, signo) on the loop for each signal. For the main thread's loop. */
 void loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);

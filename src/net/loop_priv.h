@@ -36,27 +36,27 @@ struct timer_heap {
 
 struct loop {
     uv_loop_t uv;
-    uv_prepare_t prepare;      /* before the loop sleeps */
-    uv_check_t check;          /* after a batch of events */
-    uv_async_t async;          /* another thread posted something */
-    uv_timer_t wake;           /* the earliest timer */
-    uv_timer_t patience;       /* for loop_destroy() */
-    uint64_t wake_at_ms;       /* when `wake` fires; UINT64_MAX: it does not */
+    uv_prepare_t prepare;    /* before the loop sleeps */
+    uv_check_t check;        /* after a batch of events */
+    uv_async_t async;        /* another thread posted something */
+    uv_timer_t wake;         /* the earliest timer */
+    uv_timer_t patience;     /* for loop_destroy() */
+    uint64_t wake_at_ms;     /* when `wake` fires; UINT64_MAX: it does not */
     struct timer_heap timers;
 
     struct deferred *deferred;
     struct deferred **deferred_tail;
 
     uv_mutex_t posts_lock;
-    struct post *posts;        /* under posts_lock, as is the tail */
+    struct post *posts;    /* under posts_lock, as is the tail */
     struct post **posts_tail;
 
     struct signal_watch *signals;
     struct file_watch *watches;
 
     char *read_buffer;
-    struct tls_scratch *tls;           /* made with the first TLS connection */
-    struct dns_lookup *lookups;        /* names that are being resolved */
+    struct tls_scratch *tls;       /* made with the first TLS connection */
+    struct dns_lookup *lookups;    /* names that are being resolved */
 };
 
 /* Runs the timers that are due. */
@@ -72,4 +72,4 @@ void timers_fini(struct loop *l);
 void watches_close(struct loop *l);
 
 /* Frees the buffers that TLS connections of this loop share. NULL is a no-op. */
-void tls_scratch_destroy(struct tls_scratch *t);
+void tls_scratch_destroy(struct tls_scratch *x);

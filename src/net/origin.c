@@ -10,7 +10,7 @@
 #include "net/tls_priv.h"
 
 enum {
-    HOST_MAX = 253,            /* a DNS name */
+    HOST_MAX = 253,    /* a DNS name */
     URL_MAX = 2048,
     USERINFO_MAX = 512,
     HTTP_PORT = 80,
@@ -22,7 +22,9 @@ struct why {
     size_t size;
 };
 
-static bool PRINTF_LIKE(2, 3)
+static bool say_why(struct why why, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static bool
 say_why(struct why why, const char *format, ...)
 {
     va_list args;
@@ -42,7 +44,7 @@ keep(struct str s)
 static void
 release(struct str s)
 {
-    free((void *)(uintptr_t)s.p);
+    free((char *)s.p);
 }
 
 /* --- pieces of a URL --- */
@@ -50,8 +52,8 @@ release(struct str s)
 static bool
 is_host_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'
-        || c == '.' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
 }
 
 static bool
@@ -168,7 +170,8 @@ take_proxy(struct origin *o, struct str url, struct why why)
     if (!str_ieq(scheme, S("http")))
         return say_why(why,
             "the proxy in the environment has the scheme '" STR_FMT "'; only http:// proxies are "
-            "supported", STR_ARG(scheme));
+            "supported",
+            STR_ARG(scheme));
     url.n = str_chr(url, '/');
     for (size_t i = url.n; i-- != 0;) {
         if (url.p[i] == '@') {
@@ -177,8 +180,7 @@ take_proxy(struct origin *o, struct str url, struct why why)
             break;
         }
     }
-    if (!split_authority(url, &host, &port)
-        || (userinfo.n != 0 && !take_credentials(o, userinfo)))
+    if (!split_authority(url, &host, &port) || (userinfo.n != 0 && !take_credentials(o, userinfo)))
         return say_why(why,
             "the proxy in the environment is not usable; write http://[user:password@]host:port");
     o->proxy_host = lower(host);
@@ -195,8 +197,8 @@ take_unix(struct origin *o, struct str authority, struct why why)
     struct str path;
 
     if (!decode_percent(authority, room, sizeof(room) - 1, &path) || path.n == 0)
-        return say_why(why,
-            "the path of the socket is not usable; write http+unix://%%2Frun%%2Fname.sock/v1");
+        return say_why(
+            why, "the path of the socket is not usable; write http+unix://%%2Frun%%2Fname.sock/v1");
     o->unix_path = keep(path);
     o->host = keep(S("localhost"));
     o->host_header = keep(S("localhost"));
@@ -247,8 +249,8 @@ make_pool_key(const struct origin *o)
 }
 
 static bool
-take_url(struct origin *o, struct str url, struct tls_context *tls, struct str *ret_path,
-    struct why why)
+take_url(
+    struct origin *o, struct str url, struct tls_context *tls, struct str *ret_path, struct why why)
 {
     size_t scheme_n = str_find(url, S("://"));
     struct str scheme = str_make(url.p, scheme_n);
@@ -281,8 +283,8 @@ take_url(struct origin *o, struct str url, struct tls_context *tls, struct str *
 }
 
 struct origin *
-origin_create(struct str url, struct tls_context *tls, struct str *ret_path, char *why,
-    size_t why_size)
+origin_create(
+    struct str url, struct tls_context *tls, struct str *ret_path, char *why, size_t why_size)
 {
     struct origin *o = check_alloc(calloc(1, sizeof(*o)));
 

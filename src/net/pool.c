@@ -16,8 +16,8 @@ struct idle {
     struct sock *sock;
     struct pool *pool;
     struct home *home;
-    struct idle *newer, *older;            /* of this origin */
-    struct idle *later, *earlier;          /* of the pool */
+    struct idle *newer, *older;      /* of this origin */
+    struct idle *later, *earlier;    /* of the pool */
     uint64_t since_ms;
     uint64_t born_ms;
 };
@@ -34,7 +34,7 @@ struct pool {
     struct map *homes;
     struct idle *latest, *earliest;
     unsigned count;
-    struct idle *spare;                    /* unused, linked by `older` */
+    struct idle *spare;    /* unused, linked by `older` */
     struct timer *reaper;
 };
 
@@ -120,8 +120,8 @@ is_stale(const struct pool *p, uint64_t since_ms, uint64_t born_ms)
 {
     uint64_t now_ms = loop_now_ms(p->loop);
 
-    return (p->limits.idle_ms != 0 && now_ms - since_ms >= p->limits.idle_ms)
-        || (p->limits.age_ms != 0 && now_ms - born_ms >= p->limits.age_ms);
+    return (p->limits.idle_ms != 0 && now_ms - since_ms >= p->limits.idle_ms) ||
+           (p->limits.age_ms != 0 && now_ms - born_ms >= p->limits.age_ms);
 }
 
 static void
@@ -200,6 +200,7 @@ pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms)
             continue;
         }
         *ret_born_ms = i->born_ms;
+        sock_own(i->sock, NULL, NULL);
         sock_read_stop(i->sock);    /* off, as at birth */
         return idle_unlink(i);
     }
@@ -236,8 +237,8 @@ pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_m
 
     bool usable = !s->dead && !s->at_end && !s->ending && sock_queued_bytes(s) == 0;
 
-    if (!usable || p->limits.idle_per_origin == 0 || p->limits.idle_total == 0
-        || is_stale(p, now_ms, born_ms)) {
+    if (!usable || p->limits.idle_per_origin == 0 || p->limits.idle_total == 0 ||
+        is_stale(p, now_ms, born_ms)) {
         sock_close(s);
         return;
     }

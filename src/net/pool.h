@@ -12,8 +12,8 @@ struct pool;
 struct pool_limits {
     unsigned idle_per_origin;
     unsigned idle_total;
-    uint64_t idle_ms;          /* longest rest */
-    uint64_t age_ms;           /* longest life since it was dialled */
+    uint64_t idle_ms;    /* longest rest */
+    uint64_t age_ms;     /* longest life since it was dialled */
 };
 
 struct pool *pool_create(struct loop *l, struct pool_limits limits) NEVER_NULL;

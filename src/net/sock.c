@@ -45,11 +45,11 @@ sock_later(void *arg)
             sock_release(s);
         return;
     }
-    if (s->dead)
+    if (s->dead || s->events == NULL)
         return;
     if (s->write_error != 0) {
-        bool reader_will_tell = s->wants_read && s->polling && !s->at_end
-            && (s->write_error == UV_EPIPE || s->write_error == UV_ECONNRESET);
+        bool reader_will_tell = s->wants_read && s->polling && !s->at_end &&
+                                (s->write_error == UV_EPIPE || s->write_error == UV_ECONNRESET);
 
         if (!reader_will_tell) {
             sock_fail(s, ERR_UPSTREAM_RESET, uv_strerror(s->write_error));
@@ -155,6 +155,8 @@ sock_own(struct sock *s, const struct sock_events *events, void *owner)
     CHECK(!s->closed);
     s->events = events;
     s->owner = owner;
+    if (s->write_error != 0)
+        loop_defer(s->loop, &s->later);    /* the one before was not told */
 }
 
 void
@@ -300,7 +302,7 @@ pieces_gather(const struct pieces *p, uv_buf_t bufs[SEND_PIECES], size_t *ret_by
         size_t left = p->list[i].n - done;
 
         if (left != 0) {
-            bufs[n].base = (char *)(uintptr_t)(p->list[i].p + done);
+            bufs[n].base = (char *)p->list[i].p + done;
             bufs[n++].len = left;
         }
         *ret_bytes += left;
@@ -390,7 +392,7 @@ queue_done(struct sock *s)
         return;
     if (s->fin_wanted)
         sock_send_fin(s);
-    if (s->events->drained != NULL && !s->dead)
+    if (s->events != NULL && s->events->drained != NULL && !s->dead)
         s->events->drained(s->owner);
 }
 

@@ -12,8 +12,8 @@ struct sock_tls;
 /* What the kernel did not take at once. Lives only while there is such a thing. */
 struct sock_queue {
     uv_write_t req;
-    struct buf flying;         /* handed to libuv */
-    struct buf waiting;        /* behind it */
+    struct buf flying;     /* handed to libuv */
+    struct buf waiting;    /* behind it */
 };
 
 enum { PEER_ROOM = 46 };
@@ -30,22 +30,23 @@ struct sock {
     const struct sock_events *events;
     void *owner;
     struct sock_queue *queue;
-    struct sock_tls *tls;      /* NULL: plain */
-    struct deferred later;     /* what a sock_ call noticed and may not report itself */
-    int write_error;           /* libuv's code of the first failed write */
-    bool wants_read;           /* what the owner said last */
-    bool polling;              /* what libuv knows; follows lazily */
-    bool at_end;               /* the kernel will give no more bytes */
-    bool ending;               /* sock_shutdown() was called: no more writes */
-    bool fin_wanted;           /* FIN goes out behind the queue */
-    bool dead;                 /* `failed` was delivered */
-    bool closed;               /* sock_close() was called */
-    bool released;             /* libuv let go of the handle */
+    struct sock_tls *tls;     /* NULL: plain */
+    struct deferred later;    /* what a sock_ call noticed and may not report itself */
+    int write_error;          /* libuv's code of the first failed write */
+    bool wants_read;          /* what the owner said last */
+    bool polling;             /* what libuv knows; follows lazily */
+    bool at_end;              /* the kernel will give no more bytes */
+    bool ending;              /* sock_shutdown() was called: no more writes */
+    bool fin_wanted;          /* FIN goes out behind the queue */
+    bool dead;                /* `failed` was delivered */
+    bool closed;              /* sock_close() was called */
+    bool released;            /* libuv let go of the handle */
     uint8_t peer_n;
     char peer[PEER_ROOM];
 };
 
-/* A socket that is to be connected. */
+/* A socket that is to be connected. Between owners (sock_own() with NULL) it keeps bad news to
+ * itself until there is one. */
 struct sock *sock_create(struct loop *l, bool is_unix) NEVER_NULL;
 
 /* A socket for an accepted descriptor, which is taken over. `peer` may be NULL (unix). NULL when

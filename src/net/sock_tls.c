@@ -11,17 +11,17 @@
 #include "net/tls_priv.h"
 
 enum {
-    RECORD_BYTES = 16 * 1024,          /* the largest TLS record */
-    FLUSH_BYTES = 64 * 1024,           /* ciphertext goes to the kernel in runs of this */
+    RECORD_BYTES = 16 * 1024,    /* the largest TLS record */
+    FLUSH_BYTES = 64 * 1024,     /* ciphertext goes to the kernel in runs of this */
     STASH_LIMIT = 4 * LOOP_READ_BYTES,
-    HANDSHAKE_MS = 10000,              /* that a caller may take */
+    HANDSHAKE_MS = 10000,    /* that a caller may take */
 };
 
 /* One per loop. */
 struct tls_scratch {
-    char plain[LOOP_READ_BYTES];       /* decrypted, for the owner to see */
-    char record[RECORD_BYTES];         /* small pieces joined */
-    struct buf out;                    /* encrypted, on its way to sock_send() */
+    char plain[LOOP_READ_BYTES];    /* decrypted, for the owner to see */
+    char record[RECORD_BYTES];      /* small pieces joined */
+    struct buf out;                 /* encrypted, on its way to sock_send() */
 };
 
 struct sock_tls {
@@ -35,10 +35,10 @@ struct sock_tls {
     void (*ready)(void *arg);
     void *arg;
     bool is_ready;
-    bool peer_done;            /* close_notify came */
+    bool peer_done;    /* close_notify came */
     bool eof_told;
-    bool raw_end;              /* the connection below came to its end */
-    bool ending;               /* close_notify when the handshake is done */
+    bool raw_end;    /* the connection below came to its end */
+    bool ending;     /* close_notify when the handshake is done */
 };
 
 /* --- the library's view of the connection --- */
@@ -135,8 +135,8 @@ on_deadline(void *arg)
 }
 
 void
-sock_tls_start(struct sock *s, struct tls_context *context, struct str host,
-    struct str session_key, void (*ready)(void *arg), void *arg)
+sock_tls_start(struct sock *s, struct tls_context *context, struct str host, struct str session_key,
+    void (*ready)(void *arg), void *arg)
 {
     struct sock_tls *t = check_alloc(calloc(1, sizeof(*t)));
 
@@ -449,8 +449,8 @@ sock_tls_has_input(const struct sock *s)
 {
     const struct sock_tls *t = s->tls;
 
-    return buf_len(&t->stash) != 0 || t->raw_end || (t->peer_done && !t->eof_told)
-        || SSL_pending(t->ssl) != 0;
+    return buf_len(&t->stash) != 0 || t->raw_end || (t->peer_done && !t->eof_told) ||
+           SSL_pending(t->ssl) != 0;
 }
 
 void

@@ -92,8 +92,8 @@ cores_by_cgroup(const char *root, struct str cgroup)
 
         while (cgroup.n != 0 && cgroup.p[cgroup.n - 1] == '/')
             cgroup.n--;
-        if (snprintf(path, sizeof(path), "%s" STR_FMT "/cpu.max", root, STR_ARG(cgroup))
-            < (int)sizeof(path)) {
+        if (snprintf(path, sizeof(path), "%s" STR_FMT "/cpu.max", root, STR_ARG(cgroup)) <
+            (int)sizeof(path)) {
             unsigned cores = cores_of_quota(read_small_file(path, room, sizeof(room)));
             if (cores != 0 && (least == 0 || cores < least))
                 least = cores;

@@ -16,8 +16,8 @@ struct timer {
     struct loop *loop;
     void (*fn)(void *arg);
     void *arg;
-    uint64_t deadline_ms;      /* 0: not set */
-    size_t slot;               /* where it sits in the heap, or NOT_IN_HEAP */
+    uint64_t deadline_ms;    /* 0: not set */
+    size_t slot;             /* where it sits in the heap, or NOT_IN_HEAP */
 };
 
 /* --- the heap: a parent is never later than its children --- */

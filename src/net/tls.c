@@ -25,15 +25,15 @@ static const unsigned char alpn_http1[] = "\x08http/1.1";
 enum { ALPN_HTTP1_LEN = sizeof(alpn_http1) - 1 };
 
 enum {
-    ORIGINS_MAX = 128,     /* whose sessions are kept */
-    SESSIONS_MAX = 4,      /* of one origin: TLS 1.3 tickets are best used once */
+    ORIGINS_MAX = 128,    /* whose sessions are kept */
+    SESSIONS_MAX = 4,     /* of one origin: TLS 1.3 tickets are best used once */
 };
 
 struct kept_sessions {
     char *key;
     SSL_SESSION *list[SESSIONS_MAX];
     unsigned count;
-    uint64_t used;         /* when, in uses of the whole table */
+    uint64_t used;    /* when, in uses of the whole table */
 };
 
 struct tls_context {
@@ -41,7 +41,7 @@ struct tls_context {
     bool is_server;
     uint64_t serial;
     atomic_uint holders;
-    pthread_mutex_t lock;          /* guards what follows */
+    pthread_mutex_t lock;    /* guards what follows */
     struct kept_sessions kept[ORIGINS_MAX];
     unsigned kept_n;
     uint64_t uses;
@@ -66,8 +66,8 @@ tls_reason(const SSL *ssl, char *room, size_t size)
     const char *reason = ERR_reason_error_string(e);
 
     if (verified != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
-        snprintf(room, size, "certificate not accepted: %s",
-            X509_verify_cert_error_string(verified));
+        snprintf(
+            room, size, "certificate not accepted: %s", X509_verify_cert_error_string(verified));
     else if (e != 0 && ERR_SYSTEM_ERROR(e))
         snprintf(room, size, "%s", strerror(ERR_GET_REASON(e)));
     else
@@ -76,7 +76,9 @@ tls_reason(const SSL *ssl, char *room, size_t size)
     return room;
 }
 
-static void PRINTF_LIKE(3, 4)
+static void say_why(char *why, size_t why_size, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static void
 say_why(char *why, size_t why_size, const char *format, ...)
 {
     char reason[160];
@@ -218,8 +220,8 @@ select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_n, const uns
 
     (void)ssl;
     (void)arg;
-    if (SSL_select_next_proto(&chosen, ret_n, alpn_http1, ALPN_HTTP1_LEN, offered, offered_n)
-        != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, ret_n, alpn_http1, ALPN_HTTP1_LEN, offered, offered_n) !=
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *ret = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -275,11 +277,11 @@ use_system_authorities(SSL_CTX *ctx)
 
     if (file != NULL && SSL_CTX_load_verify_file(ctx, file) == 1)
         return true;
-    if ((dir != NULL || is_hashed_directory(X509_get_default_cert_dir()))
-        && SSL_CTX_set_default_verify_dir(ctx) == 1)
+    if ((dir != NULL || is_hashed_directory(X509_get_default_cert_dir())) &&
+        SSL_CTX_set_default_verify_dir(ctx) == 1)
         return true;
-    if (access(X509_get_default_cert_file(), R_OK) == 0
-        && SSL_CTX_load_verify_file(ctx, X509_get_default_cert_file()) == 1)
+    if (access(X509_get_default_cert_file(), R_OK) == 0 &&
+        SSL_CTX_load_verify_file(ctx, X509_get_default_cert_file()) == 1)
         return true;
     for (size_t i = 0; i < ARRAY_LEN(bundles); i++) {
         if (access(bundles[i], R_OK) == 0 && SSL_CTX_load_verify_file(ctx, bundles[i]) == 1)
@@ -294,8 +296,8 @@ tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size
     struct tls_context *c = context_create(false);
 
     SSL_CTX_set_verify(c->ctx, insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_session_cache_mode(c->ctx,
-        SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR);
+    SSL_CTX_set_session_cache_mode(
+        c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR);
     SSL_CTX_sess_set_new_cb(c->ctx, on_new_session);
     CHECK(SSL_CTX_set_alpn_protos(c->ctx, alpn_http1, ALPN_HTTP1_LEN) == 0);
 
@@ -366,8 +368,8 @@ expect_host(SSL *ssl, struct str host)
     if (X509_VERIFY_PARAM_set1_ip_asc(param, room) == 1)
         return true;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return X509_VERIFY_PARAM_set1_host(param, room, 0) == 1
-        && SSL_set_tlsext_host_name(ssl, room) == 1;
+    return X509_VERIFY_PARAM_set1_host(param, room, 0) == 1 &&
+           SSL_set_tlsext_host_name(ssl, room) == 1;
 }
 
 SSL *

@@ -12,13 +12,13 @@
 struct tls_context;
 
 /* A server's context from PEM files. NULL on error, with a sentence in `why` (names the file). */
-struct tls_context *tls_server_create(const char *cert_path, const char *key_path, char *why,
-    size_t why_size) MUST_CHECK;
+struct tls_context *tls_server_create(
+    const char *cert_path, const char *key_path, char *why, size_t why_size) MUST_CHECK;
 
 /* A client's context. `ca_path`: PEM bundle, NULL for the system's. `insecure` skips verification
  * (tests and labs; the configuration calls it out loud). */
-struct tls_context *tls_client_create(const char *ca_path, bool insecure, char *why,
-    size_t why_size) MUST_CHECK;
+struct tls_context *
+tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size) MUST_CHECK;
 
 /* One more holder; any thread. */
 struct tls_context *tls_context_ref(struct tls_context *c) NEVER_NULL;

@@ -7,8 +7,8 @@
 
 /* Hangs on every SSL object, so that the library's callbacks find their way. */
 struct tls_peer {
-    struct tls_context *context;   /* a reference */
-    char *session_key;             /* under which sessions are kept; NULL: they are not */
+    struct tls_context *context;    /* a reference */
+    char *session_key;              /* under which sessions are kept; NULL: they are not */
 };
 
 /* A connection's state. For a client: SNI and the name to verify are set, and an old session when there

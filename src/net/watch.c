@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 enum {
-    SETTLE_MS = 100,       /* quiet time after the last event: writers write in steps */
+    SETTLE_MS = 100,    /* quiet time after the last event: writers write in steps */
     LOOK_EVERY_MS = 2000,
 };
 
@@ -49,9 +49,9 @@ file_state(const char *path)
 static bool
 file_state_eq(const struct file_state *a, const struct file_state *b)
 {
-    return a->there == b->there && a->device == b->device && a->inode == b->inode
-        && a->size == b->size && a->modified.tv_sec == b->modified.tv_sec
-        && a->modified.tv_nsec == b->modified.tv_nsec;
+    return a->there == b->there && a->device == b->device && a->inode == b->inode &&
+           a->size == b->size && a->modified.tv_sec == b->modified.tv_sec &&
+           a->modified.tv_nsec == b->modified.tv_nsec;
 }
 
 static void
@@ -71,7 +71,8 @@ static void
 watch_directory(struct file_watch *w)
 {
     if (!w->watching)
-        w->watching = uv_fs_event_start(&w->directory, on_directory_event, w->directory_path, 0) == 0;
+        w->watching =
+            uv_fs_event_start(&w->directory, on_directory_event, w->directory_path, 0) == 0;
 }
 
 static void

@@ -11,12 +11,12 @@
 
 struct certs {
     char dir[64];
-    char ca[128];                          /* the authority's certificate */
-    char good[128], good_key[128];         /* localhost, 127.0.0.1, ::1 */
-    char other[128], other_key[128];       /* other.example */
-    char expired[128], expired_key[128];   /* localhost, until yesterday */
-    char stranger[128], stranger_key[128]; /* localhost, signed by itself */
-    char encrypted_key[128];               /* the good key under a passphrase */
+    char ca[128];                             /* the authority's certificate */
+    char good[128], good_key[128];            /* localhost, 127.0.0.1, ::1 */
+    char other[128], other_key[128];          /* other.example */
+    char expired[128], expired_key[128];      /* localhost, until yesterday */
+    char stranger[128], stranger_key[128];    /* localhost, signed by itself */
+    char encrypted_key[128];                  /* the good key under a passphrase */
 };
 
 static void
@@ -49,7 +49,7 @@ cert_make(const char *names, long from_s, long until_s, X509 *issuer, EVP_PKEY *
     X509_gmtime_adj(X509_getm_notAfter(cert), until_s);
     X509_set_pubkey(cert, key);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
-                               (const unsigned char *)(is_ca ? "test authority" : "leaf"), -1, -1, 0);
+        (const unsigned char *)(is_ca ? "test authority" : "leaf"), -1, -1, 0);
     X509_set_issuer_name(cert, X509_get_subject_name(issuer != NULL ? issuer : cert));
     cert_extension(cert, NID_basic_constraints, is_ca ? "critical,CA:TRUE" : "CA:FALSE");
     if (!is_ca)
@@ -75,12 +75,28 @@ static void
 certs_make(struct certs *c)
 {
     static const char *const names[] = {
-        "ca", "good", "good.key", "other", "other.key", "expired", "expired.key", "stranger",
-        "stranger.key", "encrypted.key",
+        "ca",
+        "good",
+        "good.key",
+        "other",
+        "other.key",
+        "expired",
+        "expired.key",
+        "stranger",
+        "stranger.key",
+        "encrypted.key",
     };
     char *paths[] = {
-        c->ca, c->good, c->good_key, c->other, c->other_key, c->expired, c->expired_key,
-        c->stranger, c->stranger_key, c->encrypted_key,
+        c->ca,
+        c->good,
+        c->good_key,
+        c->other,
+        c->other_key,
+        c->expired,
+        c->expired_key,
+        c->stranger,
+        c->stranger_key,
+        c->encrypted_key,
     };
     const char *here = "DNS:localhost,IP:127.0.0.1,IP:::1";
     long day = 86400;
@@ -94,14 +110,14 @@ certs_make(struct certs *c)
     X509 *ca = cert_make(NULL, -day, 10 * day, NULL, NULL, &ca_key, c->ca, NULL);
     X509_free(cert_make(here, -day, day, ca, ca_key, &good_key, c->good, c->good_key));
     X509_free(cert_make("DNS:other.example,DNS:*.other.example", -day, day, ca, ca_key, NULL,
-                        c->other, c->other_key));
+        c->other, c->other_key));
     X509_free(cert_make(here, -3 * day, -day, ca, ca_key, NULL, c->expired, c->expired_key));
     X509_free(cert_make(here, -day, day, NULL, NULL, NULL, c->stranger, c->stranger_key));
 
     FILE *f = fopen(c->encrypted_key, "w");
     EXPECT(f != NULL);
     EXPECT(PEM_write_PrivateKey(f, good_key, EVP_aes_128_cbc(), (const unsigned char *)"secret", 6,
-                                NULL, NULL) == 1);
+               NULL, NULL) == 1);
     fclose(f);
     X509_free(ca);
     EVP_PKEY_free(ca_key);

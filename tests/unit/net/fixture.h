@@ -24,8 +24,8 @@ struct end {
     unsigned drained;
     enum err failed;
     char detail[256];
-    unsigned datas;        /* calls of `data` */
-    unsigned stop_after;   /* stops reading after as many; 0: never */
+    unsigned datas;         /* calls of `data` */
+    unsigned stop_after;    /* stops reading after as many; 0: never */
 };
 
 static UNUSED void
@@ -168,8 +168,8 @@ pair_start(struct pair *p, struct tls_context *server_tls, struct tls_context *c
 
     memset(p, 0, sizeof(*p));
     p->loop = loop_create();
-    p->listener = listen_open(p->loop, S("127.0.0.1:0"), server_tls, pair_accept, p, why,
-                              sizeof(why));
+    p->listener =
+        listen_open(p->loop, S("127.0.0.1:0"), server_tls, pair_accept, p, why, sizeof(why));
     EXPECT_STR(str_c(why), "");
     EXPECT(p->listener != NULL);
     struct str bound = listen_address(p->listener);

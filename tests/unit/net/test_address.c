@@ -31,8 +31,20 @@ TEST(a_mapped_address_reads_as_ipv4)
 TEST(names_and_old_spellings_are_no_literals)
 {
     static const char *const none[] = {
-        "", "localhost", "127.1", "0x7f.0.0.1", "0177.0.0.1", "2130706433", "1.2.3.4.5", "1.2.3.256",
-        "[::1]", ":::", "::1%no-such-interface", "127.0.0.1%lo", "1.2.3.4 ", "12345::1",
+        "",
+        "localhost",
+        "127.1",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "2130706433",
+        "1.2.3.4.5",
+        "1.2.3.256",
+        "[::1]",
+        ":::",
+        "::1%no-such-interface",
+        "127.0.0.1%lo",
+        "1.2.3.4 ",
+        "12345::1",
     };
     struct address a;
 
@@ -60,8 +72,18 @@ TEST(host_and_port_are_split_at_the_last_place_possible)
 TEST(what_has_no_proper_port_is_not_split)
 {
     static const char *const bad[] = {
-        "", "host", "host:", "host:65536", "host:-1", "host:+1", "host:80x", "[::1]", "[::1:80",
-        "[::1]80", "::1:80", "host: 80",
+        "",
+        "host",
+        "host:",
+        "host:65536",
+        "host:-1",
+        "host:+1",
+        "host:80x",
+        "[::1]",
+        "[::1:80",
+        "[::1]80",
+        "::1:80",
+        "host: 80",
     };
     struct str host;
     uint16_t port;

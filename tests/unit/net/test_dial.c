@@ -122,7 +122,8 @@ TEST(a_connection_is_handed_over_with_reading_off)
     struct loop *l = loop_create();
     uint16_t port = 0;
     int fd = bind_at("127.0.0.1", &port, 4);
-    struct origin *o = origin_at("here.test", (const char *const[]){ "127.0.0.1", NULL }, port, NULL);
+    struct origin *o =
+        origin_at("here.test", (const char *const[]){ "127.0.0.1", NULL }, port, NULL);
     struct caller c;
 
     call(l, o, 5000, &c);
@@ -140,7 +141,8 @@ TEST(a_refusal_names_the_address)
     struct loop *l = loop_create();
     uint16_t port = 0;
     int fd = bind_at("127.0.0.1", &port, -1);    /* bound, not listening */
-    struct origin *o = origin_at("here.test", (const char *const[]){ "127.0.0.1", NULL }, port, NULL);
+    struct origin *o =
+        origin_at("here.test", (const char *const[]){ "127.0.0.1", NULL }, port, NULL);
     struct caller c;
     char expected[64];
 
@@ -173,8 +175,8 @@ TEST(a_refused_address_is_followed_by_the_next_at_once)
     struct loop *l = loop_create();
     uint16_t port = 0;
     int fd = bind_at("127.0.0.1", &port, 4);
-    struct origin *o = origin_at("two.test",
-        (const char *const[]){ "::1", "127.0.0.3", "127.0.0.1", NULL }, port, NULL);
+    struct origin *o = origin_at(
+        "two.test", (const char *const[]){ "::1", "127.0.0.3", "127.0.0.1", NULL }, port, NULL);
     struct caller c;
 
     call(l, o, 5000, &c);
@@ -197,8 +199,8 @@ TEST(a_silent_address_has_a_head_start_and_no_more)
 
     black_hole_open(&hole, "127.0.0.2", &port);
     int fd = bind_at("127.0.0.1", &port, 4);
-    struct origin *o = origin_at("slow.test",
-        (const char *const[]){ "127.0.0.2", "127.0.0.1", NULL }, port, NULL);
+    struct origin *o =
+        origin_at("slow.test", (const char *const[]){ "127.0.0.2", "127.0.0.1", NULL }, port, NULL);
     call(l, o, 5000, &c);
     RUN_UNTIL(l, c.ends == 1);
     EXPECT(c.sock != NULL);
@@ -239,8 +241,8 @@ TEST(silence_on_all_addresses_ends_with_the_deadline)
     struct caller c;
 
     black_hole_open(&hole, "127.0.0.2", &port);
-    struct origin *o = origin_at("silent.test", (const char *const[]){ "127.0.0.2", NULL }, port,
-                                 NULL);
+    struct origin *o =
+        origin_at("silent.test", (const char *const[]){ "127.0.0.2", NULL }, port, NULL);
     call(l, o, 100, &c);
     RUN_UNTIL(l, c.ends == 1);
     EXPECT_INT(c.why, ERR_UPSTREAM_CONNECT_TIMEOUT);
@@ -267,24 +269,24 @@ TEST(a_dial_can_be_cancelled_at_every_step)
     struct origin *slow = origin_at("slow.test",
         (const char *const[]){ "127.0.0.2", "127.0.0.2", "127.0.0.2", NULL }, hole_port, NULL);
     struct origin *fresh = test_origin("http", "ip6-allrouters:80", NULL);
-    struct origin *secret = origin_at("mute.test", (const char *const[]){ "127.0.0.1", NULL },
-                                      mute_port, tls);
+    struct origin *secret =
+        origin_at("mute.test", (const char *const[]){ "127.0.0.1", NULL }, mute_port, tls);
 
-    dial_cancel(call(l, slow, 5000, &c));                  /* before it began */
+    dial_cancel(call(l, slow, 5000, &c));    /* before it began */
     struct dial *d = call(l, fresh, 5000, &c);
     uv_run(&l->uv, UV_RUN_NOWAIT);
-    dial_cancel(d);                                        /* resolving or just done */
+    dial_cancel(d);    /* resolving or just done */
     d = call(l, slow, 5000, &c);
     RUN_FOR_MS(l, 20);
-    dial_cancel(d);                                        /* one attempt */
+    dial_cancel(d);    /* one attempt */
     d = call(l, slow, 5000, &c);
     RUN_FOR_MS(l, HEAD_START_MS + 50);
     EXPECT(d->attempts != NULL && d->attempts->next != NULL);
-    dial_cancel(d);                                        /* two attempts */
+    dial_cancel(d);    /* two attempts */
     d = call(l, secret, 5000, &c);
     RUN_UNTIL(l, d->sock != NULL);
     RUN_FOR_MS(l, 20);
-    dial_cancel(d);                                        /* in the handshake */
+    dial_cancel(d);    /* in the handshake */
     RUN_FOR_MS(l, 50);
     EXPECT_INT(c.ends, 0);
     EXPECT_INT(sock_open_count(), 0);
@@ -306,7 +308,8 @@ TEST(a_handshake_that_never_answers_ends_with_the_deadline)
     int mute = bind_at("127.0.0.1", &port, 4);
     char why[256];
     struct tls_context *tls = tls_client_create(NULL, true, why, sizeof(why));
-    struct origin *o = origin_at("mute.test", (const char *const[]){ "127.0.0.1", NULL }, port, tls);
+    struct origin *o =
+        origin_at("mute.test", (const char *const[]){ "127.0.0.1", NULL }, port, tls);
     struct caller c;
 
     call(l, o, 100, &c);
@@ -361,7 +364,7 @@ struct fake_proxy {
     struct loop *loop;
     struct listener *listener;
     struct origin *origin;
-    const char *answer;        /* NULL: hangs up */
+    const char *answer;    /* NULL: hangs up */
     bool tunnels;
     char request[512];
     struct end end;
@@ -428,7 +431,8 @@ proxy_open(struct fake_proxy *x, const char *scheme, const char *answer)
     snprintf(url, sizeof(url), "http://user:pass@%s", listen_address(x->listener).p);
     setenv("https_proxy", url, 1);
     setenv("http_proxy", url, 1);
-    x->origin = test_origin(scheme, "localhost:8443", strcmp(scheme, "https") == 0 ? x->client : NULL);
+    x->origin =
+        test_origin(scheme, "localhost:8443", strcmp(scheme, "https") == 0 ? x->client : NULL);
     unsetenv("https_proxy");
     unsetenv("http_proxy");
 }
@@ -491,7 +495,8 @@ TEST(a_proxy_that_does_not_open_the_tunnel_is_a_failure_to_connect)
         const char *answer;
         const char *detail;
     } rows[] = {
-        { "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "the proxy refused with status 407" },
+        { "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "the proxy refused with status 407" },
         { "HTTP/1.0 502 Bad Gateway\r\n\r\n", "the proxy refused with status 502" },
         { "HTTP/1.1 100 Continue\r\n\r\n", "the proxy refused with status 100" },
         { "SSH-2.0-OpenSSH_9.2\r\n\r\n", "the proxy does not speak HTTP (0)" },
@@ -540,7 +545,7 @@ TEST(a_proxy_that_never_answers_ends_with_the_deadline_or_a_cancel)
 enum { WORKERS = 3, DIALS_EACH = 20 };
 
 struct worker {
-    struct loop *home;         /* the test's */
+    struct loop *home;    /* the test's */
     struct loop *loop;
     const struct origin *origin;
     struct sock *sock;
@@ -675,11 +680,11 @@ TEST(workers_share_an_origin_its_context_its_sessions_and_the_names)
     certs_make(&certs);
     struct tls_context *server = tls_server_create(certs.good, certs.good_key, why, sizeof(why));
     struct tls_context *client = tls_client_create(certs.ca, false, why, sizeof(why));
-    struct listener *li = listen_open(l, S("127.0.0.1:0"), server, greet_guest, NULL, why,
-                                      sizeof(why));
+    struct listener *li =
+        listen_open(l, S("127.0.0.1:0"), server, greet_guest, NULL, why, sizeof(why));
     EXPECT(address_split(listen_address(li), &host, &port));
-    struct origin *o = origin_at("localhost", (const char *const[]){ "127.0.0.1", NULL }, port,
-                                 client);
+    struct origin *o =
+        origin_at("localhost", (const char *const[]){ "127.0.0.1", NULL }, port, client);
 
     for (int i = 0; i < WORKERS; i++) {
         workers[i].home = l;

@@ -159,7 +159,8 @@ TEST(families_take_turns_beginning_with_the_preferred_one)
     for (int i = 0; i < 12; i++) {
         snprintf(room, sizeof(room), i < 3 ? "2001:db8::%d" : "192.0.2.%d", i);
         EXPECT(address_parse(str_c(room), 0, &a[i]));
-        list[i] = (struct addrinfo){ .ai_addr = &a[i].any, .ai_next = i < 11 ? &list[i + 1] : NULL };
+        list[i] =
+            (struct addrinfo){ .ai_addr = &a[i].any, .ai_next = i < 11 ? &list[i + 1] : NULL };
     }
     take_addresses(list, &answer);
     EXPECT_INT(answer.count, DNS_ADDRESSES_MAX);

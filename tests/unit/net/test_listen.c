@@ -151,8 +151,18 @@ TEST(a_port_of_another_program_is_not_shared_silently)
 TEST(what_is_no_address_is_refused_with_advice)
 {
     static const char *const bad[] = {
-        "", "8080", "localhost", "1.2.3.4:99999", "[::1]", "unix:", "fd:", "fd:0", "fd:99999",
-        "no-such-host.invalid:80", "192.0.2.1:0", "unix:/nonexistent/dir/sock",
+        "",
+        "8080",
+        "localhost",
+        "1.2.3.4:99999",
+        "[::1]",
+        "unix:",
+        "fd:",
+        "fd:0",
+        "fd:99999",
+        "no-such-host.invalid:80",
+        "192.0.2.1:0",
+        "unix:/nonexistent/dir/sock",
     };
     struct loop *l = loop_create();
     struct visits v = { .count = 0 };

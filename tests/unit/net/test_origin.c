@@ -78,11 +78,34 @@ TEST(a_unix_socket_is_named_percent_encoded)
 TEST(what_is_no_usable_base_url_is_refused_with_a_sentence)
 {
     static const char *const bad[] = {
-        "", "api.openai.com", "ftp://x", "://x", "http://", "http:///v1", "http://:80", "http://a:0",
-        "http://a:65536", "http://a:b", "http://a b", "http://a/ b", "http://user:pw@a/",
-        "http://a?x=1", "http://a/#f", "http://[::1", "http://[::g]", "http://[1.2.3.4]",
-        "http://::1/", "http://a\r\nHost: b", "http://b\xc3\xbc" "cher.example", "http+unix://",
-        "http+unix://%2", "http+unix://%00", "http+unix://a%zz", "http://a[b]", "http://a,b",
+        "",
+        "api.openai.com",
+        "ftp://x",
+        "://x",
+        "http://",
+        "http:///v1",
+        "http://:80",
+        "http://a:0",
+        "http://a:65536",
+        "http://a:b",
+        "http://a b",
+        "http://a/ b",
+        "http://user:pw@a/",
+        "http://a?x=1",
+        "http://a/#f",
+        "http://[::1",
+        "http://[::g]",
+        "http://[1.2.3.4]",
+        "http://::1/",
+        "http://a\r\nHost: b",
+        "http://b\xc3\xbc"
+        "cher.example",
+        "http+unix://",
+        "http+unix://%2",
+        "http+unix://%00",
+        "http+unix://a%zz",
+        "http://a[b]",
+        "http://a,b",
     };
 
     no_proxy();
@@ -148,8 +171,12 @@ TEST(a_proxy_from_the_environment_is_settled_with_its_credentials)
 TEST(a_proxy_that_cannot_be_used_is_refused_without_telling_its_password)
 {
     static const char *const bad[] = {
-        "socks5://u:hunter2@p:1", "http://u:hunter2@:1", "http://u:hunter2@p:x",
-        "http://u:hunter2%zz@p:1", "https://u:hunter2@p:1", "http://",
+        "socks5://u:hunter2@p:1",
+        "http://u:hunter2@:1",
+        "http://u:hunter2@p:x",
+        "http://u:hunter2%zz@p:1",
+        "https://u:hunter2@p:1",
+        "http://",
     };
 
     no_proxy();

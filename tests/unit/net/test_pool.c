@@ -187,12 +187,12 @@ TEST(what_rested_or_lived_too_long_is_not_given_out)
     RUN_FOR_MS(p.loop, 40);
     EXPECT(pool_take(p.pool, p.origin, &born_ms) == NULL);    /* too old */
     pool_put(p.pool, p.origin, dial_one(&p), now_ms);
-    EXPECT_INT(pool_idle_count(p.pool), 0);                   /* not even kept */
+    EXPECT_INT(pool_idle_count(p.pool), 0);    /* not even kept */
     place_close(&p);
 
     place_open(&p, (struct pool_limits){ 10, 10, 30, 0 });
     pool_put(p.pool, p.origin, dial_one(&p), loop_now_ms(p.loop));
-    RUN_UNTIL(p.loop, pool_idle_count(p.pool) == 0);          /* reaped */
+    RUN_UNTIL(p.loop, pool_idle_count(p.pool) == 0);    /* reaped */
     EXPECT_INT(map_count(p.pool->homes), 0);
     place_close(&p);
 }

@@ -54,8 +54,8 @@ TEST(no_proxy_excludes_what_it_names)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        bool excluded = proxy_is_excluded(str_c(rows[i].no_proxy), str_c(rows[i].host),
-                                          rows[i].port);
+        bool excluded =
+            proxy_is_excluded(str_c(rows[i].no_proxy), str_c(rows[i].host), rows[i].port);
         if (excluded != rows[i].excluded)
             print_error("NO_PROXY='%s' host='%s'\n", rows[i].no_proxy, rows[i].host);
         EXPECT(excluded == rows[i].excluded);
@@ -66,8 +66,15 @@ static void
 clear_environment(void)
 {
     static const char *const names[] = {
-        "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY",
-        "no_proxy", "NO_PROXY", "REQUEST_METHOD",
+        "https_proxy",
+        "HTTPS_PROXY",
+        "http_proxy",
+        "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+        "no_proxy",
+        "NO_PROXY",
+        "REQUEST_METHOD",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)

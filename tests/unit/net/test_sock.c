@@ -297,6 +297,24 @@ TEST(what_the_peer_said_before_it_hung_up_is_read_although_writing_fails)
     pair_close(&p);
 }
 
+TEST(bad_news_that_came_between_owners_is_told_to_the_next)
+{
+    struct pair p;
+
+    pair_open(&p);
+    sock_own(p.client.sock, NULL, NULL);
+    sock_read_stop(p.client.sock);
+    sock_close_reset(p.server.sock);
+    p.server.sock = NULL;
+    RUN_FOR_MS(p.loop, 20);
+    write_c(&p.client, "x");
+    RUN_FOR_MS(p.loop, 20);
+    EXPECT(p.client.failed == OK);
+    sock_own(p.client.sock, &end_events, &p.client);
+    RUN_UNTIL(p.loop, p.client.failed == ERR_UPSTREAM_RESET);
+    pair_close(&p);
+}
+
 static void
 close_in_data(void *owner, struct str bytes)
 {

@@ -45,8 +45,9 @@ static void
 connect_to(struct tls_pair *t, const char *host)
 {
     pair_start(&t->p, t->server, t->client, host);
-    RUN_UNTIL(t->p.loop, (t->p.client.sock != NULL && t->p.server.sock != NULL
-                          && t->p.server.sock->tls->is_ready) || t->p.why != OK);
+    RUN_UNTIL(t->p.loop,
+        (t->p.client.sock != NULL && t->p.server.sock != NULL && t->p.server.sock->tls->is_ready) ||
+            t->p.why != OK);
     EXPECT_STR(str_c(t->p.detail), "");
 }
 
@@ -251,7 +252,8 @@ TEST(a_large_write_arrives_whole_and_in_order)
     struct tls_pair t;
     size_t n = (size_t)3 << 20;
     char *big = malloc(n);
-    struct str pieces[4] = { S("<"), str_make(big, n - 1000), str_make(big + n - 1000, 1000), S(">") };
+    struct str pieces[4] = { S("<"), str_make(big, n - 1000), str_make(big + n - 1000, 1000),
+        S(">") };
 
     EXPECT(big != NULL);
     for (size_t i = 0; i < n; i++)
@@ -407,7 +409,8 @@ TEST(a_close_says_goodbye_but_a_cut_connection_is_a_failure)
 TEST(a_damaged_record_fails_the_connection)
 {
     struct tls_pair t;
-    struct str junk = S("\x17\x03\x03\x00\x20" "0123456789abcdef0123456789abcdef");
+    struct str junk = S("\x17\x03\x03\x00\x20"
+                        "0123456789abcdef0123456789abcdef");
 
     contexts_open(&t);
     connect_to(&t, "localhost");

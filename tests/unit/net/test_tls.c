@@ -25,7 +25,8 @@ TEST(what_is_wrong_with_certificate_or_key_is_said_with_the_file)
 
     certs_make(&certs);
     EXPECT(tls_server_create("/nonexistent.pem", certs.good_key, why, sizeof(why)) == NULL);
-    EXPECT_STR(str_c(why), "cannot use the certificate /nonexistent.pem: No such file or directory");
+    EXPECT_STR(
+        str_c(why), "cannot use the certificate /nonexistent.pem: No such file or directory");
     EXPECT(tls_server_create(certs.good_key, certs.good_key, why, sizeof(why)) == NULL);
     EXPECT(strstr(why, certs.good_key) != NULL);
     EXPECT(tls_server_create(certs.good, certs.good, why, sizeof(why)) == NULL);
