@@ -90,9 +90,12 @@ mock_openai_write_fields(struct buf *out, char *request_id)
 static void
 add_usage(struct buf *out, const struct mock_script *s, bool details)
 {
-    buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
-        (unsigned long long)s->input_tokens, (unsigned long long)s->output_tokens,
-        (unsigned long long)(s->input_tokens + s->output_tokens));
+    unsigned long long input = s->input_tokens;
+    unsigned long long output = s->output_tokens;
+    unsigned long long reasoning = s->reasoning.tokens * s->n;
+
+    buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu", input,
+        output, input + output);
     if (details) {
         buf_printf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu",
             (unsigned long long)s->cached_tokens);
@@ -101,7 +104,7 @@ add_usage(struct buf *out, const struct mock_script *s, bool details)
         buf_printf(out,
             ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":%llu,"
             "\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}",
-            (unsigned long long)(s->reasoning.tokens * s->n));
+            reasoning);
     }
     buf_add_c(out, '}');
 }
