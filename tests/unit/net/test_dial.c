@@ -268,7 +268,7 @@ TEST(a_dial_can_be_cancelled_at_every_step)
     int mute = bind_at("127.0.0.1", &mute_port, 16);
     struct origin *slow = origin_at("slow.test",
         (const char *const[]){ "127.0.0.2", "127.0.0.2", "127.0.0.2", NULL }, hole_port, NULL);
-    struct origin *fresh = test_origin("http", "ip6-allrouters:80", NULL);
+    struct origin *fresh = test_origin("http", "localhost:80", NULL);
     struct origin *secret =
         origin_at("mute.test", (const char *const[]){ "127.0.0.1", NULL }, mute_port, tls);
 

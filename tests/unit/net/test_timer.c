@@ -69,7 +69,7 @@ TEST(moving_a_timer_earlier_makes_it_fire_earlier)
 
     fired_n = 0;
     timer_set(a.t, 60000);
-    timer_set(b.t, 30);
+    timer_set(b.t, 5000);
     RUN_FOR_MS(l, 5);
     timer_set(a.t, 5);
     RUN_UNTIL(l, a.fired == 1);
