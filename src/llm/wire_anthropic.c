@@ -227,8 +227,8 @@ anthropic_error_fill(
     if (ret->message.n == 0)
         ret->message = str_c(err_row(ret->kind)->sentence);
     else if (ret->kind == ERR_UPSTREAM_AUTH)    /* "invalid x-api-key": not the caller's, ours */
-        ret->message = arena_printf(a, "the provider refused the gateway's credentials: " STR_FMT,
-            STR_ARG(ret->message));
+        ret->message = arena_printf(
+            a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));
 }
 
 bool

@@ -61,8 +61,8 @@ void anthropic_error_fill(
     struct arena *a, int status, struct str type, struct str message, struct llm_error *ret);
 
 /* An error document, or an error event of a stream. False when `doc` is neither. */
-bool anthropic_error_read(
-    struct arena *a, int status, const struct json *doc, struct llm_error *ret);
+bool
+anthropic_error_read(struct arena *a, int status, const struct json *doc, struct llm_error *ret);
 
 /* --- a provider's answer; see struct wire_provider --- */
 
@@ -88,9 +88,9 @@ bool anthropic_add_tool_schema(struct buf *out, struct arena *a, struct str sche
 /* --- the request for a provider: turns --- */
 
 enum block_kind {
-    BLOCK_PART,           /* the part as it is */
-    BLOCK_MISSING,        /* a result that nobody recorded, for `call` */
-    BLOCK_ORPHAN,         /* a result whose call is gone: its content as text */
+    BLOCK_PART,       /* the part as it is */
+    BLOCK_MISSING,    /* a result that nobody recorded, for `call` */
+    BLOCK_ORPHAN,     /* a result whose call is gone: its content as text */
 };
 
 struct block {
@@ -102,7 +102,7 @@ struct block {
     struct block *result;     /* calls: its answer */
     struct block *same_id;    /* calls: the next unanswered one of this turn with the same id */
     struct block *same_id_last;
-    struct block *call;       /* results: what they answer */
+    struct block *call;    /* results: what they answer */
 };
 
 struct block_list {
@@ -115,18 +115,18 @@ struct turn {
     bool assistant;
     struct block_list results;    /* user: tool results, before everything else */
     struct block_list blocks;
-    struct block **solid;         /* assistant: behind the last block that is not thinking */
+    struct block **solid;    /* assistant: behind the last block that is not thinking */
     struct turn *prev;
     struct turn *next;
 };
 
 struct plan {
-    struct block_list system;     /* all system text, wherever it stood */
+    struct block_list system;    /* all system text, wherever it stood */
     struct turn *first;
     struct turn *last;
-    bool has_tools;               /* some turn calls a tool */
-    bool unsigned_loop;           /* the tool loop at the end does not start with signed thinking */
-    unsigned marks;               /* cache marks on system text and messages */
+    bool has_tools;        /* some turn calls a tool */
+    bool unsigned_loop;    /* the tool loop at the end does not start with signed thinking */
+    unsigned marks;        /* cache marks on system text and messages */
 };
 
 /* Orders the conversation as the API wants it. Never fails; what cannot be said goes to `drops`. */
@@ -143,12 +143,12 @@ struct writing {
     const struct wire_target *t;
     struct wire_drops *drops;
     struct wire_fault *fault;
-    enum err err;              /* the first failure; the rest is written for nothing */
+    enum err err;    /* the first failure; the rest is written for nothing */
     struct plan plan;
     unsigned marks_to_skip;    /* the earliest, when there are too many: a later one covers more */
     bool first;                /* no element of the list being written stands yet */
 
-    bool tools;                /* the caller offers tools that this provider can be told about */
+    bool tools;    /* the caller offers tools that this provider can be told about */
     int64_t max_tokens;
     enum thinking thinking;
     int64_t budget;

@@ -19,9 +19,9 @@ struct reading {
     struct llm_request *r;
     struct arena *a;
     struct wire_fault *fault;
-    enum err err;            /* the first failure */
-    unsigned parts;          /* made so far */
-    const struct place *at;  /* what is being read */
+    enum err err;              /* the first failure */
+    unsigned parts;            /* made so far */
+    const struct place *at;    /* what is being read */
 };
 
 /* "messages[2].content[0]" */
@@ -33,8 +33,8 @@ place_path(struct arena *a, const struct place *at)
 
     struct str up = place_path(a, at->up);
 
-    return arena_printf(a, STR_FMT "%s%s[%u]", STR_ARG(up), up.n > 0 ? "." : "", at->list,
-        at->index);
+    return arena_printf(
+        a, STR_FMT "%s%s[%u]", STR_ARG(up), up.n > 0 ? "." : "", at->list, at->index);
 }
 
 /* Records the first failure; `what` follows the path in the sentence. */
@@ -124,8 +124,8 @@ list_join(struct part_list *list)
 }
 
 static void
-read_cache_control(struct reading *rd, const struct json *block, bool *ret_mark,
-    struct str *ret_ttl)
+read_cache_control(
+    struct reading *rd, const struct json *block, bool *ret_mark, struct str *ret_ttl)
 {
     const struct json *control = json_get(block, S("cache_control"));
 
@@ -492,8 +492,8 @@ read_thinking_mode(struct reading *rd)
         r->reasoning_budget = 0;
     } else if (json_str_is(type, S("enabled"))) {
         if (!json_is(budget, JSON_NUMBER) || json_i64(budget, 0) <= 0)
-            complain(rd, ERR_BAD_REQUEST, "thinking.budget_tokens",
-                "Input should be a valid integer");
+            complain(
+                rd, ERR_BAD_REQUEST, "thinking.budget_tokens", "Input should be a valid integer");
         r->reasoning_budget = json_i64(budget, 0);
     } else if (!json_str_is(type, S("adaptive"))) {    /* adaptive: as much as the effort says */
         complain(rd, ERR_BAD_REQUEST, "thinking.type",
@@ -583,10 +583,22 @@ static void
 note_others(struct reading *rd)
 {
     static const struct str known[] = {
-        S_INIT("model"), S_INIT("messages"), S_INIT("max_tokens"), S_INIT("system"), S_INIT("stream"),
-        S_INIT("tools"), S_INIT("tool_choice"), S_INIT("thinking"), S_INIT("output_config"),
-        S_INIT("output_format"), S_INIT("temperature"), S_INIT("top_p"), S_INIT("top_k"),
-        S_INIT("stop_sequences"), S_INIT("metadata"), S_INIT("service_tier"),
+        S_INIT("model"),
+        S_INIT("messages"),
+        S_INIT("max_tokens"),
+        S_INIT("system"),
+        S_INIT("stream"),
+        S_INIT("tools"),
+        S_INIT("tool_choice"),
+        S_INIT("thinking"),
+        S_INIT("output_config"),
+        S_INIT("output_format"),
+        S_INIT("temperature"),
+        S_INIT("top_p"),
+        S_INIT("top_k"),
+        S_INIT("stop_sequences"),
+        S_INIT("metadata"),
+        S_INIT("service_tier"),
     };
     struct json_iter it = json_iter(rd->r->doc);
     struct llm_word **tail = &rd->r->others;

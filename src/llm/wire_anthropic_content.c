@@ -92,12 +92,12 @@ add_source(struct writing *w, const char *type, const char *source, struct str k
 
 /* The same with bytes: `media_type` comes first. */
 static void
-add_bytes(struct writing *w, const char *type, const char *source, struct str mime,
-    struct str data, const struct llm_part *part)
+add_bytes(struct writing *w, const char *type, const char *source, struct str mime, struct str data,
+    const struct llm_part *part)
 {
     anthropic_add_comma(w);
-    buf_printf(w->out, "{\"type\":\"%s\",\"source\":{\"type\":\"%s\",\"media_type\":", type,
-        source);
+    buf_printf(
+        w->out, "{\"type\":\"%s\",\"source\":{\"type\":\"%s\",\"media_type\":", type, source);
     json_add_str(w->out, mime);
     add(w, S(",\"data\":"));
     json_add_str(w->out, data);
@@ -108,7 +108,10 @@ static bool
 is_image_type(struct str mime)
 {
     static const struct str taken[] = {
-        S_INIT("image/jpeg"), S_INIT("image/png"), S_INIT("image/gif"), S_INIT("image/webp"),
+        S_INIT("image/jpeg"),
+        S_INIT("image/png"),
+        S_INIT("image/gif"),
+        S_INIT("image/webp"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(taken); i++)
@@ -121,7 +124,7 @@ static bool
 is_text_type(struct str mime)
 {
     return str_istarts(mime, S("text/")) || str_ieq(mime, S("application/json")) ||
-        str_ieq(mime, S("application/xml")) || str_ieq(mime, S("application/csv"));
+           str_ieq(mime, S("application/xml")) || str_ieq(mime, S("application/csv"));
 }
 
 /* A text file travels as text, not as base64. */
@@ -132,8 +135,8 @@ add_text_document(struct writing *w, struct str base64, const struct llm_part *p
     size_t n = 0;
 
     if (text == NULL)
-        anthropic_refuse(w, ERR_TOO_LARGE, S("messages"),
-            S("the request is too large to be translated"));
+        anthropic_refuse(
+            w, ERR_TOO_LARGE, S("messages"), S("the request is too large to be translated"));
     else if (!digest_base64_decode(base64, text, &n))
         refuse_part(w, "a file whose data is not valid base64");
     else if (n > 0)
@@ -173,9 +176,8 @@ add_media(struct writing *w, const struct llm_part *part)
     else if (is_text_type(mime))
         add_text_document(w, data, part);
     else
-        refuse_part(w, part->kind == PART_IMAGE
-                ? "an image other than JPEG, PNG, GIF or WebP"
-                : "a file other than PDF, text or image");
+        refuse_part(w, part->kind == PART_IMAGE ? "an image other than JPEG, PNG, GIF or WebP"
+                                                : "a file other than PDF, text or image");
 }
 
 /* What a user or a tool may say. */
@@ -320,8 +322,8 @@ anthropic_add_messages(struct writing *w)
     const struct plan *plan = &w->plan;
 
     if (plan->first == NULL && plan->system.first == NULL)
-        anthropic_refuse(w, ERR_BAD_REQUEST, S("messages"),
-            S("messages: at least one message is required"));
+        anthropic_refuse(
+            w, ERR_BAD_REQUEST, S("messages"), S("messages: at least one message is required"));
 
     add(w, S(",\"messages\":["));
     /* The first word is the user's. A conversation may yet begin with a greeting by the assistant,

@@ -55,11 +55,11 @@ static void
 emit_start(struct wire_reader *r, const struct decoder *d, const struct json *message)
 {
     wire_emit(r, &(struct llm_event){
-        .kind = EVENT_START,
-        .id = text_at(r, message, "id"),
-        .model = text_at(r, message, "model"),
-        .usage = anthropic_usage(&d->counts),
-    });
+                     .kind = EVENT_START,
+                     .id = text_at(r, message, "id"),
+                     .model = text_at(r, message, "model"),
+                     .usage = anthropic_usage(&d->counts),
+                 });
 }
 
 static void
@@ -99,11 +99,11 @@ emit_finish(struct wire_reader *r, struct decoder *d, const struct json *source)
         finish = FINISH_TOOLS;
     d->finish_told = true;
     wire_emit(r, &(struct llm_event){
-        .kind = EVENT_FINISH,
-        .finish = finish,
-        .native = native,
-        .stop_sequence = text_at(r, source, "stop_sequence"),
-    });
+                     .kind = EVENT_FINISH,
+                     .finish = finish,
+                     .native = native,
+                     .stop_sequence = text_at(r, source, "stop_sequence"),
+                 });
 }
 
 static void
@@ -116,11 +116,11 @@ static void
 emit_tool_start(struct wire_reader *r, struct decoder *d, const struct json *block)
 {
     wire_emit(r, &(struct llm_event){
-        .kind = EVENT_TOOL_START,
-        .tool = d->tools++,
-        .id = text_at(r, block, "id"),
-        .name = text_at(r, block, "name"),
-    });
+                     .kind = EVENT_TOOL_START,
+                     .tool = d->tools++,
+                     .id = text_at(r, block, "id"),
+                     .name = text_at(r, block, "name"),
+                 });
 }
 
 static void
@@ -248,9 +248,9 @@ on_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
         emit_signature(r, text_at(r, delta, "signature"));
     } else if (json_str_is(type, S("citations_delta"))) {
         wire_emit(r, &(struct llm_event){
-            .kind = EVENT_CITATION,
-            .raw = json_raw(json_get(delta, S("citation"))),
-        });
+                         .kind = EVENT_CITATION,
+                         .raw = json_raw(json_get(delta, S("citation"))),
+                     });
     }
     return OK;
 }

@@ -24,7 +24,7 @@ struct held {
     bool ended;
     struct str id;
     struct str name;
-    char *text;                /* arguments or text so far */
+    char *text;    /* arguments or text so far */
     size_t n;
     size_t room;
     struct held *next;
@@ -32,13 +32,13 @@ struct held {
 
 struct encoder {
     bool started;
-    bool over;                 /* the last event is written; nothing may follow */
+    bool over;    /* the last event is written; nothing may follow */
     enum open_kind open;
-    uint32_t index;            /* of the open block, or of the next one */
-    uint32_t tool;             /* which call is open */
-    bool custom;               /* the open call's arguments are text, wrapped on the way */
-    bool filled;               /* the open call got arguments */
-    bool called;               /* the answer calls a tool */
+    uint32_t index;    /* of the open block, or of the next one */
+    uint32_t tool;     /* which call is open */
+    bool custom;       /* the open call's arguments are text, wrapped on the way */
+    bool filled;       /* the open call got arguments */
+    bool called;       /* the answer calls a tool */
     struct held *held;
     struct held *held_last;
     unsigned held_count;
@@ -187,8 +187,8 @@ open_run(struct wire_writer *w, struct encoder *e, enum open_kind kind)
     close_open(w, e);
     begin_block(w, e);
     buf_add(w->out, kind == OPEN_TEXT
-            ? S("{\"type\":\"text\",\"text\":\"\"}}\n\n")
-            : S("{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n"));
+                        ? S("{\"type\":\"text\",\"text\":\"\"}}\n\n")
+                        : S("{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n"));
     e->open = kind;
 }
 
@@ -198,8 +198,9 @@ write_run(struct wire_writer *w, struct encoder *e, enum open_kind kind, struct 
     if (text.n == 0)
         return;
     open_run(w, e, kind);
-    write_delta(w, e, kind == OPEN_TEXT ? S("{\"type\":\"text_delta\",\"text\":")
-                                        : S("{\"type\":\"thinking_delta\",\"thinking\":"),
+    write_delta(w, e,
+        kind == OPEN_TEXT ? S("{\"type\":\"text_delta\",\"text\":")
+                          : S("{\"type\":\"thinking_delta\",\"thinking\":"),
         text);
 }
 

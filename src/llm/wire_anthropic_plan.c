@@ -12,10 +12,10 @@ struct planner {
     struct plan *plan;
     struct arena *a;
     struct wire_drops *drops;
-    struct map *open;          /* a call's id as the caller wrote it -> first unanswered call */
-    struct map *ids;           /* ids given out */
+    struct map *open;    /* a call's id as the caller wrote it -> first unanswered call */
+    struct map *ids;     /* ids given out */
     unsigned repeats;
-    bool pairs;                /* there are calls or results to bring together */
+    bool pairs;    /* there are calls or results to bring together */
 };
 
 static void

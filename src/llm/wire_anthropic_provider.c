@@ -434,6 +434,7 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
         .drops = drops,
         .fault = ret_fault,
     };
+    size_t before = buf_len(out);
 
     CHECK(r->expanded);
     if (r->op != OP_CHAT && r->op != OP_COUNT_TOKENS)
@@ -457,6 +458,8 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
     add(&w, S("}"));
     if (out->overflow)
         anthropic_refuse(&w, ERR_TOO_LARGE, S(""), S("the request is too large to be translated"));
+    if (w.err != OK)
+        buf_truncate(out, before);
     return w.err;
 }
 

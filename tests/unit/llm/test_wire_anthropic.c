@@ -102,9 +102,10 @@ TEST(counts_that_are_null_negative_or_huge_do_no_harm)
 
 TEST(written_cache_tokens_are_found_in_the_breakdown_too)
 {
-    struct llm_usage u = usage_from("{\"input_tokens\":1,\"cache_creation\":"
-                                    "{\"ephemeral_5m_input_tokens\":2,\"ephemeral_1h_input_tokens\":3}}",
-        NULL);
+    struct llm_usage u =
+        usage_from("{\"input_tokens\":1,\"cache_creation\":"
+                   "{\"ephemeral_5m_input_tokens\":2,\"ephemeral_1h_input_tokens\":3}}",
+            NULL);
 
     EXPECT_INT(u.cache_write, 5);
     EXPECT_INT(u.input, 6);
@@ -112,11 +113,12 @@ TEST(written_cache_tokens_are_found_in_the_breakdown_too)
 
 TEST(all_iterations_are_counted_when_there_were_several)
 {
-    struct llm_usage u = usage_from(
-        "{\"input_tokens\":10,\"output_tokens\":5,\"iterations\":["
-        "{\"type\":\"compaction\",\"input_tokens\":100,\"cache_read_input_tokens\":7,\"output_tokens\":20},"
-        "{\"type\":\"message\",\"input_tokens\":10,\"output_tokens\":5}]}",
-        NULL);
+    struct llm_usage u =
+        usage_from("{\"input_tokens\":10,\"output_tokens\":5,\"iterations\":["
+                   "{\"type\":\"compaction\",\"input_tokens\":100,\"cache_read_input_tokens\":7,"
+                   "\"output_tokens\":20},"
+                   "{\"type\":\"message\",\"input_tokens\":10,\"output_tokens\":5}]}",
+            NULL);
 
     EXPECT_INT(u.input, 117);
     EXPECT_INT(u.output, 25);
@@ -178,7 +180,8 @@ TEST(arguments_that_are_no_object_are_wrapped_in_one)
     EXPECT_STR(input_for(&out, "[1]", false), "{\"input\":[1]}");
     EXPECT_STR(input_for(&out, "\"x\"", false), "{\"input\":\"x\"}");
     EXPECT_STR(input_for(&out, "{\"cut\":", false), "{\"input\":\"{\\\"cut\\\":\"}");
-    EXPECT_STR(input_for(&out, "{\"a\":1} trailing", false), "{\"input\":\"{\\\"a\\\":1} trailing\"}");
+    EXPECT_STR(
+        input_for(&out, "{\"a\":1} trailing", false), "{\"input\":\"{\\\"a\\\":1} trailing\"}");
     EXPECT_STR(input_for(&out, "{}", true), "{\"input\":\"{}\"}");
     buf_fini(&out);
 }
@@ -204,7 +207,8 @@ kind_of(int status, const char *body)
 TEST(errors_are_told_apart_by_their_type)
 {
     EXPECT_INT(kind_of(400, ERROR_BODY("invalid_request_error", "bad")), ERR_BAD_REQUEST);
-    EXPECT_INT(kind_of(401, ERROR_BODY("authentication_error", "invalid x-api-key")), ERR_UPSTREAM_AUTH);
+    EXPECT_INT(
+        kind_of(401, ERROR_BODY("authentication_error", "invalid x-api-key")), ERR_UPSTREAM_AUTH);
     EXPECT_INT(kind_of(403, ERROR_BODY("permission_error", "no")), ERR_UPSTREAM_AUTH);
     EXPECT_INT(kind_of(404, ERROR_BODY("not_found_error", "model: x")), ERR_UPSTREAM_NO_MODEL);
     EXPECT_INT(kind_of(413, ERROR_BODY("request_too_large", "big")), ERR_TOO_LARGE);
@@ -247,7 +251,8 @@ TEST(the_message_of_an_error_is_quoted_without_keys_and_without_markup)
     EXPECT_STR(e.message, err_row(ERR_UPSTREAM_ERROR)->sentence);
     wire_anthropic.provider->read_error(a, 502, S("upstream connect error"), &e);
     EXPECT_STR(e.message, "upstream connect error");
-    wire_anthropic.provider->read_error(a, 401, S(ERROR_BODY("authentication_error", "invalid x-api-key")), &e);
+    wire_anthropic.provider->read_error(
+        a, 401, S(ERROR_BODY("authentication_error", "invalid x-api-key")), &e);
     EXPECT_STR(e.message, "the provider refused the gateway's credentials: invalid x-api-key");
     EXPECT_STR(e.type, "authentication_error");
     arena_destroy(a);

@@ -1,4 +1,4 @@
-/* test_wire_anthropic_caller.c - requests of Anthropic callers: what is read, and what is refused how. */
+/* test_wire_anthropic_caller.c - requests of Anthropic callers: what is read, what refused and how. */
 #include "llm/wire_anthropic_caller.c"
 #include "tests/test.h"
 #include "tests/unit/llm/wire_kit.h"
@@ -46,7 +46,8 @@ TEST(what_is_missing_is_named_in_the_words_of_the_api)
     EXPECT_REFUSED("{'max_tokens':9," HELLO "}", "model", "model: Field required");
     EXPECT_REFUSED("{'model':'m'," HELLO "}", "max_tokens", "max_tokens: Field required");
     EXPECT_REFUSED("{" CHAT "'x':1}", "messages", "messages: Field required");
-    EXPECT_REFUSED("{" CHAT "'messages':[]}", "messages", "messages: at least one message is required");
+    EXPECT_REFUSED(
+        "{" CHAT "'messages':[]}", "messages", "messages: at least one message is required");
     EXPECT_REFUSED("{" CHAT "'messages':[{'content':'x'}]}", "messages[0].role",
         "messages[0].role: Field required");
     EXPECT_REFUSED("{" CHAT "'messages':[{'role':'user'}]}", "messages[0].content",
@@ -58,26 +59,26 @@ TEST(what_is_missing_is_named_in_the_words_of_the_api)
 TEST(what_is_of_the_wrong_type_is_refused)
 {
     EXPECT_REFUSED("[]", "", "the body must be a JSON object");
-    EXPECT_REFUSED("{'model':7,'max_tokens':9," HELLO "}", "model",
-        "model: Input should be a valid string");
+    EXPECT_REFUSED(
+        "{'model':7,'max_tokens':9," HELLO "}", "model", "model: Input should be a valid string");
     EXPECT_REFUSED("{'model':'','max_tokens':9," HELLO "}", "model",
         "model: String should have at least 1 character");
     EXPECT_REFUSED("{'model':'m','max_tokens':'9'," HELLO "}", "max_tokens",
         "max_tokens: Input should be a valid integer");
     EXPECT_REFUSED("{'model':'m','max_tokens':-1," HELLO "}", "max_tokens",
         "max_tokens: Input should be greater than or equal to 0");
-    EXPECT_REFUSED("{" CHAT HELLO ",'stream':'yes'}", "stream",
-        "stream: Input should be a valid boolean");
+    EXPECT_REFUSED(
+        "{" CHAT HELLO ",'stream':'yes'}", "stream", "stream: Input should be a valid boolean");
     EXPECT_REFUSED("{" CHAT HELLO ",'temperature':'hot'}", "temperature",
         "temperature: Input should be a valid number");
     EXPECT_REFUSED("{" CHAT HELLO ",'stop_sequences':'END'}", "stop_sequences",
         "stop_sequences: Input should be a valid list");
-    EXPECT_REFUSED("{" CHAT HELLO ",'system':7}", "system",
-        "system: Input should be a valid string or list");
+    EXPECT_REFUSED(
+        "{" CHAT HELLO ",'system':7}", "system", "system: Input should be a valid string or list");
     EXPECT_REFUSED("{" CHAT HELLO ",'system':[{'type':'image'}]}", "system[0].type",
         "system[0].type: Input should be 'text'");
-    EXPECT_REFUSED("{" CHAT HELLO ",'tools':[7]}", "tools[0]",
-        "tools[0]: Input should be a valid dictionary");
+    EXPECT_REFUSED(
+        "{" CHAT HELLO ",'tools':[7]}", "tools[0]", "tools[0]: Input should be a valid dictionary");
     EXPECT_REFUSED("{" CHAT HELLO ",'tool_choice':{'type':'maybe'}}", "tool_choice.type",
         "tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'");
     EXPECT_REFUSED("{" CHAT HELLO ",'tool_choice':{'type':'tool'}}", "tool_choice.name",
@@ -99,8 +100,8 @@ TEST(places_deep_inside_are_named)
         "messages[0].role: Input should be 'user' or 'assistant'");
     EXPECT_REFUSED("{" CHAT "'messages':[{'role':'user','content':7}]}", "messages[0].content",
         "messages[0].content: Input should be a valid list");
-    EXPECT_REFUSED("{" CHAT "'messages':[{'role':'user','content':['a']}]}", "messages[0].content[0]",
-        "messages[0].content[0]: Input should be a valid dictionary");
+    EXPECT_REFUSED("{" CHAT "'messages':[{'role':'user','content':['a']}]}",
+        "messages[0].content[0]", "messages[0].content[0]: Input should be a valid dictionary");
 }
 
 TEST(counting_tokens_needs_no_limit_and_never_streams)
@@ -123,10 +124,11 @@ TEST(other_routes_are_relayed_with_whatever_body_they_have)
 
 TEST(texts_are_read_as_strings_and_as_blocks)
 {
-    EXPECT_INT(read_body(OP_CHAT, "{" CHAT "'system':'S','messages':[{'role':'user','content':'a\\nb'},"
-                                  "{'role':'assistant','content':[{'type':'text','text':'c'},"
-                                  "{'type':'text','text':'d','cache_control':{'type':'ephemeral',"
-                                  "'ttl':'1h'}}]}]}"),
+    EXPECT_INT(
+        read_body(OP_CHAT, "{" CHAT "'system':'S','messages':[{'role':'user','content':'a\\nb'},"
+                           "{'role':'assistant','content':[{'type':'text','text':'c'},"
+                           "{'type':'text','text':'d','cache_control':{'type':'ephemeral',"
+                           "'ttl':'1h'}}]}]}"),
         OK);
     EXPECT_STR(k.r.system->text, "S");
 
@@ -146,9 +148,10 @@ TEST(texts_are_read_as_strings_and_as_blocks)
 
 TEST(system_messages_before_the_first_turn_join_the_system_text)
 {
-    EXPECT_INT(read_body(OP_CHAT, "{" CHAT "'system':[{'type':'text','text':'A'}],'messages':["
-                                  "{'role':'system','content':'B'},{'role':'system','content':'C'},"
-                                  "{'role':'user','content':'Hi'},{'role':'system','content':'D'}]}"),
+    EXPECT_INT(
+        read_body(OP_CHAT, "{" CHAT "'system':[{'type':'text','text':'A'}],'messages':["
+                           "{'role':'system','content':'B'},{'role':'system','content':'C'},"
+                           "{'role':'user','content':'Hi'},{'role':'system','content':'D'}]}"),
         OK);
     EXPECT_STR(k.r.system->text, "A");
     EXPECT_STR(k.r.system->next->text, "B");
@@ -214,9 +217,10 @@ TEST(thinking_keeps_its_signature_and_its_origin)
 
 TEST(blocks_that_only_this_protocol_has_are_kept_whole)
 {
-    EXPECT_INT(read_body(OP_CHAT, "{" CHAT "'messages':[{'role':'assistant','content':["
-                                  "{'type':'server_tool_use','id':'s','name':'web_search','input':{}},"
-                                  "{'type':'from_the_future','x':[1]}]}]}"),
+    EXPECT_INT(
+        read_body(OP_CHAT, "{" CHAT "'messages':[{'role':'assistant','content':["
+                           "{'type':'server_tool_use','id':'s','name':'web_search','input':{}},"
+                           "{'type':'from_the_future','x':[1]}]}]}"),
         OK);
 
     const struct llm_part *part = k.r.messages->parts;
@@ -229,14 +233,15 @@ TEST(blocks_that_only_this_protocol_has_are_kept_whole)
 
 TEST(media_come_as_bytes_as_addresses_and_as_files)
 {
-    EXPECT_INT(read_body(OP_CHAT, "{" CHAT "'messages':[{'role':'user','content':["
-                                  "{'type':'image','source':{'type':'base64','media_type':'image/png',"
-                                  "'data':'AAAA'}},"
-                                  "{'type':'image','source':{'type':'url','url':'https://x/'}},"
-                                  "{'type':'image','source':{'type':'file','file_id':'f1'}},"
-                                  "{'type':'document','title':'T','source':{'type':'base64',"
-                                  "'media_type':'application/pdf','data':'BBBB'}},"
-                                  "{'type':'document','source':{'type':'file','file_id':'f2'}}]}]}"),
+    EXPECT_INT(
+        read_body(OP_CHAT, "{" CHAT "'messages':[{'role':'user','content':["
+                           "{'type':'image','source':{'type':'base64','media_type':'image/png',"
+                           "'data':'AAAA'}},"
+                           "{'type':'image','source':{'type':'url','url':'https://x/'}},"
+                           "{'type':'image','source':{'type':'file','file_id':'f1'}},"
+                           "{'type':'document','title':'T','source':{'type':'base64',"
+                           "'media_type':'application/pdf','data':'BBBB'}},"
+                           "{'type':'document','source':{'type':'file','file_id':'f2'}}]}]}"),
         OK);
 
     const struct llm_part *part = k.r.messages->parts;
@@ -258,13 +263,14 @@ TEST(media_come_as_bytes_as_addresses_and_as_files)
 
 TEST(tools_are_the_callers_or_the_providers_own)
 {
-    EXPECT_INT(read_body(OP_CHAT, "{" CHAT HELLO ",'tools':["
-                                  "{'name':'f','description':'F','input_schema':{ 'type':'object' },"
-                                  "'strict':true,'cache_control':{'type':'ephemeral','ttl':'5m'}},"
-                                  "{'type':'custom','name':'g','input_schema':{}},"
-                                  "{'type':'web_search_20250305','name':'web_search'}],"
-                                  "'tool_choice':{'type':'tool','name':'f',"
-                                  "'disable_parallel_tool_use':true}}"),
+    EXPECT_INT(
+        read_body(OP_CHAT, "{" CHAT HELLO ",'tools':["
+                           "{'name':'f','description':'F','input_schema':{ 'type':'object' },"
+                           "'strict':true,'cache_control':{'type':'ephemeral','ttl':'5m'}},"
+                           "{'type':'custom','name':'g','input_schema':{}},"
+                           "{'type':'web_search_20250305','name':'web_search'}],"
+                           "'tool_choice':{'type':'tool','name':'f',"
+                           "'disable_parallel_tool_use':true}}"),
         OK);
 
     const struct llm_tool *tool = k.r.tools;
@@ -362,7 +368,8 @@ TEST(more_parts_than_anyone_needs_are_refused)
     struct buf body;
 
     buf_init(&body, 64 * 1024 * 1024);
-    buf_add(&body, S("{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":["));
+    buf_add(&body,
+        S("{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":["));
     for (int i = 0; i < PARTS; i++)
         buf_add(&body, i == 0 ? S("{\"type\":\"x\"}") : S(",{\"type\":\"x\"}"));
     buf_add(&body, S("]}]}"));

@@ -32,7 +32,8 @@ tell(struct event_sink *sink UNUSED, const struct llm_event *ev)
         buf_printf(&told, "hidden(" STR_FMT ")", STR_ARG(ev->text));
         break;
     case EVENT_TOOL_START:
-        buf_printf(&told, "tool%u(" STR_FMT "," STR_FMT ")", ev->tool, STR_ARG(ev->id), STR_ARG(ev->name));
+        buf_printf(
+            &told, "tool%u(" STR_FMT "," STR_FMT ")", ev->tool, STR_ARG(ev->id), STR_ARG(ev->name));
         break;
     case EVENT_TOOL_ARGS:
         buf_printf(&told, "args%u(" STR_FMT ")", ev->tool, STR_ARG(ev->text));
@@ -51,8 +52,8 @@ tell(struct event_sink *sink UNUSED, const struct llm_event *ev)
         buf_printf(&told, "usage(%d,%d)", (int)ev->usage.input, (int)ev->usage.output);
         break;
     case EVENT_FINISH:
-        buf_printf(&told, "finish(%d," STR_FMT "," STR_FMT ")", (int)ev->finish, STR_ARG(ev->native),
-            STR_ARG(ev->stop_sequence));
+        buf_printf(&told, "finish(%d," STR_FMT "," STR_FMT ")", (int)ev->finish,
+            STR_ARG(ev->native), STR_ARG(ev->stop_sequence));
         break;
     case EVENT_ERROR:
         last_error = ev->error->kind;
@@ -76,9 +77,12 @@ begin(void)
     buf_init(&told, 1024 * 1024);
     last_error = OK;
     last_usage = USAGE_NONE;
-    r = (struct wire_reader){
-        .wire = &wire_anthropic, .op = OP_CHAT, .stream = true, .keep = a, .scratch = a, .sink = &sink
-    };
+    r = (struct wire_reader){ .wire = &wire_anthropic,
+        .op = OP_CHAT,
+        .stream = true,
+        .keep = a,
+        .scratch = a,
+        .sink = &sink };
 }
 
 static void
@@ -107,8 +111,7 @@ hear(const char *data)
 
 #define BLOCK(index, block)                                                                        \
     "{'type':'content_block_start','index':" #index ",'content_block':{" block "}}"
-#define DELTA(index, delta)                                                                        \
-    "{'type':'content_block_delta','index':" #index ",'delta':{" delta "}}"
+#define DELTA(index, delta) "{'type':'content_block_delta','index':" #index ",'delta':{" delta "}}"
 #define STOP(index) "{'type':'content_block_stop','index':" #index "}"
 #define TOOL "'type':'tool_use','id':'t','name':'f','input':{}"
 #define ARGS(text) "'type':'input_json_delta','partial_json':'" text "'"
@@ -132,7 +135,8 @@ TEST(a_stream_becomes_events)
     EXPECT_INT(hear("{'type':'message_stop'      }"), OK);
     EXPECT(r.finished);
     EXPECT(r.complete);
-    EXPECT_STR(buf_str(&told), "start(msg_1,m) text(Hi) finish(1,stop_sequence,END) usage(5,2) end");
+    EXPECT_STR(
+        buf_str(&told), "start(msg_1,m) text(Hi) finish(1,stop_sequence,END) usage(5,2) end");
     end();
 }
 
@@ -168,14 +172,16 @@ TEST(arguments_that_came_whole_are_given_once)
     EXPECT_INT(hear(BLOCK(1, "'type':'tool_use','id':'u','name':'f','input':{'a':2}")), OK);
     EXPECT_INT(hear(DELTA(1, ARGS("{\\'a\\':2}"))), OK);
     EXPECT_INT(hear(STOP(1)), OK);
-    EXPECT_STR(buf_str(&told), "tool0(t,f) args0({\"a\":1}) /tool0 tool1(u,f) args1({\"a\":2}) /tool1");
+    EXPECT_STR(
+        buf_str(&told), "tool0(t,f) args0({\"a\":1}) /tool0 tool1(u,f) args1({\"a\":2}) /tool1");
     end();
 }
 
 TEST(a_providers_own_tools_are_no_calls_of_the_callers)
 {
     begin();
-    EXPECT_INT(hear(BLOCK(0, "'type':'server_tool_use','id':'s','name':'web_search','input':{}")), OK);
+    EXPECT_INT(
+        hear(BLOCK(0, "'type':'server_tool_use','id':'s','name':'web_search','input':{}")), OK);
     EXPECT_INT(hear(DELTA(0, ARGS("{\\'q\\':1}"))), OK);
     EXPECT_INT(hear(STOP(0)), OK);
     EXPECT_INT(hear(BLOCK(1, "'type':'web_search_tool_result','content':[]")), OK);
@@ -242,7 +248,8 @@ TEST(counts_are_corrected_by_later_ones)
 TEST(an_error_event_breaks_the_answer)
 {
     begin();
-    EXPECT_INT(hear("{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}"), OK);
+    EXPECT_INT(
+        hear("{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}"), OK);
     EXPECT(r.failed);
     EXPECT_INT(last_error, ERR_UPSTREAM_OVERLOADED);
     EXPECT_INT(hear("{'type':'message_stop'}"), OK);
@@ -307,29 +314,30 @@ TEST(a_frame_beyond_the_limit_is_told_apart_from_nonsense)
 TEST(a_whole_answer_becomes_events)
 {
     begin();
-    EXPECT_INT(anthropic_read_answer(&r,
-                   quoted("\n{'id':'msg_1','model':'m','content':["
-                          "{'type':'thinking','thinking':'hm','signature':'c2ln'},"
-                          "{'type':'text','text':'a','citations':[{'x':1},{'x':2}]},"
-                          "{'type':'text','text':'b'},"
-                          "{'type':'server_tool_use','id':'s','name':'w','input':{'q':1}},"
-                          "{'type':'tool_use','id':'t','name':'f','input':{ 'n': 1.50}},"
-                          "{'type':'tool_use','id':'u','name':'g','input':{}}],"
-                          "'stop_reason':'tool_use','stop_sequence':null,"
-                          "'usage':{'input_tokens':3,'output_tokens':4}}")),
+    EXPECT_INT(anthropic_read_answer(
+                   &r, quoted("\n{'id':'msg_1','model':'m','content':["
+                              "{'type':'thinking','thinking':'hm','signature':'c2ln'},"
+                              "{'type':'text','text':'a','citations':[{'x':1},{'x':2}]},"
+                              "{'type':'text','text':'b'},"
+                              "{'type':'server_tool_use','id':'s','name':'w','input':{'q':1}},"
+                              "{'type':'tool_use','id':'t','name':'f','input':{ 'n': 1.50}},"
+                              "{'type':'tool_use','id':'u','name':'g','input':{}}],"
+                              "'stop_reason':'tool_use','stop_sequence':null,"
+                              "'usage':{'input_tokens':3,'output_tokens':4}}")),
         OK);
     EXPECT(r.complete);
-    EXPECT_STR(buf_str(&told),
-        "start(msg_1,m) thought(hm) sig(c2ln) text(a) cite({\"x\":1}) cite({\"x\":2}) text(b) opaque "
-        "tool0(t,f) args0({ \"n\": 1.50}) /tool0 tool1(u,g) /tool1 finish(3,tool_use,) usage(3,4) end");
+    EXPECT_STR(buf_str(&told), "start(msg_1,m) thought(hm) sig(c2ln) text(a) cite({\"x\":1}) "
+                               "cite({\"x\":2}) text(b) opaque "
+                               "tool0(t,f) args0({ \"n\": 1.50}) /tool0 tool1(u,g) /tool1 "
+                               "finish(3,tool_use,) usage(3,4) end");
     end();
 }
 
 TEST(an_answer_without_content_is_an_answer)
 {
     begin();
-    EXPECT_INT(anthropic_read_answer(&r,
-                   quoted("{'id':'msg_1','model':'m','content':[],'stop_reason':'refusal'}")),
+    EXPECT_INT(anthropic_read_answer(
+                   &r, quoted("{'id':'msg_1','model':'m','content':[],'stop_reason':'refusal'}")),
         OK);
     EXPECT_STR(buf_str(&told), "start(msg_1,m) finish(4,refusal,) end");
     end();
@@ -338,8 +346,8 @@ TEST(an_answer_without_content_is_an_answer)
 TEST(an_error_under_status_200_is_an_error)
 {
     begin();
-    EXPECT_INT(anthropic_read_answer(&r,
-                   quoted("{'type':'error','error':{'type':'api_error','message':'oops'}}")),
+    EXPECT_INT(anthropic_read_answer(
+                   &r, quoted("{'type':'error','error':{'type':'api_error','message':'oops'}}")),
         OK);
     EXPECT(r.failed);
     EXPECT(!r.complete);

@@ -51,7 +51,8 @@ write_tool(enum llm_event_kind kind, uint32_t tool, const char *text)
 static void
 write_kind(enum llm_event_kind kind)
 {
-    anthropic_write_event(&w, &(struct llm_event){ .kind = kind, .finish = FINISH_STOP, .usage = USAGE_NONE });
+    anthropic_write_event(
+        &w, &(struct llm_event){ .kind = kind, .finish = FINISH_STOP, .usage = USAGE_NONE });
 }
 
 /* What stands in the data of the frames so far, a short word each: "start text+Hi stop". */
@@ -97,8 +98,9 @@ story(void)
 TEST(every_event_is_a_frame_named_like_its_data)
 {
     begin();
-    anthropic_write_event(&w, &(struct llm_event){
-        .kind = EVENT_START, .id = S("msg_5"), .model = S("m"), .usage = USAGE_NONE });
+    anthropic_write_event(
+        &w, &(struct llm_event){
+                .kind = EVENT_START, .id = S("msg_5"), .model = S("m"), .usage = USAGE_NONE });
     write_text(EVENT_TEXT, "a\"b");
     EXPECT_STR(buf_str(&out),
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_5\","
@@ -126,7 +128,8 @@ TEST(blocks_are_dense_and_one_at_a_time)
 {
     begin();
     write_text(EVENT_REASONING, "hm");
-    anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
+    anthropic_write_event(
+        &w, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     write_text(EVENT_REASONING, "more");
     write_text(EVENT_REDACTED, "xyz");
     write_text(EVENT_TEXT, "Hi");
@@ -145,7 +148,8 @@ TEST(blocks_are_dense_and_one_at_a_time)
 TEST(a_signature_without_readable_thinking_has_a_block_of_its_own)
 {
     begin();
-    anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
+    anthropic_write_event(
+        &w, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     write_text(EVENT_TEXT, "Hi");
     EXPECT_STORY("message_start 0:thinking sig /0 1:text Hi");
     end();
@@ -199,7 +203,8 @@ TEST(a_call_without_arguments_gets_an_empty_object)
 TEST(a_call_without_an_id_gets_one)
 {
     begin();
-    anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_TOOL_START, .tool = 3, .name = S("f") });
+    anthropic_write_event(
+        &w, &(struct llm_event){ .kind = EVENT_TOOL_START, .tool = 3, .name = S("f") });
     EXPECT_STORY("message_start 0:tool_usetoolu_77_3");
     end();
 }
@@ -207,13 +212,15 @@ TEST(a_call_without_an_id_gets_one)
 TEST(free_form_arguments_are_wrapped_while_they_come)
 {
     begin();
-    anthropic_write_event(&w, &(struct llm_event){
-        .kind = EVENT_TOOL_START, .id = S("a"), .name = S("sh"), .custom = true });
+    anthropic_write_event(
+        &w, &(struct llm_event){
+                .kind = EVENT_TOOL_START, .id = S("a"), .name = S("sh"), .custom = true });
     write_tool(EVENT_TOOL_ARGS, 0, "ls \"");
     write_tool(EVENT_TOOL_ARGS, 0, "x\"\n");
     write_tool(EVENT_TOOL_END, 0, "");
-    anthropic_write_event(&w, &(struct llm_event){
-        .kind = EVENT_TOOL_START, .tool = 1, .id = S("b"), .name = S("sh"), .custom = true });
+    anthropic_write_event(&w,
+        &(struct llm_event){
+            .kind = EVENT_TOOL_START, .tool = 1, .id = S("b"), .name = S("sh"), .custom = true });
     write_tool(EVENT_TOOL_END, 1, "");
     EXPECT_STORY("message_start 0:tool_usea {\"input\":\"ls \\\" x\\\"\\n \"} /0 "
                  "1:tool_useb {\"input\":\"\"} /1");
@@ -281,7 +288,8 @@ TEST(nothing_follows_the_end_or_an_error)
 TEST(other_choices_and_what_has_no_place_are_left_out)
 {
     begin();
-    anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_TEXT, .choice = 1, .text = S("x") });
+    anthropic_write_event(
+        &w, &(struct llm_event){ .kind = EVENT_TEXT, .choice = 1, .text = S("x") });
     EXPECT_INT(buf_len(&out), 0);
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_CITATION, .raw = S("{}") });
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_LOGPROBS, .raw = S("{}") });
@@ -351,19 +359,22 @@ TEST(a_whole_answer_is_one_message)
 
     begin();
     answer_init(&ans, a);
-    ans.sink.emit(&ans.sink, &(struct llm_event){
-        .kind = EVENT_START, .id = S("x"), .model = S("m"), .usage = USAGE_NONE });
+    ans.sink.emit(
+        &ans.sink, &(struct llm_event){
+                       .kind = EVENT_START, .id = S("x"), .model = S("m"), .usage = USAGE_NONE });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_REASONING, .text = S("hm") });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_REDACTED, .text = S("xyz") });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_TEXT, .text = S("Hi") });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_TOOL_START, .name = S("f") });
-    ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_TOOL_ARGS, .text = S("{\"n\": 1.0}") });
-    ans.sink.emit(&ans.sink, &(struct llm_event){
-        .kind = EVENT_FINISH, .finish = FINISH_STOP, .native = S("stop") });
+    ans.sink.emit(
+        &ans.sink, &(struct llm_event){ .kind = EVENT_TOOL_ARGS, .text = S("{\"n\": 1.0}") });
+    ans.sink.emit(&ans.sink,
+        &(struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_STOP, .native = S("stop") });
     anthropic_write_answer(&w, &ans);
     EXPECT_STR(buf_str(&out),
-        "{\"id\":\"msg_77\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":["
+        "{\"id\":\"msg_77\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\","
+        "\"content\":["
         "{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"sig\"},"
         "{\"type\":\"redacted_thinking\",\"data\":\"xyz\"},{\"type\":\"text\",\"text\":\"Hi\"},"
         "{\"type\":\"tool_use\",\"id\":\"toolu_77_0\",\"name\":\"f\",\"input\":{\"n\": 1.0}}],"
@@ -379,7 +390,8 @@ TEST(an_answer_of_nothing_has_empty_content)
     begin();
     answer_init(&ans, a);
     anthropic_write_answer(&w, &ans);
-    EXPECT(str_find(buf_str(&out), S("\"content\":[],\"stop_reason\":\"end_turn\"")) < buf_len(&out));
+    EXPECT(
+        str_find(buf_str(&out), S("\"content\":[],\"stop_reason\":\"end_turn\"")) < buf_len(&out));
     EXPECT(str_find(buf_str(&out), S("\"model\":\"asked\"")) < buf_len(&out));
     end();
 }

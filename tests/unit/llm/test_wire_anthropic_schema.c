@@ -42,9 +42,11 @@ for_tool(const char *schema)
 
 TEST(an_open_object_is_closed_and_the_rest_stays_as_it_was)
 {
-    EXPECT_CLOSED("{ \"type\" : \"object\", \"x\":1.50 }", "{" CLOSED ", \"type\" : \"object\", \"x\":1.50 }");
+    EXPECT_CLOSED("{ \"type\" : \"object\", \"x\":1.50 }",
+        "{" CLOSED ", \"type\" : \"object\", \"x\":1.50 }");
     EXPECT_CLOSED("{\"properties\":{}}", "{" CLOSED ",\"properties\":{}}");
-    EXPECT_CLOSED("{\"type\":[\"null\",\"object\"]}", "{" CLOSED ",\"type\":[\"null\",\"object\"]}");
+    EXPECT_CLOSED(
+        "{\"type\":[\"null\",\"object\"]}", "{" CLOSED ",\"type\":[\"null\",\"object\"]}");
 }
 
 TEST(a_schema_that_says_stays)
@@ -58,8 +60,9 @@ TEST(a_schema_that_says_stays)
 
 TEST(objects_inside_are_closed_wherever_a_schema_may_stand)
 {
-    EXPECT_CLOSED("{\"$defs\":{\"a\":{\"type\":\"object\"}},\"anyOf\":[{\"type\":\"object\"},{\"items\":"
-                  "{\"properties\":{}}}]}",
+    EXPECT_CLOSED(
+        "{\"$defs\":{\"a\":{\"type\":\"object\"}},\"anyOf\":[{\"type\":\"object\"},{\"items\":"
+        "{\"properties\":{}}}]}",
         "{\"$defs\":{\"a\":{" CLOSED ",\"type\":\"object\"}},\"anyOf\":[{" CLOSED
         ",\"type\":\"object\"},{\"items\":{" CLOSED ",\"properties\":{}}}]}");
 }

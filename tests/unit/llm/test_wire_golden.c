@@ -258,6 +258,24 @@ check_caller(const struct golden *g, struct str section, struct str name, struct
     buf_fini(&out);
 }
 
+static bool
+read_trait(struct wire_target *t, struct str word)
+{
+    uint64_t max_output = 0;
+
+    if (str_eq(word, S("reasoning")))
+        t->reasoning = true;
+    else if (str_eq(word, S("adaptive_thinking")))
+        t->adaptive_thinking = true;
+    else if (str_eq(word, S("sampling_fixed")))
+        t->sampling_fixed = true;
+    else if (str_starts(word, S("max_output=")) && str_u64(str_skip(word, 11), &max_output))
+        t->max_output = (int64_t)max_output;
+    else
+        return false;
+    return true;
+}
+
 static struct wire_target
 target_of(struct str words)
 {
@@ -283,11 +301,7 @@ target_of(struct str words)
                 known = true;
             }
         }
-        if (str_eq(word, S("reasoning"))) {
-            t.reasoning = true;
-            known = true;
-        }
-        EXPECT(known);
+        EXPECT(known || read_trait(&t, word));
     }
     return t;
 }

@@ -83,7 +83,7 @@ kit_dropped(struct kit *k)
     struct str all = S("");
 
     for (const struct llm_word *w = k->drops.names; w != NULL; w = w->next)
-        all = arena_printf(k->a, STR_FMT "%s" STR_FMT, STR_ARG(all), all.n > 0 ? " " : "",
-            STR_ARG(w->text));
+        all = arena_printf(
+            k->a, STR_FMT "%s" STR_FMT, STR_ARG(all), all.n > 0 ? " " : "", STR_ARG(w->text));
     return all;
 }
