@@ -159,6 +159,8 @@ take_usage(struct wire_reader *r, struct reply *reply, const struct json *j)
     take_count(&u.reasoning, json_get(out, S("reasoning_tokens")));
     take_count(&u.audio_input, json_get(in, S("audio_tokens")));
     take_count(&u.audio_output, json_get(out, S("audio_tokens")));
+    if (r->op == OP_EMBED && u.input >= 0 && u.output < 0)
+        u.output = 0;    /* vectors are no tokens, and nobody reports any */
 
     usage_update(&reply->usage, &u);
     if (usage_known(&reply->usage) && memcmp(&before, &reply->usage, sizeof(before)) != 0) {

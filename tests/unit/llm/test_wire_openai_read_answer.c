@@ -209,6 +209,7 @@ TEST(embeddings_are_an_answer_with_usage_alone)
                S("{\"object\":\"list\",\"data\":[{\"embedding\":[0.1],\"index\":0}],\"model\":\"e\","
                  "\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}")) == OK);
     EXPECT_INT(f.usage.input, 8);
+    EXPECT_INT(f.usage.output, 0);
     EXPECT(f.r.complete);
     end();
 }
