@@ -81,8 +81,8 @@ def facts_of_answer(body):
     return facts
 
 
-def facts_of_stream(stream):
-    facts = Facts()
+def add_events(facts, stream):
+    """Folds more events of a stream into what is known so far."""
     for frame in sse.frames(stream):
         if frame.data is None:
             continue
@@ -95,4 +95,9 @@ def facts_of_stream(stream):
         if doc.get("usage") and not doc.get("choices"):
             facts.usage_frames += 1
         _add_document(facts, doc)
+
+
+def facts_of_stream(stream):
+    facts = Facts()
+    add_events(facts, stream)
     return facts

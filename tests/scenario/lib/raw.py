@@ -164,6 +164,16 @@ class RawClient:
                 data, self.buffer = self.buffer, b""
                 return data
 
+    def ask(self, method, target, body=b"", headers=None):
+        """Sends a request and reads what comes: (Answer, did the connection break before it was whole)."""
+        self.send(request(method, target, body, headers))
+        try:
+            return self.read(head=method == "HEAD"), False
+        except Cut as cut:
+            if cut.so_far is None:
+                raise
+            return cut.so_far, True
+
     def closed_by_peer(self, seconds=PATIENCE):
         """Does the peer close (or reset) within this time, without sending anything more?"""
         assert not self.buffer, f"unread: {self.buffer[:200]!r}"

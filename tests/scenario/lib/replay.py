@@ -9,6 +9,7 @@ without them the tests that want them are skipped, which the summary says.
         answer = gateway.chat("rec/" + model, stream=True)
         request = server.request(model)            # what the gateway sent for it
 """
+import functools
 import json
 import threading
 
@@ -43,7 +44,7 @@ class Case:
         request = folder / "request.json"
         self.request_body = request.read_bytes() if request.exists() else None
 
-    @property
+    @functools.cached_property
     def events(self):
         """The raw bytes of each event; a document is one event."""
         if not self.response_file.endswith(".sse"):
