@@ -96,7 +96,7 @@ buf_commit(struct buf *b, size_t n)
 }
 
 void
-buf_add(struct buf *b, struct str s)
+buf_add_grow(struct buf *b, struct str s)
 {
     if (s.n == 0)
         return;
@@ -105,17 +105,6 @@ buf_add(struct buf *b, struct str s)
     if (room != NULL) {
         memcpy(room, s.p, s.n);
         b->tail += s.n;
-    }
-}
-
-void
-buf_add_c(struct buf *b, char c)
-{
-    char *room = buf_reserve(b, 1);
-
-    if (room != NULL) {
-        *room = c;
-        b->tail++;
     }
 }
 

@@ -40,8 +40,26 @@ buf_str(const struct buf *b)
 char *buf_reserve(struct buf *b, size_t n) MUST_CHECK;
 void buf_commit(struct buf *b, size_t n);
 
-void buf_add(struct buf *b, struct str s);
-void buf_add_c(struct buf *b, char c);
+/* Appends. What fits the allocation is a copy and no more: heads and log lines are made of hundreds of these. */
+void buf_add_grow(struct buf *b, struct str s);
+static inline void
+buf_add(struct buf *b, struct str s)
+{
+    /* One comparison tells 1 <= n <= room; the capacity never passes the limit. */
+    if (LIKELY(s.n - 1 < b->cap - b->tail && !b->overflow)) {
+        memcpy(b->p + b->tail, s.p, s.n);
+        b->tail += s.n;
+    } else {
+        buf_add_grow(b, s);
+    }
+}
+
+static inline void
+buf_add_c(struct buf *b, char c)
+{
+    buf_add(b, str_make(&c, 1));
+}
+
 void buf_add_u64(struct buf *b, uint64_t v);
 void buf_add_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -10,11 +10,20 @@
 const struct json *
 json_get(const struct json *j, struct str key)
 {
-    struct json_iter it = json_iter(j);
+    if (!json_is(j, JSON_OBJECT))
+        return NULL;
 
-    while (it.object && json_next(&it)) {
-        if (json_str_is(it.key, key))
-            return it.value;
+    const struct json *at = j + 1;
+    for (uint32_t left = j->count; left != 0; left--) {
+        const struct json *value = at + 1;
+
+        if (LIKELY(!at->escaped)) {
+            if (at->n == key.n + 2 && memcmp(at->p + 1, key.p, key.n) == 0)
+                return value;
+        } else if (json_str_is(at, key)) {
+            return value;
+        }
+        at = value + value->span;
     }
     return NULL;
 }

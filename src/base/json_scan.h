@@ -7,6 +7,10 @@
 
 #include "base/base.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define JSON_ONES UINT64_C(0x0101010101010101)
 #define JSON_HIGHS UINT64_C(0x8080808080808080)
 
@@ -42,10 +46,33 @@ json_is_plain(char c)
     return (unsigned char)(c - 0x20) < 0x60 && c != '"' && c != '\\';
 }
 
+#ifdef __SSE2__
+/* A bit for each of sixteen bytes that ends a run of plain bytes, the first byte lowest. Signed, what is
+ * beyond ASCII is less than a blank too. */
+static inline unsigned
+json_special_mask(const char *p)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i special = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+
+    return (unsigned)_mm_movemask_epi8(special);
+}
+#endif
+
 /* The first byte from `p` on that is not plain, or `end`. */
 static inline const char *
 json_skip_plain(const char *p, const char *end)
 {
+#ifdef __SSE2__
+    while (end - p >= 16) {
+        unsigned special = json_special_mask(p);
+
+        if (special != 0)
+            return p + __builtin_ctz(special);
+        p += 16;
+    }
+#endif
     while (end - p >= 32) {
         uint64_t any = json_special_bytes(json_load64(p)) |
             json_special_bytes(json_load64(p + 8)) | json_special_bytes(json_load64(p + 16)) |

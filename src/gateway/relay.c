@@ -92,10 +92,12 @@ passed_fields(struct exchange *x, const struct http_head *head)
     struct buf *out = &x->worker->text;
 
     CHECK(buf_len(out) == 0);
-    for (size_t i = 0; i < head->fields.count; i++)
+    for (size_t i = 0; i < head->fields.count; i++) {
+        const struct http_field *f = &head->fields.list[i];
         for (size_t k = 0; k < ARRAY_LEN(passed_prefixes); k++)
-            if (str_istarts(head->fields.list[i].name, passed_prefixes[k]))
-                http_add_field(out, head->fields.list[i].name, head->fields.list[i].value);
+            if ((f->name.p[0] | 0x20) == passed_prefixes[k].p[0] && str_istarts(f->name, passed_prefixes[k]))
+                http_add_field(out, f->name, f->value);
+    }
     struct str s = buf_len(out) != 0 ? arena_str(x->arena, buf_str(out)) : S("");
     buf_reset(out, SIZE_MAX);
     return s;
