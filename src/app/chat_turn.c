@@ -1,7 +1,7 @@
 /* chat_turn.c - asks, listens, and can be interrupted. */
 #include "app/chat_turn.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "http/client.h"
@@ -34,21 +34,18 @@ struct chat_line {
     void *arg;
 };
 
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted;    /* lock-free: a signal handler may set it */
 
 void
 chat_interrupt(void)
 {
-    interrupted = 1;
+    atomic_store(&interrupted, true);
 }
 
 bool
 chat_take_interrupt(void)
 {
-    bool was = interrupted != 0;
-
-    interrupted = 0;
-    return was;
+    return atomic_exchange(&interrupted, false);
 }
 
 static void

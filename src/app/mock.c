@@ -91,7 +91,7 @@ refuse(struct visit *v, enum mock_fault fault)
     struct mock_answer *a = mock_answer_create(m, v->q);
     struct mock_telling t = {
         .wire = v->wire,
-        .plan = v->plan,
+        .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
         .status = status,
         .fields = arena_str(mock_answer_arena(a), fields),
@@ -120,7 +120,7 @@ tell_recorded(struct visit *v, const struct mock_case *c, enum mock_fault fault)
     struct mock_answer *a = mock_answer_create(v->mock, v->q);
     struct mock_telling t = {
         .wire = v->wire,
-        .plan = v->plan,
+        .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
         .status = c->status,
         .content_type = c->type,
@@ -161,7 +161,7 @@ tell_document(struct visit *v, enum mock_fault fault, uint64_t tokens)
     struct str type_line = S("content-type: application/json\r\n");
     struct mock_telling t = {
         .wire = v->wire,
-        .plan = v->plan,
+        .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
         .status = 200,
         .content_type = S("application/json"),
@@ -192,7 +192,7 @@ tell_stream(struct visit *v, enum mock_fault fault)
     v->wire->write_fields(&m->fields, id);
     struct mock_telling t = {
         .wire = v->wire,
-        .plan = v->plan,
+        .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
         .status = 200,
         .content_type = S("text/event-stream; charset=utf-8"),

@@ -29,7 +29,7 @@ enum mock_outcome { MOCK_COMPLETED, MOCK_REFUSED, MOCK_FAULTED, MOCK_ABORTED };
 /* How an answer is given. Slices that are not in `arena` must outlive the answer. */
 struct mock_telling {
     const struct mock_wire *wire;
-    struct mock_plan plan;
+    struct mock_plan plan;         /* without words that point into the request, see mock_plan_outlive() */
     enum mock_fault fault;
     int status;
     struct str fields;             /* complete lines; Content-Type is among them unless it is empty */

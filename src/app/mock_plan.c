@@ -246,6 +246,16 @@ mock_plan_read_query(struct mock_plan *p, struct str query, char *why, size_t wh
     return true;
 }
 
+struct mock_plan
+mock_plan_outlive(const struct mock_plan *p)
+{
+    struct mock_plan q = *p;
+
+    q.how = str_eq(p->how, S("end")) ? S("end") : S("close");
+    q.text = q.finish = q.case_name = (struct str){ NULL, 0 };
+    return q;
+}
+
 enum mock_fault
 mock_plan_draw(const struct mock_plan *p, int *ret_status)
 {

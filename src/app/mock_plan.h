@@ -69,6 +69,9 @@ bool mock_plan_read_model(struct mock_plan *p, struct str model, char *why, size
 /* Reads the pairs of a query string whose names start with "x-mock-"; the values are taken as they are. */
 bool mock_plan_read_query(struct mock_plan *p, struct str query, char *why, size_t why_size) MUST_CHECK;
 
+/* The plan for an answer that has begun: its texts were used, and no longer point into the request. */
+struct mock_plan mock_plan_outlive(const struct mock_plan *p);
+
 /* Throws the dice once: what will go wrong with this answer. *ret_status is set for MOCK_FAULT_STATUS. */
 enum mock_fault mock_plan_draw(const struct mock_plan *p, int *ret_status);
 

@@ -26,8 +26,8 @@ TEST(an_object_has_its_properties_in_order)
 
 TEST(no_schema_means_an_empty_object)
 {
-    EXPECT_STR(mock_schema_example(arena = arena_create(4096), NULL, 0), "{}");
     EXPECT_STR(example("{}"), "{}");
+    EXPECT_STR(mock_schema_example(arena, NULL, 0), "{}");
     EXPECT_STR(example("{\"type\":\"object\"}"), "{}");
 }
 
