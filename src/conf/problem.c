@@ -24,18 +24,29 @@ is_behind(struct conf_mark a, struct conf_mark b)
     return a.line != b.line ? a.line > b.line : a.column > b.column;
 }
 
+/* Was this said already? Two ways may lead to one mistake: aliases of a section, targets of targets. */
+static bool
+is_known(const struct conf_problems *p, struct conf_mark mark, struct str text)
+{
+    for (const struct conf_problem *i = p->first; i != NULL; i = i->next) {
+        if (i->mark.line == mark.line && i->mark.column == mark.column && str_eq(i->text, text))
+            return true;
+    }
+    return false;
+}
+
 void
 conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
 {
     char text[TEXT_MAX];
     va_list args;
 
-    if (p->count++ >= PROBLEMS_MAX)
-        return;
     va_start(args, format);
     int n = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     CHECK(n >= 0);
+    if (is_known(p, mark, str_c(text)) || p->count++ >= PROBLEMS_MAX)
+        return;
 
     struct conf_problem *new = arena_new(p->arena, struct conf_problem);
     new->mark = mark;

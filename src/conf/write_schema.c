@@ -69,7 +69,8 @@ add_scalar_type(struct buf *out, const struct option *o)
         add_choices(out, o->choices);
         return true;
     case OPTION_PAIRS:
-        buf_add(out, S("\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\"}"));
+        buf_add(out, S("\"type\": \"object\", \"additionalProperties\": "
+                       "{\"type\": [\"string\", \"number\", \"boolean\"]}"));
         return true;
     case OPTION_JSON:
         buf_add(out, S("\"type\": \"object\""));
@@ -106,7 +107,9 @@ add_part_type(struct buf *out, unsigned depth, const struct option *o)
         add_section_body(out, depth, o->within, false);
         buf_add_c(out, '}');
     } else {
-        buf_add(out, S("\"type\": [\"array\", \"null\"], \"items\": "));
+        buf_add(out, (o->flags & OPTION_REQUIRED) != 0
+                ? S("\"type\": \"array\", \"minItems\": 1, \"items\": ")
+                : S("\"type\": [\"array\", \"null\"], \"items\": "));
         if (short_form.n != 0)
             buf_add(out, S("{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, "));
         buf_add_c(out, '{');

@@ -40,6 +40,21 @@ TEST(problems_come_in_file_order)
     arena_destroy(a);
 }
 
+TEST(the_same_problem_at_the_same_place_is_told_once)
+{
+    struct arena *a = arena_create(1024 * 1024);
+    struct conf_problems p;
+
+    conf_problems_init(&p, a);
+    conf_problem(&p, (struct conf_mark){ 2, 5 }, "a");
+    conf_problem(&p, (struct conf_mark){ 2, 5 }, "b");
+    conf_problem(&p, (struct conf_mark){ 2, 6 }, "a");
+    conf_problem(&p, (struct conf_mark){ 2, 5 }, "a");
+    EXPECT_INT(p.count, 3);
+    EXPECT_STR(printed(a, &p, S("f")), "f:2:5: a\nf:2:5: b\nf:2:6: a\n");
+    arena_destroy(a);
+}
+
 TEST(a_hundred_problems_are_enough)
 {
     struct arena *a = arena_create(1024 * 1024);
