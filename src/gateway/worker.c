@@ -1,6 +1,7 @@
 /* worker.c - sets up one core and keeps its clock. */
 #include "gateway/worker.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
 
+#define TRIM_AFTER_EXCHANGES 256
 #define SCRATCH_BYTES (256u * 1024 * 1024)
 #define TEXT_BYTES (8u * 1024 * 1024)
 
@@ -94,6 +96,17 @@ publish(struct worker *w)
     atomic_store_explicit(&w->busy, w->exchange_count + (w->draining ? connections : 0), memory_order_relaxed);
 }
 
+/* After a peak the heap is full of holes: give the pages back once nothing is under way. */
+static void
+trim_memory(struct worker *w)
+{
+    w->peak = MAX(w->peak, w->exchange_count);
+    if (w->exchange_count != 0 || w->peak < TRIM_AFTER_EXCHANGES)
+        return;
+    w->peak = 0;
+    (void)malloc_trim(0);
+}
+
 /* Deadlines are looked at here, for all exchanges in turn: nothing per request is armed and disarmed. */
 static void
 on_tick(void *arg)
@@ -105,6 +118,7 @@ on_tick(void *arg)
         attempt_tick(x, now_us);
     access_log_flush(&w->access);
     publish(w);
+    trim_memory(w);
     w->ticking_fast = w->exchanges != NULL || w->draining;
     timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }

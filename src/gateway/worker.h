@@ -51,6 +51,7 @@ struct worker {
     struct exchange *exchanges;            /* all under way */
     unsigned exchange_count;
     unsigned stream_count;
+    unsigned peak;                         /* most exchanges at once since memory was last given back */
     struct arena *scratch;                 /* decoders' room, rewound after each frame */
     struct buf text;                       /* heads and documents being put together; empty between uses */
 };
