@@ -98,8 +98,7 @@ TEST(what_is_no_usable_base_url_is_refused_with_a_sentence)
         "http://[1.2.3.4]",
         "http://::1/",
         "http://a\r\nHost: b",
-        "http://b\xc3\xbc"
-        "cher.example",
+        "http://\xc3\xbc.example",
         "http+unix://",
         "http+unix://%2",
         "http+unix://%00",
