@@ -24,6 +24,7 @@
 #define SETS_MOST 64
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
+#define SECOND_MS 1000
 
 struct sets {
     const char *list[SETS_MOST];
@@ -53,6 +54,7 @@ struct serve {
     struct simulator simulator;
     struct loop *loop;
     struct timer *timer;
+    struct timer *second;                  /* small regular chores */
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -299,6 +301,15 @@ on_file_change(void *arg)
         reload(s);
 }
 
+static void
+on_second(void *arg)
+{
+    struct serve *s = arg;
+
+    log_sum_up();
+    timer_set(s->second, SECOND_MS);
+}
+
 /* --- starting --- */
 
 static bool
@@ -394,6 +405,8 @@ tend(struct serve *s)
 
     s->loop = loop_create();
     s->timer = timer_create_on(s->loop, on_timer, s);
+    s->second = timer_create_on(s->loop, on_second, s);
+    timer_set(s->second, SECOND_MS);
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         loop_on_signal(s->loop, ends[i], on_end_signal, s);
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
@@ -406,6 +419,7 @@ tend(struct serve *s)
         worker_join(s->workers[i]);
     free(s->workers);
     timer_destroy(s->timer);
+    timer_destroy(s->second);
     loop_destroy(s->loop);
 }
 

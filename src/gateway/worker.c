@@ -1,7 +1,9 @@
 /* worker.c - sets up one core and keeps its clock. */
 #include "gateway/worker.h"
 
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -104,7 +106,9 @@ trim_memory(struct worker *w)
     if (w->exchange_count != 0 || w->peak < TRIM_AFTER_EXCHANGES)
         return;
     w->peak = 0;
+#ifdef __GLIBC__
     (void)malloc_trim(0);
+#endif
 }
 
 /* Deadlines are looked at here, for all exchanges in turn: nothing per request is armed and disarmed. */
