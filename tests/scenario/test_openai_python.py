@@ -53,7 +53,7 @@ def gateway(make_shared, mock, limited_key):
         "server": {"limits": {"body": "1MB"}},
         "auth": {"keys": [{"name": "tester", "key": key},
                           {"name": "limited", "key": limited_key, "models": ["quick", "lab/allowed*"]}]},
-        "providers": {"lab": mock.provider()},
+        "providers": {"lab": mock.provider(), "other": mock.provider()},     # one alone would be the default
         "models": {"quick": {"targets": ["lab/mock-gpt"]}},
     })
     gateway.key = key
@@ -275,8 +275,9 @@ def test_moderation_passes_through(client):
         client.moderations.create(input="no model is named")
 
 
-def test_the_default_provider_takes_what_names_no_other(make, mock):
-    client = make.gateway({"providers": {"lab": mock.provider()}, "default_provider": "lab"}).openai()
+@pytest.mark.parametrize("providers, default", [(["lab"], {}), (["lab", "other"], {"default_provider": "other"})])
+def test_the_default_provider_takes_what_names_no_other(make, mock, providers, default):
+    client = make.gateway({"providers": {p: mock.provider() for p in providers}, **default}).openai()
     assert client.moderations.create(input="no model is named").results
     assert chat(client, "just-a-name").model == "just-a-name"
     assert chat(client, "some-org/some-model").model == "some-org/some-model"
