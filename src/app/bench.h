@@ -1,6 +1,7 @@
 /* bench.h - a load generator for servers that speak the OpenAI or Anthropic protocol.
  *
- * Closed loop: each connection sends its next request when the last is answered. Open loop: requests
+ * Closed loop: each connection sends its next request when the last is answered. Open loop:
+ * requests
  * are due at a fixed rate, and a request's time runs from when it was due, so that a server which
  * stalls cannot hide it by slowing the load down.
  */
@@ -53,7 +54,8 @@ struct bench_totals {
     struct histogram connect;
 };
 
-/* Runs until done, or until SIGINT. `progress` is called about once a second with what there is so far. */
+/* Runs until done, or until SIGINT. `progress` is called about once a second with what there is so
+ * far. */
 void bench_run(const struct bench_options *o, struct bench_totals *ret,
     void (*progress)(uint64_t elapsed_us, uint64_t done, uint64_t failed));
 

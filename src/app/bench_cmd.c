@@ -37,23 +37,34 @@ read_settings(struct settings *s, int argc, char **argv)
     const struct flag list[] = {
         { "model", 'm', FLAG_TEXT, "M", "the model to ask", &s->model, NULL },
         { "key", 'k', FLAG_TEXT, "KEY", "API key (from OPENCLAW_API_KEY)", &s->key, NULL },
-        { "connections", 'c', FLAG_COUNT, "N", "requests at the same time (16)", &s->connections, NULL },
+        { "connections", 'c', FLAG_COUNT, "N", "requests at the same time (16)", &s->connections,
+            NULL },
         { "requests", 'n', FLAG_COUNT, "N", "stop after so many requests", &s->requests, NULL },
-        { "duration", 'd', FLAG_TIME, "TIME", "start requests for this long (10s, unless -n is given)", &s->duration_us, NULL },
-        { "rate", 'r', FLAG_RATE, "R", "open loop: R requests a second, timed from when each was due", &s->rate, NULL },
-        { "stream", 's', FLAG_BOOL, NULL, "ask for streams; measure the first token and the time between tokens", &s->stream, NULL },
-        { "prompt-bytes", 0, FLAG_BYTES, "SIZE", "length of the prompt (100)", &s->prompt_bytes, NULL },
+        { "duration", 'd', FLAG_TIME, "TIME",
+            "start requests for this long (10s, unless -n is given)", &s->duration_us, NULL },
+        { "rate", 'r', FLAG_RATE, "R",
+            "open loop: R requests a second, timed from when each was due", &s->rate, NULL },
+        { "stream", 's', FLAG_BOOL, NULL,
+            "ask for streams; measure the first token and the time between tokens", &s->stream,
+            NULL },
+        { "prompt-bytes", 0, FLAG_BYTES, "SIZE", "length of the prompt (100)", &s->prompt_bytes,
+            NULL },
         { "max-tokens", 0, FLAG_COUNT, "N", "longest answer (256)", &s->max_tokens, NULL },
         { "threads", 't', FLAG_COUNT, "N", "threads that make the load (1)", &s->threads, NULL },
-        { "timeout", 0, FLAG_TIME, "TIME", "a request that takes longer has failed (60s)", &s->timeout_us, NULL },
-        { "wire", 'w', FLAG_TEXT, "WIRE", "openai-chat or anthropic-messages (openai-chat)", &s->wire, NULL },
-        { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &s->insecure, NULL },
+        { "timeout", 0, FLAG_TIME, "TIME", "a request that takes longer has failed (60s)",
+            &s->timeout_us, NULL },
+        { "wire", 'w', FLAG_TEXT, "WIRE", "openai-chat or anthropic-messages (openai-chat)",
+            &s->wire, NULL },
+        { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &s->insecure,
+            NULL },
         { "json", 0, FLAG_BOOL, NULL, "report as JSON", &s->json, NULL },
     };
     const struct flags all = {
         .usage = "openclaw bench URL --model M [options]",
-        .about = "Measures a server that speaks the OpenAI or Anthropic protocol: requests per second, time to\n"
-                 "the first token, time between tokens, whole answers, errors. URL is the server, its base URL\n"
+        .about = "Measures a server that speaks the OpenAI or Anthropic protocol: requests per "
+                 "second, time to\n"
+                 "the first token, time between tokens, whole answers, errors. URL is the server, "
+                 "its base URL\n"
                  "(http://HOST/v1) or the whole path.",
         .list = list,
         .count = ARRAY_LEN(list),
@@ -118,7 +129,8 @@ make_body(struct buf *out, const struct settings *s, bool anthropic)
 static void
 make_fields(struct buf *out, const struct settings *s, bool anthropic)
 {
-    buf_add(out, S("Content-Type: application/json\r\nAccept: */*\r\nUser-Agent: openclaw-bench\r\n"));
+    buf_add(
+        out, S("Content-Type: application/json\r\nAccept: */*\r\nUser-Agent: openclaw-bench\r\n"));
     if (anthropic)
         buf_add(out, S("anthropic-version: 2023-06-01\r\n"));
     if (s->key != NULL && s->key[0] != '\0') {
@@ -146,13 +158,15 @@ show_progress(uint64_t elapsed_us, uint64_t done, uint64_t failed)
 {
     static uint64_t last_done;
     static uint64_t last_us;
-    double rate = elapsed_us > last_us ? (double)(done - last_done) * 1e6 / (double)(elapsed_us - last_us) : 0;
+    double rate = elapsed_us > last_us
+                      ? (double)(done - last_done) * 1e6 / (double)(elapsed_us - last_us)
+                      : 0;
 
     last_done = done;
     last_us = elapsed_us;
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r  %5.0f s  %10llu answers  %10.1f/s  %llu errors ", (double)elapsed_us / 1e6,
-            (unsigned long long)done, rate, (unsigned long long)failed);
+        fprintf(stderr, "\r  %5.0f s  %10llu answers  %10.1f/s  %llu errors ",
+            (double)elapsed_us / 1e6, (unsigned long long)done, rate, (unsigned long long)failed);
 }
 
 static struct origin *

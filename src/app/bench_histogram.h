@@ -1,4 +1,5 @@
-/* bench_histogram.h - millions of durations in a few kilobytes, each kept to better than one percent.
+/* bench_histogram.h - millions of durations in a few kilobytes, each kept to better than one
+ * percent.
  *
  * Buckets grow with the value: 128 to each doubling. Histograms of several threads add up.
  */

@@ -6,9 +6,10 @@
 static void
 read_usage(struct bench_reader *r, const struct json *usage)
 {
-    int64_t input = json_i64(json_get(usage, r->anthropic ? S("input_tokens") : S("prompt_tokens")), -1);
-    int64_t output
-        = json_i64(json_get(usage, r->anthropic ? S("output_tokens") : S("completion_tokens")), -1);
+    int64_t input =
+        json_i64(json_get(usage, r->anthropic ? S("input_tokens") : S("prompt_tokens")), -1);
+    int64_t output =
+        json_i64(json_get(usage, r->anthropic ? S("output_tokens") : S("completion_tokens")), -1);
 
     if (input >= 0)
         r->input_tokens = (uint64_t)input;
@@ -30,10 +31,12 @@ read_openai(struct bench_reader *r, const struct json *doc)
     while (json_next(&it)) {
         const struct json *delta = json_get(it.value, S("delta"));
 
-        r->has_tokens |= is_text(json_get(delta, S("content")))
-            || is_text(json_get(delta, S("reasoning_content"))) || is_text(json_get(delta, S("reasoning")))
-            || is_text(json_get(delta, S("refusal"))) || json_is(json_get(delta, S("tool_calls")), JSON_ARRAY)
-            || is_text(json_get(it.value, S("text")));
+        r->has_tokens |= is_text(json_get(delta, S("content"))) ||
+                         is_text(json_get(delta, S("reasoning_content"))) ||
+                         is_text(json_get(delta, S("reasoning"))) ||
+                         is_text(json_get(delta, S("refusal"))) ||
+                         json_is(json_get(delta, S("tool_calls")), JSON_ARRAY) ||
+                         is_text(json_get(it.value, S("text")));
         r->finished |= json_present(json_get(it.value, S("finish_reason")));
     }
     read_usage(r, json_get(doc, S("usage")));

@@ -9,7 +9,11 @@ static const struct {
     const char *name;
     double quantile;
 } quantiles[] = {
-    { "p50", 0.50 }, { "p90", 0.90 }, { "p99", 0.99 }, { "p99.9", 0.999 }, { "max", 1.0 },
+    { "p50", 0.50 },
+    { "p90", 0.90 },
+    { "p99", 0.99 },
+    { "p99.9", 0.999 },
+    { "max", 1.0 },
 };
 
 static const struct {
@@ -62,7 +66,8 @@ print_errors(const struct bench_totals *t)
             printf("  %12llu  HTTP status %u\n", (unsigned long long)t->by_status[i], i);
     for (unsigned i = 0; i < ERR_COUNT; i++)
         if (t->by_err[i] != 0)
-            printf("  %12llu  %s\n", (unsigned long long)t->by_err[i], err_row((enum err)i)->sentence);
+            printf(
+                "  %12llu  %s\n", (unsigned long long)t->by_err[i], err_row((enum err)i)->sentence);
     for (unsigned i = 0; i < BENCH_FAILURES; i++)
         if (t->by_failure[i] != 0)
             printf("  %12llu  %s\n", (unsigned long long)t->by_failure[i], failures[i].words);
@@ -72,9 +77,9 @@ void
 bench_print_table(const struct bench_options *o, const struct bench_totals *t)
 {
     printf("\n  requests   %12llu in %.2f s, %.1f/s, %llu connections, %llu threads, %s\n",
-        (unsigned long long)t->done, (double)t->elapsed_us / 1e6, per_second(t->done, t->elapsed_us),
-        (unsigned long long)o->connections, (unsigned long long)o->threads,
-        o->rate > 0 ? "open loop" : "closed loop");
+        (unsigned long long)t->done, (double)t->elapsed_us / 1e6,
+        per_second(t->done, t->elapsed_us), (unsigned long long)o->connections,
+        (unsigned long long)o->threads, o->rate > 0 ? "open loop" : "closed loop");
     printf("  errors     %12llu\n", (unsigned long long)t->failed);
     printf("  tokens     %12llu in, %llu out, %.1f out/s\n", (unsigned long long)t->input_tokens,
         (unsigned long long)t->output_tokens, per_second(t->output_tokens, t->elapsed_us));

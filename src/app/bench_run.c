@@ -22,13 +22,13 @@ struct lane;
 /* One connection's worth of load: at most one request at a time. */
 struct slot {
     struct lane *lane;
-    struct client_call *call;      /* NULL: at rest */
+    struct client_call *call;    /* NULL: at rest */
     struct timer *timeout;
     struct deferred next;
     uint64_t intended_us;
-    uint64_t last_token_us;        /* 0: none yet */
+    uint64_t last_token_us;    /* 0: none yet */
     int status;
-    bool stream;                   /* the answer really is one */
+    bool stream;    /* the answer really is one */
     struct bench_reader reader;
     struct sse_reader sse;
     struct buf body;
@@ -40,22 +40,22 @@ struct lane {
     struct thread *thread;
     struct loop *loop;
     struct client *client;
-    struct timer *ticker;          /* open loop: the next request is due; closed loop: the end */
+    struct timer *ticker;    /* open loop: the next request is due; closed loop: the end */
     struct arena *scratch;
     struct slot *slots;
     size_t slot_count;
     size_t busy;
-    uint64_t left;                 /* requests that may still start */
+    uint64_t left;    /* requests that may still start */
     uint64_t start_us;
-    uint64_t end_us;               /* none starts after */
-    double interval_us;            /* open loop; 0: closed */
-    double due_us;                 /* when the next is due, since start */
+    uint64_t end_us;       /* none starts after */
+    double interval_us;    /* open loop; 0: closed */
+    double due_us;         /* when the next is due, since start */
     struct bench_totals totals;
 };
 
 struct bench {
     const struct bench_options *options;
-    struct loop *loop;             /* of the main thread */
+    struct loop *loop;    /* of the main thread */
     struct timer *progress_timer;
     void (*progress)(uint64_t elapsed_us, uint64_t done, uint64_t failed);
     struct lane *lanes;
@@ -76,8 +76,8 @@ settle(struct slot *s)
     struct lane *l = s->lane;
 
     l->totals.input_tokens += s->reader.input_tokens;
-    l->totals.output_tokens
-        += s->reader.output_tokens != 0 ? s->reader.output_tokens : s->reader.token_events;
+    l->totals.output_tokens +=
+        s->reader.output_tokens != 0 ? s->reader.output_tokens : s->reader.token_events;
     l->totals.elapsed_us = clock_now_us() - l->start_us;
     timer_stop(s->timeout);
     sse_fini(&s->sse);
@@ -130,7 +130,8 @@ on_head(void *owner, const struct http_head *head)
     struct slot *s = owner;
 
     s->status = head->status;
-    s->stream = http_type_is(http_field_get(&head->fields, S("content-type")), S("text/event-stream"));
+    s->stream =
+        http_type_is(http_field_get(&head->fields, S("content-type")), S("text/event-stream"));
 }
 
 static bool
@@ -216,7 +217,8 @@ on_timeout(void *slot)
 static void
 start(struct slot *s, uint64_t intended_us)
 {
-    static const struct client_events events = { on_connected, on_head, on_data, on_end, on_failed };
+    static const struct client_events events = { on_connected, on_head, on_data, on_end,
+        on_failed };
     const struct bench_options *o = s->lane->bench->options;
     struct client_request q = {
         .origin = o->origin,
@@ -243,8 +245,8 @@ start(struct slot *s, uint64_t intended_us)
 static bool
 may_start(const struct lane *l, uint64_t now)
 {
-    return l->left > 0 && now < l->end_us
-        && !atomic_load_explicit(&l->bench->stopping, memory_order_relaxed);
+    return l->left > 0 && now < l->end_us &&
+           !atomic_load_explicit(&l->bench->stopping, memory_order_relaxed);
 }
 
 /* The lane is over when nothing runs and nothing may start. */
@@ -255,7 +257,8 @@ check_over(struct lane *l)
         loop_stop(l->loop);
 }
 
-/* Starts the slot's next request if one is due. Deferred, so that the connection is back in its pool. */
+/* Starts the slot's next request if one is due. Deferred, so that the connection is back in its
+ * pool. */
 static void
 start_next(struct slot *s)
 {

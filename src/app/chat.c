@@ -12,7 +12,11 @@
 #include "http/message.h"
 #include "net/tls.h"
 
-enum { HISTORY_BYTES_MAX = 64 * 1024 * 1024, FIELDS_BYTES_MAX = 16 * 1024, INPUT_BYTES_MAX = 32 * 1024 * 1024 };
+enum {
+    HISTORY_BYTES_MAX = 64 * 1024 * 1024,
+    FIELDS_BYTES_MAX = 16 * 1024,
+    INPUT_BYTES_MAX = 32 * 1024 * 1024
+};
 
 struct chat {
     const char *url;
@@ -20,22 +24,23 @@ struct chat {
     const char *system;
     bool insecure;
     bool json;
-    char *model;               /* owned; NULL until known */
+    char *model;    /* owned; NULL until known */
     struct origin *origin;
     struct chat_line *line;
-    struct str base;           /* "/v1" */
-    struct buf path;           /* of the request */
+    struct str base;    /* "/v1" */
+    struct buf path;    /* of the request */
     struct buf fields;
-    struct buf history;        /* messages as JSON, with commas between */
-    struct buf body;           /* the request */
-    struct buf answer;         /* the text so far */
+    struct buf history;    /* messages as JSON, with commas between */
+    struct buf body;       /* the request */
+    struct buf answer;     /* the text so far */
     bool color;
-    bool dim;                  /* the terminal is in dim letters now */
+    bool dim;    /* the terminal is in dim letters now */
 };
 
 /* --- showing --- */
 
-/* Writes what a model said. Controls are left out on a terminal: it shall show text, not obey it. */
+/* Writes what a model said. Controls are left out on a terminal: it shall show text, not obey it.
+ * */
 static void
 show(const struct chat *c, struct str text)
 {
@@ -102,7 +107,8 @@ explain(const struct chat *c, enum chat_outcome outcome)
     fflush(stdout);
     fprintf(stderr, "openclaw chat: ");
     if (outcome == CHAT_REFUSED)
-        fprintf(stderr, "%s says %d %s%s", c->url, status, http_reason(status), message.n != 0 ? ": " : "");
+        fprintf(stderr, "%s says %d %s%s", c->url, status, http_reason(status),
+            message.n != 0 ? ": " : "");
     else if (outcome == CHAT_UNREACHED)
         fprintf(stderr, "%s: ", c->url);
     for (size_t i = 0; i < message.n; i++)
@@ -156,7 +162,8 @@ find_model(struct chat *c)
     }
 
     struct arena *a = arena_create(INPUT_BYTES_MAX);
-    struct json_iter it = json_iter(json_get(json_parse(a, chat_body(c->line), NULL, NULL), S("data")));
+    struct json_iter it =
+        json_iter(json_get(json_parse(a, chat_body(c->line), NULL, NULL), S("data")));
     struct str id = json_next(&it) ? json_str(a, json_get(it.value, S("id"))) : S("");
     if (id.n != 0)
         c->model = str_dup_c(id);
@@ -180,14 +187,15 @@ ask(struct chat *c, struct str question)
     buf_add(&c->body, buf_str(&c->history));
     buf_add(&c->body, S("]}"));
     if (c->body.overflow) {
-        fprintf(stderr, "openclaw chat: the conversation is larger than 64 MB; /clear starts a new one\n");
+        fprintf(stderr,
+            "openclaw chat: the conversation is larger than 64 MB; /clear starts a new one\n");
         buf_truncate(&c->history, before);
         return CHAT_BROKEN;
     }
 
     buf_reset(&c->answer, 0);
-    enum chat_outcome outcome
-        = chat_ask(c->line, path_to(c, "/chat/completions"), buf_str(&c->body), on_text, c);
+    enum chat_outcome outcome =
+        chat_ask(c->line, path_to(c, "/chat/completions"), buf_str(&c->body), on_text, c);
     if (c->dim)
         set_dim(c, false);
     if (c->json)
@@ -306,7 +314,8 @@ ask_once(struct chat *c, int words, char **word)
     if (words == 0 && !read_input(&question))
         fprintf(stderr, "openclaw chat: the message on standard input is larger than 32 MB\n");
     else if (str_trim(buf_str(&question)).n == 0)
-        fprintf(stderr, "openclaw chat: there is no message; give one as an argument or on standard input\n");
+        fprintf(stderr,
+            "openclaw chat: there is no message; give one as an argument or on standard input\n");
     else
         status = ask(c, str_trim(buf_str(&question))) == CHAT_DONE ? 0 : 1;
     buf_fini(&question);
@@ -378,15 +387,19 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
     const char *model = NULL;
     const struct flag list[] = {
         { "url", 'u', FLAG_TEXT, "URL", "the server (http://127.0.0.1:8080)", &c->url, NULL },
-        { "model", 'm', FLAG_TEXT, "M", "the model (the first that the server lists)", &model, NULL },
+        { "model", 'm', FLAG_TEXT, "M", "the model (the first that the server lists)", &model,
+            NULL },
         { "key", 'k', FLAG_TEXT, "KEY", "API key (from OPENCLAW_API_KEY)", &c->key, NULL },
         { "system", 's', FLAG_TEXT, "TEXT", "how the model shall behave", &c->system, NULL },
-        { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &c->insecure, NULL },
-        { "json", 0, FLAG_BOOL, NULL, "with a message: print the whole answer as the server wrote it", &c->json, NULL },
+        { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &c->insecure,
+            NULL },
+        { "json", 0, FLAG_BOOL, NULL,
+            "with a message: print the whole answer as the server wrote it", &c->json, NULL },
     };
     const struct flags all = {
         .usage = "openclaw chat [options] [MESSAGE]",
-        .about = "Talks to a model. With a message, or with one on standard input, it prints the answer and\n"
+        .about = "Talks to a model. With a message, or with one on standard input, it prints the "
+                 "answer and\n"
                  "leaves; on a terminal it goes on until /quit.",
         .list = list,
         .count = ARRAY_LEN(list),

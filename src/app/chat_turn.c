@@ -12,7 +12,7 @@ enum {
     SCRATCH_BYTES = 128 * 1024 * 1024,
     MESSAGE_BYTES_MAX = 4 * 1024,
     CONNECT_MS = 10 * 1000,
-    LOOK_MS = 30,                  /* how often an interrupt is looked for */
+    LOOK_MS = 30,    /* how often an interrupt is looked for */
 };
 
 struct chat_line {
@@ -28,7 +28,7 @@ struct chat_line {
     struct buf message;
     int status;
     bool stream;
-    bool complete;                 /* [DONE], or a finish reason */
+    bool complete;    /* [DONE], or a finish reason */
     enum chat_outcome outcome;
     void (*text)(void *arg, struct str piece, bool thinking);
     void *arg;
@@ -138,7 +138,8 @@ on_head(void *owner, const struct http_head *head)
     struct chat_line *c = owner;
 
     c->status = head->status;
-    c->stream = http_type_is(http_field_get(&head->fields, S("content-type")), S("text/event-stream"));
+    c->stream =
+        http_type_is(http_field_get(&head->fields, S("content-type")), S("text/event-stream"));
 }
 
 static void
@@ -194,7 +195,10 @@ chat_line_create(const struct origin *origin, struct str fields)
     struct client_limits limits = {
         .head_bytes = 64 * 1024,
         .fields = 200,
-        .pool = { .idle_per_origin = 1, .idle_total = 1, .idle_ms = 30 * 1000, .age_ms = 600 * 1000 },
+        .pool = { .idle_per_origin = 1,
+            .idle_total = 1,
+            .idle_ms = 30 * 1000,
+            .age_ms = 600 * 1000 },
     };
 
     c->origin = origin;
@@ -226,7 +230,8 @@ enum chat_outcome
 chat_ask(struct chat_line *c, struct str path, struct str body,
     void (*text)(void *arg, struct str piece, bool thinking), void *arg)
 {
-    static const struct client_events events = { on_connected, on_head, on_data, on_end, on_failed };
+    static const struct client_events events = { on_connected, on_head, on_data, on_end,
+        on_failed };
     struct client_request q = {
         .origin = c->origin,
         .method = body.n != 0 ? S("POST") : S("GET"),

@@ -23,13 +23,13 @@ enum chat_outcome {
 struct chat_line *chat_line_create(const struct origin *origin, struct str fields) NEVER_NULL;
 void chat_line_destroy(struct chat_line *c); /* NULL is a no-op */
 
-/* Sends the body (empty: GET) to `path` and waits. For an answer that is a stream, `text` gets each piece of
- * text as it comes (`thinking`: it is reasoning). */
+/* Sends the body (empty: GET) to `path` and waits. For an answer that is a stream, `text` gets
+ * each piece of text as it comes (`thinking`: it is reasoning). */
 enum chat_outcome chat_ask(struct chat_line *c, struct str path, struct str body,
     void (*text)(void *arg, struct str piece, bool thinking), void *arg);
 
-/* Of the last question: the body of an answer that was no stream, the server's or our own words about what
- * went wrong, the HTTP status (0: none). Valid until the next question. */
+/* Of the last question: the body of an answer that was no stream, the server's or our own words
+ * about what went wrong, the HTTP status (0: none). Valid until the next question. */
 struct str chat_body(const struct chat_line *c);
 struct str chat_message(const struct chat_line *c);
 int chat_status(const struct chat_line *c);

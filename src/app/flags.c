@@ -52,7 +52,12 @@ bool
 flags_time(struct str text, uint64_t *ret_us)
 {
     static const struct unit units[] = {
-        { "us", 1 }, { "ms", 1e3 }, { "s", 1e6 }, { "", 1e6 }, { "m", 60e6 }, { "h", 3600e6 },
+        { "us", 1 },
+        { "ms", 1e3 },
+        { "s", 1e6 },
+        { "", 1e6 },
+        { "m", 60e6 },
+        { "h", 3600e6 },
     };
 
     return read_units(text, units, ARRAY_LEN(units), ret_us);
@@ -62,7 +67,11 @@ bool
 flags_bytes(struct str text, uint64_t *ret_bytes)
 {
     static const struct unit units[] = {
-        { "", 1 }, { "B", 1 }, { "KB", 1024 }, { "MB", 1024 * 1024 }, { "GB", 1024.0 * 1024 * 1024 },
+        { "", 1 },
+        { "B", 1 },
+        { "KB", 1024 },
+        { "MB", 1024 * 1024 },
+        { "GB", 1024.0 * 1024 * 1024 },
     };
 
     return read_units(text, units, ARRAY_LEN(units), ret_bytes);
@@ -153,7 +162,8 @@ set_value(const struct flag *flag, const char *text, char *why, size_t why_size)
     CHECK_UNREACHABLE();
 }
 
-/* Finds the flag that `word` ("--name=value" or "-cvalue") names; *ret_value is what is glued to it. */
+/* Finds the flag that `word` ("--name=value" or "-cvalue") names; *ret_value is what is glued to
+ * it. */
 static const struct flag *
 find_flag(const struct flags *f, const char *word, const char **ret_value)
 {

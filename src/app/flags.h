@@ -41,8 +41,10 @@ enum flags_verdict {
     FLAGS_WRONG,           /* said why on standard error: exit 2 */
 };
 
-/* Reads argv[1..]. What is no flag is moved to the front of argv[1..]; *ret_rest is their number. */
-enum flags_verdict flags_parse(const struct flags *f, int argc, char **argv, int *ret_rest) MUST_CHECK;
+/* Reads argv[1..]. What is no flag is moved to the front of argv[1..]; *ret_rest is their number.
+ * */
+enum flags_verdict flags_parse(
+    const struct flags *f, int argc, char **argv, int *ret_rest) MUST_CHECK;
 
 /* "--listen ADDR     where to listen": one line of help, wrapped to the terminal's 80 columns. */
 void flags_print_line(const char *left, const char *help);

@@ -19,7 +19,7 @@ enum {
 
 struct route {
     const char *method;
-    const char *path;              /* behind an optional "/v1" */
+    const char *path;    /* behind an optional "/v1" */
     const struct mock_wire *wire;
 
     /* Appends the whole answer, for routes that have no conversation; NULL: the wire makes it. */
@@ -40,7 +40,7 @@ struct visit {
     struct mock *mock;
     struct server_request *q;
     const struct mock_wire *wire;
-    const struct route *route;     /* NULL: a path that only recordings answer */
+    const struct route *route;    /* NULL: a path that only recordings answer */
     struct mock_ask ask;
     struct mock_plan plan;
     struct mock_refusal why;
@@ -66,7 +66,8 @@ answer_plain(struct mock *m, struct server_request *q, int status)
     server_answer(q, status, head_fields(m, NULL, "application/json", unused), buf_str(&m->frame));
 }
 
-/* Says no in the provider's words. Also what a drawn status does, then with its fault and its delays. */
+/* Says no in the provider's words. Also what a drawn status does, then with its fault and its
+ * delays. */
 static void
 refuse(struct visit *v, enum mock_fault fault)
 {
@@ -75,8 +76,8 @@ refuse(struct visit *v, enum mock_fault fault)
     struct str fields = head_fields(m, v->wire, "application/json", id);
     int status = v->why.status;
 
-    if (fault != MOCK_FAULT_NONE && (status == 429 || status == 503 || status == 529)
-        && v->plan.retry_after_s != 0) {
+    if (fault != MOCK_FAULT_NONE && (status == 429 || status == 503 || status == 529) &&
+        v->plan.retry_after_s != 0) {
         buf_printf(&m->fields, "retry-after: %llu\r\n", (unsigned long long)v->plan.retry_after_s);
         fields = buf_str(&m->fields);
     }
@@ -127,8 +128,9 @@ tell_recorded(struct visit *v, const struct mock_case *c, enum mock_fault fault)
         .fields = c->fields,
         .stream = c->stream,
         .recorded = c,
-        .outcome = v->plan.cut < c->count || (!c->stream && v->plan.cut < c->body.n) ? MOCK_FAULTED
-                                                                                       : MOCK_COMPLETED,
+        .outcome = v->plan.cut < c->count || (!c->stream && v->plan.cut < c->body.n)
+                       ? MOCK_FAULTED
+                       : MOCK_COMPLETED,
     };
 
     server_drop_body(v->q);
@@ -138,8 +140,8 @@ tell_recorded(struct visit *v, const struct mock_case *c, enum mock_fault fault)
 static bool
 is_immediate(const struct visit *v, enum mock_fault fault)
 {
-    return fault == MOCK_FAULT_NONE && v->plan.head_us == 0 && v->plan.ttft_us == 0 && v->plan.tps <= 0
-        && v->plan.jitter_us == 0 && v->plan.chunk_bytes == 0;
+    return fault == MOCK_FAULT_NONE && v->plan.head_us == 0 && v->plan.ttft_us == 0 &&
+           v->plan.tps <= 0 && v->plan.jitter_us == 0 && v->plan.chunk_bytes == 0;
 }
 
 /* The document in mock->frame, at once or when it is due. */
@@ -238,7 +240,8 @@ is_error_fault(struct visit *v, enum mock_fault fault, int status)
 
     v->why = (struct mock_refusal){
         .status = status,
-        .message = arena_printf(v->mock->scratch, "Simulated error %d: %s.", status, http_reason(status)),
+        .message =
+            arena_printf(v->mock->scratch, "Simulated error %d: %s.", status, http_reason(status)),
     };
     v->wire->fault_error(fault, &v->why);
     return true;
@@ -274,9 +277,9 @@ static bool
 read_plan(struct visit *v)
 {
     char why[256];
-    bool fine = mock_plan_read_query(&v->plan, v->ask.head->query, why, sizeof(why))
-        && read_fields(v, why, sizeof(why))
-        && mock_plan_read_model(&v->plan, v->ask.model, why, sizeof(why));
+    bool fine = mock_plan_read_query(&v->plan, v->ask.head->query, why, sizeof(why)) &&
+                read_fields(v, why, sizeof(why)) &&
+                mock_plan_read_model(&v->plan, v->ask.model, why, sizeof(why));
 
     if (!fine)
         mock_refuse(&v->ask, &v->why, 400, NULL, (struct str){ NULL, 0 }, "openclaw mock: %s", why);
@@ -447,7 +450,8 @@ handle_models(struct mock *m, struct server_request *q, struct str id)
         return;
     }
     mock_count_outcome(hub, MOCK_COMPLETED);
-    server_answer(q, 200, head_fields(m, v.wire, "application/json", request_id), buf_str(&m->frame));
+    server_answer(
+        q, 200, head_fields(m, v.wire, "application/json", request_id), buf_str(&m->frame));
 }
 
 static void
@@ -466,7 +470,8 @@ handle_own(struct mock *m, struct server_request *q, struct str path)
         mock_hub_reset(m->hub);
         buf_add(&m->frame, S("{}"));
     } else {
-        buf_add(&m->frame, S("{\"error\":\"GET /mock/stats, GET /mock/requests?last=N or POST /mock/reset\"}"));
+        buf_add(&m->frame,
+            S("{\"error\":\"GET /mock/stats, GET /mock/requests?last=N or POST /mock/reset\"}"));
         answer_plain(m, q, 404);
         return;
     }

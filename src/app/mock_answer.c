@@ -145,8 +145,10 @@ finish(struct mock_answer *a, enum mock_outcome outcome)
 static struct str
 error_document(struct mock_answer *a, int status, bool in_stream)
 {
-    struct mock_refusal e = { .status = status, .message = S("The server had an error while processing"
-        " your request (simulated).") };
+    struct mock_refusal e = {
+        .status = status,
+        .message = S("The server had an error while processing your request (simulated)."),
+    };
 
     buf_reset(&a->mock->frame, SLICE_BYTES);
     a->t.wire->write_error(&a->mock->frame, &e, (struct str){ NULL, 0 }, in_stream);
@@ -252,7 +254,8 @@ put(struct mock_answer *a, struct str bytes)
     }
 }
 
-/* Sends the beginning of `bytes` with a field that never seems to end; the rest follows the padding. */
+/* Sends the beginning of `bytes` with a field that never seems to end; the rest follows the
+ * padding. */
 static void
 put_padded(struct mock_answer *a, struct str bytes)
 {
@@ -467,7 +470,8 @@ give_slice(struct mock_answer *a)
 
 /* --- the machine --- */
 
-/* Content-Length when it is known and true; a cut that shall look whole promises no more than it gives. */
+/* Content-Length when it is known and true; a cut that shall look whole promises no more than it
+ * gives. */
 static int64_t
 body_length(const struct mock_answer *a)
 {
@@ -508,6 +512,12 @@ give(struct mock_answer *a)
     return give_slice(a);
 }
 
+static bool
+is_refused_by_reset(const struct mock_answer *a)
+{
+    return a->stage == STAGE_HEAD && a->t.fault == MOCK_FAULT_RESET_BEFORE;
+}
+
 static void
 run(void *answer)
 {
@@ -523,7 +533,7 @@ run(void *answer)
         }
         if (a->stage == STAGE_SILENT)
             return;
-        if (a->stage == STAGE_RESET || (a->stage == STAGE_HEAD && a->t.fault == MOCK_FAULT_RESET_BEFORE)) {
+        if (a->stage == STAGE_RESET || is_refused_by_reset(a)) {
             server_abort(a->q);
             release(a, MOCK_FAULTED);
             return;

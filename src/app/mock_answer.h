@@ -1,7 +1,7 @@
 /* mock_answer.h - one answer on its way: when its pieces are due, and where it breaks.
  *
- * An answer is a script that is told step by step, a recorded case that is given event by event, or a
- * document. It owns the server's request from mock_answer_start() on.
+ * An answer is a script that is told step by step, a recorded case that is given event by event,
+ * or a document. It owns the server's request from mock_answer_start() on.
  */
 #pragma once
 
@@ -29,11 +29,11 @@ enum mock_outcome { MOCK_COMPLETED, MOCK_REFUSED, MOCK_FAULTED, MOCK_ABORTED };
 /* How an answer is given. Slices that are not in `arena` must outlive the answer. */
 struct mock_telling {
     const struct mock_wire *wire;
-    struct mock_plan plan;         /* without words that point into the request, see mock_plan_outlive() */
+    struct mock_plan plan;         /* from mock_plan_outlive() */
     enum mock_fault fault;
     int status;
-    struct str fields;             /* complete lines; Content-Type is among them unless it is empty */
-    struct str content_type;
+    struct str fields;             /* complete lines */
+    struct str content_type;       /* empty: it is among the fields */
     bool stream;
     enum mock_outcome outcome;     /* if nothing breaks it */
     struct mock_script *script;    /* one of these three */

@@ -48,8 +48,8 @@ write_error(struct buf *out, const struct mock_refusal *e, struct str request_id
 {
     if (in_stream)
         buf_add(out, S("event: error\ndata: "));
-    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
-        error_type(e->status));
+    buf_printf(
+        out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", error_type(e->status));
     json_add_str(out, e->message);
     buf_add_c(out, '}');
     if (request_id.n != 0) {
@@ -64,8 +64,9 @@ fault_error(enum mock_fault fault, struct mock_refusal *e)
 {
     if (fault == MOCK_FAULT_QUOTA) {
         e->status = 400;
-        e->message = S("Your credit balance is too low to access the Anthropic API. Please go to Plans"
-                       " & Billing to upgrade or purchase credits.");
+        e->message =
+            S("Your credit balance is too low to access the Anthropic API. Please go to Plans"
+              " & Billing to upgrade or purchase credits.");
     } else if (fault == MOCK_FAULT_CONTEXT) {
         e->message = S("prompt is too long: 250000 tokens > 200000 maximum");
     } else if (e->status == 529 || e->status == 503) {
@@ -98,7 +99,8 @@ static void
 add_usage(struct buf *out, const struct mock_script *s, uint64_t output)
 {
     buf_printf(out,
-        "{\"input_tokens\":%llu,\"cache_creation_input_tokens\":%llu,\"cache_read_input_tokens\":%llu,"
+        "{\"input_tokens\":%llu,\"cache_creation_input_tokens\":%llu,\"cache_read_input_tokens\":%"
+        "llu,"
         "\"cache_creation\":{\"ephemeral_5m_input_tokens\":%llu,\"ephemeral_1h_input_tokens\":0},"
         "\"output_tokens\":%llu,\"service_tier\":\"standard\"}",
         (unsigned long long)uncached_input(s), (unsigned long long)s->written_tokens,
@@ -161,7 +163,8 @@ open_block(struct buf *out, const struct mock_script *s, const struct mock_step 
 
     buf_printf(out,
         "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":%u,"
-        "\"content_block\":", index);
+        "\"content_block\":",
+        index);
     if (step->kind == MOCK_STEP_REASONING) {
         buf_add(out, S("{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n"));
     } else if (step->kind == MOCK_STEP_TEXT) {
@@ -180,7 +183,8 @@ open_block(struct buf *out, const struct mock_script *s, const struct mock_step 
 static void
 add_delta(struct buf *out, unsigned index, struct str kind, struct str member, struct str text)
 {
-    buf_add(out, S("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":"));
+    buf_add(
+        out, S("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":"));
     buf_add_u64(out, index);
     buf_add(out, S(",\"delta\":{\"type\":\""));
     buf_add(out, kind);
@@ -199,7 +203,8 @@ close_block(struct buf *out, const struct mock_script *s, const struct mock_step
     if (step->kind == MOCK_STEP_REASONING)
         add_delta(out, index, S("signature_delta"), S("signature"), str_c(signature));
     buf_printf(out,
-        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":%u}\n\n", index);
+        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":%u}\n\n",
+        index);
 }
 
 static void
@@ -259,7 +264,8 @@ comma(struct buf *out, bool *first)
     *first = false;
 }
 
-/* A cut call has arguments that are no object: the provider then gives what it has, an empty one. */
+/* A cut call has arguments that are no object: the provider then gives what it has, an empty one.
+ * */
 static void
 add_input(struct buf *out, const struct mock_script *s, const struct mock_call *call)
 {
@@ -297,8 +303,8 @@ write_whole(struct buf *out, const struct mock_script *s)
     }
     for (size_t i = 0; i < s->call_count; i++) {
         comma(out, &first);
-        buf_printf(out, "{\"type\":\"tool_use\",\"id\":\"" STR_FMT "\",\"name\":",
-            STR_ARG(s->calls[i].id));
+        buf_printf(out,
+            "{\"type\":\"tool_use\",\"id\":\"" STR_FMT "\",\"name\":", STR_ARG(s->calls[i].id));
         json_add_str(out, s->calls[i].name);
         buf_add(out, S(",\"input\":"));
         add_input(out, s, &s->calls[i]);
@@ -320,6 +326,7 @@ const struct mock_wire mock_anthropic = {
     .write_whole = write_whole,
     .write_error = write_error,
     .write_fields = write_fields,
-    .malformed = S_INIT("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\"\n\n"),
+    .malformed =
+        S_INIT("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\"\n\n"),
     .fault_error = fault_error,
 };

@@ -1,4 +1,5 @@
-/* mock_anthropic.h - what the two halves of the simulated Anthropic API share: reading and writing. */
+/* mock_anthropic.h - what the two halves of the simulated Anthropic API share: reading and
+ * writing. */
 #pragma once
 
 #include "app/mock_wire.h"

@@ -1,4 +1,5 @@
-/* mock_anthropic_read.c - requests to the Anthropic Messages API, read as strictly as the provider does.
+/* mock_anthropic_read.c - requests to the Anthropic Messages API, read as strictly as the provider
+ * does.
  *
  * The rules that translations break most often are enforced: every tool_use answered in the very
  * next message, results before text, no empty text, thinking with its signature.
@@ -49,8 +50,8 @@ is_call_id(struct str id)
 {
     for (size_t i = 0; i < id.n; i++) {
         char c = id.p[i];
-        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-            || c == '_' || c == '-';
+        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    c == '_' || c == '-';
         if (!fine)
             return false;
     }
@@ -65,9 +66,11 @@ read_tool_use(struct mock_ask *ask, const struct json *block, uint32_t i, uint32
 
     if (!is_call_id(id))
         return refuse("messages.%u.content.%u.tool_use.id: String should match pattern"
-                      " '^[a-zA-Z0-9_-]+$'", i, k);
+                      " '^[a-zA-Z0-9_-]+$'",
+            i, k);
     if (!json_is(json_get(block, S("input")), JSON_OBJECT))
-        return refuse("messages.%u.content.%u.tool_use.input: Input should be a valid dictionary", i, k);
+        return refuse(
+            "messages.%u.content.%u.tool_use.input: Input should be a valid dictionary", i, k);
     if (calls->count < CALLS_MAX)
         calls->ids[calls->count++] = id;
     return true;
@@ -86,8 +89,10 @@ read_tool_result(struct mock_ask *ask, const struct json *block, uint32_t i, uin
         }
     }
     return refuse("messages.%u.content.%u: unexpected `tool_use_id` found in `tool_result` blocks:"
-                  " " STR_FMT ". Each `tool_result` block must have a corresponding `tool_use` block in"
-                  " the previous message.", i, k, STR_ARG(str_make(id.p, MIN(id.n, 100))));
+                  " " STR_FMT
+                  ". Each `tool_result` block must have a corresponding `tool_use` block in"
+                  " the previous message.",
+        i, k, STR_ARG(str_make(id.p, MIN(id.n, 100))));
 }
 
 static bool
@@ -99,7 +104,8 @@ read_source(struct mock_ask *ask, const struct json *block, uint32_t i, uint32_t
 
     ask->images++;
     if (str_eq(type, S("base64")) && !json_is(json_get(source, S("media_type")), JSON_STRING))
-        return refuse("messages.%u.content.%u.image.source.base64.media_type: Field required", i, k);
+        return refuse(
+            "messages.%u.content.%u.image.source.base64.media_type: Field required", i, k);
     if (type.n == 0)
         return refuse("messages.%u.content.%u.image.source: Field required", i, k);
     return true;
@@ -146,7 +152,8 @@ read_blocks(struct mock_ask *ask, const struct json *content, uint32_t i, struct
 
         if (result && results_over && before->count > 0)
             return refuse("messages.%u: `tool_use` ids were found without `tool_result` blocks"
-                          " immediately after: " STR_FMT ".", i, STR_ARG(before->ids[0]));
+                          " immediately after: " STR_FMT ".",
+                i, STR_ARG(before->ids[0]));
         results_over |= !result;
         ask->after_tool |= result;
         if (!read_block(ask, it.value, i, k, before, calls, why))
@@ -183,7 +190,8 @@ read_message(struct mock_ask *ask, const struct json *message, uint32_t i, struc
         ask->last_text = json_str(ask->arena, content);
         if (ask->last_text.n == 0)
             return refuse("messages.%u: all messages must have non-empty content except for the"
-                          " optional final assistant message", i);
+                          " optional final assistant message",
+                i);
     } else if (content->type != JSON_ARRAY) {
         return refuse("messages.%u.content: Input should be a valid list", i);
     } else if (!read_blocks(ask, content, i, before, &calls, why)) {
@@ -192,9 +200,11 @@ read_message(struct mock_ask *ask, const struct json *message, uint32_t i, struc
     if (!user)
         ask->last_text = kept;
     if (before->count > 0)
-        return refuse("messages.%u: `tool_use` ids were found without `tool_result` blocks immediately"
-                      " after: " STR_FMT ". Each `tool_use` block must have a corresponding"
-                      " `tool_result` block in the next message.", i - 1, STR_ARG(before->ids[0]));
+        return refuse(
+            "messages.%u: `tool_use` ids were found without `tool_result` blocks immediately"
+            " after: " STR_FMT ". Each `tool_use` block must have a corresponding"
+            " `tool_result` block in the next message.",
+            i - 1, STR_ARG(before->ids[0]));
     *before = calls;
     return true;
 }
@@ -217,8 +227,10 @@ read_messages(struct mock_ask *ask, struct mock_refusal *why)
         if (!read_message(ask, it.value, i, before, why))
             return false;
     if (before->count > 0)
-        return refuse("messages.%u: `tool_use` ids were found without `tool_result` blocks immediately"
-                      " after: " STR_FMT ".", i - 1, STR_ARG(before->ids[0]));
+        return refuse(
+            "messages.%u: `tool_use` ids were found without `tool_result` blocks immediately"
+            " after: " STR_FMT ".",
+            i - 1, STR_ARG(before->ids[0]));
     return true;
 }
 
@@ -246,8 +258,8 @@ read_tools(struct mock_ask *ask, struct mock_refusal *why)
             return refuse("tools.%u.custom.input_schema: Field required", i);
         if (!json_str_is(json_get(schema, S("type")), S("object")))
             return refuse("tools.%u.custom.input_schema.type: Input should be 'object'", i);
-        ask->tools[ask->tool_count++]
-            = (struct mock_tool){ .name = text_of(ask, it.value, "name"), .schema = schema };
+        ask->tools[ask->tool_count++] =
+            (struct mock_tool){ .name = text_of(ask, it.value, "name"), .schema = schema };
     }
     return true;
 }
@@ -271,7 +283,8 @@ read_tool_choice(struct mock_ask *ask, struct mock_refusal *why)
     else if (str_eq(type, S("tool")) && ask->choice_name.n > 0)
         ask->choice = MOCK_CALL_NAMED;
     else
-        return refuse("tool_choice: Input tag '" STR_FMT "' found using 'type' does not match any of the"
+        return refuse("tool_choice: Input tag '" STR_FMT
+                      "' found using 'type' does not match any of the"
                       " expected tags: 'any', 'auto', 'none', 'tool'",
             STR_ARG(str_make(type.p, MIN(type.n, 100))));
     if (ask->tool_count == 0 && ask->choice != MOCK_NO_CALLS)
@@ -290,7 +303,8 @@ read_thinking(struct mock_ask *ask, struct mock_refusal *why)
     if (!str_eq(type, S("enabled")))
         return true;
     if (budget < 1024)
-        return refuse("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024");
+        return refuse(
+            "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024");
     if (budget >= ask->max_tokens)
         return refuse("`max_tokens` must be greater than `thinking.budget_tokens`.");
     if (json_f64(json_get(ask->doc, S("temperature")), 1) != 1)
@@ -361,8 +375,8 @@ read_conversation(struct mock_ask *ask, struct mock_refusal *why)
     ask->text_bytes += json_present(system) ? system->n : 0;
     ask->schema = schema != NULL ? schema : json_at(ask->doc, "output_format.schema");
     ask->want_json = ask->schema != NULL;
-    return check_known(ask, why) && read_messages(ask, why) && read_tools(ask, why)
-        && read_tool_choice(ask, why);
+    return check_known(ask, why) && read_messages(ask, why) && read_tools(ask, why) &&
+           read_tool_choice(ask, why);
 }
 
 bool

@@ -58,7 +58,8 @@ print_table(const char *title, enum mock_table table)
 static void
 print_tables(void)
 {
-    printf("\nWhat stands behind --head (knobs) is read from x-mock-KNOB header fields and from the query\n"
+    printf("\nWhat stands behind --head (knobs) is read from x-mock-KNOB header fields and from "
+           "the query\n"
            "(x-mock-KNOB=value) as well and, with the last word, from the model's name.\n");
     print_table("model names:", MOCK_NAMES);
     print_table("faults:", MOCK_FAULTS);
@@ -69,14 +70,21 @@ static size_t
 make_flags(struct settings *s, struct flag *flags, struct knob_flag *knobs)
 {
     const struct flag own[FLAGS_OWN] = {
-        { "listen", 'l', FLAG_TEXT, "ADDR", "where to listen (127.0.0.1:8089; port 0 takes a free one)", &s->listen, NULL },
+        { "listen", 'l', FLAG_TEXT, "ADDR",
+            "where to listen (127.0.0.1:8089; port 0 takes a free one)", &s->listen, NULL },
         { "threads", 't', FLAG_COUNT, "N", "serving threads (1)", &s->threads, NULL },
-        { "key", 'k', FLAG_TEXT, "KEY", "the only key that is accepted (any, or none)", &s->key, NULL },
-        { "models", 'm', FLAG_TEXT, "A,B", "the models there are; others get 404 (a few are listed, all work)", &s->models, NULL },
-        { "replay", 'r', FLAG_TEXT, "DIR", "folder of recorded cases for models 'replay:CASE'", &s->replay, NULL },
-        { "record", 0, FLAG_BOOL, NULL, "remember the last 1000 requests for GET /mock/requests?last=N", &s->record_default, NULL },
+        { "key", 'k', FLAG_TEXT, "KEY", "the only key that is accepted (any, or none)", &s->key,
+            NULL },
+        { "models", 'm', FLAG_TEXT, "A,B",
+            "the models there are; others get 404 (a few are listed, all work)", &s->models, NULL },
+        { "replay", 'r', FLAG_TEXT, "DIR", "folder of recorded cases for models 'replay:CASE'",
+            &s->replay, NULL },
+        { "record", 0, FLAG_BOOL, NULL,
+            "remember the last 1000 requests for GET /mock/requests?last=N", &s->record_default,
+            NULL },
         { "record-last", 0, FLAG_COUNT, "N", "remember the last N requests", &s->record, NULL },
-        { "idle", 0, FLAG_TIME, "TIME", "close idle connections after this long (5m)", &s->idle_us, NULL },
+        { "idle", 0, FLAG_TIME, "TIME", "close idle connections after this long (5m)", &s->idle_us,
+            NULL },
         { "json", 0, FLAG_BOOL, NULL, "say where it listens as JSON", &s->json, NULL },
     };
     size_t n = FLAGS_OWN;
@@ -105,7 +113,8 @@ read_settings(struct settings *s, int argc, char **argv)
     struct knob_flag knobs[FLAGS_MAX];
     struct flags all = {
         .usage = "openclaw mock [--listen ADDR] [options]",
-        .about = "A simulated provider: speaks the OpenAI and Anthropic protocols, streams at a set pace,\n"
+        .about = "A simulated provider: speaks the OpenAI and Anthropic protocols, streams at a "
+                 "set pace,\n"
                  "calls tools, and breaks in every way that a provider can.",
         .list = flags,
         .count = make_flags(s, flags, knobs),
@@ -235,7 +244,9 @@ serve(const struct settings *s, struct mock_hub *hub)
 int
 cmd_mock(int argc, char **argv)
 {
-    struct settings s = { .listen = "127.0.0.1:8089", .threads = 1, .options = MOCK_OPTIONS_DEFAULT };
+    struct settings s = {
+        .listen = "127.0.0.1:8089", .threads = 1, .options = MOCK_OPTIONS_DEFAULT
+    };
     struct str models[MODELS_MAX];
     char why[512];
     enum flags_verdict verdict = read_settings(&s, argc, argv);

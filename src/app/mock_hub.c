@@ -1,4 +1,5 @@
-/* mock_hub.c - counters that tests reconcile with the gateway's own, and memories of what it sent. */
+/* mock_hub.c - counters that tests reconcile with the gateway's own, and memories of what it sent.
+ * */
 #include "app/mock_hub.h"
 
 #include <pthread.h>
@@ -20,13 +21,17 @@ struct mock_memory {
     pthread_mutex_t lock;
     struct memory *ring;
     size_t room;
-    size_t next;       /* where the next one goes */
+    size_t next;    /* where the next one goes */
     size_t count;
 };
 
 static const struct str default_models[] = {
-    S_INIT("mock-gpt"), S_INIT("mock-claude"), S_INIT("mock-embed"),
-    S_INIT("fault-429"), S_INIT("fault-reset-mid"), S_INIT("tools-1"),
+    S_INIT("mock-gpt"),
+    S_INIT("mock-claude"),
+    S_INIT("mock-embed"),
+    S_INIT("fault-429"),
+    S_INIT("fault-reset-mid"),
+    S_INIT("tools-1"),
 };
 
 void
@@ -167,7 +172,8 @@ void
 mock_write_stats(struct mock_hub *hub, struct buf *out)
 {
     struct mock_counters *c = &hub->count;
-    unsigned long long ended = get(&c->completed) + get(&c->refused) + get(&c->faulted) + get(&c->aborted);
+    unsigned long long ended =
+        get(&c->completed) + get(&c->refused) + get(&c->faulted) + get(&c->aborted);
     unsigned long long requests = get(&c->requests);
     bool first = true;
 
@@ -177,7 +183,8 @@ mock_write_stats(struct mock_hub *hub, struct buf *out)
         requests, requests > ended ? requests - ended : 0, get(&c->completed), get(&c->refused),
         get(&c->faulted), get(&c->aborted), get(&c->input_tokens), get(&c->output_tokens));
     for (int f = MOCK_FAULT_STATUS; f < MOCK_FAULT_COUNT; f++) {
-        const char *word = f == MOCK_FAULT_STATUS ? "status" : mock_fault_row((enum mock_fault)f)->word;
+        const char *word =
+            f == MOCK_FAULT_STATUS ? "status" : mock_fault_row((enum mock_fault)f)->word;
         if (get(&c->faults[f]) == 0)
             continue;
         buf_printf(out, "%s\"%s\":%llu", first ? "" : ",", word, get(&c->faults[f]));

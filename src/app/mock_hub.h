@@ -1,4 +1,5 @@
-/* mock_hub.h - what all threads of a simulated provider share: options, counters, memories, recordings. */
+/* mock_hub.h - what all threads of a simulated provider share: options, counters, memories,
+ * recordings. */
 #pragma once
 
 #include <stdatomic.h>

@@ -33,8 +33,8 @@ add_str_or_null(struct buf *out, struct str s)
 }
 
 void
-mock_openai_write_error(struct buf *out, const struct mock_refusal *e, struct str request_id,
-    bool in_stream)
+mock_openai_write_error(
+    struct buf *out, const struct mock_refusal *e, struct str request_id, bool in_stream)
 {
     (void)request_id;    /* it travels in a header field */
     if (in_stream)
@@ -57,12 +57,14 @@ mock_openai_fault_error(enum mock_fault fault, struct mock_refusal *e)
 {
     if (fault == MOCK_FAULT_QUOTA) {
         e->type = e->code = S("insufficient_quota");
-        e->message = S("You exceeded your current quota, please check your plan and billing details.");
+        e->message =
+            S("You exceeded your current quota, please check your plan and billing details.");
     } else if (fault == MOCK_FAULT_CONTEXT) {
         e->code = S("context_length_exceeded");
         e->param = S("messages");
-        e->message = S("This model's maximum context length is 128000 tokens. However, your messages"
-                       " resulted in 200000 tokens. Please reduce the length of the messages.");
+        e->message =
+            S("This model's maximum context length is 128000 tokens. However, your messages"
+              " resulted in 200000 tokens. Please reduce the length of the messages.");
     } else if (e->status == 429) {
         e->code = S("rate_limit_exceeded");
     } else if (e->status == 401) {
@@ -79,10 +81,11 @@ mock_openai_write_fields(struct buf *out, char *request_id)
     mock_random_id(request_id + 4, 32);
     buf_add(out, S("x-request-id: "));
     buf_add(out, str_c(request_id));
-    buf_add(out, S("\r\nopenai-processing-ms: 1\r\nopenai-version: 2020-10-01\r\n"
-                   "x-ratelimit-limit-requests: 10000\r\nx-ratelimit-limit-tokens: 30000000\r\n"
-                   "x-ratelimit-remaining-requests: 9999\r\nx-ratelimit-remaining-tokens: 29999000\r\n"
-                   "x-ratelimit-reset-requests: 6ms\r\nx-ratelimit-reset-tokens: 2ms\r\n"));
+    buf_add(
+        out, S("\r\nopenai-processing-ms: 1\r\nopenai-version: 2020-10-01\r\n"
+               "x-ratelimit-limit-requests: 10000\r\nx-ratelimit-limit-tokens: 30000000\r\n"
+               "x-ratelimit-remaining-requests: 9999\r\nx-ratelimit-remaining-tokens: 29999000\r\n"
+               "x-ratelimit-reset-requests: 6ms\r\nx-ratelimit-reset-tokens: 2ms\r\n"));
 }
 
 /* --- pieces --- */
@@ -94,8 +97,8 @@ add_usage(struct buf *out, const struct mock_script *s, bool details)
     unsigned long long output = s->output_tokens;
     unsigned long long reasoning = s->reasoning.tokens * s->n;
 
-    buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu", input,
-        output, input + output);
+    buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu",
+        input, output, input + output);
     if (details) {
         buf_printf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu",
             (unsigned long long)s->cached_tokens);
@@ -168,7 +171,8 @@ chat_begin(struct mock_script *s)
     buf_printf(&out, "\",\"object\":\"chat.completion.chunk\",\"created\":%llu,\"model\":",
         (unsigned long long)s->created_s);
     json_add_str(&out, s->model);
-    buf_add(&out, S(",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_0c1a5e0001\",\"choices\":["));
+    buf_add(&out,
+        S(",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_0c1a5e0001\",\"choices\":["));
     s->prefix = arena_str(s->arena, buf_str(&out));
     buf_fini(&out);
 }
@@ -211,7 +215,8 @@ add_call_delta(struct buf *out, const struct mock_script *s, const struct mock_s
         buf_add(out, call->custom ? S(",\"input\":\"\"}}]") : S(",\"arguments\":\"\"}}]"));
         return;
     }
-    buf_add(out, call->custom ? S("\"custom\":{\"input\":\"") : S("\"function\":{\"arguments\":\""));
+    buf_add(
+        out, call->custom ? S("\"custom\":{\"input\":\"") : S("\"function\":{\"arguments\":\""));
     json_add_escaped(out, step->text);
     buf_add(out, S("\"}}]"));
 }
@@ -274,8 +279,9 @@ add_calls(struct buf *out, const struct mock_script *s)
         const struct mock_call *call = &s->calls[i];
         const char *type = call->custom ? "custom" : "function";
 
-        buf_printf(out, "%s{\"id\":\"" STR_FMT "\",\"type\":\"%s\",\"%s\":{\"name\":",
-            i > 0 ? "," : "", STR_ARG(call->id), type, type);
+        buf_printf(out,
+            "%s{\"id\":\"" STR_FMT "\",\"type\":\"%s\",\"%s\":{\"name\":", i > 0 ? "," : "",
+            STR_ARG(call->id), type, type);
         json_add_str(out, call->name);
         buf_add(out, call->custom ? S(",\"input\":\"") : S(",\"arguments\":\""));
         mock_run_write(out, &call->args);
@@ -338,7 +344,8 @@ const struct mock_wire mock_openai_chat = {
     .write_whole = chat_write_whole,
     .write_error = mock_openai_write_error,
     .write_fields = mock_openai_write_fields,
-    .malformed = S_INIT("data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"index\":0,\"delta\":{\"content\n\n"),
+    .malformed = S_INIT(
+        "data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"index\":0,\"delta\":{\"content\n\n"),
     .fault_error = mock_openai_fault_error,
 };
 
@@ -376,8 +383,8 @@ completion_write_step(struct buf *out, const struct mock_script *s, const struct
         buf_add(out, S("{\"text\":"));
         json_add_str(out, step->text);
         buf_printf(out, ",\"index\":%u,\"logprobs\":null,\"finish_reason\":", step->choice);
-        add_str_or_null(out,
-            step->kind == MOCK_STEP_FINISH ? str_c(finish_words[s->finish]) : (struct str){ NULL, 0 });
+        add_str_or_null(out, step->kind == MOCK_STEP_FINISH ? str_c(finish_words[s->finish])
+                                                            : (struct str){ NULL, 0 });
         buf_add_c(out, '}');
     }
     buf_add(out, S("],\"model\":"));

@@ -77,7 +77,8 @@ mock_openai_check_key(struct mock_ask *ask, struct str key, struct mock_refusal 
     struct str masked = mask_key(ask->arena, given);
     return mock_refuse(ask, why, 401, "invalid_api_key", (struct str){ NULL, 0 },
         "Incorrect API key provided: " STR_FMT ". You can find your API key at"
-        " https://platform.openai.com/account/api-keys.", STR_ARG(masked));
+        " https://platform.openai.com/account/api-keys.",
+        STR_ARG(masked));
 }
 
 /* --- single members --- */
@@ -120,17 +121,20 @@ mock_openai_integer(struct mock_ask *ask, const char *key, int64_t least, int64_
     *ret = json_i64(j, 0);
     if (*ret < least)
         return mock_refuse(ask, why, 400, "integer_below_min_value", str_c(key),
-            "Invalid '%s': integer below minimum value. Expected a value >= %lld, but got %lld instead.",
+            "Invalid '%s': integer below minimum value. Expected a value >= %lld, but got %lld "
+            "instead.",
             key, (long long)least, (long long)*ret);
     if (*ret > most)
         return mock_refuse(ask, why, 400, "integer_above_max_value", str_c(key),
-            "Invalid '%s': integer above maximum value. Expected a value <= %lld, but got %lld instead.",
+            "Invalid '%s': integer above maximum value. Expected a value <= %lld, but got %lld "
+            "instead.",
             key, (long long)most, (long long)*ret);
     return true;
 }
 
 static bool
-check_decimal(struct mock_ask *ask, const char *key, double least, double most, struct mock_refusal *why)
+check_decimal(
+    struct mock_ask *ask, const char *key, double least, double most, struct mock_refusal *why)
 {
     const struct json *j = json_get(ask->doc, str_c(key));
     double v = json_f64(j, least);
@@ -141,11 +145,13 @@ check_decimal(struct mock_ask *ask, const char *key, double least, double most, 
         return wrong_type(ask, why, str_c(key), "a decimal", j);
     if (v < least)
         return mock_refuse(ask, why, 400, "decimal_below_min_value", str_c(key),
-            "Invalid '%s': decimal below minimum value. Expected a value >= %g, but got %g instead.",
+            "Invalid '%s': decimal below minimum value. Expected a value >= %g, but got %g "
+            "instead.",
             key, least, v);
     if (v > most)
         return mock_refuse(ask, why, 400, "decimal_above_max_value", str_c(key),
-            "Invalid '%s': decimal above maximum value. Expected a value <= %g, but got %g instead.",
+            "Invalid '%s': decimal above maximum value. Expected a value <= %g, but got %g "
+            "instead.",
             key, most, v);
     return true;
 }
@@ -159,7 +165,8 @@ read_part(struct mock_ask *ask, const struct json *part, uint32_t i, uint32_t k,
     struct str type = text_of(ask, part, "type");
 
     if (!json_is(part, JSON_OBJECT))
-        return wrong_type(ask, why, param(ask, "messages[%u].content[%u]", i, k), "an object", part);
+        return wrong_type(
+            ask, why, param(ask, "messages[%u].content[%u]", i, k), "an object", part);
     if (str_eq(type, S("text"))) {
         if (!json_is(json_get(part, S("text")), JSON_STRING))
             return missing(ask, why, param(ask, "messages[%u].content[%u].text", i, k));
@@ -169,7 +176,8 @@ read_part(struct mock_ask *ask, const struct json *part, uint32_t i, uint32_t k,
     if (str_eq(type, S("refusal")))
         return true;
     if (text_only)
-        return wrong_value(ask, why, param(ask, "messages[%u].content[%u].type", i, k), type, "'text'");
+        return wrong_value(
+            ask, why, param(ask, "messages[%u].content[%u].type", i, k), type, "'text'");
     if (str_eq(type, S("image_url"))) {
         if (!json_is(json_at(part, "image_url.url"), JSON_STRING))
             return missing(ask, why, param(ask, "messages[%u].content[%u].image_url.url", i, k));
@@ -231,7 +239,8 @@ check_answered(struct mock_ask *ask, const struct pending *p, struct mock_refusa
     if (p->count == 0)
         return true;
     return mock_refuse(ask, why, 400, NULL, S("messages"),
-        "An assistant message with 'tool_calls' must be followed by tool messages responding to each"
+        "An assistant message with 'tool_calls' must be followed by tool messages responding to "
+        "each"
         " 'tool_call_id'. The following tool_call_ids did not have response messages: " STR_FMT,
         STR_ARG(p->ids[0]));
 }
@@ -242,15 +251,18 @@ read_assistant(struct mock_ask *ask, const struct json *message, uint32_t i, str
 {
     const struct json *calls = json_get(message, S("tool_calls"));
     struct json_iter it = json_iter(calls);
-    bool optional = json_present(calls) || json_present(json_get(message, S("refusal")))
-        || json_present(json_get(message, S("audio")))
-        || json_present(json_get(message, S("function_call")));
+    bool optional = json_present(calls) || json_present(json_get(message, S("refusal"))) ||
+                    json_present(json_get(message, S("audio"))) ||
+                    json_present(json_get(message, S("function_call")));
 
     p->had_calls = json_is(calls, JSON_ARRAY);
     if (json_is(calls, JSON_ARRAY) && calls->count == 0)
-        return mock_refuse(ask, why, 400, "empty_array", param(ask, "messages[%u].tool_calls", i, 0),
-            "Invalid 'messages[%u].tool_calls': empty array. Expected an array with minimum length 1,"
-            " but got an empty array instead.", i);
+        return mock_refuse(ask, why, 400, "empty_array",
+            param(ask, "messages[%u].tool_calls", i, 0),
+            "Invalid 'messages[%u].tool_calls': empty array. Expected an array with minimum length "
+            "1,"
+            " but got an empty array instead.",
+            i);
     for (uint32_t k = 0; json_is(calls, JSON_ARRAY) && json_next(&it); k++) {
         const struct json *args = json_at(it.value, "function.arguments");
         bool custom = json_get(it.value, S("custom")) != NULL;
@@ -259,9 +271,11 @@ read_assistant(struct mock_ask *ask, const struct json *message, uint32_t i, str
             return missing(ask, why, param(ask, "messages[%u].tool_calls[%u].id", i, k));
         if (!custom && !json_is(args, JSON_STRING))
             return args == NULL
-                ? missing(ask, why, param(ask, "messages[%u].tool_calls[%u].function.arguments", i, k))
-                : wrong_type(ask, why,
-                    param(ask, "messages[%u].tool_calls[%u].function.arguments", i, k), "a string", args);
+                       ? missing(ask, why,
+                             param(ask, "messages[%u].tool_calls[%u].function.arguments", i, k))
+                       : wrong_type(ask, why,
+                             param(ask, "messages[%u].tool_calls[%u].function.arguments", i, k),
+                             "a string", args);
         ask->text_bytes += it.value->n;
         if (p->count < PENDING_CALLS_MAX)
             p->ids[p->count++] = text_of(ask, it.value, "id");
@@ -279,7 +293,8 @@ read_tool_result(struct mock_ask *ask, const struct json *message, uint32_t i, s
         return missing(ask, why, param(ask, "messages[%u].tool_call_id", i, 0));
     if (!p->had_calls)
         return mock_refuse(ask, why, 400, NULL, param(ask, "messages.[%u].role", i, 0),
-            "Invalid parameter: messages with role 'tool' must be a response to a preceeding message"
+            "Invalid parameter: messages with role 'tool' must be a response to a preceeding "
+            "message"
             " with 'tool_calls'.");
     for (size_t k = 0; k < p->count; k++) {
         if (str_eq(p->ids[k], id)) {
@@ -289,7 +304,8 @@ read_tool_result(struct mock_ask *ask, const struct json *message, uint32_t i, s
     }
     return mock_refuse(ask, why, 400, NULL, param(ask, "messages[%u].tool_call_id", i, 0),
         "Invalid parameter: 'tool_call_id' of '" STR_FMT "' not found in 'tool_calls' of previous"
-        " message.", STR_ARG(str_make(id.p, MIN(id.n, 100))));
+        " message.",
+        STR_ARG(str_make(id.p, MIN(id.n, 100))));
 }
 
 static bool
@@ -384,7 +400,8 @@ read_tool_choice(struct mock_ask *ask, struct mock_refusal *why)
         return true;
     if (ask->tool_count == 0)
         return mock_refuse(ask, why, 400, NULL, S("tool_choice"),
-            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.");
+            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are "
+            "specified.");
     if (json_str_is(choice, S("none"))) {
         ask->choice = MOCK_NO_CALLS;
     } else if (json_str_is(choice, S("required"))) {
@@ -392,7 +409,8 @@ read_tool_choice(struct mock_ask *ask, struct mock_refusal *why)
     } else if (json_is(choice, JSON_OBJECT)) {
         bool custom = json_get(choice, S("custom")) != NULL;
         ask->choice = MOCK_CALL_NAMED;
-        ask->choice_name = text_of(ask, json_get(choice, custom ? S("custom") : S("function")), "name");
+        ask->choice_name =
+            text_of(ask, json_get(choice, custom ? S("custom") : S("function")), "name");
     } else if (!json_str_is(choice, S("auto"))) {
         return wrong_value(ask, why, S("tool_choice"), json_str(ask->arena, choice),
             "'none', 'auto', and 'required'");
@@ -413,8 +431,8 @@ read_format(struct mock_ask *ask, struct mock_refusal *why)
         return true;
     }
     if (!str_eq(type, S("json_schema")))
-        return wrong_value(ask, why, S("response_format.type"), type,
-            "'json_object', 'json_schema', and 'text'");
+        return wrong_value(
+            ask, why, S("response_format.type"), type, "'json_object', 'json_schema', and 'text'");
     if (!json_is(json_at(format, "json_schema.name"), JSON_STRING))
         return missing(ask, why, S("response_format.json_schema.name"));
     ask->want_json = true;
@@ -434,8 +452,10 @@ read_stops(struct mock_ask *ask, struct mock_refusal *why)
         return true;
     if (stop->count > 4)
         return mock_refuse(ask, why, 400, "array_above_max_length", S("stop"),
-            "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array"
-            " with length %u instead.", stop->count);
+            "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an "
+            "array"
+            " with length %u instead.",
+            stop->count);
     while (json_next(&it))
         ask->stops[ask->stop_count++] = json_str(ask->arena, it.value);
     return true;
@@ -449,12 +469,12 @@ read_limits(struct mock_ask *ask, struct mock_refusal *why)
     int64_t top = 0;
     bool logprobs = json_bool(json_get(ask->doc, S("logprobs")), false);
 
-    if (!mock_openai_integer(ask, "max_tokens", 1, INT32_MAX, &old, why)
-        || !mock_openai_integer(ask, "max_completion_tokens", 1, INT32_MAX, &ask->max_tokens, why)
-        || !mock_openai_integer(ask, "n", 1, 128, &n, why)
-        || !check_decimal(ask, "temperature", 0, 2, why) || !check_decimal(ask, "top_p", 0, 1, why)
-        || !check_decimal(ask, "presence_penalty", -2, 2, why)
-        || !check_decimal(ask, "frequency_penalty", -2, 2, why))
+    if (!mock_openai_integer(ask, "max_tokens", 1, INT32_MAX, &old, why) ||
+        !mock_openai_integer(ask, "max_completion_tokens", 1, INT32_MAX, &ask->max_tokens, why) ||
+        !mock_openai_integer(ask, "n", 1, 128, &n, why) ||
+        !check_decimal(ask, "temperature", 0, 2, why) || !check_decimal(ask, "top_p", 0, 1, why) ||
+        !check_decimal(ask, "presence_penalty", -2, 2, why) ||
+        !check_decimal(ask, "frequency_penalty", -2, 2, why))
         return false;
     if (old != 0 && ask->max_tokens != 0)
         return mock_refuse(ask, why, 400, "invalid_parameter_combination", S("max_tokens"),
@@ -490,10 +510,10 @@ check_known(struct mock_ask *ask, struct mock_refusal *why)
     static const char *const known[] = { "model", "messages", "max_completion_tokens", "max_tokens",
         "temperature", "top_p", "n", "stop", "seed", "presence_penalty", "frequency_penalty",
         "logit_bias", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice",
-        "parallel_tool_calls", "functions", "function_call", "reasoning_effort", "verbosity", "stream",
-        "stream_options", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-        "prompt_cache_options", "service_tier", "store", "metadata", "modalities", "audio",
-        "prediction", "web_search_options", "moderation" };
+        "parallel_tool_calls", "functions", "function_call", "reasoning_effort", "verbosity",
+        "stream", "stream_options", "user", "safety_identifier", "prompt_cache_key",
+        "prompt_cache_retention", "prompt_cache_options", "service_tier", "store", "metadata",
+        "modalities", "audio", "prediction", "web_search_options", "moderation" };
     struct json_iter it = json_iter(ask->doc);
 
     while (ask->plan->strict && json_next(&it)) {
@@ -513,11 +533,11 @@ bool
 mock_openai_read_chat(struct mock_ask *ask, struct mock_refusal *why)
 {
     if (ask->model.n == 0)
-        return mock_refuse(ask, why, 400, NULL, (struct str){ NULL, 0 },
-            "you must provide a model parameter");
-    return check_known(ask, why) && read_messages(ask, why) && read_tools(ask, why)
-        && read_tool_choice(ask, why) && read_format(ask, why) && read_stops(ask, why)
-        && read_limits(ask, why) && read_stream(ask, why);
+        return mock_refuse(
+            ask, why, 400, NULL, (struct str){ NULL, 0 }, "you must provide a model parameter");
+    return check_known(ask, why) && read_messages(ask, why) && read_tools(ask, why) &&
+           read_tool_choice(ask, why) && read_format(ask, why) && read_stops(ask, why) &&
+           read_limits(ask, why) && read_stream(ask, why);
 }
 
 bool
@@ -528,16 +548,16 @@ mock_openai_read_completion(struct mock_ask *ask, struct mock_refusal *why)
     int64_t n = 1;
 
     if (ask->model.n == 0)
-        return mock_refuse(ask, why, 400, NULL, (struct str){ NULL, 0 },
-            "you must provide a model parameter");
+        return mock_refuse(
+            ask, why, 400, NULL, (struct str){ NULL, 0 }, "you must provide a model parameter");
     if (json_is(prompt, JSON_STRING))
         ask->last_text = json_str(ask->arena, prompt);
     if (json_is(prompt, JSON_ARRAY) && json_next(&it))
         ask->last_text = json_str(ask->arena, it.value);
     ask->text_bytes += prompt != NULL ? prompt->n : 0;
-    if (!mock_openai_integer(ask, "max_tokens", 0, INT32_MAX, &ask->max_tokens, why)
-        || !mock_openai_integer(ask, "n", 1, 128, &n, why) || !read_stops(ask, why)
-        || !read_stream(ask, why))
+    if (!mock_openai_integer(ask, "max_tokens", 0, INT32_MAX, &ask->max_tokens, why) ||
+        !mock_openai_integer(ask, "n", 1, 128, &n, why) || !read_stops(ask, why) ||
+        !read_stream(ask, why))
         return false;
     ask->n = (unsigned)n;
     return true;

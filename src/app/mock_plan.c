@@ -76,8 +76,8 @@ read_chance(struct str text, struct mock_chance *ret)
     uint64_t status;
 
     *ret = (struct mock_chance){ .share = 1.0 };
-    if ((str_cut(text, '=', &word, &share) || str_cut(text, ':', &word, &share))
-        && (!flags_rate(share, &ret->share) || ret->share > 1.0))
+    if ((str_cut(text, '=', &word, &share) || str_cut(text, ':', &word, &share)) &&
+        (!flags_rate(share, &ret->share) || ret->share > 1.0))
         return false;
     if (str_u64(word, &status) && status >= 400 && status <= 599) {
         ret->fault = MOCK_FAULT_STATUS;
@@ -151,8 +151,8 @@ is_lawful(const struct mock_plan *p, char *why, size_t why_size)
         snprintf(why, why_size, "tokens and reasoning are at most 10000000");
     else if (p->tools > 128)
         snprintf(why, why_size, "tools is at most 128");
-    else if (p->finish.n != 0 && !str_eq(p->finish, S("stop")) && !str_eq(p->finish, S("length"))
-             && !str_eq(p->finish, S("filter")))
+    else if (p->finish.n != 0 && !str_eq(p->finish, S("stop")) && !str_eq(p->finish, S("length")) &&
+             !str_eq(p->finish, S("filter")))
         snprintf(why, why_size, "finish is stop, length or filter");
     else if (p->how.n != 0 && !str_eq(p->how, S("close")) && !str_eq(p->how, S("end")))
         snprintf(why, why_size, "how is close or end");

@@ -58,21 +58,26 @@ struct mock_plan {
     ((struct mock_plan){ .event_tokens = 1, .reasoning = MOCK_UNSET, .after = 3,                   \
         .retry_after_s = 1, .huge_bytes = 64 * 1024 * 1024, .cut = MOCK_UNSET })
 
-/* Sets one knob. Texts are kept as slices: they must outlive the plan. False with a sentence in `why`
- * when there is no such knob or the value does not fit. */
-bool mock_plan_set(struct mock_plan *p, struct str name, struct str value, char *why, size_t why_size)
-    MUST_CHECK;
+/* Sets one knob. Texts are kept as slices: they must outlive the plan. False with a sentence in
+ * `why` when there is no such knob or the value does not fit. */
+bool mock_plan_set(struct mock_plan *p, struct str name, struct str value, char *why,
+    size_t why_size) MUST_CHECK;
 
 /* Reads the options in a model's name. Names without any are fine. */
-bool mock_plan_read_model(struct mock_plan *p, struct str model, char *why, size_t why_size) MUST_CHECK;
+bool mock_plan_read_model(
+    struct mock_plan *p, struct str model, char *why, size_t why_size) MUST_CHECK;
 
-/* Reads the pairs of a query string whose names start with "x-mock-"; the values are taken as they are. */
-bool mock_plan_read_query(struct mock_plan *p, struct str query, char *why, size_t why_size) MUST_CHECK;
+/* Reads the pairs of a query string whose names start with "x-mock-"; the values are taken as they
+ * are. */
+bool mock_plan_read_query(
+    struct mock_plan *p, struct str query, char *why, size_t why_size) MUST_CHECK;
 
-/* The plan for an answer that has begun: its texts were used, and no longer point into the request. */
+/* The plan for an answer that has begun: its texts were used, and no longer point into the
+ * request. */
 struct mock_plan mock_plan_outlive(const struct mock_plan *p);
 
-/* Throws the dice once: what will go wrong with this answer. *ret_status is set for MOCK_FAULT_STATUS. */
+/* Throws the dice once: what will go wrong with this answer. *ret_status is set for
+ * MOCK_FAULT_STATUS. */
 enum mock_fault mock_plan_draw(const struct mock_plan *p, int *ret_status);
 
 struct mock_fault_row {

@@ -116,8 +116,8 @@ whole(struct str s, size_t at)
 static bool
 is_framing(struct str name)
 {
-    static const char *const names[] = { "date", "content-length", "transfer-encoding", "connection",
-        "content-encoding", "keep-alive" };
+    static const char *const names[] = { "date", "content-length", "transfer-encoding",
+        "connection", "content-encoding", "keep-alive" };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_ieq(name, str_c(names[i])))
@@ -191,11 +191,11 @@ add_case(struct mock_cases *cases, const char *folder, struct str group, struct 
     struct mock_case *c = arena_new(cases->arena, struct mock_case);
     char path[4096];
 
-    if (snprintf(path, sizeof(path), "%s/response.headers.json", folder) >= (int)sizeof(path)
-        || !read_head(cases->arena, path, c) || !read_body(cases->arena, folder, c))
+    if (snprintf(path, sizeof(path), "%s/response.headers.json", folder) >= (int)sizeof(path) ||
+        !read_head(cases->arena, path, c) || !read_body(cases->arena, folder, c))
         return false;
-    c->name = arena_printf(cases->arena, STR_FMT "%s" STR_FMT, STR_ARG(group),
-        group.n != 0 ? "/" : "", STR_ARG(name));
+    c->name = arena_printf(
+        cases->arena, STR_FMT "%s" STR_FMT, STR_ARG(group), group.n != 0 ? "/" : "", STR_ARG(name));
     map_put(cases->by_name, c->name, c);
     if (group.n != 0 && map_get(cases->by_name, name) == NULL)
         map_put(cases->by_name, name, c);
@@ -235,7 +235,8 @@ mock_cases_load(const char *path, char *why, size_t why_size)
         return cases;
     snprintf(why, why_size,
         "no recorded cases in %s: a case is a folder with response.headers.json and response.json,"
-        " .sse, .ndjson or .eventstream", path);
+        " .sse, .ndjson or .eventstream",
+        path);
     mock_cases_destroy(cases);
     return NULL;
 }

@@ -6,10 +6,10 @@
 
 enum {
     EXAMPLE_BYTES_MAX = 256 * 1024,
-    DEPTH_MAX = 32,        /* a schema that refers to itself ends here at the latest */
-    DEPTH_THRIFTY = 5,     /* from here on: only what is required, the shortest way out */
+    DEPTH_MAX = 32,       /* a schema that refers to itself ends here at the latest */
+    DEPTH_THRIFTY = 5,    /* from here on: only what is required, the shortest way out */
     ITEMS_MAX = 100,
-    STEPS_MAX = 20000,     /* references in circles make no text, but they do take time */
+    STEPS_MAX = 20000,    /* references in circles make no text, but they do take time */
 };
 
 struct walk {
@@ -205,9 +205,15 @@ write_string(struct walk *w, const struct json *schema)
         const char *format;
         const char *value;
     } formats[] = {
-        { "date-time", "2026-01-02T03:04:05Z" }, { "date", "2026-01-02" }, { "time", "03:04:05Z" },
-        { "duration", "PT5M" }, { "email", "crab@example.com" }, { "hostname", "example.com" },
-        { "ipv4", "192.0.2.1" }, { "ipv6", "2001:db8::1" }, { "uri", "https://example.com/" },
+        { "date-time", "2026-01-02T03:04:05Z" },
+        { "date", "2026-01-02" },
+        { "time", "03:04:05Z" },
+        { "duration", "PT5M" },
+        { "email", "crab@example.com" },
+        { "hostname", "example.com" },
+        { "ipv4", "192.0.2.1" },
+        { "ipv6", "2001:db8::1" },
+        { "uri", "https://example.com/" },
         { "uuid", "6f1c3a52-9d0b-4c1e-8f57-2b6a1d3e4f50" },
     };
     static const char *const words[] = { "tide", "pier", "gull", "rope", "shell", "light" };

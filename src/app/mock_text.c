@@ -8,8 +8,8 @@
 #include "base/clock.h"
 
 enum {
-    TOKEN_BYTES_MAX = 12,      /* longer words are several tokens */
-    ECHO_BYTES_MAX = 160,      /* of the caller's words in the greeting */
+    TOKEN_BYTES_MAX = 12,    /* longer words are several tokens */
+    ECHO_BYTES_MAX = 160,    /* of the caller's words in the greeting */
     IMAGE_TOKENS = 85,
 };
 
@@ -23,9 +23,9 @@ static const char tide[] =
     " then by how much sea can still be heard inside. In the evening the light turns once every ten"
     " seconds, and whoever is out there knows where the land begins.";
 
-static const char thoughts[] =
-    " The user wants an answer. I should look at what was asked, keep it short, and say plainly that"
-    " this is a simulation.";
+static const char thoughts[] = " The user wants an answer. I should look at what was asked, keep "
+                               "it short, and say plainly that"
+                               " this is a simulation.";
 
 static size_t
 character_length(struct str s, size_t at)
@@ -124,12 +124,22 @@ mock_run_write(struct buf *out, const struct mock_run *run)
 
 /* --- the walk --- */
 
-enum { PHASE_START, PHASE_REASONING, PHASE_TEXT, PHASE_CALL, PHASE_ARGS, PHASE_FINISH, PHASE_END, PHASE_OVER };
+enum {
+    PHASE_START,
+    PHASE_REASONING,
+    PHASE_TEXT,
+    PHASE_CALL,
+    PHASE_ARGS,
+    PHASE_FINISH,
+    PHASE_END,
+    PHASE_OVER
+};
 
 bool
 mock_step_is_token(const struct mock_step *step)
 {
-    return step->kind != MOCK_STEP_START && step->kind != MOCK_STEP_FINISH && step->kind != MOCK_STEP_END;
+    return step->kind != MOCK_STEP_START && step->kind != MOCK_STEP_FINISH &&
+           step->kind != MOCK_STEP_END;
 }
 
 /* The next few tokens of a run as one step. False at its end. */
@@ -282,9 +292,9 @@ make_call(struct mock_script *s, const struct mock_tool *tool, size_t i)
 
     call->name = arena_str(s->arena, tool->name);
     call->custom = tool->custom;
-    call->args = mock_run_of(tool->custom
-            ? S("the tide is coming in")
-            : mock_schema_example(s->arena, tool->schema, (unsigned)i));
+    call->args =
+        mock_run_of(tool->custom ? S("the tide is coming in")
+                                 : mock_schema_example(s->arena, tool->schema, (unsigned)i));
 }
 
 /* How many calls, and of which tools: what the plan says, or one when the request insists. */

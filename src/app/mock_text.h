@@ -13,10 +13,12 @@ struct mock_run mock_run_of(struct str text);
 struct mock_run mock_run_endless(uint64_t tokens);
 
 /* The run cut before the first of `stops`; *ret_stop is the one that was found, or empty. */
-struct mock_run mock_run_stop(struct mock_run run, const struct str *stops, size_t count, struct str *ret_stop);
+struct mock_run mock_run_stop(
+    struct mock_run run, const struct str *stops, size_t count, struct str *ret_stop);
 
 /* Appends the run as the inside of a JSON string. */
 void mock_run_write(struct buf *out, const struct mock_run *run);
 
 /* Fills everything but the wire's own part from what was asked and what was planned. */
-void mock_script_make(struct mock_script *s, const struct mock_ask *ask, const struct mock_plan *plan);
+void mock_script_make(
+    struct mock_script *s, const struct mock_ask *ask, const struct mock_plan *plan);

@@ -59,8 +59,9 @@ add_embedding(struct embedding_job *job, struct str text)
     float v[DIMENSIONS_MAX];
 
     embed(text, v, job->dimensions);
-    buf_printf(job->out, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":",
-        job->index > 0 ? "," : "", job->index);
+    buf_printf(job->out,
+        "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":", job->index > 0 ? "," : "",
+        job->index);
     job->index++;
     add_vector(job->out, v, job->dimensions, job->base64);
     buf_add_c(job->out, '}');
@@ -74,10 +75,11 @@ mock_openai_embeddings(struct mock_ask *ask, struct buf *out, struct mock_refusa
     int64_t dimensions = DIMENSIONS;
 
     if (ask->model.n == 0)
-        return mock_refuse(ask, why, 400, NULL, (struct str){ NULL, 0 },
-            "you must provide a model parameter");
+        return mock_refuse(
+            ask, why, 400, NULL, (struct str){ NULL, 0 }, "you must provide a model parameter");
     if (!json_is(input, JSON_STRING) && !(json_is(input, JSON_ARRAY) && input->count > 0))
-        return mock_refuse(ask, why, 400, NULL, S("input"), "'$.input' is invalid. Please check the API"
+        return mock_refuse(ask, why, 400, NULL, S("input"),
+            "'$.input' is invalid. Please check the API"
             " reference: https://platform.openai.com/docs/api-reference.");
     if (input->type == JSON_ARRAY && input->count > INPUTS_MAX)
         return mock_refuse(ask, why, 400, NULL, S("input"),
@@ -140,8 +142,8 @@ mock_openai_moderations(struct mock_ask *ask, struct buf *out, struct mock_refus
     for (uint32_t i = 0; i < results; i++) {
         struct str text = json_raw(json_is(input, JSON_ARRAY) && json_next(&it) ? it.value : input);
         bool flagged = str_find(text, S("kill")) < text.n;
-        buf_printf(out, "%s{\"flagged\":%s,\"categories\":", i > 0 ? "," : "",
-            flagged ? "true" : "false");
+        buf_printf(
+            out, "%s{\"flagged\":%s,\"categories\":", i > 0 ? "," : "", flagged ? "true" : "false");
         add_categories(out, "false", "true", flagged);
         buf_add(out, S(",\"category_scores\":"));
         add_categories(out, "0.00001", "0.98", flagged);

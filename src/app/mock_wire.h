@@ -158,9 +158,10 @@ struct mock_wire {
     void (*write_whole)(struct buf *out, const struct mock_script *s);
 
     /* Appends an error: as a document, or (in_stream) as the frame that breaks a stream. */
-    void (*write_error)(struct buf *out, const struct mock_refusal *e, struct str request_id, bool in_stream);
+    void (*write_error)(
+        struct buf *out, const struct mock_refusal *e, struct str request_id, bool in_stream);
 
-    /* Appends header fields that every answer carries, the request id first; fills request_id[40]. */
+    /* Appends header fields that every answer carries; fills request_id[40]. */
     void (*write_fields)(struct buf *out, char *request_id);
 
     /* A frame of a stream that cannot be parsed. */
@@ -196,6 +197,7 @@ void mock_random_id(char *room, size_t n);
 /* "prefix" + n random letters and digits, in the arena. */
 struct str mock_make_id(struct arena *a, const char *prefix, size_t n);
 
-/* A member that must be an integer between two bounds when present; false: refused as OpenAI does. */
+/* A member that must be an integer between two bounds when present; false: refused as OpenAI does.
+ * */
 bool mock_openai_integer(struct mock_ask *ask, const char *key, int64_t least, int64_t most,
     int64_t *ret, struct mock_refusal *why);

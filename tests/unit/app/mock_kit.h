@@ -9,7 +9,7 @@ struct mock_kit {
     struct mock_options options;
     struct mock_hub *hub;
     struct mock *mock;
-    struct buf answer;             /* of the last question: head and body */
+    struct buf answer;    /* of the last question: head and body */
 };
 
 static inline void
@@ -56,15 +56,15 @@ mock_kit_stop(struct mock_kit *k)
 
 /* Sends a request whose answer is not chunked (HTTP/1.0) and reads until the connection ends. */
 static inline enum peer_end
-mock_kit_ask(struct mock_kit *k, const char *method, const char *path, const char *fields,
-    const char *body)
+mock_kit_ask(
+    struct mock_kit *k, const char *method, const char *path, const char *fields, const char *body)
 {
     struct buf request;
     int fd = peer_connect(k->lb.port);
 
     buf_init(&request, 1024 * 1024);
-    buf_printf(&request, "%s %s HTTP/1.0\r\nHost: mock\r\n%sContent-Length: %zu\r\n\r\n%s", method, path,
-        fields, strlen(body), body);
+    buf_printf(&request, "%s %s HTTP/1.0\r\nHost: mock\r\n%sContent-Length: %zu\r\n\r\n%s", method,
+        path, fields, strlen(body), body);
     EXPECT(peer_send(fd, buf_str(&request)));
     buf_fini(&request);
     buf_reset(&k->answer, 0);
@@ -99,6 +99,7 @@ mock_kit_status(const struct mock_kit *k)
 {
     uint64_t status = 0;
 
-    str_u64(str_make(str_skip(buf_str(&k->answer), 9).p, buf_len(&k->answer) > 12 ? 3 : 0), &status);
+    str_u64(
+        str_make(str_skip(buf_str(&k->answer), 9).p, buf_len(&k->answer) > 12 ? 3 : 0), &status);
     return (int)status;
 }

@@ -16,16 +16,19 @@ TEST(an_openai_stream_is_understood)
 {
     struct bench_reader r = reader(false);
 
-    bench_read_event(&r, S("{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}"));
+    bench_read_event(&r, S("{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
+                           "\"finish_reason\":null}]}"));
     EXPECT(!r.has_tokens);
-    bench_read_event(&r, S("{\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}"));
+    bench_read_event(
+        &r, S("{\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}"));
     EXPECT(r.has_tokens);
     bench_read_event(&r, S("{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0}]}}]}"));
     EXPECT(r.has_tokens);
     EXPECT(!r.finished);
     bench_read_event(&r, S("{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}"));
     EXPECT(r.finished && !r.complete);
-    bench_read_event(&r, S("{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}"));
+    bench_read_event(
+        &r, S("{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}"));
     bench_read_event(&r, S("[DONE]"));
     EXPECT(r.complete && !r.error && !r.broken);
     EXPECT_INT(r.input_tokens, 3);
@@ -37,7 +40,8 @@ TEST(an_anthropic_stream_is_understood)
 {
     struct bench_reader r = reader(true);
 
-    bench_read_event(&r, S("{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}"));
+    bench_read_event(&r, S("{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,"
+                           "\"output_tokens\":1}}}"));
     bench_read_event(&r, S("{\"type\":\"content_block_delta\",\"delta\":{}}"));
     EXPECT(r.has_tokens);
     bench_read_event(&r, S("{\"type\":\"message_delta\",\"usage\":{\"output_tokens\":7}}"));

@@ -21,7 +21,8 @@ measure(struct bench_options o, const char *model, struct bench_totals *ret)
 
     mock_kit_start(&k);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u", k.lb.port);
-    snprintf(body, sizeof(body), "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+    snprintf(body, sizeof(body),
+        "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
         model, o.stream ? "true" : "false");
     struct origin *origin = origin_create(str_c(url), NULL, &path, why, sizeof(why));
     EXPECT(origin != NULL);
@@ -38,7 +39,8 @@ static struct bench_totals totals;
 
 TEST(a_number_of_requests_is_sent_and_answered)
 {
-    measure((struct bench_options){ .connections = 5, .threads = 2, .requests = 101 }, "m;tokens=4", &totals);
+    measure((struct bench_options){ .connections = 5, .threads = 2, .requests = 101 }, "m;tokens=4",
+        &totals);
     EXPECT_INT(totals.done, 101);
     EXPECT_INT(totals.failed, 0);
     EXPECT_INT(totals.output_tokens, 404);
@@ -60,7 +62,8 @@ TEST(streams_have_a_first_token_and_times_between)
 
 TEST(errors_are_counted_by_kind)
 {
-    measure((struct bench_options){ .connections = 1, .threads = 1, .requests = 3 }, "fault-429", &totals);
+    measure((struct bench_options){ .connections = 1, .threads = 1, .requests = 3 }, "fault-429",
+        &totals);
     EXPECT_INT(totals.by_status[429], 3);
     EXPECT_INT(totals.failed, 3);
     measure((struct bench_options){ .connections = 1, .threads = 1, .requests = 3, .stream = true },
@@ -69,9 +72,12 @@ TEST(errors_are_counted_by_kind)
     measure((struct bench_options){ .connections = 1, .threads = 1, .requests = 3, .stream = true },
         "fault-error-mid", &totals);
     EXPECT_INT(totals.by_failure[BENCH_ERROR_IN_STREAM], 3);
-    measure((struct bench_options){ .connections = 1, .threads = 1, .requests = 3 }, "fault-malformed", &totals);
+    measure((struct bench_options){ .connections = 1, .threads = 1, .requests = 3 },
+        "fault-malformed", &totals);
     EXPECT_INT(totals.by_failure[BENCH_NOT_UNDERSTOOD], 3);
-    measure((struct bench_options){ .connections = 1, .threads = 1, .requests = 2, .timeout_us = 50000 },
+    measure(
+        (struct bench_options){
+            .connections = 1, .threads = 1, .requests = 2, .timeout_us = 50000 },
         "fault-hang", &totals);
     EXPECT_INT(totals.by_failure[BENCH_TIMED_OUT], 2);
 }
@@ -89,7 +95,8 @@ TEST(a_duration_ends_the_load)
 {
     uint64_t start_ms = clock_now_ms();
 
-    measure((struct bench_options){ .connections = 1, .threads = 1, .duration_us = 200000 }, "m", &totals);
+    measure((struct bench_options){ .connections = 1, .threads = 1, .duration_us = 200000 }, "m",
+        &totals);
     EXPECT(totals.done > 0);
     EXPECT(clock_now_ms() - start_ms < 4000);
 }

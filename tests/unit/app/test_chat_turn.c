@@ -53,7 +53,9 @@ say(struct talk *t, const char *model)
     char body[256];
 
     snprintf(body, sizeof(body),
-        "{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}", model);
+        "{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]"
+        "}",
+        model);
     buf_reset(&t->text, 0);
     return chat_ask(t->line, S("/v1/chat/completions"), str_c(body), on_text, t);
 }

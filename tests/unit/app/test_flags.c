@@ -40,7 +40,8 @@ TEST(values_stand_behind_an_equals_sign_a_blank_or_a_letter)
     EXPECT(parse(&g, &rest, ARGV((char *)"--name=a", (char *)"--count", (char *)"7")) == FLAGS_OK);
     EXPECT_STR(str_c(g.name), "a");
     EXPECT_INT(g.count, 7);
-    EXPECT(parse(&g, &rest, ARGV((char *)"-c16", (char *)"-q", (char *)"-n", (char *)"b")) == FLAGS_OK);
+    EXPECT(parse(&g, &rest, ARGV((char *)"-c16", (char *)"-q", (char *)"-n", (char *)"b")) ==
+           FLAGS_OK);
     EXPECT_INT(g.count, 16);
     EXPECT(g.quiet);
     EXPECT_STR(str_c(g.name), "b");
@@ -50,7 +51,8 @@ TEST(what_is_no_flag_is_given_back_in_order)
 {
     struct got g = { 0 };
     int rest;
-    char **argv = ARGV((char *)"one", (char *)"--quiet", (char *)"two", (char *)"--", (char *)"--three");
+    char **argv =
+        ARGV((char *)"one", (char *)"--quiet", (char *)"two", (char *)"--", (char *)"--three");
 
     EXPECT(parse(&g, &rest, argv) == FLAGS_OK);
     EXPECT_INT(rest, 3);

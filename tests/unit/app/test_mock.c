@@ -7,7 +7,8 @@
 #define CHAT(model, rest)                                                                          \
     "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
 #define TOOLS                                                                                      \
-    ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{\"type\":"  \
+    ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{"   \
+    "\"type\":"                                                                                    \
     "\"object\",\"properties\":{\"city\":{\"type\":\"string\"}}}}}]"
 
 static unsigned
@@ -96,7 +97,8 @@ TEST(tools_are_called_with_arguments_from_their_schema)
     EXPECT(!mock_kit_has(&k, "tool_calls"));
     mock_kit_post(&k, "/v1/chat/completions", CHAT("m", TOOLS ",\"tool_choice\":\"required\""));
     EXPECT_INT(count(mock_kit_body(&k), "\"name\":\"get_weather\""), 1);
-    mock_kit_post(&k, "/v1/chat/completions", CHAT("tools-2", TOOLS ",\"parallel_tool_calls\":false"));
+    mock_kit_post(
+        &k, "/v1/chat/completions", CHAT("tools-2", TOOLS ",\"parallel_tool_calls\":false"));
     EXPECT_INT(count(mock_kit_body(&k), "\"name\":\"get_weather\""), 1);
     mock_kit_stop(&k);
 }
@@ -107,7 +109,8 @@ TEST(answers_satisfy_the_schema_that_was_asked_for)
 
     mock_kit_start(&k);
     mock_kit_post(&k, "/v1/chat/completions",
-        CHAT("m", ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":"
+        CHAT("m", ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\","
+                  "\"schema\":"
                   "{\"type\":\"object\",\"properties\":{\"ok\":{\"type\":\"boolean\"}}}}}"));
     EXPECT(mock_kit_has(&k, "\"content\":\"{\\\"ok\\\":true}\""));
     mock_kit_stop(&k);
@@ -118,7 +121,8 @@ TEST(several_choices_and_logprobs_are_given_when_asked_for)
     struct mock_kit k = { 0 };
 
     mock_kit_start(&k);
-    mock_kit_post(&k, "/v1/chat/completions", CHAT("m;tokens=2", ",\"n\":3,\"logprobs\":true,\"top_logprobs\":1"));
+    mock_kit_post(&k, "/v1/chat/completions",
+        CHAT("m;tokens=2", ",\"n\":3,\"logprobs\":true,\"top_logprobs\":1"));
     EXPECT_INT(count(mock_kit_body(&k), "\"finish_reason\":\"stop\""), 3);
     EXPECT_INT(count(mock_kit_body(&k), "\"top_logprobs\":[{"), 6);
     EXPECT(mock_kit_has(&k, "\"completion_tokens\":6"));
@@ -130,9 +134,11 @@ TEST(other_routes_answer_as_the_provider_does)
     struct mock_kit k = { 0 };
 
     mock_kit_start(&k);
-    mock_kit_post(&k, "/v1/embeddings", "{\"model\":\"m\",\"input\":[\"a\",\"b\"],\"dimensions\":3}");
+    mock_kit_post(
+        &k, "/v1/embeddings", "{\"model\":\"m\",\"input\":[\"a\",\"b\"],\"dimensions\":3}");
     EXPECT_INT(count(mock_kit_body(&k), "\"object\":\"embedding\""), 2);
-    mock_kit_post(&k, "/v1/embeddings", "{\"model\":\"m\",\"input\":\"a\",\"dimensions\":3,\"encoding_format\":\"base64\"}");
+    mock_kit_post(&k, "/v1/embeddings",
+        "{\"model\":\"m\",\"input\":\"a\",\"dimensions\":3,\"encoding_format\":\"base64\"}");
     struct str body = mock_kit_body(&k);
     size_t at = str_find(body, S("\"embedding\":\"")) + strlen("\"embedding\":\"");
     EXPECT_INT(str_chr(str_skip(body, at), '"'), 16);    /* three floats */
@@ -161,16 +167,19 @@ TEST(a_wrong_key_is_refused_in_the_providers_shape)
 
     k.options.key = S("sk-right");
     mock_kit_start(&k);
-    mock_kit_ask(&k, "POST", "/v1/chat/completions", "Authorization: Bearer sk-wrong-key-9876\r\n", CHAT("m", ""));
+    mock_kit_ask(&k, "POST", "/v1/chat/completions", "Authorization: Bearer sk-wrong-key-9876\r\n",
+        CHAT("m", ""));
     EXPECT_INT(mock_kit_status(&k), 401);
     EXPECT(mock_kit_has(&k, "\"code\":\"invalid_api_key\""));
     EXPECT(!mock_kit_has(&k, "sk-wrong-key-9876"));
-    mock_kit_ask(&k, "POST", "/v1/chat/completions", "Authorization: Bearer sk-right\r\n", CHAT("m", ""));
+    mock_kit_ask(
+        &k, "POST", "/v1/chat/completions", "Authorization: Bearer sk-right\r\n", CHAT("m", ""));
     EXPECT_INT(mock_kit_status(&k), 200);
     mock_kit_post(&k, "/v1/messages", CHAT("m", ",\"max_tokens\":5"));
     EXPECT_INT(mock_kit_status(&k), 401);
     EXPECT(mock_kit_has(&k, "\"type\":\"authentication_error\""));
-    mock_kit_ask(&k, "POST", "/v1/messages", "x-api-key: sk-right\r\nanthropic-version: 1\r\n", CHAT("m", ",\"max_tokens\":5"));
+    mock_kit_ask(&k, "POST", "/v1/messages", "x-api-key: sk-right\r\nanthropic-version: 1\r\n",
+        CHAT("m", ",\"max_tokens\":5"));
     EXPECT_INT(mock_kit_status(&k), 200);
     mock_kit_stop(&k);
 }
@@ -196,11 +205,13 @@ TEST(header_fields_and_the_query_are_wishes_too)
     struct mock_kit k = { 0 };
 
     mock_kit_start(&k);
-    mock_kit_ask(&k, "POST", "/v1/chat/completions", "X-Mock-Text: three small words\r\n", CHAT("m", ""));
+    mock_kit_ask(
+        &k, "POST", "/v1/chat/completions", "X-Mock-Text: three small words\r\n", CHAT("m", ""));
     EXPECT(mock_kit_has(&k, "\"content\":\"three small words\""));
     mock_kit_post(&k, "/v1/chat/completions?x-mock-tokens=1", CHAT("m", ""));
     EXPECT(mock_kit_has(&k, "\"content\":\"The\""));
-    mock_kit_ask(&k, "POST", "/v1/chat/completions", "x-mock-fault: 500\r\n", CHAT("m;fault=none", ""));
+    mock_kit_ask(
+        &k, "POST", "/v1/chat/completions", "x-mock-fault: 500\r\n", CHAT("m;fault=none", ""));
     EXPECT_INT(mock_kit_status(&k), 200);
     mock_kit_ask(&k, "POST", "/v1/chat/completions", "x-mock-nix: 1\r\n", CHAT("m", ""));
     EXPECT_INT(mock_kit_status(&k), 400);
@@ -228,9 +239,11 @@ TEST(what_was_received_is_remembered_when_asked_to)
 
     k.options.record = 2;
     mock_kit_start(&k);
-    mock_kit_ask(&k, "POST", "/v1/chat/completions", "Authorization: Bearer one\r\n", CHAT("one", ""));
+    mock_kit_ask(
+        &k, "POST", "/v1/chat/completions", "Authorization: Bearer one\r\n", CHAT("one", ""));
     mock_kit_ask(&k, "POST", "/v1/chat/completions", "", CHAT("two", ""));
-    mock_kit_ask(&k, "POST", "/v1/chat/completions", "Authorization: Bearer 3\r\n", CHAT("three", ""));
+    mock_kit_ask(
+        &k, "POST", "/v1/chat/completions", "Authorization: Bearer 3\r\n", CHAT("three", ""));
     mock_kit_ask(&k, "GET", "/mock/requests", "", "");
     EXPECT_INT(count(mock_kit_body(&k), "\"target\":\"/v1/chat/completions\""), 2);
     EXPECT(!mock_kit_has(&k, "Bearer one"));
@@ -270,7 +283,8 @@ TEST(every_request_is_counted_in_exactly_one_way)
     int fd = peer_connect(k.lb.port);
     const char *body = CHAT("m;tokens=100;tps=10", ",\"stream\":true");
     char head[128];
-    snprintf(head, sizeof(head), "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+    snprintf(head, sizeof(head),
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
         strlen(body));
     buf_init(&half, 65536);
     EXPECT(peer_send(fd, str_c(head)) && peer_send(fd, str_c(body)));
@@ -281,7 +295,8 @@ TEST(every_request_is_counted_in_exactly_one_way)
     buf_fini(&half);
     for (int i = 0; i < 1000 && !mock_kit_has(&k, "\"aborted\":1"); i++)
         mock_kit_ask(&k, "GET", "/mock/stats", "", "");
-    EXPECT(mock_kit_has(&k, "\"requests\":6,\"open\":0,\"completed\":2,\"refused\":1,\"faulted\":2,\"aborted\":1"));
+    EXPECT(mock_kit_has(
+        &k, "\"requests\":6,\"open\":0,\"completed\":2,\"refused\":1,\"faulted\":2,\"aborted\":1"));
     EXPECT(mock_kit_has(&k, "\"faults\":{\"status\":1,\"reset-mid\":1}"));
     mock_kit_stop(&k);
 }

@@ -3,8 +3,10 @@
 #include "tests/unit/app/mock_kit.h"
 
 #define CHAT(model)                                                                                \
-    "{\"model\":\"" model "\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
-#define WHOLE(model) "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
+    "{\"model\":\"" model                                                                          \
+    "\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
+#define WHOLE(model)                                                                               \
+    "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
 #define ROUTE "/v1/chat/completions"
 
 static bool
@@ -29,7 +31,9 @@ TEST(errors_by_status_say_when_to_come_back)
     EXPECT(mock_kit_has(&k, "\"type\":\"insufficient_quota\""));
     mock_kit_post(&k, ROUTE, WHOLE("fault-context"));
     EXPECT(mock_kit_has(&k, "\"code\":\"context_length_exceeded\""));
-    mock_kit_post(&k, "/v1/messages", "{\"model\":\"fault-529\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    mock_kit_post(&k, "/v1/messages",
+        "{\"model\":\"fault-529\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":"
+        "\"x\"}]}");
     EXPECT_INT(mock_kit_status(&k), 529);
     EXPECT(mock_kit_has(&k, "\"type\":\"overloaded_error\""));
     mock_kit_stop(&k);
@@ -61,7 +65,8 @@ TEST(streams_break_in_the_middle_in_many_ways)
     mock_kit_post(&k, ROUTE, CHAT("fault-no-done"));
     EXPECT(mock_kit_has(&k, "\"finish_reason\":\"stop\"") && !is_done(&k));
     mock_kit_post(&k, ROUTE, CHAT("fault-error-mid"));
-    EXPECT(mock_kit_has(&k, "\"content\":\" am\"") && mock_kit_has(&k, "data: {\"error\":{") && !is_done(&k));
+    EXPECT(mock_kit_has(&k, "\"content\":\" am\"") && mock_kit_has(&k, "data: {\"error\":{") &&
+           !is_done(&k));
     mock_kit_post(&k, ROUTE, CHAT("fault-error-first"));
     EXPECT_INT(mock_kit_status(&k), 200);
     EXPECT(str_starts(mock_kit_body(&k), S("data: {\"error\":{")));
@@ -172,7 +177,8 @@ TEST(a_slow_reader_gets_everything_in_the_end)
 
     mock_kit_start(&k);
     fd = peer_connect(k.lb.port);
-    snprintf(head, sizeof(head), "POST " ROUTE " HTTP/1.0\r\nContent-Length: %zu\r\n\r\n", strlen(body));
+    snprintf(
+        head, sizeof(head), "POST " ROUTE " HTTP/1.0\r\nContent-Length: %zu\r\n\r\n", strlen(body));
     EXPECT(peer_send(fd, str_c(head)) && peer_send(fd, str_c(body)));
     pause_ms(200);    /* by now the kernel's buffers are full */
     buf_init(&all, 64 * 1024 * 1024);

@@ -33,10 +33,11 @@ read_messages_of(const char *messages)
 }
 
 #define REQUEST(rest)                                                                              \
-    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"max_tokens\":2000" rest "}"
+    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"max_tokens\":"       \
+    "2000" rest "}"
 #define ASKED "{\"role\":\"user\",\"content\":\"x\"}"
 #define USED(id)                                                                                   \
-    "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"" id                           \
+    "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"" id                     \
     "\",\"name\":\"f\",\"input\":{}}]}"
 #define RESULT "{\"type\":\"tool_result\",\"tool_use_id\":\"t1\",\"content\":\"x\"}"
 
@@ -74,19 +75,23 @@ TEST(roles_are_user_and_assistant_and_a_user_begins)
 TEST(empty_text_is_refused)
 {
     EXPECT(!read_messages_of("[{\"role\":\"user\",\"content\":\"\"}]"));
-    EXPECT(!read_messages_of("[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"\"}]}]"));
+    EXPECT(
+        !read_messages_of("[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"\"}]}]"));
     EXPECT_STR(why.message, "messages: text content blocks must be non-empty");
 }
 
 TEST(every_call_is_answered_in_the_next_message_results_first)
 {
-    EXPECT(read_messages_of("[" ASKED "," USED("t1") ",{\"role\":\"user\",\"content\":[" RESULT "]}]"));
+    EXPECT(read_messages_of(
+        "[" ASKED "," USED("t1") ",{\"role\":\"user\",\"content\":[" RESULT "]}]"));
     EXPECT(ask.after_tool);
     EXPECT(!read_messages_of("[" ASKED "," USED("t1") "]"));
     EXPECT(!read_messages_of("[" ASKED "," USED("t1") "," ASKED "]"));
-    EXPECT(!read_messages_of("[" ASKED "," USED("t2") ",{\"role\":\"user\",\"content\":[" RESULT "]}]"));
-    EXPECT(!read_messages_of("[" ASKED "," USED("t1") ",{\"role\":\"user\",\"content\":[{\"type\":\"text\","
-                             "\"text\":\"wait\"}," RESULT "]}]"));
+    EXPECT(!read_messages_of(
+        "[" ASKED "," USED("t2") ",{\"role\":\"user\",\"content\":[" RESULT "]}]"));
+    EXPECT(!read_messages_of(
+        "[" ASKED "," USED("t1") ",{\"role\":\"user\",\"content\":[{\"type\":\"text\","
+                                 "\"text\":\"wait\"}," RESULT "]}]"));
     EXPECT(!read_messages_of("[{\"role\":\"user\",\"content\":[" RESULT "]}]"));
 }
 
@@ -98,8 +103,9 @@ TEST(ids_of_calls_are_letters_digits_and_dashes)
 
 TEST(thinking_comes_back_with_its_signature)
 {
-    EXPECT(!read_messages_of("[" ASKED ",{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\","
-                             "\"thinking\":\"x\"}]}]"));
+    EXPECT(
+        !read_messages_of("[" ASKED ",{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\","
+                          "\"thinking\":\"x\"}]}]"));
     EXPECT_STR(why.message, "messages.1.content.0.thinking.signature: Field required");
 }
 
@@ -107,15 +113,21 @@ TEST(thinking_has_rules)
 {
     EXPECT(read_body(REQUEST(",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}"), true));
     EXPECT(ask.thinking);
-    EXPECT(!read_body(REQUEST(",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1000}"), true));
-    EXPECT(!read_body(REQUEST(",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}"), true));
-    EXPECT(!read_body(REQUEST(",\"temperature\":0.5,\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}"), true));
+    EXPECT(
+        !read_body(REQUEST(",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1000}"), true));
+    EXPECT(
+        !read_body(REQUEST(",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}"), true));
+    EXPECT(!read_body(
+        REQUEST(",\"temperature\":0.5,\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}"),
+        true));
 }
 
 TEST(tools_have_a_schema_of_an_object)
 {
-    EXPECT(read_body(REQUEST(",\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}}],"
-                             "\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":true}"), true));
+    EXPECT(
+        read_body(REQUEST(",\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}}],"
+                          "\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":true}"),
+            true));
     EXPECT_INT(ask.tool_count, 1);
     EXPECT_INT(ask.choice, MOCK_MUST_CALL);
     EXPECT(ask.one_call);

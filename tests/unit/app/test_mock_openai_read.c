@@ -15,7 +15,9 @@ read_chat(const char *body)
     arena_destroy(arena);
     arena = arena_create(16 * 1024 * 1024);
     why = (struct mock_refusal){ 0 };
-    ask = (struct mock_ask){ .arena = arena, .head = &head, .n = 1, .top_logprobs = -1, .plan = &plan };
+    ask = (struct mock_ask){
+        .arena = arena, .head = &head, .n = 1, .top_logprobs = -1, .plan = &plan
+    };
     ask.doc = json_parse(arena, str_c(body), NULL, NULL);
     EXPECT(ask.doc != NULL);
     ask.model = json_str(arena, json_get(ask.doc, S("model")));
@@ -24,13 +26,15 @@ read_chat(const char *body)
 
 #define CHAT(rest) "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
 #define TOOLS ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{}}}]"
-#define CALL "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"            \
-             "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}"
+#define CALL                                                                                       \
+    "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"            \
+    "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}"
 
 TEST(a_plain_request_is_read)
 {
-    EXPECT(read_chat(CHAT(",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"max_tokens\":9,"
-                          "\"n\":2,\"logprobs\":true,\"top_logprobs\":3,\"stop\":[\"a\",\"b\"]")));
+    EXPECT(read_chat(
+        CHAT(",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"max_tokens\":9,"
+             "\"n\":2,\"logprobs\":true,\"top_logprobs\":3,\"stop\":[\"a\",\"b\"]")));
     EXPECT(ask.stream);
     EXPECT(ask.want_usage);
     EXPECT_INT(ask.max_tokens, 9);
@@ -59,10 +63,12 @@ TEST(missing_members_are_named)
 TEST(unknown_roles_and_parts_are_refused_with_what_is_supported)
 {
     EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[{\"role\":\"robot\",\"content\":\"x\"}]}"));
-    EXPECT_STR(why.message, "Invalid value: 'robot'. Supported values are: 'system', 'assistant', 'user',"
-                            " 'function', 'tool', and 'developer'.");
+    EXPECT_STR(why.message,
+        "Invalid value: 'robot'. Supported values are: 'system', 'assistant', 'user',"
+        " 'function', 'tool', and 'developer'.");
     EXPECT_STR(why.param, "messages[0].role");
-    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"smell\"}]}]}"));
+    EXPECT(!read_chat(
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"smell\"}]}]}"));
     EXPECT_STR(why.param, "messages[0].content[0].type");
 }
 
@@ -70,25 +76,31 @@ TEST(calls_must_be_answered_and_answers_must_have_been_asked_for)
 {
     EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[" CALL "]}"));
     EXPECT(str_find(why.message, S("c1")) < why.message.n);
-    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[" CALL ",{\"role\":\"user\",\"content\":\"x\"}]}"));
-    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"x\"}]}"));
+    EXPECT(!read_chat(
+        "{\"model\":\"m\",\"messages\":[" CALL ",{\"role\":\"user\",\"content\":\"x\"}]}"));
+    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"c1\","
+                      "\"content\":\"x\"}]}"));
     EXPECT_STR(why.param, "messages.[0].role");
-    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[" CALL ",{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":\"x\"}]}"));
-    EXPECT(read_chat("{\"model\":\"m\",\"messages\":[" CALL ",{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"x\"}]}"));
+    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[" CALL
+                      ",{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":\"x\"}]}"));
+    EXPECT(read_chat("{\"model\":\"m\",\"messages\":[" CALL
+                     ",{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"x\"}]}"));
     EXPECT(ask.after_tool);
 }
 
 TEST(a_tool_message_holds_text_only)
 {
-    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[" CALL ",{\"role\":\"tool\",\"tool_call_id\":\"c1\","
-                      "\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}}]}]}"));
+    EXPECT(!read_chat(
+        "{\"model\":\"m\",\"messages\":[" CALL ",{\"role\":\"tool\",\"tool_call_id\":\"c1\","
+        "\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}}]}]}"));
     EXPECT_STR(why.param, "messages[1].content[0].type");
 }
 
 TEST(arguments_are_a_string)
 {
-    EXPECT(!read_chat("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\","
-                      "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]}]}"));
+    EXPECT(!read_chat(
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\","
+        "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]}]}"));
     EXPECT_STR(why.code, "invalid_type");
 }
 
@@ -111,7 +123,8 @@ TEST(tools_and_choices_are_read)
     EXPECT(read_chat(CHAT(TOOLS ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false")));
     EXPECT_INT(ask.choice, MOCK_MUST_CALL);
     EXPECT(ask.one_call);
-    EXPECT(read_chat(CHAT(TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}")));
+    EXPECT(read_chat(
+        CHAT(TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}")));
     EXPECT_INT(ask.choice, MOCK_CALL_NAMED);
     EXPECT_STR(ask.choice_name, "f");
     EXPECT(!read_chat(CHAT(",\"tool_choice\":\"auto\"")));

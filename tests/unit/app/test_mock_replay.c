@@ -49,7 +49,8 @@ static void
 remove_cases(void)
 {
     static const char *const files[] = { "talk/response.sse", "talk/response.headers.json", "talk",
-        "group/refusal/response.json", "group/refusal/response.headers.json", "group/refusal", "group", "" };
+        "group/refusal/response.json", "group/refusal/response.headers.json", "group/refusal",
+        "group", "" };
     char path[256];
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -108,7 +109,8 @@ TEST(recordings_are_given_whole_in_single_bytes_and_cut)
     mock_kit_post(&k, route, "{\"model\":\"replay:refusal;cut=5;how=end\"}");
     EXPECT_STR(mock_kit_body(&k), "{\"err");
     EXPECT(mock_kit_post(&k, route, "{\"model\":\"replay:refusal;cut=5\"}") == PEER_RESET);
-    mock_kit_ask(&k, "POST", route, "x-mock-case: talk\r\nx-mock-cut: 1\r\nx-mock-cut-how: end\r\n", "{}");
+    mock_kit_ask(
+        &k, "POST", route, "x-mock-case: talk\r\nx-mock-cut: 1\r\nx-mock-cut-how: end\r\n", "{}");
     EXPECT_STR(mock_kit_body(&k), "data: {\"a\":1}\r\n\r\n");
     mock_kit_post(&k, route, "{\"model\":\"replay:nothing\"}");
     EXPECT_INT(mock_kit_status(&k), 404);

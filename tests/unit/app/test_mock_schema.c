@@ -40,7 +40,8 @@ TEST(enums_and_constants_are_taken_as_they_are)
 TEST(numbers_stay_within_their_bounds)
 {
     EXPECT_STR(example("{\"type\":\"integer\",\"minimum\":10,\"maximum\":12}"), "11");
-    EXPECT_STR(example("{\"type\":\"integer\",\"exclusiveMinimum\":4,\"exclusiveMaximum\":6}"), "5");
+    EXPECT_STR(
+        example("{\"type\":\"integer\",\"exclusiveMinimum\":4,\"exclusiveMaximum\":6}"), "5");
     EXPECT_STR(example("{\"type\":\"integer\",\"minimum\":3,\"multipleOf\":7}"), "7");
     EXPECT_STR(example("{\"type\":\"number\",\"minimum\":0,\"maximum\":1}"), "0.5");
     EXPECT_STR(example("{\"type\":\"integer\",\"maximum\":-3}"), "-4");
@@ -57,13 +58,16 @@ TEST(arrays_have_as_many_items_as_they_must_and_they_differ)
 {
     EXPECT_STR(example("{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"minItems\":2}"),
         "[\"tide\",\"pier\"]");
-    EXPECT_STR(example("{\"type\":\"array\",\"maxItems\":0,\"items\":{\"type\":\"string\"}}"), "[]");
+    EXPECT_STR(
+        example("{\"type\":\"array\",\"maxItems\":0,\"items\":{\"type\":\"string\"}}"), "[]");
 }
 
 TEST(references_lead_into_the_same_document)
 {
-    EXPECT_STR(example("{\"type\":\"object\",\"properties\":{\"home\":{\"$ref\":\"#/$defs/Address\"}},"
-                       "\"$defs\":{\"Address\":{\"type\":\"object\",\"properties\":{\"zip\":{\"const\":1}}}}}"),
+    EXPECT_STR(
+        example("{\"type\":\"object\",\"properties\":{\"home\":{\"$ref\":\"#/$defs/Address\"}},"
+                "\"$defs\":{\"Address\":{\"type\":\"object\",\"properties\":{\"zip\":{\"const\":1}}"
+                "}}}"),
         "{\"home\":{\"zip\":1}}");
 }
 
@@ -75,12 +79,14 @@ TEST(of_several_variants_the_first_that_is_not_null_is_taken)
 
 TEST(a_schema_that_refers_to_itself_comes_to_an_end)
 {
-    struct str s = example("{\"type\":\"object\",\"properties\":{\"next\":{\"anyOf\":[{\"$ref\":\"#\"},"
-                           "{\"type\":\"null\"}]}},\"required\":[\"next\"]}");
+    struct str s =
+        example("{\"type\":\"object\",\"properties\":{\"next\":{\"anyOf\":[{\"$ref\":\"#\"},"
+                "{\"type\":\"null\"}]}},\"required\":[\"next\"]}");
 
     EXPECT(str_find(s, S("\"next\":null")) < s.n);
     example("{\"allOf\":[{\"$ref\":\"#\"},{\"$ref\":\"#\"}]}");
     example("{\"$ref\":\"#\"}");
-    example("{\"type\":\"object\",\"required\":[\"a\",\"b\",\"c\"],\"properties\":{\"a\":{\"$ref\":\"#\"},"
+    example("{\"type\":\"object\",\"required\":[\"a\",\"b\",\"c\"],\"properties\":{\"a\":{\"$ref\":"
+            "\"#\"},"
             "\"b\":{\"$ref\":\"#\"},\"c\":{\"$ref\":\"#\"}}}");
 }

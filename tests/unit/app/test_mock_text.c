@@ -43,7 +43,8 @@ whole(const struct mock_run *run)
 
 TEST(tokens_put_together_are_the_text)
 {
-    struct mock_script s = script("m;echo", "Grüße,  \n\n an 日本語テキスト and 🦀🦀!", 0);
+    struct mock_script s =
+        script("m;echo", "Grüße,  \n\n an 日本語テキスト and 🦀🦀!", 0);
 
     EXPECT(s.text.tokens > 5);
     EXPECT_STR(whole(&s.text), "Grüße,  \\n\\n an 日本語テキスト and 🦀🦀!");
