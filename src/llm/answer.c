@@ -80,8 +80,8 @@ append(struct llm_answer *ans, struct llm_answer_choice *c, struct str *text, st
 /* Text goes on in the open part when that is of the same kind, else a new one begins. A reasoning
  * part that has its signature is closed. */
 static void
-fold_text(struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind kind,
-    struct str text)
+fold_text(
+    struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind kind, struct str text)
 {
     struct llm_part *part = c->open;
 

@@ -5,7 +5,7 @@ const char *
 llm_finish_name(enum llm_finish f)
 {
     switch (f) {
-    case FINISH_UNKNOWN:    /* no word of theirs fits: "stop" is the one that every client survives */
+    case FINISH_UNKNOWN:    /* no word of theirs fits, and every client survives "stop" */
     case FINISH_STOP:
         return "stop";
     case FINISH_LENGTH:

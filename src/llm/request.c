@@ -112,7 +112,8 @@ estimate_parts(const struct llm_part *part)
     return n;
 }
 
-/* The same from the parsed body alone: all its text, with long runs that look like base64 counted as one picture each. */
+/* The same from the parsed body alone: all its text, with long runs that look like base64
+ * counted as one picture each. */
 static int64_t
 estimate_document(const struct json *doc)
 {
@@ -139,6 +140,6 @@ llm_request_estimate_tokens(const struct llm_request *r)
         n += estimate_parts(m->parts) + 4 * TOKENS_PER_MESSAGE;
     for (const struct llm_tool *t = r->tools; t != NULL; t = t->next)
         n += quarters(t->name) + quarters(t->description) + quarters(t->schema) +
-            4 * TOKENS_PER_TOOL;
+             4 * TOKENS_PER_TOOL;
     return (n + 3) / 4;
 }

@@ -35,8 +35,8 @@ static bool
 is_parameter_name(struct str name)
 {
     for (size_t i = 0; i < name.n; i++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]", name.p[i]) ==
-                NULL ||
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]",
+                name.p[i]) == NULL ||
             name.p[i] == '\0')
             return false;
     return name.n > 0 && name.n <= DROP_NAME_MAX;
@@ -164,22 +164,22 @@ wire_is_context_overflow(struct str message)
         struct str first;
         struct str second;
     } wordings[] = {
-        { S_INIT("maximum context length"), S_INIT("") },          /* OpenAI, DeepSeek, vLLM */
+        { S_INIT("maximum context length"), S_INIT("") },    /* OpenAI, DeepSeek, vLLM */
         { S_INIT("context_length_exceeded"), S_INIT("") },
         { S_INIT("reduce the length of the"), S_INIT("") },
         { S_INIT("exceeds the context window"), S_INIT("") },
-        { S_INIT("exceed context limit"), S_INIT("") },            /* Anthropic, with max_tokens */
-        { S_INIT("prompt is too long"), S_INIT("") },              /* Anthropic */
-        { S_INIT("prompt too long"), S_INIT("") },                 /* Ollama */
-        { S_INIT("input is too long"), S_INIT("") },               /* Bedrock */
-        { S_INIT("input tokens exceeded"), S_INIT("") },           /* Nova */
-        { S_INIT("input token count"), S_INIT("exceed") },         /* Gemini */
-        { S_INIT("too_many_tokens"), S_INIT("") },                 /* Cohere */
+        { S_INIT("exceed context limit"), S_INIT("") },       /* Anthropic, with max_tokens */
+        { S_INIT("prompt is too long"), S_INIT("") },         /* Anthropic */
+        { S_INIT("prompt too long"), S_INIT("") },            /* Ollama */
+        { S_INIT("input is too long"), S_INIT("") },          /* Bedrock */
+        { S_INIT("input tokens exceeded"), S_INIT("") },      /* Nova */
+        { S_INIT("input token count"), S_INIT("exceed") },    /* Gemini */
+        { S_INIT("too_many_tokens"), S_INIT("") },            /* Cohere */
         { S_INIT("too many tokens"), S_INIT("size limit") },
         { S_INIT("too_many_prompt_tokens"), S_INIT("") },          /* Perplexity */
         { S_INIT("available context size"), S_INIT("exceed") },    /* llama.cpp */
         { S_INIT("max context length"), S_INIT("exceed") },
-        { S_INIT("maximum prompt length"), S_INIT("") },           /* xAI */
+        { S_INIT("maximum prompt length"), S_INIT("") },    /* xAI */
     };
 
     if (message.n > 4096)
@@ -199,7 +199,7 @@ static bool
 is_word(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-        c == '-';
+           c == '-';
 }
 
 /* What the text of a credential may consist of, masks of other gateways included. */
@@ -240,9 +240,18 @@ static bool
 names_secret(struct str s, size_t *ret_skip)
 {
     static const struct str names[] = {
-        S_INIT("bearer "), S_INIT("basic "), S_INIT("key provided: "), S_INIT("key="),
-        S_INIT("key: "), S_INIT("token="), S_INIT("token: "), S_INIT("secret="), S_INIT("secret: "),
-        S_INIT("password="), S_INIT("authorization: "), S_INIT("signature="),
+        S_INIT("bearer "),
+        S_INIT("basic "),
+        S_INIT("key provided: "),
+        S_INIT("key="),
+        S_INIT("key: "),
+        S_INIT("token="),
+        S_INIT("token: "),
+        S_INIT("secret="),
+        S_INIT("secret: "),
+        S_INIT("password="),
+        S_INIT("authorization: "),
+        S_INIT("signature="),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -259,10 +268,25 @@ static bool
 begins_like_key(struct str s)
 {
     static const struct str beginnings[] = {
-        S_INIT("sk-"), S_INIT("sk_"), S_INIT("pk-"), S_INIT("rk-"), S_INIT("sess-"), S_INIT("xai-"),
-        S_INIT("gsk_"), S_INIT("csk-"), S_INIT("hf_"), S_INIT("r8_"), S_INIT("nvapi-"),
-        S_INIT("pplx-"), S_INIT("AIza"), S_INIT("ya29."), S_INIT("eyJ"), S_INIT("AKIA"),
-        S_INIT("ASIA"), S_INIT("ghp_"), S_INIT("github_pat_"),
+        S_INIT("sk-"),
+        S_INIT("sk_"),
+        S_INIT("pk-"),
+        S_INIT("rk-"),
+        S_INIT("sess-"),
+        S_INIT("xai-"),
+        S_INIT("gsk_"),
+        S_INIT("csk-"),
+        S_INIT("hf_"),
+        S_INIT("r8_"),
+        S_INIT("nvapi-"),
+        S_INIT("pplx-"),
+        S_INIT("AIza"),
+        S_INIT("ya29."),
+        S_INIT("eyJ"),
+        S_INIT("AKIA"),
+        S_INIT("ASIA"),
+        S_INIT("ghp_"),
+        S_INIT("github_pat_"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)

@@ -26,7 +26,8 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
 static int
 status_of(const struct llm_error *e)
 {
-    /* What the provider blamed on the caller keeps its number: 422 and 415 mean something to SDKs. */
+    /* What the provider blamed on the caller keeps its number: 422 and 415 mean something to
+     * SDKs. */
     if (e->kind == ERR_BAD_REQUEST && e->status >= 400 && e->status < 500)
         return e->status;
     return err_row(e->kind)->status;
@@ -53,7 +54,8 @@ find_member(const struct json *object, struct str name, struct json_iter *ret)
     return false;
 }
 
-/* Asks for usage in the stream: the gateway counts always, the caller sees it only when he asked. */
+/* Asks for usage in the stream: the gateway counts always, the caller sees it only when he
+ * asked. */
 static void
 edit_usage(const struct llm_request *r, struct wire_edits *edits)
 {
@@ -69,8 +71,8 @@ edit_usage(const struct llm_request *r, struct wire_edits *edits)
     } else if (asked != NULL) {
         wire_edit_add(edits, offset_of(r, asked), asked->n, S("true"));
     } else if (options->type == JSON_OBJECT) {
-        struct str put = options->count > 0 ? S("\"include_usage\":true,")
-                                            : S("\"include_usage\":true");
+        struct str put =
+            options->count > 0 ? S("\"include_usage\":true,") : S("\"include_usage\":true");
 
         wire_edit_add(edits, offset_of(r, options) + 1, 0, put);
     }

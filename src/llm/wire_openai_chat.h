@@ -32,5 +32,6 @@ void openai_read_end(struct wire_reader *r);
 enum err openai_read_answer(struct wire_reader *r, struct str body);
 void openai_read_error(struct arena *a, int status, struct str body, struct llm_error *ret);
 
-/* The mark that reasoning_details carry when Anthropic's models signed them; OpenRouter coined it. */
+/* The mark that reasoning_details carry when Anthropic's models signed them; OpenRouter coined
+ * it. */
 #define OPENAI_REASONING_ANTHROPIC "anthropic-claude-v1"

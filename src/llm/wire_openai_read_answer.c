@@ -53,8 +53,8 @@ emit_text(struct wire_reader *r, struct reply_choice *c, enum llm_event_kind kin
 }
 
 static void
-emit_raw(struct wire_reader *r, struct reply_choice *c, enum llm_event_kind kind,
-    const struct json *j)
+emit_raw(
+    struct wire_reader *r, struct reply_choice *c, enum llm_event_kind kind, const struct json *j)
 {
     struct llm_event ev = { .kind = kind, .choice = c->index, .raw = json_raw(j) };
 
@@ -155,7 +155,7 @@ take_usage(struct wire_reader *r, struct reply *reply, const struct json *j)
     take_count(&u.cached, json_get(j, S("prompt_cache_hit_tokens")));    /* DeepSeek */
     take_count(&u.cached, json_get(in, S("cached_tokens")));
     take_count(&u.cache_write, json_get(in, S("cache_write_tokens")));
-    take_count(&u.reasoning, json_get(j, S("reasoning_tokens")));        /* Groq, Perplexity */
+    take_count(&u.reasoning, json_get(j, S("reasoning_tokens")));    /* Groq, Perplexity */
     take_count(&u.reasoning, json_get(out, S("reasoning_tokens")));
     take_count(&u.audio_input, json_get(in, S("audio_tokens")));
     take_count(&u.audio_output, json_get(out, S("audio_tokens")));
@@ -199,11 +199,11 @@ take_content(struct wire_reader *r, struct reply_choice *c, const struct json *c
     }
 }
 
-/* Blocks of reasoning as OpenRouter gives them. `told`: their text stood elsewhere in the delta. Only
- * Anthropic's proofs mean something to callers of another wire. */
+/* Blocks of reasoning as OpenRouter gives them. `told`: their text stood elsewhere in the delta.
+ * Only Anthropic's proofs mean something to callers of another wire. */
 static void
-take_reasoning_details(struct wire_reader *r, struct reply_choice *c, const struct json *details,
-    bool told)
+take_reasoning_details(
+    struct wire_reader *r, struct reply_choice *c, const struct json *details, bool told)
 {
     struct json_iter it = json_iter(json_is(details, JSON_ARRAY) ? details : NULL);
 
@@ -280,7 +280,7 @@ finish_of(struct str word)
         { S_INIT("tool_calls"), FINISH_TOOLS },
         { S_INIT("content_filter"), FINISH_FILTER },
         { S_INIT("function_call"), FINISH_TOOLS },
-        { S_INIT("eos"), FINISH_STOP },             /* Together */
+        { S_INIT("eos"), FINISH_STOP },    /* Together */
         { S_INIT("end_turn"), FINISH_STOP },
         { S_INIT("stop_sequence"), FINISH_STOP },
         { S_INIT("model_length"), FINISH_LENGTH },    /* Mistral */
@@ -321,8 +321,8 @@ finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word)
 /* --- choices --- */
 
 static enum err
-take_choice(struct wire_reader *r, struct reply *reply, const struct json *j, uint32_t position,
-    bool whole)
+take_choice(
+    struct wire_reader *r, struct reply *reply, const struct json *j, uint32_t position, bool whole)
 {
     int64_t index = json_i64(json_get(j, S("index")), position);
     const struct json *delta = json_get(j, whole ? S("message") : S("delta"));
@@ -385,8 +385,8 @@ says_error(const struct json *doc)
     if (json_str_is(json_get(doc, S("object")), S("error")))
         return true;
     return json_get(doc, S("choices")) == NULL && json_get(doc, S("id")) == NULL &&
-        (json_present(json_get(doc, S("detail"))) ||
-            json_is(json_get(doc, S("message")), JSON_STRING));
+           (json_present(json_get(doc, S("detail"))) ||
+               json_is(json_get(doc, S("message")), JSON_STRING));
 }
 
 static void

@@ -1,4 +1,5 @@
-/* wire_openai_read_calls.c - fragments of tool calls find their call, however a host labels them. */
+/* wire_openai_read_calls.c - fragments of tool calls find their call, however a host labels
+ * them. */
 #include "llm/wire_openai_reply.h"
 
 #include "base/clock.h"
@@ -37,8 +38,8 @@ args_whole(const struct reply_call *call)
 }
 
 static void
-start_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call,
-    struct str signature)
+start_call(
+    struct wire_reader *r, struct reply_choice *c, struct reply_call *call, struct str signature)
 {
     struct llm_event ev = {
         .kind = EVENT_TOOL_START,
@@ -123,8 +124,8 @@ invent_id(struct wire_reader *r)
 }
 
 static void
-take_args(struct wire_reader *r, struct reply_choice *c, struct reply_call *call,
-    const struct json *args)
+take_args(
+    struct wire_reader *r, struct reply_choice *c, struct reply_call *call, const struct json *args)
 {
     struct llm_event ev = { .kind = EVENT_TOOL_ARGS, .choice = c->index, .tool = call->number };
 
@@ -165,15 +166,16 @@ take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, b
             call->name = openai_reply_keep(r, name);
         if (call->id.n == 0)
             call->id = id.n > 0 ? openai_reply_keep(r, id) : invent_id(r);
-        start_call(r, c, call,
-            openai_reply_text(r, json_at(j, "extra_content.google.thought_signature")));
+        start_call(
+            r, c, call, openai_reply_text(r, json_at(j, "extra_content.google.thought_signature")));
     }
     take_args(r, c, call, args);
     return OK;
 }
 
 enum err
-openai_take_calls(struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole)
+openai_take_calls(
+    struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole)
 {
     const struct json *old = json_get(delta, S("function_call"));
     const struct json *calls = json_get(delta, S("tool_calls"));

@@ -36,8 +36,8 @@ detail_words(struct arena *a, const struct json *detail)
         return S("");
     if (msg == NULL)
         return words_of(a, detail, 4096);
-    return arena_printf(a, STR_FMT " " STR_FMT, STR_ARG(words_of(a, msg, 1024)),
-        STR_ARG(words_of(a, loc, 256)));
+    return arena_printf(
+        a, STR_FMT " " STR_FMT, STR_ARG(words_of(a, msg, 1024)), STR_ARG(words_of(a, loc, 256)));
 }
 
 /* The object that holds message, type and code, however deep it is wrapped. */
@@ -155,7 +155,7 @@ blames_our_key(struct str message)
     struct str start = str_make(message.p, MIN(message.n, 64));
 
     return str_istarts(start, S("Incorrect API key")) || str_istarts(start, S("Invalid API key")) ||
-        str_istarts(start, S("API key not valid"));
+           str_istarts(start, S("API key not valid"));
 }
 
 static bool
@@ -164,8 +164,8 @@ blames_caller(int status)
     return status >= 400 && status < 500 && wire_error_kind(status) == ERR_BAD_REQUEST;
 }
 
-/* `status` may be 0: nobody said. Words refine what the caller did wrong; for a status that is clear by
- * itself they only tell an empty account from too many requests. */
+/* `status` may be 0: nobody said. Words refine what the caller did wrong; for a status that is
+ * clear by itself they only tell an empty account from too many requests. */
 static enum err
 kind_of(int status, const struct llm_error *e)
 {
@@ -202,8 +202,8 @@ finish_error(struct arena *a, int status, struct llm_error *ret)
         ret->message = str_c(err_row(ret->kind)->sentence);
     /* The caller's own key was fine, and the provider's sentence reads as if it was not. */
     if (ret->kind == ERR_UPSTREAM_AUTH)
-        ret->message = arena_printf(a, "the provider refused the gateway's credentials: " STR_FMT,
-            STR_ARG(ret->message));
+        ret->message = arena_printf(
+            a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));
 }
 
 void

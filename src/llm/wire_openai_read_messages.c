@@ -27,7 +27,8 @@ add_text(struct reading *rd, struct llm_part ***tail, struct str text)
         add_part(rd, tail, PART_TEXT)->text = text;
 }
 
-/* What a caller says about his bytes is checked against the bytes: providers refuse a wrong type. */
+/* What a caller says about his bytes is checked against the bytes: providers refuse a wrong
+ * type. */
 static void
 set_data(struct llm_part *part, struct str mime, struct str data)
 {
@@ -55,8 +56,8 @@ set_url(struct reading *rd, const struct where *w, struct llm_part *part, struct
 }
 
 static enum err
-read_text_part(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_text_part(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct str text;
     enum err e = openai_optional_text(rd, w, j, "text", &text);
@@ -72,8 +73,8 @@ read_text_part(struct reading *rd, const struct where *w, const struct json *j,
 }
 
 static enum err
-read_refusal_part(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_refusal_part(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct str text;
     enum err e = openai_optional_text(rd, w, j, "refusal", &text);
@@ -110,29 +111,29 @@ read_url_part(struct reading *rd, const struct where *w, const struct json *j, c
 }
 
 static enum err
-read_image_part(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_image_part(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     return read_url_part(rd, w, j, "image_url", PART_IMAGE, tail);
 }
 
 static enum err
-read_video_part(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_video_part(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     return read_url_part(rd, w, j, "video_url", PART_VIDEO, tail);
 }
 
 static enum err
-read_file_url_part(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_file_url_part(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     return read_url_part(rd, w, j, "file_url", PART_FILE, tail);
 }
 
 static enum err
-read_audio_part(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_audio_part(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct where inner = { .up = w, .key = "input_audio" };
     const struct json *audio = json_get(j, S("input_audio"));
@@ -148,14 +149,14 @@ read_audio_part(struct reading *rd, const struct where *w, const struct json *j,
         e = openai_required_text(rd, &inner, audio, "format", &format);
     if (e == OK)
         part->mime = str_eq(format, S("mp3"))
-            ? S("audio/mpeg")
-            : arena_printf(rd->a, "audio/%.*s", (int)MIN(format.n, 32), format.p);
+                         ? S("audio/mpeg")
+                         : arena_printf(rd->a, "audio/%.*s", (int)MIN(format.n, 32), format.p);
     return e;
 }
 
 static enum err
-read_file_part(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_file_part(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct where inner = { .up = w, .key = "file" };
     const struct json *file = json_get(j, S("file"));
@@ -186,8 +187,8 @@ read_file_part(struct reading *rd, const struct where *w, const struct json *j,
 
 struct part_row {
     struct str type;
-    enum err (*read)(struct reading *rd, const struct where *w, const struct json *j,
-        struct llm_part ***tail);
+    enum err (*read)(
+        struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail);
 };
 
 static const struct part_row part_rows[] = {
@@ -262,10 +263,11 @@ read_content(struct reading *rd, const struct where *w, const struct json *messa
 
 /* --- what an assistant said --- */
 
-/* One entry of reasoning_details. Pieces of a text that a client collected from a stream are joined. */
+/* One entry of reasoning_details. Pieces of a text that a client collected from a stream are
+ * joined. */
 static void
-read_reasoning_detail(struct reading *rd, const struct json *j, struct llm_part ***tail,
-    struct llm_part **open)
+read_reasoning_detail(
+    struct reading *rd, const struct json *j, struct llm_part ***tail, struct llm_part **open)
 {
     const struct json *type = json_get(j, S("type"));
     bool anthropic = json_str_is(json_get(j, S("format")), S(OPENAI_REASONING_ANTHROPIC));
@@ -308,8 +310,8 @@ read_reasoning_detail(struct reading *rd, const struct json *j, struct llm_part 
 /* Reasoning that a client sends back: unofficial, with three spellings. Only signed reasoning means
  * something to a provider of another wire. */
 static enum err
-read_reasoning(struct reading *rd, const struct where *w, const struct json *message,
-    struct llm_part ***tail)
+read_reasoning(
+    struct reading *rd, const struct where *w, const struct json *message, struct llm_part ***tail)
 {
     const struct json *details = json_get(message, S("reasoning_details"));
     struct json_iter it = json_iter(json_is(details, JSON_ARRAY) ? details : NULL);
@@ -339,8 +341,8 @@ read_reasoning(struct reading *rd, const struct where *w, const struct json *mes
 }
 
 static enum err
-read_custom_call(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part *part)
+read_custom_call(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part *part)
 {
     struct where inner = { .up = w, .key = "custom" };
     const struct json *custom = json_get(j, S("custom"));
@@ -351,8 +353,8 @@ read_custom_call(struct reading *rd, const struct where *w, const struct json *j
 }
 
 static enum err
-read_function_call(struct reading *rd, const struct where *w, const struct json *function,
-    struct llm_part *part)
+read_function_call(
+    struct reading *rd, const struct where *w, const struct json *function, struct llm_part *part)
 {
     const struct json *args = json_get(function, S("arguments"));
     enum err e = openai_required_text(rd, w, function, "name", &part->name);
@@ -369,8 +371,8 @@ read_function_call(struct reading *rd, const struct where *w, const struct json 
 }
 
 static enum err
-read_tool_call(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_tool_call(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct where inner = { .up = w, .key = "function" };
     const struct json *type = json_get(j, S("type"));
@@ -390,8 +392,8 @@ read_tool_call(struct reading *rd, const struct where *w, const struct json *j,
 }
 
 static enum err
-read_tool_calls(struct reading *rd, const struct where *w, const struct json *message,
-    struct llm_part ***tail)
+read_tool_calls(
+    struct reading *rd, const struct where *w, const struct json *message, struct llm_part ***tail)
 {
     const struct json *calls = json_get(message, S("tool_calls"));
     const struct json *old = json_get(message, S("function_call"));
@@ -421,8 +423,8 @@ read_tool_calls(struct reading *rd, const struct where *w, const struct json *me
 /* --- messages --- */
 
 static enum err
-read_assistant(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_part ***tail)
+read_assistant(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     enum err e = read_reasoning(rd, w, j, tail);
 
@@ -478,8 +480,8 @@ struct message_tails {
 };
 
 static enum err
-read_message(struct reading *rd, const struct where *w, const struct json *j,
-    struct message_tails *tails)
+read_message(
+    struct reading *rd, const struct where *w, const struct json *j, struct message_tails *tails)
 {
     const struct json *role_name = json_get(j, S("role"));
     enum llm_role role;

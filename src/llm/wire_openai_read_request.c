@@ -29,7 +29,8 @@ spell(struct arena *a, const struct where *w)
 
 /* The field `key` (may be NULL) of `w` is at fault. */
 enum err
-openai_fail(struct reading *rd, enum err e, const struct where *w, const char *key, const char *what)
+openai_fail(
+    struct reading *rd, enum err e, const struct where *w, const char *key, const char *what)
 {
     struct where field = { .up = w, .key = key };
 
@@ -49,7 +50,8 @@ openai_count_element(struct reading *rd, const struct where *w)
 {
     if (++rd->elements <= ELEMENTS_MAX)
         return OK;
-    return openai_fail(rd, ERR_TOO_LARGE, w, NULL, "too many messages, parts and tools in one request");
+    return openai_fail(
+        rd, ERR_TOO_LARGE, w, NULL, "too many messages, parts and tools in one request");
 }
 
 /* --- values --- */
@@ -66,8 +68,8 @@ openai_text_of(struct reading *rd, const struct json *j)
 
 /* An optional string member: OK also when it is absent, with the empty slice. */
 enum err
-openai_optional_text(struct reading *rd, const struct where *w, const struct json *j, const char *key,
-    struct str *ret)
+openai_optional_text(struct reading *rd, const struct where *w, const struct json *j,
+    const char *key, struct str *ret)
 {
     const struct json *value = json_get(j, str_c(key));
 
@@ -81,8 +83,8 @@ openai_optional_text(struct reading *rd, const struct where *w, const struct jso
 }
 
 enum err
-openai_required_text(struct reading *rd, const struct where *w, const struct json *j, const char *key,
-    struct str *ret)
+openai_required_text(struct reading *rd, const struct where *w, const struct json *j,
+    const char *key, struct str *ret)
 {
     if (!json_present(json_get(j, str_c(key))))
         return openai_bad(rd, w, key, "is required");
@@ -156,8 +158,8 @@ openai_read_head(struct llm_request *r, struct wire_fault *ret_fault)
 /* {"name", "description", "parameters", "strict"}: inside a tool's "function", or by itself in the
  * old "functions". */
 static enum err
-read_function(struct reading *rd, const struct where *w, const struct json *j,
-    struct llm_tool *tool)
+read_function(
+    struct reading *rd, const struct where *w, const struct json *j, struct llm_tool *tool)
 {
     const struct json *schema = json_get(j, S("parameters"));
     const struct json *strict = json_get(j, S("strict"));
@@ -308,8 +310,8 @@ read_tool_choice(struct reading *rd)
     struct where inner = { .up = &w, .key = key };
 
     rd->r->choice = CHOICE_NAMED;
-    return openai_required_text(rd, &inner, json_get(choice, str_c(key)), "name",
-        &rd->r->choice_name);
+    return openai_required_text(
+        rd, &inner, json_get(choice, str_c(key)), "name", &rd->r->choice_name);
 }
 
 /* --- the rest --- */
@@ -483,11 +485,37 @@ static void
 note_others(struct reading *rd)
 {
     static const char *const known[] = {
-        "model", "messages", "prompt", "input", "stream", "stream_options", "max_tokens",
-        "max_completion_tokens", "tools", "tool_choice", "functions", "function_call",
-        "response_format", "stop", "temperature", "top_p", "top_k", "seed", "presence_penalty",
-        "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "metadata", "user",
-        "safety_identifier", "service_tier", "verbosity", "reasoning_effort", "reasoning", "n",
+        "model",
+        "messages",
+        "prompt",
+        "input",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "response_format",
+        "stop",
+        "temperature",
+        "top_p",
+        "top_k",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "metadata",
+        "user",
+        "safety_identifier",
+        "service_tier",
+        "verbosity",
+        "reasoning_effort",
+        "reasoning",
+        "n",
         "parallel_tool_calls",
     };
     struct json_iter it = json_iter(rd->r->doc);
@@ -508,7 +536,8 @@ note_others(struct reading *rd)
 
 /* --- what is not a chat --- */
 
-/* The texts of "prompt" or "input", as user messages. Lists of token numbers stay where they are. */
+/* The texts of "prompt" or "input", as user messages. Lists of token numbers stay where they
+ * are. */
 static void
 read_texts(struct reading *rd, const struct json *texts)
 {

@@ -20,8 +20,8 @@ struct reading {
 };
 
 /* The field `key` (may be NULL) of `w` is at fault: fills rd->fault and returns `e`. */
-enum err openai_fail(struct reading *rd, enum err e, const struct where *w, const char *key,
-    const char *what);
+enum err openai_fail(
+    struct reading *rd, enum err e, const struct where *w, const char *key, const char *what);
 
 /* The same with ERR_BAD_REQUEST. */
 enum err openai_bad(struct reading *rd, const struct where *w, const char *key, const char *what);

@@ -19,7 +19,7 @@ struct reply_call {
     struct str id;
     struct str name;
     bool custom;
-    bool started;       /* EVENT_TOOL_START was emitted */
+    bool started;    /* EVENT_TOOL_START was emitted */
     bool ended;
     struct args_scan args;
     struct reply_call *next;
@@ -27,7 +27,7 @@ struct reply_call {
 
 struct reply_choice {
     uint32_t index;
-    bool said;          /* it had any content */
+    bool said;    /* it had any content */
     bool finished;
     uint32_t call_count;
     struct reply_call *calls;
@@ -37,7 +37,7 @@ struct reply_choice {
 
 struct reply {
     bool started;
-    bool too_large;     /* memory for a text was refused */
+    bool too_large;    /* memory for a text was refused */
     struct llm_usage usage;
     struct reply_choice *choices;
 };
@@ -45,8 +45,8 @@ struct reply {
 /* The state in r->state, made on first use. */
 struct reply *openai_reply(struct wire_reader *r) NEVER_NULL;
 
-/* The text of a string, valid for this frame; nothing gets lost unnoticed: reply->too_large is set when
- * there is no memory for it. Empty for anything else. */
+/* The text of a string, valid for this frame; nothing gets lost unnoticed: reply->too_large is
+ * set when there is no memory for it. Empty for anything else. */
 struct str openai_reply_text(struct wire_reader *r, const struct json *j);
 
 /* A copy that lives as long as the answer. */
@@ -56,8 +56,8 @@ struct str openai_reply_keep(struct wire_reader *r, struct str s);
 void openai_scan_args(struct args_scan *scan, struct str text);
 
 /* Emits what tool_calls and function_call of a delta say. `whole`: the delta is a whole message. */
-enum err openai_take_calls(struct wire_reader *r, struct reply_choice *c, const struct json *delta,
-    bool whole);
+enum err openai_take_calls(
+    struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole);
 
 /* Ends the calls whose arguments are whole, or all of them. */
 void openai_end_calls(struct wire_reader *r, struct reply_choice *c, bool all);

@@ -91,7 +91,8 @@ add_identity(struct wire_writer *w, struct buf *out, struct str id, struct str o
     json_add_str(out, model.n > 0 ? model : w->model);
 }
 
-/* Whether a citation is an annotation of this wire's own form: offsets of others count otherwise. */
+/* Whether a citation is an annotation of this wire's own form: offsets of others count
+ * otherwise. */
 static bool
 is_own_annotation(struct arena *a, struct str raw)
 {
@@ -185,8 +186,8 @@ choice_of(struct wire_writer *w, struct written *st, uint32_t index)
 
 /* A delta with one text member: "content":"..." */
 static void
-write_delta_text(struct wire_writer *w, const struct written *st, const struct llm_event *ev,
-    struct str key)
+write_delta_text(
+    struct wire_writer *w, const struct written *st, const struct llm_event *ev, struct str key)
 {
     open_delta(w, st, ev->choice);
     buf_add(w->out, key);
@@ -318,8 +319,8 @@ static void
 write_logprobs(struct wire_writer *w, const struct written *st, const struct llm_event *ev)
 {
     open_chunk(w, st, ev->choice);
-    buf_add(w->out, is_completion(w) ? S(",\"text\":\"\",\"logprobs\":")
-                                     : S(",\"delta\":{},\"logprobs\":"));
+    buf_add(w->out,
+        is_completion(w) ? S(",\"text\":\"\",\"logprobs\":") : S(",\"delta\":{},\"logprobs\":"));
     buf_add(w->out, ev->raw);
     buf_add(w->out, S(",\"finish_reason\":null}"));
     buf_add(w->out, st->suffix);
@@ -442,7 +443,8 @@ openai_write_event(struct wire_writer *w, const struct llm_event *ev)
 
 /* --- the whole answer --- */
 
-/* The texts of all parts of one kind as one string. False, and nothing written, when there are none. */
+/* The texts of all parts of one kind as one string. False, and nothing written, when there are
+ * none. */
 static bool
 add_texts(struct buf *out, struct str key, const struct llm_part *part, enum llm_part_kind kind)
 {
@@ -616,8 +618,8 @@ add_text_or_null(struct buf *out, struct str s)
         buf_add(out, S("null"));
 }
 
-/* Type and code are ours, so that a client meets one set of words whatever stands behind the gateway;
- * what a provider blamed on the caller stays in its own words. */
+/* Type and code are ours, so that a client meets one set of words whatever stands behind the
+ * gateway; what a provider blamed on the caller stays in its own words. */
 void
 openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id)
 {

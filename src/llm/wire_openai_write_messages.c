@@ -29,7 +29,7 @@ static bool
 is_media(const struct llm_part *part)
 {
     return part->kind == PART_IMAGE || part->kind == PART_AUDIO || part->kind == PART_VIDEO ||
-        part->kind == PART_FILE;
+           part->kind == PART_FILE;
 }
 
 /* A block of this wire that the one form has no part for. */
@@ -58,7 +58,8 @@ static enum err
 add_image(struct writing *w, const struct llm_part *part)
 {
     if (part->url.n == 0 && part->data.n == 0)
-        return refuse(w, S("an image that is stored at another provider cannot be sent to this one"));
+        return refuse(
+            w, S("an image that is stored at another provider cannot be sent to this one"));
     buf_add(w->out, S("{\"type\":\"image_url\",\"image_url\":{\"url\":"));
     add_url(w, part);
     if (part->detail.n > 0)

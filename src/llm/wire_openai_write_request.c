@@ -143,8 +143,7 @@ write_format(struct writing *w)
         buf_add(w->out, S(",\"response_format\":{\"type\":\"json_object\"}"));
     if (r->format != FORMAT_SCHEMA)
         return;
-    buf_add(w->out,
-        S(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":"));
+    buf_add(w->out, S(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":"));
     json_add_str(w->out, r->schema_name.n > 0 ? r->schema_name : S("response"));
     if (r->schema_description.n > 0)
         openai_add_text(w, S("description"), r->schema_description);
@@ -165,7 +164,8 @@ write_limits(struct writing *w)
     if (max > 0 && w->t->max_output > 0)
         max = MIN(max, w->t->max_output);
     if (max > 0) {
-        openai_add_key(w, openai_has_quirk(w, QUIRK_MAX_TOKENS) ? S("max_tokens") : S("max_completion_tokens"));
+        openai_add_key(w,
+            openai_has_quirk(w, QUIRK_MAX_TOKENS) ? S("max_tokens") : S("max_completion_tokens"));
         buf_add_i64(w->out, max);
     }
     if (w->r->n > 1) {
@@ -347,7 +347,8 @@ openai_write_request(struct buf *out, const struct llm_request *r, const struct 
     struct writing w = { .out = out, .r = r, .t = t, .drops = drops, .fault = ret_fault };
 
     if (r->op != OP_CHAT) {
-        *ret_fault = (struct wire_fault){ .message = S("this route exists on its own protocol only") };
+        *ret_fault =
+            (struct wire_fault){ .message = S("this route exists on its own protocol only") };
         return ERR_UNSUPPORTED;
     }
 
@@ -364,6 +365,7 @@ openai_write_request(struct buf *out, const struct llm_request *r, const struct 
     buf_add_c(out, '}');
     if (!out->overflow)
         return OK;
-    *ret_fault = (struct wire_fault){ .message = S("the translated request is larger than allowed") };
+    *ret_fault =
+        (struct wire_fault){ .message = S("the translated request is larger than allowed") };
     return ERR_TOO_LARGE;
 }

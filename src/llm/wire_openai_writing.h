@@ -12,7 +12,7 @@ struct writing {
     struct wire_drops *drops;
     struct wire_fault *fault;
     bool any_message;
-    const struct llm_message *media;    /* first of a run of tool results that hold media, or NULL */
+    const struct llm_message *media;    /* first of a run of tool results with media, or NULL */
 };
 
 /* Whether the request came in on this very wire. */

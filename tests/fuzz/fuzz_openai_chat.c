@@ -74,8 +74,9 @@ fuzz_request(struct arena *a, struct str body)
 {
     for (int op = 0; op < OP_COUNT; op++) {
         struct wire_fault fault = { { NULL, 0 }, { NULL, 0 } };
-        struct llm_request r = { .arena = a, .op = (enum llm_op)op, .body = body,
-            .wire = &wire_openai_chat };
+        struct llm_request r = {
+            .arena = a, .op = (enum llm_op)op, .body = body, .wire = &wire_openai_chat
+        };
 
         r.doc = json_parse(a, body, NULL, NULL);
         if (r.doc == NULL)
@@ -132,8 +133,13 @@ fan_init(struct fan *fan, struct arena *keep, struct llm_request *request)
         size_t n = fan->count++;
 
         buf_init(&fan->outs[n], OUT_LIMIT);
-        fan->writers[n] = (struct wire_writer){ .wire = wire_at(i), .request = request, .keep = keep,
-            .out = &fan->outs[n], .id = S("id"), .model = S("m"), .created_s = 1 };
+        fan->writers[n] = (struct wire_writer){ .wire = wire_at(i),
+            .request = request,
+            .keep = keep,
+            .out = &fan->outs[n],
+            .id = S("id"),
+            .model = S("m"),
+            .created_s = 1 };
     }
 }
 
@@ -178,16 +184,21 @@ fan_check(struct fan *fan)
 static void
 fuzz_answer(struct arena *keep, struct str body, bool stream, enum llm_op op)
 {
-    struct llm_request request = { .op = op, .wire = &wire_openai_chat, .stream = stream,
-        .want_usage = true };
+    struct llm_request request = {
+        .op = op, .wire = &wire_openai_chat, .stream = stream, .want_usage = true
+    };
     struct arena *scratch = arena_create(ARENA_LIMIT);
     struct fan fan;
     enum err e = OK;
 
     fan_init(&fan, keep, &request);
 
-    struct wire_reader r = { .wire = &wire_openai_chat, .op = op, .stream = stream, .keep = keep,
-        .scratch = scratch, .sink = &fan.sink };
+    struct wire_reader r = { .wire = &wire_openai_chat,
+        .op = op,
+        .stream = stream,
+        .keep = keep,
+        .scratch = scratch,
+        .sink = &fan.sink };
 
     if (!stream)
         e = r.wire->provider->read_answer(&r, body);

@@ -16,12 +16,12 @@
 struct recorded {
     struct arena *arena;
     const struct wire *wire;
-    const char *id;                 /* name of the case, for messages */
+    const char *id;    /* name of the case, for messages */
     const char *path;
-    const struct json *about;       /* case.json */
-    const struct json *expect;      /* expect.json */
+    const struct json *about;     /* case.json */
+    const struct json *expect;    /* expect.json */
     struct str response;
-    struct str request;             /* empty when it was not recorded */
+    struct str request;    /* empty when it was not recorded */
     enum llm_op op;
 };
 
@@ -139,8 +139,8 @@ recorded_walk(void (*run)(struct recorded *c))
             if (c.about != NULL && c.expect != NULL)
                 c.wire = recorded_wire(c.about, &c.op);
             if (c.wire != NULL) {
-                c.response = recorded_file(c.arena, path,
-                    json_str(c.arena, json_get(c.about, S("response_file"))));
+                c.response = recorded_file(
+                    c.arena, path, json_str(c.arena, json_get(c.about, S("response_file"))));
                 c.request = recorded_file(c.arena, path, S("request.json"));
                 run(&c);
                 count++;

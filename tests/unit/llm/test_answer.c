@@ -32,12 +32,13 @@ emit_text(enum llm_event_kind kind, struct str text)
 TEST(deltas_of_one_kind_are_one_part)
 {
     begin(1 << 20);
-    emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5,
-        .usage = USAGE_NONE });
+    emit((struct llm_event){
+        .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5, .usage = USAGE_NONE });
     emit_text(EVENT_REASONING, S("hm"));
     emit_text(EVENT_TEXT, S("Hello, "));
     emit_text(EVENT_TEXT, S("world"));
-    emit((struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_STOP, .native = S("end_turn") });
+    emit(
+        (struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_STOP, .native = S("end_turn") });
     emit((struct llm_event){ .kind = EVENT_END });
 
     struct llm_part *p = ans.choices->parts;
@@ -176,7 +177,7 @@ is_whole(void)
     const struct llm_part *p = ans.choices->parts;
 
     return str_eq(ans.id, S("i")) && str_eq(p->text, S("text")) && str_eq(p->next->args, S("{}")) &&
-        str_eq(p->next->name, S("f")) && p->next->next != NULL && p->next->next->raw != NULL;
+           str_eq(p->next->name, S("f")) && p->next->next != NULL && p->next->next->raw != NULL;
 }
 
 TEST(an_answer_that_lost_something_for_want_of_memory_says_so)

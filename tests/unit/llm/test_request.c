@@ -18,7 +18,8 @@ estimate(struct str body)
     return n;
 }
 
-#define ASK(content) S("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":" content "}]}")
+#define ASK(content)                                                                               \
+    S("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":" content "}]}")
 
 TEST(four_letters_are_about_a_token)
 {
@@ -36,10 +37,10 @@ TEST(letters_of_other_scripts_weigh_more_than_their_number)
 TEST(pictures_and_tools_count)
 {
     EXPECT(estimate(ASK("[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://a/\"}}]")) >=
-        TOKENS_IMAGE);
+           TOKENS_IMAGE);
     EXPECT(estimate(S("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
                       "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"abc\"}}]}")) >
-        estimate(ASK("\"x\"")));
+           estimate(ASK("\"x\"")));
 }
 
 TEST(a_request_is_expanded_once)

@@ -14,7 +14,7 @@ struct decoded {
     struct arena *scratch;
     struct event_sink tap;
     size_t frames;
-    size_t most_frames;     /* later ones are cut off */
+    size_t most_frames;    /* later ones are cut off */
     unsigned starts;
     unsigned content_before_start;
     unsigned after_end;
@@ -65,8 +65,8 @@ take_frame(void *arg, const struct sse_frame *frame)
     if ((!frame->has_data && !error) || d->frames == d->most_frames)
         return true;
     d->frames++;
-    d->e = d->reader.wire->provider->read_event(&d->reader, error ? S("error") : frame->event,
-        error ? frame->error : frame->data);
+    d->e = d->reader.wire->provider->read_event(
+        &d->reader, error ? S("error") : frame->event, error ? frame->error : frame->data);
     arena_rewind(d->scratch, mark);
     return d->e == OK;
 }
@@ -82,7 +82,8 @@ decode_stream(struct decoded *d, struct recorded *c, size_t piece, size_t most_f
     d->most_frames = most_frames;
     sse_init(&sse, 16 * 1024 * 1024);
     for (size_t at = 0; at < c->response.n && e == OK; at += piece)
-        e = sse_feed(&sse, str_make(c->response.p + at, MIN(piece, c->response.n - at)), take_frame, d);
+        e = sse_feed(
+            &sse, str_make(c->response.p + at, MIN(piece, c->response.n - at)), take_frame, d);
     if (e == OK)
         e = sse_end(&sse, take_frame, d);
     if (e != OK)
@@ -145,8 +146,9 @@ same_text(struct recorded *c, const char *what, struct str got, const struct jso
 
     if (str_eq(got, want))
         return;
-    print_error("%s: %s\n    want \"%.*s\"\n    got  \"%.*s\"\n", c->id, what, (int)MIN(want.n, 300),
-        want.n > 0 ? want.p : "", (int)MIN(got.n, 300), got.n > 0 ? got.p : "");
+    print_error("%s: %s\n    want \"%.*s\"\n    got  \"%.*s\"\n", c->id, what,
+        (int)MIN(want.n, 300), want.n > 0 ? want.p : "", (int)MIN(got.n, 300),
+        got.n > 0 ? got.p : "");
     wrong++;
 }
 
@@ -178,8 +180,8 @@ same_calls(struct recorded *c, const struct llm_part *part, const struct json *e
         } else {
             struct str text = part->args.n > 0 ? part->args : S("{}");
 
-            SAME(c, "arguments of a call", json_same(c->arena,
-                json_parse(c->arena, text, NULL, NULL), args));
+            SAME(c, "arguments of a call",
+                json_same(c->arena, json_parse(c->arena, text, NULL, NULL), args));
         }
         part = part->next;
     }
@@ -207,7 +209,8 @@ same_usage(struct recorded *c, const struct llm_usage *u, const struct json *exp
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
         const struct json *want = json_get(expected, str_c(counts[i].key));
 
-        SAME(c, counts[i].key, !json_present(want) || usage_count(counts[i].got) == json_i64(want, -9));
+        SAME(c, counts[i].key,
+            !json_present(want) || usage_count(counts[i].got) == json_i64(want, -9));
     }
 }
 
@@ -230,7 +233,8 @@ same_choices(struct recorded *c, struct llm_answer *ans)
         uint32_t index = (uint32_t)json_i64(json_get(it.value, S("index")), 0);
         struct llm_answer_choice *choice = answer_choice(ans, index);
 
-        same_text(c, "text of a choice", parts_text(c, choice, PART_TEXT), json_get(it.value, S("text")));
+        same_text(
+            c, "text of a choice", parts_text(c, choice, PART_TEXT), json_get(it.value, S("text")));
         same_text(c, "finish of a choice", choice->native, json_get(it.value, S("finish")));
         same_calls(c, choice->parts, json_get(it.value, S("tool_calls")));
     }
@@ -259,7 +263,8 @@ same_content(struct recorded *c, struct llm_answer *ans)
     const struct llm_answer_choice *choice = ans->choices;
 
     same_text(c, "text", parts_text(c, choice, PART_TEXT), json_get(c->expect, S("text")));
-    same_text(c, "reasoning", parts_text(c, choice, PART_REASONING), json_get(c->expect, S("reasoning")));
+    same_text(
+        c, "reasoning", parts_text(c, choice, PART_REASONING), json_get(c->expect, S("reasoning")));
     same_text(c, "refusal", parts_text(c, choice, PART_REFUSAL), json_get(c->expect, S("refusal")));
     same_calls(c, choice != NULL ? choice->parts : NULL, json_get(c->expect, S("tool_calls")));
     same_finish(c, choice, json_get(c->expect, S("finish_openai")));

@@ -23,8 +23,8 @@ struct golden {
     const char *name;
     const struct wire *wire;
     const struct wire *caller;    /* of a request */
-    struct str input;      /* of the round */
-    struct str kind;       /* "stream", "answer", "error", "request" */
+    struct str input;             /* of the round */
+    struct str kind;              /* "stream", "answer", "error", "request" */
     int status;
 };
 
@@ -50,9 +50,9 @@ struct lines {
 static const char *
 kind_word(enum llm_event_kind kind)
 {
-    static const char *const words[] = { "none", "start", "text", "reasoning", "signature", "redacted",
-        "refusal", "tool_start", "tool_args", "tool_end", "media", "citation", "logprobs", "opaque",
-        "usage", "finish", "error", "end" };
+    static const char *const words[] = { "none", "start", "text", "reasoning", "signature",
+        "redacted", "refusal", "tool_start", "tool_args", "tool_end", "media", "citation",
+        "logprobs", "opaque", "usage", "finish", "error", "end" };
 
     return words[kind];
 }
@@ -72,8 +72,8 @@ add_counts(struct buf *b, const struct llm_usage *u)
     const struct {
         const char *name;
         int64_t n;
-    } counts[] = { { "input", u->input }, { "cached", u->cached }, { "cache_write", u->cache_write },
-        { "output", u->output }, { "reasoning", u->reasoning } };
+    } counts[] = { { "input", u->input }, { "cached", u->cached },
+        { "cache_write", u->cache_write }, { "output", u->output }, { "reasoning", u->reasoning } };
 
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         if (counts[i].n >= 0)
@@ -101,7 +101,8 @@ emit_line(struct event_sink *sink, const struct llm_event *ev)
     if (ev->raw.n > 0)
         buf_printf(&l->out, " " STR_FMT, STR_ARG(ev->raw));
     if (ev->kind == EVENT_FINISH) {
-        buf_printf(&l->out, " %s", ev->finish == FINISH_UNKNOWN ? "?" : llm_finish_name(ev->finish));
+        buf_printf(
+            &l->out, " %s", ev->finish == FINISH_UNKNOWN ? "?" : llm_finish_name(ev->finish));
         add_quoted(&l->out, "native=", ev->native);
     }
     if (ev->kind == EVENT_USAGE)
@@ -135,7 +136,7 @@ take_frame(void *arg, const struct sse_frame *frame)
     if (!frame->has_data && !error)
         return true;
     EXPECT(p->reader.wire->provider->read_event(&p->reader, error ? S("error") : frame->event,
-        error ? frame->error : frame->data) == OK);
+               error ? frame->error : frame->data) == OK);
     arena_rewind(p->scratch, mark);
     return true;
 }
@@ -235,7 +236,9 @@ static void
 check_caller(const struct golden *g, struct str section, struct str name, struct str want)
 {
     const struct wire *wire = wire_named(name);
-    struct llm_request request = { .op = OP_CHAT, .wire = wire, .stream = true, .want_usage = true };
+    struct llm_request request = {
+        .op = OP_CHAT, .wire = wire, .stream = true, .want_usage = true
+    };
     struct to_caller c = { .sink = { .emit = emit_to_caller } };
     struct buf out;
 
@@ -318,7 +321,9 @@ check_for(const struct golden *g, struct str section, struct str title, struct s
     struct wire_target target = target_of(words);
     struct wire_drops drops = { .arena = g->arena };
     struct wire_fault fault = { 0 };
-    struct llm_request r = { .arena = g->arena, .op = OP_CHAT, .wire = g->caller, .body = g->input };
+    struct llm_request r = {
+        .arena = g->arena, .op = OP_CHAT, .wire = g->caller, .body = g->input
+    };
     struct buf out;
 
     EXPECT(wire != NULL && g->caller != NULL);

@@ -101,9 +101,10 @@ TEST(room_is_left_for_the_model_when_many_roles_change)
 
 TEST(the_head_tells_model_stream_usage_and_limit)
 {
-    EXPECT(read_head(OP_CHAT,
-               S("{\"model\":\"a\\u002fb\",\"stream\":true,\"stream_options\":{\"include_usage\":true},"
-                 "\"max_tokens\":9,\"max_completion_tokens\":7,\"brand_new\":{}}")) == OK);
+    EXPECT(read_head(
+               OP_CHAT, S("{\"model\":\"a\\u002fb\",\"stream\":true,\"stream_options\":{\"include_"
+                          "usage\":true},"
+                          "\"max_tokens\":9,\"max_completion_tokens\":7,\"brand_new\":{}}")) == OK);
     EXPECT_STR(r.model, "a/b");
     EXPECT_STR(json_raw(r.model_node), "\"a\\u002fb\"");
     EXPECT(r.stream && r.want_usage);

@@ -33,8 +33,12 @@ begin(enum llm_op op)
     f = (struct fixture){ .sink = { .emit = count } };
     f.keep = arena_create(1 << 20);
     f.scratch = arena_create(1 << 20);
-    f.r = (struct wire_reader){ .wire = &wire_openai_chat, .op = op, .stream = true,
-        .keep = f.keep, .scratch = f.scratch, .sink = &f.sink };
+    f.r = (struct wire_reader){ .wire = &wire_openai_chat,
+        .op = op,
+        .stream = true,
+        .keep = f.keep,
+        .scratch = f.scratch,
+        .sink = &f.sink };
 }
 
 static void
@@ -59,8 +63,10 @@ TEST(only_a_frame_that_is_nothing_but_usage_is_hidden)
     begin(OP_CHAT);
     EXPECT(feed("{\"choices\":[],\"id\":\"\",\"prompt_filter_results\":[]}") == OK);
     EXPECT(!f.r.frame_is_usage);
-    EXPECT(feed("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}],"
-                "\"usage\":{\"prompt_tokens\":1}}") == OK);
+    EXPECT(
+        feed(
+            "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}],"
+            "\"usage\":{\"prompt_tokens\":1}}") == OK);
     EXPECT(!f.r.frame_is_usage);
     EXPECT(feed("{\"choices\":[],\"usage\":null}") == OK);
     EXPECT(!f.r.frame_is_usage);
@@ -92,13 +98,15 @@ TEST(usage_is_found_wherever_a_host_puts_it)
 
 TEST(cached_tokens_have_many_names)
 {
-    static const char *const usages[] = { "\"prompt_cache_hit_tokens\":5", "\"num_cached_tokens\":5",
-        "\"cached_tokens\":5", "\"prompt_tokens_details\":{\"cached_tokens\":5}" };
+    static const char *const usages[] = { "\"prompt_cache_hit_tokens\":5",
+        "\"num_cached_tokens\":5", "\"cached_tokens\":5",
+        "\"prompt_tokens_details\":{\"cached_tokens\":5}" };
     char chunk[200];
 
     for (size_t i = 0; i < ARRAY_LEN(usages); i++) {
         begin(OP_CHAT);
-        snprintf(chunk, sizeof(chunk), "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,%s}}", usages[i]);
+        snprintf(
+            chunk, sizeof(chunk), "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,%s}}", usages[i]);
         EXPECT(feed(chunk) == OK);
         EXPECT_INT(f.usage.cached, 5);
         end();
@@ -109,8 +117,8 @@ TEST(odd_counts_do_no_harm)
 {
     begin(OP_CHAT);
     EXPECT(feed("{\"choices\":[],\"usage\":{\"prompt_tokens\":-4,\"completion_tokens\":\"7\","
-                "\"prompt_tokens_details\":[],\"completion_tokens_details\":{\"reasoning_tokens\":1e99}}}") ==
-        OK);
+                "\"prompt_tokens_details\":[],\"completion_tokens_details\":{\"reasoning_tokens\":"
+                "1e99}}}") == OK);
     EXPECT_INT(f.usage.input, 0);
     EXPECT_INT(f.usage.output, USAGE_UNKNOWN);
     EXPECT(f.usage.reasoning > 0);
@@ -121,7 +129,8 @@ TEST(the_same_usage_again_is_no_news)
 {
     begin(OP_CHAT);
     for (int i = 0; i < 3; i++)
-        EXPECT(feed("{\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}") == OK);
+        EXPECT(
+            feed("{\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}") == OK);
     EXPECT_INT(f.counts[EVENT_USAGE], 1);
     end();
 }
@@ -129,8 +138,8 @@ TEST(the_same_usage_again_is_no_news)
 TEST(what_is_no_chunk_is_a_broken_protocol)
 {
     static const char *const chunks[] = { "{\"choices\":", "[]", "17", "hello",
-        "{\"choices\":[{\"index\":128,\"delta\":{}}]}", "{\"choices\":[{\"index\":-1,\"delta\":{}}]}",
-        "{\"choices\":[5]}" };
+        "{\"choices\":[{\"index\":128,\"delta\":{}}]}",
+        "{\"choices\":[{\"index\":-1,\"delta\":{}}]}", "{\"choices\":[5]}" };
 
     for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
         begin(OP_CHAT);
@@ -145,7 +154,8 @@ TEST(unknown_members_and_empty_data_are_nothing)
     begin(OP_CHAT);
     EXPECT(feed("") == OK);
     EXPECT(feed("  ") == OK);
-    EXPECT(feed("{\"obfuscation\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"new\":[1]}}]}") == OK);
+    EXPECT(
+        feed("{\"obfuscation\":\"x\",\"choices\":[{\"index\":0,\"delta\":{\"new\":[1]}}]}") == OK);
     EXPECT_INT(f.counts[EVENT_START], 1);
     EXPECT_INT(f.counts[EVENT_TEXT], 0);
     end();
@@ -154,7 +164,8 @@ TEST(unknown_members_and_empty_data_are_nothing)
 TEST(nothing_is_emitted_after_the_end)
 {
     begin(OP_CHAT);
-    EXPECT(feed("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}") == OK);
+    EXPECT(feed("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":"
+                "\"stop\"}]}") == OK);
     EXPECT(feed("[DONE]") == OK);
     EXPECT(feed("[DONE]") == OK);
     EXPECT(feed("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"}}]}") == OK);
@@ -173,7 +184,8 @@ TEST(a_call_with_too_many_siblings_breaks_off)
     for (int i = 0; i < 2 * CALLS_MAX && e == OK; i++) {
         snprintf(chunk, sizeof(chunk),
             "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":%d,\"id\":\"c%d\","
-            "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}", i, i);
+            "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}",
+            i, i);
         e = feed(chunk);
     }
     EXPECT_INT(e, ERR_UPSTREAM_PROTOCOL);
@@ -205,9 +217,10 @@ TEST(ids_that_we_invent_differ)
 TEST(embeddings_are_an_answer_with_usage_alone)
 {
     begin(OP_EMBED);
-    EXPECT(openai_read_answer(&f.r,
-               S("{\"object\":\"list\",\"data\":[{\"embedding\":[0.1],\"index\":0}],\"model\":\"e\","
-                 "\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}")) == OK);
+    EXPECT(
+        openai_read_answer(&f.r,
+            S("{\"object\":\"list\",\"data\":[{\"embedding\":[0.1],\"index\":0}],\"model\":\"e\","
+              "\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}")) == OK);
     EXPECT_INT(f.usage.input, 8);
     EXPECT_INT(f.usage.output, 0);
     EXPECT(f.r.complete);
@@ -234,8 +247,10 @@ TEST(vectors_beyond_counting_do_not_hide_their_usage)
 TEST(text_completions_stream_their_text)
 {
     begin(OP_COMPLETE);
-    EXPECT(feed("{\"id\":\"cmpl-1\",\"choices\":[{\"text\":\"a\",\"index\":0,\"finish_reason\":null}]}") == OK);
-    EXPECT(feed("{\"id\":\"cmpl-1\",\"choices\":[{\"text\":\"\",\"index\":0,\"finish_reason\":\"length\"}]}") == OK);
+    EXPECT(feed("{\"id\":\"cmpl-1\",\"choices\":[{\"text\":\"a\",\"index\":0,\"finish_reason\":"
+                "null}]}") == OK);
+    EXPECT(feed("{\"id\":\"cmpl-1\",\"choices\":[{\"text\":\"\",\"index\":0,\"finish_reason\":"
+                "\"length\"}]}") == OK);
     EXPECT(feed("[DONE]") == OK);
     EXPECT_INT(f.counts[EVENT_TEXT], 1);
     EXPECT_INT(f.counts[EVENT_END], 1);
@@ -256,8 +271,8 @@ TEST(a_relayed_answer_may_be_anything)
 
 TEST(a_whole_answer_without_choices_is_none)
 {
-    static const char *const bodies[] = { "", "{}", "{\"choices\":[]}", "<html>", "{\"choices\":{}}",
-        "{\"Output\":{\"__type\":\"UnknownOperationException\"}}" };
+    static const char *const bodies[] = { "", "{}", "{\"choices\":[]}", "<html>",
+        "{\"choices\":{}}", "{\"Output\":{\"__type\":\"UnknownOperationException\"}}" };
 
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         begin(OP_CHAT);
@@ -288,9 +303,10 @@ TEST(no_text_is_lost_for_want_of_memory_without_a_word)
         begin(OP_CHAT);
         arena_fail_after_for_tests(n);
 
-        enum err e = feed("{\"id\":\"a\\u0062\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\\ny\","
-                          "\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\","
-                          "\"arguments\":\"{\\\"a\\\":1}\"}}]},\"finish_reason\":\"tool_calls\"}]}");
+        enum err e =
+            feed("{\"id\":\"a\\u0062\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\\ny\","
+                 "\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\","
+                 "\"arguments\":\"{\\\"a\\\":1}\"}}]},\"finish_reason\":\"tool_calls\"}]}");
 
         failed = !arena_fail_after_for_tests(0);
         EXPECT(e == OK || e == ERR_UPSTREAM_PROTOCOL || e == ERR_UPSTREAM_TOO_LARGE);

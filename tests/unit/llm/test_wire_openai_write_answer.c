@@ -12,8 +12,13 @@ begin(enum llm_op op, bool want_usage)
     arena = arena_create(1 << 20);
     buf_init(&out, 1 << 20);
     request = (struct llm_request){ .op = op, .wire = &wire_openai_chat, .want_usage = want_usage };
-    w = (struct wire_writer){ .wire = &wire_openai_chat, .request = &request, .keep = arena,
-        .out = &out, .id = S("rnd"), .model = S("asked"), .created_s = 1700000000 };
+    w = (struct wire_writer){ .wire = &wire_openai_chat,
+        .request = &request,
+        .keep = arena,
+        .out = &out,
+        .id = S("rnd"),
+        .model = S("asked"),
+        .created_s = 1700000000 };
 }
 
 static void
@@ -32,8 +37,8 @@ emit(struct llm_event ev)
 static void
 start(void)
 {
-    emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5,
-        .usage = USAGE_NONE });
+    emit((struct llm_event){
+        .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5, .usage = USAGE_NONE });
 }
 
 /* What was written since the last time. */
@@ -44,8 +49,13 @@ expect_written(const char *expected)
     buf_reset(&out, SIZE_MAX);
 }
 
-#define HEAD "data: {\"id\":\"i\",\"object\":\"chat.completion.chunk\",\"created\":5,\"model\":\"m\",\"choices\":["
-#define ROLE "\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":null}]"
+#define HEAD                                                                                       \
+    "data: "                                                                                       \
+    "{\"id\":\"i\",\"object\":\"chat.completion.chunk\",\"created\":5,\"model\":\"m\","            \
+    "\"choices\":["
+#define ROLE                                                                                       \
+    "\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":null,"      \
+    "\"finish_reason\":null}]"
 
 TEST(usage_is_not_shown_to_callers_who_did_not_ask)
 {
@@ -55,7 +65,8 @@ TEST(usage_is_not_shown_to_callers_who_did_not_ask)
     emit((struct llm_event){ .kind = EVENT_USAGE, .usage = { 1, -1, -1, 2, -1, -1, -1 } });
     expect_written("");
     emit((struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_LENGTH });
-    expect_written(HEAD "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"length\"}]}\n\n");
+    expect_written(
+        HEAD "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"length\"}]}\n\n");
     emit((struct llm_event){ .kind = EVENT_END });
     expect_written("data: [DONE]\n\n");
     end();
@@ -65,8 +76,10 @@ TEST(a_provider_without_names_gets_ours)
 {
     begin(OP_CHAT, false);
     emit((struct llm_event){ .kind = EVENT_START, .usage = USAGE_NONE });
-    expect_written("data: {\"id\":\"chatcmpl-rnd\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-                   "\"model\":\"asked\",\"choices\":[{\"index\":0," ROLE "}\n\n");
+    expect_written(
+        "data: "
+        "{\"id\":\"chatcmpl-rnd\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
+        "\"model\":\"asked\",\"choices\":[{\"index\":0," ROLE "}\n\n");
     end();
 }
 
@@ -76,8 +89,8 @@ TEST(names_beyond_reason_are_replaced_by_ours)
 
     begin(OP_CHAT, false);
     memset(longest, 'x', sizeof(longest));
-    emit((struct llm_event){ .kind = EVENT_START, .id = str_make(longest, sizeof(longest)),
-        .usage = USAGE_NONE });
+    emit((struct llm_event){
+        .kind = EVENT_START, .id = str_make(longest, sizeof(longest)), .usage = USAGE_NONE });
     EXPECT(str_starts(buf_str(&out), S("data: {\"id\":\"chatcmpl-rnd\"")));
     EXPECT(!out.overflow);
     end();
@@ -89,8 +102,9 @@ TEST(each_choice_begins_with_its_role)
     start();
     buf_reset(&out, SIZE_MAX);
     emit((struct llm_event){ .kind = EVENT_TEXT, .choice = 1, .text = S("b") });
-    expect_written(HEAD "{\"index\":1," ROLE "}\n\n" HEAD
-                        "{\"index\":1,\"delta\":{\"content\":\"b\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    expect_written(
+        HEAD "{\"index\":1," ROLE "}\n\n" HEAD "{\"index\":1,\"delta\":{\"content\":\"b\"},"
+                                               "\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     end();
 }
 
@@ -100,11 +114,16 @@ TEST(proofs_of_reasoning_have_a_place_that_clients_send_back)
     start();
     buf_reset(&out, SIZE_MAX);
     emit((struct llm_event){ .kind = EVENT_REASONING, .text = S("hm") });
-    expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_content\":\"hm\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_content\":\"hm\"},\"logprobs\":null,"
+                        "\"finish_reason\":null}]}\n\n");
     emit((struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
-    expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"\",\"signature\":\"sig\",\"format\":\"anthropic-claude-v1\",\"index\":0}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning."
+                        "text\",\"text\":\"\",\"signature\":\"sig\",\"format\":\"anthropic-claude-"
+                        "v1\",\"index\":0}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     emit((struct llm_event){ .kind = EVENT_REDACTED, .text = S("enc") });
-    expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":\"enc\",\"format\":\"anthropic-claude-v1\",\"index\":1}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning."
+                        "encrypted\",\"data\":\"enc\",\"format\":\"anthropic-claude-v1\",\"index\":"
+                        "1}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     end();
 }
 
@@ -113,11 +132,15 @@ TEST(a_free_form_call_has_input_and_no_arguments)
     begin(OP_CHAT, false);
     start();
     buf_reset(&out, SIZE_MAX);
-    emit((struct llm_event){ .kind = EVENT_TOOL_START, .id = S("c"), .name = S("f"), .custom = true });
+    emit((struct llm_event){
+        .kind = EVENT_TOOL_START, .id = S("c"), .name = S("f"), .custom = true });
     emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .text = S("4+4") });
     emit((struct llm_event){ .kind = EVENT_TOOL_END });
-    expect_written(HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"type\":\"custom\",\"custom\":{\"name\":\"f\",\"input\":\"\"}}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n"
-                   HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"custom\":{\"input\":\"4+4\"}}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    expect_written(HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\","
+                        "\"type\":\"custom\",\"custom\":{\"name\":\"f\",\"input\":\"\"}}]},"
+                        "\"logprobs\":null,\"finish_reason\":null}]}\n\n" HEAD
+                        "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"custom\":{"
+                        "\"input\":\"4+4\"}}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     end();
 }
 
@@ -127,11 +150,17 @@ TEST(text_completions_have_their_own_shape)
     emit((struct llm_event){ .kind = EVENT_START, .usage = USAGE_NONE });
     expect_written("");
     emit((struct llm_event){ .kind = EVENT_TEXT, .text = S("a") });
-    expect_written("data: {\"id\":\"cmpl-rnd\",\"object\":\"text_completion\",\"created\":1700000000,\"model\":\"asked\",\"choices\":[{\"index\":0,\"text\":\"a\",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n");
+    expect_written("data: "
+                   "{\"id\":\"cmpl-rnd\",\"object\":\"text_completion\",\"created\":1700000000,"
+                   "\"model\":\"asked\",\"choices\":[{\"index\":0,\"text\":\"a\",\"logprobs\":null,"
+                   "\"finish_reason\":null}],\"usage\":null}\n\n");
     emit((struct llm_event){ .kind = EVENT_REASONING, .text = S("no place") });
     expect_written("");
     emit((struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_STOP });
-    expect_written("data: {\"id\":\"cmpl-rnd\",\"object\":\"text_completion\",\"created\":1700000000,\"model\":\"asked\",\"choices\":[{\"index\":0,\"text\":\"\",\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":null}\n\n");
+    expect_written("data: "
+                   "{\"id\":\"cmpl-rnd\",\"object\":\"text_completion\",\"created\":1700000000,"
+                   "\"model\":\"asked\",\"choices\":[{\"index\":0,\"text\":\"\",\"logprobs\":null,"
+                   "\"finish_reason\":\"stop\"}],\"usage\":null}\n\n");
     end();
 }
 
@@ -143,7 +172,9 @@ TEST(an_error_is_the_last_word)
     start();
     buf_reset(&out, SIZE_MAX);
     emit((struct llm_event){ .kind = EVENT_ERROR, .error = &e });
-    expect_written("data: {\"error\":{\"message\":\"the provider's answer ended before it was complete\",\"type\":\"server_error\",\"param\":null,\"code\":\"upstream_truncated\"}}\n\n");
+    expect_written("data: {\"error\":{\"message\":\"the provider's answer ended before it was "
+                   "complete\",\"type\":\"server_error\",\"param\":null,\"code\":\"upstream_"
+                   "truncated\"}}\n\n");
     emit((struct llm_event){ .kind = EVENT_TEXT, .text = S("more") });
     emit((struct llm_event){ .kind = EVENT_END });
     expect_written("");
@@ -156,7 +187,9 @@ TEST(an_error_before_anything_else_needs_no_start)
 
     begin(OP_CHAT, true);
     emit((struct llm_event){ .kind = EVENT_ERROR, .error = &e });
-    expect_written("data: {\"error\":{\"message\":\"slow \\\"down\\\"\",\"type\":\"rate_limit_exceeded\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}\n\n");
+    expect_written("data: {\"error\":{\"message\":\"slow "
+                   "\\\"down\\\"\",\"type\":\"rate_limit_exceeded\",\"param\":null,\"code\":\"rate_"
+                   "limit_exceeded\"}}\n\n");
     end();
 }
 
@@ -189,19 +222,31 @@ expect_error(struct llm_error e, const char *expected)
 TEST(an_error_always_has_all_four_members)
 {
     expect_error((struct llm_error){ .kind = ERR_AUTH },
-        "{\"error\":{\"message\":\"the API key is missing or not known\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_api_key\"}}");
-    expect_error((struct llm_error){ .kind = ERR_BAD_REQUEST, .message = S("bad"), .param = S("n") },
-        "{\"error\":{\"message\":\"bad\",\"type\":\"invalid_request_error\",\"param\":\"n\",\"code\":null}}");
+        "{\"error\":{\"message\":\"the API key is missing or not "
+        "known\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_api_key\"}}");
+    expect_error(
+        (struct llm_error){ .kind = ERR_BAD_REQUEST, .message = S("bad"), .param = S("n") },
+        "{\"error\":{\"message\":\"bad\",\"type\":\"invalid_request_error\",\"param\":\"n\","
+        "\"code\":null}}");
 }
 
 TEST(a_provider_s_words_stay_when_they_blame_the_caller)
 {
-    expect_error((struct llm_error){ .kind = ERR_BAD_REQUEST, .status = 400, .message = S("m"),
-                     .type = S("image_error"), .code = S("image_parse_error"), .param = S("p") },
-        "{\"error\":{\"message\":\"m\",\"type\":\"image_error\",\"param\":\"p\",\"code\":\"image_parse_error\"}}");
-    expect_error((struct llm_error){ .kind = ERR_UPSTREAM_ERROR, .status = 500, .message = S("m"),
-                     .type = S("their_type"), .code = S("their_code") },
-        "{\"error\":{\"message\":\"m\",\"type\":\"server_error\",\"param\":null,\"code\":\"upstream_error\"}}");
+    expect_error((struct llm_error){ .kind = ERR_BAD_REQUEST,
+                     .status = 400,
+                     .message = S("m"),
+                     .type = S("image_error"),
+                     .code = S("image_parse_error"),
+                     .param = S("p") },
+        "{\"error\":{\"message\":\"m\",\"type\":\"image_error\",\"param\":\"p\",\"code\":\"image_"
+        "parse_error\"}}");
+    expect_error((struct llm_error){ .kind = ERR_UPSTREAM_ERROR,
+                     .status = 500,
+                     .message = S("m"),
+                     .type = S("their_type"),
+                     .code = S("their_code") },
+        "{\"error\":{\"message\":\"m\",\"type\":\"server_error\",\"param\":null,\"code\":"
+        "\"upstream_error\"}}");
 }
 
 TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
@@ -211,18 +256,32 @@ TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
     begin(OP_CHAT, false);
     answer_init(&ans, arena);
     struct event_sink *sink = &ans.sink;
-    sink->emit(sink, &(struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5, .usage = USAGE_NONE });
+    sink->emit(sink, &(struct llm_event){ .kind = EVENT_START,
+                         .id = S("i"),
+                         .model = S("m"),
+                         .created_s = 5,
+                         .usage = USAGE_NONE });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_REASONING, .text = S("hm") });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_REDACTED, .text = S("enc") });
-    sink->emit(sink, &(struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"type\":\"char_location\"}") });
-    sink->emit(sink, &(struct llm_event){ .kind = EVENT_USAGE, .usage = { 100, 60, 30, 9, 4, -1, -1 } });
-    sink->emit(sink, &(struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_FILTER, .native = S("refusal") });
+    sink->emit(sink,
+        &(struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"type\":\"char_location\"}") });
+    sink->emit(
+        sink, &(struct llm_event){ .kind = EVENT_USAGE, .usage = { 100, 60, 30, 9, 4, -1, -1 } });
+    sink->emit(sink, &(struct llm_event){
+                         .kind = EVENT_FINISH, .finish = FINISH_FILTER, .native = S("refusal") });
     openai_write_answer(&w, &ans);
-    expect_written("{\"id\":\"i\",\"object\":\"chat.completion\",\"created\":5,\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null,\"reasoning_content\":\"hm\",\"reasoning_details\":["
-                   "{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"sig\",\"format\":\"anthropic-claude-v1\",\"index\":0},"
-                   "{\"type\":\"reasoning.encrypted\",\"data\":\"enc\",\"format\":\"anthropic-claude-v1\",\"index\":1}]},\"logprobs\":null,\"finish_reason\":\"content_filter\"}],"
-                   "\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":9,\"total_tokens\":109,\"prompt_tokens_details\":{\"cached_tokens\":60,\"cache_write_tokens\":30,\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":4,\"audio_tokens\":0}}}");
+    expect_written(
+        "{\"id\":\"i\",\"object\":\"chat.completion\",\"created\":5,\"model\":\"m\",\"choices\":[{"
+        "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null,"
+        "\"reasoning_content\":\"hm\",\"reasoning_details\":["
+        "{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"sig\",\"format\":\"anthropic-"
+        "claude-v1\",\"index\":0},"
+        "{\"type\":\"reasoning.encrypted\",\"data\":\"enc\",\"format\":\"anthropic-claude-v1\","
+        "\"index\":1}]},\"logprobs\":null,\"finish_reason\":\"content_filter\"}],"
+        "\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":9,\"total_tokens\":109,\"prompt_"
+        "tokens_details\":{\"cached_tokens\":60,\"cache_write_tokens\":30,\"audio_tokens\":0},"
+        "\"completion_tokens_details\":{\"reasoning_tokens\":4,\"audio_tokens\":0}}}");
     end();
 }
 
@@ -233,6 +292,9 @@ TEST(an_answer_of_nothing_is_an_empty_text)
     begin(OP_CHAT, false);
     answer_init(&ans, arena);
     openai_write_answer(&w, &ans);
-    expect_written("{\"id\":\"chatcmpl-rnd\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"asked\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}]}");
+    expect_written(
+        "{\"id\":\"chatcmpl-rnd\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":"
+        "\"asked\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\","
+        "\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}]}");
     end();
 }

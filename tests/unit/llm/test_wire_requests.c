@@ -10,8 +10,9 @@ static unsigned wrong;
 static void
 complain(struct recorded *c, const char *what, struct str want, struct str got)
 {
-    print_error("%s: %s\n    want \"%.*s\"\n    got  \"%.*s\"\n", c->id, what, (int)MIN(want.n, 300),
-        want.n > 0 ? want.p : "", (int)MIN(got.n, 300), got.n > 0 ? got.p : "");
+    print_error("%s: %s\n    want \"%.*s\"\n    got  \"%.*s\"\n", c->id, what,
+        (int)MIN(want.n, 300), want.n > 0 ? want.p : "", (int)MIN(got.n, 300),
+        got.n > 0 ? got.p : "");
     wrong++;
 }
 
@@ -159,8 +160,8 @@ system_text(struct arena *a, const struct llm_request *r)
 static struct flat
 expected_items(struct arena *a, const struct json *items)
 {
-    static const char *const kinds[] = { "text", "image", "audio", "file", "tool_call", "tool_result",
-        "reasoning" };
+    static const char *const kinds[] = { "text", "image", "audio", "file", "tool_call",
+        "tool_result", "reasoning" };
     struct flat f = { .arena = a };
     struct json_iter it = json_iter(items);
 
