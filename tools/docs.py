@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""docs.py [--check] - writes the tables of docs/operations.md that the code's tables hold.
+
+With --check it changes nothing and says what is out of date; `./dev lint` runs it so.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "operations.md"
+STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def rows(path, kinds):
+    """The rows of a .def file, each as (kind, its first word, its strings)."""
+    for match in re.finditer(rf"^({kinds})\((\w+)(.*)\)\s*$", (ROOT / path).read_text(), re.M):
+        yield match[1], match[2], STRING.findall(match[3])
+
+
+def errors():
+    lines = ["| code | status | meaning |", "|---|--:|---|"]
+    for match in re.finditer(r'^ERR\(ERR_\w+, "(\w+)", (\d+),.*"([^"]*)"\)', (ROOT / "src/base/err.def").read_text(), re.M):
+        lines.append(f"| `{match[1]}` | {match[2]} | {match[3]} |")
+    return lines
+
+
+def metrics():
+    """The rows of metrics.def, and what metrics.c and local.c add to them."""
+    found = [(strings[0], "per provider and model" if kind.startswith("SERIES") else "", strings[1])
+             for kind, _, strings in rows("src/observe/metrics.def", r"(?:SERIES_)?(?:COUNTER|GAUGE|HISTOGRAM)")]
+    code = (ROOT / "src/observe/metrics.c").read_text() + (ROOT / "src/gateway/local.c").read_text()
+    for match in re.finditer(r'(?:write_head\(out, |\{ )"(\w+)", "(?:counter|gauge|histogram)",\s*"((?:[^"\\]|\\.)*)"', code):
+        found.append((match[1], "", match[2].replace('\\"', "'")))
+    return ["| metric | | meaning |", "|---|---|---|"] + [
+        f"| `{name}` | {per} | {text} |" for name, per, text in sorted(found)]
+
+
+def fill(page, name, lines):
+    block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
+    return block.sub(lambda m: m[1] + "".join(line + "\n" for line in lines) + m[2], page)
+
+
+def main():
+    page = PAGE.read_text()
+    wanted = fill(fill(page, "errors", errors()), "metrics", metrics())
+    bad = 0
+    for _, _, (name, *_) in rows("src/observe/fields.def", "FIELD"):
+        if f"`{name}`" not in page:
+            print(f"docs/operations.md: the access log's field `{name}` is not explained; add it")
+            bad = 1
+    if "--check" not in sys.argv:
+        PAGE.write_text(wanted)
+    elif page != wanted:
+        print("docs/operations.md: its tables are older than the code's; run tools/docs.py")
+        bad = 1
+    print(f"tests: {1 - bad} passed, {bad} failed, 0 skipped")
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main())
