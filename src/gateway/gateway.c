@@ -127,6 +127,8 @@ stage_route(struct exchange *x)
     struct str why = S("");
     const struct route_table *routes = x->hold->snapshot->routes;
 
+    if (x->request.model.n == 0 && !auth_allows_model(x->who, S("")))
+        return exchange_fail(x, ERR_FORBIDDEN, "this API key may use certain models only, and this request names none");
     if (x->request.model.n == 0) {
         x->plan.targets[0] = route_default(routes, x->arena, x->request.wire);
         x->plan.count = x->plan.targets[0] != NULL;

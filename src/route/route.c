@@ -447,12 +447,18 @@ route_plan(const struct route_table *t, struct arena *a, struct str model, struc
 struct target *
 route_default(const struct route_table *t, struct arena *a, const struct wire *wire)
 {
-    struct provider *p = t->default_provider;
+    struct provider *only = NULL;
+    size_t count = 0;
 
-    for (size_t i = 0; p == NULL && i < t->provider_count; i++)
-        if (t->providers[i]->wire == wire)
-            p = t->providers[i];
-    return p != NULL ? target_make(a, p, S("")) : NULL;
+    if (t->default_provider != NULL)
+        return target_make(a, t->default_provider, S(""));
+    for (size_t i = 0; i < t->provider_count; i++) {
+        if (t->providers[i]->wire == wire) {
+            only = t->providers[i];
+            count++;
+        }
+    }
+    return count == 1 ? target_make(a, only, S("")) : NULL;
 }
 
 struct provider *

@@ -316,6 +316,18 @@ def test_a_model_that_the_key_may_not_use_is_a_permission_error(gateway, limited
         client.models.retrieve("lab/mock-gpt")
 
 
+@pytest.mark.parametrize("body, content_type", [
+    (b'{"input": "no model"}', "application/json"),
+    (b'{"model": "lab/mock-gpt", "input": "hidden from the gateway"}', "text/plain"),
+])
+def test_a_limited_key_cannot_leave_the_model_out(make, mock, limited_key, body, content_type):
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "auth": {"keys": [{"name": "limited", "key": limited_key, "models": ["quick"]}]}})
+    answer = gateway.http().post("/v1/moderations", content=body, headers={
+        "Authorization": f"Bearer {limited_key}", "Content-Type": content_type})
+    assert answer.status_code == 403, answer.text
+
+
 @pytest.mark.parametrize("model", ["nowhere/model", "lab/fault-404"])
 def test_an_unknown_model_is_a_not_found_error(client, model):
     with pytest.raises(openai.NotFoundError) as e:
