@@ -64,6 +64,7 @@ apt() {
 allow_llhttp_from_trixie() {
     mirror=$(apt-get indextargets --format '$(SUITE) $(REPO_URI)' |
         sed -n '/^bookworm /{s///p;q}')
+    [ -n "$mirror" ] || { echo "apt has no source for bookworm, whose mirror has trixie too"; return 1; }
     $as_root tee /etc/apt/preferences.d/openclaw-trixie <<END
 Package: *
 Pin: release n=trixie
@@ -75,7 +76,7 @@ Pin-Priority: 500
 END
     $as_root tee /etc/apt/sources.list.d/openclaw-trixie.sources <<END
 Types: deb
-URIs: ${mirror:-http://deb.debian.org/debian}
+URIs: $mirror
 Suites: trixie
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
