@@ -62,7 +62,7 @@ apt() {
 # Debian 12 has no libllhttp. Debian 13's needs nothing newer than Debian 12's libc, so it
 # is taken from there; a negative priority keeps everything else of Debian 13 away.
 allow_llhttp_from_trixie() {
-    mirror=$(apt-get indextargets --format '$(SUITE) $(REPO_URI)' |
+    mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' |
         sed -n '/^bookworm /{s///p;q}')
     [ -n "$mirror" ] || { echo "apt has no source for bookworm, whose mirror has trixie too"; return 1; }
     $as_root tee /etc/apt/preferences.d/openclaw-trixie <<END
