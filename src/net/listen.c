@@ -209,6 +209,20 @@ find_host(struct str host, uint16_t port, struct address *ret)
     return found;
 }
 
+/* The address as the kernel knows it: with the port that it picked. */
+static char *
+bound_address(int fd, struct str text, bool *ret_is_tcp)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    char room[ADDRESS_TEXT_ROOM];
+    struct address a;
+
+    *ret_is_tcp = getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+                  address_from((struct sockaddr *)&ss, &a);
+    return str_dup_c(*ret_is_tcp ? address_text_port(&a, room) : text);
+}
+
 /* -1 with errno set when the address cannot be had.
  *
  * SO_REUSEPORT would let a second, unrelated process split our traffic without a word. So the first
@@ -227,10 +241,15 @@ open_tcp(struct str text, const struct address *a, struct bound **ret_bound)
     }
     if (b != NULL || address_port(a) == 0 || fd >= 0)
         fd = open_tcp_socket(a, true);
-    if (fd >= 0 && b == NULL)
-        b = bound_add(text, -1);
-    else if (fd >= 0)
+    if (fd >= 0 && b == NULL) {
+        bool is_tcp;
+        char *picked = bound_address(fd, text, &is_tcp);
+
+        b = bound_add(address_port(a) != 0 ? text : str_c(picked), -1);    /* others may join it */
+        free(picked);
+    } else if (fd >= 0) {
         b->holders++;
+    }
     uv_mutex_unlock(&bounds_lock);
 
     *ret_bound = b;
@@ -355,20 +374,6 @@ open_address(struct str text, struct bound **ret_bound, struct why why)
     if (str_starts(text, S("unix:")) || str_starts(text, S("fd:")))
         return open_shared(text, ret_bound, why);
     return open_host_port(text, ret_bound, why);
-}
-
-/* The address as the kernel knows it: with the port that it picked. */
-static char *
-bound_address(int fd, struct str text, bool *ret_is_tcp)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    char room[ADDRESS_TEXT_ROOM];
-    struct address a;
-
-    *ret_is_tcp = getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
-                  address_from((struct sockaddr *)&ss, &a);
-    return str_dup_c(*ret_is_tcp ? address_text_port(&a, room) : text);
 }
 
 /* --- accepting --- */

@@ -69,6 +69,27 @@ TEST(port_zero_picks_a_free_port_and_says_which)
     loop_destroy(l);
 }
 
+TEST(workers_can_join_a_port_that_was_picked)
+{
+    struct loop *l = loop_create();
+    struct visits v = { .count = 0 };
+    struct listener *first = open_on(l, "127.0.0.1:0", &v);
+    char address[64];
+
+    EXPECT(first != NULL);
+    str_copy_c(address, sizeof(address), listen_address(first));
+    struct listener *second = open_on(l, address, &v);
+    EXPECT(second != NULL);
+    EXPECT_STR(listen_address(second), address);
+    listen_close(first);
+    int fd = visit(second);
+    RUN_UNTIL(l, v.count == 1);
+    close(fd);
+    forget(&v);
+    listen_close(second);
+    loop_destroy(l);
+}
+
 TEST(an_address_without_host_takes_both_families)
 {
     struct loop *l = loop_create();
