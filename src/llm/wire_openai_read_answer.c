@@ -99,35 +99,158 @@ openai_reply_keep(struct wire_reader *r, struct str s)
     return copy;
 }
 
-/* The first of several members that is a string with something in it. */
-static struct str
-first_text(struct wire_reader *r, const struct json *j, const char *const *keys)
-{
-    for (; *keys != NULL; keys++) {
-        struct str text = openai_reply_text(r, json_get(j, str_c(*keys)));
+/* --- members --- */
 
-        if (text.n > 0)
-            return text;
+/* The members of an object that we know, found in one look at it. */
+struct chunk {
+    const struct json *id;
+    const struct json *model;
+    const struct json *created;
+    const struct json *object;
+    const struct json *choices;
+    const struct json *usage;
+    const struct json *x_groq;
+    const struct json *error;
+    const struct json *detail;
+    const struct json *message;
+};
+
+struct choice {
+    const struct json *index;
+    const struct json *delta;
+    const struct json *message;
+    const struct json *text;
+    const struct json *logprobs;
+    const struct json *finish_reason;
+};
+
+struct delta {
+    const struct json *content;
+    const struct json *reasoning_content;
+    const struct json *reasoning;
+    const struct json *reasoning_details;
+    const struct json *refusal;
+    const struct json *tool_calls;
+    const struct json *function_call;
+    const struct json *annotations;
+    const struct json *audio;
+    const struct json *images;
+};
+
+/* A member's name, and where its value goes in one of the structs above. */
+struct member {
+    struct str key;
+    size_t at;
+};
+#define MEMBER(type, name)                                                                         \
+    {                                                                                              \
+        S_INIT(#name), offsetof(struct type, name)                                                 \
     }
-    return S("");
+
+static const struct member chunk_members[] = {
+    MEMBER(chunk, id),
+    MEMBER(chunk, model),
+    MEMBER(chunk, created),
+    MEMBER(chunk, object),
+    MEMBER(chunk, choices),
+    MEMBER(chunk, usage),
+    MEMBER(chunk, x_groq),
+    MEMBER(chunk, error),
+    MEMBER(chunk, detail),
+    MEMBER(chunk, message),
+};
+
+static const struct member choice_members[] = {
+    MEMBER(choice, index),
+    MEMBER(choice, delta),
+    MEMBER(choice, message),
+    MEMBER(choice, text),
+    MEMBER(choice, logprobs),
+    MEMBER(choice, finish_reason),
+};
+
+static const struct member delta_members[] = {
+    MEMBER(delta, content),
+    MEMBER(delta, reasoning_content),
+    MEMBER(delta, reasoning),
+    MEMBER(delta, reasoning_details),
+    MEMBER(delta, refusal),
+    MEMBER(delta, tool_calls),
+    MEMBER(delta, function_call),
+    MEMBER(delta, annotations),
+    MEMBER(delta, audio),
+    MEMBER(delta, images),
+};
+
+/* Fills *ret, a zeroed struct of pointers, from an object; anything else has no members. */
+static void
+find_members(const struct json *object, const struct member *members, size_t n, void *ret)
+{
+    struct json_iter it = json_iter(json_is(object, JSON_OBJECT) ? object : NULL);
+
+    while (json_next(&it)) {
+        for (size_t i = 0; i < n; i++) {
+            /* The length, quotes included, tells most names apart. */
+            if (it.key->n != members[i].key.n + 2 && !it.key->escaped)
+                continue;
+            if (!json_str_is(it.key, members[i].key))
+                continue;
+            *(const struct json **)(void *)((char *)ret + members[i].at) = it.value;
+            break;
+        }
+    }
+}
+
+static struct chunk
+chunk_of(const struct json *doc)
+{
+    struct chunk ch = { .id = NULL };
+
+    find_members(doc, chunk_members, ARRAY_LEN(chunk_members), &ch);
+    return ch;
+}
+
+static struct choice
+choice_of(const struct json *j)
+{
+    struct choice ch = { .index = NULL };
+
+    find_members(j, choice_members, ARRAY_LEN(choice_members), &ch);
+    return ch;
+}
+
+static struct delta
+delta_of(const struct json *j)
+{
+    struct delta d = { .content = NULL };
+
+    find_members(j, delta_members, ARRAY_LEN(delta_members), &d);
+    return d;
+}
+
+static bool
+has_elements(const struct json *j)
+{
+    return json_is(j, JSON_ARRAY) && j->count > 0;
 }
 
 /* --- start and usage --- */
 
 static void
-start(struct wire_reader *r, struct reply *reply, const struct json *doc)
+start(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
 {
-    struct llm_event ev = {
-        .kind = EVENT_START,
-        .id = openai_reply_text(r, json_get(doc, S("id"))),
-        .model = openai_reply_text(r, json_get(doc, S("model"))),
-        .created_s = MAX(json_i64(json_get(doc, S("created")), 0), 0),
-        .usage = USAGE_NONE,
-    };
-
     if (reply->started)
         return;
     reply->started = true;
+
+    struct llm_event ev = {
+        .kind = EVENT_START,
+        .id = openai_reply_text(r, ch->id),
+        .model = openai_reply_text(r, ch->model),
+        .created_s = MAX(json_i64(ch->created, 0), 0),
+        .usage = USAGE_NONE,
+    };
+
     wire_emit(r, &ev);
 }
 
@@ -141,13 +264,14 @@ take_count(int64_t *count, const struct json *j)
 static void
 take_usage(struct wire_reader *r, struct reply *reply, const struct json *j)
 {
+    if (!json_is(j, JSON_OBJECT))
+        return;
+
     const struct json *in = json_get(j, S("prompt_tokens_details"));
     const struct json *out = json_get(j, S("completion_tokens_details"));
     struct llm_usage u = USAGE_NONE;
     struct llm_usage before = reply->usage;
 
-    if (!json_is(j, JSON_OBJECT))
-        return;
     take_count(&u.input, json_get(j, S("prompt_tokens")));
     take_count(&u.output, json_get(j, S("completion_tokens")));
     take_count(&u.cached, json_get(j, S("num_cached_tokens")));          /* Mistral, vLLM */
@@ -225,45 +349,44 @@ take_reasoning_details(
 }
 
 static void
-take_reasoning(struct wire_reader *r, struct reply_choice *c, const struct json *delta)
+take_reasoning(struct wire_reader *r, struct reply_choice *c, const struct delta *d)
 {
-    static const char *const keys[] = { "reasoning_content", "reasoning", NULL };
-    const struct json *details = json_get(delta, S("reasoning_details"));
-    struct str text = first_text(r, delta, keys);
+    struct str text = openai_reply_text(r, d->reasoning_content);
 
+    if (text.n == 0)
+        text = openai_reply_text(r, d->reasoning);
     emit_text(r, c, EVENT_REASONING, text);
-    if (details != NULL)
-        take_reasoning_details(r, c, details, text.n > 0);
+    if (d->reasoning_details != NULL)
+        take_reasoning_details(r, c, d->reasoning_details, text.n > 0);
 }
 
 /* --- the rest of a delta --- */
 
 static void
-take_extras(struct wire_reader *r, struct reply_choice *c, const struct json *delta)
+take_extras(struct wire_reader *r, struct reply_choice *c, const struct delta *d)
 {
-    const struct json *audio = json_get(delta, S("audio"));
-    const struct json *images = json_get(delta, S("images"));
-    const struct json *annotations = json_get(delta, S("annotations"));
-    const struct json *audio_data = json_get(audio, S("data"));
-    struct json_iter it = json_iter(json_is(annotations, JSON_ARRAY) ? annotations : NULL);
+    const struct json *audio_data = json_get(d->audio, S("data"));
+    struct json_iter it = json_iter(json_is(d->annotations, JSON_ARRAY) ? d->annotations : NULL);
 
     while (json_next(&it))
         emit_raw(r, c, EVENT_CITATION, it.value);
     if (json_is(audio_data, JSON_STRING) && !json_str_is(audio_data, S("")))
-        emit_raw(r, c, EVENT_MEDIA, audio);
-    it = json_iter(json_is(images, JSON_ARRAY) ? images : NULL);
+        emit_raw(r, c, EVENT_MEDIA, d->audio);
+    it = json_iter(json_is(d->images, JSON_ARRAY) ? d->images : NULL);
     while (json_next(&it))
         emit_raw(r, c, EVENT_MEDIA, it.value);
 }
 
 static enum err
-take_delta(struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole)
+take_delta(struct wire_reader *r, struct reply_choice *c, const struct json *j, bool whole)
 {
-    take_reasoning(r, c, delta);
-    take_content(r, c, json_get(delta, S("content")));
-    emit_text(r, c, EVENT_REFUSAL, openai_reply_text(r, json_get(delta, S("refusal"))));
-    take_extras(r, c, delta);
-    return openai_take_calls(r, c, delta, whole);
+    struct delta d = delta_of(j);
+
+    take_reasoning(r, c, &d);
+    take_content(r, c, d.content);
+    emit_text(r, c, EVENT_REFUSAL, openai_reply_text(r, d.refusal));
+    take_extras(r, c, &d);
+    return openai_take_calls(r, c, d.tool_calls, d.function_call, whole);
 }
 
 /* --- finish --- */
@@ -324,27 +447,24 @@ static enum err
 take_choice(
     struct wire_reader *r, struct reply *reply, const struct json *j, uint32_t position, bool whole)
 {
-    int64_t index = json_i64(json_get(j, S("index")), position);
-    const struct json *delta = json_get(j, whole ? S("message") : S("delta"));
-    const struct json *logprobs = json_get(j, S("logprobs"));
-    const struct json *word = json_get(j, S("finish_reason"));
+    struct choice ch = choice_of(j);
+    int64_t index = json_i64(ch.index, position);
 
     if (!json_is(j, JSON_OBJECT) || index < 0 || index >= CHOICES_MAX)
         return ERR_UPSTREAM_PROTOCOL;
 
     struct reply_choice *c = choice_at(r, reply, (uint32_t)index);
 
-    if (!whole && delta == NULL)
-        delta = json_get(j, S("message"));    /* a host that streams an answer of one piece */
-    enum err e = take_delta(r, c, delta, whole);
+    /* Some hosts repeat the message so far beside each delta, others stream it in one piece. */
+    enum err e = take_delta(r, c, whole || ch.delta == NULL ? ch.message : ch.delta, whole);
     if (e != OK)
         return e;
-    emit_text(r, c, EVENT_TEXT, openai_reply_text(r, json_get(j, S("text"))));
-    if (json_present(json_get(logprobs, S("content"))) ||
-        json_present(json_get(logprobs, S("tokens"))))
-        emit_raw(r, c, EVENT_LOGPROBS, logprobs);
-    if (json_is(word, JSON_STRING) && word->n > 2)
-        finish_choice(r, c, openai_reply_text(r, word));
+    emit_text(r, c, EVENT_TEXT, openai_reply_text(r, ch.text));
+    if (json_present(json_get(ch.logprobs, S("content"))) ||
+        json_present(json_get(ch.logprobs, S("tokens"))))
+        emit_raw(r, c, EVENT_LOGPROBS, ch.logprobs);
+    if (json_is(ch.finish_reason, JSON_STRING) && ch.finish_reason->n > 2)
+        finish_choice(r, c, openai_reply_text(r, ch.finish_reason));
     return OK;
 }
 
@@ -376,17 +496,14 @@ all_finished(const struct reply *reply)
 /* --- errors under status 200 --- */
 
 static bool
-says_error(const struct json *doc)
+says_error(const struct chunk *ch)
 {
-    const struct json *error = json_get(doc, S("error"));
-
-    if (json_present(error) && error->type != JSON_FALSE && !json_str_is(error, S("")))
+    if (json_present(ch->error) && ch->error->type != JSON_FALSE && !json_str_is(ch->error, S("")))
         return true;
-    if (json_str_is(json_get(doc, S("object")), S("error")))
+    if (json_str_is(ch->object, S("error")))
         return true;
-    return json_get(doc, S("choices")) == NULL && json_get(doc, S("id")) == NULL &&
-           (json_present(json_get(doc, S("detail"))) ||
-               json_is(json_get(doc, S("message")), JSON_STRING));
+    return ch->choices == NULL && ch->id == NULL &&
+           (json_present(ch->detail) || json_is(ch->message, JSON_STRING));
 }
 
 static void
@@ -398,9 +515,9 @@ fail_with(struct wire_reader *r, struct str body)
     emit_error(r, &e);
 }
 
-/* The error inside one of the choices, as OpenRouter puts it, or NULL. */
+/* The choice that holds an error, as OpenRouter puts it, or NULL. */
 static const struct json *
-choice_error(const struct json *choices)
+failed_choice(const struct json *choices)
 {
     struct json_iter it = json_iter(json_is(choices, JSON_ARRAY) ? choices : NULL);
 
@@ -408,6 +525,19 @@ choice_error(const struct json *choices)
         if (json_is(json_get(it.value, S("error")), JSON_OBJECT))
             return it.value;
     return NULL;
+}
+
+/* Emits the error that stands in a chunk or a body. False when there is none. */
+static bool
+take_error(struct wire_reader *r, struct reply *reply, const struct chunk *ch, struct str text)
+{
+    const struct json *failed = failed_choice(ch->choices);
+
+    if (failed == NULL && !says_error(ch))
+        return false;
+    take_usage(r, reply, ch->usage);
+    fail_with(r, failed != NULL ? json_raw(failed) : text);
+    return true;
 }
 
 /* --- the stream --- */
@@ -433,23 +563,20 @@ take_done(struct wire_reader *r, struct reply *reply)
 }
 
 static enum err
-take_chunk(struct wire_reader *r, struct reply *reply, const struct json *doc)
+take_chunk(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
 {
-    const struct json *choices = json_get(doc, S("choices"));
-    const struct json *usage = json_get(doc, S("usage"));
-    const struct json *id = json_get(doc, S("id"));
-    bool empty = !json_is(choices, JSON_ARRAY) || choices->count == 0;
+    bool empty = !has_elements(ch->choices);
 
     /* Azure's first chunk has no choices and no id: not the start of anything. */
-    if (!empty || (json_is(id, JSON_STRING) && id->n > 2))
-        start(r, reply, doc);
-    take_usage(r, reply, usage);
-    take_usage(r, reply, json_at(doc, "x_groq.usage"));
-    if (!empty)
-        take_usage(r, reply, json_get(json_iter(choices).next, S("usage")));    /* Moonshot */
-    r->frame_is_usage = empty && json_is(usage, JSON_OBJECT);
+    if (!empty || (json_is(ch->id, JSON_STRING) && ch->id->n > 2))
+        start(r, reply, ch);
+    take_usage(r, reply, ch->usage);
+    take_usage(r, reply, json_get(ch->x_groq, S("usage")));
+    if (!empty && ch->usage == NULL)
+        take_usage(r, reply, json_get(json_iter(ch->choices).next, S("usage")));    /* Moonshot */
+    r->frame_is_usage = empty && json_is(ch->usage, JSON_OBJECT);
 
-    enum err e = take_choices(r, reply, choices, false);
+    enum err e = take_choices(r, reply, ch->choices, false);
 
     r->finished = all_finished(reply);
     return e == OK && reply->too_large ? ERR_UPSTREAM_TOO_LARGE : e;
@@ -477,19 +604,10 @@ openai_read_event(struct wire_reader *r, struct str event, struct str data)
 
     if (!json_is(doc, JSON_OBJECT))
         return ERR_UPSTREAM_PROTOCOL;
-    if (says_error(doc)) {
-        take_usage(r, reply, json_get(doc, S("usage")));
-        fail_with(r, data);
-        return OK;
-    }
 
-    const struct json *failed = choice_error(json_get(doc, S("choices")));
+    struct chunk ch = chunk_of(doc);
 
-    if (failed != NULL) {
-        fail_with(r, json_raw(failed));
-        return OK;
-    }
-    return take_chunk(r, reply, doc);
+    return take_error(r, reply, &ch, data) ? OK : take_chunk(r, reply, &ch);
 }
 
 void
@@ -502,17 +620,16 @@ openai_read_end(struct wire_reader *r)
 /* --- the whole answer --- */
 
 static enum err
-take_answer(struct wire_reader *r, struct reply *reply, const struct json *doc)
+take_answer(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
 {
-    const struct json *choices = json_get(doc, S("choices"));
     bool wants_choices = r->op == OP_CHAT || r->op == OP_COMPLETE;
 
-    if (wants_choices && (!json_is(choices, JSON_ARRAY) || choices->count == 0))
+    if (wants_choices && !has_elements(ch->choices))
         return ERR_UPSTREAM_PROTOCOL;
-    start(r, reply, doc);
-    take_usage(r, reply, json_get(doc, S("usage")));
+    start(r, reply, ch);
+    take_usage(r, reply, ch->usage);
     if (wants_choices) {
-        enum err e = take_choices(r, reply, choices, true);
+        enum err e = take_choices(r, reply, ch->choices, true);
 
         if (e != OK)
             return e;
@@ -545,7 +662,9 @@ usage_at_end(struct wire_reader *r, struct str body)
 static void
 take_delivered(struct wire_reader *r, struct reply *reply, const struct json *usage)
 {
-    start(r, reply, NULL);
+    static const struct chunk nothing = { .id = NULL };
+
+    start(r, reply, &nothing);
     take_usage(r, reply, usage);
     r->finished = true;
     emit_end(r);
@@ -569,12 +688,7 @@ openai_read_answer(struct wire_reader *r, struct str body)
     if (!json_is(doc, JSON_OBJECT))
         return why.limit ? ERR_UPSTREAM_TOO_LARGE : ERR_UPSTREAM_PROTOCOL;
 
-    const struct json *failed = choice_error(json_get(doc, S("choices")));
+    struct chunk ch = chunk_of(doc);
 
-    if (failed != NULL || says_error(doc)) {
-        take_usage(r, reply, json_get(doc, S("usage")));
-        fail_with(r, failed != NULL ? json_raw(failed) : body);
-        return OK;
-    }
-    return take_answer(r, reply, doc);
+    return take_error(r, reply, &ch, body) ? OK : take_answer(r, reply, &ch);
 }

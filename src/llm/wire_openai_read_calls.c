@@ -174,11 +174,9 @@ take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, b
 }
 
 enum err
-openai_take_calls(
-    struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole)
+openai_take_calls(struct wire_reader *r, struct reply_choice *c, const struct json *calls,
+    const struct json *old, bool whole)
 {
-    const struct json *old = json_get(delta, S("function_call"));
-    const struct json *calls = json_get(delta, S("tool_calls"));
     struct json_iter it = json_iter(json_is(calls, JSON_ARRAY) ? calls : NULL);
 
     while (json_next(&it)) {

@@ -55,9 +55,10 @@ struct str openai_reply_keep(struct wire_reader *r, struct str s);
 /* Follows JSON text that comes in pieces. */
 void openai_scan_args(struct args_scan *scan, struct str text);
 
-/* Emits what tool_calls and function_call of a delta say. `whole`: the delta is a whole message. */
-enum err openai_take_calls(
-    struct wire_reader *r, struct reply_choice *c, const struct json *delta, bool whole);
+/* Emits what `calls` (the list tool_calls) and `old` (a function_call) say; each may be NULL.
+ * `whole`: they are no fragments. */
+enum err openai_take_calls(struct wire_reader *r, struct reply_choice *c, const struct json *calls,
+    const struct json *old, bool whole);
 
 /* Ends the calls whose arguments are whole, or all of them. */
 void openai_end_calls(struct wire_reader *r, struct reply_choice *c, bool all);
