@@ -63,7 +63,7 @@ apt() {
 # is taken from there; a negative priority keeps everything else of Debian 13 away.
 allow_llhttp_from_trixie() {
     mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' |
-        sed -n '/^bookworm /{s///p;q}')
+        sed -nE '/^(bookworm|oldstable|stable) /{s/^[^ ]* //p;q}')
     [ -n "$mirror" ] || { echo "apt has no source for bookworm, whose mirror has trixie too"; return 1; }
     $as_root tee /etc/apt/preferences.d/openclaw-trixie <<END
 Package: *
