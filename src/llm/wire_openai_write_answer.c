@@ -101,6 +101,20 @@ is_own_annotation(struct arena *a, struct str raw)
 
 /* --- the stream --- */
 
+/* JSON of somebody else for a line of a stream: between its values it may have line ends. */
+static void
+add_on_one_line(struct buf *out, struct str raw)
+{
+    while (raw.n > 0) {
+        size_t n = MIN(str_chr(raw, '\n'), str_chr(raw, '\r'));
+
+        buf_add(out, str_make(raw.p, n));
+        if (n < raw.n)
+            buf_add_c(out, ' ');
+        raw = str_skip(raw, n + 1);
+    }
+}
+
 static struct written *
 written_of(struct wire_writer *w)
 {
@@ -321,7 +335,7 @@ write_logprobs(struct wire_writer *w, const struct written *st, const struct llm
     open_chunk(w, st, ev->choice);
     buf_add(w->out,
         is_completion(w) ? S(",\"text\":\"\",\"logprobs\":") : S(",\"delta\":{},\"logprobs\":"));
-    buf_add(w->out, ev->raw);
+    add_on_one_line(w->out, ev->raw);
     buf_add(w->out, S(",\"finish_reason\":null}"));
     buf_add(w->out, st->suffix);
 }
@@ -333,7 +347,7 @@ write_citation(struct wire_writer *w, const struct written *st, const struct llm
         return;
     open_delta(w, st, ev->choice);
     buf_add(w->out, S("\"annotations\":["));
-    buf_add(w->out, ev->raw);
+    add_on_one_line(w->out, ev->raw);
     buf_add_c(w->out, ']');
     close_delta(w, st);
 }
