@@ -1,5 +1,5 @@
-/* test_wire_crossing.c - recorded answers of every provider, written for callers of every wire and read
- * back: what was said, called, thought, counted and why it ended must be the same on the other side.
+/* test_wire_crossing.c - recorded answers of every provider, written for callers of every wire and
+ * read back: what was said, called, thought, counted and why it ended must be the same over there.
  */
 #include "http/sse.h"
 #include "llm/wire.h"
