@@ -134,6 +134,15 @@ add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
     }
 }
 
+static bool
+is_printable(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < 0x20 || s.p[i] > 0x7e)
+            return false;
+    return true;
+}
+
 void
 exchange_fields(struct exchange *x, struct buf *out)
 {
@@ -148,7 +157,8 @@ exchange_fields(struct exchange *x, struct buf *out)
     if (t == NULL)
         return;
     http_add_field(out, S("x-openclaw-provider"), t->provider->id);
-    http_add_field(out, S("x-openclaw-model"), t->wire.model);
+    if (is_printable(t->wire.model)) /* a caller chose it: it need not be fit for a field */
+        http_add_field(out, S("x-openclaw-model"), t->wire.model);
     buf_add(out, S("x-openclaw-attempts: "));
     buf_add_u64(out, x->attempts);
     buf_add(out, S("\r\n"));

@@ -130,6 +130,23 @@ choose_output(struct exchange *x)
     }
 }
 
+static void
+begin_writer(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    buf_init(&r->out, MAX(HELD_BYTES, 2 * exchange_conf(x)->server.limit_answer_bytes));
+    r->writer = (struct wire_writer){
+        .wire = x->request.wire,
+        .request = &x->request,
+        .keep = x->arena,
+        .out = &r->out,
+        .id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0),
+        .model = x->attempt.target->wire.model,
+        .created_s = (int64_t)(clock_wall_ms() / 1000),
+    };
+}
+
 void
 relay_begin(struct exchange *x, const struct http_head *head)
 {
@@ -146,7 +163,6 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->last_write_us = r->last_event_us;
     sse_init(&r->sse, limits->limit_event_bytes);
     buf_init(&r->body, r->source == SOURCE_ERROR ? ERROR_BODY_BYTES : limits->limit_answer_bytes);
-    buf_init(&r->out, MAX(HELD_BYTES, 2 * limits->limit_answer_bytes));
     r->sink.emit = on_event;
     r->reader = (struct wire_reader){
         .wire = wire,
@@ -156,15 +172,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
         .scratch = x->worker->scratch,
         .sink = &r->sink,
     };
-    r->writer = (struct wire_writer){
-        .wire = x->request.wire,
-        .request = &x->request,
-        .keep = x->arena,
-        .out = &r->out,
-        .id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0),
-        .model = x->attempt.target->wire.model,
-        .created_s = (int64_t)(clock_wall_ms() / 1000),
-    };
+    begin_writer(x);
     choose_output(x);
     if (r->source == SOURCE_RAW) {
         x->status = head->status;
@@ -451,7 +459,7 @@ relay_break(struct exchange *x, const struct llm_error *e)
     struct llm_event ev = { .kind = EVENT_ERROR, .error = e, .usage = USAGE_NONE };
 
     if (r->writer.out == NULL)
-        return;
+        begin_writer(x); /* only keep-alives were sent, and the last target never answered */
     r->content = true; /* what was held back belongs before the error */
     relay_flush(x);
     x->request.wire->caller->write_event(&r->writer, &ev);
