@@ -67,20 +67,15 @@ load_snapshot(struct serve *s, unsigned workers)
 {
     struct arena *a = arena_create(1024 * 1024);
     struct conf_problems problems;
-    struct snapshot *snapshot = NULL;
 
     conf_problems_init(&problems, a);
     struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
-    if (problems.count == 0) {
-        snapshot = snapshot_build(c, workers, str_c(s->simulator.url), &problems);
-        c = NULL;
-    }
+    struct snapshot *snapshot = snapshot_build(c, workers, str_c(s->simulator.url), &problems);
     conf_problems_print(&problems, str_c(s->config_path != NULL ? s->config_path : "(built in)"), STDERR_FILENO);
     if (problems.count != 0) {
         snapshot_unref(snapshot);
         snapshot = NULL;
     }
-    conf_destroy(c);
     arena_destroy(a);
     return snapshot;
 }
