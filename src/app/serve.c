@@ -351,7 +351,7 @@ create_workers(struct serve *s)
 
     s->workers = check_alloc(calloc(s->gateway.workers, sizeof(struct worker *)));
     for (unsigned i = 0; i < s->gateway.workers; i++) {
-        s->workers[i] = worker_create(&s->gateway, i, snapshot_ref(s->snapshot),
+        s->workers[i] = worker_create(&s->gateway, i, i != 0 ? s->workers[0] : NULL, snapshot_ref(s->snapshot),
             s->tls != NULL ? tls_context_ref(s->tls) : NULL, why, sizeof(why));
         if (s->workers[i] != NULL)
             continue;

@@ -200,12 +200,14 @@ apply_limits(struct worker *w)
 }
 
 static bool
-open_listener(struct worker *w, struct str address, struct tls_context *tls, char *why, size_t why_size)
+open_listener(struct worker *w, const struct worker *first, struct str address, struct tls_context *tls, char *why, size_t why_size)
 {
     if (w->listener_count == GATEWAY_LISTENERS) {
         (void)snprintf(why, why_size, "more than %d listen addresses", GATEWAY_LISTENERS);
         return false;
     }
+    if (first != NULL && str_ends(address, S(":0")))
+        address = worker_address(first, w->listener_count);
     struct listener *li = listen_open(w->loop, address, tls, server_accept, w->server, why, why_size);
     if (li == NULL)
         return false;
@@ -214,8 +216,8 @@ open_listener(struct worker *w, struct str address, struct tls_context *tls, cha
 }
 
 struct worker *
-worker_create(struct gateway *g, unsigned index, struct snapshot *snapshot, struct tls_context *tls, char *why,
-    size_t why_size)
+worker_create(struct gateway *g, unsigned index, const struct worker *first, struct snapshot *snapshot,
+    struct tls_context *tls, char *why, size_t why_size)
 {
     const struct conf_server *c = &snapshot->conf->server;
     struct client_limits client_limits = {
@@ -240,10 +242,10 @@ worker_create(struct gateway *g, unsigned index, struct snapshot *snapshot, stru
     access_log_init(&w->access, g->access_file);
     apply_limits(w);
     for (size_t i = 0; opened && i < c->listen.count; i++)
-        opened = open_listener(w, c->listen.list[i].v, tls, why, why_size);
+        opened = open_listener(w, first, c->listen.list[i].v, tls, why, why_size);
     w->tls_listeners = tls != NULL ? w->listener_count : 0;
     if (opened && c->admin_listen.v.n != 0)
-        opened = open_listener(w, c->admin_listen.v, NULL, why, why_size);
+        opened = open_listener(w, first, c->admin_listen.v, NULL, why, why_size);
     tls_context_unref(tls);
     if (!opened) {
         worker_join(w);

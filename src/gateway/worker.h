@@ -56,10 +56,11 @@ struct worker {
     struct buf text;                       /* heads and documents being put together; empty between uses */
 };
 
-/* Opens the listeners of the configuration. NULL on failure, with a sentence in `why`. References to the snapshot and the TLS
+/* Opens the listeners of the configuration, at the addresses that `first` (the first worker, NULL for itself) got:
+ * port 0 is picked once. NULL on failure, with a sentence in `why`. References to the snapshot and the TLS
  * context (may be NULL) are taken over. */
-struct worker *worker_create(struct gateway *g, unsigned index, struct snapshot *snapshot, struct tls_context *tls,
-    char *why, size_t why_size) MUST_CHECK;
+struct worker *worker_create(struct gateway *g, unsigned index, const struct worker *first, struct snapshot *snapshot,
+    struct tls_context *tls, char *why, size_t why_size) MUST_CHECK;
 
 /* Starts the thread: from here on the worker serves. */
 void worker_start(struct worker *w);
