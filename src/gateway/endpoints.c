@@ -37,9 +37,9 @@ method_matches(struct str pattern, struct str method)
     return str_eq(pattern, S("*")) || str_eq(pattern, method) || (str_eq(pattern, S("GET")) && str_eq(method, S("HEAD")));
 }
 
-/* Looks through the table; `base` is skipped from the patterns (for callers who leave "/v1" out). */
+/* Looks through the table; `skip` bytes are left out of the patterns (for callers who leave "/v1" out). */
 static const struct endpoint *
-find(struct str path, struct str method, size_t skip, struct str *ret_allow)
+find(struct str path, struct str method, size_t skip, const struct endpoint **ret_near)
 {
     for (size_t i = 0; i < ENDPOINT_none; i++) {
         struct str pattern = str_skip(endpoints[i].path, skip);
@@ -50,23 +50,26 @@ find(struct str path, struct str method, size_t skip, struct str *ret_allow)
             continue;
         if (method_matches(endpoints[i].method, method))
             return &endpoints[i];
-        if (ret_allow->n == 0)
-            *ret_allow = endpoints[i].method;
+        if (*ret_near == NULL)
+            *ret_near = &endpoints[i];
     }
     return NULL;
 }
 
 const struct endpoint *
-endpoint_find(const struct http_head *head, enum err *ret_error, struct str *ret_allow)
+endpoint_find(const struct http_head *head, enum err *ret_error)
 {
-    struct str allow = S("");
-    const struct endpoint *e = find(head->path, head->method, 0, &allow);
+    const struct endpoint *near = NULL;    /* the path is ours, with another method */
+    const struct endpoint *e = find(head->path, head->method, 0, &near);
 
-    if (e != NULL && allow.n != 0 && str_eq(e->method, S("*")))
-        e = NULL; /* the path is ours with another method: not something to pass through */
-    if (e == NULL && allow.n == 0)
-        e = find(head->path, head->method, sizeof("/v1") - 1, &allow);
-    *ret_error = e != NULL ? OK : allow.n != 0 ? ERR_METHOD : ERR_NO_ROUTE;
-    *ret_allow = allow;
-    return e != NULL ? e : &endpoints[ENDPOINT_none];
+    if (e != NULL && near != NULL && str_eq(e->method, S("*")))
+        e = NULL; /* not something to pass through */
+    if (e == NULL && near == NULL)
+        e = find(head->path, head->method, sizeof("/v1") - 1, &near);
+    if (e != NULL) {
+        *ret_error = OK;
+        return e;
+    }
+    *ret_error = near != NULL ? ERR_METHOD : ERR_NO_ROUTE;
+    return near != NULL ? near : &endpoints[ENDPOINT_none];
 }

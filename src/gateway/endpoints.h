@@ -23,9 +23,9 @@ enum endpoint_id {
     ENDPOINT_COUNT
 };
 
-/* The endpoint of a request. Never NULL: ENDPOINT_none for unknown paths; then *ret_error is ERR_NO_ROUTE, or ERR_METHOD
- * when the path exists with another method (*ret_allow names it). Missing "/v1" is forgiven. */
-const struct endpoint *endpoint_find(const struct http_head *head, enum err *ret_error, struct str *ret_allow) NEVER_NULL;
+/* The endpoint of a request; a missing "/v1" is forgiven. Never NULL: with ERR_METHOD in *ret_error it is the endpoint
+ * that has this path with another method, with ERR_NO_ROUTE it is ENDPOINT_none. */
+const struct endpoint *endpoint_find(const struct http_head *head, enum err *ret_error) NEVER_NULL;
 
 extern const struct endpoint endpoints[ENDPOINT_COUNT];
 static inline unsigned

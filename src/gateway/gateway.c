@@ -15,16 +15,15 @@ stage_match(struct exchange *x)
 {
     const struct http_head *head = server_head(x->q);
     enum err e;
-    struct str allow;
 
-    x->endpoint = endpoint_find(head, &e, &allow);
+    x->endpoint = endpoint_find(head, &e);
     if (str_eq(head->method, S("OPTIONS")) && http_field_get(&head->fields, S("origin")).n != 0) {
         exchange_answer(x, 204, S(""), S(""));
         return STEP_STOP;
     }
     if (e == ERR_METHOD)
-        return exchange_fail(x, e, STR_FMT " takes " STR_FMT ", not " STR_FMT, STR_ARG(head->path), STR_ARG(allow),
-            STR_ARG(head->method));
+        return exchange_fail(x, e, STR_FMT " takes " STR_FMT ", not " STR_FMT, STR_ARG(head->path),
+            STR_ARG(x->endpoint->method), STR_ARG(head->method));
     if (e != OK)
         return exchange_fail(x, e, "there is no route " STR_FMT " " STR_FMT "; see GET / for what there is",
             STR_ARG(head->method), STR_ARG(head->path));
