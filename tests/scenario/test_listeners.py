@@ -1,0 +1,177 @@
+"""Where the gateway listens: ports, unix sockets, TLS with certificates that change, a port for the operator."""
+import socket
+import ssl
+import subprocess
+
+import httpx
+import pytest
+
+from lib import process, raw
+from lib.process import PATIENCE, certificate, environment, free_port, wait_until
+
+
+@pytest.fixture(scope="module")
+def mock(make_shared):
+    return make_shared.mock()
+
+
+def livez(address, **options):
+    with raw.RawClient(address, **options) as client:
+        client.send(raw.request("GET", "/livez"))
+        return client.read().status
+
+
+# --- several addresses ---
+
+def test_it_listens_on_all_of_its_addresses(make, mock, tmp_path):
+    port, path = free_port(), str(tmp_path / "gateway.sock")
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"listen": ["127.0.0.1:0", f"127.0.0.1:{port}", f"unix:{path}"]}})
+    assert livez(gateway.address) == livez(("127.0.0.1", port)) == livez(path) == 200
+
+
+def test_a_unix_socket_serves_chats(make, mock, tmp_path):
+    path = str(tmp_path / "gateway.sock")
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"listen": f"unix:{path}"}})
+    with httpx.Client(transport=httpx.HTTPTransport(uds=path), timeout=PATIENCE) as client:
+        answer = client.post("http://gateway/v1/chat/completions", headers=gateway.authorization(), json={
+            "model": "lab/mock-gpt", "messages": [{"role": "user", "content": "Hello"}], "stream": True})
+    assert answer.status_code == 200 and answer.text.endswith("data: [DONE]\n\n")
+    gateway.access(answer.headers["x-request-id"])
+    gateway.stop()
+    with pytest.raises(OSError):
+        raw.RawClient(path)
+
+
+def test_a_unix_socket_left_behind_is_taken_over(make, mock, tmp_path):
+    path = str(tmp_path / "gateway.sock")
+    config = {"providers": {"lab": mock.provider()}, "server": {"listen": f"unix:{path}"}}
+    first = make.gateway(config)
+    first.program.kill()
+    first.checks = False
+    second = make.gateway(config)
+    assert livez(path) == 200
+    assert second.program.running()
+
+
+def test_a_port_in_use_is_said_so(make, mock, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run([process.BIN, "serve", "--listen", f"127.0.0.1:{port}"], capture_output=True, text=True,
+                              timeout=PATIENCE * 4, cwd=tmp_path, env=environment())
+    assert done.returncode == 1
+    assert str(port) in done.stderr and "in use" in done.stderr
+
+
+def test_listening_beyond_the_machine_wants_keys(tmp_path):
+    done = subprocess.run([process.BIN, "serve", "--listen", "0.0.0.0:0"], capture_output=True, text=True,
+                          timeout=PATIENCE * 4, cwd=tmp_path, env=environment())
+    assert done.returncode == 2
+    assert "auth" in done.stderr
+
+
+# --- TLS ---
+
+@pytest.fixture
+def tls(tmp_path):
+    return certificate(tmp_path, "first")
+
+
+def served_certificate(gateway):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with gateway.raw(tls=context) as client:
+        return client.socket.getpeercert(binary_form=True)
+
+
+def der(path):
+    return ssl.PEM_cert_to_DER_cert(path.read_text())
+
+
+def test_sdk_and_stream_work_over_tls(make, mock, tls):
+    cert, key = tls
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"tls": {"cert": str(cert), "key": str(key)}}})
+    assert gateway.url.startswith("https://")
+    client = gateway.openai()
+    stream = client.chat.completions.create(model="lab/mock;tokens=300", stream=True,
+                                            messages=[{"role": "user", "content": "Hello"}])
+    assert sum(1 for c in stream if c.choices[0].delta.content) == 300
+    big = client.chat.completions.create(model="lab/mock;echo", messages=[{"role": "user", "content": "z" * 500_000}])
+    assert len(big.choices[0].message.content) == 500_000
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_old_tls_is_refused(make, mock, tls):
+    cert, key = tls
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"tls": {"cert": str(cert), "key": str(key)}}})
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        gateway.raw(tls=context)
+
+
+def test_plain_http_on_a_tls_port_does_no_harm(make, mock, tls):
+    cert, key = tls
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"tls": {"cert": str(cert), "key": str(key)}}})
+    with gateway.raw() as client:
+        client.send(raw.request("GET", "/livez"))
+        with pytest.raises((raw.Cut, AssertionError)):
+            client.read()
+    assert gateway.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("how", ["signal", "file"])
+def test_a_new_certificate_is_used_without_a_restart(make, mock, tls, tmp_path, how):
+    cert, key = tls
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"tls": {"cert": str(cert), "key": str(key)}}})
+    assert served_certificate(gateway) == der(cert)
+    old = cert.read_text()
+    with gateway.http(headers=gateway.authorization()) as client, client.stream(
+            "POST", "/v1/chat/completions", json={"model": "lab/mock;tokens=60;tps=30", "stream": True,
+                                                  "messages": [{"role": "user", "content": "Hello"}]}) as answer:
+        pieces = answer.iter_bytes()
+        text = next(pieces)
+        new_cert, new_key = certificate(tmp_path, "second")
+        new_key.replace(key)
+        new_cert.replace(cert)
+        if how == "signal":
+            gateway.program.send_signal(1)
+        wait_until(lambda: served_certificate(gateway) == der(cert), "the new certificate")
+        text += b"".join(pieces)
+        assert text.endswith(b"data: [DONE]\n\n"), "the stream was cut by the reload"
+    assert cert.read_text() != old
+
+
+def test_a_bad_certificate_leaves_the_old_one_in_use(make, mock, tls):
+    cert, key = tls
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"tls": {"cert": str(cert), "key": str(key)}}})
+    good, context = der(cert), ssl.create_default_context(cafile=str(cert))
+    cert.write_text("-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n")
+    gateway.program.send_signal(1)
+    gateway.program.wait_for("reload refused")
+    assert served_certificate(gateway) == good
+    with gateway.raw(tls=context) as client:
+        client.send(raw.request("GET", "/metrics"))
+        assert b"openclaw_reload_failures_total" in client.read().body
+
+
+# --- the operator's port ---
+
+def test_health_and_metrics_have_their_own_port(make, mock):
+    port = free_port()
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"admin_listen": f"127.0.0.1:{port}"}})
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as admin:
+        assert admin.get("/livez").json() == {"status": "ok"}
+        assert admin.get("/readyz?verbose").json()["status"] == "ok"
+        assert "openclaw_requests_total" in admin.get("/metrics").text
+    assert gateway.get("/livez").status_code == 200
