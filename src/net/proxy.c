@@ -149,6 +149,22 @@ proxy_is_excluded(struct str no_proxy, struct str host, uint16_t port)
     return false;
 }
 
+/* This machine: what listens here is not meant to be asked for elsewhere. */
+static bool
+is_loopback(struct str host)
+{
+    struct address address;
+    unsigned bits;
+
+    if (host.n != 0 && host.p[host.n - 1] == '.')
+        host.n--;
+    if (!address_parse(host, 0, &address))
+        return str_ieq(host, S("localhost"));
+
+    const uint8_t *bytes = address_bytes(&address, &bits);
+    return bits == 32 ? bytes[0] == 127 : IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr);
+}
+
 struct str
 proxy_find(const struct proxy_env *env, bool is_https, struct str host, uint16_t port)
 {
@@ -156,7 +172,7 @@ proxy_find(const struct proxy_env *env, bool is_https, struct str host, uint16_t
 
     if (proxy.n == 0)
         proxy = env->all;
-    if (proxy.n == 0 || proxy_is_excluded(env->no, host, port))
+    if (proxy.n == 0 || is_loopback(host) || proxy_is_excluded(env->no, host, port))
         return (struct str){ NULL, 0 };
     return proxy;
 }

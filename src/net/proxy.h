@@ -15,7 +15,8 @@ struct proxy_env {
  * HTTP_PROXY is not trusted where CGI could have made it from a request's Proxy header. */
 struct proxy_env proxy_env_read(void);
 
-/* The proxy's URL for an origin; empty: none. `is_https` tells the origin's scheme. */
+/* The proxy's URL for an origin; empty: none. `is_https` tells the origin's scheme. "localhost" and
+ * loopback addresses never take one: models served on this machine, and the simulated provider. */
 struct str proxy_find(const struct proxy_env *env, bool is_https, struct str host, uint16_t port);
 
 /* Does the NO_PROXY list name this host? Entries are separated by commas or blanks: "*", "name" and

@@ -12,7 +12,7 @@
 struct certs {
     char dir[64];
     char ca[128];                             /* the authority's certificate */
-    char good[128], good_key[128];            /* localhost, 127.0.0.1, ::1 */
+    char good[128], good_key[128];            /* localhost, 127.0.0.1, ::1, provider.test */
     char other[128], other_key[128];          /* other.example */
     char expired[128], expired_key[128];      /* localhost, until yesterday */
     char stranger[128], stranger_key[128];    /* localhost, signed by itself */
@@ -98,7 +98,7 @@ certs_make(struct certs *c)
         c->stranger_key,
         c->encrypted_key,
     };
-    const char *here = "DNS:localhost,IP:127.0.0.1,IP:::1";
+    const char *here = "DNS:localhost,IP:127.0.0.1,IP:::1,DNS:provider.test";
     long day = 86400;
     EVP_PKEY *ca_key, *good_key;
 

@@ -432,7 +432,7 @@ proxy_open(struct fake_proxy *x, const char *scheme, const char *answer)
     setenv("https_proxy", url, 1);
     setenv("http_proxy", url, 1);
     x->origin =
-        test_origin(scheme, "localhost:8443", strcmp(scheme, "https") == 0 ? x->client : NULL);
+        test_origin(scheme, "provider.test:8443", strcmp(scheme, "https") == 0 ? x->client : NULL);
     unsetenv("https_proxy");
     unsetenv("http_proxy");
 }
@@ -463,7 +463,7 @@ TEST(https_goes_through_the_proxy_in_a_tunnel_that_the_proxy_cannot_read)
     RUN_UNTIL(x.loop, c.ends == 1);
     EXPECT_STR(str_c(c.detail), "");
     EXPECT(c.sock != NULL && sock_is_tls(c.sock));
-    EXPECT_STR(str_c(x.request), "CONNECT localhost:8443 HTTP/1.1\r\nHost: localhost:8443\r\n"
+    EXPECT_STR(str_c(x.request), "CONNECT provider.test:8443 HTTP/1.1\r\nHost: provider.test:8443\r\n"
                                  "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n");
     end_take(&client, c.sock);
     sock_write(c.sock, &hello, 1);

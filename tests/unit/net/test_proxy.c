@@ -129,3 +129,34 @@ TEST(http_proxy_in_upper_case_is_not_trusted_under_cgi)
     EXPECT_STR(proxy_find(&env, false, S("a.com"), 80), "http://meant:1");
     clear_environment();
 }
+
+TEST(nothing_on_this_machine_is_asked_for_through_a_proxy)
+{
+    static const struct {
+        const char *host;
+        bool direct;
+    } rows[] = {
+        { "localhost", true },
+        { "LocalHost", true },
+        { "localhost.", true },
+        { "127.0.0.1", true },
+        { "127.8.8.8", true },
+        { "::1", true },
+        { "::ffff:127.0.0.1", true },
+        { "128.0.0.1", false },
+        { "0.0.0.0", false },
+        { "::2", false },
+        { "localhost.example.com", false },
+        { "notlocalhost", false },
+        { "127.0.0.1.example.com", false },
+    };
+    struct proxy_env env = { .https = S("http://p:1"), .all = S("http://p:1") };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bool direct = proxy_find(&env, true, str_c(rows[i].host), 443).n == 0;
+        if (direct != rows[i].direct)
+            print_error("host='%s'\n", rows[i].host);
+        EXPECT(direct == rows[i].direct);
+        EXPECT((proxy_find(&env, false, str_c(rows[i].host), 80).n == 0) == rows[i].direct);
+    }
+}
