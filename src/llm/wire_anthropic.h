@@ -2,6 +2,7 @@
  *
  *     wire_anthropic.c            the table; words and numbers that both sides translate
  *     wire_anthropic_caller.c     a caller's request, read
+ *     wire_anthropic_messages.c   its messages
  *     wire_anthropic_encode.c     an answer for a caller, written
  *     wire_anthropic_provider.c   a request for a provider, written
  *     wire_anthropic_plan.c       the turns of that request, put in the order the API wants
@@ -63,6 +64,44 @@ void anthropic_error_fill(
 /* An error document, or an error event of a stream. False when `doc` is neither. */
 bool
 anthropic_error_read(struct arena *a, int status, const struct json *doc, struct llm_error *ret);
+
+/* --- a caller's request --- */
+
+/* Where in the request something stands: element `index` of `list`, inside `up`. */
+struct place {
+    const struct place *up;
+    const char *list;
+    unsigned index;
+};
+
+struct reading {
+    struct llm_request *r;
+    struct arena *a;
+    struct wire_fault *fault;
+    enum err err;              /* the first failure */
+    unsigned parts;            /* made so far */
+    const struct place *at;    /* what is being read */
+};
+
+/* Records the first failure about `field` of what is being read; `what` follows its path in the
+ * sentence. */
+void anthropic_complain(struct reading *rd, enum err e, const char *field, const char *what);
+
+/* The text of a string; empty for anything else. Running out of room is complained about. */
+struct str anthropic_text_of(struct reading *rd, const struct json *j);
+struct str anthropic_text_at(struct reading *rd, const struct json *j, const char *key);
+
+/* The same, but it must be there and be a string. */
+struct str anthropic_required_text(struct reading *rd, const struct json *j, const char *key);
+
+/* Counts something that is about to be kept; false, with a complaint, when there is too much. */
+bool anthropic_count_part(struct reading *rd);
+
+void anthropic_read_cache_control(
+    struct reading *rd, const struct json *block, bool *ret_mark, struct str *ret_ttl);
+
+/* Reads system text and messages. */
+void anthropic_read_messages(struct reading *rd);
 
 /* --- a provider's answer; see struct wire_provider --- */
 

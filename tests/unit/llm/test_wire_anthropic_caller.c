@@ -1,5 +1,6 @@
 /* test_wire_anthropic_caller.c - requests of Anthropic callers: what is read, what refused and how. */
 #include "llm/wire_anthropic_caller.c"
+#include "llm/wire_anthropic_messages.c"
 #include "tests/test.h"
 #include "tests/unit/llm/wire_kit.h"
 
