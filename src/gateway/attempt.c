@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #define LAST_BYTE_US 1000000       /* grace for the framing's end behind the protocol's last word */
+#define REFUSAL_US 5000000         /* for the explanation behind a failed status */
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 
 /* --- the request --- */
@@ -64,30 +65,52 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
     return s;
 }
 
-/* Configured overrides: `params` members replace or join the members of the body's object. */
+/* Forgets what was to be changed within the `n` bytes from `at` on: they are replaced as a whole. */
 static void
+drop_edits(struct wire_edits *edits, size_t at, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < edits->count; i++)
+        if (edits->list[i].at < at || edits->list[i].at >= at + n)
+            edits->list[kept++] = edits->list[i];
+    edits->count = kept;
+}
+
+/* Configured overrides: `params` members replace or join the members of the body's object. */
+static enum err
 override_params(struct exchange *x, const struct json *doc, struct str body, struct str params, struct wire_edits *edits)
 {
     const struct json *over = params.n != 0 ? json_parse(x->arena, params, NULL, NULL) : NULL;
     struct json_iter it = json_iter(over);
-    struct str added = S("");
+    struct buf added;
+    bool fits = true;
 
+    if (!json_is(doc, JSON_OBJECT) || doc->count == 0)
+        return OK;
+    buf_init(&added, params.n + 1);
     while (json_next(&it)) {
-        struct str key = json_str(x->arena, it.key);
-        const struct json *old = json_get(doc, key);
+        const struct json *old = json_get(doc, json_str(x->arena, it.key));
 
-        if (old != NULL)
-            (void)wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value));
-        else
-            added = arena_printf(x->arena, STR_FMT STR_FMT ":" STR_FMT ",", STR_ARG(added), STR_ARG(json_raw(it.key)),
-                STR_ARG(json_raw(it.value)));
+        if (old != NULL) {
+            drop_edits(edits, (size_t)(old->p - body.p), old->n);
+            fits = wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value)) && fits;
+            continue;
+        }
+        buf_add(&added, json_raw(it.key));
+        buf_add_c(&added, ':');
+        buf_add(&added, json_raw(it.value));
+        buf_add_c(&added, ',');
     }
-    if (added.n != 0)
-        (void)wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0, added);
+    if (buf_len(&added) != 0)
+        fits = wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0, arena_str(x->arena, buf_str(&added))) && fits;
+    fits = fits && !added.overflow;
+    buf_fini(&added);
+    return fits ? OK : ERR_CONFIG;
 }
 
 /* Hands the edited body to the client as slices; flattens it when there are too many. */
-static void
+static enum err
 set_body(struct exchange *x, struct client_request *q, struct str body, const struct wire_edits *edits)
 {
     struct str pieces[2 * WIRE_EDITS + 1];
@@ -96,27 +119,31 @@ set_body(struct exchange *x, struct client_request *q, struct str body, const st
     if (n <= CLIENT_BODY_PIECES) {
         memcpy(q->body, pieces, n * sizeof(pieces[0]));
         q->body_count = n;
-        return;
+        return OK;
     }
     size_t total = 0, at = 0;
     for (size_t i = 0; i < n; i++)
         total += pieces[i].n;
-    char *flat = arena_alloc(x->arena, total, 1);
+    char *flat = arena_try(x->arena, total);
+    if (flat == NULL)
+        return ERR_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
         memcpy(flat + at, pieces[i].p, pieces[i].n);
         at += pieces[i].n;
     }
     q->body[0] = str_make(flat, total);
     q->body_count = 1;
+    return OK;
 }
 
 /* The caller's own bytes, with the model's name replaced. */
-static void
+static enum err
 write_same_wire(struct exchange *x, const struct target *t, struct client_request *q)
 {
     const struct llm_request *r = &x->request;
-    struct wire_edits edits = { .count = 0 };
+    struct wire_edits edits;
 
+    edits.count = 0; /* the rest is large, and mostly never used */
     if (r->model_node != NULL && t->wire.model.n != 0) {
         struct buf *name = &x->worker->text;
         if (r->model_node->type == JSON_STRING)
@@ -129,9 +156,8 @@ write_same_wire(struct exchange *x, const struct target *t, struct client_reques
     }
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
-    if (r->doc != NULL)
-        override_params(x, r->doc, r->body, t->params, &edits);
-    set_body(x, q, r->body, &edits);
+    enum err e = override_params(x, r->doc, r->body, t->params, &edits);
+    return e == OK ? set_body(x, q, r->body, &edits) : e;
 }
 
 /* The request in the provider's protocol. */
@@ -155,13 +181,9 @@ write_translated(struct exchange *x, const struct target *t, struct client_reque
         return e;
 
     struct wire_edits edits = { .count = 0 };
-    if (t->params.n != 0) {
-        const struct json *doc = json_parse(x->arena, body, NULL, NULL);
-        if (doc != NULL)
-            override_params(x, doc, body, t->params, &edits);
-    }
-    set_body(x, q, body, &edits);
-    return OK;
+    if (t->params.n != 0)
+        e = override_params(x, json_parse(x->arena, body, NULL, NULL), body, t->params, &edits);
+    return e == OK ? set_body(x, q, body, &edits) : e;
 }
 
 static enum err
@@ -170,7 +192,7 @@ write_request(struct exchange *x, const struct target *t, struct client_request 
     const struct wire *wire = t->provider->wire;
     bool same_wire = wire == x->request.wire;
     struct buf *path = &x->worker->text;
-    enum err e = OK;
+    enum err e;
 
     if (!same_wire && x->request.op == OP_RELAY) {
         fault->message = arena_printf(x->arena, "this route exists only at " STR_FMT " providers; " STR_FMT " speaks " STR_FMT,
@@ -187,10 +209,10 @@ write_request(struct exchange *x, const struct target *t, struct client_request 
     q->path = arena_str(x->arena, buf_str(path));
     buf_reset(path, SIZE_MAX);
 
-    if (same_wire)
-        write_same_wire(x, t, q);
-    else
-        e = write_translated(x, t, q, fault);
+    e = same_wire ? write_same_wire(x, t, q) : write_translated(x, t, q, fault);
+    if (e == ERR_CONFIG)
+        fault->message = arena_printf(x->arena, "the configured params of " STR_FMT "/" STR_FMT " replace too much",
+            STR_ARG(t->provider->id), STR_ARG(t->wire.model));
     q->fields = request_fields(x, t, same_wire);
     return e;
 }
@@ -200,9 +222,13 @@ write_request(struct exchange *x, const struct target *t, struct client_request 
 static void
 attempt_failed(struct exchange *x, const struct llm_error *e)
 {
+    int64_t retry_after_ms = x->attempt.error.retry_after_ms; /* of the answer's head */
+
     if (x->attempt.state != ATTEMPT_RUNNING && x->attempt.state != ATTEMPT_COMMITTED)
         return;
     x->attempt.error = *e;
+    if (e->retry_after_ms < 0)
+        x->attempt.error.retry_after_ms = retry_after_ms;
     x->attempt.state = ATTEMPT_FAILED;
     exchange_wake(x);
 }
@@ -292,6 +318,7 @@ on_data(void *owner, struct str bytes)
         return;
     enum err e = relay_data(x, bytes);
     if (e != OK) {
+        relay_flush(x); /* what was good before the bad still points into `bytes` */
         if (x->relay.error_event)
             attempt_failed(x, &x->relay.error);
         else
@@ -308,6 +335,16 @@ on_data(void *owner, struct str bytes)
     }
 }
 
+/* The provider refused: all of its explanation that will come is there. */
+static void
+settle_refusal(struct exchange *x)
+{
+    if (relay_end(x) != OK)
+        attempt_failed(x, &x->relay.error);
+    else
+        attempt_failed_kind(x, ERR_UPSTREAM_PROTOCOL, NULL);
+}
+
 static void
 on_end(void *owner)
 {
@@ -318,9 +355,12 @@ on_end(void *owner)
     x->attempt.note->ended_us = clock_now_us();
     if (!attempt_live(x))
         return;
+    if (x->relay.source == SOURCE_ERROR) {
+        settle_refusal(x);
+        return;
+    }
     enum err e = relay_end(x);
     if (e != OK && x->relay.error_event) {
-        x->relay.error.retry_after_ms = x->attempt.error.retry_after_ms;
         attempt_failed(x, &x->relay.error);
     } else if (e != OK) {
         attempt_failed_kind(x, e, NULL);
@@ -345,7 +385,10 @@ on_failed(void *owner, enum err why, const char *detail)
         exchange_wake(x);
         return;
     }
-    attempt_failed_kind(x, why, detail);
+    if (x->relay.source == SOURCE_ERROR)
+        settle_refusal(x);
+    else
+        attempt_failed_kind(x, why, detail);
 }
 
 /* The last word came long ago and the connection just stays open: enough. */
@@ -464,12 +507,14 @@ attempt_tick(struct exchange *x, uint64_t now_us)
     const struct conf_timeouts *limits;
     const struct relay *r = &x->relay;
 
-    if (!attempt_live(x) || x->attempt.paused)
+    if (!attempt_live(x))
         return;
     limits = &x->attempt.target->timeouts;
     if (x->deadline_us != 0 && now_us > x->deadline_us) {
         attempt_failed_kind(x, ERR_DEADLINE, NULL);
-    } else if (!x->request.stream || x->relay.source == SOURCE_RAW) {
+    } else if (r->source == SOURCE_ERROR && now_us > x->attempt.note->head_us + REFUSAL_US) {
+        settle_refusal(x);
+    } else if (x->attempt.paused || !x->request.stream || x->relay.source == SOURCE_RAW) {
         return;
     } else if (r->reader.complete && now_us > r->last_event_us + LAST_BYTE_US) {
         finish_complete(x);

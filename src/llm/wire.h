@@ -59,7 +59,7 @@ struct wire_edit {
     size_t cut;
     struct str put;
 };
-#define WIRE_EDITS 6
+#define WIRE_EDITS 40
 struct wire_edits {
     struct wire_edit list[WIRE_EDITS];
     size_t count;
