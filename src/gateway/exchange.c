@@ -10,6 +10,7 @@
 /* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded answers. */
 #define EXCHANGE_ARENA_BYTES (512u * 1024 * 1024)
 #define MESSAGE_BYTES 2048
+#define MODEL_BYTES 256
 
 static void
 run_deferred(void *arg)
@@ -81,15 +82,19 @@ enum step
 exchange_read_relay(struct exchange *x)
 {
     const struct http_head *head = server_head(x->q);
+    const struct conf_server *conf = &exchange_conf(x)->server;
+    struct json_limits limits = { (uint32_t)conf->limit_json_depth, (uint32_t)conf->limit_json_values };
     struct llm_request *r = &x->request;
     struct str type = http_field_get(&head->fields, S("content-type"));
+    bool says_json = http_type_is(type, S("application/json"));
     struct json_error bad;
     size_t at = 0;
 
     r->path = str_starts(head->target, S("/v1/")) ? str_skip(head->target, sizeof("/v1") - 1) : head->target;
-    if (http_type_is(type, S("application/json")) && r->body.n != 0) {
-        r->doc = json_parse(x->arena, r->body, NULL, &bad);
-        if (r->doc == NULL)
+    /* A provider may read JSON whatever the caller calls it; then so must we, or its model would go unseen. */
+    if (r->body.n != 0 && (says_json || str_starts(str_trim(r->body), S("{")))) {
+        r->doc = json_parse(x->arena, r->body, &limits, &bad);
+        if (r->doc == NULL && says_json)
             return exchange_fail(x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
         r->model_node = json_get(r->doc, S("model"));
         if (!json_is(r->model_node, JSON_STRING))
@@ -104,6 +109,11 @@ exchange_read_relay(struct exchange *x)
             r->model_node = node;
         }
     }
+    if (r->model.n > MODEL_BYTES) {
+        r->model = S("");
+        return exchange_fail(x, ERR_BAD_REQUEST, "the model's name is longer than %d bytes", MODEL_BYTES);
+    }
+    r->model = arena_str(x->arena, r->model); /* outlives the body */
     return STEP_NEXT;
 }
 
@@ -279,18 +289,23 @@ exchange_fail(struct exchange *x, enum err why, const char *format, ...)
 
 /* --- settling --- */
 
-/* Nobody reported usage (the caller left early, or the provider never says): estimate, and say that it is one. */
+/* Nobody reported usage (the caller left early, or the provider never says): estimate, and say that it is one. What a
+ * stream said of its output before it was cut was a beginning only. */
 static bool
 estimate_usage(struct exchange *x)
 {
     struct relay *r = &x->relay;
+    int64_t output = (int64_t)(r->text_bytes + 3) / 4;
+    bool cut = r->source == SOURCE_STREAM && !r->reader.complete && r->usage.output < output;
 
-    if (!r->content || (r->usage.input >= 0 && r->usage.output >= 0))
+    if (r->source == SOURCE_RAW)
+        return false; /* not ours to understand */
+    if (!r->content || (r->usage.input >= 0 && r->usage.output >= 0 && !cut))
         return false;
     if (r->usage.input < 0)
         r->usage.input = x->input_estimate;
-    if (r->usage.output < 0)
-        r->usage.output = (int64_t)(r->text_bytes + 3) / 4;
+    if (r->usage.output < 0 || cut)
+        r->usage.output = output;
     return true;
 }
 
@@ -415,7 +430,7 @@ settle_log(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_u
 static bool
 is_worth_a_line(const struct exchange *x)
 {
-    return x->endpoint->local == NULL || x->status >= 400;
+    return x->endpoint->local == NULL || x->status >= 400 || str_starts(x->endpoint->path, S("/v1/"));
 }
 
 void
@@ -429,7 +444,7 @@ exchange_finish(struct exchange *x)
     CHECK(x->answered || x->gone);
     CHECK(!x->wake.queued);
     CHECK(x->attempt.call == NULL);
-    x->gone = x->gone && !x->relay.reader.complete;
+    x->gone = x->gone && !(x->relay.reader.complete && x->status != 0);
     if (x->gone && x->error == OK)
         x->error = ERR_CLIENT_GONE;
     if (x->gone && x->status == 0)

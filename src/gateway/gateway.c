@@ -186,6 +186,8 @@ stage_relay(struct exchange *x)
     case ATTEMPT_DONE:
         attempt_stop(x, OK);
         relay_flush(x);
+        if (x->relay.usage.input < 0 && x->request.doc != NULL)
+            x->input_estimate = llm_request_estimate_tokens(&x->request);
         x->bytes_out = server_bytes_out(x->q);
         x->answered = true;
         server_end(x->q);
@@ -218,7 +220,7 @@ gateway_run(struct exchange *x)
 
     if (x->gone) {
         /* Some callers hang up as soon as they have read the last word. */
-        attempt_stop(x, x->relay.reader.complete ? OK : ERR_CLIENT_GONE);
+        attempt_stop(x, x->relay.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
         step = STEP_STOP;
     }
     while (step == STEP_NEXT && x->stage < ARRAY_LEN(stages)) {

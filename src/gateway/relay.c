@@ -7,6 +7,8 @@
 #define ERROR_BODY_BYTES (64u * 1024)
 #define HELD_BYTES (4u * 1024 * 1024)      /* frames that carry no content yet, or one turn's output */
 
+#define SECRET_LEAST_BYTES 8                /* a shorter value is a word like others */
+
 /* The provider's fields that mean something to the caller. */
 static const struct str passed_prefixes[] = {
     S_INIT("x-ratelimit-"),
@@ -36,6 +38,45 @@ is_content(enum llm_event_kind kind)
     }
 }
 
+/* Puts stars over every place of `text` where the value of one of the field lines stands, "Bearer " left aside. */
+static void
+mask_values(char *text, size_t n, struct str lines)
+{
+    struct str line, name, value;
+
+    while (lines.n != 0) {
+        (void)str_cut(lines, '\n', &line, &lines);
+        if (!str_cut(line, ':', &name, &value))
+            continue;
+        value = str_trim(value);
+        if (str_istarts(value, S("bearer ")))
+            value = str_skip(value, sizeof("bearer ") - 1);
+        if (value.n < SECRET_LEAST_BYTES)
+            continue;
+        for (size_t at = 0; at < n; at += value.n) {
+            at += str_find(str_make(text + at, n - at), value);
+            if (at < n)
+                memset(text + at, '*', value.n);
+        }
+    }
+}
+
+/* A copy in which none of the provider's credentials is left, should it have quoted them. */
+static struct str
+without_secrets(struct exchange *x, struct str s)
+{
+    const struct provider *p = x->attempt.target->provider;
+    char *copy = arena_try(x->arena, s.n + 1);
+
+    if (copy == NULL)
+        return S("");
+    str_copy_c(copy, s.n + 1, s);
+    for (size_t i = 0; i < p->credential_count; i++)
+        mask_values(copy, s.n, p->credentials[i]);
+    mask_values(copy, s.n, p->fields);
+    return str_make(copy, s.n);
+}
+
 /* Keeps a provider's error beyond the frame it came in. */
 static void
 keep_error(struct exchange *x, const struct llm_error *e)
@@ -43,10 +84,10 @@ keep_error(struct exchange *x, const struct llm_error *e)
     struct llm_error *to = &x->relay.error;
 
     *to = *e;
-    to->message = arena_str(x->arena, e->message);
-    to->type = arena_str(x->arena, e->type);
-    to->code = arena_str(x->arena, e->code);
-    to->param = arena_str(x->arena, e->param);
+    to->message = without_secrets(x, e->message);
+    to->type = without_secrets(x, e->type);
+    to->code = without_secrets(x, e->code);
+    to->param = without_secrets(x, e->param);
     x->relay.error_event = true;
 }
 
@@ -106,8 +147,9 @@ passed_fields(struct exchange *x, const struct http_head *head)
 static enum relay_source
 choose_source(const struct exchange *x, const struct http_head *head, struct str type)
 {
-    if (head->status < 200 || head->status >= 300)
-        return x->request.op == OP_RELAY ? SOURCE_RAW : SOURCE_ERROR;
+    /* What is wrong with the gateway's own credentials is not the caller's to read. */
+    if (head->status == 401 || (x->request.op != OP_RELAY && (head->status < 200 || head->status >= 300)))
+        return SOURCE_ERROR;
     if (x->request.op == OP_RELAY)
         return SOURCE_RAW;
     bool stream = http_type_is(type, S("text/event-stream"));
