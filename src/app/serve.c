@@ -407,8 +407,11 @@ tend(struct serve *s)
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
     if (s->config_path != NULL)
         loop_watch_file(s->loop, s->config_path, on_file_change, s);
-    if (c->tls_cert.v.n != 0)
+    if (c->tls_cert.v.n != 0) {
+        /* The pair is rarely replaced in one step: whichever comes last makes it whole. */
         loop_watch_file(s->loop, c->tls_cert.v.p, on_file_change, s);
+        loop_watch_file(s->loop, c->tls_key.v.p, on_file_change, s);
+    }
     loop_run(s->loop);
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_join(s->workers[i]);
