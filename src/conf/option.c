@@ -46,9 +46,9 @@ static const struct option options[] = {
 #define MARKED_STRINGS(section, key, field, flag, form_, example_, help)                           \
     { ROW(section, key, OPTION_STRINGS, AT(section, field, struct conf_strs), help),               \
         .aux = AT(section, flag, bool), .form = form_, .example = S_INIT(example_) },
-#define DURATION(section, key, field, default_, min_, max_, help)                                  \
+#define DURATION(section, key, field, default_, min_, max_, example_, help)                        \
     { ROW(section, key, OPTION_DURATION, AT(section, field, uint64_t), help),                      \
-        .fallback = S_INIT(default_), .min = min_, .max = max_, .example = S_INIT(default_) },
+        .fallback = S_INIT(default_), .min = min_, .max = max_, .example = S_INIT(example_) },
 #define SIZE(section, key, field, default_, min_, max_, help)                                      \
     { ROW(section, key, OPTION_SIZE, AT(section, field, uint64_t), help),                          \
         .fallback = S_INIT(default_), .min = min_, .max = max_, .example = S_INIT(default_) },

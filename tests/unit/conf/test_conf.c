@@ -219,6 +219,7 @@ TEST(an_empty_file_means_the_defaults)
         EXPECT_INT(c->server.drain_grace_ms, 5000);
         EXPECT_INT(c->server.keepalive_ms, 15000);
         EXPECT_INT(c->timeouts.connect_ms, 5000);
+        EXPECT_INT(c->timeouts.first_byte_ms, 0);
         EXPECT_INT(c->timeouts.total_ms, 600000);
         EXPECT(c->observe.metrics);
         EXPECT_STR(c->observe.log_level.v, "info");
