@@ -196,7 +196,7 @@ simulator_needed(struct serve *s)
     struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
     needed = c->provider_count == 0;
     for (size_t i = 0; needed && (row = provider_row_at(i)) != NULL; i++)
-        needed = row->base_url.n == 0 || provider_env_key(row).n == 0;
+        needed = row->base_url.n == 0 || provider_env_key(row, NULL).n == 0;
     conf_destroy(c);
     arena_destroy(a);
     return needed;

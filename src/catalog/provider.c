@@ -44,7 +44,7 @@ provider_row(struct str id)
 }
 
 struct str
-provider_env_key(const struct provider_row *row)
+provider_env_key(const struct provider_row *row, struct str *ret_name)
 {
     struct str left = row->env;
 
@@ -55,8 +55,11 @@ provider_env_key(const struct provider_row *row)
         (void)str_cut(left, ' ', &name, &left);
         str_copy_c(name_c, sizeof(name_c), name);
         struct str value = str_c(getenv(name_c));
-        if (value.n != 0)
-            return value;
+        if (value.n == 0)
+            continue;
+        if (ret_name != NULL)
+            *ret_name = name;
+        return value;
     }
     return (struct str){ NULL, 0 };
 }

@@ -25,8 +25,9 @@ const struct provider_row *provider_row(struct str id);
 /* Walks the rows in table order; NULL behind the last. */
 const struct provider_row *provider_row_at(size_t i);
 
-/* The first of the row's environment variables that is set and not empty; its value, or empty. */
-struct str provider_env_key(const struct provider_row *row);
+/* The first of the row's environment variables that is set and not empty: its value, or empty; its name in *ret_name,
+ * which may be NULL. */
+struct str provider_env_key(const struct provider_row *row, struct str *ret_name);
 
 /* The bit of a quirk's configuration name ("no_stream_options"), or 0. */
 uint32_t provider_quirk_named(struct str name);

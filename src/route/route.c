@@ -4,9 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "conf/form.h"
+#include "http/message.h"
+
 /* What all the names, targets and field lines of one configuration may take together. */
 #define ROUTE_ARENA_BYTES (256u * 1024 * 1024)
 #define ALIAS_DEPTH 8
+#define FIELD_LINES_BYTES (16u * 1024)
 
 struct route_table {
     struct arena *arena;
@@ -46,29 +51,48 @@ provider_tls(struct route_table *t, const struct conf_provider *cp, char *why, s
     return t->tls != NULL ? tls_context_ref(t->tls) : NULL;
 }
 
+/* A buffer's bytes in the arena; the buffer is given back. */
+static struct str
+kept(struct arena *a, struct buf *b)
+{
+    struct str s = arena_str(a, buf_str(b));
+
+    buf_fini(b);
+    return s;
+}
+
 /* The complete line that carries one key. */
 static struct str
 credential_line(struct arena *a, const struct provider_row *row, const struct wire *wire, struct str key)
 {
     struct str field = row != NULL ? row->auth_field : S("Authorization");
     struct str prefix = row != NULL ? row->auth_prefix : S("Bearer ");
+    struct buf line;
 
     if (row == NULL && str_eq(wire->name, S("anthropic-messages"))) {
         field = S("x-api-key");
         prefix = S("");
     }
-    return arena_printf(a, STR_FMT ": " STR_FMT STR_FMT "\r\n", STR_ARG(field), STR_ARG(prefix), STR_ARG(key));
+    buf_init(&line, FIELD_LINES_BYTES);
+    buf_add(&line, field);
+    buf_add(&line, S(": "));
+    buf_add(&line, prefix);
+    buf_add(&line, key);
+    buf_add(&line, S("\r\n"));
+    CHECK(!line.overflow);             /* keys are bounded */
+    return kept(a, &line);
 }
 
 static struct str
 field_lines(struct arena *a, const struct conf_provider *cp)
 {
-    struct str all = S("");
+    struct buf all;
 
+    buf_init(&all, FIELD_LINES_BYTES);
     for (size_t i = 0; i < cp->field_count; i++)
-        all = arena_printf(a, STR_FMT STR_FMT ": " STR_FMT "\r\n", STR_ARG(all),
-            STR_ARG(cp->fields[i].key.v), STR_ARG(cp->fields[i].value.v));
-    return all;
+        http_add_field(&all, cp->fields[i].key.v, cp->fields[i].value.v);
+    CHECK(!all.overflow);              /* so are they */
+    return kept(a, &all);
 }
 
 /* Puts a provider into the table. `cp` is NULL for one found in the environment. */
@@ -131,16 +155,22 @@ provider_wire(const struct conf_provider *cp, const struct provider_row *row, st
     return wire;
 }
 
+/* The configured keys, or the environment's. The latter was looked at by nobody yet: it goes into a header field. */
 static void
-provider_keys(struct route_table *t, struct provider *p, const struct conf_provider *cp)
+provider_keys(struct route_table *t, struct provider *p, const struct conf_provider *cp, struct conf_problems *problems)
 {
     size_t n = cp != NULL ? cp->api_keys.count : 0;
-    struct str env = n == 0 && p->row != NULL ? provider_env_key(p->row) : S("");
+    struct str variable;
+    struct str env = n == 0 && p->row != NULL ? provider_env_key(p->row, &variable) : S("");
+    const char *why = env.n != 0 ? form_problem(t->arena, FORM_SECRET, env) : NULL;
 
     p->credentials = arena_array(t->arena, struct str, n + 1);
     for (size_t i = 0; i < n; i++)
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, cp->api_keys.list[i].v);
-    if (env.n != 0)
+    if (why != NULL)
+        conf_problem(problems, cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 },
+            "providers." STR_FMT ": the environment's " STR_FMT " %s", STR_ARG(p->id), STR_ARG(variable), why);
+    else if (env.n != 0)
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
 }
 
@@ -160,7 +190,7 @@ provider_from_conf(struct route_table *t, const struct conf *c, const struct con
         return;
     }
     struct provider *p = provider_add(t, cp->id.v, wire, row, base_url, cp, problems);
-    provider_keys(t, p, cp);
+    provider_keys(t, p, cp, problems);
     p->fields = field_lines(t->arena, cp);
     p->timeouts = timeouts_over(c->timeouts, cp->timeouts);
     p->models = cp->models;
@@ -182,10 +212,10 @@ providers_from_environment(struct route_table *t, const struct conf *c, struct c
     const struct provider_row *row;
 
     for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++) {
-        if (row->base_url.n == 0 || provider_env_key(row).n == 0)
+        if (row->base_url.n == 0 || provider_env_key(row, NULL).n == 0)
             continue;
         struct provider *p = provider_add(t, row->id, row->wire, row, row->base_url, NULL, problems);
-        provider_keys(t, p, NULL);
+        provider_keys(t, p, NULL, problems);
         p->timeouts = c->timeouts;
     }
 }
