@@ -199,6 +199,15 @@ apply_limits(struct worker *w)
     server_set_limits(w->server, &limits);
 }
 
+static void
+on_accept(void *owner, struct sock *s)
+{
+    struct worker *w = owner;
+
+    metric_add(&w->metrics->connections, 1);
+    server_accept(w->server, s);
+}
+
 static bool
 open_listener(struct worker *w, const struct worker *first, struct str address, struct tls_context *tls, char *why, size_t why_size)
 {
@@ -208,7 +217,7 @@ open_listener(struct worker *w, const struct worker *first, struct str address, 
     }
     if (first != NULL && str_ends(address, S(":0")))
         address = worker_address(first, w->listener_count);
-    struct listener *li = listen_open(w->loop, address, tls, server_accept, w->server, why, why_size);
+    struct listener *li = listen_open(w->loop, address, tls, on_accept, w, why, why_size);
     if (li == NULL)
         return false;
     w->listeners[w->listener_count++] = li;
