@@ -1,0 +1,199 @@
+"""Tokens are counted always and shown to those who asked; the next target answers when one cannot."""
+import json
+import socket
+
+import pytest
+
+from lib import openai, sse
+from lib.process import free_port
+
+ASK = [{"role": "user", "content": "Hello"}]
+
+
+def chunk(content=None, finish=None, **more):
+    delta = {} if content is None else {"content": content}
+    return b"data: " + json.dumps({"id": "c", "object": "chat.completion.chunk", "model": "m", "choices": [
+        {"index": 0, "delta": delta, "finish_reason": finish}], **more}).encode() + b"\n\n"
+
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 22, "total_tokens": 33}
+
+
+@pytest.fixture(scope="module")
+def mock(make_shared):
+    return make_shared.mock()
+
+
+@pytest.fixture(scope="module")
+def gateway(make_shared, mock):
+    """`dead` refuses connections; `mute` accepts them and never answers."""
+    mute = socket.create_server(("127.0.0.1", 0))
+    gateway = make_shared.gateway({
+        "providers": {
+            "lab": mock.provider(),
+            "dead": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{free_port()}/v1"},
+            "mute": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{mute.getsockname()[1]}/v1",
+                     "timeouts": {"first_byte": "200ms", "first_token": "200ms"}},
+            "nameless": {"wire": "openai-chat", "base_url": "http://no-such-host.invalid/v1"}},
+        "models": {
+            "brave": {"targets": ["dead/a", "lab/fault-429", "lab/fault-500", "lab/mock-gpt"]},
+            "patient": {"targets": ["mute/a", "lab/mock-gpt"]},
+            "lost": {"targets": ["nameless/a", "lab/mock-gpt"]},
+            "hopeless": {"targets": ["dead/a", "lab/fault-503;retry-after=9"]},
+            "strict": {"targets": ["lab/fault-400", "lab/mock-gpt"]},
+            "long": {"targets": ["lab/fault-context", "lab/mock-gpt"]},
+            "nested": {"targets": ["hopeless", "lab/mock-gpt"]},
+            "set": {"targets": [{"model": "lab/mock-gpt", "params": {"temperature": 0.25, "seed": 5}}]},
+        }})
+    gateway.mute = mute
+    return gateway
+
+
+# --- usage ---
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_usage_is_counted_always_and_shown_when_asked_for(gateway, mock, asked):
+    more = {"stream_options": {"include_usage": True}} if asked else {}
+    answer = gateway.chat("lab/mock;tokens=17", stream=True, **more)
+    facts = openai.facts_of_stream(answer.content)
+    assert facts.usage_frames == (1 if asked else 0)
+    assert (facts.usage is not None) is asked
+    assert facts.done
+    assert gateway.access_of(answer)["tokens_output"] == 17
+    assert mock.last_request()["json"]["stream_options"]["include_usage"] is True
+
+
+@pytest.mark.parametrize("options", [None, {}, {"include_usage": None}, {"include_usage": False}])
+def test_not_asking_may_be_said_in_many_ways(gateway, options):
+    answer = gateway.chat("lab/mock;tokens=4", stream=True, stream_options=options)
+    assert openai.facts_of_stream(answer.content).usage is None
+    line = gateway.access_of(answer)
+    assert line["tokens_output"] == 4 and "tokens_estimated" not in line
+
+
+def test_usage_beside_the_last_word_is_not_taken_away(make):
+    """Some hosts put usage in the chunk that also says why the answer ended."""
+    def handler(conn):
+        conn.answer(200, chunk("Hi") + chunk(finish="stop", usage=USAGE) + b"data: [DONE]\n\n", "text/event-stream")
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    answer = gateway.chat("lab/m", stream=True)
+    assert openai.facts_of_stream(answer.content).choice().finish == "stop"
+    line = gateway.access_of(answer)
+    assert (line["tokens_input"], line["tokens_output"]) == (11, 22)
+
+
+def test_a_provider_that_never_says_usage_is_estimated(make):
+    def handler(conn):
+        conn.answer(200, chunk("Hello there, how are you today?") + chunk(finish="stop") + b"data: [DONE]\n\n",
+                    "text/event-stream")
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    line = gateway.access_of(gateway.chat("lab/m", stream=True, stream_options={"include_usage": True}))
+    assert line["tokens_estimated"] is True and 4 <= line["tokens_output"] <= 12 and line["tokens_input"] > 0
+    assert gateway.metrics().value("openclaw_usage_estimated_total") == 1
+
+
+def test_cached_and_thinking_tokens_are_counted_once(gateway):
+    line = gateway.access_of(gateway.chat("lab/mock;tokens=10;reasoning=6;cached=3"))
+    assert line["tokens_cached"] == 3 and line["tokens_input"] >= 3
+    assert line["tokens_reasoning"] == 6 and line["tokens_output"] >= 16 - 6
+
+
+def test_a_known_model_has_its_price_in_the_line(make, mock):
+    gateway = make.gateway({"providers": {"openai": {"base_url": mock.openai_url}}})
+    line = gateway.access_of(gateway.chat("openai/gpt-4o-mini"))
+    # 0.15 and 0.60 dollars for a million tokens are 150 and 600 nano-dollars for one.
+    cached = line.get("tokens_cached", 0)
+    assert cached == 0
+    assert line["cost_nanousd"] == 150 * line["tokens_input"] + 600 * line["tokens_output"]
+    unknown = gateway.access_of(gateway.chat("openai/some-model-that-nobody-knows"))
+    assert "cost_nanousd" not in unknown, "an unknown price is never zero"
+    assert gateway.metrics().value("openclaw_cost_unknown_total") == 1
+
+
+# --- the next target ---
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_fourth_target_answers_when_three_cannot(gateway, stream):
+    answer = gateway.chat("brave", stream=stream)
+    assert answer.status_code == 200
+    assert answer.headers["x-openclaw-attempts"] == "4"
+    assert answer.headers["x-openclaw-model"] == "mock-gpt"
+    line = gateway.access_of(answer)
+    assert [a["outcome"] for a in line["attempts"]] == ["upstream_connect", "rate_limit_exceeded", "upstream_error",
+                                                        "ok"]
+    assert [a["status"] for a in line["attempts"]] == [0, 429, 500, 200]
+    assert "error" not in line and line["model"] == "mock-gpt"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("alias, outcome", [("patient", "upstream_timeout"), ("lost", "upstream_dns"),
+                                            ("long", "context_length_exceeded")])
+def test_the_next_one_answers_after(gateway, alias, outcome, stream):
+    answer = gateway.chat(alias, stream=stream)
+    assert answer.status_code == 200, answer.text
+    assert [a["outcome"] for a in gateway.access_of(answer)["attempts"]] == [outcome, "ok"]
+
+
+@pytest.mark.parametrize("fault", ["reset-before", "reset-mid;after=0", "truncated;after=0", "empty", "html",
+                                   "error-first", "429", "500", "502", "503", "529", "401", "404", "quota"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_failure_before_the_first_token_is_noticed(make, mock, fault, stream):
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "models": {"safe": {"targets": [f"lab/mock;fault={fault}", "lab/mock-gpt"]}}})
+    answer = gateway.chat("safe", stream=stream)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-openclaw-attempts"] == "2"
+    if stream:
+        facts = openai.facts_of_stream(answer.content)
+        assert facts.done and facts.finished and facts.choice().text
+        assert len({f.json()["id"] for f in sse.frames(answer.content) if f.data and f.data != "[DONE]"}) == 1
+
+
+def test_a_bad_request_is_not_tried_elsewhere(gateway):
+    answer = gateway.chat("strict")
+    assert answer.status_code == 400 and answer.headers["x-openclaw-attempts"] == "1"
+
+
+def test_a_stream_that_has_begun_is_not_begun_again(gateway, make, mock):
+    own = make.gateway({"providers": {"lab": mock.provider()}, "models": {
+        "broken": {"targets": ["lab/mock;tokens=20;tps=500;fault=error-mid;after=5", "lab/mock-gpt"]}}})
+    answer = own.chat("broken", stream=True)
+    facts = openai.facts_of_stream(answer.content)
+    assert facts.error and not facts.done and not facts.finished and facts.choice().text
+    line = own.access_of(answer)
+    assert len(line["attempts"]) == 1 and line["error"] and line["tokens_output"] > 0
+
+
+def test_when_all_fail_the_answer_says_how(gateway):
+    answer = gateway.chat("hopeless")
+    assert answer.status_code == 503
+    message = answer.json()["error"]["message"]
+    assert "dead/a: upstream_connect" in message and "upstream_overloaded" in message
+    assert answer.headers["retry-after"] == "9"
+
+
+def test_an_alias_may_name_another(gateway):
+    answer = gateway.chat("nested")
+    assert answer.status_code == 200 and answer.headers["x-openclaw-attempts"] == "3"
+
+
+def test_a_target_s_parameters_are_set(gateway, mock):
+    gateway.chat("set", temperature=1.5)
+    sent = mock.last_request()["json"]
+    assert sent["temperature"] == 0.25 and sent["seed"] == 5 and sent["model"] == "mock-gpt"
+
+
+def test_deadlines_are_separate(make, mock):
+    gateway = make.gateway({"providers": {"lab": mock.provider(timeouts={
+        "first_byte": "10s", "first_token": "400ms", "between_tokens": "300ms", "total": "3s"})}})
+    slow_start = gateway.chat("lab/mock;ttft=5s", stream=True)
+    assert slow_start.status_code == 504 and slow_start.json()["error"]["code"] == "timeout"
+    stalled = gateway.chat("lab/mock;tokens=20;fault=stall;after=5", stream=True)
+    assert stalled.status_code == 200 and openai.facts_of_stream(stalled.content).error["code"] == "timeout"
+    assert gateway.access_of(stalled)["error"] == "upstream_stalled"
+    endless = gateway.chat("lab/mock;tokens=1000;tps=20", stream=True)
+    assert openai.facts_of_stream(endless.content).error
+    line = gateway.access_of(endless)
+    assert line["error"] == "deadline_exceeded" and 2900 <= line["duration_ms"] < 6000

@@ -1,0 +1,88 @@
+"""No file, no key, no argument: it answers, says what it did, and names what to do next."""
+import json
+import re
+import signal
+import subprocess
+
+import pytest
+
+from lib import process
+from lib.process import PATIENCE, canary, environment
+
+
+def test_without_any_key_the_simulated_provider_answers(make):
+    gateway = make.gateway(plant=False)
+    answer = gateway.chat("gpt-4o-mini")
+    assert answer.status_code == 200 and answer.json()["choices"][0]["message"]["content"]
+    said = gateway.stderr()
+    assert "simulated provider" in said and "OPENAI_API_KEY" in said and "openclaw init" in said
+
+
+def test_the_curl_of_the_banner_works_as_it_stands(make):
+    gateway = make.gateway(plant=False)
+    command = re.search(r"Try it:\n(  curl .*(?:\n    .*)*)", gateway.stderr()).group(1)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=PATIENCE, env=environment())
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"], done.stderr
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_the_simulated_provider_knows_both_sdks(make, sdk):
+    gateway = make.gateway(plant=False)
+    messages = [{"role": "user", "content": "Hello"}]
+    if sdk == "openai":
+        stream = gateway.openai().chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True)
+        text = "".join(c.choices[0].delta.content or "" for c in stream)
+    else:
+        with gateway.anthropic().messages.stream(model="claude-sonnet-4-5", max_tokens=100,
+                                                 messages=messages) as stream:
+            text = "".join(stream.text_stream)
+    assert text
+
+
+@pytest.mark.parametrize("key, provider, other", [
+    ("OPENAI_API_KEY", "openai", "groq"), ("GROQ_API_KEY", "groq", "openai"),
+    ("MISTRAL_API_KEY", "mistral", "openai"), ("ANTHROPIC_API_KEY", "anthropic", "openai"),
+])
+def test_a_key_in_the_environment_switches_its_provider_on(make, key, provider, other):
+    gateway = make.gateway(env={key: canary("provider")}, plant=False)
+    assert f"Providers: {provider}\n" in gateway.stderr()
+    names = [m["id"] for m in gateway.get("/v1/models").json()["data"]]
+    assert names and all(n.startswith(provider + "/") for n in names)
+    assert gateway.get("/readyz?verbose").json()["providers"] == "configured"
+
+
+def test_several_keys_switch_several_providers_on(make):
+    gateway = make.gateway(plant=False, env={
+        "OPENAI_API_KEY": canary("provider"), "ANTHROPIC_API_KEY": canary("provider"), "MISTRAL_API_KEY": ""})
+    assert "Providers: openai anthropic\n" in gateway.stderr()
+    names = {m["id"].split("/")[0] for m in gateway.get("/v1/models").json()["data"]}
+    assert names == {"openai", "anthropic"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_well_when_told_to(make, number):
+    gateway = make.gateway(plant=False)
+    gateway.chat("gpt-4o-mini")
+    assert gateway.stop(number) == 0
+
+
+def test_a_second_signal_ends_it_at_once(make):
+    gateway = make.gateway(plant=False)
+    with gateway.http() as client, client.stream("POST", "/v1/chat/completions", json={
+            "model": "mock;tokens=100000;tps=50", "stream": True,
+            "messages": [{"role": "user", "content": "Hello"}]}) as answer:
+        pieces = answer.iter_bytes()
+        next(pieces)
+        gateway.program.send_signal(signal.SIGINT)
+        gateway.program.wait_for("draining")
+        gateway.program.send_signal(signal.SIGINT)
+        assert gateway.program.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("args", [["--nonsense"], ["extra"], ["--set", "nonsense=1"], ["--set", "server.workers=lots"],
+                                  ["-c", "/nonexistent/openclaw.yaml"]])
+def test_wrong_usage_is_status_2_with_a_sentence(tmp_path, args):
+    done = subprocess.run([process.BIN, "serve", *args], capture_output=True, text=True, timeout=PATIENCE,
+                          cwd=tmp_path, env=environment())
+    assert done.returncode == 2
+    assert args[-1].split("=")[0] in done.stderr
