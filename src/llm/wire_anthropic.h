@@ -206,3 +206,7 @@ void anthropic_add_cache_control(struct writing *w, bool mark, struct str ttl);
 /* Append ,"system":[...] when there is any, and ,"messages":[...]. */
 void anthropic_add_system(struct writing *w);
 void anthropic_add_messages(struct writing *w);
+
+/* Cuts thinking without a signature out of a request of the same wire (wire_anthropic_edit.c). */
+void anthropic_edit_request(
+    const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);

@@ -506,6 +506,7 @@ const struct wire_provider anthropic_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .write_request = write_request,
+    .edit_request = anthropic_edit_request,
     .read_event = anthropic_read_event,
     .read_end = anthropic_read_end,
     .read_answer = anthropic_read_answer,

@@ -1,0 +1,82 @@
+/* test_wire_anthropic_edit.c - thinking that nobody signed does not go back to Anthropic. */
+#include "llm/wire_anthropic_edit.c"
+#include "tests/test.h"
+
+/* The body as it is sent on, in which ' stands for ". */
+static struct str
+edited(struct arena *a, const char *quoted)
+{
+    struct str pieces[2 * WIRE_EDITS + 1];
+    struct wire_edits edits = { .count = 0 };
+    struct str text = arena_str(a, str_c(quoted));
+    char *p = (char *)(uintptr_t)text.p;
+
+    for (size_t i = 0; i < text.n; i++)
+        if (p[i] == '\'')
+            p[i] = '"';
+    struct llm_request r = { .arena = a, .body = text, .doc = json_parse(a, text, NULL, NULL) };
+    EXPECT(r.doc != NULL);
+    anthropic_edit_request(&r, NULL, &edits);
+
+    struct buf out;
+    size_t n = wire_edits_apply(&edits, text, pieces);
+    buf_init(&out, 1 << 20);
+    for (size_t i = 0; i < n; i++)
+        buf_add(&out, pieces[i]);
+    struct str s = arena_str(a, buf_str(&out));
+    buf_fini(&out);
+    EXPECT(json_parse(a, s, NULL, NULL) != NULL);
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '"')
+            ((char *)(uintptr_t)s.p)[i] = '\'';
+    return s;
+}
+
+static void
+expect_edit(const char *content, const char *wanted)
+{
+    struct arena *a = arena_create(1 << 20);
+    struct str before = arena_printf(a, "{'messages': [{'role':'assistant','content':%s}], 'x': 1}", content);
+    struct str after = arena_printf(a, "{'messages': [{'role':'assistant','content':%s}], 'x': 1}", wanted);
+
+    EXPECT(str_eq(edited(a, before.p), after));
+    arena_destroy(a);
+}
+
+#define UNSIGNED "{'type':'thinking','thinking':'hm','signature':''}"
+#define SIGNED "{'type':'thinking','thinking':'hm','signature':'c2ln'}"
+#define TEXT "{'type':'text','text':'a'}"
+#define CALL "{'type':'tool_use','id':'t','name':'f','input':{}}"
+
+TEST(unsigned_thinking_is_cut_wherever_it_stands)
+{
+    expect_edit("[" UNSIGNED ", " TEXT "]", "[" TEXT "]");
+    expect_edit("[" TEXT ", " UNSIGNED "]", "[" TEXT "]");
+    expect_edit("[" TEXT "," UNSIGNED " , " CALL "]", "[" TEXT "," CALL "]");
+    expect_edit("[ " UNSIGNED ", " UNSIGNED "," TEXT "," UNSIGNED "," UNSIGNED " ]", "[ " TEXT "]");
+    expect_edit("[{'type':'thinking','thinking':'no field at all'}," TEXT "]", "[" TEXT "]");
+}
+
+TEST(what_is_signed_or_nothing_to_do_with_it_keeps_every_byte)
+{
+    expect_edit("[" SIGNED " , " TEXT ", " CALL "]", "[" SIGNED " , " TEXT ", " CALL "]");
+    expect_edit("'just text'", "'just text'");
+    expect_edit("[]", "[]");
+    expect_edit("[" UNSIGNED "]", "[" UNSIGNED "]");
+}
+
+TEST(more_blocks_than_there_are_edits_leave_valid_json)
+{
+    struct arena *a = arena_create(1 << 20);
+    struct buf b;
+
+    buf_init(&b, 1 << 20);
+    buf_add(&b, S("{'messages':[{'role':'assistant','content':[" TEXT));
+    for (int i = 0; i < 3 * WIRE_EDITS; i++)
+        buf_add(&b, S("," UNSIGNED "," TEXT));
+    buf_add(&b, S("]}]}"));
+    buf_add_c(&b, '\0');
+    EXPECT(edited(a, buf_str(&b).p).n < buf_len(&b));
+    buf_fini(&b);
+    arena_destroy(a);
+}
