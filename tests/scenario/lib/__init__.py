@@ -7,6 +7,8 @@ replay    cases() of recorded traffic, FixtureServer that gives them again whole
 raw       a client that sends exactly the bytes a test wants, and an HTTP reader of its own
 sse       event streams: frames with their raw bytes
 openai    what an OpenAI answer or stream says, folded independently of the gateway
+anthropic the same for Anthropic's, and a stream against its grammar
+said      what an answer says, whichever protocol says it
 metrics   a Prometheus text, read
 process   starting and ending programs, free ports, certificates, secrets that may never be seen
 """

@@ -50,7 +50,7 @@ def _parsed(text):
 def _openai_usage(u):
     if not u:
         return None
-    cached = (u.get("prompt_tokens_details") or {}).get("cached_tokens")
+    cached = (u.get("prompt_tokens_details") or u).get("cached_tokens")
     written = (u.get("prompt_tokens_details") or {}).get("cache_write_tokens")
     reasoning = (u.get("completion_tokens_details") or {}).get("reasoning_tokens")
     return {"prompt_tokens": u.get("prompt_tokens"), "completion_tokens": u.get("completion_tokens"),
