@@ -33,7 +33,7 @@ def test_the_simulated_provider_knows_both_sdks(make, sdk):
         stream = gateway.openai().chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True)
         text = "".join(c.choices[0].delta.content or "" for c in stream)
     else:
-        with gateway.anthropic().messages.stream(model="claude-sonnet-4-5", max_tokens=100,
+        with gateway.anthropic().messages.stream(model="mock-claude", max_tokens=100,
                                                  messages=messages) as stream:
             text = "".join(stream.text_stream)
     assert text

@@ -1,0 +1,498 @@
+"""Everything a provider can do wrong, through the gateway: an error in the caller's own protocol, or the next target.
+
+Never a part that looks like a whole.
+"""
+import socket
+import threading
+
+import pytest
+
+from lib import process, raw
+from lib.ask import CALLERS, PATHS, ask, ask_all, body_of
+from lib.process import wait_until
+
+WIRES = {"oai": "openai-chat", "ant": "anthropic-messages"}
+BOTH = (False, True)
+EVERY = [(caller, provider, stream) for caller in CALLERS for provider in WIRES for stream in BOTH]
+
+# Each clock alone is short, so that no other can be the one that strikes.
+CLOCKS = {"byte": {"first_byte": "300ms"}, "token": {"first_token": "300ms"},
+          "gap": {"between_tokens": "300ms"}, "total": {"total": "300ms"}}
+
+
+@pytest.fixture(scope="module")
+def mock(make_shared):
+    return make_shared.mock()
+
+
+@pytest.fixture(scope="module")
+def gateway(make_shared, mock):
+    """Providers oai and ant, and one more of each for every clock: oai-byte, ant-gap, ..."""
+    long = {"first_byte": "5m", "first_token": "5m", "between_tokens": "5m", "total": "10m"}
+    providers = {}
+    for name, wire in WIRES.items():
+        providers[name] = mock.provider(wire, timeouts=long)
+        for clock, short in CLOCKS.items():
+            providers[f"{name}-{clock}"] = mock.provider(wire, timeouts={**long, **short})
+    return make_shared.gateway({"providers": providers,
+                                "server": {"limits": {"event": "64KB", "answer": "128KB"}}})
+
+
+def statuses(caller, status):
+    """Anthropic has a status of its own for overload."""
+    return {529} if (caller, status) == ("anthropic", 503) else {status}
+
+
+REFUSED = {
+    # fault: (our code, status)
+    "400": ("bad_request", 400), "401": ("upstream_auth", 502), "403": ("upstream_auth", 502),
+    "404": ("upstream_model_not_found", 404),
+    "429": ("rate_limit_exceeded", 429), "500": ("upstream_error", 502), "502": ("upstream_error", 502),
+    "503": ("upstream_overloaded", 503), "504": ("upstream_timeout", 504), "529": ("upstream_overloaded", 503),
+    "quota": ("insufficient_quota", 429), "context": ("context_length_exceeded", 400),
+    "reset-before": ("upstream_reset", 502), "html": ("upstream_protocol", 502),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_refusal_is_told_in_the_caller_s_protocol(gateway, fault):
+    code, status = REFUSED[fault]
+    questions = [(c, f"{p}/fault-{fault}", s) for c, p, s in EVERY]
+    for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
+        where = (caller, model, stream, got)
+        assert got.code == code and got.status in statuses(caller, status), where
+        assert got.error and got.error["message"] and not got.complete and not got.broke, where
+        if got.status in (429, 503, 529):
+            assert int(got.headers["retry-after"]) >= 1, where
+        line = gateway.access(got.id)
+        assert line["status"] == got.status and line["error"] == code, line
+        assert [a["outcome"] for a in line["attempts"]] == [code], line
+
+
+# What breaks an answer that has begun: (the whole answer's code, the stream's code). A stream that was read
+# in one piece with what broke it has not begun for the caller, so it may be told with a status as well.
+BROKEN = {
+    "reset-mid": ({"upstream_truncated", "upstream_protocol"}, {"upstream_truncated"}),
+    "truncated": ({"upstream_truncated", "upstream_protocol"}, {"upstream_truncated"}),
+    "malformed": ({"upstream_protocol"}, {"upstream_protocol"}),
+    "huge-line": ({"upstream_too_large"}, {"upstream_too_large"}),
+    "empty": ({"upstream_truncated", "upstream_protocol"}, {"upstream_truncated"}),
+    "error-first": ({"upstream_error", "upstream_overloaded"}, {"upstream_error", "upstream_overloaded"}),
+    "error-mid": ({"upstream_error", "upstream_overloaded"}, {"upstream_error", "upstream_overloaded"}),
+}
+
+
+@pytest.mark.parametrize("pace", ["at-once", "with-pauses"])
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_answer_is_never_taken_for_a_whole_one(gateway, fault, pace):
+    knobs = ";tps=40;huge=1MB" if pace == "with-pauses" else ";huge=1MB"
+    questions = [(c, f"{p}/m;fault={fault}{knobs}", s) for c, p, s in EVERY]
+    for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
+        where = (caller, model, stream, got)
+        codes = BROKEN[fault][stream]
+        line = gateway.access(got.id)
+        assert not got.complete and not got.broke, where
+        assert got.error and got.error["message"], where
+        assert line["error"] in codes and line["attempts"][-1]["outcome"] == line["error"], line
+        if not stream or fault in ("empty", "error-first"):
+            assert got.code in codes and not got.text, where
+        if stream and pace == "with-pauses" and fault not in ("empty", "error-first"):
+            assert got.status == 200 and got.text, where
+            assert line["tokens_output"] > 0, line
+
+
+def test_an_openai_stream_without_its_last_word_is_whole_when_it_finished(gateway):
+    """[DONE] carries nothing: the finish reason was there. It is added for callers who wait for it."""
+    for caller in CALLERS:
+        got = ask(gateway, caller, "oai/m;fault=no-done", True)
+        assert got.complete and got.text, got
+        assert gateway.access(got.id)["attempts"][0]["outcome"] == "ok"
+
+
+def test_an_anthropic_stream_without_message_stop_is_broken(gateway):
+    for caller in CALLERS:
+        got = ask(gateway, caller, "ant/m;fault=no-done", True)
+        assert not got.complete and got.error, got
+        assert gateway.access(got.id)["error"] == "upstream_truncated"
+
+
+def test_a_wrong_content_type_is_forgiven_when_the_bytes_are_right(gateway):
+    questions = [(c, f"{p}/m;fault=content-type", s) for c, p, s in EVERY]
+    for question, got in zip(questions, ask_all(gateway, questions)):
+        assert got.complete and got.text, (question, got)
+
+
+SILENT = [
+    # clock, knobs, streams, code, does the caller already have text?
+    ("byte", "fault=hang", BOTH, "upstream_timeout", False),
+    ("byte", "fault=slow-headers", BOTH, "upstream_timeout", False),
+    ("token", "fault=stall;after=0", (True,), "upstream_timeout", False),
+    ("token", "fault=hang", (True,), "upstream_timeout", False),
+    ("gap", "fault=stall;after=2", (True,), "upstream_stalled", True),
+    ("total", "fault=hang", BOTH, "deadline_exceeded", False),
+    ("total", "fault=stall;after=0", BOTH, "deadline_exceeded", False),
+    ("total", "tokens=100000;tps=20", (True,), "deadline_exceeded", True),
+]
+
+
+@pytest.mark.parametrize("clock, knobs, streams, code, begun", SILENT,
+                         ids=[f"{c}-{k.replace(';', '-')}" for c, k, *_ in SILENT])
+def test_each_clock_ends_what_is_too_slow(gateway, mock, clock, knobs, streams, code, begun):
+    questions = [(c, f"{p}-{clock}/m;{knobs}", s) for c, p, s in EVERY if s in streams]
+    for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
+        where = (caller, model, stream, got)
+        line = gateway.access(got.id)
+        assert not got.complete and not got.broke and got.error, where
+        # A machine may be so slow that not even the first token made it in time.
+        assert line["error"] == code, line
+        if begun and got.text:
+            assert got.status == 200, where
+        else:
+            assert (got.code, got.status) == (code, 504), where
+    wait_until(lambda: mock.stats()["open"] == 0, "the provider's work to be cancelled")
+
+
+# --- the next target ---
+
+def fallback_config(mock, first, **more):
+    """An alias `two`: a target that fails, then a healthy one of the other wire; `same`: both OpenAI."""
+    good = {"good": mock.provider(), "other": mock.provider("anthropic-messages")}
+    model = first.pop("model", "m")
+    return {"providers": {"bad": first, **good},
+            "models": {"same": {"targets": [f"bad/{model}", "good/second;text=from-the-second"]},
+                       "two": {"targets": [f"bad/{model}", "other/second;text=from-the-second"]},
+                       "none": {"targets": [f"bad/{model}", f"bad/{model}"]}}, **more}
+
+
+def assert_second_answered(gateway, outcome):
+    """Callers of both protocols, streaming and not, get the second target's answer and nothing else."""
+    questions = [(c, alias, s) for c in CALLERS for alias in ("same", "two") for s in BOTH]
+    for (caller, alias, stream), got in zip(questions, ask_all(gateway, questions)):
+        where = (caller, alias, stream, got)
+        assert got.status == 200 and got.complete, where
+        assert got.text == "from-the-second", where
+        assert got.headers["x-openclaw-provider"] == ("good" if alias == "same" else "other"), where
+        assert got.headers["x-openclaw-attempts"] == "2", where
+        line = gateway.access(got.id)
+        assert len(line["attempts"]) == 2 and line["attempts"][1]["outcome"] == "ok", line
+        assert line["attempts"][0]["outcome"] in outcome, line
+        assert "error" not in line and line["model_requested"] == alias, line
+
+
+MOVES_ON = {
+    "429": {"rate_limit_exceeded"}, "500": {"upstream_error"}, "503": {"upstream_overloaded"},
+    "529": {"upstream_overloaded"}, "401": {"upstream_auth"}, "404": {"upstream_model_not_found"},
+    "quota": {"insufficient_quota"}, "context": {"context_length_exceeded"},
+    "reset-before": {"upstream_reset"}, "html": {"upstream_protocol"},
+    "malformed;after=0": {"upstream_protocol"}, "error-first": {"upstream_error"},
+    "empty": {"upstream_truncated", "upstream_protocol"},
+    "truncated;after=0": {"upstream_truncated", "upstream_protocol"},
+    "reset-mid;after=0": {"upstream_truncated", "upstream_protocol", "upstream_reset"},
+    "huge-line;after=0;huge=1MB": {"upstream_too_large"},
+}
+
+
+@pytest.fixture(scope="module")
+def falling(make_shared, mock):
+    """Aliases for every fault that another target can make good."""
+    good = {"bad": mock.provider(), "good": mock.provider(), "other": mock.provider("anthropic-messages")}
+    models = {}
+    for fault in MOVES_ON:
+        for alias, second in (("same", "good"), ("two", "other")):
+            models[f"{alias}-{fault}"] = {"targets": [f"bad/m;fault={fault}",
+                                                      f"{second}/second;text=from-the-second"]}
+    return make_shared.gateway({"providers": good, "models": models,
+                                "server": {"limits": {"event": "64KB", "answer": "128KB"}}})
+
+
+@pytest.mark.parametrize("fault", MOVES_ON)
+def test_before_the_first_token_the_next_target_answers(falling, fault):
+    questions = [(c, f"{alias}-{fault}", s) for c in CALLERS for alias in ("same", "two") for s in BOTH]
+    for (caller, alias, stream), got in zip(questions, ask_all(falling, questions)):
+        where = (caller, alias, stream, got)
+        assert got.status == 200 and got.complete and got.text == "from-the-second", where
+        assert got.headers["x-openclaw-attempts"] == "2", where
+        assert got.headers["x-openclaw-provider"] == ("good" if alias.startswith("same") else "other"), where
+        line = falling.access(got.id)
+        assert [a["outcome"] for a in line["attempts"]][1:] == ["ok"], line
+        assert line["attempts"][0]["outcome"] in MOVES_ON[fault] and "error" not in line, line
+
+
+@pytest.mark.parametrize("clock, knobs", [("first_byte", "fault=hang"), ("first_byte", "fault=slow-headers"),
+                                          ("first_token", "fault=stall;after=0")])
+def test_a_target_that_keeps_silent_is_left_for_the_next(make, mock, clock, knobs):
+    bad = {**mock.provider(), "model": f"m;{knobs}", "timeouts": {clock: "300ms"}}
+    gateway = make.gateway(fallback_config(mock, bad))
+    if clock == "first_byte":
+        assert_second_answered(gateway, {"upstream_timeout"})
+        return
+    for caller in CALLERS:      # a whole answer has no first token
+        for alias in ("same", "two"):
+            got = ask(gateway, caller, alias, True)
+            assert got.complete and got.text == "from-the-second", got
+            assert gateway.access(got.id)["attempts"][0]["outcome"] == "upstream_timeout"
+
+
+def test_a_refused_connection_moves_on(make, mock):
+    bad = {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{process.free_port()}/v1"}
+    assert_second_answered(make.gateway(fallback_config(mock, bad)), {"upstream_connect"})
+
+
+def test_a_name_that_does_not_exist_moves_on(make, mock):
+    bad = {"wire": "openai-chat", "base_url": "http://no-such-host.invalid/v1", "timeouts": {"connect": "5s"}}
+    gateway = make.gateway(fallback_config(mock, bad))
+    assert_second_answered(gateway, {"upstream_dns", "upstream_connect_timeout", "upstream_connect"})
+
+
+def test_a_connection_that_is_never_made_moves_on(make, mock):
+    """A listener whose queue is full answers no SYN."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        fillers = []
+        for _ in range(8):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(deaf.getsockname())
+            fillers.append(s)
+        bad = {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{deaf.getsockname()[1]}/v1",
+               "timeouts": {"connect": "200ms"}}
+        assert_second_answered(make.gateway(fallback_config(mock, bad)), {"upstream_connect_timeout"})
+        for s in fillers:
+            s.close()
+
+
+def test_plain_http_where_tls_is_expected_moves_on(make, mock):
+    bad = {"wire": "openai-chat", "base_url": f"https://{mock.host}/v1"}
+    assert_second_answered(make.gateway(fallback_config(mock, bad)), {"upstream_tls"})
+
+
+NOISE = {
+    "garbage": b"\x00\xff\x17 this is no HTTP \r\n\r\n",
+    "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Ty",
+    "a head and no body": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "an endless head": b"HTTP/1.1 200 OK\r\n" + b"X-Filler: " + b"a" * 200000,
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    "a switch": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "a refusal cut short": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 1000\r\n\r\n{\"err",
+}
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_noise_instead_of_an_answer_moves_on(make, mock, noise):
+    def handler(conn):
+        conn.send(NOISE[noise])
+        conn.close()
+    upstream = make.upstream(handler)
+    gateway = make.gateway(fallback_config(mock, upstream.provider()))
+    assert_second_answered(gateway, {"upstream_protocol", "upstream_truncated", "upstream_reset", "upstream_error",
+                                     "upstream_overloaded"})
+
+
+def test_a_refusal_cut_short_keeps_its_kind(make):
+    def handler(conn):
+        conn.send(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 17\r\nContent-Length: 1000\r\n\r\n{\"error\":")
+        conn.close()
+    gateway = make.gateway({"providers": {"bad": make.upstream(handler).provider()}})
+    for stream in BOTH:
+        got = ask(gateway, "openai", "bad/m", stream)
+        assert (got.status, got.code, got.headers["retry-after"]) == (429, "rate_limit_exceeded", "17"), got
+
+
+def test_a_refusal_that_never_ends_is_told_all_the_same(make):
+    def handler(conn):
+        conn.send(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000\r\n\r\n{\"error\":")
+        conn.stall()
+    gateway = make.gateway({"providers": {"bad": make.upstream(handler).provider()}})
+    got = ask(gateway, "openai", "bad/m")
+    assert (got.status, got.code) == (502, "upstream_error"), got
+
+
+# --- behind the first token there is no way back ---
+
+@pytest.mark.parametrize("fault", ["reset-mid", "truncated", "malformed", "error-mid", "huge-line", "stall"])
+def test_after_the_first_token_nobody_else_goes_on(make, mock, fault):
+    bad = {**mock.provider(), "model": f"m;text=one.two.three.four.five.six.seven.eight.nine.ten;tps=40;huge=1MB;fault={fault}",
+           "timeouts": {"between_tokens": "400ms"}}
+    gateway = make.gateway(fallback_config(mock, bad, server={"limits": {"event": "64KB"}}))
+    before = mock.stats()["completed"]
+    for caller in CALLERS:
+        for alias in ("same", "two"):
+            got = ask(gateway, caller, alias, True)
+            assert got.status == 200 and got.error and not got.complete and not got.broke, got
+            assert got.text and "one.two.three.four.five.six.seven.eight.nine.ten".startswith(got.text), got
+            assert "from-the-second" not in got.body.decode(), got
+            line = gateway.access(got.id)
+            assert len(line["attempts"]) == 1 and line["status"] == 200 and line["error"], line
+            assert line["tokens_output"] > 0 and line["tokens_estimated"], line
+    assert mock.stats()["completed"] == before, "the second target was asked"
+
+
+def test_what_came_before_the_break_reaches_the_caller_unharmed(make):
+    """Good frames and a bad one in the same segment: the good ones are the provider's own bytes, all of them."""
+    def frame(text):
+        return b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,' \
+               b'"delta":{"content":"%b"},"finish_reason":null}]}\n\n' % text
+
+    first, rest = frame(b"first."), b"".join(frame(b"%d." % i) for i in range(100))
+
+    def handler(conn):
+        conn.head(200, "text/event-stream")
+        conn.chunk(first)
+        released.wait(process.PATIENCE)
+        conn.chunk(rest + b"data: {\"broken\n\n" + frame(b"never"))
+        conn.end_chunks()
+
+    gateway = make.gateway({"providers": {"bad": make.upstream(handler).provider()}}, workers=1)
+    noise = threading.Event()
+
+    def others():           # they overwrite what the loop read before, if somebody still points there
+        while not noise.is_set():
+            gateway.post("/v1/chat/completions", body_of("bad/" + "x" * 200, filler="y" * 30000))
+
+    for _ in range(5):
+        released = threading.Event()
+        with gateway.raw() as client:
+            client.send(raw.request("POST", "/v1/chat/completions", body_of("bad/m", True), gateway.authorization()))
+            answer = client.read_head()
+            assert answer.status == 200
+            got = client.read_chunk()
+            assert got == first
+            released.set()
+            while chunk := client.read_chunk():
+                got += chunk
+            assert got.startswith(first + rest), got
+            assert b"never" not in got and b'"error"' in got[len(first + rest):], got
+    noise.set()
+
+
+# --- all of them failed ---
+
+def test_when_all_targets_failed_the_error_names_each_attempt(make, mock):
+    gateway = make.gateway({"providers": {"a": mock.provider(), "b": mock.provider("anthropic-messages"),
+                                          "c": {"wire": "openai-chat",
+                                                "base_url": f"http://127.0.0.1:{process.free_port()}/v1"}},
+                            "models": {"all": {"targets": ["a/fault-500", "c/m", "b/fault-429"]}}})
+    for caller in CALLERS:
+        for stream in BOTH:
+            got = ask(gateway, caller, "all", stream)
+            assert got.status == 429 and not got.complete, got
+            for part in ("a/fault-500: upstream_error", "c/m: upstream_connect", "b/fault-429: rate_limit_exceeded"):
+                assert part in got.error["message"], got.error
+            line = gateway.access(got.id)
+            assert [a["provider"] for a in line["attempts"]] == ["a", "c", "b"], line
+            assert got.headers["x-openclaw-attempts"] == "3"
+
+
+@pytest.mark.parametrize("fault", ["429", "503", "529"])
+def test_retry_after_is_forwarded(gateway, fault):
+    questions = [(c, f"{p}/m;fault={fault};retry-after=23", s) for c, p, s in EVERY]
+    for question, got in zip(questions, ask_all(gateway, questions)):
+        assert got.headers["retry-after"] == "23", (question, got)
+
+
+@pytest.mark.parametrize("field, expected", [
+    (("Retry-After", "7"), "7"), (("retry-after-ms", "2500"), "3"), (("Retry-After", "999999999"), "86400"),
+    (("Retry-After", "soon"), "1"), (("Retry-After", "-5"), "1"),
+    (("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"), "1"),
+])
+def test_any_form_of_retry_after_becomes_seconds(make, field, expected):
+    def handler(conn):
+        conn.answer(429, {"error": {"message": "slow down", "type": "rate_limit"}}, fields=[field])
+    gateway = make.gateway({"providers": {"bad": make.upstream(handler).provider()}})
+    assert ask(gateway, "openai", "bad/m").headers["retry-after"] == expected
+
+
+# --- keep-alives came first ---
+
+def test_a_stream_of_which_only_keep_alives_were_sent_ends_with_an_error(make, mock):
+    """The head had to go out before anything was known; then both targets failed."""
+    bad = {**mock.provider(), "model": "m;fault=hang", "timeouts": {"first_byte": "1s"}}
+    config = fallback_config(mock, bad, server={"keepalive": "100ms"})
+    config["providers"]["dead"] = {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{process.free_port()}/v1"}
+    config["models"]["none"] = {"targets": ["bad/m;fault=hang", "dead/m"]}
+    gateway = make.gateway(config)
+    for caller in CALLERS:
+        got = ask(gateway, caller, "none", True)
+        assert got.status == 200 and b": keep-alive" in got.body, got
+        assert got.error and not got.complete, got
+    for caller in CALLERS:        # the second still answers, in the stream that has begun
+        for alias in ("same", "two"):
+            got = ask(gateway, caller, alias, True)
+            assert got.status == 200 and got.complete and got.text == "from-the-second", got
+            assert b": keep-alive" in got.body
+
+
+# --- processes that die ---
+
+def test_a_provider_killed_in_the_middle_is_an_error_and_the_next_one_serves(make, mock):
+    victim = make.mock()
+    gateway = make.gateway({"providers": {"victim": victim.provider(), "good": mock.provider()},
+                            "models": {"both": {"targets": ["victim/m;tokens=100000;tps=50",
+                                                            "good/m;text=from-the-second"]}}})
+    questions = [(c, "both", True) for c in CALLERS for _ in range(3)]
+    results = []
+    asking = threading.Thread(target=lambda: results.extend(ask_all(gateway, questions)))
+    asking.start()
+    wait_until(lambda: victim.stats()["output_tokens"] > 60, "streams under way")
+    victim.program.kill()
+    victim.close = lambda: None
+    asking.join()
+    for got in results:
+        assert got.status == 200 and got.text and got.error and not got.complete and not got.broke, got
+        assert gateway.access(got.id)["error"] == "upstream_truncated"
+    for caller in CALLERS:
+        for stream in BOTH:
+            got = ask(gateway, caller, "both", stream)
+            assert got.complete and got.text == "from-the-second", got
+
+
+def test_a_killed_gateway_is_no_quiet_end_and_its_successor_serves_at_once(make, mock):
+    port = process.free_port()
+    config = {"providers": {"lab": mock.provider()}, "server": {"listen": f"127.0.0.1:{port}"}}
+    first = make.gateway(config)
+    first.checks = False
+    mock.reset()
+    questions = [(c, "lab/m;tokens=100000;tps=50", True) for c in CALLERS for _ in range(3)]
+    results = []
+    asking = threading.Thread(target=lambda: results.extend(ask_all(first, questions)))
+    asking.start()
+    wait_until(lambda: mock.stats()["output_tokens"] > 60, "streams under way")
+    first.program.kill()
+    asking.join()
+    assert all(got.broke and not got.complete for got in results), results
+    second = make.gateway(config)
+    got = ask(second, "openai", "lab/m;text=again")
+    assert got.complete and got.text == "again"
+    wait_until(lambda: mock.stats()["open"] == 0, "the provider to notice")
+    assert mock.stats()["aborted"] == len(questions)
+
+
+def gone(gateway):
+    return [line for line in gateway.access_log() if line.get("client_abort")]
+
+
+def test_a_caller_who_leaves_cancels_the_provider_s_work(mock, gateway):
+    before, known = mock.stats()["aborted"], len(gone(gateway))
+    for caller, provider, stream in EVERY:
+        client = gateway.raw()
+        client.send(raw.request("POST", PATHS[caller], body_of(f"{provider}/m;tokens=100000;tps=50", stream),
+                                gateway.authorization()))
+        if stream:
+            assert client.read_head().status == 200
+            client.read_chunk()
+        else:
+            wait_until(lambda: mock.stats()["open"] > 0, "the request to arrive")
+        client.close()
+        wait_until(lambda: mock.stats()["open"] == 0, f"{caller} {provider} {stream}: to be cancelled")
+    assert mock.stats()["aborted"] == before + len(EVERY)
+    lines = wait_until(lambda: len(gone(gateway)) >= known + len(EVERY) and gone(gateway), "their lines")
+    for line in lines[-len(EVERY):]:
+        assert line["error"] == "client_gone" and line["attempts"][-1]["outcome"] == "client_gone", line
+        if line["status"] == 200:
+            assert line["tokens_estimated"] and line["tokens_output"] > 0, line
+        else:
+            assert line["status"] == 499, line
