@@ -90,6 +90,9 @@ static struct metric_series *
 series_locked(struct metrics *m, struct str provider, struct str model)
 {
     char name[512];
+
+    if (provider.n + 1 + model.n >= sizeof(name))
+        model = S("other");
     int n = snprintf(name, sizeof(name), STR_FMT "\n" STR_FMT, STR_ARG(provider), STR_ARG(model));
     struct str id = str_make(name, MIN((size_t)n, sizeof(name) - 1));
     struct metric_series *s = map_get(m->series_by_name, id);

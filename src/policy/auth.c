@@ -68,8 +68,11 @@ auth_credential(const struct http_fields *fields)
     static const struct str names[] = { S_INIT("x-api-key"), S_INIT("api-key"), S_INIT("x-goog-api-key") };
     struct str bearer = http_field_get(fields, S("authorization"));
 
-    if (str_istarts(bearer, S("bearer ")))
-        return str_trim(str_skip(bearer, sizeof("bearer ") - 1));
+    if (str_istarts(bearer, S("bearer "))) {
+        bearer = str_trim(str_skip(bearer, sizeof("bearer ") - 1));
+        if (bearer.n != 0)
+            return bearer;
+    }
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct str value = http_field_get(fields, names[i]);
         if (value.n != 0)

@@ -1,0 +1,85 @@
+/* test_provider.c - the table of providers is sound, and keys are found in the environment. */
+#include "catalog/provider.c"
+
+#include "conf/form.h"
+#include "tests/test.h"
+
+TEST(every_row_has_an_id_of_its_own_a_wire_and_a_place_for_the_key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct provider_row *r = &rows[i];
+
+        EXPECT(provider_row(r->id) == r);
+        EXPECT(provider_row_at(i) == r);
+        EXPECT(r->name.n != 0);
+        EXPECT(r->wire != NULL && r->wire->provider != NULL);
+        EXPECT(r->auth_field.n != 0);
+        EXPECT(r->auth_prefix.n == 0 || str_ends(r->auth_prefix, S(" ")));
+    }
+    EXPECT(provider_row_at(ARRAY_LEN(rows)) == NULL);
+    EXPECT(provider_row(S("nobody")) == NULL);
+    EXPECT(provider_row(S("")) == NULL);
+}
+
+TEST(every_row_could_have_been_written_in_the_configuration)
+{
+    struct arena *a = arena_create(64 * 1024);
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EXPECT(form_problem(a, FORM_ID, rows[i].id) == NULL);
+        EXPECT(rows[i].base_url.n == 0 || form_problem(a, FORM_URL, rows[i].base_url) == NULL);
+        EXPECT(form_problem(a, FORM_FIELD_NAME, rows[i].auth_field) == NULL);
+    }
+    arena_destroy(a);
+}
+
+TEST(no_two_rows_are_switched_on_by_the_same_variable)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct str left = rows[i].env, name;
+
+        while (left.n != 0) {
+            (void)str_cut(left, ' ', &name, &left);
+            EXPECT(name.n != 0 && name.n < 64);
+            for (size_t k = i + 1; k < ARRAY_LEN(rows); k++)
+                EXPECT(!str_eq(rows[k].env, name));
+        }
+    }
+}
+
+TEST(the_first_variable_that_is_set_and_not_empty_holds_the_key)
+{
+    static const struct provider_row row = { .env = S_INIT("OPENCLAW_TEST_A OPENCLAW_TEST_B") };
+    struct str name = S("");
+
+    unsetenv("OPENCLAW_TEST_A");
+    unsetenv("OPENCLAW_TEST_B");
+    EXPECT_STR(provider_env_key(&row, NULL), "");
+    setenv("OPENCLAW_TEST_B", "second", 1);
+    EXPECT_STR(provider_env_key(&row, &name), "second");
+    EXPECT_STR(name, "OPENCLAW_TEST_B");
+    setenv("OPENCLAW_TEST_A", "", 1);
+    EXPECT_STR(provider_env_key(&row, NULL), "second");
+    setenv("OPENCLAW_TEST_A", "first", 1);
+    EXPECT_STR(provider_env_key(&row, &name), "first");
+    EXPECT_STR(name, "OPENCLAW_TEST_A");
+    unsetenv("OPENCLAW_TEST_A");
+    unsetenv("OPENCLAW_TEST_B");
+}
+
+TEST(a_row_without_variables_has_no_key)
+{
+    static const struct provider_row row = { .env = S_INIT("") };
+
+    EXPECT_STR(provider_env_key(&row, NULL), "");
+}
+
+TEST(quirks_have_names)
+{
+    EXPECT(provider_quirk_named(S("max_tokens")) == QUIRK_MAX_TOKENS);
+    EXPECT(provider_quirk_named(S("no_developer")) == QUIRK_NO_DEVELOPER);
+    EXPECT(provider_quirk_named(S("no_stream_options")) == QUIRK_NO_STREAM_OPTIONS);
+    EXPECT(provider_quirk_named(S("strict_keys")) == QUIRK_STRICT_KEYS);
+    EXPECT(provider_quirk_named(S("MAX_TOKENS")) == 0);
+    EXPECT(provider_quirk_named(S("")) == 0);
+}

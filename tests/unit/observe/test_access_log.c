@@ -1,0 +1,162 @@
+/* test_access_log.c - each line is one JSON object that holds what the record says. */
+#include "observe/access_log.c"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/test.h"
+
+/* A log that goes to a file, and what came of it. */
+struct logged {
+    char path[64];
+    struct log_file *file;
+    struct access_log log;
+    char text[512 * 1024];
+    size_t n;
+};
+
+static void
+begin(struct logged *l)
+{
+    strcpy(l->path, "/tmp/openclaw-access-XXXXXX");
+    int fd = mkstemp(l->path);
+    EXPECT(fd >= 0 && close(fd) == 0);
+    l->file = log_file_open(l->path, 1024 * 1024);
+    EXPECT(l->file != NULL);
+    access_log_init(&l->log, l->file);
+}
+
+static struct str
+finish(struct logged *l)
+{
+    access_log_fini(&l->log);
+    log_file_close(l->file);
+    int fd = open(l->path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, l->text, sizeof(l->text));
+    EXPECT(n >= 0 && close(fd) == 0 && unlink(l->path) == 0);
+    l->n = (size_t)n;
+    return str_make(l->text, l->n);
+}
+
+/* All that may be left out is absent. */
+static struct access_record
+bare_record(void)
+{
+    return (struct access_record){
+        .wall_ms = 1795258487123,
+        .status = 200,
+        .tokens_input = -1,
+        .tokens_cached = -1,
+        .tokens_cache_write = -1,
+        .tokens_output = -1,
+        .tokens_reasoning = -1,
+        .cost_nanousd = -1,
+        .first_token_us = -1,
+        .duration_us = -1,
+        .overhead_us = -1,
+    };
+}
+
+static struct logged l;
+
+TEST(what_does_not_apply_is_left_out)
+{
+    struct access_record r = bare_record();
+
+    begin(&l);
+    access_log_write(&l.log, &r);
+    EXPECT_STR(finish(&l), "{\"ts\":\"2026-11-21T10:54:47.123Z\",\"status\":200,\"bytes_in\":0,\"bytes_out\":0}\n");
+}
+
+TEST(every_field_of_the_table_stands_in_a_full_line_under_its_name)
+{
+    struct access_record r = bare_record();
+    struct arena *a = arena_create(1024 * 1024);
+
+    r.request_id = r.trace_id = r.key_name = r.key_hash = r.client_ip = r.method = r.path = r.endpoint = S("x");
+    r.error = r.error_message = r.model_requested = r.provider = r.model = r.finish_reason = S("y");
+    r.stream = r.tokens_estimated = r.client_abort = true;
+    r.attempts = S("[{\"provider\":\"p\"}]");
+    r.tokens_input = r.tokens_cached = r.tokens_cache_write = r.tokens_output = r.tokens_reasoning = 7;
+    r.cost_nanousd = 0;
+    r.first_token_us = 1500;
+    r.duration_us = 1234567;
+    r.overhead_us = 9;
+    begin(&l);
+    access_log_write(&l.log, &r);
+    struct str line = finish(&l);
+    const struct json *doc = json_parse(a, str_trim(line), NULL, NULL);
+    EXPECT(doc != NULL);
+#define FIELD(kind, name, value) EXPECT(json_get(doc, S(name)) != NULL);
+#include "observe/fields.def"
+#undef FIELD
+    EXPECT_STR(json_raw(json_get(doc, S("ttft_ms"))), "1.500");
+    EXPECT_STR(json_raw(json_get(doc, S("duration_ms"))), "1234.567");
+    EXPECT_STR(json_raw(json_get(doc, S("gateway_ms"))), "0.009");
+    EXPECT_STR(json_raw(json_get(doc, S("cost_nanousd"))), "0");
+    EXPECT_STR(json_raw(json_at(doc, "stream")), "true");
+    arena_destroy(a);
+}
+
+TEST(a_strangers_bytes_cannot_forge_a_line)
+{
+    struct access_record r = bare_record();
+    struct arena *a = arena_create(1024 * 1024);
+
+    r.path = S("/v1/x\"}\n{\"ts\":\"forged\"\r\n\x01\xff\x7f");
+    r.model_requested = S("\",\"status\":200,\"x\":\"");
+    begin(&l);
+    access_log_write(&l.log, &r);
+    struct str line = finish(&l);
+    EXPECT(str_chr(line, '\n') == line.n - 1);
+    const struct json *doc = json_parse(a, str_trim(line), NULL, NULL);
+    EXPECT(doc != NULL);
+    EXPECT_STR(json_str(a, json_get(doc, S("model_requested"))), "\",\"status\":200,\"x\":\"");
+    arena_destroy(a);
+}
+
+TEST(many_lines_go_to_the_file_before_anyone_flushes)
+{
+    struct access_record r = bare_record();
+    size_t lines = 0;
+
+    begin(&l);
+    for (int i = 0; i < 1000; i++)
+        access_log_write(&l.log, &r);
+    EXPECT(buf_len(&l.log.lines) < BATCH_BYTES);
+    struct str all = finish(&l);
+    for (size_t i = 0; i < all.n; i++)
+        lines += all.p[i] == '\n';
+    EXPECT_INT(lines, 1000);
+}
+
+TEST(a_line_that_does_not_fit_is_dropped_whole_and_the_next_one_is_written)
+{
+    static char huge[BUFFER_BYTES + 1];
+    struct access_record r = bare_record();
+    struct arena *a = arena_create(1024 * 1024);
+
+    memset(huge, 'x', sizeof(huge));
+    begin(&l);
+    r.path = str_make(huge, sizeof(huge));
+    access_log_write(&l.log, &r);
+    r.path = S("/small");
+    access_log_write(&l.log, &r);
+    struct str all = finish(&l);
+    const struct json *doc = json_parse(a, str_trim(all), NULL, NULL);
+    EXPECT_STR(json_str(a, json_get(doc, S("path"))), "/small");
+    arena_destroy(a);
+}
+
+TEST(a_log_that_is_off_writes_nothing)
+{
+    struct access_record r = bare_record();
+    struct access_log off;
+
+    access_log_init(&off, NULL);
+    access_log_write(&off, &r);
+    EXPECT_INT(buf_len(&off.lines), 0);
+    access_log_flush(&off);
+    access_log_fini(&off);
+}

@@ -1,0 +1,201 @@
+/* test_metrics.c - what is counted is what is shown, in the form that Prometheus reads. */
+#include "observe/metrics.c"
+
+#include "tests/test.h"
+
+static const char *const names[] = { "chat", "none" };
+
+static struct str
+show(struct metrics *m, struct buf *out)
+{
+    static const struct metric_extra extra[] = { { "openclaw_extra", "gauge", "More.", 1.5 } };
+
+    buf_init(out, 16 * 1024 * 1024);
+    metrics_write(m, extra, 1, out);
+    EXPECT(!out->overflow);
+    return buf_str(out);
+}
+
+static bool
+has_line(struct str text, const char *wanted)
+{
+    struct str line;
+
+    while (text.n != 0) {
+        (void)str_cut(text, '\n', &line, &text);
+        if (str_eq(line, str_c(wanted)))
+            return true;
+    }
+    print_error("there is no line: %s\n", wanted);
+    return false;
+}
+
+TEST(workers_shards_are_summed)
+{
+    struct metrics *m = metrics_create(2, 10, names, ARRAY_LEN(names));
+    struct buf out;
+
+    metric_add(&metrics_shard(m, 0)->connections, 2);
+    metric_add(&metrics_shard(m, 1)->connections, 3);
+    metric_set(&metrics_shard(m, 1)->streams, 4);
+    metrics_request(metrics_shard(m, 0), 0, 200);
+    metrics_request(metrics_shard(m, 1), 0, 200);
+    metrics_request(metrics_shard(m, 1), 1, 404);
+    metric_add(&metrics_shard(m, 0)->errors[ERR_AUTH], 1);
+    struct str text = show(m, &out);
+    EXPECT(has_line(text, "openclaw_connections_accepted_total 5"));
+    EXPECT(has_line(text, "openclaw_streams_in_flight 4"));
+    EXPECT(has_line(text, "openclaw_requests_total{endpoint=\"chat\",status=\"200\"} 2"));
+    EXPECT(has_line(text, "openclaw_requests_total{endpoint=\"none\",status=\"404\"} 1"));
+    EXPECT(has_line(text, "openclaw_errors_total{code=\"invalid_api_key\"} 1"));
+    EXPECT(has_line(text, "openclaw_extra 1.5"));
+    buf_fini(&out);
+    metrics_destroy(m);
+}
+
+TEST(a_status_that_is_not_in_the_list_is_called_other)
+{
+    struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
+    struct buf out;
+
+    metrics_request(metrics_shard(m, 0), 0, 418);
+    metrics_request(metrics_shard(m, 0), 0, 0);
+    EXPECT(has_line(show(m, &out), "openclaw_requests_total{endpoint=\"chat\",status=\"other\"} 2"));
+    buf_fini(&out);
+    metrics_destroy(m);
+}
+
+TEST(a_histograms_buckets_add_up)
+{
+    struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
+    struct metric_shard *s = metrics_shard(m, 0);
+    struct buf out;
+
+    METRIC_OBSERVE(s, overhead, 10);           /* the bound belongs to its bucket */
+    METRIC_OBSERVE(s, overhead, 11);
+    METRIC_OBSERVE(s, overhead, 3600000000);
+    struct str text = show(m, &out);
+    EXPECT(has_line(text, "openclaw_overhead_seconds_bucket{le=\"1e-05\"} 1"));
+    EXPECT(has_line(text, "openclaw_overhead_seconds_bucket{le=\"2e-05\"} 2"));
+    EXPECT(has_line(text, "openclaw_overhead_seconds_bucket{le=\"1\"} 2"));
+    EXPECT(has_line(text, "openclaw_overhead_seconds_bucket{le=\"+Inf\"} 3"));
+    EXPECT(has_line(text, "openclaw_overhead_seconds_sum 3600.000021"));
+    EXPECT(has_line(text, "openclaw_overhead_seconds_count 3"));
+    buf_fini(&out);
+    metrics_destroy(m);
+}
+
+TEST(every_histogram_has_growing_bounds_within_its_room)
+{
+    const uint64_t *const all[] = { buckets_duration, buckets_overhead, buckets_genai, buckets_first_token };
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        size_t n = 0;
+
+        while (n < METRIC_BUCKETS && all[i][n] != END) {
+            EXPECT(n == 0 || all[i][n - 1] < all[i][n]);
+            n++;
+        }
+        EXPECT(n != 0 && n < METRIC_BUCKETS);
+    }
+}
+
+TEST(a_pair_of_provider_and_model_is_one_series)
+{
+    struct metrics *m = metrics_create(2, 10, names, ARRAY_LEN(names));
+    struct metric_series *s = metrics_series(m, S("openai"), S("gpt-4o"));
+    struct buf out;
+
+    EXPECT(metrics_series(m, S("openai"), S("gpt-4o")) == s);
+    EXPECT(metrics_series(m, S("openai"), S("gpt-4o-mini")) != s);
+    metric_add(&metrics_series_shard(s, 0)->tokens_input, 10);
+    metric_add(&metrics_series_shard(s, 1)->tokens_input, 5);
+    metric_add(&metrics_series_shard(s, 1)->attempts[ERR_UPSTREAM_TIMEOUT], 1);
+    struct str text = show(m, &out);
+    EXPECT(has_line(text, "openclaw_tokens_input_total{provider=\"openai\",model=\"gpt-4o\"} 15"));
+    EXPECT(has_line(text,
+        "openclaw_upstream_attempts_total{provider=\"openai\",model=\"gpt-4o\",outcome=\"upstream_timeout\"} 1"));
+    buf_fini(&out);
+    metrics_destroy(m);
+}
+
+TEST(however_many_models_are_named_the_series_are_bounded)
+{
+    struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
+    struct metric_series *other = NULL;
+    struct buf out;
+    char name[32];
+
+    for (int i = 0; i < 10000; i++) {
+        int n = snprintf(name, sizeof(name), "model-%d", i);
+        struct metric_series *s = metrics_series(m, S("p"), str_make(name, (size_t)n));
+        if (i >= 10) {
+            EXPECT(other == NULL || s == other);
+            other = s;
+        }
+    }
+    EXPECT_INT(m->series_count, 11);
+    struct str text = show(m, &out);
+    EXPECT(has_line(text, "openclaw_metric_series_overflow_total 9990"));
+    EXPECT(has_line(text, "openclaw_tokens_input_total{provider=\"p\",model=\"other\"} 0"));
+    buf_fini(&out);
+    metrics_destroy(m);
+}
+
+TEST(two_names_longer_than_the_room_for_a_name_do_not_become_one)
+{
+    struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
+    char one[600], two[600];
+
+    memset(one, 'x', sizeof(one));
+    memset(two, 'x', sizeof(two));
+    one[599] = '1';
+    two[599] = '2';
+    struct metric_series *a = metrics_series(m, S("p"), str_make(one, sizeof(one)));
+    struct metric_series *b = metrics_series(m, S("p"), str_make(two, sizeof(two)));
+    EXPECT(a == b);
+    EXPECT(strcmp(a->model, "other") == 0);
+    metrics_destroy(m);
+}
+
+TEST(a_label_escapes_what_would_end_it)
+{
+    struct buf out;
+
+    buf_init(&out, 4096);
+    write_label(&out, "model", "a\\b\"c\nd");
+    EXPECT_STR(buf_str(&out), "model=\"a\\\\b\\\"c\\nd\"");
+    buf_fini(&out);
+}
+
+TEST(every_family_has_one_help_and_one_type_line_before_its_samples)
+{
+    struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
+    struct map *seen = map_create();
+    struct str family = S(""), line;
+    struct buf out;
+
+    metrics_request(metrics_shard(m, 0), 0, 200);
+    (void)metrics_series(m, S("p"), S("m"));
+    for (struct str text = show(m, &out); text.n != 0;) {
+        (void)str_cut(text, '\n', &line, &text);
+        if (str_starts(line, S("# HELP "))) {
+            struct str rest;
+            (void)str_cut(str_skip(line, 7), ' ', &family, &rest);
+            EXPECT(rest.n != 0);
+            EXPECT(map_put(seen, family, seen) == NULL);
+        } else if (str_starts(line, S("# TYPE "))) {
+            EXPECT(str_starts(str_skip(line, 7), family));
+        } else {
+            EXPECT(str_starts(line, family));
+        }
+    }
+    map_destroy(seen);
+    buf_fini(&out);
+    metrics_destroy(m);
+}
+
+TEST(this_process_takes_memory)
+{
+    EXPECT(metrics_resident_bytes() > 100 * 1024);
+}

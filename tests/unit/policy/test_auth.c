@@ -1,0 +1,175 @@
+/* test_auth.c - keys, where callers put them, and what they may use. */
+#include "policy/auth.c"
+
+#include <unistd.h>
+
+#include "tests/test.h"
+#include "tests/unit/conf/conf_test.h"
+
+static struct auth_table *
+table(struct loaded *l, const char *text)
+{
+    *l = load(str_c(text));
+    EXPECT_STR(problem_lines(l), "");
+    return auth_create(l->conf, 2, &l->problems);
+}
+
+static void
+drop(struct loaded *l, struct auth_table *t)
+{
+    auth_destroy(t);
+    unload(l);
+}
+
+static const char *const two_keys = "auth:\n"
+                                    "  keys:\n"
+                                    "    - {name: ci, key: key-of-ci, models: [fast, openai/*]}\n"
+                                    "    - {name: ops, key: key-of-ops}\n";
+
+TEST(a_key_is_known_by_its_name_and_a_part_of_its_hash)
+{
+    struct loaded l;
+    struct auth_table *t = table(&l, two_keys);
+    struct principal *who = NULL;
+
+    EXPECT(auth_identify(t, S("key-of-ci"), &who) == OK);
+    EXPECT_STR(who->name, "ci");
+    EXPECT_INT(strlen(who->hash_hex), AUTH_HASH_HEX_BYTES);
+    EXPECT(auth_identify(t, S("key-of-ops"), &who) == OK);
+    EXPECT_STR(who->name, "ops");
+    EXPECT_INT(who->in_flight[1], 0);
+    drop(&l, t);
+}
+
+TEST(unknown_missing_and_nearly_right_keys_are_all_the_same)
+{
+    static const char *const wrong[] = { "", "key-of-c", "key-of-ci ", "key-of-cI", "Bearer key-of-ci", "ci" };
+    struct loaded l;
+    struct auth_table *t = table(&l, two_keys);
+    struct principal *who = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        EXPECT(auth_identify(t, str_c(wrong[i]), &who) == ERR_AUTH);
+    drop(&l, t);
+}
+
+TEST(a_table_keeps_no_key_in_clear)
+{
+    struct loaded l;
+    struct auth_table *t = table(&l, two_keys);
+
+    for (size_t i = 0; i < t->count; i++)
+        EXPECT(str_find(str_make((const char *)&t->list[i], sizeof(t->list[i])), S("key-of")) == sizeof(t->list[i]));
+    drop(&l, t);
+}
+
+TEST(without_keys_everybody_is_anonymous_whatever_they_present)
+{
+    struct loaded l;
+    struct auth_table *t = table(&l, "auth: {mode: none}\n");
+    struct principal *who = NULL;
+
+    EXPECT(auth_identify(t, S(""), &who) == OK);
+    EXPECT_STR(who->name, "anonymous");
+    EXPECT_STR(str_c(who->hash_hex), "");
+    EXPECT(auth_identify(t, S("sk-anything"), &who) == OK);
+    EXPECT_STR(who->name, "anonymous");
+    EXPECT(auth_allows_model(who, S("any/model")));
+    drop(&l, t);
+}
+
+TEST(two_names_for_one_key_are_a_mistake)
+{
+    struct loaded l = load(S("auth:\n"
+                             "  keys:\n"
+                             "    - {name: a, key: the-same-key}\n"
+                             "    - {name: b, key: the-same-key}\n"));
+    struct auth_table *t = auth_create(l.conf, 1, &l.problems);
+
+    EXPECT_STR(problem_lines(&l), "4:7: auth.keys: two entries have the same key; give each its own\n");
+    drop(&l, t);
+}
+
+static struct str
+credential_in(const char *name, const char *value, const char *name2, const char *value2)
+{
+    struct http_field list[] = { { str_c(name), str_c(value) }, { str_c(name2), str_c(value2) } };
+    struct http_fields fields = { list, ARRAY_LEN(list) };
+
+    return auth_credential(&fields);
+}
+
+TEST(a_key_is_found_wherever_clients_put_it)
+{
+    EXPECT_STR(credential_in("Authorization", "Bearer k1", "x", ""), "k1");
+    EXPECT_STR(credential_in("authorization", "bearer   k1  ", "x", ""), "k1");
+    EXPECT_STR(credential_in("X-Api-Key", "k2", "x", ""), "k2");
+    EXPECT_STR(credential_in("api-key", "k3", "x", ""), "k3");
+    EXPECT_STR(credential_in("x-goog-api-key", "k4", "x", ""), "k4");
+    EXPECT_STR(credential_in("x-api-key", "k2", "Authorization", "Bearer k1"), "k1");
+    EXPECT_STR(credential_in("x-api-key", "k2", "Authorization", "Basic dTpw"), "k2");
+    EXPECT_STR(credential_in("Authorization", "Basic dTpw", "x", ""), "");
+    EXPECT_STR(credential_in("Cookie", "k", "x", ""), "");
+}
+
+TEST(an_empty_bearer_does_not_hide_the_key_in_another_field)
+{
+    EXPECT_STR(credential_in("Authorization", "Bearer ", "x-api-key", "k2"), "k2");
+    EXPECT_STR(credential_in("Authorization", "Bearer", "x-api-key", "k2"), "k2");
+}
+
+TEST(a_star_stands_for_any_run_of_bytes)
+{
+    static const struct {
+        const char *pattern, *text;
+        bool matches;
+    } rows[] = {
+        { "", "", true },
+        { "", "a", false },
+        { "*", "", true },
+        { "*", "anything/at:all", true },
+        { "openai/*", "openai/gpt-4o", true },
+        { "openai/*", "openai/", true },
+        { "openai/*", "openai", false },
+        { "openai/*", "xopenai/gpt", false },
+        { "*-mini", "gpt-4o-mini", true },
+        { "*-mini", "gpt-4o-minimal", false },
+        { "a*b*c", "a-b-b-c", true },
+        { "a*b*c", "a-c-b", false },
+        { "**", "x", true },
+        { "fast", "FAST", false },
+        { "fast", "faster", false },
+        { "gpt-?", "gpt-4", false },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bool matches = auth_glob(str_c(rows[i].pattern), str_c(rows[i].text));
+        if (matches != rows[i].matches)
+            print_error("pattern '%s' text '%s'\n", rows[i].pattern, rows[i].text);
+        EXPECT(matches == rows[i].matches);
+    }
+}
+
+TEST(a_hostile_name_cannot_make_a_pattern_slow)
+{
+    static char text[4096];
+
+    memset(text, 'a', sizeof(text));
+    EXPECT(!auth_glob(S("*a*a*a*a*a*a*a*a*b"), str_make(text, sizeof(text))));
+}
+
+TEST(a_key_with_a_list_may_use_what_is_on_it_and_nothing_else)
+{
+    struct loaded l;
+    struct auth_table *t = table(&l, two_keys);
+    struct principal *ci = NULL, *ops = NULL;
+
+    EXPECT(auth_identify(t, S("key-of-ci"), &ci) == OK && auth_identify(t, S("key-of-ops"), &ops) == OK);
+    EXPECT(auth_allows_model(ci, S("fast")));
+    EXPECT(auth_allows_model(ci, S("openai/gpt-4o")));
+    EXPECT(!auth_allows_model(ci, S("smart")));
+    EXPECT(!auth_allows_model(ci, S("")));
+    EXPECT(auth_allows_model(ops, S("")));
+    EXPECT(auth_allows_model(ops, S("smart")));
+    drop(&l, t);
+}
