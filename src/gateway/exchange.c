@@ -296,7 +296,7 @@ estimate_usage(struct exchange *x)
 {
     struct relay *r = &x->relay;
     int64_t output = (int64_t)(r->text_bytes + 3) / 4;
-    bool cut = r->source == SOURCE_STREAM && !r->reader.complete && r->usage.output < output;
+    bool cut = r->source == SOURCE_STREAM && !r->reader.finished;
 
     if (r->source == SOURCE_RAW)
         return false; /* not ours to understand */
@@ -304,8 +304,7 @@ estimate_usage(struct exchange *x)
         return false;
     if (r->usage.input < 0)
         r->usage.input = x->input_estimate;
-    if (r->usage.output < 0 || cut)
-        r->usage.output = output;
+    r->usage.output = MAX(r->usage.output, output);
     return true;
 }
 

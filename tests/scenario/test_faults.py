@@ -2,6 +2,8 @@
 
 Never a part that looks like a whole.
 """
+import re
+import signal
 import socket
 import threading
 
@@ -192,6 +194,10 @@ MOVES_ON = {
 }
 
 
+def named(alias, fault):
+    return alias + "-" + re.sub("[;=]", ".", fault)
+
+
 @pytest.fixture(scope="module")
 def falling(make_shared, mock):
     """Aliases for every fault that another target can make good."""
@@ -199,7 +205,7 @@ def falling(make_shared, mock):
     models = {}
     for fault in MOVES_ON:
         for alias, second in (("same", "good"), ("two", "other")):
-            models[f"{alias}-{fault}"] = {"targets": [f"bad/m;fault={fault}",
+            models[named(alias, fault)] = {"targets": [f"bad/m;fault={fault}",
                                                       f"{second}/second;text=from-the-second"]}
     return make_shared.gateway({"providers": good, "models": models,
                                 "server": {"limits": {"event": "64KB", "answer": "128KB"}}})
@@ -207,7 +213,7 @@ def falling(make_shared, mock):
 
 @pytest.mark.parametrize("fault", MOVES_ON)
 def test_before_the_first_token_the_next_target_answers(falling, fault):
-    questions = [(c, f"{alias}-{fault}", s) for c in CALLERS for alias in ("same", "two") for s in BOTH]
+    questions = [(c, named(alias, fault), s) for c in CALLERS for alias in ("same", "two") for s in BOTH]
     for (caller, alias, stream), got in zip(questions, ask_all(falling, questions)):
         where = (caller, alias, stream, got)
         assert got.status == 200 and got.complete and got.text == "from-the-second", where
@@ -429,7 +435,7 @@ def test_a_stream_of_which_only_keep_alives_were_sent_ends_with_an_error(make, m
 # --- processes that die ---
 
 def test_a_provider_killed_in_the_middle_is_an_error_and_the_next_one_serves(make, mock):
-    victim = make.mock()
+    victim = make.mock(expect_status=-signal.SIGKILL)
     gateway = make.gateway({"providers": {"victim": victim.provider(), "good": mock.provider()},
                             "models": {"both": {"targets": ["victim/m;tokens=100000;tps=50",
                                                             "good/m;text=from-the-second"]}}})
@@ -439,7 +445,6 @@ def test_a_provider_killed_in_the_middle_is_an_error_and_the_next_one_serves(mak
     asking.start()
     wait_until(lambda: victim.stats()["output_tokens"] > 60, "streams under way")
     victim.program.kill()
-    victim.close = lambda: None
     asking.join()
     for got in results:
         assert got.status == 200 and got.text and got.error and not got.complete and not got.broke, got

@@ -13,9 +13,10 @@ class Mock:
 
     close() asserts that it ended well and that no caller's key ever reached it."""
 
-    def __init__(self, directory, args=(), record=True, name="mock"):
+    def __init__(self, directory, args=(), record=True, name="mock", expect_status=0):
         args = [*(["--record-last", "20000"] if record else []), *args]
         self.record = record
+        self.expect_status = expect_status
         self.program = Program([process.BIN, "mock", "--listen", "127.0.0.1:0", *args], directory, name)
         self.url = self.program.wait_for(r"listening on (http://\S+)", "stdout").group(1)
         self.openai_url = self.url + "/v1"
@@ -59,5 +60,5 @@ class Mock:
             leaked = process.CANARY + "client" in text
         status = self.program.end()
         self.program.assert_healthy_words()
-        assert status == 0, f"mock ended with {status}:\n{self.program.stderr()[-4000:]}"
+        assert status == self.expect_status, f"mock ended with {status}:\n{self.program.stderr()[-4000:]}"
         assert not leaked, "a caller's key went on to the provider"
