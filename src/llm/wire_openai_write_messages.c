@@ -411,14 +411,28 @@ write_assistant(struct writing *w, const struct llm_message *m)
     buf_add_c(w->out, '}');
 }
 
+/* A block that only its own protocol understands stays behind, and the caller hears of it. */
+static void
+drop_foreign_block(struct writing *w, const struct llm_part *part)
+{
+    if (part->kind != PART_OPAQUE || is_native_block(part))
+        return;
+
+    struct str type = json_str(w->r->arena, json_get(part->raw, S("type")));
+
+    wire_drop(w->drops, arena_printf(w->r->arena, "messages." STR_FMT, STR_ARG(type)));
+}
+
 static enum err
 write_message(struct writing *w, const struct llm_message *m, const struct llm_message *before)
 {
     enum err e = OK;
 
-    for (const struct llm_part *p = m->parts; p != NULL; p = p->next)
+    for (const struct llm_part *p = m->parts; p != NULL; p = p->next) {
         if (p->kind == PART_TOOL_RESULT)
             write_tool_result(w, m, p);
+        drop_foreign_block(w, p);
+    }
 
     switch (m->role) {
     case ROLE_TOOL:
