@@ -9,6 +9,7 @@ sse       event streams: frames with their raw bytes
 openai    what an OpenAI answer or stream says, folded independently of the gateway
 anthropic the same for Anthropic's, and a stream against its grammar
 said      what an answer says, whichever protocol says it
+asked     what a request asks for, whichever protocol asks
 metrics   a Prometheus text, read
 process   starting and ending programs, free ports, certificates, secrets that may never be seen
 """
