@@ -337,42 +337,51 @@ def test_after_the_first_token_nobody_else_goes_on(make, mock, fault):
     assert mock.stats()["completed"] == before, "the second target was asked"
 
 
-def test_what_came_before_the_break_reaches_the_caller_unharmed(make):
-    """Good frames and a bad one in the same segment: the good ones are the provider's own bytes, all of them."""
-    def frame(text):
-        return b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,' \
-               b'"delta":{"content":"%b"},"finish_reason":null}]}\n\n' % text
+def frame(text):
+    return b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,' \
+           b'"delta":{"content":"%b"},"finish_reason":null}]}\n\n' % text
 
-    first, rest = frame(b"first."), b"".join(frame(b"%d." % i) for i in range(100))
+
+def test_what_came_before_the_break_reaches_the_caller_unharmed(make):
+    """Good frames and a bad one arrive together, and other streams in the same turn of the loop: the good ones
+    are passed on as the provider's own bytes, and nobody else's."""
+    good = b"".join(frame(b"%d." % i) for i in range(100))
+    others = b"".join(frame(b"somebody-else") for _ in range(300))
+    go = threading.Event()
 
     def handler(conn):
+        bad = conn.request.json()["model"] == "bad"
         conn.head(200, "text/event-stream")
-        conn.chunk(first)
-        released.wait(process.PATIENCE)
-        conn.chunk(rest + b"data: {\"broken\n\n" + frame(b"never"))
+        conn.chunk(frame(b"first."))
+        go.wait(process.PATIENCE)
+        conn.chunk(good + b"data: {\"broken\n\n" + frame(b"never") if bad else others)
         conn.end_chunks()
 
-    gateway = make.gateway({"providers": {"bad": make.upstream(handler).provider()}}, workers=1)
-    noise = threading.Event()
+    def start(model):
+        client = gateway.raw()
+        client.send(raw.request("POST", "/v1/chat/completions", body_of(f"lab/{model}", True),
+                                gateway.authorization()))
+        assert client.read_head().status == 200
+        assert client.read_chunk() == frame(b"first.")
+        return client
 
-    def others():           # they overwrite what the loop read before, if somebody still points there
-        while not noise.is_set():
-            gateway.post("/v1/chat/completions", body_of("bad/" + "x" * 200, filler="y" * 30000))
-
-    for _ in range(5):
-        released = threading.Event()
-        with gateway.raw() as client:
-            client.send(raw.request("POST", "/v1/chat/completions", body_of("bad/m", True), gateway.authorization()))
-            answer = client.read_head()
-            assert answer.status == 200
-            got = client.read_chunk()
-            assert got == first
-            released.set()
+    gateway = make.gateway({"providers": {"lab": make.upstream(handler).provider()}}, workers=1)
+    for _ in range(4):
+        go.clear()
+        clients = [start(model) for model in ("other", "bad", "other", "bad", "other")]
+        # The loop reads this for a while; then all of them have something to say at once.
+        busy = gateway.raw()
+        busy.send(raw.request("POST", "/v1/chat/completions", body_of("lab/m", x=["y"] * 900000),
+                              gateway.authorization()))
+        go.set()
+        for client in (clients[1], clients[3]):
+            got = b""
             while chunk := client.read_chunk():
                 got += chunk
-            assert got.startswith(first + rest), got
-            assert b"never" not in got and b'"error"' in got[len(first + rest):], got
-    noise.set()
+            assert got.startswith(good) and b"never" not in got and b"somebody-else" not in got, got
+            assert b'"error"' in got[len(good):], got
+        for client in [busy, *clients]:
+            client.close()
 
 
 # --- all of them failed ---
