@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 enum {
-    SETTLE_MS = 100,    /* quiet time after the last event: writers write in steps */
+    SETTLE_MS = 100,    /* for which the file must stay as it is: writers write in steps */
     LOOK_EVERY_MS = 2000,
 };
 
@@ -30,7 +30,9 @@ struct file_watch {
     char *path;
     char *directory_path;
     bool watching;
+    bool soon;    /* the next look is at most SETTLE_MS away */
     struct file_state seen;
+    struct file_state settling;
     void (*fn)(void *arg);
     void *arg;
     struct file_watch *next;
@@ -63,6 +65,9 @@ on_directory_event(uv_fs_event_t *uv, const char *name, int events, int status)
     (void)events;
     if (status != 0)
         w->watching = false;
+    if (w->soon)
+        return;    /* a log beside our file must not put the look off for ever */
+    w->soon = true;
     timer_set(w->look, SETTLE_MS);
 }
 
@@ -80,15 +85,19 @@ on_look(void *arg)
 {
     struct file_watch *w = arg;
     struct file_state now = file_state(w->path);
-    bool changed = now.there && !file_state_eq(&now, &w->seen);
+    bool settled = file_state_eq(&now, &w->settling) || file_state_eq(&now, &w->seen);
+    bool changed = settled && now.there && !file_state_eq(&now, &w->seen);
 
     if (!now.there && w->watching) {    /* perhaps the directory went with it */
         uv_fs_event_stop(&w->directory);
         w->watching = false;
     }
     watch_directory(w);
-    w->seen = now;
-    timer_set(w->look, LOOK_EVERY_MS);
+    w->settling = now;
+    if (settled)
+        w->seen = now;
+    w->soon = !settled;
+    timer_set(w->look, settled ? LOOK_EVERY_MS : SETTLE_MS);
     if (changed)
         w->fn(w->arg);
 }
@@ -115,7 +124,7 @@ loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *a
     w->arg = arg;
     w->path = str_dup_c(str_c(path));
     w->directory_path = str_dup_c(directory_of(str_c(path)));
-    w->seen = file_state(path);
+    w->seen = w->settling = file_state(path);
     w->look = timer_create_on(l, on_look, w);
     w->next = l->watches;
     l->watches = w;

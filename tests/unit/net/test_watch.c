@@ -72,6 +72,27 @@ TEST(a_neighbour_that_changes_is_nobodys_business)
     place_close(&p);
 }
 
+TEST(a_neighbour_that_changes_all_the_time_hides_nothing)
+{
+    struct place p;
+
+    place_open(&p, "echo old > file; echo new > next; mv next file");
+    uint64_t until_ms = clock_now_ms() + 1500;
+    while (p.changes == 0 && clock_now_ms() < until_ms) {
+        shell(&p, "echo x >> log");    /* by one who writes more often than the file settles */
+        RUN_FOR_MS(p.loop, 20);
+    }
+    EXPECT_INT(p.changes, 0);    /* nothing has changed since the watch began */
+    shell(&p, "echo newer > next; mv next file");
+    until_ms = clock_now_ms() + 1500;
+    while (p.changes == 0 && clock_now_ms() < until_ms) {
+        shell(&p, "echo x >> log");
+        RUN_FOR_MS(p.loop, 20);
+    }
+    EXPECT_INT(p.changes, 1);
+    place_close(&p);
+}
+
 TEST(a_file_that_is_replaced_by_a_rename_is_reported)
 {
     struct place p;

@@ -1,0 +1,306 @@
+"""A new configuration takes the place of the old one under load: nothing fails, nothing is cut, nothing leaks."""
+import os
+import signal
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from lib import process, raw, sse
+from lib.ask import CALLERS, PATHS, ask, body_of
+from lib.process import wait_until
+
+
+class Load(threading.Thread):
+    """Asks again and again until stopped: answers that are not exactly right are in `wrong`."""
+
+    def __init__(self, gateway, caller, model, stream):
+        super().__init__(daemon=True)
+        self.question = (gateway, caller, model, stream)
+        self.stopping = threading.Event()
+        self.wrong = []
+        self.right = 0
+        self.start()
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                got = ask(*self.question)
+            except Exception as e:
+                self.wrong.append(repr(e))
+                return
+            if got.status == 200 and got.complete and got.text == "all-is-well":
+                self.right += 1
+            else:
+                self.wrong.append(got)
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        assert not self.wrong, self.wrong[:3]
+        assert self.right > 0
+
+
+@pytest.fixture
+def mock(make):
+    return make.mock()
+
+
+def config_of(mock, **more):
+    return {"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages")},
+            "models": {"good": {"targets": ["lab/m;text=all-is-well"]}}, **more}
+
+
+def start_long_streams(gateway, count, tokens=400):
+    """Streams that take a few seconds, as raw clients whose heads have come."""
+    clients = []
+    for i in range(count):
+        client = gateway.raw()
+        client.send(raw.request("POST", PATHS[CALLERS[i % 2]], body_of(f"lab/m;tokens={tokens};tps=100", True,
+                                                                       max_tokens=10 * tokens),
+                                gateway.authorization()))
+        assert client.read_head().status == 200
+        clients.append(client)
+    return clients
+
+
+def assert_streams_complete(clients, tokens=400):
+    for i, client in enumerate(clients):
+        body = b""
+        while chunk := client.read_chunk():
+            body += chunk
+        assert (b"[DONE]" if i % 2 == 0 else b"message_stop") in body, body[-500:]
+        assert b'"error"' not in body
+        assert sum("delta" in f.data for f in sse.frames(body) if f.data) >= tokens
+        client.close()
+
+
+def test_thirty_reloads_under_load_fail_nothing_and_cut_no_stream(make, mock):
+    gateway = make.gateway(config_of(mock))
+    streams = start_long_streams(gateway, 6)
+    loads = [Load(gateway, caller, "good", stream) for caller in CALLERS for stream in (False, True)]
+    for i in range(15):
+        gateway.reload(config_of(mock, timeouts={"connect": f"{i + 1}s"}))
+        gateway.reload()        # SIGHUP
+    for load in loads:
+        load.stop()
+    assert_streams_complete(streams)
+    assert gateway.metrics().value("openclaw_reloads_total") >= 30
+    assert gateway.metrics().value("openclaw_reload_failures_total") == 0
+    gateway.idle()
+
+
+@pytest.mark.skipif("OPENCLAW_SANITIZER" in os.environ, reason="a sanitizer keeps freed memory")
+def test_memory_stays_flat_over_reloads(make, mock):
+    """A configuration large enough that one kept copy in three would show."""
+    keys = [{"name": f"key-{i}", "key": f"{process.CANARY}{i:040d}", "models": ["good", f"m{i}/*"]} for i in range(1500)]
+    gateway = make.gateway({**config_of(mock), "auth": {"keys": [
+        {"name": "tester", "key": "${GATEWAY_TEST_SECRET}"}, *keys]}}, workers=2,
+        env={"GATEWAY_TEST_SECRET": "x" * 40})
+    gateway.key = "x" * 40
+
+    def resident():
+        assert ask(gateway, "openai", "good").complete
+        return gateway.metrics().value("openclaw_resident_bytes")
+
+    for _ in range(6):
+        gateway.reload()
+    before = resident()
+    for _ in range(24):
+        gateway.reload()
+    grown = resident() - before
+    assert grown < 4e6, f"{grown / 1e6:.1f} MB more after 24 reloads"
+
+
+BAD = {
+    "not YAML": ("providers: [", r"openclaw\.yaml:\d+:\d+: "),
+    "an unknown setting": ("serverr: {}\n", r"openclaw\.yaml:1:1: .*serverr.*did you mean 'server'"),
+    "a wrong value": ("server:\n  workers: many\n", r"openclaw\.yaml:2:12: "),
+    "a target that is not there": ("providers: {lab: {wire: openai-chat, base_url: 'http://127.0.0.1:1/v1'}}\n"
+                                   "models:\n  a:\n    targets: [lba/x]\n", r"openclaw\.yaml:4:15: .*did you mean 'lab'"),
+    "an empty environment variable": ("providers:\n  lab: {wire: openai-chat, base_url: 'http://127.0.0.1:1/v1', "
+                                      "api_key: '${NOT_THERE_AT_ALL}'}\n", r"openclaw\.yaml:2:\d+: .*NOT_THERE_AT_ALL"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_file_changes_nothing_and_says_where(make, mock, bad):
+    text, said = BAD[bad]
+    gateway = make.gateway(config_of(mock))
+    streams = start_long_streams(gateway, 2, tokens=60)
+    generation = gateway.metrics().value("openclaw_configuration_generation")
+    gateway.reload(text, accepted=False)
+    gateway.program.wait_for(said)
+    gateway.program.wait_for("reload refused")
+    assert gateway.metrics().value("openclaw_configuration_generation") == generation
+    assert ask(gateway, "openai", "good").text == "all-is-well"
+    assert_streams_complete(streams, tokens=60)
+    gateway.reload(config_of(mock))       # and it is not stuck
+    assert gateway.metrics().value("openclaw_configuration_generation") > generation
+
+
+def test_a_file_that_vanishes_and_comes_back(make, mock):
+    gateway = make.gateway(config_of(mock))
+    os.unlink(gateway.config_path)
+    assert ask(gateway, "openai", "good").complete
+    gateway.reload({**config_of(mock), "models": {"good": {"targets": ["lab/m;text=back-again"]}}})
+    assert ask(gateway, "openai", "good").text == "back-again"
+
+
+def test_aliases_and_providers_change_for_new_requests_only(make, mock):
+    other = make.mock()
+    gateway = make.gateway(config_of(mock))
+    streams = start_long_streams(gateway, 2)
+    config = config_of(mock)
+    config["providers"]["lab"] = other.provider()
+    config["models"] = {"good": {"targets": ["lab/m;text=from-the-other"]}, "fresh": {"targets": ["ant/m;text=new"]}}
+    gateway.reload(config)
+    for caller in CALLERS:
+        assert ask(gateway, caller, "good").text == "from-the-other"
+        assert ask(gateway, caller, "fresh").text == "new"
+    assert other.stats()["completed"] == 2
+    assert_streams_complete(streams)       # on the old provider
+    del config["models"]["fresh"]
+    del config["providers"]["ant"]
+    gateway.reload(config)
+    for caller in CALLERS:
+        got = ask(gateway, caller, "ant/m")
+        assert got.status == 404 or "lab" == got.headers.get("x-openclaw-provider"), got
+
+
+def test_a_removed_key_stops_working_and_a_new_one_starts(make, mock):
+    def keyed(*names):
+        return {**config_of(mock), "auth": {"keys": [{"name": n, "key": secret[n]} for n in names]}}
+
+    secret = {name: process.canary("client") for name in ("old", "new")}
+    gateway = make.gateway(keyed("old"))
+    gateway.key = secret["old"]
+    streams = start_long_streams(gateway, 2, tokens=200)
+    gateway.reload(keyed("new"))
+    got = ask(gateway, "openai", "good")
+    assert (got.status, got.code) == (401, "invalid_api_key"), got
+    gateway.key = secret["new"]
+    assert ask(gateway, "openai", "good").complete
+    assert_streams_complete(streams, tokens=200)      # admitted when the key was good
+    gateway.reload(keyed("old", "new"))
+    gateway.key = secret["old"]
+    assert ask(gateway, "openai", "good").complete
+
+
+def test_a_provider_s_new_key_is_used_at_once(make, mock):
+    gateway = make.gateway(config_of(mock))
+    first, second = process.canary("provider"), process.canary("provider")
+    for key in (first, second):
+        config = config_of(mock)
+        config["providers"]["lab"]["api_key"] = key
+        gateway.reload(config)
+        assert ask(gateway, "openai", "good").complete
+        assert mock.last_request()["headers"]["authorization"] == f"Bearer {key}"
+
+
+def test_limits_change_with_a_reload(make, mock):
+    gateway = make.gateway(config_of(mock))
+    body = body_of("good", padding="x" * 20000)
+    assert gateway.post("/v1/chat/completions", body).status_code == 200
+    gateway.reload(config_of(mock, server={"limits": {"body": "10KB"}}))
+    assert gateway.post("/v1/chat/completions", body).status_code == 413
+    gateway.reload(config_of(mock))
+    assert gateway.post("/v1/chat/completions", body).status_code == 200
+
+
+def test_a_changed_listener_is_told_to_wait_for_the_next_start(make, mock):
+    gateway = make.gateway(config_of(mock))
+    gateway.reload(config_of(mock, server={"listen": f"127.0.0.1:{process.free_port()}"}))
+    gateway.program.wait_for("take effect at the next start")
+    assert ask(gateway, "openai", "good").complete
+
+
+def serial_of(address, cafile):
+    context = ssl.create_default_context(cafile=cafile)
+    with raw.RawClient(address, tls=context) as client:
+        return client.socket.getpeercert()["serialNumber"]
+
+
+def test_a_new_certificate_is_served_without_a_restart(make, mock, tmp_path):
+    cert, key = process.certificate(tmp_path, "served")
+    gateway = make.gateway(config_of(mock, server={"tls": {"cert": str(cert), "key": str(key)}}))
+    old = serial_of(gateway.address, cert)
+    context = ssl.create_default_context(cafile=cert)
+    kept = gateway.raw(tls=context)
+
+    (tmp_path / "next").mkdir()
+    new_cert, new_key = process.certificate(tmp_path / "next", "served")
+    before = gateway.program.stderr().count("reloaded:")
+    os.replace(new_key, key)       # the pair is broken in between: the old one stays until it is whole
+    os.replace(new_cert, cert)
+    wait_until(lambda: gateway.program.stderr().count("reloaded:") > before, "the reload")
+
+    def renewed():
+        try:
+            return serial_of(gateway.address, cert) != old
+        except ssl.SSLError:
+            return False
+    wait_until(renewed, "the new certificate")
+    kept.send(raw.request("GET", "/livez"))
+    assert kept.read().status == 200       # the connection from before goes on
+    kept.close()
+    gateway.clients.clear()
+    gateway._kept = None                   # it trusted the old certificate only
+
+
+@pytest.mark.parametrize("last", ["key", "cert"])
+def test_whichever_half_of_a_new_pair_comes_last_completes_it(make, mock, tmp_path, last):
+    cert, key = process.certificate(tmp_path, "served")
+    gateway = make.gateway(config_of(mock, server={"tls": {"cert": str(cert), "key": str(key)}}))
+    old = serial_of(gateway.address, cert)
+    (tmp_path / "next").mkdir()
+    new_cert, new_key = process.certificate(tmp_path / "next", "served")
+    halves = [(new_key, key), (new_cert, cert)]
+    first, second = halves if last == "cert" else reversed(halves)
+    refused = gateway.program.stderr().count("reload refused")
+    os.replace(*first)
+    wait_until(lambda: gateway.program.stderr().count("reload refused") > refused, "half a pair to be refused")
+    os.replace(*second)
+
+    def renewed():
+        try:
+            return serial_of(gateway.address, cert) != old
+        except ssl.SSLError:
+            return False
+    wait_until(renewed, "the new certificate")
+    gateway.clients.clear()
+    gateway._kept = None
+
+
+def test_logs_are_reopened_on_hangup(make, mock):
+    gateway = make.gateway(config_of(mock))
+    first = ask(gateway, "openai", "good")
+    gateway.access(first.id)
+    moved = gateway.access_path.with_name("access.log.1.log")
+    os.rename(gateway.access_path, moved)
+    gateway.reload()
+    second = ask(gateway, "openai", "good")
+    wait_until(lambda: gateway.access_path.exists() and second.id in gateway.access_path.read_text(), "the new file")
+    assert first.id in moved.read_text() and second.id not in moved.read_text()
+
+
+def test_hangups_in_a_row_are_all_survived(make, mock):
+    gateway = make.gateway(config_of(mock))
+    load = Load(gateway, "openai", "good", True)
+    for _ in range(200):
+        gateway.program.send_signal(signal.SIGHUP)
+    gateway.reload()
+    load.stop()
+    assert gateway.metrics().value("openclaw_reload_failures_total") == 0
+
+
+def test_check_and_reload_agree(make, mock):
+    """What `openclaw check` refuses is what a reload refuses, in the same words."""
+    gateway = make.gateway(config_of(mock))
+    gateway.reload("server: {workres: 2}\n", accepted=False)
+    done = subprocess.run([process.BIN, "check", "-c", gateway.config_path], capture_output=True, text=True,
+                          env=process.environment())
+    line = next(line for line in done.stderr.splitlines() if "openclaw.yaml:" in line)
+    assert done.returncode != 0
+    gateway.program.wait_for(line.split("openclaw.yaml", 1)[1].replace("(", r"\(").replace(")", r"\)"))
