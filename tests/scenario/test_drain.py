@@ -1,0 +1,191 @@
+"""The end: not ready first, then no new callers, streams finish, and what is left at the deadline is cut honestly."""
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lib import raw
+from lib.ask import CALLERS, PATHS, ask, ask_all, body_of
+from lib.process import wait_until
+
+
+@pytest.fixture
+def mock(make):
+    return make.mock()
+
+
+def start_stream(gateway, caller="openai", knobs="tokens=150;tps=100"):
+    client = gateway.raw()
+    client.send(raw.request("POST", PATHS[caller], body_of(f"lab/m;{knobs}", True, max_tokens=100000),
+                            gateway.authorization()))
+    assert client.read_head().status == 200
+    client.read_chunk()
+    return client
+
+
+def rest_of(client):
+    """What still comes, and whether the answer's framing was whole."""
+    body = b""
+    try:
+        while chunk := client.read_chunk():
+            body += chunk
+    except raw.Cut:
+        return body, False
+    return body, True
+
+
+def refused(gateway):
+    try:
+        socket.create_connection(gateway.address, 5).close()
+    except ConnectionError:
+        return True
+    return False
+
+
+def ended(gateway):
+    """The exit status, once it has one."""
+    status = wait_until(lambda: (gateway.program.process.poll(),) if not gateway.program.running() else None, "its end")
+    return status[0]
+
+
+def forget_clients(gateway):
+    for client in gateway.clients:
+        client.close()
+    gateway.clients, gateway._kept = [], None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_streams_complete_and_nobody_new_is_let_in(make, mock, number):
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "60s"}})
+    streams = [start_stream(gateway, caller) for caller in CALLERS for _ in range(2)]
+    whole = gateway.raw()
+    whole.send(raw.request("POST", "/v1/chat/completions", body_of("lab/m;ttft=700ms"), gateway.authorization()))
+    wait_until(lambda: mock.stats()["open"] == len(streams) + 1, "the requests to be under way")
+    idle = gateway.raw()
+    idle.send(raw.request("GET", "/livez"))
+    assert idle.read().status == 200
+    gateway.program.send_signal(number)
+    wait_until(lambda: refused(gateway), "new connections to be refused")
+    assert idle.closed_by_peer()
+    for i, client in enumerate(streams):
+        body, framed = rest_of(client)
+        assert framed and b'"error"' not in body, body[-300:]
+        assert (b"[DONE]" if i < 2 else b"message_stop") in body
+        assert client.closed_by_peer()
+    answer = whole.read()
+    assert answer.status == 200 and answer.header("connection") == "close"
+    assert whole.closed_by_peer()
+    assert ended(gateway) == 0
+    lines = gateway.access_log()
+    assert len(lines) == len(streams) + 1 and all(line["status"] == 200 and "error" not in line for line in lines)
+    assert "ended" in gateway.stderr()
+
+
+def test_while_a_load_balancer_looks_away_requests_are_still_served(make, mock):
+    """During the grace /readyz says 503, /livez 200, and what comes is answered."""
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_grace": "60s"}})
+    assert gateway.get("/readyz").status_code == 200
+    gateway.program.send_signal(signal.SIGTERM)
+    wait_until(lambda: gateway.get("/readyz").status_code == 503, "/readyz to turn")
+    assert gateway.get("/readyz").json()["status"] == "draining"
+    assert gateway.get("/livez").status_code == 200
+    assert gateway.metrics().value("openclaw_draining") == 1
+    for got in ask_all(gateway, [(c, "lab/m", s) for c in CALLERS for s in (False, True)]):
+        assert got.complete
+    assert gateway.program.running()
+    gateway.program.send_signal(signal.SIGTERM)     # enough of grace
+    assert ended(gateway) == 0
+    forget_clients(gateway)
+
+
+def test_the_grace_ends_by_itself(make, mock):
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_grace": "300ms"}})
+    client = start_stream(gateway)
+    gateway.program.send_signal(signal.SIGTERM)
+    body, framed = rest_of(client)
+    assert framed and b"[DONE]" in body
+    assert ended(gateway) == 0
+    forget_clients(gateway)
+
+
+def test_the_deadline_cuts_so_that_the_caller_notices(make, mock):
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "400ms"}})
+    clients = [start_stream(gateway, caller, "tokens=100000;tps=50") for caller in CALLERS]
+    gateway.program.send_signal(signal.SIGTERM)
+    for client in clients:
+        body, framed = rest_of(client)
+        assert not framed and b"[DONE]" not in body and b"message_stop" not in body
+    assert ended(gateway) == 0
+    gateway.program.wait_for("the drain's time is over")
+    lines = gateway.access_log()
+    assert len(lines) == 2 and all(line["error"] and line["tokens_estimated"] for line in lines), lines
+    wait_until(lambda: mock.stats()["open"] == 0, "the provider's work to be cancelled")
+    forget_clients(gateway)
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(make, mock, second):
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "1h"}})
+    client = start_stream(gateway, knobs="tokens=100000;tps=50")
+    gateway.program.send_signal(signal.SIGTERM)
+    wait_until(lambda: refused(gateway), "the drain")
+    assert gateway.program.running()
+    gateway.program.send_signal(second)
+    assert ended(gateway) == 0
+    assert not rest_of(client)[1]
+    assert len(gateway.access_log()) == 1
+    forget_clients(gateway)
+
+
+def test_an_unused_gateway_ends_without_waiting_for_the_deadline(make, mock):
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "1h"}})
+    assert gateway.stop() == 0
+    assert gateway.access_log() == []
+
+
+def test_a_pipelined_request_behind_the_last_answer_gets_no_silence(make, mock):
+    """The connection says close with the answer under way; what was pipelined behind is not half served."""
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "60s"}})
+    client = gateway.raw()
+    one = raw.request("POST", "/v1/chat/completions", body_of("lab/m;ttft=500ms"), gateway.authorization())
+    client.send(one + one)
+    wait_until(lambda: mock.stats()["open"] == 1, "the first to be under way")
+    gateway.program.send_signal(signal.SIGTERM)
+    answer = client.read()
+    assert answer.status == 200 and answer.header("connection") == "close"
+    assert client.closed_by_peer()
+    assert ended(gateway) == 0
+    assert len(gateway.access_log()) == 1
+    forget_clients(gateway)
+
+
+def test_drain_under_load_answers_or_refuses_but_never_cuts(make, mock):
+    gateway = make.gateway({"providers": {"lab": mock.provider()},
+                            "server": {"drain_deadline": "60s", "drain_grace": "200ms"}})
+    outcomes = []
+
+    def go(_):
+        while True:
+            try:
+                got = ask(gateway, "openai", "lab/m;tokens=30;tps=200", True)
+            except ConnectionRefusedError:
+                return
+            except (ConnectionError, raw.Cut):
+                # In the listener's queue when it was closed: no request was read, so nothing was begun.
+                outcomes.append("never begun")
+                return
+            outcomes.append(got)
+
+    with ThreadPoolExecutor(8) as pool:
+        done = pool.map(go, range(8))
+        wait_until(lambda: len(outcomes) >= 16, "some answers")
+        gateway.program.send_signal(signal.SIGTERM)
+        list(done)
+    assert ended(gateway) == 0
+    answers = [o for o in outcomes if o != "never begun"]
+    for got in answers:
+        assert got.complete or got.status == 503, got
+    assert len([line for line in gateway.access_log() if line["status"] == 200]) \
+        == len([got for got in answers if got.status == 200])
+    forget_clients(gateway)
