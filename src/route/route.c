@@ -301,36 +301,48 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
             STR_ARG(ct->model.v), STR_ARG(head));
 }
 
-/* Adds the targets of one alias, walking into aliases it names. */
-static void
+static struct target *
+target_of_alias(struct route_table *t, struct provider *p, struct str model, const struct conf_target *ct)
+{
+    struct target *to = target_make(t->arena, p, model);
+
+    to->listed = true;
+    to->params = ct->params;
+    to->timeouts = timeouts_over(p->timeouts, ct->timeouts);
+    return to;
+}
+
+/* Adds the targets of one alias, walking into aliases it names. False: there is a problem that would only be met again. */
+static bool
 alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias *ca, struct alias *al,
     unsigned depth, struct conf_problems *problems)
 {
     if (depth > ALIAS_DEPTH) {
-        conf_problem(problems, ca->mark, "models." STR_FMT ": aliases name each other in a circle", STR_ARG(ca->name.v));
-        return;
+        conf_problem(problems, ca->mark, "models." STR_FMT ": aliases name each other in a circle, or more than %d deep",
+            STR_ARG(ca->name.v), ALIAS_DEPTH);
+        return false;
     }
-    for (size_t i = 0; i < ca->target_count && problems->count < 100; i++) {
+    for (size_t i = 0; i < ca->target_count; i++) {
         const struct conf_target *ct = &ca->targets[i];
         const struct conf_alias *inner = conf_alias_named(c, ct->model.v);
         struct str model;
         struct provider *p = inner == NULL ? name_provider(t, ct->model.v, &model) : NULL;
 
         if (inner != NULL) {
-            alias_fill(t, c, inner, al, depth + 1, problems);
+            if (!alias_fill(t, c, inner, al, depth + 1, problems))
+                return false;
         } else if (p == NULL) {
             unknown_target(t, c, ct, problems);
+            if (depth != 0)
+                return false; /* the rest is said where that alias is the one to be filled */
         } else if (al->count == ROUTE_TARGETS) {
             conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets", STR_ARG(al->name), ROUTE_TARGETS);
-            return;
+            return false;
         } else {
-            struct target *to = target_make(t->arena, p, model);
-            to->listed = true;
-            to->params = ct->params;
-            to->timeouts = timeouts_over(p->timeouts, ct->timeouts);
-            al->targets[al->count++] = to;
+            al->targets[al->count++] = target_of_alias(t, p, model, ct);
         }
     }
+    return true;
 }
 
 static void
@@ -342,7 +354,7 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
 
         al->name = c->models[i].name.v;
         al->targets = arena_array(t->arena, struct target *, ROUTE_TARGETS);
-        alias_fill(t, c, &c->models[i], al, 0, problems);
+        (void)alias_fill(t, c, &c->models[i], al, 0, problems);
         t->aliases[t->alias_count++] = al;
         (void)map_put(t->alias_by_name, al->name, al);
     }
@@ -440,7 +452,7 @@ no_model_sentence(const struct route_table *t, struct arena *a, struct str model
     struct str near = conf_closest(model, names, n);
     if (near.n != 0)
         return arena_printf(a, "there is no model '" STR_FMT "'; did you mean '" STR_FMT "'?", STR_ARG(model), STR_ARG(near));
-    if (str_cut(model, '/', &head, &tail) && provider_row(head) != NULL)
+    if (str_cut(model, '/', &head, &tail) && provider_row(head) != NULL && map_get(t->provider_by_id, head) == NULL)
         return arena_printf(a, "the provider '" STR_FMT "' of model '" STR_FMT "' is not configured here", STR_ARG(head), STR_ARG(model));
     return arena_printf(a, "there is no model '" STR_FMT "'; name one of GET /v1/models, or provider/model", STR_ARG(model));
 }

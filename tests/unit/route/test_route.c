@@ -1,0 +1,441 @@
+/* test_route.c - the table of providers and aliases, what is wrong with it, and what it answers. */
+#include "route/route.c"
+
+#include <unistd.h>
+
+#include "tests/test.h"
+#include "tests/unit/conf/conf_test.h"
+
+struct routed {
+    struct loaded l;
+    struct route_table *t;
+    struct arena *a;
+};
+
+/* Nothing of the environment that runs the tests shall matter. */
+static void
+forget_environment(void)
+{
+    const struct provider_row *row;
+
+    for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++) {
+        struct str left = row->env, name;
+        char name_c[64];
+
+        while (left.n != 0) {
+            (void)str_cut(left, ' ', &name, &left);
+            str_copy_c(name_c, sizeof(name_c), name);
+            unsetenv(name_c);
+        }
+    }
+}
+
+static struct routed
+make_with(const char *text, struct str simulated_url)
+{
+    struct routed r = { .l = load(str_c(text)), .a = arena_create(1024 * 1024) };
+
+    r.t = route_create(r.l.conf, simulated_url, &r.l.problems);
+    return r;
+}
+
+static struct routed
+make(const char *text)
+{
+    forget_environment();
+    return make_with(text, S(""));
+}
+
+static void
+drop(struct routed *r)
+{
+    route_destroy(r->t);
+    arena_destroy(r->a);
+    unload(&r->l);
+}
+
+/* "provider/model provider/model" of the plan for a name, or "-" and why there is none. */
+static struct str
+plan_of(struct routed *r, const char *model)
+{
+    struct plan plan;
+    struct str why = S(""), all = S("");
+
+    if (route_plan(r->t, r->a, str_c(model), &plan, &why) != OK)
+        return arena_printf(r->a, "- " STR_FMT, STR_ARG(why));
+    for (size_t i = 0; i < plan.count; i++)
+        all = arena_printf(r->a, STR_FMT "%s" STR_FMT "/" STR_FMT, STR_ARG(all), i != 0 ? " " : "",
+            STR_ARG(plan.targets[i]->provider->id), STR_ARG(plan.targets[i]->wire.model));
+    return all;
+}
+
+/* --- providers --- */
+
+TEST(a_known_provider_needs_its_key_alone)
+{
+    struct routed r = make("providers:\n  openai: {api_key: sk-1}\n  anthropic: {api_key: [sk-2, sk-3]}\n");
+    const struct provider *p = route_provider(r.t, S("openai"));
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(p->origin->host, "api.openai.com");
+    EXPECT_STR(p->base_path, "/v1");
+    EXPECT_INT(p->credential_count, 1);
+    EXPECT_STR(p->credentials[0], "Authorization: Bearer sk-1\r\n");
+    p = route_provider(r.t, S("anthropic"));
+    EXPECT(p->wire == &wire_anthropic);
+    EXPECT_INT(p->credential_count, 2);
+    EXPECT_STR(p->credentials[1], "x-api-key: sk-3\r\n");
+    EXPECT(route_provider(r.t, S("mock")) == NULL);
+    EXPECT(route_provider_at(r.t, 2) == NULL);
+    EXPECT(!route_simulated(r.t));
+    drop(&r);
+}
+
+TEST(a_server_of_ones_own_needs_a_wire_and_an_address)
+{
+    struct routed r = make("providers:\n"
+                           "  lab: {wire: openai-chat, base_url: \"http://10.0.0.5:8000/v1/\", api_key: k}\n"
+                           "  lab2: {wire: anthropic-messages, base_url: \"http://10.0.0.6\", api_key: k}\n"
+                           "  lab3: {wire: openai-chat, base_url: \"http://10.0.0.7\"}\n");
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(route_provider(r.t, S("lab"))->base_path, "/v1");
+    EXPECT_STR(route_provider(r.t, S("lab"))->credentials[0], "Authorization: Bearer k\r\n");
+    EXPECT_STR(route_provider(r.t, S("lab2"))->credentials[0], "x-api-key: k\r\n");
+    EXPECT_INT(route_provider(r.t, S("lab3"))->credential_count, 0);
+    drop(&r);
+}
+
+TEST(what_is_wrong_with_a_provider_is_said_with_its_place)
+{
+    static const struct {
+        const char *text;
+        const char *problem;
+    } rows[] = {
+        { "providers:\n  opnai: {api_key: k}\n",
+            "2:3: providers.opnai: not a provider we know; did you mean 'openai'? For your own server add wire and "
+            "base_url\n" },
+        { "providers:\n  my-very-own: {api_key: k}\n",
+            "2:3: providers.my-very-own: not a provider we know; add wire (for example openai-chat) and base_url\n" },
+        { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\n",
+            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat or anthropic-messages\n" },
+        { "providers:\n  cloudflare: {api_key: k}\n",
+            "2:3: providers.cloudflare: base_url is missing; write base_url: https://...\n" },
+        { "providers:\n  openai: {api_key: k, quirks: [slow]}\n",
+            "2:33: providers.openai.quirks: there is no quirk 'slow'; use no_stream_options, max_tokens, no_developer "
+            "or strict_keys\n" },
+        { "providers:\n  openai: {api_key: k}\ndefault_provider: groq\n",
+            "3:19: default_provider: no provider 'groq' is configured\n" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct routed r = make(rows[i].text);
+        EXPECT_STR(problem_lines(&r.l), rows[i].problem);
+        drop(&r);
+    }
+}
+
+TEST(a_provider_that_is_switched_off_is_not_there)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k, disabled: true}\n  groq: {api_key: k}\n");
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT(route_provider(r.t, S("openai")) == NULL);
+    EXPECT_STR(route_provider_at(r.t, 0)->id, "groq");
+    drop(&r);
+}
+
+TEST(quirks_in_the_file_replace_the_rows)
+{
+    struct routed r = make("providers:\n"
+                           "  groq: {api_key: k}\n"
+                           "  mistral: {api_key: k, quirks: [no_developer]}\n"
+                           "  xai: {api_key: k, quirks: []}\n");
+
+    EXPECT_INT(route_provider(r.t, S("groq"))->quirks, QUIRK_NO_DEVELOPER);
+    EXPECT_INT(route_provider(r.t, S("mistral"))->quirks, QUIRK_NO_DEVELOPER);
+    EXPECT_INT(route_provider(r.t, S("xai"))->quirks, 0);
+    drop(&r);
+}
+
+TEST(configured_header_fields_are_whole_lines)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k, headers: {x-team: research, OpenAI-Project: p1}}\n");
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(route_provider(r.t, S("openai"))->fields, "x-team: research\r\nOpenAI-Project: p1\r\n");
+    drop(&r);
+}
+
+TEST(as_many_header_fields_as_the_file_may_have_are_all_sent)
+{
+    struct buf text;
+
+    buf_init(&text, 64 * 1024);
+    buf_add(&text, S("providers:\n  openai:\n    api_key: k\n    headers:\n"));
+    for (int i = 0; i < 20; i++)
+        buf_printf(&text, "      x-field-%02d: %0*d\n", i, 130, i);
+    buf_add_c(&text, '\0');
+    struct routed r = make(buf_str(&text).p);
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_INT(route_provider(r.t, S("openai"))->fields.n, 20 * (10 + 2 + 130 + 2));
+    drop(&r);
+    buf_fini(&text);
+}
+
+/* --- the environment --- */
+
+TEST(without_providers_in_the_file_those_with_a_key_in_the_environment_are_on)
+{
+    forget_environment();
+    setenv("GROQ_API_KEY", "gsk-1", 1);
+    setenv("OPENAI_API_KEY", "sk-1", 1);
+    setenv("PPLX_API_KEY", "", 1);
+    struct routed r = make_with("", S("http://127.0.0.1:1/v1"));
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_INT(r.t->provider_count, 2);
+    EXPECT_STR(route_provider(r.t, S("groq"))->credentials[0], "Authorization: Bearer gsk-1\r\n");
+    EXPECT(!route_simulated(r.t));
+    drop(&r);
+    forget_environment();
+}
+
+TEST(with_no_key_at_all_the_simulated_provider_answers_everything)
+{
+    forget_environment();
+    struct routed r = make_with("", S("http://127.0.0.1:1/v1"));
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT(route_simulated(r.t));
+    EXPECT_STR(plan_of(&r, "gpt-4o-mini"), "mock/gpt-4o-mini");
+    EXPECT_STR(plan_of(&r, "mock/simulated"), "mock/simulated");
+    EXPECT_STR(plan_of(&r, "openai/gpt-4o"), "mock/openai/gpt-4o");
+    drop(&r);
+}
+
+TEST(a_key_in_the_environment_of_a_configured_provider_is_used_when_the_file_has_none)
+{
+    forget_environment();
+    setenv("OPENAI_API_KEY", "sk-env", 1);
+    struct routed r = make_with("providers:\n  openai: {}\n  groq: {api_key: k}\n", S(""));
+
+    EXPECT_STR(route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-env\r\n");
+    drop(&r);
+    r = make_with("providers:\n  openai: {api_key: sk-file}\n", S(""));
+    EXPECT_INT(route_provider(r.t, S("openai"))->credential_count, 1);
+    EXPECT_STR(route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-file\r\n");
+    drop(&r);
+    forget_environment();
+}
+
+TEST(a_key_in_the_environment_that_would_not_fit_a_header_field_is_refused_and_never_shown)
+{
+    static char longest[2050];
+    static const char *const bad[] = { "sk-canary\r\nX-Smuggled: 1", "sk-canary two", "sk-canary\x01", longest };
+
+    memset(longest, 'a', sizeof(longest) - 1);
+    forget_environment();
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        setenv("PPLX_API_KEY", bad[i], 1);
+        struct routed r = make_with("", S(""));
+        struct str said = problem_lines(&r.l);
+
+        EXPECT(str_starts(said, S("providers.perplexity: the environment's PPLX_API_KEY ")));
+        EXPECT(str_find(said, S("canary")) == said.n && str_find(said, S("aaaa")) == said.n);
+        EXPECT_INT(route_provider(r.t, S("perplexity"))->credential_count, 0);
+        drop(&r);
+    }
+    longest[2048] = '\0';
+    setenv("PPLX_API_KEY", longest, 1);
+    struct routed r = make_with("", S(""));
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_INT(route_provider(r.t, S("perplexity"))->credentials[0].n, sizeof("Authorization: Bearer \r\n") - 1 + 2048);
+    drop(&r);
+    forget_environment();
+}
+
+/* --- plans --- */
+
+static const char *const town = "providers:\n"
+                                "  openai: {api_key: k, timeouts: {first_token: 7s}}\n"
+                                "  groq: {api_key: k, models: [llama-local, odd/name]}\n"
+                                "models:\n"
+                                "  fast:\n"
+                                "    targets:\n"
+                                "      - groq/llama-3.3-70b-versatile\n"
+                                "      - {model: openai/gpt-4o-mini, params: {temperature: 0.2}, timeouts: {total: 9s}}\n"
+                                "  both: {targets: [fast, openai/gpt-4o]}\n";
+
+TEST(an_alias_is_a_list_of_targets_and_may_name_another)
+{
+    struct routed r = make(town);
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(plan_of(&r, "fast"), "groq/llama-3.3-70b-versatile openai/gpt-4o-mini");
+    EXPECT_STR(plan_of(&r, "both"), "groq/llama-3.3-70b-versatile openai/gpt-4o-mini openai/gpt-4o");
+    EXPECT_STR(route_alias_at(r.t, 0)->name, "fast");
+    EXPECT(route_alias_at(r.t, 2) == NULL);
+    drop(&r);
+}
+
+TEST(a_target_carries_its_parameters_and_the_narrowest_timeouts)
+{
+    struct routed r = make(town);
+    struct plan plan;
+    struct str why;
+
+    EXPECT(route_plan(r.t, r.a, S("fast"), &plan, &why) == OK);
+    EXPECT_STR(plan.alias, "fast");
+    EXPECT_STR(plan.targets[0]->params, "");
+    EXPECT_STR(plan.targets[1]->params, "{\"temperature\":0.2}");
+    EXPECT_INT(plan.targets[0]->timeouts.first_token_ms, 60000);
+    EXPECT_INT(plan.targets[1]->timeouts.first_token_ms, 7000);
+    EXPECT_INT(plan.targets[1]->timeouts.total_ms, 9000);
+    EXPECT_INT(plan.targets[1]->timeouts.connect_ms, 5000);
+    EXPECT_INT(plan.targets[1]->timeouts.first_byte_ms, 0);
+    EXPECT(plan.targets[1]->listed);
+    drop(&r);
+}
+
+TEST(provider_slash_model_goes_there_whatever_the_model)
+{
+    struct routed r = make(town);
+
+    EXPECT_STR(plan_of(&r, "openai/gpt-4o"), "openai/gpt-4o");
+    EXPECT_STR(plan_of(&r, "openai/gpt-99-unheard-of"), "openai/gpt-99-unheard-of");
+    EXPECT_STR(plan_of(&r, "groq/meta-llama/llama-4"), "groq/meta-llama/llama-4");
+    drop(&r);
+}
+
+TEST(a_bare_name_goes_to_the_first_provider_that_has_it)
+{
+    struct routed r = make(town);
+
+    EXPECT_STR(plan_of(&r, "gpt-4o"), "openai/gpt-4o");
+    EXPECT_STR(plan_of(&r, "llama-local"), "groq/llama-local");
+    EXPECT_STR(plan_of(&r, "odd/name"), "groq/odd/name");
+    drop(&r);
+}
+
+TEST(a_name_that_nobody_has_is_an_error_that_helps)
+{
+    struct routed r = make(town);
+
+    EXPECT_STR(plan_of(&r, "fsat"), "- there is no model 'fsat'; did you mean 'fast'?");
+    EXPECT_STR(plan_of(&r, "anthropic/claude-x"), "- the provider 'anthropic' of model 'anthropic/claude-x' is not configured here");
+    EXPECT_STR(plan_of(&r, "qqqqqqqqqq"), "- there is no model 'qqqqqqqqqq'; name one of GET /v1/models, or provider/model");
+    EXPECT_STR(plan_of(&r, "openai/"), "- there is no model 'openai/'; name one of GET /v1/models, or provider/model");
+    drop(&r);
+}
+
+TEST(a_hostile_name_is_only_a_name)
+{
+    static char huge[100000];
+    struct routed r = make(town);
+    struct plan plan;
+    struct str why = S("");
+
+    memset(huge, 'a', sizeof(huge));
+    EXPECT(route_plan(r.t, r.a, str_make(huge, sizeof(huge)), &plan, &why) == ERR_NO_MODEL);
+    huge[6] = '/';
+    memcpy(huge, "openai", 6);
+    EXPECT(route_plan(r.t, r.a, str_make(huge, sizeof(huge)), &plan, &why) == OK);
+    EXPECT(plan.targets[0]->facts == NULL && !plan.targets[0]->listed);
+    EXPECT(route_plan(r.t, r.a, str_make("a\0b", 3), &plan, &why) == ERR_NO_MODEL);
+    drop(&r);
+}
+
+TEST(names_without_a_home_go_to_the_default_provider)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\ndefault_provider: groq\n");
+
+    EXPECT_STR(plan_of(&r, "whatever"), "groq/whatever");
+    EXPECT_STR(plan_of(&r, "nobody/whatever"), "groq/nobody/whatever");
+    EXPECT_STR(route_default(r.t, r.a, &wire_anthropic)->provider->id, "groq");
+    drop(&r);
+    r = make("providers:\n  openai: {api_key: k}\n");
+    EXPECT_STR(plan_of(&r, "whatever"), "openai/whatever");
+    drop(&r);
+}
+
+TEST(a_route_without_a_model_goes_to_the_only_provider_of_its_protocol_or_nowhere)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\n  anthropic: {api_key: k}\n");
+
+    EXPECT(route_default(r.t, r.a, &wire_openai_chat) == NULL);
+    EXPECT_STR(route_default(r.t, r.a, &wire_anthropic)->provider->id, "anthropic");
+    drop(&r);
+}
+
+TEST(what_the_catalog_knows_of_a_model_reaches_its_wire)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n");
+    struct plan plan;
+    struct str why;
+
+    EXPECT(route_plan(r.t, r.a, S("openai/gpt-4o"), &plan, &why) == OK);
+    EXPECT(plan.targets[0]->facts == model_row(S("openai/gpt-4o")) && plan.targets[0]->facts != NULL);
+    EXPECT_INT(plan.targets[0]->wire.max_output, plan.targets[0]->facts->output_tokens);
+    EXPECT(!plan.targets[0]->wire.reasoning);
+    EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
+    EXPECT(plan.targets[0]->wire.reasoning);
+    drop(&r);
+}
+
+/* --- mistakes in aliases --- */
+
+TEST(a_target_that_leads_nowhere_is_said_with_its_place)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\nmodels:\n  fast: {targets: [opnai/gpt-4o, fsat]}\n");
+
+    EXPECT_STR(problem_lines(&r.l),
+        "4:20: target 'opnai/gpt-4o': no provider or alias 'opnai' is configured; did you mean 'openai'?\n"
+        "4:34: target 'fsat': no provider or alias 'fsat' is configured; did you mean 'fast'?\n");
+    drop(&r);
+}
+
+TEST(aliases_that_name_each_other_in_a_circle_end)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n"
+                           "models:\n"
+                           "  a: {targets: [b]}\n"
+                           "  b: {targets: [a]}\n"
+                           "  c: {targets: [c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c]}\n");
+
+    EXPECT_STR(problem_lines(&r.l), "4:3: models.a: aliases name each other in a circle, or more than 8 deep\n"
+                                    "5:3: models.b: aliases name each other in a circle, or more than 8 deep\n"
+                                    "6:3: models.c: aliases name each other in a circle, or more than 8 deep\n");
+    drop(&r);
+}
+
+TEST(a_target_that_leads_nowhere_through_many_aliases_is_said_once_and_soon)
+{
+    struct buf text;
+
+    buf_init(&text, 64 * 1024);
+    buf_add(&text, S("providers:\n  openai: {api_key: k}\nmodels:\n"));
+    for (int i = 0; i < 8; i++)
+        buf_printf(&text, "  a%d: {targets: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}\n", i, i + 1, i + 1, i + 1, i + 1,
+            i + 1, i + 1, i + 1, i + 1);
+    buf_add(&text, S("  a8: {targets: [qqqqqqqq/x]}\n"));
+    buf_add_c(&text, '\0');
+    struct routed r = make(buf_str(&text).p);
+    EXPECT_STR(problem_lines(&r.l), "12:18: target 'qqqqqqqq/x': no provider or alias 'qqqqqqqq' is configured; write provider/model\n");
+    drop(&r);
+    buf_fini(&text);
+}
+
+TEST(an_alias_has_so_many_targets_and_no_more)
+{
+    struct buf text;
+
+    buf_init(&text, 64 * 1024);
+    buf_add(&text, S("providers:\n  openai: {api_key: k}\nmodels:\n  many:\n    targets:\n"));
+    for (int i = 0; i < ROUTE_TARGETS + 1; i++)
+        buf_printf(&text, "      - openai/m%d\n", i);
+    buf_add_c(&text, '\0');
+    struct routed r = make(buf_str(&text).p);
+    EXPECT_STR(problem_lines(&r.l), "22:9: models.many: more than 16 targets\n");
+    drop(&r);
+    buf_fini(&text);
+}
