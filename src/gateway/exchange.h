@@ -104,7 +104,7 @@ void exchange_wake(struct exchange *x);
 enum step exchange_fail(struct exchange *x, enum err why, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The same with an error that a provider or a wire described. */
-enum step exchange_fail_with(struct exchange *x, const struct llm_error *e);
+enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
 
 /* Appends the fields that every answer carries: ids, trace, who answered, CORS. */
 void exchange_fields(struct exchange *x, struct buf *out);
