@@ -73,3 +73,13 @@ endpoint_find(const struct http_head *head, enum err *ret_error)
     *ret_error = near != NULL ? ERR_METHOD : ERR_NO_ROUTE;
     return near != NULL ? near : &endpoints[ENDPOINT_none];
 }
+
+const struct wire *
+endpoint_wire(const struct endpoint *e, const struct http_head *head)
+{
+    bool shared = e->op == OP_RELAY && (e == &endpoints[ENDPOINT_none] || str_starts(e->path, S("/v1/")));
+
+    if (shared && http_field_get(&head->fields, S("anthropic-version")).n != 0)
+        return &wire_anthropic;
+    return e->wire;
+}

@@ -27,6 +27,10 @@ enum endpoint_id {
  * that has this path with another method, with ERR_NO_ROUTE it is ENDPOINT_none. */
 const struct endpoint *endpoint_find(const struct http_head *head, enum err *ret_error) NEVER_NULL;
 
+/* The protocol that the caller speaks: its endpoint's, or Anthropic's where both have the path and the caller says
+ * which version of that protocol it means. */
+const struct wire *endpoint_wire(const struct endpoint *e, const struct http_head *head) NEVER_NULL;
+
 extern const struct endpoint endpoints[ENDPOINT_COUNT];
 static inline unsigned
 endpoint_number(const struct endpoint *e)

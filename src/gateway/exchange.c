@@ -31,6 +31,7 @@ exchange_create(struct worker *w, struct server_request *q)
     x->q = q;
     x->wake = (struct deferred){ .fn = run_deferred, .arg = x };
     x->endpoint = &endpoints[ENDPOINT_none];
+    x->request.wire = x->endpoint->wire;
     x->started_us = server_started_us(q);
     x->notes_tail = &x->notes;
     x->drops = (struct wire_drops){ .arena = a };
@@ -159,7 +160,7 @@ exchange_fields(struct exchange *x, struct buf *out)
     const struct target *t = x->attempt.target;
 
     http_add_field(out, S("x-request-id"), x->id);
-    if (str_eq(x->endpoint->wire->name, S("anthropic-messages")))
+    if (x->request.wire == &wire_anthropic)
         http_add_field(out, S("request-id"), x->id);
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     buf_add(out, S("X-Content-Type-Options: nosniff\r\n"));
@@ -202,7 +203,7 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
 static void
 answer_error(struct exchange *x, const struct llm_error *e)
 {
-    const struct wire_caller *caller = x->endpoint->wire->caller;
+    const struct wire_caller *caller = x->request.wire->caller;
     struct buf *out = &x->worker->text;
     struct buf body;
     int status = caller->status(e);
@@ -212,7 +213,11 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
     exchange_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
-    if (e->retry_after_ms >= 0 || status == 429 || status == 503) {
+    bool quota = e->kind == ERR_UPSTREAM_QUOTA; /* money does not come back in seconds; the SDKs heed the field */
+    bool soon = !quota && (status == 429 || status == 503 || status == 529);
+    if (quota)
+        buf_add(out, S("x-should-retry: false\r\n"));
+    if (e->retry_after_ms >= 0 || soon) {
         buf_add(out, S("Retry-After: "));
         buf_add_u64(out, e->retry_after_ms > 0 ? (uint64_t)(e->retry_after_ms + 999) / 1000 : 1);
         buf_add(out, S("\r\n"));

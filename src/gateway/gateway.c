@@ -17,6 +17,7 @@ stage_match(struct exchange *x)
     enum err e;
 
     x->endpoint = endpoint_find(head, &e);
+    x->request.wire = endpoint_wire(x->endpoint, head);
     if (str_eq(head->method, S("OPTIONS")) && http_field_get(&head->fields, S("origin")).n != 0) {
         exchange_answer(x, 204, S(""), S(""));
         return STEP_STOP;
@@ -92,7 +93,6 @@ stage_decode(struct exchange *x)
 
     r->arena = x->arena;
     r->op = x->endpoint->op;
-    r->wire = x->endpoint->wire;
     if (r->op == OP_RELAY)
         return exchange_read_relay(x);
 

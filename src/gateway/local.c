@@ -106,8 +106,10 @@ struct model_list {
     struct buf *out;
     bool anthropic;
     uint64_t limit;            /* Anthropic: entries in a page */
-    struct str after;          /* Anthropic: begin behind this id */
-    bool skipping;
+    struct str mark;           /* Anthropic: the page begins behind this id, or ends in front of it */
+    bool marked;               /* the mark has been passed */
+    uint64_t skip;             /* entries to leave out first */
+    bool backwards;            /* more would stand in front of the page */
     bool more;
     size_t count;
     struct str first, last;
@@ -134,12 +136,12 @@ list_model(struct model_list *l, struct str id, struct str owner)
 {
     if (!auth_allows_model(l->x->who, id))
         return;
-    if (l->skipping) {
-        l->skipping = !str_eq(id, l->after);
+    if (l->skip > 0) {
+        l->skip--;
         return;
     }
     if (l->count == l->limit) {
-        l->more = true;
+        l->more = l->more || !l->backwards;
         return;
     }
     if (l->count++ != 0)
@@ -176,6 +178,41 @@ each_model(struct exchange *x, void (*list)(struct model_list *l, struct str id,
     }
 }
 
+/* Counts the names in front of the mark. */
+static void
+find_mark(struct model_list *l, struct str id, struct str owner UNUSED)
+{
+    if (!auth_allows_model(l->x->who, id))
+        return;
+    l->marked = l->marked || str_eq(id, l->mark);
+    if (!l->marked)
+        l->count++;
+}
+
+/* Anthropic's pages: so many entries, from the first, behind after_id or in front of before_id. A mark that is not in
+ * the list has everything in front of it. */
+static void
+choose_page(struct exchange *x, struct str query, struct model_list *l)
+{
+    struct str before = http_query_get(x->arena, query, S("before_id"));
+    struct str after = http_query_get(x->arena, query, S("after_id"));
+    struct model_list look = { .x = x, .mark = before.n != 0 ? before : after };
+
+    if (!str_u64(http_query_get(x->arena, query, S("limit")), &l->limit))
+        l->limit = 20;
+    if (look.mark.n == 0)
+        return;
+    each_model(x, find_mark, &look);
+    if (before.n == 0) {
+        l->skip = look.count + 1;
+    } else {
+        l->skip = look.count > l->limit ? look.count - l->limit : 0;
+        l->limit = look.count - l->skip;
+        l->backwards = true;
+        l->more = l->skip > 0;
+    }
+}
+
 void
 local_models(struct exchange *x)
 {
@@ -183,13 +220,9 @@ local_models(struct exchange *x)
     struct buf b;
     struct model_list l = { .x = x, .out = &b, .limit = UINT64_MAX };
 
-    l.anthropic = http_field_get(&head->fields, S("anthropic-version")).n != 0;
-    if (l.anthropic) {
-        l.after = http_query_get(x->arena, head->query, S("after_id"));
-        l.skipping = l.after.n != 0;
-        if (!str_u64(http_query_get(x->arena, head->query, S("limit")), &l.limit))
-            l.limit = 20;
-    }
+    l.anthropic = x->request.wire == &wire_anthropic;
+    if (l.anthropic)
+        choose_page(x, head->query, &l);
     buf_init(&b, DOCUMENT_BYTES);
     buf_add(&b, l.anthropic ? S("{\"data\":[") : S("{\"object\":\"list\",\"data\":["));
     each_model(x, list_model, &l);
@@ -209,7 +242,7 @@ void
 local_model(struct exchange *x)
 {
     const struct http_head *head = server_head(x->q);
-    bool anthropic = http_field_get(&head->fields, S("anthropic-version")).n != 0;
+    bool anthropic = x->request.wire == &wire_anthropic;
     struct str id = http_decode_percent(x->arena, str_skip(head->path, sizeof("/v1/models/") - 1));
     struct plan plan;
     struct str why = S("there is no such model");
