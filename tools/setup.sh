@@ -43,9 +43,7 @@ install_packages() {
         fi
     fi
     case " $* " in
-    *" libllhttp-dev "*) if grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; then
-        step "allowing libllhttp from Debian 13" allow_llhttp_from_trixie
-    fi ;;
+    *" libllhttp-dev "*) borrow_llhttp ;;
     esac
     # A list that cannot be fetched, of some unrelated source perhaps, need not be in our way.
     try_step "fetching package lists" apt update || true
@@ -59,26 +57,37 @@ apt() {
     return 1
 }
 
-# Debian 12 has no libllhttp. Debian 13's needs nothing newer than Debian 12's libc, so it
-# is taken from there; a negative priority keeps everything else of Debian 13 away.
-allow_llhttp_from_trixie() {
-    mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' |
-        sed -nE '/^(bookworm|oldstable|stable) /{s/^[^ ]* //p;q}')
-    [ -n "$mirror" ] || { echo "apt has no source for bookworm, whose mirror has trixie too"; return 1; }
-    $as_root tee /etc/apt/preferences.d/openclaw-trixie <<END
+# Debian 12 and Ubuntu 24.04 have no libllhttp. The next release's needs nothing newer than their
+# libc, so it is taken from there.
+borrow_llhttp() {
+    case $(. /etc/os-release && echo "$VERSION_CODENAME") in
+    bookworm) step "allowing libllhttp from Debian 13" allow_llhttp_from trixie main debian \
+        'bookworm|oldstable|stable' ;;
+    noble) step "allowing libllhttp from Ubuntu 26.04" allow_llhttp_from resolute universe ubuntu \
+        noble ;;
+    esac
+}
+
+# allow_llhttp_from RELEASE COMPONENT DISTRIBUTION OWN-SUITES
+# From the mirror that serves this machine; a negative priority keeps all else of the release away.
+allow_llhttp_from() {
+    mirror=$(apt-get indextargets --format '$(SUITE) $(REPO_URI)' |
+        sed -nE "/^($4) /{s/^[^ ]* //p;q}")
+    [ -n "$mirror" ] || { echo "apt has no source for $4, whose mirror has $1 too"; return 1; }
+    $as_root tee "/etc/apt/preferences.d/openclaw-$1" <<END
 Package: *
-Pin: release n=trixie
+Pin: release n=$1
 Pin-Priority: -1
 
-Package: libllhttp-dev libllhttp9.2
-Pin: release n=trixie
+Package: libllhttp*
+Pin: release n=$1
 Pin-Priority: 500
 END
-    $as_root tee /etc/apt/sources.list.d/openclaw-trixie.sources <<END
+    $as_root tee "/etc/apt/sources.list.d/openclaw-$1.sources" <<END
 Types: deb
 URIs: $mirror
-Suites: trixie
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+Suites: $1
+Components: $2
+Signed-By: /usr/share/keyrings/$3-archive-keyring.gpg
 END
 }

@@ -16,7 +16,7 @@ step() {
 # As step, but only returns the status. The log stays in $step_log.
 try_step() {
     step_label=$1
-    step_log=$log_dir/$(echo "$step_label" | tr -cs 'a-z0-9\n' '-' | cut -c1-40).log
+    step_log=$log_dir/$(echo "$step_label" | tr A-Z a-z | tr -cs 'a-z0-9\n' - | cut -c1-40).log
     shift
     mkdir -p "$log_dir"
 

@@ -179,7 +179,7 @@ prepare_clients() {
     mkdir -p build/node
     if ! cmp -s tests/scenario/node/package.json build/node/installed.json; then
         cp tests/scenario/node/package*.json build/node/
-        step "installing Node clients" npm --prefix build/node install --no-audit --no-fund
+        step "installing Node clients" npm --prefix build/node ci --no-audit --no-fund
         cp tests/scenario/node/package.json build/node/installed.json
     fi
     cp -R tests/scenario/node/. build/node/
