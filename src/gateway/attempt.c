@@ -430,6 +430,21 @@ first_of(uint64_t a, uint64_t b)
     return a != 0 ? a : b;
 }
 
+static void
+shorten(uint64_t *deadline_us, uint64_t at_us)
+{
+    if (*deadline_us == 0 || at_us < *deadline_us)
+        *deadline_us = at_us;
+}
+
+bool
+attempt_is_late(const struct exchange *x, uint64_t now_us)
+{
+    if (x->deadline_us != 0 && now_us > x->deadline_us)
+        return true;
+    return x->begin_by_us != 0 && now_us > x->begin_by_us && !server_responded(x->q);
+}
+
 enum err
 attempt_start(struct exchange *x, struct llm_error *ret)
 {
@@ -441,8 +456,8 @@ attempt_start(struct exchange *x, struct llm_error *ret)
     x->drops.names = NULL;
     x->drops.tail = &x->drops.names;
     x->attempt = (struct attempt){ .target = t, .note = note_add(x, t), .error = { .retry_after_ms = -1 } };
-    if (x->deadline_us == 0 && limits->total_ms != 0)
-        x->deadline_us = x->started_us + limits->total_ms * 1000;
+    if (x->attempts == 1 && limits->total_ms != 0)
+        shorten(&x->deadline_us, x->started_us + limits->total_ms * 1000);
 
     struct client_request q = {
         .origin = t->provider->origin,
@@ -510,7 +525,7 @@ attempt_tick(struct exchange *x, uint64_t now_us)
     if (!attempt_live(x))
         return;
     limits = &x->attempt.target->timeouts;
-    if (x->deadline_us != 0 && now_us > x->deadline_us) {
+    if (attempt_is_late(x, now_us)) {
         attempt_failed_kind(x, ERR_DEADLINE, NULL);
     } else if (r->source == SOURCE_ERROR && now_us > x->attempt.note->head_us + REFUSAL_US) {
         settle_refusal(x);

@@ -9,6 +9,9 @@ enum err attempt_start(struct exchange *x, struct llm_error *ret) MUST_CHECK;
 /* Stops what is under way, if anything, and notes how it ended. */
 void attempt_stop(struct exchange *x, enum err outcome);
 
+/* Is the time over that configuration and caller allow? */
+bool attempt_is_late(const struct exchange *x, uint64_t now_us);
+
 /* The caller can take more again. */
 void attempt_resume(struct exchange *x);
 

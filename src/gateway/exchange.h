@@ -84,7 +84,8 @@ struct exchange {
     int status;                        /* answered to the caller */
 
     uint64_t started_us;
-    uint64_t deadline_us;              /* total time allowed; 0: not yet known */
+    uint64_t deadline_us;              /* end of the time allowed; 0: none */
+    uint64_t begin_by_us;              /* the caller waits so long for an answer to begin; 0: not said */
     uint64_t waited_us;                /* spent waiting for the caller's body */
     uint64_t wait_began_us;
     int64_t input_estimate;            /* tokens, rough: for when nobody reports usage */

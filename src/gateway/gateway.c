@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "gateway/attempt.h"
+#include "gateway/deadline.h"
 #include "gateway/exchange.h"
 #include "gateway/local.h"
 
@@ -49,6 +50,21 @@ stage_authenticate(struct exchange *x)
     return STEP_STOP;
 }
 
+/* The caller may allow less time than the configuration does. */
+static bool
+shorten_deadline(struct exchange *x)
+{
+    struct deadline wish;
+
+    if (!deadline_read(&server_head(x->q)->fields, &wish))
+        return false;
+    if (wish.total_ms != 0)
+        x->deadline_us = x->started_us + wish.total_ms * 1000;
+    if (wish.begin_ms != 0)
+        x->begin_by_us = x->started_us + wish.begin_ms * 1000;
+    return true;
+}
+
 /* May they ask right now? Overload is refused early, never queued. */
 static enum step
 stage_admit(struct exchange *x)
@@ -61,6 +77,8 @@ stage_admit(struct exchange *x)
             x->worker->exchange_count - 1);
     if (limits->limit_streams_per_key != 0 && *in_flight >= limits->limit_streams_per_key)
         return exchange_fail(x, ERR_RATE_LIMIT, "this key already has %u requests under way", *in_flight);
+    if (!shorten_deadline(x))
+        return exchange_fail(x, ERR_BAD_REQUEST, DEADLINE_FIELD " is not a time; write milliseconds, or like 30s");
     (*in_flight)++;
     x->slot = true;
     return STEP_NEXT;
@@ -103,9 +121,9 @@ stage_decode(struct exchange *x)
     if (r->doc->type != JSON_OBJECT)
         return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
     enum err e = r->wire->caller->read_head(r, &fault);
+    r->model = arena_str(x->arena, r->model); /* outlives the body */
     if (e != OK)
         return exchange_fail_with(x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 });
-    r->model = arena_str(x->arena, r->model); /* outlives the body */
     return STEP_NEXT;
 }
 
@@ -168,6 +186,8 @@ stage_attempt(struct exchange *x)
         case ATTEMPT_NONE:
             break;
         }
+        if (attempt_is_late(x, clock_now_us()))
+            return exchange_fail(x, ERR_DEADLINE, "%s", err_row(ERR_DEADLINE)->sentence);
         if (attempt_start(x, error) != OK)
             x->attempt.state = ATTEMPT_FAILED;
     }

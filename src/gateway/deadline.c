@@ -1,0 +1,50 @@
+/* deadline.c - reads the callers' wishes. */
+#include "gateway/deadline.h"
+
+#include "conf/value.h"
+
+#define LONGEST_MS 86400000u           /* a day: as long as the configuration may allow */
+
+/* SDKs cut the fraction off. Who gives up sooner hangs up, and that ends it as well. */
+#define SDK_GRACE_MS 1000u
+
+/* "600", "600.0" and "0.25" seconds; anything else, "None" among it, is no wish. */
+static uint64_t
+seconds_as_ms(struct str s)
+{
+    struct str whole, fraction;
+    uint64_t seconds, ms = 0;
+
+    (void)str_cut(s, '.', &whole, &fraction);
+    if (!str_u64(whole, &seconds))
+        return 0;
+    for (size_t i = 0; i < 3; i++) {
+        char c = i < fraction.n ? fraction.p[i] : '0';
+        if (c < '0' || c > '9')
+            return 0;
+        ms = ms * 10 + (uint64_t)(c - '0');
+    }
+    return MIN(seconds, LONGEST_MS / 1000) * 1000 + ms;
+}
+
+static uint64_t
+shorter(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
+bool
+deadline_read(const struct http_fields *fields, struct deadline *ret)
+{
+    struct str said = http_field_get(fields, S(DEADLINE_FIELD));
+    uint64_t sdk_ms = shorter(seconds_as_ms(http_field_get(fields, S("x-stainless-timeout"))),
+        seconds_as_ms(http_field_get(fields, S("x-stainless-read-timeout"))));
+
+    *ret = (struct deadline){ .begin_ms = sdk_ms != 0 ? sdk_ms + SDK_GRACE_MS : 0 };
+    if (said.p == NULL)
+        return true;
+    if ((!str_u64(said, &ret->total_ms) && !value_duration(said, &ret->total_ms)) || ret->total_ms == 0)
+        return false;
+    ret->total_ms = MIN(ret->total_ms, LONGEST_MS);
+    return true;
+}
