@@ -25,9 +25,9 @@ def _frame(raw, complete):
         name, colon, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            data.append(value.decode())
+            data.append(value.decode(errors="replace"))
         elif name == b"event" and colon:
-            frame.event = value.decode()
+            frame.event = value.decode(errors="replace")
     if data:
         frame.data = "\n".join(data)
     return frame
