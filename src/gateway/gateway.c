@@ -121,7 +121,7 @@ stage_decode(struct exchange *x)
     if (r->doc->type != JSON_OBJECT)
         return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
     enum err e = r->wire->caller->read_head(r, &fault);
-    r->model = arena_str(x->arena, r->model); /* outlives the body */
+    r->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES))); /* outlives the body */
     if (e != OK)
         return exchange_fail_with(x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 });
     return STEP_NEXT;
