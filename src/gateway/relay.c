@@ -430,11 +430,22 @@ relay_data(struct exchange *x, struct str bytes)
     CHECK_UNREACHABLE();
 }
 
+/* A last event that came without its blank line gets it, so that what follows does not run into it. */
+static void
+close_frame(struct buf *out)
+{
+    struct str s = buf_str(out);
+
+    buf_add(out, s.p[s.n - 1] == '\n' ? S("\n") : S("\n\n"));
+}
+
 /* The stream is over: complete, or cut? */
 static enum err
 end_stream(struct exchange *x)
 {
     struct relay *r = &x->relay;
+    size_t before = buf_len(&r->out);
+    bool was_complete = r->reader.complete;
 
     r->chunk = S("");
     enum err e = stream_verdict(r, sse_end(&r->sse, on_frame, x));
@@ -444,8 +455,12 @@ end_stream(struct exchange *x)
     r->reader.wire->provider->read_end(&r->reader);
     if (r->error_event)
         return r->error.kind;
+    if (r->output == OUTPUT_FORWARD && (!r->reader.complete || was_complete))
+        buf_truncate(&r->out, before); /* a piece of an event, or something behind the last word */
     if (!r->reader.complete)
         return ERR_UPSTREAM_TRUNCATED;
+    if (r->output == OUTPUT_FORWARD && buf_len(&r->out) != before)
+        close_frame(&r->out);
     if (r->output == OUTPUT_FOLD)
         return write_whole(x, S(""));
     if (r->output == OUTPUT_FORWARD && !said_so)
