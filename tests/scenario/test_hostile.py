@@ -103,7 +103,8 @@ def sound_end(caller, frames):
     last = [f for f in frames if f.data is not None][-1]
     if caller == "openai-chat":
         return last.data == "[DONE]" or "error" in last.json()
-    return last.json().get("type") in ("message_stop", "error")
+    words = ("message_stop", "error")
+    return last.event in words or last.json().get("type") in words
 
 
 def assert_lawful(caller, asked_stream, answer, broken, seed):
