@@ -10,7 +10,6 @@
 /* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded answers. */
 #define EXCHANGE_ARENA_BYTES (512u * 1024 * 1024)
 #define MESSAGE_BYTES 2048
-#define MODEL_BYTES 256
 
 static void
 run_deferred(void *arg)

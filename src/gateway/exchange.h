@@ -15,6 +15,8 @@
 #include "http/server.h"
 #include "observe/trace.h"
 
+#define MODEL_BYTES 256                /* longest name of a model that a caller may ask for */
+
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 enum attempt_state {

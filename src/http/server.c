@@ -174,7 +174,8 @@ server_conn_gone(struct server_request *q)
         s->requests_open--;
         s->handler->gone(s->owner, q);
     }
-    server_conn_close(q, false);
+    /* Who has not taken what is queued will not: without the reset the kernel would keep it for minutes. */
+    server_conn_close(q, sock_queued_bytes(q->sock) != 0);
 }
 
 /* Between requests, with not even the beginning of one? */
