@@ -318,7 +318,12 @@ on_data(void *owner, struct str bytes)
         return;
     enum err e = relay_data(x, bytes);
     if (e != OK) {
-        relay_flush(x); /* what was good before the bad still points into `bytes` */
+        /* What was good before the bad still points into `bytes`. Unless the answer is this target's
+         * already, nobody must see it: another one may take over. */
+        if (x->attempt.state == ATTEMPT_COMMITTED)
+            relay_flush(x);
+        else
+            relay_drop(x);
         if (x->relay.error_event)
             attempt_failed(x, &x->relay.error);
         else

@@ -276,6 +276,13 @@ relay_flush(struct exchange *x)
     }
 }
 
+void
+relay_drop(struct exchange *x)
+{
+    buf_reset(&x->relay.out, 0);
+    x->relay.run = S("");
+}
+
 /* --- streams --- */
 
 /* Frames that lie next to each other in the bytes just received go out as one run, uncopied; one that was put together

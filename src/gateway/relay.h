@@ -74,6 +74,9 @@ void relay_respond(struct exchange *x);
 /* Sends what was gathered, or keeps it back while no content has come. */
 void relay_flush(struct exchange *x);
 
+/* Forgets what was gathered and not sent. */
+void relay_drop(struct exchange *x);
+
 /* Keeps a silent stream alive. */
 void relay_keepalive(struct exchange *x);
 
