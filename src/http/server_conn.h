@@ -103,7 +103,6 @@ struct server_request {
     uint64_t written;   /* bytes given to the socket */
     uint64_t acked;     /* of them, taken by the kernel at the last look */
     uint64_t acked_ms;
-    size_t discarded;
 };
 
 /* --- server.c --- */

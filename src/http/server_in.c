@@ -267,7 +267,6 @@ take_some(struct server_request *q, struct str *bytes)
     case READ_LATER:
         return false;
     case READ_DISCARD:
-        q->discarded += bytes->n;
         bytes->n = 0;
         return true;
     }
@@ -360,7 +359,7 @@ on_data(void *owner, struct str bytes)
     } else {
         buf_add(&q->in, take(q, bytes));
     }
-    if (q->in.overflow || q->discarded > q->server->limits.body_bytes)
+    if (q->in.overflow)
         server_conn_gone(q);
     server_conn_read(q);
 }

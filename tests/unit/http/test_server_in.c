@@ -73,6 +73,28 @@ TEST(a_body_beyond_the_limit_is_413_and_the_sender_hears_it)
     end_world(w);
 }
 
+TEST(the_sender_hears_413_however_far_beyond_the_limit_it_is)
+{
+    struct server_limits limits = test_limits;
+    struct world *w = NULL;
+
+    limits.body_bytes = 1000;
+    w = new_world(&limits);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        for (size_t n = 20000; n < 10000000; n *= 20) {
+            struct buf sent;
+            struct buf came;
+            struct str answer = exchange(w, large_request(&sent, n, chunked), &came);
+
+            EXPECT_INT(status_of(answer), 413);
+            buf_fini(&sent);
+            buf_fini(&came);
+        }
+    }
+    EXPECT_INT(atomic_load(&w->failures), 6);
+    end_world(w);
+}
+
 TEST(a_body_may_be_asked_for_later)
 {
     struct world *w = new_world(&test_limits);
