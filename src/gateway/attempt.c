@@ -400,10 +400,14 @@ on_failed(void *owner, enum err why, const char *detail)
 static void
 finish_complete(struct exchange *x)
 {
-    if (relay_end(x) == OK) {
-        x->attempt.state = ATTEMPT_DONE;
-        exchange_wake(x);
+    enum err e = relay_end(x);
+
+    if (e != OK) {
+        attempt_failed_kind(x, e, NULL);
+        return;
     }
+    x->attempt.state = ATTEMPT_DONE;
+    exchange_wake(x);
 }
 
 static const struct client_events events = {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "gateway/attempt.h"
+#include "http/multipart.h"
 
 /* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded answers. */
 #define EXCHANGE_ARENA_BYTES (512u * 1024 * 1024)
@@ -64,51 +65,87 @@ exchange_log(const struct exchange *x)
 
 /* --- requests that are only passed through --- */
 
-/* The value of the form field "model" in a multipart body, for the audio and file routes. */
-static struct str
-multipart_model(struct str body, size_t *ret_at)
+/* The path as the provider shall see it, query and all. A step up would leave the part of the provider's server that the
+ * configuration names, with the gateway's own credentials. */
+static bool
+read_path(struct exchange *x)
 {
-    static const struct str mark = S_INIT("name=\"model\"\r\n\r\n");
-    size_t at = str_find(body, mark);
+    const struct http_head *head = server_head(x->q);
+    struct str plain = http_decode_percent(x->arena, head->path);
+    struct str path = head->path;
 
-    if (at == body.n)
-        return S("");
-    struct str rest = str_skip(body, at + mark.n);
-    *ret_at = at + mark.n;
-    return str_make(rest.p, str_find(rest, S("\r\n")));
+    if (plain.n == 0)
+        return false;
+    while (plain.n != 0) {
+        struct str segment;
+
+        (void)str_cut(plain, '/', &segment, &plain);
+        if (str_eq(segment, S(".")) || str_eq(segment, S("..")) || str_chr(segment, '\\') != segment.n)
+            return false;
+    }
+    if (head->query.n != 0)
+        path.n = (size_t)(head->query.p + head->query.n - path.p);
+    x->request.path = str_starts(path, S("/v1/")) ? str_skip(path, sizeof("/v1") - 1) : path;
+    return true;
+}
+
+/* A provider may read JSON whatever the caller calls it; then so must we, or its model would go unseen. */
+static enum step
+read_json(struct exchange *x, bool says_json)
+{
+    const struct conf_server *conf = &exchange_conf(x)->server;
+    struct json_limits limits = { (uint32_t)conf->limit_json_depth, (uint32_t)conf->limit_json_values };
+    struct llm_request *r = &x->request;
+    struct json_error bad;
+
+    r->doc = json_parse(x->arena, r->body, &limits, &bad);
+    if (r->doc == NULL && says_json)
+        return exchange_fail(x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
+    r->model_node = json_get(r->doc, S("model"));
+    if (!json_is(r->model_node, JSON_STRING))
+        r->model_node = NULL;
+    r->model = json_str(x->arena, r->model_node);
+    r->stream = json_bool(json_get(r->doc, S("stream")), false);
+    return STEP_NEXT;
+}
+
+/* The form field "model", for the audio and image routes. */
+static enum step
+read_form(struct exchange *x, struct str type)
+{
+    struct llm_request *r = &x->request;
+    struct json *node;
+
+    switch (multipart_find(type, r->body, S("model"), &r->model)) {
+    case MULTIPART_UNCLEAR:
+        return exchange_fail(x, ERR_BAD_REQUEST, "the form is malformed, or its model can be read in more than one way");
+    case MULTIPART_ONE:
+        node = arena_new(x->arena, struct json);
+        *node = (struct json){ .p = r->model.p, .n = (uint32_t)r->model.n, .span = 1, .type = JSON_NUMBER };
+        r->model_node = node;
+        break;
+    case MULTIPART_NONE:
+        break;
+    }
+    return STEP_NEXT;
 }
 
 enum step
 exchange_read_relay(struct exchange *x)
 {
-    const struct http_head *head = server_head(x->q);
-    const struct conf_server *conf = &exchange_conf(x)->server;
-    struct json_limits limits = { (uint32_t)conf->limit_json_depth, (uint32_t)conf->limit_json_values };
     struct llm_request *r = &x->request;
-    struct str type = http_field_get(&head->fields, S("content-type"));
+    struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
     bool says_json = http_type_is(type, S("application/json"));
-    struct json_error bad;
-    size_t at = 0;
+    enum step step = STEP_NEXT;
 
-    r->path = str_starts(head->target, S("/v1/")) ? str_skip(head->target, sizeof("/v1") - 1) : head->target;
-    /* A provider may read JSON whatever the caller calls it; then so must we, or its model would go unseen. */
-    if (r->body.n != 0 && (says_json || str_starts(str_trim(r->body), S("{")))) {
-        r->doc = json_parse(x->arena, r->body, &limits, &bad);
-        if (r->doc == NULL && says_json)
-            return exchange_fail(x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
-        r->model_node = json_get(r->doc, S("model"));
-        if (!json_is(r->model_node, JSON_STRING))
-            r->model_node = NULL;
-        r->model = json_str(x->arena, r->model_node);
-        r->stream = json_bool(json_get(r->doc, S("stream")), false);
-    } else if (http_type_is(type, S("multipart/form-data"))) {
-        r->model = multipart_model(r->body, &at);
-        if (r->model.n != 0) {
-            struct json *node = arena_new(x->arena, struct json);
-            *node = (struct json){ .p = r->model.p, .n = (uint32_t)r->model.n, .span = 1, .type = JSON_NUMBER };
-            r->model_node = node;
-        }
-    }
+    if (!read_path(x))
+        return exchange_fail(x, ERR_BAD_REQUEST, "the path has a segment that leads elsewhere");
+    if (r->body.n != 0 && (says_json || str_starts(str_trim(r->body), S("{"))))
+        step = read_json(x, says_json);
+    else if (http_type_is(type, S("multipart/form-data")))
+        step = read_form(x, type);
+    if (step != STEP_NEXT)
+        return step;
     if (r->model.n > MODEL_BYTES) {
         r->model = S("");
         return exchange_fail(x, ERR_BAD_REQUEST, "the model's name is longer than %d bytes", MODEL_BYTES);
@@ -119,29 +156,36 @@ exchange_read_relay(struct exchange *x)
 
 /* --- answering --- */
 
+/* Is the origin one of those whose pages may call? */
+static bool
+is_allowed_origin(const struct conf_strs *origins, struct str origin)
+{
+    for (size_t i = 0; i < origins->count; i++)
+        if (str_eq(origins->list[i].v, S("*")) || str_ieq(origins->list[i].v, origin))
+            return true;
+    return false;
+}
+
 static void
 add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
 {
     const struct conf_strs *origins = &exchange_conf(x)->server.cors_origins;
     struct str origin = http_field_get(&head->fields, S("origin"));
+    struct str wanted = http_field_get(&head->fields, S("access-control-request-headers"));
 
-    if (origin.n == 0)
+    if (origins->count == 0)
         return;
-    for (size_t i = 0; i < origins->count; i++) {
-        if (!str_eq(origins->list[i].v, S("*")) && !str_eq(origins->list[i].v, origin))
-            continue;
-        http_add_field(out, S("Access-Control-Allow-Origin"), origin);
-        buf_add(out, S("Vary: Origin\r\n"));
-        if (!str_eq(head->method, S("OPTIONS"))) {
-            buf_add(out, S("Access-Control-Expose-Headers: *\r\n"));
-            return;
-        }
-        struct str wanted = http_field_get(&head->fields, S("access-control-request-headers"));
-        buf_add(out, S("Access-Control-Allow-Methods: GET, POST, DELETE, OPTIONS\r\nAccess-Control-Max-Age: 600\r\n"));
-        if (wanted.n != 0)
-            http_add_field(out, S("Access-Control-Allow-Headers"), wanted);
+    buf_add(out, S("Vary: Origin\r\n")); /* without an origin the answer would look different as well */
+    if (origin.n == 0 || !is_allowed_origin(origins, origin))
+        return;
+    http_add_field(out, S("Access-Control-Allow-Origin"), origin);
+    if (!str_eq(head->method, S("OPTIONS"))) {
+        buf_add(out, S("Access-Control-Expose-Headers: *\r\n"));
         return;
     }
+    buf_add(out, S("Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, OPTIONS\r\nAccess-Control-Max-Age: 600\r\n"));
+    if (wanted.n != 0)
+        http_add_field(out, S("Access-Control-Allow-Headers"), wanted);
 }
 
 static bool
