@@ -301,6 +301,7 @@ static void
 attempt_commit(struct exchange *x)
 {
     x->attempt.state = ATTEMPT_COMMITTED;
+    x->attempt.committed = true;
     x->input_estimate = llm_request_estimate_tokens(&x->request);
     server_drop_body(x->q);
     x->request.body = S("");

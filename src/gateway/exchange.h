@@ -49,6 +49,7 @@ struct attempt {
     struct llm_error error;            /* when FAILED */
     int status;                        /* of the provider's head; 0: none yet */
     bool ended;                        /* the provider's bytes are all there */
+    bool committed;                    /* the answer is this target's, also when it breaks: no other is tried */
 };
 
 struct exchange {

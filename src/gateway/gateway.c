@@ -179,6 +179,8 @@ stage_attempt(struct exchange *x)
         case ATTEMPT_DONE:
             return STEP_NEXT;
         case ATTEMPT_FAILED:
+            if (x->attempt.committed)
+                return STEP_NEXT; /* it began and broke before we came here */
             attempt_stop(x, error->kind);
             if (err_row(error->kind)->next != NEXT_FALLBACK || x->candidate == x->plan.count)
                 return exchange_fail_with(x, error);
