@@ -77,15 +77,21 @@ append(struct llm_answer *ans, struct llm_answer_choice *c, struct str *text, st
     text->n += more.n;
 }
 
-/* Text goes on in the open part when that is of the same kind, else a new one begins. A reasoning
- * part that has its signature is closed. */
+/* Nothing can be added to reasoning that has its signature or is encrypted. */
+static bool
+is_sealed(const struct llm_part *part)
+{
+    return part->signature.n > 0 || part->redacted.n > 0;
+}
+
+/* Text goes on in the open part when that is of the same kind, else a new one begins. */
 static void
 fold_text(
     struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind kind, struct str text)
 {
     struct llm_part *part = c->open;
 
-    if (part == NULL || part->kind != kind || part->signature.n > 0 || part->redacted.n > 0)
+    if (part == NULL || part->kind != kind || is_sealed(part))
         part = add_part(ans, c, kind);
     append(ans, c, &part->text, text);
 }
@@ -95,7 +101,7 @@ fold_signature(struct llm_answer *ans, struct llm_answer_choice *c, struct str s
 {
     struct llm_part *part = c->open;
 
-    if (part == NULL || part->kind != PART_REASONING || part->signature.n > 0)
+    if (part == NULL || part->kind != PART_REASONING || is_sealed(part))
         part = add_part(ans, c, PART_REASONING);
     part->signature = keep(ans, signature);
 }

@@ -67,6 +67,8 @@ TEST(a_signature_closes_its_block_and_redacted_blocks_stand_alone)
     emit_text(EVENT_REDACTED, S("enc"));
     emit_text(EVENT_REASONING, S("c"));
     emit((struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("s2") });
+    emit_text(EVENT_REDACTED, S("enc2"));
+    emit((struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("s3") });
 
     struct llm_part *p = ans.choices->parts;
 
@@ -80,6 +82,12 @@ TEST(a_signature_closes_its_block_and_redacted_blocks_stand_alone)
     p = p->next;
     EXPECT_STR(p->text, "c");
     EXPECT_STR(p->signature, "s2");
+    p = p->next;
+    EXPECT_STR(p->redacted, "enc2");
+    EXPECT_INT(p->signature.n, 0);
+    p = p->next;
+    EXPECT_INT(p->text.n, 0);
+    EXPECT_STR(p->signature, "s3");
     EXPECT(p->next == NULL);
     end();
 }
