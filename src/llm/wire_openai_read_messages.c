@@ -307,6 +307,28 @@ read_reasoning_detail(
         *open = NULL;
 }
 
+/* A stream's client keeps the text apart from the blocks that it belongs to. One such block gets it back; among
+ * several it cannot be divided, and a block without its own text would be refused: their proofs go. */
+static void
+restore_text(struct llm_part *first, struct str plain)
+{
+    struct llm_part *only = NULL;
+    unsigned bare = 0;
+
+    for (struct llm_part *p = first; p != NULL; p = p->next) {
+        if (p->text.n > 0)
+            return;
+        if (p->redacted.n == 0) {
+            only = p;
+            bare++;
+        }
+    }
+    if (bare == 1)
+        only->text = plain;
+    for (struct llm_part *p = first; p != NULL && bare > 1 && plain.n > 0; p = p->next)
+        p->signature = S("");
+}
+
 /* Reasoning that a client sends back: unofficial, with three spellings. Only signed reasoning means
  * something to a provider of another wire. */
 static enum err
@@ -334,8 +356,8 @@ read_reasoning(
 
         part->text = plain;
         part->origin = &wire_openai_chat;
-    } else if (*first != NULL && (*first)->next == NULL && (*first)->text.n == 0) {
-        (*first)->text = plain;    /* a stream's client kept text and signature apart */
+    } else {
+        restore_text(*first, plain);
     }
     return OK;
 }
