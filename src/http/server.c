@@ -193,7 +193,11 @@ server_drain(struct server *s)
     s->draining = true;
     for (struct server_request *q = s->first; q != NULL; q = next) {
         next = q->next;
-        if (is_idle(q))
+        if (!is_idle(q))
+            continue;
+        if (sock_queued_bytes(q->sock) != 0)
+            server_conn_finish(q); /* its last answer is still on its way */
+        else
             server_conn_close(q, false);
     }
 }

@@ -493,6 +493,17 @@ tick_reading(struct server_request *q, uint64_t now)
 {
     const struct server_limits *limits = &q->server->limits;
     bool begun = buf_len(&q->in) != 0;
+
+    /* The last answer is still on its way: who takes it is not idle. */
+    if (!begun && sock_queued_bytes(q->sock) != 0) {
+        if (is_stalled(q, now)) {
+            server_conn_close(q, true);
+            return;
+        }
+        q->since_ms = now;
+        server_conn_wake_at(q, now + MIN(limits->idle_ms, limits->write_stall_ms / 4 + 1));
+        return;
+    }
     uint64_t until = q->since_ms + (begun ? limits->head_ms : limits->idle_ms);
 
     if (now < until)

@@ -1,0 +1,385 @@
+"""What an outsider can grow is bounded; what has run out is refused early, told honestly, and used again when it is back."""
+import os
+import resource
+import signal
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lib import raw
+from lib.ask import CALLERS, PATHS, ask, ask_all, body_of
+from lib.process import PATIENCE, wait_until
+
+SANITIZED = "OPENCLAW_SANITIZER" in os.environ
+
+
+@pytest.fixture
+def mock(make):
+    return make.mock()
+
+
+def config_of(mock, **server):
+    return {"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages")}, "server": server}
+
+
+def start(gateway, caller="openai", model="lab/m", stream=True, **more):
+    """Sends a question and reads nothing."""
+    client = gateway.raw()
+    client.send(raw.request("POST", PATHS[caller], body_of(model, stream, **more), gateway.authorization()))
+    return client
+
+
+# --- too many of them ---
+
+def test_requests_beyond_the_limit_are_told_503_and_when_to_come_back(make, mock):
+    gateway = make.gateway(config_of(mock, limits={"requests": 4}), workers=1)
+    held = [start(gateway, CALLERS[i % 2], "lab/m;ttft=60s") for i in range(4)]
+    wait_until(lambda: mock.stats()["open"] == 4, "the limit to be reached")
+    for got in ask_all(gateway, [(c, "lab/m", s) for c in CALLERS for s in (False, True)]):
+        assert got.code == "overloaded" and int(got.headers["retry-after"]) >= 1, got
+        assert got.status in (503, 529) and got.error, got
+    assert gateway.get("/livez").status_code == 200          # the operator is never locked out
+    for client in held:
+        client.close()
+    gateway.idle()
+    assert ask(gateway, "openai", "lab/m").complete
+
+
+def test_a_key_s_own_limit_is_429_and_leaves_others_alone(make, mock):
+    keys = {"greedy": "greedy-secret-0123456789", "modest": "modest-secret-0123456789"}
+    gateway = make.gateway({**config_of(mock, limits={"streams_per_key": 2}),
+                            "auth": {"keys": [{"name": n, "key": k} for n, k in keys.items()]}}, workers=1)
+    gateway.key = keys["greedy"]
+    held = [start(gateway, model="lab/m;ttft=60s") for _ in range(2)]
+    wait_until(lambda: mock.stats()["open"] == 2, "the limit to be reached")
+    for caller in CALLERS:
+        got = ask(gateway, caller, "lab/m")
+        assert (got.status, got.code) == (429, "rate_limit_exceeded") and int(got.headers["retry-after"]) >= 1
+    gateway.key = keys["modest"]
+    assert ask(gateway, "openai", "lab/m").complete
+    for client in held:
+        client.close()
+    gateway.key = keys["greedy"]
+    wait_until(lambda: ask(gateway, "openai", "lab/m").complete, "the slots to be free again")
+    for got in ask_all(gateway, [("openai", "lab/m", False)] * 2):      # and not one more or less
+        assert got.complete
+    gateway.idle()
+
+
+def test_connections_beyond_the_limit_are_told_503(make, mock):
+    gateway = make.gateway(config_of(mock, limits={"connections": 20}), workers=1)
+    held = []
+    for _ in range(40):
+        client = gateway.raw()
+        held.append(client)
+    told = 0
+    for client in held:
+        client.send(raw.request("GET", "/livez"))
+        answer = client.read()
+        assert answer.status in (200, 503), answer
+        if answer.status == 503:
+            assert answer.header("retry-after") and answer.json()["error"]["code"] == "overloaded"
+            assert client.closed_by_peer()
+            told += 1
+    assert 20 <= told <= 21         # the harness holds one of its own
+    for client in held:
+        client.close()
+    wait_until(lambda: gateway.get("/livez").status_code == 200, "room again")
+
+
+# --- too slow ---
+
+def test_a_caller_who_reads_nothing_holds_the_provider_back(make, mock):
+    """The backlog is the kernel's; ours stays small, and the provider is not read."""
+    gateway = make.gateway(config_of(mock, limits={"write_stall": "10m"}))
+    assert ask(gateway, "openai", "lab/m").complete
+    before = gateway.metrics().value("openclaw_resident_bytes")
+    mock.reset()
+    clients = [start(gateway, caller, f"{provider}/m;tokens=9000000", max_tokens=100000000)
+               for caller in CALLERS for provider in ("lab", "ant") for _ in range(2)]
+
+    seen = []
+
+    def steady():
+        seen.append(mock.stats()["output_tokens"])
+        time.sleep(0.1)
+        return len(seen) > 5 and seen[-5] == seen[-1] > 0
+    wait_until(steady, "the provider to be held back")
+    assert mock.stats()["open"] == len(clients) and mock.stats()["completed"] == 0
+    grown = gateway.metrics().value("openclaw_resident_bytes") - before
+    assert SANITIZED or grown < 12e6, f"{grown / 1e6} MB for {len(clients)} callers who read nothing"
+    for client in clients:
+        client.close()
+    wait_until(lambda: mock.stats()["open"] == 0, "the provider's work to be cancelled")
+    gateway.idle()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_caller_who_takes_nothing_for_too_long_is_dropped(make, mock, stream):
+    gateway = make.gateway(config_of(mock, limits={"write_stall": "400ms", "answer": "64MB"}))
+    clients = [start(gateway, caller, "lab/m;tokens=4000000" + ("" if stream else ";event-tokens=1000"), stream,
+                     max_tokens=10000000) for caller in CALLERS]
+    lines = wait_until(lambda: len(gateway.access_log()) == 2 and gateway.access_log(), "both to be settled")
+    for line in lines:
+        assert line["tokens_output"] > 0, line
+        if stream:        # a whole answer was settled when it was handed over
+            assert line["client_abort"] and line["error"] == "client_gone", line
+    wait_until(lambda: gateway.metrics().value("openclaw_connections_open") <= 1, "the connections to be closed")
+    assert mock.stats()["open"] == 0
+    for client in clients:
+        tail = b""
+        with pytest.raises(raw.Cut):
+            while True:
+                client._more()
+                tail, client.buffer = client.buffer[-5:], b""
+        assert tail != b"0\r\n\r\n"
+        client.close()
+    gateway.idle()
+
+
+def read_slowly(client, seconds):
+    """The whole answer, a bit at a time, over so long at least."""
+    answer = client.read_head()
+    left = int(answer.header("content-length"))
+    pause = seconds / 40
+    for _ in range(40):
+        left -= len(client._bytes(left // 60))
+        time.sleep(pause)
+    return client._bytes(left)
+
+
+def test_a_slow_reader_of_a_whole_answer_is_not_idle(make, mock):
+    gateway = make.gateway(config_of(mock, limits={"idle": "200ms"}))
+    client = start(gateway, "openai", "lab/m;tokens=4000000;event-tokens=1000", False, max_tokens=10000000)
+    assert read_slowly(client, 1.2).endswith(b"}")
+    assert client.closed_by_peer()         # now it is
+
+
+def test_a_slow_reader_of_a_whole_answer_gets_it_while_draining(make, mock):
+    gateway = make.gateway(config_of(mock, drain_deadline="60s"))
+    client = start(gateway, "openai", "lab/m;tokens=4000000;event-tokens=1000", False, max_tokens=10000000)
+    gateway.last_access()
+    gateway.program.send_signal(signal.SIGTERM)
+    assert read_slowly(client, 0.5).endswith(b"}")
+    client.close()
+    assert gateway.program.process.wait(PATIENCE) == 0
+    gateway.clients, gateway._kept = [], None
+
+
+def test_the_total_time_holds_for_slow_readers_too(make, mock):
+    config = config_of(mock, limits={"write_stall": "10m"})
+    config["timeouts"] = {"total": "1s"}
+    gateway = make.gateway(config)
+    client = start(gateway, model="lab/m;tokens=4000000", max_tokens=10000000)
+    line = gateway.last_access()
+    assert line["error"] == "deadline_exceeded", line
+    client.close()
+
+
+def test_a_body_that_does_not_come_is_408(make, mock):
+    """Ten seconds' grace, then at least the configured rate."""
+    gateway = make.gateway(config_of(mock, limits={"body_rate": "1MB"}))
+    clients = []
+    for fields, piece in (({"Content-Length": "100000"}, b'{"model"'),
+                          ({"Transfer-Encoding": "chunked", "Content-Length": None}, b'8\r\n{"model"\r\n')):
+        client = gateway.raw()
+        client.send(raw.request("POST", "/v1/chat/completions", b"", {**gateway.authorization(), **fields}))
+        client.send(piece)
+        clients.append(client)
+    for client in clients:
+        answer = client.read()
+        assert answer.status == 408 and answer.header("connection") == "close", answer
+        assert answer.json()["error"]["code"] == "request_timeout"
+        assert client.closed_by_peer()
+        client.close()
+    gateway.last_access(2)
+    assert [line["error"] for line in gateway.access_log()] == ["request_timeout"] * 2
+    gateway.idle()
+
+
+# --- too large ---
+
+def test_a_refused_caller_can_read_why_although_its_body_is_not_read(make, mock):
+    """A close with unread bytes would reset the connection and tear the answer away."""
+    gateway = make.gateway(config_of(mock))
+    for headers, status in (({"Authorization": "Bearer wrong"}, 401), (gateway.authorization(), 413)):
+        client = gateway.raw()
+        body = b"x" * (40 << 20 if status == 413 else 4 << 20)
+        sent = threading.Thread(target=lambda: send_quietly(client, raw.request(
+            "POST", "/v1/chat/completions", body, headers)), daemon=True)
+        sent.start()
+        answer = client.read()
+        assert answer.status == status and answer.header("connection") == "close", answer
+        assert answer.json()["error"]["message"]
+        client.close()
+        sent.join()
+    gateway.idle()
+
+
+def send_quietly(client, data):
+    try:
+        client.send(data)
+    except OSError:
+        pass
+
+
+JSON_BOMBS = {
+    "depth": b'{"model": "lab/m", "messages": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "objects": b'{"model": "lab/m", "messages": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}",
+    "values": b'{"model": "lab/m", "messages": [' + b"1," * 1200000 + b"1]}",
+    "a name": b'{"model": "' + b"x" * 300000 + b'", "messages": []}',
+    "the same key twice": b'{"model": "lab/m", "model": "lab/other", "messages": []}',
+}
+
+
+@pytest.mark.parametrize("bomb", JSON_BOMBS)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_json_has_limits(make, mock, bomb, path):
+    gateway = make.gateway({**config_of(mock), "default_provider": "lab"})
+    with gateway.raw() as client:
+        answer, broke = client.ask("POST", path, JSON_BOMBS[bomb], {**gateway.authorization(),
+                                                                    "Content-Type": "application/json"})
+    assert not broke and answer.status in (400, 413), answer
+    assert answer.json()["error"]["message"]
+    line = gateway.last_access()
+    assert line["status"] == answer.status and len(line.get("model_requested", "")) < 400, line
+    assert mock.stats()["requests"] == 0
+
+
+# --- descriptors ---
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat_file:
+        fields = stat_file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_without_descriptors_it_sheds_does_not_spin_and_recovers(make, mock):
+    gateway = make.gateway(config_of(mock))
+    assert ask(gateway, "openai", "lab/m").complete
+    pid = gateway.program.pid
+    open_before = descriptors(pid)
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_before + 12, hard))
+    held = []
+    for _ in range(60):
+        client = gateway.raw(seconds=5)
+        held.append(client)
+    wait_until(lambda: descriptors(pid) >= open_before + 10, "the descriptors to be used up")
+    began, used = time.monotonic(), cpu_seconds(pid)
+    time.sleep(1)
+    busy = (cpu_seconds(pid) - used) / (time.monotonic() - began)
+    assert busy < 0.5, f"it spins: {busy:.0%} of a core while it can do nothing"
+    assert gateway.program.running()
+    outcomes = {"answered": 0, "closed": 0}
+    for client in held[:60]:
+        try:
+            client.send(raw.request("POST", "/v1/chat/completions", body_of("lab/m"), gateway.authorization()))
+            answer = client.read()
+            assert answer.status in (200, 502, 503), answer         # no descriptor for the provider, perhaps
+            outcomes["answered"] += 1
+        except (raw.Cut, OSError):
+            outcomes["closed"] += 1
+    assert outcomes["closed"] > 20 and outcomes["answered"] > 0, outcomes
+    for client in held:
+        client.close()
+
+    def recovered():
+        try:
+            return ask(gateway, "openai", "lab/m").complete
+        except (raw.Cut, OSError):
+            return False
+    wait_until(recovered, "it to serve again")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    gateway.clients, gateway._kept = [], None
+    assert gateway.metrics().value("openclaw_connections_shed_total") > 0
+    gateway.idle()
+
+
+# --- logs that cannot be written ---
+
+def test_a_full_disk_for_the_log_stops_nothing_and_is_counted(make, mock, tmp_path):
+    """/dev/full stands for the disk; a link leads there, and later to a file again."""
+    link = tmp_path / "access"
+    link.symlink_to("/dev/full")
+    gateway = make.gateway({**config_of(mock), "observe": {"access": {"path": str(link)}}})
+    for got in ask_all(gateway, [(c, "lab/m", s) for c in CALLERS for s in (False, True)] * 4):
+        assert got.complete
+    padding = "/v1/" + "x" * 6000
+    for _ in range(900):              # more than the queue holds
+        assert gateway.get(padding).status_code == 404
+    wait_until(lambda: gateway.metrics().value("openclaw_access_log_dropped_total") > 0, "drops to be counted")
+    link.unlink()
+    link.symlink_to(tmp_path / "room-again")
+    gateway.reload()
+    after = ask(gateway, "openai", "lab/m")
+    assert after.complete
+
+    def written():
+        gateway.access_path = tmp_path / "room-again"
+        return any(line["request_id"] == after.id for line in gateway.access_log())
+    wait_until(written, "lines to be written again")
+
+
+def can_mount(directory):
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", directory], capture_output=True)
+    return done.returncode == 0
+
+
+def test_a_disk_that_has_room_again_gets_the_lines(make, mock, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not can_mount(disk):
+        pytest.skip("mounting a small disk needs privileges")
+    try:
+        log, filler = disk / "access.log", disk / "filler"
+        gateway = make.gateway({**config_of(mock), "observe": {"access": {"path": str(log)}}})
+        gateway.access_path = log
+        first = ask(gateway, "openai", "lab/m")
+        gateway.access(first.id)
+        fd = os.open(filler, os.O_WRONLY | os.O_CREAT)
+        with pytest.raises(OSError, match="No space left"):
+            while True:
+                os.write(fd, b"x" * 4096)
+        os.close(fd)
+        blocked = [ask(gateway, "openai", "lab/m") for _ in range(40)]
+        assert all(got.complete for got in blocked)
+        filler.unlink()
+        for got in blocked:               # nothing was lost: they waited in memory
+            gateway.access(got.id)
+        assert gateway.metrics().value("openclaw_access_log_dropped_total") == 0
+        gateway.stop()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_blocked_pipe_stops_nothing(make, mock, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    gateway = make.gateway({**config_of(mock), "observe": {"access": {"path": str(pipe)}}})
+    for _ in range(30):                   # far more than a pipe holds
+        for _ in range(5):
+            assert gateway.get("/v1/" + "x" * 6000).status_code == 404
+    got = ask(gateway, "openai", "lab/m")
+    assert got.complete
+    data = b""
+
+    def drained():
+        nonlocal data
+        try:
+            data += os.read(reader, 65536)
+        except BlockingIOError:
+            pass
+        return got.id.encode() in data
+    wait_until(drained, "the line behind all the others", pause=0.001)
+    os.close(reader)                      # and a reader who went away is no reason to die
+    assert ask(gateway, "openai", "lab/m").complete
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode) and gateway.program.running()
