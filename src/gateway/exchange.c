@@ -359,31 +359,31 @@ estimate_usage(struct exchange *x)
 static struct str
 attempts_json(struct exchange *x)
 {
-    struct buf b;
+    struct buf *b = &x->worker->text;
 
     if (x->notes == NULL)
         return S("");
-    buf_init(&b, 64 * 1024);
+    CHECK(buf_len(b) == 0);
     for (const struct attempt_note *n = x->notes; n != NULL; n = n->next) {
-        buf_add(&b, n == x->notes ? S("[{\"provider\":") : S(",{\"provider\":"));
-        json_add_str(&b, n->target->provider->id);
-        buf_add(&b, S(",\"model\":"));
-        json_add_str(&b, n->target->wire.model);
-        buf_add(&b, S(",\"outcome\":\""));
-        buf_add(&b, str_c(err_row(n->outcome)->code));
-        buf_add(&b, S("\",\"status\":"));
-        buf_add_i64(&b, n->status);
-        buf_add(&b, S(",\"reused\":"));
-        buf_add(&b, n->reused ? S("true") : S("false"));
-        buf_add(&b, S(",\"head_us\":"));
-        buf_add_u64(&b, n->head_us != 0 ? n->head_us - n->started_us : 0);
-        buf_add(&b, S(",\"us\":"));
-        buf_add_u64(&b, n->ended_us - n->started_us);
-        buf_add_c(&b, '}');
+        buf_add(b, n == x->notes ? S("[{\"provider\":") : S(",{\"provider\":"));
+        json_add_str(b, n->target->provider->id);
+        buf_add(b, S(",\"model\":"));
+        json_add_str(b, n->target->wire.model);
+        buf_add(b, S(",\"outcome\":\""));
+        buf_add(b, str_c(err_row(n->outcome)->code));
+        buf_add(b, S("\",\"status\":"));
+        buf_add_i64(b, n->status);
+        buf_add(b, S(",\"reused\":"));
+        buf_add(b, n->reused ? S("true") : S("false"));
+        buf_add(b, S(",\"head_us\":"));
+        buf_add_u64(b, n->head_us != 0 ? n->head_us - n->started_us : 0);
+        buf_add(b, S(",\"us\":"));
+        buf_add_u64(b, n->ended_us - n->started_us);
+        buf_add_c(b, '}');
     }
-    buf_add_c(&b, ']');
-    struct str s = arena_str(x->arena, buf_str(&b));
-    buf_fini(&b);
+    buf_add_c(b, ']');
+    struct str s = arena_str(x->arena, buf_str(b));
+    buf_reset(b, SIZE_MAX);
     return s;
 }
 
