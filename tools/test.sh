@@ -72,11 +72,17 @@ test_asan() {
     unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS OPENCLAW_SANITIZER
 }
 
+# What crosses threads: the unit tests named so, and workers that start, reload and drain.
 test_tsan() {
     prepare build-tsan -Db_sanitize=thread -Doptimization=1 -Dwerror=false
-    export TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tools/tsan.supp"
+    prepare_clients
+    rm -rf build-tsan/reports && mkdir build-tsan/reports
+    export TSAN_OPTIONS="log_path=$PWD/build-tsan/reports/report:exitcode=99:suppressions=$PWD/tools/tsan.supp"
+    export OPENCLAW_SANITIZER=tsan
     count "threads, sanitized" suite build-tsan threads
-    unset TSAN_OPTIONS
+    count "reload and drain, sanitized" scenario build-tsan -k "reload or drain"
+    count "thread reports" no_reports build-tsan/reports
+    unset TSAN_OPTIONS OPENCLAW_SANITIZER
 }
 
 test_matching() {
