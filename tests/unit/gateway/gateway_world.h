@@ -1,0 +1,219 @@
+/* gateway_world.h - for tests: one worker and a simulated provider behind it, asked over plain sockets.
+ *
+ * The provider is called `mock` (OpenAI's protocol) and, at the same address, `anth` (Anthropic's). What a model's name says
+ * after its first ';' is the provider's to obey: "mock/m;head=1s".
+ */
+#pragma once
+
+#include <fcntl.h>
+
+#include "app/mock.h"
+#include "base/clock.h"
+#include "gateway/exchange.h"
+#include "tests/unit/http/loopback.h"
+
+struct gateway_world {
+    struct arena *arena;
+    struct mock_options options;
+    struct mock_hub *hub;
+    struct loop *mock_loop;
+    struct mock *mock;
+    struct thread *mock_thread;
+
+    struct gateway gateway;
+    struct snapshot *snapshot;
+    struct worker *worker;
+    uint16_t port;
+    char log_path[64];
+
+    struct buf answer;                 /* of the last request */
+    struct buf log;                    /* the access log, once the world has ended */
+};
+
+static inline void
+gateway_world_mock_main(void *arg)
+{
+    loop_run(((struct gateway_world *)arg)->mock_loop);
+}
+
+static inline void
+gateway_world_mock_end(void *arg)
+{
+    struct gateway_world *w = arg;
+
+    mock_stop(w->mock);
+    loop_stop(w->mock_loop);
+}
+
+/* A snapshot of `settings`, which go on in the section `server`; nothing may be wrong with it. */
+static inline struct snapshot *
+gateway_world_snapshot(struct gateway_world *w, const char *settings)
+{
+    struct conf_problems problems;
+    struct str url = mock_address(w->mock);
+    struct str text = arena_printf(w->arena,
+        "providers:\n"
+        "  mock: {wire: openai-chat, base_url: \"http://" STR_FMT "/v1\", api_key: sk-canary-key}\n"
+        "  anth: {wire: anthropic-messages, base_url: \"http://" STR_FMT "/v1\", api_key: sk-canary-key}\n"
+        "  dead: {wire: openai-chat, base_url: \"http://127.0.0.1:1/v1\"}\n"
+        "default_provider: mock\n"
+        "server:\n  listen: 127.0.0.1:0\n"
+        "%s",
+        STR_ARG(url), STR_ARG(url), settings);
+
+    conf_problems_init(&problems, w->arena);
+    struct conf *c = conf_parse(text, S("test.yaml"), &problems);
+    struct snapshot *s = snapshot_build(c, 1, S(""), &problems);
+    for (const struct conf_problem *p = problems.first; p != NULL; p = p->next)
+        print_error("%u:%u: %.*s\n", p->mark.line, p->mark.column, STR_ARG(p->text));
+    EXPECT(problems.count == 0);
+    return s;
+}
+
+/* `settings` is YAML: first, indented, more of the section `server`; then other sections. */
+static inline void
+gateway_world_start(struct gateway_world *w, const char *settings)
+{
+    char why[256];
+
+    *w = (struct gateway_world){ .arena = arena_create(16 * 1024 * 1024), .options = MOCK_OPTIONS_DEFAULT };
+    w->options.record = 100;
+    w->hub = mock_hub_create(&w->options, why, sizeof(why));
+    w->mock_loop = loop_create();
+    w->mock = mock_start(w->mock_loop, S("127.0.0.1:0"), w->hub, why, sizeof(why));
+    EXPECT(w->hub != NULL && w->mock != NULL);
+    w->mock_thread = thread_start("mock", gateway_world_mock_main, w);
+
+    w->snapshot = gateway_world_snapshot(w, settings);
+    strcpy(w->log_path, "/tmp/openclaw-world-XXXXXX");
+    int fd = mkstemp(w->log_path);
+    EXPECT(fd >= 0 && close(fd) == 0);
+    w->gateway.workers = 1;
+    w->gateway.access_file = log_file_open(w->log_path, 1024 * 1024);
+    w->gateway.metrics = metrics_create(1, 50, endpoint_names, ENDPOINT_COUNT);
+    w->worker = worker_create(&w->gateway, 0, NULL, snapshot_ref(w->snapshot), NULL, why, sizeof(why));
+    if (w->worker == NULL)
+        print_error("%s\n", why);
+    EXPECT(w->worker != NULL);
+    w->port = port_of(worker_address(w->worker, 0));
+    buf_init(&w->answer, 64 * 1024 * 1024);
+    buf_init(&w->log, 1024 * 1024);
+    worker_start(w->worker);
+}
+
+/* Ends everything; the access log can be read afterwards. */
+static inline void
+gateway_world_stop(struct gateway_world *w)
+{
+    char room[4096];
+    ssize_t n;
+
+    worker_stop(w->worker);
+    worker_join(w->worker);
+    snapshot_unref(w->snapshot);
+    log_file_close(w->gateway.access_file);
+    metrics_destroy(w->gateway.metrics);
+    loop_post(w->mock_loop, gateway_world_mock_end, w);
+    thread_join(w->mock_thread);
+    loop_destroy(w->mock_loop);
+    mock_hub_destroy(w->hub);
+    int fd = open(w->log_path, O_RDONLY | O_CLOEXEC);
+    EXPECT(fd >= 0);
+    while ((n = read(fd, room, sizeof(room))) > 0)
+        buf_add(&w->log, str_make(room, (size_t)n));
+    EXPECT(close(fd) == 0 && unlink(w->log_path) == 0);
+}
+
+static inline void
+gateway_world_forget(struct gateway_world *w)
+{
+    buf_fini(&w->answer);
+    buf_fini(&w->log);
+    arena_destroy(w->arena);
+}
+
+/* The text of a request. `fields` are whole lines; a body makes its own length. */
+static inline struct str
+gateway_world_text(struct gateway_world *w, const char *line, const char *fields, const char *body)
+{
+    return arena_printf(w->arena, "%s HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n%s%s%zu\r\n\r\n%s", line, fields,
+        "Content-Length: ", strlen(body), body);
+}
+
+/* Sends a request and reads the whole answer. The status, or 0 when there was none. */
+static inline int
+gateway_world_ask(struct gateway_world *w, const char *line, const char *fields, const char *body)
+{
+    int fd = peer_connect(w->port);
+
+    buf_reset(&w->answer, SIZE_MAX);
+    EXPECT(peer_send(fd, gateway_world_text(w, line, fields, body)));
+    (void)peer_recv_all(fd, &w->answer);
+    (void)close(fd);
+    return buf_len(&w->answer) > 12 ? atoi(buf_str(&w->answer).p + 9) : 0;
+}
+
+#define WORLD_CHAT(model, rest) "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
+#define WORLD_MESSAGES(model, rest)                                                                \
+    "{\"model\":\"" model "\",\"max_tokens\":50,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
+
+static inline int
+gateway_world_chat(struct gateway_world *w, const char *fields, const char *body)
+{
+    return gateway_world_ask(w, "POST /v1/chat/completions", fields, body);
+}
+
+static inline bool
+gateway_world_has(const struct gateway_world *w, const char *what)
+{
+    struct str s = buf_str(&w->answer);
+
+    return str_find(s, str_c(what)) != s.n;
+}
+
+/* As it is EXPECTed: shows the answer when the text is not in it. */
+static inline bool
+gateway_world_says(const struct gateway_world *w, const char *what)
+{
+    if (gateway_world_has(w, what))
+        return true;
+    print_error("'%s' is not in:\n%.*s\n", what, STR_ARG(buf_str(&w->answer)));
+    return false;
+}
+
+static inline struct str
+gateway_world_body(const struct gateway_world *w)
+{
+    struct str s = buf_str(&w->answer);
+    size_t at = str_find(s, S("\r\n\r\n"));
+
+    return at == s.n ? S("") : str_skip(s, at + 4);
+}
+
+/* Waits until a line of /metrics reads so. */
+static inline bool
+gateway_world_metric(struct gateway_world *w, const char *line)
+{
+    for (int i = 0; i < 100; i++) {
+        if (gateway_world_ask(w, "GET /metrics", "", "") == 200 && gateway_world_has(w, line))
+            return true;
+        pause_ms(30);
+    }
+    print_error("there is no '%s' in:\n", line);
+    (void)fwrite(buf_str(&w->answer).p, 1, buf_len(&w->answer), stderr);
+    return false;
+}
+
+/* Lines of the access log that hold the text. */
+static inline unsigned
+gateway_world_logged(const struct gateway_world *w, const char *what)
+{
+    unsigned n = 0;
+    struct str line;
+
+    for (struct str s = buf_str(&w->log); s.n != 0;) {
+        (void)str_cut(s, '\n', &line, &s);
+        n += str_find(line, str_c(what)) != line.n;
+    }
+    return n;
+}

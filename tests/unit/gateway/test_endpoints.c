@@ -1,0 +1,80 @@
+/* test_endpoints.c - which route a request is for. */
+#include "gateway/endpoints.c"
+
+#include "tests/test.h"
+
+static const struct endpoint *
+find_one(const char *method, const char *path, enum err *ret)
+{
+    struct http_head head = { .method = str_c(method), .path = str_c(path) };
+
+    return endpoint_find(&head, ret);
+}
+
+TEST(paths_and_methods_lead_to_their_row)
+{
+    static const struct {
+        const char *method, *path;
+        enum endpoint_id id;
+        enum err e;
+    } rows[] = {
+        { "POST", "/v1/chat/completions", ENDPOINT_chat_completions, OK },
+        { "POST", "/chat/completions", ENDPOINT_chat_completions, OK },
+        { "POST", "/v1/messages", ENDPOINT_messages, OK },
+        { "POST", "/messages", ENDPOINT_messages, OK },
+        { "POST", "/v1/messages/count_tokens", ENDPOINT_count_tokens, OK },
+        { "GET", "/v1/models", ENDPOINT_models, OK },
+        { "HEAD", "/v1/models", ENDPOINT_models, OK },
+        { "GET", "/v1/models/gpt-4o", ENDPOINT_model, OK },
+        { "GET", "/v1/models/openai/gpt-4o", ENDPOINT_model, OK },
+        { "GET", "/livez", ENDPOINT_livez, OK },
+        { "GET", "/", ENDPOINT_root, OK },
+        { "POST", "/v1/messages/batches", ENDPOINT_relay_messages, OK },
+        { "POST", "/v1/responses", ENDPOINT_relay, OK },
+        { "DELETE", "/v1/files/f-1", ENDPOINT_relay, OK },
+        { "GET", "/v1/chat/completions", ENDPOINT_chat_completions, ERR_METHOD },
+        { "POST", "/v1/models", ENDPOINT_models, ERR_METHOD },
+        { "POST", "/livez", ENDPOINT_livez, ERR_METHOD },
+        { "POST", "/metrics", ENDPOINT_metrics, ERR_METHOD },
+        { "GET", "/chat/completions", ENDPOINT_chat_completions, ERR_METHOD },
+        { "GET", "/v1", ENDPOINT_none, ERR_NO_ROUTE },
+        { "GET", "/v1/", ENDPOINT_none, ERR_NO_ROUTE },
+        { "GET", "/v2/models", ENDPOINT_none, ERR_NO_ROUTE },
+        { "POST", "/files", ENDPOINT_none, ERR_NO_ROUTE },
+        { "POST", "/V1/chat/completions", ENDPOINT_none, ERR_NO_ROUTE },
+        { "POST", "", ENDPOINT_none, ERR_NO_ROUTE },
+        { "post", "/v1/chat/completions", ENDPOINT_chat_completions, ERR_METHOD },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        enum err e;
+        const struct endpoint *found = find_one(rows[i].method, rows[i].path, &e);
+
+        if (found != &endpoints[rows[i].id] || e != rows[i].e)
+            print_error("%s %s: %s\n", rows[i].method, rows[i].path, found->id);
+        EXPECT(found == &endpoints[rows[i].id]);
+        EXPECT_INT(e, rows[i].e);
+    }
+}
+
+TEST(a_name_for_each_row_and_a_number_back)
+{
+    for (unsigned i = 0; i < ENDPOINT_COUNT; i++) {
+        EXPECT(strcmp(endpoints[i].id, endpoint_names[i]) == 0);
+        EXPECT_INT(endpoint_number(&endpoints[i]), i);
+        EXPECT(endpoints[i].wire->caller != NULL);
+    }
+}
+
+TEST(who_names_anthropics_version_speaks_its_protocol_where_both_could_be_meant)
+{
+    struct http_field field = { S("Anthropic-Version"), S("2023-06-01") };
+    struct http_head with = { .fields = { &field, 1 } }, without = { .fields = { NULL, 0 } };
+
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_models], &with) == &wire_anthropic);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_models], &without) == &wire_openai_chat);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_relay], &with) == &wire_anthropic);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_none], &with) == &wire_anthropic);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_chat_completions], &with) == &wire_openai_chat);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_messages], &without) == &wire_anthropic);
+}

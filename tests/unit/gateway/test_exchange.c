@@ -1,0 +1,152 @@
+/* test_exchange.c - what every answer carries, and how an exchange is settled. */
+#include "gateway/exchange.c"
+
+#include "tests/unit/gateway/gateway_world.h"
+
+static struct gateway_world w;
+
+static void
+finish(void)
+{
+    gateway_world_stop(&w);
+    gateway_world_forget(&w);
+}
+
+#define CORS "  cors_origins: [\"https://app.example.com\"]\n"
+#define FROM(origin) "Origin: " origin "\r\n"
+#define PREFLIGHT                                                                                  \
+    "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"
+
+/* --- CORS --- */
+
+TEST(a_page_of_an_allowed_origin_may_call)
+{
+    gateway_world_start(&w, CORS);
+    EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/chat/completions", FROM("https://app.example.com") PREFLIGHT, ""), 204);
+    EXPECT(gateway_world_says(&w, "Access-Control-Allow-Origin: https://app.example.com\r\n"));
+    EXPECT(gateway_world_says(&w, "Access-Control-Allow-Headers: authorization,content-type\r\n"));
+    EXPECT(gateway_world_says(&w, "Access-Control-Allow-Methods: GET, POST,"));
+    EXPECT(gateway_world_says(&w, "Vary: Origin\r\n"));
+    EXPECT(!gateway_world_has(&w, "Allow-Credentials"));
+    EXPECT_INT(gateway_world_chat(&w, FROM("https://app.example.com"), WORLD_CHAT("mock/m", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "Access-Control-Allow-Origin: https://app.example.com\r\n"));
+    EXPECT(gateway_world_says(&w, "Access-Control-Expose-Headers: *\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, FROM("https://app.example.com"), "{"), 400);    /* the page must read why */
+    EXPECT(gateway_world_says(&w, "Access-Control-Allow-Origin: https://app.example.com\r\n"));
+    finish();
+}
+
+TEST(a_page_of_another_origin_gets_no_leave_and_the_answer_says_that_it_varies)
+{
+    static const char *const strangers[] = { FROM("https://evil.example"), FROM("https://app.example.com.evil.example"),
+        FROM("http://app.example.com"), FROM("null"), "" };
+
+    gateway_world_start(&w, CORS);
+    for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
+        EXPECT_INT(gateway_world_ask(&w, "GET /livez", strangers[i], ""), 200);
+        EXPECT(!gateway_world_has(&w, "Access-Control-Allow"));
+        EXPECT(gateway_world_says(&w, "Vary: Origin\r\n"));
+    }
+    EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/models", FROM("https://evil.example") PREFLIGHT, ""), 204);
+    EXPECT(!gateway_world_has(&w, "Access-Control-Allow"));
+    finish();
+}
+
+TEST(a_star_allows_every_origin_by_its_name)
+{
+    gateway_world_start(&w, "  cors_origins: \"*\"\n");
+    EXPECT_INT(gateway_world_ask(&w, "GET /livez", FROM("https://any.example"), ""), 200);
+    EXPECT(gateway_world_says(&w, "Access-Control-Allow-Origin: https://any.example\r\n"));
+    finish();
+}
+
+TEST(without_origins_in_the_file_there_is_no_word_of_cors)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_ask(&w, "GET /livez", FROM("https://app.example.com"), ""), 200);
+    EXPECT(!gateway_world_has(&w, "Access-Control") && !gateway_world_has(&w, "Vary"));
+    finish();
+}
+
+/* --- fields --- */
+
+TEST(a_strangers_ids_and_names_cannot_add_lines_to_an_answer)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "x-request-id: bad id\r\n",
+                   WORLD_CHAT("mock/m\\r\\nX-Smuggled: 1\\r\\n\\r\\n", "")),
+        200);
+    EXPECT(gateway_world_says(&w, "x-request-id: req_"));
+    EXPECT(!gateway_world_has(&w, "\nX-Smuggled"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m\\u0001\\u00e9", "")), 200);
+    EXPECT(!gateway_world_has(&w, "\x01"));
+    finish();
+}
+
+TEST(a_trace_is_continued_and_shown)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
+                   WORLD_CHAT("mock/m", "")),
+        200);
+    EXPECT(gateway_world_says(&w, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\""), 1);
+    gateway_world_forget(&w);
+}
+
+/* --- settling --- */
+
+TEST(every_way_to_end_leaves_nothing_under_way_and_one_line)
+{
+    gateway_world_start(&w, "");
+    (void)gateway_world_chat(&w, "", WORLD_CHAT("mock/m", ""));
+    (void)gateway_world_chat(&w, "", WORLD_CHAT("mock/m", ",\"stream\":true"));
+    (void)gateway_world_chat(&w, "", WORLD_CHAT("mock/fault-429", ""));
+    (void)gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=reset-mid", ",\"stream\":true"));
+    (void)gateway_world_chat(&w, "", WORLD_CHAT("mock/fault-malformed", ",\"stream\":true"));
+    (void)gateway_world_chat(&w, "", "{");
+    (void)gateway_world_ask(&w, "GET /v1/files", "", "");
+
+    int fd = peer_connect(w.port);    /* leaves in the middle of a stream */
+    struct buf some;
+    buf_init(&some, 1024 * 1024);
+    EXPECT(peer_send(fd,
+        gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;tps=20;tokens=500", ",\"stream\":true"))));
+    EXPECT(peer_await(fd, &some, "\"content\":"));
+    (void)close(fd);
+    buf_fini(&some);
+
+    EXPECT(gateway_world_metric(&w, "openclaw_client_aborts_total 1\n"));
+    EXPECT(gateway_world_metric(&w, "openclaw_streams_in_flight 0\n"));
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 0\n"));
+    EXPECT(gateway_world_metric(&w, "openclaw_usage_estimated_total 3\n"));
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"request_id\""), 8);
+    EXPECT_INT(gateway_world_logged(&w, "\"client_abort\":true"), 1);
+    EXPECT_INT(gateway_world_logged(&w, "\"status\":499"), 0);    /* its answer had begun with 200 */
+    gateway_world_forget(&w);
+}
+
+TEST(a_caller_who_leaves_before_the_answer_is_counted_as_499)
+{
+    gateway_world_start(&w, "");
+    int fd = peer_connect(w.port);
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 1\n"));
+    (void)close(fd);
+    EXPECT(gateway_world_metric(&w, "openclaw_requests_total{endpoint=\"chat_completions\",status=\"499\"} 1\n"));
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"error\":\"client_gone\""), 1);
+    gateway_world_forget(&w);
+}
+
+TEST(health_checks_do_not_fill_the_log)
+{
+    gateway_world_start(&w, "");
+    for (int i = 0; i < 5; i++)
+        (void)gateway_world_ask(&w, "GET /livez", "", "");
+    gateway_world_stop(&w);
+    EXPECT_INT(buf_len(&w.log), 0);
+    gateway_world_forget(&w);
+}

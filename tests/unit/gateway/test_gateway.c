@@ -1,0 +1,347 @@
+/* test_gateway.c - requests from the first stage to the last. */
+#include "gateway/gateway.c"
+
+#include "tests/unit/gateway/gateway_world.h"
+
+#define KEYS                                                                                       \
+    "auth:\n"                                                                                      \
+    "  keys:\n"                                                                                    \
+    "    - {name: ci, key: key-of-ci, models: [fast, \"mock/allowed*\"]}\n"                        \
+    "    - {name: ops, key: key-of-ops}\n"                                                         \
+    "models:\n"                                                                                    \
+    "  fast: {targets: [mock/allowed-1]}\n"
+#define CI "Authorization: Bearer key-of-ci\r\n"
+#define OPS "x-api-key: key-of-ops\r\n"
+#define JSON "Content-Type: application/json\r\n"
+
+static struct gateway_world w;
+
+static void
+finish(void)
+{
+    gateway_world_stop(&w);
+    gateway_world_forget(&w);
+}
+
+/* --- match --- */
+
+TEST(health_metrics_and_routes_need_no_key)
+{
+    gateway_world_start(&w, KEYS);
+    EXPECT_INT(gateway_world_ask(&w, "GET /livez", "", ""), 200);
+    EXPECT_INT(gateway_world_ask(&w, "GET /healthz", "", ""), 200);
+    EXPECT_INT(gateway_world_ask(&w, "GET /readyz?verbose", "", ""), 200);
+    EXPECT(gateway_world_says(&w, "\"configuration_generation\":"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /metrics", "", ""), 200);
+    EXPECT(gateway_world_says(&w, "Content-Type: text/plain; version=0.0.4"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /", "", ""), 200);
+    EXPECT(gateway_world_says(&w, "\"POST /v1/messages\""));
+    finish();
+}
+
+TEST(a_head_request_is_answered_like_get_and_without_a_body)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_ask(&w, "HEAD /livez", "", ""), 200);
+    EXPECT(gateway_world_says(&w, "Content-Length: 16\r\n"));
+    EXPECT_STR(gateway_world_body(&w), "");
+    EXPECT_INT(gateway_world_ask(&w, "HEAD /nowhere", "", ""), 404);
+    EXPECT_STR(gateway_world_body(&w), "");
+    finish();
+}
+
+TEST(an_unknown_route_is_404_and_a_wrong_method_405)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_ask(&w, "GET /nowhere", "", ""), 404);
+    EXPECT(gateway_world_says(&w, "\"code\":\"unknown_url\""));
+    EXPECT(gateway_world_says(&w, "x-openclaw-error: no_route\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/chat/completions", "", ""), 405);
+    EXPECT(gateway_world_says(&w, "Allow: POST\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/messages", "", ""), 405);
+    EXPECT(gateway_world_says(&w, "\"type\":\"error\""));
+    EXPECT_INT(gateway_world_ask(&w, "DELETE /livez", "", ""), 405);
+    EXPECT(gateway_world_says(&w, "Allow: GET\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/chat/completions", "", ""), 405);
+    finish();
+}
+
+TEST(an_anthropic_caller_reads_its_own_kind_of_error_also_on_shared_routes)
+{
+    static const char version[] = "anthropic-version: 2023-06-01\r\n";
+
+    gateway_world_start(&w, KEYS);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/unheard", version, ""), 401);
+    EXPECT(gateway_world_says(&w, "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /nowhere", version, ""), 404);
+    EXPECT(gateway_world_says(&w, "\"type\":\"not_found_error\""));
+    EXPECT_INT(gateway_world_chat(&w, "anthropic-version: 2023-06-01\r\n", "{}"), 401);
+    EXPECT(gateway_world_says(&w, "{\"error\":{\"message\":"));
+    finish();
+}
+
+/* --- authenticate --- */
+
+TEST(without_a_good_key_nothing_is_proxied)
+{
+    static const char *const bad[] = { "", "Authorization: Bearer nope\r\n", "Authorization: Bearer\r\n", "x-api-key: \r\n",
+        "Authorization: Basic key-of-ci\r\n" };
+
+    gateway_world_start(&w, KEYS);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        EXPECT_INT(gateway_world_chat(&w, bad[i], WORLD_CHAT("fast", "")), 401);
+        EXPECT(gateway_world_says(&w, "WWW-Authenticate: Bearer\r\n"));
+        EXPECT(!gateway_world_has(&w, "nope"));
+    }
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 401);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/files", "", ""), 401);
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"error\":\"invalid_api_key\""), ARRAY_LEN(bad) + 2);
+    EXPECT_INT(gateway_world_logged(&w, "\"provider\""), 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_key_with_a_list_of_models_gets_those_alone)
+{
+    gateway_world_start(&w, KEYS);
+    EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("fast", "")), 200);
+    EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("mock/allowed-2", "")), 200);
+    EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("mock/other", "")), 403);
+    EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("allowed-1", "")), 403);
+    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/other", "")), 200);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/files", CI, ""), 403);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", CI JSON, "{\"model\":\"mock/other\",\"input\":\"x\"}"), 403);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", CI "Content-Type: text/plain\r\n",
+                   "{\"model\":\"mock/other\",\"input\":\"x\"}"),
+        403);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", CI JSON, "{\"model\":\"fast\",\"input\":\"x\"}"), 200);
+    finish();
+}
+
+TEST(a_form_that_names_two_models_is_refused)
+{
+    static const char type[] = CI "Content-Type: multipart/form-data; boundary=B\r\n";
+
+    gateway_world_start(&w, KEYS);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/audio/transcriptions", type,
+                   "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nfast\r\n"
+                   "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock/other\r\n--B--\r\n"),
+        400);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/audio/transcriptions", type,
+                   "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock/other\r\n--B--\r\n"),
+        403);
+    finish();
+}
+
+TEST(the_list_of_models_shows_a_key_what_it_may_use)
+{
+    gateway_world_start(&w, KEYS);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", CI, ""), 200);
+    EXPECT(gateway_world_says(&w, "\"id\":\"fast\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/fast", CI, ""), 200);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/mock%2Fallowed-9", CI, ""), 200);
+    EXPECT(gateway_world_says(&w, "\"id\":\"mock/allowed-9\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/mock/other", CI, ""), 404);
+    finish();
+}
+
+/* --- admit --- */
+
+TEST(a_key_has_so_many_requests_under_way_and_every_end_of_one_makes_room)
+{
+    gateway_world_start(&w, "  limits: {streams_per_key: 1}\n" KEYS);
+    int fd = peer_connect(w.port);
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 1\n"));
+    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 429);
+    EXPECT(gateway_world_says(&w, "Retry-After: 1\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("fast", "")), 200);
+    (void)close(fd);    /* the caller leaves */
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 0\n"));
+    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 200);
+    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/fault-500", "")), 502);
+    EXPECT_INT(gateway_world_chat(&w, OPS, "{"), 400);
+    EXPECT_INT(gateway_world_chat(&w, OPS "x-openclaw-timeout: 50\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
+    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
+    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 200);
+    finish();
+}
+
+TEST(beyond_its_capacity_a_worker_refuses_at_once)
+{
+    gateway_world_start(&w, "  limits: {requests: 1}\n");
+    int fd = peer_connect(w.port);
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 1\n"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", "")), 503);
+    EXPECT(gateway_world_says(&w, "x-openclaw-error: overloaded\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /livez", "", ""), 200);
+    (void)close(fd);
+    finish();
+}
+
+/* --- receive and decode --- */
+
+TEST(bodies_that_are_no_request_are_told_what_is_wrong)
+{
+    static const struct {
+        const char *body;
+        int status;
+        const char *says;
+    } rows[] = {
+        { "", 400, "the body is not usable JSON" },
+        { "{", 400, "the body is not usable JSON" },
+        { "[]", 400, "the body must be a JSON object" },
+        { "{\"model\":\"a\",\"model\":\"b\"}", 400, "the body is not usable JSON" },
+        { "{\"messages\":[]}", 400, "model" },
+        { "{\"model\":\"m\\u0000\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", 200, "" },
+    };
+
+    gateway_world_start(&w, "");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EXPECT_INT(gateway_world_chat(&w, JSON, rows[i].body), rows[i].status);
+        EXPECT(gateway_world_says(&w, rows[i].says));
+    }
+    finish();
+}
+
+TEST(a_body_beyond_the_limits_is_413)
+{
+    static char deep[2000];
+
+    gateway_world_start(&w, "  limits: {body: 1KB, json_depth: 8}\n");
+    memset(deep, ' ', sizeof(deep) - 1);
+    EXPECT_INT(gateway_world_chat(&w, JSON, deep), 413);
+    strcpy(deep, "{\"model\":\"m\",\"messages\":[[[[[[[[[[[]]]]]]]]]]]}");
+    EXPECT_INT(gateway_world_chat(&w, JSON, deep), 413);
+    finish();
+}
+
+/* --- route --- */
+
+TEST(a_passed_path_never_climbs_out_of_the_providers)
+{
+    static const char *const bad[] = { "GET /v1/../secret", "GET /v1/files/..", "GET /v1/%2e%2e/secret", "GET /v1/a/%2E./b",
+        "GET /v1/..%2fsecret", "GET /v1/..%5csecret", "GET /v1/./files", "GET /v1/%zz/../x" };
+
+    gateway_world_start(&w, "");
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        int status = gateway_world_ask(&w, bad[i], "", "");
+        if (status != 400)
+            print_error("%s\n", bad[i]);
+        EXPECT_INT(status, 400);
+    }
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/files/a..b?x=/../y", "", ""), 404);    /* the provider's own */
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: mock\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "GET http://gateway/v1/files?limit=1", "", ""), 404);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", "", "{\"model\":\"mock/m\",\"input\":\"x\"}"), 200);
+    finish();
+}
+
+/* --- attempt and relay --- */
+
+TEST(every_answer_says_who_gave_it_and_every_request_ends_in_one_line)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "x-request-id: mine-1\r\n", WORLD_CHAT("mock/m", "")), 200);
+    EXPECT(gateway_world_says(&w, "x-request-id: mine-1\r\n"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: mock\r\n"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-model: m\r\n"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 1\r\n"));
+    EXPECT(gateway_world_says(&w, "X-Content-Type-Options: nosniff\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages", "", WORLD_MESSAGES("mock/m", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "event: message_stop"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("anth/m", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "data: [DONE]"));
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"status\":200"), 3);
+    EXPECT_INT(gateway_world_logged(&w, "\"request_id\":\"mine-1\""), 1);
+    EXPECT_INT(gateway_world_logged(&w, "sk-canary"), 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_target_that_fails_before_the_first_token_is_not_noticed)
+{
+    gateway_world_start(&w, "models:\n  safe: {targets: [dead/m, \"mock/fault-503\", \"mock/m;fault=reset-before\", anth/m]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("safe", "")), 200);
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 4\r\n"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("safe", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "data: [DONE]"));
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"upstream_connect\""), 2);
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"upstream_overloaded\""), 2);
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"upstream_reset\""), 2);
+    gateway_world_forget(&w);
+}
+
+TEST(when_all_targets_fail_the_error_names_them)
+{
+    gateway_world_start(&w, "models:\n  doomed: {targets: [dead/m, \"mock/fault-500\"]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("doomed", "")), 502);
+    EXPECT(gateway_world_says(&w, "(tried dead/m: upstream_connect; mock/fault-500: upstream_error)"));
+    finish();
+}
+
+TEST(a_stream_that_breaks_is_an_error_in_the_callers_protocol_and_never_complete)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "\"code\":\"upstream_truncated\""));
+    EXPECT(!gateway_world_has(&w, "\"finish_reason\":\"stop\""));
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages", "", WORLD_MESSAGES("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "event: error\n"));
+    EXPECT(!gateway_world_has(&w, "message_stop"));
+    finish();
+}
+
+/* --- time --- */
+
+TEST(the_callers_deadline_ends_an_answer_that_takes_longer)
+{
+    gateway_world_start(&w, "");
+    uint64_t from = clock_now_ms();
+    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 150\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
+    EXPECT(gateway_world_says(&w, "x-openclaw-error: deadline_exceeded\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 150ms\r\n",
+                   WORLD_CHAT("mock/m;tps=10;tokens=300", ",\"stream\":true")),
+        200);
+    EXPECT(gateway_world_says(&w, "the time allowed for this request is over"));
+    EXPECT(clock_now_ms() - from < 10000);
+    finish();
+}
+
+TEST(the_sdks_timeout_is_for_the_beginning_of_an_answer_alone)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "x-stainless-timeout: 0.1\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
+    EXPECT_INT(gateway_world_chat(&w, "x-stainless-read-timeout: 0.1\r\n",
+                   WORLD_CHAT("mock/m;tps=10;tokens=15", ",\"stream\":true")),
+        200);
+    EXPECT(gateway_world_says(&w, "data: [DONE]"));
+    finish();
+}
+
+TEST(a_deadline_never_extends_what_the_configuration_allows)
+{
+    gateway_world_start(&w, "timeouts: {total: 100ms}\n");
+    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 1h\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
+    finish();
+}
+
+TEST(a_deadline_that_is_no_time_is_a_mistake)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: soon\r\n", WORLD_CHAT("mock/m", "")), 400);
+    EXPECT(gateway_world_says(&w, "x-openclaw-timeout is not a time"));
+    finish();
+}
+
+TEST(after_the_deadline_no_further_target_is_tried)
+{
+    gateway_world_start(&w, "models:\n  slow: {targets: [\"mock/m;head=30s\", mock/m]}\ntimeouts: {first_byte: 200ms}\n");
+    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 100\r\n", WORLD_CHAT("slow", "")), 504);
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("slow", "")), 200);
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 2\r\n"));
+    finish();
+}

@@ -1,0 +1,158 @@
+/* test_worker.c - reloading and draining while requests are under way. */
+#include "gateway/worker.c"
+
+#include "tests/unit/gateway/gateway_world.h"
+
+static struct gateway_world w;
+
+static void
+finish(void)
+{
+    gateway_world_stop(&w);
+    gateway_world_forget(&w);
+}
+
+/* A stream of so many tokens at 50 a second has begun. */
+static int
+begin_stream(struct buf *got, const char *body)
+{
+    int fd = peer_connect(w.port);
+
+    buf_init(got, 1024 * 1024);
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "", body)));
+    EXPECT(peer_await(fd, got, "\"content\":"));
+    return fd;
+}
+
+static bool
+ends_well(int fd, struct buf *got)
+{
+    (void)peer_recv_all(fd, got);
+    (void)close(fd);
+    struct str s = buf_str(got);
+    bool well = str_find(s, S("data: [DONE]\n\n")) != s.n && str_ends(s, S("0\r\n\r\n"));
+    buf_fini(got);
+    return well;
+}
+
+TEST(a_stream_outlives_the_reload_of_what_it_started_with)
+{
+    struct buf got;
+
+    gateway_world_start(&w, "models:\n  old: {targets: [\"mock/m;tps=50;tokens=30\"]}\n");
+    int fd = begin_stream(&got, WORLD_CHAT("old", ",\"stream\":true"));
+    struct snapshot *next = gateway_world_snapshot(&w, "models:\n  new: {targets: [mock/m]}\n");
+    worker_reload(w.worker, snapshot_ref(next), NULL);
+    snapshot_unref(w.snapshot);
+    w.snapshot = next;
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("new", "")), 200);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 200);
+    EXPECT(gateway_world_has(&w, "\"id\":\"new\"") && !gateway_world_has(&w, "\"id\":\"old\""));
+    EXPECT(ends_well(fd, &got));
+    finish();
+}
+
+TEST(a_hundred_reloads_fail_no_request)
+{
+    gateway_world_start(&w, "");
+    for (int i = 0; i < 100; i++) {
+        struct snapshot *next = gateway_world_snapshot(&w, "models:\n  fast: {targets: [mock/m]}\n");
+
+        worker_reload(w.worker, snapshot_ref(next), NULL);
+        snapshot_unref(w.snapshot);
+        w.snapshot = next;
+        EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", "")), 200);
+    }
+    finish();
+}
+
+TEST(keys_that_a_reload_took_away_are_refused_from_then_on)
+{
+    gateway_world_start(&w, "auth: {keys: [{name: a, key: key-of-a}]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "x-api-key: key-of-a\r\n", WORLD_CHAT("mock/m", "")), 200);
+    struct snapshot *next = gateway_world_snapshot(&w, "auth: {keys: [{name: b, key: key-of-b}]}\n");
+    worker_reload(w.worker, snapshot_ref(next), NULL);
+    snapshot_unref(w.snapshot);
+    w.snapshot = next;
+    EXPECT_INT(gateway_world_chat(&w, "x-api-key: key-of-b\r\n", WORLD_CHAT("mock/m", "")), 200);
+    EXPECT_INT(gateway_world_chat(&w, "x-api-key: key-of-a\r\n", WORLD_CHAT("mock/m", "")), 401);
+    finish();
+}
+
+TEST(while_draining_it_says_so_but_goes_on)
+{
+    gateway_world_start(&w, "");
+    atomic_store(&w.gateway.draining, true);
+    EXPECT_INT(gateway_world_ask(&w, "GET /readyz", "", ""), 503);
+    EXPECT(gateway_world_says(&w, "\"status\":\"draining\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /livez", "", ""), 200);
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", "")), 200);
+    finish();
+}
+
+TEST(a_drain_closes_what_is_idle_and_cuts_no_stream)
+{
+    struct buf got, nothing;
+
+    gateway_world_start(&w, "");
+    int idle = peer_connect(w.port);
+    int fd = begin_stream(&got, WORLD_CHAT("mock/m;tps=50;tokens=30", ",\"stream\":true"));
+    worker_drain(w.worker);
+    EXPECT(worker_busy(w.worker) != 0);
+    buf_init(&nothing, 64 * 1024);
+    EXPECT(peer_recv(idle, &nothing, PATIENCE_MS) == PEER_CLOSED);
+    (void)close(idle);
+    buf_fini(&nothing);
+    EXPECT(ends_well(fd, &got));
+    for (int i = 0; i < PATIENCE_MS && worker_busy(w.worker) != 0; i++)
+        pause_ms(1);
+    EXPECT_INT(worker_busy(w.worker), 0);
+    finish();
+}
+
+TEST(stopping_settles_what_is_still_under_way)
+{
+    struct buf got;
+
+    gateway_world_start(&w, "");
+    int fd = begin_stream(&got, WORLD_CHAT("mock/m;tps=10;tokens=1000", ",\"stream\":true"));
+    int other = peer_connect(w.port);
+    EXPECT(peer_send(other, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 2\n"));
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"client_abort\":true"), 2);
+    EXPECT(!ends_well(fd, &got));
+    (void)close(other);
+    gateway_world_forget(&w);
+}
+
+TEST(an_address_in_use_is_said_and_leaves_nothing_behind)
+{
+    char why[256] = "";
+
+    gateway_world_start(&w, "");
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof(a);
+    EXPECT(bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0);
+    EXPECT(getsockname(fd, (struct sockaddr *)&a, &n) == 0);
+    struct snapshot *s = gateway_world_snapshot(&w, "");
+    struct conf_str *address = &s->conf->server.listen.list[0];
+    address->v = arena_printf(w.arena, "127.0.0.1:%u", (unsigned)ntohs(a.sin_port));
+    EXPECT(worker_create(&w.gateway, 0, NULL, snapshot_ref(s), NULL, why, sizeof(why)) == NULL);
+    EXPECT(strstr(why, "in use") != NULL);
+    snapshot_unref(s);
+    (void)close(fd);
+    finish();
+}
+
+TEST(a_model_that_nobody_listed_is_counted_as_other)
+{
+    gateway_world_start(&w, "models:\n  fast: {targets: [mock/listed]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/whatever-a-stranger-writes", "")), 200);
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("fast", "")), 200);
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_attempts_total{provider=\"mock\",model=\"other\",outcome=\"ok\"} 1\n"));
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_attempts_total{provider=\"mock\",model=\"listed\",outcome=\"ok\"} 1\n"));
+    EXPECT(!gateway_world_has(&w, "stranger"));
+    finish();
+}
