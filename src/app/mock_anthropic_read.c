@@ -287,8 +287,10 @@ read_tool_choice(struct mock_ask *ask, struct mock_refusal *why)
                       "' found using 'type' does not match any of the"
                       " expected tags: 'any', 'auto', 'none', 'tool'",
             STR_ARG(str_make(type.p, MIN(type.n, 100))));
-    if (ask->tool_count == 0 && ask->choice != MOCK_NO_CALLS)
+    if (json_iter(json_get(ask->doc, S("tools"))).left == 0 && ask->choice != MOCK_NO_CALLS)
         return refuse("tool_choice: tool_choice may only be specified while providing tools");
+    if (ask->tool_count == 0)    /* all of them are run by the provider: the caller sees no call */
+        ask->choice = MOCK_NO_CALLS;
     return true;
 }
 
