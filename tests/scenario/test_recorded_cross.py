@@ -217,6 +217,22 @@ def test_what_the_provider_ran_itself_is_no_call_of_the_caller_s(gateway, server
         assert b"srvtoolu" not in seen.body
 
 
+@pytest.mark.parametrize("case", cases(ANTHROPIC, lambda c: c.expect.get("reasoning_signature") and not fails(c)))
+def test_recorded_thoughts_come_back_to_anthropic_as_they_were(gateway, server, case):
+    """By way of an OpenAI caller, who has no place for them but reasoning_details."""
+    facts = (anthropic.facts_of_stream if case.stream else anthropic.facts_of_answer)(case.body)
+    thoughts = [{k: v for k, v in b.items() if k in ("type", "thinking", "signature", "data")}
+                for b in facts.of("thinking", "redacted_thinking")]
+    seen = Seen(gateway, server, case, OPENAI)
+    model = server.model(case)
+    history = [*MESSAGES, {"role": "assistant", "content": seen.said.text, "reasoning_content": seen.said.reasoning,
+                           "reasoning_details": seen.said.details}, {"role": "user", "content": "Go on."}]
+    answer = gateway.post(PATHS[OPENAI], {"model": f"{ANTHROPIC}/{model}", "messages": history})
+    assert answer.status_code == 200
+    sent = server.request(model).json()["messages"][1]["content"]
+    assert [b for b in sent if b["type"] != "text"] == thoughts
+
+
 # --- cut streams ---
 
 def boundaries(events):

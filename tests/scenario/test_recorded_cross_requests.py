@@ -142,6 +142,22 @@ def test_an_anthropic_request_reaches_openai_whole(gateway, mock, case):
     assert b"cache_control" not in json.dumps(body).encode()
 
 
+# --- from Anthropic to Anthropic ---
+
+@pytest.mark.parametrize("case", with_requests(ANTHROPIC))
+def test_an_anthropic_request_goes_on_as_it_came(gateway, mock, case):
+    """Byte for byte but for the model's name."""
+    sent = json.dumps(case.request(f"{ANTHROPIC}/mock-1"), ensure_ascii=False, indent=1)
+    with gateway.raw() as client:
+        answer, _ = client.ask("POST", "/v1/messages?beta=true", sent.encode(), {
+            "x-api-key": gateway.key, "content-type": "application/json", "anthropic-version": "2023-06-01",
+            "anthropic-beta": "some-beta"})
+    assert answer.status == 200, answer.body
+    got = mock.last_request()
+    assert got["body"] == sent.replace(f'"{ANTHROPIC}/mock-1"', '"mock-1"')
+    assert got["headers"]["anthropic-beta"] == "some-beta"
+
+
 # --- one scenario in both protocols ---
 
 def scenarios():

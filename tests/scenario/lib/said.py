@@ -26,6 +26,7 @@ class Said:
     refusal: str = ""
     calls: list = dataclasses.field(default_factory=list)
     proofs: list = dataclasses.field(default_factory=list)      # signatures and encrypted thinking, in order
+    details: list = dataclasses.field(default_factory=list)     # OpenAI: reasoning_details as they came
     finish: str | None = None
     usage: dict | None = None
     model: str | None = None
@@ -74,8 +75,8 @@ def _of_openai(body, stream):
     said.text, said.reasoning, said.refusal = choice.text, choice.reasoning, choice.refusal
     said.calls = [Call(c["name"], c["id"], _parsed(c["arguments"]), c["arguments"]) for c in choice.tool_calls()]
     said.finish = choice.finish
-    said.proofs = [d.get("signature") or d.get("data") for d in _openai_details(body, stream)
-                   if d.get("signature") or d.get("data")]
+    said.details = list(_openai_details(body, stream))
+    said.proofs = [p for p in (d.get("signature") or d.get("data") for d in said.details) if p]
     said.complete = facts.error is None and (facts.done if stream else bool(facts.choices))
     return said
 
