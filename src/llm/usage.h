@@ -9,6 +9,7 @@
 #include "base/base.h"
 
 #define USAGE_UNKNOWN (-1)
+#define USAGE_MOST INT64_C(1000000000000)    /* a larger count is not one; sums and prices of these fit */
 
 struct llm_usage {
     int64_t input;

@@ -53,16 +53,16 @@ static void
 read_count(int64_t *to, const struct json *count)
 {
     if (json_is(count, JSON_NUMBER))
-        *to = MAX(json_i64(count, 0), 0);
+        *to = MIN(MAX(json_i64(count, 0), 0), USAGE_MOST);
 }
 
 /* Sums without leaving the range, whatever a provider claims. */
 static int64_t
 add_counts(int64_t a, int64_t b)
 {
-    a = MAX(a, 0);
-    b = MAX(b, 0);
-    return a > INT64_MAX - b ? INT64_MAX : a + b;
+    a = MIN(MAX(a, 0), USAGE_MOST);
+    b = MIN(MAX(b, 0), USAGE_MOST);
+    return MIN(a + b, USAGE_MOST);
 }
 
 static void

@@ -258,7 +258,7 @@ static void
 take_count(int64_t *count, const struct json *j)
 {
     if (json_is(j, JSON_NUMBER))
-        *count = MAX(json_i64(j, 0), 0);
+        *count = MIN(MAX(json_i64(j, 0), 0), USAGE_MOST);
 }
 
 static void

@@ -92,7 +92,7 @@ TEST(counts_that_are_null_negative_or_huge_do_no_harm)
                                     "\"output_tokens\":\"many\"}",
         "{\"input_tokens\":9e99}");
 
-    EXPECT_INT(u.input, INT64_MAX);
+    EXPECT_INT(u.input, USAGE_MOST);
     EXPECT_INT(u.cached, USAGE_UNKNOWN);
     EXPECT_INT(u.output, USAGE_UNKNOWN);
 
