@@ -102,7 +102,7 @@ def sound_end(caller, frames):
     """Does the stream, as this caller reads it, end with its last word or with an error?"""
     last = [f for f in frames if f.data is not None][-1]
     if caller == "openai-chat":
-        return last.data == "[DONE]" or "error" in last.json()
+        return any(f.data == "[DONE]" for f in frames) or "error" in last.json()
     words = ("message_stop", "error")
     return last.event in words or last.json().get("type") in words
 
@@ -157,6 +157,45 @@ def test_a_provider_that_says_anything_harms_nobody(make, caller, provider, stre
     assert len(lines) == ROUNDS == len({line["request_id"] for line in lines})
     assert gateway.metrics().value("openclaw_requests_total", endpoint="chat_completions" if caller == "openai-chat"
                                    else "messages") == ROUNDS
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("path", ["chat/completions", "completions", "embeddings", "responses", "messages",
+                                  "messages/count_tokens"])
+def test_the_next_target_answers_or_nobody_does(make, path, stream):
+    """Three hostile targets of both protocols, then a good one: an answer is one target's, or an error."""
+    current = {}
+
+    def handler(conn):
+        rng = current["rng"]
+        wire = rng.choice(["openai-chat", "anthropic-messages"])
+        data, close = head(rng, stream, accident(rng, SOUND[wire, stream]))
+        conn.send(data, rng.choice([None, None, 1000, 13]))
+        if close or rng.random() < 0.1:
+            conn.reset() if rng.random() < 0.5 else conn.close()
+    upstream, mock = make.upstream(handler), make.mock()
+    timeouts = {"first_byte": "500ms", "first_token": "500ms", "between_tokens": "500ms", "total": "2s"}
+    gateway = make.gateway({
+        "providers": {"a": upstream.provider(timeouts=timeouts), "c": mock.provider(),
+                      "b": upstream.provider("anthropic-messages", timeouts=timeouts)},
+        "models": {"x": {"targets": ["a/m", "b/m", "a/n", "c/mock-gpt"]}}})
+    for number in range(ROUNDS):
+        seed = f"{path}-{stream}-{number}"
+        current["rng"] = random.Random(seed)
+        with gateway.raw() as client:
+            answer, broken = client.ask("POST", f"/v1/{path}", {
+                "model": "x", "max_tokens": 9, "stream": stream, "input": "x", "prompt": "x",
+                "messages": [{"role": "user", "content": "Hi"}]},
+                {**gateway.authorization(), "anthropic-version": "2023-06-01"})
+        if path == "chat/completions":
+            assert_lawful("openai-chat", stream, answer, broken, seed)
+        elif path == "messages":
+            assert_lawful("anthropic-messages", stream, answer, broken, seed)
+        else:
+            assert broken or 200 <= answer.status < 600, seed
+    gateway.idle()
+    gateway.last_access(ROUNDS)
+    assert len(gateway.access_log()) == ROUNDS
 
 
 REQUEST = json.dumps({

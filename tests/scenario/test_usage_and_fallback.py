@@ -166,6 +166,37 @@ def test_a_stream_that_has_begun_is_not_begun_again(gateway, make, mock):
     assert len(line["attempts"]) == 1 and line["error"] and line["tokens_output"] > 0
 
 
+@pytest.mark.parametrize("tail", [b"", b"data: {broken\n\n", b'data: {"error":{"message":"m"}}\n\n'])
+def test_a_stream_that_begins_and_breaks_in_one_packet_is_not_begun_again(make, mock, tail):
+    def handler(conn):
+        body = chunk("Hi") + tail
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%b" %
+                  (len(body), body))
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"a": upstream.provider(), "lab": mock.provider()},
+                            "models": {"x": {"targets": ["a/m", "lab/mock-gpt"]}}})
+    answer = gateway.chat("x", stream=True)
+    facts = openai.facts_of_stream(answer.content)
+    if len(gateway.access_of(answer)["attempts"]) == 1:
+        assert facts.choice().text == "Hi" and facts.error and not facts.done
+    else:
+        assert tail, "it had begun"
+        assert not facts.choice().text.startswith("Hi") and facts.done and not facts.error
+
+
+def test_counts_beyond_reason_do_no_harm(make):
+    huge = {"prompt_tokens": 9223372036854775807, "completion_tokens": 9223372036854775807}
+    upstream = make.upstream(lambda conn: conn.answer(200, {"id": "c", "model": "m", "choices": [{
+        "index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}], "usage": huge}))
+    gateway = make.gateway({"providers": {"openai": {"base_url": upstream.openai_url}}})
+    for _ in range(3):
+        line = gateway.access_of(gateway.chat("openai/gpt-4o-mini"))
+        assert line["tokens_input"] == line["tokens_output"] == 10 ** 12 and line["cost_nanousd"] > 0
+    answer = gateway.post("/v1/messages", {"model": "openai/gpt-4o-mini", "max_tokens": 5, "messages": [
+        {"role": "user", "content": "Hi"}]})
+    assert answer.json()["usage"]["output_tokens"] == 10 ** 12
+
+
 def test_when_all_fail_the_answer_says_how(gateway):
     answer = gateway.chat("hopeless")
     assert answer.status_code == 503
