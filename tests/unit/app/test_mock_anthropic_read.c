@@ -139,9 +139,10 @@ TEST(tools_have_a_schema_of_an_object)
 
 TEST(a_tool_that_the_provider_runs_may_be_chosen_and_shows_no_call)
 {
-    EXPECT(read_body(REQUEST(",\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}],"
-                             "\"tool_choice\":{\"type\":\"any\"}"),
-        true));
+    EXPECT(
+        read_body(REQUEST(",\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}],"
+                          "\"tool_choice\":{\"type\":\"any\"}"),
+            true));
     EXPECT_INT(ask.tool_count, 0);
     EXPECT_INT(ask.choice, MOCK_NO_CALLS);
 }
