@@ -129,7 +129,8 @@ scenario() {
     OPENCLAW_BIN=$PWD/$1/openclaw
     export OPENCLAW_BIN
     shift
-    $fixed_addresses build/venv/bin/python -m pytest -q -n 2 --tb=short -p no:cacheprovider \
+    # Plain tracebacks: for finer ones pytest parses sources, which breaks Python 3.11.2 now and then.
+    $fixed_addresses build/venv/bin/python -m pytest -q -n 2 --tb=native -p no:cacheprovider \
         --junitxml "$results" "$@" tests/scenario || status=$?
     python3 - "$results" <<'END'
 import sys, xml.etree.ElementTree as tree
