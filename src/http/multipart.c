@@ -101,7 +101,7 @@ multipart_find(struct str content_type, struct str body, struct str name, struct
     char delimiter[4 + BOUNDARY_BYTES] = "\r\n--";
     enum multipart_found found = MULTIPART_NONE;
     struct form form = { .rest = body };
-    struct str boundary, part;
+    struct str boundary, part, value = { NULL, 0 };
 
     if (!find_boundary(content_type, &boundary))
         return MULTIPART_UNCLEAR;
@@ -124,7 +124,9 @@ multipart_find(struct str content_type, struct str body, struct str name, struct
         if (here == MULTIPART_UNCLEAR || found == MULTIPART_ONE)
             return MULTIPART_UNCLEAR;
         found = MULTIPART_ONE;
-        *ret_value = str_skip(part, head + 4);
+        value = str_skip(part, head + 4);
     }
+    if (found == MULTIPART_ONE)
+        *ret_value = value;
     return found;
 }

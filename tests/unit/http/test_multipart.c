@@ -90,6 +90,7 @@ TEST(what_could_be_read_in_two_ways_is_unclear)
         if (found != MULTIPART_UNCLEAR)
             print_error("body %zu\n", i);
         EXPECT_INT(found, MULTIPART_UNCLEAR);
+        EXPECT_INT(value.n, 0);
     }
 }
 
