@@ -384,6 +384,25 @@ def test_what_came_before_the_break_reaches_the_caller_unharmed(make):
             client.close()
 
 
+def test_an_answer_that_begins_and_breaks_in_one_breath_is_not_continued_by_another(make, mock):
+    """Each event in a chunk of its own, all of them in one segment, the last one broken."""
+    def handler(conn):
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  + b"".join(b"%x\r\n%b\r\n" % (len(data), data) for data in (
+                      frame(b"from-the-first"), b"data: {\"broken\n\n", frame(b"never")))
+                  + b"0\r\n\r\n")
+    gateway = make.gateway(fallback_config(mock, make.upstream(handler).provider()))
+    for caller in CALLERS:
+        for alias in ("same", "two"):
+            got = ask(gateway, caller, alias, True)
+            if got.complete:
+                assert got.text == "from-the-second", got
+            else:
+                assert got.error and got.text == "from-the-first" and b"from-the-second" not in got.body, got
+            line = gateway.access(got.id)
+            assert line["attempts"][0]["outcome"] == "upstream_protocol", line
+
+
 # --- all of them failed ---
 
 def test_when_all_targets_failed_the_error_names_each_attempt(make, mock):
