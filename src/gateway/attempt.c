@@ -478,7 +478,7 @@ attempt_start(struct exchange *x, struct llm_error *ret)
     };
     enum err e = write_request(x, t, &q, &fault);
     if (e != OK) {
-        *ret = (struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 };
+        *ret = (struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1, .quotes = true };
         x->attempt.note->ended_us = x->attempt.note->started_us;
         return e;
     }

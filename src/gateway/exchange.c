@@ -302,7 +302,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         e.message = str_c(err_row(e.kind)->sentence);
     e.message = with_attempts(x, e.message);
     x->error = e.kind;
-    x->error_message = e.message;
+    x->error_message = e.quotes ? with_attempts(x, str_c(err_row(e.kind)->sentence)) : e.message;
     if (x->q == NULL || x->answered)
         return STEP_STOP;
     if (!server_responded(x->q)) {

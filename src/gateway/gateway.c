@@ -123,7 +123,8 @@ stage_decode(struct exchange *x)
     enum err e = r->wire->caller->read_head(r, &fault);
     r->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES))); /* outlives the body */
     if (e != OK)
-        return exchange_fail_with(x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 });
+        return exchange_fail_with(x,
+            &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1, .quotes = true });
     return STEP_NEXT;
 }
 

@@ -91,7 +91,7 @@ local_count_tokens(struct exchange *x)
     struct buf b;
 
     if (e != OK) {
-        (void)exchange_fail(x, e, STR_FMT, STR_ARG(fault.message));
+        (void)exchange_fail_with(x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1, .quotes = true });
         return;
     }
     buf_init(&b, 4096);

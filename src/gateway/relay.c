@@ -38,9 +38,9 @@ is_content(enum llm_event_kind kind)
     }
 }
 
-/* Puts stars over every place of `text` where the value of one of the field lines stands, "Bearer " left aside. */
-static void
-mask_values(char *text, size_t n, struct str lines)
+/* Does the value of one of the field lines stand in `text`, "Bearer " left aside? */
+static bool
+quotes_line(struct str text, struct str lines)
 {
     struct str line, name, value;
 
@@ -51,44 +51,37 @@ mask_values(char *text, size_t n, struct str lines)
         value = str_trim(value);
         if (str_istarts(value, S("bearer ")))
             value = str_skip(value, sizeof("bearer ") - 1);
-        if (value.n < SECRET_LEAST_BYTES)
-            continue;
-        for (size_t at = 0; at < n; at += value.n) {
-            at += str_find(str_make(text + at, n - at), value);
-            if (at < n)
-                memset(text + at, '*', value.n);
-        }
+        if (value.n >= SECRET_LEAST_BYTES && str_find(text, value) != text.n)
+            return true;
     }
+    return false;
 }
 
-/* A copy in which none of the provider's credentials is left, should it have quoted them. */
-static struct str
-without_secrets(struct exchange *x, struct str s)
+static bool
+quotes_secret(const struct provider *p, struct str text)
 {
-    const struct provider *p = x->attempt.target->provider;
-    char *copy = arena_try(x->arena, s.n + 1);
-
-    if (copy == NULL)
-        return S("");
-    str_copy_c(copy, s.n + 1, s);
     for (size_t i = 0; i < p->credential_count; i++)
-        mask_values(copy, s.n, p->credentials[i]);
-    mask_values(copy, s.n, p->fields);
-    return str_make(copy, s.n);
+        if (quotes_line(text, p->credentials[i]))
+            return true;
+    return quotes_line(text, p->fields);
 }
 
-/* Keeps a provider's error beyond the frame it came in. */
+/* Keeps a provider's error beyond the bytes it came in. One that quotes what the gateway sent it in confidence loses all
+ * its words: any part of them may hold a part of the secret. */
 static void
 keep_error(struct exchange *x, const struct llm_error *e)
 {
+    const struct provider *p = x->attempt.target->provider;
     struct llm_error *to = &x->relay.error;
 
-    *to = *e;
-    to->message = without_secrets(x, e->message);
-    to->type = without_secrets(x, e->type);
-    to->code = without_secrets(x, e->code);
-    to->param = without_secrets(x, e->param);
+    *to = (struct llm_error){ .kind = e->kind, .status = e->status, .retry_after_ms = e->retry_after_ms, .quotes = true };
     x->relay.error_event = true;
+    if (quotes_secret(p, x->relay.reading) || quotes_secret(p, e->message))
+        return;
+    to->message = arena_str(x->arena, e->message);
+    to->type = arena_str(x->arena, e->type);
+    to->code = arena_str(x->arena, e->code);
+    to->param = arena_str(x->arena, e->param);
 }
 
 /* Sees every event of every answer, whatever is done with it afterwards. */
@@ -316,10 +309,12 @@ on_frame(void *arg, const struct sse_frame *f)
     struct arena_mark mark = arena_mark(scratch);
 
     r->reader.frame_is_usage = false;
+    r->reading = f->error.n != 0 ? f->error : f->data;
     if (f->error.n != 0)
         r->frame_error = r->reader.wire->provider->read_event(&r->reader, S("error"), f->error);
     else if (f->has_data)
         r->frame_error = r->reader.wire->provider->read_event(&r->reader, f->event, f->data);
+    r->reading = S("");
     arena_rewind(scratch, mark);
     if (r->frame_error != OK || r->error_event)
         return false;
@@ -369,8 +364,11 @@ read_whole(struct exchange *x, struct str body)
 {
     struct relay *r = &x->relay;
     struct arena_mark mark = arena_mark(x->worker->scratch);
+
+    r->reading = body;
     enum err e = r->reader.wire->provider->read_answer(&r->reader, body);
 
+    r->reading = S("");
     arena_rewind(x->worker->scratch, mark);
     if (r->error_event)
         return r->error.kind;
@@ -386,8 +384,10 @@ read_error(struct exchange *x, struct str body)
     struct relay *r = &x->relay;
     struct llm_error e = { .retry_after_ms = -1 };
 
+    r->reading = body;
     r->reader.wire->provider->read_error(x->arena, x->attempt.status, body, &e);
     keep_error(x, &e);
+    r->reading = S("");
     r->error.status = x->attempt.status;
     return r->error.kind;
 }

@@ -37,6 +37,7 @@ struct relay {
     struct buf out;                /* frames held back, or written in this turn */
     struct str chunk;              /* the provider's bytes being read */
     struct str run;                /* frames of `chunk` next to each other, to be sent behind `out` uncopied */
+    struct str reading;            /* the frame or document that the decoder is reading */
     enum err frame_error;          /* a frame made no sense */
     struct event_sink sink;        /* the decoder's events arrive here */
     struct wire_reader reader;

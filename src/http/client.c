@@ -323,6 +323,7 @@ send_request(struct client_call *call, struct sock *sock)
 {
     call->sock = sock;
     sock_own(sock, &client_call_events, call);
+    call->sent_ms = loop_now_ms(call->client->loop);
     send_on(call, compose_head(call));
     set_deadline(call);
     if (!call->paused)
@@ -428,12 +429,14 @@ client_call_tell_connected(struct client_call *call)
         call->events->connected(call->owner, call->reused, call->connect_us);
 }
 
-/* A pooled connection that the server had closed already: nobody has read the request. */
+/* A pooled connection that the server had closed already: nobody has read the request. One that lived on
+ * for a while was read, and what the server did with the request must not be asked for again. */
 static bool
 is_stale(const struct client_call *call, enum err why)
 {
     return call->reused && !call->answered && call->sock != NULL &&
-           (why == ERR_UPSTREAM_RESET || why == ERR_UPSTREAM_TLS);
+           (why == ERR_UPSTREAM_RESET || why == ERR_UPSTREAM_TLS) &&
+           loop_now_ms(call->client->loop) - call->sent_ms < CLIENT_STALE_MS;
 }
 
 void

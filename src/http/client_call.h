@@ -14,6 +14,7 @@ enum {
     CLIENT_SEND_BYTES = 256 * 1024,    /* of a request given to the socket at once */
     CLIENT_INTERIM_MAX = 16,           /* 1xx answers before the real one */
     CLIENT_DETAIL_ROOM = 96,
+    CLIENT_STALE_MS = 2000,            /* in which a closed connection shows that it was closed */
 };
 
 struct client {
@@ -57,6 +58,7 @@ struct client_call {
     size_t piece;    /* of the body: the next to send */
     size_t piece_at; /* and what was sent of it */
     bool sent;
+    uint64_t sent_ms; /* loop time of its beginning */
 
     /* the answer */
     enum client_reading reading;

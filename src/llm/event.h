@@ -42,6 +42,7 @@ struct llm_error {
     struct str code;
     struct str param;
     int64_t retry_after_ms;    /* -1: not said */
+    bool quotes;               /* the words may repeat a part of the conversation: for the caller, never for a log */
 };
 
 struct llm_event {

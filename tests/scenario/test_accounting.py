@@ -274,3 +274,22 @@ def test_an_answer_that_reports_no_usage_is_estimated_and_says_so(make):
             assert got.complete and line["tokens_estimated"], line
             assert 20 <= line["tokens_output"] <= 80 and line["tokens_input"] >= 5, line
     assert gateway.metrics().value("openclaw_usage_estimated_total") == 4
+
+
+def test_a_request_that_was_worked_on_is_not_sent_again(make):
+    """A kept connection that breaks long after it took the request was not stale."""
+    seen = []
+
+    def handler(conn):
+        seen.append(conn.request)
+        if len(seen) == 1:
+            conn.answer(200, {"object": "list", "data": []})
+            return
+        conn.stall(3)
+        conn.reset()
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}}, workers=1)
+    ask(gateway, "openai", "lab/m")
+    got = ask(gateway, "openai", "lab/m")
+    assert got.code == "upstream_reset" and len(seen) == 2, (got, len(seen))
+    assert gateway.access(got.id)["attempts"][0]["reused"] is True

@@ -1,0 +1,236 @@
+"""No secret is ever seen where it does not belong: keys, prompts, proxy credentials; whatever goes wrong.
+
+Every other scenario test plants canaries as well, and its gateway's end looks for them (lib/gateway.py). Here
+the secrets are pushed to the surface on purpose.
+"""
+import base64
+import json
+import signal
+import ssl
+import subprocess
+
+import pytest
+
+from lib import process, raw
+from lib.ask import CALLERS, PATHS, ask, ask_all, body_of
+from lib.process import CANARY, canary, wait_until
+
+# Every shape of a key that an echoing provider may quote and a scrubber must not miss.
+SHAPES = {
+    "plain": "{canary}", "openai": "sk-proj-{canary}", "anthropic": "sk-ant-api03-{canary}",
+    "short words": "correct horse {canary}", "punctuation": "a.b:c/d+{canary}==",
+}
+
+
+def echoing(how):
+    """A provider that quotes the credentials it got, in every part of its answer."""
+    def handler(conn):
+        fields = [v for n, v in conn.request.headers if n.lower() in ("authorization", "x-api-key", "x-team-secret")]
+        quoted = " and ".join(fields) + " or " + " ".join(v.split(" ", 1)[-1] for v in fields)
+        status = 500 if how == "500" else 400 if how == "400" else 200 if how.startswith("stream") else 401
+        error = {"error": {"message": f"Incorrect API key provided: {quoted}. You sent {quoted}!", "type": quoted,
+                           "code": quoted, "param": quoted}}
+        if how == "prose":
+            conn.answer(401, f"wrong key {quoted}".encode(), "text/plain")
+        elif how == "html":
+            conn.answer(403, f"<html>{quoted}</html>".encode(), "text/html")
+        elif how == "stream-error":
+            conn.head(200, "text/event-stream")
+            conn.chunk(f"event: error\ndata: {json.dumps(error)}\n\n".encode())
+            conn.end_chunks()
+        elif how == "stream-broken":
+            conn.head(200, "text/event-stream")
+            conn.chunk(f"data: {quoted} is no JSON\n\n".encode())
+            conn.end_chunks()
+        elif how == "reason":
+            conn.send(f"HTTP/1.1 401 {quoted}\r\nContent-Length: 0\r\n\r\n".encode())
+        elif how == "garbage":
+            conn.send(f"{quoted}\r\n\r\n".encode())
+            conn.close()
+        elif how == "fields":
+            conn.answer(401, error, fields=[("WWW-Authenticate", quoted), ("Set-Cookie", quoted), ("X-Echo", quoted)])
+        else:
+            conn.answer(status, error)
+    return handler
+
+
+ECHOES = ("401", "400", "500", "prose", "html", "stream-error", "stream-broken", "reason", "garbage", "fields")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_provider_that_quotes_the_key_is_not_quoted(make, shape):
+    secret = SHAPES[shape].format(canary=canary("provider"))
+    if shape == "short words":
+        secret = secret.replace(" ", "_")
+    team = canary("team")
+    config = {"providers": {}}
+    for how in ECHOES:
+        for wire in ("openai-chat", "anthropic-messages"):
+            config["providers"][f"{how}-{wire}"] = make.upstream(echoing(how)).provider(
+                wire, api_key=secret, headers={"x-team-secret": team})
+    gateway = make.gateway(config)
+    questions = [(c, f"{p}/m", s) for p in config["providers"] for c in CALLERS for s in (False, True)]
+    for question, got in zip(questions, ask_all(gateway, questions)):
+        shown = got.body.decode(errors="replace") + str(got.headers)
+        assert CANARY not in shown, (question, shown)
+        assert got.error and not got.complete, (question, got)
+        gateway.access(got.id)
+    # close() looks through logs, metrics and fields
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/responses", "/v1/messages/batches"])
+def test_a_refused_credential_on_a_passed_through_route_is_not_quoted_either(make, path):
+    wire = "anthropic-messages" if "messages" in path else "openai-chat"
+    gateway = make.gateway({"providers": {"lab": make.upstream(echoing("401")).provider(wire)}})
+    with gateway.raw() as client:
+        version = {"anthropic-version": "2023-06-01"} if "messages" in path else {}
+        answer, broke = client.ask("POST", path, {"input": "x"}, {**gateway.authorization(), **version})
+    assert not broke and answer.status == 502, answer
+    assert CANARY not in answer.body.decode() + str(answer.headers)
+
+
+def test_callers_keys_in_every_wrong_place_stay_out_of_sight(make):
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider()}})
+    secret = canary("client")
+    attempts = [
+        ("GET", "/v1/models", {"Authorization": f"Bearer {secret}"}),
+        ("GET", "/v1/models", {"x-api-key": secret}),
+        ("GET", "/v1/models", {"api-key": secret}),
+        ("GET", "/v1/models", {"Authorization": f"Basic {base64.b64encode(b'u:' + secret.encode()).decode()}"}),
+        ("GET", "/v1/models", {"Authorization": secret}),
+        ("GET", "/v1/models", {"Cookie": f"session={secret}"}),
+        ("GET", f"/v1/models?api_key={secret}", gateway.authorization()),
+        ("GET", f"/v1/models?key={secret}", gateway.authorization()),
+        ("GET", f"/nowhere?access_token={secret}", {}),
+        ("POST", f"/v1/chat/completions?key={secret}", gateway.authorization()),
+        ("POST", "/v1/chat/completions", {"Authorization": f"Bearer {secret}", "Content-Length": "nonsense"}),
+        ("BREW", "/v1/models", {"Authorization": f"Bearer {secret}"}),
+    ]
+    for method, target, headers in attempts:
+        with gateway.raw() as client:
+            answer, _ = client.ask(method, target, body_of("lab/m") if method == "POST" else b"", headers)
+        gateway.heads.append(str(answer.headers))
+        assert secret not in answer.body.decode(), (target, answer)
+        assert "Basic" not in str(answer.headers)
+
+
+def test_prompts_and_answers_are_in_no_log(make):
+    """Also when the request is refused, the provider quotes it, or it is broken in the middle."""
+    def quoting(conn):
+        conn.answer(400, {"error": {"message": f"Invalid content: {conn.request.body.decode()[:4000]}", "type": "x"}})
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages"),
+                                          "quoting": make.upstream(quoting).provider()},
+                            "observe": {"log": {"path": "stderr", "level": "debug"}}})
+    prompts = ["lab/m;echo", "ant/m;echo", "lab/fault-500", "lab/fault-context", "lab/m;echo;fault=reset-mid",
+               "lab/m;echo;fault=malformed", "nowhere-at-all"]
+    for got in ask_all(gateway, [(c, m, s) for m in prompts for c in CALLERS for s in (False, True)]):
+        gateway.access(got.id)
+    for broken in (b'{"model": "lab/m", "messages": [{"role": "user", "content": "' + process.PROMPT.encode(),
+                   json.dumps({**body_of("lab/m"), "messages": process.PROMPT}).encode(),
+                   json.dumps({**body_of("lab/m"), "messages": [{"role": process.PROMPT}]}).encode(),
+                   json.dumps({**body_of("lab/m"), process.PROMPT: 1}).encode()):
+        for caller in CALLERS:
+            with gateway.raw() as client:
+                client.ask("POST", PATHS[caller], broken, gateway.authorization())
+    for caller in CALLERS:
+        got = ask(gateway, caller, "quoting/m")
+        assert got.status == 400 and process.PROMPT in got.error["message"], "the caller may see its own words"
+        line = gateway.access(got.id)
+        assert process.PROMPT not in json.dumps(line), line
+
+
+def test_a_proxy_s_credentials_are_used_and_never_shown(make):
+    secret = canary("proxy")
+
+    def proxy(conn):
+        conn.answer(407, {"error": {"message": f"no: {conn.request.header('proxy-authorization')}"}},
+                    fields=[("Proxy-Authenticate", f"Basic realm=\"{conn.request.header('proxy-authorization')}\"")])
+    upstream = make.upstream(proxy)
+    env = {name: f"http://user:{secret}@{upstream.host}" for name in ("http_proxy", "https_proxy", "HTTPS_PROXY")}
+    gateway = make.gateway({"providers": {
+        "plain": {"wire": "openai-chat", "base_url": "http://provider.invalid/v1"},
+        "tls": {"wire": "openai-chat", "base_url": "https://provider.invalid/v1"}}}, env=env)
+    encoded = base64.b64encode(f"user:{secret}".encode()).decode()
+    for model in ("plain/m", "tls/m"):
+        for caller in CALLERS:
+            got = ask(gateway, caller, model)
+            shown = got.body.decode() + str(got.headers) + json.dumps(gateway.access(got.id)) + gateway.stderr()
+            assert got.error and secret not in shown and encoded not in shown, shown
+    assert {r.header("proxy-authorization") for r in upstream.requests} == {f"Basic {encoded}"}
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("check", "--json"), ("serve",), ("config", "schema")])
+def test_complaints_about_a_configuration_quote_no_secret(tmp_path, arguments):
+    """Each key is wrong in a way of its own: the complaint names its place, never its text."""
+    secrets = {n: canary(n) for n in ("a", "b", "c", "d", "e", "f", "g")}
+    path = tmp_path / "openclaw.yaml"
+    path.write_text(f"""
+auth:
+  keys:
+    - {{name: x, key: "{secrets['a']}", models: 5}}
+    - {{name: y, key: ["{secrets['b']}"]}}
+    - {{nmae: z, key: "{secrets['c']}"}}
+providers:
+  openai: {{api_key: {{nested: "{secrets['d']}"}}}}
+  anthropic: {{api_key: "{secrets['e']} with\\ta blank", base_url: "http://user:{secrets['f']}@[/v1"}}
+  lab: {{wire: openai-chat, base_url: "http://127.0.0.1:1/v1", headers: {{"bad name": "{secrets['g']}"}}}}
+""")
+    flag = [] if arguments[0] == "config" else ["-c", path]
+    done = subprocess.run([process.BIN, *arguments, *flag], capture_output=True, text=True, timeout=process.PATIENCE,
+                          env=process.environment())
+    if arguments[0] != "config":
+        assert done.returncode == 2, done
+        assert "openclaw.yaml" in done.stdout + done.stderr
+    for name, secret in secrets.items():
+        assert secret not in done.stdout + done.stderr, (name, done.stdout + done.stderr)
+
+
+def test_a_refused_reload_quotes_no_secret(make):
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider()}})
+    for text in ('auth: {keys: [{name: x, key: "%s", oops: 1}]}\n', "auth: %s\n", "providers: {lab: {api_key: [%s}\n",
+                 '"%s": 1\n'):
+        gateway.reload(text % canary("reload"), accepted=False)
+    # close() looks through what it said
+
+
+def test_a_file_of_secrets_that_is_missing_or_empty_is_named_and_not_quoted(tmp_path):
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "two").write_text(canary("file") + "\n" + canary("file") + "\n")
+    for name in ("empty", "two", "missing"):
+        path = tmp_path / "openclaw.yaml"
+        path.write_text(f"providers: {{openai: {{api_key: 'file:{tmp_path}/{name}'}}}}\n")
+        done = subprocess.run([process.BIN, "check", "-c", path], capture_output=True, text=True,
+                              env=process.environment())
+        assert CANARY not in done.stdout + done.stderr
+        if name != "two":
+            assert done.returncode == 2 and name in done.stdout + done.stderr, done
+
+
+def test_secrets_are_not_in_the_command_line_and_not_in_what_a_crash_leaves(make):
+    """The last words of a process that dies name no secret either."""
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider()}})
+    with open(f"/proc/{gateway.program.pid}/cmdline", "rb") as f:
+        assert CANARY.encode() not in f.read()
+    with gateway.raw() as client:
+        client.send(raw.request("POST", "/v1/chat/completions", body_of("lab/m;ttft=30s", True),
+                                gateway.authorization()))
+        wait_until(lambda: mock.stats()["open"] == 1, "the request to be under way")
+        gateway.checks = False
+        gateway.stop(signal.SIGABRT)
+    said = gateway.stderr() + gateway.program.stdout()
+    assert CANARY not in said and process.PROMPT not in said
+
+
+def test_a_tls_failure_tells_nothing_of_the_request(make, tmp_path):
+    cert, key = process.certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    upstream = make.upstream(lambda conn: conn.answer(200, {}), tls=context)
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": upstream.openai_url}}})
+    got = ask(gateway, "openai", "lab/m")
+    assert got.code == "upstream_tls" and not upstream.requests, got
+    assert "certificate" in got.error["message"], got.error
