@@ -259,3 +259,46 @@ def test_heads_of_any_kind_are_answered_or_refused(make):
                 pass           # it hung up on us: lawful, too
     assert gateway.chat("lab/mock-gpt").status_code == 200
     gateway.idle()
+
+
+def test_callers_who_leave_at_any_moment_settle_once(make):
+    """Hostile providers, and callers that hang up wherever it hurts: every exchange ends, each once."""
+    current = {}
+
+    def handler(conn):
+        rng = current["rng"]
+        data, close = head(rng, True, accident(rng, SOUND["openai-chat", True]))
+        at = rng.randrange(len(data))
+        conn.send(data[:at])
+        if rng.random() < 0.5:
+            conn.send(data[at:])
+        if close or rng.random() < 0.3:
+            conn.reset() if rng.random() < 0.5 else conn.close()
+    upstream, mock = make.upstream(handler), make.mock()
+    gateway = make.gateway({
+        "providers": {"a": upstream.provider(timeouts={"first_byte": "200ms", "first_token": "200ms",
+                                                       "between_tokens": "200ms", "total": "500ms"}), "c": mock.provider()},
+        "models": {"x": {"targets": ["a/m", "c/mock;tokens=200"]}}})
+    sent = 0
+    for number in range(ROUNDS * 2):
+        rng = current["rng"] = random.Random(f"leave-{number}")
+        data = raw.request("POST", "/v1/chat/completions", {"model": "x", "stream": rng.random() < 0.7, "messages": [
+            {"role": "user", "content": "Hi"}]}, gateway.authorization())
+        client = gateway.raw(seconds=1)
+        whole = rng.random() < 0.9
+        client.send(data * rng.choice([1, 1, 2]) if whole else data[:rng.randrange(len(data))])
+        sent += whole
+        try:
+            if whole and rng.random() < 0.7:
+                client.socket.recv(rng.choice([1, 100, 10000]))
+        except OSError:
+            pass
+        client.reset() if rng.random() < 0.5 else client.close()
+    gateway.idle()
+    wait_until(lambda: mock.stats()["open"] == 0, "nothing open at the provider")
+    assert gateway.chat("c/mock-gpt").status_code == 200
+    gateway.idle()
+    wait_until(lambda: gateway.metrics().value("openclaw_requests_total", endpoint="chat_completions")
+               == len(gateway.access_log()), "as many lines as requests were counted")
+    assert len({line["request_id"] for line in gateway.access_log()}) == len(gateway.access_log())
+    assert len(gateway.access_log()) <= 2 * sent + 1
