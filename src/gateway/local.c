@@ -248,7 +248,7 @@ local_model(struct exchange *x)
     struct str why = S("there is no such model");
     struct buf b;
 
-    if (id.n == 0 || !auth_allows_model(x->who, id)
+    if (id.n == 0 || id.n > MODEL_BYTES || !auth_allows_model(x->who, id)
         || route_plan(x->hold->snapshot->routes, x->arena, id, &plan, &why) != OK) {
         (void)exchange_fail(x, ERR_NO_MODEL, STR_FMT, STR_ARG(why));
         return;
