@@ -77,6 +77,20 @@ drop_edits(struct wire_edits *edits, size_t at, size_t n)
     edits->count = kept;
 }
 
+/* Forgets a member that was to be put at the front of the object, for the configuration sets it too. */
+static void
+drop_member(struct wire_edits *edits, size_t at, struct str key)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < edits->count; i++) {
+        const struct wire_edit *e = &edits->list[i];
+        if (e->at != at || e->cut != 0 || !str_starts(e->put, key))
+            edits->list[kept++] = *e;
+    }
+    edits->count = kept;
+}
+
 /* Configured overrides: `params` members replace or join the members of the body's object. */
 static enum err
 override_params(struct exchange *x, const struct json *doc, struct str body, struct str params, struct wire_edits *edits)
@@ -97,6 +111,7 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
             fits = wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value)) && fits;
             continue;
         }
+        drop_member(edits, (size_t)(doc->p - body.p) + 1, json_raw(it.key));
         buf_add(&added, json_raw(it.key));
         buf_add_c(&added, ':');
         buf_add(&added, json_raw(it.value));

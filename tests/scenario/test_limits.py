@@ -1,4 +1,5 @@
 """What an outsider can grow is bounded; what has run out is refused early, told honestly, and used again when it is back."""
+import json
 import os
 import resource
 import signal
@@ -383,3 +384,32 @@ def test_a_blocked_pipe_stops_nothing(make, mock, tmp_path):
     os.close(reader)                      # and a reader who went away is no reason to die
     assert ask(gateway, "openai", "lab/m").complete
     assert stat.S_ISFIFO(os.stat(pipe).st_mode) and gateway.program.running()
+
+
+# --- sizes that a configuration chooses ---
+
+def test_configured_parameters_of_any_number_and_size_reach_the_provider(make, mock):
+    params = {f"p{i}": i for i in range(12)} | {"temperature": 0.25, "user": "u" * 6000, "metadata": {"a": ["b"] * 2000}}
+    gateway = make.gateway({**config_of(mock), "models": {"set": {"targets": [{"model": "lab/m", "params": params}]},
+                                                          "across": {"targets": [{"model": "ant/m",
+                                                                                  "params": {"top_k": 7}}]}}})
+    asked = {f"p{i}": "the caller's" for i in range(0, 12, 2)}
+    body = {**body_of("set"), **asked, "temperature": 1, "metadata": {"x": "y"}}
+    answer = gateway.post("/v1/chat/completions", body)
+    assert answer.status_code == 200, answer.text
+    got = mock.last_request()["json"]
+    assert {k: got[k] for k in params} == params and got["model"] == "m"
+    assert got["messages"] == body["messages"]
+    assert ask(gateway, "openai", "across").complete
+    assert mock.last_request()["json"]["top_k"] == 7
+
+
+def test_configured_parameters_win_over_what_the_gateway_would_add(make, mock):
+    """Both want to write stream_options; the body stays valid JSON without a key twice."""
+    gateway = make.gateway({**config_of(mock), "models": {"set": {"targets": [
+        {"model": "lab/m", "params": {"stream_options": {"include_usage": True, "include_obfuscation": False}}}]}}})
+    for more in ({}, {"stream_options": {"include_usage": False}}, {"stream_options": None}):
+        got = ask(gateway, "openai", "set", True, **more)
+        assert got.complete, got
+        pairs = json.loads(mock.last_request()["body"], object_pairs_hook=list)
+        assert len({k for k, _ in pairs}) == len(pairs), pairs

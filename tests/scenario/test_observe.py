@@ -375,3 +375,14 @@ def test_gauges_show_what_is_under_way(make, mock):
         client.close()
     wait_until(lambda: shows(0), "none")
     wait_until(lambda: gateway.metrics().value("openclaw_connections_open") == 1, "only the one that asks")
+
+
+def test_a_passed_through_request_is_told_with_its_model(make):
+    """Its body is long gone when the line is written."""
+    upstream = make.upstream(lambda conn: conn.answer(200, {"object": "response", "output": "x" * 3000}))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    for name in ("gpt-" + "x" * 50, "m", "n" * 256):
+        answer = gateway.post("/v1/responses", {"input": "y" * 20000, "model": f"lab/{name}"[:256]})
+        assert answer.status_code == 200
+        assert gateway.access_of(answer)["model_requested"] == f"lab/{name}"[:256]
+        assert upstream.last_request().json()["model"] == name[:252]
