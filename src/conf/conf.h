@@ -96,6 +96,7 @@ struct conf_provider {
     size_t field_count;
     struct conf_str ca_file;
     bool tls_insecure;
+    struct conf_str http;              /* "auto" or "1" */
     bool disabled;
     struct conf_strs models;           /* names offered in /v1/models; empty: from the catalog */
     struct conf_strs quirks;           /* names of enum wire_quirk: "no_stream_options", ... replaces the row's */

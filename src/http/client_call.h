@@ -1,12 +1,21 @@
-/* client_call.h - private to the client's files: one call and the connection that it is on.
+/* client_call.h - private to the client's files: one call, and what carries it.
  *
- * client.c starts calls and sends requests, client_in.c reads answers.
+ * client.c       a call: how it begins, its deadlines, its one end
+ * client_way.c   the way to an origin: connections found, shared or made, and the calls that wait for one
+ * client_h1.c    a call on a connection of its own: the request
+ * client_h1_in.c the same: the answer
+ * client_h2.c    a call on a stream of a shared connection (h2.h)
+ *
+ * A call is with one carrier at a time: first it waits on the way (unless a connection is at hand), then
+ * HTTP/1 or HTTP/2 has it. Carriers report what comes through the client_call_ functions.
  */
 #pragma once
 
+#include "base/map.h"
 #include "http/chunked.h"
 #include "http/client.h"
 #include "http/h1.h"
+#include "http/h2.h"
 
 enum {
     CLIENT_SPARES = 256,               /* ended calls kept for the next ones */
@@ -17,15 +26,35 @@ enum {
     CLIENT_STALE_MS = 2000,            /* in which a closed connection shows that it was closed */
 };
 
+/* What a carrier must be able to do with a call that it has. */
+struct client_carrier {
+    /* The call is over or goes elsewhere: lets go of connection, stream or place in the queue. */
+    void (*drop)(struct client_call *call);
+
+    /* The owner wants no more for now (call->paused is set). */
+    void (*pause)(struct client_call *call);
+
+    /* It wants more: gives what was kept. From the loop, at the end of a turn. */
+    void (*resume)(struct client_call *call);
+};
+
+extern const struct client_carrier client_carrier_way;
+extern const struct client_carrier client_carrier_h1;
+extern const struct client_carrier client_carrier_h2;
+
+struct client_way;
+
 struct client {
     struct loop *loop;
-    struct h1_limits limits;
-    struct pool *pool;
+    struct client_limits limits;
+    struct h1_limits h1_limits;
+    struct pool *pool;         /* HTTP/1 connections at rest */
+    struct map *ways;          /* by the origin's pool_key */
     struct client_call *first; /* all calls, ended ones until the end of their turn */
     struct client_call *spare;
     unsigned spares_n;
     unsigned calls_open;
-    struct buf head; /* of the request being sent */
+    struct buf head; /* of the HTTP/1 request being sent */
 };
 
 enum client_reading {
@@ -43,27 +72,38 @@ struct client_call {
     const struct client_events *events;
     void *owner;
     struct deferred turn;
-    bool ended; /* the owner has heard the last, or cancelled */
+    const struct client_carrier *carrier; /* NULL: it ended */
+    bool ended;                           /* the owner has heard the last, or cancelled */
+    bool retried;
+    bool answered; /* a byte of the answer came */
+    bool paused;
+
+    struct timer *timer;
+    uint64_t timer_at_ms; /* when it will fire; 0: it is not set */
+    uint64_t deadline_ms; /* 0: none */
 
     /* the way there */
-    struct dial *dial;
-    struct sock *sock;
-    uint64_t born_ms; /* of the connection */
+    struct client_way *way; /* while it waits */
+    struct client_call *waits_before;
+    struct client_call *waits_behind;
     uint64_t started_us;
     uint64_t connect_us;
     bool reused;
     bool told_connected;
 
-    /* the request */
-    size_t piece;    /* of the body: the next to send */
-    size_t piece_at; /* and what was sent of it */
+    /* HTTP/2 */
+    struct h2_stream *stream;
+
+    /* HTTP/1: the connection and the request */
+    struct sock *sock;
+    uint64_t born_ms; /* of the connection */
+    size_t piece;     /* of the body: the next to send */
+    size_t piece_at;  /* and what was sent of it */
     bool sent;
     uint64_t sent_ms; /* loop time of its beginning */
 
-    /* the answer */
+    /* HTTP/1: the answer */
     enum client_reading reading;
-    bool answered; /* a byte of it came */
-    bool paused;
     bool eof;
     bool broken; /* `why` and `detail` say how */
     enum err why;
@@ -76,33 +116,60 @@ struct client_call {
     uint64_t left;   /* of a body with Content-Length */
     void *head_room; /* fields, then the bytes of the head */
     size_t head_room_bytes;
-
-    struct timer *timer;
-    uint64_t timer_at_ms; /* when it will fire; 0: it is not set */
-    uint64_t deadline_ms; /* 0: none */
 };
 
-/* --- client.c --- */
+/* --- client.c: what carriers report --- */
 
 /* Tells of the connection, once. */
 void client_call_tell_connected(struct client_call *call);
 
-/* The request cannot be answered: tries once more on a fresh connection if a pooled one was stale,
- * else tells the owner. */
-void client_call_fail(struct client_call *call, enum err why, const char *detail);
+/* (A part of) the request is sent: the first byte of the answer is due. */
+void client_call_expect_answer(struct client_call *call);
 
-/* The answer is complete: `reusable` says whether its connection may be. Tells the owner. */
-void client_call_finish(struct client_call *call, bool reusable);
+/* The head came. */
+void client_call_head(struct client_call *call, const struct http_head *head);
+
+/* The request cannot be answered. `unread`: the server did not act on it, so that it is sent once more on
+ * another connection; else, and the second time, the owner is told. */
+void client_call_fail(struct client_call *call, enum err why, const char *detail, bool unread);
+
+/* The answer is complete. */
+void client_call_finish(struct client_call *call);
+
+/* --- client_way.c --- */
+
+/* Puts a call on a connection: one that is there, else the first that comes. */
+void client_way_carry(struct client *c, struct client_call *call);
+
+/* Closes all shared connections and stops dialling; no call may be left. */
+void client_ways_destroy(struct client *c);
+
+/* Shared connections without a stream. */
+unsigned client_ways_idle(const struct client *c);
+
+/* --- carriers --- */
+
+/* A connection of its own. */
+void client_h1_carry(struct client_call *call, struct sock *sock);
+
+/* A stream of a shared connection that has room. */
+void client_h2_carry(struct client_call *call, struct h2 *h2);
+
+/* --- within HTTP/1: client_h1.c and client_h1_in.c --- */
+
+extern const struct sock_events client_h1_events;
 
 /* The kernel took what it was given: sends on. */
-void client_call_drained(void *arg);
+void client_h1_drained(void *arg);
 
 /* The final head came while the request was still being sent: its pieces may vanish now. */
-void client_call_answered_early(struct client_call *call, int status);
+void client_h1_answered_early(struct client_call *call, int status);
 
-/* --- client_in.c --- */
+/* The answer is complete: `reusable` says whether the connection may be. */
+void client_h1_finish(struct client_call *call, bool reusable);
 
-extern const struct sock_events client_call_events;
+/* Everything about the answer back to the beginning. */
+void client_h1_reset_answer(struct client_call *call);
 
 /* Takes what was kept, and what ended in the meantime. */
-void client_call_take_kept(struct client_call *call);
+void client_h1_take_kept(struct client_call *call);

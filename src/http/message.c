@@ -61,6 +61,12 @@ http_add_field(struct buf *b, struct str name, struct str value)
     buf_add(b, S("\r\n"));
 }
 
+bool
+http_is_sending_method(struct str method)
+{
+    return str_eq(method, S("POST")) || str_eq(method, S("PUT")) || str_eq(method, S("PATCH"));
+}
+
 /* The commonest first: it is looked up for nearly every answer. */
 static const struct {
     int status;

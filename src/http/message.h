@@ -45,6 +45,9 @@ bool http_type_is(struct str content_type, struct str type);
 /* Appends "Name: value\r\n". CR, LF and NUL in the value end it: nothing can be smuggled. */
 void http_add_field(struct buf *b, struct str name, struct str value);
 
+/* Methods for which a missing Content-Length would mean something. */
+bool http_is_sending_method(struct str method);
+
 /* "Not Found" for 404; "Unknown" for codes we have never heard of. */
 const char *http_reason(int status) NEVER_NULL;
 

@@ -6,10 +6,13 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "net/sock.h"
 
 /* Where a provider lives. Immutable after origin_create(); shared by the workers' snapshots. */
 struct origin {
+    atomic_uint holders;
     struct str scheme;    /* "http" or "https" */
     struct str host;      /* name or address literal, without brackets */
     uint16_t port;
@@ -27,7 +30,10 @@ struct origin {
  * `tls`. NULL when the URL is not usable, with a sentence in `why`. */
 struct origin *origin_create(struct str url, struct tls_context *tls, struct str *ret_path,
     char *why, size_t why_size) MUST_CHECK;
-void origin_destroy(struct origin *o);    /* NULL is a no-op */
+/* One more holder, for who may outlive the first; any thread. */
+struct origin *origin_ref(const struct origin *o) NEVER_NULL;
+/* One holder less, freed with the last. NULL is a no-op. */
+void origin_destroy(struct origin *o);
 
 /* Plain http through a proxy is sent to the proxy with an absolute request target. */
 static inline bool

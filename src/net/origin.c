@@ -288,6 +288,7 @@ origin_create(
 {
     struct origin *o = check_alloc(calloc(1, sizeof(*o)));
 
+    atomic_init(&o->holders, 1);
     if (!take_url(o, url, tls, ret_path, (struct why){ why, why_size })) {
         origin_destroy(o);
         return NULL;
@@ -296,10 +297,19 @@ origin_create(
     return o;
 }
 
+struct origin *
+origin_ref(const struct origin *o)
+{
+    struct origin *held = (struct origin *)o; /* its number of holders is all that changes */
+
+    atomic_fetch_add_explicit(&held->holders, 1, memory_order_relaxed);
+    return held;
+}
+
 void
 origin_destroy(struct origin *o)
 {
-    if (o == NULL)
+    if (o == NULL || atomic_fetch_sub_explicit(&o->holders, 1, memory_order_acq_rel) != 1)
         return;
     release(o->host);
     release(o->host_header);

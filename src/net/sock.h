@@ -60,7 +60,7 @@ struct loop *sock_loop(const struct sock *s);
 /* The peer's address without the port ("203.0.113.9", "::1", "unix"); valid as long as the socket. */
 struct str sock_peer(const struct sock *s);
 
-/* "HTTP/1.1" or "h2" as agreed by ALPN; empty without TLS. */
+/* "http/1.1" or "h2" as agreed by ALPN; empty without TLS or agreement. */
 struct str sock_alpn(const struct sock *s);
 
 bool sock_is_tls(const struct sock *s);

@@ -22,7 +22,8 @@ static const char groups[] = "X25519:P-256:P-384";
 static const char groups_post_quantum[] = "X25519MLKEM768:X25519:P-256:P-384";
 
 static const unsigned char alpn_http1[] = "\x08http/1.1";
-enum { ALPN_HTTP1_LEN = sizeof(alpn_http1) - 1 };
+static const unsigned char alpn_both[] = "\x02h2\x08http/1.1";
+enum { ALPN_HTTP1_LEN = sizeof(alpn_http1) - 1, ALPN_BOTH_LEN = sizeof(alpn_both) - 1 };
 
 enum {
     ORIGINS_MAX = 128,    /* whose sessions are kept */
@@ -318,6 +319,13 @@ tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size
     }
     ERR_clear_error();
     return c;
+}
+
+void
+tls_client_offer_h2(struct tls_context *c)
+{
+    CHECK(!c->is_server);
+    CHECK(SSL_CTX_set_alpn_protos(c->ctx, alpn_both, ALPN_BOTH_LEN) == 0);
 }
 
 struct tls_context *

@@ -20,6 +20,9 @@ struct tls_context *tls_server_create(
 struct tls_context *
 tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size) MUST_CHECK;
 
+/* Connections of this client's context may agree on "h2" (ALPN). Before the first of them. */
+void tls_client_offer_h2(struct tls_context *c);
+
 /* One more holder; any thread. */
 struct tls_context *tls_context_ref(struct tls_context *c) NEVER_NULL;
 /* One holder less, freed with the last. NULL is a no-op. */

@@ -39,16 +39,25 @@ timeouts_over(struct conf_timeouts base, struct conf_timeouts over)
     return base;
 }
 
+/* Most providers share one context: the system's authorities, HTTP/2 offered. */
 static struct tls_context *
 provider_tls(struct route_table *t, const struct conf_provider *cp, char *why, size_t why_size)
 {
-    bool plain = cp == NULL || (cp->ca_file.v.n == 0 && !cp->tls_insecure);
+    bool h2 = cp == NULL || !str_eq(cp->http.v, S("1"));
+    bool plain = cp == NULL || (cp->ca_file.v.n == 0 && !cp->tls_insecure && h2);
+    struct tls_context *tls;
 
-    if (!plain)
-        return tls_client_create(cp->ca_file.v.n != 0 ? cp->ca_file.v.p : NULL, cp->tls_insecure, why, why_size);
-    if (t->tls == NULL)
-        t->tls = tls_client_create(NULL, false, why, why_size);
-    return t->tls != NULL ? tls_context_ref(t->tls) : NULL;
+    if (plain && t->tls != NULL)
+        return tls_context_ref(t->tls);
+    tls = tls_client_create(!plain && cp->ca_file.v.n != 0 ? cp->ca_file.v.p : NULL,
+        !plain && cp->tls_insecure, why, why_size);
+    if (tls == NULL)
+        return NULL;
+    if (h2)
+        tls_client_offer_h2(tls);
+    if (plain)
+        t->tls = tls_context_ref(tls);
+    return tls;
 }
 
 /* A buffer's bytes in the arena; the buffer is given back. */

@@ -1,5 +1,5 @@
-/* test_client_in.c - answers whole, cut, wrong and slow, byte by byte if need be. */
-#include "http/client_in.c"
+/* test_client_h1_in.c - answers whole, cut, wrong and slow, byte by byte if need be. */
+#include "http/client_h1_in.c"
 
 #include "tests/unit/http/client_world.h"
 

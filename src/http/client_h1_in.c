@@ -1,4 +1,4 @@
-/* client_in.c - answers taken apart as they arrive; what is not exactly one answer is an error. */
+/* client_h1_in.c - HTTP/1 answers taken apart as they arrive; what is not exactly one answer is an error. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,10 +6,37 @@
 
 enum { HEAD_ROOM_STEP_BYTES = 256 };
 
+/* A pooled connection that the server had closed already: nobody has read the request. */
+static bool
+is_stale(const struct client_call *call, enum err why)
+{
+    return call->reused && !call->answered && call->sock != NULL &&
+           (why == ERR_UPSTREAM_RESET || why == ERR_UPSTREAM_TLS);
+}
+
+static void
+fail(struct client_call *call, enum err why, const char *detail)
+{
+    client_call_fail(call, why, detail, is_stale(call, why));
+}
+
 static void
 protocol_error(struct client_call *call, const char *detail)
 {
-    client_call_fail(call, ERR_UPSTREAM_PROTOCOL, detail);
+    fail(call, ERR_UPSTREAM_PROTOCOL, detail);
+}
+
+void
+client_h1_reset_answer(struct client_call *call)
+{
+    call->reading = CLIENT_HEAD;
+    call->answered = false;
+    call->eof = false;
+    call->broken = false;
+    call->interim = 0;
+    call->scan = (struct h1_scan){ .response = true };
+    call->chunked = (struct chunked){ 0 };
+    call->left = 0;
 }
 
 /* --- the head --- */
@@ -69,7 +96,7 @@ take_head(struct client_call *call, struct str *bytes)
 {
     const char *why = "";
     size_t end = 0;
-    enum err e = h1_scan(&call->scan, *bytes, &call->client->limits, &end, &why);
+    enum err e = h1_scan(&call->scan, *bytes, &call->client->h1_limits, &end, &why);
 
     if (e != OK) {
         protocol_error(call, why);
@@ -88,12 +115,9 @@ take_head(struct client_call *call, struct str *bytes)
             protocol_error(call, "too many interim answers");
         return;
     }
-    call->deadline_ms = 0;
     settle_body(call);
-    client_call_answered_early(call, call->head.head.status);
-    client_call_tell_connected(call);
-    if (!call->ended)
-        call->events->head(call->owner, &call->head.head);
+    client_h1_answered_early(call, call->head.head.status);
+    client_call_head(call, &call->head.head);
 }
 
 /* --- the body --- */
@@ -152,7 +176,7 @@ take(struct client_call *call, struct str bytes)
         if (is_complete(call)) {
             bool clean = bytes.n == 0 && !call->eof && !call->broken;
 
-            client_call_finish(call, clean && call->head.head.keep_alive);
+            client_h1_finish(call, clean && call->head.head.keep_alive);
             break;
         }
         if (bytes.n == 0)
@@ -177,19 +201,18 @@ settle_end(struct client_call *call)
     if (call->ended || call->paused || !(call->eof || call->broken))
         return;
     if (call->broken) {
-        client_call_fail(call, call->answered ? ERR_UPSTREAM_TRUNCATED : call->why, call->detail);
+        fail(call, call->answered ? ERR_UPSTREAM_TRUNCATED : call->why, call->detail);
     } else if (call->reading == CLIENT_UNTIL_CLOSE) {
-        client_call_finish(call, false);
+        client_h1_finish(call, false);
     } else if (call->answered) {
-        client_call_fail(
-            call, ERR_UPSTREAM_TRUNCATED, "connection closed in the middle of the answer");
+        fail(call, ERR_UPSTREAM_TRUNCATED, "connection closed in the middle of the answer");
     } else {
-        client_call_fail(call, ERR_UPSTREAM_RESET, "connection closed before the answer");
+        fail(call, ERR_UPSTREAM_RESET, "connection closed before the answer");
     }
 }
 
 void
-client_call_take_kept(struct client_call *call)
+client_h1_take_kept(struct client_call *call)
 {
     size_t before = buf_len(&call->in);
     struct str rest = take(call, buf_str(&call->in));
@@ -215,7 +238,7 @@ on_data(void *owner, struct str bytes)
     if (buf_len(&call->in) != 0) {
         buf_add(&call->in, bytes);
         if (!call->in.overflow)
-            client_call_take_kept(call);
+            client_h1_take_kept(call);
     } else {
         struct str rest = take(call, bytes);
 
@@ -224,7 +247,7 @@ on_data(void *owner, struct str bytes)
         buf_add(&call->in, rest);
     }
     if (!call->ended && call->in.overflow)
-        client_call_fail(call, ERR_NO_MEMORY, "out of memory for the answer");
+        fail(call, ERR_NO_MEMORY, "out of memory for the answer");
 }
 
 static void
@@ -247,9 +270,9 @@ on_failed(void *owner, enum err why, const char *detail)
     settle_end(call);
 }
 
-const struct sock_events client_call_events = {
+const struct sock_events client_h1_events = {
     .data = on_data,
     .eof = on_eof,
-    .drained = client_call_drained,
+    .drained = client_h1_drained,
     .failed = on_failed,
 };

@@ -1,0 +1,183 @@
+/* client_h1.c - a call on an HTTP/1 connection of its own: the request composed and sent, the end. */
+#include "http/client_call.h"
+#include "http/put.h"
+
+enum { HEAD_OWN_BYTES = 256 }; /* of a request's head beside what the caller gave */
+
+/* --- sending --- */
+
+/* Does a line of the block begin with `name` (in lower case, its colon included)? */
+static bool
+has_field(struct str fields, struct str name)
+{
+    struct str line;
+
+    while (fields.n != 0) {
+        (void)str_cut(fields, '\n', &line, &fields);
+        if (line.n != 0 && (line.p[0] | 0x20) == name.p[0] && str_istarts(line, name))
+            return true;
+    }
+    return false;
+}
+
+static uint64_t
+body_bytes(const struct client_request *q)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < q->body_count; i++)
+        n += q->body[i].n;
+    return n;
+}
+
+/* Composes the request's head in the client's buffer; it is sent before the next one is composed. */
+static struct str
+compose_head(struct client_call *call)
+{
+    const struct client_request *q = &call->request;
+    const struct origin *o = q->origin;
+    struct buf *b = &call->client->head;
+    bool proxied = origin_is_absolute_form(o);
+
+    buf_reset(b, SIZE_MAX);
+    char *start = buf_reserve(b, q->method.n + q->path.n + 2 * o->host_header.n + q->fields.n +
+                                     o->proxy_auth.n + HEAD_OWN_BYTES);
+    CHECK(start != NULL); /* sizes that we chose */
+    char *p = put(start, q->method);
+
+    p = put(p, S(" "));
+    if (proxied) {
+        p = put(p, S("http://"));
+        p = put(p, o->host_header);
+    }
+    p = put(p, q->path);
+    p = put(p, S(" HTTP/1.1\r\nHost: "));
+    p = put(p, o->host_header);
+    p = put(p, S("\r\n"));
+    if (proxied && o->proxy_auth.n != 0) {
+        p = put(p, S("Proxy-Authorization: "));
+        p = put(p, o->proxy_auth);
+        p = put(p, S("\r\n"));
+    }
+    p = put(p, q->fields);
+    if (!has_field(q->fields, S("accept-encoding:")))
+        p = put(p, S("Accept-Encoding: identity\r\n"));
+    if (q->body_count != 0 || http_is_sending_method(q->method)) {
+        p = put(p, S("Content-Length: "));
+        p = put_u64(p, body_bytes(q));
+        p = put(p, S("\r\n"));
+    }
+    p = put(p, S("\r\n"));
+    buf_commit(b, (size_t)(p - start));
+    return buf_str(b);
+}
+
+/* Gives the socket the head, if there is one, and the next part of the body: at most `limit` bytes, so
+ * that little has to be copied when the kernel does not take it all. */
+static void
+send_part(struct client_call *call, struct str head, size_t limit)
+{
+    struct client_request *q = &call->request;
+    struct str pieces[CLIENT_BODY_PIECES + 1];
+    size_t n = 0;
+
+    if (head.n != 0)
+        pieces[n++] = head;
+    while (call->piece < q->body_count && limit != 0) {
+        struct str rest = str_skip(q->body[call->piece], call->piece_at);
+        struct str part = str_make(rest.p, MIN(rest.n, limit));
+
+        limit -= part.n;
+        call->piece_at += part.n;
+        if (part.n != 0)
+            pieces[n++] = part;
+        if (part.n == rest.n) {
+            call->piece++;
+            call->piece_at = 0;
+        }
+    }
+    call->sent = call->piece == q->body_count;
+    if (n != 0)
+        sock_write(call->sock, pieces, n);
+}
+
+/* Sends on while the kernel takes it at once; `drained` calls again when it did not. */
+static void
+send_on(struct client_call *call, struct str head)
+{
+    do {
+        send_part(call, head, CLIENT_SEND_BYTES);
+        head.n = 0;
+    } while (!call->sent && sock_queued_bytes(call->sock) == 0);
+}
+
+void
+client_h1_carry(struct client_call *call, struct sock *sock)
+{
+    call->carrier = &client_carrier_h1;
+    call->sock = sock;
+    call->piece = 0;
+    call->piece_at = 0;
+    call->sent = false;
+    client_h1_reset_answer(call);
+    sock_own(sock, &client_h1_events, call);
+    send_on(call, compose_head(call));
+    client_call_expect_answer(call);
+    if (!call->paused)
+        sock_read_start(sock);
+}
+
+void
+client_h1_drained(void *arg)
+{
+    struct client_call *call = arg;
+
+    if (!call->sent)
+        send_on(call, (struct str){ NULL, 0 });
+    if (call->deadline_ms != 0)
+        client_call_expect_answer(call);
+}
+
+void
+client_h1_answered_early(struct client_call *call, int status)
+{
+    if (call->sent)
+        return;
+    if (status < 300)
+        send_part(
+            call, (struct str){ NULL, 0 }, SIZE_MAX); /* copied: the answer may depend on it */
+    else
+        call->request.body_count = call->piece = 0; /* refused: the rest is not wanted */
+}
+
+/* --- the end --- */
+
+void
+client_h1_finish(struct client_call *call, bool reusable)
+{
+    if (reusable && call->sent && sock_queued_bytes(call->sock) == 0) {
+        pool_put(call->client->pool, call->request.origin, call->sock, call->born_ms);
+        call->sock = NULL;
+    }
+    client_call_finish(call);
+}
+
+static void
+drop(struct client_call *call)
+{
+    sock_close(call->sock);
+    call->sock = NULL;
+    buf_fini(&call->in);
+}
+
+static void
+pause(struct client_call *call)
+{
+    sock_read_stop(call->sock);
+}
+
+const struct client_carrier client_carrier_h1 = {
+    .drop = drop,
+    .pause = pause,
+    .resume = client_h1_take_kept,
+};

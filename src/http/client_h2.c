@@ -1,0 +1,89 @@
+/* client_h2.c - a call on a stream of a shared HTTP/2 connection: what the stream says, told to the call. */
+#include "http/client_call.h"
+
+static void
+on_sent(void *owner)
+{
+    struct client_call *call = owner;
+
+    if (call->deadline_ms != 0)
+        client_call_expect_answer(call);
+}
+
+static void
+on_head(void *owner, const struct http_head *head)
+{
+    client_call_head(owner, head);
+}
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct client_call *call = owner;
+
+    call->events->data(call->owner, bytes);
+}
+
+static void
+on_end(void *owner)
+{
+    struct client_call *call = owner;
+
+    call->stream = NULL;
+    client_call_finish(call);
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail, bool unread)
+{
+    struct client_call *call = owner;
+
+    call->stream = NULL;
+    client_call_fail(call, why, detail, unread);
+}
+
+static const struct h2_stream_events events = {
+    .sent = on_sent,
+    .head = on_head,
+    .data = on_data,
+    .end = on_end,
+    .failed = on_failed,
+};
+
+void
+client_h2_carry(struct client_call *call, struct h2 *h2)
+{
+    call->carrier = &client_carrier_h2;
+    call->reused = h2_started(h2) != 0;
+    call->stream = h2_start(h2, &call->request, &events, call);
+    if (call->paused)
+        h2_pause(call->stream);
+    client_call_expect_answer(call);
+}
+
+static void
+drop(struct client_call *call)
+{
+    if (call->stream != NULL)
+        h2_cancel(call->stream);
+    call->stream = NULL;
+}
+
+static void
+pause(struct client_call *call)
+{
+    h2_pause(call->stream);
+}
+
+static void
+resume(struct client_call *call)
+{
+    if (!call->paused)
+        h2_resume(call->stream);
+}
+
+const struct client_carrier client_carrier_h2 = {
+    .drop = drop,
+    .pause = pause,
+    .resume = resume,
+};

@@ -1,0 +1,434 @@
+/* client_way.c - the way to an origin: connections found, shared or made, and the calls that wait for one.
+ *
+ * Whether an origin speaks HTTP/2 is known when the first connection to it is there. Until then, and for
+ * HTTP/1, each waiting call has a dial of its own; afterwards one is made for as many calls as a
+ * connection can carry. Dials belong to the way, not to a call: whoever waits longest gets what comes first.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "http/client_call.h"
+
+enum {
+    SHARED_MAX = 256, /* HTTP/2 connections to one origin; calls beyond their streams wait */
+    CAPACITY_ASSUMED = 100,
+    WAYS_KEPT = 32, /* also while nothing goes on there */
+};
+
+/* An HTTP/2 connection that takes more streams. */
+struct shared {
+    struct client_way *way;
+    struct h2 *h2;
+    struct shared *next;
+};
+
+struct dialling {
+    struct client_way *way;
+    struct dial *dial;
+    struct origin *origin; /* held: calls come and go */
+    struct dialling *next;
+};
+
+struct client_way {
+    struct client *client;
+    struct shared *shared; /* newest first */
+    unsigned shared_n;
+    struct dialling *dials; /* newest first */
+    unsigned dials_n;
+    struct client_call *first; /* of those that wait */
+    struct client_call *last;
+    unsigned waiting_n;
+    bool speaks_h2;
+    unsigned capacity; /* streams of a connection, as the server said last */
+    unsigned busy;     /* somebody up the stack looks at it */
+};
+
+/* --- ways --- */
+
+static bool
+is_deserted(const struct client_way *way)
+{
+    return way->shared == NULL && way->dials == NULL && way->first == NULL && way->busy == 0;
+}
+
+/* A configuration that is read again makes new origins again and again. */
+static void
+forget_deserted(struct client *c)
+{
+    struct str key;
+    void *value;
+
+    for (size_t pos = 0; map_next(c->ways, &pos, &key, &value);) {
+        if (!is_deserted(value))
+            continue;
+        map_remove(c->ways, key);
+        free(value);
+        pos = 0;
+    }
+}
+
+static struct client_way *
+way_to(struct client *c, const struct origin *o)
+{
+    struct client_way *way = map_get(c->ways, o->pool_key);
+
+    if (way != NULL)
+        return way;
+    if (map_count(c->ways) >= WAYS_KEPT)
+        forget_deserted(c);
+    way = check_alloc(calloc(1, sizeof(*way)));
+    way->client = c;
+    way->capacity = CAPACITY_ASSUMED;
+    map_put(c->ways, o->pool_key, way);
+    return way;
+}
+
+/* --- the calls that wait --- */
+
+static void
+enqueue(struct client_way *way, struct client_call *call)
+{
+    call->carrier = &client_carrier_way;
+    call->way = way;
+    call->waits_behind = NULL;
+    call->waits_before = way->last;
+    if (way->last != NULL)
+        way->last->waits_behind = call;
+    else
+        way->first = call;
+    way->last = call;
+    way->waiting_n++;
+}
+
+static void
+dequeue(struct client_call *call)
+{
+    struct client_way *way = call->way;
+
+    if (call->waits_before != NULL)
+        call->waits_before->waits_behind = call->waits_behind;
+    else
+        way->first = call->waits_behind;
+    if (call->waits_behind != NULL)
+        call->waits_behind->waits_before = call->waits_before;
+    else
+        way->last = call->waits_before;
+    call->way = NULL;
+    way->waiting_n--;
+}
+
+/* --- dials: as many as the calls that wait need --- */
+
+static void on_dialled(void *arg, struct sock *s);
+static void on_dial_failed(void *arg, enum err why, const char *detail);
+
+static unsigned
+calls_per_dial(const struct client_way *way)
+{
+    return way->speaks_h2 ? MAX(way->capacity, 1u) : 1;
+}
+
+/* Streams that the shared connections have free, or will have when their servers have spoken. */
+static unsigned
+room_ahead(const struct client_way *way)
+{
+    unsigned room = 0;
+
+    for (const struct shared *s = way->shared; s != NULL; s = s->next) {
+        unsigned capacity = h2_capacity(s->h2);
+        unsigned streams = h2_streams(s->h2);
+
+        room += capacity > streams ? capacity - streams : 0;
+    }
+    return room;
+}
+
+static unsigned
+dials_wanted(const struct client_way *way)
+{
+    unsigned room = room_ahead(way);
+    unsigned per = calls_per_dial(way);
+    unsigned most = way->capacity != 0 ? SHARED_MAX : 1;
+
+    if (way->waiting_n <= room)
+        return 0;
+    unsigned wanted = (way->waiting_n - room + per - 1) / per;
+    if (!way->speaks_h2)
+        return wanted;
+    return MIN(wanted, most > way->shared_n ? most - way->shared_n : 0);
+}
+
+static void
+start_dial(struct client_way *way)
+{
+    struct dialling *d = check_alloc(calloc(1, sizeof(*d)));
+    const struct client_request *q = &way->last->request;
+
+    d->way = way;
+    d->origin = origin_ref(q->origin);
+    d->next = way->dials;
+    way->dials = d;
+    way->dials_n++;
+    d->dial = dial_start(
+        way->client->loop, d->origin, q->connect_ms, on_dialled, on_dial_failed, d);
+}
+
+/* It came to its end: takes it off the list. */
+static struct client_way *
+end_dial(struct dialling *d)
+{
+    struct client_way *way = d->way;
+    struct dialling **at = &way->dials;
+
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    way->dials_n--;
+    origin_destroy(d->origin);
+    free(d);
+    return way;
+}
+
+static void
+cancel_dial(struct dialling *d)
+{
+    dial_cancel(d->dial);
+    end_dial(d);
+}
+
+static void
+settle_dials(struct client_way *way)
+{
+    unsigned wanted = dials_wanted(way);
+
+    while (way->dials_n > wanted)
+        cancel_dial(way->dials);
+    while (way->dials_n < wanted)
+        start_dial(way);
+}
+
+/* --- shared connections --- */
+
+static struct h2 *
+find_room(const struct client_way *way)
+{
+    for (const struct shared *s = way->shared; s != NULL; s = s->next) {
+        if (h2_room(s->h2) != 0)
+            return s->h2;
+    }
+    return NULL;
+}
+
+static void
+serve_waiting(struct client_way *way)
+{
+    struct h2 *h2;
+
+    while (way->first != NULL && (h2 = find_room(way)) != NULL) {
+        struct client_call *call = way->first;
+
+        dequeue(call);
+        call->connect_us = clock_now_us() - call->started_us;
+        client_h2_carry(call, h2);
+    }
+    settle_dials(way);
+}
+
+static unsigned
+idle_of(const struct client_way *way)
+{
+    unsigned n = 0;
+
+    for (const struct shared *s = way->shared; s != NULL; s = s->next)
+        n += h2_streams(s->h2) == 0;
+    return n;
+}
+
+static void
+forget_shared(struct shared *gone)
+{
+    struct client_way *way = gone->way;
+    struct shared **at = &way->shared;
+
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    way->shared_n--;
+    free(gone);
+}
+
+static void
+on_room(void *owner)
+{
+    struct shared *s = owner;
+    struct client_way *way = s->way;
+    const struct pool_limits *limits = &way->client->limits.pool;
+
+    way->capacity = h2_capacity(s->h2);
+    serve_waiting(way);
+    if (h2_streams(s->h2) == 0 && h2_started(s->h2) != 0 &&
+        (idle_of(way) > limits->idle_per_origin ||
+            client_idle(way->client) > limits->idle_total)) {
+        h2_destroy(s->h2);
+        forget_shared(s);
+    }
+}
+
+static void
+on_leaving(void *owner)
+{
+    struct shared *s = owner;
+    struct client_way *way = s->way;
+
+    forget_shared(s);
+    settle_dials(way);
+}
+
+static const struct h2_events shared_events = {
+    .room = on_room,
+    .leaving = on_leaving,
+};
+
+static void
+share(struct client_way *way, struct sock *sock)
+{
+    const struct client_limits *limits = &way->client->limits;
+    const struct h2_limits h2_limits = {
+        .head_bytes = limits->head_bytes,
+        .fields = limits->fields,
+        .idle_ms = limits->pool.idle_ms,
+        .age_ms = limits->pool.age_ms,
+    };
+    struct shared *s = check_alloc(calloc(1, sizeof(*s)));
+
+    s->way = way;
+    s->h2 = h2_create(sock, &h2_limits, &shared_events, s);
+    s->next = way->shared;
+    way->shared = s;
+    way->shared_n++;
+}
+
+/* --- a dial ends --- */
+
+static void
+on_dialled(void *arg, struct sock *sock)
+{
+    struct client_way *way = end_dial(arg);
+    struct client_call *call = way->first;
+
+    way->speaks_h2 = str_eq(sock_alpn(sock), S("h2"));
+    if (way->speaks_h2) {
+        share(way, sock);
+        serve_waiting(way);
+        return;
+    }
+    if (call == NULL) {
+        sock_close(sock);
+        return;
+    }
+    dequeue(call);
+    settle_dials(way);
+    call->born_ms = loop_now_ms(way->client->loop);
+    call->connect_us = clock_now_us() - call->started_us;
+    call->reused = false;
+    client_call_tell_connected(call);
+    if (call->ended)
+        sock_close(sock);
+    else
+        client_h1_carry(call, sock);
+}
+
+/* Those that were to be carried by it fail; what comes meanwhile has a dial of its own. */
+static void
+on_dial_failed(void *arg, enum err why, const char *detail)
+{
+    struct client_way *way = end_dial(arg);
+
+    way->busy++;
+    while (way->first != NULL &&
+           way->waiting_n > room_ahead(way) + way->dials_n * calls_per_dial(way))
+        client_call_fail(way->first, why, detail, false);
+    way->busy--;
+}
+
+/* --- for calls --- */
+
+void
+client_way_carry(struct client *c, struct client_call *call)
+{
+    const struct origin *o = call->request.origin;
+    struct client_way *way = way_to(c, o);
+    struct h2 *h2 = way->first == NULL ? find_room(way) : NULL;
+
+    call->started_us = clock_now_us();
+    if (h2 != NULL) {
+        client_h2_carry(call, h2);
+        return;
+    }
+    /* Where one connection was stale, others may be. */
+    struct sock *sock = call->retried ? NULL : pool_take(c->pool, o, &call->born_ms);
+    if (sock != NULL) {
+        call->reused = true;
+        client_h1_carry(call, sock);
+        return;
+    }
+    enqueue(way, call);
+    settle_dials(way);
+}
+
+void
+client_ways_destroy(struct client *c)
+{
+    struct str key;
+    void *value;
+
+    for (size_t pos = 0; map_next(c->ways, &pos, &key, &value);) {
+        struct client_way *way = value;
+
+        CHECK(way->first == NULL);
+        while (way->dials != NULL)
+            cancel_dial(way->dials);
+        while (way->shared != NULL) {
+            h2_destroy(way->shared->h2);
+            forget_shared(way->shared);
+        }
+        free(way);
+    }
+}
+
+unsigned
+client_ways_idle(const struct client *c)
+{
+    struct str key;
+    void *value;
+    unsigned n = 0;
+
+    for (size_t pos = 0; map_next(c->ways, &pos, &key, &value);)
+        n += idle_of(value);
+    return n;
+}
+
+/* --- the carrier of calls that wait --- */
+
+static void
+drop(struct client_call *call)
+{
+    struct client_way *way = call->way;
+
+    if (way == NULL)
+        return; /* between the queue and its connection */
+    dequeue(call);
+    settle_dials(way);
+}
+
+static void
+wait_on(struct client_call *call)
+{
+    (void)call;
+}
+
+const struct client_carrier client_carrier_way = {
+    .drop = drop,
+    .pause = wait_on,
+    .resume = wait_on,
+};
