@@ -13,6 +13,8 @@ enum {
     SHARED_MAX = 256, /* HTTP/2 connections to one origin; calls beyond their streams wait */
     CAPACITY_ASSUMED = 100,
     WAYS_KEPT = 32, /* also while nothing goes on there */
+    PING_MS = 30 * 1000,
+    PONG_MS = 10 * 1000,
 };
 
 /* An HTTP/2 connection that takes more streams. */
@@ -296,8 +298,11 @@ share(struct client_way *way, struct sock *sock)
     const struct h2_limits h2_limits = {
         .head_bytes = limits->head_bytes,
         .fields = limits->fields,
+        .streams = way->capacity,
         .idle_ms = limits->pool.idle_ms,
         .age_ms = limits->pool.age_ms,
+        .ping_ms = PING_MS,
+        .pong_ms = PONG_MS,
     };
     struct shared *s = check_alloc(calloc(1, sizeof(*s)));
 

@@ -15,15 +15,12 @@
 
 enum {
     STREAMS_MAX = 256,         /* on one connection, whatever the server allows */
-    STREAMS_ASSUMED = 100,     /* until the server says */
     WRITE_BYTES = 64 * 1024,   /* given to the socket at once */
     KEEP_BYTES = 4 * 1024,     /* of that buffer, between turns */
     QUEUED_ACKS_MAX = 256,     /* PINGs and SETTINGS to be answered while nothing can be sent */
     CREDIT_MAX = 1000,         /* frames that bring nothing, per second */
     CREDIT_PER_FRAME = 4,      /* and more for each one that does */
     CREDIT_EVERY_MS = 1000,
-    PING_MS = 30 * 1000,       /* of silence while streams are open */
-    PONG_MS = 10 * 1000,
 };
 
 struct h2 {
@@ -92,9 +89,9 @@ set_timer(struct h2 *h2)
     if (h2->streams == 0)
         at = earlier(at, h2->rested_ms, h2->limits.idle_ms);
     else if (h2->pinged_ms != 0)
-        at = earlier(at, h2->pinged_ms, PONG_MS);
+        at = earlier(at, h2->pinged_ms, h2->limits.pong_ms);
     else
-        at = earlier(at, h2->heard_ms, PING_MS);
+        at = earlier(at, h2->heard_ms, h2->limits.ping_ms);
     if (at != UINT64_MAX)
         timer_set(h2->timer, at > now ? at - now : 0);
 }
@@ -103,9 +100,11 @@ set_timer(struct h2 *h2)
 static void
 check_life(struct h2 *h2, uint64_t now)
 {
-    if (h2->pinged_ms != 0 && now - h2->pinged_ms >= PONG_MS) {
+    const struct h2_limits *l = &h2->limits;
+
+    if (h2->pinged_ms != 0 && now - h2->pinged_ms >= l->pong_ms) {
         over(h2, ERR_UPSTREAM_RESET, "no answer to a PING", false);
-    } else if (h2->pinged_ms == 0 && now - h2->heard_ms >= PING_MS) {
+    } else if (h2->pinged_ms == 0 && l->ping_ms != 0 && now - h2->heard_ms >= l->ping_ms) {
         h2->pinged_ms = now;
         (void)nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL);
         loop_defer(h2->loop, &h2->turn);
@@ -643,7 +642,7 @@ h2_destroy(struct h2 *h2)
 unsigned
 h2_capacity(const struct h2 *h2)
 {
-    uint32_t allowed = STREAMS_ASSUMED;
+    uint32_t allowed = h2->limits.streams;
 
     if (h2->settled)
         allowed = nghttp2_session_get_remote_settings(

@@ -15,8 +15,11 @@ struct h2_stream;
 struct h2_limits {
     size_t head_bytes; /* an answer's head: names and values */
     unsigned fields;
+    unsigned streams; /* that a server allows at once, until it says */
     uint64_t idle_ms; /* longest rest without a stream; 0: no limit */
     uint64_t age_ms;  /* no new streams after this; 0: no limit */
+    uint64_t ping_ms; /* of silence while streams are open; then the server is asked; 0: never */
+    uint64_t pong_ms; /* it has to answer */
 };
 
 /* What the keeper of the connection hears. */

@@ -49,6 +49,7 @@ static const char everything[] =
     "    headers: {X-Team: research, x-number: 7}\n"
     "    ca_file: /etc/passwd\n"
     "    tls_insecure: false\n"
+    "    http: 1\n"
     "    models: llama\n"
     "    quirks: [no_stream_options, max_tokens]\n"
     "    timeouts: &slow {connect: 1s, first_byte: 2s, first_token: 3s, between_tokens: 4s, total: 5s}\n"
@@ -162,6 +163,8 @@ TEST(a_file_that_sets_everything_sets_every_part_of_a_provider)
     EXPECT_STR(p->fields[1].value.v, "7");
     EXPECT_STR(p->ca_file.v, "/etc/passwd");
     EXPECT(!p->tls_insecure && !p->disabled && p->quirks_set);
+    EXPECT_STR(p->http.v, "1");
+    EXPECT_STR(l.conf->providers[0].http.v, "auto");
     EXPECT_INT(p->models.count, 1);
     EXPECT_STR(p->models.list[0].v, "llama");
     EXPECT_STR(p->quirks.list[1].v, "max_tokens");

@@ -1,0 +1,866 @@
+/* test_h2.c - requests over HTTP/2: shared, paused, cancelled, refused, cut; and servers that misbehave. */
+#include "http/h2.c"
+
+#include "net/sock_priv.h"
+#include "tests/unit/http/h2_peer.h"
+
+static const char only_h2[] = "\x02h2";
+
+static bool
+is_over(struct record *r)
+{
+    return atomic_load(&r->over) == 1;
+}
+
+static bool
+has(struct buf *b, const char *what)
+{
+    return str_find(buf_str(b), str_c(what)) != buf_len(b);
+}
+
+/* A world with one connection on which one call has been answered. */
+static void
+open_known(struct tls_world *t, struct peer *p, uint32_t streams)
+{
+    static struct record r;
+
+    tls_world_open(t, only_h2);
+    prepare(t->w, &r, S("hello"));
+    begin(t->w, &r);
+    peer_accept(t, p, streams);
+    UNTIL(p, p->count == 1 && p->streams[0].ended);
+    peer_answer(p, &p->streams[0], 2, true);
+    UNTIL(p, is_over(&r));
+    EXPECT(r.ended && !r.reused);
+    finish(&r);
+}
+
+static bool
+nobody_connects(struct tls_world *t)
+{
+    struct pollfd p = { .fd = t->w->listening, .events = POLLIN };
+
+    return poll(&p, 1, 30) == 0;
+}
+
+/* --- requests --- */
+
+TEST(a_request_says_over_h2_what_it_said_over_h1)
+{
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+    char expected[400];
+
+    tls_world_open(&t, only_h2);
+    prepare(t.w, &r, S("hel"));
+    r.request.fields = S("X-One: 1\r\nAuthorization: Bearer k\r\nConnection: x\r\nTE: gzip\r\n"
+                         "Transfer-Encoding: chunked\r\nHost: other\r\nContent-Length: 77\r\n");
+    r.request.body[1] = S("");
+    r.request.body[2] = S("lo");
+    r.request.body_count = 3;
+    begin(t.w, &r);
+    peer_accept(&t, &p, 100);
+    UNTIL(&p, p.count == 1 && p.streams[0].ended);
+    snprintf(expected, sizeof(expected),
+        ":method: POST\n:scheme: https\n:authority: 127.0.0.1:%u\n:path: /v1/x?y=z\nx-one: 1\n"
+        "authorization: Bearer k\naccept-encoding: identity\ncontent-length: 5\n",
+        t.w->port);
+    EXPECT_STR(buf_str(&p.streams[0].head), expected);
+    EXPECT_STR(buf_str(&p.streams[0].body), "hello");
+    peer_answer(&p, &p.streams[0], 30, true);
+    UNTIL(&p, is_over(&r));
+    EXPECT(r.ended && !r.reused);
+    EXPECT_INT(r.connected, 1);
+    EXPECT_INT(r.status, 200);
+    EXPECT_INT(buf_len(&r.body), 30);
+    EXPECT(peer_bytes_ok(buf_str(&r.body)));
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(a_server_that_picks_http_1_gets_it)
+{
+    struct tls_world t;
+    struct record r;
+    char room[4096];
+
+    tls_world_open(&t, "\x08http/1.1");
+    prepare(t.w, &r, S("hello"));
+    begin(t.w, &r);
+    int fd = accept_one(t.w);
+    SSL *ssl = SSL_new(t.server);
+    SSL_set_fd(ssl, fd);
+    EXPECT(SSL_accept(ssl) == 1);
+    int n = SSL_read(ssl, room, sizeof(room));
+    EXPECT(n > 0 && str_starts(str_make(room, (size_t)n), S("POST /v1/x?y=z HTTP/1.1\r\n")));
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    EXPECT(SSL_write(ssl, answer, sizeof(answer) - 1) > 0);
+    EXPECT(becomes(&r.over, 1));
+    EXPECT_STR(buf_str(&r.body), "ok");
+    finish(&r);
+    tls_world_close(&t);
+    SSL_free(ssl);
+    close(fd);
+}
+
+TEST(many_calls_share_one_connection)
+{
+    enum { CALLS = 60 };
+    static struct record r[CALLS];
+    struct tls_world t;
+    struct peer p;
+    unsigned reused = 0;
+
+    open_known(&t, &p, 100);
+    for (int i = 0; i < CALLS; i++) {
+        prepare(t.w, &r[i], S("hello"));
+        begin(t.w, &r[i]);
+    }
+    UNTIL(&p, p.count == CALLS + 1 && p.streams[CALLS].ended);
+    for (unsigned i = CALLS; i != 0; i--) /* the last one first */
+        peer_answer(&p, &p.streams[i], 1000 * i, true);
+    for (int i = 0; i < CALLS; i++) {
+        UNTIL(&p, is_over(&r[i]));
+        EXPECT(r[i].ended && peer_bytes_ok(buf_str(&r[i].body)));
+        reused += r[i].reused;
+        finish(&r[i]);
+    }
+    EXPECT_INT(reused, CALLS);
+    EXPECT(nobody_connects(&t));
+    count(t.w);
+    EXPECT_INT(t.w->idle, 1);
+    EXPECT_INT(t.w->calls_open, 0);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(calls_wait_for_a_connection_that_is_being_made)
+{
+    enum { CALLS = 20 };
+    static struct record r[CALLS];
+    struct tls_world t;
+    struct peer p, q;
+
+    open_known(&t, &p, 100);
+    nghttp2_submit_goaway(p.session, 0, 1, 0, NULL, 0);
+    UNTIL(&p, p.gone);
+    peer_close(&p);
+    for (int i = 0; i < CALLS; i++) {
+        prepare(t.w, &r[i], S("hello"));
+        begin(t.w, &r[i]);
+    }
+    peer_accept(&t, &q, 100);
+    UNTIL(&q, q.count == CALLS && q.streams[CALLS - 1].ended);
+    EXPECT(nobody_connects(&t));
+    for (unsigned i = 0; i < CALLS; i++)
+        peer_answer(&q, &q.streams[i], 5, true);
+    unsigned fresh = 0;
+    for (int i = 0; i < CALLS; i++) {
+        UNTIL(&q, is_over(&r[i]));
+        EXPECT(r[i].ended);
+        fresh += !r[i].reused;
+        finish(&r[i]);
+    }
+    EXPECT_INT(fresh, 1);
+    tls_world_close(&t);
+    peer_close(&q);
+}
+
+TEST(calls_that_wait_for_a_dial_fail_with_it)
+{
+    enum { CALLS = 5 };
+    static struct record r[CALLS];
+    struct tls_world t;
+    struct peer p;
+
+    open_known(&t, &p, 100);
+    close(t.w->listening);
+    t.w->listening = -1;
+    nghttp2_submit_goaway(p.session, 0, 1, 0, NULL, 0);
+    UNTIL(&p, p.gone);
+    for (int i = 0; i < CALLS; i++) {
+        prepare(t.w, &r[i], S("hello"));
+        begin(t.w, &r[i]);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        EXPECT(becomes(&r[i].over, 1));
+        EXPECT_INT(r[i].why, ERR_UPSTREAM_CONNECT);
+        finish(&r[i]);
+    }
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(what_does_not_fit_gets_another_connection)
+{
+    enum { CALLS = 5 };
+    static struct record r[CALLS];
+    static struct peer p[3];
+    struct tls_world t;
+
+    open_known(&t, &p[0], 2);
+    for (int i = 0; i < CALLS; i++) {
+        prepare(t.w, &r[i], S("hello"));
+        begin(t.w, &r[i]);
+    }
+    peer_accept(&t, &p[1], 2);
+    UNTIL(&p[0], p[0].count == 3);
+    peer_accept(&t, &p[2], 2);
+    for (int i = 0; i < PATIENCE_MS && p[1].count + p[2].count != 3; i++) {
+        peer_turn(&p[1], 1);
+        peer_turn(&p[2], 1);
+    }
+    EXPECT_INT(p[1].count + p[2].count, 3);
+    EXPECT(nobody_connects(&t));
+    for (int i = 0; i < 3; i++) {
+        for (unsigned j = i == 0; j < p[i].count; j++)
+            peer_answer(&p[i], &p[i].streams[j], 7, true);
+        peer_turn(&p[i], 1);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        EXPECT(becomes(&r[i].over, 1));
+        EXPECT(r[i].ended);
+        finish(&r[i]);
+    }
+    tls_world_close(&t);
+    for (int i = 0; i < 3; i++)
+        peer_close(&p[i]);
+}
+
+/* --- bodies and windows --- */
+
+TEST(large_bodies_go_both_ways_whole)
+{
+    enum { PIECE = 700001, PIECES = 5, ANSWER = 3 << 20 };
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+    struct buf body;
+
+    open_known(&t, &p, 100);
+    buf_init(&body, 16 << 20);
+    for (size_t i = 0; i < (size_t)PIECE * PIECES; i++)
+        buf_add_c(&body, peer_byte(i));
+    prepare(t.w, &r, S(""));
+    for (size_t i = 0; i < PIECES; i++)
+        r.request.body[i] = str_make(buf_str(&body).p + i * PIECE, PIECE);
+    r.request.body_count = PIECES;
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    EXPECT(str_eq(buf_str(&p.streams[1].body), buf_str(&body)));
+    peer_answer(&p, &p.streams[1], ANSWER, true);
+    UNTIL(&p, is_over(&r));
+    EXPECT(r.ended);
+    EXPECT_INT(buf_len(&r.body), ANSWER);
+    EXPECT(peer_bytes_ok(buf_str(&r.body)));
+    buf_fini(&body);
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(a_paused_call_gets_no_more_and_holds_up_nobody)
+{
+    enum { ANSWER = 2 << 20 };
+    static struct record slow, quick;
+    struct tls_world t;
+    struct peer p;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &slow, S("slow"));
+    slow.pause_at_data = true;
+    begin(t.w, &slow);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    peer_answer(&p, &p.streams[1], ANSWER, true);
+    UNTIL(&p, atomic_load(&slow.datas) == 1);
+    prepare(t.w, &quick, S("quick"));
+    begin(t.w, &quick);
+    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    peer_answer(&p, &p.streams[2], ANSWER, true);
+    UNTIL(&p, is_over(&quick));
+    EXPECT(quick.ended);
+    EXPECT_INT(buf_len(&quick.body), ANSWER);
+    EXPECT_INT(slow.datas, 1);
+    EXPECT(p.streams[1].sent <= H2_STREAM_WINDOW + 32 * 1024);
+
+    slow.pause_at_data = false;
+    loop_post(t.w->lb.loop, resume_here, &slow);
+    UNTIL(&p, is_over(&slow));
+    EXPECT(slow.ended);
+    EXPECT_INT(buf_len(&slow.body), ANSWER);
+    EXPECT(peer_bytes_ok(buf_str(&slow.body)));
+    finish(&slow);
+    finish(&quick);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(what_came_before_the_connection_died_is_given_after_a_pause)
+{
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    r.pause_at_head = true;
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    peer_answer(&p, &p.streams[1], 5000, false);
+    UNTIL(&p, atomic_load(&r.heads) == 1 && p.streams[1].sent == 5000);
+    peer_close(&p);
+    pause_ms(30);
+    EXPECT_INT(r.over, 0);
+    loop_post(t.w->lb.loop, resume_here, &r);
+    EXPECT(becomes(&r.over, 1));
+    EXPECT_INT(r.why, ERR_UPSTREAM_TRUNCATED);
+    EXPECT_INT(buf_len(&r.body), 5000);
+    finish(&r);
+    tls_world_close(&t);
+}
+
+TEST(an_early_refusal_stops_the_upload)
+{
+    nghttp2_nv nv[] = { NV(":status", "413") };
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+    struct buf body;
+
+    open_known(&t, &p, 100);
+    nghttp2_session_set_local_window_size(p.session, 0, 0, 65535);
+    buf_init(&body, 8 << 20);
+    for (int i = 0; i < 400000; i++)
+        buf_add(&body, S("0123456789"));
+    prepare(t.w, &r, buf_str(&body));
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 2);
+    EXPECT(nghttp2_submit_response(p.session, p.streams[1].id, nv, 1, NULL) == 0);
+    UNTIL(&p, is_over(&r));
+    EXPECT(r.ended);
+    EXPECT_INT(r.status, 413);
+    EXPECT(buf_len(&p.streams[1].body) < 4000000);
+    buf_fini(&body);
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+/* --- ends --- */
+
+TEST(cancelling_resets_the_stream_and_keeps_the_connection)
+{
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    peer_answer(&p, &p.streams[1], 100, false);
+    UNTIL(&p, atomic_load(&r.datas) == 1);
+    loop_post(t.w->lb.loop, cancel_here, &r);
+    UNTIL(&p, p.streams[1].reset);
+    EXPECT_INT(p.streams[1].code, NGHTTP2_CANCEL);
+    EXPECT_INT(r.over, 0);
+    finish(&r);
+
+    prepare(t.w, &r, S("again"));
+    r.cancel_at_head = true;
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    peer_answer(&p, &p.streams[2], 100, true);
+    UNTIL(&p, atomic_load(&r.heads) == 1);
+    EXPECT(nobody_connects(&t));
+    EXPECT_INT(r.over, 0);
+    EXPECT_INT(r.datas, 0);
+    count(t.w);
+    EXPECT_INT(t.w->calls_open, 0);
+    EXPECT_INT(t.w->idle, 1);
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(goaway_lets_the_old_end_and_sends_the_new_elsewhere)
+{
+    static struct record old, new;
+    struct tls_world t;
+    struct peer p, q;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &old, S("old"));
+    begin(t.w, &old);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    prepare(t.w, &new, S("new"));
+    begin(t.w, &new);
+    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    nghttp2_submit_goaway(p.session, 0, p.streams[1].id, 0, NULL, 0);
+    peer_turn(&p, 1);
+    peer_accept(&t, &q, 100);
+    UNTIL(&q, q.count == 1 && q.streams[0].ended);
+    EXPECT_STR(buf_str(&q.streams[0].body), "new");
+    peer_answer(&q, &q.streams[0], 4, true);
+    UNTIL(&q, is_over(&new));
+    EXPECT(new.ended);
+    EXPECT_INT(new.connected, 1);
+    peer_answer(&p, &p.streams[1], 4, true);
+    UNTIL(&p, is_over(&old));
+    EXPECT(old.ended);
+    UNTIL(&p, p.gone); /* behind its last stream it is closed */
+    finish(&old);
+    finish(&new);
+    tls_world_close(&t);
+    peer_close(&p);
+    peer_close(&q);
+}
+
+TEST(a_refused_stream_is_tried_again_once)
+{
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    nghttp2_submit_rst_stream(p.session, 0, p.streams[1].id, NGHTTP2_REFUSED_STREAM);
+    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    EXPECT_INT(r.over, 0);
+    nghttp2_submit_rst_stream(p.session, 0, p.streams[2].id, NGHTTP2_REFUSED_STREAM);
+    UNTIL(&p, is_over(&r));
+    EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
+    EXPECT_INT(p.count, 3);
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(a_stale_connection_is_replaced_once)
+{
+    struct tls_world t;
+    struct peer p, q;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    begin(t.w, &r);
+    pause_ms(20);
+    peer_close(&p); /* whatever it read, it said nothing since the last answer */
+    peer_accept(&t, &q, 100);
+    UNTIL(&q, q.count == 1 && q.streams[0].ended);
+    peer_answer(&q, &q.streams[0], 3, true);
+    UNTIL(&q, is_over(&r));
+    EXPECT(r.ended && !r.reused);
+    EXPECT_INT(r.connected, 1);
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&q);
+}
+
+TEST(a_reset_is_told_by_how_far_the_answer_was)
+{
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    nghttp2_submit_rst_stream(p.session, 0, p.streams[1].id, NGHTTP2_INTERNAL_ERROR);
+    UNTIL(&p, is_over(&r));
+    EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
+    finish(&r);
+    prepare(t.w, &r, S("x"));
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    peer_answer(&p, &p.streams[2], 10, false);
+    UNTIL(&p, atomic_load(&r.datas) == 1);
+    nghttp2_submit_rst_stream(p.session, 0, p.streams[2].id, NGHTTP2_NO_ERROR);
+    UNTIL(&p, is_over(&r));
+    EXPECT_INT(r.why, ERR_UPSTREAM_TRUNCATED);
+    EXPECT_INT(buf_len(&r.body), 10);
+    finish(&r);
+    EXPECT(nobody_connects(&t));
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+TEST(a_connection_that_dies_fails_each_of_its_calls_once)
+{
+    enum { CALLS = 12 };
+    static struct record r[CALLS];
+    struct tls_world t;
+    struct peer p;
+
+    open_known(&t, &p, 100);
+    for (int i = 0; i < CALLS; i++) {
+        prepare(t.w, &r[i], S("x"));
+        begin(t.w, &r[i]);
+    }
+    UNTIL(&p, p.count == CALLS + 1 && p.streams[CALLS].ended);
+    for (unsigned i = 1; i <= CALLS / 2; i++)
+        peer_answer(&p, &p.streams[i], 10, false);
+    for (unsigned i = 0; i < CALLS / 2; i++)
+        UNTIL(&p, atomic_load(&r[i].datas) == 1);
+    close(p.fd);
+    for (int i = 0; i < CALLS; i++) {
+        EXPECT(becomes(&r[i].over, 1));
+        EXPECT_INT(r[i].why, i < CALLS / 2 ? ERR_UPSTREAM_TRUNCATED : ERR_UPSTREAM_RESET);
+        EXPECT_INT(r[i].connected, 1);
+        finish(&r[i]);
+    }
+    count(t.w);
+    EXPECT_INT(t.w->calls_open, 0);
+    EXPECT_INT(t.w->idle, 0);
+    tls_world_close(&t);
+    p.fd = -1;
+    peer_close(&p);
+}
+
+TEST(a_silent_stream_is_a_timeout_of_its_own)
+{
+    static struct record silent, other;
+    struct tls_world t;
+    struct peer p;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &silent, S("x"));
+    silent.request.first_byte_ms = 60;
+    begin(t.w, &silent);
+    prepare(t.w, &other, S("y"));
+    begin(t.w, &other);
+    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    unsigned of_other = has(&p.streams[1].body, "y") ? 1 : 2;
+    UNTIL(&p, is_over(&silent));
+    EXPECT_INT(silent.why, ERR_UPSTREAM_TIMEOUT);
+    UNTIL(&p, p.streams[3 - of_other].reset);
+    peer_answer(&p, &p.streams[of_other], 5, true);
+    UNTIL(&p, is_over(&other));
+    EXPECT(other.ended);
+    finish(&silent);
+    finish(&other);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+/* --- heads --- */
+
+TEST(interim_answers_and_trailers_are_skipped)
+{
+    nghttp2_nv early[] = { NV(":status", "103"), NV("link", "</x>") };
+    nghttp2_nv last[] = { NV(":status", "200"), NV("content-length", "4"), NV("x-a", " b ") };
+    nghttp2_nv trailer[] = { NV("x-trailer", "1") };
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    begin(t.w, &r);
+    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    nghttp2_submit_headers(p.session, 0, p.streams[1].id, NULL, early, 2, NULL);
+    peer_turn(&p, 1);
+    p.streams[1].left = 4;
+    nghttp2_data_provider body = { .source.ptr = NULL, .read_callback = peer_on_read };
+    nghttp2_submit_response(p.session, p.streams[1].id, last, 3, &body);
+    UNTIL(&p, buf_len(&r.body) == 4);
+    EXPECT_INT(r.heads, 1);
+    EXPECT_INT(r.over, 0);
+    uint8_t frame[] = { 0, 0, 13, 1, 5, 0, 0, 0, (uint8_t)p.streams[1].id, 0x40, 9, 'x', '-', 't', 'r',
+        'a', 'i', 'l', 'e', 'r', 1, '1' };
+    (void)trailer;
+    EXPECT(SSL_write(p.ssl, frame, sizeof(frame)) > 0);
+    UNTIL(&p, is_over(&r));
+    EXPECT(r.ended);
+    EXPECT_INT(r.status, 200);
+    EXPECT_INT(r.heads, 1);
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
+/* Answers whose head or framing cannot be taken; frames of stream 3, behind a settled connection. */
+static const struct {
+    const char *name;
+    struct str frames;
+    enum err why;
+} wrong[] = {
+    { "a body shorter than its length", /* content-length: 5, then "abc" and the end */
+      S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
+             "5\0\0\3\0\1\0\0\0\3"
+             "abc"),
+      ERR_UPSTREAM_PROTOCOL },
+    { "a body longer than its length",
+      S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
+             "2\0\0\3\0\1\0\0\0\3"
+             "abc"),
+      ERR_UPSTREAM_PROTOCOL },
+    { "a body before its head",
+      S_INIT("\0\0\3\0\0\0\0\0\3"
+             "abc"),
+      ERR_UPSTREAM_PROTOCOL },
+    { "a head without a status", S_INIT("\0\0\5\1\5\0\0\0\3\x40\1x\1y"), ERR_UPSTREAM_PROTOCOL },
+    { "an upper-case name", S_INIT("\0\0\6\1\5\0\0\0\3\x88\x40\1X\1y"), ERR_UPSTREAM_PROTOCOL },
+    { "a field of the connection",
+      S_INIT("\0\0\x11\1\5\0\0\0\3\x88\x40\x0a"
+             "connection\3"
+             "foo"),
+      ERR_UPSTREAM_PROTOCOL },
+    { "a line break in a value", S_INIT("\0\0\x08\1\5\0\0\0\3\x88\x40\1x\3a\nb"),
+      ERR_UPSTREAM_PROTOCOL },
+    { "a status out of range", S_INIT("\0\0\5\1\5\0\0\0\3\x08\3"
+                                      "999"),
+      ERR_UPSTREAM_PROTOCOL },
+    { "switching protocols", S_INIT("\0\0\5\1\4\0\0\0\3\x08\3"
+                                    "101"),
+      ERR_UPSTREAM_PROTOCOL },
+    { "a frame too large", S_INIT("\0\x40\1\0\0\0\0\0\3"), ERR_UPSTREAM_PROTOCOL },
+    { "a push", S_INIT("\0\0\5\5\4\0\0\0\3\0\0\0\2\x82"), ERR_UPSTREAM_PROTOCOL },
+    { "compression that makes no sense", S_INIT("\0\0\1\1\5\0\0\0\3\xff"), ERR_UPSTREAM_PROTOCOL },
+    { "what is not HTTP/2", S_INIT("HTTP/1.1 400 Bad Request\r\n\r\n"), ERR_UPSTREAM_PROTOCOL },
+};
+
+TEST(an_answer_that_breaks_the_rules_is_a_protocol_error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct tls_world t;
+        struct peer p;
+        struct record r;
+
+        open_known(&t, &p, 100);
+        prepare(t.w, &r, S("x"));
+        begin(t.w, &r);
+        UNTIL(&p, p.count == 2 && p.streams[1].ended);
+        EXPECT(SSL_write(p.ssl, wrong[i].frames.p, (int)wrong[i].frames.n) > 0);
+        if (!becomes(&r.over, 1) || r.ended || r.why != wrong[i].why)
+            print_error("%s: over %u, %d\n", wrong[i].name, r.over, r.why);
+        EXPECT(r.over == 1 && !r.ended);
+        EXPECT_INT(r.why, wrong[i].why);
+        finish(&r);
+        tls_world_close(&t);
+        peer_close(&p);
+    }
+}
+
+TEST(heads_have_limits)
+{
+    enum { FIELDS = 31 };
+    static char long_value[4200];
+    nghttp2_nv many[FIELDS + 1];
+    nghttp2_nv large[] = { NV(":status", "200"), NV("x-long", "") };
+
+    memset(long_value, 'x', sizeof(long_value));
+    large[1].value = (uint8_t *)long_value;
+    large[1].valuelen = sizeof(long_value);
+    many[0] = large[0];
+    for (int i = 1; i <= FIELDS; i++)
+        many[i] = (nghttp2_nv)NV("x-field", "v");
+    for (int i = 0; i < 2; i++) {
+        struct tls_world t;
+        struct peer p;
+        struct record r;
+
+        open_known(&t, &p, 100);
+        prepare(t.w, &r, S("x"));
+        begin(t.w, &r);
+        UNTIL(&p, p.count == 2 && p.streams[1].ended);
+        nghttp2_submit_response(p.session, p.streams[1].id, i == 0 ? many : large,
+            i == 0 ? FIELDS + 1 : 2, NULL);
+        UNTIL(&p, is_over(&r));
+        EXPECT_INT(r.why, ERR_UPSTREAM_PROTOCOL);
+        EXPECT_INT(r.heads, 0);
+        finish(&r);
+        tls_world_close(&t);
+        peer_close(&p);
+    }
+}
+
+TEST(a_flood_of_frames_that_bring_nothing_ends_the_connection)
+{
+    static const struct str floods[] = {
+        S_INIT("\0\0\x08\6\1\0\0\0\0"
+               "12345678"),                     /* answers to PINGs that were never sent */
+        S_INIT("\0\0\0\4\0\0\0\0\0"),           /* SETTINGS */
+        S_INIT("\0\0\5\2\0\0\0\0\5\0\0\0\0\0"), /* PRIORITY */
+        S_INIT("\0\0\4\x08\0\0\0\0\0\0\0\0\1"), /* WINDOW_UPDATE */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(floods); i++) {
+        struct tls_world t;
+        struct peer p;
+        struct record r;
+        struct buf b;
+
+        open_known(&t, &p, 100);
+        prepare(t.w, &r, S("x"));
+        begin(t.w, &r);
+        UNTIL(&p, p.count == 2 && p.streams[1].ended);
+        buf_init(&b, 1 << 20);
+        for (int j = 0; j < 2100; j++)
+            buf_add(&b, floods[i]);
+        (void)SSL_write(p.ssl, buf_str(&b).p, (int)buf_len(&b));
+        if (!becomes(&r.over, 1) || r.why != ERR_UPSTREAM_PROTOCOL)
+            print_error("flood %zu\n", i);
+        EXPECT_INT(r.why, ERR_UPSTREAM_PROTOCOL);
+        buf_fini(&b);
+        finish(&r);
+        tls_world_close(&t);
+        peer_close(&p);
+    }
+}
+
+/* --- a connection by itself, without TLS: what happens with time --- */
+
+struct alone {
+    struct loop *loop;
+    struct h2 *h2;
+    int fd;
+    struct client_request request;
+    struct origin origin;
+    unsigned leaving;
+    unsigned failed;
+    enum err why;
+};
+
+static void
+on_room_alone(void *owner)
+{
+    (void)owner;
+}
+
+static void
+on_leaving_alone(void *owner)
+{
+    struct alone *a = owner;
+
+    a->leaving++;
+}
+
+static const struct h2_events alone_events = {
+    .room = on_room_alone,
+    .leaving = on_leaving_alone,
+};
+
+static void
+on_failed_alone(void *owner, enum err why, const char *detail, bool unread)
+{
+    struct alone *a = owner;
+
+    (void)detail;
+    (void)unread;
+    a->failed++;
+    a->why = why;
+}
+
+static const struct h2_stream_events alone_stream = {
+    .sent = on_room_alone,
+    .end = on_room_alone,
+    .failed = on_failed_alone,
+};
+
+static void
+stop_alone(void *arg)
+{
+    loop_stop(arg);
+}
+
+static void
+run_for(struct alone *a, uint64_t ms)
+{
+    struct timer *t = timer_create_on(a->loop, stop_alone, a->loop);
+
+    timer_set(t, ms);
+    loop_run(a->loop);
+    timer_destroy(t);
+}
+
+static void
+alone_open(struct alone *a, const struct h2_limits *limits)
+{
+    int ends[2];
+
+    memset(a, 0, sizeof(*a));
+    EXPECT(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    a->fd = ends[1];
+    a->loop = loop_create();
+    a->h2 = h2_create(sock_create_accepted(a->loop, ends[0], NULL), limits, &alone_events, a);
+    a->origin = (struct origin){ .scheme = S("https"), .host_header = S("localhost") };
+    a->request = (struct client_request){
+        .origin = &a->origin, .method = S("GET"), .path = S("/"), .fields = S("")
+    };
+}
+
+static void
+alone_close(struct alone *a)
+{
+    close(a->fd);
+    loop_destroy(a->loop);
+}
+
+TEST(a_connection_at_rest_ends_after_its_time)
+{
+    struct alone a;
+
+    alone_open(&a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100, .idle_ms = 40 });
+    run_for(&a, 10);
+    EXPECT_INT(a.leaving, 0);
+    run_for(&a, 80);
+    EXPECT_INT(a.leaving, 1);
+    alone_close(&a);
+}
+
+TEST(an_old_connection_keeps_its_streams_and_takes_no_more)
+{
+    struct alone a;
+
+    alone_open(&a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100, .age_ms = 30 });
+    struct h2_stream *s = h2_start(a.h2, &a.request, &alone_stream, &a);
+    run_for(&a, 60);
+    EXPECT_INT(a.leaving, 1);
+    EXPECT_INT(h2_room(a.h2), 0);
+    EXPECT_INT(h2_streams(a.h2), 1);
+    h2_cancel(s);
+    run_for(&a, 10);
+    EXPECT_INT(a.failed, 0);
+    alone_close(&a);
+}
+
+TEST(a_server_that_answers_no_ping_is_dead)
+{
+    struct alone a;
+
+    alone_open(&a, &(struct h2_limits){
+                       .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 30 });
+    (void)h2_start(a.h2, &a.request, &alone_stream, &a);
+    run_for(&a, 45);
+    EXPECT_INT(a.failed, 0);
+    run_for(&a, 60);
+    EXPECT_INT(a.failed, 1);
+    EXPECT_INT(a.why, ERR_UPSTREAM_RESET);
+    EXPECT_INT(a.leaving, 1);
+    alone_close(&a);
+}
+
+TEST(a_server_that_answers_a_ping_may_think_on)
+{
+    static const char pong[] = "\0\0\0\4\0\0\0\0\0" /* its settings */
+                               "\0\0\x08\6\1\0\0\0\0\0\0\0\0\0\0\0\0";
+    struct alone a;
+
+    alone_open(&a, &(struct h2_limits){
+                       .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 40 });
+    struct h2_stream *s = h2_start(a.h2, &a.request, &alone_stream, &a);
+    run_for(&a, 45);
+    EXPECT_INT(write(a.fd, pong, sizeof(pong) - 1), sizeof(pong) - 1);
+    run_for(&a, 30);
+    EXPECT_INT(a.failed, 0);
+    h2_cancel(s);
+    h2_destroy(a.h2);
+    alone_close(&a);
+}
