@@ -6,7 +6,7 @@
 packages_build="gcc libc6-dev meson ninja-build pkg-config ca-certificates
     libuv1-dev libllhttp-dev libnghttp2-dev libssl-dev libfyaml-dev libcmocka-dev"
 packages_lint="python3 clang-tidy"
-packages_test="$packages_lint python3-venv curl openssl"
+packages_test="$packages_lint python3-venv curl openssl nginx"
 packages_node="nodejs npm"
 packages_fmt="clang-format"
 packages_fuzz="clang"
