@@ -180,11 +180,16 @@ static struct client_way *
 end_dial(struct dialling *d)
 {
     struct client_way *way = d->way;
-    struct dialling **at = &way->dials;
 
-    while (*at != d)
-        at = &(*at)->next;
-    *at = d->next;
+    if (way->dials == d) {
+        way->dials = d->next;
+    } else {
+        struct dialling *newer = way->dials;
+
+        while (newer->next != d)
+            newer = newer->next;
+        newer->next = d->next;
+    }
     way->dials_n--;
     origin_destroy(d->origin);
     free(d);
@@ -192,10 +197,15 @@ end_dial(struct dialling *d)
 }
 
 static void
-cancel_dial(struct dialling *d)
+cancel_newest_dial(struct client_way *way)
 {
+    struct dialling *d = way->dials;
+
+    way->dials = d->next;
+    way->dials_n--;
     dial_cancel(d->dial);
-    end_dial(d);
+    origin_destroy(d->origin);
+    free(d);
 }
 
 static void
@@ -204,7 +214,7 @@ settle_dials(struct client_way *way)
     unsigned wanted = dials_wanted(way);
 
     while (way->dials_n > wanted)
-        cancel_dial(way->dials);
+        cancel_newest_dial(way);
     while (way->dials_n < wanted)
         start_dial(way);
 }
@@ -250,11 +260,16 @@ static void
 forget_shared(struct shared *gone)
 {
     struct client_way *way = gone->way;
-    struct shared **at = &way->shared;
 
-    while (*at != gone)
-        at = &(*at)->next;
-    *at = gone->next;
+    if (way->shared == gone) {
+        way->shared = gone->next;
+    } else {
+        struct shared *newer = way->shared;
+
+        while (newer->next != gone)
+            newer = newer->next;
+        newer->next = gone->next;
+    }
     way->shared_n--;
     free(gone);
 }
@@ -384,6 +399,7 @@ client_way_carry(struct client *c, struct client_call *call)
 void
 client_ways_destroy(struct client *c)
 {
+    struct shared *next;
     struct str key;
     void *value;
 
@@ -392,10 +408,11 @@ client_ways_destroy(struct client *c)
 
         CHECK(way->first == NULL);
         while (way->dials != NULL)
-            cancel_dial(way->dials);
-        while (way->shared != NULL) {
-            h2_destroy(way->shared->h2);
-            forget_shared(way->shared);
+            cancel_newest_dial(way);
+        for (struct shared *s = way->shared; s != NULL; s = next) {
+            next = s->next;
+            h2_destroy(s->h2);
+            free(s);
         }
         free(way);
     }
