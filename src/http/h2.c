@@ -691,55 +691,17 @@ add_nv(struct h2 *h2, struct str name, struct str value, bool secret)
     };
 }
 
-/* What HTTP/2 says by other means, or not at all. */
-static bool
-is_of_connection(struct str name)
-{
-    static const struct str names[] = {
-        S_INIT("connection"),
-        S_INIT("content-length"), /* ours */
-        S_INIT("expect"),
-        S_INIT("host"),
-        S_INIT("http2-settings"),
-        S_INIT("keep-alive"),
-        S_INIT("proxy-authorization"),
-        S_INIT("proxy-connection"),
-        S_INIT("te"),
-        S_INIT("transfer-encoding"),
-        S_INIT("upgrade"),
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (str_ieq(name, names[i]))
-            return true;
-    }
-    return false;
-}
-
-/* Secrets stay out of the table that compression shares between requests. */
-static bool
-is_secret(struct str name)
-{
-    return str_ieq(name, S("authorization")) ||
-           (name.n > 4 && str_ieq(str_skip(name, name.n - 4), S("-key")));
-}
-
-/* "Name: value\r\n" lines; the library makes the names lower-case. */
+/* Secrets stay out of the table that compression shares between requests; the library makes the names
+ * lower-case. True when the caller says how the answer may be encoded. */
 static bool
 add_fields(struct h2 *h2, struct str fields)
 {
-    struct str line;
-    struct str name;
-    struct str value;
+    struct http_field f;
     bool has_encoding = false;
 
-    while (fields.n != 0) {
-        (void)str_cut(fields, '\n', &line, &fields);
-        (void)str_cut(line, ':', &name, &value);
-        if (name.n == 0 || is_of_connection(name))
-            continue;
-        has_encoding = has_encoding || str_ieq(name, S("accept-encoding"));
-        add_nv(h2, name, str_trim(value), is_secret(name));
+    while (h2_stream_next_field(&fields, &f)) {
+        has_encoding = has_encoding || str_ieq(f.name, S("accept-encoding"));
+        add_nv(h2, f.name, f.value, h2_stream_is_secret(f.name));
     }
     return has_encoding;
 }

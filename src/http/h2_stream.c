@@ -44,6 +44,55 @@ h2_stream_release(struct h2_stream *s)
     loop_defer(s->loop, &s->later);
 }
 
+/* --- the request's head --- */
+
+/* What HTTP/2 says by other means, or not at all. */
+static bool
+is_of_connection(struct str name)
+{
+    static const struct str names[] = {
+        S_INIT("connection"),
+        S_INIT("content-length"), /* ours */
+        S_INIT("expect"),
+        S_INIT("host"),
+        S_INIT("http2-settings"),
+        S_INIT("keep-alive"),
+        S_INIT("proxy-authorization"),
+        S_INIT("proxy-connection"),
+        S_INIT("te"),
+        S_INIT("transfer-encoding"),
+        S_INIT("upgrade"),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_ieq(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+bool
+h2_stream_is_secret(struct str name)
+{
+    return str_ieq(name, S("authorization")) ||
+           (name.n > 4 && str_ieq(str_skip(name, name.n - 4), S("-key")));
+}
+
+bool
+h2_stream_next_field(struct str *fields, struct http_field *ret)
+{
+    struct str line;
+
+    while (fields->n != 0) {
+        (void)str_cut(*fields, '\n', &line, fields);
+        (void)str_cut(line, ':', &ret->name, &ret->value);
+        ret->value = str_trim(ret->value);
+        if (ret->name.n != 0 && !is_of_connection(ret->name))
+            return true;
+    }
+    return false;
+}
+
 /* --- the request's body --- */
 
 size_t

@@ -66,6 +66,12 @@ struct h2_stream *h2_stream_create(struct loop *l, const struct client_request *
 /* The owner is done with it; the memory goes at the end of the turn. */
 void h2_stream_release(struct h2_stream *s);
 
+/* Takes the next "Name: value\r\n" line off `fields` that goes over HTTP/2; false behind the last. */
+bool h2_stream_next_field(struct str *fields, struct http_field *ret);
+
+/* Does a field of that name hold a credential? */
+bool h2_stream_is_secret(struct str name);
+
 /* The next part of the body, at most `room` bytes: how many there are, then the bytes themselves. */
 size_t h2_stream_next(const struct h2_stream *s, size_t room);
 void h2_stream_take(struct h2_stream *s, size_t n, struct buf *out);

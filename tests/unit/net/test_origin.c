@@ -61,6 +61,19 @@ TEST(a_base_url_is_scheme_host_port_and_path)
     tls_context_unref(tls);
 }
 
+TEST(an_origin_lives_as_long_as_its_last_holder)
+{
+    char why[200];
+    struct str path;
+    struct origin *o = origin_create(S("http://10.0.0.5:8000/v1"), NULL, &path, why, sizeof(why));
+
+    EXPECT(o != NULL);
+    EXPECT(origin_ref(o) == o);
+    origin_destroy(o);
+    EXPECT_STR(o->host, "10.0.0.5");
+    origin_destroy(o);
+}
+
 TEST(a_unix_socket_is_named_percent_encoded)
 {
     struct str path;

@@ -92,6 +92,18 @@ TEST(a_verified_connection_carries_bytes_both_ways)
     contexts_close(&t);
 }
 
+TEST(a_client_that_offers_h2_takes_http_1_as_well)
+{
+    struct tls_pair t;
+
+    contexts_open(&t);
+    tls_client_offer_h2(t.client);
+    connect_to(&t, "localhost");
+    EXPECT_STR(sock_alpn(t.p.client.sock), "http/1.1");
+    pair_close(&t.p);
+    contexts_close(&t);
+}
+
 TEST(a_certificate_for_another_name_is_refused)
 {
     struct tls_pair t;

@@ -439,3 +439,16 @@ TEST(an_alias_has_so_many_targets_and_no_more)
     drop(&r);
     buf_fini(&text);
 }
+
+TEST(providers_that_may_speak_h2_share_a_context_and_one_that_may_not_has_its_own)
+{
+    struct routed r = make("providers:\n"
+                           "  a: {wire: openai-chat, base_url: https://a.example/v1, api_key: k}\n"
+                           "  b: {wire: openai-chat, base_url: https://b.example/v1, api_key: k, http: auto}\n"
+                           "  c: {wire: openai-chat, base_url: https://c.example/v1, api_key: k, http: 1}\n");
+
+    EXPECT_INT(r.l.problems.count, 0);
+    EXPECT(route_provider(r.t, S("a"))->origin->tls == route_provider(r.t, S("b"))->origin->tls);
+    EXPECT(route_provider(r.t, S("c"))->origin->tls != route_provider(r.t, S("a"))->origin->tls);
+    drop(&r);
+}
