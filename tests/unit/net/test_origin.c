@@ -63,7 +63,6 @@ TEST(a_base_url_is_scheme_host_port_and_path)
 
 TEST(an_origin_lives_as_long_as_its_last_holder)
 {
-    char why[200];
     struct str path;
     struct origin *o = origin_create(S("http://10.0.0.5:8000/v1"), NULL, &path, why, sizeof(why));
 
