@@ -121,6 +121,7 @@ client_h1_carry(struct client_call *call, struct sock *sock)
     call->sent = false;
     client_h1_reset_answer(call);
     sock_own(sock, &client_h1_events, call);
+    call->sent_ms = loop_now_ms(call->client->loop);
     send_on(call, compose_head(call));
     client_call_expect_answer(call);
     if (!call->paused)

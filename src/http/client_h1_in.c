@@ -6,12 +6,14 @@
 
 enum { HEAD_ROOM_STEP_BYTES = 256 };
 
-/* A pooled connection that the server had closed already: nobody has read the request. */
+/* A pooled connection that the server had closed already: nobody has read the request. One that lived on
+ * for a while was read, and what the server did with the request must not be asked for again. */
 static bool
 is_stale(const struct client_call *call, enum err why)
 {
     return call->reused && !call->answered && call->sock != NULL &&
-           (why == ERR_UPSTREAM_RESET || why == ERR_UPSTREAM_TLS);
+           (why == ERR_UPSTREAM_RESET || why == ERR_UPSTREAM_TLS) &&
+           loop_now_ms(call->client->loop) - call->sent_ms < CLIENT_STALE_MS;
 }
 
 static void

@@ -21,6 +21,7 @@ enum {
     CREDIT_MAX = 1000,         /* frames that bring nothing, per second */
     CREDIT_PER_FRAME = 4,      /* and more for each one that does */
     CREDIT_EVERY_MS = 1000,
+    STALE_MS = 2000,
 };
 
 struct h2 {
@@ -135,6 +136,7 @@ attach(struct h2 *h2, struct h2_stream *s)
 {
     s->h2 = h2;
     s->heard_at = h2->heard;
+    s->since_ms = loop_now_ms(h2->loop);
     s->fresh = h2->started++ == 0;
     s->prev = NULL;
     s->next = h2->first;
@@ -480,11 +482,13 @@ on_turn(void *arg)
 
 /* --- the connection --- */
 
-/* Nobody has read what was asked since the last byte came: as with a stale pooled connection. */
+/* Nobody has read what was asked since the last byte came: as with a stale pooled connection, which shows
+ * soon that it is one. */
 static bool
 is_stale(const struct h2 *h2, const struct h2_stream *s)
 {
-    return !s->fresh && !s->answered && s->heard_at == h2->heard;
+    return !s->fresh && !s->answered && s->heard_at == h2->heard &&
+           loop_now_ms(h2->loop) - s->since_ms < STALE_MS;
 }
 
 /* The end: every stream hears of it, once. The memory goes at the end of the turn. */

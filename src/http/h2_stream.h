@@ -29,6 +29,7 @@ struct h2_stream {
     bool paused;
     bool fresh;        /* the first of its connection */
     uint64_t heard_at; /* the connection's count of reads when it was started */
+    uint64_t since_ms;
 
     /* the request's body */
     size_t piece;
