@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "conf/form.h"
 #include "http/message.h"
 
@@ -310,6 +311,19 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
             STR_ARG(ct->model.v), STR_ARG(head));
 }
 
+/* What the gateway itself decides cannot be a parameter. */
+static void
+check_params(struct arena *a, const struct conf_target *ct, struct conf_problems *problems)
+{
+    static const struct str ours[] = { S_INIT("model"), S_INIT("stream") };
+    const struct json *params = ct->params.n != 0 ? json_parse(a, ct->params, NULL, NULL) : NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (json_get(params, ours[i]) != NULL)
+            conf_problem(problems, ct->mark, "target '" STR_FMT "': params cannot set '" STR_FMT "'; %s decides that",
+                STR_ARG(ct->model.v), STR_ARG(ours[i]), i == 0 ? "the target" : "the caller");
+}
+
 static struct target *
 target_of_alias(struct route_table *t, struct provider *p, struct str model, const struct conf_target *ct)
 {
@@ -348,6 +362,7 @@ alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias 
             conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets", STR_ARG(al->name), ROUTE_TARGETS);
             return false;
         } else {
+            check_params(t->arena, ct, problems);
             al->targets[al->count++] = target_of_alias(t, p, model, ct);
         }
     }

@@ -452,3 +452,13 @@ TEST(providers_that_may_speak_h2_share_a_context_and_one_that_may_not_has_its_ow
     EXPECT(route_provider(r.t, S("c"))->origin->tls != route_provider(r.t, S("a"))->origin->tls);
     drop(&r);
 }
+
+TEST(parameters_that_the_gateway_decides_are_refused)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n"
+                           "models:\n  a:\n    targets: [{model: openai/m, params: {stream: true, model: x, top_p: 1}}]\n");
+
+    EXPECT_STR(problem_lines(&r.l), "5:15: target 'openai/m': params cannot set 'model'; the target decides that\n"
+                                    "5:15: target 'openai/m': params cannot set 'stream'; the caller decides that\n");
+    drop(&r);
+}
