@@ -22,6 +22,7 @@
 #include "gateway/worker.h"
 
 #define SETS_MOST 64
+#define WORKERS_MOST 256u
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
 #define SECOND_MS 1000
@@ -61,17 +62,44 @@ struct serve {
 
 /* --- configuration --- */
 
-/* Loads and checks everything, and says all that is wrong. NULL when it must not be used. */
+/* How many workers a configuration asks for. */
+static unsigned
+workers_of(const struct conf *c)
+{
+    return c->server.workers != 0 ? (unsigned)MIN(c->server.workers, WORKERS_MOST) : MIN(loop_cores(), WORKERS_MOST);
+}
+
+/* Says all that is wrong: to who starts us, and later in the log. */
+static void
+tell_problems(const struct serve *s, const struct conf_problems *problems)
+{
+    struct str path = str_c(s->config_path != NULL ? s->config_path : "(built in)");
+
+    if (s->loop == NULL) {
+        conf_problems_print(problems, path, STDERR_FILENO);
+        return;
+    }
+    for (const struct conf_problem *p = problems->first; p != NULL; p = p->next) {
+        if (p->mark.line != 0)
+            log_error(NULL, STR_FMT ":%u:%u: " STR_FMT, STR_ARG(path), p->mark.line, p->mark.column, STR_ARG(p->text));
+        else
+            log_error(NULL, STR_FMT ": " STR_FMT, STR_ARG(path), STR_ARG(p->text));
+    }
+}
+
+/* Loads and checks everything. NULL when it must not be used. */
 static struct snapshot *
-load_snapshot(struct serve *s, unsigned workers)
+load_snapshot(struct serve *s)
 {
     struct arena *a = arena_create(1024 * 1024);
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
     struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
+    /* There are as many as there were at the start, whatever a reload says. */
+    unsigned workers = s->gateway.workers != 0 ? s->gateway.workers : workers_of(c);
     struct snapshot *snapshot = snapshot_build(c, workers, str_c(s->simulator.url), &problems);
-    conf_problems_print(&problems, str_c(s->config_path != NULL ? s->config_path : "(built in)"), STDERR_FILENO);
+    tell_problems(s, &problems);
     if (problems.count != 0) {
         snapshot_unref(snapshot);
         snapshot = NULL;
@@ -124,7 +152,7 @@ static void
 reload(struct serve *s)
 {
     struct tls_context *tls = NULL;
-    struct snapshot *snapshot = load_snapshot(s, s->gateway.workers);
+    struct snapshot *snapshot = load_snapshot(s);
 
     if (snapshot == NULL || !load_tls(snapshot->conf, &tls)) {
         snapshot_unref(snapshot);
@@ -426,16 +454,17 @@ run(struct serve *s)
 {
     char why[256];
 
+    (void)signal(SIGHUP, SIG_IGN); /* until it can be heeded: a reload that comes too soon must not end us */
     raise_file_limit();
     if (simulator_needed(s) && !simulator_start(&s->simulator, why, sizeof(why))) {
         (void)fprintf(stderr, "openclaw: the simulated provider could not start: %s\n", why);
         return 1;
     }
-    s->snapshot = load_snapshot(s, 256);
+    s->snapshot = load_snapshot(s);
     if (s->snapshot == NULL)
         return 2;
     const struct conf *c = s->snapshot->conf;
-    s->gateway.workers = c->server.workers != 0 ? (unsigned)MIN(c->server.workers, 256) : loop_cores();
+    s->gateway.workers = workers_of(c);
     s->gateway.started_wall_ms = clock_wall_ms();
     atomic_store(&s->gateway.generation, s->snapshot->generation);
     s->gateway.metrics = metrics_create(s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);

@@ -503,7 +503,7 @@ exchange_finish(struct exchange *x)
     if (is_worth_a_line(x))
         settle_log(x, cost, estimated, duration_us, overhead_us);
     if (x->slot)
-        x->who->in_flight[w->index]--;
+        x->who->in_flight[w->index].count--;
     if (x->streaming)
         w->stream_count--;
     relay_reset(x);

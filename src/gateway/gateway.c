@@ -70,7 +70,7 @@ static enum step
 stage_admit(struct exchange *x)
 {
     const struct conf_server *limits = &exchange_conf(x)->server;
-    uint32_t *in_flight = &x->who->in_flight[x->worker->index];
+    uint32_t *in_flight = &x->who->in_flight[x->worker->index].count;
 
     if (x->worker->exchange_count > limits->limit_requests)
         return exchange_fail(x, ERR_OVERLOADED, "%u requests are under way; try again in a moment",

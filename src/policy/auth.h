@@ -17,7 +17,13 @@ struct principal {
     struct str name;                   /* as configured; "anonymous" when nobody must identify */
     char hash_hex[AUTH_HASH_HEX_BYTES + 1];
     struct conf_strs models;           /* allowed names and globs; empty: all */
-    uint32_t *in_flight;               /* exchanges under way, by worker index; each touched by its worker only */
+    struct in_flight *in_flight;       /* by worker index; each touched by its worker only */
+};
+
+/* Exchanges under way, apart from other workers' in memory: they count at every request. */
+struct in_flight {
+    uint32_t count;
+    char apart[60];
 };
 
 struct auth_table;

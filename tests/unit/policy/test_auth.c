@@ -37,7 +37,7 @@ TEST(a_key_is_known_by_its_name_and_a_part_of_its_hash)
     EXPECT_INT(strlen(who->hash_hex), AUTH_HASH_HEX_BYTES);
     EXPECT(auth_identify(t, S("key-of-ops"), &who) == OK);
     EXPECT_STR(who->name, "ops");
-    EXPECT_INT(who->in_flight[1], 0);
+    EXPECT_INT(who->in_flight[1].count, 0);
     drop(&l, t);
 }
 
