@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs.py [--check] - writes the tables of docs/operations.md that the code's tables hold.
+"""docs.py [--check] - writes the table of metrics in docs/operations.md, and looks for the access log's fields there.
 
 With --check it changes nothing and says what is out of date; `./dev lint` runs it so.
 """
@@ -16,13 +16,6 @@ def rows(path, kinds):
     """The rows of a .def file, each as (kind, its first word, its strings)."""
     for match in re.finditer(rf"^({kinds})\((\w+)(.*)\)\s*$", (ROOT / path).read_text(), re.M):
         yield match[1], match[2], STRING.findall(match[3])
-
-
-def errors():
-    lines = ["| code | status | meaning |", "|---|--:|---|"]
-    for match in re.finditer(r'^ERR\(ERR_\w+, "(\w+)", (\d+),.*"([^"]*)"\)', (ROOT / "src/base/err.def").read_text(), re.M):
-        lines.append(f"| `{match[1]}` | {match[2]} | {match[3]} |")
-    return lines
 
 
 def metrics():
@@ -43,7 +36,7 @@ def fill(page, name, lines):
 
 def main():
     page = PAGE.read_text()
-    wanted = fill(fill(page, "errors", errors()), "metrics", metrics())
+    wanted = fill(page, "metrics", metrics())
     bad = 0
     for _, _, (name, *_) in rows("src/observe/fields.def", "FIELD"):
         if f"`{name}`" not in page:
@@ -52,7 +45,7 @@ def main():
     if "--check" not in sys.argv:
         PAGE.write_text(wanted)
     elif page != wanted:
-        print("docs/operations.md: its tables are older than the code's; run tools/docs.py")
+        print("docs/operations.md: its table of metrics is older than the code's; run tools/docs.py")
         bad = 1
     print(f"tests: {1 - bad} passed, {bad} failed, 0 skipped")
     return bad

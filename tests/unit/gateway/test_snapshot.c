@@ -61,3 +61,25 @@ TEST(a_workers_hold_counts_without_atomics_and_lets_go_once)
     snapshot_unref(s);
     arena_destroy(a);
 }
+
+TEST(the_example_in_etc_is_good)
+{
+    static const char here[] = "tests/unit/gateway/test_snapshot.c";
+    struct conf_problems problems;
+    struct arena *a = arena_create(1024 * 1024);
+    char path[1024];
+
+    (void)snprintf(path, sizeof(path), "%.*setc/openclaw.yaml", (int)(strlen(__FILE__) - strlen(here)), __FILE__);
+    EXPECT(setenv("MY_APP_KEY", "k1", 1) == 0 && setenv("OPENAI_API_KEY", "k2", 1) == 0);
+    EXPECT(setenv("ANTHROPIC_API_KEY", "k3", 1) == 0);
+    conf_problems_init(&problems, a);
+    struct snapshot *s = snapshot_build(conf_load(path, NULL, 0, &problems), 1, S(""), &problems);
+    for (const struct conf_problem *p = problems.first; p != NULL; p = p->next)
+        print_error("%u:%u: %.*s\n", p->mark.line, p->mark.column, STR_ARG(p->text));
+    EXPECT_INT(problems.count, 0);
+    for (size_t i = 0; route_alias_at(s->routes, i) != NULL; i++)
+        for (size_t t = 0; t < route_alias_at(s->routes, i)->count; t++)
+            EXPECT(route_alias_at(s->routes, i)->targets[t]->facts != NULL);    /* models that exist */
+    snapshot_unref(s);
+    arena_destroy(a);
+}
