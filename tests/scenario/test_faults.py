@@ -531,3 +531,55 @@ def test_a_caller_who_leaves_cancels_the_provider_s_work(mock, gateway):
             assert line["tokens_estimated"] and line["tokens_output"] > 0, line
         else:
             assert line["status"] == 499, line
+
+
+# --- routes that are only passed through ---
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "events"])
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_a_passed_through_answer_that_breaks_is_cut_for_the_caller_too(make, framing, end):
+    def handler(conn):
+        if framing == "length":
+            conn.head(200, "application/json", 1000)
+            conn.send(b'{"half": "')
+        else:
+            conn.head(200, "text/event-stream" if framing == "events" else "application/json")
+            conn.chunk(b'event: response.created\ndata: {"half": "way"}\n\n')
+        sent.wait(process.PATIENCE)
+        conn.close() if end == "close" else conn.reset()
+    sent = threading.Event()
+    gateway = make.gateway({"providers": {"lab": make.upstream(handler).provider()}})
+    with gateway.raw() as client:
+        client.send(raw.request("POST", "/v1/responses", {"model": "lab/m", "input": "x", "stream": True},
+                                gateway.authorization()))
+        assert client.read_head().status == 200
+        assert client._bytes(5)
+        sent.set()
+        with pytest.raises(raw.Cut):
+            client.buffer = b""
+            while True:
+                client._more()
+                assert b"\r\n0\r\n\r\n" not in client.buffer
+    assert gateway.last_access()["error"] == "upstream_truncated"
+    gateway.idle()
+
+
+@pytest.mark.parametrize("fault, code", [("fault=reset-before", "upstream_reset"), ("fault=401", "upstream_auth")])
+def test_a_passed_through_request_that_fails_at_once_is_told_so(gateway, fault, code):
+    answer = gateway.post("/v1/moderations", {"model": f"oai/m;{fault}", "input": "x"})
+    assert answer.headers["x-openclaw-error"] == code and answer.json()["error"]["code"] == code
+
+
+# --- callers who leave while they still send ---
+
+@pytest.mark.parametrize("sent", [b"", b'{"model": "oai/m"'])
+def test_a_caller_who_leaves_in_its_own_body_was_no_request_for_anybody(gateway, mock, sent):
+    asked, known = mock.stats()["requests"], len(gone(gateway))
+    client = gateway.raw()
+    client.send(raw.request("POST", "/v1/chat/completions", b"", {**gateway.authorization(), "Content-Length": "500"}))
+    client.send(sent)
+    wait_until(lambda: gateway.metrics().value("openclaw_exchanges_in_flight") > 0, "the request to begin")
+    client.close()
+    line = wait_until(lambda: len(gone(gateway)) > known and gone(gateway)[-1], "its line")
+    assert (line["status"], line["error"]) == (499, "client_gone") and "attempts" not in line, line
+    assert mock.stats()["requests"] == asked
