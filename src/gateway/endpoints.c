@@ -31,10 +31,25 @@ path_matches(struct str pattern, struct str path)
     return str_eq(pattern, path);
 }
 
+/* Any, but none that would make a provider tell what it was sent: TRACE gives back the gateway's own credentials. */
+static bool
+is_passed_on(struct str method)
+{
+    static const struct str methods[] = { S_INIT("POST"), S_INIT("GET"), S_INIT("DELETE"), S_INIT("HEAD"), S_INIT("PUT"),
+        S_INIT("PATCH") };
+
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (str_eq(methods[i], method))
+            return true;
+    return false;
+}
+
 static bool
 method_matches(struct str pattern, struct str method)
 {
-    return str_eq(pattern, S("*")) || str_eq(pattern, method) || (str_eq(pattern, S("GET")) && str_eq(method, S("HEAD")));
+    if (str_eq(pattern, S("*")))
+        return is_passed_on(method);
+    return str_eq(pattern, method) || (str_eq(pattern, S("GET")) && str_eq(method, S("HEAD")));
 }
 
 /* Looks through the table; `skip` bytes are left out of the patterns (for callers who leave "/v1" out). */
@@ -72,6 +87,14 @@ endpoint_find(const struct http_head *head, enum err *ret_error)
     }
     *ret_error = near != NULL ? ERR_METHOD : ERR_NO_ROUTE;
     return near != NULL ? near : &endpoints[ENDPOINT_none];
+}
+
+struct str
+endpoint_methods(const struct endpoint *e)
+{
+    if (str_eq(e->method, S("*")))
+        return S("GET, HEAD, POST, PUT, PATCH, DELETE");
+    return str_eq(e->method, S("GET")) ? S("GET, HEAD") : e->method;
 }
 
 const struct wire *

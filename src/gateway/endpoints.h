@@ -7,28 +7,32 @@
 struct exchange;
 
 struct endpoint {
-    const char *id;                    /* label in metrics and log */
-    struct str method;                 /* "*": any */
+    const char *id;       /* label in metrics and log */
+    struct str method;    /* "*": any */
     struct str path;
-    const struct wire *wire;           /* whose errors and answers the caller understands */
+    const struct wire *wire;    /* whose errors and answers the caller understands */
     enum llm_op op;
-    void (*local)(struct exchange *x); /* answers by itself; NULL: the stages do */
+    void (*local)(struct exchange *x);    /* answers by itself; NULL: the stages do */
 };
 
 enum endpoint_id {
 #define ENDPOINT(id, ...) ENDPOINT_##id,
 #include "gateway/endpoints.def"
 #undef ENDPOINT
-    ENDPOINT_none,                     /* no such route */
+    ENDPOINT_none,    /* no such route */
     ENDPOINT_COUNT
 };
 
-/* The endpoint of a request; a missing "/v1" is forgiven. Never NULL: with ERR_METHOD in *ret_error it is the endpoint
- * that has this path with another method, with ERR_NO_ROUTE it is ENDPOINT_none. */
+/* The endpoint of a request; a missing "/v1" is forgiven. Never NULL: with ERR_METHOD in
+ * *ret_error it is the endpoint that has this path with another method, with ERR_NO_ROUTE it is
+ * ENDPOINT_none. */
 const struct endpoint *endpoint_find(const struct http_head *head, enum err *ret_error) NEVER_NULL;
 
-/* The protocol that the caller speaks: its endpoint's, or Anthropic's where both have the path and the caller says
- * which version of that protocol it means. */
+/* The methods that it takes, as in an Allow field. */
+struct str endpoint_methods(const struct endpoint *e);
+
+/* The protocol that the caller speaks: its endpoint's, or Anthropic's where both have the path
+ * and the caller says which version of that protocol it means. */
 const struct wire *endpoint_wire(const struct endpoint *e, const struct http_head *head) NEVER_NULL;
 
 extern const struct endpoint endpoints[ENDPOINT_COUNT];

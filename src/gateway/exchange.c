@@ -8,7 +8,8 @@
 #include "gateway/attempt.h"
 #include "http/multipart.h"
 
-/* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded answers. */
+/* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded
+ * answers. */
 #define EXCHANGE_ARENA_BYTES (512u * 1024 * 1024)
 #define MESSAGE_BYTES 2048
 
@@ -38,7 +39,8 @@ exchange_create(struct worker *w, struct server_request *q)
     x->drops.tail = &x->drops.names;
     x->relay.usage = USAGE_NONE;
     x->id = trace_request_id(a, http_field_get(&head->fields, S("x-request-id")));
-    trace_begin(&x->trace, http_field_get(&head->fields, S("traceparent")), http_field_get(&head->fields, S("tracestate")));
+    trace_begin(&x->trace, http_field_get(&head->fields, S("traceparent")),
+        http_field_get(&head->fields, S("tracestate")));
     x->client_ip = arena_str(a, server_peer(q));
     x->method = arena_str(a, head->method);
     x->path = arena_str(a, head->path);
@@ -56,7 +58,9 @@ exchange_wake(struct exchange *x)
 struct log_context
 exchange_log(const struct exchange *x)
 {
-    struct log_context who = { .request_id = x->id, .model = x->request.model, .attempt = x->attempts };
+    struct log_context who = {
+        .request_id = x->id, .model = x->request.model, .attempt = x->attempts
+    };
 
     if (x->attempt.target != NULL)
         who.provider = x->attempt.target->provider->id;
@@ -65,8 +69,8 @@ exchange_log(const struct exchange *x)
 
 /* --- requests that are only passed through --- */
 
-/* The path as the provider shall see it, query and all. A step up would leave the part of the provider's server that the
- * configuration names, with the gateway's own credentials. */
+/* The path as the provider shall see it, query and all. A step up would leave the part of the
+ * provider's server that the configuration names, with the gateway's own credentials. */
 static bool
 read_path(struct exchange *x)
 {
@@ -80,7 +84,8 @@ read_path(struct exchange *x)
         struct str segment;
 
         (void)str_cut(plain, '/', &segment, &plain);
-        if (str_eq(segment, S(".")) || str_eq(segment, S("..")) || str_chr(segment, '\\') != segment.n)
+        if (str_eq(segment, S(".")) || str_eq(segment, S("..")) ||
+            str_chr(segment, '\\') != segment.n)
             return false;
     }
     if (head->query.n != 0)
@@ -89,18 +94,21 @@ read_path(struct exchange *x)
     return true;
 }
 
-/* A provider may read JSON whatever the caller calls it; then so must we, or its model would go unseen. */
+/* A provider may read JSON whatever the caller calls it; then so must we, or its model would go
+ * unseen. */
 static enum step
 read_json(struct exchange *x, bool says_json)
 {
     const struct conf_server *conf = &exchange_conf(x)->server;
-    struct json_limits limits = { (uint32_t)conf->limit_json_depth, (uint32_t)conf->limit_json_values };
+    struct json_limits limits = { (uint32_t)conf->limit_json_depth,
+        (uint32_t)conf->limit_json_values };
     struct llm_request *r = &x->request;
     struct json_error bad;
 
     r->doc = json_parse(x->arena, r->body, &limits, &bad);
     if (r->doc == NULL && says_json)
-        return exchange_fail(x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
+        return exchange_fail(
+            x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
     r->model_node = json_get(r->doc, S("model"));
     if (!json_is(r->model_node, JSON_STRING))
         r->model_node = NULL;
@@ -118,10 +126,13 @@ read_form(struct exchange *x, struct str type)
 
     switch (multipart_find(type, r->body, S("model"), &r->model)) {
     case MULTIPART_UNCLEAR:
-        return exchange_fail(x, ERR_BAD_REQUEST, "the form is malformed, or its model can be read in more than one way");
+        return exchange_fail(x, ERR_BAD_REQUEST,
+            "the form is malformed, or its model can be read in more than one way");
     case MULTIPART_ONE:
         node = arena_new(x->arena, struct json);
-        *node = (struct json){ .p = r->model.p, .n = (uint32_t)r->model.n, .span = 1, .type = JSON_NUMBER };
+        *node = (struct json){
+            .p = r->model.p, .n = (uint32_t)r->model.n, .span = 1, .type = JSON_NUMBER
+        };
         r->model_node = node;
         break;
     case MULTIPART_NONE:
@@ -148,9 +159,10 @@ exchange_read_relay(struct exchange *x)
         return step;
     if (r->model.n > MODEL_BYTES) {
         r->model = S("");
-        return exchange_fail(x, ERR_BAD_REQUEST, "the model's name is longer than %d bytes", MODEL_BYTES);
+        return exchange_fail(
+            x, ERR_BAD_REQUEST, "the model's name is longer than %d bytes", MODEL_BYTES);
     }
-    r->model = arena_str(x->arena, r->model); /* outlives the body */
+    r->model = arena_str(x->arena, r->model);    /* outlives the body */
     return STEP_NEXT;
 }
 
@@ -175,7 +187,8 @@ add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
 
     if (origins->count == 0)
         return;
-    buf_add(out, S("Vary: Origin\r\n")); /* without an origin the answer would look different as well */
+    /* without an origin the answer would look different as well */
+    buf_add(out, S("Vary: Origin\r\n"));
     if (origin.n == 0 || !is_allowed_origin(origins, origin))
         return;
     http_add_field(out, S("Access-Control-Allow-Origin"), origin);
@@ -183,7 +196,8 @@ add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
         buf_add(out, S("Access-Control-Expose-Headers: *\r\n"));
         return;
     }
-    buf_add(out, S("Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, OPTIONS\r\nAccess-Control-Max-Age: 600\r\n"));
+    buf_add(out, S("Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, "
+                   "OPTIONS\r\nAccess-Control-Max-Age: 600\r\n"));
     if (wanted.n != 0)
         http_add_field(out, S("Access-Control-Allow-Headers"), wanted);
 }
@@ -211,7 +225,7 @@ exchange_fields(struct exchange *x, struct buf *out)
     if (t == NULL)
         return;
     http_add_field(out, S("x-openclaw-provider"), t->provider->id);
-    if (is_printable(t->wire.model)) /* a caller chose it: it need not be fit for a field */
+    if (is_printable(t->wire.model))    /* a caller chose it: it need not be fit for a field */
         http_add_field(out, S("x-openclaw-model"), t->wire.model);
     buf_add(out, S("x-openclaw-attempts: "));
     buf_add_u64(out, x->attempts);
@@ -256,7 +270,8 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
     exchange_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
-    bool quota = e->kind == ERR_UPSTREAM_QUOTA; /* money does not come back in seconds; the SDKs heed the field */
+    /* money does not come back in seconds; the SDKs heed the field */
+    bool quota = e->kind == ERR_UPSTREAM_QUOTA;
     bool soon = !quota && (status == 429 || status == 503 || status == 529);
     if (quota)
         buf_add(out, S("x-should-retry: false\r\n"));
@@ -266,7 +281,8 @@ answer_error(struct exchange *x, const struct llm_error *e)
         buf_add(out, S("\r\n"));
     }
     if (e->kind == ERR_METHOD)
-        http_add_field(out, S("Allow"), x->endpoint->method.n > 1 ? x->endpoint->method : S("GET, POST"));
+        http_add_field(
+            out, S("Allow"), endpoint_methods(x->endpoint));
     if (e->kind == ERR_AUTH)
         buf_add(out, S("WWW-Authenticate: Bearer\r\n"));
     x->status = status;
@@ -277,7 +293,8 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_fini(&body);
 }
 
-/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded": appended when several targets were tried. */
+/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded": appended when several
+ * targets were tried. */
 static struct str
 with_attempts(struct exchange *x, struct str message)
 {
@@ -287,8 +304,8 @@ with_attempts(struct exchange *x, struct str message)
         return message;
     for (const struct attempt_note *n = x->notes; n != NULL; n = n->next)
         all = arena_printf(x->arena, STR_FMT "%s" STR_FMT "/" STR_FMT ": %s", STR_ARG(all),
-            n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id), STR_ARG(n->target->wire.model),
-            err_row(n->outcome)->code);
+            n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id),
+            STR_ARG(n->target->wire.model), err_row(n->outcome)->code);
     return arena_printf(x->arena, STR_FMT ")", STR_ARG(all));
 }
 
@@ -311,7 +328,8 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
     }
     /* The caller already has part of an answer: say so in its stream, or cut the connection. */
     x->answered = true;
-    if (x->relay.output == OUTPUT_FOLD || x->relay.source == SOURCE_RAW || x->relay.source == SOURCE_WHOLE) {
+    if (x->relay.output == OUTPUT_FOLD || x->relay.source == SOURCE_RAW ||
+        x->relay.source == SOURCE_WHOLE) {
         x->bytes_out = server_bytes_out(x->q);
         server_abort(x->q);
     } else {
@@ -331,14 +349,16 @@ exchange_fail(struct exchange *x, enum err why, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    struct llm_error e = { .kind = why, .message = arena_str(x->arena, str_c(text)), .retry_after_ms = -1 };
+    struct llm_error e = {
+        .kind = why, .message = arena_str(x->arena, str_c(text)), .retry_after_ms = -1
+    };
     return exchange_fail_with(x, &e);
 }
 
 /* --- settling --- */
 
-/* Nobody reported usage (the caller left early, or the provider never says): estimate, and say that it is one. What a
- * stream said of its output before it was cut was a beginning only. */
+/* Nobody reported usage (the caller left early, or the provider never says): estimate, and say
+ * that it is one. What a stream said of its output before it was cut was a beginning only. */
 static bool
 estimate_usage(struct exchange *x)
 {
@@ -347,7 +367,7 @@ estimate_usage(struct exchange *x)
     bool cut = r->source == SOURCE_STREAM && !r->reader.finished;
 
     if (r->source == SOURCE_RAW)
-        return false; /* not ours to understand */
+        return false;    /* not ours to understand */
     if (!r->content || (r->usage.input >= 0 && r->usage.output >= 0 && !cut))
         return false;
     if (r->usage.input < 0)
@@ -399,7 +419,8 @@ upstream_us(const struct exchange *x)
 }
 
 static void
-settle_metrics(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
+settle_metrics(
+    struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
 {
     struct metric_shard *m = x->worker->metrics;
     const struct llm_usage *u = &x->relay.usage;
@@ -433,7 +454,8 @@ settle_metrics(struct exchange *x, int64_t cost, bool estimated, uint64_t durati
 }
 
 static void
-settle_log(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
+settle_log(
+    struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
 {
     const struct target *t = x->attempt.target;
     const struct llm_usage *u = &x->relay.usage;
@@ -454,7 +476,8 @@ settle_log(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_u
         .provider = t != NULL ? t->provider->id : S(""),
         .model = t != NULL ? t->wire.model : S(""),
         .stream = x->request.stream,
-        .finish_reason = x->relay.finish != FINISH_UNKNOWN ? str_c(llm_finish_name(x->relay.finish)) : S(""),
+        .finish_reason =
+            x->relay.finish != FINISH_UNKNOWN ? str_c(llm_finish_name(x->relay.finish)) : S(""),
         .attempts = attempts_json(x),
         .tokens_input = u->input,
         .tokens_cached = u->cached,
@@ -465,7 +488,8 @@ settle_log(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_u
         .cost_nanousd = cost,
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
-        .first_token_us = x->relay.first_token_us != 0 ? (int64_t)(x->relay.first_token_us - x->started_us) : -1,
+        .first_token_us =
+            x->relay.first_token_us != 0 ? (int64_t)(x->relay.first_token_us - x->started_us) : -1,
         .duration_us = (int64_t)duration_us,
         .overhead_us = (int64_t)overhead_us,
         .client_abort = x->gone,
@@ -477,7 +501,8 @@ settle_log(struct exchange *x, int64_t cost, bool estimated, uint64_t duration_u
 static bool
 is_worth_a_line(const struct exchange *x)
 {
-    return x->endpoint->local == NULL || x->status >= 400 || str_starts(x->endpoint->path, S("/v1/"));
+    return x->endpoint->local == NULL || x->status >= 400 ||
+           str_starts(x->endpoint->path, S("/v1/"));
 }
 
 void
@@ -498,7 +523,9 @@ exchange_finish(struct exchange *x)
         x->status = err_row(ERR_CLIENT_GONE)->status;
 
     bool estimated = estimate_usage(x);
-    int64_t cost = x->attempt.target != NULL ? model_cost_nanousd(x->attempt.target->facts, &x->relay.usage) : COST_UNKNOWN;
+    int64_t cost = x->attempt.target != NULL
+                       ? model_cost_nanousd(x->attempt.target->facts, &x->relay.usage)
+                       : COST_UNKNOWN;
     settle_metrics(x, cost, estimated, duration_us, overhead_us);
     if (is_worth_a_line(x))
         settle_log(x, cost, estimated, duration_us, overhead_us);

@@ -10,7 +10,8 @@
 #include "gateway/exchange.h"
 #include "gateway/local.h"
 
-/* Which route of which protocol is this? Health, metrics and browsers' preflights are answered here. */
+/* Which route of which protocol is this? Health, metrics and browsers' preflights are answered
+ * here. */
 static enum step
 stage_match(struct exchange *x)
 {
@@ -25,9 +26,10 @@ stage_match(struct exchange *x)
     }
     if (e == ERR_METHOD)
         return exchange_fail(x, e, STR_FMT " takes " STR_FMT ", not " STR_FMT, STR_ARG(head->path),
-            STR_ARG(x->endpoint->method), STR_ARG(head->method));
+            STR_ARG(endpoint_methods(x->endpoint)), STR_ARG(head->method));
     if (e != OK)
-        return exchange_fail(x, e, "there is no route " STR_FMT " " STR_FMT "; see GET / for what there is",
+        return exchange_fail(x, e,
+            "there is no route " STR_FMT " " STR_FMT "; see GET / for what there is",
             STR_ARG(head->method), STR_ARG(head->path));
     return STEP_NEXT;
 }
@@ -42,8 +44,9 @@ stage_authenticate(struct exchange *x)
 
     if (e != OK && !open)
         return exchange_fail(x, e, "%s",
-            credential.n == 0 ? "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'"
-                              : "the API key is not known here");
+            credential.n == 0
+                ? "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'"
+                : "the API key is not known here");
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
     x->endpoint->local(x);
@@ -76,9 +79,11 @@ stage_admit(struct exchange *x)
         return exchange_fail(x, ERR_OVERLOADED, "%u requests are under way; try again in a moment",
             x->worker->exchange_count - 1);
     if (limits->limit_streams_per_key != 0 && *in_flight >= limits->limit_streams_per_key)
-        return exchange_fail(x, ERR_RATE_LIMIT, "this key already has %u requests under way", *in_flight);
+        return exchange_fail(
+            x, ERR_RATE_LIMIT, "this key already has %u requests under way", *in_flight);
     if (!shorten_deadline(x))
-        return exchange_fail(x, ERR_BAD_REQUEST, DEADLINE_FIELD " is not a time; write milliseconds, or like 30s");
+        return exchange_fail(
+            x, ERR_BAD_REQUEST, DEADLINE_FIELD " is not a time; write milliseconds, or like 30s");
     (*in_flight)++;
     x->slot = true;
     return STEP_NEXT;
@@ -104,7 +109,8 @@ static enum step
 stage_decode(struct exchange *x)
 {
     const struct conf_server *conf = &exchange_conf(x)->server;
-    struct json_limits limits = { (uint32_t)conf->limit_json_depth, (uint32_t)conf->limit_json_values };
+    struct json_limits limits = { (uint32_t)conf->limit_json_depth,
+        (uint32_t)conf->limit_json_values };
     struct llm_request *r = &x->request;
     struct json_error bad;
     struct wire_fault fault = { S(""), S("") };
@@ -116,15 +122,19 @@ stage_decode(struct exchange *x)
 
     r->doc = json_parse(x->arena, r->body, &limits, &bad);
     if (r->doc == NULL)
-        return exchange_fail(x, bad.limit ? ERR_TOO_LARGE : ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu",
-            bad.what, bad.offset);
+        return exchange_fail(x, bad.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
+            "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
     if (r->doc->type != JSON_OBJECT)
         return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
     enum err e = r->wire->caller->read_head(r, &fault);
-    r->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES))); /* outlives the body */
+    /* outlives the body */
+    r->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
     if (e != OK)
-        return exchange_fail_with(x,
-            &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1, .quotes = true });
+        return exchange_fail_with(x, &(struct llm_error){ .kind = e,
+                                         .message = fault.message,
+                                         .param = fault.param,
+                                         .retry_after_ms = -1,
+                                         .quotes = true });
     return STEP_NEXT;
 }
 
@@ -137,8 +147,8 @@ plan_serves(const struct plan *plan, enum llm_op op)
     return false;
 }
 
-/* The model that was asked for becomes an ordered list of places to try. Never waits: it reads the snapshot that this
- * exchange started with. */
+/* The model that was asked for becomes an ordered list of places to try. Never waits: it reads
+ * the snapshot that this exchange started with. */
 static enum step
 stage_route(struct exchange *x)
 {
@@ -146,16 +156,19 @@ stage_route(struct exchange *x)
     const struct route_table *routes = x->hold->snapshot->routes;
 
     if (x->request.model.n == 0 && !auth_allows_model(x->who, S("")))
-        return exchange_fail(x, ERR_FORBIDDEN, "this API key may use certain models only, and this request names none");
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "this API key may use certain models only, and this request names none");
     if (x->request.model.n == 0) {
         x->plan.targets[0] = route_default(routes, x->arena, x->request.wire);
         x->plan.count = x->plan.targets[0] != NULL;
         if (x->plan.count == 0)
-            return exchange_fail(x, ERR_CONFIG, "this route names no model; set default_provider in the configuration");
+            return exchange_fail(x, ERR_CONFIG,
+                "this route names no model; set default_provider in the configuration");
         return STEP_NEXT;
     }
     if (!auth_allows_model(x->who, x->request.model))
-        return exchange_fail(x, ERR_FORBIDDEN, "this API key may not use the model '" STR_FMT "'", STR_ARG(x->request.model));
+        return exchange_fail(x, ERR_FORBIDDEN, "this API key may not use the model '" STR_FMT "'",
+            STR_ARG(x->request.model));
     enum err e = route_plan(routes, x->arena, x->request.model, &x->plan, &why);
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
@@ -181,7 +194,7 @@ stage_attempt(struct exchange *x)
             return STEP_NEXT;
         case ATTEMPT_FAILED:
             if (x->attempt.committed)
-                return STEP_NEXT; /* it began and broke before we came here */
+                return STEP_NEXT;    /* it began and broke before we came here */
             attempt_stop(x, error->kind);
             if (err_row(error->kind)->next != NEXT_FALLBACK || x->candidate == x->plan.count)
                 return exchange_fail_with(x, error);

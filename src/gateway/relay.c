@@ -5,9 +5,10 @@
 #include "gateway/exchange.h"
 
 #define ERROR_BODY_BYTES (64u * 1024)
-#define HELD_BYTES (4u * 1024 * 1024)      /* frames that carry no content yet, or one turn's output */
+/* frames that carry no content yet, or one turn's output */
+#define HELD_BYTES (4u * 1024 * 1024)
 
-#define SECRET_LEAST_BYTES 8                /* a shorter value is a word like others */
+#define SECRET_LEAST_BYTES 8    /* a shorter value is a word like others */
 
 /* The provider's fields that mean something to the caller. */
 static const struct str passed_prefixes[] = {
@@ -15,6 +16,8 @@ static const struct str passed_prefixes[] = {
     S_INIT("anthropic-ratelimit-"),
     S_INIT("openai-"),
     S_INIT("retry-after"),
+    S_INIT("content-disposition"),
+    S_INIT("content-encoding"),
 };
 
 /* --- what the decoder says --- */
@@ -66,15 +69,17 @@ quotes_secret(const struct provider *p, struct str text)
     return quotes_line(text, p->fields);
 }
 
-/* Keeps a provider's error beyond the bytes it came in. One that quotes what the gateway sent it in confidence loses all
- * its words: any part of them may hold a part of the secret. */
+/* Keeps a provider's error beyond the bytes it came in. One that quotes what the gateway sent it
+ * in confidence loses all its words: any part of them may hold a part of the secret. */
 static void
 keep_error(struct exchange *x, const struct llm_error *e)
 {
     const struct provider *p = x->attempt.target->provider;
     struct llm_error *to = &x->relay.error;
 
-    *to = (struct llm_error){ .kind = e->kind, .status = e->status, .retry_after_ms = e->retry_after_ms, .quotes = true };
+    *to = (struct llm_error){
+        .kind = e->kind, .status = e->status, .retry_after_ms = e->retry_after_ms, .quotes = true
+    };
     x->relay.error_event = true;
     if (quotes_secret(p, x->relay.reading) || quotes_secret(p, e->message))
         return;
@@ -129,7 +134,8 @@ passed_fields(struct exchange *x, const struct http_head *head)
     for (size_t i = 0; i < head->fields.count; i++) {
         const struct http_field *f = &head->fields.list[i];
         for (size_t k = 0; k < ARRAY_LEN(passed_prefixes); k++)
-            if ((f->name.p[0] | 0x20) == passed_prefixes[k].p[0] && str_istarts(f->name, passed_prefixes[k]))
+            if ((f->name.p[0] | 0x20) == passed_prefixes[k].p[0] &&
+                str_istarts(f->name, passed_prefixes[k]))
                 http_add_field(out, f->name, f->value);
     }
     struct str s = buf_len(out) != 0 ? arena_str(x->arena, buf_str(out)) : S("");
@@ -141,7 +147,8 @@ static enum relay_source
 choose_source(const struct exchange *x, const struct http_head *head, struct str type)
 {
     /* What is wrong with the gateway's own credentials is not the caller's to read. */
-    if (head->status == 401 || (x->request.op != OP_RELAY && (head->status < 200 || head->status >= 300)))
+    if (head->status == 401 ||
+        (x->request.op != OP_RELAY && (head->status < 200 || head->status >= 300)))
         return SOURCE_ERROR;
     if (x->request.op == OP_RELAY)
         return SOURCE_RAW;
@@ -158,7 +165,9 @@ choose_output(struct exchange *x)
     bool same_wire = x->attempt.target->provider->wire == x->request.wire;
     bool same_shape = (r->source == SOURCE_STREAM) == x->request.stream;
 
-    r->output = same_wire && same_shape ? OUTPUT_FORWARD : x->request.stream ? OUTPUT_EVENTS : OUTPUT_FOLD;
+    r->output = same_wire && same_shape ? OUTPUT_FORWARD
+                : x->request.stream     ? OUTPUT_EVENTS
+                                        : OUTPUT_FOLD;
     if (r->output == OUTPUT_FOLD) {
         r->answer = arena_new(x->arena, struct llm_answer);
         answer_init(r->answer, x->arena);
@@ -211,7 +220,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
     choose_output(x);
     if (r->source == SOURCE_RAW) {
         x->status = head->status;
-        r->content = true; /* nothing to wait for: what comes goes on */
+        r->content = true;    /* nothing to wait for: what comes goes on */
     }
 }
 
@@ -226,7 +235,8 @@ respond(struct exchange *x, int status, struct str type, int64_t length)
     CHECK(buf_len(out) == 0);
     if (type.n != 0)
         http_add_field(out, S("Content-Type"), type);
-    buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n") : S("Cache-Control: no-store\r\n"));
+    buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n")
+                        : S("Cache-Control: no-store\r\n"));
     exchange_fields(x, out);
     buf_add(out, x->relay.passed);
     x->status = status;
@@ -278,8 +288,8 @@ relay_drop(struct exchange *x)
 
 /* --- streams --- */
 
-/* Frames that lie next to each other in the bytes just received go out as one run, uncopied; one that was put together
- * from earlier bytes is copied, for it is gone when the reader goes on. */
+/* Frames that lie next to each other in the bytes just received go out as one run, uncopied; one
+ * that was put together from earlier bytes is copied, for it is gone when the reader goes on. */
 static void
 forward_frame(struct exchange *x, struct str raw)
 {
@@ -394,7 +404,8 @@ read_error(struct exchange *x, struct str body)
 
 /* --- the provider's bytes --- */
 
-/* Content type and request disagree (some hosts mislabel): look at the first byte that is not blank. */
+/* Content type and request disagree (some hosts mislabel): look at the first byte that is not
+ * blank. */
 static void
 settle_source(struct exchange *x, struct str bytes)
 {
@@ -424,11 +435,11 @@ relay_data(struct exchange *x, struct str bytes)
         return OK;
     case SOURCE_WHOLE:
         if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length)
-            return read_whole(x, bytes); /* all in one piece: no copy */
+            return read_whole(x, bytes);    /* all in one piece: no copy */
         buf_add(&r->body, bytes);
         return r->body.overflow ? ERR_UPSTREAM_TOO_LARGE : OK;
     case SOURCE_ERROR:
-        buf_add(&r->body, bytes); /* what does not fit is not needed to classify it */
+        buf_add(&r->body, bytes);    /* what does not fit is not needed to classify it */
         return OK;
     case SOURCE_UNSURE:
     case SOURCE_NONE:
@@ -437,7 +448,8 @@ relay_data(struct exchange *x, struct str bytes)
     CHECK_UNREACHABLE();
 }
 
-/* A last event that came without its blank line gets it, so that what follows does not run into it. */
+/* A last event that came without its blank line gets it, so that what follows does not run into
+ * it. */
 static void
 close_frame(struct buf *out)
 {
@@ -463,7 +475,8 @@ end_stream(struct exchange *x)
     if (r->error_event)
         return r->error.kind;
     if (r->output == OUTPUT_FORWARD && (!r->reader.complete || was_complete))
-        buf_truncate(&r->out, before); /* a piece of an event, or something behind the last word */
+        /* a piece of an event, or something behind the last word */
+        buf_truncate(&r->out, before);
     if (!r->reader.complete)
         return ERR_UPSTREAM_TRUNCATED;
     if (r->output == OUTPUT_FORWARD && buf_len(&r->out) != before)
@@ -508,11 +521,13 @@ relay_keepalive(struct exchange *x)
     uint64_t now_us = clock_now_us();
     uint64_t last_us = r->last_write_us != 0 ? r->last_write_us : x->attempt.note->started_us;
 
-    if (!x->request.stream || x->request.op == OP_RELAY || every_us == 0 || now_us < last_us + every_us)
+    if (!x->request.stream || x->request.op == OP_RELAY || every_us == 0 ||
+        now_us < last_us + every_us)
         return;
     r->last_write_us = now_us;
     relay_respond(x);
-    /* Before the first event a caller's protocol may not allow its own ping: a comment always passes. */
+    /* Before the first event a caller's protocol may not allow its own ping: a comment always
+     * passes. */
     server_write(x->q, r->content ? x->request.wire->caller->keepalive : S(": keep-alive\n\n"));
 }
 
@@ -523,8 +538,8 @@ relay_break(struct exchange *x, const struct llm_error *e)
     struct llm_event ev = { .kind = EVENT_ERROR, .error = e, .usage = USAGE_NONE };
 
     if (r->writer.out == NULL)
-        begin_writer(x); /* only keep-alives were sent, and the last target never answered */
-    r->content = true; /* what was held back belongs before the error */
+        begin_writer(x);    /* only keep-alives were sent, and the last target never answered */
+    r->content = true;      /* what was held back belongs before the error */
     relay_flush(x);
     x->request.wire->caller->write_event(&r->writer, &ev);
     relay_flush(x);

@@ -229,8 +229,8 @@ def test_head_has_the_fields_of_get_and_no_body(gateway):
 
 
 @pytest.mark.parametrize("method, path, allow", [
-    ("GET", CHAT, "POST"), ("PUT", CHAT, "POST"), ("DELETE", "/v1/messages", "POST"), ("POST", "/v1/models", "GET"),
-    ("POST", "/livez", "GET"), ("PATCH", "/metrics", "GET"),
+    ("GET", CHAT, "POST"), ("PUT", CHAT, "POST"), ("DELETE", "/v1/messages", "POST"), ("POST", "/v1/models", "GET, HEAD"),
+    ("POST", "/livez", "GET, HEAD"), ("PATCH", "/metrics", "GET, HEAD"),
 ])
 def test_a_wrong_method_is_told_the_right_one(gateway, method, path, allow):
     with gateway.raw() as client:

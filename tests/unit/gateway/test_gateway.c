@@ -61,7 +61,9 @@ TEST(an_unknown_route_is_404_and_a_wrong_method_405)
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/messages", "", ""), 405);
     EXPECT(gateway_world_says(&w, "\"type\":\"error\""));
     EXPECT_INT(gateway_world_ask(&w, "DELETE /livez", "", ""), 405);
-    EXPECT(gateway_world_says(&w, "Allow: GET\r\n"));
+    EXPECT(gateway_world_says(&w, "Allow: GET, HEAD\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "TRACE /v1/files", "", ""), 405);
+    EXPECT(gateway_world_says(&w, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n"));
     EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/chat/completions", "", ""), 405);
     finish();
 }
