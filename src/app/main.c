@@ -89,7 +89,8 @@ print_unknown(const char *name)
 int
 main(int argc, char **argv)
 {
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of the write, not of the process */
+    /* a reader that went away is an error of the write, not of the process */
+    (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_usage(stderr);
         return 2;

@@ -45,17 +45,17 @@ struct simulator {
 enum drain_phase { DRAIN_NOT, DRAIN_GRACE, DRAIN_STREAMS };
 
 struct serve {
-    const char *config_path;               /* NULL: zero files */
+    const char *config_path;    /* NULL: zero files */
     struct sets sets;
     struct gateway gateway;
-    struct snapshot *snapshot;             /* the newest; one reference */
-    struct tls_context *tls;               /* the listeners'; one reference, may be NULL */
+    struct snapshot *snapshot;    /* the newest; one reference */
+    struct tls_context *tls;      /* the listeners'; one reference, may be NULL */
     struct worker **workers;
     struct log_file *error_file;
     struct simulator simulator;
     struct loop *loop;
     struct timer *timer;
-    struct timer *second;                  /* small regular chores */
+    struct timer *second;    /* small regular chores */
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -66,7 +66,8 @@ struct serve {
 static unsigned
 workers_of(const struct conf *c)
 {
-    return c->server.workers != 0 ? (unsigned)MIN(c->server.workers, WORKERS_MOST) : MIN(loop_cores(), WORKERS_MOST);
+    return c->server.workers != 0 ? (unsigned)MIN(c->server.workers, WORKERS_MOST)
+                                  : MIN(loop_cores(), WORKERS_MOST);
 }
 
 /* Says all that is wrong: to who starts us, and later in the log. */
@@ -81,7 +82,8 @@ tell_problems(const struct serve *s, const struct conf_problems *problems)
     }
     for (const struct conf_problem *p = problems->first; p != NULL; p = p->next) {
         if (p->mark.line != 0)
-            log_error(NULL, STR_FMT ":%u:%u: " STR_FMT, STR_ARG(path), p->mark.line, p->mark.column, STR_ARG(p->text));
+            log_error(NULL, STR_FMT ":%u:%u: " STR_FMT, STR_ARG(path), p->mark.line, p->mark.column,
+                STR_ARG(p->text));
         else
             log_error(NULL, STR_FMT ": " STR_FMT, STR_ARG(path), STR_ARG(p->text));
     }
@@ -131,15 +133,16 @@ same_listeners(const struct conf *a, const struct conf *b)
     for (size_t i = 0; i < a->server.listen.count; i++)
         if (!str_eq(a->server.listen.list[i].v, b->server.listen.list[i].v))
             return false;
-    return str_eq(a->server.admin_listen.v, b->server.admin_listen.v)
-        && (a->server.tls_cert.v.n != 0) == (b->server.tls_cert.v.n != 0);
+    return str_eq(a->server.admin_listen.v, b->server.admin_listen.v) &&
+           (a->server.tls_cert.v.n != 0) == (b->server.tls_cert.v.n != 0);
 }
 
 static void
 publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
 {
     for (unsigned i = 0; i < s->gateway.workers; i++)
-        worker_reload(s->workers[i], snapshot_ref(snapshot), tls != NULL ? tls_context_ref(tls) : NULL);
+        worker_reload(
+            s->workers[i], snapshot_ref(snapshot), tls != NULL ? tls_context_ref(tls) : NULL);
     snapshot_unref(s->snapshot);
     s->snapshot = snapshot;
     tls_context_unref(s->tls);
@@ -157,14 +160,17 @@ reload(struct serve *s)
     if (snapshot == NULL || !load_tls(snapshot->conf, &tls)) {
         snapshot_unref(snapshot);
         atomic_fetch_add(&s->gateway.reloads_failed, 1);
-        log_error(NULL, "reload refused: the configuration in use stays; 'openclaw check' says what is wrong");
+        log_error(NULL,
+            "reload refused: the configuration in use stays; 'openclaw check' says what is wrong");
         return;
     }
     if (!same_listeners(s->snapshot->conf, snapshot->conf))
-        log_warn(NULL, "server.listen, admin_listen, workers and TLS on or off take effect at the next start");
+        log_warn(NULL,
+            "server.listen, admin_listen, workers and TLS on or off take effect at the next start");
     publish(s, snapshot, tls);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
-    log_info(NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
+    log_info(
+        NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
 }
 
 /* --- the simulated provider --- */
@@ -187,7 +193,8 @@ simulator_start(struct simulator *sim, char *why, size_t why_size)
     sim->mock = mock_start(sim->loop, S("127.0.0.1:0"), sim->hub, why, why_size);
     if (sim->mock == NULL)
         return false;
-    (void)snprintf(sim->url, sizeof(sim->url), "http://" STR_FMT "/v1", STR_ARG(mock_address(sim->mock)));
+    (void)snprintf(
+        sim->url, sizeof(sim->url), "http://" STR_FMT "/v1", STR_ARG(mock_address(sim->mock)));
     sim->thread = thread_start("simulator", simulator_main, sim);
     return true;
 }
@@ -279,7 +286,8 @@ on_timer(void *arg)
     stop_workers(s);
 }
 
-/* SIGTERM comes from a supervisor behind whose back a load balancer must first notice; SIGINT from a person. */
+/* SIGTERM comes from a supervisor behind whose back a load balancer must first notice; SIGINT
+ * from a person. */
 static void
 on_end_signal(void *arg, int signo)
 {
@@ -343,13 +351,15 @@ open_logs(struct serve *s)
 
     s->error_file = log_file_open(o->log_path.v.p, LOG_QUEUE_BYTES);
     if (s->error_file == NULL) {
-        (void)fprintf(stderr, "openclaw: cannot open the log %s: %s\n", o->log_path.v.p, strerror(errno));
+        (void)fprintf(
+            stderr, "openclaw: cannot open the log %s: %s\n", o->log_path.v.p, strerror(errno));
         return false;
     }
     if (!str_eq(o->access_path.v, S("off"))) {
         s->gateway.access_file = log_file_open(o->access_path.v.p, LOG_QUEUE_BYTES);
         if (s->gateway.access_file == NULL) {
-            (void)fprintf(stderr, "openclaw: cannot open the access log %s: %s\n", o->access_path.v.p, strerror(errno));
+            (void)fprintf(stderr, "openclaw: cannot open the access log %s: %s\n",
+                o->access_path.v.p, strerror(errno));
             return false;
         }
     }
@@ -379,8 +389,9 @@ create_workers(struct serve *s)
 
     s->workers = check_alloc(calloc(s->gateway.workers, sizeof(struct worker *)));
     for (unsigned i = 0; i < s->gateway.workers; i++) {
-        s->workers[i] = worker_create(&s->gateway, i, i != 0 ? s->workers[0] : NULL, snapshot_ref(s->snapshot),
-            s->tls != NULL ? tls_context_ref(s->tls) : NULL, why, sizeof(why));
+        s->workers[i] =
+            worker_create(&s->gateway, i, i != 0 ? s->workers[0] : NULL, snapshot_ref(s->snapshot),
+                s->tls != NULL ? tls_context_ref(s->tls) : NULL, why, sizeof(why));
         if (s->workers[i] != NULL)
             continue;
         (void)fprintf(stderr, "openclaw: %s\n", why);
@@ -401,11 +412,14 @@ print_banner(const struct serve *s)
     bool keys = s->snapshot->conf->auth.mode == AUTH_KEYS;
     const struct provider *p;
 
-    (void)fprintf(stderr, "openclaw " OPENCLAW_VERSION " listens on %s://" STR_FMT " (%u %s)\n", scheme,
-        STR_ARG(address), s->gateway.workers, s->gateway.workers == 1 ? "worker" : "workers");
+    (void)fprintf(stderr, "openclaw " OPENCLAW_VERSION " listens on %s://" STR_FMT " (%u %s)\n",
+        scheme, STR_ARG(address), s->gateway.workers,
+        s->gateway.workers == 1 ? "worker" : "workers");
     if (route_simulated(s->snapshot->routes)) {
-        (void)fputs("No provider is configured: the built-in simulated provider answers, with made-up text.\n"
-                    "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another provider's key, or write a file: openclaw init\n",
+        (void)fputs("No provider is configured: the built-in simulated provider answers, with "
+                    "made-up text.\n"
+                    "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another provider's key, or write a "
+                    "file: openclaw init\n",
             stderr);
     } else {
         (void)fputs("Providers:", stderr);
@@ -413,8 +427,10 @@ print_banner(const struct serve *s)
             (void)fprintf(stderr, " " STR_FMT, STR_ARG(p->id));
         (void)fputc('\n', stderr);
     }
-    (void)fprintf(stderr, "Try it:\n  curl %s://" STR_FMT "/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
-                          "    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
+    (void)fprintf(stderr,
+        "Try it:\n  curl %s://" STR_FMT
+        "/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
+        "    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
         scheme, STR_ARG(address), keys ? " -H 'Authorization: Bearer YOUR_KEY'" : "",
         route_simulated(s->snapshot->routes) ? "gpt-4o-mini" : "MODEL");
 }
@@ -454,7 +470,8 @@ run(struct serve *s)
 {
     char why[256];
 
-    (void)signal(SIGHUP, SIG_IGN); /* until it can be heeded: a reload that comes too soon must not end us */
+    /* until it can be heeded: a reload that comes too soon must not end us */
+    (void)signal(SIGHUP, SIG_IGN);
     raise_file_limit();
     if (simulator_needed(s) && !simulator_start(&s->simulator, why, sizeof(why))) {
         (void)fprintf(stderr, "openclaw: the simulated provider could not start: %s\n", why);
@@ -467,7 +484,8 @@ run(struct serve *s)
     s->gateway.workers = workers_of(c);
     s->gateway.started_wall_ms = clock_wall_ms();
     atomic_store(&s->gateway.generation, s->snapshot->generation);
-    s->gateway.metrics = metrics_create(s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
+    s->gateway.metrics = metrics_create(
+        s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
     if (!open_logs(s) || !load_tls(c, &s->tls) || !create_workers(s))
         return 1;
     for (unsigned i = 0; i < s->gateway.workers; i++)
@@ -507,14 +525,18 @@ cmd_serve(int argc, char **argv)
 {
     static struct serve s;
     const struct flag list[] = {
-        { "config", 'c', FLAG_TEXT, "FILE", "the configuration; without it, providers whose key is in the environment are used",
+        { "config", 'c', FLAG_TEXT, "FILE",
+            "the configuration; without it, providers whose key is in the environment are used",
             &s.config_path, NULL },
-        { "listen", 'l', FLAG_CALL, "ADDR", "listen on this address instead: HOST:PORT or unix:/path", &s.sets, add_listen },
-        { "set", 's', FLAG_CALL, "KEY=VALUE", "a setting over the file, for example server.workers=1", &s.sets, add_set },
+        { "listen", 'l', FLAG_CALL, "ADDR",
+            "listen on this address instead: HOST:PORT or unix:/path", &s.sets, add_listen },
+        { "set", 's', FLAG_CALL, "KEY=VALUE",
+            "a setting over the file, for example server.workers=1", &s.sets, add_set },
     };
     const struct flags flags = {
         .usage = "openclaw serve [-c FILE] [--listen ADDR] [--set KEY=VALUE]",
-        .about = "Runs the gateway. SIGHUP or a change of the file reloads it; SIGTERM drains and ends.",
+        .about =
+            "Runs the gateway. SIGHUP or a change of the file reloads it; SIGTERM drains and ends.",
         .list = list,
         .count = ARRAY_LEN(list),
     };
@@ -529,7 +551,8 @@ cmd_serve(int argc, char **argv)
         break;
     }
     if (rest != 0) {
-        (void)fprintf(stderr, "openclaw serve: unexpected '%s'; see openclaw serve --help\n", argv[1]);
+        (void)fprintf(
+            stderr, "openclaw serve: unexpected '%s'; see openclaw serve --help\n", argv[1]);
         return 2;
     }
     if (s.config_path == NULL)

@@ -37,8 +37,8 @@ cost_add(int64_t *sum_per_1k, int64_t tokens, int64_t nanousd_per_1k)
         return true;
     if (nanousd_per_1k < 0)
         return false;
-    return !__builtin_mul_overflow(tokens, nanousd_per_1k, &tokens)
-        && !__builtin_add_overflow(*sum_per_1k, tokens, sum_per_1k);
+    return !__builtin_mul_overflow(tokens, nanousd_per_1k, &tokens) &&
+           !__builtin_add_overflow(*sum_per_1k, tokens, sum_per_1k);
 }
 
 int64_t
@@ -65,8 +65,8 @@ model_cost_nanousd(const struct model_row *row, const struct llm_usage *u)
     if (write_price < 0)
         write_price = row->input_nanousd_per_1k;
 
-    bool known = cost_add(&sum, fresh, row->input_nanousd_per_1k)
-        && cost_add(&sum, cached, cached_price) && cost_add(&sum, written, write_price)
-        && cost_add(&sum, usage_count(u->output), row->output_nanousd_per_1k);
+    bool known = cost_add(&sum, fresh, row->input_nanousd_per_1k) &&
+                 cost_add(&sum, cached, cached_price) && cost_add(&sum, written, write_price) &&
+                 cost_add(&sum, usage_count(u->output), row->output_nanousd_per_1k);
     return known ? (sum + 500) / 1000 : COST_UNKNOWN;
 }

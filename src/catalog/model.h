@@ -10,20 +10,20 @@
 enum model_flag {
     MODEL_EMBEDDING = 1 << 0,
     MODEL_REASONING = 1 << 1,
-    MODEL_SAMPLING_FIXED = 1 << 2,     /* refuses temperature and its kin */
-    MODEL_ADAPTIVE = 1 << 3,           /* Anthropic: thinking by effort, not by budget */
+    MODEL_SAMPLING_FIXED = 1 << 2,    /* refuses temperature and its kin */
+    MODEL_ADAPTIVE = 1 << 3,          /* Anthropic: thinking by effort, not by budget */
 };
 
 struct model_row {
-    struct str id;                     /* "openai/gpt-4o-mini" */
-    int64_t context_tokens;            /* 0: unknown */
+    struct str id;             /* "openai/gpt-4o-mini" */
+    int64_t context_tokens;    /* 0: unknown */
     int64_t output_tokens;
     uint32_t flags;
     int64_t input_nanousd_per_1k;
     int64_t cached_nanousd_per_1k;
     int64_t cache_write_nanousd_per_1k;
     int64_t output_nanousd_per_1k;
-    int64_t price_upto_tokens;         /* prices hold up to that much input; 0: always */
+    int64_t price_upto_tokens;    /* prices hold up to that much input; 0: always */
 };
 
 /* The row of "provider/model", or NULL. */
@@ -32,5 +32,6 @@ const struct model_row *model_row_at(size_t i);
 
 #define COST_UNKNOWN (-1)
 
-/* What the usage costs in nano-dollars, rounded to the nearest, or COST_UNKNOWN. `row` may be NULL. */
+/* What the usage costs in nano-dollars, rounded to the nearest, or COST_UNKNOWN. `row` may be
+ * NULL. */
 int64_t model_cost_nanousd(const struct model_row *row, const struct llm_usage *u);

@@ -3,15 +3,15 @@
 
 #include <stdlib.h>
 
-#define PROVIDER(id_, name_, speaks, url_, field_, prefix_, env_, quirks_)                          \
+#define PROVIDER(id_, name_, speaks, url_, field_, prefix_, env_, quirks_)                         \
     { .id = S_INIT(id_),                                                                           \
-      .name = S_INIT(name_),                                                                       \
-      .wire = &wire_##speaks,                                                                       \
-      .base_url = S_INIT(url_),                                                                    \
-      .auth_field = S_INIT(field_),                                                                \
-      .auth_prefix = S_INIT(prefix_),                                                              \
-      .env = S_INIT(env_),                                                                         \
-      .quirks = (quirks_) },
+        .name = S_INIT(name_),                                                                     \
+        .wire = &wire_##speaks,                                                                    \
+        .base_url = S_INIT(url_),                                                                  \
+        .auth_field = S_INIT(field_),                                                              \
+        .auth_prefix = S_INIT(prefix_),                                                            \
+        .env = S_INIT(env_),                                                                       \
+        .quirks = (quirks_) },
 
 static const struct provider_row rows[] = {
 #include "catalog/providers.def"

@@ -12,11 +12,11 @@ struct provider_row {
     struct str id;
     struct str name;
     const struct wire *wire;
-    struct str base_url;           /* empty: the configuration must give it */
-    struct str auth_field;         /* "Authorization", "x-api-key" */
-    struct str auth_prefix;        /* "Bearer " or empty */
-    struct str env;                /* environment variables, separated by blanks; may be empty */
-    uint32_t quirks;               /* enum wire_quirk */
+    struct str base_url;       /* empty: the configuration must give it */
+    struct str auth_field;     /* "Authorization", "x-api-key" */
+    struct str auth_prefix;    /* "Bearer " or empty */
+    struct str env;            /* environment variables, separated by blanks; may be empty */
+    uint32_t quirks;           /* enum wire_quirk */
 };
 
 /* The row of that id, or NULL. */
@@ -25,8 +25,8 @@ const struct provider_row *provider_row(struct str id);
 /* Walks the rows in table order; NULL behind the last. */
 const struct provider_row *provider_row_at(size_t i);
 
-/* The first of the row's environment variables that is set and not empty: its value, or empty; its name in *ret_name,
- * which may be NULL. */
+/* The first of the row's environment variables that is set and not empty: its value, or empty;
+ * its name in *ret_name, which may be NULL. */
 struct str provider_env_key(const struct provider_row *row, struct str *ret_name);
 
 /* The bit of a quirk's configuration name ("no_stream_options"), or 0. */

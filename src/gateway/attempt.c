@@ -6,14 +6,15 @@
 
 #include "base/clock.h"
 
-#define LAST_BYTE_US 1000000       /* grace for the framing's end behind the protocol's last word */
-#define REFUSAL_US 5000000         /* for the explanation behind a failed status */
+#define LAST_BYTE_US 1000000    /* grace for the framing's end behind the protocol's last word */
+#define REFUSAL_US 5000000      /* for the explanation behind a failed status */
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 
 /* --- the request --- */
 
 static void
-add_forwarded(const struct exchange *x, const struct wire *wire, struct buf *out, bool *ret_own_version)
+add_forwarded(
+    const struct exchange *x, const struct wire *wire, struct buf *out, bool *ret_own_version)
 {
     const struct http_fields *fields = &server_head(x->q)->fields;
 
@@ -27,7 +28,8 @@ add_forwarded(const struct exchange *x, const struct wire *wire, struct buf *out
     }
 }
 
-/* The field lines of the request to the provider. Nothing of the caller's goes on but what is named. */
+/* The field lines of the request to the provider. Nothing of the caller's goes on but what is
+ * named. */
 static struct str
 request_fields(struct exchange *x, const struct target *t, bool same_wire)
 {
@@ -45,11 +47,14 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
         http_add_field(out, S("Accept"), accept.n != 0 ? accept : S("*/*"));
     } else {
         buf_add(out, S("Content-Type: application/json\r\n"));
-        buf_add(out, r->stream ? S("Accept: text/event-stream\r\n") : S("Accept: application/json\r\n"));
+        buf_add(out,
+            r->stream ? S("Accept: text/event-stream\r\n") : S("Accept: application/json\r\n"));
     }
     buf_add(out, S("User-Agent: openclaw\r\n"));
     if (p->credential_count != 0) {
-        uint32_t turn = p->credential_count == 1 ? 0 : atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
+        uint32_t turn = p->credential_count == 1
+                            ? 0
+                            : atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
         buf_add(out, p->credentials[turn % p->credential_count]);
     }
     if (same_wire)
@@ -65,7 +70,8 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
     return s;
 }
 
-/* Forgets what was to be changed within the `n` bytes from `at` on: they are replaced as a whole. */
+/* Forgets what was to be changed within the `n` bytes from `at` on: they are replaced as a whole.
+ */
 static void
 drop_edits(struct wire_edits *edits, size_t at, size_t n)
 {
@@ -77,7 +83,8 @@ drop_edits(struct wire_edits *edits, size_t at, size_t n)
     edits->count = kept;
 }
 
-/* Forgets a member that was to be put at the front of the object, for the configuration sets it too. */
+/* Forgets a member that was to be put at the front of the object, for the configuration sets it
+ * too. */
 static void
 drop_member(struct wire_edits *edits, size_t at, struct str key)
 {
@@ -93,7 +100,8 @@ drop_member(struct wire_edits *edits, size_t at, struct str key)
 
 /* Configured overrides: `params` members replace or join the members of the body's object. */
 static enum err
-override_params(struct exchange *x, const struct json *doc, struct str body, struct str params, struct wire_edits *edits)
+override_params(struct exchange *x, const struct json *doc, struct str body, struct str params,
+    struct wire_edits *edits)
 {
     const struct json *over = params.n != 0 ? json_parse(x->arena, params, NULL, NULL) : NULL;
     struct json_iter it = json_iter(over);
@@ -108,7 +116,8 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
 
         if (old != NULL) {
             drop_edits(edits, (size_t)(old->p - body.p), old->n);
-            fits = wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value)) && fits;
+            fits =
+                wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value)) && fits;
             continue;
         }
         drop_member(edits, (size_t)(doc->p - body.p) + 1, json_raw(it.key));
@@ -118,7 +127,9 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
         buf_add_c(&added, ',');
     }
     if (buf_len(&added) != 0)
-        fits = wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0, arena_str(x->arena, buf_str(&added))) && fits;
+        fits = wire_edit_add(
+                   edits, (size_t)(doc->p - body.p) + 1, 0, arena_str(x->arena, buf_str(&added))) &&
+               fits;
     fits = fits && !added.overflow;
     buf_fini(&added);
     return fits ? OK : ERR_CONFIG;
@@ -126,7 +137,8 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
 
 /* Hands the edited body to the client as slices; flattens it when there are too many. */
 static enum err
-set_body(struct exchange *x, struct client_request *q, struct str body, const struct wire_edits *edits)
+set_body(
+    struct exchange *x, struct client_request *q, struct str body, const struct wire_edits *edits)
 {
     struct str pieces[2 * WIRE_EDITS + 1];
     size_t n = wire_edits_apply(edits, body, pieces);
@@ -158,13 +170,13 @@ write_same_wire(struct exchange *x, const struct target *t, struct client_reques
     const struct llm_request *r = &x->request;
     struct wire_edits edits;
 
-    edits.count = 0; /* the rest is large, and mostly never used */
+    edits.count = 0;    /* the rest is large, and mostly never used */
     if (r->model_node != NULL && t->wire.model.n != 0) {
         struct buf *name = &x->worker->text;
         if (r->model_node->type == JSON_STRING)
             json_add_str(name, t->wire.model);
         else
-            buf_add(name, t->wire.model); /* a form field, not JSON */
+            buf_add(name, t->wire.model);    /* a form field, not JSON */
         (void)wire_edit_add(&edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n,
             arena_str(x->arena, buf_str(name)));
         buf_reset(name, SIZE_MAX);
@@ -177,7 +189,8 @@ write_same_wire(struct exchange *x, const struct target *t, struct client_reques
 
 /* The request in the provider's protocol. */
 static enum err
-write_translated(struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
+write_translated(
+    struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
 {
     struct buf out;
     enum err e = llm_request_expand(&x->request, fault);
@@ -202,7 +215,8 @@ write_translated(struct exchange *x, const struct target *t, struct client_reque
 }
 
 static enum err
-write_request(struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
+write_request(
+    struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
 {
     const struct wire *wire = t->provider->wire;
     bool same_wire = wire == x->request.wire;
@@ -210,13 +224,14 @@ write_request(struct exchange *x, const struct target *t, struct client_request 
     enum err e;
 
     if (!same_wire && x->request.op == OP_RELAY) {
-        fault->message = arena_printf(x->arena, "this route exists only at " STR_FMT " providers; " STR_FMT " speaks " STR_FMT,
+        fault->message = arena_printf(x->arena,
+            "this route exists only at " STR_FMT " providers; " STR_FMT " speaks " STR_FMT,
             STR_ARG(x->request.wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
         return ERR_UNSUPPORTED;
     }
     if ((wire->provider->ops & OP_BIT(x->request.op)) == 0) {
-        fault->message = arena_printf(x->arena, "the provider " STR_FMT " has no %s", STR_ARG(t->provider->id),
-            x->request.op == OP_EMBED ? "embeddings" : "such operation");
+        fault->message = arena_printf(x->arena, "the provider " STR_FMT " has no %s",
+            STR_ARG(t->provider->id), x->request.op == OP_EMBED ? "embeddings" : "such operation");
         return ERR_UNSUPPORTED;
     }
     buf_add(path, t->provider->base_path);
@@ -226,7 +241,8 @@ write_request(struct exchange *x, const struct target *t, struct client_request 
 
     e = same_wire ? write_same_wire(x, t, q) : write_translated(x, t, q, fault);
     if (e == ERR_CONFIG)
-        fault->message = arena_printf(x->arena, "the configured params of " STR_FMT "/" STR_FMT " replace too much",
+        fault->message = arena_printf(x->arena,
+            "the configured params of " STR_FMT "/" STR_FMT " replace too much",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
     q->fields = request_fields(x, t, same_wire);
     return e;
@@ -237,7 +253,7 @@ write_request(struct exchange *x, const struct target *t, struct client_request 
 static void
 attempt_failed(struct exchange *x, const struct llm_error *e)
 {
-    int64_t retry_after_ms = x->attempt.error.retry_after_ms; /* of the answer's head */
+    int64_t retry_after_ms = x->attempt.error.retry_after_ms;    /* of the answer's head */
 
     if (x->attempt.state != ATTEMPT_RUNNING && x->attempt.state != ATTEMPT_COMMITTED)
         return;
@@ -254,16 +270,18 @@ attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
     struct llm_error e = { .kind = why, .retry_after_ms = -1 };
     struct str id = x->attempt.target->provider->id;
 
-    e.message = detail != NULL && *detail != '\0'
-        ? arena_printf(x->arena, "%s (" STR_FMT ": %s)", err_row(why)->sentence, STR_ARG(id), detail)
-        : arena_printf(x->arena, "%s (" STR_FMT ")", err_row(why)->sentence, STR_ARG(id));
+    e.message = detail != NULL && *detail != '\0' ? arena_printf(x->arena, "%s (" STR_FMT ": %s)",
+                                                        err_row(why)->sentence, STR_ARG(id), detail)
+                                                  : arena_printf(x->arena, "%s (" STR_FMT ")",
+                                                        err_row(why)->sentence, STR_ARG(id));
     attempt_failed(x, &e);
 }
 
 static bool
 attempt_live(const struct exchange *x)
 {
-    return !x->gone && (x->attempt.state == ATTEMPT_RUNNING || x->attempt.state == ATTEMPT_COMMITTED);
+    return !x->gone &&
+           (x->attempt.state == ATTEMPT_RUNNING || x->attempt.state == ATTEMPT_COMMITTED);
 }
 
 static void
@@ -273,7 +291,8 @@ on_connected(void *owner, bool reused, uint64_t connect_us)
 
     (void)connect_us;
     x->attempt.note->reused = reused;
-    metric_add(reused ? &x->worker->metrics->upstream_reuses : &x->worker->metrics->upstream_connects, 1);
+    metric_add(
+        reused ? &x->worker->metrics->upstream_reuses : &x->worker->metrics->upstream_connects, 1);
 }
 
 /* Seconds, milliseconds (retry-after-ms) or a date; capped at a day. */
@@ -311,7 +330,8 @@ on_head(void *owner, const struct http_head *head)
     relay_begin(x, head);
 }
 
-/* A real token is there: from here on the answer is this target's. The request's body is not needed again. */
+/* A real token is there: from here on the answer is this target's. The request's body is not
+ * needed again. */
 static void
 attempt_commit(struct exchange *x)
 {
@@ -334,8 +354,8 @@ on_data(void *owner, struct str bytes)
         return;
     enum err e = relay_data(x, bytes);
     if (e != OK) {
-        /* What was good before the bad still points into `bytes`. Unless the answer is this target's
-         * already, nobody must see it: another one may take over. */
+        /* What was good before the bad still points into `bytes`. Unless the answer is this
+         * target's already, nobody must see it: another one may take over. */
         if (x->attempt.state == ATTEMPT_COMMITTED)
             relay_flush(x);
         else
@@ -346,8 +366,8 @@ on_data(void *owner, struct str bytes)
             attempt_failed_kind(x, e, NULL);
         return;
     }
-    if (x->attempt.state == ATTEMPT_RUNNING && x->relay.content && x->relay.source != SOURCE_WHOLE
-        && x->relay.output != OUTPUT_FOLD)
+    if (x->attempt.state == ATTEMPT_RUNNING && x->relay.content &&
+        x->relay.source != SOURCE_WHOLE && x->relay.output != OUTPUT_FOLD)
         attempt_commit(x);
     relay_flush(x);
     if (server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES && !x->attempt.paused) {
@@ -480,7 +500,8 @@ attempt_start(struct exchange *x, struct llm_error *ret)
     relay_reset(x);
     x->drops.names = NULL;
     x->drops.tail = &x->drops.names;
-    x->attempt = (struct attempt){ .target = t, .note = note_add(x, t), .error = { .retry_after_ms = -1 } };
+    x->attempt =
+        (struct attempt){ .target = t, .note = note_add(x, t), .error = { .retry_after_ms = -1 } };
     if (x->attempts == 1 && limits->total_ms != 0)
         shorten(&x->deadline_us, x->started_us + limits->total_ms * 1000);
 
@@ -488,12 +509,18 @@ attempt_start(struct exchange *x, struct llm_error *ret)
         .origin = t->provider->origin,
         .method = x->request.op == OP_RELAY ? x->method : S("POST"),
         .connect_ms = limits->connect_ms,
-        /* A whole answer begins only when all of it was thought out: then the total is its limit. */
-        .first_byte_ms = first_of(limits->first_byte_ms, x->request.stream ? limits->first_token_ms : limits->total_ms),
+        /* A whole answer begins only when all of it was thought out: then the total is its limit.
+         */
+        .first_byte_ms = first_of(
+            limits->first_byte_ms, x->request.stream ? limits->first_token_ms : limits->total_ms),
     };
     enum err e = write_request(x, t, &q, &fault);
     if (e != OK) {
-        *ret = (struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1, .quotes = true };
+        *ret = (struct llm_error){ .kind = e,
+            .message = fault.message,
+            .param = fault.param,
+            .retry_after_ms = -1,
+            .quotes = true };
         x->attempt.note->ended_us = x->attempt.note->started_us;
         return e;
     }
@@ -558,11 +585,11 @@ attempt_tick(struct exchange *x, uint64_t now_us)
         return;
     } else if (r->reader.complete && now_us > r->last_event_us + LAST_BYTE_US) {
         finish_complete(x);
-    } else if (!r->content && limits->first_token_ms != 0
-        && now_us > x->attempt.note->started_us + limits->first_token_ms * 1000) {
+    } else if (!r->content && limits->first_token_ms != 0 &&
+               now_us > x->attempt.note->started_us + limits->first_token_ms * 1000) {
         attempt_failed_kind(x, ERR_UPSTREAM_TIMEOUT, "no token in time");
-    } else if (r->content && limits->between_tokens_ms != 0
-        && now_us > r->last_event_us + limits->between_tokens_ms * 1000) {
+    } else if (r->content && limits->between_tokens_ms != 0 &&
+               now_us > r->last_event_us + limits->between_tokens_ms * 1000) {
         attempt_failed_kind(x, ERR_UPSTREAM_STALLED, NULL);
     } else {
         relay_keepalive(x);

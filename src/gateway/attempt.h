@@ -3,7 +3,8 @@
 
 #include "gateway/exchange.h"
 
-/* Sends the request to the plan's next target. OK: under way. Else the target cannot take the request, *ret says why. */
+/* Sends the request to the plan's next target. OK: under way. Else the target cannot take the
+ * request, *ret says why. */
 enum err attempt_start(struct exchange *x, struct llm_error *ret) MUST_CHECK;
 
 /* Stops what is under way, if anything, and notes how it ended. */
@@ -15,5 +16,6 @@ bool attempt_is_late(const struct exchange *x, uint64_t now_us);
 /* The caller can take more again. */
 void attempt_resume(struct exchange *x);
 
-/* Looks at the clocks: first token, between tokens, total, keep-alive. Called by the worker's tick. */
+/* Looks at the clocks: first token, between tokens, total, keep-alive. Called by the worker's
+ * tick. */
 void attempt_tick(struct exchange *x, uint64_t now_us);

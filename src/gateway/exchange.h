@@ -15,16 +15,16 @@
 #include "http/server.h"
 #include "observe/trace.h"
 
-#define MODEL_BYTES 256                /* longest name of a model that a caller may ask for */
+#define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
 
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 enum attempt_state {
-    ATTEMPT_NONE,          /* nothing sent, or the last one is done with */
-    ATTEMPT_RUNNING,       /* waiting for the provider */
-    ATTEMPT_COMMITTED,     /* a real token (or the whole answer) is there: no way back */
-    ATTEMPT_DONE,          /* the answer is complete */
-    ATTEMPT_FAILED,        /* `error` says why */
+    ATTEMPT_NONE,         /* nothing sent, or the last one is done with */
+    ATTEMPT_RUNNING,      /* waiting for the provider */
+    ATTEMPT_COMMITTED,    /* a real token (or the whole answer) is there: no way back */
+    ATTEMPT_DONE,         /* the answer is complete */
+    ATTEMPT_FAILED,       /* `error` says why */
 };
 
 /* What the log says about one attempt. */
@@ -34,7 +34,7 @@ struct attempt_note {
     int status;
     bool reused;
     uint64_t started_us;
-    uint64_t head_us;      /* answer's head, 0: none */
+    uint64_t head_us;    /* answer's head, 0: none */
     uint64_t ended_us;
     struct attempt_note *next;
 };
@@ -42,56 +42,58 @@ struct attempt_note {
 /* The attempt under way. */
 struct attempt {
     enum attempt_state state;
-    struct client_call *call;          /* NULL when nothing is under way */
-    bool paused;                       /* the caller is slow: we stopped reading */
+    struct client_call *call;    /* NULL when nothing is under way */
+    bool paused;                 /* the caller is slow: we stopped reading */
     struct target *target;
     struct attempt_note *note;
-    struct llm_error error;            /* when FAILED */
-    int status;                        /* of the provider's head; 0: none yet */
-    bool ended;                        /* the provider's bytes are all there */
-    bool committed;                    /* the answer is this target's, also when it breaks: no other is tried */
+    struct llm_error error;    /* when FAILED */
+    int status;                /* of the provider's head; 0: none yet */
+    bool ended;                /* the provider's bytes are all there */
+    /* the answer is this target's, also when it breaks: no other is tried */
+    bool committed;
 };
 
 struct exchange {
     struct worker *worker;
     struct snapshot_hold *hold;
-    struct exchange *prev, *next;      /* the worker's list */
+    struct exchange *prev, *next;    /* the worker's list */
     struct arena *arena;
-    struct server_request *q;          /* NULL once the caller is gone or answered */
+    struct server_request *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
 
-    unsigned stage;                    /* index into gateway.c's table */
-    bool gone;                         /* the caller left */
-    bool streaming;                    /* counted among the worker's streams */
-    bool answered;                     /* server_end() or server_abort() was called */
+    unsigned stage;    /* index into gateway.c's table */
+    bool gone;         /* the caller left */
+    bool streaming;    /* counted among the worker's streams */
+    bool answered;     /* server_end() or server_abort() was called */
 
     const struct endpoint *endpoint;
-    struct str id;                     /* request id */
+    struct str id;    /* request id */
     struct trace trace;
     struct str client_ip, method, path;
     struct principal *who;
-    bool slot;                         /* counted in who->in_flight */
+    bool slot;    /* counted in who->in_flight */
 
     struct llm_request request;
     struct plan plan;
-    size_t candidate;                  /* next target of the plan to try */
+    size_t candidate;    /* next target of the plan to try */
     struct attempt attempt;
-    struct attempt_note *notes;        /* all attempts, oldest first */
+    struct attempt_note *notes;    /* all attempts, oldest first */
     struct attempt_note **notes_tail;
     unsigned attempts;
-    struct wire_drops drops;           /* parameters the target could not express */
+    struct wire_drops drops;    /* parameters the target could not express */
     struct relay relay;
 
-    enum err error;                    /* OK, or why it failed */
+    enum err error;    /* OK, or why it failed */
     struct str error_message;
-    int status;                        /* answered to the caller */
+    int status;    /* answered to the caller */
 
     uint64_t started_us;
-    uint64_t deadline_us;              /* end of the time allowed; 0: none */
-    uint64_t begin_by_us;              /* the caller waits so long for an answer to begin; 0: not said */
-    uint64_t waited_us;                /* spent waiting for the caller's body */
+    uint64_t deadline_us;    /* end of the time allowed; 0: none */
+    /* the caller waits so long for an answer to begin; 0: not said */
+    uint64_t begin_by_us;
+    uint64_t waited_us;    /* spent waiting for the caller's body */
     uint64_t wait_began_us;
-    int64_t input_estimate;            /* tokens, rough: for when nobody reports usage */
+    int64_t input_estimate;    /* tokens, rough: for when nobody reports usage */
     uint64_t bytes_in, bytes_out;
 };
 
@@ -105,7 +107,8 @@ enum step exchange_read_relay(struct exchange *x);
 void exchange_wake(struct exchange *x);
 
 /* The one door out: remembers why, tells the caller in its own protocol. Returns STEP_STOP. */
-enum step exchange_fail(struct exchange *x, enum err why, const char *format, ...) PRINTF_LIKE(3, 4);
+enum step
+exchange_fail(struct exchange *x, enum err why, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The same with an error that a provider or a wire described. */
 enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
@@ -116,7 +119,8 @@ void exchange_fields(struct exchange *x, struct buf *out);
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
 
-/* Settles: usage, cost, metrics, one log line, the slot; then frees the exchange. Called by gateway_run() alone. */
+/* Settles: usage, cost, metrics, one log line, the slot; then frees the exchange. Called by
+ * gateway_run() alone. */
 void exchange_finish(struct exchange *x);
 
 /* Who the log is told is speaking. */

@@ -34,7 +34,8 @@ local_readyz(struct exchange *x)
     if (verbose)
         buf_printf(&b, ",\"configuration_generation\":%llu,\"providers\":\"%s\",\"draining\":%s",
             (unsigned long long)x->hold->snapshot->generation,
-            route_simulated(x->hold->snapshot->routes) ? "simulated" : "configured", draining ? "true" : "false");
+            route_simulated(x->hold->snapshot->routes) ? "simulated" : "configured",
+            draining ? "true" : "false");
     buf_add(&b, S("}\n"));
     answer_json(x, draining ? 503 : 200, &b);
 }
@@ -44,16 +45,26 @@ local_metrics(struct exchange *x)
 {
     struct gateway *g = x->worker->gateway;
     const struct metric_extra extra[] = {
-        { "openclaw_resident_bytes", "gauge", "Resident memory of the process.", (double)metrics_resident_bytes() },
-        { "openclaw_start_time_seconds", "gauge", "When the process started, Unix time.", (double)g->started_wall_ms / 1000 },
-        { "openclaw_configuration_generation", "gauge", "Counts the configurations put to use.", (double)atomic_load(&g->generation) },
-        { "openclaw_reloads_total", "counter", "Reloads that were put to use.", (double)atomic_load(&g->reloads_ok) },
-        { "openclaw_reload_failures_total", "counter", "Reloads refused because the file was bad.", (double)atomic_load(&g->reloads_failed) },
-        { "openclaw_access_log_dropped_total", "counter", "Access log lines that could not be written.",
+        { "openclaw_resident_bytes", "gauge", "Resident memory of the process.",
+            (double)metrics_resident_bytes() },
+        { "openclaw_start_time_seconds", "gauge", "When the process started, Unix time.",
+            (double)g->started_wall_ms / 1000 },
+        { "openclaw_configuration_generation", "gauge", "Counts the configurations put to use.",
+            (double)atomic_load(&g->generation) },
+        { "openclaw_reloads_total", "counter", "Reloads that were put to use.",
+            (double)atomic_load(&g->reloads_ok) },
+        { "openclaw_reload_failures_total", "counter", "Reloads refused because the file was bad.",
+            (double)atomic_load(&g->reloads_failed) },
+        { "openclaw_access_log_dropped_total", "counter",
+            "Access log lines that could not be written.",
             g->access_file != NULL ? (double)log_file_dropped(g->access_file) : 0 },
-        { "openclaw_sockets_open", "gauge", "Open sockets, callers' and providers'.", (double)sock_open_count() },
-        { "openclaw_connections_shed_total", "counter", "Connections closed at once for want of file descriptors.", (double)listen_shed_count() },
-        { "openclaw_draining", "gauge", "1 while shutting down.", atomic_load(&g->draining) ? 1 : 0 },
+        { "openclaw_sockets_open", "gauge", "Open sockets, callers' and providers'.",
+            (double)sock_open_count() },
+        { "openclaw_connections_shed_total", "counter",
+            "Connections closed at once for want of file descriptors.",
+            (double)listen_shed_count() },
+        { "openclaw_draining", "gauge", "1 while shutting down.",
+            atomic_load(&g->draining) ? 1 : 0 },
     };
     struct buf b;
 
@@ -77,7 +88,8 @@ local_root(struct exchange *x)
     for (size_t i = 0; i < ENDPOINT_none; i++) {
         if (i != 0)
             buf_add_c(&b, ',');
-        json_add_str(&b, arena_printf(x->arena, STR_FMT " " STR_FMT, STR_ARG(endpoints[i].method), STR_ARG(endpoints[i].path)));
+        json_add_str(&b, arena_printf(x->arena, STR_FMT " " STR_FMT, STR_ARG(endpoints[i].method),
+                             STR_ARG(endpoints[i].path)));
     }
     buf_add(&b, S("]}\n"));
     answer_json(x, 200, &b);
@@ -91,7 +103,11 @@ local_count_tokens(struct exchange *x)
     struct buf b;
 
     if (e != OK) {
-        (void)exchange_fail_with(x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1, .quotes = true });
+        (void)exchange_fail_with(x, &(struct llm_error){ .kind = e,
+                                        .message = fault.message,
+                                        .param = fault.param,
+                                        .retry_after_ms = -1,
+                                        .quotes = true });
         return;
     }
     buf_init(&b, 4096);
@@ -105,11 +121,12 @@ struct model_list {
     struct exchange *x;
     struct buf *out;
     bool anthropic;
-    uint64_t limit;            /* Anthropic: entries in a page */
-    struct str mark;           /* Anthropic: the page begins behind this id, or ends in front of it */
-    bool marked;               /* the mark has been passed */
-    uint64_t skip;             /* entries to leave out first */
-    bool backwards;            /* more would stand in front of the page */
+    uint64_t limit;    /* Anthropic: entries in a page */
+    /* Anthropic: the page begins behind this id, or ends in front of it */
+    struct str mark;
+    bool marked;       /* the mark has been passed */
+    uint64_t skip;     /* entries to leave out first */
+    bool backwards;    /* more would stand in front of the page */
     bool more;
     size_t count;
     struct str first, last;
@@ -152,9 +169,11 @@ list_model(struct model_list *l, struct str id, struct str owner)
         l->first = id;
 }
 
-/* Calls list() for every name a caller may use: aliases, then what the configuration and the catalog name per provider. */
+/* Calls list() for every name a caller may use: aliases, then what the configuration and the
+ * catalog name per provider. */
 static void
-each_model(struct exchange *x, void (*list)(struct model_list *l, struct str id, struct str owner), struct model_list *l)
+each_model(struct exchange *x, void (*list)(struct model_list *l, struct str id, struct str owner),
+    struct model_list *l)
 {
     const struct route_table *routes = x->hold->snapshot->routes;
     const struct alias *al;
@@ -167,7 +186,10 @@ each_model(struct exchange *x, void (*list)(struct model_list *l, struct str id,
         struct str prefix = arena_printf(x->arena, STR_FMT "/", STR_ARG(p->id));
 
         for (size_t m = 0; m < p->models.count; m++)
-            list(l, arena_printf(x->arena, STR_FMT STR_FMT, STR_ARG(prefix), STR_ARG(p->models.list[m].v)), p->id);
+            list(l,
+                arena_printf(
+                    x->arena, STR_FMT STR_FMT, STR_ARG(prefix), STR_ARG(p->models.list[m].v)),
+                p->id);
         if (p->simulated)
             list(l, S("mock/simulated"), p->id);
         if (p->models.count != 0)
@@ -189,8 +211,8 @@ find_mark(struct model_list *l, struct str id, struct str owner UNUSED)
         l->count++;
 }
 
-/* Anthropic's pages: so many entries, from the first, behind after_id or in front of before_id. A mark that is not in
- * the list has everything in front of it. */
+/* Anthropic's pages: so many entries, from the first, behind after_id or in front of before_id. A
+ * mark that is not in the list has everything in front of it. */
 static void
 choose_page(struct exchange *x, struct str query, struct model_list *l)
 {
@@ -228,7 +250,8 @@ local_models(struct exchange *x)
     each_model(x, list_model, &l);
     buf_add_c(&b, ']');
     if (l.anthropic) {
-        buf_add(&b, l.more ? S(",\"has_more\":true,\"first_id\":") : S(",\"has_more\":false,\"first_id\":"));
+        buf_add(&b, l.more ? S(",\"has_more\":true,\"first_id\":")
+                           : S(",\"has_more\":false,\"first_id\":"));
         l.count != 0 ? json_add_str(&b, l.first) : buf_add(&b, S("null"));
         buf_add(&b, S(",\"last_id\":"));
         l.count != 0 ? json_add_str(&b, l.last) : buf_add(&b, S("null"));
@@ -248,12 +271,13 @@ local_model(struct exchange *x)
     struct str why = S("there is no such model");
     struct buf b;
 
-    if (id.n == 0 || id.n > MODEL_BYTES || !auth_allows_model(x->who, id)
-        || route_plan(x->hold->snapshot->routes, x->arena, id, &plan, &why) != OK) {
+    if (id.n == 0 || id.n > MODEL_BYTES || !auth_allows_model(x->who, id) ||
+        route_plan(x->hold->snapshot->routes, x->arena, id, &plan, &why) != OK) {
         (void)exchange_fail(x, ERR_NO_MODEL, STR_FMT, STR_ARG(why));
         return;
     }
     buf_init(&b, 64 * 1024);
-    write_model(&b, anthropic, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
+    write_model(
+        &b, anthropic, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
     answer_json(x, 200, &b);
 }

@@ -16,57 +16,59 @@ struct exchange;
 
 enum relay_source {
     SOURCE_NONE,
-    SOURCE_ERROR,          /* a failed answer's body, collected to be classified */
-    SOURCE_WHOLE,          /* one document, collected */
-    SOURCE_STREAM,         /* frames */
-    SOURCE_RAW,            /* not ours to understand: passed through as it comes */
-    SOURCE_UNSURE,         /* content type and request disagree: the first bytes decide */
+    SOURCE_ERROR,     /* a failed answer's body, collected to be classified */
+    SOURCE_WHOLE,     /* one document, collected */
+    SOURCE_STREAM,    /* frames */
+    SOURCE_RAW,       /* not ours to understand: passed through as it comes */
+    SOURCE_UNSURE,    /* content type and request disagree: the first bytes decide */
 };
 
 enum relay_output {
-    OUTPUT_FORWARD,        /* the provider's bytes as they are */
-    OUTPUT_EVENTS,         /* the caller's wire writes a stream */
-    OUTPUT_FOLD,           /* events are folded, the caller's wire writes one document */
+    OUTPUT_FORWARD,    /* the provider's bytes as they are */
+    OUTPUT_EVENTS,     /* the caller's wire writes a stream */
+    OUTPUT_FOLD,       /* events are folded, the caller's wire writes one document */
 };
 
 struct relay {
     enum relay_source source;
     enum relay_output output;
     struct sse_reader sse;
-    struct buf body;               /* a collected document */
-    struct buf out;                /* frames held back, or written in this turn */
-    struct str chunk;              /* the provider's bytes being read */
-    struct str run;                /* frames of `chunk` next to each other, to be sent behind `out` uncopied */
-    struct str reading;            /* the frame or document that the decoder is reading */
-    enum err frame_error;          /* a frame made no sense */
-    struct event_sink sink;        /* the decoder's events arrive here */
+    struct buf body;     /* a collected document */
+    struct buf out;      /* frames held back, or written in this turn */
+    struct str chunk;    /* the provider's bytes being read */
+    /* frames of `chunk` next to each other, to be sent behind `out` uncopied */
+    struct str run;
+    struct str reading;        /* the frame or document that the decoder is reading */
+    enum err frame_error;      /* a frame made no sense */
+    struct event_sink sink;    /* the decoder's events arrive here */
     struct wire_reader reader;
     struct wire_writer writer;
-    struct llm_answer *answer;     /* OUTPUT_FOLD */
-    struct str content_type;       /* the provider's */
-    struct str passed;             /* the provider's field lines that go on to the caller */
+    struct llm_answer *answer;    /* OUTPUT_FOLD */
+    struct str content_type;      /* the provider's */
+    struct str passed;            /* the provider's field lines that go on to the caller */
 
-    int64_t length;                /* the provider's Content-Length, -1 unknown */
-    bool whole_done;               /* a whole answer was decoded and written */
-    bool content;                  /* a real token was seen */
-    bool error_event;              /* the answer itself said that it failed: `error` */
+    int64_t length;      /* the provider's Content-Length, -1 unknown */
+    bool whole_done;     /* a whole answer was decoded and written */
+    bool content;        /* a real token was seen */
+    bool error_event;    /* the answer itself said that it failed: `error` */
     struct llm_error error;
     struct llm_usage usage;
     enum llm_finish finish;
-    uint64_t text_bytes;           /* of the answer, to estimate usage when none is reported */
+    uint64_t text_bytes;    /* of the answer, to estimate usage when none is reported */
     uint64_t first_token_us;
-    uint64_t last_event_us;        /* for between_tokens */
-    uint64_t last_write_us;        /* for keep-alives */
+    uint64_t last_event_us;    /* for between_tokens */
+    uint64_t last_write_us;    /* for keep-alives */
 };
 
 /* Chooses source and output for an answer's head. */
 void relay_begin(struct exchange *x, const struct http_head *head);
 
-/* A run of the answer's body: read, and left in `out` and `run` for relay_flush(), which must be called before `bytes` goes
- * away. OK; or why the attempt failed. */
+/* A run of the answer's body: read, and left in `out` and `run` for relay_flush(), which must be
+ * called before `bytes` goes away. OK; or why the attempt failed. */
 enum err relay_data(struct exchange *x, struct str bytes) MUST_CHECK;
 
-/* The body ended as framed: finishes decoding. OK when the answer is complete and all of it has been written. */
+/* The body ended as framed: finishes decoding. OK when the answer is complete and all of it has
+ * been written. */
 enum err relay_end(struct exchange *x) MUST_CHECK;
 
 /* Sends the answer's head to the caller if that has not happened. */

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 struct snapshot *
-snapshot_build(struct conf *c, unsigned workers, struct str simulated_url, struct conf_problems *problems)
+snapshot_build(
+    struct conf *c, unsigned workers, struct str simulated_url, struct conf_problems *problems)
 {
     static _Atomic uint64_t generations;
     struct snapshot *s = check_alloc(calloc(1, sizeof(*s)));

@@ -19,7 +19,8 @@ struct snapshot {
     _Atomic uint32_t refs;
 };
 
-/* Takes over `c`. What is wrong goes to `problems`; then the snapshot must not be published, only released. */
+/* Takes over `c`. What is wrong goes to `problems`; then the snapshot must not be published, only
+ * released. */
 struct snapshot *snapshot_build(struct conf *c, unsigned workers, struct str simulated_url,
     struct conf_problems *problems) NEVER_NULL;
 
@@ -30,7 +31,7 @@ void snapshot_unref(struct snapshot *s);
 /* One worker's share of a snapshot: counted without atomics. */
 struct snapshot_hold {
     struct snapshot *snapshot;
-    uint32_t users;            /* exchanges, and one for being current */
+    uint32_t users;    /* exchanges, and one for being current */
 };
 
 /* Makes `s` (a reference is taken over) a worker's current one. */

@@ -38,7 +38,7 @@ on_body_failed(void *owner, struct server_request *q, enum err why)
 
     (void)owner;
     (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
-    x->stage = UINT32_MAX; /* nothing more to run: the next turn settles it */
+    x->stage = UINT32_MAX;    /* nothing more to run: the next turn settles it */
     exchange_wake(x);
 }
 
@@ -95,7 +95,8 @@ publish(struct worker *w)
     metric_set(&m->open_connections, connections);
     metric_set(&m->upstream_calls, client_calls_open(w->client));
     metric_set(&m->upstream_idle, client_idle(w->client));
-    atomic_store_explicit(&w->busy, w->exchange_count + (w->draining ? connections : 0), memory_order_relaxed);
+    atomic_store_explicit(
+        &w->busy, w->exchange_count + (w->draining ? connections : 0), memory_order_relaxed);
 }
 
 /* After a peak the heap is full of holes: give the pages back once nothing is under way. */
@@ -111,7 +112,8 @@ trim_memory(struct worker *w)
 #endif
 }
 
-/* Deadlines are looked at here, for all exchanges in turn: nothing per request is armed and disarmed. */
+/* Deadlines are looked at here, for all exchanges in turn: nothing per request is armed and
+ * disarmed. */
 static void
 on_tick(void *arg)
 {
@@ -170,7 +172,8 @@ worker_series(struct worker *w, struct target *t)
     struct str id = str_make(name, n + model.n);
     struct metric_series_shard *s = map_get(w->series, id);
     if (s == NULL) {
-        s = metrics_series_shard(metrics_series(w->gateway->metrics, t->provider->id, model), w->index);
+        s = metrics_series_shard(
+            metrics_series(w->gateway->metrics, t->provider->id, model), w->index);
         (void)map_put(w->series, id, s);
     }
     return s;
@@ -209,7 +212,8 @@ on_accept(void *owner, struct sock *s)
 }
 
 static bool
-open_listener(struct worker *w, const struct worker *first, struct str address, struct tls_context *tls, char *why, size_t why_size)
+open_listener(struct worker *w, const struct worker *first, struct str address,
+    struct tls_context *tls, char *why, size_t why_size)
 {
     if (w->listener_count == GATEWAY_LISTENERS) {
         (void)snprintf(why, why_size, "more than %d listen addresses", GATEWAY_LISTENERS);
@@ -225,8 +229,8 @@ open_listener(struct worker *w, const struct worker *first, struct str address, 
 }
 
 struct worker *
-worker_create(struct gateway *g, unsigned index, const struct worker *first, struct snapshot *snapshot,
-    struct tls_context *tls, char *why, size_t why_size)
+worker_create(struct gateway *g, unsigned index, const struct worker *first,
+    struct snapshot *snapshot, struct tls_context *tls, char *why, size_t why_size)
 {
     const struct conf_server *c = &snapshot->conf->server;
     struct client_limits client_limits = {
@@ -356,7 +360,7 @@ do_drain(void *arg)
 void
 worker_drain(struct worker *w)
 {
-    atomic_store(&w->busy, 1); /* until the worker has looked */
+    atomic_store(&w->busy, 1);    /* until the worker has looked */
     loop_post(w->loop, do_drain, w);
 }
 

@@ -20,10 +20,10 @@
 /* The process. */
 struct gateway {
     struct metrics *metrics;
-    struct log_file *access_file;          /* NULL: off */
+    struct log_file *access_file;    /* NULL: off */
     unsigned workers;
     _Atomic bool draining;
-    _Atomic uint64_t generation;           /* of the configuration in use */
+    _Atomic uint64_t generation;    /* of the configuration in use */
     _Atomic uint64_t reloads_ok, reloads_failed;
     uint64_t started_wall_ms;
 };
@@ -39,33 +39,38 @@ struct worker {
     struct client *client;
     struct listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
-    size_t tls_listeners;                  /* the first so many speak TLS; the admin listener is plain */
+    /* the first so many speak TLS; the admin listener is plain */
+    size_t tls_listeners;
     struct snapshot_hold *current;
     struct metric_shard *metrics;
     struct access_log access;
     struct timer *tick;
     bool ticking_fast;
     bool draining;
-    _Atomic unsigned busy;                 /* connections that still have work, for other threads */
-    struct map *series;                    /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
-    struct exchange *exchanges;            /* all under way */
+    _Atomic unsigned busy;    /* connections that still have work, for other threads */
+    /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
+    struct map *series;
+    struct exchange *exchanges;    /* all under way */
     unsigned exchange_count;
     unsigned stream_count;
-    unsigned peak;                         /* most exchanges at once since memory was last given back */
-    struct arena *scratch;                 /* decoders' room, rewound after each frame */
-    struct buf text;                       /* heads and documents being put together; empty between uses */
+    /* most exchanges at once since memory was last given back */
+    unsigned peak;
+    struct arena *scratch;    /* decoders' room, rewound after each frame */
+    /* heads and documents being put together; empty between uses */
+    struct buf text;
 };
 
-/* Opens the listeners of the configuration, at the addresses that `first` (the first worker, NULL for itself) got:
- * port 0 is picked once. NULL on failure, with a sentence in `why`. References to the snapshot and the TLS
- * context (may be NULL) are taken over. */
-struct worker *worker_create(struct gateway *g, unsigned index, const struct worker *first, struct snapshot *snapshot,
-    struct tls_context *tls, char *why, size_t why_size) MUST_CHECK;
+/* Opens the listeners of the configuration, at the addresses that `first` (the first worker, NULL
+ * for itself) got: port 0 is picked once. NULL on failure, with a sentence in `why`. References
+ * to the snapshot and the TLS context (may be NULL) are taken over. */
+struct worker *worker_create(struct gateway *g, unsigned index, const struct worker *first,
+    struct snapshot *snapshot, struct tls_context *tls, char *why, size_t why_size) MUST_CHECK;
 
 /* Starts the thread: from here on the worker serves. */
 void worker_start(struct worker *w);
 
-/* From any thread: a new snapshot (reference taken over) and TLS context (taken over, may be NULL). */
+/* From any thread: a new snapshot (reference taken over) and TLS context (taken over, may be
+ * NULL). */
 void worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *tls);
 
 /* From any thread: stop accepting, close idle connections, let requests finish. */

@@ -68,7 +68,8 @@ field_MS(struct buf *b, struct str name, int64_t us)
 {
     if (us < 0)
         return;
-    char frac[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10), (char)('0' + us % 10) };
+    char frac[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+        (char)('0' + us % 10) };
     buf_add(b, name);
     buf_add_u64(b, (uint64_t)us / 1000);
     buf_add(b, str_make(frac, sizeof(frac)));

@@ -15,7 +15,7 @@ struct access_record {
     struct str error, error_message;
     struct str model_requested, provider, model, finish_reason;
     bool stream, tokens_estimated, client_abort;
-    struct str attempts;               /* JSON array */
+    struct str attempts;    /* JSON array */
     int64_t tokens_input, tokens_cached, tokens_cache_write, tokens_output, tokens_reasoning;
     int64_t cost_nanousd;
     uint64_t bytes_in, bytes_out;
@@ -24,13 +24,14 @@ struct access_record {
 
 /* One worker's lines on their way to the file. */
 struct access_log {
-    struct log_file *file;             /* NULL: off */
+    struct log_file *file;    /* NULL: off */
     struct buf lines;
 };
 
 void access_log_init(struct access_log *a, struct log_file *file);
 void access_log_write(struct access_log *a, const struct access_record *r);
 
-/* Hands the gathered lines to the log's thread: called when the loop has time, and by itself when there are many. */
+/* Hands the gathered lines to the log's thread: called when the loop has time, and by itself when
+ * there are many. */
 void access_log_flush(struct access_log *a);
 void access_log_fini(struct access_log *a);

@@ -11,17 +11,19 @@
 
 /* Upper bounds in microseconds; the last bucket is +Inf. GenAI ones are OpenTelemetry's. */
 #define END 0
-static const uint64_t buckets_duration[METRIC_BUCKETS] = { 1000, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
-    1000000, 2500000, 5000000, 10000000, 20000000, 40000000, 80000000, 160000000, 600000000, END };
-static const uint64_t buckets_overhead[METRIC_BUCKETS] = { 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240,
-    50000, 250000, 1000000, END };
-static const uint64_t buckets_genai[METRIC_BUCKETS] = { 10000, 20000, 40000, 80000, 160000, 320000, 640000, 1280000,
-    2560000, 5120000, 10240000, 20480000, 40960000, 81920000, END };
-static const uint64_t buckets_first_token[METRIC_BUCKETS] = { 1000, 5000, 10000, 20000, 40000, 60000, 80000, 100000,
-    250000, 500000, 750000, 1000000, 2500000, 5000000, 7500000, 10000000, END };
+static const uint64_t buckets_duration[METRIC_BUCKETS] = { 1000, 5000, 10000, 25000, 50000, 100000,
+    250000, 500000, 1000000, 2500000, 5000000, 10000000, 20000000, 40000000, 80000000, 160000000,
+    600000000, END };
+static const uint64_t buckets_overhead[METRIC_BUCKETS] = { 10, 20, 40, 80, 160, 320, 640, 1280,
+    2560, 5120, 10240, 50000, 250000, 1000000, END };
+static const uint64_t buckets_genai[METRIC_BUCKETS] = { 10000, 20000, 40000, 80000, 160000, 320000,
+    640000, 1280000, 2560000, 5120000, 10240000, 20480000, 40960000, 81920000, END };
+static const uint64_t buckets_first_token[METRIC_BUCKETS] = { 1000, 5000, 10000, 20000, 40000,
+    60000, 80000, 100000, 250000, 500000, 750000, 1000000, 2500000, 5000000, 7500000, 10000000,
+    END };
 
-static const int statuses[METRIC_STATUSES] = { 200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415,
-    422, 429, 431, 499, 500, 502, 503, 504, 529, 0 };
+static const int statuses[METRIC_STATUSES] = { 200, 201, 202, 204, 304, 400, 401, 403, 404, 405,
+    408, 409, 413, 415, 422, 429, 431, 499, 500, 502, 503, 504, 529, 0 };
 
 struct metric_series {
     char *provider;
@@ -36,8 +38,8 @@ struct metrics {
     size_t endpoint_count;
     struct metric_shard *shards;
 
-    pthread_mutex_t lock;              /* guards all below */
-    struct map *series_by_name;        /* "provider\nmodel" */
+    pthread_mutex_t lock;          /* guards all below */
+    struct map *series_by_name;    /* "provider\nmodel" */
     struct metric_series *first;
     struct metric_series **tail;
     size_t series_count;
@@ -46,7 +48,8 @@ struct metrics {
 };
 
 struct metrics *
-metrics_create(unsigned workers, size_t series_limit, const char *const *endpoints, size_t endpoint_count)
+metrics_create(
+    unsigned workers, size_t series_limit, const char *const *endpoints, size_t endpoint_count)
 {
     struct metrics *m = check_alloc(calloc(1, sizeof(*m)));
 
@@ -226,8 +229,8 @@ write_pair(struct buf *out, const struct metric_series *s)
 
 /* The bucket, sum and count lines of one histogram whose cells are summed by `sum`. */
 static void
-write_histogram(struct buf *out, const char *name, const struct metrics *m, const struct metric_series *s,
-    size_t offset, const uint64_t *bounds)
+write_histogram(struct buf *out, const char *name, const struct metrics *m,
+    const struct metric_series *s, size_t offset, const uint64_t *bounds)
 {
     uint64_t total = 0;
 
@@ -242,7 +245,8 @@ write_histogram(struct buf *out, const char *name, const struct metrics *m, cons
         if (bounds[i] == END)
             buf_printf(out, "le=\"+Inf\"} %llu\n", (unsigned long long)total);
         else
-            buf_printf(out, "le=\"%.10g\"} %llu\n", (double)bounds[i] / 1e6, (unsigned long long)total);
+            buf_printf(
+                out, "le=\"%.10g\"} %llu\n", (double)bounds[i] / 1e6, (unsigned long long)total);
         if (bounds[i] == END)
             break;
     }
@@ -265,11 +269,12 @@ write_histogram(struct buf *out, const char *name, const struct metrics *m, cons
 static void
 write_requests(struct metrics *m, struct buf *out)
 {
-    write_head(out, "openclaw_requests_total", "counter", "Requests answered, by endpoint and HTTP status.");
+    write_head(out, "openclaw_requests_total", "counter",
+        "Requests answered, by endpoint and HTTP status.");
     for (size_t e = 0; e < m->endpoint_count; e++)
         for (size_t i = 0; i < METRIC_STATUSES; i++) {
-            uint64_t n = sum_shards(m, offsetof(struct metric_shard, requests)
-                    + (e * METRIC_STATUSES + i) * sizeof(metric_cell));
+            uint64_t n = sum_shards(m, offsetof(struct metric_shard, requests) +
+                                           (e * METRIC_STATUSES + i) * sizeof(metric_cell));
             if (n == 0)
                 continue;
             buf_add(out, S("openclaw_requests_total{"));
@@ -289,26 +294,31 @@ write_errors(struct metrics *m, struct buf *out)
     write_head(out, "openclaw_errors_total", "counter", "Exchanges that failed, by error code.");
     for (size_t i = 1; i < ERR_COUNT; i++)
         buf_printf(out, "openclaw_errors_total{code=\"%s\"} %llu\n", err_row((enum err)i)->code,
-            (unsigned long long)sum_shards(m, offsetof(struct metric_shard, errors) + i * sizeof(metric_cell)));
+            (unsigned long long)sum_shards(
+                m, offsetof(struct metric_shard, errors) + i * sizeof(metric_cell)));
 }
 
 static void
 write_attempts(struct metrics *m, struct buf *out)
 {
-    write_head(out, "openclaw_upstream_attempts_total", "counter", "Attempts at providers, by outcome.");
+    write_head(
+        out, "openclaw_upstream_attempts_total", "counter", "Attempts at providers, by outcome.");
     for (const struct metric_series *s = m->first; s != NULL; s = s->next)
         for (size_t i = 0; i < ERR_COUNT; i++) {
-            uint64_t n = sum_series(m, s, offsetof(struct metric_series_shard, attempts) + i * sizeof(metric_cell));
+            uint64_t n = sum_series(
+                m, s, offsetof(struct metric_series_shard, attempts) + i * sizeof(metric_cell));
             if (n == 0)
                 continue;
             buf_add(out, S("openclaw_upstream_attempts_total{"));
             write_pair(out, s);
-            buf_printf(out, ",outcome=\"%s\"} %llu\n", err_row((enum err)i)->code, (unsigned long long)n);
+            buf_printf(
+                out, ",outcome=\"%s\"} %llu\n", err_row((enum err)i)->code, (unsigned long long)n);
         }
 }
 
 static void
-write_series_counter(struct metrics *m, const char *name, const char *help, size_t offset, struct buf *out)
+write_series_counter(
+    struct metrics *m, const char *name, const char *help, size_t offset, struct buf *out)
 {
     write_head(out, name, "counter", help);
     for (const struct metric_series *s = m->first; s != NULL; s = s->next) {
@@ -347,7 +357,8 @@ write_table(struct metrics *m, struct buf *out)
 }
 
 void
-metrics_write(struct metrics *m, const struct metric_extra *extra, size_t extra_count, struct buf *out)
+metrics_write(
+    struct metrics *m, const struct metric_extra *extra, size_t extra_count, struct buf *out)
 {
     (void)pthread_mutex_lock(&m->lock);
     write_requests(m, out);
@@ -356,7 +367,8 @@ metrics_write(struct metrics *m, const struct metric_extra *extra, size_t extra_
     write_table(m, out);
     write_head(out, "openclaw_metric_series_overflow_total", "counter",
         "Lookups of model names beyond the series limit, counted under \"other\".");
-    buf_printf(out, "openclaw_metric_series_overflow_total %llu\n", (unsigned long long)m->overflow);
+    buf_printf(
+        out, "openclaw_metric_series_overflow_total %llu\n", (unsigned long long)m->overflow);
     (void)pthread_mutex_unlock(&m->lock);
     for (size_t i = 0; i < extra_count; i++) {
         write_head(out, extra[i].name, extra[i].type, extra[i].help);

@@ -13,7 +13,7 @@
 
 typedef _Atomic uint64_t metric_cell;
 
-#define METRIC_BUCKETS 20              /* most buckets of one histogram, +Inf included */
+#define METRIC_BUCKETS 20    /* most buckets of one histogram, +Inf included */
 #define METRIC_ENDPOINTS 24
 #define METRIC_STATUSES 24
 
@@ -52,7 +52,7 @@ struct metric_series_shard {
 #undef HISTOGRAM
 #undef SERIES_COUNTER
 #undef SERIES_HISTOGRAM
-    metric_cell attempts[ERR_COUNT];   /* by outcome; OK is success */
+    metric_cell attempts[ERR_COUNT];    /* by outcome; OK is success */
 };
 
 struct metrics;
@@ -65,16 +65,20 @@ void metrics_destroy(struct metrics *m);
 
 struct metric_shard *metrics_shard(struct metrics *m, unsigned worker) NEVER_NULL;
 
-/* The series of a pair: the same pointer every time, valid as long as the metrics. Takes a lock: look it up once and keep
- * it. Beyond the limit the model becomes "other", and the overflow is counted. */
-struct metric_series *metrics_series(struct metrics *m, struct str provider, struct str model) NEVER_NULL;
-struct metric_series_shard *metrics_series_shard(struct metric_series *s, unsigned worker) NEVER_NULL;
+/* The series of a pair: the same pointer every time, valid as long as the metrics. Takes a lock:
+ * look it up once and keep it. Beyond the limit the model becomes "other", and the overflow is
+ * counted. */
+struct metric_series *
+metrics_series(struct metrics *m, struct str provider, struct str model) NEVER_NULL;
+struct metric_series_shard *
+metrics_series_shard(struct metric_series *s, unsigned worker) NEVER_NULL;
 
 /* For the shard's owner alone. */
 static inline void
 metric_add(metric_cell *c, uint64_t n)
 {
-    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+    atomic_store_explicit(
+        c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
 static inline void
@@ -83,13 +87,16 @@ metric_set(metric_cell *c, uint64_t n)
     atomic_store_explicit(c, n, memory_order_relaxed);
 }
 
-/* By the field's name, so that the buckets are found at compile time: METRIC_OBSERVE(shard, duration, us). */
+/* By the field's name, so that the buckets are found at compile time: METRIC_OBSERVE(shard,
+ * duration, us). */
 #define METRIC_OBSERVE(shard, field, us) metric_observe_##field(&(shard)->field, (us))
 #define COUNTER(field, name, help)
 #define GAUGE(field, name, help)
-#define HISTOGRAM(field, name, help, buckets) void metric_observe_##field(struct metric_histogram *h, uint64_t us);
+#define HISTOGRAM(field, name, help, buckets)                                                      \
+    void metric_observe_##field(struct metric_histogram *h, uint64_t us);
 #define SERIES_COUNTER(field, name, help)
-#define SERIES_HISTOGRAM(field, name, help, buckets) void metric_observe_##field(struct metric_histogram *h, uint64_t us);
+#define SERIES_HISTOGRAM(field, name, help, buckets)                                               \
+    void metric_observe_##field(struct metric_histogram *h, uint64_t us);
 #include "observe/metrics.def"
 #undef COUNTER
 #undef GAUGE
@@ -109,7 +116,8 @@ struct metric_extra {
 };
 
 /* Appends the whole exposition (text/plain; version=0.0.4). */
-void metrics_write(struct metrics *m, const struct metric_extra *extra, size_t extra_count, struct buf *out);
+void metrics_write(
+    struct metrics *m, const struct metric_extra *extra, size_t extra_count, struct buf *out);
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 

@@ -24,14 +24,15 @@ all_zero(struct str s)
     return true;
 }
 
-/* "00-<32 hex>-<16 hex>-<2 hex>"; a later version may be longer and is read by its first 55 characters. */
+/* "00-<32 hex>-<16 hex>-<2 hex>"; a later version may be longer and is read by its first 55
+ * characters. */
 static bool
 parent_valid(struct str s)
 {
     if (s.n < TRACE_PARENT_BYTES || s.p[2] != '-' || s.p[35] != '-' || s.p[52] != '-')
         return false;
-    struct str version = str_make(s.p, 2), id = str_make(s.p + 3, TRACE_ID_HEX), span = str_make(s.p + 36, 16),
-               flags = str_make(s.p + 53, 2);
+    struct str version = str_make(s.p, 2), id = str_make(s.p + 3, TRACE_ID_HEX),
+               span = str_make(s.p + 36, 16), flags = str_make(s.p + 53, 2);
     if (!is_lower_hex(version) || !is_lower_hex(id) || !is_lower_hex(span) || !is_lower_hex(flags))
         return false;
     if (str_eq(version, S("ff")) || all_zero(id) || all_zero(span))
@@ -79,8 +80,8 @@ trace_request_id(struct arena *a, struct str given)
 
     for (size_t i = 0; usable && i < given.n; i++) {
         char c = given.p[i];
-        usable = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_'
-            || c == ':' || c == '-';
+        usable = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                 c == '.' || c == '_' || c == ':' || c == '-';
     }
     if (usable)
         return arena_str(a, given);

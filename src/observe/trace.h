@@ -7,13 +7,16 @@
 #define TRACE_PARENT_BYTES 55
 
 struct trace {
-    char id[TRACE_ID_HEX + 1];         /* the trace, lower-case hex */
-    char parent[TRACE_PARENT_BYTES + 1]; /* our own traceparent: for the provider and the answer */
-    struct str state;                  /* tracestate to pass on, or empty */
+    char id[TRACE_ID_HEX + 1];              /* the trace, lower-case hex */
+    /* our own traceparent: for the provider and the answer */
+    char parent[TRACE_PARENT_BYTES + 1];
+    struct str state;                       /* tracestate to pass on, or empty */
 };
 
-/* Continues the caller's trace when `traceparent` is valid, else starts a new one (and drops the state). */
+/* Continues the caller's trace when `traceparent` is valid, else starts a new one (and drops the
+ * state). */
 void trace_begin(struct trace *t, struct str traceparent, struct str tracestate);
 
-/* The caller's request id when it is usable (1-128 characters of [A-Za-z0-9._:-]), else a new "req_..." one. */
+/* The caller's request id when it is usable (1-128 characters of [A-Za-z0-9._:-]), else a new
+ * "req_..." one. */
 struct str trace_request_id(struct arena *a, struct str given);

@@ -8,11 +8,11 @@
 #include "base/map.h"
 
 struct auth_table {
-    bool open;                         /* nobody has to identify */
+    bool open;    /* nobody has to identify */
     struct principal anonymous;
     struct principal *list;
     size_t count;
-    struct map *by_hash;               /* 32 hash bytes -> struct principal */
+    struct map *by_hash;    /* 32 hash bytes -> struct principal */
 };
 
 static void
@@ -43,7 +43,8 @@ auth_create(const struct conf *c, unsigned workers, struct conf_problems *proble
         digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, t->list[i].hash_hex);
         struct str id = str_make((const char *)hash, sizeof(hash));
         if (map_get(t->by_hash, id) != NULL)
-            conf_problem(problems, k->mark, "auth.keys: two entries have the same key; give each its own");
+            conf_problem(
+                problems, k->mark, "auth.keys: two entries have the same key; give each its own");
         (void)map_put(t->by_hash, id, &t->list[i]);
     }
     return t;
@@ -65,7 +66,8 @@ auth_destroy(struct auth_table *t)
 struct str
 auth_credential(const struct http_fields *fields)
 {
-    static const struct str names[] = { S_INIT("x-api-key"), S_INIT("api-key"), S_INIT("x-goog-api-key") };
+    static const struct str names[] = { S_INIT("x-api-key"), S_INIT("api-key"),
+        S_INIT("x-goog-api-key") };
     struct str bearer = http_field_get(fields, S("authorization"));
 
     if (str_istarts(bearer, S("bearer "))) {

@@ -11,13 +11,13 @@
 #include "conf/conf.h"
 #include "http/message.h"
 
-#define AUTH_HASH_HEX_BYTES 12         /* of the hash, shown in logs: enough to tell keys apart */
+#define AUTH_HASH_HEX_BYTES 12    /* of the hash, shown in logs: enough to tell keys apart */
 
 struct principal {
-    struct str name;                   /* as configured; "anonymous" when nobody must identify */
+    struct str name;    /* as configured; "anonymous" when nobody must identify */
     char hash_hex[AUTH_HASH_HEX_BYTES + 1];
-    struct conf_strs models;           /* allowed names and globs; empty: all */
-    struct in_flight *in_flight;       /* by worker index; each touched by its worker only */
+    struct conf_strs models;        /* allowed names and globs; empty: all */
+    struct in_flight *in_flight;    /* by worker index; each touched by its worker only */
 };
 
 /* Exchanges under way, apart from other workers' in memory: they count at every request. */
@@ -28,16 +28,20 @@ struct in_flight {
 
 struct auth_table;
 
-/* Built from the configuration, which must outlive it. Problems (duplicate keys) go to `problems`. */
-struct auth_table *auth_create(const struct conf *c, unsigned workers, struct conf_problems *problems) NEVER_NULL;
+/* Built from the configuration, which must outlive it. Problems (duplicate keys) go to
+ * `problems`. */
+struct auth_table *
+auth_create(const struct conf *c, unsigned workers, struct conf_problems *problems) NEVER_NULL;
 void auth_destroy(struct auth_table *t);
 
-/* The credential in the places where clients put it: Authorization: Bearer, x-api-key, api-key, x-goog-api-key.
- * Empty when there is none. */
+/* The credential in the places where clients put it: Authorization: Bearer, x-api-key, api-key,
+ * x-goog-api-key. Empty when there is none. */
 struct str auth_credential(const struct http_fields *fields);
 
-/* Who presents this credential. OK, or ERR_AUTH. With authentication off everybody is the anonymous principal. */
-enum err auth_identify(const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
+/* Who presents this credential. OK, or ERR_AUTH. With authentication off everybody is the
+ * anonymous principal. */
+enum err
+auth_identify(const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
 
 /* May this principal use the model name? Globs: '*' matches anything. */
 bool auth_allows_model(const struct principal *p, struct str model);

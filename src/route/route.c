@@ -16,14 +16,15 @@
 
 struct route_table {
     struct arena *arena;
-    struct tls_context *tls;           /* the system's trust, shared by providers; made when first needed */
+    /* the system's trust, shared by providers; made when first needed */
+    struct tls_context *tls;
     struct provider **providers;
     size_t provider_count;
     struct map *provider_by_id;
     struct alias **aliases;
     size_t alias_count;
     struct map *alias_by_name;
-    struct provider *default_provider; /* NULL: none */
+    struct provider *default_provider;    /* NULL: none */
 };
 
 /* --- providers --- */
@@ -73,7 +74,8 @@ kept(struct arena *a, struct buf *b)
 
 /* The complete line that carries one key. */
 static struct str
-credential_line(struct arena *a, const struct provider_row *row, const struct wire *wire, struct str key)
+credential_line(
+    struct arena *a, const struct provider_row *row, const struct wire *wire, struct str key)
 {
     struct str field = row != NULL ? row->auth_field : S("Authorization");
     struct str prefix = row != NULL ? row->auth_prefix : S("Bearer ");
@@ -89,7 +91,7 @@ credential_line(struct arena *a, const struct provider_row *row, const struct wi
     buf_add(&line, prefix);
     buf_add(&line, key);
     buf_add(&line, S("\r\n"));
-    CHECK(!line.overflow);             /* keys are bounded */
+    CHECK(!line.overflow);    /* keys are bounded */
     return kept(a, &line);
 }
 
@@ -101,20 +103,22 @@ field_lines(struct arena *a, const struct conf_provider *cp)
     buf_init(&all, FIELD_LINES_BYTES);
     for (size_t i = 0; i < cp->field_count; i++)
         http_add_field(&all, cp->fields[i].key.v, cp->fields[i].value.v);
-    CHECK(!all.overflow);              /* so are they */
+    CHECK(!all.overflow);    /* so are they */
     return kept(a, &all);
 }
 
 /* Puts a provider into the table. `cp` is NULL for one found in the environment. */
 static struct provider *
-provider_add(struct route_table *t, struct str id, const struct wire *wire, const struct provider_row *row,
-    struct str base_url, const struct conf_provider *cp, struct conf_problems *problems)
+provider_add(struct route_table *t, struct str id, const struct wire *wire,
+    const struct provider_row *row, struct str base_url, const struct conf_provider *cp,
+    struct conf_problems *problems)
 {
     struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
     char why[256] = "";
     struct str path;
     struct provider *p = arena_new(t->arena, struct provider);
-    struct tls_context *tls = str_istarts(base_url, S("https:")) ? provider_tls(t, cp, why, sizeof(why)) : NULL;
+    struct tls_context *tls =
+        str_istarts(base_url, S("https:")) ? provider_tls(t, cp, why, sizeof(why)) : NULL;
 
     if (why[0] != '\0')
         conf_problem(problems, mark, "providers." STR_FMT ": %s", STR_ARG(id), why);
@@ -134,14 +138,16 @@ provider_add(struct route_table *t, struct str id, const struct wire *wire, cons
 }
 
 static const struct wire *
-provider_wire(const struct conf_provider *cp, const struct provider_row *row, struct conf_problems *problems)
+provider_wire(
+    const struct conf_provider *cp, const struct provider_row *row, struct conf_problems *problems)
 {
     if (cp->wire.v.n == 0) {
         if (row != NULL)
             return row->wire;
         struct str ids[128];
         size_t n = 0;
-        for (const struct provider_row *r; n < ARRAY_LEN(ids) && (r = provider_row_at(n)) != NULL; n++)
+        for (const struct provider_row *r; n < ARRAY_LEN(ids) && (r = provider_row_at(n)) != NULL;
+             n++)
             ids[n] = r->id;
         struct str near = conf_closest(cp->id.v, ids, n);
         if (near.n != 0)
@@ -151,23 +157,27 @@ provider_wire(const struct conf_provider *cp, const struct provider_row *row, st
                 STR_ARG(cp->id.v), STR_ARG(near));
         else
             conf_problem(problems, cp->mark,
-                "providers." STR_FMT ": not a provider we know; add wire (for example openai-chat) and base_url",
+                "providers." STR_FMT
+                ": not a provider we know; add wire (for example openai-chat) and base_url",
                 STR_ARG(cp->id.v));
         return NULL;
     }
     const struct wire *wire = wire_named(cp->wire.v);
     if (wire == NULL || wire->provider == NULL) {
         conf_problem(problems, cp->wire.mark,
-            "providers." STR_FMT ".wire: '" STR_FMT "' is not a wire of this version; use openai-chat or anthropic-messages",
+            "providers." STR_FMT ".wire: '" STR_FMT
+            "' is not a wire of this version; use openai-chat or anthropic-messages",
             STR_ARG(cp->id.v), STR_ARG(cp->wire.v));
         return NULL;
     }
     return wire;
 }
 
-/* The configured keys, or the environment's. The latter was looked at by nobody yet: it goes into a header field. */
+/* The configured keys, or the environment's. The latter was looked at by nobody yet: it goes into
+ * a header field. */
 static void
-provider_keys(struct route_table *t, struct provider *p, const struct conf_provider *cp, struct conf_problems *problems)
+provider_keys(struct route_table *t, struct provider *p, const struct conf_provider *cp,
+    struct conf_problems *problems)
 {
     size_t n = cp != NULL ? cp->api_keys.count : 0;
     struct str variable;
@@ -176,10 +186,12 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
 
     p->credentials = arena_array(t->arena, struct str, n + 1);
     for (size_t i = 0; i < n; i++)
-        p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, cp->api_keys.list[i].v);
+        p->credentials[p->credential_count++] =
+            credential_line(t->arena, p->row, p->wire, cp->api_keys.list[i].v);
     if (why != NULL)
         conf_problem(problems, cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 },
-            "providers." STR_FMT ": the environment's " STR_FMT " %s", STR_ARG(p->id), STR_ARG(variable), why);
+            "providers." STR_FMT ": the environment's " STR_FMT " %s", STR_ARG(p->id),
+            STR_ARG(variable), why);
     else if (env.n != 0)
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
 }
@@ -193,9 +205,12 @@ provider_from_conf(struct route_table *t, const struct conf *c, const struct con
 
     if (cp->disabled || wire == NULL)
         return;
-    struct str base_url = cp->base_url.v.n != 0 ? cp->base_url.v : row != NULL ? row->base_url : S("");
+    struct str base_url = cp->base_url.v.n != 0 ? cp->base_url.v
+                          : row != NULL         ? row->base_url
+                                                : S("");
     if (base_url.n == 0) {
-        conf_problem(problems, cp->mark, "providers." STR_FMT ": base_url is missing; write base_url: https://...",
+        conf_problem(problems, cp->mark,
+            "providers." STR_FMT ": base_url is missing; write base_url: https://...",
             STR_ARG(cp->id.v));
         return;
     }
@@ -209,7 +224,8 @@ provider_from_conf(struct route_table *t, const struct conf *c, const struct con
     for (size_t i = 0; i < cp->quirks.count; i++) {
         uint32_t bit = provider_quirk_named(cp->quirks.list[i].v);
         if (bit == 0)
-            conf_problem(problems, cp->quirks.list[i].mark, "providers." STR_FMT ".quirks: there is no quirk '" STR_FMT
+            conf_problem(problems, cp->quirks.list[i].mark,
+                "providers." STR_FMT ".quirks: there is no quirk '" STR_FMT
                 "'; use no_stream_options, max_tokens, no_developer or strict_keys",
                 STR_ARG(cp->id.v), STR_ARG(cp->quirks.list[i].v));
         p->quirks |= bit;
@@ -217,21 +233,24 @@ provider_from_conf(struct route_table *t, const struct conf *c, const struct con
 }
 
 static void
-providers_from_environment(struct route_table *t, const struct conf *c, struct conf_problems *problems)
+providers_from_environment(
+    struct route_table *t, const struct conf *c, struct conf_problems *problems)
 {
     const struct provider_row *row;
 
     for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++) {
         if (row->base_url.n == 0 || provider_env_key(row, NULL).n == 0)
             continue;
-        struct provider *p = provider_add(t, row->id, row->wire, row, row->base_url, NULL, problems);
+        struct provider *p =
+            provider_add(t, row->id, row->wire, row, row->base_url, NULL, problems);
         provider_keys(t, p, NULL, problems);
         p->timeouts = c->timeouts;
     }
 }
 
 static void
-provider_simulated(struct route_table *t, const struct conf *c, struct str url, struct conf_problems *problems)
+provider_simulated(
+    struct route_table *t, const struct conf *c, struct str url, struct conf_problems *problems)
 {
     struct provider *p = provider_add(t, S("mock"), &wire_openai_chat, NULL, url, NULL, problems);
 
@@ -276,7 +295,8 @@ name_provider(const struct route_table *t, struct str name, struct str *ret_mode
 {
     struct str id;
 
-    return str_cut(name, '/', &id, ret_model) && ret_model->n != 0 ? map_get(t->provider_by_id, id) : NULL;
+    return str_cut(name, '/', &id, ret_model) && ret_model->n != 0 ? map_get(t->provider_by_id, id)
+                                                                   : NULL;
 }
 
 static const struct conf_alias *
@@ -304,10 +324,14 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
         names[n++] = c->models[i].name.v;
     struct str near = conf_closest(head, names, n);
     if (near.n != 0)
-        conf_problem(problems, ct->mark, "target '" STR_FMT "': no provider or alias '" STR_FMT "' is configured; did you mean '" STR_FMT "'?",
+        conf_problem(problems, ct->mark,
+            "target '" STR_FMT "': no provider or alias '" STR_FMT
+            "' is configured; did you mean '" STR_FMT "'?",
             STR_ARG(ct->model.v), STR_ARG(head), STR_ARG(near));
     else
-        conf_problem(problems, ct->mark, "target '" STR_FMT "': no provider or alias '" STR_FMT "' is configured; write provider/model",
+        conf_problem(problems, ct->mark,
+            "target '" STR_FMT "': no provider or alias '" STR_FMT
+            "' is configured; write provider/model",
             STR_ARG(ct->model.v), STR_ARG(head));
 }
 
@@ -320,12 +344,14 @@ check_params(struct arena *a, const struct conf_target *ct, struct conf_problems
 
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (json_get(params, ours[i]) != NULL)
-            conf_problem(problems, ct->mark, "target '" STR_FMT "': params cannot set '" STR_FMT "'; %s decides that",
+            conf_problem(problems, ct->mark,
+                "target '" STR_FMT "': params cannot set '" STR_FMT "'; %s decides that",
                 STR_ARG(ct->model.v), STR_ARG(ours[i]), i == 0 ? "the target" : "the caller");
 }
 
 static struct target *
-target_of_alias(struct route_table *t, struct provider *p, struct str model, const struct conf_target *ct)
+target_of_alias(
+    struct route_table *t, struct provider *p, struct str model, const struct conf_target *ct)
 {
     struct target *to = target_make(t->arena, p, model);
 
@@ -335,13 +361,15 @@ target_of_alias(struct route_table *t, struct provider *p, struct str model, con
     return to;
 }
 
-/* Adds the targets of one alias, walking into aliases it names. False: there is a problem that would only be met again. */
+/* Adds the targets of one alias, walking into aliases it names. False: there is a problem that
+ * would only be met again. */
 static bool
-alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias *ca, struct alias *al,
-    unsigned depth, struct conf_problems *problems)
+alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias *ca,
+    struct alias *al, unsigned depth, struct conf_problems *problems)
 {
     if (depth > ALIAS_DEPTH) {
-        conf_problem(problems, ca->mark, "models." STR_FMT ": aliases name each other in a circle, or more than %d deep",
+        conf_problem(problems, ca->mark,
+            "models." STR_FMT ": aliases name each other in a circle, or more than %d deep",
             STR_ARG(ca->name.v), ALIAS_DEPTH);
         return false;
     }
@@ -357,9 +385,10 @@ alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias 
         } else if (p == NULL) {
             unknown_target(t, c, ct, problems);
             if (depth != 0)
-                return false; /* the rest is said where that alias is the one to be filled */
+                return false;    /* the rest is said where that alias is the one to be filled */
         } else if (al->count == ROUTE_TARGETS) {
-            conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets", STR_ARG(al->name), ROUTE_TARGETS);
+            conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets",
+                STR_ARG(al->name), ROUTE_TARGETS);
             return false;
         } else {
             check_params(t->arena, ct, problems);
@@ -409,7 +438,8 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
     if (c->default_provider.v.n != 0) {
         t->default_provider = map_get(t->provider_by_id, c->default_provider.v);
         if (t->default_provider == NULL && problems->count == 0)
-            conf_problem(problems, c->default_provider.mark, "default_provider: no provider '" STR_FMT "' is configured",
+            conf_problem(problems, c->default_provider.mark,
+                "default_provider: no provider '" STR_FMT "' is configured",
                 STR_ARG(c->default_provider.v));
     } else if (t->provider_count == 1) {
         t->default_provider = t->providers[0];
@@ -475,14 +505,21 @@ no_model_sentence(const struct route_table *t, struct arena *a, struct str model
         names[n++] = t->aliases[i]->name;
     struct str near = conf_closest(model, names, n);
     if (near.n != 0)
-        return arena_printf(a, "there is no model '" STR_FMT "'; did you mean '" STR_FMT "'?", STR_ARG(model), STR_ARG(near));
-    if (str_cut(model, '/', &head, &tail) && provider_row(head) != NULL && map_get(t->provider_by_id, head) == NULL)
-        return arena_printf(a, "the provider '" STR_FMT "' of model '" STR_FMT "' is not configured here", STR_ARG(head), STR_ARG(model));
-    return arena_printf(a, "there is no model '" STR_FMT "'; name one of GET /v1/models, or provider/model", STR_ARG(model));
+        return arena_printf(a, "there is no model '" STR_FMT "'; did you mean '" STR_FMT "'?",
+            STR_ARG(model), STR_ARG(near));
+    if (str_cut(model, '/', &head, &tail) && provider_row(head) != NULL &&
+        map_get(t->provider_by_id, head) == NULL)
+        return arena_printf(a,
+            "the provider '" STR_FMT "' of model '" STR_FMT "' is not configured here",
+            STR_ARG(head), STR_ARG(model));
+    return arena_printf(a,
+        "there is no model '" STR_FMT "'; name one of GET /v1/models, or provider/model",
+        STR_ARG(model));
 }
 
 enum err
-route_plan(const struct route_table *t, struct arena *a, struct str model, struct plan *ret, struct str *ret_why)
+route_plan(const struct route_table *t, struct arena *a, struct str model, struct plan *ret,
+    struct str *ret_why)
 {
     const struct alias *al = map_get(t->alias_by_name, model);
     struct provider *p;

@@ -17,10 +17,11 @@ struct provider {
     struct str id;
     const struct wire *wire;
     struct origin *origin;
-    struct str base_path;              /* "/v1", no slash at the end */
-    struct str *credentials;           /* complete field lines per key: "Authorization: Bearer ...\r\n"; secrets */
+    struct str base_path;    /* "/v1", no slash at the end */
+    /* complete field lines per key: "Authorization: Bearer ...\r\n"; secrets */
+    struct str *credentials;
     size_t credential_count;
-    struct str fields;                 /* configured extra field lines */
+    struct str fields;    /* configured extra field lines */
     uint32_t quirks;
     struct conf_timeouts timeouts;     /* resolved: nothing 0 but what the defaults leave 0 */
     struct conf_strs models;           /* offered in /v1/models beside the catalog's */
@@ -32,11 +33,12 @@ struct provider {
 /* One model of one provider, with what the configuration says about using it. */
 struct target {
     struct provider *provider;
-    struct wire_target wire;           /* the provider's model name, quirks, limits */
-    const struct model_row *facts;     /* NULL: unknown model */
-    struct str params;                 /* JSON object text of overrides, or empty */
+    struct wire_target wire;          /* the provider's model name, quirks, limits */
+    const struct model_row *facts;    /* NULL: unknown model */
+    struct str params;                /* JSON object text of overrides, or empty */
     struct conf_timeouts timeouts;
-    bool listed;                       /* named by the configuration: its name is safe to use as a label */
+    /* named by the configuration: its name is safe to use as a label */
+    bool listed;
 };
 
 struct alias {
@@ -47,9 +49,11 @@ struct alias {
 
 struct route_table;
 
-/* Built from the configuration, which must outlive it. All mistakes go to `problems`. `simulated_url` is where the
- * built-in provider listens, or empty; it is used when no other provider is switched on. */
-struct route_table *route_create(const struct conf *c, struct str simulated_url, struct conf_problems *problems) NEVER_NULL;
+/* Built from the configuration, which must outlive it. All mistakes go to `problems`.
+ * `simulated_url` is where the built-in provider listens, or empty; it is used when no other
+ * provider is switched on. */
+struct route_table *route_create(
+    const struct conf *c, struct str simulated_url, struct conf_problems *problems) NEVER_NULL;
 void route_destroy(struct route_table *t);
 
 #define ROUTE_TARGETS 16
@@ -57,16 +61,16 @@ void route_destroy(struct route_table *t);
 struct plan {
     struct target *targets[ROUTE_TARGETS];
     size_t count;
-    struct str alias;                  /* the alias that was named, or empty */
+    struct str alias;    /* the alias that was named, or empty */
 };
 
-/* The places for `model`, best first; a target that is not configured is made in `a`. OK, or ERR_NO_MODEL with a
- * sentence in *ret_why. */
-enum err route_plan(const struct route_table *t, struct arena *a, struct str model, struct plan *ret,
-    struct str *ret_why) MUST_CHECK;
+/* The places for `model`, best first; a target that is not configured is made in `a`. OK, or
+ * ERR_NO_MODEL with a sentence in *ret_why. */
+enum err route_plan(const struct route_table *t, struct arena *a, struct str model,
+    struct plan *ret, struct str *ret_why) MUST_CHECK;
 
-/* The place for a route that names no model: the default provider, or the only one of that wire. NULL when there is
- * none. */
+/* The place for a route that names no model: the default provider, or the only one of that wire.
+ * NULL when there is none. */
 struct target *route_default(const struct route_table *t, struct arena *a, const struct wire *wire);
 
 /* A provider by id, or NULL. */
