@@ -52,6 +52,7 @@ struct serve {
     struct tls_context *tls;      /* the listeners'; one reference, may be NULL */
     struct worker **workers;
     struct log_file *error_file;
+    bool log_json;                         /* machines read the error log, not a person */
     struct simulator simulator;
     struct loop *loop;
     struct timer *timer;
@@ -125,15 +126,18 @@ load_tls(const struct conf *c, struct tls_context **ret)
     return *ret != NULL;
 }
 
+/* What a running process cannot change. */
 static bool
-same_listeners(const struct conf *a, const struct conf *b)
+same_setup(const struct conf *a, const struct conf *b)
 {
     if (a->server.listen.count != b->server.listen.count || a->server.workers != b->server.workers)
         return false;
     for (size_t i = 0; i < a->server.listen.count; i++)
         if (!str_eq(a->server.listen.list[i].v, b->server.listen.list[i].v))
             return false;
-    return str_eq(a->server.admin_listen.v, b->server.admin_listen.v) &&
+    return str_eq(a->observe.log_path.v, b->observe.log_path.v)
+        && str_eq(a->observe.access_path.v, b->observe.access_path.v)
+        && str_eq(a->server.admin_listen.v, b->server.admin_listen.v) &&
            (a->server.tls_cert.v.n != 0) == (b->server.tls_cert.v.n != 0);
 }
 
@@ -150,6 +154,17 @@ publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
     atomic_store(&s->gateway.generation, snapshot->generation);
 }
 
+/* The error log, with the level of the configuration in use. */
+static void
+start_log(const struct serve *s)
+{
+    enum log_level least;
+
+    if (!log_level_named(s->snapshot->conf->observe.log_level.v, &least))
+        least = LOG_INFO;
+    log_start(s->error_file, least, s->log_json);
+}
+
 /* A new configuration is put to use whole, or nothing changes. */
 static void
 reload(struct serve *s)
@@ -164,10 +179,12 @@ reload(struct serve *s)
             "reload refused: the configuration in use stays; 'openclaw check' says what is wrong");
         return;
     }
-    if (!same_listeners(s->snapshot->conf, snapshot->conf))
+    if (!same_setup(s->snapshot->conf, snapshot->conf))
         log_warn(NULL,
-            "server.listen, admin_listen, workers and TLS on or off take effect at the next start");
+            "server.listen, admin_listen, workers, TLS on or off, metric_series and the logs' paths "
+            "take effect at the next start");
     publish(s, snapshot, tls);
+    start_log(s);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_info(
         NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
@@ -347,7 +364,6 @@ static bool
 open_logs(struct serve *s)
 {
     const struct conf_observe *o = &s->snapshot->conf->observe;
-    enum log_level least;
 
     s->error_file = log_file_open(o->log_path.v.p, LOG_QUEUE_BYTES);
     if (s->error_file == NULL) {
@@ -363,10 +379,8 @@ open_logs(struct serve *s)
             return false;
         }
     }
-    if (!log_level_named(o->log_level.v, &least))
-        least = LOG_INFO;
-    bool terminal = str_eq(o->log_path.v, S("stderr")) && isatty(STDERR_FILENO);
-    log_start(s->error_file, least, !terminal);
+    s->log_json = !str_eq(o->log_path.v, S("stderr")) || !isatty(STDERR_FILENO);
+    start_log(s);
     return true;
 }
 

@@ -3,7 +3,7 @@
 
 #include "conf/value.h"
 
-#define LONGEST_MS 86400000u           /* a day: as long as the configuration may allow */
+#define LONGEST_MS 86400000u    /* a day: as long as the configuration may allow */
 
 /* SDKs cut the fraction off. Who gives up sooner hangs up, and that ends it as well. */
 #define SDK_GRACE_MS 1000u
@@ -43,7 +43,8 @@ deadline_read(const struct http_fields *fields, struct deadline *ret)
     *ret = (struct deadline){ .begin_ms = sdk_ms != 0 ? sdk_ms + SDK_GRACE_MS : 0 };
     if (said.p == NULL)
         return true;
-    if ((!str_u64(said, &ret->total_ms) && !value_duration(said, &ret->total_ms)) || ret->total_ms == 0)
+    if ((!str_u64(said, &ret->total_ms) && !value_duration(said, &ret->total_ms)) ||
+        ret->total_ms == 0)
         return false;
     ret->total_ms = MIN(ret->total_ms, LONGEST_MS);
     return true;

@@ -7,12 +7,13 @@
 #include "http/message.h"
 
 struct deadline {
-    uint64_t total_ms;         /* x-openclaw-timeout: for the whole answer; 0: not said */
-    uint64_t begin_ms;         /* the SDKs' x-stainless-timeout: until the answer begins; 0: not said */
+    uint64_t total_ms;    /* x-openclaw-timeout: for the whole answer; 0: not said */
+    /* the SDKs' x-stainless-timeout: until the answer begins; 0: not said */
+    uint64_t begin_ms;
 };
 
 #define DEADLINE_FIELD "x-openclaw-timeout"
 
-/* False when x-openclaw-timeout is neither milliseconds nor a time like 2s; the SDKs' fields are taken when they make
- * sense. */
+/* False when x-openclaw-timeout is neither milliseconds nor a time like 2s; the SDKs' fields are
+ * taken when they make sense. */
 bool deadline_read(const struct http_fields *fields, struct deadline *ret) MUST_CHECK;
