@@ -23,7 +23,7 @@ def metrics():
     found = [(strings[0], "per provider and model" if kind.startswith("SERIES") else "", strings[1])
              for kind, _, strings in rows("src/observe/metrics.def", r"(?:SERIES_)?(?:COUNTER|GAUGE|HISTOGRAM)")]
     code = (ROOT / "src/observe/metrics.c").read_text() + (ROOT / "src/gateway/local.c").read_text()
-    for match in re.finditer(r'(?:write_head\(out, |\{ )"(\w+)", "(?:counter|gauge|histogram)",\s*"((?:[^"\\]|\\.)*)"', code):
+    for match in re.finditer(r'(?:write_head\(\s*out, |\{ )"(\w+)", "(?:counter|gauge|histogram)",\s*"((?:[^"\\]|\\.)*)"', code):
         found.append((match[1], "", match[2].replace('\\"', "'")))
     return ["| metric | | meaning |", "|---|---|---|"] + [
         f"| `{name}` | {per} | {text} |" for name, per, text in sorted(found)]
