@@ -434,6 +434,8 @@ relay_data(struct exchange *x, struct str bytes)
         r->run = bytes;
         return OK;
     case SOURCE_WHOLE:
+        if (r->length >= 0 && (uint64_t)r->length > r->body.limit)
+            return ERR_UPSTREAM_TOO_LARGE;
         if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length)
             return read_whole(x, bytes);    /* all in one piece: no copy */
         buf_add(&r->body, bytes);

@@ -190,6 +190,34 @@ gateway_world_body(const struct gateway_world *w)
     return at == s.n ? S("") : str_skip(s, at + 4);
 }
 
+/* What the provider was sent last, as its JSON tells. */
+static inline struct str
+gateway_world_received(struct gateway_world *w)
+{
+    struct buf got;
+    int fd = peer_connect(port_of(mock_address(w->mock)));
+
+    buf_init(&got, 16 * 1024 * 1024);
+    EXPECT(peer_send(fd, S("GET /mock/requests?last=1 HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")));
+    (void)peer_recv_all(fd, &got);
+    (void)close(fd);
+    struct str s = arena_str(w->arena, buf_str(&got));
+    buf_fini(&got);
+    return str_skip(s, str_find(s, S("\r\n\r\n")) + 4);
+}
+
+/* The body in it, as text. */
+static inline struct str
+gateway_world_received_body(struct gateway_world *w)
+{
+    const struct json *doc = json_parse(w->arena, gateway_world_received(w), NULL, NULL);
+    struct json_iter it = json_iter(json_is(doc, JSON_ARRAY) ? doc : json_get(doc, S("requests")));
+
+    EXPECT(json_next(&it));
+    const struct json *body = json_get(it.value, S("body"));
+    return json_is(body, JSON_STRING) ? json_str(w->arena, body) : json_raw(body);
+}
+
 /* Waits until a line of /metrics reads so. */
 static inline bool
 gateway_world_metric(struct gateway_world *w, const char *line)

@@ -1,0 +1,211 @@
+/* test_attempt.c - what a provider is sent, and what becomes of it. */
+#include "gateway/attempt.c"
+
+#include "tests/unit/gateway/gateway_world.h"
+
+static struct gateway_world w;
+
+static void
+finish(void)
+{
+    gateway_world_stop(&w);
+    gateway_world_forget(&w);
+}
+
+/* --- the request --- */
+
+TEST(between_equal_protocols_only_the_models_name_changes)
+{
+    gateway_world_start(&w, "models:\n  fast: {targets: [mock/real-name]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "",
+                   "{ \"temperature\":1.0e0,\n\"model\" : \"fa\\u0073t\", \"messages\":[{\"role\":\"user\","
+                   "\"content\":\"h\\u00e9\"}],\"x_new\":[1,{\"y\":null}] }"),
+        200);
+    EXPECT_STR(gateway_world_received_body(&w),
+        "{ \"temperature\":1.0e0,\n\"model\" : \"real-name\", \"messages\":[{\"role\":\"user\","
+        "\"content\":\"h\\u00e9\"}],\"x_new\":[1,{\"y\":null}] }");
+    finish();
+}
+
+TEST(usage_is_asked_for_when_the_caller_did_not_and_kept_from_it)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", ",\"stream\":true")), 200);
+    EXPECT(str_find(gateway_world_received_body(&w), S("\"include_usage\":true")) != gateway_world_received_body(&w).n);
+    EXPECT(!gateway_world_has(&w, "\"prompt_tokens\""));
+    EXPECT(gateway_world_metric(&w, "openclaw_usage_estimated_total 0\n"));
+    finish();
+}
+
+TEST(configured_parameters_replace_the_callers_and_join_them)
+{
+    gateway_world_start(&w, "models:\n"
+                            "  tuned: {targets: [{model: mock/m, params: {temperature: 0.25, user: gateway}}]}\n"
+                            "  turned: {targets: [{model: anth/m, params: {temperature: 0.25, top_k: 3}}]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("tuned", ",\"temperature\":1")), 200);
+    EXPECT_STR(gateway_world_received_body(&w),
+        "{\"user\":\"gateway\",\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"temperature\":0.25}");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("turned", ",\"temperature\":1")), 200);
+    const struct json *sent = json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL);
+    EXPECT_STR(json_raw(json_get(sent, S("temperature"))), "0.25");
+    EXPECT_STR(json_raw(json_get(sent, S("top_k"))), "3");
+    finish();
+}
+
+TEST(a_parameter_that_we_would_add_ourselves_is_sent_once)
+{
+    gateway_world_start(&w,
+        "models:\n  odd: {targets: [{model: mock/m, params: {stream_options: {include_usage: true}}}]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("odd", ",\"stream\":true")), 200);
+    EXPECT(json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL) != NULL);    /* keys twice are no JSON to us */
+    EXPECT_INT(gateway_world_chat(&w, "",
+                   WORLD_CHAT("odd", ",\"stream\":true,\"stream_options\":{\"include_usage\":false}")),
+        200);
+    EXPECT(json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL) != NULL);
+    finish();
+}
+
+TEST(parameters_of_any_size_arrive_whole)
+{
+    struct buf text;
+
+    buf_init(&text, 256 * 1024);
+    buf_add(&text, S("models:\n  big:\n    targets:\n      - model: mock/m\n        params:\n"));
+    for (int i = 0; i < 20; i++)
+        buf_printf(&text, "          p%d: \"%0*d\"\n", i, 2500, i);
+    buf_add_c(&text, '\0');
+    gateway_world_start(&w, "");
+    struct snapshot *next = NULL;
+    {
+        struct conf_problems problems;
+        struct str url = mock_address(w.mock);
+        struct buf all;
+
+        buf_init(&all, 512 * 1024);
+        buf_printf(&all, "providers:\n  mock: {wire: openai-chat, base_url: \"http://%.*s/v1\"}\n", STR_ARG(url));
+        buf_add(&all, buf_str(&text));
+        conf_problems_init(&problems, w.arena);
+        all.tail--;    /* its NUL */
+        next = snapshot_build(conf_parse(buf_str(&all), S("t"), &problems), 1, S(""), &problems);
+        EXPECT_INT(problems.count, 0);
+        buf_fini(&all);
+    }
+    worker_reload(w.worker, snapshot_ref(next), NULL);
+    snapshot_unref(w.snapshot);
+    w.snapshot = next;
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("big", ",\"p3\":1,\"p7\":{\"x\":[]}")), 200);
+    const struct json *sent = json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL);
+    EXPECT_INT(sent->count, 22);
+    for (int i = 0; i < 20; i++)
+        EXPECT_INT(json_raw(json_get(sent, arena_printf(w.arena, "p%d", i))).n, 2502);
+    buf_fini(&text);
+    finish();
+}
+
+TEST(a_provider_gets_its_own_key_and_nothing_of_the_callers_that_it_need_not_know)
+{
+    gateway_world_start(&w, "auth: {keys: [{name: a, key: key-of-a}]}\n");
+    EXPECT_INT(gateway_world_chat(&w,
+                   "Authorization: Bearer key-of-a\r\nCookie: c=1\r\nOpenAI-Organization: theirs\r\nOpenAI-Beta: b=1\r\n"
+                   "X-Forwarded-For: 1.2.3.4\r\nProxy-Authorization: x\r\n",
+                   WORLD_CHAT("mock/m", "")),
+        200);
+    struct str got = gateway_world_received(&w);
+    static const char *const absent[] = { "key-of-a", "c=1", "theirs", "1.2.3.4", "Proxy-Auth", "curl" };
+    for (size_t i = 0; i < ARRAY_LEN(absent); i++)
+        EXPECT(str_find(got, str_c(absent[i])) == got.n);
+    EXPECT(str_find(got, S("Bearer sk-canary-key")) != got.n);
+    EXPECT(str_find(got, S("b=1")) != got.n);
+    EXPECT(str_find(got, S("traceparent")) != got.n);
+    finish();
+}
+
+TEST(edits_within_a_value_that_is_replaced_are_dropped)
+{
+    struct wire_edits e = { .count = 0 };
+
+    EXPECT(wire_edit_add(&e, 5, 2, S("a")));
+    EXPECT(wire_edit_add(&e, 10, 3, S("b")));
+    EXPECT(wire_edit_add(&e, 20, 0, S("c")));
+    drop_edits(&e, 10, 10);
+    EXPECT_INT(e.count, 2);
+    EXPECT_INT(e.list[0].at, 5);
+    EXPECT_INT(e.list[1].at, 20);
+}
+
+/* --- the answer --- */
+
+TEST(a_provider_may_say_when_to_come_back_in_three_ways)
+{
+    static const struct {
+        const char *name, *value;
+        int64_t ms;
+    } rows[] = {
+        { "retry-after", "2", 2000 },
+        { "Retry-After", "0", 0 },
+        { "retry-after-ms", "1500", 1500 },
+        { "retry-after", "99999999", 86400000 },
+        { "retry-after-ms", "18446744073709551615", 86400000 },
+        { "retry-after", "18446744073709551616", -1 },
+        { "retry-after", "-1", -1 },
+        { "retry-after", "soon", -1 },
+        { "retry-after", "Sat, 21 Nov 2026 10:55:00 GMT", 13000 },
+        { "retry-after", "Sat, 21 Nov 2020 10:55:00 GMT", 0 },
+        { "retry-after", "Sun, 21 Nov 2100 10:55:00 GMT", 86400000 },
+        { "x", "1", -1 },
+    };
+
+    clock_set_for_tests(1, 1795258487000);    /* 2026-11-21T10:54:47Z */
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct http_field field = { str_c(rows[i].name), str_c(rows[i].value) };
+        struct http_fields fields = { &field, 1 };
+
+        EXPECT_INT(retry_after_ms(&fields), rows[i].ms);
+    }
+    clock_set_for_tests(0, 0);
+}
+
+TEST(a_providers_wish_to_be_left_alone_reaches_the_caller)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=429;retry-after=7", "")), 429);
+    EXPECT(gateway_world_says(&w, "Retry-After: 7\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/fault-quota", "")), 429);
+    EXPECT(gateway_world_says(&w, "x-should-retry: false\r\n"));
+    EXPECT(gateway_world_says(&w, "\"code\":\"insufficient_quota\""));
+    finish();
+}
+
+TEST(what_is_the_callers_fault_is_not_asked_of_another_target)
+{
+    gateway_world_start(&w, "models:\n  two: {targets: [\"mock/fault-400\", mock/m]}\n"
+                            "  three: {targets: [\"mock/fault-context\", mock/m]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("two", "")), 400);
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 1\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("three", "")), 200);
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 2\r\n"));
+    finish();
+}
+
+TEST(each_clock_that_runs_out_before_the_first_token_moves_on_to_the_next_target)
+{
+    gateway_world_start(&w, "timeouts: {first_token: 150ms}\n"
+                            "models:\n"
+                            "  slow: {targets: [\"mock/m;ttft=30s\", anth/m]}\n"
+                            "  late: {targets: [\"mock/m;head=30s\", anth/m]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("slow", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("late", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;head=400ms", "")), 200);    /* a whole answer may take its time */
+    finish();
+}
+
+TEST(a_stream_that_stalls_is_an_error_and_no_end)
+{
+    gateway_world_start(&w, "timeouts: {between_tokens: 150ms}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=stall", ",\"stream\":true")), 200);
+    EXPECT(gateway_world_says(&w, "the provider's answer stalled"));
+    EXPECT(!gateway_world_has(&w, "[DONE]"));
+    finish();
+}

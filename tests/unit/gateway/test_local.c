@@ -1,0 +1,91 @@
+/* test_local.c - answers of the gateway's own. */
+#include "gateway/local.c"
+
+#include "tests/unit/gateway/gateway_world.h"
+
+#define VERSION "anthropic-version: 2023-06-01\r\n"
+
+static struct gateway_world w;
+
+static void
+finish(void)
+{
+    gateway_world_stop(&w);
+    gateway_world_forget(&w);
+}
+
+static const char *const five = "models:\n"
+                                "  a: {targets: [mock/m]}\n"
+                                "  b: {targets: [mock/m]}\n"
+                                "  c: {targets: [mock/m]}\n"
+                                "  d: {targets: [mock/m]}\n"
+                                "  e: {targets: [mock/m]}\n";
+
+/* "a b c|more" of a page. */
+static struct str
+page(const char *query)
+{
+    struct str line = arena_printf(w.arena, "GET /v1/models%s", query), all = S("");
+
+    EXPECT_INT(gateway_world_ask(&w, line.p, VERSION, ""), 200);
+    const struct json *doc = json_parse(w.arena, gateway_world_body(&w), NULL, NULL);
+    struct json_iter it = json_iter(json_get(doc, S("data")));
+    while (json_next(&it))
+        all = arena_printf(w.arena, STR_FMT "%s" STR_FMT, STR_ARG(all), all.n != 0 ? " " : "",
+            STR_ARG(json_str(w.arena, json_get(it.value, S("id")))));
+    return arena_printf(w.arena, STR_FMT "%s", STR_ARG(all), json_bool(json_get(doc, S("has_more")), false) ? "|more" : "");
+}
+
+TEST(anthropic_callers_turn_the_pages_both_ways)
+{
+    gateway_world_start(&w, five);
+    EXPECT_STR(page(""), "a b c d e");
+    EXPECT_STR(page("?limit=2"), "a b|more");
+    EXPECT_STR(page("?limit=2&after_id=b"), "c d|more");
+    EXPECT_STR(page("?limit=2&after_id=d"), "e");
+    EXPECT_STR(page("?limit=2&after_id=e"), "");
+    EXPECT_STR(page("?limit=2&before_id=e"), "c d|more");
+    EXPECT_STR(page("?limit=2&before_id=b"), "a");
+    EXPECT_STR(page("?limit=nonsense"), "a b c d e");
+    EXPECT_STR(page("?limit=99999999999999999999"), "a b c d e");
+    finish();
+}
+
+TEST(openai_callers_get_one_list)
+{
+    gateway_world_start(&w, five);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models?limit=2", "", ""), 200);
+    EXPECT(gateway_world_says(&w, "{\"object\":\"list\",\"data\":[{\"id\":\"a\",\"object\":\"model\""));
+    EXPECT(gateway_world_says(&w, "\"id\":\"e\""));
+    finish();
+}
+
+TEST(one_model_has_the_form_of_its_caller)
+{
+    gateway_world_start(&w, five);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a", "", ""), 200);
+    EXPECT(gateway_world_says(&w, "{\"id\":\"a\",\"object\":\"model\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a", VERSION, ""), 200);
+    EXPECT(gateway_world_says(&w, "{\"type\":\"model\",\"id\":\"a\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/%ff%zz", "", ""), 404);
+    finish();
+}
+
+TEST(metrics_can_be_switched_off)
+{
+    gateway_world_start(&w, "observe: {metrics: false}\n");
+    EXPECT_INT(gateway_world_ask(&w, "GET /metrics", "", ""), 404);
+    finish();
+}
+
+TEST(tokens_are_counted_here_where_no_provider_can)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION,
+                   "{\"model\":\"mock/m\",\"messages\":[{\"role\":\"user\",\"content\":\"some words to count\"}]}"),
+        200);
+    EXPECT(gateway_world_says(&w, "{\"input_tokens\":"));
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION, "{\"model\":\"mock/m\",\"messages\":7}"), 400);
+    EXPECT(gateway_world_says(&w, "\"type\":\"invalid_request_error\""));
+    finish();
+}
