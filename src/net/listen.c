@@ -223,37 +223,24 @@ bound_address(int fd, struct str text, bool *ret_is_tcp)
     return str_dup_c(*ret_is_tcp ? address_text_port(&a, room) : text);
 }
 
-/* Would this process get the address without SO_REUSEPORT, too? With it, a second, unrelated process could
- * split our traffic without a word, and port 0 could pick a port that such a process has. The port picked
- * for 0 is put into *a. False with errno. */
-static bool
-claim_port(struct address *a)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    struct address got;
-    int fd = open_tcp_socket(a, false);
-
-    if (fd < 0)
-        return false;
-    if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && address_from((struct sockaddr *)&ss, &got))
-        address_set_port(a, address_port(&got));
-    close(fd);
-    return true;
-}
-
-/* -1 with errno set when the address cannot be had. */
+/* -1 with errno set when the address cannot be had.
+ *
+ * SO_REUSEPORT would let a second, unrelated process split our traffic without a word. So the first
+ * listener of this process makes sure that it would get the address without it, too. */
 static int
 open_tcp(struct str text, const struct address *a, struct bound **ret_bound)
 {
     uv_mutex_lock(&bounds_lock);
     struct bound *b = address_port(a) != 0 ? bound_find(text) : NULL;
-    struct address own = *a;
     int fd = -1;
-    bool ours = b != NULL || claim_port(&own);
 
-    if (ours)
-        fd = open_tcp_socket(&own, true);
+    if (b == NULL && address_port(a) != 0) {
+        fd = open_tcp_socket(a, false);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (b != NULL || address_port(a) == 0 || fd >= 0)
+        fd = open_tcp_socket(a, true);
     if (fd >= 0 && b == NULL) {
         bool is_tcp;
         char *picked = bound_address(fd, text, &is_tcp);
