@@ -52,7 +52,7 @@ struct serve {
     struct tls_context *tls;      /* the listeners'; one reference, may be NULL */
     struct worker **workers;
     struct log_file *error_file;
-    bool log_json;                         /* machines read the error log, not a person */
+    bool log_json;    /* machines read the error log, not a person */
     struct simulator simulator;
     struct loop *loop;
     struct timer *timer;
@@ -135,9 +135,9 @@ same_setup(const struct conf *a, const struct conf *b)
     for (size_t i = 0; i < a->server.listen.count; i++)
         if (!str_eq(a->server.listen.list[i].v, b->server.listen.list[i].v))
             return false;
-    return str_eq(a->observe.log_path.v, b->observe.log_path.v)
-        && str_eq(a->observe.access_path.v, b->observe.access_path.v)
-        && str_eq(a->server.admin_listen.v, b->server.admin_listen.v) &&
+    return str_eq(a->observe.log_path.v, b->observe.log_path.v) &&
+           str_eq(a->observe.access_path.v, b->observe.access_path.v) &&
+           str_eq(a->server.admin_listen.v, b->server.admin_listen.v) &&
            (a->server.tls_cert.v.n != 0) == (b->server.tls_cert.v.n != 0);
 }
 
@@ -180,9 +180,9 @@ reload(struct serve *s)
         return;
     }
     if (!same_setup(s->snapshot->conf, snapshot->conf))
-        log_warn(NULL,
-            "server.listen, admin_listen, workers, TLS on or off, metric_series and the logs' paths "
-            "take effect at the next start");
+        log_warn(NULL, "server.listen, admin_listen, workers, TLS on or off, metric_series and the "
+                       "logs' paths "
+                       "take effect at the next start");
     publish(s, snapshot, tls);
     start_log(s);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);

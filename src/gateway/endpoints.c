@@ -35,8 +35,8 @@ path_matches(struct str pattern, struct str path)
 static bool
 is_passed_on(struct str method)
 {
-    static const struct str methods[] = { S_INIT("POST"), S_INIT("GET"), S_INIT("DELETE"), S_INIT("HEAD"), S_INIT("PUT"),
-        S_INIT("PATCH") };
+    static const struct str methods[] = { S_INIT("POST"), S_INIT("GET"), S_INIT("DELETE"),
+        S_INIT("HEAD"), S_INIT("PUT"), S_INIT("PATCH") };
 
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
         if (str_eq(methods[i], method))
@@ -59,7 +59,8 @@ find(struct str path, struct str method, size_t skip, const struct endpoint **re
     for (size_t i = 0; i < ENDPOINT_none; i++) {
         struct str pattern = str_skip(endpoints[i].path, skip);
 
-        if (skip != 0 && (!str_starts(endpoints[i].path, S("/v1/")) || pattern.p[pattern.n - 1] == '*'))
+        if (skip != 0 &&
+            (!str_starts(endpoints[i].path, S("/v1/")) || pattern.p[pattern.n - 1] == '*'))
             continue;
         if (!path_matches(pattern, path))
             continue;
@@ -78,7 +79,7 @@ endpoint_find(const struct http_head *head, enum err *ret_error)
     const struct endpoint *e = find(head->path, head->method, 0, &near);
 
     if (e != NULL && near != NULL && str_eq(e->method, S("*")))
-        e = NULL; /* not something to pass through */
+        e = NULL;    /* not something to pass through */
     if (e == NULL && near == NULL)
         e = find(head->path, head->method, sizeof("/v1") - 1, &near);
     if (e != NULL) {
@@ -100,7 +101,8 @@ endpoint_methods(const struct endpoint *e)
 const struct wire *
 endpoint_wire(const struct endpoint *e, const struct http_head *head)
 {
-    bool shared = e->op == OP_RELAY && (e == &endpoints[ENDPOINT_none] || str_starts(e->path, S("/v1/")));
+    bool shared =
+        e->op == OP_RELAY && (e == &endpoints[ENDPOINT_none] || str_starts(e->path, S("/v1/")));
 
     if (shared && http_field_get(&head->fields, S("anthropic-version")).n != 0)
         return &wire_anthropic;

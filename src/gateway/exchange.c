@@ -281,8 +281,7 @@ answer_error(struct exchange *x, const struct llm_error *e)
         buf_add(out, S("\r\n"));
     }
     if (e->kind == ERR_METHOD)
-        http_add_field(
-            out, S("Allow"), endpoint_methods(x->endpoint));
+        http_add_field(out, S("Allow"), endpoint_methods(x->endpoint));
     if (e->kind == ERR_AUTH)
         buf_add(out, S("WWW-Authenticate: Bearer\r\n"));
     x->status = status;

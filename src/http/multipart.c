@@ -1,12 +1,12 @@
 /* multipart.c - walks the parts of a form. */
 #include "http/multipart.h"
 
-#define BOUNDARY_BYTES 200             /* RFC 2046 allows 70 */
+#define BOUNDARY_BYTES 200    /* RFC 2046 allows 70 */
 #define PART_HEAD_BYTES 8192
 
 struct form {
-    struct str delimiter;              /* "\r\n--boundary" */
-    struct str rest;                   /* what follows the delimiter met last */
+    struct str delimiter;    /* "\r\n--boundary" */
+    struct str rest;         /* what follows the delimiter met last */
 };
 
 /* Cuts the next parameter, "; name=value" or "; name=\"value\"", off the front. False at the end, or where there is none. */
@@ -77,7 +77,8 @@ read_head(struct str head, struct str name)
 
     while (head.n != 0) {
         (void)str_cut(head, '\n', &line, &head);
-        if (!str_cut(line, ':', &field, &value) || !str_ieq(str_trim(field), S("content-disposition")))
+        if (!str_cut(line, ':', &field, &value) ||
+            !str_ieq(str_trim(field), S("content-disposition")))
             continue;
         (void)str_cut(value, ';', &line, &text);
         if (text.n == 0)
@@ -108,7 +109,8 @@ multipart_find(struct str content_type, struct str body, struct str name, struct
     memcpy(delimiter + 4, boundary.p, boundary.n);
     form.delimiter = str_make(delimiter, 4 + boundary.n);
     if (str_starts(body, str_skip(form.delimiter, 2)))
-        form.rest = str_skip(body, form.delimiter.n - 2);    /* no line end stands before the first one */
+        form.rest =
+            str_skip(body, form.delimiter.n - 2);    /* no line end stands before the first one */
     else if (!next_delimiter(&form, &part))
         return MULTIPART_UNCLEAR;
 

@@ -12,4 +12,5 @@ enum multipart_found { MULTIPART_NONE, MULTIPART_ONE, MULTIPART_UNCLEAR };
 
 /* Looks for the field `name`. MULTIPART_ONE: *ret_value is its content, a slice of `body`. MULTIPART_UNCLEAR: it is there more
  * than once, or a part's head could mean it in some readers' eyes; or the form is malformed. Then, as with MULTIPART_NONE, *ret_value stays as it was. */
-enum multipart_found multipart_find(struct str content_type, struct str body, struct str name, struct str *ret_value);
+enum multipart_found
+multipart_find(struct str content_type, struct str body, struct str name, struct str *ret_value);

@@ -7,10 +7,10 @@
 #define TRACE_PARENT_BYTES 55
 
 struct trace {
-    char id[TRACE_ID_HEX + 1];              /* the trace, lower-case hex */
+    char id[TRACE_ID_HEX + 1];    /* the trace, lower-case hex */
     /* our own traceparent: for the provider and the answer */
     char parent[TRACE_PARENT_BYTES + 1];
-    struct str state;                       /* tracestate to pass on, or empty */
+    struct str state;    /* tracestate to pass on, or empty */
 };
 
 /* Continues the caller's trace when `traceparent` is valid, else starts a new one (and drops the

@@ -5,7 +5,7 @@
 
 static const struct model_row priced = {
     .id = S_INIT("acme/one"),
-    .input_nanousd_per_1k = 1000000,      /* $1 a million tokens */
+    .input_nanousd_per_1k = 1000000,    /* $1 a million tokens */
     .cached_nanousd_per_1k = 100000,
     .cache_write_nanousd_per_1k = 1250000,
     .output_nanousd_per_1k = 4000000,
@@ -29,8 +29,8 @@ TEST(every_price_is_known_or_minus_one_and_never_something_else_below_zero)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct model_row *r = &rows[i];
-        const int64_t prices[] = { r->input_nanousd_per_1k, r->cached_nanousd_per_1k, r->cache_write_nanousd_per_1k,
-            r->output_nanousd_per_1k };
+        const int64_t prices[] = { r->input_nanousd_per_1k, r->cached_nanousd_per_1k,
+            r->cache_write_nanousd_per_1k, r->output_nanousd_per_1k };
 
         for (size_t p = 0; p < ARRAY_LEN(prices); p++)
             EXPECT(prices[p] >= -1 && prices[p] < 1000000000);

@@ -26,8 +26,8 @@ struct gateway_world {
     uint16_t port;
     char log_path[64];
 
-    struct buf answer;                 /* of the last request */
-    struct buf log;                    /* the access log, once the world has ended */
+    struct buf answer;    /* of the last request */
+    struct buf log;       /* the access log, once the world has ended */
 };
 
 static inline void
@@ -54,7 +54,8 @@ gateway_world_snapshot(struct gateway_world *w, const char *settings)
     struct str text = arena_printf(w->arena,
         "providers:\n"
         "  mock: {wire: openai-chat, base_url: \"http://" STR_FMT "/v1\", api_key: sk-canary-key}\n"
-        "  anth: {wire: anthropic-messages, base_url: \"http://" STR_FMT "/v1\", api_key: sk-canary-key}\n"
+        "  anth: {wire: anthropic-messages, base_url: \"http://" STR_FMT
+        "/v1\", api_key: sk-canary-key}\n"
         "  dead: {wire: openai-chat, base_url: \"http://127.0.0.1:1/v1\"}\n"
         "default_provider: mock\n"
         "server:\n  listen: 127.0.0.1:0\n"
@@ -76,7 +77,8 @@ gateway_world_start(struct gateway_world *w, const char *settings)
 {
     char why[256];
 
-    *w = (struct gateway_world){ .arena = arena_create(16 * 1024 * 1024), .options = MOCK_OPTIONS_DEFAULT };
+    *w = (struct gateway_world){ .arena = arena_create(16 * 1024 * 1024),
+        .options = MOCK_OPTIONS_DEFAULT };
     w->options.record = 100;
     w->hub = mock_hub_create(&w->options, why, sizeof(why));
     w->mock_loop = loop_create();
@@ -91,7 +93,8 @@ gateway_world_start(struct gateway_world *w, const char *settings)
     w->gateway.workers = 1;
     w->gateway.access_file = log_file_open(w->log_path, 1024 * 1024);
     w->gateway.metrics = metrics_create(1, 50, endpoint_names, ENDPOINT_COUNT);
-    w->worker = worker_create(&w->gateway, 0, NULL, snapshot_ref(w->snapshot), NULL, why, sizeof(why));
+    w->worker =
+        worker_create(&w->gateway, 0, NULL, snapshot_ref(w->snapshot), NULL, why, sizeof(why));
     if (w->worker == NULL)
         print_error("%s\n", why);
     EXPECT(w->worker != NULL);
@@ -136,7 +139,8 @@ gateway_world_forget(struct gateway_world *w)
 static inline struct str
 gateway_world_text(struct gateway_world *w, const char *line, const char *fields, const char *body)
 {
-    return arena_printf(w->arena, "%s HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n%s%s%zu\r\n\r\n%s", line, fields,
+    return arena_printf(w->arena,
+        "%s HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n%s%s%zu\r\n\r\n%s", line, fields,
         "Content-Length: ", strlen(body), body);
 }
 
@@ -153,9 +157,11 @@ gateway_world_ask(struct gateway_world *w, const char *line, const char *fields,
     return buf_len(&w->answer) > 12 ? atoi(buf_str(&w->answer).p + 9) : 0;
 }
 
-#define WORLD_CHAT(model, rest) "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
+#define WORLD_CHAT(model, rest)                                                                    \
+    "{\"model\":\"" model "\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
 #define WORLD_MESSAGES(model, rest)                                                                \
-    "{\"model\":\"" model "\",\"max_tokens\":50,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
+    "{\"model\":\"" model                                                                          \
+    "\",\"max_tokens\":50,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" rest "}"
 
 static inline int
 gateway_world_chat(struct gateway_world *w, const char *fields, const char *body)
@@ -198,7 +204,8 @@ gateway_world_received(struct gateway_world *w)
     int fd = peer_connect(port_of(mock_address(w->mock)));
 
     buf_init(&got, 16 * 1024 * 1024);
-    EXPECT(peer_send(fd, S("GET /mock/requests?last=1 HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")));
+    EXPECT(peer_send(
+        fd, S("GET /mock/requests?last=1 HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")));
     (void)peer_recv_all(fd, &got);
     (void)close(fd);
     struct str s = arena_str(w->arena, buf_str(&got));

@@ -18,7 +18,8 @@ TEST(between_equal_protocols_only_the_models_name_changes)
 {
     gateway_world_start(&w, "models:\n  fast: {targets: [mock/real-name]}\n");
     EXPECT_INT(gateway_world_chat(&w, "",
-                   "{ \"temperature\":1.0e0,\n\"model\" : \"fa\\u0073t\", \"messages\":[{\"role\":\"user\","
+                   "{ \"temperature\":1.0e0,\n\"model\" : \"fa\\u0073t\", "
+                   "\"messages\":[{\"role\":\"user\","
                    "\"content\":\"h\\u00e9\"}],\"x_new\":[1,{\"y\":null}] }"),
         200);
     EXPECT_STR(gateway_world_received_body(&w),
@@ -31,7 +32,8 @@ TEST(usage_is_asked_for_when_the_caller_did_not_and_kept_from_it)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", ",\"stream\":true")), 200);
-    EXPECT(str_find(gateway_world_received_body(&w), S("\"include_usage\":true")) != gateway_world_received_body(&w).n);
+    EXPECT(str_find(gateway_world_received_body(&w), S("\"include_usage\":true")) !=
+           gateway_world_received_body(&w).n);
     EXPECT(!gateway_world_has(&w, "\"prompt_tokens\""));
     EXPECT(gateway_world_metric(&w, "openclaw_usage_estimated_total 0\n"));
     finish();
@@ -39,12 +41,14 @@ TEST(usage_is_asked_for_when_the_caller_did_not_and_kept_from_it)
 
 TEST(configured_parameters_replace_the_callers_and_join_them)
 {
-    gateway_world_start(&w, "models:\n"
-                            "  tuned: {targets: [{model: mock/m, params: {temperature: 0.25, user: gateway}}]}\n"
-                            "  turned: {targets: [{model: anth/m, params: {temperature: 0.25, top_k: 3}}]}\n");
+    gateway_world_start(&w,
+        "models:\n"
+        "  tuned: {targets: [{model: mock/m, params: {temperature: 0.25, user: gateway}}]}\n"
+        "  turned: {targets: [{model: anth/m, params: {temperature: 0.25, top_k: 3}}]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("tuned", ",\"temperature\":1")), 200);
     EXPECT_STR(gateway_world_received_body(&w),
-        "{\"user\":\"gateway\",\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"temperature\":0.25}");
+        "{\"user\":\"gateway\",\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}"
+        "],\"temperature\":0.25}");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("turned", ",\"temperature\":1")), 200);
     const struct json *sent = json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL);
     EXPECT_STR(json_raw(json_get(sent, S("temperature"))), "0.25");
@@ -54,12 +58,14 @@ TEST(configured_parameters_replace_the_callers_and_join_them)
 
 TEST(a_parameter_that_we_would_add_ourselves_is_sent_once)
 {
-    gateway_world_start(&w,
-        "models:\n  odd: {targets: [{model: mock/m, params: {stream_options: {include_usage: true}}}]}\n");
+    gateway_world_start(&w, "models:\n  odd: {targets: [{model: mock/m, params: {stream_options: "
+                            "{include_usage: true}}}]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("odd", ",\"stream\":true")), 200);
-    EXPECT(json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL) != NULL);    /* keys twice are no JSON to us */
-    EXPECT_INT(gateway_world_chat(&w, "",
-                   WORLD_CHAT("odd", ",\"stream\":true,\"stream_options\":{\"include_usage\":false}")),
+    EXPECT(json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL) !=
+           NULL);    /* keys twice are no JSON to us */
+    EXPECT_INT(
+        gateway_world_chat(&w, "",
+            WORLD_CHAT("odd", ",\"stream\":true,\"stream_options\":{\"include_usage\":false}")),
         200);
     EXPECT(json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL) != NULL);
     finish();
@@ -82,7 +88,8 @@ TEST(parameters_of_any_size_arrive_whole)
         struct buf all;
 
         buf_init(&all, 512 * 1024);
-        buf_printf(&all, "providers:\n  mock: {wire: openai-chat, base_url: \"http://%.*s/v1\"}\n", STR_ARG(url));
+        buf_printf(&all, "providers:\n  mock: {wire: openai-chat, base_url: \"http://%.*s/v1\"}\n",
+            STR_ARG(url));
         buf_add(&all, buf_str(&text));
         conf_problems_init(&problems, w.arena);
         all.tail--;    /* its NUL */
@@ -106,12 +113,14 @@ TEST(a_provider_gets_its_own_key_and_nothing_of_the_callers_that_it_need_not_kno
 {
     gateway_world_start(&w, "auth: {keys: [{name: a, key: key-of-a}]}\n");
     EXPECT_INT(gateway_world_chat(&w,
-                   "Authorization: Bearer key-of-a\r\nCookie: c=1\r\nOpenAI-Organization: theirs\r\nOpenAI-Beta: b=1\r\n"
+                   "Authorization: Bearer key-of-a\r\nCookie: c=1\r\nOpenAI-Organization: "
+                   "theirs\r\nOpenAI-Beta: b=1\r\n"
                    "X-Forwarded-For: 1.2.3.4\r\nProxy-Authorization: x\r\n",
                    WORLD_CHAT("mock/m", "")),
         200);
     struct str got = gateway_world_received(&w);
-    static const char *const absent[] = { "key-of-a", "c=1", "theirs", "1.2.3.4", "Proxy-Auth", "curl" };
+    static const char *const absent[] = { "key-of-a", "c=1", "theirs", "1.2.3.4", "Proxy-Auth",
+        "curl" };
     for (size_t i = 0; i < ARRAY_LEN(absent); i++)
         EXPECT(str_find(got, str_c(absent[i])) == got.n);
     EXPECT(str_find(got, S("Bearer sk-canary-key")) != got.n);
@@ -197,14 +206,16 @@ TEST(each_clock_that_runs_out_before_the_first_token_moves_on_to_the_next_target
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("late", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;head=400ms", "")), 200);    /* a whole answer may take its time */
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;head=400ms", "")),
+        200);    /* a whole answer may take its time */
     finish();
 }
 
 TEST(a_stream_that_stalls_is_an_error_and_no_end)
 {
     gateway_world_start(&w, "timeouts: {between_tokens: 150ms}\n");
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=stall", ",\"stream\":true")), 200);
+    EXPECT_INT(
+        gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=stall", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "the provider's answer stalled"));
     EXPECT(!gateway_world_has(&w, "[DONE]"));
     finish();

@@ -48,8 +48,8 @@ TEST(a_timeout_is_milliseconds_or_has_a_unit)
 
 TEST(a_timeout_that_makes_no_sense_is_a_mistake)
 {
-    static const char *const bad[] = { "0", "0s", "", "-1", "1.5s", "soon", "1 s", "1d", "18446744073709551616",
-        "18446744073709551615h" };
+    static const char *const bad[] = { "0", "0s", "", "-1", "1.5s", "soon", "1 s", "1d",
+        "18446744073709551616", "18446744073709551615h" };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct deadline d;

@@ -26,17 +26,18 @@ page_path(void)
 static void
 write_table(struct buf *out)
 {
-    buf_add(out, S("| code | OpenAI: status, type, code | Anthropic: status, type | next target | meaning |\n"
+    buf_add(out, S("| code | OpenAI: status, type, code | Anthropic: status, type | next target | "
+                   "meaning |\n"
                    "|---|---|---|:-:|---|\n"));
     for (enum err e = ERR_BAD_REQUEST; e < ERR_COUNT; e++) {
         const struct err_row *row = err_row(e);
         struct llm_error error = { .kind = e, .retry_after_ms = -1 };
 
         buf_printf(out, "| `%s` | %d `%s` %s%s%s | %d `%s` | %s | %s |\n", row->code,
-            wire_openai_chat.caller->status(&error), row->openai_type, row->openai_code != NULL ? "`" : "",
-            row->openai_code != NULL ? row->openai_code : "", row->openai_code != NULL ? "`" : "",
-            wire_anthropic.caller->status(&error), row->anthropic_type, row->next == NEXT_FALLBACK ? "yes" : "",
-            row->sentence);
+            wire_openai_chat.caller->status(&error), row->openai_type,
+            row->openai_code != NULL ? "`" : "", row->openai_code != NULL ? row->openai_code : "",
+            row->openai_code != NULL ? "`" : "", wire_anthropic.caller->status(&error),
+            row->anthropic_type, row->next == NEXT_FALLBACK ? "yes" : "", row->sentence);
     }
 }
 
@@ -71,11 +72,14 @@ TEST(the_page_of_errors_is_what_the_code_says)
     if (getenv("OPENCLAW_WRITE_DOCS") != NULL) {
         FILE *f = fopen(page_path(), "we");
         EXPECT(f != NULL);
-        EXPECT(fprintf(f, STR_FMT STR_FMT STR_FMT, (int)from, all.p, STR_ARG(buf_str(&table)), STR_ARG(str_skip(rest, n))) > 0);
+        EXPECT(fprintf(f, STR_FMT STR_FMT STR_FMT, (int)from, all.p, STR_ARG(buf_str(&table)),
+                   STR_ARG(str_skip(rest, n))) > 0);
         EXPECT(fclose(f) == 0);
     } else {
         if (!str_eq(str_make(rest.p, n), buf_str(&table)))
-            print_error("run OPENCLAW_WRITE_DOCS=1 gateway_test_errors_page, which makes the table of " PAGE "\n");
+            print_error(
+                "run OPENCLAW_WRITE_DOCS=1 gateway_test_errors_page, which makes the table of " PAGE
+                "\n");
         EXPECT(str_eq(str_make(rest.p, n), buf_str(&table)));
     }
     buf_fini(&page);

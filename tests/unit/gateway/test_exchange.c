@@ -15,31 +15,38 @@ finish(void)
 #define CORS "  cors_origins: [\"https://app.example.com\"]\n"
 #define FROM(origin) "Origin: " origin "\r\n"
 #define PREFLIGHT                                                                                  \
-    "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"
+    "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "                      \
+    "authorization,content-type\r\n"
 
 /* --- CORS --- */
 
 TEST(a_page_of_an_allowed_origin_may_call)
 {
     gateway_world_start(&w, CORS);
-    EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/chat/completions", FROM("https://app.example.com") PREFLIGHT, ""), 204);
+    EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/chat/completions",
+                   FROM("https://app.example.com") PREFLIGHT, ""),
+        204);
     EXPECT(gateway_world_says(&w, "Access-Control-Allow-Origin: https://app.example.com\r\n"));
     EXPECT(gateway_world_says(&w, "Access-Control-Allow-Headers: authorization,content-type\r\n"));
     EXPECT(gateway_world_says(&w, "Access-Control-Allow-Methods: GET, POST,"));
     EXPECT(gateway_world_says(&w, "Vary: Origin\r\n"));
     EXPECT(!gateway_world_has(&w, "Allow-Credentials"));
-    EXPECT_INT(gateway_world_chat(&w, FROM("https://app.example.com"), WORLD_CHAT("mock/m", ",\"stream\":true")), 200);
+    EXPECT_INT(gateway_world_chat(
+                   &w, FROM("https://app.example.com"), WORLD_CHAT("mock/m", ",\"stream\":true")),
+        200);
     EXPECT(gateway_world_says(&w, "Access-Control-Allow-Origin: https://app.example.com\r\n"));
     EXPECT(gateway_world_says(&w, "Access-Control-Expose-Headers: *\r\n"));
-    EXPECT_INT(gateway_world_chat(&w, FROM("https://app.example.com"), "{"), 400);    /* the page must read why */
+    EXPECT_INT(gateway_world_chat(&w, FROM("https://app.example.com"), "{"),
+        400);    /* the page must read why */
     EXPECT(gateway_world_says(&w, "Access-Control-Allow-Origin: https://app.example.com\r\n"));
     finish();
 }
 
 TEST(a_page_of_another_origin_gets_no_leave_and_the_answer_says_that_it_varies)
 {
-    static const char *const strangers[] = { FROM("https://evil.example"), FROM("https://app.example.com.evil.example"),
-        FROM("http://app.example.com"), FROM("null"), "" };
+    static const char *const strangers[] = { FROM("https://evil.example"),
+        FROM("https://app.example.com.evil.example"), FROM("http://app.example.com"), FROM("null"),
+        "" };
 
     gateway_world_start(&w, CORS);
     for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
@@ -47,7 +54,9 @@ TEST(a_page_of_another_origin_gets_no_leave_and_the_answer_says_that_it_varies)
         EXPECT(!gateway_world_has(&w, "Access-Control-Allow"));
         EXPECT(gateway_world_says(&w, "Vary: Origin\r\n"));
     }
-    EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/models", FROM("https://evil.example") PREFLIGHT, ""), 204);
+    EXPECT_INT(
+        gateway_world_ask(&w, "OPTIONS /v1/models", FROM("https://evil.example") PREFLIGHT, ""),
+        204);
     EXPECT(!gateway_world_has(&w, "Access-Control-Allow"));
     finish();
 }
@@ -86,7 +95,8 @@ TEST(a_strangers_ids_and_names_cannot_add_lines_to_an_answer)
 TEST(a_trace_is_continued_and_shown)
 {
     gateway_world_start(&w, "");
-    EXPECT_INT(gateway_world_chat(&w, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
+    EXPECT_INT(gateway_world_chat(&w,
+                   "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
                    WORLD_CHAT("mock/m", "")),
         200);
     EXPECT(gateway_world_says(&w, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
@@ -111,8 +121,8 @@ TEST(every_way_to_end_leaves_nothing_under_way_and_one_line)
     int fd = peer_connect(w.port);    /* leaves in the middle of a stream */
     struct buf some;
     buf_init(&some, 1024 * 1024);
-    EXPECT(peer_send(fd,
-        gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;tps=20;tokens=500", ",\"stream\":true"))));
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "",
+                             WORLD_CHAT("mock/m;tps=20;tokens=500", ",\"stream\":true"))));
     EXPECT(peer_await(fd, &some, "\"content\":"));
     (void)close(fd);
     buf_fini(&some);
@@ -132,10 +142,12 @@ TEST(a_caller_who_leaves_before_the_answer_is_counted_as_499)
 {
     gateway_world_start(&w, "");
     int fd = peer_connect(w.port);
-    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "",
+                             WORLD_CHAT("mock/m;head=30s", ""))));
     EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 1\n"));
     (void)close(fd);
-    EXPECT(gateway_world_metric(&w, "openclaw_requests_total{endpoint=\"chat_completions\",status=\"499\"} 1\n"));
+    EXPECT(gateway_world_metric(
+        &w, "openclaw_requests_total{endpoint=\"chat_completions\",status=\"499\"} 1\n"));
     gateway_world_stop(&w);
     EXPECT_INT(gateway_world_logged(&w, "\"error\":\"client_gone\""), 1);
     gateway_world_forget(&w);

@@ -74,7 +74,8 @@ TEST(an_anthropic_caller_reads_its_own_kind_of_error_also_on_shared_routes)
 
     gateway_world_start(&w, KEYS);
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/unheard", version, ""), 401);
-    EXPECT(gateway_world_says(&w, "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\""));
+    EXPECT(
+        gateway_world_says(&w, "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\""));
     EXPECT_INT(gateway_world_ask(&w, "GET /nowhere", version, ""), 404);
     EXPECT(gateway_world_says(&w, "\"type\":\"not_found_error\""));
     EXPECT_INT(gateway_world_chat(&w, "anthropic-version: 2023-06-01\r\n", "{}"), 401);
@@ -86,8 +87,8 @@ TEST(an_anthropic_caller_reads_its_own_kind_of_error_also_on_shared_routes)
 
 TEST(without_a_good_key_nothing_is_proxied)
 {
-    static const char *const bad[] = { "", "Authorization: Bearer nope\r\n", "Authorization: Bearer\r\n", "x-api-key: \r\n",
-        "Authorization: Basic key-of-ci\r\n" };
+    static const char *const bad[] = { "", "Authorization: Bearer nope\r\n",
+        "Authorization: Bearer\r\n", "x-api-key: \r\n", "Authorization: Basic key-of-ci\r\n" };
 
     gateway_world_start(&w, KEYS);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -112,11 +113,15 @@ TEST(a_key_with_a_list_of_models_gets_those_alone)
     EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("allowed-1", "")), 403);
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/other", "")), 200);
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/files", CI, ""), 403);
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", CI JSON, "{\"model\":\"mock/other\",\"input\":\"x\"}"), 403);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", CI JSON,
+                   "{\"model\":\"mock/other\",\"input\":\"x\"}"),
+        403);
     EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", CI "Content-Type: text/plain\r\n",
                    "{\"model\":\"mock/other\",\"input\":\"x\"}"),
         403);
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", CI JSON, "{\"model\":\"fast\",\"input\":\"x\"}"), 200);
+    EXPECT_INT(gateway_world_ask(
+                   &w, "POST /v1/moderations", CI JSON, "{\"model\":\"fast\",\"input\":\"x\"}"),
+        200);
     finish();
 }
 
@@ -125,12 +130,14 @@ TEST(a_form_that_names_two_models_is_refused)
     static const char type[] = CI "Content-Type: multipart/form-data; boundary=B\r\n";
 
     gateway_world_start(&w, KEYS);
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/audio/transcriptions", type,
-                   "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nfast\r\n"
-                   "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock/other\r\n--B--\r\n"),
+    EXPECT_INT(
+        gateway_world_ask(&w, "POST /v1/audio/transcriptions", type,
+            "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nfast\r\n"
+            "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock/other\r\n--B--\r\n"),
         400);
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/audio/transcriptions", type,
-                   "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock/other\r\n--B--\r\n"),
+    EXPECT_INT(
+        gateway_world_ask(&w, "POST /v1/audio/transcriptions", type,
+            "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock/other\r\n--B--\r\n"),
         403);
     finish();
 }
@@ -153,7 +160,8 @@ TEST(a_key_has_so_many_requests_under_way_and_every_end_of_one_makes_room)
 {
     gateway_world_start(&w, "  limits: {streams_per_key: 1}\n" KEYS);
     int fd = peer_connect(w.port);
-    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", OPS,
+                             WORLD_CHAT("mock/m;head=30s", ""))));
     EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 1\n"));
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 429);
     EXPECT(gateway_world_says(&w, "Retry-After: 1\r\n"));
@@ -163,8 +171,11 @@ TEST(a_key_has_so_many_requests_under_way_and_every_end_of_one_makes_room)
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 200);
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/fault-500", "")), 502);
     EXPECT_INT(gateway_world_chat(&w, OPS, "{"), 400);
-    EXPECT_INT(gateway_world_chat(&w, OPS "x-openclaw-timeout: 50\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
-    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
+    EXPECT_INT(
+        gateway_world_chat(&w, OPS "x-openclaw-timeout: 50\r\n", WORLD_CHAT("mock/m;head=30s", "")),
+        504);
+    EXPECT_INT(
+        gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 200);
     finish();
 }
@@ -173,7 +184,8 @@ TEST(beyond_its_capacity_a_worker_refuses_at_once)
 {
     gateway_world_start(&w, "  limits: {requests: 1}\n");
     int fd = peer_connect(w.port);
-    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "",
+                             WORLD_CHAT("mock/m;head=30s", ""))));
     EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 1\n"));
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", "")), 503);
     EXPECT(gateway_world_says(&w, "x-openclaw-error: overloaded\r\n"));
@@ -196,7 +208,8 @@ TEST(bodies_that_are_no_request_are_told_what_is_wrong)
         { "[]", 400, "the body must be a JSON object" },
         { "{\"model\":\"a\",\"model\":\"b\"}", 400, "the body is not usable JSON" },
         { "{\"messages\":[]}", 400, "model" },
-        { "{\"model\":\"m\\u0000\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", 200, "" },
+        { "{\"model\":\"m\\u0000\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", 200,
+            "" },
     };
 
     gateway_world_start(&w, "");
@@ -223,8 +236,9 @@ TEST(a_body_beyond_the_limits_is_413)
 
 TEST(a_passed_path_never_climbs_out_of_the_providers)
 {
-    static const char *const bad[] = { "GET /v1/../secret", "GET /v1/files/..", "GET /v1/%2e%2e/secret", "GET /v1/a/%2E./b",
-        "GET /v1/..%2fsecret", "GET /v1/..%5csecret", "GET /v1/./files", "GET /v1/%zz/../x" };
+    static const char *const bad[] = { "GET /v1/../secret", "GET /v1/files/..",
+        "GET /v1/%2e%2e/secret", "GET /v1/a/%2E./b", "GET /v1/..%2fsecret", "GET /v1/..%5csecret",
+        "GET /v1/./files", "GET /v1/%zz/../x" };
 
     gateway_world_start(&w, "");
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -233,10 +247,13 @@ TEST(a_passed_path_never_climbs_out_of_the_providers)
             print_error("%s\n", bad[i]);
         EXPECT_INT(status, 400);
     }
-    EXPECT_INT(gateway_world_ask(&w, "GET /v1/files/a..b?x=/../y", "", ""), 404);    /* the provider's own */
+    EXPECT_INT(
+        gateway_world_ask(&w, "GET /v1/files/a..b?x=/../y", "", ""), 404);    /* the provider's own */
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: mock\r\n"));
     EXPECT_INT(gateway_world_ask(&w, "GET http://gateway/v1/files?limit=1", "", ""), 404);
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/moderations", "", "{\"model\":\"mock/m\",\"input\":\"x\"}"), 200);
+    EXPECT_INT(
+        gateway_world_ask(&w, "POST /v1/moderations", "", "{\"model\":\"mock/m\",\"input\":\"x\"}"),
+        200);
     finish();
 }
 
@@ -251,7 +268,9 @@ TEST(every_answer_says_who_gave_it_and_every_request_ends_in_one_line)
     EXPECT(gateway_world_says(&w, "x-openclaw-model: m\r\n"));
     EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 1\r\n"));
     EXPECT(gateway_world_says(&w, "X-Content-Type-Options: nosniff\r\n"));
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages", "", WORLD_MESSAGES("mock/m", ",\"stream\":true")), 200);
+    EXPECT_INT(gateway_world_ask(
+                   &w, "POST /v1/messages", "", WORLD_MESSAGES("mock/m", ",\"stream\":true")),
+        200);
     EXPECT(gateway_world_says(&w, "event: message_stop"));
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("anth/m", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "data: [DONE]"));
@@ -264,7 +283,8 @@ TEST(every_answer_says_who_gave_it_and_every_request_ends_in_one_line)
 
 TEST(a_target_that_fails_before_the_first_token_is_not_noticed)
 {
-    gateway_world_start(&w, "models:\n  safe: {targets: [dead/m, \"mock/fault-503\", \"mock/m;fault=reset-before\", anth/m]}\n");
+    gateway_world_start(&w, "models:\n  safe: {targets: [dead/m, \"mock/fault-503\", "
+                            "\"mock/m;fault=reset-before\", anth/m]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("safe", "")), 200);
     EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 4\r\n"));
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
@@ -281,17 +301,21 @@ TEST(when_all_targets_fail_the_error_names_them)
 {
     gateway_world_start(&w, "models:\n  doomed: {targets: [dead/m, \"mock/fault-500\"]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("doomed", "")), 502);
-    EXPECT(gateway_world_says(&w, "(tried dead/m: upstream_connect; mock/fault-500: upstream_error)"));
+    EXPECT(
+        gateway_world_says(&w, "(tried dead/m: upstream_connect; mock/fault-500: upstream_error)"));
     finish();
 }
 
 TEST(a_stream_that_breaks_is_an_error_in_the_callers_protocol_and_never_complete)
 {
     gateway_world_start(&w, "");
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
+    EXPECT_INT(
+        gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "\"code\":\"upstream_truncated\""));
     EXPECT(!gateway_world_has(&w, "\"finish_reason\":\"stop\""));
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages", "", WORLD_MESSAGES("mock/m;fault=reset-mid", ",\"stream\":true")), 200);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages", "",
+                   WORLD_MESSAGES("mock/m;fault=reset-mid", ",\"stream\":true")),
+        200);
     EXPECT(gateway_world_says(&w, "event: error\n"));
     EXPECT(!gateway_world_has(&w, "message_stop"));
     finish();
@@ -303,7 +327,9 @@ TEST(the_callers_deadline_ends_an_answer_that_takes_longer)
 {
     gateway_world_start(&w, "");
     uint64_t from = clock_now_ms();
-    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 150\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
+    EXPECT_INT(
+        gateway_world_chat(&w, "x-openclaw-timeout: 150\r\n", WORLD_CHAT("mock/m;head=30s", "")),
+        504);
     EXPECT(gateway_world_says(&w, "x-openclaw-error: deadline_exceeded\r\n"));
     EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 150ms\r\n",
                    WORLD_CHAT("mock/m;tps=10;tokens=300", ",\"stream\":true")),
@@ -316,7 +342,9 @@ TEST(the_callers_deadline_ends_an_answer_that_takes_longer)
 TEST(the_sdks_timeout_is_for_the_beginning_of_an_answer_alone)
 {
     gateway_world_start(&w, "");
-    EXPECT_INT(gateway_world_chat(&w, "x-stainless-timeout: 0.1\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
+    EXPECT_INT(
+        gateway_world_chat(&w, "x-stainless-timeout: 0.1\r\n", WORLD_CHAT("mock/m;head=30s", "")),
+        504);
     EXPECT_INT(gateway_world_chat(&w, "x-stainless-read-timeout: 0.1\r\n",
                    WORLD_CHAT("mock/m;tps=10;tokens=15", ",\"stream\":true")),
         200);
@@ -327,21 +355,25 @@ TEST(the_sdks_timeout_is_for_the_beginning_of_an_answer_alone)
 TEST(a_deadline_never_extends_what_the_configuration_allows)
 {
     gateway_world_start(&w, "timeouts: {total: 100ms}\n");
-    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 1h\r\n", WORLD_CHAT("mock/m;head=30s", "")), 504);
+    EXPECT_INT(
+        gateway_world_chat(&w, "x-openclaw-timeout: 1h\r\n", WORLD_CHAT("mock/m;head=30s", "")),
+        504);
     finish();
 }
 
 TEST(a_deadline_that_is_no_time_is_a_mistake)
 {
     gateway_world_start(&w, "");
-    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: soon\r\n", WORLD_CHAT("mock/m", "")), 400);
+    EXPECT_INT(
+        gateway_world_chat(&w, "x-openclaw-timeout: soon\r\n", WORLD_CHAT("mock/m", "")), 400);
     EXPECT(gateway_world_says(&w, "x-openclaw-timeout is not a time"));
     finish();
 }
 
 TEST(after_the_deadline_no_further_target_is_tried)
 {
-    gateway_world_start(&w, "models:\n  slow: {targets: [\"mock/m;head=30s\", mock/m]}\ntimeouts: {first_byte: 200ms}\n");
+    gateway_world_start(&w, "models:\n  slow: {targets: [\"mock/m;head=30s\", mock/m]}\ntimeouts: "
+                            "{first_byte: 200ms}\n");
     EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 100\r\n", WORLD_CHAT("slow", "")), 504);
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("slow", "")), 200);
     EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 2\r\n"));

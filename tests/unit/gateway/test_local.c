@@ -33,7 +33,8 @@ page(const char *query)
     while (json_next(&it))
         all = arena_printf(w.arena, STR_FMT "%s" STR_FMT, STR_ARG(all), all.n != 0 ? " " : "",
             STR_ARG(json_str(w.arena, json_get(it.value, S("id")))));
-    return arena_printf(w.arena, STR_FMT "%s", STR_ARG(all), json_bool(json_get(doc, S("has_more")), false) ? "|more" : "");
+    return arena_printf(w.arena, STR_FMT "%s", STR_ARG(all),
+        json_bool(json_get(doc, S("has_more")), false) ? "|more" : "");
 }
 
 TEST(anthropic_callers_turn_the_pages_both_ways)
@@ -55,7 +56,8 @@ TEST(openai_callers_get_one_list)
 {
     gateway_world_start(&w, five);
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models?limit=2", "", ""), 200);
-    EXPECT(gateway_world_says(&w, "{\"object\":\"list\",\"data\":[{\"id\":\"a\",\"object\":\"model\""));
+    EXPECT(gateway_world_says(
+        &w, "{\"object\":\"list\",\"data\":[{\"id\":\"a\",\"object\":\"model\""));
     EXPECT(gateway_world_says(&w, "\"id\":\"e\""));
     finish();
 }
@@ -82,10 +84,13 @@ TEST(tokens_are_counted_here_where_no_provider_can)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION,
-                   "{\"model\":\"mock/m\",\"messages\":[{\"role\":\"user\",\"content\":\"some words to count\"}]}"),
+                   "{\"model\":\"mock/m\",\"messages\":[{\"role\":\"user\",\"content\":\"some "
+                   "words to count\"}]}"),
         200);
     EXPECT(gateway_world_says(&w, "{\"input_tokens\":"));
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION, "{\"model\":\"mock/m\",\"messages\":7}"), 400);
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION,
+                   "{\"model\":\"mock/m\",\"messages\":7}"),
+        400);
     EXPECT(gateway_world_says(&w, "\"type\":\"invalid_request_error\""));
     finish();
 }

@@ -15,8 +15,11 @@ finish(void)
 
 TEST(what_quotes_a_credential_is_noticed)
 {
-    struct str lines[] = { S("Authorization: Bearer sk-12345678\r\n"), S("Authorization: Bearer other-key-9\r\n") };
-    struct provider p = { .credentials = lines, .credential_count = 2, .fields = S("x-team-secret: hush-hush-1\r\n") };
+    struct str lines[] = { S("Authorization: Bearer sk-12345678\r\n"),
+        S("Authorization: Bearer other-key-9\r\n") };
+    struct provider p = {
+        .credentials = lines, .credential_count = 2, .fields = S("x-team-secret: hush-hush-1\r\n")
+    };
 
     EXPECT(quotes_secret(&p, S("bad key sk-12345678.")));
     EXPECT(quotes_secret(&p, S("other-key-9")));
@@ -30,7 +33,9 @@ TEST(a_mislabelled_answer_is_read_by_what_it_is)
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=content-type", "")), 200);
     EXPECT(gateway_world_says(&w, "\"object\":\"chat.completion\""));
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=content-type", ",\"stream\":true")), 200);
+    EXPECT_INT(
+        gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=content-type", ",\"stream\":true")),
+        200);
     EXPECT(gateway_world_says(&w, "Content-Type: text/event-stream"));
     EXPECT(gateway_world_says(&w, "data: [DONE]"));
     finish();
@@ -38,12 +43,14 @@ TEST(a_mislabelled_answer_is_read_by_what_it_is)
 
 TEST(what_is_no_answer_is_an_error_whatever_its_status)
 {
-    static const char *const faults[] = { "html", "empty", "malformed", "error-first", "truncated" };
+    static const char *const faults[] = { "html", "empty", "malformed", "error-first",
+        "truncated" };
 
     gateway_world_start(&w, "");
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
         struct str body = arena_printf(w.arena, WORLD_CHAT("mock/m;fault=%s", ""), faults[i]);
-        struct str stream = arena_printf(w.arena, WORLD_CHAT("mock/m;fault=%s;after=0", ",\"stream\":true"), faults[i]);
+        struct str stream = arena_printf(
+            w.arena, WORLD_CHAT("mock/m;fault=%s;after=0", ",\"stream\":true"), faults[i]);
         int status = gateway_world_chat(&w, "", body.p);
 
         if (status < 500)
@@ -60,9 +67,11 @@ TEST(what_is_no_answer_is_an_error_whatever_its_status)
 TEST(a_last_word_that_a_provider_forgets_is_said_for_it)
 {
     gateway_world_start(&w, "");
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=no-done", ",\"stream\":true")), 200);
+    EXPECT_INT(
+        gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=no-done", ",\"stream\":true")), 200);
     EXPECT(str_ends(gateway_world_body(&w), S("data: [DONE]\n\n\r\n0\r\n\r\n")));
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("anth/m;fault=no-done", ",\"stream\":true")), 200);
+    EXPECT_INT(
+        gateway_world_chat(&w, "", WORLD_CHAT("anth/m;fault=no-done", ",\"stream\":true")), 200);
     EXPECT(gateway_world_has(&w, "data: [DONE]") || gateway_world_has(&w, "\"error\":{"));
     finish();
 }
@@ -72,9 +81,12 @@ TEST(an_answer_beyond_the_limit_is_refused_and_not_cut)
     gateway_world_start(&w, "  limits: {answer: 4KB, event: 4KB}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;tokens=5000", "")), 502);
     EXPECT(gateway_world_says(&w, "\"code\":\"upstream_too_large\""));
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=huge-line;huge=64KB;after=0", ",\"stream\":true")), 502);
+    EXPECT_INT(gateway_world_chat(&w, "",
+                   WORLD_CHAT("mock/m;fault=huge-line;huge=64KB;after=0", ",\"stream\":true")),
+        502);
     EXPECT(gateway_world_says(&w, "\"code\":\"upstream_too_large\""));
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;tokens=5000", ",\"stream\":true")), 200);    /* event by event */
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;tokens=5000", ",\"stream\":true")),
+        200);    /* event by event */
     EXPECT(gateway_world_says(&w, "data: [DONE]"));
     finish();
 }
@@ -92,7 +104,9 @@ TEST(a_silent_stream_is_kept_alive_and_can_still_move_on)
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("gone", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "\"code\":\"timeout\""));
     EXPECT(!gateway_world_has(&w, "[DONE]"));
-    EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages", "", WORLD_MESSAGES("gone", ",\"stream\":true")), 200);
+    EXPECT_INT(
+        gateway_world_ask(&w, "POST /v1/messages", "", WORLD_MESSAGES("gone", ",\"stream\":true")),
+        200);
     EXPECT(gateway_world_says(&w, "event: error\n"));
     finish();
 }
@@ -101,7 +115,9 @@ TEST(a_caller_that_reads_nothing_holds_its_provider_back)
 {
     gateway_world_start(&w, "");
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(w.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(w.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+    };
     EXPECT(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) == 0);
     EXPECT(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
     EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "",

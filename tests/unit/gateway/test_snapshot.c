@@ -11,7 +11,8 @@ make(const char *text, struct conf_problems *problems, struct arena **a)
 {
     *a = arena_create(1024 * 1024);
     conf_problems_init(problems, *a);
-    return snapshot_build(conf_parse(str_c(text), S("t"), problems), 2, S("http://127.0.0.1:1/v1"), problems);
+    return snapshot_build(
+        conf_parse(str_c(text), S("t"), problems), 2, S("http://127.0.0.1:1/v1"), problems);
 }
 
 TEST(each_snapshot_has_a_number_of_its_own)
@@ -33,10 +34,11 @@ TEST(a_bad_configuration_gives_all_its_problems_and_can_be_let_go)
 {
     struct conf_problems problems;
     struct arena *a;
-    struct snapshot *s = make("auth:\n  keys: [{name: a, key: same-key}, {name: b, key: same-key}]\n"
-                              "providers:\n  opnai: {api_key: k}\n"
-                              "models:\n  fast: {targets: [nowhere/m]}\n",
-        &problems, &a);
+    struct snapshot *s =
+        make("auth:\n  keys: [{name: a, key: same-key}, {name: b, key: same-key}]\n"
+             "providers:\n  opnai: {api_key: k}\n"
+             "models:\n  fast: {targets: [nowhere/m]}\n",
+            &problems, &a);
 
     EXPECT_INT(problems.count, 3);
     snapshot_unref(s);
@@ -69,7 +71,8 @@ TEST(the_example_in_etc_is_good)
     struct arena *a = arena_create(1024 * 1024);
     char path[1024];
 
-    (void)snprintf(path, sizeof(path), "%.*setc/openclaw.yaml", (int)(strlen(__FILE__) - strlen(here)), __FILE__);
+    (void)snprintf(path, sizeof(path), "%.*setc/openclaw.yaml",
+        (int)(strlen(__FILE__) - strlen(here)), __FILE__);
     EXPECT(setenv("MY_APP_KEY", "k1", 1) == 0 && setenv("OPENAI_API_KEY", "k2", 1) == 0);
     EXPECT(setenv("ANTHROPIC_API_KEY", "k3", 1) == 0);
     conf_problems_init(&problems, a);

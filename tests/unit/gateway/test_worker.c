@@ -56,7 +56,8 @@ TEST(a_hundred_reloads_fail_no_request)
 {
     gateway_world_start(&w, "");
     for (int i = 0; i < 100; i++) {
-        struct snapshot *next = gateway_world_snapshot(&w, "models:\n  fast: {targets: [mock/m]}\n");
+        struct snapshot *next =
+            gateway_world_snapshot(&w, "models:\n  fast: {targets: [mock/m]}\n");
 
         worker_reload(w.worker, snapshot_ref(next), NULL);
         snapshot_unref(w.snapshot);
@@ -70,7 +71,8 @@ TEST(keys_that_a_reload_took_away_are_refused_from_then_on)
 {
     gateway_world_start(&w, "auth: {keys: [{name: a, key: key-of-a}]}\n");
     EXPECT_INT(gateway_world_chat(&w, "x-api-key: key-of-a\r\n", WORLD_CHAT("mock/m", "")), 200);
-    struct snapshot *next = gateway_world_snapshot(&w, "auth: {keys: [{name: b, key: key-of-b}]}\n");
+    struct snapshot *next =
+        gateway_world_snapshot(&w, "auth: {keys: [{name: b, key: key-of-b}]}\n");
     worker_reload(w.worker, snapshot_ref(next), NULL);
     snapshot_unref(w.snapshot);
     w.snapshot = next;
@@ -117,7 +119,8 @@ TEST(stopping_settles_what_is_still_under_way)
     gateway_world_start(&w, "");
     int fd = begin_stream(&got, WORLD_CHAT("mock/m;tps=10;tokens=1000", ",\"stream\":true"));
     int other = peer_connect(w.port);
-    EXPECT(peer_send(other, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(peer_send(other, gateway_world_text(&w, "POST /v1/chat/completions", "",
+                                WORLD_CHAT("mock/m;head=30s", ""))));
     EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 2\n"));
     gateway_world_stop(&w);
     EXPECT_INT(gateway_world_logged(&w, "\"client_abort\":true"), 2);
@@ -151,8 +154,10 @@ TEST(a_model_that_nobody_listed_is_counted_as_other)
     gateway_world_start(&w, "models:\n  fast: {targets: [mock/listed]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/whatever-a-stranger-writes", "")), 200);
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("fast", "")), 200);
-    EXPECT(gateway_world_metric(&w, "openclaw_upstream_attempts_total{provider=\"mock\",model=\"other\",outcome=\"ok\"} 1\n"));
-    EXPECT(gateway_world_metric(&w, "openclaw_upstream_attempts_total{provider=\"mock\",model=\"listed\",outcome=\"ok\"} 1\n"));
+    EXPECT(gateway_world_metric(&w,
+        "openclaw_upstream_attempts_total{provider=\"mock\",model=\"other\",outcome=\"ok\"} 1\n"));
+    EXPECT(gateway_world_metric(&w,
+        "openclaw_upstream_attempts_total{provider=\"mock\",model=\"listed\",outcome=\"ok\"} 1\n"));
     EXPECT(!gateway_world_has(&w, "stranger"));
     finish();
 }

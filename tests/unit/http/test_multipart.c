@@ -4,9 +4,10 @@
 #include "tests/test.h"
 
 #define TYPE "multipart/form-data; boundary=XyZ"
-#define PART(name, content) "--XyZ\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" content "\r\n"
+#define PART(name, content)                                                                        \
+    "--XyZ\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" content "\r\n"
 #define FILE_PART(content)                                                                         \
-    "--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n"              \
+    "--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n"               \
     "Content-Type: audio/wav\r\n\r\n" content "\r\n"
 #define END "--XyZ--\r\n"
 
@@ -24,8 +25,9 @@ TEST(the_field_is_found_wherever_it_stands)
         FILE_PART("RIFF") PART("model", "whisper-1") END,
         "preamble\r\n" FILE_PART("RIFF") PART("model", "whisper-1") "--XyZ--\r\nepilogue",
         "--XyZ\r\ncontent-disposition:form-data;name=model\r\n\r\nwhisper-1\r\n--XyZ--",
-        "--XyZ \r\nX: y\r\nContent-Disposition: form-data; name=\"model\"\r\nContent-Type: text/plain\r\n\r\nwhisper-1\r\n"
-        "--XyZ--",
+        ("--XyZ \r\nX: y\r\nContent-Disposition: form-data; name=\"model\"\r\nContent-Type: "
+         "text/plain\r\n\r\nwhisper-1"
+         "\r\n--XyZ--"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
@@ -40,9 +42,12 @@ TEST(a_boundary_may_be_quoted_and_stand_behind_other_parameters)
 {
     struct str value;
 
-    EXPECT_INT(find_in("multipart/form-data; charset=utf-8; boundary=\"XyZ\"", PART("model", "m") END, &value), MULTIPART_ONE);
+    EXPECT_INT(find_in("multipart/form-data; charset=utf-8; boundary=\"XyZ\"",
+                   PART("model", "m") END, &value),
+        MULTIPART_ONE);
     EXPECT_STR(value, "m");
-    EXPECT_INT(find_in("multipart/form-data;BOUNDARY=XyZ", PART("model", "m") END, &value), MULTIPART_ONE);
+    EXPECT_INT(
+        find_in("multipart/form-data;BOUNDARY=XyZ", PART("model", "m") END, &value), MULTIPART_ONE);
 }
 
 TEST(a_form_without_the_field_has_none)
@@ -58,13 +63,18 @@ TEST(a_files_content_is_never_taken_for_the_field)
 {
     struct str value;
 
-    EXPECT_INT(find_in(TYPE, FILE_PART("name=\"model\"\r\n\r\nallowed\r\n") PART("model", "wanted") END, &value),
+    EXPECT_INT(
+        find_in(TYPE, FILE_PART("name=\"model\"\r\n\r\nallowed\r\n") PART("model", "wanted") END,
+            &value),
         MULTIPART_ONE);
     EXPECT_STR(value, "wanted");
-    EXPECT_INT(find_in(TYPE, FILE_PART("Content-Disposition: form-data; name=\"model\"\r\n\r\nallowed") END, &value),
+    EXPECT_INT(
+        find_in(TYPE,
+            FILE_PART("Content-Disposition: form-data; name=\"model\"\r\n\r\nallowed") END, &value),
         MULTIPART_NONE);
     EXPECT_INT(find_in(TYPE,
-                   "--XyZ\r\nContent-Disposition: form-data; filename=\"; name=model\"; name=\"file\"\r\n\r\nx\r\n" END,
+                   "--XyZ\r\nContent-Disposition: form-data; filename=\"; name=model\"; "
+                   "name=\"file\"\r\n\r\nx\r\n" END,
                    &value),
         MULTIPART_NONE);
 }
@@ -78,7 +88,8 @@ TEST(what_could_be_read_in_two_ways_is_unclear)
         PART("model", "cut short"),
         "--XyZ\r\nContent-Disposition: form-data; name=\"model\"\r\nno end of the head\r\n" END,
         "--XyZ\r\nContent-Disposition: form-data; name=\"model\"; name=\"model\"\r\n\r\na\r\n" END,
-        PART("model", "a") "--XyZ\r\nContent-Disposition: form-data; name*=utf-8''model\r\n\r\nb\r\n" END,
+        PART("model",
+            "a") "--XyZ\r\nContent-Disposition: form-data; name*=utf-8''model\r\n\r\nb\r\n" END,
         "--XyZ\r\nContent-Disposition: form-data; name=\"model\r\n\r\na\r\n" END,
         "--XyZ\r\nContent-Disposition: form-data; name=\"model\" oops\r\n\r\na\r\n" END,
     };
@@ -97,8 +108,8 @@ TEST(what_could_be_read_in_two_ways_is_unclear)
 TEST(a_content_type_without_a_usable_boundary_is_unclear)
 {
     static char longest[300] = "multipart/form-data; boundary=";
-    static const char *const types[] = { "multipart/form-data", "multipart/form-data;", "multipart/form-data; boundary=",
-        "multipart/form-data; boundary=\"XyZ", "", longest };
+    static const char *const types[] = { "multipart/form-data", "multipart/form-data;",
+        "multipart/form-data; boundary=", "multipart/form-data; boundary=\"XyZ", "", longest };
 
     memset(longest + strlen(longest), 'x', 250);
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {

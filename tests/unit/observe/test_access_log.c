@@ -66,7 +66,8 @@ TEST(what_does_not_apply_is_left_out)
 
     begin(&l);
     access_log_write(&l.log, &r);
-    EXPECT_STR(finish(&l), "{\"ts\":\"2026-11-21T10:54:47.123Z\",\"status\":200,\"bytes_in\":0,\"bytes_out\":0}\n");
+    EXPECT_STR(finish(&l),
+        "{\"ts\":\"2026-11-21T10:54:47.123Z\",\"status\":200,\"bytes_in\":0,\"bytes_out\":0}\n");
 }
 
 TEST(every_field_of_the_table_stands_in_a_full_line_under_its_name)
@@ -74,11 +75,13 @@ TEST(every_field_of_the_table_stands_in_a_full_line_under_its_name)
     struct access_record r = bare_record();
     struct arena *a = arena_create(1024 * 1024);
 
-    r.request_id = r.trace_id = r.key_name = r.key_hash = r.client_ip = r.method = r.path = r.endpoint = S("x");
+    r.request_id = r.trace_id = r.key_name = r.key_hash = r.client_ip = r.method = r.path =
+        r.endpoint = S("x");
     r.error = r.error_message = r.model_requested = r.provider = r.model = r.finish_reason = S("y");
     r.stream = r.tokens_estimated = r.client_abort = true;
     r.attempts = S("[{\"provider\":\"p\"}]");
-    r.tokens_input = r.tokens_cached = r.tokens_cache_write = r.tokens_output = r.tokens_reasoning = 7;
+    r.tokens_input = r.tokens_cached = r.tokens_cache_write = r.tokens_output = r.tokens_reasoning =
+        7;
     r.cost_nanousd = 0;
     r.first_token_us = 1500;
     r.duration_us = 1234567;

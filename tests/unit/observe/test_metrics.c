@@ -60,7 +60,8 @@ TEST(a_status_that_is_not_in_the_list_is_called_other)
 
     metrics_request(metrics_shard(m, 0), 0, 418);
     metrics_request(metrics_shard(m, 0), 0, 0);
-    EXPECT(has_line(show(m, &out), "openclaw_requests_total{endpoint=\"chat\",status=\"other\"} 2"));
+    EXPECT(
+        has_line(show(m, &out), "openclaw_requests_total{endpoint=\"chat\",status=\"other\"} 2"));
     buf_fini(&out);
     metrics_destroy(m);
 }
@@ -71,7 +72,7 @@ TEST(a_histograms_buckets_add_up)
     struct metric_shard *s = metrics_shard(m, 0);
     struct buf out;
 
-    METRIC_OBSERVE(s, overhead, 10);           /* the bound belongs to its bucket */
+    METRIC_OBSERVE(s, overhead, 10);    /* the bound belongs to its bucket */
     METRIC_OBSERVE(s, overhead, 11);
     METRIC_OBSERVE(s, overhead, 3600000000);
     struct str text = show(m, &out);
@@ -87,7 +88,8 @@ TEST(a_histograms_buckets_add_up)
 
 TEST(every_histogram_has_growing_bounds_within_its_room)
 {
-    const uint64_t *const all[] = { buckets_duration, buckets_overhead, buckets_genai, buckets_first_token };
+    const uint64_t *const all[] = { buckets_duration, buckets_overhead, buckets_genai,
+        buckets_first_token };
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         size_t n = 0;
@@ -113,8 +115,8 @@ TEST(a_pair_of_provider_and_model_is_one_series)
     metric_add(&metrics_series_shard(s, 1)->attempts[ERR_UPSTREAM_TIMEOUT], 1);
     struct str text = show(m, &out);
     EXPECT(has_line(text, "openclaw_tokens_input_total{provider=\"openai\",model=\"gpt-4o\"} 15"));
-    EXPECT(has_line(text,
-        "openclaw_upstream_attempts_total{provider=\"openai\",model=\"gpt-4o\",outcome=\"upstream_timeout\"} 1"));
+    EXPECT(has_line(text, "openclaw_upstream_attempts_total{provider=\"openai\",model=\"gpt-4o\","
+                          "outcome=\"upstream_timeout\"} 1"));
     buf_fini(&out);
     metrics_destroy(m);
 }

@@ -77,8 +77,10 @@ TEST(a_state_that_is_too_long_is_dropped_alone)
 
 TEST(a_decent_request_id_is_kept_and_others_are_replaced)
 {
-    static const char *const kept[] = { "a", "req_abc-DEF.1:2", "00000000-0000-0000-0000-000000000000" };
-    static const char *const replaced[] = { "", "has blank", "a\tb", "umlaut\xc3\xa4", "a\"b", "<script>", "a/b", "a,b" };
+    static const char *const kept[] = { "a", "req_abc-DEF.1:2",
+        "00000000-0000-0000-0000-000000000000" };
+    static const char *const replaced[] = { "", "has blank", "a\tb", "umlaut\xc3\xa4", "a\"b",
+        "<script>", "a/b", "a,b" };
     struct arena *a = arena_create(64 * 1024);
     char longest[130];
 

@@ -43,7 +43,8 @@ TEST(a_key_is_known_by_its_name_and_a_part_of_its_hash)
 
 TEST(unknown_missing_and_nearly_right_keys_are_all_the_same)
 {
-    static const char *const wrong[] = { "", "key-of-c", "key-of-ci ", "key-of-cI", "Bearer key-of-ci", "ci" };
+    static const char *const wrong[] = { "", "key-of-c", "key-of-ci ", "key-of-cI",
+        "Bearer key-of-ci", "ci" };
     struct loaded l;
     struct auth_table *t = table(&l, two_keys);
     struct principal *who = NULL;
@@ -59,7 +60,8 @@ TEST(a_table_keeps_no_key_in_clear)
     struct auth_table *t = table(&l, two_keys);
 
     for (size_t i = 0; i < t->count; i++)
-        EXPECT(str_find(str_make((const char *)&t->list[i], sizeof(t->list[i])), S("key-of")) == sizeof(t->list[i]));
+        EXPECT(str_find(str_make((const char *)&t->list[i], sizeof(t->list[i])), S("key-of")) ==
+               sizeof(t->list[i]));
     drop(&l, t);
 }
 
@@ -86,7 +88,8 @@ TEST(two_names_for_one_key_are_a_mistake)
                              "    - {name: b, key: the-same-key}\n"));
     struct auth_table *t = auth_create(l.conf, 1, &l.problems);
 
-    EXPECT_STR(problem_lines(&l), "4:7: auth.keys: two entries have the same key; give each its own\n");
+    EXPECT_STR(
+        problem_lines(&l), "4:7: auth.keys: two entries have the same key; give each its own\n");
     drop(&l, t);
 }
 
@@ -164,7 +167,8 @@ TEST(a_key_with_a_list_may_use_what_is_on_it_and_nothing_else)
     struct auth_table *t = table(&l, two_keys);
     struct principal *ci = NULL, *ops = NULL;
 
-    EXPECT(auth_identify(t, S("key-of-ci"), &ci) == OK && auth_identify(t, S("key-of-ops"), &ops) == OK);
+    EXPECT(auth_identify(t, S("key-of-ci"), &ci) == OK &&
+           auth_identify(t, S("key-of-ops"), &ops) == OK);
     EXPECT(auth_allows_model(ci, S("fast")));
     EXPECT(auth_allows_model(ci, S("openai/gpt-4o")));
     EXPECT(!auth_allows_model(ci, S("smart")));

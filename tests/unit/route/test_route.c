@@ -73,7 +73,8 @@ plan_of(struct routed *r, const char *model)
 
 TEST(a_known_provider_needs_its_key_alone)
 {
-    struct routed r = make("providers:\n  openai: {api_key: sk-1}\n  anthropic: {api_key: [sk-2, sk-3]}\n");
+    struct routed r =
+        make("providers:\n  openai: {api_key: sk-1}\n  anthropic: {api_key: [sk-2, sk-3]}\n");
     const struct provider *p = route_provider(r.t, S("openai"));
 
     EXPECT_STR(problem_lines(&r.l), "");
@@ -93,10 +94,11 @@ TEST(a_known_provider_needs_its_key_alone)
 
 TEST(a_server_of_ones_own_needs_a_wire_and_an_address)
 {
-    struct routed r = make("providers:\n"
-                           "  lab: {wire: openai-chat, base_url: \"http://10.0.0.5:8000/v1/\", api_key: k}\n"
-                           "  lab2: {wire: anthropic-messages, base_url: \"http://10.0.0.6\", api_key: k}\n"
-                           "  lab3: {wire: openai-chat, base_url: \"http://10.0.0.7\"}\n");
+    struct routed r =
+        make("providers:\n"
+             "  lab: {wire: openai-chat, base_url: \"http://10.0.0.5:8000/v1/\", api_key: k}\n"
+             "  lab2: {wire: anthropic-messages, base_url: \"http://10.0.0.6\", api_key: k}\n"
+             "  lab3: {wire: openai-chat, base_url: \"http://10.0.0.7\"}\n");
     EXPECT_STR(problem_lines(&r.l), "");
     EXPECT_STR(route_provider(r.t, S("lab"))->base_path, "/v1");
     EXPECT_STR(route_provider(r.t, S("lab"))->credentials[0], "Authorization: Bearer k\r\n");
@@ -112,16 +114,20 @@ TEST(what_is_wrong_with_a_provider_is_said_with_its_place)
         const char *problem;
     } rows[] = {
         { "providers:\n  opnai: {api_key: k}\n",
-            "2:3: providers.opnai: not a provider we know; did you mean 'openai'? For your own server add wire and "
+            "2:3: providers.opnai: not a provider we know; did you mean 'openai'? For your own "
+            "server add wire and "
             "base_url\n" },
         { "providers:\n  my-very-own: {api_key: k}\n",
-            "2:3: providers.my-very-own: not a provider we know; add wire (for example openai-chat) and base_url\n" },
+            "2:3: providers.my-very-own: not a provider we know; add wire (for example "
+            "openai-chat) and base_url\n" },
         { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\n",
-            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat or anthropic-messages\n" },
+            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat or "
+            "anthropic-messages\n" },
         { "providers:\n  cloudflare: {api_key: k}\n",
             "2:3: providers.cloudflare: base_url is missing; write base_url: https://...\n" },
         { "providers:\n  openai: {api_key: k, quirks: [slow]}\n",
-            "2:33: providers.openai.quirks: there is no quirk 'slow'; use no_stream_options, max_tokens, no_developer "
+            "2:33: providers.openai.quirks: there is no quirk 'slow'; use no_stream_options, "
+            "max_tokens, no_developer "
             "or strict_keys\n" },
         { "providers:\n  openai: {api_key: k}\ndefault_provider: groq\n",
             "3:19: default_provider: no provider 'groq' is configured\n" },
@@ -136,7 +142,8 @@ TEST(what_is_wrong_with_a_provider_is_said_with_its_place)
 
 TEST(a_provider_that_is_switched_off_is_not_there)
 {
-    struct routed r = make("providers:\n  openai: {api_key: k, disabled: true}\n  groq: {api_key: k}\n");
+    struct routed r =
+        make("providers:\n  openai: {api_key: k, disabled: true}\n  groq: {api_key: k}\n");
 
     EXPECT_STR(problem_lines(&r.l), "");
     EXPECT(route_provider(r.t, S("openai")) == NULL);
@@ -159,10 +166,12 @@ TEST(quirks_in_the_file_replace_the_rows)
 
 TEST(configured_header_fields_are_whole_lines)
 {
-    struct routed r = make("providers:\n  openai: {api_key: k, headers: {x-team: research, OpenAI-Project: p1}}\n");
+    struct routed r = make(
+        "providers:\n  openai: {api_key: k, headers: {x-team: research, OpenAI-Project: p1}}\n");
 
     EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_STR(route_provider(r.t, S("openai"))->fields, "x-team: research\r\nOpenAI-Project: p1\r\n");
+    EXPECT_STR(
+        route_provider(r.t, S("openai"))->fields, "x-team: research\r\nOpenAI-Project: p1\r\n");
     drop(&r);
 }
 
@@ -219,11 +228,13 @@ TEST(a_key_in_the_environment_of_a_configured_provider_is_used_when_the_file_has
     setenv("OPENAI_API_KEY", "sk-env", 1);
     struct routed r = make_with("providers:\n  openai: {}\n  groq: {api_key: k}\n", S(""));
 
-    EXPECT_STR(route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-env\r\n");
+    EXPECT_STR(
+        route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-env\r\n");
     drop(&r);
     r = make_with("providers:\n  openai: {api_key: sk-file}\n", S(""));
     EXPECT_INT(route_provider(r.t, S("openai"))->credential_count, 1);
-    EXPECT_STR(route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-file\r\n");
+    EXPECT_STR(
+        route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-file\r\n");
     drop(&r);
     forget_environment();
 }
@@ -231,7 +242,8 @@ TEST(a_key_in_the_environment_of_a_configured_provider_is_used_when_the_file_has
 TEST(a_key_in_the_environment_that_would_not_fit_a_header_field_is_refused_and_never_shown)
 {
     static char longest[2050];
-    static const char *const bad[] = { "sk-canary\r\nX-Smuggled: 1", "sk-canary two", "sk-canary\x01", longest };
+    static const char *const bad[] = { "sk-canary\r\nX-Smuggled: 1", "sk-canary two",
+        "sk-canary\x01", longest };
 
     memset(longest, 'a', sizeof(longest) - 1);
     forget_environment();
@@ -249,22 +261,24 @@ TEST(a_key_in_the_environment_that_would_not_fit_a_header_field_is_refused_and_n
     setenv("PPLX_API_KEY", longest, 1);
     struct routed r = make_with("", S(""));
     EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_INT(route_provider(r.t, S("perplexity"))->credentials[0].n, sizeof("Authorization: Bearer \r\n") - 1 + 2048);
+    EXPECT_INT(route_provider(r.t, S("perplexity"))->credentials[0].n,
+        sizeof("Authorization: Bearer \r\n") - 1 + 2048);
     drop(&r);
     forget_environment();
 }
 
 /* --- plans --- */
 
-static const char *const town = "providers:\n"
-                                "  openai: {api_key: k, timeouts: {first_token: 7s}}\n"
-                                "  groq: {api_key: k, models: [llama-local, odd/name]}\n"
-                                "models:\n"
-                                "  fast:\n"
-                                "    targets:\n"
-                                "      - groq/llama-3.3-70b-versatile\n"
-                                "      - {model: openai/gpt-4o-mini, params: {temperature: 0.2}, timeouts: {total: 9s}}\n"
-                                "  both: {targets: [fast, openai/gpt-4o]}\n";
+static const char *const town =
+    "providers:\n"
+    "  openai: {api_key: k, timeouts: {first_token: 7s}}\n"
+    "  groq: {api_key: k, models: [llama-local, odd/name]}\n"
+    "models:\n"
+    "  fast:\n"
+    "    targets:\n"
+    "      - groq/llama-3.3-70b-versatile\n"
+    "      - {model: openai/gpt-4o-mini, params: {temperature: 0.2}, timeouts: {total: 9s}}\n"
+    "  both: {targets: [fast, openai/gpt-4o]}\n";
 
 TEST(an_alias_is_a_list_of_targets_and_may_name_another)
 {
@@ -272,7 +286,8 @@ TEST(an_alias_is_a_list_of_targets_and_may_name_another)
 
     EXPECT_STR(problem_lines(&r.l), "");
     EXPECT_STR(plan_of(&r, "fast"), "groq/llama-3.3-70b-versatile openai/gpt-4o-mini");
-    EXPECT_STR(plan_of(&r, "both"), "groq/llama-3.3-70b-versatile openai/gpt-4o-mini openai/gpt-4o");
+    EXPECT_STR(
+        plan_of(&r, "both"), "groq/llama-3.3-70b-versatile openai/gpt-4o-mini openai/gpt-4o");
     EXPECT_STR(route_alias_at(r.t, 0)->name, "fast");
     EXPECT(route_alias_at(r.t, 2) == NULL);
     drop(&r);
@@ -322,9 +337,12 @@ TEST(a_name_that_nobody_has_is_an_error_that_helps)
     struct routed r = make(town);
 
     EXPECT_STR(plan_of(&r, "fsat"), "- there is no model 'fsat'; did you mean 'fast'?");
-    EXPECT_STR(plan_of(&r, "anthropic/claude-x"), "- the provider 'anthropic' of model 'anthropic/claude-x' is not configured here");
-    EXPECT_STR(plan_of(&r, "qqqqqqqqqq"), "- there is no model 'qqqqqqqqqq'; name one of GET /v1/models, or provider/model");
-    EXPECT_STR(plan_of(&r, "openai/"), "- there is no model 'openai/'; name one of GET /v1/models, or provider/model");
+    EXPECT_STR(plan_of(&r, "anthropic/claude-x"),
+        "- the provider 'anthropic' of model 'anthropic/claude-x' is not configured here");
+    EXPECT_STR(plan_of(&r, "qqqqqqqqqq"),
+        "- there is no model 'qqqqqqqqqq'; name one of GET /v1/models, or provider/model");
+    EXPECT_STR(plan_of(&r, "openai/"),
+        "- there is no model 'openai/'; name one of GET /v1/models, or provider/model");
     drop(&r);
 }
 
@@ -347,7 +365,8 @@ TEST(a_hostile_name_is_only_a_name)
 
 TEST(names_without_a_home_go_to_the_default_provider)
 {
-    struct routed r = make("providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\ndefault_provider: groq\n");
+    struct routed r =
+        make("providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\ndefault_provider: groq\n");
 
     EXPECT_STR(plan_of(&r, "whatever"), "groq/whatever");
     EXPECT_STR(plan_of(&r, "nobody/whatever"), "groq/nobody/whatever");
@@ -360,7 +379,8 @@ TEST(names_without_a_home_go_to_the_default_provider)
 
 TEST(a_route_without_a_model_goes_to_the_only_provider_of_its_protocol_or_nowhere)
 {
-    struct routed r = make("providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\n  anthropic: {api_key: k}\n");
+    struct routed r = make(
+        "providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\n  anthropic: {api_key: k}\n");
 
     EXPECT(route_default(r.t, r.a, &wire_openai_chat) == NULL);
     EXPECT_STR(route_default(r.t, r.a, &wire_anthropic)->provider->id, "anthropic");
@@ -374,7 +394,8 @@ TEST(what_the_catalog_knows_of_a_model_reaches_its_wire)
     struct str why;
 
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-4o"), &plan, &why) == OK);
-    EXPECT(plan.targets[0]->facts == model_row(S("openai/gpt-4o")) && plan.targets[0]->facts != NULL);
+    EXPECT(
+        plan.targets[0]->facts == model_row(S("openai/gpt-4o")) && plan.targets[0]->facts != NULL);
     EXPECT_INT(plan.targets[0]->wire.max_output, plan.targets[0]->facts->output_tokens);
     EXPECT(!plan.targets[0]->wire.reasoning);
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
@@ -386,10 +407,12 @@ TEST(what_the_catalog_knows_of_a_model_reaches_its_wire)
 
 TEST(a_target_that_leads_nowhere_is_said_with_its_place)
 {
-    struct routed r = make("providers:\n  openai: {api_key: k}\nmodels:\n  fast: {targets: [opnai/gpt-4o, fsat]}\n");
+    struct routed r = make(
+        "providers:\n  openai: {api_key: k}\nmodels:\n  fast: {targets: [opnai/gpt-4o, fsat]}\n");
 
     EXPECT_STR(problem_lines(&r.l),
-        "4:20: target 'opnai/gpt-4o': no provider or alias 'opnai' is configured; did you mean 'openai'?\n"
+        "4:20: target 'opnai/gpt-4o': no provider or alias 'opnai' is configured; did you mean "
+        "'openai'?\n"
         "4:34: target 'fsat': no provider or alias 'fsat' is configured; did you mean 'fast'?\n");
     drop(&r);
 }
@@ -402,9 +425,10 @@ TEST(aliases_that_name_each_other_in_a_circle_end)
                            "  b: {targets: [a]}\n"
                            "  c: {targets: [c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c]}\n");
 
-    EXPECT_STR(problem_lines(&r.l), "4:3: models.a: aliases name each other in a circle, or more than 8 deep\n"
-                                    "5:3: models.b: aliases name each other in a circle, or more than 8 deep\n"
-                                    "6:3: models.c: aliases name each other in a circle, or more than 8 deep\n");
+    EXPECT_STR(problem_lines(&r.l),
+        "4:3: models.a: aliases name each other in a circle, or more than 8 deep\n"
+        "5:3: models.b: aliases name each other in a circle, or more than 8 deep\n"
+        "6:3: models.c: aliases name each other in a circle, or more than 8 deep\n");
     drop(&r);
 }
 
@@ -415,12 +439,13 @@ TEST(a_target_that_leads_nowhere_through_many_aliases_is_said_once_and_soon)
     buf_init(&text, 64 * 1024);
     buf_add(&text, S("providers:\n  openai: {api_key: k}\nmodels:\n"));
     for (int i = 0; i < 8; i++)
-        buf_printf(&text, "  a%d: {targets: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}\n", i, i + 1, i + 1, i + 1, i + 1,
-            i + 1, i + 1, i + 1, i + 1);
+        buf_printf(&text, "  a%d: {targets: [a%d, a%d, a%d, a%d, a%d, a%d, a%d, a%d]}\n", i, i + 1,
+            i + 1, i + 1, i + 1, i + 1, i + 1, i + 1, i + 1);
     buf_add(&text, S("  a8: {targets: [qqqqqqqq/x]}\n"));
     buf_add_c(&text, '\0');
     struct routed r = make(buf_str(&text).p);
-    EXPECT_STR(problem_lines(&r.l), "12:18: target 'qqqqqqqq/x': no provider or alias 'qqqqqqqq' is configured; write provider/model\n");
+    EXPECT_STR(problem_lines(&r.l), "12:18: target 'qqqqqqqq/x': no provider or alias 'qqqqqqqq' "
+                                    "is configured; write provider/model\n");
     drop(&r);
     buf_fini(&text);
 }
@@ -442,10 +467,11 @@ TEST(an_alias_has_so_many_targets_and_no_more)
 
 TEST(providers_that_may_speak_h2_share_a_context_and_one_that_may_not_has_its_own)
 {
-    struct routed r = make("providers:\n"
-                           "  a: {wire: openai-chat, base_url: https://a.example/v1, api_key: k}\n"
-                           "  b: {wire: openai-chat, base_url: https://b.example/v1, api_key: k, http: auto}\n"
-                           "  c: {wire: openai-chat, base_url: https://c.example/v1, api_key: k, http: 1}\n");
+    struct routed r =
+        make("providers:\n"
+             "  a: {wire: openai-chat, base_url: https://a.example/v1, api_key: k}\n"
+             "  b: {wire: openai-chat, base_url: https://b.example/v1, api_key: k, http: auto}\n"
+             "  c: {wire: openai-chat, base_url: https://c.example/v1, api_key: k, http: 1}\n");
 
     EXPECT_INT(r.l.problems.count, 0);
     EXPECT(route_provider(r.t, S("a"))->origin->tls == route_provider(r.t, S("b"))->origin->tls);
@@ -456,9 +482,11 @@ TEST(providers_that_may_speak_h2_share_a_context_and_one_that_may_not_has_its_ow
 TEST(parameters_that_the_gateway_decides_are_refused)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
-                           "models:\n  a:\n    targets: [{model: openai/m, params: {stream: true, model: x, top_p: 1}}]\n");
+                           "models:\n  a:\n    targets: [{model: openai/m, params: {stream: true, "
+                           "model: x, top_p: 1}}]\n");
 
-    EXPECT_STR(problem_lines(&r.l), "5:15: target 'openai/m': params cannot set 'model'; the target decides that\n"
-                                    "5:15: target 'openai/m': params cannot set 'stream'; the caller decides that\n");
+    EXPECT_STR(problem_lines(&r.l),
+        "5:15: target 'openai/m': params cannot set 'model'; the target decides that\n"
+        "5:15: target 'openai/m': params cannot set 'stream'; the caller decides that\n");
     drop(&r);
 }
