@@ -182,13 +182,12 @@ static void
 add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
 {
     const struct conf_strs *origins = &exchange_conf(x)->server.cors_origins;
-    struct str origin = http_field_get(&head->fields, S("origin"));
-    struct str wanted = http_field_get(&head->fields, S("access-control-request-headers"));
+    struct str origin, wanted;
 
     if (origins->count == 0)
         return;
-    /* without an origin the answer would look different as well */
-    buf_add(out, S("Vary: Origin\r\n"));
+    buf_add(out, S("Vary: Origin\r\n"));    /* also without one: then it looks different */
+    origin = http_field_get(&head->fields, S("origin"));
     if (origin.n == 0 || !is_allowed_origin(origins, origin))
         return;
     http_add_field(out, S("Access-Control-Allow-Origin"), origin);
@@ -198,6 +197,7 @@ add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
     }
     buf_add(out, S("Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, "
                    "OPTIONS\r\nAccess-Control-Max-Age: 600\r\n"));
+    wanted = http_field_get(&head->fields, S("access-control-request-headers"));
     if (wanted.n != 0)
         http_add_field(out, S("Access-Control-Allow-Headers"), wanted);
 }

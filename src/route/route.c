@@ -173,6 +173,14 @@ provider_wire(
     return wire;
 }
 
+/* At its own address a provider that we know answers nobody without a key. */
+static bool
+needs_key(const struct provider_row *row, const struct conf_provider *cp)
+{
+    return row != NULL && row->env.n != 0 && cp != NULL && cp->base_url.v.n == 0 &&
+           cp->field_count == 0;
+}
+
 /* The configured keys, or the environment's. The latter was looked at by nobody yet: it goes into
  * a header field. */
 static void
@@ -180,7 +188,8 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
     struct conf_problems *problems)
 {
     size_t n = cp != NULL ? cp->api_keys.count : 0;
-    struct str variable;
+    struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
+    struct str variable, rest;
     struct str env = n == 0 && p->row != NULL ? provider_env_key(p->row, &variable) : S("");
     const char *why = env.n != 0 ? form_problem(t->arena, FORM_SECRET, env) : NULL;
 
@@ -188,12 +197,18 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
     for (size_t i = 0; i < n; i++)
         p->credentials[p->credential_count++] =
             credential_line(t->arena, p->row, p->wire, cp->api_keys.list[i].v);
-    if (why != NULL)
-        conf_problem(problems, cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 },
-            "providers." STR_FMT ": the environment's " STR_FMT " %s", STR_ARG(p->id),
-            STR_ARG(variable), why);
-    else if (env.n != 0)
+    if (why != NULL) {
+        conf_problem(problems, mark, "providers." STR_FMT ": the environment's " STR_FMT " %s",
+            STR_ARG(p->id), STR_ARG(variable), why);
+    } else if (env.n != 0) {
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
+    } else if (n == 0 && needs_key(p->row, cp)) {
+        (void)str_cut(p->row->env, ' ', &variable, &rest);
+        conf_problem(problems, mark,
+            "providers." STR_FMT ": it has no key; write api_key: \"${" STR_FMT
+            "}\", or set that variable",
+            STR_ARG(p->id), STR_ARG(variable));
+    }
 }
 
 static void

@@ -120,6 +120,10 @@ TEST(what_is_wrong_with_a_provider_is_said_with_its_place)
         { "providers:\n  my-very-own: {api_key: k}\n",
             "2:3: providers.my-very-own: not a provider we know; add wire (for example "
             "openai-chat) and base_url\n" },
+        { "providers:\n  perplexity: {}\n  openai: {}\n",
+            "2:3: providers.perplexity: it has no key; write api_key: \"${PERPLEXITY_API_KEY}\", or set that "
+            "variable\n"
+            "3:3: providers.openai: it has no key; write api_key: \"${OPENAI_API_KEY}\", or set that variable\n" },
         { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\n",
             "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat or "
             "anthropic-messages\n" },
@@ -138,6 +142,17 @@ TEST(what_is_wrong_with_a_provider_is_said_with_its_place)
         EXPECT_STR(problem_lines(&r.l), rows[i].problem);
         drop(&r);
     }
+}
+
+TEST(a_provider_at_another_address_or_with_fields_of_its_own_needs_no_key)
+{
+    struct routed r = make("providers:\n"
+                           "  openai: {base_url: \"http://10.0.0.5:8000/v1\"}\n"
+                           "  groq: {headers: {x-key: secret}}\n"
+                           "  xai: {disabled: true}\n");
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    drop(&r);
 }
 
 TEST(a_provider_that_is_switched_off_is_not_there)
