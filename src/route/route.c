@@ -364,6 +364,17 @@ check_params(struct arena *a, const struct conf_target *ct, struct conf_problems
                 STR_ARG(ct->model.v), STR_ARG(ours[i]), i == 0 ? "the target" : "the caller");
 }
 
+/* An alias has its own targets, and those their own settings. */
+static void
+check_alias_target(const struct conf_target *ct, struct conf_problems *problems)
+{
+    static const struct conf_timeouts none;
+
+    if (ct->params.n != 0 || memcmp(&ct->timeouts, &none, sizeof(none)) != 0)
+        conf_problem(problems, ct->mark, "target '" STR_FMT "' is an alias; write params and timeouts at its own targets",
+            STR_ARG(ct->model.v));
+}
+
 static struct target *
 target_of_alias(
     struct route_table *t, struct provider *p, struct str model, const struct conf_target *ct)
@@ -395,6 +406,7 @@ alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias 
         struct provider *p = inner == NULL ? name_provider(t, ct->model.v, &model) : NULL;
 
         if (inner != NULL) {
+            check_alias_target(ct, problems);
             if (!alias_fill(t, c, inner, al, depth + 1, problems))
                 return false;
         } else if (p == NULL) {

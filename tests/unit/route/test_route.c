@@ -505,3 +505,16 @@ TEST(parameters_that_the_gateway_decides_are_refused)
         "5:15: target 'openai/m': params cannot set 'stream'; the caller decides that\n");
     drop(&r);
 }
+
+TEST(settings_of_a_target_that_is_an_alias_would_be_lost_and_are_refused)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n"
+                           "models:\n  a:\n    targets: [openai/m]\n"
+                           "  b:\n    targets: [{model: a, params: {top_p: 1}}]\n"
+                           "  c:\n    targets: [{model: a, timeouts: {connect: 1s}}]\n"
+                           "  d:\n    targets: [{model: a}]\n");
+
+    EXPECT_STR(problem_lines(&r.l), "7:15: target 'a' is an alias; write params and timeouts at its own targets\n"
+                                    "9:15: target 'a' is an alias; write params and timeouts at its own targets\n");
+    drop(&r);
+}
