@@ -223,7 +223,7 @@ def workers(options):
                            reverse=True)
             share = spent[min(count, len(spent)) - 1] / spent[0]
     yield row("Requests a second that the CPU time of one worker allows", "", openclaw=capacity[1])
-    yield row(f"The same for two workers on two cores (the less busy did {share:.0%} of the busier)", "",
+    yield row(f"The same for two workers on two cores, reckoned from CPU time, not from throughput (the less busy did {share:.0%} of the busier)", "",
               "close to twice", openclaw=capacity[2])
 
 
