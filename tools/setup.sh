@@ -4,7 +4,7 @@
 # without dpkg nothing is installed: the compiler or meson will name what is missing.
 
 packages_build="gcc libc6-dev meson ninja-build pkg-config ca-certificates
-    libuv1-dev libllhttp-dev libnghttp2-dev libssl-dev libfyaml-dev libcmocka-dev"
+    libuv1-dev libnghttp2-dev libssl-dev libfyaml-dev libcmocka-dev"
 packages_lint="python3 clang-tidy"
 packages_test="$packages_lint python3-venv curl openssl nginx"
 packages_node="nodejs npm"
@@ -42,9 +42,6 @@ install_packages() {
             exit 1
         fi
     fi
-    case " $* " in
-    *" libllhttp-dev "*) borrow_llhttp ;;
-    esac
     # A list that cannot be fetched, of some unrelated source perhaps, need not be in our way.
     try_step "fetching package lists" apt update || true
     step "installing $*" apt install "$@"
@@ -55,39 +52,4 @@ apt() {
         --no-install-recommends "$@" && return
     echo "apt-get failed: is this machine online, and are its package sources right?"
     return 1
-}
-
-# Debian 12 and Ubuntu 24.04 have no libllhttp. The next release's needs nothing newer than their
-# libc, so it is taken from there.
-borrow_llhttp() {
-    case $(. /etc/os-release && echo "$VERSION_CODENAME") in
-    bookworm) step "allowing libllhttp from Debian 13" allow_llhttp_from trixie main debian \
-        'bookworm|oldstable|stable' ;;
-    noble) step "allowing libllhttp from Ubuntu 26.04" allow_llhttp_from resolute universe ubuntu \
-        noble ;;
-    esac
-}
-
-# allow_llhttp_from RELEASE COMPONENT DISTRIBUTION OWN-SUITES
-# From the mirror that serves this machine; a negative priority keeps all else of the release away.
-allow_llhttp_from() {
-    mirror=$(apt-get indextargets --format '$(SUITE) $(REPO_URI)' |
-        sed -nE "/^($4) /{s/^[^ ]* //p;q}")
-    [ -n "$mirror" ] || { echo "apt has no source for $4, whose mirror has $1 too"; return 1; }
-    $as_root tee "/etc/apt/preferences.d/openclaw-$1" <<END
-Package: *
-Pin: release n=$1
-Pin-Priority: -1
-
-Package: libllhttp*
-Pin: release n=$1
-Pin-Priority: 500
-END
-    $as_root tee "/etc/apt/sources.list.d/openclaw-$1.sources" <<END
-Types: deb
-URIs: $mirror
-Suites: $1
-Components: $2
-Signed-By: /usr/share/keyrings/$3-archive-keyring.gpg
-END
 }

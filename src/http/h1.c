@@ -1,15 +1,75 @@
-/* h1.c - llhttp reads the syntax of a head; what it lets pass and we do not is checked around it. */
+/* h1.c - RFC 9112 without its indulgences, over bytes that lie still. */
 #include "http/h1.h"
 
-#include <llhttp.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-/* --- where a head ends --- */
+/* --- characters --- */
 
-static bool
+/* A set of ASCII characters: one bit each. */
+struct charset {
+    uint64_t low;  /* 0x00 to 0x3f */
+    uint64_t high; /* 0x40 to 0x7f */
+};
+
+/* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */
+static const struct charset token_chars = { 0x03ff6cfa00000000, 0x57ffffffc7fffffe };
+
+static const struct charset method_chars = { 0x0000200000000000, 0x0000000007fffffe };
+
+/* unreserved, sub-delims and '%' of RFC 3986. */
+static const struct charset host_chars = { 0x2bff7ff200000000, 0x47fffffe87fffffe };
+
+/* Visible ASCII without '"', '#', '<', '>' and '\\': they never stand unencoded in a URI, and confuse
+ * whoever reads one that has them. */
+static const struct charset target_chars = { 0xaffffff200000000, 0x7fffffffefffffff };
+
+static inline bool
+is_in(const struct charset *set, char c)
+{
+    unsigned char u = (unsigned char)c;
+
+    return u < 0x80 && ((u < 0x40 ? set->low : set->high) >> (u & 0x3f) & 1) != 0;
+}
+
+/* The first byte from `p` on that is not of the set, or `end`. */
+static inline const char *
+skip_chars(const struct charset *set, const char *p, const char *end)
+{
+    while (p != end && is_in(set, *p))
+        p++;
+    return p;
+}
+
+static inline bool
 is_control(char c)
 {
     return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
 }
+
+/* The first control character from `p` on, or `end`. */
+static inline const char *
+skip_text(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+        __m128i control = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), low),
+            _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+        unsigned mask = (unsigned)_mm_movemask_epi8(control);
+
+        if (mask != 0)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p != end && !is_control(*p))
+        p++;
+    return p;
+}
+
+/* --- where a head ends --- */
 
 /* The first line, complete, with its line end: is it one of a version that we speak? Asked early: what
  * speaks something else would wait for an answer to its first line. */
@@ -42,12 +102,11 @@ check_open_line(const struct h1_scan *scan, struct str line, const struct h1_lim
 {
     bool first = scan->lines == 0;
 
-    for (size_t i = 0; i < line.n; i++) {
-        if (line.p[i] == '\r' && i + 1 == line.n)
-            break; /* its LF may come */
-        if (is_control(line.p[i]))
-            return refuse(ret_why, "control character in the head");
-    }
+    const char *end = line.p + line.n;
+    const char *control = skip_text(line.p, end);
+
+    if (control != end && !(*control == '\r' && control + 1 == end)) /* its LF may come */
+        return refuse(ret_why, "control character in the head");
     if (first && line.n != 0 && !(line.p[0] >= 'A' && line.p[0] <= 'Z') && line.p[0] != '\r')
         return refuse(ret_why, "not HTTP/1");
     if (first && line.n > limits->line_bytes)
@@ -110,120 +169,54 @@ h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits *limits, 
 
 /* --- what it says --- */
 
-struct reader {
-    struct h1_head *ret;
-    size_t room; /* for fields */
-    bool begun;
-    bool complete;
-};
-
-static int
-on_begin(llhttp_t *p)
+/* "HTTP/1.1" or "HTTP/1.0" at `p`; what follows it, or NULL. */
+static const char *
+read_version(const char *p, const char *end, struct h1_head *ret)
 {
-    struct reader *r = p->data;
-
-    if (r->begun)
-        return -1; /* a second message in what we took for one head */
-    r->begun = true;
-    return 0;
+    if (end - p < 8 || memcmp(p, "HTTP/1.", 7) != 0 || (p[7] != '0' && p[7] != '1'))
+        return NULL;
+    ret->http10 = p[7] == '0';
+    return p + 8;
 }
 
-static int
-on_url(llhttp_t *p, const char *at, size_t n)
-{
-    struct reader *r = p->data;
-
-    if (r->ret->head.target.p == NULL)
-        r->ret->head.target = str_make(at, 0);
-    r->ret->head.target.n += n;
-    return 0;
-}
-
-/* Does the name at `at` go on with the last field's? llhttp may hand it out in adjoining pieces. */
 static bool
-continues_name(const struct http_fields *f, const char *at)
+is_line_end(const char *p, const char *end)
 {
-    if (f->count == 0)
-        return false;
-
-    const struct http_field *last = &f->list[f->count - 1];
-    return last->value.p == NULL && last->name.p + last->name.n == at;
+    return end - p >= 2 && p[0] == '\r' && p[1] == '\n';
 }
 
-static int
-on_field(llhttp_t *p, const char *at, size_t n)
+static struct str
+without_blanks(const char *p, const char *end)
 {
-    struct reader *r = p->data;
-    struct http_fields *f = &r->ret->head.fields;
+    while (p != end && (*p == ' ' || *p == '\t'))
+        p++;
+    while (p != end && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    return str_make(p, (size_t)(end - p));
+}
 
-    if (continues_name(f, at)) {
-        f->list[f->count - 1].name.n += n;
-        return 0;
+/* "name: value" lines and the empty line that ends the head. NULL, or what is wrong. */
+static const char *
+read_fields(const char *p, const char *end, size_t room, struct http_fields *ret)
+{
+    while (!is_line_end(p, end)) {
+        const char *name = p;
+        const char *colon = skip_chars(&token_chars, p, end);
+
+        if (colon == name || colon == end || *colon != ':')
+            return "malformed field name";
+        p = skip_text(colon + 1, end);
+        if (!is_line_end(p, end))
+            return "control character in a field";
+        if (ret->count == room)
+            return "too many fields";
+        ret->list[ret->count++] = (struct http_field){
+            .name = str_make(name, (size_t)(colon - name)),
+            .value = without_blanks(colon + 1, p),
+        };
+        p += 2;
     }
-    if (f->count == r->room)
-        return -1;
-    f->list[f->count++] = (struct http_field){ .name = str_make(at, n) };
-    return 0;
-}
-
-static int
-on_value(llhttp_t *p, const char *at, size_t n)
-{
-    struct reader *r = p->data;
-    struct http_fields *f = &r->ret->head.fields;
-
-    if (f->count == 0)
-        return -1;
-    struct str *value = &f->list[f->count - 1].value;
-    if (value->p == NULL)
-        *value = str_make(at, 0);
-    value->n += n;
-    return 0;
-}
-
-static int
-on_complete(llhttp_t *p)
-{
-    struct reader *r = p->data;
-
-    r->complete = true;
-    return 0;
-}
-
-static const llhttp_settings_t settings = {
-    .on_message_begin = on_begin,
-    .on_url = on_url,
-    .on_header_field = on_field,
-    .on_header_value = on_value,
-    .on_headers_complete = on_complete,
-};
-
-/* Runs llhttp over the whole head. It keeps nothing: the framing of the body is ours. */
-static bool
-read_syntax(llhttp_t *p, llhttp_type_t type, struct str head, size_t fields_room,
-    struct h1_head *ret, const char **ret_why)
-{
-    struct reader r = { .ret = ret, .room = fields_room };
-
-    llhttp_init(p, type, &settings);
-    p->data = &r;
-    llhttp_errno_t e = llhttp_execute(p, head.p, head.n);
-
-    /* It stops behind the head of an upgrade, which we do not follow. */
-    if (e == HPE_PAUSED_UPGRADE && llhttp_get_error_pos(p) == head.p + head.n)
-        e = HPE_OK;
-    if (e != HPE_OK || !r.complete) {
-        const char *reason = llhttp_get_error_reason(p);
-
-        *ret_why = reason != NULL && reason[0] != '\0' ? reason : "malformed head";
-        return false;
-    }
-    for (size_t i = 0; i < ret->head.fields.count; i++) {
-        struct str *value = &ret->head.fields.list[i].value;
-
-        *value = value->p != NULL ? str_trim(*value) : S("");
-    }
-    return true;
+    return p + 2 == end ? NULL : "more than one head";
 }
 
 /* The fields that say where a message ends and what becomes of the connection. */
@@ -240,13 +233,13 @@ struct framing {
     bool keep_alive;
 };
 
-/* Is it that name, given in lower case and without digits? Of the bytes that llhttp lets stand in a name
- * only the capitals change under this mask. */
+/* Is it that text, given in lower case, of letters and '-', and of the same length? Where no control
+ * characters are, only the capitals become other ones of these under the mask. */
 static inline bool
-is_named(struct str name, const char *lower)
+is_named(struct str text, const char *lower)
 {
-    for (size_t i = 0; i < name.n; i++) {
-        if ((name.p[i] | 0x20) != lower[i])
+    for (size_t i = 0; i < text.n; i++) {
+        if ((text.p[i] | 0x20) != lower[i])
             return false;
     }
     return true;
@@ -255,6 +248,10 @@ is_named(struct str name, const char *lower)
 static void
 take_connection(struct framing *f, struct str value)
 {
+    if (value.n == 10 && is_named(value, "keep-alive")) {
+        f->keep_alive = true; /* as nearly everybody says it */
+        return;
+    }
     f->close = f->close || http_list_has(value, S("close"));
     f->keep_alive = f->keep_alive || http_list_has(value, S("keep-alive"));
 }
@@ -330,27 +327,6 @@ settle_framing(const struct framing *f, struct h1_head *ret)
 
 /* --- requests --- */
 
-/* A set of ASCII characters: one bit each. */
-struct charset {
-    uint64_t low;  /* 0x00 to 0x3f */
-    uint64_t high; /* 0x40 to 0x7f */
-};
-
-/* unreserved, sub-delims and '%' of RFC 3986. */
-static const struct charset host_chars = { 0x2bff7ff200000000, 0x47fffffe87fffffe };
-
-/* Visible ASCII without '"', '#', '<', '>' and '\\': they never stand unencoded in a URI, and confuse
- * whoever reads one that has them. */
-static const struct charset target_chars = { 0xaffffff200000000, 0x7fffffffefffffff };
-
-static inline bool
-is_in(const struct charset *set, char c)
-{
-    unsigned char u = (unsigned char)c;
-
-    return u < 0x80 && ((u < 0x40 ? set->low : set->high) >> (u & 0x3f) & 1) != 0;
-}
-
 static inline bool
 is_host_char(char c)
 {
@@ -388,16 +364,6 @@ is_host(struct str s)
     return true;
 }
 
-static bool
-is_target(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_in(&target_chars, s.p[i]))
-            return false;
-    }
-    return s.n != 0;
-}
-
 /* The origin-form of "http://host/path": the part from the path on. Its host must be the Host. */
 static const char *
 take_absolute_form(struct str target, const struct framing *f, struct str *ret_origin)
@@ -423,8 +389,6 @@ settle_target(struct http_head *head, const struct framing *f)
     struct str origin = head->target;
     const char *why = NULL;
 
-    if (!is_target(origin))
-        return "malformed target";
     if (str_istarts(origin, S("http://")) || str_istarts(origin, S("https://")))
         why = take_absolute_form(origin, f, &origin);
     else if (origin.p[0] != '/' && !(str_eq(origin, S("*")) && str_eq(head->method, S("OPTIONS"))))
@@ -452,15 +416,27 @@ settle_expect(struct h1_head *ret, const struct framing *f)
     return f->expects_more ? "an expectation that we cannot meet" : NULL;
 }
 
-/* "METHOD target HTTP/1.1": one blank each. llhttp is patient with more. */
+/* "METHOD target HTTP/1.1", one blank each, and the fields. NULL, or what is wrong. */
 static const char *
-check_request_line(struct str head, const struct http_head *h)
+read_request(struct str head, size_t fields_room, struct h1_head *ret)
 {
-    size_t line = h->method.n + 1 + h->target.n + S(" HTTP/1.1").n;
+    const char *end = head.p + head.n;
+    const char *p = skip_chars(&method_chars, head.p, end);
 
-    if (h->target.p != h->method.p + h->method.n + 1 || head.p[line] != '\r')
+    ret->head.method = str_make(head.p, (size_t)(p - head.p));
+    if (p == head.p || p == end || *p != ' ')
         return "malformed request line";
-    return NULL;
+
+    const char *target = ++p;
+    p = skip_chars(&target_chars, p, end);
+    ret->head.target = str_make(target, (size_t)(p - target));
+    if (p == target || p == end || *p != ' ')
+        return "malformed target";
+
+    p = read_version(p + 1, end, ret);
+    if (p == NULL || !is_line_end(p, end))
+        return "malformed request line";
+    return read_fields(p + 2, end, fields_room, &ret->head.fields);
 }
 
 enum err
@@ -468,19 +444,14 @@ h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     struct h1_head *ret, const char **ret_why)
 {
     struct framing framing = { 0 };
-    llhttp_t p;
 
     *ret = (struct h1_head){ .head.fields.list = fields };
-    if (!read_syntax(&p, HTTP_REQUEST, head, fields_room, ret, ret_why))
-        return ERR_BAD_REQUEST;
+    const char *why = read_request(head, fields_room, ret);
+    if (why != NULL)
+        return refuse(ret_why, why);
 
-    ret->head.method = str_make(head.p, str_chr(head, ' '));
-    ret->http10 = llhttp_get_http_minor(&p) == 0;
     collect_framing(&ret->head.fields, &framing);
-
-    const char *why = check_request_line(head, &ret->head);
-    if (why == NULL)
-        why = settle_framing(&framing, ret);
+    why = settle_framing(&framing, ret);
     if (why == NULL)
         why = check_host(ret, &framing);
     if (why == NULL && str_eq(ret->head.method, S("CONNECT"))) {
@@ -496,15 +467,35 @@ h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
 
 /* --- responses --- */
 
-/* llhttp lets anything stand in the reason. */
-static bool
-has_control(struct str line)
+/* "HTTP/1.1 200 Reason", the reason and even its blank not always there, and the fields. NULL, or what is
+ * wrong. */
+static const char *
+read_response(struct str head, size_t fields_room, struct h1_head *ret)
 {
-    for (size_t i = 0; i < line.n; i++) {
-        if (is_control(line.p[i]))
-            return true;
+    const char *end = head.p + head.n;
+    const char *p = read_version(head.p, end, ret);
+
+    if (p == NULL || end - p < 4 || *p++ != ' ')
+        return "malformed status line";
+    for (int i = 0; i < 3; i++, p++) {
+        if (*p < '0' || *p > '9')
+            return "malformed status line";
+        ret->head.status = ret->head.status * 10 + (*p - '0');
     }
-    return false;
+    if (p == end || (*p != ' ' && *p != '\r'))
+        return "malformed status line";
+    p = skip_text(p, end);
+    if (!is_line_end(p, end))
+        return "control character in the status line";
+    return read_fields(p + 2, end, fields_room, &ret->head.fields);
+}
+
+static const char *
+check_status(int status)
+{
+    if (status < 100 || status > 599)
+        return "a status out of range";
+    return status != 101 ? NULL : "switches protocols unasked";
 }
 
 enum err
@@ -512,25 +503,19 @@ h1_parse_response(struct str head, struct http_field *fields, size_t fields_room
     struct h1_head *ret, const char **ret_why)
 {
     struct framing framing = { 0 };
-    llhttp_t p;
 
     *ret = (struct h1_head){ .head.fields.list = fields };
-    if (!read_syntax(&p, HTTP_RESPONSE, head, fields_room, ret, ret_why))
+    *ret_why = read_response(head, fields_room, ret);
+    if (*ret_why != NULL)
         return ERR_UPSTREAM_PROTOCOL;
 
-    int status = llhttp_get_status_code(&p);
+    int status = ret->head.status;
     bool bodiless = to_head || status < 200 || status == 204 || status == 304;
 
-    ret->head.status = status;
-    ret->http10 = llhttp_get_http_minor(&p) == 0;
     collect_framing(&ret->head.fields, &framing);
     *ret_why = settle_framing(&framing, ret);
-    if (*ret_why == NULL && has_control(str_make(head.p, str_chr(head, '\r'))))
-        *ret_why = "control character in the status line";
-    if (*ret_why == NULL && (status < 100 || status > 599))
-        *ret_why = "a status out of range";
-    if (*ret_why == NULL && status == 101)
-        *ret_why = "switches protocols unasked";
+    if (*ret_why == NULL)
+        *ret_why = check_status(status);
     if (*ret_why != NULL)
         return ERR_UPSTREAM_PROTOCOL;
     ret->until_close = !bodiless && !ret->head.chunked && ret->head.content_length < 0;
