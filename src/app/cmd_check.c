@@ -53,7 +53,7 @@ check_all(const struct check *k, struct conf_problems *problems)
 
     check_certificate(c, problems);
     /* The address stands for the built-in provider, which only `serve` starts. */
-    snapshot_unref(snapshot_build(c, 1, S("http://127.0.0.1:1/v1"), problems));
+    snapshot_unref(snapshot_build(c, S("http://127.0.0.1:1/v1"), problems));
 }
 
 static void

@@ -99,9 +99,7 @@ load_snapshot(struct serve *s)
 
     conf_problems_init(&problems, a);
     struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
-    /* There are as many as there were at the start, whatever a reload says. */
-    unsigned workers = s->gateway.workers != 0 ? s->gateway.workers : workers_of(c);
-    struct snapshot *snapshot = snapshot_build(c, workers, str_c(s->simulator.url), &problems);
+    struct snapshot *snapshot = snapshot_build(c, str_c(s->simulator.url), &problems);
     tell_problems(s, &problems);
     if (problems.count != 0) {
         snapshot_unref(snapshot);

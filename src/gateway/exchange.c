@@ -529,7 +529,7 @@ exchange_finish(struct exchange *x)
     if (is_worth_a_line(x))
         settle_log(x, cost, estimated, duration_us, overhead_us);
     if (x->slot)
-        x->who->in_flight[w->index].count--;
+        in_flight_end(x->who->in_flight);
     if (x->streaming)
         w->stream_count--;
     relay_reset(x);

@@ -73,18 +73,16 @@ static enum step
 stage_admit(struct exchange *x)
 {
     const struct conf_server *limits = &exchange_conf(x)->server;
-    uint32_t *in_flight = &x->who->in_flight[x->worker->index].count;
 
     if (x->worker->exchange_count > limits->limit_requests)
         return exchange_fail(x, ERR_OVERLOADED, "%u requests are under way; try again in a moment",
             x->worker->exchange_count - 1);
-    if (limits->limit_streams_per_key != 0 && *in_flight >= limits->limit_streams_per_key)
-        return exchange_fail(
-            x, ERR_RATE_LIMIT, "this key already has %u requests under way", *in_flight);
     if (!shorten_deadline(x))
         return exchange_fail(
             x, ERR_BAD_REQUEST, DEADLINE_FIELD " is not a time; write milliseconds, or like 30s");
-    (*in_flight)++;
+    if (!in_flight_begin(x->who->in_flight, limits->limit_streams_per_key))
+        return exchange_fail(x, ERR_RATE_LIMIT, "this key already has %u requests under way",
+            in_flight_count(x->who->in_flight));
     x->slot = true;
     return STEP_NEXT;
 }

@@ -21,8 +21,8 @@ struct snapshot {
 
 /* Takes over `c`. What is wrong goes to `problems`; then the snapshot must not be published, only
  * released. */
-struct snapshot *snapshot_build(struct conf *c, unsigned workers, struct str simulated_url,
-    struct conf_problems *problems) NEVER_NULL;
+struct snapshot *snapshot_build(
+    struct conf *c, struct str simulated_url, struct conf_problems *problems) NEVER_NULL;
 
 /* One holder more or less; any thread. */
 struct snapshot *snapshot_ref(struct snapshot *s) NEVER_NULL;

@@ -15,16 +15,8 @@ struct auth_table {
     struct map *by_hash;    /* 32 hash bytes -> struct principal */
 };
 
-static void
-principal_init(struct principal *p, struct str name, struct conf_strs models, unsigned workers)
-{
-    p->name = name;
-    p->models = models;
-    p->in_flight = check_alloc(calloc(workers, sizeof(*p->in_flight)));
-}
-
 struct auth_table *
-auth_create(const struct conf *c, unsigned workers, struct conf_problems *problems)
+auth_create(const struct conf *c, struct conf_problems *problems)
 {
     struct auth_table *t = check_alloc(calloc(1, sizeof(*t)));
 
@@ -32,20 +24,24 @@ auth_create(const struct conf *c, unsigned workers, struct conf_problems *proble
     t->count = c->auth.key_count;
     t->list = check_alloc(calloc(t->count + 1, sizeof(*t->list)));
     t->by_hash = map_create();
-    principal_init(&t->anonymous, S("anonymous"), (struct conf_strs){ NULL, 0 }, workers);
+    t->anonymous.name = S("anonymous");
+    t->anonymous.in_flight = in_flight_hold(S(""));
 
     for (size_t i = 0; i < t->count; i++) {
         const struct conf_key *k = &c->auth.keys[i];
+        struct principal *p = &t->list[i];
         uint8_t hash[DIGEST_SHA256_BYTES];
-
-        principal_init(&t->list[i], k->name.v, k->models, workers);
-        digest_sha256(k->key.v, hash);
-        digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, t->list[i].hash_hex);
         struct str id = str_make((const char *)hash, sizeof(hash));
+
+        digest_sha256(k->key.v, hash);
+        p->name = k->name.v;
+        p->models = k->models;
+        p->in_flight = in_flight_hold(id);
+        digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, p->hash_hex);
         if (map_get(t->by_hash, id) != NULL)
             conf_problem(
                 problems, k->mark, "auth.keys: two entries have the same key; give each its own");
-        (void)map_put(t->by_hash, id, &t->list[i]);
+        (void)map_put(t->by_hash, id, p);
     }
     return t;
 }
@@ -56,8 +52,8 @@ auth_destroy(struct auth_table *t)
     if (t == NULL)
         return;
     for (size_t i = 0; i < t->count; i++)
-        free(t->list[i].in_flight);
-    free(t->anonymous.in_flight);
+        in_flight_drop(t->list[i].in_flight);
+    in_flight_drop(t->anonymous.in_flight);
     free(t->list);
     map_destroy(t->by_hash);
     free(t);

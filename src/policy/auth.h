@@ -2,7 +2,7 @@
  *
  * The table is part of the snapshot and immutable; keys themselves are not
  * kept, only their SHA-256, so neither a log nor a core dump of the table tells
- * one. (Counters in a principal belong to the workers, one slot each.)
+ * one. (What a principal has under way is counted beside the snapshots: see limit.h.)
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "http/message.h"
+#include "policy/limit.h"
 
 #define AUTH_HASH_HEX_BYTES 12    /* of the hash, shown in logs: enough to tell keys apart */
 
@@ -17,21 +18,14 @@ struct principal {
     struct str name;    /* as configured; "anonymous" when nobody must identify */
     char hash_hex[AUTH_HASH_HEX_BYTES + 1];
     struct conf_strs models;        /* allowed names and globs; empty: all */
-    struct in_flight *in_flight;    /* by worker index; each touched by its worker only */
-};
-
-/* Exchanges under way, apart from other workers' in memory: they count at every request. */
-struct in_flight {
-    uint32_t count;
-    char apart[60];
+    struct in_flight *in_flight;    /* outlives the table; held by it */
 };
 
 struct auth_table;
 
 /* Built from the configuration, which must outlive it. Problems (duplicate keys) go to
  * `problems`. */
-struct auth_table *
-auth_create(const struct conf *c, unsigned workers, struct conf_problems *problems) NEVER_NULL;
+struct auth_table *auth_create(const struct conf *c, struct conf_problems *problems) NEVER_NULL;
 void auth_destroy(struct auth_table *t);
 
 /* The credential in the places where clients put it: Authorization: Bearer, x-api-key, api-key,

@@ -188,6 +188,28 @@ def test_a_removed_key_stops_working_and_a_new_one_starts(make, mock):
     assert ask(gateway, "openai", "good").complete
 
 
+def test_what_a_key_has_under_way_counts_across_reloads_and_workers(make, mock):
+    def limited(n, **more):
+        return {**config_of(mock, server={"limits": {"streams_per_key": n}}), **more}
+
+    gateway = make.gateway(limited(0), workers=2)
+    streams = start_long_streams(gateway, 2, tokens=300)       # begun while there was no limit
+    for config in (limited(2), limited(2, timeouts={"connect": "7s"}), None):
+        gateway.reload(config)
+        for _ in range(6):                                     # on either worker
+            with gateway.raw() as client:
+                answer, _ = client.ask("POST", PATHS["openai"], body_of("good"), gateway.authorization())
+            assert answer.status == 429 and answer.json()["error"]["code"] == "rate_limit_exceeded", answer
+    gateway.reload(limited(3))
+    assert ask(gateway, "openai", "good").complete
+    assert_streams_complete(streams, tokens=300)
+    gateway.reload(limited(2))
+    gateway.idle()
+    held = start_long_streams(gateway, 2, tokens=60)           # the slots of the old ones are free again
+    assert ask(gateway, "openai", "good").status == 429
+    assert_streams_complete(held, tokens=60)
+
+
 def test_a_provider_s_new_key_is_used_at_once(make, mock):
     gateway = make.gateway(config_of(mock))
     first, second = process.canary("provider"), process.canary("provider")

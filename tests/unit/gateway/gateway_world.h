@@ -64,7 +64,7 @@ gateway_world_snapshot(struct gateway_world *w, const char *settings)
 
     conf_problems_init(&problems, w->arena);
     struct conf *c = conf_parse(text, S("test.yaml"), &problems);
-    struct snapshot *s = snapshot_build(c, 1, S(""), &problems);
+    struct snapshot *s = snapshot_build(c, S(""), &problems);
     for (const struct conf_problem *p = problems.first; p != NULL; p = p->next)
         print_error("%u:%u: %.*s\n", p->mark.line, p->mark.column, STR_ARG(p->text));
     EXPECT(problems.count == 0);

@@ -93,7 +93,7 @@ TEST(parameters_of_any_size_arrive_whole)
         buf_add(&all, buf_str(&text));
         conf_problems_init(&problems, w.arena);
         all.tail--;    /* its NUL */
-        next = snapshot_build(conf_parse(buf_str(&all), S("t"), &problems), 1, S(""), &problems);
+        next = snapshot_build(conf_parse(buf_str(&all), S("t"), &problems), S(""), &problems);
         EXPECT_INT(problems.count, 0);
         buf_fini(&all);
     }

@@ -12,7 +12,7 @@ make(const char *text, struct conf_problems *problems, struct arena **a)
     *a = arena_create(1024 * 1024);
     conf_problems_init(problems, *a);
     return snapshot_build(
-        conf_parse(str_c(text), S("t"), problems), 2, S("http://127.0.0.1:1/v1"), problems);
+        conf_parse(str_c(text), S("t"), problems), S("http://127.0.0.1:1/v1"), problems);
 }
 
 TEST(each_snapshot_has_a_number_of_its_own)
@@ -76,7 +76,7 @@ TEST(the_example_in_etc_is_good)
     EXPECT(setenv("MY_APP_KEY", "k1", 1) == 0 && setenv("OPENAI_API_KEY", "k2", 1) == 0);
     EXPECT(setenv("ANTHROPIC_API_KEY", "k3", 1) == 0);
     conf_problems_init(&problems, a);
-    struct snapshot *s = snapshot_build(conf_load(path, NULL, 0, &problems), 1, S(""), &problems);
+    struct snapshot *s = snapshot_build(conf_load(path, NULL, 0, &problems), S(""), &problems);
     for (const struct conf_problem *p = problems.first; p != NULL; p = p->next)
         print_error("%u:%u: %.*s\n", p->mark.line, p->mark.column, STR_ARG(p->text));
     EXPECT_INT(problems.count, 0);

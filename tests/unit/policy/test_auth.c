@@ -11,7 +11,7 @@ table(struct loaded *l, const char *text)
 {
     *l = load(str_c(text));
     EXPECT_STR(problem_lines(l), "");
-    return auth_create(l->conf, 2, &l->problems);
+    return auth_create(l->conf, &l->problems);
 }
 
 static void
@@ -37,7 +37,7 @@ TEST(a_key_is_known_by_its_name_and_a_part_of_its_hash)
     EXPECT_INT(strlen(who->hash_hex), AUTH_HASH_HEX_BYTES);
     EXPECT(auth_identify(t, S("key-of-ops"), &who) == OK);
     EXPECT_STR(who->name, "ops");
-    EXPECT_INT(who->in_flight[1].count, 0);
+    EXPECT_INT(in_flight_count(who->in_flight), 0);
     drop(&l, t);
 }
 
@@ -86,7 +86,7 @@ TEST(two_names_for_one_key_are_a_mistake)
                              "  keys:\n"
                              "    - {name: a, key: the-same-key}\n"
                              "    - {name: b, key: the-same-key}\n"));
-    struct auth_table *t = auth_create(l.conf, 1, &l.problems);
+    struct auth_table *t = auth_create(l.conf, &l.problems);
 
     EXPECT_STR(
         problem_lines(&l), "4:7: auth.keys: two entries have the same key; give each its own\n");

@@ -1,0 +1,88 @@
+/* test_limit.c - counts that belong to callers, not to configurations. */
+#include "policy/limit.c"
+
+#include <pthread.h>
+
+#include "tests/test.h"
+
+TEST(who_asks_for_the_same_caller_gets_the_same_count)
+{
+    struct in_flight *a = in_flight_hold(S("one"));
+    struct in_flight *b = in_flight_hold(S("one"));
+    struct in_flight *other = in_flight_hold(str_make("one\0", 4));
+
+    EXPECT(a == b && a != other);
+    EXPECT(in_flight_begin(a, 2) && in_flight_begin(b, 2));
+    EXPECT(!in_flight_begin(a, 2) && !in_flight_begin(b, 2));
+    EXPECT(in_flight_begin(other, 1));
+    EXPECT_INT(in_flight_count(a), 2);
+    in_flight_end(a);
+    EXPECT(in_flight_begin(b, 2));
+    in_flight_drop(a);
+    in_flight_drop(b);
+    in_flight_drop(other);
+}
+
+TEST(a_count_survives_one_holder_and_is_freed_with_the_last)
+{
+    struct in_flight *old = in_flight_hold(S("key"));
+
+    EXPECT(in_flight_begin(old, 1));
+    struct in_flight *next = in_flight_hold(S("key"));
+    in_flight_drop(old);    /* a reload */
+    EXPECT(!in_flight_begin(next, 1));
+    in_flight_end(next);
+    in_flight_drop(next);
+    EXPECT(table == NULL);
+    next = in_flight_hold(S("key"));
+    EXPECT_INT(in_flight_count(next), 0);
+    in_flight_drop(next);
+    in_flight_drop(NULL);
+}
+
+TEST(no_limit_counts_as_well_so_that_one_may_come_later)
+{
+    struct in_flight *f = in_flight_hold(S("key"));
+
+    for (int i = 0; i < 5; i++)
+        EXPECT(in_flight_begin(f, 0));
+    EXPECT(!in_flight_begin(f, 5) && in_flight_begin(f, 6));
+    in_flight_drop(f);
+}
+
+enum { THREADS = 4, ROUNDS = 20000, LIMIT = 3 };
+
+static _Atomic unsigned inside;
+static _Atomic unsigned most;
+
+static void *
+come_and_go(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct in_flight *f = in_flight_hold(S("shared"));
+
+        if (in_flight_begin(f, LIMIT)) {
+            unsigned now = atomic_fetch_add(&inside, 1) + 1, seen = atomic_load(&most);
+
+            while (now > seen && !atomic_compare_exchange_weak(&most, &seen, now))
+                continue;
+            (void)atomic_fetch_sub(&inside, 1);
+            in_flight_end(f);
+        }
+        in_flight_drop(f);
+    }
+    return NULL;
+}
+
+TEST(threads_that_come_and_go_never_pass_the_limit_and_leave_nothing_behind)
+{
+    pthread_t threads[THREADS];
+
+    for (size_t i = 0; i < THREADS; i++)
+        EXPECT(pthread_create(&threads[i], NULL, come_and_go, NULL) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        EXPECT(pthread_join(threads[i], NULL) == 0);
+    EXPECT(most >= 1 && most <= LIMIT);
+    EXPECT(table == NULL);
+}
