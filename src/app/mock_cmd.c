@@ -114,7 +114,7 @@ read_settings(struct settings *s, int argc, char **argv)
     struct flags all = {
         .usage = "openclaw mock [--listen ADDR] [options]",
         .about = "A simulated provider: speaks the OpenAI and Anthropic protocols, streams at a "
-                 "set pace,\n"
+                 "set pace, "
                  "calls tools, and breaks in every way that a provider can.",
         .list = flags,
         .count = make_flags(s, flags, knobs),
@@ -221,11 +221,12 @@ serve(const struct settings *s, struct mock_hub *hub)
         count++;
     }
     if (count == s->threads) {
+        /* before anybody knows of us, who could ask us to end */
+        loop_on_signal(lanes[0].loop, SIGTERM, on_signal, lanes[0].loop);
+        loop_on_signal(lanes[0].loop, SIGINT, on_signal, lanes[0].loop);
         announce(s, mock_address(lanes[0].mock));
         for (size_t i = 1; i < count; i++)
             lanes[i].thread = thread_start("mock", run_lane, &lanes[i]);
-        loop_on_signal(lanes[0].loop, SIGTERM, on_signal, lanes[0].loop);
-        loop_on_signal(lanes[0].loop, SIGINT, on_signal, lanes[0].loop);
         loop_run(lanes[0].loop);
         status = 0;
     }

@@ -14,39 +14,24 @@
 #include <unistd.h>
 
 #include "app/app.h"
+#include "app/banner.h"
+#include "app/config_flags.h"
 #include "app/flags.h"
-#include "app/mock.h"
+#include "app/simulator.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/endpoints.h"
 #include "gateway/worker.h"
 
-#define SETS_MOST 64
 #define WORKERS_MOST 256u
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
 #define SECOND_MS 1000
 
-struct sets {
-    const char *list[SETS_MOST];
-    size_t count;
-};
-
-/* The simulated provider in a thread of its own. */
-struct simulator {
-    struct loop *loop;
-    struct thread *thread;
-    struct mock_options options;
-    struct mock_hub *hub;
-    struct mock *mock;
-    char url[128];
-};
-
 enum drain_phase { DRAIN_NOT, DRAIN_GRACE, DRAIN_STREAMS };
 
 struct serve {
-    const char *config_path;    /* NULL: zero files */
-    struct sets sets;
+    struct config_flags config;
     struct gateway gateway;
     struct snapshot *snapshot;    /* the newest; one reference */
     struct tls_context *tls;      /* the listeners'; one reference, may be NULL */
@@ -75,7 +60,7 @@ workers_of(const struct conf *c)
 static void
 tell_problems(const struct serve *s, const struct conf_problems *problems)
 {
-    struct str path = str_c(s->config_path != NULL ? s->config_path : "(built in)");
+    struct str path = str_c(s->config.path != NULL ? s->config.path : "(built in)");
 
     if (s->loop == NULL) {
         conf_problems_print(problems, path, STDERR_FILENO);
@@ -98,7 +83,7 @@ load_snapshot(struct serve *s)
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
-    struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
+    struct conf *c = config_flags_load(&s->config, &problems);
     struct snapshot *snapshot = snapshot_build(c, str_c(s->simulator.url), &problems);
     tell_problems(s, &problems);
     if (problems.count != 0) {
@@ -188,52 +173,7 @@ reload(struct serve *s)
         NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
 }
 
-/* --- the simulated provider --- */
-
-static void
-simulator_main(void *arg)
-{
-    loop_run(((struct simulator *)arg)->loop);
-}
-
-/* Starts when nothing else can answer. True also when it is not needed. */
-static bool
-simulator_start(struct simulator *sim, char *why, size_t why_size)
-{
-    sim->options = MOCK_OPTIONS_DEFAULT;
-    sim->hub = mock_hub_create(&sim->options, why, why_size);
-    if (sim->hub == NULL)
-        return false;
-    sim->loop = loop_create();
-    sim->mock = mock_start(sim->loop, S("127.0.0.1:0"), sim->hub, why, why_size);
-    if (sim->mock == NULL)
-        return false;
-    (void)snprintf(
-        sim->url, sizeof(sim->url), "http://" STR_FMT "/v1", STR_ARG(mock_address(sim->mock)));
-    sim->thread = thread_start("simulator", simulator_main, sim);
-    return true;
-}
-
-static void
-simulator_end(void *arg)
-{
-    struct simulator *sim = arg;
-
-    mock_stop(sim->mock);
-    loop_stop(sim->loop);
-}
-
-static void
-simulator_stop(struct simulator *sim)
-{
-    if (sim->thread == NULL)
-        return;
-    loop_post(sim->loop, simulator_end, sim);
-    thread_join(sim->thread);
-    loop_destroy(sim->loop);
-    mock_hub_destroy(sim->hub);
-}
-
+/* True when nothing else can answer. */
 static bool
 simulator_needed(struct serve *s)
 {
@@ -243,7 +183,7 @@ simulator_needed(struct serve *s)
     bool needed;
 
     conf_problems_init(&problems, a);
-    struct conf *c = conf_load(s->config_path, s->sets.list, s->sets.count, &problems);
+    struct conf *c = config_flags_load(&s->config, &problems);
     needed = c->provider_count == 0;
     for (size_t i = 0; needed && (row = provider_row_at(i)) != NULL; i++)
         needed = row->base_url.n == 0 || provider_env_key(row, NULL).n == 0;
@@ -419,37 +359,20 @@ create_workers(struct serve *s)
 static void
 print_banner(const struct serve *s)
 {
-    const char *scheme = s->tls != NULL ? "https" : "http";
-    struct str address = worker_address(s->workers[0], 0);
-    bool keys = s->snapshot->conf->auth.mode == AUTH_KEYS;
-    const struct provider *p;
+    const struct banner banner = {
+        .address = worker_address(s->workers[0], 0),
+        .tls = s->tls != NULL,
+        .keys = s->snapshot->conf->auth.mode == AUTH_KEYS,
+        .workers = s->gateway.workers,
+    };
 
-    (void)fprintf(stderr, "openclaw " OPENCLAW_VERSION " listens on %s://" STR_FMT " (%u %s)\n",
-        scheme, STR_ARG(address), s->gateway.workers,
-        s->gateway.workers == 1 ? "worker" : "workers");
-    if (route_simulated(s->snapshot->routes)) {
-        (void)fputs("No provider is configured: the built-in simulated provider answers, with "
-                    "made-up text.\n"
-                    "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another provider's key, or write a "
-                    "file: openclaw init\n",
-            stderr);
-    } else {
-        (void)fputs("Providers:", stderr);
-        for (size_t i = 0; (p = route_provider_at(s->snapshot->routes, i)) != NULL; i++)
-            (void)fprintf(stderr, " " STR_FMT, STR_ARG(p->id));
-        (void)fputc('\n', stderr);
-    }
-    (void)fprintf(stderr,
-        "Try it:\n  curl %s://" STR_FMT
-        "/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
-        "    -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
-        scheme, STR_ARG(address), keys ? " -H 'Authorization: Bearer YOUR_KEY'" : "",
-        route_simulated(s->snapshot->routes) ? "gpt-4o-mini" : "MODEL");
+    banner_print(&banner, s->snapshot->routes);
 }
 
-/* Tends the workers until they have ended. */
+/* Signals and changed files are heeded from here on: before anybody is served who could then
+ * expect it. */
 static void
-tend(struct serve *s)
+watch(struct serve *s)
 {
     static const int ends[] = { SIGTERM, SIGINT };
     const struct conf_server *c = &s->snapshot->conf->server;
@@ -461,13 +384,19 @@ tend(struct serve *s)
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         loop_on_signal(s->loop, ends[i], on_end_signal, s);
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
-    if (s->config_path != NULL)
-        loop_watch_file(s->loop, s->config_path, on_file_change, s);
+    if (s->config.path != NULL)
+        loop_watch_file(s->loop, s->config.path, on_file_change, s);
     if (c->tls_cert.v.n != 0) {
         /* The pair is rarely replaced in one step: whichever comes last makes it whole. */
         loop_watch_file(s->loop, c->tls_cert.v.p, on_file_change, s);
         loop_watch_file(s->loop, c->tls_key.v.p, on_file_change, s);
     }
+}
+
+/* Tends the workers until they have ended. */
+static void
+tend(struct serve *s)
+{
     loop_run(s->loop);
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_join(s->workers[i]);
@@ -500,36 +429,13 @@ run(struct serve *s)
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
     if (!open_logs(s) || !load_tls(c, &s->tls) || !create_workers(s))
         return 1;
+    watch(s);
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_start(s->workers[i]);
     print_banner(s);
     tend(s);
     log_info(NULL, "ended");
     return 0;
-}
-
-static bool
-add_set(void *value, struct str text, char *why, size_t why_size)
-{
-    struct sets *sets = value;
-
-    if (sets->count == SETS_MOST) {
-        (void)snprintf(why, why_size, "more than %d settings", SETS_MOST);
-        return false;
-    }
-    sets->list[sets->count++] = str_dup_c(text);
-    return true;
-}
-
-static bool
-add_listen(void *value, struct str text, char *why, size_t why_size)
-{
-    char *set = check_alloc(malloc(text.n + 32));
-    int n = snprintf(set, text.n + 32, "server.listen=" STR_FMT, STR_ARG(text));
-    bool added = add_set(value, str_make(set, (size_t)n), why, why_size);
-
-    free(set);
-    return added;
 }
 
 int
@@ -539,11 +445,11 @@ cmd_serve(int argc, char **argv)
     const struct flag list[] = {
         { "config", 'c', FLAG_TEXT, "FILE",
             "the configuration; without it, providers whose key is in the environment are used",
-            &s.config_path, NULL },
+            &s.config.path, NULL },
         { "listen", 'l', FLAG_CALL, "ADDR",
-            "listen on this address instead: HOST:PORT or unix:/path", &s.sets, add_listen },
+            "listen on this address instead: HOST:PORT or unix:/path", &s.config, config_flags_listen },
         { "set", 's', FLAG_CALL, "KEY=VALUE",
-            "a setting over the file, for example server.workers=1", &s.sets, add_set },
+            "a setting over the file, for example server.workers=1", &s.config, config_flags_set },
     };
     const struct flags flags = {
         .usage = "openclaw serve [-c FILE] [--listen ADDR] [--set KEY=VALUE]",
@@ -567,8 +473,7 @@ cmd_serve(int argc, char **argv)
             stderr, "openclaw serve: unexpected '%s'; see openclaw serve --help\n", argv[1]);
         return 2;
     }
-    if (s.config_path == NULL)
-        s.config_path = getenv("OPENCLAW_CONFIG");
+    config_flags_from_environment(&s.config);
     int status = run(&s);
     snapshot_unref(s.snapshot);
     tls_context_unref(s.tls);
@@ -577,7 +482,6 @@ cmd_serve(int argc, char **argv)
     log_file_close(s.gateway.access_file);
     log_file_close(s.error_file);
     metrics_destroy(s.gateway.metrics);
-    for (size_t i = 0; i < s.sets.count; i++)
-        free((void *)(uintptr_t)s.sets.list[i]);
+    config_flags_fini(&s.config);
     return status;
 }

@@ -1,11 +1,12 @@
 """The end: not ready first, then no new callers, streams finish, and what is left at the deadline is cut honestly."""
 import signal
 import socket
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib import raw
+from lib import process, raw
 from lib.ask import CALLERS, PATHS, ask, ask_all, body_of
 from lib.process import wait_until
 
@@ -136,6 +137,24 @@ def test_a_second_signal_ends_at_once(make, mock, second):
     assert not rest_of(client)[1]
     assert len(gateway.access_log()) == 1
     forget_clients(gateway)
+
+
+@pytest.mark.parametrize("command", ["serve", "mock"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_is_orderly_from_the_first_word_on(tmp_path, command, number):
+    """Who sees the banner may ask for the end at once; the default action of the signal would cut callers."""
+    args = [process.BIN, command, "--listen", "127.0.0.1:0"]
+    if command == "serve":
+        args += ["--set", "server.drain_grace=0s"]
+    for _ in range(10):
+        with subprocess.Popen(args, cwd=tmp_path, bufsize=0, env=process.environment(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as program:
+            said = b""
+            while b"127.0.0.1:" not in said:
+                said += program.stdout.read(1)
+            program.send_signal(number)
+            program.stdout.read()
+            assert program.wait(process.PATIENCE) == 0
 
 
 def test_an_unused_gateway_ends_without_waiting_for_the_deadline(make, mock):
