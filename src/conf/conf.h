@@ -54,6 +54,7 @@ struct conf_server {
     uint64_t drain_deadline_ms;        /* then streams may finish for this long */
     uint64_t keepalive_ms;             /* SSE comment to the caller when the upstream is silent */
     uint64_t limit_body_bytes;
+    uint64_t limit_held_bytes;         /* all large bodies and answers in the process together */
     uint64_t limit_head_bytes;
     uint64_t limit_fields;
     uint64_t limit_head_ms;            /* header_deadline */

@@ -5,6 +5,7 @@
 #include "gateway/exchange.h"
 
 #define ERROR_BODY_BYTES (64u * 1024)
+#define FREE_BODY_BYTES (64u * 1024)    /* of a collected document, without asking the quota */
 /* frames that carry no content yet, or one turn's output */
 #define HELD_BYTES (4u * 1024 * 1024)
 
@@ -419,6 +420,22 @@ settle_source(struct exchange *x, struct str bytes)
     choose_output(x);
 }
 
+/* A large document takes its room from what the process may hold. */
+static enum err
+hold_body(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    if (r->body.overflow)
+        return ERR_UPSTREAM_TOO_LARGE;
+    if (r->body.cap <= FREE_BODY_BYTES || r->body.cap <= r->held)
+        return OK;
+    if (!quota_stretch(&x->worker->gateway->held, r->body.cap - r->held))
+        return ERR_OVERLOADED;
+    r->held = r->body.cap;
+    return OK;
+}
+
 enum err
 relay_data(struct exchange *x, struct str bytes)
 {
@@ -439,7 +456,7 @@ relay_data(struct exchange *x, struct str bytes)
         if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length)
             return read_whole(x, bytes);    /* all in one piece: no copy */
         buf_add(&r->body, bytes);
-        return r->body.overflow ? ERR_UPSTREAM_TOO_LARGE : OK;
+        return hold_body(x);
     case SOURCE_ERROR:
         buf_add(&r->body, bytes);    /* what does not fit is not needed to classify it */
         return OK;
@@ -554,6 +571,7 @@ relay_reset(struct exchange *x)
 
     sse_fini(&r->sse);
     buf_fini(&r->body);
+    quota_give(&x->worker->gateway->held, r->held);
     buf_fini(&r->out);
     *r = (struct relay){ .usage = USAGE_NONE };
 }

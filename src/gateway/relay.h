@@ -34,6 +34,7 @@ struct relay {
     enum relay_output output;
     struct sse_reader sse;
     struct buf body;     /* a collected document */
+    uint64_t held;       /* of the process's quota, for a large one */
     struct buf out;      /* frames held back, or written in this turn */
     struct str chunk;    /* the provider's bytes being read */
     /* frames of `chunk` next to each other, to be sent behind `out` uncopied */

@@ -197,8 +197,11 @@ apply_limits(struct worker *w)
         .write_stall_ms = c->limit_write_stall_ms,
         .connections = (unsigned)c->limit_connections,
         .connections_per_address = (unsigned)c->limit_connections_per_address,
+        .held = &w->gateway->held,
     };
 
+    /* the same for all workers; never so little that one body could not come */
+    quota_set_limit(&w->gateway->held, MAX(c->limit_held_bytes, c->limit_body_bytes));
     server_set_limits(w->server, &limits);
 }
 

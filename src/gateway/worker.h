@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "base/quota.h"
 #include "gateway/snapshot.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -21,6 +22,7 @@
 struct gateway {
     struct metrics *metrics;
     struct log_file *access_file;    /* NULL: off */
+    struct quota held;               /* bytes that large bodies and answers take together */
     unsigned workers;
     _Atomic bool draining;
     _Atomic uint64_t generation;    /* of the configuration in use */

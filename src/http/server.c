@@ -129,6 +129,38 @@ server_accept(void *server, struct sock *sock)
     server_conn_read(q);
 }
 
+bool
+server_conn_hold_out(struct server_request *q)
+{
+    struct quota *held = q->server->limits.held;
+    uint64_t queued = q->sock != NULL ? sock_queued_bytes(q->sock) : 0;
+    uint64_t now = queued > SERVER_FREE_BYTES ? queued : 0;
+
+    if (held == NULL || now == q->out_held)
+        return true;
+    if (now < q->out_held)
+        quota_give(held, q->out_held - now);
+    else if (!quota_stretch(held, now - q->out_held))
+        return false;
+    q->out_held = now;
+    return true;
+}
+
+static void
+give_body(struct server_request *q)
+{
+    if (q->body_held != 0)
+        quota_give(q->server->limits.held, q->body_held);
+    q->body_held = 0;
+}
+
+void
+server_conn_free_body(struct server_request *q)
+{
+    buf_fini(&q->body);
+    give_body(q);
+}
+
 void
 server_conn_wake_at(struct server_request *q, uint64_t at_ms)
 {
@@ -159,6 +191,8 @@ server_conn_close(struct server_request *q, bool reset)
     else
         sock_close(q->sock);
     q->sock = NULL;
+    (void)server_conn_hold_out(q); /* nothing waits any more */
+    give_body(q);
     loop_defer(s->loop, &q->turn); /* callers up the stack still look at it */
 }
 
@@ -286,7 +320,7 @@ server_body(const struct server_request *q)
 void
 server_drop_body(struct server_request *q)
 {
-    buf_fini(&q->body);
+    server_conn_free_body(q);
 }
 
 bool

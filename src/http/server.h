@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/quota.h"
 #include "http/message.h"
 #include "net/listen.h"
 
@@ -29,6 +30,7 @@ struct server_limits {
     uint64_t write_stall_ms;          /* no progress with bytes queued: 60 s */
     unsigned connections;             /* per worker; more are answered 503 and closed */
     unsigned connections_per_address; /* per worker; 0: no limit */
+    struct quota *held;               /* what large bodies and waiting answers take; NULL: no limit */
 };
 
 struct server_handler {
@@ -39,8 +41,8 @@ struct server_handler {
     /* The body that was asked for is complete. Not called when it already was at `request`. */
     void (*body)(void *owner, struct server_request *q);
 
-    /* The body could not be had: too large, too slow, malformed. The handler answers with `why` (the
-     * connection closes after the answer). */
+    /* The body could not be had: too large, too slow, malformed, or no room for it (ERR_OVERLOADED).
+     * The handler answers with `why` (the connection closes after the answer). */
     void (*body_failed)(void *owner, struct server_request *q, enum err why);
 
     /* server_backlog() fell under the low watermark (16 KB) after it had passed the high one (64 KB). */

@@ -17,6 +17,7 @@ enum {
     SERVER_HEAD_KEEP_BYTES = 2 * 1024, /* room for a head that an idle connection may keep */
     SERVER_LINGER_MS = 5000,           /* a refused caller may go on sending for so long */
     SERVER_OVERFLOW_CONNECTIONS = 64,  /* beyond the limit, to tell them 503 */
+    SERVER_FREE_BYTES = 64 * 1024, /* a body or an answer may take so much without asking the quota */
     SERVER_DATE_ROOM = 40,
 };
 
@@ -72,6 +73,7 @@ struct server_request {
     struct chunked chunked;
     uint64_t body_left; /* of a body with Content-Length */
     struct buf body;
+    uint64_t body_held; /* taken from the quota for it */
     enum err body_error;
     bool body_done;
     bool body_told;     /* of its end or failure */
@@ -96,6 +98,7 @@ struct server_request {
     bool finished;    /* what is queued is the last */
     int64_t out_left; /* of Content-Length; -1 without */
     uint64_t bytes_out;
+    uint64_t out_held; /* taken from the quota for what the kernel did not take yet */
 
     /* deadlines, in loop time */
     uint64_t since_ms;  /* idle, the head's first byte, lingering; body: next look */
@@ -112,6 +115,12 @@ void server_conn_close(struct server_request *q, bool reset);
 
 /* The connection broke: the handler hears `gone` if it holds the request. */
 void server_conn_gone(struct server_request *q);
+
+/* Tells the quota how much of the answer waits for the caller now. False: there is no room for it. */
+bool server_conn_hold_out(struct server_request *q);
+
+/* The body is no longer needed. */
+void server_conn_free_body(struct server_request *q);
 
 /* Makes sure that the timer fires at `at_ms` or before. */
 void server_conn_wake_at(struct server_request *q, uint64_t at_ms);

@@ -72,7 +72,24 @@ fail_body(struct server_request *q, enum err why)
     q->body_error = why;
     q->close = true;
     q->reading = READ_DISCARD;
-    buf_fini(&q->body);
+    server_conn_free_body(q);
+}
+
+/* A large body takes its room from what the process may hold: all of it at once when its length is
+ * known, else as it grows. False: there is none, and the body has failed. */
+static bool
+hold_body(struct server_request *q, uint64_t bytes)
+{
+    struct quota *held = q->server->limits.held;
+
+    if (held == NULL || bytes <= SERVER_FREE_BYTES || bytes <= q->body_held)
+        return true;
+    if (!quota_take(held, bytes - q->body_held)) {
+        fail_body(q, ERR_OVERLOADED);
+        return false;
+    }
+    q->body_held = bytes;
+    return true;
 }
 
 /* Bytes to reserve now: growing with what has come, so that a length alone costs nothing. */
@@ -116,6 +133,8 @@ take_chunked_body(struct server_request *q, struct str *bytes)
             fail_body(q, large ? ERR_TOO_LARGE : ERR_NO_MEMORY);
             return;
         }
+        if (!hold_body(q, q->body.cap))
+            return;
     }
     if (chunked_done(&q->chunked))
         finish_body(q);
@@ -162,6 +181,8 @@ server_receive(struct server_request *q)
         return q->body_done;
 
     q->receiving = true;
+    if (q->body_error == OK && !q->head.head.chunked)
+        (void)hold_body(q, (uint64_t)q->head.head.content_length);
     if (q->body_error != OK) {
         loop_defer(q->server->loop, &q->turn);
         return false;
@@ -381,6 +402,7 @@ on_drained(void *owner)
 {
     struct server_request *q = owner;
 
+    (void)server_conn_hold_out(q);
     if (q->finished) {
         server_conn_finish(q);
         return;
@@ -436,6 +458,7 @@ is_stalled(struct server_request *q, uint64_t now)
 {
     uint64_t acked = q->written - sock_queued_bytes(q->sock);
 
+    (void)server_conn_hold_out(q);    /* less waits than before */
     if (acked != q->acked || acked == q->written) {
         q->acked = acked;
         q->acked_ms = now;

@@ -142,6 +142,10 @@ write_pieces(struct server_request *q, const struct str *pieces, size_t n)
         return;
     if (queued > SERVER_HIGH_WATERMARK_BYTES - SERVER_GATHER_BYTES)
         q->high = true;
+    if (!server_conn_hold_out(q)) {
+        q->broken = true;
+        loop_defer(q->server->loop, &q->turn);
+    }
     uint64_t stall_ms = q->server->limits.write_stall_ms;
     server_conn_wake_at(q, loop_now_ms(q->server->loop) + stall_ms / 4 + 1);
 }
@@ -279,7 +283,7 @@ release(struct server_request *q)
     q->open = false;
     q->responded = false;
     q->server->requests_open--;
-    buf_fini(&q->body);
+    server_conn_free_body(q);
     if (q->close || q->server->draining)
         server_conn_finish(q);
     else

@@ -227,6 +227,80 @@ def send_quietly(client, data):
         pass
 
 
+def held_bodies(gateway, caller, count, size):
+    """Callers who announce a body of this size, send a part of it, and wait."""
+    clients = []
+    for _ in range(count):
+        client = gateway.raw()
+        client.send(raw.request("POST", PATHS[caller], b"", {**gateway.authorization(), "Content-Length": str(size),
+                                                             "Content-Type": "application/json"}))
+        client.send(b'{"model": "lab/m", "messages": [')
+        clients.append(client)
+    return clients
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_large_bodies_share_what_the_process_may_hold(make, mock, caller):
+    gateway = make.gateway(config_of(mock, limits={"body": "1MB", "held": "4MB"}))
+
+    def held():
+        return gateway.metrics().value("openclaw_held_bytes")
+
+    clients = held_bodies(gateway, caller, 4, 1 << 20)
+    wait_until(lambda: held() == 4 << 20, "all of it to be taken")
+    for stream in (False, True):
+        got = ask(gateway, caller, "lab/m", stream, padding="x" * 200000)
+        assert (got.status, got.code) == (529 if caller == "anthropic" else 503, "overloaded"), got
+        assert int(got.headers["retry-after"]) >= 1 and got.error, got
+        assert ask(gateway, caller, "lab/m", stream).complete          # a small one needs no room
+    assert gateway.metrics().value("openclaw_held_refused_total") == 2
+    assert gateway.metrics().value("openclaw_errors_total", code="overloaded") == 2
+    assert mock.stats()["requests"] == 2
+
+    rest = b'{"role": "user", "content": "' + b"x" * 1000000 + b'"}], "max_tokens": 20}'
+    begun = len(b'{"model": "lab/m", "messages": [')
+    clients[0].send(rest + b" " * ((1 << 20) - begun - len(rest)))      # what was let in comes to its end
+    assert clients[0].read().status == 200
+    wait_until(lambda: held() == 3 << 20, "its room to be given back")
+    assert ask(gateway, caller, "lab/m", padding="x" * 200000).complete
+    for client in clients:                                             # some leave in the middle
+        client.close()
+    wait_until(lambda: held() == 0, "everything to be given back")
+    gateway.idle()
+
+
+def test_what_is_held_is_given_back_on_every_way_out(make, mock):
+    """Refused, malformed, too large in the end, failed at the provider, passed through, chunked."""
+    gateway = make.gateway({**config_of(mock, limits={"body": "1MB", "held": "2MB"}), "default_provider": "lab"})
+    padding = "x" * 300000
+    for model in ("lab/m", "lab/m;status=500", "lab/m;status=429", "ant/m", "nowhere/m", "lab/m;reset-after=0"):
+        for stream in (False, True):
+            ask(gateway, "openai", model, stream, padding=padding)
+    for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/models"):
+        gateway.post(path, {"model": "lab/m", "input": padding})
+        gateway.post(path, {"model": "lab/m", "input": padding}, headers={"Authorization": "Bearer wrong"})
+    for size in (300000, 3000000):
+        for end in (b"0\r\n\r\n", b"nonsense\r\n", b""):
+            with gateway.raw() as client:
+                send_quietly(client, raw.request("POST", PATHS["openai"], b"", {
+                    **gateway.authorization(), "Content-Length": None, "Transfer-Encoding": "chunked"}))
+                send_quietly(client, b"%x\r\n" % size + b" " * size + b"\r\n" + end)
+                if end:
+                    try:
+                        assert client.read().status in (400, 413)
+                    except raw.Cut:
+                        pass
+    # answers in one piece, large, read and not read
+    assert ask(gateway, "openai", "lab/m;tokens=100000;event-tokens=1000", max_tokens=1000000).complete
+    client = start(gateway, "openai", "lab/m;tokens=1500000;event-tokens=1000", False, max_tokens=10000000)
+    gateway.last_access(20)
+    client.close()
+    gateway.idle()
+    wait_until(lambda: gateway.metrics().value("openclaw_held_bytes") == 0, "everything to be given back")
+    wide = ask(gateway, "openai", "lab/m", padding="x" * 900000)
+    assert wide.complete, wide
+
+
 JSON_BOMBS = {
     "depth": b'{"model": "lab/m", "messages": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     "objects": b'{"model": "lab/m", "messages": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}",

@@ -30,6 +30,8 @@ static const struct server_limits test_limits = {
     .connections = 1000,
 };
 
+enum { BLOCK_BYTES = 16 * 1024 * 1024 }; /* more than the kernel takes at once */
+
 static const struct str text_type = S_INIT("Content-Type: text/plain\r\n");
 
 static inline void
@@ -120,6 +122,10 @@ on_request(void *owner, struct server_request *q)
         w->held = q;
     } else if (str_eq(path, S("/pour"))) {
         start_pouring(q);
+    } else if (str_eq(path, S("/block"))) {
+        static char block[BLOCK_BYTES];
+
+        server_answer(q, 200, text_type, str_make(block, sizeof(block)));
     } else if (str_eq(path, S("/late"))) {
         loop_post(w->lb.loop, receive_here, q);
     } else if (server_receive(q)) {

@@ -139,6 +139,79 @@ TEST(a_length_alone_reserves_nothing)
     end_world(w);
 }
 
+TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
+{
+    struct quota held = { .limit = 3000000 };
+    struct server_limits limits = test_limits;
+
+    limits.held = &held;
+    struct world *w = new_world(&limits);
+    int fd = call(w, S("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2500000\r\n\r\nx"));
+
+    EXPECT(becomes(&w->requests, 1));
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct buf sent;
+        struct buf came;
+        struct str answer = exchange(w, large_request(&sent, 1000000, chunked), &came);
+
+        EXPECT_STR(str_make(answer.p, 12), "HTTP/1.1 503");
+        EXPECT_STR(body_of(answer), "overloaded");
+        EXPECT_INT(quota_held(&held), 2500000);
+        buf_fini(&sent);
+        buf_fini(&came);
+
+        answer = exchange(w, large_request(&sent, 50000, chunked), &came);    /* a small one asks nobody */
+        EXPECT_INT(body_of(answer).n, 50000);
+        buf_fini(&sent);
+        buf_fini(&came);
+    }
+    EXPECT_INT(quota_refused(&held), 2);
+    close(fd);
+    EXPECT(becomes(&w->gone, 1));
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct buf sent;
+        struct buf came;
+
+        EXPECT_INT(body_of(exchange(w, large_request(&sent, 1000000, chunked), &came)).n, 1000000);
+        buf_fini(&sent);
+        buf_fini(&came);
+    }
+    end_world(w);
+    EXPECT_INT(quota_held(&held), 0);
+}
+
+TEST(answers_that_wait_for_their_readers_count_until_they_are_taken)
+{
+    struct quota held = { .limit = 10000000 };    /* twice as much for answers: one of BLOCK_BYTES fits, not three */
+    struct server_limits limits = test_limits;
+
+    limits.held = &held;
+    struct world *w = new_world(&limits);
+    struct buf b;
+    int first = call(w, S(GET_KEEP("/block")));
+
+    buf_init(&b, 64 << 20);
+    for (int i = 0; i < PATIENCE_MS && quota_held(&held) == 0; i++)
+        pause_ms(1);
+    EXPECT(quota_held(&held) > SERVER_FREE_BYTES && quota_held(&held) <= BLOCK_BYTES);
+    int others[] = { call(w, S(GET_KEEP("/block"))), call(w, S(GET_KEEP("/block"))) };
+
+    EXPECT(becomes(&w->requests, 3));
+    for (int i = 0; i < PATIENCE_MS && quota_refused(&held) == 0; i++)
+        pause_ms(1);
+    EXPECT(quota_refused(&held) != 0);
+    close(others[0]);
+    close(others[1]);
+    while (buf_len(&b) < BLOCK_BYTES)
+        EXPECT(peer_recv(first, &b, PATIENCE_MS) == PEER_MORE);
+    for (int i = 0; i < PATIENCE_MS && quota_held(&held) != 0; i++)
+        pause_ms(1);
+    EXPECT_INT(quota_held(&held), 0);
+    close(first);
+    buf_fini(&b);
+    end_world(w);
+}
+
 TEST(an_answer_before_the_body_reaches_a_caller_who_still_sends)
 {
     struct world *w = new_world(&test_limits);
