@@ -564,7 +564,7 @@ attempt_resume(struct exchange *x)
     if (!x->attempt.paused || x->attempt.call == NULL)
         return;
     x->attempt.paused = false;
-    x->relay.last_event_us = clock_now_us();
+    x->relay.heard_us = clock_now_us();
     client_resume(x->attempt.call);
 }
 
@@ -583,13 +583,13 @@ attempt_tick(struct exchange *x, uint64_t now_us)
         settle_refusal(x);
     } else if (x->attempt.paused || !x->request.stream || x->relay.source == SOURCE_RAW) {
         return;
-    } else if (r->reader.complete && now_us > r->last_event_us + LAST_BYTE_US) {
+    } else if (r->reader.complete && now_us > r->heard_us + LAST_BYTE_US) {
         finish_complete(x);
     } else if (!r->content && limits->first_token_ms != 0 &&
                now_us > x->attempt.note->started_us + limits->first_token_ms * 1000) {
         attempt_failed_kind(x, ERR_UPSTREAM_TIMEOUT, "no token in time");
     } else if (r->content && limits->between_tokens_ms != 0 &&
-               now_us > r->last_event_us + limits->between_tokens_ms * 1000) {
+               now_us > r->heard_us + limits->between_tokens_ms * 1000) {
         attempt_failed_kind(x, ERR_UPSTREAM_STALLED, NULL);
     } else {
         relay_keepalive(x);

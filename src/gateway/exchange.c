@@ -37,7 +37,7 @@ exchange_create(struct worker *w, struct server_request *q)
     x->notes_tail = &x->notes;
     x->drops = (struct wire_drops){ .arena = a };
     x->drops.tail = &x->drops.names;
-    x->relay.usage = USAGE_NONE;
+    tally_reset(&x->relay.tally);
     x->id = trace_request_id(a, http_field_get(&head->fields, S("x-request-id")));
     trace_begin(&x->trace, http_field_get(&head->fields, S("traceparent")),
         http_field_get(&head->fields, S("tracestate")));
@@ -362,17 +362,11 @@ static bool
 estimate_usage(struct exchange *x)
 {
     struct relay *r = &x->relay;
-    int64_t output = (int64_t)(r->text_bytes + 3) / 4;
     bool cut = r->source == SOURCE_STREAM && !r->reader.finished;
 
-    if (r->source == SOURCE_RAW)
-        return false;    /* not ours to understand */
-    if (!r->content || (r->usage.input >= 0 && r->usage.output >= 0 && !cut))
-        return false;
-    if (r->usage.input < 0)
-        r->usage.input = x->input_estimate;
-    r->usage.output = MAX(r->usage.output, output);
-    return true;
+    if (r->source == SOURCE_RAW || !r->content)
+        return false;    /* not ours to understand, or nothing there */
+    return tally_estimate(&r->tally, x->input_estimate, cut);
 }
 
 static struct str
@@ -422,7 +416,7 @@ settle_metrics(
     struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
 {
     struct metric_shard *m = x->worker->metrics;
-    const struct llm_usage *u = &x->relay.usage;
+    const struct llm_usage *u = &x->relay.tally.usage;
 
     metrics_request(m, endpoint_number(x->endpoint), x->status);
     if (x->error != OK)
@@ -448,8 +442,8 @@ settle_metrics(
         metric_add(&s->cost_nanousd, (uint64_t)cost);
     else if (usage_known(u))
         metric_add(&s->cost_unknown, 1);
-    if (x->request.stream && x->relay.first_token_us != 0)
-        METRIC_OBSERVE(s, first_token, x->relay.first_token_us - x->started_us);
+    if (x->request.stream && x->relay.tally.first_token_us != 0)
+        METRIC_OBSERVE(s, first_token, x->relay.tally.first_token_us - x->started_us);
 }
 
 static void
@@ -457,7 +451,8 @@ settle_log(
     struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
 {
     const struct target *t = x->attempt.target;
-    const struct llm_usage *u = &x->relay.usage;
+    const struct tally *counts = &x->relay.tally;
+    const struct llm_usage *u = &counts->usage;
     struct access_record r = {
         .wall_ms = clock_wall_ms(),
         .request_id = x->id,
@@ -476,7 +471,7 @@ settle_log(
         .model = t != NULL ? t->wire.model : S(""),
         .stream = x->request.stream,
         .finish_reason =
-            x->relay.finish != FINISH_UNKNOWN ? str_c(llm_finish_name(x->relay.finish)) : S(""),
+            counts->finish != FINISH_UNKNOWN ? str_c(llm_finish_name(counts->finish)) : S(""),
         .attempts = attempts_json(x),
         .tokens_input = u->input,
         .tokens_cached = u->cached,
@@ -488,7 +483,7 @@ settle_log(
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
         .first_token_us =
-            x->relay.first_token_us != 0 ? (int64_t)(x->relay.first_token_us - x->started_us) : -1,
+            counts->first_token_us != 0 ? (int64_t)(counts->first_token_us - x->started_us) : -1,
         .duration_us = (int64_t)duration_us,
         .overhead_us = (int64_t)overhead_us,
         .client_abort = x->gone,
@@ -523,7 +518,7 @@ exchange_finish(struct exchange *x)
 
     bool estimated = estimate_usage(x);
     int64_t cost = x->attempt.target != NULL
-                       ? model_cost_nanousd(x->attempt.target->facts, &x->relay.usage)
+                       ? model_cost_nanousd(x->attempt.target->facts, &x->relay.tally.usage)
                        : COST_UNKNOWN;
     settle_metrics(x, cost, estimated, duration_us, overhead_us);
     if (is_worth_a_line(x))

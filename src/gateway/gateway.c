@@ -220,7 +220,7 @@ stage_relay(struct exchange *x)
     case ATTEMPT_DONE:
         attempt_stop(x, OK);
         relay_flush(x);
-        if (x->relay.usage.input < 0 && x->request.doc != NULL)
+        if (x->relay.tally.usage.input < 0 && x->request.doc != NULL)
             x->input_estimate = llm_request_estimate_tokens(&x->request);
         x->bytes_out = server_bytes_out(x->q);
         x->answered = true;

@@ -23,25 +23,6 @@ static const struct str passed_prefixes[] = {
 
 /* --- what the decoder says --- */
 
-static bool
-is_content(enum llm_event_kind kind)
-{
-    switch (kind) {
-    case EVENT_TEXT:
-    case EVENT_REASONING:
-    case EVENT_REDACTED:
-    case EVENT_REFUSAL:
-    case EVENT_TOOL_START:
-    case EVENT_TOOL_ARGS:
-    case EVENT_MEDIA:
-    case EVENT_OPAQUE:
-    case EVENT_FINISH:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Does the value of one of the field lines stand in `text`, "Bearer " left aside? */
 static bool
 quotes_line(struct str text, struct str lines)
@@ -90,34 +71,18 @@ keep_error(struct exchange *x, const struct llm_error *e)
     to->param = arena_str(x->arena, e->param);
 }
 
-/* Sees every event of every answer, whatever is done with it afterwards. */
-static void
-tap(struct exchange *x, const struct llm_event *ev)
-{
-    struct relay *r = &x->relay;
-
-    if (is_content(ev->kind)) {
-        r->last_event_us = clock_now_us();
-        r->content = true;
-        if (r->first_token_us == 0)
-            r->first_token_us = r->last_event_us;
-        r->text_bytes += ev->text.n;
-    }
-    if (ev->kind == EVENT_FINISH)
-        r->finish = ev->finish;
-    else if (ev->kind == EVENT_USAGE || ev->kind == EVENT_START)
-        usage_update(&r->usage, &ev->usage);
-    else if (ev->kind == EVENT_ERROR)
-        keep_error(x, ev->error);
-}
-
 static void
 on_event(struct event_sink *sink, const struct llm_event *ev)
 {
     struct exchange *x = CONTAINER_OF(sink, struct exchange, relay.sink);
     struct relay *r = &x->relay;
 
-    tap(x, ev);
+    if (tally_event(&r->tally, ev)) {
+        r->content = true;
+        r->heard_us = r->tally.last_token_us;
+    }
+    if (ev->kind == EVENT_ERROR)
+        keep_error(x, ev->error);
     if (r->output == OUTPUT_FOLD)
         r->answer->sink.emit(&r->answer->sink, ev);
     else if (r->output == OUTPUT_EVENTS && ev->kind != EVENT_ERROR)
@@ -204,8 +169,8 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->passed = passed_fields(x, head);
     r->length = head->content_length;
     r->source = choose_source(x, head, type);
-    r->last_event_us = clock_now_us();
-    r->last_write_us = r->last_event_us;
+    r->heard_us = clock_now_us();
+    r->last_write_us = r->heard_us;
     sse_init(&r->sse, limits->limit_event_bytes);
     buf_init(&r->body, r->source == SOURCE_ERROR ? ERROR_BODY_BYTES : limits->limit_answer_bytes);
     r->sink.emit = on_event;
@@ -276,7 +241,7 @@ relay_flush(struct exchange *x)
         server_write_pieces(x->q, pieces, ARRAY_LEN(pieces));
         buf_reset(&r->out, 0);
         r->run = S("");
-        r->last_write_us = r->last_event_us;
+        r->last_write_us = r->heard_us;
     }
 }
 
@@ -573,5 +538,6 @@ relay_reset(struct exchange *x)
     buf_fini(&r->body);
     quota_give(&x->worker->gateway->held, r->held);
     buf_fini(&r->out);
-    *r = (struct relay){ .usage = USAGE_NONE };
+    *r = (struct relay){ .content = false };
+    tally_reset(&r->tally);
 }

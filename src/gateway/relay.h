@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "gateway/tally.h"
 #include "http/message.h"
 #include "http/sse.h"
 #include "llm/wire.h"
@@ -53,11 +54,8 @@ struct relay {
     bool content;        /* a real token was seen */
     bool error_event;    /* the answer itself said that it failed: `error` */
     struct llm_error error;
-    struct llm_usage usage;
-    enum llm_finish finish;
-    uint64_t text_bytes;    /* of the answer, to estimate usage when none is reported */
-    uint64_t first_token_us;
-    uint64_t last_event_us;    /* for between_tokens */
+    struct tally tally;
+    uint64_t heard_us;         /* the last that counts as progress, for between_tokens */
     uint64_t last_write_us;    /* for keep-alives */
 };
 

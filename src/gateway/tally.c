@@ -1,0 +1,62 @@
+/* tally.c - counts as the events go by. */
+#include "gateway/tally.h"
+
+#include "base/clock.h"
+
+#define BYTES_PER_TOKEN 4    /* roughly, of English */
+
+void
+tally_reset(struct tally *t)
+{
+    *t = (struct tally){ .usage = USAGE_NONE };
+}
+
+static bool
+is_token(enum llm_event_kind kind)
+{
+    switch (kind) {
+    case EVENT_TEXT:
+    case EVENT_REASONING:
+    case EVENT_REDACTED:
+    case EVENT_REFUSAL:
+    case EVENT_TOOL_START:
+    case EVENT_TOOL_ARGS:
+    case EVENT_MEDIA:
+    case EVENT_OPAQUE:
+    case EVENT_FINISH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool
+tally_event(struct tally *t, const struct llm_event *ev)
+{
+    bool token = is_token(ev->kind);
+
+    if (token) {
+        t->last_token_us = clock_now_us();
+        if (t->first_token_us == 0)
+            t->first_token_us = t->last_token_us;
+        t->text_bytes += ev->text.n;
+    }
+    if (ev->kind == EVENT_FINISH)
+        t->finish = ev->finish;
+    else if (ev->kind == EVENT_USAGE || ev->kind == EVENT_START)
+        usage_update(&t->usage, &ev->usage);
+    return token;
+}
+
+bool
+tally_estimate(struct tally *t, int64_t input_tokens, bool cut)
+{
+    int64_t output = (int64_t)((t->text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
+
+    if (t->usage.input >= 0 && t->usage.output >= 0 && !cut)
+        return false;
+    if (t->usage.input < 0)
+        t->usage.input = input_tokens;
+    t->usage.output = MAX(t->usage.output, output);
+    return true;
+}
