@@ -62,9 +62,9 @@ read_settings(struct settings *s, int argc, char **argv)
     const struct flags all = {
         .usage = "openclaw bench URL --model M [options]",
         .about = "Measures a server that speaks the OpenAI or Anthropic protocol: requests per "
-                 "second, time to\n"
+                 "second, time to "
                  "the first token, time between tokens, whole answers, errors. URL is the server, "
-                 "its base URL\n"
+                 "its base URL "
                  "(http://HOST/v1) or the whole path.",
         .list = list,
         .count = ARRAY_LEN(list),
@@ -165,7 +165,7 @@ show_progress(uint64_t elapsed_us, uint64_t done, uint64_t failed)
     last_done = done;
     last_us = elapsed_us;
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r  %5.0f s  %10llu answers  %10.1f/s  %llu errors ",
+        fprintf(stderr, "\r\033[K%.0f s  %llu answers  %.0f/s  %llu errors ",
             (double)elapsed_us / 1e6, (unsigned long long)done, rate, (unsigned long long)failed);
 }
 
@@ -218,7 +218,7 @@ measure(const struct settings *s, const struct origin *origin, struct str base_p
     };
     bench_run(&o, totals, show_progress);
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%70s\r", "");
+        fprintf(stderr, "\r\033[K");
     if (s->json)
         bench_print_json(&o, totals);
     else

@@ -33,8 +33,9 @@ struct chat {
     struct buf history;    /* messages as JSON, with commas between */
     struct buf body;       /* the request */
     struct buf answer;     /* the text so far */
-    bool color;
-    bool dim;    /* the terminal is in dim letters now */
+    bool terminal;         /* a person reads */
+    bool color;            /* and wants dim letters */
+    bool thinking;         /* what was shown last is thinking */
 };
 
 /* --- showing --- */
@@ -48,19 +49,22 @@ show(const struct chat *c, struct str text)
         unsigned char b = (unsigned char)text.p[i];
         bool c1 = b == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
 
-        if (c->color && c1)
+        if (c->terminal && c1)
             i++;
-        else if (!c->color || b >= 0x20 || b == '\n' || b == '\t')
+        else if (!c->terminal || b >= 0x20 || b == '\n' || b == '\t')
             putchar(b);
     }
 }
 
+/* From thinking, in dim letters, to the answer on a line of its own, and back. */
 static void
-set_dim(struct chat *c, bool dim)
+set_thinking(struct chat *c, bool thinking)
 {
-    if (c->color && c->dim != dim)
-        fputs(dim ? "\033[2m" : "\033[0m\n", stdout);
-    c->dim = dim;
+    if (c->color && c->thinking != thinking)
+        fputs(thinking ? "\033[2m" : "\033[0m", stdout);
+    if (c->thinking && !thinking)
+        fputs("\n", stdout);
+    c->thinking = thinking;
 }
 
 static void
@@ -68,9 +72,9 @@ on_text(void *arg, struct str piece, bool thinking)
 {
     struct chat *c = arg;
 
-    if (thinking && !c->color)
+    if (thinking && !c->terminal)
         return;    /* a script wants the answer */
-    set_dim(c, thinking);
+    set_thinking(c, thinking);
     show(c, piece);
     fflush(stdout);
     if (!thinking)
@@ -196,8 +200,8 @@ ask(struct chat *c, struct str question)
     buf_reset(&c->answer, 0);
     enum chat_outcome outcome =
         chat_ask(c->line, path_to(c, "/chat/completions"), buf_str(&c->body), on_text, c);
-    if (c->dim)
-        set_dim(c, false);
+    if (c->thinking)
+        set_thinking(c, false);
     if (c->json)
         printf(STR_FMT "\n", STR_ARG(chat_body(c->line)));
     else if (buf_len(&c->answer) != 0 || outcome == CHAT_INTERRUPTED)
@@ -399,8 +403,7 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
     const struct flags all = {
         .usage = "openclaw chat [options] [MESSAGE]",
         .about = "Talks to a model. With a message, or with one on standard input, it prints the "
-                 "answer and\n"
-                 "leaves; on a terminal it goes on until /quit.",
+                 "answer and leaves; on a terminal it goes on until /quit.",
         .list = list,
         .count = ARRAY_LEN(list),
     };
@@ -409,6 +412,16 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
     if (model != NULL)
         c->model = str_dup_c(str_c(model));
     return verdict;
+}
+
+/* As https://no-color.org says; and a dumb terminal knows no dim letters. */
+static bool
+wants_color(void)
+{
+    const char *no = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    return (no == NULL || no[0] == '\0') && (term == NULL || strcmp(term, "dumb") != 0);
 }
 
 int
@@ -422,7 +435,8 @@ cmd_chat(int argc, char **argv)
     bool interactive = words == 0 && isatty(STDIN_FILENO);
 
     open_buffers(&c);
-    c.color = isatty(STDOUT_FILENO);
+    c.terminal = isatty(STDOUT_FILENO);
+    c.color = c.terminal && wants_color();
     if (verdict == FLAGS_HELP) {
         status = 0;
     } else if (verdict == FLAGS_OK && interactive && c.json) {

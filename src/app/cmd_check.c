@@ -3,33 +3,19 @@
 #include <unistd.h>
 
 #include "app/app.h"
+#include "app/config_flags.h"
 #include "app/flags.h"
-#include "base/buf.h"
+#include "app/output.h"
 #include "base/json.h"
 #include "gateway/snapshot.h"
 #include "net/tls.h"
 
-enum { SETS_MAX = 64, OUTPUT_MAX = 4 * 1024 * 1024 };
+enum { OUTPUT_MAX = 4 * 1024 * 1024 };
 
 struct check {
-    const char *path;              /* NULL: the defaults */
-    const char *sets[SETS_MAX];
-    size_t set_count;
+    struct config_flags config;
     bool json;
 };
-
-static bool
-add_set(void *value, struct str text, char *why, size_t why_size)
-{
-    struct check *k = value;
-
-    if (k->set_count == SETS_MAX) {
-        (void)snprintf(why, why_size, "more than %d of them; put settings into a file", SETS_MAX);
-        return false;
-    }
-    k->sets[k->set_count++] = text.p;    /* a word of argv */
-    return true;
-}
 
 /* The listeners' certificate and key fit together. */
 static void
@@ -49,7 +35,7 @@ check_certificate(const struct conf *c, struct conf_problems *problems)
 static void
 check_all(const struct check *k, struct conf_problems *problems)
 {
-    struct conf *c = conf_load(k->path, k->sets, k->set_count, problems);
+    struct conf *c = config_flags_load(&k->config, problems);
 
     check_certificate(c, problems);
     /* The address stands for the built-in provider, which only `serve` starts. */
@@ -65,8 +51,8 @@ print_json(const struct check *k, const struct conf_problems *problems)
     buf_add(&out, S("{\"ok\":"));
     buf_add(&out, problems->count == 0 ? S("true") : S("false"));
     buf_add(&out, S(",\"file\":"));
-    if (k->path != NULL)
-        json_add_str(&out, str_c(k->path));
+    if (k->config.path != NULL)
+        json_add_str(&out, str_c(k->config.path));
     else
         buf_add(&out, S("null"));
     buf_add(&out, S(",\"problems\":["));
@@ -78,14 +64,13 @@ print_json(const struct check *k, const struct conf_problems *problems)
         buf_add_c(&out, '}');
     }
     buf_add(&out, S("]}\n"));
-    (void)fwrite(buf_str(&out).p, 1, buf_len(&out), stdout);
-    buf_fini(&out);
+    output_print(&out);
 }
 
 static int
 report(const struct check *k, const struct conf_problems *problems)
 {
-    const char *name = k->path != NULL ? k->path : "(built in)";
+    const char *name = k->config.path != NULL ? k->config.path : "(built in)";
 
     if (k->json)
         print_json(k, problems);
@@ -99,16 +84,18 @@ report(const struct check *k, const struct conf_problems *problems)
 int
 cmd_check(int argc, char **argv)
 {
-    struct check k = { .path = NULL };
+    struct check k = { .json = false };
     const struct flag list[] = {
-        { "config", 'c', FLAG_TEXT, "FILE", "the configuration file", &k.path, NULL },
-        { "set", 0, FLAG_CALL, "KEY=VALUE", "a setting put over the file; may be given again", &k, add_set },
+        { "config", 'c', FLAG_TEXT, "FILE", "the configuration file (from OPENCLAW_CONFIG)",
+            &k.config.path, NULL },
+        { "set", 's', FLAG_CALL, "KEY=VALUE", "a setting put over the file; may be given again",
+            &k.config, config_flags_set },
         { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &k.json, NULL },
     };
     const struct flags flags = {
         .usage = "openclaw check -c FILE [options]",
-        .about = "Tells everything that is wrong with a configuration, as file:line:col: what is wrong; what\n"
-                 "to write instead. Exit status 0: it is good; 2: it is not.",
+        .about = "Tells everything that is wrong with a configuration, as file:line:col: what is "
+                 "wrong; what to write instead. Exit status 0: it is good; 2: it is not.",
         .list = list,
         .count = ARRAY_LEN(list),
     };
@@ -117,13 +104,14 @@ cmd_check(int argc, char **argv)
 
     if (verdict != FLAGS_OK)
         return verdict == FLAGS_HELP ? 0 : 2;
-    if (rest > 1 || (rest == 1 && k.path != NULL)) {
+    if (rest > 1 || (rest == 1 && k.config.path != NULL)) {
         (void)fprintf(stderr, "openclaw check: one file at a time; write openclaw check -c FILE\n");
         return 2;
     }
     if (rest == 1)
-        k.path = argv[1];
-    if (k.path == NULL && k.set_count == 0) {
+        k.config.path = argv[1];
+    config_flags_from_environment(&k.config);
+    if (k.config.path == NULL && k.config.set_count == 0) {
         (void)fprintf(stderr, "openclaw check: which file? write openclaw check -c FILE\n");
         return 2;
     }
@@ -135,5 +123,6 @@ cmd_check(int argc, char **argv)
     check_all(&k, &problems);
     int status = report(&k, &problems);
     arena_destroy(a);
+    config_flags_fini(&k.config);
     return status;
 }

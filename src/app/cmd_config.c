@@ -4,7 +4,7 @@
 
 #include "app/app.h"
 #include "app/flags.h"
-#include "base/buf.h"
+#include "app/output.h"
 #include "conf/conf.h"
 
 enum { OUTPUT_MAX = 1024 * 1024 };
@@ -60,8 +60,6 @@ cmd_config(int argc, char **argv)
     buf_init(&out, OUTPUT_MAX);
     d->write(&out);
     CHECK(!out.overflow);
-    size_t written = fwrite(buf_str(&out).p, 1, buf_len(&out), stdout);
-    int status = written == buf_len(&out) && fflush(stdout) == 0 ? 0 : 1;
-    buf_fini(&out);
-    return status;
+    output_print(&out);
+    return 0;
 }

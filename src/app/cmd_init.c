@@ -7,7 +7,7 @@
 
 #include "app/app.h"
 #include "app/flags.h"
-#include "base/buf.h"
+#include "app/output.h"
 #include "base/json.h"
 #include "conf/conf.h"
 
@@ -68,8 +68,7 @@ report(const char *path, bool ok, bool json)
     buf_add(&out, S("{\"file\":"));
     json_add_str(&out, str_c(path));
     buf_add(&out, S("}\n"));
-    (void)fwrite(buf_str(&out).p, 1, buf_len(&out), stdout);
-    buf_fini(&out);
+    output_print(&out);
     return 0;
 }
 
@@ -82,8 +81,9 @@ cmd_init(int argc, char **argv)
     };
     const struct flags flags = {
         .usage = "openclaw init [FILE]",
-        .about = "Writes a starter configuration that explains every setting, to openclaw.yaml or the given\n"
-                 "file; - is standard output. A file that is there already is not touched.",
+        .about = "Writes a starter configuration that explains every setting, to openclaw.yaml or "
+                 "the given file; - is standard output. A file that is there already is not "
+                 "touched.",
         .list = list,
         .count = ARRAY_LEN(list),
     };
@@ -99,15 +99,15 @@ cmd_init(int argc, char **argv)
 
     const char *path = rest == 1 ? argv[1] : "openclaw.yaml";
     struct buf text;
-    int status;
 
     buf_init(&text, STARTER_MAX);
     conf_write_starter(&text);
     CHECK(!text.overflow);
-    if (strcmp(path, "-") == 0)
-        status = write_all(STDOUT_FILENO, buf_str(&text)) ? 0 : 1;
-    else
-        status = report(path, write_file(path, buf_str(&text)), json);
+    if (strcmp(path, "-") == 0) {
+        output_print(&text);
+        return 0;
+    }
+    int status = report(path, write_file(path, buf_str(&text)), json);
     buf_fini(&text);
     return status;
 }

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HELP_COLUMN = 26, HELP_WIDTH = 80 };
+#include "app/output.h"
+
+enum { HELP_COLUMN = 26, NARROW_COLUMN = 6, WIDTH_MIN = 20, WIDTH_WIDE = 60, WIDTH_MAX = 80 };
 
 /* "1.5ms" -> 1.5 and "ms". Plain decimals only: no sign, no exponent. */
 static bool
@@ -85,18 +87,14 @@ flags_rate(struct str text, double *ret)
     return split_number(text, ret, &unit) && unit.n == 0;
 }
 
-void
-flags_print_line(const char *left, const char *help)
+/* Lines that fit between `indent` and `width`; the first one starts at `column`. */
+static void
+print_wrapped(const char *text, int column, int indent, int width)
 {
-    struct str rest = str_c(help);
-    int column = printf("  %s", left);
+    struct str rest = str_c(text);
+    size_t room = (size_t)(width - indent);
 
-    if (column >= HELP_COLUMN) {
-        printf("\n");
-        column = 0;
-    }
     while (rest.n > 0) {
-        size_t room = HELP_WIDTH - HELP_COLUMN;
         size_t cut = rest.n;
 
         if (cut > room) {
@@ -106,16 +104,44 @@ flags_print_line(const char *left, const char *help)
             if (cut == 0)
                 cut = room;
         }
-        printf("%*s" STR_FMT "\n", HELP_COLUMN - column, "", (int)cut, rest.p);
+        printf("%*s" STR_FMT "\n", indent - column, "", (int)cut, rest.p);
         rest = str_trim(str_skip(rest, cut));
         column = 0;
     }
 }
 
+static int
+help_width(void)
+{
+    return (int)MAX(WIDTH_MIN, MIN(output_columns(), WIDTH_MAX));
+}
+
+void
+flags_print_text(const char *text)
+{
+    print_wrapped(text, 0, 0, help_width());
+}
+
+void
+flags_print_line(const char *left, const char *help)
+{
+    int width = help_width();
+    int indent = width < WIDTH_WIDE ? NARROW_COLUMN : HELP_COLUMN;
+    int column = printf("  %s", left);
+
+    if (column >= indent) {
+        printf("\n");
+        column = 0;
+    }
+    print_wrapped(help, column, indent, width);
+}
+
 static void
 print_help(const struct flags *f)
 {
-    printf("usage: %s\n\n%s\n\n", f->usage, f->about);
+    printf("usage: %s\n\n", f->usage);
+    flags_print_text(f->about);
+    printf("\n");
     for (size_t i = 0; i < f->count; i++) {
         const struct flag *flag = &f->list[i];
         char left[80];

@@ -46,7 +46,9 @@ enum flags_verdict {
 enum flags_verdict flags_parse(
     const struct flags *f, int argc, char **argv, int *ret_rest) MUST_CHECK;
 
-/* "--listen ADDR     where to listen": one line of help, wrapped to the terminal's 80 columns. */
+/* Sentences, wrapped to the terminal's columns, 80 at most; and
+ * "--listen ADDR     where to listen": one line of help, wrapped likewise. */
+void flags_print_text(const char *text);
 void flags_print_line(const char *left, const char *help);
 
 /* Values with units. False when malformed or too large; a time without a unit is in seconds. */

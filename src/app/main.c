@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "app/app.h"
-#include "base/base.h"
+#include "app/flags.h"
+#include "app/output.h"
 
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
@@ -35,18 +36,28 @@ print_usage(FILE *to)
 }
 
 static int
-cmd_help(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    print_usage(stdout);
-    return 0;
-}
-
-static int
 cmd_version(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--json") == 0)
+    bool json = false;
+    const struct flag list[] = {
+        { "json", 0, FLAG_BOOL, NULL, "print it as JSON", &json, NULL },
+    };
+    const struct flags flags = {
+        .usage = "openclaw version [--json]",
+        .about = "Prints the version.",
+        .list = list,
+        .count = ARRAY_LEN(list),
+    };
+    int rest;
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+
+    if (verdict != FLAGS_OK)
+        return verdict == FLAGS_HELP ? 0 : 2;
+    if (rest != 0) {
+        (void)fprintf(stderr, "openclaw version: unexpected '%s'\n", argv[1]);
+        return 2;
+    }
+    if (json)
         (void)puts("{\"name\":\"openclaw\",\"version\":\"" OPENCLAW_VERSION "\"}");
     else
         (void)puts("openclaw " OPENCLAW_VERSION);
@@ -86,9 +97,27 @@ print_unknown(const char *name)
     print_usage(stderr);
 }
 
+/* "openclaw help serve" is "openclaw serve --help". */
+static int
+cmd_help(int argc, char **argv)
+{
+    char *ask[] = { argc > 1 ? argv[1] : argv[0], (char[]){ "--help" }, NULL };
+    const struct command *c = argc > 1 ? command_named(argv[1]) : NULL;
+
+    if (argc > 1 && c == NULL) {
+        print_unknown(argv[1]);
+        return 2;
+    }
+    if (c != NULL && c->run != cmd_help)
+        return c->run(2, ask);
+    print_usage(stdout);
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
+    output_open();
     /* a reader that went away is an error of the write, not of the process */
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
@@ -100,5 +129,5 @@ main(int argc, char **argv)
         print_unknown(argv[1]);
         return 2;
     }
-    return c->run(argc - 1, argv + 1);
+    return output_close(c->run(argc - 1, argv + 1));
 }

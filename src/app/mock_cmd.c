@@ -58,9 +58,10 @@ print_table(const char *title, enum mock_table table)
 static void
 print_tables(void)
 {
-    printf("\nWhat stands behind --head (knobs) is read from x-mock-KNOB header fields and from "
-           "the query\n"
-           "(x-mock-KNOB=value) as well and, with the last word, from the model's name.\n");
+    printf("\n");
+    flags_print_text("What stands behind --head (knobs) is read from x-mock-KNOB header fields and "
+                     "from the query (x-mock-KNOB=value) as well and, with the last word, from the "
+                     "model's name.");
     print_table("model names:", MOCK_NAMES);
     print_table("faults:", MOCK_FAULTS);
 }

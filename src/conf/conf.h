@@ -93,6 +93,7 @@ struct conf_provider {
     struct conf_str wire;              /* empty: from the built-in row */
     struct conf_str base_url;          /* empty: from the built-in row */
     struct conf_strs api_keys;         /* one or several; secret */
+    bool api_keys_set;                 /* when none is left of what was given, a problem said why */
     struct conf_pair *fields;          /* extra HTTP fields ("headers:") */
     size_t field_count;
     struct conf_str ca_file;

@@ -43,9 +43,10 @@ static const struct option options[] = {
     { ROW(section, key, OPTION_STRINGS, AT(section, field, struct conf_strs), help),               \
         .aux = OPTION_NOWHERE, .form = form_, .flags = flags_, .fallback = S_INIT(default_),       \
         .example = S_INIT(example_) },
-#define MARKED_STRINGS(section, key, field, flag, form_, example_, help)                           \
+#define MARKED_STRINGS(section, key, field, flag, form_, flags_, example_, help)                   \
     { ROW(section, key, OPTION_STRINGS, AT(section, field, struct conf_strs), help),               \
-        .aux = AT(section, flag, bool), .form = form_, .example = S_INIT(example_) },
+        .aux = AT(section, flag, bool), .form = form_, .flags = flags_,                            \
+        .example = S_INIT(example_) },
 #define DURATION(section, key, field, default_, min_, max_, example_, help)                        \
     { ROW(section, key, OPTION_DURATION, AT(section, field, uint64_t), help),                      \
         .fallback = S_INIT(default_), .min = min_, .max = max_, .example = S_INIT(example_) },

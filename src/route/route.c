@@ -190,7 +190,8 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
     size_t n = cp != NULL ? cp->api_keys.count : 0;
     struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
     struct str variable, rest;
-    struct str env = n == 0 && p->row != NULL ? provider_env_key(p->row, &variable) : S("");
+    bool given = cp != NULL && cp->api_keys_set;
+    struct str env = !given && p->row != NULL ? provider_env_key(p->row, &variable) : S("");
     const char *why = env.n != 0 ? form_problem(t->arena, FORM_SECRET, env) : NULL;
 
     p->credentials = arena_array(t->arena, struct str, n + 1);
@@ -202,7 +203,7 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
             STR_ARG(p->id), STR_ARG(variable), why);
     } else if (env.n != 0) {
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
-    } else if (n == 0 && needs_key(p->row, cp)) {
+    } else if (!given && needs_key(p->row, cp)) {
         (void)str_cut(p->row->env, ' ', &variable, &rest);
         conf_problem(problems, mark,
             "providers." STR_FMT ": it has no key; write api_key: \"${" STR_FMT

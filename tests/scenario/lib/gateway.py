@@ -95,7 +95,7 @@ class Gateway:
 
     def _wait(self):
         self.url = self.program.wait_for(r"listens on (\S+)").group(1)
-        if "://unix:" in self.url:
+        if self.url.startswith("unix:"):
             self.address = self.url.split("unix:", 1)[1]
             return
         host, port = re.fullmatch(r"https?://(.+):(\d+)", self.url).groups()

@@ -1,0 +1,90 @@
+/* banner.c - the curl that it prints can be pasted as it stands, with a model that there is. */
+#include "app/banner.h"
+
+#include <stdio.h>
+
+/* Where the gateway listens on a socket file there is no host to write. */
+static void
+print_curl(const struct banner *b, struct str model)
+{
+    const char *scheme = b->tls ? "https" : "http";
+    struct str socket = str_skip(b->address, S("unix:").n);
+
+    if (str_starts(b->address, S("unix:")))
+        (void)fprintf(
+            stderr, "  curl --unix-socket " STR_FMT " %s://localhost", STR_ARG(socket), scheme);
+    else
+        (void)fprintf(stderr, "  curl %s://" STR_FMT, scheme, STR_ARG(b->address));
+    (void)fprintf(stderr,
+        "/v1/chat/completions -H 'Content-Type: application/json'%s \\\n"
+        "    -d '{\"model\":\"" STR_FMT
+        "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
+        b->keys ? " -H 'Authorization: Bearer YOUR_KEY'" : "", STR_ARG(model));
+}
+
+/* The first model of a provider that writes text: what was configured, or what the catalog has. */
+static bool
+first_model(const struct provider *p, struct arena *a, struct str *ret)
+{
+    const struct model_row *row;
+
+    if (p->models.count != 0) {
+        *ret = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(p->id), STR_ARG(p->models.list[0].v));
+        return true;
+    }
+    for (size_t i = 0; (row = model_row_at(i)) != NULL; i++) {
+        struct str provider, name;
+        (void)str_cut(row->id, '/', &provider, &name);
+        if (str_eq(provider, p->id) && (row->flags & MODEL_EMBEDDING) == 0) {
+            *ret = row->id;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A name that will be answered; "MODEL" when only the reader can know one. */
+static struct str
+model_to_try(const struct route_table *routes, struct arena *a)
+{
+    const struct alias *alias = route_alias_at(routes, 0);
+    const struct provider *p;
+    struct str model;
+
+    if (route_simulated(routes))
+        return S("gpt-4o-mini");
+    if (alias != NULL)
+        return alias->name;
+    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
+        if (first_model(p, a, &model))
+            return model;
+    return S("MODEL");
+}
+
+void
+banner_print(const struct banner *b, const struct route_table *routes)
+{
+    struct arena *a = arena_create(64 * 1024);
+    const struct provider *p;
+
+    (void)fprintf(stderr, "openclaw " OPENCLAW_VERSION " listens on %s" STR_FMT " (%u %s)\n",
+        str_starts(b->address, S("unix:")) ? ""
+        : b->tls                           ? "https://"
+                                           : "http://",
+        STR_ARG(b->address), b->workers, b->workers == 1 ? "worker" : "workers");
+    if (route_simulated(routes)) {
+        (void)fputs("No provider is configured: the built-in simulated provider answers, with "
+                    "made-up text.\n"
+                    "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another provider's key, or write a "
+                    "file: openclaw init\n",
+            stderr);
+    } else {
+        (void)fputs("Providers:", stderr);
+        for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
+            (void)fprintf(stderr, " " STR_FMT, STR_ARG(p->id));
+        (void)fputc('\n', stderr);
+    }
+    (void)fputs("Try it:\n", stderr);
+    print_curl(b, model_to_try(routes, a));
+    arena_destroy(a);
+}

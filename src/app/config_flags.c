@@ -1,0 +1,55 @@
+/* config_flags.c - settings are kept as copies: --listen makes its own text. */
+#include "app/config_flags.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+bool
+config_flags_set(void *value, struct str text, char *why, size_t why_size)
+{
+    struct config_flags *f = value;
+
+    if (f->set_count == CONFIG_SETS_MAX) {
+        (void)snprintf(
+            why, why_size, "more than %d of them; put settings into a file", CONFIG_SETS_MAX);
+        return false;
+    }
+    f->sets[f->set_count++] = str_dup_c(text);
+    return true;
+}
+
+bool
+config_flags_listen(void *value, struct str text, char *why, size_t why_size)
+{
+    static const char name[] = "server.listen=";
+    size_t room = sizeof(name) + text.n;
+    char *set = check_alloc(malloc(room));
+
+    (void)snprintf(set, room, "%s" STR_FMT, name, STR_ARG(text));
+    bool added = config_flags_set(value, str_c(set), why, why_size);
+    free(set);
+    return added;
+}
+
+void
+config_flags_from_environment(struct config_flags *f)
+{
+    const char *path = getenv("OPENCLAW_CONFIG");    /* NOLINT(concurrency-mt-unsafe): at start */
+
+    if (f->path == NULL && path != NULL && path[0] != '\0')
+        f->path = path;
+}
+
+struct conf *
+config_flags_load(const struct config_flags *f, struct conf_problems *problems)
+{
+    return conf_load(f->path, f->sets, f->set_count, problems);
+}
+
+void
+config_flags_fini(struct config_flags *f)
+{
+    for (size_t i = 0; i < f->set_count; i++)
+        free((void *)(uintptr_t)f->sets[i]);
+    f->set_count = 0;
+}

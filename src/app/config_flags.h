@@ -1,0 +1,29 @@
+/* config_flags.h - which configuration a command is about: -c FILE, OPENCLAW_CONFIG and --set.
+ *
+ * `serve` and `check` read their configuration in the same way, so that one refuses what the
+ * other would.
+ */
+#pragma once
+
+#include "conf/conf.h"
+
+#define CONFIG_SETS_MAX 64
+
+struct config_flags {
+    const char *path;    /* NULL: zero files */
+    const char *sets[CONFIG_SETS_MAX];
+    size_t set_count;
+};
+
+/* For rows of FLAG_CALL whose `value` is the struct config_flags: "key=value", and an address. */
+bool config_flags_set(void *value, struct str text, char *why, size_t why_size);
+bool config_flags_listen(void *value, struct str text, char *why, size_t why_size);
+
+/* Without -c: what OPENCLAW_CONFIG names, if it is not empty. */
+void config_flags_from_environment(struct config_flags *f);
+
+/* The file with the settings put over it; see conf_load(). The caller destroys it. */
+struct conf *
+config_flags_load(const struct config_flags *f, struct conf_problems *problems) NEVER_NULL;
+
+void config_flags_fini(struct config_flags *f);

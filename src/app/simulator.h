@@ -1,0 +1,20 @@
+/* simulator.h - the built-in provider that answers while no real one is configured. */
+#pragma once
+
+#include "app/mock.h"
+
+/* Zeroed: not started. */
+struct simulator {
+    struct loop *loop;
+    struct thread *thread;
+    struct mock_options options;
+    struct mock_hub *hub;
+    struct mock *mock;
+    char url[128];    /* its base URL; empty until it is started */
+};
+
+/* Starts it in a thread of its own, on a port of its own. False with a sentence in `why`. */
+bool simulator_start(struct simulator *sim, char *why, size_t why_size) MUST_CHECK;
+
+/* One that never started is a no-op. */
+void simulator_stop(struct simulator *sim);
