@@ -257,6 +257,8 @@ on_end_signal(void *arg, int signo)
     }
     log_info(NULL, "draining: not ready any more, requests under way go on");
     atomic_store(&s->gateway.draining, true);
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        worker_leave(s->workers[i]);
     if (grace_ms == 0) {
         drain_streams(s);
         return;

@@ -84,6 +84,16 @@ static const struct server_handler handler = {
 
 /* --- the clock --- */
 
+static unsigned
+listeners_open(const struct worker *w)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < w->listener_count; i++)
+        n += !listen_finished(w->listeners[i]);
+    return n;
+}
+
 static void
 publish(struct worker *w)
 {
@@ -95,8 +105,9 @@ publish(struct worker *w)
     metric_set(&m->open_connections, connections);
     metric_set(&m->upstream_calls, client_calls_open(w->client));
     metric_set(&m->upstream_idle, client_idle(w->client));
-    atomic_store_explicit(
-        &w->busy, w->exchange_count + (w->draining ? connections : 0), memory_order_relaxed);
+    atomic_store_explicit(&w->busy,
+        w->exchange_count + (w->draining ? connections + listeners_open(w) : 0),
+        memory_order_relaxed);
 }
 
 /* After a peak the heap is full of holes: give the pages back once nothing is under way. */
@@ -351,11 +362,24 @@ worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *t
 
 static void
 do_drain(void *arg)
+static void
+do_leave(void *arg)
+{
+    server_leave(((struct worker *)arg)->server);
+}
+
+void
+worker_leave(struct worker *w)
+{
+    loop_post(w->loop, do_leave, w);
+}
+
 {
     struct worker *w = arg;
 
     w->draining = true;
-    close_all(w);
+    for (size_t i = 0; i < w->listener_count; i++)
+        listen_finish(w->listeners[i]);
     server_drain(w->server);
     on_tick(w);
 }

@@ -75,7 +75,11 @@ void worker_start(struct worker *w);
  * NULL). */
 void worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *tls);
 
-/* From any thread: stop accepting, close idle connections, let requests finish. */
+/* From any thread: every answer is its connection's last from now on. */
+void worker_leave(struct worker *w);
+
+/* From any thread: take who waits to be accepted and nobody else, close connections at rest, let
+ * requests finish. */
 void worker_drain(struct worker *w);
 
 /* From any thread: what is still open when the drain's time is over is cut. The thread ends. */

@@ -120,12 +120,8 @@ server_accept(void *server, struct sock *sock)
             full ? "too many connections" : "too many connections from this address");
         return;
     }
-    if (s->draining) {
-        server_conn_refuse(q, ERR_DRAINING, "the gateway is shutting down");
-        return;
-    }
     q->since_ms = loop_now_ms(s->loop);
-    server_conn_wake_at(q, q->since_ms + s->limits.idle_ms);
+    server_conn_wake_at(q, q->since_ms + server_conn_idle_ms(q));
     server_conn_read(q);
 }
 
@@ -212,6 +208,16 @@ server_conn_gone(struct server_request *q)
     server_conn_close(q, sock_queued_bytes(q->sock) != 0);
 }
 
+uint64_t
+server_conn_idle_ms(const struct server_request *q)
+{
+    uint64_t idle_ms = q->server->limits.idle_ms;
+
+    if (!q->server->draining)
+        return idle_ms;
+    return MIN(idle_ms, q->served ? SERVER_DRAIN_IDLE_MS : SERVER_DRAIN_NEW_MS);
+}
+
 /* Between requests, with not even the beginning of one? */
 static bool
 is_idle(const struct server_request *q)
@@ -220,19 +226,21 @@ is_idle(const struct server_request *q)
 }
 
 void
+server_leave(struct server *s)
+{
+    s->leaving = true;
+}
+
+void
 server_drain(struct server *s)
 {
-    struct server_request *next = NULL;
-
+    s->leaving = true;
     s->draining = true;
-    for (struct server_request *q = s->first; q != NULL; q = next) {
-        next = q->next;
+    for (struct server_request *q = s->first; q != NULL; q = q->next) {
         if (!is_idle(q))
             continue;
-        if (sock_queued_bytes(q->sock) != 0)
-            server_conn_finish(q); /* its last answer is still on its way */
-        else
-            server_conn_close(q, false);
+        q->since_ms = loop_now_ms(s->loop);
+        server_conn_wake_at(q, q->since_ms + server_conn_idle_ms(q));
     }
 }
 

@@ -65,7 +65,12 @@ void server_set_limits(struct server *s, const struct server_limits *limits);
 /* For listen_open(): owner is the struct server. */
 void server_accept(void *server, struct sock *s);
 
-/* Draining: answers carry Connection: close, idle connections are closed, requests go on. */
+/* From now on answers carry Connection: close, so that callers who come back find another server by
+ * themselves; everything else goes on. */
+void server_leave(struct server *s);
+
+/* Ends connections as they come to rest: requests go on, also those that are in the kernel by now; who
+ * has connected and not asked yet has two seconds for one request. */
 void server_drain(struct server *s);
 unsigned server_connections(const struct server *s);
 unsigned server_requests_open(const struct server *s);

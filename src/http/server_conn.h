@@ -11,13 +11,17 @@
 #include "http/server.h"
 
 enum {
-    SERVER_SPARES = 8,                 /* buffers kept for gathering */
-    SERVER_SPARE_BYTES = 64 * 1024,    /* the largest that is kept */
-    SERVER_GATHER_BYTES = 16 * 1024,   /* more is not held back to the end of the turn */
-    SERVER_HEAD_KEEP_BYTES = 2 * 1024, /* room for a head that an idle connection may keep */
-    SERVER_LINGER_MS = 5000,           /* a refused caller may go on sending for so long */
-    SERVER_OVERFLOW_CONNECTIONS = 64,  /* beyond the limit, to tell them 503 */
-    SERVER_FREE_BYTES = 64 * 1024, /* a body or an answer may take so much without asking the quota */
+    SERVER_SPARES = 8,                    /* buffers kept for gathering */
+    SERVER_SPARE_BYTES = 64 * 1024,       /* the largest that is kept */
+    SERVER_GATHER_BYTES = 16 * 1024,      /* more is not held back to the end of the turn */
+    SERVER_HEAD_KEEP_BYTES = 2 * 1024,    /* room for a head that an idle connection may keep */
+    SERVER_LINGER_MS = 2000,              /* silence after which a caller has surely read our end, */
+    SERVER_LINGER_MOST_MS = 30000,        /* who may go on sending for so long */
+    SERVER_DRAIN_IDLE_MS = 50,            /* in which what the kernel has for us is read */
+    SERVER_DRAIN_NEW_MS = 2000,           /* for the first request */
+    SERVER_OVERFLOW_CONNECTIONS = 64,     /* beyond the limit, to tell them 503 */
+    SERVER_FREE_BYTES =
+        64 * 1024,    /* a body or an answer may take so much without asking the quota */
     SERVER_DATE_ROOM = 40,
 };
 
@@ -34,8 +38,9 @@ struct server {
     struct server_request *first; /* all connections */
     unsigned connections;
     unsigned requests_open;
-    bool draining;
-    struct map *addresses; /* struct server_address by peer, while limited */
+    bool leaving;             /* every answer is its connection's last */
+    bool draining;            /* idle connections are closed as well */
+    struct map *addresses;    /* struct server_address by peer, while limited */
     struct buf spares[SERVER_SPARES];
     unsigned spares_n;
     char date[SERVER_DATE_ROOM]; /* "Date: ...\r\n" */
@@ -92,19 +97,22 @@ struct server_request {
     bool responded;
     bool bodiless; /* HEAD, 204, 304 */
     bool out_chunked;
-    bool close;       /* after this answer */
-    bool high;        /* the backlog passed the high watermark */
-    bool broken;      /* out of memory for the answer */
-    bool finished;    /* what is queued is the last */
-    int64_t out_left; /* of Content-Length; -1 without */
+    bool close;          /* after this answer */
+    bool high;           /* the backlog passed the high watermark */
+    bool broken;         /* out of memory for the answer */
+    bool finished;       /* what is queued is the last */
+    bool ended;          /* the caller sends no more */
+    bool served;         /* a request was answered here */
+    int64_t out_left;    /* of Content-Length; -1 without */
     uint64_t bytes_out;
     uint64_t out_held; /* taken from the quota for what the kernel did not take yet */
 
     /* deadlines, in loop time */
-    uint64_t since_ms;  /* idle, the head's first byte, lingering; body: next look */
-    uint64_t body_seen; /* bytes of the body at the last look */
-    uint64_t written;   /* bytes given to the socket */
-    uint64_t acked;     /* of them, taken by the kernel at the last look */
+    uint64_t since_ms;    /* idle, the head's first byte, discarded bytes; body: next look */
+    uint64_t finished_ms;
+    uint64_t body_seen;    /* bytes of the body at the last look */
+    uint64_t written;      /* bytes given to the socket */
+    uint64_t acked;        /* of them, taken by the kernel at the last look */
     uint64_t acked_ms;
 };
 
@@ -124,6 +132,9 @@ void server_conn_free_body(struct server_request *q);
 
 /* Makes sure that the timer fires at `at_ms` or before. */
 void server_conn_wake_at(struct server_request *q, uint64_t at_ms);
+
+/* How long the connection may rest before its next request. */
+uint64_t server_conn_idle_ms(const struct server_request *q);
 
 /* --- server_in.c --- */
 
@@ -149,7 +160,8 @@ void server_conn_refuse(struct server_request *q, enum err why, const char *deta
 /* Sends what was gathered in this turn. */
 void server_conn_flush(struct server_request *q);
 
-/* Nothing more will be written: closes when all is sent, and when the caller has had time to read. */
+/* Nothing more will be written: closes when all is sent and the caller has closed as well, or has had
+ * time to read. */
 void server_conn_finish(struct server_request *q);
 
 /* "Date: ...\r\n", made once a second. */

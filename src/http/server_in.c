@@ -382,6 +382,8 @@ on_data(void *owner, struct str bytes)
     }
     if (q->in.overflow)
         server_conn_gone(q);
+    if (q->finished)
+        q->since_ms = loop_now_ms(q->server->loop);
     server_conn_read(q);
 }
 
@@ -390,11 +392,10 @@ on_eof(void *owner)
 {
     struct server_request *q = owner;
 
-    if (q->finished && sock_queued_bytes(q->sock) != 0) {
-        q->reading = READ_DISCARD; /* half closed: it may still read */
-        return;
-    }
-    server_conn_gone(q);
+    q->ended = true;
+    if (!q->finished || sock_queued_bytes(q->sock) == 0)
+        server_conn_gone(q);
+    /* else it is half closed: it may still read */
 }
 
 static void
@@ -524,10 +525,10 @@ tick_reading(struct server_request *q, uint64_t now)
             return;
         }
         q->since_ms = now;
-        server_conn_wake_at(q, now + MIN(limits->idle_ms, limits->write_stall_ms / 4 + 1));
+        server_conn_wake_at(q, now + MIN(server_conn_idle_ms(q), limits->write_stall_ms / 4 + 1));
         return;
     }
-    uint64_t until = q->since_ms + (begun ? limits->head_ms : limits->idle_ms);
+    uint64_t until = q->since_ms + (begun ? limits->head_ms : server_conn_idle_ms(q));
 
     if (now < until)
         server_conn_wake_at(q, until);
@@ -535,6 +536,14 @@ tick_reading(struct server_request *q, uint64_t now)
         server_conn_refuse(q, ERR_CLIENT_SLOW, "the head did not arrive in time");
     else
         server_conn_close(q, false);
+}
+
+/* All is sent: has the caller had time to read it? Closing while it sends resets the connection, and the
+ * answer may be lost on the way. */
+static bool
+has_lingered(const struct server_request *q, uint64_t now)
+{
+    return now >= q->since_ms + SERVER_LINGER_MS || now >= q->finished_ms + SERVER_LINGER_MOST_MS;
 }
 
 void
@@ -545,11 +554,11 @@ server_conn_tick(void *request)
 
     q->timer_at_ms = 0;
     if (q->finished) {
-        bool stuck = sock_queued_bytes(q->sock) != 0 ? is_stalled(q, now)
-                                                     : now >= q->since_ms + SERVER_LINGER_MS;
+        bool unsent = sock_queued_bytes(q->sock) != 0;
+        bool stuck = unsent ? is_stalled(q, now) : has_lingered(q, now);
 
         if (stuck)
-            server_conn_close(q, sock_queued_bytes(q->sock) != 0);
+            server_conn_close(q, unsent);
         else
             server_conn_wake_at(q, now + 1000);
     } else if (q->open) {
@@ -564,6 +573,7 @@ server_conn_next(struct server_request *q)
 {
     reset_input(q);
     q->reading = READ_HEAD;
+    q->served = true;
     q->since_ms = loop_now_ms(q->server->loop);
     server_conn_wake_at(q, q->since_ms + q->server->limits.idle_ms);
     if (q->head_room_bytes > SERVER_HEAD_KEEP_BYTES) {

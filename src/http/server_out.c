@@ -103,7 +103,7 @@ server_respond(struct server_request *q, int status, struct str fields, int64_t 
     q->out_left = q->bodiless ? 0 : length;
     q->out_chunked = length < 0 && !q->bodiless && !q->head.http10;
     /* What was not read of the body stands before the next request. */
-    if (!q->head.head.keep_alive || q->server->draining || !q->body_done ||
+    if (!q->head.head.keep_alive || q->server->leaving || !q->body_done ||
         (length < 0 && !q->bodiless && q->head.http10))
         q->close = true;
 
@@ -248,31 +248,19 @@ server_write_pieces(struct server_request *q, const struct str *pieces, size_t c
 
 /* --- the end --- */
 
-/* May the caller still be sending what we shall never read? Closing then would reset the connection,
- * and the answer might be lost on the way. */
-static bool
-must_linger(const struct server_request *q)
-{
-    return q->reading != READ_LATER || buf_len(&q->in) != 0;
-}
-
 void
 server_conn_finish(struct server_request *q)
 {
-    bool linger = must_linger(q);
-
+    q->since_ms = loop_now_ms(q->server->loop);
     if (!q->finished) {
         q->finished = true;
-        q->since_ms = loop_now_ms(q->server->loop);
+        q->finished_ms = q->since_ms;
+        q->reading = READ_DISCARD;
         sock_shutdown(q->sock);
-        if (linger) {
-            q->reading = READ_DISCARD;
-            server_conn_wake_at(q, q->since_ms + SERVER_LINGER_MS);
-            server_conn_read(q);
-            return;
-        }
+        server_conn_wake_at(q, q->since_ms + SERVER_LINGER_MS);
+        server_conn_read(q);
     }
-    if (!linger && sock_queued_bytes(q->sock) == 0)
+    if (q->sock != NULL && q->ended && sock_queued_bytes(q->sock) == 0)
         server_conn_close(q, false);
 }
 

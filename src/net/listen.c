@@ -4,12 +4,20 @@
  * sheds. Without a free descriptor the kernel would report the waiting connection
  * over and over; so each listener keeps a spare one, gives it up for a moment,
  * accepts, closes. If even that fails it rests, and tries again a little later.
+ *
+ * Closing a listening socket resets everybody who waits in its queue, also those
+ * who have sent their request already. So the end has two steps: first nobody new
+ * gets into the queue while handshakes under way complete; then, a moment later,
+ * who is in it is taken, and it is closed empty.
  */
 #include "net/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -25,13 +33,15 @@ enum {
     BACKLOG = 4096,           /* the kernel cuts it to net.core.somaxconn */
     ACCEPTS_PER_TURN = 64,    /* then those already here have their turn */
     REST_MS = 100,
+    LAST_CALL_MS = 40,    /* for handshakes under way: longer than the way to a load balancer */
 };
 
 /* An address that this process has open. Workers share the descriptor of a unix socket or an
  * inherited one; for TCP only the count matters. */
 struct bound {
     char *name;
-    int fd;          /* -1 for TCP: everybody has their own */
+    int fd;    /* -1 for TCP: everybody has their own */
+    bool inherited;
     dev_t device;    /* of the unix socket's file, so that we never remove another's */
     ino_t inode;
     unsigned holders;
@@ -46,8 +56,11 @@ struct listener {
     bool is_tcp;
     bool paused;
     bool resting;
-    bool closed;
-    struct timer *rested;
+    bool finishing;    /* nobody new; shut at the next tick of `timer` */
+    bool shut;         /* the socket is closed */
+    bool unpolled;     /* libuv let go of the handle */
+    bool closed;       /* by the owner */
+    struct timer *timer;
     struct bound *bound;
     struct tls_context *tls;
     listen_accept_fn *accept;
@@ -109,22 +122,30 @@ bound_add(struct str name, int fd)
     return b;
 }
 
+/* Removes the file of a unix socket, once; never another's. Under the lock. */
+static void
+bound_unlink(struct bound *b)
+{
+    struct stat st;
+
+    if (b->inode != 0 && stat(b->name, &st) == 0 && st.st_dev == b->device && st.st_ino == b->inode)
+        unlink(b->name);
+    b->inode = 0;
+}
+
 static void
 bound_release(struct bound *b)
 {
     uv_mutex_lock(&bounds_lock);
     if (--b->holders == 0) {
         struct bound **at = &bounds;
-        struct stat st;
 
         while (*at != b)
             at = &(*at)->next;
         *at = b->next;
+        bound_unlink(b);
         if (b->fd >= 0)
             close(b->fd);
-        if (b->inode != 0 && stat(b->name, &st) == 0 && st.st_dev == b->device &&
-            st.st_ino == b->inode)
-            unlink(b->name);
         free(b->name);
         free(b);
     }
@@ -343,6 +364,7 @@ open_inherited(struct str text, struct str number, struct bound **ret_bound, str
             why, "cannot listen on " STR_FMT ": it is not a listening socket", STR_ARG(text));
     fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     *ret_bound = bound_add(number, (int)fd);
+    (*ret_bound)->inherited = true;
     return (int)fd;
 }
 
@@ -390,7 +412,7 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 static void
 settle_polling(struct listener *li)
 {
-    if (li->closed)
+    if (li->shut)
         return;
     if (li->paused || li->resting)
         uv_poll_stop(&li->poll);
@@ -399,22 +421,11 @@ settle_polling(struct listener *li)
 }
 
 static void
-on_rested(void *arg)
-{
-    struct listener *li = arg;
-
-    li->resting = false;
-    if (li->spare < 0)
-        li->spare = open_spare();
-    settle_polling(li);
-}
-
-static void
 take_rest(struct listener *li)
 {
     li->resting = true;
     settle_polling(li);
-    timer_set(li->rested, REST_MS);
+    timer_set(li->timer, REST_MS);
 }
 
 /* Accepts one connection on the spare descriptor only to close it, so that its peer knows at once.
@@ -481,19 +492,6 @@ accept_one(struct listener *li)
 }
 
 static void
-listener_free(struct listener *li)
-{
-    free(li->address);
-    free(li);
-}
-
-static void
-on_poll_closed(uv_handle_t *handle)
-{
-    listener_free(CONTAINER_OF(handle, struct listener, poll));
-}
-
-static void
 on_readable(uv_poll_t *poll, int status, int events)
 {
     struct listener *li = CONTAINER_OF(poll, struct listener, poll);
@@ -501,10 +499,121 @@ on_readable(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        if (!accept_one(li) || li->closed || li->paused)
+        if (!accept_one(li) || li->shut || li->paused)
             return;
     }
 }
+
+/* --- the end --- */
+
+static void
+listener_free(struct listener *li)
+{
+    free(li->address);
+    free(li);
+}
+
+static void
+on_unpolled(uv_handle_t *handle)
+{
+    struct listener *li = CONTAINER_OF(handle, struct listener, poll);
+
+    li->unpolled = true;
+    if (li->closed)
+        listener_free(li);
+}
+
+/* Closes the socket; the listener stays. */
+static void
+shut_socket(struct listener *li)
+{
+    if (li->shut)
+        return;
+    li->shut = true;
+    uv_close((uv_handle_t *)&li->poll, on_unpolled);
+    if (li->bound->fd < 0)
+        close(li->fd);
+    bound_release(li->bound);
+    if (li->spare >= 0)
+        close(li->spare);
+}
+
+/* Lets the kernel swallow what begins a connection. Who sends it tries again in a second, and is
+ * refused then, or finds our successor; that harms less than a connection that was made and is
+ * reset. Where it cannot be had, a few more are accepted until the end. */
+static void
+swallow_beginnings(int fd UNUSED)
+{
+#ifdef __linux__
+    enum { FLAGS_OFFSET = 13, SYN = 0x02 };
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_OFFSET),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
+
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+#endif
+}
+
+/* The rest is over, or the last call. */
+static void
+on_timer(void *arg)
+{
+    struct listener *li = arg;
+
+    if (li->finishing) {
+        for (int i = 0; i < BACKLOG && !li->shut && accept_one(li); i++)
+            continue;
+        shut_socket(li);
+        return;
+    }
+    li->resting = false;
+    if (li->spare < 0)
+        li->spare = open_spare();
+    settle_polling(li);
+}
+
+void
+listen_finish(struct listener *li)
+{
+    if (li->shut || li->finishing)
+        return;
+    if (li->bound->inherited) {    /* who gave it to us keeps it, and those who wait in it */
+        shut_socket(li);
+        return;
+    }
+    li->finishing = true;
+    if (li->is_tcp)
+        swallow_beginnings(li->fd);
+    uv_mutex_lock(&bounds_lock);
+    bound_unlink(li->bound);
+    uv_mutex_unlock(&bounds_lock);
+    timer_set(li->timer, LAST_CALL_MS);
+}
+
+bool
+listen_finished(const struct listener *li)
+{
+    return li->shut;
+}
+
+void
+listen_close(struct listener *li)
+{
+    if (li == NULL)
+        return;
+    shut_socket(li);
+    timer_destroy(li->timer);
+    tls_context_unref(li->tls);
+    li->closed = true;
+    if (li->unpolled)
+        listener_free(li);
+}
+
+/* --- what the owner sees --- */
 
 struct listener *
 listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_accept_fn *accept,
@@ -534,7 +643,7 @@ listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_
     li->owner = owner;
     li->tls = tls != NULL ? tls_context_ref(tls) : NULL;
     li->spare = open_spare();
-    li->rested = timer_create_on(l, on_rested, li);
+    li->timer = timer_create_on(l, on_timer, li);
     li->address = bound_address(fd, address, &li->is_tcp);
     settle_polling(li);
     return li;
@@ -567,22 +676,6 @@ listen_resume(struct listener *li)
 {
     li->paused = false;
     settle_polling(li);
-}
-
-void
-listen_close(struct listener *li)
-{
-    if (li == NULL)
-        return;
-    li->closed = true;
-    uv_close((uv_handle_t *)&li->poll, on_poll_closed);
-    if (li->bound->fd < 0)
-        close(li->fd);
-    bound_release(li->bound);
-    if (li->spare >= 0)
-        close(li->spare);
-    timer_destroy(li->rested);
-    tls_context_unref(li->tls);
 }
 
 uint64_t

@@ -23,11 +23,18 @@ void listen_set_tls(struct listener *li, struct tls_context *tls);
 /* The address really bound, "127.0.0.1:43817". */
 struct str listen_address(const struct listener *li);
 
-/* Stops and resumes accepting; used while draining and when descriptors run out. */
+/* Stops and resumes accepting; who connects meanwhile waits in the kernel. */
 void listen_pause(struct listener *li);
 void listen_resume(struct listener *li);
 
-void listen_close(struct listener *li);    /* NULL is a no-op */
+/* The way to end without cutting anybody: keeps new callers out, and in a moment takes those who wait
+ * already and closes the socket. An inherited descriptor is let go at once: its queue outlives us.
+ * listen_close() is still due. */
+void listen_finish(struct listener *li);
+bool listen_finished(const struct listener *li);
+
+/* At once: the kernel resets who waits. NULL is a no-op. */
+void listen_close(struct listener *li);
 
 /* accept() failures for want of descriptors, in this process: for metrics. While it happens the
  * listener sheds (accepts and closes on a spare descriptor) and recovers by itself. */

@@ -14,7 +14,8 @@ struct world {
     atomic_uint writable;
     atomic_uint bodies;
     atomic_uint failures;
-    struct server_request *held; /* of /hold */
+    atomic_uint go;              /* a test lets the loop go on */
+    struct server_request *held;    /* of /hold */
 };
 
 static const struct server_limits test_limits = {

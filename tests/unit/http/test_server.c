@@ -167,6 +167,85 @@ TEST(draining_closes_idle_connections_and_lets_answers_end)
     end_world(w);
 }
 
+static void
+leave_here(void *arg)
+{
+    struct world *w = arg;
+
+    server_leave(w->server);
+}
+
+/* The loop does not read while it waits here; then the drain comes first. */
+static void
+wait_and_drain_here(void *arg)
+{
+    struct world *w = arg;
+
+    EXPECT(becomes(&w->go, 1));
+    server_drain(w->server);
+}
+
+TEST(leaving_makes_each_answer_the_last_of_its_connection)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf b;
+    int fd = call(w, S(GET_KEEP("/sized")));
+
+    buf_init(&b, 1 << 20);
+    EXPECT(peer_await(fd, &b, "three"));
+    EXPECT(!contains(&b, "Connection: close"));
+    loop_post(w->lb.loop, leave_here, w);
+    EXPECT_INT(peer_recv(fd, &b, 100), PEER_SILENT);
+    EXPECT(peer_send(fd, S(GET_KEEP("/sized"))));
+    EXPECT_INT(peer_recv_all(fd, &b), PEER_CLOSED);
+    EXPECT(contains(&b, "Connection: close\r\n"));
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(a_request_that_the_kernel_has_when_the_drain_begins_is_answered)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf b;
+    int fd = call(w, S(GET_KEEP("/sized")));
+
+    buf_init(&b, 1 << 20);
+    EXPECT(peer_await(fd, &b, "three"));
+    loop_post(w->lb.loop, wait_and_drain_here, w);
+    EXPECT(peer_send(fd, S(GET_KEEP("/sized"))));
+    atomic_store(&w->go, 1);
+    buf_reset(&b, 0);
+    EXPECT_INT(peer_recv_all(fd, &b), PEER_CLOSED);
+    EXPECT_INT(status_of(buf_str(&b)), 200);
+    EXPECT(contains(&b, "Connection: close\r\n"));
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
+TEST(who_is_connected_when_the_drain_begins_may_ask_once)
+{
+    struct world *w = new_world(&test_limits);
+    struct buf b;
+    int fd = peer_connect(w->lb.port);
+
+    buf_init(&b, 1 << 20);
+    loop_post(w->lb.loop, drain_here, w);
+    EXPECT_INT(peer_recv(fd, &b, 3 * SERVER_DRAIN_IDLE_MS), PEER_SILENT);
+    EXPECT(peer_send(fd, S(GET_KEEP("/sized"))));
+    EXPECT_INT(peer_recv_all(fd, &b), PEER_CLOSED);
+    EXPECT_INT(status_of(buf_str(&b)), 200);
+    EXPECT(contains(&b, "Connection: close\r\n"));
+    close(fd);
+
+    fd = peer_connect(w->lb.port);    /* and who says nothing is not waited for long */
+    EXPECT_INT(peer_recv_all(fd, &b), PEER_CLOSED);
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
+
 TEST(destroying_the_server_tells_who_holds_a_request)
 {
     struct world *w = new_world(&test_limits);

@@ -1,6 +1,7 @@
 /* test_listen.c - addresses opened, shared and refused; accepting without free descriptors. */
 #include "net/listen.c"
 
+#include <poll.h>
 #include <sys/resource.h>
 
 #include "tests/unit/net/fixture.h"
@@ -48,6 +49,23 @@ visit(const struct listener *li)
     int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     EXPECT(fd >= 0 && connect(fd, &a.any, address_len(&a)) == 0);
     return fd;
+}
+
+/* Is there nobody who listens? The descriptor of a connection that was made all the same is closed. */
+static bool
+is_refused(const char *host_port)
+{
+    struct str host;
+    uint16_t port;
+    struct address a;
+
+    EXPECT(address_split(str_c(host_port), &host, &port) && address_parse(host, port, &a));
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int status = connect(fd, &a.any, address_len(&a));
+    bool refused = status != 0 && errno == ECONNREFUSED;
+
+    close(fd);
+    return refused;
 }
 
 TEST(port_zero_picks_a_free_port_and_says_which)
@@ -422,5 +440,123 @@ TEST(a_listener_may_be_closed_while_it_accepts)
     EXPECT_INT(count, 1);
     for (int i = 0; i < 3; i++)
         close(fds[i]);
+    loop_destroy(l);
+}
+
+/* --- the end --- */
+
+TEST(who_waits_when_it_finishes_is_taken_and_nobody_after)
+{
+    struct loop *l = loop_create();
+    struct visits v = { .count = 0 };
+    struct listener *first = open_on(l, "127.0.0.1:0", &v);
+    char address[64];
+    int fds[90];
+
+    str_copy_c(address, sizeof(address), listen_address(first));
+    struct listener *second = open_on(l, address, &v);
+    EXPECT(first != NULL && second != NULL);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        fds[i] = visit(first);
+    listen_finish(first);
+    listen_finish(second);
+    listen_finish(second);
+    EXPECT(v.count == 0 && !listen_finished(first));
+    RUN_UNTIL(l, listen_finished(first) && listen_finished(second));
+    EXPECT_INT(v.count, ARRAY_LEN(fds));
+    EXPECT(is_refused(address));
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        char byte;
+
+        EXPECT(recv(fds[i], &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);    /* no reset */
+        close(fds[i]);
+    }
+    forget(&v);
+    listen_close(first);
+    listen_close(second);
+    loop_destroy(l);
+}
+
+TEST(who_begins_to_connect_while_it_finishes_is_refused_and_never_reset)
+{
+    struct loop *l = loop_create();
+    struct visits v = { .count = 0 };
+    struct listener *li = open_on(l, "127.0.0.1:0", &v);
+    struct str host;
+    uint16_t port;
+    struct address a;
+
+    listen_finish(li);
+    EXPECT(address_split(listen_address(li), &host, &port) && address_parse(host, port, &a));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    EXPECT(connect(fd, &a.any, address_len(&a)) != 0 && errno == EINPROGRESS);
+    RUN_UNTIL(l, listen_finished(li));
+    EXPECT_INT(v.count, 0);
+
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    int error = 0;
+    socklen_t n = sizeof(error);
+    EXPECT(poll(&p, 1, PATIENCE_MS) == 1);
+    EXPECT(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0);
+    EXPECT_INT(error, ECONNREFUSED);
+    close(fd);
+    listen_close(li);
+    loop_destroy(l);
+}
+
+TEST(a_finishing_unix_socket_takes_who_waits_and_is_gone_for_others_at_once)
+{
+    struct loop *l = loop_create();
+    struct visits v = { .count = 0 };
+    struct sockaddr_un sun = { .sun_family = AF_UNIX };
+    char address[128];
+
+    snprintf(sun.sun_path, sizeof(sun.sun_path), "/tmp/openclaw-finish-%d", (int)getpid());
+    snprintf(address, sizeof(address), "unix:%s", sun.sun_path);
+    struct listener *first = open_on(l, address, &v);
+    struct loop *other_loop = loop_create();
+    struct listener *other = open_on(other_loop, address, &v);
+    EXPECT(first != NULL && other != NULL);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT(connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0);
+    listen_finish(first);
+    listen_finish(other);
+    EXPECT(access(sun.sun_path, F_OK) != 0);
+    RUN_UNTIL(l, listen_finished(first));
+    EXPECT_INT(v.count, 1);
+    RUN_UNTIL(other_loop, listen_finished(other));
+    close(fd);
+    forget(&v);
+    listen_close(first);
+    listen_close(other);
+    loop_destroy(l);
+    loop_destroy(other_loop);
+}
+
+TEST(who_waits_at_an_inherited_descriptor_is_left_to_our_successor)
+{
+    struct loop *l = loop_create();
+    struct visits v = { .count = 0 };
+    struct address a;
+    char address[32];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    EXPECT(address_parse(S("127.0.0.1"), 0, &a));
+    EXPECT(bind(fd, &a.any, address_len(&a)) == 0 && listen(fd, 1) == 0);
+    int kept = dup(fd);
+    snprintf(address, sizeof(address), "fd:%d", fd);
+    struct listener *li = open_on(l, address, &v);
+    EXPECT(li != NULL);
+    int client = visit(li);
+    listen_finish(li);
+    EXPECT(listen_finished(li));
+    RUN_FOR_MS(l, 2 * LAST_CALL_MS);
+    EXPECT_INT(v.count, 0);
+    int taken = accept(kept, NULL, NULL);
+    EXPECT(taken >= 0);
+    close(taken);
+    close(client);
+    close(kept);
+    listen_close(li);
     loop_destroy(l);
 }
