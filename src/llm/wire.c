@@ -126,11 +126,14 @@ wire_error_kind(int status)
         return ERR_TOO_LARGE;
     case 408:
     case 504:
+    case 522:    /* Cloudflare: its connection to them, and their answer */
     case 524:
         return ERR_UPSTREAM_TIMEOUT;
-    case 409:
+    case 409:    /* these tell of the provider's state, not of what the caller wrote */
+    case 421:
     case 424:
     case 425:
+    case 499:
         return ERR_UPSTREAM_ERROR;
     case 429:
         return ERR_RATE_LIMIT;

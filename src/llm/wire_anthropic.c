@@ -196,20 +196,33 @@ static const struct {
     { S_INIT("overloaded_error"), ERR_UPSTREAM_OVERLOADED },
 };
 
+/* The kind that a type names; OK when it is not known. */
+static enum err
+kind_of_type(struct str type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(error_types); i++)
+        if (str_eq(type, error_types[i].type))
+            return error_types[i].kind;
+    return OK;
+}
+
+/* Gateways in between put invalid_request_error on whatever they refuse: a type that blames the
+ * caller counts only where the status does not say otherwise. */
 static enum err
 error_kind(int status, struct str type, struct str message)
 {
-    enum err kind = wire_error_kind(status);
+    enum err by_status = wire_error_kind(status);
+    enum err by_type = kind_of_type(type);
+    bool vague = status < 400 || by_status == ERR_BAD_REQUEST;
+    bool blames_caller = by_type == ERR_BAD_REQUEST || by_type == ERR_TOO_LARGE;
+    enum err kind = by_type == OK || (blames_caller && !vague) ? by_status : by_type;
 
-    for (size_t i = 0; i < ARRAY_LEN(error_types); i++)
-        if (str_eq(type, error_types[i].type))
-            kind = error_types[i].kind;
-    if (kind != ERR_BAD_REQUEST && kind != ERR_TOO_LARGE)
-        return kind;
-    if (wire_is_context_overflow(message))
-        return ERR_CONTEXT_LENGTH;
-    if (str_find(message, S("credit balance is too low")) < message.n)
-        return ERR_UPSTREAM_QUOTA;
+    if (blames_caller || kind == ERR_BAD_REQUEST || kind == ERR_TOO_LARGE) {
+        if (wire_is_context_overflow(message) && (vague || status == 413 || status >= 500))
+            return ERR_CONTEXT_LENGTH;
+        if (str_find(message, S("credit balance is too low")) < message.n)
+            return ERR_UPSTREAM_QUOTA;
+    }
     return kind;
 }
 

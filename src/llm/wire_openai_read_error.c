@@ -181,6 +181,8 @@ kind_of(int status, const struct llm_error *e)
         return ERR_UPSTREAM_AUTH;
     if (by_word == ERR_CONTENT_FILTER && status == 403)
         return by_word;
+    if (by_word == ERR_RATE_LIMIT && status == 413)    /* Groq: more tokens than a minute allows */
+        return by_word;
     if (by_word == OK || !vague || (status != 0 && by_word == ERR_UPSTREAM_ERROR))
         return by_status;
     return by_word;

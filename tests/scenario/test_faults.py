@@ -300,6 +300,39 @@ def test_noise_instead_of_an_answer_moves_on(make, mock, noise):
                                      "upstream_overloaded"})
 
 
+# What a status says of the provider itself is not the caller's fault, whatever type the body names.
+STATUSES = {
+    # status: (our code, does the next target get its turn?)
+    400: ("bad_request", False), 422: ("bad_request", False), 413: ("request_too_large", False),
+    401: ("upstream_auth", True), 403: ("upstream_auth", True), 404: ("upstream_model_not_found", True),
+    408: ("upstream_timeout", True), 409: ("upstream_error", True), 421: ("upstream_error", True),
+    425: ("upstream_error", True), 429: ("rate_limit_exceeded", True), 499: ("upstream_error", True),
+    500: ("upstream_error", True), 502: ("upstream_error", True), 503: ("upstream_overloaded", True),
+    504: ("upstream_timeout", True), 520: ("upstream_error", True), 522: ("upstream_timeout", True),
+    524: ("upstream_timeout", True), 529: ("upstream_overloaded", True), 530: ("upstream_error", True),
+}
+
+
+@pytest.mark.parametrize("wire", ["openai-chat", "anthropic-messages"])
+def test_the_status_decides_whose_fault_it_is(make, mock, wire):
+    def handler(conn):
+        conn.answer(int(conn.request.json()["model"]), {"type": "error", "error": {
+            "type": "invalid_request_error", "message": "no"}})
+    config = {"providers": {"bad": make.upstream(handler).provider(wire), "good": mock.provider()},
+              "models": {f"then-{s}": {"targets": [f"bad/{s}", "good/m;text=from-the-second"]} for s in STATUSES}}
+    gateway = make.gateway(config)
+    questions = [(c, f"{name}{s}", stream) for c in CALLERS for name in ("bad/", "then-") for s in STATUSES
+                 for stream in BOTH]
+    for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
+        code, moves_on = STATUSES[int(model.strip("badthen-/"))]
+        where = (caller, model, stream, got)
+        if moves_on and model.startswith("then"):
+            assert got.complete and got.text == "from-the-second", where
+        else:
+            assert got.code == code and not got.complete, where
+        assert gateway.access(got.id)["attempts"][0]["outcome"] == code, where
+
+
 def test_a_refusal_cut_short_keeps_its_kind(make):
     def handler(conn):
         conn.send(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 17\r\nContent-Length: 1000\r\n\r\n{\"error\":")

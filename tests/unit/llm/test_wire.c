@@ -100,6 +100,18 @@ TEST(a_status_alone_tells_whose_fault_it_is)
     EXPECT_INT(wire_error_kind(302), ERR_UPSTREAM_ERROR);
 }
 
+TEST(what_a_status_says_of_the_provider_is_not_blamed_on_the_caller)
+{
+    static const int theirs[] = { 409, 421, 424, 425, 499, 500, 501, 502, 520, 521, 523, 525, 526,
+        527, 530, 599 };
+
+    for (size_t i = 0; i < ARRAY_LEN(theirs); i++)
+        EXPECT_INT(wire_error_kind(theirs[i]), ERR_UPSTREAM_ERROR);
+    EXPECT_INT(wire_error_kind(522), ERR_UPSTREAM_TIMEOUT);
+    EXPECT_INT(wire_error_kind(524), ERR_UPSTREAM_TIMEOUT);
+    EXPECT_INT(wire_error_kind(415), ERR_BAD_REQUEST);
+}
+
 TEST(a_context_overflow_is_known_by_each_provider_s_wording)
 {
     EXPECT(wire_is_context_overflow(S("This model's maximum context length is 8192 tokens.")));

@@ -229,6 +229,40 @@ TEST(some_errors_are_told_apart_by_their_words)
         ERR_UPSTREAM_QUOTA);
 }
 
+TEST(a_type_that_blames_the_caller_does_not_overrule_a_status_that_does_not)
+{
+    static const struct {
+        int status;
+        enum err kind;
+    } rows[] = {
+        { 400, ERR_BAD_REQUEST },
+        { 422, ERR_BAD_REQUEST },
+        { 401, ERR_UPSTREAM_AUTH },
+        { 403, ERR_UPSTREAM_AUTH },
+        { 404, ERR_UPSTREAM_NO_MODEL },
+        { 408, ERR_UPSTREAM_TIMEOUT },
+        { 409, ERR_UPSTREAM_ERROR },
+        { 413, ERR_TOO_LARGE },
+        { 429, ERR_RATE_LIMIT },
+        { 499, ERR_UPSTREAM_ERROR },
+        { 500, ERR_UPSTREAM_ERROR },
+        { 502, ERR_UPSTREAM_ERROR },
+        { 503, ERR_UPSTREAM_OVERLOADED },
+        { 504, ERR_UPSTREAM_TIMEOUT },
+        { 522, ERR_UPSTREAM_TIMEOUT },
+        { 529, ERR_UPSTREAM_OVERLOADED },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        EXPECT_INT(kind_of(rows[i].status, ERROR_BODY("invalid_request_error", "no")),
+            rows[i].kind);
+    EXPECT_INT(kind_of(500, ERROR_BODY("request_too_large", "no")), ERR_UPSTREAM_ERROR);
+    EXPECT_INT(kind_of(500, ERROR_BODY("overloaded_error", "no")), ERR_UPSTREAM_OVERLOADED);
+    EXPECT_INT(kind_of(400, ERROR_BODY("overloaded_error", "no")), ERR_UPSTREAM_OVERLOADED);
+    EXPECT_INT(kind_of(500, ERROR_BODY("invalid_request_error", "prompt is too long: 9 tokens")),
+        ERR_CONTEXT_LENGTH);
+}
+
 TEST(errors_of_whoever_stands_in_between_are_told_apart_by_status)
 {
     EXPECT_INT(kind_of(529, "<html>Overloaded</html>"), ERR_UPSTREAM_OVERLOADED);
