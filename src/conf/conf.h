@@ -65,6 +65,7 @@ struct conf_server {
     uint64_t limit_connections_per_address;
     uint64_t limit_requests;           /* exchanges under way per worker: 503 beyond */
     uint64_t limit_streams_per_key;    /* exchanges under way per key: 429 beyond; 0: no limit */
+    uint64_t limit_wrong_keys;         /* a minute, per address and worker: 429 beyond; 0: no limit */
     uint64_t limit_json_depth;
     uint64_t limit_json_values;
     uint64_t limit_event_bytes;        /* one event of a provider's stream */

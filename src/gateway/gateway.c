@@ -34,6 +34,26 @@ stage_match(struct exchange *x)
     return STEP_NEXT;
 }
 
+/* A wrong key is 401; too many of them from one address are 429. A right one never comes here. */
+static enum step
+refuse_caller(struct exchange *x, struct str credential)
+{
+    uint64_t per_minute = exchange_conf(x)->server.limit_wrong_keys;
+    uint64_t wait_ms;
+
+    if (credential.n == 0)
+        return exchange_fail(x, ERR_AUTH,
+            "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'");
+    wait_ms = throttle_wrong_key(x->worker->throttle, x->client_ip, per_minute, clock_now_us());
+    if (wait_ms == 0)
+        return exchange_fail(x, ERR_AUTH, "the API key is not known here");
+    metric_add(&x->worker->metrics->wrong_keys_throttled, 1);
+    return exchange_fail_with(x,
+        &(struct llm_error){ .kind = ERR_RATE_LIMIT,
+            .message = S("too many wrong API keys came from this address; right ones are served"),
+            .retry_after_ms = (int64_t)wait_ms });
+}
+
 /* Who is asking? Health and metrics are open to everybody. */
 static enum step
 stage_authenticate(struct exchange *x)
@@ -43,10 +63,7 @@ stage_authenticate(struct exchange *x)
     bool open = x->endpoint->local != NULL && !str_starts(x->endpoint->path, S("/v1/"));
 
     if (e != OK && !open)
-        return exchange_fail(x, e, "%s",
-            credential.n == 0
-                ? "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'"
-                : "the API key is not known here");
+        return refuse_caller(x, credential);
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
     x->endpoint->local(x);

@@ -263,6 +263,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->server = server_create(w->loop, &handler, w);
     w->client = client_create(w->loop, &client_limits);
     w->tick = timer_create_on(w->loop, on_tick, w);
+    w->throttle = throttle_create();
     w->series = map_create();
     w->scratch = arena_create(SCRATCH_BYTES);
     buf_init(&w->text, TEXT_BYTES);
@@ -321,6 +322,7 @@ worker_join(struct worker *w)
     loop_destroy(w->loop);
     access_log_fini(&w->access);
     snapshot_hold_drop(w->current);
+    throttle_destroy(w->throttle);
     map_destroy(w->series);
     arena_destroy(w->scratch);
     buf_fini(&w->text);

@@ -13,6 +13,7 @@
 #include "http/server.h"
 #include "observe/access_log.h"
 #include "observe/metrics.h"
+#include "policy/throttle.h"
 
 #define GATEWAY_LISTENERS 16
 #define WORKER_TICK_MS 50
@@ -45,6 +46,7 @@ struct worker {
     size_t tls_listeners;
     struct snapshot_hold *current;
     struct metric_shard *metrics;
+    struct throttle *throttle;    /* of wrong keys */
     struct access_log access;
     struct timer *tick;
     bool ticking_fast;

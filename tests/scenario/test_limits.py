@@ -70,6 +70,33 @@ def test_a_key_s_own_limit_is_429_and_leaves_others_alone(make, mock):
     gateway.idle()
 
 
+def test_guessing_keys_is_slowed_down_and_right_keys_are_served(make, mock):
+    """All of them come from one address, as behind a NAT."""
+    gateway = make.gateway(config_of(mock, limits={"wrong_keys": 5}), workers=1)
+    right = gateway.key
+    for i in range(5):
+        gateway.key = f"wrong-key-{i}"
+        got = ask(gateway, CALLERS[i % 2], "lab/m")
+        assert (got.status, got.code) == (401, "invalid_api_key"), got
+    for i in range(8):
+        gateway.key = f"other-key-{i}"
+        got = ask(gateway, CALLERS[i % 2], "lab/m")
+        assert (got.status, got.code) == (429, "rate_limit_exceeded"), got
+        assert 1 <= int(got.headers["retry-after"]) <= 12 and "key" in got.error["message"], got
+        gateway.key = right
+        assert ask(gateway, CALLERS[i % 2], "lab/m").complete
+    assert gateway.get("/v1/models", headers={"Authorization": ""}).status_code == 401     # no key is no guess
+    assert gateway.get("/livez", headers={"Authorization": "Bearer wrong"}).status_code == 200
+    assert gateway.metrics().value("openclaw_wrong_keys_throttled_total") == 8
+    gateway.reload()                                                   # which forgives nobody
+    gateway.key = "wrong-key-again"
+    assert ask(gateway, "openai", "lab/m").status == 429
+    gateway.reload(config_of(mock, limits={"wrong_keys": 0}))
+    gateway.key = "wrong-key-again"
+    assert ask(gateway, "openai", "lab/m").status == 401
+    gateway.key = right
+
+
 def test_connections_beyond_the_limit_are_told_503(make, mock):
     gateway = make.gateway(config_of(mock, limits={"connections": 20}), workers=1)
     held = []

@@ -1,0 +1,87 @@
+/* throttle.c - one number per address: when its last wrong key would have been due at the allowed
+ * rate (GCRA). An address may run ahead of that by a minute. */
+#include "policy/throttle.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+
+enum { WAYS = 4, SETS = 256 };
+
+#define MINUTE_US UINT64_C(60000000)
+
+struct entry {
+    uint64_t address;    /* its hash */
+    uint64_t due_us;     /* past: nothing is remembered here */
+};
+
+struct throttle {
+    struct entry sets[SETS][WAYS];
+};
+
+struct throttle *
+throttle_create(void)
+{
+    return check_alloc(calloc(1, sizeof(struct throttle)));
+}
+
+void
+throttle_destroy(struct throttle *t)
+{
+    free(t);
+}
+
+/* What is counted together: an IPv4 address, an IPv6 network. */
+static uint64_t
+hash_address(struct str address)
+{
+    static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+    char text[INET6_ADDRSTRLEN + 1];
+    unsigned char bytes[16];
+    struct str scope, plain;
+
+    (void)str_cut(address, '%', &plain, &scope);
+    if (plain.n >= sizeof(text))
+        return map_hash(address);
+    str_copy_c(text, sizeof(text), plain);
+    if (inet_pton(AF_INET6, text, bytes) != 1)
+        return map_hash(address);
+    if (memcmp(bytes, mapped, sizeof(mapped)) == 0) {
+        (void)inet_ntop(AF_INET, bytes + sizeof(mapped), text, sizeof(text));
+        return map_hash(str_c(text));
+    }
+    return map_hash(str_make((const char *)bytes, 8));
+}
+
+/* The address's entry, or else the one that is the first to be free. */
+static struct entry *
+find(struct throttle *t, uint64_t address)
+{
+    struct entry *set = t->sets[address % SETS];
+    struct entry *oldest = &set[0];
+
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].address == address)
+            return &set[i];
+        if (set[i].due_us < oldest->due_us)
+            oldest = &set[i];
+    }
+    *oldest = (struct entry){ .address = address };
+    return oldest;
+}
+
+uint64_t
+throttle_wrong_key(struct throttle *t, struct str address, uint64_t per_minute, uint64_t now_us)
+{
+    if (per_minute == 0 || str_eq(address, S("unix")))
+        return 0;
+
+    struct entry *e = find(t, hash_address(address));
+    uint64_t due_us = MAX(e->due_us, now_us) + MINUTE_US / per_minute;
+
+    if (due_us > now_us + MINUTE_US)
+        return (due_us - now_us - MINUTE_US + 999) / 1000;
+    e->due_us = due_us;
+    return 0;
+}
