@@ -363,8 +363,6 @@ worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *t
 }
 
 static void
-do_drain(void *arg)
-static void
 do_leave(void *arg)
 {
     server_leave(((struct worker *)arg)->server);
@@ -376,6 +374,8 @@ worker_leave(struct worker *w)
     loop_post(w->loop, do_leave, w);
 }
 
+static void
+do_drain(void *arg)
 {
     struct worker *w = arg;
 
