@@ -4,11 +4,13 @@ The bytes are made from sound ones by seeded accidents, so that a run can be rep
 """
 import json
 import random
+import ssl
+import time
 
 import pytest
 
 from lib import raw, sse
-from lib.process import wait_until
+from lib.process import certificate, wait_until
 
 ROUNDS = 150
 
@@ -302,3 +304,68 @@ def test_callers_who_leave_at_any_moment_settle_once(make):
                == len(gateway.access_log()), "as many lines as requests were counted")
     assert len({line["request_id"] for line in gateway.access_log()}) == len(gateway.access_log())
     assert len(gateway.access_log()) <= 2 * sent + 1
+
+
+# --- callers who send first and read then ---
+
+LONG = 30 << 20
+
+
+@pytest.fixture(scope="module", params=["tcp", "tls"])
+def strict(request, make_shared, tmp_path_factory):
+    """A gateway that refuses easily, plain or with TLS: (gateway, options of its raw clients)."""
+    server, options = {"workers": 1, "limits": {"body": "64KB", "header": "8KB", "connections": 10,
+                                                "header_deadline": "1s"}}, {}
+    if request.param == "tls":
+        cert, key = certificate(tmp_path_factory.mktemp("tls"))
+        server["tls"] = {"cert": str(cert), "key": str(key)}
+        options["tls"] = ssl.create_default_context(cafile=cert)
+    mock = make_shared.mock()
+    return make_shared.gateway({"providers": {"lab": mock.provider()}, "server": server}), options
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 408, 413, 431, 503])
+def test_who_sends_everything_before_reading_learns_why_it_was_refused(strict, status):
+    """Closing while bytes come in resets the connection: the sender fails, and the answer is lost on its way."""
+    gateway, options = strict
+    fields = {"Content-Length": str(LONG), **gateway.authorization()}
+    target, held = "/v1/chat/completions", []
+    if status == 400:
+        fields["Transfer-Encoding"] = "chunked"
+    elif status == 401:
+        fields["Authorization"] = "Bearer wrong"
+    elif status == 404:
+        target = "/nowhere"
+    elif status == 431:
+        fields["X-Large"] = "x" * 9000
+    elif status == 503:
+        held = [gateway.raw(**options) for _ in range(10)]
+        for one in held:
+            one.send(raw.request("GET", "/livez"))
+    head = raw.request("POST", target, b"", fields)
+    with gateway.raw(**options) as client:
+        if status == 408:
+            client.send(head[:-10])
+            answer = client.read()
+            client.send(b"x" * LONG)
+        else:
+            client.send(head + b"x" * LONG)
+            answer = client.read()
+        assert answer.status == status and answer.header("connection") == "close", answer
+        assert answer.json()["error"]["message"]
+        assert client.closed_by_peer()
+    for one in held:
+        one.close()
+    gateway.idle()
+
+
+def test_a_refused_body_may_come_slowly(strict):
+    """It is swallowed as long as it comes, up to a limit."""
+    gateway, options = strict
+    with gateway.raw(**options) as client:
+        client.send(raw.request("POST", "/v1/chat/completions", b"", {"Content-Length": str(LONG)}))
+        for _ in range(14):
+            time.sleep(0.5)
+            client.send(b"x" * 100_000)
+        assert client.read().status == 401
+        assert client.closed_by_peer()

@@ -366,3 +366,14 @@ TEST(a_reader_that_stalls_is_dropped)
     close(fd);
     end_world(w);
 }
+
+TEST(a_refused_caller_is_listened_to_until_a_silence_and_not_for_ever)
+{
+    struct server_request q = { .finished_ms = 1000, .since_ms = 1000 };
+
+    EXPECT(!has_lingered(&q, 1000 + SERVER_LINGER_MS - 1));
+    EXPECT(has_lingered(&q, 1000 + SERVER_LINGER_MS));
+    q.since_ms = 1000 + SERVER_LINGER_MOST_MS - 1;    /* bytes came a moment ago */
+    EXPECT(!has_lingered(&q, 1000 + SERVER_LINGER_MOST_MS - 1));
+    EXPECT(has_lingered(&q, 1000 + SERVER_LINGER_MOST_MS));
+}
