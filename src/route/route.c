@@ -24,6 +24,7 @@ struct route_table {
     struct alias **aliases;
     size_t alias_count;
     struct map *alias_by_name;
+    struct map *listed;                   /* "provider/model" of every alias's targets */
     struct provider *default_provider;    /* NULL: none */
 };
 
@@ -278,11 +279,27 @@ provider_simulated(
 
 /* --- targets and aliases --- */
 
+#define PAIR_BYTES 256
+
+/* "provider/model" in `room` of PAIR_BYTES; empty when it is too long to be known. */
+static struct str
+pair_name(const struct provider *p, struct str model, char *room)
+{
+    if (p->id.n + 1 + model.n >= PAIR_BYTES)
+        return S("");
+    memcpy(room, p->id.p, p->id.n);
+    room[p->id.n] = '/';
+    if (model.n != 0)
+        memcpy(room + p->id.n + 1, model.p, model.n);
+    return str_make(room, p->id.n + 1 + model.n);
+}
+
 static struct target *
-target_make(struct arena *a, struct provider *p, struct str model)
+target_make(const struct route_table *t, struct arena *a, struct provider *p, struct str model)
 {
     struct target *to = arena_new(a, struct target);
-    char id[256];
+    char room[PAIR_BYTES];
+    struct str name = pair_name(p, model, room);
 
     to->provider = p;
     to->wire.model = model;
@@ -290,11 +307,9 @@ target_make(struct arena *a, struct provider *p, struct str model)
     to->timeouts = p->timeouts;
     for (size_t i = 0; i < p->models.count && !to->listed; i++)
         to->listed = str_eq(p->models.list[i].v, model);
-    if (p->id.n + 1 + model.n < sizeof(id)) {
-        memcpy(id, p->id.p, p->id.n);
-        id[p->id.n] = '/';
-        memcpy(id + p->id.n + 1, model.p, model.n);
-        to->facts = model_row(str_make(id, p->id.n + 1 + model.n));
+    if (name.n != 0) {
+        to->facts = model_row(name);
+        to->listed = to->listed || map_get(t->listed, name) != NULL;
     }
     if (to->facts != NULL) {
         to->wire.max_output = to->facts->output_tokens;
@@ -380,9 +395,13 @@ static struct target *
 target_of_alias(
     struct route_table *t, struct provider *p, struct str model, const struct conf_target *ct)
 {
-    struct target *to = target_make(t->arena, p, model);
+    struct target *to = target_make(t, t->arena, p, model);
+    char room[PAIR_BYTES];
+    struct str name = pair_name(p, model, room);
 
     to->listed = true;
+    if (name.n != 0)
+        (void)map_put(t->listed, name, to);
     to->params = ct->params;
     to->timeouts = timeouts_over(p->timeouts, ct->timeouts);
     return to;
@@ -455,6 +474,7 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
     t->providers = arena_array(t->arena, struct provider *, room);
     t->provider_by_id = map_create();
     t->alias_by_name = map_create();
+    t->listed = map_create();
 
     for (size_t i = 0; i < c->provider_count; i++)
         provider_from_conf(t, c, &c->providers[i], problems);
@@ -486,6 +506,7 @@ route_destroy(struct route_table *t)
     tls_context_unref(t->tls);
     map_destroy(t->provider_by_id);
     map_destroy(t->alias_by_name);
+    map_destroy(t->listed);
     arena_destroy(t->arena);
     free(t);
 }
@@ -493,9 +514,10 @@ route_destroy(struct route_table *t)
 /* --- looking up --- */
 
 static struct target *
-plan_one(struct arena *a, struct provider *p, struct str model, struct plan *ret)
+plan_one(const struct route_table *t, struct arena *a, struct provider *p, struct str model,
+    struct plan *ret)
 {
-    ret->targets[0] = target_make(a, p, model);
+    ret->targets[0] = target_make(t, a, p, model);
     ret->count = 1;
     return ret->targets[0];
 }
@@ -504,16 +526,15 @@ plan_one(struct arena *a, struct provider *p, struct str model, struct plan *ret
 static struct provider *
 bare_provider(const struct route_table *t, struct str model)
 {
-    char id[256];
+    char room[PAIR_BYTES];
 
     for (size_t i = 0; i < t->provider_count; i++) {
         const struct provider *p = t->providers[i];
-        if (p->id.n + 1 + model.n >= sizeof(id))
+        struct str name = pair_name(p, model, room);
+
+        if (name.n == 0)
             continue;
-        memcpy(id, p->id.p, p->id.n);
-        id[p->id.n] = '/';
-        memcpy(id + p->id.n + 1, model.p, model.n);
-        if (model_row(str_make(id, p->id.n + 1 + model.n)) != NULL)
+        if (model_row(name) != NULL)
             return t->providers[i];
         for (size_t m = 0; m < p->models.count; m++)
             if (str_eq(p->models.list[m].v, model))
@@ -571,7 +592,7 @@ route_plan(const struct route_table *t, struct arena *a, struct str model, struc
         *ret_why = no_model_sentence(t, a, model);
         return ERR_NO_MODEL;
     }
-    (void)plan_one(a, p, name, ret);
+    (void)plan_one(t, a, p, name, ret);
     return OK;
 }
 
@@ -582,14 +603,14 @@ route_default(const struct route_table *t, struct arena *a, const struct wire *w
     size_t count = 0;
 
     if (t->default_provider != NULL)
-        return target_make(a, t->default_provider, S(""));
+        return target_make(t, a, t->default_provider, S(""));
     for (size_t i = 0; i < t->provider_count; i++) {
         if (t->providers[i]->wire == wire) {
             only = t->providers[i];
             count++;
         }
     }
-    return count == 1 ? target_make(a, only, S("")) : NULL;
+    return count == 1 ? target_make(t, a, only, S("")) : NULL;
 }
 
 struct provider *

@@ -37,7 +37,7 @@ struct target {
     const struct model_row *facts;    /* NULL: unknown model */
     struct str params;                /* JSON object text of overrides, or empty */
     struct conf_timeouts timeouts;
-    /* named by the configuration: its name is safe to use as a label */
+    /* named by the configuration, here or elsewhere: its name is safe to use as a label */
     bool listed;
 };
 

@@ -131,6 +131,16 @@ def test_ten_thousand_model_names_are_one_series(make, mock):
     assert len(metrics.text) < 100_000
 
 
+def test_a_model_is_one_series_by_whatever_name_it_is_asked_for(make, mock):
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "default_provider": "lab",
+                            "models": {"fast": {"targets": ["lab/quick"]}}})
+    for name in ("fast", "lab/quick", "quick", "lab/unheard-of"):
+        assert ask(gateway, "openai", name).complete
+    metrics = gateway.metrics()
+    attempts = {labels["model"]: value for labels, value in metrics["openclaw_upstream_attempts_total"]}
+    assert attempts == {"quick": 3, "other": 1}
+
+
 def test_names_of_the_configuration_beyond_the_limit_are_counted_together(make, mock):
     names = [f"known-{i}" for i in range(60)]
     gateway = make.gateway({"providers": {"lab": mock.provider(models=names)},

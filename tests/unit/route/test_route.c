@@ -361,6 +361,41 @@ TEST(a_name_that_nobody_has_is_an_error_that_helps)
     drop(&r);
 }
 
+TEST(a_model_that_an_alias_lists_is_known_by_whatever_name_it_is_asked_for)
+{
+    struct routed r = make("providers:\n"
+                           "  openai: {api_key: k}\n"
+                           "  lab: {wire: openai-chat, base_url: \"http://10.0.0.5/v1\", models: [own]}\n"
+                           "default_provider: lab\n"
+                           "models:\n"
+                           "  fast: {targets: [lab/quick, openai/ours]}\n"
+                           "  deep: {targets: [fast]}\n");
+    static const struct {
+        const char *model;
+        bool listed;
+    } cases[] = {
+        { "fast", true },
+        { "deep", true },
+        { "lab/quick", true },
+        { "quick", true },    /* at the default provider */
+        { "openai/ours", true },
+        { "lab/own", true },
+        { "lab/ours", false },    /* it is another's */
+        { "openai/quick", false },
+        { "lab/quick2", false },
+        { "lab/quic", false },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct plan plan;
+        struct str why = S("");
+
+        EXPECT(route_plan(r.t, r.a, str_c(cases[i].model), &plan, &why) == OK);
+        EXPECT_INT(plan.targets[0]->listed, cases[i].listed);
+    }
+    drop(&r);
+}
+
 TEST(a_hostile_name_is_only_a_name)
 {
     static char huge[100000];
