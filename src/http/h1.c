@@ -1,36 +1,33 @@
 /* h1.c - RFC 9112 without its indulgences, over bytes that lie still. */
 #include "http/h1.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "http/text.h"
 
 /* --- characters --- */
 
-/* A set of ASCII characters: one bit each. */
+/* A set of bytes: one bit each, 32 to a word, and nothing beyond ASCII. */
 struct charset {
-    uint64_t low;  /* 0x00 to 0x3f */
-    uint64_t high; /* 0x40 to 0x7f */
+    uint32_t words[8];
 };
 
 /* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */
-static const struct charset token_chars = { 0x03ff6cfa00000000, 0x57ffffffc7fffffe };
+static const struct charset token_chars = { { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff } };
 
-static const struct charset method_chars = { 0x0000200000000000, 0x0000000007fffffe };
+static const struct charset method_chars = { { 0, 0x00002000, 0x07fffffe, 0 } };
 
 /* unreserved, sub-delims and '%' of RFC 3986. */
-static const struct charset host_chars = { 0x2bff7ff200000000, 0x47fffffe87fffffe };
+static const struct charset host_chars = { { 0, 0x2bff7ff2, 0x87fffffe, 0x47fffffe } };
 
 /* Visible ASCII without '"', '#', '<', '>' and '\\': they never stand unencoded in a URI, and confuse
  * whoever reads one that has them. */
-static const struct charset target_chars = { 0xaffffff200000000, 0x7fffffffefffffff };
+static const struct charset target_chars = { { 0, 0xaffffff2, 0xefffffff, 0x7fffffff } };
 
 static inline bool
 is_in(const struct charset *set, char c)
 {
     unsigned char u = (unsigned char)c;
 
-    return u < 0x80 && ((u < 0x40 ? set->low : set->high) >> (u & 0x3f) & 1) != 0;
+    return (set->words[u >> 5] >> (u & 31) & 1) != 0;
 }
 
 /* The first byte from `p` on that is not of the set, or `end`. */
@@ -38,33 +35,6 @@ static inline const char *
 skip_chars(const struct charset *set, const char *p, const char *end)
 {
     while (p != end && is_in(set, *p))
-        p++;
-    return p;
-}
-
-static inline bool
-is_control(char c)
-{
-    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
-}
-
-/* The first control character from `p` on, or `end`. */
-static inline const char *
-skip_text(const char *p, const char *end)
-{
-#ifdef __SSE2__
-    for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
-        __m128i control = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), low),
-            _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
-        unsigned mask = (unsigned)_mm_movemask_epi8(control);
-
-        if (mask != 0)
-            return p + __builtin_ctz(mask);
-    }
-#endif
-    while (p != end && !is_control(*p))
         p++;
     return p;
 }
@@ -103,7 +73,7 @@ check_open_line(const struct h1_scan *scan, struct str line, const struct h1_lim
     bool first = scan->lines == 0;
 
     const char *end = line.p + line.n;
-    const char *control = skip_text(line.p, end);
+    const char *control = http_skip_text(line.p, end);
 
     if (control != end && !(*control == '\r' && control + 1 == end)) /* its LF may come */
         return refuse(ret_why, "control character in the head");
@@ -205,7 +175,7 @@ read_fields(const char *p, const char *end, size_t room, struct http_fields *ret
 
         if (colon == name || colon == end || *colon != ':')
             return "malformed field name";
-        p = skip_text(colon + 1, end);
+        p = http_skip_text(colon + 1, end);
         if (!is_line_end(p, end))
             return "control character in a field";
         if (ret->count == room)
@@ -484,7 +454,7 @@ read_response(struct str head, size_t fields_room, struct h1_head *ret)
     }
     if (p == end || (*p != ' ' && *p != '\r'))
         return "malformed status line";
-    p = skip_text(p, end);
+    p = http_skip_text(p, end);
     if (!is_line_end(p, end))
         return "control character in the status line";
     return read_fields(p + 2, end, fields_room, &ret->head.fields);

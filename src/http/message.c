@@ -1,6 +1,8 @@
 /* message.c - looking things up in HTTP heads, and writing the parts of them safely. */
 #include "http/message.h"
 
+#include "http/text.h"
+
 struct str
 http_field_get(const struct http_fields *f, struct str name)
 {
@@ -41,24 +43,20 @@ http_type_is(struct str content_type, struct str type)
     return content_type.n != 0 && str_ieq(without_parameters(content_type), type);
 }
 
-/* Bytes before the first that would end the line. */
-static size_t
-line_length(struct str s)
-{
-    size_t n = 0;
-
-    while (n < s.n && s.p[n] != '\r' && s.p[n] != '\n' && s.p[n] != '\0')
-        n++;
-    return n;
-}
-
 void
 http_add_field(struct buf *b, struct str name, struct str value)
 {
-    buf_add(b, name);
-    buf_add(b, S(": "));
-    buf_add(b, str_make(value.p, line_length(value)));
-    buf_add(b, S("\r\n"));
+    size_t n = value.n != 0 ? (size_t)(http_skip_text(value.p, value.p + value.n) - value.p) : 0;
+    char *p = buf_reserve(b, name.n + 2 + n + 2);
+
+    if (p == NULL)
+        return;
+    memcpy(p, name.p, name.n);
+    memcpy(p + name.n, ": ", 2);
+    if (n != 0)
+        memcpy(p + name.n + 2, value.p, n);
+    memcpy(p + name.n + 2 + n, "\r\n", 2);
+    buf_commit(b, name.n + 2 + n + 2);
 }
 
 bool

@@ -42,7 +42,7 @@ bool http_list_has(struct str value, struct str token);
 /* The media type without parameters equals `type`? "text/event-stream; charset=utf-8". */
 bool http_type_is(struct str content_type, struct str type);
 
-/* Appends "Name: value\r\n". CR, LF and NUL in the value end it: nothing can be smuggled. */
+/* Appends "Name: value\r\n". A control character in the value ends it: nothing can be smuggled. */
 void http_add_field(struct buf *b, struct str name, struct str value);
 
 /* Methods for which a missing Content-Length would mean something. */

@@ -1,0 +1,35 @@
+/* text.h - where the text of a line or a field ends: heads are read and written sixteen bytes at a time. */
+#pragma once
+
+#include "base/base.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+static inline bool
+http_is_control(char c)
+{
+    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+/* The first control character other than a tab from `p` on, or `end`. */
+static inline const char *
+http_skip_text(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+        __m128i control = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), low),
+            _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+        unsigned mask = (unsigned)_mm_movemask_epi8(control);
+
+        if (mask != 0)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p != end && !http_is_control(*p))
+        p++;
+    return p;
+}
