@@ -18,7 +18,9 @@ json_get(const struct json *j, struct str key)
         const struct json *value = at + 1;
 
         if (LIKELY(!at->escaped)) {
-            if (at->n == key.n + 2 && memcmp(at->p + 1, key.p, key.n) == 0)
+            /* The first letter spares most calls. */
+            if (at->n == key.n + 2 && (key.n == 0 || at->p[1] == key.p[0]) &&
+                memcmp(at->p + 1, key.p, key.n) == 0)
                 return value;
         } else if (json_str_is(at, key)) {
             return value;

@@ -60,10 +60,12 @@ json_special_mask(const char *p)
 }
 #endif
 
-/* The first byte from `p` on that is not plain, or `end`. */
+/* The first byte from `p` on that is not plain, or `end`. What does not fill a last word is looked at
+ * together with bytes that were found plain already. */
 static inline const char *
 json_skip_plain(const char *p, const char *end)
 {
+    ptrdiff_t n = end - p;
 #ifdef __SSE2__
     while (end - p >= 16) {
         unsigned special = json_special_mask(p);
@@ -72,22 +74,23 @@ json_skip_plain(const char *p, const char *end)
             return p + __builtin_ctz(special);
         p += 16;
     }
-#endif
-    while (end - p >= 32) {
-        uint64_t any = json_special_bytes(json_load64(p)) |
-            json_special_bytes(json_load64(p + 8)) | json_special_bytes(json_load64(p + 16)) |
-            json_special_bytes(json_load64(p + 24));
+    if (p != end && n >= 16) {
+        unsigned special = json_special_mask(end - 16);
 
-        if (any != 0)
-            break;
-        p += 32;
+        return special != 0 ? end - 16 + __builtin_ctz(special) : end;
     }
+#endif
     while (end - p >= 8) {
         uint64_t special = json_special_bytes(json_load64(p));
 
         if (special != 0)
             return p + (__builtin_ctzll(special) >> 3);
         p += 8;
+    }
+    if (p != end && n >= 8) {
+        uint64_t special = json_special_bytes(json_load64(end - 8));
+
+        return special != 0 ? end - 8 + (__builtin_ctzll(special) >> 3) : end;
     }
     while (p != end && json_is_plain(*p))
         p++;

@@ -73,9 +73,27 @@ json_add_escaped(struct buf *b, struct str s)
     buf_add(b, str_make(run, (size_t)(end - run)));
 }
 
+/* Most strings are short, need no escapes and find room. False when this one does not. */
+static inline bool
+add_plain(struct buf *b, struct str s)
+{
+    if (b->overflow || b->cap - b->tail < 2 || s.n > b->cap - b->tail - 2 || s.n == 0 ||
+        json_skip_plain(s.p, s.p + s.n) != s.p + s.n)
+        return false;
+
+    char *p = b->p + b->tail;
+    p[0] = '"';
+    memcpy(p + 1, s.p, s.n);
+    p[s.n + 1] = '"';
+    b->tail += s.n + 2;
+    return true;
+}
+
 void
 json_add_str(struct buf *b, struct str s)
 {
+    if (LIKELY(add_plain(b, s)))
+        return;
     buf_add_c(b, '"');
     json_add_escaped(b, s);
     buf_add_c(b, '"');

@@ -190,8 +190,9 @@ find_members(const struct json *object, const struct member *members, size_t n, 
 
     while (json_next(&it)) {
         for (size_t i = 0; i < n; i++) {
-            /* The length, quotes included, tells most names apart. */
-            if (it.key->n != members[i].key.n + 2 && !it.key->escaped)
+            /* The length, quotes included, and the first letter tell most names apart. */
+            if (!it.key->escaped &&
+                (it.key->n != members[i].key.n + 2 || it.key->p[1] != members[i].key.p[0]))
                 continue;
             if (!json_str_is(it.key, members[i].key))
                 continue;
