@@ -14,7 +14,11 @@ access_log_init(struct access_log *a, struct log_file *file)
     buf_init(&a->lines, BUFFER_BYTES);
 }
 
-static void
+/* One function for each kind of field, and `name` is what stands before the value. They are worth their
+ * room in place: a copy of known length is a few instructions, and this runs thirty times a request. */
+#define IN_PLACE static inline __attribute__((always_inline)) void
+
+IN_PLACE
 field_STR(struct buf *b, struct str name, struct str value)
 {
     if (value.n == 0)
@@ -23,7 +27,7 @@ field_STR(struct buf *b, struct str name, struct str value)
     json_add_str(b, value);
 }
 
-static void
+IN_PLACE
 field_RAW(struct buf *b, struct str name, struct str value)
 {
     if (value.n == 0)
@@ -32,28 +36,28 @@ field_RAW(struct buf *b, struct str name, struct str value)
     buf_add(b, value);
 }
 
-static void
+IN_PLACE
 field_U64(struct buf *b, struct str name, uint64_t value)
 {
     buf_add(b, name);
     buf_add_u64(b, value);
 }
 
-static void
+IN_PLACE
 field_I64(struct buf *b, struct str name, int64_t value)
 {
     buf_add(b, name);
     buf_add_i64(b, value);
 }
 
-static void
+IN_PLACE
 field_COUNT(struct buf *b, struct str name, int64_t value)
 {
     if (value >= 0)
         field_I64(b, name, value);
 }
 
-static void
+IN_PLACE
 field_BOOL(struct buf *b, struct str name, bool value)
 {
     if (value) {
@@ -62,8 +66,8 @@ field_BOOL(struct buf *b, struct str name, bool value)
     }
 }
 
-/* Microseconds as milliseconds with three decimals, without printf: this runs for every request. */
-static void
+/* Microseconds as milliseconds with three decimals, without printf. */
+IN_PLACE
 field_MS(struct buf *b, struct str name, int64_t us)
 {
     if (us < 0)
