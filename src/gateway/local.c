@@ -45,9 +45,11 @@ local_metrics(struct exchange *x)
 {
     struct gateway *g = x->worker->gateway;
     const struct metric_extra extra[] = {
-        { "openclaw_resident_bytes", "gauge", "Resident memory of the process.",
+        { "process_resident_memory_bytes", "gauge", "Resident memory of the process.",
             (double)metrics_resident_bytes() },
-        { "openclaw_start_time_seconds", "gauge", "When the process started, Unix time.",
+        { "process_cpu_seconds_total", "counter", "Processor time of the process, all threads.",
+            metrics_cpu_seconds() },
+        { "process_start_time_seconds", "gauge", "When the process started, Unix time.",
             (double)g->started_wall_ms / 1000 },
         { "openclaw_configuration_generation", "gauge", "Counts the configurations put to use.",
             (double)atomic_load(&g->generation) },

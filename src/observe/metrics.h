@@ -123,3 +123,6 @@ void metrics_write(
 
 /* Resident memory of this process in bytes, 0 when unknown. */
 uint64_t metrics_resident_bytes(void);
+
+/* Processor time of all threads since the start. */
+double metrics_cpu_seconds(void);

@@ -124,7 +124,7 @@ def test_a_caller_who_reads_nothing_holds_the_provider_back(make, mock):
     """The backlog is the kernel's; ours stays small, and the provider is not read."""
     gateway = make.gateway(config_of(mock, limits={"write_stall": "10m"}))
     assert ask(gateway, "openai", "lab/m").complete
-    before = gateway.metrics().value("openclaw_resident_bytes")
+    before = gateway.metrics().value("process_resident_memory_bytes")
     mock.reset()
     clients = [start(gateway, caller, f"{provider}/m;tokens=9000000", max_tokens=100000000)
                for caller in CALLERS for provider in ("lab", "ant") for _ in range(2)]
@@ -137,7 +137,7 @@ def test_a_caller_who_reads_nothing_holds_the_provider_back(make, mock):
         return len(seen) > 5 and seen[-5] == seen[-1] > 0
     wait_until(steady, "the provider to be held back")
     assert mock.stats()["open"] == len(clients) and mock.stats()["completed"] == 0
-    grown = gateway.metrics().value("openclaw_resident_bytes") - before
+    grown = gateway.metrics().value("process_resident_memory_bytes") - before
     assert SANITIZED or grown < 12e6, f"{grown / 1e6} MB for {len(clients)} callers who read nothing"
     for client in clients:
         client.close()

@@ -197,7 +197,8 @@ TEST(every_family_has_one_help_and_one_type_line_before_its_samples)
     metrics_destroy(m);
 }
 
-TEST(this_process_takes_memory)
+TEST(this_process_takes_memory_and_time)
 {
     EXPECT(metrics_resident_bytes() > 100 * 1024);
+    EXPECT(metrics_cpu_seconds() > 0 && metrics_cpu_seconds() < 3600);
 }
