@@ -8,6 +8,7 @@ packages_build="gcc libc6-dev meson ninja-build pkg-config ca-certificates
 packages_lint="python3 clang-tidy"
 packages_test="$packages_lint python3-venv curl openssl nginx"
 packages_node="nodejs npm"
+packages_browser="chromium"
 packages_fmt="clang-format"
 packages_fuzz="clang"
 packages_bench="python3 nginx haproxy wrk"
@@ -52,4 +53,10 @@ apt() {
         --no-install-recommends "$@" && return
     echo "apt-get failed: is this machine online, and are its package sources right?"
     return 1
+}
+
+# Ubuntu has Chromium as a snap only, which neither root nor a container can count on: there the
+# tests with a browser skip.
+has_browser_package() {
+    [ "$(. /etc/os-release && echo "$ID")" = debian ]
 }

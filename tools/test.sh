@@ -170,8 +170,9 @@ count() {
     skipped=$((skipped + $3))
 }
 
-# The SDKs that play the callers: Python's in build/venv, Node's in build/node.
+# What plays the callers: Python's SDKs in build/venv, Node's in build/node, a browser.
 prepare_clients() {
+    command -v chromium >/dev/null || ! has_browser_package || need browser
     wants=tests/scenario/requirements.txt
     if ! cmp -s $wants build/venv/requirements.txt; then
         python=python3
