@@ -15,6 +15,7 @@ enum { OUTPUT_MAX = 4 * 1024 * 1024 };
 struct check {
     struct config_flags config;
     bool json;
+    const char *warning;    /* nothing that `serve` would refuse; NULL: none */
 };
 
 /* The listeners' certificate and key fit together. */
@@ -33,13 +34,17 @@ check_certificate(const struct conf *c, struct conf_problems *problems)
 
 /* What only those can see who know wires, providers and models. */
 static void
-check_all(const struct check *k, struct conf_problems *problems)
+check_all(struct check *k, struct conf_problems *problems)
 {
     struct conf *c = config_flags_load(&k->config, problems);
+    /* The address stands for the built-in provider, which only `serve` starts, and only when the
+     * file names none. */
+    struct str simulated_url = c->provider_count == 0 ? S("http://127.0.0.1:1/v1") : S("");
 
     check_certificate(c, problems);
-    /* The address stands for the built-in provider, which only `serve` starts. */
-    snapshot_unref(snapshot_build(c, S("http://127.0.0.1:1/v1"), problems));
+    struct snapshot *snapshot = snapshot_build(c, simulated_url, problems);
+    k->warning = problems->count == 0 ? route_warning(snapshot->routes) : NULL;
+    snapshot_unref(snapshot);
 }
 
 static void
@@ -63,6 +68,9 @@ print_json(const struct check *k, const struct conf_problems *problems)
         json_add_str(&out, p->text);
         buf_add_c(&out, '}');
     }
+    buf_add(&out, S("],\"warnings\":["));
+    if (k->warning != NULL)
+        json_add_str(&out, str_c(k->warning));
     buf_add(&out, S("]}\n"));
     output_print(&out);
 }
@@ -78,6 +86,8 @@ report(const struct check *k, const struct conf_problems *problems)
         (void)printf("%s: the configuration is good\n", name);
     else
         conf_problems_print(problems, str_c(name), STDERR_FILENO);
+    if (!k->json && k->warning != NULL)
+        (void)fprintf(stderr, "%s: warning: %s\n", name, k->warning);
     return problems->count == 0 ? 0 : 2;
 }
 

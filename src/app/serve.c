@@ -124,6 +124,16 @@ same_setup(const struct conf *a, const struct conf *b)
            (a->server.tls_cert.v.n != 0) == (b->server.tls_cert.v.n != 0);
 }
 
+/* A configuration may be good and of no use. */
+static void
+warn_of_no_provider(const struct snapshot *snapshot)
+{
+    const char *warning = route_warning(snapshot->routes);
+
+    if (warning != NULL)
+        log_warn(NULL, "%s", warning);
+}
+
 static void
 publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
 {
@@ -168,6 +178,7 @@ reload(struct serve *s)
                        "take effect at the next start");
     publish(s, snapshot, tls);
     start_log(s);
+    warn_of_no_provider(snapshot);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_info(
         NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
@@ -435,6 +446,7 @@ run(struct serve *s)
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_start(s->workers[i]);
     print_banner(s);
+    warn_of_no_provider(s->snapshot);
     tend(s);
     log_info(NULL, "ended");
     return 0;

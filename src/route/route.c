@@ -636,3 +636,11 @@ route_simulated(const struct route_table *t)
 {
     return t->provider_count == 1 && t->providers[0]->simulated;
 }
+
+const char *
+route_warning(const struct route_table *t)
+{
+    return t->provider_count != 0 ? NULL
+                                  : "no provider is switched on: every request for a model fails; "
+                                    "write one under providers, with its key";
+}

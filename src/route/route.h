@@ -82,3 +82,6 @@ const struct alias *route_alias_at(const struct route_table *t, size_t i);
 
 /* True when only the built-in simulated provider is on. */
 bool route_simulated(const struct route_table *t);
+
+/* A sentence when nobody is there to answer, which may be meant; else NULL. */
+const char *route_warning(const struct route_table *t);

@@ -190,6 +190,27 @@ def test_a_reload_that_leaves_nobody_to_answer_says_so(make, mock):
         assert done.returncode == 0 and "no provider is switched on" in getattr(done, stream), done
 
 
+def test_a_reload_that_leaves_nobody_to_answer_says_so(make, mock):
+    """It is what the file says, perhaps for a while: taken, but not in silence."""
+    gateway = make.gateway(config_of(mock))
+    off = {"providers": {"lab": {**mock.provider(), "disabled": True}}}
+    gateway.reload(off)
+    gateway.program.wait_for("no provider is switched on")
+    assert ask(gateway, "openai", "lab/m").status == 404
+    gateway.reload({"providers": None})
+    assert gateway.program.wait_for(r"(?s)no provider is switched on.*no provider is switched on")
+    gateway.reload(config_of(mock))
+    assert ask(gateway, "openai", "good").complete
+    assert gateway.stderr().count("no provider is switched on") == 2
+
+    silent = make.gateway(off)
+    silent.program.wait_for("no provider is switched on")
+    for args, stream in (([], "stderr"), (["--json"], "stdout")):
+        done = subprocess.run([process.BIN, "check", "-c", silent.config_path, *args], capture_output=True, text=True,
+                              env=process.environment(**silent.env))
+        assert done.returncode == 0 and "no provider is switched on" in getattr(done, stream), done
+
+
 def test_a_removed_key_stops_working_and_a_new_one_starts(make, mock):
     def keyed(*names):
         return {**config_of(mock), "auth": {"keys": [{"name": n, "key": secret[n]} for n in names]}}

@@ -166,6 +166,20 @@ TEST(a_provider_that_is_switched_off_is_not_there)
     drop(&r);
 }
 
+TEST(a_table_without_a_provider_is_no_mistake_and_worth_a_word)
+{
+    struct routed off = make("providers: {openai: {api_key: k, disabled: true}}\n");
+    struct routed on = make("providers: {openai: {api_key: k}}\n");
+    struct routed simulated = make_with("", S("http://127.0.0.1:1/v1"));
+
+    EXPECT_STR(problem_lines(&off.l), "");
+    EXPECT(route_warning(off.t) != NULL);
+    EXPECT(route_warning(on.t) == NULL && route_warning(simulated.t) == NULL);
+    drop(&off);
+    drop(&on);
+    drop(&simulated);
+}
+
 TEST(quirks_in_the_file_replace_the_rows)
 {
     struct routed r = make("providers:\n"
