@@ -29,6 +29,7 @@ answer_choice(struct llm_answer *ans, uint32_t index)
 
     c->index = index;
     c->tail = &c->parts;
+    c->logprobs_tail = &c->logprobs;
     c->next = *at;
     *at = c;
     return c;
@@ -56,6 +57,38 @@ add_part(struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind
     return c->open;
 }
 
+/* The half of a surrogate pair at `p`, as json_str() keeps it in three bytes; 0 when there is
+ * none. */
+static uint32_t
+surrogate_at(const char *p)
+{
+    const unsigned char *u = (const unsigned char *)p;
+
+    return u[0] == 0xed && u[1] >= 0xa0 ? 0xd000u | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu) : 0;
+}
+
+/* A character that was split between two deltas becomes one: makes it at the end of *text, which
+ * has the room of what it replaces, and returns what is left of `more`. */
+static struct str
+join_surrogates(struct str *text, struct str more)
+{
+    uint32_t high = text->n >= 3 && more.n >= 3 ? surrogate_at(text->p + text->n - 3) : 0;
+    uint32_t low = high >= 0xd800 && high < 0xdc00 ? surrogate_at(more.p) : 0;
+
+    if (low < 0xdc00)
+        return more;
+
+    uint32_t c = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    char *at = (char *)(uintptr_t)text->p + text->n - 3;
+
+    at[0] = (char)(0xf0 | c >> 18);
+    at[1] = (char)(0x80 | (c >> 12 & 0x3f));
+    at[2] = (char)(0x80 | (c >> 6 & 0x3f));
+    at[3] = (char)(0x80 | (c & 0x3f));
+    text->n++;
+    return str_skip(more, 3);
+}
+
 /* Appends to *text, which belongs to the open part. */
 static void
 append(struct llm_answer *ans, struct llm_answer_choice *c, struct str *text, struct str more)
@@ -73,6 +106,7 @@ append(struct llm_answer *ans, struct llm_answer_choice *c, struct str *text, st
         text->p = p;
         c->room = room;
     }
+    more = join_surrogates(text, more);
     memcpy((char *)(uintptr_t)text->p + text->n, more.p, more.n);
     text->n += more.n;
 }
@@ -135,17 +169,37 @@ fold_tool_args(struct llm_answer *ans, struct llm_answer_choice *c, const struct
     append(ans, c, &part->args, ev->text);
 }
 
-static void
-fold_block(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
+/* A copy, parsed; NULL when there is no such document, or no room for it. */
+static const struct json *
+keep_document(struct llm_answer *ans, struct str raw)
 {
     struct str copy = keep(ans, raw);
     struct json_error why = { .limit = false };
     const struct json *doc = copy.n > 0 ? json_parse(ans->arena, copy, NULL, &why) : NULL;
 
+    ans->too_large = ans->too_large || why.limit;
+    return doc;
+}
+
+static void
+fold_block(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
+{
+    const struct json *doc = keep_document(ans, raw);
+
     if (doc != NULL)
         add_part(ans, c, PART_OPAQUE)->raw = doc;
-    else if (why.limit)
-        ans->too_large = true;
+}
+
+static void
+fold_logprobs(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
+{
+    const struct json *doc = keep_document(ans, raw);
+
+    if (doc == NULL)
+        return;
+    *c->logprobs_tail = arena_new(ans->arena, struct llm_fragment);
+    (*c->logprobs_tail)->doc = doc;
+    c->logprobs_tail = &(*c->logprobs_tail)->next;
 }
 
 static void
@@ -228,7 +282,7 @@ fold_into_choice(struct llm_answer *ans, const struct llm_event *ev)
         fold_citation(ans, c, ev->raw);
         break;
     case EVENT_LOGPROBS:
-        c->logprobs = keep(ans, ev->raw);
+        fold_logprobs(ans, c, ev->raw);
         break;
     case EVENT_FINISH:
         fold_finish(ans, c, ev);

@@ -8,6 +8,12 @@
 #include "llm/event.h"
 #include "llm/request.h"
 
+/* JSON that came in pieces. */
+struct llm_fragment {
+    const struct json *doc;
+    struct llm_fragment *next;
+};
+
 struct llm_answer_choice {
     uint32_t index;
     struct llm_part *parts;
@@ -17,8 +23,9 @@ struct llm_answer_choice {
     enum llm_finish finish;
     struct str native;
     struct str stop_sequence;
-    struct str logprobs;               /* JSON text, or empty */
-    struct llm_word *citations;        /* JSON texts */
+    struct llm_fragment *logprobs;    /* objects whose lists continue each other */
+    struct llm_fragment **logprobs_tail;
+    struct llm_word *citations;    /* JSON texts */
     struct llm_answer_choice *next;
 };
 

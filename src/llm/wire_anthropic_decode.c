@@ -16,6 +16,7 @@ struct decoder {
     bool filled;               /* the open call got arguments by delta */
     struct str whole_input;    /* the open call's arguments when they came with its start */
     bool finish_told;
+    bool too_large;    /* memory for a text was refused */
 };
 
 static struct decoder *
@@ -31,10 +32,16 @@ decoder_of(struct wire_reader *r)
     return d;
 }
 
+/* Nothing gets lost unnoticed: d->too_large is set when there is no memory for a text. */
 static struct str
 text_at(struct wire_reader *r, const struct json *j, const char *key)
 {
-    return json_str(r->scratch, json_get(j, str_c(key)));
+    const struct json *value = json_get(j, str_c(key));
+    struct str text = json_str(r->scratch, value);
+
+    if (text.p == NULL && json_is(value, JSON_STRING))
+        decoder_of(r)->too_large = true;
+    return text;
 }
 
 static void
@@ -308,6 +315,13 @@ static const struct {
     { S_INIT("error"), on_error },
 };
 
+/* What a reader of the wire says, unless something was lost on the way. */
+static enum err
+verdict(struct wire_reader *r, enum err e)
+{
+    return e == OK && decoder_of(r)->too_large ? ERR_UPSTREAM_TOO_LARGE : e;
+}
+
 /* The document of a frame or a body; NULL with *ret_err when there is none. */
 static const struct json *
 parse(struct wire_reader *r, struct str text, enum err *ret_err)
@@ -342,7 +356,7 @@ anthropic_read_event(struct wire_reader *r, struct str event, struct str data)
         event = S("error");
     for (size_t i = 0; i < ARRAY_LEN(event_types); i++)
         if (str_eq(event, event_types[i].type))
-            return event_types[i].read(r, decoder_of(r), doc);
+            return verdict(r, event_types[i].read(r, decoder_of(r), doc));
     return OK;
 }
 
@@ -382,6 +396,8 @@ read_message(struct wire_reader *r, const struct json *doc)
         else
             emit_block(r, it.value);
     }
+    if (d->too_large)
+        return ERR_UPSTREAM_TOO_LARGE;
     emit_finish(r, d, doc);
     emit_usage(r, d);
     emit_end(r);
@@ -415,5 +431,5 @@ anthropic_read_answer(struct wire_reader *r, struct str body)
         emit_error(r, &error);
         return OK;
     }
-    return r->op == OP_COUNT_TOKENS ? read_token_count(r, doc) : read_message(r, doc);
+    return verdict(r, r->op == OP_COUNT_TOKENS ? read_token_count(r, doc) : read_message(r, doc));
 }

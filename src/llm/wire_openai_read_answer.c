@@ -122,6 +122,7 @@ struct choice {
     const struct json *text;
     const struct json *logprobs;
     const struct json *finish_reason;
+    const struct json *stop_reason;
 };
 
 struct delta {
@@ -167,6 +168,7 @@ static const struct member choice_members[] = {
     MEMBER(choice, text),
     MEMBER(choice, logprobs),
     MEMBER(choice, finish_reason),
+    MEMBER(choice, stop_reason),
 };
 
 static const struct member delta_members[] = {
@@ -418,31 +420,59 @@ finish_of(struct str word)
     return FINISH_UNKNOWN;
 }
 
-/* `word` may be empty: the presence of calls decides then, as it does when the word is "stop". */
+/* A host that gave up before it said anything: that is no answer. With something said it is one,
+ * and the caller reads the host's own word beside it. */
 static void
-finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word)
+fail_silent(struct wire_reader *r)
+{
+    struct llm_error e = {
+        .kind = ERR_UPSTREAM_ERROR,
+        .message = S("the provider failed and gave no answer"),
+        .retry_after_ms = -1,
+    };
+
+    emit_error(r, &e);
+}
+
+/* `word` may be empty: the presence of calls decides then, as it does when the word is "stop".
+ * `sequence` is what vLLM says beside it: the text that it stopped at. */
+static void
+finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word, struct str sequence)
 {
     struct llm_event ev = {
         .kind = EVENT_FINISH,
         .choice = c->index,
         .finish = finish_of(word),
         .native = word,
+        .stop_sequence = sequence,
     };
 
     if (c->finished)
         return;
     c->finished = true;
+    if (!c->said && str_eq(word, S("error"))) {
+        fail_silent(r);
+        return;
+    }
     openai_end_calls(r, c, true);
     if (word.n == 0)
         ev.finish = FINISH_STOP;
-    if (c->calls != NULL && (ev.finish == FINISH_STOP || ev.finish == FINISH_UNKNOWN))
+    if (c->start_count > 0 && (ev.finish == FINISH_STOP || ev.finish == FINISH_UNKNOWN))
         ev.finish = FINISH_TOOLS;
-    else if (c->calls == NULL && ev.finish == FINISH_TOOLS)
+    else if (c->start_count == 0 && ev.finish == FINISH_TOOLS)
         ev.finish = FINISH_STOP;    /* nothing to run: a caller would wait for ever */
     wire_emit(r, &ev);
 }
 
 /* --- choices --- */
+
+static bool
+has_logprobs(const struct json *logprobs)
+{
+    return json_present(json_get(logprobs, S("content"))) ||
+           json_present(json_get(logprobs, S("refusal"))) ||
+           json_present(json_get(logprobs, S("tokens")));
+}
 
 static enum err
 take_choice(
@@ -450,22 +480,24 @@ take_choice(
 {
     struct choice ch = choice_of(j);
     int64_t index = json_i64(ch.index, position);
+    /* Some hosts repeat the message so far beside each delta, others stream it in one piece. */
+    const struct json *said = whole || !json_present(ch.delta) ? ch.message : ch.delta;
 
     if (!json_is(j, JSON_OBJECT) || index < 0 || index >= CHOICES_MAX)
         return ERR_UPSTREAM_PROTOCOL;
 
     struct reply_choice *c = choice_at(r, reply, (uint32_t)index);
 
-    /* Some hosts repeat the message so far beside each delta, others stream it in one piece. */
-    enum err e = take_delta(r, c, whole || ch.delta == NULL ? ch.message : ch.delta, whole);
+    enum err e = take_delta(r, c, said, whole);
     if (e != OK)
         return e;
-    emit_text(r, c, EVENT_TEXT, openai_reply_text(r, ch.text));
-    if (json_present(json_get(ch.logprobs, S("content"))) ||
-        json_present(json_get(ch.logprobs, S("tokens"))))
+    if (!json_present(said))    /* of a text completion; Together repeats a delta's text here */
+        emit_text(r, c, EVENT_TEXT, openai_reply_text(r, ch.text));
+    if (has_logprobs(ch.logprobs))
         emit_raw(r, c, EVENT_LOGPROBS, ch.logprobs);
     if (json_is(ch.finish_reason, JSON_STRING) && ch.finish_reason->n > 2)
-        finish_choice(r, c, openai_reply_text(r, ch.finish_reason));
+        finish_choice(
+            r, c, openai_reply_text(r, ch.finish_reason), openai_reply_text(r, ch.stop_reason));
     return OK;
 }
 
@@ -555,7 +587,7 @@ take_done(struct wire_reader *r, struct reply *reply)
 
     for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
         if (c->said)
-            finish_choice(r, c, S(""));
+            finish_choice(r, c, S(""), S(""));
     r->finished = all_finished(reply);
     if (r->finished)
         emit_end(r);
@@ -637,7 +669,9 @@ take_answer(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
         if (reply->too_large)
             return ERR_UPSTREAM_TOO_LARGE;
         for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
-            finish_choice(r, c, S(""));
+            finish_choice(r, c, S(""), S(""));
+        if (r->failed)
+            return OK;
     }
     r->finished = true;
     emit_end(r);

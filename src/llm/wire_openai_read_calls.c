@@ -41,6 +41,8 @@ static void
 start_call(
     struct wire_reader *r, struct reply_choice *c, struct reply_call *call, struct str signature)
 {
+    call->number = c->start_count++;
+
     struct llm_event ev = {
         .kind = EVENT_TOOL_START,
         .choice = c->index,
@@ -63,10 +65,9 @@ end_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call)
 
     if (call->ended)
         return;
-    if (!call->started)
-        start_call(r, c, call, S(""));
     call->ended = true;
-    wire_emit(r, &ev);
+    if (call->started)    /* else it never got a name: nobody can run it */
+        wire_emit(r, &ev);
 }
 
 void
@@ -108,7 +109,7 @@ open_call(struct wire_reader *r, struct reply_choice *c, int64_t label, struct s
 
     struct reply_call *call = arena_new(r->keep, struct reply_call);
 
-    call->number = c->call_count++;
+    c->call_count++;
     call->label = label;
     call->id = id.n > 0 ? openai_reply_keep(r, id) : S("");
     *c->calls_tail = call;
@@ -151,10 +152,11 @@ take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, b
     struct str id = openai_reply_text(r, json_get(j, S("id")));
     struct str name = openai_reply_text(r, json_get(body, S("name")));
     int64_t label = json_i64(json_get(j, S("index")), -1);
+    bool no_args = !json_present(args) || json_str_is(args, S(""));
     struct reply_call *call = whole ? NULL : find_call(c, label, id, name);
 
     if (call == NULL) {
-        if (id.n == 0 && name.n == 0 && (!json_present(args) || json_str_is(args, S(""))))
+        if (id.n == 0 && name.n == 0 && no_args)
             return OK;    /* a placeholder */
         call = open_call(r, c, label, id);
         if (call == NULL)
@@ -164,8 +166,12 @@ take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, b
     if (!call->started) {
         if (call->name.n == 0 && name.n > 0)
             call->name = openai_reply_keep(r, name);
+        if (call->id.n == 0 && id.n > 0)
+            call->id = openai_reply_keep(r, id);
+        if (call->name.n == 0 && no_args && !whole)
+            return OK;    /* the name may come with the next fragment */
         if (call->id.n == 0)
-            call->id = id.n > 0 ? openai_reply_keep(r, id) : invent_id(r);
+            call->id = invent_id(r);
         start_call(
             r, c, call, openai_reply_text(r, json_at(j, "extra_content.google.thought_signature")));
     }

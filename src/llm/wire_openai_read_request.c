@@ -443,17 +443,21 @@ read_words(struct reading *rd)
     return e;
 }
 
-/* "reasoning": {"effort", "max_tokens", "enabled"} is how OpenRouter and others spell it. */
+/* "reasoning": {"effort", "max_tokens", "enabled"} is how OpenRouter and others spell it,
+ * "thinking": {"type", "budget_tokens"} what Anthropic tells callers of this protocol to send. */
 static void
 read_reasoning_options(struct reading *rd)
 {
     struct llm_request *r = rd->r;
     const struct json *options = json_get(r->doc, S("reasoning"));
+    const struct json *thinking = json_get(r->doc, S("thinking"));
+    int64_t budget = json_i64(json_get(thinking, S("budget_tokens")), -1);
 
     if (r->effort.n == 0)
         r->effort = openai_text_of(rd, json_get(options, S("effort")));
-    r->reasoning_budget = MAX(json_i64(json_get(options, S("max_tokens")), -1), -1);
-    if (!json_bool(json_get(options, S("enabled")), true) || str_eq(r->effort, S("none")))
+    r->reasoning_budget = MAX(json_i64(json_get(options, S("max_tokens")), budget), -1);
+    if (!json_bool(json_get(options, S("enabled")), true) || str_eq(r->effort, S("none")) ||
+        json_str_is(json_get(thinking, S("type")), S("disabled")))
         r->reasoning_budget = 0;
 }
 
@@ -515,6 +519,7 @@ note_others(struct reading *rd)
         "verbosity",
         "reasoning_effort",
         "reasoning",
+        "thinking",
         "n",
         "parallel_tool_calls",
     };

@@ -14,7 +14,7 @@ struct args_scan {
 };
 
 struct reply_call {
-    uint32_t number;    /* of the choice, dense */
+    uint32_t number;    /* of the choice, dense; given when it starts */
     int64_t label;      /* the provider's index, -1 when it gives none */
     struct str id;
     struct str name;
@@ -30,6 +30,7 @@ struct reply_choice {
     bool said;    /* it had any content */
     bool finished;
     uint32_t call_count;
+    uint32_t start_count;    /* of those, calls that the caller was told of */
     struct reply_call *calls;
     struct reply_call **calls_tail;
     struct reply_choice *next;

@@ -581,6 +581,51 @@ add_message(struct wire_writer *w, const struct llm_answer_choice *c)
     buf_add_c(out, '}');
 }
 
+/* One list of log probabilities, put together from its pieces; null where some say so and none has
+ * it. */
+static void
+add_logprob_list(struct buf *out, struct str key, const struct llm_fragment *piece, bool *first)
+{
+    bool named = false;
+    bool any = false;
+
+    for (; piece != NULL; piece = piece->next) {
+        const struct json *list = json_get(piece->doc, key);
+
+        if (list != NULL && !named) {
+            buf_add(out, *first ? S("") : S(","));
+            json_add_str(out, key);
+            buf_add_c(out, ':');
+            named = true;
+            *first = false;
+        }
+        if (!json_is(list, JSON_ARRAY) || list->count == 0)
+            continue;
+        buf_add_c(out, any ? ',' : '[');
+        any = true;
+        buf_add(out, str_make(list->p + 1, list->n - 2));
+    }
+    if (named)
+        buf_add(out, any ? S("]") : S("null"));
+}
+
+static void
+add_logprobs(struct buf *out, const struct llm_fragment *pieces)
+{
+    static const struct str lists[] = { S_INIT("content"), S_INIT("refusal"), S_INIT("tokens"),
+        S_INIT("token_logprobs"), S_INIT("top_logprobs"), S_INIT("text_offset") };
+    bool first = true;
+
+    if (pieces == NULL || pieces->next == NULL) {
+        buf_add(out, pieces != NULL ? json_raw(pieces->doc) : S("null"));
+        return;
+    }
+    buf_add_c(out, '{');
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        add_logprob_list(out, lists[i], pieces, &first);
+    buf_add_c(out, '}');
+}
+
 static void
 add_choice(struct wire_writer *w, const struct llm_answer_choice *c)
 {
@@ -593,7 +638,7 @@ add_choice(struct wire_writer *w, const struct llm_answer_choice *c)
     else if (!add_texts(out, S(",\"text\":"), c->parts, PART_TEXT))
         buf_add(out, S(",\"text\":\"\""));
     buf_add(out, S(",\"logprobs\":"));
-    buf_add(out, c->logprobs.n > 0 ? c->logprobs : S("null"));
+    add_logprobs(out, c->logprobs);
     buf_add_c(out, ',');
     add_finish(out, c->finish, c->native);
     buf_add_c(out, '}');

@@ -271,6 +271,8 @@ write_tool_result(struct writing *w, const struct llm_message *m, const struct l
     openai_add_key(w, S("content"));
     if (media && count_parts(part->result, is_text) == 0)
         json_add_str(w->out, S("(see the next message)"));
+    else if (part->is_error && count_parts(part->result, is_text) == 0)
+        json_add_str(w->out, S("(the call failed)"));
     else
         add_joined(w, part->result, is_text, S("\n"));
     buf_add_c(w->out, '}');
@@ -411,16 +413,22 @@ write_assistant(struct writing *w, const struct llm_message *m)
     buf_add_c(w->out, '}');
 }
 
-/* A block that only its own protocol understands stays behind, and the caller hears of it. */
+/* What has no place on this wire stays behind, and the caller hears of it: blocks that only their
+ * own protocol understands, and that a tool has failed. */
 static void
-drop_foreign_block(struct writing *w, const struct llm_part *part)
+drop_foreign(struct writing *w, const struct llm_part *part)
 {
-    if (part->kind != PART_OPAQUE || is_native_block(part))
+    if (part->kind == PART_OPAQUE && !is_native_block(part)) {
+        struct str type = json_str(w->r->arena, json_get(part->raw, S("type")));
+
+        wire_drop(w->drops, arena_printf(w->r->arena, "messages." STR_FMT, STR_ARG(type)));
+    }
+    if (part->kind != PART_TOOL_RESULT)
         return;
-
-    struct str type = json_str(w->r->arena, json_get(part->raw, S("type")));
-
-    wire_drop(w->drops, arena_printf(w->r->arena, "messages." STR_FMT, STR_ARG(type)));
+    if (part->is_error)
+        wire_drop(w->drops, S("messages.tool_result.is_error"));
+    for (const struct llm_part *in = part->result; in != NULL; in = in->next)
+        drop_foreign(w, in);
 }
 
 static enum err
@@ -431,7 +439,7 @@ write_message(struct writing *w, const struct llm_message *m, const struct llm_m
     for (const struct llm_part *p = m->parts; p != NULL; p = p->next) {
         if (p->kind == PART_TOOL_RESULT)
             write_tool_result(w, m, p);
-        drop_foreign_block(w, p);
+        drop_foreign(w, p);
     }
 
     switch (m->role) {

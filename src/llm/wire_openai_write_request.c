@@ -82,9 +82,29 @@ add_tool(struct writing *w, const struct llm_tool *tool)
     buf_add(w->out, S("}}"));
 }
 
+/* Whether a tool that the caller offers stays behind, for it is run by another provider. */
+static bool
+is_foreign(const struct writing *w, const struct llm_tool *tool)
+{
+    return tool->raw != NULL && !openai_is_native(w);
+}
+
+static bool
+must_call_foreign(const struct writing *w)
+{
+    for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next)
+        if (w->r->choice == CHOICE_NAMED && str_eq(tool->name, w->r->choice_name))
+            return is_foreign(w, tool);
+    return false;
+}
+
 static void
 write_choice(struct writing *w)
 {
+    if (must_call_foreign(w)) {
+        drop(w, S("tool_choice"));
+        return;
+    }
     switch (w->r->choice) {
     case CHOICE_UNSET:
         break;
@@ -112,7 +132,7 @@ write_tools(struct writing *w)
     bool any = false;
 
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
-        if (tool->raw != NULL && !openai_is_native(w)) {
+        if (is_foreign(w, tool)) {
             drop(w, arena_printf(w->r->arena, "tools." STR_FMT, STR_ARG(tool->name)));
             continue;
         }

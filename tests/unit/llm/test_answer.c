@@ -165,7 +165,25 @@ TEST(blocks_that_nobody_understands_and_citations_are_kept)
     EXPECT(json_str_is(json_get(ans.choices->parts->raw, S("type")), S("x")));
     EXPECT_STR(ans.choices->citations->text, "{\"a\":1}");
     EXPECT_STR(ans.choices->citations->next->text, "{\"b\":2}");
-    EXPECT_STR(ans.choices->logprobs, "{\"content\":[]}");
+    EXPECT_STR(json_raw(ans.choices->logprobs->doc), "{\"content\":[]}");
+    EXPECT(ans.choices->logprobs->next == NULL);
+    end();
+}
+
+TEST(a_character_split_between_two_deltas_is_one_again)
+{
+    begin(1 << 20);
+    emit_text(EVENT_TEXT, S("a\xed\xa0\xbd"));
+    emit_text(EVENT_TEXT, S("\xed\xb8\x80z"));
+    EXPECT_STR(ans.choices->parts->text, "a\xf0\x9f\x98\x80z");
+
+    /* halves that do not belong together stay as they are */
+    emit_text(EVENT_REASONING, S("\xed\xb8\x80"));
+    emit_text(EVENT_REASONING, S("\xed\xb8\x80"));
+    EXPECT_STR(ans.choices->parts->next->text, "\xed\xb8\x80\xed\xb8\x80");
+    emit_text(EVENT_REFUSAL, S("\xed\xa0\xbd"));
+    emit_text(EVENT_REFUSAL, S("\xed\x9f\xbf"));
+    EXPECT_STR(ans.choices->parts->next->next->text, "\xed\xa0\xbd\xed\x9f\xbf");
     end();
 }
 

@@ -311,6 +311,33 @@ TEST(a_frame_beyond_the_limit_is_told_apart_from_nonsense)
     end();
 }
 
+TEST(no_text_is_lost_for_want_of_memory_without_a_word)
+{
+    static const struct {
+        const char *frame;
+        const char *told;
+    } rows[] = {
+        { DELTA(0, "'type':'text_delta','text':'a\\u0062'"), "text(ab)" },
+        { DELTA(0, "'type':'thinking_delta','thinking':'a\\u0062'"), "thought(ab)" },
+        { DELTA(0, "'type':'signature_delta','signature':'a\\u0062'"), "sig(ab)" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (unsigned n = 1, failed = 1; failed; n++) {
+            begin();
+            (void)arena_fail_after_for_tests(n);
+
+            enum err e = hear(rows[i].frame);
+
+            failed = !arena_fail_after_for_tests(0);
+            EXPECT(e == ERR_UPSTREAM_TOO_LARGE || e == OK);
+            EXPECT_STR(buf_str(&told), e == OK ? rows[i].told : "");
+            EXPECT(n < 20);
+            end();
+        }
+    }
+}
+
 TEST(a_whole_answer_becomes_events)
 {
     begin();

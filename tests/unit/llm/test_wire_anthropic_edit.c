@@ -65,18 +65,46 @@ TEST(what_is_signed_or_nothing_to_do_with_it_keeps_every_byte)
     expect_edit("[" UNSIGNED "]", "[" UNSIGNED "]");
 }
 
-TEST(more_blocks_than_there_are_edits_leave_valid_json)
+TEST(any_number_of_blocks_is_cut)
 {
     struct arena *a = arena_create(1 << 20);
     struct buf b;
+    struct buf wanted;
 
     buf_init(&b, 1 << 20);
-    buf_add(&b, S("{'messages':[{'role':'assistant','content':[" TEXT));
-    for (int i = 0; i < 3 * WIRE_EDITS; i++)
-        buf_add(&b, S("," UNSIGNED "," TEXT));
-    buf_add(&b, S("]}]}"));
+    buf_init(&wanted, 1 << 20);
+    buf_add(&b, S("{'messages':[{'role':'user','content':'q'}"));
+    buf_add(&wanted, S("{'messages':[{'role':'user','content':'q'}"));
+    for (int i = 0; i < 3 * WIRE_EDITS; i++) {
+        buf_add(&b, S(",{'role':'assistant','content':[" UNSIGNED "," TEXT "]}"));
+        buf_add(&wanted, S(",{'role':'assistant','content':[" TEXT "]}"));
+    }
+    buf_add(&b, S("]}"));
     buf_add_c(&b, '\0');
-    EXPECT(edited(a, buf_str(&b).p).n < buf_len(&b));
+    buf_add(&wanted, S("]}"));
+    EXPECT(str_eq(edited(a, buf_str(&b).p), buf_str(&wanted)));
     buf_fini(&b);
+    buf_fini(&wanted);
+    arena_destroy(a);
+}
+
+TEST(a_message_of_nothing_but_unsigned_thinking_goes_whole)
+{
+    struct arena *a = arena_create(1 << 20);
+
+#define USER "{'role':'user','content':'q'}"
+#define ONLY "{'role':'assistant','content':[" UNSIGNED "," UNSIGNED "]}"
+#define BOTH "{'role':'assistant','content':[" UNSIGNED "," TEXT "]}"
+#define KEPT "{'role':'assistant','content':[" TEXT "]}"
+    EXPECT_STR(edited(a, "{'messages':[" USER "," ONLY "," USER " ]}"),
+        "{'messages':[" USER "," USER " ]}");
+    EXPECT_STR(edited(a, "{'messages':[" ONLY ", " ONLY ", " BOTH "," USER "]}"),
+        "{'messages':[" KEPT "," USER "]}");
+    EXPECT_STR(
+        edited(a, "{'messages':[" BOTH ", " ONLY "\n],'x':1}"), "{'messages':[" KEPT "],'x':1}");
+    EXPECT_STR(edited(a, "{'messages':[{'role':'user','content':[" UNSIGNED "]}]}"),
+        "{'messages':[{'role':'user','content':[" UNSIGNED "]}]}");
+    EXPECT_STR(edited(a, "{'messages':[{'role':'assistant','content':[]}]}"),
+        "{'messages':[{'role':'assistant','content':[]}]}");
     arena_destroy(a);
 }

@@ -285,6 +285,32 @@ TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
     end();
 }
 
+TEST(log_probabilities_that_came_in_pieces_are_all_there)
+{
+    static const char *const pieces[] = {
+        "{\"content\":[{\"token\":\"a\"}, {\"token\":\"b\"}],\"refusal\":null}",
+        "{\"content\":[],\"refusal\":null}",
+        "{\"content\":[ {\"token\":\"c\"}],\"refusal\":null}",
+    };
+
+    for (size_t n = 1; n <= ARRAY_LEN(pieces); n += 2) {
+        struct llm_answer ans;
+
+        begin(OP_CHAT, false);
+        answer_init(&ans, arena);
+        for (size_t i = 0; i < n; i++)
+            ans.sink.emit(&ans.sink,
+                &(struct llm_event){ .kind = EVENT_LOGPROBS, .raw = str_c(pieces[i]) });
+        openai_write_answer(&w, &ans);
+        EXPECT(str_find(buf_str(&out),
+                   n == 1 ? S("\"logprobs\":{\"content\":[{\"token\":\"a\"}, "
+                              "{\"token\":\"b\"}],\"refusal\":null},")
+                          : S("\"logprobs\":{\"content\":[{\"token\":\"a\"}, {\"token\":\"b\"}, "
+                              "{\"token\":\"c\"}],\"refusal\":null},")) < buf_len(&out));
+        end();
+    }
+}
+
 TEST(an_answer_of_nothing_is_an_empty_text)
 {
     struct llm_answer ans;
