@@ -490,6 +490,19 @@ attempt_is_late(const struct exchange *x, uint64_t now_us)
     return x->begin_by_us != 0 && now_us > x->begin_by_us && !server_responded(x->q);
 }
 
+bool
+attempt_has_next(const struct exchange *x)
+{
+    for (size_t i = x->candidate; i < x->plan.count; i++) {
+        const struct wire *wire = x->plan.targets[i]->provider->wire;
+
+        if ((wire->provider->ops & OP_BIT(x->request.op)) != 0 &&
+            (x->request.op != OP_RELAY || wire == x->request.wire))
+            return true;
+    }
+    return false;
+}
+
 enum err
 attempt_start(struct exchange *x, struct llm_error *ret)
 {

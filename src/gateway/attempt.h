@@ -7,6 +7,9 @@
  * request, *ret says why. */
 enum err attempt_start(struct exchange *x, struct llm_error *ret) MUST_CHECK;
 
+/* Is there a target left that can take this kind of request? */
+bool attempt_has_next(const struct exchange *x);
+
 /* Stops what is under way, if anything, and notes how it ended. */
 void attempt_stop(struct exchange *x, enum err outcome);
 

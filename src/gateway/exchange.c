@@ -321,21 +321,21 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
     x->error_message = e.quotes ? with_attempts(x, str_c(err_row(e.kind)->sentence)) : e.message;
     if (x->q == NULL || x->answered)
         return STEP_STOP;
-    if (!server_responded(x->q)) {
+    bool begun = server_responded(x->q);
+    if (!begun && !e.as_is) {
         answer_error(x, &e);
         return STEP_STOP;
     }
-    /* The caller already has part of an answer: say so in its stream, or cut the connection. */
+    /* Part of an answer that is no stream of ours cannot be taken back: the connection is cut. */
+    bool cut = begun && (x->relay.output == OUTPUT_FOLD || x->relay.source == SOURCE_RAW ||
+                            x->relay.source == SOURCE_WHOLE);
     x->answered = true;
-    if (x->relay.output == OUTPUT_FOLD || x->relay.source == SOURCE_RAW ||
-        x->relay.source == SOURCE_WHOLE) {
-        x->bytes_out = server_bytes_out(x->q);
-        server_abort(x->q);
-    } else {
+    if (!begun)
+        relay_refuse(x);
+    else if (!cut)
         relay_break(x, &e);
-        x->bytes_out = server_bytes_out(x->q);
-        server_end(x->q);
-    }
+    x->bytes_out = server_bytes_out(x->q);
+    cut ? server_abort(x->q) : server_end(x->q);
     return STEP_STOP;
 }
 

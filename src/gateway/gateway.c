@@ -211,7 +211,7 @@ stage_attempt(struct exchange *x)
             if (x->attempt.committed)
                 return STEP_NEXT;    /* it began and broke before we came here */
             attempt_stop(x, error->kind);
-            if (err_row(error->kind)->next != NEXT_FALLBACK || x->candidate == x->plan.count)
+            if (err_row(error->kind)->next != NEXT_FALLBACK || !attempt_has_next(x))
                 return exchange_fail_with(x, error);
             break;
         case ATTEMPT_NONE:

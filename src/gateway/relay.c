@@ -52,8 +52,8 @@ quotes_secret(const struct provider *p, struct str text)
 }
 
 /* Keeps a provider's error beyond the bytes it came in. One that quotes what the gateway sent it
- * in confidence loses all its words: any part of them may hold a part of the secret. */
-static void
+ * in confidence loses all its words, for any part of them may hold a part of the secret: false. */
+static bool
 keep_error(struct exchange *x, const struct llm_error *e)
 {
     const struct provider *p = x->attempt.target->provider;
@@ -64,11 +64,12 @@ keep_error(struct exchange *x, const struct llm_error *e)
     };
     x->relay.error_event = true;
     if (quotes_secret(p, x->relay.reading) || quotes_secret(p, e->message))
-        return;
+        return false;
     to->message = arena_str(x->arena, e->message);
     to->type = arena_str(x->arena, e->type);
     to->code = arena_str(x->arena, e->code);
     to->param = arena_str(x->arena, e->param);
+    return true;
 }
 
 static void
@@ -82,7 +83,7 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
         r->heard_us = r->tally.last_token_us;
     }
     if (ev->kind == EVENT_ERROR)
-        keep_error(x, ev->error);
+        (void)keep_error(x, ev->error);
     if (r->output == OUTPUT_FOLD)
         r->answer->sink.emit(&r->answer->sink, ev);
     else if (r->output == OUTPUT_EVENTS && ev->kind != EVENT_ERROR)
@@ -112,12 +113,10 @@ passed_fields(struct exchange *x, const struct http_head *head)
 static enum relay_source
 choose_source(const struct exchange *x, const struct http_head *head, struct str type)
 {
-    /* What is wrong with the gateway's own credentials is not the caller's to read. */
-    if (head->status == 401 ||
-        (x->request.op != OP_RELAY && (head->status < 200 || head->status >= 300)))
-        return SOURCE_ERROR;
     if (x->request.op == OP_RELAY)
-        return SOURCE_RAW;
+        return head->status >= 400 ? SOURCE_ERROR : SOURCE_RAW;
+    if (head->status < 200 || head->status >= 300)
+        return SOURCE_ERROR;
     bool stream = http_type_is(type, S("text/event-stream"));
     if (stream == x->request.stream)
         return stream ? SOURCE_STREAM : SOURCE_WHOLE;
@@ -204,6 +203,8 @@ respond(struct exchange *x, int status, struct str type, int64_t length)
     buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n")
                         : S("Cache-Control: no-store\r\n"));
     exchange_fields(x, out);
+    if (x->error != OK)
+        http_add_field(out, S("x-openclaw-error"), str_c(err_row(x->error)->code));
     buf_add(out, x->relay.passed);
     x->status = status;
     server_respond(x->q, status, buf_str(out), length);
@@ -224,6 +225,16 @@ relay_respond(struct exchange *x)
     } else {
         respond(x, x->attempt.status, r->content_type, r->length);
     }
+}
+
+void
+relay_refuse(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    struct str body = buf_str(&r->body);
+
+    respond(x, x->attempt.status, r->content_type, r->length >= 0 ? r->length : (int64_t)body.n);
+    server_write(x->q, body);
 }
 
 void
@@ -362,9 +373,12 @@ read_error(struct exchange *x, struct str body)
 
     r->reading = body;
     r->reader.wire->provider->read_error(x->arena, x->attempt.status, body, &e);
-    keep_error(x, &e);
+    bool fit = keep_error(x, &e);
     r->reading = S("");
     r->error.status = x->attempt.status;
+    /* What is wrong with the gateway's own credentials is not the caller's to read. */
+    r->error.as_is = fit && x->request.op == OP_RELAY && e.kind != ERR_UPSTREAM_AUTH &&
+                     x->attempt.ended && !r->body.overflow;
     return r->error.kind;
 }
 

@@ -82,6 +82,9 @@ void relay_drop(struct exchange *x);
 /* Keeps a silent stream alive. */
 void relay_keepalive(struct exchange *x);
 
+/* Answers with a refusal as the provider worded it: a route that is only passed through. */
+void relay_refuse(struct exchange *x);
+
 /* Says in the caller's stream that the answer is broken. */
 void relay_break(struct exchange *x, const struct llm_error *e);
 

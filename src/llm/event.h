@@ -43,6 +43,7 @@ struct llm_error {
     struct str param;
     int64_t retry_after_ms;    /* -1: not said */
     bool quotes;               /* the words may repeat a part of the conversation: for the caller, never for a log */
+    bool as_is;                /* the caller gets the provider's own document instead of these words */
 };
 
 struct llm_event {

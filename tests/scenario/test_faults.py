@@ -2,6 +2,7 @@
 
 Never a part that looks like a whole.
 """
+import json
 import re
 import signal
 import socket
@@ -567,6 +568,78 @@ def test_a_caller_who_leaves_cancels_the_provider_s_work(mock, gateway):
 
 
 # --- routes that are only passed through ---
+
+def passing(make, mock, first, **more):
+    """An alias `x`: a raw provider, then one of another protocol that cannot take the route, then a healthy one."""
+    return make.gateway({"providers": {"bad": make.upstream(first).provider(**more), "good": mock.provider(),
+                                       "other": mock.provider("anthropic-messages")},
+                         "models": {"x": {"targets": ["bad/m", "other/m", "good/omni"]},
+                                    "alone": {"targets": ["bad/m", "other/m"]}}})
+
+
+@pytest.mark.parametrize("failure, outcome", [
+    ("reset", "upstream_reset"), ("silent", "upstream_timeout"), ("429", "rate_limit_exceeded"),
+    ("500", "upstream_error"), ("503", "upstream_overloaded"), ("404", "upstream_model_not_found"),
+    ("401", "upstream_auth"), ("403", "upstream_auth"), ("head", "upstream_truncated")])
+def test_a_passed_through_request_goes_to_the_next_target_too(make, mock, failure, outcome):
+    def handler(conn):
+        if failure == "reset":
+            conn.reset()
+        elif failure == "silent":
+            conn.stall()
+        elif failure == "head":
+            conn.head(200, "application/json", 100)
+            conn.close()
+        else:
+            conn.answer(int(failure), {"error": {"message": "no", "type": "x"}})
+    gateway = passing(make, mock, handler, timeouts={"first_byte": "300ms"})
+    answer = gateway.post("/v1/moderations", {"input": "I hate it", "model": "x"})
+    assert answer.status_code == 200 and answer.json()["results"], answer.text
+    assert answer.headers["x-openclaw-provider"] == "good" and answer.headers["x-openclaw-attempts"] == "3"
+    line = gateway.access_of(answer)
+    assert [a["outcome"] for a in line["attempts"]] == [outcome, "unsupported", "ok"] and "error" not in line, line
+    sent = mock.last_request()["json"]
+    assert sent == {"input": "I hate it", "model": "omni"}
+
+
+@pytest.mark.parametrize("status, outcome", [(400, "bad_request"), (404, "upstream_model_not_found"),
+                                             (409, "upstream_error"), (429, "rate_limit_exceeded"),
+                                             (500, "upstream_error"), (503, "upstream_overloaded")])
+@pytest.mark.parametrize("model", ["bad/m", "alone"])
+def test_a_refusal_on_a_passed_through_route_is_the_provider_s_own_and_counted(make, mock, model, status, outcome):
+    body = json.dumps({"error": {"message": "no such file", "type": "odd", "own": [1.0]}}, indent=3).encode()
+    gateway = passing(make, mock, lambda conn: conn.answer(status, body, "application/problem+json",
+                                                           [("Retry-After", "7")]))
+    answer = gateway.post("/v1/moderations", {"input": "x", "model": model})
+    assert (answer.status_code, answer.content) == (status, body)
+    assert answer.headers["content-type"] == "application/problem+json" and answer.headers["retry-after"] == "7"
+    assert answer.headers["x-openclaw-error"] == outcome and answer.headers["x-openclaw-attempts"] == "1"
+    line = gateway.access_of(answer)
+    assert line["error"] == outcome and [a["outcome"] for a in line["attempts"]] == [outcome], line
+    assert line["status"] == status and line["bytes_out"] == len(body), line
+    assert gateway.metrics().value("openclaw_upstream_attempts_total", provider="bad", outcome=outcome) == 1
+
+
+@pytest.mark.parametrize("body, length", [(b"x" * 100000, None), (b"x" * 50, 1000)])
+def test_a_refusal_of_which_not_all_is_there_is_told_in_our_words(make, mock, body, length):
+    def handler(conn):
+        conn.head(500, "text/plain", length or len(body))
+        conn.send(body)
+        conn.close()
+    answer = passing(make, mock, handler).post("/v1/moderations", {"input": "x", "model": "bad/m"})
+    assert answer.status_code == 502 and answer.json()["error"]["code"] == "upstream_error"
+
+
+def test_a_refused_head_request_is_passed_on_as_well(make, mock):
+    gateway = make.gateway({"providers": {"lab": make.upstream(lambda conn: conn.head(404, "text/plain", 12))
+                                          .provider()}})
+    with gateway.raw() as client:
+        client.send(raw.request("HEAD", "/v1/files/f", b"", gateway.authorization()))
+        head = client.read_head()
+        assert head.status == 404 and head.header("content-length") == "12"
+        client.send(raw.request("HEAD", "/v1/files/f", b"", gateway.authorization()))
+        assert client.read_head().status == 404
+
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "events"])
 @pytest.mark.parametrize("end", ["close", "reset"])

@@ -78,10 +78,11 @@ def test_a_provider_that_quotes_the_key_is_not_quoted(make, shape):
     # close() looks through logs, metrics and fields
 
 
+@pytest.mark.parametrize("how", ["401", "400", "500", "html"])
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/responses", "/v1/messages/batches"])
-def test_a_refused_credential_on_a_passed_through_route_is_not_quoted_either(make, path):
+def test_a_refused_credential_on_a_passed_through_route_is_not_quoted_either(make, path, how):
     wire = "anthropic-messages" if "messages" in path else "openai-chat"
-    gateway = make.gateway({"providers": {"lab": make.upstream(echoing("401")).provider(wire)}})
+    gateway = make.gateway({"providers": {"lab": make.upstream(echoing(how)).provider(wire)}})
     with gateway.raw() as client:
         version = {"anthropic-version": "2023-06-01"} if "messages" in path else {}
         answer, broke = client.ask("POST", path, {"input": "x"}, {**gateway.authorization(), **version})
