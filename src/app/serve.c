@@ -113,7 +113,9 @@ load_tls(const struct conf *c, struct tls_context **ret)
 static bool
 same_setup(const struct conf *a, const struct conf *b)
 {
-    if (a->server.listen.count != b->server.listen.count || a->server.workers != b->server.workers)
+    if (a->server.listen.count != b->server.listen.count ||
+        a->server.workers != b->server.workers ||
+        a->server.limit_metric_series != b->server.limit_metric_series)
         return false;
     for (size_t i = 0; i < a->server.listen.count; i++)
         if (!str_eq(a->server.listen.list[i].v, b->server.listen.list[i].v))
@@ -137,6 +139,7 @@ warn_of_no_provider(const struct snapshot *snapshot)
 static void
 publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
 {
+    snapshot->generation = s->snapshot->generation + 1;
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_reload(
             s->workers[i], snapshot_ref(snapshot), tls != NULL ? tls_context_ref(tls) : NULL);
@@ -174,8 +177,7 @@ reload(struct serve *s)
     }
     if (!same_setup(s->snapshot->conf, snapshot->conf))
         log_warn(NULL, "server.listen, admin_listen, workers, TLS on or off, metric_series and the "
-                       "logs' paths "
-                       "take effect at the next start");
+                       "logs' paths take effect at the next start");
     publish(s, snapshot, tls);
     start_log(s);
     warn_of_no_provider(snapshot);
@@ -278,16 +280,16 @@ on_end_signal(void *arg, int signo)
     timer_set(s->timer, grace_ms);
 }
 
+/* SIGHUP rotates and reloads; SIGUSR1, for those who know nginx, only rotates. */
 static void
 on_hangup(void *arg, int signo)
 {
     struct serve *s = arg;
 
-    (void)signo;
     log_file_reopen(s->error_file);
     if (s->gateway.access_file != NULL)
         log_file_reopen(s->gateway.access_file);
-    if (s->phase == DRAIN_NOT)
+    if (signo == SIGHUP && s->phase == DRAIN_NOT)
         reload(s);
 }
 
@@ -397,6 +399,7 @@ watch(struct serve *s)
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         loop_on_signal(s->loop, ends[i], on_end_signal, s);
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
+    loop_on_signal(s->loop, SIGUSR1, on_hangup, s);
     if (s->config.path != NULL)
         loop_watch_file(s->loop, s->config.path, on_file_change, s);
     if (c->tls_cert.v.n != 0) {
@@ -424,8 +427,9 @@ run(struct serve *s)
 {
     char why[256];
 
-    /* until it can be heeded: a reload that comes too soon must not end us */
+    /* until they can be heeded: what comes too soon must not end us */
     (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN);
     raise_file_limit();
     if (simulator_needed(s) && !simulator_start(&s->simulator, why, sizeof(why))) {
         (void)fprintf(stderr, "openclaw: the simulated provider could not start: %s\n", why);

@@ -7,13 +7,12 @@
 struct snapshot *
 snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *problems)
 {
-    static _Atomic uint64_t generations;
     struct snapshot *s = check_alloc(calloc(1, sizeof(*s)));
 
     s->conf = c;
     s->auth = auth_create(c, problems);
     s->routes = route_create(c, simulated_url, problems);
-    s->generation = atomic_fetch_add(&generations, 1) + 1;
+    s->generation = 1;
     atomic_store(&s->refs, 1);
     return s;
 }

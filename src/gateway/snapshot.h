@@ -15,7 +15,7 @@ struct snapshot {
     struct conf *conf;
     struct auth_table *auth;
     struct route_table *routes;
-    uint64_t generation;
+    uint64_t generation;    /* 1, 2, ...: who puts it to use counts */
     _Atomic uint32_t refs;
 };
 

@@ -1,0 +1,58 @@
+"""What stands in etc/ and docs/operations.md can be used as it is."""
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from lib import process
+from lib.process import PATIENCE, ROOT, environment
+
+UNIT = (ROOT / "etc" / "openclaw.service").read_text()
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+
+
+def seconds(text):
+    number, unit = re.fullmatch(r"(\d+)(ms|s|m)", text).groups()
+    return int(number) * {"ms": 0.001, "s": 1, "m": 60}[unit]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_accepts_the_unit(tmp_path):
+    path = tmp_path / "openclaw.service"
+    path.write_text(UNIT.replace("/usr/local/bin/openclaw", process.BIN))
+    done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
+def test_the_unit_leaves_time_for_the_longest_drain():
+    schema = subprocess.run([process.BIN, "config", "reference"], capture_output=True, text=True, timeout=PATIENCE,
+                            env=environment()).stdout
+    defaults = [re.search(rf"`{name}` \|[^|]*\| `?(\w+)`? \|", schema).group(1)
+                for name in ("drain_grace", "drain_deadline")]
+    grace = int(re.search(r"terminationGracePeriodSeconds: (\d+)", PAGE).group(1))
+    stop = int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.M).group(1))
+    assert min(grace, stop) > sum(map(seconds, defaults))
+
+
+def test_the_example_configuration_is_good():
+    keys = {name: process.canary("provider") for name in ("MY_APP_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")}
+    done = subprocess.run([process.BIN, "check", "-c", ROOT / "etc" / "openclaw.yaml"], capture_output=True, text=True,
+                          timeout=PATIENCE, env=environment(**keys))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_s_yaml_is_yaml_and_its_configuration_is_good(tmp_path):
+    for i, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", PAGE, re.S | re.M)):
+        document = yaml.safe_load(block)
+        if "server" not in document:
+            continue
+        cert, key = process.certificate(tmp_path)
+        path = tmp_path / f"{i}.yaml"
+        path.write_text(block.replace("/etc/openclaw/cert.pem", str(cert)).replace("/etc/openclaw/key.pem", str(key))
+                        .replace("/run/secrets/ci-key", str(tmp_path / "ci-key")))
+        (tmp_path / "ci-key").write_text(process.canary("client") + "\n")
+        done = subprocess.run([process.BIN, "check", path], capture_output=True, text=True, timeout=PATIENCE,
+                              env=environment(SEARCH_KEY=process.canary("client")))
+        assert done.returncode == 0, done.stderr
