@@ -1,5 +1,6 @@
 /* tls.c - TLS contexts: versions, ciphers, certificates, and sessions kept for resumption. */
 #include "net/tls_priv.h"
+#include "net/tls_ticket.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -234,6 +235,7 @@ tls_server_create(const char *cert_path, const char *key_path, char *why, size_t
     struct tls_context *c = context_create(true);
 
     SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);    /* tickets need none */
+    tls_ticket_use(c->ctx);
     SSL_CTX_set_session_id_context(c->ctx, (const unsigned char *)"openclaw", 8);
     SSL_CTX_set_alpn_select_cb(c->ctx, select_alpn, NULL);
 

@@ -292,6 +292,45 @@ def test_a_new_certificate_is_served_without_a_restart(make, mock, tmp_path):
     gateway._kept = None                   # it trusted the old certificate only
 
 
+def resumes(gateway, version, session, saves):
+    """Does openssl s_client resume the session in that file? Saves the one that it gets."""
+    files = (["-sess_in", session] if session.exists() else []) + (["-sess_out", session] if saves else [])
+    done = subprocess.run(["openssl", "s_client", "-connect", "%s:%d" % gateway.address, version, "-ign_eof", *files],
+                          input=b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                          capture_output=True, timeout=process.PATIENCE)
+    assert b"HTTP/1.1 200 OK" in done.stdout, done
+    assert (b"\nNew, TLSv1" in done.stdout) != (b"\nReused, TLSv1" in done.stdout), done
+    return b"\nReused, TLSv1" in done.stdout
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_sessions_are_resumed_by_any_worker_and_after_a_new_certificate(make, mock, tmp_path, version):
+    cert, key = process.certificate(tmp_path, "served")
+    gateway = make.gateway(config_of(mock, server={"tls": {"cert": str(cert), "key": str(key)}}), workers=2)
+    session = tmp_path / "session"
+    assert not resumes(gateway, version, session, True)
+    for _ in range(6):                       # on either worker
+        assert resumes(gateway, version, session, True)
+
+    gateway.reload()
+    assert resumes(gateway, version, session, True)
+    old = serial_of(gateway.address, cert)
+    (tmp_path / "next").mkdir()
+    new_cert, new_key = process.certificate(tmp_path / "next", "served")
+    os.replace(new_key, key)
+    os.replace(new_cert, cert)
+
+    def renewed():
+        try:
+            return serial_of(gateway.address, cert) != old
+        except ssl.SSLError:
+            return False
+    wait_until(renewed, "the new certificate")
+    assert resumes(gateway, version, session, False)
+    gateway.clients.clear()
+    gateway._kept = None                     # it trusted the old certificate only
+
+
 @pytest.mark.parametrize("last", ["key", "cert"])
 def test_whichever_half_of_a_new_pair_comes_last_completes_it(make, mock, tmp_path, last):
     cert, key = process.certificate(tmp_path, "served")
