@@ -581,29 +581,47 @@ attempt_resume(struct exchange *x)
     client_resume(x->attempt.call);
 }
 
+static bool
+is_past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
+{
+    return limit_ms != 0 && now_us > since_us + limit_ms * 1000;
+}
+
+/* Has the provider been silent for too long? Where tokens cannot be told, any byte counts. */
+static bool
+is_silent(const struct exchange *x, uint64_t now_us, enum err *ret_why)
+{
+    const struct conf_timeouts *limits = &x->attempt.target->timeouts;
+    const struct relay *r = &x->relay;
+
+    if (x->request.stream && !r->content) {
+        *ret_why = ERR_UPSTREAM_TIMEOUT;
+        return is_past(now_us, x->attempt.note->started_us, limits->first_token_ms);
+    }
+    *ret_why = ERR_UPSTREAM_STALLED;
+    return r->source != SOURCE_NONE && is_past(now_us, r->heard_us, limits->between_tokens_ms);
+}
+
 void
 attempt_tick(struct exchange *x, uint64_t now_us)
 {
-    const struct conf_timeouts *limits;
     const struct relay *r = &x->relay;
+    enum err why;
 
     if (!attempt_live(x))
         return;
-    limits = &x->attempt.target->timeouts;
     if (attempt_is_late(x, now_us)) {
         attempt_failed_kind(x, ERR_DEADLINE, NULL);
-    } else if (r->source == SOURCE_ERROR && now_us > x->attempt.note->head_us + REFUSAL_US) {
-        settle_refusal(x);
-    } else if (x->attempt.paused || !x->request.stream || x->relay.source == SOURCE_RAW) {
+    } else if (r->source == SOURCE_ERROR) {
+        if (now_us > x->attempt.note->head_us + REFUSAL_US)
+            settle_refusal(x);
+    } else if (x->attempt.paused) {
         return;
-    } else if (r->reader.complete && now_us > r->heard_us + LAST_BYTE_US) {
-        finish_complete(x);
-    } else if (!r->content && limits->first_token_ms != 0 &&
-               now_us > x->attempt.note->started_us + limits->first_token_ms * 1000) {
-        attempt_failed_kind(x, ERR_UPSTREAM_TIMEOUT, "no token in time");
-    } else if (r->content && limits->between_tokens_ms != 0 &&
-               now_us > r->heard_us + limits->between_tokens_ms * 1000) {
-        attempt_failed_kind(x, ERR_UPSTREAM_STALLED, NULL);
+    } else if (r->reader.complete) {
+        if (now_us > r->heard_us + LAST_BYTE_US)
+            finish_complete(x);
+    } else if (is_silent(x, now_us, &why)) {
+        attempt_failed_kind(x, why, why == ERR_UPSTREAM_TIMEOUT ? "no token in time" : NULL);
     } else {
         relay_keepalive(x);
     }

@@ -427,6 +427,7 @@ relay_data(struct exchange *x, struct str bytes)
     case SOURCE_STREAM:
         return stream_verdict(r, sse_feed(&r->sse, bytes, on_frame, x));
     case SOURCE_RAW:
+        r->heard_us = clock_now_us();
         r->run = bytes;
         return OK;
     case SOURCE_WHOLE:
@@ -434,12 +435,15 @@ relay_data(struct exchange *x, struct str bytes)
             return ERR_UPSTREAM_TOO_LARGE;
         if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length)
             return read_whole(x, bytes);    /* all in one piece: no copy */
+        r->heard_us = clock_now_us();
         buf_add(&r->body, bytes);
         return hold_body(x);
     case SOURCE_ERROR:
         buf_add(&r->body, bytes);    /* what does not fit is not needed to classify it */
         return OK;
     case SOURCE_UNSURE:
+        r->heard_us = clock_now_us();
+        return OK;
     case SOURCE_NONE:
         return OK;
     }

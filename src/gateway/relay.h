@@ -55,7 +55,8 @@ struct relay {
     bool error_event;    /* the answer itself said that it failed: `error` */
     struct llm_error error;
     struct tally tally;
-    uint64_t heard_us;         /* the last that counts as progress, for between_tokens */
+    /* the last token, or byte where tokens cannot be told: for between_tokens */
+    uint64_t heard_us;
     uint64_t last_write_us;    /* for keep-alives */
 };
 

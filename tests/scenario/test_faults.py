@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -134,6 +135,7 @@ SILENT = [
     ("token", "fault=stall;after=0", (True,), "upstream_timeout", False),
     ("token", "fault=hang", (True,), "upstream_timeout", False),
     ("gap", "fault=stall;after=2", (True,), "upstream_stalled", True),
+    ("gap", "fault=stall;after=0", (False,), "upstream_stalled", False),
     ("total", "fault=hang", BOTH, "deadline_exceeded", False),
     ("total", "fault=stall;after=0", BOTH, "deadline_exceeded", False),
     ("total", "tokens=100000;tps=20", (True,), "deadline_exceeded", True),
@@ -228,18 +230,20 @@ def test_before_the_first_token_the_next_target_answers(falling, fault):
 
 
 @pytest.mark.parametrize("clock, knobs", [("first_byte", "fault=hang"), ("first_byte", "fault=slow-headers"),
-                                          ("first_token", "fault=stall;after=0")])
+                                          ("first_token", "fault=stall;after=0"),
+                                          ("between_tokens", "fault=stall;after=0")])
 def test_a_target_that_keeps_silent_is_left_for_the_next(make, mock, clock, knobs):
     bad = {**mock.provider(), "model": f"m;{knobs}", "timeouts": {clock: "300ms"}}
     gateway = make.gateway(fallback_config(mock, bad))
     if clock == "first_byte":
         assert_second_answered(gateway, {"upstream_timeout"})
         return
-    for caller in CALLERS:      # a whole answer has no first token
+    for caller in CALLERS:      # a whole answer has no first token; a stream's gaps are counted behind it
         for alias in ("same", "two"):
-            got = ask(gateway, caller, alias, True)
+            got = ask(gateway, caller, alias, clock == "first_token")
             assert got.complete and got.text == "from-the-second", got
-            assert gateway.access(got.id)["attempts"][0]["outcome"] == "upstream_timeout"
+            outcome = "upstream_timeout" if clock == "first_token" else "upstream_stalled"
+            assert gateway.access(got.id)["attempts"][0]["outcome"] == outcome
 
 
 def test_a_refused_connection_moves_on(make, mock):
@@ -668,6 +672,47 @@ def test_a_passed_through_answer_that_breaks_is_cut_for_the_caller_too(make, fra
                 assert b"\r\n0\r\n\r\n" not in client.buffer
     assert gateway.last_access()["error"] == "upstream_truncated"
     gateway.idle()
+
+
+@pytest.mark.parametrize("content_type, begun", [("text/event-stream", True), ("text/event-stream", False),
+                                                 ("application/json", True), ("application/json", False)])
+def test_a_passed_through_answer_that_stalls_is_cut_or_left_for_the_next(make, mock, content_type, begun):
+    def handler(conn):
+        conn.head(200, content_type)
+        if begun:
+            conn.chunk(b'data: {"type": "response.created"}\n\n')
+        gave_up.append(conn.stall())
+    gave_up = []
+    gateway = passing(make, mock, handler, timeouts={"between_tokens": "300ms", "first_token": "5m"})
+    with gateway.raw() as client:
+        answer, broke = client.ask("POST", "/v1/moderations", {"model": "x", "input": "x", "stream": True},
+                                   gateway.authorization())
+    if begun:
+        assert broke and answer.status == 200 and b"response.created" in answer.body, answer
+        assert gateway.last_access()["error"] == "upstream_stalled"
+    else:
+        assert not broke and answer.status == 200 and answer.json()["results"], answer
+        assert gateway.last_access()["attempts"][0]["outcome"] == "upstream_stalled"
+    wait_until(lambda: gave_up == [True], "the provider to be told")
+
+
+def test_what_trickles_is_not_silent(make):
+    """Hosts that keep a whole answer's connection alive with blanks, and sound that comes slowly."""
+    def handler(conn):
+        conn.head(200, "application/json")
+        for _ in range(10):
+            conn.chunk(b"\n")
+            time.sleep(0.1)
+        conn.chunk(json.dumps({"id": "c", "object": "chat.completion", "model": "m", "choices": [{
+            "index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}).encode())
+        conn.end_chunks()
+    gateway = make.gateway({"providers": {"slow": make.upstream(handler).provider(
+        timeouts={"between_tokens": "500ms", "first_token": "500ms"})}})
+    for caller in CALLERS:
+        got = ask(gateway, caller, "slow/m")
+        assert got.complete and got.text == "Hi", got
+    answer = gateway.post("/v1/responses", {"model": "slow/m", "input": "x"})
+    assert answer.status_code == 200 and answer.json()["choices"]
 
 
 @pytest.mark.parametrize("fault, code", [("fault=reset-before", "upstream_reset"), ("fault=401", "upstream_auth")])
