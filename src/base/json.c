@@ -44,14 +44,14 @@ struct parser {
 };
 
 /* Both return NULL, which is "no next position". */
-static const char *__attribute__((cold, noinline))
+static COLD const char *
 fail(struct parser *s, const char *at, const char *what)
 {
     s->error = (struct json_error){ .what = what, .offset = (size_t)(at - s->start) };
     return NULL;
 }
 
-static const char *__attribute__((cold, noinline))
+static COLD const char *
 fail_limit(struct parser *s, const char *at, const char *what)
 {
     (void)fail(s, at, what);
@@ -73,7 +73,7 @@ skip_blanks(const char *p, const char *end)
 }
 
 /* More room for nodes; false with an error at `at`. */
-static bool __attribute__((noinline))
+static NOINLINE bool
 grow_nodes(struct parser *s, const char *at)
 {
     if (s->cap >= s->limits.values) {
@@ -325,7 +325,7 @@ put_in_set(const struct parser *s, struct frame *f, uint32_t key)
 }
 
 /* A larger set with the first `count` keys of the object. False when memory is gone. */
-static bool __attribute__((noinline))
+static NOINLINE bool
 grow_set(struct parser *s, struct frame *f, uint32_t count)
 {
     uint32_t slots = f->set == NULL ? SET_SLOTS_FIRST : f->slots * SET_GROWTH;
@@ -402,7 +402,7 @@ read_key(struct parser *s, const char *p, const char *expected)
 
 /* Containers. */
 
-static bool __attribute__((noinline))
+static NOINLINE bool
 grow_frames(struct parser *s)
 {
     uint32_t cap = s->frames_cap * 2;

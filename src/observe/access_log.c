@@ -16,9 +16,7 @@ access_log_init(struct access_log *a, struct log_file *file)
 
 /* One function for each kind of field, and `name` is what stands before the value. They are worth their
  * room in place: a copy of known length is a few instructions, and this runs thirty times a request. */
-#define IN_PLACE static inline __attribute__((always_inline)) void
-
-IN_PLACE
+static INLINED void
 field_STR(struct buf *b, struct str name, struct str value)
 {
     if (value.n == 0)
@@ -27,7 +25,7 @@ field_STR(struct buf *b, struct str name, struct str value)
     json_add_str(b, value);
 }
 
-IN_PLACE
+static INLINED void
 field_RAW(struct buf *b, struct str name, struct str value)
 {
     if (value.n == 0)
@@ -36,28 +34,28 @@ field_RAW(struct buf *b, struct str name, struct str value)
     buf_add(b, value);
 }
 
-IN_PLACE
+static INLINED void
 field_U64(struct buf *b, struct str name, uint64_t value)
 {
     buf_add(b, name);
     buf_add_u64(b, value);
 }
 
-IN_PLACE
+static INLINED void
 field_I64(struct buf *b, struct str name, int64_t value)
 {
     buf_add(b, name);
     buf_add_i64(b, value);
 }
 
-IN_PLACE
+static INLINED void
 field_COUNT(struct buf *b, struct str name, int64_t value)
 {
     if (value >= 0)
         field_I64(b, name, value);
 }
 
-IN_PLACE
+static INLINED void
 field_BOOL(struct buf *b, struct str name, bool value)
 {
     if (value) {
@@ -67,7 +65,7 @@ field_BOOL(struct buf *b, struct str name, bool value)
 }
 
 /* Microseconds as milliseconds with three decimals, without printf. */
-IN_PLACE
+static INLINED void
 field_MS(struct buf *b, struct str name, int64_t us)
 {
     if (us < 0)
