@@ -4,30 +4,13 @@ import base64
 import json
 
 import anthropic
-import pydantic
 import pytest
 
-from lib.process import PROMPT, canary, wait_until
+from lib.process import canary, wait_until
+from lib.sdk import ASK, NO_INPUT, PIXEL, PIXEL_URL, WEATHER_INPUT, Event, newest_request
 
-ASK = [{"role": "user", "content": PROMPT}]
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-WEATHER = {
-    "name": "get_weather",
-    "description": "The weather somewhere",
-    "input_schema": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-        "required": ["city", "days"],
-        "additionalProperties": False,
-    },
-}
-CLOCK = {"name": "get_time", "input_schema": {"type": "object", "properties": {}}}
-
-
-class Event(pydantic.BaseModel):
-    title: str
-    day: int
-    guests: list[str]
+WEATHER = {"name": "get_weather", "description": "The weather somewhere", "input_schema": WEATHER_INPUT}
+CLOCK = {"name": "get_time", "input_schema": NO_INPUT}
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +52,6 @@ def provider(request):
 
 def ask(client, model, **more):
     return client.messages.create(**{"model": model, "max_tokens": 1000, "messages": ASK, **more})
-
-
-def asked(mock, mark):
-    """The newest request at the provider that holds this text."""
-    return json.loads(next(r for r in reversed(mock.requests(50)) if mark in r["body"])["body"])
 
 
 # --- answers ---
@@ -136,7 +114,7 @@ def test_a_limit_is_kept(client, provider):
 def test_stop_sequences_go_on(client, mock, provider):
     answer = ask(client, f"{provider}/mock;echo", stop_sequences=["STOP-3141"],
                  messages=[{"role": "user", "content": "one two STOP-3141 three"}])
-    sent = asked(mock, "STOP-3141")
+    sent = newest_request(mock, "STOP-3141")
     assert sent["stop_sequences" if provider == "anthropic" else "stop"] == ["STOP-3141"]
     assert answer.content[0].text.startswith("one two") and "three" not in answer.content[0].text
     if provider == "anthropic":      # the other protocol does not tell
@@ -147,7 +125,7 @@ def test_system_text_arrives_with_its_cache_marks(client, mock, provider):
     system = [{"type": "text", "text": "Be terse, system-test."},
               {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
     assert ask(client, f"{provider}/mock", system=system).content[0].text
-    sent = asked(mock, "system-test")
+    sent = newest_request(mock, "system-test")
     if provider == "anthropic":
         assert sent["system"] == system
     else:
@@ -159,19 +137,18 @@ def test_pictures_arrive(client, mock, provider):
                {"type": "image", "source": {"type": "url", "url": "https://images.example/cat.png"}},
                {"type": "text", "text": "What is this? picture-test"}]
     assert ask(client, f"{provider}/mock", messages=[{"role": "user", "content": content}]).content[0].text
-    sent = asked(mock, "picture-test")["messages"][0]["content"]
+    sent = newest_request(mock, "picture-test")["messages"][0]["content"]
     if provider == "anthropic":
         assert sent == content
     else:
-        assert [p["image_url"]["url"] for p in sent[:2]] == [f"data:image/png;base64,{PIXEL}",
-                                                             "https://images.example/cat.png"]
+        assert [p["image_url"]["url"] for p in sent[:2]] == [PIXEL_URL, "https://images.example/cat.png"]
         assert sent[2] == {"type": "text", "text": "What is this? picture-test"}
 
 
 def test_an_answer_by_schema_is_parsed(client, mock, provider):
     answer = client.messages.parse(model=f"{provider}/mock", max_tokens=500, messages=ASK, output_format=Event)
     assert isinstance(answer.parsed_output, Event)
-    sent = asked(mock, '"guests"')
+    sent = newest_request(mock, '"guests"')
     schema = sent["response_format"]["json_schema"]["schema"] if provider == "openai" else \
         (sent.get("output_format") or sent["output_config"]["format"])["schema"]
     assert set(schema["properties"]) == {"title", "day", "guests"}
@@ -214,7 +191,7 @@ def test_tool_results_make_the_round_trip(client, mock, provider):
                {"role": "user", "content": [*results, {"type": "text", "text": "And now?"}]}]
     second = ask(client, f"{provider}/mock", messages=history, tools=[WEATHER, CLOCK])
     assert second.stop_reason == "end_turn" and second.content[0].text
-    sent = asked(mock, "round-trip")["messages"]
+    sent = newest_request(mock, "round-trip")["messages"]
     if provider == "anthropic":
         assert sent == history
         return
@@ -234,7 +211,7 @@ def test_tool_results_make_the_round_trip(client, mock, provider):
 def test_tool_choice_is_kept(client, mock, provider, choice, word):
     answer = ask(client, f"{provider}/mock;strict", tools=[WEATHER, CLOCK], tool_choice=choice,
                  system="choice-test")
-    sent = asked(mock, "choice-test")
+    sent = newest_request(mock, "choice-test")
     called = [b.name for b in answer.content if b.type == "tool_use"]
     assert bool(called) == (choice["type"] in ("any", "tool"))
     if choice["type"] == "tool":
@@ -262,7 +239,7 @@ def test_thinking_and_its_signature_make_the_round_trip(client, mock, provider):
     history = [*ASK, {"role": "assistant", "content": [b.to_dict() for b in streamed.content]},
                {"role": "user", "content": "go on, thinking-test"}]
     assert client.messages.create(**{**asking, "messages": history}).content
-    sent = asked(mock, "thinking-test")
+    sent = newest_request(mock, "thinking-test")
     if provider == "anthropic":
         assert sent["messages"] == history and sent["thinking"] == thinking
     else:
@@ -278,7 +255,7 @@ def test_thinking_and_its_signature_make_the_round_trip(client, mock, provider):
 def test_a_budget_becomes_an_effort(client, mock, thinking, output, effort):
     answer = ask(client, "openai/gpt-5.1", thinking=thinking, max_tokens=32000, system="budget-test", **output)
     assert answer.content[0].text
-    sent = asked(mock, "budget-test")
+    sent = newest_request(mock, "budget-test")
     assert sent.get("reasoning_effort") == effort
     assert "thinking" not in sent and "output_config" not in sent and sent["max_completion_tokens"] == 32000
 
@@ -287,7 +264,7 @@ def test_a_model_that_does_not_think_is_not_asked_to(client, mock):
     raw = client.messages.with_raw_response.create(
         model="openai/mock-plain", max_tokens=3000, system="plain-test", messages=ASK,
         thinking={"type": "enabled", "budget_tokens": 2000}, extra_body={"top_k": 5})
-    assert "reasoning_effort" not in asked(mock, "plain-test")
+    assert "reasoning_effort" not in newest_request(mock, "plain-test")
     assert set(raw.headers["x-openclaw-dropped"].split(", ")) == {"thinking", "top_k"}
 
 
@@ -540,7 +517,7 @@ def test_a_document_of_text_is_text_to_everybody(client, mock, provider):
                                                "data": base64.b64encode(b"%PDF-1.4 nothing").decode()}},
                {"type": "text", "text": "What do they say?"}]
     assert ask(client, f"{provider}/mock", messages=[{"role": "user", "content": content}]).content[0].text
-    sent = asked(mock, "document-test")["messages"][0]["content"]
+    sent = newest_request(mock, "document-test")["messages"][0]["content"]
     if provider == "anthropic":
         assert sent == content
     else:

@@ -1,22 +1,17 @@
 """docs/clients.md, executed: each program and command on the page, against a gateway without any key."""
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from lib.process import PATIENCE, environment
+from lib.pages import Page
+from lib.process import PATIENCE, ROOT, environment
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 NODE_DIR = pathlib.Path(os.environ.get("OPENCLAW_NODE_DIR", ROOT / "build" / "node"))
-PAGE = (ROOT / "docs" / "clients.md").read_text()
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.S | re.M)
+PAGE = Page("docs/clients.md")
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +34,12 @@ def run(gateway, text, command, name=None, cwd=None):
 
 
 def test_the_page_has_all_of_them():
-    assert [len(blocks(language)) for language in ("python", "js", "sh")] == [2, 2, 2]
+    assert [len(PAGE.blocks(language)) for language in ("python", "js", "sh")] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_python(gateway, number):
-    assert "simulated" in run(gateway, blocks("python")[number], [sys.executable, "-c"])
+    assert "simulated" in run(gateway, PAGE.blocks("python")[number], [sys.executable, "-c"])
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -53,11 +48,11 @@ def test_node(gateway, number):
         pytest.skip("Node and its clients are not installed")
     name = f"clients-page-{number}-{os.getpid()}.mjs"
     try:
-        assert "simulated" in run(gateway, blocks("js")[number], ["node"], name, NODE_DIR)
+        assert "simulated" in run(gateway, PAGE.blocks("js")[number], ["node"], name, NODE_DIR)
     finally:
         (NODE_DIR / name).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_curl(gateway, number):
-    assert "simulated" in run(gateway, blocks("sh")[number].replace("curl ", "curl -sS "), ["sh", "-c"])
+    assert "simulated" in run(gateway, PAGE.blocks("sh")[number].replace("curl ", "curl -sS "), ["sh", "-c"])

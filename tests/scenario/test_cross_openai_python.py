@@ -3,35 +3,14 @@ import asyncio
 import json
 
 import openai
-import pydantic
 import pytest
 
-from lib.process import PROMPT, wait_until
+from lib.process import wait_until
+from lib.sdk import ASK, PIXEL, PIXEL_URL, WEATHER_INPUT, Event, newest_request, openai_tool
 
-ASK = [{"role": "user", "content": PROMPT}]
-PIXEL = ("data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
-         "awAAAABJRU5ErkJggg==")
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather somewhere",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-            "required": ["city", "days"],
-            "additionalProperties": False,
-        },
-    },
-}
+WEATHER = openai_tool("get_weather", WEATHER_INPUT, description="The weather somewhere")
 CLOCK = {"type": "function", "function": {"name": "get_time"}}
 MODEL = "anthropic/mock"
-
-
-class Event(pydantic.BaseModel):
-    title: str
-    day: int
-    guests: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +32,6 @@ def client(gateway):
 
 def chat(client, model=MODEL, **more):
     return client.chat.completions.create(**{"model": model, "messages": ASK, **more})
-
-
-def asked(mock, mark):
-    """The newest request at the provider that holds this text."""
-    return json.loads(next(r for r in reversed(mock.requests(50)) if mark in r["body"])["body"])
 
 
 def dropped(raw):
@@ -114,9 +88,9 @@ def test_a_limit_is_kept_and_else_there_is_one(client, mock, limit):
     answer = chat(client, MODEL + ";tokens=50", **{limit: 7})
     assert answer.choices[0].finish_reason == "length" and answer.usage.completion_tokens == 7
     chat(client, user="unlimited-1")
-    assert asked(mock, "unlimited-1")["max_tokens"] == 4096
+    assert newest_request(mock, "unlimited-1")["max_tokens"] == 4096
     chat(client, "anthropic/claude-haiku-4-5", user="unlimited-2")
-    assert asked(mock, "unlimited-2")["max_tokens"] == 64000, "the model's own"
+    assert newest_request(mock, "unlimited-2")["max_tokens"] == 64000, "the model's own"
 
 
 def test_the_conversation_is_put_in_order(client, mock):
@@ -126,7 +100,7 @@ def test_the_conversation_is_put_in_order(client, mock):
                 {"role": "system", "content": "Be quick."},
                 {"role": "user", "content": [{"type": "text", "text": "order-test"}]}]
     raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=messages)
-    sent = asked(mock, "order-test")
+    sent = newest_request(mock, "order-test")
     assert [b["text"] for b in sent["system"]] == ["Be terse.", "Be kind.", "Be quick."]
     assert [(m["role"], [b["text"] for b in m["content"]]) for m in sent["messages"]] == \
         [("user", ["one", "two"]), ("assistant", ["three"]), ("user", ["order-test"])]
@@ -135,11 +109,11 @@ def test_the_conversation_is_put_in_order(client, mock):
 
 def test_sampling_is_bent_to_what_the_provider_takes(client, mock):
     chat(client, temperature=1.7, stop=["a", " "], user="sampling-1")
-    sent = asked(mock, "sampling-1")
+    sent = newest_request(mock, "sampling-1")
     assert (sent["temperature"], sent["stop_sequences"]) == (1, ["a"])
     raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=ASK, temperature=0.25, top_p=0.5,
                                                            stop="end", user="sampling-2")
-    sent = asked(mock, "sampling-2")
+    sent = newest_request(mock, "sampling-2")
     assert sent["temperature"] == 0.25 and "top_p" not in sent and sent["stop_sequences"] == ["end"]
     assert dropped(raw) == {"top_p"}
     assert sent["metadata"] == {"user_id": "sampling-2"}
@@ -154,24 +128,24 @@ def test_what_the_provider_has_not_is_left_out_and_named(client, mock):
     assert answer.choices[0].message.content and answer.choices[0].logprobs is None
     assert dropped(raw) >= {"logprobs", "top_logprobs", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
                             "metadata", "verbosity", "store", "brand_new"}
-    assert set(asked(mock, "left-out")) == {"model", "max_tokens", "messages", "metadata"}
+    assert set(newest_request(mock, "left-out")) == {"model", "max_tokens", "messages", "metadata"}
 
 
 def test_images_arrive(client, mock):
     content = [{"type": "text", "text": "What is this? image-test"},
-               {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
+               {"type": "image_url", "image_url": {"url": PIXEL_URL, "detail": "low"}},
                {"type": "image_url", "image_url": {"url": "https://images.example/cat.png"}}]
     assert chat(client, messages=[{"role": "user", "content": content}]).choices[0].message.content
-    sent = asked(mock, "image-test")["messages"][0]["content"]
-    assert sent[1]["source"] == {"type": "base64", "media_type": "image/png", "data": PIXEL.split(",")[1]}
+    sent = newest_request(mock, "image-test")["messages"][0]["content"]
+    assert sent[1]["source"] == {"type": "base64", "media_type": "image/png", "data": PIXEL}
     assert sent[2]["source"] == {"type": "url", "url": "https://images.example/cat.png"}
 
 
 def test_an_image_s_bytes_outrank_its_name(client, mock):
     content = [{"type": "text", "text": "What is this? liar-test"},
-               {"type": "image_url", "image_url": {"url": PIXEL.replace("image/png", "image/jpeg")}}]
+               {"type": "image_url", "image_url": {"url": PIXEL_URL.replace("image/png", "image/jpeg")}}]
     assert chat(client, messages=[{"role": "user", "content": content}]).choices
-    assert asked(mock, "liar-test")["messages"][0]["content"][1]["source"]["media_type"] == "image/png"
+    assert newest_request(mock, "liar-test")["messages"][0]["content"][1]["source"]["media_type"] == "image/png"
 
 
 # --- structured answers ---
@@ -179,7 +153,7 @@ def test_an_image_s_bytes_outrank_its_name(client, mock):
 def test_an_answer_by_schema_is_parsed(client, mock):
     answer = client.chat.completions.parse(model=MODEL, messages=ASK, response_format=Event, user="schema-test")
     assert isinstance(answer.choices[0].message.parsed, Event)
-    form = asked(mock, "schema-test")["output_config"]["format"]
+    form = newest_request(mock, "schema-test")["output_config"]["format"]
     assert form["type"] == "json_schema" and form["schema"]["additionalProperties"] is False
     with client.chat.completions.stream(model=MODEL, messages=ASK, response_format=Event) as stream:
         for _ in stream:
@@ -189,7 +163,7 @@ def test_an_answer_by_schema_is_parsed(client, mock):
 
 def test_json_without_a_schema_is_asked_for_in_words(client, mock):
     chat(client, response_format={"type": "json_object"}, user="json-test")
-    assert asked(mock, "json-test")["system"] == [{"type": "text", "text": "Answer with a single JSON object."}]
+    assert newest_request(mock, "json-test")["system"] == [{"type": "text", "text": "Answer with a single JSON object."}]
 
 
 # --- tools ---
@@ -228,7 +202,7 @@ def test_tool_results_make_the_round_trip(client, mock):
                {"role": "user", "content": "And now?"}]
     second = chat(client, messages=history, tools=[WEATHER, CLOCK])
     assert second.choices[0].finish_reason == "stop"
-    sent = asked(mock, "round-trip")["messages"]
+    sent = newest_request(mock, "round-trip")["messages"]
     assert [(b["type"], b["id"], b["input"]) for b in sent[1]["content"] if b["type"] == "tool_use"] == \
         [("tool_use", one.id, json.loads(one.function.arguments)), ("tool_use", two.id, {})]
     assert [(b["type"], b.get("tool_use_id")) for b in sent[2]["content"]] == \
@@ -243,7 +217,7 @@ def test_a_history_cut_in_the_middle_of_a_call_is_mended(client, mock):
                {"role": "assistant", "content": None, "tool_calls": [call, {**call, "id": "unanswered"}]},
                {"role": "tool", "tool_call_id": call["id"], "content": "noon"}]
     assert chat(client, messages=history).choices[0].message.content
-    sent = asked(mock, "cut-test")
+    sent = newest_request(mock, "cut-test")
     orphan, said, results = sent["messages"]
     assert orphan["role"] == "user" and "cut-test" in orphan["content"][-1]["text"]
     assert [b["tool_use_id"] for b in results["content"]] == [b["id"] for b in said["content"]]
@@ -263,7 +237,7 @@ def test_tool_choice_is_kept(client, mock, choice, sent_as, called, parallel):
     assert {c.function.name for c in calls} == (called or set())
     if not parallel and choice != "none":
         sent_as = {**sent_as, "disable_parallel_tool_use": True}
-    assert asked(mock, "choice-test")["tool_choice"] == sent_as
+    assert newest_request(mock, "choice-test")["tool_choice"] == sent_as
 
 
 # --- thinking ---
@@ -287,7 +261,7 @@ def test_signed_thinking_makes_the_round_trip(client, mock):
     for said in (whole, streamed):
         history = [*ASK, said, {"role": "user", "content": "go on, proof-test"}]
         chat(client, messages=history, reasoning_effort="low", max_tokens=4000)
-        assert asked(mock, "proof-test")["messages"][1]["content"] == [
+        assert newest_request(mock, "proof-test")["messages"][1]["content"] == [
             {"type": "thinking", "thinking": text, "signature": details[0]["signature"]},
             {"type": "text", "text": content}]
 
@@ -297,13 +271,13 @@ def test_signed_thinking_survives_a_tool_s_call(client, mock):
                    max_tokens=4000).choices[0].message.to_dict()
     history = [*ASK, message, {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "loop-test"}]
     chat(client, messages=history, tools=[CLOCK], reasoning_effort="low", max_tokens=4000)
-    sent = asked(mock, "loop-test")
+    sent = newest_request(mock, "loop-test")
     thinking = sent["messages"][1]["content"][0]
     assert thinking["signature"] == message["reasoning_details"][0]["signature"]
     assert sent["thinking"]["type"] == "enabled", "the loop still begins with its thoughts"
     del message["reasoning_details"]
     chat(client, messages=history, tools=[CLOCK], reasoning_effort="low", max_tokens=4000)
-    sent = asked(mock, "loop-test")
+    sent = newest_request(mock, "loop-test")
     assert sent["messages"][1]["content"][0]["type"] == "tool_use"
     assert "thinking" not in sent, "without them the provider would refuse to think"
 
@@ -316,7 +290,7 @@ def test_what_another_provider_thought_stays_behind(client, mock):
     for said in (thought, {**thought, "reasoning_details": details}):
         history = [*ASK, said, {"role": "user", "content": "go on, foreign-test"}]
         chat(client, messages=history)
-        assert asked(mock, "foreign-test")["messages"][1]["content"] == [{"type": "text", "text": thought["content"]}]
+        assert newest_request(mock, "foreign-test")["messages"][1]["content"] == [{"type": "text", "text": thought["content"]}]
 
 
 @pytest.mark.parametrize("model, effort, expected", [
@@ -329,7 +303,7 @@ def test_what_another_provider_thought_stays_behind(client, mock):
 def test_effort_becomes_what_the_model_takes(client, mock, model, effort, expected):
     raw = client.chat.completions.with_raw_response.create(model=f"anthropic/{model}", messages=ASK, temperature=0.5,
                                                            reasoning_effort=effort, user="effort-test")
-    sent = asked(mock, "effort-test")
+    sent = newest_request(mock, "effort-test")
     for key in ("thinking", "output_config"):
         assert (key in sent) == (key in expected)
         assert expected.get(key, {}).items() <= sent.get(key, {}).items()

@@ -6,34 +6,13 @@ import threading
 import time
 
 import openai
-import pydantic
 import pytest
 
-from lib.process import PROMPT, SLOW, canary, wait_until
+from lib.process import SLOW, canary, wait_until
+from lib.sdk import ASK, NO_INPUT, PIXEL_URL, WEATHER_INPUT, Event, openai_tool
 
-ASK = [{"role": "user", "content": PROMPT}]
-PIXEL = ("data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
-         "awAAAABJRU5ErkJggg==")
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather somewhere",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-            "required": ["city", "days"],
-            "additionalProperties": False,
-        },
-    },
-}
-CLOCK = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object", "properties": {}}}}
-
-
-class Event(pydantic.BaseModel):
-    title: str
-    day: int
-    guests: list[str]
+WEATHER = openai_tool("get_weather", WEATHER_INPUT, description="The weather somewhere")
+CLOCK = openai_tool("get_time", NO_INPUT)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +135,7 @@ def test_an_answer_may_be_cut_by_its_limit(client, gateway):
 
 def test_images_go_on_unchanged(client, mock):
     content = [{"type": "text", "text": "What is this? image-test"},
-               {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
+               {"type": "image_url", "image_url": {"url": PIXEL_URL, "detail": "low"}},
                {"type": "image_url", "image_url": {"url": "https://images.example/cat.png"}}]
     answer = client.chat.completions.create(model="lab/mock-gpt", messages=[{"role": "user", "content": content}])
     assert answer.choices[0].message.content

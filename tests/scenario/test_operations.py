@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from lib import process
+from lib.pages import Page
 from lib.process import PATIENCE, ROOT, environment
 
 UNIT = (ROOT / "etc" / "openclaw.service").read_text()
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+PAGE = Page("docs/operations.md")
 
 
 def seconds(text):
@@ -31,7 +32,7 @@ def test_the_unit_leaves_time_for_the_longest_drain():
                             env=environment()).stdout
     defaults = [re.search(rf"`{name}` \|[^|]*\| `?(\w+)`? \|", schema).group(1)
                 for name in ("drain_grace", "drain_deadline")]
-    grace = int(re.search(r"terminationGracePeriodSeconds: (\d+)", PAGE).group(1))
+    grace = int(re.search(r"terminationGracePeriodSeconds: (\d+)", PAGE.text).group(1))
     stop = int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.M).group(1))
     assert min(grace, stop) > sum(map(seconds, defaults))
 
@@ -44,7 +45,7 @@ def test_the_example_configuration_is_good():
 
 
 def test_the_page_s_yaml_is_yaml_and_its_configuration_is_good(tmp_path):
-    for i, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", PAGE, re.S | re.M)):
+    for i, block in enumerate(PAGE.blocks("yaml")):
         document = yaml.safe_load(block)
         if "server" not in document:
             continue

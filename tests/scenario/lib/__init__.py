@@ -10,6 +10,8 @@ openai    what an OpenAI answer or stream says, folded independently of the gate
 anthropic the same for Anthropic's, and a stream against its grammar
 said      what an answer says, whichever protocol says it
 asked     what a request asks for, whichever protocol asks
+sdk       what the tests of the official SDKs ask for
+pages     the commands and programs of a page of documentation
 metrics   a Prometheus text, read
 process   starting and ending programs, free ports, certificates, secrets that may never be seen
 """
