@@ -65,34 +65,7 @@ log_enabled(enum log_level level)
     return (int)level >= atomic_load_explicit(&least_level, memory_order_relaxed);
 }
 
-/* The forms of a line. */
-
-static void
-add_json_field(struct buf *b, const char *name, struct str value)
-{
-    if (value.n != 0) {
-        buf_printf(b, ",\"%s\":", name);
-        json_add_str(b, value);
-    }
-}
-
-static void
-add_json_line(
-    struct buf *b, enum log_level level, const struct log_context *who, struct str message)
-{
-    char stamp[CLOCK_STAMP_ROOM];
-
-    buf_add(b, S("{\"ts\":\""));
-    buf_add(b, clock_stamp(clock_wall_ms(), stamp));
-    buf_printf(b, "\",\"level\":\"%s\",\"msg\":", level_names[level]);
-    json_add_str(b, message);
-    add_json_field(b, "request_id", who->request_id);
-    add_json_field(b, "provider", who->provider);
-    add_json_field(b, "model", who->model);
-    if (who->attempt != 0)
-        buf_printf(b, ",\"attempt\":%u", who->attempt);
-    buf_add(b, S("}\n"));
-}
+/* A line, for machines or for people. Called with the lock, as everything up to log_write(). */
 
 /* Text for a terminal: nothing in it moves the cursor, changes colours or starts a new line. */
 static void
@@ -112,29 +85,41 @@ add_visible(struct buf *b, struct str s)
 }
 
 static void
-add_visible_field(struct buf *b, const char *name, struct str value)
+add_text(struct buf *b, struct str s)
 {
-    if (value.n != 0) {
-        buf_printf(b, "  %s=", name);
-        add_visible(b, value);
-    }
+    if (as_json)
+        json_add_str(b, s);
+    else
+        add_visible(b, s);
 }
 
 static void
-add_readable_line(
-    struct buf *b, enum log_level level, const struct log_context *who, struct str message)
+add_field(struct buf *b, const char *name, struct str value)
+{
+    if (value.n == 0)
+        return;
+    buf_printf(b, as_json ? ",\"%s\":" : "  %s=", name);
+    add_text(b, value);
+}
+
+static void
+add_line(struct buf *b, enum log_level level, const struct log_context *who, struct str message)
 {
     char stamp[CLOCK_STAMP_ROOM];
+    struct str now = clock_stamp(clock_wall_ms(), stamp);
 
-    buf_add(b, clock_stamp(clock_wall_ms(), stamp));
-    buf_printf(b, " %s ", level_marks[level]);
-    add_visible(b, message);
-    add_visible_field(b, "request_id", who->request_id);
-    add_visible_field(b, "provider", who->provider);
-    add_visible_field(b, "model", who->model);
+    if (as_json)
+        buf_printf(b, "{\"ts\":\"" STR_FMT "\",\"level\":\"%s\",\"msg\":", STR_ARG(now),
+            level_names[level]);
+    else
+        buf_printf(b, STR_FMT " %s ", STR_ARG(now), level_marks[level]);
+    add_text(b, message);
+    add_field(b, "request_id", who->request_id);
+    add_field(b, "provider", who->provider);
+    add_field(b, "model", who->model);
     if (who->attempt != 0)
-        buf_printf(b, "  attempt=%u", who->attempt);
-    buf_add_c(b, '\n');
+        buf_printf(b, as_json ? ",\"attempt\":%u" : "  attempt=%u", who->attempt);
+    buf_add(b, as_json ? S("}\n") : S("\n"));
 }
 
 /* Straight to standard error, for what is logged while there is no log. */
@@ -150,7 +135,6 @@ write_stderr(struct str line)
     }
 }
 
-/* Called with the lock, as everything below up to log_write(). */
 static void
 emit(enum log_level level, const struct log_context *who, struct str message)
 {
@@ -160,10 +144,7 @@ emit(enum log_level level, const struct log_context *who, struct str message)
     buf_init(&b, LINE_MAX_BYTES);
     if (who == NULL)
         who = &process;
-    if (as_json)
-        add_json_line(&b, level, who, message);
-    else
-        add_readable_line(&b, level, who, message);
+    add_line(&b, level, who, message);
 
     /* Contexts are short and messages cut: an overflow is memory running out, and no line. */
     if (!b.overflow && sink != NULL)
