@@ -81,7 +81,10 @@ wire_edit_add(struct wire_edits *e, size_t at, size_t cut, struct str put)
 
     size_t i = e->count++;
 
-    for (; i > 0 && e->list[i - 1].at > at; i--)
+    /* At one place what is put there stands in front of what is cut. */
+    for (; i > 0 && (e->list[i - 1].at > at ||
+                        (e->list[i - 1].at == at && cut == 0 && e->list[i - 1].cut > 0));
+         i--)
         e->list[i] = e->list[i - 1];
     e->list[i] = (struct wire_edit){ .at = at, .cut = cut, .put = put };
     return true;
@@ -96,7 +99,9 @@ wire_edits_apply(const struct wire_edits *e, struct str body, struct str *pieces
     for (size_t i = 0; i < e->count; i++) {
         const struct wire_edit *edit = &e->list[i];
 
-        CHECK(edit->at >= from && edit->at <= body.n && edit->cut <= body.n - edit->at);
+        CHECK(edit->at <= body.n && edit->cut <= body.n - edit->at);
+        if (edit->at < from)    /* what it changes is cut away */
+            continue;
         if (edit->at > from)
             pieces[n++] = str_make(body.p + from, edit->at - from);
         if (edit->put.n > 0)
@@ -106,6 +111,67 @@ wire_edits_apply(const struct wire_edits *e, struct str body, struct str *pieces
     if (from < body.n)
         pieces[n++] = str_make(body.p + from, body.n - from);
     return n;
+}
+
+void
+wire_rewrite_begin(struct wire_rewrite *w, const struct json *value)
+{
+    *w = (struct wire_rewrite){ .value = value, .done = value->p };
+    buf_init(&w->out, value->n);
+}
+
+void
+wire_rewrite_put(struct wire_rewrite *w, const char *from, const char *to, struct str put)
+{
+    CHECK(from >= w->done && to >= from);
+    buf_add(&w->out, str_make(w->done, (size_t)(from - w->done)));
+    buf_add(&w->out, put);
+    w->done = to;
+}
+
+void
+wire_rewrite_cut(struct wire_rewrite *w, const struct json *container,
+    bool (*goes)(const void *arg, const struct json *key, const struct json *value),
+    void (*keep)(struct wire_rewrite *w, const void *arg, const struct json *key,
+        const struct json *value),
+    const void *arg)
+{
+    struct json_iter it = json_iter(container);
+    const struct json *kept = NULL;    /* the last value that stays */
+    const char *first = NULL;          /* where those begin that go since */
+
+    while (json_next(&it)) {
+        const char *begins = it.key != NULL ? it.key->p : it.value->p;
+
+        if (goes(arg, it.key, it.value)) {
+            first = first != NULL ? first : begins;
+            continue;
+        }
+        if (first != NULL)
+            wire_rewrite_put(w, first, begins, S(""));
+        if (keep != NULL)
+            keep(w, arg, it.key, it.value);
+        kept = it.value;
+        first = NULL;
+    }
+    if (first != NULL && kept != NULL)
+        wire_rewrite_put(w, kept->p + kept->n, container->p + container->n - 1, S(""));
+}
+
+void
+wire_rewrite_end(struct wire_rewrite *w, const struct llm_request *r, struct wire_edits *edits)
+{
+    const struct json *value = w->value;
+
+    if (w->done != value->p) {
+        wire_rewrite_put(w, value->p + value->n, value->p + value->n, S(""));
+
+        struct str put = arena_str(r->arena, buf_str(&w->out));
+
+        if (put.p != NULL && !w->out.overflow)    /* else the provider says what is wrong with it */
+            (void)wire_edit_add(edits, (size_t)(value->p - r->body.p), value->n, put);
+    }
+    buf_fini(&w->out);
 }
 
 /* --- errors --- */

@@ -67,8 +67,32 @@ struct wire_edits {
 /* Adds an edit, keeping them in order of `at`. False when full. */
 bool wire_edit_add(struct wire_edits *e, size_t at, size_t cut, struct str put);
 
-/* The edited body as slices, in order: at most 2 * count + 1 pieces. Returns their number. */
+/* The edited body as slices, in order: at most 2 * count + 1 pieces. Returns their number. An edit inside what an
+ * earlier one cuts away is moot. */
 size_t wire_edits_apply(const struct wire_edits *e, struct str body, struct str *pieces);
+
+/* Puts one value of the body together anew, for changes that may be many: they become one edit. */
+struct wire_rewrite {
+    const struct json *value;
+    struct buf out;
+    const char *done;    /* everything before it is written or left out */
+};
+void wire_rewrite_begin(struct wire_rewrite *w, const struct json *value);
+
+/* `put` stands in place of what lies between two places in the value; called in document order. The value never
+ * gets longer. */
+void wire_rewrite_put(struct wire_rewrite *w, const char *from, const char *to, struct str put);
+
+/* Leaves out the elements of a list, or the members of an object, that `goes` is true of, each with the comma that
+ * is no longer needed; `keep` (may be NULL) is called for the others and may change what lies inside. When all would
+ * go, all stay: there is nothing right to put in their place. `key` is NULL in a list. */
+void wire_rewrite_cut(struct wire_rewrite *w, const struct json *container,
+    bool (*goes)(const void *arg, const struct json *key, const struct json *value),
+    void (*keep)(struct wire_rewrite *w, const void *arg, const struct json *key, const struct json *value),
+    const void *arg);
+
+/* Adds the edit, with its text in r->arena, when anything was changed. */
+void wire_rewrite_end(struct wire_rewrite *w, const struct llm_request *r, struct wire_edits *edits);
 
 /* --- reading an answer from a provider --- */
 

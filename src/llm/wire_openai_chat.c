@@ -6,7 +6,7 @@
 static void
 write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t)
 {
-    (void)t;    /* the model stands in the body */
+    (void)t; /* the model stands in the body */
     switch (r->op) {
     case OP_CHAT:
         buf_add(out, S("/chat/completions"));
@@ -43,14 +43,18 @@ offset_of(const struct llm_request *r, const struct json *node)
     return (size_t)(node->p - r->body.p);
 }
 
-/* The member's key and value, or false. */
+/* The member's key and value, or false. *ret_before is the value in front of it, or NULL. */
 static bool
-find_member(const struct json *object, struct str name, struct json_iter *ret)
+find_member(const struct json *object, struct str name, struct json_iter *ret,
+    const struct json **ret_before)
 {
     *ret = json_iter(object);
-    while (json_next(ret))
+    *ret_before = NULL;
+    while (json_next(ret)) {
         if (ret->key != NULL && json_str_is(ret->key, name))
             return true;
+        *ret_before = ret->value;
+    }
     return false;
 }
 
@@ -78,30 +82,82 @@ edit_usage(const struct llm_request *r, struct wire_edits *edits)
     }
 }
 
+/* For hosts that refuse the options, and tell their usage without being asked. */
+static void
+edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
+{
+    const struct json *before;
+    struct json_iter it;
+
+    if (!find_member(r->doc, S("stream_options"), &it, &before))
+        return;
+
+    size_t end = offset_of(r, it.value) + it.value->n;
+    size_t from = offset_of(r, it.key);
+
+    if (it.left > 0) /* the comma behind it goes, too */
+        end = offset_of(r, it.next);
+    else if (before != NULL)
+        from = offset_of(r, before) + before->n;
+    wire_edit_add(edits, from, end - from, S(""));
+}
+
 /* The old name of the limit, for hosts that know no other. */
 static void
 edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
 {
+    const struct json *before;
     struct json_iter it;
 
     if (json_get(r->doc, S("max_tokens")) != NULL)
         return;
-    if (find_member(r->doc, S("max_completion_tokens"), &it))
+    if (find_member(r->doc, S("max_completion_tokens"), &it, &before))
         wire_edit_add(edits, offset_of(r, it.key), it.key->n, S("\"max_tokens\""));
 }
 
-/* As far as there is room for edits; there is rarely more than one such message. */
-static void
-edit_developer_roles(const struct llm_request *r, struct wire_edits *edits)
+/* Whether the caller sends back what a model of another protocol thought, as we told it. */
+static bool
+holds_our_proofs(const struct json *message)
 {
-    struct json_iter it = json_iter(json_get(r->doc, S("messages")));
+    struct json_iter it = json_iter(json_get(message, S("reasoning_details")));
 
+    while (json_next(&it)) {
+        const struct json *id = json_get(it.value, S("id"));
+
+        if (json_is(id, JSON_STRING) &&
+            str_starts(str_skip(json_raw(id), 1), S(OPENAI_REASONING_ID)))
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_reasoning(const void *arg UNUSED, const struct json *key, const struct json *value UNUSED)
+{
+    return json_str_is(key, S("reasoning_content")) || json_str_is(key, S("reasoning_details"));
+}
+
+/* The host knows neither a developer nor, if it is strict, what another provider's model signed. */
+static void
+edit_messages(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
+{
+    const struct json *messages = json_get(r->doc, S("messages"));
+    bool rename = (t->quirks & QUIRK_NO_DEVELOPER) != 0;
+    struct json_iter it = json_iter(messages);
+    struct wire_rewrite w;
+
+    if (!json_is(messages, JSON_ARRAY))
+        return;
+    wire_rewrite_begin(&w, messages);
     while (json_next(&it)) {
         const struct json *role = json_get(it.value, S("role"));
 
-        if (json_str_is(role, S("developer")) && edits->count < WIRE_EDITS - 1)
-            wire_edit_add(edits, offset_of(r, role), role->n, S("\"system\""));
+        if (rename && json_str_is(role, S("developer")))
+            wire_rewrite_put(&w, role->p, role->p + role->n, S("\"system\""));
+        else if (holds_our_proofs(it.value))
+            wire_rewrite_cut(&w, it.value, is_reasoning, NULL, NULL);
     }
+    wire_rewrite_end(&w, r, edits);
 }
 
 static void
@@ -112,12 +168,14 @@ edit_request(const struct llm_request *r, const struct wire_target *t, struct wi
     if (r->op != OP_CHAT && r->op != OP_COMPLETE)
         return;
 
-    if (r->stream && !r->want_usage && (t->quirks & QUIRK_NO_STREAM_OPTIONS) == 0)
+    if ((t->quirks & QUIRK_NO_STREAM_OPTIONS) != 0)
+        edit_stream_options(r, edits);
+    else if (r->stream && !r->want_usage)
         edit_usage(r, edits);
     if (r->op == OP_CHAT && (t->quirks & QUIRK_MAX_TOKENS) != 0)
         edit_max_tokens(r, edits);
-    if (r->op == OP_CHAT && (t->quirks & QUIRK_NO_DEVELOPER) != 0)
-        edit_developer_roles(r, edits);
+    if (r->op == OP_CHAT)
+        edit_messages(r, t, edits);
 }
 
 /* --- the wire --- */

@@ -35,3 +35,7 @@ void openai_read_error(struct arena *a, int status, struct str body, struct llm_
 /* The mark that reasoning_details carry when Anthropic's models signed them; OpenRouter coined
  * it. */
 #define OPENAI_REASONING_ANTHROPIC "anthropic-claude-v1"
+
+/* How the id of such an entry begins when we made it out of another protocol's answer: no host of
+ * this family made it, and some refuse what they do not know. */
+#define OPENAI_REASONING_ID "openclaw_"

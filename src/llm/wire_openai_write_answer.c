@@ -5,21 +5,21 @@
  */
 #include "llm/wire_openai_chat.h"
 
-enum { CALLS_MARKED = 256 };    /* calls of a choice that we remember arguments of */
+enum { CALLS_MARKED = 256 }; /* calls of a choice that we remember arguments of */
 
 /* What a call got so far. */
 enum call_mark { CALL_EMPTY, CALL_HAS_ARGS, CALL_CUSTOM };
 
 struct written_choice {
     uint32_t index;
-    uint32_t blocks;                /* reasoning blocks that were signed so far */
-    uint8_t calls[CALLS_MARKED];    /* enum call_mark */
+    uint32_t blocks;             /* reasoning blocks that were signed so far */
+    uint8_t calls[CALLS_MARKED]; /* enum call_mark */
     struct written_choice *next;
 };
 
 struct written {
-    struct str prefix;    /* data: {"id":...,"choices":[ */
-    struct str suffix;    /* behind the list of choices */
+    struct str prefix; /* data: {"id":...,"choices":[ */
+    struct str suffix; /* behind the list of choices */
     struct llm_usage usage;
     struct written_choice *choices;
     bool done;
@@ -91,6 +91,17 @@ add_identity(struct wire_writer *w, struct buf *out, struct str id, struct str o
     json_add_str(out, model.n > 0 ? model : w->model);
 }
 
+/* The rest of an entry of reasoning_details. Its id says that it is ours; see edit_messages(). */
+static void
+add_reasoning_end(struct buf *out, uint32_t index)
+{
+    buf_add(out, S(",\"id\":\"" OPENAI_REASONING_ID));
+    buf_add_u64(out, index);
+    buf_add(out, S("\",\"format\":\"" OPENAI_REASONING_ANTHROPIC "\",\"index\":"));
+    buf_add_u64(out, index);
+    buf_add_c(out, '}');
+}
+
 /* Whether a citation is an annotation of this wire's own form: offsets of others count
  * otherwise. */
 static bool
@@ -140,7 +151,7 @@ make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *e
     add_identity(w, &b, start ? ev->id : S(""), object, start ? ev->model : S(""),
         start ? ev->created_s : 0);
     buf_add(&b, S(",\"choices\":["));
-    if (b.overflow) {    /* names of such a length are nobody's: ours then */
+    if (b.overflow) { /* names of such a length are nobody's: ours then */
         buf_reset(&b, 0);
         buf_add(&b, S("data: "));
         add_identity(w, &b, S(""), object, S(""), 0);
@@ -237,9 +248,8 @@ write_proof(struct wire_writer *w, const struct written *st, struct written_choi
         buf_add(w->out, S("\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":"));
         json_add_str(w->out, ev->text);
     }
-    buf_add(w->out, S(",\"format\":\"" OPENAI_REASONING_ANTHROPIC "\",\"index\":"));
-    buf_add_u64(w->out, c->blocks++);
-    buf_add(w->out, S("}]"));
+    add_reasoning_end(w->out, c->blocks++);
+    buf_add_c(w->out, ']');
     close_delta(w, st);
 }
 
@@ -506,9 +516,7 @@ add_reasoning_details(struct buf *out, const struct llm_part *part)
             buf_add(out, S(",\"signature\":"));
             json_add_str(out, part->signature);
         }
-        buf_add(out, S(",\"format\":\"" OPENAI_REASONING_ANTHROPIC "\",\"index\":"));
-        buf_add_u64(out, n++);
-        buf_add_c(out, '}');
+        add_reasoning_end(out, n++);
     }
     if (n > 0)
         buf_add_c(out, ']');
@@ -686,7 +694,7 @@ openai_write_error(struct buf *out, const struct llm_error *e, struct str reques
     bool theirs = e->kind == ERR_BAD_REQUEST && e->status != 0;
     bool has_code = theirs && (e->type.n > 0 || e->code.n > 0);
 
-    (void)request_id;    /* it stands in a header of this protocol */
+    (void)request_id; /* it stands in a header of this protocol */
     buf_add(out, S("{\"error\":{\"message\":"));
     json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
     buf_add(out, S(",\"type\":"));

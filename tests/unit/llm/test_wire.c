@@ -73,6 +73,25 @@ TEST(edits_are_applied_in_order_whatever_order_they_came_in)
     expect_edited(&e, S("abcdef"), "b-cdXXf!");
 }
 
+TEST(an_edit_inside_what_is_cut_away_is_moot_and_one_in_front_is_not)
+{
+    struct wire_edits e = { .count = 0 };
+    struct str pieces[2 * WIRE_EDITS + 1];
+
+    EXPECT(wire_edit_add(&e, 1, 4, S("")));
+    EXPECT(wire_edit_add(&e, 3, 1, S("lost")));
+    EXPECT(wire_edit_add(&e, 1, 0, S("put")));
+    EXPECT(wire_edit_add(&e, 5, 1, S("F")));
+
+    size_t n = wire_edits_apply(&e, S("abcdefg"), pieces);
+
+    EXPECT_INT(n, 4);
+    EXPECT_STR(pieces[0], "a");
+    EXPECT_STR(pieces[1], "put");
+    EXPECT_STR(pieces[2], "F");
+    EXPECT_STR(pieces[3], "g");
+}
+
 TEST(no_more_edits_than_there_is_room_for)
 {
     struct wire_edits e = { .count = 0 };

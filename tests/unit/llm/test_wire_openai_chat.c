@@ -69,6 +69,40 @@ TEST(nothing_is_asked_for_where_it_is_there_or_refused)
     expect_sent(OP_CHAT, plain, QUIRK_NO_STREAM_OPTIONS, plain.p);
 }
 
+TEST(options_of_a_stream_are_kept_from_hosts_that_refuse_them)
+{
+    static const char *const bodies[][2] = {
+        { "{\"model\":\"m\", \"stream_options\":{\"include_usage\":true}, \"stream\":true}",
+            "{\"model\":\"m\", \"stream\":true}" },
+        { "{\"stream_options\" : {},\"model\":\"m\",\"stream\":true}",
+            "{\"model\":\"m\",\"stream\":true}" },
+        { "{\"model\":\"m\",\"stream\":true , \"stream_options\":null }",
+            "{\"model\":\"m\",\"stream\":true }" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+        expect_sent(OP_CHAT, str_c(bodies[i][0]), QUIRK_NO_STREAM_OPTIONS, bodies[i][1]);
+}
+
+/* What Anthropic's models signed, told by us, means nothing to hosts of this family; what those
+ * gave themselves goes back to them. */
+TEST(proofs_of_another_protocol_are_not_sent_to_hosts_of_this_one)
+{
+    expect_sent(OP_CHAT,
+        S("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"},"
+          "{\"role\":\"assistant\",\"content\":\"b\",\"reasoning_content\":\"hm\","
+          "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"id\":\"openclaw_0\"}]},"
+          "{\"reasoning_details\":[{\"id\":\"openclaw_0\"}], \"role\":\"assistant\"}]}"),
+        0,
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"},"
+        "{\"role\":\"assistant\",\"content\":\"b\"},{\"role\":\"assistant\"}]}");
+
+    struct str theirs = S("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\","
+                          "\"reasoning_content\":\"hm\",\"reasoning_details\":[{\"id\":null},"
+                          "{\"format\":\"anthropic-claude-v1\",\"signature\":\"s\"}]}]}");
+    expect_sent(OP_CHAT, theirs, 0, theirs.p);
+}
+
 TEST(old_hosts_get_the_old_names)
 {
     expect_sent(OP_CHAT, S("{\"model\":\"m\",\"max_completion_tokens\":5}"), QUIRK_MAX_TOKENS,
@@ -83,19 +117,25 @@ TEST(old_hosts_get_the_old_names)
         "{\"role\":\"user\",\"content\":\"developer\"}]}");
 }
 
-TEST(room_is_left_for_the_model_when_many_roles_change)
+TEST(all_roles_change_however_many_there_are)
 {
     struct wire_target t = { .quirks = QUIRK_NO_DEVELOPER };
     struct wire_edits edits = { .count = 0 };
-    char body[2048] = "{\"model\":\"m\",\"messages\":[";
+    char body[4096] = "{\"model\":\"m\",\"messages\":[";
 
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 2 * WIRE_EDITS; i++)
         strcat(body, i == 0 ? "{\"role\":\"developer\",\"content\":\"a\"}"
                             : ",{\"role\":\"developer\",\"content\":\"a\"}");
     strcat(body, "]}");
     EXPECT(read_head(OP_CHAT, str_c(body)) == OK);
     wire_openai_chat.provider->edit_request(&r, &t, &edits);
     EXPECT(wire_edit_add(&edits, offset_of(&r, r.model_node), r.model_node->n, S("\"x\"")));
+
+    struct str pieces[2 * WIRE_EDITS + 1];
+    size_t n = wire_edits_apply(&edits, r.body, pieces);
+
+    for (size_t i = 0; i < n; i++)
+        EXPECT(str_find(pieces[i], S("developer")) == pieces[i].n);
     arena_destroy(arena);
 }
 

@@ -104,7 +104,7 @@ TEST(each_choice_begins_with_its_role)
     emit((struct llm_event){ .kind = EVENT_TEXT, .choice = 1, .text = S("b") });
     expect_written(
         HEAD "{\"index\":1," ROLE "}\n\n" HEAD "{\"index\":1,\"delta\":{\"content\":\"b\"},"
-                                               "\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+             "\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     end();
 }
 
@@ -118,11 +118,13 @@ TEST(proofs_of_reasoning_have_a_place_that_clients_send_back)
                         "\"finish_reason\":null}]}\n\n");
     emit((struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning."
-                        "text\",\"text\":\"\",\"signature\":\"sig\",\"format\":\"anthropic-claude-"
+                        "text\",\"text\":\"\",\"signature\":\"sig\",\"id\":\"openclaw_0\","
+                        "\"format\":\"anthropic-claude-"
                         "v1\",\"index\":0}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     emit((struct llm_event){ .kind = EVENT_REDACTED, .text = S("enc") });
     expect_written(HEAD "{\"index\":0,\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning."
-                        "encrypted\",\"data\":\"enc\",\"format\":\"anthropic-claude-v1\",\"index\":"
+                        "encrypted\",\"data\":\"enc\",\"id\":\"openclaw_1\","
+                        "\"format\":\"anthropic-claude-v1\",\"index\":"
                         "1}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
     end();
 }
@@ -275,9 +277,11 @@ TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
         "{\"id\":\"i\",\"object\":\"chat.completion\",\"created\":5,\"model\":\"m\",\"choices\":[{"
         "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null,"
         "\"reasoning_content\":\"hm\",\"reasoning_details\":["
-        "{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"sig\",\"format\":\"anthropic-"
+        "{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"sig\",\"id\":\"openclaw_0\","
+        "\"format\":\"anthropic-"
         "claude-v1\",\"index\":0},"
-        "{\"type\":\"reasoning.encrypted\",\"data\":\"enc\",\"format\":\"anthropic-claude-v1\","
+        "{\"type\":\"reasoning.encrypted\",\"data\":\"enc\",\"id\":\"openclaw_1\","
+        "\"format\":\"anthropic-claude-v1\","
         "\"index\":1}]},\"logprobs\":null,\"finish_reason\":\"content_filter\"}],"
         "\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":9,\"total_tokens\":109,\"prompt_"
         "tokens_details\":{\"cached_tokens\":60,\"cache_write_tokens\":30,\"audio_tokens\":0},"
@@ -299,8 +303,8 @@ TEST(log_probabilities_that_came_in_pieces_are_all_there)
         begin(OP_CHAT, false);
         answer_init(&ans, arena);
         for (size_t i = 0; i < n; i++)
-            ans.sink.emit(&ans.sink,
-                &(struct llm_event){ .kind = EVENT_LOGPROBS, .raw = str_c(pieces[i]) });
+            ans.sink.emit(
+                &ans.sink, &(struct llm_event){ .kind = EVENT_LOGPROBS, .raw = str_c(pieces[i]) });
         openai_write_answer(&w, &ans);
         EXPECT(str_find(buf_str(&out),
                    n == 1 ? S("\"logprobs\":{\"content\":[{\"token\":\"a\"}, "
