@@ -345,6 +345,20 @@ attempt_commit(struct exchange *x)
     exchange_wake(x);
 }
 
+/* The last word came, whatever the connection still has to say. */
+static void
+finish_complete(struct exchange *x)
+{
+    enum err e = relay_end(x);
+
+    if (e != OK) {
+        attempt_failed_kind(x, e, NULL);
+        return;
+    }
+    x->attempt.state = ATTEMPT_DONE;
+    exchange_wake(x);
+}
+
 static void
 on_data(void *owner, struct str bytes)
 {
@@ -370,6 +384,13 @@ on_data(void *owner, struct str bytes)
         x->relay.source != SOURCE_WHOLE && x->relay.output != OUTPUT_FOLD)
         attempt_commit(x);
     relay_flush(x);
+    if (x->relay.trailing) {
+        /* Who goes on behind the last word may do so in the next answer: not with this connection. */
+        client_cancel(x->attempt.call);
+        x->attempt.call = NULL;
+        finish_complete(x);
+        return;
+    }
     if (server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES && !x->attempt.paused) {
         x->attempt.paused = true;
         client_pause(x->attempt.call);
@@ -430,20 +451,6 @@ on_failed(void *owner, enum err why, const char *detail)
         settle_refusal(x);
     else
         attempt_failed_kind(x, why, detail);
-}
-
-/* The last word came long ago and the connection just stays open: enough. */
-static void
-finish_complete(struct exchange *x)
-{
-    enum err e = relay_end(x);
-
-    if (e != OK) {
-        attempt_failed_kind(x, e, NULL);
-        return;
-    }
-    x->attempt.state = ATTEMPT_DONE;
-    exchange_wake(x);
 }
 
 static const struct client_events events = {

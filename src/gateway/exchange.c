@@ -327,8 +327,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         return STEP_STOP;
     }
     /* Part of an answer that is no stream of ours cannot be taken back: the connection is cut. */
-    bool cut = begun && (x->relay.output == OUTPUT_FOLD || x->relay.source == SOURCE_RAW ||
-                            x->relay.source == SOURCE_WHOLE);
+    bool cut = begun && !x->streaming;
     x->answered = true;
     if (!begun)
         relay_refuse(x);

@@ -111,16 +111,11 @@ passed_fields(struct exchange *x, const struct http_head *head)
 }
 
 static enum relay_source
-choose_source(const struct exchange *x, const struct http_head *head, struct str type)
+choose_source(const struct exchange *x, const struct http_head *head)
 {
     if (x->request.op == OP_RELAY)
         return head->status >= 400 ? SOURCE_ERROR : SOURCE_RAW;
-    if (head->status < 200 || head->status >= 300)
-        return SOURCE_ERROR;
-    bool stream = http_type_is(type, S("text/event-stream"));
-    if (stream == x->request.stream)
-        return stream ? SOURCE_STREAM : SOURCE_WHOLE;
-    return SOURCE_UNSURE;
+    return head->status < 200 || head->status >= 300 ? SOURCE_ERROR : SOURCE_UNSURE;
 }
 
 static void
@@ -167,7 +162,8 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->content_type = arena_str(x->arena, type);
     r->passed = passed_fields(x, head);
     r->length = head->content_length;
-    r->source = choose_source(x, head, type);
+    r->says_stream = http_type_is(type, S("text/event-stream"));
+    r->source = choose_source(x, head);
     r->heard_us = clock_now_us();
     r->last_write_us = r->heard_us;
     sse_init(&r->sse, limits->limit_event_bytes);
@@ -176,13 +172,11 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->reader = (struct wire_reader){
         .wire = wire,
         .op = x->request.op,
-        .stream = r->source == SOURCE_STREAM,
         .keep = x->arena,
         .scratch = x->worker->scratch,
         .sink = &r->sink,
     };
     begin_writer(x);
-    choose_output(x);
     if (r->source == SOURCE_RAW) {
         x->status = head->status;
         r->content = true;    /* nothing to wait for: what comes goes on */
@@ -287,6 +281,13 @@ forward_frame(struct exchange *x, struct str raw)
         buf_add(&r->out, raw);
 }
 
+/* Does a frame behind the last word say anything? Some hosts say [DONE] in every protocol. */
+static bool
+is_trailing(const struct sse_frame *f)
+{
+    return f->error.n != 0 || (f->has_data && !str_eq(str_trim(f->data), S("[DONE]")));
+}
+
 static bool
 on_frame(void *arg, const struct sse_frame *f)
 {
@@ -295,6 +296,10 @@ on_frame(void *arg, const struct sse_frame *f)
     struct arena *scratch = x->worker->scratch;
     struct arena_mark mark = arena_mark(scratch);
 
+    if (r->reader.complete) {    /* the answer is over: this is no part of it */
+        r->trailing = r->trailing || is_trailing(f);
+        return !r->trailing;
+    }
     r->reader.frame_is_usage = false;
     r->reading = f->error.n != 0 ? f->error : f->data;
     if (f->error.n != 0)
@@ -332,6 +337,8 @@ write_whole(struct exchange *x, struct str body)
     r->content = true;
     if (r->output == OUTPUT_FORWARD) {
         r->run = body;
+        if (r->says_stream || r->content_type.n == 0)
+            r->content_type = S("application/json");
     } else if (r->output == OUTPUT_FOLD) {
         if (r->answer->too_large)
             return ERR_UPSTREAM_TOO_LARGE;
@@ -384,21 +391,6 @@ read_error(struct exchange *x, struct str body)
 
 /* --- the provider's bytes --- */
 
-/* Content type and request disagree (some hosts mislabel): look at the first byte that is not
- * blank. */
-static void
-settle_source(struct exchange *x, struct str bytes)
-{
-    struct relay *r = &x->relay;
-    struct str s = str_trim(bytes);
-
-    if (s.n == 0)
-        return;
-    r->source = s.p[0] == '{' || s.p[0] == '[' || s.p[0] == '<' ? SOURCE_WHOLE : SOURCE_STREAM;
-    r->reader.stream = r->source == SOURCE_STREAM;
-    choose_output(x);
-}
-
 /* A large document takes its room from what the process may hold. */
 static enum err
 hold_body(struct exchange *x)
@@ -415,17 +407,61 @@ hold_body(struct exchange *x)
     return OK;
 }
 
+/* Some hosts mislabel their answers, some give what was not asked for: the first byte that is not
+ * blank tells a document from a stream, and the content type only when that does not. False: it
+ * is still to come. */
+static bool
+settle_source(struct exchange *x, struct str bytes)
+{
+    struct relay *r = &x->relay;
+    struct str s = str_trim(bytes);
+
+    if (s.n == 0)
+        return false;
+    bool document = memchr("{[<", s.p[0], 3) != NULL;
+    bool field = memchr("deir:", s.p[0], 5) != NULL;    /* data, event, id, retry, a comment */
+    r->reader.stream = field || (r->says_stream && !document);
+    r->source = r->reader.stream ? SOURCE_STREAM : SOURCE_WHOLE;
+    choose_output(x);
+    return true;
+}
+
+/* Collects what cannot be read yet. */
+static enum err
+collect(struct exchange *x, struct str bytes)
+{
+    x->relay.heard_us = clock_now_us();
+    buf_add(&x->relay.body, bytes);
+    return hold_body(x);
+}
+
+static enum err
+read_stream(struct exchange *x, struct str bytes)
+{
+    struct relay *r = &x->relay;
+    enum err e = OK;
+
+    if (buf_len(&r->body) != 0) {    /* blanks before it was known to be one */
+        e = sse_feed(&r->sse, buf_str(&r->body), on_frame, x);
+        buf_reset(&r->body, 0);
+    }
+    if (e == OK)
+        e = sse_feed(&r->sse, bytes, on_frame, x);
+    r->trailing = r->trailing || (r->reader.complete && str_trim(buf_str(&r->sse.pending)).n != 0);
+    return stream_verdict(r, e);
+}
+
 enum err
 relay_data(struct exchange *x, struct str bytes)
 {
     struct relay *r = &x->relay;
 
     r->chunk = bytes;
-    if (r->source == SOURCE_UNSURE)
-        settle_source(x, bytes);
+    if (r->source == SOURCE_UNSURE && !settle_source(x, bytes))
+        return collect(x, bytes);
     switch (r->source) {
     case SOURCE_STREAM:
-        return stream_verdict(r, sse_feed(&r->sse, bytes, on_frame, x));
+        return read_stream(x, bytes);
     case SOURCE_RAW:
         r->heard_us = clock_now_us();
         r->run = bytes;
@@ -435,15 +471,11 @@ relay_data(struct exchange *x, struct str bytes)
             return ERR_UPSTREAM_TOO_LARGE;
         if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length)
             return read_whole(x, bytes);    /* all in one piece: no copy */
-        r->heard_us = clock_now_us();
-        buf_add(&r->body, bytes);
-        return hold_body(x);
+        return collect(x, bytes);
     case SOURCE_ERROR:
         buf_add(&r->body, bytes);    /* what does not fit is not needed to classify it */
         return OK;
     case SOURCE_UNSURE:
-        r->heard_us = clock_now_us();
-        return OK;
     case SOURCE_NONE:
         return OK;
     }
@@ -466,7 +498,6 @@ end_stream(struct exchange *x)
 {
     struct relay *r = &x->relay;
     size_t before = buf_len(&r->out);
-    bool was_complete = r->reader.complete;
 
     r->chunk = S("");
     enum err e = stream_verdict(r, sse_end(&r->sse, on_frame, x));
@@ -476,9 +507,8 @@ end_stream(struct exchange *x)
     r->reader.wire->provider->read_end(&r->reader);
     if (r->error_event)
         return r->error.kind;
-    if (r->output == OUTPUT_FORWARD && (!r->reader.complete || was_complete))
-        /* a piece of an event, or something behind the last word */
-        buf_truncate(&r->out, before);
+    if (r->output == OUTPUT_FORWARD && !r->reader.complete)
+        buf_truncate(&r->out, before);    /* a piece of an event */
     if (!r->reader.complete)
         return ERR_UPSTREAM_TRUNCATED;
     if (r->output == OUTPUT_FORWARD && buf_len(&r->out) != before)

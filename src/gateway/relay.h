@@ -21,7 +21,7 @@ enum relay_source {
     SOURCE_WHOLE,     /* one document, collected */
     SOURCE_STREAM,    /* frames */
     SOURCE_RAW,       /* not ours to understand: passed through as it comes */
-    SOURCE_UNSURE,    /* content type and request disagree: the first bytes decide */
+    SOURCE_UNSURE,    /* WHOLE or STREAM: the first bytes decide */
 };
 
 enum relay_output {
@@ -50,6 +50,8 @@ struct relay {
     struct str passed;            /* the provider's field lines that go on to the caller */
 
     int64_t length;      /* the provider's Content-Length, -1 unknown */
+    bool says_stream;    /* its content type does */
+    bool trailing;       /* more came behind the last word of a stream */
     bool whole_done;     /* a whole answer was decoded and written */
     bool content;        /* a real token was seen */
     bool error_event;    /* the answer itself said that it failed: `error` */

@@ -571,6 +571,95 @@ def test_a_caller_who_leaves_cancels_the_provider_s_work(mock, gateway):
             assert line["status"] == 499, line
 
 
+# --- answers of another shape than was asked for ---
+
+OPENAI_WHOLE = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{
+    "index": 0, "message": {"role": "assistant", "content": "Hi there"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}
+ANTHROPIC_WHOLE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [
+    {"type": "text", "text": "Hi there"}], "stop_reason": "end_turn", "stop_sequence": None,
+    "usage": {"input_tokens": 3, "output_tokens": 2}}
+
+
+def openai_frame(delta, finish=None):
+    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [
+        {"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def events(*documents):
+    return b"".join((f"event: {d['type']}\n" if "type" in d else "").encode() + b"data: " + json.dumps(d).encode()
+                    + b"\n\n" for d in documents)
+
+
+OPENAI_STREAM = events(openai_frame({"role": "assistant", "content": "Hi"}), openai_frame({"content": " there"}),
+                       openai_frame({}, "stop")) + b"data: [DONE]\n\n"
+ANTHROPIC_STREAM = events(
+    {"type": "message_start", "message": {**ANTHROPIC_WHOLE, "content": [], "stop_reason": None}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi there"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 2}},
+    {"type": "message_stop"})
+SHAPES = {("openai-chat", False): json.dumps(OPENAI_WHOLE).encode(), ("openai-chat", True): OPENAI_STREAM,
+          ("anthropic-messages", False): json.dumps(ANTHROPIC_WHOLE).encode(),
+          ("anthropic-messages", True): ANTHROPIC_STREAM}
+
+
+@pytest.mark.parametrize("wire", WIRES.values())
+@pytest.mark.parametrize("blanks", [b"", b"\n \n"])
+@pytest.mark.parametrize("piece", [None, 1])
+def test_an_answer_is_read_by_what_it_is_and_given_as_it_was_asked_for(make, wire, blanks, piece):
+    """Whatever its label says, and whatever shape was asked for."""
+    def handler(conn):
+        shape, label = conn.request.json()["model"].split("-as-")
+        body = blanks + SHAPES[wire, shape == "stream"]
+        conn.head(200, {"json": "application/json", "sse": "text/event-stream", "none": None}[label], len(body))
+        conn.send(body, piece=piece)
+    gateway = make.gateway({"providers": {"lab": make.upstream(handler).provider(wire)}})
+    questions = [(c, f"lab/{shape}-as-{label}", s) for c in CALLERS for shape in ("whole", "stream")
+                 for label in ("json", "sse", "none") for s in BOTH]
+    for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
+        where = (caller, model, stream, got)
+        assert got.status == 200 and got.complete and got.text == "Hi there", where
+        assert got.headers["content-type"].startswith("text/event-stream" if stream else "application/json"), where
+        line = gateway.access(got.id)
+        assert line["attempts"][0]["outcome"] == "ok" and "error" not in line, line
+
+
+TRAILING = {
+    # what comes behind the last word: is the connection still to be trusted?
+    b"": True, b"\n\n": True, b": bye\n\n": True, b"data: [DONE]\n\n": True,
+    b'data: {"id":"x"}\n\n': False, b"data: nonsense\n\n": False, b'data: {"half': False,
+    b'event: error\ndata: {"error":{"message":"m"}}\n\n': False,
+}
+
+
+@pytest.mark.parametrize("wire", WIRES.values())
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("tail", TRAILING)
+def test_nothing_behind_the_last_word_is_passed_on(make, wire, tail, together):
+    def handler(conn):
+        conn.head(200, "text/event-stream")
+        good = SHAPES[wire, True]
+        if together:
+            conn.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(good + tail), good + tail))
+        else:
+            conn.chunk(good)
+            time.sleep(0.05)
+            conn.chunk(tail)
+            conn.end_chunks()
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider(wire)}}, workers=1)
+    for caller in CALLERS:
+        for stream in BOTH:
+            got = ask(gateway, caller, "lab/m", stream)
+            assert got.complete and got.text == "Hi there", got
+            if stream and PATHS[caller].endswith("messages") == (wire == "anthropic-messages"):
+                assert got.body == SHAPES[wire, True], got
+            assert "error" not in gateway.access(got.id)
+    assert upstream.connections == (1 if TRAILING[tail] else 4)
+
+
 # --- routes that are only passed through ---
 
 def passing(make, mock, first, **more):
