@@ -90,6 +90,7 @@ test_matching() {
     prepare_clients
     count "unit tests like $1" unit_matching "$1"
     count "scenario tests like $1" scenario build -k "$1"
+    [ $((passed + failed + skipped)) -gt 0 ] || { echo "./dev test: no test is named like '$1'" >&2; exit 2; }
 }
 
 # --- the steps' work ---
