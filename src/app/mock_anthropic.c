@@ -51,6 +51,11 @@ write_error(struct buf *out, const struct mock_refusal *e, struct str request_id
     buf_printf(
         out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", error_type(e->status));
     json_add_str(out, e->message);
+    if (str_starts(e->code, S("thread_"))) {    /* the other codes are OpenAI's words */
+        buf_add(out, S(",\"details\":{\"error_code\":"));
+        json_add_str(out, e->code);
+        buf_add_c(out, '}');
+    }
     buf_add_c(out, '}');
     if (request_id.n != 0) {
         buf_add(out, S(",\"request_id\":"));

@@ -374,6 +374,9 @@ read_conversation(struct mock_ask *ask, struct mock_refusal *why)
         return refuse("anthropic-version: header is required");
     if (ask->model.n == 0)
         return refuse("model: Field required");
+    if (json_present(json_get(ask->doc, S("thread"))))    /* nothing is kept between requests */
+        return mock_refuse(ask, why, 400, "thread_unsupported_request", (struct str){ NULL, 0 },
+            "thread: this model keeps no threads");
     ask->text_bytes += json_present(system) ? system->n : 0;
     ask->schema = schema != NULL ? schema : json_at(ask->doc, "output_format.schema");
     ask->want_json = ask->schema != NULL;

@@ -255,8 +255,11 @@ anthropic_error_read(struct arena *a, int status, const struct json *doc, struct
         anthropic_error_fill(a, status, S(""), json_str(a, error), ret);
         return true;
     }
+    struct str code = json_str(a, json_at(error, "details.error_code"));
+
     anthropic_error_fill(a, status, json_str(a, json_get(error, S("type"))),
         json_str(a, json_get(error, S("message"))), ret);
+    ret->code = arena_str(a, str_make(code.p, MIN(code.n, 64)));
     return true;
 }
 

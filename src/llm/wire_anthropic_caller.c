@@ -219,12 +219,23 @@ note_others(struct reading *rd)
     }
 }
 
+/* A thread is held by the provider: what stands in the request is not the whole conversation, and
+ * half of one must not be answered. The SDKs send all of it when they are told so. */
+static void
+check_state(struct reading *rd)
+{
+    if (json_present(json_get(rd->r->doc, S("thread"))))
+        anthropic_complain(
+            rd, ERR_UNSUPPORTED, "thread", "this provider keeps no threads; send all messages");
+}
+
 static enum err
 read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
 {
     struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault };
 
     CHECK(r->op == OP_CHAT || r->op == OP_COUNT_TOKENS);
+    check_state(&rd);
     anthropic_read_messages(&rd);
     read_tools(&rd);
     read_tool_choice(&rd);
@@ -302,15 +313,32 @@ read_head(struct llm_request *r, struct wire_fault *ret_fault)
 
 /* --- errors and counts --- */
 
+/* What the error is about, in a word that the SDKs act upon: told of what the caller can do
+ * something about, and of nothing that ails the gateway's own account. */
+static struct str
+error_code(const struct llm_error *e)
+{
+    if (e->kind == ERR_UNSUPPORTED && str_eq(e->param, S("thread")))
+        return S("thread_unsupported_request");
+    return err_row(e->kind)->fault == FAULT_CALLER || e->kind == ERR_UPSTREAM_NO_MODEL ? e->code
+                                                                                      : S("");
+}
+
 static void
 write_error(struct buf *out, const struct llm_error *e, struct str request_id)
 {
     const struct err_row *row = err_row(e->kind);
+    struct str code = error_code(e);
 
     buf_add(out, S("{\"type\":\"error\",\"error\":{\"type\":"));
     json_add_str(out, str_c(row->anthropic_type));
     buf_add(out, S(",\"message\":"));
     json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
+    if (code.n > 0) {
+        buf_add(out, S(",\"details\":{\"error_code\":"));
+        json_add_str(out, code);
+        buf_add_c(out, '}');
+    }
     buf_add_c(out, '}');
     if (request_id.n > 0) {
         buf_add(out, S(",\"request_id\":"));

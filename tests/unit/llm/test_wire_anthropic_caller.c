@@ -396,6 +396,51 @@ TEST(errors_are_written_with_the_request_id)
     buf_fini(&out);
 }
 
+/* The SDKs send the whole conversation when they read this word; half of one must not be
+ * answered. */
+TEST(a_thread_that_another_provider_keeps_is_refused_in_a_word_that_clients_know)
+{
+    struct llm_error e = { .kind = ERR_UNSUPPORTED };
+    struct buf out;
+
+    EXPECT_INT(read_body(OP_CHAT, "{" CHAT HELLO ",'thread':{'type':'create'}}"), ERR_UNSUPPORTED);
+    EXPECT_STR(k.fault.param, "thread");
+    e.param = k.fault.param;
+    e.message = k.fault.message;
+    buf_init(&out, 4096);
+    wire_anthropic.caller->write_error(&out, &e, S(""));
+    EXPECT_STR(buf_str(&out),
+        "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
+        "\"thread: this provider keeps no threads; send all messages\","
+        "\"details\":{\"error_code\":\"thread_unsupported_request\"}}}");
+    kit_fini(&k);
+    EXPECT_INT(read_body(OP_CHAT, "{" CHAT HELLO ",'thread':null}"), OK);
+    kit_fini(&k);
+    buf_fini(&out);
+}
+
+TEST(the_code_of_an_error_goes_on_unless_it_is_about_the_gateways_account)
+{
+    static const enum err kinds[] = { ERR_BAD_REQUEST, ERR_UPSTREAM_NO_MODEL, ERR_UPSTREAM_AUTH,
+        ERR_UPSTREAM_QUOTA };
+    struct str body = S("{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\",\"message\":"
+                        "\"m\",\"details\":{\"error_code\":\"thread_not_found\"}}}");
+    struct llm_error e;
+    struct buf out;
+
+    kit_init(&k);
+    wire_anthropic.provider->read_error(k.a, 404, body, &e);
+    EXPECT_STR(e.code, "thread_not_found");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        buf_init(&out, 4096);
+        e.kind = kinds[i];
+        wire_anthropic.caller->write_error(&out, &e, S(""));
+        EXPECT((str_find(buf_str(&out), S("thread_not_found")) < buf_len(&out)) == (i < 2));
+        buf_fini(&out);
+    }
+    kit_fini(&k);
+}
+
 TEST(overload_has_a_status_of_its_own)
 {
     EXPECT_INT(status(&(struct llm_error){ .kind = ERR_UPSTREAM_OVERLOADED }), 529);
