@@ -71,6 +71,7 @@ struct server_request {
     bool taking;   /* input is being taken further up the stack */
     bool stopped;  /* the socket is not read */
     struct buf in; /* came, not yet taken: part of a head, or pipelined */
+    bool more;     /* `in` holds more than one turn may take */
     struct h1_scan scan;
     void *head_room; /* the request's fields, then the bytes of its head */
     size_t head_room_bytes;
@@ -85,6 +86,7 @@ struct server_request {
     bool body_measured; /* its rate: body_seen is valid */
     bool receiving;     /* the handler asked for the body */
     bool head_watched;  /* since_ms is the time of the head's first byte */
+    bool looked;        /* idle for too long: the kernel was asked once more */
 
     /* the request */
     bool open; /* the handler holds it */

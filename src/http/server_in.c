@@ -8,6 +8,7 @@ enum {
     BODY_STEP_BYTES = 64 * 1024, /* reserved ahead of what has really come, at first */
     BODY_WINDOW_MS = 2000,       /* in which the body's rate is measured */
     HEAD_ROOM_STEP_BYTES = 256,
+    STEPS_PER_TURN = 32, /* of pipelined requests; then those that were answered are forgotten first */
 };
 
 static void
@@ -22,6 +23,7 @@ reset_input(struct server_request *q)
     q->body_measured = false;
     q->receiving = false;
     q->head_watched = false;
+    q->looked = false;
     q->started_us = 0;
 }
 
@@ -294,14 +296,26 @@ take_some(struct server_request *q, struct str *bytes)
     CHECK_UNREACHABLE();
 }
 
+/* Does the caller ask on without taking the answers that it has? Then it waits until it took them all. */
+static bool
+is_backed_up(const struct server_request *q)
+{
+    return q->reading == READ_HEAD && sock_queued_bytes(q->sock) > SERVER_HIGH_WATERMARK_BYTES;
+}
+
 /* Takes as much as can be taken now; what is left must be kept. */
 static struct str
 take(struct server_request *q, struct str bytes)
 {
+    unsigned steps = 0;
+
     q->taking = true;
-    while (bytes.n != 0 && take_some(q, &bytes))
-        continue;
+    while (bytes.n != 0 && steps < STEPS_PER_TURN && !is_backed_up(q) && take_some(q, &bytes))
+        steps++;
     q->taking = false;
+    q->more = bytes.n != 0 && steps == STEPS_PER_TURN;
+    if (q->more)
+        loop_defer(q->server->loop, &q->turn);
     return bytes;
 }
 
@@ -331,14 +345,15 @@ watch_head(struct server_request *q)
 void
 server_conn_read(struct server_request *q)
 {
-    if (buf_len(&q->in) != 0 && q->sock != NULL && !q->taking)
+    if (buf_len(&q->in) != 0 && q->sock != NULL && !q->taking && !q->more)
         take_kept(q);
     if (q->sock == NULL)
         return;
     watch_head(q);
 
-    /* Nobody asked for the body yet, or requests are queueing up: their senders wait as well. */
-    bool wanted = q->reading == READ_HEAD || q->reading == READ_DISCARD ||
+    /* Nobody asked for the body yet, or requests or answers are queueing up: their senders wait as well. */
+    bool wanted = (q->reading == READ_HEAD && !q->more && !is_backed_up(q)) ||
+                  q->reading == READ_DISCARD ||
                   (q->reading == READ_BODY && q->receiving) ||
                   (q->reading == READ_LATER && buf_len(&q->in) == 0);
 
@@ -412,6 +427,8 @@ on_drained(void *owner)
         q->high = false;
         q->server->handler->writable(q->server->owner, q);
     }
+    if (q->reading == READ_HEAD)
+        server_conn_read(q); /* its next request may have had to wait */
 }
 
 static void
@@ -446,6 +463,7 @@ server_conn_turn(void *request)
         return;
     }
     tell_body(q);
+    q->more = false;
     server_conn_read(q);
     if (q->sock != NULL)
         server_conn_flush(q);
@@ -518,8 +536,8 @@ tick_reading(struct server_request *q, uint64_t now)
     const struct server_limits *limits = &q->server->limits;
     bool begun = buf_len(&q->in) != 0;
 
-    /* The last answer is still on its way: who takes it is not idle. */
-    if (!begun && sock_queued_bytes(q->sock) != 0) {
+    /* The last answer is still on its way: who takes it is not idle, and its next request may wait. */
+    if (sock_queued_bytes(q->sock) != 0 && (!begun || is_backed_up(q))) {
         if (is_stalled(q, now)) {
             server_conn_close(q, true);
             return;
@@ -530,12 +548,16 @@ tick_reading(struct server_request *q, uint64_t now)
     }
     uint64_t until = q->since_ms + (begun ? limits->head_ms : server_conn_idle_ms(q));
 
-    if (now < until)
+    if (now < until) {
         server_conn_wake_at(q, until);
-    else if (begun)
+    } else if (begun) {
         server_conn_refuse(q, ERR_CLIENT_SLOW, "the head did not arrive in time");
-    else
+    } else if (!q->looked) {
+        q->looked = true; /* closing would reset what the kernel may have got just now */
+        server_conn_wake_at(q, now + 1);
+    } else {
         server_conn_close(q, false);
+    }
 }
 
 /* All is sent: has the caller had time to read it? Closing while it sends resets the connection, and the

@@ -3,6 +3,8 @@
 The bytes are made from sound ones by seeded accidents, so that a run can be repeated; a failure names its seed.
 """
 import json
+import os
+import pathlib
 import random
 import ssl
 import time
@@ -369,3 +371,51 @@ def test_a_refused_body_may_come_slowly(strict):
             client.send(b"x" * 100_000)
         assert client.read().status == 401
         assert client.closed_by_peer()
+
+
+# --- callers who take what they can ---
+
+def resident_bytes(gateway):
+    """As the kernel counts it now."""
+    pages = pathlib.Path(f"/proc/{gateway.program.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("target", ["/metrics", "/livez"])
+def test_asking_on_without_reading_costs_the_gateway_nothing(make, target):
+    """Pipelined requests whose answers nobody takes: the sender has to wait, not our memory to grow."""
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}}})
+    before = resident_bytes(gateway)
+    questions = raw.request("GET", target) * 1000
+    with gateway.raw() as client:
+        client.socket.settimeout(1)
+        with pytest.raises(TimeoutError):
+            for _ in range(10_000):
+                client.send(questions)
+                assert resident_bytes(gateway) - before < 100e6
+        grown = resident_bytes(gateway) - before
+    assert os.environ.get("OPENCLAW_SANITIZER") or grown < 10e6, f"{grown / 1e6} MB"
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_crowd_that_says_nothing_costs_little_and_is_sent_away(make, tmp_path, tls):
+    server = {"workers": 1, "limits": {"idle": "2s"}}
+    if tls:
+        cert, key = certificate(tmp_path)
+        server["tls"] = {"cert": str(cert), "key": str(key)}
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}},
+                            "server": server})
+    before = resident_bytes(gateway)
+    crowd = [raw.RawClient(gateway.address) for _ in range(800)]
+    began = time.monotonic()
+    for one in crowd[::2]:
+        one.send(b"\x16\x03\x01" if tls else b"GET / HT")      # half of them begin, and leave it at that
+    assert gateway.get("/livez").status_code == 200
+    assert time.monotonic() - began < 2
+    grown = resident_bytes(gateway) - before
+    assert os.environ.get("OPENCLAW_SANITIZER") or grown < len(crowd) * (40e3 if tls else 4e3), f"{grown / 1e6} MB"
+    wait_until(lambda: gateway.metrics().value("openclaw_connections_open") <= (1 if tls else 401), "the idle to be sent away")
+    for one in crowd[1::2]:
+        assert one.closed_by_peer()
+    for one in crowd:
+        one.close()

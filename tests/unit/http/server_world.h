@@ -15,6 +15,8 @@ struct world {
     atomic_uint bodies;
     atomic_uint failures;
     atomic_uint go;              /* a test lets the loop go on */
+    atomic_uint looks;    /* of what a test posted */
+    size_t backlog;
     struct server_request *held;    /* of /hold */
 };
 

@@ -213,3 +213,48 @@ TEST(a_slow_reader_makes_the_handler_wait)
     buf_fini(&b);
     end_world(w);
 }
+
+static void
+look_at_backlog(void *arg)
+{
+    struct world *w = arg;
+
+    w->backlog = w->server->first != NULL ? sock_queued_bytes(w->server->first->sock) : 0;
+    atomic_fetch_add(&w->looks, 1);
+}
+
+TEST(who_asks_on_without_reading_the_answers_has_to_wait)
+{
+    struct server_limits limits = test_limits;
+    struct str question = S(GET_KEEP("/sized"));
+    struct buf b;
+    unsigned asked = 0;
+    size_t at = 0;
+
+    limits.head_ms = 200;    /* waiting is not the same as being slow */
+    limits.idle_ms = 200;
+    struct world *w = new_world(&limits);
+    int fd = peer_connect(w->lb.port);
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+    buf_init(&b, 1 << 30);
+    while (poll(&p, 1, 500) == 1) {
+        ssize_t n = send(fd, question.p + at, question.n - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        EXPECT(n > 0);
+        at = (at + (size_t)n) % question.n;
+        asked += at == 0;
+        EXPECT(asked < 3000000);
+    }
+    loop_post(w->lb.loop, look_at_backlog, w);
+    EXPECT(becomes(&w->looks, 1));
+    EXPECT(w->backlog > SERVER_HIGH_WATERMARK_BYTES);
+    EXPECT(w->backlog < 2 * SERVER_HIGH_WATERMARK_BYTES);
+
+    EXPECT(atomic_load(&w->requests) < asked);
+    while (atomic_load(&w->requests) < asked)    /* it reads: then all is answered */
+        EXPECT_INT(peer_recv(fd, &b, PATIENCE_MS), PEER_MORE);
+    close(fd);
+    buf_fini(&b);
+    end_world(w);
+}
