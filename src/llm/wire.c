@@ -57,7 +57,7 @@ wire_drop(struct wire_drops *d, struct str name)
 
     struct llm_word *w = arena_new(d->arena, struct llm_word);
 
-    w->text = arena_str(d->arena, name); /* the body that it stands in is gone before the answer */
+    w->text = arena_str(d->arena, name);    /* the body that it stands in is gone before the answer */
     if (w->text.p == NULL)
         return;
     *d->tail = w;
@@ -132,8 +132,8 @@ wire_rewrite_put(struct wire_rewrite *w, const char *from, const char *to, struc
 void
 wire_rewrite_cut(struct wire_rewrite *w, const struct json *container,
     bool (*goes)(const void *arg, const struct json *key, const struct json *value),
-    void (*keep)(struct wire_rewrite *w, const void *arg, const struct json *key,
-        const struct json *value),
+    void (*keep)(
+        struct wire_rewrite *w, const void *arg, const struct json *key, const struct json *value),
     const void *arg)
 {
     struct json_iter it = json_iter(container);

@@ -321,7 +321,7 @@ error_code(const struct llm_error *e)
     if (e->kind == ERR_UNSUPPORTED && str_eq(e->param, S("thread")))
         return S("thread_unsupported_request");
     return err_row(e->kind)->fault == FAULT_CALLER || e->kind == ERR_UPSTREAM_NO_MODEL ? e->code
-                                                                                      : S("");
+                                                                                       : S("");
 }
 
 static void

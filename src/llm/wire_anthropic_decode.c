@@ -10,13 +10,13 @@ enum block_now { NOW_NONE, NOW_TOOL, NOW_OTHER };
 
 struct decoder {
     struct anthropic_counts counts;
-    uint32_t tools;         /* calls so far */
-    enum block_now now;     /* what is open */
-    int64_t index;          /* its number on the wire */
-    bool filled;            /* the open call got arguments by delta */
-    struct str whole_input; /* the open call's arguments when they came with its start */
+    uint32_t tools;            /* calls so far */
+    enum block_now now;        /* what is open */
+    int64_t index;             /* its number on the wire */
+    bool filled;               /* the open call got arguments by delta */
+    struct str whole_input;    /* the open call's arguments when they came with its start */
     bool finish_told;
-    bool too_large; /* memory for a text was refused */
+    bool too_large;    /* memory for a text was refused */
 };
 
 static struct decoder *
@@ -207,7 +207,7 @@ on_block_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
 
     if (!json_is(block, JSON_OBJECT))
         return ERR_UPSTREAM_PROTOCOL;
-    close_block(r, d); /* a host that forgot to */
+    close_block(r, d);    /* a host that forgot to */
     d->index = json_i64(json_get(doc, S("index")), 0);
     if (!is_tool_use(block)) {
         d->now = NOW_OTHER;
@@ -230,7 +230,7 @@ on_block_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
 static enum err
 on_args(struct wire_reader *r, struct decoder *d, const struct json *doc, struct str fragment)
 {
-    if (d->now == NOW_OTHER || fragment.n == 0) /* a provider-run tool's input stays there */
+    if (d->now == NOW_OTHER || fragment.n == 0)    /* a provider-run tool's input stays there */
         return OK;
     if (d->now == NOW_NONE || d->index != json_i64(json_get(doc, S("index")), 0))
         return ERR_UPSTREAM_PROTOCOL;
@@ -352,7 +352,7 @@ anthropic_read_event(struct wire_reader *r, struct str event, struct str data)
         return e;
     if (json_is(json_get(doc, S("type")), JSON_STRING))
         event = text_at(r, doc, "type");
-    else if (json_present(json_get(doc, S("error")))) /* hosts in between forget the type */
+    else if (json_present(json_get(doc, S("error"))))    /* hosts in between forget the type */
         event = S("error");
     for (size_t i = 0; i < ARRAY_LEN(event_types); i++)
         if (str_eq(event, event_types[i].type))

@@ -6,7 +6,7 @@
 static void
 write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t)
 {
-    (void)t; /* the model stands in the body */
+    (void)t;    /* the model stands in the body */
     switch (r->op) {
     case OP_CHAT:
         buf_add(out, S("/chat/completions"));
@@ -95,7 +95,7 @@ edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
     size_t end = offset_of(r, it.value) + it.value->n;
     size_t from = offset_of(r, it.key);
 
-    if (it.left > 0) /* the comma behind it goes, too */
+    if (it.left > 0)    /* the comma behind it goes, too */
         end = offset_of(r, it.next);
     else if (before != NULL)
         from = offset_of(r, before) + before->n;

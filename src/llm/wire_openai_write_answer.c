@@ -5,21 +5,21 @@
  */
 #include "llm/wire_openai_chat.h"
 
-enum { CALLS_MARKED = 256 }; /* calls of a choice that we remember arguments of */
+enum { CALLS_MARKED = 256 };    /* calls of a choice that we remember arguments of */
 
 /* What a call got so far. */
 enum call_mark { CALL_EMPTY, CALL_HAS_ARGS, CALL_CUSTOM };
 
 struct written_choice {
     uint32_t index;
-    uint32_t blocks;             /* reasoning blocks that were signed so far */
-    uint8_t calls[CALLS_MARKED]; /* enum call_mark */
+    uint32_t blocks;                /* reasoning blocks that were signed so far */
+    uint8_t calls[CALLS_MARKED];    /* enum call_mark */
     struct written_choice *next;
 };
 
 struct written {
-    struct str prefix; /* data: {"id":...,"choices":[ */
-    struct str suffix; /* behind the list of choices */
+    struct str prefix;    /* data: {"id":...,"choices":[ */
+    struct str suffix;    /* behind the list of choices */
     struct llm_usage usage;
     struct written_choice *choices;
     bool done;
@@ -151,7 +151,7 @@ make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *e
     add_identity(w, &b, start ? ev->id : S(""), object, start ? ev->model : S(""),
         start ? ev->created_s : 0);
     buf_add(&b, S(",\"choices\":["));
-    if (b.overflow) { /* names of such a length are nobody's: ours then */
+    if (b.overflow) {    /* names of such a length are nobody's: ours then */
         buf_reset(&b, 0);
         buf_add(&b, S("data: "));
         add_identity(w, &b, S(""), object, S(""), 0);
@@ -694,7 +694,7 @@ openai_write_error(struct buf *out, const struct llm_error *e, struct str reques
     bool theirs = e->kind == ERR_BAD_REQUEST && e->status != 0;
     bool has_code = theirs && (e->type.n > 0 || e->code.n > 0);
 
-    (void)request_id; /* it stands in a header of this protocol */
+    (void)request_id;    /* it stands in a header of this protocol */
     buf_add(out, S("{\"error\":{\"message\":"));
     json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
     buf_add(out, S(",\"type\":"));

@@ -36,8 +36,10 @@ static void
 expect_edit(const char *content, const char *wanted)
 {
     struct arena *a = arena_create(1 << 20);
-    struct str before = arena_printf(a, "{'messages': [{'role':'assistant','content':%s}], 'x': 1}", content);
-    struct str after = arena_printf(a, "{'messages': [{'role':'assistant','content':%s}], 'x': 1}", wanted);
+    struct str before =
+        arena_printf(a, "{'messages': [{'role':'assistant','content':%s}], 'x': 1}", content);
+    struct str after =
+        arena_printf(a, "{'messages': [{'role':'assistant','content':%s}], 'x': 1}", wanted);
 
     EXPECT(str_eq(edited(a, before.p), after));
     arena_destroy(a);

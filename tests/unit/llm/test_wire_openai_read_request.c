@@ -181,9 +181,9 @@ TEST(reasoning_options_have_several_spellings)
                               "\"reasoning_effort\":\"none\"}")) == OK);
     EXPECT_INT(r.reasoning_budget, 0);
     end();
-    EXPECT(read_op(OP_CHAT,
-               S("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
-                 "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":3000}}")) == OK);
+    EXPECT(
+        read_op(OP_CHAT, S("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
+                           "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":3000}}")) == OK);
     EXPECT_INT(r.reasoning_budget, 3000);
     EXPECT(r.others == NULL);
     end();
