@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""docs.py [--check] - writes the table of metrics in docs/operations.md, and looks for the access log's fields there.
+"""docs.py [--check] - writes the table of metrics in docs/operations.md, and looks for the access log's fields there
+and for the stages of a request's life in docs/architecture.md.
 
 With --check it changes nothing and says what is out of date; `./dev lint` runs it so.
 """
@@ -41,6 +42,11 @@ def main():
     for _, _, (name, *_) in rows("src/observe/fields.def", "FIELD"):
         if f"`{name}`" not in page:
             print(f"docs/operations.md: the access log's field `{name}` is not explained; add it")
+            bad = 1
+    tour = (ROOT / "docs" / "architecture.md").read_text()
+    for name in re.findall(r"^    \{ \"(\w+)\", stage_", (ROOT / "src/gateway/gateway.c").read_text(), re.M):
+        if f"| {name} |" not in tour:
+            print(f"docs/architecture.md: the stage '{name}' is not in its table; add it")
             bad = 1
     if "--check" not in sys.argv:
         PAGE.write_text(wanted)
