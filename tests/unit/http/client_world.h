@@ -19,6 +19,7 @@ struct record {
     bool reused;
     bool ended;
     enum err why;
+    char detail[200];
     int status;
     struct buf body;
 };
@@ -86,6 +87,7 @@ on_call_failed(void *owner, enum err why, const char *detail)
 
     r->why = why;
     EXPECT(detail != NULL && detail[0] != '\0');
+    str_copy_c(r->detail, sizeof(r->detail), str_c(detail));
     atomic_fetch_add(&r->over, 1);
 }
 
