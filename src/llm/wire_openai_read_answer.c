@@ -507,7 +507,7 @@ take_choices(struct wire_reader *r, struct reply *reply, const struct json *choi
     struct json_iter it = json_iter(json_is(choices, JSON_ARRAY) ? choices : NULL);
     uint32_t position = 0;
 
-    while (json_next(&it)) {
+    while (!r->failed && json_next(&it)) {
         enum err e = take_choice(r, reply, it.value, position++, whole);
 
         if (e != OK)
@@ -668,10 +668,10 @@ take_answer(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
             return e;
         if (reply->too_large)
             return ERR_UPSTREAM_TOO_LARGE;
-        for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
-            finish_choice(r, c, S(""), S(""));
         if (r->failed)
             return OK;
+        for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
+            finish_choice(r, c, S(""), S(""));
     }
     r->finished = true;
     emit_end(r);

@@ -51,10 +51,9 @@ write_for(const struct wire *wire, struct llm_request *r)
 }
 
 static void
-edit(const struct llm_request *r)
+edit(const struct llm_request *r, uint32_t quirks)
 {
-    struct wire_target t = { .model = S("m"),
-        .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_STRICT_KEYS };
+    struct wire_target t = { .model = S("m"), .quirks = quirks };
     struct wire_edits edits = { .count = 0 };
     struct str pieces[2 * WIRE_EDITS + 1];
     struct arena *big = arena_create(64 << 20);
@@ -85,7 +84,8 @@ fuzz_request(struct arena *a, struct str body)
             CHECK(fault.message.n > 0);
             continue;
         }
-        edit(&r);
+        edit(&r, QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_STRICT_KEYS);
+        edit(&r, QUIRK_NO_STREAM_OPTIONS);
         if (llm_request_expand(&r, &fault) != OK) {
             CHECK(fault.message.n > 0);
             continue;
