@@ -509,7 +509,7 @@ exchange_finish(struct exchange *x)
     CHECK(x->answered || x->gone);
     CHECK(!x->wake.queued);
     CHECK(x->attempt.call == NULL);
-    x->gone = x->gone && !(x->relay.reader.complete && x->status != 0);
+    x->gone = x->gone && (x->delivering || !(x->relay.reader.complete && x->status != 0));
     if (x->gone && x->error == OK)
         x->error = ERR_CLIENT_GONE;
     if (x->gone && x->status == 0)

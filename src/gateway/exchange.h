@@ -61,10 +61,11 @@ struct exchange {
     struct server_request *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
 
-    unsigned stage;    /* index into gateway.c's table */
-    bool gone;         /* the caller left */
-    bool streaming;    /* counted among the worker's streams */
-    bool answered;     /* server_end() or server_abort() was called */
+    unsigned stage;     /* index into gateway.c's table */
+    bool gone;          /* the caller left */
+    bool streaming;     /* counted among the worker's streams */
+    bool answered;      /* server_end() or server_abort() was called */
+    bool delivering;    /* all is written, and the caller has still to take it */
 
     const struct endpoint *endpoint;
     struct str id;    /* request id */

@@ -239,15 +239,28 @@ stage_relay(struct exchange *x)
         relay_flush(x);
         if (x->relay.tally.usage.input < 0 && x->request.doc != NULL)
             x->input_estimate = llm_request_estimate_tokens(&x->request);
-        x->bytes_out = server_bytes_out(x->q);
-        x->answered = true;
-        server_end(x->q);
         return STEP_NEXT;
     case ATTEMPT_NONE:
     case ATTEMPT_RUNNING:
         break;
     }
     CHECK_UNREACHABLE();
+}
+
+/* Who reads slowly has been served when it has taken the answer. What the kernel holds by then
+ * counts as taken. */
+static enum step
+stage_deliver(struct exchange *x)
+{
+    x->delivering = server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES;
+    if (x->delivering) {
+        relay_release(x);
+        return STEP_WAIT;
+    }
+    x->bytes_out = server_bytes_out(x->q);
+    x->answered = true;
+    server_end(x->q);
+    return STEP_NEXT;
 }
 
 static const struct stage {
@@ -262,6 +275,7 @@ static const struct stage {
     { "route", stage_route },                  /* model -> ordered targets   */
     { "attempt", stage_attempt },              /* send; on failure the next  */
     { "relay", stage_relay },                  /* answer -> caller           */
+    { "deliver", stage_deliver },              /* has it been taken?         */
 };
 
 void

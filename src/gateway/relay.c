@@ -578,14 +578,23 @@ relay_break(struct exchange *x, const struct llm_error *e)
 }
 
 void
+relay_release(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    buf_fini(&r->body);
+    buf_fini(&r->out);
+    quota_give(&x->worker->gateway->held, r->held);
+    r->held = 0;
+}
+
+void
 relay_reset(struct exchange *x)
 {
     struct relay *r = &x->relay;
 
+    relay_release(x);
     sse_fini(&r->sse);
-    buf_fini(&r->body);
-    quota_give(&x->worker->gateway->held, r->held);
-    buf_fini(&r->out);
     *r = (struct relay){ .content = false };
     tally_reset(&r->tally);
 }

@@ -91,5 +91,8 @@ void relay_refuse(struct exchange *x);
 /* Says in the caller's stream that the answer is broken. */
 void relay_break(struct exchange *x, const struct llm_error *e);
 
+/* Gives back the room of an answer that is written. */
+void relay_release(struct exchange *x);
+
 /* Forgets the attempt's state, ready for the next one. */
 void relay_reset(struct exchange *x);

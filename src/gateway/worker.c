@@ -45,18 +45,23 @@ on_body_failed(void *owner, struct server_request *q, enum err why)
 static void
 on_writable(void *owner, struct server_request *q)
 {
+    struct exchange *x = server_user(q);
+
     (void)owner;
-    attempt_resume(server_user(q));
+    attempt_resume(x);
+    if (x->delivering)
+        exchange_wake(x);
 }
 
 static void
 on_gone(void *owner, struct server_request *q)
 {
     struct exchange *x = server_user(q);
+    uint64_t written = server_bytes_out(q);
 
     (void)owner;
     x->gone = true;
-    x->bytes_out = server_bytes_out(q);
+    x->bytes_out = written - MIN(written, server_backlog(q));
     x->q = NULL;
     exchange_wake(x);
 }

@@ -152,9 +152,8 @@ def test_a_caller_who_takes_nothing_for_too_long_is_dropped(make, mock, stream):
                      max_tokens=10000000) for caller in CALLERS]
     lines = wait_until(lambda: len(gateway.access_log()) == 2 and gateway.access_log(), "both to be settled")
     for line in lines:
-        assert line["tokens_output"] > 0, line
-        if stream:        # a whole answer was settled when it was handed over
-            assert line["client_abort"] and line["error"] == "client_gone", line
+        assert line["tokens_output"] > 0 and line["status"] == 200, line
+        assert line["client_abort"] and line["error"] == "client_gone", line
     wait_until(lambda: gateway.metrics().value("openclaw_connections_open") <= 1, "the connections to be closed")
     assert mock.stats()["open"] == 0
     for client in clients:
@@ -186,10 +185,33 @@ def test_a_slow_reader_of_a_whole_answer_is_not_idle(make, mock):
     assert client.closed_by_peer()         # now it is
 
 
+@pytest.mark.parametrize("how", ["leaves", "reads on"])
+def test_a_whole_answer_is_settled_when_it_has_been_taken(make, mock, how):
+    gateway = make.gateway(config_of(mock))
+    client = start(gateway, "openai", "lab/m;tokens=4000000;event-tokens=1000", False, max_tokens=10000000)
+    wait_until(lambda: mock.stats()["completed"] == 1 and mock.stats()["open"] == 0, "the answer to be there")
+    time.sleep(0.2)
+    assert not gateway.access_log() and gateway.metrics().value("openclaw_exchanges_in_flight") >= 1
+    size = int(client.read_head().header("content-length"))
+    if how == "leaves":
+        client.reset()
+    else:
+        assert client._bytes(size).endswith(b"}")
+    line = gateway.last_access()
+    assert line["status"] == 200 and line["tokens_output"] == 4000000, line
+    assert line["attempts"][0]["outcome"] == "ok", line        # the provider did its work
+    if how == "leaves":
+        assert line["client_abort"] and line["error"] == "client_gone" and line["bytes_out"] < size, line
+    else:
+        assert "error" not in line and "client_abort" not in line and line["bytes_out"] == size, line
+    assert gateway.metrics().value("openclaw_client_aborts_total") == (how == "leaves")
+    gateway.idle()
+
+
 def test_a_slow_reader_of_a_whole_answer_gets_it_while_draining(make, mock):
     gateway = make.gateway(config_of(mock, drain_deadline="60s"))
     client = start(gateway, "openai", "lab/m;tokens=4000000;event-tokens=1000", False, max_tokens=10000000)
-    gateway.last_access()
+    wait_until(lambda: mock.stats()["completed"] == 1 and mock.stats()["open"] == 0, "the answer to be there")
     gateway.program.send_signal(signal.SIGTERM)
     assert read_slowly(client, 0.5).endswith(b"}")
     client.close()
