@@ -178,6 +178,19 @@ is_allowed_origin(const struct conf_strs *origins, struct str origin)
     return false;
 }
 
+bool
+exchange_is_foreign_page(const struct exchange *x)
+{
+    const struct http_head *head = server_head(x->q);
+    struct str origin = http_field_get(&head->fields, S("origin"));
+    struct str host = http_field_get(&head->fields, S("host"));
+    size_t scheme = str_starts(origin, S("https://")) ? 8 : str_starts(origin, S("http://")) ? 7 : 0;
+
+    if (origin.n == 0 || is_allowed_origin(&exchange_conf(x)->server.cors_origins, origin))
+        return false;
+    return scheme == 0 || !str_ieq(str_skip(origin, scheme), host);
+}
+
 static void
 add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
 {

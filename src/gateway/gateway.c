@@ -10,8 +10,7 @@
 #include "gateway/exchange.h"
 #include "gateway/local.h"
 
-/* Which route of which protocol is this? Health, metrics and browsers' preflights are answered
- * here. */
+/* Which route of which protocol is this? Browsers' preflights are answered here. */
 static enum step
 stage_match(struct exchange *x)
 {
@@ -54,6 +53,13 @@ refuse_caller(struct exchange *x, struct str credential)
             .retry_after_ms = (int64_t)wait_ms });
 }
 
+/* Where nobody must identify, any page that somebody on this machine looks at could spend. */
+static bool
+is_refused_page(const struct exchange *x)
+{
+    return exchange_conf(x)->auth.mode == AUTH_NONE && exchange_is_foreign_page(x);
+}
+
 /* Who is asking? Health and metrics are open to everybody. */
 static enum step
 stage_authenticate(struct exchange *x)
@@ -64,6 +70,9 @@ stage_authenticate(struct exchange *x)
 
     if (e != OK && !open)
         return refuse_caller(x, credential);
+    if (!open && is_refused_page(x))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "pages of this origin may not call; name it in server.cors_origins");
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
     x->endpoint->local(x);

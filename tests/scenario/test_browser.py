@@ -138,6 +138,15 @@ def test_the_official_sdks_work_in_it(allowed, sdk):
     assert got["error"] == "NotFoundError", got
 
 
+def test_a_page_of_another_origin_cannot_spend_where_no_key_is_needed(make, pages, tmp_path):
+    """A simple request needs no preflight: the browser sends it and only hides the answer."""
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "auth": {"mode": "none"}})
+    got = visit(pages, gateway, tmp_path, "localhost", ["blind"])
+    assert "TypeError" in got["blind"]["thrown"]
+    assert gateway.last_access()["error"] == "forbidden" and mock.stats()["requests"] == 0
+
+
 def test_a_page_of_another_origin_sees_nothing(pages, gateway, tmp_path):
     before = len(gateway.access_log())
     got = visit(pages, gateway, tmp_path, "localhost", ["whole", "stream", "models", "simple", "wrong_key"])

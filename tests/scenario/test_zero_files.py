@@ -59,6 +59,22 @@ def test_several_keys_switch_several_providers_on(make):
     assert names == {"openai", "anthropic"}
 
 
+@pytest.mark.parametrize("origin, status", [
+    (None, 200), ("https://evil.example", 403), ("null", 403), ("http://127.0.0.1:1", 403), ("HOST", 403),
+    ("http://HOST", 200), ("https://app.example", 200), ("chrome-extension://abc", 403), ("", 200),
+])
+def test_a_page_in_the_browser_of_this_machine_must_be_known(make, origin, status):
+    """There is no key that it would lack, and a simple request needs no preflight."""
+    gateway = make.gateway(plant=False, args=["--set", "server.cors_origins=[https://app.example]"])
+    fields = {} if origin is None else {"Origin": origin.replace("HOST", "%s:%d" % gateway.address)}
+    body = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
+    for path in ("/v1/chat/completions", "/v1/responses"):
+        answer = gateway.http().post(path, content=body, headers={"Content-Type": "text/plain", **fields})
+        refused = answer.status_code == 403 and answer.headers["x-openclaw-error"] == "forbidden"
+        assert refused == (status == 403), answer.text
+    assert gateway.get("/livez", headers=fields).status_code == 200
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_well_when_told_to(make, number):
     gateway = make.gateway(plant=False)

@@ -64,6 +64,9 @@ const parts = {
     // Needs no preflight; what comes back must be closed to the page all the same.
     simple: async () => seen(await fetch(`${GATEWAY}/livez`)),
 
+    blind: async () => seen(await fetch(`${GATEWAY}/v1/chat/completions`, {
+        method: "POST", headers: { "content-type": "text/plain" }, body: JSON.stringify({ model: "lab/m", messages }) })),
+
     async openai() {
         const { default: OpenAI } = await import("openai");
         const client = new OpenAI({ baseURL: `${GATEWAY}/v1`, apiKey: KEY, dangerouslyAllowBrowser: true, maxRetries: 0 });
