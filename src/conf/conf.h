@@ -45,7 +45,7 @@ struct conf_timeouts {         /* 0: not set here */
 
 struct conf_server {
     struct conf_strs listen;           /* "0.0.0.0:8080", "unix:/run/openclaw.sock" */
-    struct conf_str admin_listen;      /* metrics and health beside the main listeners; empty: none */
+    struct conf_str admin_listen;      /* metrics and health; empty: none */
     uint64_t workers;                  /* 0: one per core ("auto") */
     struct conf_str tls_cert;          /* both or neither */
     struct conf_str tls_key;
@@ -90,12 +90,12 @@ struct conf_auth {
 };
 
 struct conf_provider {
-    struct conf_str id;                /* the key in the file */
-    struct conf_str wire;              /* empty: from the built-in row */
-    struct conf_str base_url;          /* empty: from the built-in row */
-    struct conf_strs api_keys;         /* one or several; secret */
-    bool api_keys_set;                 /* when none is left of what was given, a problem said why */
-    struct conf_pair *fields;          /* extra HTTP fields ("headers:") */
+    struct conf_str id;           /* the key in the file */
+    struct conf_str wire;         /* empty: from the built-in row */
+    struct conf_str base_url;     /* empty: from the built-in row */
+    struct conf_strs api_keys;    /* one or several; secret */
+    bool api_keys_set;            /* when none is left of what was given, a problem said why */
+    struct conf_pair *fields;     /* extra HTTP fields ("headers:") */
     size_t field_count;
     struct conf_str ca_file;
     bool tls_insecure;

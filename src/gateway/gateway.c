@@ -10,6 +10,17 @@
 #include "gateway/exchange.h"
 #include "gateway/local.h"
 
+/* Where the operator has an address, metrics are there alone; and nobody asks models there. */
+static bool
+is_at_this_door(const struct exchange *x)
+{
+    const struct endpoint *e = x->endpoint;
+
+    if (server_door(x->q) == WORKER_DOOR_ADMIN)
+        return e->local != NULL && !str_starts(e->path, S("/v1/"));
+    return !x->worker->has_admin || e != &endpoints[ENDPOINT_metrics];
+}
+
 /* Which route of which protocol is this? Browsers' preflights are answered here. */
 static enum step
 stage_match(struct exchange *x)
@@ -30,6 +41,11 @@ stage_match(struct exchange *x)
         return exchange_fail(x, e,
             "there is no route " STR_FMT " " STR_FMT "; see GET / for what there is",
             STR_ARG(head->method), STR_ARG(head->path));
+    if (!is_at_this_door(x))
+        return exchange_fail(x, ERR_NO_ROUTE,
+            server_door(x->q) == WORKER_DOOR_ADMIN
+                ? "this address has health and metrics only; models are at server.listen"
+                : "metrics are at the address of server.admin_listen only");
     return STEP_NEXT;
 }
 

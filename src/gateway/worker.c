@@ -230,9 +230,18 @@ on_accept(void *owner, struct sock *s)
     server_accept(w->server, s);
 }
 
+static void
+on_accept_admin(void *owner, struct sock *s)
+{
+    struct worker *w = owner;
+
+    metric_add(&w->metrics->connections, 1);
+    server_accept_by(w->server, s, WORKER_DOOR_ADMIN);
+}
+
 static bool
 open_listener(struct worker *w, const struct worker *first, struct str address,
-    struct tls_context *tls, char *why, size_t why_size)
+    struct tls_context *tls, listen_accept_fn *accept, char *why, size_t why_size)
 {
     if (w->listener_count == GATEWAY_LISTENERS) {
         (void)snprintf(why, why_size, "more than %d listen addresses", GATEWAY_LISTENERS);
@@ -240,7 +249,7 @@ open_listener(struct worker *w, const struct worker *first, struct str address,
     }
     if (first != NULL && str_ends(address, S(":0")))
         address = worker_address(first, w->listener_count);
-    struct listener *li = listen_open(w->loop, address, tls, on_accept, w, why, why_size);
+    struct listener *li = listen_open(w->loop, address, tls, accept, w, why, why_size);
     if (li == NULL)
         return false;
     w->listeners[w->listener_count++] = li;
@@ -275,10 +284,12 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     access_log_init(&w->access, g->access_file);
     apply_limits(w);
     for (size_t i = 0; opened && i < c->listen.count; i++)
-        opened = open_listener(w, first, c->listen.list[i].v, tls, why, why_size);
+        opened = open_listener(w, first, c->listen.list[i].v, tls, on_accept, why, why_size);
     w->tls_listeners = tls != NULL ? w->listener_count : 0;
-    if (opened && c->admin_listen.v.n != 0)
-        opened = open_listener(w, first, c->admin_listen.v, NULL, why, why_size);
+    w->has_admin = c->admin_listen.v.n != 0;
+    if (opened && w->has_admin)
+        opened =
+            open_listener(w, first, c->admin_listen.v, NULL, on_accept_admin, why, why_size);
     tls_context_unref(tls);
     if (!opened) {
         worker_join(w);

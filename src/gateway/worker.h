@@ -16,6 +16,7 @@
 #include "policy/throttle.h"
 
 #define GATEWAY_LISTENERS 16
+#define WORKER_DOOR_ADMIN 1    /* of connections to server.admin_listen */
 #define WORKER_TICK_MS 50
 #define WORKER_TICK_IDLE_MS 1000
 
@@ -44,6 +45,7 @@ struct worker {
     size_t listener_count;
     /* the first so many speak TLS; the admin listener is plain */
     size_t tls_listeners;
+    bool has_admin;    /* a listener for the operator */
     struct snapshot_hold *current;
     struct metric_shard *metrics;
     struct throttle *throttle;    /* of wrong keys */

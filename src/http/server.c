@@ -95,8 +95,12 @@ unlink_conn(struct server *s, struct server_request *q)
 void
 server_accept(void *server, struct sock *sock)
 {
-    struct server *s = server;
+    server_accept_by(server, sock, 0);
+}
 
+void
+server_accept_by(struct server *s, struct sock *sock, unsigned door)
+{
     if (s->connections >= s->limits.connections + SERVER_OVERFLOW_CONNECTIONS) {
         sock_close(sock);
         return;
@@ -106,6 +110,7 @@ server_accept(void *server, struct sock *sock)
 
     q->server = s;
     q->sock = sock;
+    q->door = door;
     q->stopped = true; /* reading is off at birth */
     q->turn = (struct deferred){ .fn = server_conn_turn, .arg = q };
     q->timer = timer_create_on(s->loop, server_conn_tick, q);
@@ -287,6 +292,12 @@ bool
 server_is_tls(const struct server_request *q)
 {
     return q->sock != NULL && sock_is_tls(q->sock);
+}
+
+unsigned
+server_door(const struct server_request *q)
+{
+    return q->door;
 }
 
 struct loop *

@@ -65,6 +65,9 @@ void server_set_limits(struct server *s, const struct server_limits *limits);
 /* For listen_open(): owner is the struct server. */
 void server_accept(void *server, struct sock *s);
 
+/* The same for callers who come by another door than the ordinary ones, which are 0. */
+void server_accept_by(struct server *s, struct sock *sock, unsigned door);
+
 /* From now on answers carry Connection: close, so that callers who come back find another server by
  * themselves; everything else goes on. */
 void server_leave(struct server *s);
@@ -83,6 +86,7 @@ void server_destroy(struct server *s);
 const struct http_head *server_head(const struct server_request *q);
 struct str server_peer(const struct server_request *q);
 bool server_is_tls(const struct server_request *q);
+unsigned server_door(const struct server_request *q);
 struct loop *server_loop(const struct server_request *q);
 
 /* The handler's own pointer. */

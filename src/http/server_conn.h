@@ -64,14 +64,15 @@ struct server_request {
     struct server_request *prev;
     struct server_request *next;
     struct server_address *address;
+    unsigned door;    /* by which it came */
     struct deferred turn;
 
     /* in */
     enum server_reading reading;
     bool taking;   /* input is being taken further up the stack */
     bool stopped;  /* the socket is not read */
-    struct buf in; /* came, not yet taken: part of a head, or pipelined */
     bool more;     /* `in` holds more than one turn may take */
+    struct buf in; /* came, not yet taken: part of a head, or pipelined */
     struct h1_scan scan;
     void *head_room; /* the request's fields, then the bytes of its head */
     size_t head_room_bytes;
@@ -85,8 +86,8 @@ struct server_request {
     bool body_told;     /* of its end or failure */
     bool body_measured; /* its rate: body_seen is valid */
     bool receiving;     /* the handler asked for the body */
-    bool head_watched;  /* since_ms is the time of the head's first byte */
     bool looked;        /* idle for too long: the kernel was asked once more */
+    bool head_watched;  /* since_ms is the time of the head's first byte */
 
     /* the request */
     bool open; /* the handler holds it */

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from lib import process, raw
+from lib.ask import ask, body_of
 from lib.process import PATIENCE, certificate, environment, free_port, wait_until
 
 
@@ -174,4 +175,29 @@ def test_health_and_metrics_have_their_own_port(make, mock):
         assert admin.get("/livez").json() == {"status": "ok"}
         assert admin.get("/readyz?verbose").json()["status"] == "ok"
         assert "openclaw_requests_total" in admin.get("/metrics").text
-    assert gateway.get("/livez").status_code == 200
+        mock.reset()
+        for path in ("/v1/models", "/v1/chat/completions", "/models", "/v1/anything"):
+            for method in ("GET", "POST"):
+                answer = admin.request(method, path, headers=gateway.authorization(), json=body_of("lab/m"))
+                assert answer.status_code in (404, 405) and answer.json()["error"]["message"], answer
+        config = {**gateway.config, "server": {**gateway.config["server"]}}
+        del config["server"]["admin_listen"]               # it stays open until the next start, and so does the rule
+        gateway.write(config)
+        gateway.program.wait_for("reloaded: ")
+        assert "openclaw_reloads_total 1" in admin.get("/metrics").text
+    for path in ("/metrics", "/metrics?x=y"):
+        answer = gateway.get(path)
+        assert answer.status_code == 404 and "admin_listen" in answer.json()["error"]["message"], answer
+    assert ask(gateway, "openai", "lab/m").complete and mock.stats()["requests"] == 1
+    for path in ("/livez", "/healthz", "/readyz", "/"):
+        assert gateway.get(path).status_code == 200
+
+
+def test_without_a_port_of_their_own_health_and_metrics_are_everywhere(make, mock):
+    gateway = make.gateway({"providers": {"lab": mock.provider()}})
+    for path in ("/livez", "/readyz", "/metrics", "/"):
+        assert gateway.get(path, headers={"Authorization": ""}).status_code == 200
+    gateway.write({"providers": {"lab": mock.provider()}, "server": {"admin_listen": f"127.0.0.1:{free_port()}"}})
+    gateway.program.wait_for("take effect at the next start")      # nothing listens there yet
+    gateway.program.wait_for("reloaded: ")
+    assert gateway.get("/metrics").status_code == 200
