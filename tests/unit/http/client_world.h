@@ -227,6 +227,13 @@ begin(struct world *w, struct record *r)
     loop_post(w->lb.loop, start_here, r);
 }
 
+static inline void
+ask(struct world *w, struct record *r, struct str body)
+{
+    prepare(w, r, body);
+    begin(w, r);
+}
+
 static inline int
 accept_one(struct world *w)
 {
@@ -252,8 +259,7 @@ begin_and_accept(struct world *w, struct record *r)
 {
     struct buf b;
 
-    prepare(w, r, S("hello"));
-    begin(w, r);
+    ask(w, r, S("hello"));
     int fd = accept_one(w);
     read_request(fd, &b, "\r\n\r\nhello");
     buf_fini(&b);

@@ -272,6 +272,13 @@ peer_accept(struct tls_world *t, struct peer *p, uint32_t streams)
     peer_turn(p, 0);
 }
 
+/* Turns it until so many whole requests have come on this connection. */
+static inline void
+until_asked(struct peer *p, unsigned count)
+{
+    UNTIL(p, p->count == count && p->streams[count - 1].ended);
+}
+
 static inline void
 peer_close(struct peer *p)
 {

@@ -139,8 +139,7 @@ TEST(a_connection_at_rest_is_used_again)
     EXPECT(becomes(&r.over, 1));
     finish(&r);
     for (int i = 0; i < 20; i++) {
-        prepare(w, &r, S("again"));
-        begin(w, &r);
+        ask(w, &r, S("again"));
         read_request(fd, &b, "again");
         EXPECT(peer_send(
             fd, S("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")));
@@ -208,8 +207,7 @@ TEST(a_stale_connection_is_replaced_once_in_silence)
     struct buf b;
     int old = leave_one_idle(w);
 
-    prepare(w, &r, S("second"));
-    begin(w, &r);
+    ask(w, &r, S("second"));
     read_request(old, &b, "second"); /* it was read, or in flight: no byte of an answer came */
     buf_fini(&b);
     close(old);
@@ -232,8 +230,7 @@ TEST(a_fresh_connection_that_closes_is_not_tried_again)
     struct buf b;
     int old = leave_one_idle(w);
 
-    prepare(w, &r, S("second"));
-    begin(w, &r);
+    ask(w, &r, S("second"));
     read_request(old, &b, "second");
     buf_fini(&b);
     close(old);
@@ -256,8 +253,7 @@ TEST(nothing_is_sent_again_once_a_byte_of_the_answer_came)
     struct buf b;
     int old = leave_one_idle(w);
 
-    prepare(w, &r, S("second"));
-    begin(w, &r);
+    ask(w, &r, S("second"));
     read_request(old, &b, "second");
     buf_fini(&b);
     EXPECT(peer_send(old, S("H")));
@@ -277,8 +273,7 @@ TEST(a_refused_connection_is_an_error)
 
     close(w->listening);
     w->listening = -1;
-    prepare(w, &r, S("hello"));
-    begin(w, &r);
+    ask(w, &r, S("hello"));
     EXPECT(becomes(&r.over, 1));
     EXPECT_INT(r.why, ERR_UPSTREAM_CONNECT);
     EXPECT_INT(r.connected, 0);

@@ -266,8 +266,7 @@ TEST(an_early_refusal_ends_the_call_and_its_connection)
     buf_init(&body, 64 << 20);
     memset(buf_reserve(&body, 32000000), 'x', 32000000);
     buf_commit(&body, 32000000);
-    prepare(w, &r, buf_str(&body));
-    begin(w, &r);
+    ask(w, &r, buf_str(&body));
     int fd = accept_one(w);
     read_request(fd, &b, "xxxx");
     EXPECT(peer_send(fd, S("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")));

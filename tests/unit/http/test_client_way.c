@@ -60,8 +60,7 @@ serve_one(struct tls_world *t, struct visit *v)
 static void
 visit_once(struct tls_world *t, struct record *r, struct visit *v)
 {
-    prepare(t->w, r, S("hello"));
-    begin(t->w, r);
+    ask(t->w, r, S("hello"));
     serve_one(t, v);
     EXPECT(becomes(&r->over, 1));
     finish(r);
@@ -183,8 +182,7 @@ TEST(http_2_is_spoken_when_both_sides_offer_it)
     struct peer p;
 
     tls_world_open(&t, BOTH);
-    prepare(t.w, &r, S("hello"));
-    begin(t.w, &r);
+    ask(t.w, &r, S("hello"));
     peer_accept(&t, &p, 100);
     UNTIL(&p, p.count == 1 && p.streams[0].ended);
     EXPECT_STR(buf_str(&p.streams[0].body), "hello");

@@ -25,8 +25,7 @@ open_known(struct tls_world *t, struct peer *p, uint32_t streams)
     static struct record r;
 
     tls_world_open(t, only_h2);
-    prepare(t->w, &r, S("hello"));
-    begin(t->w, &r);
+    ask(t->w, &r, S("hello"));
     peer_accept(t, p, streams);
     UNTIL(p, p->count == 1 && p->streams[0].ended);
     peer_answer(p, &p->streams[0], 2, true);
@@ -61,7 +60,7 @@ TEST(a_request_says_over_h2_what_it_said_over_h1)
     r.request.body_count = 3;
     begin(t.w, &r);
     peer_accept(&t, &p, 100);
-    UNTIL(&p, p.count == 1 && p.streams[0].ended);
+    until_asked(&p, 1);
     snprintf(expected, sizeof(expected),
         ":method: POST\n:scheme: https\n:authority: 127.0.0.1:%u\n:path: /v1/x?y=z\nx-one: 1\n"
         "authorization: Bearer k\naccept-encoding: identity\ncontent-length: 5\n",
@@ -87,8 +86,7 @@ TEST(a_server_that_picks_http_1_gets_it)
     char room[4096];
 
     tls_world_open(&t, "\x08http/1.1");
-    prepare(t.w, &r, S("hello"));
-    begin(t.w, &r);
+    ask(t.w, &r, S("hello"));
     int fd = accept_one(t.w);
     SSL *ssl = SSL_new(t.server);
     SSL_set_fd(ssl, fd);
@@ -115,10 +113,9 @@ TEST(many_calls_share_one_connection)
 
     open_known(&t, &p, 100);
     for (int i = 0; i < CALLS; i++) {
-        prepare(t.w, &r[i], S("hello"));
-        begin(t.w, &r[i]);
+        ask(t.w, &r[i], S("hello"));
     }
-    UNTIL(&p, p.count == CALLS + 1 && p.streams[CALLS].ended);
+    until_asked(&p, CALLS + 1);
     for (unsigned i = CALLS; i != 0; i--) /* the last one first */
         peer_answer(&p, &p.streams[i], 1000 * i, true);
     for (int i = 0; i < CALLS; i++) {
@@ -148,11 +145,10 @@ TEST(calls_wait_for_a_connection_that_is_being_made)
     UNTIL(&p, p.gone);
     peer_close(&p);
     for (int i = 0; i < CALLS; i++) {
-        prepare(t.w, &r[i], S("hello"));
-        begin(t.w, &r[i]);
+        ask(t.w, &r[i], S("hello"));
     }
     peer_accept(&t, &q, 100);
-    UNTIL(&q, q.count == CALLS && q.streams[CALLS - 1].ended);
+    until_asked(&q, CALLS);
     EXPECT(nobody_connects(&t));
     for (unsigned i = 0; i < CALLS; i++)
         peer_answer(&q, &q.streams[i], 5, true);
@@ -181,8 +177,7 @@ TEST(calls_that_wait_for_a_dial_fail_with_it)
     nghttp2_submit_goaway(p.session, 0, 1, 0, NULL, 0);
     UNTIL(&p, p.gone);
     for (int i = 0; i < CALLS; i++) {
-        prepare(t.w, &r[i], S("hello"));
-        begin(t.w, &r[i]);
+        ask(t.w, &r[i], S("hello"));
     }
     for (int i = 0; i < CALLS; i++) {
         EXPECT(becomes(&r[i].over, 1));
@@ -202,8 +197,7 @@ TEST(what_does_not_fit_gets_another_connection)
 
     open_known(&t, &p[0], 2);
     for (int i = 0; i < CALLS; i++) {
-        prepare(t.w, &r[i], S("hello"));
-        begin(t.w, &r[i]);
+        ask(t.w, &r[i], S("hello"));
     }
     peer_accept(&t, &p[1], 2);
     UNTIL(&p[0], p[0].count == 3);
@@ -248,7 +242,7 @@ TEST(large_bodies_go_both_ways_whole)
         r.request.body[i] = str_make(buf_str(&body).p + i * PIECE, PIECE);
     r.request.body_count = PIECES;
     begin(t.w, &r);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    until_asked(&p, 2);
     EXPECT(str_eq(buf_str(&p.streams[1].body), buf_str(&body)));
     peer_answer(&p, &p.streams[1], ANSWER, true);
     UNTIL(&p, is_over(&r));
@@ -272,12 +266,12 @@ TEST(a_paused_call_gets_no_more_and_holds_up_nobody)
     prepare(t.w, &slow, S("slow"));
     slow.pause_at_data = true;
     begin(t.w, &slow);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    until_asked(&p, 2);
     peer_answer(&p, &p.streams[1], ANSWER, true);
     UNTIL(&p, atomic_load(&slow.datas) == 1);
     prepare(t.w, &quick, S("quick"));
     begin(t.w, &quick);
-    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    until_asked(&p, 3);
     peer_answer(&p, &p.streams[2], ANSWER, true);
     UNTIL(&p, is_over(&quick));
     EXPECT(quick.ended);
@@ -307,7 +301,7 @@ TEST(what_came_before_the_connection_died_is_given_after_a_pause)
     prepare(t.w, &r, S("x"));
     r.pause_at_head = true;
     begin(t.w, &r);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    until_asked(&p, 2);
     peer_answer(&p, &p.streams[1], 5000, false);
     UNTIL(&p, atomic_load(&r.heads) == 1 && p.streams[1].sent == 5000);
     peer_close(&p);
@@ -334,8 +328,7 @@ TEST(an_early_refusal_stops_the_upload)
     buf_init(&body, 8 << 20);
     for (int i = 0; i < 400000; i++)
         buf_add(&body, S("0123456789"));
-    prepare(t.w, &r, buf_str(&body));
-    begin(t.w, &r);
+    ask(t.w, &r, buf_str(&body));
     UNTIL(&p, p.count == 2);
     EXPECT(nghttp2_submit_response(p.session, p.streams[1].id, nv, 1, NULL) == 0);
     UNTIL(&p, is_over(&r));
@@ -357,9 +350,8 @@ TEST(cancelling_resets_the_stream_and_keeps_the_connection)
     struct record r;
 
     open_known(&t, &p, 100);
-    prepare(t.w, &r, S("x"));
-    begin(t.w, &r);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    ask(t.w, &r, S("x"));
+    until_asked(&p, 2);
     peer_answer(&p, &p.streams[1], 100, false);
     UNTIL(&p, atomic_load(&r.datas) == 1);
     loop_post(t.w->lb.loop, cancel_here, &r);
@@ -371,7 +363,7 @@ TEST(cancelling_resets_the_stream_and_keeps_the_connection)
     prepare(t.w, &r, S("again"));
     r.cancel_at_head = true;
     begin(t.w, &r);
-    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    until_asked(&p, 3);
     peer_answer(&p, &p.streams[2], 100, true);
     UNTIL(&p, atomic_load(&r.heads) == 1);
     EXPECT(nobody_connects(&t));
@@ -394,14 +386,14 @@ TEST(goaway_lets_the_old_end_and_sends_the_new_elsewhere)
     open_known(&t, &p, 100);
     prepare(t.w, &old, S("old"));
     begin(t.w, &old);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    until_asked(&p, 2);
     prepare(t.w, &new, S("new"));
     begin(t.w, &new);
-    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    until_asked(&p, 3);
     nghttp2_submit_goaway(p.session, 0, p.streams[1].id, 0, NULL, 0);
     peer_turn(&p, 1);
     peer_accept(&t, &q, 100);
-    UNTIL(&q, q.count == 1 && q.streams[0].ended);
+    until_asked(&q, 1);
     EXPECT_STR(buf_str(&q.streams[0].body), "new");
     peer_answer(&q, &q.streams[0], 4, true);
     UNTIL(&q, is_over(&new));
@@ -425,11 +417,10 @@ TEST(a_refused_stream_is_tried_again_once)
     struct record r;
 
     open_known(&t, &p, 100);
-    prepare(t.w, &r, S("x"));
-    begin(t.w, &r);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    ask(t.w, &r, S("x"));
+    until_asked(&p, 2);
     nghttp2_submit_rst_stream(p.session, 0, p.streams[1].id, NGHTTP2_REFUSED_STREAM);
-    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    until_asked(&p, 3);
     EXPECT_INT(r.over, 0);
     nghttp2_submit_rst_stream(p.session, 0, p.streams[2].id, NGHTTP2_REFUSED_STREAM);
     UNTIL(&p, is_over(&r));
@@ -447,12 +438,11 @@ TEST(a_stale_connection_is_replaced_once)
     struct record r;
 
     open_known(&t, &p, 100);
-    prepare(t.w, &r, S("x"));
-    begin(t.w, &r);
+    ask(t.w, &r, S("x"));
     pause_ms(20);
     peer_close(&p); /* whatever it read, it said nothing since the last answer */
     peer_accept(&t, &q, 100);
-    UNTIL(&q, q.count == 1 && q.streams[0].ended);
+    until_asked(&q, 1);
     peer_answer(&q, &q.streams[0], 3, true);
     UNTIL(&q, is_over(&r));
     EXPECT(r.ended && !r.reused);
@@ -469,16 +459,14 @@ TEST(a_reset_is_told_by_how_far_the_answer_was)
     struct record r;
 
     open_known(&t, &p, 100);
-    prepare(t.w, &r, S("x"));
-    begin(t.w, &r);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    ask(t.w, &r, S("x"));
+    until_asked(&p, 2);
     nghttp2_submit_rst_stream(p.session, 0, p.streams[1].id, NGHTTP2_INTERNAL_ERROR);
     UNTIL(&p, is_over(&r));
     EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
     finish(&r);
-    prepare(t.w, &r, S("x"));
-    begin(t.w, &r);
-    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    ask(t.w, &r, S("x"));
+    until_asked(&p, 3);
     peer_answer(&p, &p.streams[2], 10, false);
     UNTIL(&p, atomic_load(&r.datas) == 1);
     nghttp2_submit_rst_stream(p.session, 0, p.streams[2].id, NGHTTP2_NO_ERROR);
@@ -500,10 +488,9 @@ TEST(a_connection_that_dies_fails_each_of_its_calls_once)
 
     open_known(&t, &p, 100);
     for (int i = 0; i < CALLS; i++) {
-        prepare(t.w, &r[i], S("x"));
-        begin(t.w, &r[i]);
+        ask(t.w, &r[i], S("x"));
     }
-    UNTIL(&p, p.count == CALLS + 1 && p.streams[CALLS].ended);
+    until_asked(&p, CALLS + 1);
     for (unsigned i = 1; i <= CALLS / 2; i++)
         peer_answer(&p, &p.streams[i], 10, false);
     for (unsigned i = 0; i < CALLS / 2; i++)
@@ -535,7 +522,7 @@ TEST(a_silent_stream_is_a_timeout_of_its_own)
     begin(t.w, &silent);
     prepare(t.w, &other, S("y"));
     begin(t.w, &other);
-    UNTIL(&p, p.count == 3 && p.streams[2].ended);
+    until_asked(&p, 3);
     unsigned of_other = has(&p.streams[1].body, "y") ? 1 : 2;
     UNTIL(&p, is_over(&silent));
     EXPECT_INT(silent.why, ERR_UPSTREAM_TIMEOUT);
@@ -561,9 +548,8 @@ TEST(interim_answers_and_trailers_are_skipped)
     struct record r;
 
     open_known(&t, &p, 100);
-    prepare(t.w, &r, S("x"));
-    begin(t.w, &r);
-    UNTIL(&p, p.count == 2 && p.streams[1].ended);
+    ask(t.w, &r, S("x"));
+    until_asked(&p, 2);
     nghttp2_submit_headers(p.session, 0, p.streams[1].id, NULL, early, 2, NULL);
     peer_turn(&p, 1);
     p.streams[1].left = 4;
@@ -634,9 +620,8 @@ TEST(an_answer_that_breaks_the_rules_is_a_protocol_error)
         struct record r;
 
         open_known(&t, &p, 100);
-        prepare(t.w, &r, S("x"));
-        begin(t.w, &r);
-        UNTIL(&p, p.count == 2 && p.streams[1].ended);
+        ask(t.w, &r, S("x"));
+        until_asked(&p, 2);
         EXPECT(SSL_write(p.ssl, wrong[i].frames.p, (int)wrong[i].frames.n) > 0);
         if (!becomes(&r.over, 1) || r.ended || r.why != wrong[i].why)
             print_error("%s: over %u, %d\n", wrong[i].name, r.over, r.why);
@@ -667,9 +652,8 @@ TEST(heads_have_limits)
         struct record r;
 
         open_known(&t, &p, 100);
-        prepare(t.w, &r, S("x"));
-        begin(t.w, &r);
-        UNTIL(&p, p.count == 2 && p.streams[1].ended);
+        ask(t.w, &r, S("x"));
+        until_asked(&p, 2);
         nghttp2_submit_response(p.session, p.streams[1].id, i == 0 ? many : large,
             i == 0 ? FIELDS + 1 : 2, NULL);
         UNTIL(&p, is_over(&r));
@@ -698,9 +682,8 @@ TEST(a_flood_of_frames_that_bring_nothing_ends_the_connection)
         struct buf b;
 
         open_known(&t, &p, 100);
-        prepare(t.w, &r, S("x"));
-        begin(t.w, &r);
-        UNTIL(&p, p.count == 2 && p.streams[1].ended);
+        ask(t.w, &r, S("x"));
+        until_asked(&p, 2);
         buf_init(&b, 1 << 20);
         for (int j = 0; j < 2100; j++)
             buf_add(&b, floods[i]);

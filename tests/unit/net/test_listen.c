@@ -27,6 +27,14 @@ forget(struct visits *v)
         sock_close(v->socks[--v->count]);
 }
 
+static void
+leave(struct loop *l, struct visits *v, struct listener *li)
+{
+    forget(v);
+    listen_close(li);
+    loop_destroy(l);
+}
+
 static char text[512];
 
 static struct listener *
@@ -103,9 +111,7 @@ TEST(workers_can_join_a_port_that_was_picked)
     int fd = visit(second);
     RUN_UNTIL(l, v.count == 1);
     close(fd);
-    forget(&v);
-    listen_close(second);
-    loop_destroy(l);
+    leave(l, &v, second);
 }
 
 TEST(an_address_without_host_takes_both_families)
@@ -119,9 +125,7 @@ TEST(an_address_without_host_takes_both_families)
     RUN_UNTIL(l, v.count == 1);
     EXPECT_STR(sock_peer(v.socks[0]), "127.0.0.1");
     close(fd);
-    forget(&v);
-    listen_close(li);
-    loop_destroy(l);
+    leave(l, &v, li);
 }
 
 TEST(localhost_means_the_ipv4_address)
@@ -315,9 +319,7 @@ TEST(an_inherited_descriptor_is_listened_on)
     int client = visit(li);
     RUN_UNTIL(l, v.count == 1);
     close(client);
-    forget(&v);
-    listen_close(li);
-    loop_destroy(l);
+    leave(l, &v, li);
 }
 
 TEST(a_paused_listener_accepts_when_it_is_resumed)
@@ -333,9 +335,7 @@ TEST(a_paused_listener_accepts_when_it_is_resumed)
     listen_resume(li);
     RUN_UNTIL(l, v.count == 1);
     close(fd);
-    forget(&v);
-    listen_close(li);
-    loop_destroy(l);
+    leave(l, &v, li);
 }
 
 /* Takes all descriptors but `left`. */
@@ -382,9 +382,7 @@ TEST(without_descriptors_connections_are_shed_and_later_taken_again)
     while (n > 0)
         close(fds[--n]);
     EXPECT(setrlimit(RLIMIT_NOFILE, &before) == 0);
-    forget(&v);
-    listen_close(li);
-    loop_destroy(l);
+    leave(l, &v, li);
 }
 
 TEST(without_even_the_spare_it_rests_instead_of_spinning_and_recovers)
@@ -413,9 +411,7 @@ TEST(without_even_the_spare_it_rests_instead_of_spinning_and_recovers)
     EXPECT(li->spare >= 0);
     close(fd);
     EXPECT(setrlimit(RLIMIT_NOFILE, &before) == 0);
-    forget(&v);
-    listen_close(li);
-    loop_destroy(l);
+    leave(l, &v, li);
 }
 
 static struct listener *self;
