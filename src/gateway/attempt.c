@@ -585,6 +585,7 @@ attempt_resume(struct exchange *x)
         return;
     x->attempt.paused = false;
     x->relay.heard_us = clock_now_us();
+    x->relay.byte_us = x->relay.heard_us;
     client_resume(x->attempt.call);
 }
 
@@ -594,13 +595,19 @@ is_past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
     return limit_ms != 0 && now_us > since_us + limit_ms * 1000;
 }
 
-/* Has the provider been silent for too long? Where tokens cannot be told, any byte counts. */
+/* Has the provider been silent for too long? Where tokens cannot be told, any byte counts; and so
+ * it does for a caller who would have hung up by now, had it not been kept waiting. */
 static bool
 is_silent(const struct exchange *x, uint64_t now_us, enum err *ret_why)
 {
     const struct conf_timeouts *limits = &x->attempt.target->timeouts;
     const struct relay *r = &x->relay;
+    uint64_t byte_us = r->source == SOURCE_NONE ? x->attempt.note->started_us : r->byte_us;
 
+    if (x->silence_us != 0 && now_us > byte_us + x->silence_us) {
+        *ret_why = r->source == SOURCE_NONE ? ERR_UPSTREAM_TIMEOUT : ERR_UPSTREAM_STALLED;
+        return true;
+    }
     if (x->request.stream && !r->content) {
         *ret_why = ERR_UPSTREAM_TIMEOUT;
         return is_past(now_us, x->attempt.note->started_us, limits->first_token_ms);

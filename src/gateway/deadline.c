@@ -1,4 +1,10 @@
-/* deadline.c - reads the callers' wishes. */
+/* deadline.c - reads the callers' wishes.
+ *
+ * The SDKs mean two different things. In JavaScript the time runs until the answer's head is
+ * there, and no longer. In Python it is the longest silence on the connection, before the head and
+ * behind it. The gateway's own keep-alives would hide a dead provider from such a caller, so it
+ * keeps that watch in the caller's place.
+ */
 #include "gateway/deadline.h"
 
 #include "conf/value.h"
@@ -33,14 +39,22 @@ shorter(uint64_t a_ms, uint64_t b_ms)
     return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
+static uint64_t
+sdk_wish(const struct http_fields *fields, struct str name)
+{
+    uint64_t ms = seconds_as_ms(http_field_get(fields, name));
+
+    return ms != 0 ? ms + SDK_GRACE_MS : 0;
+}
+
 bool
 deadline_read(const struct http_fields *fields, struct deadline *ret)
 {
     struct str said = http_field_get(fields, S(DEADLINE_FIELD));
-    uint64_t sdk_ms = shorter(seconds_as_ms(http_field_get(fields, S("x-stainless-timeout"))),
-        seconds_as_ms(http_field_get(fields, S("x-stainless-read-timeout"))));
+    uint64_t begin_ms = sdk_wish(fields, S("x-stainless-timeout"));
+    uint64_t silence_ms = sdk_wish(fields, S("x-stainless-read-timeout"));
 
-    *ret = (struct deadline){ .begin_ms = sdk_ms != 0 ? sdk_ms + SDK_GRACE_MS : 0 };
+    *ret = (struct deadline){ .begin_ms = shorter(begin_ms, silence_ms), .silence_ms = silence_ms };
     if (said.p == NULL)
         return true;
     if ((!str_u64(said, &ret->total_ms) && !value_duration(said, &ret->total_ms)) ||

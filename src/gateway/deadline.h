@@ -10,6 +10,8 @@ struct deadline {
     uint64_t total_ms;    /* x-openclaw-timeout: for the whole answer; 0: not said */
     /* the SDKs' x-stainless-timeout: until the answer begins; 0: not said */
     uint64_t begin_ms;
+    /* their x-stainless-read-timeout: between any two bytes; 0: not said */
+    uint64_t silence_ms;
 };
 
 #define DEADLINE_FIELD "x-openclaw-timeout"

@@ -107,6 +107,7 @@ shorten_deadline(struct exchange *x)
         x->deadline_us = x->started_us + wish.total_ms * 1000;
     if (wish.begin_ms != 0)
         x->begin_by_us = x->started_us + wish.begin_ms * 1000;
+    x->silence_us = wish.silence_ms * 1000;
     return true;
 }
 

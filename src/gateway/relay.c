@@ -165,6 +165,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->says_stream = http_type_is(type, S("text/event-stream"));
     r->source = choose_source(x, head);
     r->heard_us = clock_now_us();
+    r->byte_us = r->heard_us;
     r->last_write_us = r->heard_us;
     sse_init(&r->sse, limits->limit_event_bytes);
     buf_init(&r->body, r->source == SOURCE_ERROR ? ERROR_BODY_BYTES : limits->limit_answer_bytes);
@@ -457,6 +458,8 @@ relay_data(struct exchange *x, struct str bytes)
     struct relay *r = &x->relay;
 
     r->chunk = bytes;
+    if (x->silence_us != 0)
+        r->byte_us = clock_now_us();
     if (r->source == SOURCE_UNSURE && !settle_source(x, bytes))
         return collect(x, bytes);
     switch (r->source) {

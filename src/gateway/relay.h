@@ -59,6 +59,7 @@ struct relay {
     struct tally tally;
     /* the last token, or byte where tokens cannot be told: for between_tokens */
     uint64_t heard_us;
+    uint64_t byte_us;          /* the last byte, where the caller bounds the silence */
     uint64_t last_write_us;    /* for keep-alives */
 };
 

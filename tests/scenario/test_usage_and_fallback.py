@@ -1,6 +1,7 @@
 """Tokens are counted always and shown to those who asked; the next target answers when one cannot."""
 import json
 import socket
+import time
 
 import pytest
 
@@ -228,3 +229,62 @@ def test_deadlines_are_separate(make, mock):
     assert openai.facts_of_stream(endless.content).error
     line = gateway.access_of(endless)
     assert line["error"] == "deadline_exceeded" and 2900 <= line["duration_ms"] < 6000
+
+
+# --- what SDKs call their timeout ---
+
+def silent(conn):
+    """A token, then nothing, or only comments; model "mute" says nothing at all."""
+    model = conn.request.json()["model"]
+    if model == "mute":
+        conn.stall()
+        return
+    conn.head(200, "text/event-stream")
+    conn.chunk(chunk("Hi"))
+    if model == "stalls":
+        conn.stall()
+        return
+    for _ in range(6 if model == "thinks" else 0):
+        time.sleep(0.4)
+        conn.chunk(b": thinking\n\n")
+    conn.chunk(chunk(finish="stop") + b"data: [DONE]\n\n")
+    conn.end_chunks()
+
+
+@pytest.fixture(scope="module")
+def waiting(make_shared):
+    """All clocks of its own are long, and its keep-alives are frequent."""
+    long = {"first_byte": "5m", "first_token": "5m", "between_tokens": "5m", "total": "10m"}
+    lab = make_shared.upstream(silent).provider(timeouts=long)
+    return make_shared.gateway({"providers": {"lab": lab}, "server": {"keepalive": "200ms"},
+                                "models": {"mute": {"targets": ["lab/mute", "lab/speaks"]}}})
+
+
+def test_the_read_timeout_of_an_sdk_bounds_the_provider_s_silence(waiting):
+    """Our own keep-alives would hide from httpx that the provider is dead."""
+    answer = waiting.chat("lab/stalls", stream=True, headers={"x-stainless-read-timeout": "0.2"})
+    facts = openai.facts_of_stream(answer.content)
+    assert facts.choice().text == "Hi" and facts.error["code"] == "timeout" and not facts.done
+    line = waiting.access_of(answer)
+    assert line["error"] == "upstream_stalled" and 1100 <= line["duration_ms"] < 4000, line
+
+
+def test_any_byte_of_the_provider_ends_its_silence(waiting):
+    answer = waiting.chat("lab/thinks", stream=True, headers={"x-stainless-read-timeout": "0.2"})
+    facts = openai.facts_of_stream(answer.content)
+    assert facts.done and facts.choice().text == "Hi" and not facts.error
+    assert waiting.access_of(answer)["duration_ms"] > 2000
+
+
+def test_a_caller_kept_waiting_gets_the_next_target_when_the_first_says_nothing(waiting):
+    answer = waiting.chat("mute", stream=True, headers={"x-stainless-read-timeout": "0.2"})
+    assert b": keep-alive" in answer.content and openai.facts_of_stream(answer.content).choice().text == "Hi"
+    assert [a["outcome"] for a in waiting.access_of(answer)["attempts"]] == ["upstream_timeout", "ok"]
+
+
+def test_the_timeout_of_an_sdk_that_stops_at_the_head_ends_with_it(waiting):
+    """In JavaScript the clock is stopped when the head is there."""
+    answer = waiting.chat("lab/thinks", stream=True, headers={"x-stainless-timeout": "1"})
+    assert openai.facts_of_stream(answer.content).done
+    answer = waiting.chat("lab/mute", headers={"x-stainless-timeout": "1"})
+    assert answer.status_code == 504 and answer.headers["x-openclaw-error"] == "deadline_exceeded"

@@ -19,6 +19,7 @@ TEST(who_says_nothing_wishes_nothing)
     EXPECT(read_one("accept", "*/*", &d));
     EXPECT_INT(d.total_ms, 0);
     EXPECT_INT(d.begin_ms, 0);
+    EXPECT_INT(d.silence_ms, 0);
 }
 
 TEST(a_timeout_is_milliseconds_or_has_a_unit)
@@ -88,8 +89,10 @@ TEST(the_sdks_say_seconds_with_and_without_a_fraction)
 
         EXPECT(read_one("x-stainless-timeout", rows[i].text, &d));
         EXPECT_INT(d.begin_ms, rows[i].ms);
+        EXPECT_INT(d.silence_ms, 0);
         EXPECT(read_one("X-Stainless-Read-Timeout", rows[i].text, &d));
         EXPECT_INT(d.begin_ms, rows[i].ms);
+        EXPECT_INT(d.silence_ms, rows[i].ms);
         EXPECT_INT(d.total_ms, 0);
     }
 }
@@ -105,9 +108,11 @@ TEST(of_two_sdk_timeouts_the_shorter_holds)
 
     EXPECT(deadline_read(&fields, &d));
     EXPECT_INT(d.begin_ms, 6000);
+    EXPECT_INT(d.silence_ms, 6000);
     list[0].value = S("2");
     EXPECT(deadline_read(&fields, &d));
     EXPECT_INT(d.begin_ms, 3000);
+    EXPECT_INT(d.silence_ms, 6000);
     list[1].value = S("None");
     EXPECT(deadline_read(&fields, &d));
     EXPECT_INT(d.begin_ms, 3000);
