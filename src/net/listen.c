@@ -201,6 +201,18 @@ explain_bind(struct str text, struct why why)
     }
 }
 
+static int
+explain_bind_unix(struct str text, struct why why)
+{
+    if (errno == EADDRINUSE)
+        return say_why(why,
+            "cannot listen on " STR_FMT ": the path is in use: a program listens there, or the "
+            "file is no socket; stop that program or choose another path",
+            STR_ARG(text));
+    return say_why(why, "cannot listen on " STR_FMT ": %s; check the folder and its permissions",
+        STR_ARG(text), strerror(errno));
+}
+
 /* A name is looked up here and now: this happens while starting. IPv4 first, as that is what
  * clients of "localhost" try. */
 static bool
@@ -337,7 +349,7 @@ open_unix(struct str text, struct str path, struct bound **ret_bound, struct why
     remove_stale(&sun);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 || listen(fd, BACKLOG) != 0) {
-        explain_bind(text, why);
+        (void)explain_bind_unix(text, why);
         if (fd >= 0)
             close(fd);
         return -1;
