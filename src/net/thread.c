@@ -81,23 +81,46 @@ read_small_file(const char *path, char *room, size_t size)
     return str_make(room, n);
 }
 
-/* The strictest quota of the cgroup and those around it; 0 when there is none. */
+/* The whole of a file that lies in a cgroup; empty when it is not there. */
+static struct str
+read_of_cgroup(const char *root, struct str cgroup, const char *name, char *room, size_t size)
+{
+    char path[1024];
+    int n = snprintf(path, sizeof(path), "%s" STR_FMT "/%s", root, STR_ARG(cgroup), name);
+
+    return n < (int)sizeof(path) ? read_small_file(path, room, size) : S("");
+}
+
+/* What this one cgroup grants: version 2 says it in one file, version 1 in two, -1 for no quota. */
+static unsigned
+cores_of_cgroup(const char *root, struct str cgroup)
+{
+    char room[128], room2[64], both[192];
+    struct str quota = read_of_cgroup(root, cgroup, "cpu.max", room, sizeof(room));
+
+    if (quota.n != 0)
+        return cores_of_quota(quota);
+    quota = str_trim(read_of_cgroup(root, cgroup, "cpu.cfs_quota_us", room, sizeof(room)));
+    struct str period =
+        str_trim(read_of_cgroup(root, cgroup, "cpu.cfs_period_us", room2, sizeof(room2)));
+    int n = snprintf(both, sizeof(both), STR_FMT " " STR_FMT, STR_ARG(quota), STR_ARG(period));
+
+    return cores_of_quota(str_make(both, MIN((size_t)n, sizeof(both) - 1)));
+}
+
+/* The strictest quota of the cgroup and those around it; 0 when there is none. In a container the
+ * path may be the host's: then what counts is found at the root. */
 static unsigned
 cores_by_cgroup(const char *root, struct str cgroup)
 {
     unsigned least = 0;
 
     for (;;) {
-        char path[1024], room[128];
-
         while (cgroup.n != 0 && cgroup.p[cgroup.n - 1] == '/')
             cgroup.n--;
-        if (snprintf(path, sizeof(path), "%s" STR_FMT "/cpu.max", root, STR_ARG(cgroup)) <
-            (int)sizeof(path)) {
-            unsigned cores = cores_of_quota(read_small_file(path, room, sizeof(room)));
-            if (cores != 0 && (least == 0 || cores < least))
-                least = cores;
-        }
+        unsigned cores = cores_of_cgroup(root, cgroup);
+        if (cores != 0 && (least == 0 || cores < least))
+            least = cores;
         if (cgroup.n == 0)
             return least;
         while (cgroup.n != 0 && cgroup.p[cgroup.n - 1] != '/')
@@ -105,16 +128,34 @@ cores_by_cgroup(const char *root, struct str cgroup)
     }
 }
 
-/* The path behind "0::" in /proc/self/cgroup: where we are in the unified hierarchy. */
-static struct str
-cgroup_path(struct str text)
+/* Is the word one of "a,b,c"? */
+static bool
+list_has(struct str list, struct str word)
 {
-    struct str line;
+    struct str one;
+
+    while (list.n != 0) {
+        str_cut(list, ',', &one, &list);
+        if (str_eq(one, word))
+            return true;
+    }
+    return false;
+}
+
+/* Where /proc/self/cgroup says we are: with `controller`, in the hierarchy of version 1 that has it
+ * ("4:cpu,cpuacct:/a"); without, in the unified one ("0::/a"). */
+static struct str
+cgroup_path(struct str text, struct str controller)
+{
+    struct str line, number, controllers, path;
 
     while (text.n != 0) {
         str_cut(text, '\n', &line, &text);
-        if (str_starts(line, S("0::")))
-            return str_skip(line, 3);
+        str_cut(line, ':', &number, &line);
+        if (!str_cut(line, ':', &controllers, &path))
+            continue;
+        if (controller.n != 0 ? list_has(controllers, controller) : str_eq(number, S("0")))
+            return path;
     }
     return (struct str){ NULL, 0 };
 }
@@ -129,7 +170,13 @@ loop_cores(void)
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         cores = (unsigned)MAX(CPU_COUNT(&set), 1);
 
-    struct str cgroup = cgroup_path(read_small_file("/proc/self/cgroup", room, sizeof(room)));
-    unsigned granted = cores_by_cgroup("/sys/fs/cgroup", cgroup);
-    return granted != 0 ? MIN(granted, cores) : cores;
+    struct str text = read_small_file("/proc/self/cgroup", room, sizeof(room));
+    unsigned granted[] = {
+        cores_by_cgroup("/sys/fs/cgroup", cgroup_path(text, S(""))),
+        cores_by_cgroup("/sys/fs/cgroup/cpu", cgroup_path(text, S("cpu"))),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(granted); i++)
+        if (granted[i] != 0)
+            cores = MIN(granted[i], cores);
+    return cores;
 }

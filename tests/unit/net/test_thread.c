@@ -46,11 +46,18 @@ TEST(a_quota_is_rounded_up_to_whole_cores)
     EXPECT_INT(cores_of_quota(S("18446744073709551615 1")), 100000);
 }
 
-TEST(the_place_in_the_unified_hierarchy_is_found)
+TEST(the_place_in_either_hierarchy_is_found)
 {
-    EXPECT_STR(cgroup_path(S("0::/system.slice/a.service\n")), "/system.slice/a.service");
-    EXPECT_STR(cgroup_path(S("4:cpu:/x\n0::/\n")), "/");
-    EXPECT_STR(cgroup_path(S("4:cpu:/x\n")), "");
+    struct str v1 = S("5:cpuset:/set\n4:cpu,cpuacct:/docker/x:y\n1:name=systemd:/z\n");
+
+    EXPECT_STR(cgroup_path(S("0::/system.slice/a.service\n"), S("")), "/system.slice/a.service");
+    EXPECT_STR(cgroup_path(S("4:cpu:/x\n0::/\n"), S("")), "/");
+    EXPECT_STR(cgroup_path(S("4:cpu:/x\n"), S("")), "");
+    EXPECT_STR(cgroup_path(v1, S("")), "");
+    EXPECT_STR(cgroup_path(v1, S("cpu")), "/docker/x:y");
+    EXPECT_STR(cgroup_path(S("3:cpuacct,cpu:/a"), S("cpu")), "/a");
+    EXPECT_STR(cgroup_path(S("3:cpuset:/a\nnonsense\n::\n"), S("cpu")), "");
+    EXPECT_STR(cgroup_path(S(""), S("cpu")), "");
 }
 
 static void
@@ -84,6 +91,15 @@ TEST(the_strictest_quota_on_the_way_up_counts)
     write_file(root, "/cpu.max", "max 100000\n");
     EXPECT_INT(cores_by_cgroup(root, S("/a/b")), 3);
     EXPECT_INT(cores_by_cgroup(root, S("/")), 0);
+
+    /* version 1: two files, and a path that the container cannot see */
+    write_file(root, "/cpu.max", "");
+    write_file(root, "/cpu.cfs_quota_us", "-1\n");
+    write_file(root, "/cpu.cfs_period_us", "100000\n");
+    EXPECT_INT(cores_by_cgroup(root, S("/docker/far/away")), 0);
+    write_file(root, "/cpu.cfs_quota_us", "250000\n");
+    EXPECT_INT(cores_by_cgroup(root, S("/docker/far/away")), 3);
+    EXPECT_INT(cores_by_cgroup(root, S("/")), 3);
     snprintf(path, sizeof(path), "rm -r %s", root);
     EXPECT(system(path) == 0);
 }
