@@ -173,6 +173,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->reader = (struct wire_reader){
         .wire = wire,
         .op = x->request.op,
+        .choices = x->request.n,
         .keep = x->arena,
         .scratch = x->worker->scratch,
         .sink = &r->sink,

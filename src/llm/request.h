@@ -109,6 +109,7 @@ struct llm_request {
     struct str model;              /* the name asked for */
     const struct json *model_node; /* where it stands in the body, for replacement in place; may be NULL */
     bool stream;
+    int64_t n;                     /* choices wanted; 0 or 1: one */
     bool want_usage;               /* the caller asked for usage in the stream (always so on Anthropic) */
     struct str path;               /* caller's path behind the protocol's prefix, for OP_RELAY: "/moderations" */
 
@@ -136,7 +137,6 @@ struct llm_request {
     const struct json *logit_bias;
     const struct json *logprobs;
     const struct json *top_logprobs;
-    int64_t n;                     /* choices wanted; 0 or 1: one */
     struct llm_word *stop;
     struct str user;               /* end-user id */
     struct str effort;             /* reasoning effort word, or empty */

@@ -100,6 +100,7 @@ struct wire_reader {
     const struct wire *wire;
     enum llm_op op;
     bool stream;
+    int64_t choices;           /* as many were asked for, where the request says: fewer are not the whole answer */
     struct arena *keep;        /* lives as long as the answer: state, ids */
     struct arena *scratch;     /* rewound by the gateway after each frame */
     struct event_sink *sink;   /* where the events go */

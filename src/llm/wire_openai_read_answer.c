@@ -516,14 +516,18 @@ take_choices(struct wire_reader *r, struct reply *reply, const struct json *choi
     return OK;
 }
 
-/* Every choice that began has its finish reason. */
+/* Every choice that began has its finish reason, and at least `wanted` began. */
 static bool
-all_finished(const struct reply *reply)
+all_finished(const struct reply *reply, int64_t wanted)
 {
-    for (const struct reply_choice *c = reply->choices; c != NULL; c = c->next)
+    int64_t finished = 0;
+
+    for (const struct reply_choice *c = reply->choices; c != NULL; c = c->next) {
         if (!c->finished)
             return false;
-    return reply->choices != NULL;
+        finished++;
+    }
+    return finished >= MAX(wanted, 1);
 }
 
 /* --- errors under status 200 --- */
@@ -588,7 +592,7 @@ take_done(struct wire_reader *r, struct reply *reply)
     for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
         if (c->said)
             finish_choice(r, c, S(""), S(""));
-    r->finished = all_finished(reply);
+    r->finished = all_finished(reply, 1);    /* some hosts give one choice to whoever asks for more */
     if (r->finished)
         emit_end(r);
     else
@@ -611,7 +615,7 @@ take_chunk(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
 
     enum err e = take_choices(r, reply, ch->choices, false);
 
-    r->finished = all_finished(reply);
+    r->finished = all_finished(reply, r->choices);
     return e == OK && reply->too_large ? ERR_UPSTREAM_TOO_LARGE : e;
 }
 

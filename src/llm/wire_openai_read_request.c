@@ -150,6 +150,7 @@ openai_read_head(struct llm_request *r, struct wire_fault *ret_fault)
     if (!json_present(limit))
         limit = json_get(r->doc, S("max_tokens"));
     r->max_tokens = MAX(json_i64(limit, 0), 0);
+    r->n = json_i64(json_get(r->doc, S("n")), 0);
     return OK;
 }
 
@@ -473,7 +474,6 @@ read_limits(struct reading *rd)
         if (json_present(value) && (value->type != JSON_NUMBER || json_i64(value, 0) < 1))
             return openai_bad(rd, NULL, keys[i], "must be a positive integer");
     }
-    r->n = json_i64(json_get(r->doc, S("n")), 0);
     if (r->n > CHOICES_MAX)
         return openai_bad(rd, NULL, "n", "must be at most 128");
 

@@ -42,13 +42,13 @@ def gateway(make_shared, upstream):
 
 class Seen:
     def __init__(self, gateway, upstream, wire, caller, body, stream=True, piece=None, status=200,
-                 content_type=None, ending="chunks"):
+                 content_type=None, ending="chunks", **more):
         name = f"odd-{len(upstream.answers)}"
         if content_type is None:
             content_type = "text/event-stream" if stream else "application/json"
         upstream.answers[name] = (status, content_type, body, piece, ending)
         asked = {"model": f"{wire}/{name}", "messages": [{"role": "user", "content": "Hi"}], "stream": stream,
-                 "max_tokens": 500}
+                 "max_tokens": 500, **more}
         if caller == OPENAI and stream:
             asked["stream_options"] = {"include_usage": True}
         with gateway.raw() as client:
@@ -407,6 +407,13 @@ def test_an_error_of_any_shape_is_told_properly(gateway, upstream, wire, status,
     assert seen.said.error["message"] and seen.said.error["type"]
     assert "<" not in seen.said.error["message"], "nobody reads HTML in an error"
     assert seen.answer.header("content-type") == "application/json"
+
+
+@pytest.mark.parametrize("ending, whole", [([], False), (["[DONE]"], True), ([delta("stop", 1)], True)])
+def test_one_finished_choice_of_two_is_not_the_answer(gateway, upstream, ending, whole):
+    """The body ends cleanly in each case; the last word tells that no more was to come."""
+    seen = Seen(gateway, upstream, OPENAI, OPENAI, sse(delta(content="x"), delta("stop"), *ending), n=2)
+    assert (b"[DONE]" in seen.body) == whole and bool(seen.said.error) != whole
 
 
 @pytest.mark.parametrize("wire, body", [
