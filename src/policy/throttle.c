@@ -2,10 +2,10 @@
  * rate (GCRA). An address may run ahead of that by a minute. */
 #include "policy/throttle.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "net/address.h"
 
 enum { WAYS = 4, SETS = 256 };
 
@@ -36,22 +36,17 @@ throttle_destroy(struct throttle *t)
 static uint64_t
 hash_address(struct str address)
 {
-    static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-    char text[INET6_ADDRSTRLEN + 1];
-    unsigned char bytes[16];
+    char room[ADDRESS_TEXT_ROOM];
     struct str scope, plain;
+    struct address a;
 
     (void)str_cut(address, '%', &plain, &scope);
-    if (plain.n >= sizeof(text))
+    if (!address_parse(plain, 0, &a))
         return map_hash(address);
-    str_copy_c(text, sizeof(text), plain);
-    if (inet_pton(AF_INET6, text, bytes) != 1)
-        return map_hash(address);
-    if (memcmp(bytes, mapped, sizeof(mapped)) == 0) {
-        (void)inet_ntop(AF_INET, bytes + sizeof(mapped), text, sizeof(text));
-        return map_hash(str_c(text));
-    }
-    return map_hash(str_make((const char *)bytes, 8));
+    struct str text = address_text(&a, room);
+    if (str_chr(text, ':') == text.n)
+        return map_hash(text);
+    return map_hash(str_make((const char *)&a.v6.sin6_addr, 8));
 }
 
 /* The address's entry, or else the one that is the first to be free. */
