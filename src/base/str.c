@@ -133,6 +133,15 @@ str_u64(struct str s, uint64_t *ret)
     return true;
 }
 
+int
+str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool
 str_eq_secret(struct str a, struct str b)
 {

@@ -69,6 +69,9 @@ bool str_cut(struct str s, char sep, struct str *ret_head, struct str *ret_tail)
 /* Decimal digits only, no sign, no blanks, no overflow. False otherwise. */
 bool str_u64(struct str s, uint64_t *ret);
 
+/* The value of a hexadecimal digit of either case; -1 for any other byte. */
+int str_hex_digit(char c);
+
 /* Compares secrets: the time depends on the lengths alone. */
 bool str_eq_secret(struct str a, struct str b);
 

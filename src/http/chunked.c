@@ -27,18 +27,6 @@ enum {
     OVERHEAD_MAX = 16 * 1024, /* bytes of extensions and trailers in one body */
 };
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool
 is_token(char c)
 {
@@ -64,7 +52,7 @@ is_refused_trailer(struct str name)
 static const char *
 take_size(struct chunked *c, char byte)
 {
-    int digit = hex_digit(byte);
+    int digit = str_hex_digit(byte);
 
     if (digit >= 0) {
         if (++c->digits > DIGITS_MAX)

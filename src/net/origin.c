@@ -88,15 +88,6 @@ split_authority(struct str text, struct str *ret_host, uint16_t *port)
     return is_host(*ret_host, bracketed);
 }
 
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decoding into `room`; false when malformed, too long, or hiding a NUL. */
 static bool
 decode_percent(struct str s, char *room, size_t size, struct str *ret)
@@ -107,8 +98,8 @@ decode_percent(struct str s, char *room, size_t size, struct str *ret)
         char c = s.p[i];
 
         if (c == '%') {
-            int high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
-            int low = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
+            int high = i + 2 < s.n ? str_hex_digit(s.p[i + 1]) : -1;
+            int low = i + 2 < s.n ? str_hex_digit(s.p[i + 2]) : -1;
 
             if (high < 0 || low < 0)
                 return false;

@@ -169,3 +169,17 @@ TEST(distance_beyond_the_limit_or_32_bytes_is_the_limit_plus_one)
     EXPECT_INT(str_distance(longest, longest, 2), 0);
     EXPECT_INT(str_distance(longer, longer, 2), 3);
 }
+
+TEST(hexadecimal_digits_have_values_and_nothing_else_has)
+{
+    const char *digits = "0123456789abcdef", *upper = "0123456789ABCDEF";
+    unsigned known = 0;
+
+    for (int i = 0; i < 16; i++) {
+        EXPECT_INT(str_hex_digit(digits[i]), i);
+        EXPECT_INT(str_hex_digit(upper[i]), i);
+    }
+    for (int c = 0; c < 256; c++)
+        known += str_hex_digit((char)c) >= 0;
+    EXPECT_INT(known, 22);
+}
