@@ -141,7 +141,7 @@ TEST(a_length_alone_reserves_nothing)
 
 TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
 {
-    struct quota held = { .limit = 3000000 };
+    static struct quota held = { .limit = 3000000 };
     struct server_limits limits = test_limits;
 
     limits.held = &held;
@@ -182,7 +182,7 @@ TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
 
 TEST(answers_that_wait_for_their_readers_count_until_they_are_taken)
 {
-    struct quota held = { .limit = 10000000 };    /* twice as much for answers: one of BLOCK_BYTES fits, not three */
+    static struct quota held = { .limit = 10000000 };    /* twice as much for answers: one of BLOCK_BYTES fits, not three */
     struct server_limits limits = test_limits;
 
     limits.held = &held;
