@@ -382,6 +382,18 @@ is_own_reasoning(const struct llm_part *part)
     return part->kind == PART_REASONING && part->origin == &wire_openai_chat && part->text.n > 0;
 }
 
+/* Nothing is left of what the assistant said, for all of it was for its own provider. Some hosts
+ * refuse a message of nothing. */
+static bool
+is_silent(const struct writing *w, const struct llm_message *m)
+{
+    for (const struct llm_part *p = m->parts; p != NULL; p = p->next)
+        if (is_call(p) || (is_said(p) && p->text.n > 0) ||
+            (openai_is_native(w) && is_own_reasoning(p)))
+            return false;
+    return true;
+}
+
 static void
 write_assistant(struct writing *w, const struct llm_message *m)
 {
@@ -458,7 +470,8 @@ write_message(struct writing *w, const struct llm_message *m, const struct llm_m
         break;
     case ROLE_ASSISTANT:
         e = flush_media(w, before);
-        write_assistant(w, m);
+        if (!is_silent(w, m))
+            write_assistant(w, m);
         break;
     }
     return e;

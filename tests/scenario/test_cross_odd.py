@@ -258,6 +258,18 @@ ANSWERS = {
         OPENAI, sse(delta(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), delta("stop"), done=True),
         whole(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
                        {"type": "text", "text": "ab"}]), None),
+    "the text once more beside the delta": (
+        OPENAI, sse(*[{**d, "choices": [{**d["choices"][0], "text": d["choices"][0]["delta"]["content"]}]}
+                      for d in (delta(content="al"), delta("stop", content="l"))], done=True),
+        whole(content="all"), ("all", "", [], "stop")),
+    "a call whose name comes late": (
+        OPENAI, sse(delta(tool_calls=[{"index": 0, "id": "call_0", "function": {"arguments": ""}}]),
+                    delta(tool_calls=[{"index": 0, "function": {"name": "look"}}]),
+                    delta(tool_calls=[{"index": 0, "function": {"arguments": '{"at": 2}'}}]),
+                    delta("tool_calls"), done=True),
+        whole(content=None, finish="tool_calls",
+              tool_calls=[{**CALL, "function": {"name": "look", "arguments": '{"at": 2}'}}]),
+        ("", "", [("look", {"at": 2})], "tool_calls")),
     "the finish reason in the first chunk": (OPENAI, sse(delta("stop", content="all"), done=True), whole(content="all"),
                                              ("all", "", [], "stop")),
     "the finish reason twice": (OPENAI, sse(delta(content="all"), delta("stop"), delta("stop"), usage(), done=True),
