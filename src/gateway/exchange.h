@@ -93,7 +93,7 @@ struct exchange {
     /* the caller waits so long for an answer to begin; 0: not said */
     uint64_t begin_by_us;
     uint64_t silence_us;    /* the provider may say nothing for so long; 0: not said */
-    uint64_t waited_us;    /* spent waiting for the caller's body */
+    uint64_t waited_us;     /* spent waiting for the caller's body */
     uint64_t wait_began_us;
     int64_t input_estimate;    /* tokens, rough: for when nobody reports usage */
     uint64_t bytes_in, bytes_out;
