@@ -26,7 +26,8 @@ check_certificate(const struct conf *c, struct conf_problems *problems)
 
     if (c->server.tls_cert.v.n == 0)
         return;
-    struct tls_context *tls = tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, why, sizeof(why));
+    struct tls_context *tls =
+        tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, why, sizeof(why));
     if (tls == NULL)
         conf_problem(problems, c->server.tls_cert.mark, "'server.tls' cannot be used: %s", why);
     tls_context_unref(tls);

@@ -14,7 +14,8 @@ static const struct document {
     const char *help;
     void (*write)(struct buf *out);
 } documents[] = {
-    { "schema", "the JSON Schema (2020-12), for editors that complete and check YAML", conf_write_schema },
+    { "schema", "the JSON Schema (2020-12), for editors that complete and check YAML",
+        conf_write_schema },
     { "reference", "the reference page in Markdown", conf_write_reference },
 };
 
@@ -52,7 +53,8 @@ cmd_config(int argc, char **argv)
 
     const struct document *d = rest == 1 ? document_named(argv[1]) : NULL;
     if (d == NULL) {
-        (void)fprintf(stderr, "openclaw config: which document? write openclaw config schema, or reference\n");
+        (void)fprintf(stderr,
+            "openclaw config: which document? write openclaw config schema, or reference\n");
         return 2;
     }
 

@@ -59,7 +59,8 @@ report(const char *path, bool ok, bool json)
         return 1;
     }
     if (!json) {
-        (void)printf("wrote %s; next: openclaw check -c %s && openclaw serve -c %s\n", path, path, path);
+        (void)printf(
+            "wrote %s; next: openclaw check -c %s && openclaw serve -c %s\n", path, path, path);
         return 0;
     }
 

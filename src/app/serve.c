@@ -465,7 +465,8 @@ cmd_serve(int argc, char **argv)
             "the configuration; without it, providers whose key is in the environment are used",
             &s.config.path, NULL },
         { "listen", 'l', FLAG_CALL, "ADDR",
-            "listen on this address instead: HOST:PORT or unix:/path", &s.config, config_flags_listen },
+            "listen on this address instead: HOST:PORT or unix:/path", &s.config,
+            config_flags_listen },
         { "set", 's', FLAG_CALL, "KEY=VALUE",
             "a setting over the file, for example server.workers=1", &s.config, config_flags_set },
     };

@@ -87,8 +87,8 @@ stage_authenticate(struct exchange *x)
     if (e != OK && !open)
         return refuse_caller(x, credential);
     if (!open && is_refused_page(x))
-        return exchange_fail(x, ERR_FORBIDDEN,
-            "pages of this origin may not call; name it in server.cors_origins");
+        return exchange_fail(
+            x, ERR_FORBIDDEN, "pages of this origin may not call; name it in server.cors_origins");
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
     x->endpoint->local(x);
