@@ -137,7 +137,8 @@ is_reasoning(const void *arg UNUSED, const struct json *key, const struct json *
     return json_str_is(key, S("reasoning_content")) || json_str_is(key, S("reasoning_details"));
 }
 
-/* The host knows neither a developer nor, if it is strict, what another provider's model signed. */
+/* No host of this family can do anything with what another protocol's model thought, and some know
+ * no developer. */
 static void
 edit_messages(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
 {
