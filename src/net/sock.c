@@ -11,12 +11,16 @@
  */
 #include "net/sock_priv.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-/* Pieces handed to the kernel in one system call. */
-enum { SEND_PIECES = 16 };
+enum {
+    SEND_PIECES = 16,          /* handed to the kernel in one system call */
+    SEND_TOGETHER = 4 * 1024,  /* bytes up to which the pieces are put together first */
+};
 
 /* Long silences are normal here (a model thinks); keep the way through NATs open. */
 enum { KEEPALIVE_S = 60 };
@@ -319,6 +323,36 @@ sock_note_write_error(struct sock *s, int status)
     loop_defer(s->loop, &s->later);
 }
 
+/* What the kernel takes of the pieces at once, or a libuv error. A head and a small body are put together:
+ * copying a kilobyte costs less than describing it in pieces, and send() less than writev(). */
+static ssize_t
+send_pieces(struct sock *s, const uv_buf_t *bufs, unsigned n, size_t bytes)
+{
+    char together[SEND_TOGETHER];
+    const char *p = bufs[0].base;
+    uv_os_fd_t fd;
+
+    if ((n > 1 && bytes > SEND_TOGETHER) || uv_fileno(&s->uv.handle, &fd) != 0)
+        return uv_try_write(&s->uv.stream, bufs, n);
+    if (n > 1) {
+        char *end = together;
+
+        for (unsigned i = 0; i < n; i++) {
+            memcpy(end, bufs[i].base, bufs[i].len);
+            end += bufs[i].len;
+        }
+        p = together;
+    }
+    for (;;) {
+        ssize_t sent = send(fd, p, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (sent >= 0)
+            return sent;
+        if (errno != EINTR)
+            return uv_translate_sys_error(errno);
+    }
+}
+
 /* Gives the kernel what it takes. */
 static void
 send_now(struct sock *s, struct pieces *p)
@@ -333,10 +367,10 @@ send_now(struct sock *s, struct pieces *p)
             p->count = 0;
             return;
         }
-        int sent = uv_try_write(&s->uv.stream, bufs, n);
+        ssize_t sent = send_pieces(s, bufs, n, bytes);
         if (sent < 0) {
             if (sent != UV_EAGAIN)
-                sock_note_write_error(s, sent);
+                sock_note_write_error(s, (int)sent);
             return;
         }
         pieces_advance(p, (size_t)sent);
