@@ -145,6 +145,14 @@ stage_receive(struct exchange *x)
     return STEP_WAIT;
 }
 
+static bool
+is_encoded(const struct exchange *x)
+{
+    struct str encoding = http_field_get(&server_head(x->q)->fields, S("content-encoding"));
+
+    return encoding.n != 0 && !str_ieq(encoding, S("identity"));
+}
+
 /* The caller's bytes become a struct llm_request; only its head is read here. */
 static enum step
 stage_decode(struct exchange *x)
@@ -162,6 +170,9 @@ stage_decode(struct exchange *x)
         return exchange_read_relay(x);
 
     r->doc = json_parse(x->arena, r->body, &limits, &bad);
+    if (r->doc == NULL && is_encoded(x))
+        return exchange_fail(
+            x, ERR_MEDIA_TYPE, "the body is compressed; send it plain, without Content-Encoding");
     if (r->doc == NULL)
         return exchange_fail(x, bad.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
             "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);

@@ -1,4 +1,5 @@
 """How the gateway speaks HTTP/1.1: connections, bodies, methods, browsers, slow and vanishing callers."""
+import gzip
 import json
 import subprocess
 import threading
@@ -216,6 +217,14 @@ def test_a_body_that_is_no_request_is_named(gateway, data, code):
         assert error["message"] and (code is None or error["code"] == code), error
         send_chat(gateway, client)
         assert client.read().status == 200, "the connection should still be good"
+
+
+def test_a_compressed_body_is_named(gateway):
+    body = gzip.compress(b'{"model":"lab/m","messages":[]}')
+    with gateway.raw() as client:
+        client.send(raw.request("POST", CHAT, body, {**gateway.authorization(), "Content-Encoding": "gzip"}))
+        answer = client.read()
+    assert answer.status == 415 and "Content-Encoding" in answer.json()["error"]["message"]
 
 
 # --- methods ---
