@@ -122,15 +122,6 @@ skip_utf8(struct parser *s, const char *p)
     return p;
 }
 
-static inline int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Checks the escape whose backslash is at `p`; returns what follows it. */
 static const char *
 skip_escape(struct parser *s, const char *p)
@@ -145,7 +136,7 @@ skip_escape(struct parser *s, const char *p)
     for (int i = 2; i < 6; i++) {
         if (s->end - p <= i)
             return fail(s, s->end, "the text ends inside a string");
-        if (hex_digit(p[i]) < 0)
+        if (str_hex_digit(p[i]) < 0)
             return fail(s, p, "expected four hexadecimal digits after '\\u'");
     }
     return p + 6;

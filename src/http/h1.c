@@ -94,7 +94,9 @@ check_line(
     if (scan->lines == 0 && line.n > limits->line_bytes)
         return refuse_size(ret_why, "the first line is too long");
     if (scan->lines == 0 && !has_version(line, scan->response))
-        return refuse(ret_why, "not HTTP/1");
+        return refuse(ret_why, str_starts(line, S("PRI * HTTP/2"))
+                                   ? "HTTP/2 is not spoken here; send HTTP/1.1"
+                                   : "not HTTP/1");
     if (line.p[0] == ' ' || line.p[0] == '\t')
         return refuse(ret_why, "folded or indented line");
     if (line.p[0] == '\r')

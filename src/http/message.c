@@ -135,18 +135,6 @@ http_reason(int status)
     return "Unknown";
 }
 
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 struct str
 http_decode_percent(struct arena *a, struct str s)
 {
@@ -163,8 +151,8 @@ http_decode_percent(struct arena *a, struct str s)
             out[n++] = s.p[i];
             continue;
         }
-        int high = s.n - i > 2 ? hex_value(s.p[i + 1]) : -1;
-        int low = s.n - i > 2 ? hex_value(s.p[i + 2]) : -1;
+        int high = s.n - i > 2 ? str_hex_digit(s.p[i + 1]) : -1;
+        int low = s.n - i > 2 ? str_hex_digit(s.p[i + 2]) : -1;
 
         if (high < 0 || low < 0)
             return (struct str){ NULL, 0 };

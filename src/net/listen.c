@@ -54,7 +54,6 @@ struct listener {
     int fd;
     int spare;
     bool is_tcp;
-    bool paused;
     bool resting;
     bool finishing;    /* nobody new; shut at the next tick of `timer` */
     bool shut;         /* the socket is closed */
@@ -426,7 +425,7 @@ settle_polling(struct listener *li)
 {
     if (li->shut)
         return;
-    if (li->paused || li->resting)
+    if (li->resting)
         uv_poll_stop(&li->poll);
     else
         uv_poll_start(&li->poll, UV_READABLE, on_readable);
@@ -511,7 +510,7 @@ on_readable(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        if (!accept_one(li) || li->shut || li->paused)
+        if (!accept_one(li) || li->shut)
             return;
     }
 }
@@ -674,20 +673,6 @@ struct str
 listen_address(const struct listener *li)
 {
     return str_c(li->address);
-}
-
-void
-listen_pause(struct listener *li)
-{
-    li->paused = true;
-    settle_polling(li);
-}
-
-void
-listen_resume(struct listener *li)
-{
-    li->paused = false;
-    settle_polling(li);
 }
 
 uint64_t

@@ -23,10 +23,6 @@ void listen_set_tls(struct listener *li, struct tls_context *tls);
 /* The address really bound, "127.0.0.1:43817". */
 struct str listen_address(const struct listener *li);
 
-/* Stops and resumes accepting; who connects meanwhile waits in the kernel. */
-void listen_pause(struct listener *li);
-void listen_resume(struct listener *li);
-
 /* The way to end without cutting anybody: keeps new callers out, and in a moment takes those who wait
  * already and closes the socket. An inherited descriptor is let go at once: its queue outlives us.
  * listen_close() is still due. */

@@ -322,22 +322,6 @@ TEST(an_inherited_descriptor_is_listened_on)
     leave(l, &v, li);
 }
 
-TEST(a_paused_listener_accepts_when_it_is_resumed)
-{
-    struct loop *l = loop_create();
-    struct visits v = { .count = 0 };
-    struct listener *li = open_on(l, "127.0.0.1:0", &v);
-
-    listen_pause(li);
-    int fd = visit(li);
-    RUN_FOR_MS(l, 30);
-    EXPECT_INT(v.count, 0);
-    listen_resume(li);
-    RUN_UNTIL(l, v.count == 1);
-    close(fd);
-    leave(l, &v, li);
-}
-
 /* Takes all descriptors but `left`. */
 static int
 exhaust_descriptors(int *fds, int size, int left)
