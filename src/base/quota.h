@@ -8,7 +8,7 @@
 #include "base/base.h"
 
 struct quota {
-    alignas(64) _Atomic uint64_t held;
+    _Atomic uint64_t held;
     _Atomic uint64_t limit;
     _Atomic uint64_t refused;    /* how often there was no room */
 };
