@@ -164,7 +164,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->length = head->content_length;
     r->says_stream = http_type_is(type, S("text/event-stream"));
     r->source = choose_source(x, head);
-    r->heard_us = clock_now_us();
+    r->heard_us = x->attempt.note->head_us;
     r->byte_us = r->heard_us;
     r->last_write_us = r->heard_us;
     sse_init(&r->sse, limits->limit_event_bytes);

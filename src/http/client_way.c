@@ -380,7 +380,6 @@ client_way_carry(struct client *c, struct client_call *call)
     struct client_way *way = way_to(c, o);
     struct h2 *h2 = way->first == NULL ? find_room(way) : NULL;
 
-    call->started_us = clock_now_us();
     if (h2 != NULL) {
         client_h2_carry(call, h2);
         return;
@@ -392,6 +391,7 @@ client_way_carry(struct client *c, struct client_call *call)
         client_h1_carry(call, sock);
         return;
     }
+    call->started_us = clock_now_us();
     enqueue(way, call);
     settle_dials(way);
 }
