@@ -1,4 +1,5 @@
-/* test_dial.c - connecting: refusals, races of addresses, proxies, deadlines, cancelling anywhere. */
+/* test_dial.c - connecting: refusals, races of addresses, proxies, deadlines, cancelling
+ * anywhere. */
 #include "net/dial.c"
 
 #include <sys/un.h>
@@ -196,9 +197,15 @@ TEST(a_silent_address_has_a_head_start_and_no_more)
     struct black_hole hole;
     uint16_t port = 0;
     struct caller c;
+    int fd = -1;
 
-    black_hole_open(&hole, "127.0.0.2", &port);
-    int fd = bind_at("127.0.0.1", &port, 4);
+    while (fd < 0) {    /* the same port on both: somebody else may have one of them */
+        port = 0;
+        black_hole_open(&hole, "127.0.0.2", &port);
+        fd = bind_at("127.0.0.1", &port, 4);
+        if (fd < 0)
+            black_hole_close(&hole);
+    }
     struct origin *o =
         origin_at("slow.test", (const char *const[]){ "127.0.0.2", "127.0.0.1", NULL }, port, NULL);
     call(l, o, 5000, &c);
@@ -463,8 +470,9 @@ TEST(https_goes_through_the_proxy_in_a_tunnel_that_the_proxy_cannot_read)
     RUN_UNTIL(x.loop, c.ends == 1);
     EXPECT_STR(str_c(c.detail), "");
     EXPECT(c.sock != NULL && sock_is_tls(c.sock));
-    EXPECT_STR(str_c(x.request), "CONNECT provider.test:8443 HTTP/1.1\r\nHost: provider.test:8443\r\n"
-                                 "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n");
+    EXPECT_STR(str_c(x.request),
+        "CONNECT provider.test:8443 HTTP/1.1\r\nHost: provider.test:8443\r\n"
+        "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n");
     end_take(&client, c.sock);
     sock_write(c.sock, &hello, 1);
     RUN_UNTIL(x.loop, buf_len(&x.end.in) == 5);
