@@ -65,7 +65,7 @@ test_expect_str(struct str actual, const char *expected, const char *file, int l
     if (actual.n == n && (n == 0 || memcmp(actual.p, expected, n) == 0))
         return;
     print_error("expected \"%s\"\n     got \"%.*s\"\n", expected, (int)actual.n,
-                actual.p != NULL ? actual.p : "");
+        actual.p != NULL ? actual.p : "");
     _fail(file, line);
 }
 

@@ -53,6 +53,6 @@ main(int argc, char **argv)
     int failed = _cmocka_run_group_tests("openclaw", tests, tests_n, NULL, NULL);
 
     printf("tests: %zu passed, %d failed, %zu skipped\n", tests_n - (size_t)failed - skipped_n,
-           failed, skipped_n);
+        failed, skipped_n);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

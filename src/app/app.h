@@ -1,6 +1,7 @@
 /* app.h - the commands of the binary, one line each; main.c has the table that calls them.
  *
- * argv[0] is the command's own name. Each returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration.
+ * argv[0] is the command's own name. Each returns the exit status: 0 done, 1 failed, 2 wrong usage
+ * or configuration.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* banner.h - what `serve` says to the person who started it: where it is, who answers, what to try. */
+/* banner.h - what `serve` says to the person who started it: where it is, who answers, what to
+ * try. */
 #pragma once
 
 #include "route/route.h"

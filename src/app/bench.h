@@ -14,43 +14,43 @@
 struct bench_options {
     const struct origin *origin;
     struct str path;
-    struct str fields;             /* complete header lines, the key among them */
-    struct str body;               /* the same for every request */
+    struct str fields;    /* complete header lines, the key among them */
+    struct str body;      /* the same for every request */
     bool anthropic;
     bool stream;
-    uint64_t connections;          /* over all threads */
+    uint64_t connections;    /* over all threads */
     uint64_t threads;
-    uint64_t requests;             /* stop after so many; 0: no limit */
-    uint64_t duration_us;          /* stop starting new ones after this long; 0: no limit */
-    double rate;                   /* requests a second over all threads; 0: closed loop */
-    uint64_t timeout_us;           /* a request that takes longer has failed */
+    uint64_t requests;       /* stop after so many; 0: no limit */
+    uint64_t duration_us;    /* stop starting new ones after this long; 0: no limit */
+    double rate;             /* requests a second over all threads; 0: closed loop */
+    uint64_t timeout_us;     /* a request that takes longer has failed */
 };
 
 enum bench_failure {
     BENCH_NO_FAILURE,
     BENCH_TIMED_OUT,
-    BENCH_CUT_STREAM,              /* ended without its last word */
+    BENCH_CUT_STREAM,    /* ended without its last word */
     BENCH_ERROR_IN_STREAM,
-    BENCH_NOT_UNDERSTOOD,          /* no JSON, or an event that is too large */
+    BENCH_NOT_UNDERSTOOD,    /* no JSON, or an event that is too large */
     BENCH_FAILURES,
 };
 
 #define BENCH_STATUSES 600
 
 struct bench_totals {
-    uint64_t done;                 /* complete, good answers */
+    uint64_t done;    /* complete, good answers */
     uint64_t failed;
     uint64_t by_status[BENCH_STATUSES];
     uint64_t by_err[ERR_COUNT];    /* of the connection */
     uint64_t by_failure[BENCH_FAILURES];
     uint64_t input_tokens;
-    uint64_t output_tokens;        /* as reported, else the events that carried some */
+    uint64_t output_tokens;    /* as reported, else the events that carried some */
     uint64_t events;
-    uint64_t bytes;                /* of bodies */
-    uint64_t elapsed_us;           /* to the last answer */
+    uint64_t bytes;         /* of bodies */
+    uint64_t elapsed_us;    /* to the last answer */
     struct histogram total;
     struct histogram first_token;
-    struct histogram between;      /* two events with tokens of one answer */
+    struct histogram between;    /* two events with tokens of one answer */
     struct histogram connect;
 };
 

@@ -8,9 +8,9 @@
 #include "base/base.h"
 
 enum {
-    HISTOGRAM_FINE = 128,          /* buckets to each doubling */
+    HISTOGRAM_FINE = 128,    /* buckets to each doubling */
     HISTOGRAM_FINE_BITS = 7,
-    HISTOGRAM_TOP_BIT = 42,        /* longer than 50 days counts as that */
+    HISTOGRAM_TOP_BIT = 42,    /* longer than 50 days counts as that */
     HISTOGRAM_BUCKETS = (HISTOGRAM_TOP_BIT - HISTOGRAM_FINE_BITS + 2) * HISTOGRAM_FINE,
 };
 

@@ -5,13 +5,13 @@
 #include "http/sse.h"
 
 struct bench_reader {
-    struct arena *scratch;         /* rewound after each event */
+    struct arena *scratch;    /* rewound after each event */
     bool anthropic;
-    bool has_tokens;               /* the event just read carried some */
-    bool finished;                 /* a finish reason came */
-    bool complete;                 /* the last word came */
-    bool error;                    /* an error inside the answer */
-    bool broken;                   /* not JSON */
+    bool has_tokens;    /* the event just read carried some */
+    bool finished;      /* a finish reason came */
+    bool complete;      /* the last word came */
+    bool error;         /* an error inside the answer */
+    bool broken;        /* not JSON */
     uint64_t token_events;
     uint64_t input_tokens;
     uint64_t output_tokens;

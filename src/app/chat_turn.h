@@ -13,15 +13,15 @@ struct chat_line;
 /* What came of a request. */
 enum chat_outcome {
     CHAT_DONE,
-    CHAT_INTERRUPTED,      /* by Ctrl-C */
-    CHAT_REFUSED,          /* an HTTP status other than 2xx: see status and message */
-    CHAT_BROKEN,           /* an error inside the answer, or it was cut */
-    CHAT_UNREACHED,        /* no connection, or lost: see why */
+    CHAT_INTERRUPTED,    /* by Ctrl-C */
+    CHAT_REFUSED,        /* an HTTP status other than 2xx: see status and message */
+    CHAT_BROKEN,         /* an error inside the answer, or it was cut */
+    CHAT_UNREACHED,      /* no connection, or lost: see why */
 };
 
 /* A connection to one server, kept from question to question. */
 struct chat_line *chat_line_create(const struct origin *origin, struct str fields) NEVER_NULL;
-void chat_line_destroy(struct chat_line *c); /* NULL is a no-op */
+void chat_line_destroy(struct chat_line *c);    /* NULL is a no-op */
 
 /* Sends the body (empty: GET) to `path` and waits. For an answer that is a stream, `text` gets
  * each piece of text as it comes (`thinking`: it is reasoning). */

@@ -1,4 +1,5 @@
-/* cmd_init.c - `openclaw init`: a starter file in which every setting is explained and switched off. */
+/* cmd_init.c - `openclaw init`: a starter file in which every setting is explained and switched
+ * off. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,8 +30,8 @@ write_all(int fd, struct str s)
     return true;
 }
 
-/* A new file; one that is there already stays as it is. Nobody but its owner and group may read what will
- * perhaps hold keys. */
+/* A new file; one that is there already stays as it is. Nobody but its owner and group may read
+ * what will perhaps hold keys. */
 static bool
 write_file(const char *path, struct str text)
 {

@@ -23,7 +23,7 @@ bool config_flags_listen(void *value, struct str text, char *why, size_t why_siz
 void config_flags_from_environment(struct config_flags *f);
 
 /* The file with the settings put over it; see conf_load(). The caller destroys it. */
-struct conf *
-config_flags_load(const struct config_flags *f, struct conf_problems *problems) NEVER_NULL;
+struct conf *config_flags_load(
+    const struct config_flags *f, struct conf_problems *problems) NEVER_NULL;
 
 void config_flags_fini(struct config_flags *f);

@@ -18,18 +18,18 @@ enum flag_kind {
 };
 
 struct flag {
-    const char *name;      /* "listen" */
-    char letter;           /* 'c' for -c; 0: none */
+    const char *name;    /* "listen" */
+    char letter;         /* 'c' for -c; 0: none */
     enum flag_kind kind;
-    const char *arg;       /* how --help names the value; NULL for a switch */
+    const char *arg;    /* how --help names the value; NULL for a switch */
     const char *help;
-    void *value;           /* where it goes */
+    void *value;    /* where it goes */
     bool (*call)(void *value, struct str text, char *why, size_t why_size);
 };
 
 struct flags {
-    const char *usage;     /* "openclaw mock --listen ADDR [options]" */
-    const char *about;     /* a sentence or two */
+    const char *usage;    /* "openclaw mock --listen ADDR [options]" */
+    const char *about;    /* a sentence or two */
     const struct flag *list;
     size_t count;
     void (*more)(void);    /* prints what else --help has to say; may be NULL */
@@ -37,8 +37,8 @@ struct flags {
 
 enum flags_verdict {
     FLAGS_OK,
-    FLAGS_HELP,            /* --help was asked for and printed: exit 0 */
-    FLAGS_WRONG,           /* said why on standard error: exit 2 */
+    FLAGS_HELP,     /* --help was asked for and printed: exit 0 */
+    FLAGS_WRONG,    /* said why on standard error: exit 2 */
 };
 
 /* Reads argv[1..]. What is no flag is moved to the front of argv[1..]; *ret_rest is their number.

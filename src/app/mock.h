@@ -14,13 +14,13 @@ struct mock;
 struct mock_hub;
 
 struct mock_options {
-    struct mock_plan plan;         /* what holds when a request says nothing */
-    struct str key;                /* the only key that is good; empty: any, or none */
-    const struct str *models;      /* the only models there are; none: a few, all names work */
+    struct mock_plan plan;       /* what holds when a request says nothing */
+    struct str key;              /* the only key that is good; empty: any, or none */
+    const struct str *models;    /* the only models there are; none: a few, all names work */
     size_t model_count;
-    const char *replay_path;       /* folder of recorded cases, or NULL */
-    uint64_t record;               /* requests to remember for GET /mock/requests; 0: none */
-    uint64_t idle_ms;              /* idle connections are closed after this long; 0: 5 minutes */
+    const char *replay_path;    /* folder of recorded cases, or NULL */
+    uint64_t record;            /* requests to remember for GET /mock/requests; 0: none */
+    uint64_t idle_ms;           /* idle connections are closed after this long; 0: 5 minutes */
 };
 
 #define MOCK_OPTIONS_DEFAULT ((struct mock_options){ .plan = MOCK_PLAN_DEFAULT })

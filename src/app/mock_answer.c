@@ -7,23 +7,23 @@
 #include "base/clock.h"
 
 enum {
-    STOCK_MAX = 512,                     /* answers kept for the next requests */
+    STOCK_MAX = 512,    /* answers kept for the next requests */
     ARENA_BYTES = 64 * 1024 * 1024,
-    SLICE_BYTES = 16 * 1024,             /* of a document in one go */
-    TURN_BYTES = 1024 * 1024,            /* then others have their turn */
-    LAST_WORDS_US = 20 * 1000,           /* a reset waits so long, for what was sent to be read */
+    SLICE_BYTES = 16 * 1024,      /* of a document in one go */
+    TURN_BYTES = 1024 * 1024,     /* then others have their turn */
+    LAST_WORDS_US = 20 * 1000,    /* a reset waits so long, for what was sent to be read */
     SLOW_HEADERS_US = 5 * 1000 * 1000,
 };
 
 enum stage {
-    STAGE_HEAD,        /* waiting to send the head */
+    STAGE_HEAD,    /* waiting to send the head */
     STAGE_BODY,
-    STAGE_RESET,       /* waiting to reset the connection */
-    STAGE_SILENT,      /* until the caller leaves */
+    STAGE_RESET,     /* waiting to reset the connection */
+    STAGE_SILENT,    /* until the caller leaves */
 };
 
 struct mock_answer {
-    struct mock_answer *next;      /* in the stock */
+    struct mock_answer *next;    /* in the stock */
     struct mock *mock;
     struct server_request *q;
     struct timer *timer;
@@ -31,22 +31,22 @@ struct mock_answer {
     struct arena_mark empty;
     struct mock_telling t;
     enum stage stage;
-    bool blocked;                  /* until the caller has read more */
-    bool struck;                   /* the fault has happened */
-    uint64_t due_us;               /* nothing happens before */
+    bool blocked;       /* until the caller has read more */
+    bool struck;        /* the fault has happened */
+    uint64_t due_us;    /* nothing happens before */
     uint64_t token_due_us;
-    uint64_t given;                /* tokens or recorded events so far */
+    uint64_t given;    /* tokens or recorded events so far */
     size_t turn_bytes;
 
-    struct mock_cursor cursor;     /* of a script */
+    struct mock_cursor cursor;    /* of a script */
     struct mock_step step;
     bool has_step;
 
-    size_t event;                  /* of a recorded stream */
+    size_t event;    /* of a recorded stream */
     size_t events;
-    size_t at;                     /* of a document, or of the recorded body */
-    uint64_t padding;              /* of the huge line, still to come */
-    struct str rest;               /* what follows the padding */
+    size_t at;           /* of a document, or of the recorded body */
+    uint64_t padding;    /* of the huge line, still to come */
+    struct str rest;     /* what follows the padding */
 };
 
 static void run(void *answer);

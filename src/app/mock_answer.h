@@ -17,10 +17,10 @@ struct mock {
     struct mock_hub *hub;
     struct server *server;
     struct listener *listener;
-    struct arena *scratch;         /* for reading one request; rewound behind it */
-    struct buf frame;              /* the frame or document being written */
-    struct buf fields;             /* the head being written */
-    struct mock_answer *free;      /* answers at rest, with their arenas and timers */
+    struct arena *scratch;       /* for reading one request; rewound behind it */
+    struct buf frame;            /* the frame or document being written */
+    struct buf fields;           /* the head being written */
+    struct mock_answer *free;    /* answers at rest, with their arenas and timers */
     unsigned free_count;
 };
 
@@ -29,17 +29,17 @@ enum mock_outcome { MOCK_COMPLETED, MOCK_REFUSED, MOCK_FAULTED, MOCK_ABORTED };
 /* How an answer is given. Slices that are not in `arena` must outlive the answer. */
 struct mock_telling {
     const struct mock_wire *wire;
-    struct mock_plan plan;         /* from mock_plan_outlive() */
+    struct mock_plan plan;    /* from mock_plan_outlive() */
     enum mock_fault fault;
     int status;
-    struct str fields;             /* complete lines */
-    struct str content_type;       /* empty: it is among the fields */
+    struct str fields;          /* complete lines */
+    struct str content_type;    /* empty: it is among the fields */
     bool stream;
     enum mock_outcome outcome;     /* if nothing breaks it */
     struct mock_script *script;    /* one of these three */
     const struct mock_case *recorded;
     struct str document;
-    uint64_t tokens;               /* output tokens of the document */
+    uint64_t tokens;    /* output tokens of the document */
 };
 
 /* Room for an answer to `q`, from the stock; its arena holds what the telling needs. */

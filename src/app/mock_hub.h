@@ -10,21 +10,21 @@
 
 /* Every request ends in exactly one of completed, refused, faulted, aborted. */
 struct mock_counters {
-    atomic_ullong requests;        /* to the provider's routes */
-    atomic_ullong completed;       /* whole answers */
-    atomic_ullong refused;         /* bad requests, wrong keys */
-    atomic_ullong faulted;         /* spoiled by a fault */
-    atomic_ullong aborted;         /* the caller left first */
+    atomic_ullong requests;     /* to the provider's routes */
+    atomic_ullong completed;    /* whole answers */
+    atomic_ullong refused;      /* bad requests, wrong keys */
+    atomic_ullong faulted;      /* spoiled by a fault */
+    atomic_ullong aborted;      /* the caller left first */
     atomic_ullong faults[MOCK_FAULT_COUNT];
-    atomic_ullong input_tokens;    /* of answers begun */
-    atomic_ullong output_tokens;   /* really sent */
+    atomic_ullong input_tokens;     /* of answers begun */
+    atomic_ullong output_tokens;    /* really sent */
 };
 
 struct mock_hub {
     struct mock_options options;
     struct str *models;
     size_t model_count;
-    struct mock_cases *cases;      /* NULL without --replay */
+    struct mock_cases *cases;    /* NULL without --replay */
     struct mock_counters count;
     struct mock_memory *memory;    /* NULL without --record */
 };

@@ -20,8 +20,8 @@ enum mock_fault {
 /* One thing that may go wrong, and how often. */
 struct mock_chance {
     enum mock_fault fault;
-    int status;            /* MOCK_FAULT_STATUS */
-    double share;          /* 0..1 */
+    int status;      /* MOCK_FAULT_STATUS */
+    double share;    /* 0..1 */
 };
 
 #define MOCK_CHANCES 16
@@ -48,20 +48,24 @@ struct mock_plan {
     bool strict;
     uint64_t chunk_bytes;
     struct str case_name;
-    uint64_t cut;          /* MOCK_UNSET: whole */
+    uint64_t cut;    /* MOCK_UNSET: whole */
     struct str how;
 };
 
 #define MOCK_UNSET UINT64_MAX
 
 #define MOCK_PLAN_DEFAULT                                                                          \
-    ((struct mock_plan){ .event_tokens = 1, .reasoning = MOCK_UNSET, .after = 3,                   \
-        .retry_after_s = 1, .huge_bytes = 64 * 1024 * 1024, .cut = MOCK_UNSET })
+    ((struct mock_plan){ .event_tokens = 1,                                                        \
+        .reasoning = MOCK_UNSET,                                                                   \
+        .after = 3,                                                                                \
+        .retry_after_s = 1,                                                                        \
+        .huge_bytes = 64 * 1024 * 1024,                                                            \
+        .cut = MOCK_UNSET })
 
 /* Sets one knob. Texts are kept as slices: they must outlive the plan. False with a sentence in
  * `why` when there is no such knob or the value does not fit. */
-bool mock_plan_set(struct mock_plan *p, struct str name, struct str value, char *why,
-    size_t why_size) MUST_CHECK;
+bool mock_plan_set(
+    struct mock_plan *p, struct str name, struct str value, char *why, size_t why_size) MUST_CHECK;
 
 /* Reads the options in a model's name. Names without any are fine. */
 bool mock_plan_read_model(
@@ -82,7 +86,7 @@ enum mock_fault mock_plan_draw(const struct mock_plan *p, int *ret_status);
 
 struct mock_fault_row {
     const char *word;
-    bool spoils;           /* the answer is not a complete one */
+    bool spoils;    /* the answer is not a complete one */
     const char *help;
 };
 const struct mock_fault_row *mock_fault_row(enum mock_fault f) NEVER_NULL;
@@ -91,7 +95,7 @@ const struct mock_fault_row *mock_fault_row(enum mock_fault f) NEVER_NULL;
 enum mock_table { MOCK_NAMES, MOCK_KNOBS, MOCK_FAULTS };
 struct mock_row {
     const char *name;
-    const char *arg;       /* of knobs; NULL for switches */
+    const char *arg;    /* of knobs; NULL for switches */
     const char *help;
 };
 bool mock_table_row(enum mock_table table, size_t i, struct mock_row *ret);

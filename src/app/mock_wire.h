@@ -15,45 +15,45 @@
 
 struct mock_tool {
     struct str name;
-    const struct json *schema;     /* NULL: no arguments */
-    bool custom;                   /* wants free text */
+    const struct json *schema;    /* NULL: no arguments */
+    bool custom;                  /* wants free text */
 };
 
 enum mock_choice { MOCK_AUTO, MOCK_NO_CALLS, MOCK_MUST_CALL, MOCK_CALL_NAMED };
 
 struct mock_ask {
-    struct arena *arena;           /* lives as long as the reading */
+    struct arena *arena;    /* lives as long as the reading */
     const struct http_head *head;
     const struct json *doc;
     const struct mock_plan *plan;
-    struct str model;              /* as asked, with its options */
+    struct str model;    /* as asked, with its options */
     bool stream;
     bool want_usage;
-    bool want_json;                /* any JSON object, or as `schema` says */
+    bool want_json;    /* any JSON object, or as `schema` says */
     const struct json *schema;
-    int64_t max_tokens;            /* 0: not said */
+    int64_t max_tokens;    /* 0: not said */
     unsigned n;
     struct mock_tool *tools;
     size_t tool_count;
     enum mock_choice choice;
     struct str choice_name;
     bool one_call;
-    bool after_tool;               /* the last message answers a call */
+    bool after_tool;    /* the last message answers a call */
     bool thinking;
-    struct str last_text;          /* of the last user message */
+    struct str last_text;    /* of the last user message */
     struct str stops[16];
     size_t stop_count;
-    int top_logprobs;              /* -1: none wanted */
+    int top_logprobs;    /* -1: none wanted */
     uint64_t images;
-    uint64_t text_bytes;           /* of everything the model would read */
+    uint64_t text_bytes;    /* of everything the model would read */
 };
 
 /* Why a request is refused, in all protocols' terms. Strings live as long as the ask. */
 struct mock_refusal {
     int status;
-    struct str type;               /* OpenAI's; empty: by status */
-    struct str code;               /* empty: null */
-    struct str param;              /* empty: null */
+    struct str type;     /* OpenAI's; empty: by status */
+    struct str code;     /* empty: null */
+    struct str param;    /* empty: null */
     struct str message;
 };
 
@@ -66,7 +66,7 @@ bool mock_refuse(struct mock_ask *ask, struct mock_refusal *ret, int status, con
 /* A run of tokens: `base` cut into words, around and around when it is shorter. */
 struct mock_run {
     struct str base;
-    size_t start;                  /* offset of the first token */
+    size_t start;    /* offset of the first token */
     uint64_t tokens;
 };
 
@@ -80,10 +80,10 @@ struct mock_call {
 enum mock_finish { MOCK_FINISH_STOP, MOCK_FINISH_LENGTH, MOCK_FINISH_CALLS, MOCK_FINISH_FILTER };
 
 struct mock_script {
-    struct arena *arena;           /* lives as long as the answer */
+    struct arena *arena;    /* lives as long as the answer */
     struct str id;
     struct str model;
-    struct str prefix;             /* what every frame begins with, made by the wire */
+    struct str prefix;    /* what every frame begins with, made by the wire */
     uint64_t created_s;
     unsigned n;
     struct mock_run reasoning;
@@ -91,24 +91,24 @@ struct mock_script {
     struct mock_call *calls;
     size_t call_count;
     enum mock_finish finish;
-    struct str stop_sequence;      /* the one that ended the text, or empty */
+    struct str stop_sequence;    /* the one that ended the text, or empty */
     bool want_usage;
     int top_logprobs;
     uint64_t event_tokens;
-    uint64_t input_tokens;         /* all of them: cached and written are inside */
+    uint64_t input_tokens;    /* all of them: cached and written are inside */
     uint64_t cached_tokens;
     uint64_t written_tokens;
-    uint64_t output_tokens;        /* of all choices, reasoning included */
+    uint64_t output_tokens;    /* of all choices, reasoning included */
 };
 
 enum mock_step_kind {
-    MOCK_STEP_START,               /* of a choice */
+    MOCK_STEP_START,    /* of a choice */
     MOCK_STEP_REASONING,
     MOCK_STEP_TEXT,
-    MOCK_STEP_CALL,                /* opens call `call` */
+    MOCK_STEP_CALL,    /* opens call `call` */
     MOCK_STEP_ARGS,
-    MOCK_STEP_FINISH,              /* of a choice */
-    MOCK_STEP_END,                 /* usage and the last word */
+    MOCK_STEP_FINISH,    /* of a choice */
+    MOCK_STEP_END,       /* usage and the last word */
 };
 
 struct mock_step {
@@ -116,8 +116,8 @@ struct mock_step {
     unsigned choice;
     size_t call;
     struct str text;
-    uint64_t tokens;               /* in `text` */
-    bool first;                    /* of its run */
+    uint64_t tokens;    /* in `text` */
+    bool first;         /* of its run */
     bool last;
 };
 
@@ -128,7 +128,7 @@ struct mock_cursor {
     size_t call;
     size_t at;
     uint64_t given;
-    struct mock_step step;         /* being told to every choice in turn */
+    struct mock_step step;    /* being told to every choice in turn */
 };
 
 /* The next step; false behind MOCK_STEP_END. */

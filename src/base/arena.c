@@ -70,18 +70,18 @@ struct arena {
     struct chunk *spare;    /* emptied by a rewind, or NULL */
     struct block *block;    /* newest */
     struct cleanup *cleanup;
-    void *grows;            /* the newest arena_try() when it ends the chunk, else NULL */
-    size_t next_chunk;      /* bytes of the next malloc for a chunk */
+    void *grows;          /* the newest arena_try() when it ends the chunk, else NULL */
+    size_t next_chunk;    /* bytes of the next malloc for a chunk */
     size_t limit;
     size_t tried;
     size_t held;
-    uint64_t serial;        /* of the newest block */
+    uint64_t serial;    /* of the newest block */
 };
 
 /* The first chunk shares the arena's own allocation and lies behind it. */
 enum {
     FIRST_CHUNK_AT = (sizeof(struct arena) + alignof(struct chunk) - 1) / alignof(struct chunk) *
-        alignof(struct chunk),
+                     alignof(struct chunk),
 };
 
 static inline struct chunk *

@@ -9,12 +9,12 @@
 #include "base/base.h"
 
 struct buf {
-    char *p;           /* the allocation */
-    size_t head;       /* first unread byte */
-    size_t tail;       /* one past the last byte */
-    size_t cap;        /* size of the allocation */
-    size_t limit;      /* most unread bytes it may hold */
-    bool overflow;     /* an append was refused */
+    char *p;          /* the allocation */
+    size_t head;      /* first unread byte */
+    size_t tail;      /* one past the last byte */
+    size_t cap;       /* size of the allocation */
+    size_t limit;     /* most unread bytes it may hold */
+    bool overflow;    /* an append was refused */
 };
 
 void buf_init(struct buf *b, size_t limit_bytes);
@@ -40,7 +40,8 @@ buf_str(const struct buf *b)
 char *buf_reserve(struct buf *b, size_t n) MUST_CHECK;
 void buf_commit(struct buf *b, size_t n);
 
-/* Appends. What fits the allocation is a copy and no more: heads and log lines are made of hundreds of these. */
+/* Appends. What fits the allocation is a copy and no more: heads and log lines are made of hundreds
+ * of these. */
 void buf_add_grow(struct buf *b, struct str s);
 static inline void
 buf_add(struct buf *b, struct str s)

@@ -2,8 +2,8 @@
 #include "base/err.h"
 
 static const struct err_row rows[ERR_COUNT] = {
-#define ERR(name_, code_, status_, fault_, next_, openai_type_, openai_code_, anthropic_type_,     \
-            sentence_)                                                                             \
+#define ERR(                                                                                       \
+    name_, code_, status_, fault_, next_, openai_type_, openai_code_, anthropic_type_, sentence_)  \
     [name_] = {                                                                                    \
         .name = #name_,                                                                            \
         .code = code_,                                                                             \

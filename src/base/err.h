@@ -25,18 +25,18 @@ enum err_fault {
 
 /* What the gateway does with a failed attempt before the first token. */
 enum err_next {
-    NEXT_RETURN,       /* tell the caller at once */
-    NEXT_FALLBACK,     /* try the next target */
+    NEXT_RETURN,      /* tell the caller at once */
+    NEXT_FALLBACK,    /* try the next target */
 };
 
 struct err_row {
-    const char *name;              /* "ERR_UPSTREAM_TIMEOUT" */
-    const char *code;              /* stable machine code: "upstream_timeout" */
-    int status;                    /* HTTP status to the caller */
+    const char *name;    /* "ERR_UPSTREAM_TIMEOUT" */
+    const char *code;    /* stable machine code: "upstream_timeout" */
+    int status;          /* HTTP status to the caller */
     enum err_fault fault;
     enum err_next next;
     const char *openai_type;
-    const char *openai_code;       /* NULL: null */
+    const char *openai_code;    /* NULL: null */
     const char *anthropic_type;
     const char *sentence;
 };

@@ -15,16 +15,16 @@
 enum {
     NODES_FIRST = 32,
     FRAMES_FIRST = 32,
-    SET_FROM = 32,          /* members from which an object keeps a set */
+    SET_FROM = 32,    /* members from which an object keeps a set */
     SET_SLOTS_FIRST = 128,
     SET_GROWTH = 4,
 };
 
 /* An open container. */
 struct frame {
-    uint64_t bloom;      /* one bit per key's hash */
-    uint32_t *set;       /* open addressing: indices of key nodes, 0 is free; or NULL */
-    uint32_t slots;      /* a power of two */
+    uint64_t bloom;    /* one bit per key's hash */
+    uint32_t *set;     /* open addressing: indices of key nodes, 0 is free; or NULL */
+    uint32_t slots;    /* a power of two */
     uint32_t node;
 };
 
@@ -35,7 +35,7 @@ struct parser {
     struct json *nodes;
     uint32_t n;
     uint32_t cap;
-    uint32_t depth;              /* open containers; frames[depth - 1] is the innermost */
+    uint32_t depth;    /* open containers; frames[depth - 1] is the innermost */
     uint32_t frames_cap;
     struct frame *frames;
     struct json_limits limits;
@@ -83,8 +83,8 @@ grow_nodes(struct parser *s, const char *at)
 
     uint32_t cap = s->cap == 0 ? NODES_FIRST : s->cap <= UINT32_MAX / 2 ? s->cap * 2 : UINT32_MAX;
     cap = MIN(cap, s->limits.values);
-    void *nodes = arena_grow(
-        s->a, s->nodes, s->cap * sizeof(struct json), cap * sizeof(struct json));
+    void *nodes =
+        arena_grow(s->a, s->nodes, s->cap * sizeof(struct json), cap * sizeof(struct json));
     if (nodes == NULL) {
         (void)fail_limit(s, at, "more memory than allowed");
         return false;
@@ -519,8 +519,8 @@ read_document(struct parser *s)
 static const struct json *
 trim_nodes(struct parser *s)
 {
-    void *nodes = arena_grow(
-        s->a, s->nodes, s->cap * sizeof(struct json), s->n * sizeof(struct json));
+    void *nodes =
+        arena_grow(s->a, s->nodes, s->cap * sizeof(struct json), s->n * sizeof(struct json));
 
     return nodes != NULL ? nodes : s->nodes;
 }

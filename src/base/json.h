@@ -26,25 +26,26 @@ enum json_type {
 /* One value (or one key). Nodes lie in document order: a container's children follow it
  * directly. */
 struct json {
-    const char *p;     /* exact bytes: strings with their quotes, containers with their brackets */
-    uint32_t n;        /* their number */
-    uint32_t span;     /* nodes in this value, itself included: `node + span` is the next sibling */
-    uint32_t count;    /* elements of an array, members of an object */
-    uint8_t type;      /* enum json_type */
-    uint8_t escaped;   /* a string that holds a backslash */
+    const char *p;    /* exact bytes: strings with their quotes, containers with their brackets */
+    uint32_t n;       /* their number */
+    /* nodes in this value, itself included: `node + span` is the next sibling */
+    uint32_t span;
+    uint32_t count;     /* elements of an array, members of an object */
+    uint8_t type;       /* enum json_type */
+    uint8_t escaped;    /* a string that holds a backslash */
 };
 
 struct json_limits {
-    uint32_t depth;    /* containers inside each other */
-    uint32_t values;   /* nodes in all */
+    uint32_t depth;     /* containers inside each other */
+    uint32_t values;    /* nodes in all */
 };
 #define JSON_DEPTH_DEFAULT 64
 #define JSON_VALUES_DEFAULT 1000000
 
 struct json_error {
-    const char *what;      /* a sentence fragment: "expected ',' or '}'" */
-    size_t offset;         /* byte where it was noticed */
-    bool limit;            /* a limit (depth, values, memory), not the syntax */
+    const char *what;    /* a sentence fragment: "expected ',' or '}'" */
+    size_t offset;       /* byte where it was noticed */
+    bool limit;          /* a limit (depth, values, memory), not the syntax */
 };
 
 /* Parses the whole of `text` into nodes in `a`. NULL on error, then *ret_error (may be NULL) says

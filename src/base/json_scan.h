@@ -37,7 +37,7 @@ json_special_bytes(uint64_t v)
 
     return (((quote - JSON_ONES) & ~quote) | ((backslash - JSON_ONES) & ~backslash) |
                ((v - JSON_ONES * 0x20) & ~v) | v) &
-        JSON_HIGHS;
+           JSON_HIGHS;
 }
 
 static inline bool
@@ -47,21 +47,22 @@ json_is_plain(char c)
 }
 
 #ifdef __SSE2__
-/* A bit for each of sixteen bytes that ends a run of plain bytes, the first byte lowest. Signed, what is
- * beyond ASCII is less than a blank too. */
+/* A bit for each of sixteen bytes that ends a run of plain bytes, the first byte lowest. Signed,
+ * what is beyond ASCII is less than a blank too. */
 static inline unsigned
 json_special_mask(const char *p)
 {
     __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i special = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+    __m128i special = _mm_or_si128(
+        _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                                    _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
 
     return (unsigned)_mm_movemask_epi8(special);
 }
 #endif
 
-/* The first byte from `p` on that is not plain, or `end`. What does not fill a last word is looked at
- * together with bytes that were found plain already. */
+/* The first byte from `p` on that is not plain, or `end`. What does not fill a last word is looked
+ * at together with bytes that were found plain already. */
 static inline const char *
 json_skip_plain(const char *p, const char *end)
 {

@@ -43,7 +43,7 @@ struct place {
 static _Atomic int least_level = LOG_INFO;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* guards the rest */
-static struct log_file *sink;    /* NULL: standard error */
+static struct log_file *sink;                               /* NULL: standard error */
 static bool as_json;
 static struct place places[PLACES];
 

@@ -25,11 +25,11 @@
 #include "base/buf.h"
 
 enum {
-    GATHER_MS = 20,        /* between the first line into an empty queue and the write */
-    POLL_MS = 100,         /* longest wait for a pipe to take more */
-    RETRY_MS = 250,        /* between two attempts at a file that refuses */
-    CLOSE_MS = 800,        /* that the thread still tries once the log is closing */
-    CLOSE_SLACK_MS = 200,  /* for it to notice that this time is over */
+    GATHER_MS = 20,          /* between the first line into an empty queue and the write */
+    POLL_MS = 100,           /* longest wait for a pipe to take more */
+    RETRY_MS = 250,          /* between two attempts at a file that refuses */
+    CLOSE_MS = 800,          /* that the thread still tries once the log is closing */
+    CLOSE_SLACK_MS = 200,    /* for it to notice that this time is over */
     KEEP_BYTES = 64 * 1024,
 };
 
@@ -42,19 +42,19 @@ struct log_file {
     pthread_cond_t wake;     /* of the thread: there is something to do */
     pthread_cond_t ended;    /* of the closer: the thread is through */
     struct buf queue;
-    size_t outgoing_bytes;   /* left in `outgoing` */
+    size_t outgoing_bytes;    /* left in `outgoing` */
     bool reopen;
     bool closing;
     bool done;
-    bool abandoned;          /* the closer went away; the thread frees everything */
+    bool abandoned;    /* the closer went away; the thread frees everything */
 
     _Atomic uint64_t dropped;
 
     /* The thread's own. */
     int fd;
-    bool own_fd;             /* not one of the standard streams */
-    bool regular;            /* a file on a disk: write() takes everything at once */
-    bool inside_line;        /* what was written last is not the end of a line */
+    bool own_fd;         /* not one of the standard streams */
+    bool regular;        /* a file on a disk: write() takes everything at once */
+    bool inside_line;    /* what was written last is not the end of a line */
     struct buf outgoing;
 };
 
@@ -204,7 +204,7 @@ rest(struct log_file *f, unsigned ms, bool gathering)
     struct timespec until = deadline_in(ms);
 
     while (!f->closing && !f->reopen && !is_past(&until) &&
-        !(gathering && buf_len(&f->queue) > f->queue_bytes / 2))
+           !(gathering && buf_len(&f->queue) > f->queue_bytes / 2))
         (void)pthread_cond_timedwait(&f->wake, &f->lock, &until);
 }
 

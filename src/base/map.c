@@ -25,9 +25,9 @@ struct entry {
 
 struct map {
     struct entry *entries;
-    size_t used;        /* entries, holes included */
-    size_t cap;         /* a power of two; there are twice as many slots */
-    size_t count;       /* entries without holes */
+    size_t used;     /* entries, holes included */
+    size_t cap;      /* a power of two; there are twice as many slots */
+    size_t count;    /* entries without holes */
     uint32_t *slots;
 };
 

@@ -59,7 +59,7 @@ bool
 str_ends(struct str s, struct str suffix)
 {
     return s.n >= suffix.n &&
-        (suffix.n == 0 || memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0);
+           (suffix.n == 0 || memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0);
 }
 
 size_t

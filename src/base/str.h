@@ -17,7 +17,10 @@ struct str {
 
 /* A slice of a string literal; also usable in static initialisers. */
 #define S(literal) ((struct str){ "" literal, sizeof(literal) - 1 })
-#define S_INIT(literal) { "" literal, sizeof(literal) - 1 }
+#define S_INIT(literal)                                                                            \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 
 /* printf("%.*s") for slices: printf("model '" STR_FMT "'", STR_ARG(model)). */
 #define STR_FMT "%.*s"

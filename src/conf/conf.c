@@ -13,7 +13,8 @@
 
 enum { ARENA_BYTES_MAX = 64 * 1024 * 1024 };
 
-/* The whole of a file or a pipe, at most one byte more than a configuration may have. False: errno says why. */
+/* The whole of a file or a pipe, at most one byte more than a configuration may have. False: errno
+ * says why. */
 static bool
 read_file(const char *path, struct buf *out)
 {
@@ -40,7 +41,8 @@ read_file(const char *path, struct buf *out)
 }
 
 static void
-fill(struct conf *c, struct str text, const char *const *sets, size_t set_count, struct conf_problems *problems)
+fill(struct conf *c, struct str text, const char *const *sets, size_t set_count,
+    struct conf_problems *problems)
 {
     struct arena *scratch = arena_create(ARENA_BYTES_MAX);
     struct yaml *root = yaml_parse(scratch, text, problems);
@@ -68,15 +70,16 @@ conf_create(struct str path)
 }
 
 struct conf *
-conf_load(const char *path, const char *const *sets, size_t set_count, struct conf_problems *problems)
+conf_load(
+    const char *path, const char *const *sets, size_t set_count, struct conf_problems *problems)
 {
     struct conf *c = conf_create(path != NULL ? str_c(path) : S("(built in)"));
     struct buf text;
 
     buf_init(&text, YAML_BYTES_MAX + 2 * 16 * 1024);
     if (path != NULL && !read_file(path, &text)) {
-        conf_problem(problems, (struct conf_mark){ 0, 0 }, "cannot be read (%s); check the path and its permissions",
-            strerrordesc_np(errno));
+        conf_problem(problems, (struct conf_mark){ 0, 0 },
+            "cannot be read (%s); check the path and its permissions", strerrordesc_np(errno));
         buf_reset(&text, 0);
     }
     fill(c, buf_str(&text), sets, set_count, problems);

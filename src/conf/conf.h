@@ -19,9 +19,10 @@ struct conf_mark {
 };
 
 struct conf_str {
-    struct str v;              /* after ${ENV} and file: references were resolved; has a NUL behind */
+    /* after ${ENV} and file: references were resolved; has a NUL behind */
+    struct str v;
     struct conf_mark mark;
-    bool secret;               /* never print it */
+    bool secret;    /* never print it */
 };
 
 struct conf_strs {
@@ -35,7 +36,7 @@ struct conf_pair {
     struct conf_str value;
 };
 
-struct conf_timeouts {         /* 0: not set here */
+struct conf_timeouts {    /* 0: not set here */
     uint64_t connect_ms;
     uint64_t first_byte_ms;
     uint64_t first_token_ms;
@@ -44,46 +45,48 @@ struct conf_timeouts {         /* 0: not set here */
 };
 
 struct conf_server {
-    struct conf_strs listen;           /* "0.0.0.0:8080", "unix:/run/openclaw.sock" */
-    struct conf_str admin_listen;      /* metrics and health; empty: none */
-    uint64_t workers;                  /* 0: one per core ("auto") */
-    struct conf_str tls_cert;          /* both or neither */
+    struct conf_strs listen;         /* "0.0.0.0:8080", "unix:/run/openclaw.sock" */
+    struct conf_str admin_listen;    /* metrics and health; empty: none */
+    uint64_t workers;                /* 0: one per core ("auto") */
+    struct conf_str tls_cert;        /* both or neither */
     struct conf_str tls_key;
-    struct conf_strs cors_origins;     /* "*" or exact origins; empty: CORS off */
-    uint64_t drain_grace_ms;           /* SIGTERM: keep accepting this long with /readyz at 503 */
-    uint64_t drain_deadline_ms;        /* then streams may finish for this long */
-    uint64_t keepalive_ms;             /* SSE comment to the caller when the upstream is silent */
+    struct conf_strs cors_origins;    /* "*" or exact origins; empty: CORS off */
+    uint64_t drain_grace_ms;          /* SIGTERM: keep accepting this long with /readyz at 503 */
+    uint64_t drain_deadline_ms;       /* then streams may finish for this long */
+    uint64_t keepalive_ms;            /* SSE comment to the caller when the upstream is silent */
     uint64_t limit_body_bytes;
-    uint64_t limit_held_bytes;         /* all large bodies and answers in the process together */
+    uint64_t limit_held_bytes;    /* all large bodies and answers in the process together */
     uint64_t limit_head_bytes;
     uint64_t limit_fields;
-    uint64_t limit_head_ms;            /* header_deadline */
+    uint64_t limit_head_ms;    /* header_deadline */
     uint64_t limit_idle_ms;
     uint64_t limit_body_rate_bytes_per_s;
     uint64_t limit_write_stall_ms;
-    uint64_t limit_connections;        /* per worker */
+    uint64_t limit_connections;    /* per worker */
     uint64_t limit_connections_per_address;
     uint64_t limit_requests;           /* exchanges under way per worker: 503 beyond */
     uint64_t limit_streams_per_key;    /* exchanges under way per key: 429 beyond; 0: no limit */
-    uint64_t limit_wrong_keys;         /* a minute, per address and worker: 429 beyond; 0: no limit */
+    /* a minute, per address and worker: 429 beyond; 0: no limit */
+    uint64_t limit_wrong_keys;
     uint64_t limit_json_depth;
     uint64_t limit_json_values;
-    uint64_t limit_event_bytes;        /* one event of a provider's stream */
-    uint64_t limit_answer_bytes;       /* a provider's whole answer */
-    uint64_t limit_metric_series;      /* distinct model names in metrics */
+    uint64_t limit_event_bytes;      /* one event of a provider's stream */
+    uint64_t limit_answer_bytes;     /* a provider's whole answer */
+    uint64_t limit_metric_series;    /* distinct model names in metrics */
 };
 
 enum conf_auth_mode { AUTH_DEFAULT, AUTH_NONE, AUTH_KEYS };
 
 struct conf_key {
     struct conf_str name;
-    struct conf_str key;               /* secret */
-    struct conf_strs models;           /* allowed names and globs; empty: all */
+    struct conf_str key;        /* secret */
+    struct conf_strs models;    /* allowed names and globs; empty: all */
     struct conf_mark mark;
 };
 
 struct conf_auth {
-    enum conf_auth_mode mode;          /* default: keys when there are keys, none on loopback listeners, else an error */
+    /* default: keys when there are keys, none on loopback listeners, else an error */
+    enum conf_auth_mode mode;
     struct conf_mark mode_mark;
     struct conf_key *keys;
     size_t key_count;
@@ -99,49 +102,51 @@ struct conf_provider {
     size_t field_count;
     struct conf_str ca_file;
     bool tls_insecure;
-    struct conf_str http;              /* "auto" or "1" */
+    struct conf_str http;    /* "auto" or "1" */
     bool disabled;
-    struct conf_strs models;           /* names offered in /v1/models; empty: from the catalog */
-    struct conf_strs quirks;           /* names of enum wire_quirk: "no_stream_options", ... replaces the row's */
+    struct conf_strs models;    /* names offered in /v1/models; empty: from the catalog */
+    /* names of enum wire_quirk: "no_stream_options", ... replaces the row's */
+    struct conf_strs quirks;
     bool quirks_set;
     struct conf_timeouts timeouts;
     struct conf_mark mark;
 };
 
 struct conf_target {
-    struct conf_str model;             /* "provider/model" or another alias */
+    struct conf_str model;    /* "provider/model" or another alias */
     uint64_t weight;
-    struct str params;                 /* JSON object text of overrides, or empty */
+    struct str params;    /* JSON object text of overrides, or empty */
     struct conf_timeouts timeouts;
     struct conf_mark mark;
 };
 
 struct conf_alias {
     struct conf_str name;
-    struct conf_str strategy;          /* "priority" is what there is */
+    struct conf_str strategy;    /* "priority" is what there is */
     struct conf_target *targets;
     size_t target_count;
     struct conf_mark mark;
 };
 
 struct conf_observe {
-    struct conf_str log_path;          /* error log: stdout, stderr, a file */
-    struct conf_str log_level;         /* debug, info, warn, error */
-    struct conf_str access_path;       /* access log; "off" */
+    struct conf_str log_path;       /* error log: stdout, stderr, a file */
+    struct conf_str log_level;      /* debug, info, warn, error */
+    struct conf_str access_path;    /* access log; "off" */
     bool metrics;
 };
 
 struct conf {
     struct arena *arena;
-    struct str path;                   /* the file, or "(built in)" */
+    struct str path;    /* the file, or "(built in)" */
     struct conf_server server;
     struct conf_auth auth;
     struct conf_provider *providers;
     size_t provider_count;
     struct conf_alias *models;
     size_t model_count;
-    struct conf_str default_provider;  /* for routes that name no model, and model names without a provider */
-    struct conf_timeouts timeouts;     /* defaults for all targets */
+    /* for routes that name no model, and model names without a provider */
+    struct conf_str default_provider;
+    struct conf_timeouts timeouts;    /* defaults for all targets */
     struct conf_observe observe;
 };
 
@@ -154,27 +159,30 @@ struct conf_problems {
 };
 struct conf_problem {
     struct conf_mark mark;
-    struct str text;                   /* "what is wrong; what to write instead" */
+    struct str text;    /* "what is wrong; what to write instead" */
     struct conf_problem *next;
 };
 void conf_problems_init(struct conf_problems *p, struct arena *a);
-void conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...) PRINTF_LIKE(3, 4);
+void conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 /* Prints "file:line:col: text" lines to a stream opened by the caller. */
 void conf_problems_print(const struct conf_problems *p, struct str path, int fd);
 
 /* Reads a file. `sets` are "key.path=value" strings from --set, applied over it. `path` NULL: the
- * defaults and the sets alone. Always returns a conf, complete with defaults; it is usable only when
- * problems->count stayed 0. */
+ * defaults and the sets alone. Always returns a conf, complete with defaults; it is usable only
+ * when problems->count stayed 0. */
 struct conf *conf_load(const char *path, const char *const *sets, size_t set_count,
     struct conf_problems *problems) NEVER_NULL;
 
 /* The same from text, for tests and the fuzzer. */
-struct conf *conf_parse(struct str text, struct str name, struct conf_problems *problems) NEVER_NULL;
+struct conf *conf_parse(
+    struct str text, struct str name, struct conf_problems *problems) NEVER_NULL;
 
 void conf_destroy(struct conf *c);
 
-/* The starter file, the JSON Schema and the reference page, made from options.def. Appended to `out`. */
+/* The starter file, the JSON Schema and the reference page, made from options.def. Appended to
+ * `out`. */
 struct buf;
 void conf_write_starter(struct buf *out);
 void conf_write_schema(struct buf *out);

@@ -10,9 +10,11 @@ check_tls(const struct conf_server *s, struct conf_problems *problems)
     if ((s->tls_cert.v.n != 0) == (s->tls_key.v.n != 0))
         return;
     if (s->tls_cert.v.n != 0)
-        conf_problem(problems, s->tls_cert.mark, "'server.tls' has a cert and no key; write both, or neither");
+        conf_problem(problems, s->tls_cert.mark,
+            "'server.tls' has a cert and no key; write both, or neither");
     else
-        conf_problem(problems, s->tls_key.mark, "'server.tls' has a key and no cert; write both, or neither");
+        conf_problem(problems, s->tls_key.mark,
+            "'server.tls' has a key and no cert; write both, or neither");
 }
 
 /* Port 0 is a new port each time. */
@@ -30,7 +32,8 @@ check_listeners(const struct conf_server *s, struct conf_problems *problems)
 
         for (size_t j = 0; j < i; j++) {
             if (is_same_address(s->listen.list[j].v, address.v)) {
-                conf_problem(problems, address.mark, "'server.listen' has this address twice; remove one");
+                conf_problem(
+                    problems, address.mark, "'server.listen' has this address twice; remove one");
                 break;
             }
         }
@@ -55,7 +58,8 @@ public_listener(const struct conf_server *s)
     return NULL;
 }
 
-/* Nobody serves strangers by accident: without keys, `none` must be said, or the addresses be local. */
+/* Nobody serves strangers by accident: without keys, `none` must be said, or the addresses be
+ * local. */
 static void
 settle_auth_mode(struct conf *c, struct conf_problems *problems)
 {
@@ -98,7 +102,8 @@ check_providers(const struct conf *c, struct conf_problems *problems)
 
         if (p->tls_insecure && p->ca_file.v.n != 0)
             conf_problem(problems, p->ca_file.mark,
-                "'providers." STR_FMT "' has a ca_file and tls_insecure, which ignores it; keep one of the two",
+                "'providers." STR_FMT
+                "' has a ca_file and tls_insecure, which ignores it; keep one of the two",
                 STR_ARG(p->id.v));
     }
 }

@@ -146,7 +146,8 @@ is_host(struct str host, bool brackets)
     return host.n <= 253 && is_alnum(host.p[0]) && consists_of(host, "-._");
 }
 
-/* Cuts "HOST:PORT" or "[V6]:PORT"; without a port *ret_port is empty and the result is still true. */
+/* Cuts "HOST:PORT" or "[V6]:PORT"; without a port *ret_port is empty and the result is still
+ * true. */
 static bool
 cut_authority(struct str s, struct str *ret_host, bool *ret_brackets, struct str *ret_port)
 {
@@ -231,7 +232,7 @@ is_authority(struct str s)
     bool brackets;
 
     return cut_authority(s, &host, &brackets, &port) && host.n != 0 && is_host(host, brackets) &&
-        (port.n == 0 || is_port(port));
+           (port.n == 0 || is_port(port));
 }
 
 static const char *
@@ -326,7 +327,9 @@ file_problem(struct arena *a, struct str v)
         error = EISDIR;
     if (error == 0)
         return NULL;
-    return arena_printf(a, "cannot be read (%s); write the path of a readable file", strerrordesc_np(error)).p;
+    return arena_printf(
+        a, "cannot be read (%s); write the path of a readable file", strerrordesc_np(error))
+        .p;
 }
 
 static const char *
@@ -344,20 +347,24 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
     case FORM_NONE:
         return NULL;
     case FORM_TEXT:
-        return v.n > TEXT_MAX || has_control(v) ? "is not one line of up to 256 bytes; write a short text" : NULL;
+        return v.n > TEXT_MAX || has_control(v)
+                   ? "is not one line of up to 256 bytes; write a short text"
+                   : NULL;
     case FORM_WORD:
-        return v.n > NAME_MAX_BYTES || !consists_of(v, "-_.") ? "is not a name; write letters, digits, - and _"
-                                                              : NULL;
+        return v.n > NAME_MAX_BYTES || !consists_of(v, "-_.")
+                   ? "is not a name; write letters, digits, - and _"
+                   : NULL;
     case FORM_ID:
         return v.n == 0 || v.n > NAME_MAX_BYTES || !is_alnum(v.p[0]) || !consists_of(v, "-_.")
-            ? "is not a provider's name; write up to 64 letters, digits, - _ and ."
-            : NULL;
+                   ? "is not a provider's name; write up to 64 letters, digits, - _ and ."
+                   : NULL;
     case FORM_ALIAS:
         return v.n == 0 || v.n > NAME_MAX_BYTES || !is_alnum(v.p[0]) || !consists_of(v, "-_.:@+")
-            ? "is not a model name; write up to 64 letters, digits and - _ . : @ +"
-            : NULL;
+                   ? "is not a model name; write up to 64 letters, digits and - _ . : @ +"
+                   : NULL;
     case FORM_MODEL:
-        return v.n > MODEL_MAX || !is_graphic(v) ? "is not a model name; write it without blanks" : NULL;
+        return v.n > MODEL_MAX || !is_graphic(v) ? "is not a model name; write it without blanks"
+                                                 : NULL;
     case FORM_ADDRESS:
         return address_problem(v);
     case FORM_URL:

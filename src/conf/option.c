@@ -16,15 +16,26 @@ struct all_sections {
 
 static const struct section sections[] = {
 #define SECTION(id, type, path_, help_)                                                            \
-    [SECTION_##id] = { .path = S_INIT(path_), .help = S_INIT(help_), .size = sizeof(type),         \
-        .name_at = OPTION_NOWHERE, .mark_at = OPTION_NOWHERE },
+    [SECTION_##id] = { .path = S_INIT(path_),                                                      \
+        .help = S_INIT(help_),                                                                     \
+        .size = sizeof(type),                                                                      \
+        .name_at = OPTION_NOWHERE,                                                                 \
+        .mark_at = OPTION_NOWHERE },
 #define ENTRY(id, type, name, mark, example_, path_, help_)                                        \
-    [SECTION_##id] = { .kind = SECTION_ENTRY, .path = S_INIT(path_), .help = S_INIT(help_),        \
-        .size = sizeof(type), .name_at = AT(id, name, struct conf_str),                            \
-        .mark_at = AT(id, mark, struct conf_mark), .example = S_INIT(example_) },
+    [SECTION_##id] = { .kind = SECTION_ENTRY,                                                      \
+        .path = S_INIT(path_),                                                                     \
+        .help = S_INIT(help_),                                                                     \
+        .size = sizeof(type),                                                                      \
+        .name_at = AT(id, name, struct conf_str),                                                  \
+        .mark_at = AT(id, mark, struct conf_mark),                                                 \
+        .example = S_INIT(example_) },
 #define ITEM(id, type, mark, short_form_, path_, help_)                                            \
-    [SECTION_##id] = { .kind = SECTION_ITEM, .path = S_INIT(path_), .help = S_INIT(help_),         \
-        .short_form = S_INIT(short_form_), .size = sizeof(type), .name_at = OPTION_NOWHERE,        \
+    [SECTION_##id] = { .kind = SECTION_ITEM,                                                       \
+        .path = S_INIT(path_),                                                                     \
+        .help = S_INIT(help_),                                                                     \
+        .short_form = S_INIT(short_form_),                                                         \
+        .size = sizeof(type),                                                                      \
+        .name_at = OPTION_NOWHERE,                                                                 \
         .mark_at = AT(id, mark, struct conf_mark) },
 #include "conf/options.def"
 };
@@ -88,7 +99,9 @@ static const struct option options[] = {
     { ROW(section, key, OPTION_JSON, AT(section, field, struct str), help),                        \
         .example = S_INIT(example_) },
 #define LATER(section_, key_, what)                                                                \
-    { .section = SECTION_##section_, .key = S_INIT(#key_), .type = OPTION_LATER,                   \
+    { .section = SECTION_##section_,                                                               \
+        .key = S_INIT(#key_),                                                                      \
+        .type = OPTION_LATER,                                                                      \
         .later = S_INIT(what) },
 #include "conf/options.def"
 };

@@ -4,26 +4,27 @@
 #include "conf/conf.h"
 
 enum option_type {
-    OPTION_STRING,       /* struct conf_str */
-    OPTION_STRINGS,      /* struct conf_strs */
-    OPTION_DURATION,     /* uint64_t, milliseconds */
-    OPTION_SIZE,         /* uint64_t, bytes */
-    OPTION_COUNT,        /* uint64_t */
-    OPTION_BOOL,         /* bool */
-    OPTION_CHOICE,       /* struct conf_str, one of `choices` */
-    OPTION_ENUM,         /* int, the place in `choices` from 1; 0: not given */
-    OPTION_SECTION,      /* a struct with settings of its own */
-    OPTION_MAP,          /* an array of such structs, each with a name */
-    OPTION_LIST,         /* an array of such structs */
-    OPTION_PAIRS,        /* an array of struct conf_pair */
-    OPTION_JSON,         /* struct str */
-    OPTION_LATER,        /* refused */
+    OPTION_STRING,      /* struct conf_str */
+    OPTION_STRINGS,     /* struct conf_strs */
+    OPTION_DURATION,    /* uint64_t, milliseconds */
+    OPTION_SIZE,        /* uint64_t, bytes */
+    OPTION_COUNT,       /* uint64_t */
+    OPTION_BOOL,        /* bool */
+    OPTION_CHOICE,      /* struct conf_str, one of `choices` */
+    OPTION_ENUM,        /* int, the place in `choices` from 1; 0: not given */
+    OPTION_SECTION,     /* a struct with settings of its own */
+    OPTION_MAP,         /* an array of such structs, each with a name */
+    OPTION_LIST,        /* an array of such structs */
+    OPTION_PAIRS,       /* an array of struct conf_pair */
+    OPTION_JSON,        /* struct str */
+    OPTION_LATER,       /* refused */
 };
 
 enum {
     OPTION_REQUIRED = 1 << 0,
-    OPTION_SECRET = 1 << 1,      /* never shown; file: references are read */
-    OPTION_INHERITS = 1 << 2,    /* a section without defaults: what is left out comes from elsewhere */
+    OPTION_SECRET = 1 << 1,    /* never shown; file: references are read */
+    /* a section without defaults: what is left out comes from elsewhere */
+    OPTION_INHERITS = 1 << 2,
 };
 
 /* What a text must look like; see conf/form.h. */
@@ -59,15 +60,17 @@ struct option {
     enum section_id section;
     enum option_type type;
     struct str key;
-    size_t at;                   /* offset in the section's struct */
-    size_t aux;                  /* of the count, the mark or the "was given" flag, or OPTION_NOWHERE */
+    size_t at;    /* offset in the section's struct */
+    /* of the count, the mark or the "was given" flag, or OPTION_NOWHERE */
+    size_t aux;
     unsigned flags;
-    enum conf_form form;         /* of a string, or of the names in a map */
-    enum section_id within;      /* the section of a section, a map or a list */
+    enum conf_form form;       /* of a string, or of the names in a map */
+    enum section_id within;    /* the section of a section, a map or a list */
     uint64_t min, max;
-    struct str fallback;         /* the default as written in a file; empty: none */
-    struct str choices;          /* "a|b"; of a count the word for 0 */
-    struct str later;            /* choices that this version refuses; of OPTION_LATER what it would be */
+    struct str fallback;    /* the default as written in a file; empty: none */
+    struct str choices;     /* "a|b"; of a count the word for 0 */
+    /* choices that this version refuses; of OPTION_LATER what it would be */
+    struct str later;
     struct str example;
     struct str help;
 };
@@ -76,13 +79,13 @@ enum section_kind { SECTION_PLAIN, SECTION_ENTRY, SECTION_ITEM };
 
 struct section {
     enum section_kind kind;
-    struct str path;             /* "providers.<id>" */
+    struct str path;    /* "providers.<id>" */
     struct str help;
-    struct str example;          /* a name for an entry */
-    struct str short_form;       /* the key that a bare text in a list sets, or empty */
+    struct str example;       /* a name for an entry */
+    struct str short_form;    /* the key that a bare text in a list sets, or empty */
     size_t size;
-    size_t name_at;              /* struct conf_str, of an entry */
-    size_t mark_at;              /* struct conf_mark, of an entry or an item */
+    size_t name_at;    /* struct conf_str, of an entry */
+    size_t mark_at;    /* struct conf_mark, of an entry or an item */
 };
 
 const struct section *section_row(enum section_id id) NEVER_NULL;

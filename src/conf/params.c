@@ -11,8 +11,8 @@
 struct writer {
     struct arena *arena;
     struct buf out;
-    const char *reason;        /* why it failed, or NULL */
-    const struct yaml *at;     /* where */
+    const char *reason;       /* why it failed, or NULL */
+    const struct yaml *at;    /* where */
 };
 
 static bool
@@ -24,8 +24,9 @@ is_one_of(struct str s, const char *const *words, size_t count)
     }
     return false;
 }
-#define IS_ONE_OF(s, ...) \
-    is_one_of((s), (const char *const[]){ __VA_ARGS__ }, ARRAY_LEN(((const char *const[]){ __VA_ARGS__ })))
+#define IS_ONE_OF(s, ...)                                                                          \
+    is_one_of((s), (const char *const[]){ __VA_ARGS__ },                                           \
+        ARRAY_LEN(((const char *const[]){ __VA_ARGS__ })))
 
 static size_t
 digits(struct str s, unsigned base)
@@ -34,10 +35,10 @@ digits(struct str s, unsigned base)
 
     for (; n < s.n; n++) {
         char c = s.p[n];
-        unsigned v = c >= '0' && c <= '9' ? (unsigned)(c - '0')
-            : c >= 'a' && c <= 'f'       ? (unsigned)(c - 'a') + 10
-            : c >= 'A' && c <= 'F'       ? (unsigned)(c - 'A') + 10
-                                         : 99;
+        unsigned v = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                     : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+                                            : 99;
         if (v >= base)
             break;
     }

@@ -3,6 +3,7 @@
 
 #include "conf/yaml.h"
 
-/* Writes `y` into `a`. NULL and *ret_text with a NUL behind, or why not, and *ret_at where. Plain scalars are
- * typed as YAML 1.2 types them; quoted ones are strings; references are replaced. */
-const char *params_text(struct arena *a, const struct yaml *y, struct str *ret_text, const struct yaml **ret_at);
+/* Writes `y` into `a`. NULL and *ret_text with a NUL behind, or why not, and *ret_at where. Plain
+ * scalars are typed as YAML 1.2 types them; quoted ones are strings; references are replaced. */
+const char *params_text(
+    struct arena *a, const struct yaml *y, struct str *ret_text, const struct yaml **ret_at);

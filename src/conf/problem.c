@@ -24,7 +24,8 @@ is_behind(struct conf_mark a, struct conf_mark b)
     return a.line != b.line ? a.line > b.line : a.column > b.column;
 }
 
-/* Was this said already? Two ways may lead to one mistake: aliases of a section, targets of targets. */
+/* Was this said already? Two ways may lead to one mistake: aliases of a section, targets of
+ * targets. */
 static bool
 is_known(const struct conf_problems *p, struct conf_mark mark, struct str text)
 {
@@ -66,7 +67,8 @@ add_problem(struct buf *out, const struct conf_problem *problem, struct str path
 {
     /* A --set names its own place. */
     if (problem->mark.line != 0)
-        buf_printf(out, STR_FMT ":%u:%u: ", STR_ARG(path), problem->mark.line, problem->mark.column);
+        buf_printf(
+            out, STR_FMT ":%u:%u: ", STR_ARG(path), problem->mark.line, problem->mark.column);
     else if (!str_starts(problem->text, S("--set ")) && path.n != 0)
         buf_printf(out, STR_FMT ": ", STR_ARG(path));
     buf_add(out, problem->text);

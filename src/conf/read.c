@@ -55,7 +55,10 @@ place_text(struct reader *r, const struct place *at)
 }
 
 /* "'server.workers' ..." at the value's mark; a value of --set says so. */
-static void PRINTF_LIKE(4, 5)
+static void complain(struct reader *r, const struct place *at, const struct yaml *y,
+    const char *format, ...) PRINTF_LIKE(4, 5);
+
+static void
 complain(struct reader *r, const struct place *at, const struct yaml *y, const char *format, ...)
 {
     char text[1024];
@@ -67,7 +70,8 @@ complain(struct reader *r, const struct place *at, const struct yaml *y, const c
     CHECK(n >= 0);
 
     if (y->set != NULL)
-        conf_problem(r->problems, y->mark, "--set %s: '" STR_FMT "' %s", y->set, STR_ARG(place_text(r, at)), text);
+        conf_problem(r->problems, y->mark, "--set %s: '" STR_FMT "' %s", y->set,
+            STR_ARG(place_text(r, at)), text);
     else
         conf_problem(r->problems, y->mark, "'" STR_FMT "' %s", STR_ARG(place_text(r, at)), text);
 }
@@ -85,7 +89,10 @@ choices_text(struct reader *r, struct str choices)
 
     while (option_next_choice(&choices, &word))
         text = arena_printf(r->scratch, STR_FMT "%s" STR_FMT, STR_ARG(text),
-            text.n == 0 ? "" : choices.n == 0 ? " or " : ", ", STR_ARG(word));
+            text.n == 0      ? ""
+            : choices.n == 0 ? " or "
+                             : ", ",
+            STR_ARG(word));
     return text;
 }
 
@@ -103,13 +110,16 @@ advice(struct reader *r, const struct option *o)
         return arena_printf(a, "write a text or a list of texts, like %s", example).p;
     case OPTION_DURATION:
         return arena_printf(a, "write a time from %s to %s, like 500ms, 10s, 5m or 1h",
-            value_duration_text(a, o->min).p, value_duration_text(a, o->max).p).p;
+            value_duration_text(a, o->min).p, value_duration_text(a, o->max).p)
+            .p;
     case OPTION_SIZE:
         return arena_printf(a, "write a size from %s to %s, like 64KB or 32MB",
-            value_size_text(a, o->min).p, value_size_text(a, o->max).p).p;
+            value_size_text(a, o->min).p, value_size_text(a, o->max).p)
+            .p;
     case OPTION_COUNT:
         return arena_printf(a, "write %s%sa whole number from %llu to %llu", o->choices.p,
-            o->choices.n != 0 ? " or " : "", (unsigned long long)o->min, (unsigned long long)o->max).p;
+            o->choices.n != 0 ? " or " : "", (unsigned long long)o->min, (unsigned long long)o->max)
+            .p;
     case OPTION_BOOL:
         return "write true or false";
     case OPTION_CHOICE:
@@ -130,9 +140,11 @@ advice(struct reader *r, const struct option *o)
     CHECK_UNREACHABLE();
 }
 
-/* The text of a scalar with its references replaced. False when that fails, with the reason given. */
+/* The text of a scalar with its references replaced. False when that fails, with the reason
+ * given. */
 static bool
-read_text(struct reader *r, const struct place *at, const struct yaml *y, unsigned flags, struct conf_str *ret)
+read_text(struct reader *r, const struct place *at, const struct yaml *y, unsigned flags,
+    struct conf_str *ret)
 {
     struct str v;
     const char *reason = value_resolve(r->arena, y->text, (flags & OPTION_SECRET) != 0, &v);
@@ -148,8 +160,8 @@ read_text(struct reader *r, const struct place *at, const struct yaml *y, unsign
 }
 
 static bool
-read_formed(struct reader *r, const struct place *at, const struct yaml *y, enum conf_form form, unsigned flags,
-    struct conf_str *ret)
+read_formed(struct reader *r, const struct place *at, const struct yaml *y, enum conf_form form,
+    unsigned flags, struct conf_str *ret)
 {
     struct conf_str text;
 
@@ -166,7 +178,8 @@ read_formed(struct reader *r, const struct place *at, const struct yaml *y, enum
 }
 
 static void
-read_strings(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, char *base)
+read_strings(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    char *base)
 {
     struct conf_strs *ret = (struct conf_strs *)(void *)(base + o->at);
     size_t count = y->type == YAML_LIST ? y->count : 1;
@@ -181,7 +194,8 @@ read_strings(struct reader *r, const struct place *at, const struct yaml *y, con
         complain(r, at, y, "is an empty list; %s", advice(r, o));
     if (y->type == YAML_SCALAR && read_formed(r, at, y, o->form, o->flags, &read.list[0]))
         read.count = 1;
-    for (const struct yaml_entry *e = y->type == YAML_LIST ? y->first : NULL; e != NULL; e = e->next) {
+    for (const struct yaml_entry *e = y->type == YAML_LIST ? y->first : NULL; e != NULL;
+         e = e->next) {
         if (e->value->type != YAML_SCALAR)
             complain(r, &item, e->value, "is %s; write a text",
                 e->value->type == YAML_NULL ? "empty" : shape(e->value));
@@ -196,14 +210,14 @@ read_strings(struct reader *r, const struct place *at, const struct yaml *y, con
 
 /* A number with the bounds of its row; `v` was read, or `valid` is false. */
 static void
-keep_number(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, bool valid,
-    uint64_t v, char *base)
+keep_number(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    bool valid, uint64_t v, char *base)
 {
     if (!valid)
         complain(r, at, y, "is not %s; %s",
-            o->type == OPTION_DURATION   ? "a time with its unit"
-                : o->type == OPTION_SIZE ? "a size"
-                                         : "a whole number",
+            o->type == OPTION_DURATION ? "a time with its unit"
+            : o->type == OPTION_SIZE   ? "a size"
+                                       : "a whole number",
             advice(r, o));
     else if (v < o->min || v > o->max)
         complain(r, at, y, "is too %s; %s", v < o->min ? "small" : "large", advice(r, o));
@@ -212,8 +226,8 @@ keep_number(struct reader *r, const struct place *at, const struct yaml *y, cons
 }
 
 static void
-read_bool(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, struct str v,
-    char *base)
+read_bool(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    struct str v, char *base)
 {
     bool *ret = (bool *)(void *)(base + o->at);
 
@@ -241,7 +255,8 @@ read_choice(struct reader *r, const struct place *at, const struct yaml *y, cons
         return;
     }
     if (option_choice(o->later, text.v) != 0) {    /* one of our own words: safe to show */
-        complain(r, at, y, "cannot be " STR_FMT ": that is not in this version; %s", STR_ARG(text.v), advice(r, o));
+        complain(r, at, y, "cannot be " STR_FMT ": that is not in this version; %s",
+            STR_ARG(text.v), advice(r, o));
         return;
     }
     while (n < KEYS_MAX && option_next_choice(&choices, &names[n]))
@@ -254,7 +269,8 @@ read_choice(struct reader *r, const struct place *at, const struct yaml *y, cons
 }
 
 static void
-read_scalar(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, char *base)
+read_scalar(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    char *base)
 {
     struct conf_str text;
     uint64_t v = 0;
@@ -284,7 +300,8 @@ read_scalar(struct reader *r, const struct place *at, const struct yaml *y, cons
 }
 
 static void
-read_json(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, char *base)
+read_json(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    char *base)
 {
     const struct yaml *where;
     struct str text = S("");
@@ -309,7 +326,8 @@ has_pair(const struct conf_pair *pairs, size_t count, struct str name)
 enum { PAIRS_MAX = 64, PAIRS_BYTES_MAX = 3 * 1024 };
 
 static void
-read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, char *base)
+read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    char *base)
 {
     struct conf_pair *pairs = arena_array(r->arena, struct conf_pair, MIN(y->count, PAIRS_MAX));
     size_t n = 0, bytes = 0;
@@ -332,7 +350,8 @@ read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const
                 e->value->type == YAML_NULL ? "empty" : shape(e->value));
         } else if (read_formed(r, &entry, e->value, FORM_FIELD_VALUE, o->flags, &pairs[n].value)) {
             bytes += e->key.n + pairs[n].value.v.n;
-            pairs[n++].key = (struct conf_str){ .v = arena_str(r->arena, e->key), .mark = e->key_mark };
+            pairs[n++].key =
+                (struct conf_str){ .v = arena_str(r->arena, e->key), .mark = e->key_mark };
         }
     }
     if (bytes > PAIRS_BYTES_MAX)
@@ -341,10 +360,10 @@ read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const
     *(size_t *)(void *)(base + o->aux) = n;
 }
 
-static void read_section(struct reader *r, const struct place *at, const struct yaml *y, enum section_id id,
-    char *base);
-static void read_value(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
-    char *base);
+static void read_section(
+    struct reader *r, const struct place *at, const struct yaml *y, enum section_id id, char *base);
+static void read_value(struct reader *r, const struct place *at, const struct yaml *y,
+    const struct option *o, char *base);
 
 /* Gives every setting of the section its default. Defaults are read like values of the file. */
 static void
@@ -368,7 +387,8 @@ set_defaults(struct reader *r, enum section_id id, char *base)
 
 /* One entry of a map or a list: defaults, name, mark, then what the file says. */
 static void
-read_entry(struct reader *r, const struct place *at, const struct yaml_entry *e, const struct option *o, char *base)
+read_entry(struct reader *r, const struct place *at, const struct yaml_entry *e,
+    const struct option *o, char *base)
 {
     const struct section *s = section_row(o->within);
     bool bare = s->short_form.n != 0 && e->value->type == YAML_SCALAR;
@@ -394,11 +414,13 @@ read_entry(struct reader *r, const struct place *at, const struct yaml_entry *e,
 static bool
 is_item(const struct option *o, const struct yaml *y)
 {
-    return y->type == YAML_MAP || (y->type == YAML_SCALAR && section_row(o->within)->short_form.n != 0);
+    return y->type == YAML_MAP ||
+           (y->type == YAML_SCALAR && section_row(o->within)->short_form.n != 0);
 }
 
 static void
-read_array(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, char *base)
+read_array(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    char *base)
 {
     size_t size = section_row(o->within)->size;
     size_t n = 0, i = 0;
@@ -421,7 +443,8 @@ read_array(struct reader *r, const struct place *at, const struct yaml *y, const
         if (o->type == OPTION_LIST && !is_item(o, e->value)) {
             /* The example without its brackets is one entry. */
             complain(r, &entry, e->value, "is %s; write an entry like %.*s",
-                e->value->type == YAML_NULL ? "empty" : shape(e->value), (int)o->example.n - 2, o->example.p + 1);
+                e->value->type == YAML_NULL ? "empty" : shape(e->value), (int)o->example.n - 2,
+                o->example.p + 1);
             continue;
         }
         read_entry(r, &entry, e, o, entries + size * n++);
@@ -451,7 +474,8 @@ has_shape(const struct option *o, const struct yaml *y)
 
 /* A setting that is there but says nothing keeps its default. */
 static void
-read_value(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o, char *base)
+read_value(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    char *base)
 {
     if (y->type == YAML_NULL)
         return;
@@ -482,7 +506,8 @@ read_value(struct reader *r, const struct place *at, const struct yaml *y, const
     }
 }
 
-/* The path of the one other section that has this key, for settings that landed in the wrong place; or NULL. */
+/* The path of the one other section that has this key, for settings that landed in the wrong place;
+ * or NULL. */
 static const char *
 other_home(enum section_id id, struct str key)
 {
@@ -499,7 +524,8 @@ other_home(enum section_id id, struct str key)
     return home;
 }
 
-/* May an unknown name be shown? "api_key:sk-1234", the blank forgotten, is a name too, and a secret. */
+/* May an unknown name be shown? "api_key:sk-1234", the blank forgotten, is a name too, and a
+ * secret. */
 static bool
 is_harmless(struct str key)
 {
@@ -514,7 +540,8 @@ is_harmless(struct str key)
 
 /* "did you mean", or where it belongs, or what there is. */
 static void
-complain_unknown(struct reader *r, const struct place *parent, const struct yaml_entry *e, enum section_id id)
+complain_unknown(
+    struct reader *r, const struct place *parent, const struct yaml_entry *e, enum section_id id)
 {
     struct yaml where = { .mark = e->key_mark, .set = e->value->set };
     struct place place = { .parent = parent, .key = is_harmless(e->key) ? e->key : S("?") };
@@ -527,7 +554,8 @@ complain_unknown(struct reader *r, const struct place *parent, const struct yaml
     for (size_t i = 0; (o = option_at(i)) != NULL && n < KEYS_MAX; i++) {
         if (o->section != id || o->type == OPTION_LATER)
             continue;
-        list = arena_printf(r->scratch, STR_FMT "%s" STR_FMT, STR_ARG(list), n != 0 ? ", " : "", STR_ARG(o->key));
+        list = arena_printf(
+            r->scratch, STR_FMT "%s" STR_FMT, STR_ARG(list), n != 0 ? ", " : "", STR_ARG(o->key));
         names[n++] = o->key;
     }
     struct str near = conf_closest(e->key, names, n);
@@ -543,25 +571,27 @@ complain_unknown(struct reader *r, const struct place *parent, const struct yaml
 
 /* An entry of a map lacks it where its name stands, not where its first setting does. */
 static void
-complain_lacking(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
-    const char *base)
+complain_lacking(struct reader *r, const struct place *at, const struct yaml *y,
+    const struct option *o, const char *base)
 {
     const struct section *s = section_row(o->section);
     struct yaml where = { .mark = y->mark, .set = y->set };
 
     if (s->mark_at != OPTION_NOWHERE)
         where.mark = *(const struct conf_mark *)(const void *)(base + s->mark_at);
-    complain(r, at, &where, "lacks '" STR_FMT "'; write " STR_FMT ": " STR_FMT, STR_ARG(o->key), STR_ARG(o->key),
-        STR_ARG(o->example));
+    complain(r, at, &where, "lacks '" STR_FMT "'; write " STR_FMT ": " STR_FMT, STR_ARG(o->key),
+        STR_ARG(o->key), STR_ARG(o->example));
 }
 
 static void
-read_section(struct reader *r, const struct place *at, const struct yaml *y, enum section_id id, char *base)
+read_section(
+    struct reader *r, const struct place *at, const struct yaml *y, enum section_id id, char *base)
 {
     const struct option *o;
 
     if (y->type != YAML_MAP && y->type != YAML_NULL) {
-        complain(r, at, y, "is %s; write its settings below it, one \"name: value\" a line", shape(y));
+        complain(
+            r, at, y, "is %s; write its settings below it, one \"name: value\" a line", shape(y));
         return;
     }
     for (const struct yaml_entry *e = y->first; e != NULL; e = e->next) {
@@ -572,7 +602,8 @@ read_section(struct reader *r, const struct place *at, const struct yaml *y, enu
         if (o == NULL)
             complain_unknown(r, at, e, id);
         else if (o->type == OPTION_LATER)
-            complain(r, &entry, &where, "is not in this version (" STR_FMT "); remove it", STR_ARG(o->later));
+            complain(r, &entry, &where, "is not in this version (" STR_FMT "); remove it",
+                STR_ARG(o->later));
         else
             read_value(r, &entry, e->value, o, base);
     }
@@ -586,14 +617,16 @@ read_section(struct reader *r, const struct place *at, const struct yaml *y, enu
 }
 
 void
-read_conf(struct conf *c, const struct yaml *root, struct arena *scratch, struct conf_problems *problems)
+read_conf(
+    struct conf *c, const struct yaml *root, struct arena *scratch, struct conf_problems *problems)
 {
     struct reader r = { .arena = c->arena, .scratch = scratch, .problems = problems };
     struct place top = { .parent = NULL };
 
     set_defaults(&r, SECTION_root, (char *)c);
     if (root->type == YAML_LIST || root->type == YAML_SCALAR)
-        conf_problem(problems, root->mark, "the file is %s; write settings, one \"name: value\" a line", shape(root));
+        conf_problem(problems, root->mark,
+            "the file is %s; write settings, one \"name: value\" a line", shape(root));
     else
         read_section(&r, &top, root, SECTION_root, (char *)c);
 }

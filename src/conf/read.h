@@ -4,6 +4,7 @@
 #include "conf/option.h"
 #include "conf/yaml.h"
 
-/* Fills *c, which has its arena, from `root`: a map, or a null node for the defaults alone. Everything that is
- * wrong goes to `problems`; `scratch` holds what nobody needs afterwards. */
-void read_conf(struct conf *c, const struct yaml *root, struct arena *scratch, struct conf_problems *problems);
+/* Fills *c, which has its arena, from `root`: a map, or a null node for the defaults alone.
+ * Everything that is wrong goes to `problems`; `scratch` holds what nobody needs afterwards. */
+void read_conf(
+    struct conf *c, const struct yaml *root, struct arena *scratch, struct conf_problems *problems);

@@ -117,14 +117,16 @@ with_member(const struct setting *s, const struct yaml *map, struct str key, str
     return copy;
 }
 
-/* The node that takes the place of `y` once the value stands at segments[depth...] below it. NULL: no place. */
+/* The node that takes the place of `y` once the value stands at segments[depth...] below it. NULL:
+ * no place. */
 static struct yaml *
 put(const struct setting *s, const struct yaml *y, size_t depth)
 {
     if (depth == s->count)
         return s->value;
     if (y->type != YAML_MAP && y->type != YAML_NULL) {
-        fail(s, "a name on its way is no section; write the path of a setting, or the whole list as [a, b]");
+        fail(s,
+            "a name on its way is no section; write the path of a setting, or the whole list as [a, b]");
         return NULL;
     }
 

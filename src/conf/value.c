@@ -53,7 +53,8 @@ unit_text(struct arena *a, uint64_t v, const struct unit *units, size_t count)
 
     while (i + 1 < count && (v == 0 || v % units[i].factor != 0))
         i++;
-    return arena_printf(a, "%llu" STR_FMT, (unsigned long long)(v / units[i].factor), STR_ARG(units[i].name));
+    return arena_printf(
+        a, "%llu" STR_FMT, (unsigned long long)(v / units[i].factor), STR_ARG(units[i].name));
 }
 
 bool
@@ -109,11 +110,15 @@ add_variable(struct arena *a, struct buf *out, struct str inner)
     if (v.n == 0 && at != inner.n)
         v = str_skip(inner, at + 2);
     else if (v.p == NULL)
-        return arena_printf(a, "needs the environment variable %s, which is not set; set it, or write ${%s:-default}",
-            c_name.p, c_name.p).p;
+        return arena_printf(a,
+            "needs the environment variable %s, which is not set; set it, or write ${%s:-default}",
+            c_name.p, c_name.p)
+            .p;
     else if (v.n == 0)
-        return arena_printf(a, "needs the environment variable %s, which is empty; set it, or write ${%s:-default}",
-            c_name.p, c_name.p).p;
+        return arena_printf(a,
+            "needs the environment variable %s, which is empty; set it, or write ${%s:-default}",
+            c_name.p, c_name.p)
+            .p;
     buf_add(out, v);
     return NULL;
 }
@@ -152,7 +157,8 @@ static const char *
 add_file(struct buf *out, const char *path)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);    /* never waits for a pipe's other end */
+    /* never waits for a pipe's other end */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     const char *reason = NULL;
     ssize_t n = 1;
 
@@ -191,8 +197,10 @@ follow_file(struct arena *a, struct buf *text, bool path_is_ours)
     buf_init(&content, VALUE_BYTES_MAX + 2 * 4096);
     const char *reason = add_file(&content, c_path.p);
     if (reason != NULL) {
-        reason = arena_printf(a, "needs the file %s, which cannot be read (%s); check the path and its permissions",
-            path_is_ours ? c_path.p : "of its reference", reason).p;
+        reason = arena_printf(a,
+            "needs the file %s, which cannot be read (%s); check the path and its permissions",
+            path_is_ours ? c_path.p : "of its reference", reason)
+                     .p;
     } else {
         struct str v = buf_str(&content);
 

@@ -9,11 +9,12 @@
 
 #define VALUE_BYTES_MAX (64 * 1024)
 
-/* Replaces ${NAME}, ${NAME:-default} and $$; with `secret` a text "file:/path" becomes what that file holds.
- * NULL and *ret in `a` with a NUL behind, or why not. */
+/* Replaces ${NAME}, ${NAME:-default} and $$; with `secret` a text "file:/path" becomes what that
+ * file holds. NULL and *ret in `a` with a NUL behind, or why not. */
 const char *value_resolve(struct arena *a, struct str raw, bool secret, struct str *ret);
 
-/* "500ms", "10s", "5m", "1h" as milliseconds; "32MB", "64KB", "1GB" or plain bytes. False: neither. */
+/* "500ms", "10s", "5m", "1h" as milliseconds; "32MB", "64KB", "1GB" or plain bytes. False:
+ * neither. */
 bool value_duration(struct str v, uint64_t *ret_ms);
 bool value_size(struct str v, uint64_t *ret_bytes);
 

@@ -48,11 +48,12 @@ static void
 add_range(struct arena *a, struct buf *out, const struct option *o)
 {
     struct str low = o->type == OPTION_DURATION ? value_duration_text(a, o->min)
-        : o->type == OPTION_SIZE                ? value_size_text(a, o->min)
-                                                : arena_printf(a, "%llu", (unsigned long long)o->min);
+                     : o->type == OPTION_SIZE   ? value_size_text(a, o->min)
+                                              : arena_printf(a, "%llu", (unsigned long long)o->min);
     struct str high = o->type == OPTION_DURATION ? value_duration_text(a, o->max)
-        : o->type == OPTION_SIZE                 ? value_size_text(a, o->max)
-                                                 : arena_printf(a, "%llu", (unsigned long long)o->max);
+                      : o->type == OPTION_SIZE
+                          ? value_size_text(a, o->max)
+                          : arena_printf(a, "%llu", (unsigned long long)o->max);
 
     buf_printf(out, ", " STR_FMT " to " STR_FMT, STR_ARG(low), STR_ARG(high));
 }

@@ -1,4 +1,5 @@
-/* write_schema.c - options.def as a JSON Schema (2020-12), for editors that complete and check YAML. */
+/* write_schema.c - options.def as a JSON Schema (2020-12), for editors that complete and check
+ * YAML. */
 #include "base/buf.h"
 #include "base/json.h"
 #include "conf/option.h"
@@ -33,7 +34,8 @@ add_count(struct buf *out, const struct option *o)
 {
     buf_printf(out, "\"anyOf\": [{\"type\": \"integer\", \"minimum\": %llu, \"maximum\": %llu}, ",
         (unsigned long long)o->min, (unsigned long long)o->max);
-    buf_printf(out, "{\"type\": \"string\", \"pattern\": \"^([0-9]+%s" STR_FMT ")$" OR_REFERENCE "\"}]",
+    buf_printf(out,
+        "{\"type\": \"string\", \"pattern\": \"^([0-9]+%s" STR_FMT ")$" OR_REFERENCE "\"}]",
         o->choices.n != 0 ? "|" : "", STR_ARG(o->choices));
 }
 
@@ -46,15 +48,18 @@ add_scalar_type(struct buf *out, const struct option *o)
         buf_add(out, S("\"type\": \"string\", \"minLength\": 1"));
         return true;
     case OPTION_STRINGS:
-        buf_add(out, S("\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, "
-                       "\"items\": {\"type\": \"string\", \"minLength\": 1}}]"));
+        buf_add(out,
+            S("\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", \"minItems\": 1, "
+              "\"items\": {\"type\": \"string\", \"minLength\": 1}}]"));
         return true;
     case OPTION_DURATION:
-        buf_add(out, S("\"type\": \"string\", \"pattern\": \"^[0-9]+(ms|s|m|h)$" OR_REFERENCE "\""));
+        buf_add(
+            out, S("\"type\": \"string\", \"pattern\": \"^[0-9]+(ms|s|m|h)$" OR_REFERENCE "\""));
         return true;
     case OPTION_SIZE:
-        buf_printf(out, "\"type\": [\"integer\", \"string\"], \"minimum\": %llu, \"maximum\": %llu, "
-                        "\"pattern\": \"^[0-9]+(KB|MB|GB)?$" OR_REFERENCE "\"",
+        buf_printf(out,
+            "\"type\": [\"integer\", \"string\"], \"minimum\": %llu, \"maximum\": %llu, "
+            "\"pattern\": \"^[0-9]+(KB|MB|GB)?$" OR_REFERENCE "\"",
             (unsigned long long)o->min, (unsigned long long)o->max);
         return true;
     case OPTION_COUNT:
@@ -84,7 +89,8 @@ static void
 add_default(struct buf *out, const struct option *o)
 {
     uint64_t number;
-    bool bare = o->type == OPTION_BOOL || (o->type == OPTION_COUNT && str_u64(o->fallback, &number));
+    bool bare =
+        o->type == OPTION_BOOL || (o->type == OPTION_COUNT && str_u64(o->fallback, &number));
 
     buf_add(out, S(", \"default\": "));
     if (bare)
@@ -108,8 +114,8 @@ add_part_type(struct buf *out, unsigned depth, const struct option *o)
         buf_add_c(out, '}');
     } else {
         buf_add(out, (o->flags & OPTION_REQUIRED) != 0
-                ? S("\"type\": \"array\", \"minItems\": 1, \"items\": ")
-                : S("\"type\": [\"array\", \"null\"], \"items\": "));
+                         ? S("\"type\": \"array\", \"minItems\": 1, \"items\": ")
+                         : S("\"type\": [\"array\", \"null\"], \"items\": "));
         if (short_form.n != 0)
             buf_add(out, S("{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, "));
         buf_add_c(out, '{');
@@ -142,7 +148,8 @@ add_section_body(struct buf *out, unsigned depth, enum section_id id, bool inher
     size_t n = 0;
 
     buf_init(&required, 1024);
-    buf_add(out, S("\"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {"));
+    buf_add(out,
+        S("\"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {"));
     for (size_t i = 0; (o = option_at(i)) != NULL; i++) {
         if (o->section != id || o->type == OPTION_LATER)
             continue;

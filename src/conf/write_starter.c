@@ -1,4 +1,5 @@
-/* write_starter.c - the file that `openclaw init` leaves: every setting with its help, switched off.
+/* write_starter.c - the file that `openclaw init` leaves: every setting with its help, switched
+ * off.
  *
  * "# text" explains, "#key: value" is a setting to uncomment: taking the '#' away from every
  * line that has no blank behind it leaves a whole configuration. Sections of the top are there
@@ -39,7 +40,8 @@ add_comment(struct buf *out, unsigned indent, struct str help)
     buf_add_c(out, '\n');
 }
 
-/* "#key: value", or "#- key: value" for the first setting of a list's entry; the dash stands left of `indent`. */
+/* "#key: value", or "#- key: value" for the first setting of a list's entry; the dash stands left
+ * of `indent`. */
 static void
 add_setting(struct buf *out, unsigned indent, bool first_of_item, struct str key, struct str value)
 {
@@ -94,7 +96,8 @@ add_option(struct buf *out, unsigned indent, const struct option *o, bool first_
         add_section(out, indent + 4, o->within, false);
         break;
     default:
-        add_setting(out, indent, first_of_item, o->key, o->fallback.n != 0 ? o->fallback : o->example);
+        add_setting(
+            out, indent, first_of_item, o->key, o->fallback.n != 0 ? o->fallback : o->example);
         break;
     }
 }
@@ -119,10 +122,11 @@ add_section(struct buf *out, unsigned indent, enum section_id id, bool live)
 void
 conf_write_starter(struct buf *out)
 {
-    buf_add(out, S("# OpenClaw's configuration. Every setting is here, with its default or an example.\n"
-                   "# Take the # away from a line to use it; `openclaw check -c FILE` tells what is wrong.\n"
-                   "#\n"
-                   "# \"${NAME}\" is the environment variable NAME, \"${NAME:-text}\" has a default, $$ is a dollar\n"
-                   "# sign. Keys and header fields may be read from a file: file:/run/secrets/openai\n"));
+    buf_add(out,
+        S("# OpenClaw's configuration. Every setting is here, with its default or an example.\n"
+          "# Take the # away from a line to use it; `openclaw check -c FILE` tells what is wrong.\n"
+          "#\n"
+          "# \"${NAME}\" is the environment variable NAME, \"${NAME:-text}\" has a default, $$ is a dollar\n"
+          "# sign. Keys and header fields may be read from a file: file:/run/secrets/openai\n"));
     add_section(out, 0, SECTION_root, true);
 }

@@ -25,8 +25,8 @@ struct yaml_parser {
     struct conf_mark last;     /* of the newest event that has a place */
     struct anchor *anchors;    /* newest first */
     size_t anchor_count;
-    size_t nodes;              /* made so far, aliases not followed */
-    bool failed;               /* the reason was given */
+    size_t nodes;    /* made so far, aliases not followed */
+    bool failed;     /* the reason was given */
 };
 
 struct str
@@ -61,7 +61,8 @@ event_mark(struct yaml_parser *p, struct fy_event *ev)
     if (m == NULL)
         return p->last;
     p->last = (struct conf_mark){ (unsigned)m->line + 1, (unsigned)m->column + 1 };
-    if (ev->type == FYET_SCALAR && p->last.column > 1) {    /* libfyaml's mark stands behind the quote */
+    /* libfyaml's mark stands behind the quote */
+    if (ev->type == FYET_SCALAR && p->last.column > 1) {
         enum fy_scalar_style style = fy_token_scalar_style(ev->scalar.value);
         if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
             p->last.column--;
@@ -92,7 +93,7 @@ static bool
 is_null(struct str text)
 {
     return text.n == 0 || str_eq(text, S("~")) || str_eq(text, S("null")) ||
-        str_eq(text, S("Null")) || str_eq(text, S("NULL"));
+           str_eq(text, S("Null")) || str_eq(text, S("NULL"));
 }
 
 static struct yaml *
@@ -131,8 +132,9 @@ read_alias(struct yaml_parser *p, struct fy_event *ev)
         if (str_eq(a->name, name))
             return a->node;
     }
-    return fail(p, event_mark(p, ev), "an alias (*name) without its anchor (&name) before it; "
-                                   "write text that starts with * in quotes");
+    return fail(p, event_mark(p, ev),
+        "an alias (*name) without its anchor (&name) before it; "
+        "write text that starts with * in quotes");
 }
 
 static struct yaml *
@@ -158,8 +160,9 @@ count_child(struct yaml_parser *p, struct yaml *parent, const struct yaml *child
     parent->count++;
     parent->nodes += child->nodes;
     if (parent->nodes > YAML_NODES_MAX)
-        return fail(p, child->mark, "its aliases stand for more than 100000 values; "
-                                    "write the values out") != NULL;
+        return fail(p, child->mark,
+                   "its aliases stand for more than 100000 values; "
+                   "write the values out") != NULL;
     return true;
 }
 
@@ -179,7 +182,8 @@ line_at(struct str text, unsigned line)
     return head;
 }
 
-/* libfyaml's message without the bytes that it quotes (a single sign may stay), and what to write instead. */
+/* libfyaml's message without the bytes that it quotes (a single sign may stay), and what to write
+ * instead. */
 static const char *
 syntax_reason(struct yaml_parser *p, struct conf_mark mark, const char *message)
 {
@@ -199,8 +203,10 @@ syntax_reason(struct yaml_parser *p, struct conf_mark mark, const char *message)
         advice = "between { } and [ ] write \"${NAME}\" in quotes";
     else if (str_chr(line, '\t') != line.n)
         advice = "indent with spaces, not with tabs";
-    return arena_printf(p->arena, "the YAML is broken here: " STR_FMT "%s" STR_FMT "%s" STR_FMT "; %s", STR_ARG(head),
-        sign.n != 0 ? " " : "", STR_ARG(sign), tail.n != 0 ? " " : "", STR_ARG(tail), advice).p;
+    return arena_printf(p->arena,
+        "the YAML is broken here: " STR_FMT "%s" STR_FMT "%s" STR_FMT "; %s", STR_ARG(head),
+        sign.n != 0 ? " " : "", STR_ARG(sign), tail.n != 0 ? " " : "", STR_ARG(tail), advice)
+        .p;
 }
 
 /* The next event, or NULL with the reason given. */
@@ -219,7 +225,8 @@ next_event(struct yaml_parser *p)
         struct conf_mark mark = { (unsigned)MAX(e->line, 1), (unsigned)MAX(e->column, 1) };
         (void)fail(p, mark, syntax_reason(p, mark, e->msg));
     } else {
-        (void)fail(p, p->last, "the YAML breaks off here; check the indentation, the quotes and the brackets");
+        (void)fail(p, p->last,
+            "the YAML breaks off here; check the indentation, the quotes and the brackets");
     }
     return NULL;
 }
@@ -258,7 +265,8 @@ by_key(const void *a, const void *b)
     if (order == 0)
         order = (x->key_mark.line > y->key_mark.line) - (x->key_mark.line < y->key_mark.line);
     if (order == 0)
-        order = (x->key_mark.column > y->key_mark.column) - (x->key_mark.column < y->key_mark.column);
+        order =
+            (x->key_mark.column > y->key_mark.column) - (x->key_mark.column < y->key_mark.column);
     return order;
 }
 
@@ -279,7 +287,8 @@ report_duplicates(struct yaml_parser *p, const struct yaml *y)
         if (!str_eq(sorted[i - 1]->key, sorted[i]->key))
             continue;
         conf_problem(p->problems, sorted[i]->key_mark,
-            "this name was there on line %u already; keep one of the two", sorted[i - 1]->key_mark.line);
+            "this name was there on line %u already; keep one of the two",
+            sorted[i - 1]->key_mark.line);
     }
     free(sorted);
 }
@@ -290,10 +299,13 @@ key_is_usable(struct yaml_parser *p, const struct yaml *key)
     if (key == NULL)
         return false;
     if (key->type == YAML_LIST || key->type == YAML_MAP)
-        return fail(p, key->mark, "a key must be a plain word; put text that starts with [ or { in quotes") != NULL;
+        return fail(p, key->mark,
+                   "a key must be a plain word; put text that starts with [ or { in quotes") !=
+               NULL;
     if (str_eq(key->text, S("<<")) && !key->quoted)
-        return fail(p, key->mark, "merge keys (<<) are not understood; write the values out, "
-                                  "or use an alias for the whole section") != NULL;
+        return fail(p, key->mark,
+                   "merge keys (<<) are not understood; write the values out, "
+                   "or use an alias for the whole section") != NULL;
     return true;
 }
 
@@ -364,13 +376,14 @@ read_node(struct yaml_parser *p, struct fy_event *ev, unsigned depth)
         return fail(p, event_mark(p, ev), "a value is missing here");
     }
     if (tag != NULL)
-        return fail(p, event_mark(p, ev), "tags (!name) have no use here; remove it, "
-                                       "or put text that starts with ! in quotes");
+        return fail(p, event_mark(p, ev),
+            "tags (!name) have no use here; remove it, "
+            "or put text that starts with ! in quotes");
 
     struct str name = token_text(p, anchor);
-    struct yaml *y = alias         ? read_alias(p, ev)
-        : ev->type == FYET_SCALAR ? read_scalar(p, ev)
-                                  : read_container(p, ev, depth);
+    struct yaml *y = alias                     ? read_alias(p, ev)
+                     : ev->type == FYET_SCALAR ? read_scalar(p, ev)
+                                               : read_container(p, ev, depth);
 
     return y != NULL && anchor_add(p, name, y) ? y : NULL;
 }
@@ -387,10 +400,12 @@ read_stream(struct yaml_parser *p)
             return NULL;
 
         enum fy_event_type type = ev->type;
-        bool frame = type == FYET_STREAM_START || type == FYET_DOCUMENT_START || type == FYET_DOCUMENT_END;
+        bool frame =
+            type == FYET_STREAM_START || type == FYET_DOCUMENT_START || type == FYET_DOCUMENT_END;
 
         if (type == FYET_DOCUMENT_START && root != NULL)
-            (void)fail(p, event_mark(p, ev), "a second document starts here; a configuration is one document");
+            (void)fail(p, event_mark(p, ev),
+                "a second document starts here; a configuration is one document");
         if (!frame && type != FYET_STREAM_END && !p->failed)
             root = read_node(p, ev, 0);
         fy_parser_event_free(p->fy, ev);
@@ -431,7 +446,8 @@ text_is_clean(struct str text, struct conf_problems *problems)
     struct conf_mark at = { 1, 1 };
 
     if (text.n > YAML_BYTES_MAX) {
-        conf_problem(problems, (struct conf_mark){ 1, 1 }, "the file is larger than 1MB; make it smaller");
+        conf_problem(
+            problems, (struct conf_mark){ 1, 1 }, "the file is larger than 1MB; make it smaller");
         return false;
     }
     while (text.n != 0) {
@@ -447,10 +463,12 @@ text_is_clean(struct str text, struct conf_problems *problems)
             return false;
         }
         if (c == '%' && at.column == 1) {    /* libfyaml takes minutes for a long line of them */
-            conf_problem(problems, at, "directives (%%) have no use here; remove the line, or put the text in quotes");
+            conf_problem(problems, at,
+                "directives (%%) have no use here; remove the line, or put the text in quotes");
             return false;
         }
-        at = c == '\n' ? (struct conf_mark){ at.line + 1, 1 } : (struct conf_mark){ at.line, at.column + 1 };
+        at = c == '\n' ? (struct conf_mark){ at.line + 1, 1 }
+                       : (struct conf_mark){ at.line, at.column + 1 };
         text = str_skip(text, n);
     }
     return true;

@@ -9,7 +9,7 @@
 #include "conf/conf.h"
 
 enum yaml_type {
-    YAML_NULL,     /* nothing, "~" or "null" */
+    YAML_NULL,    /* nothing, "~" or "null" */
     YAML_SCALAR,
     YAML_LIST,
     YAML_MAP,
@@ -17,19 +17,20 @@ enum yaml_type {
 
 struct yaml {
     enum yaml_type type;
-    bool quoted;                   /* a scalar in quotes or in a block: text, whatever it looks like */
+    /* a scalar in quotes or in a block: text, whatever it looks like */
+    bool quoted;
     struct conf_mark mark;
-    struct str text;               /* of a scalar; has a NUL behind */
-    struct yaml_entry *first;      /* of a list or a map, in order */
+    struct str text;             /* of a scalar; has a NUL behind */
+    struct yaml_entry *first;    /* of a list or a map, in order */
     size_t count;
-    size_t nodes;                  /* in this value, aliases followed */
-    const char *set;               /* "server.workers" when --set gave the value, else NULL */
+    size_t nodes;       /* in this value, aliases followed */
+    const char *set;    /* "server.workers" when --set gave the value, else NULL */
 };
 
 struct yaml_entry {
-    struct str key;                /* empty in a list */
+    struct str key;    /* empty in a list */
     struct conf_mark key_mark;
-    struct yaml *value;            /* never NULL */
+    struct yaml *value;    /* never NULL */
     struct yaml_entry *next;
 };
 
@@ -44,5 +45,6 @@ struct yaml *yaml_parse(struct arena *a, struct str text, struct conf_problems *
 /* A member of a map, or NULL; also NULL for `y` NULL or not a map. */
 struct yaml *yaml_get(const struct yaml *y, struct str key);
 
-/* Bytes that we did not write, fit for a message: at most 64, what is not printable ASCII as '?'. */
+/* Bytes that we did not write, fit for a message: at most 64, what is not printable ASCII as
+ * '?'. */
 struct str yaml_shown(struct arena *a, struct str text);

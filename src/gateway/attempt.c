@@ -385,7 +385,8 @@ on_data(void *owner, struct str bytes)
         attempt_commit(x);
     relay_flush(x);
     if (x->relay.trailing) {
-        /* Who goes on behind the last word may do so in the next answer: not with this connection. */
+        /* Who goes on behind the last word may do so in the next answer: not with this
+         * connection. */
         client_cancel(x->attempt.call);
         x->attempt.call = NULL;
         finish_complete(x);

@@ -31,7 +31,8 @@ path_matches(struct str pattern, struct str path)
     return str_eq(pattern, path);
 }
 
-/* Any, but none that would make a provider tell what it was sent: TRACE gives back the gateway's own credentials. */
+/* Any, but none that would make a provider tell what it was sent: TRACE gives back the gateway's
+ * own credentials. */
 static bool
 is_passed_on(struct str method)
 {
@@ -52,7 +53,8 @@ method_matches(struct str pattern, struct str method)
     return str_eq(pattern, method) || (str_eq(pattern, S("GET")) && str_eq(method, S("HEAD")));
 }
 
-/* Looks through the table; `skip` bytes are left out of the patterns (for callers who leave "/v1" out). */
+/* Looks through the table; `skip` bytes are left out of the patterns (for callers who leave "/v1"
+ * out). */
 static const struct endpoint *
 find(struct str path, struct str method, size_t skip, const struct endpoint **ret_near)
 {

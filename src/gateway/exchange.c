@@ -184,7 +184,9 @@ exchange_is_foreign_page(const struct exchange *x)
     const struct http_head *head = server_head(x->q);
     struct str origin = http_field_get(&head->fields, S("origin"));
     struct str host = http_field_get(&head->fields, S("host"));
-    size_t scheme = str_starts(origin, S("https://")) ? 8 : str_starts(origin, S("http://")) ? 7 : 0;
+    size_t scheme = str_starts(origin, S("https://"))  ? 8
+                    : str_starts(origin, S("http://")) ? 7
+                                                       : 0;
 
     if (origin.n == 0 || is_allowed_origin(&exchange_conf(x)->server.cors_origins, origin))
         return false;
@@ -347,7 +349,10 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
     else if (!cut)
         relay_break(x, &e);
     x->bytes_out = server_bytes_out(x->q);
-    cut ? server_abort(x->q) : server_end(x->q);
+    if (cut)
+        server_abort(x->q);
+    else
+        server_end(x->q);
     return STEP_STOP;
 }
 

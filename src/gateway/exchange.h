@@ -109,8 +109,8 @@ enum step exchange_read_relay(struct exchange *x);
 void exchange_wake(struct exchange *x);
 
 /* The one door out: remembers why, tells the caller in its own protocol. Returns STEP_STOP. */
-enum step
-exchange_fail(struct exchange *x, enum err why, const char *format, ...) PRINTF_LIKE(3, 4);
+enum step exchange_fail(struct exchange *x, enum err why, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 /* The same with an error that a provider or a wire described. */
 enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);

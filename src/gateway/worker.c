@@ -288,8 +288,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->tls_listeners = tls != NULL ? w->listener_count : 0;
     w->has_admin = c->admin_listen.v.n != 0;
     if (opened && w->has_admin)
-        opened =
-            open_listener(w, first, c->admin_listen.v, NULL, on_accept_admin, why, why_size);
+        opened = open_listener(w, first, c->admin_listen.v, NULL, on_accept_admin, why, why_size);
     tls_context_unref(tls);
     if (!opened) {
         worker_join(w);

@@ -2,7 +2,7 @@
 #include "http/chunked.h"
 
 enum {
-    SIZE, /* first: a zeroed decoder starts here */
+    SIZE,    /* first: a zeroed decoder starts here */
     EXT_NAME_START,
     EXT_NAME,
     EXT_VALUE_START,
@@ -23,8 +23,8 @@ enum {
 };
 
 enum {
-    DIGITS_MAX = 15,          /* of a size: less than 2^60 */
-    OVERHEAD_MAX = 16 * 1024, /* bytes of extensions and trailers in one body */
+    DIGITS_MAX = 15,             /* of a size: less than 2^60 */
+    OVERHEAD_MAX = 16 * 1024,    /* bytes of extensions and trailers in one body */
 };
 
 static bool

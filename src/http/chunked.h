@@ -9,23 +9,23 @@
 #include "base/base.h"
 
 enum {
-    CHUNKED_NAME_ROOM = 20,   /* the longest trailer name that we refuse, and a few more */
-    CHUNKED_HEADER_ROOM = 18, /* size in hexadecimal and its line end */
+    CHUNKED_NAME_ROOM = 20,      /* the longest trailer name that we refuse, and a few more */
+    CHUNKED_HEADER_ROOM = 18,    /* size in hexadecimal and its line end */
 };
 
 /* Zeroed before each body. */
 struct chunked {
-    uint64_t left;     /* of the current chunk */
-    uint32_t overhead; /* bytes of extensions and trailers so far */
+    uint64_t left;        /* of the current chunk */
+    uint32_t overhead;    /* bytes of extensions and trailers so far */
     uint8_t state;
-    uint8_t digits; /* of the size */
-    uint8_t name_n; /* of a trailer's name */
+    uint8_t digits;    /* of the size */
+    uint8_t name_n;    /* of a trailer's name */
     char name[CHUNKED_NAME_ROOM];
 };
 
-/* Takes bytes off the front of *bytes up to and including the next run of data, which *ret_data then
- * is (empty when they hold none). False: malformed; `*ret_why` says how. Call again while *bytes is not
- * empty and chunked_done() is false. */
+/* Takes bytes off the front of *bytes up to and including the next run of data, which *ret_data
+ * then is (empty when they hold none). False: malformed; `*ret_why` says how. Call again while
+ * *bytes is not empty and chunked_done() is false. */
 bool chunked_decode(
     struct chunked *c, struct str *bytes, struct str *ret_data, const char **ret_why) MUST_CHECK;
 

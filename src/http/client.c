@@ -1,7 +1,7 @@
 /* client.c - requests to providers: how a call begins, what it may wait for, and its one end.
  *
- * How it is carried is not told here: the way to its origin finds a connection, HTTP/1 or HTTP/2 do the rest
- * (client_call.h has the map).
+ * How it is carried is not told here: the way to its origin finds a connection, HTTP/1 or HTTP/2 do
+ * the rest (client_call.h has the map).
  */
 #include "http/client.h"
 
@@ -47,7 +47,7 @@ new_call(struct client *c)
         call->client = c;
         call->timer = timer_create_on(c->loop, on_tick, call);
         call->turn = (struct deferred){ .fn = on_turn, .arg = call };
-        buf_init(&call->in, SIZE_MAX / 2); /* bounded by the limits of heads and of one read */
+        buf_init(&call->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
     }
     call->prev = NULL;
     call->next = c->first;
@@ -168,7 +168,7 @@ set_deadline(struct client_call *call, uint64_t delay_ms)
         return;
     call->deadline_ms = now + delay_ms;
     if (call->timer_at_ms != 0 && call->timer_at_ms <= call->deadline_ms)
-        return; /* it will look at the deadline when it fires */
+        return;    /* it will look at the deadline when it fires */
     call->timer_at_ms = call->deadline_ms;
     timer_set(call->timer, delay_ms);
 }

@@ -1,9 +1,9 @@
 /* client.h - the providers' side: sends one request to an origin and reports what comes back.
  *
- * Connections are pooled per worker. A request that found a stale pooled connection (closed before any
- * byte of the answer) is sent again once on a fresh one: the server cannot have acted on a request that it
- * refused to read. Nothing else is retried here. Callbacks come from the loop only, never from inside
- * client_start(), never after client_cancel() or after `end`/`failed`.
+ * Connections are pooled per worker. A request that found a stale pooled connection (closed before
+ * any byte of the answer) is sent again once on a fresh one: the server cannot have acted on a
+ * request that it refused to read. Nothing else is retried here. Callbacks come from the loop only,
+ * never from inside client_start(), never after client_cancel() or after `end`/`failed`.
  */
 #pragma once
 
@@ -14,8 +14,8 @@ struct client;
 struct client_call;
 
 struct client_limits {
-    size_t head_bytes; /* an answer's status line and fields: 64 KB */
-    unsigned fields;   /* 200 */
+    size_t head_bytes;    /* an answer's status line and fields: 64 KB */
+    unsigned fields;      /* 200 */
     struct pool_limits pool;
 };
 
@@ -25,16 +25,16 @@ void client_destroy(struct client *c);
 #define CLIENT_BODY_PIECES 16
 
 struct client_request {
-    const struct origin *origin; /* must outlive the call */
+    const struct origin *origin;    /* must outlive the call */
     struct str method;
-    struct str path;   /* origin-form: "/v1/chat/completions?x=y" */
-    struct str fields; /* complete "Name: value\r\n" lines; Host and the framing are added */
-    /* The body, in order, sent without copying into one: must stay valid until `head`, the end or the cancel.
-     * Content-Length is their sum; with no pieces and method GET none is sent. */
+    struct str path;      /* origin-form: "/v1/chat/completions?x=y" */
+    struct str fields;    /* complete "Name: value\r\n" lines; Host and the framing are added */
+    /* The body, in order, sent without copying into one: must stay valid until `head`, the end or
+     * the cancel. Content-Length is their sum; with no pieces and method GET none is sent. */
     struct str body[CLIENT_BODY_PIECES];
     size_t body_count;
-    uint64_t connect_ms;    /* to establish a connection, DNS, proxy and TLS included */
-    uint64_t first_byte_ms; /* from the request sent to the first byte of the answer; 0: none */
+    uint64_t connect_ms;       /* to establish a connection, DNS, proxy and TLS included */
+    uint64_t first_byte_ms;    /* from the request sent to the first byte of the answer; 0: none */
 };
 
 struct client_events {
@@ -50,8 +50,8 @@ struct client_events {
     /* The answer is complete as framed. */
     void (*end)(void *owner);
 
-    /* It is not: ERR_UPSTREAM_DNS, _CONNECT, _CONNECT_TIMEOUT, _TLS, _RESET (no byte came), _TIMEOUT (first
-     * byte), _TRUNCATED (in the middle), _PROTOCOL. */
+    /* It is not: ERR_UPSTREAM_DNS, _CONNECT, _CONNECT_TIMEOUT, _TLS, _RESET (no byte came),
+     * _TIMEOUT (first byte), _TRUNCATED (in the middle), _PROTOCOL. */
     void (*failed)(void *owner, enum err why, const char *detail);
 };
 

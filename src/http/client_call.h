@@ -1,13 +1,12 @@
 /* client_call.h - private to the client's files: one call, and what carries it.
  *
- * client.c       a call: how it begins, its deadlines, its one end
- * client_way.c   the way to an origin: connections found, shared or made, and the calls that wait for one
- * client_h1.c    a call on a connection of its own: the request
- * client_h1_in.c the same: the answer
- * client_h2.c    a call on a stream of a shared connection (h2.h)
+ * client.c a call: how it begins, its deadlines, its one end client_way.c the way to an origin:
+ * connections found, shared or made, and the calls that wait for one client_h1.c a call on a
+ * connection of its own: the request client_h1_in.c the same: the answer client_h2.c a call on a
+ * stream of a shared connection (h2.h)
  *
- * A call is with one carrier at a time: first it waits on the way (unless a connection is at hand), then
- * HTTP/1 or HTTP/2 has it. Carriers report what comes through the client_call_ functions.
+ * A call is with one carrier at a time: first it waits on the way (unless a connection is at hand),
+ * then HTTP/1 or HTTP/2 has it. Carriers report what comes through the client_call_ functions.
  */
 #pragma once
 
@@ -18,12 +17,12 @@
 #include "http/h2.h"
 
 enum {
-    CLIENT_SPARES = 256,               /* ended calls kept for the next ones */
-    CLIENT_HEAD_KEEP_BYTES = 2 * 1024, /* room for a head that a spare may keep */
-    CLIENT_SEND_BYTES = 256 * 1024,    /* of a request given to the socket at once */
-    CLIENT_INTERIM_MAX = 16,           /* 1xx answers before the real one */
+    CLIENT_SPARES = 256,                  /* ended calls kept for the next ones */
+    CLIENT_HEAD_KEEP_BYTES = 2 * 1024,    /* room for a head that a spare may keep */
+    CLIENT_SEND_BYTES = 256 * 1024,       /* of a request given to the socket at once */
+    CLIENT_INTERIM_MAX = 16,              /* 1xx answers before the real one */
     CLIENT_DETAIL_ROOM = 96,
-    CLIENT_STALE_MS = 2000,            /* in which a closed connection shows that it was closed */
+    CLIENT_STALE_MS = 2000,    /* in which a closed connection shows that it was closed */
 };
 
 /* What a carrier must be able to do with a call that it has. */
@@ -48,13 +47,13 @@ struct client {
     struct loop *loop;
     struct client_limits limits;
     struct h1_limits h1_limits;
-    struct pool *pool;         /* HTTP/1 connections at rest */
-    struct map *ways;          /* by the origin's pool_key */
-    struct client_call *first; /* all calls, ended ones until the end of their turn */
+    struct pool *pool;            /* HTTP/1 connections at rest */
+    struct map *ways;             /* by the origin's pool_key */
+    struct client_call *first;    /* all calls, ended ones until the end of their turn */
     struct client_call *spare;
     unsigned spares_n;
     unsigned calls_open;
-    struct buf head; /* of the HTTP/1 request being sent */
+    struct buf head;    /* of the HTTP/1 request being sent */
 };
 
 enum client_reading {
@@ -65,25 +64,25 @@ enum client_reading {
 };
 
 struct client_call {
-    struct client *client; /* NULL: the client was destroyed */
+    struct client *client;    /* NULL: the client was destroyed */
     struct client_call *prev;
-    struct client_call *next; /* also of spares */
+    struct client_call *next;    /* also of spares */
     struct client_request request;
     const struct client_events *events;
     void *owner;
     struct deferred turn;
-    const struct client_carrier *carrier; /* NULL: it ended */
-    bool ended;                           /* the owner has heard the last, or cancelled */
+    const struct client_carrier *carrier;    /* NULL: it ended */
+    bool ended;                              /* the owner has heard the last, or cancelled */
     bool retried;
-    bool answered; /* a byte of the answer came */
+    bool answered;    /* a byte of the answer came */
     bool paused;
 
     struct timer *timer;
-    uint64_t timer_at_ms; /* when it will fire; 0: it is not set */
-    uint64_t deadline_ms; /* 0: none */
+    uint64_t timer_at_ms;    /* when it will fire; 0: it is not set */
+    uint64_t deadline_ms;    /* 0: none */
 
     /* the way there */
-    struct client_way *way; /* while it waits */
+    struct client_way *way;    /* while it waits */
     struct client_call *waits_before;
     struct client_call *waits_behind;
     uint64_t started_us;
@@ -96,25 +95,25 @@ struct client_call {
 
     /* HTTP/1: the connection and the request */
     struct sock *sock;
-    uint64_t born_ms; /* of the connection */
-    size_t piece;     /* of the body: the next to send */
-    size_t piece_at;  /* and what was sent of it */
+    uint64_t born_ms;    /* of the connection */
+    size_t piece;        /* of the body: the next to send */
+    size_t piece_at;     /* and what was sent of it */
     bool sent;
-    uint64_t sent_ms; /* loop time of its beginning */
+    uint64_t sent_ms;    /* loop time of its beginning */
 
     /* HTTP/1: the answer */
     enum client_reading reading;
     bool eof;
-    bool broken; /* `why` and `detail` say how */
+    bool broken;    /* `why` and `detail` say how */
     enum err why;
     char detail[CLIENT_DETAIL_ROOM];
     unsigned interim;
-    struct buf in; /* came, not yet taken */
+    struct buf in;    /* came, not yet taken */
     struct h1_scan scan;
     struct h1_head head;
     struct chunked chunked;
-    uint64_t left;   /* of a body with Content-Length */
-    void *head_room; /* fields, then the bytes of the head */
+    uint64_t left;      /* of a body with Content-Length */
+    void *head_room;    /* fields, then the bytes of the head */
     size_t head_room_bytes;
 };
 
@@ -129,8 +128,8 @@ void client_call_expect_answer(struct client_call *call);
 /* The head came. */
 void client_call_head(struct client_call *call, const struct http_head *head);
 
-/* The request cannot be answered. `unread`: the server did not act on it, so that it is sent once more on
- * another connection; else, and the second time, the owner is told. */
+/* The request cannot be answered. `unread`: the server did not act on it, so that it is sent once
+ * more on another connection; else, and the second time, the owner is told. */
 void client_call_fail(struct client_call *call, enum err why, const char *detail, bool unread);
 
 /* The answer is complete. */

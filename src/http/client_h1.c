@@ -1,8 +1,9 @@
-/* client_h1.c - a call on an HTTP/1 connection of its own: the request composed and sent, the end. */
+/* client_h1.c - a call on an HTTP/1 connection of its own: the request composed and sent, the
+ * end. */
 #include "http/client_call.h"
 #include "http/put.h"
 
-enum { HEAD_OWN_BYTES = 256 }; /* of a request's head beside what the caller gave */
+enum { HEAD_OWN_BYTES = 256 };    /* of a request's head beside what the caller gave */
 
 /* --- sending --- */
 
@@ -30,7 +31,8 @@ body_bytes(const struct client_request *q)
     return n;
 }
 
-/* Composes the request's head in the client's buffer; it is sent before the next one is composed. */
+/* Composes the request's head in the client's buffer; it is sent before the next one is
+ * composed. */
 static struct str
 compose_head(struct client_call *call)
 {
@@ -42,7 +44,7 @@ compose_head(struct client_call *call)
     buf_reset(b, SIZE_MAX);
     char *start = buf_reserve(b, q->method.n + q->path.n + 2 * o->host_header.n + q->fields.n +
                                      o->proxy_auth.n + HEAD_OWN_BYTES);
-    CHECK(start != NULL); /* sizes that we chose */
+    CHECK(start != NULL);    /* sizes that we chose */
     char *p = put(start, q->method);
 
     p = put(p, S(" "));
@@ -72,8 +74,8 @@ compose_head(struct client_call *call)
     return buf_str(b);
 }
 
-/* Gives the socket the head, if there is one, and the next part of the body: at most `limit` bytes, so
- * that little has to be copied when the kernel does not take it all. */
+/* Gives the socket the head, if there is one, and the next part of the body: at most `limit` bytes,
+ * so that little has to be copied when the kernel does not take it all. */
 static void
 send_part(struct client_call *call, struct str head, size_t limit)
 {
@@ -146,9 +148,9 @@ client_h1_answered_early(struct client_call *call, int status)
         return;
     if (status < 300)
         send_part(
-            call, (struct str){ NULL, 0 }, SIZE_MAX); /* copied: the answer may depend on it */
+            call, (struct str){ NULL, 0 }, SIZE_MAX);    /* copied: the answer may depend on it */
     else
-        call->request.body_count = call->piece = 0; /* refused: the rest is not wanted */
+        call->request.body_count = call->piece = 0;    /* refused: the rest is not wanted */
 }
 
 /* --- the end --- */

@@ -1,4 +1,5 @@
-/* client_h1_in.c - HTTP/1 answers taken apart as they arrive; what is not exactly one answer is an error. */
+/* client_h1_in.c - HTTP/1 answers taken apart as they arrive; what is not exactly one answer is an
+ * error. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,8 +7,9 @@
 
 enum { HEAD_ROOM_STEP_BYTES = 256 };
 
-/* A pooled connection that the server had closed already: nobody has read the request. One that lived on
- * for a while was read, and what the server did with the request must not be asked for again. */
+/* A pooled connection that the server had closed already: nobody has read the request. One that
+ * lived on for a while was read, and what the server did with the request must not be asked for
+ * again. */
 static bool
 is_stale(const struct client_call *call, enum err why)
 {
@@ -186,7 +188,7 @@ take(struct client_call *call, struct str bytes)
         if (call->reading == CLIENT_HEAD) {
             take_head(call, &bytes);
             if (bytes.n == before)
-                break; /* it is not complete */
+                break;    /* it is not complete */
         } else if (call->reading == CLIENT_CHUNKED) {
             take_chunked(call, &bytes);
         } else {

@@ -1,4 +1,5 @@
-/* client_h2.c - a call on a stream of a shared HTTP/2 connection: what the stream says, told to the call. */
+/* client_h2.c - a call on a stream of a shared HTTP/2 connection: what the stream says, told to the
+ * call. */
 #include "http/client_call.h"
 
 static void

@@ -1,8 +1,10 @@
-/* client_way.c - the way to an origin: connections found, shared or made, and the calls that wait for one.
+/* client_way.c - the way to an origin: connections found, shared or made, and the calls that wait
+ * for one.
  *
- * Whether an origin speaks HTTP/2 is known when the first connection to it is there. Until then, and for
- * HTTP/1, each waiting call has a dial of its own; afterwards one is made for as many calls as a
- * connection can carry. Dials belong to the way, not to a call: whoever waits longest gets what comes first.
+ * Whether an origin speaks HTTP/2 is known when the first connection to it is there. Until then,
+ * and for HTTP/1, each waiting call has a dial of its own; afterwards one is made for as many calls
+ * as a connection can carry. Dials belong to the way, not to a call: whoever waits longest gets
+ * what comes first.
  */
 #include <stdlib.h>
 
@@ -10,9 +12,9 @@
 #include "http/client_call.h"
 
 enum {
-    SHARED_MAX = 256, /* HTTP/2 connections to one origin; calls beyond their streams wait */
+    SHARED_MAX = 256,    /* HTTP/2 connections to one origin; calls beyond their streams wait */
     CAPACITY_ASSUMED = 100,
-    WAYS_KEPT = 32, /* also while nothing goes on there */
+    WAYS_KEPT = 32,    /* also while nothing goes on there */
     PING_MS = 30 * 1000,
     PONG_MS = 10 * 1000,
 };
@@ -27,22 +29,22 @@ struct shared {
 struct dialling {
     struct client_way *way;
     struct dial *dial;
-    struct origin *origin; /* held: calls come and go */
+    struct origin *origin;    /* held: calls come and go */
     struct dialling *next;
 };
 
 struct client_way {
     struct client *client;
-    struct shared *shared; /* newest first */
+    struct shared *shared;    /* newest first */
     unsigned shared_n;
-    struct dialling *dials; /* newest first */
+    struct dialling *dials;    /* newest first */
     unsigned dials_n;
-    struct client_call *first; /* of those that wait */
+    struct client_call *first;    /* of those that wait */
     struct client_call *last;
     unsigned waiting_n;
     bool speaks_h2;
-    unsigned capacity; /* streams of a connection, as the server said last */
-    unsigned busy;     /* somebody up the stack looks at it */
+    unsigned capacity;    /* streams of a connection, as the server said last */
+    unsigned busy;        /* somebody up the stack looks at it */
 };
 
 /* --- ways --- */
@@ -171,8 +173,8 @@ start_dial(struct client_way *way)
     d->next = way->dials;
     way->dials = d;
     way->dials_n++;
-    d->dial = dial_start(
-        way->client->loop, d->origin, q->connect_ms, on_dialled, on_dial_failed, d);
+    d->dial =
+        dial_start(way->client->loop, d->origin, q->connect_ms, on_dialled, on_dial_failed, d);
 }
 
 /* It came to its end: takes it off the list. */
@@ -284,8 +286,7 @@ on_room(void *owner)
     way->capacity = h2_capacity(s->h2);
     serve_waiting(way);
     if (h2_streams(s->h2) == 0 && h2_started(s->h2) != 0 &&
-        (idle_of(way) > limits->idle_per_origin ||
-            client_idle(way->client) > limits->idle_total)) {
+        (idle_of(way) > limits->idle_per_origin || client_idle(way->client) > limits->idle_total)) {
         h2_destroy(s->h2);
         forget_shared(s);
     }
@@ -365,8 +366,8 @@ on_dial_failed(void *arg, enum err why, const char *detail)
     struct client_way *way = end_dial(arg);
 
     way->busy++;
-    while (way->first != NULL &&
-           way->waiting_n > room_ahead(way) + way->dials_n * calls_per_dial(way))
+    while (
+        way->first != NULL && way->waiting_n > room_ahead(way) + way->dials_n * calls_per_dial(way))
         client_call_fail(way->first, why, detail, false);
     way->busy--;
 }
@@ -438,7 +439,7 @@ drop(struct client_call *call)
     struct client_way *way = call->way;
 
     if (way == NULL)
-        return; /* between the queue and its connection */
+        return;    /* between the queue and its connection */
     dequeue(call);
     settle_dials(way);
 }

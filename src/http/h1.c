@@ -18,8 +18,8 @@ static const struct charset method_chars = { { 0, 0x00002000, 0x07fffffe, 0 } };
 /* unreserved, sub-delims and '%' of RFC 3986. */
 static const struct charset host_chars = { { 0, 0x2bff7ff2, 0x87fffffe, 0x47fffffe } };
 
-/* Visible ASCII without '"', '#', '<', '>' and '\\': they never stand unencoded in a URI, and confuse
- * whoever reads one that has them. */
+/* Visible ASCII without '"', '#', '<', '>' and '\\': they never stand unencoded in a URI, and
+ * confuse whoever reads one that has them. */
 static const struct charset target_chars = { { 0, 0xaffffff2, 0xefffffff, 0x7fffffff } };
 
 static inline bool
@@ -41,8 +41,8 @@ skip_chars(const struct charset *set, const char *p, const char *end)
 
 /* --- where a head ends --- */
 
-/* The first line, complete, with its line end: is it one of a version that we speak? Asked early: what
- * speaks something else would wait for an answer to its first line. */
+/* The first line, complete, with its line end: is it one of a version that we speak? Asked early:
+ * what speaks something else would wait for an answer to its first line. */
 static bool
 has_version(struct str line, bool response)
 {
@@ -75,7 +75,7 @@ check_open_line(const struct h1_scan *scan, struct str line, const struct h1_lim
     const char *end = line.p + line.n;
     const char *control = http_skip_text(line.p, end);
 
-    if (control != end && !(*control == '\r' && control + 1 == end)) /* its LF may come */
+    if (control != end && !(*control == '\r' && control + 1 == end))    /* its LF may come */
         return refuse(ret_why, "control character in the head");
     if (first && line.n != 0 && !(line.p[0] >= 'A' && line.p[0] <= 'Z') && line.p[0] != '\r')
         return refuse(ret_why, "not HTTP/1");
@@ -199,14 +199,14 @@ struct framing {
     struct str host;
     struct str length;
     struct str encoding;
-    bool continues;    /* Expect: 100-continue */
-    bool expects_more; /* Expect: something else */
+    bool continues;       /* Expect: 100-continue */
+    bool expects_more;    /* Expect: something else */
     bool close;
     bool keep_alive;
 };
 
-/* Is it that text, given in lower case, of letters and '-', and of the same length? Where no control
- * characters are, only the capitals become other ones of these under the mask. */
+/* Is it that text, given in lower case, of letters and '-', and of the same length? Where no
+ * control characters are, only the capitals become other ones of these under the mask. */
 static inline bool
 is_named(struct str text, const char *lower)
 {
@@ -221,7 +221,7 @@ static void
 take_connection(struct framing *f, struct str value)
 {
     if (value.n == 10 && is_named(value, "keep-alive")) {
-        f->keep_alive = true; /* as nearly everybody says it */
+        f->keep_alive = true;    /* as nearly everybody says it */
         return;
     }
     f->close = f->close || http_list_has(value, S("close"));
@@ -383,7 +383,7 @@ static const char *
 settle_expect(struct h1_head *ret, const struct framing *f)
 {
     if (ret->http10)
-        return NULL; /* RFC 9110: ignored */
+        return NULL;    /* RFC 9110: ignored */
     ret->expects_continue = f->continues;
     return f->expects_more ? "an expectation that we cannot meet" : NULL;
 }
@@ -439,8 +439,8 @@ h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
 
 /* --- responses --- */
 
-/* "HTTP/1.1 200 Reason", the reason and even its blank not always there, and the fields. NULL, or what is
- * wrong. */
+/* "HTTP/1.1 200 Reason", the reason and even its blank not always there, and the fields. NULL, or
+ * what is wrong. */
 static const char *
 read_response(struct str head, size_t fields_room, struct h1_head *ret)
 {

@@ -10,35 +10,37 @@
 #include "http/message.h"
 
 struct h1_limits {
-    size_t head_bytes; /* a whole head */
-    size_t line_bytes; /* its first line */
+    size_t head_bytes;    /* a whole head */
+    size_t line_bytes;    /* its first line */
     unsigned fields;
 };
 
 /* Zeroed before each head. */
 struct h1_scan {
-    uint32_t at;    /* bytes looked at so far */
-    uint32_t start; /* where the head begins: behind one blank line that a request may follow */
-    uint32_t lines; /* complete lines of the head */
+    uint32_t at;       /* bytes looked at so far */
+    uint32_t start;    /* where the head begins: behind one blank line that a request may follow */
+    uint32_t lines;    /* complete lines of the head */
     bool response;
 };
 
-/* Looks for the end of the head at the front of `bytes`: everything unread since the head began, what
- * earlier calls have seen included. OK with *ret_end 0: more bytes are needed. OK with *ret_end: that
- * many bytes, from scan->start on, are the head, and scan->lines - 1 is the number of its fields.
- * ERR_BAD_REQUEST or ERR_HEADERS_TOO_LARGE: `*ret_why` (a literal) says what is wrong. */
+/* Looks for the end of the head at the front of `bytes`: everything unread since the head began,
+ * what earlier calls have seen included. OK with *ret_end 0: more bytes are needed. OK with
+ * *ret_end: that many bytes, from scan->start on, are the head, and scan->lines - 1 is the number
+ * of its fields. ERR_BAD_REQUEST or ERR_HEADERS_TOO_LARGE: `*ret_why` (a literal) says what is
+ * wrong. */
 enum err h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits *limits,
     size_t *ret_end, const char **ret_why) MUST_CHECK;
 
 struct h1_head {
     struct http_head head;
     bool http10;
-    bool expects_continue; /* requests: "Expect: 100-continue" */
-    bool until_close;      /* responses: the body ends with the connection */
+    bool expects_continue;    /* requests: "Expect: 100-continue" */
+    bool until_close;         /* responses: the body ends with the connection */
 };
 
-/* Parses a complete head, which the result points into. `fields` is room for as many fields as it has
- * (lines - 1). ERR_BAD_REQUEST or ERR_METHOD, and `*ret_why`, when it is not as it should be. */
+/* Parses a complete head, which the result points into. `fields` is room for as many fields as it
+ * has (lines - 1). ERR_BAD_REQUEST or ERR_METHOD, and `*ret_why`, when it is not as it should
+ * be. */
 enum err h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     struct h1_head *ret, const char **ret_why) MUST_CHECK;
 

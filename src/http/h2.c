@@ -14,12 +14,12 @@
 #include "http/put.h"
 
 enum {
-    STREAMS_MAX = 256,         /* on one connection, whatever the server allows */
-    WRITE_BYTES = 64 * 1024,   /* given to the socket at once */
-    KEEP_BYTES = 4 * 1024,     /* of that buffer, between turns */
-    QUEUED_ACKS_MAX = 256,     /* PINGs and SETTINGS to be answered while nothing can be sent */
-    CREDIT_MAX = 1000,         /* frames that bring nothing, per second */
-    CREDIT_PER_FRAME = 4,      /* and more for each one that does */
+    STREAMS_MAX = 256,          /* on one connection, whatever the server allows */
+    WRITE_BYTES = 64 * 1024,    /* given to the socket at once */
+    KEEP_BYTES = 4 * 1024,      /* of that buffer, between turns */
+    QUEUED_ACKS_MAX = 256,      /* PINGs and SETTINGS to be answered while nothing can be sent */
+    CREDIT_MAX = 1000,          /* frames that bring nothing, per second */
+    CREDIT_PER_FRAME = 4,       /* and more for each one that does */
     CREDIT_EVERY_MS = 1000,
     STALE_MS = 2000,
 };
@@ -35,25 +35,25 @@ struct h2 {
     unsigned streams;
     uint64_t started;
     struct deferred turn;
-    bool settled;   /* the server's settings are known */
-    bool leaving;   /* takes no more streams; the owner was told */
-    bool over;      /* only its memory is left */
-    bool made_room; /* the owner is to hear of it */
+    bool settled;      /* the server's settings are known */
+    bool leaving;      /* takes no more streams; the owner was told */
+    bool over;         /* only its memory is left */
+    bool made_room;    /* the owner is to hear of it */
 
     struct buf out;
-    nghttp2_nv *nva; /* of the request being sent */
+    nghttp2_nv *nva;    /* of the request being sent */
     size_t nva_room;
     size_t nva_n;
 
     struct timer *timer;
     uint64_t born_ms;
-    uint64_t heard_ms; /* or when it went from rest to work */
+    uint64_t heard_ms;    /* or when it went from rest to work */
     uint64_t rested_ms;
-    uint64_t pinged_ms; /* 0: nothing to be answered */
-    uint64_t heard;     /* reads */
+    uint64_t pinged_ms;    /* 0: nothing to be answered */
+    uint64_t heard;        /* reads */
     unsigned credit;
     uint64_t credit_ms;
-    char detail[H2_DETAIL_ROOM]; /* what the library found wrong */
+    char detail[H2_DETAIL_ROOM];    /* what the library found wrong */
 };
 
 static void over(struct h2 *h2, enum err why, const char *detail, bool stale);
@@ -284,8 +284,8 @@ on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const ui
 }
 
 static int
-on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t n,
-    void *arg)
+on_data_chunk(
+    nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
 {
     struct h2_stream *s = stream_of(session, id);
 
@@ -332,9 +332,8 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
     if (s != NULL) {
         on_stream_frame(s, frame);
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
-        leave(h2); /* the streams that it did not take are closed by the library */
-    } else if (frame->hd.type == NGHTTP2_SETTINGS &&
-               (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
+        leave(h2);    /* the streams that it did not take are closed by the library */
+    } else if (frame->hd.type == NGHTTP2_SETTINGS && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
         h2->settled = true;
         h2->made_room = true;
     }
@@ -353,8 +352,7 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
     if (code == NGHTTP2_REFUSED_STREAM && !s->answered)
         h2_stream_break(s, ERR_UPSTREAM_RESET, "the server refused the stream", true);
     else if (code != NGHTTP2_NO_ERROR && !s->reset_by_peer)
-        h2_stream_break(
-            s, ERR_UPSTREAM_PROTOCOL, "the answer breaks the rules of HTTP/2", false);
+        h2_stream_break(s, ERR_UPSTREAM_PROTOCOL, "the answer breaks the rules of HTTP/2", false);
     else if (s->answered)
         h2_stream_break(
             s, ERR_UPSTREAM_TRUNCATED, "stream closed in the middle of the answer", false);
@@ -482,8 +480,8 @@ on_turn(void *arg)
 
 /* --- the connection --- */
 
-/* Nobody has read what was asked since the last byte came: as with a stale pooled connection, which shows
- * soon that it is one. */
+/* Nobody has read what was asked since the last byte came: as with a stale pooled connection, which
+ * shows soon that it is one. */
 static bool
 is_stale(const struct h2 *h2, const struct h2_stream *s)
 {
@@ -552,7 +550,7 @@ on_drained(void *owner)
 static void
 on_failed(void *owner, enum err why, const char *detail)
 {
-    (void)why; /* TLS that breaks after the handshake is a connection that breaks */
+    (void)why;    /* TLS that breaks after the handshake is a connection that breaks */
     over(owner, ERR_UPSTREAM_RESET, detail, true);
 }
 
@@ -594,8 +592,8 @@ session_create(struct h2 *h2)
 }
 
 struct h2 *
-h2_create(struct sock *s, const struct h2_limits *limits, const struct h2_events *events,
-    void *owner)
+h2_create(
+    struct sock *s, const struct h2_limits *limits, const struct h2_events *events, void *owner)
 {
     struct h2 *h2 = check_alloc(calloc(1, sizeof(*h2)));
     const nghttp2_settings_entry settings[] = {
@@ -613,10 +611,10 @@ h2_create(struct sock *s, const struct h2_limits *limits, const struct h2_events
     h2->timer = timer_create_on(h2->loop, on_tick, h2);
     h2->born_ms = h2->rested_ms = h2->credit_ms = loop_now_ms(h2->loop);
     h2->credit = CREDIT_MAX;
-    buf_init(&h2->out, SIZE_MAX / 2); /* bounded by what is gathered for one write */
+    buf_init(&h2->out, SIZE_MAX / 2);    /* bounded by what is gathered for one write */
     h2->session = session_create(h2);
-    CHECK(nghttp2_submit_settings(
-              h2->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) == 0);
+    CHECK(nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) ==
+          0);
     CHECK(nghttp2_session_set_local_window_size(
               h2->session, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW) == 0);
     set_timer(h2);
@@ -695,8 +693,8 @@ add_nv(struct h2 *h2, struct str name, struct str value, bool secret)
     };
 }
 
-/* Secrets stay out of the table that compression shares between requests; the library makes the names
- * lower-case. True when the caller says how the answer may be encoded. */
+/* Secrets stay out of the table that compression shares between requests; the library makes the
+ * names lower-case. True when the caller says how the answer may be encoded. */
 static bool
 add_fields(struct h2 *h2, struct str fields)
 {

@@ -13,13 +13,13 @@ struct h2;
 struct h2_stream;
 
 struct h2_limits {
-    size_t head_bytes; /* an answer's head: names and values */
+    size_t head_bytes;    /* an answer's head: names and values */
     unsigned fields;
-    unsigned streams; /* that a server allows at once, until it says */
-    uint64_t idle_ms; /* longest rest without a stream; 0: no limit */
-    uint64_t age_ms;  /* no new streams after this; 0: no limit */
-    uint64_t ping_ms; /* of silence while streams are open; then the server is asked; 0: never */
-    uint64_t pong_ms; /* it has to answer */
+    unsigned streams;    /* that a server allows at once, until it says */
+    uint64_t idle_ms;    /* longest rest without a stream; 0: no limit */
+    uint64_t age_ms;     /* no new streams after this; 0: no limit */
+    uint64_t ping_ms;    /* of silence while streams are open; then the server is asked; 0: never */
+    uint64_t pong_ms;    /* it has to answer */
 };
 
 /* What the keeper of the connection hears. */
@@ -27,8 +27,8 @@ struct h2_events {
     /* There may be room for another stream, or the connection came to rest. */
     void (*room)(void *owner);
 
-    /* It takes no more streams: GOAWAY, age, rest, failure. Forget it; it goes on for the streams that it
-     * has, and closes itself behind the last. */
+    /* It takes no more streams: GOAWAY, age, rest, failure. Forget it; it goes on for the streams
+     * that it has, and closes itself behind the last. */
     void (*leaving)(void *owner);
 };
 
@@ -41,8 +41,8 @@ struct h2_stream_events {
     void (*data)(void *owner, struct str bytes);
     void (*end)(void *owner);
 
-    /* `unread`: the server did not act on the request (it said so, or the connection was stale): it may be
-     * sent again elsewhere. ERR_UPSTREAM_RESET, _TRUNCATED, _PROTOCOL; ERR_NO_MEMORY. */
+    /* `unread`: the server did not act on the request (it said so, or the connection was stale): it
+     * may be sent again elsewhere. ERR_UPSTREAM_RESET, _TRUNCATED, _PROTOCOL; ERR_NO_MEMORY. */
     void (*failed)(void *owner, enum err why, const char *detail, bool unread);
 };
 
@@ -50,7 +50,8 @@ struct h2_stream_events {
 struct h2 *h2_create(struct sock *s, const struct h2_limits *limits, const struct h2_events *events,
     void *owner) NEVER_NULL;
 
-/* Says good-bye and closes; its streams fail. Not for one that is leaving. The owner hears nothing more. */
+/* Says good-bye and closes; its streams fail. Not for one that is leaving. The owner hears nothing
+ * more. */
 void h2_destroy(struct h2 *h2);
 
 /* Streams that may be started now. Until the server's settings are known: one. */
@@ -70,7 +71,7 @@ struct h2_stream *h2_start(struct h2 *h2, const struct client_request *q,
 /* Stops caring: RST_STREAM, so that the provider stops working. */
 void h2_cancel(struct h2_stream *s);
 
-/* While paused no `head`, `data`, `end` or `failed` comes, and the server gets no more window for this
- * stream. h2_resume() may call back: from the loop only. */
+/* While paused no `head`, `data`, `end` or `failed` comes, and the server gets no more window for
+ * this stream. h2_resume() may call back: from the loop only. */
 void h2_pause(struct h2_stream *s);
 void h2_resume(struct h2_stream *s);

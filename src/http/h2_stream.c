@@ -31,7 +31,7 @@ h2_stream_create(struct loop *l, const struct client_request *q,
     for (size_t i = 0; i < q->body_count; i++)
         s->left += q->body[i].n;
     buf_init(&s->rest, SIZE_MAX / 2);
-    buf_init(&s->text, SIZE_MAX / 2); /* bounded by the limit of heads */
+    buf_init(&s->text, SIZE_MAX / 2);    /* bounded by the limit of heads */
     buf_init(&s->kept, H2_STREAM_WINDOW);
     return s;
 }
@@ -52,7 +52,7 @@ is_of_connection(struct str name)
 {
     static const struct str names[] = {
         S_INIT("connection"),
-        S_INIT("content-length"), /* ours */
+        S_INIT("content-length"),    /* ours */
         S_INIT("expect"),
         S_INIT("host"),
         S_INIT("http2-settings"),
@@ -136,10 +136,10 @@ answered_early(struct h2_stream *s)
     if (left == 0)
         return true;
     if (s->head.status >= 300) {
-        s->unwanted = true; /* refused: the rest is not wanted */
+        s->unwanted = true;    /* refused: the rest is not wanted */
         return true;
     }
-    struct buf rest; /* the answer may depend on it */
+    struct buf rest;    /* the answer may depend on it */
     buf_init(&rest, SIZE_MAX / 2);
     h2_stream_take(s, (size_t)left, &rest);
     s->left = left;
@@ -156,7 +156,7 @@ h2_stream_begin_head(struct h2_stream *s)
 {
     s->answered = true;
     if (s->head_came)
-        return; /* trailers: looked at by nobody */
+        return;    /* trailers: looked at by nobody */
     s->status = 0;
     s->fields_n = 0;
     buf_reset(&s->text, SIZE_MAX);

@@ -1,45 +1,45 @@
 /* h2_stream.h - private to HTTP/2's files: a connection and its streams, as both halves see them.
  *
- * h2.c keeps the connection: frames in and out, its life and its end. h2_stream.c keeps
- * one stream: the request's body on its way out, the answer's head and body on their way to the owner.
- * What they share with the library goes through h2.c alone.
+ * h2.c keeps the connection: frames in and out, its life and its end. h2_stream.c keeps one stream:
+ * the request's body on its way out, the answer's head and body on their way to the owner. What
+ * they share with the library goes through h2.c alone.
  */
 #pragma once
 
 #include "http/h2.h"
 
 enum {
-    H2_STREAM_WINDOW = 256 * 1024,          /* what a server may send into a pause */
-    H2_CONNECTION_WINDOW = 4 * 1024 * 1024, /* always open: streams hold each other up nowhere */
+    H2_STREAM_WINDOW = 256 * 1024,             /* what a server may send into a pause */
+    H2_CONNECTION_WINDOW = 4 * 1024 * 1024,    /* always open: streams hold each other up nowhere */
     H2_DETAIL_ROOM = 96,
-    H2_INTERIM_MAX = 16, /* 1xx answers before the real one */
+    H2_INTERIM_MAX = 16,    /* 1xx answers before the real one */
 };
 
 struct h2_stream {
     struct loop *loop;
-    struct h2 *h2; /* NULL: the connection is done with it */
+    struct h2 *h2;    /* NULL: the connection is done with it */
     struct h2_stream *prev;
     struct h2_stream *next;
     int32_t id;
     const struct client_request *request;
     const struct h2_stream_events *events;
     void *owner;
-    struct deferred later; /* frees it */
-    bool gone;             /* the owner has heard the last, or cancelled */
+    struct deferred later;    /* frees it */
+    bool gone;                /* the owner has heard the last, or cancelled */
     bool paused;
-    bool fresh;        /* the first of its connection */
-    uint64_t heard_at; /* the connection's count of reads when it was started */
+    bool fresh;           /* the first of its connection */
+    uint64_t heard_at;    /* the connection's count of reads when it was started */
     uint64_t since_ms;
 
     /* the request's body */
     size_t piece;
     size_t piece_at;
     uint64_t left;
-    bool unwanted;   /* answered by a refusal: the rest is not sent */
-    struct buf rest; /* the rest, once its pieces may vanish */
+    bool unwanted;      /* answered by a refusal: the rest is not sent */
+    struct buf rest;    /* the rest, once its pieces may vanish */
 
     /* the answer: fields' lengths are in `fields`, their bytes one behind the other in `text` */
-    bool answered; /* a byte of it came */
+    bool answered;    /* a byte of it came */
     bool head_came;
     bool head_told;
     bool complete;
@@ -50,10 +50,10 @@ struct h2_stream {
     size_t fields_n;
     size_t fields_room;
     struct http_head head;
-    struct buf kept; /* body that came during a pause */
+    struct buf kept;    /* body that came during a pause */
 
     bool reset_by_peer;
-    bool broken; /* `why`, `detail` and `unread` say how */
+    bool broken;    /* `why`, `detail` and `unread` say how */
     bool unread;
     enum err why;
     char detail[H2_DETAIL_ROOM];
@@ -67,13 +67,15 @@ struct h2_stream *h2_stream_create(struct loop *l, const struct client_request *
 /* The owner is done with it; the memory goes at the end of the turn. */
 void h2_stream_release(struct h2_stream *s);
 
-/* Takes the next "Name: value\r\n" line off `fields` that goes over HTTP/2; false behind the last. */
+/* Takes the next "Name: value\r\n" line off `fields` that goes over HTTP/2; false behind the
+ * last. */
 bool h2_stream_next_field(struct str *fields, struct http_field *ret);
 
 /* Does a field of that name hold a credential? */
 bool h2_stream_is_secret(struct str name);
 
-/* The next part of the body, at most `room` bytes: how many there are, then the bytes themselves. */
+/* The next part of the body, at most `room` bytes: how many there are, then the bytes
+ * themselves. */
 size_t h2_stream_next(const struct h2_stream *s, size_t room);
 void h2_stream_take(struct h2_stream *s, size_t n, struct buf *out);
 

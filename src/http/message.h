@@ -9,8 +9,8 @@
 #include "base/buf.h"
 
 struct http_field {
-    struct str name;  /* as sent; compare with str_ieq() */
-    struct str value; /* trimmed */
+    struct str name;     /* as sent; compare with str_ieq() */
+    struct str value;    /* trimmed */
 };
 
 struct http_fields {
@@ -20,15 +20,15 @@ struct http_fields {
 
 struct http_head {
     /* requests */
-    struct str method; /* "POST" */
-    struct str target; /* as sent: "/v1/models?limit=2" */
-    struct str path;   /* before '?', still percent-encoded */
-    struct str query;  /* behind '?', or empty */
+    struct str method;    /* "POST" */
+    struct str target;    /* as sent: "/v1/models?limit=2" */
+    struct str path;      /* before '?', still percent-encoded */
+    struct str query;     /* behind '?', or empty */
     /* responses */
     int status;
     /* both */
     struct http_fields fields;
-    int64_t content_length; /* -1 when not given */
+    int64_t content_length;    /* -1 when not given */
     bool chunked;
     bool keep_alive;
 };

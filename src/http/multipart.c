@@ -9,7 +9,8 @@ struct form {
     struct str rest;         /* what follows the delimiter met last */
 };
 
-/* Cuts the next parameter, "; name=value" or "; name=\"value\"", off the front. False at the end, or where there is none. */
+/* Cuts the next parameter, "; name=value" or "; name=\"value\"", off the front. False at the end,
+ * or where there is none. */
 static bool
 next_parameter(struct str *s, struct str *ret_name, struct str *ret_value)
 {
@@ -55,7 +56,8 @@ find_boundary(struct str content_type, struct str *ret)
     return ret->n != 0 && ret->n <= BOUNDARY_BYTES;
 }
 
-/* Moves behind the next delimiter; *ret_before is what stands in front of it. False: there is none. */
+/* Moves behind the next delimiter; *ret_before is what stands in front of it. False: there is
+ * none. */
 static bool
 next_delimiter(struct form *f, struct str *ret_before)
 {

@@ -111,10 +111,10 @@ server_accept_by(struct server *s, struct sock *sock, unsigned door)
     q->server = s;
     q->sock = sock;
     q->door = door;
-    q->stopped = true; /* reading is off at birth */
+    q->stopped = true;    /* reading is off at birth */
     q->turn = (struct deferred){ .fn = server_conn_turn, .arg = q };
     q->timer = timer_create_on(s->loop, server_conn_tick, q);
-    buf_init(&q->in, SIZE_MAX / 2); /* bounded by the limits of heads and of one read */
+    buf_init(&q->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
     buf_init(&q->out, SIZE_MAX / 2);
     link_conn(s, q);
     bool crowded = !count_address(s, q);
@@ -192,9 +192,9 @@ server_conn_close(struct server_request *q, bool reset)
     else
         sock_close(q->sock);
     q->sock = NULL;
-    (void)server_conn_hold_out(q); /* nothing waits any more */
+    (void)server_conn_hold_out(q);    /* nothing waits any more */
     give_body(q);
-    loop_defer(s->loop, &q->turn); /* callers up the stack still look at it */
+    loop_defer(s->loop, &q->turn);    /* callers up the stack still look at it */
 }
 
 void
@@ -209,7 +209,8 @@ server_conn_gone(struct server_request *q)
         s->requests_open--;
         s->handler->gone(s->owner, q);
     }
-    /* Who has not taken what is queued will not: without the reset the kernel would keep it for minutes. */
+    /* Who has not taken what is queued will not: without the reset the kernel would keep it for
+     * minutes. */
     server_conn_close(q, sock_queued_bytes(q->sock) != 0);
 }
 

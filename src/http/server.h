@@ -5,8 +5,8 @@
  * request object lives inside the connection; the handler may use it from `request` until it has
  * called server_end() or server_abort(), or until `gone`.
  *
- * Callbacks come from the loop only. Bytes given to server_write() are sent at the latest at the end of
- * the loop turn; the head goes out in one write with the first of them.
+ * Callbacks come from the loop only. Bytes given to server_write() are sent at the latest at the
+ * end of the loop turn; the head goes out in one write with the first of them.
  */
 #pragma once
 
@@ -19,45 +19,48 @@ struct server;
 struct server_request;
 
 struct server_limits {
-    size_t head_bytes;                /* request line and fields: 32 KB */
-    size_t line_bytes;                /* request line: 8 KB */
-    unsigned fields;                  /* 100 */
-    size_t body_bytes;                /* 32 MB: 413 beyond */
-    uint64_t head_ms;                 /* from the first byte to the end of the head: 10 s */
-    uint64_t idle_ms;                 /* between requests: 75 s */
-    uint64_t body_grace_ms;           /* after that the body must come at body_rate: 10 s */
-    size_t body_rate_bytes_per_s;     /* 1 KB/s */
-    uint64_t write_stall_ms;          /* no progress with bytes queued: 60 s */
-    unsigned connections;             /* per worker; more are answered 503 and closed */
-    unsigned connections_per_address; /* per worker; 0: no limit */
-    struct quota *held;               /* what large bodies and waiting answers take; NULL: no limit */
+    size_t head_bytes;                   /* request line and fields: 32 KB */
+    size_t line_bytes;                   /* request line: 8 KB */
+    unsigned fields;                     /* 100 */
+    size_t body_bytes;                   /* 32 MB: 413 beyond */
+    uint64_t head_ms;                    /* from the first byte to the end of the head: 10 s */
+    uint64_t idle_ms;                    /* between requests: 75 s */
+    uint64_t body_grace_ms;              /* after that the body must come at body_rate: 10 s */
+    size_t body_rate_bytes_per_s;        /* 1 KB/s */
+    uint64_t write_stall_ms;             /* no progress with bytes queued: 60 s */
+    unsigned connections;                /* per worker; more are answered 503 and closed */
+    unsigned connections_per_address;    /* per worker; 0: no limit */
+    /* what large bodies and waiting answers take; NULL: no limit */
+    struct quota *held;
 };
 
 struct server_handler {
-    /* A complete, valid head. The body may already be there (server_body_done) or may come later: ask
-     * with server_receive(). */
+    /* A complete, valid head. The body may already be there (server_body_done) or may come later:
+     * ask with server_receive(). */
     void (*request)(void *owner, struct server_request *q);
 
     /* The body that was asked for is complete. Not called when it already was at `request`. */
     void (*body)(void *owner, struct server_request *q);
 
-    /* The body could not be had: too large, too slow, malformed, or no room for it (ERR_OVERLOADED).
-     * The handler answers with `why` (the connection closes after the answer). */
+    /* The body could not be had: too large, too slow, malformed, or no room for it
+     * (ERR_OVERLOADED). The handler answers with `why` (the connection closes after the answer). */
     void (*body_failed)(void *owner, struct server_request *q, enum err why);
 
-    /* server_backlog() fell under the low watermark (16 KB) after it had passed the high one (64 KB). */
+    /* server_backlog() fell under the low watermark (16 KB) after it had passed the high one (64
+     * KB). */
     void (*writable)(void *owner, struct server_request *q);
 
-    /* The caller left or the connection died before server_end(). The request is dead when this returns. */
+    /* The caller left or the connection died before server_end(). The request is dead when this
+     * returns. */
     void (*gone)(void *owner, struct server_request *q);
 
-    /* A request so malformed that no head exists: fills `body` with an error document and returns its
-     * content type. The server sends it with the status of `why` and closes. */
+    /* A request so malformed that no head exists: fills `body` with an error document and returns
+     * its content type. The server sends it with the status of `why` and closes. */
     const char *(*malformed)(void *owner, enum err why, const char *detail, struct buf *body);
 };
 
-struct server *
-server_create(struct loop *l, const struct server_handler *handler, void *owner) NEVER_NULL;
+struct server *server_create(
+    struct loop *l, const struct server_handler *handler, void *owner) NEVER_NULL;
 
 /* May be changed at any time; holds for what comes after. */
 void server_set_limits(struct server *s, const struct server_limits *limits);
@@ -72,8 +75,8 @@ void server_accept_by(struct server *s, struct sock *sock, unsigned door);
  * themselves; everything else goes on. */
 void server_leave(struct server *s);
 
-/* Ends connections as they come to rest: requests go on, also those that are in the kernel by now; who
- * has connected and not asked yet has two seconds for one request. */
+/* Ends connections as they come to rest: requests go on, also those that are in the kernel by now;
+ * who has connected and not asked yet has two seconds for one request. */
 void server_drain(struct server *s);
 unsigned server_connections(const struct server *s);
 unsigned server_requests_open(const struct server *s);
@@ -107,7 +110,8 @@ struct str server_body(const struct server_request *q);
 void server_drop_body(struct server_request *q);
 
 /* The answer's head. `fields` is a block of complete "Name: value\r\n" lines; the server adds Date,
- * Connection and the framing: Content-Length when length >= 0, chunked when it is -1. May be called once. */
+ * Connection and the framing: Content-Length when length >= 0, chunked when it is -1. May be called
+ * once. */
 void server_respond(struct server_request *q, int status, struct str fields, int64_t length);
 bool server_responded(const struct server_request *q);
 
@@ -124,8 +128,8 @@ void server_answer(struct server_request *q, int status, struct str fields, stru
 /* The answer is complete; the request is dead for the handler. */
 void server_end(struct server_request *q);
 
-/* The answer cannot be completed: closes so that the caller notices (RST, no last chunk). The request
- * is dead for the handler; `gone` is not called. */
+/* The answer cannot be completed: closes so that the caller notices (RST, no last chunk). The
+ * request is dead for the handler; `gone` is not called. */
 void server_abort(struct server_request *q);
 
 /* Bytes of the answer not yet taken by the kernel, and body bytes sent so far. */

@@ -15,11 +15,12 @@ enum {
     SERVER_SPARE_BYTES = 64 * 1024,       /* the largest that is kept */
     SERVER_GATHER_BYTES = 16 * 1024,      /* more is not held back to the end of the turn */
     SERVER_HEAD_KEEP_BYTES = 2 * 1024,    /* room for a head that an idle connection may keep */
-    SERVER_LINGER_MS = 2000,              /* silence after which a caller has surely read our end, */
-    SERVER_LINGER_MOST_MS = 30000,        /* who may go on sending for so long */
-    SERVER_DRAIN_IDLE_MS = 50,            /* in which what the kernel has for us is read */
-    SERVER_DRAIN_NEW_MS = 2000,           /* for the first request */
-    SERVER_OVERFLOW_CONNECTIONS = 64,     /* beyond the limit, to tell them 503 */
+    /* silence after which a caller has surely read our end, */
+    SERVER_LINGER_MS = 2000,
+    SERVER_LINGER_MOST_MS = 30000,       /* who may go on sending for so long */
+    SERVER_DRAIN_IDLE_MS = 50,           /* in which what the kernel has for us is read */
+    SERVER_DRAIN_NEW_MS = 2000,          /* for the first request */
+    SERVER_OVERFLOW_CONNECTIONS = 64,    /* beyond the limit, to tell them 503 */
     SERVER_FREE_BYTES =
         64 * 1024,    /* a body or an answer may take so much without asking the quota */
     SERVER_DATE_ROOM = 40,
@@ -35,7 +36,7 @@ struct server {
     const struct server_handler *handler;
     void *owner;
     struct server_limits limits;
-    struct server_request *first; /* all connections */
+    struct server_request *first;    /* all connections */
     unsigned connections;
     unsigned requests_open;
     bool leaving;             /* every answer is its connection's last */
@@ -43,24 +44,24 @@ struct server {
     struct map *addresses;    /* struct server_address by peer, while limited */
     struct buf spares[SERVER_SPARES];
     unsigned spares_n;
-    char date[SERVER_DATE_ROOM]; /* "Date: ...\r\n" */
+    char date[SERVER_DATE_ROOM];    /* "Date: ...\r\n" */
     size_t date_n;
-    uint64_t date_until_ms; /* loop time */
+    uint64_t date_until_ms;    /* loop time */
 };
 
 /* What the next bytes from the caller are. */
 enum server_reading {
     READ_HEAD,
     READ_BODY,
-    READ_LATER,   /* the next request: it waits until this one is answered */
-    READ_DISCARD, /* nothing that we want: the connection is about to be closed */
+    READ_LATER,      /* the next request: it waits until this one is answered */
+    READ_DISCARD,    /* nothing that we want: the connection is about to be closed */
 };
 
 struct server_request {
     struct server *server;
-    struct sock *sock; /* NULL: closed, to be freed at the end of the turn */
+    struct sock *sock;    /* NULL: closed, to be freed at the end of the turn */
     struct timer *timer;
-    uint64_t timer_at_ms; /* when it will fire; 0: it is not set */
+    uint64_t timer_at_ms;    /* when it will fire; 0: it is not set */
     struct server_request *prev;
     struct server_request *next;
     struct server_address *address;
@@ -69,36 +70,36 @@ struct server_request {
 
     /* in */
     enum server_reading reading;
-    bool taking;   /* input is being taken further up the stack */
-    bool stopped;  /* the socket is not read */
-    bool more;     /* `in` holds more than one turn may take */
-    struct buf in; /* came, not yet taken: part of a head, or pipelined */
+    bool taking;      /* input is being taken further up the stack */
+    bool stopped;     /* the socket is not read */
+    bool more;        /* `in` holds more than one turn may take */
+    struct buf in;    /* came, not yet taken: part of a head, or pipelined */
     struct h1_scan scan;
-    void *head_room; /* the request's fields, then the bytes of its head */
+    void *head_room;    /* the request's fields, then the bytes of its head */
     size_t head_room_bytes;
     struct h1_head head;
     struct chunked chunked;
-    uint64_t body_left; /* of a body with Content-Length */
+    uint64_t body_left;    /* of a body with Content-Length */
     struct buf body;
-    uint64_t body_held; /* taken from the quota for it */
+    uint64_t body_held;    /* taken from the quota for it */
     enum err body_error;
     bool body_done;
-    bool body_told;     /* of its end or failure */
-    bool body_measured; /* its rate: body_seen is valid */
-    bool receiving;     /* the handler asked for the body */
-    bool looked;        /* idle for too long: the kernel was asked once more */
-    bool head_watched;  /* since_ms is the time of the head's first byte */
+    bool body_told;        /* of its end or failure */
+    bool body_measured;    /* its rate: body_seen is valid */
+    bool receiving;        /* the handler asked for the body */
+    bool looked;           /* idle for too long: the kernel was asked once more */
+    bool head_watched;     /* since_ms is the time of the head's first byte */
 
     /* the request */
-    bool open; /* the handler holds it */
+    bool open;    /* the handler holds it */
     void *user;
     uint64_t started_us;
 
     /* out */
-    struct buf out;  /* gathered in this turn */
-    size_t out_head; /* of it: the answer's head */
+    struct buf out;     /* gathered in this turn */
+    size_t out_head;    /* of it: the answer's head */
     bool responded;
-    bool bodiless; /* HEAD, 204, 304 */
+    bool bodiless;    /* HEAD, 204, 304 */
     bool out_chunked;
     bool close;          /* after this answer */
     bool high;           /* the backlog passed the high watermark */
@@ -108,7 +109,7 @@ struct server_request {
     bool served;         /* a request was answered here */
     int64_t out_left;    /* of Content-Length; -1 without */
     uint64_t bytes_out;
-    uint64_t out_held; /* taken from the quota for what the kernel did not take yet */
+    uint64_t out_held;    /* taken from the quota for what the kernel did not take yet */
 
     /* deadlines, in loop time */
     uint64_t since_ms;    /* idle, the head's first byte, discarded bytes; body: next look */
@@ -127,7 +128,8 @@ void server_conn_close(struct server_request *q, bool reset);
 /* The connection broke: the handler hears `gone` if it holds the request. */
 void server_conn_gone(struct server_request *q);
 
-/* Tells the quota how much of the answer waits for the caller now. False: there is no room for it. */
+/* Tells the quota how much of the answer waits for the caller now. False: there is no room for
+ * it. */
 bool server_conn_hold_out(struct server_request *q);
 
 /* The body is no longer needed. */
@@ -163,8 +165,8 @@ void server_conn_refuse(struct server_request *q, enum err why, const char *deta
 /* Sends what was gathered in this turn. */
 void server_conn_flush(struct server_request *q);
 
-/* Nothing more will be written: closes when all is sent and the caller has closed as well, or has had
- * time to read. */
+/* Nothing more will be written: closes when all is sent and the caller has closed as well, or has
+ * had time to read. */
 void server_conn_finish(struct server_request *q);
 
 /* "Date: ...\r\n", made once a second. */

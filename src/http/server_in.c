@@ -1,14 +1,16 @@
-/* server_in.c - bytes from callers become requests, one at a time; deadlines for what does not come. */
+/* server_in.c - bytes from callers become requests, one at a time; deadlines for what does not
+ * come. */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "http/server_conn.h"
 
 enum {
-    BODY_STEP_BYTES = 64 * 1024, /* reserved ahead of what has really come, at first */
-    BODY_WINDOW_MS = 2000,       /* in which the body's rate is measured */
+    BODY_STEP_BYTES = 64 * 1024,    /* reserved ahead of what has really come, at first */
+    BODY_WINDOW_MS = 2000,          /* in which the body's rate is measured */
     HEAD_ROOM_STEP_BYTES = 256,
-    STEPS_PER_TURN = 32, /* of pipelined requests; then those that were answered are forgotten first */
+    /* of pipelined requests; then those that were answered are forgotten first */
+    STEPS_PER_TURN = 32,
 };
 
 static void
@@ -198,7 +200,7 @@ server_receive(struct server_request *q)
     q->since_ms = loop_now_ms(q->server->loop) + q->server->limits.body_grace_ms;
     server_conn_wake_at(q, q->since_ms);
     if (!q->taking)
-        loop_defer(q->server->loop, &q->turn); /* to read on */
+        loop_defer(q->server->loop, &q->turn);    /* to read on */
     return false;
 }
 
@@ -296,7 +298,8 @@ take_some(struct server_request *q, struct str *bytes)
     CHECK_UNREACHABLE();
 }
 
-/* Does the caller ask on without taking the answers that it has? Then it waits until it took them all. */
+/* Does the caller ask on without taking the answers that it has? Then it waits until it took them
+ * all. */
 static bool
 is_backed_up(const struct server_request *q)
 {
@@ -351,10 +354,10 @@ server_conn_read(struct server_request *q)
         return;
     watch_head(q);
 
-    /* Nobody asked for the body yet, or requests or answers are queueing up: their senders wait as well. */
+    /* Nobody asked for the body yet, or requests or answers are queueing up: their senders wait as
+     * well. */
     bool wanted = (q->reading == READ_HEAD && !q->more && !is_backed_up(q)) ||
-                  q->reading == READ_DISCARD ||
-                  (q->reading == READ_BODY && q->receiving) ||
+                  q->reading == READ_DISCARD || (q->reading == READ_BODY && q->receiving) ||
                   (q->reading == READ_LATER && buf_len(&q->in) == 0);
 
     if (wanted == !q->stopped)
@@ -428,7 +431,7 @@ on_drained(void *owner)
         q->server->handler->writable(q->server->owner, q);
     }
     if (q->reading == READ_HEAD)
-        server_conn_read(q); /* its next request may have had to wait */
+        server_conn_read(q);    /* its next request may have had to wait */
 }
 
 static void
@@ -536,7 +539,8 @@ tick_reading(struct server_request *q, uint64_t now)
     const struct server_limits *limits = &q->server->limits;
     bool begun = buf_len(&q->in) != 0;
 
-    /* The last answer is still on its way: who takes it is not idle, and its next request may wait. */
+    /* The last answer is still on its way: who takes it is not idle, and its next request may
+     * wait. */
     if (sock_queued_bytes(q->sock) != 0 && (!begun || is_backed_up(q))) {
         if (is_stalled(q, now)) {
             server_conn_close(q, true);
@@ -553,15 +557,15 @@ tick_reading(struct server_request *q, uint64_t now)
     } else if (begun) {
         server_conn_refuse(q, ERR_CLIENT_SLOW, "the head did not arrive in time");
     } else if (!q->looked) {
-        q->looked = true; /* closing would reset what the kernel may have got just now */
+        q->looked = true;    /* closing would reset what the kernel may have got just now */
         server_conn_wake_at(q, now + 1);
     } else {
         server_conn_close(q, false);
     }
 }
 
-/* All is sent: has the caller had time to read it? Closing while it sends resets the connection, and the
- * answer may be lost on the way. */
+/* All is sent: has the caller had time to read it? Closing while it sends resets the connection,
+ * and the answer may be lost on the way. */
 static bool
 has_lingered(const struct server_request *q, uint64_t now)
 {

@@ -13,9 +13,9 @@
 #include "http/server_conn.h"
 
 enum {
-    PIECES_MAX = 16,      /* given to the socket at once, beside our own */
-    PIECES_OWN = 4,       /* head, chunk header, gathered bytes, line end */
-    HEAD_OWN_BYTES = 256, /* of an answer's head beside the handler's fields */
+    PIECES_MAX = 16,         /* given to the socket at once, beside our own */
+    PIECES_OWN = 4,          /* head, chunk header, gathered bytes, line end */
+    HEAD_OWN_BYTES = 256,    /* of an answer's head beside the handler's fields */
 };
 
 struct str
@@ -109,7 +109,7 @@ server_respond(struct server_request *q, int status, struct str fields, int64_t 
 
     char *start = out_reserve(q, fields.n + HEAD_OWN_BYTES);
     if (start == NULL)
-        return; /* noticed when it is sent */
+        return;    /* noticed when it is sent */
     char *p = put_status_line(start, status);
     p = put(p, fields);
     p = put(p, server_date(q->server));
@@ -150,8 +150,8 @@ write_pieces(struct server_request *q, const struct str *pieces, size_t n)
     server_conn_wake_at(q, loop_now_ms(q->server->loop) + stall_ms / 4 + 1);
 }
 
-/* Sends what was gathered and `extra` behind it, as one chunk if the body is chunked; `last`: that was
- * all. At most PIECES_MAX pieces. */
+/* Sends what was gathered and `extra` behind it, as one chunk if the body is chunked; `last`: that
+ * was all. At most PIECES_MAX pieces. */
 static void
 send_out(struct server_request *q, const struct str *extra, size_t count, bool last)
 {
@@ -206,7 +206,8 @@ server_write(struct server_request *q, struct str bytes)
     server_write_pieces(q, &bytes, 1);
 }
 
-/* Bytes of the pieces; fewer when the answer's length does not allow so many. False: none shall go out. */
+/* Bytes of the pieces; fewer when the answer's length does not allow so many. False: none shall go
+ * out. */
 static bool
 admit(struct server_request *q, const struct str *pieces, size_t count, size_t *ret_n)
 {
@@ -219,7 +220,7 @@ admit(struct server_request *q, const struct str *pieces, size_t count, size_t *
     if (q->bodiless || n == 0)
         return false;
     if (q->out_left >= 0) {
-        CHECK(n <= (uint64_t)q->out_left); /* the handler promised */
+        CHECK(n <= (uint64_t)q->out_left);    /* the handler promised */
         q->out_left -= (int64_t)n;
     }
     q->bytes_out += n;
@@ -240,7 +241,7 @@ server_write_pieces(struct server_request *q, const struct str *pieces, size_t c
     char *p = out_reserve(q, n);
     loop_defer(q->server->loop, &q->turn);
     if (p == NULL)
-        return; /* noticed when it is sent */
+        return;    /* noticed when it is sent */
     for (size_t i = 0; i < count; i++)
         p = put(p, pieces[i]);
     buf_commit(&q->out, n);
@@ -286,7 +287,7 @@ server_end(struct server_request *q)
     if (buf_len(&q->out) != 0 || q->out_chunked)
         send_out(q, NULL, 0, true);
     if (q->out_left > 0 || q->broken)
-        server_abort(q); /* shorter than promised, or out of memory */
+        server_abort(q);    /* shorter than promised, or out of memory */
     else
         release(q);
 }
@@ -336,7 +337,7 @@ server_conn_refuse(struct server_request *q, enum err why, const char *detail)
     pieces[0] = buf_str(&head);
     pieces[1] = buf_str(&body);
     q->reading = READ_DISCARD;
-    server_conn_flush(q); /* answers to the requests before it */
+    server_conn_flush(q);    /* answers to the requests before it */
     if (q->sock != NULL) {
         write_pieces(q, pieces, 2);
         server_conn_finish(q);

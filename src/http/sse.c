@@ -14,8 +14,8 @@
 enum { WINDOW_BYTES = 512 };
 
 enum {
-    STEP_BYTES = 2048,        /* appended at once to an event that is not complete */
-    PENDING_KEEP_BYTES = 512, /* a stream at rest shall cost little */
+    STEP_BYTES = 2048,           /* appended at once to an event that is not complete */
+    PENDING_KEEP_BYTES = 512,    /* a stream at rest shall cost little */
 };
 
 typedef bool emit_fn(void *arg, const struct sse_frame *frame);
@@ -53,7 +53,7 @@ find_event_end(struct str s, struct sse_search *search)
         if (s.p[at] == '\r' && ends && search->after_lone_cr)
             return at + 1;
         if (s.p[at] == '\r' && at + 1 == s.n)
-            return 0; /* perhaps half of a CRLF: look at it again */
+            return 0;    /* perhaps half of a CRLF: look at it again */
 
         bool crlf = s.p[at] == '\r' && s.p[at + 1] == '\n';
         size_t next = at + (crlf ? 2 : 1);

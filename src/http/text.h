@@ -1,4 +1,5 @@
-/* text.h - where the text of a line or a field ends: heads are read and written sixteen bytes at a time. */
+/* text.h - where the text of a line or a field ends: heads are read and written sixteen bytes at a
+ * time. */
 #pragma once
 
 #include "base/base.h"
@@ -21,8 +22,9 @@ http_skip_text(const char *p, const char *end)
     for (; end - p >= 16; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
-        __m128i control = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), low),
-            _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+        __m128i control =
+            _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), low),
+                _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
         unsigned mask = (unsigned)_mm_movemask_epi8(control);
 
         if (mask != 0)

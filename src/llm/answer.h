@@ -18,8 +18,8 @@ struct llm_answer_choice {
     uint32_t index;
     struct llm_part *parts;
     struct llm_part **tail;
-    struct llm_part *open;             /* the part that deltas go to */
-    size_t room;                       /* allocation behind open's text, for growing */
+    struct llm_part *open;    /* the part that deltas go to */
+    size_t room;              /* allocation behind open's text, for growing */
     enum llm_finish finish;
     struct str native;
     struct str stop_sequence;
@@ -30,16 +30,16 @@ struct llm_answer_choice {
 };
 
 struct llm_answer {
-    struct event_sink sink;            /* feed events here */
+    struct event_sink sink;    /* feed events here */
     struct arena *arena;
     struct str id;
     struct str model;
     int64_t created_s;
     struct llm_usage usage;
-    struct llm_answer_choice *choices; /* by index, ascending */
-    bool complete;                     /* EVENT_END came */
-    bool too_large;                    /* the arena's limit stopped the folding */
-    const struct llm_error *error;     /* copied into the arena */
+    struct llm_answer_choice *choices;    /* by index, ascending */
+    bool complete;                        /* EVENT_END came */
+    bool too_large;                       /* the arena's limit stopped the folding */
+    const struct llm_error *error;        /* copied into the arena */
 };
 
 void answer_init(struct llm_answer *ans, struct arena *a);

@@ -7,7 +7,8 @@
 
 #include "base/base.h"
 
-/* Tokens for a word ("none", "minimal", "low", ... "max"): 0 for "none", -1 for a word we do not know. */
+/* Tokens for a word ("none", "minimal", "low", ... "max"): 0 for "none", -1 for a word we do not
+ * know. */
 int64_t effort_budget(struct str word);
 
 /* The word for a budget: "none" for 0 or less, else "low", "medium", "high" or "xhigh". */

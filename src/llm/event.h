@@ -12,23 +12,23 @@
 
 enum llm_event_kind {
     EVENT_NONE,
-    EVENT_START,           /* id, model, created_s; usage when already known */
-    EVENT_TEXT,            /* text delta */
-    EVENT_REASONING,       /* text delta of readable thinking */
-    EVENT_SIGNATURE,       /* signature of the reasoning block just given */
-    EVENT_REDACTED,        /* text: a whole block of encrypted thinking */
-    EVENT_REFUSAL,         /* text delta */
-    EVENT_TOOL_START,      /* tool, id, name; custom */
-    EVENT_TOOL_ARGS,       /* tool, text: a fragment of the arguments' JSON text, byte-exact */
-    EVENT_TOOL_END,        /* tool */
-    EVENT_MEDIA,           /* raw: an image or audio block of the answer */
-    EVENT_CITATION,        /* raw: JSON of one citation or annotation in its own wire's form */
-    EVENT_LOGPROBS,        /* raw: JSON of the choice's logprobs object (OpenAI form) */
-    EVENT_OPAQUE,          /* raw: a provider-run block; other wires drop it */
-    EVENT_USAGE,           /* usage so far, cumulative */
-    EVENT_FINISH,          /* finish, native */
-    EVENT_ERROR,           /* error: the answer is broken; nothing follows */
-    EVENT_END,             /* the answer is complete; nothing follows */
+    EVENT_START,         /* id, model, created_s; usage when already known */
+    EVENT_TEXT,          /* text delta */
+    EVENT_REASONING,     /* text delta of readable thinking */
+    EVENT_SIGNATURE,     /* signature of the reasoning block just given */
+    EVENT_REDACTED,      /* text: a whole block of encrypted thinking */
+    EVENT_REFUSAL,       /* text delta */
+    EVENT_TOOL_START,    /* tool, id, name; custom */
+    EVENT_TOOL_ARGS,     /* tool, text: a fragment of the arguments' JSON text, byte-exact */
+    EVENT_TOOL_END,      /* tool */
+    EVENT_MEDIA,         /* raw: an image or audio block of the answer */
+    EVENT_CITATION,      /* raw: JSON of one citation or annotation in its own wire's form */
+    EVENT_LOGPROBS,      /* raw: JSON of the choice's logprobs object (OpenAI form) */
+    EVENT_OPAQUE,        /* raw: a provider-run block; other wires drop it */
+    EVENT_USAGE,         /* usage so far, cumulative */
+    EVENT_FINISH,        /* finish, native */
+    EVENT_ERROR,         /* error: the answer is broken; nothing follows */
+    EVENT_END,           /* the answer is complete; nothing follows */
 };
 
 enum llm_finish { FINISH_UNKNOWN, FINISH_STOP, FINISH_LENGTH, FINISH_TOOLS, FINISH_FILTER };
@@ -36,31 +36,33 @@ enum llm_finish { FINISH_UNKNOWN, FINISH_STOP, FINISH_LENGTH, FINISH_TOOLS, FINI
 /* A failure, ours or a provider's, in one form. */
 struct llm_error {
     enum err kind;
-    int status;                /* what the provider said, 0 when it is ours */
-    struct str message;        /* for the caller; scrubbed of secrets */
-    struct str type;           /* the provider's own words, or empty */
+    int status;            /* what the provider said, 0 when it is ours */
+    struct str message;    /* for the caller; scrubbed of secrets */
+    struct str type;       /* the provider's own words, or empty */
     struct str code;
     struct str param;
     int64_t retry_after_ms;    /* -1: not said */
-    bool quotes;               /* the words may repeat a part of the conversation: for the caller, never for a log */
-    bool as_is;                /* the caller gets the provider's own document instead of these words */
+    /* the words may repeat a part of the conversation: for the caller, never for a log */
+    bool quotes;
+    /* the caller gets the provider's own document instead of these words */
+    bool as_is;
 };
 
 struct llm_event {
     enum llm_event_kind kind;
-    uint32_t choice;           /* index of the choice, 0 for most */
-    uint32_t tool;             /* which call of the choice, dense from 0 */
+    uint32_t choice;    /* index of the choice, 0 for most */
+    uint32_t tool;      /* which call of the choice, dense from 0 */
     struct str text;
     struct str id;
-    struct str name;           /* tool name */
-    struct str model;          /* START */
-    int64_t created_s;         /* START: 0 when the provider does not say */
-    struct str raw;            /* JSON text */
+    struct str name;      /* tool name */
+    struct str model;     /* START */
+    int64_t created_s;    /* START: 0 when the provider does not say */
+    struct str raw;       /* JSON text */
     struct str signature;
-    bool custom;               /* TOOL_START of a free-form call */
+    bool custom;    /* TOOL_START of a free-form call */
     enum llm_finish finish;
-    struct str native;         /* the provider's own finish word */
-    struct str stop_sequence;  /* FINISH: the sequence that matched, when told */
+    struct str native;           /* the provider's own finish word */
+    struct str stop_sequence;    /* FINISH: the sequence that matched, when told */
     struct llm_usage usage;
     const struct llm_error *error;
 };
@@ -70,4 +72,5 @@ struct event_sink {
     void (*emit)(struct event_sink *sink, const struct llm_event *ev);
 };
 
-const char *llm_finish_name(enum llm_finish f) NEVER_NULL;    /* "stop", "length", ...: the OpenAI words */
+const char *llm_finish_name(
+    enum llm_finish f) NEVER_NULL;    /* "stop", "length", ...: the OpenAI words */

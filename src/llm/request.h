@@ -15,10 +15,10 @@
 
 enum llm_op {
     OP_CHAT,
-    OP_COMPLETE,       /* the old text completions */
+    OP_COMPLETE,    /* the old text completions */
     OP_EMBED,
     OP_COUNT_TOKENS,
-    OP_RELAY,          /* any other route of the caller's protocol, passed through */
+    OP_RELAY,    /* any other route of the caller's protocol, passed through */
     OP_COUNT
 };
 #define OP_BIT(op) (1u << (op))
@@ -35,7 +35,8 @@ enum llm_part_kind {
     PART_TOOL_RESULT,
     PART_REASONING,
     PART_REFUSAL,
-    PART_OPAQUE,       /* a block only its own wire understands: kept for that wire, dropped for others */
+    /* a block only its own wire understands: kept for that wire, dropped for others */
+    PART_OPAQUE,
 };
 
 /* One piece of a message, of an answer, or of a tool's result. Only what its kind names is set. */
@@ -43,35 +44,36 @@ struct llm_part {
     enum llm_part_kind kind;
     struct llm_part *next;
 
-    struct str text;           /* TEXT, REASONING, REFUSAL: unescaped */
+    struct str text;    /* TEXT, REASONING, REFUSAL: unescaped */
 
     /* IMAGE, AUDIO, VIDEO, FILE: exactly one of url, data, file_id */
     struct str url;
-    struct str data;           /* base64 text as the caller sent it */
+    struct str data;    /* base64 text as the caller sent it */
     struct str file_id;
-    struct str mime;           /* "image/png" */
-    struct str name;           /* file name; TOOL_CALL: the function's name */
-    struct str detail;         /* image detail: "low", "high", "auto" */
+    struct str mime;      /* "image/png" */
+    struct str name;      /* file name; TOOL_CALL: the function's name */
+    struct str detail;    /* image detail: "low", "high", "auto" */
 
-    struct str id;             /* TOOL_CALL, TOOL_RESULT: the call's id */
-    struct str args;           /* TOOL_CALL: arguments as JSON text, as the caller wrote it; "" means {} */
-    bool custom;               /* TOOL_CALL: free-form, args is plain text */
-    struct llm_part *result;   /* TOOL_RESULT: its content */
-    bool is_error;             /* TOOL_RESULT */
+    struct str id;    /* TOOL_CALL, TOOL_RESULT: the call's id */
+    /* TOOL_CALL: arguments as JSON text, as the caller wrote it; "" means {} */
+    struct str args;
+    bool custom;                /* TOOL_CALL: free-form, args is plain text */
+    struct llm_part *result;    /* TOOL_RESULT: its content */
+    bool is_error;              /* TOOL_RESULT */
 
-    struct str signature;      /* REASONING: proof for the provider that made it */
-    struct str redacted;       /* REASONING: encrypted thinking, no text */
-    const struct wire *origin; /* REASONING, OPAQUE: the only wire it may go back to */
+    struct str signature;         /* REASONING: proof for the provider that made it */
+    struct str redacted;          /* REASONING: encrypted thinking, no text */
+    const struct wire *origin;    /* REASONING, OPAQUE: the only wire it may go back to */
 
-    bool cache_mark;           /* a prompt-cache breakpoint stands behind this part */
-    struct str cache_ttl;      /* "5m", "1h", or empty */
+    bool cache_mark;         /* a prompt-cache breakpoint stands behind this part */
+    struct str cache_ttl;    /* "5m", "1h", or empty */
 
     const struct json *raw;    /* OPAQUE: the block itself */
 };
 
 struct llm_message {
     enum llm_role role;
-    struct str name;           /* participant's name, or empty */
+    struct str name;    /* participant's name, or empty */
     struct llm_part *parts;
     struct llm_message *next;
 };
@@ -79,12 +81,13 @@ struct llm_message {
 struct llm_tool {
     struct str name;
     struct str description;
-    struct str schema;         /* JSON Schema text; empty: no arguments */
-    int strict;                /* -1 not said, 0, 1 */
-    bool custom;               /* free-form text instead of JSON arguments */
+    struct str schema;    /* JSON Schema text; empty: no arguments */
+    int strict;           /* -1 not said, 0, 1 */
+    bool custom;          /* free-form text instead of JSON arguments */
     bool cache_mark;
-    struct str cache_ttl;      /* "5m", "1h", or empty */
-    const struct json *raw;    /* a provider's own tool (web search...): kept for the same wire only */
+    struct str cache_ttl;    /* "5m", "1h", or empty */
+    /* a provider's own tool (web search...): kept for the same wire only */
+    const struct json *raw;
     struct llm_tool *next;
 };
 
@@ -101,34 +104,39 @@ struct llm_word {
 struct llm_request {
     struct arena *arena;
     enum llm_op op;
-    const struct wire *wire;       /* the caller's */
+    const struct wire *wire;    /* the caller's */
 
     /* --- the head --- */
-    struct str body;               /* as received */
-    const struct json *doc;        /* parsed; NULL for OP_RELAY with a body that is not JSON */
-    struct str model;              /* the name asked for */
-    const struct json *model_node; /* where it stands in the body, for replacement in place; may be NULL */
+    struct str body;           /* as received */
+    const struct json *doc;    /* parsed; NULL for OP_RELAY with a body that is not JSON */
+    struct str model;          /* the name asked for */
+    /* where it stands in the body, for replacement in place; may be NULL */
+    const struct json *model_node;
     bool stream;
-    int64_t n;                     /* choices wanted; 0 or 1: one */
-    bool want_usage;               /* the caller asked for usage in the stream (always so on Anthropic) */
-    struct str path;               /* caller's path behind the protocol's prefix, for OP_RELAY: "/moderations" */
+    int64_t n;    /* choices wanted; 0 or 1: one */
+    /* the caller asked for usage in the stream (always so on Anthropic) */
+    bool want_usage;
+    /* caller's path behind the protocol's prefix, for OP_RELAY: "/moderations" */
+    struct str path;
 
     /* --- the conversation: see llm_request_expand() --- */
     bool expanded;
-    struct llm_part *system;       /* system and developer text that stood before the first turn */
-    struct llm_message *messages;  /* everything else in order */
+    /* system and developer text that stood before the first turn */
+    struct llm_part *system;
+    struct llm_message *messages;    /* everything else in order */
     struct llm_tool *tools;
     enum llm_choice choice;
     struct str choice_name;
-    int parallel_tools;            /* -1 not said, 0, 1 */
+    int parallel_tools;    /* -1 not said, 0, 1 */
     enum llm_format format;
     struct str schema_name;
     struct str schema_description;
-    struct str schema;             /* JSON text */
-    int schema_strict;             /* -1, 0, 1 */
+    struct str schema;    /* JSON text */
+    int schema_strict;    /* -1, 0, 1 */
 
-    int64_t max_tokens;            /* 0: not said */
-    const struct json *temperature;    /* numbers stay nodes: sent on as they were written; NULL: not said */
+    int64_t max_tokens;    /* 0: not said */
+    /* numbers stay nodes: sent on as they were written; NULL: not said */
+    const struct json *temperature;
     const struct json *top_p;
     const struct json *top_k;
     const struct json *seed;
@@ -138,28 +146,34 @@ struct llm_request {
     const struct json *logprobs;
     const struct json *top_logprobs;
     struct llm_word *stop;
-    struct str user;               /* end-user id */
-    struct str effort;             /* reasoning effort word, or empty */
-    int64_t reasoning_budget;      /* tokens; -1 not said; 0 off */
+    struct str user;             /* end-user id */
+    struct str effort;           /* reasoning effort word, or empty */
+    int64_t reasoning_budget;    /* tokens; -1 not said; 0 off */
     struct str service_tier;
     struct str verbosity;
     const struct json *metadata;
-    struct llm_word *others;       /* names of top-level parameters that this form has no place for */
+    /* names of top-level parameters that this form has no place for */
+    struct llm_word *others;
 };
 
-/* Why a request cannot be taken or translated: a sentence for the caller and the field it is about. */
+/* Why a request cannot be taken or translated: a sentence for the caller and the field it is
+ * about. */
 struct wire_fault {
     struct str message;
-    struct str param;              /* "messages[2].content", or empty */
+    struct str param;    /* "messages[2].content", or empty */
 };
 
-/* Reads the conversation if that has not happened yet. OK, or ERR_BAD_REQUEST/ERR_UNSUPPORTED/ERR_TOO_LARGE with *ret_fault. */
+/* Reads the conversation if that has not happened yet. OK, or
+ * ERR_BAD_REQUEST/ERR_UNSUPPORTED/ERR_TOO_LARGE with *ret_fault. */
 enum err llm_request_expand(struct llm_request *r, struct wire_fault *ret_fault) MUST_CHECK;
 
 /* A rough count of input tokens, without a model's tokenizer: good enough for routing and for
- * count_tokens where the provider has none. Better on the expanded request; otherwise read off the parsed body. */
+ * count_tokens where the provider has none. Better on the expanded request; otherwise read off the
+ * parsed body. */
 int64_t llm_request_estimate_tokens(const struct llm_request *r);
 
 /* Appends at the end of a list that keeps a tail pointer; see the readers for use. */
-struct llm_part *llm_part_add(struct arena *a, struct llm_part ***tail, enum llm_part_kind kind) NEVER_NULL;
-struct llm_message *llm_message_add(struct arena *a, struct llm_message ***tail, enum llm_role role) NEVER_NULL;
+struct llm_part *llm_part_add(
+    struct arena *a, struct llm_part ***tail, enum llm_part_kind kind) NEVER_NULL;
+struct llm_message *llm_message_add(
+    struct arena *a, struct llm_message ***tail, enum llm_role role) NEVER_NULL;

@@ -9,14 +9,15 @@
 #include "base/base.h"
 
 #define USAGE_UNKNOWN (-1)
-#define USAGE_MOST INT64_C(1000000000000)    /* a larger count is not one; sums and prices of these fit */
+#define USAGE_MOST                                                                                 \
+    INT64_C(1000000000000)    /* a larger count is not one; sums and prices of these fit */
 
 struct llm_usage {
     int64_t input;
-    int64_t cached;        /* of input: read from the provider's prompt cache */
-    int64_t cache_write;   /* of input: written to it */
+    int64_t cached;         /* of input: read from the provider's prompt cache */
+    int64_t cache_write;    /* of input: written to it */
     int64_t output;
-    int64_t reasoning;     /* of output */
+    int64_t reasoning;    /* of output */
     int64_t audio_input;
     int64_t audio_output;
 };
@@ -29,7 +30,8 @@ usage_known(const struct llm_usage *u)
     return u->input >= 0 || u->output >= 0;
 }
 
-/* Later reports replace earlier ones, count by count: providers report cumulatively, never in parts. */
+/* Later reports replace earlier ones, count by count: providers report cumulatively, never in
+ * parts. */
 static inline void
 usage_update(struct llm_usage *u, const struct llm_usage *newer)
 {

@@ -57,7 +57,8 @@ wire_drop(struct wire_drops *d, struct str name)
 
     struct llm_word *w = arena_new(d->arena, struct llm_word);
 
-    w->text = arena_str(d->arena, name);    /* the body that it stands in is gone before the answer */
+    /* the body that it stands in is gone before the answer */
+    w->text = arena_str(d->arena, name);
     if (w->text.p == NULL)
         return;
     *d->tail = w;

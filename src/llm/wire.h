@@ -20,20 +20,22 @@ enum wire_framing { FRAMING_SSE, FRAMING_NDJSON, FRAMING_AWS_EVENTS, FRAMING_JSO
 
 /* What is special about one provider that speaks the wire; see catalog/providers.def. */
 enum wire_quirk {
-    QUIRK_NO_STREAM_OPTIONS = 1 << 0,  /* refuses stream_options, or sends usage anyway */
-    QUIRK_MAX_TOKENS = 1 << 1,         /* knows max_tokens only, not max_completion_tokens */
-    QUIRK_NO_DEVELOPER = 1 << 2,       /* no developer role: send system */
-    QUIRK_STRICT_KEYS = 1 << 3,        /* refuses keys it does not know: send the common core only */
+    QUIRK_NO_STREAM_OPTIONS = 1 << 0,    /* refuses stream_options, or sends usage anyway */
+    QUIRK_MAX_TOKENS = 1 << 1,           /* knows max_tokens only, not max_completion_tokens */
+    QUIRK_NO_DEVELOPER = 1 << 2,         /* no developer role: send system */
+    /* refuses keys it does not know: send the common core only */
+    QUIRK_STRICT_KEYS = 1 << 3,
 };
 
 /* The place a request is written for: one model of one provider. */
 struct wire_target {
-    struct str model;                  /* the provider's own name */
-    uint32_t quirks;                   /* enum wire_quirk */
-    int64_t max_output;                /* the model's own limit in tokens, 0 unknown: default for wires that must say one */
-    bool reasoning;                    /* a reasoning model (sampling parameters are refused) */
-    bool adaptive_thinking;            /* Anthropic: thinking by effort instead of budget */
-    bool sampling_fixed;               /* refuses temperature, top_p, top_k */
+    struct str model;    /* the provider's own name */
+    uint32_t quirks;     /* enum wire_quirk */
+    /* the model's own limit in tokens, 0 unknown: default for wires that must say one */
+    int64_t max_output;
+    bool reasoning;            /* a reasoning model (sampling parameters are refused) */
+    bool adaptive_thinking;    /* Anthropic: thinking by effort instead of budget */
+    bool sampling_fixed;       /* refuses temperature, top_p, top_k */
 };
 
 /* --- writing a request for a provider --- */
@@ -44,11 +46,12 @@ struct wire_drops {
     struct llm_word **tail;
     struct arena *arena;
 };
-/* Notes a name, once, however often it is given. At most 64 are kept, and only those that are fit for a response
- * field: letters, digits and _ . - [ ]. */
+/* Notes a name, once, however often it is given. At most 64 are kept, and only those that are fit
+ * for a response field: letters, digits and _ . - [ ]. */
 void wire_drop(struct wire_drops *d, struct str name);
 
-/* Records what the form could not even hold, r->others: the first thing that each write_request does. */
+/* Records what the form could not even hold, r->others: the first thing that each write_request
+ * does. */
 void wire_drop_others(struct wire_drops *d, const struct llm_request *r);
 
 /* --- changing a request in place, for a provider of the same wire --- */
@@ -67,8 +70,8 @@ struct wire_edits {
 /* Adds an edit, keeping them in order of `at`. False when full. */
 bool wire_edit_add(struct wire_edits *e, size_t at, size_t cut, struct str put);
 
-/* The edited body as slices, in order: at most 2 * count + 1 pieces. Returns their number. An edit inside what an
- * earlier one cuts away is moot. */
+/* The edited body as slices, in order: at most 2 * count + 1 pieces. Returns their number. An edit
+ * inside what an earlier one cuts away is moot. */
 size_t wire_edits_apply(const struct wire_edits *e, struct str body, struct str *pieces);
 
 /* Puts one value of the body together anew, for changes that may be many: they become one edit. */
@@ -79,20 +82,23 @@ struct wire_rewrite {
 };
 void wire_rewrite_begin(struct wire_rewrite *w, const struct json *value);
 
-/* `put` stands in place of what lies between two places in the value; called in document order. The value never
- * gets longer. */
+/* `put` stands in place of what lies between two places in the value; called in document order. The
+ * value never gets longer. */
 void wire_rewrite_put(struct wire_rewrite *w, const char *from, const char *to, struct str put);
 
-/* Leaves out the elements of a list, or the members of an object, that `goes` is true of, each with the comma that
- * is no longer needed; `keep` (may be NULL) is called for the others and may change what lies inside. When all would
- * go, all stay: there is nothing right to put in their place. `key` is NULL in a list. */
+/* Leaves out the elements of a list, or the members of an object, that `goes` is true of, each with
+ * the comma that is no longer needed; `keep` (may be NULL) is called for the others and may change
+ * what lies inside. When all would go, all stay: there is nothing right to put in their place.
+ * `key` is NULL in a list. */
 void wire_rewrite_cut(struct wire_rewrite *w, const struct json *container,
     bool (*goes)(const void *arg, const struct json *key, const struct json *value),
-    void (*keep)(struct wire_rewrite *w, const void *arg, const struct json *key, const struct json *value),
+    void (*keep)(
+        struct wire_rewrite *w, const void *arg, const struct json *key, const struct json *value),
     const void *arg);
 
 /* Adds the edit, with its text in r->arena, when anything was changed. */
-void wire_rewrite_end(struct wire_rewrite *w, const struct llm_request *r, struct wire_edits *edits);
+void wire_rewrite_end(
+    struct wire_rewrite *w, const struct llm_request *r, struct wire_edits *edits);
 
 /* --- reading an answer from a provider --- */
 
@@ -100,17 +106,21 @@ struct wire_reader {
     const struct wire *wire;
     enum llm_op op;
     bool stream;
-    int64_t choices;           /* as many were asked for, where the request says: fewer are not the whole answer */
-    struct arena *keep;        /* lives as long as the answer: state, ids */
-    struct arena *scratch;     /* rewound by the gateway after each frame */
-    struct event_sink *sink;   /* where the events go */
-    void *state;               /* the wire's own, made in `keep` on first use */
+    /* as many were asked for, where the request says: fewer are not the whole answer */
+    int64_t choices;
+    struct arena *keep;         /* lives as long as the answer: state, ids */
+    struct arena *scratch;      /* rewound by the gateway after each frame */
+    struct event_sink *sink;    /* where the events go */
+    void *state;                /* the wire's own, made in `keep` on first use */
 
     /* What the wire tells the gateway about the frame just read and the answer so far. */
-    bool frame_is_usage;       /* this frame only carries usage that a caller who did not ask for it must not see */
-    bool finished;             /* every choice has its finish reason: a clean end now is an answer */
-    bool complete;             /* the protocol's own last word came ([DONE], message_stop): EVENT_END was emitted */
-    bool failed;               /* an EVENT_ERROR was emitted */
+    /* this frame only carries usage that a caller who did not ask for it must not see */
+    bool frame_is_usage;
+    /* every choice has its finish reason: a clean end now is an answer */
+    bool finished;
+    /* the protocol's own last word came ([DONE], message_stop): EVENT_END was emitted */
+    bool complete;
+    bool failed;    /* an EVENT_ERROR was emitted */
 };
 
 /* Sends an event on its way. */
@@ -126,10 +136,11 @@ struct wire_writer {
     const struct wire *wire;
     const struct llm_request *request;
     struct arena *keep;
-    struct buf *out;           /* frames or the whole body are appended here */
-    void *state;               /* the wire's own, made in `keep` on first use */
-    struct str id;             /* answer id for providers that give none: "chatcmpl-..." made from this random text */
-    struct str model;          /* the model to name when the provider names none */
+    struct buf *out;    /* frames or the whole body are appended here */
+    void *state;        /* the wire's own, made in `keep` on first use */
+    /* answer id for providers that give none: "chatcmpl-..." made from this random text */
+    struct str id;
+    struct str model;    /* the model to name when the provider names none */
     int64_t created_s;
 };
 
@@ -158,43 +169,48 @@ struct wire_caller {
     int (*status)(const struct llm_error *e);
 
     struct str stream_type;    /* "text/event-stream" */
-    struct str terminator;     /* bytes behind the last event that a provider may have left out: "data: [DONE]\n\n" */
-    struct str keepalive;      /* bytes that keep a silent stream alive before and between events */
+    /* bytes behind the last event that a provider may have left out: "data: [DONE]\n\n" */
+    struct str terminator;
+    struct str keepalive;    /* bytes that keep a silent stream alive before and between events */
 };
 
 struct wire_provider {
-    uint32_t ops;              /* OP_BIT()s it can serve */
+    uint32_t ops;    /* OP_BIT()s it can serve */
 
     /* Appends the path behind the provider's base URL: "/chat/completions". */
     void (*write_path)(struct buf *out, const struct llm_request *r, const struct wire_target *t);
 
-    /* Appends the body for a request that came in on another wire (r is expanded). OK, or ERR_UNSUPPORTED /
-     * ERR_BAD_REQUEST with *ret_fault. Parameters without an equivalent go to `drops`. */
-    enum err (*write_request)(struct buf *out, const struct llm_request *r, const struct wire_target *t,
-        struct wire_drops *drops, struct wire_fault *ret_fault);
+    /* Appends the body for a request that came in on another wire (r is expanded). OK, or
+     * ERR_UNSUPPORTED / ERR_BAD_REQUEST with *ret_fault. Parameters without an equivalent go to
+     * `drops`. */
+    enum err (*write_request)(struct buf *out, const struct llm_request *r,
+        const struct wire_target *t, struct wire_drops *drops, struct wire_fault *ret_fault);
 
-    /* What must change in the body of a request of the same wire, the model name aside (the gateway does that):
-     * asking for usage. May be NULL. */
-    void (*edit_request)(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);
+    /* What must change in the body of a request of the same wire, the model name aside (the gateway
+     * does that): asking for usage. May be NULL. */
+    void (*edit_request)(
+        const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);
 
-    /* One frame of a stream: `event` is the SSE event name or the frame type, may be empty. Emits events. OK, or
-     * ERR_UPSTREAM_PROTOCOL when it makes no sense, ERR_UPSTREAM_TOO_LARGE when an arena has no room for it. An error
-     * inside the stream is an EVENT_ERROR and OK. */
+    /* One frame of a stream: `event` is the SSE event name or the frame type, may be empty. Emits
+     * events. OK, or ERR_UPSTREAM_PROTOCOL when it makes no sense, ERR_UPSTREAM_TOO_LARGE when an
+     * arena has no room for it. An error inside the stream is an EVENT_ERROR and OK. */
     enum err (*read_event)(struct wire_reader *r, struct str event, struct str data);
 
-    /* The stream's bytes ended cleanly. Emits what was held back and EVENT_END when the answer is complete
-     * (r->finished); leaves r->complete false when it was cut. */
+    /* The stream's bytes ended cleanly. Emits what was held back and EVENT_END when the answer is
+     * complete (r->finished); leaves r->complete false when it was cut. */
     void (*read_end)(struct wire_reader *r);
 
-    /* A whole answer, status 2xx. Emits START ... END, or an EVENT_ERROR for an error under status 200. */
+    /* A whole answer, status 2xx. Emits START ... END, or an EVENT_ERROR for an error under status
+     * 200. */
     enum err (*read_answer)(struct wire_reader *r, struct str body);
 
-    /* An error answer (status >= 400, or any status with an error body). `body` may be anything, HTML included.
-     * Fills *ret with strings in `a`; never forwards keys. retry_after_ms is set by the gateway from the headers. */
+    /* An error answer (status >= 400, or any status with an error body). `body` may be anything,
+     * HTML included. Fills *ret with strings in `a`; never forwards keys. retry_after_ms is set by
+     * the gateway from the headers. */
     void (*read_error)(struct arena *a, int status, struct str body, struct llm_error *ret);
 
-    /* Fields that every request to such a provider carries: "anthropic-version: 2023-06-01\r\n", unless the caller
-     * sent that field and it is forwarded. */
+    /* Fields that every request to such a provider carries: "anthropic-version: 2023-06-01\r\n",
+     * unless the caller sent that field and it is forwarded. */
     struct str fields;
 
     /* Names of the caller's fields that go on to a provider of the same wire, NULL-terminated. */
@@ -202,10 +218,10 @@ struct wire_provider {
 };
 
 struct wire {
-    struct str name;           /* as configuration and catalog name it: "openai-chat" */
+    struct str name;    /* as configuration and catalog name it: "openai-chat" */
     enum wire_framing framing;
-    const struct wire_caller *caller;      /* NULL: callers do not speak it */
-    const struct wire_provider *provider;  /* NULL: providers do not speak it */
+    const struct wire_caller *caller;        /* NULL: callers do not speak it */
+    const struct wire_provider *provider;    /* NULL: providers do not speak it */
 };
 
 #define WIRE(id) extern const struct wire wire_##id;
@@ -222,15 +238,16 @@ enum err wire_error_kind(int status);
 /* Recognises a context overflow by its wording, in all the providers' spellings. */
 bool wire_is_context_overflow(struct str message);
 
-/* A copy of a provider's message fit for a caller: at most 2 KB, control characters gone, anything that looks like a
- * key or token ("sk-...", "Bearer ...", "key=...") replaced by "***". */
+/* A copy of a provider's message fit for a caller: at most 2 KB, control characters gone, anything
+ * that looks like a key or token ("sk-...", "Bearer ...", "key=...") replaced by "***". */
 struct str wire_scrub(struct arena *a, struct str message);
 
-/* A valid id in [a-zA-Z0-9_-], at most 64 bytes, for ids that another provider made: itself when it fits, else
- * `prefix` and a hash of it, the same every time. */
+/* A valid id in [a-zA-Z0-9_-], at most 64 bytes, for ids that another provider made: itself when it
+ * fits, else `prefix` and a hash of it, the same every time. */
 struct str wire_safe_id(struct arena *a, struct str id, struct str prefix);
 
-/* `prefix` and a hash of `id`, the same every time: for targets that allow less than wire_safe_id() keeps. */
+/* `prefix` and a hash of `id`, the same every time: for targets that allow less than wire_safe_id()
+ * keeps. */
 struct str wire_hash_id(struct arena *a, struct str id, struct str prefix);
 
 /* The media type and base64 text of a "data:" URL. False when it is none. */

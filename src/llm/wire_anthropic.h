@@ -62,8 +62,8 @@ void anthropic_error_fill(
     struct arena *a, int status, struct str type, struct str message, struct llm_error *ret);
 
 /* An error document, or an error event of a stream. False when `doc` is neither. */
-bool
-anthropic_error_read(struct arena *a, int status, const struct json *doc, struct llm_error *ret);
+bool anthropic_error_read(
+    struct arena *a, int status, const struct json *doc, struct llm_error *ret);
 
 /* --- a caller's request --- */
 

@@ -592,7 +592,8 @@ take_done(struct wire_reader *r, struct reply *reply)
     for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
         if (c->said)
             finish_choice(r, c, S(""), S(""));
-    r->finished = all_finished(reply, 1);    /* some hosts give one choice to whoever asks for more */
+    /* some hosts give one choice to whoever asks for more */
+    r->finished = all_finished(reply, 1);
     if (r->finished)
         emit_end(r);
     else

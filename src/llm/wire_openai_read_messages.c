@@ -307,8 +307,9 @@ read_reasoning_detail(
         *open = NULL;
 }
 
-/* A stream's client keeps the text apart from the blocks that it belongs to. One such block gets it back; among
- * several it cannot be divided, and a block without its own text would be refused: their proofs go. */
+/* A stream's client keeps the text apart from the blocks that it belongs to. One such block gets it
+ * back; among several it cannot be divided, and a block without its own text would be refused:
+ * their proofs go. */
 static void
 restore_text(struct llm_part *first, struct str plain)
 {

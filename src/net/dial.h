@@ -16,7 +16,8 @@ struct origin {
     struct str scheme;    /* "http" or "https" */
     struct str host;      /* name or address literal, without brackets */
     uint16_t port;
-    struct str host_header;     /* as it goes into Host: with the port when it is not the scheme's */
+    /* as it goes into Host: with the port when it is not the scheme's */
+    struct str host_header;
     struct str unix_path;       /* set for http+unix: base URLs, empty else */
     struct tls_context *tls;    /* NULL for http */
     struct str proxy_host;      /* empty: direct */
@@ -45,8 +46,8 @@ origin_is_absolute_form(const struct origin *o)
 struct dial;
 
 /* Connects. Exactly one of the two callbacks is called, from the loop, unless dial_cancel() came
- * first. `failed` gets ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The origin must
- * live until then. */
+ * first. `failed` gets ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The
+ * origin must live until then. */
 struct dial *dial_start(struct loop *l, const struct origin *o, uint64_t timeout_ms,
     void (*done)(void *arg, struct sock *s),
     void (*failed)(void *arg, enum err why, const char *detail), void *arg) NEVER_NULL;

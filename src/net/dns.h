@@ -19,8 +19,8 @@ struct dns_answer {
 
 struct dns_query;
 
-/* Looks the name up; `done` is called from the loop, once, unless dns_cancel() came first; the query
- * is gone then. Address literals are answered without asking anybody. */
+/* Looks the name up; `done` is called from the loop, once, unless dns_cancel() came first; the
+ * query is gone then. Address literals are answered without asking anybody. */
 struct dns_query *dns_resolve(struct loop *l, struct str host,
     void (*done)(void *arg, const struct dns_answer *answer), void *arg) NEVER_NULL;
 

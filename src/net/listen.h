@@ -12,8 +12,8 @@ struct listener;
 /* What to do with a new connection: take it (sock_own) or close it. */
 typedef void listen_accept_fn(void *owner, struct sock *s);
 
-/* Opens the address on this loop. NULL on error, with a sentence in `why` that names the address and
- * what to do. `tls` may be NULL; it is looked up through the pointer at each accept, so that a
+/* Opens the address on this loop. NULL on error, with a sentence in `why` that names the address
+ * and what to do. `tls` may be NULL; it is looked up through the pointer at each accept, so that a
  * reload can swap it with listen_set_tls(). Port 0 picks a free one. */
 struct listener *listen_open(struct loop *l, struct str address, struct tls_context *tls,
     listen_accept_fn *accept, void *owner, char *why, size_t why_size) MUST_CHECK;
@@ -23,9 +23,9 @@ void listen_set_tls(struct listener *li, struct tls_context *tls);
 /* The address really bound, "127.0.0.1:43817". */
 struct str listen_address(const struct listener *li);
 
-/* The way to end without cutting anybody: keeps new callers out, and in a moment takes those who wait
- * already and closes the socket. An inherited descriptor is let go at once: its queue outlives us.
- * listen_close() is still due. */
+/* The way to end without cutting anybody: keeps new callers out, and in a moment takes those who
+ * wait already and closes the socket. An inherited descriptor is let go at once: its queue outlives
+ * us. listen_close() is still due. */
 void listen_finish(struct listener *li);
 bool listen_finished(const struct listener *li);
 

@@ -1,4 +1,5 @@
-/* loop.c - the event loop: libuv, with work at the end of a turn and messages from other threads. */
+/* loop.c - the event loop: libuv, with work at the end of a turn and messages from other
+ * threads. */
 #include "net/loop_priv.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* loop.h - one event loop per core: timers, messages from other threads, signals, work off the loop.
+/* loop.h - one event loop per core: timers, messages from other threads, signals, work off the
+ * loop.
  *
  * Only net/ knows that libuv is underneath. A loop and everything made on it
  * belong to one thread; loop_post() is the one call that other threads may
@@ -19,7 +20,8 @@ void loop_run(struct loop *l);
 /* From the loop's own thread; others post it. */
 void loop_stop(struct loop *l);
 
-/* Turns the loop until nothing is open, at most two seconds, then frees it: call after closing all. */
+/* Turns the loop until nothing is open, at most two seconds, then frees it: call after closing
+ * all. */
 void loop_destroy(struct loop *l);
 
 /* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. */
@@ -59,7 +61,8 @@ void loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), vo
 /* Runs work(arg) on another thread, then done(arg) on this loop. */
 void loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
-/* One thread with its own loop. start() runs fn(arg) on the new thread (it creates and runs a loop). */
+/* One thread with its own loop. start() runs fn(arg) on the new thread (it creates and runs a
+ * loop). */
 struct thread;
 struct thread *thread_start(const char *name, void (*fn)(void *arg), void *arg) NEVER_NULL;
 void thread_join(struct thread *t);

@@ -291,7 +291,7 @@ origin_create(
 struct origin *
 origin_ref(const struct origin *o)
 {
-    struct origin *held = (struct origin *)o; /* its number of holders is all that changes */
+    struct origin *held = (struct origin *)o;    /* its number of holders is all that changes */
 
     atomic_fetch_add_explicit(&held->holders, 1, memory_order_relaxed);
     return held;

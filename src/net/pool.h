@@ -19,7 +19,8 @@ struct pool_limits {
 struct pool *pool_create(struct loop *l, struct pool_limits limits) NEVER_NULL;
 void pool_destroy(struct pool *p);
 
-/* An idle connection, or NULL: then dial. *ret_born_ms (loop time) must be given back to pool_put(). */
+/* An idle connection, or NULL: then dial. *ret_born_ms (loop time) must be given back to
+ * pool_put(). */
 struct sock *pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms);
 
 /* Gives back a connection that is at rest between two responses. */

@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 enum {
-    SEND_PIECES = 16,          /* handed to the kernel in one system call */
-    SEND_TOGETHER = 4 * 1024,  /* bytes up to which the pieces are put together first */
+    SEND_PIECES = 16,            /* handed to the kernel in one system call */
+    SEND_TOGETHER = 4 * 1024,    /* bytes up to which the pieces are put together first */
 };
 
 /* Long silences are normal here (a model thinks); keep the way through NATs open. */
@@ -323,8 +323,9 @@ sock_note_write_error(struct sock *s, int status)
     loop_defer(s->loop, &s->later);
 }
 
-/* What the kernel takes of the pieces at once, or a libuv error. A head and a small body are put together:
- * copying a kilobyte costs less than describing it in pieces, and send() less than writev(). */
+/* What the kernel takes of the pieces at once, or a libuv error. A head and a small body are put
+ * together: copying a kilobyte costs less than describing it in pieces, and send() less than
+ * writev(). */
 static ssize_t
 send_pieces(struct sock *s, const uv_buf_t *bufs, unsigned n, size_t bytes)
 {

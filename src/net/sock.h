@@ -28,8 +28,8 @@ struct sock_events {
     void (*drained)(void *owner);
 
     /* The connection is dead; only sock_close() is left. `why` is one of the ERR_UPSTREAM_ rows or
-     * ERR_CLIENT_GONE style causes as net/ sees them: ERR_UPSTREAM_RESET, ERR_UPSTREAM_TLS. `detail` is a short
-     * technical phrase ("connection reset by peer"). */
+     * ERR_CLIENT_GONE style causes as net/ sees them: ERR_UPSTREAM_RESET, ERR_UPSTREAM_TLS.
+     * `detail` is a short technical phrase ("connection reset by peer"). */
     void (*failed)(void *owner, enum err why, const char *detail);
 };
 
@@ -40,8 +40,8 @@ void sock_own(struct sock *s, const struct sock_events *events, void *owner);
 void sock_read_start(struct sock *s);
 void sock_read_stop(struct sock *s);
 
-/* Sends the pieces in order, in one system call when the kernel takes them; what it does not take is
- * copied and sent later. Never fails: errors arrive through `failed`. */
+/* Sends the pieces in order, in one system call when the kernel takes them; what it does not take
+ * is copied and sent later. Never fails: errors arrive through `failed`. */
 void sock_write(struct sock *s, const struct str *pieces, size_t count);
 
 /* Bytes accepted by sock_write() and not yet taken by the kernel. */
@@ -57,7 +57,8 @@ void sock_close_reset(struct sock *s);
 
 struct loop *sock_loop(const struct sock *s);
 
-/* The peer's address without the port ("203.0.113.9", "::1", "unix"); valid as long as the socket. */
+/* The peer's address without the port ("203.0.113.9", "::1", "unix"); valid as long as the
+ * socket. */
 struct str sock_peer(const struct sock *s);
 
 /* "http/1.1" or "h2" as agreed by ALPN; empty without TLS or agreement. */

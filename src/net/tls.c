@@ -49,7 +49,8 @@ struct tls_context {
     uint64_t uses;
 };
 
-/* Where distributions put their bundle of authorities when there is no directory of hashed names. */
+/* Where distributions put their bundle of authorities when there is no directory of hashed
+ * names. */
 static const char *const bundles[] = {
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",

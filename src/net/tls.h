@@ -17,8 +17,8 @@ struct tls_context *tls_server_create(
 
 /* A client's context. `ca_path`: PEM bundle, NULL for the system's. `insecure` skips verification
  * (tests and labs; the configuration calls it out loud). */
-struct tls_context *
-tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size) MUST_CHECK;
+struct tls_context *tls_client_create(
+    const char *ca_path, bool insecure, char *why, size_t why_size) MUST_CHECK;
 
 /* Connections of this client's context may agree on "h2" (ALPN). Before the first of them. */
 void tls_client_offer_h2(struct tls_context *c);

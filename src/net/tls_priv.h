@@ -11,8 +11,8 @@ struct tls_peer {
     char *session_key;              /* under which sessions are kept; NULL: they are not */
 };
 
-/* A connection's state. For a client: SNI and the name to verify are set, and an old session when there
- * is one. NULL when the library has no memory, or `host` cannot be verified against. */
+/* A connection's state. For a client: SNI and the name to verify are set, and an old session when
+ * there is one. NULL when the library has no memory, or `host` cannot be verified against. */
 SSL *tls_connection(struct tls_peer *peer, struct str host) MUST_CHECK;
 
 bool tls_context_is_server(const struct tls_context *c);

@@ -72,8 +72,8 @@ init_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
     return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-/* The library seals a ticket, or was given one. -1: an error; 0: not ours, a full handshake follows;
- * 1: go on; 2: go on, and give the caller a new one. */
+/* The library seals a ticket, or was given one. -1: an error; 0: not ours, a full handshake
+ * follows; 1: go on; 2: go on, and give the caller a new one. */
 static int
 on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
     EVP_MAC_CTX *mac, int seals)

@@ -14,8 +14,9 @@ access_log_init(struct access_log *a, struct log_file *file)
     buf_init(&a->lines, BUFFER_BYTES);
 }
 
-/* One function for each kind of field, and `name` is what stands before the value. They are worth their
- * room in place: a copy of known length is a few instructions, and this runs thirty times a request. */
+/* One function for each kind of field, and `name` is what stands before the value. They are worth
+ * their room in place: a copy of known length is a few instructions, and this runs thirty times a
+ * request. */
 static INLINED void
 field_STR(struct buf *b, struct str name, struct str value)
 {

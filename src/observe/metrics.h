@@ -68,10 +68,10 @@ struct metric_shard *metrics_shard(struct metrics *m, unsigned worker) NEVER_NUL
 /* The series of a pair: the same pointer every time, valid as long as the metrics. Takes a lock:
  * look it up once and keep it. Beyond the limit the model becomes "other", and the overflow is
  * counted. */
-struct metric_series *
-metrics_series(struct metrics *m, struct str provider, struct str model) NEVER_NULL;
-struct metric_series_shard *
-metrics_series_shard(struct metric_series *s, unsigned worker) NEVER_NULL;
+struct metric_series *metrics_series(
+    struct metrics *m, struct str provider, struct str model) NEVER_NULL;
+struct metric_series_shard *metrics_series_shard(
+    struct metric_series *s, unsigned worker) NEVER_NULL;
 
 /* For the shard's owner alone. */
 static inline void

@@ -1,8 +1,8 @@
 /* auth.h - who is asking: API keys looked up by their hash.
  *
- * The table is part of the snapshot and immutable; keys themselves are not
- * kept, only their SHA-256 and a seeded sum, so neither a log nor a core dump of
- * the table tells one. (What a principal has under way is counted beside the snapshots: see limit.h.)
+ * The table is part of the snapshot and immutable; keys themselves are not kept, only their SHA-256
+ * and a seeded sum, so neither a log nor a core dump of the table tells one. (What a principal has
+ * under way is counted beside the snapshots: see limit.h.)
  */
 #pragma once
 
@@ -34,8 +34,8 @@ struct str auth_credential(const struct http_fields *fields);
 
 /* Who presents this credential. OK, or ERR_AUTH. With authentication off everybody is the
  * anonymous principal. */
-enum err
-auth_identify(const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
+enum err auth_identify(
+    const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
 
 /* May this principal use the model name? Globs: '*' matches anything. */
 bool auth_allows_model(const struct principal *p, struct str model);

@@ -14,7 +14,8 @@ struct throttle *throttle_create(void) NEVER_NULL;
 void throttle_destroy(struct throttle *t);    /* NULL is a no-op */
 
 /* One wrong key more from this address ("203.0.113.9", "2001:db8::1"), of which `per_minute` are
- * allowed; 0: any number. Returns 0, or for how many milliseconds there were too many. IPv6 counts by
- * network: a host has 2^64 addresses there. Whoever comes by a unix socket is never throttled. */
-uint64_t
-throttle_wrong_key(struct throttle *t, struct str address, uint64_t per_minute, uint64_t now_us);
+ * allowed; 0: any number. Returns 0, or for how many milliseconds there were too many. IPv6 counts
+ * by network: a host has 2^64 addresses there. Whoever comes by a unix socket is never
+ * throttled. */
+uint64_t throttle_wrong_key(
+    struct throttle *t, struct str address, uint64_t per_minute, uint64_t now_us);

@@ -387,7 +387,8 @@ check_alias_target(const struct conf_target *ct, struct conf_problems *problems)
     static const struct conf_timeouts none;
 
     if (ct->params.n != 0 || memcmp(&ct->timeouts, &none, sizeof(none)) != 0)
-        conf_problem(problems, ct->mark, "target '" STR_FMT "' is an alias; write params and timeouts at its own targets",
+        conf_problem(problems, ct->mark,
+            "target '" STR_FMT "' is an alias; write params and timeouts at its own targets",
             STR_ARG(ct->model.v));
 }
 

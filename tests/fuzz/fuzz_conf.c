@@ -1,4 +1,5 @@
-/* fuzz_conf.c - any bytes as a configuration: a whole struct or problems, within bounds, never a crash.
+/* fuzz_conf.c - any bytes as a configuration: a whole struct or problems, within bounds, never a
+ * crash.
  *
  * A NUL separates the file from a --set, so that both meet.
  */
@@ -26,7 +27,8 @@ check_whole(const struct conf *c, const struct conf_problems *problems)
     CHECK(c->server.listen.count != 0);
     CHECK(c->auth.mode == AUTH_NONE || c->auth.key_count != 0);
     for (size_t i = 0; i < c->auth.key_count; i++)
-        CHECK(c->auth.keys[i].name.v.n != 0 && c->auth.keys[i].key.v.n != 0 && c->auth.keys[i].key.secret);
+        CHECK(c->auth.keys[i].name.v.n != 0 && c->auth.keys[i].key.v.n != 0 &&
+              c->auth.keys[i].key.secret);
     for (size_t i = 0; i < c->model_count; i++) {
         CHECK(c->models[i].target_count != 0);
         for (size_t j = 0; j < c->models[i].target_count; j++)

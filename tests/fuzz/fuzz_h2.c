@@ -1,8 +1,8 @@
-/* fuzz_h2.c - what a server may send on an HTTP/2 connection: no crash, no leak, and each request hears a
- * head, its body and one end, in this order, or nothing once it was cancelled.
+/* fuzz_h2.c - what a server may send on an HTTP/2 connection: no crash, no leak, and each request
+ * hears a head, its body and one end, in this order, or nothing once it was cancelled.
  *
- * The first byte says how many requests are open and how their owners behave, the second how the rest,
- * which is what the server sends, is cut.
+ * The first byte says how many requests are open and how their owners behave, the second how the
+ * rest, which is what the server sends, is cut.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,7 +17,7 @@ enum { REQUESTS = 4, BODY_BYTES = 3000, HEAD_BYTES = 2048, FIELDS = 20, TURNS_AT
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct request {
-    struct h2_stream *stream; /* NULL: it heard the last, or cancelled */
+    struct h2_stream *stream;    /* NULL: it heard the last, or cancelled */
     struct client_request q;
     bool pauses;
     bool cancels;
@@ -26,7 +26,7 @@ struct request {
 };
 
 struct run {
-    struct h2 *h2; /* NULL: it is leaving */
+    struct h2 *h2;    /* NULL: it is leaving */
     struct request requests[REQUESTS];
 };
 
@@ -149,7 +149,8 @@ start_request(struct run *x, unsigned i, const struct origin *o, unsigned behavi
 static void
 feed(struct run *x, struct loop *l, int fd, struct str bytes, const uint8_t *how)
 {
-    static const struct origin origin = { .scheme = S_INIT("https"), .host_header = S_INIT("x.test") };
+    static const struct origin origin = { .scheme = S_INIT("https"),
+        .host_header = S_INIT("x.test") };
     unsigned wanted = how[0] % REQUESTS + 1;
     size_t step = how[1] != 0 ? how[1] : MAX(bytes.n, 1);
     unsigned started = 0;

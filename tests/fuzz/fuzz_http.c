@@ -1,5 +1,5 @@
-/* fuzz_http.c - heads and chunked bodies: no crash, the same however the bytes are cut, and nothing is
- * taken that another parser could read differently.
+/* fuzz_http.c - heads and chunked bodies: no crash, the same however the bytes are cut, and nothing
+ * is taken that another parser could read differently.
  *
  * The first byte says whether it is a request or an answer (bit 0) and how the rest is cut.
  */
@@ -18,7 +18,7 @@ static const struct h1_limits limits = { .head_bytes = HEAD_ROOM, .line_bytes = 
 struct outcome {
     enum err err;
     bool complete;
-    size_t end; /* of the head */
+    size_t end;    /* of the head */
     struct h1_scan scan;
     struct h1_head head;
     struct http_field fields[FIELDS_ROOM];
@@ -26,7 +26,7 @@ struct outcome {
     bool body_done;
     uint64_t body_hash;
     size_t body_n;
-    size_t taken; /* bytes of the body, framing included */
+    size_t taken;    /* bytes of the body, framing included */
 };
 
 static void
@@ -149,7 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_message(&cut, bytes, response, (size_t)(data[0] >> 1) % 16 + 1);
 
     if (whole.err == OK && !whole.complete)
-        return 0; /* no end yet; the other one may have seen early that it is hopeless */
+        return 0;    /* no end yet; the other one may have seen early that it is hopeless */
     CHECK(whole.complete == cut.complete);
     if (!whole.complete)
         return 0;

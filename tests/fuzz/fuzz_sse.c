@@ -1,5 +1,5 @@
-/* fuzz_sse.c - event streams: no crash, the same frames however the bytes are cut, and the frames' bytes
- * put together are the stream.
+/* fuzz_sse.c - event streams: no crash, the same frames however the bytes are cut, and the frames'
+ * bytes put together are the stream.
  *
  * The first byte says how the rest is cut.
  */
@@ -13,11 +13,11 @@ enum { LIMIT_BYTES = 512 };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct heard {
-    struct str whole; /* the stream */
+    struct str whole;    /* the stream */
     size_t raw_n;
     size_t frames;
     uint64_t hash;
-    bool broken; /* an error, or told to stop */
+    bool broken;    /* an error, or told to stop */
     size_t stop_after;
 };
 

@@ -83,8 +83,9 @@ TEST(base64_of_the_standards_examples_both_ways)
 
 TEST(base64_that_is_not_quite_right_is_refused)
 {
-    static const char *const wrong[] = { "Z", "Zg", "Zg=", "Zg===", "=", "====", "Z===", "=g==",
-        "Zg=v", "Zg==Zg==", "Zh==", "Zm9=", "Zm 9", "Zm9v\n", "Zm9-", "Zm9_", "Zm9\x80" };
+    static const char *const wrong[] = { "Z", "Zg", "Zg=", "Zg===", "=",
+        "====", "Z===", "=g==", "Zg=v", "Zg==Zg==", "Zh==", "Zm9=", "Zm 9", "Zm9v\n", "Zm9-",
+        "Zm9_", "Zm9\x80" };
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         uint8_t plain[16];

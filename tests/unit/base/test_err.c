@@ -48,6 +48,6 @@ TEST(a_failure_of_the_gateway_or_a_provider_is_never_a_400)
         const struct err_row *row = err_row((enum err)e);
 
         EXPECT(row->fault == FAULT_CALLER || row->status >= 500 || row->status == 429 ||
-            row->status == 404);
+               row->status == 404);
     }
 }

@@ -96,7 +96,10 @@ struct bad {
     struct str text;
     size_t offset;    /* where it must be noticed */
 };
-#define BAD(text, offset) { S_INIT(text), (offset) }
+#define BAD(text, offset)                                                                          \
+    {                                                                                              \
+        S_INIT(text), (offset)                                                                     \
+    }
 
 static const struct bad bad[] = {
     /* nothing, too much, something else */
@@ -113,7 +116,9 @@ static const struct bad bad[] = {
     BAD("'a'", 0),
     BAD("\0", 0),
     BAD("\xff", 0),
-    BAD("\xc2\xa0" "1", 0),
+    BAD("\xc2\xa0"
+        "1",
+        0),
     BAD("\f1", 0),
     BAD("1\v", 1),
     BAD("/* */ 1", 0),
@@ -255,9 +260,9 @@ TEST(every_bad_text_is_refused_at_the_right_place)
 
 TEST(every_beginning_of_a_good_text_is_refused)
 {
-    static const struct str whole = S_INIT(
-        "{\"a\":[1.5e+3,true,null,{\"b\":\"x\\u00e9\\n\xe2\x82\xac\"}],\"c\":{},"
-        "\"d\":[[]],\"e\":false}");
+    static const struct str whole =
+        S_INIT("{\"a\":[1.5e+3,true,null,{\"b\":\"x\\u00e9\\n\xe2\x82\xac\"}],\"c\":{},"
+               "\"d\":[[]],\"e\":false}");
 
     for (size_t n = 0; n < whole.n; n++)
         EXPECT(!accepts(str_make(whole.p, n), NULL));
@@ -317,8 +322,8 @@ TEST(the_scan_of_eight_bytes_agrees_with_the_scan_of_one)
 TEST(nodes_lie_in_document_order_with_their_slices)
 {
     struct arena *a = arena_create(1 << 16);
-    const struct json *j = json_parse(
-        a, S(" {\"a\" : [1, \"x\\n\", {}] ,\"b\":null} "), NULL, NULL);
+    const struct json *j =
+        json_parse(a, S(" {\"a\" : [1, \"x\\n\", {}] ,\"b\":null} "), NULL, NULL);
 
     EXPECT(json_is(j, JSON_OBJECT));
     EXPECT_INT(j->count, 2);

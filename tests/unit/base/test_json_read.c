@@ -31,8 +31,8 @@ done(void)
 
 TEST(members_are_found_by_key_and_by_path)
 {
-    const struct json *j = parse(
-        "{\"a\":1,\"b\":{\"c\":[1,{\"x\":2}],\"d\":\"text\"},\"e\\u0066\":3}");
+    const struct json *j =
+        parse("{\"a\":1,\"b\":{\"c\":[1,{\"x\":2}],\"d\":\"text\"},\"e\\u0066\":3}");
 
     EXPECT_INT(json_i64(json_get(j, S("a")), 0), 1);
     EXPECT_STR(json_raw(json_at(j, "b.d")), "\"text\"");
@@ -144,7 +144,7 @@ TEST(a_lone_surrogate_is_kept_in_wtf8)
     EXPECT_STR(text_of(parse("\"\\ud83dx\"")), "\xed\xa0\xbdx");
     EXPECT_STR(text_of(parse("\"\\ud83d\\n\"")), "\xed\xa0\xbd\n");
     EXPECT_STR(text_of(parse("\"\\ud83d\\u0041\"")), "\xed\xa0\xbd"
-                                                             "A");
+                                                     "A");
     EXPECT_STR(text_of(parse("\"\\ude00\\ud83d\"")), "\xed\xb8\x80\xed\xa0\xbd");
     EXPECT_STR(text_of(parse("\"\\ud83d\\ud83d\\ude00\"")), "\xed\xa0\xbd\xf0\x9f\x98\x80");
     done();
@@ -234,9 +234,9 @@ TEST(doubles_are_those_that_strtod_reads)
     static const char *const texts[] = { "0", "-0", "0.1", "0.7", "-1.5", "3.14159265358979",
         "1e22", "1e23", "1e-22", "1e-23", "123456789012345678", "9007199254740993",
         "9007199254740992e3", "2.2250738585072011e-308", "4.9e-324", "2e-324",
-        "1.7976931348623157e308",
-        "1e308", "0.000001e-10", "8.5e+1", "179769313486231580793728971405301e276",
-        "0.30000000000000004", "1.00000000000000011102230246251565404236316680908203125" };
+        "1.7976931348623157e308", "1e308", "0.000001e-10", "8.5e+1",
+        "179769313486231580793728971405301e276", "0.30000000000000004",
+        "1.00000000000000011102230246251565404236316680908203125" };
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         double expected = strtod(texts[i], NULL);

@@ -73,8 +73,8 @@ TEST(a_readable_line_says_the_same)
 
     begin(LOG_INFO, false);
     log_error(&who, "it \"broke\"");
-    EXPECT_STR(finish(),
-        "2026-11-21T10:54:47.123Z ERROR it \"broke\"  provider=openai  attempt=1\n");
+    EXPECT_STR(
+        finish(), "2026-11-21T10:54:47.123Z ERROR it \"broke\"  provider=openai  attempt=1\n");
 }
 
 TEST(untrusted_bytes_cannot_forge_a_line_or_drive_a_terminal)
@@ -89,7 +89,8 @@ TEST(untrusted_bytes_cannot_forge_a_line_or_drive_a_terminal)
         "\xef\xbf\xbd\",\"model\":\"m\\n{\\\"level\\\":\\\"error\\\"}\\u001b[2J\"}\n");
 
     begin(LOG_INFO, false);
-    log_info(&who, "a\r\nb \x7f \xc2\x9b" "2J \xc2\xa9 \xe2\x82\xac");
+    log_info(&who, "a\r\nb \x7f \xc2\x9b"
+                   "2J \xc2\xa9 \xe2\x82\xac");
     EXPECT_STR(finish(),
         "2026-11-21T10:54:47.123Z INFO  a\\x0d\\x0ab \\x7f \\xc2\\x9b2J \xc2\xa9 \xe2\x82\xac  "
         "model=m\\x0a{\"level\":\"error\"}\\x1b[2J\n");
@@ -157,7 +158,7 @@ TEST(after_ten_seconds_the_summary_comes_and_the_count_starts_again)
     /* The two loops are two places; each writes five. */
     EXPECT_INT(lines_in(all), 5 + 1 + 5);
     EXPECT(str_find(all, S("10:54:57.123Z WARN  again and again ... repeated 2 more times\n")) !=
-        all.n);
+           all.n);
 }
 
 TEST(another_message_brings_the_summary_that_is_due)

@@ -284,8 +284,8 @@ TEST(a_refusing_file_does_not_make_the_thread_spin)
     EXPECT(clock_gettime(clock, &before) == 0);
     sleep_ms(600);
     EXPECT(clock_gettime(clock, &after) == 0);
-    long used_us = (after.tv_sec - before.tv_sec) * 1000000 +
-        (after.tv_nsec - before.tv_nsec) / 1000;
+    long used_us =
+        (after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000;
     EXPECT(used_us < 50000);
     log_file_close(f);
 }

@@ -52,9 +52,11 @@ problem_lines(struct loaded *l)
     struct str all = S("");
 
     for (const struct conf_problem *p = l->problems.first; p != NULL; p = p->next) {
-        struct str place = p->mark.line == 0 ? S("")
-            : arena_printf(l->arena, "%u:%u: ", p->mark.line, p->mark.column);
-        all = arena_printf(l->arena, STR_FMT STR_FMT STR_FMT "\n", STR_ARG(all), STR_ARG(place), STR_ARG(p->text));
+        struct str place = p->mark.line == 0
+                               ? S("")
+                               : arena_printf(l->arena, "%u:%u: ", p->mark.line, p->mark.column);
+        all = arena_printf(
+            l->arena, STR_FMT STR_FMT STR_FMT "\n", STR_ARG(all), STR_ARG(place), STR_ARG(p->text));
     }
     return all;
 }

@@ -1,4 +1,5 @@
-/* test_conf.c - a whole file arrives whole; secrets stay inside; what is left out has its default. */
+/* test_conf.c - a whole file arrives whole; secrets stay inside; what is left out has its
+ * default. */
 #include "conf/conf.c"
 
 #include <fcntl.h>
@@ -207,7 +208,8 @@ TEST(a_file_that_sets_everything_sets_aliases_timeouts_and_logs)
 
 TEST(an_empty_file_means_the_defaults)
 {
-    static const char *const empties[] = { "", "\n", "# only a comment\n", "---\n...\n", "server:\nauth:\nmodels: ~\n" };
+    static const char *const empties[] = { "", "\n", "# only a comment\n", "---\n...\n",
+        "server:\nauth:\nmodels: ~\n" };
 
     for (size_t i = 0; i < ARRAY_LEN(empties); i++) {
         struct loaded l = load(str_c(empties[i]));
@@ -283,7 +285,8 @@ TEST(secrets_come_from_files_without_their_line_end)
     struct arena *a = arena_create(64 * 1024);
 
     EXPECT(fd >= 0 && write(fd, "sk-from-file\r\n", 14) == 14 && close(fd) == 0);
-    struct str text = arena_printf(a, "providers: {p: {api_key: \"file:%s\", headers: {x-k: \"file:%s\"}}}\n", path, path);
+    struct str text = arena_printf(
+        a, "providers: {p: {api_key: \"file:%s\", headers: {x-k: \"file:%s\"}}}\n", path, path);
     struct loaded l = load(text);
     EXPECT_STR(problem_lines(&l), "");
     EXPECT_STR(l.conf->providers[0].api_keys.list[0].v, "sk-from-file");
@@ -302,7 +305,8 @@ TEST(a_secret_file_is_not_followed_where_no_secret_belongs)
     unload(&l);
 }
 
-/* Each line is wrong in its own way and has a canary in it, or one that comes from the environment or a file. */
+/* Each line is wrong in its own way and has a canary in it, or one that comes from the environment
+ * or a file. */
 static const char *const canaries[] = {
     "providers: {p: {api_key: \"canary secret\"}}",
     "providers: {p: {api_key: [\"canary\\n\", {canary: canary}, [canary]]}}",

@@ -37,7 +37,8 @@ TEST(without_keys_public_addresses_are_refused)
 TEST(keys_that_are_listed_are_asked_for)
 {
     EXPECT_INT(mode_of(S("auth: {keys: [{name: a, key: b}]}")), AUTH_KEYS);
-    EXPECT_INT(mode_of(S("server: {listen: \":80\"}\nauth: {keys: [{name: a, key: b}]}")), AUTH_KEYS);
+    EXPECT_INT(
+        mode_of(S("server: {listen: \":80\"}\nauth: {keys: [{name: a, key: b}]}")), AUTH_KEYS);
 }
 
 TEST(what_the_file_says_about_keys_holds)
@@ -58,6 +59,8 @@ TEST(a_refused_configuration_is_closed_and_not_open)
 
 TEST(port_0_may_be_there_many_times)
 {
-    EXPECT_INT(mode_of(S("server: {listen: [\"127.0.0.1:0\", \"127.0.0.1:0\"], admin_listen: \"127.0.0.1:0\"}")),
+    EXPECT_INT(
+        mode_of(S(
+            "server: {listen: [\"127.0.0.1:0\", \"127.0.0.1:0\"], admin_listen: \"127.0.0.1:0\"}")),
         AUTH_NONE);
 }

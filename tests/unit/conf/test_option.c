@@ -35,7 +35,8 @@ TEST(numbers_have_bounds_and_defaults_within_them)
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
         const struct option *o = &options[i];
         uint64_t v = 0;
-        bool number = o->type == OPTION_COUNT || o->type == OPTION_SIZE || o->type == OPTION_DURATION;
+        bool number =
+            o->type == OPTION_COUNT || o->type == OPTION_SIZE || o->type == OPTION_DURATION;
 
         if (!number)
             continue;
@@ -46,9 +47,9 @@ TEST(numbers_have_bounds_and_defaults_within_them)
             EXPECT(o->example.n != 0);    /* the starter file shows one or the other */
             continue;
         }
-        EXPECT(o->type == OPTION_COUNT ? str_u64(o->fallback, &v)
-                : o->type == OPTION_SIZE ? value_size(o->fallback, &v)
-                                         : value_duration(o->fallback, &v));
+        EXPECT(o->type == OPTION_COUNT  ? str_u64(o->fallback, &v)
+               : o->type == OPTION_SIZE ? value_size(o->fallback, &v)
+                                        : value_duration(o->fallback, &v));
         EXPECT(v >= o->min && v <= o->max);
     }
 }

@@ -89,7 +89,8 @@ TEST(a_long_problem_is_cut)
 
 TEST(the_closest_name_is_close)
 {
-    static const struct str names[] = { S_INIT("listen"), S_INIT("limits"), S_INIT("tls"), S_INIT("workers") };
+    static const struct str names[] = { S_INIT("listen"), S_INIT("limits"), S_INIT("tls"),
+        S_INIT("workers") };
 
     EXPECT_STR(conf_closest(S("lisen"), names, 4), "listen");
     EXPECT_STR(conf_closest(S("limit"), names, 4), "limits");
@@ -99,5 +100,6 @@ TEST(the_closest_name_is_close)
     EXPECT_STR(conf_closest(S("x"), names, 4), "");
     EXPECT_STR(conf_closest(S(""), names, 4), "");
     EXPECT_STR(conf_closest(S("listen"), names, 0), "");
-    EXPECT_STR(conf_closest(S("a very long word that is no setting of anything at all"), names, 4), "");
+    EXPECT_STR(
+        conf_closest(S("a very long word that is no setting of anything at all"), names, 4), "");
 }

@@ -8,10 +8,10 @@ TEST(times_have_a_unit)
     static const struct {
         const char *text;
         uint64_t ms;
-    } good[] = { { "0s", 0 }, { "500ms", 500 }, { "10s", 10000 }, { "5m", 300000 }, { "1h", 3600000 },
-        { "0010s", 10000 } };
-    static const char *const bad[] = { "", "5", "s", "-1s", "+1s", " 1s", "1 s", "1S", "1.5s", "1d", "1us", "1m30s",
-        "99999999999999999999s", "18446744073709551615h" };
+    } good[] = { { "0s", 0 }, { "500ms", 500 }, { "10s", 10000 }, { "5m", 300000 },
+        { "1h", 3600000 }, { "0010s", 10000 } };
+    static const char *const bad[] = { "", "5", "s", "-1s", "+1s", " 1s", "1 s", "1S", "1.5s", "1d",
+        "1us", "1m30s", "99999999999999999999s", "18446744073709551615h" };
     uint64_t v;
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
@@ -25,7 +25,8 @@ TEST(sizes_may_have_a_unit)
     static const struct {
         const char *text;
         uint64_t bytes;
-    } good[] = { { "0", 0 }, { "4096", 4096 }, { "64KB", 65536 }, { "32MB", 33554432 }, { "2GB", 2147483648 } };
+    } good[] = { { "0", 0 }, { "4096", 4096 }, { "64KB", 65536 }, { "32MB", 33554432 },
+        { "2GB", 2147483648 } };
     static const char *const bad[] = { "", "KB", "-1", "1B", "1kb", "1MiB", "1 MB", "1.5MB", "0x10",
         "18446744073709551616", "18446744073709551615KB" };
     uint64_t v;
@@ -58,15 +59,17 @@ TEST(references_are_replaced)
         const char *text;
         const char *want;
     } cases[] = {
-        { "plain", "plain" }, { "${OC_A}", "one" }, { "x${OC_A}y${OC_A}z", "xoneyonez" }, { "${OC_U:-d}", "d" },
-        { "${OC_E:-d}", "d" }, { "${OC_A:-d}", "one" }, { "${OC_U:-}", "" }, { "${OC_U:-a:-b}", "a:-b" },
-        { "$$", "$" }, { "$${OC_A}", "${OC_A}" }, { "a$$$$b", "a$$b" }, { "}", "}" }, { "", "" },
+        { "plain", "plain" }, { "${OC_A}", "one" }, { "x${OC_A}y${OC_A}z", "xoneyonez" },
+        { "${OC_U:-d}", "d" }, { "${OC_E:-d}", "d" }, { "${OC_A:-d}", "one" }, { "${OC_U:-}", "" },
+        { "${OC_U:-a:-b}", "a:-b" }, { "$$", "$" }, { "$${OC_A}", "${OC_A}" }, { "a$$$$b", "a$$b" },
+        { "}", "}" }, { "", "" },
         { "${OC_R}", "${OC_A}" },    /* what a variable holds is not looked into */
     };
     struct arena *a = arena_create(64 * 1024);
     struct str v;
 
-    EXPECT(setenv("OC_A", "one", 1) == 0 && setenv("OC_E", "", 1) == 0 && setenv("OC_R", "${OC_A}", 1) == 0);
+    EXPECT(setenv("OC_A", "one", 1) == 0 && setenv("OC_E", "", 1) == 0 &&
+           setenv("OC_R", "${OC_A}", 1) == 0);
     EXPECT(unsetenv("OC_U") == 0);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         EXPECT(value_resolve(a, str_c(cases[i].text), false, &v) == NULL);
@@ -78,8 +81,8 @@ TEST(references_are_replaced)
 
 TEST(broken_references_say_what_is_missing)
 {
-    static const char *const cases[] = { "${", "${}", "${:-x}", "${A B}", "${1A}", "${A-B}", "$", "a$", "$A", "${OC_U}",
-        "${OC_E}", "${OC_A" };
+    static const char *const cases[] = { "${", "${}", "${:-x}", "${A B}", "${1A}", "${A-B}", "$",
+        "a$", "$A", "${OC_U}", "${OC_E}", "${OC_A" };
     struct arena *a = arena_create(64 * 1024);
     struct str v;
 

@@ -51,7 +51,8 @@ TEST(the_page_has_a_row_for_every_setting)
         char row[64];
 
         snprintf(row, sizeof(row), "\n| `" STR_FMT "` | ", STR_ARG(o->key));
-        EXPECT((str_find(buf_str(&made), str_c(row)) < buf_len(&made)) == (o->type != OPTION_LATER));
+        EXPECT(
+            (str_find(buf_str(&made), str_c(row)) < buf_len(&made)) == (o->type != OPTION_LATER));
     }
     buf_fini(&made);
 }

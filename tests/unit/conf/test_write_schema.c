@@ -1,4 +1,5 @@
-/* test_write_schema.c - the schema is JSON, closed, and says of each setting what the table says. */
+/* test_write_schema.c - the schema is JSON, closed, and says of each setting what the table
+ * says. */
 #include "conf/write_schema.c"
 
 #include "tests/test.h"
@@ -53,7 +54,8 @@ expect_section(const struct json *j, enum section_id id)
         n++;
         EXPECT(p != NULL);
         EXPECT(json_str_is(json_get(p, S("description")), o->help));
-        EXPECT((o->flags & OPTION_INHERITS) != 0 || (json_get(p, S("default")) != NULL) == (o->fallback.n != 0));
+        EXPECT((o->flags & OPTION_INHERITS) != 0 ||
+               (json_get(p, S("default")) != NULL) == (o->fallback.n != 0));
         if (o->type == OPTION_SECTION && (o->flags & OPTION_INHERITS) == 0)
             expect_section(p, o->within);
         if (o->type == OPTION_MAP)
@@ -68,7 +70,8 @@ TEST(the_schema_follows_the_table)
 {
     struct schema s = schema_load();
 
-    EXPECT(json_str_is(json_get(s.root, S("$schema")), S("https://json-schema.org/draft/2020-12/schema")));
+    EXPECT(json_str_is(
+        json_get(s.root, S("$schema")), S("https://json-schema.org/draft/2020-12/schema")));
     expect_section(s.root, SECTION_root);
     schema_unload(&s);
 }
@@ -83,7 +86,8 @@ TEST(numbers_have_their_bounds_and_choices_their_words)
     EXPECT_INT(json_i64(json_get(body, S("maximum")), 0), 2147483648);
     EXPECT(json_str_is(json_get(body, S("default")), S("32MB")));
     EXPECT(json_str_is(json_get(property(server, "workers"), S("default")), S("auto")));
-    EXPECT(json_get(property(property(server, "limits"), "requests"), S("default"))->type == JSON_NUMBER);
+    EXPECT(json_get(property(property(server, "limits"), "requests"), S("default"))->type ==
+           JSON_NUMBER);
     EXPECT(str_find(json_raw(mode), S("{\"enum\": [\"none\", \"keys\"]}")) < json_raw(mode).n);
     schema_unload(&s);
 }
@@ -91,7 +95,8 @@ TEST(numbers_have_their_bounds_and_choices_their_words)
 TEST(what_is_required_is_said_and_inherited_timeouts_have_no_default)
 {
     struct schema s = schema_load();
-    const struct json *provider = json_get(property(s.root, "providers"), S("additionalProperties"));
+    const struct json *provider =
+        json_get(property(s.root, "providers"), S("additionalProperties"));
     const struct json *key = json_get(property(property(s.root, "auth"), "keys"), S("items"));
 
     EXPECT_STR(json_raw(json_get(key, S("required"))), "[\"name\", \"key\"]");

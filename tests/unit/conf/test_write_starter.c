@@ -1,4 +1,5 @@
-/* test_write_starter.c - the starter file is a good configuration, as it is and with everything switched on. */
+/* test_write_starter.c - the starter file is a good configuration, as it is and with everything
+ * switched on. */
 #include "conf/write_starter.c"
 
 #include <unistd.h>
@@ -44,7 +45,8 @@ switch_on(struct buf *out, struct str line)
 
 TEST(the_starter_file_with_everything_switched_on_is_good)
 {
-    static const char *const names[] = { "OPENAI_API_KEY", "KEY_A", "KEY_B", "LAB_API_KEY", "OPENCLAW_CI_KEY" };
+    static const char *const names[] = { "OPENAI_API_KEY", "KEY_A", "KEY_B", "LAB_API_KEY",
+        "OPENCLAW_CI_KEY" };
     struct buf out, all;
     struct str line;
 

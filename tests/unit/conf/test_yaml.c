@@ -28,7 +28,8 @@ parse(struct str text)
 
 TEST(every_value_knows_its_place)
 {
-    struct parsed p = parse(S("a: 1\nb:\n  - x\n  - \"y\"\n  - 'z'\n  - {k: v}\n\"c\": |\n  text\nd:\ne: \xc3\xa9 # x\n"));
+    struct parsed p = parse(S(
+        "a: 1\nb:\n  - x\n  - \"y\"\n  - 'z'\n  - {k: v}\n\"c\": |\n  text\nd:\ne: \xc3\xa9 # x\n"));
     EXPECT(p.root != NULL && p.problems.count == 0);
     const struct yaml_entry *list = yaml_get(p.root, S("b"))->first;
 
@@ -50,7 +51,8 @@ TEST(every_value_knows_its_place)
 
 TEST(nothing_gives_a_null_node)
 {
-    static const char *const nothings[] = { "", " \n", "#\n", "---\n", "---\n...\n", "~", "null", "\xef\xbb\xbf" };
+    static const char *const nothings[] = { "", " \n", "#\n", "---\n", "---\n...\n", "~", "null",
+        "\xef\xbb\xbf" };
 
     for (size_t i = 0; i < ARRAY_LEN(nothings); i++) {
         struct parsed p = parse(str_c(nothings[i]));
@@ -85,7 +87,8 @@ TEST(a_billion_laughs_are_refused)
     struct parsed p = parse(buf_str(&b));
     EXPECT(p.root == NULL);
     EXPECT_INT(p.problems.count, 1);
-    EXPECT_STR(p.problems.first->text, "its aliases stand for more than 100000 values; write the values out");
+    EXPECT_STR(p.problems.first->text,
+        "its aliases stand for more than 100000 values; write the values out");
     arena_destroy(p.arena);
     buf_fini(&b);
 }
@@ -134,7 +137,8 @@ TEST(the_number_of_values_is_bounded)
     struct parsed p = parse(nested(&b, YAML_NODES_MAX, "- x\n", "", ""));
 
     EXPECT(p.root == NULL);
-    EXPECT_STR(p.problems.first->text, "more values than a configuration may have; write less than 100000");
+    EXPECT_STR(p.problems.first->text,
+        "more values than a configuration may have; write less than 100000");
     arena_destroy(p.arena);
     buf_fini(&b);
 }
@@ -155,9 +159,10 @@ TEST(anchors_are_bounded)
 
 TEST(text_that_is_no_text_is_refused)
 {
-    static const struct str texts[] = { S_INIT("\xff"), S_INIT("\xc0\x80"), S_INIT("\xe0\x80\x80"), S_INIT("\xed\xa0\x80"),
-        S_INIT("\xf4\x90\x80\x80"), S_INIT("\xf0\x80\x80\x80"), S_INIT("\xc3"), S_INIT("\xe2\x82"), S_INIT("\xc3("),
-        S_INIT("a\0b"), S_INIT("\x1b[0m"), S_INIT("\x7f") };
+    static const struct str texts[] = { S_INIT("\xff"), S_INIT("\xc0\x80"), S_INIT("\xe0\x80\x80"),
+        S_INIT("\xed\xa0\x80"), S_INIT("\xf4\x90\x80\x80"), S_INIT("\xf0\x80\x80\x80"),
+        S_INIT("\xc3"), S_INIT("\xe2\x82"), S_INIT("\xc3("), S_INIT("a\0b"), S_INIT("\x1b[0m"),
+        S_INIT("\x7f") };
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct parsed p = parse(texts[i]);
@@ -188,8 +193,9 @@ TEST(a_full_arena_is_a_problem_and_not_a_crash)
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
-    EXPECT(yaml_parse(a, S("a: something that is longer than what the arena may hold, which is little\n"), &problems) ==
-        NULL);
+    EXPECT(yaml_parse(a,
+               S("a: something that is longer than what the arena may hold, which is little\n"),
+               &problems) == NULL);
     EXPECT_STR(problems.first->text, "the file is too large to hold; make it smaller");
     arena_destroy(a);
 }
@@ -199,7 +205,10 @@ TEST(what_is_shown_is_printable_and_short)
     struct arena *a = arena_create(64 * 1024);
 
     EXPECT_STR(yaml_shown(a, S("a\x1b[31m\n\xc3\xa9")), "a?[31m???");
-    EXPECT_INT(yaml_shown(a, S("0123456789012345678901234567890123456789012345678901234567890123456789")).n, 64 + 3);
+    EXPECT_INT(
+        yaml_shown(a, S("0123456789012345678901234567890123456789012345678901234567890123456789"))
+            .n,
+        64 + 3);
     EXPECT_STR(yaml_shown(a, S("")), "");
     arena_destroy(a);
 }

@@ -1,7 +1,8 @@
-/* gateway_world.h - for tests: one worker and a simulated provider behind it, asked over plain sockets.
+/* gateway_world.h - for tests: one worker and a simulated provider behind it, asked over plain
+ * sockets.
  *
- * The provider is called `mock` (OpenAI's protocol) and, at the same address, `anth` (Anthropic's). What a model's name says
- * after its first ';' is the provider's to obey: "mock/m;head=1s".
+ * The provider is called `mock` (OpenAI's protocol) and, at the same address, `anth` (Anthropic's).
+ * What a model's name says after its first ';' is the provider's to obey: "mock/m;head=1s".
  */
 #pragma once
 

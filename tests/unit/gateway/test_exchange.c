@@ -134,7 +134,8 @@ TEST(every_way_to_end_leaves_nothing_under_way_and_one_line)
     gateway_world_stop(&w);
     EXPECT_INT(gateway_world_logged(&w, "\"request_id\""), 8);
     EXPECT_INT(gateway_world_logged(&w, "\"client_abort\":true"), 1);
-    EXPECT_INT(gateway_world_logged(&w, "\"status\":499"), 0);    /* its answer had begun with 200 */
+    /* its answer had begun with 200 */
+    EXPECT_INT(gateway_world_logged(&w, "\"status\":499"), 0);
     gateway_world_forget(&w);
 }
 

@@ -248,7 +248,8 @@ TEST(a_passed_path_never_climbs_out_of_the_providers)
         EXPECT_INT(status, 400);
     }
     EXPECT_INT(
-        gateway_world_ask(&w, "GET /v1/files/a..b?x=/../y", "", ""), 404);    /* the provider's own */
+        /* the provider's own */
+        gateway_world_ask(&w, "GET /v1/files/a..b?x=/../y", "", ""), 404);
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: mock\r\n"));
     EXPECT_INT(gateway_world_ask(&w, "GET http://gateway/v1/files?limit=1", "", ""), 404);
     EXPECT_INT(

@@ -82,7 +82,8 @@ TEST(the_example_in_etc_is_good)
     EXPECT_INT(problems.count, 0);
     for (size_t i = 0; route_alias_at(s->routes, i) != NULL; i++)
         for (size_t t = 0; t < route_alias_at(s->routes, i)->count; t++)
-            EXPECT(route_alias_at(s->routes, i)->targets[t]->facts != NULL);    /* models that exist */
+            /* models that exist */
+            EXPECT(route_alias_at(s->routes, i)->targets[t]->facts != NULL);
     snapshot_unref(s);
     arena_destroy(a);
 }

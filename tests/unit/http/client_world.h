@@ -15,7 +15,7 @@ struct record {
     atomic_uint connected;
     atomic_uint heads;
     atomic_uint datas;
-    atomic_uint over; /* ended or failed */
+    atomic_uint over;    /* ended or failed */
     bool reused;
     bool ended;
     enum err why;
@@ -31,7 +31,7 @@ struct world {
     struct client_limits limits;
     int listening;
     uint16_t port;
-    atomic_uint marks; /* cancels done */
+    atomic_uint marks;    /* cancels done */
     atomic_uint counted;
     unsigned calls_open;
     unsigned idle;

@@ -1,7 +1,8 @@
 /* h2_peer.h - for tests: an HTTP/2 server over TLS, played by the thread of the test.
  *
  * The client runs on its own loop (client_world.h); UNTIL() turns the peer until something has
- * happened on either side. What came is kept per stream; answers are made of bytes that can be checked.
+ * happened on either side. What came is kept per stream; answers are made of bytes that can be
+ * checked.
  */
 #pragma once
 
@@ -15,13 +16,13 @@ enum { PEER_STREAMS = 160 };
 
 struct peer_stream {
     int32_t id;
-    struct buf head; /* "name: value\n" */
+    struct buf head;    /* "name: value\n" */
     struct buf body;
-    bool ended;  /* END_STREAM came */
-    bool closed; /* with `code` */
-    bool reset;  /* RST_STREAM came */
+    bool ended;     /* END_STREAM came */
+    bool closed;    /* with `code` */
+    bool reset;     /* RST_STREAM came */
     uint32_t code;
-    size_t left; /* of the answer's body */
+    size_t left;    /* of the answer's body */
     size_t sent;
 };
 
@@ -31,7 +32,7 @@ struct peer {
     nghttp2_session *session;
     struct peer_stream streams[PEER_STREAMS];
     unsigned count;
-    unsigned pings; /* answers to ours */
+    unsigned pings;    /* answers to ours */
     bool gone;
 };
 
@@ -85,8 +86,8 @@ peer_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8
 }
 
 static inline int
-peer_on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t n,
-    void *arg)
+peer_on_data(
+    nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
 {
     (void)session;
     (void)flags;
@@ -157,7 +158,7 @@ peer_on_read(nghttp2_session *session, int32_t id, uint8_t *room, size_t size, u
     s->sent += n;
     s->left -= n;
     if (n == 0 && source->ptr == NULL)
-        return NGHTTP2_ERR_DEFERRED; /* no end: it stays open */
+        return NGHTTP2_ERR_DEFERRED;    /* no end: it stays open */
     if (s->left == 0 && source->ptr != NULL)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     return (ssize_t)n;

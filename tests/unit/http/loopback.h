@@ -1,4 +1,5 @@
-/* loopback.h - for tests: a server on a loop of its own, and plain blocking sockets to talk to it. */
+/* loopback.h - for tests: a server on a loop of its own, and plain blocking sockets to talk to
+ * it. */
 #pragma once
 
 #include <arpa/inet.h>
@@ -109,7 +110,7 @@ struct loopback {
     struct thread *thread;
     struct loop *loop;
     atomic_uint ready;
-    void (*open)(struct loopback *lb); /* on the loop's thread */
+    void (*open)(struct loopback *lb);    /* on the loop's thread */
     void (*close)(struct loopback *lb);
     uint16_t port;
     void *user;

@@ -1,6 +1,6 @@
-/* raw_requests.h - requests as bytes, and the status that each must get: what front-end and back-end
- * servers are known to understand differently (smuggling), what clients send by mistake, and what is
- * unusual but right. Used on the parser alone and over a real connection.
+/* raw_requests.h - requests as bytes, and the status that each must get: what front-end and
+ * back-end servers are known to understand differently (smuggling), what clients send by mistake,
+ * and what is unusual but right. Used on the parser alone and over a real connection.
  *
  * 200: taken. Anything else: refused with that status, and the connection is closed.
  */
@@ -311,7 +311,8 @@ static const struct raw_request raw_requests[] = {
     RAW("blank in the target", 400, "GET /a b HTTP/1.1\r\n" HOST END),
     RAW("method in lower case", 400, "get / HTTP/1.1\r\n" HOST END),
     RAW("method with a symbol", 400, "GE(T / HTTP/1.1\r\n" HOST END),
-    RAW("method that nobody knows: not for the parser to judge", 200, "FROBNICATE / HTTP/1.1\r\n" HOST END),
+    RAW("method that nobody knows: not for the parser to judge", 200,
+        "FROBNICATE / HTTP/1.1\r\n" HOST END),
     RAW("method with a NUL", 400, "GE\0T / HTTP/1.1\r\n" HOST END),
     RAW("method with a colon", 400, "GET: / HTTP/1.1\r\n" HOST END),
     RAW("NUL in the target", 400, "GET /\0 HTTP/1.1\r\n" HOST END),

@@ -1,4 +1,5 @@
-/* server_world.h - for tests: a server on a loop of its own, whose handler has a path for every case. */
+/* server_world.h - for tests: a server on a loop of its own, whose handler has a path for every
+ * case. */
 #pragma once
 
 #include "http/server.h"
@@ -14,7 +15,7 @@ struct world {
     atomic_uint writable;
     atomic_uint bodies;
     atomic_uint failures;
-    atomic_uint go;              /* a test lets the loop go on */
+    atomic_uint go;       /* a test lets the loop go on */
     atomic_uint looks;    /* of what a test posted */
     size_t backlog;
     struct server_request *held;    /* of /hold */
@@ -33,7 +34,7 @@ static const struct server_limits test_limits = {
     .connections = 1000,
 };
 
-enum { BLOCK_BYTES = 16 * 1024 * 1024 }; /* more than the kernel takes at once */
+enum { BLOCK_BYTES = 16 * 1024 * 1024 };    /* more than the kernel takes at once */
 
 static const struct str text_type = S_INIT("Content-Type: text/plain\r\n");
 

@@ -50,7 +50,7 @@ TEST(extensions_and_trailers_are_bounded)
     EXPECT(bytes_taken(S("5;"), S("aaaaaaaaaa")) <= OVERHEAD_MAX);
     EXPECT(bytes_taken(S(""), S("1;aaaaaaaaaaaaaaaaaaaa\r\nx\r\n")) < (size_t)2 * OVERHEAD_MAX);
     EXPECT(bytes_taken(S("0\r\n"), S("aaaaaaaaaa: bbbbbbbbbb\r\n")) < (size_t)2 * OVERHEAD_MAX);
-    EXPECT_INT(bytes_taken(S(""), S("1\r\nx\r\n")), 1000002); /* data is not */
+    EXPECT_INT(bytes_taken(S(""), S("1\r\nx\r\n")), 1000002);    /* data is not */
 }
 
 TEST(a_chunk_of_many_gigabytes_is_data)

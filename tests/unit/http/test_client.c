@@ -1,4 +1,5 @@
-/* test_client.c - requests as they are sent, connections used again or replaced, calls cancelled. */
+/* test_client.c - requests as they are sent, connections used again or replaced, calls
+ * cancelled. */
 #include "http/client.c"
 
 #include "tests/unit/http/client_world.h"
@@ -110,7 +111,7 @@ TEST(a_large_body_is_sent_whole)
     r.request.body_count = 2;
     begin(w, &r);
     int fd = accept_one(w);
-    pause_ms(50); /* longer than the kernel's buffers last */
+    pause_ms(50);    /* longer than the kernel's buffers last */
     read_request(fd, &b, "the end");
     struct str came = str_skip(buf_str(&b), str_find(buf_str(&b), S("\r\n\r\n")) + 4);
     EXPECT(str_eq(str_make(came.p, body.tail), buf_str(&body)));
@@ -208,7 +209,7 @@ TEST(a_stale_connection_is_replaced_once_in_silence)
     int old = leave_one_idle(w);
 
     ask(w, &r, S("second"));
-    read_request(old, &b, "second"); /* it was read, or in flight: no byte of an answer came */
+    read_request(old, &b, "second");    /* it was read, or in flight: no byte of an answer came */
     buf_fini(&b);
     close(old);
     int fd = accept_one(w);

@@ -7,8 +7,8 @@
 
 static const struct {
     const char *name;
-    struct str bytes; /* sent, then the connection is closed */
-    int status;       /* 0: failed */
+    struct str bytes;    /* sent, then the connection is closed */
+    int status;          /* 0: failed */
     enum err why;
     const char *body;
 } answers[] = {

@@ -1,4 +1,5 @@
-/* test_client_way.c - the way to a provider over TLS: whom the client believes, what is spoken, what is kept. */
+/* test_client_way.c - the way to a provider over TLS: whom the client believes, what is spoken,
+ * what is kept. */
 #include "http/client_way.c"
 
 #include "tests/unit/http/h2_peer.h"

@@ -1,4 +1,5 @@
-/* test_h1.c - what is taken, what is refused, and that cutting the bytes differently changes nothing. */
+/* test_h1.c - what is taken, what is refused, and that cutting the bytes differently changes
+ * nothing. */
 #include "http/h1.c"
 
 #include "http/chunked.h"
@@ -11,7 +12,7 @@ enum { FIELDS_ROOM = 32 };
 
 /* What one request came to. */
 struct outcome {
-    int status; /* 200 taken, 0 incomplete */
+    int status;    /* 200 taken, 0 incomplete */
     const char *why;
     struct h1_head head;
     struct http_field fields[FIELDS_ROOM];
@@ -238,11 +239,11 @@ TEST(heads_beyond_a_limit_are_431)
         int status;
     } cases[] = {
         { 1, 19, 10, 200 },
-        { 1, 20, 10, 431 }, /* fields, Host included */
+        { 1, 20, 10, 431 },    /* fields, Host included */
         { 1008, 0, 0, 200 },
-        { 1009, 0, 0, 431 }, /* the request line: 1024 */
+        { 1009, 0, 0, 431 },    /* the request line: 1024 */
         { 1, 1, 4068, 200 },
-        { 1, 1, 4069, 431 }, /* all of it: 4096 */
+        { 1, 1, 4069, 431 },    /* all of it: 4096 */
         { 1, 1, 100000, 431 },
         { 100000, 0, 0, 431 },
     };
@@ -282,7 +283,7 @@ TEST(two_heads_are_not_one)
 struct answer_case {
     const char *name;
     struct str bytes;
-    int status; /* 0: refused */
+    int status;    /* 0: refused */
     int64_t length;
     bool chunked;
     bool keep_alive;

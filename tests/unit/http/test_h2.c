@@ -1,4 +1,5 @@
-/* test_h2.c - requests over HTTP/2: shared, paused, cancelled, refused, cut; and servers that misbehave. */
+/* test_h2.c - requests over HTTP/2: shared, paused, cancelled, refused, cut; and servers that
+ * misbehave. */
 #include "http/h2.c"
 
 #include "net/sock_priv.h"
@@ -116,7 +117,7 @@ TEST(many_calls_share_one_connection)
         ask(t.w, &r[i], S("hello"));
     }
     until_asked(&p, CALLS + 1);
-    for (unsigned i = CALLS; i != 0; i--) /* the last one first */
+    for (unsigned i = CALLS; i != 0; i--)    /* the last one first */
         peer_answer(&p, &p.streams[i], 1000 * i, true);
     for (int i = 0; i < CALLS; i++) {
         UNTIL(&p, is_over(&r[i]));
@@ -402,7 +403,7 @@ TEST(goaway_lets_the_old_end_and_sends_the_new_elsewhere)
     peer_answer(&p, &p.streams[1], 4, true);
     UNTIL(&p, is_over(&old));
     EXPECT(old.ended);
-    UNTIL(&p, p.gone); /* behind its last stream it is closed */
+    UNTIL(&p, p.gone);    /* behind its last stream it is closed */
     finish(&old);
     finish(&new);
     tls_world_close(&t);
@@ -440,7 +441,7 @@ TEST(a_stale_connection_is_replaced_once)
     open_known(&t, &p, 100);
     ask(t.w, &r, S("x"));
     pause_ms(20);
-    peer_close(&p); /* whatever it read, it said nothing since the last answer */
+    peer_close(&p);    /* whatever it read, it said nothing since the last answer */
     peer_accept(&t, &q, 100);
     until_asked(&q, 1);
     peer_answer(&q, &q.streams[0], 3, true);
@@ -558,8 +559,8 @@ TEST(interim_answers_and_trailers_are_skipped)
     UNTIL(&p, buf_len(&r.body) == 4);
     EXPECT_INT(r.heads, 1);
     EXPECT_INT(r.over, 0);
-    uint8_t frame[] = { 0, 0, 13, 1, 5, 0, 0, 0, (uint8_t)p.streams[1].id, 0x40, 9, 'x', '-', 't', 'r',
-        'a', 'i', 'l', 'e', 'r', 1, '1' };
+    uint8_t frame[] = { 0, 0, 13, 1, 5, 0, 0, 0, (uint8_t)p.streams[1].id, 0x40, 9, 'x', '-', 't',
+        'r', 'a', 'i', 'l', 'e', 'r', 1, '1' };
     (void)trailer;
     EXPECT(SSL_write(p.ssl, frame, sizeof(frame)) > 0);
     UNTIL(&p, is_over(&r));
@@ -571,41 +572,44 @@ TEST(interim_answers_and_trailers_are_skipped)
     peer_close(&p);
 }
 
-/* Answers whose head or framing cannot be taken; frames of stream 3, behind a settled connection. */
+/* Answers whose head or framing cannot be taken; frames of stream 3, behind a settled
+ * connection. */
 static const struct {
     const char *name;
     struct str frames;
     enum err why;
 } wrong[] = {
-    { "a body shorter than its length", /* content-length: 5, then "abc" and the end */
-      S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
-             "5\0\0\3\0\1\0\0\0\3"
-             "abc"),
-      ERR_UPSTREAM_PROTOCOL },
+    { "a body shorter than its length",    /* content-length: 5, then "abc" and the end */
+        S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
+               "5\0\0\3\0\1\0\0\0\3"
+               "abc"),
+        ERR_UPSTREAM_PROTOCOL },
     { "a body longer than its length",
-      S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
-             "2\0\0\3\0\1\0\0\0\3"
-             "abc"),
-      ERR_UPSTREAM_PROTOCOL },
+        S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
+               "2\0\0\3\0\1\0\0\0\3"
+               "abc"),
+        ERR_UPSTREAM_PROTOCOL },
     { "a body before its head",
-      S_INIT("\0\0\3\0\0\0\0\0\3"
-             "abc"),
-      ERR_UPSTREAM_PROTOCOL },
+        S_INIT("\0\0\3\0\0\0\0\0\3"
+               "abc"),
+        ERR_UPSTREAM_PROTOCOL },
     { "a head without a status", S_INIT("\0\0\5\1\5\0\0\0\3\x40\1x\1y"), ERR_UPSTREAM_PROTOCOL },
     { "an upper-case name", S_INIT("\0\0\6\1\5\0\0\0\3\x88\x40\1X\1y"), ERR_UPSTREAM_PROTOCOL },
     { "a field of the connection",
-      S_INIT("\0\0\x11\1\5\0\0\0\3\x88\x40\x0a"
-             "connection\3"
-             "foo"),
-      ERR_UPSTREAM_PROTOCOL },
+        S_INIT("\0\0\x11\1\5\0\0\0\3\x88\x40\x0a"
+               "connection\3"
+               "foo"),
+        ERR_UPSTREAM_PROTOCOL },
     { "a line break in a value", S_INIT("\0\0\x08\1\5\0\0\0\3\x88\x40\1x\3a\nb"),
-      ERR_UPSTREAM_PROTOCOL },
-    { "a status out of range", S_INIT("\0\0\5\1\5\0\0\0\3\x08\3"
-                                      "999"),
-      ERR_UPSTREAM_PROTOCOL },
-    { "switching protocols", S_INIT("\0\0\5\1\4\0\0\0\3\x08\3"
-                                    "101"),
-      ERR_UPSTREAM_PROTOCOL },
+        ERR_UPSTREAM_PROTOCOL },
+    { "a status out of range",
+        S_INIT("\0\0\5\1\5\0\0\0\3\x08\3"
+               "999"),
+        ERR_UPSTREAM_PROTOCOL },
+    { "switching protocols",
+        S_INIT("\0\0\5\1\4\0\0\0\3\x08\3"
+               "101"),
+        ERR_UPSTREAM_PROTOCOL },
     { "a frame too large", S_INIT("\0\x40\1\0\0\0\0\0\3"), ERR_UPSTREAM_PROTOCOL },
     { "a push", S_INIT("\0\0\5\5\4\0\0\0\3\0\0\0\2\x82"), ERR_UPSTREAM_PROTOCOL },
     { "compression that makes no sense", S_INIT("\0\0\1\1\5\0\0\0\3\xff"), ERR_UPSTREAM_PROTOCOL },
@@ -654,8 +658,8 @@ TEST(heads_have_limits)
         open_known(&t, &p, 100);
         ask(t.w, &r, S("x"));
         until_asked(&p, 2);
-        nghttp2_submit_response(p.session, p.streams[1].id, i == 0 ? many : large,
-            i == 0 ? FIELDS + 1 : 2, NULL);
+        nghttp2_submit_response(
+            p.session, p.streams[1].id, i == 0 ? many : large, i == 0 ? FIELDS + 1 : 2, NULL);
         UNTIL(&p, is_over(&r));
         EXPECT_INT(r.why, ERR_UPSTREAM_PROTOCOL);
         EXPECT_INT(r.heads, 0);
@@ -669,10 +673,10 @@ TEST(a_flood_of_frames_that_bring_nothing_ends_the_connection)
 {
     static const struct str floods[] = {
         S_INIT("\0\0\x08\6\1\0\0\0\0"
-               "12345678"),                     /* answers to PINGs that were never sent */
-        S_INIT("\0\0\0\4\0\0\0\0\0"),           /* SETTINGS */
-        S_INIT("\0\0\5\2\0\0\0\0\5\0\0\0\0\0"), /* PRIORITY */
-        S_INIT("\0\0\4\x08\0\0\0\0\0\0\0\0\1"), /* WINDOW_UPDATE */
+               "12345678"),                        /* answers to PINGs that were never sent */
+        S_INIT("\0\0\0\4\0\0\0\0\0"),              /* SETTINGS */
+        S_INIT("\0\0\5\2\0\0\0\0\5\0\0\0\0\0"),    /* PRIORITY */
+        S_INIT("\0\0\4\x08\0\0\0\0\0\0\0\0\1"),    /* WINDOW_UPDATE */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(floods); i++) {
@@ -790,7 +794,8 @@ TEST(a_connection_at_rest_ends_after_its_time)
 {
     struct alone a;
 
-    alone_open(&a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100, .idle_ms = 40 });
+    alone_open(
+        &a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100, .idle_ms = 40 });
     run_for(&a, 10);
     EXPECT_INT(a.leaving, 0);
     run_for(&a, 80);
@@ -802,7 +807,8 @@ TEST(an_old_connection_keeps_its_streams_and_takes_no_more)
 {
     struct alone a;
 
-    alone_open(&a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100, .age_ms = 30 });
+    alone_open(
+        &a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100, .age_ms = 30 });
     struct h2_stream *s = h2_start(a.h2, &a.request, &alone_stream, &a);
     run_for(&a, 60);
     EXPECT_INT(a.leaving, 1);
@@ -818,8 +824,9 @@ TEST(a_server_that_answers_no_ping_is_dead)
 {
     struct alone a;
 
-    alone_open(&a, &(struct h2_limits){
-                       .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 30 });
+    alone_open(
+        &a, &(struct h2_limits){
+                .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 30 });
     (void)h2_start(a.h2, &a.request, &alone_stream, &a);
     run_for(&a, 45);
     EXPECT_INT(a.failed, 0);
@@ -832,12 +839,13 @@ TEST(a_server_that_answers_no_ping_is_dead)
 
 TEST(a_server_that_answers_a_ping_may_think_on)
 {
-    static const char pong[] = "\0\0\0\4\0\0\0\0\0" /* its settings */
+    static const char pong[] = "\0\0\0\4\0\0\0\0\0"    /* its settings */
                                "\0\0\x08\6\1\0\0\0\0\0\0\0\0\0\0\0\0";
     struct alone a;
 
-    alone_open(&a, &(struct h2_limits){
-                       .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 40 });
+    alone_open(
+        &a, &(struct h2_limits){
+                .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 40 });
     struct h2_stream *s = h2_start(a.h2, &a.request, &alone_stream, &a);
     run_for(&a, 45);
     EXPECT_INT(write(a.fd, pong, sizeof(pong) - 1), sizeof(pong) - 1);

@@ -21,7 +21,7 @@ check_raw(struct world *w, const struct raw_request *r, bool byte_by_byte)
         setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof(one));
         for (size_t i = 0; i < r->bytes.n; i++) {
             if (!peer_send(fd, str_make(r->bytes.p + i, 1)))
-                break; /* refused already */
+                break;    /* refused already */
         }
     } else {
         EXPECT(peer_send(fd, r->bytes));
@@ -96,7 +96,7 @@ TEST(connections_beyond_the_limit_get_503)
     EXPECT(contains(&b, "Retry-After: 1\r\n"));
     close(fd);
     close(fds[0]);
-    for (int tries = 0; tries < 100; tries++) { /* there is room again, in a moment */
+    for (int tries = 0; tries < 100; tries++) {    /* there is room again, in a moment */
         fd = call(w, S(GET_CLOSE("/sized")));
         buf_reset(&b, 0);
         peer_recv_all(fd, &b);

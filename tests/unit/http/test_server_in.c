@@ -160,7 +160,8 @@ TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
         buf_fini(&sent);
         buf_fini(&came);
 
-        answer = exchange(w, large_request(&sent, 50000, chunked), &came);    /* a small one asks nobody */
+        /* a small one asks nobody */
+        answer = exchange(w, large_request(&sent, 50000, chunked), &came);
         EXPECT_INT(body_of(answer).n, 50000);
         buf_fini(&sent);
         buf_fini(&came);
@@ -182,7 +183,8 @@ TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
 
 TEST(answers_that_wait_for_their_readers_count_until_they_are_taken)
 {
-    static struct quota held = { .limit = 10000000 };    /* twice as much for answers: one of BLOCK_BYTES fits, not three */
+    /* twice as much for answers: one of BLOCK_BYTES fits, not three */
+    static struct quota held = { .limit = 10000000 };
     struct server_limits limits = test_limits;
 
     limits.held = &held;
@@ -296,7 +298,7 @@ TEST(a_head_that_does_not_end_is_408)
     int fd = call(w, S("GET / HTTP/1.1\r\nHost: h\r\n"));
 
     buf_init(&b, 1 << 20);
-    for (int i = 0; i < 5; i++) { /* bytes that trickle in do not move the deadline */
+    for (int i = 0; i < 5; i++) {    /* bytes that trickle in do not move the deadline */
         pause_ms(15);
         (void)peer_send(fd, S("X: y\r\n"));
     }

@@ -54,7 +54,7 @@ read_stream(struct heard *h, struct str bytes, size_t step, size_t limit)
     sse_init(&r, limit);
     while (e == OK && bytes.n != 0) {
         size_t n = MIN(step, bytes.n);
-        char *copy = malloc(n); /* exactly so much, so that reading beyond it shows */
+        char *copy = malloc(n);    /* exactly so much, so that reading beyond it shows */
 
         memcpy(copy, bytes.p, n);
         e = sse_feed(&r, str_make(copy, n), hear, h);
@@ -148,7 +148,7 @@ TEST(an_event_in_one_piece_is_not_copied)
 
 TEST(an_event_beyond_the_limit_is_an_error_however_it_is_cut)
 {
-    struct str fits = S("data: 12345678\n\n"); /* 16 bytes */
+    struct str fits = S("data: 12345678\n\n");    /* 16 bytes */
     struct str large = S("data: a\n\ndata: 123456789\n\n");
 
     for (size_t step = 1; step <= large.n; step++) {

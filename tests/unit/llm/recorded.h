@@ -108,8 +108,8 @@ recorded_wire(const struct json *about, enum llm_op *ret_op)
     return wire_named(str_make(wire->p + 1, wire->n - 2));
 }
 
-/* Calls run() for every recorded case of one of our wires. Returns their number; -1 when the folder is
- * not there. */
+/* Calls run() for every recorded case of one of our wires. Returns their number; -1 when the folder
+ * is not there. */
 static inline int
 recorded_walk(void (*run)(struct recorded *c))
 {

@@ -1,5 +1,5 @@
-/* Recorded answers of real providers, decoded and compared with what is known about them: whole, byte
- * by byte, and cut at every event. It walks every wire that wires.def names.
+/* Recorded answers of real providers, decoded and compared with what is known about them: whole,
+ * byte by byte, and cut at every event. It walks every wire that wires.def names.
  */
 #include "http/sse.h"
 #include "llm/wire.h"
@@ -330,7 +330,8 @@ run_cut(struct recorded *c)
     decode_stream(&d, c, SIZE_MAX, SIZE_MAX);
 
     size_t frames = d.frames;
-    size_t step = 1 + frames / 400;    /* reading a long one up to every single event takes minutes */
+    /* reading a long one up to every single event takes minutes */
+    size_t step = 1 + frames / 400;
 
     decode_fini(&d);
     for (size_t i = 0; i < frames; i += step) {

@@ -254,8 +254,8 @@ TEST(a_type_that_blames_the_caller_does_not_overrule_a_status_that_does_not)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        EXPECT_INT(kind_of(rows[i].status, ERROR_BODY("invalid_request_error", "no")),
-            rows[i].kind);
+        EXPECT_INT(
+            kind_of(rows[i].status, ERROR_BODY("invalid_request_error", "no")), rows[i].kind);
     EXPECT_INT(kind_of(500, ERROR_BODY("request_too_large", "no")), ERR_UPSTREAM_ERROR);
     EXPECT_INT(kind_of(500, ERROR_BODY("overloaded_error", "no")), ERR_UPSTREAM_OVERLOADED);
     EXPECT_INT(kind_of(400, ERROR_BODY("overloaded_error", "no")), ERR_UPSTREAM_OVERLOADED);

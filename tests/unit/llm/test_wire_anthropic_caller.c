@@ -1,4 +1,5 @@
-/* test_wire_anthropic_caller.c - requests of Anthropic callers: what is read, what refused and how. */
+/* test_wire_anthropic_caller.c - requests of Anthropic callers: what is read, what refused and
+ * how. */
 #include "llm/wire_anthropic_caller.c"
 #include "llm/wire_anthropic_messages.c"
 #include "tests/test.h"

@@ -2,7 +2,8 @@
 #include "llm/wire_openai_read_calls.c"
 #include "tests/test.h"
 
-/* Golden conversations in tests/wire/openai-chat show what becomes of answers; here are the corners. */
+/* Golden conversations in tests/wire/openai-chat show what becomes of answers; here are the
+ * corners. */
 
 struct fixture {
     struct event_sink sink;

@@ -1,7 +1,8 @@
 #include "llm/wire_openai_read_request.c"
 #include "tests/test.h"
 
-/* Golden conversations in tests/wire/openai-chat show whole requests and faults; here are the corners. */
+/* Golden conversations in tests/wire/openai-chat show whole requests and faults; here are the
+ * corners. */
 
 static struct arena *arena;
 static struct llm_request r;

@@ -1,5 +1,6 @@
 /* Recorded requests of real applications, read and compared with what is known about them; then
- * written for a provider of every other wire and read back: the conversation must still be the same.
+ * written for a provider of every other wire and read back: the conversation must still be the
+ * same.
  */
 #include "llm/wire.h"
 #include "tests/test.h"

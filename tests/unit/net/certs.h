@@ -1,4 +1,5 @@
-/* certs.h - certificates made on the spot: an authority, and leaves that are good or bad in one way. */
+/* certs.h - certificates made on the spot: an authority, and leaves that are good or bad in one
+ * way. */
 #pragma once
 
 #include <openssl/evp.h>

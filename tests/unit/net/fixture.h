@@ -34,7 +34,8 @@ tick_noop(void *arg)
     (void)arg;
 }
 
-/* Turns the loop until `condition` holds or patience ends; then the test fails at its expectation. */
+/* Turns the loop until `condition` holds or patience ends; then the test fails at its
+ * expectation. */
 #define RUN_UNTIL(loop, condition)                                                                 \
     do {                                                                                           \
         struct timer *tick = timer_create_on((loop), tick_noop, NULL);                             \

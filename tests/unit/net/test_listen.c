@@ -59,7 +59,8 @@ visit(const struct listener *li)
     return fd;
 }
 
-/* Is there nobody who listens? The descriptor of a connection that was made all the same is closed. */
+/* Is there nobody who listens? The descriptor of a connection that was made all the same is
+ * closed. */
 static bool
 is_refused(const char *host_port)
 {
@@ -354,7 +355,8 @@ TEST(without_descriptors_connections_are_shed_and_later_taken_again)
 
     RUN_UNTIL(l, listen_shed_count() - shed == 2);
     EXPECT_INT(v.count, 0);
-    EXPECT(read(clients[0], &byte, 1) <= 0 && read(clients[1], &byte, 1) <= 0);    /* told at once */
+    /* told at once */
+    EXPECT(read(clients[0], &byte, 1) <= 0 && read(clients[1], &byte, 1) <= 0);
     EXPECT(li->spare >= 0 && !li->resting);
 
     close(clients[0]);

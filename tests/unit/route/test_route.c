@@ -377,13 +377,14 @@ TEST(a_name_that_nobody_has_is_an_error_that_helps)
 
 TEST(a_model_that_an_alias_lists_is_known_by_whatever_name_it_is_asked_for)
 {
-    struct routed r = make("providers:\n"
-                           "  openai: {api_key: k}\n"
-                           "  lab: {wire: openai-chat, base_url: \"http://10.0.0.5/v1\", models: [own]}\n"
-                           "default_provider: lab\n"
-                           "models:\n"
-                           "  fast: {targets: [lab/quick, openai/ours]}\n"
-                           "  deep: {targets: [fast]}\n");
+    struct routed r =
+        make("providers:\n"
+             "  openai: {api_key: k}\n"
+             "  lab: {wire: openai-chat, base_url: \"http://10.0.0.5/v1\", models: [own]}\n"
+             "default_provider: lab\n"
+             "models:\n"
+             "  fast: {targets: [lab/quick, openai/ours]}\n"
+             "  deep: {targets: [fast]}\n");
     static const struct {
         const char *model;
         bool listed;
@@ -563,7 +564,8 @@ TEST(settings_of_a_target_that_is_an_alias_would_be_lost_and_are_refused)
                            "  c:\n    targets: [{model: a, timeouts: {connect: 1s}}]\n"
                            "  d:\n    targets: [{model: a}]\n");
 
-    EXPECT_STR(problem_lines(&r.l), "7:15: target 'a' is an alias; write params and timeouts at its own targets\n"
-                                    "9:15: target 'a' is an alias; write params and timeouts at its own targets\n");
+    EXPECT_STR(problem_lines(&r.l),
+        "7:15: target 'a' is an alias; write params and timeouts at its own targets\n"
+        "9:15: target 'a' is an alias; write params and timeouts at its own targets\n");
     drop(&r);
 }
