@@ -310,6 +310,7 @@ static const struct raw_request raw_requests[] = {
     RAW("blank before the method", 400, " GET / HTTP/1.1\r\n" HOST END),
     RAW("blank in the target", 400, "GET /a b HTTP/1.1\r\n" HOST END),
     RAW("method in lower case", 400, "get / HTTP/1.1\r\n" HOST END),
+    RAW("method that begins with a hyphen", 400, "-GET / HTTP/1.1\r\n" HOST END),
     RAW("method with a symbol", 400, "GE(T / HTTP/1.1\r\n" HOST END),
     RAW("method that nobody knows: not for the parser to judge", 200,
         "FROBNICATE / HTTP/1.1\r\n" HOST END),
