@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "http/multipart.h"
+#include "net/address.h"
 
 /* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded
  * answers. */
@@ -178,6 +179,31 @@ is_allowed_origin(const struct conf_strs *origins, struct str origin)
     return false;
 }
 
+/* "localhost:8080", "127.0.0.1", "[::1]:8080". A page that came by another name may be a stranger's,
+ * whose name was pointed here after it was loaded (DNS rebinding). */
+static bool
+is_host_without_dns(struct str host)
+{
+    bool v6 = str_starts(host, S("["));
+    struct address a;
+    struct str name;
+    struct str rest;
+
+    (void)str_cut(v6 ? str_skip(host, 1) : host, v6 ? ']' : ':', &name, &rest);
+    return str_ieq(name, S("localhost")) || address_parse(name, 0, &a);
+}
+
+/* Programs with a browser inside, editors say, have schemes of their own, which no web page has. */
+static bool
+is_program(struct str origin)
+{
+    size_t n = str_find(origin, S("://"));
+    struct str scheme = str_make(origin.p, n);
+
+    return n != origin.n && !str_eq(scheme, S("http")) && !str_eq(scheme, S("https")) &&
+           !str_ends(scheme, S("-extension"));
+}
+
 bool
 exchange_is_foreign_page(const struct exchange *x)
 {
@@ -188,9 +214,10 @@ exchange_is_foreign_page(const struct exchange *x)
                     : str_starts(origin, S("http://")) ? 7
                                                        : 0;
 
-    if (origin.n == 0 || is_allowed_origin(&exchange_conf(x)->server.cors_origins, origin))
+    if (origin.n == 0 || is_program(origin) ||
+        is_allowed_origin(&exchange_conf(x)->server.cors_origins, origin))
         return false;
-    return scheme == 0 || !str_ieq(str_skip(origin, scheme), host);
+    return scheme == 0 || !str_ieq(str_skip(origin, scheme), host) || !is_host_without_dns(host);
 }
 
 static void

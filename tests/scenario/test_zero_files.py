@@ -62,6 +62,7 @@ def test_several_keys_switch_several_providers_on(make):
 @pytest.mark.parametrize("origin, status", [
     (None, 200), ("https://evil.example", 403), ("null", 403), ("http://127.0.0.1:1", 403), ("HOST", 403),
     ("http://HOST", 200), ("https://app.example", 200), ("chrome-extension://abc", 403), ("", 200),
+    ("vscode-file://vscode-app", 200), ("app://obsidian.md", 200),
 ])
 def test_a_page_in_the_browser_of_this_machine_must_be_known(make, origin, status):
     """There is no key that it would lack, and a simple request needs no preflight."""
@@ -73,6 +74,15 @@ def test_a_page_in_the_browser_of_this_machine_must_be_known(make, origin, statu
         refused = answer.status_code == 403 and answer.headers["x-openclaw-error"] == "forbidden"
         assert refused == (status == 403), answer.text
     assert gateway.get("/livez", headers=fields).status_code == 200
+
+
+@pytest.mark.parametrize("host, status", [("localhost", 200), ("127.0.0.1", 200), ("rebound.example", 403)])
+def test_a_page_whose_name_was_pointed_here_is_foreign(make, host, status):
+    """DNS rebinding: the page's own origin becomes this machine, and its name tells."""
+    gateway = make.gateway(plant=False)
+    there = f"{host}:{gateway.address[1]}"
+    answer = gateway.http().get("/v1/models", headers={"Host": there, "Origin": f"http://{there}"})
+    assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
