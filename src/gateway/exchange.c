@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "gateway/attempt.h"
+#include "gateway/browser.h"
 #include "http/multipart.h"
-#include "net/address.h"
 
 /* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded
  * answers. */
@@ -169,81 +169,6 @@ exchange_read_relay(struct exchange *x)
 
 /* --- answering --- */
 
-/* Is the origin one of those whose pages may call? */
-static bool
-is_allowed_origin(const struct conf_strs *origins, struct str origin)
-{
-    for (size_t i = 0; i < origins->count; i++)
-        if (str_eq(origins->list[i].v, S("*")) || str_ieq(origins->list[i].v, origin))
-            return true;
-    return false;
-}
-
-/* "localhost:8080", "127.0.0.1", "[::1]:8080". A page that came by another name may be a stranger's,
- * whose name was pointed here after it was loaded (DNS rebinding). */
-static bool
-is_host_without_dns(struct str host)
-{
-    bool v6 = str_starts(host, S("["));
-    struct address a;
-    struct str name;
-    struct str rest;
-
-    (void)str_cut(v6 ? str_skip(host, 1) : host, v6 ? ']' : ':', &name, &rest);
-    return str_ieq(name, S("localhost")) || address_parse(name, 0, &a);
-}
-
-/* Programs with a browser inside, editors say, have schemes of their own, which no web page has. */
-static bool
-is_program(struct str origin)
-{
-    size_t n = str_find(origin, S("://"));
-    struct str scheme = str_make(origin.p, n);
-
-    return n != origin.n && !str_eq(scheme, S("http")) && !str_eq(scheme, S("https")) &&
-           !str_ends(scheme, S("-extension"));
-}
-
-bool
-exchange_is_foreign_page(const struct exchange *x)
-{
-    const struct http_head *head = server_head(x->q);
-    struct str origin = http_field_get(&head->fields, S("origin"));
-    struct str host = http_field_get(&head->fields, S("host"));
-    size_t scheme = str_starts(origin, S("https://"))  ? 8
-                    : str_starts(origin, S("http://")) ? 7
-                                                       : 0;
-
-    if (origin.n == 0 || is_program(origin) ||
-        is_allowed_origin(&exchange_conf(x)->server.cors_origins, origin))
-        return false;
-    return scheme == 0 || !str_ieq(str_skip(origin, scheme), host) || !is_host_without_dns(host);
-}
-
-static void
-add_cors(struct exchange *x, const struct http_head *head, struct buf *out)
-{
-    const struct conf_strs *origins = &exchange_conf(x)->server.cors_origins;
-    struct str origin, wanted;
-
-    if (origins->count == 0)
-        return;
-    buf_add(out, S("Vary: Origin\r\n"));    /* also without one: then it looks different */
-    origin = http_field_get(&head->fields, S("origin"));
-    if (origin.n == 0 || !is_allowed_origin(origins, origin))
-        return;
-    http_add_field(out, S("Access-Control-Allow-Origin"), origin);
-    if (!str_eq(head->method, S("OPTIONS"))) {
-        buf_add(out, S("Access-Control-Expose-Headers: *\r\n"));
-        return;
-    }
-    buf_add(out, S("Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, "
-                   "OPTIONS\r\nAccess-Control-Max-Age: 600\r\n"));
-    wanted = http_field_get(&head->fields, S("access-control-request-headers"));
-    if (wanted.n != 0)
-        http_add_field(out, S("Access-Control-Allow-Headers"), wanted);
-}
-
 static bool
 is_printable(struct str s)
 {
@@ -263,7 +188,7 @@ exchange_fields(struct exchange *x, struct buf *out)
         http_add_field(out, S("request-id"), x->id);
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     buf_add(out, S("X-Content-Type-Options: nosniff\r\n"));
-    add_cors(x, server_head(x->q), out);
+    browser_add_fields(&exchange_conf(x)->server.cors_origins, server_head(x->q), out);
     if (t == NULL)
         return;
     http_add_field(out, S("x-openclaw-provider"), t->provider->id);

@@ -118,10 +118,6 @@ enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
 /* Appends the fields that every answer carries: ids, trace, who answered, CORS. */
 void exchange_fields(struct exchange *x, struct buf *out);
 
-/* Is this a web page of an origin that may not call (server.cors_origins), nor our own host's?
- * Browsers send its simple requests without asking, and only keep the answer from it. */
-bool exchange_is_foreign_page(const struct exchange *x);
-
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
 

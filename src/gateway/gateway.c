@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "gateway/attempt.h"
+#include "gateway/browser.h"
 #include "gateway/deadline.h"
 #include "gateway/exchange.h"
 #include "gateway/local.h"
@@ -73,7 +74,10 @@ refuse_caller(struct exchange *x, struct str credential)
 static bool
 is_refused_page(const struct exchange *x)
 {
-    return exchange_conf(x)->auth.mode == AUTH_NONE && exchange_is_foreign_page(x);
+    const struct conf *c = exchange_conf(x);
+
+    return c->auth.mode == AUTH_NONE &&
+           browser_is_foreign_page(&c->server.cors_origins, server_head(x->q));
 }
 
 /* Who is asking? Health and metrics are open to everybody. */
