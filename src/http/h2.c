@@ -480,11 +480,13 @@ on_turn(void *arg)
 
 /* --- the connection --- */
 
-/* Nobody has read what was asked since the last byte came: as with a stale pooled connection, which
- * shows soon that it is one. */
+/* Nobody has read what was asked: it is not sent, or nothing was heard since, as with a stale pooled
+ * connection, which shows soon that it is one. */
 static bool
-is_stale(const struct h2 *h2, const struct h2_stream *s)
+is_unread(const struct h2 *h2, const struct h2_stream *s)
 {
+    if (nghttp2_session_find_stream(h2->session, s->id) == NULL)
+        return true;
     return !s->fresh && !s->answered && s->heard_at == h2->heard &&
            loop_now_ms(h2->loop) - s->since_ms < STALE_MS;
 }
@@ -503,9 +505,10 @@ over(struct h2 *h2, enum err why, const char *detail, bool stale)
     while (h2->first != NULL) {
         struct h2_stream *s = h2->first;
         bool cut = why == ERR_UPSTREAM_RESET && s->answered;
+        bool unread = stale && is_unread(h2, s);
 
         unlink_stream(s);
-        h2_stream_break(s, cut ? ERR_UPSTREAM_TRUNCATED : why, detail, stale && is_stale(h2, s));
+        h2_stream_break(s, cut ? ERR_UPSTREAM_TRUNCATED : why, detail, unread);
         h2_stream_deliver(s);
     }
 }

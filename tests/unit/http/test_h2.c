@@ -2,6 +2,7 @@
  * misbehave. */
 #include "http/h2.c"
 
+#include "http/client_call.h"
 #include "net/sock_priv.h"
 #include "tests/unit/http/h2_peer.h"
 
@@ -450,6 +451,39 @@ TEST(a_stale_connection_is_replaced_once)
     EXPECT_INT(r.connected, 1);
     finish(&r);
     tls_world_close(&t);
+    peer_close(&q);
+}
+
+/* One turn of the loop: a call begins, the server's last frames are read, the connection ends. */
+static void
+begin_at_the_end(void *arg)
+{
+    struct record *r = arg;
+
+    start_here(r);
+    struct h2 *h2 = r->call->stream->h2;
+    h2->heard++;
+    on_eof(h2);
+}
+
+TEST(what_was_not_sent_when_the_connection_ended_goes_elsewhere)
+{
+    struct tls_world t;
+    struct peer p, q;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    loop_post(t.w->lb.loop, begin_at_the_end, &r);
+    peer_accept(&t, &q, 100);
+    until_asked(&q, 1);
+    peer_answer(&q, &q.streams[0], 3, true);
+    UNTIL(&q, is_over(&r));
+    EXPECT(r.ended && !r.reused);
+    EXPECT_INT(p.count, 1);
+    finish(&r);
+    tls_world_close(&t);
+    peer_close(&p);
     peer_close(&q);
 }
 
