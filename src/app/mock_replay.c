@@ -37,6 +37,8 @@ read_file(struct arena *a, const char *path, struct str *ret)
         if (got == 0)
             break;
         n += got;
+        if (feof(f))
+            break;
     }
     bool fine = p != NULL && ferror(f) == 0;
     fclose(f);
