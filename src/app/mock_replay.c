@@ -27,18 +27,12 @@ read_file(struct arena *a, const char *path, struct str *ret)
 
     if (f == NULL)
         return false;
-    for (;;) {
-        if (n == room) {
-            size_t next = room == 0 ? 16 * 1024 : 2 * room;
-            p = next <= FILE_BYTES_MAX ? arena_grow(a, p, room, next) : NULL;
-            room = next;
-        }
-        size_t got = p != NULL ? fread(p + n, 1, room - n, f) : 0;
-        if (got == 0)
+    while (n == room) {    /* what was read last filled it: there may be more */
+        room = room == 0 ? 16 * 1024 : 2 * room;
+        p = room <= FILE_BYTES_MAX ? arena_grow(a, p, n, room) : NULL;
+        if (p == NULL)
             break;
-        n += got;
-        if (feof(f))
-            break;
+        n += fread(p + n, 1, room - n, f);
     }
     bool fine = p != NULL && ferror(f) == 0;
     fclose(f);
