@@ -8,6 +8,7 @@
 #include "tests/unit/net/fixture.h"
 
 struct caller {
+    struct loop *loop;    /* whose clock the waits are told by: its timers know no other */
     struct sock *sock;
     enum err why;
     char detail[256];
@@ -22,7 +23,7 @@ on_done(void *arg, struct sock *s)
 
     c->sock = s;
     c->ends++;
-    c->took_ms = clock_now_ms() - c->began_ms;
+    c->took_ms = loop_now_ms(c->loop) - c->began_ms;
 }
 
 static void
@@ -33,14 +34,15 @@ on_not_done(void *arg, enum err why, const char *detail)
     c->why = why;
     str_copy_c(c->detail, sizeof(c->detail), str_c(detail));
     c->ends++;
-    c->took_ms = clock_now_ms() - c->began_ms;
+    c->took_ms = loop_now_ms(c->loop) - c->began_ms;
 }
 
 static struct dial *
 call(struct loop *l, const struct origin *o, uint64_t timeout_ms, struct caller *c)
 {
     memset(c, 0, sizeof(*c));
-    c->began_ms = clock_now_ms();
+    c->loop = l;
+    c->began_ms = loop_now_ms(l);
     return dial_start(l, o, timeout_ms, on_done, on_not_done, c);
 }
 
@@ -183,7 +185,7 @@ TEST(a_refused_address_is_followed_by_the_next_at_once)
     call(l, o, 5000, &c);
     RUN_UNTIL(l, c.ends == 1);
     EXPECT(c.sock != NULL);
-    EXPECT(c.took_ms < 2 * HEAD_START_MS);    /* as two waits would take */
+    EXPECT(c.took_ms < HEAD_START_MS);
     EXPECT_STR(sock_peer(c.sock), "127.0.0.1");
     sock_close(c.sock);
     close(fd);
@@ -211,7 +213,7 @@ TEST(a_silent_address_has_a_head_start_and_no_more)
     call(l, o, 5000, &c);
     RUN_UNTIL(l, c.ends == 1);
     EXPECT(c.sock != NULL);
-    EXPECT(c.took_ms >= HEAD_START_MS / 2);    /* the loop's clock may be older than ours */
+    EXPECT(c.took_ms >= HEAD_START_MS);
     sock_close(c.sock);
     RUN_FOR_MS(l, 20);
     EXPECT_INT(sock_open_count(), 0);    /* the loser is gone */
@@ -254,7 +256,7 @@ TEST(silence_on_all_addresses_ends_with_the_deadline)
     RUN_UNTIL(l, c.ends == 1);
     EXPECT_INT(c.why, ERR_UPSTREAM_CONNECT_TIMEOUT);
     EXPECT_STR(str_c(c.detail), "timed out while connecting");
-    EXPECT(c.took_ms >= 50);    /* the loop's clock may be older than ours */
+    EXPECT(c.took_ms >= 100);
     black_hole_close(&hole);
     loop_destroy(l);
     origin_destroy(o);
