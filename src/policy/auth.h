@@ -1,8 +1,8 @@
 /* auth.h - who is asking: API keys looked up by their hash.
  *
- * The table is part of the snapshot and immutable; keys themselves are not kept, only their SHA-256
- * and a seeded sum, so neither a log nor a core dump of the table tells one. (What a principal has
- * under way is counted beside the snapshots: see limit.h.)
+ * The table is part of the snapshot and immutable; keys themselves are not kept, only their SHA-256,
+ * so neither a log nor a core dump of the table tells one. (What a principal has under way is counted
+ * beside the snapshots: see limit.h.)
  */
 #pragma once
 
