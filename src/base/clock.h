@@ -11,7 +11,8 @@ clock_now_ms(void)
     return clock_now_us() / 1000;
 }
 
-/* Wall-clock time since 1970, UTC. */
+/* Wall-clock time since 1970, UTC, as of the kernel's last tick, a few milliseconds ago: for stamps
+ * and dates, at a quarter of the cost. */
 uint64_t clock_wall_ms(void);
 
 /* "2026-11-21T10:54:47.123Z" into `room` (at least CLOCK_STAMP_ROOM bytes); returns the slice. */
