@@ -70,8 +70,7 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
     return s;
 }
 
-/* Forgets what was to be changed within the `n` bytes from `at` on: they are replaced as a whole.
- */
+/* Forgets what was to be changed within the `n` bytes from `at` on: they are replaced whole. */
 static void
 drop_edits(struct wire_edits *edits, size_t at, size_t n)
 {
@@ -270,10 +269,9 @@ attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
     struct llm_error e = { .kind = why, .retry_after_ms = -1 };
     struct str id = x->attempt.target->provider->id;
 
-    e.message = detail != NULL && *detail != '\0' ? arena_printf(x->arena, "%s (" STR_FMT ": %s)",
-                                                        err_row(why)->sentence, STR_ARG(id), detail)
-                                                  : arena_printf(x->arena, "%s (" STR_FMT ")",
-                                                        err_row(why)->sentence, STR_ARG(id));
+    bool has_detail = detail != NULL && *detail != '\0';
+    e.message = arena_printf(x->arena, "%s (" STR_FMT "%s%s)", err_row(why)->sentence, STR_ARG(id),
+        has_detail ? ": " : "", has_detail ? detail : "");
     attempt_failed(x, &e);
 }
 
@@ -530,8 +528,7 @@ attempt_start(struct exchange *x, struct llm_error *ret)
         .origin = t->provider->origin,
         .method = x->request.op == OP_RELAY ? x->method : S("POST"),
         .connect_ms = limits->connect_ms,
-        /* A whole answer begins only when all of it was thought out: then the total is its limit.
-         */
+        /* A whole answer begins only when all of it was thought out: the total is its limit. */
         .first_byte_ms = first_of(
             limits->first_byte_ms, x->request.stream ? limits->first_token_ms : limits->total_ms),
     };
