@@ -36,6 +36,14 @@ open_known(struct tls_world *t, struct peer *p, uint32_t streams)
     finish(&r);
 }
 
+static void
+end(struct tls_world *t, struct peer *p, struct record *r)
+{
+    finish(r);
+    tls_world_close(t);
+    peer_close(p);
+}
+
 static bool
 nobody_connects(struct tls_world *t)
 {
@@ -76,9 +84,7 @@ TEST(a_request_says_over_h2_what_it_said_over_h1)
     EXPECT_INT(r.status, 200);
     EXPECT_INT(buf_len(&r.body), 30);
     EXPECT(peer_bytes_ok(buf_str(&r.body)));
-    finish(&r);
-    tls_world_close(&t);
-    peer_close(&p);
+    end(&t, &p, &r);
 }
 
 TEST(a_server_that_picks_http_1_gets_it)
@@ -252,9 +258,7 @@ TEST(large_bodies_go_both_ways_whole)
     EXPECT_INT(buf_len(&r.body), ANSWER);
     EXPECT(peer_bytes_ok(buf_str(&r.body)));
     buf_fini(&body);
-    finish(&r);
-    tls_world_close(&t);
-    peer_close(&p);
+    end(&t, &p, &r);
 }
 
 TEST(a_paused_call_gets_no_more_and_holds_up_nobody)
@@ -338,9 +342,7 @@ TEST(an_early_refusal_stops_the_upload)
     EXPECT_INT(r.status, 413);
     EXPECT(buf_len(&p.streams[1].body) < 4000000);
     buf_fini(&body);
-    finish(&r);
-    tls_world_close(&t);
-    peer_close(&p);
+    end(&t, &p, &r);
 }
 
 /* --- ends --- */
@@ -374,9 +376,7 @@ TEST(cancelling_resets_the_stream_and_keeps_the_connection)
     count(t.w);
     EXPECT_INT(t.w->calls_open, 0);
     EXPECT_INT(t.w->idle, 1);
-    finish(&r);
-    tls_world_close(&t);
-    peer_close(&p);
+    end(&t, &p, &r);
 }
 
 TEST(goaway_lets_the_old_end_and_sends_the_new_elsewhere)
@@ -428,9 +428,7 @@ TEST(a_refused_stream_is_tried_again_once)
     UNTIL(&p, is_over(&r));
     EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
     EXPECT_INT(p.count, 3);
-    finish(&r);
-    tls_world_close(&t);
-    peer_close(&p);
+    end(&t, &p, &r);
 }
 
 TEST(a_stale_connection_is_replaced_once)
@@ -481,9 +479,7 @@ TEST(what_was_not_sent_when_the_connection_ended_goes_elsewhere)
     UNTIL(&q, is_over(&r));
     EXPECT(r.ended && !r.reused);
     EXPECT_INT(p.count, 1);
-    finish(&r);
-    tls_world_close(&t);
-    peer_close(&p);
+    end(&t, &p, &r);
     peer_close(&q);
 }
 
@@ -601,9 +597,7 @@ TEST(interim_answers_and_trailers_are_skipped)
     EXPECT(r.ended);
     EXPECT_INT(r.status, 200);
     EXPECT_INT(r.heads, 1);
-    finish(&r);
-    tls_world_close(&t);
-    peer_close(&p);
+    end(&t, &p, &r);
 }
 
 /* Answers whose head or framing cannot be taken; frames of stream 3, behind a settled
