@@ -55,12 +55,13 @@ struct conf_server {
     uint64_t drain_deadline_ms;       /* then streams may finish for this long */
     uint64_t keepalive_ms;            /* SSE comment to the caller when the upstream is silent */
     uint64_t limit_body_bytes;
-    uint64_t limit_held_bytes;    /* all large bodies and answers in the process together */
+    uint64_t limit_held_bytes;    /* kept for requests and answers under way, in the process */
     uint64_t limit_head_bytes;
     uint64_t limit_fields;
     uint64_t limit_head_ms;    /* header_deadline */
     uint64_t limit_idle_ms;
     uint64_t limit_body_rate_bytes_per_s;
+    uint64_t limit_body_ms;
     uint64_t limit_write_stall_ms;
     uint64_t limit_connections;    /* per worker */
     uint64_t limit_connections_per_address;

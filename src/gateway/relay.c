@@ -403,10 +403,7 @@ hold_body(struct exchange *x)
         return ERR_UPSTREAM_TOO_LARGE;
     if (r->body.cap <= FREE_BODY_BYTES || r->body.cap <= r->held)
         return OK;
-    if (!quota_stretch(&x->worker->gateway->held, r->body.cap - r->held))
-        return ERR_OVERLOADED;
-    r->held = r->body.cap;
-    return OK;
+    return quota_share_set(&x->worker->held, &r->held, r->body.cap, true) ? OK : ERR_OVERLOADED;
 }
 
 /* Some hosts mislabel their answers, some give what was not asked for: the first byte that is not
@@ -588,7 +585,7 @@ relay_release(struct exchange *x)
 
     buf_fini(&r->body);
     buf_fini(&r->out);
-    quota_give(&x->worker->gateway->held, r->held);
+    quota_share_give(&x->worker->held, r->held);
     r->held = 0;
 }
 

@@ -139,6 +139,7 @@ on_tick(void *arg)
     for (struct exchange *x = w->exchanges; x != NULL; x = x->next)
         attempt_tick(x, now_us);
     access_log_flush(&w->access);
+    quota_share_trim(&w->held);
     publish(w);
     trim_memory(w);
     w->ticking_fast = w->exchanges != NULL || w->draining;
@@ -213,7 +214,8 @@ apply_limits(struct worker *w)
         .write_stall_ms = c->limit_write_stall_ms,
         .connections = (unsigned)c->limit_connections,
         .connections_per_address = (unsigned)c->limit_connections_per_address,
-        .held = &w->gateway->held,
+        .body_ms = c->limit_body_ms,
+        .held = &w->held,
     };
 
     /* the same for all workers; never so little that one body could not come */
@@ -270,6 +272,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     bool opened = true;
 
     w->gateway = g;
+    w->held.quota = &g->held;
     w->index = index;
     w->loop = loop_create();
     w->metrics = metrics_shard(g->metrics, index);
@@ -336,6 +339,7 @@ worker_join(struct worker *w)
     timer_destroy(w->tick);
     loop_destroy(w->loop);
     access_log_fini(&w->access);
+    quota_share_trim(&w->held);
     snapshot_hold_drop(w->current);
     throttle_destroy(w->throttle);
     map_destroy(w->series);

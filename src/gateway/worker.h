@@ -24,7 +24,7 @@
 struct gateway {
     struct metrics *metrics;
     struct log_file *access_file;    /* NULL: off */
-    struct quota held;               /* bytes that large bodies and answers take together */
+    struct quota held;               /* bytes kept for requests and answers under way */
     unsigned workers;
     _Atomic bool draining;
     _Atomic uint64_t generation;    /* of the configuration in use */
@@ -48,6 +48,7 @@ struct worker {
     bool has_admin;    /* a listener for the operator */
     struct snapshot_hold *current;
     struct metric_shard *metrics;
+    struct quota_share held;      /* this worker's part of the gateway's */
     struct throttle *throttle;    /* of wrong keys */
     struct access_log access;
     struct timer *tick;

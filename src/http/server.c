@@ -15,6 +15,7 @@ static const struct server_limits default_limits = {
     .idle_ms = 75 * 1000,
     .body_grace_ms = 10 * 1000,
     .body_rate_bytes_per_s = 1024,
+    .body_ms = 120 * 1000,
     .write_stall_ms = 60 * 1000,
     .connections = 10000,
 };
@@ -130,36 +131,29 @@ server_accept_by(struct server *s, struct sock *sock, unsigned door)
     server_conn_read(q);
 }
 
-bool
-server_conn_hold_out(struct server_request *q)
+/* What an idle connection keeps is a small constant and not counted. */
+static uint64_t
+bytes_held(const struct server_request *q)
 {
-    struct quota *held = q->server->limits.held;
-    uint64_t queued = q->sock != NULL ? sock_queued_bytes(q->sock) : 0;
-    uint64_t now = queued > SERVER_FREE_BYTES ? queued : 0;
+    size_t head = q->head_room_bytes > SERVER_HEAD_KEEP_BYTES ? q->head_room_bytes : 0;
 
-    if (held == NULL || now == q->out_held)
-        return true;
-    if (now < q->out_held)
-        quota_give(held, q->out_held - now);
-    else if (!quota_stretch(held, now - q->out_held))
-        return false;
-    q->out_held = now;
-    return true;
+    return head + q->in.cap + buf_len(&q->body) + sock_queued_bytes(q->sock);
 }
 
-static void
-give_body(struct server_request *q)
+bool
+server_conn_hold(struct server_request *q, bool begun)
 {
-    if (q->body_held != 0)
-        quota_give(q->server->limits.held, q->body_held);
-    q->body_held = 0;
+    struct quota_share *held = q->server->limits.held;
+
+    return held == NULL || quota_share_set(held, &q->held, bytes_held(q), begun);
 }
 
 void
 server_conn_free_body(struct server_request *q)
 {
     buf_fini(&q->body);
-    give_body(q);
+    if (q->sock != NULL)
+        (void)server_conn_hold(q, true);
 }
 
 void
@@ -192,8 +186,9 @@ server_conn_close(struct server_request *q, bool reset)
     else
         sock_close(q->sock);
     q->sock = NULL;
-    (void)server_conn_hold_out(q);    /* nothing waits any more */
-    give_body(q);
+    if (s->limits.held != NULL)
+        quota_share_give(s->limits.held, q->held);
+    q->held = 0;
     loop_defer(s->loop, &q->turn);    /* callers up the stack still look at it */
 }
 

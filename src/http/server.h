@@ -27,11 +27,13 @@ struct server_limits {
     uint64_t idle_ms;                    /* between requests: 75 s */
     uint64_t body_grace_ms;              /* after that the body must come at body_rate: 10 s */
     size_t body_rate_bytes_per_s;        /* 1 KB/s */
+    uint64_t body_ms;                    /* from asking for the body to its end: 2 min; 0: no limit */
     uint64_t write_stall_ms;             /* no progress with bytes queued: 60 s */
     unsigned connections;                /* per worker; more are answered 503 and closed */
     unsigned connections_per_address;    /* per worker; 0: no limit */
-    /* what large bodies and waiting answers take; NULL: no limit */
-    struct quota *held;
+    /* counts what connections hold: heads, bodies, pipelined bytes, answers that wait to be taken;
+     * NULL: no limit */
+    struct quota_share *held;
 };
 
 struct server_handler {

@@ -21,8 +21,7 @@ enum {
     SERVER_DRAIN_IDLE_MS = 50,           /* in which what the kernel has for us is read */
     SERVER_DRAIN_NEW_MS = 2000,          /* for the first request */
     SERVER_OVERFLOW_CONNECTIONS = 64,    /* beyond the limit, to tell them 503 */
-    SERVER_FREE_BYTES =
-        64 * 1024,    /* a body or an answer may take so much without asking the quota */
+    SERVER_SMALL_BYTES = 64 * 1024,      /* a body up to this size is let in although `held` is full */
     SERVER_DATE_ROOM = 40,
 };
 
@@ -81,7 +80,7 @@ struct server_request {
     struct chunked chunked;
     uint64_t body_left;    /* of a body with Content-Length */
     struct buf body;
-    uint64_t body_held;    /* taken from the quota for it */
+    uint64_t body_until_ms;    /* when all of it must be there; 0: no limit */
     enum err body_error;
     bool body_done;
     bool body_told;        /* of its end or failure */
@@ -109,7 +108,8 @@ struct server_request {
     bool served;         /* a request was answered here */
     int64_t out_left;    /* of Content-Length; -1 without */
     uint64_t bytes_out;
-    uint64_t out_held;    /* taken from the quota for what the kernel did not take yet */
+
+    uint64_t held;    /* counted in limits.held for this connection */
 
     /* deadlines, in loop time */
     uint64_t since_ms;    /* idle, the head's first byte, discarded bytes; body: next look */
@@ -128,9 +128,8 @@ void server_conn_close(struct server_request *q, bool reset);
 /* The connection broke: the handler hears `gone` if it holds the request. */
 void server_conn_gone(struct server_request *q);
 
-/* Tells the quota how much of the answer waits for the caller now. False: there is no room for
- * it. */
-bool server_conn_hold_out(struct server_request *q);
+/* Counts what the connection holds now. False: it grew, and there is no room for it. */
+bool server_conn_hold(struct server_request *q, bool begun);
 
 /* The body is no longer needed. */
 void server_conn_free_body(struct server_request *q);

@@ -79,21 +79,19 @@ fail_body(struct server_request *q, enum err why)
     server_conn_free_body(q);
 }
 
-/* A large body takes its room from what the process may hold: all of it at once when its length is
- * known, else as it grows. False: there is none, and the body has failed. */
+/* Counts what came of the body, not what was announced. While the process holds all it may, a body
+ * gets no further than SERVER_SMALL_BYTES; one that is beyond may go on, up to twice the limit.
+ * False: the body has failed, and what came of it is given back. */
 static bool
-hold_body(struct server_request *q, uint64_t bytes)
+hold_body(struct server_request *q)
 {
-    struct quota *held = q->server->limits.held;
+    size_t n = buf_len(&q->body);
+    bool begun = n <= SERVER_SMALL_BYTES || q->held > SERVER_SMALL_BYTES;
 
-    if (held == NULL || bytes <= SERVER_FREE_BYTES || bytes <= q->body_held)
+    if (server_conn_hold(q, begun))
         return true;
-    if (!quota_take(held, bytes - q->body_held)) {
-        fail_body(q, ERR_OVERLOADED);
-        return false;
-    }
-    q->body_held = bytes;
-    return true;
+    fail_body(q, ERR_OVERLOADED);
+    return false;
 }
 
 /* Bytes to reserve now: growing with what has come, so that a length alone costs nothing. */
@@ -115,7 +113,7 @@ take_sized_body(struct server_request *q, struct str *bytes)
     buf_add(&q->body, str_make(bytes->p, n));
     *bytes = str_skip(*bytes, n);
     q->body_left -= n;
-    if (q->body_left == 0)
+    if (hold_body(q) && q->body_left == 0)
         finish_body(q);
 }
 
@@ -137,7 +135,7 @@ take_chunked_body(struct server_request *q, struct str *bytes)
             fail_body(q, large ? ERR_TOO_LARGE : ERR_NO_MEMORY);
             return;
         }
-        if (!hold_body(q, q->body.cap))
+        if (!hold_body(q))
             return;
     }
     if (chunked_done(&q->chunked))
@@ -178,6 +176,14 @@ begin_body(struct server_request *q, struct str *bytes)
         take_body(q, bytes);
 }
 
+/* Wakes the connection when its body's rate is to be looked at, or its time is over. */
+static void
+watch_body(struct server_request *q)
+{
+    server_conn_wake_at(
+        q, q->body_until_ms != 0 ? MIN(q->since_ms, q->body_until_ms) : q->since_ms);
+}
+
 bool
 server_receive(struct server_request *q)
 {
@@ -185,8 +191,6 @@ server_receive(struct server_request *q)
         return q->body_done;
 
     q->receiving = true;
-    if (q->body_error == OK && !q->head.head.chunked)
-        (void)hold_body(q, (uint64_t)q->head.head.content_length);
     if (q->body_error != OK) {
         loop_defer(q->server->loop, &q->turn);
         return false;
@@ -197,8 +201,12 @@ server_receive(struct server_request *q)
         q->written += line.n;
         sock_write(q->sock, &line, 1);
     }
-    q->since_ms = loop_now_ms(q->server->loop) + q->server->limits.body_grace_ms;
-    server_conn_wake_at(q, q->since_ms);
+    uint64_t now = loop_now_ms(q->server->loop);
+    uint64_t body_ms = q->server->limits.body_ms;
+
+    q->since_ms = now + q->server->limits.body_grace_ms;
+    q->body_until_ms = body_ms != 0 ? now + body_ms : 0;
+    watch_body(q);
     if (!q->taking)
         loop_defer(q->server->loop, &q->turn);    /* to read on */
     return false;
@@ -345,11 +353,28 @@ watch_head(struct server_request *q)
     server_conn_wake_at(q, q->since_ms + q->server->limits.head_ms);
 }
 
+/* Counts the head and what waits to be taken. Without room for them, a caller whose request is not
+ * begun is told so; another one is cut. */
+static void
+hold_input(struct server_request *q)
+{
+    if (server_conn_hold(q, true) || q->finished)
+        return;
+    if (q->open) {
+        server_conn_gone(q);
+        return;
+    }
+    buf_fini(&q->in);
+    server_conn_refuse(q, ERR_OVERLOADED, "the gateway holds all that it may");
+}
+
 void
 server_conn_read(struct server_request *q)
 {
     if (buf_len(&q->in) != 0 && q->sock != NULL && !q->taking && !q->more)
         take_kept(q);
+    if (q->sock != NULL && !q->taking)
+        hold_input(q);
     if (q->sock == NULL)
         return;
     watch_head(q);
@@ -390,7 +415,7 @@ on_data(void *owner, struct str bytes)
     if (q->reading == READ_BODY && q->body.p != NULL && bytes.p == q->body.p + q->body.tail) {
         buf_commit(&q->body, bytes.n);
         q->body_left -= bytes.n;
-        if (q->body_left == 0)
+        if (hold_body(q) && q->body_left == 0)
             finish_body(q);
         tell_body(q);
     } else if (buf_len(&q->in) != 0) {
@@ -421,7 +446,7 @@ on_drained(void *owner)
 {
     struct server_request *q = owner;
 
-    (void)server_conn_hold_out(q);
+    (void)server_conn_hold(q, true);
     if (q->finished) {
         server_conn_finish(q);
         return;
@@ -480,7 +505,7 @@ is_stalled(struct server_request *q, uint64_t now)
 {
     uint64_t acked = q->written - sock_queued_bytes(q->sock);
 
-    (void)server_conn_hold_out(q);    /* less waits than before */
+    (void)server_conn_hold(q, true);    /* less waits than before */
     if (acked != q->acked || acked == q->written) {
         q->acked = acked;
         q->acked_ms = now;
@@ -489,9 +514,9 @@ is_stalled(struct server_request *q, uint64_t now)
     return now - q->acked_ms >= q->server->limits.write_stall_ms;
 }
 
-/* Looks at the body's rate when it is time to. True: it comes too slowly. */
+/* Looks at the body's rate when it is time to. True: it comes too slowly, or for too long. */
 static bool
-is_body_slow(struct server_request *q, uint64_t now)
+is_body_late(struct server_request *q, uint64_t now)
 {
     const struct server_limits *limits = &q->server->limits;
     uint64_t window_ms = MIN(limits->body_grace_ms, BODY_WINDOW_MS);
@@ -499,6 +524,8 @@ is_body_slow(struct server_request *q, uint64_t now)
     uint64_t came = q->head.head.chunked ? buf_len(&q->body)
                                          : (uint64_t)q->head.head.content_length - q->body_left;
 
+    if (q->body_until_ms != 0 && now >= q->body_until_ms)
+        return true;
     if (now < q->since_ms)
         return false;
     if (q->body_measured && came - q->body_seen < MAX(wanted, 1))
@@ -524,12 +551,12 @@ tick_open(struct server_request *q, uint64_t now)
     }
     if (q->reading != READ_BODY || !q->receiving)
         return;
-    if (is_body_slow(q, now)) {
+    if (is_body_late(q, now)) {
         fail_body(q, ERR_CLIENT_SLOW);
         tell_body(q);
         return;
     }
-    server_conn_wake_at(q, q->since_ms);
+    watch_body(q);
 }
 
 /* Between requests, or in the head of one. */

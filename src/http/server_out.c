@@ -142,7 +142,7 @@ write_pieces(struct server_request *q, const struct str *pieces, size_t n)
         return;
     if (queued > SERVER_HIGH_WATERMARK_BYTES - SERVER_GATHER_BYTES)
         q->high = true;
-    if (!server_conn_hold_out(q)) {
+    if (!server_conn_hold(q, true)) {
         q->broken = true;
         loop_defer(q->server->loop, &q->turn);
     }

@@ -276,45 +276,78 @@ def send_quietly(client, data):
         pass
 
 
-def held_bodies(gateway, caller, count, size):
+def held_bodies(gateway, caller, count, size, sent):
     """Callers who announce a body of this size, send a part of it, and wait."""
     clients = []
     for _ in range(count):
         client = gateway.raw()
         client.send(raw.request("POST", PATHS[caller], b"", {**gateway.authorization(), "Content-Length": str(size),
                                                              "Content-Type": "application/json"}))
-        client.send(b'{"model": "lab/m", "messages": [')
+        begin = b'{"model": "lab/m", "max_tokens": 20, "messages": [{"role": "user", "content": "'
+        client.send(begin.ljust(sent, b"x"))
         clients.append(client)
     return clients
 
 
+def held_by(gateway):
+    return gateway.metrics().value("openclaw_held_bytes")
+
+
+def test_announcing_large_bodies_locks_nobody_out(make, mock):
+    """Sixteen callers announce 32 MB each and send next to nothing."""
+    gateway = make.gateway(config_of(mock))
+    clients = held_bodies(gateway, "openai", 16, 32 << 20, 1000)
+    assert ask(gateway, "openai", "lab/m", padding="x" * 3000000).complete
+    assert held_by(gateway) < 1 << 20
+    for client in clients:
+        client.close()
+    gateway.idle()
+
+
+@pytest.mark.parametrize("fields", [{"Content-Length": "10000000"},
+                                    {"Transfer-Encoding": "chunked", "Content-Length": None}])
+def test_a_body_has_a_deadline_however_steadily_it_comes(make, mock, fields):
+    gateway = make.gateway(config_of(mock, limits={"body_deadline": "2s", "body_rate": 0}))
+    client = gateway.raw()
+    client.send(raw.request("POST", PATHS["openai"], b"", {**gateway.authorization(), **fields}))
+    done = threading.Event()
+
+    def drip():
+        while not done.wait(0.05):
+            send_quietly(client, b"x" * 100 if "Transfer-Encoding" not in fields else b"64\r\n" + b"x" * 100 + b"\r\n")
+    sender = threading.Thread(target=drip, daemon=True)
+    sender.start()
+    answer = client.read()
+    done.set()
+    sender.join()
+    assert (answer.status, answer.json()["error"]["code"]) == (408, "request_timeout"), answer
+    client.close()
+    gateway.idle()
+    wait_until(lambda: held_by(gateway) == 0, "everything to be given back")
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_large_bodies_share_what_the_process_may_hold(make, mock, caller):
-    gateway = make.gateway(config_of(mock, limits={"body": "1MB", "held": "4MB"}))
-
-    def held():
-        return gateway.metrics().value("openclaw_held_bytes")
-
-    clients = held_bodies(gateway, caller, 4, 1 << 20)
-    wait_until(lambda: held() == 4 << 20, "all of it to be taken")
+    gateway = make.gateway(config_of(mock, limits={"body": "2MB", "held": "4MB"}))
+    size = 2000000
+    clients = held_bodies(gateway, caller, 3, size, 1400000)
+    wait_until(lambda: held_by(gateway) >= 4200000, "all of it to be taken")
     for stream in (False, True):
         got = ask(gateway, caller, "lab/m", stream, padding="x" * 200000)
         assert (got.status, got.code) == (529 if caller == "anthropic" else 503, "overloaded"), got
         assert int(got.headers["retry-after"]) >= 1 and got.error, got
-        assert ask(gateway, caller, "lab/m", stream).complete          # a small one needs no room
+        assert ask(gateway, caller, "lab/m", stream).complete          # a small one is served
     assert gateway.metrics().value("openclaw_held_refused_total") == 2
     assert gateway.metrics().value("openclaw_errors_total", code="overloaded") == 2
     assert mock.stats()["requests"] == 2
 
-    rest = b'{"role": "user", "content": "' + b"x" * 1000000 + b'"}], "max_tokens": 20}'
-    begun = len(b'{"model": "lab/m", "messages": [')
-    clients[0].send(rest + b" " * ((1 << 20) - begun - len(rest)))      # what was let in comes to its end
+    clients[0].send(b'"}]}'.rjust(size - 1400000, b"x"))               # what was let in comes to its end
     assert clients[0].read().status == 200
-    wait_until(lambda: held() == 3 << 20, "its room to be given back")
+    wait_until(lambda: held_by(gateway) < 3000000, "its room to be given back")
     assert ask(gateway, caller, "lab/m", padding="x" * 200000).complete
     for client in clients:                                             # some leave in the middle
         client.close()
-    wait_until(lambda: held() == 0, "everything to be given back")
+    wait_until(lambda: held_by(gateway) == 0, "everything to be given back")
     gateway.idle()
 
 

@@ -44,6 +44,51 @@ TEST(a_lower_limit_takes_nothing_away)
     EXPECT(quota_take(&q, 50));
 }
 
+TEST(a_share_takes_grains_while_there_is_room_and_no_more_than_it_needs_at_the_limit)
+{
+    struct quota q = { .limit = 3 * QUOTA_GRAIN_BYTES };
+    struct quota_share s = { .quota = &q };
+
+    EXPECT(quota_share_add(&s, 100, false));
+    EXPECT_INT(quota_held(&q), QUOTA_GRAIN_BYTES);
+    EXPECT(quota_share_add(&s, QUOTA_GRAIN_BYTES, false));
+    EXPECT_INT(quota_held(&q), 2 * QUOTA_GRAIN_BYTES);
+    EXPECT(quota_share_add(&s, 2 * QUOTA_GRAIN_BYTES - 100, false));
+    EXPECT_INT(s.held, 3 * QUOTA_GRAIN_BYTES);
+    EXPECT_INT(quota_held(&q), 3 * QUOTA_GRAIN_BYTES);
+    EXPECT(!quota_share_add(&s, 1, false) && quota_share_add(&s, 1, true));
+    EXPECT_INT(quota_held(&q), 3 * QUOTA_GRAIN_BYTES + 1);
+    EXPECT_INT(quota_refused(&q), 1);
+    quota_share_give(&s, s.held);
+    EXPECT_INT(quota_held(&q), QUOTA_GRAIN_BYTES);
+    quota_share_trim(&s);
+    EXPECT_INT(quota_held(&q), 0);
+}
+
+TEST(a_holder_sets_what_it_holds_and_keeps_it_when_it_is_refused)
+{
+    struct quota q = { .limit = 1000 };
+    struct quota_share s = { .quota = &q };
+    uint64_t held = 0;
+
+    EXPECT(quota_share_set(&s, &held, 900, false));
+    EXPECT(!quota_share_set(&s, &held, 1100, false));
+    EXPECT_INT(held, 900);
+    EXPECT(quota_share_set(&s, &held, 2000, true));
+    EXPECT(!quota_share_set(&s, &held, 2001, true));
+    EXPECT(quota_share_set(&s, &held, 0, false));
+    EXPECT_INT(s.held, 0);
+}
+
+TEST(a_share_of_no_quota_refuses_nothing)
+{
+    struct quota_share s = { .quota = NULL };
+
+    EXPECT(quota_share_add(&s, UINT64_MAX, false) && quota_share_add(&s, UINT64_MAX, false));
+    quota_share_give(&s, UINT64_MAX);
+    quota_share_trim(&s);
+}
+
 enum { THREADS = 4, ROUNDS = 50000 };
 
 static struct quota shared = { .limit = 10 };

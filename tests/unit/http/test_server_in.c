@@ -139,16 +139,70 @@ TEST(a_length_alone_reserves_nothing)
     end_world(w);
 }
 
+/* The head of a request with a large body, and the beginning of the body. */
+static int
+begin_large(struct world *w, size_t length, size_t sent)
+{
+    char head[200];
+    int n = snprintf(
+        head, sizeof(head), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", length);
+    int fd = call(w, str_make(head, (size_t)n));
+    char *bytes = calloc(1, sent + 1);
+
+    EXPECT(bytes != NULL && peer_send(fd, str_make(bytes, sent)));
+    free(bytes);
+    return fd;
+}
+
+static bool
+holds(struct quota *q, uint64_t least, uint64_t most)
+{
+    for (int i = 0; i < PATIENCE_MS; i++) {
+        if (quota_held(q) >= least && quota_held(q) <= most)
+            return true;
+        pause_ms(1);
+    }
+    return false;
+}
+
+TEST(announcing_large_bodies_shuts_nobody_out)
+{
+    struct quota quota = { .limit = 3000000 };
+    struct quota_share held = { .quota = &quota };
+    struct server_limits limits = test_limits;
+    int fds[16];
+
+    limits.held = &held;
+    struct world *w = new_world(&limits);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        fds[i] = begin_large(w, 8000000, 1000);
+    EXPECT(becomes(&w->requests, 16));
+    for (int chunked = 0; chunked < 2; chunked++) {
+        struct buf sent;
+        struct buf came;
+
+        EXPECT_INT(body_of(exchange(w, large_request(&sent, 2000000, chunked), &came)).n, 2000000);
+        buf_fini(&sent);
+        buf_fini(&came);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    EXPECT(becomes(&w->gone, 16));
+    end_world(w);
+    EXPECT_INT(held.held, 0);
+}
+
 TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
 {
-    static struct quota held = { .limit = 3000000 };
+    struct quota quota = { .limit = 3000000 };
+    struct quota_share held = { .quota = &quota };
     struct server_limits limits = test_limits;
 
     limits.held = &held;
     struct world *w = new_world(&limits);
-    int fd = call(w, S("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2500000\r\n\r\nx"));
+    int fd = begin_large(w, 8000000, 3000000);
 
-    EXPECT(becomes(&w->requests, 1));
+    EXPECT(holds(&quota, 3000000, 3100000));
     for (int chunked = 0; chunked < 2; chunked++) {
         struct buf sent;
         struct buf came;
@@ -156,17 +210,17 @@ TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
 
         EXPECT_STR(str_make(answer.p, 12), "HTTP/1.1 503");
         EXPECT_STR(body_of(answer), "overloaded");
-        EXPECT_INT(quota_held(&held), 2500000);
+        EXPECT(holds(&quota, 3000000, 3200000));
         buf_fini(&sent);
         buf_fini(&came);
 
-        /* a small one asks nobody */
+        /* a small one is served nevertheless */
         answer = exchange(w, large_request(&sent, 50000, chunked), &came);
         EXPECT_INT(body_of(answer).n, 50000);
         buf_fini(&sent);
         buf_fini(&came);
     }
-    EXPECT_INT(quota_refused(&held), 2);
+    EXPECT_INT(quota_refused(&quota), 2);
     close(fd);
     EXPECT(becomes(&w->gone, 1));
     for (int chunked = 0; chunked < 2; chunked++) {
@@ -178,24 +232,93 @@ TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
         buf_fini(&came);
     }
     end_world(w);
-    EXPECT_INT(quota_held(&held), 0);
+    EXPECT_INT(held.held, 0);
+}
+
+TEST(a_body_under_way_may_use_as_much_again_and_then_is_refused)
+{
+    struct quota quota = { .limit = 1000000 };
+    struct quota_share held = { .quota = &quota };
+    struct server_limits limits = test_limits;
+    struct buf sent;
+    struct buf came;
+
+    limits.held = &held;
+    struct world *w = new_world(&limits);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        EXPECT_INT(body_of(exchange(w, large_request(&sent, 1800000, chunked), &came)).n, 1800000);
+        buf_fini(&sent);
+        buf_fini(&came);
+        struct str answer = exchange(w, large_request(&sent, 2200000, chunked), &came);
+        EXPECT_STR(body_of(answer), "overloaded");
+        EXPECT(holds(&quota, 0, 3 * QUOTA_GRAIN_BYTES));
+        buf_fini(&sent);
+        buf_fini(&came);
+    }
+    end_world(w);
+    EXPECT_INT(held.held, 0);
+}
+
+TEST(heads_and_pipelined_bytes_count)
+{
+    struct quota quota = { .limit = 1000000000 };
+    struct quota_share held = { .quota = &quota };
+    struct server_limits limits = test_limits;
+    enum { CALLERS = 20, FIELD = 6000, BEHIND = 30000 };
+    char *request = malloc(FIELD + BEHIND + 200);
+    int fds[CALLERS];
+
+    limits.held = &held;
+    struct world *w = new_world(&limits);
+    int n = sprintf(request, "GET /hold HTTP/1.1\r\nHost: h\r\nX: ");
+    memset(request + n, 'x', FIELD);
+    n += FIELD;
+    n += sprintf(request + n, "\r\n\r\n");
+    memset(request + n, 'G', BEHIND);
+    for (int i = 0; i < CALLERS; i++)
+        fds[i] = call(w, str_make(request, (size_t)n + BEHIND));
+    EXPECT(holds(&quota, (uint64_t)CALLERS * (FIELD + BEHIND), UINT64_MAX));
+    for (int i = 0; i < CALLERS; i++)
+        close(fds[i]);
+    free(request);
+    end_world(w);
+    EXPECT_INT(held.held, 0);
+}
+
+TEST(without_any_room_a_head_is_refused_in_words)
+{
+    struct quota quota = { .limit = 0 };
+    struct quota_share held = { .quota = &quota };
+    struct server_limits limits = test_limits;
+    struct buf came;
+
+    limits.held = &held;
+    struct world *w = new_world(&limits);
+    int fd = call(w, S("GET /sized HTTP/1.1\r\nHo"));
+
+    buf_init(&came, 1 << 20);
+    EXPECT(peer_await(fd, &came, "holds all"));
+    EXPECT_INT(status_of(buf_str(&came)), 503);
+    EXPECT(contains(&came, "Retry-After"));
+    close(fd);
+    buf_fini(&came);
+    end_world(w);
 }
 
 TEST(answers_that_wait_for_their_readers_count_until_they_are_taken)
 {
     /* twice as much for answers: one of BLOCK_BYTES fits, not three */
-    static struct quota held = { .limit = 10000000 };
+    struct quota held = { .limit = 10000000 };
+    struct quota_share share = { .quota = &held };
     struct server_limits limits = test_limits;
 
-    limits.held = &held;
+    limits.held = &share;
     struct world *w = new_world(&limits);
     struct buf b;
     int first = call(w, S(GET_KEEP("/block")));
 
     buf_init(&b, 64 << 20);
-    for (int i = 0; i < PATIENCE_MS && quota_held(&held) == 0; i++)
-        pause_ms(1);
-    EXPECT(quota_held(&held) > SERVER_FREE_BYTES && quota_held(&held) <= BLOCK_BYTES);
+    EXPECT(holds(&held, 1000000, BLOCK_BYTES));
     int others[] = { call(w, S(GET_KEEP("/block"))), call(w, S(GET_KEEP("/block"))) };
 
     EXPECT(becomes(&w->requests, 3));
@@ -206,12 +329,11 @@ TEST(answers_that_wait_for_their_readers_count_until_they_are_taken)
     close(others[1]);
     while (buf_len(&b) < BLOCK_BYTES)
         EXPECT(peer_recv(first, &b, PATIENCE_MS) == PEER_MORE);
-    for (int i = 0; i < PATIENCE_MS && quota_held(&held) != 0; i++)
-        pause_ms(1);
-    EXPECT_INT(quota_held(&held), 0);
+    EXPECT(holds(&held, 0, 3 * QUOTA_GRAIN_BYTES));
     close(first);
     buf_fini(&b);
     end_world(w);
+    EXPECT_INT(share.held, 0);
 }
 
 TEST(an_answer_before_the_body_reaches_a_caller_who_still_sends)
@@ -353,6 +475,38 @@ TEST(a_body_that_comes_steadily_is_not)
     EXPECT_INT(status_of(buf_str(&b)), 200);
     close(fd);
     buf_fini(&b);
+    end_world(w);
+}
+
+TEST(a_body_that_takes_too_long_is_408_however_steadily_it_comes)
+{
+    struct server_limits limits = test_limits;
+    struct buf b;
+
+    limits.body_ms = 200;
+    limits.body_grace_ms = 60;
+    limits.body_rate_bytes_per_s = 100;
+    struct world *w = new_world(&limits);
+    static const char *const heads[] = {
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 500000\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        int fd = call(w, str_c(heads[i]));
+
+        for (int sent = 0; sent < PATIENCE_MS && atomic_load(&w->failures) == i; sent += 10) {
+            (void)peer_send(fd, i == 1 ? S("5\r\nxxxxx\r\n") : S("xxxxxxxxxx"));
+            pause_ms(10);
+        }
+        buf_init(&b, 1 << 20);
+        EXPECT(peer_await(fd, &b, "request_timeout"));
+        EXPECT_INT(status_of(last_answer(buf_str(&b))), 408);
+        close(fd);
+        buf_fini(&b);
+    }
+    EXPECT_INT(atomic_load(&w->failures), 3);
     end_world(w);
 }
 
