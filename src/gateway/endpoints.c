@@ -23,12 +23,19 @@ const char *const endpoint_names[ENDPOINT_COUNT] = {
     "none",
 };
 
+/* Folded: upper and lower case are the same. */
 static bool
-path_matches(struct str pattern, struct str path)
+path_matches(struct str pattern, struct str path, bool folded)
 {
-    if (pattern.n != 0 && pattern.p[pattern.n - 1] == '*')
-        return str_starts(path, str_make(pattern.p, pattern.n - 1)) && path.n >= pattern.n;
-    return str_eq(pattern, path);
+    bool open = pattern.n != 0 && pattern.p[pattern.n - 1] == '*';
+
+    if (open) {
+        if (path.n < pattern.n)
+            return false;
+        pattern.n--;
+        path.n = pattern.n;
+    }
+    return folded ? str_ieq(pattern, path) : str_eq(pattern, path);
 }
 
 /* Any, but none that would make a provider tell what it was sent: TRACE gives back the gateway's
@@ -64,7 +71,7 @@ find(struct str path, struct str method, size_t skip, const struct endpoint **re
         if (skip != 0 &&
             (!str_starts(endpoints[i].path, S("/v1/")) || pattern.p[pattern.n - 1] == '*'))
             continue;
-        if (!path_matches(pattern, path))
+        if (!path_matches(pattern, path, false))
             continue;
         if (method_matches(endpoints[i].method, method))
             return &endpoints[i];
@@ -74,16 +81,41 @@ find(struct str path, struct str method, size_t skip, const struct endpoint **re
     return NULL;
 }
 
+/* Is the path that of another row but for upper and lower case? Some providers do not tell them
+ * apart, and would answer what was passed through as if it had been that row's. */
+static bool
+is_row_in_other_case(struct str path, const struct endpoint *found)
+{
+    for (const struct endpoint *e = endpoints; e != found; e++)
+        if (path_matches(e->path, path, true))
+            return true;
+    return false;
+}
+
+struct str
+endpoint_path(struct str path)
+{
+    while (str_starts(path, S("/v1/v1/")))
+        path = str_skip(path, sizeof("/v1") - 1);
+    return path;
+}
+
 const struct endpoint *
-endpoint_find(const struct http_head *head, enum err *ret_error)
+endpoint_find(struct str method, const struct http_path *path, enum err *ret_error)
 {
     const struct endpoint *near = NULL;    /* the path is ours, with another method */
-    const struct endpoint *e = find(head->path, head->method, 0, &near);
+    const struct endpoint *e = find(path->text, method, 0, &near);
 
     if (e != NULL && near != NULL && str_eq(e->method, S("*")))
         e = NULL;    /* not something to pass through */
     if (e == NULL && near == NULL)
-        e = find(head->path, head->method, sizeof("/v1") - 1, &near);
+        e = find(path->text, method, sizeof("/v1") - 1, &near);
+    if (e != NULL && e->op == OP_RELAY && e->local == NULL) {
+        *ret_error = path->has_delimiter                   ? ERR_BAD_REQUEST
+                     : is_row_in_other_case(path->text, e) ? ERR_NO_ROUTE
+                                                           : OK;
+        return e;
+    }
     if (e != NULL) {
         *ret_error = OK;
         return e;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/message.h"
+#include "http/path.h"
 #include "llm/wire.h"
 
 struct exchange;
@@ -23,10 +24,15 @@ enum endpoint_id {
     ENDPOINT_COUNT
 };
 
+/* The path with "/v1" in front once, for callers whose base URL ends in it where it should not. */
+struct str endpoint_path(struct str path);
+
 /* The endpoint of a request; a missing "/v1" is forgiven. Never NULL: with ERR_METHOD in
- * *ret_error it is the endpoint that has this path with another method, with ERR_NO_ROUTE it is
- * ENDPOINT_none. */
-const struct endpoint *endpoint_find(const struct http_head *head, enum err *ret_error) NEVER_NULL;
+ * *ret_error it is the endpoint that has this path with another method; with ERR_BAD_REQUEST the
+ * path has a delimiter that the endpoint cannot send on; with ERR_NO_ROUTE there is none, or only
+ * one that differs in case. */
+const struct endpoint *endpoint_find(
+    struct str method, const struct http_path *path, enum err *ret_error) NEVER_NULL;
 
 /* The methods that it takes, as in an Allow field. */
 struct str endpoint_methods(const struct endpoint *e);

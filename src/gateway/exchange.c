@@ -44,7 +44,8 @@ exchange_create(struct worker *w, struct server_request *q)
         http_field_get(&head->fields, S("tracestate")));
     x->client_ip = arena_str(a, server_peer(q));
     x->method = arena_str(a, head->method);
-    x->path = arena_str(a, head->path);
+    x->path_fault = http_path_normalise(a, arena_str(a, head->path), &x->path);
+    x->path.text = endpoint_path(x->path.text);
     server_set_user(q, x);
     worker_add(w, x);
     return x;
@@ -70,29 +71,18 @@ exchange_log(const struct exchange *x)
 
 /* --- requests that are only passed through --- */
 
-/* The path as the provider shall see it, query and all. A step up would leave the part of the
- * provider's server that the configuration names, with the gateway's own credentials. */
-static bool
-read_path(struct exchange *x)
+/* The path as the provider sees it: the normalised one without "/v1", and the caller's query. */
+static void
+set_relay_path(struct exchange *x)
 {
-    const struct http_head *head = server_head(x->q);
-    struct str plain = http_decode_percent(x->arena, head->path);
-    struct str path = head->path;
+    struct str path = x->path.text;
+    struct str query = server_head(x->q)->query;
 
-    if (plain.n == 0)
-        return false;
-    while (plain.n != 0) {
-        struct str segment;
-
-        (void)str_cut(plain, '/', &segment, &plain);
-        if (str_eq(segment, S(".")) || str_eq(segment, S("..")) ||
-            str_chr(segment, '\\') != segment.n)
-            return false;
-    }
-    if (head->query.n != 0)
-        path.n = (size_t)(head->query.p + head->query.n - path.p);
-    x->request.path = str_starts(path, S("/v1/")) ? str_skip(path, sizeof("/v1") - 1) : path;
-    return true;
+    if (str_starts(path, S("/v1/")))
+        path = str_skip(path, sizeof("/v1") - 1);
+    x->request.path =
+        query.n == 0 ? path
+                     : arena_printf(x->arena, STR_FMT "?" STR_FMT, STR_ARG(path), STR_ARG(query));
 }
 
 /* A provider may read JSON whatever the caller calls it; then so must we, or its model would go
@@ -150,8 +140,7 @@ exchange_read_relay(struct exchange *x)
     bool says_json = http_type_is(type, S("application/json"));
     enum step step = STEP_NEXT;
 
-    if (!read_path(x))
-        return exchange_fail(x, ERR_BAD_REQUEST, "the path has a segment that leads elsewhere");
+    set_relay_path(x);
     if (r->body.n != 0 && (says_json || str_starts(str_trim(r->body), S("{"))))
         step = read_json(x, says_json);
     else if (http_type_is(type, S("multipart/form-data")))
@@ -430,7 +419,7 @@ settle_log(
         .key_hash = x->who != NULL ? str_c(x->who->hash_hex) : S(""),
         .client_ip = x->client_ip,
         .method = x->method,
-        .path = x->path,
+        .path = x->path.text,
         .endpoint = str_c(x->endpoint->id),
         .status = x->status,
         .error = x->error != OK ? str_c(err_row(x->error)->code) : S(""),

@@ -70,7 +70,9 @@ struct exchange {
     const struct endpoint *endpoint;
     struct str id;    /* request id */
     struct trace trace;
-    struct str client_ip, method, path;
+    struct str client_ip, method;
+    struct http_path path;     /* normalised: what is matched, logged and sent on */
+    const char *path_fault;    /* why it was refused, or NULL */
     struct principal *who;
     bool slot;    /* counted in who->in_flight */
 

@@ -27,21 +27,30 @@ static enum step
 stage_match(struct exchange *x)
 {
     const struct http_head *head = server_head(x->q);
+    struct str path = x->path.text;
     enum err e;
 
-    x->endpoint = endpoint_find(head, &e);
+    x->endpoint = endpoint_find(head->method, &x->path, &e);
     x->request.wire = endpoint_wire(x->endpoint, head);
     if (str_eq(head->method, S("OPTIONS")) && http_field_get(&head->fields, S("origin")).n != 0) {
         exchange_answer(x, 204, S(""), S(""));
         return STEP_STOP;
     }
+    if (x->path_fault != NULL)
+        return exchange_fail(x, ERR_BAD_REQUEST, "%s", x->path_fault);
     if (e == ERR_METHOD)
-        return exchange_fail(x, e, STR_FMT " takes " STR_FMT ", not " STR_FMT, STR_ARG(head->path),
+        return exchange_fail(x, e, STR_FMT " takes " STR_FMT ", not " STR_FMT, STR_ARG(path),
             STR_ARG(endpoint_methods(x->endpoint)), STR_ARG(head->method));
+    if (e == ERR_BAD_REQUEST)
+        return exchange_fail(x, e,
+            "the path has one of / \\ ? # percent-encoded, or ';'; no route that is passed through "
+            "takes that");
     if (e != OK)
         return exchange_fail(x, e,
-            "there is no route " STR_FMT " " STR_FMT "; see GET / for what there is",
-            STR_ARG(head->method), STR_ARG(head->path));
+            "there is no route " STR_FMT " " STR_FMT "%s; see GET / for what "
+            "there is",
+            STR_ARG(head->method), STR_ARG(path),
+            x->endpoint != &endpoints[ENDPOINT_none] ? " (paths are case-sensitive)" : "");
     if (!is_at_this_door(x))
         return exchange_fail(x, ERR_NO_ROUTE,
             server_door(x->q) == WORKER_DOOR_ADMIN

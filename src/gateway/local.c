@@ -271,9 +271,9 @@ local_models(struct exchange *x)
 void
 local_model(struct exchange *x)
 {
-    const struct http_head *head = server_head(x->q);
     bool anthropic = x->request.wire == &wire_anthropic;
-    struct str id = http_decode_percent(x->arena, str_skip(head->path, sizeof("/v1/models/") - 1));
+    struct str id =
+        http_decode_percent(x->arena, str_skip(x->path.text, sizeof("/v1/models/") - 1));
     struct plan plan;
     struct str why = S("there is no such model");
     struct buf b;

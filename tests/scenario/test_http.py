@@ -249,11 +249,24 @@ def test_a_wrong_method_is_told_the_right_one(gateway, method, path, allow):
         assert (answer.json().get("type") == "error") is path.startswith("/v1/messages"), "the caller's own protocol"
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/v2/chat", "/v1", "/../etc/passwd", "//v1/models", "/V1/models"])
+@pytest.mark.parametrize("path", ["/nowhere", "/v2/chat", "/v1", "/V1/models", "/v1/Models"])
 def test_an_unknown_path_is_404(gateway, path):
     with gateway.raw() as client:
         client.send(raw.request("GET", path, headers=gateway.authorization()))
         assert client.read().status == 404
+
+
+@pytest.mark.parametrize("path", ["/../etc/passwd", "//v1/models", "/v1//models", "/v1/models//", "/v1/./models",
+                                  "/v1/%2e%2e/models", "/v1%2Fmodels", "/v1/chat%2fcompletions", "/v1/chat%5ccompletions",
+                                  "/v1/files/%00", "/v1/files/%0a", "/v1/files/%zz", "/v1/files/%4", "/v1/files/%c0%af",
+                                  "/v1/files;a=b"])
+@pytest.mark.parametrize("form", ["", "http://localhost"])
+def test_an_ambiguous_path_is_400_and_never_sent_on(gateway, path, form):
+    with gateway.raw() as client:
+        client.send(raw.request("GET", form + path, headers=gateway.authorization()))
+        answer = client.read()
+        assert answer.status == (404 if path == "/v1%2Fmodels" else 400)
+        assert answer.header("x-openclaw-provider") is None
 
 
 def test_the_version_may_be_left_out_of_the_path(gateway):

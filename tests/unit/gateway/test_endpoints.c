@@ -6,9 +6,15 @@
 static const struct endpoint *
 find_one(const char *method, const char *path, enum err *ret)
 {
-    struct http_head head = { .method = str_c(method), .path = str_c(path) };
+    static char room[256];
+    struct arena *a = arena_create(4096);
+    struct http_path p;
 
-    return endpoint_find(&head, ret);
+    EXPECT(http_path_normalise(a, str_c(path), &p) == NULL);
+    str_copy_c(room, sizeof(room), endpoint_path(p.text));
+    p.text = str_c(room);
+    arena_destroy(a);
+    return endpoint_find(str_c(method), &p, ret);
 }
 
 TEST(paths_and_methods_lead_to_their_row)
@@ -47,7 +53,26 @@ TEST(paths_and_methods_lead_to_their_row)
         { "GET", "/v2/models", ENDPOINT_none, ERR_NO_ROUTE },
         { "POST", "/files", ENDPOINT_none, ERR_NO_ROUTE },
         { "POST", "/V1/chat/completions", ENDPOINT_none, ERR_NO_ROUTE },
-        { "POST", "", ENDPOINT_none, ERR_NO_ROUTE },
+        { "POST", "/v1/%63hat/completions", ENDPOINT_chat_completions, OK },
+        { "POST", "/v1/chat/completions/", ENDPOINT_chat_completions, OK },
+        { "POST", "/chat/completion%73/", ENDPOINT_chat_completions, OK },
+        { "POST", "/v1/v1/messages", ENDPOINT_messages, OK },
+        { "POST", "/v1/v1/v1/chat/completions", ENDPOINT_chat_completions, OK },
+        { "GET", "/v1/models/", ENDPOINT_models, OK },
+        { "GET", "/v1/models/a%2Fb", ENDPOINT_model, OK },
+        { "POST", "/v1/Chat/Completions", ENDPOINT_relay, ERR_NO_ROUTE },
+        { "POST", "/v1/chat/completionS", ENDPOINT_relay, ERR_NO_ROUTE },
+        { "GET", "/v1/MODELS", ENDPOINT_relay, ERR_NO_ROUTE },
+        { "GET", "/v1/Models/a", ENDPOINT_relay, ERR_NO_ROUTE },
+        { "POST", "/v1/Messages/batches", ENDPOINT_relay, ERR_NO_ROUTE },
+        { "POST", "/v1/messages/Count_Tokens", ENDPOINT_relay_messages, ERR_NO_ROUTE },
+        { "POST", "/v1/chat%2Fcompletions", ENDPOINT_relay, ERR_BAD_REQUEST },
+        { "POST", "/v1/chat%5ccompletions", ENDPOINT_relay, ERR_BAD_REQUEST },
+        { "POST", "/v1/chat/completions;a=b", ENDPOINT_relay, ERR_BAD_REQUEST },
+        { "POST", "/v1/chat;a/completions", ENDPOINT_relay, ERR_BAD_REQUEST },
+        { "POST", "/v1/chat/completions%3Fa", ENDPOINT_relay, ERR_BAD_REQUEST },
+        { "POST", "/v1/messages%2fbatches", ENDPOINT_relay, ERR_BAD_REQUEST },
+        { "POST", "/v1/chat%252Fcompletions", ENDPOINT_relay, OK },
         { "post", "/v1/chat/completions", ENDPOINT_chat_completions, ERR_METHOD },
     };
 

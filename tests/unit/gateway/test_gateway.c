@@ -238,7 +238,9 @@ TEST(a_passed_path_never_climbs_out_of_the_providers)
 {
     static const char *const bad[] = { "GET /v1/../secret", "GET /v1/files/..",
         "GET /v1/%2e%2e/secret", "GET /v1/a/%2E./b", "GET /v1/..%2fsecret", "GET /v1/..%5csecret",
-        "GET /v1/./files", "GET /v1/%zz/../x" };
+        "GET /v1/./files", "GET /v1/%zz/../x", "POST /v1//chat/completions", "POST //v1/messages",
+        "POST /v1/chat%2Fcompletions", "POST /v1/chat/completions//", "POST /v1/chat/completions;a",
+        "GET /v1/files/%00", "GET /v1/files/%c0%af", "GET http://gateway/v1//files" };
 
     gateway_world_start(&w, "");
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -256,6 +258,33 @@ TEST(a_passed_path_never_climbs_out_of_the_providers)
         gateway_world_ask(&w, "POST /v1/moderations", "", "{\"model\":\"mock/m\",\"input\":\"x\"}"),
         200);
     finish();
+}
+
+TEST(every_spelling_of_a_path_is_the_one_route)
+{
+    static const char *const paths[] = { "/v1/chat/completions", "/v1/%63hat/completions",
+        "/v1/chat/completions/", "/chat/completions", "/chat/completion%73/",
+        "/v1/v1/chat/completions", "http://gateway/v1/cha%74/completions/" };
+    static const char *const none[] = { "/V1/chat/completions", "/v1/Chat/Completions",
+        "/v1/chat/COMPLETIONS/", "/CHAT/completions" };
+
+    gateway_world_start(&w, "");
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        const char *line = arena_printf(w.arena, "POST %s%c", paths[i], 0).p;
+        EXPECT_INT(gateway_world_ask(&w, line, JSON, WORLD_CHAT("mock/m", "")), 200);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        const char *line = arena_printf(w.arena, "POST %s%c", none[i], 0).p;
+        EXPECT_INT(gateway_world_ask(&w, line, JSON, WORLD_CHAT("mock/m", "")), 404);
+        EXPECT(!gateway_world_has(&w, "x-openclaw-provider"));
+    }
+    gateway_world_ask(&w, "GET /v1/%66iles/a%3ab/?limit=1&x=%2f", "", "");
+    struct str got = gateway_world_received(&w);
+    EXPECT(str_find(got, S("/v1/files/a%3Ab?limit=1&x=%2f")) != got.n);
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"endpoint\":\"chat_completions\""), ARRAY_LEN(paths));
+    EXPECT_INT(gateway_world_logged(&w, "\"path\":\"/v1/files/a%3Ab\""), 1);
+    gateway_world_forget(&w);
 }
 
 /* --- attempt and relay --- */

@@ -69,7 +69,9 @@ TEST(one_model_has_the_form_of_its_caller)
     EXPECT(gateway_world_says(&w, "{\"id\":\"a\",\"object\":\"model\""));
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a", VERSION, ""), 200);
     EXPECT(gateway_world_says(&w, "{\"type\":\"model\",\"id\":\"a\""));
-    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/%ff%zz", "", ""), 404);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/nobody%2Fhas%20it", "", ""), 200);
+    EXPECT(gateway_world_says(&w, "{\"id\":\"nobody/has it\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a%zz", "", ""), 400);
     finish();
 }
 

@@ -1,0 +1,104 @@
+/* path.c - one pass over the path; most paths are normal already and are not copied. */
+#include "http/path.h"
+
+#include <string.h>
+
+#include "base/json_scan.h"
+
+static bool
+is_unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+static bool
+is_delimiter(unsigned char c)
+{
+    return c == '/' || c == '\\' || c == '?' || c == '#' || c == ';';
+}
+
+/* What is wrong with the decoded bytes of a path's escapes, or NULL. */
+static const char *
+check_decoded(struct str s)
+{
+    for (size_t i = 0; i < s.n;) {
+        unsigned char c = (unsigned char)s.p[i];
+        int n = c < 0x80 ? 1 : json_utf8_step(s.p + i, s.p + s.n);
+
+        if (n < 0)
+            return "the path's escapes are not UTF-8";
+        if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0))
+            return "the path has a control character";
+        i += (size_t)n;
+    }
+    return NULL;
+}
+
+/* Writes the path with its escapes normalised to `out`, and the bytes that they all stand for to
+ * `plain`. */
+static const char *
+normalise_escapes(struct str path, char *out, char *plain, struct http_path *ret)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t n = 0;
+    size_t plain_n = 0;
+
+    for (size_t i = 0; i < path.n; i++) {
+        unsigned char c = (unsigned char)path.p[i];
+
+        if (c == '%') {
+            int high = path.n - i > 2 ? str_hex_digit(path.p[i + 1]) : -1;
+            int low = path.n - i > 2 ? str_hex_digit(path.p[i + 2]) : -1;
+
+            if (high < 0 || low < 0)
+                return "the path has a '%' without two hexadecimal digits";
+            c = (unsigned char)(high << 4 | low);
+            i += 2;
+            if (!is_unreserved(c)) {
+                ret->has_delimiter = ret->has_delimiter || is_delimiter(c);
+                memcpy(out + n, (char[]){ '%', digits[high], digits[low] }, 3);
+                n += 3;
+                plain[plain_n++] = (char)c;
+                continue;
+            }
+        }
+        out[n++] = (char)c;
+        plain[plain_n++] = (char)c;
+    }
+    ret->text = str_make(out, n);
+    return check_decoded(str_make(plain, plain_n));
+}
+
+const char *
+http_path_normalise(struct arena *a, struct str path, struct http_path *ret)
+{
+    const char *why = NULL;
+
+    *ret = (struct http_path){ .text = path };
+    if (str_chr(path, '%') != path.n) {
+        char *room = arena_try(a, 2 * path.n);
+
+        why = room != NULL ? normalise_escapes(path, room, room + path.n, ret)
+                           : "the path is too long";
+    }
+    if (path.n == 0 || path.p[0] != '/')
+        return why;    /* "*" */
+    for (struct str rest = str_skip(ret->text, 1); why == NULL && rest.n != 0;) {
+        struct str segment;
+        bool more = str_cut(rest, '/', &segment, &rest);
+
+        if (segment.n == 0)
+            why = "the path has an empty segment ('//')";
+        else if (str_eq(segment, S(".")) || str_eq(segment, S("..")))
+            why = "the path has a segment '.' or '..'";
+        else if (str_chr(segment, '\\') != segment.n)
+            why = "the path has a backslash";
+        ret->has_delimiter = ret->has_delimiter || str_chr(segment, ';') != segment.n;
+        if (more && rest.n == 0)
+            ret->text.n--;    /* the slash at the end */
+    }
+    if (why != NULL)
+        ret->text = path;
+    return why;
+}

@@ -1,0 +1,76 @@
+/* test_path.c - many spellings, one path. */
+#include "http/path.c"
+
+#include "tests/test.h"
+
+TEST(spellings_of_one_path_become_one)
+{
+    static const struct {
+        const char *path, *normal;
+        bool delimiter;
+    } rows[] = {
+        { "/", "/", false },
+        { "*", "*", false },
+        { "/v1/chat/completions", "/v1/chat/completions", false },
+        { "/v1/chat/completions/", "/v1/chat/completions", false },
+        { "/v1/%63hat/completions", "/v1/chat/completions", false },
+        { "/%76%31/%63%68%61%74/completion%73/", "/v1/chat/completions", false },
+        { "/v1/a%7Eb%2dc%2Ed%5fe", "/v1/a~b-c.d_e", false },
+        { "/v1/a%3ab%c3%a9%20", "/v1/a%3Ab%C3%A9%20", false },
+        { "/v1/a:b@c!$&'()*+,=d", "/v1/a:b@c!$&'()*+,=d", false },
+        /* one layer is taken off, once */
+        { "/v1/%2563hat", "/v1/%2563hat", false },
+        { "/v1/chat%252fcompletions", "/v1/chat%252fcompletions", false },
+        { "/v1/%25%32%46", "/v1/%252F", false },
+        { "/v1/chat%2fcompletions", "/v1/chat%2Fcompletions", true },
+        { "/v1/chat%5Ccompletions", "/v1/chat%5Ccompletions", true },
+        { "/v1/completions%3Fa", "/v1/completions%3Fa", true },
+        { "/v1/completions%23", "/v1/completions%23", true },
+        { "/v1/completions;a=b", "/v1/completions;a=b", true },
+        { "/v1/completions%3ba", "/v1/completions%3Ba", true },
+        { "/v1/...", "/v1/...", false },
+        { "/v1/.hidden/a..b", "/v1/.hidden/a..b", false },
+    };
+    struct arena *a = arena_create(64 * 1024);
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct http_path p, again;
+
+        EXPECT(http_path_normalise(a, str_c(rows[i].path), &p) == NULL);
+        EXPECT_STR(p.text, rows[i].normal);
+        EXPECT(p.has_delimiter == rows[i].delimiter);
+        EXPECT(http_path_normalise(a, p.text, &again) == NULL);
+        EXPECT(str_eq(again.text, p.text));
+    }
+    arena_destroy(a);
+}
+
+TEST(a_path_that_two_servers_could_read_in_two_ways_is_refused)
+{
+    static const char *const rows[] = { "//", "//v1/chat/completions", "/v1//chat/completions",
+        "/v1/chat/completions//", "/v1/./files", "/v1/../secret", "/v1/files/..", "/v1/files/../",
+        "/v1/%2e%2E/secret", "/v1/%2e", "/v1/.%2e/x", "/v1/a%", "/v1/a%4", "/v1/a%zz",
+        "/v1/%%34%31", "/v1/a%00", "/v1/a%0d%0ab", "/v1/a%09", "/v1/a%7F", "/v1/a%C2%85",
+        "/v1/%c0%af", "/v1/%ff", "/v1/%E2%82", "/v1/%ed%a0%80", "/v1/a%c3/%a9", "/v1/a\\b" };
+    struct arena *a = arena_create(64 * 1024);
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct http_path p;
+
+        EXPECT(http_path_normalise(a, str_c(rows[i]), &p) != NULL);
+        EXPECT_STR(p.text, rows[i]);
+    }
+    arena_destroy(a);
+}
+
+TEST(a_path_without_room_is_refused_and_a_normal_one_needs_none)
+{
+    struct arena *a = arena_create(64);
+    struct http_path p;
+    char longer[256] = "/v1/%41";
+
+    memset(longer + 7, 'a', sizeof(longer) - 8);
+    EXPECT(http_path_normalise(a, str_c(longer), &p) != NULL);
+    EXPECT(http_path_normalise(a, str_c(longer + 7), &p) == NULL);
+    arena_destroy(a);
+}
