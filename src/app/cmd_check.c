@@ -7,9 +7,9 @@
 #include "app/config_flags.h"
 #include "app/flags.h"
 #include "app/output.h"
+#include "app/preflight.h"
 #include "base/json.h"
 #include "gateway/snapshot.h"
-#include "net/tls.h"
 
 enum { OUTPUT_MAX = 4 * 1024 * 1024 };
 
@@ -18,21 +18,6 @@ struct check {
     bool json;
     const char *warning;    /* nothing that `serve` would refuse; NULL: none */
 };
-
-/* The listeners' certificate and key fit together. */
-static void
-check_certificate(const struct conf *c, struct conf_problems *problems)
-{
-    char why[256];
-
-    if (c->server.tls_cert.v.n == 0)
-        return;
-    struct tls_context *tls =
-        tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, why, sizeof(why));
-    if (tls == NULL)
-        conf_problem(problems, c->server.tls_cert.mark, "'server.tls' cannot be used: %s", why);
-    tls_context_unref(tls);
-}
 
 /* What only those can see who know wires, providers and models. */
 static void
@@ -43,7 +28,7 @@ check_all(struct check *k, struct conf_problems *problems)
      * file names none. */
     struct str simulated_url = c->provider_count == 0 ? S("http://127.0.0.1:1/v1") : S("");
 
-    check_certificate(c, problems);
+    tls_context_unref(preflight_tls(c, problems));
     struct snapshot *snapshot = snapshot_build(c, simulated_url, problems);
     k->warning = problems->count == 0 ? route_warning(snapshot->routes) : NULL;
     snapshot_unref(snapshot);

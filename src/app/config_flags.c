@@ -41,9 +41,19 @@ config_flags_from_environment(struct config_flags *f)
 }
 
 struct conf *
-config_flags_load(const struct config_flags *f, struct conf_problems *problems)
+config_flags_load(struct config_flags *f, struct conf_problems *problems)
 {
-    return conf_load(f->path, f->sets, f->set_count, problems);
+    size_t set_count = f->set_count;
+
+    if (f->path == NULL)
+        return conf_load(NULL, f->sets, f->set_count, problems);
+    if (!f->once) {
+        buf_fini(&f->text);
+        buf_init(&f->text, CONF_FILE_BYTES_MAX);
+        if (!conf_read_file(f->path, &f->text, &f->once, problems))
+            set_count = 0;    /* what they go with is not known */
+    }
+    return conf_load_text(buf_str(&f->text), str_c(f->path), f->sets, set_count, problems);
 }
 
 void
@@ -52,4 +62,5 @@ config_flags_fini(struct config_flags *f)
     for (size_t i = 0; i < f->set_count; i++)
         free((void *)(uintptr_t)f->sets[i]);
     f->set_count = 0;
+    buf_fini(&f->text);
 }

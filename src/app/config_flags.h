@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "conf/conf.h"
 
 #define CONFIG_SETS_MAX 64
@@ -13,6 +14,9 @@ struct config_flags {
     const char *path;    /* NULL: zero files */
     const char *sets[CONFIG_SETS_MAX];
     size_t set_count;
+    /* what a pipe said: it can be read only once */
+    bool once;
+    struct buf text;
 };
 
 /* For rows of FLAG_CALL whose `value` is the struct config_flags: "key=value", and an address. */
@@ -22,8 +26,8 @@ bool config_flags_listen(void *value, struct str text, char *why, size_t why_siz
 /* Without -c: what OPENCLAW_CONFIG names, if it is not empty. */
 void config_flags_from_environment(struct config_flags *f);
 
-/* The file with the settings put over it; see conf_load(). The caller destroys it. */
-struct conf *config_flags_load(
-    const struct config_flags *f, struct conf_problems *problems) NEVER_NULL;
+/* The file with the settings put over it; see conf_load(). The caller destroys it. A pipe is read
+ * the first time, and what it said is used again afterwards. */
+struct conf *config_flags_load(struct config_flags *f, struct conf_problems *problems) NEVER_NULL;
 
 void config_flags_fini(struct config_flags *f);

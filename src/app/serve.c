@@ -17,6 +17,7 @@
 #include "app/banner.h"
 #include "app/config_flags.h"
 #include "app/flags.h"
+#include "app/preflight.h"
 #include "app/simulator.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -35,6 +36,9 @@ struct serve {
     struct gateway gateway;
     struct snapshot *snapshot;    /* the newest; one reference */
     struct tls_context *tls;      /* the listeners'; one reference, may be NULL */
+    struct arena *arena;          /* what lives as long as the process */
+    struct conf_strs open;     /* the addresses that are open, as the first configuration named
+                                     them */
     struct worker **workers;
     struct log_file *error_file;
     bool log_json;    /* machines read the error log, not a person */
@@ -56,74 +60,121 @@ workers_of(const struct conf *c)
                                   : MIN(loop_cores(), WORKERS_MOST);
 }
 
-/* Says all that is wrong: to who starts us, and later in the log. */
+static void
+log_problem(void *arg, struct str line)
+{
+    (void)arg;
+    log_line(LOG_ERROR, line);
+}
+
+/* Says all that is wrong: at the start to the person who starts us, later in the log. */
 static void
 tell_problems(const struct serve *s, const struct conf_problems *problems)
 {
     struct str path = str_c(s->config.path != NULL ? s->config.path : "(built in)");
 
-    if (s->loop == NULL) {
+    if (s->loop == NULL)
         conf_problems_print(problems, path, STDERR_FILENO);
-        return;
-    }
-    for (const struct conf_problem *p = problems->first; p != NULL; p = p->next) {
-        if (p->mark.line != 0)
-            log_error(NULL, STR_FMT ":%u:%u: " STR_FMT, STR_ARG(path), p->mark.line, p->mark.column,
-                STR_ARG(p->text));
-        else
-            log_error(NULL, STR_FMT ": " STR_FMT, STR_ARG(path), STR_ARG(p->text));
-    }
+    else
+        conf_problems_each(problems, path, log_problem, NULL);
 }
 
-/* Loads and checks everything. NULL when it must not be used. */
+/* True when nothing else can answer. */
+static bool
+simulator_needed(const struct conf *c)
+{
+    const struct provider_row *row;
+    bool needed = c->provider_count == 0;
+
+    for (size_t i = 0; needed && (row = provider_row_at(i)) != NULL; i++)
+        needed = row->base_url.n == 0 || provider_env_key(row, NULL).n == 0;
+    return needed;
+}
+
+/* Only at the start: a running gateway does not turn into a simulated one. */
+static bool
+start_simulator(struct serve *s, const struct conf *c)
+{
+    char why[256];
+
+    if (s->snapshot != NULL || !simulator_needed(c) ||
+        simulator_start(&s->simulator, why, sizeof(why)))
+        return true;
+    (void)fprintf(stderr, "openclaw: the simulated provider could not start: %s\n", why);
+    return false;
+}
+
+/* Loads and checks everything. NULL when it must not be used. *ret_tls is the certificate of the
+ * listeners, NULL without one. */
 static struct snapshot *
-load_snapshot(struct serve *s)
+load_snapshot(struct serve *s, struct tls_context **ret_tls)
 {
     struct arena *a = arena_create(1024 * 1024);
+    struct snapshot *snapshot = NULL;
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
     struct conf *c = config_flags_load(&s->config, &problems);
-    struct snapshot *snapshot = snapshot_build(c, str_c(s->simulator.url), &problems);
+    if (s->snapshot != NULL && problems.count == 0)
+        conf_check_reload(s->snapshot->conf, &s->open, c, &problems);
+    *ret_tls = preflight_tls(c, &problems);
+    if (start_simulator(s, c))
+        snapshot = snapshot_build(c, str_c(s->simulator.url), &problems);
+    else
+        conf_destroy(c);
     tell_problems(s, &problems);
     if (problems.count != 0) {
         snapshot_unref(snapshot);
         snapshot = NULL;
     }
+    if (snapshot == NULL) {
+        tls_context_unref(*ret_tls);
+        *ret_tls = NULL;
+    }
     arena_destroy(a);
     return snapshot;
 }
 
-/* The listeners' certificate; *ret stays NULL without one. False when it cannot be used. */
 static bool
-load_tls(const struct conf *c, struct tls_context **ret)
+same_strs(const struct conf_strs *a, const struct conf_strs *b)
 {
-    char why[256];
-
-    *ret = NULL;
-    if (c->server.tls_cert.v.n == 0)
-        return true;
-    *ret = tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, why, sizeof(why));
-    if (*ret == NULL)
-        log_error(NULL, "server.tls: %s", why);
-    return *ret != NULL;
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!str_eq(a->list[i].v, b->list[i].v))
+            return false;
+    return true;
 }
 
-/* What a running process cannot change. */
-static bool
-same_setup(const struct conf *a, const struct conf *b)
+/* Says which settings differ that a running process cannot change. */
+static void
+warn_of_fixed_settings(const struct conf *now, const struct conf *next)
 {
-    if (a->server.listen.count != b->server.listen.count ||
-        a->server.workers != b->server.workers ||
-        a->server.limit_metric_series != b->server.limit_metric_series)
-        return false;
-    for (size_t i = 0; i < a->server.listen.count; i++)
-        if (!str_eq(a->server.listen.list[i].v, b->server.listen.list[i].v))
-            return false;
-    return str_eq(a->observe.log_path.v, b->observe.log_path.v) &&
-           str_eq(a->observe.access_path.v, b->observe.access_path.v) &&
-           str_eq(a->server.admin_listen.v, b->server.admin_listen.v) &&
-           (a->server.tls_cert.v.n != 0) == (b->server.tls_cert.v.n != 0);
+    const struct conf_server *a = &now->server, *b = &next->server;
+    const struct conf_observe *oa = &now->observe, *ob = &next->observe;
+    const struct {
+        const char *name;
+        bool differs;
+    } fixed[] = {
+        { "server.listen", !same_strs(&a->listen, &b->listen) },
+        { "server.admin_listen", !str_eq(a->admin_listen.v, b->admin_listen.v) },
+        { "server.workers", a->workers != b->workers },
+        { "server.tls (on or off)", (a->tls_cert.v.n != 0) != (b->tls_cert.v.n != 0) },
+        { "server.limits.metric_series", a->limit_metric_series != b->limit_metric_series },
+        { "observe.log.path", !str_eq(oa->log_path.v, ob->log_path.v) },
+        { "observe.access.path", !str_eq(oa->access_path.v, ob->access_path.v) },
+    };
+    struct buf names;
+
+    buf_init(&names, 1024);
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+        if (fixed[i].differs)
+            buf_printf(&names, "%s%s", buf_len(&names) != 0 ? ", " : "", fixed[i].name);
+    }
+    if (buf_len(&names) != 0)
+        log_warn(
+            NULL, "changes of " STR_FMT " take effect at the next start", STR_ARG(buf_str(&names)));
+    buf_fini(&names);
 }
 
 /* A configuration may be good and of no use. */
@@ -166,43 +217,21 @@ static void
 reload(struct serve *s)
 {
     struct tls_context *tls = NULL;
-    struct snapshot *snapshot = load_snapshot(s);
+    struct snapshot *snapshot = load_snapshot(s, &tls);
 
-    if (snapshot == NULL || !load_tls(snapshot->conf, &tls)) {
-        snapshot_unref(snapshot);
+    if (snapshot == NULL) {
         atomic_fetch_add(&s->gateway.reloads_failed, 1);
         log_error(NULL,
-            "reload refused: the configuration in use stays; 'openclaw check' says what is wrong");
+            "reload refused: the configuration in use stays; the lines above say what is wrong");
         return;
     }
-    if (!same_setup(s->snapshot->conf, snapshot->conf))
-        log_warn(NULL, "server.listen, admin_listen, workers, TLS on or off, metric_series and the "
-                       "logs' paths take effect at the next start");
+    warn_of_fixed_settings(s->snapshot->conf, snapshot->conf);
     publish(s, snapshot, tls);
     start_log(s);
     warn_of_no_provider(snapshot);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_info(
         NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
-}
-
-/* True when nothing else can answer. */
-static bool
-simulator_needed(struct serve *s)
-{
-    struct arena *a = arena_create(1024 * 1024);
-    struct conf_problems problems;
-    const struct provider_row *row;
-    bool needed;
-
-    conf_problems_init(&problems, a);
-    struct conf *c = config_flags_load(&s->config, &problems);
-    needed = c->provider_count == 0;
-    for (size_t i = 0; needed && (row = provider_row_at(i)) != NULL; i++)
-        needed = row->base_url.n == 0 || provider_env_key(row, NULL).n == 0;
-    conf_destroy(c);
-    arena_destroy(a);
-    return needed;
 }
 
 /* --- ending --- */
@@ -289,8 +318,14 @@ on_hangup(void *arg, int signo)
     log_file_reopen(s->error_file);
     if (s->gateway.access_file != NULL)
         log_file_reopen(s->gateway.access_file);
-    if (signo == SIGHUP && s->phase == DRAIN_NOT)
-        reload(s);
+    if (signo != SIGHUP || s->phase != DRAIN_NOT)
+        return;
+    if (s->config.once)
+        log_warn(NULL,
+            "%s cannot be read again, it is no regular file: what it said at the start "
+            "is used, with the files that it names as they are now",
+            s->config.path);
+    reload(s);
 }
 
 static void
@@ -400,7 +435,7 @@ watch(struct serve *s)
         loop_on_signal(s->loop, ends[i], on_end_signal, s);
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
     loop_on_signal(s->loop, SIGUSR1, on_hangup, s);
-    if (s->config.path != NULL)
+    if (s->config.path != NULL && !s->config.once)
         loop_watch_file(s->loop, s->config.path, on_file_change, s);
     if (c->tls_cert.v.n != 0) {
         /* The pair is rarely replaced in one step: whichever comes last makes it whole. */
@@ -422,29 +457,36 @@ tend(struct serve *s)
     loop_destroy(s->loop);
 }
 
+/* The snapshot that named them may go. */
+static void
+keep_addresses(struct serve *s)
+{
+    const struct conf_strs *listen = &s->snapshot->conf->server.listen;
+
+    s->open.list = arena_array(s->arena, struct conf_str, listen->count);
+    for (size_t i = 0; i < listen->count; i++)
+        s->open.list[s->open.count++].v =
+            arena_printf(s->arena, STR_FMT, STR_ARG(listen->list[i].v));
+}
+
 static int
 run(struct serve *s)
 {
-    char why[256];
-
     /* until they can be heeded: what comes too soon must not end us */
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN);
     raise_file_limit();
-    if (simulator_needed(s) && !simulator_start(&s->simulator, why, sizeof(why))) {
-        (void)fprintf(stderr, "openclaw: the simulated provider could not start: %s\n", why);
-        return 1;
-    }
-    s->snapshot = load_snapshot(s);
+    s->snapshot = load_snapshot(s, &s->tls);
     if (s->snapshot == NULL)
         return 2;
+    keep_addresses(s);
     const struct conf *c = s->snapshot->conf;
     s->gateway.workers = workers_of(c);
     s->gateway.started_wall_ms = clock_wall_ms();
     atomic_store(&s->gateway.generation, s->snapshot->generation);
     s->gateway.metrics = metrics_create(
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
-    if (!open_logs(s) || !load_tls(c, &s->tls) || !create_workers(s))
+    if (!open_logs(s) || !create_workers(s))
         return 1;
     watch(s);
     for (unsigned i = 0; i < s->gateway.workers; i++)
@@ -493,6 +535,7 @@ cmd_serve(int argc, char **argv)
         return 2;
     }
     config_flags_from_environment(&s.config);
+    s.arena = arena_create(64 * 1024);
     int status = run(&s);
     snapshot_unref(s.snapshot);
     tls_context_unref(s.tls);
@@ -502,5 +545,6 @@ cmd_serve(int argc, char **argv)
     log_file_close(s.error_file);
     metrics_destroy(s.gateway.metrics);
     config_flags_fini(&s.config);
+    arena_destroy(s.arena);
     return status;
 }

@@ -217,6 +217,16 @@ log_write(enum log_level level, const struct log_context *who, const char *forma
 }
 
 void
+log_line(enum log_level level, struct str message)
+{
+    if (!log_enabled(level))
+        return;
+    (void)pthread_mutex_lock(&lock);
+    emit(level, NULL, str_make(message.p, MIN(message.n, MESSAGE_MAX - 1)));
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void
 log_sum_up(void)
 {
     (void)pthread_mutex_lock(&lock);

@@ -54,6 +54,9 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const struct log_context *who, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
+/* One line that is never counted as a repeat: for what is said once, in several lines. */
+void log_line(enum log_level level, struct str message);
+
 /* The format's arguments are evaluated only when the level is on. */
 #define log_at(level, who, ...)                                                                    \
     do {                                                                                           \

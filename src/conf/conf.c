@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -13,12 +14,12 @@
 
 enum { ARENA_BYTES_MAX = 64 * 1024 * 1024 };
 
-/* The whole of a file or a pipe, at most one byte more than a configuration may have. False: errno
- * says why. */
+/* At most one read more than a configuration may have. False: errno says why. */
 static bool
-read_file(const char *path, struct buf *out)
+read_file(const char *path, struct buf *out, bool *ret_once)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
     ssize_t n = -1;
 
     if (fd < 0)
@@ -35,9 +36,32 @@ read_file(const char *path, struct buf *out)
     }
 
     int error = errno;
+    *ret_once = n >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
     (void)close(fd);
     errno = error;
     return n >= 0;
+}
+
+bool
+conf_read_file(const char *path, struct buf *out, bool *ret_once, struct conf_problems *problems)
+{
+    if (read_file(path, out, ret_once))
+        return true;
+    conf_problem(problems, (struct conf_mark){ 0, 0 },
+        "cannot be read (%s); check the path and its permissions", strerrordesc_np(errno));
+    buf_reset(out, 0);
+    return false;
+}
+
+static struct conf_given
+given_by(const struct yaml *root)
+{
+    return (struct conf_given){
+        .anything = root->type != YAML_NULL && (root->type == YAML_SCALAR || root->count != 0),
+        .auth = yaml_get(root, S("auth")) != NULL,
+        .providers = yaml_get(root, S("providers")) != NULL,
+        .models = yaml_get(root, S("models")) != NULL,
+    };
 }
 
 static void
@@ -51,6 +75,7 @@ fill(struct conf *c, struct str text, const char *const *sets, size_t set_count,
         root = arena_new(scratch, struct yaml);    /* a null node: the defaults */
         set_count = 0;                             /* what they go with is not known */
     }
+    c->given = given_by(root);
     for (size_t i = 0; i < set_count; i++)
         root = set_apply(scratch, root, sets[i], problems);
     read_conf(c, root, scratch, problems);
@@ -73,27 +98,32 @@ struct conf *
 conf_load(
     const char *path, const char *const *sets, size_t set_count, struct conf_problems *problems)
 {
-    struct conf *c = conf_create(path != NULL ? str_c(path) : S("(built in)"));
     struct buf text;
+    bool once;
 
-    buf_init(&text, YAML_BYTES_MAX + 2 * 16 * 1024);
-    if (path != NULL && !read_file(path, &text)) {
-        conf_problem(problems, (struct conf_mark){ 0, 0 },
-            "cannot be read (%s); check the path and its permissions", strerrordesc_np(errno));
-        buf_reset(&text, 0);
-    }
-    fill(c, buf_str(&text), sets, set_count, problems);
+    buf_init(&text, CONF_FILE_BYTES_MAX);
+    if (path != NULL && !conf_read_file(path, &text, &once, problems))
+        set_count = 0;    /* what they go with is not known */
+    struct conf *c = conf_load_text(
+        buf_str(&text), path != NULL ? str_c(path) : S("(built in)"), sets, set_count, problems);
     buf_fini(&text);
+    return c;
+}
+
+struct conf *
+conf_load_text(struct str text, struct str name, const char *const *sets, size_t set_count,
+    struct conf_problems *problems)
+{
+    struct conf *c = conf_create(name);
+
+    fill(c, text, sets, set_count, problems);
     return c;
 }
 
 struct conf *
 conf_parse(struct str text, struct str name, struct conf_problems *problems)
 {
-    struct conf *c = conf_create(name);
-
-    fill(c, text, NULL, 0, problems);
-    return c;
+    return conf_load_text(text, name, NULL, 0, problems);
 }
 
 void

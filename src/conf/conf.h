@@ -12,6 +12,9 @@
 #include "base/arena.h"
 #include "base/base.h"
 
+/* Room for a configuration's text: more than one may have, so that a larger one is noticed. */
+#define CONF_FILE_BYTES_MAX (1024u * 1024 + 32 * 1024)
+
 /* Where a value stands in the file, from 1; line 0: a default or a command-line --set. */
 struct conf_mark {
     unsigned line;
@@ -88,6 +91,7 @@ struct conf_key {
 struct conf_auth {
     /* default: keys when there are keys, none on loopback listeners, else an error */
     enum conf_auth_mode mode;
+    bool mode_implied;    /* nothing set it */
     struct conf_mark mode_mark;
     struct conf_key *keys;
     size_t key_count;
@@ -136,9 +140,19 @@ struct conf_observe {
     bool metrics;
 };
 
+/* What the file itself holds, whatever --set adds to it: how a reload tells a small configuration
+ * from a file that was emptied or cut short. */
+struct conf_given {
+    bool anything;
+    bool auth;
+    bool providers;
+    bool models;
+};
+
 struct conf {
     struct arena *arena;
     struct str path;    /* the file, or "(built in)" */
+    struct conf_given given;
     struct conf_server server;
     struct conf_auth auth;
     struct conf_provider *providers;
@@ -167,8 +181,20 @@ void conf_problems_init(struct conf_problems *p, struct arena *a);
 void conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* Prints "file:line:col: text" lines to a stream opened by the caller. */
+/* Calls fn(arg, "file:line:col: text") for each problem. */
+void conf_problems_each(const struct conf_problems *p, struct str path,
+    void (*fn)(void *arg, struct str line), void *arg);
+
+/* Prints those lines to a descriptor of the caller's. */
 void conf_problems_print(const struct conf_problems *p, struct str path, int fd);
+
+struct buf;
+
+/* Appends a whole file, or a pipe up to its end, to `out`. *ret_once: it is no regular file, so it
+ * cannot be read a second time. False with a problem when it cannot be read; `out` is empty
+ * then. */
+bool conf_read_file(
+    const char *path, struct buf *out, bool *ret_once, struct conf_problems *problems) MUST_CHECK;
 
 /* Reads a file. `sets` are "key.path=value" strings from --set, applied over it. `path` NULL: the
  * defaults and the sets alone. Always returns a conf, complete with defaults; it is usable only
@@ -176,15 +202,24 @@ void conf_problems_print(const struct conf_problems *p, struct str path, int fd)
 struct conf *conf_load(const char *path, const char *const *sets, size_t set_count,
     struct conf_problems *problems) NEVER_NULL;
 
-/* The same from text, for tests and the fuzzer. */
+/* The same from the text of a file that is called `name`. */
+struct conf *conf_load_text(struct str text, struct str name, const char *const *sets,
+    size_t set_count, struct conf_problems *problems) NEVER_NULL;
+
+/* The same without --set, for tests and the fuzzer. */
 struct conf *conf_parse(
     struct str text, struct str name, struct conf_problems *problems) NEVER_NULL;
+
+/* Reports what makes `next`, which is good by itself, unfit to replace `now` in a running process:
+ * it lost what made `now` a configuration, or it would serve everybody at one of the addresses
+ * that are open, which stay open. */
+void conf_check_reload(const struct conf *now, const struct conf_strs *open,
+    const struct conf *next, struct conf_problems *problems);
 
 void conf_destroy(struct conf *c);
 
 /* The starter file, the JSON Schema and the reference page, made from options.def. Appended to
  * `out`. */
-struct buf;
 void conf_write_starter(struct buf *out);
 void conf_write_schema(struct buf *out);
 void conf_write_reference(struct buf *out);

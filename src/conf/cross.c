@@ -72,6 +72,7 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
     if (auth->mode != AUTH_DEFAULT)
         return;
 
+    auth->mode_implied = true;
     auth->mode = auth->key_count != 0 || public != NULL ? AUTH_KEYS : AUTH_NONE;
     if (auth->key_count == 0 && public != NULL)
         conf_problem(problems, public->mark,
@@ -106,6 +107,59 @@ check_providers(const struct conf *c, struct conf_problems *problems)
                 "' has a ca_file and tls_insecure, which ignores it; keep one of the two",
                 STR_ARG(p->id.v));
     }
+}
+
+static bool
+names_address(const struct conf_server *s, struct str address)
+{
+    for (size_t i = 0; i < s->listen.count; i++) {
+        if (str_eq(s->listen.list[i].v, address))
+            return true;
+    }
+    return false;
+}
+
+/* The first address that is open to other machines and of which the new file says nothing; NULL:
+ * none. */
+static const struct conf_str *
+forgotten_listener(const struct conf_strs *open, const struct conf_server *next)
+{
+    for (size_t i = 0; i < open->count; i++) {
+        if (!form_is_local(open->list[i].v) && !names_address(next, open->list[i].v))
+            return &open->list[i];
+    }
+    return NULL;
+}
+
+void
+conf_check_reload(const struct conf *now, const struct conf_strs *open, const struct conf *next,
+    struct conf_problems *problems)
+{
+    const struct conf_mark file = { 0, 0 };
+    const struct conf_given *had = &now->given, *has = &next->given;
+    const struct conf_str *left_open = forgotten_listener(open, &next->server);
+
+    if (had->anything && !has->anything) {
+        conf_problem(problems, file,
+            "has no settings left; write them again, or restart to run without any");
+        return;
+    }
+    if ((had->auth || had->providers || had->models) && !has->auth && !has->providers &&
+        !has->models)
+        conf_problem(problems, file,
+            "has lost 'auth', 'providers' and 'models': it looks cut short; write them again, or "
+            "restart to run without them");
+    if (next->auth.mode != AUTH_NONE)
+        return;
+    if (left_open != NULL)
+        conf_problem(problems, next->server.listen.list[0].mark,
+            "'server.listen' has moved, but " STR_FMT " stays open until the next start and would "
+            "serve everybody without a key; keep auth.keys, or restart",
+            STR_ARG(left_open->v));
+    else if (now->auth.mode == AUTH_KEYS && next->auth.mode_implied)
+        conf_problem(problems, file,
+            "has lost its 'auth.keys', so that everybody who reaches the gateway would be served; "
+            "write the keys again, or auth: {mode: none}");
 }
 
 void

@@ -65,6 +65,7 @@ conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format,
 static void
 add_problem(struct buf *out, const struct conf_problem *problem, struct str path)
 {
+    buf_reset(out, SIZE_MAX);
     /* A --set names its own place. */
     if (problem->mark.line != 0)
         buf_printf(
@@ -72,21 +73,37 @@ add_problem(struct buf *out, const struct conf_problem *problem, struct str path
     else if (!str_starts(problem->text, S("--set ")) && path.n != 0)
         buf_printf(out, STR_FMT ": ", STR_ARG(path));
     buf_add(out, problem->text);
-    buf_add_c(out, '\n');
+}
+
+void
+conf_problems_each(const struct conf_problems *p, struct str path,
+    void (*fn)(void *arg, struct str line), void *arg)
+{
+    struct buf line;
+
+    buf_init(&line, TEXT_MAX + path.n + 64);
+    for (const struct conf_problem *i = p->first; i != NULL; i = i->next) {
+        add_problem(&line, i, path);
+        fn(arg, buf_str(&line));
+    }
+    if (p->count > PROBLEMS_MAX) {
+        buf_reset(&line, SIZE_MAX);
+        buf_printf(&line, "and %zu more", p->count - PROBLEMS_MAX);
+        fn(arg, buf_str(&line));
+    }
+    buf_fini(&line);
+}
+
+static void
+print_line(void *arg, struct str line)
+{
+    dprintf(*(const int *)arg, STR_FMT "\n", STR_ARG(line));
 }
 
 void
 conf_problems_print(const struct conf_problems *p, struct str path, int fd)
 {
-    struct buf out;
-
-    buf_init(&out, PROBLEMS_MAX * (TEXT_MAX + 4096));
-    for (const struct conf_problem *i = p->first; i != NULL; i = i->next)
-        add_problem(&out, i, path);
-    if (p->count > PROBLEMS_MAX)
-        buf_printf(&out, "and %zu more\n", p->count - PROBLEMS_MAX);
-    dprintf(fd, STR_FMT, STR_ARG(buf_str(&out)));
-    buf_fini(&out);
+    conf_problems_each(p, path, print_line, &fd);
 }
 
 struct str

@@ -1,11 +1,14 @@
 """A new configuration takes the place of the old one under load: nothing fails, nothing is cut, nothing leaks."""
 import os
+import re
 import signal
 import ssl
 import subprocess
 import threading
 
+import httpx
 import pytest
+import yaml
 
 from lib import process, raw, sse
 from lib.ask import CALLERS, PATHS, ask, body_of
@@ -138,6 +141,100 @@ def test_a_bad_file_changes_nothing_and_says_where(make, mock, bad):
     assert_streams_complete(streams, tokens=60)
     gateway.reload(config_of(mock))       # and it is not stuck
     assert gateway.metrics().value("openclaw_configuration_generation") == generation + 1
+
+
+SHRUNK = {
+    "an empty file": ("", "has no settings left"),
+    "blanks alone": ("\n\n  \n", "has no settings left"),
+    "comments alone": ("# server: {}\n# that is all\n", "has no settings left"),
+    "an empty document": ("---\n...\n", "has no settings left"),
+    "an empty section": ("{}\n", "has no settings left"),
+    "one section of many": ("server: {listen: '127.0.0.1:0'}\n", "has lost 'auth', 'providers' and 'models'"),
+    "keys cut off": ("server: {listen: '127.0.0.1:0'}\nproviders: {lab: {wire: openai-chat, base_url: 'http://127.0.0.1:1/v1'}}\n",
+                     "has lost its 'auth.keys'"),
+    "keys cut off behind the name": ("providers: {lab: {wire: openai-chat, base_url: 'http://127.0.0.1:1/v1'}}\nauth:\n",
+                                     "has lost its 'auth.keys'"),
+}
+
+
+@pytest.mark.parametrize("sets", [(), ("--set", "server.listen=127.0.0.1:0")], ids=["file", "set"])
+@pytest.mark.parametrize("kind", SHRUNK)
+def test_a_file_that_shrank_is_a_mistake(make, mock, kind, sets):
+    text, said = SHRUNK[kind]
+    gateway = make.gateway(config_of(mock), args=sets)
+    gateway.reload(text, accepted=False)
+    gateway.program.wait_for(said)
+    assert gateway.get("/v1/models", headers={"Authorization": "none"}).status_code == 401
+    assert ask(gateway, "openai", "good").text == "all-is-well"
+    gateway.reload(config_of(mock))
+
+
+def test_what_the_file_says_out_loud_is_taken(make, mock):
+    gateway = make.gateway(config_of(mock))
+    gateway.reload({**config_of(mock), "auth": {"mode": "none"}})
+    with gateway.raw() as client:
+        assert client.ask("POST", PATHS["openai"], body_of("good"))[0].status == 200
+
+
+@pytest.mark.parametrize("auth", [None, {"mode": "none"}], ids=["no keys", "mode none"])
+@pytest.mark.parametrize("opened", ["0.0.0.0:0", ":0"])
+def test_open_addresses_count_not_only_those_of_the_new_file(make, mock, opened, auth):
+    """The sockets of the start stay open: what was moved to loopback can still be reached from outside."""
+    gateway = make.gateway(config_of(mock, server={"listen": ["127.0.0.1:0", opened]}))
+    moved = {**config_of(mock, server={"listen": "127.0.0.1:0"}), "auth": auth or {}}
+    gateway.reload(moved, accepted=False)
+    gateway.program.wait_for(re.escape(opened) + " stays open until the next start")
+    assert gateway.get("/v1/models", headers={"Authorization": "none"}).status_code == 401
+    gateway.reload({**config_of(mock, server={"listen": "127.0.0.1:0"})})      # with its keys it may
+    gateway.reload(moved, accepted=False)                                      # which makes it no more acceptable
+    gateway.reload({**config_of(mock, server={"listen": ["127.0.0.1:0", opened]}), "auth": {"mode": "none"}})
+
+
+def test_a_file_that_cannot_be_read_changes_nothing(make, mock):
+    gateway = make.gateway(config_of(mock))
+    path = gateway.config_path
+    os.rename(path, path.with_suffix(".aside"))
+    gateway.reload(accepted=False)
+    gateway.program.wait_for(r"openclaw\.yaml: cannot be read \(No such file or directory\)")
+    os.mkdir(path)
+    wait_until(lambda: "Is a directory" in gateway.stderr(), "the directory to be refused")
+    os.rmdir(path)
+    assert ask(gateway, "openai", "good").text == "all-is-well"
+    gateway.reload(config_of(mock))
+
+
+def test_each_line_of_what_is_wrong_is_logged(make, mock):
+    gateway = make.gateway(config_of(mock))
+    names = [f"wrong{chr(97 + i)}" for i in range(20)]
+    gateway.reload("".join(f"{name}: 1\n" for name in names), accepted=False)
+    gateway.program.wait_for("reload refused")
+    said = gateway.stderr()
+    for line, name in enumerate(names, 1):
+        assert f"openclaw.yaml:{line}:1: '{name}' is unknown" in said
+
+
+@pytest.mark.parametrize("how", ["pipe", "stdin"])
+def test_a_pipe_is_read_once_and_kept(make, mock, how, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("a-key-of-some-length-1\n")
+    text = yaml.safe_dump({"server": {"listen": "127.0.0.1:0", "workers": 1, "drain_grace": "0s"},
+                           "observe": {"access": {"path": "off"}},
+                           "auth": {"keys": [{"name": "tester", "key": f"file:{secret}"}]},
+                           "providers": {"lab": {**mock.provider(), "api_key": process.canary("provider")}}})
+    (tmp_path / "text").write_text(text)
+    shell = {"pipe": 'exec "$0" serve -c <(cat "$1")', "stdin": 'exec "$0" serve -c /dev/stdin < <(cat "$1")'}[how]
+    program = process.Program(["bash", "-c", shell, process.BIN, tmp_path / "text"], tmp_path, "piped")
+    url = program.wait_for(r"listens on (\S+)").group(1)
+
+    def status(key):
+        return httpx.get(url + "/v1/models", headers={"Authorization": f"Bearer {key}"}, trust_env=False).status_code
+    assert (status("a-key-of-some-length-1"), status("wrong")) == (200, 401)
+    secret.write_text("a-key-of-some-length-2\n")
+    program.send_signal(signal.SIGHUP)
+    program.wait_for("cannot be read again")
+    wait_until(lambda: status("a-key-of-some-length-2") == 200, "the new key")
+    assert status("wrong") == status("a-key-of-some-length-1") == 401
+    assert program.end() == 0
 
 
 def test_a_file_that_vanishes_and_comes_back(make, mock):

@@ -234,3 +234,14 @@ TEST(many_threads_may_log_while_the_log_starts_and_stops)
     EXPECT_INT(log_file_dropped(log_under_test), 0);
     EXPECT(finish().n > 0);
 }
+
+TEST(a_line_of_a_list_is_no_repeat)
+{
+    begin(LOG_INFO, true);
+    for (int i = 0; i < 20; i++)
+        log_line(LOG_ERROR, S("one of many"));
+    log_line(LOG_DEBUG, S("below the level"));
+    struct str all = finish();
+    EXPECT_INT(lines_in(all), 20);
+    EXPECT(str_find(all, S("below the level")) == all.n);
+}

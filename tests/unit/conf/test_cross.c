@@ -64,3 +64,49 @@ TEST(port_0_may_be_there_many_times)
             "server: {listen: [\"127.0.0.1:0\", \"127.0.0.1:0\"], admin_listen: \"127.0.0.1:0\"}")),
         AUTH_NONE);
 }
+
+/* How many problems a reload from `now` to `next` has while `open` is open. */
+static size_t
+reload_problems(struct str now, const char *open, struct str next)
+{
+    struct conf_str address = { .v = str_c(open) };
+    const struct conf_strs addresses = { .list = &address, .count = 1 };
+    struct loaded a = load(now), b = load(next);
+
+    EXPECT(a.problems.count == 0);
+    EXPECT(b.problems.count == 0);
+    conf_check_reload(a.conf, &addresses, b.conf, &b.problems);
+    size_t count = b.problems.count;
+    unload(&a);
+    unload(&b);
+    return count;
+}
+
+#define PUBLIC "server: {listen: \":80\"}\n"
+#define LOCAL "server: {listen: \"127.0.0.1:80\"}\n"
+#define KEYS "auth: {keys: [{name: a, key: b}]}\n"
+#define OPEN_TO_ALL "auth: {mode: none}\n"
+
+TEST(a_reload_serves_nobody_without_a_key_at_an_address_that_the_file_forgot)
+{
+    EXPECT_INT(reload_problems(S(PUBLIC KEYS), ":80", S(LOCAL OPEN_TO_ALL)), 1);
+    EXPECT_INT(reload_problems(S(PUBLIC KEYS), ":80", S(LOCAL "models: {}\n")), 1);
+    EXPECT_INT(reload_problems(S(PUBLIC OPEN_TO_ALL), ":80", S(LOCAL OPEN_TO_ALL)), 1);
+    EXPECT_INT(reload_problems(S(PUBLIC KEYS), ":80", S(LOCAL KEYS)), 0);
+    EXPECT_INT(reload_problems(S(PUBLIC KEYS), ":80", S(PUBLIC OPEN_TO_ALL)), 0);
+    EXPECT_INT(reload_problems(S(LOCAL KEYS), "127.0.0.1:80", S(LOCAL OPEN_TO_ALL)), 0);
+}
+
+TEST(a_file_that_lost_what_made_it_a_configuration_is_no_reload)
+{
+    const char *l = "127.0.0.1:80";
+
+    EXPECT_INT(reload_problems(S(LOCAL KEYS), l, S("")), 1);
+    EXPECT_INT(reload_problems(S(LOCAL KEYS), l, S("# nothing")), 1);
+    EXPECT_INT(reload_problems(S(LOCAL), l, S("{}")), 1);
+    EXPECT_INT(reload_problems(S(LOCAL "models: {}"), l, S(LOCAL)), 1);
+    EXPECT_INT(reload_problems(S(LOCAL KEYS "models: {}"), l, S(LOCAL "models: {}")), 1);
+    EXPECT_INT(reload_problems(S(""), l, S("")), 0);
+    EXPECT_INT(reload_problems(S(LOCAL), l, S("server: {workers: 1}")), 0);
+    EXPECT_INT(reload_problems(S(LOCAL KEYS), l, S(OPEN_TO_ALL)), 0);
+}
