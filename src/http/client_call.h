@@ -98,7 +98,8 @@ struct client_call {
     uint64_t born_ms;    /* of the connection */
     size_t piece;        /* of the body: the next to send */
     size_t piece_at;     /* and what was sent of it */
-    bool sent;
+    uint64_t unsent;     /* bytes of the request that the socket was not given */
+    bool cut;            /* and never will be: the server refused before it had them all */
     uint64_t sent_ms;    /* loop time of its beginning */
 
     /* HTTP/1: the answer */
@@ -164,8 +165,12 @@ void client_h1_drained(void *arg);
 /* The final head came while the request was still being sent: its pieces may vanish now. */
 void client_h1_answered_early(struct client_call *call, int status);
 
-/* The answer is complete: `reusable` says whether the connection may be. */
+/* The answer is complete: `reusable` says whether, as far as the answer goes, the connection may
+ * carry another request. */
 void client_h1_finish(struct client_call *call, bool reusable);
+
+/* Has the answer been taken to its end, as its framing tells it? */
+bool client_h1_is_complete(const struct client_call *call);
 
 /* Everything about the answer back to the beginning. */
 void client_h1_reset_answer(struct client_call *call);

@@ -66,7 +66,7 @@ compose_head(struct client_call *call)
         p = put(p, S("Accept-Encoding: identity\r\n"));
     if (q->body_count != 0 || http_is_sending_method(q->method)) {
         p = put(p, S("Content-Length: "));
-        p = put_u64(p, body_bytes(q));
+        p = put_u64(p, call->unsent);
         p = put(p, S("\r\n"));
     }
     p = put(p, S("\r\n"));
@@ -85,11 +85,12 @@ send_part(struct client_call *call, struct str head, size_t limit)
 
     if (head.n != 0)
         pieces[n++] = head;
-    while (call->piece < q->body_count && limit != 0) {
+    while (call->unsent != 0 && limit != 0) {
         struct str rest = str_skip(q->body[call->piece], call->piece_at);
         struct str part = str_make(rest.p, MIN(rest.n, limit));
 
         limit -= part.n;
+        call->unsent -= part.n;
         call->piece_at += part.n;
         if (part.n != 0)
             pieces[n++] = part;
@@ -98,7 +99,6 @@ send_part(struct client_call *call, struct str head, size_t limit)
             call->piece_at = 0;
         }
     }
-    call->sent = call->piece == q->body_count;
     if (n != 0)
         sock_write(call->sock, pieces, n);
 }
@@ -110,7 +110,7 @@ send_on(struct client_call *call, struct str head)
     do {
         send_part(call, head, CLIENT_SEND_BYTES);
         head.n = 0;
-    } while (!call->sent && sock_queued_bytes(call->sock) == 0);
+    } while (call->unsent != 0 && sock_queued_bytes(call->sock) == 0);
 }
 
 void
@@ -120,7 +120,8 @@ client_h1_carry(struct client_call *call, struct sock *sock)
     call->sock = sock;
     call->piece = 0;
     call->piece_at = 0;
-    call->sent = false;
+    call->unsent = body_bytes(&call->request);
+    call->cut = false;
     client_h1_reset_answer(call);
     sock_own(sock, &client_h1_events, call);
     call->sent_ms = loop_now_ms(call->client->loop);
@@ -135,7 +136,7 @@ client_h1_drained(void *arg)
 {
     struct client_call *call = arg;
 
-    if (!call->sent)
+    if (call->unsent != 0 && !call->cut)
         send_on(call, (struct str){ NULL, 0 });
     if (call->deadline_ms != 0)
         client_call_expect_answer(call);
@@ -144,24 +145,34 @@ client_h1_drained(void *arg)
 void
 client_h1_answered_early(struct client_call *call, int status)
 {
-    if (call->sent)
+    if (call->unsent == 0)
         return;
     if (status < 300)
         send_part(
             call, (struct str){ NULL, 0 }, SIZE_MAX);    /* copied: the answer may depend on it */
     else
-        call->request.body_count = call->piece = 0;    /* refused: the rest is not wanted */
+        call->cut = true;    /* refused: the rest is not wanted */
 }
 
 /* --- the end --- */
 
+/* The only place where a connection enters the pool. The server would read the next request as the
+ * rest of this one's body if it were still owed a part of it, and the next caller would be given
+ * what is left of this answer. */
+static void
+keep_connection(struct client_call *call)
+{
+    CHECK(call->unsent == 0 && !call->cut);
+    CHECK(client_h1_is_complete(call));
+    pool_put(call->client->pool, call->request.origin, call->sock, call->born_ms);
+    call->sock = NULL;
+}
+
 void
 client_h1_finish(struct client_call *call, bool reusable)
 {
-    if (reusable && call->sent && sock_queued_bytes(call->sock) == 0) {
-        pool_put(call->client->pool, call->request.origin, call->sock, call->born_ms);
-        call->sock = NULL;
-    }
+    if (reusable && call->unsent == 0)
+        keep_connection(call);
     client_call_finish(call);
 }
 

@@ -151,9 +151,8 @@ take_body(struct client_call *call, struct str *bytes)
     call->events->data(call->owner, data);
 }
 
-/* Has all of the answer been taken? */
-static bool
-is_complete(const struct client_call *call)
+bool
+client_h1_is_complete(const struct client_call *call)
 {
     switch (call->reading) {
     case CLIENT_HEAD:
@@ -168,6 +167,17 @@ is_complete(const struct client_call *call)
     CHECK_UNREACHABLE();
 }
 
+/* Does the answer allow another request on its connection? A 204 that announces a body breaks the
+ * rules: nobody knows whether the body comes. */
+static bool
+may_stay(const struct client_call *call)
+{
+    const struct http_head *head = &call->head.head;
+
+    return head->keep_alive &&
+           !(head->status == 204 && (head->chunked || head->content_length > 0));
+}
+
 /* Takes as much as the owner wants now; what is left must be kept, if the call has not ended. */
 static struct str
 take(struct client_call *call, struct str bytes)
@@ -177,10 +187,8 @@ take(struct client_call *call, struct str bytes)
 
         if (call->ended || call->paused)
             break;
-        if (is_complete(call)) {
-            bool clean = bytes.n == 0 && !call->eof && !call->broken;
-
-            client_h1_finish(call, clean && call->head.head.keep_alive);
+        if (client_h1_is_complete(call)) {
+            client_h1_finish(call, bytes.n == 0 && !call->eof && !call->broken && may_stay(call));
             break;
         }
         if (bytes.n == 0)

@@ -5,7 +5,9 @@
  */
 #include "net/pool.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/map.h"
 #include "net/sock_priv.h"
@@ -207,6 +209,30 @@ pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms)
     return NULL;
 }
 
+/* Has the kernel bytes for us, or the end of the connection? The loop would have said so while it
+ * was polling. */
+static bool
+has_news(const struct sock *s)
+{
+    uv_os_fd_t fd;
+    char c;
+
+    if (s->polling)
+        return false;
+    if (uv_fileno(&s->uv.handle, &fd) != 0)
+        return true;
+    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+/* At rest between two exchanges: alive both ways, all that was written is with the kernel, and
+ * nothing came that nobody read. */
+static bool
+is_at_rest(const struct sock *s)
+{
+    return !s->dead && !s->at_end && !s->ending && s->write_error == 0 &&
+           sock_queued_bytes(s) == 0 && (s->tls == NULL || sock_tls_is_at_rest(s)) && !has_news(s);
+}
+
 static struct home *
 home_of(struct pool *p, const struct origin *o)
 {
@@ -235,9 +261,7 @@ pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_m
 {
     uint64_t now_ms = loop_now_ms(p->loop);
 
-    bool usable = !s->dead && !s->at_end && !s->ending && sock_queued_bytes(s) == 0;
-
-    if (!usable || p->limits.idle_per_origin == 0 || p->limits.idle_total == 0 ||
+    if (!is_at_rest(s) || p->limits.idle_per_origin == 0 || p->limits.idle_total == 0 ||
         is_stale(p, now_ms, born_ms)) {
         sock_close(s);
         return;

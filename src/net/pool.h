@@ -23,7 +23,9 @@ void pool_destroy(struct pool *p);
  * pool_put(). */
 struct sock *pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms);
 
-/* Gives back a connection that is at rest between two responses. */
+/* Gives back a connection on which a request was sent whole and its answer read to the end: the
+ * caller knows the protocol. What the socket itself knows is looked at here: one that is broken or
+ * ending, has bytes still to send, or bytes (or the end) still to be read, is closed. */
 void pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_ms);
 
 unsigned pool_idle_count(const struct pool *p);

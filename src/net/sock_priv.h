@@ -85,6 +85,9 @@ void sock_tls_end(struct sock *s);
 bool sock_tls_has_input(const struct sock *s);
 void sock_tls_resume(struct sock *s);
 
+/* Has every byte that came been given to the owner, and is none in the middle of a record? */
+bool sock_tls_is_at_rest(const struct sock *s);
+
 void sock_tls_write(struct sock *s, const struct str *pieces, size_t count);
 size_t sock_tls_unsent_bytes(const struct sock *s);
 

@@ -453,6 +453,14 @@ sock_tls_has_input(const struct sock *s)
            SSL_pending(t->ssl) != 0;
 }
 
+bool
+sock_tls_is_at_rest(const struct sock *s)
+{
+    const struct sock_tls *t = s->tls;
+
+    return t->is_ready && !sock_tls_has_input(s) && t->input.n == 0 && !SSL_has_pending(t->ssl);
+}
+
 void
 sock_tls_resume(struct sock *s)
 {

@@ -12,6 +12,7 @@ struct record {
     bool cancel_at_head;
     bool pause_at_head;
     bool pause_at_data;
+    struct record *then;    /* started from within the callback of the end */
     atomic_uint connected;
     atomic_uint heads;
     atomic_uint datas;
@@ -71,12 +72,16 @@ on_answer_data(void *owner, struct str bytes)
         client_pause(r->call);
 }
 
+static inline void start_here(void *arg);
+
 static inline void
 on_end(void *owner)
 {
     struct record *r = owner;
 
     r->ended = true;
+    if (r->then != NULL)
+        start_here(r->then);
     atomic_fetch_add(&r->over, 1);
 }
 

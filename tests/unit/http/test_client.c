@@ -157,11 +157,22 @@ TEST(a_connection_at_rest_is_used_again)
     end_world(w);
 }
 
-static const struct str unfit[] = {
-    S_INIT("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"),
-    S_INIT("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-    S_INIT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: "
-           "2\r\n\r\nok"),
+static const struct {
+    struct str answer;
+    const char *body;
+} unfit[] = {
+    { S_INIT("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"), "ok" },
+    { S_INIT("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"), "ok" },
+    { S_INIT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: "
+             "2\r\n\r\nok"),
+        "ok" },
+    { S_INIT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok\r\n"), "ok" },
+    { S_INIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n0\r\n"),
+        "ok" },
+    { S_INIT("HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n"), "" },
+    { S_INIT("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"), "" },
+    { S_INIT("HTTP/1.1 204 No Content\r\n\r\nok"), "" },
+    { S_INIT("HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok"), "" },
 };
 
 TEST(a_connection_that_cannot_be_trusted_is_closed)
@@ -173,10 +184,10 @@ TEST(a_connection_that_cannot_be_trusted_is_closed)
         struct buf b;
         int fd = begin_and_accept(w, &r);
 
-        EXPECT(peer_send(fd, unfit[i]));
+        EXPECT(peer_send(fd, unfit[i].answer));
         EXPECT(becomes(&r.over, 1));
         EXPECT(r.ended);
-        EXPECT_STR(buf_str(&r.body), "ok");
+        EXPECT_STR(buf_str(&r.body), unfit[i].body);
         buf_init(&b, 1 << 20);
         EXPECT(peer_recv_all(fd, &b) != PEER_SILENT);
         close(fd);
@@ -185,6 +196,40 @@ TEST(a_connection_that_cannot_be_trusted_is_closed)
     }
     count(w);
     EXPECT_INT(w->idle, 0);
+    end_world(w);
+}
+
+TEST(what_comes_after_the_answer_is_not_the_answer_to_the_next_request)
+{
+    struct world *w = new_world();
+    struct record r, next;
+    struct buf b;
+
+    prepare(w, &r, S("hello"));
+    prepare(w, &next, S("next"));
+    r.pause_at_data = true;
+    r.then = &next;
+    begin(w, &r);
+    int fd = accept_one(w);
+    read_request(fd, &b, "hello");
+    EXPECT(peer_send(fd, S("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")));
+    EXPECT(becomes(&r.datas, 1));
+    EXPECT(peer_send(fd, S("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nplanted")));
+    pause_ms(30);    /* the loop has noticed that there is more, and that nobody wants it */
+    loop_post(w->lb.loop, resume_here, &r);
+    EXPECT(becomes(&r.over, 1));
+    int other = accept_one(w);
+    buf_fini(&b);
+    read_request(other, &b, "next");
+    EXPECT(peer_send(other, S("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")));
+    EXPECT(becomes(&next.over, 1));
+    EXPECT(next.ended && !next.reused);
+    EXPECT_STR(buf_str(&next.body), "ok");
+    close(fd);
+    close(other);
+    buf_fini(&b);
+    finish(&r);
+    finish(&next);
     end_world(w);
 }
 

@@ -256,28 +256,129 @@ TEST(a_paused_call_stops_the_sender)
     end_world(w);
 }
 
-TEST(an_early_refusal_ends_the_call_and_its_connection)
+/* --- answers that come before the request is sent --- */
+
+enum { LARGE_BYTES = 32000000 };
+
+/* The head of the answer comes when the server has a small part of the request, the rest of the
+ * answer when it has read all that the client wants to send. */
+static const struct {
+    struct str head, rest;
+    int status;
+    bool refuses;    /* the client sends no more after the head */
+} early[] = {
+    { S_INIT("HTTP/1.1 429 Slow Down\r\nContent-Length: 2\r\n\r\n"), S_INIT("no"), 429, true },
+    { S_INIT("HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        S_INIT("2\r\nno\r\n0\r\n\r\n"), 413, true },
+    { S_INIT("HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 2\r\n\r\n"), S_INIT("no"), 307,
+        true },
+    { S_INIT("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 Failed\r\nContent-Length: 2\r\n\r\n"),
+        S_INIT("no"), 500, true },
+    { S_INIT("HTTP/1.1 429 Slow Down\r\nConnection: close\r\nContent-Length: 2\r\n\r\n"),
+        S_INIT("no"), 429, true },
+    { S_INIT("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"), S_INIT(""), 401, true },
+    { S_INIT("HTTP/1.1 304 Not Modified\r\n\r\n"), S_INIT(""), 304, true },
+    { S_INIT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), S_INIT("ok"), 200, false },
+    { S_INIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        S_INIT("2\r\nok\r\n0\r\n\r\n"), 200, false },
+    { S_INIT("HTTP/1.1 204 No Content\r\n\r\n"), S_INIT(""), 204, false },
+};
+
+/* Reads until nothing has come for a while, or the connection ended. */
+static enum peer_end
+read_what_comes(int fd, struct buf *b)
 {
-    struct world *w = new_world();
+    enum peer_end end = PEER_MORE;
+
+    while (end == PEER_MORE)
+        end = peer_recv(fd, b, 200);
+    return end;
+}
+
+static struct str
+large_body(void)
+{
+    static char body[LARGE_BYTES];
+
+    memset(body, 'x', sizeof(body));
+    return str_make(body, sizeof(body));
+}
+
+/* Asks for something else, and tells whether the old connection was used for it. */
+static void
+ask_elsewhere(struct world *w, int old, struct buf *came)
+{
     struct record r;
-    struct buf body;
     struct buf b;
 
-    buf_init(&body, 64 << 20);
-    memset(buf_reserve(&body, 32000000), 'x', 32000000);
-    buf_commit(&body, 32000000);
-    ask(w, &r, buf_str(&body));
+    ask(w, &r, S("the secrets of somebody else"));
     int fd = accept_one(w);
-    read_request(fd, &b, "xxxx");
-    EXPECT(peer_send(fd, S("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")));
+    read_request(fd, &b, "somebody else");
+    EXPECT(peer_send(fd, S("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")));
     EXPECT(becomes(&r.over, 1));
-    EXPECT(r.ended);
-    EXPECT_INT(r.status, 413);
-    count(w);
-    EXPECT_INT(w->idle, 0);
+    EXPECT(r.ended && !r.reused);
+    EXPECT(read_what_comes(old, came) != PEER_SILENT);
+    EXPECT(str_find(buf_str(came), S("secrets")) == buf_len(came));
     close(fd);
     buf_fini(&b);
-    buf_fini(&body);
     finish(&r);
-    end_world(w);
+}
+
+TEST(a_connection_whose_request_was_cut_is_never_used_again)
+{
+    for (size_t i = 0; i < ARRAY_LEN(early); i++) {
+        struct world *w = new_world();
+        struct record r;
+        struct buf came;
+
+        ask(w, &r, large_body());
+        int fd = accept_one(w);
+        read_request(fd, &came, "xxxx");
+        EXPECT(peer_send(fd, early[i].head));
+        EXPECT(becomes(&r.heads, 1));
+        (void)read_what_comes(fd, &came);    /* all that the client has for us is read now */
+        (void)peer_send(fd, early[i].rest);
+        EXPECT(becomes(&r.over, 1));
+        EXPECT(r.ended);
+        EXPECT_INT(r.status, early[i].status);
+        count(w);
+        if (early[i].refuses) {
+            EXPECT_INT(w->idle, 0);
+            ask_elsewhere(w, fd, &came);
+            EXPECT(buf_len(&came) < LARGE_BYTES);
+        } else if (early[i].rest.n != 0) {
+            EXPECT_INT(w->idle, 1);    /* all was sent, and the answer came after it */
+            EXPECT(buf_len(&came) > LARGE_BYTES);
+        }
+        close(fd);
+        buf_fini(&came);
+        finish(&r);
+        end_world(w);
+    }
+}
+
+TEST(a_connection_with_bytes_still_to_be_sent_is_never_used_again)
+{
+    for (size_t i = 0; i < ARRAY_LEN(early); i++) {
+        struct world *w = new_world();
+        struct record r;
+        struct buf came;
+
+        ask(w, &r, large_body());
+        int fd = accept_one(w);
+        read_request(fd, &came, "xxxx");
+        EXPECT(peer_send(fd, early[i].head));
+        EXPECT(peer_send(fd, early[i].rest));
+        EXPECT(becomes(&r.over, 1));
+        EXPECT(r.ended);
+        EXPECT_INT(r.status, early[i].status);
+        count(w);
+        EXPECT_INT(w->idle, 0);
+        ask_elsewhere(w, fd, &came);
+        EXPECT(buf_len(&came) < LARGE_BYTES);
+        close(fd);
+        buf_fini(&came);
+        finish(&r);
+        end_world(w);
+    }
 }

@@ -87,6 +87,78 @@ go_to(struct tls_world *t, const char *host)
     EXPECT(t->w->origin != NULL);
 }
 
+/* The next connection, after its handshake. */
+static SSL *
+accept_tls(struct tls_world *t)
+{
+    SSL *ssl = SSL_new(t->server);
+
+    SSL_set_fd(ssl, accept_one(t->w));
+    EXPECT(SSL_accept(ssl) == 1);
+    return ssl;
+}
+
+/* Reads until `what` has come, or with NULL until nothing has come for a while. */
+static void
+read_tls(SSL *ssl, struct buf *b, const char *what)
+{
+    struct pollfd p = { .fd = SSL_get_fd(ssl), .events = POLLIN };
+
+    while (what == NULL || str_find(buf_str(b), str_c(what)) == buf_len(b)) {
+        if (SSL_pending(ssl) == 0 && poll(&p, 1, what == NULL ? 200 : PATIENCE_MS) == 0)
+            break;
+        char *room = buf_reserve(b, 16384);
+        int n = SSL_read(ssl, room, 16384);
+
+        if (n <= 0)
+            break;
+        buf_commit(b, (size_t)n);
+    }
+}
+
+TEST(a_tls_connection_whose_request_was_cut_is_never_used_again)
+{
+    enum { LARGE_BYTES = 32000000 };
+    static char body[LARGE_BYTES];
+    struct tls_world t;
+    struct record r;
+    struct buf came, other;
+
+    tls_world_open(&t, ONLY_HTTP1);
+    buf_init(&came, 64 << 20);
+    buf_init(&other, 1 << 20);
+    ask(t.w, &r, str_make(body, LARGE_BYTES));
+    SSL *first = accept_tls(&t);
+    read_tls(first, &came, "\r\n\r\n");
+    EXPECT(SSL_write(first, "HTTP/1.1 429 No\r\nContent-Length: 2\r\n\r\n", 38) == 38);
+    EXPECT(becomes(&r.heads, 1));
+    read_tls(first, &came, NULL);
+    EXPECT(buf_len(&came) < LARGE_BYTES);
+    EXPECT(SSL_write(first, "no", 2) == 2);
+    EXPECT(becomes(&r.over, 1));
+    EXPECT(r.ended && r.status == 429);
+    finish(&r);
+    count(t.w);
+    EXPECT_INT(t.w->idle, 0);
+
+    ask(t.w, &r, S("the secrets of somebody else"));
+    SSL *second = accept_tls(&t);
+    read_tls(second, &other, "somebody else");
+    EXPECT(SSL_write(second, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 38) == 38);
+    EXPECT(becomes(&r.over, 1));
+    EXPECT(r.ended && !r.reused);
+    read_tls(first, &came, NULL);
+    EXPECT(str_find(buf_str(&came), S("secrets")) == buf_len(&came));
+    finish(&r);
+    close(SSL_get_fd(first));
+    close(SSL_get_fd(second));
+    SSL_free(first);
+    SSL_free(second);
+    buf_fini(&came);
+    buf_fini(&other);
+    tls_world_close(&t);
+}
+
 TEST(a_provider_that_proves_its_name_is_asked)
 {
     struct tls_world t;

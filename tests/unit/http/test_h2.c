@@ -341,7 +341,48 @@ TEST(an_early_refusal_stops_the_upload)
     EXPECT(r.ended);
     EXPECT_INT(r.status, 413);
     EXPECT(buf_len(&p.streams[1].body) < 4000000);
+    finish(&r);
+
+    /* The rest is not sent, the stream does not end as if it had been, and the connection goes on. */
+    UNTIL(&p, p.streams[1].reset);
+    EXPECT_INT(p.streams[1].code, NGHTTP2_CANCEL);
+    EXPECT(!p.streams[1].ended);
+    ask(t.w, &r, S("next"));
+    until_asked(&p, 3);
+    EXPECT_STR(buf_str(&p.streams[2].body), "next");
+    EXPECT(!has(&p.streams[1].body, "next"));
+    peer_answer(&p, &p.streams[2], 10, true);
+    UNTIL(&p, is_over(&r));
+    EXPECT(r.ended && r.reused);
     buf_fini(&body);
+    end(&t, &p, &r);
+}
+
+TEST(answers_that_nobody_wants_any_more_do_not_fill_the_window_of_the_connection)
+{
+    enum { ROUNDS = 2 * H2_CONNECTION_WINDOW / H2_STREAM_WINDOW };
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        prepare(t.w, &r, S("x"));
+        r.pause_at_head = true;
+        begin(t.w, &r);
+        until_asked(&p, i + 1);
+        peer_answer(&p, &p.streams[i], (size_t)2 * H2_STREAM_WINDOW, true);
+        UNTIL(&p, p.streams[i].sent == H2_STREAM_WINDOW && atomic_load(&r.heads) == 1);
+        loop_post(t.w->lb.loop, cancel_here, &r);
+        UNTIL(&p, p.streams[i].reset);
+        finish(&r);
+    }
+    ask(t.w, &r, S("last"));
+    until_asked(&p, ROUNDS + 2);
+    peer_answer(&p, &p.streams[ROUNDS + 1], 1000000, true);
+    UNTIL(&p, is_over(&r));
+    EXPECT(r.ended && peer_bytes_ok(buf_str(&r.body)));
+    EXPECT_INT(buf_len(&r.body), 1000000);
     end(&t, &p, &r);
 }
 
