@@ -27,9 +27,18 @@
 #define WORKERS_MOST 256u
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
+#define GATHER_MS 100    /* for which changes of files are gathered into one reload */
 #define SECOND_MS 1000
 
 enum drain_phase { DRAIN_NOT, DRAIN_GRACE, DRAIN_STREAMS };
+
+/* A file whose change means a reload. */
+struct watched {
+    char *path;
+    struct file_watch *watch;
+    bool wanted;
+    struct watched *next;
+};
 
 struct serve {
     struct config_flags config;
@@ -46,6 +55,8 @@ struct serve {
     struct loop *loop;
     struct timer *timer;
     struct timer *second;    /* small regular chores */
+    struct timer *gather;    /* a file changed: reload when it fires */
+    struct watched *watched;
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -58,6 +69,67 @@ workers_of(const struct conf *c)
 {
     return c->server.workers != 0 ? (unsigned)MIN(c->server.workers, WORKERS_MOST)
                                   : MIN(loop_cores(), WORKERS_MOST);
+}
+
+static void
+on_file_change(void *arg)
+{
+    struct serve *s = arg;
+
+    if (s->phase == DRAIN_NOT && !timer_is_set(s->gather))
+        timer_set(s->gather, GATHER_MS);
+}
+
+static void
+watch_path(struct serve *s, struct str path)
+{
+    struct watched *w = s->watched;
+
+    while (w != NULL && !str_eq(str_c(w->path), path))
+        w = w->next;
+    if (w == NULL) {
+        w = check_alloc(calloc(1, sizeof(*w)));
+        w->path = str_dup_c(path);
+        w->watch = loop_watch_file(s->loop, w->path, on_file_change, s);
+        w->next = s->watched;
+        s->watched = w;
+    }
+    w->wanted = true;
+}
+
+static void
+forget_unwanted(struct serve *s)
+{
+    struct watched **at = &s->watched;
+
+    while (*at != NULL) {
+        struct watched *w = *at;
+
+        if (w->wanted) {
+            w->wanted = false;
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        loop_unwatch_file(w->watch);
+        free(w->path);
+        free(w);
+    }
+}
+
+/* Watches the configuration, and the files named by the one in use and by `tried`: a refused one is
+ * tried again when a file that it lacked is there. */
+static void
+watch_files(struct serve *s, const struct conf *tried)
+{
+    const struct conf *both[] = { s->snapshot->conf, tried };
+
+    if (s->config.path != NULL && !s->config.once)
+        watch_path(s, str_c(s->config.path));
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        for (size_t j = 0; j < both[i]->files.count; j++)
+            watch_path(s, both[i]->files.list[j].v);
+    forget_unwanted(s);
 }
 
 static void
@@ -123,6 +195,8 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
     else
         conf_destroy(c);
     tell_problems(s, &problems);
+    if (s->loop != NULL)
+        watch_files(s, c);
     if (problems.count != 0) {
         snapshot_unref(snapshot);
         snapshot = NULL;
@@ -217,6 +291,8 @@ static void
 reload(struct serve *s)
 {
     struct tls_context *tls = NULL;
+
+    timer_stop(s->gather);
     struct snapshot *snapshot = load_snapshot(s, &tls);
 
     if (snapshot == NULL) {
@@ -329,7 +405,7 @@ on_hangup(void *arg, int signo)
 }
 
 static void
-on_file_change(void *arg)
+on_gathered(void *arg)
 {
     struct serve *s = arg;
 
@@ -425,23 +501,17 @@ static void
 watch(struct serve *s)
 {
     static const int ends[] = { SIGTERM, SIGINT };
-    const struct conf_server *c = &s->snapshot->conf->server;
 
     s->loop = loop_create();
     s->timer = timer_create_on(s->loop, on_timer, s);
     s->second = timer_create_on(s->loop, on_second, s);
+    s->gather = timer_create_on(s->loop, on_gathered, s);
     timer_set(s->second, SECOND_MS);
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         loop_on_signal(s->loop, ends[i], on_end_signal, s);
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
     loop_on_signal(s->loop, SIGUSR1, on_hangup, s);
-    if (s->config.path != NULL && !s->config.once)
-        loop_watch_file(s->loop, s->config.path, on_file_change, s);
-    if (c->tls_cert.v.n != 0) {
-        /* The pair is rarely replaced in one step: whichever comes last makes it whole. */
-        loop_watch_file(s->loop, c->tls_cert.v.p, on_file_change, s);
-        loop_watch_file(s->loop, c->tls_key.v.p, on_file_change, s);
-    }
+    watch_files(s, s->snapshot->conf);
 }
 
 /* Tends the workers until they have ended. */
@@ -454,6 +524,8 @@ tend(struct serve *s)
     free(s->workers);
     timer_destroy(s->timer);
     timer_destroy(s->second);
+    timer_destroy(s->gather);
+    forget_unwanted(s);    /* all: nobody asked for any */
     loop_destroy(s->loop);
 }
 

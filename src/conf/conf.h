@@ -163,6 +163,9 @@ struct conf {
     struct conf_str default_provider;
     struct conf_timeouts timeouts;    /* defaults for all targets */
     struct conf_observe observe;
+    /* absolute or relative, as written: certificates, keys, the files of secrets; also those that
+     * could not be read */
+    struct conf_strs files;
 };
 
 /* Everything wrong with a configuration, in file order, bounded to 100. */

@@ -122,7 +122,7 @@ static void
 write_scalar(struct writer *w, const struct yaml *y)
 {
     struct str v;
-    const char *reason = value_resolve(w->arena, y->text, false, &v);
+    const char *reason = value_resolve(w->arena, y->text, NULL, &v);
 
     if (reason != NULL)
         fail(w, y, reason);

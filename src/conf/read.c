@@ -23,6 +23,7 @@ struct place {
 
 struct reader {
     struct arena *arena;
+    struct conf_strs *files;    /* that the configuration names */
     struct arena *scratch;
     struct conf_problems *problems;
 };
@@ -140,15 +141,34 @@ advice(struct reader *r, const struct option *o)
     CHECK_UNREACHABLE();
 }
 
+/* The list doubles: a thousand keys may each have a file. */
+static void
+note_file(struct reader *r, struct str path)
+{
+    struct conf_strs *f = r->files;
+
+    if ((f->count & (f->count + 1)) == 0) {    /* 0, 1, 3, 7, ...: full */
+        struct conf_str *more = arena_array(r->arena, struct conf_str, 2 * f->count + 1);
+
+        for (size_t i = 0; i < f->count; i++)
+            more[i] = f->list[i];
+        f->list = more;
+    }
+    f->list[f->count++].v = arena_printf(r->arena, STR_FMT, STR_ARG(path));
+}
+
 /* The text of a scalar with its references replaced. False when that fails, with the reason
  * given. */
 static bool
 read_text(struct reader *r, const struct place *at, const struct yaml *y, unsigned flags,
     struct conf_str *ret)
 {
-    struct str v;
-    const char *reason = value_resolve(r->arena, y->text, (flags & OPTION_SECRET) != 0, &v);
+    struct str v, file = S("");
+    const char *reason =
+        value_resolve(r->arena, y->text, (flags & OPTION_SECRET) != 0 ? &file : NULL, &v);
 
+    if (file.n != 0)
+        note_file(r, file);
     if (reason == NULL && v.n == 0)
         reason = "is empty; write a value, or leave the setting out";
     if (reason != NULL) {
@@ -169,6 +189,8 @@ read_formed(struct reader *r, const struct place *at, const struct yaml *y, enum
         return false;
 
     const char *reason = form_problem(r->scratch, form, text.v);
+    if (form == FORM_FILE)
+        note_file(r, text.v);
     if (reason != NULL) {
         complain(r, at, y, "%s", reason);
         return false;
@@ -620,7 +642,9 @@ void
 read_conf(
     struct conf *c, const struct yaml *root, struct arena *scratch, struct conf_problems *problems)
 {
-    struct reader r = { .arena = c->arena, .scratch = scratch, .problems = problems };
+    struct reader r = {
+        .arena = c->arena, .files = &c->files, .scratch = scratch, .problems = problems
+    };
     struct place top = { .parent = NULL };
 
     set_defaults(&r, SECTION_root, (char *)c);

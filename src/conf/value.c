@@ -185,7 +185,7 @@ add_file(struct buf *out, const char *path)
 
 /* The file that the resolved text "file:/path" names takes its place. */
 static const char *
-follow_file(struct arena *a, struct buf *text, bool path_is_ours)
+follow_file(struct arena *a, struct buf *text, bool path_is_ours, struct str *ret_file)
 {
     struct buf content;
     struct str path = str_skip(buf_str(text), 5);
@@ -193,7 +193,7 @@ follow_file(struct arena *a, struct buf *text, bool path_is_ours)
     if (path.n == 0 || path.p[0] != '/')
         return "has a file: reference without an absolute path; write file:/path";
 
-    struct str c_path = arena_printf(a, STR_FMT, STR_ARG(path));
+    struct str c_path = *ret_file = arena_printf(a, STR_FMT, STR_ARG(path));
     buf_init(&content, VALUE_BYTES_MAX + 2 * 4096);
     const char *reason = add_file(&content, c_path.p);
     if (reason != NULL) {
@@ -216,15 +216,17 @@ follow_file(struct arena *a, struct buf *text, bool path_is_ours)
 }
 
 const char *
-value_resolve(struct arena *a, struct str raw, bool secret, struct str *ret)
+value_resolve(struct arena *a, struct str raw, struct str *ret_file, struct str *ret)
 {
     struct buf text;
-    bool file = secret && str_starts(raw, S("file:"));
+    bool file = ret_file != NULL && str_starts(raw, S("file:"));
 
+    if (ret_file != NULL)
+        *ret_file = S("");
     buf_init(&text, VALUE_BYTES_MAX);
     const char *reason = add_resolved(a, &text, raw);
     if (reason == NULL && file && !text.overflow)
-        reason = follow_file(a, &text, str_chr(raw, '$') == raw.n);
+        reason = follow_file(a, &text, str_chr(raw, '$') == raw.n, ret_file);
     if (reason == NULL && text.overflow)
         reason = "is longer than 64KB; write a shorter text";
     if (reason == NULL) {

@@ -9,9 +9,10 @@
 
 #define VALUE_BYTES_MAX (64 * 1024)
 
-/* Replaces ${NAME}, ${NAME:-default} and $$; with `secret` a text "file:/path" becomes what that
- * file holds. NULL and *ret in `a` with a NUL behind, or why not. */
-const char *value_resolve(struct arena *a, struct str raw, bool secret, struct str *ret);
+/* Replaces ${NAME}, ${NAME:-default} and $$; where `ret_file` is not NULL (of secrets) a text
+ * "file:/path" becomes what that file holds, and *ret_file is its path, also when it cannot be
+ * read; else it is empty. NULL and *ret in `a`, followed by a NUL, or why not. */
+const char *value_resolve(struct arena *a, struct str raw, struct str *ret_file, struct str *ret);
 
 /* "500ms", "10s", "5m", "1h" as milliseconds; "32MB", "64KB", "1GB" or plain bytes. False:
  * neither. */

@@ -55,8 +55,12 @@ void timer_destroy(struct timer *t);    /* NULL is a no-op */
 void loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
 
 /* Calls fn(arg) a moment after the file (or the target of a symlink, as Kubernetes mounts it)
- * changed, was replaced or came back; watches the directory. */
-void loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *arg);
+ * changed, was replaced or came back, or its permissions changed; watches the directory. Not to be
+ * ended from within fn. */
+struct file_watch;
+struct file_watch *loop_watch_file(
+    struct loop *l, const char *path, void (*fn)(void *arg), void *arg) NEVER_NULL;
+void loop_unwatch_file(struct file_watch *w);
 
 /* Runs work(arg) on another thread, then done(arg) on this loop. */
 void loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);

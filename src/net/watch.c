@@ -20,7 +20,7 @@ struct file_state {
     dev_t device;
     ino_t inode;
     off_t size;
-    struct timespec modified;
+    struct timespec changed;    /* ctime: also tells of permissions, and of an mtime put back */
 };
 
 struct file_watch {
@@ -45,15 +45,15 @@ file_state(const char *path)
 
     if (stat(path, &st) != 0)
         return (struct file_state){ .there = false };
-    return (struct file_state){ true, st.st_dev, st.st_ino, st.st_size, st.st_mtim };
+    return (struct file_state){ true, st.st_dev, st.st_ino, st.st_size, st.st_ctim };
 }
 
 static bool
 file_state_eq(const struct file_state *a, const struct file_state *b)
 {
     return a->there == b->there && a->device == b->device && a->inode == b->inode &&
-           a->size == b->size && a->modified.tv_sec == b->modified.tv_sec &&
-           a->modified.tv_nsec == b->modified.tv_nsec;
+           a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
+           a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 static void
@@ -114,7 +114,7 @@ directory_of(struct str path)
     return path;
 }
 
-void
+struct file_watch *
 loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *arg)
 {
     struct file_watch *w = check_alloc(calloc(1, sizeof(*w)));
@@ -131,6 +131,7 @@ loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *a
     CHECK(uv_fs_event_init(&l->uv, &w->directory) == 0);
     watch_directory(w);
     timer_set(w->look, LOOK_EVERY_MS);
+    return w;
 }
 
 static void
@@ -144,13 +145,20 @@ on_watch_closed(uv_handle_t *h)
 }
 
 void
+loop_unwatch_file(struct file_watch *w)
+{
+    struct file_watch **at = &w->loop->watches;
+
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    timer_destroy(w->look);
+    uv_close((uv_handle_t *)&w->directory, on_watch_closed);
+}
+
+void
 watches_close(struct loop *l)
 {
-    while (l->watches != NULL) {
-        struct file_watch *w = l->watches;
-
-        l->watches = w->next;
-        timer_destroy(w->look);
-        uv_close((uv_handle_t *)&w->directory, on_watch_closed);
-    }
+    while (l->watches != NULL)
+        loop_unwatch_file(l->watches);
 }

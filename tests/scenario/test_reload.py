@@ -237,6 +237,107 @@ def test_a_pipe_is_read_once_and_kept(make, mock, how, tmp_path):
     assert program.end() == 0
 
 
+# --- files that the configuration names ---
+
+def reloads(gateway):
+    return gateway.metrics().value("openclaw_reloads_total")
+
+
+def test_the_file_of_a_key_is_watched(make, mock, tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    secret = {name: process.canary(name) for name in ("client-1", "client-2", "provider-1", "provider-2")}
+    ours.write_text(secret["client-1"] + "\n")
+    theirs.write_text(secret["provider-1"] + "\n")
+    config = config_of(mock, auth={"keys": [{"name": "tester", "key": f"file:{ours}"}]})
+    config["providers"]["lab"]["api_key"] = f"file:{theirs}"
+    gateway = make.gateway(config)
+    gateway.key = secret["client-1"]
+    assert ask(gateway, "openai", "good").complete
+    assert mock.last_request()["headers"]["authorization"] == f"Bearer {secret['provider-1']}"
+
+    (tmp_path / "aside").write_text(secret["client-2"] + "\n")
+    os.replace(tmp_path / "aside", ours)              # replaced
+    theirs.write_text(secret["provider-2"] + "\n")    # written in place
+    gateway.key = secret["client-2"]
+    wait_until(lambda: ask(gateway, "openai", "good").status == 200, "the new key")
+    wait_until(lambda: ask(gateway, "openai", "good").complete and
+               mock.last_request()["headers"]["authorization"] == f"Bearer {secret['provider-2']}", "the provider's new key")
+
+
+def test_a_provider_s_authorities_are_watched(make, tmp_path):
+    first, second = tmp_path / "1", tmp_path / "2"
+    pairs = []
+    for folder in (first, second):
+        folder.mkdir()
+        pairs.append(process.certificate(folder))
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(pairs[0][0].read_bytes())
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(*pairs[1])
+    server = make.upstream(lambda c: c.answer(200, {"object": "list", "data": []}), tls=server_side)
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": server.url,
+                                                  "ca_file": str(bundle)}}})
+    assert gateway.get("/v1/files").status_code == 502
+    bundle.write_bytes(pairs[1][0].read_bytes())
+    wait_until(lambda: gateway.get("/v1/files").status_code == 200, "the new authority to be trusted")
+
+
+def test_a_swapped_volume_is_one_reload(make, mock, tmp_path):
+    """As Kubernetes mounts a volume: each file a symlink into ..data, itself a symlink that is swapped."""
+    volume = tmp_path / "volume"
+    count = 12
+
+    def fill(name, suffix):
+        folder = volume / name
+        folder.mkdir(parents=True)
+        for i in range(count):
+            (folder / f"key-{i}").write_text(f"{process.CANARY}client-{i}-{suffix}-long-enough\n")
+        os.symlink(name, volume / "..data_tmp")
+        os.replace(volume / "..data_tmp", volume / "..data")
+    fill("..one", "old")
+    for i in range(count):
+        os.symlink(f"..data/key-{i}", volume / f"key-{i}")
+    gateway = make.gateway(config_of(mock, auth={"keys": [
+        {"name": f"k{i}", "key": f"file:{volume}/key-{i}"} for i in range(count)]}))
+    gateway.key = f"{process.CANARY}client-3-old-long-enough"
+    assert ask(gateway, "openai", "good").complete
+    before = reloads(gateway)
+    fill("..two", "new")
+    for i in range(count):
+        gateway.key = f"{process.CANARY}client-{i}-new-long-enough"
+        wait_until(lambda: ask(gateway, "openai", "good").status == 200, "the new key")
+    assert reloads(gateway) == before + 1
+    fill("..three", "newer")
+    gateway.key = f"{process.CANARY}client-5-newer-long-enough"
+    wait_until(lambda: ask(gateway, "openai", "good").status == 200, "the newer key")
+
+
+def test_a_file_that_was_lacking_is_waited_for(make, mock, tmp_path):
+    late = tmp_path / "late"
+    gateway = make.gateway(config_of(mock))
+    before = reloads(gateway)
+    config = {**config_of(mock), "auth": {"keys": [{"name": "tester", "key": f"file:{late}"}]}}
+    gateway.reload(config, accepted=False)
+    gateway.program.wait_for(f"needs the file {late}, which cannot be read")
+    gateway.key = process.canary("client")
+    late.write_text(gateway.key + "\n")
+    wait_until(lambda: reloads(gateway) == before + 1, "the reload")
+    assert ask(gateway, "openai", "good").complete
+
+
+def test_a_file_that_is_named_no_more_is_not_watched(make, mock, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text(process.canary("client") + "\n")
+    named = {**config_of(mock), "auth": {"keys": [{"name": "tester", "key": f"file:{secret}"}]}}
+    inline = {**config_of(mock), "auth": {"keys": [{"name": "tester", "key": process.canary("client")}]}}
+    gateway = make.gateway(named)
+    gateway.reload(inline)
+    before = reloads(gateway)
+    secret.write_text(process.canary("client") + "\n")
+    gateway.reload({**inline, "timeouts": {"connect": "3s"}})     # later, and noticed
+    assert reloads(gateway) == before + 1
+
+
 def test_a_file_that_vanishes_and_comes_back(make, mock):
     gateway = make.gateway(config_of(mock))
     os.unlink(gateway.config_path)

@@ -72,7 +72,7 @@ TEST(references_are_replaced)
            setenv("OC_R", "${OC_A}", 1) == 0);
     EXPECT(unsetenv("OC_U") == 0);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        EXPECT(value_resolve(a, str_c(cases[i].text), false, &v) == NULL);
+        EXPECT(value_resolve(a, str_c(cases[i].text), NULL, &v) == NULL);
         EXPECT_STR(v, cases[i].want);
         EXPECT(v.p[v.n] == '\0');
     }
@@ -88,8 +88,8 @@ TEST(broken_references_say_what_is_missing)
 
     EXPECT(setenv("OC_A", "one", 1) == 0 && setenv("OC_E", "", 1) == 0 && unsetenv("OC_U") == 0);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        EXPECT(value_resolve(a, str_c(cases[i]), false, &v) != NULL);
-    EXPECT_STR(str_c(value_resolve(a, S("${OC_U}"), false, &v)),
+        EXPECT(value_resolve(a, str_c(cases[i]), NULL, &v) != NULL);
+    EXPECT_STR(str_c(value_resolve(a, S("${OC_U}"), NULL, &v)),
         "needs the environment variable OC_U, which is not set; set it, or write ${OC_U:-default}");
     arena_destroy(a);
 }
@@ -100,7 +100,10 @@ TEST(what_a_variable_says_is_never_a_file)
     struct str v;
 
     EXPECT(setenv("OC_F", "file:/etc/passwd", 1) == 0);
-    EXPECT(value_resolve(a, S("${OC_F}"), true, &v) == NULL);
+    struct str file;
+
+    EXPECT(value_resolve(a, S("${OC_F}"), &file, &v) == NULL);
+    EXPECT(file.n == 0);
     EXPECT_STR(v, "file:/etc/passwd");
     arena_destroy(a);
 }
@@ -112,8 +115,8 @@ TEST(a_long_value_is_refused)
     struct str v;
 
     memset(text, 'x', VALUE_BYTES_MAX + 1);
-    EXPECT(value_resolve(a, str_make(text, VALUE_BYTES_MAX), false, &v) == NULL);
-    EXPECT_STR(str_c(value_resolve(a, str_make(text, VALUE_BYTES_MAX + 1), false, &v)),
+    EXPECT(value_resolve(a, str_make(text, VALUE_BYTES_MAX), NULL, &v) == NULL);
+    EXPECT_STR(str_c(value_resolve(a, str_make(text, VALUE_BYTES_MAX + 1), NULL, &v)),
         "is longer than 64KB; write a shorter text");
     free(text);
     arena_destroy(a);
@@ -124,7 +127,7 @@ TEST(a_full_arena_is_a_reason)
     struct arena *a = arena_create(16);
     struct str v;
 
-    EXPECT_STR(str_c(value_resolve(a, S("more than sixteen bytes"), false, &v)),
+    EXPECT_STR(str_c(value_resolve(a, S("more than sixteen bytes"), NULL, &v)),
         "does not fit: the configuration holds too much text; make it smaller");
     arena_destroy(a);
 }
@@ -134,13 +137,14 @@ TEST(a_file_of_64_kilobytes_is_the_largest)
     char path[] = "/tmp/openclaw-value-XXXXXX";
     int fd = mkstemp(path);
     struct arena *a = arena_create(1024 * 1024);
-    struct str text = arena_printf(a, "file:%s", path);
+    struct str file, text = arena_printf(a, "file:%s", path);
     struct str v;
 
     EXPECT(fd >= 0 && ftruncate(fd, VALUE_BYTES_MAX) == 0);
-    EXPECT(value_resolve(a, text, true, &v) == NULL && v.n == VALUE_BYTES_MAX);
+    EXPECT(value_resolve(a, text, &file, &v) == NULL && v.n == VALUE_BYTES_MAX);
     EXPECT(ftruncate(fd, VALUE_BYTES_MAX + 1) == 0);
-    struct str reason = str_c(value_resolve(a, text, true, &v));
+    EXPECT_STR(file, path);
+    struct str reason = str_c(value_resolve(a, text, &file, &v));
     EXPECT(str_find(reason, S("(Larger than 64KB)")) < reason.n);
     EXPECT(close(fd) == 0 && unlink(path) == 0);
     arena_destroy(a);

@@ -5,6 +5,7 @@
 
 struct place {
     struct loop *loop;
+    struct file_watch *watch;
     char dir[64];
     char path[128];
     unsigned changes;
@@ -34,7 +35,7 @@ place_open(struct place *p, const char *prepare)
     snprintf(p->path, sizeof(p->path), "%s/file", p->dir);
     shell(p, prepare);
     p->loop = loop_create();
-    loop_watch_file(p->loop, p->path, on_changed, p);
+    p->watch = loop_watch_file(p->loop, p->path, on_changed, p);
 }
 
 static void
@@ -157,4 +158,29 @@ TEST(the_directory_of_a_path_is_found)
     EXPECT_STR(directory_of(S("a/b")), "a");
     EXPECT_STR(directory_of(S("/a")), "/");
     EXPECT_STR(directory_of(S("/etc//x")), "/etc");
+}
+
+TEST(other_permissions_are_a_change)
+{
+    struct place p;
+
+    place_open(&p, "echo old > file");
+    shell(&p, "chmod 600 file");
+    RUN_UNTIL(p.loop, p.changes != 0);
+    place_close(&p);
+}
+
+TEST(a_file_that_is_watched_no_more_is_not_reported)
+{
+    struct place p;
+    struct place other = { .changes = 0 };
+
+    place_open(&p, "echo old > file");
+    loop_watch_file(p.loop, p.path, on_changed, &other);
+    loop_unwatch_file(p.watch);
+    shell(&p, "echo new > file");
+    RUN_UNTIL(p.loop, other.changes != 0);
+    RUN_FOR_MS(p.loop, 250);
+    EXPECT_INT(p.changes, 0);
+    place_close(&p);
 }
