@@ -85,6 +85,7 @@ struct conf_key {
     struct conf_str name;
     struct conf_str key;        /* secret */
     struct conf_strs models;    /* allowed names and globs; empty: all */
+    struct conf_strs routes;    /* ids and paths; empty: see auth_allows_route() */
     struct conf_mark mark;
 };
 

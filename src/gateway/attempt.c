@@ -213,6 +213,17 @@ write_translated(
     return e == OK ? set_body(x, q, body, &edits) : e;
 }
 
+/* The path of a route that names the model in its query, with the provider's name for it. */
+static void
+add_path_with_model(struct buf *out, const struct llm_request *r, struct str model)
+{
+    size_t before = (size_t)(r->path_model.p - r->path.p);
+
+    buf_add(out, str_make(r->path.p, before));
+    http_add_segment(out, model);
+    buf_add(out, str_skip(r->path, before + r->path_model.n));
+}
+
 static enum err
 write_request(
     struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
@@ -234,7 +245,10 @@ write_request(
         return ERR_UNSUPPORTED;
     }
     buf_add(path, t->provider->base_path);
-    wire->provider->write_path(path, &x->request, &t->wire);
+    if (x->request.path_model.n != 0 && t->wire.model.n != 0)
+        add_path_with_model(path, &x->request, t->wire.model);
+    else
+        wire->provider->write_path(path, &x->request, &t->wire);
     q->path = arena_str(x->arena, buf_str(path));
     buf_reset(path, SIZE_MAX);
 

@@ -4,16 +4,21 @@
 #include "gateway/local.h"
 
 const struct endpoint endpoints[ENDPOINT_COUNT] = {
-#define ENDPOINT(id_, method_, path_, wire_name, op_, local_)                                      \
+#define ENDPOINT(id_, method_, path_, wire_name, kind_, model_, op_, local_)                       \
     [ENDPOINT_##id_] = { .id = #id_,                                                               \
         .method = S_INIT(method_),                                                                 \
         .path = S_INIT(path_),                                                                     \
         .wire = &wire_##wire_name,                                                                 \
+        .kind = ENDPOINT_IS_##kind_,                                                               \
+        .model = MODEL_##model_,                                                                   \
         .op = (op_),                                                                               \
         .local = (local_) },
 #include "gateway/endpoints.def"
 #undef ENDPOINT
-    [ENDPOINT_none] = { .id = "none", .wire = &wire_openai_chat, .op = OP_RELAY },
+    [ENDPOINT_none] = { .id = "none",
+        .wire = &wire_openai_chat,
+        .kind = ENDPOINT_IS_PASSED,
+        .op = OP_RELAY },
 };
 
 const char *const endpoint_names[ENDPOINT_COUNT] = {
@@ -27,14 +32,22 @@ const char *const endpoint_names[ENDPOINT_COUNT] = {
 static bool
 path_matches(struct str pattern, struct str path, bool folded)
 {
-    bool open = pattern.n != 0 && pattern.p[pattern.n - 1] == '*';
+    size_t n = pattern.n;
 
-    if (open) {
-        if (path.n < pattern.n)
+    if (str_ends(pattern, S("/**"))) {
+        n -= 3;
+        if (path.n > n && path.p[n] != '/')
             return false;
-        pattern.n--;
-        path.n = pattern.n;
+    } else if (str_ends(pattern, S("*"))) {
+        n -= 1;
+        if (path.n == n)
+            return false;
+    } else if (path.n != n) {
+        return false;
     }
+    if (path.n < n)
+        return false;
+    pattern.n = path.n = n;
     return folded ? str_ieq(pattern, path) : str_eq(pattern, path);
 }
 
@@ -60,25 +73,31 @@ method_matches(struct str pattern, struct str method)
     return str_eq(pattern, method) || (str_eq(pattern, S("GET")) && str_eq(method, S("HEAD")));
 }
 
-/* Looks through the table; `skip` bytes are left out of the patterns (for callers who leave "/v1"
- * out). */
+/* The row of the path that takes the method; or the first that has the path with
+ * another method in *ret_near. `skip` bytes are left out of the patterns, for callers who leave
+ * "/v1" out; the rows that match every path do not count then. */
 static const struct endpoint *
 find(struct str path, struct str method, size_t skip, const struct endpoint **ret_near)
 {
     for (size_t i = 0; i < ENDPOINT_none; i++) {
-        struct str pattern = str_skip(endpoints[i].path, skip);
+        const struct endpoint *e = &endpoints[i];
 
-        if (skip != 0 &&
-            (!str_starts(endpoints[i].path, S("/v1/")) || pattern.p[pattern.n - 1] == '*'))
+        if (skip != 0 && (!endpoint_needs_key(e) || e->model == MODEL_MAYBE))
             continue;
-        if (!path_matches(pattern, path, false))
+        if (!path_matches(str_skip(e->path, skip), path, false))
             continue;
-        if (method_matches(endpoints[i].method, method))
-            return &endpoints[i];
+        if (method_matches(e->method, method))
+            return e;
         if (*ret_near == NULL)
-            *ret_near = &endpoints[i];
+            *ret_near = e;
     }
     return NULL;
+}
+
+static bool
+is_passed_through(const struct endpoint *e)
+{
+    return e->op == OP_RELAY && e->local == NULL;
 }
 
 /* Is the path that of another row but for upper and lower case? Some providers do not tell them
@@ -87,7 +106,7 @@ static bool
 is_row_in_other_case(struct str path, const struct endpoint *found)
 {
     for (const struct endpoint *e = endpoints; e != found; e++)
-        if (path_matches(e->path, path, true))
+        if (path_matches(e->path, path, true) && !path_matches(e->path, path, false))
             return true;
     return false;
 }
@@ -106,11 +125,11 @@ endpoint_find(struct str method, const struct http_path *path, enum err *ret_err
     const struct endpoint *near = NULL;    /* the path is ours, with another method */
     const struct endpoint *e = find(path->text, method, 0, &near);
 
-    if (e != NULL && near != NULL && str_eq(e->method, S("*")))
-        e = NULL;    /* not something to pass through */
+    if (e != NULL && near != NULL && !is_passed_through(near))
+        e = NULL;    /* a route of ours with another method is not one to pass through */
     if (e == NULL && near == NULL)
         e = find(path->text, method, sizeof("/v1") - 1, &near);
-    if (e != NULL && e->op == OP_RELAY && e->local == NULL) {
+    if (e != NULL && is_passed_through(e)) {
         *ret_error = path->has_delimiter                   ? ERR_BAD_REQUEST
                      : is_row_in_other_case(path->text, e) ? ERR_NO_ROUTE
                                                            : OK;
@@ -135,10 +154,40 @@ endpoint_methods(const struct endpoint *e)
 const struct wire *
 endpoint_wire(const struct endpoint *e, const struct http_head *head)
 {
-    bool shared =
-        e->op == OP_RELAY && (e == &endpoints[ENDPOINT_none] || str_starts(e->path, S("/v1/")));
+    bool shared = e->op == OP_RELAY && endpoint_needs_key(e);
 
     if (shared && http_field_get(&head->fields, S("anthropic-version")).n != 0)
         return &wire_anthropic;
     return e->wire;
+}
+
+/* --- the routes that a key names --- */
+
+void
+endpoint_check_keys(const struct conf_auth *auth, struct conf_problems *problems)
+{
+    struct str ids[ENDPOINT_COUNT];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ENDPOINT_none; i++)
+        if (endpoint_needs_key(&endpoints[i]))
+            ids[n++] = str_c(endpoints[i].id);
+    for (size_t k = 0; k < auth->key_count; k++) {
+        for (size_t i = 0; i < auth->keys[k].routes.count; i++) {
+            const struct conf_str *route = &auth->keys[k].routes.list[i];
+            bool known =
+                str_chr(route->v, '*') != route->v.n || str_chr(route->v, '/') != route->v.n;
+
+            for (size_t j = 0; j < n; j++)
+                known = known || str_eq(ids[j], route->v);
+            if (known)
+                continue;
+            struct str near = conf_closest(route->v, ids, n);
+            conf_problem(problems, route->mark,
+                "auth.keys[%zu].routes: there is no route '" STR_FMT "'%s" STR_FMT
+                "%s; write an id, or a path like /v1/files/*",
+                k, STR_ARG(route->v), near.n != 0 ? "; did you mean '" : "", STR_ARG(near),
+                near.n != 0 ? "'?" : "");
+        }
+    }
 }

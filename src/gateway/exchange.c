@@ -75,14 +75,38 @@ exchange_log(const struct exchange *x)
 static void
 set_relay_path(struct exchange *x)
 {
-    struct str path = x->path.text;
+    struct str path = str_skip(x->path.text, sizeof("/v1") - 1);
     struct str query = server_head(x->q)->query;
 
-    if (str_starts(path, S("/v1/")))
-        path = str_skip(path, sizeof("/v1") - 1);
     x->request.path =
         query.n == 0 ? path
                      : arena_printf(x->arena, STR_FMT "?" STR_FMT, STR_ARG(path), STR_ARG(query));
+}
+
+/* The parameter "model" of the query. Some readers take the first of several, some the last, some
+ * ignore case, and some divide at ';' too. */
+static enum step
+read_query(struct exchange *x)
+{
+    struct llm_request *r = &x->request;
+    struct str query = str_skip(r->path, str_chr(r->path, '?'));
+    unsigned count = 0;
+
+    for (query = str_skip(query, MIN(query.n, 1)); query.n != 0;) {
+        size_t n = MIN(str_chr(query, '&'), str_chr(query, ';'));
+        struct str name, value;
+
+        (void)str_cut(str_make(query.p, n), '=', &name, &value);
+        query = str_skip(query, MIN(n + 1, query.n));
+        if (!str_ieq(http_decode_percent(x->arena, name), S("model")))
+            continue;
+        count++;
+        r->path_model = value;
+        r->model = http_decode_percent(x->arena, value);
+    }
+    if (count > 1)
+        return exchange_fail(x, ERR_BAD_REQUEST, "the query names the model more than once");
+    return STEP_NEXT;
 }
 
 /* A provider may read JSON whatever the caller calls it; then so must we, or its model would go
@@ -132,19 +156,46 @@ read_form(struct exchange *x, struct str type)
     return STEP_NEXT;
 }
 
+/* A form, or JSON; what is neither names no model. */
+static enum step
+read_body(struct exchange *x, bool may_be_form)
+{
+    struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
+    bool says_json = http_type_is(type, S("application/json"));
+    struct str body = x->request.body;
+
+    if (http_type_is(type, S("multipart/form-data")))
+        return may_be_form ? read_form(x, type) : STEP_NEXT;
+    if (body.n != 0 && (says_json || str_starts(str_trim(body), S("{"))))
+        return read_json(x, says_json);
+    return STEP_NEXT;
+}
+
 enum step
 exchange_read_relay(struct exchange *x)
 {
     struct llm_request *r = &x->request;
-    struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
-    bool says_json = http_type_is(type, S("application/json"));
     enum step step = STEP_NEXT;
 
     set_relay_path(x);
-    if (r->body.n != 0 && (says_json || str_starts(str_trim(r->body), S("{"))))
-        step = read_json(x, says_json);
-    else if (http_type_is(type, S("multipart/form-data")))
-        step = read_form(x, type);
+    switch (x->endpoint->model) {
+    case MODEL_BODY:
+        step = read_body(x, false);
+        break;
+    case MODEL_FORM:
+        step = read_body(x, true);
+        break;
+    case MODEL_MAYBE:
+        if (http_is_sending_method(x->method))
+            step = read_body(x, true);
+        break;
+    case MODEL_QUERY:
+        step = read_query(x);
+        break;
+    case MODEL_PATH:    /* answered by ourselves */
+    case MODEL_NOWHERE:
+        break;
+    }
     if (step != STEP_NEXT)
         return step;
     if (r->model.n > MODEL_BYTES) {
@@ -453,8 +504,7 @@ settle_log(
 static bool
 is_worth_a_line(const struct exchange *x)
 {
-    return x->endpoint->local == NULL || x->status >= 400 ||
-           str_starts(x->endpoint->path, S("/v1/"));
+    return x->status >= 400 || endpoint_needs_key(x->endpoint);
 }
 
 void

@@ -15,11 +15,11 @@
 static bool
 is_at_this_door(const struct exchange *x)
 {
-    const struct endpoint *e = x->endpoint;
+    bool admin = server_door(x->q) == WORKER_DOOR_ADMIN;
 
-    if (server_door(x->q) == WORKER_DOOR_ADMIN)
-        return e->local != NULL && !str_starts(e->path, S("/v1/"));
-    return !x->worker->has_admin || e != &endpoints[ENDPOINT_metrics];
+    if (x->endpoint->kind == ENDPOINT_IS_ADMIN)
+        return admin || !x->worker->has_admin;
+    return !admin || !endpoint_needs_key(x->endpoint);
 }
 
 /* Which route of which protocol is this? Browsers' preflights are answered here. */
@@ -51,6 +51,8 @@ stage_match(struct exchange *x)
             "there is",
             STR_ARG(head->method), STR_ARG(path),
             x->endpoint != &endpoints[ENDPOINT_none] ? " (paths are case-sensitive)" : "");
+    if (endpoint_needs_key(x->endpoint) && !str_starts(path, S("/v1/")))
+        x->path.text = arena_printf(x->arena, "/v1" STR_FMT, STR_ARG(path));
     if (!is_at_this_door(x))
         return exchange_fail(x, ERR_NO_ROUTE,
             server_door(x->q) == WORKER_DOOR_ADMIN
@@ -89,19 +91,31 @@ is_refused_page(const struct exchange *x)
            browser_is_foreign_page(&c->server.cors_origins, server_head(x->q));
 }
 
+/* Routes that are not model calls have a permission of their own. */
+static bool
+may_use_route(const struct exchange *x)
+{
+    return auth_allows_route(x->who, str_c(x->endpoint->id), x->method, x->path.text);
+}
+
 /* Who is asking? Health and metrics are open to everybody. */
 static enum step
 stage_authenticate(struct exchange *x)
 {
     struct str credential = auth_credential(&server_head(x->q)->fields);
     enum err e = auth_identify(x->hold->snapshot->auth, credential, &x->who);
-    bool open = x->endpoint->local != NULL && !str_starts(x->endpoint->path, S("/v1/"));
+    bool needs_key = endpoint_needs_key(x->endpoint);
 
-    if (e != OK && !open)
+    if (e != OK && needs_key)
         return refuse_caller(x, credential);
-    if (!open && is_refused_page(x))
+    if (needs_key && is_refused_page(x))
         return exchange_fail(
             x, ERR_FORBIDDEN, "pages of this origin may not call; name it in server.cors_origins");
+    if (x->endpoint->kind == ENDPOINT_IS_PASSED && !may_use_route(x))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "this API key may not use this route, which is not a model call; name it in the key's "
+            "routes: '%s', or '" STR_FMT " " STR_FMT "'",
+            x->endpoint->id, STR_ARG(x->method), STR_ARG(x->path.text));
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
     x->endpoint->local(x);
@@ -220,9 +234,10 @@ stage_route(struct exchange *x)
     struct str why = S("");
     const struct route_table *routes = x->hold->snapshot->routes;
 
-    if (x->request.model.n == 0 && !auth_allows_model(x->who, S("")))
+    if (x->request.model.n == 0 && !auth_allows_model(x->who, S("")) && !may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
-            "this API key may use certain models only, and this request names none");
+            "this API key may use certain models only, and this request names none where this "
+            "route has it");
     if (x->request.model.n == 0) {
         x->plan.targets[0] = route_default(routes, x->arena, x->request.wire);
         x->plan.count = x->plan.targets[0] != NULL;

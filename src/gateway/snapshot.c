@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "gateway/endpoints.h"
+
 struct snapshot *
 snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *problems)
 {
@@ -12,6 +14,7 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
     s->conf = c;
     s->auth = auth_create(c, problems);
     s->routes = route_create(c, simulated_url, problems);
+    endpoint_check_keys(&c->auth, problems);
     s->generation = 1;
     atomic_store(&s->refs, 1);
     return s;

@@ -118,6 +118,8 @@ struct llm_request {
     bool want_usage;
     /* caller's path behind the protocol's prefix, for OP_RELAY: "/moderations" */
     struct str path;
+    /* where the model stands in it, percent-encoded; empty: nowhere */
+    struct str path_model;
 
     /* --- the conversation: see llm_request_expand() --- */
     bool expanded;

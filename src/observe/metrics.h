@@ -14,7 +14,7 @@
 typedef _Atomic uint64_t metric_cell;
 
 #define METRIC_BUCKETS 20    /* most buckets of one histogram, +Inf included */
-#define METRIC_ENDPOINTS 24
+#define METRIC_ENDPOINTS 48
 #define METRIC_STATUSES 24
 
 struct metric_histogram {

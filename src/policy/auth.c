@@ -36,6 +36,7 @@ auth_create(const struct conf *c, struct conf_problems *problems)
         digest_sha256(k->key.v, hash);
         p->name = k->name.v;
         p->models = k->models;
+        p->routes = k->routes;
         p->in_flight = in_flight_hold(id);
         digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, p->hash_hex);
         if (map_get(t->by_hash, id) != NULL)
@@ -130,5 +131,26 @@ auth_allows_model(const struct principal *p, struct str model)
     for (size_t i = 0; i < p->models.count; i++)
         if (auth_glob(p->models.list[i].v, model))
             return true;
+    return false;
+}
+
+bool
+auth_allows_route(const struct principal *p, struct str id, struct str method, struct str path)
+{
+    if (p->routes.count == 0)
+        return auth_allows_model(p, S(""));
+    for (size_t i = 0; i < p->routes.count; i++) {
+        struct str route = p->routes.list[i].v;
+        struct str only_method, pattern;
+
+        if (str_eq(route, id))
+            return true;
+        if (!str_cut(route, ' ', &only_method, &pattern))
+            pattern = route;
+        else if (!str_eq(only_method, method))
+            continue;
+        if (auth_glob(str_trim(pattern), path))
+            return true;
+    }
     return false;
 }

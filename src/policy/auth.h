@@ -18,6 +18,7 @@ struct principal {
     struct str name;    /* as configured; "anonymous" when nobody must identify */
     char hash_hex[AUTH_HASH_HEX_BYTES + 1];
     struct conf_strs models;        /* allowed names and globs; empty: all */
+    struct conf_strs routes;        /* allowed beside model calls: see auth_allows_route() */
     struct in_flight *in_flight;    /* outlives the table; held by it */
 };
 
@@ -39,6 +40,12 @@ enum err auth_identify(
 
 /* May this principal use the model name? Globs: '*' matches anything. */
 bool auth_allows_model(const struct principal *p, struct str model);
+
+/* May this principal use a route that is not a model call? `id` is the endpoint's, `path` is
+ * normalised. The principal's routes are ids, paths, or a method and a path, with globs; one
+ * without routes may use all when it may use all models, and else none. */
+bool auth_allows_route(
+    const struct principal *p, struct str id, struct str method, struct str path);
 
 /* Does `text` match `pattern`, in which '*' stands for any run of bytes? */
 bool auth_glob(struct str pattern, struct str text);

@@ -35,23 +35,37 @@ TEST(paths_and_methods_lead_to_their_row)
         { "GET", "/v1/models/openai/gpt-4o", ENDPOINT_model, OK },
         { "GET", "/livez", ENDPOINT_livez, OK },
         { "GET", "/", ENDPOINT_root, OK },
-        { "POST", "/v1/messages/batches", ENDPOINT_relay_messages, OK },
-        { "POST", "/v1/responses", ENDPOINT_relay, OK },
-        { "DELETE", "/v1/files/f-1", ENDPOINT_relay, OK },
+        { "POST", "/v1/messages/batches", ENDPOINT_message_batches, OK },
+        { "GET", "/v1/messages/batches/b/results", ENDPOINT_message_batches, OK },
+        { "POST", "/v1/messages/other", ENDPOINT_relay_messages, OK },
+        { "POST", "/v1/responses", ENDPOINT_responses, OK },
+        { "POST", "/responses/", ENDPOINT_responses, OK },
+        { "GET", "/v1/responses", ENDPOINT_stored_responses, OK },
+        { "GET", "/v1/responses/r-1", ENDPOINT_stored_responses, OK },
+        { "POST", "/v1/responses/r-1/cancel", ENDPOINT_stored_responses, OK },
+        { "POST", "/v1/Responses", ENDPOINT_relay, ERR_NO_ROUTE },
+        { "POST", "/v1/responses/Compact", ENDPOINT_stored_responses, ERR_NO_ROUTE },
+        { "DELETE", "/v1/files/f-1", ENDPOINT_files, OK },
+        { "GET", "/v1/files", ENDPOINT_files, OK },
+        { "GET", "/v1/filesystem", ENDPOINT_relay, OK },
+        { "GET", "/v1/fileS", ENDPOINT_relay, ERR_NO_ROUTE },
+        { "GET", "/files/f-1", ENDPOINT_files, OK },
+        { "GET", "/models/a", ENDPOINT_model, OK },
+        { "POST", "/unheard", ENDPOINT_none, ERR_NO_ROUTE },
         { "GET", "/v1/chat/completions", ENDPOINT_chat_completions, ERR_METHOD },
         { "POST", "/v1/models", ENDPOINT_models, ERR_METHOD },
         { "POST", "/livez", ENDPOINT_livez, ERR_METHOD },
         { "POST", "/metrics", ENDPOINT_metrics, ERR_METHOD },
         { "GET", "/chat/completions", ENDPOINT_chat_completions, ERR_METHOD },
-        { "TRACE", "/v1/files", ENDPOINT_relay, ERR_METHOD },
-        { "PROPFIND", "/v1/files", ENDPOINT_relay, ERR_METHOD },
-        { "OPTIONS", "/v1/files", ENDPOINT_relay, ERR_METHOD },
+        { "TRACE", "/v1/files", ENDPOINT_files, ERR_METHOD },
+        { "PROPFIND", "/v1/files", ENDPOINT_files, ERR_METHOD },
+        { "OPTIONS", "/v1/files", ENDPOINT_files, ERR_METHOD },
         { "OPTIONS", "*", ENDPOINT_none, ERR_NO_ROUTE },
         { "PATCH", "/v1/assistants/a", ENDPOINT_relay, OK },
         { "GET", "/v1", ENDPOINT_none, ERR_NO_ROUTE },
         { "GET", "/v1/", ENDPOINT_none, ERR_NO_ROUTE },
         { "GET", "/v2/models", ENDPOINT_none, ERR_NO_ROUTE },
-        { "POST", "/files", ENDPOINT_none, ERR_NO_ROUTE },
+        { "POST", "/files", ENDPOINT_files, OK },
         { "POST", "/V1/chat/completions", ENDPOINT_none, ERR_NO_ROUTE },
         { "POST", "/v1/%63hat/completions", ENDPOINT_chat_completions, OK },
         { "POST", "/v1/chat/completions/", ENDPOINT_chat_completions, OK },
@@ -94,6 +108,38 @@ TEST(a_name_for_each_row_and_a_number_back)
         EXPECT_INT(endpoint_number(&endpoints[i]), i);
         EXPECT(endpoints[i].wire->caller != NULL);
     }
+}
+
+TEST(what_a_key_names_must_be_there)
+{
+    static const struct {
+        const char *text;
+        const char *problem;
+    } rows[] = {
+        { "files", NULL },
+        { "/v1/files/*", NULL },
+        { "GET /v1/files", NULL },
+        { "*", NULL },
+        { "file", "there is no route 'file'; did you mean 'files'?; write" },
+        { "livez", "there is no route 'livez'" },
+    };
+    struct arena *a = arena_create(64 * 1024);
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct conf_str route = { .v = str_c(rows[i].text) };
+        struct conf_key key = { .routes = { &route, 1 } };
+        struct conf_auth auth = { .keys = &key, .key_count = 1 };
+        struct conf_problems problems;
+
+        conf_problems_init(&problems, a);
+        endpoint_check_keys(&auth, &problems);
+        EXPECT_INT(problems.count, rows[i].problem != NULL);
+        if (rows[i].problem != NULL) {
+            struct str text = problems.first->text;
+            EXPECT(str_find(text, str_c(rows[i].problem)) != text.n);
+        }
+    }
+    arena_destroy(a);
 }
 
 TEST(who_names_anthropics_version_speaks_its_protocol_where_both_could_be_meant)

@@ -125,6 +125,145 @@ TEST(a_key_with_a_list_of_models_gets_those_alone)
     finish();
 }
 
+/* --- every row of the table, every kind of key --- */
+
+#define KINDS                                                                                      \
+    "auth:\n"                                                                                      \
+    "  keys:\n"                                                                                    \
+    "    - {name: limited, key: k-limited, models: [fast]}\n"                                      \
+    "    - {name: both, key: k-both, models: [fast], routes: [\"*\"]}\n"                           \
+    "    - {name: other, key: k-other, models: [fast], routes: [nothing/*, \"PATCH *\"]}\n"        \
+    "    - {name: path, key: k-path, models: [fast], routes: [\"GET /v1/*\"]}\n"                   \
+    "    - {name: narrow, key: k-narrow, routes: [nothing/*]}\n"                                   \
+    "    - {name: free, key: k-free}\n"                                                            \
+    "models:\n"                                                                                    \
+    "  fast: {targets: [mock/allowed-1]}\n"
+
+/* Asks with a key for a model that is named in a JSON body, a form or the query. */
+static int
+ask_naming(const char *key, const char *method, struct str path, const char *model,
+    enum endpoint_model where)
+{
+    bool query = where == MODEL_QUERY;
+    bool json = where == MODEL_BODY;
+    struct str line = arena_printf(w.arena, "%s " STR_FMT "?x=1%s%s%c", method, STR_ARG(path),
+        query ? "&model=" : "", query ? model : "", 0);
+    struct str fields =
+        arena_printf(w.arena, "Authorization: Bearer %s\r\nContent-Type: %s\r\n%c", key,
+            query  ? "text/plain"
+            : json ? "application/json"
+                   : "multipart/form-data; boundary=B",
+            0);
+    struct str body = S("");
+
+    if (json)
+        body = arena_printf(w.arena,
+            "{\"model\":\"%s\",\"max_tokens\":9,\"input\":\"x\",\"prompt\":\"x\","
+            "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}%c",
+            model, 0);
+    else if (!query)
+        body = arena_printf(w.arena,
+            "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n%s\r\n--B--\r\n%c", model,
+            0);
+    return gateway_world_ask(&w, line.p, fields.p, body.p);
+}
+
+/* A path of the row: its stars are "x". */
+static struct str
+path_of(const struct endpoint *e)
+{
+    struct str rest, head = e->path;
+
+    (void)str_cut(e->path, '*', &head, &rest);
+    return head.n == e->path.n ? head : arena_printf(w.arena, STR_FMT "x", STR_ARG(head));
+}
+
+static bool
+is_believed(const struct endpoint *e, enum endpoint_model where)
+{
+    return e->model == where || (e->model == MODEL_FORM && where == MODEL_BODY);
+}
+
+/* Where the row has its model, it decides; elsewhere it is as if none was named. */
+static void
+expect_model_decides(const struct endpoint *e, const char *method, struct str path)
+{
+    for (int i = MODEL_BODY; i <= MODEL_QUERY; i++) {
+        enum endpoint_model where = (enum endpoint_model)i;
+
+        EXPECT(ask_naming("k-free", method, path, "mock/other", where) != 403);
+        EXPECT(ask_naming("k-narrow", method, path, "mock/other", where) != 403);
+        if (is_believed(e, where)) {
+            EXPECT(ask_naming("k-limited", method, path, "fast", where) != 403);
+            EXPECT_INT(ask_naming("k-limited", method, path, "mock/other", where), 403);
+            EXPECT_INT(ask_naming("k-both", method, path, "mock/other", where), 403);
+        } else if (e->op == OP_RELAY) {
+            EXPECT_INT(ask_naming("k-limited", method, path, "fast", where), 403);
+            EXPECT(ask_naming("k-both", method, path, "mock/other", where) != 403);
+        }
+    }
+}
+
+/* It does not matter what such a request seems to name. */
+static void
+expect_routes_decide(const char *method, struct str path)
+{
+    bool get = strcmp(method, "GET") == 0;
+
+    for (int i = MODEL_BODY; i <= MODEL_QUERY; i++) {
+        enum endpoint_model where = (enum endpoint_model)i;
+
+        EXPECT_INT(ask_naming("k-limited", method, path, "fast", where), 403);
+        EXPECT_INT(ask_naming("k-other", method, path, "fast", where), 403);
+        EXPECT_INT(ask_naming("k-narrow", method, path, "fast", where), 403);
+        EXPECT((ask_naming("k-path", method, path, "fast", where) == 403) == !get);
+        EXPECT(ask_naming("k-both", method, path, "fast", where) != 403);
+        EXPECT(ask_naming("k-free", method, path, "mock/other", where) != 403);
+    }
+}
+
+TEST(every_route_asks_every_kind_of_key_for_what_it_needs)
+{
+    static const char *const methods[] = { "GET", "POST", "DELETE", "PUT" };
+
+    gateway_world_start(&w, KINDS);
+    for (size_t i = 0; i < ENDPOINT_none; i++) {
+        const struct endpoint *e = &endpoints[i];
+        struct str path = path_of(e);
+
+        for (size_t m = 0; m < ARRAY_LEN(methods); m++) {
+            struct http_path p = { .text = path };
+            enum err why;
+
+            if (endpoint_find(str_c(methods[m]), &p, &why) != e || why != OK)
+                continue;
+            int status = ask_naming("nobody", methods[m], path, "fast", MODEL_BODY);
+            EXPECT_INT(status, endpoint_needs_key(e) ? 401 : 200);
+            if (e->kind == ENDPOINT_IS_PASSED)
+                expect_routes_decide(methods[m], path);
+            else if (endpoint_needs_key(e) && e->local == NULL)
+                expect_model_decides(e, methods[m], path);
+        }
+    }
+    finish();
+}
+
+TEST(a_model_in_the_query_is_routed_renamed_and_never_named_twice)
+{
+    gateway_world_start(&w, KEYS);
+    (void)gateway_world_ask(&w, "GET /v1/realtime?a=1&model=fast&b=%2f", CI, "");
+    EXPECT(gateway_world_says(&w, "x-openclaw-model: allowed-1\r\n"));
+    struct str got = gateway_world_received(&w);
+    EXPECT(str_find(got, S("/v1/realtime?a=1&model=allowed-1&b=%2f")) != got.n);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/realtime?model=mock%2Fother", CI, ""), 403);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/realtime?a=fast", CI, ""), 403);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/realtime?model=fast&model=x", CI, ""), 400);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/realtime?model=fast&MODEL=x", CI, ""), 400);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/realtime?model=fast&%6dodel=x", CI, ""), 400);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/realtime?model=fast;model=x", CI, ""), 400);
+    finish();
+}
+
 TEST(a_form_that_names_two_models_is_refused)
 {
     static const char type[] = CI "Content-Type: multipart/form-data; boundary=B\r\n";

@@ -177,3 +177,21 @@ TEST(a_key_with_a_list_may_use_what_is_on_it_and_nothing_else)
     EXPECT(auth_allows_model(ops, S("smart")));
     drop(&l, t);
 }
+
+TEST(a_route_is_allowed_by_its_id_its_path_or_its_method_and_path)
+{
+    static struct conf_str models[] = { { .v = S_INIT("fast") } };
+    static struct conf_str routes[] = { { .v = S_INIT("batches") },
+        { .v = S_INIT("GET /v1/files/*") }, { .v = S_INIT("/v1/evals*") } };
+    const struct principal limited = { .models = { models, 1 } }, free = { .models = { NULL, 0 } };
+    const struct principal p = { .models = { models, 1 }, .routes = { routes, 3 } };
+
+    EXPECT(auth_allows_route(&p, S("batches"), S("POST"), S("/v1/batches/b/cancel")));
+    EXPECT(auth_allows_route(&p, S("files"), S("GET"), S("/v1/files/f/content")));
+    EXPECT(!auth_allows_route(&p, S("files"), S("DELETE"), S("/v1/files/f")));
+    EXPECT(!auth_allows_route(&p, S("files"), S("GET"), S("/v1/files")));
+    EXPECT(auth_allows_route(&p, S("relay"), S("POST"), S("/v1/evals/e/runs")));
+    EXPECT(!auth_allows_route(&p, S("relay"), S("POST"), S("/v1/vector_stores")));
+    EXPECT(!auth_allows_route(&limited, S("files"), S("GET"), S("/v1/files")));
+    EXPECT(auth_allows_route(&free, S("files"), S("DELETE"), S("/v1/files/f")));
+}
