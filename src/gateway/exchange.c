@@ -57,11 +57,19 @@ exchange_wake(struct exchange *x)
     loop_defer(x->worker->loop, &x->wake);
 }
 
+/* What the log may say of a text that somebody else wrote. */
+static struct str
+shown(const struct exchange *x, struct str text)
+{
+    return secrets_in(x->hold->snapshot->secrets, text) ? S("(withheld: it quotes a secret)")
+                                                        : text;
+}
+
 struct log_context
 exchange_log(const struct exchange *x)
 {
     struct log_context who = {
-        .request_id = x->id, .model = x->request.model, .attempt = x->attempts
+        .request_id = x->id, .model = shown(x, x->request.model), .attempt = x->attempts
     };
 
     if (x->attempt.target != NULL)
@@ -325,7 +333,8 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         e.message = str_c(err_row(e.kind)->sentence);
     e.message = with_attempts(x, e.message);
     x->error = e.kind;
-    x->error_message = e.quotes ? with_attempts(x, str_c(err_row(e.kind)->sentence)) : e.message;
+    x->error_message =
+        shown(x, e.quotes ? with_attempts(x, str_c(err_row(e.kind)->sentence)) : e.message);
     if (x->q == NULL || x->answered)
         return STEP_STOP;
     bool begun = server_responded(x->q);
@@ -462,6 +471,7 @@ settle_log(
     const struct target *t = x->attempt.target;
     const struct tally *counts = &x->relay.tally;
     const struct llm_usage *u = &counts->usage;
+    bool doubtful = x->error != OK;    /* a key may stand where a name belongs */
     struct access_record r = {
         .wall_ms = clock_wall_ms(),
         .request_id = x->id,
@@ -470,12 +480,12 @@ settle_log(
         .key_hash = x->who != NULL ? str_c(x->who->hash_hex) : S(""),
         .client_ip = x->client_ip,
         .method = x->method,
-        .path = x->path.text,
+        .path = doubtful || x->endpoint->op == OP_RELAY ? shown(x, x->path.text) : x->path.text,
         .endpoint = str_c(x->endpoint->id),
         .status = x->status,
         .error = x->error != OK ? str_c(err_row(x->error)->code) : S(""),
         .error_message = x->error_message,
-        .model_requested = x->request.model,
+        .model_requested = doubtful ? shown(x, x->request.model) : x->request.model,
         .provider = t != NULL ? t->provider->id : S(""),
         .model = t != NULL ? t->wire.model : S(""),
         .stream = x->request.stream,

@@ -9,7 +9,12 @@
 /* frames that carry no content yet, or one turn's output */
 #define HELD_BYTES (4u * 1024 * 1024)
 
-#define SECRET_LEAST_BYTES 8    /* a shorter value is a word like others */
+#define PASSED_NAME_BYTES 24    /* a shorter name has no room for a secret behind its prefix */
+
+/* Of text that passes through as it is, kept back until it is known what follows: more than the
+ * longest spelling of the 16 characters by which a secret is found. */
+#define RAW_TAIL_BYTES 256
+#define RAW_LINE_BYTES (16u * 1024)    /* of an event stream, lines are kept back up to here */
 
 /* The provider's fields that mean something to the caller. */
 static const struct str passed_prefixes[] = {
@@ -23,47 +28,19 @@ static const struct str passed_prefixes[] = {
 
 /* --- what the decoder says --- */
 
-/* Does the value of one of the field lines stand in `text`, "Bearer " left aside? */
-static bool
-quotes_line(struct str text, struct str lines)
-{
-    struct str line, name, value;
-
-    while (lines.n != 0) {
-        (void)str_cut(lines, '\n', &line, &lines);
-        if (!str_cut(line, ':', &name, &value))
-            continue;
-        value = str_trim(value);
-        if (str_istarts(value, S("bearer ")))
-            value = str_skip(value, sizeof("bearer ") - 1);
-        if (value.n >= SECRET_LEAST_BYTES && str_find(text, value) != text.n)
-            return true;
-    }
-    return false;
-}
-
-static bool
-quotes_secret(const struct provider *p, struct str text)
-{
-    for (size_t i = 0; i < p->credential_count; i++)
-        if (quotes_line(text, p->credentials[i]))
-            return true;
-    return quotes_line(text, p->fields);
-}
-
 /* Keeps a provider's error beyond the bytes it came in. One that quotes what the gateway sent it
  * in confidence loses all its words, for any part of them may hold a part of the secret: false. */
 static bool
 keep_error(struct exchange *x, const struct llm_error *e)
 {
-    const struct provider *p = x->attempt.target->provider;
+    const struct secrets *secrets = x->hold->snapshot->secrets;
     struct llm_error *to = &x->relay.error;
 
     *to = (struct llm_error){
         .kind = e->kind, .status = e->status, .retry_after_ms = e->retry_after_ms, .quotes = true
     };
     x->relay.error_event = true;
-    if (quotes_secret(p, x->relay.reading) || quotes_secret(p, e->message))
+    if (secrets_in(secrets, x->relay.reading) || secrets_in(secrets, e->message))
         return false;
     to->message = arena_str(x->arena, e->message);
     to->type = arena_str(x->arena, e->type);
@@ -78,6 +55,7 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
     struct exchange *x = CONTAINER_OF(sink, struct exchange, relay.sink);
     struct relay *r = &x->relay;
 
+    r->frame_said = true;
     if (tally_event(&r->tally, ev)) {
         r->content = true;
         r->heard_us = r->tally.last_token_us;
@@ -92,6 +70,16 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
 
 /* --- beginning --- */
 
+/* A field of the provider's whose name or value quotes a secret goes no further. */
+static bool
+field_is_clean(const struct exchange *x, struct str name, struct str value)
+{
+    const struct secrets *secrets = x->hold->snapshot->secrets;
+
+    return (name.n <= PASSED_NAME_BYTES || !secrets_in(secrets, name)) &&
+           (value.n < SECRET_LEAST_BYTES || !secrets_in(secrets, value));
+}
+
 static struct str
 passed_fields(struct exchange *x, const struct http_head *head)
 {
@@ -102,7 +90,7 @@ passed_fields(struct exchange *x, const struct http_head *head)
         const struct http_field *f = &head->fields.list[i];
         for (size_t k = 0; k < ARRAY_LEN(passed_prefixes); k++)
             if ((f->name.p[0] | 0x20) == passed_prefixes[k].p[0] &&
-                str_istarts(f->name, passed_prefixes[k]))
+                str_istarts(f->name, passed_prefixes[k]) && field_is_clean(x, f->name, f->value))
                 http_add_field(out, f->name, f->value);
     }
     struct str s = buf_len(out) != 0 ? arena_str(x->arena, buf_str(out)) : S("");
@@ -134,6 +122,20 @@ choose_output(struct exchange *x)
     }
 }
 
+/* Is this read by people and programs as text? Then a secret can be found in it. */
+static bool
+is_text(struct str type)
+{
+    static const struct str binary[] = { S_INIT("audio/"), S_INIT("image/"), S_INIT("video/"),
+        S_INIT("font/"), S_INIT("application/octet-stream"), S_INIT("application/pdf"),
+        S_INIT("application/zip"), S_INIT("application/gzip") };
+
+    for (size_t i = 0; i < ARRAY_LEN(binary); i++)
+        if (str_istarts(type, binary[i]))
+            return false;
+    return true;
+}
+
 static void
 begin_writer(struct exchange *x)
 {
@@ -159,10 +161,11 @@ relay_begin(struct exchange *x, const struct http_head *head)
     const struct conf_server *limits = &exchange_conf(x)->server;
     struct str type = http_field_get(&head->fields, S("content-type"));
 
-    r->content_type = arena_str(x->arena, type);
+    r->content_type = field_is_clean(x, S(""), type) ? arena_str(x->arena, type) : S("");
     r->passed = passed_fields(x, head);
     r->length = head->content_length;
     r->says_stream = http_type_is(type, S("text/event-stream"));
+    r->encoded = http_field_get(&head->fields, S("content-encoding")).n != 0;
     r->source = choose_source(x, head);
     r->heard_us = x->attempt.note->head_us;
     r->byte_us = r->heard_us;
@@ -182,6 +185,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
     if (r->source == SOURCE_RAW) {
         x->status = head->status;
         r->content = true;    /* nothing to wait for: what comes goes on */
+        r->raw_text = is_text(type);
     }
 }
 
@@ -303,6 +307,7 @@ on_frame(void *arg, const struct sse_frame *f)
         return !r->trailing;
     }
     r->reader.frame_is_usage = false;
+    r->frame_said = false;
     r->reading = f->error.n != 0 ? f->error : f->data;
     if (f->error.n != 0)
         r->frame_error = r->reader.wire->provider->read_event(&r->reader, S("error"), f->error);
@@ -312,7 +317,9 @@ on_frame(void *arg, const struct sse_frame *f)
     arena_rewind(scratch, mark);
     if (r->frame_error != OK || r->error_event)
         return false;
-    if (r->output == OUTPUT_FORWARD)
+    /* What the decoder made nothing of may be anything, an error too. */
+    if (r->output == OUTPUT_FORWARD &&
+        (r->frame_said || !secrets_in(x->hold->snapshot->secrets, f->raw)))
         forward_frame(x, f->raw);
     return true;
 }
@@ -387,7 +394,7 @@ read_error(struct exchange *x, struct str body)
     r->error.status = x->attempt.status;
     /* What is wrong with the gateway's own credentials is not the caller's to read. */
     r->error.as_is = fit && x->request.op == OP_RELAY && e.kind != ERR_UPSTREAM_AUTH &&
-                     x->attempt.ended && !r->body.overflow;
+                     x->attempt.ended && !r->body.overflow && !r->encoded;
     return r->error.kind;
 }
 
@@ -450,6 +457,69 @@ read_stream(struct exchange *x, struct str bytes)
     return stream_verdict(r, e);
 }
 
+/* Does an event stream that is passed through say that something failed? */
+static bool
+says_failure(struct str text)
+{
+    if (str_find(text, S("event: error")) != text.n || str_find(text, S("event:error")) != text.n ||
+        str_find(text, S(".failed")) != text.n)
+        return true;
+    for (size_t at = str_find(text, S("\"error\"")); at != text.n;
+         at = str_find(text, S("\"error\""))) {
+        text = str_skip(text, at + sizeof("\"error\"") - 1);
+        struct str value = str_trim(text);
+
+        if (!str_starts(value, S(":")) || !str_starts(str_trim(str_skip(value, 1)), S("null")))
+            return true;
+    }
+    return false;
+}
+
+/* How much of the text can go on; the rest waits for what follows. */
+static size_t
+raw_ready(const struct relay *r, struct str bytes)
+{
+    const char *line = bytes.n != 0 ? memrchr(bytes.p, '\n', bytes.n) : NULL;
+
+    if (line != NULL)
+        return (size_t)(line - bytes.p) + 1;
+    if (r->says_stream && buf_len(&r->body) + bytes.n <= RAW_LINE_BYTES)
+        return 0;
+    return bytes.n - MIN(bytes.n, RAW_TAIL_BYTES);
+}
+
+/* Bytes that pass through as they are. Text is searched for secrets on the way: for those that no
+ * text holds by chance, and where a stream speaks of an error, for all. */
+static enum err
+pass_raw(struct exchange *x, struct str bytes)
+{
+    struct relay *r = &x->relay;
+
+    r->heard_us = clock_now_us();
+    if (!r->raw_text) {
+        r->run = bytes;
+        return OK;
+    }
+    r->raw_failure = r->raw_failure || (r->says_stream && says_failure(bytes));
+    if (secrets_scan(x->hold->snapshot->secrets, &r->scan, bytes, !r->raw_failure)) {
+        r->error_event = true;
+        r->error = (struct llm_error){ .kind = ERR_UPSTREAM_ERROR,
+            .message =
+                S("the provider's answer quotes a credential of the gateway's and was withheld"),
+            .retry_after_ms = -1 };
+        return ERR_UPSTREAM_ERROR;
+    }
+    size_t ready = raw_ready(r, bytes);
+    struct str rest = str_skip(bytes, ready);
+    if (ready != 0) {
+        buf_add(&r->out, buf_str(&r->body));
+        buf_reset(&r->body, RAW_LINE_BYTES);
+        r->run = str_make(bytes.p, ready);
+    }
+    buf_add(&r->body, rest);
+    return r->body.overflow || r->out.overflow ? ERR_NO_MEMORY : OK;
+}
+
 enum err
 relay_data(struct exchange *x, struct str bytes)
 {
@@ -464,9 +534,7 @@ relay_data(struct exchange *x, struct str bytes)
     case SOURCE_STREAM:
         return read_stream(x, bytes);
     case SOURCE_RAW:
-        r->heard_us = clock_now_us();
-        r->run = bytes;
-        return OK;
+        return pass_raw(x, bytes);
     case SOURCE_WHOLE:
         if (r->length >= 0 && (uint64_t)r->length > r->body.limit)
             return ERR_UPSTREAM_TOO_LARGE;
@@ -536,6 +604,8 @@ relay_end(struct exchange *x)
         return r->whole_done ? OK : read_whole(x, buf_str(&r->body));
     case SOURCE_RAW:
         relay_respond(x);
+        r->run = buf_str(&r->body);
+        relay_flush(x);
         return OK;
     case SOURCE_STREAM:
         return end_stream(x);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/secret.h"
 #include "gateway/tally.h"
 #include "http/message.h"
 #include "http/sse.h"
@@ -61,6 +62,13 @@ struct relay {
     uint64_t heard_us;
     uint64_t byte_us;          /* the last byte, where the caller bounds the silence */
     uint64_t last_write_us;    /* for keep-alives */
+
+    bool frame_said;    /* the decoder emitted an event for the frame being read */
+    bool encoded;       /* the answer is compressed: secrets cannot be found in it */
+    /* SOURCE_RAW, text: searched for secrets, and `body` holds its last bytes back */
+    bool raw_text;
+    bool raw_failure;    /* it speaks of an error: every secret counts */
+    struct secret_scan scan;
 };
 
 /* Chooses source and output for an answer's head. */

@@ -6,6 +6,25 @@
 
 #include "gateway/endpoints.h"
 
+/* Everything that was told to us in confidence. */
+static struct secrets *
+collect_secrets(const struct conf *c, const struct route_table *routes)
+{
+    struct secrets *s = secrets_create();
+    const struct provider *p;
+
+    for (size_t i = 0; i < c->auth.key_count; i++)
+        secrets_add(s, c->auth.keys[i].key.v);
+    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++) {
+        for (size_t k = 0; k < p->credential_count; k++)
+            secrets_add_lines(s, p->credentials[k]);
+        secrets_add_lines(s, p->fields);
+        if (p->origin != NULL)
+            secrets_add(s, p->origin->proxy_auth);
+    }
+    return s;
+}
+
 struct snapshot *
 snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *problems)
 {
@@ -15,6 +34,7 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
     s->auth = auth_create(c, problems);
     s->routes = route_create(c, simulated_url, problems);
     endpoint_check_keys(&c->auth, problems);
+    s->secrets = collect_secrets(c, s->routes);
     s->generation = 1;
     atomic_store(&s->refs, 1);
     return s;
@@ -34,6 +54,7 @@ snapshot_unref(struct snapshot *s)
         return;
     route_destroy(s->routes);
     auth_destroy(s->auth);
+    secrets_destroy(s->secrets);
     conf_destroy(s->conf);
     free(s);
 }

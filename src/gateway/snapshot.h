@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/secret.h"
 #include "conf/conf.h"
 #include "policy/auth.h"
 #include "route/route.h"
@@ -15,7 +16,8 @@ struct snapshot {
     struct conf *conf;
     struct auth_table *auth;
     struct route_table *routes;
-    uint64_t generation;    /* 1, 2, ...: who puts it to use counts */
+    struct secrets *secrets;    /* what must not be shown: all that the configuration holds */
+    uint64_t generation;        /* 1, 2, ...: who puts it to use counts */
     _Atomic uint32_t refs;
 };
 

@@ -4,10 +4,12 @@ Every other scenario test plants canaries as well, and its gateway's end looks f
 the secrets are pushed to the surface on purpose.
 """
 import base64
+import html
 import json
 import signal
 import ssl
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -88,6 +90,140 @@ def test_a_refused_credential_on_a_passed_through_route_is_not_quoted_either(mak
         answer, broke = client.ask("POST", path, {"input": "x"}, {**gateway.authorization(), **version})
     assert not broke and answer.status == (400 if how == "400" and "messages" in path else 502), answer
     assert CANARY not in answer.body.decode() + str(answer.headers)
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+# How a provider may spell a key that it quotes, as a program that decodes or a reader sees it again.
+SPELLINGS = {
+    "upper case": str.upper,
+    "JSON escapes": lambda s: "".join(f"\\u{ord(c):04x}" for c in s),
+    "JSON escapes of one letter": lambda s: f"\\u{ord(s[0]):04X}{s[1:]}",
+    "JSON escapes twice": lambda s: "".join(f"\\\\u{ord(c):04x}" for c in s),
+    "percent": lambda s: "".join(f"%{ord(c):02x}" for c in s),
+    "percent twice": lambda s: urllib.parse.quote("".join(f"%{ord(c):02X}" for c in s)),
+    "query": lambda s: urllib.parse.urlencode({"key": s}).replace("-", "%2D"),
+    "HTML": lambda s: "".join(f"&#{ord(c)};" for c in s),
+    "HTML, hexadecimal": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
+    "HTML, then percent": lambda s: urllib.parse.quote("".join(f"&#{ord(c)};" for c in s)),
+    "base64": b64,
+    "base64 without padding": lambda s: b64(s).rstrip("="),
+    "base64 for URLs": lambda s: base64.urlsafe_b64encode(f"Bearer {s}".encode()).decode(),
+    "base64 with a user": lambda s: b64(f"user:{s}"),
+    "base64 with two letters before": lambda s: b64(f"ab{s}c"),
+    "hexadecimal": lambda s: s.encode().hex(),
+    "hexadecimal with colons": lambda s: s.encode().hex(":").upper(),
+    "blanks": " ".join,
+    "lines": lambda s: "\\n".join(s[i:i + 7] for i in range(0, len(s), 7)),
+    "the last half": lambda s: s[len(s) // 2:],
+    "all but the first letters": lambda s: s[6:],
+}
+
+
+def spelled_error(text, kind="error"):
+    """Bytes of an error document; `text` stands in it as it is, escapes and all."""
+    return b'{"error": {"message": "Incorrect key: %b", "type": "%b", "code": "bad"}}' % (text.encode(), kind.encode())
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_quoted_key_is_recognised_however_it_is_spelled(make, spelling):
+    secret = f"sk-proj-{canary('provider')}"
+    quoted = SPELLINGS[spelling](secret)
+    frames = {"event": b"event: error\ndata: " + spelled_error(quoted) + b"\n\n",
+              "unnamed": b"data: " + spelled_error(quoted) + b"\n\n",
+              "comment": f": {quoted}\n\n".encode()}
+
+    def handler(conn):
+        how = conn.request.header("x-how") or conn.request.json()["model"]
+        status = int(how[:3])
+        if how.endswith("fields"):
+            conn.answer(status, {"error": {"message": "no"}} if status != 200 else {"data": []}, fields=[
+                ("x-ratelimit-limit-requests", quoted), ("OpenAI-Processing-Ms", quoted), ("openai-version", "1"),
+                ("retry-after", quoted), ("Content-Disposition", f"attachment; filename={quoted}")])
+        elif "stream" in how:
+            conn.head(status, "text/event-stream")
+            frame = frames[how.split("-")[-1]]
+            conn.chunk(b'data: {"type": "response.created", "error": null}\n\n')
+            for i in range(0, len(frame), 11):
+                conn.chunk(frame[i:i + 11])
+            conn.end_chunks()
+        elif how.endswith("pieces"):
+            conn.head(status, "application/json")
+            body = b" " * 3000 + spelled_error(quoted)
+            for i in range(0, len(body), 501):
+                conn.chunk(body[i:i + 501])
+            conn.end_chunks()
+        else:
+            conn.answer(status, spelled_error(quoted, quoted))
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider(api_key=secret)},
+                            "observe": {"log": {"path": "stderr", "level": "debug"}}})
+    shown = []
+    for how in ("400", "401", "422", "429", "500", "200", "400-fields", "200-fields", "200-stream-event",
+                "200-stream-unnamed", "200-stream-comment"):
+        for caller in CALLERS:
+            for stream in (False, True):
+                got = ask(gateway, caller, f"lab/{how}", stream)
+                shown.append((how, got.body.decode(), str(got.headers)))
+                shown.append((how, json.dumps(gateway.access(got.id)), ""))
+    for how in ("400", "404", "500", "200", "200-pieces", "400-fields", "200-fields", "200-stream-event",
+                "200-stream-unnamed", "200-stream-comment"):
+        with gateway.raw() as client:
+            answer, _ = client.ask("POST", "/v1/responses", {"model": f"lab/{how}"}, gateway.authorization())
+        shown.append((how, answer.body.decode(), str(answer.headers)))
+        if how.endswith("fields"):
+            assert answer.status != 400 or "openai-version" in str(answer.headers).lower()
+    shown.append(("log", gateway.stderr(), json.dumps(gateway.access_log())))
+    shown.append(("metrics", gateway.metrics().text, ""))
+    for how, body, fields in shown:
+        assert quoted not in body and quoted.replace("\\\\", "\\") not in body, (how, body)
+        assert html.unescape(quoted) not in body and secret[8:] not in body, (how, body)
+        assert quoted not in fields and CANARY not in fields.lower(), (how, fields)
+
+
+def test_what_passes_through_is_not_held_up_by_the_search_for_secrets(make):
+    """Text and binary answers of any shape arrive byte for byte; words that stand in a header's value may be said."""
+    bodies = [b"", b"x", b"{}", b"\\" * 1000, b"%&\\" * 1000, b"a" * 100_000, b"\n" * 999, bytes(range(256)) * 50,
+              b"data: " + b"y" * 50_000 + b"\n\ndata: z", b"acme-research-team says: hello\n\n"]
+    types = ["text/event-stream", "application/json", "text/plain", "audio/mpeg", "application/octet-stream", ""]
+
+    def handler(conn):
+        body, kind, piece = [int(n) for n in conn.request.target.split("/")[-1].split("-")]
+        conn.head(200, types[kind])
+        for i in range(0, len(bodies[body]), piece):
+            conn.chunk(bodies[body][i:i + piece])
+        conn.end_chunks()
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider(headers={"x-team": "acme-research-team"})}})
+    with gateway.raw() as client:
+        for body in range(len(bodies)):
+            for kind in range(len(types)):
+                for piece in (997, 10_000_000):
+                    answer, broke = client.ask("GET", f"/v1/files/{body}-{kind}-{piece}", b"", gateway.authorization())
+                    assert not broke and answer.status == 200 and answer.body == bodies[body], (body, kind, piece)
+
+
+def test_a_compressed_refusal_that_nobody_here_can_read_is_not_passed_on(make):
+    body = b"\x1f\x8b not really"
+    upstream = make.upstream(lambda conn: conn.answer(400, body, fields=[("Content-Encoding", "gzip")]))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    with gateway.raw() as client:
+        answer, _ = client.ask("GET", "/v1/files", b"", gateway.authorization())
+    assert answer.status == 400 and body not in answer.body and json.loads(answer.body)["error"]["message"]
+    assert "content-encoding" not in str(answer.headers).lower()
+
+
+def test_keys_in_place_of_names_do_not_reach_the_logs(make):
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider(), "other": mock.provider()}})
+    key = gateway.key
+    for method, target, body in (("GET", f"/nowhere/{key}", b""), ("POST", PATHS["openai"], body_of(f"no-{key}/m")),
+                                 ("POST", PATHS["anthropic"], body_of(f"no/{key}"))):
+        with gateway.raw() as client:
+            client.ask(method, target, body, gateway.authorization())
+    # close() looks through the logs
 
 
 def test_callers_keys_in_every_wrong_place_stay_out_of_sight(make):

@@ -13,21 +13,6 @@ finish(void)
     gateway_world_forget(&w);
 }
 
-TEST(what_quotes_a_credential_is_noticed)
-{
-    struct str lines[] = { S("Authorization: Bearer sk-12345678\r\n"),
-        S("Authorization: Bearer other-key-9\r\n") };
-    struct provider p = {
-        .credentials = lines, .credential_count = 2, .fields = S("x-team-secret: hush-hush-1\r\n")
-    };
-
-    EXPECT(quotes_secret(&p, S("bad key sk-12345678.")));
-    EXPECT(quotes_secret(&p, S("other-key-9")));
-    EXPECT(quotes_secret(&p, S("(hush-hush-1)")));
-    EXPECT(!quotes_secret(&p, S("the model does not exist")));
-    EXPECT(!quotes_secret(&p, S("")));
-}
-
 TEST(a_mislabelled_answer_is_read_by_what_it_is)
 {
     gateway_world_start(&w, "");

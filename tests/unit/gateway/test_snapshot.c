@@ -30,6 +30,30 @@ TEST(a_snapshot_is_the_first_until_who_uses_it_counts_on)
     arena_destroy(b);
 }
 
+TEST(everything_told_in_confidence_is_known_as_a_secret)
+{
+    struct conf_problems problems;
+    struct arena *a;
+
+    EXPECT(setenv("http_proxy", "http://user:proxy%2dpassword@127.0.0.1:3128", 1) == 0);
+    struct snapshot *s = make(
+        "auth:\n  keys: [{name: a, key: callers-own-key}]\n"
+        "providers:\n"
+        "  one: {wire: openai-chat, base_url: http://one.test/v1, api_key: [first-one, other-one],\n"
+        "        headers: {x-team: team-secret}}\n"
+        "  two: {wire: anthropic-messages, base_url: http://two.test/v1, api_key: second-two}\n",
+        &problems, &a);
+    EXPECT(unsetenv("http_proxy") == 0);
+
+    EXPECT_INT(problems.count, 0);
+    EXPECT(secrets_in(s->secrets, S("callers-own-key")) && secrets_in(s->secrets, S("first-one")));
+    EXPECT(secrets_in(s->secrets, S("OTHER-ONE")) && secrets_in(s->secrets, S("second-two")));
+    EXPECT(secrets_in(s->secrets, S("team-secret")) && secrets_in(s->secrets, S("proxy-password")));
+    EXPECT(!secrets_in(s->secrets, S("one.test two.test openai-chat x-team Authorization")));
+    snapshot_unref(s);
+    arena_destroy(a);
+}
+
 TEST(a_bad_configuration_gives_all_its_problems_and_can_be_let_go)
 {
     struct conf_problems problems;
