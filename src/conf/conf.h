@@ -54,6 +54,7 @@ struct conf_server {
     struct conf_str tls_cert;        /* both or neither */
     struct conf_str tls_key;
     struct conf_strs cors_origins;    /* "*" or exact origins; empty: CORS off */
+    struct conf_strs hosts;           /* names that a Host field may have without keys */
     uint64_t drain_grace_ms;          /* SIGTERM: keep accepting this long with /readyz at 503 */
     uint64_t drain_deadline_ms;       /* then streams may finish for this long */
     uint64_t keepalive_ms;            /* SSE comment to the caller when the upstream is silent */

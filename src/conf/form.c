@@ -367,6 +367,10 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
                                                  : NULL;
     case FORM_ADDRESS:
         return address_problem(v);
+    case FORM_HOST:
+        return !str_eq(v, S("*")) && (v.n == 0 || !is_host(v, false) || str_ends(v, S(".")))
+                   ? "is not a host name; write it without scheme, port and final dot, or \"*\" for any"
+                   : NULL;
     case FORM_URL:
         return url_problem(v);
     case FORM_ORIGIN:

@@ -36,6 +36,7 @@ enum conf_form {
     FORM_ALIAS,
     FORM_MODEL,
     FORM_ADDRESS,
+    FORM_HOST,
     FORM_URL,
     FORM_ORIGIN,
     FORM_SECRET,

@@ -13,18 +13,70 @@ is_allowed(const struct conf_strs *allowed, struct str origin)
     return false;
 }
 
-/* "localhost:8080", "127.0.0.1", "[::1]:8080". A page that came by another name may be a stranger's,
- * whose name was pointed here after it was loaded (DNS rebinding). */
+/* Is it an address that we listen on, or, where we listen on all of the machine's, any address? */
 static bool
-is_host_without_dns(struct str host)
+is_listened_on(const struct conf_str *listen, const struct address *a)
+{
+    char room[ADDRESS_TEXT_ROOM], own_room[ADDRESS_TEXT_ROOM];
+    struct address own;
+    struct str host;
+    uint16_t port;
+
+    if (!address_split(listen->v, &host, &port))
+        return false;    /* a unix socket */
+    if (host.n == 0)
+        return true;
+    if (!address_parse(host, 0, &own))
+        return false;
+    struct str text = address_text(&own, own_room);
+    return str_eq(text, S("0.0.0.0")) || str_eq(text, S("::")) ||
+           str_eq(text, address_text(a, room));
+}
+
+static bool
+is_our_address(const struct conf_server *server, const struct address *a)
+{
+    char room[ADDRESS_TEXT_ROOM];
+    struct str text = address_text(a, room);
+
+    if (str_starts(text, S("127.")) || str_eq(text, S("::1")))
+        return true;
+    for (size_t i = 0; i < server->listen.count; i++)
+        if (is_listened_on(&server->listen.list[i], a))
+            return true;
+    return is_listened_on(&server->admin_listen, a);
+}
+
+static bool
+is_our_name(const struct conf_server *server, struct str name)
+{
+    if (str_ends(name, S(".")))
+        name.n--;
+    if (str_ieq(name, S("localhost")))
+        return true;
+    if (name.n > 10 && str_ieq(str_skip(name, name.n - 10), S(".localhost")))
+        return true;
+    for (size_t i = 0; i < server->hosts.count; i++)
+        if (str_eq(server->hosts.list[i].v, S("*")) || str_ieq(server->hosts.list[i].v, name))
+            return true;
+    return false;
+}
+
+bool
+browser_is_our_host(const struct conf_server *server, struct str host)
 {
     bool v6 = str_starts(host, S("["));
     struct address a;
     struct str name;
-    struct str rest;
+    struct str port;
 
-    (void)str_cut(v6 ? str_skip(host, 1) : host, v6 ? ']' : ':', &name, &rest);
-    return str_ieq(name, S("localhost")) || address_parse(name, 0, &a);
+    if (host.n == 0)
+        return true;    /* HTTP/1.0; browsers always send it */
+    (void)str_cut(v6 ? str_skip(host, 1) : host, v6 ? ']' : ':', &name, &port);
+    if (!address_parse(name, 0, &a))
+        return !v6 && is_our_name(server, name);
+    return v6 == (str_chr(name, ':') != name.n) &&
+           (is_our_address(server, &a) || is_our_name(server, name));
 }
 
 /* Programs with a browser inside, editors say, have schemes of their own, which no web page has. */
@@ -39,7 +91,7 @@ is_program(struct str origin)
 }
 
 bool
-browser_is_foreign_page(const struct conf_strs *allowed, const struct http_head *head)
+browser_is_foreign_page(const struct conf_server *server, const struct http_head *head)
 {
     struct str origin = http_field_get(&head->fields, S("origin"));
     struct str host = http_field_get(&head->fields, S("host"));
@@ -47,9 +99,10 @@ browser_is_foreign_page(const struct conf_strs *allowed, const struct http_head 
                     : str_starts(origin, S("http://")) ? 7
                                                        : 0;
 
-    if (origin.n == 0 || is_program(origin) || is_allowed(allowed, origin))
+    if (origin.n == 0 || is_program(origin) || is_allowed(&server->cors_origins, origin))
         return false;
-    return scheme == 0 || !str_ieq(str_skip(origin, scheme), host) || !is_host_without_dns(host);
+    return scheme == 0 || !str_ieq(str_skip(origin, scheme), host) ||
+           !browser_is_our_host(server, host);
 }
 
 void

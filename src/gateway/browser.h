@@ -1,15 +1,21 @@
 /* browser.h - which web pages may call, and what their browsers are told.
  *
- * `allowed` is server.cors_origins. A browser sends a page's simple requests without asking and only
- * keeps the answer from it; so where nobody must identify, refusing is up to us.
+ * A browser sends a page's simple requests without asking and only keeps the answer from it; so
+ * where nobody must identify, refusing is up to us. And a page may have had its own name pointed at
+ * this machine after it was loaded (DNS rebinding): to its browser we are the page's own server,
+ * and only the Host field tells.
  */
 #pragma once
 
 #include "conf/conf.h"
 #include "http/message.h"
 
-/* Does a page of an origin that may not call ask, and not one of our own host either? */
-bool browser_is_foreign_page(const struct conf_strs *allowed, const struct http_head *head);
+/* Is the Host field one of ours? An address that we listen on, localhost, a name in server.hosts;
+ * or absent. */
+bool browser_is_our_host(const struct conf_server *server, struct str host);
+
+/* Does a page call whose origin is neither ours nor in server.cors_origins? */
+bool browser_is_foreign_page(const struct conf_server *server, const struct http_head *head);
 
 /* Appends the fields by which a browser lets a page of an allowed origin call and read. */
 void browser_add_fields(

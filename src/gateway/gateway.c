@@ -22,6 +22,18 @@ is_at_this_door(const struct exchange *x)
     return !admin || !endpoint_needs_key(x->endpoint);
 }
 
+/* Where nobody must identify, a page whose name was pointed here could read what a program on this
+ * machine may. Health tells it nothing, and no browser calls by a unix socket. */
+static bool
+is_refused_host(const struct exchange *x)
+{
+    const struct conf *c = exchange_conf(x);
+    struct str host = http_field_get(&server_head(x->q)->fields, S("host"));
+
+    return c->auth.mode == AUTH_NONE && x->endpoint->kind != ENDPOINT_IS_HEALTH &&
+           !str_eq(x->client_ip, S("unix")) && !browser_is_our_host(&c->server, host);
+}
+
 /* Which route of which protocol is this? Browsers' preflights are answered here. */
 static enum step
 stage_match(struct exchange *x)
@@ -32,6 +44,10 @@ stage_match(struct exchange *x)
 
     x->endpoint = endpoint_find(head->method, &x->path, &e);
     x->request.wire = endpoint_wire(x->endpoint, head);
+    if (is_refused_host(x))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "the Host field is not an address of this gateway; where no key is needed, names by "
+            "which it is called must be in server.hosts");
     if (str_eq(head->method, S("OPTIONS")) && http_field_get(&head->fields, S("origin")).n != 0) {
         exchange_answer(x, 204, S(""), S(""));
         return STEP_STOP;
@@ -87,8 +103,7 @@ is_refused_page(const struct exchange *x)
 {
     const struct conf *c = exchange_conf(x);
 
-    return c->auth.mode == AUTH_NONE &&
-           browser_is_foreign_page(&c->server.cors_origins, server_head(x->q));
+    return c->auth.mode == AUTH_NONE && browser_is_foreign_page(&c->server, server_head(x->q));
 }
 
 /* Routes that are not model calls have a permission of their own. */

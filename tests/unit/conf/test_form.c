@@ -77,6 +77,12 @@ TEST(origins_have_no_path)
             "https://a b"));
 }
 
+TEST(a_host_has_neither_scheme_nor_port)
+{
+    expect_form(FORM_HOST, GOOD("*", "gateway", "a.b-c.example", "10.0.0.5"),
+        BAD("", "https://a", "a:80", "a/", "a.example.", "-a", "*.a.example", "a b"));
+}
+
 TEST(keys_cannot_carry_a_second_line)
 {
     expect_form(FORM_SECRET, GOOD("sk-1", "!~", "a.b=c"),

@@ -141,7 +141,7 @@ static inline struct str
 gateway_world_text(struct gateway_world *w, const char *line, const char *fields, const char *body)
 {
     return arena_printf(w->arena,
-        "%s HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n%s%s%zu\r\n\r\n%s", line, fields,
+        "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s%s%zu\r\n\r\n%s", line, fields,
         "Content-Length: ", strlen(body), body);
 }
 

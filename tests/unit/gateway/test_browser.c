@@ -5,9 +5,13 @@
 
 static struct conf_str app[] = { { .v = S_INIT("https://app.example") } };
 static struct conf_str all[] = { { .v = S_INIT("*") } };
-static const struct conf_strs nobody = { NULL, 0 };
-static const struct conf_strs one = { app, 1 };
-static const struct conf_strs everybody = { all, 1 };
+static const struct conf_strs no_origin = { NULL, 0 };
+static const struct conf_strs one_origin = { app, 1 };
+static struct conf_str loopback[] = { { .v = S_INIT("127.0.0.1:8080") } };
+static const struct conf_server nobody = { .listen = { loopback, 1 } };
+static const struct conf_server one = { .listen = { loopback, 1 }, .cors_origins = { app, 1 } };
+static const struct conf_server everybody = { .listen = { loopback, 1 },
+    .cors_origins = { all, 1 } };
 
 static struct http_head
 asked(const char *method, const char *host, const char *origin, struct http_field room[3])
@@ -19,12 +23,12 @@ asked(const char *method, const char *host, const char *origin, struct http_fiel
 }
 
 static bool
-is_foreign(const struct conf_strs *allowed, const char *host, const char *origin)
+is_foreign(const struct conf_server *server, const char *host, const char *origin)
 {
     struct http_field room[3];
     struct http_head head = asked("POST", host, origin, room);
 
-    return browser_is_foreign_page(allowed, &head);
+    return browser_is_foreign_page(server, &head);
 }
 
 TEST(a_page_is_foreign_unless_it_is_allowed_or_our_own)
@@ -55,6 +59,47 @@ TEST(a_name_that_was_pointed_here_makes_no_page_our_own)
     EXPECT(is_foreign(&nobody, "0x7f.1", "http://0x7f.1"));
 }
 
+TEST(a_host_is_ours_by_address_or_by_a_name_that_only_we_have)
+{
+    static struct conf_str some[] = { { .v = S_INIT("10.1.2.3:8080") },
+        { .v = S_INIT("[2001:db8::5]:8080") }, { .v = S_INIT("unix:/run/x.sock") } };
+    static struct conf_str any4[] = { { .v = S_INIT("0.0.0.0:8080") } };
+    static struct conf_str any6[] = { { .v = S_INIT("[::]:8080") } };
+    static struct conf_str any[] = { { .v = S_INIT(":8080") } };
+    static struct conf_str names[] = { { .v = S_INIT("Gateway.internal") },
+        { .v = S_INIT("203.0.113.9") } };
+    static const struct conf_server addresses = { .listen = { some, 3 }, .hosts = { names, 2 } };
+    static const struct conf_server wild[] = { { .listen = { any4, 1 } }, { .listen = { any6, 1 } },
+        { .listen = { any, 1 } }, { .admin_listen = { .v = S_INIT(":81") } } };
+    static const struct conf_server star = { .hosts = { all, 1 } };
+    static const char *const always[] = { "localhost", "LOCALHOST:8080", "localhost.",
+        "a.b.localhost:1", "localhost.:8080", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:8080",
+        "[::ffff:127.0.0.1]", "" };
+    static const char *const never[] = { "evil.example", "evil.example:8080",
+        "localhost.evil.example", "evil-localhost", "xlocalhost", ".localhost",
+        "127.0.0.1.evil.example", "127.1", "0x7f.1", "2130706433", "[localhost]", "[127.0.0.1]",
+        "gateway.internal.evil", "127.0.0.1..", "localhost..", "[evil.example]:80" };
+
+    for (size_t i = 0; i < ARRAY_LEN(always); i++)
+        EXPECT(browser_is_our_host(&addresses, str_c(always[i])));
+    for (size_t i = 0; i < ARRAY_LEN(never); i++)
+        for (size_t k = 0; k < ARRAY_LEN(wild); k++)
+            EXPECT(!browser_is_our_host(&wild[k], str_c(never[i])));
+    for (size_t k = 0; k < ARRAY_LEN(wild); k++) {
+        EXPECT(browser_is_our_host(&wild[k], S("198.51.100.7:8080")));
+        EXPECT(browser_is_our_host(&wild[k], S("[2001:db8::9]")));
+        EXPECT(!browser_is_our_host(&wild[k], S("gateway.internal")));
+    }
+    EXPECT(browser_is_our_host(&addresses, S("10.1.2.3")));
+    EXPECT(browser_is_our_host(&addresses, S("[2001:DB8:0::5]:99")));
+    EXPECT(browser_is_our_host(&addresses, S("gateway.INTERNAL.:8080")));
+    EXPECT(browser_is_our_host(&addresses, S("203.0.113.9")));
+    EXPECT(!browser_is_our_host(&addresses, S("10.1.2.4")));
+    EXPECT(!browser_is_our_host(&addresses, S("internal")));
+    EXPECT(!browser_is_our_host(&nobody, S("10.1.2.3")));
+    EXPECT(browser_is_our_host(&star, S("evil.example")));
+}
+
 static struct buf
 told(const struct conf_strs *allowed, const char *method, const char *origin)
 {
@@ -69,14 +114,14 @@ told(const struct conf_strs *allowed, const char *method, const char *origin)
 
 TEST(browsers_hear_of_allowed_origins_only)
 {
-    struct buf b = told(&nobody, "POST", "https://app.example");
+    struct buf b = told(&no_origin, "POST", "https://app.example");
 
     EXPECT_INT(buf_len(&b), 0);
     buf_fini(&b);
-    b = told(&one, "POST", "https://evil.example");
+    b = told(&one_origin, "POST", "https://evil.example");
     EXPECT_STR(buf_str(&b), "Vary: Origin\r\n");
     buf_fini(&b);
-    b = told(&one, "POST", "https://app.example");
+    b = told(&one_origin, "POST", "https://app.example");
     EXPECT_STR(buf_str(&b), "Vary: Origin\r\nAccess-Control-Allow-Origin: https://app.example\r\n"
                             "Access-Control-Expose-Headers: *\r\n");
     buf_fini(&b);
@@ -84,7 +129,7 @@ TEST(browsers_hear_of_allowed_origins_only)
 
 TEST(a_preflight_gets_what_it_asks_for)
 {
-    struct buf b = told(&one, "OPTIONS", "https://app.example");
+    struct buf b = told(&one_origin, "OPTIONS", "https://app.example");
 
     EXPECT(
         str_find(buf_str(&b), S("Access-Control-Allow-Headers: authorization\r\n")) < buf_len(&b));

@@ -125,6 +125,47 @@ TEST(a_key_with_a_list_of_models_gets_those_alone)
     finish();
 }
 
+/* Asks with a Host field in place of the usual one. */
+static int
+ask_host(const char *line, const char *host, const char *fields)
+{
+    int fd = peer_connect(w.port);
+    struct str text = arena_printf(
+        w.arena, "%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s\r\n", line, host, fields);
+
+    buf_reset(&w.answer, SIZE_MAX);
+    EXPECT(peer_send(fd, text));
+    (void)peer_recv_all(fd, &w.answer);
+    (void)close(fd);
+    return atoi(buf_str(&w.answer).p + 9);
+}
+
+TEST(without_keys_a_host_that_is_not_ours_is_refused_everywhere_but_for_health)
+{
+    static const char *const lines[] = { "GET /metrics", "GET /", "GET /v1/models",
+        "HEAD /v1/models", "GET /v1/models/mock/m", "GET /v1/files", "DELETE /v1/files/f",
+        "POST /v1/chat/completions", "GET /nowhere", "OPTIONS /v1/models" };
+    static const char *const origins[] = { "", "Origin: http://evil.example\r\n",
+        "Origin: https://app.example\r\n" };
+
+    gateway_world_start(&w, "  cors_origins: https://app.example\n  hosts: [ours.example]\n");
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(origins); k++) {
+            EXPECT_INT(ask_host(lines[i], "evil.example", origins[k]), 403);
+            EXPECT(strncmp(lines[i], "HEAD", 4) == 0 || gateway_world_says(&w, "server.hosts"));
+        }
+        EXPECT(ask_host(lines[i], "OURS.example.:80", "") != 403);
+    }
+    EXPECT_INT(ask_host("GET /livez", "evil.example", ""), 200);
+    EXPECT_INT(ask_host("GET /healthz", "evil.example", ""), 200);
+    EXPECT_INT(ask_host("GET /readyz", "evil.example", origins[1]), 200);
+    finish();
+    gateway_world_start(&w, KEYS);
+    EXPECT_INT(ask_host("GET /v1/models", "any.example", OPS), 200);
+    EXPECT_INT(ask_host("GET /metrics", "any.example", ""), 200);
+    finish();
+}
+
 /* --- every row of the table, every kind of key --- */
 
 #define KINDS                                                                                      \
@@ -379,7 +420,7 @@ TEST(a_passed_path_never_climbs_out_of_the_providers)
         "GET /v1/%2e%2e/secret", "GET /v1/a/%2E./b", "GET /v1/..%2fsecret", "GET /v1/..%5csecret",
         "GET /v1/./files", "GET /v1/%zz/../x", "POST /v1//chat/completions", "POST //v1/messages",
         "POST /v1/chat%2Fcompletions", "POST /v1/chat/completions//", "POST /v1/chat/completions;a",
-        "GET /v1/files/%00", "GET /v1/files/%c0%af", "GET http://gateway/v1//files" };
+        "GET /v1/files/%00", "GET /v1/files/%c0%af", "GET http://localhost/v1//files" };
 
     gateway_world_start(&w, "");
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -392,7 +433,7 @@ TEST(a_passed_path_never_climbs_out_of_the_providers)
         /* the provider's own */
         gateway_world_ask(&w, "GET /v1/files/a..b?x=/../y", "", ""), 404);
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: mock\r\n"));
-    EXPECT_INT(gateway_world_ask(&w, "GET http://gateway/v1/files?limit=1", "", ""), 404);
+    EXPECT_INT(gateway_world_ask(&w, "GET http://localhost/v1/files?limit=1", "", ""), 404);
     EXPECT_INT(
         gateway_world_ask(&w, "POST /v1/moderations", "", "{\"model\":\"mock/m\",\"input\":\"x\"}"),
         200);
@@ -403,7 +444,7 @@ TEST(every_spelling_of_a_path_is_the_one_route)
 {
     static const char *const paths[] = { "/v1/chat/completions", "/v1/%63hat/completions",
         "/v1/chat/completions/", "/chat/completions", "/chat/completion%73/",
-        "/v1/v1/chat/completions", "http://gateway/v1/cha%74/completions/" };
+        "/v1/v1/chat/completions", "http://localhost/v1/cha%74/completions/" };
     static const char *const none[] = { "/V1/chat/completions", "/v1/Chat/Completions",
         "/v1/chat/COMPLETIONS/", "/CHAT/completions" };
 
