@@ -37,6 +37,7 @@ enum { RED_ZONE = 0 };
 enum {
     MALLOC_OVERHEAD = 16,
     FIRST_CHUNK = 4096 - MALLOC_OVERHEAD,    /* bytes of the first malloc, a page with its header */
+    SECOND_CHUNK = 8192 - MALLOC_OVERHEAD,
     CHUNK_MAX = 64 * 1024 - MALLOC_OVERHEAD,
     SPARE_MAX = 16 * 1024,    /* largest chunk that a rewind keeps for the next event */
     OWN_BLOCK = 2048,         /* an arena_try() of this size that does not fit gets its own block */
@@ -75,7 +76,9 @@ struct arena {
     size_t limit;
     size_t tried;
     size_t held;
-    uint64_t serial;    /* of the newest block */
+    uint64_t serial;              /* of the newest block */
+    struct quota_share *share;    /* counts what is held beyond the first chunk; NULL: nobody does */
+    bool refused;                 /* the quota had no room: nothing more for outsiders */
 };
 
 /* The first chunk shares the arena's own allocation and lies behind it. */
@@ -116,7 +119,7 @@ arena_create(size_t limit_bytes)
 
     *a = (struct arena){
         .chunk = first,
-        .next_chunk = 2 * (FIRST_CHUNK + MALLOC_OVERHEAD) - MALLOC_OVERHEAD,
+        .next_chunk = SECOND_CHUNK,
         .limit = limit_bytes,
         .held = FIRST_CHUNK,
     };
@@ -125,10 +128,42 @@ arena_create(size_t limit_bytes)
     return a;
 }
 
+void
+arena_count_in(struct arena *a, struct quota_share *share)
+{
+    CHECK(a->share == NULL && a->held == FIRST_CHUNK);
+    a->share = share;
+}
+
+bool
+arena_was_refused(const struct arena *a)
+{
+    return a->refused;
+}
+
+/* Asks for room for `bytes` whose size an outsider chose. */
+static bool
+may_take(struct arena *a, size_t bytes)
+{
+    if (a->refused || (a->share != NULL && !quota_share_add(a->share, bytes, true))) {
+        a->refused = true;
+        return false;
+    }
+    return true;
+}
+
+static void
+give_back(struct arena *a, size_t bytes)
+{
+    if (a->share != NULL)
+        quota_share_give(a->share, bytes);
+}
+
 static void
 free_chunk(struct arena *a, struct chunk *c)
 {
     a->held -= sizeof(*c) + c->size;
+    give_back(a, sizeof(*c) + c->size);
     free(c);
 }
 
@@ -136,14 +171,14 @@ static void
 free_block(struct arena *a, struct block *b)
 {
     a->held -= sizeof(*b) + b->size;
+    give_back(a, sizeof(*b) + b->size);
     free(b);
 }
 
 void
-arena_destroy(struct arena *a)
+arena_reset(struct arena *a)
 {
-    if (a == NULL)
-        return;
+    struct chunk *first = first_chunk(a);
 
     while (a->cleanup != NULL) {
         struct cleanup *c = a->cleanup;
@@ -157,13 +192,29 @@ arena_destroy(struct arena *a)
         a->block = b->older;
         free_block(a, b);
     }
-    while (a->chunk != first_chunk(a)) {
+    while (a->chunk != first) {
         struct chunk *c = a->chunk;
 
         a->chunk = c->older;
         free_chunk(a, c);
     }
-    free(a->spare);
+    if (a->spare != NULL)
+        free_chunk(a, a->spare);
+    a->spare = NULL;
+    a->grows = NULL;
+    a->next_chunk = SECOND_CHUNK;
+    a->tried = 0;
+    a->refused = false;
+    first->used = 0;
+    POISON(first->data, first->size);
+}
+
+void
+arena_destroy(struct arena *a)
+{
+    if (a == NULL)
+        return;
+    arena_reset(a);
     free(a);
 }
 
@@ -191,9 +242,9 @@ claim(struct arena *a, char *p, size_t size)
 }
 
 /* A new newest chunk in which `size` bytes of any alignment up to `align` fit. NULL when memory is
- * gone. */
+ * gone, or the quota for what an outsider chose (`ours` is not refused, but counted). */
 static struct chunk *
-add_chunk(struct arena *a, size_t size, size_t align)
+add_chunk(struct arena *a, size_t size, size_t align, bool ours)
 {
     size_t needed = size + align + RED_ZONE;
     struct chunk *c = a->spare;
@@ -203,9 +254,16 @@ add_chunk(struct arena *a, size_t size, size_t align)
     } else {
         size_t total = MAX(a->next_chunk, sizeof(*c) + needed);
 
-        c = malloc(total);
-        if (c == NULL)
+        if (!ours && !may_take(a, total))
             return NULL;
+        c = malloc(total);
+        if (c == NULL) {
+            if (!ours)
+                give_back(a, total);
+            return NULL;
+        }
+        if (ours && a->share != NULL && !quota_share_force(a->share, total))
+            a->refused = true;
         c->size = total - sizeof(*c);
         a->held += total;
         a->next_chunk = MIN(2 * (a->next_chunk + MALLOC_OVERHEAD) - MALLOC_OVERHEAD, CHUNK_MAX);
@@ -224,7 +282,7 @@ arena_alloc(struct arena *a, size_t size, size_t align)
 
     char *p = fit(a, size, align);
     if (UNLIKELY(p == NULL)) {
-        (void)check_alloc(add_chunk(a, size, align));
+        (void)check_alloc(add_chunk(a, size, align, true));
         p = fit(a, size, align);
     }
     claim(a, p, size);
@@ -236,10 +294,15 @@ arena_alloc(struct arena *a, size_t size, size_t align)
 static void *
 add_block(struct arena *a, size_t size)
 {
+    if (!may_take(a, sizeof(struct block) + size))
+        return NULL;
+
     struct block *b = malloc(sizeof(*b) + size);
 
-    if (b == NULL)
+    if (b == NULL) {
+        give_back(a, sizeof(*b) + size);
         return NULL;
+    }
     b->older = a->block;
     b->serial = ++a->serial;
     b->size = size;
@@ -251,7 +314,7 @@ add_block(struct arena *a, size_t size)
 void *
 arena_try(struct arena *a, size_t size)
 {
-    if (UNLIKELY(fails_for_test() || size > a->limit - a->tried || size > SIZE_LAST))
+    if (UNLIKELY(fails_for_test() || a->refused || size > a->limit - a->tried || size > SIZE_LAST))
         return NULL;
 
     char *p = fit(a, size, alignof(max_align_t));
@@ -261,7 +324,7 @@ arena_try(struct arena *a, size_t size)
             a->tried += p != NULL ? size : 0;
             return p;
         }
-        if (add_chunk(a, size, alignof(max_align_t)) == NULL)
+        if (add_chunk(a, size, alignof(max_align_t), false) == NULL)
             return NULL;
         p = fit(a, size, alignof(max_align_t));
     }
@@ -284,10 +347,19 @@ fits_in_place(const struct arena *a, const char *p, size_t size)
 static void *
 resize_block(struct arena *a, size_t new_size)
 {
+    size_t old_size = a->block->size;
+
+    if (new_size > old_size && !may_take(a, new_size - old_size))
+        return NULL;
+
     struct block *b = realloc(a->block, sizeof(*b) + new_size);
 
-    if (b == NULL)
+    if (b == NULL) {
+        give_back(a, new_size > old_size ? new_size - old_size : 0);
         return NULL;
+    }
+    if (new_size < old_size)
+        give_back(a, old_size - new_size);
     a->held = a->held - b->size + new_size;
     b->size = new_size;
     a->block = b;
@@ -316,7 +388,8 @@ arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size)
 
     size_t more = new_size > old_size ? new_size - old_size : 0;
     size_t less = old_size > new_size ? old_size - new_size : 0;
-    if (UNLIKELY(fails_for_test() || more > a->limit - a->tried || new_size > SIZE_LAST))
+    if (UNLIKELY(
+            fails_for_test() || a->refused || more > a->limit - a->tried || new_size > SIZE_LAST))
         return NULL;
 
     if (newest_block) {

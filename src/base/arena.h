@@ -8,11 +8,24 @@
 #pragma once
 
 #include "base/base.h"
+#include "base/quota.h"
 
 struct arena;
 
 /* A new arena that hands out at most `limit_bytes` through arena_try(). */
 struct arena *arena_create(size_t limit_bytes) NEVER_NULL;
+
+/* As it was when it was made, for the next user: runs the cleanups and gives everything back but the
+ * first page. */
+void arena_reset(struct arena *a);
+
+/* From now on what the arena takes beyond its first page counts in `share`, which must belong to the
+ * thread that uses the arena and outlive it. When the quota has no room, arena_try() and
+ * arena_grow() return NULL from then on. */
+void arena_count_in(struct arena *a, struct quota_share *share);
+
+/* True once the quota had no room for the arena. */
+bool arena_was_refused(const struct arena *a);
 
 /* Runs the cleanups, newest first, then releases everything. NULL is a no-op. */
 void arena_destroy(struct arena *a);

@@ -62,6 +62,17 @@ quota_share_grow(struct quota_share *s, uint64_t n, bool begun)
     return true;
 }
 
+bool
+quota_share_force(struct quota_share *s, uint64_t n)
+{
+    if (quota_share_add(s, n, true))
+        return true;
+    (void)atomic_fetch_add_explicit(&s->quota->held, n, memory_order_relaxed);
+    s->taken += n;
+    s->held += n;
+    return false;
+}
+
 void
 quota_share_give(struct quota_share *s, uint64_t n)
 {

@@ -67,6 +67,10 @@ quota_share_add(struct quota_share *s, uint64_t n, bool begun)
     return true;
 }
 
+/* Counts `n` more bytes although they may be beyond the limit: they are in use already. False when
+ * they are: the holder must come to an end. */
+bool quota_share_force(struct quota_share *s, uint64_t n);
+
 void quota_share_give(struct quota_share *s, uint64_t n);
 
 /* Counts `now` bytes for a holder instead of the `*held` counted so far. False: refused, and `*held`

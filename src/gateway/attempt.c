@@ -9,6 +9,7 @@
 #define LAST_BYTE_US 1000000    /* grace for the framing's end behind the protocol's last word */
 #define REFUSAL_US 5000000      /* for the explanation behind a failed status */
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
+#define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
 
 /* --- the request --- */
 
@@ -65,7 +66,7 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     if (x->trace.state.n != 0)
         http_add_field(out, S("tracestate"), x->trace.state);
-    struct str s = arena_str(x->arena, buf_str(out));
+    struct str s = arena_str(x->request.arena, buf_str(out));
     buf_reset(out, SIZE_MAX);
     return s;
 }
@@ -102,7 +103,8 @@ static enum err
 override_params(struct exchange *x, const struct json *doc, struct str body, struct str params,
     struct wire_edits *edits)
 {
-    const struct json *over = params.n != 0 ? json_parse(x->arena, params, NULL, NULL) : NULL;
+    const struct json *over =
+        params.n != 0 ? json_parse(x->request.arena, params, NULL, NULL) : NULL;
     struct json_iter it = json_iter(over);
     struct buf added;
     bool fits = true;
@@ -111,7 +113,7 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
         return OK;
     buf_init(&added, params.n + 1);
     while (json_next(&it)) {
-        const struct json *old = json_get(doc, json_str(x->arena, it.key));
+        const struct json *old = json_get(doc, json_str(x->request.arena, it.key));
 
         if (old != NULL) {
             drop_edits(edits, (size_t)(old->p - body.p), old->n);
@@ -126,8 +128,8 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
         buf_add_c(&added, ',');
     }
     if (buf_len(&added) != 0)
-        fits = wire_edit_add(
-                   edits, (size_t)(doc->p - body.p) + 1, 0, arena_str(x->arena, buf_str(&added))) &&
+        fits = wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0,
+                   arena_str(x->request.arena, buf_str(&added))) &&
                fits;
     fits = fits && !added.overflow;
     buf_fini(&added);
@@ -150,7 +152,7 @@ set_body(
     size_t total = 0, at = 0;
     for (size_t i = 0; i < n; i++)
         total += pieces[i].n;
-    char *flat = arena_try(x->arena, total);
+    char *flat = arena_try(x->request.arena, total);
     if (flat == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
@@ -177,7 +179,7 @@ write_same_wire(struct exchange *x, const struct target *t, struct client_reques
         else
             buf_add(name, t->wire.model);    /* a form field, not JSON */
         (void)wire_edit_add(&edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n,
-            arena_str(x->arena, buf_str(name)));
+            arena_str(x->request.arena, buf_str(name)));
         buf_reset(name, SIZE_MAX);
     }
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
@@ -191,25 +193,29 @@ static enum err
 write_translated(
     struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
 {
-    struct buf out;
-    enum err e = llm_request_expand(&x->request, fault);
+    struct llm_request *r = &x->request;
+    struct buf *out = &x->attempt.body;
+    enum err e = llm_request_expand(r, fault);
 
     if (e != OK)
         return e;
-    buf_init(&out, BODY_LIMIT_BYTES);
-    e = t->provider->wire->provider->write_request(&out, &x->request, &t->wire, &x->drops, fault);
-    if (e == OK && out.overflow)
+    buf_init(out, BODY_LIMIT_BYTES);
+    if (buf_reserve(out, MIN(r->body.n + BODY_GROWTH_BYTES, BODY_LIMIT_BYTES)) == NULL)
+        return ERR_NO_MEMORY;
+    e = t->provider->wire->provider->write_request(out, r, &t->wire, &x->drops, fault);
+    if (e == OK && out->overflow)
         e = ERR_TOO_LARGE;
-    struct str body = e == OK ? arena_str(x->arena, buf_str(&out)) : S("");
-    buf_fini(&out);
-    if (e == OK && body.p == NULL)
-        e = ERR_NO_MEMORY;
+    if (e == OK && !quota_share_set(&x->worker->held, &x->attempt.held, out->cap, true))
+        e = ERR_OVERLOADED;
     if (e != OK)
         return e;
 
-    struct wire_edits edits = { .count = 0 };
+    struct wire_edits edits;
+    struct str body = buf_str(out);
+
+    edits.count = 0;    /* the rest is large, and mostly never used */
     if (t->params.n != 0)
-        e = override_params(x, json_parse(x->arena, body, NULL, NULL), body, t->params, &edits);
+        e = override_params(x, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
     return e == OK ? set_body(x, q, body, &edits) : e;
 }
 
@@ -234,13 +240,13 @@ write_request(
     enum err e;
 
     if (!same_wire && x->request.op == OP_RELAY) {
-        fault->message = arena_printf(x->arena,
+        fault->message = arena_printf(x->request.arena,
             "this route exists only at " STR_FMT " providers; " STR_FMT " speaks " STR_FMT,
             STR_ARG(x->request.wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
         return ERR_UNSUPPORTED;
     }
     if ((wire->provider->ops & OP_BIT(x->request.op)) == 0) {
-        fault->message = arena_printf(x->arena, "the provider " STR_FMT " has no %s",
+        fault->message = arena_printf(x->request.arena, "the provider " STR_FMT " has no %s",
             STR_ARG(t->provider->id), x->request.op == OP_EMBED ? "embeddings" : "such operation");
         return ERR_UNSUPPORTED;
     }
@@ -249,12 +255,12 @@ write_request(
         add_path_with_model(path, &x->request, t->wire.model);
     else
         wire->provider->write_path(path, &x->request, &t->wire);
-    q->path = arena_str(x->arena, buf_str(path));
+    q->path = arena_str(x->request.arena, buf_str(path));
     buf_reset(path, SIZE_MAX);
 
     e = same_wire ? write_same_wire(x, t, q) : write_translated(x, t, q, fault);
     if (e == ERR_CONFIG)
-        fault->message = arena_printf(x->arena,
+        fault->message = arena_printf(x->request.arena,
             "the configured params of " STR_FMT "/" STR_FMT " replace too much",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
     q->fields = request_fields(x, t, same_wire);
@@ -342,17 +348,44 @@ on_head(void *owner, const struct http_head *head)
     relay_begin(x, head);
 }
 
-/* A real token is there: from here on the answer is this target's. The request's body is not
- * needed again. */
+static void
+drop_body(struct exchange *x)
+{
+    buf_fini(&x->attempt.body);
+    quota_share_give(&x->worker->held, x->attempt.held);
+    x->attempt.held = 0;
+}
+
+/* Only what the answer, the log and the metrics ask for is kept. The rest is gone with its memory:
+ * whoever looks at it nevertheless finds NULL. */
+void
+attempt_drop_request(struct exchange *x)
+{
+    const struct llm_request r = x->request;
+
+    x->worker->freed_bytes += r.body.n + x->attempt.held;
+    worker_drop_arena(x->worker, r.arena);
+    x->request = (struct llm_request){
+        .op = r.op,
+        .wire = r.wire,
+        .model = r.model,
+        .stream = r.stream,
+        .n = r.n,
+        .want_usage = r.want_usage,
+    };
+    drop_body(x);
+    server_drop_body(x->q);
+}
+
+/* A real token is there: from here on the answer is this target's, and the request is not needed
+ * again. */
 static void
 attempt_commit(struct exchange *x)
 {
     x->attempt.state = ATTEMPT_COMMITTED;
     x->attempt.committed = true;
     x->input_estimate = llm_request_estimate_tokens(&x->request);
-    server_drop_body(x->q);
-    x->request.body = S("");
-    x->request.doc = NULL;
+    attempt_drop_request(x);
     relay_respond(x);
     exchange_wake(x);
 }
@@ -586,6 +619,7 @@ attempt_stop(struct exchange *x, enum err outcome)
     if (x->attempt.call != NULL)
         client_cancel(x->attempt.call);
     x->attempt.call = NULL;
+    drop_body(x);
     count_attempt(x, outcome);
     x->attempt.state = ATTEMPT_NONE;
 }

@@ -13,6 +13,9 @@ bool attempt_has_next(const struct exchange *x);
 /* Stops what is under way, if anything, and notes how it ended. */
 void attempt_stop(struct exchange *x, enum err outcome);
 
+/* Gives back the caller's request and all that was made from it, once no other target can need it. */
+void attempt_drop_request(struct exchange *x);
+
 /* Is the time over that configuration and caller allow? */
 bool attempt_is_late(const struct exchange *x, uint64_t now_us);
 

@@ -9,9 +9,6 @@
 #include "gateway/browser.h"
 #include "http/multipart.h"
 
-/* What one exchange may hold beside its request body: parsed nodes, translated bodies, folded
- * answers. */
-#define EXCHANGE_ARENA_BYTES (512u * 1024 * 1024)
 #define MESSAGE_BYTES 2048
 
 static void
@@ -23,7 +20,7 @@ run_deferred(void *arg)
 struct exchange *
 exchange_create(struct worker *w, struct server_request *q)
 {
-    struct arena *a = arena_create(EXCHANGE_ARENA_BYTES);
+    struct arena *a = worker_take_arena(w);
     struct exchange *x = arena_new(a, struct exchange);
     const struct http_head *head = server_head(q);
 
@@ -128,14 +125,14 @@ read_json(struct exchange *x, bool says_json)
     struct llm_request *r = &x->request;
     struct json_error bad;
 
-    r->doc = json_parse(x->arena, r->body, &limits, &bad);
+    r->doc = json_parse(r->arena, r->body, &limits, &bad);
     if (r->doc == NULL && says_json)
         return exchange_fail(
             x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
     r->model_node = json_get(r->doc, S("model"));
     if (!json_is(r->model_node, JSON_STRING))
         r->model_node = NULL;
-    r->model = json_str(x->arena, r->model_node);
+    r->model = json_str(r->arena, r->model_node);
     r->stream = json_bool(json_get(r->doc, S("stream")), false);
     return STEP_NEXT;
 }
@@ -152,7 +149,7 @@ read_form(struct exchange *x, struct str type)
         return exchange_fail(x, ERR_BAD_REQUEST,
             "the form is malformed, or its model can be read in more than one way");
     case MULTIPART_ONE:
-        node = arena_new(x->arena, struct json);
+        node = arena_new(r->arena, struct json);
         *node = (struct json){
             .p = r->model.p, .n = (uint32_t)r->model.n, .span = 1, .type = JSON_NUMBER
         };
@@ -323,12 +320,23 @@ with_attempts(struct exchange *x, struct str message)
     return arena_printf(x->arena, STR_FMT ")", STR_ARG(all));
 }
 
+/* What failed for lack of memory is not the fault of the request, whatever the failure looked
+ * like. */
+static bool
+is_out_of_room(const struct exchange *x)
+{
+    return arena_was_refused(x->arena) ||
+           (x->request.arena != NULL && arena_was_refused(x->request.arena));
+}
+
 enum step
 exchange_fail_with(struct exchange *x, const struct llm_error *given)
 {
     struct llm_error e = *given;
 
     CHECK(e.kind != OK);
+    if (is_out_of_room(x))
+        e = (struct llm_error){ .kind = ERR_OVERLOADED, .retry_after_ms = -1 };
     if (e.message.n == 0)
         e.message = str_c(err_row(e.kind)->sentence);
     e.message = with_attempts(x, e.message);
@@ -548,5 +556,6 @@ exchange_finish(struct exchange *x)
     relay_reset(x);
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);
-    arena_destroy(x->arena);
+    worker_drop_arena(w, x->request.arena);
+    worker_drop_arena(w, x->arena);
 }

@@ -1,9 +1,10 @@
 /* exchange.h - one client request and everything done for it.
  *
  * Born when a request's head is complete, driven by gateway_run() alone, settled
- * once by exchange_finish(). It lives on one worker. Its arena holds all that is
- * parsed, translated and formatted for it. Callbacks record and wake; they
- * never run stages themselves.
+ * once by exchange_finish(). It lives on one worker. Two arenas hold what is made
+ * for it: `request.arena` what comes from the caller's body (nodes, conversation,
+ * translations), given back when the answer begins; `arena` the rest. Callbacks
+ * record and wake; they never run stages themselves.
  */
 #pragma once
 
@@ -51,6 +52,8 @@ struct attempt {
     bool ended;                /* the provider's bytes are all there */
     /* the answer is this target's, also when it breaks: no other is tried */
     bool committed;
+    struct buf body;    /* the request as translated for this target */
+    uint64_t held;      /* counted in the worker's share for it */
 };
 
 struct exchange {

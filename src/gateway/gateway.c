@@ -206,12 +206,12 @@ stage_decode(struct exchange *x)
     struct json_error bad;
     struct wire_fault fault = { S(""), S("") };
 
-    r->arena = x->arena;
+    r->arena = worker_take_arena(x->worker);
     r->op = x->endpoint->op;
     if (r->op == OP_RELAY)
         return exchange_read_relay(x);
 
-    r->doc = json_parse(x->arena, r->body, &limits, &bad);
+    r->doc = json_parse(r->arena, r->body, &limits, &bad);
     if (r->doc == NULL && is_encoded(x))
         return exchange_fail(
             x, ERR_MEDIA_TYPE, "the body is compressed; send it plain, without Content-Encoding");
@@ -319,6 +319,7 @@ stage_relay(struct exchange *x)
         relay_flush(x);
         if (x->relay.tally.usage.input < 0 && x->request.doc != NULL)
             x->input_estimate = llm_request_estimate_tokens(&x->request);
+        attempt_drop_request(x);    /* a caller may take long to read the answer */
         return STEP_NEXT;
     case ATTEMPT_NONE:
     case ATTEMPT_RUNNING:

@@ -5,7 +5,6 @@
 #include "gateway/exchange.h"
 
 #define ERROR_BODY_BYTES (64u * 1024)
-#define FREE_BODY_BYTES (64u * 1024)    /* of a collected document, without asking the quota */
 /* frames that carry no content yet, or one turn's output */
 #define HELD_BYTES (4u * 1024 * 1024)
 
@@ -117,8 +116,10 @@ choose_output(struct exchange *x)
                 : x->request.stream     ? OUTPUT_EVENTS
                                         : OUTPUT_FOLD;
     if (r->output == OUTPUT_FOLD) {
-        r->answer = arena_new(x->arena, struct llm_answer);
-        answer_init(r->answer, x->arena);
+        r->fold = worker_take_arena(x->worker);
+        r->answer = arena_new(r->fold, struct llm_answer);
+        answer_init(r->answer, r->fold);
+        r->answer->left = exchange_conf(x)->server.limit_answer_bytes;
     }
 }
 
@@ -324,6 +325,13 @@ on_frame(void *arg, const struct sse_frame *f)
     return true;
 }
 
+/* An answer is too large by its own limit, or because the process holds all that it may. */
+static enum err
+too_large(const struct relay *r)
+{
+    return r->fold != NULL && arena_was_refused(r->fold) ? ERR_OVERLOADED : ERR_UPSTREAM_TOO_LARGE;
+}
+
 /* After frames were read: what they say about the stream as a whole. */
 static enum err
 stream_verdict(const struct relay *r, enum err e)
@@ -332,7 +340,31 @@ stream_verdict(const struct relay *r, enum err e)
         return r->error.kind;
     if (r->frame_error != OK)
         return r->frame_error;
-    return e == OK && r->out.overflow ? ERR_UPSTREAM_TOO_LARGE : e;
+    if (e == OK && (r->out.overflow || (r->answer != NULL && r->answer->too_large)))
+        return too_large(r);
+    return e;
+}
+
+/* Counts what is collected or held back. */
+static enum err
+hold(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    uint64_t now = r->body.cap + r->out.cap + r->sse.pending.cap + r->sse.joined.cap;
+
+    if (now == r->held || quota_share_set(&x->worker->held, &r->held, now, true))
+        return OK;
+    return ERR_OVERLOADED;
+}
+
+static void
+drop_fold(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    worker_drop_arena(x->worker, r->fold);
+    r->fold = NULL;
+    r->answer = NULL;
 }
 
 /* --- whole answers --- */
@@ -350,12 +382,16 @@ write_whole(struct exchange *x, struct str body)
             r->content_type = S("application/json");
     } else if (r->output == OUTPUT_FOLD) {
         if (r->answer->too_large)
-            return ERR_UPSTREAM_TOO_LARGE;
+            return too_large(r);
         x->request.wire->caller->write_answer(&r->writer, r->answer);
+        drop_fold(x);
         r->content_type = S("application/json");
     }
     if (r->out.overflow)
         return ERR_UPSTREAM_TOO_LARGE;
+    enum err e = hold(x);
+    if (e != OK)
+        return e;
     r->length = (int64_t)(buf_len(&r->out) + r->run.n);
     relay_respond(x);
     relay_flush(x);
@@ -387,10 +423,14 @@ read_error(struct exchange *x, struct str body)
     struct relay *r = &x->relay;
     struct llm_error e = { .retry_after_ms = -1 };
 
+    struct arena *scratch = x->worker->scratch;
+    struct arena_mark mark = arena_mark(scratch);
+
     r->reading = body;
-    r->reader.wire->provider->read_error(x->arena, x->attempt.status, body, &e);
+    r->reader.wire->provider->read_error(scratch, x->attempt.status, body, &e);
     bool fit = keep_error(x, &e);
     r->reading = S("");
+    arena_rewind(scratch, mark);
     r->error.status = x->attempt.status;
     /* What is wrong with the gateway's own credentials is not the caller's to read. */
     r->error.as_is = fit && x->request.op == OP_RELAY && e.kind != ERR_UPSTREAM_AUTH &&
@@ -399,19 +439,6 @@ read_error(struct exchange *x, struct str body)
 }
 
 /* --- the provider's bytes --- */
-
-/* A large document takes its room from what the process may hold. */
-static enum err
-hold_body(struct exchange *x)
-{
-    struct relay *r = &x->relay;
-
-    if (r->body.overflow)
-        return ERR_UPSTREAM_TOO_LARGE;
-    if (r->body.cap <= FREE_BODY_BYTES || r->body.cap <= r->held)
-        return OK;
-    return quota_share_set(&x->worker->held, &r->held, r->body.cap, true) ? OK : ERR_OVERLOADED;
-}
 
 /* Some hosts mislabel their answers, some give what was not asked for: the first byte that is not
  * blank tells a document from a stream, and the content type only when that does not. False: it
@@ -438,7 +465,7 @@ collect(struct exchange *x, struct str bytes)
 {
     x->relay.heard_us = clock_now_us();
     buf_add(&x->relay.body, bytes);
-    return hold_body(x);
+    return x->relay.body.overflow ? ERR_UPSTREAM_TOO_LARGE : OK;
 }
 
 static enum err
@@ -520,8 +547,8 @@ pass_raw(struct exchange *x, struct str bytes)
     return r->body.overflow || r->out.overflow ? ERR_NO_MEMORY : OK;
 }
 
-enum err
-relay_data(struct exchange *x, struct str bytes)
+static enum err
+take_data(struct exchange *x, struct str bytes)
 {
     struct relay *r = &x->relay;
 
@@ -549,6 +576,14 @@ relay_data(struct exchange *x, struct str bytes)
         return OK;
     }
     CHECK_UNREACHABLE();
+}
+
+enum err
+relay_data(struct exchange *x, struct str bytes)
+{
+    enum err e = take_data(x, bytes);
+
+    return e == OK ? hold(x) : e;
 }
 
 /* A last event that came without its blank line gets it, so that what follows does not run into
@@ -655,6 +690,7 @@ relay_release(struct exchange *x)
 
     buf_fini(&r->body);
     buf_fini(&r->out);
+    drop_fold(x);
     quota_share_give(&x->worker->held, r->held);
     r->held = 0;
 }

@@ -36,7 +36,6 @@ struct relay {
     enum relay_output output;
     struct sse_reader sse;
     struct buf body;     /* a collected document */
-    uint64_t held;       /* of the process's quota, for a large one */
     struct buf out;      /* frames held back, or written in this turn */
     struct str chunk;    /* the provider's bytes being read */
     /* frames of `chunk` next to each other, to be sent behind `out` uncopied */
@@ -46,9 +45,11 @@ struct relay {
     struct event_sink sink;    /* the decoder's events arrive here */
     struct wire_reader reader;
     struct wire_writer writer;
-    struct llm_answer *answer;    /* OUTPUT_FOLD */
-    struct str content_type;      /* the provider's */
-    struct str passed;            /* the provider's field lines that go on to the caller */
+    struct llm_answer *answer;    /* OUTPUT_FOLD, in `fold` */
+    struct arena *fold;
+    uint64_t held;              /* counted in the worker's share for the buffers here */
+    struct str content_type;    /* the provider's */
+    struct str passed;          /* the provider's field lines that go on to the caller */
 
     int64_t length;      /* the provider's Content-Length, -1 unknown */
     bool says_stream;    /* its content type does */

@@ -13,6 +13,9 @@
 #include "gateway/exchange.h"
 
 #define TRIM_AFTER_EXCHANGES 256
+#define TRIM_AFTER_BYTES (8u * 1024 * 1024)
+#define TRIM_EVERY_US 1000000
+#define MMAP_BYTES (1024 * 1024)
 #define SCRATCH_BYTES (256u * 1024 * 1024)
 #define TEXT_BYTES (8u * 1024 * 1024)
 
@@ -115,14 +118,21 @@ publish(struct worker *w)
         memory_order_relaxed);
 }
 
-/* After a peak the heap is full of holes: give the pages back once nothing is under way. */
+/* What was freed lies in holes between what is still in use. After a peak of exchanges, and from time
+ * to time after large requests, the pages go back to the system. */
 static void
-trim_memory(struct worker *w)
+trim_memory(struct worker *w, uint64_t now_us)
 {
     w->peak = MAX(w->peak, w->exchange_count);
-    if (w->exchange_count != 0 || w->peak < TRIM_AFTER_EXCHANGES)
+    bool after_peak = w->exchange_count == 0 && w->peak >= TRIM_AFTER_EXCHANGES;
+
+    if (!after_peak && w->freed_bytes < TRIM_AFTER_BYTES)
+        return;
+    if (now_us < w->trimmed_us + TRIM_EVERY_US)
         return;
     w->peak = 0;
+    w->freed_bytes = 0;
+    w->trimmed_us = now_us;
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif
@@ -141,7 +151,7 @@ on_tick(void *arg)
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
     publish(w);
-    trim_memory(w);
+    trim_memory(w, now_us);
     w->ticking_fast = w->exchanges != NULL || w->draining;
     timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }
@@ -170,6 +180,32 @@ worker_remove(struct worker *w, struct exchange *x)
     if (x->next != NULL)
         x->next->prev = x->prev;
     w->exchange_count--;
+}
+
+struct arena *
+worker_take_arena(struct worker *w)
+{
+    if (w->spares_n != 0)
+        return w->spares[--w->spares_n];
+
+    struct arena *a = arena_create(WORKER_ARENA_BYTES);
+
+    arena_count_in(a, &w->held);
+    return a;
+}
+
+void
+worker_drop_arena(struct worker *w, struct arena *a)
+{
+    if (a == NULL)
+        return;
+    w->freed_bytes += arena_held_bytes(a) - MIN(arena_held_bytes(a), 4096);
+    if (w->spares_n == WORKER_SPARE_ARENAS) {
+        arena_destroy(a);
+        return;
+    }
+    arena_reset(a);
+    w->spares[w->spares_n++] = a;
 }
 
 struct metric_series_shard *
@@ -271,6 +307,11 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     struct worker *w = check_alloc(calloc(1, sizeof(*w)));
     bool opened = true;
 
+#ifdef __GLIBC__
+    /* Large blocks are mapped: they grow without being copied and leave no holes. Left to itself the
+     * library stops mapping them once the first one was freed. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+#endif
     w->gateway = g;
     w->held.quota = &g->held;
     w->index = index;
@@ -339,6 +380,8 @@ worker_join(struct worker *w)
     timer_destroy(w->tick);
     loop_destroy(w->loop);
     access_log_fini(&w->access);
+    while (w->spares_n != 0)
+        arena_destroy(w->spares[--w->spares_n]);
     quota_share_trim(&w->held);
     snapshot_hold_drop(w->current);
     throttle_destroy(w->throttle);

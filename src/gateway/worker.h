@@ -18,6 +18,8 @@
 #define GATEWAY_LISTENERS 16
 #define WORKER_DOOR_ADMIN 1    /* of connections to server.admin_listen */
 #define WORKER_TICK_MS 50
+#define WORKER_SPARE_ARENAS 64
+#define WORKER_ARENA_BYTES (512u * 1024 * 1024)    /* most that one may give to outsiders */
 #define WORKER_TICK_IDLE_MS 1000
 
 /* The process. */
@@ -60,8 +62,12 @@ struct worker {
     struct exchange *exchanges;    /* all under way */
     unsigned exchange_count;
     unsigned stream_count;
-    /* most exchanges at once since memory was last given back */
+    /* since memory was last given back to the system: most exchanges at once, bytes freed, when */
     unsigned peak;
+    uint64_t freed_bytes;
+    uint64_t trimmed_us;
+    struct arena *spares[WORKER_SPARE_ARENAS];    /* for the next exchanges */
+    unsigned spares_n;
     struct arena *scratch;    /* decoders' room, rewound after each frame */
     /* heads and documents being put together; empty between uses */
     struct buf text;
@@ -102,6 +108,11 @@ struct str worker_address(const struct worker *w, size_t i);
 /* The list of exchanges under way; adding starts the tick. */
 void worker_add(struct worker *w, struct exchange *x);
 void worker_remove(struct worker *w, struct exchange *x);
+
+/* An empty arena that counts in the worker's share; given back with worker_drop_arena(), for which
+ * NULL is a no-op. */
+struct arena *worker_take_arena(struct worker *w) NEVER_NULL;
+void worker_drop_arena(struct worker *w, struct arena *a);
 
 /* The series of a target, looked up once. */
 struct metric_series_shard *worker_series(struct worker *w, struct target *t) NEVER_NULL;

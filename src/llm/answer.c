@@ -5,7 +5,10 @@
  */
 #include "llm/answer.h"
 
-enum { CHOICES_MAX = 128 };
+enum {
+    CHOICES_MAX = 128,
+    PART_BYTES = 32,    /* that a part takes of the answer's limit beside its text, as written */
+};
 
 static struct llm_answer *
 answer_of(struct event_sink *sink)
@@ -35,11 +38,22 @@ answer_choice(struct llm_answer *ans, uint32_t index)
     return c;
 }
 
+/* Takes `n` bytes of what may be kept. False, with the answer marked: it is too large. */
+static bool
+take(struct llm_answer *ans, size_t n)
+{
+    ans->too_large = ans->too_large || n > ans->left;
+    if (ans->too_large)
+        return false;
+    ans->left -= n;
+    return true;
+}
+
 /* A copy, or the empty slice with the answer marked as too large. */
 static struct str
 keep(struct llm_answer *ans, struct str s)
 {
-    if (s.n == 0)
+    if (s.n == 0 || !take(ans, s.n))
         return S("");
 
     struct str copy = arena_str(ans->arena, s);
@@ -52,6 +66,7 @@ keep(struct llm_answer *ans, struct str s)
 static struct llm_part *
 add_part(struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind kind)
 {
+    (void)take(ans, PART_BYTES);
     c->open = llm_part_add(ans->arena, &c->tail, kind);
     c->room = 0;
     return c->open;
@@ -93,7 +108,7 @@ join_surrogates(struct str *text, struct str more)
 static void
 append(struct llm_answer *ans, struct llm_answer_choice *c, struct str *text, struct str more)
 {
-    if (more.n == 0 || ans->too_large)
+    if (more.n == 0 || !take(ans, more.n))
         return;
     if (c->room - text->n < more.n) {
         size_t room = MAX(text->n + more.n, MAX(2 * text->n, 256));
@@ -297,6 +312,8 @@ answer_emit(struct event_sink *sink, const struct llm_event *ev)
 {
     struct llm_answer *ans = answer_of(sink);
 
+    if (ans->too_large)
+        return;
     switch (ev->kind) {
     case EVENT_NONE:
         break;
@@ -324,6 +341,7 @@ answer_init(struct llm_answer *ans, struct arena *a)
     *ans = (struct llm_answer){
         .sink = { .emit = answer_emit },
         .arena = a,
+        .left = SIZE_MAX,
         .usage = USAGE_NONE,
     };
 }

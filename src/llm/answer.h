@@ -1,6 +1,6 @@
 /* answer.h - events folded into one whole answer, for callers who did not ask for a stream.
  *
- * Owned by the exchange's arena. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL,
+ * Kept in an arena of its own. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL,
  * TOOL_CALL, OPAQUE in the order in which they came.
  */
 #pragma once
@@ -38,8 +38,9 @@ struct llm_answer {
     struct llm_usage usage;
     struct llm_answer_choice *choices;    /* by index, ascending */
     bool complete;                        /* EVENT_END came */
-    bool too_large;                       /* the arena's limit stopped the folding */
-    const struct llm_error *error;        /* copied into the arena */
+    size_t left;       /* bytes of text that may still be kept; answer_init() sets no limit */
+    bool too_large;    /* that, or the arena's limit, stopped the folding */
+    const struct llm_error *error;    /* copied into the arena */
 };
 
 void answer_init(struct llm_answer *ans, struct arena *a);

@@ -572,3 +572,97 @@ def test_configured_parameters_win_over_what_the_gateway_would_add(make, mock):
         assert got.complete, got
         pairs = json.loads(mock.last_request()["body"], object_pairs_hook=list)
         assert len({k for k, _ in pairs}) == len(pairs), pairs
+
+
+# --- what is kept ---
+
+def messages_of(size, each):
+    """A conversation of about so many bytes of JSON, in turns of `each` bytes."""
+    count = max(1, size // (each + 45))
+    return [{"role": ("user", "assistant")[i % 2], "content": "x" * each} for i in range(count)]
+
+
+@pytest.mark.parametrize("provider", ["lab", "ant"])
+@pytest.mark.parametrize("size, each, count", [(2000000, 100, 10), (2000000, 1999000, 10), (30000000, 1000, 2)])
+def test_a_stream_keeps_a_few_kilobytes_whatever_was_asked(make, mock, provider, size, each, count):
+    gateway = make.gateway(config_of(mock), workers=1)
+    for _ in range(2):
+        assert ask(gateway, "openai", f"{provider}/m", messages=messages_of(size, each)).complete
+
+    def resident():
+        return gateway.metrics().value("process_resident_memory_bytes")
+
+    body = {"model": f"{provider}/m;tps=0.1;tokens=50", "stream": True, "messages": messages_of(size, each),
+            "max_tokens": 100}
+    before = resident()
+    clients = []
+    for _ in range(count):
+        client = gateway.raw()
+        client.send(raw.request("POST", PATHS["openai"], json.dumps(body).encode(), gateway.authorization()))
+        clients.append(client)
+    for client in clients:
+        client.read_head()
+        client.read_chunk()
+    wait_until(lambda: held_by(gateway) <= count * 16384, "the requests to be given back")
+    if not SANITIZED:
+        wait_until(lambda: resident() - before < 6000000 + count * 20000, "the memory to go back to the system")
+    for client in clients:
+        client.close()
+    gateway.idle()
+    wait_until(lambda: held_by(gateway) == 0, "everything to be given back")
+    mock.reset()            # it recorded too much to be read back
+
+
+@pytest.mark.parametrize("provider", ["lab", "ant"])
+def test_what_is_made_from_a_request_counts(make, mock, provider):
+    """Beside its bytes: a body of 2 MB in small pieces is parsed into many times as much."""
+    gateway = make.gateway(config_of(mock), workers=1)
+    client = gateway.raw()
+    body = {"model": f"{provider}/m;ttft=60s", "stream": True, "messages": messages_of(2000000, 10)}
+    client.send(raw.request("POST", PATHS["openai"], json.dumps(body).encode(), gateway.authorization()))
+    wait_until(lambda: mock.stats()["open"] == 1, "the request to be sent")
+    assert held_by(gateway) > {"lab": 5000000, "ant": 10000000}[provider]
+    client.close()
+    gateway.idle()
+    wait_until(lambda: held_by(gateway) == 0, "everything to be given back")
+
+
+def test_what_a_request_makes_us_keep_is_refused_beyond_the_limit(make, mock):
+    gateway = make.gateway(config_of(mock, limits={"body": "2MB", "held": "4MB"}), workers=1)
+    got = ask(gateway, "openai", "ant/m", messages=messages_of(1900000, 10))
+    assert (got.status, got.code) == (503, "overloaded") and int(got.headers["retry-after"]) >= 1, got
+    wait_until(lambda: held_by(gateway) == 0, "everything to be given back")
+    assert ask(gateway, "openai", "ant/m").complete
+    assert mock.stats()["requests"] == 1
+
+
+@pytest.mark.parametrize("provider", ["lab", "ant"])
+def test_folding_obeys_the_limit_for_answers(make, provider):
+    """The caller wants a document; the provider streams, and does not stop."""
+    event = {"lab": 'data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":'
+                    '{"content":"%s"}}]}\n\n',
+             "ant": 'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":'
+                    '{"type":"text_delta","text":"%s"}}\n\n'}[provider] % ("x" * 1000)
+    begin = "" if provider == "lab" else (
+        'event: message_start\ndata: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant",'
+        '"model":"m","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+        'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":'
+        '{"type":"text","text":""}}\n\n')
+    sent = []
+
+    def handler(conn):
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + begin.encode())
+        for _ in range(60):
+            conn.send(event.encode() * 1000)
+            sent.append(1)
+
+    upstream = make.upstream(handler)
+    wire = {"lab": "openai-chat", "ant": "anthropic-messages"}[provider]
+    gateway = make.gateway({"providers": {provider: upstream.provider(wire)},
+                            "server": {"limits": {"answer": "1MB"}}}, workers=1)
+    for caller in CALLERS:
+        del sent[:]
+        got = ask(gateway, caller, f"{provider}/m")
+        assert got.status == 502 and got.code == "upstream_too_large", got
+        assert len(sent) < 30
+    wait_until(lambda: held_by(gateway) == 0, "everything to be given back")

@@ -311,3 +311,58 @@ TEST(each_attempt_can_be_made_to_fail)
     EXPECT(arena_grow(a, p, 30000, 60000) != NULL);
     arena_destroy(a);
 }
+
+/* --- counting --- */
+
+TEST(an_arena_counts_what_it_takes_beyond_its_first_page_and_gives_it_back)
+{
+    struct quota q = { .limit = 10000000 };
+    struct quota_share share = { .quota = &q };
+    struct arena *a = arena_create(SIZE_MAX);
+
+    arena_count_in(a, &share);
+    (void)arena_alloc(a, 1000, 8);
+    EXPECT_INT(share.held, 0);
+
+    struct arena_mark mark = arena_mark(a);
+    char *p = arena_try(a, 100000);
+    EXPECT(p != NULL && share.held >= 100000);
+    p = arena_grow(a, p, 100000, 300000);
+    EXPECT(p != NULL && share.held >= 300000);
+    p = arena_grow(a, p, 300000, 200000);
+    EXPECT(p != NULL && share.held >= 200000 && share.held < 300000);
+    for (int i = 0; i < 1000; i++)
+        (void)arena_alloc(a, 100, 8);
+    EXPECT_INT(share.held, arena_held_bytes(a) - FIRST_CHUNK);
+    arena_rewind(a, mark);
+    EXPECT_INT(share.held, arena_held_bytes(a) - FIRST_CHUNK);
+    EXPECT(share.held <= SPARE_MAX);
+    arena_reset(a);
+    EXPECT_INT(share.held, 0);
+    EXPECT(arena_try(a, 5000) != NULL && share.held >= 5000);
+    arena_destroy(a);
+    EXPECT_INT(share.held, 0);
+}
+
+TEST(without_room_in_the_quota_an_arena_gives_outsiders_nothing_more)
+{
+    struct quota q = { .limit = 100000 };
+    struct quota_share share = { .quota = &q };
+    struct arena *a = arena_create(SIZE_MAX);
+
+    arena_count_in(a, &share);
+    char *p = arena_try(a, 150000);    /* what has begun may use twice the limit */
+    EXPECT(p != NULL && !arena_was_refused(a));
+    EXPECT(arena_grow(a, p, 150000, 300000) == NULL);
+    EXPECT(arena_was_refused(a));
+    EXPECT(arena_try(a, 1) == NULL);
+    for (int i = 0; i < 1000; i++)    /* ours is never refused */
+        (void)arena_alloc(a, 1000, 8);
+    EXPECT(share.held > 1000000);
+    arena_reset(a);
+    EXPECT(!arena_was_refused(a) && arena_try(a, 1) != NULL);
+    EXPECT_INT(share.held, 0);
+    arena_destroy(a);
+    quota_share_trim(&share);
+    EXPECT_INT(quota_held(&q), 0);
+}

@@ -226,3 +226,17 @@ TEST(an_answer_that_lost_something_for_want_of_memory_says_so)
         end();
     }
 }
+
+TEST(text_beyond_what_is_left_is_not_kept_and_the_answer_marked)
+{
+    char text[1000];
+
+    memset(text, 'x', sizeof(text));
+    begin(SIZE_MAX);
+    ans.left = 10000;
+    for (int i = 0; i < 100000; i++)
+        emit_text(i % 2 ? EVENT_TEXT : EVENT_REASONING, str_make(text, sizeof(text)));
+    EXPECT(ans.too_large && ans.choices->parts->text.n == sizeof(text));
+    EXPECT(arena_held_bytes(arena) < 100000);
+    end();
+}
