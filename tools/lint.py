@@ -3,7 +3,7 @@
 
   * An include names its folder and never climbs: code on a floor sees its own floor's
     folder and the floors below it.
-  * Only net/ sees libuv and OpenSSL's TLS, only http/ sees nghttp2, llm/ sees no sockets.
+  * Only net/ sees libuv, c-ares and OpenSSL's TLS, only http/ sees nghttp2, llm/ sees no sockets.
   * No words that promise work for later.
   * Every source file, unit test and fuzz target is in its meson.build; a forgotten test tests nothing.
   * A header says `#pragma once`; a source file opens with why it exists; no trailing spaces.
@@ -35,6 +35,7 @@ FLOOR = {folder: height for height, folders in enumerate(FLOORS) for folder in f
 # Headers of libraries that one folder keeps to itself.
 EXCLUSIVE = [
     (re.compile(r"^(uv\.h|uv/.*|openssl/(ssl|err|x509.*|bio|pem)\.h)$"), {"net"}),
+    (re.compile(r"^ares(_\w+)?\.h$"), {"net"}),
     (re.compile(r"^nghttp2/.*$"), {"http"}),
     (re.compile(r"^openssl/.*"), {"net", "base"}),
     (re.compile(r"^libfyaml\.h$"), {"conf"}),

@@ -40,6 +40,7 @@ struct conf_pair {
 };
 
 struct conf_timeouts {    /* 0: not set here */
+    uint64_t dns_ms;
     uint64_t connect_ms;
     uint64_t first_byte_ms;
     uint64_t first_token_ms;
@@ -53,6 +54,7 @@ struct conf_server {
     uint64_t workers;                /* 0: one per core ("auto") */
     struct conf_str tls_cert;        /* both or neither */
     struct conf_str tls_key;
+    struct conf_strs dns;             /* name servers, "IP" or "IP:PORT"; empty: the system's */
     struct conf_strs cors_origins;    /* "*" or exact origins; empty: CORS off */
     struct conf_strs hosts;           /* names that a Host field may have without keys */
     uint64_t drain_grace_ms;          /* SIGTERM: keep accepting this long with /readyz at 503 */

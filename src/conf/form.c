@@ -200,6 +200,20 @@ address_problem(struct str v)
     return NULL;
 }
 
+static const char *
+name_server_problem(struct str v)
+{
+    struct str host, port;
+    bool brackets;
+
+    if (is_ipv6(v))
+        return NULL;
+    if (!cut_authority(v, &host, &brackets, &port) || !(brackets ? is_ipv6(host) : is_ipv4(host)) ||
+        (port.n != 0 && (!is_port(port) || str_eq(port, S("0")))))
+        return "is not the address of a name server; write IP, IP:PORT or [IPV6]:PORT";
+    return NULL;
+}
+
 bool
 form_is_local(struct str address)
 {
@@ -371,6 +385,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
         return !str_eq(v, S("*")) && (v.n == 0 || !is_host(v, false) || str_ends(v, S(".")))
                    ? "is not a host name; write it without scheme, port and final dot, or \"*\" for any"
                    : NULL;
+    case FORM_NAME_SERVER:
+        return name_server_problem(v);
     case FORM_URL:
         return url_problem(v);
     case FORM_ORIGIN:

@@ -37,6 +37,7 @@ enum conf_form {
     FORM_MODEL,
     FORM_ADDRESS,
     FORM_HOST,
+    FORM_NAME_SERVER,
     FORM_URL,
     FORM_ORIGIN,
     FORM_SECRET,

@@ -574,6 +574,7 @@ attempt_start(struct exchange *x, struct llm_error *ret)
     struct client_request q = {
         .origin = t->provider->origin,
         .method = x->request.op == OP_RELAY ? x->method : S("POST"),
+        .dns_ms = limits->dns_ms,
         .connect_ms = limits->connect_ms,
         /* A whole answer begins only when all of it was thought out: the total is its limit. */
         .first_byte_ms = first_of(

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
+#include "net/dns.h"
 
 #define TRIM_AFTER_EXCHANGES 256
 #define TRIM_AFTER_BYTES (8u * 1024 * 1024)
@@ -107,12 +108,16 @@ publish(struct worker *w)
 {
     struct metric_shard *m = w->metrics;
     unsigned connections = server_connections(w->server);
+    struct dns_stats dns = dns_stats(w->loop);
 
     metric_set(&m->exchanges, w->exchange_count);
     metric_set(&m->streams, w->stream_count);
     metric_set(&m->open_connections, connections);
     metric_set(&m->upstream_calls, client_calls_open(w->client));
     metric_set(&m->upstream_idle, client_idle(w->client));
+    metric_set(&m->dns_lookups, dns.lookups);
+    metric_set(&m->dns_failures, dns.failures);
+    metric_set(&m->dns_stale, dns.stale);
     atomic_store_explicit(&w->busy,
         w->exchange_count + (w->draining ? connections + listeners_open(w) : 0),
         memory_order_relaxed);
@@ -260,6 +265,18 @@ apply_limits(struct worker *w)
 }
 
 static void
+apply_name_servers(struct worker *w)
+{
+    const struct conf_strs *from = &w->current->snapshot->conf->server.dns;
+    struct str *list = check_alloc(calloc(from->count + 1, sizeof(*list)));
+
+    for (size_t i = 0; i < from->count; i++)
+        list[i] = from->list[i].v;
+    dns_use_servers(w->loop, list, from->count);
+    free(list);
+}
+
+static void
 on_accept(void *owner, struct sock *s)
 {
     struct worker *w = owner;
@@ -327,6 +344,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     buf_init(&w->text, TEXT_BYTES);
     access_log_init(&w->access, g->access_file);
     apply_limits(w);
+    apply_name_servers(w);
     for (size_t i = 0; opened && i < c->listen.count; i++)
         opened = open_listener(w, first, c->listen.list[i].v, tls, on_accept, why, why_size);
     w->tls_listeners = tls != NULL ? w->listener_count : 0;
@@ -408,6 +426,7 @@ do_reload(void *arg)
     snapshot_hold_drop(w->current);
     w->current = snapshot_hold_create(r->snapshot);
     apply_limits(w);
+    apply_name_servers(w);
     if (r->tls != NULL)
         for (size_t i = 0; i < MIN(w->tls_listeners, w->listener_count); i++)
             listen_set_tls(w->listeners[i], r->tls);

@@ -206,9 +206,9 @@ client_call_expect_answer(struct client_call *call)
 static void
 carry(struct client_call *call)
 {
-    uint64_t connect_ms = call->request.connect_ms;
+    const struct client_request *q = &call->request;
 
-    set_deadline(call, connect_ms != 0 ? connect_ms + WAIT_GRACE_MS : 0);
+    set_deadline(call, q->connect_ms != 0 ? q->dns_ms + q->connect_ms + WAIT_GRACE_MS : 0);
     client_way_carry(call->client, call);
 }
 

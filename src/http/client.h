@@ -33,7 +33,8 @@ struct client_request {
      * the cancel. Content-Length is their sum; with no pieces and method GET none is sent. */
     struct str body[CLIENT_BODY_PIECES];
     size_t body_count;
-    uint64_t connect_ms;       /* to establish a connection, DNS, proxy and TLS included */
+    uint64_t dns_ms;           /* to look up the server's name; 0: part of connect_ms */
+    uint64_t connect_ms;       /* to establish a connection, proxy and TLS included */
     uint64_t first_byte_ms;    /* from the request sent to the first byte of the answer; 0: none */
 };
 

@@ -173,8 +173,8 @@ start_dial(struct client_way *way)
     d->next = way->dials;
     way->dials = d;
     way->dials_n++;
-    d->dial =
-        dial_start(way->client->loop, d->origin, q->connect_ms, on_dialled, on_dial_failed, d);
+    d->dial = dial_start(
+        way->client->loop, d->origin, q->dns_ms, q->connect_ms, on_dialled, on_dial_failed, d);
 }
 
 /* It came to its end: takes it off the list. */
@@ -224,9 +224,14 @@ settle_dials(struct client_way *way)
 /* --- shared connections --- */
 
 static struct h2 *
-find_room(const struct client_way *way)
+find_room(struct client_way *way)
 {
-    for (const struct shared *s = way->shared; s != NULL; s = s->next) {
+    struct shared *next;
+
+    for (const struct shared *s = way->shared; s != NULL; s = next) {
+        next = s->next;
+        if (h2_leave_if_outdated(s->h2))    /* and `s` is gone */
+            continue;
         if (h2_room(s->h2) != 0)
             return s->h2;
     }

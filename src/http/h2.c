@@ -644,6 +644,15 @@ h2_destroy(struct h2 *h2)
     over(h2, ERR_UPSTREAM_RESET, "closed", false);
 }
 
+bool
+h2_leave_if_outdated(struct h2 *h2)
+{
+    if (!sock_is_outdated(h2->sock))
+        return false;
+    leave(h2);
+    return true;
+}
+
 unsigned
 h2_capacity(const struct h2 *h2)
 {

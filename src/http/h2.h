@@ -54,6 +54,10 @@ struct h2 *h2_create(struct sock *s, const struct h2_limits *limits, const struc
  * more. */
 void h2_destroy(struct h2 *h2);
 
+/* Takes no more streams if its server's name leads elsewhere now (sock_is_outdated()); true then, and
+ * the owner has been told. */
+bool h2_leave_if_outdated(struct h2 *h2);
+
 /* Streams that may be started now. Until the server's settings are known: one. */
 unsigned h2_room(const struct h2 *h2);
 

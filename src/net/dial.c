@@ -1,7 +1,7 @@
 /* dial.c - from the name of a server to a connection that is ready for a request.
  *
  * Name, race of addresses (RFC 8305), CONNECT through a proxy, TLS: each step starts the
- * next from its callback, and one deadline stands over all of them. Whatever
+ * next from its callback. One deadline covers the lookup, another all that follows it. Whatever
  * happens, a dial ends in dial_free(), once.
  */
 #include "net/dial.h"
@@ -36,7 +36,8 @@ struct dial {
     void *arg;
 
     struct deferred begin;
-    bool over;    /* cancelled before it began */
+    bool over;              /* cancelled before it began */
+    uint64_t connect_ms;    /* for what follows the lookup; 0: the deadline that runs covers it */
     struct timer *deadline;
     struct timer *head_start;
     struct dns_query *query;
@@ -246,6 +247,15 @@ start_proxy_tunnel(struct dial *d)
 
 /* --- the race --- */
 
+/* Its server's name: the proxy's, if there is one. */
+static struct str
+name_of(const struct dial *d)
+{
+    const struct origin *o = d->origin;
+
+    return o->proxy_host.n != 0 ? o->proxy_host : o->host;
+}
+
 static void start_next_attempt(struct dial *d);
 
 static void
@@ -298,8 +308,10 @@ on_connected(uv_connect_t *req, int status)
         start_next_attempt(d);
         return;
     }
-    if (!is_unix)
+    if (!is_unix) {
         sock_set_peer(s, &a->address);
+        sock_set_name(s, name_of(d));
+    }
     free(a);
     connected(d, s);
 }
@@ -364,10 +376,11 @@ on_resolved(void *arg, const struct dns_answer *answer)
     d->query = NULL;
     d->answer = *answer;
     if (answer->count == 0) {
-        dial_fail(d, ERR_UPSTREAM_DNS, "%s: " STR_FMT, answer->error,
-            STR_ARG(proxied ? o->proxy_host : o->host));
+        dial_fail(d, ERR_UPSTREAM_DNS, "%s: " STR_FMT, answer->error, STR_ARG(name_of(d)));
         return;
     }
+    if (d->connect_ms != 0)
+        timer_set(d->deadline, d->connect_ms);
     for (size_t i = 0; i < d->answer.count; i++)
         address_set_port(&d->answer.list[i], proxied ? o->proxy_port : o->port);
     d->phase = proxied ? "connecting to the proxy" : "connecting";
@@ -393,11 +406,11 @@ on_begin(void *arg)
         return;
     }
     d->phase = "resolving the name";
-    d->query = dns_resolve(d->loop, o->proxy_host.n != 0 ? o->proxy_host : o->host, on_resolved, d);
+    d->query = dns_resolve(d->loop, name_of(d), on_resolved, d);
 }
 
 struct dial *
-dial_start(struct loop *l, const struct origin *o, uint64_t timeout_ms,
+dial_start(struct loop *l, const struct origin *o, uint64_t dns_ms, uint64_t connect_ms,
     void (*done)(void *arg, struct sock *s),
     void (*failed)(void *arg, enum err why, const char *detail), void *arg)
 {
@@ -412,8 +425,10 @@ dial_start(struct loop *l, const struct origin *o, uint64_t timeout_ms,
     buf_init(&d->proxy_head, PROXY_HEAD_LIMIT);
     d->deadline = timer_create_on(l, on_deadline, d);
     d->head_start = timer_create_on(l, on_head_start_over, d);
-    if (timeout_ms != 0)
-        timer_set(d->deadline, timeout_ms);
+    bool looks_up = dns_ms != 0 && o->unix_path.n == 0;
+    d->connect_ms = looks_up ? connect_ms : 0;
+    if (looks_up || connect_ms != 0)
+        timer_set(d->deadline, looks_up ? dns_ms : connect_ms);
     d->begin = (struct deferred){ .fn = on_begin, .arg = d };
     loop_defer(l, &d->begin);
     return d;

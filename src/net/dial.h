@@ -1,7 +1,6 @@
-/* dial.h - from the name of a server to a connection: DNS off the loop, Happy Eyeballs, proxy, TLS.
+/* dial.h - from the name of a server to a connection: DNS, Happy Eyeballs, proxy, TLS.
  *
- * RFC 8305: both address families raced with a 250 ms head start; answers are
- * cached for 30 s (5 s for failures) per process. HTTPS_PROXY / HTTP_PROXY /
+ * RFC 8305: both address families raced with a 250 ms head start. HTTPS_PROXY / HTTP_PROXY /
  * NO_PROXY (either case) are honoured: CONNECT for https origins.
  */
 #pragma once
@@ -45,10 +44,11 @@ origin_is_absolute_form(const struct origin *o)
 
 struct dial;
 
-/* Connects. Exactly one of the two callbacks is called, from the loop, unless dial_cancel() came
+/* Connects: the name must be resolved within dns_ms, then all the rest within connect_ms; without a
+ * dns_ms (0) both together within connect_ms; 0 for both is no limit. Exactly one of the two callbacks is called, from the loop, unless dial_cancel() came
  * first. `failed` gets ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The
  * origin must live until then. */
-struct dial *dial_start(struct loop *l, const struct origin *o, uint64_t timeout_ms,
-    void (*done)(void *arg, struct sock *s),
+struct dial *dial_start(struct loop *l, const struct origin *o, uint64_t dns_ms,
+    uint64_t connect_ms, void (*done)(void *arg, struct sock *s),
     void (*failed)(void *arg, enum err why, const char *detail), void *arg) NEVER_NULL;
 void dial_cancel(struct dial *d);

@@ -1,5 +1,6 @@
 /* loop.c - the event loop: libuv, with work at the end of a turn and messages from other
  * threads. */
+#include "net/dns_priv.h"
 #include "net/loop_priv.h"
 
 #include <pthread.h>
@@ -21,13 +22,6 @@ struct signal_watch {
     void (*fn)(void *arg, int signo);
     void *arg;
     struct signal_watch *next;
-};
-
-struct offload {
-    uv_work_t req;
-    void (*work)(void *arg);
-    void (*done)(void *arg);
-    void *arg;
 };
 
 /* --- the end of a turn --- */
@@ -237,6 +231,7 @@ loop_destroy(struct loop *l)
 {
     signals_close(l);
     watches_close(l);
+    dns_close(l);
     loop_run_out(l);
 
     uv_close((uv_handle_t *)&l->patience, NULL);
@@ -250,13 +245,14 @@ loop_destroy(struct loop *l)
 
     loop_run_deferred(l);
     tls_scratch_destroy(l->tls);
+    dns_free(l);
     timers_fini(l);
     uv_mutex_destroy(&l->posts_lock);
     free(l->read_buffer);
     free(l);
 }
 
-/* --- signals and work elsewhere --- */
+/* --- signals --- */
 
 static void
 on_signal(uv_signal_t *uv, int signo)
@@ -277,33 +273,4 @@ loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void
     l->signals = w;
     CHECK(uv_signal_init(&l->uv, &w->uv) == 0);
     CHECK(uv_signal_start(&w->uv, on_signal, signo) == 0);
-}
-
-static void
-on_work(uv_work_t *req)
-{
-    struct offload *o = CONTAINER_OF(req, struct offload, req);
-
-    o->work(o->arg);
-}
-
-static void
-on_work_done(uv_work_t *req, int status)
-{
-    struct offload *o = CONTAINER_OF(req, struct offload, req);
-    void (*done)(void *arg) = o->done;
-    void *arg = o->arg;
-
-    CHECK(status == 0);    /* nobody cancels */
-    free(o);
-    done(arg);
-}
-
-void
-loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg)
-{
-    struct offload *o = check_alloc(calloc(1, sizeof(*o)));
-
-    *o = (struct offload){ .work = work, .done = done, .arg = arg };
-    CHECK(uv_queue_work(&l->uv, &o->req, on_work, on_work_done) == 0);
 }

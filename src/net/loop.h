@@ -1,5 +1,4 @@
-/* loop.h - one event loop per core: timers, messages from other threads, signals, work off the
- * loop.
+/* loop.h - one event loop per core: timers, messages from other threads, signals.
  *
  * Only net/ knows that libuv is underneath. A loop and everything made on it
  * belong to one thread; loop_post() is the one call that other threads may
@@ -61,9 +60,6 @@ struct file_watch;
 struct file_watch *loop_watch_file(
     struct loop *l, const char *path, void (*fn)(void *arg), void *arg) NEVER_NULL;
 void loop_unwatch_file(struct file_watch *w);
-
-/* Runs work(arg) on another thread, then done(arg) on this loop. */
-void loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
 /* One thread with its own loop. start() runs fn(arg) on the new thread (it creates and runs a
  * loop). */

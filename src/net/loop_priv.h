@@ -21,7 +21,8 @@ struct post;
 struct signal_watch;
 struct file_watch;
 struct tls_scratch;
-struct dns_lookup;
+struct dns;
+struct dns_channel;
 
 /* Timers ordered by the time at which they are looked at. A binary heap in an array. */
 struct timer_slot {
@@ -55,8 +56,9 @@ struct loop {
     struct file_watch *watches;
 
     char *read_buffer;
-    struct tls_scratch *tls;       /* made with the first TLS connection */
-    struct dns_lookup *lookups;    /* names that are being resolved */
+    struct tls_scratch *tls;    /* made with the first TLS connection */
+    struct dns *dns;            /* made with the first query */
+    struct dns_channel *dns_channels;
 };
 
 /* Runs the timers that are due. */

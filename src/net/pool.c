@@ -197,7 +197,7 @@ pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms)
     while (h != NULL && h->newest != NULL) {
         struct idle *i = h->newest;
 
-        if (is_stale(p, i->since_ms, i->born_ms)) {
+        if (is_stale(p, i->since_ms, i->born_ms) || sock_is_outdated(i->sock)) {
             idle_drop(i);
             continue;
         }
@@ -262,7 +262,7 @@ pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_m
     uint64_t now_ms = loop_now_ms(p->loop);
 
     if (!is_at_rest(s) || p->limits.idle_per_origin == 0 || p->limits.idle_total == 0 ||
-        is_stale(p, now_ms, born_ms)) {
+        is_stale(p, now_ms, born_ms) || sock_is_outdated(s)) {
         sock_close(s);
         return;
     }

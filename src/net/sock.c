@@ -9,6 +9,7 @@
  * may have said why it hung up, and those bytes are in the kernel. The read
  * side comes to the end on its own and reports then.
  */
+#include "net/dns_priv.h"
 #include "net/sock_priv.h"
 
 #include <errno.h>
@@ -110,6 +111,32 @@ sock_set_peer(struct sock *s, const struct address *peer)
     memcpy(s->peer, text.p, s->peer_n);
 }
 
+void
+sock_set_name(struct sock *s, struct str host)
+{
+    CHECK(s->name == NULL);
+    s->name = dns_name_hold(s->loop, host);
+    if (s->name != NULL)
+        s->name_version = dns_name_version(s->name) - 1;    /* to be found out */
+}
+
+bool
+sock_is_outdated(struct sock *s)
+{
+    struct sockaddr_storage to;
+    struct address peer;
+    socklen_t len = sizeof(to);
+    uv_os_fd_t fd;
+
+    if (s->name == NULL || s->name_version == dns_name_version(s->name))
+        return false;
+    if (uv_fileno(&s->uv.handle, &fd) != 0 || getpeername(fd, (struct sockaddr *)&to, &len) != 0 ||
+        !address_from((const struct sockaddr *)&to, &peer) || !dns_name_has(s->name, &peer))
+        return true;
+    s->name_version = dns_name_version(s->name);
+    return false;
+}
+
 static void
 on_closed(uv_handle_t *handle)
 {
@@ -126,6 +153,8 @@ sock_close_handle(struct sock *s)
     CHECK(!s->closed);
     s->closed = true;
     s->wants_read = false;
+    dns_name_drop(s->name);
+    s->name = NULL;
     atomic_fetch_sub_explicit(&open_count, 1, memory_order_relaxed);
     uv_close(&s->uv.handle, on_closed);
 }

@@ -66,5 +66,9 @@ struct str sock_alpn(const struct sock *s);
 
 bool sock_is_tls(const struct sock *s);
 
+/* Whether the name by which it was dialled does not lead to this server any more: what is under way
+ * goes on, but nothing new should be sent. Costs two loads while the name's addresses stay. */
+bool sock_is_outdated(struct sock *s);
+
 /* A connection accepted or dialled and not yet closed, in this process: for metrics. */
 uint64_t sock_open_count(void);

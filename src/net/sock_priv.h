@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 
+struct dns_name;
 struct sock_tls;
 
 /* What the kernel did not take at once. Lives only while there is such a thing. */
@@ -31,6 +32,8 @@ struct sock {
     void *owner;
     struct sock_queue *queue;
     struct sock_tls *tls;     /* NULL: plain */
+    struct dns_name *name;    /* by which it was dialled; NULL: an address, or accepted */
+    unsigned name_version;    /* for which its server's address was found current */
     struct deferred later;    /* what a sock_ call noticed and may not report itself */
     int write_error;          /* libuv's code of the first failed write */
     bool wants_read;          /* what the owner said last */
@@ -54,6 +57,9 @@ struct sock *sock_create(struct loop *l, bool is_unix) NEVER_NULL;
 struct sock *sock_create_accepted(struct loop *l, int fd, const struct address *peer) MUST_CHECK;
 
 void sock_set_peer(struct sock *s, const struct address *peer);
+
+/* It was dialled by this name: see sock_is_outdated(). */
+void sock_set_name(struct sock *s, struct str host);
 
 /* Sends bytes as they are, past TLS. */
 void sock_send(struct sock *s, const struct str *pieces, size_t count);

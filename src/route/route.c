@@ -33,8 +33,8 @@ struct route_table {
 static struct conf_timeouts
 timeouts_over(struct conf_timeouts base, struct conf_timeouts over)
 {
-    const uint64_t *from = &over.connect_ms;
-    uint64_t *to = &base.connect_ms;
+    const uint64_t *from = &over.dns_ms;
+    uint64_t *to = &base.dns_ms;
 
     for (size_t i = 0; i < sizeof(base) / sizeof(uint64_t); i++)
         if (from[i] != 0)

@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from lib import process                                      # noqa: E402
 from lib.gateway import Gateway                              # noqa: E402
 from lib.mock import Mock                                    # noqa: E402
+from lib.names import NameServer                             # noqa: E402
 from lib.replay import FixtureServer                         # noqa: E402
 from lib.upstream import RawUpstream                         # noqa: E402
 
@@ -49,6 +50,9 @@ class Makers:
 
     def upstream(self, handler, **options):
         return self._keep(RawUpstream(handler, **options))
+
+    def name_server(self, **names):
+        return self._keep(NameServer(**names))
 
     def fixture_server(self, **options):
         return self._keep(FixtureServer(**options))

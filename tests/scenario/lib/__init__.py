@@ -3,6 +3,7 @@
 gateway   Gateway: `openclaw serve` with a configuration of ours, watched until its end
 mock      Mock: `openclaw mock`
 upstream  RawUpstream: a provider that sends exactly the bytes a test wants
+names     NameServer: a DNS server that answers, drops, delays and fails as told
 replay    cases() of recorded traffic, FixtureServer that gives them again whole, in pieces or cut
 raw       a client that sends exactly the bytes a test wants, and an HTTP reader of its own
 sse       event streams: frames with their raw bytes

@@ -152,7 +152,7 @@ class RawUpstream:
     """Listens on a free port of 127.0.0.1. `handler(connection)` runs in a thread, once for each request;
     unless it closed, the connection is then read for the next one."""
 
-    def __init__(self, handler, tls=None):
+    def __init__(self, handler, tls=None, at=("127.0.0.1", 0)):
         self.handler = handler
         self.tls = tls                 # an ssl.SSLContext of a server
         self.requests = []
@@ -161,9 +161,9 @@ class RawUpstream:
         self.closing = threading.Event()
         self.lock = threading.Lock()
         self.sockets = set()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = socket.create_server(at, backlog=512)
         self.address = self.listener.getsockname()
-        self.host = f"127.0.0.1:{self.address[1]}"
+        self.host = f"{self.address[0]}:{self.address[1]}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
         self.openai_url = self.url + "/v1"
         threading.Thread(target=self._accept, daemon=True).start()

@@ -43,6 +43,14 @@ TEST(addresses_have_a_host_and_a_port_or_a_path)
             "unix:/a\nb"));
 }
 
+TEST(name_servers_are_ip_addresses_with_or_without_a_port)
+{
+    expect_form(FORM_NAME_SERVER,
+        GOOD("10.0.0.53", "10.0.0.53:5353", "::1", "2001:db8::53", "[::1]", "[::1]:53"),
+        BAD("", "dns.example", "localhost:53", "10.0.0.53:", "10.0.0.53:0", "10.0.0.53:65536",
+            "10.0.0", "[::1]:", "[::1]:0", "unix:/run/dns", "10.0.0.53, 10.0.0.54"));
+}
+
 TEST(local_addresses_are_recognised)
 {
     EXPECT(form_is_local(S("127.0.0.1:80")));

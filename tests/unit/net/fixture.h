@@ -178,7 +178,7 @@ pair_start(struct pair *p, struct tls_context *server_tls, struct tls_context *c
     if (host != NULL)
         snprintf(address, sizeof(address), "%s%s", host, strchr(bound.p, ':'));
     p->origin = test_origin(client_tls != NULL ? "https" : "http", address, client_tls);
-    dial_start(p->loop, p->origin, 5000, pair_dialled, pair_not_dialled, p);
+    dial_start(p->loop, p->origin, 0, 5000, pair_dialled, pair_not_dialled, p);
 }
 
 /* Two plain ends, connected and reading. */

@@ -43,7 +43,7 @@ call(struct loop *l, const struct origin *o, uint64_t timeout_ms, struct caller 
     memset(c, 0, sizeof(*c));
     c->loop = l;
     c->began_ms = loop_now_ms(l);
-    return dial_start(l, o, timeout_ms, on_done, on_not_done, c);
+    return dial_start(l, o, 0, timeout_ms, on_done, on_not_done, c);
 }
 
 /* A TCP socket bound to an address, listening or not; the port goes to *port when it was 0. */
@@ -613,7 +613,7 @@ worker_dials(struct worker *w)
     if (w->dialled == DIALS_EACH)
         loop_stop(w->loop);
     else
-        dial_start(w->loop, w->origin, 5000, worker_done, worker_failed, w);
+        dial_start(w->loop, w->origin, 0, 5000, worker_done, worker_failed, w);
 }
 
 static void

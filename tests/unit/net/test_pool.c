@@ -66,7 +66,7 @@ dial_one(struct place *p)
     unsigned before = p->servers_n;
 
     p->dialled = NULL;
-    dial_start(p->loop, p->origin, 5000, dialled, NULL, p);
+    dial_start(p->loop, p->origin, 0, 5000, dialled, NULL, p);
     RUN_UNTIL(p->loop, p->dialled != NULL && p->servers_n > before);
     return p->dialled;
 }

@@ -222,7 +222,7 @@ reconnect(struct pair *p)
     buf_fini(&p->server.in);
     memset(&p->client, 0, sizeof(p->client));
     memset(&p->server, 0, sizeof(p->server));
-    dial_start(p->loop, p->origin, 5000, pair_dialled, pair_not_dialled, p);
+    dial_start(p->loop, p->origin, 0, 5000, pair_dialled, pair_not_dialled, p);
     RUN_UNTIL(p->loop, (p->client.sock != NULL && p->server.sock != NULL) || p->why != OK);
     EXPECT_STR(str_c(p->detail), "");
 }
