@@ -385,15 +385,29 @@ on_end_signal(void *arg, int signo)
     timer_set(s->timer, grace_ms);
 }
 
+/* Says at once when a log cannot be opened again; on standard error too, for the log may be what is
+ * gone. */
+static void
+reopen_log(const struct serve *s, struct log_file *f)
+{
+    if (f == NULL || log_file_reopen(f))
+        return;
+    const char *why = strerror(errno);
+    struct log_context who = { .subject = str_c(log_file_path(f)) };
+    log_error(&who, "a log cannot be opened again: %s; its old file stays in use", why);
+    if (strcmp(log_file_path(s->error_file), "stderr") != 0)
+        (void)fprintf(
+            stderr, "openclaw: the log %s cannot be opened again: %s\n", log_file_path(f), why);
+}
+
 /* SIGHUP rotates and reloads; SIGUSR1, for those who know nginx, only rotates. */
 static void
 on_hangup(void *arg, int signo)
 {
     struct serve *s = arg;
 
-    log_file_reopen(s->error_file);
-    if (s->gateway.access_file != NULL)
-        log_file_reopen(s->gateway.access_file);
+    reopen_log(s, s->error_file);
+    reopen_log(s, s->gateway.access_file);
     if (signo != SIGHUP || s->phase != DRAIN_NOT)
         return;
     if (s->config.once)

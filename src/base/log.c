@@ -1,8 +1,8 @@
 /* log.c - a line of the error log: put together, kept from repeating itself, handed to its file.
  *
- * Lines that come from the same place in the code (the same format and level) are
- * counted. From the sixth within ten seconds on they are swallowed, and a summary
- * says how many there were. Debug lines are never swallowed: who turns them on
+ * Lines that say the same of the same thing (one format and level, one provider, error and
+ * subject) are counted. From the sixth within ten seconds on they are not written, and a
+ * summary says how many there were. Debug lines are always written: whoever turns them on
  * wants them all.
  */
 #include "base/log.h"
@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/json.h"
 
 enum {
@@ -24,20 +25,25 @@ enum {
     LINE_MAX_BYTES = 64 * 1024,
     REPEATS_MAX = 5,
     REPEAT_WINDOW_MS = 10000,
-    PLACES = 64,
-    PLACE_TEXT = 200,
+    TOPICS = 256,
+    TOPIC_WAYS = 4,    /* rows that a topic may stand in */
+    TOPIC_TEXT = 200,
+    TOPIC_NAME = 64,
 };
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 static const char *const level_marks[] = { "DEBUG", "INFO ", "WARN ", "ERROR" };
 
-/* A place in the code that logs, and how often it did of late. */
-struct place {
-    const char *format;
+/* Something that is being said about something, and how often it was of late. */
+struct topic {
+    uint64_t key;    /* 0: the row is free */
     enum log_level level;
     uint64_t since_ms;
     uint64_t count;
-    char text[PLACE_TEXT];    /* the beginning of the last message that was swallowed */
+    char text[TOPIC_TEXT];    /* the beginning of the last message that was not written */
+    char provider[TOPIC_NAME];
+    char error[TOPIC_NAME];
+    char subject[TOPIC_NAME];
 };
 
 static _Atomic int least_level = LOG_INFO;
@@ -45,7 +51,8 @@ static _Atomic int least_level = LOG_INFO;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* guards the rest */
 static struct log_file *sink;                               /* NULL: standard error */
 static bool as_json;
-static struct place places[PLACES];
+static struct topic topics[TOPICS];
+static uint64_t due_ms = UINT64_MAX;    /* when the next summary may be due */
 
 bool
 log_level_named(struct str name, enum log_level *ret)
@@ -116,9 +123,12 @@ add_line(struct buf *b, enum log_level level, const struct log_context *who, str
     add_text(b, message);
     add_field(b, "request_id", who->request_id);
     add_field(b, "provider", who->provider);
+    add_field(b, "model_requested", who->model_requested);
     add_field(b, "model", who->model);
     if (who->attempt != 0)
         buf_printf(b, as_json ? ",\"attempt\":%u" : "  attempt=%u", who->attempt);
+    add_field(b, "error", who->error);
+    add_field(b, "subject", who->subject);
     buf_add(b, as_json ? S("}\n") : S("\n"));
 }
 
@@ -138,12 +148,9 @@ write_stderr(struct str line)
 static void
 emit(enum log_level level, const struct log_context *who, struct str message)
 {
-    static const struct log_context process;
     struct buf b;
 
     buf_init(&b, LINE_MAX_BYTES);
-    if (who == NULL)
-        who = &process;
     add_line(&b, level, who, message);
 
     /* Contexts are short and messages cut: an overflow is memory running out, and no line. */
@@ -154,48 +161,95 @@ emit(enum log_level level, const struct log_context *who, struct str message)
     buf_fini(&b);
 }
 
-/* Says how many were swallowed, and starts a new count. */
+/* Says how many were not written, and starts a new count. */
 static void
-sum_up(struct place *p)
+sum_up(struct topic *t)
 {
-    char message[PLACE_TEXT + 64];
+    struct log_context who = {
+        .provider = str_c(t->provider), .error = str_c(t->error), .subject = str_c(t->subject)
+    };
+    char message[TOPIC_TEXT + 64];
 
-    if (p->count > REPEATS_MAX) {
+    if (t->count > REPEATS_MAX) {
         int n = snprintf(message, sizeof(message), "%s ... repeated %" PRIu64 " more times",
-            p->text, p->count - REPEATS_MAX);
-        emit(p->level, NULL, str_make(message, (size_t)n));
+            t->text, t->count - REPEATS_MAX);
+        emit(t->level, &who, str_make(message, (size_t)n));
     }
-    *p = (struct place){ 0 };
+    *t = (struct topic){ 0 };
 }
 
+/* Ends the counts whose time is over, or all. */
 static void
 sum_up_all(uint64_t now_ms, bool due_only)
 {
-    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        struct place *p = &places[i];
+    if (due_only && now_ms < due_ms)
+        return;
+    due_ms = UINT64_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(topics); i++) {
+        struct topic *t = &topics[i];
 
-        if (p->format != NULL && (!due_only || now_ms - p->since_ms >= REPEAT_WINDOW_MS))
-            sum_up(p);
+        if (t->key != 0 && (!due_only || now_ms - t->since_ms >= REPEAT_WINDOW_MS))
+            sum_up(t);
+        if (t->key != 0)
+            due_ms = MIN(due_ms, t->since_ms + REPEAT_WINDOW_MS);
     }
 }
 
-/* Counts a line from this place. True when it was one too many and is to be swallowed. */
-static bool
-is_repeat(enum log_level level, const char *format, struct str message)
+static uint64_t
+topic_key(enum log_level level, const char *format, const struct log_context *who)
 {
-    struct place *p = &places[((uintptr_t)format >> 3 ^ (uintptr_t)format >> 9) % PLACES];
+    const struct str names[] = { who->provider, who->error, who->subject };
+    uint64_t key = hash_mix((uint64_t)(uintptr_t)format ^ HASH_WORD, (uint64_t)level + HASH_LAST);
 
-    if (p->format != format || p->level != level) {
-        sum_up(p);    /* two places that share a row take turns */
-        p->format = format;
-        p->level = level;
-        p->since_ms = clock_now_ms();
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        for (size_t k = 0; k < names[i].n; k++)
+            key = hash_mix(key ^ (unsigned char)names[i].p[k], HASH_WORD);
+        key = hash_mix(key ^ names[i].n, HASH_LAST);
     }
-    if (++p->count <= REPEATS_MAX)
+    return key | 1;
+}
+
+/* The topic's row: its own, a free one, or the oldest of those that it may stand in. */
+static struct topic *
+topic_find(uint64_t key)
+{
+    struct topic *set = &topics[(key >> 32) % (TOPICS / TOPIC_WAYS) * TOPIC_WAYS];
+    struct topic *found = set;
+
+    for (size_t i = 0; i < TOPIC_WAYS; i++)
+        if (set[i].key == key)
+            return &set[i];
+    for (size_t i = 1; i < TOPIC_WAYS; i++)
+        if (found->key != 0 && (set[i].key == 0 || set[i].since_ms < found->since_ms))
+            found = &set[i];
+    return found;
+}
+
+/* Counts a line. True when it was one too many and is not to be written. */
+static bool
+is_repeat(
+    enum log_level level, const char *format, const struct log_context *who, struct str message)
+{
+    uint64_t key = topic_key(level, format, who);
+    struct topic *t = topic_find(key);
+
+    if (t->key != key) {
+        sum_up(t);
+        t->key = key;
+        t->level = level;
+        t->since_ms = clock_now_ms();
+        due_ms = MIN(due_ms, t->since_ms + REPEAT_WINDOW_MS);
+        str_copy_c(t->provider, sizeof(t->provider), who->provider);
+        str_copy_c(t->error, sizeof(t->error), who->error);
+        str_copy_c(t->subject, sizeof(t->subject), who->subject);
+    }
+    if (++t->count <= REPEATS_MAX)
         return false;
-    str_copy_c(p->text, sizeof(p->text), message);
+    str_copy_c(t->text, sizeof(t->text), message);
     return true;
 }
+
+static const struct log_context process;    /* whose messages name nothing else */
 
 void
 log_write(enum log_level level, const struct log_context *who, const char *format, ...)
@@ -209,9 +263,11 @@ log_write(enum log_level level, const struct log_context *who, const char *forma
     CHECK(n >= 0);
     struct str message = str_make(text, MIN((size_t)n, sizeof(text) - 1));
 
+    if (who == NULL)
+        who = &process;
     (void)pthread_mutex_lock(&lock);
     sum_up_all(clock_now_ms(), true);
-    if (level == LOG_DEBUG || !is_repeat(level, format, message))
+    if (level == LOG_DEBUG || !is_repeat(level, format, who, message))
         emit(level, who, message);
     (void)pthread_mutex_unlock(&lock);
 }
@@ -222,7 +278,7 @@ log_line(enum log_level level, struct str message)
     if (!log_enabled(level))
         return;
     (void)pthread_mutex_lock(&lock);
-    emit(level, NULL, str_make(message.p, MIN(message.n, MESSAGE_MAX - 1)));
+    emit(level, &process, str_make(message.p, MIN(message.n, MESSAGE_MAX - 1)));
     (void)pthread_mutex_unlock(&lock);
 }
 

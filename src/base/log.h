@@ -11,12 +11,16 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* Who is speaking; a zeroed struct is the process itself. */
+/* What a message is about; a zeroed struct is the process itself. Repeats are counted for each
+ * message, provider, error and subject apart: one provider's failures never hide another's. */
 struct log_context {
     struct str request_id;
     struct str provider;
-    struct str model;
-    unsigned attempt;
+    struct str model_requested;    /* as the caller named it */
+    struct str model;              /* as the provider is asked for it */
+    unsigned attempt;              /* 0: none */
+    struct str error;              /* a code of err.def */
+    struct str subject;            /* anything else: a listener, an address, a file */
 };
 
 /* A file that lines are appended to by one background thread: the error log and the access log.
@@ -33,8 +37,12 @@ void log_file_close(struct log_file *f);
  * False when the queue was full: dropped and counted. */
 bool log_file_write(struct log_file *f, struct str lines);
 
-/* Opens the path again, after rotation. */
-void log_file_reopen(struct log_file *f);
+/* Opens the path again, after rotation. False with errno when that fails: the old file stays in
+ * use. */
+bool log_file_reopen(struct log_file *f) MUST_CHECK;
+
+/* The path as it was given. */
+const char *log_file_path(const struct log_file *f) NEVER_NULL;
 
 /* Lines dropped because the queue was full or the disk refused them. */
 uint64_t log_file_dropped(const struct log_file *f);

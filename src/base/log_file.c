@@ -43,7 +43,7 @@ struct log_file {
     pthread_cond_t ended;    /* of the closer: the thread is through */
     struct buf queue;
     size_t outgoing_bytes;    /* left in `outgoing` */
-    bool reopen;
+    int next_fd;              /* opened in place of `fd`; -1: none */
     bool closing;
     bool done;
     bool abandoned;    /* the closer went away; the thread frees everything */
@@ -100,42 +100,34 @@ count_drops(struct log_file *f, struct str lines)
     atomic_fetch_add_explicit(&f->dropped, count_lines(lines), memory_order_relaxed);
 }
 
-/* Opens the path and takes the place of what was open before. False with errno when it cannot. */
 static bool
-open_path(struct log_file *f)
+is_stream(const struct log_file *f)
 {
-    struct str path = str_c(f->path);
-    bool own_fd = false;
-    int fd = -1;
-    struct stat st;
+    return strcmp(f->path, "stdout") == 0 || strcmp(f->path, "stderr") == 0;
+}
 
-    if (str_eq(path, S("stdout"))) {
-        fd = STDOUT_FILENO;
-    } else if (str_eq(path, S("stderr"))) {
-        fd = STDERR_FILENO;
-    } else {
-        /* O_NONBLOCK matters for a named pipe: neither this nor a write may wait for its reader. */
-        fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-        own_fd = true;
-    }
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return false;
+/* A descriptor for the path; -1 with errno when it cannot be opened. */
+static int
+open_path(const struct log_file *f)
+{
+    if (is_stream(f))
+        return strcmp(f->path, "stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO;
+    /* O_NONBLOCK matters for a named pipe: neither this nor a write may wait for its reader. */
+    return open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+}
+
+/* Writes to `fd` from now on. The rest of a line that is already in the old file has no place in
+ * the new. */
+static void
+use(struct log_file *f, int fd)
+{
+    struct stat st;
 
     if (f->own_fd)
         (void)close(f->fd);
     f->fd = fd;
-    f->own_fd = own_fd;
-    f->regular = S_ISREG(st.st_mode);
-    return true;
-}
-
-/* Opens the path again. The rest of a line that is already in the old file has no place in the
- * new. */
-static void
-reopen(struct log_file *f)
-{
-    if (!f->own_fd || !open_path(f))
-        return;    /* better the old file than none */
+    f->own_fd = !is_stream(f);
+    f->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     if (f->inside_line) {
         struct str left = buf_str(&f->outgoing);
         size_t end = str_chr(left, '\n');
@@ -188,6 +180,8 @@ free_file(struct log_file *f)
 {
     if (f->own_fd)
         (void)close(f->fd);
+    if (f->next_fd >= 0)
+        (void)close(f->next_fd);
     buf_fini(&f->queue);
     buf_fini(&f->outgoing);
     (void)pthread_cond_destroy(&f->wake);
@@ -203,7 +197,7 @@ rest(struct log_file *f, unsigned ms, bool gathering)
 {
     struct timespec until = deadline_in(ms);
 
-    while (!f->closing && !f->reopen && !is_past(&until) &&
+    while (!f->closing && f->next_fd < 0 && !is_past(&until) &&
            !(gathering && buf_len(&f->queue) > f->queue_bytes / 2))
         (void)pthread_cond_timedwait(&f->wake, &f->lock, &until);
 }
@@ -227,7 +221,7 @@ rest_after_refusal(struct log_file *f)
 static void
 await_work(struct log_file *f)
 {
-    while (buf_len(&f->queue) == 0 && f->outgoing_bytes == 0 && !f->closing && !f->reopen)
+    while (buf_len(&f->queue) == 0 && f->outgoing_bytes == 0 && !f->closing && f->next_fd < 0)
         (void)pthread_cond_wait(&f->wake, &f->lock);
 
     if (f->outgoing_bytes == 0) {
@@ -253,12 +247,12 @@ run(void *arg)
         await_work(f);
         if (f->closing && f->outgoing_bytes == 0 && buf_len(&f->queue) == 0)
             break;
-        bool again = f->reopen;
-        f->reopen = false;
+        int next_fd = f->next_fd;
+        f->next_fd = -1;
         (void)pthread_mutex_unlock(&f->lock);
 
-        if (again)
-            reopen(f);
+        if (next_fd >= 0)
+            use(f, next_fd);
         bool sent = send_outgoing(f);
         if (buf_len(&f->outgoing) == 0)
             buf_reset(&f->outgoing, KEEP_BYTES);
@@ -305,7 +299,7 @@ log_file_open(const char *path, size_t queue_bytes)
 
     f->path = str_dup_c(str_c(path));
     f->queue_bytes = queue_bytes;
-    f->fd = -1;
+    f->next_fd = -1;
     buf_init(&f->queue, queue_bytes);
     buf_init(&f->outgoing, queue_bytes);
     CHECK(pthread_mutex_init(&f->lock, NULL) == 0);
@@ -315,7 +309,12 @@ log_file_open(const char *path, size_t queue_bytes)
     CHECK(pthread_cond_init(&f->ended, &attr) == 0);
     (void)pthread_condattr_destroy(&attr);
 
-    int e = open_path(f) ? start_thread(f) : errno;
+    int fd = open_path(f);
+    int e = fd < 0 ? errno : 0;
+    if (fd >= 0) {
+        use(f, fd);
+        e = start_thread(f);
+    }
     if (e != 0) {
         free_file(f);
         errno = e;
@@ -373,13 +372,27 @@ log_file_write(struct log_file *f, struct str lines)
     return fits;
 }
 
-void
+bool
 log_file_reopen(struct log_file *f)
 {
+    if (is_stream(f))
+        return true;
+    int fd = open_path(f);
+    if (fd < 0)
+        return false;
     (void)pthread_mutex_lock(&f->lock);
-    f->reopen = true;
+    if (f->next_fd >= 0)
+        (void)close(f->next_fd);
+    f->next_fd = fd;
     (void)pthread_cond_signal(&f->wake);
     (void)pthread_mutex_unlock(&f->lock);
+    return true;
+}
+
+const char *
+log_file_path(const struct log_file *f)
+{
+    return f->path;
 }
 
 uint64_t

@@ -66,11 +66,13 @@ struct log_context
 exchange_log(const struct exchange *x)
 {
     struct log_context who = {
-        .request_id = x->id, .model = shown(x, x->request.model), .attempt = x->attempts
+        .request_id = x->id, .model_requested = shown(x, x->request.model), .attempt = x->attempts
     };
 
-    if (x->attempt.target != NULL)
+    if (x->attempt.target != NULL) {
         who.provider = x->attempt.target->provider->id;
+        who.model = shown(x, x->attempt.target->wire.model);
+    }
     return who;
 }
 

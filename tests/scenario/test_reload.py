@@ -569,6 +569,23 @@ def test_logs_are_reopened_on_a_signal(make, mock, number):
     wait_until(lambda: gateway.metrics().value("openclaw_reloads_total") == reloads, f"{reloads} reloads")
 
 
+@pytest.mark.parametrize("gone", ["access", "log"])
+def test_a_log_that_cannot_be_opened_again_is_told_at_once(make, mock, tmp_path, gone):
+    there = tmp_path / "logs"
+    there.mkdir()
+    paths = {"access": there / "access.log" if gone == "access" else tmp_path / "access.log",
+             "log": there / "error.log" if gone == "log" else tmp_path / "error.log"}
+    gateway = make.gateway({**config_of(mock), "observe": {n: {"path": str(p)} for n, p in paths.items()}})
+    gateway.access_path = paths["access"]
+    moved = there.rename(tmp_path / "moved")
+    gateway.program.send_signal(signal.SIGUSR1)
+    gateway.program.wait_for(f"{paths[gone]} cannot be opened again: No such file or directory")
+    old = moved / "error.log" if gone == "log" else paths["log"]
+    wait_until(lambda: "cannot be opened again" in old.read_text() and str(paths[gone]) in old.read_text(), "the line")
+    assert ask(gateway, "openai", "good").complete
+    moved.rename(there)
+
+
 def test_hangups_in_a_row_are_all_survived(make, mock):
     gateway = make.gateway(config_of(mock))
     load = Load(gateway, "openai", "good", True)

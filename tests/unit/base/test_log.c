@@ -15,7 +15,7 @@ begin(enum log_level least, bool json)
     int fd = mkstemp(path);
     EXPECT(fd >= 0);
     (void)close(fd);
-    log_under_test = log_file_open(path, 1 << 20);
+    log_under_test = log_file_open(path, 1 << 22);
     EXPECT(log_under_test != NULL);
     clock_set_for_tests(1000000000, UINT64_C(1795258487123));
     log_start(log_under_test, least, json);
@@ -25,7 +25,7 @@ begin(enum log_level least, bool json)
 static struct str
 finish(void)
 {
-    static char room[1 << 16];
+    static char room[1 << 20];
 
     log_stop();
     log_file_close(log_under_test);
@@ -54,8 +54,10 @@ TEST(a_json_line_names_the_time_the_level_and_who_speaks)
     struct log_context who = {
         .request_id = S("req-1"),
         .provider = S("openai"),
+        .model_requested = S("fast"),
         .model = S("gpt-4o"),
         .attempt = 2,
+        .error = S("upstream_overloaded"),
     };
 
     begin(LOG_INFO, true);
@@ -63,7 +65,8 @@ TEST(a_json_line_names_the_time_the_level_and_who_speaks)
     log_info(NULL, "started");
     EXPECT_STR(finish(),
         "{\"ts\":\"2026-11-21T10:54:47.123Z\",\"level\":\"warn\",\"msg\":\"upstream said 503\","
-        "\"request_id\":\"req-1\",\"provider\":\"openai\",\"model\":\"gpt-4o\",\"attempt\":2}\n"
+        "\"request_id\":\"req-1\",\"provider\":\"openai\",\"model_requested\":\"fast\","
+        "\"model\":\"gpt-4o\",\"attempt\":2,\"error\":\"upstream_overloaded\"}\n"
         "{\"ts\":\"2026-11-21T10:54:47.123Z\",\"level\":\"info\",\"msg\":\"started\"}\n");
 }
 
@@ -172,6 +175,40 @@ TEST(another_message_brings_the_summary_that_is_due)
 
     EXPECT_INT(lines_in(all), 5 + 1 + 1);
     EXPECT(str_find(all, S("flood ... repeated 3 more times\n")) < str_find(all, S("calm\n")));
+}
+
+TEST(repeats_are_counted_for_each_provider_error_and_subject_apart)
+{
+    struct log_context who[] = { { .provider = S("one") }, { .provider = S("two") },
+        { .provider = S("two"), .error = S("upstream_timeout") }, { .subject = S("two") },
+        { .subject = S("127.0.0.1:1") } };
+
+    begin(LOG_INFO, true);
+    for (int i = 0; i < 9; i++)
+        for (size_t k = 0; k < ARRAY_LEN(who); k++)
+            log_warn(&who[k], "it failed");
+    log_warn(&(struct log_context){ .provider = S("three") }, "it failed");
+    struct str all = finish();
+
+    EXPECT_INT(lines_in(all), 5 * 5 + 1 + 5);
+    EXPECT(str_find(all, S("\"msg\":\"it failed\",\"provider\":\"three\"}\n")) != all.n);
+    EXPECT(str_find(all, S("repeated 4 more times\",\"provider\":\"two\","
+                           "\"error\":\"upstream_timeout\"}\n")) != all.n);
+    EXPECT(str_find(all, S("repeated 4 more times\",\"subject\":\"127.0.0.1:1\"}\n")) != all.n);
+}
+
+TEST(more_topics_than_there_is_room_for_are_still_summed_up)
+{
+    char name[32];
+    struct log_context who = { .request_id = S("") };
+
+    begin(LOG_INFO, true);
+    for (int k = 0; k < 1000; k++) {
+        who.provider = str_make(name, (size_t)snprintf(name, sizeof(name), "provider-%d", k));
+        for (int i = 0; i < 6; i++)
+            log_warn(&who, "it failed");
+    }
+    EXPECT_INT(lines_in(finish()), 1000 * 6);
 }
 
 TEST(debug_lines_are_never_swallowed)

@@ -259,7 +259,7 @@ TEST(a_full_disk_keeps_what_the_queue_holds_until_there_is_room)
     EXPECT_INT(log_file_dropped(f), 99);
 
     EXPECT(unlink(path) == 0);    /* room again: a real file in its place */
-    log_file_reopen(f);
+    EXPECT(log_file_reopen(f));
     for (int i = 0; i < 200 && access(path, F_OK) != 0; i++)
         sleep_ms(10);
     sleep_ms(100);
@@ -301,7 +301,8 @@ TEST(after_rotation_lines_go_to_the_new_file)
     for (int i = 0; i < 200 && contents(path).n == 0; i++)
         sleep_ms(10);
     EXPECT(rename(path, old) == 0);
-    log_file_reopen(f);
+    EXPECT(log_file_reopen(f));
+    EXPECT(log_file_reopen(f));
     for (int i = 0; i < 200 && access(path, F_OK) != 0; i++)
         sleep_ms(10);
     EXPECT(log_file_write(f, S("after\n")));
@@ -312,7 +313,7 @@ TEST(after_rotation_lines_go_to_the_new_file)
     end();
 }
 
-TEST(a_reopen_that_fails_keeps_the_old_file)
+TEST(a_reopen_that_fails_says_so_and_keeps_the_old_file)
 {
     begin();
     struct log_file *f = log_file_open(path, 4096);
@@ -320,7 +321,7 @@ TEST(a_reopen_that_fails_keeps_the_old_file)
 
     (void)snprintf(away, sizeof(away), "%s.away", dir);
     EXPECT(rename(dir, away) == 0);
-    log_file_reopen(f);
+    EXPECT(!log_file_reopen(f) && errno == ENOENT);
     EXPECT(log_file_write(f, S("kept\n")));
     log_file_close(f);
     EXPECT(rename(away, dir) == 0);
