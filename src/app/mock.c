@@ -557,13 +557,12 @@ on_gone(void *owner, struct server_request *q)
         mock_answer_gone(server_user(q));
 }
 
-static const char *
-on_malformed(void *owner, enum err why, const char *detail, struct buf *body)
+static void
+on_refused(void *owner UNUSED, const struct server_request *q UNUSED, enum err why UNUSED,
+    const char *detail, struct buf *fields, struct buf *body)
 {
-    (void)owner;
-    (void)why;
+    buf_add(fields, S("Content-Type: text/html\r\n"));
     buf_printf(body, "<html><body><h1>400 Bad Request</h1><p>%s</p></body></html>\n", detail);
-    return "text/html";
 }
 
 /* --- start and stop --- */
@@ -577,7 +576,7 @@ mock_start(struct loop *l, struct str address, struct mock_hub *hub, char *why, 
         .body_failed = on_body_failed,
         .writable = on_writable,
         .gone = on_gone,
-        .malformed = on_malformed,
+        .refused = on_refused,
     };
     struct server_limits limits = {
         .head_bytes = 64 * 1024,

@@ -70,16 +70,53 @@ on_gone(void *owner, struct server_request *q)
     exchange_wake(x);
 }
 
-static const char *
-on_malformed(void *owner, enum err why, const char *detail, struct buf *body)
+/* The access line of what never became an exchange. */
+static void
+log_refused(struct worker *w, const struct server_request *q, struct str id, enum err why,
+    const char *detail, size_t bytes_out)
+{
+    uint64_t now_us = clock_now_us(), began_us = server_started_us(q);
+    struct access_record r = {
+        .wall_ms = clock_wall_ms(),
+        .request_id = id,
+        .client_ip = server_peer(q),
+        .endpoint = str_c(endpoints[ENDPOINT_none].id),
+        .status = err_row(why)->status,
+        .error = str_c(err_row(why)->code),
+        .error_message = str_c(detail),
+        .tokens_input = -1,
+        .tokens_cached = -1,
+        .tokens_cache_write = -1,
+        .tokens_output = -1,
+        .tokens_reasoning = -1,
+        .cost_nanousd = COST_UNKNOWN,
+        .bytes_out = bytes_out,
+        .first_token_us = -1,
+        .duration_us = began_us != 0 ? (int64_t)(now_us - began_us) : 0,
+        .overhead_us = -1,
+    };
+
+    access_log_write(&w->access, &r);
+}
+
+static void
+on_refused(void *owner, const struct server_request *q, enum err why, const char *detail,
+    struct buf *fields, struct buf *body)
 {
     struct worker *w = owner;
     struct llm_error e = { .kind = why, .message = str_c(detail), .retry_after_ms = -1 };
+    struct arena_mark mark = arena_mark(w->scratch);
+    struct str id = trace_request_id(w->scratch, S(""));
 
-    wire_openai_chat.caller->write_error(body, &e, S(""));
+    wire_openai_chat.caller->write_error(body, &e, id);
+    buf_add(fields, S("Content-Type: application/json\r\n"));
+    http_add_field(fields, S("x-request-id"), id);
+    http_add_field(fields, S("x-openclaw-error"), str_c(err_row(why)->code));
     metric_add(&w->metrics->errors[why], 1);
+    metric_add(&w->metrics->bytes_out, buf_len(body));
     metrics_request(w->metrics, ENDPOINT_none, err_row(why)->status);
-    return "application/json";
+    log_refused(w, q, id, why, detail, buf_len(body));
+    arena_rewind(w->scratch, mark);
 }
 
 static const struct server_handler handler = {
@@ -88,7 +125,7 @@ static const struct server_handler handler = {
     .body_failed = on_body_failed,
     .writable = on_writable,
     .gone = on_gone,
-    .malformed = on_malformed,
+    .refused = on_refused,
 };
 
 /* --- the clock --- */

@@ -56,9 +56,11 @@ struct server_handler {
      * returns. */
     void (*gone)(void *owner, struct server_request *q);
 
-    /* A request so malformed that no head exists: fills `body` with an error document and returns
-     * its content type. The server sends it with the status of `why` and closes. */
-    const char *(*malformed)(void *owner, enum err why, const char *detail, struct buf *body);
+    /* A head that cannot be used (400, 408, 431), or a connection too many (503): there is no
+     * request, and `q` knows its peer and perhaps when it began. Fills in field lines and body of
+     * the answer, with the status of `why`, after which the server closes. */
+    void (*refused)(void *owner, const struct server_request *q, enum err why, const char *detail,
+        struct buf *fields, struct buf *body);
 };
 
 struct server *server_create(

@@ -327,11 +327,12 @@ server_conn_refuse(struct server_request *q, enum err why, const char *detail)
 
     buf_init(&body, 64 * 1024);
     buf_init(&head, 4096);
-    const char *type = s->handler->malformed(s->owner, why, detail, &body);
     int status = err_row(why)->status;
 
-    buf_printf(&head, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s", status,
-        http_reason(status), type, buf_len(&body), status == 503 ? "Retry-After: 1\r\n" : "");
+    buf_printf(&head, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
+    s->handler->refused(s->owner, q, why, detail, &head, &body);
+    buf_printf(&head, "Content-Length: %zu\r\n%s", buf_len(&body),
+        status == 503 ? "Retry-After: 1\r\n" : "");
     buf_add(&head, server_date(s));
     buf_add(&head, S("Cache-Control: no-store\r\nConnection: close\r\n\r\n"));
     pieces[0] = buf_str(&head);

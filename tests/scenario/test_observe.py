@@ -396,3 +396,36 @@ def test_a_passed_through_request_is_told_with_its_model(make):
         assert answer.status_code == 200
         assert gateway.access_of(answer)["model_requested"] == f"lab/{name}"[:256]
         assert upstream.last_request().json()["model"] == name[:252]
+
+
+def test_what_is_refused_before_it_is_a_request_has_its_line_too(make, mock):
+    """400, 408 and 431 for heads, 503 for connections: the line has the answer's id, and metrics count it."""
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"limits": {
+        "header_deadline": "300ms", "header": "2KB", "connections": 4}}}, workers=1)
+    refused = {400: b"nonsense\r\n\r\n", 431: b"GET / HTTP/1.1\r\nx: " + b"y" * 3000 + b"\r\n\r\n",
+               408: b"GET / HTTP/1.1\r\nHost: x\r\n"}
+    codes = {400: "bad_request", 408: "request_timeout", 431: "headers_too_large", 503: "overloaded"}
+    gateway.clients.clear()
+    gateway._kept = None
+    answers = {}
+    for status, head in refused.items():
+        with gateway.raw() as client:
+            client.send(head)
+            answers[status] = client.read()
+    wait_until(lambda: gateway.metrics().value("openclaw_connections_open") <= 1, "the connections to be closed")
+    held = [gateway.raw() for _ in range(4)]
+    with gateway.raw() as client:
+        answers[503] = client.read()
+    for client in held:
+        client.close()
+    for status, answer in answers.items():
+        assert answer.status == status and answer.header("x-openclaw-error") == codes[status], answer
+        line = gateway.access(answer.header("x-request-id"))
+        assert line["status"] == status and line["error"] == codes[status] and line["client_ip"] == "127.0.0.1", line
+        assert line["error_message"] == answer.json()["error"]["message"] and line["bytes_out"] == len(answer.body), line
+        assert "tokens_input" not in line and "path" not in line, line
+        assert (line["duration_ms"] >= 300) == (status == 408), line
+    m = gateway.metrics()
+    for status, code in codes.items():
+        assert m.value("openclaw_requests_total", endpoint="none", status=status) >= 1
+        assert m.value("openclaw_errors_total", code=code) >= 1

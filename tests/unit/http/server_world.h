@@ -174,12 +174,13 @@ on_gone(void *owner, struct server_request *q)
     atomic_fetch_add(&w->gone, 1);
 }
 
-static const char *
-on_malformed(void *owner, enum err why, const char *detail, struct buf *body)
+static void
+on_refused(void *owner UNUSED, const struct server_request *q, enum err why, const char *detail,
+    struct buf *fields, struct buf *body)
 {
-    (void)owner;
+    EXPECT(server_peer(q).n != 0);
+    buf_add(fields, S("Content-Type: text/plain\r\n"));
     buf_printf(body, "%s: %s", err_row(why)->code, detail);
-    return "text/plain";
 }
 
 static const struct server_handler handler = {
@@ -188,7 +189,7 @@ static const struct server_handler handler = {
     .body_failed = on_body_failed,
     .writable = on_writable,
     .gone = on_gone,
-    .malformed = on_malformed,
+    .refused = on_refused,
 };
 
 static inline void
