@@ -193,3 +193,14 @@ buf_reset(struct buf *b, size_t keep_bytes)
     b->head = b->tail = 0;
     b->overflow = false;
 }
+
+void
+buf_fit(struct buf *b)
+{
+    char *p = b->head == 0 && b->tail != 0 ? realloc(b->p, b->tail) : NULL;
+
+    if (p == NULL)
+        return;
+    b->p = p;
+    b->cap = b->tail;
+}

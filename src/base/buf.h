@@ -71,5 +71,8 @@ void buf_consume(struct buf *b, size_t n);
 /* Cuts back to `len` unread bytes, as they were before a failed append, and takes the mark off. */
 void buf_truncate(struct buf *b, size_t len);
 
+/* Gives back the memory behind the bytes: for a buffer that is complete and stays for a while. */
+void buf_fit(struct buf *b);
+
 /* Empties it; keeps at most `keep_bytes` of allocation. */
 void buf_reset(struct buf *b, size_t keep_bytes);

@@ -76,6 +76,15 @@ exchange_log(const struct exchange *x)
     return who;
 }
 
+void
+exchange_end_unpack(struct exchange *x)
+{
+    unpack_destroy(x->unpack);
+    x->unpack = NULL;
+    quota_share_give(&x->worker->held, x->unpack_held);
+    x->unpack_held = 0;
+}
+
 /* --- requests that are only passed through --- */
 
 /* The path as the provider sees it: the normalised one without "/v1", and the caller's query. */
@@ -298,6 +307,8 @@ answer_error(struct exchange *x, const struct llm_error *e)
         http_add_field(out, S("Allow"), endpoint_methods(x->endpoint));
     if (e->kind == ERR_AUTH)
         buf_add(out, S("WWW-Authenticate: Bearer\r\n"));
+    if (e->kind == ERR_MEDIA_TYPE)
+        buf_add(out, S("Accept-Encoding: " UNPACK_ACCEPTS "\r\n"));    /* RFC 9110 15.5.16 */
     x->status = status;
     x->answered = true;
     x->bytes_out = buf_len(&body);
@@ -556,6 +567,7 @@ exchange_finish(struct exchange *x)
     if (x->streaming)
         w->stream_count--;
     relay_reset(x);
+    exchange_end_unpack(x);
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);
     worker_drop_arena(w, x->request.arena);

@@ -14,6 +14,7 @@
 #include "gateway/worker.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "http/unpack.h"
 #include "observe/trace.h"
 
 #define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
@@ -79,6 +80,8 @@ struct exchange {
     struct principal *who;
     bool slot;    /* counted in who->in_flight */
 
+    struct unpack *unpack;    /* while a compressed body is made plain */
+    uint64_t unpack_held;     /* counted in the worker's share for it */
     struct llm_request request;
     struct plan plan;
     size_t candidate;    /* next target of the plan to try */
@@ -109,6 +112,9 @@ struct exchange *exchange_create(struct worker *w, struct server_request *q) NEV
 
 /* Reads the head of a request that is only passed through: the model it names, if it names one. */
 enum step exchange_read_relay(struct exchange *x);
+
+/* Gives back what unpacking takes, if anything. */
+void exchange_end_unpack(struct exchange *x);
 
 /* Runs the stages at the end of this turn of the loop. */
 void exchange_wake(struct exchange *x);

@@ -11,6 +11,8 @@
 #include "gateway/exchange.h"
 #include "gateway/local.h"
 
+#define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and a decoder, taken also when full */
+
 /* Where the operator has an address, metrics are there alone; and nobody asks models there. */
 static bool
 is_at_this_door(const struct exchange *x)
@@ -187,12 +189,61 @@ stage_receive(struct exchange *x)
     return STEP_WAIT;
 }
 
+/* Counts what unpacking holds: like a body, it gets no further than this while the process holds all
+ * that it may. */
 static bool
-is_encoded(const struct exchange *x)
+hold_unpacked(struct exchange *x)
 {
-    struct str encoding = http_field_get(&server_head(x->q)->fields, S("content-encoding"));
+    uint64_t now = unpack_held_bytes(x->unpack);
+    bool begun = now <= UNPACK_SMALL_BYTES || x->unpack_held > UNPACK_SMALL_BYTES;
 
-    return encoding.n != 0 && !str_ieq(encoding, S("identity"));
+    return quota_share_set(&x->worker->held, &x->unpack_held, now, begun);
+}
+
+/* A compressed body is made plain, some of it in each turn of the loop. What goes on to providers
+ * is the plain one. */
+static enum step
+stage_unpack(struct exchange *x)
+{
+    const struct http_fields *fields = &server_head(x->q)->fields;
+    size_t limit = exchange_conf(x)->server.limit_body_bytes;
+    enum unpack_coding coding;
+
+    if (x->request.body.n == 0)
+        return STEP_NEXT;
+    if (!unpack_find(fields, &coding))
+        return exchange_fail(x, ERR_MEDIA_TYPE,
+            "the body's Content-Encoding must be one of " UNPACK_ACCEPTS ", or none");
+    if (coding == UNPACK_NONE)
+        return STEP_NEXT;
+    if (x->unpack == NULL)
+        x->unpack = unpack_create(coding, x->request.body, limit);
+    enum unpack_state state = x->unpack != NULL ? unpack_step(x->unpack) : UNPACK_NO_MEMORY;
+    if (state == UNPACK_NO_MEMORY || !hold_unpacked(x))
+        return exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
+    switch (state) {
+    case UNPACK_MORE:
+        exchange_wake(x);
+        return STEP_WAIT;
+    case UNPACK_LARGE:
+        return exchange_fail(
+            x, ERR_TOO_LARGE, "the body is larger than %zu bytes when it is unpacked", limit);
+    case UNPACK_BAD:
+        return exchange_fail(x, ERR_BAD_REQUEST,
+            "the compressed body is damaged or cut short, or something follows it");
+    case UNPACK_DONE:
+    case UNPACK_NO_MEMORY:
+        break;
+    }
+    struct buf plain = *unpack_output(x->unpack);
+
+    buf_init(unpack_output(x->unpack), 0);
+    exchange_end_unpack(x);
+    buf_fit(&plain);
+    bool fits = server_replace_body(x->q, &plain);
+    x->request.body = server_body(x->q);
+    return fits ? STEP_NEXT
+                : exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
 }
 
 /* The caller's bytes become a struct llm_request; only its head is read here. */
@@ -212,9 +263,6 @@ stage_decode(struct exchange *x)
         return exchange_read_relay(x);
 
     r->doc = json_parse(r->arena, r->body, &limits, &bad);
-    if (r->doc == NULL && is_encoded(x))
-        return exchange_fail(
-            x, ERR_MEDIA_TYPE, "the body is compressed; send it plain, without Content-Encoding");
     if (r->doc == NULL)
         return exchange_fail(x, bad.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
             "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
@@ -352,6 +400,7 @@ static const struct stage {
     { "authenticate", stage_authenticate },    /* who is asking?             */
     { "admit", stage_admit },                  /* may they ask right now?    */
     { "receive", stage_receive },              /* the body, within limits    */
+    { "unpack", stage_unpack },                /* gzip, br, ... -> plain     */
     { "decode", stage_decode },                /* bytes -> struct llm_request */
     { "route", stage_route },                  /* model -> ordered targets   */
     { "attempt", stage_attempt },              /* send; on failure the next  */

@@ -339,6 +339,15 @@ server_drop_body(struct server_request *q)
 }
 
 bool
+server_replace_body(struct server_request *q, struct buf *body)
+{
+    buf_fini(&q->body);
+    q->body = *body;
+    buf_init(body, 0);
+    return server_conn_hold(q, true);
+}
+
+bool
 server_responded(const struct server_request *q)
 {
     return q->responded;

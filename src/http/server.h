@@ -113,6 +113,10 @@ bool server_body_done(const struct server_request *q);
 struct str server_body(const struct server_request *q);
 void server_drop_body(struct server_request *q);
 
+/* Puts `body`, which is emptied, in the place of the caller's own. False: limits.held has no room
+ * for it. */
+bool server_replace_body(struct server_request *q, struct buf *body) MUST_CHECK;
+
 /* The answer's head. `fields` is a block of complete "Name: value\r\n" lines; the server adds Date,
  * Connection and the framing: Content-Length when length >= 0, chunked when it is -1. May be called
  * once. */

@@ -200,3 +200,20 @@ TEST(a_reset_keeps_a_small_allocation_and_drops_a_large_one)
     EXPECT(b.p == NULL && b.cap == 0 && b.limit == 1 << 20);
     buf_fini(&b);
 }
+
+TEST(a_complete_buffer_gives_back_what_it_does_not_use)
+{
+    struct buf b;
+
+    buf_init(&b, 1 << 20);
+    buf_fit(&b);
+    EXPECT(buf_len(&b) == 0);
+    EXPECT(buf_reserve(&b, 100000) != NULL);
+    buf_add(&b, S("kept"));
+    buf_fit(&b);
+    EXPECT(b.cap == 4);
+    EXPECT_STR(buf_str(&b), "kept");
+    buf_add(&b, S(" and more"));
+    EXPECT_STR(buf_str(&b), "kept and more");
+    buf_fini(&b);
+}
