@@ -221,7 +221,7 @@ read_messages(struct mock_ask *ask, struct mock_refusal *why)
         return refuse("messages: Field required");
     if (messages->type != JSON_ARRAY)
         return refuse("messages: Input should be a valid list");
-    if (messages->count == 0)
+    if (json_is_empty(messages))
         return refuse("messages: at least one message is required");
     for (; json_next(&it); i++)
         if (!read_message(ask, it.value, i, before, why))
@@ -244,7 +244,7 @@ read_tools(struct mock_ask *ask, struct mock_refusal *why)
 
     if (!json_is(tools, JSON_ARRAY))
         return !json_present(tools) ? true : refuse("tools: Input should be a valid list");
-    ask->tools = arena_array(ask->arena, struct mock_tool, tools->count + 1);
+    ask->tools = arena_array(ask->arena, struct mock_tool, json_count(tools) + 1);
     for (uint32_t i = 0; json_next(&it); i++) {
         const struct json *type = json_get(it.value, S("type"));
         const struct json *schema = json_get(it.value, S("input_schema"));
@@ -287,7 +287,7 @@ read_tool_choice(struct mock_ask *ask, struct mock_refusal *why)
                       "' found using 'type' does not match any of the"
                       " expected tags: 'any', 'auto', 'none', 'tool'",
             STR_ARG(str_make(type.p, MIN(type.n, 100))));
-    if (json_iter(json_get(ask->doc, S("tools"))).left == 0 && ask->choice != MOCK_NO_CALLS)
+    if (json_count(json_get(ask->doc, S("tools"))) == 0 && ask->choice != MOCK_NO_CALLS)
         return refuse("tool_choice: tool_choice may only be specified while providing tools");
     if (ask->tool_count == 0)    /* all of them are run by the provider: the caller sees no call */
         ask->choice = MOCK_NO_CALLS;

@@ -256,7 +256,7 @@ read_assistant(struct mock_ask *ask, const struct json *message, uint32_t i, str
                     json_present(json_get(message, S("function_call")));
 
     p->had_calls = json_is(calls, JSON_ARRAY);
-    if (json_is(calls, JSON_ARRAY) && calls->count == 0)
+    if (json_is(calls, JSON_ARRAY) && json_is_empty(calls))
         return mock_refuse(ask, why, 400, "empty_array",
             param(ask, "messages[%u].tool_calls", i, 0),
             "Invalid 'messages[%u].tool_calls': empty array. Expected an array with minimum length "
@@ -349,7 +349,7 @@ read_messages(struct mock_ask *ask, struct mock_refusal *why)
         return missing(ask, why, S("messages"));
     if (messages->type != JSON_ARRAY)
         return wrong_type(ask, why, S("messages"), "an array of objects", messages);
-    if (messages->count == 0)
+    if (json_is_empty(messages))
         return mock_refuse(ask, why, 400, "empty_array", S("messages"),
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an"
             " empty array instead.");
@@ -371,7 +371,7 @@ read_tools(struct mock_ask *ask, struct mock_refusal *why)
         return true;
     if (tools->type != JSON_ARRAY)
         return wrong_type(ask, why, S("tools"), "an array of objects", tools);
-    ask->tools = arena_array(ask->arena, struct mock_tool, tools->count + 1);
+    ask->tools = arena_array(ask->arena, struct mock_tool, json_count(tools) + 1);
     for (uint32_t i = 0; json_next(&it); i++) {
         bool custom = json_str_is(json_get(it.value, S("type")), S("custom"));
         const struct json *inner = json_get(it.value, custom ? S("custom") : S("function"));
@@ -450,12 +450,12 @@ read_stops(struct mock_ask *ask, struct mock_refusal *why)
         ask->stops[ask->stop_count++] = json_str(ask->arena, stop);
     if (!json_is(stop, JSON_ARRAY))
         return true;
-    if (stop->count > 4)
+    if (json_count(stop) > 4)
         return mock_refuse(ask, why, 400, "array_above_max_length", S("stop"),
             "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an "
             "array"
             " with length %u instead.",
-            stop->count);
+            json_count(stop));
     while (json_next(&it))
         ask->stops[ask->stop_count++] = json_str(ask->arena, it.value);
     return true;

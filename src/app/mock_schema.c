@@ -293,11 +293,11 @@ write_value(struct walk *w, const struct json *schema)
     w->depth++;
     if (fixed != NULL)
         buf_add(&w->out, json_raw(fixed));
-    else if (json_is(choices, JSON_ARRAY) && choices->count > 0)
-        buf_add(&w->out, json_raw(element(choices, w->seed % choices->count)));
+    else if (json_is(choices, JSON_ARRAY) && !json_is_empty(choices))
+        buf_add(&w->out, json_raw(element(choices, w->seed % json_count(choices))));
     else if (ref != NULL)
         write_value(w, resolve(w, ref));
-    else if (json_is(variants, JSON_ARRAY) && variants->count > 0)
+    else if (json_is(variants, JSON_ARRAY) && !json_is_empty(variants))
         write_value(w, choose_variant(w, variants));
     else
         write_typed(w, schema);
@@ -311,7 +311,7 @@ mock_schema_example(struct arena *a, const struct json *schema, unsigned seed)
     struct str text = S("{}");
 
     buf_init(&w.out, EXAMPLE_BYTES_MAX);
-    if (json_is(schema, JSON_OBJECT) && schema->count > 0)
+    if (json_is(schema, JSON_OBJECT) && !json_is_empty(schema))
         write_value(&w, schema);
     if (!w.out.overflow && buf_len(&w.out) > 0)
         text = buf_str(&w.out);

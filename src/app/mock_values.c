@@ -77,13 +77,13 @@ mock_openai_embeddings(struct mock_ask *ask, struct buf *out, struct mock_refusa
     if (ask->model.n == 0)
         return mock_refuse(
             ask, why, 400, NULL, (struct str){ NULL, 0 }, "you must provide a model parameter");
-    if (!json_is(input, JSON_STRING) && !(json_is(input, JSON_ARRAY) && input->count > 0))
+    if (!json_is(input, JSON_STRING) && !(json_is(input, JSON_ARRAY) && !json_is_empty(input)))
         return mock_refuse(ask, why, 400, NULL, S("input"),
             "'$.input' is invalid. Please check the API"
             " reference: https://platform.openai.com/docs/api-reference.");
-    if (input->type == JSON_ARRAY && input->count > INPUTS_MAX)
+    if (input->type == JSON_ARRAY && json_count(input) > INPUTS_MAX)
         return mock_refuse(ask, why, 400, NULL, S("input"),
-            "'input' must have %d items or fewer, but has %u.", INPUTS_MAX, input->count);
+            "'input' must have %d items or fewer, but has %u.", INPUTS_MAX, json_count(input));
     if (!mock_openai_integer(ask, "dimensions", 1, DIMENSIONS_MAX, &dimensions, why))
         return false;
 
@@ -128,7 +128,7 @@ mock_openai_moderations(struct mock_ask *ask, struct buf *out, struct mock_refus
 {
     const struct json *input = json_get(ask->doc, S("input"));
     struct json_iter it = json_iter(input);
-    uint32_t results = json_is(input, JSON_ARRAY) ? input->count : 1;
+    uint32_t results = json_is(input, JSON_ARRAY) ? json_count(input) : 1;
 
     if (!json_present(input))
         return mock_refuse(ask, why, 400, "missing_required_parameter", S("input"),

@@ -384,7 +384,7 @@ arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size)
     bool in_place = p != NULL && p == a->grows && fits_in_place(a, p, new_size);
 
     if (!newest_block && !in_place)
-        return move_block(a, p, old_size, new_size);
+        return p != NULL && new_size <= old_size ? p : move_block(a, p, old_size, new_size);
 
     size_t more = new_size > old_size ? new_size - old_size : 0;
     size_t less = old_size > new_size ? old_size - new_size : 0;

@@ -4,9 +4,13 @@
  * grows at the end of the arena. Keys must be unique: each open object keeps a
  * 64-bit Bloom filter of its keys' hashes, so that the usual object compares
  * nothing, and a hash set once it is large, so that the hostile one stays linear.
+ * The sets are malloc()ed: only the nodes outlive the parse, and nothing may be
+ * allocated behind them in the arena, or they could not grow in place.
  * Reading values out of the nodes is json_read.c's work.
  */
 #include "base/json.h"
+
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -26,6 +30,7 @@ struct frame {
     uint32_t *set;     /* open addressing: indices of key nodes, 0 is free; or NULL */
     uint32_t slots;    /* a power of two */
     uint32_t node;
+    uint32_t count;    /* members so far */
 };
 
 struct parser {
@@ -102,7 +107,7 @@ add_node(struct parser *s, const char *p, enum json_type type)
         return NULL;
 
     struct json *node = &s->nodes[s->n++];
-    *node = (struct json){ .p = p, .span = 1, .type = (uint8_t)type };
+    *node = (struct json){ .p = p, .span = 1, .type = type & 7 };
     return node;
 }
 
@@ -320,11 +325,11 @@ static NOINLINE bool
 grow_set(struct parser *s, struct frame *f, uint32_t count)
 {
     uint32_t slots = f->set == NULL ? SET_SLOTS_FIRST : f->slots * SET_GROWTH;
-    uint32_t *set = arena_try(s->a, slots * sizeof(*set));
+    uint32_t *set = calloc(slots, sizeof(*set));
 
     if (set == NULL)
         return false;
-    memset(set, 0, slots * sizeof(*set));
+    free(f->set);
     f->set = set;
     f->slots = slots;
     for (uint32_t at = f->node + 1; count != 0; count--) {
@@ -355,7 +360,7 @@ static inline bool
 enter_key(struct parser *s)
 {
     struct frame *f = &s->frames[s->depth - 1];
-    uint32_t count = s->nodes[f->node].count++;
+    uint32_t count = f->count++;
     const struct json *key = &s->nodes[s->n - 1];
     bool unique = true;
 
@@ -425,11 +430,13 @@ open_container(struct parser *s, const char *p, enum json_type type)
 static inline const char *
 close_container(struct parser *s, const char *p)
 {
-    uint32_t at = s->frames[--s->depth].node;
-    struct json *node = &s->nodes[at];
+    struct frame *f = &s->frames[--s->depth];
+    struct json *node = &s->nodes[f->node];
 
+    if (UNLIKELY(f->set != NULL))
+        free(f->set);
     node->n = (uint32_t)(p + 1 - node->p);
-    node->span = s->n - at;
+    node->span = (s->n - f->node) & JSON_VALUES_MAX;
     return p + 1;
 }
 
@@ -460,7 +467,6 @@ read_value(struct parser *s, const char *p, bool *ret_inside)
         if (p != s->end && *p == ']')
             return close_container(s, p);
         *ret_inside = true;
-        s->nodes[s->n - 1].count = 1;
         return p;
     case 't':
         return read_word(s, p, S("true"), JSON_TRUE);
@@ -480,18 +486,14 @@ read_value(struct parser *s, const char *p, bool *ret_inside)
 static inline const char *
 read_after_value(struct parser *s, const char *p, bool *ret_inside)
 {
-    struct json *parent = &s->nodes[s->frames[s->depth - 1].node];
-    bool object = parent->type == JSON_OBJECT;
+    bool object = s->nodes[s->frames[s->depth - 1].node].type == JSON_OBJECT;
 
     *ret_inside = false;
     p = skip_blanks(p, s->end);
     if (p != s->end && *p == ',') {
         *ret_inside = true;
         p = skip_blanks(p + 1, s->end);
-        if (object)
-            return read_key(s, p, "expected a key");
-        parent->count++;
-        return p;
+        return object ? read_key(s, p, "expected a key") : p;
     }
     if (p == s->end || *p != (object ? '}' : ']'))
         return fail(s, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
@@ -540,10 +542,13 @@ json_parse(struct arena *a, struct str text, const struct json_limits *limits,
     s.frames = s.first_frames;
     s.frames_cap = FRAMES_FIRST;
     s.limits = limits != NULL ? *limits : defaults;
+    s.limits.values = MIN(s.limits.values, JSON_VALUES_MAX);
 
     bool ok = text.n <= UINT32_MAX ? read_document(&s)
                                    : fail_limit(&s, s.start, "longer than allowed") != NULL;
     if (!ok) {
+        while (s.depth != 0)
+            free(s.frames[--s.depth].set);
         if (ret_error != NULL)
             *ret_error = s.error;
         return NULL;

@@ -24,23 +24,24 @@ enum json_type {
 };
 
 /* One value (or one key). Nodes lie in document order: a container's children follow it
- * directly. */
+ * directly. Sixteen bytes, because a hostile text has a value for every two of its own. */
 struct json {
     const char *p;    /* exact bytes: strings with their quotes, containers with their brackets */
     uint32_t n;       /* their number */
     /* nodes in this value, itself included: `node + span` is the next sibling */
-    uint32_t span;
-    uint32_t count;     /* elements of an array, members of an object */
-    uint8_t type;       /* enum json_type */
-    uint8_t escaped;    /* a string that holds a backslash */
+    uint32_t span : 28;
+    uint32_t type : 3;       /* enum json_type */
+    uint32_t escaped : 1;    /* a string that holds a backslash */
 };
+_Static_assert(sizeof(struct json) == 16, "a node is 16 bytes");
 
 struct json_limits {
     uint32_t depth;     /* containers inside each other */
-    uint32_t values;    /* nodes in all */
+    uint32_t values;    /* nodes in all; JSON_VALUES_MAX at most */
 };
 #define JSON_DEPTH_DEFAULT 64
 #define JSON_VALUES_DEFAULT 1000000
+#define JSON_VALUES_MAX ((1u << 28) - 1)
 
 struct json_error {
     const char *what;    /* a sentence fragment: "expected ',' or '}'" */
@@ -68,8 +69,8 @@ const struct json *json_at(const struct json *j, const char *path);
 struct json_iter {
     const struct json *key;
     const struct json *value;
-    const struct json *next;
-    uint32_t left;
+    const struct json *next;    /* equals `end` after the last one */
+    const struct json *end;
     bool object;
 };
 struct json_iter json_iter(const struct json *j);
@@ -80,6 +81,16 @@ json_is(const struct json *j, enum json_type type)
 {
     return j != NULL && j->type == type;
 }
+
+/* An array without elements, an object without members, or a scalar. */
+static inline bool
+json_is_empty(const struct json *j)
+{
+    return j->span == 1;
+}
+
+/* The number of elements or members; walks them. */
+uint32_t json_count(const struct json *j);
 
 /* Absent and null mean the same in every provider's protocol. */
 static inline bool

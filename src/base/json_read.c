@@ -13,8 +13,8 @@ json_get(const struct json *j, struct str key)
     if (!json_is(j, JSON_OBJECT))
         return NULL;
 
-    const struct json *at = j + 1;
-    for (uint32_t left = j->count; left != 0; left--) {
+    const struct json *end = j + j->span;
+    for (const struct json *at = j + 1; at != end;) {
         const struct json *value = at + 1;
 
         if (LIKELY(!at->escaped)) {
@@ -50,7 +50,7 @@ json_iter(const struct json *j)
         return (struct json_iter){ 0 };
     return (struct json_iter){
         .next = j + 1,
-        .left = j->count,
+        .end = j + j->span,
         .object = j->type == JSON_OBJECT,
     };
 }
@@ -58,13 +58,23 @@ json_iter(const struct json *j)
 bool
 json_next(struct json_iter *it)
 {
-    if (it->left == 0)
+    if (it->next == it->end)
         return false;
-    it->left--;
     it->key = it->object ? it->next++ : NULL;
     it->value = it->next;
     it->next += it->next->span;
     return true;
+}
+
+uint32_t
+json_count(const struct json *j)
+{
+    struct json_iter it = json_iter(j);
+    uint32_t n = 0;
+
+    while (json_next(&it))
+        n++;
+    return n;
 }
 
 /* Strings. Their syntax is known to be right. */

@@ -109,7 +109,7 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
     struct buf added;
     bool fits = true;
 
-    if (!json_is(doc, JSON_OBJECT) || doc->count == 0)
+    if (!json_is(doc, JSON_OBJECT) || json_is_empty(doc))
         return OK;
     buf_init(&added, params.n + 1);
     while (json_next(&it)) {

@@ -68,14 +68,15 @@ refuse_size(const char **ret_why, const char *why)
 
 /* A line that has not ended yet: what is certainly wrong is refused at once. */
 static enum err
-check_open_line(const struct h1_scan *scan, struct str line, const struct h1_limits *limits,
-    const char **ret_why)
+check_open_line(
+    struct h1_scan *scan, struct str line, const struct h1_limits *limits, const char **ret_why)
 {
     bool first = scan->lines == 0;
 
     const char *end = line.p + line.n;
-    const char *control = http_skip_text(line.p, end);
+    const char *control = http_skip_text(line.p + scan->open, end);
 
+    scan->open = (uint32_t)(control - line.p);
     if (control != end && !(*control == '\r' && control + 1 == end))    /* its LF may come */
         return refuse(ret_why, "control character in the head");
     if (first && line.n != 0 && !(line.p[0] >= 'A' && line.p[0] <= 'Z') && line.p[0] != '\r')
@@ -118,16 +119,15 @@ h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits *limits, 
 
     for (;;) {
         struct str rest = str_make(bytes.p + scan->at, bytes.n - scan->at);
-        size_t lf = str_chr(rest, '\n');
+        size_t lf = scan->open + str_chr(str_skip(rest, scan->open), '\n');
         struct str line = str_make(rest.p, MIN(lf + 1, rest.n));
         enum err e = OK;
 
         if (scan->at - scan->start + line.n > limits->head_bytes)
             return refuse_size(ret_why, "the head is too large");
-        if (lf == rest.n) {
-            /* Lines are bounded by head_bytes, so that looking at this one again is, too. */
+        if (lf == rest.n)
             return check_open_line(scan, line, limits, ret_why);
-        }
+        scan->open = 0;
         if (line.n == 2 && line.p[0] == '\r' && scan->lines != 0) {
             scan->at += 2;
             *ret_end = scan->at;

@@ -17,7 +17,8 @@ struct h1_limits {
 
 /* Zeroed before each head. */
 struct h1_scan {
-    uint32_t at;       /* bytes looked at so far */
+    uint32_t at;       /* where the first line begins that is not complete */
+    uint32_t open;     /* bytes of that line that need not be looked at again */
     uint32_t start;    /* where the head begins: behind one blank line that a request may follow */
     uint32_t lines;    /* complete lines of the head */
     bool response;

@@ -20,22 +20,27 @@ struct llm_answer_choice *
 answer_choice(struct llm_answer *ans, uint32_t index)
 {
     struct llm_answer_choice **at = &ans->choices;
+    struct llm_answer_choice *c = ans->recent;
 
     if (index >= CHOICES_MAX)
         return NULL;
+    if (c != NULL && c->index == index)
+        return c;
+    if (c != NULL && c->index < index)
+        at = &c->next;
     while (*at != NULL && (*at)->index < index)
         at = &(*at)->next;
-    if (*at != NULL && (*at)->index == index)
-        return *at;
-
-    struct llm_answer_choice *c = arena_new(ans->arena, struct llm_answer_choice);
-
-    c->index = index;
-    c->tail = &c->parts;
-    c->logprobs_tail = &c->logprobs;
-    c->next = *at;
-    *at = c;
-    return c;
+    if (*at == NULL || (*at)->index != index) {
+        c = arena_new(ans->arena, struct llm_answer_choice);
+        c->index = index;
+        c->tail = &c->parts;
+        c->logprobs_tail = &c->logprobs;
+        c->citations_tail = &c->citations;
+        c->next = *at;
+        *at = c;
+    }
+    ans->recent = *at;
+    return *at;
 }
 
 /* Takes `n` bytes of what may be kept. False, with the answer marked: it is too large. */
@@ -68,7 +73,6 @@ add_part(struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind
 {
     (void)take(ans, PART_BYTES);
     c->open = llm_part_add(ans->arena, &c->tail, kind);
-    c->room = 0;
     return c->open;
 }
 
@@ -104,22 +108,35 @@ join_surrogates(struct str *text, struct str more)
     return str_skip(more, 3);
 }
 
-/* Appends to *text, which belongs to the open part. */
-static void
-append(struct llm_answer *ans, struct llm_answer_choice *c, struct str *text, struct str more)
+/* The room that append() gives a text of `n` bytes: a power of two, so that it need not be
+ * remembered. */
+static size_t
+room_for(size_t n)
 {
+    size_t room = n != 0 ? 16 : 0;
+
+    while (room < n)
+        room *= 2;
+    return room;
+}
+
+/* Appends to *text, which only append() has written. */
+static void
+append(struct llm_answer *ans, struct str *text, struct str more)
+{
+    size_t had = room_for(text->n);
+    size_t room = room_for(text->n + more.n);
+
     if (more.n == 0 || !take(ans, more.n))
         return;
-    if (c->room - text->n < more.n) {
-        size_t room = MAX(text->n + more.n, MAX(2 * text->n, 256));
-        char *p = arena_grow(ans->arena, (void *)(uintptr_t)text->p, c->room, room);
+    if (room != had) {
+        char *p = arena_grow(ans->arena, (void *)(uintptr_t)text->p, had, room);
 
         if (p == NULL) {
             ans->too_large = true;
             return;
         }
         text->p = p;
-        c->room = room;
     }
     more = join_surrogates(text, more);
     memcpy((char *)(uintptr_t)text->p + text->n, more.p, more.n);
@@ -142,7 +159,7 @@ fold_text(
 
     if (part == NULL || part->kind != kind || is_sealed(part))
         part = add_part(ans, c, kind);
-    append(ans, c, &part->text, text);
+    append(ans, &part->text, text);
 }
 
 static void
@@ -159,7 +176,20 @@ static void
 fold_tool_start(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
 {
     struct llm_part *part = add_part(ans, c, PART_TOOL_CALL);
+    size_t had = room_for(c->call_count);
+    size_t room = room_for(c->call_count + 1);
 
+    if (room != had) {
+        struct llm_part **calls =
+            arena_grow(ans->arena, (void *)c->calls, had * sizeof(*calls), room * sizeof(*calls));
+
+        if (calls == NULL) {
+            ans->too_large = true;
+            return;
+        }
+        c->calls = calls;
+    }
+    c->calls[c->call_count++] = part;
     part->id = keep(ans, ev->id);
     part->name = keep(ans, ev->name);
     part->signature = keep(ans, ev->signature);
@@ -169,19 +199,10 @@ fold_tool_start(struct llm_answer *ans, struct llm_answer_choice *c, const struc
 static void
 fold_tool_args(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
 {
-    struct llm_part *part = c->parts;
-    uint32_t left = ev->tool;
-
-    for (; part != NULL; part = part->next)
-        if (part->kind == PART_TOOL_CALL && left-- == 0)
-            break;
-    if (part == NULL)
+    if (ev->tool >= c->call_count)
         return;
-    if (c->open != part) {
-        c->open = part;
-        c->room = part->args.n;
-    }
-    append(ans, c, &part->args, ev->text);
+    c->open = c->calls[ev->tool];
+    append(ans, &c->open->args, ev->text);
 }
 
 /* A copy, parsed; NULL when there is no such document, or no room for it. */
@@ -194,15 +215,6 @@ keep_document(struct llm_answer *ans, struct str raw)
 
     ans->too_large = ans->too_large || why.limit;
     return doc;
-}
-
-static void
-fold_block(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
-{
-    const struct json *doc = keep_document(ans, raw);
-
-    if (doc != NULL)
-        add_part(ans, c, PART_OPAQUE)->raw = doc;
 }
 
 static void
@@ -220,13 +232,11 @@ fold_logprobs(struct llm_answer *ans, struct llm_answer_choice *c, struct str ra
 static void
 fold_citation(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
 {
-    struct llm_word **tail = &c->citations;
     struct llm_word *word = arena_new(ans->arena, struct llm_word);
 
-    while (*tail != NULL)
-        tail = &(*tail)->next;
     word->text = keep(ans, raw);
-    *tail = word;
+    *c->citations_tail = word;
+    c->citations_tail = &word->next;
 }
 
 static void
@@ -288,10 +298,6 @@ fold_into_choice(struct llm_answer *ans, const struct llm_event *ev)
         break;
     case EVENT_TOOL_ARGS:
         fold_tool_args(ans, c, ev);
-        break;
-    case EVENT_MEDIA:
-    case EVENT_OPAQUE:
-        fold_block(ans, c, ev->raw);
         break;
     case EVENT_CITATION:
         fold_citation(ans, c, ev->raw);

@@ -1,7 +1,8 @@
 /* answer.h - events folded into one whole answer, for callers who did not ask for a stream.
  *
- * Kept in an arena of its own. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL,
- * TOOL_CALL, OPAQUE in the order in which they came.
+ * Kept in an arena of its own. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL and
+ * TOOL_CALL in the order in which they came. Media and blocks of provider-run tools are left
+ * out: no wire writes them into a folded answer.
  */
 #pragma once
 
@@ -18,14 +19,16 @@ struct llm_answer_choice {
     uint32_t index;
     struct llm_part *parts;
     struct llm_part **tail;
-    struct llm_part *open;    /* the part that deltas go to */
-    size_t room;              /* allocation behind open's text, for growing */
+    struct llm_part *open;      /* the part that deltas of text go to */
+    struct llm_part **calls;    /* TOOL_CALL parts by number */
+    uint32_t call_count;
     enum llm_finish finish;
     struct str native;
     struct str stop_sequence;
     struct llm_fragment *logprobs;    /* objects whose lists continue each other */
     struct llm_fragment **logprobs_tail;
     struct llm_word *citations;    /* JSON texts */
+    struct llm_word **citations_tail;
     struct llm_answer_choice *next;
 };
 
@@ -37,6 +40,7 @@ struct llm_answer {
     int64_t created_s;
     struct llm_usage usage;
     struct llm_answer_choice *choices;    /* by index, ascending */
+    struct llm_answer_choice *recent;     /* the one looked up last */
     bool complete;                        /* EVENT_END came */
     size_t left;       /* bytes of text that may still be kept; answer_init() sets no limit */
     bool too_large;    /* that, or the arena's limit, stopped the folding */

@@ -39,36 +39,43 @@ enum llm_part_kind {
     PART_OPAQUE,
 };
 
-/* One piece of a message, of an answer, or of a tool's result. Only what its kind names is set. */
+/* A prompt-cache breakpoint behind a part or a tool, and how long it is to last when that was said. */
+enum llm_cache_mark { MARK_NONE, MARK_SET, MARK_5M, MARK_1H };
+
+/* One piece of a message, of an answer, or of a tool's result. Only what its kind names may be
+ * looked at: kinds share their room, for a hostile body has a part for every 26 bytes. */
 struct llm_part {
     enum llm_part_kind kind;
+    enum llm_cache_mark cache_mark : 8;
+    bool custom;      /* TOOL_CALL: free-form, args is plain text */
+    bool is_error;    /* TOOL_RESULT */
     struct llm_part *next;
-
-    struct str text;    /* TEXT, REASONING, REFUSAL: unescaped */
-
-    /* IMAGE, AUDIO, VIDEO, FILE: exactly one of url, data, file_id */
-    struct str url;
-    struct str data;    /* base64 text as the caller sent it */
-    struct str file_id;
-    struct str mime;      /* "image/png" */
-    struct str name;      /* file name; TOOL_CALL: the function's name */
-    struct str detail;    /* image detail: "low", "high", "auto" */
-
-    struct str id;    /* TOOL_CALL, TOOL_RESULT: the call's id */
-    /* TOOL_CALL: arguments as JSON text, as the caller wrote it; "" means {} */
-    struct str args;
-    bool custom;                /* TOOL_CALL: free-form, args is plain text */
-    struct llm_part *result;    /* TOOL_RESULT: its content */
-    bool is_error;              /* TOOL_RESULT */
-
-    struct str signature;         /* REASONING: proof for the provider that made it */
-    struct str redacted;          /* REASONING: encrypted thinking, no text */
-    const struct wire *origin;    /* REASONING, OPAQUE: the only wire it may go back to */
-
-    bool cache_mark;         /* a prompt-cache breakpoint stands behind this part */
-    struct str cache_ttl;    /* "5m", "1h", or empty */
-
-    const struct json *raw;    /* OPAQUE: the block itself */
+    union {
+        struct str text;    /* TEXT, REASONING, REFUSAL: unescaped */
+        struct str url;     /* media: exactly one of url, data, file_id */
+        struct str args;    /* TOOL_CALL: JSON text as the caller wrote it; "" means {} */
+    };
+    union {
+        struct str data;        /* media: base64 text as the caller sent it */
+        struct str id;          /* TOOL_CALL, TOOL_RESULT: the call's id */
+        struct str redacted;    /* REASONING: encrypted thinking, no text */
+    };
+    union {
+        struct str file_id;      /* media */
+        struct str signature;    /* REASONING, TOOL_CALL: proof for the provider that made it */
+    };
+    struct str name;    /* FILE: its name; TOOL_CALL: the function's */
+    union {
+        struct {
+            struct str mime;      /* media: "image/png" */
+            struct str detail;    /* IMAGE: "low", "high", "auto" */
+        };
+        struct llm_part *result;    /* TOOL_RESULT: its content */
+        struct {
+            const struct wire *origin;    /* REASONING, OPAQUE: the only wire it may go back to */
+            const struct json *raw;       /* OPAQUE: the block itself */
+        };
+    };
 };
 
 struct llm_message {
@@ -84,8 +91,7 @@ struct llm_tool {
     struct str schema;    /* JSON Schema text; empty: no arguments */
     int strict;           /* -1 not said, 0, 1 */
     bool custom;          /* free-form text instead of JSON arguments */
-    bool cache_mark;
-    struct str cache_ttl;    /* "5m", "1h", or empty */
+    enum llm_cache_mark cache_mark;
     /* a provider's own tool (web search...): kept for the same wire only */
     const struct json *raw;
     struct llm_tool *next;

@@ -465,6 +465,21 @@ wire_safe_id(struct arena *a, struct str id, struct str prefix)
     return safe ? id : wire_hash_id(a, id, prefix);
 }
 
+/* --- prompt caches --- */
+
+enum llm_cache_mark
+wire_cache_mark(const struct json *j)
+{
+    const struct json *control = json_get(j, S("cache_control"));
+    const struct json *ttl = json_get(control, S("ttl"));
+
+    if (!json_is(control, JSON_OBJECT))
+        return MARK_NONE;
+    if (json_str_is(ttl, S("5m")))
+        return MARK_5M;
+    return json_str_is(ttl, S("1h")) ? MARK_1H : MARK_SET;
+}
+
 /* --- media --- */
 
 bool

@@ -250,6 +250,10 @@ struct str wire_safe_id(struct arena *a, struct str id, struct str prefix);
  * keeps. */
 struct str wire_hash_id(struct arena *a, struct str id, struct str prefix);
 
+/* {"cache_control":{"type":"ephemeral","ttl":"1h"}} of a part or a tool. Anthropic's, but several
+ * hosts of other protocols take it. */
+enum llm_cache_mark wire_cache_mark(const struct json *j);
+
 /* The media type and base64 text of a "data:" URL. False when it is none. */
 bool wire_data_url(struct str url, struct str *ret_mime, struct str *ret_base64);
 

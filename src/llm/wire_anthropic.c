@@ -70,7 +70,7 @@ read_flat_counts(struct anthropic_counts *c, const struct json *usage)
 {
     struct json_iter it = json_iter(json_get(usage, S("cache_creation")));
 
-    if (!json_present(json_get(usage, S("cache_creation_input_tokens"))) && it.left > 0) {
+    if (!json_present(json_get(usage, S("cache_creation_input_tokens"))) && it.next != it.end) {
         int64_t written = 0;
 
         while (json_next(&it))

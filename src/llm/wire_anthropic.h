@@ -97,9 +97,6 @@ struct str anthropic_required_text(struct reading *rd, const struct json *j, con
 /* Counts something that is about to be kept; false, with a complaint, when there is too much. */
 bool anthropic_count_part(struct reading *rd);
 
-void anthropic_read_cache_control(
-    struct reading *rd, const struct json *block, bool *ret_mark, struct str *ret_ttl);
-
 /* Reads system text and messages. */
 void anthropic_read_messages(struct reading *rd);
 
@@ -201,7 +198,7 @@ void anthropic_add_comma(struct writing *w);
 void anthropic_refuse(struct writing *w, enum err e, struct str param, struct str message);
 
 /* Appends a cache_control member when there is a mark and the API would still take it. */
-void anthropic_add_cache_control(struct writing *w, bool mark, struct str ttl);
+void anthropic_add_cache_control(struct writing *w, enum llm_cache_mark mark);
 
 /* Append ,"system":[...] when there is any, and ,"messages":[...]. */
 void anthropic_add_system(struct writing *w);

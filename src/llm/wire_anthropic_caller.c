@@ -22,7 +22,7 @@ read_tool(struct reading *rd, const struct json *j, struct llm_tool *tool)
     if (json_present(schema))
         tool->schema = json_raw(schema);
     tool->strict = json_present(strict) ? json_bool(strict, false) : -1;
-    anthropic_read_cache_control(rd, j, &tool->cache_mark, &tool->cache_ttl);
+    tool->cache_mark = wire_cache_mark(j);
 }
 
 static void
@@ -234,7 +234,10 @@ read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
 {
     struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault };
 
-    CHECK(r->op == OP_CHAT || r->op == OP_COUNT_TOKENS);
+    if (r->op != OP_CHAT && r->op != OP_COUNT_TOKENS) {
+        ret_fault->message = S("this route cannot be translated for another protocol");
+        return ERR_UNSUPPORTED;
+    }
     check_state(&rd);
     anthropic_read_messages(&rd);
     read_tools(&rd);
@@ -280,7 +283,7 @@ check_messages(struct reading *rd)
         anthropic_complain(rd, ERR_BAD_REQUEST, "messages", "Field required");
     else if (!json_is(messages, JSON_ARRAY))
         anthropic_complain(rd, ERR_BAD_REQUEST, "messages", "Input should be a valid list");
-    else if (messages->count == 0)
+    else if (json_is_empty(messages))
         anthropic_complain(rd, ERR_BAD_REQUEST, "messages", "at least one message is required");
 }
 

@@ -37,19 +37,17 @@ refuse_part(struct writing *w, const char *what)
 }
 
 void
-anthropic_add_cache_control(struct writing *w, bool mark, struct str ttl)
+anthropic_add_cache_control(struct writing *w, enum llm_cache_mark mark)
 {
-    if (!mark)
+    if (mark == MARK_NONE)
         return;
     if (w->marks_to_skip > 0) {
         w->marks_to_skip--;
         return;
     }
     add(w, S(",\"cache_control\":{\"type\":\"ephemeral\""));
-    if (str_eq(ttl, S("5m")) || str_eq(ttl, S("1h"))) {
-        add(w, S(",\"ttl\":"));
-        json_add_str(w->out, ttl);
-    }
+    if (mark != MARK_SET)
+        add(w, mark == MARK_5M ? S(",\"ttl\":\"5m\"") : S(",\"ttl\":\"1h\""));
     add(w, S("}"));
 }
 
@@ -60,7 +58,7 @@ add_text(struct writing *w, struct str text, const struct llm_part *part)
     add(w, S("{\"type\":\"text\",\"text\":"));
     json_add_str(w->out, text);
     if (part != NULL)
-        anthropic_add_cache_control(w, part->cache_mark, part->cache_ttl);
+        anthropic_add_cache_control(w, part->cache_mark);
     add(w, S("}"));
 }
 
@@ -73,7 +71,7 @@ end_source(struct writing *w, const char *type, const struct llm_part *part)
         add(w, S(",\"title\":"));
         json_add_str(w->out, part->name);
     }
-    anthropic_add_cache_control(w, part->cache_mark, part->cache_ttl);
+    anthropic_add_cache_control(w, part->cache_mark);
     add(w, S("}"));
 }
 
@@ -233,7 +231,7 @@ add_result(struct writing *w, const struct block *b)
     }
     if (b->part->is_error)
         add(w, S(",\"is_error\":true"));
-    anthropic_add_cache_control(w, b->part->cache_mark, b->part->cache_ttl);
+    anthropic_add_cache_control(w, b->part->cache_mark);
     add(w, S("}"));
 }
 
@@ -255,7 +253,7 @@ add_call(struct writing *w, const struct block *b)
     json_add_str(w->out, b->part->name);
     add(w, S(",\"input\":"));
     anthropic_add_input(w->out, w->a, b->part->args, b->part->custom);
-    anthropic_add_cache_control(w, b->part->cache_mark, b->part->cache_ttl);
+    anthropic_add_cache_control(w, b->part->cache_mark);
     add(w, S("}"));
 }
 

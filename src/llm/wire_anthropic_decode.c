@@ -131,12 +131,19 @@ emit_tool_start(struct wire_reader *r, struct decoder *d, const struct json *blo
 }
 
 static void
+emit_citation(struct wire_reader *r, const struct json *citation)
+{
+    if (json_is(json_get(citation, S("type")), JSON_STRING))
+        wire_emit(r, &(struct llm_event){ .kind = EVENT_CITATION, .raw = json_raw(citation) });
+}
+
+static void
 emit_citations(struct wire_reader *r, const struct json *citations)
 {
     struct json_iter it = json_iter(citations);
 
     while (json_next(&it))
-        wire_emit(r, &(struct llm_event){ .kind = EVENT_CITATION, .raw = json_raw(it.value) });
+        emit_citation(r, it.value);
 }
 
 /* Text, thinking or a block that only this wire understands; anything but a tool call. */
@@ -170,7 +177,7 @@ input_text(const struct json *block)
 {
     const struct json *input = json_get(block, S("input"));
 
-    if (!json_present(input) || (json_is(input, JSON_OBJECT) && input->count == 0))
+    if (!json_present(input) || (json_is(input, JSON_OBJECT) && json_is_empty(input)))
         return S("");
     return json_raw(input);
 }
@@ -254,10 +261,7 @@ on_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
     } else if (json_str_is(type, S("signature_delta"))) {
         emit_signature(r, text_at(r, delta, "signature"));
     } else if (json_str_is(type, S("citations_delta"))) {
-        wire_emit(r, &(struct llm_event){
-                         .kind = EVENT_CITATION,
-                         .raw = json_raw(json_get(delta, S("citation"))),
-                     });
+        emit_citation(r, json_get(delta, S("citation")));
     }
     return OK;
 }

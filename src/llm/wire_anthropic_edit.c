@@ -38,7 +38,7 @@ is_unsigned_message(const void *arg, const struct json *key, const struct json *
     while (json_next(&it))
         if (!is_unsigned_thinking(arg, key, it.value))
             return false;
-    return blocks != NULL && blocks->count > 0;
+    return blocks != NULL && !json_is_empty(blocks);
 }
 
 static void

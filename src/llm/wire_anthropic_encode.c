@@ -41,6 +41,8 @@ struct encoder {
     bool called;       /* the answer calls a tool */
     struct held *held;
     struct held *held_last;
+    /* calls among the held by number: those of a run without gaps, so that none share a place */
+    struct held **held_tools;
     unsigned held_count;
     size_t held_bytes;
     struct llm_usage usage;
@@ -318,6 +320,11 @@ hold(struct wire_writer *w, struct encoder *e, enum open_kind kind, const struct
     else
         e->held = h;
     e->held_last = h;
+    if (kind == OPEN_TOOL) {
+        if (e->held_tools == NULL)
+            e->held_tools = arena_array(w->keep, struct held *, HELD_COUNT_MAX);
+        e->held_tools[h->tool % HELD_COUNT_MAX] = h;
+    }
     return h;
 }
 
@@ -347,10 +354,9 @@ hold_text(struct wire_writer *w, struct encoder *e, struct held *h, struct str t
 static struct held *
 held_tool(const struct encoder *e, uint32_t tool)
 {
-    for (struct held *h = e->held; h != NULL; h = h->next)
-        if (h->kind == OPEN_TOOL && h->tool == tool)
-            return h;
-    return NULL;
+    struct held *h = e->held_tools != NULL ? e->held_tools[tool % HELD_COUNT_MAX] : NULL;
+
+    return h != NULL && h->tool == tool ? h : NULL;
 }
 
 /* The open call is over: what waited is written, up to a call that is itself not over. */
@@ -366,6 +372,7 @@ release(struct wire_writer *w, struct encoder *e)
         if (e->held == NULL)
             e->held_last = NULL;
         if (h->kind == OPEN_TOOL) {
+            e->held_tools[h->tool % HELD_COUNT_MAX] = NULL;
             open_tool(w, e, h->tool, h->id, h->name, h->custom);
             write_args(w, e, text);
             if (h->ended)

@@ -107,18 +107,6 @@ list_join(struct part_list *list)
     return list->results;
 }
 
-void
-anthropic_read_cache_control(
-    struct reading *rd, const struct json *block, bool *ret_mark, struct str *ret_ttl)
-{
-    const struct json *control = json_get(block, S("cache_control"));
-
-    if (!json_is(control, JSON_OBJECT))
-        return;
-    *ret_mark = true;
-    *ret_ttl = anthropic_text_at(rd, control, "ttl");
-}
-
 static void
 add_text(struct reading *rd, struct part_list *list, struct str text)
 {
@@ -281,13 +269,10 @@ read_block(struct reading *rd, const struct json *block, struct part_list *list)
         read_opaque(rd, block, list);
 
     /* The mark stands behind the last part that the block became. */
-    struct llm_part *last = *results;
+    struct llm_part **tail = list->results_tail != results ? list->results_tail : list->others_tail;
 
-    if (last == NULL)
-        for (last = *others; last != NULL && last->next != NULL;)
-            last = last->next;
-    if (last != NULL)
-        anthropic_read_cache_control(rd, block, &last->cache_mark, &last->cache_ttl);
+    if (tail != results && tail != others)
+        CONTAINER_OF(tail, struct llm_part, next)->cache_mark = wire_cache_mark(block);
 }
 
 /* A string or a list of blocks. */

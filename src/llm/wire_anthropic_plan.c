@@ -45,7 +45,7 @@ new_block(struct planner *p, enum block_kind kind, const struct llm_part *part)
 
     b->kind = kind;
     b->part = part;
-    if (part != NULL && part->cache_mark)
+    if (part != NULL && part->cache_mark != MARK_NONE)
         p->plan->marks++;
     return b;
 }

@@ -40,7 +40,7 @@ look_at_tools(struct writing *w)
             continue;
         }
         w->tools = true;
-        if (tool->cache_mark)
+        if (tool->cache_mark != MARK_NONE)
             marks++;
     }
     w->marks_to_skip = marks > MARKS_MAX ? marks - MARKS_MAX : 0;
@@ -138,7 +138,7 @@ add_tool(struct writing *w, const struct llm_tool *tool)
     }
     if (tool->strict == 1)
         add(w, S(",\"strict\":true"));
-    anthropic_add_cache_control(w, tool->cache_mark, tool->cache_ttl);
+    anthropic_add_cache_control(w, tool->cache_mark);
     add(w, S("}"));
 }
 
@@ -361,7 +361,7 @@ asks_for_something(const struct json *j)
         return json_f64(j, 1) < 0 || json_f64(j, 1) > 0;
     case JSON_ARRAY:
     case JSON_OBJECT:
-        return j->count > 0;
+        return !json_is_empty(j);
     default:
         return true;
     }

@@ -19,7 +19,7 @@ insert_members(struct copying *c, const struct json *object, struct str members)
     buf_add(c->out, str_make(c->done, (size_t)(inside - c->done)));
     c->done = inside;
     buf_add(c->out, members);
-    if (object->count > 0)
+    if (!json_is_empty(object))
         buf_add_c(c->out, ',');
 }
 
@@ -106,16 +106,18 @@ close_schema(struct copying *c, const struct json *schema)
 bool
 anthropic_add_closed_schema(struct buf *out, struct arena *a, struct str schema)
 {
+    struct arena_mark mark = arena_mark(a);
     const struct json *doc = json_parse(a, schema, NULL, NULL);
+    bool object = json_is(doc, JSON_OBJECT);
 
-    if (!json_is(doc, JSON_OBJECT))
-        return false;
+    if (object) {
+        struct copying c = { .out = out, .done = doc->p };
 
-    struct copying c = { .out = out, .done = doc->p };
-
-    close_schema(&c, doc);
-    copy_rest(&c, doc);
-    return true;
+        close_schema(&c, doc);
+        copy_rest(&c, doc);
+    }
+    arena_rewind(a, mark);
+    return object;
 }
 
 bool
@@ -131,14 +133,17 @@ anthropic_add_tool_schema(struct buf *out, struct arena *a, struct str schema)
         return true;
     }
 
+    struct arena_mark mark = arena_mark(a);
     const struct json *doc = json_parse(a, schema, NULL, NULL);
-    struct copying c = { .out = out };
+    bool object = json_is(doc, JSON_OBJECT);
 
-    if (!json_is(doc, JSON_OBJECT))
-        return false;
-    c.done = doc->p;
-    if (json_get(doc, S("type")) == NULL)
-        insert_members(&c, doc, S("\"type\":\"object\""));
-    copy_rest(&c, doc);
-    return true;
+    if (object) {
+        struct copying c = { .out = out, .done = doc->p };
+
+        if (json_get(doc, S("type")) == NULL)
+            insert_members(&c, doc, S("\"type\":\"object\""));
+        copy_rest(&c, doc);
+    }
+    arena_rewind(a, mark);
+    return object;
 }

@@ -76,7 +76,7 @@ edit_usage(const struct llm_request *r, struct wire_edits *edits)
         wire_edit_add(edits, offset_of(r, asked), asked->n, S("true"));
     } else if (options->type == JSON_OBJECT) {
         struct str put =
-            options->count > 0 ? S("\"include_usage\":true,") : S("\"include_usage\":true");
+            !json_is_empty(options) ? S("\"include_usage\":true,") : S("\"include_usage\":true");
 
         wire_edit_add(edits, offset_of(r, options) + 1, 0, put);
     }
@@ -95,7 +95,7 @@ edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
     size_t end = offset_of(r, it.value) + it.value->n;
     size_t from = offset_of(r, it.key);
 
-    if (it.left > 0)    /* the comma behind it goes, too */
+    if (it.next != it.end)    /* the comma behind it goes, too */
         end = offset_of(r, it.next);
     else if (before != NULL)
         from = offset_of(r, before) + before->n;
@@ -164,7 +164,7 @@ edit_messages(const struct llm_request *r, const struct wire_target *t, struct w
 static void
 edit_request(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
 {
-    if (!json_is(r->doc, JSON_OBJECT) || r->doc->count == 0)
+    if (!json_is(r->doc, JSON_OBJECT) || json_is_empty(r->doc))
         return;
     if (r->op != OP_CHAT && r->op != OP_COMPLETE)
         return;

@@ -30,14 +30,23 @@ static struct reply_choice *
 choice_at(struct wire_reader *r, struct reply *reply, uint32_t index)
 {
     struct reply_choice **at = &reply->choices;
+    struct reply_choice *c = reply->recent;
 
-    while (*at != NULL && (*at)->index != index)
+    if (c != NULL && c->index == index)
+        return c;
+    if (c != NULL && c->index < index)
+        at = &c->next;
+    while (*at != NULL && (*at)->index < index)
         at = &(*at)->next;
-    if (*at == NULL) {
-        *at = arena_new(r->keep, struct reply_choice);
-        (*at)->index = index;
-        (*at)->calls_tail = &(*at)->calls;
+    if (*at == NULL || (*at)->index != index) {
+        c = arena_new(r->keep, struct reply_choice);
+        c->index = index;
+        c->calls_tail = &c->calls;
+        c->whole_tail = &c->whole;
+        c->next = *at;
+        *at = c;
     }
+    reply->recent = *at;
     return *at;
 }
 
@@ -234,7 +243,7 @@ delta_of(const struct json *j)
 static bool
 has_elements(const struct json *j)
 {
-    return json_is(j, JSON_ARRAY) && j->count > 0;
+    return json_is(j, JSON_ARRAY) && !json_is_empty(j);
 }
 
 /* --- start and usage --- */
@@ -372,7 +381,8 @@ take_extras(struct wire_reader *r, struct reply_choice *c, const struct delta *d
     struct json_iter it = json_iter(json_is(d->annotations, JSON_ARRAY) ? d->annotations : NULL);
 
     while (json_next(&it))
-        emit_raw(r, c, EVENT_CITATION, it.value);
+        if (json_is(json_get(it.value, S("type")), JSON_STRING))
+            emit_raw(r, c, EVENT_CITATION, it.value);
     if (json_is(audio_data, JSON_STRING) && !json_str_is(audio_data, S("")))
         emit_raw(r, c, EVENT_MEDIA, d->audio);
     it = json_iter(json_is(d->images, JSON_ARRAY) ? d->images : NULL);
@@ -454,7 +464,7 @@ finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word, st
         fail_silent(r);
         return;
     }
-    openai_end_calls(r, c, true);
+    openai_end_calls(r, c);
     if (word.n == 0)
         ev.finish = FINISH_STOP;
     if (c->start_count > 0 && (ev.finish == FINISH_STOP || ev.finish == FINISH_UNKNOWN))

@@ -3,6 +3,7 @@
 #include "llm/wire_openai_reply.h"
 
 #include "base/clock.h"
+#include "base/map.h"
 
 enum { CALLS_MAX = 1024 };    /* of one choice */
 
@@ -71,11 +72,55 @@ end_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call)
 }
 
 void
-openai_end_calls(struct wire_reader *r, struct reply_choice *c, bool all)
+openai_end_calls(struct wire_reader *r, struct reply_choice *c)
 {
     for (struct reply_call *call = c->calls; call != NULL; call = call->next)
-        if (all || args_whole(call))
+        end_call(r, c, call);
+}
+
+/* Ends the calls whose arguments are whole. One that goes on after all is listed again later. */
+static void
+end_whole_calls(struct wire_reader *r, struct reply_choice *c)
+{
+    for (struct reply_call *call = c->whole; call != NULL; call = call->next_whole) {
+        call->listed = false;
+        if (args_whole(call))
             end_call(r, c, call);
+    }
+    c->whole = NULL;
+    c->whole_tail = &c->whole;
+}
+
+static void
+list_whole_call(struct reply_choice *c, struct reply_call *call)
+{
+    if (call->listed || !args_whole(call))
+        return;
+    call->listed = true;
+    call->next_whole = NULL;
+    *c->whole_tail = call;
+    c->whole_tail = &call->next_whole;
+}
+
+static void
+destroy_map(void *map)
+{
+    map_destroy(map);
+}
+
+static struct map *
+make_map(struct arena *keep)
+{
+    struct map *m = map_create();
+
+    arena_cleanup(keep, destroy_map, m);
+    return m;
+}
+
+static struct str
+label_key(const int64_t *label)
+{
+    return str_make((const char *)label, sizeof(*label));
 }
 
 /* The newest call that the fragment belongs to; NULL when it opens another one.
@@ -85,12 +130,10 @@ openai_end_calls(struct wire_reader *r, struct reply_choice *c, bool all)
 static struct reply_call *
 find_call(const struct reply_choice *c, int64_t label, struct str id, struct str name)
 {
-    struct reply_call *found = NULL;
+    struct reply_call *found = c->newest;
 
-    for (struct reply_call *call = c->calls; call != NULL; call = call->next) {
-        if (label >= 0 ? call->label == label : id.n == 0 || str_eq(call->id, id))
-            found = call;
-    }
+    if (found != NULL && (label >= 0 || id.n > 0))
+        found = label >= 0 ? map_get(c->by_label, label_key(&label)) : map_get(c->by_id, id);
     if (found == NULL || name.n == 0)
         return found;
     if (id.n > 0)
@@ -101,20 +144,32 @@ find_call(const struct reply_choice *c, int64_t label, struct str id, struct str
 }
 
 static struct reply_call *
-open_call(struct wire_reader *r, struct reply_choice *c, int64_t label, struct str id)
+open_call(struct wire_reader *r, struct reply_choice *c, int64_t label)
 {
     if (c->call_count == CALLS_MAX)
         return NULL;
-    openai_end_calls(r, c, false);
+    end_whole_calls(r, c);
 
     struct reply_call *call = arena_new(r->keep, struct reply_call);
 
-    c->call_count++;
+    if (c->call_count++ == 0) {
+        c->by_label = make_map(r->keep);
+        c->by_id = make_map(r->keep);
+    }
     call->label = label;
-    call->id = id.n > 0 ? openai_reply_keep(r, id) : S("");
+    if (label >= 0)
+        (void)map_put(c->by_label, label_key(&label), call);
     *c->calls_tail = call;
     c->calls_tail = &call->next;
+    c->newest = call;
     return call;
+}
+
+static void
+set_id(struct wire_reader *r, struct reply_choice *c, struct reply_call *call, struct str id)
+{
+    call->id = openai_reply_keep(r, id);
+    (void)map_put(c->by_id, id, call);
 }
 
 /* An id for hosts that give none: the next turn's must differ. */
@@ -136,8 +191,10 @@ take_args(
         ev.text = json_raw(args);
     if (ev.text.n == 0 || call->ended)
         return;
-    if (!call->custom)
+    if (!call->custom) {
         openai_scan_args(&call->args, ev.text);
+        list_whole_call(c, call);
+    }
     wire_emit(r, &ev);
 }
 
@@ -158,7 +215,7 @@ take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, b
     if (call == NULL) {
         if (id.n == 0 && name.n == 0 && no_args)
             return OK;    /* a placeholder */
-        call = open_call(r, c, label, id);
+        call = open_call(r, c, label);
         if (call == NULL)
             return ERR_UPSTREAM_PROTOCOL;
         call->custom = custom != NULL || json_str_is(json_get(j, S("type")), S("custom"));
@@ -167,7 +224,7 @@ take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, b
         if (call->name.n == 0 && name.n > 0)
             call->name = openai_reply_keep(r, name);
         if (call->id.n == 0 && id.n > 0)
-            call->id = openai_reply_keep(r, id);
+            set_id(r, c, call, id);
         if (call->name.n == 0 && no_args && !whole)
             return OK;    /* the name may come with the next fragment */
         if (call->id.n == 0)

@@ -32,7 +32,7 @@ detail_words(struct arena *a, const struct json *detail)
     const struct json *msg = json_get(first, S("msg"));
     const struct json *loc = json_get(first, S("loc"));
 
-    if (detail->type == JSON_ARRAY && detail->count == 0)
+    if (detail->type == JSON_ARRAY && json_is_empty(detail))
         return S("");
     if (msg == NULL)
         return words_of(a, detail, 4096);
@@ -49,14 +49,15 @@ unwrap(const struct json *doc)
 
     while (deeper) {
         deeper = false;
-        if (json_is(doc, JSON_ARRAY) && doc->count > 0) {
+        if (json_is(doc, JSON_ARRAY) && !json_is_empty(doc)) {
             doc = json_iter(doc).next;
             deeper = true;
         }
         for (size_t i = 0; i < ARRAY_LEN(wraps) && !deeper; i++) {
             const struct json *inner = json_get(doc, str_c(wraps[i]));
 
-            if (json_is(inner, JSON_OBJECT) || (json_is(inner, JSON_ARRAY) && inner->count > 0)) {
+            if (json_is(inner, JSON_OBJECT) ||
+                (json_is(inner, JSON_ARRAY) && !json_is_empty(inner))) {
                 doc = inner;
                 deeper = true;
             }

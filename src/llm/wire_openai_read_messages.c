@@ -9,17 +9,6 @@ add_part(struct reading *rd, struct llm_part ***tail, enum llm_part_kind kind)
     return llm_part_add(rd->a, tail, kind);
 }
 
-bool
-openai_cache_mark(struct reading *rd, const struct json *j, struct str *ret_ttl)
-{
-    const struct json *mark = json_get(j, S("cache_control"));
-
-    if (!json_is(mark, JSON_OBJECT))
-        return false;
-    *ret_ttl = openai_text_of(rd, json_get(mark, S("ttl")));
-    return true;
-}
-
 static void
 add_text(struct reading *rd, struct llm_part ***tail, struct str text)
 {
@@ -68,7 +57,7 @@ read_text_part(
     struct llm_part *part = add_part(rd, tail, PART_TEXT);
 
     part->text = text;
-    part->cache_mark = openai_cache_mark(rd, j, &part->cache_ttl);
+    part->cache_mark = wire_cache_mark(j);
     return OK;
 }
 
@@ -106,7 +95,7 @@ read_url_part(struct reading *rd, const struct where *w, const struct json *j, c
     }
     if (e != OK)
         return e;
-    part->cache_mark = openai_cache_mark(rd, j, &part->cache_ttl);
+    part->cache_mark = wire_cache_mark(j);
     return set_url(rd, &inner, part, url);
 }
 
@@ -176,7 +165,7 @@ read_file_part(
         return e;
     if (data.n == 0 && part->file_id.n == 0)
         return openai_bad(rd, w, "file", "needs file_data or file_id");
-    part->cache_mark = openai_cache_mark(rd, j, &part->cache_ttl);
+    part->cache_mark = wire_cache_mark(j);
     if (data.n == 0)
         return OK;
     if (str_istarts(data, S("data:")) || str_istarts(data, S("http")))
@@ -263,11 +252,42 @@ read_content(struct reading *rd, const struct where *w, const struct json *messa
 
 /* --- what an assistant said --- */
 
+/* Reasoning whose text is being put together from pieces. */
+struct open_reasoning {
+    struct llm_part *part;    /* NULL: none is open */
+    size_t room;              /* behind its text; 0 while that is a slice of one piece */
+};
+
+static void
+join_text(struct reading *rd, struct open_reasoning *open, struct str more)
+{
+    struct str *text = &open->part->text;
+
+    if (more.n == 0)
+        return;
+    if (open->room < text->n + more.n) {
+        size_t room = 2 * (text->n + more.n);
+        bool ours = open->room != 0;
+        char *p = arena_grow(rd->a, ours ? (void *)(uintptr_t)text->p : NULL, open->room, room);
+
+        if (p == NULL) {
+            rd->too_large = true;
+            return;
+        }
+        if (!ours)
+            memcpy(p, text->n > 0 ? text->p : "", text->n);
+        text->p = p;
+        open->room = room;
+    }
+    memcpy((char *)(uintptr_t)text->p + text->n, more.p, more.n);
+    text->n += more.n;
+}
+
 /* One entry of reasoning_details. Pieces of a text that a client collected from a stream are
  * joined. */
 static void
 read_reasoning_detail(
-    struct reading *rd, const struct json *j, struct llm_part ***tail, struct llm_part **open)
+    struct reading *rd, const struct json *j, struct llm_part ***tail, struct open_reasoning *open)
 {
     const struct json *type = json_get(j, S("type"));
     bool anthropic = json_str_is(json_get(j, S("format")), S(OPENAI_REASONING_ANTHROPIC));
@@ -278,7 +298,7 @@ read_reasoning_detail(
 
         part->redacted = openai_text_of(rd, json_get(j, S("data")));
         part->origin = origin;
-        *open = NULL;
+        open->part = NULL;
         return;
     }
 
@@ -286,25 +306,16 @@ read_reasoning_detail(
 
     if (text.n == 0)
         text = openai_text_of(rd, json_get(j, S("summary")));
-    if (*open == NULL) {
-        *open = add_part(rd, tail, PART_REASONING);
-        (*open)->text = text;
-    } else if (text.n > 0) {
-        size_t n = (*open)->text.n;
-        char *joined = arena_try(rd->a, n + text.n);
-
-        if (joined == NULL) {
-            rd->too_large = true;
-            return;
-        }
-        memcpy(joined, n > 0 ? (*open)->text.p : "", n);
-        memcpy(joined + n, text.p, text.n);
-        (*open)->text = str_make(joined, n + text.n);
+    if (open->part == NULL) {
+        *open = (struct open_reasoning){ .part = add_part(rd, tail, PART_REASONING) };
+        open->part->text = text;
+    } else {
+        join_text(rd, open, text);
     }
-    (*open)->origin = origin;
-    (*open)->signature = openai_text_of(rd, json_get(j, S("signature")));
-    if ((*open)->signature.n > 0)
-        *open = NULL;
+    open->part->origin = origin;
+    open->part->signature = openai_text_of(rd, json_get(j, S("signature")));
+    if (open->part->signature.n > 0)
+        open->part = NULL;
 }
 
 /* A stream's client keeps the text apart from the blocks that it belongs to. One such block gets it
@@ -340,7 +351,7 @@ read_reasoning(
     struct json_iter it = json_iter(json_is(details, JSON_ARRAY) ? details : NULL);
     struct str plain = openai_text_of(rd, json_get(message, S("reasoning_content")));
     struct llm_part **first = *tail;
-    struct llm_part *open = NULL;
+    struct open_reasoning open = { .part = NULL };
 
     if (plain.n == 0)
         plain = openai_text_of(rd, json_get(message, S("reasoning")));
@@ -546,7 +557,7 @@ openai_read_messages(struct reading *rd)
 
     if (!json_present(messages))
         return openai_bad(rd, NULL, "messages", "is required");
-    if (messages->type != JSON_ARRAY || messages->count == 0)
+    if (messages->type != JSON_ARRAY || json_is_empty(messages))
         return openai_bad(rd, NULL, "messages", "must be a list with at least one message");
     while (json_next(&it)) {
         struct where at = { .up = &list, .index = i++ };

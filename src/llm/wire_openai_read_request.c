@@ -6,6 +6,8 @@
  */
 #include "llm/wire_openai_reading.h"
 
+#include "base/map.h"
+
 enum {
     MODEL_MAX = 256,
     ELEMENTS_MAX = 100000,    /* messages, parts and tools of one request */
@@ -189,7 +191,7 @@ read_tool(struct reading *rd, const struct where *w, const struct json *j, struc
 
     if (e != OK)
         return e;
-    tool->cache_mark = openai_cache_mark(rd, j, &tool->cache_ttl);
+    tool->cache_mark = wire_cache_mark(j);
     if (str_eq(type, S("function")))
         return read_function(rd, &function, json_get(j, S("function")), tool);
     if (str_eq(type, S("custom"))) {
@@ -252,17 +254,25 @@ choice_word(struct reading *rd, const struct json *j)
     return false;
 }
 
-static bool
-is_allowed(const struct json *allowed, struct str name)
+/* The names in a list of allowed tools, in all the spellings that hosts take. */
+static struct map *
+allowed_names(struct reading *rd, const struct json *allowed)
 {
+    struct map *names = map_create();
     struct json_iter it = json_iter(allowed);
 
-    while (json_next(&it))
-        if (json_str_is(json_at(it.value, "function.name"), name) ||
-            json_str_is(json_at(it.value, "custom.name"), name) ||
-            json_str_is(json_get(it.value, S("name")), name))
-            return true;
-    return false;
+    while (json_next(&it)) {
+        const struct json *spellings[] = {
+            json_at(it.value, "function.name"),
+            json_at(it.value, "custom.name"),
+            json_get(it.value, S("name")),
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(spellings); i++)
+            if (json_is(spellings[i], JSON_STRING))
+                (void)map_put(names, openai_text_of(rd, spellings[i]), names);
+    }
+    return names;
 }
 
 /* Other protocols have no list of allowed tools: they get a shorter list of tools. */
@@ -274,12 +284,16 @@ read_allowed_tools(struct reading *rd, const struct where *w, const struct json 
 
     if (!json_is(allowed, JSON_ARRAY) || !choice_word(rd, json_get(j, S("mode"))))
         return openai_bad(rd, w, "allowed_tools", "must have a mode and a list of tools");
+
+    struct map *names = allowed_names(rd, allowed);
+
     while (*at != NULL) {
-        if (is_allowed(allowed, (*at)->name))
+        if (map_get(names, (*at)->name) != NULL)
             at = &(*at)->next;
         else
             *at = (*at)->next;
     }
+    map_destroy(names);
     return OK;
 }
 
@@ -539,53 +553,6 @@ note_others(struct reading *rd)
     }
 }
 
-/* --- what is not a chat --- */
-
-/* The texts of "prompt" or "input", as user messages. Lists of token numbers stay where they
- * are. */
-static void
-read_texts(struct reading *rd, const struct json *texts)
-{
-    struct llm_message **messages = &rd->r->messages;
-    struct json_iter it = json_iter(texts);
-    const struct json *text = json_is(texts, JSON_STRING) ? texts : NULL;
-
-    while (text != NULL || json_next(&it)) {
-        const struct json *value = text != NULL ? text : it.value;
-
-        if (value->type == JSON_STRING && openai_count_element(rd, NULL) == OK) {
-            struct llm_message *m = llm_message_add(rd->a, &messages, ROLE_USER);
-            struct llm_part **parts = &m->parts;
-
-            llm_part_add(rd->a, &parts, PART_TEXT)->text = openai_text_of(rd, value);
-        }
-        if (text != NULL)
-            return;
-    }
-}
-
-static enum err
-read_completion(struct reading *rd)
-{
-    const struct json *prompt = json_get(rd->r->doc, S("prompt"));
-
-    if (!json_present(prompt))
-        return openai_bad(rd, NULL, "prompt", "is required");
-    read_texts(rd, prompt);
-    return OK;
-}
-
-static enum err
-read_embedding(struct reading *rd)
-{
-    const struct json *input = json_get(rd->r->doc, S("input"));
-
-    if (!json_present(input))
-        return openai_bad(rd, NULL, "input", "is required");
-    read_texts(rd, input);
-    return OK;
-}
-
 /* --- all of it --- */
 
 static enum err
@@ -605,27 +572,17 @@ read_chat(struct reading *rd)
     return e;
 }
 
-static enum err
-read_by_op(struct reading *rd)
-{
-    switch (rd->r->op) {
-    case OP_CHAT:
-        return read_chat(rd);
-    case OP_COMPLETE:
-        return read_completion(rd);
-    case OP_EMBED:
-        return read_embedding(rd);
-    default:
-        rd->fault->message = S("this route cannot be translated for another protocol");
-        return ERR_UNSUPPORTED;
-    }
-}
-
 enum err
 openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
 {
     struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault };
-    enum err e = read_by_op(&rd);
+
+    if (r->op != OP_CHAT) {
+        ret_fault->message = S("this route cannot be translated for another protocol");
+        return ERR_UNSUPPORTED;
+    }
+
+    enum err e = read_chat(&rd);
 
     if (e == OK)
         e = read_stop(&rd);

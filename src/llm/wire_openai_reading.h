@@ -38,8 +38,5 @@ enum err openai_optional_text(struct reading *rd, const struct where *w, const s
 enum err openai_required_text(struct reading *rd, const struct where *w, const struct json *j,
     const char *key, struct str *ret);
 
-/* {"cache_control":{"type":"ephemeral","ttl":"1h"}}: not OpenAI's, but several hosts take it. */
-bool openai_cache_mark(struct reading *rd, const struct json *j, struct str *ret_ttl);
-
 /* r->system and r->messages. */
 enum err openai_read_messages(struct reading *rd);

@@ -22,7 +22,9 @@ struct reply_call {
     bool started;    /* EVENT_TOOL_START was emitted */
     bool ended;
     struct args_scan args;
+    bool listed;    /* among the choice's `whole` */
     struct reply_call *next;
+    struct reply_call *next_whole;
 };
 
 struct reply_choice {
@@ -33,6 +35,11 @@ struct reply_choice {
     uint32_t start_count;    /* of those, calls that the caller was told of */
     struct reply_call *calls;
     struct reply_call **calls_tail;
+    struct reply_call *newest;
+    struct reply_call *whole;    /* whose arguments came to an end and who have not ended yet */
+    struct reply_call **whole_tail;
+    struct map *by_label;    /* the newest call of each; made with the first call */
+    struct map *by_id;
     struct reply_choice *next;
 };
 
@@ -40,7 +47,8 @@ struct reply {
     bool started;
     bool too_large;    /* memory for a text was refused */
     struct llm_usage usage;
-    struct reply_choice *choices;
+    struct reply_choice *choices;    /* by index, ascending */
+    struct reply_choice *recent;     /* the one looked up last */
 };
 
 /* The state in r->state, made on first use. */
@@ -61,5 +69,5 @@ void openai_scan_args(struct args_scan *scan, struct str text);
 enum err openai_take_calls(struct wire_reader *r, struct reply_choice *c, const struct json *calls,
     const struct json *old, bool whole);
 
-/* Ends the calls whose arguments are whole, or all of them. */
-void openai_end_calls(struct wire_reader *r, struct reply_choice *c, bool all);
+/* Ends all calls. */
+void openai_end_calls(struct wire_reader *r, struct reply_choice *c);

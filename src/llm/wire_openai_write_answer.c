@@ -5,7 +5,11 @@
  */
 #include "llm/wire_openai_chat.h"
 
-enum { CALLS_MARKED = 256 };    /* calls of a choice that we remember arguments of */
+enum {
+    CALLS_MARKED = 256,    /* calls of a choice that we remember arguments of */
+    /* what every chunk repeats: a provider's id and model are taken when they fit into this */
+    PREFIX_MAX = 1024,
+};
 
 /* What a call got so far. */
 enum call_mark { CALL_EMPTY, CALL_HAS_ARGS, CALL_CUSTOM };
@@ -21,7 +25,8 @@ struct written {
     struct str prefix;    /* data: {"id":...,"choices":[ */
     struct str suffix;    /* behind the list of choices */
     struct llm_usage usage;
-    struct written_choice *choices;
+    struct written_choice *choices;    /* by index, ascending */
+    struct written_choice *recent;     /* the one looked up last */
     bool done;
 };
 
@@ -107,7 +112,12 @@ add_reasoning_end(struct buf *out, uint32_t index)
 static bool
 is_own_annotation(struct arena *a, struct str raw)
 {
-    return json_str_is(json_get(json_parse(a, raw, NULL, NULL), S("type")), S("url_citation"));
+    struct arena_mark mark = arena_mark(a);
+    const struct json *doc = json_parse(a, raw, NULL, NULL);
+    bool own = json_str_is(json_get(doc, S("type")), S("url_citation"));
+
+    arena_rewind(a, mark);
+    return own;
 }
 
 /* --- the stream --- */
@@ -116,14 +126,16 @@ is_own_annotation(struct arena *a, struct str raw)
 static void
 add_on_one_line(struct buf *out, struct str raw)
 {
-    while (raw.n > 0) {
-        size_t n = MIN(str_chr(raw, '\n'), str_chr(raw, '\r'));
+    size_t from = 0;
 
-        buf_add(out, str_make(raw.p, n));
-        if (n < raw.n)
-            buf_add_c(out, ' ');
-        raw = str_skip(raw, n + 1);
+    for (size_t i = 0; i < raw.n; i++) {
+        if (raw.p[i] != '\n' && raw.p[i] != '\r')
+            continue;
+        buf_add(out, str_make(raw.p + from, i - from));
+        buf_add_c(out, ' ');
+        from = i + 1;
     }
+    buf_add(out, str_skip(raw, from));
 }
 
 static struct written *
@@ -146,13 +158,14 @@ make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *e
     struct str object = is_completion(w) ? S("text_completion") : S("chat.completion.chunk");
     bool start = ev->kind == EVENT_START;
 
-    buf_init(&b, 64 * 1024);
+    buf_init(&b, PREFIX_MAX);
     buf_add(&b, S("data: "));
     add_identity(w, &b, start ? ev->id : S(""), object, start ? ev->model : S(""),
         start ? ev->created_s : 0);
     buf_add(&b, S(",\"choices\":["));
-    if (b.overflow) {    /* names of such a length are nobody's: ours then */
-        buf_reset(&b, 0);
+    if (b.overflow) {    /* nobody needs names of such a length, thousands of times: ours then */
+        buf_fini(&b);
+        buf_init(&b, 64 * 1024);
         buf_add(&b, S("data: "));
         add_identity(w, &b, S(""), object, S(""), 0);
         buf_add(&b, S(",\"choices\":["));
@@ -194,18 +207,26 @@ static struct written_choice *
 choice_of(struct wire_writer *w, struct written *st, uint32_t index)
 {
     struct written_choice **at = &st->choices;
+    struct written_choice *c = st->recent;
 
-    while (*at != NULL && (*at)->index != index)
+    if (c != NULL && c->index == index)
+        return c;
+    if (c != NULL && c->index < index)
+        at = &c->next;
+    while (*at != NULL && (*at)->index < index)
         at = &(*at)->next;
-    if (*at == NULL) {
-        *at = arena_new(w->keep, struct written_choice);
-        (*at)->index = index;
+    if (*at == NULL || (*at)->index != index) {
+        c = arena_new(w->keep, struct written_choice);
+        c->index = index;
+        c->next = *at;
+        *at = c;
         if (!is_completion(w)) {
             open_delta(w, st, index);
             buf_add(w->out, S("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"));
             close_delta(w, st);
         }
     }
+    st->recent = *at;
     return *at;
 }
 
@@ -607,7 +628,7 @@ add_logprob_list(struct buf *out, struct str key, const struct llm_fragment *pie
             named = true;
             *first = false;
         }
-        if (!json_is(list, JSON_ARRAY) || list->count == 0)
+        if (!json_is(list, JSON_ARRAY) || json_is_empty(list))
             continue;
         buf_add_c(out, any ? ',' : '[');
         any = true;

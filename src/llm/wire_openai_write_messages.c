@@ -290,7 +290,8 @@ add_result_media(struct writing *w, const struct llm_message *last, bool *first)
     w->media = NULL;
     for (; m != NULL; m = m == last ? NULL : m->next) {
         for (const struct llm_part *p = m->parts; p != NULL; p = p->next) {
-            for (const struct llm_part *in = p->result; in != NULL; in = in->next) {
+            for (const struct llm_part *in = is_result(p) ? p->result : NULL; in != NULL;
+                 in = in->next) {
                 if (!is_media(in))
                     continue;
                 if (!*first)

@@ -79,14 +79,14 @@ check_conversation(struct arena *a, const struct json *doc)
     const struct json *before = NULL;
     bool user = false;
 
-    CHECK(it.left > 0);
+    CHECK(it.next != it.end);
     while (json_next(&it)) {
         const struct json *content = json_get(it.value, S("content"));
         struct json_iter blocks = json_iter(content);
 
         user = !user;    /* they take turns, and the user begins */
         CHECK(json_str_is(json_get(it.value, S("role")), user ? S("user") : S("assistant")));
-        CHECK(json_is(content, JSON_STRING) || content->count > 0);
+        CHECK(json_is(content, JSON_STRING) || !json_is_empty(content));
         while (json_next(&blocks))
             check_block(a, blocks.value, ids);
         if (user)
@@ -104,7 +104,7 @@ check_parameters(const struct json *doc)
 
     CHECK(json_f64(temperature, 0) <= 1);
     CHECK(temperature == NULL || json_get(doc, S("top_p")) == NULL);
-    CHECK(json_get(doc, S("tool_choice")) == NULL || json_get(doc, S("tools"))->count > 0);
+    CHECK(json_get(doc, S("tool_choice")) == NULL || !json_is_empty(json_get(doc, S("tools"))));
     if (budget == NULL)
         return;
     CHECK(json_i64(budget, 0) >= 1024);

@@ -326,16 +326,16 @@ TEST(nodes_lie_in_document_order_with_their_slices)
         json_parse(a, S(" {\"a\" : [1, \"x\\n\", {}] ,\"b\":null} "), NULL, NULL);
 
     EXPECT(json_is(j, JSON_OBJECT));
-    EXPECT_INT(j->count, 2);
+    EXPECT_INT(json_count(j), 2);
     EXPECT_INT(j->span, 8);
     EXPECT_STR(json_raw(j), "{\"a\" : [1, \"x\\n\", {}] ,\"b\":null}");
     EXPECT_STR(json_raw(j + 1), "\"a\"");
-    EXPECT(j[2].type == JSON_ARRAY && j[2].count == 3 && j[2].span == 4);
+    EXPECT(j[2].type == JSON_ARRAY && json_count(&j[2]) == 3 && j[2].span == 4);
     EXPECT_STR(json_raw(j + 2), "[1, \"x\\n\", {}]");
     EXPECT(j[3].type == JSON_NUMBER && j[3].span == 1);
     EXPECT(j[4].type == JSON_STRING && j[4].escaped);
     EXPECT_STR(json_raw(j + 4), "\"x\\n\"");
-    EXPECT(j[5].type == JSON_OBJECT && j[5].count == 0 && j[5].span == 1);
+    EXPECT(j[5].type == JSON_OBJECT && json_count(&j[5]) == 0 && j[5].span == 1);
     EXPECT_STR(json_raw(j + 6), "\"b\"");
     EXPECT(j[7].type == JSON_NULL);
     EXPECT_STR(json_raw(j + 7), "null");
@@ -512,8 +512,31 @@ TEST(a_parse_holds_no_more_memory_than_its_nodes_need)
     buf_init(&b, 1 << 20);
     buf_add_c(&b, '[');
     const struct json *j = json_parse(a, repeat(&b, "1,", 9999, "1]"), NULL, NULL);
-    EXPECT(j != NULL && j->count == 10000);
+    EXPECT(j != NULL && json_count(j) == 10000);
     EXPECT(arena_held_bytes(a) < 10001 * sizeof(struct json) + 8192);
+    buf_fini(&b);
+    arena_destroy(a);
+}
+
+TEST(telling_keys_apart_leaves_nothing_in_the_arena)
+{
+    static const struct json_limits limits = { .depth = 256, .values = 1000000 };
+    struct arena *a = arena_create(16 << 20);
+    struct buf b;
+
+    /* Large objects, and at the end more depth than the first frames have room for. */
+    buf_init(&b, 4 << 20);
+    buf_add_c(&b, '[');
+    for (int i = 0; i < 20; i++) {
+        add_object(&b, "key %u", 1000);
+        buf_add_c(&b, ',');
+    }
+    (void)repeat(&b, "[", 200, "1");
+    (void)repeat(&b, "]", 200, "]");
+
+    const struct json *j = json_parse(a, buf_str(&b), &limits, NULL);
+    EXPECT(j != NULL);
+    EXPECT(arena_held_bytes(a) < 2 * j->span * sizeof(struct json));
     buf_fini(&b);
     arena_destroy(a);
 }

@@ -102,7 +102,7 @@ TEST(parameters_of_any_size_arrive_whole)
     w.snapshot = next;
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("big", ",\"p3\":1,\"p7\":{\"x\":[]}")), 200);
     const struct json *sent = json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL);
-    EXPECT_INT(sent->count, 22);
+    EXPECT_INT(json_count(sent), 22);
     for (int i = 0; i < 20; i++)
         EXPECT_INT(json_raw(json_get(sent, arena_printf(w.arena, "p%d", i))).n, 2502);
     buf_fini(&text);

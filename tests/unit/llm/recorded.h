@@ -158,7 +158,7 @@ recorded_walk(void (*run)(struct recorded *c))
 static inline bool
 json_same(struct arena *a, const struct json *x, const struct json *y)
 {
-    if (x == NULL || y == NULL || x->type != y->type || x->count != y->count)
+    if (x == NULL || y == NULL || x->type != y->type || json_count(x) != json_count(y))
         return x == NULL && y == NULL;
     if (x->type == JSON_STRING)
         return str_eq(json_str(a, x), json_str(a, y));

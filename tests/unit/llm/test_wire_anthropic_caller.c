@@ -143,7 +143,7 @@ TEST(texts_are_read_as_strings_and_as_blocks)
     EXPECT(!m->parts->cache_mark);
     EXPECT_STR(m->parts->next->text, "d");
     EXPECT(m->parts->next->cache_mark);
-    EXPECT_STR(m->parts->next->cache_ttl, "1h");
+    EXPECT_INT(m->parts->next->cache_mark, MARK_1H);
     EXPECT(m->next == NULL);
     kit_fini(&k);
 }
@@ -281,7 +281,7 @@ TEST(tools_are_the_callers_or_the_providers_own)
     EXPECT_STR(tool->schema, "{ \"type\":\"object\" }");
     EXPECT_INT(tool->strict, 1);
     EXPECT(tool->cache_mark);
-    EXPECT_STR(tool->cache_ttl, "5m");
+    EXPECT_INT(tool->cache_mark, MARK_5M);
     tool = tool->next;
     EXPECT_STR(tool->name, "g");
     EXPECT(tool->raw == NULL);

@@ -207,13 +207,13 @@ TEST(thinking_comes_with_its_signature)
 TEST(citations_are_passed_on_and_unknown_deltas_and_events_are_not)
 {
     begin();
-    EXPECT_INT(hear(DELTA(0, "'type':'citations_delta','citation':{'x':1}")), OK);
+    EXPECT_INT(hear(DELTA(0, "'type':'citations_delta','citation':{'type':'c','x':1}")), OK);
     EXPECT_INT(hear(DELTA(0, "'type':'compaction_delta','content':'x'")), OK);
     EXPECT_INT(hear("{'type':'from_the_future'}"), OK);
     EXPECT_INT(hear("{}"), OK);
     EXPECT_INT(hear(""), OK);
     EXPECT_INT(hear("[DONE]"), OK);
-    EXPECT_STR(buf_str(&told), "cite({\"x\":1})");
+    EXPECT_STR(buf_str(&told), "cite({\"type\":\"c\",\"x\":1})");
     end();
 }
 
@@ -341,22 +341,23 @@ TEST(no_text_is_lost_for_want_of_memory_without_a_word)
 TEST(a_whole_answer_becomes_events)
 {
     begin();
-    EXPECT_INT(anthropic_read_answer(
-                   &r, quoted("\n{'id':'msg_1','model':'m','content':["
-                              "{'type':'thinking','thinking':'hm','signature':'c2ln'},"
-                              "{'type':'text','text':'a','citations':[{'x':1},{'x':2}]},"
-                              "{'type':'text','text':'b'},"
-                              "{'type':'server_tool_use','id':'s','name':'w','input':{'q':1}},"
-                              "{'type':'tool_use','id':'t','name':'f','input':{ 'n': 1.50}},"
-                              "{'type':'tool_use','id':'u','name':'g','input':{}}],"
-                              "'stop_reason':'tool_use','stop_sequence':null,"
-                              "'usage':{'input_tokens':3,'output_tokens':4}}")),
+    EXPECT_INT(anthropic_read_answer(&r,
+                   quoted("\n{'id':'msg_1','model':'m','content':["
+                          "{'type':'thinking','thinking':'hm','signature':'c2ln'},"
+                          "{'type':'text','text':'a','citations':[{'type':'c'},{},3,{'type':'d'}]},"
+                          "{'type':'text','text':'b'},"
+                          "{'type':'server_tool_use','id':'s','name':'w','input':{'q':1}},"
+                          "{'type':'tool_use','id':'t','name':'f','input':{ 'n': 1.50}},"
+                          "{'type':'tool_use','id':'u','name':'g','input':{}}],"
+                          "'stop_reason':'tool_use','stop_sequence':null,"
+                          "'usage':{'input_tokens':3,'output_tokens':4}}")),
         OK);
     EXPECT(r.complete);
-    EXPECT_STR(buf_str(&told), "start(msg_1,m) thought(hm) sig(c2ln) text(a) cite({\"x\":1}) "
-                               "cite({\"x\":2}) text(b) opaque "
-                               "tool0(t,f) args0({ \"n\": 1.50}) /tool0 tool1(u,g) /tool1 "
-                               "finish(3,tool_use,) usage(3,4) end");
+    EXPECT_STR(buf_str(&told),
+        "start(msg_1,m) thought(hm) sig(c2ln) text(a) cite({\"type\":\"c\"}) "
+        "cite({\"type\":\"d\"}) text(b) opaque "
+        "tool0(t,f) args0({ \"n\": 1.50}) /tool0 tool1(u,g) /tool1 "
+        "finish(3,tool_use,) usage(3,4) end");
     end();
 }
 

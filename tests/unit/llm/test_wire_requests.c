@@ -233,7 +233,7 @@ same_tools(struct recorded *c, const struct llm_request *r, const struct json *e
             return;
         }
         same(c, "name of a tool", json_str(c->arena, json_get(it.value, S("name"))), tool->name);
-        if (json_is(schema, JSON_OBJECT) && schema->count > 0 &&
+        if (json_is(schema, JSON_OBJECT) && !json_is_empty(schema) &&
             !json_same(c->arena, schema, json_parse(c->arena, tool->schema, NULL, NULL)))
             complain(c, "schema of a tool", json_raw(schema), tool->schema);
         tool = tool->next;
