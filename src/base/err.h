@@ -29,12 +29,17 @@ enum err_next {
     NEXT_FALLBACK,    /* try the next target */
 };
 
+/* Whether the caller may hope for another outcome of the same request. SDKs guess it from the
+ * status otherwise, and repeat what cannot succeed. */
+enum err_retry { NO_RETRY, RETRY };
+
 struct err_row {
     const char *name;    /* "ERR_UPSTREAM_TIMEOUT" */
     const char *code;    /* stable machine code: "upstream_timeout" */
     int status;          /* HTTP status to the caller */
     enum err_fault fault;
     enum err_next next;
+    bool retry;
     const char *openai_type;
     const char *openai_code;    /* NULL: null */
     const char *anthropic_type;

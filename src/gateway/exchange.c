@@ -272,11 +272,25 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
         http_add_field(out, S("Content-Type"), content_type);
     buf_add(out, S("Cache-Control: no-store\r\n"));
     exchange_fields(x, out);
+    if (status >= 400)
+        buf_add(out, S("x-should-retry: true\r\nRetry-After: 1\r\n"));    /* draining */
     x->status = status;
     x->answered = true;
     x->bytes_out = body.n;
     server_answer(x->q, status, buf_str(out), body);
     buf_reset(out, SIZE_MAX);
+}
+
+/* SDKs go by the field, and by the status without it: they would repeat what our 500 and a
+ * provider's exhausted account answer. A provider's 409 is a lock that may open. Who has
+ * no valid key is nobody's rate limit. */
+void
+exchange_add_retry(const struct exchange *x, int status, struct buf *out)
+{
+    bool retry = err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
+
+    retry = retry && !(x->error == ERR_RATE_LIMIT && x->who == NULL);
+    buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
 }
 
 /* The HTTP status and the fields of an error answer. */
@@ -293,11 +307,8 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
     exchange_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
-    /* money does not come back in seconds; the SDKs heed the field */
-    bool quota = e->kind == ERR_UPSTREAM_QUOTA;
-    bool soon = !quota && (status == 429 || status == 503 || status == 529);
-    if (quota)
-        buf_add(out, S("x-should-retry: false\r\n"));
+    exchange_add_retry(x, status, out);
+    bool soon = err_row(e->kind)->retry && (status == 429 || status == 503 || status == 529);
     if (e->retry_after_ms >= 0 || soon) {
         buf_add(out, S("Retry-After: "));
         buf_add_u64(out, e->retry_after_ms > 0 ? (uint64_t)(e->retry_after_ms + 999) / 1000 : 1);

@@ -129,6 +129,9 @@ enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
 /* Appends the fields that every answer carries: ids, trace, who answered, CORS. */
 void exchange_fields(struct exchange *x, struct buf *out);
 
+/* Appends x-should-retry for the exchange's error. */
+void exchange_add_retry(const struct exchange *x, int status, struct buf *out);
+
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
 

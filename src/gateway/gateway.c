@@ -302,11 +302,10 @@ stage_route(struct exchange *x)
             "this API key may use certain models only, and this request names none where this "
             "route has it");
     if (x->request.model.n == 0) {
-        x->plan.targets[0] = route_default(routes, x->arena, x->request.wire);
+        x->plan.targets[0] = route_default(routes, x->arena, x->request.wire, &why);
         x->plan.count = x->plan.targets[0] != NULL;
         if (x->plan.count == 0)
-            return exchange_fail(x, ERR_CONFIG,
-                "this route names no model; set default_provider in the configuration");
+            return exchange_fail(x, ERR_NO_ROUTE, STR_FMT, STR_ARG(why));
         return STEP_NEXT;
     }
     if (!auth_allows_model(x->who, x->request.model))

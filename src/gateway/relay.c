@@ -204,8 +204,10 @@ respond(struct exchange *x, int status, struct str type, int64_t length)
     buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n")
                         : S("Cache-Control: no-store\r\n"));
     exchange_fields(x, out);
-    if (x->error != OK)
+    if (x->error != OK) {
         http_add_field(out, S("x-openclaw-error"), str_c(err_row(x->error)->code));
+        exchange_add_retry(x, status, out);
+    }
     buf_add(out, x->relay.passed);
     x->status = status;
     server_respond(x->q, status, buf_str(out), length);

@@ -334,6 +334,7 @@ server_conn_refuse(struct server_request *q, enum err why, const char *detail)
     buf_printf(&head, "Content-Length: %zu\r\n%s", buf_len(&body),
         status == 503 ? "Retry-After: 1\r\n" : "");
     buf_add(&head, server_date(s));
+    buf_printf(&head, "x-should-retry: %s\r\n", err_row(why)->retry ? "true" : "false");
     buf_add(&head, S("Cache-Control: no-store\r\nConnection: close\r\n\r\n"));
     pieces[0] = buf_str(&head);
     pieces[1] = buf_str(&body);

@@ -598,12 +598,13 @@ route_plan(const struct route_table *t, struct arena *a, struct str model, struc
 }
 
 struct target *
-route_default(const struct route_table *t, struct arena *a, const struct wire *wire)
+route_default(
+    const struct route_table *t, struct arena *a, const struct wire *wire, struct str *ret_why)
 {
     struct provider *only = NULL;
     size_t count = 0;
 
-    if (t->default_provider != NULL)
+    if (t->default_provider != NULL && t->default_provider->wire == wire)
         return target_make(t, a, t->default_provider, S(""));
     for (size_t i = 0; i < t->provider_count; i++) {
         if (t->providers[i]->wire == wire) {
@@ -611,7 +612,18 @@ route_default(const struct route_table *t, struct arena *a, const struct wire *w
             count++;
         }
     }
-    return count == 1 ? target_make(t, a, only, S("")) : NULL;
+    if (count == 1)
+        return target_make(t, a, only, S(""));
+    if (count == 0)
+        *ret_why = arena_printf(a,
+            "this request names no model, and no provider here speaks the protocol of its route, " STR_FMT,
+            STR_ARG(wire->name));
+    else
+        *ret_why = arena_printf(a,
+            "this request names no model, and %zu providers here could take it; set "
+            "default_provider in the configuration",
+            count);
+    return NULL;
 }
 
 struct provider *

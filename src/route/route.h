@@ -69,9 +69,10 @@ struct plan {
 enum err route_plan(const struct route_table *t, struct arena *a, struct str model,
     struct plan *ret, struct str *ret_why) MUST_CHECK;
 
-/* The place for a route that names no model: the default provider, or the only one of that wire.
- * NULL when there is none. */
-struct target *route_default(const struct route_table *t, struct arena *a, const struct wire *wire);
+/* The place for a request that names no model: the default provider if it speaks the route's wire,
+ * or the only provider that does. NULL, and why, when there is none. */
+struct target *route_default(
+    const struct route_table *t, struct arena *a, const struct wire *wire, struct str *ret_why);
 
 /* A provider by id, or NULL. */
 struct provider *route_provider(const struct route_table *t, struct str id);

@@ -250,7 +250,7 @@ def test_models_are_listed_and_found(client):
 def test_moderation_passes_through(client):
     answer = client.moderations.create(model="lab/omni-moderation-latest", input="something harmless")
     assert answer.results[0].flagged is False
-    with pytest.raises(openai.InternalServerError, match="default_provider"):
+    with pytest.raises(openai.NotFoundError, match="default_provider"):
         client.moderations.create(input="no model is named")
 
 

@@ -51,3 +51,21 @@ TEST(a_failure_of_the_gateway_or_a_provider_is_never_a_400)
                row->status == 404);
     }
 }
+
+TEST(what_the_caller_must_change_first_is_not_to_be_repeated)
+{
+    for (unsigned e = OK; e < ERR_COUNT; e++) {
+        const struct err_row *row = err_row((enum err)e);
+        bool wait_helps = e == ERR_CLIENT_SLOW || e == ERR_RATE_LIMIT;
+
+        if (row->fault == FAULT_CALLER || e == OK)
+            EXPECT(row->retry == wait_helps);
+        if (row->status == 503)
+            EXPECT(row->retry);
+    }
+    EXPECT(!err_row(ERR_AUTH)->retry);
+    EXPECT(!err_row(ERR_CONFIG)->retry);
+    EXPECT(!err_row(ERR_UPSTREAM_QUOTA)->retry);
+    EXPECT(!err_row(ERR_UPSTREAM_AUTH)->retry);
+    EXPECT(err_row(ERR_UPSTREAM_TIMEOUT)->retry);
+}

@@ -27,17 +27,18 @@ static void
 write_table(struct buf *out)
 {
     buf_add(out, S("| code | OpenAI: status, type, code | Anthropic: status, type | next target | "
-                   "meaning |\n"
-                   "|---|---|---|:-:|---|\n"));
+                   "retry | meaning |\n"
+                   "|---|---|---|:-:|:-:|---|\n"));
     for (enum err e = ERR_BAD_REQUEST; e < ERR_COUNT; e++) {
         const struct err_row *row = err_row(e);
         struct llm_error error = { .kind = e, .retry_after_ms = -1 };
 
-        buf_printf(out, "| `%s` | %d `%s` %s%s%s | %d `%s` | %s | %s |\n", row->code,
+        buf_printf(out, "| `%s` | %d `%s` %s%s%s | %d `%s` | %s | %s | %s |\n", row->code,
             wire_openai_chat.caller->status(&error), row->openai_type,
             row->openai_code != NULL ? "`" : "", row->openai_code != NULL ? row->openai_code : "",
             row->openai_code != NULL ? "`" : "", wire_anthropic.caller->status(&error),
-            row->anthropic_type, row->next == NEXT_FALLBACK ? "yes" : "", row->sentence);
+            row->anthropic_type, row->next == NEXT_FALLBACK ? "yes" : "", row->retry ? "yes" : "",
+            row->sentence);
     }
 }
 

@@ -467,6 +467,67 @@ TEST(every_spelling_of_a_path_is_the_one_route)
     gateway_world_forget(&w);
 }
 
+/* --- what an error tells an SDK to do --- */
+
+TEST(every_error_says_whether_to_try_again)
+{
+    static const struct {
+        const char *line, *fields, *body;
+        int status;
+        bool retry;
+    } rows[] = {
+        { "POST /v1/chat/completions", "", WORLD_CHAT("fast", ""), 401, false },
+        { "POST /v1/messages", "", WORLD_MESSAGES("fast", ""), 401, false },
+        { "POST /v1/chat/completions", CI, WORLD_CHAT("mock/other", ""), 403, false },
+        { "GET /v1/files", CI, "", 403, false },
+        { "GET /nowhere", OPS, "", 404, false },
+        { "GET /v1/models/mock/x", CI, "", 404, false },
+        { "DELETE /livez", "", "", 405, false },
+        { "GET /v1//files", OPS, "", 400, false },
+        { "POST /v1/chat/completions", OPS, "{", 400, false },
+        { "POST /v1/chat/completions", OPS, "{}", 400, false },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-400", ""), 400, false },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-401", ""), 502, false },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-429", ""), 429, true },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-500", ""), 502, true },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-503", ""), 503, true },
+        { "POST /v1/messages", OPS, WORLD_MESSAGES("anth/fault-529", ""), 529, true },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("dead/m", ""), 502, true },
+        { "POST /v1/moderations", OPS, "{\"model\":\"mock/fault-400\",\"input\":\"x\"}", 400,
+            false },
+        { "POST /v1/moderations", OPS, "{\"model\":\"mock/fault-503\",\"input\":\"x\"}", 503,
+            true },
+        { "GET /livez HTTP/3", "", "", 400, false },
+        { "GET /livez", "Content-Length: 0\r\n", "", 400, false },
+    };
+
+    gateway_world_start(&w, KEYS);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int status = gateway_world_ask(&w, rows[i].line, rows[i].fields, rows[i].body);
+
+        if (status != rows[i].status)
+            print_error("%s %s\n", rows[i].line, rows[i].body);
+        EXPECT_INT(status, rows[i].status);
+        EXPECT(gateway_world_says(
+            &w, rows[i].retry ? "x-should-retry: true\r\n" : "x-should-retry: false\r\n"));
+        EXPECT(gateway_world_has(&w, "Retry-After: ") || gateway_world_has(&w, "retry-after: ") ||
+               (status != 429 && status != 503 && status != 529));
+    }
+    EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 200);
+    EXPECT(!gateway_world_has(&w, "x-should-retry"));
+    finish();
+}
+
+TEST(a_request_without_a_model_and_a_default_is_told_what_to_set)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/files", "", ""), 404);
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: mock\r\n"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/files", "anthropic-version: 1\r\n", ""), 404);
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
+    finish();
+}
+
 /* --- attempt and relay --- */
 
 TEST(every_answer_says_who_gave_it_and_every_request_ends_in_one_line)

@@ -435,20 +435,41 @@ TEST(names_without_a_home_go_to_the_default_provider)
 
     EXPECT_STR(plan_of(&r, "whatever"), "groq/whatever");
     EXPECT_STR(plan_of(&r, "nobody/whatever"), "groq/nobody/whatever");
-    EXPECT_STR(route_default(r.t, r.a, &wire_anthropic)->provider->id, "groq");
     drop(&r);
     r = make("providers:\n  openai: {api_key: k}\n");
     EXPECT_STR(plan_of(&r, "whatever"), "openai/whatever");
     drop(&r);
 }
 
-TEST(a_route_without_a_model_goes_to_the_only_provider_of_its_protocol_or_nowhere)
+/* Where a request that names no model goes, or "- why". */
+static struct str
+default_of(const struct routed *r, const struct wire *wire)
+{
+    struct str why = S("");
+    struct target *t = route_default(r->t, r->a, wire, &why);
+
+    return t != NULL ? t->provider->id : arena_printf(r->a, "- " STR_FMT, STR_ARG(why));
+}
+
+TEST(a_request_without_a_model_goes_to_the_default_or_the_only_provider_of_its_protocol)
 {
     struct routed r = make(
         "providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\n  anthropic: {api_key: k}\n");
 
-    EXPECT(route_default(r.t, r.a, &wire_openai_chat) == NULL);
-    EXPECT_STR(route_default(r.t, r.a, &wire_anthropic)->provider->id, "anthropic");
+    EXPECT_STR(default_of(&r, &wire_openai_chat),
+        "- this request names no model, and 2 providers here could take it; set default_provider in "
+        "the configuration");
+    EXPECT_STR(default_of(&r, &wire_anthropic), "anthropic");
+    drop(&r);
+    r = make("providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\n  anthropic: {api_key: k}\n"
+             "default_provider: groq\n");
+    EXPECT_STR(default_of(&r, &wire_openai_chat), "groq");
+    EXPECT_STR(default_of(&r, &wire_anthropic), "anthropic");
+    drop(&r);
+    r = make("providers:\n  openai: {api_key: k}\n");
+    EXPECT_STR(default_of(&r, &wire_anthropic),
+        "- this request names no model, and no provider here speaks the protocol of its route, "
+        "anthropic-messages");
     drop(&r);
 }
 
