@@ -82,7 +82,7 @@ def test_guessing_keys_is_slowed_down_and_right_keys_are_served(make, mock):
         gateway.key = f"other-key-{i}"
         got = ask(gateway, CALLERS[i % 2], "lab/m")
         assert (got.status, got.code) == (429, "rate_limit_exceeded"), got
-    assert got.headers["x-should-retry"] == "false" and int(got.headers["retry-after"]) > 0
+        assert got.headers["x-should-retry"] == "false"
         assert 1 <= int(got.headers["retry-after"]) <= 12 and "key" in got.error["message"], got
         gateway.key = right
         assert ask(gateway, CALLERS[i % 2], "lab/m").complete
