@@ -31,6 +31,9 @@ fuzz_one() {
         exit 2
     fi
     mkdir -p "build-fuzz/corpus/$1"
+    if [ -x "build-fuzz/tests/fuzz/seeds_$1" ] && [ -z "$(ls "build-fuzz/corpus/$1")" ]; then
+        "build-fuzz/tests/fuzz/seeds_$1" 1 2000 "build-fuzz/corpus/$1" >/dev/null
+    fi
     step "fuzzing $1 for $2 s" "build-fuzz/tests/fuzz/fuzz_$1" -max_total_time="$2" \
         -timeout=10 -rss_limit_mb=2048 -artifact_prefix=build-fuzz/crash- \
         "build-fuzz/corpus/$1" "tests/fuzz/corpus/$1"
