@@ -217,8 +217,11 @@ on_timeout(void *slot)
 static void
 start(struct slot *s, uint64_t intended_us)
 {
-    static const struct client_events events = { on_connected, on_head, on_data, on_end,
-        on_failed };
+    static const struct client_events events = { .connected = on_connected,
+        .head = on_head,
+        .data = on_data,
+        .end = on_end,
+        .failed = on_failed };
     const struct bench_options *o = s->lane->bench->options;
     struct client_request q = {
         .origin = o->origin,
@@ -228,6 +231,8 @@ start(struct slot *s, uint64_t intended_us)
         .body = { o->body },
         .body_count = 1,
         .connect_ms = CONNECT_MS,
+        .resend_ms = CONNECT_MS,
+        .resend_stale = true,
     };
 
     s->intended_us = intended_us;

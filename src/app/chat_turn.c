@@ -230,8 +230,11 @@ enum chat_outcome
 chat_ask(struct chat_line *c, struct str path, struct str body,
     void (*text)(void *arg, struct str piece, bool thinking), void *arg)
 {
-    static const struct client_events events = { on_connected, on_head, on_data, on_end,
-        on_failed };
+    static const struct client_events events = { .connected = on_connected,
+        .head = on_head,
+        .data = on_data,
+        .end = on_end,
+        .failed = on_failed };
     struct client_request q = {
         .origin = c->origin,
         .method = body.n != 0 ? S("POST") : S("GET"),
@@ -240,6 +243,8 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
         .body = { body },
         .body_count = body.n != 0 ? 1 : 0,
         .connect_ms = CONNECT_MS,
+        .resend_ms = CONNECT_MS,
+        .resend_stale = true,
     };
 
     c->text = text;

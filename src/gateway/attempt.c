@@ -8,6 +8,7 @@
 
 #define LAST_BYTE_US 1000000    /* grace for the framing's end behind the protocol's last word */
 #define REFUSAL_US 5000000      /* for the explanation behind a failed status */
+#define RESEND_MS 1000    /* to a provider that does not process it, when there is another target */
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 #define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
 
@@ -499,8 +500,18 @@ on_failed(void *owner, enum err why, const char *detail)
         attempt_failed_kind(x, why, detail);
 }
 
+static void
+on_resent(void *owner)
+{
+    struct exchange *x = owner;
+
+    x->attempt.note->resent++;
+    metric_add(&x->worker->metrics->upstream_resends, 1);
+}
+
 static const struct client_events events = {
     .connected = on_connected,
+    .resent = on_resent,
     .head = on_head,
     .data = on_data,
     .end = on_end,
@@ -544,6 +555,13 @@ attempt_is_late(const struct exchange *x, uint64_t now_us)
 }
 
 bool
+attempt_may_repeat(const struct exchange *x)
+{
+    return x->attempt.error.kind == ERR_UPSTREAM_STALE && x->request.op != OP_RELAY &&
+           !x->attempt.repeat;
+}
+
+bool
 attempt_has_next(const struct exchange *x)
 {
     for (size_t i = x->candidate; i < x->plan.count; i++) {
@@ -559,15 +577,17 @@ attempt_has_next(const struct exchange *x)
 enum err
 attempt_start(struct exchange *x, struct llm_error *ret)
 {
-    struct target *t = x->plan.targets[x->candidate++];
+    bool repeat = x->attempt.repeat;
+    struct target *t = repeat ? x->attempt.target : x->plan.targets[x->candidate++];
     struct wire_fault fault = { S(""), S("") };
     const struct conf_timeouts *limits = &t->timeouts;
 
     relay_reset(x);
     x->drops.names = NULL;
     x->drops.tail = &x->drops.names;
-    x->attempt =
-        (struct attempt){ .target = t, .note = note_add(x, t), .error = { .retry_after_ms = -1 } };
+    x->attempt = (struct attempt){
+        .target = t, .note = note_add(x, t), .error = { .retry_after_ms = -1 }, .repeat = repeat
+    };
     if (x->attempts == 1 && limits->total_ms != 0)
         shorten(&x->deadline_us, x->started_us + limits->total_ms * 1000);
 
@@ -579,7 +599,12 @@ attempt_start(struct exchange *x, struct llm_error *ret)
         /* A whole answer begins only when all of it was thought out: the total is its limit. */
         .first_byte_ms = first_of(
             limits->first_byte_ms, x->request.stream ? limits->first_token_ms : limits->total_ms),
+        .fresh = repeat,
     };
+    q.resend_ms =
+        attempt_has_next(x)
+            ? RESEND_MS
+            : first_of(first_of(limits->first_byte_ms, limits->first_token_ms), limits->connect_ms);
     enum err e = write_request(x, t, &q, &fault);
     if (e != OK) {
         *ret = (struct llm_error){ .kind = e,

@@ -3,9 +3,14 @@
 
 #include "gateway/exchange.h"
 
-/* Sends the request to the plan's next target. OK: under way. Else the target cannot take the
+/* Sends the request to the plan's next target (or the same one, if x->attempt.repeat is set). OK: under way. Else the target cannot take the
  * request, *ret says why. */
 enum err attempt_start(struct exchange *x, struct llm_error *ret) MUST_CHECK;
+
+/* May the attempt that failed be made once more at the same target? Its request was lost with a
+ * connection that the server was closing: probably it was not processed. Only calls of a model, which
+ * may be processed twice; never files, batches and other routes that are passed through. */
+bool attempt_may_repeat(const struct exchange *x);
 
 /* Is there a target left that can take this kind of request? */
 bool attempt_has_next(const struct exchange *x);

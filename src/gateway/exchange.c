@@ -438,6 +438,10 @@ attempts_json(struct exchange *x)
         buf_add_i64(b, n->status);
         buf_add(b, S(",\"reused\":"));
         buf_add(b, n->reused ? S("true") : S("false"));
+        if (n->resent != 0) {
+            buf_add(b, S(",\"resent\":"));
+            buf_add_u64(b, n->resent);
+        }
         buf_add(b, S(",\"head_us\":"));
         buf_add_u64(b, n->head_us != 0 ? n->head_us - n->started_us : 0);
         buf_add(b, S(",\"us\":"));

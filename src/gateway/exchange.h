@@ -35,6 +35,7 @@ struct attempt_note {
     enum err outcome;
     int status;
     bool reused;
+    unsigned resent;    /* times that the server had not processed it, so that it was sent again */
     uint64_t started_us;
     uint64_t head_us;    /* answer's head, 0: none */
     uint64_t ended_us;
@@ -51,6 +52,7 @@ struct attempt {
     struct llm_error error;    /* when FAILED */
     int status;                /* of the provider's head; 0: none yet */
     bool ended;                /* the provider's bytes are all there */
+    bool repeat;               /* the same target again: see attempt_may_repeat() */
     /* the answer is this target's, also when it breaks: no other is tried */
     bool committed;
     struct buf body;    /* the request as translated for this target */

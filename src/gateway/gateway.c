@@ -338,6 +338,9 @@ stage_attempt(struct exchange *x)
             if (x->attempt.committed)
                 return STEP_NEXT;    /* it began and broke before we came here */
             attempt_stop(x, error->kind);
+            x->attempt.repeat = attempt_may_repeat(x);
+            if (x->attempt.repeat)
+                break;
             if (err_row(error->kind)->next != NEXT_FALLBACK || !attempt_has_next(x))
                 return exchange_fail_with(x, error);
             break;

@@ -9,7 +9,11 @@
 
 #include "http/client_call.h"
 
-enum { WAIT_GRACE_MS = 20 };
+enum {
+    WAIT_GRACE_MS = 20,
+    RESEND_STEP_MS = 10,    /* before the second time a request is sent again; doubles with each */
+    RESEND_STEP_MAX_MS = 500,
+};
 
 struct client *
 client_create(struct loop *l, const struct client_limits *limits)
@@ -33,6 +37,7 @@ client_create(struct loop *l, const struct client_limits *limits)
 
 static void on_turn(void *arg);
 static void on_tick(void *arg);
+static void carry(struct client_call *call);
 
 static struct client_call *
 new_call(struct client *c)
@@ -186,11 +191,13 @@ on_tick(void *arg)
     if (now < call->deadline_ms) {
         call->timer_at_ms = call->deadline_ms;
         timer_set(call->timer, call->deadline_ms - now);
+    } else if (call->carrier == &client_carrier_pause) {
+        carry(call);
     } else if (call->carrier == &client_carrier_way) {
-        client_call_fail(
-            call, ERR_UPSTREAM_CONNECT_TIMEOUT, "timed out while waiting for a connection", false);
+        client_call_fail(call, ERR_UPSTREAM_CONNECT_TIMEOUT,
+            "timed out while waiting for a connection", CLIENT_UNKNOWN);
     } else {
-        client_call_fail(call, ERR_UPSTREAM_TIMEOUT, "no answer in time", false);
+        client_call_fail(call, ERR_UPSTREAM_TIMEOUT, "no answer in time", CLIENT_UNKNOWN);
     }
 }
 
@@ -223,7 +230,8 @@ client_start(struct client *c, const struct client_request *q, const struct clie
     call->events = events;
     call->owner = owner;
     call->ended = false;
-    call->retried = false;
+    call->resends = 0;
+    call->resend_until_ms = loop_now_ms(c->loop) + q->resend_ms;
     call->paused = false;
     call->told_connected = false;
     call->connect_us = 0;
@@ -252,15 +260,42 @@ client_call_head(struct client_call *call, const struct http_head *head)
         call->events->head(call->owner, head);
 }
 
-void
-client_call_fail(struct client_call *call, enum err why, const char *detail, bool unread)
+/* Sends the request again: at once the first time, then after a pause that grows, so that a server
+ * that refuses everything is not flooded. False: there is no time left for that. */
+static bool
+resend(struct client_call *call)
 {
-    if (unread && !call->retried) {
-        call->retried = true;
-        call->carrier->drop(call);
+    unsigned doublings = MIN(call->resends, 10u);
+    uint64_t pause_ms = 0;
+
+    if (call->resends != 0)
+        pause_ms = MIN((uint64_t)RESEND_STEP_MS << (doublings - 1), (uint64_t)RESEND_STEP_MAX_MS);
+    if (loop_now_ms(call->client->loop) + pause_ms >= call->resend_until_ms)
+        return false;
+    call->resends++;
+    call->carrier->drop(call);
+    if (call->events->resent != NULL)
+        call->events->resent(call->owner);
+    if (pause_ms == 0) {
         carry(call);
-        return;
+    } else {
+        call->carrier = &client_carrier_pause;
+        set_deadline(call, pause_ms);
     }
+    return true;
+}
+
+void
+client_call_fail(struct client_call *call, enum err why, const char *detail, enum client_fate fate)
+{
+    if (fate == CLIENT_STALE) {
+        if (call->request.resend_stale && call->resends == 0)
+            fate = CLIENT_UNPROCESSED;
+        else
+            why = ERR_UPSTREAM_STALE;
+    }
+    if (fate == CLIENT_UNPROCESSED && resend(call))
+        return;
     if (call->carrier != &client_carrier_way)
         client_call_tell_connected(call);
     if (call->ended)
@@ -299,3 +334,17 @@ client_resume(struct client_call *call)
     call->paused = false;
     loop_defer(call->client->loop, &call->turn);
 }
+
+/* --- the carrier of calls that pause before they are sent again --- */
+
+static void
+nothing(struct client_call *call)
+{
+    (void)call;
+}
+
+const struct client_carrier client_carrier_pause = {
+    .drop = nothing,
+    .pause = nothing,
+    .resume = nothing,
+};

@@ -1,9 +1,11 @@
 /* client.h - the providers' side: sends one request to an origin and reports what comes back.
  *
- * Connections are pooled per worker. A request that found a stale pooled connection (closed before
- * any byte of the answer) is sent again once on a fresh one: the server cannot have acted on a
- * request that it refused to read. Nothing else is retried here. Callbacks come from the loop only,
- * never from inside client_start(), never after client_cancel() or after `end`/`failed`.
+ * Connections are pooled per worker. A request that the server certainly did not process is sent
+ * again for some time: no byte of it had been sent when a pooled connection turned out to be closed,
+ * or the server said so (HTTP/2: REFUSED_STREAM, above the last stream of GOAWAY). One that was lost
+ * with a pooled connection may have been processed; it fails with ERR_UPSTREAM_STALE, and the owner
+ * decides. Callbacks come from the loop only, never from inside client_start(), never after
+ * client_cancel() or after `end`/`failed`.
  */
 #pragma once
 
@@ -36,6 +38,9 @@ struct client_request {
     uint64_t dns_ms;           /* to look up the server's name; 0: part of connect_ms */
     uint64_t connect_ms;       /* to establish a connection, proxy and TLS included */
     uint64_t first_byte_ms;    /* from the request sent to the first byte of the answer; 0: none */
+    uint64_t resend_ms;        /* from its start: for so long it is sent again when unprocessed */
+    bool fresh;                /* not on a pooled HTTP/1 connection */
+    bool resend_stale;         /* may be processed twice: one that was lost is sent again, once */
 };
 
 struct client_events {
@@ -51,9 +56,13 @@ struct client_events {
     /* The answer is complete as framed. */
     void (*end)(void *owner);
 
-    /* It is not: ERR_UPSTREAM_DNS, _CONNECT, _CONNECT_TIMEOUT, _TLS, _RESET (no byte came),
-     * _TIMEOUT (first byte), _TRUNCATED (in the middle), _PROTOCOL. */
+    /* It is not: ERR_UPSTREAM_DNS, _CONNECT, _CONNECT_TIMEOUT, _TLS, _RESET (no byte came), _STALE
+     * (the same, on a reused connection that closed at once), _TIMEOUT (first byte), _TRUNCATED (in
+     * the middle), _PROTOCOL. */
     void (*failed)(void *owner, enum err why, const char *detail);
+
+    /* The server did not process the request: it will be sent again. May be NULL. */
+    void (*resent)(void *owner);
 };
 
 /* Copies *q (not what its slices point to). */

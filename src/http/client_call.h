@@ -1,9 +1,10 @@
 /* client_call.h - private to the client's files: one call, and what carries it.
  *
- * client.c a call: how it begins, its deadlines, its one end client_way.c the way to an origin:
- * connections found, shared or made, and the calls that wait for one client_h1.c a call on a
- * connection of its own: the request client_h1_in.c the same: the answer client_h2.c a call on a
- * stream of a shared connection (h2.h)
+ *   client.c        a call: how it begins, its deadlines, when it is sent again, its one end
+ *   client_way.c    the way to an origin: connections found, shared or made, and the calls that wait
+ *   client_h1.c     a call on a connection of its own: the request
+ *   client_h1_in.c  the same: the answer
+ *   client_h2.c     a call on a stream of a shared connection (h2.h)
  *
  * A call is with one carrier at a time: first it waits on the way (unless a connection is at hand),
  * then HTTP/1 or HTTP/2 has it. Carriers report what comes through the client_call_ functions.
@@ -22,7 +23,6 @@ enum {
     CLIENT_SEND_BYTES = 256 * 1024,       /* of a request given to the socket at once */
     CLIENT_INTERIM_MAX = 16,              /* 1xx answers before the real one */
     CLIENT_DETAIL_ROOM = 96,
-    CLIENT_STALE_MS = 2000,    /* in which a closed connection shows that it was closed */
 };
 
 /* What a carrier must be able to do with a call that it has. */
@@ -37,6 +37,7 @@ struct client_carrier {
     void (*resume)(struct client_call *call);
 };
 
+extern const struct client_carrier client_carrier_pause;
 extern const struct client_carrier client_carrier_way;
 extern const struct client_carrier client_carrier_h1;
 extern const struct client_carrier client_carrier_h2;
@@ -73,7 +74,8 @@ struct client_call {
     struct deferred turn;
     const struct client_carrier *carrier;    /* NULL: it ended */
     bool ended;                              /* the owner has heard the last, or cancelled */
-    bool retried;
+    unsigned resends;
+    uint64_t resend_until_ms;
     bool answered;    /* a byte of the answer came */
     bool paused;
 
@@ -95,12 +97,13 @@ struct client_call {
 
     /* HTTP/1: the connection and the request */
     struct sock *sock;
-    uint64_t born_ms;    /* of the connection */
-    size_t piece;        /* of the body: the next to send */
-    size_t piece_at;     /* and what was sent of it */
-    uint64_t unsent;     /* bytes of the request that the socket was not given */
-    bool cut;            /* and never will be: the server refused before it had them all */
-    uint64_t sent_ms;    /* loop time of its beginning */
+    struct pool_lease lease;      /* of the connection */
+    uint64_t sock_sent_before;    /* bytes that it had sent before this request */
+    size_t piece;                 /* of the body: the next to send */
+    size_t piece_at;              /* and what was sent of it */
+    uint64_t unsent;              /* bytes of the request that the socket was not given */
+    bool cut;                     /* and never will be: the server refused before it had them all */
+    uint64_t sent_ms;             /* loop time of its beginning */
 
     /* HTTP/1: the answer */
     enum client_reading reading;
@@ -129,9 +132,10 @@ void client_call_expect_answer(struct client_call *call);
 /* The head came. */
 void client_call_head(struct client_call *call, const struct http_head *head);
 
-/* The request cannot be answered. `unread`: the server did not act on it, so that it is sent once
- * more on another connection; else, and the second time, the owner is told. */
-void client_call_fail(struct client_call *call, enum err why, const char *detail, bool unread);
+/* The request cannot be answered. If the server did not process it, it is sent again as long as there
+ * is time for that; else the owner is told. */
+void client_call_fail(
+    struct client_call *call, enum err why, const char *detail, enum client_fate fate);
 
 /* The answer is complete. */
 void client_call_finish(struct client_call *call);

@@ -123,6 +123,7 @@ client_h1_carry(struct client_call *call, struct sock *sock)
     call->unsent = body_bytes(&call->request);
     call->cut = false;
     client_h1_reset_answer(call);
+    call->sock_sent_before = sock_sent_bytes(sock);
     sock_own(sock, &client_h1_events, call);
     call->sent_ms = loop_now_ms(call->client->loop);
     send_on(call, compose_head(call));
@@ -156,6 +157,22 @@ client_h1_answered_early(struct client_call *call, int status)
 
 /* --- the end --- */
 
+/* The idle timeout that the server announced: "timeout=5, max=100", in seconds. */
+static uint64_t
+announced_idle_ms(const struct h1_head *head)
+{
+    struct str rest = head->keep_alive_says, part, name, value;
+    uint64_t seconds;
+
+    while (rest.n != 0) {
+        (void)str_cut(rest, ',', &part, &rest);
+        if (str_cut(part, '=', &name, &value) && str_ieq(str_trim(name), S("timeout")) &&
+            str_u64(str_trim(value), &seconds) && seconds <= UINT32_MAX)
+            return seconds * 1000;
+    }
+    return POOL_NOT_SAID;
+}
+
 /* The only place where a connection enters the pool. The server would read the next request as the
  * rest of this one's body if it were still owed a part of it, and the next caller would be given
  * what is left of this answer. */
@@ -164,7 +181,8 @@ keep_connection(struct client_call *call)
 {
     CHECK(call->unsent == 0 && !call->cut);
     CHECK(client_h1_is_complete(call));
-    pool_put(call->client->pool, call->request.origin, call->sock, call->born_ms);
+    pool_put(call->client->pool, call->request.origin, call->sock, call->lease.born_ms,
+        announced_idle_ms(&call->head));
     call->sock = NULL;
 }
 
@@ -185,13 +203,13 @@ drop(struct client_call *call)
 }
 
 static void
-pause(struct client_call *call)
+stop_reading(struct client_call *call)
 {
     sock_read_stop(call->sock);
 }
 
 const struct client_carrier client_carrier_h1 = {
     .drop = drop,
-    .pause = pause,
+    .pause = stop_reading,
     .resume = client_h1_take_kept,
 };

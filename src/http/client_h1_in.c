@@ -7,21 +7,29 @@
 
 enum { HEAD_ROOM_STEP_BYTES = 256 };
 
-/* A pooled connection that the server had closed already: nobody has read the request. One that
- * lived on for a while was read, and what the server did with the request must not be asked for
- * again. */
-static bool
-is_stale(const struct client_call *call, enum err why)
+/* What became of a request whose connection broke. When none of it had left, nobody has seen it. A
+ * pooled connection that breaks at once was probably closed before the request came there; one that
+ * lived on for a while was not. */
+static enum client_fate
+fate_of(const struct client_call *call, enum err why)
 {
-    return call->reused && !call->answered && call->sock != NULL &&
-           (why == ERR_UPSTREAM_RESET || why == ERR_UPSTREAM_TLS) &&
-           loop_now_ms(call->client->loop) - call->sent_ms < CLIENT_STALE_MS;
+    uint64_t waited_ms = loop_now_ms(call->client->loop) - call->sent_ms;
+
+    if (!call->reused || call->answered || (why != ERR_UPSTREAM_RESET && why != ERR_UPSTREAM_TLS))
+        return CLIENT_UNKNOWN;
+    if (sock_sent_bytes(call->sock) == call->sock_sent_before)
+        return CLIENT_UNPROCESSED;
+    return waited_ms < CLIENT_STALE_MS ? CLIENT_STALE : CLIENT_UNKNOWN;
 }
 
 static void
 fail(struct client_call *call, enum err why, const char *detail)
 {
-    client_call_fail(call, why, detail, is_stale(call, why));
+    enum client_fate fate = fate_of(call, why);
+
+    if (fate != CLIENT_UNKNOWN)
+        pool_learn_idle(call->client->pool, call->request.origin->pool_key, call->lease.rested_ms);
+    client_call_fail(call, why, detail, fate);
 }
 
 static void

@@ -35,12 +35,12 @@ on_end(void *owner)
 }
 
 static void
-on_failed(void *owner, enum err why, const char *detail, bool unread)
+on_failed(void *owner, enum err why, const char *detail, enum client_fate fate)
 {
     struct client_call *call = owner;
 
     call->stream = NULL;
-    client_call_fail(call, why, detail, unread);
+    client_call_fail(call, why, detail, fate);
 }
 
 static const struct h2_stream_events events = {

@@ -35,6 +35,7 @@ struct dialling {
 
 struct client_way {
     struct client *client;
+    char *key;                /* the origin's pool_key */
     struct shared *shared;    /* newest first */
     unsigned shared_n;
     struct dialling *dials;    /* newest first */
@@ -55,6 +56,13 @@ is_deserted(const struct client_way *way)
     return way->shared == NULL && way->dials == NULL && way->first == NULL && way->busy == 0;
 }
 
+static void
+free_way(struct client_way *way)
+{
+    free(way->key);
+    free(way);
+}
+
 /* A configuration that is read again makes new origins again and again. */
 static void
 forget_deserted(struct client *c)
@@ -66,7 +74,7 @@ forget_deserted(struct client *c)
         if (!is_deserted(value))
             continue;
         map_remove(c->ways, key);
-        free(value);
+        free_way(value);
         pos = 0;
     }
 }
@@ -82,6 +90,7 @@ way_to(struct client *c, const struct origin *o)
         forget_deserted(c);
     way = check_alloc(calloc(1, sizeof(*way)));
     way->client = c;
+    way->key = str_dup_c(o->pool_key);
     way->capacity = CAPACITY_ASSUMED;
     map_put(c->ways, o->pool_key, way);
     return way;
@@ -298,6 +307,14 @@ on_room(void *owner)
 }
 
 static void
+on_ended_idle(void *owner, uint64_t rested_ms)
+{
+    const struct shared *s = owner;
+
+    pool_learn_idle(s->way->client->pool, str_c(s->way->key), rested_ms);
+}
+
+static void
 on_leaving(void *owner)
 {
     struct shared *s = owner;
@@ -309,6 +326,7 @@ on_leaving(void *owner)
 
 static const struct h2_events shared_events = {
     .room = on_room,
+    .ended_idle = on_ended_idle,
     .leaving = on_leaving,
 };
 
@@ -320,7 +338,7 @@ share(struct client_way *way, struct sock *sock)
         .head_bytes = limits->head_bytes,
         .fields = limits->fields,
         .streams = way->capacity,
-        .idle_ms = limits->pool.idle_ms,
+        .idle_ms = pool_idle_ms(way->client->pool, str_c(way->key)),
         .age_ms = limits->pool.age_ms,
         .ping_ms = PING_MS,
         .pong_ms = PONG_MS,
@@ -354,7 +372,7 @@ on_dialled(void *arg, struct sock *sock)
     }
     dequeue(call);
     settle_dials(way);
-    call->born_ms = loop_now_ms(way->client->loop);
+    call->lease = (struct pool_lease){ .born_ms = loop_now_ms(way->client->loop) };
     call->connect_us = clock_now_us() - call->started_us;
     call->reused = false;
     client_call_tell_connected(call);
@@ -373,7 +391,7 @@ on_dial_failed(void *arg, enum err why, const char *detail)
     way->busy++;
     while (
         way->first != NULL && way->waiting_n > room_ahead(way) + way->dials_n * calls_per_dial(way))
-        client_call_fail(way->first, why, detail, false);
+        client_call_fail(way->first, why, detail, CLIENT_UNKNOWN);
     way->busy--;
 }
 
@@ -391,7 +409,8 @@ client_way_carry(struct client *c, struct client_call *call)
         return;
     }
     /* Where one connection was stale, others may be. */
-    struct sock *sock = call->retried ? NULL : pool_take(c->pool, o, &call->born_ms);
+    bool fresh = call->request.fresh || call->resends != 0;
+    struct sock *sock = fresh ? NULL : pool_take(c->pool, o, &call->lease);
     if (sock != NULL) {
         call->reused = true;
         client_h1_carry(call, sock);
@@ -420,7 +439,7 @@ client_ways_destroy(struct client *c)
             h2_destroy(s->h2);
             free(s);
         }
-        free(way);
+        free_way(way);
     }
 }
 

@@ -200,6 +200,7 @@ struct framing {
     struct str host;
     struct str length;
     struct str encoding;
+    struct str keep_alive_says;
     bool continues;       /* Expect: 100-continue */
     bool expects_more;    /* Expect: something else */
     bool close;
@@ -252,6 +253,8 @@ collect_framing(const struct http_fields *fields, struct framing *f)
         case 10:
             if (is_named(name, "connection"))
                 take_connection(f, value);
+            else if (is_named(name, "keep-alive"))
+                f->keep_alive_says = value;
             break;
         case 14:
             if (is_named(name, "content-length")) {
@@ -491,6 +494,7 @@ h1_parse_response(struct str head, struct http_field *fields, size_t fields_room
         *ret_why = check_status(status);
     if (*ret_why != NULL)
         return ERR_UPSTREAM_PROTOCOL;
+    ret->keep_alive_says = framing.keep_alive_says;
     ret->until_close = !bodiless && !ret->head.chunked && ret->head.content_length < 0;
     if (ret->until_close)
         ret->head.keep_alive = false;

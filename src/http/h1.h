@@ -35,8 +35,9 @@ enum err h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits 
 struct h1_head {
     struct http_head head;
     bool http10;
-    bool expects_continue;    /* requests: "Expect: 100-continue" */
-    bool until_close;         /* responses: the body ends with the connection */
+    bool expects_continue;         /* requests: "Expect: 100-continue" */
+    bool until_close;              /* responses: the body ends with the connection */
+    struct str keep_alive_says;    /* responses: the value of Keep-Alive, "timeout=5, max=100" */
 };
 
 /* Parses a complete head, which the result points into. `fields` is room for as many fields as it

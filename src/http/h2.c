@@ -21,7 +21,6 @@ enum {
     CREDIT_MAX = 1000,          /* frames that bring nothing, per second */
     CREDIT_PER_FRAME = 4,       /* and more for each one that does */
     CREDIT_EVERY_MS = 1000,
-    STALE_MS = 2000,
 };
 
 struct h2 {
@@ -56,7 +55,7 @@ struct h2 {
     char detail[H2_DETAIL_ROOM];    /* what the library found wrong */
 };
 
-static void over(struct h2 *h2, enum err why, const char *detail, bool stale);
+static void over(struct h2 *h2, enum err why, const char *detail, bool by_server);
 
 /* --- its keeper --- */
 
@@ -69,6 +68,14 @@ leave(struct h2 *h2)
     h2->leaving = true;
     loop_defer(h2->loop, &h2->turn);
     h2->events->leaving(h2->owner);
+}
+
+/* The server ends it: how long had it been idle? */
+static void
+note_idle_end(struct h2 *h2)
+{
+    if (h2->streams == 0 && !h2->leaving)
+        h2->events->ended_idle(h2->owner, loop_now_ms(h2->loop) - h2->rested_ms);
 }
 
 /* --- time --- */
@@ -206,7 +213,7 @@ static void
 refuse_answer(struct h2_stream *s, enum err why, const char *detail)
 {
     reset_stream(s, NGHTTP2_PROTOCOL_ERROR);
-    h2_stream_break(s, why, detail, false);
+    h2_stream_break(s, why, detail, CLIENT_UNKNOWN);
     h2_stream_deliver(s);
 }
 
@@ -332,7 +339,8 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
     if (s != NULL) {
         on_stream_frame(s, frame);
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
-        leave(h2);    /* the streams that it did not take are closed by the library */
+        note_idle_end(h2);
+        leave(h2);    /* the library closes the streams that the server did not process */
     } else if (frame->hd.type == NGHTTP2_SETTINGS && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
         h2->settled = true;
         h2->made_room = true;
@@ -349,16 +357,36 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
     if (s == NULL)
         return 0;
     unlink_stream(s);
-    if (code == NGHTTP2_REFUSED_STREAM && !s->answered)
-        h2_stream_break(s, ERR_UPSTREAM_RESET, "the server refused the stream", true);
+    if (s->not_sent)
+        h2_stream_break(s, ERR_UPSTREAM_RESET,
+            "the server takes no more requests on this connection", CLIENT_UNPROCESSED);
+    else if (code == NGHTTP2_REFUSED_STREAM && !s->answered)
+        h2_stream_break(s, ERR_UPSTREAM_RESET, "the server refused the stream", CLIENT_UNPROCESSED);
+    else if (code == NGHTTP2_HTTP_1_1_REQUIRED && !s->answered)
+        h2_stream_break(s, ERR_UPSTREAM_RESET,
+            "the server wants HTTP/1.1; set 'http: 1' for the provider", CLIENT_UNKNOWN);
     else if (code != NGHTTP2_NO_ERROR && !s->reset_by_peer)
-        h2_stream_break(s, ERR_UPSTREAM_PROTOCOL, "the answer breaks the rules of HTTP/2", false);
+        h2_stream_break(
+            s, ERR_UPSTREAM_PROTOCOL, "the answer breaks the rules of HTTP/2", CLIENT_UNKNOWN);
     else if (s->answered)
         h2_stream_break(
-            s, ERR_UPSTREAM_TRUNCATED, "stream closed in the middle of the answer", false);
+            s, ERR_UPSTREAM_TRUNCATED, "stream closed in the middle of the answer", CLIENT_UNKNOWN);
     else
-        h2_stream_break(s, ERR_UPSTREAM_RESET, "stream closed before the answer", false);
+        h2_stream_break(s, ERR_UPSTREAM_RESET, "stream closed before the answer", CLIENT_UNKNOWN);
     h2_stream_deliver(s);
+    return 0;
+}
+
+/* A head that waited in the library until GOAWAY came; on_stream_close() follows. */
+static int
+on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int code, void *arg)
+{
+    struct h2_stream *s = stream_of(session, frame->hd.stream_id);
+
+    (void)code;
+    (void)arg;
+    if (s != NULL && frame->hd.type == NGHTTP2_HEADERS)
+        s->not_sent = true;
     return 0;
 }
 
@@ -480,23 +508,28 @@ on_turn(void *arg)
 
 /* --- the connection --- */
 
-/* Nobody has read what was asked: it is not sent, or nothing was heard since, as with a stale pooled
- * connection, which shows soon that it is one. */
-static bool
-is_unread(const struct h2 *h2, const struct h2_stream *s)
+/* What became of a request whose connection ended. One that the library has not sent yet was seen by
+ * nobody. On a connection that was used before and from which nothing was heard since, the server had
+ * probably ended it before the request came there; that shows soon. */
+static enum client_fate
+fate_of(const struct h2 *h2, const struct h2_stream *s, bool ended_by_server)
 {
     if (nghttp2_session_find_stream(h2->session, s->id) == NULL)
-        return true;
-    return !s->fresh && !s->answered && s->heard_at == h2->heard &&
-           loop_now_ms(h2->loop) - s->since_ms < STALE_MS;
+        return CLIENT_UNPROCESSED;
+    if (ended_by_server && !s->fresh && !s->answered && s->heard_at == h2->heard &&
+        loop_now_ms(h2->loop) - s->since_ms < CLIENT_STALE_MS)
+        return CLIENT_STALE;
+    return CLIENT_UNKNOWN;
 }
 
 /* The end: every stream hears of it, once. The memory goes at the end of the turn. */
 static void
-over(struct h2 *h2, enum err why, const char *detail, bool stale)
+over(struct h2 *h2, enum err why, const char *detail, bool by_server)
 {
     if (h2->over)
         return;
+    if (by_server)
+        note_idle_end(h2);
     leave(h2);
     h2->over = true;
     sock_close(h2->sock);
@@ -505,10 +538,10 @@ over(struct h2 *h2, enum err why, const char *detail, bool stale)
     while (h2->first != NULL) {
         struct h2_stream *s = h2->first;
         bool cut = why == ERR_UPSTREAM_RESET && s->answered;
-        bool unread = stale && is_unread(h2, s);
+        enum client_fate fate = fate_of(h2, s, by_server);
 
         unlink_stream(s);
-        h2_stream_break(s, cut ? ERR_UPSTREAM_TRUNCATED : why, detail, unread);
+        h2_stream_break(s, cut ? ERR_UPSTREAM_TRUNCATED : why, detail, fate);
         h2_stream_deliver(s);
     }
 }
@@ -578,6 +611,7 @@ session_create(struct h2 *h2)
     nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(c, on_frame_not_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
     nghttp2_session_callbacks_set_error_callback2(c, on_library_error);
     nghttp2_session_callbacks_set_send_callback(c, on_send);
@@ -633,10 +667,19 @@ ignore(void *owner)
     (void)owner;
 }
 
+static void
+ignore_idle(void *owner, uint64_t rested_ms)
+{
+    (void)owner;
+    (void)rested_ms;
+}
+
 void
 h2_destroy(struct h2 *h2)
 {
-    static const struct h2_events nobody = { .room = ignore, .leaving = ignore };
+    static const struct h2_events nobody = {
+        .room = ignore, .ended_idle = ignore_idle, .leaving = ignore
+    };
 
     h2->events = &nobody;
     (void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);

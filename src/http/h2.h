@@ -27,9 +27,21 @@ struct h2_events {
     /* There may be room for another stream, or the connection came to rest. */
     void (*room)(void *owner);
 
+    /* The server ends the connection, on which no stream was open for so long. `leaving` follows. */
+    void (*ended_idle)(void *owner, uint64_t rested_ms);
+
     /* It takes no more streams: GOAWAY, age, rest, failure. Forget it; it goes on for the streams
      * that it has, and closes itself behind the last. */
     void (*leaving)(void *owner);
+};
+
+enum { CLIENT_STALE_MS = 2000 };    /* in which a closed connection shows that it was closed */
+
+/* What the server may have done with a request that failed. */
+enum client_fate {
+    CLIENT_UNPROCESSED,    /* nothing: it was not sent, or the server said so */
+    CLIENT_STALE,          /* nothing, if the connection was closed before the request came there */
+    CLIENT_UNKNOWN,
 };
 
 struct h2_stream_events {
@@ -41,9 +53,8 @@ struct h2_stream_events {
     void (*data)(void *owner, struct str bytes);
     void (*end)(void *owner);
 
-    /* `unread`: the server did not act on the request (it said so, or the connection was stale): it
-     * may be sent again elsewhere. ERR_UPSTREAM_RESET, _TRUNCATED, _PROTOCOL; ERR_NO_MEMORY. */
-    void (*failed)(void *owner, enum err why, const char *detail, bool unread);
+    /* ERR_UPSTREAM_RESET, _TRUNCATED, _PROTOCOL; ERR_NO_MEMORY. */
+    void (*failed)(void *owner, enum err why, const char *detail, enum client_fate fate);
 };
 
 /* Takes over a connection on which "h2" was agreed. */

@@ -261,13 +261,13 @@ h2_stream_data(struct h2_stream *s, struct str bytes)
 }
 
 void
-h2_stream_break(struct h2_stream *s, enum err why, const char *detail, bool unread)
+h2_stream_break(struct h2_stream *s, enum err why, const char *detail, enum client_fate fate)
 {
     if (s->broken || s->complete)
         return;
     s->broken = true;
     s->why = why;
-    s->unread = unread;
+    s->fate = fate;
     str_copy_c(s->detail, sizeof(s->detail), str_c(detail));
 }
 
@@ -301,5 +301,5 @@ h2_stream_deliver(struct h2_stream *s)
     if (s->complete)
         s->events->end(s->owner);
     else
-        s->events->failed(s->owner, s->why, s->detail, s->unread);
+        s->events->failed(s->owner, s->why, s->detail, s->fate);
 }

@@ -53,8 +53,9 @@ struct h2_stream {
     struct buf kept;    /* body that came during a pause */
 
     bool reset_by_peer;
-    bool broken;    /* `why`, `detail` and `unread` say how */
-    bool unread;
+    bool not_sent;    /* the library could not send its head any more */
+    bool broken;      /* `why`, `detail` and `fate` say how */
+    enum client_fate fate;
     enum err why;
     char detail[H2_DETAIL_ROOM];
 };
@@ -89,7 +90,7 @@ const char *h2_stream_end_head(struct h2_stream *s);
 bool h2_stream_data(struct h2_stream *s, struct str bytes) MUST_CHECK;
 
 /* It ended badly; the owner hears of it when it wants to. The first reason counts. */
-void h2_stream_break(struct h2_stream *s, enum err why, const char *detail, bool unread);
+void h2_stream_break(struct h2_stream *s, enum err why, const char *detail, enum client_fate fate);
 
 /* Gives the owner what came, in order, as long as it wants it. */
 void h2_stream_deliver(struct h2_stream *s);

@@ -14,6 +14,15 @@
 
 struct home;
 
+enum {
+    MARGIN_MS = 1000,    /* before the server's idle timeout; half of a short one */
+    LEARN_LEAST_MS =
+        250,    /* a connection closed after a shorter rest was closed for another reason */
+    LEARNED_MS = 600 * 1000,    /* then it is found out again: it may have been a restart */
+    AT_ONCE_MS = 100,           /* connections closed within this time were closed together */
+    PEEK_MS = 100,    /* after so long a rest the kernel is asked whether the server closed */
+};
+
 struct idle {
     struct sock *sock;
     struct pool *pool;
@@ -22,12 +31,16 @@ struct idle {
     struct idle *later, *earlier;    /* of the pool */
     uint64_t since_ms;
     uint64_t born_ms;
+    uint64_t server_idle_ms;    /* announced by the server; POOL_NOT_SAID */
 };
 
-/* The connections of one origin. */
+/* The connections of one origin, and what is known of its idle timeout. */
 struct home {
     struct idle *newest, *oldest;
     unsigned count;
+    uint64_t seen_ms;    /* the rest after which the server closed a connection last */
+    uint64_t seen_at_ms;
+    bool seen;
 };
 
 struct pool {
@@ -86,48 +99,56 @@ idle_drop(struct idle *i)
     sock_close(idle_unlink(i));
 }
 
-/* --- what the peer may do meanwhile: nothing --- */
-
-static void
-on_data(void *owner, struct str bytes)
-{
-    (void)bytes;    /* nobody asked: whatever it is, the next answer could not be trusted */
-    idle_drop(owner);
-}
-
-static void
-on_eof(void *owner)
-{
-    idle_drop(owner);
-}
-
-static void
-on_failed(void *owner, enum err why, const char *detail)
-{
-    (void)why;
-    (void)detail;
-    idle_drop(owner);
-}
-
-static const struct sock_events idle_events = {
-    .data = on_data,
-    .eof = on_eof,
-    .failed = on_failed,
-};
-
 /* --- time --- */
 
-static bool
-is_stale(const struct pool *p, uint64_t since_ms, uint64_t born_ms)
+/* The last observation counts. Of connections closed together, as by a restart, the longest rest: all
+ * of them lived as long as the server's timeout allows. */
+static void
+learn(const struct pool *p, struct home *h, uint64_t rested_ms)
 {
     uint64_t now_ms = loop_now_ms(p->loop);
 
-    return (p->limits.idle_ms != 0 && now_ms - since_ms >= p->limits.idle_ms) ||
-           (p->limits.age_ms != 0 && now_ms - born_ms >= p->limits.age_ms);
+    if (rested_ms < LEARN_LEAST_MS)
+        return;
+    if (h->seen && now_ms - h->seen_at_ms < AT_ONCE_MS)
+        rested_ms = MAX(rested_ms, h->seen_ms);
+    h->seen_ms = rested_ms;
+    h->seen_at_ms = now_ms;
+    h->seen = true;
+}
+
+static bool
+knows_limit(const struct pool *p, const struct home *h)
+{
+    return h->seen && loop_now_ms(p->loop) - h->seen_at_ms < LEARNED_MS;
+}
+
+/* How long a connection may rest; UINT64_MAX: for ever. */
+static uint64_t
+allowed_rest(const struct pool *p, const struct home *h, uint64_t server_idle_ms)
+{
+    uint64_t ours = p->limits.idle_ms != 0 ? p->limits.idle_ms : UINT64_MAX;
+    uint64_t theirs = server_idle_ms;
+
+    if (h != NULL && knows_limit(p, h))
+        theirs = MIN(theirs, h->seen_ms);
+    if (theirs == UINT64_MAX)
+        return ours;
+    return MIN(ours, theirs - MIN((uint64_t)MARGIN_MS, theirs / 2));
+}
+
+static bool
+is_stale(const struct idle *i)
+{
+    const struct pool *p = i->pool;
+    uint64_t now_ms = loop_now_ms(p->loop);
+
+    return now_ms - i->since_ms >= allowed_rest(p, i->home, i->server_idle_ms) ||
+           (p->limits.age_ms != 0 && now_ms - i->born_ms >= p->limits.age_ms);
 }
 
 static void
-forget_empty_homes(struct pool *p)
+forget_homes(struct pool *p, bool all)
 {
     struct str key;
     void *value;
@@ -135,7 +156,7 @@ forget_empty_homes(struct pool *p)
     for (size_t pos = 0; map_next(p->homes, &pos, &key, &value);) {
         struct home *h = value;
 
-        if (h->count != 0)
+        if (!all && (h->count != 0 || knows_limit(p, h)))
             continue;
         map_remove(p->homes, key);
         free(h);
@@ -148,13 +169,46 @@ on_reap(void *arg)
 {
     struct pool *p = arg;
 
-    while (p->earliest != NULL && is_stale(p, p->earliest->since_ms, p->earliest->born_ms))
+    while (p->earliest != NULL && is_stale(p->earliest))
         idle_drop(p->earliest);
     if (p->earliest != NULL)
         timer_set(p->reaper, p->earliest->since_ms + p->limits.idle_ms - loop_now_ms(p->loop));
     else
-        forget_empty_homes(p);
+        forget_homes(p, false);
 }
+
+/* --- what the peer may do meanwhile: nothing --- */
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    (void)bytes;    /* nobody asked: whatever it is, the next answer could not be trusted */
+    idle_drop(owner);
+}
+
+/* The server ended the connection: after its idle timeout, as far as we can see. */
+static void
+on_eof(void *owner)
+{
+    struct idle *i = owner;
+
+    learn(i->pool, i->home, loop_now_ms(i->pool->loop) - i->since_ms);
+    idle_drop(i);
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail)
+{
+    (void)why;
+    (void)detail;
+    on_eof(owner);
+}
+
+static const struct sock_events idle_events = {
+    .data = on_data,
+    .eof = on_eof,
+    .failed = on_failed,
+};
 
 /* --- for everybody --- */
 
@@ -177,7 +231,7 @@ pool_destroy(struct pool *p)
         return;
     while (p->earliest != NULL)
         idle_drop(p->earliest);
-    forget_empty_homes(p);
+    forget_homes(p, true);
     while (p->spare != NULL) {
         struct idle *i = p->spare;
 
@@ -189,19 +243,44 @@ pool_destroy(struct pool *p)
     free(p);
 }
 
+/* Has the kernel bytes for us, or the end of the connection? */
+static bool
+has_news(const struct sock *s)
+{
+    uv_os_fd_t fd;
+    char c;
+
+    if (uv_fileno(&s->uv.handle, &fd) != 0)
+        return true;
+    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+/* At rest between two exchanges: alive both ways, all that was written is with the kernel, and
+ * nothing came that nobody read, which the loop would have said while it was polling. */
+static bool
+is_at_rest(const struct sock *s)
+{
+    return !s->dead && !s->at_end && !s->ending && s->write_error == 0 &&
+           sock_queued_bytes(s) == 0 && (s->tls == NULL || sock_tls_is_at_rest(s)) &&
+           (s->polling || !has_news(s));
+}
+
 struct sock *
-pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms)
+pool_take(struct pool *p, const struct origin *o, struct pool_lease *ret)
 {
     struct home *h = map_get(p->homes, o->pool_key);
 
     while (h != NULL && h->newest != NULL) {
         struct idle *i = h->newest;
+        uint64_t rested_ms = loop_now_ms(p->loop) - i->since_ms;
 
-        if (is_stale(p, i->since_ms, i->born_ms) || sock_is_outdated(i->sock)) {
+        /* What came in this turn may not have been read yet. */
+        if (is_stale(i) || sock_is_outdated(i->sock) ||
+            (rested_ms >= PEEK_MS && has_news(i->sock))) {
             idle_drop(i);
             continue;
         }
-        *ret_born_ms = i->born_ms;
+        *ret = (struct pool_lease){ .born_ms = i->born_ms, .rested_ms = rested_ms };
         sock_own(i->sock, NULL, NULL);
         sock_read_stop(i->sock);    /* off, as at birth */
         return idle_unlink(i);
@@ -209,38 +288,14 @@ pool_take(struct pool *p, const struct origin *o, uint64_t *ret_born_ms)
     return NULL;
 }
 
-/* Has the kernel bytes for us, or the end of the connection? The loop would have said so while it
- * was polling. */
-static bool
-has_news(const struct sock *s)
-{
-    uv_os_fd_t fd;
-    char c;
-
-    if (s->polling)
-        return false;
-    if (uv_fileno(&s->uv.handle, &fd) != 0)
-        return true;
-    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
-}
-
-/* At rest between two exchanges: alive both ways, all that was written is with the kernel, and
- * nothing came that nobody read. */
-static bool
-is_at_rest(const struct sock *s)
-{
-    return !s->dead && !s->at_end && !s->ending && s->write_error == 0 &&
-           sock_queued_bytes(s) == 0 && (s->tls == NULL || sock_tls_is_at_rest(s)) && !has_news(s);
-}
-
 static struct home *
-home_of(struct pool *p, const struct origin *o)
+home_of(struct pool *p, struct str pool_key)
 {
-    struct home *h = map_get(p->homes, o->pool_key);
+    struct home *h = map_get(p->homes, pool_key);
 
     if (h == NULL) {
         h = check_alloc(calloc(1, sizeof(*h)));
-        map_put(p->homes, o->pool_key, h);
+        map_put(p->homes, pool_key, h);
     }
     return h;
 }
@@ -257,28 +312,48 @@ new_idle(struct pool *p)
 }
 
 void
-pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_ms)
+pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_ms, uint64_t idle_ms)
 {
     uint64_t now_ms = loop_now_ms(p->loop);
+    bool old = p->limits.age_ms != 0 && now_ms - born_ms >= p->limits.age_ms;
 
-    if (!is_at_rest(s) || p->limits.idle_per_origin == 0 || p->limits.idle_total == 0 ||
-        is_stale(p, now_ms, born_ms) || sock_is_outdated(s)) {
+    if (!is_at_rest(s) || sock_is_outdated(s) || old || idle_ms == 0 ||
+        p->limits.idle_per_origin == 0 || p->limits.idle_total == 0) {
         sock_close(s);
         return;
     }
-    struct home *h = home_of(p, o);
+    struct home *h = home_of(p, o->pool_key);
     if (h->count >= p->limits.idle_per_origin)
         idle_drop(h->oldest);
     else if (p->count >= p->limits.idle_total)
         idle_drop(p->earliest);
 
     struct idle *i = new_idle(p);
-    *i = (struct idle){ .sock = s, .pool = p, .home = h, .since_ms = now_ms, .born_ms = born_ms };
+    *i = (struct idle){ .sock = s,
+        .pool = p,
+        .home = h,
+        .since_ms = now_ms,
+        .born_ms = born_ms,
+        .server_idle_ms = idle_ms };
     idle_link(i);
     sock_own(s, &idle_events, i);
     sock_read_start(s);
     if (p->limits.idle_ms != 0 && !timer_is_set(p->reaper))
         timer_set(p->reaper, p->limits.idle_ms);
+}
+
+void
+pool_learn_idle(struct pool *p, struct str pool_key, uint64_t rested_ms)
+{
+    learn(p, home_of(p, pool_key), rested_ms);
+}
+
+uint64_t
+pool_idle_ms(const struct pool *p, struct str pool_key)
+{
+    uint64_t ms = allowed_rest(p, map_get(p->homes, pool_key), POOL_NOT_SAID);
+
+    return ms != UINT64_MAX ? ms : 0;
 }
 
 unsigned

@@ -404,6 +404,7 @@ send_now(struct sock *s, struct pieces *p)
             return;
         }
         pieces_advance(p, (size_t)sent);
+        s->sent_bytes += (uint64_t)sent;
         if ((size_t)sent < bytes)
             return;
     }
@@ -419,6 +420,7 @@ queue_launch(struct sock *s)
     buf_init(&q->waiting, SIZE_MAX);
 
     struct str bytes = buf_str(&q->flying);
+    s->sent_bytes += bytes.n;
     uv_buf_t buf = { .base = q->flying.p + q->flying.head, .len = bytes.n };
     int status = uv_write(&q->req, &s->uv.stream, &buf, 1, on_written);
     if (status != 0) {
@@ -517,6 +519,12 @@ sock_queued_bytes(const struct sock *s)
     if (s->tls != NULL)
         n += sock_tls_unsent_bytes(s);
     return n;
+}
+
+uint64_t
+sock_sent_bytes(const struct sock *s)
+{
+    return s->sent_bytes;
 }
 
 void

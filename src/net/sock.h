@@ -47,6 +47,10 @@ void sock_write(struct sock *s, const struct str *pieces, size_t count);
 /* Bytes accepted by sock_write() and not yet taken by the kernel. */
 size_t sock_queued_bytes(const struct sock *s);
 
+/* Bytes that the kernel, or libuv on the way to it, was ever given (with TLS: ciphertext). As long as
+ * the number does not change, nothing that was written has left this process. */
+uint64_t sock_sent_bytes(const struct sock *s);
+
 /* Sends FIN (and close_notify) once the queue is empty. Reading goes on. */
 void sock_shutdown(struct sock *s);
 

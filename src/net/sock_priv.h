@@ -35,6 +35,7 @@ struct sock {
     struct dns_name *name;    /* by which it was dialled; NULL: an address, or accepted */
     unsigned name_version;    /* for which its server's address was found current */
     struct deferred later;    /* what a sock_ call noticed and may not report itself */
+    uint64_t sent_bytes;      /* given to the kernel or to libuv */
     int write_error;          /* libuv's code of the first failed write */
     bool wants_read;          /* what the owner said last */
     bool polling;             /* what libuv knows; follows lazily */

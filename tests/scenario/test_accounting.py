@@ -239,18 +239,18 @@ def test_log_metrics_and_provider_agree_after_the_same_storm(make):
 
 
 def test_a_reset_before_the_answer_is_counted_as_it_happened(make):
-    """A request on a kept connection may be sent once more on a new one: the provider may have closed it
-    before the request arrived. Never more than once, and still one attempt."""
+    """A model call that was lost with a kept connection is made once more on a new one, and both are attempts."""
     mock = make.mock("--fault", "reset-before=0.2", "--tokens", "3", record=False)
     gateway = make.gateway({"providers": {"oai": mock.provider()}})
     count = 300
     report = bench(gateway, "oai/m", "openai-chat", False, count, connections=4)
     gateway.last_access(count)
     sums, stats = Sums(gateway.access_path), mock.stats()
-    assert sums.attempts == sums.lines == count
-    resent = stats["requests"] - sums.attempts
-    assert 0 <= resent <= stats["faulted"]
-    assert report["errors"] == sums.outcomes["oai", "upstream_reset"] == stats["faulted"] - resent
+    lost, reset = sums.outcomes["oai", "upstream_stale"], sums.outcomes["oai", "upstream_reset"]
+    assert sums.lines == count
+    assert sums.attempts == stats["requests"] == count + lost
+    assert lost + reset == stats["faulted"] and lost > 0
+    assert report["errors"] == reset
     assert_log_and_metrics_agree(sums, gateway.metrics())
 
 

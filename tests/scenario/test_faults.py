@@ -58,6 +58,11 @@ REFUSED = {
 }
 
 
+def outcomes(line):
+    """How the attempts ended, but for those that were lost with a reused connection and made again."""
+    return [a["outcome"] for a in line["attempts"] if a["outcome"] != "upstream_stale"]
+
+
 @pytest.mark.parametrize("fault", REFUSED)
 def test_a_refusal_is_told_in_the_caller_s_protocol(gateway, fault):
     code, status = REFUSED[fault]
@@ -72,7 +77,7 @@ def test_a_refusal_is_told_in_the_caller_s_protocol(gateway, fault):
             assert int(got.headers["retry-after"]) >= 1, where
         line = gateway.access(got.id)
         assert line["status"] == got.status and line["error"] == code, line
-        assert [a["outcome"] for a in line["attempts"]] == [code], line
+        assert outcomes(line) == [code], line
 
 
 # What breaks an answer that has begun: (the whole answer's code, the stream's code). A stream that was read
@@ -179,10 +184,10 @@ def assert_second_answered(gateway, outcome):
         assert got.status == 200 and got.complete, where
         assert got.text == "from-the-second", where
         assert got.headers["x-openclaw-provider"] == ("good" if alias == "same" else "other"), where
-        assert got.headers["x-openclaw-attempts"] == "2", where
         line = gateway.access(got.id)
-        assert len(line["attempts"]) == 2 and line["attempts"][1]["outcome"] == "ok", line
-        assert line["attempts"][0]["outcome"] in outcome, line
+        assert got.headers["x-openclaw-attempts"] == str(len(line["attempts"])), where
+        first, *rest = outcomes(line)
+        assert first in outcome and rest == ["ok"], line
         assert "error" not in line and line["model_requested"] == alias, line
 
 
@@ -222,11 +227,11 @@ def test_before_the_first_token_the_next_target_answers(falling, fault):
     for (caller, alias, stream), got in zip(questions, ask_all(falling, questions)):
         where = (caller, alias, stream, got)
         assert got.status == 200 and got.complete and got.text == "from-the-second", where
-        assert got.headers["x-openclaw-attempts"] == "2", where
         assert got.headers["x-openclaw-provider"] == ("good" if alias.startswith("same") else "other"), where
         line = falling.access(got.id)
-        assert [a["outcome"] for a in line["attempts"]][1:] == ["ok"], line
-        assert line["attempts"][0]["outcome"] in MOVES_ON[fault] and "error" not in line, line
+        assert got.headers["x-openclaw-attempts"] == str(len(line["attempts"])), where
+        first, *rest = outcomes(line)
+        assert first in MOVES_ON[fault] and rest == ["ok"] and "error" not in line, line
 
 
 @pytest.mark.parametrize("clock, knobs", [("first_byte", "fault=hang"), ("first_byte", "fault=slow-headers"),

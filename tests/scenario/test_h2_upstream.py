@@ -137,6 +137,29 @@ def test_a_connection_that_the_server_ends_after_some_requests_loses_none(make, 
     assert len(nginx.connections()) >= 100 // 8
 
 
+def test_many_callers_get_through_a_server_that_takes_a_few_requests_on_each_connection(make, front):
+    """It ignores those above the last stream of its GOAWAY: each of the callers may meet that several times."""
+    nginx = front("keepalive_requests 20;")
+    gateway = gateway_before(make, nginx)
+    clients = [gateway.http() for _ in range(100)]
+
+    def ask(client):
+        answer = client.post("/v1/chat/completions", headers=gateway.authorization(),
+                             json={"model": "lab/mock-gpt;tokens=5", "messages": ASK})
+        return answer.status_code
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        statuses = [s for _ in range(3) for s in pool.map(ask, clients)]
+    assert collections.Counter(statuses) == {200: 300}
+    gateway.last_access(300)
+    attempts = [line["attempts"] for line in gateway.access_log() if line["endpoint"] == "chat_completions"]
+    assert all(len(a) == 1 for a in attempts)
+    resent = sum(a[0].get("resent", 0) for a in attempts)
+    assert resent > 0
+    assert gateway.metrics().value("openclaw_upstream_resends_total") == resent
+    assert {line[2] for line in nginx.lines()} == {"200"}
+    assert len(nginx.lines()) == 300              # none was processed twice
+
+
 def test_a_large_request_arrives_whole(make, front, mock):
     nginx = front()
     gateway = gateway_before(make, nginx)

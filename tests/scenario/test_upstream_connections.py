@@ -130,3 +130,124 @@ def test_an_answer_during_an_upload_never_lets_the_next_request_into_the_body(ma
     time.sleep(0.1)
     assert b"somebody else" not in lab.bodies[0] and b"uthorization" not in lab.bodies[0]
     assert len(lab.bodies) == 4 and lab.connections <= 2
+
+
+# --- requests that are lost with a connection ---
+
+
+class Closing:
+    """A handler for RawUpstream: answers the first request of each connection, reads the second and closes."""
+
+    def __init__(self, also_fresh=False):
+        self.also_fresh = also_fresh      # from the second connection on, closes on the first request too
+        self.seen = set()
+
+    def __call__(self, conn):
+        if conn in self.seen or (self.also_fresh and len(self.seen) >= 1):
+            conn.close()
+            return
+        self.seen.add(conn)
+        conn.answer(200, ANSWER)
+
+
+def test_a_model_call_that_is_lost_with_its_connection_is_one_more_attempt(make):
+    upstream = make.upstream(Closing())
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}}, workers=1)
+    assert gateway.chat("lab/m").status_code == 200
+    answer = gateway.chat("lab/m")
+    assert answer.status_code == 200 and answer.headers["x-openclaw-attempts"] == "2"
+    lost, made = gateway.access_of(answer)["attempts"]
+    assert (lost["outcome"], lost["reused"]) == ("upstream_stale", True)
+    assert (made["outcome"], made["reused"]) == ("ok", False)
+    assert lost["provider"] == made["provider"] == "lab"
+    metrics = gateway.metrics()
+    assert metrics.value("openclaw_upstream_attempts_total", outcome="upstream_stale") == 1
+    assert metrics.value("openclaw_upstream_attempts_total", outcome="ok") == 2
+    assert len(upstream.requests) == 3
+
+
+def test_it_is_made_again_once_and_then_the_next_target_has_its_turn(make):
+    upstream, other = make.upstream(Closing(also_fresh=True)), make.mock()
+    gateway = make.gateway({"providers": {"lab": upstream.provider(), "other": other.provider()},
+                            "models": {"both": {"targets": ["lab/m", "other/m"]}}}, workers=1)
+    assert gateway.chat("lab/m").status_code == 200
+    answer = gateway.chat("both")
+    assert answer.status_code == 200
+    assert [a["outcome"] for a in gateway.access_of(answer)["attempts"]] == ["upstream_stale", "upstream_reset", "ok"]
+    assert len(upstream.requests) == 3
+
+
+@pytest.mark.parametrize("method, path", [("POST", "/v1/files"), ("POST", "/v1/batches"), ("POST", "/v1/responses"),
+                                          ("DELETE", "/v1/files/f"), ("GET", "/v1/batches")])
+def test_other_requests_are_never_sent_twice(make, method, path):
+    upstream = make.upstream(Closing())
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"}, workers=1)
+    with gateway.http() as client:
+        def ask():
+            return client.request(method, path, json={"model": "lab/m"} if method == "POST" else None,
+                                  headers=gateway.authorization())
+        assert ask().status_code == 200
+        answer = ask()
+    assert answer.status_code == 502 and answer.headers["x-openclaw-error"] == "upstream_stale"
+    assert len(upstream.requests) == 2
+    assert [a["outcome"] for a in gateway.access_of(answer)["attempts"]] == ["upstream_stale"]
+
+
+def test_other_requests_survive_a_connection_that_was_closed_before(make):
+    """Nothing was sent on it: the request goes to a new one."""
+    closed = threading.Event()
+
+    def handler(conn):
+        conn.answer(200, b"{}")
+        if not closed.is_set():
+            conn.close()
+            closed.set()
+
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"}, workers=1)
+    assert gateway.get("/v1/files").status_code == 200
+    closed.wait(PATIENCE)
+    assert gateway.get("/v1/files").status_code == 200
+    assert len(upstream.requests) == 2
+
+
+# --- how long a connection may be idle ---
+
+
+def ask_after(gateway, seconds):
+    """A chat after a rest: does its attempt say that the connection was reused?"""
+    time.sleep(seconds)
+    answer = gateway.chat("lab/m")
+    assert answer.status_code == 200, answer.text
+    attempts = gateway.access_of(answer)["attempts"]
+    assert len(attempts) == 1, attempts
+    return attempts[0]["reused"]
+
+
+def test_a_connection_is_not_used_near_the_idle_timeout_that_the_provider_announces(make):
+    upstream = make.upstream(lambda conn: conn.answer(200, ANSWER, fields=[("Keep-Alive", "timeout=2, max=100")]))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}}, workers=1)
+    assert not ask_after(gateway, 0)
+    assert ask_after(gateway, 0.2)
+    assert not ask_after(gateway, 1.3)      # the margin is a second
+
+
+def test_a_connection_is_not_used_near_the_rest_after_which_the_provider_closed_one(make):
+    idle = 1.0
+
+    def handler(conn):
+        conn.answer(200, ANSWER)
+        conn.socket.settimeout(idle)
+        try:
+            conn.buffer += conn.socket.recv(65536)
+            conn.socket.settimeout(None)
+        except TimeoutError:
+            conn.close()
+
+    upstream = make.upstream(handler)
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}}, workers=1)
+    assert not ask_after(gateway, 0)
+    assert not ask_after(gateway, idle + 0.3)      # it was closed, and we have seen it
+    assert ask_after(gateway, 0.1)
+    assert not ask_after(gateway, idle * 0.75)     # not near it any more
+    assert ask_after(gateway, 0.1)

@@ -557,13 +557,14 @@ TEST(a_target_that_fails_before_the_first_token_is_not_noticed)
     gateway_world_start(&w, "models:\n  safe: {targets: [dead/m, \"mock/fault-503\", "
                             "\"mock/m;fault=reset-before\", anth/m]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("safe", "")), 200);
-    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 4\r\n"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 5\r\n"));    /* the third was lost: again */
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("safe", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "data: [DONE]"));
     gateway_world_stop(&w);
     EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"upstream_connect\""), 2);
     EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"upstream_overloaded\""), 2);
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"upstream_stale\""), 2);
     EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"upstream_reset\""), 2);
     gateway_world_forget(&w);
 }

@@ -17,6 +17,7 @@ struct record {
     atomic_uint heads;
     atomic_uint datas;
     atomic_uint over;    /* ended or failed */
+    atomic_uint resent;
     bool reused;
     bool ended;
     enum err why;
@@ -96,7 +97,16 @@ on_call_failed(void *owner, enum err why, const char *detail)
     atomic_fetch_add(&r->over, 1);
 }
 
+static inline void
+on_resent(void *owner)
+{
+    struct record *r = owner;
+
+    atomic_fetch_add(&r->resent, 1);
+}
+
 static const struct client_events events = {
+    .resent = on_resent,
     .connected = on_connected,
     .head = on_answer_head,
     .data = on_answer_data,
@@ -223,6 +233,7 @@ prepare(struct world *w, struct record *r, struct str body)
         .body_count = 1,
         .connect_ms = 5000,
         .first_byte_ms = 5000,
+        .resend_ms = 5000,
     };
 }
 

@@ -2,6 +2,7 @@
  * cancelled. */
 #include "http/client.c"
 
+#include "net/sock_priv.h"
 #include "tests/unit/http/client_world.h"
 
 /* --- requests --- */
@@ -246,7 +247,15 @@ leave_one_idle(struct world *w)
     return fd;
 }
 
-TEST(a_stale_connection_is_replaced_once_in_silence)
+static bool
+nobody_connects(struct world *w)
+{
+    struct pollfd p = { .fd = w->listening, .events = POLLIN };
+
+    return poll(&p, 1, 50) == 0;
+}
+
+TEST(a_request_that_was_lost_with_a_reused_connection_is_not_sent_again_unasked)
 {
     struct world *w = new_world();
     struct record r;
@@ -254,8 +263,71 @@ TEST(a_stale_connection_is_replaced_once_in_silence)
     int old = leave_one_idle(w);
 
     ask(w, &r, S("second"));
-    read_request(old, &b, "second");    /* it was read, or in flight: no byte of an answer came */
+    read_request(old, &b, "second");    /* who knows what the server does with it */
     buf_fini(&b);
+    close(old);
+    EXPECT(becomes(&r.over, 1));
+    EXPECT_INT(r.why, ERR_UPSTREAM_STALE);
+    EXPECT(r.reused);
+    EXPECT_INT(r.resent, 0);
+    EXPECT(nobody_connects(w));
+    finish(&r);
+    end_world(w);
+}
+
+TEST(who_does_not_mind_has_it_sent_again_once)
+{
+    struct world *w = new_world();
+    struct record r;
+    struct buf b;
+    int old = leave_one_idle(w);
+
+    prepare(w, &r, S("second"));
+    r.request.resend_stale = true;
+    begin(w, &r);
+    read_request(old, &b, "second");
+    buf_fini(&b);
+    close(old);
+    int fd = accept_one(w);
+    read_request(fd, &b, "second");
+    buf_fini(&b);
+    close(fd);    /* a fresh connection that closes is no stale one */
+    EXPECT(becomes(&r.over, 1));
+    EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
+    EXPECT_INT(r.resent, 1);
+    EXPECT_INT(r.connected, 1);
+    EXPECT(nobody_connects(w));
+    finish(&r);
+    end_world(w);
+}
+
+/* The connection of the pool breaks, and nobody has noticed when the next request is written. */
+static void
+begin_on_a_broken_one(void *arg)
+{
+    struct record *r = arg;
+    struct pool_lease lease;
+    struct pool *pool = r->world->client->pool;
+    struct sock *s = pool_take(pool, r->world->origin, &lease);
+    uv_os_fd_t fd;
+
+    EXPECT(s != NULL && uv_fileno(&s->uv.handle, &fd) == 0);
+    pool_put(pool, r->world->origin, s, lease.born_ms, POOL_NOT_SAID);
+    shutdown(fd, SHUT_WR);    /* the kernel takes no byte any more */
+    start_here(r);
+    atomic_fetch_add(&r->world->marks, 1);
+}
+
+TEST(a_request_of_which_no_byte_was_sent_is_sent_again)
+{
+    struct world *w = new_world();
+    struct record r;
+    struct buf b;
+    int old = leave_one_idle(w);
+
+    prepare(w, &r, S("second"));
+    loop_post(w->lb.loop, begin_on_a_broken_one, &r);
+    EXPECT(becomes(&w->marks, 1));
     close(old);
     int fd = accept_one(w);
     read_request(fd, &b, "second");
@@ -264,30 +336,30 @@ TEST(a_stale_connection_is_replaced_once_in_silence)
     EXPECT(becomes(&r.over, 1));
     EXPECT(r.ended && !r.reused);
     EXPECT_INT(r.connected, 1);
+    EXPECT_INT(r.resent, 1);
     close(fd);
     finish(&r);
     end_world(w);
 }
 
-TEST(a_fresh_connection_that_closes_is_not_tried_again)
+TEST(a_fresh_call_leaves_the_pool_alone)
 {
     struct world *w = new_world();
     struct record r;
     struct buf b;
     int old = leave_one_idle(w);
 
-    ask(w, &r, S("second"));
-    read_request(old, &b, "second");
-    buf_fini(&b);
-    close(old);
+    prepare(w, &r, S("second"));
+    r.request.fresh = true;
+    begin(w, &r);
     int fd = accept_one(w);
     read_request(fd, &b, "second");
     buf_fini(&b);
     close(fd);
     EXPECT(becomes(&r.over, 1));
     EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
-    struct pollfd p = { .fd = w->listening, .events = POLLIN };
-    EXPECT_INT(poll(&p, 1, 50), 0);
+    EXPECT(!r.reused);
+    close(old);
     finish(&r);
     end_world(w);
 }
@@ -306,8 +378,7 @@ TEST(nothing_is_sent_again_once_a_byte_of_the_answer_came)
     close(old);
     EXPECT(becomes(&r.over, 1));
     EXPECT_INT(r.why, ERR_UPSTREAM_TRUNCATED);
-    struct pollfd p = { .fd = w->listening, .events = POLLIN };
-    EXPECT_INT(poll(&p, 1, 50), 0);
+    EXPECT(nobody_connects(w));
     finish(&r);
     end_world(w);
 }

@@ -453,7 +453,103 @@ TEST(goaway_lets_the_old_end_and_sends_the_new_elsewhere)
     peer_close(&q);
 }
 
-TEST(a_refused_stream_is_tried_again_once)
+TEST(a_refused_stream_is_sent_again_until_it_is_taken)
+{
+    enum { REFUSALS = 8 };
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    ask(t.w, &r, S("x"));
+    for (unsigned i = 1; i <= REFUSALS; i++) {
+        until_asked(&p, i + 1);
+        EXPECT_INT(r.over, 0);
+        nghttp2_submit_rst_stream(p.session, 0, p.streams[i].id, NGHTTP2_REFUSED_STREAM);
+    }
+    until_asked(&p, REFUSALS + 2);
+    peer_answer(&p, &p.streams[REFUSALS + 1], 3, true);
+    UNTIL(&p, is_over(&r));
+    EXPECT(r.ended);
+    EXPECT_INT(r.resent, REFUSALS);
+    EXPECT_INT(r.connected, 1);
+    end(&t, &p, &r);
+}
+
+TEST(a_stream_that_is_always_refused_fails_when_its_time_is_over)
+{
+    struct tls_world t;
+    struct peer p;
+    struct record r;
+
+    open_known(&t, &p, 100);
+    prepare(t.w, &r, S("x"));
+    r.request.resend_ms = 100;
+    begin(t.w, &r);
+    for (unsigned i = 1; !is_over(&r); i++) {
+        UNTIL(&p, is_over(&r) || (p.count > i && p.streams[i].ended));
+        if (p.count > i)
+            nghttp2_submit_rst_stream(p.session, 0, p.streams[i].id, NGHTTP2_REFUSED_STREAM);
+    }
+    EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
+    EXPECT(r.resent >= 2 && r.resent <= 6);    /* at once, then after 10 ms, 20 ms, 40 ms */
+    EXPECT_INT(p.count, 2 + r.resent);
+    finish(&r);
+
+    prepare(t.w, &r, S("x"));    /* and cancelled while it pauses */
+    begin(t.w, &r);
+    unsigned first = p.count;
+    for (unsigned i = first; i < first + 4; i++) {
+        until_asked(&p, i + 1);
+        nghttp2_submit_rst_stream(p.session, 0, p.streams[i].id, NGHTTP2_REFUSED_STREAM);
+    }
+    UNTIL(&p, atomic_load(&r.resent) == 4);
+    loop_post(t.w->lb.loop, cancel_here, &r);
+    EXPECT(becomes(&t.w->marks, 1));
+    count(t.w);
+    EXPECT_INT(t.w->calls_open, 0);
+    end(&t, &p, &r);
+}
+
+TEST(many_calls_get_through_although_each_connection_takes_a_few)
+{
+    enum { CALLS = 30, TAKEN = 4 };
+    static struct record r[CALLS];
+    static struct peer p[CALLS];
+    struct tls_world t;
+    unsigned done = 0, used = 0, resent = 0;
+
+    open_known(&t, &p[0], 100);
+    for (int i = 0; i < CALLS; i++)
+        ask(t.w, &r[i], S("hello"));
+    while (done < CALLS) {
+        struct peer *now = &p[used++];
+
+        EXPECT(used < CALLS);
+        if (used > 1)
+            peer_accept(&t, now, 100);
+        unsigned first = used == 1 ? 1 : 0;
+        unsigned taken = MIN((unsigned)TAKEN, CALLS - done);
+        UNTIL(now, now->count >= first + taken && now->streams[first + taken - 1].ended);
+        nghttp2_submit_goaway(now->session, 0, now->streams[first + taken - 1].id, 0, NULL, 0);
+        for (unsigned i = first; i < first + taken; i++)
+            peer_answer(now, &now->streams[i], 5, true);
+        UNTIL(now, now->gone);
+        done += taken;
+    }
+    for (int i = 0; i < CALLS; i++) {
+        EXPECT(becomes(&r[i].over, 1));
+        EXPECT(r[i].ended);
+        resent += r[i].resent;
+        finish(&r[i]);
+    }
+    EXPECT(resent > CALLS);    /* most of them more than once */
+    tls_world_close(&t);
+    for (unsigned i = 0; i < used; i++)
+        peer_close(&p[i]);
+}
+
+TEST(a_request_that_was_lost_with_a_reused_connection_is_told)
 {
     struct tls_world t;
     struct peer p;
@@ -461,36 +557,14 @@ TEST(a_refused_stream_is_tried_again_once)
 
     open_known(&t, &p, 100);
     ask(t.w, &r, S("x"));
-    until_asked(&p, 2);
-    nghttp2_submit_rst_stream(p.session, 0, p.streams[1].id, NGHTTP2_REFUSED_STREAM);
-    until_asked(&p, 3);
-    EXPECT_INT(r.over, 0);
-    nghttp2_submit_rst_stream(p.session, 0, p.streams[2].id, NGHTTP2_REFUSED_STREAM);
-    UNTIL(&p, is_over(&r));
-    EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
-    EXPECT_INT(p.count, 3);
-    end(&t, &p, &r);
-}
-
-TEST(a_stale_connection_is_replaced_once)
-{
-    struct tls_world t;
-    struct peer p, q;
-    struct record r;
-
-    open_known(&t, &p, 100);
-    ask(t.w, &r, S("x"));
     pause_ms(20);
     peer_close(&p);    /* whatever it read, it said nothing since the last answer */
-    peer_accept(&t, &q, 100);
-    until_asked(&q, 1);
-    peer_answer(&q, &q.streams[0], 3, true);
-    UNTIL(&q, is_over(&r));
-    EXPECT(r.ended && !r.reused);
-    EXPECT_INT(r.connected, 1);
+    EXPECT(becomes(&r.over, 1));
+    EXPECT_INT(r.why, ERR_UPSTREAM_STALE);
+    EXPECT_INT(r.resent, 0);
+    EXPECT(nobody_connects(&t));
     finish(&r);
     tls_world_close(&t);
-    peer_close(&q);
 }
 
 /* One turn of the loop: a call begins, the server's last frames are read, the connection ends. */
@@ -505,23 +579,38 @@ begin_at_the_end(void *arg)
     on_eof(h2);
 }
 
+/* The same, and it does not end: it says that it takes no more requests. */
+static void
+begin_at_goaway(void *arg)
+{
+    struct record *r = arg;
+
+    start_here(r);
+    on_bytes(r->call->stream->h2, S("\0\0\x08\7\0\0\0\0\0\0\0\0\1\0\0\0\0"));
+}
+
 TEST(what_was_not_sent_when_the_connection_ended_goes_elsewhere)
 {
-    struct tls_world t;
-    struct peer p, q;
-    struct record r;
+    static void (*const begins[])(void *arg) = { begin_at_the_end, begin_at_goaway };
 
-    open_known(&t, &p, 100);
-    prepare(t.w, &r, S("x"));
-    loop_post(t.w->lb.loop, begin_at_the_end, &r);
-    peer_accept(&t, &q, 100);
-    until_asked(&q, 1);
-    peer_answer(&q, &q.streams[0], 3, true);
-    UNTIL(&q, is_over(&r));
-    EXPECT(r.ended && !r.reused);
-    EXPECT_INT(p.count, 1);
-    end(&t, &p, &r);
-    peer_close(&q);
+    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+        struct tls_world t;
+        struct peer p, q;
+        struct record r;
+
+        open_known(&t, &p, 100);
+        prepare(t.w, &r, S("x"));
+        loop_post(t.w->lb.loop, begins[i], &r);
+        peer_accept(&t, &q, 100);
+        until_asked(&q, 1);
+        peer_answer(&q, &q.streams[0], 3, true);
+        UNTIL(&q, is_over(&r));
+        EXPECT(r.ended && !r.reused);
+        EXPECT_INT(r.resent, 1);
+        EXPECT_INT(p.count, 1);
+        end(&t, &p, &r);
+        peer_close(&q);
+    }
 }
 
 TEST(a_reset_is_told_by_how_far_the_answer_was)
@@ -798,18 +887,26 @@ on_leaving_alone(void *owner)
     a->leaving++;
 }
 
+static void
+on_ended_idle_alone(void *owner, uint64_t rested_ms)
+{
+    (void)owner;
+    (void)rested_ms;
+}
+
 static const struct h2_events alone_events = {
     .room = on_room_alone,
+    .ended_idle = on_ended_idle_alone,
     .leaving = on_leaving_alone,
 };
 
 static void
-on_failed_alone(void *owner, enum err why, const char *detail, bool unread)
+on_failed_alone(void *owner, enum err why, const char *detail, enum client_fate fate)
 {
     struct alone *a = owner;
 
     (void)detail;
-    (void)unread;
+    (void)fate;
     a->failed++;
     a->why = why;
 }
