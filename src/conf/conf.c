@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "conf/cross.h"
 #include "conf/read.h"
 #include "conf/set.h"
@@ -91,6 +92,7 @@ conf_create(struct str path)
 
     c->arena = a;
     c->path = arena_printf(a, STR_FMT, STR_ARG(path));
+    c->spots = map_create();
     return c;
 }
 
@@ -129,6 +131,24 @@ conf_parse(struct str text, struct str name, struct conf_problems *problems)
 void
 conf_destroy(struct conf *c)
 {
-    if (c != NULL)
-        arena_destroy(c->arena);
+    if (c == NULL)
+        return;
+    map_destroy(c->spots);
+    arena_destroy(c->arena);
+}
+
+struct conf_mark
+conf_mark_of(const struct conf *c, const void *field)
+{
+    const struct spot *s = map_get(c->spots, spot_key(&field));
+
+    return s != NULL ? s->mark : (struct conf_mark){ 0, 0 };
+}
+
+bool
+conf_is_faulty(const struct conf *c, const void *thing)
+{
+    const struct spot *s = map_get(c->spots, spot_key(&thing));
+
+    return s != NULL && s->faulty;
 }

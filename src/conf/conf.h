@@ -151,7 +151,10 @@ struct conf_given {
     bool auth;
     bool providers;
     bool models;
+    bool unknown;    /* a section that there is not: perhaps a misspelt one of the above */
 };
+
+struct map;
 
 struct conf {
     struct arena *arena;
@@ -170,6 +173,7 @@ struct conf {
     /* absolute or relative, as written: certificates, keys, the files of secrets; also those that
      * could not be read */
     struct conf_strs files;
+    struct map *spots;    /* see conf_mark_of() and conf_is_faulty() */
 };
 
 /* Everything wrong with a configuration, in file order, bounded to 100. */
@@ -224,6 +228,13 @@ void conf_check_reload(const struct conf *now, const struct conf_strs *open,
     const struct conf *next, struct conf_problems *problems);
 
 void conf_destroy(struct conf *c);
+
+/* Where a field of this configuration was set; line 0: not in the file. */
+struct conf_mark conf_mark_of(const struct conf *c, const void *field);
+
+/* Was anything refused in this field, entry or section? Then what it seems to lack may be just
+ * that, and is not to be complained about as well. */
+bool conf_is_faulty(const struct conf *c, const void *thing);
 
 /* The starter file, the JSON Schema and the reference page, made from options.def. Appended to
  * `out`. */

@@ -5,9 +5,11 @@
 #include "conf/form.h"
 
 static void
-check_tls(const struct conf_server *s, struct conf_problems *problems)
+check_tls(const struct conf *c, struct conf_problems *problems)
 {
-    if ((s->tls_cert.v.n != 0) == (s->tls_key.v.n != 0))
+    const struct conf_server *s = &c->server;
+
+    if (conf_is_faulty(c, s) || (s->tls_cert.v.n != 0) == (s->tls_key.v.n != 0))
         return;
     if (s->tls_cert.v.n != 0)
         conf_problem(problems, s->tls_cert.mark,
@@ -65,8 +67,9 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
 {
     struct conf_auth *auth = &c->auth;
     const struct conf_str *public = public_listener(&c->server);
+    bool misread = conf_is_faulty(c, auth) || c->given.unknown;    /* keys that are meant are lost */
 
-    if (auth->mode == AUTH_KEYS && auth->key_count == 0)
+    if (auth->mode == AUTH_KEYS && auth->key_count == 0 && !misread)
         conf_problem(problems, auth->mode_mark,
             "'auth.mode' is keys and there are none; write keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]");
     if (auth->mode != AUTH_DEFAULT)
@@ -74,7 +77,7 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
 
     auth->mode_implied = true;
     auth->mode = auth->key_count != 0 || public != NULL ? AUTH_KEYS : AUTH_NONE;
-    if (auth->key_count == 0 && public != NULL)
+    if (auth->key_count == 0 && public != NULL && !misread)
         conf_problem(problems, public->mark,
             "'server.listen' can be reached from other machines and nobody must identify; write auth: {keys: "
             "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: none} to serve everybody");
@@ -165,7 +168,7 @@ conf_check_reload(const struct conf *now, const struct conf_strs *open, const st
 void
 cross_check(struct conf *c, struct conf_problems *problems)
 {
-    check_tls(&c->server, problems);
+    check_tls(c, problems);
     check_listeners(&c->server, problems);
     settle_auth_mode(c, problems);
     check_key_names(&c->auth, problems);

@@ -278,13 +278,25 @@ origin_problem(struct str v)
     return "is not an origin; write https://host or https://host:port without a path, or \"*\" for all";
 }
 
+static bool
+is_quote(char c)
+{
+    return c == '"' || c == '\'' || c == '`';
+}
+
 static const char *
 secret_problem(struct str v)
 {
     if (v.n > SECRET_MAX)
         return "is longer than 2048 bytes; write the key alone";
+    if (str_chr(v, '\n') != v.n || str_chr(v, '\r') != v.n)
+        return "has more than one line; write the key alone";
+    if (str_chr(v, ' ') != v.n || str_chr(v, '\t') != v.n)
+        return "has a blank; write the key alone";
     if (!is_graphic(v))
-        return "has a blank, a control character or a letter outside ASCII; write the key alone";
+        return "has a control character or a letter outside ASCII; write the key alone";
+    if (v.n != 0 && (is_quote(v.p[0]) || is_quote(v.p[v.n - 1])))
+        return "has quotation marks of its own; write the key without them";
     return NULL;
 }
 

@@ -70,7 +70,7 @@ add_problem(struct buf *out, const struct conf_problem *problem, struct str path
     if (problem->mark.line != 0)
         buf_printf(
             out, STR_FMT ":%u:%u: ", STR_ARG(path), problem->mark.line, problem->mark.column);
-    else if (!str_starts(problem->text, S("--set ")) && path.n != 0)
+    else if (!str_starts(problem->text, S("--set")) && path.n != 0)
         buf_printf(out, STR_FMT ": ", STR_ARG(path));
     buf_add(out, problem->text);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "conf/form.h"
 #include "conf/params.h"
 #include "conf/value.h"
@@ -22,11 +23,24 @@ struct place {
 };
 
 struct reader {
+    struct conf *conf;
     struct arena *arena;
-    struct conf_strs *files;    /* that the configuration names */
     struct arena *scratch;
     struct conf_problems *problems;
+    size_t complaints;
 };
+
+static struct spot *
+spot_at(struct reader *r, const void *at)
+{
+    struct spot *s = map_get(r->conf->spots, spot_key(&at));
+
+    if (s == NULL) {
+        s = arena_new(r->arena, struct spot);
+        (void)map_put(r->conf->spots, spot_key(&at), s);
+    }
+    return s;
+}
 
 static void
 add_place(struct reader *r, struct buf *out, const struct place *at)
@@ -50,7 +64,9 @@ place_text(struct reader *r, const struct place *at)
 
     buf_init(&out, PATH_BYTES_MAX);
     add_place(r, &out, at);
-    struct str text = arena_printf(r->scratch, STR_FMT, STR_ARG(buf_str(&out)));
+    struct str text = at->parent == NULL
+                          ? S("the file")
+                          : arena_printf(r->scratch, "'" STR_FMT "'", STR_ARG(buf_str(&out)));
     buf_fini(&out);
     return text;
 }
@@ -70,11 +86,12 @@ complain(struct reader *r, const struct place *at, const struct yaml *y, const c
     va_end(args);
     CHECK(n >= 0);
 
+    r->complaints++;
     if (y->set != NULL)
-        conf_problem(r->problems, y->mark, "--set %s: '" STR_FMT "' %s", y->set,
+        conf_problem(r->problems, y->mark, "--set %s: " STR_FMT " %s", y->set,
             STR_ARG(place_text(r, at)), text);
     else
-        conf_problem(r->problems, y->mark, "'" STR_FMT "' %s", STR_ARG(place_text(r, at)), text);
+        conf_problem(r->problems, y->mark, STR_FMT " %s", STR_ARG(place_text(r, at)), text);
 }
 
 static const char *
@@ -145,7 +162,7 @@ advice(struct reader *r, const struct option *o)
 static void
 note_file(struct reader *r, struct str path)
 {
-    struct conf_strs *f = r->files;
+    struct conf_strs *f = &r->conf->files;
 
     if ((f->count & (f->count + 1)) == 0) {    /* 0, 1, 3, 7, ...: full */
         struct conf_str *more = arena_array(r->arena, struct conf_str, 2 * f->count + 1);
@@ -352,11 +369,11 @@ read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const
     char *base)
 {
     struct conf_pair *pairs = arena_array(r->arena, struct conf_pair, MIN(y->count, PAIRS_MAX));
-    size_t n = 0, bytes = 0;
+    size_t n = 0, i = 0, bytes = 0;
 
     for (const struct yaml_entry *e = y->first; e != NULL; e = e->next) {
         struct yaml key = { .type = YAML_SCALAR, .mark = e->key_mark, .set = e->value->set };
-        struct place entry = { .parent = at, .key = e->key };
+        struct place entry = { .parent = at, .key = e->key, .index = i++ };
         const char *reason = form_problem(r->scratch, FORM_FIELD_NAME, e->key);
 
         if (reason == NULL && n == PAIRS_MAX)
@@ -364,7 +381,7 @@ read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const
         if (reason == NULL && has_pair(pairs, n, e->key))
             reason = "is there twice, in other letters; keep one of the two";
         if (form_problem(r->scratch, FORM_WORD, e->key) != NULL)
-            entry.key = S("?");
+            entry.key = S("");
         if (reason != NULL) {
             complain(r, &entry, &key, "%s", reason);
         } else if (e->value->type != YAML_SCALAR) {
@@ -461,7 +478,7 @@ read_array(struct reader *r, const struct place *at, const struct yaml *y, const
         struct place entry = { .parent = at, .index = i++ };
 
         if (o->type == OPTION_MAP)
-            entry.key = form_problem(r->scratch, o->form, e->key) == NULL ? e->key : S("?");
+            entry.key = form_problem(r->scratch, o->form, e->key) == NULL ? e->key : S("");
         if (o->type == OPTION_LIST && !is_item(o, e->value)) {
             /* The example without its brackets is one entry. */
             complain(r, &entry, e->value, "is %s; write an entry like %.*s",
@@ -469,7 +486,11 @@ read_array(struct reader *r, const struct place *at, const struct yaml *y, const
                 o->example.p + 1);
             continue;
         }
-        read_entry(r, &entry, e, o, entries + size * n++);
+        char *to = entries + size * n++;
+        size_t before = r->complaints;
+        read_entry(r, &entry, e, o, to);
+        if (r->complaints != before)
+            spot_at(r, to)->faulty = true;
     }
     *(void **)(void *)(base + o->at) = entries;
     *(size_t *)(void *)(base + o->aux) = n;
@@ -496,7 +517,7 @@ has_shape(const struct option *o, const struct yaml *y)
 
 /* A setting that is there but says nothing keeps its default. */
 static void
-read_value(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+read_given(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
     char *base)
 {
     if (y->type == YAML_NULL)
@@ -526,6 +547,23 @@ read_value(struct reader *r, const struct place *at, const struct yaml *y, const
         read_scalar(r, at, y, o, base);
         break;
     }
+}
+
+/* The same, and notes where the setting stands and whether anything in it was refused. */
+static void
+read_value(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
+    char *base)
+{
+    size_t before = r->complaints;
+
+    read_given(r, at, y, o, base);
+    if (o->at == OPTION_NOWHERE || y->type == YAML_NULL || (y->mark.line == 0 && y->set == NULL))
+        return;
+    struct spot *s = spot_at(r, base + o->at);
+    bool whole = o->type == OPTION_SECTION;    /* shares its address with its first setting */
+    if (!whole || s->mark.line == 0)
+        s->mark = y->mark;
+    s->faulty |= r->complaints != before;
 }
 
 /* The path of the one other section that has this key, for settings that landed in the wrong place;
@@ -566,8 +604,10 @@ complain_unknown(
     struct reader *r, const struct place *parent, const struct yaml_entry *e, enum section_id id)
 {
     struct yaml where = { .mark = e->key_mark, .set = e->value->set };
-    struct place place = { .parent = parent, .key = is_harmless(e->key) ? e->key : S("?") };
-    const struct place *at = &place;
+    struct place place = { .parent = parent, .key = e->key };
+    bool shown = is_harmless(e->key);
+    const struct place *at = shown ? &place : parent;
+    const char *what = shown ? "is unknown" : "has a setting that is unknown";
     struct str names[KEYS_MAX], list = S("");
     const char *home = other_home(id, e->key);
     const struct option *o;
@@ -582,13 +622,15 @@ complain_unknown(
     }
     struct str near = conf_closest(e->key, names, n);
     if (e->value->type == YAML_NULL && str_chr(e->key, ':') != e->key.n)
-        complain(r, at, &where, "has no blank behind its colon; write name: value");
+        complain(r, at, &where,
+            shown ? "has no blank after its colon; write name: value"
+                  : "has a setting without a blank after its colon; write name: value");
     else if (near.n != 0)
-        complain(r, at, &where, "is unknown; did you mean '" STR_FMT "'?", STR_ARG(near));
+        complain(r, at, &where, "%s; did you mean '" STR_FMT "'?", what, STR_ARG(near));
     else if (home != NULL)
-        complain(r, at, &where, "is unknown here; it belongs to %s", home);
+        complain(r, at, &where, "%s here; it belongs to %s", what, home);
     else
-        complain(r, at, &where, "is unknown; write one of " STR_FMT, STR_ARG(list));
+        complain(r, at, &where, "%s; write one of " STR_FMT, what, STR_ARG(list));
 }
 
 /* An entry of a map lacks it where its name stands, not where its first setting does. */
@@ -610,6 +652,7 @@ read_section(
     struct reader *r, const struct place *at, const struct yaml *y, enum section_id id, char *base)
 {
     const struct option *o;
+    bool unknown = false;    /* perhaps misspelt: then nothing is said to be missing */
 
     if (y->type != YAML_MAP && y->type != YAML_NULL) {
         complain(
@@ -621,6 +664,7 @@ read_section(
         struct yaml where = { .mark = e->key_mark, .set = e->value->set };
 
         o = option_find(id, e->key);
+        unknown |= o == NULL;
         if (o == NULL)
             complain_unknown(r, at, e, id);
         else if (o->type == OPTION_LATER)
@@ -629,7 +673,8 @@ read_section(
         else
             read_value(r, &entry, e->value, o, base);
     }
-    for (size_t i = 0; (o = option_at(i)) != NULL; i++) {
+    r->conf->given.unknown |= unknown && id == SECTION_root;
+    for (size_t i = 0; !unknown && (o = option_at(i)) != NULL; i++) {
         if (o->section != id || (o->flags & OPTION_REQUIRED) == 0)
             continue;
         const struct yaml *given = yaml_get(y, o->key);
@@ -642,9 +687,7 @@ void
 read_conf(
     struct conf *c, const struct yaml *root, struct arena *scratch, struct conf_problems *problems)
 {
-    struct reader r = {
-        .arena = c->arena, .files = &c->files, .scratch = scratch, .problems = problems
-    };
+    struct reader r = { .conf = c, .arena = c->arena, .scratch = scratch, .problems = problems };
     struct place top = { .parent = NULL };
 
     set_defaults(&r, SECTION_root, (char *)c);

@@ -4,6 +4,19 @@
 #include "conf/option.h"
 #include "conf/yaml.h"
 
+/* What is known about a field, entry or section of the configuration beside its value. */
+struct spot {
+    struct conf_mark mark;
+    bool faulty;
+};
+
+/* Where conf->spots keeps it: under the address that *at holds. */
+static inline struct str
+spot_key(const void *const *at)
+{
+    return str_make((const char *)at, sizeof(*at));
+}
+
 /* Fills *c, which has its arena, from `root`: a map, or a null node for the defaults alone.
  * Everything that is wrong goes to `problems`; `scratch` holds what nobody needs afterwards. */
 void read_conf(

@@ -15,7 +15,8 @@ struct setting {
 static void
 fail(const struct setting *s, const char *reason)
 {
-    conf_problem(s->problems, (struct conf_mark){ 0, 0 }, "--set %s: %s", s->path, reason);
+    conf_problem(s->problems, (struct conf_mark){ 0, 0 }, "--set%s%s: %s",
+        s->path != NULL ? " " : "", s->path != NULL ? s->path : "", reason);
 }
 
 /* Cuts the first name off the path; false when there is none. */
@@ -142,7 +143,7 @@ set_apply(struct arena *a, struct yaml *root, const char *set, struct conf_probl
     struct str path, value;
     bool has_value = str_cut(str_c(set), '=', &path, &value);
 
-    s.path = has_value ? yaml_shown(a, path).p : "?";    /* without a '=' it may be a value */
+    s.path = has_value ? yaml_shown(a, path).p : NULL;    /* without a '=' it may be a value */
     if (!has_value || !parse_path(&s, path)) {
         fail(&s, "is not a setting; write --set key.path=value, like --set server.workers=2");
         return root;

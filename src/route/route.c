@@ -24,6 +24,7 @@ struct route_table {
     struct alias **aliases;
     size_t alias_count;
     struct map *alias_by_name;
+    struct map *broken;                   /* ids of providers that are configured wrongly */
     struct map *listed;                   /* "provider/model" of every alias's targets */
     struct provider *default_provider;    /* NULL: none */
 };
@@ -138,13 +139,14 @@ provider_add(struct route_table *t, struct str id, const struct wire *wire,
     return p;
 }
 
+/* `misread`: something in its section was refused, perhaps just what it seems to lack. */
 static const struct wire *
-provider_wire(
-    const struct conf_provider *cp, const struct provider_row *row, struct conf_problems *problems)
+provider_wire(const struct conf_provider *cp, const struct provider_row *row, bool misread,
+    struct conf_problems *problems)
 {
     if (cp->wire.v.n == 0) {
-        if (row != NULL)
-            return row->wire;
+        if (row != NULL || misread)
+            return row != NULL ? row->wire : NULL;
         struct str ids[128];
         size_t n = 0;
         for (const struct provider_row *r; n < ARRAY_LEN(ids) && (r = provider_row_at(n)) != NULL;
@@ -176,9 +178,9 @@ provider_wire(
 
 /* At its own address a provider that we know answers nobody without a key. */
 static bool
-needs_key(const struct provider_row *row, const struct conf_provider *cp)
+needs_key(const struct provider_row *row, const struct conf_provider *cp, bool misread)
 {
-    return row != NULL && row->env.n != 0 && cp != NULL && cp->base_url.v.n == 0 &&
+    return !misread && row != NULL && row->env.n != 0 && cp != NULL && cp->base_url.v.n == 0 &&
            cp->field_count == 0;
 }
 
@@ -186,7 +188,7 @@ needs_key(const struct provider_row *row, const struct conf_provider *cp)
  * a header field. */
 static void
 provider_keys(struct route_table *t, struct provider *p, const struct conf_provider *cp,
-    struct conf_problems *problems)
+    bool misread, struct conf_problems *problems)
 {
     size_t n = cp != NULL ? cp->api_keys.count : 0;
     struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
@@ -204,7 +206,7 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
             STR_ARG(p->id), STR_ARG(variable), why);
     } else if (env.n != 0) {
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
-    } else if (!given && needs_key(p->row, cp)) {
+    } else if (!given && needs_key(p->row, cp, misread)) {
         (void)str_cut(p->row->env, ' ', &variable, &rest);
         conf_problem(problems, mark,
             "providers." STR_FMT ": it has no key; write api_key: \"${" STR_FMT
@@ -218,21 +220,27 @@ provider_from_conf(struct route_table *t, const struct conf *c, const struct con
     struct conf_problems *problems)
 {
     const struct provider_row *row = provider_row(cp->id.v);
-    const struct wire *wire = provider_wire(cp, row, problems);
+    bool misread = conf_is_faulty(c, cp);
+    const struct wire *wire = provider_wire(cp, row, misread, problems);
 
+    if (wire == NULL)
+        (void)map_put(t->broken, cp->id.v, (void *)(uintptr_t)cp);
     if (cp->disabled || wire == NULL)
         return;
     struct str base_url = cp->base_url.v.n != 0 ? cp->base_url.v
                           : row != NULL         ? row->base_url
                                                 : S("");
-    if (base_url.n == 0) {
+    if (base_url.n == 0 || conf_is_faulty(c, &cp->base_url)) {
+        (void)map_put(t->broken, cp->id.v, (void *)(uintptr_t)cp);
+        if (misread)
+            return;
         conf_problem(problems, cp->mark,
             "providers." STR_FMT ": base_url is missing; write base_url: https://...",
             STR_ARG(cp->id.v));
         return;
     }
     struct provider *p = provider_add(t, cp->id.v, wire, row, base_url, cp, problems);
-    provider_keys(t, p, cp, problems);
+    provider_keys(t, p, cp, misread, problems);
     p->fields = field_lines(t->arena, cp);
     p->timeouts = timeouts_over(c->timeouts, cp->timeouts);
     p->models = cp->models;
@@ -260,7 +268,7 @@ providers_from_environment(
             continue;
         struct provider *p =
             provider_add(t, row->id, row->wire, row, row->base_url, NULL, problems);
-        provider_keys(t, p, NULL, problems);
+        provider_keys(t, p, NULL, false, problems);
         p->timeouts = c->timeouts;
     }
 }
@@ -349,6 +357,8 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
 
     if (!str_cut(ct->model.v, '/', &head, &tail))
         head = ct->model.v;
+    if (map_get(t->broken, head) != NULL)
+        return;    /* what is wrong with it was said */
     for (size_t i = 0; i < t->provider_count && n < ARRAY_LEN(names); i++)
         names[n++] = t->providers[i]->id;
     for (size_t i = 0; i < c->model_count && n < ARRAY_LEN(names); i++)
@@ -408,31 +418,96 @@ target_of_alias(
     return to;
 }
 
-/* Adds the targets of one alias, walking into aliases it names. False: there is a problem that
- * would only be met again. */
-static bool
-alias_fill(struct route_table *t, const struct conf *c, const struct conf_alias *ca,
-    struct alias *al, unsigned depth, struct conf_problems *problems)
+/* The aliases on the way from the one that is being filled. */
+struct alias_path {
+    const struct conf_alias *list[ALIAS_DEPTH + 1];
+    size_t count;
+};
+
+/* "a -> b -> a": each alias of the path from `first` on, and the one that it leads to. */
+static struct str
+path_text(struct arena *a, const struct alias_path *path, size_t first, struct str last)
 {
-    if (depth > ALIAS_DEPTH) {
-        conf_problem(problems, ca->mark,
-            "models." STR_FMT ": aliases name each other in a circle, or more than %d deep",
-            STR_ARG(ca->name.v), ALIAS_DEPTH);
+    struct str text = S("");
+
+    for (size_t i = first; i < path->count; i++)
+        text =
+            arena_printf(a, STR_FMT STR_FMT " -> ", STR_ARG(text), STR_ARG(path->list[i]->name.v));
+    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(text), STR_ARG(last));
+}
+
+/* Each circle is said once, whichever of its aliases is being filled: beginning with the one that
+ * comes first in the file. */
+static void
+complain_circle(
+    struct route_table *t, struct alias_path *path, size_t first, struct conf_problems *problems)
+{
+    struct alias_path circle = { .count = 0 };
+    size_t n = path->count - first, begin = 0;
+
+    for (size_t i = 1; i < n; i++)
+        if (path->list[first + i] < path->list[first + begin])    /* they are one array */
+            begin = i;
+    for (size_t i = 0; i < n; i++)
+        circle.list[circle.count++] = path->list[first + (begin + i) % n];
+    const struct conf_alias *head = circle.list[0];
+    struct str text = path_text(t->arena, &circle, 0, head->name.v);
+
+    conf_problem(problems, head->mark,
+        "models." STR_FMT ": aliases name each other in a circle: " STR_FMT
+        "; let one of them name a provider/model instead",
+        STR_ARG(head->name.v), STR_ARG(text));
+}
+
+/* May the walk go on into `inner`? */
+static bool
+enter_alias(struct route_table *t, struct alias_path *path, const struct conf_alias *inner,
+    struct conf_problems *problems)
+{
+    for (size_t i = 0; i < path->count; i++) {
+        if (path->list[i] == inner) {
+            complain_circle(t, path, i, problems);
+            return false;
+        }
+    }
+    if (path->count == ARRAY_LEN(path->list)) {
+        conf_problem(problems, path->list[0]->mark,
+            "models." STR_FMT ": aliases name each other more than %d deep: " STR_FMT,
+            STR_ARG(path->list[0]->name.v), ALIAS_DEPTH,
+            STR_ARG(path_text(t->arena, path, 0, inner->name.v)));
         return false;
     }
+    path->list[path->count++] = inner;
+    return true;
+}
+
+/* Adds the targets of the last alias of the path, walking into aliases it names. False: there is a
+ * problem that would only be met again. */
+static bool
+alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path, struct alias *al,
+    struct conf_problems *problems)
+{
+    const struct conf_alias *ca = path->list[path->count - 1];
+
     for (size_t i = 0; i < ca->target_count; i++) {
         const struct conf_target *ct = &ca->targets[i];
         const struct conf_alias *inner = conf_alias_named(c, ct->model.v);
         struct str model;
         struct provider *p = inner == NULL ? name_provider(t, ct->model.v, &model) : NULL;
 
+        if (ct->model.v.n == 0) {    /* it was refused */
+            if (path->count != 1)
+                return false;
+            continue;
+        }
         if (inner != NULL) {
             check_alias_target(ct, problems);
-            if (!alias_fill(t, c, inner, al, depth + 1, problems))
+            if (!enter_alias(t, path, inner, problems) || !alias_fill(t, c, path, al, problems))
                 return false;
+            path->count--;
         } else if (p == NULL) {
             unknown_target(t, c, ct, problems);
-            if (depth != 0)
+            if (path->count != 1)
                 return false;    /* the rest is said where that alias is the one to be filled */
         } else if (al->count == ROUTE_TARGETS) {
             conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets",
@@ -452,10 +527,11 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
     t->aliases = arena_array(t->arena, struct alias *, c->model_count + 1);
     for (size_t i = 0; i < c->model_count; i++) {
         struct alias *al = arena_new(t->arena, struct alias);
+        struct alias_path path = { .list = { &c->models[i] }, .count = 1 };
 
         al->name = c->models[i].name.v;
         al->targets = arena_array(t->arena, struct target *, ROUTE_TARGETS);
-        (void)alias_fill(t, c, &c->models[i], al, 0, problems);
+        (void)alias_fill(t, c, &path, al, problems);
         t->aliases[t->alias_count++] = al;
         (void)map_put(t->alias_by_name, al->name, al);
     }
@@ -476,6 +552,7 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
     t->provider_by_id = map_create();
     t->alias_by_name = map_create();
     t->listed = map_create();
+    t->broken = map_create();
 
     for (size_t i = 0; i < c->provider_count; i++)
         provider_from_conf(t, c, &c->providers[i], problems);
@@ -486,7 +563,7 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
 
     if (c->default_provider.v.n != 0) {
         t->default_provider = map_get(t->provider_by_id, c->default_provider.v);
-        if (t->default_provider == NULL && problems->count == 0)
+        if (t->default_provider == NULL && map_get(t->broken, c->default_provider.v) == NULL)
             conf_problem(problems, c->default_provider.mark,
                 "default_provider: no provider '" STR_FMT "' is configured",
                 STR_ARG(c->default_provider.v));
@@ -508,6 +585,7 @@ route_destroy(struct route_table *t)
     map_destroy(t->provider_by_id);
     map_destroy(t->alias_by_name);
     map_destroy(t->listed);
+    map_destroy(t->broken);
     arena_destroy(t->arena);
     free(t);
 }

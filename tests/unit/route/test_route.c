@@ -512,10 +512,74 @@ TEST(aliases_that_name_each_other_in_a_circle_end)
                            "  c: {targets: [c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c]}\n");
 
     EXPECT_STR(problem_lines(&r.l),
-        "4:3: models.a: aliases name each other in a circle, or more than 8 deep\n"
-        "5:3: models.b: aliases name each other in a circle, or more than 8 deep\n"
-        "6:3: models.c: aliases name each other in a circle, or more than 8 deep\n");
+        "4:3: models.a: aliases name each other in a circle: a -> b -> a; let one of them name a "
+        "provider/model instead\n"
+        "6:3: models.c: aliases name each other in a circle: c -> c; let one of them name a "
+        "provider/model instead\n");
     drop(&r);
+}
+
+TEST(a_circle_is_shown_once_whoever_leads_into_it)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n"
+                           "models:\n"
+                           "  in: {targets: [c]}\n"
+                           "  b: {targets: [c]}\n"
+                           "  c: {targets: [openai/x, a]}\n"
+                           "  a: {targets: [b]}\n");
+
+    EXPECT_STR(problem_lines(&r.l),
+        "5:3: models.b: aliases name each other in a circle: b -> c -> a -> b; let one of them "
+        "name a provider/model instead\n");
+    drop(&r);
+}
+
+TEST(aliases_that_are_too_deep_show_the_way)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n"
+                           "models:\n"
+                           "  a: {targets: [b]}\n  b: {targets: [c]}\n  c: {targets: [d]}\n"
+                           "  d: {targets: [e]}\n  e: {targets: [f]}\n  f: {targets: [g]}\n"
+                           "  g: {targets: [h]}\n  h: {targets: [i]}\n  i: {targets: [j]}\n"
+                           "  j: {targets: [openai/x]}\n");
+
+    EXPECT_STR(problem_lines(&r.l), "4:3: models.a: aliases name each other more than 8 deep: "
+                                    "a -> b -> c -> d -> e -> f -> g -> h -> i -> j\n");
+    drop(&r);
+}
+
+/* What cannot be read cannot be known either: nothing is said that follows from it. */
+TEST(one_mistake_in_a_provider_is_one_line)
+{
+    static const struct {
+        const char *text;
+        const char *problem;
+    } rows[] = {
+        { "providers:\n  lab: {wire: openai-chat, base_url: \"htp://x\"}\n"
+          "default_provider: lab\nmodels:\n  m: {targets: [lab/x, openai]}\n  openai: {targets: [lab/y]}\n",
+            "2:38: 'providers.lab.base_url' is not a URL; write https://host/path, or http:// for "
+            "a server without TLS\n" },
+        { "providers:\n  lab: {wier: openai-chat, base_url: \"http://h\"}\nmodels: {m: {targets: [lab/x]}}\n",
+            "2:9: 'providers.lab.wier' is unknown; did you mean 'wire'?\n" },
+        { "providers:\n  lab: {wire: openai-chat, base_ulr: \"http://h\"}\nmodels: {m: {targets: [lab/x]}}\n",
+            "2:28: 'providers.lab.base_ulr' is unknown; did you mean 'base_url'?\n" },
+        { "providers:\n  openai: {base_url: \"openai.example\"}\nmodels: {m: {targets: [openai/x]}}\n",
+            "2:22: 'providers.openai.base_url' is not a URL; write https://host/path, or http:// "
+            "for a server without TLS\n" },
+        { "providers:\n  openai: {api_kye: k}\n",
+            "2:12: 'providers.openai.api_kye' is unknown; did you mean 'api_key'?\n" },
+        { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\nmodels: {m: {targets: [lab/x]}}\n",
+            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat or "
+            "anthropic-messages\n" },
+        { "providers:\n  openai: {api_key: k}\nmodels: {m: {targets: [{modl: openai/x}]}}\n",
+            "3:25: 'models.m.targets[0].modl' is unknown; did you mean 'model'?\n" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct routed r = make(rows[i].text);
+        EXPECT_STR(problem_lines(&r.l), rows[i].problem);
+        drop(&r);
+    }
 }
 
 TEST(a_target_that_leads_nowhere_through_many_aliases_is_said_once_and_soon)
