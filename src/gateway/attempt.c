@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "gateway/wrong_url.h"
 
 #define LAST_BYTE_US 1000000    /* grace for the framing's end behind the protocol's last word */
 #define REFUSAL_US 5000000      /* for the explanation behind a failed status */
@@ -58,6 +59,7 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
                             ? 0
                             : atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
         buf_add(out, p->credentials[turn % p->credential_count]);
+        x->attempt.note->credential = p->credential_names[turn % p->credential_count];
     }
     if (same_wire)
         add_forwarded(x, p->wire, out, &own_version);
@@ -257,6 +259,7 @@ write_request(
     else
         wire->provider->write_path(path, &x->request, &t->wire);
     q->path = arena_str(x->request.arena, buf_str(path));
+    x->attempt.path = q->path;
     buf_reset(path, SIZE_MAX);
 
     e = same_wire ? write_same_wire(x, t, q) : write_translated(x, t, q, fault);
@@ -293,6 +296,8 @@ attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
     bool has_detail = detail != NULL && *detail != '\0';
     e.message = arena_printf(x->arena, "%s (" STR_FMT "%s%s)", err_row(why)->sentence, STR_ARG(id),
         has_detail ? ": " : "", has_detail ? detail : "");
+    if (why == ERR_UPSTREAM_PROTOCOL)
+        (void)wrong_url_explain(x, &e);
     attempt_failed(x, &e);
 }
 
@@ -374,6 +379,7 @@ attempt_drop_request(struct exchange *x)
         .n = r.n,
         .want_usage = r.want_usage,
     };
+    x->attempt.path = S("");
     drop_body(x);
     server_drop_body(x->q);
 }
@@ -448,10 +454,15 @@ on_data(void *owner, struct str bytes)
 static void
 settle_refusal(struct exchange *x)
 {
-    if (relay_end(x) != OK)
-        attempt_failed(x, &x->relay.error);
-    else
+    if (relay_end(x) != OK) {
+        struct llm_error e = x->relay.error;
+
+        if (wrong_url_explain(x, &e) && e.as_is)
+            e.kind = x->relay.error.kind;    /* the caller gets the answer itself */
+        attempt_failed(x, &e);
+    } else {
         attempt_failed_kind(x, ERR_UPSTREAM_PROTOCOL, NULL);
+    }
 }
 
 static void
@@ -633,7 +644,10 @@ count_attempt(struct exchange *x, enum err outcome)
     METRIC_OBSERVE(s, attempt_duration, n->ended_us - n->started_us);
     if (outcome != OK && outcome != ERR_CLIENT_GONE) {
         struct log_context who = exchange_log(x);
-        log_warn(&who, "attempt failed: %s (status %d)", err_row(outcome)->code, x->attempt.status);
+
+        n->message = exchange_reason(x, &x->attempt.error);
+        who.error = str_c(err_row(outcome)->code);
+        log_warn(&who, "attempt failed: " STR_FMT, STR_ARG(n->message));
     }
 }
 

@@ -10,6 +10,7 @@
 #include "http/multipart.h"
 
 #define MESSAGE_BYTES 2048
+#define API_WORD_BYTES 64
 
 static void
 run_deferred(void *arg)
@@ -54,9 +55,8 @@ exchange_wake(struct exchange *x)
     loop_defer(x->worker->loop, &x->wake);
 }
 
-/* What the log may say of a text that somebody else wrote. */
-static struct str
-shown(const struct exchange *x, struct str text)
+struct str
+exchange_shown(const struct exchange *x, struct str text)
 {
     return secrets_in(x->hold->snapshot->secrets, text) ? S("(withheld: it quotes a secret)")
                                                         : text;
@@ -65,13 +65,13 @@ shown(const struct exchange *x, struct str text)
 struct log_context
 exchange_log(const struct exchange *x)
 {
-    struct log_context who = {
-        .request_id = x->id, .model_requested = shown(x, x->request.model), .attempt = x->attempts
-    };
+    struct log_context who = { .request_id = x->id,
+        .model_requested = exchange_shown(x, x->request.model),
+        .attempt = x->attempts };
 
     if (x->attempt.target != NULL) {
         who.provider = x->attempt.target->provider->id;
-        who.model = shown(x, x->attempt.target->wire.model);
+        who.model = exchange_shown(x, x->attempt.target->wire.model);
     }
     return who;
 }
@@ -353,6 +353,50 @@ is_out_of_room(const struct exchange *x)
            (x->request.arena != NULL && arena_was_refused(x->request.arena));
 }
 
+/* A word of an API's own vocabulary ("invalid_value", "messages[0].content"): it may be logged. What
+ * may be a piece of somebody's text is left out. */
+static struct str
+api_word(const struct exchange *x, struct str word)
+{
+    for (size_t i = 0; i < word.n; i++) {
+        char c = word.p[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            strchr("_.[]", c) == NULL)
+            return S("");
+    }
+    return word.n <= API_WORD_BYTES && !secrets_in(x->hold->snapshot->secrets, word) ? word : S("");
+}
+
+struct str
+exchange_reason(struct exchange *x, const struct llm_error *e)
+{
+    const struct target *t = x->attempt.target;
+    struct str code = api_word(x, e->code.n != 0 ? e->code : e->type);
+    struct str param = api_word(x, e->param);
+    struct buf *b = &x->worker->text;
+    size_t before = buf_len(b);
+
+    if (!e->quotes && e->message.n != 0)
+        return exchange_shown(x, arena_str(x->arena, e->message));
+    if (x->request.body.n != 0 && str_find(x->request.body, code) != x->request.body.n)
+        code = S("");    /* the caller's word */
+    buf_add(b, str_c(err_row(e->kind)->sentence));
+    if (t != NULL)
+        buf_printf(b, " (" STR_FMT, STR_ARG(t->provider->id));
+    if (t != NULL && x->attempt.status != 0)
+        buf_printf(b, ", status %d", x->attempt.status);
+    if (code.n != 0)
+        buf_printf(b, ", code " STR_FMT, STR_ARG(code));
+    if (t != NULL)
+        buf_add_c(b, ')');
+    if (param.n != 0)
+        buf_printf(b, ": " STR_FMT, STR_ARG(param));
+    struct str s = arena_str(x->arena, str_skip(buf_str(b), before));
+    buf_truncate(b, before);
+    return exchange_shown(x, s);
+}
+
 enum step
 exchange_fail_with(struct exchange *x, const struct llm_error *given)
 {
@@ -365,8 +409,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         e.message = str_c(err_row(e.kind)->sentence);
     e.message = with_attempts(x, e.message);
     x->error = e.kind;
-    x->error_message =
-        shown(x, e.quotes ? with_attempts(x, str_c(err_row(e.kind)->sentence)) : e.message);
+    x->error_message = with_attempts(x, exchange_reason(x, given));
     if (x->q == NULL || x->answered)
         return STEP_STOP;
     bool begun = server_responded(x->q);
@@ -436,6 +479,14 @@ attempts_json(struct exchange *x)
         buf_add(b, str_c(err_row(n->outcome)->code));
         buf_add(b, S("\",\"status\":"));
         buf_add_i64(b, n->status);
+        if (n->credential.n != 0) {
+            buf_add(b, S(",\"credential\":"));
+            json_add_str(b, n->credential);
+        }
+        if (n->message.n != 0) {
+            buf_add(b, S(",\"message\":"));
+            json_add_str(b, n->message);
+        }
         buf_add(b, S(",\"reused\":"));
         buf_add(b, n->reused ? S("true") : S("false"));
         if (n->resent != 0) {
@@ -516,12 +567,13 @@ settle_log(
         .key_hash = x->who != NULL ? str_c(x->who->hash_hex) : S(""),
         .client_ip = x->client_ip,
         .method = x->method,
-        .path = doubtful || x->endpoint->op == OP_RELAY ? shown(x, x->path.text) : x->path.text,
+        .path = doubtful || x->endpoint->op == OP_RELAY ? exchange_shown(x, x->path.text)
+                                                        : x->path.text,
         .endpoint = str_c(x->endpoint->id),
         .status = x->status,
         .error = x->error != OK ? str_c(err_row(x->error)->code) : S(""),
         .error_message = x->error_message,
-        .model_requested = doubtful ? shown(x, x->request.model) : x->request.model,
+        .model_requested = doubtful ? exchange_shown(x, x->request.model) : x->request.model,
         .provider = t != NULL ? t->provider->id : S(""),
         .model = t != NULL ? t->wire.model : S(""),
         .stream = x->request.stream,

@@ -39,6 +39,8 @@ struct attempt_note {
     uint64_t started_us;
     uint64_t head_us;    /* answer's head, 0: none */
     uint64_t ended_us;
+    struct str credential;    /* the name of the key that was sent, or empty */
+    struct str message;       /* why it failed: exchange_reason() */
     struct attempt_note *next;
 };
 
@@ -50,6 +52,7 @@ struct attempt {
     struct target *target;
     struct attempt_note *note;
     struct llm_error error;    /* when FAILED */
+    struct str path;           /* of the request; gone with it */
     int status;                /* of the provider's head; 0: none yet */
     bool ended;                /* the provider's bytes are all there */
     bool repeat;               /* the same target again: see attempt_may_repeat() */
@@ -140,6 +143,14 @@ void exchange_answer(struct exchange *x, int status, struct str content_type, st
 /* Settles: usage, cost, metrics, one log line, the slot; then frees the exchange. Called by
  * gateway_run() alone. */
 void exchange_finish(struct exchange *x);
+
+/* What a log may say of a text that somebody else wrote: nothing, when it holds a secret. */
+struct str exchange_shown(const struct exchange *x, struct str text);
+
+/* Why something failed, for the log: without secrets and without words of the conversation. What a
+ * provider said is reduced to its status, its code and the parameter that it named. In the
+ * exchange's arena. */
+struct str exchange_reason(struct exchange *x, const struct llm_error *e);
 
 /* Who the log is told is speaking. */
 struct log_context exchange_log(const struct exchange *x);

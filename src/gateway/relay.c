@@ -165,6 +165,8 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->content_type = field_is_clean(x, S(""), type) ? arena_str(x->arena, type) : S("");
     r->passed = passed_fields(x, head);
     r->length = head->content_length;
+    if (head->status >= 300 && head->status < 400)
+        r->location = arena_str(x->arena, http_field_get(&head->fields, S("location")));
     r->says_stream = http_type_is(type, S("text/event-stream"));
     r->encoded = http_field_get(&head->fields, S("content-encoding")).n != 0;
     r->source = choose_source(x, head);
@@ -419,6 +421,18 @@ read_whole(struct exchange *x, struct str body)
     return write_whole(x, body);
 }
 
+/* What kind of document begins like this? */
+static void
+look_at_document(struct relay *r, struct str body)
+{
+    struct str s = str_trim(body);
+
+    r->json = s.n != 0 && (s.p[0] == '{' || s.p[0] == '[');
+    r->html = s.n != 0 && s.p[0] == '<' &&
+              (http_type_is(r->content_type, S("text/html")) || str_istarts(s, S("<html")) ||
+                  str_istarts(s, S("<!doctype html")));
+}
+
 static enum err
 read_error(struct exchange *x, struct str body)
 {
@@ -434,6 +448,7 @@ read_error(struct exchange *x, struct str body)
     r->reading = S("");
     arena_rewind(scratch, mark);
     r->error.status = x->attempt.status;
+    look_at_document(r, body);
     /* What is wrong with the gateway's own credentials is not the caller's to read. */
     r->error.as_is = fit && x->request.op == OP_RELAY && e.kind != ERR_UPSTREAM_AUTH &&
                      x->attempt.ended && !r->body.overflow && !r->encoded;
@@ -457,6 +472,7 @@ settle_source(struct exchange *x, struct str bytes)
     bool field = memchr("deir:", s.p[0], 5) != NULL;    /* data, event, id, retry, a comment */
     r->reader.stream = field || (r->says_stream && !document);
     r->source = r->reader.stream ? SOURCE_STREAM : SOURCE_WHOLE;
+    look_at_document(r, s);
     choose_output(x);
     return true;
 }

@@ -64,6 +64,9 @@ struct relay {
     uint64_t byte_us;          /* the last byte, where the caller bounds the silence */
     uint64_t last_write_us;    /* for keep-alives */
 
+    bool html, json;        /* what a collected document begins like */
+    struct str location;    /* of a redirect */
+
     bool frame_said;    /* the decoder emitted an event for the frame being read */
     bool encoded;       /* the answer is compressed: secrets cannot be found in it */
     /* SOURCE_RAW, text: searched for secrets, and `body` holds its last bytes back */

@@ -198,13 +198,17 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
     const char *why = env.n != 0 ? form_problem(t->arena, FORM_SECRET, env) : NULL;
 
     p->credentials = arena_array(t->arena, struct str, n + 1);
-    for (size_t i = 0; i < n; i++)
+    p->credential_names = arena_array(t->arena, struct str, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        p->credential_names[i] = arena_printf(t->arena, STR_FMT "#%zu", STR_ARG(p->id), i + 1);
         p->credentials[p->credential_count++] =
             credential_line(t->arena, p->row, p->wire, cp->api_keys.list[i].v);
+    }
     if (why != NULL) {
         conf_problem(problems, mark, "providers." STR_FMT ": the environment's " STR_FMT " %s",
             STR_ARG(p->id), STR_ARG(variable), why);
     } else if (env.n != 0) {
+        p->credential_names[p->credential_count] = arena_str(t->arena, variable);
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
     } else if (!given && needs_key(p->row, cp, misread)) {
         (void)str_cut(p->row->env, ' ', &variable, &rest);

@@ -20,6 +20,7 @@ struct provider {
     struct str base_path;    /* "/v1", no slash at the end */
     /* complete field lines per key: "Authorization: Bearer ...\r\n"; secrets */
     struct str *credentials;
+    struct str *credential_names;    /* "OPENAI_API_KEY", "openai#2": for logs */
     size_t credential_count;
     struct str fields;    /* configured extra field lines */
     uint32_t quirks;

@@ -1,0 +1,63 @@
+/* wrong_url.c - a base_url that is wrong by a path or a host is the commonest mistake of a
+ * configuration, and what answers there is seldom an API. */
+#include "gateway/wrong_url.h"
+
+#define LOCATION_BYTES 300
+
+/* Where a redirect leads, for a log: no query, and nothing that could be a secret. */
+static struct str
+told_location(const struct exchange *x)
+{
+    struct str to = x->relay.location, scheme, rest, before, after;
+
+    (void)str_cut(to, '?', &to, &rest);
+    (void)str_cut(to, '#', &to, &rest);
+    size_t at = str_find(to, S("://"));
+    scheme = str_make(to.p, at != to.n ? at + 3 : 0);
+    rest = str_skip(to, scheme.n);
+    size_t authority = str_chr(rest, '/');
+    (void)str_cut(str_make(rest.p, authority), '@', &before, &after);
+    if (to.n == 0 || to.n > LOCATION_BYTES || after.n != 0 ||
+        secrets_in(x->hold->snapshot->secrets, to))
+        return S("another place");
+    return to;
+}
+
+static struct str
+told_url(const struct exchange *x)
+{
+    const struct origin *o = x->attempt.target->provider->origin;
+    struct str path, query;
+
+    (void)str_cut(x->attempt.path, '?', &path, &query);
+    struct str url = arena_printf(x->arena, STR_FMT "://" STR_FMT STR_FMT, STR_ARG(o->scheme),
+        STR_ARG(o->unix_path.n != 0 ? o->unix_path : o->host_header), STR_ARG(path));
+    return secrets_in(x->hold->snapshot->secrets, url) ? o->host_header : url;
+}
+
+bool
+wrong_url_explain(struct exchange *x, struct llm_error *e)
+{
+    struct str id = x->attempt.target->provider->id;
+    int status = x->attempt.status;
+    bool redirect = status >= 300 && status < 400;
+    bool missing = (status == 404 || status == 405) && !x->relay.json;
+
+    if (x->attempt.path.n == 0 || !(redirect || x->relay.html || missing))
+        return false;
+    if (redirect)
+        e->message = arena_printf(x->arena,
+            STR_FMT " was redirected with status %d to " STR_FMT
+                    "; redirects are not followed, the base_url of '" STR_FMT "' may be wrong",
+            STR_ARG(told_url(x)), status, STR_ARG(told_location(x)), STR_ARG(id));
+    else
+        e->message =
+            arena_printf(x->arena, STR_FMT " answered with status %d and %s%s" STR_FMT "%s",
+                STR_ARG(told_url(x)), status, x->relay.html ? "an HTML page" : "no JSON",
+                status < 500 ? "; the base_url of '" : " ('", STR_ARG(id),
+                status < 500 ? "' may be wrong" : "')");
+    if (redirect || missing || status < 300)
+        e->kind = ERR_UPSTREAM_PROTOCOL;
+    e->quotes = false;
+    return true;
+}

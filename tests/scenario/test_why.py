@@ -1,0 +1,153 @@
+"""Why did this request fail? The logs have the answer: a sentence for the request and for each attempt, the provider's
+status and code, the key that was used by its name; and never a word of the conversation, or a secret."""
+import json
+
+import pytest
+
+from lib import process
+from lib.ask import CALLERS, PATHS, ask, body_of
+from lib.process import PROMPT, canary, wait_until
+
+
+def reason_of(gateway, got):
+    """The access line, and the error log's lines about the same request."""
+    line = gateway.access(got.id)
+    wait_until(lambda: got.id in gateway.stderr(), "the error log's line")
+    told = [json.loads(said) for said in gateway.stderr().splitlines() if got.id in said]
+    return line, told
+
+
+def refusing(status, error):
+    return lambda conn: conn.answer(status, {"error": error})
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_provider_s_refusal_is_told_by_its_status_its_code_and_its_parameter(make, caller):
+    upstream = make.upstream(refusing(422, {"message": f"bad: {PROMPT}", "type": "invalid_request_error",
+                                            "code": "invalid_value", "param": "messages[0].content"}))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}, "models": {"fast": {"targets": ["lab/m"]}}})
+    for stream in (False, True):
+        got = ask(gateway, caller, "fast", stream)
+        assert PROMPT in got.error["message"], "the caller may read its own words"
+        line, told = reason_of(gateway, got)
+        why = "the request is not valid (lab, status 422, code invalid_value): messages[0].content"
+        assert line["error_message"] == why and line["attempts"][0]["message"] == why, line
+        assert line["attempts"][0]["status"] == 422 and line["attempts"][0]["credential"] == "lab#1", line
+        assert [t["msg"] for t in told] == [f"attempt failed: {why}"], told
+        both = ("request_id", "provider", "model", "model_requested", "error")
+        assert [told[0][n] for n in both] == [line[n] for n in both] == \
+            [got.id, "lab", "m", "fast", "bad_request"], (told, line)
+
+
+@pytest.mark.parametrize("word", [PROMPT, PROMPT.replace("-", "_"), "two words", "<b>", "x" * 65, "é", canary("code")])
+def test_what_is_no_word_of_an_api_is_not_logged_as_a_code(make, word):
+    upstream = make.upstream(refusing(400, {"message": "no", "type": word, "code": word, "param": word.replace("_", "-")}))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    for caller in CALLERS:
+        got = ask(gateway, caller, "lab/m", user=word)
+        line, told = reason_of(gateway, got)
+        assert line["error_message"] == "the request is not valid (lab, status 400)", line
+        assert word not in json.dumps([line, told], ensure_ascii=False)
+
+
+def test_the_key_that_was_used_is_told_by_its_name(make):
+    upstream = make.upstream(refusing(401, {"message": "no"}))
+    gateway = make.gateway({"providers": {
+        "lab": upstream.provider(api_key=[canary("one"), canary("two")]),
+        "openai": {"base_url": upstream.openai_url, "api_key": None}, "bare": upstream.provider(api_key=canary("three"))}},
+        env={"OPENAI_API_KEY": canary("four")})
+    used = [gateway.access(ask(gateway, "openai", "lab/m").id)["attempts"][0]["credential"] for _ in range(4)]
+    assert sorted(used) == ["lab#1", "lab#1", "lab#2", "lab#2"] and used[0] != used[1], used
+    line = gateway.access(ask(gateway, "openai", "bare/m").id)
+    assert line["attempts"][0]["credential"] == "bare#1"
+    assert line["error_message"].startswith("the provider refused the gateway's credentials (bare, status 401"), line
+
+
+def test_each_attempt_has_its_own_reason(make):
+    bad = make.upstream(refusing(503, {"message": "later", "code": "busy"}))
+    good = make.mock()
+    gateway = make.gateway({"providers": {
+        "dead": {"wire": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}, "bad": bad.provider(), "good": good.provider()},
+        "models": {"all": {"targets": ["dead/m", "bad/m", "good/m"]}}})
+    got = ask(gateway, "openai", "all")
+    line, told = reason_of(gateway, got)
+    assert got.complete and "error" not in line and "error_message" not in line
+    dead, busy, fine = line["attempts"]
+    assert "could not be reached" in dead["message"] and "127.0.0.1:1" in dead["message"], dead
+    assert busy["message"] == "the provider is overloaded (bad, status 503, code busy)" and "message" not in fine
+    assert [t["provider"] for t in told] == ["dead", "bad"] and [t["attempt"] for t in told] == [1, 2], told
+
+
+def test_one_provider_s_failures_do_not_hide_another_s(make):
+    gateway = make.gateway({"providers": {n: make.upstream(refusing(500, {"message": "no"})).provider() for n in "ab"}})
+    for _ in range(20):
+        ask(gateway, "openai", "a/m")
+    got = ask(gateway, "openai", "b/m")
+    wait_until(lambda: got.id in gateway.stderr(), "the other provider's line")
+    assert gateway.stderr().count('"provider":"a"') == 5
+
+
+WRONG = {
+    "redirect": (308, b"", "text/plain", "was redirected with status 308 to https://other.test/v2"),
+    "redirect with a page": (301, b"<html><body>Moved</body></html>", "text/html", "was redirected with status 301"),
+    "page": (200, b"<!DOCTYPE html>\n<html><title>Welcome</title></html>", "text/html", "answered with status 200 and an HTML page"),
+    "page without a type": (200, b"\n <HTML>hi</HTML>", "", "answered with status 200 and an HTML page"),
+    "missing page": (404, b"<html>404</html>", "text/html", "answered with status 404 and an HTML page"),
+    "missing text": (404, b"404 page not found\n", "text/plain", "answered with status 404 and no JSON"),
+    "missing, nothing": (404, b"", "", "answered with status 404 and no JSON"),
+    "wrong method": (405, b"Method Not Allowed", "text/plain", "answered with status 405 and no JSON"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_answer_from_a_wrong_address_names_the_url(make, wrong):
+    status, body, kind, what = WRONG[wrong]
+    upstream = make.upstream(lambda conn: conn.answer(status, body, kind, fields=[
+        ("Location", "https://other.test/v2?key=canary-location#x")]))
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": f"{upstream.url}/wrong"}}})
+    for caller in CALLERS:
+        for stream in (False, True):
+            got = ask(gateway, caller, "lab/m", stream)
+            line, told = reason_of(gateway, got)
+            assert got.status == 502 and got.code == "upstream_protocol", got
+            for text in (got.error["message"], line["error_message"], line["attempts"][0]["message"], told[0]["msg"]):
+                assert f"{upstream.url}/wrong/chat/completions" in text and what in text, text
+                assert "the base_url of 'lab' may be wrong" in text and "canary" not in text and "moved" not in text, text
+
+
+def test_a_page_of_a_broken_proxy_is_no_wrong_address(make):
+    upstream = make.upstream(lambda conn: conn.answer(502, b"<html>Bad Gateway</html>", "text/html"))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    got = ask(gateway, "openai", "lab/m")
+    line, _ = reason_of(gateway, got)
+    assert got.code == "upstream_error" and "base_url" not in line["error_message"], line
+    assert "status 502 and an HTML page" in line["error_message"], line
+
+
+def test_a_redirect_to_a_place_with_credentials_does_not_tell_them(make):
+    upstream = make.upstream(lambda conn: conn.answer(307, b"", fields=[("Location", "https://user:canary-pw@other.test/")]))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    got = ask(gateway, "openai", "lab/m")
+    line, _ = reason_of(gateway, got)
+    assert "to another place" in got.error["message"] and "other.test" not in line["error_message"], line
+
+
+def test_a_refusal_that_passes_through_is_explained_in_the_log(make):
+    upstream = make.upstream(lambda conn: conn.answer(404, b"no such page\n", "text/plain"))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}})
+    with gateway.raw() as client:
+        answer, _ = client.ask("GET", "/v1/files/f-1?after=canary-query", b"", gateway.authorization())
+    assert answer.status == 404 and answer.body == b"no such page\n"
+    line = gateway.access(answer.header("x-request-id"))
+    assert f"{upstream.openai_url}/files/f-1 answered with status 404 and no JSON" in line["error_message"], line
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_request_that_is_wrong_by_itself_is_told_by_its_parameter(make, caller):
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages")}})
+    with gateway.raw() as client:
+        answer, _ = client.ask("POST", PATHS[caller], {**body_of("lab/m"), "messages": [{"role": process.PROMPT}]},
+                               gateway.authorization())
+    line = gateway.access(answer.header("x-request-id"))
+    assert answer.status == 400 and "message" in line["error_message"] and PROMPT not in json.dumps(line), line
