@@ -110,6 +110,8 @@ struct conf_provider {
     struct conf_pair *fields;     /* extra HTTP fields ("headers:") */
     size_t field_count;
     struct conf_str ca_file;
+    struct conf_str client_cert;
+    struct conf_str client_key;    /* empty: in client_cert */
     bool tls_insecure;
     struct conf_str http;    /* "auto" or "1" */
     bool disabled;

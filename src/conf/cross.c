@@ -109,6 +109,10 @@ check_providers(const struct conf *c, struct conf_problems *problems)
                 "'providers." STR_FMT
                 "' has a ca_file and tls_insecure, which ignores it; keep one of the two",
                 STR_ARG(p->id.v));
+        if (p->client_key.v.n != 0 && p->client_cert.v.n == 0)
+            conf_problem(problems, p->client_key.mark,
+                "'providers." STR_FMT "' has a client_key without a client_cert; add it",
+                STR_ARG(p->id.v));
     }
 }
 

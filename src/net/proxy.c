@@ -8,11 +8,11 @@
 static struct str
 env_either(const char *lower, const char *upper)
 {
-    const char *value = getenv(lower);
+    struct str value = str_trim(str_c(getenv(lower)));
 
-    if (value == NULL && upper != NULL)
-        value = getenv(upper);
-    return str_trim(str_c(value));
+    if (value.n == 0 && upper != NULL)
+        value = str_trim(str_c(getenv(upper)));
+    return value;
 }
 
 struct proxy_env

@@ -11,7 +11,7 @@ struct proxy_env {
     struct str no;
 };
 
-/* Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; lower case goes first. In upper case
+/* Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; lower case goes first unless it is empty. In upper case
  * HTTP_PROXY is not trusted where CGI could have made it from a request's Proxy header. */
 struct proxy_env proxy_env_read(void);
 

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -230,6 +231,22 @@ select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_n, const uns
     return SSL_TLSEXT_ERR_OK;
 }
 
+static bool
+use_certificate(
+    struct tls_context *c, const char *cert_path, const char *key_path, char *why, size_t why_size)
+{
+    if (SSL_CTX_use_certificate_chain_file(c->ctx, cert_path) != 1)
+        say_why(why, why_size, "cannot use the certificate %s", cert_path);
+    else if (SSL_CTX_use_PrivateKey_file(c->ctx, key_path, SSL_FILETYPE_PEM) != 1)
+        say_why(why, why_size, "cannot use the private key %s", key_path);
+    else if (SSL_CTX_check_private_key(c->ctx) != 1)
+        say_why(why, why_size, "the private key %s does not belong to the certificate %s", key_path,
+            cert_path);
+    else
+        return true;
+    return false;
+}
+
 struct tls_context *
 tls_server_create(const char *cert_path, const char *key_path, char *why, size_t why_size)
 {
@@ -240,14 +257,7 @@ tls_server_create(const char *cert_path, const char *key_path, char *why, size_t
     SSL_CTX_set_session_id_context(c->ctx, (const unsigned char *)"openclaw", 8);
     SSL_CTX_set_alpn_select_cb(c->ctx, select_alpn, NULL);
 
-    if (SSL_CTX_use_certificate_chain_file(c->ctx, cert_path) != 1)
-        say_why(why, why_size, "cannot use the certificate %s", cert_path);
-    else if (SSL_CTX_use_PrivateKey_file(c->ctx, key_path, SSL_FILETYPE_PEM) != 1)
-        say_why(why, why_size, "cannot use the private key %s", key_path);
-    else if (SSL_CTX_check_private_key(c->ctx) != 1)
-        say_why(why, why_size, "the private key %s does not belong to the certificate %s", key_path,
-            cert_path);
-    else
+    if (use_certificate(c, cert_path, key_path, why, why_size))
         return c;
     tls_context_unref(c);
     return NULL;
@@ -271,26 +281,94 @@ is_hashed_directory(const char *path)
     return found;
 }
 
+/* A variable of the environment that is set to something. */
+static const char *
+env_path(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/* Does the list of directories, separated by colons, have one that the library can search? */
+static bool
+has_hashed_directory(const char *list)
+{
+    struct str rest = str_c(list), one;
+    char path[PATH_MAX];
+
+    while (rest.n != 0) {
+        (void)str_cut(rest, ':', &one, &rest);
+        if (one.n != 0 && one.n < sizeof(path)) {
+            str_copy_c(path, sizeof(path), one);
+            if (is_hashed_directory(path))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The authorities that SSL_CERT_FILE and SSL_CERT_DIR name, instead of the system's; both count. Who
+ * names something that is not there hears of it, instead of trusting other authorities. */
+static bool
+use_named_authorities(SSL_CTX *ctx, const char *file, const char *dir, char *why, size_t why_size)
+{
+    if (file != NULL && SSL_CTX_load_verify_file(ctx, file) != 1) {
+        say_why(why, why_size, "cannot use the authorities in %s, which %s names", file,
+            X509_get_default_cert_file_env());
+        return false;
+    }
+    if (dir != NULL && !has_hashed_directory(dir)) {
+        snprintf(why, why_size,
+            "%s, which %s names, is no directory with hashed names of authorities; 'openssl rehash "
+            "DIRECTORY' makes them",
+            dir, X509_get_default_cert_dir_env());
+        return false;
+    }
+    if (dir != NULL && SSL_CTX_load_verify_dir(ctx, dir) != 1) {
+        say_why(why, why_size, "cannot use the authorities in %s, which %s names", dir,
+            X509_get_default_cert_dir_env());
+        return false;
+    }
+    return true;
+}
+
 /* The system's authorities. A directory of hashed names costs nothing until one of them is needed;
  * a bundle costs a few megabytes at once, so it comes second. */
 static bool
-use_system_authorities(SSL_CTX *ctx)
+use_system_authorities(SSL_CTX *ctx, char *why, size_t why_size)
 {
-    const char *file = getenv(X509_get_default_cert_file_env());
-    const char *dir = getenv(X509_get_default_cert_dir_env());
+    const char *dir = X509_get_default_cert_dir(), *file = X509_get_default_cert_file();
 
-    if (file != NULL && SSL_CTX_load_verify_file(ctx, file) == 1)
+    if (is_hashed_directory(dir) && SSL_CTX_load_verify_dir(ctx, dir) == 1)
         return true;
-    if ((dir != NULL || is_hashed_directory(X509_get_default_cert_dir())) &&
-        SSL_CTX_set_default_verify_dir(ctx) == 1)
-        return true;
-    if (access(X509_get_default_cert_file(), R_OK) == 0 &&
-        SSL_CTX_load_verify_file(ctx, X509_get_default_cert_file()) == 1)
+    if (access(file, R_OK) == 0 && SSL_CTX_load_verify_file(ctx, file) == 1)
         return true;
     for (size_t i = 0; i < ARRAY_LEN(bundles); i++) {
         if (access(bundles[i], R_OK) == 0 && SSL_CTX_load_verify_file(ctx, bundles[i]) == 1)
             return true;
     }
+    snprintf(why, why_size,
+        "this system has no certificate authorities; install the package ca-certificates or name a "
+        "bundle in SSL_CERT_FILE");
+    return false;
+}
+
+static bool
+use_authorities(SSL_CTX *ctx, const char *ca_path, char *why, size_t why_size)
+{
+    const char *file = env_path(X509_get_default_cert_file_env());
+    const char *dir = env_path(X509_get_default_cert_dir_env());
+
+    if (ca_path == NULL)
+        return file != NULL || dir != NULL ? use_named_authorities(ctx, file, dir, why, why_size)
+                                           : use_system_authorities(ctx, why, why_size);
+
+    /* Who names a file may trust exactly what is in it, also a certificate that is no root. */
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+    if (SSL_CTX_load_verify_file(ctx, ca_path) == 1)
+        return true;
+    say_why(why, why_size, "cannot use the authorities in %s", ca_path);
     return false;
 }
 
@@ -305,23 +383,21 @@ tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size
     SSL_CTX_sess_set_new_cb(c->ctx, on_new_session);
     CHECK(SSL_CTX_set_alpn_protos(c->ctx, alpn_http1, ALPN_HTTP1_LEN) == 0);
 
-    if (ca_path != NULL) {
-        /* Who names a file may trust exactly what is in it, also a certificate that is no root. */
-        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c->ctx), X509_V_FLAG_PARTIAL_CHAIN);
-        if (SSL_CTX_load_verify_file(c->ctx, ca_path) != 1) {
-            say_why(why, why_size, "cannot use the authorities in %s", ca_path);
-            tls_context_unref(c);
-            return NULL;
-        }
-    } else if (!insecure && !use_system_authorities(c->ctx)) {
-        snprintf(why, why_size,
-            "this system has no certificate authorities; install the package ca-certificates or "
-            "name a bundle in SSL_CERT_FILE");
+    if ((ca_path != NULL || !insecure) && !use_authorities(c->ctx, ca_path, why, why_size)) {
         tls_context_unref(c);
         return NULL;
     }
     ERR_clear_error();
     return c;
+}
+
+bool
+tls_client_use_certificate(
+    struct tls_context *c, const char *cert_path, const char *key_path, char *why, size_t why_size)
+{
+    CHECK(!c->is_server);
+    SSL_CTX_set_post_handshake_auth(c->ctx, 1);
+    return use_certificate(c, cert_path, key_path, why, why_size);
 }
 
 void

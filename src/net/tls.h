@@ -15,10 +15,15 @@ struct tls_context;
 struct tls_context *tls_server_create(
     const char *cert_path, const char *key_path, char *why, size_t why_size) MUST_CHECK;
 
-/* A client's context. `ca_path`: PEM bundle, NULL for the system's. `insecure` skips verification
- * (tests and labs; the configuration calls it out loud). */
+/* A client's context. `ca_path`: PEM bundle; NULL: what SSL_CERT_FILE and SSL_CERT_DIR name, else the
+ * system's. `insecure` skips verification (tests and labs; the configuration warns of it). */
 struct tls_context *tls_client_create(
     const char *ca_path, bool insecure, char *why, size_t why_size) MUST_CHECK;
+
+/* The certificate (with its chain) and the key with which this client identifies itself, PEM files.
+ * False on error, with a sentence in `why` that names the file. Before the first connection. */
+bool tls_client_use_certificate(struct tls_context *c, const char *cert_path, const char *key_path,
+    char *why, size_t why_size) MUST_CHECK;
 
 /* Connections of this client's context may agree on "h2" (ALPN). Before the first of them. */
 void tls_client_offer_h2(struct tls_context *c);

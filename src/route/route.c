@@ -48,7 +48,8 @@ static struct tls_context *
 provider_tls(struct route_table *t, const struct conf_provider *cp, char *why, size_t why_size)
 {
     bool h2 = cp == NULL || !str_eq(cp->http.v, S("1"));
-    bool plain = cp == NULL || (cp->ca_file.v.n == 0 && !cp->tls_insecure && h2);
+    bool plain =
+        cp == NULL || (cp->ca_file.v.n == 0 && cp->client_cert.v.n == 0 && !cp->tls_insecure && h2);
     struct tls_context *tls;
 
     if (plain && t->tls != NULL)
@@ -57,6 +58,14 @@ provider_tls(struct route_table *t, const struct conf_provider *cp, char *why, s
         !plain && cp->tls_insecure, why, why_size);
     if (tls == NULL)
         return NULL;
+    if (!plain && cp->client_cert.v.n != 0) {
+        const struct conf_str *key = cp->client_key.v.n != 0 ? &cp->client_key : &cp->client_cert;
+
+        if (!tls_client_use_certificate(tls, cp->client_cert.v.p, key->v.p, why, why_size)) {
+            tls_context_unref(tls);
+            return NULL;
+        }
+    }
     if (h2)
         tls_client_offer_h2(tls);
     if (plain)
@@ -119,17 +128,21 @@ provider_add(struct route_table *t, struct str id, const struct wire *wire,
     char why[256] = "";
     struct str path;
     struct provider *p = arena_new(t->arena, struct provider);
-    struct tls_context *tls =
-        str_istarts(base_url, S("https:")) ? provider_tls(t, cp, why, sizeof(why)) : NULL;
+    bool https = str_istarts(base_url, S("https:"));
+    struct tls_context *tls = https ? provider_tls(t, cp, why, sizeof(why)) : NULL;
+    bool tls_failed = https && tls == NULL;
 
-    if (why[0] != '\0')
+    if (tls_failed)
         conf_problem(problems, mark, "providers." STR_FMT ": %s", STR_ARG(id), why);
+    if (!https && cp != NULL && cp->client_cert.v.n != 0)
+        conf_problem(problems, cp->client_cert.mark,
+            "providers." STR_FMT ": a client_cert needs a base_url with https://", STR_ARG(id));
     p->id = id;
     p->wire = wire;
     p->row = row;
     p->origin = origin_create(base_url, tls, &path, why, sizeof(why));
     tls_context_unref(tls);
-    if (p->origin == NULL)
+    if (p->origin == NULL && !tls_failed)
         conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);
     p->base_path = p->origin != NULL ? path : S("");
     p->quirks = row != NULL ? row->quirks : 0;

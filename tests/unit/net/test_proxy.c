@@ -98,7 +98,7 @@ TEST(each_scheme_has_its_proxy_and_all_is_for_the_rest)
     clear_environment();
 }
 
-TEST(lower_case_goes_first_and_may_switch_a_proxy_off)
+TEST(lower_case_goes_first_unless_it_is_empty)
 {
     struct proxy_env env;
 
@@ -107,9 +107,12 @@ TEST(lower_case_goes_first_and_may_switch_a_proxy_off)
     setenv("https_proxy", " http://lower:1 ", 1);
     env = proxy_env_read();
     EXPECT_STR(proxy_find(&env, true, S("a.com"), 443), "http://lower:1");
-    setenv("https_proxy", "", 1);
+    setenv("https_proxy", " ", 1);
+    setenv("no_proxy", "", 1);
+    setenv("NO_PROXY", "b.com", 1);
     env = proxy_env_read();
-    EXPECT_STR(proxy_find(&env, true, S("a.com"), 443), "");
+    EXPECT_STR(proxy_find(&env, true, S("a.com"), 443), "http://upper:1");
+    EXPECT_STR(proxy_find(&env, true, S("b.com"), 443), "");
     clear_environment();
 }
 

@@ -50,11 +50,72 @@ TEST(authorities_come_from_a_file_or_the_system)
     EXPECT(strstr(why, certs.good_key) != NULL);
     EXPECT(tls_client_create("/nonexistent.pem", false, why, sizeof(why)) == NULL);
 
-    setenv("SSL_CERT_FILE", certs.ca, 1);
-    c = tls_client_create(NULL, false, why, sizeof(why));
-    EXPECT(c != NULL);
+    certs_remove(&certs);
+}
+
+TEST(authorities_that_the_environment_names_are_used_or_the_name_is_an_error)
+{
+    struct certs certs;
+    char dir[] = "/tmp/openclaw-test-XXXXXX", hashed[128], list[160];
+    struct tls_context *c;
+
+    certs_make(&certs);
+    EXPECT(mkdtemp(dir) != NULL);
+    snprintf(hashed, sizeof(hashed), "%s/5ed36f99.0", dir);
+    snprintf(list, sizeof(list), "/nonexistent:%s", dir);
+    const struct {
+        const char *file, *dir, *why;
+    } rows[] = {
+        { certs.ca, NULL, NULL },
+        { certs.ca, "", NULL },
+        { NULL, list, NULL },
+        { "", dir, NULL },
+        { certs.ca, dir, NULL },
+        { "/nonexistent.pem", NULL,
+            "cannot use the authorities in /nonexistent.pem, which SSL_CERT_FILE names: " },
+        { "/nonexistent.pem", dir,
+            "cannot use the authorities in /nonexistent.pem, which SSL_CERT_FILE names: " },
+        { certs.good_key, NULL, "which SSL_CERT_FILE names: " },
+        { NULL, "/nonexistent", "/nonexistent, which SSL_CERT_DIR names, is no directory" },
+        { certs.ca, certs.dir, "which SSL_CERT_DIR names, is no directory with hashed names" },
+    };
+
+    EXPECT(symlink(certs.ca, hashed) == 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        why[0] = '\0';
+        if (rows[i].file != NULL)
+            setenv("SSL_CERT_FILE", rows[i].file, 1);
+        if (rows[i].dir != NULL)
+            setenv("SSL_CERT_DIR", rows[i].dir, 1);
+        c = tls_client_create(NULL, false, why, sizeof(why));
+        if ((c != NULL) != (rows[i].why == NULL))
+            print_error("row %zu: %s\n", i, why);
+        EXPECT((c != NULL) == (rows[i].why == NULL));
+        EXPECT(rows[i].why == NULL || strstr(why, rows[i].why) != NULL);
+        tls_context_unref(c);
+        c = tls_client_create(certs.ca, false, why, sizeof(why));    /* named: nothing else counts */
+        EXPECT(c != NULL);
+        tls_context_unref(c);
+        unsetenv("SSL_CERT_FILE");
+        unsetenv("SSL_CERT_DIR");
+    }
+    unlink(hashed);
+    rmdir(dir);
+    certs_remove(&certs);
+}
+
+TEST(a_client_s_certificate_is_checked_when_it_is_read)
+{
+    struct certs certs;
+
+    certs_make(&certs);
+    struct tls_context *c = tls_client_create(certs.ca, false, why, sizeof(why));
+    EXPECT(tls_client_use_certificate(c, certs.good, certs.good_key, why, sizeof(why)));
+    EXPECT(!tls_client_use_certificate(c, "/nonexistent.pem", certs.good_key, why, sizeof(why)));
+    EXPECT(strstr(why, "cannot use the certificate /nonexistent.pem") != NULL);
+    EXPECT(!tls_client_use_certificate(c, certs.good, certs.other_key, why, sizeof(why)));
+    EXPECT(strstr(why, certs.other_key) != NULL && strstr(why, "mismatch") != NULL);
     tls_context_unref(c);
-    unsetenv("SSL_CERT_FILE");
     certs_remove(&certs);
 }
 
