@@ -16,7 +16,7 @@ enum { OUTPUT_MAX = 4 * 1024 * 1024 };
 struct check {
     struct config_flags config;
     bool json;
-    const char *warning;    /* nothing that `serve` would refuse; NULL: none */
+    struct conf_problems warnings;    /* nothing that `serve` would refuse */
 };
 
 /* What only those can see who know wires, providers and models. */
@@ -30,7 +30,8 @@ check_all(struct check *k, struct conf_problems *problems)
 
     tls_context_unref(preflight_tls(c, problems));
     struct snapshot *snapshot = snapshot_build(c, simulated_url, problems);
-    k->warning = problems->count == 0 ? route_warning(snapshot->routes) : NULL;
+    if (problems->count == 0)
+        route_warnings(snapshot->routes, &k->warnings);
     snapshot_unref(snapshot);
 }
 
@@ -56,8 +57,11 @@ print_json(const struct check *k, const struct conf_problems *problems)
         buf_add_c(&out, '}');
     }
     buf_add(&out, S("],\"warnings\":["));
-    if (k->warning != NULL)
-        json_add_str(&out, str_c(k->warning));
+    for (const struct conf_problem *p = k->warnings.first; p != NULL; p = p->next) {
+        if (p != k->warnings.first)
+            buf_add_c(&out, ',');
+        json_add_str(&out, p->text);
+    }
     buf_add(&out, S("]}\n"));
     output_print(&out);
 }
@@ -73,8 +77,8 @@ report(const struct check *k, const struct conf_problems *problems)
         (void)printf("%s: the configuration is good\n", name);
     else
         conf_problems_print(problems, str_c(name), STDERR_FILENO);
-    if (!k->json && k->warning != NULL)
-        (void)fprintf(stderr, "%s: warning: %s\n", name, k->warning);
+    for (const struct conf_problem *p = k->warnings.first; !k->json && p != NULL; p = p->next)
+        (void)fprintf(stderr, "%s: warning: %.*s\n", name, STR_ARG(p->text));
     return problems->count == 0 ? 0 : 2;
 }
 
@@ -117,6 +121,7 @@ cmd_check(int argc, char **argv)
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
+    conf_problems_init(&k.warnings, a);
     check_all(&k, &problems);
     int status = report(&k, &problems);
     arena_destroy(a);

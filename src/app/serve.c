@@ -159,7 +159,7 @@ simulator_needed(const struct conf *c)
     bool needed = c->provider_count == 0;
 
     for (size_t i = 0; needed && (row = provider_row_at(i)) != NULL; i++)
-        needed = row->base_url.n == 0 || provider_env_key(row, NULL).n == 0;
+        needed = row->base_url.n == 0 || !provider_env_is_on(row);
     return needed;
 }
 
@@ -253,12 +253,16 @@ warn_of_fixed_settings(const struct conf *now, const struct conf *next)
 
 /* A configuration may be good and of no use. */
 static void
-warn_of_no_provider(const struct snapshot *snapshot)
+warn_of_routes(const struct snapshot *snapshot)
 {
-    const char *warning = route_warning(snapshot->routes);
+    struct arena *a = arena_create(1024 * 1024);
+    struct conf_problems warnings;
 
-    if (warning != NULL)
-        log_warn(NULL, "%s", warning);
+    conf_problems_init(&warnings, a);
+    route_warnings(snapshot->routes, &warnings);
+    for (const struct conf_problem *p = warnings.first; p != NULL; p = p->next)
+        log_warn(NULL, STR_FMT, STR_ARG(p->text));
+    arena_destroy(a);
 }
 
 static void
@@ -304,7 +308,7 @@ reload(struct serve *s)
     warn_of_fixed_settings(s->snapshot->conf, snapshot->conf);
     publish(s, snapshot, tls);
     start_log(s);
-    warn_of_no_provider(snapshot);
+    warn_of_routes(snapshot);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_info(
         NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
@@ -578,7 +582,7 @@ run(struct serve *s)
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_start(s->workers[i]);
     print_banner(s);
-    warn_of_no_provider(s->snapshot);
+    warn_of_routes(s->snapshot);
     tend(s);
     log_info(NULL, "ended");
     return 0;

@@ -43,18 +43,36 @@ provider_row(struct str id)
     return NULL;
 }
 
+bool
+provider_env_next(struct str *left, struct str *ret_name, bool *ret_shared)
+{
+    if (left->n == 0)
+        return false;
+    (void)str_cut(*left, ' ', ret_name, left);
+    *ret_shared = str_starts(*ret_name, S("~"));
+    if (*ret_shared)
+        *ret_name = str_skip(*ret_name, 1);
+    return true;
+}
+
+static struct str
+env_value(struct str name)
+{
+    char name_c[64];
+
+    str_copy_c(name_c, sizeof(name_c), name);
+    return str_c(getenv(name_c));
+}
+
 struct str
 provider_env_key(const struct provider_row *row, struct str *ret_name)
 {
-    struct str left = row->env;
+    struct str left = row->env, name;
+    bool shared;
 
-    while (left.n != 0) {
-        struct str name;
-        char name_c[64];
+    while (provider_env_next(&left, &name, &shared)) {
+        struct str value = env_value(name);
 
-        (void)str_cut(left, ' ', &name, &left);
-        str_copy_c(name_c, sizeof(name_c), name);
-        struct str value = str_c(getenv(name_c));
         if (value.n == 0)
             continue;
         if (ret_name != NULL)
@@ -62,6 +80,18 @@ provider_env_key(const struct provider_row *row, struct str *ret_name)
         return value;
     }
     return (struct str){ NULL, 0 };
+}
+
+bool
+provider_env_is_on(const struct provider_row *row)
+{
+    struct str left = row->env, name;
+    bool shared;
+
+    while (provider_env_next(&left, &name, &shared))
+        if (!shared && env_value(name).n != 0)
+            return true;
+    return false;
 }
 
 uint32_t

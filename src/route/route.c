@@ -16,6 +16,7 @@
 
 struct route_table {
     struct arena *arena;
+    const struct conf *conf;
     /* the system's trust, shared by providers; made when first needed */
     struct tls_context *tls;
     struct provider **providers;
@@ -205,7 +206,7 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
 {
     size_t n = cp != NULL ? cp->api_keys.count : 0;
     struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
-    struct str variable, rest;
+    struct str variable;
     bool given = cp != NULL && cp->api_keys_set;
     struct str env = !given && p->row != NULL ? provider_env_key(p->row, &variable) : S("");
     const char *why = env.n != 0 ? form_problem(t->arena, FORM_SECRET, env) : NULL;
@@ -224,7 +225,9 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
         p->credential_names[p->credential_count] = arena_str(t->arena, variable);
         p->credentials[p->credential_count++] = credential_line(t->arena, p->row, p->wire, env);
     } else if (!given && needs_key(p->row, cp, misread)) {
-        (void)str_cut(p->row->env, ' ', &variable, &rest);
+        struct str left = p->row->env;
+        bool shared;
+        (void)provider_env_next(&left, &variable, &shared);
         conf_problem(problems, mark,
             "providers." STR_FMT ": it has no key; write api_key: \"${" STR_FMT
             "}\", or set that variable",
@@ -281,7 +284,7 @@ providers_from_environment(
     const struct provider_row *row;
 
     for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++) {
-        if (row->base_url.n == 0 || provider_env_key(row, NULL).n == 0)
+        if (row->base_url.n == 0 || !provider_env_is_on(row))
             continue;
         struct provider *p =
             provider_add(t, row->id, row->wire, row, row->base_url, NULL, problems);
@@ -353,6 +356,24 @@ name_provider(const struct route_table *t, struct str name, struct str *ret_mode
 
     return str_cut(name, '/', &id, ret_model) && ret_model->n != 0 ? map_get(t->provider_by_id, id)
                                                                    : NULL;
+}
+
+/* The section of a provider that the configuration switches off, or NULL. */
+static const struct conf_provider *
+disabled_provider(const struct conf *c, struct str id)
+{
+    for (size_t i = 0; i < c->provider_count; i++)
+        if (c->providers[i].disabled && str_eq(c->providers[i].id.v, id))
+            return &c->providers[i];
+    return NULL;
+}
+
+static bool
+names_disabled_provider(const struct conf *c, struct str target)
+{
+    struct str id, model;
+
+    return str_cut(target, '/', &id, &model) && model.n != 0 && disabled_provider(c, id) != NULL;
 }
 
 static const struct conf_alias *
@@ -522,6 +543,8 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
             if (!enter_alias(t, path, inner, problems) || !alias_fill(t, c, path, al, problems))
                 return false;
             path->count--;
+        } else if (p == NULL && names_disabled_provider(c, ct->model.v)) {
+            al->skipped++;
         } else if (p == NULL) {
             unknown_target(t, c, ct, problems);
             if (path->count != 1)
@@ -547,6 +570,7 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
         struct alias_path path = { .list = { &c->models[i] }, .count = 1 };
 
         al->name = c->models[i].name.v;
+        al->mark = c->models[i].mark;
         al->targets = arena_array(t->arena, struct target *, ROUTE_TARGETS);
         (void)alias_fill(t, c, &path, al, problems);
         t->aliases[t->alias_count++] = al;
@@ -565,6 +589,7 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
     for (size_t i = 0; provider_row_at(i) != NULL; i++)
         room++;
     t->arena = arena_create(ROUTE_ARENA_BYTES);
+    t->conf = c;
     t->providers = arena_array(t->arena, struct provider *, room);
     t->provider_by_id = map_create();
     t->alias_by_name = map_create();
@@ -575,12 +600,13 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
         provider_from_conf(t, c, &c->providers[i], problems);
     if (c->provider_count == 0)
         providers_from_environment(t, c, problems);
-    if (t->provider_count == 0 && simulated_url.n != 0)
+    if (c->provider_count == 0 && t->provider_count == 0 && simulated_url.n != 0)
         provider_simulated(t, c, simulated_url, problems);
 
     if (c->default_provider.v.n != 0) {
         t->default_provider = map_get(t->provider_by_id, c->default_provider.v);
-        if (t->default_provider == NULL && map_get(t->broken, c->default_provider.v) == NULL)
+        if (t->default_provider == NULL && map_get(t->broken, c->default_provider.v) == NULL &&
+            disabled_provider(c, c->default_provider.v) == NULL)
             conf_problem(problems, c->default_provider.mark,
                 "default_provider: no provider '" STR_FMT "' is configured",
                 STR_ARG(c->default_provider.v));
@@ -618,25 +644,113 @@ plan_one(const struct route_table *t, struct arena *a, struct provider *p, struc
     return ret->targets[0];
 }
 
-/* A bare name that the catalog knows at one of our providers: the first that is on. */
+static bool
+is_in_list(const struct conf_strs *models, struct str model)
+{
+    for (size_t m = 0; m < models->count; m++)
+        if (str_eq(models->list[m].v, model))
+            return true;
+    return false;
+}
+
+/* The first provider that is on and has a model of that name, in its configured list or, with
+ * `catalog`, among those that we know it has. */
 static struct provider *
-bare_provider(const struct route_table *t, struct str model)
+bare_provider(const struct route_table *t, struct str model, bool catalog)
 {
     char room[PAIR_BYTES];
 
     for (size_t i = 0; i < t->provider_count; i++) {
         const struct provider *p = t->providers[i];
-        struct str name = pair_name(p, model, room);
+        struct str name = catalog ? pair_name(p, model, room) : S("");
 
-        if (name.n == 0)
-            continue;
-        if (model_row(name) != NULL)
+        if ((name.n != 0 && model_row(name) != NULL) || is_in_list(&p->models, model))
             return t->providers[i];
-        for (size_t m = 0; m < p->models.count; m++)
-            if (str_eq(p->models.list[m].v, model))
-                return t->providers[i];
     }
     return NULL;
+}
+
+/* --- names that lead nowhere --- */
+
+/* How to switch on a provider that is known, for whoever runs the gateway. */
+static struct str
+how_to_switch_on(const struct route_table *t, struct arena *a, struct str id)
+{
+    const struct provider_row *row = provider_row(id);
+    struct str left = row != NULL ? row->env : S(""), variable = S("");
+    bool shared = true;
+
+    if (disabled_provider(t->conf, id) != NULL)
+        return arena_printf(a, "remove providers." STR_FMT ".disabled", STR_ARG(id));
+    while (shared && provider_env_next(&left, &variable, &shared))
+        ;
+    if (row->base_url.n == 0)
+        return arena_printf(a,
+            "write providers: {" STR_FMT ": {base_url: \"https://...\", api_key: ...}}",
+            STR_ARG(id));
+    if (variable.n == 0)
+        return arena_printf(a, "write providers: {" STR_FMT ": {}}", STR_ARG(id));
+    if (t->conf->provider_count == 0 && !shared)
+        return arena_printf(a, "set " STR_FMT " where the gateway is started", STR_ARG(variable));
+    return arena_printf(a, "write providers: {" STR_FMT ": {api_key: \"${" STR_FMT "}\"}}",
+        STR_ARG(id), STR_ARG(variable));
+}
+
+/* A provider that is known and not on? Its models are not another's. */
+static bool
+is_off(const struct route_table *t, struct str id)
+{
+    return map_get(t->provider_by_id, id) == NULL &&
+           (provider_row(id) != NULL || disabled_provider(t->conf, id) != NULL);
+}
+
+/* Another version of a model is another model, whatever else is alike: "gpt-5.2" is not "gpt-5.1"
+ * misspelt. */
+static bool
+differs_in_digits_alone(struct str a, struct str b)
+{
+    size_t i = 0, k = 0;
+
+    for (;;) {
+        while (i < a.n && ((a.p[i] >= '0' && a.p[i] <= '9') || a.p[i] == '.'))
+            i++;
+        while (k < b.n && ((b.p[k] >= '0' && b.p[k] <= '9') || b.p[k] == '.'))
+            k++;
+        if (i == a.n || k == b.n)
+            return i == a.n && k == b.n;
+        if (a.p[i++] != b.p[k++])
+            return false;
+    }
+}
+
+static bool
+is_misspelt(struct str word, struct str name)
+{
+    unsigned limit = word.n < 8 ? 1 : 2;
+
+    return word.n > 2 && word.n <= name.n + limit && name.n <= word.n + limit &&
+           str_distance(word, name, limit) <= limit && !differs_in_digits_alone(word, name);
+}
+
+/* The alias, or the provider with a slash behind, that a name nobody has was meant to be; or an empty
+ * slice. Organisations in front of models are often called nearly as providers: "mistralai/x". */
+static struct str
+meant_name(const struct route_table *t, struct arena *a, struct str model)
+{
+    struct str head, tail;
+
+    for (size_t i = 0; i < t->alias_count; i++)
+        if (is_misspelt(model, t->aliases[i]->name))
+            return t->aliases[i]->name;
+    if (!str_cut(model, '/', &head, &tail))
+        return S("");
+    for (size_t i = 0; i < t->provider_count; i++) {
+        struct str id = t->providers[i]->id;
+
+        if (is_misspelt(head, id) && !str_starts(head, id))
+            return arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(id), STR_ARG(tail));
+    }
+    return S("");
 }
 
 static struct str
@@ -644,45 +758,60 @@ no_model_sentence(const struct route_table *t, struct arena *a, struct str model
 {
     struct str names[64];
     size_t n = 0;
-    struct str head, tail;
 
     for (size_t i = 0; i < t->alias_count && n < ARRAY_LEN(names); i++)
         names[n++] = t->aliases[i]->name;
-    struct str near = conf_closest(model, names, n);
+    struct str near = meant_name(t, a, model);
+    if (near.n == 0)
+        near = conf_closest(model, names, n);
     if (near.n != 0)
         return arena_printf(a, "there is no model '" STR_FMT "'; did you mean '" STR_FMT "'?",
             STR_ARG(model), STR_ARG(near));
-    if (str_cut(model, '/', &head, &tail) && provider_row(head) != NULL &&
-        map_get(t->provider_by_id, head) == NULL)
-        return arena_printf(a,
-            "the provider '" STR_FMT "' of model '" STR_FMT "' is not configured here",
-            STR_ARG(head), STR_ARG(model));
     return arena_printf(a,
         "there is no model '" STR_FMT "'; name one of GET /v1/models, or provider/model",
         STR_ARG(model));
 }
 
+static enum err
+plan_alias(const struct alias *al, struct arena *a, struct plan *ret, struct str *ret_why)
+{
+    memcpy(ret->targets, al->targets, al->count * sizeof(al->targets[0]));
+    ret->count = al->count;
+    ret->alias = al->name;
+    if (al->count != 0)
+        return OK;
+    *ret_why =
+        arena_printf(a, "every target of the model '" STR_FMT "' is at a provider that is disabled",
+            STR_ARG(al->name));
+    return ERR_NO_MODEL;
+}
+
+/* In this order: an alias; a provider by its name, on or not; a model that one of the providers has;
+ * the default provider, unless the name was meant to be one of the others. */
 enum err
 route_plan(const struct route_table *t, struct arena *a, struct str model, struct plan *ret,
     struct str *ret_why)
 {
     const struct alias *al = map_get(t->alias_by_name, model);
+    struct str id, rest, name = model;
     struct provider *p;
-    struct str name = model;
 
     *ret = (struct plan){ .count = 0 };
-    if (al != NULL) {
-        memcpy(ret->targets, al->targets, al->count * sizeof(al->targets[0]));
-        ret->count = al->count;
-        ret->alias = al->name;
-        return OK;
-    }
+    if (al != NULL)
+        return plan_alias(al, a, ret, ret_why);
     p = name_provider(t, model, &name);
+    bool off = p == NULL && !route_simulated(t) && str_cut(model, '/', &id, &rest) && is_off(t, id);
     if (p == NULL) {
         name = model;
-        p = bare_provider(t, model);
+        p = bare_provider(t, model, !off);
     }
-    if (p == NULL)
+    if (p == NULL && off) {
+        *ret_why = arena_printf(a,
+            "the provider '" STR_FMT "' of the model '" STR_FMT "' is not switched on; " STR_FMT,
+            STR_ARG(id), STR_ARG(model), STR_ARG(how_to_switch_on(t, a, id)));
+        return ERR_NO_MODEL;
+    }
+    if (p == NULL && (route_simulated(t) || meant_name(t, a, model).n == 0))
         p = t->default_provider;
     if (p == NULL) {
         *ret_why = no_model_sentence(t, a, model);
@@ -745,10 +874,21 @@ route_simulated(const struct route_table *t)
     return t->provider_count == 1 && t->providers[0]->simulated;
 }
 
-const char *
-route_warning(const struct route_table *t)
+void
+route_warnings(const struct route_table *t, struct conf_problems *ret)
 {
-    return t->provider_count != 0 ? NULL
-                                  : "no provider is switched on: every request for a model fails; "
-                                    "write one under providers, with its key";
+    if (t->provider_count == 0)
+        conf_problem(ret, (struct conf_mark){ 0, 0 },
+            "no provider is switched on: every request for a model fails; write one under "
+            "providers, with its key");
+    for (size_t i = 0; i < t->alias_count; i++)
+        if (t->aliases[i]->count == 0)
+            conf_problem(ret, t->aliases[i]->mark,
+                "models." STR_FMT ": all its targets are at providers that are disabled: every "
+                "request for it fails",
+                STR_ARG(t->aliases[i]->name));
+    if (t->conf->default_provider.v.n != 0 && t->default_provider == NULL)
+        conf_problem(ret, t->conf->default_provider.mark,
+            "default_provider: '" STR_FMT "' is disabled: what names no provider fails",
+            STR_ARG(t->conf->default_provider.v));
 }

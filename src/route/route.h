@@ -45,7 +45,9 @@ struct target {
 struct alias {
     struct str name;
     struct target **targets;
-    size_t count;
+    size_t count;      /* without those of providers that are disabled: may be 0 */
+    size_t skipped;    /* those */
+    struct conf_mark mark;
 };
 
 struct route_table;
@@ -85,5 +87,5 @@ const struct alias *route_alias_at(const struct route_table *t, size_t i);
 /* True when only the built-in simulated provider is on. */
 bool route_simulated(const struct route_table *t);
 
-/* A sentence when nobody is there to answer, which may be meant; else NULL. */
-const char *route_warning(const struct route_table *t);
+/* What is not wrong but may not be meant: no provider at all, aliases that nothing can answer. */
+void route_warnings(const struct route_table *t, struct conf_problems *ret);

@@ -33,18 +33,46 @@ TEST(every_row_could_have_been_written_in_the_configuration)
     arena_destroy(a);
 }
 
+static bool
+has_switch(const struct provider_row *row, struct str variable)
+{
+    struct str left = row->env, name;
+    bool shared;
+
+    while (provider_env_next(&left, &name, &shared))
+        if (!shared && str_eq(name, variable))
+            return true;
+    return false;
+}
+
 TEST(no_two_rows_are_switched_on_by_the_same_variable)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct str left = rows[i].env, name;
+        bool shared;
 
-        while (left.n != 0) {
-            (void)str_cut(left, ' ', &name, &left);
+        while (provider_env_next(&left, &name, &shared)) {
             EXPECT(name.n != 0 && name.n < 64);
             for (size_t k = i + 1; k < ARRAY_LEN(rows); k++)
-                EXPECT(!str_eq(rows[k].env, name));
+                EXPECT(shared || !has_switch(&rows[k], name));
         }
     }
+}
+
+TEST(a_shared_variable_gives_a_key_and_switches_nothing_on)
+{
+    static const struct provider_row row = { .env = S_INIT("OPENCLAW_TEST_A ~OPENCLAW_TEST_B") };
+    struct str name = S("");
+
+    unsetenv("OPENCLAW_TEST_A");
+    setenv("OPENCLAW_TEST_B", "second", 1);
+    EXPECT_STR(provider_env_key(&row, &name), "second");
+    EXPECT_STR(name, "OPENCLAW_TEST_B");
+    EXPECT(!provider_env_is_on(&row));
+    setenv("OPENCLAW_TEST_A", "first", 1);
+    EXPECT(provider_env_is_on(&row));
+    unsetenv("OPENCLAW_TEST_A");
+    unsetenv("OPENCLAW_TEST_B");
 }
 
 TEST(the_first_variable_that_is_set_and_not_empty_holds_the_key)

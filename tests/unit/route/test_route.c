@@ -21,9 +21,9 @@ forget_environment(void)
     for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++) {
         struct str left = row->env, name;
         char name_c[64];
+        bool shared;
 
-        while (left.n != 0) {
-            (void)str_cut(left, ' ', &name, &left);
+        while (provider_env_next(&left, &name, &shared)) {
             str_copy_c(name_c, sizeof(name_c), name);
             unsetenv(name_c);
         }
@@ -66,6 +66,21 @@ plan_of(struct routed *r, const char *model)
     for (size_t i = 0; i < plan.count; i++)
         all = arena_printf(r->a, STR_FMT "%s" STR_FMT "/" STR_FMT, STR_ARG(all), i != 0 ? " " : "",
             STR_ARG(plan.targets[i]->provider->id), STR_ARG(plan.targets[i]->wire.model));
+    return all;
+}
+
+/* The warnings, one behind the other. */
+static struct str
+warnings_of(const struct routed *r)
+{
+    struct conf_problems warnings;
+    struct str all = S("");
+
+    conf_problems_init(&warnings, r->a);
+    route_warnings(r->t, &warnings);
+    for (const struct conf_problem *p = warnings.first; p != NULL; p = p->next)
+        all = arena_printf(
+            r->a, STR_FMT "%s" STR_FMT, STR_ARG(all), all.n != 0 ? "\n" : "", STR_ARG(p->text));
     return all;
 }
 
@@ -173,8 +188,10 @@ TEST(a_table_without_a_provider_is_no_mistake_and_worth_a_word)
     struct routed simulated = make_with("", S("http://127.0.0.1:1/v1"));
 
     EXPECT_STR(problem_lines(&off.l), "");
-    EXPECT(route_warning(off.t) != NULL);
-    EXPECT(route_warning(on.t) == NULL && route_warning(simulated.t) == NULL);
+    EXPECT_STR(warnings_of(&off), "no provider is switched on: every request for a model fails; "
+                                  "write one under providers, with its key");
+    EXPECT_STR(warnings_of(&on), "");
+    EXPECT_STR(warnings_of(&simulated), "");
     drop(&off);
     drop(&on);
     drop(&simulated);
@@ -367,7 +384,8 @@ TEST(a_name_that_nobody_has_is_an_error_that_helps)
 
     EXPECT_STR(plan_of(&r, "fsat"), "- there is no model 'fsat'; did you mean 'fast'?");
     EXPECT_STR(plan_of(&r, "anthropic/claude-x"),
-        "- the provider 'anthropic' of model 'anthropic/claude-x' is not configured here");
+        "- the provider 'anthropic' of the model 'anthropic/claude-x' is not switched on; write "
+        "providers: {anthropic: {api_key: \"${ANTHROPIC_API_KEY}\"}}");
     EXPECT_STR(plan_of(&r, "qqqqqqqqqq"),
         "- there is no model 'qqqqqqqqqq'; name one of GET /v1/models, or provider/model");
     EXPECT_STR(plan_of(&r, "openai/"),
@@ -438,6 +456,123 @@ TEST(names_without_a_home_go_to_the_default_provider)
     drop(&r);
     r = make("providers:\n  openai: {api_key: k}\n");
     EXPECT_STR(plan_of(&r, "whatever"), "openai/whatever");
+    drop(&r);
+}
+
+TEST(a_known_providers_models_are_never_asked_of_another)
+{
+    struct routed r = make(
+        "providers:\n  openai: {api_key: k}\n  groq: {api_key: k, disabled: true}\n"
+        "  lab: {wire: openai-chat, base_url: \"http://h/v1\", models: [nvidia/listed], disabled: false}\n"
+        "default_provider: openai\n");
+
+    EXPECT_STR(plan_of(&r, "anthropic/claude-x"),
+        "- the provider 'anthropic' of the model 'anthropic/claude-x' is not switched on; write "
+        "providers: {anthropic: {api_key: \"${ANTHROPIC_API_KEY}\"}}");
+    EXPECT_STR(plan_of(&r, "groq/m"),
+        "- the provider 'groq' of the model 'groq/m' is not switched on; remove "
+        "providers.groq.disabled");
+    EXPECT_STR(plan_of(&r, "vllm/m"),
+        "- the provider 'vllm' of the model 'vllm/m' is not switched on; write providers: {vllm: {}}");
+    EXPECT_STR(plan_of(&r, "databricks/m"),
+        "- the provider 'databricks' of the model 'databricks/m' is not switched on; write "
+        "providers: {databricks: {base_url: \"https://...\", api_key: ...}}");
+    EXPECT(str_starts(plan_of(&r, "anthropic/"), S("- the provider 'anthropic'")));
+    EXPECT_STR(plan_of(&r, "nvidia/listed"), "lab/nvidia/listed");    /* the configuration says so */
+    EXPECT(str_starts(plan_of(&r, "nvidia/other"), S("- the provider 'nvidia'")));
+    EXPECT_STR(plan_of(&r, "openai/anthropic/x"), "openai/anthropic/x");
+    EXPECT_STR(plan_of(&r, "some-org/model"), "openai/some-org/model");
+    drop(&r);
+
+    forget_environment();
+    setenv("OPENAI_API_KEY", "sk-1", 1);
+    r = make_with("", S(""));
+    EXPECT_STR(plan_of(&r, "anthropic/claude-x"),
+        "- the provider 'anthropic' of the model 'anthropic/claude-x' is not switched on; set "
+        "ANTHROPIC_API_KEY where the gateway is started");
+    EXPECT_STR(plan_of(&r, "wandb/m"),
+        "- the provider 'wandb' of the model 'wandb/m' is not switched on; write providers: {wandb: "
+        "{api_key: \"${WANDB_API_KEY}\"}}");
+    drop(&r);
+    forget_environment();
+}
+
+TEST(variables_that_are_set_for_other_things_switch_nothing_on)
+{
+    const struct provider_row *row;
+    struct routed r;
+
+    forget_environment();
+    setenv("HF_TOKEN", "hf-1", 1);
+    setenv("WANDB_API_KEY", "w-1", 1);
+    setenv("MODEL_ACCESS_KEY", "m-1", 1);
+    setenv("GITHUB_TOKEN", "g-1", 1);
+    setenv("AWS_ACCESS_KEY_ID", "a-1", 1);
+    r = make_with("", S("http://127.0.0.1:1/v1"));
+    EXPECT(route_simulated(r.t));
+    drop(&r);
+    r = make_with("providers:\n  huggingface: {}\n  wandb: {}\n", S(""));
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(
+        route_provider(r.t, S("huggingface"))->credentials[0], "Authorization: Bearer hf-1\r\n");
+    drop(&r);
+    for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++)
+        EXPECT(!provider_env_is_on(row));
+    forget_environment();
+}
+
+TEST(a_misspelt_alias_is_not_the_default_providers_model)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n  mistral: {api_key: k}\n"
+                           "default_provider: openai\n"
+                           "models:\n"
+                           "  fast: {targets: [openai/gpt-4o-mini]}\n"
+                           "  embeddings-large: {targets: [openai/text-embedding-3-large]}\n"
+                           "  team-5.1: {targets: [openai/gpt-4o]}\n");
+    static const char *const meant[][2] = { { "fsat", "fast" }, { "fas", "fast" },
+        { "fastt", "fast" }, { "Fast", "fast" }, { "embedings-large", "embeddings-large" },
+        { "embeddngs-larg", "embeddings-large" }, { "opnai/gpt-9", "openai/gpt-9" },
+        { "openia/gpt-9", "openai/gpt-9" }, { "mistrla/m", "mistral/m" } };
+    static const char *const others[] = { "team-5.2", "team-5", "team-6.10", "fortune", "gpt-9",
+        "mistralai/Mixtral-8x7B", "fa", "embeddings", "openaicompatible/x", "a/fast" };
+
+    for (size_t i = 0; i < ARRAY_LEN(meant); i++) {
+        struct str want = arena_printf(
+            r.a, "- there is no model '%s'; did you mean '%s'?%c", meant[i][0], meant[i][1], 0);
+        EXPECT_STR(plan_of(&r, meant[i][0]), want.p);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct str want = arena_printf(r.a, "openai/%s%c", others[i], 0);
+        EXPECT_STR(plan_of(&r, others[i]), want.p);
+    }
+    drop(&r);
+}
+
+TEST(targets_at_a_disabled_provider_are_skipped)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\n"
+                           "  groq: {api_key: k, disabled: true}\n"
+                           "models:\n"
+                           "  fast: {targets: [groq/a, openai/b]}\n"
+                           "  gone: {targets: [groq/a]}\n"
+                           "  outer: {targets: [gone, fast]}\n"
+                           "  lost: {targets: [gone]}\n"
+                           "default_provider: groq\n");
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(plan_of(&r, "fast"), "openai/b");
+    EXPECT_STR(plan_of(&r, "outer"), "openai/b");
+    EXPECT_STR(plan_of(&r, "gone"),
+        "- every target of the model 'gone' is at a provider that is disabled");
+    EXPECT_STR(plan_of(&r, "lost"),
+        "- every target of the model 'lost' is at a provider that is disabled");
+    EXPECT_STR(plan_of(&r, "groq/a"),
+        "- the provider 'groq' of the model 'groq/a' is not switched on; remove "
+        "providers.groq.disabled");
+    EXPECT_STR(warnings_of(&r),
+        "models.gone: all its targets are at providers that are disabled: every request for it fails\n"
+        "models.lost: all its targets are at providers that are disabled: every request for it fails\n"
+        "default_provider: 'groq' is disabled: what names no provider fails");
     drop(&r);
 }
 
