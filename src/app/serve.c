@@ -290,6 +290,27 @@ start_log(const struct serve *s)
     log_start(s->error_file, least, s->log_json);
 }
 
+/* What runs from now on: which program, where, with which configuration. */
+static void
+log_in_use(const struct serve *s, const char *what)
+{
+    const struct provider *p;
+    struct buf b;
+
+    buf_init(&b, 4096);
+    for (size_t i = 0; worker_address(s->workers[0], i).n != 0; i++)
+        buf_printf(
+            &b, "%s" STR_FMT, i == 0 ? " on " : ", ", STR_ARG(worker_address(s->workers[0], i)));
+    buf_printf(&b, "; configuration %s, generation %llu; providers:",
+        s->config.path != NULL ? s->config.path : "from the environment",
+        (unsigned long long)s->snapshot->generation);
+    for (size_t i = 0; (p = route_provider_at(s->snapshot->routes, i)) != NULL; i++)
+        buf_printf(&b, " " STR_FMT, STR_ARG(p->id));
+    log_info(NULL, "%s: openclaw " OPENCLAW_VERSION ", %u %s" STR_FMT, what, s->gateway.workers,
+        s->gateway.workers == 1 ? "worker" : "workers", STR_ARG(buf_str(&b)));
+    buf_fini(&b);
+}
+
 /* A new configuration is put to use whole, or nothing changes. */
 static void
 reload(struct serve *s)
@@ -310,8 +331,7 @@ reload(struct serve *s)
     start_log(s);
     warn_of_routes(snapshot);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
-    log_info(
-        NULL, "reloaded: configuration %llu is in use", (unsigned long long)snapshot->generation);
+    log_in_use(s, "reloaded");
 }
 
 /* --- ending --- */
@@ -582,6 +602,7 @@ run(struct serve *s)
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_start(s->workers[i]);
     print_banner(s);
+    log_in_use(s, "started");
     warn_of_routes(s->snapshot);
     tend(s);
     log_info(NULL, "ended");

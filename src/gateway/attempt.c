@@ -313,8 +313,15 @@ on_connected(void *owner, bool reused, uint64_t connect_us)
 {
     struct exchange *x = owner;
 
-    (void)connect_us;
     x->attempt.note->reused = reused;
+    if (log_enabled(LOG_DEBUG)) {
+        struct log_context who = exchange_log(x);
+
+        if (reused)
+            log_debug(&who, "a connection of the pool is used again");
+        else
+            log_debug(&who, "connected in %.1f ms", (double)connect_us / 1000);
+    }
     metric_add(
         reused ? &x->worker->metrics->upstream_reuses : &x->worker->metrics->upstream_connects, 1);
 }
@@ -350,6 +357,12 @@ on_head(void *owner, const struct http_head *head)
     x->attempt.status = head->status;
     x->attempt.note->status = head->status;
     x->attempt.note->head_us = clock_now_us();
+    if (log_enabled(LOG_DEBUG)) {
+        struct log_context who = exchange_log(x);
+
+        log_debug(&who, "the provider answers with status %d after %.1f ms", head->status,
+            (double)(x->attempt.note->head_us - x->attempt.note->started_us) / 1000);
+    }
     x->attempt.error.retry_after_ms = retry_after_ms(&head->fields);
     relay_begin(x, head);
 }
@@ -585,6 +598,24 @@ attempt_has_next(const struct exchange *x)
     return false;
 }
 
+/* What is asked of whom. The path is shown without its query, which is the caller's. */
+COLD static void
+debug_start(const struct exchange *x, const struct client_request *q)
+{
+    struct log_context who = exchange_log(x);
+    struct str path, query;
+    size_t bytes = 0;
+
+    (void)str_cut(q->path, '?', &path, &query);
+    for (size_t i = 0; i < q->body_count; i++)
+        bytes += q->body[i].n;
+    struct str key = x->attempt.note->credential;
+    log_debug(&who, "asks " STR_FMT "://" STR_FMT STR_FMT ": " STR_FMT ", %zu bytes, %s" STR_FMT,
+        STR_ARG(q->origin->scheme), STR_ARG(q->origin->host_header),
+        STR_ARG(exchange_shown(x, path)), STR_ARG(q->method), bytes, key.n != 0 ? "key " : "no key",
+        STR_ARG(key));
+}
+
 enum err
 attempt_start(struct exchange *x, struct llm_error *ret)
 {
@@ -626,6 +657,8 @@ attempt_start(struct exchange *x, struct llm_error *ret)
         x->attempt.note->ended_us = x->attempt.note->started_us;
         return e;
     }
+    if (log_enabled(LOG_DEBUG))
+        debug_start(x, &q);
     x->attempt.state = ATTEMPT_RUNNING;
     x->attempt.call = client_start(x->worker->client, &q, &events, x);
     return OK;
@@ -642,7 +675,14 @@ count_attempt(struct exchange *x, enum err outcome)
         n->ended_us = clock_now_us();
     metric_add(&s->attempts[outcome], 1);
     METRIC_OBSERVE(s, attempt_duration, n->ended_us - n->started_us);
-    if (outcome != OK && outcome != ERR_CLIENT_GONE) {
+    if (outcome == OK || outcome == ERR_CLIENT_GONE) {
+        if (log_enabled(LOG_DEBUG)) {
+            struct log_context who = exchange_log(x);
+
+            log_debug(&who, "attempt ended: %s after %.1f ms", err_row(outcome)->code,
+                (double)(n->ended_us - n->started_us) / 1000);
+        }
+    } else {
         struct log_context who = exchange_log(x);
 
         n->message = exchange_reason(x, &x->attempt.error);

@@ -627,6 +627,14 @@ exchange_finish(struct exchange *x)
                        ? model_cost_nanousd(x->attempt.target->facts, &x->relay.tally.usage)
                        : COST_UNKNOWN;
     settle_metrics(x, cost, estimated, duration_us, overhead_us);
+    if (log_enabled(LOG_DEBUG)) {
+        struct log_context who = exchange_log(x);
+
+        log_debug(&who,
+            "request ended: " STR_FMT " " STR_FMT " from " STR_FMT ", status %d, %.1f ms",
+            STR_ARG(x->method), STR_ARG(exchange_shown(x, x->path.text)), STR_ARG(x->client_ip),
+            x->status, (double)duration_us / 1000);
+    }
     if (is_worth_a_line(x))
         settle_log(x, cost, estimated, duration_us, overhead_us);
     if (x->slot)

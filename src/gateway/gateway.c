@@ -5,6 +5,7 @@
  * or STEP_STOP. Whatever happens, the exchange ends in exchange_finish(), once.
  */
 #include "base/clock.h"
+#include "base/log.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
 #include "gateway/deadline.h"
@@ -410,9 +411,19 @@ static const struct stage {
     { "deliver", stage_deliver },              /* has it been taken?         */
 };
 
+COLD static void
+debug_stage(const struct exchange *x, const char *name, enum step step)
+{
+    static const char *const what[] = { "done", "waits", "ends here" };
+    struct log_context who = exchange_log(x);
+
+    log_debug(&who, "stage %s: %s", name, what[step]);
+}
+
 void
 gateway_run(struct exchange *x)
 {
+    bool debug = log_enabled(LOG_DEBUG);
     enum step step = STEP_NEXT;
 
     if (x->gone) {
@@ -422,6 +433,8 @@ gateway_run(struct exchange *x)
     }
     while (step == STEP_NEXT && x->stage < ARRAY_LEN(stages)) {
         step = stages[x->stage].run(x);
+        if (UNLIKELY(debug))
+            debug_stage(x, stages[x->stage].name, step);
         if (step == STEP_NEXT)
             x->stage++;
     }

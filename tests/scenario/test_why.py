@@ -151,3 +151,33 @@ def test_a_request_that_is_wrong_by_itself_is_told_by_its_parameter(make, caller
                                gateway.authorization())
     line = gateway.access(answer.header("x-request-id"))
     assert answer.status == 400 and "message" in line["error_message"] and PROMPT not in json.dumps(line), line
+
+
+def test_the_start_and_each_reload_say_what_runs(make):
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages")}})
+    said = f"openclaw [0-9.]+, 2 workers on {gateway.address[0]}:{gateway.address[1]}; " \
+        f"configuration {gateway.config_path}, generation %d; providers: lab ant"
+    gateway.program.wait_for("started: " + said % 1)
+    gateway.reload()
+    gateway.program.wait_for("reloaded: " + said % 2)
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_debug_tells_a_request_s_life_and_other_levels_nothing(make, level):
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"lab": mock.provider()}, "observe": {"log": {"level": level}}}, workers=1)
+    first, second = (ask(gateway, "openai", "lab/m", True) for _ in range(2))
+    if level == "info":
+        assert second.id not in gateway.stderr() and '"debug"' not in gateway.stderr()
+        return
+
+    def told(got):
+        return [json.loads(s)["msg"] for s in gateway.stderr().splitlines() if got.id in s]
+    wait_until(lambda: any(m.startswith("request ended: POST ") for m in told(second)), "the end of the request")
+    stages = [m.split()[1] for m in told(first) if m.startswith("stage ") and m.endswith("done")]
+    assert [s.rstrip(":") for s in stages][:4] == ["match", "authenticate", "admit", "receive"], told(first)
+    assert any(m.startswith("connected in ") for m in told(first)), told(first)
+    assert "a connection of the pool is used again" in told(second), told(second)
+    assert any("/v1/chat/completions: POST, " in m and m.endswith("key lab#1") for m in told(second)), told(second)
+    assert "status 200" in told(second)[-1] and any(m.startswith("attempt ended: ok") for m in told(second)), told(second)
