@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/base.h"
 #include "base/check.h"
 
 /* tolower() asks the locale; protocols are ASCII. */
@@ -35,6 +36,43 @@ bool
 str_ieq(struct str a, struct str b)
 {
     return a.n == b.n && str_istarts(a, b);
+}
+
+/* Takes a character off the front of *s that is not its last; a letter of any case, or one that
+ * folds to it, becomes the lower-case one. */
+static char
+take_folded(struct str *s)
+{
+    static const struct {
+        struct str text;
+        char letter;
+    } rows[] = {
+        { S_INIT("\u212a"), 'k' },    /* Kelvin sign */
+        { S_INIT("\u017f"), 's' },    /* long s */
+        { S_INIT("\u0130"), 'i' },    /* I with a dot */
+        { S_INIT("\u0131"), 'i' },    /* i without one */
+    };
+    char c = s->p[0];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows) && (unsigned char)c >= 0x80; i++) {
+        if (!str_starts(*s, rows[i].text))
+            continue;
+        *s = str_skip(*s, rows[i].text.n);
+        return rows[i].letter;
+    }
+    *s = str_skip(*s, 1);
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool
+str_resembles(struct str s, struct str name)
+{
+    struct str rest = s;
+
+    for (size_t i = 0; i < name.n; i++)
+        if (rest.n == 0 || take_folded(&rest) != name.p[i])
+            return false;
+    return (rest.n == 0 || rest.p[0] == '\0') && !str_eq(s, name);
 }
 
 bool

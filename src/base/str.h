@@ -51,6 +51,11 @@ int str_cmp(struct str a, struct str b);
 /* Equality that ignores ASCII case, as HTTP field names want. */
 bool str_ieq(struct str a, struct str b);
 
+/* Would some reader take `s` for `name` (of lower-case ASCII), although it is another text? Readers
+ * ignore case as ASCII, as Unicode (Go: "mode\u212a" is "modek", and the long s is an s) or as Java
+ * do (an i with or without a dot); readers written in C end a text at its first NUL. */
+bool str_resembles(struct str s, struct str name);
+
 bool str_starts(struct str s, struct str prefix);
 bool str_istarts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);

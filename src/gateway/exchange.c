@@ -128,18 +128,25 @@ read_query(struct exchange *x)
 /* A provider may read JSON whatever the caller calls it; then so must we, or its model would go
  * unseen. */
 static enum step
-read_json(struct exchange *x, bool says_json)
+read_json(struct exchange *x, bool must_be_json)
 {
     const struct conf_server *conf = &exchange_conf(x)->server;
     struct json_limits limits = { (uint32_t)conf->limit_json_depth,
         (uint32_t)conf->limit_json_values };
+    static const char *const members[] = { "model", "stream", NULL };
     struct llm_request *r = &x->request;
+    struct wire_fault fault = { S(""), S("") };
     struct json_error bad;
 
     r->doc = json_parse(r->arena, r->body, &limits, &bad);
-    if (r->doc == NULL && says_json)
+    if (r->doc == NULL && must_be_json)
         return exchange_fail(
             x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
+    enum err e = wire_check_members(r->arena, r->doc, members, &fault);
+    if (e != OK)
+        return exchange_fail_with(x,
+            &(struct llm_error){
+                .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 });
     r->model_node = json_get(r->doc, S("model"));
     if (!json_is(r->model_node, JSON_STRING))
         r->model_node = NULL;
@@ -153,12 +160,13 @@ static enum step
 read_form(struct exchange *x, struct str type)
 {
     struct llm_request *r = &x->request;
+    const char *why = NULL;
     struct json *node;
 
-    switch (multipart_find(type, r->body, S("model"), &r->model)) {
+    switch (multipart_find(type, r->body, S("model"), &r->model, &why)) {
     case MULTIPART_UNCLEAR:
-        return exchange_fail(x, ERR_BAD_REQUEST,
-            "the form is malformed, or its model can be read in more than one way");
+        return exchange_fail(
+            x, ERR_BAD_REQUEST, "the form's field 'model' cannot be read in one way only: %s", why);
     case MULTIPART_ONE:
         node = arena_new(r->arena, struct json);
         *node = (struct json){
@@ -172,18 +180,20 @@ read_form(struct exchange *x, struct str type)
     return STEP_NEXT;
 }
 
-/* A form, or JSON; what is neither names no model. */
+/* A form, or JSON. On a route whose model stands in its body, what is neither is refused: a provider
+ * may make more of it than we do. */
 static enum step
 read_body(struct exchange *x, bool may_be_form)
 {
     struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
-    bool says_json = http_type_is(type, S("application/json"));
+    bool must_be_json =
+        x->endpoint->model != MODEL_MAYBE || http_type_is(type, S("application/json"));
     struct str body = x->request.body;
 
     if (http_type_is(type, S("multipart/form-data")))
         return may_be_form ? read_form(x, type) : STEP_NEXT;
-    if (body.n != 0 && (says_json || str_starts(str_trim(body), S("{"))))
-        return read_json(x, says_json);
+    if (body.n != 0 && (must_be_json || str_starts(str_trim(body), S("{"))))
+        return read_json(x, must_be_json);
     return STEP_NEXT;
 }
 

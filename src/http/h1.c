@@ -192,6 +192,12 @@ read_fields(const char *p, const char *end, size_t room, struct http_fields *ret
     return p + 2 == end ? NULL : "more than one head";
 }
 
+const char *
+h1_parse_fields(struct str block, size_t room, struct http_fields *ret)
+{
+    return read_fields(block.p, block.p + block.n, room, ret);
+}
+
 /* The fields that say where a message ends and what becomes of the connection. */
 struct framing {
     unsigned hosts;

@@ -46,6 +46,10 @@ struct h1_head {
 enum err h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     struct h1_head *ret, const char **ret_why) MUST_CHECK;
 
-/* The same for an answer; `to_head`: the request's method was HEAD. ERR_UPSTREAM_PROTOCOL. */
+/* Parses field lines and the empty line that ends them, all of `block`, as strictly: parts of forms
+ * have such heads too. NULL, or what is wrong (a literal). */
+const char *h1_parse_fields(struct str block, size_t room, struct http_fields *ret);
+
+/* The same as h1_parse_request() for an answer; `to_head`: the request's method was HEAD. ERR_UPSTREAM_PROTOCOL. */
 enum err h1_parse_response(struct str head, struct http_field *fields, size_t fields_room,
     bool to_head, struct h1_head *ret, const char **ret_why) MUST_CHECK;

@@ -26,6 +26,60 @@ wire_named(struct str name)
     return NULL;
 }
 
+/* --- the members of a request --- */
+
+/* Whether a key is spelled as keys usually are, so that it resembles none but itself. */
+static bool
+is_plain_key(const struct json *key)
+{
+    for (const char *p = key->p + 1; p < key->p + key->n - 1; p++)
+        if (!(*p >= 'a' && *p <= 'z') && *p != '_')
+            return false;
+    return true;
+}
+
+enum err
+wire_check_members(struct arena *a, const struct json *doc, const char *const *members,
+    struct wire_fault *ret_fault)
+{
+    struct json_iter it = json_iter(json_is(doc, JSON_OBJECT) ? doc : NULL);
+
+    while (json_next(&it)) {
+        if (LIKELY(is_plain_key(it.key)))
+            continue;
+
+        struct arena_mark mark = arena_mark(a);
+        struct str key = json_str(a, it.key);
+        const char *const *member = members;
+
+        while (*member != NULL && !str_resembles(key, str_c(*member)))
+            member++;
+        arena_rewind(a, mark);
+        if (key.p == NULL) {
+            ret_fault->message = S("the request is larger than allowed");
+            return ERR_TOO_LARGE;
+        }
+        if (*member == NULL)
+            continue;
+        ret_fault->param = str_c(*member);
+        ret_fault->message = arena_printf(a,
+            "%s: the body has a member that some providers would read as this one; write it as "
+            "\"%s\", once",
+            *member, *member);
+        return ERR_BAD_REQUEST;
+    }
+    return OK;
+}
+
+bool
+wire_is_member(const struct llm_request *r, const struct json *key)
+{
+    for (const char *const *member = r->wire->caller->members; *member != NULL; member++)
+        if (json_str_is(key, str_c(*member)))
+            return true;
+    return false;
+}
+
 /* --- parameters that the target cannot express --- */
 
 enum { DROPS_MAX = 64, DROP_NAME_MAX = 64 };

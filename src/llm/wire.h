@@ -147,7 +147,11 @@ struct wire_writer {
 /* --- the wire itself --- */
 
 struct wire_caller {
-    /* Fills the head of *r from r->doc. OK, or ERR_BAD_REQUEST with *ret_fault. */
+    /* The members of a request's object that this wire's reader acts on, NULL-terminated. */
+    const char *const *members;
+
+    /* Fills the head of *r from r->doc. OK, or ERR_BAD_REQUEST with *ret_fault. Refuses what
+     * wire_check_members() does. */
     enum err (*read_head)(struct llm_request *r, struct wire_fault *ret_fault);
 
     /* Fills the conversation. OK, ERR_BAD_REQUEST, ERR_UNSUPPORTED or ERR_TOO_LARGE. */
@@ -231,6 +235,16 @@ struct wire {
 /* The wire of that configuration name, or NULL. wire_at() walks them: NULL behind the last. */
 const struct wire *wire_named(struct str name);
 const struct wire *wire_at(size_t i);
+
+/* A provider that ignores case would read `{"model":"small","MODEL":"large"}` as a request for
+ * "large", past all that was decided for "small": ERR_BAD_REQUEST with *ret_fault for a member of the
+ * object `doc` that resembles (str_resembles()) one of `members`, else OK; ERR_TOO_LARGE when there is
+ * no memory to tell. That no key occurs twice is the parser's care. */
+enum err wire_check_members(struct arena *a, const struct json *doc, const char *const *members,
+    struct wire_fault *ret_fault) MUST_CHECK;
+
+/* Whether a key of the caller's object is among its wire's members. */
+bool wire_is_member(const struct llm_request *r, const struct json *key);
 
 /* Shared by wires: kind of a failed answer from its HTTP status alone (wire.md 12.5). */
 enum err wire_error_kind(int status);

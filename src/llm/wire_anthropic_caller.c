@@ -3,6 +3,27 @@
  */
 #include "llm/wire_anthropic.h"
 
+static const char *const members[] = {
+    "model",
+    "messages",
+    "max_tokens",
+    "system",
+    "stream",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "output_format",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop_sequences",
+    "metadata",
+    "service_tier",
+    "thread",
+    NULL,
+};
+
 /* --- tools --- */
 
 static void
@@ -183,33 +204,11 @@ read_parameters(struct reading *rd)
 static void
 note_others(struct reading *rd)
 {
-    static const struct str known[] = {
-        S_INIT("model"),
-        S_INIT("messages"),
-        S_INIT("max_tokens"),
-        S_INIT("system"),
-        S_INIT("stream"),
-        S_INIT("tools"),
-        S_INIT("tool_choice"),
-        S_INIT("thinking"),
-        S_INIT("output_config"),
-        S_INIT("output_format"),
-        S_INIT("temperature"),
-        S_INIT("top_p"),
-        S_INIT("top_k"),
-        S_INIT("stop_sequences"),
-        S_INIT("metadata"),
-        S_INIT("service_tier"),
-    };
     struct json_iter it = json_iter(rd->r->doc);
     struct llm_word **tail = &rd->r->others;
 
     while (json_next(&it)) {
-        bool is_known = !json_present(it.value) || it.key->n > 64;
-
-        for (size_t i = 0; i < ARRAY_LEN(known) && !is_known; i++)
-            is_known = json_str_is(it.key, known[i]);
-        if (is_known)
+        if (!json_present(it.value) || it.key->n > 64 || wire_is_member(rd->r, it.key))
             continue;
         if (!anthropic_count_part(rd))
             break;
@@ -294,6 +293,7 @@ read_head(struct llm_request *r, struct wire_fault *ret_fault)
     const struct json *stream = json_get(r->doc, S("stream"));
 
     r->want_usage = true;
+    rd.err = wire_check_members(r->arena, r->doc, members, ret_fault);
     if (r->op == OP_RELAY) {
         if (json_is(json_get(r->doc, S("model")), JSON_STRING))
             read_model(&rd);
@@ -368,6 +368,7 @@ status(const struct llm_error *e)
 }
 
 const struct wire_caller anthropic_caller = {
+    .members = members,
     .read_head = read_head,
     .read_conversation = read_conversation,
     .write_event = anthropic_write_event,

@@ -184,6 +184,7 @@ edit_request(const struct llm_request *r, const struct wire_target *t, struct wi
 static const char *const forwarded[] = { "openai-beta", NULL };
 
 static const struct wire_caller caller = {
+    .members = openai_members,
     .read_head = openai_read_head,
     .read_conversation = openai_read_conversation,
     .write_event = openai_write_event,

@@ -14,6 +14,43 @@ enum {
     CHOICES_MAX = 128,
 };
 
+const char *const openai_members[] = {
+    "model",
+    "messages",
+    "prompt",
+    "input",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "response_format",
+    "stop",
+    "temperature",
+    "top_p",
+    "top_k",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "metadata",
+    "user",
+    "safety_identifier",
+    "service_tier",
+    "verbosity",
+    "reasoning_effort",
+    "reasoning",
+    "thinking",
+    "n",
+    "parallel_tool_calls",
+    NULL,
+};
+
 /* --- faults --- */
 
 static struct str
@@ -137,9 +174,11 @@ openai_read_head(struct llm_request *r, struct wire_fault *ret_fault)
         return head_fault(ret_fault, S(""), S("the body must be a JSON object"));
     }
 
-    enum err e = read_model(r, ret_fault);
+    enum err e = wire_check_members(r->arena, r->doc, openai_members, ret_fault);
     const struct json *stream = json_get(r->doc, S("stream"));
 
+    if (e == OK)
+        e = read_model(r, ret_fault);
     if (e != OK)
         return e;
     if (json_present(stream) && stream->type != JSON_TRUE && stream->type != JSON_FALSE)
@@ -502,50 +541,12 @@ read_limits(struct reading *rd)
 static void
 note_others(struct reading *rd)
 {
-    static const char *const known[] = {
-        "model",
-        "messages",
-        "prompt",
-        "input",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "tools",
-        "tool_choice",
-        "functions",
-        "function_call",
-        "response_format",
-        "stop",
-        "temperature",
-        "top_p",
-        "top_k",
-        "seed",
-        "presence_penalty",
-        "frequency_penalty",
-        "logit_bias",
-        "logprobs",
-        "top_logprobs",
-        "metadata",
-        "user",
-        "safety_identifier",
-        "service_tier",
-        "verbosity",
-        "reasoning_effort",
-        "reasoning",
-        "thinking",
-        "n",
-        "parallel_tool_calls",
-    };
     struct json_iter it = json_iter(rd->r->doc);
     struct llm_word **tail = &rd->r->others;
 
     while (json_next(&it)) {
-        bool is_known = !json_present(it.value) || it.value->type == JSON_FALSE;
-
-        for (size_t i = 0; i < ARRAY_LEN(known) && !is_known; i++)
-            is_known = json_str_is(it.key, str_c(known[i]));
-        if (is_known || it.key->n > 64)
+        if (!json_present(it.value) || it.value->type == JSON_FALSE || it.key->n > 64 ||
+            wire_is_member(rd->r, it.key))
             continue;
         *tail = arena_new(rd->a, struct llm_word);
         (*tail)->text = openai_text_of(rd, it.key);

@@ -12,9 +12,13 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str type, body, value = { NULL, 0 };
+    const char *why = NULL;
 
     (void)str_cut(str_make((const char *)data, size), '\n', &type, &body);
-    if (multipart_find(type, body, S("model"), &value) != MULTIPART_ONE) {
+    enum multipart_found found = multipart_find(type, body, S("model"), &value, &why);
+
+    CHECK((found == MULTIPART_UNCLEAR) == (why != NULL));
+    if (found != MULTIPART_ONE) {
         CHECK(value.p == NULL);
         return 0;
     }

@@ -183,3 +183,29 @@ TEST(hexadecimal_digits_have_values_and_nothing_else_has)
         known += str_hex_digit((char)c) >= 0;
     EXPECT_INT(known, 22);
 }
+
+TEST(a_text_resembles_a_name_that_some_reader_takes_it_for)
+{
+    static const struct {
+        struct str text;
+        struct str name;
+    } yes[] = {
+        { S_INIT("MODEL"), S_INIT("model") },
+        { S_INIT("modeL"), S_INIT("model") },
+        { S_INIT("\u017ftream"), S_INIT("stream") },
+        { S_INIT("me\u017fSages"), S_INIT("messages") },
+        { S_INIT("top_\u212a"), S_INIT("top_k") },
+        { S_INIT("\u0130nput"), S_INIT("input") },
+        { S_INIT("\u0131nput"), S_INIT("input") },
+        { S_INIT("model\0"), S_INIT("model") },
+        { S_INIT("Model\0x"), S_INIT("model") },
+    };
+    static const struct str no[] = { S_INIT("model"), S_INIT(""), S_INIT("mode"), S_INIT("models"),
+        S_INIT("MODELS"), S_INIT("m\u0131del"), S_INIT("\0model"), S_INIT("mode\xc5"),
+        S_INIT("mode\xe2\x84") };
+
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        EXPECT(str_resembles(yes[i].text, yes[i].name));
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        EXPECT(!str_resembles(no[i], S("model")));
+}

@@ -63,7 +63,7 @@ expect_section(const struct json *j, enum section_id id)
         if (o->type == OPTION_LIST && section_row(o->within)->short_form.n == 0)
             expect_section(json_get(p, S("items")), o->within);
     }
-    EXPECT_INT(properties->count, n);
+    EXPECT_INT(json_count(properties), n);
 }
 
 TEST(the_schema_follows_the_table)

@@ -322,6 +322,43 @@ TEST(a_form_that_names_two_models_is_refused)
     finish();
 }
 
+TEST(a_body_whose_model_two_readers_would_see_differently_is_refused)
+{
+    static const char *const routes[] = { "POST /v1/chat/completions", "POST /v1/messages",
+        "POST /v1/completions", "POST /v1/embeddings", "POST /v1/images/generations",
+        "POST /v1/responses", "POST /v1/audio/transcriptions" };
+    static const char *const members[] = { "\"MODEL\":\"mock/other\"", "\"Model\":\"fast\"",
+        "\"\\u004dodel\":\"x\"", "\"model\\u0000\":\"x\"", "\"\\u006dodel\":\"x\"",
+        "\"\\u017ftream\":true", "\"Stream\":true" };
+    static const char json[] = CI "Content-Type: application/json\r\n";
+
+    gateway_world_start(&w, KEYS);
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+        for (size_t m = 0; m < ARRAY_LEN(members); m++) {
+            struct str body = arena_printf(w.arena,
+                "{\"model\":\"fast\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+                "\"content\":\"x\"}],%s}%c",
+                members[m], 0);
+
+            EXPECT_INT(gateway_world_ask(&w, routes[i], json, body.p), 400);
+        }
+    EXPECT_INT(gateway_world_ask(&w, "POST /v1/chat/completions", json,
+                   "{\"model\":\"fast\",\"MODEL\":\"mock/other\",\"messages\":[]}"),
+        400);
+    EXPECT(gateway_world_says(&w, "\"param\":\"model\""));
+    finish();
+}
+
+TEST(a_body_that_is_no_json_is_refused_where_the_model_stands_in_it)
+{
+    gateway_world_start(&w, KEYS);
+    EXPECT_INT(
+        gateway_world_ask(&w, "POST /v1/images/generations", CI "Content-Type: text/plain\r\n",
+            "{\"model\":\"fast\",\"model\":\"mock/other\"}"),
+        400);
+    finish();
+}
+
 TEST(the_list_of_models_shows_a_key_what_it_may_use)
 {
     gateway_world_start(&w, KEYS);

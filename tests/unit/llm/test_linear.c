@@ -373,6 +373,8 @@ static const struct row requests[] = {
     { "logit_bias", ASKED ",\"logit_bias\":{<\"#\":1>}}", 0 },
     { "unknown members", "{<\"#\":1>,\"model\":\"m\",\"max_tokens\":9,\"messages\":[" USER "]}",
         0 },
+    { "unknown members in capitals",
+        "{<\"MODELS#\":1>,\"model\":\"m\",\"max_tokens\":9,\"messages\":[" USER "]}", 0 },
     { "escaped unknown members",
         "{<\"\\u0061#\":1>,\"model\":\"m\",\"max_tokens\":9,\"messages\":[" USER "]}", 0 },
     { "unknown values", ASKED ",\"x\":[<1>]}", 0 },
@@ -1002,9 +1004,10 @@ static void
 run_form(struct str input, const void *arg, struct cost *c)
 {
     struct str value = { NULL, 0 };
+    const char *why = NULL;
 
     (void)arg;
-    (void)multipart_find(S("multipart/form-data; boundary=XyZ"), input, S("model"), &value);
+    (void)multipart_find(S("multipart/form-data; boundary=XyZ"), input, S("model"), &value, &why);
     c->ok = true;
 }
 

@@ -236,3 +236,123 @@ TEST(media_are_known_by_their_first_bytes)
     EXPECT_STR(wire_sniff_base64(S("aGVsbG8=")), "");
     EXPECT_STR(wire_sniff_base64(S("")), "");
 }
+
+/* --- members that readers could tell apart differently --- */
+
+/* `name` with its first letter that has such a form replaced, escaped or not. False: it has none. */
+static bool
+disguise(struct buf *b, const char *name, unsigned how)
+{
+    static const struct {
+        char letter;
+        const char *plain;
+        const char *escaped;
+    } forms[] = {
+        { 's', "\u017f", "\\u017f" },
+        { 'k', "\u212a", "\\u212A" },
+        { 'i', "\u0130", "\\u0130" },
+        { 'i', "\u0131", "\\u0131" },
+    };
+    bool done = false;
+
+    buf_reset(b, 64);
+    switch (how) {
+    case 0:    /* MODEL */
+        for (; *name != '\0'; name++)
+            buf_add_c(b, *name >= 'a' && *name <= 'z' ? (char)(*name - 0x20) : *name);
+        return true;
+    case 1:    /* \u004dodel */
+        buf_printf(b, "\\u00%02x%s", (unsigned)name[0] - 0x20, name + 1);
+        return true;
+    case 2:
+        buf_printf(b, "%s\\u0000", name);
+        return true;
+    default:
+        how -= 3;
+        for (; *name != '\0'; name++) {
+            if (!done && *name == forms[how / 2].letter) {
+                buf_add(b, str_c(how % 2 == 0 ? forms[how / 2].plain : forms[how / 2].escaped));
+                done = true;
+            } else {
+                buf_add_c(b, *name);
+            }
+        }
+        return done;
+    }
+}
+
+static enum err
+read_head_with(const struct wire *wire, enum llm_op op, struct arena *a, struct str member,
+    struct wire_fault *fault)
+{
+    struct llm_request r = { .arena = a, .wire = wire, .op = op };
+    struct buf b;
+
+    buf_init(&b, 4096);
+    buf_add(&b, S("{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":"
+                  "\"x\"}],\"prompt\":\"x\",\"input\":\"x\",\""));
+    buf_add(&b, member);
+    buf_add(&b, S("\":1}"));
+    r.body = arena_str(a, buf_str(&b));
+    buf_fini(&b);
+    r.doc = json_parse(a, r.body, NULL, NULL);
+    return r.doc != NULL ? wire->caller->read_head(&r, fault) : ERR_BAD_JSON;
+}
+
+TEST(a_member_in_another_case_is_refused_by_every_wire)
+{
+    static const enum llm_op ops[] = { OP_CHAT, OP_COMPLETE, OP_EMBED, OP_COUNT_TOKENS, OP_RELAY };
+    struct buf member;
+    unsigned refused = 0;
+
+    buf_init(&member, 256);
+    for (size_t i = 0; wire_at(i) != NULL; i++) {
+        const struct wire_caller *caller = wire_at(i)->caller;
+
+        if (caller == NULL)
+            continue;
+        EXPECT(caller->members[0] != NULL);
+        for (const char *const *name = caller->members; *name != NULL; name++)
+            for (size_t op = 0; op < ARRAY_LEN(ops); op++)
+                for (unsigned how = 0; how < 11; how++) {
+                    struct arena *a = arena_create(1 << 20);
+                    struct wire_fault fault = { S(""), S("") };
+
+                    if (disguise(&member, *name, how)) {
+                        EXPECT_INT(read_head_with(wire_at(i), ops[op], a, buf_str(&member), &fault),
+                            ERR_BAD_REQUEST);
+                        EXPECT_STR(fault.param, *name);
+                        EXPECT(str_find(fault.message, str_c(*name)) < fault.message.n);
+                        refused++;
+                    }
+                    arena_destroy(a);
+                }
+    }
+    EXPECT(refused > 500);
+    buf_fini(&member);
+}
+
+TEST(a_member_that_occurs_twice_is_refused_however_it_is_spelled)
+{
+    struct arena *a = arena_create(1 << 20);
+    struct wire_fault fault = { S(""), S("") };
+
+    for (size_t i = 0; wire_at(i) != NULL; i++) {
+        EXPECT_INT(read_head_with(wire_at(i), OP_CHAT, a, S("model"), &fault), ERR_BAD_JSON);
+        EXPECT_INT(read_head_with(wire_at(i), OP_CHAT, a, S("\\u006dodel"), &fault), ERR_BAD_JSON);
+    }
+    arena_destroy(a);
+}
+
+TEST(members_that_resemble_none_of_ours_pass)
+{
+    static const struct str members[] = { S_INIT("X-Custom"), S_INIT("Models"), S_INIT("modeltype"),
+        S_INIT("\\u0061nything"), S_INIT("\xc3\xa4"), S_INIT("") };
+    struct arena *a = arena_create(1 << 20);
+    struct wire_fault fault = { S(""), S("") };
+
+    for (size_t i = 0; wire_at(i) != NULL; i++)
+        for (size_t m = 0; m < ARRAY_LEN(members); m++)
+            EXPECT_INT(read_head_with(wire_at(i), OP_CHAT, a, members[m], &fault), OK);
+    arena_destroy(a);
+}
