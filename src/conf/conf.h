@@ -49,7 +49,10 @@ struct conf_timeouts {    /* 0: not set here */
 };
 
 struct conf_server {
-    struct conf_strs listen;         /* "0.0.0.0:8080", "unix:/run/openclaw.sock" */
+    struct conf_strs listen;      /* "0.0.0.0:8080", "unix:/run/openclaw.sock" */
+    struct conf_str unix_mode;    /* "0660"; these three are empty when not set */
+    struct conf_str unix_owner;
+    struct conf_str unix_group;
     struct conf_str admin_listen;    /* metrics and health; empty: none */
     uint64_t workers;                /* 0: one per core ("auto") */
     struct conf_str tls_cert;        /* both or neither */
@@ -237,6 +240,8 @@ struct conf_mark conf_mark_of(const struct conf *c, const void *field);
 /* Was anything refused in this field, entry or section? Then what it seems to lack may be just
  * that, and is not to be complained about as well. */
 bool conf_is_faulty(const struct conf *c, const void *thing);
+/* Whether "[::]:PORT" leaves IPv4 alone, because another of the addresses takes it at this port. */
+bool conf_listens_v6_only(const struct conf_server *s, struct str address);
 
 /* The starter file, the JSON Schema and the reference page, made from options.def. Appended to
  * `out`. */

@@ -19,11 +19,41 @@ check_tls(const struct conf *c, struct conf_problems *problems)
             "'server.tls' has a key and no cert; write both, or neither");
 }
 
-/* Port 0 is a new port each time. */
+/* Whether two listen addresses get in each other's way: the same one, or one of all interfaces and
+ * one of them. "[::]" beside an IPv4 address takes IPv6 alone (conf_listens_v6_only()). Port 0 is a
+ * new port each time. */
 static bool
 is_same_address(struct str a, struct str b)
 {
-    return str_ieq(a, b) && !str_ends(a, S(":0"));
+    struct str a_host, a_port, b_host, b_port;
+
+    if (!form_listen_parts(a, &a_host, &a_port) || !form_listen_parts(b, &b_host, &b_port))
+        return str_eq(a, b);
+    if (!str_eq(a_port, b_port) || str_eq(a_port, S("0")))
+        return false;
+    if (a_host.n == 0 || b_host.n == 0 || str_ieq(a_host, b_host))
+        return true;
+    if (str_starts(a_host, S("[")) != str_starts(b_host, S("[")))
+        return false;
+    return str_eq(a_host, S("[::]")) || str_eq(b_host, S("[::]")) || str_eq(a_host, S("0.0.0.0")) ||
+           str_eq(b_host, S("0.0.0.0"));
+}
+
+bool
+conf_listens_v6_only(const struct conf_server *s, struct str address)
+{
+    struct str host, port, other_host, other_port;
+
+    if (!form_listen_parts(address, &host, &port) || !str_eq(host, S("[::]")))
+        return false;
+    for (size_t i = 0; i <= s->listen.count; i++) {
+        struct str other = i < s->listen.count ? s->listen.list[i].v : s->admin_listen.v;
+
+        if (form_listen_parts(other, &other_host, &other_port) && str_eq(port, other_port) &&
+            !str_starts(other_host, S("[")))
+            return true;
+    }
+    return false;
 }
 
 static void
@@ -33,19 +63,35 @@ check_listeners(const struct conf_server *s, struct conf_problems *problems)
         struct conf_str address = s->listen.list[i];
 
         for (size_t j = 0; j < i; j++) {
-            if (is_same_address(s->listen.list[j].v, address.v)) {
+            struct str other = s->listen.list[j].v;
+
+            if (!is_same_address(other, address.v))
+                continue;
+            if (str_ieq(other, address.v))
                 conf_problem(
                     problems, address.mark, "'server.listen' has this address twice; remove one");
-                break;
-            }
+            else
+                conf_problem(problems, address.mark,
+                    "'server.listen' has " STR_FMT " and " STR_FMT
+                    ", and one includes the other; remove one, or write another port",
+                    STR_ARG(other), STR_ARG(address.v));
+            break;
         }
     }
     for (size_t i = 0; i < s->listen.count; i++) {
-        if (is_same_address(s->listen.list[i].v, s->admin_listen.v)) {
+        struct str other = s->listen.list[i].v;
+
+        if (s->admin_listen.v.n == 0 || !is_same_address(other, s->admin_listen.v))
+            continue;
+        if (str_ieq(other, s->admin_listen.v))
             conf_problem(problems, s->admin_listen.mark,
                 "'server.admin_listen' is one of server.listen; write another port");
-            break;
-        }
+        else
+            conf_problem(problems, s->admin_listen.mark,
+                "'server.admin_listen' is " STR_FMT " and 'server.listen' has " STR_FMT
+                ", and one includes the other; write another port",
+                STR_ARG(s->admin_listen.v), STR_ARG(other));
+        break;
     }
 }
 

@@ -214,6 +214,30 @@ name_server_problem(struct str v)
     return NULL;
 }
 
+static const char *
+file_mode_problem(struct str v)
+{
+    bool octal = v.n == 3 || (v.n == 4 && v.p[0] == '0');
+
+    for (size_t i = 0; i < v.n; i++)
+        octal = octal && v.p[i] >= '0' && v.p[i] <= '7';
+    return octal ? NULL : "is not a file's mode; write three octal digits, like \"0660\"";
+}
+
+bool
+form_listen_parts(struct str address, struct str *ret_host, struct str *ret_port)
+{
+    bool brackets;
+
+    if (str_starts(address, S("unix:")) || !cut_authority(address, ret_host, &brackets, ret_port))
+        return false;
+    if (brackets)    /* with them: IPv6 */
+        *ret_host = str_make(ret_host->p - 1, ret_host->n + 2);
+    else if (str_ieq(*ret_host, S("localhost")))
+        *ret_host = S("127.0.0.1");
+    return true;
+}
+
 bool
 form_is_local(struct str address)
 {
@@ -399,6 +423,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
                    : NULL;
     case FORM_NAME_SERVER:
         return name_server_problem(v);
+    case FORM_FILE_MODE:
+        return file_mode_problem(v);
     case FORM_URL:
         return url_problem(v);
     case FORM_ORIGIN:

@@ -12,3 +12,7 @@ const char *form_problem(struct arena *a, enum conf_form form, struct str v);
 
 /* Can this listen address, whose form is right, be reached from this machine alone? */
 bool form_is_local(struct str address);
+
+/* Host ("" for all, IPv6 with its brackets, "127.0.0.1" for localhost) and port of a listen address
+ * whose form is right; false for a unix socket. */
+bool form_listen_parts(struct str address, struct str *ret_host, struct str *ret_port);

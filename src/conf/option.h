@@ -38,6 +38,7 @@ enum conf_form {
     FORM_ADDRESS,
     FORM_HOST,
     FORM_NAME_SERVER,
+    FORM_FILE_MODE,
     FORM_URL,
     FORM_ORIGIN,
     FORM_SECRET,

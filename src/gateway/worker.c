@@ -339,9 +339,17 @@ open_listener(struct worker *w, const struct worker *first, struct str address,
         (void)snprintf(why, why_size, "more than %d listen addresses", GATEWAY_LISTENERS);
         return false;
     }
+    const struct conf_server *c = &w->current->snapshot->conf->server;
+    const struct listen_options options = {
+        .v6_only = conf_listens_v6_only(c, address),
+        .unix_mode = c->unix_mode.v,
+        .unix_owner = c->unix_owner.v,
+        .unix_group = c->unix_group.v,
+    };
     if (first != NULL && str_ends(address, S(":0")))
         address = worker_address(first, w->listener_count);
-    struct listener *li = listen_open(w->loop, address, tls, accept, w, why, why_size);
+    struct listener *li =
+        listen_open_with(w->loop, address, &options, tls, accept, w, why, why_size);
     if (li == NULL)
         return false;
     w->listeners[w->listener_count++] = li;

@@ -14,15 +14,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #ifdef __linux__
 #include <linux/filter.h>
 #endif
 #include <netdb.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -33,6 +36,8 @@ enum {
     BACKLOG = 4096,           /* the kernel cuts it to net.core.somaxconn */
     ACCEPTS_PER_TURN = 64,    /* then those already here have their turn */
     REST_MS = 100,
+    LOCK_TRIES = 20,
+    LOCK_PAUSE_US = 50 * 1000,
     LAST_CALL_MS = 40,    /* for handshakes under way: longer than the way to a load balancer */
 };
 
@@ -154,9 +159,9 @@ bound_release(struct bound *b)
 /* --- opening --- */
 
 static int
-open_tcp_socket(const struct address *a, bool share)
+open_tcp_socket(const struct address *a, bool v6_only, bool share)
 {
-    int on = 1, off = 0;
+    int on = 1, only = v6_only;
     int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -165,7 +170,7 @@ open_tcp_socket(const struct address *a, bool share)
     if (share)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     if (a->any.sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
     if (bind(fd, &a->any, address_len(a)) != 0 || (share && listen(fd, BACKLOG) != 0)) {
         int error = errno;
 
@@ -260,19 +265,19 @@ bound_address(int fd, struct str text, bool *ret_is_tcp)
  * SO_REUSEPORT would let a second, unrelated process split our traffic without a word. So the first
  * listener of this process makes sure that it would get the address without it, too. */
 static int
-open_tcp(struct str text, const struct address *a, struct bound **ret_bound)
+open_tcp(struct str text, const struct address *a, bool v6_only, struct bound **ret_bound)
 {
     uv_mutex_lock(&bounds_lock);
     struct bound *b = address_port(a) != 0 ? bound_find(text) : NULL;
     int fd = -1;
 
     if (b == NULL && address_port(a) != 0) {
-        fd = open_tcp_socket(a, false);
+        fd = open_tcp_socket(a, v6_only, false);
         if (fd >= 0)
             close(fd);
     }
     if (b != NULL || address_port(a) == 0 || fd >= 0)
-        fd = open_tcp_socket(a, true);
+        fd = open_tcp_socket(a, v6_only, true);
     if (fd >= 0 && b == NULL) {
         bool is_tcp;
         char *picked = bound_address(fd, text, &is_tcp);
@@ -289,7 +294,7 @@ open_tcp(struct str text, const struct address *a, struct bound **ret_bound)
 }
 
 static int
-open_host_port(struct str text, struct bound **ret_bound, struct why why)
+open_host_port(struct str text, bool v6_only, struct bound **ret_bound, struct why why)
 {
     struct str host;
     uint16_t port;
@@ -303,7 +308,7 @@ open_host_port(struct str text, struct bound **ret_bound, struct why why)
             STR_ARG(text));
     if (host.n == 0) {
         CHECK(address_parse(S("::"), port, &a));
-        fd = open_tcp(text, &a, ret_bound);
+        fd = open_tcp(text, &a, false, ret_bound);
         if (fd >= 0)
             return fd;
         if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
@@ -313,7 +318,7 @@ open_host_port(struct str text, struct bound **ret_bound, struct why why)
     if (!find_host(host, port, &a))
         return say_why(why, "cannot listen on " STR_FMT ": there is no host '" STR_FMT "'",
             STR_ARG(text), STR_ARG(host));
-    fd = open_tcp(text, &a, ret_bound);
+    fd = open_tcp(text, &a, v6_only, ret_bound);
     return fd >= 0 ? fd : explain_bind(text, why);
 }
 
@@ -334,8 +339,106 @@ remove_stale(const struct sockaddr_un *sun)
     close(fd);
 }
 
+/* User or group by name or number. False when there is no such one. */
+static bool
+find_id(struct str text, bool group, id_t *ret)
+{
+    char name[256];
+    uint64_t number;
+
+    if (str_u64(text, &number) && number < UINT32_MAX) {
+        *ret = (id_t)number;
+        return true;
+    }
+    str_copy_c(name, sizeof(name), text);
+    if (group) {
+        const struct group *g = getgrnam(name);
+
+        *ret = g != NULL ? g->gr_gid : 0;
+        return g != NULL;
+    }
+    const struct passwd *p = getpwnam(name);
+    *ret = p != NULL ? p->pw_uid : 0;
+    return p != NULL;
+}
+
+/* Mode and owner of a unix socket's file, before anybody can connect. */
+static bool
+set_access(const char *path, const struct listen_options *o, struct why why)
+{
+    id_t owner = (id_t)-1, group = (id_t)-1;
+    mode_t mode = 0;
+
+    for (size_t i = 0; i < o->unix_mode.n; i++)
+        mode = mode * 8 + (mode_t)(o->unix_mode.p[i] - '0');
+    if (o->unix_owner.n != 0 && !find_id(o->unix_owner, false, &owner)) {
+        say_why(why, "cannot listen on %s: there is no user '" STR_FMT "' (server.unix_owner)",
+            path, STR_ARG(o->unix_owner));
+        return false;
+    }
+    if (o->unix_group.n != 0 && !find_id(o->unix_group, true, &group)) {
+        say_why(why, "cannot listen on %s: there is no group '" STR_FMT "' (server.unix_group)",
+            path, STR_ARG(o->unix_group));
+        return false;
+    }
+    if ((owner != (id_t)-1 || group != (id_t)-1) && chown(path, owner, group) != 0) {
+        say_why(why,
+            "cannot give %s to the user or group of server.unix_owner and unix_group: %s; "
+            "start as root, or name a group that this user is in",
+            path, strerror(errno));
+        return false;
+    }
+    if (o->unix_mode.n != 0 && chmod(path, mode) != 0) {
+        say_why(why, "cannot set the permissions of %s: %s", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* A lock on the folder of a unix socket: two processes that start at once must not take each
+ * other's new file for a stale one. -1: none can be had, as in a folder that we may not read. */
 static int
-open_unix(struct str text, struct str path, struct bound **ret_bound, struct why why)
+lock_folder(struct str path)
+{
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    size_t n = path.n;
+    int fd;
+
+    while (n > 1 && path.p[n - 1] != '/')
+        n--;
+    str_copy_c(folder, sizeof(folder), str_make(path.p, n));
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && i < LOCK_TRIES; i++)
+        usleep(LOCK_PAUSE_US);    /* not for ever: anybody who may read the folder can lock it */
+    return fd;
+}
+
+static int
+open_unix_locked(struct str text, struct sockaddr_un *sun, const struct listen_options *o,
+    struct stat *ret, struct why why)
+{
+    int fd;
+
+    remove_stale(sun);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)sun, sizeof(*sun)) != 0) {
+        (void)explain_bind_unix(text, why);
+    } else if (!set_access(sun->sun_path, o, why)) {
+        (void)unlink(sun->sun_path);
+    } else if (listen(fd, BACKLOG) != 0 || lstat(sun->sun_path, ret) != 0) {
+        (void)explain_bind_unix(text, why);
+        (void)unlink(sun->sun_path);
+    } else {
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static int
+open_unix(struct str text, struct str path, const struct listen_options *o,
+    struct bound **ret_bound, struct why why)
 {
     struct sockaddr_un sun = { .sun_family = AF_UNIX };
     struct stat st;
@@ -344,20 +447,15 @@ open_unix(struct str text, struct str path, struct bound **ret_bound, struct why
         return say_why(why, "cannot listen on " STR_FMT ": the path must have 1 to %zu bytes",
             STR_ARG(text), sizeof(sun.sun_path) - 1);
     str_copy_c(sun.sun_path, sizeof(sun.sun_path), path);
-
-    remove_stale(&sun);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 || listen(fd, BACKLOG) != 0) {
-        (void)explain_bind_unix(text, why);
-        if (fd >= 0)
-            close(fd);
+    int lock = lock_folder(path);
+    int fd = open_unix_locked(text, &sun, o, &st, why);
+    if (lock >= 0)
+        close(lock);
+    if (fd < 0)
         return -1;
-    }
     *ret_bound = bound_add(path, fd);
-    if (stat(sun.sun_path, &st) == 0) {
-        (*ret_bound)->device = st.st_dev;
-        (*ret_bound)->inode = st.st_ino;
-    }
+    (*ret_bound)->device = st.st_dev;
+    (*ret_bound)->inode = st.st_ino;
     return fd;
 }
 
@@ -381,7 +479,8 @@ open_inherited(struct str text, struct str number, struct bound **ret_bound, str
 
 /* Opened once, shared by the workers. */
 static int
-open_shared(struct str text, struct bound **ret_bound, struct why why)
+open_shared(
+    struct str text, const struct listen_options *o, struct bound **ret_bound, struct why why)
 {
     bool is_unix = str_starts(text, S("unix:"));
     struct str name = str_skip(text, is_unix ? 5 : 3);
@@ -394,7 +493,7 @@ open_shared(struct str text, struct bound **ret_bound, struct why why)
         *ret_bound = b;
         fd = b->fd;
     } else {
-        fd = is_unix ? open_unix(text, name, ret_bound, why)
+        fd = is_unix ? open_unix(text, name, o, ret_bound, why)
                      : open_inherited(text, name, ret_bound, why);
     }
     uv_mutex_unlock(&bounds_lock);
@@ -402,11 +501,12 @@ open_shared(struct str text, struct bound **ret_bound, struct why why)
 }
 
 static int
-open_address(struct str text, struct bound **ret_bound, struct why why)
+open_address(
+    struct str text, const struct listen_options *o, struct bound **ret_bound, struct why why)
 {
     if (str_starts(text, S("unix:")) || str_starts(text, S("fd:")))
-        return open_shared(text, ret_bound, why);
-    return open_host_port(text, ret_bound, why);
+        return open_shared(text, o, ret_bound, why);
+    return open_host_port(text, o->v6_only, ret_bound, why);
 }
 
 /* --- accepting --- */
@@ -627,13 +727,13 @@ listen_close(struct listener *li)
 /* --- what the owner sees --- */
 
 struct listener *
-listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_accept_fn *accept,
-    void *owner, char *why, size_t why_size)
+listen_open_with(struct loop *l, struct str address, const struct listen_options *options,
+    struct tls_context *tls, listen_accept_fn *accept, void *owner, char *why, size_t why_size)
 {
     struct bound *bound = NULL;
 
     uv_once(&bounds_once, bounds_init);
-    int fd = open_address(address, &bound, (struct why){ why, why_size });
+    int fd = open_address(address, options, &bound, (struct why){ why, why_size });
     if (fd < 0)
         return NULL;
 
@@ -658,6 +758,15 @@ listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_
     li->address = bound_address(fd, address, &li->is_tcp);
     settle_polling(li);
     return li;
+}
+
+struct listener *
+listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_accept_fn *accept,
+    void *owner, char *why, size_t why_size)
+{
+    static const struct listen_options usual = { .v6_only = false };
+
+    return listen_open_with(l, address, &usual, tls, accept, owner, why, why_size);
 }
 
 void

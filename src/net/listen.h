@@ -12,11 +12,22 @@ struct listener;
 /* What to do with a new connection: take it (sock_own) or close it. */
 typedef void listen_accept_fn(void *owner, struct sock *s);
 
+/* How to open an address. */
+struct listen_options {
+    bool v6_only;             /* "[::]:PORT" leaves IPv4 to others */
+    struct str unix_mode;     /* of a unix socket: "0660"; empty: what the umask leaves */
+    struct str unix_owner;    /* name or number; empty: ours */
+    struct str unix_group;
+};
+
 /* Opens the address on this loop. NULL on error, with a sentence in `why` that names the address
  * and what to do. `tls` may be NULL; it is looked up through the pointer at each accept, so that a
  * reload can swap it with listen_set_tls(). Port 0 picks a free one. */
 struct listener *listen_open(struct loop *l, struct str address, struct tls_context *tls,
     listen_accept_fn *accept, void *owner, char *why, size_t why_size) MUST_CHECK;
+struct listener *listen_open_with(struct loop *l, struct str address,
+    const struct listen_options *options, struct tls_context *tls, listen_accept_fn *accept,
+    void *owner, char *why, size_t why_size) MUST_CHECK;
 
 void listen_set_tls(struct listener *li, struct tls_context *tls);
 

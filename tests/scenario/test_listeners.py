@@ -1,6 +1,9 @@
 """Where the gateway listens: ports, unix sockets, TLS with certificates that change, a port for the operator."""
+import json
+import os
 import socket
 import ssl
+import stat
 import subprocess
 
 import httpx
@@ -42,6 +45,46 @@ def test_a_unix_socket_serves_chats(make, mock, tmp_path):
     gateway.stop()
     with pytest.raises(OSError):
         raw.RawClient(path)
+
+
+def test_a_unix_socket_has_the_mode_and_group_of_the_settings(make, mock, tmp_path):
+    path = str(tmp_path / "gateway.sock")
+    make.gateway({"providers": {"lab": mock.provider()},
+                  "server": {"listen": f"unix:{path}", "unix_mode": "0606", "unix_group": str(os.getegid())}})
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o606
+    assert livez(path) == 200
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("four", ["0.0.0.0", "127.0.0.1"])
+def test_both_wildcards_work_on_one_port(make, mock, four, order):
+    port = free_port()
+    make.gateway({"providers": {"lab": mock.provider()},
+                  "server": {"listen": [f"[::]:{port}", f"{four}:{port}"][::order]}})
+    assert livez(("127.0.0.1", port)) == livez(("::1", port)) == 200
+
+
+@pytest.mark.parametrize("listen,admin", [([":{0}", "127.0.0.1:{0}"], None), ([":{0}"], "127.0.0.1:{0}"),
+                                          (["0.0.0.0:{0}", "localhost:{0}"], None)])
+def test_addresses_that_include_each_other_are_refused_by_check(make, tmp_path, listen, admin):
+    port = free_port()
+    config = {"server": {"listen": [a.format(port) for a in listen]}, "auth": {"mode": "none"}}
+    if admin:
+        config["server"]["admin_listen"] = admin.format(port)
+    path = tmp_path / "openclaw.yaml"
+    path.write_text(json.dumps(config))
+    run = subprocess.run([process.BIN, "check", "-c", path], capture_output=True, text=True, env=environment())
+    assert run.returncode != 0
+    assert "one includes the other" in run.stdout + run.stderr
 
 
 def test_a_unix_socket_left_behind_is_taken_over(make, mock, tmp_path):

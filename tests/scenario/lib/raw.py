@@ -57,11 +57,12 @@ class RawClient:
     """One connection to (host, port) or to a unix socket's path."""
 
     def __init__(self, address, tls=None, seconds=PATIENCE, server_hostname="localhost"):
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        family = socket.AF_UNIX if isinstance(address, str) else (
+            socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(seconds)
         self.socket.connect(address)
-        if family == socket.AF_INET:
+        if family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(tls, ssl.SSLContext):
             self.socket = tls.wrap_socket(self.socket, server_hostname=server_hostname)

@@ -1,6 +1,7 @@
 /* test_cross.c - who may call when the file does not say it. */
 #include "conf/cross.c"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "tests/test.h"
@@ -54,6 +55,64 @@ TEST(a_refused_configuration_is_closed_and_not_open)
 
     EXPECT(l.problems.count == 1);
     EXPECT_INT(l.conf->auth.mode, AUTH_KEYS);
+    unload(&l);
+}
+
+/* How many problems two listen addresses have, or a listen and an admin address. */
+static size_t
+listen_problems(bool admin, const char *a, const char *b)
+{
+    char file[256];
+
+    if (admin)
+        snprintf(file, sizeof(file),
+            "server: {listen: \"%s\", admin_listen: \"%s\"}\nauth: {mode: none}", a, b);
+    else
+        snprintf(
+            file, sizeof(file), "server: {listen: [\"%s\", \"%s\"]}\nauth: {mode: none}", a, b);
+    struct loaded l = load(str_c(file));
+    size_t count = l.problems.count;
+
+    unload(&l);
+    return count;
+}
+
+TEST(addresses_that_include_each_other_are_refused_the_others_work)
+{
+    static const struct {
+        const char *a, *b;
+        size_t problems;
+    } cases[] = {
+        { ":80", "127.0.0.1:80", 1 },
+        { "[::1]:80", ":80", 1 },
+        { ":80", "0.0.0.0:80", 1 },
+        { ":80", "[::]:80", 1 },
+        { "0.0.0.0:80", "10.0.0.1:80", 1 },
+        { "localhost:80", "127.0.0.1:80", 1 },
+        { "[::]:80", "[2001:db8::1]:80", 1 },
+        { "unix:/run/a", "unix:/run/a", 1 },
+        { "[::]:80", "0.0.0.0:80", 0 },
+        { "[::]:80", "127.0.0.1:80", 0 },
+        { ":80", "127.0.0.1:81", 0 },
+        { "127.0.0.1:80", "[::1]:80", 0 },
+        { "unix:/run/a", "unix:/run/b", 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        EXPECT_INT(listen_problems(false, cases[i].a, cases[i].b), cases[i].problems);
+        EXPECT_INT(listen_problems(true, cases[i].a, cases[i].b), cases[i].problems);
+    }
+}
+
+TEST(an_ipv6_wildcard_leaves_ipv4_alone_only_when_another_listener_takes_it)
+{
+    struct loaded l =
+        load(S("server: {listen: [\"[::]:80\", \"[::]:81\"], admin_listen: \"127.0.0.1:81\"}\n"
+               "auth: {mode: none}"));
+
+    EXPECT(!conf_listens_v6_only(&l.conf->server, S("[::]:80")));
+    EXPECT(conf_listens_v6_only(&l.conf->server, S("[::]:81")));
+    EXPECT(!conf_listens_v6_only(&l.conf->server, S("127.0.0.1:81")));
     unload(&l);
 }
 

@@ -51,6 +51,12 @@ TEST(name_servers_are_ip_addresses_with_or_without_a_port)
             "10.0.0", "[::1]:", "[::1]:0", "unix:/run/dns", "10.0.0.53, 10.0.0.54"));
 }
 
+TEST(file_modes_are_three_octal_digits)
+{
+    expect_form(FORM_FILE_MODE, GOOD("0660", "666", "0600", "000"),
+        BAD("", "66", "0668", "1660", "rw-rw----", "00660", "-660", "0o660"));
+}
+
 TEST(local_addresses_are_recognised)
 {
     EXPECT(form_is_local(S("127.0.0.1:80")));

@@ -2,7 +2,9 @@
 #include "net/listen.c"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "tests/unit/net/fixture.h"
 
@@ -286,6 +288,99 @@ TEST(a_stale_socket_file_is_replaced_a_living_one_is_not)
     listen_close(li);
     loop_destroy(l);
     rmdir(path);
+}
+
+TEST(two_processes_that_start_at_once_do_not_take_each_others_socket_for_stale)
+{
+    char path[] = "/tmp/openclaw-test-XXXXXX", address[64];
+    unsigned listening = 0;
+    int go[2], results[2];
+    pid_t children[8];
+
+    EXPECT(mkdtemp(path) != NULL);
+    snprintf(address, sizeof(address), "unix:%s/sock", path);
+    EXPECT(pipe(go) == 0 && pipe(results) == 0);
+    for (int i = 0; i < 8; i++) {
+        children[i] = fork();
+        if (children[i] != 0)
+            continue;
+        struct loop *l = loop_create();
+        struct visits v = { .count = 0 };
+        char c = 0;
+
+        close(go[1]);
+        (void)!read(go[0], &c, 1);    /* all begin when the parent closes its end */
+        c = open_on(l, address, &v) != NULL;
+        (void)!write(results[1], &c, 1);
+        for (;;)
+            pause();
+    }
+    close(go[0]);
+    close(go[1]);
+    for (int i = 0; i < 8; i++) {
+        char c = 0;
+
+        EXPECT(read(results[0], &c, 1) == 1);
+        listening += (unsigned)c;
+    }
+    EXPECT_INT(listening, 1);
+    for (int i = 0; i < 8; i++) {
+        kill(children[i], SIGKILL);
+        waitpid(children[i], NULL, 0);
+    }
+    close(results[0]);
+    close(results[1]);
+    unlink(address + 5);
+    rmdir(path);
+}
+
+TEST(the_file_of_a_unix_socket_gets_its_mode_and_owner_before_anybody_can_connect)
+{
+    char path[] = "/tmp/openclaw-test-XXXXXX", address[64], user[16], group[16];
+    struct loop *l = loop_create();
+    struct visits v = { .count = 0 };
+    struct stat st;
+
+    EXPECT(mkdtemp(path) != NULL);
+    snprintf(address, sizeof(address), "unix:%s/sock", path);
+    snprintf(user, sizeof(user), "%u", (unsigned)geteuid());
+    snprintf(group, sizeof(group), "%u", (unsigned)getegid());
+    struct listen_options o = { .unix_mode = { "0620", 4 },
+        .unix_owner = { user, strlen(user) },
+        .unix_group = { group, strlen(group) } };
+    struct listener *li =
+        listen_open_with(l, str_c(address), &o, NULL, take, &v, text, sizeof(text));
+    EXPECT(li != NULL);
+    EXPECT(stat(address + 5, &st) == 0);
+    EXPECT_INT(st.st_mode & 07777, 0620);
+    EXPECT(st.st_uid == geteuid() && st.st_gid == getegid());
+    listen_close(li);
+
+    o.unix_owner = (struct str){ "no-such-user", 12 };
+    EXPECT(listen_open_with(l, str_c(address), &o, NULL, take, &v, text, sizeof(text)) == NULL);
+    EXPECT(strstr(text, "there is no user 'no-such-user'") != NULL);
+    EXPECT(access(address + 5, F_OK) != 0);
+    loop_destroy(l);
+    rmdir(path);
+}
+
+TEST(an_ipv6_wildcard_can_leave_ipv4_to_another_listener)
+{
+    struct loop *l = loop_create();
+    struct visits v = { .count = 0 }, w = { .count = 0 };
+    struct listen_options o = { .v6_only = true };
+    char address[64];
+
+    struct listener *four = open_on(l, "0.0.0.0:0", &v);
+    EXPECT(four != NULL);
+    snprintf(address, sizeof(address), "[::]:%s", strchr(listen_address(four).p, ':') + 1);
+    struct listener *six =
+        listen_open_with(l, str_c(address), &o, NULL, take, &w, text, sizeof(text));
+    if (six == NULL && strstr(text, "no such address") == NULL)
+        EXPECT_STR(str_c(text), "");
+    listen_close(four);
+    listen_close(six);
+    loop_destroy(l);
 }
 
 TEST(a_file_that_is_no_socket_is_never_removed)
