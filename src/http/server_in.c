@@ -430,6 +430,19 @@ on_data(void *owner, struct str bytes)
     server_conn_read(q);
 }
 
+/* Nothing of the request is looked at: it may hold a key, and was sent in the clear. */
+static void
+on_not_tls(void *owner)
+{
+    struct server_request *q = owner;
+
+    if (q->finished)
+        server_conn_close(q, false);    /* it was refused already, in TLS that is no more */
+    else
+        server_conn_refuse(q, ERR_BAD_REQUEST,
+            "this port speaks HTTPS and the request came over plain HTTP: use https://");
+}
+
 static void
 on_eof(void *owner)
 {
@@ -468,6 +481,7 @@ on_failed(void *owner, enum err why UNUSED, const char *detail UNUSED)
 const struct sock_events server_conn_events = {
     .room = on_room,
     .data = on_data,
+    .not_tls = on_not_tls,
     .eof = on_eof,
     .drained = on_drained,
     .failed = on_failed,

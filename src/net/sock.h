@@ -27,6 +27,11 @@ struct sock_events {
     /* Everything queued has been handed to the kernel. */
     void (*drained)(void *owner);
 
+    /* On a listener with TLS, the first bytes are those of a plain HTTP request. TLS is gone from the
+     * connection and the bytes are dropped: the owner may say so in plain text, and then closes.
+     * NULL: a failed handshake. */
+    void (*not_tls)(void *owner);
+
     /* The connection is dead; only sock_close() is left. `why` is one of the ERR_UPSTREAM_ rows or
      * ERR_CLIENT_GONE style causes as net/ sees them: ERR_UPSTREAM_RESET, ERR_UPSTREAM_TLS.
      * `detail` is a short technical phrase ("connection reset by peer"). */

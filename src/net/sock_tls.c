@@ -416,6 +416,16 @@ pump_stash(struct sock *s)
         buf_fini(&t->stash);
 }
 
+/* A TLS record begins with its type, 22 for a handshake; an HTTP request with a capital letter. */
+static bool
+is_plain_http(const struct sock *s, struct str bytes)
+{
+    const struct sock_tls *t = s->tls;
+
+    return tls_context_is_server(t->peer.context) && SSL_in_before(t->ssl) && bytes.p[0] >= 'A' &&
+           bytes.p[0] <= 'Z';
+}
+
 void
 sock_tls_input(struct sock *s, struct str bytes)
 {
@@ -423,6 +433,12 @@ sock_tls_input(struct sock *s, struct str bytes)
 
     if (t->peer_done)
         return;
+    if (!t->is_ready && is_plain_http(s, bytes) && s->events->not_tls != NULL) {
+        sock_tls_destroy(t);
+        s->tls = NULL;
+        s->events->not_tls(s->owner);
+        return;
+    }
     if (buf_len(&t->stash) != 0) {
         buf_add(&t->stash, bytes);
         pump_stash(s);

@@ -160,14 +160,23 @@ def test_old_tls_is_refused(make, mock, tls):
         gateway.raw(tls=context)
 
 
-def test_plain_http_on_a_tls_port_does_no_harm(make, mock, tls):
+@pytest.mark.parametrize("body,step", [(b"", None), (b"", 1), (b"x" * 2_000_000, None)])
+def test_plain_http_on_a_tls_port_is_answered_in_words_and_closed(make, mock, tls, body, step):
     cert, key = tls
     gateway = make.gateway({"providers": {"lab": mock.provider()},
                             "server": {"tls": {"cert": str(cert), "key": str(key)}}})
+    request = raw.request("POST" if body else "GET", "/v1/chat/completions", body=body)
     with gateway.raw() as client:
-        client.send(raw.request("GET", "/livez"))
-        with pytest.raises((raw.Cut, AssertionError)):
-            client.read()
+        for i in range(0, len(request), step or len(request)):
+            try:
+                client.send(request[i:i + (step or len(request))])
+            except OSError:
+                break                  # answered before all of it was sent
+        answer = client.read()
+        assert answer.status == 400
+        assert "https://" in answer.json()["error"]["message"]
+        assert answer.header("connection") == "close"
+        assert client.closed_by_peer()
     assert gateway.get("/livez").status_code == 200
 
 
