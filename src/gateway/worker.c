@@ -332,6 +332,14 @@ on_accept_admin(void *owner, struct sock *s)
 }
 
 static bool
+on_crowd(void *owner)
+{
+    struct worker *w = owner;
+
+    return server_make_room(w->server);
+}
+
+static bool
 open_listener(struct worker *w, const struct worker *first, struct str address,
     struct tls_context *tls, listen_accept_fn *accept, char *why, size_t why_size)
 {
@@ -352,6 +360,7 @@ open_listener(struct worker *w, const struct worker *first, struct str address,
         listen_open_with(w->loop, address, &options, tls, accept, w, why, why_size);
     if (li == NULL)
         return false;
+    listen_on_crowd(li, on_crowd);
     w->listeners[w->listener_count++] = li;
     return true;
 }

@@ -54,6 +54,7 @@ struct worker {
     struct throttle *throttle;    /* of wrong keys */
     struct access_log access;
     struct timer *tick;
+    unsigned crowds;    /* of listen_crowds(), those that it has made room for */
     bool ticking_fast;
     bool draining;
     _Atomic unsigned busy;    /* connections that still have work, for other threads */

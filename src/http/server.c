@@ -245,6 +245,33 @@ server_drain(struct server *s)
     }
 }
 
+bool
+server_make_room(struct server *s)
+{
+    uint64_t now = loop_now_ms(s->loop), oldest = now, idle = 0, closed = 0;
+    struct server_request *next;
+
+    if (now < s->no_room_until_ms)    /* the list is long: not for every caller that is refused */
+        return false;
+    for (const struct server_request *q = s->first; q != NULL; q = q->next) {
+        if (!is_idle(q))
+            continue;
+        oldest = MIN(oldest, q->since_ms);
+        idle++;
+    }
+    if (idle == 0)
+        s->no_room_until_ms = now + SERVER_NO_ROOM_MS;
+    uint64_t until = oldest + (now - oldest) / 2;    /* older half: close enough to the oldest */
+    for (struct server_request *q = s->first; q != NULL && closed * 8 < idle; q = next) {
+        next = q->next;
+        if (!is_idle(q) || q->since_ms > until)
+            continue;
+        server_conn_close(q, false);
+        closed++;
+    }
+    return closed != 0;
+}
+
 unsigned
 server_connections(const struct server *s)
 {

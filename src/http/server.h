@@ -82,6 +82,10 @@ void server_leave(struct server *s);
 /* Ends connections as they come to rest: requests go on, also those that are in the kernel by now;
  * who has connected and not asked yet has two seconds for one request. */
 void server_drain(struct server *s);
+
+/* Closes connections that have been at rest the longest, an eighth of them and at least one: for want
+ * of descriptors. False when none is at rest. */
+bool server_make_room(struct server *s);
 unsigned server_connections(const struct server *s);
 unsigned server_requests_open(const struct server *s);
 

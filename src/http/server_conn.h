@@ -22,6 +22,7 @@ enum {
     SERVER_DRAIN_NEW_MS = 2000,          /* for the first request */
     SERVER_OVERFLOW_CONNECTIONS = 64,    /* beyond the limit, to tell them 503 */
     SERVER_SMALL_BYTES = 64 * 1024,      /* a body up to this size is let in although `held` is full */
+    SERVER_NO_ROOM_MS = 100,             /* until connections at rest are looked for again */
     SERVER_DATE_ROOM = 40,
 };
 
@@ -38,9 +39,10 @@ struct server {
     struct server_request *first;    /* all connections */
     unsigned connections;
     unsigned requests_open;
-    bool leaving;             /* every answer is its connection's last */
-    bool draining;            /* idle connections are closed as well */
-    struct map *addresses;    /* struct server_address by peer, while limited */
+    uint64_t no_room_until_ms;    /* no connection was at rest */
+    bool leaving;                 /* every answer is its connection's last */
+    bool draining;                /* idle connections are closed as well */
+    struct map *addresses;        /* struct server_address by peer, while limited */
     struct buf spares[SERVER_SPARES];
     unsigned spares_n;
     char date[SERVER_DATE_ROOM];    /* "Date: ...\r\n" */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "net/dns.h"
+#include "net/pool.h"
 #include "net/sock_priv.h"
 
 enum {
@@ -329,6 +330,8 @@ start_attempt(struct dial *d, const struct address *address)
     if (address != NULL) {
         a->address = *address;
         status = uv_tcp_connect(&a->req, &a->sock->uv.tcp, &a->address.any, on_connected);
+        if (status == UV_EMFILE && d->loop->pool != NULL && pool_make_room(d->loop->pool))
+            status = uv_tcp_connect(&a->req, &a->sock->uv.tcp, &a->address.any, on_connected);
     } else {
         uv_pipe_connect(&a->req, &a->sock->uv.pipe, path.p, on_connected);
     }

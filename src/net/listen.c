@@ -1,14 +1,19 @@
-/* listen.c - accepts connections, also when the process has run out of descriptors.
+/* listen.c - accepts connections, also when the process is short of descriptors.
  *
- * We poll the descriptor and accept by ourselves, because libuv hides how it
- * sheds. Without a free descriptor the kernel would report the waiting connection
- * over and over; so each listener keeps a spare one, gives it up for a moment,
- * accepts, closes. If even that fails it rests, and tries again a little later.
+ * Callers get at most half of the descriptors: the other half is for connections to providers,
+ * logs and files. When a new caller comes and that half is taken, connections at rest are closed
+ * for it; when none is at rest here, accepting pauses until the other workers have closed some of
+ * theirs; after that, new connections are closed at once. The kernel's own limit can still be hit
+ * (ENFILE, or a limit lowered from outside): then a spare descriptor is given up for a moment to
+ * accept and close. If even that fails, accepting pauses, because the kernel would report the
+ * waiting connection over and over.
  *
- * Closing a listening socket resets everybody who waits in its queue, also those
- * who have sent their request already. So the end has two steps: first nobody new
- * gets into the queue while handshakes under way complete; then, a moment later,
- * who is in it is taken, and it is closed empty.
+ * We poll the descriptor and accept by ourselves, because libuv hides how it sheds.
+ *
+ * Closing a listening socket resets all connections that wait in its queue, also those whose
+ * request has been sent already. So the end has two steps: first nothing new gets into the queue
+ * while handshakes under way complete; a moment later what is in it is accepted, and the socket is
+ * closed empty.
  */
 #include "net/listen.h"
 
@@ -26,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -36,6 +42,10 @@ enum {
     BACKLOG = 4096,           /* the kernel cuts it to net.core.somaxconn */
     ACCEPTS_PER_TURN = 64,    /* then those already here have their turn */
     REST_MS = 100,
+    CROWD_REST_MS = 1200,    /* in which all workers look whether they can make room */
+    CALLERS_LEAST = 4,
+    RESERVE = 16,    /* descriptors for logs, configuration files, name servers */
+    SCAN_MOST = 4096,
     LOCK_TRIES = 20,
     LOCK_PAUSE_US = 50 * 1000,
     LAST_CALL_MS = 40,    /* for handshakes under way: longer than the way to a load balancer */
@@ -60,6 +70,7 @@ struct listener {
     int spare;
     bool is_tcp;
     bool resting;
+    bool crowded;      /* rested once, and there is no room still */
     bool finishing;    /* nobody new; shut at the next tick of `timer` */
     bool shut;         /* the socket is closed */
     bool unpolled;     /* libuv let go of the handle */
@@ -68,6 +79,7 @@ struct listener {
     struct bound *bound;
     struct tls_context *tls;
     listen_accept_fn *accept;
+    bool (*make_room)(void *owner);    /* may be NULL */
     void *owner;
     char *address;
 };
@@ -76,6 +88,8 @@ static uv_once_t bounds_once = UV_ONCE_INIT;
 static uv_mutex_t bounds_lock;
 static struct bound *bounds;
 static atomic_uint_fast64_t shed_count;
+static atomic_uint crowds;
+static atomic_uint_fast64_t callers_most;    /* 0: to be found out */
 
 struct why {
     char *room;
@@ -532,11 +546,67 @@ settle_polling(struct listener *li)
 }
 
 static void
-take_rest(struct listener *li)
+take_rest(struct listener *li, uint64_t ms)
 {
     li->resting = true;
     settle_polling(li);
-    timer_set(li->timer, REST_MS);
+    timer_set(li->timer, ms);
+}
+
+/* Half of what is left of the limit beside what is open already that is no connection. */
+static uint64_t
+find_callers_most(void)
+{
+    struct rlimit limit;
+    uint64_t open = 0, connections = sock_open_count(), taken;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    for (int fd = 0; fd < (int)MIN(limit.rlim_cur, (rlim_t)SCAN_MOST); fd++)
+        open += fcntl(fd, F_GETFD) >= 0;
+    taken = RESERVE + open - MIN(open, connections);
+    return MAX((limit.rlim_cur - MIN(limit.rlim_cur, taken)) / 2, (uint64_t)CALLERS_LEAST);
+}
+
+/* Closes connections at rest, if there are any. */
+static bool
+make_room(struct listener *li)
+{
+    return li->make_room != NULL && li->make_room(li->owner);
+}
+
+/* Whether callers may have one more descriptor. */
+static bool
+has_room(struct listener *li)
+{
+    uint64_t most = atomic_load_explicit(&callers_most, memory_order_relaxed);
+
+    if (UNLIKELY(most == 0)) {
+        most = find_callers_most();
+        atomic_store_explicit(&callers_most, most, memory_order_relaxed);
+    }
+    return LIKELY(sock_accepted_count() < most) || make_room(li);
+}
+
+/* Too many callers, and none of ours is at rest. False: accepting pauses. */
+static bool
+shed_of_crowd(struct listener *li)
+{
+    int fd;
+
+    if (!li->crowded) {
+        li->crowded = true;
+        atomic_store_explicit(&callers_most, 0, memory_order_relaxed);    /* it was raised? */
+        atomic_fetch_add_explicit(&crowds, 1, memory_order_relaxed);
+        take_rest(li, CROWD_REST_MS);
+        return false;
+    }
+    fd = accept4(li->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0)
+        return false;
+    atomic_fetch_add_explicit(&shed_count, 1, memory_order_relaxed);
+    close(fd);
+    return true;
 }
 
 /* Accepts one connection on the spare descriptor only to close it, so that its peer knows at once.
@@ -578,6 +648,10 @@ accept_one(struct listener *li)
 {
     struct sockaddr_storage from;
     socklen_t len = sizeof(from);
+
+    if (!li->finishing && !has_room(li))    /* at the end, all who wait are accepted */
+        return shed_of_crowd(li);
+    li->crowded = false;
     int fd = accept4(li->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
@@ -589,13 +663,14 @@ accept_one(struct listener *li)
         return false;
     case EMFILE:
     case ENFILE:
-        if (shed_one(li))
+        atomic_store_explicit(&callers_most, 0, memory_order_relaxed);    /* it was lowered? */
+        if (make_room(li) || shed_one(li))
             return true;
-        take_rest(li);
+        take_rest(li, REST_MS);
         return false;
     case ENOBUFS:
     case ENOMEM:
-        take_rest(li);
+        take_rest(li, REST_MS);
         return false;
     default:
         return true;    /* that one connection died before we came */
@@ -782,6 +857,18 @@ struct str
 listen_address(const struct listener *li)
 {
     return str_c(li->address);
+}
+
+void
+listen_on_crowd(struct listener *li, bool (*make_room_fn)(void *owner))
+{
+    li->make_room = make_room_fn;
+}
+
+unsigned
+listen_crowds(void)
+{
+    return atomic_load_explicit(&crowds, memory_order_relaxed);
 }
 
 uint64_t

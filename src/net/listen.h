@@ -43,6 +43,15 @@ bool listen_finished(const struct listener *li);
 /* At once: the kernel resets who waits. NULL is a no-op. */
 void listen_close(struct listener *li);
 
-/* accept() failures for want of descriptors, in this process: for metrics. While it happens the
- * listener sheds (accepts and closes on a spare descriptor) and recovers by itself. */
+/* Callers may have half of the descriptors of the process, so that each request can have a connection
+ * to a provider, and some are left for logs and files. When all of these are taken, `make_room` is
+ * called with the listener's owner: it closes connections of callers that are at rest and says
+ * whether there were any. */
+void listen_on_crowd(struct listener *li, bool (*make_room)(void *owner));
+
+/* Grows when a worker found nothing to close: then the others should make room. Any thread. */
+unsigned listen_crowds(void);
+
+/* Connections that were closed at once, because nothing could be done for them: for metrics. The
+ * listener recovers by itself. */
 uint64_t listen_shed_count(void);

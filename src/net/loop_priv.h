@@ -23,6 +23,7 @@ struct file_watch;
 struct tls_scratch;
 struct dns;
 struct dns_channel;
+struct pool;
 
 /* Timers ordered by the time at which they are looked at. A binary heap in an array. */
 struct timer_slot {
@@ -59,6 +60,7 @@ struct loop {
     struct tls_scratch *tls;    /* made with the first TLS connection */
     struct dns *dns;            /* made with the first query */
     struct dns_channel *dns_channels;
+    struct pool *pool;    /* whose idle connections may go when descriptors are short; NULL: none */
 };
 
 /* Runs the timers that are due. */

@@ -221,6 +221,7 @@ pool_create(struct loop *l, struct pool_limits limits)
     p->limits = limits;
     p->homes = map_create();
     p->reaper = timer_create_on(l, on_reap, p);
+    l->pool = p;
     return p;
 }
 
@@ -229,8 +230,9 @@ pool_destroy(struct pool *p)
 {
     if (p == NULL)
         return;
-    while (p->earliest != NULL)
-        idle_drop(p->earliest);
+    (void)pool_make_room(p);
+    if (p->loop->pool == p)
+        p->loop->pool = NULL;
     forget_homes(p, true);
     while (p->spare != NULL) {
         struct idle *i = p->spare;
@@ -354,6 +356,16 @@ pool_idle_ms(const struct pool *p, struct str pool_key)
     uint64_t ms = allowed_rest(p, map_get(p->homes, pool_key), POOL_NOT_SAID);
 
     return ms != UINT64_MAX ? ms : 0;
+}
+
+bool
+pool_make_room(struct pool *p)
+{
+    bool any = p->earliest != NULL;
+
+    while (p->earliest != NULL)
+        idle_drop(p->earliest);
+    return any;
 }
 
 unsigned

@@ -46,4 +46,7 @@ void pool_learn_idle(struct pool *p, struct str pool_key, uint64_t rested_ms);
 /* For how long a connection to the origin may be idle and still be used; 0: no limit. */
 uint64_t pool_idle_ms(const struct pool *p, struct str pool_key);
 
+/* Closes all idle connections: for want of descriptors. False when there are none. */
+bool pool_make_room(struct pool *p);
+
 unsigned pool_idle_count(const struct pool *p);

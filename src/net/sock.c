@@ -26,7 +26,7 @@ enum {
 /* Long silences are normal here (a model thinks); keep the way through NATs open. */
 enum { KEEPALIVE_S = 60 };
 
-static atomic_uint_fast64_t open_count;
+static atomic_uint_fast64_t open_count, accepted_count;
 
 static void on_written(uv_write_t *req, int status);
 
@@ -98,6 +98,8 @@ sock_create_accepted(struct loop *l, int fd, const struct address *peer)
     }
     if (peer != NULL)
         sock_set_peer(s, peer);
+    s->accepted = true;
+    atomic_fetch_add_explicit(&accepted_count, 1, memory_order_relaxed);
     return s;
 }
 
@@ -156,6 +158,8 @@ sock_close_handle(struct sock *s)
     dns_name_drop(s->name);
     s->name = NULL;
     atomic_fetch_sub_explicit(&open_count, 1, memory_order_relaxed);
+    if (s->accepted)
+        atomic_fetch_sub_explicit(&accepted_count, 1, memory_order_relaxed);
     uv_close(&s->uv.handle, on_closed);
 }
 
@@ -580,4 +584,10 @@ uint64_t
 sock_open_count(void)
 {
     return atomic_load_explicit(&open_count, memory_order_relaxed);
+}
+
+uint64_t
+sock_accepted_count(void)
+{
+    return atomic_load_explicit(&accepted_count, memory_order_relaxed);
 }

@@ -81,3 +81,6 @@ bool sock_is_outdated(struct sock *s);
 
 /* A connection accepted or dialled and not yet closed, in this process: for metrics. */
 uint64_t sock_open_count(void);
+
+/* Of them, those that were accepted. */
+uint64_t sock_accepted_count(void);

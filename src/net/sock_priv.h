@@ -44,6 +44,7 @@ struct sock {
     bool fin_wanted;          /* FIN goes out behind the queue */
     bool dead;                /* `failed` was delivered */
     bool closed;              /* sock_close() was called */
+    bool accepted;            /* a caller's */
     bool released;            /* libuv let go of the handle */
     uint8_t peer_n;
     char peer[PEER_ROOM];

@@ -429,8 +429,9 @@ def test_without_descriptors_it_sheds_does_not_spin_and_recovers(make, mock):
     held = []
     for _ in range(60):
         client = gateway.raw(seconds=5)
+        client.send(b"POST /v1/chat")            # at work, so that nobody can make room
         held.append(client)
-    wait_until(lambda: descriptors(pid) >= open_before + 10, "the descriptors to be used up")
+    time.sleep(1.5)
     began, used = time.monotonic(), cpu_seconds(pid)
     time.sleep(1)
     busy = (cpu_seconds(pid) - used) / (time.monotonic() - began)
@@ -439,9 +440,9 @@ def test_without_descriptors_it_sheds_does_not_spin_and_recovers(make, mock):
     outcomes = {"answered": 0, "closed": 0}
     for client in held[:60]:
         try:
-            client.send(raw.request("POST", "/v1/chat/completions", body_of("lab/m"), gateway.authorization()))
+            client.send(raw.request("POST", "/v1/chat/completions", body_of("lab/m"), gateway.authorization())[13:])
             answer = client.read()
-            assert answer.status in (200, 502, 503), answer         # no descriptor for the provider, perhaps
+            assert answer.status == 200, answer                     # there is always a descriptor for the provider
             outcomes["answered"] += 1
         except (raw.Cut, OSError):
             outcomes["closed"] += 1
@@ -459,6 +460,31 @@ def test_without_descriptors_it_sheds_does_not_spin_and_recovers(make, mock):
     gateway.clients, gateway._kept = [], None
     assert gateway.metrics().value("openclaw_connections_shed_total") > 0
     gateway.idle()
+
+
+def test_connections_at_rest_go_first_when_descriptors_are_short(make, mock):
+    gateway = make.gateway(config_of(mock))
+    assert ask(gateway, "openai", "lab/m").complete
+    pid = gateway.program.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid) + 60, hard))
+    resting = []
+    for _ in range(150):                          # more than the limit, one after the other
+        client = gateway.raw()
+        client.send(raw.request("GET", "/livez"))
+        assert client.read().status == 200
+        resting.append(client)
+    for _ in range(10):
+        with gateway.raw() as client:             # each needs a connection to the provider as well
+            client.send(raw.request("POST", "/v1/chat/completions", body_of("lab/m"), gateway.authorization()))
+            assert client.read().status == 200
+    assert any(client.closed_by_peer(0.1) for client in resting[:20])
+    gateway.clients, gateway._kept = [], None
+    gateway.reload()                              # files can be opened
+    assert gateway.metrics().value("openclaw_connections_shed_total") == 0
+    for client in resting:
+        client.close()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # --- logs that cannot be written ---
