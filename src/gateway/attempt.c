@@ -31,6 +31,42 @@ add_forwarded(
     }
 }
 
+/* What asks for a part of a resource, or for it under a condition. */
+static const struct str resource_fields[] = {
+    S_INIT("Range"),
+    S_INIT("If-Range"),
+    S_INIT("If-Match"),
+    S_INIT("If-None-Match"),
+    S_INIT("If-Modified-Since"),
+    S_INIT("If-Unmodified-Since"),
+};
+
+static void
+add_given(const struct exchange *x, struct str name, struct buf *out)
+{
+    struct str value = http_field_get(&server_head(x->q)->fields, name);
+
+    if (value.n != 0)
+        http_add_field(out, name, value);
+}
+
+/* The caller's query, where a call of a model goes on in the same protocol. Not one that might name
+ * another model than the body, which is what was judged. */
+static void
+add_query(const struct exchange *x, struct buf *path)
+{
+    struct str query = server_head(x->q)->query;
+    struct str plain = query.n != 0 ? http_decode_percent(x->request.arena, query) : query;
+
+    for (size_t i = 0; i < plain.n; i++)
+        if (str_istarts(str_skip(plain, i), S("model")))
+            return;
+    if (plain.n == 0)
+        return;
+    buf_add_c(path, '?');
+    buf_add(path, query);
+}
+
 /* The field lines of the request to the provider. Nothing of the caller's goes on but what is
  * named. */
 static struct str
@@ -48,6 +84,8 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
         if (type.n != 0)
             http_add_field(out, S("Content-Type"), type);
         http_add_field(out, S("Accept"), accept.n != 0 ? accept : S("*/*"));
+        for (size_t i = 0; i < ARRAY_LEN(resource_fields); i++)
+            add_given(x, resource_fields[i], out);
     } else {
         buf_add(out, S("Content-Type: application/json\r\n"));
         buf_add(out,
@@ -258,6 +296,8 @@ write_request(
         add_path_with_model(path, &x->request, t->wire.model);
     else
         wire->provider->write_path(path, &x->request, &t->wire);
+    if (same_wire && x->request.op != OP_RELAY)
+        add_query(x, path);
     q->path = arena_str(x->request.arena, buf_str(path));
     x->attempt.path = q->path;
     buf_reset(path, SIZE_MAX);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/location.h"
 
 #define ERROR_BODY_BYTES (64u * 1024)
 /* frames that carry no content yet, or one turn's output */
@@ -23,6 +24,14 @@ static const struct str passed_prefixes[] = {
     S_INIT("retry-after"),
     S_INIT("content-disposition"),
     S_INIT("content-encoding"),
+};
+
+/* And those of a resource that is passed through. */
+static const struct str resource_fields[] = {
+    S_INIT("accept-ranges"),
+    S_INIT("content-range"),
+    S_INIT("etag"),
+    S_INIT("last-modified"),
 };
 
 /* --- what the decoder says --- */
@@ -79,6 +88,23 @@ field_is_clean(const struct exchange *x, struct str name, struct str value)
            (value.n < SECRET_LEAST_BYTES || !secrets_in(secrets, value));
 }
 
+static void
+pass_resource_field(struct exchange *x, const struct http_field *f, struct buf *out)
+{
+    const struct provider *p = x->attempt.target->provider;
+    struct str value = f->value;
+    bool passes = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(resource_fields); i++)
+        passes = passes || str_ieq(f->name, resource_fields[i]);
+    if (str_ieq(f->name, S("location"))) {
+        value = location_for_caller(x->arena, p->origin, p->base_path, value);
+        passes = value.n != 0;
+    }
+    if (passes && field_is_clean(x, f->name, f->value))
+        http_add_field(out, f->name, value);
+}
+
 static struct str
 passed_fields(struct exchange *x, const struct http_head *head)
 {
@@ -91,6 +117,8 @@ passed_fields(struct exchange *x, const struct http_head *head)
             if ((f->name.p[0] | 0x20) == passed_prefixes[k].p[0] &&
                 str_istarts(f->name, passed_prefixes[k]) && field_is_clean(x, f->name, f->value))
                 http_add_field(out, f->name, f->value);
+        if (x->request.op == OP_RELAY)
+            pass_resource_field(x, f, out);
     }
     struct str s = buf_len(out) != 0 ? arena_str(x->arena, buf_str(out)) : S("");
     buf_reset(out, SIZE_MAX);

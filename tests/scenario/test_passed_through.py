@@ -1,0 +1,86 @@
+"""Routes that are only passed through: parts and conditions, redirects, the caller's query."""
+import pytest
+
+CONTENT = b"0123456789"
+
+
+def files(conn):
+    """A file with an ETag, in parts when asked for them; /v1/files/moved/... leads elsewhere."""
+    request = conn.request
+    tagged = [("ETag", '"v1"'), ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT"), ("Accept-Ranges", "bytes")]
+    if "/moved/" in request.target:
+        where = {"within": f"{conn.upstream.url}/v1/files/f?x=y", "path": "/v1/files/f",
+                 "beside": f"{conn.upstream.url}/private/f", "elsewhere": "https://storage.example/f?signature=s",
+                 "relative": "f"}[request.target.rsplit("/", 1)[1]]
+        conn.answer(307, b"", fields=[("Location", where)])
+    elif request.header("if-none-match") == '"v1"':
+        conn.send(b"HTTP/1.1 304 Not Modified\r\n" + "".join(f"{n}: {v}\r\n" for n, v in tagged).encode() + b"\r\n")
+    elif request.header("range") == "bytes=2-4" and request.header("if-range") in (None, '"v1"'):
+        conn.answer(206, CONTENT[2:5], "application/octet-stream",
+                    [*tagged, ("Content-Range", "bytes 2-4/10")])
+    elif request.header("range"):
+        conn.answer(416, b'{"error": {"message": "no such part"}}', fields=[("Content-Range", "bytes */10")])
+    else:
+        conn.answer(200, CONTENT, "application/octet-stream", tagged)
+
+
+@pytest.fixture
+def upstream(make):
+    return make.upstream(files)
+
+
+@pytest.fixture
+def gateway(make, upstream):
+    return make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"}, workers=1)
+
+
+def test_a_part_of_a_file_is_what_comes(gateway):
+    whole = gateway.get("/v1/files/f/content")
+    assert (whole.status_code, whole.content) == (200, CONTENT)
+    assert whole.headers["accept-ranges"] == "bytes" and whole.headers["etag"] == '"v1"'
+    assert whole.headers["last-modified"] == "Wed, 21 Oct 2015 07:28:00 GMT"
+    part = gateway.get("/v1/files/f/content", {"Range": "bytes=2-4", "If-Range": '"v1"'})
+    assert (part.status_code, part.content) == (206, CONTENT[2:5])
+    assert part.headers["content-range"] == "bytes 2-4/10"
+    beyond = gateway.get("/v1/files/f/content", {"Range": "bytes=20-"})
+    assert beyond.status_code == 416 and beyond.headers["content-range"] == "bytes */10"
+
+
+def test_a_condition_is_judged_by_the_provider(gateway):
+    known = gateway.get("/v1/files/f/content", {"If-None-Match": '"v1"'})
+    assert known.status_code == 304 and known.content == b"" and known.headers["etag"] == '"v1"'
+    assert gateway.get("/v1/files/f/content", {"If-None-Match": '"v0"'}).content == CONTENT
+
+
+@pytest.mark.parametrize("where, location", [
+    ("within", "/v1/files/f?x=y"), ("path", "/v1/files/f"), ("beside", None), ("relative", "f"),
+    ("elsewhere", "https://storage.example/f?signature=s")])
+def test_who_follows_a_redirect_does_not_take_the_gateway_s_key_to_the_provider(gateway, where, location):
+    answer = gateway.get(f"/v1/files/moved/{where}", follow_redirects=False)
+    assert answer.status_code == 307 and answer.headers.get("location") == location
+
+
+def test_a_redirect_can_be_followed_through_the_gateway(gateway, upstream):
+    answer = gateway.get("/v1/files/moved/within", follow_redirects=True)
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert [r.target for r in upstream.requests] == ["/v1/files/moved/within", "/v1/files/f?x=y"]
+
+
+def test_the_query_goes_on(gateway, upstream):
+    gateway.get("/v1/files?purpose=batch&after=a%20b&limit=2")
+    assert upstream.last_request().target == "/v1/files?purpose=batch&after=a%20b&limit=2"
+
+
+def test_the_query_of_a_model_call_goes_on_in_the_same_protocol(make):
+    mock = make.mock()
+    gateway = make.gateway({"providers": {"oai": mock.provider(), "ant": mock.provider("anthropic-messages")}})
+    body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+
+    def asked(query, path, model):
+        assert gateway.post(path + query, {**body, "model": model}).status_code == 200
+        return mock.last_request()["target"]
+    assert asked("?beta=true", "/v1/messages", "ant/m") == "/v1/messages?beta=true"
+    assert asked("?api-version=1", "/v1/chat/completions", "oai/m") == "/v1/chat/completions?api-version=1"
+    assert asked("?beta=true", "/v1/messages", "oai/m") == "/v1/chat/completions"
+    for query in ("?model=large", "?Mod%65l=large", "?x=1&model%3dlarge"):
+        assert asked(query, "/v1/chat/completions", "oai/m") == "/v1/chat/completions"
