@@ -50,7 +50,6 @@ struct serve {
                                      them */
     struct worker **workers;
     struct log_file *error_file;
-    bool log_json;    /* machines read the error log, not a person */
     struct simulator simulator;
     struct loop *loop;
     struct timer *timer;
@@ -237,6 +236,7 @@ warn_of_fixed_settings(const struct conf *now, const struct conf *next)
         { "server.limits.metric_series", a->limit_metric_series != b->limit_metric_series },
         { "observe.log.path", !str_eq(oa->log_path.v, ob->log_path.v) },
         { "observe.access.path", !str_eq(oa->access_path.v, ob->access_path.v) },
+        { "observe.access.format", !str_eq(oa->access_format.v, ob->access_format.v) },
     };
     struct buf names;
 
@@ -283,11 +283,14 @@ publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
 static void
 start_log(const struct serve *s)
 {
+    struct str format = s->snapshot->conf->observe.log_format.v;
+    bool json = str_eq(format, S("auto")) ? !log_file_is_terminal(s->error_file)
+                                          : str_eq(format, S("json"));
     enum log_level least;
 
     if (!log_level_named(s->snapshot->conf->observe.log_level.v, &least))
         least = LOG_INFO;
-    log_start(s->error_file, least, s->log_json);
+    log_start(s->error_file, least, json);
 }
 
 /* What runs from now on: which program, where, with which configuration. */
@@ -480,8 +483,8 @@ open_logs(struct serve *s)
                 o->access_path.v.p, strerror(errno));
             return false;
         }
+        s->gateway.access_form = access_log_form(o->access_format.v, s->gateway.access_file);
     }
-    s->log_json = !str_eq(o->log_path.v, S("stderr")) || !isatty(STDERR_FILENO);
     start_log(s);
     return true;
 }

@@ -72,11 +72,8 @@ log_enabled(enum log_level level)
     return (int)level >= atomic_load_explicit(&least_level, memory_order_relaxed);
 }
 
-/* A line, for machines or for people. Called with the lock, as everything up to log_write(). */
-
-/* Text for a terminal: nothing in it moves the cursor, changes colours or starts a new line. */
-static void
-add_visible(struct buf *b, struct str s)
+void
+log_add_visible(struct buf *b, struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
@@ -91,13 +88,15 @@ add_visible(struct buf *b, struct str s)
     }
 }
 
+/* A line, for machines or for people. Called with the lock, as everything up to log_write(). */
+
 static void
 add_text(struct buf *b, struct str s)
 {
     if (as_json)
         json_add_str(b, s);
     else
-        add_visible(b, s);
+        log_add_visible(b, s);
 }
 
 static void

@@ -41,6 +41,14 @@ bool log_file_write(struct log_file *f, struct str lines);
  * use. */
 bool log_file_reopen(struct log_file *f) MUST_CHECK;
 
+/* Does a person read along? Told when it was opened. */
+bool log_file_is_terminal(const struct log_file *f);
+
+/* Appends text from outside so that nothing in it moves a terminal's cursor, changes colours or starts a
+ * new line. */
+struct buf;
+void log_add_visible(struct buf *b, struct str s);
+
 /* The path as it was given. */
 const char *log_file_path(const struct log_file *f) NEVER_NULL;
 

@@ -36,6 +36,7 @@ enum {
 struct log_file {
     char *path;
     size_t queue_bytes;
+    bool terminal;
     pthread_t thread;
 
     pthread_mutex_t lock;    /* guards what follows up to `dropped` */
@@ -313,6 +314,7 @@ log_file_open(const char *path, size_t queue_bytes)
     int e = fd < 0 ? errno : 0;
     if (fd >= 0) {
         use(f, fd);
+        f->terminal = isatty(fd) == 1;
         e = start_thread(f);
     }
     if (e != 0) {
@@ -387,6 +389,12 @@ log_file_reopen(struct log_file *f)
     (void)pthread_cond_signal(&f->wake);
     (void)pthread_mutex_unlock(&f->lock);
     return true;
+}
+
+bool
+log_file_is_terminal(const struct log_file *f)
+{
+    return f->terminal;
 }
 
 const char *

@@ -143,8 +143,10 @@ struct conf_alias {
 };
 
 struct conf_observe {
-    struct conf_str log_path;       /* error log: stdout, stderr, a file */
-    struct conf_str log_level;      /* debug, info, warn, error */
+    struct conf_str log_path;      /* error log: stdout, stderr, a file */
+    struct conf_str log_level;     /* debug, info, warn, error */
+    struct conf_str log_format;    /* auto, json, text */
+    struct conf_str access_format;
     struct conf_str access_path;    /* access log; "off" */
     bool metrics;
 };

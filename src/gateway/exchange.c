@@ -590,6 +590,7 @@ settle_log(
         .finish_reason =
             counts->finish != FINISH_UNKNOWN ? str_c(llm_finish_name(counts->finish)) : S(""),
         .attempts = attempts_json(x),
+        .attempt_count = x->attempts,
         .tokens_input = u->input,
         .tokens_cached = u->cached,
         .tokens_cache_write = u->cache_write,

@@ -396,7 +396,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->series = map_create();
     w->scratch = arena_create(SCRATCH_BYTES);
     buf_init(&w->text, TEXT_BYTES);
-    access_log_init(&w->access, g->access_file);
+    access_log_init(&w->access, g->access_file, g->access_form);
     apply_limits(w);
     apply_name_servers(w);
     for (size_t i = 0; opened && i < c->listen.count; i++)

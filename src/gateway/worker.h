@@ -26,7 +26,8 @@
 struct gateway {
     struct metrics *metrics;
     struct log_file *access_file;    /* NULL: off */
-    struct quota held;               /* bytes kept for requests and answers under way */
+    enum access_form access_form;
+    struct quota held;    /* bytes kept for requests and answers under way */
     unsigned workers;
     _Atomic bool draining;
     _Atomic uint64_t generation;    /* of the configuration in use */

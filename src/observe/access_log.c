@@ -1,5 +1,8 @@
-/* access_log.c - fields.def as JSON lines. */
+/* access_log.c - fields.def as JSON lines; and the short lines that a person reads. */
 #include "observe/access_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -7,10 +10,24 @@
 #define BATCH_BYTES (32u * 1024)
 #define BUFFER_BYTES (256u * 1024)
 
+enum access_form
+access_log_form(struct str wish, const struct log_file *file)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool terminal = log_file_is_terminal(file);
+    bool plain = (no_color != NULL && *no_color != '\0') || term == NULL ||
+                 strcmp(term, "dumb") == 0 || *term == '\0';
+
+    if (str_eq(wish, S("json")) || (!str_eq(wish, S("text")) && !terminal))
+        return ACCESS_JSON;
+    return terminal && !plain ? ACCESS_COLOR : ACCESS_TEXT;
+}
+
 void
-access_log_init(struct access_log *a, struct log_file *file)
+access_log_init(struct access_log *a, struct log_file *file, enum access_form form)
 {
     a->file = file;
+    a->form = form;
     buf_init(&a->lines, BUFFER_BYTES);
 }
 
@@ -78,15 +95,11 @@ field_MS(struct buf *b, struct str name, int64_t us)
     buf_add(b, str_make(frac, sizeof(frac)));
 }
 
-void
-access_log_write(struct access_log *a, const struct access_record *r)
+static void
+write_json(struct buf *b, const struct access_record *r)
 {
     char stamp[CLOCK_STAMP_ROOM];
-    struct buf *b = &a->lines;
-    size_t before = buf_len(b);
 
-    if (a->file == NULL)
-        return;
     buf_add(b, S("{\"ts\":\""));
     buf_add(b, clock_stamp(r->wall_ms, stamp));
     buf_add_c(b, '"');
@@ -94,6 +107,111 @@ access_log_write(struct access_log *a, const struct access_record *r)
 #include "observe/fields.def"
 #undef FIELD
     buf_add(b, S("}\n"));
+}
+
+/* --- for people --- */
+
+#define DIM "2"
+#define RED "31"
+#define GREEN "32"
+#define YELLOW "33"
+
+static void
+paint(const struct access_log *a, struct buf *b, const char *color, struct str text)
+{
+    if (a->form == ACCESS_COLOR)
+        buf_printf(b, "\033[%sm", color);
+    log_add_visible(b, text);
+    if (a->form == ACCESS_COLOR)
+        buf_add(b, S("\033[0m"));
+}
+
+static void
+add_time(struct buf *b, const char *before, int64_t us)
+{
+    if (us >= 1000000)
+        buf_printf(b, "%s%.2f s", before, (double)us / 1000000);
+    else
+        buf_printf(b, "%s%.1f ms", before, (double)us / 1000);
+}
+
+/* "fast -> openai/gpt-4o-mini": what was asked for, and who answered when that says more. */
+static void
+add_models(struct buf *b, const struct access_record *r)
+{
+    char name[512];
+    int n = r->provider.n == 0 ? 0
+                               : snprintf(name, sizeof(name), STR_FMT "/" STR_FMT,
+                                     STR_ARG(r->provider), STR_ARG(r->model));
+    struct str answered = str_make(name, MIN((size_t)n, sizeof(name) - 1));
+
+    if (r->model_requested.n != 0) {
+        buf_add(b, S("  "));
+        log_add_visible(b, r->model_requested);
+    }
+    if (answered.n != 0 && !str_eq(answered, r->model_requested)) {
+        buf_add(b, r->model_requested.n != 0 ? S(" -> ") : S("  "));
+        log_add_visible(b, answered);
+    }
+    if (r->attempt_count > 1)
+        buf_printf(b, " (attempt %u)", r->attempt_count);
+}
+
+/* 10:54:47 200 POST /v1/chat/completions  fast -> openai/gpt-4o-mini  12+340 tokens  1.24 s, first
+ * token 310.0 ms */
+static void
+write_text(const struct access_log *a, struct buf *b, const struct access_record *r)
+{
+    char stamp[CLOCK_STAMP_ROOM], status[24];
+    struct str time = str_skip(clock_stamp(r->wall_ms, stamp), sizeof("2026-11-21T") - 1);
+    int n = snprintf(status, sizeof(status), "%d", (int)r->status);
+
+    paint(a, b, DIM, str_make(time.p, MIN(time.n, sizeof("10:54:47") - 1)));
+    buf_add_c(b, ' ');
+    paint(a, b,
+        r->status >= 500   ? RED
+        : r->status >= 400 ? YELLOW
+                           : GREEN,
+        str_make(status, (size_t)n));
+    if (r->method.n != 0) {
+        buf_add_c(b, ' ');
+        log_add_visible(b, r->method);
+        buf_add_c(b, ' ');
+        log_add_visible(b, r->path);
+    }
+    add_models(b, r);
+    if (r->tokens_input >= 0 || r->tokens_output >= 0)
+        buf_printf(b, "  %s%lld+%lld tokens", r->tokens_estimated ? "~" : "",
+            (long long)MAX(r->tokens_input, 0), (long long)MAX(r->tokens_output, 0));
+    if (r->duration_us >= 0)
+        add_time(b, "  ", r->duration_us);
+    if (r->stream && r->first_token_us >= 0)
+        add_time(b, ", first token ", r->first_token_us);
+    if (r->client_abort)
+        buf_add(b, S("  the caller left"));
+    if (r->error.n != 0) {
+        buf_add(b, S("  "));
+        paint(a, b, r->status >= 500 ? RED : YELLOW, r->error);
+        buf_add(b, S(": "));
+        log_add_visible(b, r->error_message);
+        buf_add_c(b, ' ');
+        paint(a, b, DIM, r->request_id);
+    }
+    buf_add_c(b, '\n');
+}
+
+void
+access_log_write(struct access_log *a, const struct access_record *r)
+{
+    struct buf *b = &a->lines;
+    size_t before = buf_len(b);
+
+    if (a->file == NULL)
+        return;
+    if (a->form == ACCESS_JSON)
+        write_json(b, r);
+    else
+        write_text(a, b, r);
     if (b->overflow)
         buf_truncate(b, before);
     if (buf_len(b) >= BATCH_BYTES)

@@ -1,4 +1,4 @@
-/* access_log.h - one JSON line per exchange, with every decision in it.
+/* access_log.h - one line per exchange: JSON with every decision in it, or a short one for people.
  *
  * The worker fills a record from what the exchange knows and hands it over once;
  * lines are gathered per worker and go to the log's thread in batches.
@@ -8,6 +8,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 
+enum access_form { ACCESS_JSON, ACCESS_TEXT, ACCESS_COLOR };
+
 struct access_record {
     uint64_t wall_ms;
     struct str request_id, trace_id, key_name, key_hash, client_ip, method, path, endpoint;
@@ -16,6 +18,7 @@ struct access_record {
     struct str model_requested, provider, model, finish_reason;
     bool stream, tokens_estimated, client_abort;
     struct str attempts;    /* JSON array */
+    unsigned attempt_count;
     int64_t tokens_input, tokens_cached, tokens_cache_write, tokens_output, tokens_reasoning;
     int64_t cost_nanousd;
     uint64_t bytes_in, bytes_out;
@@ -25,10 +28,15 @@ struct access_record {
 /* One worker's lines on their way to the file. */
 struct access_log {
     struct log_file *file;    /* NULL: off */
+    enum access_form form;
     struct buf lines;
 };
 
-void access_log_init(struct access_log *a, struct log_file *file);
+/* The form for a file: `wish` is "json", "text" or "auto", which is text on a terminal. Colours are
+ * for terminals alone, and not where NO_COLOR is set or TERM is "dumb". */
+enum access_form access_log_form(struct str wish, const struct log_file *file);
+
+void access_log_init(struct access_log *a, struct log_file *file, enum access_form form);
 void access_log_write(struct access_log *a, const struct access_record *r);
 
 /* Hands the gathered lines to the log's thread: called when the loop has time, and by itself when

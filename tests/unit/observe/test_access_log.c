@@ -24,7 +24,7 @@ begin(struct logged *l)
     EXPECT(fd >= 0 && close(fd) == 0);
     l->file = log_file_open(l->path, 1024 * 1024);
     EXPECT(l->file != NULL);
-    access_log_init(&l->log, l->file);
+    access_log_init(&l->log, l->file, ACCESS_JSON);
 }
 
 static struct str
@@ -157,9 +157,72 @@ TEST(a_log_that_is_off_writes_nothing)
     struct access_record r = bare_record();
     struct access_log off;
 
-    access_log_init(&off, NULL);
+    access_log_init(&off, NULL, ACCESS_JSON);
     access_log_write(&off, &r);
     EXPECT_INT(buf_len(&off.lines), 0);
     access_log_flush(&off);
     access_log_fini(&off);
+}
+
+/* One record as a person sees it. */
+static struct str
+text_of(const struct access_record *r, enum access_form form)
+{
+    begin(&l);
+    l.log.form = form;
+    access_log_write(&l.log, r);
+    return finish(&l);
+}
+
+TEST(a_line_for_people_is_short_and_says_who_answered_how_fast)
+{
+    struct access_record r = bare_record();
+
+    r.method = S("POST");
+    r.path = S("/v1/chat/completions");
+    r.model_requested = S("fast");
+    r.provider = S("openai");
+    r.model = S("gpt-4o-mini");
+    r.attempt_count = 2;
+    r.tokens_input = 12;
+    r.tokens_output = 340;
+    r.duration_us = 1240000;
+    r.stream = true;
+    r.first_token_us = 310000;
+    EXPECT_STR(text_of(&r, ACCESS_TEXT),
+        "10:54:47 200 POST /v1/chat/completions  fast -> openai/gpt-4o-mini (attempt 2)  "
+        "12+340 tokens  1.24 s, first token 310.0 ms\n");
+    r.model_requested = S("openai/gpt-4o-mini");
+    r.attempt_count = 1;
+    r.tokens_estimated = true;
+    r.stream = false;
+    EXPECT_STR(text_of(&r, ACCESS_COLOR),
+        "\033[2m10:54:47\033[0m \033[32m200\033[0m POST /v1/chat/completions  "
+        "openai/gpt-4o-mini  ~12+340 tokens  1.24 s\n");
+}
+
+TEST(a_failure_says_why_in_the_line_for_people)
+{
+    struct access_record r = bare_record();
+
+    r.status = 502;
+    r.error = S("upstream_reset");
+    r.error_message = S("it closed \033[2J\nforged 200");
+    r.request_id = S("req_1");
+    r.client_abort = true;
+    EXPECT_STR(text_of(&r, ACCESS_TEXT),
+        "10:54:47 502  the caller left  upstream_reset: it closed \\x1b[2J\\x0aforged 200 req_1\n");
+    EXPECT(str_find(text_of(&r, ACCESS_COLOR), S("\033[31m502\033[0m")) != l.n);
+    r.status = 404;
+    EXPECT(str_find(text_of(&r, ACCESS_COLOR), S("\033[33m404\033[0m")) != l.n);
+}
+
+TEST(a_file_gets_json_unless_text_is_asked_for_and_never_colors)
+{
+    begin(&l);
+    EXPECT(setenv("TERM", "xterm", 1) == 0 && unsetenv("NO_COLOR") == 0);
+    EXPECT(access_log_form(S("auto"), l.file) == ACCESS_JSON);
+    EXPECT(access_log_form(S("json"), l.file) == ACCESS_JSON);
+    EXPECT(access_log_form(S("text"), l.file) == ACCESS_TEXT);
+    (void)finish(&l);
 }
