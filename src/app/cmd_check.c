@@ -16,7 +16,6 @@ enum { OUTPUT_MAX = 4 * 1024 * 1024 };
 struct check {
     struct config_flags config;
     bool json;
-    struct conf_problems warnings;    /* nothing that `serve` would refuse */
 };
 
 /* What only those can see who know wires, providers and models. */
@@ -24,6 +23,7 @@ static void
 check_all(struct check *k, struct conf_problems *problems)
 {
     struct conf *c = config_flags_load(&k->config, problems);
+    bool readable = problems->count == 0;
     /* The address stands for the built-in provider, which only `serve` starts, and only when the
      * file names none. */
     struct str simulated_url = c->provider_count == 0 ? S("http://127.0.0.1:1/v1") : S("");
@@ -31,8 +31,24 @@ check_all(struct check *k, struct conf_problems *problems)
     tls_context_unref(preflight_tls(c, problems));
     struct snapshot *snapshot = snapshot_build(c, simulated_url, problems);
     if (problems->count == 0)
-        route_warnings(snapshot->routes, &k->warnings);
+        preflight_doubts(snapshot, problems);
+    if (readable)
+        preflight_machine(snapshot->conf, problems);
     snapshot_unref(snapshot);
+}
+
+static void
+add_list(struct buf *out, const struct conf_problem *list)
+{
+    buf_add_c(out, '[');
+    for (const struct conf_problem *p = list; p != NULL; p = p->next) {
+        if (p != list)
+            buf_add_c(out, ',');
+        buf_printf(out, "{\"line\":%u,\"column\":%u,\"text\":", p->mark.line, p->mark.column);
+        json_add_str(out, p->text);
+        buf_add_c(out, '}');
+    }
+    buf_add_c(out, ']');
 }
 
 static void
@@ -48,21 +64,11 @@ print_json(const struct check *k, const struct conf_problems *problems)
         json_add_str(&out, str_c(k->config.path));
     else
         buf_add(&out, S("null"));
-    buf_add(&out, S(",\"problems\":["));
-    for (const struct conf_problem *p = problems->first; p != NULL; p = p->next) {
-        if (p != problems->first)
-            buf_add_c(&out, ',');
-        buf_printf(&out, "{\"line\":%u,\"column\":%u,\"text\":", p->mark.line, p->mark.column);
-        json_add_str(&out, p->text);
-        buf_add_c(&out, '}');
-    }
-    buf_add(&out, S("],\"warnings\":["));
-    for (const struct conf_problem *p = k->warnings.first; p != NULL; p = p->next) {
-        if (p != k->warnings.first)
-            buf_add_c(&out, ',');
-        json_add_str(&out, p->text);
-    }
-    buf_add(&out, S("]}\n"));
+    buf_add(&out, S(",\"problems\":"));
+    add_list(&out, problems->first);
+    buf_add(&out, S(",\"warnings\":"));
+    add_list(&out, problems->first_warning);
+    buf_add(&out, S("}\n"));
     output_print(&out);
 }
 
@@ -73,12 +79,10 @@ report(const struct check *k, const struct conf_problems *problems)
 
     if (k->json)
         print_json(k, problems);
-    else if (problems->count == 0)
-        (void)printf("%s: the configuration is good\n", name);
     else
         conf_problems_print(problems, str_c(name), STDERR_FILENO);
-    for (const struct conf_problem *p = k->warnings.first; !k->json && p != NULL; p = p->next)
-        (void)fprintf(stderr, "%s: warning: %.*s\n", name, STR_ARG(p->text));
+    if (!k->json && problems->count == 0)
+        (void)printf("%s: the configuration is good\n", name);
     return problems->count == 0 ? 0 : 2;
 }
 
@@ -96,7 +100,9 @@ cmd_check(int argc, char **argv)
     const struct flags flags = {
         .usage = "openclaw check -c FILE [options]",
         .about = "Tells everything that is wrong with a configuration, as file:line:col: what is "
-                 "wrong; what to write instead. Exit status 0: it is good; 2: it is not.",
+                 "wrong; what to write instead; and what is doubtful, as a warning. Tries whether "
+                 "`serve` could start here: addresses, logs, certificates. Exit status 0: it is "
+                 "good; 2: it is not.",
         .list = list,
         .count = ARRAY_LEN(list),
     };
@@ -121,7 +127,6 @@ cmd_check(int argc, char **argv)
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
-    conf_problems_init(&k.warnings, a);
     check_all(&k, &problems);
     int status = report(&k, &problems);
     arena_destroy(a);

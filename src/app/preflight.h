@@ -1,9 +1,18 @@
 /* preflight.h - what can be known before serving: `check` tells it, `serve` heeds it. */
 #pragma once
 
-#include "conf/conf.h"
+#include "gateway/snapshot.h"
 #include "net/tls.h"
 
 /* The listeners' certificate and key; NULL without them, or with a problem when they cannot be
  * used. */
 struct tls_context *preflight_tls(const struct conf *c, struct conf_problems *problems);
+
+/* Warns of what works now and is hardly meant, or will not work for long: certificates that have
+ * expired or soon will, secrets that everybody on this machine may read, names that nobody answers
+ * to. Of a configuration without problems. */
+void preflight_doubts(const struct snapshot *s, struct conf_problems *problems);
+
+/* Tries what `serve` does first, and undoes it: opens the addresses, looks whether the logs can be
+ * written. What another user or another moment may allow is a warning. */
+void preflight_machine(const struct conf *c, struct conf_problems *problems);

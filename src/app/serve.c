@@ -29,6 +29,7 @@
 #define DRAIN_POLL_MS 50
 #define GATHER_MS 100    /* for which changes of files are gathered into one reload */
 #define SECOND_MS 1000
+#define WARNINGS_BYTES_MOST (512u * 1024)
 
 enum drain_phase { DRAIN_NOT, DRAIN_GRACE, DRAIN_STREAMS };
 
@@ -56,6 +57,7 @@ struct serve {
     struct timer *second;    /* small regular chores */
     struct timer *gather;    /* a file changed: reload when it fires */
     struct watched *watched;
+    struct buf warnings;    /* lines that are not logged yet */
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -138,16 +140,40 @@ log_problem(void *arg, struct str line)
     log_line(LOG_ERROR, line);
 }
 
+static void
+keep_warning(void *arg, struct str line)
+{
+    struct buf *warnings = arg;
+
+    buf_add(warnings, line);
+    buf_add_c(warnings, '\n');
+}
+
+/* At the start there is no log yet when warnings are found. */
+static void
+log_warnings(struct serve *s)
+{
+    struct str line, rest = buf_str(&s->warnings);
+
+    while (str_cut(rest, '\n', &line, &rest))
+        log_line(LOG_WARN, line);
+    buf_fini(&s->warnings);
+}
+
+static struct str
+config_name(const struct serve *s)
+{
+    return str_c(s->config.path != NULL ? s->config.path : "(built in)");
+}
+
 /* Says all that is wrong: at the start to the person who starts us, later in the log. */
 static void
 tell_problems(const struct serve *s, const struct conf_problems *problems)
 {
-    struct str path = str_c(s->config.path != NULL ? s->config.path : "(built in)");
-
-    if (s->loop == NULL)
-        conf_problems_print(problems, path, STDERR_FILENO);
-    else
-        conf_problems_each(problems, path, log_problem, NULL);
+    if (s->loop != NULL)
+        conf_problems_each(problems, config_name(s), log_problem, NULL);
+    else if (problems->count != 0)
+        conf_problems_print(problems, config_name(s), STDERR_FILENO);
 }
 
 /* True when nothing else can answer. */
@@ -200,6 +226,10 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
         snapshot_unref(snapshot);
         snapshot = NULL;
     }
+    if (snapshot != NULL) {
+        preflight_doubts(snapshot, &problems);
+        conf_warnings_each(&problems, config_name(s), keep_warning, &s->warnings);
+    }
     if (snapshot == NULL) {
         tls_context_unref(*ret_tls);
         *ret_tls = NULL;
@@ -249,20 +279,6 @@ warn_of_fixed_settings(const struct conf *now, const struct conf *next)
         log_warn(
             NULL, "changes of " STR_FMT " take effect at the next start", STR_ARG(buf_str(&names)));
     buf_fini(&names);
-}
-
-/* A configuration may be good and of no use. */
-static void
-warn_of_routes(const struct snapshot *snapshot)
-{
-    struct arena *a = arena_create(1024 * 1024);
-    struct conf_problems warnings;
-
-    conf_problems_init(&warnings, a);
-    route_warnings(snapshot->routes, &warnings);
-    for (const struct conf_problem *p = warnings.first; p != NULL; p = p->next)
-        log_warn(NULL, STR_FMT, STR_ARG(p->text));
-    arena_destroy(a);
 }
 
 static void
@@ -332,7 +348,7 @@ reload(struct serve *s)
     warn_of_fixed_settings(s->snapshot->conf, snapshot->conf);
     publish(s, snapshot, tls);
     start_log(s);
-    warn_of_routes(snapshot);
+    log_warnings(s);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_in_use(s, "reloaded");
 }
@@ -606,7 +622,7 @@ run(struct serve *s)
         worker_start(s->workers[i]);
     print_banner(s);
     log_in_use(s, "started");
-    warn_of_routes(s->snapshot);
+    log_warnings(s);
     tend(s);
     log_info(NULL, "ended");
     return 0;
@@ -650,6 +666,7 @@ cmd_serve(int argc, char **argv)
     }
     config_flags_from_environment(&s.config);
     s.arena = arena_create(64 * 1024);
+    buf_init(&s.warnings, WARNINGS_BYTES_MOST);
     int status = run(&s);
     snapshot_unref(s.snapshot);
     tls_context_unref(s.tls);
@@ -659,6 +676,7 @@ cmd_serve(int argc, char **argv)
     log_file_close(s.error_file);
     metrics_destroy(s.gateway.metrics);
     config_flags_fini(&s.config);
+    buf_fini(&s.warnings);
     arena_destroy(s.arena);
     return status;
 }

@@ -152,3 +152,9 @@ conf_is_faulty(const struct conf *c, const void *thing)
 
     return s != NULL && s->faulty;
 }
+
+bool
+conf_is_given(const struct conf *c, const void *field)
+{
+    return map_get(c->spots, spot_key(&field)) != NULL;
+}

@@ -177,33 +177,43 @@ struct conf {
     struct conf_str default_provider;
     struct conf_timeouts timeouts;    /* defaults for all targets */
     struct conf_observe observe;
-    /* absolute or relative, as written: certificates, keys, the files of secrets; also those that
+    /* paths as written: certificates, keys, files that hold secrets (`secret`); also those that
      * could not be read */
     struct conf_strs files;
     struct map *spots;    /* see conf_mark_of() and conf_is_faulty() */
 };
 
-/* Everything wrong with a configuration, in file order, bounded to 100. */
-struct conf_problems {
-    struct arena *arena;
-    struct conf_problem *first;
-    struct conf_problem **tail;
-    size_t count;
-};
+/* What is wrong with a configuration, and what is doubtful about it: each in file order, bounded to
+ * 100. */
 struct conf_problem {
     struct conf_mark mark;
     struct str text;    /* "what is wrong; what to write instead" */
     struct conf_problem *next;
 };
+struct conf_problems {
+    struct arena *arena;
+    struct conf_problem *first;
+    size_t count;    /* 0: it can be used */
+    struct conf_problem *first_warning;
+    size_t warning_count;
+};
 void conf_problems_init(struct conf_problems *p, struct arena *a);
 void conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* Calls fn(arg, "file:line:col: text") for each problem. */
-void conf_problems_each(const struct conf_problems *p, struct str path,
-    void (*fn)(void *arg, struct str line), void *arg);
+/* What works, but is hardly meant, or will not work for long. */
+void conf_warn(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
-/* Prints those lines to a descriptor of the caller's. */
+/* Calls fn(arg, "file:line:col: text") for each problem, or fn(arg, "file:line:col: warning: text")
+ * for each warning. */
+typedef void conf_line_fn(void *arg, struct str line);
+void conf_problems_each(
+    const struct conf_problems *p, struct str path, conf_line_fn *fn, void *arg);
+void conf_warnings_each(
+    const struct conf_problems *p, struct str path, conf_line_fn *fn, void *arg);
+
+/* Prints the lines of both to a descriptor of the caller's. */
 void conf_problems_print(const struct conf_problems *p, struct str path, int fd);
 
 struct buf;
@@ -238,6 +248,9 @@ void conf_destroy(struct conf *c);
 
 /* Where a field of this configuration was set; line 0: not in the file. */
 struct conf_mark conf_mark_of(const struct conf *c, const void *field);
+
+/* Did the file or a --set give this field a value? */
+bool conf_is_given(const struct conf *c, const void *field);
 
 /* Was anything refused in this field, entry or section? Then what it seems to lack may be just
  * that, and is not to be complained about as well. */

@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "conf/form.h"
+#include "conf/value.h"
 
 static void
 check_tls(const struct conf *c, struct conf_problems *problems)
@@ -155,7 +156,7 @@ check_providers(const struct conf *c, struct conf_problems *problems)
                 "'providers." STR_FMT
                 "' has a ca_file and tls_insecure, which ignores it; keep one of the two",
                 STR_ARG(p->id.v));
-        if (p->client_key.v.n != 0 && p->client_cert.v.n == 0)
+        if (p->client_key.v.n != 0 && p->client_cert.v.n == 0 && !conf_is_faulty(c, p))
             conf_problem(problems, p->client_key.mark,
                 "'providers." STR_FMT "' has a client_key without a client_cert; add it",
                 STR_ARG(p->id.v));
@@ -215,6 +216,149 @@ conf_check_reload(const struct conf *now, const struct conf_strs *open, const st
             "write the keys again, or auth: {mode: none}");
 }
 
+/* --- what is doubtful --- */
+
+enum { KEY_BYTES_LEAST = 16 };
+
+static void
+doubt_auth(const struct conf_auth *auth, struct conf_problems *problems)
+{
+    if (auth->mode == AUTH_NONE && auth->key_count != 0)
+        conf_warn(problems, auth->mode_mark,
+            "'auth.mode' is none, so nobody is asked for one of 'auth.keys'; remove one of the two");
+    for (size_t i = 0; i < auth->key_count; i++) {
+        if (auth->keys[i].key.v.n < KEY_BYTES_LEAST)
+            conf_warn(problems, auth->keys[i].key.mark,
+                "'auth.keys[%zu].key' has fewer than %d characters and can be guessed; take one of "
+                "openssl rand -base64 24",
+                i, KEY_BYTES_LEAST);
+    }
+}
+
+/* A clock of one level: its own setting, or what it inherits. */
+struct clock {
+    const char *name;
+    size_t at;    /* in struct conf_timeouts */
+};
+
+static uint64_t
+clock_ms(const struct conf_timeouts *const *levels, size_t count, size_t at,
+    const struct conf_timeouts **ret_level)
+{
+    for (size_t i = count; i-- > 0;) {
+        uint64_t ms = *(const uint64_t *)(const void *)((const char *)levels[i] + at);
+
+        *ret_level = levels[i];
+        if (ms != 0)
+            return ms;
+    }
+    return 0;
+}
+
+/* Whose timeouts they are: a target's, a provider's, or (without either) everybody's. */
+struct owner {
+    const struct conf_alias *alias;
+    size_t target;
+    const struct conf_provider *provider;
+};
+
+static struct str
+owner_text(struct arena *a, struct owner o)
+{
+    if (o.alias != NULL)
+        return arena_printf(
+            a, "models." STR_FMT ".targets[%zu].", STR_ARG(o.alias->name.v), o.target);
+    if (o.provider != NULL)
+        return arena_printf(a, "providers." STR_FMT ".", STR_ARG(o.provider->id.v));
+    return S("");
+}
+
+/* A clock that somebody set, and that a shorter one always ends first. `levels` are the settings
+ * that hold for one provider or target, the nearest last; what does not concern the last was said
+ * before. */
+static void
+doubt_clocks(const struct conf *c, const struct conf_timeouts *const *levels, size_t count,
+    struct owner owner, struct conf_problems *problems)
+{
+    static const struct clock clocks[] = {
+        { "connect", offsetof(struct conf_timeouts, connect_ms) },
+        { "first_byte", offsetof(struct conf_timeouts, first_byte_ms) },
+        { "first_token", offsetof(struct conf_timeouts, first_token_ms) },
+        { "between_tokens", offsetof(struct conf_timeouts, between_tokens_ms) },
+    };
+    const struct conf_timeouts *near = levels[count - 1], *from, *total_from;
+    uint64_t total = clock_ms(levels, count, offsetof(struct conf_timeouts, total_ms), &total_from);
+
+    for (size_t i = 0; i < ARRAY_LEN(clocks); i++) {
+        uint64_t ms = clock_ms(levels, count, clocks[i].at, &from);
+        const void *field = (const char *)from + clocks[i].at;
+
+        if (ms <= total || !conf_is_given(c, field) || (from != near && total_from != near))
+            continue;
+        conf_warn(problems, conf_mark_of(c, from == near ? field : &near->total_ms),
+            "'" STR_FMT "timeouts': %s is " STR_FMT ", and total ends the wait after " STR_FMT
+            " already; make %s shorter or total longer",
+            STR_ARG(owner_text(problems->arena, owner)), clocks[i].name,
+            STR_ARG(value_duration_text(problems->arena, ms)),
+            STR_ARG(value_duration_text(problems->arena, total)), clocks[i].name);
+    }
+}
+
+static const struct conf_provider *
+provider_of(const struct map *providers, struct str target)
+{
+    struct str id, model;
+
+    return str_cut(target, '/', &id, &model) ? map_get(providers, id) : NULL;
+}
+
+static void
+doubt_timeouts(const struct conf *c, struct conf_problems *problems)
+{
+    const struct conf_timeouts *levels[3] = { &c->timeouts };
+    struct map *providers = map_create();
+
+    doubt_clocks(c, levels, 1, (struct owner){ .alias = NULL }, problems);
+    for (size_t i = 0; i < c->provider_count; i++) {
+        struct conf_provider *p = &c->providers[i];
+
+        levels[1] = &p->timeouts;
+        (void)map_put(providers, p->id.v, p);
+        doubt_clocks(c, levels, 2, (struct owner){ .provider = p }, problems);
+    }
+    for (size_t i = 0; i < c->model_count; i++) {
+        for (size_t j = 0; j < c->models[i].target_count; j++) {
+            const struct conf_target *t = &c->models[i].targets[j];
+            const struct conf_provider *p = provider_of(providers, t->model.v);
+
+            if (p == NULL)
+                continue;
+            levels[1] = &p->timeouts;
+            levels[2] = &t->timeouts;
+            doubt_clocks(
+                c, levels, 3, (struct owner){ .alias = &c->models[i], .target = j }, problems);
+        }
+    }
+    map_destroy(providers);
+}
+
+static void
+doubt_provider_keys(const struct conf *c, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < c->provider_count; i++) {
+        const struct conf_strs *keys = &c->providers[i].api_keys;
+        struct map *seen = map_create();
+
+        for (size_t j = 0; j < keys->count; j++) {
+            if (map_put(seen, keys->list[j].v, &keys->list[j]) != NULL)
+                conf_warn(problems, keys->list[j].mark,
+                    "'providers." STR_FMT ".api_key[%zu]' is there already; remove one of the two",
+                    STR_ARG(c->providers[i].id.v), j);
+        }
+        map_destroy(seen);
+    }
+}
+
 void
 cross_check(struct conf *c, struct conf_problems *problems)
 {
@@ -223,4 +367,9 @@ cross_check(struct conf *c, struct conf_problems *problems)
     settle_auth_mode(c, problems);
     check_key_names(&c->auth, problems);
     check_providers(c, problems);
+    if (problems->count != 0)
+        return;    /* what is doubtful now may be due to what was refused */
+    doubt_auth(&c->auth, problems);
+    doubt_timeouts(c, problems);
+    doubt_provider_keys(c, problems);
 }

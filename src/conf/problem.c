@@ -12,7 +12,6 @@ void
 conf_problems_init(struct conf_problems *p, struct arena *a)
 {
     *p = (struct conf_problems){ .arena = a };
-    p->tail = &p->first;
 }
 
 /* What has no place in the file comes after what has. */
@@ -27,43 +26,62 @@ is_behind(struct conf_mark a, struct conf_mark b)
 /* Was this said already? Two ways may lead to one mistake: aliases of a section, targets of
  * targets. */
 static bool
-is_known(const struct conf_problems *p, struct conf_mark mark, struct str text)
+is_known(const struct conf_problem *list, struct conf_mark mark, struct str text)
 {
-    for (const struct conf_problem *i = p->first; i != NULL; i = i->next) {
+    for (const struct conf_problem *i = list; i != NULL; i = i->next) {
         if (i->mark.line == mark.line && i->mark.column == mark.column && str_eq(i->text, text))
             return true;
     }
     return false;
 }
 
-void
-conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
+static void add(struct conf_problems *p, struct conf_problem **list, size_t *count,
+    struct conf_mark mark, const char *format, va_list args) PRINTF_LIKE(5, 0);
+
+static void
+add(struct conf_problems *p, struct conf_problem **list, size_t *count, struct conf_mark mark,
+    const char *format, va_list args)
 {
     char text[TEXT_MAX];
-    va_list args;
-
-    va_start(args, format);
     int n = vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
+
     CHECK(n >= 0);
-    if (is_known(p, mark, str_c(text)) || p->count++ >= PROBLEMS_MAX)
+    if (is_known(*list, mark, str_c(text)) || (*count)++ >= PROBLEMS_MAX)
         return;
 
     struct conf_problem *new = arena_new(p->arena, struct conf_problem);
     new->mark = mark;
     new->text = arena_printf(p->arena, "%s", text);
 
-    struct conf_problem **at = &p->first;
-    while (*at != NULL && !is_behind((*at)->mark, mark))
-        at = &(*at)->next;
-    new->next = *at;
-    *at = new;
-    if (new->next == NULL)
-        p->tail = &new->next;
+    while (*list != NULL && !is_behind((*list)->mark, mark))
+        list = &(*list)->next;
+    new->next = *list;
+    *list = new;
 }
 
+void
+conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(p, &p->first, &p->count, mark, format, args);
+    va_end(args);
+}
+
+void
+conf_warn(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add(p, &p->first_warning, &p->warning_count, mark, format, args);
+    va_end(args);
+}
+
+/* The line of one problem or warning; `kind` is "" or "warning: ". */
 static void
-add_problem(struct buf *out, const struct conf_problem *problem, struct str path)
+write_line(struct buf *out, const struct conf_problem *problem, struct str path, const char *kind)
 {
     buf_reset(out, SIZE_MAX);
     /* A --set names its own place. */
@@ -72,26 +90,38 @@ add_problem(struct buf *out, const struct conf_problem *problem, struct str path
             out, STR_FMT ":%u:%u: ", STR_ARG(path), problem->mark.line, problem->mark.column);
     else if (!str_starts(problem->text, S("--set")) && path.n != 0)
         buf_printf(out, STR_FMT ": ", STR_ARG(path));
-    buf_add(out, problem->text);
+    buf_printf(out, "%s" STR_FMT, kind, STR_ARG(problem->text));
 }
 
-void
-conf_problems_each(const struct conf_problems *p, struct str path,
-    void (*fn)(void *arg, struct str line), void *arg)
+static void
+each(const struct conf_problem *list, size_t count, struct str path, const char *kind,
+    conf_line_fn *fn, void *arg)
 {
     struct buf line;
 
     buf_init(&line, TEXT_MAX + path.n + 64);
-    for (const struct conf_problem *i = p->first; i != NULL; i = i->next) {
-        add_problem(&line, i, path);
+    for (; list != NULL; list = list->next) {
+        write_line(&line, list, path, kind);
         fn(arg, buf_str(&line));
     }
-    if (p->count > PROBLEMS_MAX) {
+    if (count > PROBLEMS_MAX) {
         buf_reset(&line, SIZE_MAX);
-        buf_printf(&line, "and %zu more", p->count - PROBLEMS_MAX);
+        buf_printf(&line, "%sand %zu more", kind, count - PROBLEMS_MAX);
         fn(arg, buf_str(&line));
     }
     buf_fini(&line);
+}
+
+void
+conf_problems_each(const struct conf_problems *p, struct str path, conf_line_fn *fn, void *arg)
+{
+    each(p->first, p->count, path, "", fn, arg);
+}
+
+void
+conf_warnings_each(const struct conf_problems *p, struct str path, conf_line_fn *fn, void *arg)
+{
+    each(p->first_warning, p->warning_count, path, "warning: ", fn, arg);
 }
 
 static void
@@ -104,6 +134,7 @@ void
 conf_problems_print(const struct conf_problems *p, struct str path, int fd)
 {
     conf_problems_each(p, path, print_line, &fd);
+    conf_warnings_each(p, path, print_line, &fd);
 }
 
 struct str

@@ -160,7 +160,7 @@ advice(struct reader *r, const struct option *o)
 
 /* The list doubles: a thousand keys may each have a file. */
 static void
-note_file(struct reader *r, struct str path)
+note_file(struct reader *r, struct str path, struct conf_mark mark, bool secret)
 {
     struct conf_strs *f = &r->conf->files;
 
@@ -171,7 +171,9 @@ note_file(struct reader *r, struct str path)
             more[i] = f->list[i];
         f->list = more;
     }
-    f->list[f->count++].v = arena_printf(r->arena, STR_FMT, STR_ARG(path));
+    f->list[f->count++] = (struct conf_str){
+        .v = arena_printf(r->arena, STR_FMT, STR_ARG(path)), .mark = mark, .secret = secret
+    };
 }
 
 /* The text of a scalar with its references replaced. False when that fails, with the reason
@@ -185,7 +187,7 @@ read_text(struct reader *r, const struct place *at, const struct yaml *y, unsign
         value_resolve(r->arena, y->text, (flags & OPTION_SECRET) != 0 ? &file : NULL, &v);
 
     if (file.n != 0)
-        note_file(r, file);
+        note_file(r, file, y->mark, true);
     if (reason == NULL && v.n == 0)
         reason = "is empty; write a value, or leave the setting out";
     if (reason != NULL) {
@@ -207,7 +209,7 @@ read_formed(struct reader *r, const struct place *at, const struct yaml *y, enum
 
     const char *reason = form_problem(r->scratch, form, text.v);
     if (form == FORM_FILE)
-        note_file(r, text.v);
+        note_file(r, text.v, y->mark, false);
     if (reason != NULL) {
         complain(r, at, y, "%s", reason);
         return false;

@@ -875,20 +875,20 @@ route_simulated(const struct route_table *t)
 }
 
 void
-route_warnings(const struct route_table *t, struct conf_problems *ret)
+route_warnings(const struct route_table *t, struct conf_problems *problems)
 {
     if (t->provider_count == 0)
-        conf_problem(ret, (struct conf_mark){ 0, 0 },
+        conf_warn(problems, (struct conf_mark){ 0, 0 },
             "no provider is switched on: every request for a model fails; write one under "
             "providers, with its key");
     for (size_t i = 0; i < t->alias_count; i++)
         if (t->aliases[i]->count == 0)
-            conf_problem(ret, t->aliases[i]->mark,
+            conf_warn(problems, t->aliases[i]->mark,
                 "models." STR_FMT ": all its targets are at providers that are disabled: every "
                 "request for it fails",
                 STR_ARG(t->aliases[i]->name));
     if (t->conf->default_provider.v.n != 0 && t->default_provider == NULL)
-        conf_problem(ret, t->conf->default_provider.mark,
+        conf_warn(problems, t->conf->default_provider.mark,
             "default_provider: '" STR_FMT "' is disabled: what names no provider fails",
             STR_ARG(t->conf->default_provider.v));
 }

@@ -88,4 +88,4 @@ const struct alias *route_alias_at(const struct route_table *t, size_t i);
 bool route_simulated(const struct route_table *t);
 
 /* What is not wrong but may not be meant: no provider at all, aliases that nothing can answer. */
-void route_warnings(const struct route_table *t, struct conf_problems *ret);
+void route_warnings(const struct route_table *t, struct conf_problems *problems);

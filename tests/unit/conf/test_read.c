@@ -374,7 +374,7 @@ static const struct bad {
         "2:8: 'auth.keyz' is unknown; did you mean 'keys'?\n" },
     { "server: {listen: \":80\"}\natuh: {keys: [{name: a, key: b}]}\n",
         "2:1: 'atuh' is unknown; did you mean 'auth'?\n" },
-    { "server: {tls: {cert: /etc/hostname, key: /nonexistent}}\n",
+    { "server: {tls: {cert: /etc/hostname, key: /no/such/file}}\n",
         "1:42: 'server.tls.key' cannot be read (No such file or directory); write the path of a readable file\n" },
     { "auth: {keys: [{name: a, key: '\"sk-canary\"'}, {name: b, key: \"'sk-canary'\"}]}\n",
         "1:30: 'auth.keys[0].key' has quotation marks of its own; write the key without them\n"

@@ -78,7 +78,7 @@ warnings_of(const struct routed *r)
 
     conf_problems_init(&warnings, r->a);
     route_warnings(r->t, &warnings);
-    for (const struct conf_problem *p = warnings.first; p != NULL; p = p->next)
+    for (const struct conf_problem *p = warnings.first_warning; p != NULL; p = p->next)
         all = arena_printf(
             r->a, STR_FMT "%s" STR_FMT, STR_ARG(all), all.n != 0 ? "\n" : "", STR_ARG(p->text));
     return all;

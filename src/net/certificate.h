@@ -1,0 +1,16 @@
+/* certificate.h - what a PEM file of certificates says about time. */
+#pragma once
+
+#include "base/base.h"
+
+struct certificate {
+    int64_t not_before_s;    /* seconds of the Unix epoch */
+    int64_t not_after_s;
+};
+
+/* The first certificate of the file: that of a server, in front of those that vouch for it. False
+ * when there is none that can be read. */
+bool certificate_read(const char *path, struct certificate *ret) MUST_CHECK;
+
+/* The one of the file that is valid longest: of authorities, one is enough. */
+bool certificate_read_longest(const char *path, struct certificate *ret) MUST_CHECK;
