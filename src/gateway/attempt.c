@@ -177,11 +177,11 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
     return fits ? OK : ERR_CONFIG;
 }
 
-/* Hands the edited body to the client as slices; flattens it when there are too many. */
+/* The edited body as slices; flattened when there are too many. */
 static enum err
-set_body(
-    struct exchange *x, struct client_request *q, struct str body, const struct wire_edits *edits)
+set_body(struct exchange *x, struct str body, const struct wire_edits *edits)
 {
+    struct client_request *q = &x->attempt.q;
     struct str pieces[2 * WIRE_EDITS + 1];
     size_t n = wire_edits_apply(edits, body, pieces);
 
@@ -207,34 +207,27 @@ set_body(
 
 /* The caller's own bytes, with the model's name replaced. */
 static enum err
-write_same_wire(struct exchange *x, const struct target *t, struct client_request *q)
+write_same_wire(struct exchange *x, const struct target *t)
 {
     const struct llm_request *r = &x->request;
     struct wire_edits edits;
 
     edits.count = 0;    /* the rest is large, and mostly never used */
-    if (r->model_node != NULL && t->wire.model.n != 0) {
-        struct buf *name = &x->worker->text;
-        if (r->model_node->type == JSON_STRING)
-            json_add_str(name, t->wire.model);
-        else
-            buf_add(name, t->wire.model);    /* a form field, not JSON */
-        (void)wire_edit_add(&edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n,
-            arena_str(x->request.arena, buf_str(name)));
-        buf_reset(name, SIZE_MAX);
-    }
+    if (r->model_node != NULL && t->wire.model.n != 0)
+        (void)wire_edit_add(
+            &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, x->attempt.name);
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
     enum err e = override_params(x, r->doc, r->body, t->params, &edits);
-    return e == OK ? set_body(x, q, r->body, &edits) : e;
+    return e == OK ? set_body(x, r->body, &edits) : e;
 }
 
 /* The request in the provider's protocol. */
 static enum err
-write_translated(
-    struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
+write_translated(struct exchange *x, const struct target *t)
 {
     struct llm_request *r = &x->request;
+    struct wire_fault *fault = &x->attempt.fault;
     struct buf *out = &x->attempt.body;
     enum err e = llm_request_expand(r, fault);
 
@@ -246,8 +239,6 @@ write_translated(
     e = t->provider->wire->provider->write_request(out, r, &t->wire, &x->drops, fault);
     if (e == OK && out->overflow)
         e = ERR_TOO_LARGE;
-    if (e == OK && !quota_share_set(&x->worker->held, &x->attempt.held, out->cap, true))
-        e = ERR_OVERLOADED;
     if (e != OK)
         return e;
 
@@ -257,7 +248,7 @@ write_translated(
     edits.count = 0;    /* the rest is large, and mostly never used */
     if (t->params.n != 0)
         e = override_params(x, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
-    return e == OK ? set_body(x, q, body, &edits) : e;
+    return e == OK ? set_body(x, body, &edits) : e;
 }
 
 /* The path of a route that names the model in its query, with the provider's name for it. */
@@ -271,16 +262,14 @@ add_path_with_model(struct buf *out, const struct llm_request *r, struct str mod
     buf_add(out, str_skip(r->path, before + r->path_model.n));
 }
 
+/* Can the target take this kind of request at all? */
 static enum err
-write_request(
-    struct exchange *x, const struct target *t, struct client_request *q, struct wire_fault *fault)
+judge_target(struct exchange *x, const struct target *t)
 {
     const struct wire *wire = t->provider->wire;
-    bool same_wire = wire == x->request.wire;
-    struct buf *path = &x->worker->text;
-    enum err e;
+    struct wire_fault *fault = &x->attempt.fault;
 
-    if (!same_wire && x->request.op == OP_RELAY) {
+    if (wire != x->request.wire && x->request.op == OP_RELAY) {
         fault->message = arena_printf(x->request.arena,
             "this route exists only at " STR_FMT " providers; " STR_FMT " speaks " STR_FMT,
             STR_ARG(x->request.wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
@@ -291,24 +280,54 @@ write_request(
             STR_ARG(t->provider->id), x->request.op == OP_EMBED ? "embeddings" : "such operation");
         return ERR_UNSUPPORTED;
     }
-    buf_add(path, t->provider->base_path);
-    if (x->request.path_model.n != 0 && t->wire.model.n != 0)
-        add_path_with_model(path, &x->request, t->wire.model);
-    else
-        wire->provider->write_path(path, &x->request, &t->wire);
-    if (same_wire && x->request.op != OP_RELAY)
-        add_query(x, path);
-    q->path = arena_str(x->request.arena, buf_str(path));
-    x->attempt.path = q->path;
-    buf_reset(path, SIZE_MAX);
+    return OK;
+}
 
-    e = same_wire ? write_same_wire(x, t, q) : write_translated(x, t, q, fault);
-    if (e == ERR_CONFIG)
-        fault->message = arena_printf(x->request.arena,
+/* Path, fields, and the model's name as it stands in a body of the caller's wire. */
+static void
+write_head(struct exchange *x, const struct target *t)
+{
+    struct llm_request *r = &x->request;
+    const struct wire *wire = t->provider->wire;
+    struct buf *text = &x->worker->text;
+
+    buf_add(text, t->provider->base_path);
+    if (r->path_model.n != 0 && t->wire.model.n != 0)
+        add_path_with_model(text, r, t->wire.model);
+    else
+        wire->provider->write_path(text, r, &t->wire);
+    if (wire == r->wire && r->op != OP_RELAY)
+        add_query(x, text);
+    x->attempt.q.path = arena_str(r->arena, buf_str(text));
+    x->attempt.path = x->attempt.q.path;
+    buf_reset(text, SIZE_MAX);
+    x->attempt.q.fields = request_fields(x, t, wire == r->wire);
+    if (wire != r->wire || r->model_node == NULL || t->wire.model.n == 0)
+        return;
+    if (r->model_node->type == JSON_STRING)
+        json_add_str(text, t->wire.model);
+    else
+        buf_add(text, t->wire.model);    /* a form field, not JSON */
+    x->attempt.name = arena_str(r->arena, buf_str(text));
+    buf_reset(text, SIZE_MAX);
+}
+
+void
+attempt_write(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    const struct target *t = a->target;
+
+    if (a->unfit != OK)
+        return;
+    a->unfit =
+        t->provider->wire == x->request.wire ? write_same_wire(x, t) : write_translated(x, t);
+    if (a->unfit == ERR_CONFIG)
+        a->fault.message = arena_printf(x->request.arena,
             "the configured params of " STR_FMT "/" STR_FMT " replace too much",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
-    q->fields = request_fields(x, t, same_wire);
-    return e;
+    if (x->large)
+        x->input_estimate = llm_request_estimate_tokens(&x->request);
 }
 
 /* --- what becomes of it --- */
@@ -408,8 +427,9 @@ on_head(void *owner, const struct http_head *head)
 }
 
 static void
-drop_body(struct exchange *x)
+drop_translation(struct exchange *x)
 {
+    x->worker->freed_bytes += x->attempt.held;
     buf_fini(&x->attempt.body);
     quota_share_give(&x->worker->held, x->attempt.held);
     x->attempt.held = 0;
@@ -422,8 +442,7 @@ attempt_drop_request(struct exchange *x)
 {
     const struct llm_request r = x->request;
 
-    x->worker->freed_bytes += r.body.n + x->attempt.held;
-    worker_drop_arena(x->worker, r.arena);
+    exchange_drop_body(x);
     x->request = (struct llm_request){
         .op = r.op,
         .wire = r.wire,
@@ -433,8 +452,7 @@ attempt_drop_request(struct exchange *x)
         .want_usage = r.want_usage,
     };
     x->attempt.path = S("");
-    drop_body(x);
-    server_drop_body(x->q);
+    drop_translation(x);
 }
 
 /* A real token is there: from here on the answer is this target's, and the request is not needed
@@ -444,7 +462,8 @@ attempt_commit(struct exchange *x)
 {
     x->attempt.state = ATTEMPT_COMMITTED;
     x->attempt.committed = true;
-    x->input_estimate = llm_request_estimate_tokens(&x->request);
+    if (!x->large)
+        x->input_estimate = llm_request_estimate_tokens(&x->request);
     attempt_drop_request(x);
     relay_respond(x);
     exchange_wake(x);
@@ -640,8 +659,9 @@ attempt_has_next(const struct exchange *x)
 
 /* What is asked of whom. The path is shown without its query, which is the caller's. */
 COLD static void
-debug_start(const struct exchange *x, const struct client_request *q)
+debug_start(const struct exchange *x)
 {
+    const struct client_request *q = &x->attempt.q;
     struct log_context who = exchange_log(x);
     struct str path, query;
     size_t bytes = 0;
@@ -656,52 +676,83 @@ debug_start(const struct exchange *x, const struct client_request *q)
         STR_ARG(key));
 }
 
-enum err
-attempt_start(struct exchange *x, struct llm_error *ret)
+void
+attempt_begin(struct exchange *x)
 {
     bool repeat = x->attempt.repeat;
     struct target *t = repeat ? x->attempt.target : x->plan.targets[x->candidate++];
-    struct wire_fault fault = { S(""), S("") };
     const struct conf_timeouts *limits = &t->timeouts;
 
     relay_reset(x);
-    x->drops.names = NULL;
+    /* A helper thread must not use the exchange's arena. */
+    x->drops = (struct wire_drops){ .arena = x->large ? x->request.arena : x->arena };
     x->drops.tail = &x->drops.names;
     x->attempt = (struct attempt){
-        .target = t, .note = note_add(x, t), .error = { .retry_after_ms = -1 }, .repeat = repeat
+        .state = ATTEMPT_WRITING,
+        .target = t,
+        .note = note_add(x, t),
+        .error = { .retry_after_ms = -1 },
+        .repeat = repeat,
+        .q = {
+            .origin = t->provider->origin,
+            .method = x->request.op == OP_RELAY ? x->method : S("POST"),
+            .dns_ms = limits->dns_ms,
+            .connect_ms = limits->connect_ms,
+            /* A whole answer begins only when all of it was thought out: the total is its limit. */
+            .first_byte_ms = first_of(limits->first_byte_ms,
+                x->request.stream ? limits->first_token_ms : limits->total_ms),
+            .fresh = repeat,
+        },
     };
     if (x->attempts == 1 && limits->total_ms != 0)
         shorten(&x->deadline_us, x->started_us + limits->total_ms * 1000);
-
-    struct client_request q = {
-        .origin = t->provider->origin,
-        .method = x->request.op == OP_RELAY ? x->method : S("POST"),
-        .dns_ms = limits->dns_ms,
-        .connect_ms = limits->connect_ms,
-        /* A whole answer begins only when all of it was thought out: the total is its limit. */
-        .first_byte_ms = first_of(
-            limits->first_byte_ms, x->request.stream ? limits->first_token_ms : limits->total_ms),
-        .fresh = repeat,
-    };
-    q.resend_ms =
+    x->attempt.q.resend_ms =
         attempt_has_next(x)
             ? RESEND_MS
             : first_of(first_of(limits->first_byte_ms, limits->first_token_ms), limits->connect_ms);
-    enum err e = write_request(x, t, &q, &fault);
-    if (e != OK) {
-        *ret = (struct llm_error){ .kind = e,
-            .message = fault.message,
-            .param = fault.param,
+    x->attempt.unfit = judge_target(x, t);
+    if (x->attempt.unfit == OK)
+        write_head(x, t);
+}
+
+/* The names of dropped parameters outlive the request. */
+static void
+keep_drops(struct exchange *x)
+{
+    const struct llm_word *names = x->drops.names;
+
+    x->drops = (struct wire_drops){ .arena = x->arena };
+    x->drops.tail = &x->drops.names;
+    for (const struct llm_word *w = names; w != NULL; w = w->next)
+        wire_drop(&x->drops, w->text);
+}
+
+void
+attempt_send(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+
+    if (x->large)
+        keep_drops(x);
+    if (a->unfit == OK && !quota_share_set(&x->worker->held, &a->held, a->body.cap, true))
+        a->unfit = ERR_OVERLOADED;
+    if (a->unfit != OK) {
+        a->error = (struct llm_error){ .kind = a->unfit,
+            .message = a->fault.message,
+            .param = a->fault.param,
             .retry_after_ms = -1,
             .quotes = true };
-        x->attempt.note->ended_us = x->attempt.note->started_us;
-        return e;
+        a->note->ended_us = a->note->started_us;
+        a->state = ATTEMPT_FAILED;
+        return;
     }
     if (log_enabled(LOG_DEBUG))
-        debug_start(x, &q);
-    x->attempt.state = ATTEMPT_RUNNING;
-    x->attempt.call = client_start(x->worker->client, &q, &events, x);
-    return OK;
+        debug_start(x);
+    a->state = ATTEMPT_RUNNING;
+    if (x->large && attempt_is_late(x, clock_now_us()))
+        attempt_failed_kind(x, ERR_DEADLINE, NULL);
+    else
+        a->call = client_start(x->worker->client, &a->q, &events, x);
 }
 
 static void
@@ -739,7 +790,7 @@ attempt_stop(struct exchange *x, enum err outcome)
     if (x->attempt.call != NULL)
         client_cancel(x->attempt.call);
     x->attempt.call = NULL;
-    drop_body(x);
+    drop_translation(x);
     count_attempt(x, outcome);
     x->attempt.state = ATTEMPT_NONE;
 }

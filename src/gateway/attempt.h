@@ -3,9 +3,14 @@
 
 #include "gateway/exchange.h"
 
-/* Sends the request to the plan's next target (or the same one, if x->attempt.repeat is set). OK: under way. Else the target cannot take the
- * request, *ret says why. */
-enum err attempt_start(struct exchange *x, struct llm_error *ret) MUST_CHECK;
+/* Turns to the plan's next target, or to the same one if x->attempt.repeat is set. */
+void attempt_begin(struct exchange *x);
+
+/* Writes the request for it: work for exchange_work(). */
+void attempt_write(struct exchange *x);
+
+/* Sends what was written; the attempt has failed when the target cannot take the request. */
+void attempt_send(struct exchange *x);
 
 /* May the attempt that failed be made once more at the same target? Its request was lost with a
  * connection that the server was closing: probably it was not processed. Only calls of a model, which

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
-#include "http/multipart.h"
 
 #define MESSAGE_BYTES 2048
 #define API_WORD_BYTES 64
@@ -60,6 +59,104 @@ exchange_shown(const struct exchange *x, struct str text)
 {
     return secrets_in(x->hold->snapshot->secrets, text) ? S("(withheld: it quotes a secret)")
                                                         : text;
+}
+
+/* --- the body, and work on it --- */
+
+bool
+exchange_take_body(struct exchange *x, struct buf body)
+{
+    struct llm_request *r = &x->request;
+
+    exchange_drop_body(x);
+    x->body = body;
+    r->body = buf_str(&x->body);
+    x->large = r->body.n > LARGE_BODY_BYTES;
+    if (x->large) {
+        x->share.quota = &x->worker->gateway->held;
+        r->arena = arena_create(WORKER_ARENA_BYTES);
+        arena_count_in(r->arena, &x->share);
+    } else {
+        r->arena = worker_take_arena(x->worker);
+    }
+    return quota_share_set(&x->worker->held, &x->body_held, r->body.n, true);
+}
+
+void
+exchange_drop_body(struct exchange *x)
+{
+    struct worker *w = x->worker;
+
+    w->freed_bytes += x->body_held;
+    buf_fini(&x->body);
+    quota_share_give(&w->held, x->body_held);
+    x->body_held = 0;
+    if (x->large) {
+        w->freed_bytes += x->share.held;
+        arena_destroy(x->request.arena);
+        quota_share_trim(&x->share);
+    } else {
+        worker_drop_arena(w, x->request.arena);
+    }
+    x->request.arena = NULL;
+    x->request.body = S("");
+}
+
+static void
+run_work(void *arg)
+{
+    struct exchange *x = arg;
+
+    x->work(x);
+}
+
+static void
+on_work_done(void *arg)
+{
+    struct exchange *x = arg;
+
+    x->job = JOB_DONE;
+    exchange_wake(x);
+}
+
+bool
+exchange_work(struct exchange *x, void (*work)(struct exchange *x))
+{
+    switch (x->job) {
+    case JOB_RUNNING:
+        return false;
+    case JOB_DONE:
+        x->job = JOB_NONE;
+        return true;
+    case JOB_NONE:
+        break;
+    }
+    if (!x->large) {
+        loop_count_work(x->worker->loop, x->request.body.n);
+        work(x);
+        return true;
+    }
+    x->job = JOB_RUNNING;
+    x->work = work;
+    loop_offload(x->worker->loop, run_work, on_work_done, x);
+    return false;
+}
+
+static void
+parse(struct exchange *x)
+{
+    const struct conf_server *conf = &exchange_conf(x)->server;
+    struct json_limits limits = { (uint32_t)conf->limit_json_depth,
+        (uint32_t)conf->limit_json_values };
+    struct llm_request *r = &x->request;
+
+    r->doc = json_parse(r->arena, r->body, &limits, &x->bad_json);
+}
+
+bool
+exchange_parse(struct exchange *x)
+{
+    return exchange_work(x, parse);
 }
 
 struct log_context
@@ -130,18 +227,15 @@ read_query(struct exchange *x)
 static enum step
 read_json(struct exchange *x, bool must_be_json)
 {
-    const struct conf_server *conf = &exchange_conf(x)->server;
-    struct json_limits limits = { (uint32_t)conf->limit_json_depth,
-        (uint32_t)conf->limit_json_values };
     static const char *const members[] = { "model", "stream", NULL };
     struct llm_request *r = &x->request;
     struct wire_fault fault = { S(""), S("") };
-    struct json_error bad;
 
-    r->doc = json_parse(r->arena, r->body, &limits, &bad);
+    if (!exchange_parse(x))
+        return STEP_WAIT;
     if (r->doc == NULL && must_be_json)
-        return exchange_fail(
-            x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
+        return exchange_fail(x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu",
+            x->bad_json.what, x->bad_json.offset);
     enum err e = wire_check_members(r->arena, r->doc, members, &fault);
     if (e != OK)
         return exchange_fail_with(x,
@@ -155,18 +249,29 @@ read_json(struct exchange *x, bool must_be_json)
     return STEP_NEXT;
 }
 
+static void
+search_form(struct exchange *x)
+{
+    struct llm_request *r = &x->request;
+
+    x->form = multipart_find(x->form_type, r->body, S("model"), &r->model, &x->form_why);
+}
+
 /* The form field "model", for the audio and image routes. */
 static enum step
 read_form(struct exchange *x, struct str type)
 {
     struct llm_request *r = &x->request;
-    const char *why = NULL;
     struct json *node;
 
-    switch (multipart_find(type, r->body, S("model"), &r->model, &why)) {
+    if (x->job == JOB_NONE)
+        x->form_type = x->large ? arena_str(r->arena, type) : type;
+    if (!exchange_work(x, search_form))
+        return STEP_WAIT;
+    switch (x->form) {
     case MULTIPART_UNCLEAR:
-        return exchange_fail(
-            x, ERR_BAD_REQUEST, "the form's field 'model' cannot be read in one way only: %s", why);
+        return exchange_fail(x, ERR_BAD_REQUEST,
+            "the form's field 'model' cannot be read in one way only: %s", x->form_why);
     case MULTIPART_ONE:
         node = arena_new(r->arena, struct json);
         *node = (struct json){
@@ -626,7 +731,7 @@ exchange_finish(struct exchange *x)
 
     CHECK(x->answered || x->gone);
     CHECK(!x->wake.queued);
-    CHECK(x->attempt.call == NULL);
+    CHECK(x->attempt.call == NULL && x->job != JOB_RUNNING);
     x->gone = x->gone && (x->delivering || !(x->relay.reader.complete && x->status != 0));
     if (x->gone && x->error == OK)
         x->error = ERR_CLIENT_GONE;
@@ -656,6 +761,6 @@ exchange_finish(struct exchange *x)
     exchange_end_unpack(x);
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);
-    worker_drop_arena(w, x->request.arena);
+    exchange_drop_body(x);
     worker_drop_arena(w, x->arena);
 }

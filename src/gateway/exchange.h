@@ -13,16 +13,23 @@
 #include "gateway/snapshot.h"
 #include "gateway/worker.h"
 #include "http/client.h"
+#include "http/multipart.h"
 #include "http/server.h"
 #include "http/unpack.h"
 #include "observe/trace.h"
 
 #define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
 
+/* Requests with larger bodies are parsed and translated on a helper thread. */
+#define LARGE_BODY_BYTES (256u * 1024)
+
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
+
+enum job_state { JOB_NONE, JOB_RUNNING, JOB_DONE };
 
 enum attempt_state {
     ATTEMPT_NONE,         /* nothing sent, or the last one is done with */
+    ATTEMPT_WRITING,      /* the request is being written for the target */
     ATTEMPT_RUNNING,      /* waiting for the provider */
     ATTEMPT_COMMITTED,    /* a real token (or the whole answer) is there: no way back */
     ATTEMPT_DONE,         /* the answer is complete */
@@ -58,8 +65,13 @@ struct attempt {
     bool repeat;               /* the same target again: see attempt_may_repeat() */
     /* the answer is this target's, also when it breaks: no other is tried */
     bool committed;
-    struct buf body;    /* the request as translated for this target */
-    uint64_t held;      /* counted in the worker's share for it */
+
+    struct client_request q;    /* what is sent */
+    struct str name;            /* the model's, as it stands in a body of the caller's wire */
+    struct buf body;            /* the request as translated for this target */
+    uint64_t held;              /* counted in the worker's share for it */
+    enum err unfit;             /* why the target cannot take the request, and what to tell */
+    struct wire_fault fault;
 };
 
 struct exchange {
@@ -69,6 +81,12 @@ struct exchange {
     struct arena *arena;
     struct server_request *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
+
+    /* exchange_work() */
+    enum job_state job;
+    void (*work)(struct exchange *x);
+    bool large;                  /* the body is, and so is what is made from it */
+    struct quota_share share;    /* counts request.arena of a large one, on any thread */
 
     unsigned stage;     /* index into gateway.c's table */
     bool gone;          /* the caller left */
@@ -87,7 +105,13 @@ struct exchange {
 
     struct unpack *unpack;    /* while a compressed body is made plain */
     uint64_t unpack_held;     /* counted in the worker's share for it */
+    struct buf body;          /* of the caller's request */
+    uint64_t body_held;       /* counted in the worker's share for it */
     struct llm_request request;
+    struct json_error bad_json;    /* when request.doc is NULL */
+    struct str form_type;          /* the content type of a form, and whether it names a model */
+    enum multipart_found form;
+    const char *form_why;
     struct plan plan;
     size_t candidate;    /* next target of the plan to try */
     struct attempt attempt;
@@ -120,6 +144,21 @@ enum step exchange_read_relay(struct exchange *x);
 
 /* Gives back what unpacking takes, if anything. */
 void exchange_end_unpack(struct exchange *x);
+
+/* Takes over the body of the request, instead of an earlier one, and makes the arena for what comes
+ * from it. False: no room. */
+bool exchange_take_body(struct exchange *x, struct buf body) MUST_CHECK;
+
+/* Gives back the body and all that was made from it. */
+void exchange_drop_body(struct exchange *x);
+
+/* Runs work(x), for a large request on a helper thread. True: it is done. False: the stage waits and
+ * is called again. `work` may touch `request`, its arena and what belongs to the work alone; nothing
+ * else of the exchange, its worker, or the caller's connection, who may be gone meanwhile. */
+bool exchange_work(struct exchange *x, void (*work)(struct exchange *x)) MUST_CHECK;
+
+/* Parses the body as JSON: request.doc, or NULL and `bad_json`. False as with exchange_work(). */
+bool exchange_parse(struct exchange *x) MUST_CHECK;
 
 /* Runs the stages at the end of this turn of the loop. */
 void exchange_wake(struct exchange *x);

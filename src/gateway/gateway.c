@@ -182,8 +182,11 @@ stage_receive(struct exchange *x)
     if (server_body_done(x->q) || server_receive(x->q)) {
         if (x->wait_began_us != 0)
             x->waited_us = clock_now_us() - x->wait_began_us;
-        x->request.body = server_body(x->q);
-        x->bytes_in = x->request.body.n;
+        struct buf body = server_take_body(x->q);
+
+        x->bytes_in = buf_len(&body);
+        if (!exchange_take_body(x, body))
+            return exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
         return STEP_NEXT;
     }
     x->wait_began_us = clock_now_us();
@@ -241,32 +244,27 @@ stage_unpack(struct exchange *x)
     buf_init(unpack_output(x->unpack), 0);
     exchange_end_unpack(x);
     buf_fit(&plain);
-    bool fits = server_replace_body(x->q, &plain);
-    x->request.body = server_body(x->q);
-    return fits ? STEP_NEXT
-                : exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
+    return exchange_take_body(x, plain)
+               ? STEP_NEXT
+               : exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
 }
 
 /* The caller's bytes become a struct llm_request; only its head is read here. */
 static enum step
 stage_decode(struct exchange *x)
 {
-    const struct conf_server *conf = &exchange_conf(x)->server;
-    struct json_limits limits = { (uint32_t)conf->limit_json_depth,
-        (uint32_t)conf->limit_json_values };
     struct llm_request *r = &x->request;
-    struct json_error bad;
     struct wire_fault fault = { S(""), S("") };
 
-    r->arena = worker_take_arena(x->worker);
     r->op = x->endpoint->op;
     if (r->op == OP_RELAY)
         return exchange_read_relay(x);
 
-    r->doc = json_parse(r->arena, r->body, &limits, &bad);
+    if (!exchange_parse(x))
+        return STEP_WAIT;
     if (r->doc == NULL)
-        return exchange_fail(x, bad.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
-            "the body is not usable JSON: %s at byte %zu", bad.what, bad.offset);
+        return exchange_fail(x, x->bad_json.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
+            "the body is not usable JSON: %s at byte %zu", x->bad_json.what, x->bad_json.offset);
     if (r->doc->type != JSON_OBJECT)
         return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
     enum err e = r->wire->caller->read_head(r, &fault);
@@ -316,6 +314,8 @@ stage_route(struct exchange *x)
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
     if (x->request.op == OP_COUNT_TOKENS && !plan_serves(&x->plan, OP_COUNT_TOKENS)) {
+        if (!exchange_work(x, local_count))
+            return STEP_WAIT;
         local_count_tokens(x);
         return STEP_STOP;
     }
@@ -330,6 +330,16 @@ stage_attempt(struct exchange *x)
 
     for (;;) {
         switch (x->attempt.state) {
+        case ATTEMPT_NONE:
+            if (attempt_is_late(x, clock_now_us()))
+                return exchange_fail(x, ERR_DEADLINE, "%s", err_row(ERR_DEADLINE)->sentence);
+            attempt_begin(x);
+            break;
+        case ATTEMPT_WRITING:
+            if (!exchange_work(x, attempt_write))
+                return STEP_WAIT;
+            attempt_send(x);
+            break;
         case ATTEMPT_RUNNING:
             return STEP_WAIT;
         case ATTEMPT_COMMITTED:
@@ -345,13 +355,7 @@ stage_attempt(struct exchange *x)
             if (err_row(error->kind)->next != NEXT_FALLBACK || !attempt_has_next(x))
                 return exchange_fail_with(x, error);
             break;
-        case ATTEMPT_NONE:
-            break;
         }
-        if (attempt_is_late(x, clock_now_us()))
-            return exchange_fail(x, ERR_DEADLINE, "%s", err_row(ERR_DEADLINE)->sentence);
-        if (attempt_start(x, error) != OK)
-            x->attempt.state = ATTEMPT_FAILED;
     }
 }
 
@@ -368,11 +372,12 @@ stage_relay(struct exchange *x)
     case ATTEMPT_DONE:
         attempt_stop(x, OK);
         relay_flush(x);
-        if (x->relay.tally.usage.input < 0 && x->request.doc != NULL)
+        if (x->relay.tally.usage.input < 0 && x->request.doc != NULL && !x->large)
             x->input_estimate = llm_request_estimate_tokens(&x->request);
         attempt_drop_request(x);    /* a caller may take long to read the answer */
         return STEP_NEXT;
     case ATTEMPT_NONE:
+    case ATTEMPT_WRITING:
     case ATTEMPT_RUNNING:
         break;
     }
@@ -426,6 +431,8 @@ gateway_run(struct exchange *x)
     bool debug = log_enabled(LOG_DEBUG);
     enum step step = STEP_NEXT;
 
+    if (x->job == JOB_RUNNING)
+        return;    /* its end runs the stages again */
     if (x->gone) {
         /* Some callers hang up as soon as they have read the last word. */
         attempt_stop(x, x->relay.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);

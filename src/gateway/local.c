@@ -103,22 +103,28 @@ local_root(struct exchange *x)
 }
 
 void
+local_count(struct exchange *x)
+{
+    x->attempt.unfit = llm_request_expand(&x->request, &x->attempt.fault);
+    if (x->attempt.unfit == OK)
+        x->input_estimate = llm_request_estimate_tokens(&x->request);
+}
+
+void
 local_count_tokens(struct exchange *x)
 {
-    struct wire_fault fault = { S(""), S("") };
-    enum err e = llm_request_expand(&x->request, &fault);
     struct buf b;
 
-    if (e != OK) {
-        (void)exchange_fail_with(x, &(struct llm_error){ .kind = e,
-                                        .message = fault.message,
-                                        .param = fault.param,
+    if (x->attempt.unfit != OK) {
+        (void)exchange_fail_with(x, &(struct llm_error){ .kind = x->attempt.unfit,
+                                        .message = x->attempt.fault.message,
+                                        .param = x->attempt.fault.param,
                                         .retry_after_ms = -1,
                                         .quotes = true });
         return;
     }
     buf_init(&b, 4096);
-    x->request.wire->caller->write_token_count(&b, llm_request_estimate_tokens(&x->request));
+    x->request.wire->caller->write_token_count(&b, x->input_estimate);
     answer_json(x, 200, &b);
 }
 

@@ -10,5 +10,7 @@ void local_models(struct exchange *x);
 void local_model(struct exchange *x);
 void local_root(struct exchange *x);
 
-/* Answers how many tokens a request has, roughly, where no provider of it can count. */
+/* Counts the tokens of a request, roughly (work for exchange_work()), and then answers with them:
+ * where no provider of it can count. */
+void local_count(struct exchange *x);
 void local_count_tokens(struct exchange *x);

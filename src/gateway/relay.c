@@ -437,6 +437,7 @@ read_whole(struct exchange *x, struct str body)
     struct arena_mark mark = arena_mark(x->worker->scratch);
 
     r->reading = body;
+    loop_count_work(x->worker->loop, body.n);
     enum err e = r->reader.wire->provider->read_answer(&r->reader, body);
 
     r->reading = S("");
@@ -627,6 +628,7 @@ take_data(struct exchange *x, struct str bytes)
 enum err
 relay_data(struct exchange *x, struct str bytes)
 {
+    loop_count_work(x->worker->loop, bytes.n);
     enum err e = take_data(x, bytes);
 
     return e == OK ? hold(x) : e;

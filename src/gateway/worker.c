@@ -198,6 +198,20 @@ on_tick(void *arg)
     timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }
 
+/* Exchanges settle at the end of a turn, or when a helper thread is done with them; the loop stops
+ * in a later one. */
+static void
+do_stop_loop(void *arg)
+{
+    struct worker *w = arg;
+
+    w->stopping = true;
+    if (w->exchanges != NULL)
+        return;    /* the last one comes back here */
+    access_log_flush(&w->access);
+    loop_stop(w->loop);
+}
+
 void
 worker_add(struct worker *w, struct exchange *x)
 {
@@ -222,6 +236,8 @@ worker_remove(struct worker *w, struct exchange *x)
     if (x->next != NULL)
         x->next->prev = x->prev;
     w->exchange_count--;
+    if (w->stopping && w->exchanges == NULL)
+        loop_post(w->loop, do_stop_loop, w);
 }
 
 struct arena *
@@ -528,15 +544,6 @@ worker_drain(struct worker *w)
     loop_post(w->loop, do_drain, w);
 }
 
-/* Exchanges settle at the end of a turn; the loop stops in a later one. */
-static void
-do_stop_loop(void *arg)
-{
-    struct worker *w = arg;
-
-    access_log_flush(&w->access);
-    loop_stop(w->loop);
-}
 
 static void
 do_stop(void *arg)

@@ -58,6 +58,7 @@ struct worker {
     unsigned crowds;    /* of listen_crowds(), those that it has made room for */
     bool ticking_fast;
     bool draining;
+    bool stopping;            /* the loop stops when the last exchange is settled */
     _Atomic unsigned busy;    /* connections that still have work, for other threads */
     /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
     struct map *series;

@@ -36,6 +36,7 @@ client_create(struct loop *l, const struct client_limits *limits)
 /* --- the life of a call --- */
 
 static void on_turn(void *arg);
+static void on_more(void *arg);
 static void on_tick(void *arg);
 static void carry(struct client_call *call);
 
@@ -52,6 +53,7 @@ new_call(struct client *c)
         call->client = c;
         call->timer = timer_create_on(c->loop, on_tick, call);
         call->turn = (struct deferred){ .fn = on_turn, .arg = call };
+        call->more = (struct deferred){ .fn = on_more, .arg = call };
         buf_init(&call->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
     }
     call->prev = NULL;
@@ -109,10 +111,21 @@ on_turn(void *arg)
 {
     struct client_call *call = arg;
 
-    if (call->ended)
-        recycle(call);
-    else
+    if (!call->ended)
         call->carrier->resume(call);
+    else if (!call->more.queued)
+        recycle(call);
+}
+
+static void
+on_more(void *arg)
+{
+    struct client_call *call = arg;
+
+    if (!call->ended)
+        client_h1_send_more(call);
+    else if (!call->turn.queued)
+        recycle(call);
 }
 
 /* The owner hears nothing more; the memory goes at the end of the turn. */

@@ -21,6 +21,7 @@ enum {
     CLIENT_SPARES = 256,                  /* ended calls kept for the next ones */
     CLIENT_HEAD_KEEP_BYTES = 2 * 1024,    /* room for a head that a spare may keep */
     CLIENT_SEND_BYTES = 256 * 1024,       /* of a request given to the socket at once */
+    CLIENT_PARTS_PER_TURN = 4,            /* of them, for one call */
     CLIENT_INTERIM_MAX = 16,              /* 1xx answers before the real one */
     CLIENT_DETAIL_ROOM = 96,
 };
@@ -72,6 +73,7 @@ struct client_call {
     const struct client_events *events;
     void *owner;
     struct deferred turn;
+    struct deferred more;                    /* HTTP/1: sends on in the next turn */
     const struct client_carrier *carrier;    /* NULL: it ended */
     bool ended;                              /* the owner has heard the last, or cancelled */
     unsigned resends;
@@ -162,6 +164,9 @@ void client_h2_carry(struct client_call *call, struct h2 *h2);
 /* --- within HTTP/1: client_h1.c and client_h1_in.c --- */
 
 extern const struct sock_events client_h1_events;
+
+/* Another turn has begun: sends on, if there is something to send. */
+void client_h1_send_more(struct client_call *call);
 
 /* The kernel took what it was given: sends on. */
 void client_h1_drained(void *arg);

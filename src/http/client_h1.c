@@ -91,6 +91,7 @@ send_part(struct client_call *call, struct str head, size_t limit)
 
         limit -= part.n;
         call->unsent -= part.n;
+        loop_count_work(call->client->loop, part.n);
         call->piece_at += part.n;
         if (part.n != 0)
             pieces[n++] = part;
@@ -103,14 +104,25 @@ send_part(struct client_call *call, struct str head, size_t limit)
         sock_write(call->sock, pieces, n);
 }
 
-/* Sends on while the kernel takes it at once; `drained` calls again when it did not. */
+/* Sends on while the kernel takes it at once: a few parts, and the next ones when others had their
+ * turn. When it does not take them, `drained` calls again. */
 static void
 send_on(struct client_call *call, struct str head)
 {
-    do {
+    for (unsigned i = 0; i < CLIENT_PARTS_PER_TURN; i++) {
         send_part(call, head, CLIENT_SEND_BYTES);
         head.n = 0;
-    } while (call->unsent != 0 && sock_queued_bytes(call->sock) == 0);
+        if (call->unsent == 0 || sock_queued_bytes(call->sock) != 0)
+            return;
+    }
+    loop_defer_next(call->client->loop, &call->more);
+}
+
+void
+client_h1_send_more(struct client_call *call)
+{
+    if (call->sock != NULL && call->unsent != 0 && !call->cut && sock_queued_bytes(call->sock) == 0)
+        send_on(call, (struct str){ NULL, 0 });
 }
 
 void

@@ -365,13 +365,14 @@ server_drop_body(struct server_request *q)
     server_conn_free_body(q);
 }
 
-bool
-server_replace_body(struct server_request *q, struct buf *body)
+struct buf
+server_take_body(struct server_request *q)
 {
-    buf_fini(&q->body);
-    q->body = *body;
-    buf_init(body, 0);
-    return server_conn_hold(q, true);
+    struct buf body = q->body;
+
+    buf_init(&q->body, 0);
+    (void)server_conn_hold(q, true);
+    return body;
 }
 
 bool

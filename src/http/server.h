@@ -112,14 +112,11 @@ uint64_t server_started_us(const struct server_request *q);
 bool server_receive(struct server_request *q);
 bool server_body_done(const struct server_request *q);
 
-/* The whole body, contiguous; belongs to the request and may be taken away early with
- * server_drop_body() to save memory. */
+/* The whole body, contiguous. It belongs to the request until server_take_body() gives it to the
+ * handler, who releases it with buf_fini(), or server_drop_body() releases it early. */
 struct str server_body(const struct server_request *q);
+struct buf server_take_body(struct server_request *q);
 void server_drop_body(struct server_request *q);
-
-/* Puts `body`, which is emptied, in the place of the caller's own. False: limits.held has no room
- * for it. */
-bool server_replace_body(struct server_request *q, struct buf *body) MUST_CHECK;
 
 /* The answer's head. `fields` is a block of complete "Name: value\r\n" lines; the server adds Date,
  * Connection and the framing: Content-Length when length >= 0, chunked when it is -1. May be called

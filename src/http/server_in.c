@@ -7,6 +7,7 @@
 
 enum {
     BODY_STEP_BYTES = 64 * 1024,    /* reserved ahead of what has really come, at first */
+    READ_BYTES = 64 * 1024,         /* of a body in one read: a turn makes some dozens at most */
     BODY_WINDOW_MS = 2000,          /* in which the body's rate is measured */
     HEAD_ROOM_STEP_BYTES = 256,
     /* of pipelined requests; then those that were answered are forgotten first */
@@ -403,7 +404,8 @@ on_room(void *owner, size_t *ret_size)
         return NULL;
     if (q->body.cap == q->body.tail && buf_reserve(&q->body, body_step(q)) == NULL)
         return NULL;
-    *ret_size = (size_t)MIN(q->body_left, (uint64_t)(q->body.cap - q->body.tail));
+    size_t room = MIN(q->body.cap - q->body.tail, READ_BYTES);
+    *ret_size = (size_t)MIN(q->body_left, (uint64_t)room);
     return q->body.p + q->body.tail;
 }
 
@@ -412,6 +414,7 @@ on_data(void *owner, struct str bytes)
 {
     struct server_request *q = owner;
 
+    loop_count_work(q->server->loop, bytes.n);
     if (q->reading == READ_BODY && q->body.p != NULL && bytes.p == q->body.p + q->body.tail) {
         buf_commit(&q->body, bytes.n);
         q->body_left -= bytes.n;

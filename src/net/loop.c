@@ -24,6 +24,13 @@ struct signal_watch {
     struct signal_watch *next;
 };
 
+struct offload {
+    uv_work_t req;
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
 /* --- the end of a turn --- */
 
 void
@@ -36,6 +43,51 @@ loop_defer(struct loop *l, struct deferred *d)
     d->next = NULL;
     *l->deferred_tail = d;
     l->deferred_tail = &d->next;
+}
+
+void
+loop_defer_next(struct loop *l, struct deferred *d)
+{
+    CHECK(d->fn != NULL);
+    if (d->queued)
+        return;
+    d->queued = true;
+    d->next = NULL;
+    *l->next_tail = d;
+    l->next_tail = &d->next;
+    uv_async_send(&l->async);    /* the loop must not sleep on it */
+}
+
+/* What was deferred to this turn joins what this turn defers. */
+static void
+take_next(struct loop *l)
+{
+    if (l->next == NULL)
+        return;
+    *l->deferred_tail = l->next;
+    l->deferred_tail = l->next_tail;
+    l->next = NULL;
+    l->next_tail = &l->next;
+}
+
+void
+loop_count_work(struct loop *l, size_t bytes)
+{
+    l->turn_bytes += bytes;
+}
+
+uint64_t
+loop_longest_turn(const struct loop *l)
+{
+    return atomic_load_explicit(&l->longest_turn_bytes, memory_order_relaxed);
+}
+
+static void
+end_turn(struct loop *l)
+{
+    if (UNLIKELY(l->turn_bytes > loop_longest_turn(l)))
+        atomic_store_explicit(&l->longest_turn_bytes, l->turn_bytes, memory_order_relaxed);
+    l->turn_bytes = 0;
 }
 
 static void
@@ -75,6 +127,7 @@ on_prepare(uv_prepare_t *prepare)
 
     if (l->deferred != NULL)
         loop_run_deferred(l);
+    end_turn(l);
 
     uint64_t next_ms = timers_next_ms(l);
     if (next_ms < l->wake_at_ms) {
@@ -90,6 +143,7 @@ on_check(uv_check_t *check)
 {
     struct loop *l = CONTAINER_OF(check, struct loop, check);
 
+    take_next(l);
     if (l->deferred != NULL)
         loop_run_deferred(l);
 }
@@ -161,6 +215,7 @@ loop_create(void)
     CHECK(uv_check_start(&l->check, on_check) == 0);
     l->wake_at_ms = UINT64_MAX;
     l->deferred_tail = &l->deferred;
+    l->next_tail = &l->next;
     l->posts_tail = &l->posts;
     l->read_buffer = check_alloc(malloc(LOOP_READ_BYTES));
     return l;
@@ -220,6 +275,7 @@ loop_run_out(struct loop *l)
     uv_unref((uv_handle_t *)&l->wake);
     do {
         loop_run_posts(l);
+        take_next(l);
         loop_run_deferred(l);
         uv_run(&l->uv, UV_RUN_DEFAULT);
     } while ((l->deferred != NULL || uv_loop_alive(&l->uv)) &&
@@ -252,7 +308,7 @@ loop_destroy(struct loop *l)
     free(l);
 }
 
-/* --- signals --- */
+/* --- signals and work elsewhere --- */
 
 static void
 on_signal(uv_signal_t *uv, int signo)
@@ -273,4 +329,33 @@ loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void
     l->signals = w;
     CHECK(uv_signal_init(&l->uv, &w->uv) == 0);
     CHECK(uv_signal_start(&w->uv, on_signal, signo) == 0);
+}
+
+static void
+on_work(uv_work_t *req)
+{
+    struct offload *o = CONTAINER_OF(req, struct offload, req);
+
+    o->work(o->arg);
+}
+
+static void
+on_work_done(uv_work_t *req, int status)
+{
+    struct offload *o = CONTAINER_OF(req, struct offload, req);
+    void (*done)(void *arg) = o->done;
+    void *arg = o->arg;
+
+    CHECK(status == 0);    /* nobody cancels */
+    free(o);
+    done(arg);
+}
+
+void
+loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+    struct offload *o = check_alloc(calloc(1, sizeof(*o)));
+
+    *o = (struct offload){ .work = work, .done = done, .arg = arg };
+    CHECK(uv_queue_work(&l->uv, &o->req, on_work, on_work_done) == 0);
 }

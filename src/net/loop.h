@@ -1,4 +1,5 @@
-/* loop.h - one event loop per core: timers, messages from other threads, signals.
+/* loop.h - one event loop per core: timers, messages from other threads, signals, work off the
+ * loop.
  *
  * Only net/ knows that libuv is underneath. A loop and everything made on it
  * belong to one thread; loop_post() is the one call that other threads may
@@ -40,6 +41,14 @@ struct deferred {
 };
 void loop_defer(struct loop *l, struct deferred *d);
 
+/* The same in the next turn, after the loop has looked at its sockets: for work that is cut into
+ * parts so that nobody waits for all of it. */
+void loop_defer_next(struct loop *l, struct deferred *d);
+
+/* Notes that this turn of the loop has worked on so many bytes; the most that a turn did so far. */
+void loop_count_work(struct loop *l, size_t bytes);
+uint64_t loop_longest_turn(const struct loop *l);
+
 /* A one-shot timer that can be moved. Setting it again replaces the old time. Moving it later is
  * nearly free (it fires early, sees the later time and goes back to sleep): made for deadlines that
  * move with every token. */
@@ -60,6 +69,9 @@ struct file_watch;
 struct file_watch *loop_watch_file(
     struct loop *l, const char *path, void (*fn)(void *arg), void *arg) NEVER_NULL;
 void loop_unwatch_file(struct file_watch *w);
+
+/* Runs work(arg) on another thread, then done(arg) on this loop. */
+void loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
 /* One thread with its own loop. start() runs fn(arg) on the new thread (it creates and runs a
  * loop). */

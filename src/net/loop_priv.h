@@ -12,6 +12,8 @@
 #pragma pop_macro("MIN")
 #pragma pop_macro("MAX")
 
+#include <stdatomic.h>
+
 #include "net/loop.h"
 
 /* One read of the kernel takes at most this much; the buffer is shared by all sockets of a loop. */
@@ -48,6 +50,11 @@ struct loop {
 
     struct deferred *deferred;
     struct deferred **deferred_tail;
+    struct deferred *next;    /* deferred to the next turn, in order */
+    struct deferred **next_tail;
+
+    uint64_t turn_bytes;    /* worked on in this turn */
+    _Atomic uint64_t longest_turn_bytes;
 
     uv_mutex_t posts_lock;
     struct post *posts;    /* under posts_lock, as is the tail */

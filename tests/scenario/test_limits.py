@@ -299,7 +299,7 @@ def test_announcing_large_bodies_locks_nobody_out(make, mock):
     gateway = make.gateway(config_of(mock))
     clients = held_bodies(gateway, "openai", 16, 32 << 20, 1000)
     assert ask(gateway, "openai", "lab/m", padding="x" * 3000000).complete
-    assert held_by(gateway) < 1 << 20
+    wait_until(lambda: held_by(gateway) < 1 << 20, "what was announced not to count")
     for client in clients:
         client.close()
     gateway.idle()
@@ -648,7 +648,7 @@ def test_what_is_made_from_a_request_counts(make, mock, provider):
     body = {"model": f"{provider}/m;ttft=60s", "stream": True, "messages": messages_of(2000000, 10)}
     client.send(raw.request("POST", PATHS["openai"], json.dumps(body).encode(), gateway.authorization()))
     wait_until(lambda: mock.stats()["open"] == 1, "the request to be sent")
-    assert held_by(gateway) > {"lab": 5000000, "ant": 10000000}[provider]
+    assert held_by(gateway) > {"lab": 3500000, "ant": 7000000}[provider]
     client.close()
     gateway.idle()
     wait_until(lambda: held_by(gateway) == 0, "everything to be given back")

@@ -27,8 +27,9 @@ struct gateway_world {
     uint16_t port;
     char log_path[64];
 
-    struct buf answer;    /* of the last request */
-    struct buf log;       /* the access log, once the world has ended */
+    uint64_t worker_held;    /* in its share of the quota, when everything had ended */
+    struct buf answer;       /* of the last request */
+    struct buf log;          /* the access log, once the world has ended */
 };
 
 static inline void
@@ -114,6 +115,7 @@ gateway_world_stop(struct gateway_world *w)
 
     worker_stop(w->worker);
     worker_join(w->worker);
+    w->worker_held = quota_held(&w->gateway.held);
     snapshot_unref(w->snapshot);
     log_file_close(w->gateway.access_file);
     metrics_destroy(w->gateway.metrics);

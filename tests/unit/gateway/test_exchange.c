@@ -163,3 +163,114 @@ TEST(health_checks_do_not_fill_the_log)
     EXPECT_INT(buf_len(&w.log), 0);
     gateway_world_forget(&w);
 }
+
+/* --- large requests --- */
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { LARGE = 6 * 1000 * 1000 };    /* sanitizers are slow, and tests patient for so long only */
+#else
+enum { LARGE = 30 * 1000 * 1000 };
+#endif
+enum { TURN_MOST = 4 * 1024 * 1024 };
+
+/* A chat request of so many bytes, in turns of a thousand. */
+static void
+make_large(struct buf *b, const char *model, size_t bytes)
+{
+    struct buf body;
+    char text[1001];
+
+    memset(text, 'x', 1000);
+    text[1000] = 0;
+    buf_init(&body, 2 * bytes + 10000);
+    buf_printf(
+        &body, "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}", model);
+    while (buf_len(&body) < bytes)
+        buf_printf(&body,
+            ",{\"role\":\"assistant\",\"content\":\"%s\"},{\"role\":\"user\",\"content\":\"\\u00e9\"}",
+            text);
+    buf_add(&body, S("]}"));
+    buf_init(b, 2 * bytes + 20000);
+    buf_printf(b,
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        "Content-Length: %zu\r\n\r\n",
+        buf_len(&body));
+    buf_add(b, buf_str(&body));
+    buf_fini(&body);
+}
+
+static int
+send_large(struct gateway_world *world, const char *model)
+{
+    struct buf request;
+    int fd = peer_connect(world->port);
+
+    make_large(&request, model, LARGE);
+    (void)peer_send(fd, buf_str(&request));
+    buf_fini(&request);
+    return fd;
+}
+
+TEST(a_large_request_never_makes_a_turn_of_the_loop_long)
+{
+    static const char *const models[] = { "mock/m", "anth/m" };
+
+    gateway_world_start(&w, "");
+    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+        int fd = send_large(&w, models[i]);
+
+        buf_reset(&w.answer, SIZE_MAX);
+        (void)peer_recv_all(fd, &w.answer);
+        close(fd);
+        EXPECT(gateway_world_says(&w, "HTTP/1.1 200"));
+    }
+    EXPECT(loop_longest_turn(w.worker->loop) < TURN_MOST);
+    gateway_world_stop(&w);
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_large_request_that_is_no_json_is_refused_as_a_small_one_is)
+{
+    struct buf request;
+
+    gateway_world_start(&w, "");
+    make_large(&request, "mock/m", 1000000);
+    request.p[request.tail - 1] = ' ';    /* its last bracket */
+    int fd = peer_connect(w.port);
+    EXPECT(peer_send(fd, buf_str(&request)));
+    buf_reset(&w.answer, SIZE_MAX);
+    (void)peer_recv_all(fd, &w.answer);
+    close(fd);
+    EXPECT(gateway_world_says(&w, "HTTP/1.1 400") && gateway_world_says(&w, "invalid_json"));
+    buf_fini(&request);
+    gateway_world_stop(&w);
+    gateway_world_forget(&w);
+}
+
+TEST(who_leaves_while_a_large_request_is_worked_on_leaves_nothing_behind)
+{
+    gateway_world_start(&w, "");
+    for (int i = 0; i < 4; i++) {
+        close(send_large(&w, i % 2 ? "anth/m" : "mock/m"));
+        pause_ms(i * 20);
+    }
+    EXPECT(gateway_world_metric(&w, "openclaw_exchanges_in_flight 0\n"));
+    gateway_world_stop(&w);
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_stop_waits_for_the_work_on_large_requests)
+{
+    for (int i = 0; i < 3; i++) {
+        gateway_world_start(&w, "");
+        int fd = send_large(&w, "anth/m");
+
+        pause_ms(i * 30);
+        gateway_world_stop(&w);
+        EXPECT_INT(w.worker_held, 0);
+        close(fd);
+        gateway_world_forget(&w);
+    }
+}

@@ -249,13 +249,88 @@ TEST(two_loops_send_each_other_messages)
     loop_destroy(b.here);
 }
 
-TEST(destroying_a_loop_runs_what_was_posted)
+/* --- work in parts --- */
+
+struct parts {
+    struct deferred d;
+    struct loop *loop;
+    unsigned left;
+    uint64_t bytes;
+};
+
+static void
+do_part(void *arg)
+{
+    struct parts *p = arg;
+
+    loop_count_work(p->loop, p->bytes);
+    if (--p->left != 0)
+        loop_defer_next(p->loop, &p->d);
+    else
+        loop_stop(p->loop);
+}
+
+TEST(work_in_parts_takes_a_turn_for_each)
 {
     struct loop *l = loop_create();
+    struct parts p = { .d = { .fn = do_part, .arg = &p }, .loop = l, .left = 5, .bytes = 100 };
+
+    loop_defer_next(l, &p.d);
+    loop_run(l);
+    EXPECT_INT(p.left, 0);
+    EXPECT_INT(loop_longest_turn(l), 100);
+    p.left = 1;
+    p.bytes = 50;
+    loop_defer_next(l, &p.d);
+    loop_destroy(l);
+    EXPECT_INT(p.left, 0);
+}
+
+/* --- work elsewhere --- */
+
+struct work {
+    uv_thread_t by;
+    bool done, same_thread;
+};
+
+static void
+work_there(void *arg)
+{
+    ((struct work *)arg)->by = uv_thread_self();
+}
+
+static void
+work_done_here(void *arg)
+{
+    struct work *w = arg;
+    uv_thread_t self = uv_thread_self();
+
+    w->done = true;
+    w->same_thread = uv_thread_equal(&w->by, &self) != 0;
+}
+
+TEST(offloaded_work_runs_elsewhere_and_ends_on_the_loop)
+{
+    struct loop *l = loop_create();
+    struct work w = { .done = false };
+
+    loop_offload(l, work_there, work_done_here, &w);
+    EXPECT(!w.done);
+    RUN_UNTIL(l, w.done);
+    EXPECT(!w.same_thread);
+    loop_destroy(l);
+}
+
+TEST(destroying_a_loop_waits_for_what_is_under_way)
+{
+    struct loop *l = loop_create();
+    struct work w = { .done = false };
 
     buf_init(&seen, 100);
+    loop_offload(l, work_there, work_done_here, &w);
     loop_post(l, note, "posted");
     loop_destroy(l);
+    EXPECT(w.done);
     EXPECT_STR(buf_str(&seen), "posted");
     buf_fini(&seen);
 }
