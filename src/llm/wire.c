@@ -126,6 +126,55 @@ wire_drop_others(struct wire_drops *d, const struct llm_request *r)
         wire_drop(d, w->text);
 }
 
+/* --- tools of one protocol --- */
+
+/* Parameters by which callers ask for such a tool without naming it in the list. */
+static bool
+is_own_tool(struct str parameter)
+{
+    static const struct str parameters[] = {
+        S_INIT("web_search_options"),    /* OpenAI */
+        S_INIT("search_parameters"),     /* xAI */
+        S_INIT("plugins"),               /* OpenRouter */
+        S_INIT("mcp_servers"),           /* Anthropic */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(parameters); i++)
+        if (str_eq(parameter, parameters[i]))
+            return true;
+    return false;
+}
+
+enum err
+wire_check_tools(const struct llm_request *r, const struct wire *to, struct wire_fault *ret_fault)
+{
+    struct str lost = S("");
+    bool others = false;
+    bool demanded = false;
+
+    if (r->wire == to || r->choice == CHOICE_NONE)
+        return OK;
+    for (const struct llm_tool *tool = r->tools; tool != NULL; tool = tool->next) {
+        others = others || tool->raw == NULL;
+        if (tool->raw == NULL || demanded)
+            continue;
+        demanded = r->choice == CHOICE_NAMED && str_eq(tool->name, r->choice_name);
+        if (lost.n == 0 || demanded)
+            lost = tool->name;
+    }
+    for (const struct llm_word *w = r->others; w != NULL && lost.n == 0; w = w->next)
+        if (is_own_tool(w->text))
+            lost = w->text;
+    if (lost.n == 0 || (others && !demanded))
+        return OK;
+    ret_fault->param = S("tools");
+    ret_fault->message = arena_printf(r->arena,
+        "tools: only providers of the protocol " STR_FMT " have '%.*s'; ask for a model of one, or "
+        "offer other tools",
+        STR_ARG(r->wire->name), (int)MIN(lost.n, 128), lost.p);
+    return ERR_UNSUPPORTED;
+}
+
 /* --- changing a body in place --- */
 
 bool

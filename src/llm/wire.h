@@ -54,6 +54,13 @@ void wire_drop(struct wire_drops *d, struct str name);
  * does. */
 void wire_drop_others(struct wire_drops *d, const struct llm_request *r);
 
+/* Tools that a provider runs itself (web search, code execution, MCP servers) and tools whose schema only
+ * one protocol knows cannot be offered on wire `to`. ERR_UNSUPPORTED with *ret_fault when that leaves
+ * nothing to call, or takes away the tool that must be called: an answer given without it looks like
+ * one given with it. Otherwise OK, and write_request drops them. */
+enum err wire_check_tools(
+    const struct llm_request *r, const struct wire *to, struct wire_fault *ret_fault) MUST_CHECK;
+
 /* --- changing a request in place, for a provider of the same wire --- */
 
 /* One change of the body: `at` bytes from its start, `cut` bytes are replaced by `put`. */

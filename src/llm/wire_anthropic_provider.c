@@ -441,6 +441,8 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
         anthropic_refuse(&w, ERR_UNSUPPORTED, S(""), S("this provider has no such operation"));
     else if (r->n > 1)
         anthropic_refuse(&w, ERR_UNSUPPORTED, S("n"), S("n: this provider gives one choice only"));
+    else
+        w.err = wire_check_tools(r, &wire_anthropic, ret_fault);
     if (w.err != OK)
         return w.err;
 

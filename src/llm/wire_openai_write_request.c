@@ -89,22 +89,9 @@ is_foreign(const struct writing *w, const struct llm_tool *tool)
     return tool->raw != NULL && !openai_is_native(w);
 }
 
-static bool
-must_call_foreign(const struct writing *w)
-{
-    for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next)
-        if (w->r->choice == CHOICE_NAMED && str_eq(tool->name, w->r->choice_name))
-            return is_foreign(w, tool);
-    return false;
-}
-
 static void
 write_choice(struct writing *w)
 {
-    if (must_call_foreign(w)) {
-        drop(w, S("tool_choice"));
-        return;
-    }
     switch (w->r->choice) {
     case CHOICE_UNSET:
         break;
@@ -372,12 +359,14 @@ openai_write_request(struct buf *out, const struct llm_request *r, const struct 
         return ERR_UNSUPPORTED;
     }
 
+    enum err e = wire_check_tools(r, &wire_openai_chat, ret_fault);
+
+    if (e != OK)
+        return e;
     wire_drop_others(drops, r);
     buf_add(out, S("{\"model\":"));
     json_add_str(out, t->model);
-
-    enum err e = openai_write_messages(&w);
-
+    e = openai_write_messages(&w);
     if (e != OK)
         return e;
     write_tools(&w);

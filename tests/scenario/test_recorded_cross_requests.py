@@ -53,12 +53,21 @@ def closed(schema):
     return result
 
 
+def loses_all_tools(case):
+    """All that the model may call is run by the provider itself."""
+    body, want = json.loads(case.request_body), case.expect["request"]
+    own = want.get("server_tools") or [name for name in ("web_search_options", "mcp_servers") if body.get(name) is not None]
+    return bool(own) and not want.get("tools")
+
+
 def refusable(case):
     """What an Anthropic provider cannot be asked for, and where the refusal says so."""
     want = case.expect["request"]
     if want.get("n", 1) > 1:
         return "n"
     if any(t.get("custom") for t in want.get("tools", [])):
+        return "tools"
+    if loses_all_tools(case):
         return "tools"
     if "docx" in case.name:
         return "messages"
@@ -124,7 +133,17 @@ def test_a_signed_thought_finds_its_way_back(gateway, mock, case):
 
 # --- from Anthropic to OpenAI ---
 
-@pytest.mark.parametrize("case", with_requests(ANTHROPIC))
+@pytest.mark.parametrize("case", with_requests(ANTHROPIC, loses_all_tools))
+def test_a_request_for_tools_that_openai_cannot_run_is_refused(gateway, mock, case):
+    before = mock.stats()["requests"]
+    answer = ask(gateway, case, OPENAI)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
+    assert error["message"].startswith("tools: only providers of the protocol anthropic-messages have ")
+    assert mock.stats()["requests"] == before
+
+
+@pytest.mark.parametrize("case", with_requests(ANTHROPIC, lambda c: not loses_all_tools(c)))
 def test_an_anthropic_request_reaches_openai_whole(gateway, mock, case):
     body, answer = translated(gateway, mock, case, OPENAI)
     got, want = asked(OPENAI, body), case.expect["request"]

@@ -32,6 +32,7 @@ def gateway(make_shared, mock):
     gateway = make_shared.gateway({
         "providers": {
             "lab": mock.provider(),
+            "claude": mock.provider("anthropic-messages"),
             "dead": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{free_port()}/v1"},
             "mute": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{mute.getsockname()[1]}/v1",
                      "timeouts": {"first_byte": "200ms", "first_token": "200ms"}},
@@ -41,6 +42,7 @@ def gateway(make_shared, mock):
             "patient": {"targets": ["mute/a", "lab/mock-gpt"]},
             "lost": {"targets": ["nameless/a", "lab/mock-gpt"]},
             "hopeless": {"targets": ["dead/a", "lab/fault-503;retry-after=9"]},
+            "searching": {"targets": ["lab/mock-gpt", "claude/mock-claude"]},
             "strict": {"targets": ["lab/fault-400", "lab/mock-gpt"]},
             "long": {"targets": ["lab/fault-context", "lab/mock-gpt"]},
             "nested": {"targets": ["hopeless", "lab/mock-gpt"]},
@@ -288,3 +290,17 @@ def test_the_timeout_of_an_sdk_that_stops_at_the_head_ends_with_it(waiting):
     assert openai.facts_of_stream(answer.content).done
     answer = waiting.chat("lab/mute", headers={"x-stainless-timeout": "1"})
     assert answer.status_code == 504 and answer.headers["x-openclaw-error"] == "deadline_exceeded"
+
+
+def test_a_target_that_lacks_the_only_tool_is_passed_over(gateway):
+    """An answer given without the web search that was asked for looks like one given with it."""
+    body = {"model": "searching", "max_tokens": 50, "messages": ASK,
+            "tools": [{"type": "web_search_20250305", "name": "web_search"}]}
+    answer = gateway.post("/v1/messages", body)
+    assert (answer.status_code, answer.headers["x-openclaw-provider"]) == (200, "claude")
+    function = {"name": "look", "input_schema": {"type": "object"}}
+    answer = gateway.post("/v1/messages", {**body, "tools": [*body["tools"], function]})
+    assert (answer.status_code, answer.headers["x-openclaw-provider"]) == (200, "lab")
+    assert "tools.web_search" in answer.headers["x-openclaw-dropped"]
+    answer = gateway.post("/v1/messages", {**body, "model": "lab/mock-gpt"})
+    assert answer.status_code == 400 and "web_search" in answer.json()["error"]["message"]

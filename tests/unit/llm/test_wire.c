@@ -356,3 +356,99 @@ TEST(members_that_resemble_none_of_ours_pass)
             EXPECT_INT(read_head_with(wire_at(i), OP_CHAT, a, members[m], &fault), OK);
     arena_destroy(a);
 }
+
+/* --- tools of one protocol --- */
+
+static enum err
+write_with(
+    const struct wire *from, const struct wire *to, const char *members, struct wire_fault *fault)
+{
+    static const struct wire_target target = { .model = S_INIT("t") };
+    struct arena *a = arena_create(1 << 20);
+    struct llm_request r = { .arena = a, .wire = from, .op = OP_CHAT };
+    struct wire_drops drops = { .arena = a };
+    struct buf b;
+
+    buf_init(&b, 1 << 16);
+    buf_printf(&b,
+        "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],%s}",
+        members);
+    r.body = buf_str(&b);
+    r.doc = json_parse(a, r.body, NULL, NULL);
+    EXPECT(r.doc != NULL);
+
+    enum err e = from->caller->read_head(&r, fault);
+
+    if (e == OK)
+        e = llm_request_expand(&r, fault);
+    if (e == OK) {
+        struct buf out;
+
+        buf_init(&out, 1 << 16);
+        e = to->provider->write_request(&out, &r, &target, &drops, fault);
+        EXPECT(e == OK || buf_len(&out) == 0);
+        EXPECT(e == OK || drops.names == NULL);
+        buf_fini(&out);
+    }
+    EXPECT(e == OK || str_find(fault->message, S("web_search")) < fault->message.n ||
+           str_find(fault->message, S("mcp_servers")) < fault->message.n);
+    buf_fini(&b);
+    arena_destroy(a);
+    return e;
+}
+
+#define SEARCH "{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}"
+#define FUNCTION "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"
+#define CUSTOM "{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}}"
+
+TEST(a_request_whose_tools_would_all_be_lost_is_refused)
+{
+    static const struct {
+        const struct wire *from;
+        const struct wire *to;
+        const char *members;
+        enum err e;
+    } rows[] = {
+        { &wire_anthropic, &wire_openai_chat, "\"tools\":[" SEARCH "]", ERR_UNSUPPORTED },
+        { &wire_anthropic, &wire_openai_chat, "\"tools\":[" SEARCH "," CUSTOM "]", OK },
+        { &wire_anthropic, &wire_openai_chat, "\"tools\":[" CUSTOM "," SEARCH "]", OK },
+        { &wire_anthropic, &wire_openai_chat,
+            "\"tools\":[" CUSTOM "," SEARCH
+            "],\"tool_choice\":{\"type\":\"tool\",\"name\":\"web_search\"}",
+            ERR_UNSUPPORTED },
+        { &wire_anthropic, &wire_openai_chat,
+            "\"tools\":[" CUSTOM "," SEARCH "],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}",
+            OK },
+        { &wire_anthropic, &wire_openai_chat,
+            "\"tools\":[" SEARCH "],\"tool_choice\":{\"type\":\"none\"}", OK },
+        { &wire_anthropic, &wire_openai_chat,
+            "\"tools\":[" SEARCH ",{\"type\":\"code_execution_20250522\",\"name\":\"c\"}]",
+            ERR_UNSUPPORTED },
+        { &wire_anthropic, &wire_openai_chat, "\"mcp_servers\":[{\"url\":\"u\"}]",
+            ERR_UNSUPPORTED },
+        { &wire_anthropic, &wire_openai_chat, "\"mcp_servers\":[],\"tools\":[" CUSTOM "]", OK },
+        { &wire_anthropic, &wire_openai_chat, "\"tools\":[]", OK },
+        { &wire_anthropic, &wire_anthropic, "\"tools\":[" SEARCH "]", OK },
+        { &wire_openai_chat, &wire_anthropic, "\"tools\":[{\"type\":\"web_search_preview\"}]",
+            ERR_UNSUPPORTED },
+        { &wire_openai_chat, &wire_anthropic,
+            "\"tools\":[{\"type\":\"web_search_preview\"}," FUNCTION "]", OK },
+        { &wire_openai_chat, &wire_anthropic, "\"web_search_options\":{}", ERR_UNSUPPORTED },
+        { &wire_openai_chat, &wire_anthropic, "\"web_search_options\":{},\"tools\":[" FUNCTION "]",
+            OK },
+        { &wire_openai_chat, &wire_anthropic, "\"web_search_options\":{},\"tool_choice\":\"none\"",
+            OK },
+        { &wire_openai_chat, &wire_anthropic, "\"web_search_options\":null", OK },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct wire_fault fault = { S(""), S("") };
+        enum err e = write_with(rows[i].from, rows[i].to, rows[i].members, &fault);
+
+        if (e != rows[i].e)
+            print_error("%s\n", rows[i].members);
+        EXPECT_INT(e, rows[i].e);
+        if (e != OK)
+            EXPECT_STR(fault.param, "tools");
+    }
+}

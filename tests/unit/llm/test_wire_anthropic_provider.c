@@ -305,10 +305,11 @@ TEST(a_word_for_effort_that_nobody_knows_is_dropped)
 TEST(tools_of_other_protocols_are_dropped_and_named)
 {
     EXPECT_INT(send("{'model':'m','messages':[{'role':'user','content':'Hi'}],"
-                    "'tools':[{'type':'web_search'}]}"),
+                    "'tools':[{'type':'web_search'},{'type':'function','function':{'name':'f'}}]}"),
         OK);
-    EXPECT_STR(kit_text(&k, "tools"), "");
-    EXPECT(k.drops.names != NULL);
+    EXPECT_STR(kit_text(&k, "tools"),
+        "[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}]");
+    EXPECT_STR(kit_dropped(&k), "tools");
     kit_fini(&k);
 }
 
