@@ -98,7 +98,7 @@ cmd_check(int argc, char **argv)
         { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &k.json, NULL },
     };
     const struct flags flags = {
-        .usage = "openclaw check -c FILE [options]",
+        .usage = "openclaw check [-c] FILE [options]",
         .about = "Tells everything that is wrong with a configuration, as file:line:col: what is "
                  "wrong; what to write instead; and what is doubtful, as a warning. Tries whether "
                  "`serve` could start here: addresses, logs, certificates. Exit status 0: it is "

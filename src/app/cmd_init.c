@@ -82,7 +82,7 @@ cmd_init(int argc, char **argv)
         { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &json, NULL },
     };
     const struct flags flags = {
-        .usage = "openclaw init [FILE]",
+        .usage = "openclaw init [FILE] [--json]",
         .about = "Writes a starter configuration that explains every setting, to openclaw.yaml or "
                  "the given file; - is standard output. A file that is there already is not "
                  "touched.",

@@ -181,12 +181,15 @@ on_accept(void *owner, struct sock *s)
 
 /* Opens an address as `serve` would; NULL when it cannot be had, which was said. */
 static struct listener *
-try_listen(struct loop *l, const struct conf_str *address, struct conf_problems *problems)
+try_listen(struct loop *l, const struct conf_server *s, const struct conf_str *address,
+    struct conf_problems *problems)
 {
+    const struct listen_options options = worker_listen_options(s, address->v);
     char why[256] = "";
 
     errno = 0;
-    struct listener *li = listen_open(l, address->v, NULL, on_accept, NULL, why, sizeof(why));
+    struct listener *li =
+        listen_open_with(l, address->v, &options, NULL, on_accept, NULL, why, sizeof(why));
     if (li != NULL)
         return li;
     if (errno == EADDRINUSE)
@@ -204,15 +207,19 @@ static void
 try_listeners(const struct conf_server *s, struct conf_problems *problems)
 {
     struct listener *open[GATEWAY_LISTENERS];
-    struct loop *l = loop_create();
+    bool admin = s->admin_listen.v.n != 0;
     size_t n = 0;
 
-    for (size_t i = 0; i < s->listen.count && n < ARRAY_LEN(open); i++) {
-        open[n] = try_listen(l, &s->listen.list[i], problems);
-        n += open[n] != NULL;
+    if (s->listen.count + admin > ARRAY_LEN(open)) {
+        conf_problem(problems, s->listen.list[0].mark,
+            "'server.listen' and 'server.admin_listen' are more than %d addresses; write fewer",
+            GATEWAY_LISTENERS);
+        return;
     }
-    if (s->admin_listen.v.n != 0 && n < ARRAY_LEN(open)) {
-        open[n] = try_listen(l, &s->admin_listen, problems);
+    struct loop *l = loop_create();
+    for (size_t i = 0; i < s->listen.count + admin; i++) {
+        open[n] =
+            try_listen(l, s, i < s->listen.count ? &s->listen.list[i] : &s->admin_listen, problems);
         n += open[n] != NULL;
     }
     while (n-- > 0)

@@ -634,16 +634,18 @@ cmd_serve(int argc, char **argv)
     static struct serve s;
     const struct flag list[] = {
         { "config", 'c', FLAG_TEXT, "FILE",
-            "the configuration; without it, providers whose key is in the environment are used",
+            "the configuration (from OPENCLAW_CONFIG); without it, providers whose key is in the "
+            "environment are used",
             &s.config.path, NULL },
         { "listen", 'l', FLAG_CALL, "ADDR",
-            "listen on this address instead: HOST:PORT or unix:/path", &s.config,
+            "listen on this address instead: HOST:PORT, :PORT or unix:/path", &s.config,
             config_flags_listen },
         { "set", 's', FLAG_CALL, "KEY=VALUE",
-            "a setting over the file, for example server.workers=1", &s.config, config_flags_set },
+            "a setting put over the file, for example server.workers=1; may be given again",
+            &s.config, config_flags_set },
     };
     const struct flags flags = {
-        .usage = "openclaw serve [-c FILE] [--listen ADDR] [--set KEY=VALUE]",
+        .usage = "openclaw serve [options]",
         .about =
             "Runs the gateway. SIGHUP or a change of the file reloads it; SIGTERM drains and ends.",
         .list = list,

@@ -355,6 +355,17 @@ on_crowd(void *owner)
     return server_make_room(w->server);
 }
 
+struct listen_options
+worker_listen_options(const struct conf_server *c, struct str address)
+{
+    return (struct listen_options){
+        .v6_only = conf_listens_v6_only(c, address),
+        .unix_mode = c->unix_mode.v,
+        .unix_owner = c->unix_owner.v,
+        .unix_group = c->unix_group.v,
+    };
+}
+
 static bool
 open_listener(struct worker *w, const struct worker *first, struct str address,
     struct tls_context *tls, listen_accept_fn *accept, char *why, size_t why_size)
@@ -363,13 +374,8 @@ open_listener(struct worker *w, const struct worker *first, struct str address,
         (void)snprintf(why, why_size, "more than %d listen addresses", GATEWAY_LISTENERS);
         return false;
     }
-    const struct conf_server *c = &w->current->snapshot->conf->server;
-    const struct listen_options options = {
-        .v6_only = conf_listens_v6_only(c, address),
-        .unix_mode = c->unix_mode.v,
-        .unix_owner = c->unix_owner.v,
-        .unix_group = c->unix_group.v,
-    };
+    const struct listen_options options =
+        worker_listen_options(&w->current->snapshot->conf->server, address);
     if (first != NULL && str_ends(address, S(":0")))
         address = worker_address(first, w->listener_count);
     struct listener *li =

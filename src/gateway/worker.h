@@ -82,6 +82,9 @@ struct worker {
 struct worker *worker_create(struct gateway *g, unsigned index, const struct worker *first,
     struct snapshot *snapshot, struct tls_context *tls, char *why, size_t why_size) MUST_CHECK;
 
+/* How a configuration wants an address of its own opened. */
+struct listen_options worker_listen_options(const struct conf_server *c, struct str address);
+
 /* Starts the thread: from here on the worker serves. */
 void worker_start(struct worker *w);
 

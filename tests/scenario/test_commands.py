@@ -92,6 +92,37 @@ def test_what_cannot_be_done_is_status_1_and_says_why(tmp_path, args, said):
     assert done.returncode == 1 and said in done.stderr
 
 
+def documented():
+    """docs/commands.md as it should be: the list, and the help of each command in it."""
+    page = ["# The command line", "",
+            "What `openclaw help` and `openclaw COMMAND --help` print. This page is made from them "
+            "(`OPENCLAW_WRITE_DOCS=1`, test_commands.py).", "", "```", run("help").stdout.rstrip(), "```", ""]
+    for command in re.findall(r"^  (\S+)", run("help").stdout, re.M):
+        if command != "help":
+            page += [f"## openclaw {command}", "", "```", run(command, "--help").stdout.rstrip(), "```", ""]
+    page += ["Exit status of every command: 0 done, 1 failed, 2 wrong usage or configuration.", ""]
+    return "\n".join(page)
+
+
+def test_the_page_of_commands_is_up_to_date():
+    path = process.ROOT / "docs" / "commands.md"
+    if os.environ.get("OPENCLAW_WRITE_DOCS"):
+        path.write_text(documented())
+    assert path.read_text() == documented(), "write it with OPENCLAW_WRITE_DOCS=1"
+
+
+def test_the_list_of_commands_is_the_list_that_is_tested():
+    assert re.findall(r"^  (\S+)", run("help").stdout, re.M) == [*COMMANDS, "help"]
+
+
+def test_help_names_the_environment_that_counts():
+    """Every OPENCLAW_ variable that a command reads stands in its help."""
+    for command, names in {"serve": ["OPENCLAW_CONFIG"], "check": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"],
+                           "bench": ["OPENCLAW_API_KEY"]}.items():
+        said = run(command, "--help").stdout
+        assert all(name in said for name in names), said
+
+
 # --- configurations of all kinds ---
 
 FILES = {

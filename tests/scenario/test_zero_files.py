@@ -112,3 +112,29 @@ def test_wrong_usage_is_status_2_with_a_sentence(tmp_path, args):
                           cwd=tmp_path, env=environment())
     assert done.returncode == 2
     assert args[-1].split("=")[0] in done.stderr
+
+
+@pytest.mark.parametrize("sample", ["etc", "init"])
+@pytest.mark.parametrize("env", [{}, {"OPENAI_API_KEY": canary("provider")}], ids=["no key", "a key"])
+def test_the_sample_configurations_start_as_they_are(make, tmp_path, sample, env):
+    """But for the ports, which may be taken where the tests run."""
+    if sample == "etc":
+        text = (process.ROOT / "etc" / "openclaw.yaml").read_text()
+    else:
+        path = tmp_path / "openclaw.yaml"
+        subprocess.run([process.BIN, "init", str(path)], check=True, capture_output=True, env=environment())
+        text = path.read_text()
+    ports = ["--set", "server.listen=127.0.0.1:0"]
+    if sample == "etc":
+        ports += ["--set", "server.admin_listen=127.0.0.1:0"]
+    path = tmp_path / "sample.yaml"
+    path.write_text(text)
+    done = subprocess.run([process.BIN, "check", "-c", path, *ports], capture_output=True, text=True, env=environment(**env))
+    assert (done.returncode, done.stderr) == (0, ""), done
+    gateway = make.gateway(text, plant=False, args=ports, env=env)
+    assert gateway.get("/v1/models").status_code == 200
+    if not env:
+        assert gateway.chat("gpt-4o-mini").status_code == 200
+        assert "simulated provider" in gateway.stderr()
+    else:
+        assert "Providers: openai" in gateway.stderr()
