@@ -1,14 +1,15 @@
 /* chat.c - `openclaw chat`: talk to a model in the terminal, or ask one question from a script. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "app/app.h"
+#include "app/chat_prompt.h"
 #include "app/chat_turn.h"
 #include "app/flags.h"
 #include "base/json.h"
+#include "conf/conf.h"
 #include "http/message.h"
 #include "net/tls.h"
 
@@ -24,6 +25,7 @@ struct chat {
     const char *system;
     bool insecure;
     bool json;
+    bool forget;    /* keep no history of what was typed */
     char *model;    /* owned; NULL until known */
     struct origin *origin;
     struct chat_line *line;
@@ -33,15 +35,14 @@ struct chat {
     struct buf history;    /* messages as JSON, with commas between */
     struct buf body;       /* the request */
     struct buf answer;     /* the text so far */
-    bool terminal;         /* a person reads */
-    bool color;            /* and wants dim letters */
+    bool terminal;         /* standard output is one */
+    bool color;            /* show thinking in dim letters */
     bool thinking;         /* what was shown last is thinking */
 };
 
 /* --- showing --- */
 
-/* Writes what a model said. Controls are left out on a terminal: it shall show text, not obey it.
- * */
+/* Writes what a model said. On a terminal, control characters are left out. */
 static void
 show(const struct chat *c, struct str text)
 {
@@ -150,29 +151,37 @@ forget(struct chat *c)
         add_message(c, "system", str_c(c->system));
 }
 
-/* Without --model: the first that the server lists. */
+/* Asks the server for its list of models; they live in `a`. False: it was explained why not. */
 static bool
-find_model(struct chat *c)
+list_models(struct chat *c, struct arena *a, struct json_iter *ret)
 {
-    enum chat_outcome outcome;
+    enum chat_outcome outcome =
+        chat_ask(c->line, path_to(c, "/models"), (struct str){ NULL, 0 }, on_text, c);
 
-    if (c->model != NULL)
-        return true;
-    outcome = chat_ask(c->line, path_to(c, "/models"), (struct str){ NULL, 0 }, on_text, c);
     if (outcome != CHAT_DONE) {
         if (outcome != CHAT_INTERRUPTED)
             explain(c, outcome);
         return false;
     }
+    *ret = json_iter(json_get(json_parse(a, chat_body(c->line), NULL, NULL), S("data")));
+    return true;
+}
 
+/* Without --model: the first that the server lists. */
+static bool
+find_model(struct chat *c)
+{
     struct arena *a = arena_create(INPUT_BYTES_MAX);
-    struct json_iter it =
-        json_iter(json_get(json_parse(a, chat_body(c->line), NULL, NULL), S("data")));
-    struct str id = json_next(&it) ? json_str(a, json_get(it.value, S("id"))) : S("");
-    if (id.n != 0)
-        c->model = str_dup_c(id);
-    else
-        fprintf(stderr, "openclaw chat: %s lists no models; name one with --model\n", c->url);
+    struct json_iter it;
+
+    if (c->model == NULL && list_models(c, a, &it)) {
+        struct str id = json_next(&it) ? json_str(a, json_get(it.value, S("id"))) : S("");
+
+        if (id.n != 0)
+            c->model = str_dup_c(id);
+        else
+            fprintf(stderr, "openclaw chat: %s lists no models; name one with --model\n", c->url);
+    }
     arena_destroy(a);
     return c->model != NULL;
 }
@@ -215,15 +224,76 @@ ask(struct chat *c, struct str question)
     return outcome;
 }
 
-/* --- in the terminal --- */
+/* --- a conversation --- */
 
 static void
 print_commands(void)
 {
-    printf("  /model NAME   talk to another model (/model alone says which it is)\n"
-           "  /clear        forget the conversation\n"
-           "  /help         this list\n"
-           "  /quit         leave (so does Ctrl-D); Ctrl-C stops an answer\n");
+    printf("  /models [TEXT]  list the server's models, or those with TEXT in their names\n"
+           "  /model [NAME]   show which model answers, or choose another one\n"
+           "  /clear          forget the conversation\n"
+           "  /help           this list\n"
+           "  /quit           leave (so does Ctrl-D); Ctrl-C stops an answer\n");
+}
+
+static void
+print_models(struct chat *c, struct str part)
+{
+    struct arena *a = arena_create(INPUT_BYTES_MAX);
+    struct json_iter it;
+    unsigned shown = 0;
+
+    if (list_models(c, a, &it)) {
+        while (json_next(&it)) {
+            struct str id = json_str(a, json_get(it.value, S("id")));
+
+            if (id.n == 0 || (part.n != 0 && str_find(id, part) == id.n))
+                continue;
+            printf(str_eq(id, str_c(c->model)) ? "* " : "  ");
+            show(c, id);
+            printf("\n");
+            shown++;
+        }
+        if (shown == 0)
+            printf(part.n != 0 ? "  no model's name has this in it\n" : "  there are none\n");
+    }
+    arena_destroy(a);
+}
+
+/* A name that is not on the server's list is not chosen: more often it is misspelt than hidden. */
+static void
+choose_model(struct chat *c, struct str name)
+{
+    enum { NAMES_MAX = 1000 };
+    struct arena *a = arena_create(INPUT_BYTES_MAX);
+    struct str names[NAMES_MAX];
+    struct json_iter it;
+    size_t n = 0;
+    bool found = false;
+
+    if (!list_models(c, a, &it)) {
+        arena_destroy(a);
+        return;
+    }
+    while (json_next(&it)) {
+        struct str id = json_str(a, json_get(it.value, S("id")));
+
+        found |= str_eq(id, name);
+        if (n < NAMES_MAX)
+            names[n++] = id;
+    }
+    struct str closest = conf_closest(name, names, n);
+    if (found || n == 0) {
+        free(c->model);
+        c->model = str_dup_c(name);
+    } else {
+        printf("  the server does not list '" STR_FMT "'; ", STR_ARG(name));
+        if (closest.n != 0)
+            printf("did you mean '" STR_FMT "'?\n", STR_ARG(closest));
+        else
+            printf("/models shows what there is, --model takes any name\n");
+    }
+    arena_destroy(a);
 }
 
 /* False: leave. */
@@ -239,12 +309,12 @@ obey(struct chat *c, struct str line)
         return false;
     if (str_eq(command, S("/clear"))) {
         forget(c);
-        printf("  forgotten\n");
+        printf("  the conversation is forgotten\n");
+    } else if (str_eq(command, S("/models"))) {
+        print_models(c, rest);
     } else if (str_eq(command, S("/model"))) {
-        if (rest.n != 0) {
-            free(c->model);
-            c->model = str_dup_c(rest);
-        }
+        if (rest.n != 0)
+            choose_model(c, rest);
         printf("  the model is %s\n", c->model);
     } else {
         if (!str_eq(command, S("/help")))
@@ -257,35 +327,26 @@ obey(struct chat *c, struct str line)
 static int
 converse(struct chat *c)
 {
-    char *line = NULL;
-    size_t room = 0;
+    struct chat_prompt *prompt = chat_prompt_create(c->terminal, !c->forget);
     bool going = true;
 
     printf("%s at %s; /help lists commands\n", c->model, c->url);
     while (going) {
-        fputs("> ", stdout);
-        fflush(stdout);
-        errno = 0;
-        ssize_t n = getline(&line, &room, stdin);
-        if (n < 0 && errno == EINTR) {    /* Ctrl-C at the prompt */
-            chat_take_interrupt();
-            clearerr(stdin);
+        struct str line;
+        enum chat_prompt_outcome outcome = chat_prompt_read(prompt, &line);
+
+        if (outcome != PROMPT_LINE)
             printf("\n");
-            continue;
-        }
-        if (n < 0) {
-            printf("\n");
+        if (outcome == PROMPT_END)
             break;
-        }
-        struct str text = str_trim(str_make(line, (size_t)n));
-        if (text.n == 0)
+        if (outcome == PROMPT_INTERRUPTED || line.n == 0)
             continue;
-        if (text.p[0] == '/')
-            going = obey(c, text);
+        if (line.p[0] == '/')
+            going = obey(c, line);
         else
-            ask(c, text);
+            ask(c, line);
     }
-    free(line);
+    chat_prompt_destroy(prompt);
     return 0;
 }
 
@@ -394,16 +455,19 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
         { "model", 'm', FLAG_TEXT, "M", "the model (the first that the server lists)", &model,
             NULL },
         { "key", 'k', FLAG_TEXT, "KEY", "API key (from OPENCLAW_API_KEY)", &c->key, NULL },
-        { "system", 's', FLAG_TEXT, "TEXT", "how the model shall behave", &c->system, NULL },
+        { "system", 's', FLAG_TEXT, "TEXT", "how the model should behave", &c->system, NULL },
         { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &c->insecure,
             NULL },
+        { "no-history", 0, FLAG_BOOL, NULL, "do not keep what is typed for the next time",
+            &c->forget, NULL },
         { "json", 0, FLAG_BOOL, NULL,
             "with a message: print the whole answer as the server wrote it", &c->json, NULL },
     };
     const struct flags all = {
         .usage = "openclaw chat [options] [MESSAGE]",
         .about = "Talks to a model. With a message, or with one on standard input, it prints the "
-                 "answer and leaves; on a terminal it goes on until /quit.",
+                 "answer and exits; on a terminal it goes on until /quit. Lines can be edited; "
+                 "they are kept in ~/.local/state/openclaw/chat_history.",
         .list = list,
         .count = ARRAY_LEN(list),
     };
@@ -414,7 +478,7 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
     return verdict;
 }
 
-/* As https://no-color.org says; and a dumb terminal knows no dim letters. */
+/* NO_COLOR as https://no-color.org describes it; and a dumb terminal has no dim letters. */
 static bool
 wants_color(void)
 {
@@ -442,7 +506,7 @@ cmd_chat(int argc, char **argv)
     } else if (verdict == FLAGS_OK && interactive && c.json) {
         fprintf(stderr, "openclaw chat: --json wants a message: openclaw chat --json \"hello\"\n");
     } else if (verdict == FLAGS_OK && open_line(&c)) {
-        sigaction(SIGINT, &on_interrupt, NULL);    /* without SA_RESTART: the prompt wakes up too */
+        sigaction(SIGINT, &on_interrupt, NULL);    /* without SA_RESTART: it ends the prompt's read */
         forget(&c);
         if (!find_model(&c))
             status = 1;

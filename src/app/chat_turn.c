@@ -43,6 +43,12 @@ chat_interrupt(void)
 }
 
 bool
+chat_is_interrupted(void)
+{
+    return atomic_load(&interrupted);
+}
+
+bool
 chat_take_interrupt(void)
 {
     return atomic_exchange(&interrupted, false);

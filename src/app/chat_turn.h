@@ -37,5 +37,6 @@ int chat_status(const struct chat_line *c);
 /* From a signal handler: ends the question under way. */
 void chat_interrupt(void);
 
-/* Takes the news of an interrupt: true once for each. */
+/* Was there an interrupt? Taking it makes the answer false until the next one. */
+bool chat_is_interrupted(void);
 bool chat_take_interrupt(void);
