@@ -184,6 +184,20 @@ exchange_end_unpack(struct exchange *x)
 
 /* --- requests that are only passed through --- */
 
+struct str
+exchange_join(struct exchange *x, struct str a, struct str b, struct str c)
+{
+    struct buf *out = &x->worker->text;
+
+    CHECK(buf_len(out) == 0);
+    buf_add(out, a);
+    buf_add(out, b);
+    buf_add(out, c);
+    struct str s = arena_str(x->arena, buf_str(out));
+    buf_reset(out, SIZE_MAX);
+    return s;
+}
+
 /* The path as the provider sees it: the normalised one without "/v1", and the caller's query. */
 static void
 set_relay_path(struct exchange *x)
@@ -191,9 +205,7 @@ set_relay_path(struct exchange *x)
     struct str path = str_skip(x->path.text, sizeof("/v1") - 1);
     struct str query = server_head(x->q)->query;
 
-    x->request.path =
-        query.n == 0 ? path
-                     : arena_printf(x->arena, STR_FMT "?" STR_FMT, STR_ARG(path), STR_ARG(query));
+    x->request.path = query.n == 0 ? path : exchange_join(x, path, S("?"), query);
 }
 
 /* The parameter "model" of the query. Some readers take the first of several, some the last, some

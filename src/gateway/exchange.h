@@ -88,11 +88,12 @@ struct exchange {
     bool large;                  /* the body is, and so is what is made from it */
     struct quota_share share;    /* counts request.arena of a large one, on any thread */
 
-    unsigned stage;     /* index into gateway.c's table */
-    bool gone;          /* the caller left */
-    bool streaming;     /* counted among the worker's streams */
-    bool answered;      /* server_end() or server_abort() was called */
-    bool delivering;    /* all is written, and the caller has still to take it */
+    unsigned stage;           /* index into gateway.c's table */
+    bool gone;                /* the caller left */
+    bool streaming;           /* counted among the worker's streams */
+    bool answered;            /* server_end() or server_abort() was called */
+    bool delivering;          /* all is written, and the caller has still to take it */
+    bool waits_for_models;    /* the worker's tick wakes it */
 
     const struct endpoint *endpoint;
     struct str id;    /* request id */
@@ -159,6 +160,9 @@ bool exchange_work(struct exchange *x, void (*work)(struct exchange *x)) MUST_CH
 
 /* Parses the body as JSON: request.doc, or NULL and `bad_json`. False as with exchange_work(). */
 bool exchange_parse(struct exchange *x) MUST_CHECK;
+
+/* The three texts as one, in the exchange's arena. */
+struct str exchange_join(struct exchange *x, struct str a, struct str b, struct str c);
 
 /* Runs the stages at the end of this turn of the loop. */
 void exchange_wake(struct exchange *x);

@@ -71,7 +71,7 @@ stage_match(struct exchange *x)
             STR_ARG(head->method), STR_ARG(path),
             x->endpoint != &endpoints[ENDPOINT_none] ? " (paths are case-sensitive)" : "");
     if (endpoint_needs_key(x->endpoint) && !str_starts(path, S("/v1/")))
-        x->path.text = arena_printf(x->arena, "/v1" STR_FMT, STR_ARG(path));
+        x->path.text = exchange_join(x, S("/v1"), path, S(""));
     if (!is_at_this_door(x))
         return exchange_fail(x, ERR_NO_ROUTE,
             server_door(x->q) == WORKER_DOOR_ADMIN
@@ -137,7 +137,7 @@ stage_authenticate(struct exchange *x)
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
     x->endpoint->local(x);
-    return STEP_STOP;
+    return x->answered ? STEP_STOP : STEP_WAIT;
 }
 
 /* The caller may allow less time than the configuration does. */

@@ -498,6 +498,15 @@ TEST(every_spelling_of_a_path_is_the_one_route)
     gateway_world_ask(&w, "GET /v1/%66iles/a%3ab/?limit=1&x=%2f", "", "");
     struct str got = gateway_world_received(&w);
     EXPECT(str_find(got, S("/v1/files/a%3Ab?limit=1&x=%2f")) != got.n);
+    static char longest[7000] = "GET /files/a?x=";
+    memset(longest + 15, 'y', sizeof(longest) - 16);
+    int fd = peer_connect(w.port);
+    EXPECT(peer_send(fd, str_c(longest)) &&
+           peer_send(fd, S(" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")));
+    (void)peer_recv_all(fd, &w.answer);
+    (void)close(fd);
+    got = gateway_world_received(&w);
+    EXPECT(str_find(got, str_c(longest + 11)) != got.n);
     gateway_world_stop(&w);
     EXPECT_INT(gateway_world_logged(&w, "\"endpoint\":\"chat_completions\""), ARRAY_LEN(paths));
     EXPECT_INT(gateway_world_logged(&w, "\"path\":\"/v1/files/a%3Ab\""), 1);
