@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "gateway/exchange.h"
 
+#define MODELS_PATIENCE_MS UINT64_C(1500)
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
 
 static void
@@ -162,8 +163,10 @@ write_model(struct buf *out, bool anthropic, struct str id, struct str owner)
 }
 
 static void
-list_model(struct model_list *l, struct str id, struct str owner)
+list_model(void *arg, struct str id, struct str owner)
 {
+    struct model_list *l = arg;
+
     if (!auth_allows_model(l->x->who, id))
         return;
     if (l->skip > 0) {
@@ -177,46 +180,19 @@ list_model(struct model_list *l, struct str id, struct str owner)
     if (l->count++ != 0)
         buf_add_c(l->out, ',');
     write_model(l->out, l->anthropic, id, owner);
-    l->last = id;
+    if (!l->anthropic)
+        return;
+    l->last = arena_str(l->x->arena, id);
     if (l->first.n == 0)
-        l->first = id;
-}
-
-/* Calls list() for every name a caller may use: aliases, then what the configuration and the
- * catalog name per provider. */
-static void
-each_model(struct exchange *x, void (*list)(struct model_list *l, struct str id, struct str owner),
-    struct model_list *l)
-{
-    const struct route_table *routes = x->hold->snapshot->routes;
-    const struct alias *al;
-    const struct provider *p;
-    const struct model_row *row;
-
-    for (size_t i = 0; (al = route_alias_at(routes, i)) != NULL; i++)
-        list(l, al->name, S("openclaw"));
-    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++) {
-        struct str prefix = arena_printf(x->arena, STR_FMT "/", STR_ARG(p->id));
-
-        for (size_t m = 0; m < p->models.count; m++)
-            list(l,
-                arena_printf(
-                    x->arena, STR_FMT STR_FMT, STR_ARG(prefix), STR_ARG(p->models.list[m].v)),
-                p->id);
-        if (p->simulated)
-            list(l, S("mock/simulated"), p->id);
-        if (p->models.count != 0)
-            continue;
-        for (size_t m = 0; (row = model_row_at(m)) != NULL; m++)
-            if (str_starts(row->id, prefix))
-                list(l, row->id, p->id);
-    }
+        l->first = l->last;
 }
 
 /* Counts the names in front of the mark. */
 static void
-find_mark(struct model_list *l, struct str id, struct str owner UNUSED)
+find_mark(void *arg, struct str id, struct str owner UNUSED)
 {
+    struct model_list *l = arg;
+
     if (!auth_allows_model(l->x->who, id))
         return;
     l->marked = l->marked || str_eq(id, l->mark);
@@ -237,7 +213,7 @@ choose_page(struct exchange *x, struct str query, struct model_list *l)
         l->limit = 20;
     if (look.mark.n == 0)
         return;
-    each_model(x, find_mark, &look);
+    models_each(x->hold->snapshot->routes, find_mark, &look);
     if (before.n == 0) {
         l->skip = look.count + 1;
     } else {
@@ -248,6 +224,17 @@ choose_page(struct exchange *x, struct str query, struct model_list *l)
     }
 }
 
+/* Providers of which nothing is known yet get a moment to answer. */
+static bool
+must_wait(struct exchange *x)
+{
+    unsigned unknown = models_ask(&x->worker->asker, x->hold->snapshot);
+
+    x->waits_for_models =
+        unknown != 0 && clock_now_us() < x->started_us + MODELS_PATIENCE_MS * 1000;
+    return x->waits_for_models;
+}
+
 void
 local_models(struct exchange *x)
 {
@@ -255,12 +242,14 @@ local_models(struct exchange *x)
     struct buf b;
     struct model_list l = { .x = x, .out = &b, .limit = UINT64_MAX };
 
+    if (must_wait(x))
+        return;
     l.anthropic = x->request.wire == &wire_anthropic;
     if (l.anthropic)
         choose_page(x, head->query, &l);
     buf_init(&b, DOCUMENT_BYTES);
     buf_add(&b, l.anthropic ? S("{\"data\":[") : S("{\"object\":\"list\",\"data\":["));
-    each_model(x, list_model, &l);
+    models_each(x->hold->snapshot->routes, list_model, &l);
     buf_add_c(&b, ']');
     if (l.anthropic) {
         buf_add(&b, l.more ? S(",\"has_more\":true,\"first_id\":")

@@ -188,13 +188,17 @@ on_tick(void *arg)
     struct worker *w = arg;
     uint64_t now_us = clock_now_us();
 
-    for (struct exchange *x = w->exchanges; x != NULL; x = x->next)
+    models_tick(&w->asker, now_us / 1000);
+    for (struct exchange *x = w->exchanges; x != NULL; x = x->next) {
         attempt_tick(x, now_us);
+        if (x->waits_for_models)
+            exchange_wake(x);
+    }
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
     publish(w);
     trim_memory(w, now_us);
-    w->ticking_fast = w->exchanges != NULL || w->draining;
+    w->ticking_fast = w->exchanges != NULL || w->asker.first != NULL || w->draining;
     timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }
 
@@ -413,6 +417,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->current = snapshot_hold_create(snapshot);
     w->server = server_create(w->loop, &handler, w);
     w->client = client_create(w->loop, &client_limits);
+    w->asker.client = w->client;
     w->tick = timer_create_on(w->loop, on_tick, w);
     w->throttle = throttle_create();
     w->series = map_create();
@@ -469,6 +474,7 @@ worker_join(struct worker *w)
     if (w->thread != NULL)
         thread_join(w->thread);
     close_all(w);
+    models_stop(&w->asker);
     server_destroy(w->server);
     client_destroy(w->client);
     timer_destroy(w->tick);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/quota.h"
+#include "gateway/models.h"
 #include "gateway/snapshot.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -44,6 +45,7 @@ struct worker {
     struct thread *thread;
     struct server *server;
     struct client *client;
+    struct models_asker asker;
     struct listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
     /* the first so many speak TLS; the admin listener is plain */

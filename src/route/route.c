@@ -580,6 +580,13 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
 
 /* --- the table --- */
 
+static struct str
+url_of(struct arena *a, const struct provider *p)
+{
+    return arena_printf(a, STR_FMT "://" STR_FMT STR_FMT STR_FMT, STR_ARG(p->origin->scheme),
+        STR_ARG(p->origin->host_header), STR_ARG(p->origin->unix_path), STR_ARG(p->base_path));
+}
+
 struct route_table *
 route_create(const struct conf *c, struct str simulated_url, struct conf_problems *problems)
 {
@@ -603,6 +610,12 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
     if (c->provider_count == 0 && t->provider_count == 0 && simulated_url.n != 0)
         provider_simulated(t, c, simulated_url, problems);
 
+    for (size_t i = 0; i < t->provider_count; i++) {
+        struct provider *p = t->providers[i];
+
+        if (p->models.count == 0 && !p->simulated && p->origin != NULL)
+            p->offer = offer_hold(p->id, url_of(t->arena, p));
+    }
     if (c->default_provider.v.n != 0) {
         t->default_provider = map_get(t->provider_by_id, c->default_provider.v);
         if (t->default_provider == NULL && map_get(t->broken, c->default_provider.v) == NULL &&
@@ -622,8 +635,10 @@ route_destroy(struct route_table *t)
 {
     if (t == NULL)
         return;
-    for (size_t i = 0; i < t->provider_count; i++)
+    for (size_t i = 0; i < t->provider_count; i++) {
         origin_destroy(t->providers[i]->origin);
+        offer_drop(t->providers[i]->offer);
+    }
     tls_context_unref(t->tls);
     map_destroy(t->provider_by_id);
     map_destroy(t->alias_by_name);

@@ -11,6 +11,7 @@
 #include "catalog/provider.h"
 #include "conf/conf.h"
 #include "net/dial.h"
+#include "route/offer.h"
 
 /* A provider that is switched on. Immutable but for the turn of its keys. */
 struct provider {
@@ -25,7 +26,8 @@ struct provider {
     struct str fields;    /* configured extra field lines */
     uint32_t quirks;
     struct conf_timeouts timeouts;     /* resolved: nothing 0 but what the defaults leave 0 */
-    struct conf_strs models;           /* offered in /v1/models beside the catalog's */
+    struct conf_strs models;           /* offered in /v1/models, when the configuration says */
+    struct offer *offer;               /* else what it says itself; NULL: it is not asked */
     const struct provider_row *row;    /* NULL for providers that only the configuration knows */
     bool simulated;                    /* the built-in one */
     _Atomic uint32_t turn;             /* which credential is next */

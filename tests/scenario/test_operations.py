@@ -1,6 +1,7 @@
 """What stands in etc/ and docs/operations.md can be used as it is."""
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -57,3 +58,18 @@ def test_the_page_s_yaml_is_yaml_and_its_configuration_is_good(tmp_path):
         done = subprocess.run([process.BIN, "check", path], capture_output=True, text=True, timeout=PATIENCE,
                               env=environment(SEARCH_KEY=process.canary("client")))
         assert done.returncode == 0, done.stderr
+
+
+def test_the_list_of_models_is_what_providers_say_and_never_waits_for_silent_ones(make):
+    """One provider has a list, one takes the connection and says nothing."""
+    mock = make.mock()
+    silent = socket.create_server(("127.0.0.1", 0))
+    gateway = make.gateway({"providers": {
+        "lab": mock.provider(),
+        "still": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{silent.getsockname()[1]}/v1"}}})
+    ids = [m["id"] for m in gateway.get("/v1/models").json()["data"]]
+    assert "lab/mock-gpt" in ids and not any(i.startswith("still/") for i in ids)
+    asked = mock.stats()
+    assert [m["id"] for m in gateway.get("/v1/models").json()["data"]] == ids
+    assert mock.stats() == asked, "the list is kept"
+    silent.close()

@@ -3,7 +3,8 @@
 
 #include "tests/unit/gateway/gateway_world.h"
 
-#define VERSION "anthropic-version: 2023-06-01\r\n"
+#define KEY "x-api-key: key-of-five\r\n"
+#define VERSION "anthropic-version: 2023-06-01\r\n" KEY
 
 static struct gateway_world w;
 
@@ -14,7 +15,10 @@ finish(void)
     gateway_world_forget(&w);
 }
 
-static const char *const five = "models:\n"
+static const char *const five = "auth:\n"
+                                "  keys:\n"
+                                "    - {name: five, key: key-of-five, models: [a, b, c, d, e]}\n"
+                                "models:\n"
                                 "  a: {targets: [mock/m]}\n"
                                 "  b: {targets: [mock/m]}\n"
                                 "  c: {targets: [mock/m]}\n"
@@ -55,7 +59,7 @@ TEST(anthropic_callers_turn_the_pages_both_ways)
 TEST(openai_callers_get_one_list)
 {
     gateway_world_start(&w, five);
-    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models?limit=2", "", ""), 200);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models?limit=2", KEY, ""), 200);
     EXPECT(gateway_world_says(
         &w, "{\"object\":\"list\",\"data\":[{\"id\":\"a\",\"object\":\"model\""));
     EXPECT(gateway_world_says(&w, "\"id\":\"e\""));
@@ -65,13 +69,38 @@ TEST(openai_callers_get_one_list)
 TEST(one_model_has_the_form_of_its_caller)
 {
     gateway_world_start(&w, five);
-    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a", "", ""), 200);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a", KEY, ""), 200);
     EXPECT(gateway_world_says(&w, "{\"id\":\"a\",\"object\":\"model\""));
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a", VERSION, ""), 200);
     EXPECT(gateway_world_says(&w, "{\"type\":\"model\",\"id\":\"a\""));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a%zz", KEY, ""), 400);
+    finish();
+}
+
+TEST(a_name_may_be_encoded)
+{
+    gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/nobody%2Fhas%20it", "", ""), 200);
     EXPECT(gateway_world_says(&w, "{\"id\":\"nobody/has it\""));
-    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a%zz", "", ""), 400);
+    finish();
+}
+
+TEST(the_list_has_what_each_provider_says_that_it_has)
+{
+    gateway_world_start(&w,
+        "auth:\n"
+        "  keys:\n"
+        "    - {name: all, key: key-of-all}\n"
+        "    - {name: some, key: key-of-some, models: [\"anth/*\", \"mock/tools-1\"]}\n");
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "x-api-key: key-of-all\r\n", ""), 200);
+    EXPECT(gateway_world_says(&w, "\"id\":\"mock/mock-gpt\""));
+    EXPECT(gateway_world_says(&w, "\"owned_by\":\"mock\""));
+    EXPECT(gateway_world_says(&w, "\"id\":\"anth/mock-claude\""));
+    EXPECT(!gateway_world_has(&w, "\"id\":\"dead/"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "x-api-key: key-of-some\r\n", ""), 200);
+    EXPECT(gateway_world_says(&w, "\"id\":\"mock/tools-1\""));
+    EXPECT(gateway_world_says(&w, "\"id\":\"anth/mock-claude\""));
+    EXPECT(!gateway_world_has(&w, "mock/mock-gpt"));
     finish();
 }
 

@@ -1,0 +1,293 @@
+/* models.c - one GET per provider, its answer read for names. */
+#include "gateway/models.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "gateway/exchange.h"
+
+enum {
+    ANSWER_BYTES = 4 * 1024 * 1024,
+    ANSWER_ARENA_BYTES = 64 * 1024 * 1024,
+    ANSWER_DEPTH = 32,
+    ANSWER_VALUES = 500 * 1000,
+    NAMES_MOST = 5000,
+    FIELDS_BYTES = 32 * 1024,
+};
+
+struct models_ask {
+    struct models_asker *asker;
+    struct models_ask *prev, *next;
+    struct snapshot *snapshot;    /* the provider is its */
+    struct provider *provider;
+    struct client_call *call;
+    struct buf fields, path;
+    struct buf body;
+    int status;
+    uint64_t deadline_ms;
+};
+
+static uint64_t
+now_ms(void)
+{
+    return clock_now_us() / 1000;
+}
+
+static void
+ask_end(struct models_ask *q, struct offer_list *list, const char *why)
+{
+    struct log_context who = { .provider = q->provider->id };
+
+    if (list == NULL)
+        log_info(&who, "the provider's models could not be listed: %s (status %d)", why, q->status);
+    if (q->call != NULL)
+        client_cancel(q->call);
+    offer_settle(q->provider->offer, list, now_ms());
+    if (q->prev != NULL)
+        q->prev->next = q->next;
+    else
+        q->asker->first = q->next;
+    if (q->next != NULL)
+        q->next->prev = q->prev;
+    buf_fini(&q->fields);
+    buf_fini(&q->path);
+    buf_fini(&q->body);
+    snapshot_unref(q->snapshot);
+    free(q);
+}
+
+/* A name that may be shown and asked for. */
+static bool
+is_name(const struct snapshot *s, struct str name)
+{
+    if (name.n == 0 || name.n > MODEL_BYTES)
+        return false;
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] <= ' ' || name.p[i] > '~')
+            return false;
+    return !secrets_in(s->secrets, name);
+}
+
+/* {"data": [{"id": "..."}]}, as OpenAI and Anthropic have it; some send the list alone, some call
+ * it "models" or the name "name". NULL when it is nothing of the kind. */
+static struct offer_list *
+read_answer(const struct models_ask *q)
+{
+    const struct json_limits limits = { ANSWER_DEPTH, ANSWER_VALUES };
+    struct arena *a = arena_create(ANSWER_ARENA_BYTES);
+    const struct json *doc = json_parse(a, buf_str(&q->body), &limits, NULL);
+    const struct json *data = json_is(doc, JSON_OBJECT) ? json_get(doc, S("data")) : doc;
+    struct offer_list *list = NULL;
+
+    if (data == NULL)
+        data = json_get(doc, S("models"));
+    if (json_is(data, JSON_ARRAY)) {
+        struct str *names = check_alloc(calloc(NAMES_MOST, sizeof(*names)));
+        struct json_iter it = json_iter(data);
+        size_t n = 0;
+
+        while (n < NAMES_MOST && json_next(&it)) {
+            const struct json *id = json_get(it.value, S("id"));
+
+            names[n] = json_str(a, id != NULL ? id : json_get(it.value, S("name")));
+            n += is_name(q->snapshot, names[n]);
+        }
+        list = offer_list_create(names, n);
+        free(names);
+    }
+    arena_destroy(a);
+    return list;
+}
+
+static void
+on_head(void *owner, const struct http_head *head)
+{
+    struct models_ask *q = owner;
+
+    q->status = head->status;
+}
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct models_ask *q = owner;
+
+    buf_add(&q->body, bytes);
+    if (q->body.overflow)
+        ask_end(q, NULL, "the answer is too large");
+}
+
+static void
+on_end(void *owner)
+{
+    struct models_ask *q = owner;
+    struct offer_list *list = q->status == 200 ? read_answer(q) : NULL;
+
+    q->call = NULL;
+    ask_end(q, list, "the answer is not a list of models");
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail)
+{
+    struct models_ask *q = owner;
+
+    (void)detail;
+    q->call = NULL;
+    ask_end(q, NULL, err_row(why)->sentence);
+}
+
+static void
+on_connected(void *owner, bool reused, uint64_t connect_us)
+{
+    (void)owner;
+    (void)reused;
+    (void)connect_us;
+}
+
+static const struct client_events events = {
+    .connected = on_connected,
+    .head = on_head,
+    .data = on_data,
+    .end = on_end,
+    .failed = on_failed,
+};
+
+static void
+ask(struct models_asker *a, struct snapshot *s, struct provider *p)
+{
+    struct models_ask *q = check_alloc(calloc(1, sizeof(*q)));
+
+    q->asker = a;
+    q->snapshot = snapshot_ref(s);
+    q->provider = p;
+    q->deadline_ms = now_ms() + MODELS_DEADLINE_MS;
+    q->next = a->first;
+    if (q->next != NULL)
+        q->next->prev = q;
+    a->first = q;
+    buf_init(&q->fields, FIELDS_BYTES);
+    buf_init(&q->path, FIELDS_BYTES);
+    buf_init(&q->body, ANSWER_BYTES);
+    buf_add(&q->fields, S("Accept: application/json\r\nUser-Agent: openclaw\r\n"));
+    if (p->credential_count != 0)
+        buf_add(&q->fields, p->credentials[0]);
+    buf_add(&q->fields, p->wire->provider->fields);
+    buf_add(&q->fields, p->fields);
+    buf_add(&q->path, p->base_path);
+    buf_add(&q->path, p->wire == &wire_anthropic ? S("/models?limit=1000") : S("/models"));
+
+    struct client_request r = {
+        .origin = p->origin,
+        .method = S("GET"),
+        .path = buf_str(&q->path),
+        .fields = buf_str(&q->fields),
+        .dns_ms = p->timeouts.dns_ms,
+        .connect_ms = p->timeouts.connect_ms,
+        .first_byte_ms = MODELS_DEADLINE_MS,
+        .resend_ms = MODELS_DEADLINE_MS,
+        .resend_stale = true,
+    };
+    q->call = client_start(a->client, &r, &events, q);
+}
+
+static bool
+is_in_catalog(const struct provider *p)
+{
+    const struct model_row *row;
+
+    for (size_t i = 0; (row = model_row_at(i)) != NULL; i++)
+        if (row->id.n > p->id.n && row->id.p[p->id.n] == '/' && str_starts(row->id, p->id))
+            return true;
+    return false;
+}
+
+unsigned
+models_ask(struct models_asker *a, struct snapshot *s)
+{
+    struct provider *p;
+    unsigned unknown = 0;
+
+    for (size_t i = 0; (p = route_provider_at(s->routes, i)) != NULL; i++) {
+        if (p->offer == NULL)
+            continue;
+        if (offer_begin(p->offer, now_ms()))
+            ask(a, s, p);
+        if (offer_is_awaited(p->offer) && !is_in_catalog(p))
+            unknown++;
+    }
+    return unknown;
+}
+
+void
+models_tick(struct models_asker *a, uint64_t now_ms_)
+{
+    struct models_ask *next;
+
+    for (struct models_ask *q = a->first; q != NULL; q = next) {
+        next = q->next;
+        if (now_ms_ >= q->deadline_ms)
+            ask_end(q, NULL, "it took too long");
+    }
+}
+
+void
+models_stop(struct models_asker *a)
+{
+    while (a->first != NULL)
+        ask_end(a->first, NULL, "the gateway ends");
+}
+
+/* --- all names --- */
+
+struct names {
+    char room[2 * MODEL_BYTES + 2];
+    void (*each)(void *arg, struct str id, struct str owner);
+    void *arg;
+};
+
+static void
+tell(struct names *n, const struct provider *p, struct str model)
+{
+    if (p->id.n + 1 + model.n > sizeof(n->room))
+        return;
+    memcpy(n->room, p->id.p, p->id.n);
+    n->room[p->id.n] = '/';
+    memcpy(n->room + p->id.n + 1, model.p, model.n);
+    n->each(n->arg, str_make(n->room, p->id.n + 1 + model.n), p->id);
+}
+
+static void
+tell_provider(struct names *n, const struct provider *p)
+{
+    struct offer_list *list = p->offer != NULL ? offer_list(p->offer) : NULL;
+    const struct model_row *row;
+
+    for (size_t i = 0; i < p->models.count; i++)
+        tell(n, p, p->models.list[i].v);
+    if (p->simulated)
+        tell(n, p, S("simulated"));
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        tell(n, p, list->names[i]);
+    for (size_t i = 0; p->models.count == 0 && list == NULL && (row = model_row_at(i)) != NULL; i++)
+        if (row->id.n > p->id.n && row->id.p[p->id.n] == '/' && str_starts(row->id, p->id))
+            n->each(n->arg, row->id, p->id);
+    offer_list_drop(list);
+}
+
+void
+models_each(const struct route_table *routes,
+    void (*each)(void *arg, struct str id, struct str owner), void *arg)
+{
+    struct names n = { .each = each, .arg = arg };
+    const struct alias *al;
+    const struct provider *p;
+
+    for (size_t i = 0; (al = route_alias_at(routes, i)) != NULL; i++)
+        if (al->count != 0)
+            each(arg, al->name, S("openclaw"));
+    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
+        tell_provider(&n, p);
+}

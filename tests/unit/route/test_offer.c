@@ -1,0 +1,74 @@
+/* test_offer.c - what a provider said is kept, asked for by one at a time, and sooner after a list than
+ * after failures. */
+#include "route/offer.c"
+
+#include "tests/test.h"
+
+static struct offer_list *
+list_of(const char *name)
+{
+    struct str s = str_c(name);
+
+    return offer_list_create(&s, 1);
+}
+
+TEST(one_asks_and_all_see_the_answer)
+{
+    struct offer *o = offer_hold(S("lab"), S("http://a/v1"));
+    struct offer *same = offer_hold(S("lab"), S("http://a/v1"));
+    struct offer *other = offer_hold(S("lab"), S("http://b/v1"));
+
+    EXPECT(o == same && o != other);
+    EXPECT(offer_list(o) == NULL && !offer_is_awaited(o));
+    EXPECT(offer_begin(o, 1000));
+    EXPECT(!offer_begin(same, 1000));
+    EXPECT(offer_is_awaited(same));
+    EXPECT(offer_begin(other, 1000));
+    offer_settle(o, list_of("m"), 1000);
+    EXPECT(!offer_is_awaited(o));
+    struct offer_list *list = offer_list(same);
+    EXPECT_INT(list->count, 1);
+    EXPECT_STR(list->names[0], "m");
+    EXPECT(offer_list(other) == NULL);
+    offer_settle(other, NULL, 1000);
+    offer_drop(o);
+    offer_drop(other);
+    offer_drop(same);
+    EXPECT(table == NULL);
+    EXPECT_STR(list->names[0], "m");    /* a holder of the list keeps it */
+    offer_list_drop(list);
+}
+
+TEST(a_list_is_asked_for_again_when_it_is_old_and_stays_when_that_fails)
+{
+    struct offer *o = offer_hold(S("lab"), S("u"));
+    uint64_t now = 5;
+
+    EXPECT(offer_begin(o, now));
+    offer_settle(o, list_of("old"), now);
+    EXPECT(!offer_begin(o, now + OFFER_FRESH_MS - 1));
+    now += OFFER_FRESH_MS;
+    EXPECT(offer_begin(o, now));
+    EXPECT(!offer_is_awaited(o));    /* there is one to show */
+    offer_settle(o, NULL, now);
+    struct offer_list *list = offer_list(o);
+    EXPECT_STR(list->names[0], "old");
+    offer_list_drop(list);
+    offer_drop(o);
+}
+
+TEST(failures_are_repeated_ever_more_rarely)
+{
+    struct offer *o = offer_hold(S("lab"), S("u"));
+    uint64_t now = 5, wait = OFFER_RETRY_MS;
+
+    for (int i = 0; i < 100; i++) {
+        EXPECT(offer_begin(o, now));
+        offer_settle(o, NULL, now);
+        EXPECT(!offer_is_awaited(o));
+        EXPECT(!offer_begin(o, now + wait - 1));
+        now += wait;
+        wait = MIN(2 * wait, (uint64_t)OFFER_RETRY_MOST_MS);
+    }
+    offer_drop(o);
+}
