@@ -91,8 +91,9 @@ cmd_check(int argc, char **argv)
 {
     struct check k = { .json = false };
     const struct flag list[] = {
-        { "config", 'c', FLAG_TEXT, "FILE", "the configuration file (from OPENCLAW_CONFIG)",
-            &k.config.path, NULL },
+        { "config", 'c', FLAG_TEXT, "FILE",
+            "the configuration, - for standard input (from OPENCLAW_CONFIG)", &k.config.path,
+            NULL },
         { "set", 's', FLAG_CALL, "KEY=VALUE", "a setting put over the file; may be given again",
             &k.config, config_flags_set },
         { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &k.json, NULL },

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool
 config_flags_set(void *value, struct str text, char *why, size_t why_size)
@@ -38,6 +39,8 @@ config_flags_from_environment(struct config_flags *f)
 
     if (f->path == NULL && path != NULL && path[0] != '\0')
         f->path = path;
+    if (f->path != NULL && strcmp(f->path, "-") == 0)
+        f->path = "/dev/stdin";
 }
 
 struct conf *
@@ -50,9 +53,10 @@ config_flags_load(struct config_flags *f, struct conf_problems *problems)
     if (!f->once) {
         buf_fini(&f->text);
         buf_init(&f->text, CONF_FILE_BYTES_MAX);
-        if (!conf_read_file(f->path, &f->text, &f->once, problems))
+        if (!conf_read_file(f->path, &f->text, f->loaded ? NULL : &f->once, problems))
             set_count = 0;    /* what they go with is not known */
     }
+    f->loaded = true;
     return conf_load_text(buf_str(&f->text), str_c(f->path), f->sets, set_count, problems);
 }
 

@@ -14,6 +14,7 @@ struct config_flags {
     const char *path;    /* NULL: zero files */
     const char *sets[CONFIG_SETS_MAX];
     size_t set_count;
+    bool loaded;    /* at least once */
     /* what a pipe said: it can be read only once */
     bool once;
     struct buf text;
@@ -23,7 +24,7 @@ struct config_flags {
 bool config_flags_set(void *value, struct str text, char *why, size_t why_size);
 bool config_flags_listen(void *value, struct str text, char *why, size_t why_size);
 
-/* Without -c: what OPENCLAW_CONFIG names, if it is not empty. */
+/* Without -c: what OPENCLAW_CONFIG names, if it is not empty. "-" is standard input. */
 void config_flags_from_environment(struct config_flags *f);
 
 /* The file with the settings put over it; see conf_load(). The caller destroys it. A pipe is read

@@ -70,7 +70,7 @@ doubt_file(const struct conf_provider *p, const char *setting, const struct conf
                                     : certificate_read(file->v.p, &cert)))
         return;
     struct str what = arena_printf(problems->arena, "the %s of '" STR_FMT STR_FMT "%s'",
-        longest ? "longest valid authority" : "certificate",
+        longest ? "longest valid authority" : "certificate (or its chain)",
         STR_ARG(p != NULL ? S("providers.") : S("")), STR_ARG(p != NULL ? p->id.v : S("")),
         setting);
     doubt_certificate(what.p, file->mark, &cert, problems);

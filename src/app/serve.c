@@ -634,8 +634,8 @@ cmd_serve(int argc, char **argv)
     static struct serve s;
     const struct flag list[] = {
         { "config", 'c', FLAG_TEXT, "FILE",
-            "the configuration (from OPENCLAW_CONFIG); without it, providers whose key is in the "
-            "environment are used",
+            "the configuration, - for standard input (from OPENCLAW_CONFIG); without it, providers "
+            "whose key is in the environment are used",
             &s.config.path, NULL },
         { "listen", 'l', FLAG_CALL, "ADDR",
             "listen on this address instead: HOST:PORT, :PORT or unix:/path", &s.config,

@@ -19,12 +19,19 @@ enum { ARENA_BYTES_MAX = 64 * 1024 * 1024 };
 static bool
 read_file(const char *path, struct buf *out, bool *ret_once)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* without waiting for a pipe's other end, where a file was expected */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (ret_once == NULL ? O_NONBLOCK : 0));
     struct stat st;
     ssize_t n = -1;
 
     if (fd < 0)
         return false;
+    bool is_stream = fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    if (is_stream && ret_once == NULL) {
+        (void)close(fd);
+        errno = ESPIPE;
+        return false;
+    }
     while (buf_len(out) <= YAML_BYTES_MAX) {
         char *room = buf_reserve(out, 16 * 1024);
 
@@ -37,7 +44,8 @@ read_file(const char *path, struct buf *out, bool *ret_once)
     }
 
     int error = errno;
-    *ret_once = n >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+    if (ret_once != NULL)
+        *ret_once = n >= 0 && is_stream;
     (void)close(fd);
     errno = error;
     return n >= 0;
@@ -49,7 +57,8 @@ conf_read_file(const char *path, struct buf *out, bool *ret_once, struct conf_pr
     if (read_file(path, out, ret_once))
         return true;
     conf_problem(problems, (struct conf_mark){ 0, 0 },
-        "cannot be read (%s); check the path and its permissions", strerrordesc_np(errno));
+        "cannot be read (%s); check the path and its permissions",
+        errno == ESPIPE ? "it is no regular file any more" : strerrordesc_np(errno));
     buf_reset(out, 0);
     return false;
 }

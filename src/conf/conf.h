@@ -218,9 +218,9 @@ void conf_problems_print(const struct conf_problems *p, struct str path, int fd)
 
 struct buf;
 
-/* Appends a whole file, or a pipe up to its end, to `out`. *ret_once: it is no regular file, so it
- * cannot be read a second time. False with a problem when it cannot be read; `out` is empty
- * then. */
+/* Appends a whole file, or a pipe up to its end, to `out`. `ret_once` NULL: only a regular file will
+ * do, and nothing is waited for; else *ret_once says that it is none, and cannot be read a second
+ * time. False with a problem when it cannot be read; `out` is empty then. */
 bool conf_read_file(
     const char *path, struct buf *out, bool *ret_once, struct conf_problems *problems) MUST_CHECK;
 

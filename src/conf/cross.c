@@ -281,6 +281,7 @@ doubt_clocks(const struct conf *c, const struct conf_timeouts *const *levels, si
     struct owner owner, struct conf_problems *problems)
 {
     static const struct clock clocks[] = {
+        { "dns", offsetof(struct conf_timeouts, dns_ms) },
         { "connect", offsetof(struct conf_timeouts, connect_ms) },
         { "first_byte", offsetof(struct conf_timeouts, first_byte_ms) },
         { "first_token", offsetof(struct conf_timeouts, first_token_ms) },
@@ -302,6 +303,19 @@ doubt_clocks(const struct conf *c, const struct conf_timeouts *const *levels, si
             STR_ARG(value_duration_text(problems->arena, ms)),
             STR_ARG(value_duration_text(problems->arena, total)), clocks[i].name);
     }
+}
+
+static void
+doubt_limits(const struct conf *c, struct conf_problems *problems)
+{
+    const struct conf_server *s = &c->server;
+    struct arena *a = problems->arena;
+
+    if (s->limit_held_bytes < s->limit_body_bytes && conf_is_given(c, &s->limit_held_bytes))
+        conf_warn(problems, conf_mark_of(c, &s->limit_held_bytes),
+            "'server.limits.held' is less than one body may have, and counts as " STR_FMT
+            "; write more, or a smaller server.limits.body",
+            STR_ARG(value_size_text(a, s->limit_body_bytes)));
 }
 
 static const struct conf_provider *
@@ -370,6 +384,7 @@ cross_check(struct conf *c, struct conf_problems *problems)
     if (problems->count != 0)
         return;    /* what is doubtful now may be due to what was refused */
     doubt_auth(&c->auth, problems);
+    doubt_limits(c, problems);
     doubt_timeouts(c, problems);
     doubt_provider_keys(c, problems);
 }

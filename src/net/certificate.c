@@ -17,7 +17,7 @@ read_time(const ASN1_TIME *from, int64_t *ret)
     return true;
 }
 
-/* The first certificate, or that of all with the latest end. */
+/* The certificate with the latest end, or what all have in common. */
 static bool
 read_file(const char *path, bool longest, struct certificate *ret)
 {
@@ -27,16 +27,21 @@ read_file(const char *path, bool longest, struct certificate *ret)
 
     if (f == NULL)
         return false;
-    while ((longest || !found) && (x = PEM_read_X509_AUX(f, NULL, NULL, NULL)) != NULL) {
+    while ((x = PEM_read_X509_AUX(f, NULL, NULL, NULL)) != NULL) {
         struct certificate c;
 
-        if (read_time(X509_get0_notBefore(x), &c.not_before_s) &&
-            read_time(X509_get0_notAfter(x), &c.not_after_s) &&
-            (!found || c.not_after_s > ret->not_after_s)) {
-            *ret = c;
-            found = true;
-        }
+        bool read = read_time(X509_get0_notBefore(x), &c.not_before_s) &&
+                    read_time(X509_get0_notAfter(x), &c.not_after_s);
         X509_free(x);
+        if (!read)
+            continue;
+        if (!found || (longest && c.not_after_s > ret->not_after_s))
+            *ret = c;
+        if (!longest) {
+            ret->not_before_s = MAX(ret->not_before_s, c.not_before_s);
+            ret->not_after_s = MIN(ret->not_after_s, c.not_after_s);
+        }
+        found = true;
     }
     (void)fclose(f);
     ERR_clear_error();

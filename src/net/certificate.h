@@ -8,8 +8,8 @@ struct certificate {
     int64_t not_after_s;
 };
 
-/* The first certificate of the file: that of a server, in front of those that vouch for it. False
- * when there is none that can be read. */
+/* The time in which all certificates of the file are valid: of a chain, each must be. False when
+ * there is none that can be read. */
 bool certificate_read(const char *path, struct certificate *ret) MUST_CHECK;
 
 /* The one of the file that is valid longest: of authorities, one is enough. */

@@ -199,6 +199,9 @@ def test_a_file_that_cannot_be_read_changes_nothing(make, mock):
     os.mkdir(path)
     wait_until(lambda: "Is a directory" in gateway.stderr(), "the directory to be refused")
     os.rmdir(path)
+    os.mkfifo(path)                      # nobody writes: it must not wait for one
+    wait_until(lambda: "no regular file any more" in gateway.stderr(), "the pipe to be refused")
+    os.unlink(path)
     assert ask(gateway, "openai", "good").text == "all-is-well"
     gateway.reload(config_of(mock))
 
@@ -213,7 +216,7 @@ def test_each_line_of_what_is_wrong_is_logged(make, mock):
         assert f"openclaw.yaml:{line}:1: '{name}' is unknown" in said
 
 
-@pytest.mark.parametrize("how", ["pipe", "stdin"])
+@pytest.mark.parametrize("how", ["pipe", "stdin", "dash", "fifo"])
 def test_a_pipe_is_read_once_and_kept(make, mock, how, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("a-key-of-some-length-1\n")
@@ -222,7 +225,9 @@ def test_a_pipe_is_read_once_and_kept(make, mock, how, tmp_path):
                            "auth": {"keys": [{"name": "tester", "key": f"file:{secret}"}]},
                            "providers": {"lab": {**mock.provider(), "api_key": process.canary("provider")}}})
     (tmp_path / "text").write_text(text)
-    shell = {"pipe": 'exec "$0" serve -c <(cat "$1")', "stdin": 'exec "$0" serve -c /dev/stdin < <(cat "$1")'}[how]
+    shell = {"pipe": 'exec "$0" serve -c <(cat "$1")', "stdin": 'exec "$0" serve -c /dev/stdin < <(cat "$1")',
+             "dash": 'exec "$0" serve -c - < <(cat "$1")',
+             "fifo": 'mkfifo f; cat "$1" > f & exec "$0" serve -c f'}[how]
     program = process.Program(["bash", "-c", shell, process.BIN, tmp_path / "text"], tmp_path, "piped")
     url = program.wait_for(r"listens on (\S+)").group(1)
 
