@@ -14,6 +14,7 @@
 #define SECRET_BYTES_MAX (16u * 1024)
 #define FORM_BYTES_MAX (2 * SECRET_BYTES_MAX)
 #define SLOTS_LEAST 64
+#define HEAD 4    /* characters of a window's beginning */
 
 /* The characters that a secret must end in to be found: the last 8 exactly, those before them as
  * far as `mask` tells. */
@@ -28,6 +29,10 @@ struct secrets {
     size_t slot_count;
     size_t count;
     unsigned shift;    /* of a product to a slot's number */
+
+    uint32_t *heads;    /* the first characters of all windows; the same kind of table, 0: free */
+    size_t head_slots;
+    size_t head_count;
 };
 
 struct secrets *
@@ -38,6 +43,8 @@ secrets_create(void)
     s->slot_count = SLOTS_LEAST;
     s->shift = 64 - 6;
     s->slots = check_alloc(calloc(s->slot_count, sizeof(*s->slots)));
+    s->head_slots = SLOTS_LEAST;
+    s->heads = check_alloc(calloc(s->head_slots, sizeof(*s->heads)));
     return s;
 }
 
@@ -47,6 +54,7 @@ secrets_destroy(struct secrets *s)
     if (s == NULL)
         return;
     free(s->slots);
+    free(s->heads);
     free(s);
 }
 
@@ -329,6 +337,27 @@ secrets_scan(const struct secrets *s, struct secret_scan *at, struct str piece, 
     return false;
 }
 
+static size_t
+head_slot(const struct secrets *s, uint32_t head)
+{
+    size_t i = (size_t)(hash_mix(head, HASH_WORD) & (s->head_slots - 1));
+
+    while (s->heads[i] != 0 && s->heads[i] != head)
+        i = (i + 1) & (s->head_slots - 1);
+    return i;
+}
+
+bool
+secrets_scan_pending(const struct secrets *s, const struct secret_scan *at)
+{
+    hash_u128 last = (hash_u128)at->high << 64 | at->low;
+
+    for (unsigned n = HEAD; n < WINDOW; n++, last >>= 8)
+        if ((uint32_t)last != 0 && s->heads[head_slot(s, (uint32_t)last)] != 0)
+            return true;
+    return false;
+}
+
 bool
 secrets_in(const struct secrets *s, struct str text)
 {
@@ -376,6 +405,29 @@ window_add(struct secrets *s, const struct window *w)
     put(s, w);
 }
 
+static void
+head_add(struct secrets *s, struct str form)
+{
+    uint32_t head = 0;
+
+    for (size_t i = 0; i < HEAD; i++)
+        head = head << 8 | (unsigned char)form.p[i];
+    if (4 * (s->head_count + 1) > s->head_slots) {
+        uint32_t *old = s->heads;
+        size_t count = s->head_slots;
+
+        s->head_slots *= 2;
+        s->heads = check_alloc(calloc(s->head_slots, sizeof(*s->heads)));
+        for (size_t i = 0; i < count; i++)
+            if (old[i] != 0)
+                s->heads[head_slot(s, old[i])] = old[i];
+        free(old);
+    }
+    size_t i = head_slot(s, head);
+    s->head_count += s->heads[i] == 0;
+    s->heads[i] = head;
+}
+
 /* The window that ends before `end`, of at most `chars` characters. */
 static void
 window_at(struct secrets *s, struct str form, size_t end, size_t chars, bool random)
@@ -390,6 +442,7 @@ window_at(struct secrets *s, struct str form, size_t end, size_t chars, bool ran
     if (chars > HALF)
         w.mask = chars == WINDOW ? UINT64_MAX : (UINT64_C(1) << (8 * (chars - HALF))) - 1;
     window_add(s, &w);
+    head_add(s, str_skip(form, end - chars));
 }
 
 /* Adds the windows of one form of a secret. */

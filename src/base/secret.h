@@ -47,5 +47,9 @@ struct secret_scan {
 bool secrets_scan(
     const struct secrets *s, struct secret_scan *at, struct str piece, bool random_only) MUST_CHECK;
 
+/* May the next piece complete a secret whose beginning ends here? At least 4 of its characters have
+ * been read then; a false alarm is possible. */
+bool secrets_scan_pending(const struct secrets *s, const struct secret_scan *at) MUST_CHECK;
+
 /* Is a secret in this text? */
 bool secrets_in(const struct secrets *s, struct str text) MUST_CHECK;

@@ -11,10 +11,9 @@
 
 #define PASSED_NAME_BYTES 24    /* a shorter name has no room for a secret behind its prefix */
 
-/* Of text that passes through as it is, kept back until it is known what follows: more than the
- * longest spelling of the 16 characters by which a secret is found. */
+/* Of text that passes through as it is, kept back while it may be the beginning of a secret: more than
+ * most spellings of the characters that tell one. */
 #define RAW_TAIL_BYTES 256
-#define RAW_LINE_BYTES (16u * 1024)    /* of an event stream, lines are kept back up to here */
 
 /* The provider's fields that mean something to the caller. */
 static const struct str passed_prefixes[] = {
@@ -549,19 +548,6 @@ says_failure(struct str text)
     return false;
 }
 
-/* How much of the text can go on; the rest waits for what follows. */
-static size_t
-raw_ready(const struct relay *r, struct str bytes)
-{
-    const char *line = bytes.n != 0 ? memrchr(bytes.p, '\n', bytes.n) : NULL;
-
-    if (line != NULL)
-        return (size_t)(line - bytes.p) + 1;
-    if (r->says_stream && buf_len(&r->body) + bytes.n <= RAW_LINE_BYTES)
-        return 0;
-    return bytes.n - MIN(bytes.n, RAW_TAIL_BYTES);
-}
-
 /* Bytes that pass through as they are. Text is searched for secrets on the way: for those that no
  * text holds by chance, and where a stream speaks of an error, for all. */
 static enum err
@@ -583,14 +569,16 @@ pass_raw(struct exchange *x, struct str bytes)
             .retry_after_ms = -1 };
         return ERR_UPSTREAM_ERROR;
     }
-    size_t ready = raw_ready(r, bytes);
-    struct str rest = str_skip(bytes, ready);
-    if (ready != 0) {
+    /* What may be the beginning of a secret waits for the rest of it, `body` having it. */
+    bool pending = secrets_scan_pending(x->hold->snapshot->secrets, &r->scan) &&
+                   buf_len(&r->body) <= RAW_TAIL_BYTES;
+    size_t kept = pending ? MIN(bytes.n, RAW_TAIL_BYTES) : 0;
+    if (bytes.n != kept || !pending) {
         buf_add(&r->out, buf_str(&r->body));
-        buf_reset(&r->body, RAW_LINE_BYTES);
-        r->run = str_make(bytes.p, ready);
+        buf_reset(&r->body, RAW_TAIL_BYTES);
     }
-    buf_add(&r->body, rest);
+    r->run = str_make(bytes.p, bytes.n - kept);
+    buf_add(&r->body, str_skip(bytes, bytes.n - kept));
     return r->body.overflow || r->out.overflow ? ERR_NO_MEMORY : OK;
 }
 

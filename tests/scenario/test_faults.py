@@ -745,7 +745,7 @@ def test_a_passed_through_answer_that_breaks_is_cut_for_the_caller_too(make, fra
     def handler(conn):
         if framing == "length":
             conn.head(200, "application/json", 1000)
-            conn.send(b'{"half": "' + b"x" * 500)    # the last few hundred bytes of text are kept back
+            conn.send(b'{"half": "')
         else:
             conn.head(200, "text/event-stream" if framing == "events" else "application/json")
             conn.chunk(b'event: response.created\ndata: {"half": "way"}\n\n')

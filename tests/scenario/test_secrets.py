@@ -9,6 +9,7 @@ import json
 import signal
 import ssl
 import subprocess
+import threading
 import urllib.parse
 
 import pytest
@@ -371,3 +372,31 @@ def test_a_tls_failure_tells_nothing_of_the_request(make, tmp_path):
     got = ask(gateway, "openai", "lab/m")
     assert got.code == "upstream_tls" and not upstream.requests, got
     assert "certificate" in got.error["message"], got.error
+
+
+def test_text_that_passes_through_flows_as_it_comes_and_a_secret_never_begins_to(make):
+    """Each byte arrives before the next one is sent, but for the beginning of a secret."""
+    secret = f"sk-proj-{canary('provider')}"
+    said = f'{{"text": "no line end here, only words", "key": "{secret}"}}'.encode()
+    go = threading.Semaphore(0)
+
+    def handler(conn):
+        conn.head(200, "application/json", len(said))
+        for i in range(len(said)):
+            assert go.acquire(timeout=process.PATIENCE)
+            conn.send(said[i:i + 1])
+    gateway = make.gateway({"providers": {"lab": make.upstream(handler).provider(api_key=secret)}})
+    clean = said.index(secret.encode())
+    with gateway.raw() as client:
+        client.send(raw.request("GET", "/v1/files/f", b"", gateway.authorization()))
+        got = b""
+        for i in range(clean):
+            go.release()
+            got += client._bytes(1) if i else (client.read_head(), client._bytes(1))[1]
+        for _ in range(len(secret)):
+            go.release()
+        with pytest.raises(raw.Cut):
+            while True:
+                client._more()
+    assert got == said[:clean] and secret[:8] not in (got + client.buffer).decode()
+    assert gateway.last_access()["error"] == "upstream_error"

@@ -180,6 +180,20 @@ TEST(pieces_of_any_size_find_what_the_whole_finds)
     secrets_destroy(s);
 }
 
+TEST(a_beginning_of_a_secret_is_pending_until_it_goes_on_otherwise)
+{
+    struct secrets *s = with(KEY);
+    struct secret_scan at = { .held = 0 };
+
+    EXPECT(!secrets_scan_pending(s, &at));
+    EXPECT(!secrets_scan(s, &at, S("the key is sk-"), true) && !secrets_scan_pending(s, &at));
+    EXPECT(!secrets_scan(s, &at, S("pr"), true) && secrets_scan_pending(s, &at));
+    EXPECT(!secrets_scan(s, &at, S("oj-7fQ2/aB9"), true) && secrets_scan_pending(s, &at));
+    EXPECT(!secrets_scan(s, &at, S(" and another sentence"), true));
+    EXPECT(!secrets_scan_pending(s, &at));
+    secrets_destroy(s);
+}
+
 TEST(words_do_not_count_where_only_random_secrets_do)
 {
     struct secrets *s = with("acme-research-assistant-2024");
