@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs.py [--check] - writes the table of metrics in docs/operations.md, and looks for the access log's fields there
+"""docs.py [--check] - writes the table of metrics in docs/operations.md and those in docs/providers.md, and looks for the access log's fields there
 and for the stages of a request's life in docs/architecture.md.
 
 With --check it changes nothing and says what is out of date; `./dev lint` runs it so.
@@ -10,6 +10,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "operations.md"
+CATALOG = ROOT / "docs" / "providers.md"
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -30,6 +31,26 @@ def metrics():
         f"| `{name}` | {per} | {text} |" for name, per, text in sorted(found)]
 
 
+def providers():
+    """The rows of providers.def; a '~' before a variable: it switches nothing on."""
+    wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages"}
+    lines = ["| provider | id | wire | key from | base URL |", "|---|---|---|---|---|"]
+    for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), (.*)\)$',
+                             (ROOT / "src/catalog/providers.def").read_text(), re.M):
+        url, _, _, env = STRING.findall(match[4])
+        names = ", ".join(f"`{n[1:]}` *" if n[0] == "~" else f"`{n}`" for n in env.split())
+        lines.append(f"| {match[2]} | `{match[1]}` | {wires[match[3]]} | {names} | {f'`{url}`' if url else 'yours'} |")
+    return lines
+
+
+def models():
+    """The rows of models.def."""
+    lines = ["| model | context | longest output |", "|---|---:|---:|"]
+    for match in re.finditer(r'^MODEL\("([^"]*)", (\d+), (\d+),', (ROOT / "src/catalog/models.def").read_text(), re.M):
+        lines.append(f"| `{match[1]}` | {int(match[2]) or ''} | {int(match[3]) or ''} |")
+    return lines
+
+
 def fill(page, name, lines):
     block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
     return block.sub(lambda m: m[1] + "".join(line + "\n" for line in lines) + m[2], page)
@@ -48,9 +69,15 @@ def main():
         if f"| {name} |" not in tour:
             print(f"docs/architecture.md: the stage '{name}' is not in its table; add it")
             bad = 1
+    catalog = CATALOG.read_text()
+    wanted_catalog = fill(fill(catalog, "providers", providers()), "models", models())
     if "--check" not in sys.argv:
         PAGE.write_text(wanted)
-    elif page != wanted:
+        CATALOG.write_text(wanted_catalog)
+    elif catalog != wanted_catalog:
+        print("docs/providers.md: its tables are older than the catalog's; run tools/docs.py")
+        bad = 1
+    if "--check" in sys.argv and page != wanted:
         print("docs/operations.md: its table of metrics is older than the code's; run tools/docs.py")
         bad = 1
     print(f"tests: {1 - bad} passed, {bad} failed, 0 skipped")

@@ -697,6 +697,8 @@ how_to_switch_on(const struct route_table *t, struct arena *a, struct str id)
 
     if (disabled_provider(t->conf, id) != NULL)
         return arena_printf(a, "remove providers." STR_FMT ".disabled", STR_ARG(id));
+    if (row == NULL)
+        return S("");
     while (shared && provider_env_next(&left, &variable, &shared))
         ;
     if (row->base_url.n == 0)
@@ -869,6 +871,22 @@ struct provider *
 route_provider(const struct route_table *t, struct str id)
 {
     return map_get(t->provider_by_id, id);
+}
+
+struct str
+route_provider_why(const struct route_table *t, struct arena *a, struct str id)
+{
+    const struct provider *p = route_provider(t, id);
+    struct str variable = S("");
+
+    if (p == NULL)
+        return how_to_switch_on(t, a, id);
+    if (p->simulated)
+        return S("built in: no other provider is on");
+    if (t->conf->provider_count != 0)
+        return S("in the configuration");
+    (void)provider_env_key(p->row, &variable);
+    return arena_printf(a, STR_FMT " is set", STR_ARG(variable));
 }
 
 struct provider *

@@ -82,6 +82,9 @@ struct target *route_default(
 /* A provider by id, or NULL. */
 struct provider *route_provider(const struct route_table *t, struct str id);
 
+/* Why the provider is on, or how to switch it on: for people. */
+struct str route_provider_why(const struct route_table *t, struct arena *a, struct str id);
+
 /* Walks: NULL behind the last. */
 struct provider *route_provider_at(const struct route_table *t, size_t i);
 const struct alias *route_alias_at(const struct route_table *t, size_t i);

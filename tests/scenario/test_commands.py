@@ -16,7 +16,7 @@ import pytest
 from lib import process
 from lib.process import PATIENCE, canary, environment, wait_until
 
-COMMANDS = ["serve", "check", "init", "config", "chat", "bench", "mock", "version"]
+COMMANDS = ["serve", "check", "init", "config", "providers", "models", "chat", "bench", "mock", "version"]
 
 
 def run(*args, **options):
@@ -117,7 +117,8 @@ def test_the_list_of_commands_is_the_list_that_is_tested():
 
 def test_help_names_the_environment_that_counts():
     """Every OPENCLAW_ variable that a command reads stands in its help."""
-    for command, names in {"serve": ["OPENCLAW_CONFIG"], "check": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"],
+    for command, names in {"serve": ["OPENCLAW_CONFIG"], "check": ["OPENCLAW_CONFIG"], "providers": ["OPENCLAW_CONFIG"],
+                           "models": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"],
                            "bench": ["OPENCLAW_API_KEY"]}.items():
         said = run(command, "--help").stdout
         assert all(name in said for name in names), said
@@ -261,3 +262,45 @@ def test_the_banner_s_curl_finds_a_socket_file(make, tmp_path):
     command = gateway.program.wait_for(r"Try it:\n(  curl .*\n    .*)\n").group(1)
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=PATIENCE, env=environment())
     assert json.loads(done.stdout)["choices"][0]["message"]["content"], done.stderr
+
+
+# --- providers and models ---
+
+def test_providers_says_what_is_on_and_how_to_switch_on_the_rest(tmp_path):
+    on = environment(OPENAI_API_KEY=process.canary("openai"), HF_TOKEN="hf-1")
+    rows = {p["id"]: p for p in json.loads(run("providers", "--json", env=on).stdout)}
+    assert rows["openai"]["on"] and rows["openai"]["why"] == "OPENAI_API_KEY is set"
+    assert rows["anthropic"]["variables"] == ["ANTHROPIC_API_KEY"] and rows["anthropic"]["wire"] == "anthropic-messages"
+    assert not rows["anthropic"]["on"] and "set ANTHROPIC_API_KEY" in rows["anthropic"]["why"]
+    assert not rows["huggingface"]["on"] and "HF_TOKEN" in rows["huggingface"]["variables"]
+    text = run("providers", env=on).stdout
+    assert re.search(r"^openai +on +openai-chat +OPENAI_API_KEY +OPENAI_API_KEY is set$", text, re.M), text
+    assert process.CANARY not in text
+    path = tmp_path / "openclaw.yaml"
+    path.write_text("providers:\n  groq: {api_key: k, disabled: true}\n"
+                    "  lab: {wire: openai-chat, base_url: \"http://127.0.0.1:1/v1\"}\n")
+    rows = {p["id"]: p for p in json.loads(run("providers", "-c", path, "--json").stdout)}
+    assert rows["lab"]["on"] and not rows["groq"]["on"] and "disabled" in rows["groq"]["why"]
+    assert "mock" not in rows and "${OPENAI_API_KEY}" in rows["openai"]["why"]
+    path.write_text("providers: {lab: {}}\n")
+    done = run("providers", "-c", path)
+    assert (done.returncode, done.stdout) == (2, "") and "lab" in done.stderr
+
+
+def test_models_lists_aliases_and_what_the_providers_answer(make, tmp_path):
+    mock = make.mock()
+    path = tmp_path / "openclaw.yaml"
+    path.write_text(f"""
+providers:
+  lab: {{wire: openai-chat, base_url: "{mock.url}/v1"}}
+  own: {{wire: openai-chat, base_url: "http://127.0.0.1:1/v1", models: [this-one]}}
+  away: {{wire: openai-chat, base_url: "http://127.0.0.1:1/v1"}}
+models:
+  fast: {{targets: [lab/x]}}
+""")
+    listed = run("models", "-c", path).stdout.split()
+    assert listed[0] == "fast" and "lab/mock-gpt" in listed and "own/this-one" in listed
+    assert not any(name.startswith("away/") for name in listed)
+    known = json.loads(run("models", "-c", path, "--json", "--known").stdout)
+    assert known == [{"id": "fast", "provider": None}, {"id": "own/this-one", "provider": "own"}]
+    assert run("models").stdout == "mock/simulated\n"

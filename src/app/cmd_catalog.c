@@ -1,0 +1,240 @@
+/* cmd_catalog.c - `openclaw providers` and `openclaw models`: what there is, what is on, and what can
+ * be asked for, with a configuration or without. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "app/config_flags.h"
+#include "app/flags.h"
+#include "app/output.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "gateway/models.h"
+#include "net/dns.h"
+
+#define LINE "%-14.*s %-3s %-18.*s %-42.*s %.*s\n"
+
+enum { OUTPUT_MAX = 16 * 1024 * 1024, TICK_MS = 50 };
+
+struct catalog {
+    struct config_flags config;
+    bool json;
+    bool known;    /* nobody is asked */
+    struct arena *arena;
+    struct snapshot *snapshot;
+    struct buf out;
+    size_t count;
+};
+
+/* Parses the command's flags and builds what it is about. -1: go on; else the exit status. */
+static int
+begin(struct catalog *k, const char *usage, const char *about, bool asks, int argc, char **argv)
+{
+    const struct flag list[] = {
+        { "config", 'c', FLAG_TEXT, "FILE", "the configuration file (from OPENCLAW_CONFIG)",
+            &k->config.path, NULL },
+        { "set", 's', FLAG_CALL, "KEY=VALUE", "a setting put over the file; may be given again",
+            &k->config, config_flags_set },
+        { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &k->json, NULL },
+        { "known", 0, FLAG_BOOL, NULL, "do not ask the providers what they have", &k->known, NULL },
+    };
+    const struct flags flags = {
+        .usage = usage, .about = about, .list = list, .count = ARRAY_LEN(list) - !asks
+    };
+    struct conf_problems problems;
+    int rest;
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+
+    if (verdict != FLAGS_OK)
+        return verdict == FLAGS_HELP ? 0 : 2;
+    if (rest != 0) {
+        (void)fprintf(stderr, "openclaw %s: unexpected '%s'\n", argv[0], argv[1]);
+        return 2;
+    }
+    config_flags_from_environment(&k->config);
+    k->arena = arena_create(OUTPUT_MAX);
+    conf_problems_init(&problems, k->arena);
+    struct conf *c = config_flags_load(&k->config, &problems);
+    /* the address stands for the built-in provider, which only `serve` starts */
+    k->snapshot =
+        snapshot_build(c, c->provider_count == 0 ? S("http://127.0.0.1:1/v1") : S(""), &problems);
+    buf_init(&k->out, OUTPUT_MAX);
+    if (problems.count == 0)
+        return -1;
+    conf_problems_print(
+        &problems, str_c(k->config.path != NULL ? k->config.path : "(built in)"), STDERR_FILENO);
+    return 2;
+}
+
+static int
+end(struct catalog *k, int status)
+{
+    if (status < 0) {
+        output_print(&k->out);
+        status = 0;
+    } else {
+        buf_fini(&k->out);
+    }
+    snapshot_unref(k->snapshot);
+    arena_destroy(k->arena);
+    config_flags_fini(&k->config);
+    return status;
+}
+
+/* --- providers --- */
+
+/* The variables with a key for it, as `separated` names. */
+static void
+add_variables(struct buf *out, const struct provider_row *row, bool json)
+{
+    struct str left = row != NULL ? row->env : S(""), name;
+    bool shared;
+
+    for (bool first = true; provider_env_next(&left, &name, &shared); first = false) {
+        buf_add(out, first ? S("") : json ? S(",") : S(" "));
+        json ? json_add_str(out, name) : buf_add(out, name);
+    }
+}
+
+static void
+print_provider(struct catalog *k, struct str id, const struct provider_row *row)
+{
+    const struct provider *p = route_provider(k->snapshot->routes, id);
+    const struct wire *wire = p != NULL ? p->wire : row != NULL ? row->wire : NULL;
+    struct str why = route_provider_why(k->snapshot->routes, k->arena, id);
+    struct str wire_name = wire != NULL ? wire->name : S("?");
+
+    if (!k->json) {
+        struct buf variables;
+
+        buf_init(&variables, 4096);
+        add_variables(&variables, row, false);
+        if (k->count++ == 0)
+            buf_printf(&k->out, LINE, STR_ARG(S("PROVIDER")), "", STR_ARG(S("WIRE")),
+                STR_ARG(S("VARIABLES")), STR_ARG(S("WHY, OR HOW TO SWITCH IT ON")));
+        buf_printf(&k->out, LINE, STR_ARG(id), p != NULL ? "on" : "off", STR_ARG(wire_name),
+            STR_ARG(buf_str(&variables)), STR_ARG(why));
+        buf_fini(&variables);
+        return;
+    }
+    buf_add(&k->out, k->count++ == 0 ? S("[{\"id\":") : S(",\n {\"id\":"));
+    json_add_str(&k->out, id);
+    buf_add(&k->out, S(",\"name\":"));
+    json_add_str(&k->out, row != NULL ? row->name : id);
+    buf_add(&k->out, S(",\"wire\":"));
+    json_add_str(&k->out, wire_name);
+    buf_add(&k->out, S(",\"variables\":["));
+    add_variables(&k->out, row, true);
+    buf_add(&k->out, p != NULL ? S("],\"on\":true,\"why\":") : S("],\"on\":false,\"why\":"));
+    json_add_str(&k->out, why);
+    buf_add_c(&k->out, '}');
+}
+
+int
+cmd_providers(int argc, char **argv)
+{
+    struct catalog k = { .json = false };
+    const struct provider_row *row;
+    int status = begin(&k, "openclaw providers [-c FILE] [options]",
+        "Lists the providers that can be used, those that OpenClaw knows and those of the "
+        "configuration: whether each is on, the protocol that it speaks, and why it is on or how to "
+        "switch it on.",
+        false, argc, argv);
+
+    if (k.arena == NULL)
+        return status;
+    const struct conf *c = k.snapshot->conf;
+    for (size_t i = 0; status < 0 && (row = provider_row_at(i)) != NULL; i++)
+        print_provider(&k, row->id, row);
+    for (size_t i = 0; status < 0 && i < c->provider_count; i++)
+        if (provider_row(c->providers[i].id.v) == NULL)
+            print_provider(&k, c->providers[i].id.v, NULL);
+    if (route_simulated(k.snapshot->routes))
+        print_provider(&k, S("mock"), NULL);
+    if (k.json)
+        buf_add(&k.out, S("]\n"));
+    return end(&k, status);
+}
+
+/* --- models --- */
+
+static void
+print_model(void *arg, struct str id, struct str owner)
+{
+    struct catalog *k = arg;
+
+    if (!k->json) {
+        buf_add(&k->out, id);
+        buf_add_c(&k->out, '\n');
+        return;
+    }
+    buf_add(&k->out, k->count++ == 0 ? S("[{\"id\":") : S(",\n {\"id\":"));
+    json_add_str(&k->out, id);
+    buf_add(&k->out, S(",\"provider\":"));
+    str_eq(owner, S("openclaw")) ? buf_add(&k->out, S("null")) : json_add_str(&k->out, owner);
+    buf_add_c(&k->out, '}');
+}
+
+struct asking {
+    struct loop *loop;
+    struct timer *tick;
+    struct models_asker asker;
+};
+
+static void
+on_tick(void *arg)
+{
+    struct asking *q = arg;
+
+    models_tick(&q->asker, clock_now_us() / 1000);
+    if (q->asker.first == NULL)
+        loop_stop(q->loop);
+    else
+        timer_set(q->tick, TICK_MS);
+}
+
+/* Asks all providers, and waits for what they say. */
+static void
+ask_providers(struct snapshot *s)
+{
+    const struct conf_strs *dns = &s->conf->server.dns;
+    struct client_limits limits = { .head_bytes = 64 * 1024, .fields = 200 };
+    struct asking q = { .loop = loop_create() };
+    struct str *servers = check_alloc(calloc(dns->count + 1, sizeof(*servers)));
+
+    for (size_t i = 0; i < dns->count; i++)
+        servers[i] = dns->list[i].v;
+    dns_use_servers(q.loop, servers, dns->count);
+    free(servers);
+    q.asker.client = client_create(q.loop, &limits);
+    q.tick = timer_create_on(q.loop, on_tick, &q);
+    (void)models_ask(&q.asker, s);
+    timer_set(q.tick, TICK_MS);
+    loop_run(q.loop);
+    models_stop(&q.asker);
+    timer_destroy(q.tick);
+    client_destroy(q.asker.client);
+    loop_destroy(q.loop);
+}
+
+int
+cmd_models(int argc, char **argv)
+{
+    struct catalog k = { .json = false };
+    int status = begin(&k, "openclaw models [-c FILE] [options]",
+        "Lists the names that callers can ask for now: aliases, and for each provider that is on "
+        "what the configuration says, or what the provider answers when it is asked, or else what "
+        "OpenClaw knows of it. Every other provider/model is passed on as well.",
+        true, argc, argv);
+
+    if (k.arena == NULL)
+        return status;
+    if (status < 0 && !k.known)
+        ask_providers(k.snapshot);
+    if (status < 0)
+        models_each(k.snapshot->routes, print_model, &k);
+    if (k.json)
+        buf_add(&k.out, k.count == 0 ? S("[]\n") : S("]\n"));
+    return end(&k, status);
+}
