@@ -3,48 +3,38 @@
 
 #include "tests/unit/net/certs.h"
 
-enum { DAY = 24 * 3600 };
-
-/* Two certificates in one file, the second a day off the first at both ends. */
-static void
-write_two(const char *path, const char *one, const char *other)
-{
-    char command[512];
-
-    (void)snprintf(command, sizeof(command), "cat %s %s > %s", one, other, path);
-    EXPECT(system(command) == 0);
-}
+enum { DAY_S = 24 * 3600 };
 
 TEST(the_dates_are_those_of_the_chain_or_of_the_longest)
 {
-    static char dir[64] = "/tmp/openclaw-test-XXXXXX";
-    char a[96], b[96], key[96], both[96];
-    EVP_PKEY *k;
-    struct certificate one, two, all;
+    struct certs c;
+    struct certificate leaf, authority, all;
+    char command[512], both[160];
     int64_t now_s = (int64_t)time(NULL);
 
-    EXPECT(mkdtemp(dir) != NULL);
-    (void)snprintf(a, sizeof(a), "%s/a", dir);
-    (void)snprintf(b, sizeof(b), "%s/b", dir);
-    (void)snprintf(key, sizeof(key), "%s/key", dir);
-    (void)snprintf(both, sizeof(both), "%s/both", dir);
-    X509_free(cert_make("DNS:localhost", -2 * DAY, 2 * DAY, NULL, NULL, &k, a, key));
-    EVP_PKEY_free(k);
-    X509_free(cert_make("DNS:localhost", -DAY, 3 * DAY, NULL, NULL, &k, b, key));
-    EVP_PKEY_free(k);
-    write_two(both, a, b);
+    certs_make(&c);
+    (void)snprintf(both, sizeof(both), "%s/both", c.dir);
+    (void)snprintf(command, sizeof(command), "cat %s %s > %s", c.expired, c.ca, both);
+    EXPECT(system(command) == 0);
 
-    EXPECT(certificate_read(a, &one) && certificate_read(b, &two));
-    EXPECT(one.not_after_s > now_s + DAY && one.not_after_s < now_s + 3 * DAY);
-    EXPECT_INT(two.not_after_s - one.not_after_s, DAY);
-    EXPECT(certificate_read(both, &all));
-    EXPECT_INT(all.not_before_s, two.not_before_s);
-    EXPECT_INT(all.not_after_s, one.not_after_s);
+    EXPECT(certificate_read(c.expired, &leaf) && certificate_read(c.ca, &authority));
+    EXPECT(leaf.not_after_s < now_s && leaf.not_after_s > now_s - 2 * DAY_S);
+    EXPECT(authority.not_before_s < now_s && authority.not_after_s > now_s + 9 * DAY_S);
+    EXPECT(certificate_read(both, &all));    /* ended with the leaf, began with the authority */
+    EXPECT(all.not_before_s == authority.not_before_s && all.not_after_s == leaf.not_after_s);
     EXPECT(certificate_read_longest(both, &all));
-    EXPECT_INT(all.not_before_s, two.not_before_s);
-    EXPECT_INT(all.not_after_s, two.not_after_s);
-    EXPECT(!certificate_read(key, &all));
-    EXPECT(!certificate_read("/no/such/file", &all));
-    EXPECT(unlink(a) == 0 && unlink(b) == 0 && unlink(key) == 0 && unlink(both) == 0);
-    EXPECT(rmdir(dir) == 0);
+    EXPECT(all.not_before_s == authority.not_before_s && all.not_after_s == authority.not_after_s);
+    certs_remove(&c);
+}
+
+TEST(a_file_without_a_certificate_has_no_dates)
+{
+    struct certs c;
+    struct certificate none;
+
+    certs_make(&c);
+    EXPECT(!certificate_read(c.good_key, &none));
+    EXPECT(!certificate_read_longest(c.good_key, &none));
+    EXPECT(!certificate_read("/no/such/file", &none));
+    certs_remove(&c);
 }
