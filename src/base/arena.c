@@ -1,12 +1,11 @@
-/* arena.c - two lists: chunks shared by small allocations, blocks of one's own for large ones.
+/* arena.c - two lists: chunks shared by small allocations, and a block for each large one.
  *
  *     arena ─► chunk ─► chunk ─► first chunk (holds the arena itself)
  *         └──► block ─► block
  *
- * A large arena_try() does not close the chunk in use, and its block can grow by
- * realloc(): a body or a JSON document that doubles again and again moves pages
- * instead of bytes. Blocks carry a serial number, so that a rewind knows which
- * of them are younger than the mark.
+ * A large arena_try() does not close the chunk in use, and its block can grow by realloc(): a body
+ * or a JSON document that doubles again and again moves pages instead of bytes. Blocks carry a
+ * serial number, so that a rewind knows which of them are younger than the mark.
  */
 #include "base/arena.h"
 
@@ -27,7 +26,7 @@
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
-enum { RED_ZONE = 16 };    /* between two allocations, so that running over one is seen */
+enum { RED_ZONE = 16 };    /* between two allocations, so that an overrun is detected */
 #else
 #define POISON(p, n) ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
@@ -44,7 +43,7 @@ enum {
     PRINTF_MAX = 4096,
 };
 
-#define SIZE_LAST ((size_t)PTRDIFF_MAX / 2)    /* larger sizes are mistakes; sums cannot overflow */
+#define SIZE_LAST ((size_t)PTRDIFF_MAX / 2)    /* larger sizes are bugs; sums cannot overflow */
 
 struct chunk {
     struct chunk *older;
@@ -77,11 +76,11 @@ struct arena {
     size_t tried;
     size_t held;
     uint64_t serial;              /* of the newest block */
-    struct quota_share *share;    /* counts what is held beyond the first chunk; NULL: nobody does */
-    bool refused;                 /* the quota had no room: nothing more for outsiders */
+    struct quota_share *share;    /* counts what is held beyond the first chunk; may be NULL */
+    bool refused;                 /* the quota was exceeded: arena_try() fails from now on */
 };
 
-/* The first chunk shares the arena's own allocation and lies behind it. */
+/* The first chunk is in the same allocation as the arena, after it. */
 enum {
     FIRST_CHUNK_AT = (sizeof(struct arena) + alignof(struct chunk) - 1) / alignof(struct chunk) *
                      alignof(struct chunk),
@@ -366,7 +365,7 @@ resize_block(struct arena *a, size_t new_size)
     return b->data;
 }
 
-/* A copy in a new place; the old one stays until the arena goes. */
+/* A copy elsewhere; the old one stays until the arena is destroyed. */
 static void *
 move_block(struct arena *a, const void *p, size_t old_size, size_t new_size)
 {
@@ -467,7 +466,7 @@ arena_rewind(struct arena *a, struct arena_mark mark)
     while (a->chunk != mark.chunk) {
         struct chunk *c = a->chunk;
 
-        CHECK(c != first_chunk(a));    /* the mark is ours, and no rewind went further back */
+        CHECK(c != first_chunk(a));    /* the mark is of this arena and was not rewound past */
         a->chunk = c->older;
         if (a->spare == NULL && c->size <= SPARE_MAX)
             a->spare = c;

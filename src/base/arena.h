@@ -15,7 +15,7 @@ struct arena;
 /* A new arena that hands out at most `limit_bytes` through arena_try(). */
 struct arena *arena_create(size_t limit_bytes) NEVER_NULL;
 
-/* As it was when it was made, for the next user: runs the cleanups and gives everything back but the
+/* Makes the arena as new, for its next user: runs the cleanups and releases everything but the
  * first page. */
 void arena_reset(struct arena *a);
 
@@ -30,34 +30,34 @@ bool arena_was_refused(const struct arena *a);
 /* Runs the cleanups, newest first, then releases everything. NULL is a no-op. */
 void arena_destroy(struct arena *a);
 
-/* Zeroed room for something small whose size we chose. Never NULL; `align` is a power of two. */
+/* Zeroed memory for something small whose size the program chose. Never NULL; `align` is a power of
+ * two. */
 void *arena_alloc(struct arena *a, size_t size, size_t align) NEVER_NULL;
 #define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type), alignof(type)))
 
-/* Zeroed array of a small number of elements that we chose. */
+/* Zeroed array of a small number of elements that the program chose. */
 #define arena_array(a, type, count)                                                                \
     ((type *)arena_alloc((a), sizeof(type) * (count), alignof(type)))
 
-/* Room, not zeroed, for something whose size an outsider chose: a body, a JSON document, a
- * stream event. Aligned for any type. NULL once the limit is reached; the caller answers 413. */
+/* Memory, not zeroed, for something whose size an outsider chose: a body, a JSON document, a stream
+ * event. Aligned for any type. NULL once the limit is reached; the caller answers 413. */
 void *arena_try(struct arena *a, size_t size) MUST_CHECK;
 
 /* Grows the newest arena_try() block in place, or moves it; contents are kept. `p` may be NULL with
  * old_size 0. NULL (and `p` unharmed) once the limit is reached. */
 void *arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size) MUST_CHECK;
 
-/* A copy of `s`; an empty slice with p == NULL once the limit is reached. The copy has a NUL
- * behind. */
+/* A NUL-terminated copy of `s`; an empty slice with p == NULL once the limit is reached. */
 struct str arena_str(struct arena *a, struct str s);
 
-/* A formatted string of our own making, with a NUL behind; cut at 4 KB. */
+/* A formatted, NUL-terminated string; truncated at 4 KB. */
 struct str arena_printf(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Calls fn(arg) when the arena is destroyed. */
 void arena_cleanup(struct arena *a, void (*fn)(void *arg), void *arg);
 
-/* A place to return to: everything allocated after the mark is given back by the rewind.
- * Between the two, register no cleanup and grow nothing that is older than the mark. */
+/* arena_rewind() releases everything that was allocated after the mark. Between the two, register
+ * no cleanup and grow nothing that is older than the mark. */
 struct arena_mark {
     const void *chunk;
     const void *cleanup;
@@ -71,7 +71,6 @@ void arena_rewind(struct arena *a, struct arena_mark mark);
 /* Bytes held from the system, for metrics and tests. */
 size_t arena_held_bytes(const struct arena *a);
 
-/* Tests only: on this thread the n-th arena_try() or arena_grow() from now fails, once; 0 calls it
- * off. True when an earlier one is still waiting for its turn, so that a loop over n knows its
- * end. */
+/* Tests only: the n-th arena_try() or arena_grow() from now on this thread fails, once; 0 cancels
+ * that. True if an earlier failure is still pending, so that a loop over n can end. */
 bool arena_fail_after_for_tests(unsigned n);

@@ -7,7 +7,7 @@
 
 enum {
     CAP_MIN = 64,
-    NUL_ROOM = 1,    /* allocated beyond `cap`, for the NUL that vsnprintf() insists on */
+    NUL_ROOM = 1,    /* allocated in addition to `cap`, for the NUL that vsnprintf() writes */
 };
 
 void
@@ -23,8 +23,8 @@ buf_fini(struct buf *b)
     buf_init(b, b->limit);
 }
 
-/* The capacity to grow to when `needed` bytes must fit: doubles, so that appending stays cheap,
- * yet never passes the limit, so that a full buffer wastes nothing. */
+/* The capacity to grow to when `needed` bytes must fit: doubles, so that appending stays cheap, but
+ * never exceeds the limit, so that a full buffer wastes nothing. */
 static size_t
 next_cap(const struct buf *b, size_t needed)
 {
@@ -35,8 +35,8 @@ next_cap(const struct buf *b, size_t needed)
     return MAX(MIN(cap, b->limit), needed);
 }
 
-/* Moves the unread bytes to the front of an allocation of `cap` bytes. False when memory is
- * gone. */
+/* Moves the unread bytes to the front of an allocation of `cap` bytes. False if there is no memory.
+ */
 static bool
 move_to(struct buf *b, size_t cap)
 {
@@ -77,7 +77,7 @@ buf_reserve(struct buf *b, size_t n)
         return b->p + b->tail;
 
     if (b->p != NULL && len + n <= b->cap && b->head >= len) {
-        /* What was consumed is at least what is left: sliding costs less than it gains. */
+        /* At least half was consumed: moving the rest is cheaper than growing. */
         memmove(b->p, b->p + b->head, len);
         b->head = 0;
         b->tail = len;
@@ -149,7 +149,7 @@ buf_printf(struct buf *b, const char *format, ...)
     size_t room = b->p != NULL && !b->overflow ? b->cap - b->tail + NUL_ROOM : 0;
     va_list args;
 
-    /* Most texts fit into the room that is there: then one pass does it. */
+    /* Most texts fit into the allocation: then one pass is enough. */
     va_start(args, format);
     int n = vsnprintf(room != 0 ? b->p + b->tail : NULL, room, format, args);
     va_end(args);

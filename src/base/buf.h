@@ -1,8 +1,8 @@
-/* buf.h - a growable run of bytes with a maximum from birth.
+/* buf.h - a growable byte buffer with a limit that is set when it is initialised.
  *
- * Written at the end, consumed at the front. Once an append would pass the
- * limit (or memory is gone) the buffer is marked `overflow`, keeps what it
- * had and refuses everything more: writers may append freely and look once.
+ * Written at the end, consumed at the front. Once an append would exceed the limit (or there is no
+ * memory) the buffer is marked `overflow`, keeps its contents and refuses further appends: writers
+ * can append freely and check once.
  */
 #pragma once
 
@@ -40,13 +40,13 @@ buf_str(const struct buf *b)
 char *buf_reserve(struct buf *b, size_t n) MUST_CHECK;
 void buf_commit(struct buf *b, size_t n);
 
-/* Appends. What fits the allocation is a copy and no more: heads and log lines are made of hundreds
- * of these. */
+/* Appends. Text that fits the allocation is only copied: heads and log lines take hundreds of
+ * appends. */
 void buf_add_grow(struct buf *b, struct str s);
 static inline void
 buf_add(struct buf *b, struct str s)
 {
-    /* One comparison tells 1 <= n <= room; the capacity never passes the limit. */
+    /* One comparison checks 1 <= n <= room; the capacity never exceeds the limit. */
     if (LIKELY(s.n - 1 < b->cap - b->tail && !b->overflow)) {
         memcpy(b->p + b->tail, s.p, s.n);
         b->tail += s.n;
@@ -65,13 +65,13 @@ void buf_add_u64(struct buf *b, uint64_t v);
 void buf_add_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Takes `n` bytes off the front. */
+/* Removes `n` bytes from the front. */
 void buf_consume(struct buf *b, size_t n);
 
-/* Cuts back to `len` unread bytes, as they were before a failed append, and takes the mark off. */
+/* Truncates to `len` unread bytes, as before a failed append, and clears `overflow`. */
 void buf_truncate(struct buf *b, size_t len);
 
-/* Gives back the memory behind the bytes: for a buffer that is complete and stays for a while. */
+/* Releases unused memory: for a buffer that is complete and kept for a while. */
 void buf_fit(struct buf *b);
 
 /* Empties it; keeps at most `keep_bytes` of allocation. */

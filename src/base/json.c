@@ -1,12 +1,11 @@
 /* json.c - one pass over the text, no recursion, no copies.
  *
- * Open containers are frames on an explicit stack; nodes are one array that
- * grows at the end of the arena. Keys must be unique: each open object keeps a
- * 64-bit Bloom filter of its keys' hashes, so that the usual object compares
- * nothing, and a hash set once it is large, so that the hostile one stays linear.
- * The sets are malloc()ed: only the nodes outlive the parse, and nothing may be
- * allocated behind them in the arena, or they could not grow in place.
- * Reading values out of the nodes is json_read.c's work.
+ * Open containers are frames on an explicit stack; nodes are one array that grows at the end of the
+ * arena. Keys must be unique: each open object keeps a 64-bit Bloom filter of its keys' hashes, so
+ * that ordinary objects need no comparison, and a hash set once it is large, so that hostile ones
+ * stay linear. The sets come from malloc(): only the nodes outlive the parse, and they can grow in
+ * place only while nothing is allocated after them in the arena. Reading values out of the nodes is
+ * json_read.c's work.
  */
 #include "base/json.h"
 
@@ -19,7 +18,7 @@
 enum {
     NODES_FIRST = 32,
     FRAMES_FIRST = 32,
-    SET_FROM = 32,    /* members from which an object keeps a set */
+    SET_FROM = 32,    /* number of members at which an object gets a set */
     SET_SLOTS_FIRST = 128,
     SET_GROWTH = 4,
 };
@@ -135,7 +134,7 @@ skip_escape(struct parser *s, const char *p)
         return fail(s, s->end, "the text ends inside a string");
     if (p[1] != 'u') {
         if (p[1] == '\0' || strchr("\"\\/bfnrt", p[1]) == NULL)
-            return fail(s, p, "an escape that JSON does not know");
+            return fail(s, p, "an invalid escape");
         return p + 2;
     }
     for (int i = 2; i < 6; i++) {
@@ -235,9 +234,10 @@ read_word(struct parser *s, const char *p, struct str word, enum json_type type)
     return p + word.n;
 }
 
-/* Keys. Equal means equal once unescaped. */
+/* Keys. They are compared unescaped. */
 
-/* Outsiders choose keys, so the hash is seeded; once per thread, for the system call costs. */
+/* The hash is seeded because outsiders choose the keys; once per thread, because the system call is
+ * expensive. */
 static inline uint64_t
 hash_seed(void)
 {
@@ -305,7 +305,7 @@ same_key(const struct json *a, const struct json *b)
     }
 }
 
-/* Puts a key into the set. False when an equal one is there. */
+/* Adds a key to the set. False if an equal one is in it. */
 static bool
 put_in_set(const struct parser *s, struct frame *f, uint32_t key)
 {
@@ -320,7 +320,7 @@ put_in_set(const struct parser *s, struct frame *f, uint32_t key)
     return true;
 }
 
-/* A larger set with the first `count` keys of the object. False when memory is gone. */
+/* Grows the set and re-adds the first `count` keys of the object. False if there is no memory. */
 static NOINLINE bool
 grow_set(struct parser *s, struct frame *f, uint32_t count)
 {
@@ -333,7 +333,7 @@ grow_set(struct parser *s, struct frame *f, uint32_t count)
     f->set = set;
     f->slots = slots;
     for (uint32_t at = f->node + 1; count != 0; count--) {
-        (void)put_in_set(s, f, at);    /* they differ: each was checked when it came */
+        (void)put_in_set(s, f, at);    /* cannot fail: they were checked before */
         at += 1 + s->nodes[at + 1].span;
     }
     return true;
@@ -354,8 +354,8 @@ among_members(const struct parser *s, const struct frame *f, uint32_t count)
     return false;
 }
 
-/* The newest node is the next key of the innermost object. False with an error when it is there
- * already. */
+/* Registers the newest node as the next key of the innermost object. False with an error if it is a
+ * duplicate. */
 static inline bool
 enter_key(struct parser *s)
 {
@@ -377,7 +377,7 @@ enter_key(struct parser *s)
         unique = put_in_set(s, f, s->n - 1);
     }
     if (UNLIKELY(!unique))
-        (void)fail(s, key->p, "a key that the object has already");
+        (void)fail(s, key->p, "a duplicate key");
     return unique;
 }
 
@@ -517,7 +517,7 @@ read_document(struct parser *s)
     return p == s->end;
 }
 
-/* The nodes' unused room goes back to the arena. */
+/* Gives the unused nodes back to the arena. */
 static const struct json *
 trim_nodes(struct parser *s)
 {

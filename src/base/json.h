@@ -23,8 +23,8 @@ enum json_type {
     JSON_OBJECT,
 };
 
-/* One value (or one key). Nodes lie in document order: a container's children follow it
- * directly. Sixteen bytes, because a hostile text has a value for every two of its own. */
+/* One value (or one key). Nodes are in document order: a container's children follow it directly.
+ * Kept at 16 bytes, because a hostile text can have a value for every two bytes. */
 struct json {
     const char *p;    /* exact bytes: strings with their quotes, containers with their brackets */
     uint32_t n;       /* their number */
@@ -108,7 +108,7 @@ json_raw(const struct json *j)
 
 /* The text of a string, unescaped: a slice of the document when it has no escapes, else made in
  * `a`. Empty with p == NULL for anything else, and once the arena's limit is reached. A lone
- * surrogate is kept in WTF-8 so that the writer can give it back. */
+ * surrogate becomes WTF-8, so that the writer can restore it. */
 struct str json_str(struct arena *a, const struct json *j);
 
 /* Compares a string's text without unescaping; a string with escapes is compared unescaped. */
@@ -121,7 +121,7 @@ double json_f64(const struct json *j, double fallback);
 bool json_bool(const struct json *j, bool fallback);
 
 /* Writes. The caller writes brackets, keys and commas itself (S("{\"model\":")): it knows the
- * shape. */
+ * structure. */
 
 /* `s` between quotes, escaped; invalid UTF-8 becomes U+FFFD. */
 void json_add_str(struct buf *b, struct str s);

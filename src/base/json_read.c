@@ -1,4 +1,4 @@
-/* json_read.c - members, texts and numbers out of the nodes that json_parse() made. */
+/* json_read.c - reads members, strings and numbers from the nodes that json_parse() made. */
 #include "base/json.h"
 
 #include <inttypes.h>
@@ -18,7 +18,7 @@ json_get(const struct json *j, struct str key)
         const struct json *value = at + 1;
 
         if (LIKELY(!at->escaped)) {
-            /* The first letter spares most calls. */
+            /* Comparing the first letter avoids most calls. */
             if (at->n == key.n + 2 && (key.n == 0 || at->p[1] == key.p[0]) &&
                 memcmp(at->p + 1, key.p, key.n) == 0)
                 return value;
@@ -77,7 +77,7 @@ json_count(const struct json *j)
     return n;
 }
 
-/* Strings. Their syntax is known to be right. */
+/* Strings. json_parse() has checked their syntax. */
 
 static unsigned
 hex_value(const char *p)
@@ -178,7 +178,7 @@ json_str(struct arena *a, const struct json *j)
 
     const char *p = j->p + 1;
     const char *end = j->p + j->n - 1;
-    char *text = arena_try(a, j->n);    /* no escape is shorter than what it stands for */
+    char *text = arena_try(a, j->n);    /* an escape is never shorter than its text */
     char *out = text;
 
     if (text == NULL)
@@ -220,14 +220,14 @@ json_str_is(const struct json *j, struct str text)
     return json_text_next(&it) < 0;
 }
 
-/* Numbers. Their syntax is known to be right. */
+/* Numbers. json_parse() has checked their syntax. */
 
 /* A number taken apart: digits (with a point among them) times ten to the power of `exponent`. */
 struct number {
     bool negative;
     struct str digits;
     size_t whole;        /* digits before the point */
-    int64_t exponent;    /* clamped: no text is long enough to make up for more */
+    int64_t exponent;    /* clamped, beyond what any text can compensate */
 };
 
 static struct number
@@ -291,8 +291,8 @@ json_i64(const struct json *j, int64_t fallback)
     return whole > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)whole;
 }
 
-/* What fits a double's 53 bits, times or over a power of ten that a double holds exactly, takes one
- * rounding and needs no strtod(). False for all else. */
+/* Numbers that fit 53 bits, multiplied or divided by a power of ten that a double represents
+ * exactly, need one rounding and no strtod(). False for all others. */
 static bool
 simple_f64(const struct number *v, double *ret)
 {
@@ -318,7 +318,7 @@ simple_f64(const struct number *v, double *ret)
 }
 
 /* Any number, by strtod(). Beyond 768 significant digits a double's rounding depends only on
- * whether anything but zeros follows, so a text of any length fits a small room. */
+ * whether anything but zeros follows, so a small buffer is enough for any length. */
 static double
 long_f64(const struct number *v)
 {

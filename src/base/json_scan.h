@@ -1,7 +1,7 @@
-/* json_scan.h - what the JSON files share: skipping plain bytes, judging UTF-8, unescaping.
+/* json_scan.h - shared by the JSON files: skipping plain bytes, validating UTF-8, unescaping.
  *
- * Most of a body is plain text inside strings, so reader and writer look at eight bytes at a
- * time for the few that matter. Private to json*.c.
+ * Most of a body is plain text inside strings, so reader and writer scan for the other bytes eight
+ * or sixteen at a time. Private to json*.c.
  */
 #pragma once
 
@@ -47,8 +47,8 @@ json_is_plain(char c)
 }
 
 #ifdef __SSE2__
-/* A bit for each of sixteen bytes that ends a run of plain bytes, the first byte lowest. Signed,
- * what is beyond ASCII is less than a blank too. */
+/* A bit for each of sixteen bytes that ends a run of plain bytes, the first byte lowest. As signed
+ * bytes, non-ASCII ones are less than a blank too. */
 static inline unsigned
 json_special_mask(const char *p)
 {
@@ -61,8 +61,8 @@ json_special_mask(const char *p)
 }
 #endif
 
-/* The first byte from `p` on that is not plain, or `end`. What does not fill a last word is looked
- * at together with bytes that were found plain already. */
+/* The first byte from `p` on that is not plain, or `end`. The last, incomplete word is checked
+ * together with bytes before it that are known to be plain. */
 static inline const char *
 json_skip_plain(const char *p, const char *end)
 {
@@ -104,8 +104,8 @@ json_is_continuation(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-/* Judges the UTF-8 sequence that starts at `p` (p < end, its first byte beyond ASCII). The length
- * of a valid one, 2 to 4; or minus the bytes that an invalid one takes up, 1 to 3. */
+/* Validates the UTF-8 sequence at `p` (p < end, its first byte is not ASCII). Returns the length of
+ * a valid one, 2 to 4, or the negated length of an invalid one, 1 to 3. */
 static inline int
 json_utf8_step(const char *p, const char *end)
 {

@@ -1,4 +1,4 @@
-/* json_write.c - strings and doubles as JSON wants them. */
+/* json_write.c - writes strings and doubles as JSON. */
 #include "base/json.h"
 
 #include <math.h>
@@ -35,7 +35,7 @@ add_ascii_escape(struct buf *b, char c)
     buf_add(b, str_make(text, sizeof(text)));
 }
 
-/* Writes what stands at `p` and cannot stay as it is; returns what follows it. */
+/* Writes the character at `p`, which must be escaped; returns what follows it. */
 static const char *
 add_escape(struct buf *b, const char *p, const char *end)
 {
@@ -73,7 +73,7 @@ json_add_escaped(struct buf *b, struct str s)
     buf_add(b, str_make(run, (size_t)(end - run)));
 }
 
-/* Most strings are short, need no escapes and find room. False when this one does not. */
+/* The fast path for strings that need no escapes and fit the allocated buffer. False for others. */
 static inline bool
 add_plain(struct buf *b, struct str s)
 {
@@ -102,7 +102,7 @@ json_add_str(struct buf *b, struct str s)
 void
 json_add_f64(struct buf *b, double v)
 {
-    enum { DIGITS_MAX = 17 };    /* always enough to come back to the same double */
+    enum { DIGITS_MAX = 17 };    /* always enough to read back as the same double */
     char text[32] = "";
 
     if (!isfinite(v)) {
@@ -110,7 +110,7 @@ json_add_f64(struct buf *b, double v)
         return;
     }
     if (fabs(v) < 1e15 && v == trunc(v) && !(v == 0 && signbit(v))) {
-        buf_add_i64(b, (int64_t)v);    /* who wants an integer does not take 1e+02 */
+        buf_add_i64(b, (int64_t)v);    /* readers of integers reject 1e+02 */
         return;
     }
     for (int digits = 1; digits <= DIGITS_MAX; digits++) {

@@ -31,7 +31,7 @@ struct map {
     uint32_t *slots;
 };
 
-/* One seed for the process, so that a hash may travel between threads. */
+/* One seed for the process, so that threads can share hashes. */
 static uint64_t
 hash_seed(void)
 {
@@ -56,7 +56,7 @@ load(const char *p, size_t n)
     return v;
 }
 
-/* Up to eight bytes as one number; the length tells apart what looks the same. */
+/* Up to eight bytes as one number; texts that give the same number differ in length. */
 static inline uint64_t
 load_short(const char *p, size_t n)
 {
@@ -103,7 +103,7 @@ slot_mask(const struct map *m)
     return m->cap * 2 - 1;
 }
 
-/* The slot of `key`, or the free one where it belongs. The map has slots. */
+/* The slot of `key`, or the free one where it belongs. The map must have slots. */
 static size_t
 find_slot(const struct map *m, struct str key, uint64_t hash)
 {
@@ -118,7 +118,8 @@ find_slot(const struct map *m, struct str key, uint64_t hash)
     return at;
 }
 
-/* Makes room for one more entry: drops the holes, and doubles unless that was plenty. */
+/* Makes room for one more entry: drops the holes, and doubles the capacity unless that freed
+ * enough. */
 static void
 rebuild(struct map *m)
 {
@@ -182,7 +183,7 @@ map_get(const struct map *m, struct str key)
     return m->slots[at] != 0 ? m->entries[m->slots[at] - 1].value : NULL;
 }
 
-/* Frees the slot `hole`, and moves up those behind it that would no longer be found. */
+/* Frees the slot `hole`, and moves up the slots after it that would no longer be found. */
 static void
 close_gap(struct map *m, size_t hole)
 {
@@ -191,7 +192,7 @@ close_gap(struct map *m, size_t hole)
     for (size_t at = (hole + 1) & mask; m->slots[at] != 0; at = (at + 1) & mask) {
         size_t home = m->entries[m->slots[at] - 1].hash & mask;
 
-        /* It may move to the hole unless its home lies between the hole and itself. */
+        /* It can move to the hole unless its own slot lies between the hole and itself. */
         if (((at - home) & mask) >= ((at - hole) & mask)) {
             m->slots[hole] = m->slots[at];
             hole = at;

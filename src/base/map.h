@@ -12,18 +12,18 @@ struct map;
 struct map *map_create(void) NEVER_NULL;
 void map_destroy(struct map *m);
 
-/* Puts or replaces; returns the value that was there before, or NULL. `value` must not be NULL. */
+/* Inserts or replaces; returns the previous value, or NULL. `value` must not be NULL. */
 void *map_put(struct map *m, struct str key, void *value);
 
 /* The value, or NULL. */
 void *map_get(const struct map *m, struct str key);
 
-/* Takes it out; returns the value that was there, or NULL. */
+/* Removes an entry; returns its value, or NULL. */
 void *map_remove(struct map *m, struct str key);
 
 size_t map_count(const struct map *m);
 
-/* Walks in insertion order of what is left: start with *pos = 0; false at the end. */
+/* Iterates in insertion order: start with *pos = 0; false at the end. */
 bool map_next(const struct map *m, size_t *pos, struct str *ret_key, void **ret_value);
 
 /* The seeded 64-bit hash that the map uses (wyhash-like mixing); stable within one process. */

@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "base/check.h"
 
-/* tolower() asks the locale; protocols are ASCII. */
+/* tolower() depends on the locale; protocols are ASCII. */
 static inline unsigned char
 ascii_lower(char c)
 {
@@ -38,8 +38,8 @@ str_ieq(struct str a, struct str b)
     return a.n == b.n && str_istarts(a, b);
 }
 
-/* Takes a character off the front of *s that is not its last; a letter of any case, or one that
- * folds to it, becomes the lower-case one. */
+/* Removes the first character of *s, which is not empty, and returns it: in lower case if it is an
+ * ASCII letter or folds to one. */
 static char
 take_folded(struct str *s)
 {
@@ -217,7 +217,7 @@ enum { DISTANCE_BYTES_MAX = 32 };
 unsigned
 str_distance(struct str a, struct str b, unsigned limit)
 {
-    /* Three rows of the usual table: the swap of neighbours looks two rows back. */
+    /* Three rows of the usual table: swapping neighbours needs the row before the last. */
     unsigned rows[3][DISTANCE_BYTES_MAX + 1];
 
     if (a.n > DISTANCE_BYTES_MAX || b.n > DISTANCE_BYTES_MAX)

@@ -48,12 +48,12 @@ str_eq(struct str a, struct str b)
 /* Order by bytes, shorter first on a tie: usable with qsort. */
 int str_cmp(struct str a, struct str b);
 
-/* Equality that ignores ASCII case, as HTTP field names want. */
+/* Equality ignoring ASCII case, as for HTTP field names. */
 bool str_ieq(struct str a, struct str b);
 
-/* Would some reader take `s` for `name` (of lower-case ASCII), although it is another text? Readers
- * ignore case as ASCII, as Unicode (Go: "mode\u212a" is "modek", and the long s is an s) or as Java
- * do (an i with or without a dot); readers written in C end a text at its first NUL. */
+/* Whether some parser would take `s` for `name` (lower-case ASCII) although the two differ. Parsers
+ * that ignore case do so by ASCII, by Unicode (Go folds the Kelvin sign to k and the long s to s)
+ * or as Java does (dotted and dotless i); parsers written in C end a string at its first NUL. */
 bool str_resembles(struct str s, struct str name);
 
 bool str_starts(struct str s, struct str prefix);
@@ -70,8 +70,8 @@ struct str str_skip(struct str s, size_t n);
 /* Without leading and trailing blanks and tabs (HTTP's OWS) and line ends. */
 struct str str_trim(struct str s);
 
-/* Cuts `s` at the first `sep`: *ret_head is what stands before, *ret_tail what stands after.
- * False when there is no `sep`; then the head is all of `s` and the tail is empty. */
+/* Cuts `s` at the first `sep` into *ret_head and *ret_tail. False if there is no `sep`; then the
+ * head is all of `s` and the tail is empty. */
 bool str_cut(struct str s, char sep, struct str *ret_head, struct str *ret_tail);
 
 /* Decimal digits only, no sign, no blanks, no overflow. False otherwise. */
@@ -83,10 +83,10 @@ int str_hex_digit(char c);
 /* Compares secrets: the time depends on the lengths alone. */
 bool str_eq_secret(struct str a, struct str b);
 
-/* Copies with a NUL behind into `room`, cutting what does not fit; `size` must not be 0. */
+/* Copies into `room` with a terminating NUL, truncating what does not fit; `size` must not be 0. */
 void str_copy_c(char *room, size_t size, struct str s);
 
-/* A heap copy with a NUL behind, owned by the caller. Never NULL. */
+/* A NUL-terminated heap copy, owned by the caller. Never NULL. */
 char *str_dup_c(struct str s) __attribute__((returns_nonnull));
 
 /* Distance in edits (insert, delete, replace, swap of neighbours) for "did you mean";

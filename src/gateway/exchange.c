@@ -282,8 +282,8 @@ read_form(struct exchange *x, struct str type)
         return STEP_WAIT;
     switch (x->form) {
     case MULTIPART_UNCLEAR:
-        return exchange_fail(x, ERR_BAD_REQUEST,
-            "the form's field 'model' cannot be read in one way only: %s", x->form_why);
+        return exchange_fail(
+            x, ERR_BAD_REQUEST, "the form's field 'model' is ambiguous: %s", x->form_why);
     case MULTIPART_ONE:
         node = arena_new(r->arena, struct json);
         *node = (struct json){

@@ -1,4 +1,4 @@
-/* multipart.c - walks the parts of a form.
+/* multipart.c - reads the parts of a form.
  *
  *     --boundary CRLF
  *     field lines CRLF
@@ -6,9 +6,9 @@
  *     content CRLF
  *     --boundary ... and after the last part: --boundary-- CRLF
  *
- * Readers differ in what else they take: other line ends, text before the first part, folded or
- * repeated fields, escapes in quotes. None of it is needed, and each of it can hide a field from one
- * of two readers, so none of it is taken.
+ * Parsers differ in what else they accept: other line ends, text before the first part, folded or
+ * repeated fields, escapes in quotes. None of that is needed, and each could hide a field from one
+ * of two parsers, so all of it is refused.
  */
 #include "http/multipart.h"
 
@@ -22,12 +22,12 @@ enum {
 
 /* --- parameters --- */
 
-/* "; name=value" and so on, behind a media type or a disposition. */
+/* The parameters ("; name=value") of a media type or a disposition. */
 struct parameters {
     struct str rest;
     struct str name;
     struct str value;
-    bool bad;    /* what follows is no parameter */
+    bool bad;    /* what follows is not a parameter */
 };
 
 static bool
@@ -58,7 +58,7 @@ skip_blanks(struct str *s)
         *s = str_skip(*s, 1);
 }
 
-/* A token, or text in quotes. A backslash before a quote means two things to two readers. */
+/* A token, or a quoted string. Parsers disagree about a backslash before a quote. */
 static bool
 take_value(struct str *s, struct str *ret)
 {
@@ -76,7 +76,7 @@ take_value(struct str *s, struct str *ret)
     return true;
 }
 
-/* Cuts the next parameter off. False at the end, and where there is none: p->bad. */
+/* Reads the next parameter. False at the end, and with p->bad on malformed input. */
 static bool
 next_parameter(struct parameters *p)
 {
@@ -105,13 +105,13 @@ struct form {
     struct str name;    /* the field that is looked for */
     struct str value;
     bool found;
-    struct str rest;      /* behind the delimiter met last */
+    struct str rest;      /* what follows the last delimiter */
     struct str dashes;    /* "--boundary" */
     const char *why;      /* what is wrong with the form */
     char text[2 + BOUNDARY_BYTES];
 };
 
-/* Records the first thing that is wrong; false for whoever returns that. */
+/* Records the first thing that is wrong; returns false. */
 static bool
 refuse(struct form *f, const char *why)
 {
@@ -127,26 +127,27 @@ read_boundary(struct form *f, struct str content_type)
 
     while (next_parameter(&p)) {
         if (str_istarts(p.name, S("boundary*")))
-            return refuse(f, "its boundary is encoded");
+            return refuse(f, "the boundary is encoded");
         if (!str_ieq(p.name, S("boundary")))
             continue;
         if (p.value.n == 0 || p.value.n > BOUNDARY_BYTES || str_chr(p.value, '\\') != p.value.n ||
             p.value.p[p.value.n - 1] == ' ')
-            return refuse(f, "its boundary is malformed");
+            return refuse(f, "the boundary is malformed");
         memcpy(f->text, "--", 2);
         memcpy(f->text + 2, p.value.p, p.value.n);
         f->dashes = str_make(f->text, 2 + p.value.n);
         boundaries++;
     }
     if (p.bad)
-        return refuse(f, "a parameter of its content type is malformed");
+        return refuse(f, "a parameter of the content type is malformed");
     return boundaries == 1 ||
-           refuse(f, boundaries == 0 ? "it has no boundary" : "it has more than one boundary");
+           refuse(f, boundaries == 0 ? "the content type has no boundary"
+                                     : "the content type has more than one boundary");
 }
 
-/* Finds the next delimiter, which must stand on a line of its own; *ret_part is what stands before
- * that line. *ret_last: it was the closing one. Wherever else the boundary stands, some reader would
- * see a delimiter there. */
+/* Finds the next delimiter, which must be on a line of its own; *ret_part is what precedes that
+ * line. *ret_last: it was the closing one. The boundary may not occur elsewhere, because some
+ * parser would see a delimiter there. */
 static bool
 take_delimiter(struct form *f, bool first, struct str *ret_part, bool *ret_last)
 {
@@ -154,16 +155,16 @@ take_delimiter(struct form *f, bool first, struct str *ret_part, bool *ret_last)
     size_t line_end = first && at == 0 ? 0 : 2;    /* before it */
 
     if (at == f->rest.n)
-        return refuse(f, first ? "no part begins in it" : "its last part has no end");
+        return refuse(f, first ? "the form has no parts" : "the closing boundary is missing");
     if (at < line_end || (line_end != 0 && memcmp(f->rest.p + at - 2, "\r\n", 2) != 0))
-        return refuse(f, "its boundary stands within a line");
+        return refuse(f, "the boundary occurs within a line");
     *ret_part = str_make(f->rest.p, at - line_end);
     f->rest = str_skip(f->rest, at + f->dashes.n);
     *ret_last = str_starts(f->rest, S("--"));
     if (*ret_last)
         f->rest = str_skip(f->rest, 2);
     if (!str_starts(f->rest, S("\r\n")) && !(*ret_last && f->rest.n == 0))
-        return refuse(f, "its boundary stands within a line");
+        return refuse(f, "the boundary occurs within a line");
     if (!*ret_last)
         f->rest = str_skip(f->rest, 2);
     return true;
@@ -240,7 +241,7 @@ read_part_head(struct form *f, struct str head, struct part *part)
     return true;
 }
 
-/* A name that readers may decode, each in its way. */
+/* Whether parsers could decode the name, each in its own way. */
 static bool
 is_encoded_name(struct str name)
 {
@@ -251,7 +252,7 @@ is_encoded_name(struct str name)
     return false;
 }
 
-/* Whether the field's content is what stands there, to every reader. */
+/* Whether every parser takes the content literally. */
 static bool
 is_plain_text(const struct part *part, struct str content)
 {
@@ -293,13 +294,13 @@ read_part(struct form *f, struct str text)
         return refuse(f, "the name of a part is encoded, or sets an encoding");
     if (str_resembles(str_make(part.name.p, str_chr(part.name, '[')), f->name) ||
         (str_starts(part.name, f->name) && str_starts(str_skip(part.name, f->name.n), S("["))))
-        return refuse(f, "a field resembles it");
+        return refuse(f, "another field resembles it");
     if (!str_eq(part.name, f->name))
         return true;
     if (f->found)
-        return refuse(f, "it is there more than once");
+        return refuse(f, "the field is repeated");
     if (part.is_file || !is_plain_text(&part, content))
-        return refuse(f, "it is a file, or encoded");
+        return refuse(f, "the field is a file, or encoded");
     f->found = true;
     f->value = content;
     return true;
@@ -317,11 +318,11 @@ read_form(struct form *f, struct str content_type)
         if (!take_delimiter(f, first, &part, &last))
             return false;
         if (first ? part.n != 0 : !read_part(f, part))
-            return refuse(f, "text stands before its first part");
+            return refuse(f, "there is text before the first part");
     }
     while (str_starts(f->rest, S("\r\n")))
         f->rest = str_skip(f->rest, 2);
-    return f->rest.n == 0 || refuse(f, "text stands behind its last part");
+    return f->rest.n == 0 || refuse(f, "there is text after the last part");
 }
 
 enum multipart_found

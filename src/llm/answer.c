@@ -1,13 +1,13 @@
 /* answer.c - folds events into one whole answer.
  *
- * Text grows in place as long as deltas go to the same part; a delta for another
- * part continues there. Sizes come from a provider, so all growth is arena_try().
+ * Text grows in place as long as deltas go to the same part. Its size is chosen by a provider, so
+ * all growth goes through arena_try().
  */
 #include "llm/answer.h"
 
 enum {
     CHOICES_MAX = 128,
-    PART_BYTES = 32,    /* that a part takes of the answer's limit beside its text, as written */
+    PART_BYTES = 32,    /* charged to the answer's limit for each part, in addition to its text */
 };
 
 static struct llm_answer *
@@ -43,7 +43,7 @@ answer_choice(struct llm_answer *ans, uint32_t index)
     return *at;
 }
 
-/* Takes `n` bytes of what may be kept. False, with the answer marked: it is too large. */
+/* Charges `n` bytes to the answer's limit. False, with too_large set, if they exceed it. */
 static bool
 take(struct llm_answer *ans, size_t n)
 {
@@ -54,7 +54,7 @@ take(struct llm_answer *ans, size_t n)
     return true;
 }
 
-/* A copy, or the empty slice with the answer marked as too large. */
+/* A copy; or an empty slice, with too_large set. */
 static struct str
 keep(struct llm_answer *ans, struct str s)
 {
@@ -76,8 +76,8 @@ add_part(struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind
     return c->open;
 }
 
-/* The half of a surrogate pair at `p`, as json_str() keeps it in three bytes; 0 when there is
- * none. */
+/* The half of a surrogate pair at `p`, which json_str() keeps as three bytes; 0 if there is none.
+ */
 static uint32_t
 surrogate_at(const char *p)
 {
@@ -86,8 +86,8 @@ surrogate_at(const char *p)
     return u[0] == 0xed && u[1] >= 0xa0 ? 0xd000u | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu) : 0;
 }
 
-/* A character that was split between two deltas becomes one: makes it at the end of *text, which
- * has the room of what it replaces, and returns what is left of `more`. */
+/* Joins a character that was split between two deltas: writes it at the end of *text, over the half
+ * that stands there, and returns the rest of `more`. */
 static struct str
 join_surrogates(struct str *text, struct str more)
 {
@@ -108,8 +108,8 @@ join_surrogates(struct str *text, struct str more)
     return str_skip(more, 3);
 }
 
-/* The room that append() gives a text of `n` bytes: a power of two, so that it need not be
- * remembered. */
+/* The size that append() allocates for a text of `n` bytes: a power of two, so that it need not be
+ * stored. */
 static size_t
 room_for(size_t n)
 {
@@ -120,7 +120,7 @@ room_for(size_t n)
     return room;
 }
 
-/* Appends to *text, which only append() has written. */
+/* Appends to *text, which nothing but append() has written. */
 static void
 append(struct llm_answer *ans, struct str *text, struct str more)
 {
@@ -143,14 +143,14 @@ append(struct llm_answer *ans, struct str *text, struct str more)
     text->n += more.n;
 }
 
-/* Nothing can be added to reasoning that has its signature or is encrypted. */
+/* Reasoning that is signed or encrypted is complete. */
 static bool
 is_sealed(const struct llm_part *part)
 {
     return part->signature.n > 0 || part->redacted.n > 0;
 }
 
-/* Text goes on in the open part when that is of the same kind, else a new one begins. */
+/* Text continues the open part if that is of the same kind; otherwise it begins a new one. */
 static void
 fold_text(
     struct llm_answer *ans, struct llm_answer_choice *c, enum llm_part_kind kind, struct str text)
@@ -205,7 +205,7 @@ fold_tool_args(struct llm_answer *ans, struct llm_answer_choice *c, const struct
     append(ans, &c->open->args, ev->text);
 }
 
-/* A copy, parsed; NULL when there is no such document, or no room for it. */
+/* A parsed copy; NULL if it is not JSON, or there is no memory for it. */
 static const struct json *
 keep_document(struct llm_answer *ans, struct str raw)
 {

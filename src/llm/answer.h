@@ -25,7 +25,7 @@ struct llm_answer_choice {
     enum llm_finish finish;
     struct str native;
     struct str stop_sequence;
-    struct llm_fragment *logprobs;    /* objects whose lists continue each other */
+    struct llm_fragment *logprobs;    /* objects whose lists are to be concatenated */
     struct llm_fragment **logprobs_tail;
     struct llm_word *citations;    /* JSON texts */
     struct llm_word **citations_tail;
@@ -42,12 +42,12 @@ struct llm_answer {
     struct llm_answer_choice *choices;    /* by index, ascending */
     struct llm_answer_choice *recent;     /* the one looked up last */
     bool complete;                        /* EVENT_END came */
-    size_t left;       /* bytes of text that may still be kept; answer_init() sets no limit */
-    bool too_large;    /* that, or the arena's limit, stopped the folding */
+    size_t left;       /* bytes of text that may still be kept; unlimited after answer_init() */
+    bool too_large;    /* that limit, or the arena's, was reached */
     const struct llm_error *error;    /* copied into the arena */
 };
 
 void answer_init(struct llm_answer *ans, struct arena *a);
 
-/* The choice with that index, made when it is not there. NULL beyond 128 choices. */
+/* The choice with that index, created if it does not exist. NULL if the index is 128 or more. */
 struct llm_answer_choice *answer_choice(struct llm_answer *ans, uint32_t index);

@@ -1,8 +1,8 @@
-/* effort.c - the table between words and budgets. */
+/* effort.c - maps effort words to token budgets. */
 #include "llm/effort.h"
 
-/* A word stands for `budget`; a budget below `below` reads as that word. Ascending; rows with
- * `below` 0 are never the answer for a budget. */
+/* A word means `budget` tokens; a budget less than `below` maps to that word. Ascending; rows with
+ * `below` 0 are never chosen for a budget. */
 static const struct {
     struct str word;
     int64_t budget;

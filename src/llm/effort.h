@@ -1,7 +1,7 @@
-/* effort.h - how hard a model shall think: a word on some wires, a token budget on others.
+/* effort.h - reasoning effort: a word on some wires, a token budget on others.
  *
- * There is no standard for going from one to the other; this table is our choice, and
- * every wire takes it from here so that they agree.
+ * There is no standard conversion; this table is our choice, and every wire uses it so that they
+ * agree.
  */
 #pragma once
 

@@ -1,11 +1,11 @@
-/* event.c - the words for how an answer ended. */
+/* event.c - names of finish reasons. */
 #include "llm/event.h"
 
 const char *
 llm_finish_name(enum llm_finish f)
 {
     switch (f) {
-    case FINISH_UNKNOWN:    /* no word of theirs fits, and every client survives "stop" */
+    case FINISH_UNKNOWN:    /* OpenAI has no matching word, and every client accepts "stop" */
     case FINISH_STOP:
         return "stop";
     case FINISH_LENGTH:

@@ -1,8 +1,8 @@
-/* event.h - every answer, streamed or not, is a sequence of these.
+/* event.h - every answer, streamed or not, is a sequence of these events.
  *
- * A provider's decoder emits them, a caller's encoder turns them into its own
- * bytes; usage counting, mid-stream errors and logging look at them in between.
- * Slices are valid during the emit call only.
+ * A provider's decoder emits them, a caller's encoder turns them into its own bytes; usage
+ * counting, mid-stream errors and logging look at them in between. Slices are valid during the emit
+ * call only.
  */
 #pragma once
 
@@ -14,9 +14,9 @@ enum llm_event_kind {
     EVENT_NONE,
     EVENT_START,         /* id, model, created_s; usage when already known */
     EVENT_TEXT,          /* text delta */
-    EVENT_REASONING,     /* text delta of readable thinking */
-    EVENT_SIGNATURE,     /* signature of the reasoning block just given */
-    EVENT_REDACTED,      /* text: a whole block of encrypted thinking */
+    EVENT_REASONING,     /* delta of readable reasoning text */
+    EVENT_SIGNATURE,     /* signature of the preceding reasoning block */
+    EVENT_REDACTED,      /* text: a complete block of encrypted reasoning */
     EVENT_REFUSAL,       /* text delta */
     EVENT_TOOL_START,    /* tool, id, name; custom */
     EVENT_TOOL_ARGS,     /* tool, text: a fragment of the arguments' JSON text, byte-exact */
@@ -33,18 +33,18 @@ enum llm_event_kind {
 
 enum llm_finish { FINISH_UNKNOWN, FINISH_STOP, FINISH_LENGTH, FINISH_TOOLS, FINISH_FILTER };
 
-/* A failure, ours or a provider's, in one form. */
+/* An error, the gateway's own or a provider's. */
 struct llm_error {
     enum err kind;
-    int status;            /* what the provider said, 0 when it is ours */
+    int status;            /* the provider's status; 0 if the error is the gateway's own */
     struct str message;    /* for the caller; scrubbed of secrets */
     struct str type;       /* the provider's own words, or empty */
     struct str code;
     struct str param;
     int64_t retry_after_ms;    /* -1: not said */
-    /* the words may repeat a part of the conversation: for the caller, never for a log */
+    /* the message may quote the conversation: show it to the caller, never log it */
     bool quotes;
-    /* the caller gets the provider's own document instead of these words */
+    /* the caller gets the provider's own document instead of this message */
     bool as_is;
 };
 
@@ -56,18 +56,18 @@ struct llm_event {
     struct str id;
     struct str name;      /* tool name */
     struct str model;     /* START */
-    int64_t created_s;    /* START: 0 when the provider does not say */
+    int64_t created_s;    /* START: 0 if the provider does not report it */
     struct str raw;       /* JSON text */
     struct str signature;
     bool custom;    /* TOOL_START of a free-form call */
     enum llm_finish finish;
-    struct str native;           /* the provider's own finish word */
-    struct str stop_sequence;    /* FINISH: the sequence that matched, when told */
+    struct str native;           /* the provider's own finish reason */
+    struct str stop_sequence;    /* FINISH: the stop sequence that matched, if reported */
     struct llm_usage usage;
     const struct llm_error *error;
 };
 
-/* Where events go. Embedded by whoever receives them. */
+/* Receives events. Embedded in the receiver's own struct. */
 struct event_sink {
     void (*emit)(struct event_sink *sink, const struct llm_event *ev);
 };

@@ -1,4 +1,4 @@
-/* request.c - building the one request form, and a rough idea of its size. */
+/* request.c - builds struct llm_request, and estimates its size in tokens. */
 #include "llm/request.h"
 
 #include "llm/wire.h"
@@ -45,8 +45,8 @@ llm_message_add(struct arena *a, struct llm_message ***tail, enum llm_role role)
 
 /* --- estimating --- */
 
-/* What a picture, a second of sound or a page costs is the provider's secret; these are its order
- * of magnitude. */
+/* Providers do not publish what an image, a second of audio or a page costs; these are orders of
+ * magnitude. */
 enum {
     TOKENS_IMAGE = 1000,
     TOKENS_PER_MESSAGE = 4,
@@ -56,8 +56,8 @@ enum {
     TOKENS_FILE_UNKNOWN = 2000,
 };
 
-/* In quarters of a token: four bytes of English are about one, a character of most other scripts
- * is nearly one by itself. */
+/* In quarters of a token: about four bytes of English make one, and so does nearly every single
+ * character of most other scripts. */
 static int64_t
 quarters(struct str s)
 {
@@ -112,8 +112,8 @@ estimate_parts(const struct llm_part *part)
     return n;
 }
 
-/* The same from the parsed body alone: all its text, with long runs that look like base64
- * counted as one picture each. */
+/* The same from the parsed body alone: all its strings, with long ones that look like base64
+ * counted as one image each. */
 static int64_t
 estimate_document(const struct json *doc)
 {

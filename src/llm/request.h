@@ -1,10 +1,9 @@
-/* request.h - the one form of a request that routing, policy and the wires know.
+/* request.h - the protocol-neutral form of a request, which routing, policy and the wires share.
  *
- * It is filled in two steps. The head (model, stream, limits) is read for every request in
- * one look at the parsed body. The conversation (messages, tools, sampling) is read
- * only when somebody needs it: a request relayed to a provider of the same wire is
- * never taken apart. Everything lives in the exchange's arena or is a slice of the
- * caller's bytes; lists are linked in order.
+ * It is filled in two steps. The head (model, stream, limits) is read for every request from the
+ * parsed body. The conversation (messages, tools, sampling) is read only when it is needed: a
+ * request that goes to a provider of the same wire is never decoded further. Everything lives in
+ * the exchange's arena or is a slice of the caller's bytes; lists are linked in order.
  */
 #pragma once
 
@@ -18,7 +17,7 @@ enum llm_op {
     OP_COMPLETE,    /* the old text completions */
     OP_EMBED,
     OP_COUNT_TOKENS,
-    OP_RELAY,    /* any other route of the caller's protocol, passed through */
+    OP_RELAY,    /* any other route of the caller's protocol, passed through unchanged */
     OP_COUNT
 };
 #define OP_BIT(op) (1u << (op))
@@ -35,15 +34,15 @@ enum llm_part_kind {
     PART_TOOL_RESULT,
     PART_REASONING,
     PART_REFUSAL,
-    /* a block only its own wire understands: kept for that wire, dropped for others */
+    /* a block that only its own wire understands: kept for that wire, dropped for others */
     PART_OPAQUE,
 };
 
-/* A prompt-cache breakpoint behind a part or a tool, and how long it is to last when that was said. */
+/* A prompt-cache breakpoint after a part or a tool, with its lifetime if one was given. */
 enum llm_cache_mark { MARK_NONE, MARK_SET, MARK_5M, MARK_1H };
 
-/* One piece of a message, of an answer, or of a tool's result. Only what its kind names may be
- * looked at: kinds share their room, for a hostile body has a part for every 26 bytes. */
+/* One piece of a message, an answer or a tool result. Read only the members that belong to its
+ * kind: kinds share storage, because a hostile body can have a part for every 26 bytes. */
 struct llm_part {
     enum llm_part_kind kind;
     enum llm_cache_mark cache_mark : 8;
@@ -62,7 +61,7 @@ struct llm_part {
     };
     union {
         struct str file_id;      /* media */
-        struct str signature;    /* REASONING, TOOL_CALL: proof for the provider that made it */
+        struct str signature;    /* REASONING, TOOL_CALL: of the provider that made it */
     };
     struct str name;    /* FILE: its name; TOOL_CALL: the function's */
     union {
@@ -72,7 +71,7 @@ struct llm_part {
         };
         struct llm_part *result;    /* TOOL_RESULT: its content */
         struct {
-            const struct wire *origin;    /* REASONING, OPAQUE: the only wire it may go back to */
+            const struct wire *origin;    /* REASONING, OPAQUE: the only wire it may go to */
             const struct json *raw;       /* OPAQUE: the block itself */
         };
     };
@@ -116,20 +115,20 @@ struct llm_request {
     struct str body;           /* as received */
     const struct json *doc;    /* parsed; NULL for OP_RELAY with a body that is not JSON */
     struct str model;          /* the name asked for */
-    /* where it stands in the body, for replacement in place; may be NULL */
+    /* its node in the body, for replacement in place; may be NULL */
     const struct json *model_node;
     bool stream;
-    int64_t n;    /* choices wanted; 0 or 1: one */
+    int64_t n;    /* number of choices requested; 0 means 1 */
     /* the caller asked for usage in the stream (always so on Anthropic) */
     bool want_usage;
-    /* caller's path behind the protocol's prefix, for OP_RELAY: "/moderations" */
+    /* the caller's path after the protocol's prefix, for OP_RELAY: "/moderations" */
     struct str path;
-    /* where the model stands in it, percent-encoded; empty: nowhere */
+    /* the model's name in it, percent-encoded; empty if it has none */
     struct str path_model;
 
     /* --- the conversation: see llm_request_expand() --- */
     bool expanded;
-    /* system and developer text that stood before the first turn */
+    /* system and developer text that precedes the first turn */
     struct llm_part *system;
     struct llm_message *messages;    /* everything else in order */
     struct llm_tool *tools;
@@ -143,7 +142,7 @@ struct llm_request {
     int schema_strict;    /* -1, 0, 1 */
 
     int64_t max_tokens;    /* 0: not said */
-    /* numbers stay nodes: sent on as they were written; NULL: not said */
+    /* numbers stay nodes, so that they are sent on as written; NULL: not given */
     const struct json *temperature;
     const struct json *top_p;
     const struct json *top_k;
@@ -156,28 +155,28 @@ struct llm_request {
     struct llm_word *stop;
     struct str user;             /* end-user id */
     struct str effort;           /* reasoning effort word, or empty */
-    int64_t reasoning_budget;    /* tokens; -1 not said; 0 off */
+    int64_t reasoning_budget;    /* tokens; -1: not given; 0: off */
     struct str service_tier;
     struct str verbosity;
     const struct json *metadata;
-    /* names of top-level parameters that this form has no place for */
+    /* names of top-level parameters that this struct cannot represent */
     struct llm_word *others;
 };
 
-/* Why a request cannot be taken or translated: a sentence for the caller and the field it is
- * about. */
+/* Why a request cannot be accepted or translated: a sentence for the caller, and the field
+ * concerned. */
 struct wire_fault {
     struct str message;
     struct str param;    /* "messages[2].content", or empty */
 };
 
-/* Reads the conversation if that has not happened yet. OK, or
- * ERR_BAD_REQUEST/ERR_UNSUPPORTED/ERR_TOO_LARGE with *ret_fault. */
+/* Reads the conversation unless that was done already. OK, or ERR_BAD_REQUEST, ERR_UNSUPPORTED or
+ * ERR_TOO_LARGE with *ret_fault. */
 enum err llm_request_expand(struct llm_request *r, struct wire_fault *ret_fault) MUST_CHECK;
 
 /* A rough count of input tokens, without a model's tokenizer: good enough for routing and for
- * count_tokens where the provider has none. Better on the expanded request; otherwise read off the
- * parsed body. */
+ * count_tokens where the provider has none. More accurate for an expanded request; otherwise taken
+ * from the parsed body. */
 int64_t llm_request_estimate_tokens(const struct llm_request *r);
 
 /* Appends at the end of a list that keeps a tail pointer; see the readers for use. */

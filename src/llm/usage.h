@@ -1,16 +1,15 @@
-/* usage.h - what an answer consumed, in one meaning for all providers.
+/* usage.h - token usage of an answer, with one meaning for all providers.
  *
- * Counts are tokens. `input` includes what was read from and written to the
- * prompt cache; `output` includes reasoning. Providers disagree on both, so each
- * wire converts to this on the way in and back on the way out.
+ * Counts are tokens. `input` includes what was read from and written to the prompt cache; `output`
+ * includes reasoning. Providers disagree on both, so each wire converts to this on the way in and
+ * back on the way out.
  */
 #pragma once
 
 #include "base/base.h"
 
 #define USAGE_UNKNOWN (-1)
-#define USAGE_MOST                                                                                 \
-    INT64_C(1000000000000)    /* a larger count is not one; sums and prices of these fit */
+#define USAGE_MOST INT64_C(1000000000000)    /* larger counts are clamped; sums cannot overflow */
 
 struct llm_usage {
     int64_t input;
@@ -43,7 +42,7 @@ usage_update(struct llm_usage *u, const struct llm_usage *newer)
             to[i] = from[i];
 }
 
-/* A count for the outside: unknown reads as 0. */
+/* A count as shown to callers: unknown becomes 0. */
 static inline int64_t
 usage_count(int64_t n)
 {

@@ -28,7 +28,7 @@ wire_named(struct str name)
 
 /* --- the members of a request --- */
 
-/* Whether a key is spelled as keys usually are, so that it resembles none but itself. */
+/* Whether a key has lower-case letters and '_' only, so that it cannot resemble another one. */
 static bool
 is_plain_key(const struct json *key)
 {
@@ -84,7 +84,7 @@ wire_is_member(const struct llm_request *r, const struct json *key)
 
 enum { DROPS_MAX = 64, DROP_NAME_MAX = 64 };
 
-/* Names go into a response field, and some are the caller's own inventions. */
+/* Names end up in a header field, and callers can choose some of them. */
 static bool
 is_parameter_name(struct str name)
 {
@@ -111,7 +111,7 @@ wire_drop(struct wire_drops *d, struct str name)
 
     struct llm_word *w = arena_new(d->arena, struct llm_word);
 
-    /* the body that it stands in is gone before the answer */
+    /* the body that holds it is released before the answer is sent */
     w->text = arena_str(d->arena, name);
     if (w->text.p == NULL)
         return;
@@ -185,7 +185,7 @@ wire_edit_add(struct wire_edits *e, size_t at, size_t cut, struct str put)
 
     size_t i = e->count++;
 
-    /* At one place what is put there stands in front of what is cut. */
+    /* Insertions go before a cut at the same place. */
     for (; i > 0 && (e->list[i - 1].at > at ||
                         (e->list[i - 1].at == at && cut == 0 && e->list[i - 1].cut > 0));
          i--)
@@ -204,7 +204,7 @@ wire_edits_apply(const struct wire_edits *e, struct str body, struct str *pieces
         const struct wire_edit *edit = &e->list[i];
 
         CHECK(edit->at <= body.n && edit->cut <= body.n - edit->at);
-        if (edit->at < from)    /* what it changes is cut away */
+        if (edit->at < from)    /* inside a range that is cut */
             continue;
         if (edit->at > from)
             pieces[n++] = str_make(body.p + from, edit->at - from);
@@ -242,7 +242,7 @@ wire_rewrite_cut(struct wire_rewrite *w, const struct json *container,
 {
     struct json_iter it = json_iter(container);
     const struct json *kept = NULL;    /* the last value that stays */
-    const char *first = NULL;          /* where those begin that go since */
+    const char *first = NULL;          /* start of the elements being removed */
 
     while (json_next(&it)) {
         const char *begins = it.key != NULL ? it.key->p : it.value->p;
@@ -272,7 +272,7 @@ wire_rewrite_end(struct wire_rewrite *w, const struct llm_request *r, struct wir
 
         struct str put = arena_str(r->arena, buf_str(&w->out));
 
-        if (put.p != NULL && !w->out.overflow)    /* else the provider says what is wrong with it */
+        if (put.p != NULL && !w->out.overflow)    /* else the provider reports the problem */
             (void)wire_edit_add(edits, (size_t)(value->p - r->body.p), value->n, put);
     }
     buf_fini(&w->out);
@@ -285,7 +285,7 @@ wire_error_kind(int status)
 {
     switch (status) {
     case 401:
-    case 403:    /* the caller's key was fine, or we would not have asked: it is ours that is not */
+    case 403:    /* the caller's key was accepted, so the gateway's own credentials are at fault */
     case 407:
         return ERR_UPSTREAM_AUTH;
     case 402:
@@ -296,10 +296,10 @@ wire_error_kind(int status)
         return ERR_TOO_LARGE;
     case 408:
     case 504:
-    case 522:    /* Cloudflare: its connection to them, and their answer */
+    case 522:    /* Cloudflare: could not connect to the origin, or the origin did not answer */
     case 524:
         return ERR_UPSTREAM_TIMEOUT;
-    case 409:    /* these tell of the provider's state, not of what the caller wrote */
+    case 409:    /* about the provider's state, not about the request */
     case 421:
     case 424:
     case 425:
@@ -315,7 +315,7 @@ wire_error_kind(int status)
     }
 }
 
-/* Offset of `needle` (lower case) in `s` without regard to ASCII case, or s.n. */
+/* Offset of `needle` (lower case) in `s`, ignoring ASCII case, or s.n. */
 static size_t
 find_folded(struct str s, struct str needle)
 {
@@ -377,7 +377,7 @@ is_word(char c)
            c == '-';
 }
 
-/* What the text of a credential may consist of, masks of other gateways included. */
+/* Characters that occur in credentials, and in masks that other gateways put over them. */
 static bool
 is_secret_char(char c)
 {
@@ -391,12 +391,13 @@ secret_length(struct str s)
 
     while (n < s.n && is_secret_char(s.p[n]))
         n++;
-    while (n > 0 && s.p[n - 1] == '.')    /* the sentence's, not the key's */
+    while (n > 0 && s.p[n - 1] == '.')    /* ends the sentence, not the key */
         n--;
     return n;
 }
 
-/* Whether it is too random for a word: "Invalid key: temperature" tells the caller something. */
+/* Whether it looks random rather than like a word: "Invalid key: temperature" is useful to the
+ * caller. */
 static bool
 looks_secret(struct str s)
 {
@@ -410,7 +411,7 @@ looks_secret(struct str s)
     return s.n >= 24 || (digit && s.n >= 8);
 }
 
-/* Words behind which a secret may stand; *ret_skip bytes of them stay. */
+/* Words that may be followed by a secret; *ret_skip is their length. */
 static bool
 names_secret(struct str s, size_t *ret_skip)
 {
@@ -438,7 +439,7 @@ names_secret(struct str s, size_t *ret_skip)
     return false;
 }
 
-/* How keys begin that well-known services hand out. */
+/* Prefixes of keys of well-known services. */
 static bool
 begins_like_key(struct str s)
 {
@@ -485,7 +486,8 @@ put(struct scrubbed *out, struct str s)
     out->n += n;
 }
 
-/* Copies one character of `s`, or stars in place of a secret; returns the bytes of `s` consumed. */
+/* Copies one character of `s`, or replaces a secret by stars; returns the number of bytes consumed.
+ */
 static size_t
 scrub_step(struct scrubbed *out, struct str s, bool at_word)
 {
@@ -512,7 +514,7 @@ scrub_step(struct scrubbed *out, struct str s, bool at_word)
     return 1;
 }
 
-/* `n` reduced so that it does not end inside a UTF-8 character. */
+/* `n`, or less so that a UTF-8 character is not cut. */
 static size_t
 whole_characters(const char *p, size_t n)
 {
@@ -608,7 +610,8 @@ wire_data_url(struct str url, struct str *ret_mime, struct str *ret_base64)
 struct str
 wire_sniff_base64(struct str base64)
 {
-    /* The first bytes of a file, as base64 spells them; what straddles a character is left out. */
+    /* The first bytes of a file in base64, up to the last character that they determine completely.
+ */
     static const struct {
         struct str text;
         struct str mime;

@@ -15,27 +15,28 @@
 #include "llm/event.h"
 #include "llm/request.h"
 
-/* How a streamed answer is cut into frames on the network. */
+/* How a streamed answer is framed on the network. */
 enum wire_framing { FRAMING_SSE, FRAMING_NDJSON, FRAMING_AWS_EVENTS, FRAMING_JSON_ARRAY };
 
-/* What is special about one provider that speaks the wire; see catalog/providers.def. */
+/* Deviations of a provider from the wire; see catalog/providers.def. */
 enum wire_quirk {
-    QUIRK_NO_STREAM_OPTIONS = 1 << 0,    /* refuses stream_options, or sends usage anyway */
+    QUIRK_NO_STREAM_OPTIONS = 1 << 0,    /* rejects stream_options, or sends usage anyway */
     QUIRK_MAX_TOKENS = 1 << 1,           /* knows max_tokens only, not max_completion_tokens */
     QUIRK_NO_DEVELOPER = 1 << 2,         /* no developer role: send system */
-    /* refuses keys it does not know: send the common core only */
+    /* rejects unknown keys: send the common core only */
     QUIRK_STRICT_KEYS = 1 << 3,
 };
 
-/* The place a request is written for: one model of one provider. */
+/* What a request is written for: one model of one provider. */
 struct wire_target {
     struct str model;    /* the provider's own name */
     uint32_t quirks;     /* enum wire_quirk */
-    /* the model's own limit in tokens, 0 unknown: default for wires that must say one */
+    /* the model's output limit in tokens, 0 if unknown; the default on wires that require a limit
+ */
     int64_t max_output;
-    bool reasoning;            /* a reasoning model (sampling parameters are refused) */
+    bool reasoning;            /* a reasoning model (rejects sampling parameters) */
     bool adaptive_thinking;    /* Anthropic: thinking by effort instead of budget */
-    bool sampling_fixed;       /* refuses temperature, top_p, top_k */
+    bool sampling_fixed;       /* rejects temperature, top_p, top_k */
 };
 
 /* --- writing a request for a provider --- */
@@ -46,12 +47,12 @@ struct wire_drops {
     struct llm_word **tail;
     struct arena *arena;
 };
-/* Notes a name, once, however often it is given. At most 64 are kept, and only those that are fit
- * for a response field: letters, digits and _ . - [ ]. */
+/* Adds a name unless it is in the list already. At most 64 are kept, and only those that may stand
+ * in a header field: letters, digits and _ . - [ ]. */
 void wire_drop(struct wire_drops *d, struct str name);
 
-/* Records what the form could not even hold, r->others: the first thing that each write_request
- * does. */
+/* Adds the parameters that struct llm_request cannot represent, r->others. Each write_request
+ * begins with it. */
 void wire_drop_others(struct wire_drops *d, const struct llm_request *r);
 
 /* Tools that a provider runs itself (web search, code execution, MCP servers) and tools whose schema only
@@ -77,33 +78,33 @@ struct wire_edits {
 /* Adds an edit, keeping them in order of `at`. False when full. */
 bool wire_edit_add(struct wire_edits *e, size_t at, size_t cut, struct str put);
 
-/* The edited body as slices, in order: at most 2 * count + 1 pieces. Returns their number. An edit
- * inside what an earlier one cuts away is moot. */
+/* The edited body as slices, in order: at most 2 * count + 1. Returns their number. An edit inside
+ * a range that an earlier edit cuts is ignored. */
 size_t wire_edits_apply(const struct wire_edits *e, struct str body, struct str *pieces);
 
-/* Puts one value of the body together anew, for changes that may be many: they become one edit. */
+/* Rewrites one value of the body, for changes that may be many: they become one edit. */
 struct wire_rewrite {
     const struct json *value;
     struct buf out;
-    const char *done;    /* everything before it is written or left out */
+    const char *done;    /* everything before it was copied or skipped */
 };
 void wire_rewrite_begin(struct wire_rewrite *w, const struct json *value);
 
-/* `put` stands in place of what lies between two places in the value; called in document order. The
- * value never gets longer. */
+/* Replaces what lies between two places in the value by `put`; call in document order. The value
+ * never gets longer. */
 void wire_rewrite_put(struct wire_rewrite *w, const char *from, const char *to, struct str put);
 
-/* Leaves out the elements of a list, or the members of an object, that `goes` is true of, each with
- * the comma that is no longer needed; `keep` (may be NULL) is called for the others and may change
- * what lies inside. When all would go, all stay: there is nothing right to put in their place.
- * `key` is NULL in a list. */
+/* Removes the elements of an array, or the members of an object, for which `goes` is true, with
+ * their commas; `keep` (may be NULL) is called for the others and may rewrite inside them. If
+ * `goes` is true for all of them, all are kept, because an empty container would be invalid. `key`
+ * is NULL in an array. */
 void wire_rewrite_cut(struct wire_rewrite *w, const struct json *container,
     bool (*goes)(const void *arg, const struct json *key, const struct json *value),
     void (*keep)(
         struct wire_rewrite *w, const void *arg, const struct json *key, const struct json *value),
     const void *arg);
 
-/* Adds the edit, with its text in r->arena, when anything was changed. */
+/* Adds the edit, with its text in r->arena, if anything was changed. */
 void wire_rewrite_end(
     struct wire_rewrite *w, const struct llm_request *r, struct wire_edits *edits);
 
@@ -113,7 +114,7 @@ struct wire_reader {
     const struct wire *wire;
     enum llm_op op;
     bool stream;
-    /* as many were asked for, where the request says: fewer are not the whole answer */
+    /* the number of choices requested, if known: fewer are not the whole answer */
     int64_t choices;
     struct arena *keep;         /* lives as long as the answer: state, ids */
     struct arena *scratch;      /* rewound by the gateway after each frame */
@@ -123,14 +124,14 @@ struct wire_reader {
     /* What the wire tells the gateway about the frame just read and the answer so far. */
     /* this frame only carries usage that a caller who did not ask for it must not see */
     bool frame_is_usage;
-    /* every choice has its finish reason: a clean end now is an answer */
+    /* every choice has its finish reason: if the stream ends now, the answer is complete */
     bool finished;
-    /* the protocol's own last word came ([DONE], message_stop): EVENT_END was emitted */
+    /* the terminator came ([DONE], message_stop) and EVENT_END was emitted */
     bool complete;
     bool failed;    /* an EVENT_ERROR was emitted */
 };
 
-/* Sends an event on its way. */
+/* Emits an event. */
 static inline void
 wire_emit(struct wire_reader *r, const struct llm_event *ev)
 {
@@ -180,15 +181,15 @@ struct wire_caller {
     int (*status)(const struct llm_error *e);
 
     struct str stream_type;    /* "text/event-stream" */
-    /* bytes behind the last event that a provider may have left out: "data: [DONE]\n\n" */
+    /* the terminator, which a provider may have omitted: "data: [DONE]\n\n" */
     struct str terminator;
-    struct str keepalive;    /* bytes that keep a silent stream alive before and between events */
+    struct str keepalive;    /* bytes that keep an idle stream alive, before and between events */
 };
 
 struct wire_provider {
     uint32_t ops;    /* OP_BIT()s it can serve */
 
-    /* Appends the path behind the provider's base URL: "/chat/completions". */
+    /* Appends the path that follows the provider's base URL: "/chat/completions". */
     void (*write_path)(struct buf *out, const struct llm_request *r, const struct wire_target *t);
 
     /* Appends the body for a request that came in on another wire (r is expanded). OK, or
@@ -197,8 +198,8 @@ struct wire_provider {
     enum err (*write_request)(struct buf *out, const struct llm_request *r,
         const struct wire_target *t, struct wire_drops *drops, struct wire_fault *ret_fault);
 
-    /* What must change in the body of a request of the same wire, the model name aside (the gateway
-     * does that): asking for usage. May be NULL. */
+    /* Adds what must change in the body of a request of the same wire, such as asking for usage.
+     * The gateway replaces the model name itself. May be NULL. */
     void (*edit_request)(
         const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);
 
@@ -220,63 +221,66 @@ struct wire_provider {
      * the gateway from the headers. */
     void (*read_error)(struct arena *a, int status, struct str body, struct llm_error *ret);
 
-    /* Fields that every request to such a provider carries: "anthropic-version: 2023-06-01\r\n",
-     * unless the caller sent that field and it is forwarded. */
+    /* Header fields that every request to such a provider carries, unless the caller sent the same
+     * field and it is forwarded: "anthropic-version: 2023-06-01\r\n". */
     struct str fields;
 
-    /* Names of the caller's fields that go on to a provider of the same wire, NULL-terminated. */
+    /* Names of the caller's header fields that are forwarded to a provider of the same wire,
+     * NULL-terminated. */
     const char *const *forward;
 };
 
 struct wire {
     struct str name;    /* as configuration and catalog name it: "openai-chat" */
     enum wire_framing framing;
-    const struct wire_caller *caller;        /* NULL: callers do not speak it */
-    const struct wire_provider *provider;    /* NULL: providers do not speak it */
+    const struct wire_caller *caller;        /* NULL: not offered to callers */
+    const struct wire_provider *provider;    /* NULL: no provider speaks it */
 };
 
 #define WIRE(id) extern const struct wire wire_##id;
 #include "llm/wires.def"
 #undef WIRE
 
-/* The wire of that configuration name, or NULL. wire_at() walks them: NULL behind the last. */
+/* The wire with that configuration name, or NULL. wire_at() enumerates them; NULL after the last.
+ */
 const struct wire *wire_named(struct str name);
 const struct wire *wire_at(size_t i);
 
 /* A provider that ignores case would read `{"model":"small","MODEL":"large"}` as a request for
- * "large", past all that was decided for "small": ERR_BAD_REQUEST with *ret_fault for a member of the
- * object `doc` that resembles (str_resembles()) one of `members`, else OK; ERR_TOO_LARGE when there is
- * no memory to tell. That no key occurs twice is the parser's care. */
+ * "large", although access and routing were decided for "small". Returns ERR_BAD_REQUEST with
+ * *ret_fault if a member of the object `doc` resembles (str_resembles()) one of `members`,
+ * ERR_TOO_LARGE if memory runs out, else OK. The parser has already refused duplicate keys. */
 enum err wire_check_members(struct arena *a, const struct json *doc, const char *const *members,
     struct wire_fault *ret_fault) MUST_CHECK;
 
 /* Whether a key of the caller's object is among its wire's members. */
 bool wire_is_member(const struct llm_request *r, const struct json *key);
 
-/* Shared by wires: kind of a failed answer from its HTTP status alone (wire.md 12.5). */
+/* The error kind that an HTTP status alone stands for. */
 enum err wire_error_kind(int status);
 
-/* Recognises a context overflow by its wording, in all the providers' spellings. */
+/* Recognises a context overflow by its message, in the wording of all known providers. */
 bool wire_is_context_overflow(struct str message);
 
 /* A copy of a provider's message fit for a caller: at most 2 KB, control characters gone, anything
  * that looks like a key or token ("sk-...", "Bearer ...", "key=...") replaced by "***". */
 struct str wire_scrub(struct arena *a, struct str message);
 
-/* A valid id in [a-zA-Z0-9_-], at most 64 bytes, for ids that another provider made: itself when it
- * fits, else `prefix` and a hash of it, the same every time. */
+/* A valid id in [a-zA-Z0-9_-] of at most 64 bytes for one that another provider made: the id itself
+ * if it is valid, else `prefix` and a hash of it. Deterministic. */
 struct str wire_safe_id(struct arena *a, struct str id, struct str prefix);
 
-/* `prefix` and a hash of `id`, the same every time: for targets that allow less than wire_safe_id()
- * keeps. */
+/* `prefix` and a hash of `id`, for targets that allow less than wire_safe_id() does. Deterministic.
+ */
 struct str wire_hash_id(struct arena *a, struct str id, struct str prefix);
 
-/* {"cache_control":{"type":"ephemeral","ttl":"1h"}} of a part or a tool. Anthropic's, but several
- * hosts of other protocols take it. */
+/* Reads {"cache_control":{"type":"ephemeral","ttl":"1h"}} of a part or a tool. Anthropic's, but
+ * several hosts of other protocols accept it. */
 enum llm_cache_mark wire_cache_mark(const struct json *j);
 
-/* The media type and base64 text of a "data:" URL. False when it is none. */
+/* The media type and base64 text of a "data:" URL. False if `url` is not one. */
 bool wire_data_url(struct str url, struct str *ret_mime, struct str *ret_base64);
 
-/* Media type by the first bytes of base64 data (png, jpeg, gif, webp, pdf); empty when unknown. */
+/* The media type that the first bytes of base64 data show (png, jpeg, gif, webp, pdf); empty if
+ * unknown. */
 struct str wire_sniff_base64(struct str base64);

@@ -1,4 +1,4 @@
-/* wire_anthropic.c - the Anthropic Messages protocol: its table, and the words both sides share. */
+/* wire_anthropic.c - the Anthropic Messages protocol: its table, and what both sides share. */
 #include "llm/wire_anthropic.h"
 
 /* --- stop reasons --- */
@@ -12,7 +12,7 @@ static const struct {
     { S_INIT("tool_use"), FINISH_TOOLS },
     { S_INIT("max_tokens"), FINISH_LENGTH },
     { S_INIT("model_context_window_exceeded"), FINISH_LENGTH },
-    { S_INIT("pause_turn"), FINISH_STOP },    /* no other protocol can continue such a turn */
+    { S_INIT("pause_turn"), FINISH_STOP },    /* other protocols cannot continue such a turn */
     { S_INIT("refusal"), FINISH_FILTER },
 };
 
@@ -42,7 +42,7 @@ anthropic_stop_reason(
     case FINISH_UNKNOWN:
         break;
     }
-    if (called)    /* some models say "stop" behind a call that they were told to make */
+    if (called)    /* some models finish with "stop" after a call that they were forced to make */
         return S("tool_use");
     return stop_sequence.n > 0 ? S("stop_sequence") : S("end_turn");
 }
@@ -56,7 +56,7 @@ read_count(int64_t *to, const struct json *count)
         *to = MIN(MAX(json_i64(count, 0), 0), USAGE_MOST);
 }
 
-/* Sums without leaving the range, whatever a provider claims. */
+/* Adds without overflow, whatever a provider reports. */
 static int64_t
 add_counts(int64_t a, int64_t b)
 {
@@ -92,7 +92,7 @@ anthropic_counts_read(struct anthropic_counts *c, const struct json *usage)
 
     read_flat_counts(c, usage);
 
-    /* With compaction or an advisor the top level counts one pass only; all are billed. */
+    /* With compaction or an advisor the top level reports one pass only, but all are billed. */
     while (json_next(&it)) {
         struct anthropic_counts one = ANTHROPIC_COUNTS_NONE;
 
@@ -129,7 +129,7 @@ anthropic_add_usage(struct buf *out, const struct llm_usage *u)
     int64_t written = usage_count(u->cache_write);
     int64_t input = usage_count(u->input);
 
-    /* Some providers count more cached tokens than there were tokens. */
+    /* Some providers report more cached tokens than input tokens. */
     input = input > cached ? input - cached : 0;
     input = input > written ? input - written : 0;
 
@@ -196,7 +196,7 @@ static const struct {
     { S_INIT("overloaded_error"), ERR_UPSTREAM_OVERLOADED },
 };
 
-/* The kind that a type names; OK when it is not known. */
+/* The kind that a type stands for; OK if the type is unknown. */
 static enum err
 kind_of_type(struct str type)
 {
@@ -206,8 +206,8 @@ kind_of_type(struct str type)
     return OK;
 }
 
-/* Gateways in between put invalid_request_error on whatever they refuse: a type that blames the
- * caller counts only where the status does not say otherwise. */
+/* Intermediaries use invalid_request_error for whatever they refuse, so a type that blames the
+ * caller counts only if the status does not contradict it. */
 static enum err
 error_kind(int status, struct str type, struct str message)
 {
@@ -239,7 +239,7 @@ anthropic_error_fill(
     ret->message = wire_scrub(a, message);
     if (ret->message.n == 0)
         ret->message = str_c(err_row(ret->kind)->sentence);
-    else if (ret->kind == ERR_UPSTREAM_AUTH)    /* "invalid x-api-key": not the caller's, ours */
+    else if (ret->kind == ERR_UPSTREAM_AUTH)    /* "invalid x-api-key": the gateway's, not theirs */
         ret->message = arena_printf(
             a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));
 }
@@ -251,7 +251,7 @@ anthropic_error_read(struct arena *a, int status, const struct json *doc, struct
 
     if (!json_present(error))
         return false;
-    if (json_is(error, JSON_STRING)) {    /* proxies on the way speak like this */
+    if (json_is(error, JSON_STRING)) {    /* as some proxies write it */
         anthropic_error_fill(a, status, S(""), json_str(a, error), ret);
         return true;
     }

@@ -1,4 +1,4 @@
-/* wire_anthropic.h - what the files of the Anthropic Messages wire know together.
+/* wire_anthropic.h - shared by the files of the Anthropic Messages wire.
  *
  *     wire_anthropic.c            the table; words and numbers that both sides translate
  *     wire_anthropic_caller.c     a caller's request, read
@@ -10,7 +10,7 @@
  *     wire_anthropic_schema.c     its schemas
  *     wire_anthropic_decode.c     a provider's answer, read
  *
- * Nobody else includes this.
+ * Private to them.
  */
 #pragma once
 
@@ -21,18 +21,18 @@ extern const struct wire_provider anthropic_provider;
 
 /* --- stop reasons --- */
 
-/* FINISH_UNKNOWN for a word that the API did not have when this was written. */
+/* FINISH_UNKNOWN for a stop reason that is not in our table. */
 enum llm_finish anthropic_finish(struct str stop_reason);
 
-/* The stop_reason for a caller. `native` is the provider's own word and stays when it is one of
- * ours with the same meaning; `called` says that the answer calls a tool. */
+/* The stop_reason for a caller. `native`, the provider's own, is kept if it is a stop_reason of
+ * this protocol with the same meaning; `called`: the answer calls a tool. */
 struct str anthropic_stop_reason(
     enum llm_finish finish, struct str native, struct str stop_sequence, bool called);
 
 /* --- usage --- */
 
-/* The provider's own counts, cumulative; -1 until said. Its input leaves the cache out, ours has
- * it. */
+/* The provider's cumulative counts; -1 until reported. Its `input` excludes cached tokens, that of
+ * struct llm_usage includes them. */
 struct anthropic_counts {
     int64_t input;
     int64_t cache_read;
@@ -42,22 +42,23 @@ struct anthropic_counts {
 };
 #define ANTHROPIC_COUNTS_NONE ((struct anthropic_counts){ -1, -1, -1, -1, -1 })
 
-/* Overwrites the counts that a usage object names. `usage` may be NULL. */
+/* Updates the counts that a usage object contains. `usage` may be NULL. */
 void anthropic_counts_read(struct anthropic_counts *c, const struct json *usage);
 struct llm_usage anthropic_usage(const struct anthropic_counts *c);
 
-/* Appends a usage object for a caller. What is not known is 0, as the SDKs want numbers. */
+/* Appends a usage object for a caller. Unknown counts are 0, because the SDKs require numbers. */
 void anthropic_add_usage(struct buf *out, const struct llm_usage *u);
 
 /* --- tools --- */
 
-/* Appends a call's arguments as the `input` object: the JSON text as it is when it is an object, {}
- * when there are none, else wrapped in {"input": ...}: the API takes nothing but an object. */
+/* Appends a call's arguments as the `input` object: the JSON text unchanged if it is an object, {}
+ * if it is empty, otherwise wrapped in {"input": ...}, because the API accepts only objects. */
 void anthropic_add_input(struct buf *out, struct arena *a, struct str args, bool custom);
 
 /* --- errors --- */
 
-/* Fills *ret, in `a`, from the words of an error object. `status` is 0 inside a stream. */
+/* Fills *ret, in `a`, from the type and message of an error object. `status` is 0 inside a stream.
+ */
 void anthropic_error_fill(
     struct arena *a, int status, struct str type, struct str message, struct llm_error *ret);
 
@@ -67,7 +68,7 @@ bool anthropic_error_read(
 
 /* --- a caller's request --- */
 
-/* Where in the request something stands: element `index` of `list`, inside `up`. */
+/* A position in the request: element `index` of `list`, inside `up`. */
 struct place {
     const struct place *up;
     const char *list;
@@ -83,18 +84,19 @@ struct reading {
     const struct place *at;    /* what is being read */
 };
 
-/* Records the first failure about `field` of what is being read; `what` follows its path in the
- * sentence. */
+/* Records a fault in `field` of what is being read, unless one was recorded before; the message is
+ * the field's path, a colon and `what`. */
 void anthropic_complain(struct reading *rd, enum err e, const char *field, const char *what);
 
-/* The text of a string; empty for anything else. Running out of room is complained about. */
+/* The text of a string; empty for anything else. Records ERR_TOO_LARGE if memory runs out. */
 struct str anthropic_text_of(struct reading *rd, const struct json *j);
 struct str anthropic_text_at(struct reading *rd, const struct json *j, const char *key);
 
-/* The same, but it must be there and be a string. */
+/* The same; records a fault unless it is present and a string. */
 struct str anthropic_required_text(struct reading *rd, const struct json *j, const char *key);
 
-/* Counts something that is about to be kept; false, with a complaint, when there is too much. */
+/* Counts an element that is about to be kept. False, with a fault recorded, if there are too many.
+ */
 bool anthropic_count_part(struct reading *rd);
 
 /* Reads system text and messages. */
@@ -113,11 +115,11 @@ void anthropic_write_answer(struct wire_writer *w, const struct llm_answer *ans)
 
 /* --- schemas --- */
 
-/* Appends a response schema, with additionalProperties:false in every object schema that does not
- * say: the API insists on it. False when `schema` is no JSON object. */
+/* Appends a response schema, adding the additionalProperties:false that the API requires to every
+ * object schema without that member. False if `schema` is not a JSON object. */
 bool anthropic_add_closed_schema(struct buf *out, struct arena *a, struct str schema);
 
-/* Appends a tool's schema, with "type":"object" when it names no type. False when `schema` is no
+/* Appends a tool's schema, adding "type":"object" if it has no type. False if `schema` is not a
  * JSON object. */
 bool anthropic_add_tool_schema(struct buf *out, struct arena *a, struct str schema);
 
@@ -125,8 +127,8 @@ bool anthropic_add_tool_schema(struct buf *out, struct arena *a, struct str sche
 
 enum block_kind {
     BLOCK_PART,       /* the part as it is */
-    BLOCK_MISSING,    /* a result that nobody recorded, for `call` */
-    BLOCK_ORPHAN,     /* a result whose call is gone: its content as text */
+    BLOCK_MISSING,    /* stands in for the missing result of `call` */
+    BLOCK_ORPHAN,     /* a result without a call: its content becomes text */
 };
 
 struct block {
@@ -146,26 +148,27 @@ struct block_list {
     struct block **tail;
 };
 
-/* Messages of one side that follow each other. */
+/* Consecutive messages of one side. */
 struct turn {
     bool assistant;
-    struct block_list results;    /* user: tool results, before everything else */
+    struct block_list results;    /* user: tool results, which come first */
     struct block_list blocks;
-    struct block **solid;    /* assistant: behind the last block that is not thinking */
+    struct block **solid;    /* assistant: end of the last block that is not thinking */
     struct turn *prev;
     struct turn *next;
 };
 
 struct plan {
-    struct block_list system;    /* all system text, wherever it stood */
+    struct block_list system;    /* all system text, wherever it was in the conversation */
     struct turn *first;
     struct turn *last;
     bool has_tools;        /* some turn calls a tool */
-    bool unsigned_loop;    /* the tool loop at the end does not start with signed thinking */
+    bool unsigned_loop;    /* the tool loop at the end does not begin with signed thinking */
     unsigned marks;        /* cache marks on system text and messages */
 };
 
-/* Orders the conversation as the API wants it. Never fails; what cannot be said goes to `drops`. */
+/* Arranges the conversation as the API requires it. Never fails; what cannot be expressed is added
+ * to `drops`. */
 void anthropic_plan(const struct llm_request *r, struct wire_drops *drops, struct plan *ret);
 
 /* --- the request for a provider: writing --- */
@@ -179,31 +182,31 @@ struct writing {
     const struct wire_target *t;
     struct wire_drops *drops;
     struct wire_fault *fault;
-    enum err err;    /* the first failure; the rest is written for nothing */
+    enum err err;    /* the first failure; what is written after it is discarded */
     struct plan plan;
-    unsigned marks_to_skip;    /* the earliest, when there are too many: a later one covers more */
-    bool first;                /* no element of the list being written stands yet */
+    unsigned marks_to_skip;    /* the earliest, if there are too many: later ones cover more */
+    bool first;                /* the list being written is still empty */
 
-    bool tools;    /* the caller offers tools that this provider can be told about */
+    bool tools;    /* the caller offers tools that can be sent to this provider */
     int64_t max_tokens;
     enum thinking thinking;
     int64_t budget;
     struct str effort;
 };
 
-/* A comma before every element of a list but the first. */
+/* Appends a comma unless this is the first element of a list. */
 void anthropic_add_comma(struct writing *w);
 
 /* Records the first reason why the request cannot be written. */
 void anthropic_refuse(struct writing *w, enum err e, struct str param, struct str message);
 
-/* Appends a cache_control member when there is a mark and the API would still take it. */
+/* Appends a cache_control member if there is a mark and the API's limit is not used up. */
 void anthropic_add_cache_control(struct writing *w, enum llm_cache_mark mark);
 
-/* Append ,"system":[...] when there is any, and ,"messages":[...]. */
+/* Append ,"system":[...] if there is any, and ,"messages":[...]. */
 void anthropic_add_system(struct writing *w);
 void anthropic_add_messages(struct writing *w);
 
-/* Cuts thinking without a signature out of a request of the same wire (wire_anthropic_edit.c). */
+/* Removes unsigned thinking from a request of the same wire (wire_anthropic_edit.c). */
 void anthropic_edit_request(
     const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);

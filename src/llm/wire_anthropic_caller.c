@@ -1,5 +1,5 @@
 /* wire_anthropic_caller.c - reads the requests of callers who speak Anthropic Messages, and writes
- * their errors and token counts. Complaints are worded as Anthropic's own.
+ * their errors and token counts. Error messages use Anthropic's wording.
  */
 #include "llm/wire_anthropic.h"
 
@@ -116,7 +116,7 @@ read_thinking_mode(struct reading *rd)
             anthropic_complain(
                 rd, ERR_BAD_REQUEST, "thinking.budget_tokens", "Input should be a valid integer");
         r->reasoning_budget = json_i64(budget, 0);
-    } else if (!json_str_is(type, S("adaptive"))) {    /* adaptive: as much as the effort says */
+    } else if (!json_str_is(type, S("adaptive"))) {    /* adaptive: the effort decides */
         anthropic_complain(rd, ERR_BAD_REQUEST, "thinking.type",
             "Input should be 'enabled', 'disabled' or 'adaptive'");
     }
@@ -191,7 +191,7 @@ read_parameters(struct reading *rd)
     r->top_p = number_at(rd, "top_p");
     r->top_k = number_at(rd, "top_k");
     r->user = anthropic_text_of(rd, json_at(r->doc, "metadata.user_id"));
-    if (json_str_is(tier, S("standard_only")))    /* in the words of the other protocols */
+    if (json_str_is(tier, S("standard_only")))    /* in OpenAI's words */
         r->service_tier = S("default");
     else if (json_str_is(tier, S("auto")))
         r->service_tier = S("auto");
@@ -200,7 +200,8 @@ read_parameters(struct reading *rd)
     read_output(rd);
 }
 
-/* What was said at the top and has no place in the form, so that the caller hears what got lost. */
+/* Notes the top-level members that struct llm_request cannot represent, so that the caller is told
+ * what was dropped. */
 static void
 note_others(struct reading *rd)
 {
@@ -218,14 +219,14 @@ note_others(struct reading *rd)
     }
 }
 
-/* A thread is held by the provider: what stands in the request is not the whole conversation, and
- * half of one must not be answered. The SDKs send all of it when they are told so. */
+/* A thread is stored by the provider, so the request holds only part of the conversation and must
+ * not be answered. The SDKs resend all of it when they get this error. */
 static void
 check_state(struct reading *rd)
 {
     if (json_present(json_get(rd->r->doc, S("thread"))))
-        anthropic_complain(
-            rd, ERR_UNSUPPORTED, "thread", "this provider keeps no threads; send all messages");
+        anthropic_complain(rd, ERR_UNSUPPORTED, "thread",
+            "this provider does not store threads; send all messages");
 }
 
 static enum err
@@ -316,8 +317,8 @@ read_head(struct llm_request *r, struct wire_fault *ret_fault)
 
 /* --- errors and counts --- */
 
-/* What the error is about, in a word that the SDKs act upon: told of what the caller can do
- * something about, and of nothing that ails the gateway's own account. */
+/* A code that the SDKs act upon: set for errors that the caller can fix, never for problems of the
+ * gateway's own account. */
 static struct str
 error_code(const struct llm_error *e)
 {
@@ -358,7 +359,7 @@ write_token_count(struct buf *out, int64_t input_tokens)
     buf_add_c(out, '}');
 }
 
-/* Overload has a status of its own here, which nobody registered and only these clients know. */
+/* Overload has an unregistered status of its own, which only these clients know. */
 static int
 status(const struct llm_error *e)
 {

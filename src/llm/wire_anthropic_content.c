@@ -1,7 +1,7 @@
 /* wire_anthropic_content.c - system text and turns of a planned conversation, for a provider.
  *
- * Media is checked here: the API refuses a picture whose bytes are not what its media type
- * says, and callers often do not know.
+ * Media types are corrected here: the API rejects an image whose bytes do not match its media type,
+ * and callers often get it wrong.
  */
 #include "base/digest.h"
 #include "llm/wire_anthropic.h"
@@ -62,7 +62,7 @@ add_text(struct writing *w, struct str text, const struct llm_part *part)
     add(w, S("}"));
 }
 
-/* Behind the value of a source. */
+/* Closes a source after its value. */
 static void
 end_source(struct writing *w, const char *type, const struct llm_part *part)
 {
@@ -75,7 +75,8 @@ end_source(struct writing *w, const char *type, const struct llm_part *part)
     add(w, S("}"));
 }
 
-/* {"type":"image","source":{"type":"url","url":"..."}} and its kin; `value` is what `key` holds. */
+/* {"type":"image","source":{"type":"url","url":"..."}} and the like; `value` is the value of `key`.
+ */
 static void
 add_source(struct writing *w, const char *type, const char *source, struct str key,
     struct str value, const struct llm_part *part)
@@ -125,7 +126,7 @@ is_text_type(struct str mime)
            str_ieq(mime, S("application/xml")) || str_ieq(mime, S("application/csv"));
 }
 
-/* A text file travels as text, not as base64. */
+/* A text file is sent as text, not as base64. */
 static void
 add_text_document(struct writing *w, struct str base64, const struct llm_part *part)
 {
@@ -141,7 +142,7 @@ add_text_document(struct writing *w, struct str base64, const struct llm_part *p
         add_bytes(w, "document", "text", S("text/plain"), str_make((const char *)text, n), part);
 }
 
-/* An image or a file. Its first bytes outrank what the caller calls it: the API checks them. */
+/* An image or a file. Its first bytes decide its media type, because the API checks them. */
 static void
 add_media(struct writing *w, const struct llm_part *part)
 {
@@ -178,7 +179,7 @@ add_media(struct writing *w, const struct llm_part *part)
                                                 : "a file other than PDF, text or image");
 }
 
-/* What a user or a tool may say. */
+/* A part of a user message or a tool result. */
 static void
 add_content(struct writing *w, const struct llm_part *part)
 {
@@ -273,7 +274,7 @@ add_thinking(struct writing *w, const struct llm_part *part)
     add(w, S("}"));
 }
 
-/* Prefill must not end in white space. */
+/* The API rejects prefill that ends in white space. */
 static struct str
 without_trailing_blanks(struct str text)
 {
@@ -324,9 +325,9 @@ anthropic_add_messages(struct writing *w)
             w, ERR_BAD_REQUEST, S("messages"), S("messages: at least one message is required"));
 
     add(w, S(",\"messages\":["));
-    /* The first word is the user's. A conversation may yet begin with a greeting by the assistant,
-     * in the middle after it was cut, or be all system text: then this line stands in. Other
-     * gateways put "." or a made-up "Hello" there; this says what is true and asks nothing. */
+    /* The first message must be the user's. A conversation may nevertheless begin with a greeting
+     * by the assistant, or in the middle because it was truncated, or be system text only: then
+     * this line is inserted. Unlike a "." or an invented "Hello" it is true and asks for nothing. */
     if (plan->first == NULL || plan->first->assistant)
         add(w, S("{\"role\":\"user\",\"content\":\"(start of the conversation)\"}"));
     if (plan->first != NULL && plan->first->assistant)

@@ -1,8 +1,8 @@
 /* wire_anthropic_decode.c - reads the answers of providers that speak Anthropic Messages.
  *
- * Events name their type in the data; the SSE event name only repeats it. Types that we
- * do not know are skipped, as Anthropic's guide asks. Only message_stop completes an
- * answer: whatever ends earlier was cut.
+ * Events carry their type in the data; the SSE event name only repeats it. Unknown types are
+ * skipped, as Anthropic's guide asks. Only message_stop completes an answer; a stream that ends
+ * earlier was truncated.
  */
 #include "llm/wire_anthropic.h"
 
@@ -13,10 +13,10 @@ struct decoder {
     uint32_t tools;            /* calls so far */
     enum block_now now;        /* what is open */
     int64_t index;             /* its number on the wire */
-    bool filled;               /* the open call got arguments by delta */
-    struct str whole_input;    /* the open call's arguments when they came with its start */
+    bool filled;               /* the open call has received arguments in deltas */
+    struct str whole_input;    /* the open call's arguments if they came with its start */
     bool finish_told;
-    bool too_large;    /* memory for a text was refused */
+    bool too_large;    /* memory for a string was refused */
 };
 
 static struct decoder *
@@ -32,7 +32,7 @@ decoder_of(struct wire_reader *r)
     return d;
 }
 
-/* Nothing gets lost unnoticed: d->too_large is set when there is no memory for a text. */
+/* Sets d->too_large if there is no memory for the string, so that nothing is lost silently. */
 static struct str
 text_at(struct wire_reader *r, const struct json *j, const char *key)
 {
@@ -93,7 +93,8 @@ emit_end(struct wire_reader *r)
     wire_emit(r, &(struct llm_event){ .kind = EVENT_END });
 }
 
-/* `source` holds stop_reason and stop_sequence. Calls outweigh a word that we do not know. */
+/* `source` holds stop_reason and stop_sequence. An answer that calls tools finishes with
+ * FINISH_TOOLS if its reason is unknown. */
 static void
 emit_finish(struct wire_reader *r, struct decoder *d, const struct json *source)
 {
@@ -171,7 +172,7 @@ is_tool_use(const struct json *block)
     return json_str_is(json_get(block, S("type")), S("tool_use"));
 }
 
-/* Arguments as they came; an empty object or null is what stands there when none did. */
+/* The arguments as received; an empty object and null mean that there are none yet. */
 static struct str
 input_text(const struct json *block)
 {
@@ -222,7 +223,7 @@ on_block_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
         return OK;
     }
 
-    /* The API sends {} here and the arguments by delta; some other hosts send them whole. */
+    /* The API sends {} here and the arguments in deltas; some other hosts send them whole. */
     struct str input = input_text(block);
 
     d->now = NOW_TOOL;
@@ -237,7 +238,7 @@ on_block_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
 static enum err
 on_args(struct wire_reader *r, struct decoder *d, const struct json *doc, struct str fragment)
 {
-    if (d->now == NOW_OTHER || fragment.n == 0)    /* a provider-run tool's input stays there */
+    if (d->now == NOW_OTHER || fragment.n == 0)    /* the input of a provider-run tool */
         return OK;
     if (d->now == NOW_NONE || d->index != json_i64(json_get(doc, S("index")), 0))
         return ERR_UPSTREAM_PROTOCOL;
@@ -319,14 +320,14 @@ static const struct {
     { S_INIT("error"), on_error },
 };
 
-/* What a reader of the wire says, unless something was lost on the way. */
+/* `e`, or ERR_UPSTREAM_TOO_LARGE if something was lost for lack of memory. */
 static enum err
 verdict(struct wire_reader *r, enum err e)
 {
     return e == OK && decoder_of(r)->too_large ? ERR_UPSTREAM_TOO_LARGE : e;
 }
 
-/* The document of a frame or a body; NULL with *ret_err when there is none. */
+/* Parses a frame or a body; NULL with *ret_err if it is not a JSON object. */
 static const struct json *
 parse(struct wire_reader *r, struct str text, enum err *ret_err)
 {
@@ -356,7 +357,7 @@ anthropic_read_event(struct wire_reader *r, struct str event, struct str data)
         return e;
     if (json_is(json_get(doc, S("type")), JSON_STRING))
         event = text_at(r, doc, "type");
-    else if (json_present(json_get(doc, S("error"))))    /* hosts in between forget the type */
+    else if (json_present(json_get(doc, S("error"))))    /* some intermediaries omit the type */
         event = S("error");
     for (size_t i = 0; i < ARRAY_LEN(event_types); i++)
         if (str_eq(event, event_types[i].type))
@@ -367,7 +368,7 @@ anthropic_read_event(struct wire_reader *r, struct str event, struct str data)
 void
 anthropic_read_end(struct wire_reader *r UNUSED)
 {
-    /* Nothing is held back, and without message_stop the answer was cut. */
+    /* Nothing is held back, and without message_stop the answer was truncated. */
 }
 
 /* --- whole answers --- */

@@ -1,10 +1,10 @@
-/* wire_anthropic_edit.c - what must change in a request that came from an Anthropic caller anyway.
+/* wire_anthropic_edit.c - what must change in a request that is otherwise passed through.
  *
  * A caller whose conversation was answered by another protocol's model for a turn replays that
- * model's thinking as blocks without a signature: we wrote them, for its SDK wants the
- * field. Anthropic refuses them, so they are cut out, and with them a message that holds nothing
- * else; every other byte stays. A long conversation may hold hundreds: the list of messages is
- * put together anew then, as one edit.
+ * model's thinking as blocks without a signature: we wrote them, for its SDK wants the field.
+ * Anthropic refuses them, so they are cut out, and with them a message that holds nothing else;
+ * every other byte stays. A long conversation may hold hundreds: the list of messages is put
+ * together anew then, as one edit.
  */
 #include "llm/wire_anthropic.h"
 
@@ -18,7 +18,7 @@ is_unsigned_thinking(
            (!json_present(signature) || json_str_is(signature, S("")));
 }
 
-/* The blocks of an assistant's message; NULL when there are none to look at. */
+/* The blocks of an assistant message; NULL if it is not one or has none. */
 static const struct json *
 assistant_blocks(const struct json *message)
 {

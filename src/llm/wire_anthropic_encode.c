@@ -16,7 +16,7 @@ enum {
 
 enum open_kind { OPEN_NONE, OPEN_TEXT, OPEN_THINKING, OPEN_TOOL };
 
-/* Something that waits until the open tool call is closed: another call, or a run of text. */
+/* Held back until the open tool call is closed: another call, or a run of text. */
 struct held {
     enum open_kind kind;
     uint32_t tool;
@@ -32,16 +32,17 @@ struct held {
 
 struct encoder {
     bool started;
-    bool over;    /* the last event is written; nothing may follow */
+    bool over;    /* the last event was written; nothing may follow */
     enum open_kind open;
     uint32_t index;    /* of the open block, or of the next one */
     uint32_t tool;     /* which call is open */
-    bool custom;       /* the open call's arguments are text, wrapped on the way */
-    bool filled;       /* the open call got arguments */
+    bool custom;       /* the open call's arguments are plain text, which is wrapped in JSON */
+    bool filled;       /* the open call has received arguments */
     bool called;       /* the answer calls a tool */
     struct held *held;
     struct held *held_last;
-    /* calls among the held by number: those of a run without gaps, so that none share a place */
+    /* held calls by number modulo HELD_COUNT_MAX; their numbers are consecutive, so no two share a
+     * slot */
     struct held **held_tools;
     unsigned held_count;
     size_t held_bytes;
@@ -66,7 +67,7 @@ encoder_of(struct wire_writer *w)
 
 /* --- pieces that streams and whole answers share --- */
 
-/* Ids of other protocols do not look like these clients expect: they get one of ours. */
+/* Clients of this protocol expect a "msg_" prefix: an id without it is replaced by one of ours. */
 static void
 add_message_id(struct wire_writer *w, struct str id)
 {
@@ -79,7 +80,7 @@ add_message_id(struct wire_writer *w, struct str id)
     buf_add_c(w->out, '"');
 }
 
-/* A call must have an id to be answered under. */
+/* A call needs an id that its result can refer to. */
 static void
 add_call_id(struct wire_writer *w, struct str id, uint32_t tool)
 {
@@ -165,7 +166,7 @@ end_block(struct wire_writer *w, struct encoder *e)
 
 #define DELTA_JSON S("{\"type\":\"input_json_delta\",\"partial_json\":")
 
-/* Closes whatever is open. A call without arguments says {}: not every client takes it as said. */
+/* Closes the open block. A call without arguments gets {}, because some clients require it. */
 static void
 close_open(struct wire_writer *w, struct encoder *e)
 {
@@ -178,9 +179,9 @@ close_open(struct wire_writer *w, struct encoder *e)
     end_block(w, e);
 }
 
-/* Opens a block of text or thinking when it is not the open one already. Thinking starts with an
- * empty signature, as Anthropic's own does: the SDKs declare the member as always there, and the
- * thinking of another provider never gets one. */
+/* Opens a block of text or thinking unless one of that kind is open. Thinking starts with an empty
+ * signature, as Anthropic's own does: the SDKs declare the member as required, and thinking of
+ * other providers never has one. */
 static void
 open_run(struct wire_writer *w, struct encoder *e, enum open_kind kind)
 {
@@ -213,7 +214,7 @@ write_signature(struct wire_writer *w, struct encoder *e, struct str signature)
         return;
     open_run(w, e, OPEN_THINKING);
     write_delta(w, e, S("{\"type\":\"signature_delta\",\"signature\":"), signature);
-    close_open(w, e);    /* what is thought next is another block */
+    close_open(w, e);    /* further thinking is another block */
 }
 
 static void
@@ -246,9 +247,9 @@ open_tool(struct wire_writer *w, struct encoder *e, uint32_t tool, struct str id
     e->filled = false;
 }
 
-/* Text in place of arguments becomes the string of {"input":"..."}: escaped once as that string
- * and once more as the text of a fragment. Nobody can ask for such a call on this wire, so its
- * cost does not matter. */
+/* Free-form text becomes the string in {"input":"..."}: escaped once as that string and again as
+ * the text of a fragment. Callers of this wire cannot ask for such calls, so the cost does not
+ * matter. */
 static void
 write_custom_args(struct wire_writer *w, struct encoder *e, struct str text)
 {
@@ -293,10 +294,10 @@ static void
 fail_held(struct wire_writer *w, struct encoder *e)
 {
     fail(w, e, ERR_UPSTREAM_TOO_LARGE,
-        S("the provider mixes more tool calls than can be put in order"));
+        S("the provider interleaves more tool calls than can be put in order"));
 }
 
-/* NULL, and the stream has failed, when there is no room. */
+/* NULL if there is no room; then the stream has failed. */
 static struct held *
 hold(struct wire_writer *w, struct encoder *e, enum open_kind kind, const struct llm_event *ev)
 {
@@ -359,7 +360,7 @@ held_tool(const struct encoder *e, uint32_t tool)
     return h != NULL && h->tool == tool ? h : NULL;
 }
 
-/* The open call is over: what waited is written, up to a call that is itself not over. */
+/* The open call has ended: writes what was held back, up to the next call that has not ended. */
 static void
 release(struct wire_writer *w, struct encoder *e)
 {
@@ -460,7 +461,8 @@ on_end(struct wire_writer *w, struct encoder *e)
     e->over = true;
 }
 
-/* What only follows a start. Signatures and hidden thinking come before calls, never between. */
+/* Events that follow START. Signatures and redacted thinking come before calls, never between them.
+ */
 static void
 write_content(struct wire_writer *w, struct encoder *e, const struct llm_event *ev)
 {
@@ -495,7 +497,7 @@ write_content(struct wire_writer *w, struct encoder *e, const struct llm_event *
     case EVENT_END:
         on_end(w, e);
         break;
-    default:    /* media, citations, log probabilities, blocks of other wires: no place here */
+    default:    /* media, citations, log probabilities and blocks of other wires cannot be expressed */
         break;
     }
 }
@@ -563,7 +565,7 @@ add_part(struct wire_writer *w, const struct llm_part *part, uint32_t *calls)
     buf_add_c(w->out, '}');
 }
 
-/* Whether a part has something to say on this wire. */
+/* Whether a part appears in an answer on this wire. */
 static bool
 is_shown(const struct llm_part *part)
 {

@@ -1,12 +1,12 @@
-/* wire_anthropic_messages.c - reads what a caller who speaks Anthropic Messages has said so far.
+/* wire_anthropic_messages.c - reads the messages of an Anthropic caller.
  *
- * What only this protocol has (blocks of provider-run tools, signed thinking) is kept with
- * its origin for a provider of the same protocol; documents that are plain text become
- * text, which every protocol has.
+ * What only this protocol has (blocks of provider-run tools, signed thinking) is kept, with its
+ * origin, for a provider of the same protocol; plain-text documents become text, which every
+ * protocol has.
  */
 #include "llm/wire_anthropic.h"
 
-enum { PARTS_MAX = 100000 };    /* messages, blocks and tools; 40 MB of ours at most */
+enum { PARTS_MAX = 100000 };    /* messages, blocks and tools */
 
 /* "messages[2].content[0]" */
 static struct str
@@ -76,7 +76,7 @@ anthropic_count_part(struct reading *rd)
 
 /* --- content --- */
 
-/* Where the parts of a message go: results first, as the API itself demands. */
+/* The parts of a message: results first, as the API requires. */
 struct part_list {
     struct llm_part *results;
     struct llm_part **results_tail;
@@ -135,7 +135,7 @@ read_image(struct reading *rd, const struct json *block, struct part_list *list)
     }
 }
 
-/* Documents made of text are text to everybody else; their title goes in front. */
+/* Text documents become text parts, preceded by their title. */
 static void
 read_document(struct reading *rd, const struct json *block, struct part_list *list)
 {
@@ -162,7 +162,7 @@ read_document(struct reading *rd, const struct json *block, struct part_list *li
         part->data = anthropic_required_text(rd, source, "data");
     } else if (json_str_is(type, S("url"))) {
         part->url = anthropic_required_text(rd, source, "url");
-        part->mime = S("application/pdf");    /* the only kind that a document URL may lead to */
+        part->mime = S("application/pdf");    /* the only kind of document that may be given by URL */
     } else if (json_str_is(type, S("file"))) {
         part->file_id = anthropic_required_text(rd, source, "file_id");
     } else {
@@ -216,7 +216,7 @@ read_thinking(struct reading *rd, const struct json *block, struct part_list *li
     part->origin = &wire_anthropic;
 }
 
-/* A block of a provider-run tool, or one younger than this code. */
+/* A block of a provider-run tool, or of a type that is newer than this code. */
 static void
 read_opaque(struct reading *rd, const struct json *block, struct part_list *list)
 {
@@ -268,7 +268,7 @@ read_block(struct reading *rd, const struct json *block, struct part_list *list)
     else
         read_opaque(rd, block, list);
 
-    /* The mark stands behind the last part that the block became. */
+    /* The cache mark belongs to the last part that the block became. */
     struct llm_part **tail = list->results_tail != results ? list->results_tail : list->others_tail;
 
     if (tail != results && tail != others)

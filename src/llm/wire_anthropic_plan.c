@@ -1,9 +1,9 @@
 /* wire_anthropic_plan.c - a conversation in the order that the Messages API wants.
  *
- * Other protocols are looser: tool results are messages of their own, system text may
- * stand anywhere, a history may have been cut in the middle of a tool's call. Here turns
- * alternate, every call is answered at the start of the very next turn, and nothing is
- * empty. The plan is built of references to the caller's parts; nothing is copied.
+ * Other protocols are less strict: tool results are messages of their own, system text may be
+ * anywhere, a history may have been truncated between a call and its result. Here turns alternate,
+ * every call is answered at the start of the next turn, and nothing is empty. The plan refers to
+ * the caller's parts and copies nothing.
  */
 #include "base/map.h"
 #include "llm/wire_anthropic.h"
@@ -15,7 +15,7 @@ struct planner {
     struct map *open;    /* a call's id as the caller wrote it -> first unanswered call */
     struct map *ids;     /* ids given out */
     unsigned repeats;
-    bool pairs;    /* there are calls or results to bring together */
+    bool pairs;    /* there are calls or results to be matched */
 };
 
 static void
@@ -52,8 +52,8 @@ new_block(struct planner *p, enum block_kind kind, const struct llm_part *part)
 
 /* --- turns --- */
 
-/* Ends an assistant's turn: thinking must lead to something, so a rest of nothing but thinking
- * goes, and with it the turn when it held nothing else. */
+/* Ends an assistant's turn. It must not end in thinking, so trailing thinking is removed, and so is
+ * the turn if nothing else was in it. */
 static void
 finish_turn(struct plan *plan)
 {
@@ -91,7 +91,7 @@ add_turn(struct planner *p, bool assistant)
     return t;
 }
 
-/* The turn that a block of this side goes to: neighbours of one side are one turn. */
+/* The turn that a block of this side belongs to: consecutive messages of one side are one turn. */
 static struct turn *
 turn_for(struct planner *p, bool assistant)
 {
@@ -108,7 +108,7 @@ add_to_user(struct planner *p, const struct llm_part *part)
     switch (part->kind) {
     case PART_TEXT:
     case PART_REFUSAL:
-        if (!is_blank(part->text))    /* the API refuses text without text */
+        if (!is_blank(part->text))    /* the API rejects blank text */
             list_add(&turn_for(p, false)->blocks, new_block(p, BLOCK_PART, part));
         break;
     case PART_IMAGE:
@@ -126,7 +126,7 @@ add_to_user(struct planner *p, const struct llm_part *part)
             list_add(&turn_for(p, false)->blocks, new_block(p, BLOCK_PART, part));
         break;
     case PART_TOOL_CALL:
-    case PART_REASONING:    /* not a user's to say */
+    case PART_REASONING:    /* users cannot send these */
         break;
     }
 }
@@ -145,7 +145,7 @@ add_to_assistant(struct planner *p, const struct llm_part *part)
     case PART_TOOL_CALL:
         keep = true;
         break;
-    case PART_REASONING:    /* of no use to anyone but who signed it */
+    case PART_REASONING:    /* of use only to the provider that signed it */
         keep = ours && (part->signature.n > 0 || part->redacted.n > 0);
         break;
     case PART_OPAQUE:
@@ -176,7 +176,7 @@ add_to_assistant(struct planner *p, const struct llm_part *part)
     }
 }
 
-/* The API has one place for system text; the newest models' own role for it is behind a beta. */
+/* The API has one place for system text; the system role of the newest models is still in beta. */
 static void
 add_to_system(struct planner *p, const struct llm_part *part)
 {
@@ -210,8 +210,8 @@ add_message(struct planner *p, const struct llm_message *m)
 
 /* --- calls and results --- */
 
-/* An id that the API takes and that no call had before: some models number their calls anew in
- * every turn. The same conversation gives the same ids. */
+/* An id that the API accepts and that no earlier call has: some models restart their numbering in
+ * every turn. Deterministic for a conversation. */
 static struct str
 unique_id(struct planner *p, struct block *call)
 {
@@ -241,7 +241,7 @@ open_call(struct planner *p, struct block *call)
     }
 }
 
-/* Takes the first unanswered call of `turn` with that id; NULL when there is none. */
+/* Removes and returns the first unanswered call of `turn` with that id; NULL if there is none. */
 static struct block *
 take_call(struct planner *p, const struct turn *turn, struct str id)
 {
@@ -258,8 +258,8 @@ take_call(struct planner *p, const struct turn *turn, struct str id)
     return call;
 }
 
-/* Joins the results of a user's turn with the calls of the turn before it. A result without a call
- * becomes text: what it says may still matter, and as a result it would be refused. */
+/* Matches the results of a user's turn with the calls of the preceding turn. A result without a
+ * call becomes text: its content may still matter, and the API would reject it as a result. */
 static void
 match_results(struct planner *p, struct turn *user)
 {
@@ -330,7 +330,8 @@ pair_calls_with_results(struct planner *p)
     }
 }
 
-/* With thinking on, the API wants the turn that began a tool loop to start with its thinking. */
+/* With thinking enabled, the API requires the turn that began a tool loop to start with thinking.
+ */
 static bool
 ends_in_unsigned_loop(const struct plan *plan)
 {

@@ -1,15 +1,15 @@
 /* wire_anthropic_provider.c - writes requests for a provider that speaks Anthropic Messages.
  *
- * anthropic_plan() puts the conversation in order. What the API refuses in combination
- * (thinking with sampling, forced tools with thinking, more than four cache marks) is
- * decided next, and only then is anything written.
+ * anthropic_plan() arranges the conversation. Combinations that the API rejects (thinking with
+ * sampling, forced tools with thinking, more than four cache marks) are resolved next, before
+ * anything is written.
  */
 #include "base/map.h"
 #include "llm/effort.h"
 #include "llm/wire_anthropic.h"
 
 enum {
-    MAX_TOKENS_DEFAULT = 4096,    /* the API insists on a number, and every model takes this one */
+    MAX_TOKENS_DEFAULT = 4096,    /* the API requires a number, and every model accepts this one */
     BUDGET_MIN = 1024,
     MARKS_MAX = 4,
     USER_ID_MAX = 256,
@@ -46,15 +46,15 @@ look_at_tools(struct writing *w)
     w->marks_to_skip = marks > MARKS_MAX ? marks - MARKS_MAX : 0;
 }
 
-/* Whether the model must call something: with that, thinking is refused. */
+/* Whether the model must call a tool: the API rejects thinking in that case. */
 static bool
 is_forced(const struct writing *w)
 {
     return w->tools && (w->r->choice == CHOICE_REQUIRED || w->r->choice == CHOICE_NAMED);
 }
 
-/* Thinking comes out of max_tokens. A limit that the caller set is kept, and the budget shrinks so
- * that a quarter is left for the answer; a limit of ours grows instead. */
+/* Thinking counts against max_tokens. A limit set by the caller is kept, and the budget shrinks so
+ * that a quarter is left for the answer; a default limit grows instead. */
 static void
 fit_budget(struct writing *w)
 {
@@ -67,8 +67,8 @@ fit_budget(struct writing *w)
     wire_drop(w->drops, S("reasoning_effort"));
 }
 
-/* A model cannot think beside a demanded call, a begun answer, or a tool loop whose first thoughts
- * are lost. Callers feel it when those break, hardly when the thinking is gone. */
+/* Thinking cannot be combined with a forced call, with prefill, or with a tool loop whose first
+ * thinking is lost. Thinking is given up, because callers depend more on the others. */
 static void
 think(struct writing *w, int64_t budget)
 {
@@ -106,7 +106,7 @@ decide_limits_and_thinking(struct writing *w)
     }
     if (budget > 0)
         think(w, MIN(budget, INT32_MAX));
-    else if (budget == 0 && w->t->adaptive_thinking)    /* the others do not think unless told to */
+    else if (budget == 0 && w->t->adaptive_thinking)    /* other models think only on request */
         w->thinking = THINKING_OFF;
 }
 
@@ -151,7 +151,7 @@ add_tool_choice(struct writing *w)
     if (r->choice == CHOICE_UNSET && !one_at_a_time)
         return;
     switch (r->choice) {
-    case CHOICE_UNSET:    /* the switch needs an object to be in */
+    case CHOICE_UNSET:    /* disable_parallel_tool_use needs an object */
     case CHOICE_AUTO:
         add(w, S(",\"tool_choice\":{\"type\":\"auto\""));
         break;
@@ -172,8 +172,8 @@ add_tool_choice(struct writing *w)
     add(w, S("}"));
 }
 
-/* A history with calls wants tools beside it. When the caller offers none any more, the names in
- * the history are declared again, and tool_choice none keeps them from being called. */
+/* The API requires tools if the history has calls. If the caller offers none, the names in the
+ * history are declared, with tool_choice none so that they are not called. */
 static void
 add_tools_of_history(struct writing *w)
 {
@@ -234,7 +234,7 @@ add_thinking(struct writing *w)
     }
 }
 
-/* The words that every model which takes effort understands; the one nearest to the caller's. */
+/* The closest effort that every model with this parameter accepts. */
 static struct str
 effort_for_provider(struct str word)
 {
@@ -278,7 +278,8 @@ add_number(struct writing *w, const char *name, const struct json *number)
     add(w, json_raw(number));
 }
 
-/* One of temperature and top_p at most; beside thinking only what changes nothing. */
+/* The API accepts temperature or top_p, not both, and beside thinking only values without effect.
+ */
 static void
 add_sampling(struct writing *w)
 {
@@ -292,7 +293,7 @@ add_sampling(struct writing *w)
         wire_drop(w->drops, S("temperature"));
         has_temperature = false;
     }
-    if (has_temperature && temperature > 1)    /* their scale ends here, OpenAI's at 2 */
+    if (has_temperature && temperature > 1)    /* Anthropic's scale ends at 1, OpenAI's at 2 */
         add(w, S(",\"temperature\":1"));
     else if (has_temperature)
         add_number(w, "temperature", r->temperature);
@@ -349,7 +350,7 @@ add_account(struct writing *w)
         wire_drop(w->drops, S("service_tier"));
 }
 
-/* Whether leaving a parameter out changes anything: null, false, 0 and {} ask for nothing. */
+/* Whether omitting a parameter changes anything: null, false, 0 and {} have no effect. */
 static bool
 asks_for_something(const struct json *j)
 {
@@ -412,7 +413,7 @@ add_chat(struct writing *w)
         add(w, S(",\"stream\":true"));
 }
 
-/* Nothing here but what is counted: the API refuses the rest. */
+/* Only what is counted: the API rejects everything else. */
 static void
 add_token_count(struct writing *w)
 {
@@ -440,7 +441,8 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
     if (r->op != OP_CHAT && r->op != OP_COUNT_TOKENS)
         anthropic_refuse(&w, ERR_UNSUPPORTED, S(""), S("this provider has no such operation"));
     else if (r->n > 1)
-        anthropic_refuse(&w, ERR_UNSUPPORTED, S("n"), S("n: this provider gives one choice only"));
+        anthropic_refuse(
+            &w, ERR_UNSUPPORTED, S("n"), S("n: this provider returns only one choice"));
     else
         w.err = wire_check_tools(r, &wire_anthropic, ret_fault);
     if (w.err != OK)
@@ -483,7 +485,7 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
 
 /* --- errors --- */
 
-/* The body may be from a proxy on the way: HTML says nothing to a caller, a line of text may. */
+/* The body may come from a proxy: HTML is of no use to a caller, a line of text may be. */
 static void
 read_error(struct arena *a, int status, struct str body, struct llm_error *ret)
 {

@@ -1,16 +1,17 @@
 /* wire_anthropic_schema.c - JSON Schemas, changed as little as the Messages API allows.
  *
- * A schema is copied byte for byte; where something must be added it goes right behind
- * an object's opening bracket, so that the caller's own text stays as it was.
+ * A schema is copied byte for byte; additions go directly after an object's opening brace, so that
+ * the caller's own text is unchanged.
  */
 #include "llm/wire_anthropic.h"
 
 struct copying {
     struct buf *out;
-    const char *done;    /* everything before it is written */
+    const char *done;    /* everything before it has been written */
 };
 
-/* Writes up to behind the bracket of `object`, then `members` ("\"a\":1") as its first. */
+/* Copies up to and including the opening brace of `object`, then writes `members` ("\"a\":1") as
+ * its first. */
 static void
 insert_members(struct copying *c, const struct json *object, struct str members)
 {
@@ -29,7 +30,7 @@ copy_rest(struct copying *c, const struct json *doc)
     buf_add(c->out, str_make(c->done, (size_t)(doc->p + doc->n - c->done)));
 }
 
-/* Whether a schema describes objects: it says so, or it lists their properties. */
+/* Whether a schema describes objects, by its type or because it lists properties. */
 static bool
 describes_object(const struct json *schema)
 {
@@ -48,7 +49,7 @@ describes_object(const struct json *schema)
 
 enum holds { HOLDS_NONE, HOLDS_SCHEMA, HOLDS_SCHEMAS_BY_NAME };
 
-/* Which keywords carry schemas: directly or in a list, or under names of the author's choice. */
+/* Which keywords contain schemas: directly or in a list, or as the values of an object. */
 static enum holds
 keyword_holds(const struct json *key)
 {
@@ -80,7 +81,7 @@ keyword_holds(const struct json *key)
     return HOLDS_NONE;
 }
 
-/* Depth is bounded by the parser's. Inserts in document order. */
+/* The parser bounds the depth. Inserts in document order. */
 static void
 close_schema(struct copying *c, const struct json *schema)
 {

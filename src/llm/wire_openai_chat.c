@@ -26,8 +26,7 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
 static int
 status_of(const struct llm_error *e)
 {
-    /* What the provider blamed on the caller keeps its number: 422 and 415 mean something to
-     * SDKs. */
+    /* A status with which the provider blames the caller is kept: SDKs distinguish 422 and 415. */
     if (e->kind == ERR_BAD_REQUEST && e->status >= 400 && e->status < 500)
         return e->status;
     return err_row(e->kind)->status;
@@ -43,7 +42,7 @@ offset_of(const struct llm_request *r, const struct json *node)
     return (size_t)(node->p - r->body.p);
 }
 
-/* The member's key and value, or false. *ret_before is the value in front of it, or NULL. */
+/* Finds a member: its key and value, or false. *ret_before is the preceding value, or NULL. */
 static bool
 find_member(const struct json *object, struct str name, struct json_iter *ret,
     const struct json **ret_before)
@@ -58,8 +57,7 @@ find_member(const struct json *object, struct str name, struct json_iter *ret,
     return false;
 }
 
-/* Asks for usage in the stream: the gateway counts always, the caller sees it only when he
- * asked. */
+/* Asks for usage in the stream: the gateway always needs it, the caller sees it only on request. */
 static void
 edit_usage(const struct llm_request *r, struct wire_edits *edits)
 {
@@ -82,7 +80,7 @@ edit_usage(const struct llm_request *r, struct wire_edits *edits)
     }
 }
 
-/* For hosts that refuse the options, and tell their usage without being asked. */
+/* For hosts that reject the option and send usage without being asked. */
 static void
 edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
 {
@@ -95,14 +93,14 @@ edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
     size_t end = offset_of(r, it.value) + it.value->n;
     size_t from = offset_of(r, it.key);
 
-    if (it.next != it.end)    /* the comma behind it goes, too */
+    if (it.next != it.end)    /* together with the comma that follows */
         end = offset_of(r, it.next);
     else if (before != NULL)
         from = offset_of(r, before) + before->n;
     wire_edit_add(edits, from, end - from, S(""));
 }
 
-/* The old name of the limit, for hosts that know no other. */
+/* The old name of the limit, for hosts that know only that. */
 static void
 edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
 {
@@ -115,7 +113,7 @@ edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
         wire_edit_add(edits, offset_of(r, it.key), it.key->n, S("\"max_tokens\""));
 }
 
-/* Whether the caller sends back what a model of another protocol thought, as we told it. */
+/* Whether the caller sends back reasoning that we translated from another protocol. */
 static bool
 holds_our_proofs(const struct json *message)
 {
@@ -137,8 +135,8 @@ is_reasoning(const void *arg UNUSED, const struct json *key, const struct json *
     return json_str_is(key, S("reasoning_content")) || json_str_is(key, S("reasoning_details"));
 }
 
-/* No host of this family can do anything with what another protocol's model thought, and some know
- * no developer. */
+/* Removes reasoning of other protocols' models, which no host of this family can use, and renames
+ * the developer role where it is unknown. */
 static void
 edit_messages(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
 {

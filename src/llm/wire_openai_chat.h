@@ -33,10 +33,9 @@ void openai_read_end(struct wire_reader *r);
 enum err openai_read_answer(struct wire_reader *r, struct str body);
 void openai_read_error(struct arena *a, int status, struct str body, struct llm_error *ret);
 
-/* The mark that reasoning_details carry when Anthropic's models signed them; OpenRouter coined
- * it. */
+/* The format of reasoning_details that are signed by Anthropic's models, as OpenRouter names it. */
 #define OPENAI_REASONING_ANTHROPIC "anthropic-claude-v1"
 
-/* How the id of such an entry begins when we made it out of another protocol's answer: no host of
- * this family made it, and some refuse what they do not know. */
+/* Prefix of the ids of entries that we made from another protocol's answer: hosts of this family
+ * did not produce them, and some reject what they do not know. */
 #define OPENAI_REASONING_ID "openclaw_"

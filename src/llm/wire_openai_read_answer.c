@@ -1,15 +1,14 @@
-/* wire_openai_read_answer.c - what an OpenAI-compatible provider answers becomes events.
+/* wire_openai_read_answer.c - reads the answers of OpenAI-compatible providers into events.
  *
- * Some hundred hosts speak this wire, each with its own accent: usage in any chunk, calls
- * without an index, a finish reason twice or never, errors in the middle of a 200. The
- * whole answer and the stream's chunks go through the same functions: a message is
- * one large delta.
+ * Some hundred hosts speak this wire, each with its deviations: usage in any chunk, calls without
+ * an index, a finish reason twice or never, errors in the middle of a 200. The whole answer and the
+ * stream's chunks go through the same functions: a message is one large delta.
  */
 #include "llm/wire_openai_reply.h"
 
 enum {
     CHOICES_MAX = 128,
-    TAIL_BYTES = 1024,    /* of a body too large to parse, in which usage stands */
+    TAIL_BYTES = 1024,    /* searched for usage when a body is too large to parse */
 };
 
 /* --- small pieces --- */
@@ -110,7 +109,7 @@ openai_reply_keep(struct wire_reader *r, struct str s)
 
 /* --- members --- */
 
-/* The members of an object that we know, found in one look at it. */
+/* The known members of an object, collected in one pass. */
 struct chunk {
     const struct json *id;
     const struct json *model;
@@ -147,7 +146,7 @@ struct delta {
     const struct json *images;
 };
 
-/* A member's name, and where its value goes in one of the structs above. */
+/* A member's name, and the offset of its value in one of the structs above. */
 struct member {
     struct str key;
     size_t at;
@@ -201,7 +200,7 @@ find_members(const struct json *object, const struct member *members, size_t n, 
 
     while (json_next(&it)) {
         for (size_t i = 0; i < n; i++) {
-            /* The length, quotes included, and the first letter tell most names apart. */
+            /* The length, including the quotes, and the first letter distinguish most names. */
             if (!it.key->escaped &&
                 (it.key->n != members[i].key.n + 2 || it.key->p[1] != members[i].key.p[0]))
                 continue;
@@ -296,7 +295,7 @@ take_usage(struct wire_reader *r, struct reply *reply, const struct json *j)
     take_count(&u.audio_input, json_get(in, S("audio_tokens")));
     take_count(&u.audio_output, json_get(out, S("audio_tokens")));
     if (r->op == OP_EMBED && u.input >= 0 && u.output < 0)
-        u.output = 0;    /* vectors are no tokens, and nobody reports any */
+        u.output = 0;    /* embeddings have no output tokens, and no provider reports any */
 
     usage_update(&reply->usage, &u);
     if (usage_known(&reply->usage) && memcmp(&before, &reply->usage, sizeof(before)) != 0) {
@@ -335,8 +334,8 @@ take_content(struct wire_reader *r, struct reply_choice *c, const struct json *c
     }
 }
 
-/* Blocks of reasoning as OpenRouter gives them. `told`: their text stood elsewhere in the delta.
- * Only Anthropic's proofs mean something to callers of another wire. */
+/* Reasoning blocks in OpenRouter's form. `told`: their text was elsewhere in the delta. Only
+ * Anthropic's signatures are of use to callers of another wire. */
 static void
 take_reasoning_details(
     struct wire_reader *r, struct reply_choice *c, const struct json *details, bool told)
@@ -430,8 +429,8 @@ finish_of(struct str word)
     return FINISH_UNKNOWN;
 }
 
-/* A host that gave up before it said anything: that is no answer. With something said it is one,
- * and the caller reads the host's own word beside it. */
+/* The host failed before it sent any content, so there is no answer. If it has sent some, the
+ * answer ends normally, with the host's own finish reason beside ours. */
 static void
 fail_silent(struct wire_reader *r)
 {
@@ -444,8 +443,8 @@ fail_silent(struct wire_reader *r)
     emit_error(r, &e);
 }
 
-/* `word` may be empty: the presence of calls decides then, as it does when the word is "stop".
- * `sequence` is what vLLM says beside it: the text that it stopped at. */
+/* `word` may be empty: then, as for "stop", it depends on whether there are calls. `sequence` is
+ * the matched stop sequence, which vLLM reports. */
 static void
 finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word, struct str sequence)
 {
@@ -470,7 +469,7 @@ finish_choice(struct wire_reader *r, struct reply_choice *c, struct str word, st
     if (c->start_count > 0 && (ev.finish == FINISH_STOP || ev.finish == FINISH_UNKNOWN))
         ev.finish = FINISH_TOOLS;
     else if (c->start_count == 0 && ev.finish == FINISH_TOOLS)
-        ev.finish = FINISH_STOP;    /* nothing to run: a caller would wait for ever */
+        ev.finish = FINISH_STOP;    /* there is no call, and the caller would wait for one */
     wire_emit(r, &ev);
 }
 
@@ -490,7 +489,8 @@ take_choice(
 {
     struct choice ch = choice_of(j);
     int64_t index = json_i64(ch.index, position);
-    /* Some hosts repeat the message so far beside each delta, others stream it in one piece. */
+    /* Some hosts send the message so far beside each delta, others stream the whole message at
+     * once. */
     const struct json *said = whole || !json_present(ch.delta) ? ch.message : ch.delta;
 
     if (!json_is(j, JSON_OBJECT) || index < 0 || index >= CHOICES_MAX)
@@ -501,7 +501,7 @@ take_choice(
     enum err e = take_delta(r, c, said, whole);
     if (e != OK)
         return e;
-    if (!json_present(said))    /* of a text completion; Together repeats a delta's text here */
+    if (!json_present(said))    /* a text completion; Together repeats the delta's text here */
         emit_text(r, c, EVENT_TEXT, openai_reply_text(r, ch.text));
     if (has_logprobs(ch.logprobs))
         emit_raw(r, c, EVENT_LOGPROBS, ch.logprobs);
@@ -526,7 +526,7 @@ take_choices(struct wire_reader *r, struct reply *reply, const struct json *choi
     return OK;
 }
 
-/* Every choice that began has its finish reason, and at least `wanted` began. */
+/* Whether every choice that began has finished, and at least `wanted` began. */
 static bool
 all_finished(const struct reply *reply, int64_t wanted)
 {
@@ -589,7 +589,7 @@ take_error(struct wire_reader *r, struct reply *reply, const struct chunk *ch, s
 
 /* --- the stream --- */
 
-/* [DONE]: what has no finish reason by now will not get one. */
+/* [DONE]: choices without a finish reason will not get one. */
 static void
 take_done(struct wire_reader *r, struct reply *reply)
 {
@@ -602,7 +602,7 @@ take_done(struct wire_reader *r, struct reply *reply)
     for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)
         if (c->said)
             finish_choice(r, c, S(""), S(""));
-    /* some hosts give one choice to whoever asks for more */
+    /* some hosts return one choice even if more were requested */
     r->finished = all_finished(reply, 1);
     if (r->finished)
         emit_end(r);
@@ -615,7 +615,7 @@ take_chunk(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
 {
     bool empty = !has_elements(ch->choices);
 
-    /* Azure's first chunk has no choices and no id: not the start of anything. */
+    /* Azure's first chunk has neither choices nor an id and does not start the answer. */
     if (!empty || (json_is(ch->id, JSON_STRING) && ch->id->n > 2))
         start(r, reply, ch);
     take_usage(r, reply, ch->usage);
@@ -693,7 +693,7 @@ take_answer(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
     return OK;
 }
 
-/* The usage object behind thousands of vectors, without parsing those. */
+/* The usage object after thousands of embeddings, without parsing those. */
 static const struct json *
 usage_at_end(struct wire_reader *r, struct str body)
 {
@@ -708,7 +708,7 @@ usage_at_end(struct wire_reader *r, struct str body)
     return json_parse(r->scratch, str_make(usage.p, n), NULL, NULL);
 }
 
-/* An answer that is passed on and not understood: delivered is complete. */
+/* An answer that is passed through unread is complete once delivered. */
 static void
 take_delivered(struct wire_reader *r, struct reply *reply, const struct json *usage)
 {
@@ -731,7 +731,7 @@ openai_read_answer(struct wire_reader *r, struct str body)
         take_delivered(r, reply, usage_at_end(r, body));
         return OK;
     }
-    if (r->op == OP_RELAY && !json_is(doc, JSON_OBJECT)) {    /* sound, a picture, anything */
+    if (r->op == OP_RELAY && !json_is(doc, JSON_OBJECT)) {    /* audio, an image, anything */
         take_delivered(r, reply, NULL);
         return OK;
     }

@@ -1,4 +1,4 @@
-/* wire_openai_read_calls.c - fragments of tool calls find their call, however a host labels
+/* wire_openai_read_calls.c - assigns fragments of tool calls to their calls, however a host labels
  * them. */
 #include "llm/wire_openai_reply.h"
 
@@ -31,7 +31,7 @@ openai_scan_args(struct args_scan *scan, struct str text)
     }
 }
 
-/* Whether the arguments are a whole object: nothing more will come. */
+/* Whether the arguments are a complete object, so that nothing more will come. */
 static bool
 args_whole(const struct reply_call *call)
 {
@@ -67,7 +67,7 @@ end_call(struct wire_reader *r, struct reply_choice *c, struct reply_call *call)
     if (call->ended)
         return;
     call->ended = true;
-    if (call->started)    /* else it never got a name: nobody can run it */
+    if (call->started)    /* a call that never got a name was not started and cannot be run */
         wire_emit(r, &ev);
 }
 
@@ -78,7 +78,8 @@ openai_end_calls(struct wire_reader *r, struct reply_choice *c)
         end_call(r, c, call);
 }
 
-/* Ends the calls whose arguments are whole. One that goes on after all is listed again later. */
+/* Ends the calls whose arguments are complete. One that continues nevertheless is listed again
+ * later. */
 static void
 end_whole_calls(struct wire_reader *r, struct reply_choice *c)
 {
@@ -123,7 +124,7 @@ label_key(const int64_t *label)
     return str_make((const char *)label, sizeof(*label));
 }
 
-/* The newest call that the fragment belongs to; NULL when it opens another one.
+/* The newest call that the fragment can belong to; NULL if it begins another one.
  *
  * The index is a label, not a position; some hosts reuse it for every call, others leave it out,
  * and some repeat id or name with every fragment. */
@@ -172,7 +173,7 @@ set_id(struct wire_reader *r, struct reply_choice *c, struct reply_call *call, s
     (void)map_put(c->by_id, id, call);
 }
 
-/* An id for hosts that give none: the next turn's must differ. */
+/* An id for hosts that send none; unique, because the next turn's must differ. */
 static struct str
 invent_id(struct wire_reader *r)
 {
@@ -198,7 +199,8 @@ take_args(
     wire_emit(r, &ev);
 }
 
-/* One entry of tool_calls, or an old function_call. `whole`: it is not a fragment of anything. */
+/* One entry of tool_calls, or an old function_call. `whole`: it is a complete call, not a fragment.
+ */
 static enum err
 take_call(struct wire_reader *r, struct reply_choice *c, const struct json *j, bool whole)
 {

@@ -1,8 +1,8 @@
-/* wire_openai_read_error.c - failures of OpenAI-compatible providers, in all the shapes seen.
+/* wire_openai_read_error.c - errors of OpenAI-compatible providers, in all forms seen so far.
  *
- * {"error":{...}}, {"error":"text","code":...}, [{"error":{...}}], {"detail":...},
- * {"message":...}, prose, a CDN's HTML page: never assume anything of a failed answer.
- * The kind comes from the status, then from the provider's words where they know better.
+ * {"error":{...}}, {"error":"text","code":...}, [{"error":{...}}], {"detail":...}, {"message":...},
+ * plain text, a CDN's HTML page: nothing can be assumed. The kind is derived from the status, then
+ * refined by the provider's type, code and message.
  */
 #include "llm/wire_openai_chat.h"
 
@@ -13,7 +13,7 @@ enum {
 
 /* --- words --- */
 
-/* A string as it is, anything else as its JSON text; cut and scrubbed. */
+/* A string, or anything else as JSON text; truncated and scrubbed. */
 static struct str
 words_of(struct arena *a, const struct json *j, size_t most)
 {
@@ -24,7 +24,7 @@ words_of(struct arena *a, const struct json *j, size_t most)
     return wire_scrub(a, str_make(s.p, MIN(s.n, most)));
 }
 
-/* FastAPI's {"detail":[{"loc":["body","model"],"msg":"..."}]}: the first complaint. */
+/* The first entry of FastAPI's {"detail":[{"loc":["body","model"],"msg":"..."}]}. */
 static struct str
 detail_words(struct arena *a, const struct json *detail)
 {
@@ -40,7 +40,7 @@ detail_words(struct arena *a, const struct json *detail)
         a, STR_FMT " " STR_FMT, STR_ARG(words_of(a, msg, 1024)), STR_ARG(words_of(a, loc, 256)));
 }
 
-/* The object that holds message, type and code, however deep it is wrapped. */
+/* The object that holds message, type and code, however deeply it is wrapped. */
 static const struct json *
 unwrap(const struct json *doc)
 {
@@ -86,7 +86,7 @@ read_words(struct arena *a, const struct json *doc, struct llm_error *ret)
 
 /* --- kinds --- */
 
-/* The status that the error itself names, when HTTP's says nothing. */
+/* The status inside the error document, for when the HTTP status is a success. */
 static int
 inner_status(const struct json *doc)
 {
@@ -108,7 +108,7 @@ is_word(const struct llm_error *e, struct str word)
     return str_ieq(e->code, word) || str_ieq(e->type, word);
 }
 
-/* Codes and types that say more than a status; OK when they do not. */
+/* The kind that a code or type stands for; OK if it is unknown. */
 static enum err
 kind_by_word(const struct llm_error *e)
 {
@@ -149,7 +149,7 @@ kind_by_word(const struct llm_error *e)
     return OK;
 }
 
-/* xAI answers 400 for a wrong key, and only its prose says so. */
+/* xAI answers 400 for a wrong key, which only its message shows. */
 static bool
 blames_our_key(struct str message)
 {
@@ -165,8 +165,8 @@ blames_caller(int status)
     return status >= 400 && status < 500 && wire_error_kind(status) == ERR_BAD_REQUEST;
 }
 
-/* `status` may be 0: nobody said. Words refine what the caller did wrong; for a status that is
- * clear by itself they only tell an empty account from too many requests. */
+/* `status` may be 0, unknown. Codes and messages refine a status that blames the caller; for other
+ * statuses they only distinguish an exhausted quota from a rate limit. */
 static enum err
 kind_of(int status, const struct llm_error *e)
 {
@@ -182,7 +182,7 @@ kind_of(int status, const struct llm_error *e)
         return ERR_UPSTREAM_AUTH;
     if (by_word == ERR_CONTENT_FILTER && status == 403)
         return by_word;
-    if (by_word == ERR_RATE_LIMIT && status == 413)    /* Groq: more tokens than a minute allows */
+    if (by_word == ERR_RATE_LIMIT && status == 413)    /* Groq: exceeds the tokens per minute */
         return by_word;
     if (by_word == OK || !vague || (status != 0 && by_word == ERR_UPSTREAM_ERROR))
         return by_status;
@@ -203,7 +203,7 @@ finish_error(struct arena *a, int status, struct llm_error *ret)
     ret->kind = kind_of(status, ret);
     if (ret->message.n == 0)
         ret->message = str_c(err_row(ret->kind)->sentence);
-    /* The caller's own key was fine, and the provider's sentence reads as if it was not. */
+    /* Otherwise the provider's message would read as if the caller's own key were wrong. */
     if (ret->kind == ERR_UPSTREAM_AUTH)
         ret->message = arena_printf(
             a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));

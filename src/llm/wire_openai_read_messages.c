@@ -1,4 +1,4 @@
-/* wire_openai_read_messages.c - an OpenAI caller's messages become parts of the one form. */
+/* wire_openai_read_messages.c - reads an OpenAI caller's messages. */
 #include "llm/wire_openai_reading.h"
 
 /* --- parts of a message --- */
@@ -16,8 +16,7 @@ add_text(struct reading *rd, struct llm_part ***tail, struct str text)
         add_part(rd, tail, PART_TEXT)->text = text;
 }
 
-/* What a caller says about his bytes is checked against the bytes: providers refuse a wrong
- * type. */
+/* Corrects the media type if the bytes show another one: providers reject a wrong type. */
 static void
 set_data(struct llm_part *part, struct str mime, struct str data)
 {
@@ -27,7 +26,7 @@ set_data(struct llm_part *part, struct str mime, struct str data)
     part->data = data;
 }
 
-/* A URL that may hold the bytes themselves. */
+/* A URL, or a data URL that contains the bytes. */
 static enum err
 set_url(struct reading *rd, const struct where *w, struct llm_part *part, struct str url)
 {
@@ -217,11 +216,11 @@ read_part(struct reading *rd, const struct where *w, const struct json *j, bool 
         return openai_fail(rd, ERR_UNSUPPORTED, w, "type",
             "this kind of part cannot be translated for another protocol");
     if (text_only && row->read != read_text_part)
-        return openai_bad(rd, w, "type", "only text may stand here");
+        return openai_bad(rd, w, "type", "only text is allowed here");
     return row->read(rd, w, j, tail);
 }
 
-/* A string, or a list of parts. `required`: null and absence are faults. */
+/* A string, or a list of parts. `required`: it must not be null or absent. */
 static enum err
 read_content(struct reading *rd, const struct where *w, const struct json *message, bool required,
     bool text_only, struct llm_part ***tail)
@@ -255,7 +254,7 @@ read_content(struct reading *rd, const struct where *w, const struct json *messa
 /* Reasoning whose text is being put together from pieces. */
 struct open_reasoning {
     struct llm_part *part;    /* NULL: none is open */
-    size_t room;              /* behind its text; 0 while that is a slice of one piece */
+    size_t room;              /* allocated for its text; 0 while that is a slice of one piece */
 };
 
 static void
@@ -283,8 +282,8 @@ join_text(struct reading *rd, struct open_reasoning *open, struct str more)
     text->n += more.n;
 }
 
-/* One entry of reasoning_details. Pieces of a text that a client collected from a stream are
- * joined. */
+/* One entry of reasoning_details. Joins the pieces of a text that a client collected from a stream.
+ */
 static void
 read_reasoning_detail(
     struct reading *rd, const struct json *j, struct llm_part ***tail, struct open_reasoning *open)
@@ -318,9 +317,9 @@ read_reasoning_detail(
         open->part = NULL;
 }
 
-/* A stream's client keeps the text apart from the blocks that it belongs to. One such block gets it
- * back; among several it cannot be divided, and a block without its own text would be refused:
- * their proofs go. */
+/* Clients that collect a stream keep the text apart from the blocks. If there is one block without
+ * text, it gets the text back; among several it cannot be divided, and Anthropic rejects a
+ * signature without its text, so the signatures are dropped. */
 static void
 restore_text(struct llm_part *first, struct str plain)
 {
@@ -341,8 +340,8 @@ restore_text(struct llm_part *first, struct str plain)
         p->signature = S("");
 }
 
-/* Reasoning that a client sends back: unofficial, with three spellings. Only signed reasoning means
- * something to a provider of another wire. */
+/* Reasoning that a client sends back: unofficial, in three spellings. Only signed reasoning is of
+ * use to a provider of another wire. */
 static enum err
 read_reasoning(
     struct reading *rd, const struct where *w, const struct json *message, struct llm_part ***tail)
@@ -397,7 +396,7 @@ read_function_call(
         return e;
     if (json_is(args, JSON_STRING))
         part->args = openai_text_of(rd, args);
-    else if (json_is(args, JSON_OBJECT))    /* some clients forget to make it a string */
+    else if (json_is(args, JSON_OBJECT))    /* some clients send an object instead of a string */
         part->args = json_raw(args);
     else if (json_present(args))
         return openai_bad(rd, w, "arguments", "must be a string");

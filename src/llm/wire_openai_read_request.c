@@ -1,8 +1,8 @@
-/* wire_openai_read_request.c - an OpenAI caller's JSON becomes the one request form.
+/* wire_openai_read_request.c - reads an OpenAI caller's request.
  *
- * The head is lenient: whatever it does not know goes on to a provider of the same
- * wire. The conversation is strict, because it is about to be said in another
- * protocol: a fault names the field that it is about.
+ * The head is read leniently: unknown members are passed to a provider of the same wire. The
+ * conversation is read strictly, because it is about to be translated: an error names the field
+ * concerned.
  */
 #include "llm/wire_openai_reading.h"
 
@@ -66,7 +66,7 @@ spell(struct arena *a, const struct where *w)
     return arena_printf(a, STR_FMT "%s%s", STR_ARG(up), up.n > 0 ? "." : "", w->key);
 }
 
-/* The field `key` (may be NULL) of `w` is at fault. */
+/* Reports the field `key` (may be NULL) of `w`. */
 enum err
 openai_fail(
     struct reading *rd, enum err e, const struct where *w, const char *key, const char *what)
@@ -105,7 +105,7 @@ openai_text_of(struct reading *rd, const struct json *j)
     return s.p != NULL ? s : S("");
 }
 
-/* An optional string member: OK also when it is absent, with the empty slice. */
+/* An optional string member: OK with an empty slice if it is absent. */
 enum err
 openai_optional_text(struct reading *rd, const struct where *w, const struct json *j,
     const char *key, struct str *ret)
@@ -169,7 +169,7 @@ enum err
 openai_read_head(struct llm_request *r, struct wire_fault *ret_fault)
 {
     if (!json_is(r->doc, JSON_OBJECT)) {
-        if (r->op == OP_RELAY)    /* an upload, perhaps: not ours to judge */
+        if (r->op == OP_RELAY)    /* an upload, perhaps: the provider will judge it */
             return OK;
         return head_fault(ret_fault, S(""), S("the body must be a JSON object"));
     }
@@ -293,7 +293,7 @@ choice_word(struct reading *rd, const struct json *j)
     return false;
 }
 
-/* The names in a list of allowed tools, in all the spellings that hosts take. */
+/* The names in a list of allowed tools, in all spellings that hosts accept. */
 static struct map *
 allowed_names(struct reading *rd, const struct json *allowed)
 {
@@ -314,7 +314,7 @@ allowed_names(struct reading *rd, const struct json *allowed)
     return names;
 }
 
-/* Other protocols have no list of allowed tools: they get a shorter list of tools. */
+/* Other protocols have no allowed_tools, so the list of tools is shortened instead. */
 static enum err
 read_allowed_tools(struct reading *rd, const struct where *w, const struct json *j)
 {
@@ -441,7 +441,7 @@ read_stop(struct reading *rd)
     return OK;
 }
 
-/* Values that are sent on as they were written. */
+/* Values that are sent on exactly as written. */
 static enum err
 read_nodes(struct reading *rd)
 {
@@ -497,8 +497,8 @@ read_words(struct reading *rd)
     return e;
 }
 
-/* "reasoning": {"effort", "max_tokens", "enabled"} is how OpenRouter and others spell it,
- * "thinking": {"type", "budget_tokens"} what Anthropic tells callers of this protocol to send. */
+/* "reasoning": {"effort", "max_tokens", "enabled"} is the spelling of OpenRouter and others,
+ * "thinking": {"type", "budget_tokens"} the one that Anthropic documents for this protocol. */
 static void
 read_reasoning_options(struct reading *rd)
 {
@@ -537,7 +537,8 @@ read_limits(struct reading *rd)
     return OK;
 }
 
-/* What was said at the top and has no place in the form, so that the caller hears what got lost. */
+/* Notes the top-level members that struct llm_request cannot represent, so that the caller is told
+ * what was dropped. */
 static void
 note_others(struct reading *rd)
 {

@@ -6,8 +6,8 @@
 #include "llm/wire_openai_chat.h"
 
 enum {
-    CALLS_MARKED = 256,    /* calls of a choice that we remember arguments of */
-    /* what every chunk repeats: a provider's id and model are taken when they fit into this */
+    CALLS_MARKED = 256,    /* calls of a choice whose state is tracked */
+    /* limit of what every chunk repeats; a provider's longer id and model are replaced by ours */
     PREFIX_MAX = 1024,
 };
 
@@ -23,7 +23,7 @@ struct written_choice {
 
 struct written {
     struct str prefix;    /* data: {"id":...,"choices":[ */
-    struct str suffix;    /* behind the list of choices */
+    struct str suffix;    /* after the list of choices */
     struct llm_usage usage;
     struct written_choice *choices;    /* by index, ascending */
     struct written_choice *recent;     /* the one looked up last */
@@ -63,7 +63,7 @@ add_usage(struct buf *out, const struct llm_usage *u)
     buf_add(out, S("}}"));
 }
 
-/* "finish_reason":"..."; a word that fits none of ours is told beside it. */
+/* "finish_reason":"..."; a reason that OpenAI does not have is added as native_finish_reason. */
 static void
 add_finish(struct buf *out, enum llm_finish finish, struct str native)
 {
@@ -96,7 +96,7 @@ add_identity(struct wire_writer *w, struct buf *out, struct str id, struct str o
     json_add_str(out, model.n > 0 ? model : w->model);
 }
 
-/* The rest of an entry of reasoning_details. Its id says that it is ours; see edit_messages(). */
+/* The rest of an entry of reasoning_details. Its id marks it as ours; see edit_messages(). */
 static void
 add_reasoning_end(struct buf *out, uint32_t index)
 {
@@ -107,8 +107,8 @@ add_reasoning_end(struct buf *out, uint32_t index)
     buf_add_c(out, '}');
 }
 
-/* Whether a citation is an annotation of this wire's own form: offsets of others count
- * otherwise. */
+/* Whether a citation is an annotation in this wire's form; offsets in other forms have another
+ * meaning. */
 static bool
 is_own_annotation(struct arena *a, struct str raw)
 {
@@ -122,7 +122,7 @@ is_own_annotation(struct arena *a, struct str raw)
 
 /* --- the stream --- */
 
-/* JSON of somebody else for a line of a stream: between its values it may have line ends. */
+/* Appends a provider's JSON on one line: there may be line ends between its values. */
 static void
 add_on_one_line(struct buf *out, struct str raw)
 {
@@ -150,7 +150,8 @@ written_of(struct wire_writer *w)
     return w->state;
 }
 
-/* The parts that every chunk has in common. `ev` may be of any kind when no START came. */
+/* Builds the parts that all chunks have in common. `ev` is not a START if the provider sent none.
+ */
 static void
 make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *ev)
 {
@@ -163,7 +164,7 @@ make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *e
     add_identity(w, &b, start ? ev->id : S(""), object, start ? ev->model : S(""),
         start ? ev->created_s : 0);
     buf_add(&b, S(",\"choices\":["));
-    if (b.overflow) {    /* nobody needs names of such a length, thousands of times: ours then */
+    if (b.overflow) {    /* too long to be repeated in every chunk: use our own */
         buf_fini(&b);
         buf_init(&b, 64 * 1024);
         buf_add(&b, S("data: "));
@@ -202,7 +203,7 @@ close_delta(struct wire_writer *w, const struct written *st)
     buf_add(w->out, st->suffix);
 }
 
-/* The choice's memory; a new one begins with the chunk that names the role. */
+/* The state of a choice; a new one begins with a chunk that names the role. */
 static struct written_choice *
 choice_of(struct wire_writer *w, struct written *st, uint32_t index)
 {
@@ -255,7 +256,8 @@ write_text(struct wire_writer *w, const struct written *st, const struct llm_eve
     buf_add(w->out, st->suffix);
 }
 
-/* Proof of a reasoning block, in the spelling that OpenRouter's clients send back unchanged. */
+/* The signature of a reasoning block, in the form that clients of OpenRouter send back unchanged.
+ */
 static void
 write_proof(struct wire_writer *w, const struct written *st, struct written_choice *c,
     const struct llm_event *ev)
@@ -335,7 +337,7 @@ write_tool_args(struct wire_writer *w, const struct written *st, struct written_
         c->calls[ev->tool] = CALL_HAS_ARGS;
 }
 
-/* A call that never got a fragment has no arguments, and that is {} for whoever parses them. */
+/* A call without arguments gets {}, for clients that parse them. */
 static void
 write_tool_end(struct wire_writer *w, const struct written *st, struct written_choice *c,
     const struct llm_event *ev)
@@ -396,7 +398,7 @@ write_end(struct wire_writer *w, struct written *st)
     st->done = true;
 }
 
-/* Clients raise on a chunk with an error; nothing may follow it, [DONE] least of all. */
+/* Clients raise an exception on a chunk with an error; nothing may follow it, not even [DONE]. */
 static void
 write_stream_error(struct wire_writer *w, struct written *st, const struct llm_error *e)
 {
@@ -488,8 +490,8 @@ openai_write_event(struct wire_writer *w, const struct llm_event *ev)
 
 /* --- the whole answer --- */
 
-/* The texts of all parts of one kind as one string. False, and nothing written, when there are
- * none. */
+/* The texts of all parts of one kind as one string. False, with nothing written, if there are none.
+ */
 static bool
 add_texts(struct buf *out, struct str key, const struct llm_part *part, enum llm_part_kind kind)
 {
@@ -610,8 +612,7 @@ add_message(struct wire_writer *w, const struct llm_answer_choice *c)
     buf_add_c(out, '}');
 }
 
-/* One list of log probabilities, put together from its pieces; null where some say so and none has
- * it. */
+/* One list of log probabilities, concatenated from its pieces; null if no piece has entries. */
 static void
 add_logprob_list(struct buf *out, struct str key, const struct llm_fragment *piece, bool *first)
 {
@@ -706,8 +707,8 @@ add_text_or_null(struct buf *out, struct str s)
         buf_add(out, S("null"));
 }
 
-/* Type and code are ours, so that a client meets one set of words whatever stands behind the
- * gateway; what a provider blamed on the caller stays in its own words. */
+/* Type and code are the gateway's, so that they are the same for all providers; an error that a
+ * provider blames on the caller keeps the provider's. */
 void
 openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id)
 {
@@ -715,7 +716,7 @@ openai_write_error(struct buf *out, const struct llm_error *e, struct str reques
     bool theirs = e->kind == ERR_BAD_REQUEST && e->status != 0;
     bool has_code = theirs && (e->type.n > 0 || e->code.n > 0);
 
-    (void)request_id;    /* it stands in a header of this protocol */
+    (void)request_id;    /* this protocol has it in a header */
     buf_add(out, S("{\"error\":{\"message\":"));
     json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
     buf_add(out, S(",\"type\":"));

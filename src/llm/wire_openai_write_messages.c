@@ -1,8 +1,7 @@
 /* wire_openai_write_messages.c - the conversation, written for an OpenAI-compatible provider.
  *
- * Content is a string while it is text alone: every host of this family takes
- * that. A tool message can hold nothing but text, so media of tool results go into
- * the user message that follows the results.
+ * Content that is text only is written as a string, which every host accepts. A tool message can
+ * contain only text, so media of tool results go into the user message after the results.
  */
 #include "llm/wire_openai_writing.h"
 
@@ -32,7 +31,7 @@ is_media(const struct llm_part *part)
            part->kind == PART_FILE;
 }
 
-/* A block of this wire that the one form has no part for. */
+/* A block of this wire for which there is no part kind. */
 static bool
 is_native_block(const struct llm_part *part)
 {
@@ -74,7 +73,7 @@ add_audio(struct writing *w, const struct llm_part *part)
     struct str format = part->mime;
 
     if (part->data.n == 0)
-        return refuse(w, S("audio can be sent to this provider as bytes only"));
+        return refuse(w, S("audio can be sent to this provider only as bytes"));
     if (str_istarts(format, S("audio/")))
         format = str_skip(format, 6);
     if (str_ieq(format, S("mpeg")))
@@ -95,7 +94,7 @@ add_video(struct writing *w, const struct llm_part *part)
     return OK;
 }
 
-/* A text file is said as text: this wire's files are PDFs. */
+/* A text file is sent as text: files on this wire are PDFs. */
 static enum err
 add_text_file(struct writing *w, const struct llm_part *part)
 {
@@ -124,7 +123,7 @@ add_file(struct writing *w, const struct llm_part *part)
         return OK;
     }
     if (part->data.n == 0)
-        return refuse(w, S("a document can be sent to this provider as bytes only"));
+        return refuse(w, S("a document can be sent to this provider only as bytes"));
     if (str_istarts(part->mime, S("text/")))
         return add_text_file(w, part);
     buf_add(w->out, S("{\"type\":\"file\",\"file\":{\"filename\":"));
@@ -280,8 +279,7 @@ write_tool_result(struct writing *w, const struct llm_message *m, const struct l
         w->media = m;
 }
 
-/* Media of the tool results between w->media and `last`, as parts of a user message: a tool message
- * of this wire is text alone. */
+/* Media of the tool results from w->media to `last`, as parts of a user message. */
 static enum err
 add_result_media(struct writing *w, const struct llm_message *last, bool *first)
 {
@@ -308,7 +306,7 @@ add_result_media(struct writing *w, const struct llm_message *last, bool *first)
     return OK;
 }
 
-/* A user message of the result media alone, where nothing of the user's follows. */
+/* A user message with the media of results, if no user message follows. */
 static enum err
 flush_media(struct writing *w, const struct llm_message *last)
 {
@@ -376,15 +374,14 @@ add_call(struct writing *w, const struct llm_part *part)
     buf_add(w->out, S("}}"));
 }
 
-/* Reasoning goes back to hosts of this wire only, in the spelling that most of them read. */
+/* Reasoning is sent back to hosts of this wire only, in the spelling that most of them read. */
 static bool
 is_own_reasoning(const struct llm_part *part)
 {
     return part->kind == PART_REASONING && part->origin == &wire_openai_chat && part->text.n > 0;
 }
 
-/* Nothing is left of what the assistant said, for all of it was for its own provider. Some hosts
- * refuse a message of nothing. */
+/* Whether nothing of the message can be sent to this provider. Some hosts reject empty messages. */
 static bool
 is_silent(const struct writing *w, const struct llm_message *m)
 {
@@ -426,8 +423,8 @@ write_assistant(struct writing *w, const struct llm_message *m)
     buf_add_c(w->out, '}');
 }
 
-/* What has no place on this wire stays behind, and the caller hears of it: blocks that only their
- * own protocol understands, and that a tool has failed. */
+/* Notes what cannot be expressed on this wire: blocks that only their own protocol understands, and
+ * that a tool has failed. */
 static void
 drop_foreign(struct writing *w, const struct llm_part *part)
 {

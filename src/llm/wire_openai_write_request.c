@@ -1,8 +1,8 @@
 /* wire_openai_write_request.c - a request that came in on another wire, written for an
  * OpenAI-compatible provider.
  *
- * Hosts of this family differ most in what they refuse, so the plainest spelling
- * wins wherever there are two, and no key is sent that was not asked for.
+ * Hosts of this family differ most in what they reject, so the most common spelling is used, and no
+ * member is sent that was not asked for.
  */
 #include "llm/wire_openai_writing.h"
 
@@ -15,7 +15,7 @@ enum {
 
 /* --- small pieces --- */
 
-/* Drops a parameter under the name that the caller gave it. */
+/* Notes a dropped parameter under the name that the caller used. */
 static void
 drop(struct writing *w, struct str openai_name)
 {
@@ -82,7 +82,7 @@ add_tool(struct writing *w, const struct llm_tool *tool)
     buf_add(w->out, S("}}"));
 }
 
-/* Whether a tool that the caller offers stays behind, for it is run by another provider. */
+/* Whether a tool exists only on the caller's own wire. */
 static bool
 is_foreign(const struct writing *w, const struct llm_tool *tool)
 {
@@ -181,8 +181,8 @@ write_limits(struct writing *w)
     }
 }
 
-/* How a parameter fares: sampling is refused by reasoning models, what is beyond the core by strict
- * hosts, and some exist on this wire's relatives only. */
+/* Who accepts a parameter: reasoning models reject sampling, strict hosts everything beyond the
+ * core, and some parameters do not exist on this wire. */
 enum fate { CORE_SAMPLING, SAMPLING, BEYOND_CORE, NOWHERE };
 
 static bool
@@ -253,7 +253,7 @@ write_stop(struct writing *w)
         buf_add_c(w->out, ']');
 }
 
-/* The word for how hard to think, as far as models of this family know it. */
+/* The reasoning effort, limited to words that models of this family know. */
 static struct str
 effort_of(const struct writing *w)
 {
@@ -262,7 +262,7 @@ effort_of(const struct writing *w)
     if (effort.n == 0 && w->r->reasoning_budget > 0)
         effort = effort_word(w->r->reasoning_budget);
     if (!openai_is_native(w) && (str_eq(effort, S("xhigh")) || str_eq(effort, S("max"))))
-        return S("high");    /* few models know more, and the others refuse the word */
+        return S("high");    /* few models know more, and the others reject it */
     return effort;
 }
 
@@ -295,7 +295,7 @@ write_user_id(struct writing *w)
     openai_add_text(w, S("user"), user);
 }
 
-/* "auto" is what happens anyway; Anthropic's "standard_only" is OpenAI's "default". */
+/* "auto" is the default; Anthropic's "standard_only" is OpenAI's "default". */
 static void
 write_tier(struct writing *w)
 {
@@ -355,7 +355,7 @@ openai_write_request(struct buf *out, const struct llm_request *r, const struct 
 
     if (r->op != OP_CHAT) {
         *ret_fault =
-            (struct wire_fault){ .message = S("this route exists on its own protocol only") };
+            (struct wire_fault){ .message = S("this route exists only on its own protocol") };
         return ERR_UNSUPPORTED;
     }
 

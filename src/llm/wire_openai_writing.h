@@ -1,5 +1,5 @@
-/* wire_openai_writing.h - while a request is written for an OpenAI-compatible provider. Private to
- * the wire.
+/* wire_openai_writing.h - shared by the files that write a request for an OpenAI-compatible
+ * provider. Private to the wire.
  */
 #pragma once
 
@@ -12,10 +12,10 @@ struct writing {
     struct wire_drops *drops;
     struct wire_fault *fault;
     bool any_message;
-    const struct llm_message *media;    /* first of a run of tool results with media, or NULL */
+    const struct llm_message *media;    /* the first of consecutive tool results with media, or NULL */
 };
 
-/* Whether the request came in on this very wire. */
+/* Whether the caller uses this wire too. */
 static inline bool
 openai_is_native(const struct writing *w)
 {

@@ -280,7 +280,7 @@ TEST(the_error_says_what_was_expected)
     EXPECT(!accepts(S("{\"a\" 2}"), &e));
     EXPECT_STR(str_c(e.what), "expected ':'");
     EXPECT(!accepts(S("{\"a\":1,\"a\":2}"), &e));
-    EXPECT_STR(str_c(e.what), "a key that the object has already");
+    EXPECT_STR(str_c(e.what), "a duplicate key");
 }
 
 TEST(a_special_byte_is_found_at_every_place_in_a_long_string)

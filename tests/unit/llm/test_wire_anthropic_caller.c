@@ -412,7 +412,7 @@ TEST(a_thread_that_another_provider_keeps_is_refused_in_a_word_that_clients_know
     wire_anthropic.caller->write_error(&out, &e, S(""));
     EXPECT_STR(buf_str(&out),
         "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
-        "\"thread: this provider keeps no threads; send all messages\","
+        "\"thread: this provider does not store threads; send all messages\","
         "\"details\":{\"error_code\":\"thread_unsupported_request\"}}}");
     kit_fini(&k);
     EXPECT_INT(read_body(OP_CHAT, "{" CHAT HELLO ",'thread':null}"), OK);
