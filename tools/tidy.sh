@@ -21,7 +21,8 @@ for file in $sources; do
     [ "$marks/$(echo "$file" | tr / _)" -nt "$file" ] || echo "$file"
 done | DIR=$dir MARKS=$marks xargs -r -P "$(nproc)" -n 1 sh -c '
     clang-tidy -p "$DIR" --quiet --extra-arg=-Wno-unknown-warning-option \
-        --extra-arg=-Wno-ignored-optimization-argument "$1" 2>/dev/null &&
+        --extra-arg=-Wno-ignored-optimization-argument \
+        --extra-arg=-ftrivial-auto-var-init=uninitialized "$1" 2>/dev/null &&
         touch "$MARKS/$(echo "$1" | tr / _)" || :' tidy
 
 total=$(echo "$sources" | wc -l)

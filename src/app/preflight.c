@@ -2,6 +2,7 @@
 #include "app/preflight.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -103,6 +104,20 @@ is_private_key(const struct conf *c, struct str path)
     return false;
 }
 
+/* Secrets that Kubernetes or Docker mount are readable by all who are in the container, and nobody
+ * else. Kubernetes': links into a folder "..data". */
+static bool
+is_mounted_secret(const char *path)
+{
+    char *real = realpath(path, NULL);
+    bool mounted = real != NULL &&
+                   (strstr(real, "/..") != NULL || str_starts(str_c(real), S("/run/secrets/")) ||
+                       str_starts(str_c(real), S("/var/run/secrets/")));
+
+    free(real);
+    return mounted;
+}
+
 /* Secrets that every user of this machine may read. */
 static void
 doubt_permissions(const struct conf *c, struct conf_problems *problems)
@@ -112,7 +127,8 @@ doubt_permissions(const struct conf *c, struct conf_problems *problems)
         bool secret = f->secret || is_private_key(c, f->v);
         struct stat st;
 
-        if (secret && stat(f->v.p, &st) == 0 && (st.st_mode & S_IROTH) != 0)
+        if (secret && stat(f->v.p, &st) == 0 && S_ISREG(st.st_mode) &&
+            (st.st_mode & S_IROTH) != 0 && !is_mounted_secret(f->v.p))
             conf_warn(problems, f->mark,
                 "every user of this machine may read %s, which holds a secret; chmod o= it",
                 f->v.p);

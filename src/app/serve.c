@@ -17,14 +17,15 @@
 #include "app/banner.h"
 #include "app/config_flags.h"
 #include "app/flags.h"
+#include "app/harden.h"
 #include "app/preflight.h"
 #include "app/simulator.h"
+#include "app/watchdog.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/endpoints.h"
 #include "gateway/worker.h"
 
-#define WORKERS_MOST 256u
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
 #define GATHER_MS 100    /* for which changes of files are gathered into one reload */
@@ -476,6 +477,7 @@ on_second(void *arg)
     struct serve *s = arg;
 
     log_sum_up();
+    watchdog_look(&s->gateway, s->workers);
     timer_set(s->second, SECOND_MS);
 }
 
@@ -598,9 +600,43 @@ keep_addresses(struct serve *s)
             arena_printf(s->arena, STR_FMT, STR_ARG(listen->list[i].v));
 }
 
+/* What the files of the process need after the change of user: logs belong to it, so that they can be
+ * opened again in a folder that it may write to. */
+static bool
+become_user(struct serve *s)
+{
+    const struct conf *c = s->snapshot->conf;
+    const char *logs[] = { c->observe.log_path.v.p, c->observe.access_path.v.p };
+    char why[256];
+
+    if (c->server.user.v.n != 0 && harden_is_root())
+        for (size_t i = 0; i < ARRAY_LEN(logs); i++)
+            harden_give(logs[i], c->server.user.v);
+    if (!harden_become(c->server.user.v, why, sizeof(why))) {
+        (void)fprintf(stderr, "openclaw: %s\n", why);
+        for (unsigned i = 0; i < s->gateway.workers; i++)
+            worker_join(s->workers[i]);
+        free(s->workers);
+        s->workers = NULL;
+        return false;
+    }
+    if (!c->server.core_dumps)
+        harden_memory();
+    if (harden_is_root())
+        log_warn(NULL,
+            "this runs as root and needs none of its rights: start it as another user, or set "
+            "server.user to one that it becomes when the addresses are open");
+    for (size_t i = 0; i < c->files.count; i++)
+        if (access(c->files.list[i].v.p, R_OK) != 0)
+            log_warn(NULL, "%s cannot be read as user '" STR_FMT "': reloads will be refused",
+                c->files.list[i].v.p, STR_ARG(c->server.user.v));
+    return true;
+}
+
 static int
 run(struct serve *s)
 {
+    harden_privileges();
     /* until they can be heeded: what comes too soon must not end us */
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN);
@@ -615,7 +651,7 @@ run(struct serve *s)
     atomic_store(&s->gateway.generation, s->snapshot->generation);
     s->gateway.metrics = metrics_create(
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
-    if (!open_logs(s) || !create_workers(s))
+    if (!open_logs(s) || !create_workers(s) || !become_user(s))
         return 1;
     watch(s);
     for (unsigned i = 0; i < s->gateway.workers; i++)

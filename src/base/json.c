@@ -532,7 +532,7 @@ json_parse(struct arena *a, struct str text, const struct json_limits *limits,
     struct json_error *ret_error)
 {
     static const struct json_limits defaults = { JSON_DEPTH_DEFAULT, JSON_VALUES_DEFAULT };
-    struct parser s;
+    UNINITIALIZED struct parser s;
 
     s.a = a;
     s.start = text.n != 0 ? text.p : "";

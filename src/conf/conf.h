@@ -48,14 +48,20 @@ struct conf_timeouts {    /* 0: not set here */
     uint64_t total_ms;
 };
 
+/* Defaults that do not hold for callers on this machine. Without keys, they do not hold at all. */
+#define CONF_CONNECTIONS_PER_ADDRESS 2000u
+#define CONF_STREAMS_PER_KEY 1000u
+
 struct conf_server {
     struct conf_strs listen;      /* "0.0.0.0:8080", "unix:/run/openclaw.sock" */
     struct conf_str unix_mode;    /* "0660"; these three are empty when not set */
     struct conf_str unix_owner;
     struct conf_str unix_group;
     struct conf_str admin_listen;    /* metrics and health; empty: none */
-    uint64_t workers;                /* 0: one per core ("auto") */
-    struct conf_str tls_cert;        /* both or neither */
+    struct conf_str user;            /* to become after a start as root; empty: none */
+    bool core_dumps;
+    uint64_t workers;            /* 0: one per core ("auto") */
+    struct conf_str tls_cert;    /* both or neither */
     struct conf_str tls_key;
     struct conf_strs dns;             /* name servers, "IP" or "IP:PORT"; empty: the system's */
     struct conf_strs cors_origins;    /* "*" or exact origins; empty: CORS off */

@@ -130,6 +130,20 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
             "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: none} to serve everybody");
 }
 
+/* Without keys all callers are one, and the gateway is a person's own or guarded by others. */
+static void
+settle_defaults(struct conf *c)
+{
+    struct conf_server *s = &c->server;
+
+    if (c->auth.mode != AUTH_NONE)
+        return;
+    if (s->limit_connections_per_address == CONF_CONNECTIONS_PER_ADDRESS)
+        s->limit_connections_per_address = 0;
+    if (s->limit_streams_per_key == CONF_STREAMS_PER_KEY)
+        s->limit_streams_per_key = 0;
+}
+
 static void
 check_key_names(const struct conf_auth *auth, struct conf_problems *problems)
 {
@@ -379,6 +393,7 @@ cross_check(struct conf *c, struct conf_problems *problems)
     check_tls(c, problems);
     check_listeners(&c->server, problems);
     settle_auth_mode(c, problems);
+    settle_defaults(c);
     check_key_names(&c->auth, problems);
     check_providers(c, problems);
     if (problems->count != 0)

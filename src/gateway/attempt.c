@@ -182,7 +182,7 @@ static enum err
 set_body(struct exchange *x, struct str body, const struct wire_edits *edits)
 {
     struct client_request *q = &x->attempt.q;
-    struct str pieces[2 * WIRE_EDITS + 1];
+    UNINITIALIZED struct str pieces[2 * WIRE_EDITS + 1];
     size_t n = wire_edits_apply(edits, body, pieces);
 
     if (n <= CLIENT_BODY_PIECES) {
@@ -490,7 +490,10 @@ on_data(void *owner, struct str bytes)
 
     if (!attempt_live(x))
         return;
+    worker_enter(x->worker, x);
+    worker_at(x->worker, "relay");
     enum err e = relay_data(x, bytes);
+    worker_at(x->worker, NULL);
     if (e != OK) {
         /* What was good before the bad still points into `bytes`. Unless the answer is this
          * target's already, nobody must see it: another one may take over. */

@@ -168,7 +168,9 @@ stage_admit(struct exchange *x)
     if (!shorten_deadline(x))
         return exchange_fail(
             x, ERR_BAD_REQUEST, DEADLINE_FIELD " is not a time; write milliseconds, or like 30s");
-    if (!in_flight_begin(x->who->in_flight, limits->limit_streams_per_key))
+    if (!in_flight_begin(x->who->in_flight, limits->limit_streams_per_key) &&
+        !(limits->limit_streams_per_key == CONF_STREAMS_PER_KEY && server_is_local(x->q) &&
+            in_flight_begin(x->who->in_flight, 0)))
         return exchange_fail(x, ERR_RATE_LIMIT, "this key already has %u requests under way",
             in_flight_count(x->who->in_flight));
     x->slot = true;
@@ -438,13 +440,18 @@ gateway_run(struct exchange *x)
         attempt_stop(x, x->relay.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
         step = STEP_STOP;
     }
+    struct worker *w = x->worker;
+    worker_enter(w, x);
     while (step == STEP_NEXT && x->stage < ARRAY_LEN(stages)) {
+        worker_at(w, stages[x->stage].name);
         step = stages[x->stage].run(x);
         if (UNLIKELY(debug))
             debug_stage(x, stages[x->stage].name, step);
         if (step == STEP_NEXT)
             x->stage++;
     }
+    worker_at(w, "finish");
     if (step != STEP_WAIT)
         exchange_finish(x);
+    worker_at(w, NULL);
 }

@@ -14,10 +14,14 @@ answer_json(struct exchange *x, int status, struct buf *body)
     buf_fini(body);
 }
 
-/* The loop turns: that is all it says. It never looks at providers. */
+/* The workers' loops turn: that is all it says. It never looks at providers. */
 void
 local_livez(struct exchange *x)
 {
+    if (atomic_load_explicit(&x->worker->gateway->stalled, memory_order_relaxed) != 0) {
+        exchange_answer(x, 503, S("application/json"), S("{\"status\":\"a worker is stuck\"}\n"));
+        return;
+    }
     exchange_answer(x, 200, S("application/json"), S("{\"status\":\"ok\"}\n"));
 }
 
@@ -58,6 +62,10 @@ local_metrics(struct exchange *x)
             (double)atomic_load(&g->reloads_ok) },
         { "openclaw_reload_failures_total", "counter", "Reloads refused because the file was bad.",
             (double)atomic_load(&g->reloads_failed) },
+        { "openclaw_worker_stalls_total", "counter",
+            "Times that a worker did not turn for five seconds.", (double)atomic_load(&g->stalls) },
+        { "openclaw_workers_stalled", "gauge", "Workers that do not turn now.",
+            (double)atomic_load(&g->stalled) },
         { "openclaw_held_bytes", "gauge", "Bytes kept for requests and answers under way.",
             (double)quota_held(&g->held) },
         { "openclaw_held_refused_total", "counter",

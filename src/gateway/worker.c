@@ -198,6 +198,7 @@ on_tick(void *arg)
     quota_share_trim(&w->held);
     publish(w);
     trim_memory(w, now_us);
+    atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
     w->ticking_fast = w->exchanges != NULL || w->asker.first != NULL || w->draining;
     timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }
@@ -275,7 +276,7 @@ worker_series(struct worker *w, struct target *t)
 {
     bool known = t->facts != NULL || t->listed;
     struct str model = known ? t->wire.model : S("other");
-    char name[512];
+    UNINITIALIZED char name[512];
     size_t n = t->provider->id.n;
 
     if (n + 1 + model.n > sizeof(name))
@@ -312,6 +313,7 @@ apply_limits(struct worker *w)
         .write_stall_ms = c->limit_write_stall_ms,
         .connections = (unsigned)c->limit_connections,
         .connections_per_address = (unsigned)c->limit_connections_per_address,
+        .spares_local = c->limit_connections_per_address == CONF_CONNECTIONS_PER_ADDRESS,
         .body_ms = c->limit_body_ms,
         .held = &w->held,
     };
@@ -351,14 +353,6 @@ on_accept_admin(void *owner, struct sock *s)
     server_accept_by(w->server, s, WORKER_DOOR_ADMIN);
 }
 
-static bool
-on_crowd(void *owner)
-{
-    struct worker *w = owner;
-
-    return server_make_room(w->server);
-}
-
 struct listen_options
 worker_listen_options(const struct conf_server *c, struct str address)
 {
@@ -368,6 +362,14 @@ worker_listen_options(const struct conf_server *c, struct str address)
         .unix_owner = c->unix_owner.v,
         .unix_group = c->unix_group.v,
     };
+}
+
+static bool
+on_crowd(void *owner)
+{
+    struct worker *w = owner;
+
+    return server_make_room(w->server);
 }
 
 static bool
@@ -573,6 +575,41 @@ void
 worker_stop(struct worker *w)
 {
     loop_post(w->loop, do_stop, w);
+}
+
+uint64_t
+worker_turned_ms(const struct worker *w)
+{
+    return atomic_load_explicit(&w->turned_ms, memory_order_relaxed);
+}
+
+void
+worker_enter(struct worker *w, const struct exchange *x)
+{
+    uint64_t id[WORKER_ID_WORDS] = { 0 };
+
+    memcpy(id, x->id.p, MIN(x->id.n, sizeof(id)));
+    for (size_t i = 0; i < WORKER_ID_WORDS; i++)
+        atomic_store_explicit(&w->at_id[i], id[i], memory_order_relaxed);
+    atomic_store_explicit(&w->at_endpoint, x->endpoint, memory_order_relaxed);
+}
+
+struct worker_doing
+worker_doing(const struct worker *w)
+{
+    struct worker_doing doing = {
+        .stage = atomic_load_explicit(&w->at_stage, memory_order_relaxed),
+    };
+    const struct endpoint *e = atomic_load_explicit(&w->at_endpoint, memory_order_relaxed);
+
+    doing.endpoint = e != NULL ? e->id : "no route";
+
+    for (size_t i = 0; i < WORKER_ID_WORDS; i++) {
+        uint64_t word = atomic_load_explicit(&w->at_id[i], memory_order_relaxed);
+
+        memcpy(doing.request_id + i * sizeof(word), &word, sizeof(word));
+    }
+    return doing;
 }
 
 unsigned

@@ -18,6 +18,8 @@
 
 #define GATEWAY_LISTENERS 16
 #define WORKER_DOOR_ADMIN 1    /* of connections to server.admin_listen */
+#define WORKERS_MOST 256u
+#define WORKER_ID_WORDS 4    /* of 8 bytes: as much of a request's id as the log needs to find it */
 #define WORKER_TICK_MS 50
 #define WORKER_SPARE_ARENAS 64
 #define WORKER_ARENA_BYTES (512u * 1024 * 1024)    /* most that one may give to outsiders */
@@ -33,10 +35,13 @@ struct gateway {
     _Atomic bool draining;
     _Atomic uint64_t generation;    /* of the configuration in use */
     _Atomic uint64_t reloads_ok, reloads_failed;
+    _Atomic uint64_t stalls;     /* times that a worker was found not to turn */
+    _Atomic unsigned stalled;    /* workers of which that is so now */
     uint64_t started_wall_ms;
 };
 
 struct exchange;
+struct endpoint;
 
 struct worker {
     unsigned index;
@@ -60,7 +65,13 @@ struct worker {
     unsigned crowds;    /* of listen_crowds(), those that it has made room for */
     bool ticking_fast;
     bool draining;
-    bool stopping;            /* the loop stops when the last exchange is settled */
+    bool stopping;    /* the loop stops when the last exchange is settled */
+    /* For the thread that looks whether we turn, and what at. A request's id is copied word by word,
+     * so that reading it is no race. */
+    _Atomic uint64_t turned_ms;                    /* at the last tick, clock_now_ms() */
+    const char *_Atomic at_stage;                  /* NULL: no request's */
+    const struct endpoint *_Atomic at_endpoint;    /* of a table; NULL: it has none yet */
+    _Atomic uint64_t at_id[WORKER_ID_WORDS];
     _Atomic unsigned busy;    /* connections that still have work, for other threads */
     /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
     struct map *series;
@@ -109,6 +120,24 @@ void worker_join(struct worker *w);
 
 /* Requests under way, readable from any thread. */
 unsigned worker_busy(const struct worker *w);
+
+/* When the worker turned last, clock_now_ms(), 0 before it did; and at what request it is. From any
+ * thread. */
+uint64_t worker_turned_ms(const struct worker *w);
+struct worker_doing {
+    const char *stage;    /* NULL: at none */
+    const char *endpoint;
+    char request_id[WORKER_ID_WORDS * 8 + 1];
+};
+struct worker_doing worker_doing(const struct worker *w);
+
+/* What the worker is at from now on: this exchange, and which stage of it (NULL: none). */
+void worker_enter(struct worker *w, const struct exchange *x);
+static inline void
+worker_at(struct worker *w, const char *stage)
+{
+    atomic_store_explicit(&w->at_stage, stage, memory_order_relaxed);
+}
 
 /* The first listener's address as bound, for the banner; valid until the worker is joined. */
 struct str worker_address(const struct worker *w, size_t i);

@@ -48,7 +48,8 @@ count_address(struct server *s, struct server_request *q)
     struct str peer = sock_peer(q->sock);
     struct server_address *a = NULL;
 
-    if (s->limits.connections_per_address == 0 || str_eq(peer, S("unix")))
+    if (s->limits.connections_per_address == 0 || str_eq(peer, S("unix")) ||
+        (s->limits.spares_local && sock_is_local(q->sock)))
         return true;
     a = map_get(s->addresses, peer);
     if (a == NULL) {
@@ -309,6 +310,12 @@ struct str
 server_peer(const struct server_request *q)
 {
     return q->sock != NULL ? sock_peer(q->sock) : S("");
+}
+
+bool
+server_is_local(const struct server_request *q)
+{
+    return q->sock != NULL && sock_is_local(q->sock);
 }
 
 bool

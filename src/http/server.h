@@ -31,6 +31,7 @@ struct server_limits {
     uint64_t write_stall_ms;             /* no progress with bytes queued: 60 s */
     unsigned connections;                /* per worker; more are answered 503 and closed */
     unsigned connections_per_address;    /* per worker; 0: no limit */
+    bool spares_local;                   /* it does not hold for loopback addresses */
     /* counts what connections hold: heads, bodies, pipelined bytes, answers that wait to be taken;
      * NULL: no limit */
     struct quota_share *held;
@@ -96,6 +97,7 @@ void server_destroy(struct server *s);
 
 const struct http_head *server_head(const struct server_request *q);
 struct str server_peer(const struct server_request *q);
+bool server_is_local(const struct server_request *q);    /* loopback or a unix socket */
 bool server_is_tls(const struct server_request *q);
 unsigned server_door(const struct server_request *q);
 struct loop *server_loop(const struct server_request *q);

@@ -362,7 +362,7 @@ sock_note_write_error(struct sock *s, int status)
 static ssize_t
 send_pieces(struct sock *s, const uv_buf_t *bufs, unsigned n, size_t bytes)
 {
-    char together[SEND_TOGETHER];
+    UNINITIALIZED char together[SEND_TOGETHER];
     const char *p = bufs[0].base;
     uv_os_fd_t fd;
 
@@ -590,4 +590,12 @@ uint64_t
 sock_accepted_count(void)
 {
     return atomic_load_explicit(&accepted_count, memory_order_relaxed);
+}
+
+bool
+sock_is_local(const struct sock *s)
+{
+    struct str peer = sock_peer(s);
+
+    return str_starts(peer, S("127.")) || str_eq(peer, S("::1")) || str_eq(peer, S("unix"));
 }

@@ -70,6 +70,9 @@ struct loop *sock_loop(const struct sock *s);
  * socket. */
 struct str sock_peer(const struct sock *s);
 
+/* Whether the peer is on this machine: a loopback address or a unix socket. */
+bool sock_is_local(const struct sock *s);
+
 /* "http/1.1" or "h2" as agreed by ALPN; empty without TLS or agreement. */
 struct str sock_alpn(const struct sock *s);
 

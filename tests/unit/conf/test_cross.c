@@ -124,6 +124,24 @@ TEST(port_0_may_be_there_many_times)
         AUTH_NONE);
 }
 
+TEST(defaults_for_callers_do_not_hold_where_no_key_is_needed_what_is_set_does)
+{
+    struct loaded keys = load(S("auth: {keys: [{name: a, key: b}]}"));
+    struct loaded none = load(S("server: {listen: \"127.0.0.1:80\"}"));
+    struct loaded set =
+        load(S("server: {limits: {streams_per_key: 7, connections_per_address: 8}}"));
+
+    EXPECT_INT(keys.conf->server.limit_streams_per_key, CONF_STREAMS_PER_KEY);
+    EXPECT_INT(keys.conf->server.limit_connections_per_address, CONF_CONNECTIONS_PER_ADDRESS);
+    EXPECT_INT(none.conf->server.limit_streams_per_key, 0);
+    EXPECT_INT(none.conf->server.limit_connections_per_address, 0);
+    EXPECT_INT(set.conf->server.limit_streams_per_key, 7);
+    EXPECT_INT(set.conf->server.limit_connections_per_address, 8);
+    unload(&keys);
+    unload(&none);
+    unload(&set);
+}
+
 /* How many problems a reload from `now` to `next` has while `open` is open. */
 static size_t
 reload_problems(struct str now, const char *open, struct str next)

@@ -134,6 +134,26 @@ TEST(one_address_cannot_take_all_connections)
     end_world(w);
 }
 
+TEST(a_default_for_addresses_spares_this_machine)
+{
+    struct server_limits limits = test_limits;
+    struct buf b;
+
+    limits.connections_per_address = 1;
+    limits.spares_local = true;
+    struct world *w = new_world(&limits);
+    int first = call(w, S(GET_KEEP("/sized"))), second = call(w, S(GET_KEEP("/sized")));
+
+    buf_init(&b, 1 << 20);
+    EXPECT(peer_await(first, &b, "three"));
+    buf_reset(&b, 0);
+    EXPECT(peer_await(second, &b, "three"));
+    close(first);
+    close(second);
+    buf_fini(&b);
+    end_world(w);
+}
+
 static void
 drain_here(void *arg)
 {

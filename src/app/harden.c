@@ -1,0 +1,80 @@
+/* harden.c - privileges and core dumps. */
+#include "app/harden.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void
+harden_privileges(void)
+{
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+void
+harden_memory(void)
+{
+    /* The leak check of sanitizers looks at us as a debugger would. */
+#ifndef __SANITIZE_ADDRESS__
+    const struct rlimit none = { 0, 0 };
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+bool
+harden_is_root(void)
+{
+    return geteuid() == 0;
+}
+
+bool
+harden_become(struct str user, char *why, size_t why_size)
+{
+    char name[256];
+
+    if (user.n == 0)
+        return true;
+    str_copy_c(name, sizeof(name), user);
+    errno = 0;
+    const struct passwd *p = getpwnam(name);
+    if (p == NULL) {
+        (void)snprintf(why, why_size, "server.user: there is no user '%s'", name);
+        return false;
+    }
+    if (geteuid() == p->pw_uid)
+        return true;
+    if (!harden_is_root()) {
+        (void)snprintf(why, why_size,
+            "server.user: only root can become '%s'; start as root or as that user", name);
+        return false;
+    }
+    if (initgroups(name, p->pw_gid) != 0 || setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
+        setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0) {
+        (void)snprintf(why, why_size, "server.user: cannot become '%s': %s", name, strerror(errno));
+        return false;
+    }
+    CHECK(p->pw_uid == 0 || setuid(0) != 0);    /* there is no way back */
+    return true;
+}
+
+void
+harden_give(const char *path, struct str user)
+{
+    char name[256];
+    struct stat st;
+
+    str_copy_c(name, sizeof(name), user);
+    const struct passwd *p = getpwnam(name);
+    /* not "stderr", nor a terminal; no link is followed with our rights */
+    if (p != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+        lchown(path, p->pw_uid, p->pw_gid) != 0)
+        return;    /* it stays open; the log says so when it cannot be opened again */
+}
