@@ -34,12 +34,20 @@ is_listened_on(const struct conf_str *listen, const struct address *a)
 }
 
 static bool
+is_loopback(const struct address *a)
+{
+    const uint8_t *v6 = a->v6.sin6_addr.s6_addr;
+
+    if (a->any.sa_family == AF_INET)
+        return ntohl(a->v4.sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr) ||
+           (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) && v6[12] == 127);
+}
+
+static bool
 is_our_address(const struct conf_server *server, const struct address *a)
 {
-    char room[ADDRESS_TEXT_ROOM];
-    struct str text = address_text(a, room);
-
-    if (str_starts(text, S("127.")) || str_eq(text, S("::1")))
+    if (is_loopback(a))
         return true;
     for (size_t i = 0; i < server->listen.count; i++)
         if (is_listened_on(&server->listen.list[i], a))

@@ -76,14 +76,14 @@ http_path_normalise(struct arena *a, struct str path, struct http_path *ret)
     const char *why = NULL;
 
     *ret = (struct http_path){ .text = path };
+    if (path.n == 0 || path.p[0] != '/')
+        return NULL;    /* "*" */
     if (str_chr(path, '%') != path.n) {
         char *room = arena_try(a, 2 * path.n);
 
         why = room != NULL ? normalise_escapes(path, room, room + path.n, ret)
                            : "the path is too long";
     }
-    if (path.n == 0 || path.p[0] != '/')
-        return why;    /* "*" */
     for (struct str rest = str_skip(ret->text, 1); why == NULL && rest.n != 0;) {
         struct str segment;
         bool more = str_cut(rest, '/', &segment, &rest);
