@@ -290,24 +290,22 @@ slot_of(const struct secrets *s, uint64_t low)
     return (size_t)((low * HASH_WORD) >> s->shift);
 }
 
-/* Takes in a character of the reduced form. True when a secret ends with it. */
+/* Does a secret end with these characters? */
 static inline bool
-scan_step(const struct secrets *s, struct secret_scan *at, unsigned char c, bool random_only)
+ends_secret(const struct secrets *s, uint64_t high, uint64_t low, bool random_only)
 {
-    at->high = at->high << 8 | at->low >> 56;
-    at->low = at->low << 8 | c;
-    for (size_t i = slot_of(s, at->low); s->slots[i].low != 0; i = (i + 1) & (s->slot_count - 1)) {
+    for (size_t i = slot_of(s, low); s->slots[i].low != 0; i = (i + 1) & (s->slot_count - 1)) {
         const struct window *w = &s->slots[i];
 
-        if (w->low == at->low && ((w->high ^ at->high) & w->mask) == 0 &&
-            (w->random || !random_only))
+        if (w->low == low && ((w->high ^ high) & w->mask) == 0 && (w->random || !random_only))
             return true;
     }
     return false;
 }
 
+/* A byte within or at the beginning of an escape. */
 static bool
-scan_slowly(const struct secrets *s, struct secret_scan *at, char c, bool random_only)
+scan_escape(const struct secrets *s, struct secret_scan *at, char c, bool random_only)
 {
     char out[SECRET_LAYERS * SECRET_ESCAPE_MAX + 1];
     size_t n = layers_pass(at, c, out);
@@ -315,7 +313,11 @@ scan_slowly(const struct secrets *s, struct secret_scan *at, char c, bool random
     for (size_t i = 0; i < n; i++) {
         unsigned char k = reduced[(unsigned char)out[i]];
 
-        if (k != 0 && k != ESCAPE && scan_step(s, at, k, random_only))
+        if (k == 0 || k == ESCAPE)
+            continue;
+        at->high = at->high << 8 | at->low >> 56;
+        at->low = at->low << 8 | k;
+        if (ends_secret(s, at->high, at->low, random_only))
             return true;
     }
     return false;
@@ -324,15 +326,23 @@ scan_slowly(const struct secrets *s, struct secret_scan *at, char c, bool random
 bool
 secrets_scan(const struct secrets *s, struct secret_scan *at, struct str piece, bool random_only)
 {
-    for (size_t i = 0; i < piece.n; i++) {
-        unsigned char k = reduced[(unsigned char)piece.p[i]];
+    const unsigned char *p = (const unsigned char *)piece.p, *end = p + piece.n;
 
-        if (UNLIKELY(at->held != 0 || k == ESCAPE)) {
-            if (scan_slowly(s, at, piece.p[i], random_only))
+    while (p < end) {
+        while (p < end && (at->held != 0 || reduced[*p] == ESCAPE))
+            if (scan_escape(s, at, (char)*p++, random_only))
                 return true;
-        } else if (k != 0 && scan_step(s, at, k, random_only)) {
-            return true;
+        uint64_t high = at->high, low = at->low;    /* the common bytes, in registers */
+        for (; p < end && reduced[*p] != ESCAPE; p++) {
+            if (reduced[*p] == 0)
+                continue;
+            high = high << 8 | low >> 56;
+            low = low << 8 | reduced[*p];
+            if (UNLIKELY(ends_secret(s, high, low, random_only)))
+                return true;
         }
+        at->high = high;
+        at->low = low;
     }
     return false;
 }

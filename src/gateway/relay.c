@@ -9,8 +9,6 @@
 /* frames that carry no content yet, or one turn's output */
 #define HELD_BYTES (4u * 1024 * 1024)
 
-#define PASSED_NAME_BYTES 24    /* a shorter name has no room for a secret behind its prefix */
-
 /* Of text that passes through as it is, kept back while it may be the beginning of a secret: more than
  * most spellings of the characters that tell one. */
 #define RAW_TAIL_BYTES 256
@@ -77,13 +75,23 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
 
 /* --- beginning --- */
 
-/* A field of the provider's whose name or value quotes a secret goes no further. */
+static bool
+has_digit(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] >= '0' && s.p[i] <= '9')
+            return true;
+    return false;
+}
+
+/* A field of the provider's whose name or value quotes a secret goes no further. Names without a
+ * digit are those of the provider's own documentation. */
 static bool
 field_is_clean(const struct exchange *x, struct str name, struct str value)
 {
     const struct secrets *secrets = x->hold->snapshot->secrets;
 
-    return (name.n <= PASSED_NAME_BYTES || !secrets_in(secrets, name)) &&
+    return (!has_digit(name) || !secrets_in(secrets, name)) &&
            (value.n < SECRET_LEAST_BYTES || !secrets_in(secrets, value));
 }
 
@@ -102,6 +110,14 @@ pass_resource_field(struct exchange *x, const struct http_field *f, struct buf *
     }
     if (passes && field_is_clean(x, f->name, f->value))
         http_add_field(out, f->name, value);
+}
+
+/* The types that nearly all answers have. */
+static bool
+is_plain_type(struct str type)
+{
+    return str_eq(type, S("application/json")) || str_eq(type, S("text/event-stream")) ||
+           str_eq(type, S("text/event-stream; charset=utf-8"));
 }
 
 static struct str
@@ -189,7 +205,8 @@ relay_begin(struct exchange *x, const struct http_head *head)
     const struct conf_server *limits = &exchange_conf(x)->server;
     struct str type = http_field_get(&head->fields, S("content-type"));
 
-    r->content_type = field_is_clean(x, S(""), type) ? arena_str(x->arena, type) : S("");
+    r->content_type =
+        is_plain_type(type) || field_is_clean(x, S(""), type) ? arena_str(x->arena, type) : S("");
     r->passed = passed_fields(x, head);
     r->length = head->content_length;
     if (head->status >= 300 && head->status < 400)
