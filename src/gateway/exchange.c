@@ -598,17 +598,19 @@ attempts_json(struct exchange *x)
         return S("");
     CHECK(buf_len(b) == 0);
     for (const struct attempt_note *n = x->notes; n != NULL; n = n->next) {
-        buf_add(b, n == x->notes ? S("[{\"provider\":") : S(",{\"provider\":"));
-        json_add_str(b, n->target->provider->id);
-        buf_add(b, S(",\"model\":"));
+        /* ids and names of variables hold nothing that JSON escapes */
+        buf_add(b, n == x->notes ? S("[{\"provider\":\"") : S(",{\"provider\":\""));
+        buf_add(b, n->target->provider->id);
+        buf_add(b, S("\",\"model\":"));
         json_add_str(b, n->target->wire.model);
         buf_add(b, S(",\"outcome\":\""));
         buf_add(b, str_c(err_row(n->outcome)->code));
         buf_add(b, S("\",\"status\":"));
         buf_add_i64(b, n->status);
         if (n->credential.n != 0) {
-            buf_add(b, S(",\"credential\":"));
-            json_add_str(b, n->credential);
+            buf_add(b, S(",\"credential\":\""));
+            buf_add(b, n->credential);
+            buf_add_c(b, '"');
         }
         if (n->message.n != 0) {
             buf_add(b, S(",\"message\":"));
