@@ -856,7 +856,10 @@ attempt_tick(struct exchange *x, uint64_t now_us)
             finish_complete(x);
     } else if (is_silent(x, now_us, &why)) {
         attempt_failed_kind(x, why, why == ERR_UPSTREAM_TIMEOUT ? "no token in time" : NULL);
-    } else {
+    } else if (relay_is_silent(x)) {
+        /* A route that is only passed through has begun with the answer's head. */
+        if (r->source == SOURCE_RAW && x->attempt.state == ATTEMPT_RUNNING)
+            attempt_commit(x);
         relay_keepalive(x);
     }
 }

@@ -233,6 +233,9 @@ relay_begin(struct exchange *x, const struct http_head *head)
         x->status = head->status;
         r->content = true;    /* nothing to wait for: what comes goes on */
         r->raw_text = is_text(type);
+        r->raw_events = r->says_stream && !r->encoded && head->status == 200;
+        if (r->raw_events)
+            r->length = -1;    /* comments may be added */
     }
 }
 
@@ -273,6 +276,10 @@ relay_respond(struct exchange *x)
         x->streaming = true;
     } else {
         respond(x, x->attempt.status, r->content_type, r->length);
+        if (r->raw_events) {
+            x->worker->stream_count++;
+            x->streaming = true;
+        }
     }
 }
 
@@ -565,8 +572,38 @@ says_failure(struct str text)
     return false;
 }
 
-/* Bytes that pass through as they are. Text is searched for secrets on the way: for those that no
- * text holds by chance, and where a stream speaks of an error, for all. */
+/* Searches for the secrets that no text holds by chance, and where a stream speaks of an error, for
+ * all. */
+static enum err
+search_raw(struct exchange *x, struct str text)
+{
+    struct relay *r = &x->relay;
+
+    r->raw_failure = r->raw_failure || (r->says_stream && says_failure(text));
+    if (!secrets_scan(x->hold->snapshot->secrets, &r->scan, text, !r->raw_failure))
+        return OK;
+    r->error_event = true;
+    r->error = (struct llm_error){ .kind = ERR_UPSTREAM_ERROR,
+        .message = S("the provider's answer quotes a credential of the gateway's and was withheld"),
+        .retry_after_ms = -1 };
+    return ERR_UPSTREAM_ERROR;
+}
+
+static bool
+on_raw_frame(void *arg, const struct sse_frame *f)
+{
+    struct exchange *x = arg;
+    struct relay *r = &x->relay;
+
+    r->frame_error = search_raw(x, f->raw);
+    if (r->frame_error != OK)
+        return false;
+    r->raw_count += f->has_data;
+    forward_frame(x, f->raw);
+    return true;
+}
+
+/* Bytes that pass through as they are; text is searched for secrets on the way. */
 static enum err
 pass_raw(struct exchange *x, struct str bytes)
 {
@@ -577,15 +614,11 @@ pass_raw(struct exchange *x, struct str bytes)
         r->run = bytes;
         return OK;
     }
-    r->raw_failure = r->raw_failure || (r->says_stream && says_failure(bytes));
-    if (secrets_scan(x->hold->snapshot->secrets, &r->scan, bytes, !r->raw_failure)) {
-        r->error_event = true;
-        r->error = (struct llm_error){ .kind = ERR_UPSTREAM_ERROR,
-            .message =
-                S("the provider's answer quotes a credential of the gateway's and was withheld"),
-            .retry_after_ms = -1 };
-        return ERR_UPSTREAM_ERROR;
-    }
+    if (r->raw_events)
+        return stream_verdict(r, sse_feed(&r->sse, bytes, on_raw_frame, x));
+    enum err e = search_raw(x, bytes);
+    if (e != OK)
+        return e;
     /* What may be the beginning of a secret waits for the rest of it, `body` having it. */
     bool pending = secrets_scan_pending(x->hold->snapshot->secrets, &r->scan) &&
                    buf_len(&r->body) <= RAW_TAIL_BYTES;
@@ -597,6 +630,25 @@ pass_raw(struct exchange *x, struct str bytes)
     r->run = str_make(bytes.p, bytes.n - kept);
     buf_add(&r->body, str_skip(bytes, bytes.n - kept));
     return r->body.overflow || r->out.overflow ? ERR_NO_MEMORY : OK;
+}
+
+/* All of it has come. */
+static enum err
+end_raw(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    enum err e = OK;
+
+    r->chunk = S("");
+    if (r->raw_events)
+        e = stream_verdict(r, sse_end(&r->sse, on_raw_frame, x));
+    if (e != OK)
+        return e;
+    relay_respond(x);
+    if (!r->raw_events)
+        r->run = buf_str(&r->body);
+    relay_flush(x);
+    return OK;
 }
 
 static enum err
@@ -691,10 +743,7 @@ relay_end(struct exchange *x)
     case SOURCE_WHOLE:
         return r->whole_done ? OK : read_whole(x, buf_str(&r->body));
     case SOURCE_RAW:
-        relay_respond(x);
-        r->run = buf_str(&r->body);
-        relay_flush(x);
-        return OK;
+        return end_raw(x);
     case SOURCE_STREAM:
         return end_stream(x);
     case SOURCE_UNSURE:
@@ -704,35 +753,46 @@ relay_end(struct exchange *x)
     CHECK_UNREACHABLE();
 }
 
+bool
+relay_is_silent(const struct exchange *x)
+{
+    const struct relay *r = &x->relay;
+    uint64_t every_us = exchange_conf(x)->server.keepalive_ms * 1000;
+    uint64_t last_us = r->last_write_us != 0 ? r->last_write_us : x->attempt.note->started_us;
+    bool stream = x->request.op == OP_RELAY ? r->raw_events : x->request.stream;
+
+    return stream && every_us != 0 && clock_now_us() >= last_us + every_us;
+}
+
 void
 relay_keepalive(struct exchange *x)
 {
     struct relay *r = &x->relay;
-    uint64_t every_us = exchange_conf(x)->server.keepalive_ms * 1000;
-    uint64_t now_us = clock_now_us();
-    uint64_t last_us = r->last_write_us != 0 ? r->last_write_us : x->attempt.note->started_us;
+    bool comment = !r->content || r->raw_events;
 
-    if (!x->request.stream || x->request.op == OP_RELAY || every_us == 0 ||
-        now_us < last_us + every_us)
-        return;
-    r->last_write_us = now_us;
+    r->last_write_us = clock_now_us();
     relay_respond(x);
     /* Before the first event a caller's protocol may not allow its own ping: a comment always
      * passes. */
-    server_write(x->q, r->content ? x->request.wire->caller->keepalive : S(": keep-alive\n\n"));
+    server_write(x->q, comment ? S(": keep-alive\n\n") : x->request.wire->caller->keepalive);
 }
 
 void
 relay_break(struct exchange *x, const struct llm_error *e)
 {
     struct relay *r = &x->relay;
+    const struct wire_caller *caller = x->request.wire->caller;
     struct llm_event ev = { .kind = EVENT_ERROR, .error = e, .usage = USAGE_NONE };
 
     if (r->writer.out == NULL)
         begin_writer(x);    /* only keep-alives were sent, and the last target never answered */
     r->content = true;      /* what was held back belongs before the error */
     relay_flush(x);
-    x->request.wire->caller->write_event(&r->writer, &ev);
+    if (x->request.op == OP_RELAY)
+        caller->write_relay_error(
+            &r->out, e, str_skip(x->path.text, sizeof("/v1") - 1), r->raw_count);
+    else
+        caller->write_event(&r->writer, &ev);
     relay_flush(x);
 }
 

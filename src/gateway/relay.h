@@ -72,6 +72,10 @@ struct relay {
     /* SOURCE_RAW, text: searched for secrets, and `body` holds its last bytes back */
     bool raw_text;
     bool raw_failure;    /* it speaks of an error: every secret counts */
+    /* SOURCE_RAW, an event stream: whole events go on, so that there is always room between two for
+     * a comment or an error */
+    bool raw_events;
+    uint64_t raw_count;    /* events with data so far */
     struct secret_scan scan;
 };
 
@@ -95,7 +99,10 @@ void relay_flush(struct exchange *x);
 /* Forgets what was gathered and not sent. */
 void relay_drop(struct exchange *x);
 
-/* Keeps a silent stream alive. */
+/* Is a stream silent for so long that its caller should hear something? */
+bool relay_is_silent(const struct exchange *x);
+
+/* Sends a comment, or what else the protocol has for that. */
 void relay_keepalive(struct exchange *x);
 
 /* Answers with a refusal as the provider worded it: a route that is only passed through. */

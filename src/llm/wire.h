@@ -174,6 +174,11 @@ struct wire_caller {
     /* Appends an error document. `request_id` may be empty. */
     void (*write_error)(struct buf *out, const struct llm_error *e, struct str request_id);
 
+    /* Appends an event that ends a stream of a route that is only passed through (`path`, below /v1)
+     * after `sequence` events. */
+    void (*write_relay_error)(
+        struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence);
+
     /* Appends the answer to OP_COUNT_TOKENS; NULL when the protocol has none. */
     void (*write_token_count)(struct buf *out, int64_t input_tokens);
 

@@ -352,6 +352,15 @@ write_error(struct buf *out, const struct llm_error *e, struct str request_id)
 }
 
 static void
+write_relay_error(
+    struct buf *out, const struct llm_error *e, struct str path UNUSED, uint64_t sequence UNUSED)
+{
+    buf_add(out, S("event: error\ndata: "));
+    write_error(out, e, S(""));
+    buf_add(out, S("\n\n"));
+}
+
+static void
 write_token_count(struct buf *out, int64_t input_tokens)
 {
     buf_add(out, S("{\"input_tokens\":"));
@@ -375,6 +384,7 @@ const struct wire_caller anthropic_caller = {
     .write_event = anthropic_write_event,
     .write_answer = anthropic_write_answer,
     .write_error = write_error,
+    .write_relay_error = write_relay_error,
     .write_token_count = write_token_count,
     .status = status,
     .stream_type = S_INIT("text/event-stream"),

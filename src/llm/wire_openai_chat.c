@@ -188,6 +188,7 @@ static const struct wire_caller caller = {
     .write_event = openai_write_event,
     .write_answer = openai_write_answer,
     .write_error = openai_write_error,
+    .write_relay_error = openai_write_relay_error,
     .status = status_of,
     .stream_type = S_INIT("text/event-stream"),
     .terminator = S_INIT("data: [DONE]\n\n"),

@@ -24,6 +24,8 @@ enum err openai_read_conversation(struct llm_request *r, struct wire_fault *ret_
 void openai_write_event(struct wire_writer *w, const struct llm_event *ev);
 void openai_write_answer(struct wire_writer *w, const struct llm_answer *ans);
 void openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id);
+void openai_write_relay_error(
+    struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence);
 
 /* provider; openai_read_error() also reads errors inside an answer, with its status 200 */
 enum err openai_write_request(struct buf *out, const struct llm_request *r,

@@ -727,3 +727,27 @@ openai_write_error(struct buf *out, const struct llm_error *e, struct str reques
     add_text_or_null(out, has_code ? e->code : str_c(row->openai_code));
     buf_add(out, S("}}"));
 }
+
+/* The Responses API has an error event of its own; others repeat the error document. */
+void
+openai_write_relay_error(
+    struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence)
+{
+    const struct err_row *row = err_row(e->kind);
+
+    buf_add(out, S("event: error\ndata: "));
+    if (str_starts(path, S("/responses"))) {
+        buf_add(out, S("{\"type\":\"error\",\"sequence_number\":"));
+        buf_add_u64(out, sequence);
+        buf_add(out, S(",\"code\":"));
+        add_text_or_null(out, str_c(row->openai_code));
+        buf_add(out, S(",\"message\":"));
+        json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
+        buf_add(out, S(",\"param\":"));
+        add_text_or_null(out, e->param);
+        buf_add(out, S("}"));
+    } else {
+        openai_write_error(out, e, S(""));
+    }
+    buf_add(out, S("\n\n"));
+}

@@ -739,7 +739,7 @@ def test_a_refused_head_request_is_passed_on_as_well(make, mock):
         assert client.read_head().status == 404
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked", "events"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_passed_through_answer_that_breaks_is_cut_for_the_caller_too(make, framing, end):
     def handler(conn):
@@ -747,8 +747,8 @@ def test_a_passed_through_answer_that_breaks_is_cut_for_the_caller_too(make, fra
             conn.head(200, "application/json", 1000)
             conn.send(b'{"half": "')
         else:
-            conn.head(200, "text/event-stream" if framing == "events" else "application/json")
-            conn.chunk(b'event: response.created\ndata: {"half": "way"}\n\n')
+            conn.head(200, "application/json")
+            conn.chunk(b'{"half":\n"way"\n')
         sent.wait(process.PATIENCE)
         conn.close() if end == "close" else conn.reset()
     sent = threading.Event()
@@ -782,12 +782,98 @@ def test_a_passed_through_answer_that_stalls_is_cut_or_left_for_the_next(make, m
         answer, broke = client.ask("POST", "/v1/moderations", {"model": "x", "input": "x", "stream": True},
                                    gateway.authorization())
     if begun:
-        assert broke and answer.status == 200 and b"response.created" in answer.body, answer
+        stream = content_type == "text/event-stream"
+        assert broke != stream and answer.status == 200 and b"response.created" in answer.body, answer
+        assert not stream or b"event: error" in answer.body, answer
         assert gateway.last_access()["error"] == "upstream_stalled"
     else:
         assert not broke and answer.status == 200 and answer.json()["results"], answer
         assert gateway.last_access()["attempts"][0]["outcome"] == "upstream_stalled"
     wait_until(lambda: gave_up == [True], "the provider to be told")
+
+
+PASSED_STREAMS = {
+    "responses": ("openai-chat", "/v1/responses",
+                  [b'event: response.created\ndata: {"type":"response.created","sequence_number":0}\n\n',
+                   b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"Hi",'
+                   b'"sequence_number":1}\n\n']),
+    "images": ("openai-chat", "/v1/images/generations",
+               [b'event: image_generation.partial_image\ndata: {"type":"image_generation.partial_image"}\n\n',
+                b'data: {"type":"more"}\r\n\r\n']),
+    "anthropic": ("anthropic-messages", "/v1/complete",
+                  [b'event: completion\ndata: {"completion":"Hi"}\n\n', b'event: ping\ndata: {"type":"ping"}\n\n']),
+}
+
+
+def passed_stream(make, route, handler, **server):
+    wire, path, _ = PASSED_STREAMS[route]
+    gateway = make.gateway({"providers": {"lab": make.upstream(handler).provider(
+        wire, timeouts={"between_tokens": "1500ms"})}, "default_provider": "lab", "server": server}, workers=1)
+    with gateway.raw() as client:
+        answer, broke = client.ask("POST", path, {"model": "lab/m", "input": "x", "prompt": "x", "stream": True},
+                                   gateway.authorization())
+    assert answer.status == 200 and not broke, answer
+    return gateway, answer.body
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "stall"])
+@pytest.mark.parametrize("half", [b"", b"event: half\ndata: {", b"data: {}\n"])
+@pytest.mark.parametrize("route", PASSED_STREAMS)
+def test_a_passed_through_event_stream_that_breaks_ends_with_an_error_event(make, route, half, end):
+    events = PASSED_STREAMS[route][2]
+
+    def handler(conn):
+        conn.head(200, "text/event-stream")
+        for event in events:
+            conn.chunk(event)
+        if half:
+            conn.chunk(half)
+        time.sleep(0.2)
+        {"close": conn.close, "reset": conn.reset, "stall": conn.stall}[end]()
+    gateway, body = passed_stream(make, route, handler)
+    whole = b"".join(events)
+    assert body.startswith(whole) and body.endswith(b"\n\n"), body
+    name, data = body[len(whole):].split(b"\n", 1)
+    assert name == b"event: error" and data.startswith(b"data: ") and data.count(b"\n") == 2, body
+    error = json.loads(data[6:])
+    if route == "responses":
+        assert error["type"] == "error" and error["message"] and error["sequence_number"] == 2 and error["code"], error
+    else:
+        assert error["error"]["message"] and error["error"]["type"], error
+    line = gateway.last_access()
+    assert line["error"] == ("upstream_stalled" if end == "stall" else "upstream_truncated"), line
+    gateway.idle()
+
+
+@pytest.mark.parametrize("route", PASSED_STREAMS)
+def test_a_passed_through_event_stream_is_kept_alive_between_events(make, route):
+    events = PASSED_STREAMS[route][2]
+
+    def handler(conn):
+        conn.head(200, "text/event-stream")
+        time.sleep(0.7)
+        for event in events:
+            conn.chunk(event[:9])
+            time.sleep(0.7)
+            conn.chunk(event[9:])
+        conn.end_chunks()
+    _, body = passed_stream(make, route, handler, keepalive="200ms")
+    assert body.startswith(b": keep-alive\n\n") and body.count(b": keep-alive\n\n") >= 3, body
+    assert body.replace(b": keep-alive\n\n", b"") == b"".join(events), body
+
+
+def test_a_compressed_event_stream_is_passed_through_untouched(make):
+    import gzip
+    packed = gzip.compress(b"data: {}\n\n" * 100)
+
+    def handler(conn):
+        conn.head(200, "text/event-stream", fields=(("Content-Encoding", "gzip"),))
+        conn.chunk(packed[:20])
+        time.sleep(0.7)
+        conn.chunk(packed[20:])
+        conn.end_chunks()
+    _, body = passed_stream(make, "responses", handler, keepalive="200ms")
+    assert body == packed
 
 
 def test_what_trickles_is_not_silent(make):

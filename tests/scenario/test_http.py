@@ -219,10 +219,10 @@ def test_a_body_that_is_no_request_is_named(gateway, data, code):
         assert client.read().status == 200, "the connection should still be good"
 
 
-def test_a_compressed_body_is_named(gateway):
+def test_an_unknown_coding_is_named(gateway):
     body = gzip.compress(b'{"model":"lab/m","messages":[]}')
     with gateway.raw() as client:
-        client.send(raw.request("POST", CHAT, body, {**gateway.authorization(), "Content-Encoding": "gzip"}))
+        client.send(raw.request("POST", CHAT, body, {**gateway.authorization(), "Content-Encoding": "compress"}))
         answer = client.read()
     assert answer.status == 415 and "Content-Encoding" in answer.json()["error"]["message"]
 
