@@ -22,6 +22,7 @@ static const struct command {
     { "providers", "list the providers, which are on, and how to switch on the others",
         cmd_providers },
     { "models", "list the models that can be asked for", cmd_models },
+    { "health", "ask a running gateway whether it is well", cmd_health },
     { "chat", "talk to a model in the terminal", cmd_chat },
     { "bench", "measure any OpenAI- or Anthropic-compatible server", cmd_bench },
     { "mock", "run a simulated provider, with faults on demand", cmd_mock },

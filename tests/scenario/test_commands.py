@@ -16,7 +16,7 @@ import pytest
 from lib import process
 from lib.process import PATIENCE, canary, environment, wait_until
 
-COMMANDS = ["serve", "check", "init", "config", "providers", "models", "chat", "bench", "mock", "version"]
+COMMANDS = ["serve", "check", "init", "config", "providers", "models", "health", "chat", "bench", "mock", "version"]
 
 
 def run(*args, **options):
@@ -179,6 +179,23 @@ def test_the_environment_names_the_file_for_serve_and_check(tmp_path):
         done = run(*command, env=environment(OPENCLAW_CONFIG=str(path)))
         assert done.returncode == 2 and f"{path}:1:1: " in done.stderr
     assert "which file?" in run("check", env=environment(OPENCLAW_CONFIG="")).stderr
+
+
+# --- health ---
+
+def test_health_tells_a_gateway_that_is_well_from_none(make):
+    gateway = make.gateway()
+    assert run("health", gateway.url).returncode == run("health", "--ready", gateway.url).returncode == 0
+    nobody = f"http://127.0.0.1:{process.free_port()}"
+    done = run("health", nobody)
+    assert (done.returncode, nobody in done.stderr) == (1, True)
+    assert run("health", "ftp://x").returncode == run("health", "a", "b").returncode == 2
+
+
+def test_health_says_that_a_server_is_not_well(make):
+    sick = make.upstream(lambda conn: conn.answer(503, {"status": "draining"}))
+    done = run("health", "--ready", sick.url)
+    assert (done.returncode, "/readyz says 503" in done.stderr) == (1, True)
 
 
 # --- where output goes ---
