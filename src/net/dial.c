@@ -1,6 +1,6 @@
 /* dial.c - from the name of a server to a connection that is ready for a request.
  *
- * Name, race of addresses (RFC 8305), CONNECT through a proxy, TLS: each step starts the
+ * Name, race of addresses (RFC 8305), a proxy's TLS, CONNECT or SOCKS, TLS: each step starts the
  * next from its callback. One deadline covers the lookup, another all that follows it. Whatever
  * happens, a dial ends in dial_free(), once.
  */
@@ -13,6 +13,7 @@
 #include "net/dns.h"
 #include "net/pool.h"
 #include "net/sock_priv.h"
+#include "net/socks.h"
 
 enum {
     HEAD_START_MS = 250,    /* RFC 8305's Connection Attempt Delay */
@@ -45,9 +46,12 @@ struct dial {
     struct dns_answer answer;
     size_t next;    /* of the answer's addresses */
     struct attempt *attempts;
-    struct sock *sock;    /* connected; behind it CONNECT or TLS may be going on */
-    struct buf proxy_head;
-    const char *phase;    /* for the message of a timeout */
+    struct sock *sock;        /* connected; CONNECT, SOCKS or TLS may be going on there */
+    struct buf proxy_head;    /* what the proxy said */
+    struct socks socks;
+    struct dns_answer targets;    /* PROXY_SOCKS5: addresses of the origin, for the proxy */
+    size_t target;                /* the one that is asked for */
+    const char *phase;            /* for the message of a timeout */
     char detail[DETAIL_ROOM];
 };
 
@@ -221,13 +225,21 @@ static const struct sock_events proxy_events = {
 };
 
 static void
-start_proxy_tunnel(struct dial *d)
+ask_proxy(struct dial *d, const struct sock_events *events, struct str request)
+{
+    d->phase = "asking the proxy";
+    sock_own(d->sock, events, d);
+    sock_write(d->sock, &request, 1);
+    sock_read_start(d->sock);
+}
+
+static void
+start_connect(struct dial *d)
 {
     const struct origin *o = d->origin;
     bool is_v6 = str_chr(o->host, ':') != o->host.n;
     struct buf b;
 
-    d->phase = "asking the proxy";
     buf_init(&b, PROXY_HEAD_LIMIT);
     for (int line = 0; line < 2; line++) {
         buf_printf(&b, line == 0 ? "CONNECT " : "Host: ");
@@ -239,11 +251,142 @@ start_proxy_tunnel(struct dial *d)
     buf_add(&b, S("\r\n"));
     CHECK(!b.overflow);
 
-    struct str request = buf_str(&b);
-    sock_own(d->sock, &proxy_events, d);
-    sock_write(d->sock, &request, 1);
-    sock_read_start(d->sock);
+    ask_proxy(d, &proxy_events, buf_str(&b));
     buf_fini(&b);
+}
+
+/* --- SOCKS --- */
+
+static void start_next_attempt(struct dial *d);
+
+/* The way to the origin is open. */
+static void
+reached(struct dial *d)
+{
+    if (d->origin->tls != NULL)
+        start_tls(d);
+    else
+        dial_succeed(d);
+}
+
+/* On a new connection to the proxy; false when there is no other address. */
+static bool
+try_next_target(struct dial *d)
+{
+    if (d->target + 1 >= d->targets.count)
+        return false;
+    d->target++;
+    sock_close(d->sock);
+    d->sock = NULL;
+    d->next = 0;
+    d->phase = "connecting to the proxy";
+    start_next_attempt(d);
+    return true;
+}
+
+static void
+on_socks_data(void *owner, struct str bytes)
+{
+    struct dial *d = owner;
+    const char *why = "";
+    struct buf out;
+
+    buf_init(&out, PROXY_HEAD_LIMIT);
+    buf_add(&d->proxy_head, bytes);
+    enum socks_step step = socks_feed(&d->socks, &d->proxy_head, &out, &why);
+    struct str answer = buf_str(&out);
+
+    if (answer.n != 0 && step == SOCKS_MORE)
+        sock_write(d->sock, &answer, 1);
+    buf_fini(&out);
+    if (step == SOCKS_MORE) {
+        if (d->proxy_head.overflow)
+            dial_fail(d, ERR_UPSTREAM_CONNECT, "the proxy's answer is too long");
+    } else if (step == SOCKS_OPEN && buf_len(&d->proxy_head) != 0) {
+        dial_fail(d, ERR_UPSTREAM_CONNECT, "bytes came through the proxy before they were due");
+    } else if (step == SOCKS_OPEN) {
+        reached(d);
+    } else if (step != SOCKS_AGAIN || !try_next_target(d)) {
+        dial_fail(d, ERR_UPSTREAM_CONNECT, "%s", why);
+    }
+}
+
+static const struct sock_events socks_events = {
+    .data = on_socks_data,
+    .eof = on_proxy_eof,
+    .failed = on_proxy_failed,
+};
+
+static void
+start_socks(struct dial *d)
+{
+    const struct origin *o = d->origin;
+    struct buf b;
+
+    d->socks = (struct socks){ .user = o->proxy_user,
+        .password = o->proxy_password,
+        .host = o->host,
+        .target = d->targets.count != 0 ? &d->targets.list[d->target] : NULL,
+        .port = o->port };
+    buf_reset(&d->proxy_head, PROXY_HEAD_LIMIT);
+    buf_init(&b, PROXY_HEAD_LIMIT);
+    socks_begin(&d->socks, &b);
+    ask_proxy(d, &socks_events, buf_str(&b));
+    buf_fini(&b);
+}
+
+/* --- the proxy --- */
+
+/* The server of the dial, or its proxy, listens to us. */
+static void
+start_tunnel(struct dial *d)
+{
+    switch (d->origin->proxy) {
+    case PROXY_HTTP:
+    case PROXY_HTTPS:
+        if (d->origin->tls != NULL)
+            start_connect(d);
+        else
+            dial_succeed(d);
+        return;
+    case PROXY_SOCKS5:
+    case PROXY_SOCKS5H:
+        start_socks(d);
+        return;
+    case PROXY_NONE:
+        reached(d);
+        return;
+    }
+    CHECK_UNREACHABLE();
+}
+
+static void
+on_proxy_tls_ready(void *arg)
+{
+    start_tunnel(arg);
+}
+
+static void
+on_proxy_tls_failed(void *owner, enum err why, const char *detail)
+{
+    (void)why;
+    dial_fail(owner, ERR_UPSTREAM_CONNECT, "proxy: TLS: %s", detail);
+}
+
+static const struct sock_events proxy_tls_events = {
+    .data = on_early_data,
+    .failed = on_proxy_tls_failed,
+};
+
+static void
+start_proxy_tls(struct dial *d)
+{
+    const struct origin *o = d->origin;
+
+    d->phase = "establishing TLS with the proxy";
+    sock_own(d->sock, &proxy_tls_events, d);
+    sock_tls_start(d->sock, o->proxy_tls, o->proxy_host, o->proxy_host, on_proxy_tls_ready, d);
+    sock_read_start(d->sock);
 }
 
 /* --- the race --- */
@@ -256,8 +399,6 @@ name_of(const struct dial *d)
 
     return o->proxy_host.n != 0 ? o->proxy_host : o->host;
 }
-
-static void start_next_attempt(struct dial *d);
 
 static void
 note_refusal(struct dial *d, const struct address *a, int status)
@@ -272,17 +413,13 @@ note_refusal(struct dial *d, const struct address *a, int status)
 static void
 connected(struct dial *d, struct sock *s)
 {
-    const struct origin *o = d->origin;
-
     abandon_attempts(d);
     timer_stop(d->head_start);
     d->sock = s;
-    if (o->tls != NULL && o->proxy_host.n != 0)
-        start_proxy_tunnel(d);
-    else if (o->tls != NULL)
-        start_tls(d);
+    if (d->origin->proxy == PROXY_HTTPS)
+        start_proxy_tls(d);
     else
-        dial_succeed(d);
+        start_tunnel(d);
 }
 
 static void
@@ -393,6 +530,19 @@ on_resolved(void *arg, const struct dns_answer *answer)
 /* --- the beginning --- */
 
 static void
+on_target_resolved(void *arg, const struct dns_answer *answer)
+{
+    struct dial *d = arg;
+
+    d->query = NULL;
+    d->targets = *answer;
+    if (answer->count == 0)
+        dial_fail(d, ERR_UPSTREAM_DNS, "%s: " STR_FMT, answer->error, STR_ARG(d->origin->host));
+    else
+        d->query = dns_resolve(d->loop, name_of(d), on_resolved, d);
+}
+
+static void
 on_begin(void *arg)
 {
     struct dial *d = arg;
@@ -409,7 +559,10 @@ on_begin(void *arg)
         return;
     }
     d->phase = "resolving the name";
-    d->query = dns_resolve(d->loop, name_of(d), on_resolved, d);
+    if (o->proxy == PROXY_SOCKS5)
+        d->query = dns_resolve(d->loop, o->host, on_target_resolved, d);
+    else
+        d->query = dns_resolve(d->loop, name_of(d), on_resolved, d);
 }
 
 struct dial *

@@ -1,13 +1,22 @@
 /* dial.h - from the name of a server to a connection: DNS, Happy Eyeballs, proxy, TLS.
  *
  * RFC 8305: both address families raced with a 250 ms head start. HTTPS_PROXY / HTTP_PROXY /
- * NO_PROXY (either case) are honoured: CONNECT for https origins.
+ * NO_PROXY (either case) are honoured: CONNECT, also over TLS, and SOCKS5.
  */
 #pragma once
 
 #include <stdatomic.h>
 
 #include "net/sock.h"
+
+/* How the connection to an origin is made. */
+enum proxy_kind {
+    PROXY_NONE,
+    PROXY_HTTP,       /* CONNECT for https origins, absolute request targets for http ones */
+    PROXY_HTTPS,      /* the same, over TLS */
+    PROXY_SOCKS5,     /* we look the origin's name up */
+    PROXY_SOCKS5H,    /* the proxy does */
+};
 
 /* Where a provider lives. Immutable after origin_create(); shared by the workers' snapshots. */
 struct origin {
@@ -19,10 +28,13 @@ struct origin {
     struct str host_header;
     struct str unix_path;       /* set for http+unix: base URLs, empty else */
     struct tls_context *tls;    /* NULL for http */
-    struct str proxy_host;      /* empty: direct */
+    enum proxy_kind proxy;
+    struct str proxy_host;    /* empty: direct */
     uint16_t proxy_port;
-    struct str proxy_auth;    /* "Basic ..." or empty; a secret */
-    struct str pool_key;      /* equal keys may share connections */
+    struct str proxy_auth;                    /* HTTP: "Basic ..." or empty; a secret */
+    struct str proxy_user, proxy_password;    /* SOCKS: up to 255 bytes each; secrets */
+    struct tls_context *proxy_tls;            /* PROXY_HTTPS: the system's authorities */
+    struct str pool_key;                      /* equal keys may share connections */
 };
 
 /* Splits "https://host[:port]" (a path may follow; it is given back in *ret_path without a trailing
@@ -35,11 +47,11 @@ struct origin *origin_ref(const struct origin *o) NEVER_NULL;
 /* One holder less, freed with the last. NULL is a no-op. */
 void origin_destroy(struct origin *o);
 
-/* Plain http through a proxy is sent to the proxy with an absolute request target. */
+/* Plain http through an HTTP proxy is sent to the proxy with an absolute request target. */
 static inline bool
 origin_is_absolute_form(const struct origin *o)
 {
-    return o->proxy_host.n != 0 && o->tls == NULL;
+    return (o->proxy == PROXY_HTTP || o->proxy == PROXY_HTTPS) && o->tls == NULL;
 }
 
 struct dial;

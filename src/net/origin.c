@@ -15,6 +15,8 @@ enum {
     USERINFO_MAX = 512,
     HTTP_PORT = 80,
     HTTPS_PORT = 443,
+    SOCKS_PORT = 1080,
+    SOCKS_TEXT_MAX = 255,
 };
 
 struct why {
@@ -69,7 +71,7 @@ is_host(struct str host, bool bracketed)
         if (!is_host_char(host.p[i]))
             return false;
     }
-    return true;
+    return host.p[0] != '.';
 }
 
 /* "host", "host:port", "[v6]", "[v6]:port". The port stays as it was when none is given. */
@@ -128,22 +130,56 @@ lower(struct str s)
 
 /* --- the proxy --- */
 
-/* "user:password", percent-encoded, to "Basic ...". */
+/* "user:password", percent-encoded: for HTTP to "Basic ...", for SOCKS as they are. */
 static bool
 take_credentials(struct origin *o, struct str userinfo)
 {
-    char plain[USERINFO_MAX], header[6 + 4 * ((USERINFO_MAX + 2) / 3)] = "Basic ";
-    struct str text;
-    bool has_colon;
-    struct str user, password;
+    char plain[USERINFO_MAX], other[USERINFO_MAX];
+    char header[6 + 4 * ((USERINFO_MAX + 2) / 3)] = "Basic ";
+    struct str user, password, text;
 
-    if (!decode_percent(userinfo, plain, sizeof(plain) - 1, &text))
+    (void)str_cut(userinfo, ':', &user, &password);
+    if (!decode_percent(user, plain, sizeof(plain), &user) ||
+        !decode_percent(password, other, sizeof(other), &password) ||
+        user.n + 1 + password.n > sizeof(plain))
         return false;
-    has_colon = str_cut(text, ':', &user, &password);
-    if (!has_colon)
-        plain[text.n++] = ':';
+    if (o->proxy == PROXY_SOCKS5 || o->proxy == PROXY_SOCKS5H) {
+        if (user.n == 0 || user.n > SOCKS_TEXT_MAX || password.n > SOCKS_TEXT_MAX)
+            return false;
+        o->proxy_user = keep(user);
+        o->proxy_password = keep(password);
+        return true;
+    }
+    text = str_make(plain, user.n + 1 + password.n);
+    plain[user.n] = ':';
+    memcpy(plain + user.n + 1, other, password.n);
     o->proxy_auth = keep(str_make(header, 6 + digest_base64(text, header + 6)));
     return true;
+}
+
+static const struct {
+    struct str scheme;
+    enum proxy_kind kind;
+    uint16_t port;
+} proxy_schemes[] = {
+    { S_INIT("http"), PROXY_HTTP, HTTP_PORT },
+    { S_INIT("https"), PROXY_HTTPS, HTTPS_PORT },
+    { S_INIT("socks5"), PROXY_SOCKS5, SOCKS_PORT },
+    { S_INIT("socks5h"), PROXY_SOCKS5H, SOCKS_PORT },
+};
+
+/* False when the scheme is unknown. */
+static bool
+take_proxy_scheme(struct origin *o, struct str scheme)
+{
+    for (size_t i = 0; i < ARRAY_LEN(proxy_schemes); i++) {
+        if (str_ieq(scheme, proxy_schemes[i].scheme)) {
+            o->proxy = proxy_schemes[i].kind;
+            o->proxy_port = proxy_schemes[i].port;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Never repeats the proxy's URL in `why`: it may hold a password. */
@@ -152,16 +188,15 @@ take_proxy(struct origin *o, struct str url, struct why why)
 {
     struct str scheme = S("http"), host, userinfo = { NULL, 0 };
     size_t scheme_n = str_find(url, S("://"));
-    uint16_t port = HTTP_PORT;
 
     if (scheme_n != url.n) {
         scheme = str_make(url.p, scheme_n);
         url = str_skip(url, scheme_n + 3);
     }
-    if (!str_ieq(scheme, S("http")))
+    if (!take_proxy_scheme(o, scheme))
         return say_why(why,
-            "the proxy in the environment has the scheme '" STR_FMT "'; only http:// proxies are "
-            "supported",
+            "the proxy in the environment has the scheme '" STR_FMT "'; there are http, https, "
+            "socks5 and socks5h (the proxy looks names up)",
             STR_ARG(scheme));
     url.n = str_chr(url, '/');
     for (size_t i = url.n; i-- != 0;) {
@@ -171,11 +206,16 @@ take_proxy(struct origin *o, struct str url, struct why why)
             break;
         }
     }
-    if (!split_authority(url, &host, &port) || (userinfo.n != 0 && !take_credentials(o, userinfo)))
-        return say_why(why,
-            "the proxy in the environment is not usable; write http://[user:password@]host:port");
+    if (!split_authority(url, &host, &o->proxy_port) ||
+        (userinfo.n != 0 && !take_credentials(o, userinfo)))
+        return say_why(why, "the proxy in the environment is not usable; write "
+                            "http://[user:password@]host:port");
+    if (o->proxy == PROXY_HTTPS) {
+        o->proxy_tls = tls_client_create(NULL, false, why.room, why.size);
+        if (o->proxy_tls == NULL)
+            return false;
+    }
     o->proxy_host = lower(host);
-    o->proxy_port = port;
     return true;
 }
 
@@ -231,8 +271,8 @@ make_pool_key(const struct origin *o)
     char room[URL_MAX + 2 * HOST_MAX];
     unsigned long long serial = o->tls != NULL ? tls_context_serial(o->tls) : 0;
     int n = snprintf(room, sizeof(room),
-        STR_FMT "://" STR_FMT ":%u unix=" STR_FMT " proxy=" STR_FMT ":%u tls=%llu",
-        STR_ARG(o->scheme), STR_ARG(o->host), o->port, STR_ARG(o->unix_path),
+        STR_FMT "://" STR_FMT ":%u unix=" STR_FMT " proxy=%d:" STR_FMT ":%u tls=%llu",
+        STR_ARG(o->scheme), STR_ARG(o->host), o->port, STR_ARG(o->unix_path), (int)o->proxy,
         STR_ARG(o->proxy_host), o->proxy_port, serial);
 
     CHECK(n > 0 && (size_t)n < sizeof(room));
@@ -307,6 +347,9 @@ origin_destroy(struct origin *o)
     release(o->unix_path);
     release(o->proxy_host);
     release(o->proxy_auth);
+    release(o->proxy_user);
+    release(o->proxy_password);
+    tls_context_unref(o->proxy_tls);
     release(o->pool_key);
     tls_context_unref(o->tls);
     free(o);

@@ -77,7 +77,8 @@ void sock_send_fin(struct sock *s);
 
 /* --- the TLS layer (sock_tls.c) --- */
 
-/* Puts TLS on a connected socket. The handshake begins at once for a client and with the first
+/* Puts TLS on a connected socket; for a client also inside TLS that is there and ready (with a
+ * proxy, when all that it said has been read). The handshake begins at once for a client and with the first
  * bytes for a server. `ready` (may be NULL) is called from the loop when it is done. `host` and
  * `session_key` are for clients, else empty. Takes a reference to `context`. */
 void sock_tls_start(struct sock *s, struct tls_context *context, struct str host,

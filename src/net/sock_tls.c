@@ -27,6 +27,8 @@ struct tls_scratch {
 struct sock_tls {
     struct tls_peer peer;
     SSL *ssl;
+    SSL *outer;    /* NULL, or that of the proxy: `ssl` reads and writes through it */
+    struct tls_peer outer_peer;
     struct sock *sock;
     struct str input;          /* ciphertext that the library has not taken yet */
     struct buf stash;          /* the same, kept because the owner does not read */
@@ -134,29 +136,66 @@ on_deadline(void *arg)
     sock_fail(arg, ERR_UPSTREAM_TLS, "the TLS handshake took too long");
 }
 
+static struct sock_tls *
+layer_create(struct sock *s)
+{
+    struct sock_tls *t = check_alloc(calloc(1, sizeof(*t)));
+
+    uv_once(&method_once, method_init);
+    scratch(s->loop);
+    t->sock = s;
+    buf_init(&t->stash, STASH_LIMIT);
+    buf_init(&t->unsent, SIZE_MAX);
+    s->tls = t;
+    return t;
+}
+
+/* The connection that is there becomes the way for another one inside it. */
+static void
+make_outer(struct sock_tls *t)
+{
+    CHECK(t->is_ready && t->outer == NULL && !t->ending);
+    t->outer = t->ssl;
+    t->outer_peer = t->peer;
+    SSL_set_app_data(t->outer, &t->outer_peer);
+    t->is_ready = false;
+    t->raw_end = t->raw_end || t->peer_done;    /* the proxy left: no handshake will come of it */
+    t->peer_done = false;
+}
+
+/* How a connection ends says nothing about its session, which stays good to resume. */
+static void
+free_ssl(SSL *ssl)
+{
+    if (ssl != NULL)
+        SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(ssl);
+}
+
 void
 sock_tls_start(struct sock *s, struct tls_context *context, struct str host, struct str session_key,
     void (*ready)(void *arg), void *arg)
 {
-    struct sock_tls *t = check_alloc(calloc(1, sizeof(*t)));
+    struct sock_tls *t = s->tls;
 
-    CHECK(s->tls == NULL);
-    uv_once(&method_once, method_init);
-    scratch(s->loop);
-    t->sock = s;
+    if (t == NULL)
+        t = layer_create(s);
+    else
+        make_outer(t);
     t->ready = ready;
     t->arg = arg;
     t->peer.context = tls_context_ref(context);
     t->peer.session_key = session_key.n != 0 ? str_dup_c(session_key) : NULL;
-    buf_init(&t->stash, STASH_LIMIT);
-    buf_init(&t->unsent, SIZE_MAX);
-    s->tls = t;
 
-    BIO *bio = BIO_new(method);
+    BIO *bio = BIO_new(t->outer != NULL ? BIO_f_ssl() : method);
     t->ssl = tls_connection(&t->peer, host);
     CHECK(bio != NULL && t->ssl != NULL);
-    BIO_set_data(bio, t);
-    BIO_set_init(bio, 1);
+    if (t->outer != NULL) {
+        CHECK(BIO_set_ssl(bio, t->outer, BIO_NOCLOSE) == 1);
+    } else {
+        BIO_set_data(bio, t);
+        BIO_set_init(bio, 1);
+    }
     SSL_set_bio(t->ssl, bio, bio);
     if (tls_context_is_server(context)) {
         t->deadline = timer_create_on(s->loop, on_deadline, s);
@@ -172,11 +211,12 @@ sock_tls_destroy(struct sock_tls *t)
     if (t == NULL)
         return;
     timer_destroy(t->deadline);
-    /* How a connection ends says nothing about its session, which stays good to resume. */
-    SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-    SSL_free(t->ssl);
+    free_ssl(t->ssl);
+    free_ssl(t->outer);
     tls_context_unref(t->peer.context);
+    tls_context_unref(t->outer_peer.context);
     free(t->peer.session_key);
+    free(t->outer_peer.session_key);
     buf_fini(&t->stash);
     buf_fini(&t->unsent);
     free(t);
@@ -259,6 +299,8 @@ send_close_notify(struct sock *s)
         return;
     ERR_clear_error();
     SSL_shutdown(s->tls->ssl);
+    if (s->tls->outer != NULL)
+        SSL_shutdown(s->tls->outer);
     ERR_clear_error();
     flush(s);
 }
@@ -397,7 +439,7 @@ pump(struct sock *s)
         report_end(s);
         return;
     }
-    while (s->wants_read && !t->peer_done && deliver(s))
+    while (s->wants_read && !t->peer_done && t->is_ready && deliver(s))
         continue;
     report_end(s);
 }
@@ -466,7 +508,7 @@ sock_tls_has_input(const struct sock *s)
     const struct sock_tls *t = s->tls;
 
     return buf_len(&t->stash) != 0 || t->raw_end || (t->peer_done && !t->eof_told) ||
-           SSL_pending(t->ssl) != 0;
+           SSL_pending(t->ssl) != 0 || (t->outer != NULL && SSL_pending(t->outer) != 0);
 }
 
 bool
@@ -474,7 +516,8 @@ sock_tls_is_at_rest(const struct sock *s)
 {
     const struct sock_tls *t = s->tls;
 
-    return t->is_ready && !sock_tls_has_input(s) && t->input.n == 0 && !SSL_has_pending(t->ssl);
+    return t->is_ready && !sock_tls_has_input(s) && t->input.n == 0 && !SSL_has_pending(t->ssl) &&
+           (t->outer == NULL || !SSL_has_pending(t->outer));
 }
 
 void

@@ -179,14 +179,53 @@ TEST(a_proxy_from_the_environment_is_settled_with_its_credentials)
     no_proxy();
 }
 
+TEST(a_proxy_may_be_spoken_to_over_tls_or_socks)
+{
+    static const struct {
+        const char *url;
+        enum proxy_kind kind;
+        uint16_t port;
+        const char *user, *password, *auth;
+        bool absolute;    /* plain http is sent to it with the whole URL */
+    } rows[] = {
+        { "p", PROXY_HTTP, 80, "", "", "", true },
+        { "HTTP://p:8080", PROXY_HTTP, 8080, "", "", "", true },
+        { "https://p", PROXY_HTTPS, 443, "", "", "", true },
+        { "https://user:p%40ss@p:1", PROXY_HTTPS, 1, "", "", "Basic dXNlcjpwQHNz", true },
+        { "socks5://p", PROXY_SOCKS5, 1080, "", "", "", false },
+        { "socks5h://us%3Aer:p%40ss@p:1", PROXY_SOCKS5H, 1, "us:er", "p@ss", "", false },
+        { "socks5h://user@p", PROXY_SOCKS5H, 1080, "user", "", "", false },
+    };
+
+    no_proxy();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        setenv("ALL_PROXY", rows[i].url, 1);
+        struct origin *o = make("http://a", NULL, NULL);
+        EXPECT(o != NULL);
+        EXPECT_INT(o->proxy, rows[i].kind);
+        EXPECT_STR(o->proxy_host, "p");
+        EXPECT_INT(o->proxy_port, rows[i].port);
+        EXPECT_STR(o->proxy_user, rows[i].user);
+        EXPECT_STR(o->proxy_password, rows[i].password);
+        EXPECT_STR(o->proxy_auth, rows[i].auth);
+        EXPECT(origin_is_absolute_form(o) == rows[i].absolute);
+        EXPECT((o->proxy_tls != NULL) == (rows[i].kind == PROXY_HTTPS));
+        EXPECT(str_find(o->pool_key, S("ss")) == o->pool_key.n);
+        origin_destroy(o);
+    }
+    no_proxy();
+}
+
 TEST(a_proxy_that_cannot_be_used_is_refused_without_telling_its_password)
 {
     static const char *const bad[] = {
-        "socks5://u:hunter2@p:1",
+        "socks4://u:hunter2@p:1",
+        "socks5://:hunter2@p:1",
+        "socks5h://u:hunter2@p:x",
         "http://u:hunter2@:1",
         "http://u:hunter2@p:x",
         "http://u:hunter2%zz@p:1",
-        "https://u:hunter2@p:1",
+        "https://u:hunter2@.:1",
         "http://",
     };
 
