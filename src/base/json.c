@@ -364,6 +364,8 @@ enter_key(struct parser *s)
     const struct json *key = &s->nodes[s->n - 1];
     bool unique = true;
 
+    if (UNLIKELY(key->escaped))
+        s->nodes[f->node].escaped = 1;
     if (LIKELY(count < SET_FROM)) {
         uint64_t bit = UINT64_C(1) << (hash_key(s, key) >> 58);
 

@@ -31,7 +31,7 @@ struct json {
     /* nodes in this value, itself included: `node + span` is the next sibling */
     uint32_t span : 28;
     uint32_t type : 3;       /* enum json_type */
-    uint32_t escaped : 1;    /* a string that holds a backslash */
+    uint32_t escaped : 1;    /* a string that holds a backslash, an object with such a key */
 };
 _Static_assert(sizeof(struct json) == 16, "a node is 16 bytes");
 

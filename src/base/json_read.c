@@ -14,19 +14,17 @@ json_get(const struct json *j, struct str key)
         return NULL;
 
     const struct json *end = j + j->span;
-    for (const struct json *at = j + 1; at != end;) {
-        const struct json *value = at + 1;
-
-        if (LIKELY(!at->escaped)) {
-            /* Comparing the first letter avoids most calls. */
-            if (at->n == key.n + 2 && (key.n == 0 || at->p[1] == key.p[0]) &&
-                memcmp(at->p + 1, key.p, key.n) == 0)
-                return value;
-        } else if (json_str_is(at, key)) {
-            return value;
-        }
-        at = value + value->span;
+    if (UNLIKELY(j->escaped)) {
+        for (const struct json *at = j + 1; at != end; at += 1 + at[1].span)
+            if (json_str_is(at, key))
+                return at + 1;
+        return NULL;
     }
+    for (const struct json *at = j + 1; at != end; at += 1 + at[1].span)
+        /* Comparing the first letter avoids most calls. */
+        if (at->n == key.n + 2 && (key.n == 0 || at->p[1] == key.p[0]) &&
+            memcmp(at->p + 1, key.p, key.n) == 0)
+            return at + 1;
     return NULL;
 }
 

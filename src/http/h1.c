@@ -119,13 +119,14 @@ h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits *limits, 
 
     for (;;) {
         struct str rest = str_make(bytes.p + scan->at, bytes.n - scan->at);
-        size_t lf = scan->open + str_chr(str_skip(rest, scan->open), '\n');
-        struct str line = str_make(rest.p, MIN(lf + 1, rest.n));
+        size_t skip = scan->open;
+        const char *lf = rest.n > skip ? memchr(rest.p + skip, '\n', rest.n - skip) : NULL;
+        struct str line = str_make(rest.p, lf != NULL ? (size_t)(lf - rest.p) + 1 : rest.n);
         enum err e = OK;
 
         if (scan->at - scan->start + line.n > limits->head_bytes)
             return refuse_size(ret_why, "the head is too large");
-        if (lf == rest.n)
+        if (lf == NULL)
             return check_open_line(scan, line, limits, ret_why);
         scan->open = 0;
         if (line.n == 2 && line.p[0] == '\r' && scan->lines != 0) {
