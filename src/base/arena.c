@@ -417,7 +417,7 @@ arena_str(struct arena *a, struct str s)
 struct str
 arena_printf(struct arena *a, const char *format, ...)
 {
-    char text[PRINTF_MAX];
+    UNINITIALIZED char text[PRINTF_MAX];
     va_list args;
 
     va_start(args, format);
