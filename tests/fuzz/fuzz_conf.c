@@ -5,11 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "base/buf.h"
 #include "conf/conf.h"
-#include "conf/cross.h"
-#include "conf/read.h"
-#include "conf/set.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,11 +33,11 @@ check_whole(const struct conf *c, const struct conf_problems *problems)
 }
 
 static void
-check_order(const struct conf_problems *problems)
+check_order(const struct conf_problem *list, size_t count)
 {
     size_t n = 0;
 
-    for (const struct conf_problem *p = problems->first; p != NULL; p = p->next) {
+    for (const struct conf_problem *p = list; p != NULL; p = p->next) {
         n++;
         CHECK(p->text.n != 0);
         if (p->next == NULL || p->next->mark.line == 0)
@@ -49,50 +45,26 @@ check_order(const struct conf_problems *problems)
         CHECK(p->mark.line != 0 && p->mark.line <= p->next->mark.line);
         CHECK(p->mark.line < p->next->mark.line || p->mark.column <= p->next->mark.column);
     }
-    CHECK(n == MIN(problems->count, 100));
-}
-
-static void
-try_set(struct str text, struct str set)
-{
-    struct arena *a = arena_create(64 * 1024 * 1024);
-    struct conf_problems problems;
-    char *c_set = str_dup_c(set);
-
-    conf_problems_init(&problems, a);
-    struct yaml *root = yaml_parse(a, text, &problems);
-    if (root != NULL) {
-        struct conf *c = arena_new(a, struct conf);
-
-        c->arena = a;
-        root = set_apply(a, root, c_set, &problems);
-        read_conf(c, root, a, &problems);
-        cross_check(c, &problems);
-        check_whole(c, &problems);
-    }
-    check_order(&problems);
-    free(c_set);
-    arena_destroy(a);
+    CHECK(n == MIN(count, 100));
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str text = str_make((const char *)data, size), set;
-
-    if (str_cut(text, '\0', &text, &set)) {
-        try_set(text, set);
-        return 0;
-    }
-
+    bool has_set = str_cut(text, '\0', &text, &set);
     struct arena *a = arena_create(1024 * 1024);
+    char *c_set = str_dup_c(set);
+    const char *sets[] = { c_set };
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
-    struct conf *c = conf_parse(text, S("fuzz"), &problems);
+    struct conf *c = conf_load_text(text, S("fuzz"), sets, has_set, &problems);
     check_whole(c, &problems);
-    check_order(&problems);
+    check_order(problems.first, problems.count);
+    check_order(problems.first_warning, problems.warning_count);
     conf_destroy(c);
+    free(c_set);
     arena_destroy(a);
     return 0;
 }

@@ -219,5 +219,6 @@ def test_a_doubt_is_a_warning_with_its_place(tmp_path, kind):
 
 def test_two_keys_that_are_the_same_are_a_mistake(tmp_path):
     key = canary("client")
-    status, lines, _ = check(written(tmp_path, {"auth": {"keys": [{"name": n, "key": key} for n in "ab"]}, "providers": LAB}))
+    status, lines, _ = check(written(tmp_path, {"auth": {"keys": [{"name": n, "key": key} for n in "ab"]}, "providers": LAB}),
+                             "--set", "server.listen=127.0.0.1:0")
     assert status == 2 and len(lines) == 1 and "same key" in lines[0] and key not in lines[0]
