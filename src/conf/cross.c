@@ -126,7 +126,7 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
     auth->mode = auth->key_count != 0 || public != NULL ? AUTH_KEYS : AUTH_NONE;
     if (auth->key_count == 0 && public != NULL && !misread)
         conf_problem(problems, public->mark,
-            "'server.listen' can be reached from other machines and nobody must identify; write auth: {keys: "
+            "'server.listen' can be reached from other machines, and no key is required; write auth: {keys: "
             "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: none} to serve everybody");
 }
 
@@ -154,7 +154,8 @@ check_key_names(const struct conf_auth *auth, struct conf_problems *problems)
 
         if (key->name.v.n != 0 && map_put(names, key->name.v, key) != NULL)
             conf_problem(problems, key->name.mark,
-                "'auth.keys[%zu].name' is the name of another key already; give each its own", i);
+                "'auth.keys[%zu].name' is already the name of another key; give each key its own",
+                i);
     }
     map_destroy(names);
 }

@@ -192,9 +192,9 @@ address_problem(struct str v)
     if (!cut_authority(v, &host, &brackets, &port))
         return "is not an address; write HOST:PORT, [V6]:PORT, :PORT or unix:/path";
     if (port.n == 0)
-        return "has no port; write it behind the host, like 127.0.0.1:8080";
+        return "has no port; write it after the host, like 127.0.0.1:8080";
     if (!is_port(port))
-        return "has no valid port; write a number from 0 to 65535 behind the last colon";
+        return "has no valid port; write a number from 0 to 65535 after the last colon";
     if ((host.n != 0 || brackets) && !is_host(host, brackets))
         return "has no valid host; write an IP address, localhost, or nothing for all interfaces";
     return NULL;

@@ -275,7 +275,7 @@ read_bool(struct reader *r, const struct place *at, const struct yaml *y, const 
     if (str_eq(v, S("true")) || str_eq(v, S("false")))
         *ret = str_eq(v, S("true"));
     else
-        complain(r, at, y, "is neither true nor false; %s", advice(r, o));
+        complain(r, at, y, "must be true or false");
 }
 
 static void
@@ -296,7 +296,7 @@ read_choice(struct reader *r, const struct place *at, const struct yaml *y, cons
         return;
     }
     if (option_choice(o->later, text.v) != 0) {    /* one of our own words: safe to show */
-        complain(r, at, y, "cannot be " STR_FMT ": that is not in this version; %s",
+        complain(r, at, y, "cannot be " STR_FMT ": this version does not support that; %s",
             STR_ARG(text.v), advice(r, o));
         return;
     }
@@ -304,9 +304,11 @@ read_choice(struct reader *r, const struct place *at, const struct yaml *y, cons
         n++;
     struct str near = conf_closest(text.v, names, n);
     if (near.n != 0)
-        complain(r, at, y, "is none of its choices; did you mean '" STR_FMT "'?", STR_ARG(near));
+        complain(r, at, y, "must be %s" STR_FMT "; did you mean '" STR_FMT "'?",
+            n > 2 ? "one of " : "", STR_ARG(choices_text(r, o->choices)), STR_ARG(near));
     else
-        complain(r, at, y, "is none of its choices; %s", advice(r, o));
+        complain(r, at, y, "must be %s" STR_FMT, n > 2 ? "one of " : "",
+            STR_ARG(choices_text(r, o->choices)));
 }
 
 static void
@@ -379,9 +381,9 @@ read_pairs(struct reader *r, const struct place *at, const struct yaml *y, const
         const char *reason = form_problem(r->scratch, FORM_FIELD_NAME, e->key);
 
         if (reason == NULL && n == PAIRS_MAX)
-            reason = "is one header field too many; write up to 64";
+            reason = "is more than the 64 header fields that are allowed; write fewer";
         if (reason == NULL && has_pair(pairs, n, e->key))
-            reason = "is there twice, in other letters; keep one of the two";
+            reason = "is given twice, in different case; keep one of the two";
         if (form_problem(r->scratch, FORM_WORD, e->key) != NULL)
             entry.key = S("");
         if (reason != NULL) {
@@ -670,7 +672,7 @@ read_section(
         if (o == NULL)
             complain_unknown(r, at, e, id);
         else if (o->type == OPTION_LATER)
-            complain(r, &entry, &where, "is not in this version (" STR_FMT "); remove it",
+            complain(r, &entry, &where, "is not supported in this version (" STR_FMT "); remove it",
                 STR_ARG(o->later));
         else
             read_value(r, &entry, e->value, o, base);

@@ -127,7 +127,7 @@ put(const struct setting *s, const struct yaml *y, size_t depth)
         return s->value;
     if (y->type != YAML_MAP && y->type != YAML_NULL) {
         fail(s,
-            "a name on its way is no section; write the path of a setting, or the whole list as [a, b]");
+            "part of this path is not a section; write the path of a setting, or the whole list as [a, b]");
         return NULL;
     }
 

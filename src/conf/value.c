@@ -141,7 +141,7 @@ add_resolved(struct arena *a, struct buf *out, struct str raw)
             continue;
         }
         if (!str_starts(raw, S("${")))
-            return "has a lone $; write ${NAME} for an environment variable, or $$ for a dollar sign";
+            return "has a single $; write ${NAME} for an environment variable, or $$ for a dollar sign";
         if (!str_cut(str_skip(raw, 2), '}', &inner, &raw))
             return "has a ${ without its }; write ${NAME} or ${NAME:-default}";
 

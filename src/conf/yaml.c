@@ -204,7 +204,7 @@ syntax_reason(struct yaml_parser *p, struct conf_mark mark, const char *message)
     else if (str_chr(line, '\t') != line.n)
         advice = "indent with spaces, not with tabs";
     return arena_printf(p->arena,
-        "the YAML is broken here: " STR_FMT "%s" STR_FMT "%s" STR_FMT "; %s", STR_ARG(head),
+        "this is not valid YAML: " STR_FMT "%s" STR_FMT "%s" STR_FMT "; %s", STR_ARG(head),
         sign.n != 0 ? " " : "", STR_ARG(sign), tail.n != 0 ? " " : "", STR_ARG(tail), advice)
         .p;
 }
@@ -226,7 +226,7 @@ next_event(struct yaml_parser *p)
         (void)fail(p, mark, syntax_reason(p, mark, e->msg));
     } else {
         (void)fail(p, p->last,
-            "the YAML breaks off here; check the indentation, the quotes and the brackets");
+            "the YAML ends unexpectedly here; check the indentation, the quotes and the brackets");
     }
     return NULL;
 }
@@ -287,7 +287,7 @@ report_duplicates(struct yaml_parser *p, const struct yaml *y)
         if (!str_eq(sorted[i - 1]->key, sorted[i]->key))
             continue;
         conf_problem(p->problems, sorted[i]->key_mark,
-            "this name was there on line %u already; keep one of the two",
+            "this name was already used on line %u already; keep one of the two",
             sorted[i - 1]->key_mark.line);
     }
     free(sorted);
@@ -304,7 +304,7 @@ key_is_usable(struct yaml_parser *p, const struct yaml *key)
                NULL;
     if (str_eq(key->text, S("<<")) && !key->quoted)
         return fail(p, key->mark,
-                   "merge keys (<<) are not understood; write the values out, "
+                   "merge keys (<<) are not supported; write the values out, "
                    "or use an alias for the whole section") != NULL;
     return true;
 }
@@ -351,7 +351,7 @@ read_container(struct yaml_parser *p, struct fy_event *ev, unsigned depth)
     if (y == NULL)
         return NULL;
     if (depth == YAML_DEPTH_MAX)
-        return fail(p, y->mark, "values inside each other more than 32 deep; write it flatter");
+        return fail(p, y->mark, "values are nested more than 32 deep; write it flatter");
     return list ? read_list(p, y, depth + 1) : read_map(p, y, depth + 1);
 }
 
@@ -377,7 +377,7 @@ read_node(struct yaml_parser *p, struct fy_event *ev, unsigned depth)
     }
     if (tag != NULL)
         return fail(p, event_mark(p, ev),
-            "tags (!name) have no use here; remove it, "
+            "tags (!name) are not supported; remove it, "
             "or put text that starts with ! in quotes");
 
     struct str name = token_text(p, anchor);
@@ -464,7 +464,7 @@ text_is_clean(struct str text, struct conf_problems *problems)
         }
         if (c == '%' && at.column == 1) {    /* libfyaml takes minutes for a long line of them */
             conf_problem(problems, at,
-                "directives (%%) have no use here; remove the line, or put the text in quotes");
+                "directives (%%) are not supported; remove the line, or put the text in quotes");
             return false;
         }
         at = c == '\n' ? (struct conf_mark){ at.line + 1, 1 }

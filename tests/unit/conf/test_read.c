@@ -13,38 +13,38 @@ static const struct bad {
     const char *problems;
 } bad_files[] = {
     { "server: [\n",
-        "2:1: the YAML is broken here: flow sequence without a closing bracket; check the "
+        "2:1: this is not valid YAML: flow sequence without a closing bracket; check the "
         "indentation, the quotes and the brackets\n" },
     { "server: \"a\n",
-        "1:10: the YAML is broken here: double-quoted scalar without closing quote; check "
+        "1:10: this is not valid YAML: double-quoted scalar without closing quote; check "
         "the indentation, the quotes and the brackets\n" },
     { "server:\n\tlisten: x\n",
-        "2:1: the YAML is broken here: tab character may not be used as indentation; indent "
+        "2:1: this is not valid YAML: tab character may not be used as indentation; indent "
         "with spaces, not with tabs\n" },
     { "server:\n   workers: 1\n  listen: x\n",
-        "3:3: the YAML is broken here: invalid indentation in mapping; check the "
+        "3:3: this is not valid YAML: invalid indentation in mapping; check the "
         "indentation, the quotes and the brackets\n" },
     { "server: {listen: @x}\n",
-        "1:18: the YAML is broken here: plain scalar cannot start with @; check the "
+        "1:18: this is not valid YAML: plain scalar cannot start with @; check the "
         "indentation, the quotes and the brackets\n" },
     { "providers: {openai: {api_key: ${KEY}}}\n",
-        "1:32: the YAML is broken here: missing comma in flow mapping; between { } and [ ] "
+        "1:32: this is not valid YAML: missing comma in flow mapping; between { } and [ ] "
         "write \"${NAME}\" in quotes\n" },
     { "server: a: b\n",
-        "1:10: the YAML is broken here: invalid nested block mapping on the same line; check "
+        "1:10: this is not valid YAML: invalid nested block mapping on the same line; check "
         "the indentation, the quotes and the brackets\n" },
     { "server: *nothing\n",
         "1:10: an alias (*name) without its anchor (&name) before it; write text that starts "
         "with * in quotes\n" },
     { "server: !tag {workers: 1}\n",
-        "1:14: tags (!name) have no use here; remove it, or put text that starts with ! in "
+        "1:14: tags (!name) are not supported; remove it, or put text that starts with ! in "
         "quotes\n" },
     { "server: {workers: 1}\n---\nserver: {workers: 2}\n",
         "2:1: a second document starts here; a configuration is one document\n" },
     { "server: {workers: 1}\nserver: {workers: 2}\n",
-        "2:1: this name was there on line 1 already; keep one of the two\n" },
+        "2:1: this name was already used on line 1 already; keep one of the two\n" },
     { "timeouts: &t {connect: 1s}\nobserve:\n  <<: *t\n",
-        "3:3: merge keys (<<) are not understood; write the values out, or use an alias for "
+        "3:3: merge keys (<<) are not supported; write the values out, or use an alias for "
         "the whole section\n" },
     { "? [server]\n: {workers: 1}\n",
         "1:3: a key must be a plain word; put text that starts with [ or { in quotes\n" },
@@ -73,37 +73,37 @@ static const struct bad {
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
         "default_provider, timeouts, observe\n" },
     { "rules: [{when: x, use: y}]\n",
-        "1:1: 'rules' is not in this version (routing rules); remove it\n" },
+        "1:1: 'rules' is not supported in this version (routing rules); remove it\n" },
     { "retry: {attempts: 2}\nhedge: {after: p95}\ncache: {exact: {ttl: 1h}}\nbudgets: "
       "[]\nguards: []\nstore: {url: x}\nshared: {url: y}\nalerts: []\n",
-        "1:1: 'retry' is not in this version (tuning retries); remove it\n"
-        "2:1: 'hedge' is not in this version (hedged requests); remove it\n"
-        "3:1: 'cache' is not in this version (caching of answers); remove it\n"
-        "4:1: 'budgets' is not in this version (budgets); remove it\n"
-        "5:1: 'guards' is not in this version (guardrails); remove it\n"
-        "6:1: 'store' is not in this version (a store for keys and usage); remove it\n"
-        "7:1: 'shared' is not in this version (state shared by replicas); remove it\n"
-        "8:1: 'alerts' is not in this version (alerts); remove it\n" },
+        "1:1: 'retry' is not supported in this version (tuning retries); remove it\n"
+        "2:1: 'hedge' is not supported in this version (hedged requests); remove it\n"
+        "3:1: 'cache' is not supported in this version (caching of answers); remove it\n"
+        "4:1: 'budgets' is not supported in this version (budgets); remove it\n"
+        "5:1: 'guards' is not supported in this version (guardrails); remove it\n"
+        "6:1: 'store' is not supported in this version (a store for keys and usage); remove it\n"
+        "7:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
+        "8:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "auth: {mode: jwt}\n",
-        "1:14: 'auth.mode' cannot be jwt: that is not in this version; write none or keys\n" },
+        "1:14: 'auth.mode' cannot be jwt: this version does not support that; write none or keys\n" },
     { "auth: {mode: keys+jwt}\n",
-        "1:14: 'auth.mode' cannot be keys+jwt: that is not in this version; write none or "
+        "1:14: 'auth.mode' cannot be keys+jwt: this version does not support that; write none or "
         "keys\n" },
     { "auth: {keys: [{name: ci, key: abc, rpm: 600}]}\n",
-        "1:36: 'auth.keys[0].rpm' is not in this version (a request rate per key); remove "
+        "1:36: 'auth.keys[0].rpm' is not supported in this version (a request rate per key); remove "
         "it\n" },
     { "models: {m: {strategy: weighted, targets: [a/b]}}\n",
-        "1:24: 'models.m.strategy' cannot be weighted: that is not in this version; write "
+        "1:24: 'models.m.strategy' cannot be weighted: this version does not support that; write "
         "priority\n" },
     { "models: {m: {targets: [a/b], on_stream_break: continue, quality: 0.9}}\n",
-        "1:30: 'models.m.on_stream_break' is not in this version (continuing a broken "
+        "1:30: 'models.m.on_stream_break' is not supported in this version (continuing a broken "
         "stream); remove it\n"
-        "1:57: 'models.m.quality' is not in this version (learned routing); remove it\n" },
+        "1:57: 'models.m.quality' is not supported in this version (learned routing); remove it\n" },
     { "providers: {azure: {api_version: 2025-04-01-preview}}\n",
-        "1:21: 'providers.azure.api_version' is not in this version (the API version of "
+        "1:21: 'providers.azure.api_version' is not supported in this version (the API version of "
         "Azure OpenAI); remove it\n" },
     { "observe: {otlp: {endpoint: \"http://c:4318\"}}\n",
-        "1:11: 'observe.otlp' is not in this version (export over OTLP); remove it\n" },
+        "1:11: 'observe.otlp' is not supported in this version (export over OTLP); remove it\n" },
     { "server: 1\n",
         "1:9: 'server' is a single value; write its settings below it, one \"name: value\" a "
         "line\n" },
@@ -163,12 +163,11 @@ static const struct bad {
     { "timeouts: {connect: {a: b}}\n",
         "1:21: 'timeouts.connect' is a section; write a time from 1ms to 24h, like 500ms, "
         "10s, 5m or 1h\n" },
-    { "observe: {metrics: yes}\n",
-        "1:20: 'observe.metrics' is neither true nor false; write true or false\n" },
+    { "observe: {metrics: yes}\n", "1:20: 'observe.metrics' must be true or false\n" },
     { "observe: {log: {level: warm}}\n",
-        "1:24: 'observe.log.level' is none of its choices; did you mean 'warn'?\n" },
+        "1:24: 'observe.log.level' must be one of debug, info, warn or error; did you mean 'warn'?\n" },
     { "observe: {log: {level: loud}}\n",
-        "1:24: 'observe.log.level' is none of its choices; write debug, info, warn or error\n" },
+        "1:24: 'observe.log.level' must be one of debug, info, warn or error\n" },
     { "observe: {log: {path: off}}\n",
         "1:23: 'observe.log.path' cannot be off; write stdout, stderr or a file\n" },
     { "providers: [openai]\n",
@@ -202,13 +201,13 @@ static const struct bad {
         "1:18: 'server.listen' is a bare port; write :PORT for all interfaces, or "
         "127.0.0.1:PORT\n" },
     { "server: {listen: localhost}\n",
-        "1:18: 'server.listen' has no port; write it behind the host, like 127.0.0.1:8080\n" },
+        "1:18: 'server.listen' has no port; write it after the host, like 127.0.0.1:8080\n" },
     { "server: {listen: \"::1:8080\"}\n",
         "1:18: 'server.listen' is an IPv6 address without brackets; write [::1]:8080\n" },
     { "server: {listen: \"http://127.0.0.1:80\"}\n",
         "1:18: 'server.listen' is a URL; write the address alone, like 127.0.0.1:8080\n" },
     { "server: {listen: \"127.0.0.1:99999\"}\n",
-        "1:18: 'server.listen' has no valid port; write a number from 0 to 65535 behind the "
+        "1:18: 'server.listen' has no valid port; write a number from 0 to 65535 after the "
         "last colon\n" },
     { "server: {listen: \"127.0.0.256:80\"}\n",
         "1:18: 'server.listen' has no valid host; write an IP address, localhost, or nothing "
@@ -287,7 +286,7 @@ static const struct bad {
         "1:37: 'providers.p.headers.Host' is a header field that the gateway writes itself; "
         "remove it\n"
         "1:51: 'providers.p.headers.x-a' has a control character; write one line of text\n"
-        "1:71: 'providers.p.headers.X-B' is there twice, in other letters; keep one of the "
+        "1:71: 'providers.p.headers.X-B' is given twice, in different case; keep one of the "
         "two\n"
         "1:84: 'providers.p.headers.x-c' is empty; write a text\n"
         "1:92: 'providers.p.headers.x-d' begins or ends with a blank; remove it\n" },
@@ -318,7 +317,7 @@ static const struct bad {
     { "server: {listen: \"${OPEN\"}\n",
         "1:18: 'server.listen' has a ${ without its }; write ${NAME} or ${NAME:-default}\n" },
     { "server: {listen: $HOST}\n",
-        "1:18: 'server.listen' has a lone $; write ${NAME} for an environment variable, or "
+        "1:18: 'server.listen' has a single $; write ${NAME} for an environment variable, or "
         "$$ for a dollar sign\n" },
     { "server: {workers: \"${OPENCLAW_TEST_CANARY}\"}\n",
         "1:19: 'server.workers' is not a whole number; write auto or a whole number from 1 "
@@ -327,7 +326,7 @@ static const struct bad {
         "1:21: 'timeouts.connect' is not a time with its unit; write a time from 1ms to 24h, "
         "like 500ms, 10s, 5m or 1h\n" },
     { "observe: {log: {level: \"${OPENCLAW_TEST_CANARY}\"}}\n",
-        "1:24: 'observe.log.level' is none of its choices; write debug, info, warn or error\n" },
+        "1:24: 'observe.log.level' must be one of debug, info, warn or error\n" },
     { "models: {m: {targets: [{model: a/b, params: {x: \"${OPENCLAW_TEST_UNSET}\"}}]}}\n",
         "1:49: 'models.m.targets[0].params' needs the environment variable "
         "OPENCLAW_TEST_UNSET, which is not set; set it, or write "
@@ -348,18 +347,18 @@ static const struct bad {
         "1:26: 'providers.p.api_key' needs the file of its reference, which cannot be read "
         "(No such file or directory); check the path and its permissions\n" },
     { "server: {listen: 0.0.0.0:80}\n",
-        "1:18: 'server.listen' can be reached from other machines and nobody must identify; "
+        "1:18: 'server.listen' can be reached from other machines, and no key is required; "
         "write auth: {keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: "
         "none} to serve everybody\n" },
     { "server: {listen: [\"127.0.0.1:80\", \":81\"]}\n",
-        "1:35: 'server.listen' can be reached from other machines and nobody must identify; "
+        "1:35: 'server.listen' can be reached from other machines, and no key is required; "
         "write auth: {keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: "
         "none} to serve everybody\n" },
     { "auth: {mode: keys}\n",
         "1:14: 'auth.mode' is keys and there are none; write keys: [{name: ci, key: "
         "\"${OPENCLAW_CI_KEY}\"}]\n" },
     { "auth: {keys: [{name: a, key: k1}, {name: a, key: k2}]}\n",
-        "1:42: 'auth.keys[1].name' is the name of another key already; give each its own\n" },
+        "1:42: 'auth.keys[1].name' is already the name of another key; give each key its own\n" },
     { "providers: {openai: {base_url: \"https://x\", api_key:sk-canary-1}}\n",
         "1:45: 'providers.openai' has a setting without a blank after its colon; write name: value\n" },
     { "providers: {openai:sk-canary-1}\n",

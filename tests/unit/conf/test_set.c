@@ -90,12 +90,13 @@ TEST(a_wrong_set_is_named)
         { "server.lisen=x",
             "--set server.lisen: 'server.lisen' is unknown; did you mean 'listen'?\n" },
         { "sever.listen=x", "--set sever.listen: 'sever' is unknown; did you mean 'server'?\n" },
-        { "rules=[]", "--set rules: 'rules' is not in this version (routing rules); remove it\n" },
+        { "rules=[]",
+            "--set rules: 'rules' is not supported in this version (routing rules); remove it\n" },
         { "server.workers.x=1",
-            "--set server.workers.x: a name on its way is no section; write the path of a setting, "
+            "--set server.workers.x: part of this path is not a section; write the path of a setting, "
             "or the whole list as [a, b]\n" },
         { "server.listen=[a",
-            "--set server.listen: the YAML is broken here: flow sequence without a closing bracket; "
+            "--set server.listen: this is not valid YAML: flow sequence without a closing bracket; "
             "check the indentation, the quotes and the brackets\n" },
         { "server={workers: 0}",
             "--set server: 'server.workers' is too small; write auto or a whole number from 1 to 256\n" },

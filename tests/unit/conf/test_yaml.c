@@ -179,7 +179,7 @@ TEST(directives_are_refused_before_anybody_reads_them)
 
     EXPECT(p.root == NULL);
     EXPECT_STR(p.problems.first->text,
-        "directives (%) have no use here; remove the line, or put the text in quotes");
+        "directives (%) are not supported; remove the line, or put the text in quotes");
     arena_destroy(p.arena);
     buf_fini(&b);
     p = parse(S("a: 1%\nb: \"100 %\"\n"));
