@@ -1,4 +1,4 @@
-/* worker.c - sets up one core and keeps its clock. */
+/* worker.c - sets up a worker, runs its tick and handles messages from the main thread. */
 #include "gateway/worker.h"
 
 #ifdef __GLIBC__
@@ -42,7 +42,7 @@ on_body_failed(void *owner, struct server_request *q, enum err why)
 
     (void)owner;
     (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
-    x->stage = UINT32_MAX;    /* nothing more to run: the next turn settles it */
+    x->stage = UINT32_MAX;    /* no stage is left: the next turn finishes it */
     exchange_wake(x);
 }
 
@@ -70,7 +70,7 @@ on_gone(void *owner, struct server_request *q)
     exchange_wake(x);
 }
 
-/* The access line of what never became an exchange. */
+/* The access-log line of a request that never became an exchange. */
 static void
 log_refused(struct worker *w, const struct server_request *q, struct str id, enum err why,
     const char *detail, size_t bytes_out)
@@ -160,8 +160,8 @@ publish(struct worker *w)
         memory_order_relaxed);
 }
 
-/* What was freed lies in holes between what is still in use. After a peak of exchanges, and from time
- * to time after large requests, the pages go back to the system. */
+/* Freed memory lies between blocks that are still in use. After a peak of exchanges, and from time
+ * to time after large requests, its pages are given back to the system. */
 static void
 trim_memory(struct worker *w, uint64_t now_us)
 {
@@ -180,8 +180,7 @@ trim_memory(struct worker *w, uint64_t now_us)
 #endif
 }
 
-/* Deadlines are looked at here, for all exchanges in turn: nothing per request is armed and
- * disarmed. */
+/* Checks the deadlines of all exchanges, so that no request needs timers of its own. */
 static void
 on_tick(void *arg)
 {
@@ -240,6 +239,8 @@ worker_remove(struct worker *w, struct exchange *x)
         w->exchanges = x->next;
     if (x->next != NULL)
         x->next->prev = x->prev;
+    if (w->at == x)
+        w->at = NULL;
     w->exchange_count--;
     if (w->stopping && w->exchanges == NULL)
         loop_post(w->loop, do_stop_loop, w);
@@ -554,7 +555,7 @@ do_drain(void *arg)
 void
 worker_drain(struct worker *w)
 {
-    atomic_store(&w->busy, 1);    /* until the worker has looked */
+    atomic_store(&w->busy, 1);    /* until the worker has counted */
     loop_post(w->loop, do_drain, w);
 }
 
@@ -584,7 +585,7 @@ worker_turned_ms(const struct worker *w)
 }
 
 void
-worker_enter(struct worker *w, const struct exchange *x)
+worker_note(struct worker *w, const struct exchange *x)
 {
     uint64_t id[WORKER_ID_WORDS] = { 0 };
 
@@ -592,6 +593,7 @@ worker_enter(struct worker *w, const struct exchange *x)
     for (size_t i = 0; i < WORKER_ID_WORDS; i++)
         atomic_store_explicit(&w->at_id[i], id[i], memory_order_relaxed);
     atomic_store_explicit(&w->at_endpoint, x->endpoint, memory_order_relaxed);
+    w->at = x;
 }
 
 struct worker_doing

@@ -1,7 +1,7 @@
 /* worker.h - one core: its loop, its listeners, its connections, its exchanges.
  *
- * Workers share nothing on the hot path. What the whole process shares hangs off
- * struct gateway and is either immutable, atomic, or locked and rarely touched.
+ * Workers share nothing on the hot path. What the process shares is in struct gateway, and is
+ * immutable, atomic, or locked and rarely used.
  */
 #pragma once
 
@@ -53,23 +53,24 @@ struct worker {
     struct models_asker asker;
     struct listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
-    /* the first so many speak TLS; the admin listener is plain */
+    /* so many of them, from the first, speak TLS; the admin listener is plain */
     size_t tls_listeners;
     bool has_admin;    /* a listener for the operator */
     struct snapshot_hold *current;
     struct metric_shard *metrics;
     struct quota_share held;      /* this worker's part of the gateway's */
-    struct throttle *throttle;    /* of wrong keys */
+    struct throttle *throttle;    /* of callers with wrong keys */
     struct access_log access;
     struct timer *tick;
     unsigned crowds;    /* of listen_crowds(), those that it has made room for */
     bool ticking_fast;
     bool draining;
     bool stopping;    /* the loop stops when the last exchange is settled */
-    /* For the thread that looks whether we turn, and what at. A request's id is copied word by word,
-     * so that reading it is no race. */
-    _Atomic uint64_t turned_ms;                    /* at the last tick, clock_now_ms() */
-    const char *_Atomic at_stage;                  /* NULL: no request's */
+    /* For the watchdog in the main thread: when the loop turned last, and what it works on. A
+     * request's id is copied word by word, so that reading it is not a race. */
+    _Atomic uint64_t turned_ms;      /* at the last tick, clock_now_ms() */
+    const struct exchange *at;       /* the one whose id is below; for this thread alone */
+    const char *_Atomic at_stage;    /* NULL: no request's */
     const struct endpoint *_Atomic at_endpoint;    /* of a table; NULL: it has none yet */
     _Atomic uint64_t at_id[WORKER_ID_WORDS];
     _Atomic unsigned busy;    /* connections that still have work, for other threads */
@@ -98,21 +99,21 @@ struct worker *worker_create(struct gateway *g, unsigned index, const struct wor
 /* How a configuration wants an address of its own opened. */
 struct listen_options worker_listen_options(const struct conf_server *c, struct str address);
 
-/* Starts the thread: from here on the worker serves. */
+/* Starts the thread, and with it serving. */
 void worker_start(struct worker *w);
 
 /* From any thread: a new snapshot (reference taken over) and TLS context (taken over, may be
  * NULL). */
 void worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *tls);
 
-/* From any thread: every answer is its connection's last from now on. */
+/* From any thread: from now on every answer closes its connection. */
 void worker_leave(struct worker *w);
 
-/* From any thread: take who waits to be accepted and nobody else, close connections at rest, let
- * requests finish. */
+/* From any thread: accepts the connections that wait and no others, closes idle ones, lets requests
+ * finish. */
 void worker_drain(struct worker *w);
 
-/* From any thread: what is still open when the drain's time is over is cut. The thread ends. */
+/* From any thread: closes whatever is still open and ends the thread. */
 void worker_stop(struct worker *w);
 
 /* Waits for the thread (if it was started), frees. NULL is a no-op. */
@@ -121,7 +122,7 @@ void worker_join(struct worker *w);
 /* Requests under way, readable from any thread. */
 unsigned worker_busy(const struct worker *w);
 
-/* When the worker turned last, clock_now_ms(), 0 before it did; and at what request it is. From any
+/* When the worker's loop turned last (clock_now_ms(), 0: not yet), and what it works on. From any
  * thread. */
 uint64_t worker_turned_ms(const struct worker *w);
 struct worker_doing {
@@ -131,8 +132,14 @@ struct worker_doing {
 };
 struct worker_doing worker_doing(const struct worker *w);
 
-/* What the worker is at from now on: this exchange, and which stage of it (NULL: none). */
-void worker_enter(struct worker *w, const struct exchange *x);
+/* Publishes what the worker works on: this exchange, and which stage of it (NULL: none). */
+void worker_note(struct worker *w, const struct exchange *x);
+static inline void
+worker_enter(struct worker *w, const struct exchange *x)
+{
+    if (w->at != x)    /* once for most exchanges */
+        worker_note(w, x);
+}
 static inline void
 worker_at(struct worker *w, const char *stage)
 {

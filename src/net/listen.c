@@ -40,7 +40,7 @@
 
 enum {
     BACKLOG = 4096,           /* the kernel cuts it to net.core.somaxconn */
-    ACCEPTS_PER_TURN = 64,    /* then those already here have their turn */
+    ACCEPTS_PER_TURN = 64,    /* then the loop serves existing connections */
     REST_MS = 100,
     CROWD_REST_MS = 1200,    /* in which all workers look whether they can make room */
     CALLERS_LEAST = 4,
@@ -48,16 +48,16 @@ enum {
     SCAN_MOST = 4096,
     LOCK_TRIES = 20,
     LOCK_PAUSE_US = 50 * 1000,
-    LAST_CALL_MS = 40,    /* for handshakes under way: longer than the way to a load balancer */
+    LAST_CALL_MS = 40,    /* for handshakes under way: longer than a round trip to a load balancer */
 };
 
 /* An address that this process has open. Workers share the descriptor of a unix socket or an
  * inherited one; for TCP only the count matters. */
 struct bound {
     char *name;
-    int fd;    /* -1 for TCP: everybody has their own */
+    int fd;    /* -1 for TCP: each worker has its own */
     bool inherited;
-    dev_t device;    /* of the unix socket's file, so that we never remove another's */
+    dev_t device;    /* of the unix socket's file, so that we remove only our own */
     ino_t inode;
     unsigned holders;
     struct bound *next;
@@ -69,12 +69,12 @@ struct listener {
     int fd;
     int spare;
     bool is_tcp;
-    bool resting;
-    bool crowded;      /* rested once, and there is no room still */
-    bool finishing;    /* nobody new; shut at the next tick of `timer` */
+    bool paused;
+    bool crowded;      /* accepting has paused once and there is still no room */
+    bool finishing;    /* no new connections; the socket is closed when `timer` fires */
     bool shut;         /* the socket is closed */
-    bool unpolled;     /* libuv let go of the handle */
-    bool closed;       /* by the owner */
+    bool unpolled;     /* libuv has closed the handle */
+    bool closed;       /* listen_close() was called */
     struct timer *timer;
     struct bound *bound;
     struct tls_context *tls;
@@ -89,7 +89,7 @@ static uv_mutex_t bounds_lock;
 static struct bound *bounds;
 static atomic_uint_fast64_t shed_count;
 static atomic_uint crowds;
-static atomic_uint_fast64_t callers_most;    /* 0: to be found out */
+static atomic_uint_fast64_t callers_most;    /* 0: not computed yet */
 
 struct why {
     char *room;
@@ -140,7 +140,7 @@ bound_add(struct str name, int fd)
     return b;
 }
 
-/* Removes the file of a unix socket, once; never another's. Under the lock. */
+/* Removes the file of a unix socket, once, if it is still ours. Under the lock. */
 static void
 bound_unlink(struct bound *b)
 {
@@ -231,7 +231,7 @@ explain_bind_unix(struct str text, struct why why)
         STR_ARG(text), strerror(errno));
 }
 
-/* A name is looked up here and now: this happens while starting. IPv4 first, as that is what
+/* Looks a name up and waits for it: this happens at the start. IPv4 first, as that is what
  * clients of "localhost" try. */
 static bool
 find_host(struct str host, uint16_t port, struct address *ret)
@@ -274,9 +274,9 @@ bound_address(int fd, struct str text, bool *ret_is_tcp)
     return str_dup_c(*ret_is_tcp ? address_text_port(&a, room) : text);
 }
 
-/* -1 with errno set when the address cannot be had.
+/* -1 with errno set when the address cannot be opened.
  *
- * SO_REUSEPORT would let a second, unrelated process split our traffic without a word. So the first
+ * SO_REUSEPORT would let a second, unrelated process take part of our traffic unnoticed. So the first
  * listener of this process makes sure that it would get the address without it, too. */
 static int
 open_tcp(struct str text, const struct address *a, bool v6_only, struct bound **ret_bound)
@@ -336,7 +336,7 @@ open_host_port(struct str text, bool v6_only, struct bound **ret_bound, struct w
     return fd >= 0 ? fd : explain_bind(text, why);
 }
 
-/* A socket file that nobody listens on is what a killed process leaves. */
+/* A killed process leaves its socket file behind: nobody listens on it. */
 static void
 remove_stale(const struct sockaddr_un *sun)
 {
@@ -533,27 +533,27 @@ open_spare(void)
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
-/* Polls when nothing speaks against it. */
+/* Polls, unless accepting is paused or the socket is closed. */
 static void
-settle_polling(struct listener *li)
+update_polling(struct listener *li)
 {
     if (li->shut)
         return;
-    if (li->resting)
+    if (li->paused)
         uv_poll_stop(&li->poll);
     else
         uv_poll_start(&li->poll, UV_READABLE, on_readable);
 }
 
 static void
-take_rest(struct listener *li, uint64_t ms)
+pause_accepting(struct listener *li, uint64_t ms)
 {
-    li->resting = true;
-    settle_polling(li);
+    li->paused = true;
+    update_polling(li);
     timer_set(li->timer, ms);
 }
 
-/* Half of what is left of the limit beside what is open already that is no connection. */
+/* Half of the limit, after what is open and is not a connection, and a reserve. */
 static uint64_t
 find_callers_most(void)
 {
@@ -566,6 +566,13 @@ find_callers_most(void)
         open += fcntl(fd, F_GETFD) >= 0;
     taken = RESERVE + open - MIN(open, connections);
     return MAX((limit.rlim_cur - MIN(limit.rlim_cur, taken)) / 2, (uint64_t)CALLERS_LEAST);
+}
+
+/* It is computed again at the next connection. */
+static void
+forget_callers_most(void)
+{
+    atomic_store_explicit(&callers_most, 0, memory_order_relaxed);
 }
 
 /* Closes connections at rest, if there are any. */
@@ -596,9 +603,9 @@ shed_of_crowd(struct listener *li)
 
     if (!li->crowded) {
         li->crowded = true;
-        atomic_store_explicit(&callers_most, 0, memory_order_relaxed);    /* it was raised? */
+        forget_callers_most();    /* the limit may have been raised */
         atomic_fetch_add_explicit(&crowds, 1, memory_order_relaxed);
-        take_rest(li, CROWD_REST_MS);
+        pause_accepting(li, CROWD_REST_MS);
         return false;
     }
     fd = accept4(li->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -609,8 +616,8 @@ shed_of_crowd(struct listener *li)
     return true;
 }
 
-/* Accepts one connection on the spare descriptor only to close it, so that its peer knows at once.
- * False when not even that works now. */
+/* Accepts one connection with the spare descriptor and closes it, so that its peer need not wait.
+ * False when even that fails. */
 static bool
 shed_one(struct listener *li)
 {
@@ -629,7 +636,7 @@ shed_one(struct listener *li)
 }
 
 static void
-hand_over(struct listener *li, int fd, const struct sockaddr_storage *from)
+pass_on(struct listener *li, int fd, const struct sockaddr_storage *from)
 {
     struct address peer;
     bool known = li->is_tcp && address_from((const struct sockaddr *)from, &peer);
@@ -642,20 +649,20 @@ hand_over(struct listener *li, int fd, const struct sockaddr_storage *from)
     li->accept(li->owner, s);
 }
 
-/* Takes one waiting connection. False when there is none, or none can be had now. */
+/* Accepts one waiting connection. False when there is none, or accepting is paused. */
 static bool
 accept_one(struct listener *li)
 {
     struct sockaddr_storage from;
     socklen_t len = sizeof(from);
 
-    if (!li->finishing && !has_room(li))    /* at the end, all who wait are accepted */
+    if (!li->finishing && !has_room(li))    /* at the end, all that wait are accepted */
         return shed_of_crowd(li);
     li->crowded = false;
     int fd = accept4(li->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
-        hand_over(li, fd, &from);
+        pass_on(li, fd, &from);
         return true;
     }
     switch (errno) {
@@ -663,17 +670,17 @@ accept_one(struct listener *li)
         return false;
     case EMFILE:
     case ENFILE:
-        atomic_store_explicit(&callers_most, 0, memory_order_relaxed);    /* it was lowered? */
+        forget_callers_most();    /* the limit may have been lowered */
         if (make_room(li) || shed_one(li))
             return true;
-        take_rest(li, REST_MS);
+        pause_accepting(li, REST_MS);
         return false;
     case ENOBUFS:
     case ENOMEM:
-        take_rest(li, REST_MS);
+        pause_accepting(li, REST_MS);
         return false;
     default:
-        return true;    /* that one connection died before we came */
+        return true;    /* that connection was closed before it was accepted */
     }
 }
 
@@ -709,7 +716,7 @@ on_unpolled(uv_handle_t *handle)
         listener_free(li);
 }
 
-/* Closes the socket; the listener stays. */
+/* Closes the socket; the struct listener stays until listen_close(). */
 static void
 shut_socket(struct listener *li)
 {
@@ -724,11 +731,11 @@ shut_socket(struct listener *li)
         close(li->spare);
 }
 
-/* Lets the kernel swallow what begins a connection. Who sends it tries again in a second, and is
- * refused then, or finds our successor; that harms less than a connection that was made and is
- * reset. Where it cannot be had, a few more are accepted until the end. */
+/* Makes the kernel drop SYNs. A client sends another one after a second, and is refused then, or
+ * reaches our successor: better than a connection that is established and then reset. Without
+ * socket filters, a few more connections are accepted until the socket is closed. */
 static void
-swallow_beginnings(int fd UNUSED)
+drop_new_handshakes(int fd UNUSED)
 {
 #ifdef __linux__
     enum { FLAGS_OFFSET = 13, SYN = 0x02 };
@@ -744,7 +751,7 @@ swallow_beginnings(int fd UNUSED)
 #endif
 }
 
-/* The rest is over, or the last call. */
+/* The pause is over, or the time of listen_finish(). */
 static void
 on_timer(void *arg)
 {
@@ -756,10 +763,10 @@ on_timer(void *arg)
         shut_socket(li);
         return;
     }
-    li->resting = false;
+    li->paused = false;
     if (li->spare < 0)
         li->spare = open_spare();
-    settle_polling(li);
+    update_polling(li);
 }
 
 void
@@ -767,13 +774,14 @@ listen_finish(struct listener *li)
 {
     if (li->shut || li->finishing)
         return;
-    if (li->bound->inherited) {    /* who gave it to us keeps it, and those who wait in it */
+    if (li->bound
+            ->inherited) {    /* its owner keeps the socket and the connections that wait in its queue */
         shut_socket(li);
         return;
     }
     li->finishing = true;
     if (li->is_tcp)
-        swallow_beginnings(li->fd);
+        drop_new_handshakes(li->fd);
     uv_mutex_lock(&bounds_lock);
     bound_unlink(li->bound);
     uv_mutex_unlock(&bounds_lock);
@@ -799,7 +807,7 @@ listen_close(struct listener *li)
         listener_free(li);
 }
 
-/* --- what the owner sees --- */
+/* --- the public interface --- */
 
 struct listener *
 listen_open_with(struct loop *l, struct str address, const struct listen_options *options,
@@ -831,7 +839,7 @@ listen_open_with(struct loop *l, struct str address, const struct listen_options
     li->spare = open_spare();
     li->timer = timer_create_on(l, on_timer, li);
     li->address = bound_address(fd, address, &li->is_tcp);
-    settle_polling(li);
+    update_polling(li);
     return li;
 }
 

@@ -31,16 +31,16 @@ struct listener *listen_open_with(struct loop *l, struct str address,
 
 void listen_set_tls(struct listener *li, struct tls_context *tls);
 
-/* The address really bound, "127.0.0.1:43817". */
+/* The address as bound, "127.0.0.1:43817". */
 struct str listen_address(const struct listener *li);
 
-/* The way to end without cutting anybody: keeps new callers out, and in a moment takes those who
- * wait already and closes the socket. An inherited descriptor is let go at once: its queue outlives
- * us. listen_close() is still due. */
+/* Ends without resetting connections: from now on no new ones get in; a moment later those that
+ * wait already are accepted and the socket is closed. An inherited descriptor is closed at once: its
+ * queue outlives us. listen_close() must still be called. */
 void listen_finish(struct listener *li);
 bool listen_finished(const struct listener *li);
 
-/* At once: the kernel resets who waits. NULL is a no-op. */
+/* Closes at once: the kernel resets connections that wait. NULL is a no-op. */
 void listen_close(struct listener *li);
 
 /* Callers may have half of the descriptors of the process, so that each request can have a connection

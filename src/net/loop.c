@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* What deferred work defers in turn still runs in the same turn, this deep. */
+/* Deferred work may itself defer work: rounds of it that still run in the same turn. */
 enum { DEFERRED_ROUNDS = 16 };
 enum { DESTROY_PATIENCE_MS = 2000 };
 
@@ -262,7 +262,7 @@ on_out_of_patience(uv_timer_t *timer)
     uv_stop(timer->loop);
 }
 
-/* Turns the loop until only its own handles are left, or patience ends. */
+/* Runs the loop until only its own handles are left, for at most two seconds. */
 static void
 loop_run_out(struct loop *l)
 {
@@ -297,7 +297,7 @@ loop_destroy(struct loop *l)
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_run(&l->uv, UV_RUN_NOWAIT);
     if (uv_loop_close(&l->uv) != 0)
-        return;    /* somebody left a handle open: better leaked than used after it is freed */
+        return;    /* a handle is still open: leaking the loop is safer than freeing it under the handle */
 
     loop_run_deferred(l);
     tls_scratch_destroy(l->tls);

@@ -14,14 +14,14 @@ struct loop;
 
 struct loop *loop_create(void) NEVER_NULL;
 
-/* Runs until loop_stop(); then returns with everything still open. */
+/* Runs until loop_stop(), then returns; all handles are still open. */
 void loop_run(struct loop *l);
 
-/* From the loop's own thread; others post it. */
+/* Only from the loop's own thread; other threads use loop_post(). */
 void loop_stop(struct loop *l);
 
-/* Turns the loop until nothing is open, at most two seconds, then frees it: call after closing
- * all. */
+/* Runs the loop until no handle is open, for at most two seconds, then frees it: close everything
+ * first. */
 void loop_destroy(struct loop *l);
 
 /* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. */
@@ -30,8 +30,8 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 /* Monotonic time as of this turn of the loop: cheap, good enough for deadlines. */
 uint64_t loop_now_ms(const struct loop *l);
 
-/* Runs once at the end of this turn of the loop, after all callbacks: the place to free what a
- * callback further up the stack may still hold, and to flush what was gathered. The owner embeds
+/* Runs once at the end of this turn of the loop, after all callbacks: the place to free what a caller
+ * further up the stack may still use, and to flush what was buffered. The owner embeds
  * the struct; deferring it again before it ran does nothing. */
 struct deferred {
     void (*fn)(void *arg);

@@ -16,7 +16,7 @@
 
 #include "net/loop.h"
 
-/* One read of the kernel takes at most this much; the buffer is shared by all sockets of a loop. */
+/* The size of one read; the buffer is shared by all sockets of a loop. */
 enum { LOOP_READ_BYTES = 64 * 1024 };
 
 struct post;
@@ -27,7 +27,7 @@ struct dns;
 struct dns_channel;
 struct pool;
 
-/* Timers ordered by the time at which they are looked at. A binary heap in an array. */
+/* Timers ordered by the time of their next check. A binary heap in an array. */
 struct timer_slot {
     uint64_t at_ms;
     struct timer *timer;
@@ -73,7 +73,7 @@ struct loop {
 /* Runs the timers that are due. */
 void timers_run(struct loop *l);
 
-/* When the next timer wants to be looked at; UINT64_MAX when there is none. */
+/* The time of the next check; UINT64_MAX without timers. */
 uint64_t timers_next_ms(const struct loop *l);
 
 /* Frees the heap. Timers that still exist must not be used any more. */

@@ -119,24 +119,29 @@ sock_set_name(struct sock *s, struct str host)
     CHECK(s->name == NULL);
     s->name = dns_name_hold(s->loop, host);
     if (s->name != NULL)
-        s->name_version = dns_name_version(s->name) - 1;    /* to be found out */
+        s->name_version = dns_name_version(s->name) - 1;    /* checked at first use */
 }
 
-bool
-sock_is_outdated(struct sock *s)
+/* The name's addresses have changed since the last check: is ours still one of them? */
+static COLD bool
+is_elsewhere(struct sock *s)
 {
     struct sockaddr_storage to;
     struct address peer;
     socklen_t len = sizeof(to);
     uv_os_fd_t fd;
 
-    if (s->name == NULL || s->name_version == dns_name_version(s->name))
-        return false;
     if (uv_fileno(&s->uv.handle, &fd) != 0 || getpeername(fd, (struct sockaddr *)&to, &len) != 0 ||
         !address_from((const struct sockaddr *)&to, &peer) || !dns_name_has(s->name, &peer))
         return true;
     s->name_version = dns_name_version(s->name);
     return false;
+}
+
+bool
+sock_is_outdated(struct sock *s)
+{
+    return s->name != NULL && s->name_version != dns_name_version(s->name) && is_elsewhere(s);
 }
 
 static void
@@ -193,7 +198,7 @@ sock_own(struct sock *s, const struct sock_events *events, void *owner)
     s->events = events;
     s->owner = owner;
     if (s->write_error != 0)
-        loop_defer(s->loop, &s->later);    /* the one before was not told */
+        loop_defer(s->loop, &s->later);    /* the previous owner was not told */
 }
 
 void
@@ -241,7 +246,7 @@ stop_polling(struct sock *s)
         uv_read_stop(&s->uv.stream);
     s->polling = false;
     if (s->write_error != 0)
-        loop_defer(s->loop, &s->later);    /* nobody reads: then it must be told */
+        loop_defer(s->loop, &s->later);    /* there is no reader that could find out */
 }
 
 static void
@@ -327,7 +332,7 @@ pieces_advance(struct pieces *p, size_t n)
     p->done += n;
 }
 
-/* As many as fit into one call; their number of bytes goes to *ret_bytes. */
+/* As many buffers as fit into one call; *ret_bytes is their total size. */
 static unsigned
 pieces_gather(const struct pieces *p, uv_buf_t bufs[SEND_PIECES], size_t *ret_bytes)
 {
@@ -356,7 +361,7 @@ sock_note_write_error(struct sock *s, int status)
     loop_defer(s->loop, &s->later);
 }
 
-/* What the kernel takes of the pieces at once, or a libuv error. A head and a small body are put
+/* Bytes that the kernel accepted, or a libuv error. A head and a small body are put
  * together: copying a kilobyte costs less than describing it in pieces, and send() less than
  * writev(). */
 static ssize_t
@@ -387,7 +392,7 @@ send_pieces(struct sock *s, const uv_buf_t *bufs, unsigned n, size_t bytes)
     }
 }
 
-/* Gives the kernel what it takes. */
+/* Writes as much as the kernel accepts. */
 static void
 send_now(struct sock *s, struct pieces *p)
 {
@@ -414,7 +419,7 @@ send_now(struct sock *s, struct pieces *p)
     }
 }
 
-/* Hands what waits to libuv, which sends it as the kernel makes room. */
+/* Passes queued bytes to libuv, which sends them as the kernel makes room. */
 static void
 queue_launch(struct sock *s)
 {
@@ -452,7 +457,7 @@ send_later(struct sock *s, struct pieces *p)
         queue_launch(s);
 }
 
-/* Everything that was queued is with the kernel. */
+/* The kernel has taken everything that was queued. */
 static void
 queue_done(struct sock *s)
 {

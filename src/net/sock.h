@@ -1,4 +1,4 @@
-/* sock.h - one byte stream: TCP or unix socket, plain or TLS, seen through five calls.
+/* sock.h - one byte stream: a TCP or Unix socket, plain or TLS.
  *
  * The owner gives a table of callbacks. They are called from the loop only,
  * never from inside a sock_ call, and never after sock_close(). TCP_NODELAY
@@ -41,7 +41,7 @@ struct sock_events {
 /* Starts or replaces the owner, e.g. when a pooled connection is handed out. */
 void sock_own(struct sock *s, const struct sock_events *events, void *owner);
 
-/* Reading is off at birth. */
+/* A new socket does not read. */
 void sock_read_start(struct sock *s);
 void sock_read_stop(struct sock *s);
 

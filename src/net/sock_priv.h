@@ -10,16 +10,16 @@
 struct dns_name;
 struct sock_tls;
 
-/* What the kernel did not take at once. Lives only while there is such a thing. */
+/* Bytes that the kernel did not accept at once. Exists only while there are some. */
 struct sock_queue {
     uv_write_t req;
     struct buf flying;     /* handed to libuv */
-    struct buf waiting;    /* behind it */
+    struct buf waiting;    /* queued after those */
 };
 
 enum { PEER_ROOM = 46 };
 
-/* 18,000 of these must be cheap: what a healthy plain connection does not need is elsewhere. */
+/* There may be many thousands: whatever a healthy plain connection does not need lives elsewhere. */
 struct sock {
     union {
         uv_handle_t handle;
@@ -33,25 +33,25 @@ struct sock {
     struct sock_queue *queue;
     struct sock_tls *tls;     /* NULL: plain */
     struct dns_name *name;    /* by which it was dialled; NULL: an address, or accepted */
-    unsigned name_version;    /* for which its server's address was found current */
-    struct deferred later;    /* what a sock_ call noticed and may not report itself */
-    uint64_t sent_bytes;      /* given to the kernel or to libuv */
-    int write_error;          /* libuv's code of the first failed write */
-    bool wants_read;          /* what the owner said last */
-    bool polling;             /* what libuv knows; follows lazily */
-    bool at_end;              /* the kernel will give no more bytes */
-    bool ending;              /* sock_shutdown() was called: no more writes */
-    bool fin_wanted;          /* FIN goes out behind the queue */
-    bool dead;                /* `failed` was delivered */
-    bool closed;              /* sock_close() was called */
-    bool accepted;            /* a caller's */
-    bool released;            /* libuv let go of the handle */
+    unsigned name_version;    /* of the name's addresses, for which ours was current */
+    struct deferred
+        later;    /* to report what a sock_ call noticed but may not report from inside itself */
+    uint64_t sent_bytes;    /* given to the kernel or to libuv */
+    int write_error;        /* libuv's code of the first failed write */
+    bool wants_read;        /* what the owner said last */
+    bool polling;           /* what libuv knows; follows lazily */
+    bool at_end;            /* the kernel will give no more bytes */
+    bool ending;            /* sock_shutdown() was called: no more writes */
+    bool fin_wanted;        /* send FIN after the queued bytes */
+    bool dead;              /* `failed` was delivered */
+    bool closed;            /* sock_close() was called */
+    bool accepted;          /* by a listener */
+    bool released;          /* libuv has closed the handle */
     uint8_t peer_n;
     char peer[PEER_ROOM];
 };
 
-/* A socket that is to be connected. Between owners (sock_own() with NULL) it keeps bad news to
- * itself until there is one. */
+/* A socket that is to be connected. While it has no owner (sock_own() with NULL), errors are kept until there is one. */
 struct sock *sock_create(struct loop *l, bool is_unix) NEVER_NULL;
 
 /* A socket for an accepted descriptor, which is taken over. `peer` may be NULL (unix). NULL when
@@ -63,7 +63,7 @@ void sock_set_peer(struct sock *s, const struct address *peer);
 /* It was dialled by this name: see sock_is_outdated(). */
 void sock_set_name(struct sock *s, struct str host);
 
-/* Sends bytes as they are, past TLS. */
+/* Sends bytes as they are, below TLS. */
 void sock_send(struct sock *s, const struct str *pieces, size_t count);
 
 /* A write failed with libuv's code: told at the end of the turn, or by the reader. */
@@ -72,7 +72,7 @@ void sock_note_write_error(struct sock *s, int status);
 /* Reports the death of the connection, once. From the loop only. */
 void sock_fail(struct sock *s, enum err why, const char *detail);
 
-/* FIN behind what is queued. */
+/* Sends FIN after the queued bytes. */
 void sock_send_fin(struct sock *s);
 
 /* --- the TLS layer (sock_tls.c) --- */
@@ -90,7 +90,7 @@ void sock_tls_destroy(struct sock_tls *t);
 void sock_tls_input(struct sock *s, struct str bytes);
 void sock_tls_end(struct sock *s);
 
-/* Goes on with bytes that were kept while reading was off. */
+/* Processes bytes that were kept while reading was off. */
 bool sock_tls_has_input(const struct sock *s);
 void sock_tls_resume(struct sock *s);
 

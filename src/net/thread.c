@@ -1,4 +1,4 @@
-/* thread.c - threads that run loops, and how many of them make sense here. */
+/* thread.c - threads that run loops, and the number of cores that this process may use. */
 #include "net/loop.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
-/* timer.c - one-shot timers in a heap of our own, because deadlines here move all the time.
+/* timer.c - one-shot timers in a heap of our own, because deadlines in a gateway move all the time.
  *
- * A timer sits in the heap at the time when it wants to be looked at, which may
- * be earlier than its deadline: setting it later or stopping it only stores a
- * number, and the heap finds out when that time comes. One libuv timer per loop
+ * A timer's key in the heap is the time of its next check, which may be earlier than its
+ * deadline: moving the deadline later, or stopping the timer, only stores a number that the next
+ * check will see. One libuv timer per loop
  * wakes for the earliest.
  */
 #include "net/loop_priv.h"
@@ -17,7 +17,7 @@ struct timer {
     void (*fn)(void *arg);
     void *arg;
     uint64_t deadline_ms;    /* 0: not set */
-    size_t slot;             /* where it sits in the heap, or NOT_IN_HEAP */
+    size_t slot;             /* its index in the heap, or NOT_IN_HEAP */
 };
 
 /* --- the heap: a parent is never later than its children --- */
@@ -132,7 +132,7 @@ timers_fini(struct loop *l)
     l->timers = (struct timer_heap){ 0 };
 }
 
-/* --- for everybody --- */
+/* --- the public interface --- */
 
 struct timer *
 timer_create_on(struct loop *l, void (*fn)(void *arg), void *arg)
@@ -149,7 +149,7 @@ timer_set(struct timer *t, uint64_t delay_ms)
     struct timer_heap *h = &t->loop->timers;
     uint64_t now_ms = loop_now_ms(t->loop);
 
-    /* At least 1 ms away, so that a timer that sets itself lets others have their turn. */
+    /* At least 1 ms away, so that a timer that sets itself again cannot starve the loop. */
     delay_ms = MAX(delay_ms, 1);
     t->deadline_ms = delay_ms < UINT64_MAX - now_ms ? now_ms + delay_ms : UINT64_MAX;
     if (t->slot == NOT_IN_HEAP)

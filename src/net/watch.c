@@ -1,8 +1,8 @@
-/* watch.c - notices that a file changed, however it was written.
+/* watch.c - notices that a file changed, whichever way it was written.
  *
  * Editors replace files, Kubernetes swaps a symlink two levels up, some file systems
- * report nothing. So the directory is watched to be quick, and the file's
- * identity is compared every few seconds to be sure.
+ * report nothing. So the directory is watched for a quick reaction, and the file's metadata is
+ * also compared every few seconds, in case no event comes.
  */
 #include "net/loop_priv.h"
 
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 enum {
-    SETTLE_MS = 100,    /* for which the file must stay as it is: writers write in steps */
+    SETTLE_MS = 100,    /* the file must be unchanged for so long: writers write in steps */
     LOOK_EVERY_MS = 2000,
 };
 
@@ -66,7 +66,7 @@ on_directory_event(uv_fs_event_t *uv, const char *name, int events, int status)
     if (status != 0)
         w->watching = false;
     if (w->soon)
-        return;    /* a log beside our file must not put the look off for ever */
+        return;    /* events of other files in the directory must not postpone the check for ever */
     w->soon = true;
     timer_set(w->look, SETTLE_MS);
 }
@@ -88,7 +88,7 @@ on_look(void *arg)
     bool settled = file_state_eq(&now, &w->settling) || file_state_eq(&now, &w->seen);
     bool changed = settled && now.there && !file_state_eq(&now, &w->seen);
 
-    if (!now.there && w->watching) {    /* perhaps the directory went with it */
+    if (!now.there && w->watching) {    /* the directory may be gone as well */
         uv_fs_event_stop(&w->directory);
         w->watching = false;
     }

@@ -194,7 +194,7 @@ TEST(a_port_of_another_program_is_not_shared_silently)
     loop_destroy(l);
 }
 
-TEST(what_is_no_address_is_refused_with_advice)
+TEST(a_malformed_address_is_refused_with_advice)
 {
     static const char *const bad[] = {
         "",
@@ -466,7 +466,7 @@ TEST(without_descriptors_connections_are_shed_and_later_taken_again)
     leave(l, &v, li);
 }
 
-TEST(without_even_the_spare_it_rests_instead_of_spinning_and_recovers)
+TEST(without_even_the_spare_descriptor_accepting_pauses_and_recovers)
 {
     struct rlimit before, low;
     struct loop *l = loop_create();
@@ -522,7 +522,7 @@ TEST(a_listener_may_be_closed_while_it_accepts)
 
 /* --- the end --- */
 
-TEST(who_waits_when_it_finishes_is_taken_and_nobody_after)
+TEST(connections_that_wait_when_it_finishes_are_accepted_and_none_after)
 {
     struct loop *l = loop_create();
     struct visits v = { .count = 0 };
@@ -554,7 +554,7 @@ TEST(who_waits_when_it_finishes_is_taken_and_nobody_after)
     loop_destroy(l);
 }
 
-TEST(who_begins_to_connect_while_it_finishes_is_refused_and_never_reset)
+TEST(a_client_that_connects_while_it_finishes_is_refused_and_never_reset)
 {
     struct loop *l = loop_create();
     struct visits v = { .count = 0 };
@@ -581,7 +581,7 @@ TEST(who_begins_to_connect_while_it_finishes_is_refused_and_never_reset)
     loop_destroy(l);
 }
 
-TEST(a_finishing_unix_socket_takes_who_waits_and_is_gone_for_others_at_once)
+TEST(a_finishing_unix_socket_accepts_what_waits_and_its_file_is_removed_at_once)
 {
     struct loop *l = loop_create();
     struct visits v = { .count = 0 };
@@ -610,7 +610,7 @@ TEST(a_finishing_unix_socket_takes_who_waits_and_is_gone_for_others_at_once)
     loop_destroy(other_loop);
 }
 
-TEST(who_waits_at_an_inherited_descriptor_is_left_to_our_successor)
+TEST(connections_at_an_inherited_descriptor_are_left_to_the_successor)
 {
     struct loop *l = loop_create();
     struct visits v = { .count = 0 };
