@@ -1,5 +1,5 @@
-/* cmd_catalog.c - `openclaw providers` and `openclaw models`: what there is, what is on, and what can
- * be asked for, with a configuration or without. */
+/* cmd_catalog.c - `openclaw providers` and `openclaw models`: known and configured providers, and
+ * the model names that can be used, with or without a configuration. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,14 +20,14 @@ enum { OUTPUT_MAX = 16 * 1024 * 1024, TICK_MS = 50 };
 struct catalog {
     struct config_flags config;
     bool json;
-    bool known;    /* nobody is asked */
+    bool known;    /* do not query providers */
     struct arena *arena;
     struct snapshot *snapshot;
     struct buf out;
     size_t count;
 };
 
-/* Parses the command's flags and builds what it is about. -1: go on; else the exit status. */
+/* Parses the flags and builds the snapshot. Returns -1 to continue, else the exit status. */
 static int
 begin(struct catalog *k, const char *usage, const char *about, bool asks, int argc, char **argv)
 {
@@ -56,7 +56,7 @@ begin(struct catalog *k, const char *usage, const char *about, bool asks, int ar
     k->arena = arena_create(OUTPUT_MAX);
     conf_problems_init(&problems, k->arena);
     struct conf *c = config_flags_load(&k->config, &problems);
-    /* the address stands for the built-in provider, which only `serve` starts */
+    /* a placeholder address for the built-in provider, which only `serve` starts */
     k->snapshot =
         snapshot_build(c, c->provider_count == 0 ? S("http://127.0.0.1:1/v1") : S(""), &problems);
     buf_init(&k->out, OUTPUT_MAX);
@@ -84,7 +84,7 @@ end(struct catalog *k, int status)
 
 /* --- providers --- */
 
-/* The variables with a key for it, as `separated` names. */
+/* The environment variables that hold its key. */
 static void
 add_variables(struct buf *out, const struct provider_row *row, bool json)
 {
@@ -138,7 +138,7 @@ cmd_providers(int argc, char **argv)
     const struct provider_row *row;
     int status = begin(&k, "openclaw providers [-c FILE] [options]",
         "Lists the providers that can be used, those that OpenClaw knows and those of the "
-        "configuration: whether each is on, the protocol that it speaks, and why it is on or how to "
+        "configuration: whether each is on, its protocol, and why it is on or how to "
         "switch it on.",
         false, argc, argv);
 
@@ -194,7 +194,7 @@ on_tick(void *arg)
         timer_set(q->tick, TICK_MS);
 }
 
-/* Asks all providers, and waits for what they say. */
+/* Queries all providers and waits for their answers. */
 static void
 ask_providers(struct snapshot *s)
 {

@@ -1,9 +1,8 @@
-/* err.h - the closed set of things that can go wrong, one row each in err.def.
+/* err.h - the closed set of errors, one row each in err.def.
  *
- * A row says what the failure is called, whose fault it is, what HTTP status
- * and error type each caller protocol gives it, whether another attempt may
- * help, and one sentence for humans. Lower floors return an enum err; the
- * gateway reports it once.
+ * A row has the error's name, whose fault it is, its HTTP status and its error type in each caller
+ * protocol, whether another target is tried, whether the caller should retry, and one sentence for
+ * humans. Lower floors return an enum err; the gateway reports it once.
  */
 #pragma once
 
@@ -18,19 +17,19 @@ enum err {
 
 enum err_fault {
     FAULT_NONE,
-    FAULT_CALLER,      /* the request cannot succeed as it is */
-    FAULT_PROVIDER,    /* the provider or the way to it */
-    FAULT_GATEWAY,     /* us: configuration, capacity, a bug */
+    FAULT_CALLER,      /* the request must be changed */
+    FAULT_PROVIDER,    /* the provider or the network path to it */
+    FAULT_GATEWAY,     /* the gateway: configuration, capacity, a bug */
 };
 
 /* What the gateway does with a failed attempt before the first token. */
 enum err_next {
-    NEXT_RETURN,      /* tell the caller at once */
+    NEXT_RETURN,      /* return the error to the caller */
     NEXT_FALLBACK,    /* try the next target */
 };
 
-/* Whether the caller may hope for another outcome of the same request. SDKs guess it from the
- * status otherwise, and repeat what cannot succeed. */
+/* Whether the same request may succeed later, for the x-should-retry field. Without it SDKs decide
+ * by the status alone and retry requests that cannot succeed. */
 enum err_retry { NO_RETRY, RETRY };
 
 struct err_row {
@@ -46,5 +45,5 @@ struct err_row {
     const char *sentence;
 };
 
-/* Never fails: `e` out of range is a broken invariant. */
+/* Never NULL; `e` must be a valid value. */
 const struct err_row *err_row(enum err e) NEVER_NULL;

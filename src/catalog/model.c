@@ -29,7 +29,7 @@ model_row(struct str id)
     return bsearch(&id, rows, ARRAY_LEN(rows), sizeof(rows[0]), row_order);
 }
 
-/* Adds tokens at a price; false when the price is needed and not known. */
+/* Adds the price of tokens; false when it is needed and unknown. */
 static bool
 cost_add(int64_t *sum_per_1k, int64_t tokens, int64_t nanousd_per_1k)
 {
@@ -51,7 +51,7 @@ model_cost_nanousd(const struct model_row *row, const struct llm_usage *u)
     if (row->price_upto_tokens != 0 && input > row->price_upto_tokens)
         return COST_UNKNOWN;
 
-    /* Some hosts report more cached tokens than input (Azure's Grok): never bill below zero. */
+    /* Some hosts report more cached tokens than input tokens (Grok on Azure). */
     int64_t cached = MIN(usage_count(u->cached), input);
     int64_t written = MIN(usage_count(u->cache_write), input - cached);
     int64_t fresh = input - cached - written;

@@ -1,7 +1,7 @@
 /* model.h - what we know about models: limits, quirks of their family, prices.
  *
- * Money is in nano-dollars. A price that is not known is -1 and makes the cost
- * unknown; it is never taken for zero.
+ * Money is in nano-dollars. An unknown price is -1 and makes the cost unknown; it is
+ * never treated as zero.
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 enum model_flag {
     MODEL_EMBEDDING = 1 << 0,
     MODEL_REASONING = 1 << 1,
-    MODEL_SAMPLING_FIXED = 1 << 2,    /* refuses temperature and its kin */
-    MODEL_ADAPTIVE = 1 << 3,          /* Anthropic: thinking by effort, not by budget */
+    MODEL_SAMPLING_FIXED = 1 << 2,    /* refuses temperature, top_p, top_k */
+    MODEL_ADAPTIVE = 1 << 3,          /* Anthropic: thinking by effort, not by token budget */
 };
 
 struct model_row {
@@ -23,7 +23,7 @@ struct model_row {
     int64_t cached_nanousd_per_1k;
     int64_t cache_write_nanousd_per_1k;
     int64_t output_nanousd_per_1k;
-    int64_t price_upto_tokens;    /* prices hold up to that much input; 0: always */
+    int64_t price_upto_tokens;    /* the prices apply up to this many input tokens; 0: always */
 };
 
 /* The row of "provider/model", or NULL. */

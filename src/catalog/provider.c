@@ -1,4 +1,4 @@
-/* provider.c - providers.def as a table to look things up in. */
+/* provider.c - lookup in the table of providers.def. */
 #include "catalog/provider.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-/* browser.c - CORS (the Fetch standard, section 3.2), and the requests that it lets pass unasked. */
+/* browser.c - CORS (Fetch standard, section 3.2), and requests that CORS does not prevent. */
 #include "gateway/browser.h"
 
 #include "net/address.h"
 
-/* Is the origin one of those whose pages may call? */
+/* Is the origin in the list? */
 static bool
 is_allowed(const struct conf_strs *allowed, struct str origin)
 {
@@ -13,7 +13,7 @@ is_allowed(const struct conf_strs *allowed, struct str origin)
     return false;
 }
 
-/* Is it an address that we listen on, or, where we listen on all of the machine's, any address? */
+/* Is this the address of the listener? A wildcard listener accepts any address. */
 static bool
 is_listened_on(const struct conf_str *listen, const struct address *a)
 {
@@ -79,7 +79,7 @@ browser_is_our_host(const struct conf_server *server, struct str host)
     struct str port;
 
     if (host.n == 0)
-        return true;    /* HTTP/1.0; browsers always send it */
+        return true;    /* HTTP/1.0: not a browser, they always send Host */
     (void)str_cut(v6 ? str_skip(host, 1) : host, v6 ? ']' : ':', &name, &port);
     if (!address_parse(name, 0, &a))
         return !v6 && is_our_name(server, name);
@@ -87,7 +87,8 @@ browser_is_our_host(const struct conf_server *server, struct str host)
            (is_our_address(server, &a) || is_our_name(server, name));
 }
 
-/* Programs with a browser inside, editors say, have schemes of their own, which no web page has. */
+/* Programs that embed a browser, such as editors, use schemes of their own (vscode-file://), which
+ * a web page cannot have. */
 static bool
 is_program(struct str origin)
 {
@@ -120,7 +121,7 @@ browser_add_fields(const struct conf_strs *allowed, const struct http_head *head
 
     if (allowed->count == 0)
         return;
-    buf_add(out, S("Vary: Origin\r\n"));    /* also without one: then it looks different */
+    buf_add(out, S("Vary: Origin\r\n"));    /* without an Origin too: that answer differs */
     origin = http_field_get(&head->fields, S("origin"));
     if (origin.n == 0 || !is_allowed(allowed, origin))
         return;

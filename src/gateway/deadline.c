@@ -1,20 +1,21 @@
-/* deadline.c - reads the callers' wishes.
+/* deadline.c - reads the timeouts that callers ask for.
  *
- * The SDKs mean two different things. In JavaScript the time runs until the answer's head is
- * there, and no longer. In Python it is the longest silence on the connection, before the head and
- * behind it. The gateway's own keep-alives would hide a dead provider from such a caller, so it
- * keeps that watch in the caller's place.
+ * The SDKs' timeouts differ. In JavaScript the timeout covers the time to the response head only.
+ * In Python it is a read timeout: the longest silence on the connection, before the head and after
+ * it. The gateway's keep-alive comments would hide a dead provider from such a caller, so the
+ * gateway enforces the read timeout itself.
  */
 #include "gateway/deadline.h"
 
 #include "conf/value.h"
 
-#define LONGEST_MS 86400000u    /* a day: as long as the configuration may allow */
+#define LONGEST_MS 86400000u    /* a day: the longest that the configuration allows */
 
-/* SDKs cut the fraction off. Who gives up sooner hangs up, and that ends it as well. */
+/* SDKs truncate the value to whole seconds. A caller that gives up earlier closes the connection,
+ * which ends the request anyway. */
 #define SDK_GRACE_MS 1000u
 
-/* "600", "600.0" and "0.25" seconds; anything else, "None" among it, is no wish. */
+/* "600", "600.0" and "0.25" are seconds; anything else ("None") counts as not given. */
 static uint64_t
 seconds_as_ms(struct str s)
 {

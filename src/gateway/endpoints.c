@@ -1,4 +1,4 @@
-/* endpoints.c - the table and its look-up. */
+/* endpoints.c - the route table and the lookup in it. */
 #include "gateway/endpoints.h"
 
 #include "gateway/local.h"
@@ -28,7 +28,7 @@ const char *const endpoint_names[ENDPOINT_COUNT] = {
     "none",
 };
 
-/* Folded: upper and lower case are the same. */
+/* Matches a path against a row's pattern. `folded` ignores case. */
 static bool
 path_matches(struct str pattern, struct str path, bool folded)
 {
@@ -51,8 +51,8 @@ path_matches(struct str pattern, struct str path, bool folded)
     return folded ? str_ieq(pattern, path) : str_eq(pattern, path);
 }
 
-/* Any, but none that would make a provider tell what it was sent: TRACE gives back the gateway's
- * own credentials. */
+/* Methods that may be passed through. TRACE may not: the provider would echo the request, with the
+ * gateway's own credentials in it. */
 static bool
 is_passed_on(struct str method)
 {
@@ -73,9 +73,9 @@ method_matches(struct str pattern, struct str method)
     return str_eq(pattern, method) || (str_eq(pattern, S("GET")) && str_eq(method, S("HEAD")));
 }
 
-/* The row of the path that takes the method; or the first that has the path with
- * another method in *ret_near. `skip` bytes are left out of the patterns, for callers who leave
- * "/v1" out; the rows that match every path do not count then. */
+/* The first row that matches both path and method. The first that matches the path but not the
+ * method is stored in *ret_near. `skip` is the number of bytes to drop from each pattern, for
+ * callers that leave "/v1" out; catch-all rows are then ignored. */
 static const struct endpoint *
 find(struct str path, struct str method, size_t skip, const struct endpoint **ret_near)
 {
@@ -100,8 +100,8 @@ is_passed_through(const struct endpoint *e)
     return e->op == OP_RELAY && e->local == NULL;
 }
 
-/* Is the path that of another row but for upper and lower case? Some providers do not tell them
- * apart, and would answer what was passed through as if it had been that row's. */
+/* Does the path differ from an earlier row's in case only? A provider that ignores case would serve
+ * it as that row's request, although we pass it through without handling it. */
 static bool
 is_row_in_other_case(struct str path, const struct endpoint *found)
 {
@@ -122,11 +122,11 @@ endpoint_path(struct str path)
 const struct endpoint *
 endpoint_find(struct str method, const struct http_path *path, enum err *ret_error)
 {
-    const struct endpoint *near = NULL;    /* the path is ours, with another method */
+    const struct endpoint *near = NULL;    /* matches the path but not the method */
     const struct endpoint *e = find(path->text, method, 0, &near);
 
     if (e != NULL && near != NULL && !is_passed_through(near))
-        e = NULL;    /* a route of ours with another method is not one to pass through */
+        e = NULL;    /* a route we handle does not fall through to the catch-all */
     if (e == NULL && near == NULL)
         e = find(path->text, method, sizeof("/v1") - 1, &near);
     if (e != NULL && is_passed_through(e)) {

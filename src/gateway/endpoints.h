@@ -1,4 +1,4 @@
-/* endpoints.h - which route of which protocol a request is for: a table. */
+/* endpoints.h - the table of routes: which protocol a request uses and what it asks for. */
 #pragma once
 
 #include "conf/conf.h"
@@ -30,11 +30,12 @@ struct endpoint {
     const char *id;       /* label in metrics and log, and name in a key's `routes` */
     struct str method;    /* "*": any that is passed through */
     struct str path;
-    const struct wire *wire;    /* whose errors and answers the caller understands */
+    const struct wire *wire;    /* the protocol of the errors and answers that we write */
     enum endpoint_kind kind;
     enum endpoint_model model;
     enum llm_op op;
-    void (*local)(struct exchange *x);    /* answers by itself; NULL: the stages do */
+    void (*local)(
+        struct exchange *x);    /* answers the request directly; NULL: the stages handle it */
 };
 
 enum endpoint_id {
@@ -45,31 +46,32 @@ enum endpoint_id {
     ENDPOINT_COUNT
 };
 
-/* The path with "/v1" in front once, for callers whose base URL ends in it where it should not. */
+/* Reduces a repeated "/v1/v1/..." prefix to one, for callers whose base URL ends in /v1 when their
+ * SDK adds it as well. */
 struct str endpoint_path(struct str path);
 
-/* The endpoint of a request; a missing "/v1" is forgiven. Never NULL: with ERR_METHOD in
- * *ret_error it is the endpoint that has this path with another method; with ERR_BAD_REQUEST the
- * path has a delimiter that the endpoint cannot send on; with ERR_NO_ROUTE there is none, or only
- * one that differs in case. */
+/* Finds the endpoint of a request; "/v1" may be missing. Never NULL. *ret_error is OK, or:
+ * ERR_METHOD: the endpoint matches the path but not the method; ERR_BAD_REQUEST: the path holds a
+ * delimiter that cannot be forwarded; ERR_NO_ROUTE: nothing matches, or only when case is ignored.
+ * */
 const struct endpoint *endpoint_find(
     struct str method, const struct http_path *path, enum err *ret_error) NEVER_NULL;
 
-/* A route of a protocol, below "/v1", for callers with a key? */
+/* Does the route require an API key? Those below "/v1" do. */
 static inline bool
 endpoint_needs_key(const struct endpoint *e)
 {
     return e->kind == ENDPOINT_IS_MODEL || e->kind == ENDPOINT_IS_PASSED;
 }
 
-/* Says which of the routes that keys name do not exist. */
+/* Reports entries of a key's `routes` that name no existing route. */
 void endpoint_check_keys(const struct conf_auth *auth, struct conf_problems *problems);
 
 /* The methods that it takes, as in an Allow field. */
 struct str endpoint_methods(const struct endpoint *e);
 
-/* The protocol that the caller speaks: its endpoint's, or Anthropic's where both have the path
- * and the caller says which version of that protocol it means. */
+/* The caller's protocol: the endpoint's, or Anthropic's on routes that both protocols have when the
+ * request carries an anthropic-version field. */
 const struct wire *endpoint_wire(const struct endpoint *e, const struct http_head *head) NEVER_NULL;
 
 extern const struct endpoint endpoints[ENDPOINT_COUNT];
@@ -79,5 +81,5 @@ endpoint_number(const struct endpoint *e)
     return (unsigned)(e - endpoints);
 }
 
-/* Names by number, for the metrics. */
+/* Names indexed by endpoint number, for the metrics. */
 extern const char *const endpoint_names[ENDPOINT_COUNT];

@@ -1,4 +1,4 @@
-/* local.c - answers of the gateway's own. */
+/* local.c - requests that the gateway answers itself. */
 #include "gateway/local.h"
 
 #include "base/clock.h"
@@ -25,7 +25,7 @@ local_livez(struct exchange *x)
     exchange_answer(x, 200, S("application/json"), S("{\"status\":\"ok\"}\n"));
 }
 
-/* May traffic be sent here? Not while draining. */
+/* Ready for traffic? Not while draining. */
 void
 local_readyz(struct exchange *x)
 {
@@ -143,12 +143,12 @@ struct model_list {
     struct exchange *x;
     struct buf *out;
     bool anthropic;
-    uint64_t limit;    /* Anthropic: entries in a page */
-    /* Anthropic: the page begins behind this id, or ends in front of it */
+    uint64_t limit;    /* Anthropic: entries per page */
+    /* Anthropic: the page starts after this id, or ends before it */
     struct str mark;
-    bool marked;       /* the mark has been passed */
-    uint64_t skip;     /* entries to leave out first */
-    bool backwards;    /* more would stand in front of the page */
+    bool marked;       /* the mark was found */
+    uint64_t skip;     /* entries to skip first */
+    bool backwards;    /* `more` refers to entries before the page */
     bool more;
     size_t count;
     struct str first, last;
@@ -195,7 +195,7 @@ list_model(void *arg, struct str id, struct str owner)
         l->first = l->last;
 }
 
-/* Counts the names in front of the mark. */
+/* Counts the names before the mark. */
 static void
 find_mark(void *arg, struct str id, struct str owner UNUSED)
 {
@@ -208,8 +208,8 @@ find_mark(void *arg, struct str id, struct str owner UNUSED)
         l->count++;
 }
 
-/* Anthropic's pages: so many entries, from the first, behind after_id or in front of before_id. A
- * mark that is not in the list has everything in front of it. */
+/* Anthropic's pagination: `limit` entries, from the start, after after_id or before before_id. An
+ * id that is not in the list counts as being at its end. */
 static void
 choose_page(struct exchange *x, struct str query, struct model_list *l)
 {
@@ -232,7 +232,7 @@ choose_page(struct exchange *x, struct str query, struct model_list *l)
     }
 }
 
-/* Providers of which nothing is known yet get a moment to answer. */
+/* Waits briefly for providers whose models are not known at all. */
 static bool
 must_wait(struct exchange *x)
 {
@@ -270,7 +270,7 @@ local_models(struct exchange *x)
     answer_json(x, 200, &b);
 }
 
-/* Any name that can be routed is a model; the list above is not all there is. */
+/* Every name that can be routed is a model, listed or not. */
 void
 local_model(struct exchange *x)
 {

@@ -1,4 +1,4 @@
-/* local.h - what the gateway answers by itself: health, metrics, the list of models. */
+/* local.h - requests that the gateway answers itself: health, metrics, the list of models. */
 #pragma once
 
 struct exchange;

@@ -1,4 +1,4 @@
-/* models.c - one GET per provider, its answer read for names. */
+/* models.c - one GET per provider; the names are taken from the JSON answer. */
 #include "gateway/models.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ ask_end(struct models_ask *q, struct offer_list *list, const char *why)
     free(q);
 }
 
-/* A name that may be shown and asked for. */
+/* Is this a usable name: printable ASCII, not too long, without a secret? */
 static bool
 is_name(const struct snapshot *s, struct str name)
 {
@@ -70,8 +70,8 @@ is_name(const struct snapshot *s, struct str name)
     return !secrets_in(s->secrets, name);
 }
 
-/* {"data": [{"id": "..."}]}, as OpenAI and Anthropic have it; some send the list alone, some call
- * it "models" or the name "name". NULL when it is nothing of the kind. */
+/* Reads {"data": [{"id": "..."}]}, the format of OpenAI and Anthropic. Some servers send a bare
+ * array, or use "models" and "name" instead. NULL for anything else. */
 static struct offer_list *
 read_answer(const struct models_ask *q)
 {

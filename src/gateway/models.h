@@ -1,35 +1,35 @@
-/* models.h - asks providers which models they have.
+/* models.h - queries providers for their lists of models.
  *
- * Nobody's request waits for it to go on: the lists are kept (route/offer.h), asked for when
- * somebody wants to see them and they are old, and until a provider has answered the catalog stands
- * in for it. What one answer may take is bounded in bytes, names and time.
+ * The lists are cached (route/offer.h) and refreshed in the background when /v1/models is requested
+ * and they are old. Until a provider has answered, the catalog's rows are used. Size, number of
+ * names and time of an answer are limited.
  */
 #pragma once
 
 #include "gateway/snapshot.h"
 #include "http/client.h"
 
-#define MODELS_DEADLINE_MS 10000u    /* for one provider's answer */
+#define MODELS_DEADLINE_MS 10000u    /* for a provider's whole answer */
 
 struct models_ask;
 
-/* Those that are being asked by one thread. Zeroed, with its client, at first. */
+/* The queries of one thread. Initialised to zero, except for `client`. */
 struct models_asker {
     struct client *client;
     struct models_ask *first;
 };
 
-/* Asks the providers of the snapshot whose lists are due. How many of them are being asked, by
- * whomever, of which nothing at all is known yet. */
+/* Starts queries to the providers of the snapshot whose lists are due. Returns the number of
+ * providers of which nothing is known yet and whose first query is running, on any thread. */
 unsigned models_ask(struct models_asker *a, struct snapshot *s);
 
-/* Looks at the clock; to be called from time to time while there are some. */
+/* Ends queries that take too long; to be called periodically while there are any. */
 void models_tick(struct models_asker *a, uint64_t now_ms);
 
-/* Stops asking. */
+/* Cancels all queries. */
 void models_stop(struct models_asker *a);
 
-/* Calls `each` for every name that can be asked for and is known: aliases, then each provider's
- * configured names, or what it said, or the catalog's. The names live as long as the call. */
+/* Calls `each` for every known name: aliases, then for each provider its configured names, or its
+ * own list, or the catalog's rows. The names are valid during the call only. */
 void models_each(const struct route_table *routes,
     void (*each)(void *arg, struct str id, struct str owner), void *arg);

@@ -1,4 +1,4 @@
-/* path.c - one pass over the path; most paths are normal already and are not copied. */
+/* path.c - linear in the path's length; a path that is normalised already is not copied. */
 #include "http/path.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ is_delimiter(unsigned char c)
     return c == '/' || c == '\\' || c == '?' || c == '#' || c == ';';
 }
 
-/* What is wrong with the decoded bytes of a path's escapes, or NULL. */
+/* Checks the fully decoded path. NULL, or what is wrong. */
 static const char *
 check_decoded(struct str s)
 {
@@ -35,8 +35,7 @@ check_decoded(struct str s)
     return NULL;
 }
 
-/* Writes the path with its escapes normalised to `out`, and the bytes that they all stand for to
- * `plain`. */
+/* Writes the path with normalised escapes to `out`, and the fully decoded path to `plain`. */
 static const char *
 normalise_escapes(struct str path, char *out, char *plain, struct http_path *ret)
 {
@@ -96,7 +95,7 @@ http_path_normalise(struct arena *a, struct str path, struct http_path *ret)
             why = "the path has a backslash";
         ret->has_delimiter = ret->has_delimiter || str_chr(segment, ';') != segment.n;
         if (more && rest.n == 0)
-            ret->text.n--;    /* the slash at the end */
+            ret->text.n--;    /* a trailing slash */
     }
     if (why != NULL)
         ret->text = path;

@@ -8,7 +8,7 @@
 #include "base/map.h"
 
 struct auth_table {
-    bool open;    /* nobody has to identify */
+    bool open;    /* no key is required */
     struct principal anonymous;
     struct principal *list;
     size_t count;
@@ -85,7 +85,7 @@ auth_identify(const struct auth_table *t, struct str credential, struct principa
 {
     uint8_t hash[DIGEST_SHA256_BYTES];
 
-    /* Looking up the hash instead of the key leaves nothing to time. */
+    /* The lookup is by hash, so that its timing reveals nothing about the keys. */
     if (credential.n != 0 && t->count != 0) {
         digest_sha256(credential, hash);
         *ret = map_get(t->by_hash, str_make((const char *)hash, sizeof(hash)));
@@ -103,7 +103,8 @@ auth_glob(struct str pattern, struct str text)
 {
     size_t p = 0, s = 0, star = SIZE_MAX, resume = 0;
 
-    /* Greedy with one point of return: linear in practice, quadratic at worst, never recursive. */
+    /* Greedy, with one backtracking point: linear in practice, quadratic at worst, not recursive.
+     * */
     while (s < text.n) {
         if (p < pattern.n && pattern.p[p] == '*') {
             star = p++;

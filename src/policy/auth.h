@@ -1,8 +1,8 @@
 /* auth.h - who is asking: API keys looked up by their hash.
  *
- * The table is part of the snapshot and immutable; keys themselves are not kept, only their SHA-256,
- * so neither a log nor a core dump of the table tells one. (What a principal has under way is counted
- * beside the snapshots: see limit.h.)
+ * The table is part of the snapshot and immutable; keys themselves are not kept, only their
+ * SHA-256, so neither a log nor a core dump of the table reveals one. (Requests in flight are
+ * counted outside the snapshot: see limit.h.)
  */
 #pragma once
 
@@ -12,10 +12,10 @@
 #include "http/message.h"
 #include "policy/limit.h"
 
-#define AUTH_HASH_HEX_BYTES 12    /* of the hash, shown in logs: enough to tell keys apart */
+#define AUTH_HASH_HEX_BYTES 12    /* length of the hash prefix in logs, enough to tell keys apart */
 
 struct principal {
-    struct str name;    /* as configured; "anonymous" when nobody must identify */
+    struct str name;    /* as configured; "anonymous" when no key is required */
     char hash_hex[AUTH_HASH_HEX_BYTES + 1];
     struct conf_strs models;        /* allowed names and globs; empty: all */
     struct conf_strs routes;        /* allowed beside model calls: see auth_allows_route() */
@@ -29,12 +29,12 @@ struct auth_table;
 struct auth_table *auth_create(const struct conf *c, struct conf_problems *problems) NEVER_NULL;
 void auth_destroy(struct auth_table *t);
 
-/* The credential in the places where clients put it: Authorization: Bearer, x-api-key, api-key,
- * x-goog-api-key. Empty when there is none. */
+/* The credential of a request, from Authorization: Bearer, x-api-key, api-key or x-goog-api-key.
+ * Empty when there is none. */
 struct str auth_credential(const struct http_fields *fields);
 
-/* Who presents this credential. OK, or ERR_AUTH. With authentication off everybody is the
- * anonymous principal. */
+/* Looks up the principal of a credential. OK, or ERR_AUTH. With authentication off, an unknown
+ * credential gives the anonymous principal. */
 enum err auth_identify(
     const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
 
@@ -42,8 +42,8 @@ enum err auth_identify(
 bool auth_allows_model(const struct principal *p, struct str model);
 
 /* May this principal use a route that is not a model call? `id` is the endpoint's, `path` is
- * normalised. The principal's routes are ids, paths, or a method and a path, with globs; one
- * without routes may use all when it may use all models, and else none. */
+ * normalised. Entries of `routes` are ids, paths, or "METHOD path", with globs. A principal without
+ * entries may use every route if it may use every model, otherwise none. */
 bool auth_allows_route(
     const struct principal *p, struct str id, struct str method, struct str path);
 

@@ -1,4 +1,4 @@
-/* limit.c - the process's table of counts, by caller. */
+/* limit.c - the process-wide table of counters, one per caller. */
 #include "policy/limit.h"
 
 #include <pthread.h>

@@ -1,9 +1,9 @@
-/* limit.h - how many requests each caller has under way: in the whole process, across reloads.
+/* limit.h - the number of requests in flight per caller, across workers and reloads.
  *
- * A snapshot comes and goes with the configuration; the requests that it admitted stay, and still
- * count. So the counts live beside the snapshots, found by who the caller is. Whoever knows a
- * caller holds its count; the last holder frees it, so there are never more of them than keys in
- * the configurations that are in use.
+ * A reload replaces the snapshot, but requests admitted under the old one are still in flight and
+ * must count. The counters therefore live outside the snapshots and are looked up by the caller's
+ * id. Each snapshot holds a reference to the counters of its keys, and the last reference frees a
+ * counter, so there are never more counters than keys in the configurations in use.
  */
 #pragma once
 
@@ -11,20 +11,20 @@
 
 #include "base/base.h"
 
-/* All workers count here at every request: nothing else may lie in the same line of the cache. */
+/* Updated by all workers on every request, so it has a cache line of its own. */
 struct in_flight {
     alignas(64) _Atomic uint32_t count;
-    unsigned holders;    /* guarded by the table's lock */
+    unsigned holders;    /* protected by the table's lock */
     char *id;
     size_t id_n;
 };
 
-/* The count of the caller with this id (any bytes), the same one for all who ask. Takes a lock:
- * for the building of a snapshot. */
+/* Takes a reference to the counter with this id (any bytes), creating it if needed. Takes a lock;
+ * meant for building a snapshot, not for requests. */
 struct in_flight *in_flight_hold(struct str id) NEVER_NULL;
 void in_flight_drop(struct in_flight *f);    /* NULL is a no-op */
 
-/* One request more, unless `limit` are under way already; 0: no limit. */
+/* Counts one more request. False when `limit` are in flight already; 0: no limit. */
 static inline bool
 in_flight_begin(struct in_flight *f, uint64_t limit)
 {
@@ -36,7 +36,7 @@ in_flight_begin(struct in_flight *f, uint64_t limit)
     return false;
 }
 
-/* One request less; of those that began. */
+/* Counts one request less; only after in_flight_begin() returned true. */
 static inline void
 in_flight_end(struct in_flight *f)
 {

@@ -1,5 +1,6 @@
-/* throttle.c - one number per address: when its last wrong key would have been due at the allowed
- * rate (GCRA). An address may run ahead of that by a minute. */
+/* throttle.c - GCRA rate limiting with one timestamp per address: the time at which its last wrong
+ * key would have been allowed at the configured rate. An address may be up to a minute ahead of it.
+ * */
 #include "policy/throttle.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@ enum { WAYS = 4, SETS = 256 };
 
 struct entry {
     uint64_t address;    /* its hash */
-    uint64_t due_us;     /* past: nothing is remembered here */
+    uint64_t due_us;     /* in the past: the entry is free */
 };
 
 struct throttle {
@@ -32,7 +33,7 @@ throttle_destroy(struct throttle *t)
     free(t);
 }
 
-/* What is counted together: an IPv4 address, an IPv6 network. */
+/* IPv4 counts by address, IPv6 by /64 network. */
 static uint64_t
 hash_address(struct str address)
 {
@@ -49,7 +50,7 @@ hash_address(struct str address)
     return map_hash(str_make((const char *)&a.v6.sin6_addr, 8));
 }
 
-/* The address's entry, or else the one that is the first to be free. */
+/* The entry of the address, or the oldest one of its set, reset for this address. */
 static struct entry *
 find(struct throttle *t, uint64_t address)
 {

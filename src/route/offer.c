@@ -1,4 +1,4 @@
-/* offer.c - the process's table of offers, by provider. */
+/* offer.c - the process-wide table of offers. */
 #include "route/offer.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* route.c - builds the table of providers and aliases; looks names up in it. */
+/* route.c - builds the table of providers and aliases, and resolves model names. */
 #include "route/route.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "conf/form.h"
 #include "http/message.h"
 
-/* What all the names, targets and field lines of one configuration may take together. */
+/* Limit for all names, targets and field lines of one configuration. */
 #define ROUTE_ARENA_BYTES (256u * 1024 * 1024)
 #define ALIAS_DEPTH 8
 #define FIELD_LINES_BYTES (16u * 1024)
@@ -17,7 +17,7 @@
 struct route_table {
     struct arena *arena;
     const struct conf *conf;
-    /* the system's trust, shared by providers; made when first needed */
+    /* the system's trust store, shared by providers; created on demand */
     struct tls_context *tls;
     struct provider **providers;
     size_t provider_count;
@@ -44,7 +44,7 @@ timeouts_over(struct conf_timeouts base, struct conf_timeouts over)
     return base;
 }
 
-/* Most providers share one context: the system's authorities, HTTP/2 offered. */
+/* Providers without TLS settings share one context: the system's trust store, HTTP/2 offered. */
 static struct tls_context *
 provider_tls(struct route_table *t, const struct conf_provider *cp, char *why, size_t why_size)
 {
@@ -74,7 +74,7 @@ provider_tls(struct route_table *t, const struct conf_provider *cp, char *why, s
     return tls;
 }
 
-/* A buffer's bytes in the arena; the buffer is given back. */
+/* Copies a buffer into the arena and frees it. */
 static struct str
 kept(struct arena *a, struct buf *b)
 {
@@ -84,7 +84,7 @@ kept(struct arena *a, struct buf *b)
     return s;
 }
 
-/* The complete line that carries one key. */
+/* The complete field line for one key. */
 static struct str
 credential_line(
     struct arena *a, const struct provider_row *row, const struct wire *wire, struct str key)
@@ -103,7 +103,7 @@ credential_line(
     buf_add(&line, prefix);
     buf_add(&line, key);
     buf_add(&line, S("\r\n"));
-    CHECK(!line.overflow);    /* keys are bounded */
+    CHECK(!line.overflow);    /* keys have a maximum length */
     return kept(a, &line);
 }
 
@@ -115,11 +115,11 @@ field_lines(struct arena *a, const struct conf_provider *cp)
     buf_init(&all, FIELD_LINES_BYTES);
     for (size_t i = 0; i < cp->field_count; i++)
         http_add_field(&all, cp->fields[i].key.v, cp->fields[i].value.v);
-    CHECK(!all.overflow);    /* so are they */
+    CHECK(!all.overflow);    /* so have fields */
     return kept(a, &all);
 }
 
-/* Puts a provider into the table. `cp` is NULL for one found in the environment. */
+/* Adds a provider to the table. `cp` is NULL for one from the environment. */
 static struct provider *
 provider_add(struct route_table *t, struct str id, const struct wire *wire,
     const struct provider_row *row, struct str base_url, const struct conf_provider *cp,
@@ -153,7 +153,8 @@ provider_add(struct route_table *t, struct str id, const struct wire *wire,
     return p;
 }
 
-/* `misread`: something in its section was refused, perhaps just what it seems to lack. */
+/* `misread`: something in its section was refused, perhaps the very setting that seems to be
+ * missing. */
 static const struct wire *
 provider_wire(const struct conf_provider *cp, const struct provider_row *row, bool misread,
     struct conf_problems *problems)
@@ -190,7 +191,7 @@ provider_wire(const struct conf_provider *cp, const struct provider_row *row, bo
     return wire;
 }
 
-/* At its own address a provider that we know answers nobody without a key. */
+/* A known provider at its usual address requires a key. */
 static bool
 needs_key(const struct provider_row *row, const struct conf_provider *cp, bool misread)
 {
@@ -198,8 +199,8 @@ needs_key(const struct provider_row *row, const struct conf_provider *cp, bool m
            cp->field_count == 0;
 }
 
-/* The configured keys, or the environment's. The latter was looked at by nobody yet: it goes into
- * a header field. */
+/* Takes the configured keys, or the one in the environment. The latter has not been validated yet
+ * and becomes part of a header field. */
 static void
 provider_keys(struct route_table *t, struct provider *p, const struct conf_provider *cp,
     bool misread, struct conf_problems *problems)
@@ -309,7 +310,7 @@ provider_simulated(
 
 #define PAIR_BYTES 256
 
-/* "provider/model" in `room` of PAIR_BYTES; empty when it is too long to be known. */
+/* "provider/model" in `room` of PAIR_BYTES; empty when it is too long to be in any table. */
 static struct str
 pair_name(const struct provider *p, struct str model, char *room)
 {
@@ -348,7 +349,7 @@ target_make(const struct route_table *t, struct arena *a, struct provider *p, st
     return to;
 }
 
-/* Splits "provider/model"; NULL when the first part is no provider that is on. */
+/* Splits "provider/model". NULL when the first part is not an active provider. */
 static struct provider *
 name_provider(const struct route_table *t, struct str name, struct str *ret_model)
 {
@@ -358,7 +359,7 @@ name_provider(const struct route_table *t, struct str name, struct str *ret_mode
                                                                    : NULL;
 }
 
-/* The section of a provider that the configuration switches off, or NULL. */
+/* The section of a provider with `disabled: true`, or NULL. */
 static const struct conf_provider *
 disabled_provider(const struct conf *c, struct str id)
 {
@@ -396,7 +397,7 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
     if (!str_cut(ct->model.v, '/', &head, &tail))
         head = ct->model.v;
     if (map_get(t->broken, head) != NULL)
-        return;    /* what is wrong with it was said */
+        return;    /* already reported */
     for (size_t i = 0; i < t->provider_count && n < ARRAY_LEN(names); i++)
         names[n++] = t->providers[i]->id;
     for (size_t i = 0; i < c->model_count && n < ARRAY_LEN(names); i++)
@@ -414,7 +415,7 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
             STR_ARG(ct->model.v), STR_ARG(head));
 }
 
-/* What the gateway itself decides cannot be a parameter. */
+/* Members that the gateway sets itself cannot be parameters. */
 static void
 check_params(struct arena *a, const struct conf_target *ct, struct conf_problems *problems)
 {
@@ -428,7 +429,7 @@ check_params(struct arena *a, const struct conf_target *ct, struct conf_problems
                 STR_ARG(ct->model.v), STR_ARG(ours[i]), i == 0 ? "the target" : "the caller");
 }
 
-/* An alias has its own targets, and those their own settings. */
+/* A target that is an alias cannot have settings: they belong to the alias's own targets. */
 static void
 check_alias_target(const struct conf_target *ct, struct conf_problems *problems)
 {
@@ -456,7 +457,7 @@ target_of_alias(
     return to;
 }
 
-/* The aliases on the way from the one that is being filled. */
+/* The chain of aliases from the one being resolved. */
 struct alias_path {
     const struct conf_alias *list[ALIAS_DEPTH + 1];
     size_t count;
@@ -474,7 +475,7 @@ path_text(struct arena *a, const struct alias_path *path, size_t first, struct s
     return arena_printf(a, STR_FMT STR_FMT, STR_ARG(text), STR_ARG(last));
 }
 
-/* Each circle is said once, whichever of its aliases is being filled: beginning with the one that
+/* Reports each circle once, whichever of its aliases is being resolved, beginning with the one that
  * comes first in the file. */
 static void
 complain_circle(
@@ -497,7 +498,7 @@ complain_circle(
         STR_ARG(head->name.v), STR_ARG(text));
 }
 
-/* May the walk go on into `inner`? */
+/* Descends into `inner` unless that closes a circle or is too deep. */
 static bool
 enter_alias(struct route_table *t, struct alias_path *path, const struct conf_alias *inner,
     struct conf_problems *problems)
@@ -519,8 +520,8 @@ enter_alias(struct route_table *t, struct alias_path *path, const struct conf_al
     return true;
 }
 
-/* Adds the targets of the last alias of the path, walking into aliases it names. False: there is a
- * problem that would only be met again. */
+/* Adds the targets of the last alias of the path, descending into aliases that it names. False:
+ * there is a problem that would only be reported again. */
 static bool
 alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path, struct alias *al,
     struct conf_problems *problems)
@@ -548,7 +549,7 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
         } else if (p == NULL) {
             unknown_target(t, c, ct, problems);
             if (path->count != 1)
-                return false;    /* the rest is said where that alias is the one to be filled */
+                return false;    /* reported when that alias itself is resolved */
         } else if (al->count == ROUTE_TARGETS) {
             conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets",
                 STR_ARG(al->name), ROUTE_TARGETS);
@@ -668,8 +669,8 @@ is_in_list(const struct conf_strs *models, struct str model)
     return false;
 }
 
-/* The first provider that is on and has a model of that name, in its configured list or, with
- * `catalog`, among those that we know it has. */
+/* The first active provider that has a model of that name in its configured list or, with
+ * `catalog`, in the catalog. */
 static struct provider *
 bare_provider(const struct route_table *t, struct str model, bool catalog)
 {
@@ -685,9 +686,9 @@ bare_provider(const struct route_table *t, struct str model, bool catalog)
     return NULL;
 }
 
-/* --- names that lead nowhere --- */
+/* --- unknown names --- */
 
-/* How to switch on a provider that is known, for whoever runs the gateway. */
+/* How to enable a known provider: text for the operator. */
 static struct str
 how_to_switch_on(const struct route_table *t, struct arena *a, struct str id)
 {
@@ -713,7 +714,8 @@ how_to_switch_on(const struct route_table *t, struct arena *a, struct str id)
         STR_ARG(id), STR_ARG(variable));
 }
 
-/* A provider that is known and not on? Its models are not another's. */
+/* Is this a known provider that is not active? A name with its prefix must not go to another one.
+ * */
 static bool
 is_off(const struct route_table *t, struct str id)
 {
@@ -721,8 +723,7 @@ is_off(const struct route_table *t, struct str id)
            (provider_row(id) != NULL || disabled_provider(t->conf, id) != NULL);
 }
 
-/* Another version of a model is another model, whatever else is alike: "gpt-5.2" is not "gpt-5.1"
- * misspelt. */
+/* A different version number is a different model: "gpt-5.2" is not a misspelt "gpt-5.1". */
 static bool
 differs_in_digits_alone(struct str a, struct str b)
 {
@@ -749,8 +750,9 @@ is_misspelt(struct str word, struct str name)
            str_distance(word, name, limit) <= limit && !differs_in_digits_alone(word, name);
 }
 
-/* The alias, or the provider with a slash behind, that a name nobody has was meant to be; or an empty
- * slice. Organisations in front of models are often called nearly as providers: "mistralai/x". */
+/* The name that was probably meant: an alias, or provider/model with the provider's id corrected.
+ * Empty when nothing is close. Organisation prefixes often extend a provider's id ("mistralai/x")
+ * and are not taken for misspellings. */
 static struct str
 meant_name(const struct route_table *t, struct arena *a, struct str model)
 {
@@ -803,8 +805,8 @@ plan_alias(const struct alias *al, struct arena *a, struct plan *ret, struct str
     return ERR_NO_MODEL;
 }
 
-/* In this order: an alias; a provider by its name, on or not; a model that one of the providers has;
- * the default provider, unless the name was meant to be one of the others. */
+/* Tries in this order: an alias; a known provider's prefix, active or not; a model that one of the
+ * active providers has; the default provider, unless the name looks misspelt. */
 enum err
 route_plan(const struct route_table *t, struct arena *a, struct str model, struct plan *ret,
     struct str *ret_why)
@@ -857,7 +859,8 @@ route_default(
         return target_make(t, a, only, S(""));
     if (count == 0)
         *ret_why = arena_printf(a,
-            "this request names no model, and no provider here speaks the protocol of its route, " STR_FMT,
+            "this request names no model, and no provider here speaks the protocol of its "
+            "route, " STR_FMT,
             STR_ARG(wire->name));
     else
         *ret_why = arena_printf(a,

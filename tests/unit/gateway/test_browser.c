@@ -46,13 +46,13 @@ TEST(a_page_is_foreign_unless_it_is_allowed_or_our_own)
     EXPECT(!is_foreign(&nobody, "localhost", "https://localhost"));
 }
 
-TEST(what_is_no_page_is_not_foreign)
+TEST(requests_that_are_not_from_a_page_are_not_foreign)
 {
     EXPECT(!is_foreign(&nobody, "127.0.0.1:8080", ""));
     EXPECT(!is_foreign(&nobody, "127.0.0.1:8080", "vscode-file://vscode-app"));
 }
 
-TEST(a_name_that_was_pointed_here_makes_no_page_our_own)
+TEST(a_rebound_host_name_does_not_make_a_page_ours)
 {
     EXPECT(is_foreign(&nobody, "rebound.example:8080", "http://rebound.example:8080"));
     EXPECT(is_foreign(&nobody, "127.0.0.1.example", "http://127.0.0.1.example"));
@@ -112,7 +112,7 @@ told(const struct conf_strs *allowed, const char *method, const char *origin)
     return b;
 }
 
-TEST(browsers_hear_of_allowed_origins_only)
+TEST(cors_fields_are_sent_to_allowed_origins_only)
 {
     struct buf b = told(&no_origin, "POST", "https://app.example");
 
@@ -127,7 +127,7 @@ TEST(browsers_hear_of_allowed_origins_only)
     buf_fini(&b);
 }
 
-TEST(a_preflight_gets_what_it_asks_for)
+TEST(a_preflight_gets_the_requested_headers)
 {
     struct buf b = told(&one_origin, "OPTIONS", "https://app.example");
 

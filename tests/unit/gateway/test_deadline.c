@@ -12,7 +12,7 @@ read_one(const char *name, const char *value, struct deadline *ret)
     return deadline_read(&fields, ret);
 }
 
-TEST(who_says_nothing_wishes_nothing)
+TEST(without_fields_there_is_no_timeout)
 {
     struct deadline d;
 
@@ -47,7 +47,7 @@ TEST(a_timeout_is_milliseconds_or_has_a_unit)
     }
 }
 
-TEST(a_timeout_that_makes_no_sense_is_a_mistake)
+TEST(an_invalid_timeout_is_an_error)
 {
     static const char *const bad[] = { "0", "0s", "", "-1", "1.5s", "soon", "1 s", "1d",
         "18446744073709551616", "18446744073709551615h" };
@@ -62,7 +62,7 @@ TEST(a_timeout_that_makes_no_sense_is_a_mistake)
     }
 }
 
-TEST(the_sdks_say_seconds_with_and_without_a_fraction)
+TEST(sdk_timeouts_are_seconds_with_or_without_a_fraction)
 {
     static const struct {
         const char *text;
@@ -97,7 +97,7 @@ TEST(the_sdks_say_seconds_with_and_without_a_fraction)
     }
 }
 
-TEST(of_two_sdk_timeouts_the_shorter_holds)
+TEST(the_shorter_of_two_sdk_timeouts_applies)
 {
     struct http_field list[] = {
         { S("x-stainless-timeout"), S("600") },

@@ -5,7 +5,7 @@
 
 #include "tests/test.h"
 
-TEST(who_asks_for_the_same_caller_gets_the_same_count)
+TEST(holders_of_the_same_id_share_a_counter)
 {
     struct in_flight *a = in_flight_hold(S("one"));
     struct in_flight *b = in_flight_hold(S("one"));
@@ -23,7 +23,7 @@ TEST(who_asks_for_the_same_caller_gets_the_same_count)
     in_flight_drop(other);
 }
 
-TEST(a_count_survives_one_holder_and_is_freed_with_the_last)
+TEST(a_counter_is_freed_with_its_last_holder)
 {
     struct in_flight *old = in_flight_hold(S("key"));
 
@@ -40,7 +40,7 @@ TEST(a_count_survives_one_holder_and_is_freed_with_the_last)
     in_flight_drop(NULL);
 }
 
-TEST(no_limit_counts_as_well_so_that_one_may_come_later)
+TEST(requests_are_counted_even_without_a_limit)
 {
     struct in_flight *f = in_flight_hold(S("key"));
 
@@ -75,7 +75,7 @@ come_and_go(void *arg)
     return NULL;
 }
 
-TEST(threads_that_come_and_go_never_pass_the_limit_and_leave_nothing_behind)
+TEST(concurrent_threads_never_exceed_the_limit_and_leave_no_count_behind)
 {
     pthread_t threads[THREADS];
 

@@ -18,7 +18,7 @@ passing(struct throttle *t, const char *address, uint64_t per_minute, uint64_t n
     return n;
 }
 
-TEST(a_minutes_worth_may_come_at_once_and_then_one_by_one)
+TEST(a_burst_of_one_minute_is_allowed_and_then_the_rate_applies)
 {
     struct throttle *t = throttle_create();
 
@@ -34,7 +34,7 @@ TEST(a_minutes_worth_may_come_at_once_and_then_one_by_one)
     throttle_destroy(NULL);
 }
 
-TEST(the_refused_do_not_make_it_longer)
+TEST(refused_attempts_do_not_extend_the_wait)
 {
     struct throttle *t = throttle_create();
 

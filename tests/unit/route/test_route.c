@@ -107,7 +107,7 @@ TEST(a_known_provider_needs_its_key_alone)
     drop(&r);
 }
 
-TEST(a_server_of_ones_own_needs_a_wire_and_an_address)
+TEST(a_custom_provider_needs_a_wire_and_a_base_url)
 {
     struct routed r =
         make("providers:\n"
@@ -122,7 +122,7 @@ TEST(a_server_of_ones_own_needs_a_wire_and_an_address)
     drop(&r);
 }
 
-TEST(what_is_wrong_with_a_provider_is_said_with_its_place)
+TEST(errors_in_a_provider_are_reported_with_their_position)
 {
     static const struct {
         const char *text;
@@ -181,7 +181,7 @@ TEST(a_provider_that_is_switched_off_is_not_there)
     drop(&r);
 }
 
-TEST(a_table_without_a_provider_is_no_mistake_and_worth_a_word)
+TEST(a_table_without_providers_is_valid_and_gives_a_warning)
 {
     struct routed off = make("providers: {openai: {api_key: k, disabled: true}}\n");
     struct routed on = make("providers: {openai: {api_key: k}}\n");
@@ -378,7 +378,7 @@ TEST(a_bare_name_goes_to_the_first_provider_that_has_it)
     drop(&r);
 }
 
-TEST(a_name_that_nobody_has_is_an_error_that_helps)
+TEST(an_unknown_name_is_an_error_with_a_hint)
 {
     struct routed r = make(town);
 
@@ -626,7 +626,7 @@ TEST(what_the_catalog_knows_of_a_model_reaches_its_wire)
 
 /* --- mistakes in aliases --- */
 
-TEST(a_target_that_leads_nowhere_is_said_with_its_place)
+TEST(an_unknown_target_is_reported_with_its_position)
 {
     struct routed r = make(
         "providers:\n  openai: {api_key: k}\nmodels:\n  fast: {targets: [opnai/gpt-4o, fsat]}\n");
