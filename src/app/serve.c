@@ -310,7 +310,7 @@ start_log(const struct serve *s)
     log_start(s->error_file, least, json);
 }
 
-/* What runs from now on: which program, where, with which configuration. */
+/* Logs what is running: version, addresses, configuration. */
 static void
 log_in_use(const struct serve *s, const char *what)
 {
@@ -429,8 +429,8 @@ on_end_signal(void *arg, int signo)
     timer_set(s->timer, grace_ms);
 }
 
-/* Says at once when a log cannot be opened again; on standard error too, for the log may be what is
- * gone. */
+/* Reopens a log. A failure is reported at once, also on standard error: the error log itself may be
+ * the one that failed. */
 static void
 reopen_log(const struct serve *s, struct log_file *f)
 {
@@ -438,10 +438,9 @@ reopen_log(const struct serve *s, struct log_file *f)
         return;
     const char *why = strerror(errno);
     struct log_context who = { .subject = str_c(log_file_path(f)) };
-    log_error(&who, "a log cannot be opened again: %s; its old file stays in use", why);
+    log_error(&who, "cannot reopen a log: %s; still writing to the old file", why);
     if (strcmp(log_file_path(s->error_file), "stderr") != 0)
-        (void)fprintf(
-            stderr, "openclaw: the log %s cannot be opened again: %s\n", log_file_path(f), why);
+        (void)fprintf(stderr, "openclaw: cannot reopen the log %s: %s\n", log_file_path(f), why);
 }
 
 /* SIGHUP rotates and reloads; SIGUSR1, for those who know nginx, only rotates. */

@@ -1,4 +1,4 @@
-/* check.c - the end of the road for a broken invariant. */
+/* check.c - reports a broken invariant and aborts. */
 #include "base/check.h"
 
 #include <stdio.h>

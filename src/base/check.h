@@ -1,6 +1,6 @@
-/* check.h - what must be true, checked in production too.
+/* check.h - assertions that stay on in production.
  *
- * A check is for our own mistakes; bad input is an ordinary error. A failed
+ * They are for our own mistakes; bad input is an ordinary error. A failed
  * check writes one line to standard error and aborts, so that a supervisor
  * restarts us and a core dump shows where.
  */
@@ -12,11 +12,11 @@
             check_failed(#expr, __FILE__, __LINE__, __func__);                                     \
     } while (0)
 
-/* For a place that control cannot reach. */
+/* For code that cannot be reached. */
 #define CHECK_UNREACHABLE() check_failed("unreachable", __FILE__, __LINE__, __func__)
 
 __attribute__((noreturn, cold)) void check_failed(
     const char *expr, const char *file, int line, const char *function);
 
-/* malloc, calloc, realloc for sizes that we chose: never NULL, abort when memory is gone. */
+/* Wraps malloc, calloc and realloc for sizes that we choose: aborts when out of memory. */
 void *check_alloc(void *p) __attribute__((returns_nonnull));

@@ -1,4 +1,4 @@
-/* clock.c - where time and randomness come from; log_file.c alone waits by the system's clock. */
+/* clock.c - time and randomness; only log_file.c uses the system's clock directly. */
 #include "base/clock.h"
 
 #include <errno.h>
@@ -72,7 +72,7 @@ clock_stamp(uint64_t wall_ms, char *room)
 {
     static const uint64_t last_ms = UINT64_C(253402300799999);    /* the end of year 9999 */
     enum { LEN = sizeof("2026-11-21T10:54:47.123Z") - 1, MS_AT = LEN - 4 };
-    /* A busy second asks for thousands of stamps that differ in the milliseconds only. */
+    /* Most stamps differ from the last one only in their milliseconds. */
     static _Thread_local char cached[LEN + 1];
     static _Thread_local uint64_t cached_s = UINT64_MAX;
 
@@ -86,7 +86,7 @@ clock_stamp(uint64_t wall_ms, char *room)
     return str_make(room, LEN);
 }
 
-/* The number that fills the slice s[at, at + n), or -1. */
+/* The decimal number in s[at, at + n), or -1. */
 static int
 number_at(struct str s, size_t at, size_t n)
 {
@@ -95,7 +95,7 @@ number_at(struct str s, size_t at, size_t n)
     return str_u64(str_make(s.p + at, n), &v) ? (int)v : -1;
 }
 
-/* Which of the three-letter names, written one behind the other, stands at `at`; or -1. */
+/* The index of the name at s[at] in `names`, a concatenation of three-letter names; or -1. */
 static int
 name_at(struct str s, size_t at, struct str names)
 {
@@ -171,7 +171,7 @@ clock_seed_for_tests(uint64_t seed)
     random_seeded = true;
 }
 
-/* Splitmix64: one addition and three mixing steps, every state is a good one. */
+/* SplitMix64: fast, and every state is valid. */
 uint64_t
 clock_random_u64(void)
 {

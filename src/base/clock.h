@@ -1,4 +1,4 @@
-/* clock.h - time and randomness come through here, so that tests can set both. */
+/* clock.h - time and randomness, behind functions that let tests control both. */
 #pragma once
 
 #include "base/base.h"
@@ -11,8 +11,8 @@ clock_now_ms(void)
     return clock_now_us() / 1000;
 }
 
-/* Wall-clock time since 1970, UTC, as of the kernel's last tick, a few milliseconds ago: for stamps
- * and dates, at a quarter of the cost. */
+/* Wall-clock time since 1970, UTC, as of the kernel's last tick (a few milliseconds old): for
+ * timestamps and dates, at a quarter of the cost. */
 uint64_t clock_wall_ms(void);
 
 /* "2026-11-21T10:54:47.123Z" into `room` (at least CLOCK_STAMP_ROOM bytes); returns the slice. */
@@ -31,7 +31,7 @@ uint64_t clock_random_u64(void);
 /* Uniform in [0, 1). */
 double clock_random_unit(void);
 
-/* Tests only: fixes the clock for all threads (0 gives it back), and the seed of clock_random_u64()
- * for the calling thread. */
+/* Tests only: sets the clock for all threads (0 restores the real one), and the seed of
+ * clock_random_u64() for the calling thread. */
 void clock_set_for_tests(uint64_t now_us, uint64_t wall_ms);
 void clock_seed_for_tests(uint64_t seed);

@@ -1,4 +1,4 @@
-/* digest.c - libcrypto's hashes, and the two text forms that hashes travel in. */
+/* digest.c - hashes from libcrypto; hexadecimal and base64. */
 #include "base/digest.h"
 
 #include <openssl/core_names.h>
@@ -6,7 +6,7 @@
 #include <openssl/params.h>
 #include <pthread.h>
 
-/* Looking an algorithm up costs more than a short hash, so it is done once. */
+/* Fetching an algorithm costs more than hashing a short text, so it is done once. */
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
 static EVP_MAC *hmac;
@@ -86,7 +86,7 @@ digest_base64(struct str data, char *out)
     return (size_t)(out - start);
 }
 
-/* What a character stands for, or -1. */
+/* The value of a base64 character, or -1. */
 static inline int
 base64_value(char c)
 {
@@ -99,8 +99,8 @@ base64_value(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Decodes `chars` characters (2 to 4) of one group into `chars - 1` bytes. False when one of them
- * is not of the alphabet, or a bit is set that no byte takes up. */
+/* Decodes `chars` characters (2 to 4) of one group into `chars - 1` bytes. False when a character
+ * is not base64, or when unused bits are set. */
 static bool
 decode_group(const char *p, unsigned chars, uint8_t *out)
 {

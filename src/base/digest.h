@@ -16,5 +16,5 @@ void digest_hex(const uint8_t *data, size_t n, char *out);
 size_t digest_base64(struct str data, char *out);
 
 /* Strict decoding of standard base64 with padding. False when malformed.
- * `out` needs 3*(n/4) bytes; *ret_n is what was written. */
+ * `out` needs 3*(n/4) bytes; *ret_n is the number written. */
 bool digest_base64_decode(struct str text, uint8_t *out, size_t *ret_n);

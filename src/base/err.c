@@ -1,4 +1,4 @@
-/* err.c - the rows of err.def, where code can read them. */
+/* err.c - the table made from err.def. */
 #include "base/err.h"
 
 static const struct err_row rows[ERR_COUNT] = {

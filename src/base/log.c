@@ -1,9 +1,8 @@
-/* log.c - a line of the error log: put together, kept from repeating itself, handed to its file.
+/* log.c - formats lines of the error log, suppresses repeats, and hands lines to the log's file.
  *
- * Lines that say the same of the same thing (one format and level, one provider, error and
- * subject) are counted. From the sixth within ten seconds on they are not written, and a
- * summary says how many there were. Debug lines are always written: whoever turns them on
- * wants them all.
+ * Lines with the same format, level, provider, error and subject are counted. From the sixth
+ * within ten seconds they are suppressed, and a summary line gives their number. Debug lines are
+ * never suppressed.
  */
 #include "base/log.h"
 
@@ -26,7 +25,7 @@ enum {
     REPEATS_MAX = 5,
     REPEAT_WINDOW_MS = 10000,
     TOPICS = 256,
-    TOPIC_WAYS = 4,    /* rows that a topic may stand in */
+    TOPIC_WAYS = 4,    /* rows per set of the table */
     TOPIC_TEXT = 200,
     TOPIC_NAME = 64,
 };
@@ -34,13 +33,13 @@ enum {
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 static const char *const level_marks[] = { "DEBUG", "INFO ", "WARN ", "ERROR" };
 
-/* Something that is being said about something, and how often it was of late. */
+/* A message about one provider, error and subject, and how often it was logged recently. */
 struct topic {
     uint64_t key;    /* 0: the row is free */
     enum log_level level;
     uint64_t since_ms;
     uint64_t count;
-    char text[TOPIC_TEXT];    /* the beginning of the last message that was not written */
+    char text[TOPIC_TEXT];    /* the beginning of the last suppressed message */
     char provider[TOPIC_NAME];
     char error[TOPIC_NAME];
     char subject[TOPIC_NAME];
@@ -52,7 +51,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* guards the rest *
 static struct log_file *sink;                               /* NULL: standard error */
 static bool as_json;
 static struct topic topics[TOPICS];
-static uint64_t due_ms = UINT64_MAX;    /* when the next summary may be due */
+static uint64_t due_ms = UINT64_MAX;    /* earliest time a summary can be due */
 
 bool
 log_level_named(struct str name, enum log_level *ret)
@@ -88,7 +87,7 @@ log_add_visible(struct buf *b, struct str s)
     }
 }
 
-/* A line, for machines or for people. Called with the lock, as everything up to log_write(). */
+/* Everything from here to log_write() is called with the lock held. */
 
 static void
 add_text(struct buf *b, struct str s)
@@ -131,7 +130,7 @@ add_line(struct buf *b, enum log_level level, const struct log_context *who, str
     buf_add(b, as_json ? S("}\n") : S("\n"));
 }
 
-/* Straight to standard error, for what is logged while there is no log. */
+/* Writes to standard error, used before the log is started and after it is stopped. */
 static void
 write_stderr(struct str line)
 {
@@ -152,7 +151,7 @@ emit(enum log_level level, const struct log_context *who, struct str message)
     buf_init(&b, LINE_MAX_BYTES);
     add_line(&b, level, who, message);
 
-    /* Contexts are short and messages cut: an overflow is memory running out, and no line. */
+    /* Contexts are short and messages truncated, so an overflow means out of memory: drop the line. */
     if (!b.overflow && sink != NULL)
         (void)log_file_write(sink, buf_str(&b));    /* counts what it drops */
     else if (!b.overflow)
@@ -160,7 +159,7 @@ emit(enum log_level level, const struct log_context *who, struct str message)
     buf_fini(&b);
 }
 
-/* Says how many were not written, and starts a new count. */
+/* Writes the summary line, if anything was suppressed, and frees the row. */
 static void
 sum_up(struct topic *t)
 {
@@ -177,7 +176,7 @@ sum_up(struct topic *t)
     *t = (struct topic){ 0 };
 }
 
-/* Ends the counts whose time is over, or all. */
+/* Summarises topics whose window has ended, or all of them. */
 static void
 sum_up_all(uint64_t now_ms, bool due_only)
 {
@@ -208,7 +207,7 @@ topic_key(enum log_level level, const char *format, const struct log_context *wh
     return key | 1;
 }
 
-/* The topic's row: its own, a free one, or the oldest of those that it may stand in. */
+/* The topic's row: its own, a free one, or the oldest in its set. */
 static struct topic *
 topic_find(uint64_t key)
 {
@@ -224,7 +223,7 @@ topic_find(uint64_t key)
     return found;
 }
 
-/* Counts a line. True when it was one too many and is not to be written. */
+/* Counts a line. True when it must be suppressed. */
 static bool
 is_repeat(
     enum log_level level, const char *format, const struct log_context *who, struct str message)
@@ -248,7 +247,7 @@ is_repeat(
     return true;
 }
 
-static const struct log_context process;    /* whose messages name nothing else */
+static const struct log_context process;    /* the context of messages without one */
 
 void
 log_write(enum log_level level, const struct log_context *who, const char *format, ...)

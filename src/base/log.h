@@ -11,13 +11,13 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* What a message is about; a zeroed struct is the process itself. Repeats are counted for each
- * message, provider, error and subject apart: one provider's failures never hide another's. */
+/* What a message is about; a zeroed struct means the process itself. Repeats are counted separately
+ * for each message, provider, error and subject, so one provider's failures never hide another's. */
 struct log_context {
     struct str request_id;
     struct str provider;
     struct str model_requested;    /* as the caller named it */
-    struct str model;              /* as the provider is asked for it */
+    struct str model;              /* as sent to the provider */
     unsigned attempt;              /* 0: none */
     struct str error;              /* a code of err.def */
     struct str subject;            /* anything else: a listener, an address, a file */
@@ -37,15 +37,15 @@ void log_file_close(struct log_file *f);
  * False when the queue was full: dropped and counted. */
 bool log_file_write(struct log_file *f, struct str lines);
 
-/* Opens the path again, after rotation. False with errno when that fails: the old file stays in
- * use. */
+/* Reopens the path, after rotation. On failure returns false with errno set and keeps using the old
+ * file. */
 bool log_file_reopen(struct log_file *f) MUST_CHECK;
 
-/* Does a person read along? Told when it was opened. */
+/* Is the file a terminal? Determined when it is opened. */
 bool log_file_is_terminal(const struct log_file *f);
 
-/* Appends text from outside so that nothing in it moves a terminal's cursor, changes colours or starts a
- * new line. */
+/* Appends untrusted text with control characters escaped, so that it cannot move a terminal's
+ * cursor, change colours or start a new line. */
 struct buf;
 void log_add_visible(struct buf *b, struct str s);
 
@@ -57,7 +57,7 @@ uint64_t log_file_dropped(const struct log_file *f);
 
 /* The process-wide error log. Before log_start() and after log_stop() lines go straight to standard
  * error, in the readable form. The file stays the caller's, who closes it after log_stop(). May be
- * called again with other settings. */
+ * called again with different settings. */
 void log_start(struct log_file *f, enum log_level least, bool json);
 void log_stop(void);
 
@@ -70,7 +70,7 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const struct log_context *who, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* One line that is never counted as a repeat: for what is said once, in several lines. */
+/* One line that is never counted as a repeat: for one report that takes several lines. */
 void log_line(enum log_level level, struct str message);
 
 /* The format's arguments are evaluated only when the level is on. */

@@ -6,7 +6,7 @@
  * first line into an empty queue wakes the thread; it lets others gather for a
  * moment and then writes them all at once. When the file does not take them
  * (disk full, pipe blocked, reader gone) they wait in the queue and the thread
- * tries again later; what no longer fits into the queue is dropped and counted.
+ * retries later; lines that no longer fit into the queue are dropped and counted.
  */
 #include "base/log.h"
 
@@ -27,9 +27,9 @@
 enum {
     GATHER_MS = 20,          /* between the first line into an empty queue and the write */
     POLL_MS = 100,           /* longest wait for a pipe to take more */
-    RETRY_MS = 250,          /* between two attempts at a file that refuses */
-    CLOSE_MS = 800,          /* that the thread still tries once the log is closing */
-    CLOSE_SLACK_MS = 200,    /* for it to notice that this time is over */
+    RETRY_MS = 250,          /* between attempts after a write error */
+    CLOSE_MS = 800,          /* how long the thread keeps trying once the log is closing */
+    CLOSE_SLACK_MS = 200,    /* extra time for the thread to notice that this has passed */
     KEEP_BYTES = 64 * 1024,
 };
 
@@ -39,27 +39,27 @@ struct log_file {
     bool terminal;
     pthread_t thread;
 
-    pthread_mutex_t lock;    /* guards what follows up to `dropped` */
-    pthread_cond_t wake;     /* of the thread: there is something to do */
-    pthread_cond_t ended;    /* of the closer: the thread is through */
+    pthread_mutex_t lock;    /* guards the members up to `dropped` */
+    pthread_cond_t wake;     /* signals the thread: there is work */
+    pthread_cond_t ended;    /* signals log_file_close(): the thread has finished */
     struct buf queue;
     size_t outgoing_bytes;    /* left in `outgoing` */
-    int next_fd;              /* opened in place of `fd`; -1: none */
+    int next_fd;              /* will replace `fd`; -1: none */
     bool closing;
     bool done;
-    bool abandoned;    /* the closer went away; the thread frees everything */
+    bool abandoned;    /* log_file_close() timed out; the thread frees everything */
 
     _Atomic uint64_t dropped;
 
-    /* The thread's own. */
+    /* used by the thread only */
     int fd;
     bool own_fd;         /* not one of the standard streams */
-    bool regular;        /* a file on a disk: write() takes everything at once */
-    bool inside_line;    /* what was written last is not the end of a line */
+    bool regular;        /* a regular file: write() never blocks for long */
+    bool inside_line;    /* the last write ended in the middle of a line */
     struct buf outgoing;
 };
 
-/* The moment `ms` from now, of the clock that the conditions use: real time, whatever tests set. */
+/* `ms` from now on the condition variables' clock. Real time: clock_set_for_tests() does not apply. */
 static struct timespec
 deadline_in(unsigned ms)
 {
@@ -113,12 +113,12 @@ open_path(const struct log_file *f)
 {
     if (is_stream(f))
         return strcmp(f->path, "stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO;
-    /* O_NONBLOCK matters for a named pipe: neither this nor a write may wait for its reader. */
+    /* O_NONBLOCK is for named pipes: neither open() nor write() may wait for a reader. */
     return open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 }
 
-/* Writes to `fd` from now on. The rest of a line that is already in the old file has no place in
- * the new. */
+/* Switches to `fd`. If the old file ends with part of a line, the rest of that line is dropped: it
+ * does not belong into the new file. */
 static void
 use(struct log_file *f, int fd)
 {
@@ -150,8 +150,7 @@ whole_lines(struct str s, size_t n)
     return str_make(s.p, last != NULL ? (size_t)(last - s.p) + 1 : n);
 }
 
-/* Writes `outgoing` as far as the file takes it without making us wait long. False when it
- * refused. */
+/* Writes as much of `outgoing` as the file accepts without a long wait. False on a write error. */
 static bool
 send_outgoing(struct log_file *f)
 {
@@ -162,8 +161,8 @@ send_outgoing(struct log_file *f)
             struct pollfd p = { .fd = f->fd, .events = POLLOUT };
 
             if (poll(&p, 1, POLL_MS) <= 0)
-                return true;    /* we have waited; look for other orders before going on */
-            left = whole_lines(left, PIPE_BUF);    /* a pipe that is ready takes that much */
+                return true;                       /* waited long enough: check for other work first */
+            left = whole_lines(left, PIPE_BUF);    /* a writable pipe accepts that much */
         }
         ssize_t n = write(f->fd, left.p, left.n);
         if (n < 0 && errno != EINTR)
@@ -192,7 +191,7 @@ free_file(struct log_file *f)
     free(f);
 }
 
-/* Lets lines gather for `ms`, unless there is a reason to hurry. Called with the lock. */
+/* Waits `ms` for more lines, unless there is a reason to write sooner. Called with the lock held. */
 static void
 rest(struct log_file *f, unsigned ms, bool gathering)
 {
@@ -203,8 +202,7 @@ rest(struct log_file *f, unsigned ms, bool gathering)
         (void)pthread_cond_timedwait(&f->wake, &f->lock, &until);
 }
 
-/* Waits before the next attempt at a file that refuses; not so long when the end is near. Called
- * with the lock. */
+/* Waits before retrying after a write error; less when closing. Called with the lock held. */
 static void
 rest_after_refusal(struct log_file *f)
 {
@@ -217,8 +215,8 @@ rest_after_refusal(struct log_file *f)
     (void)pthread_mutex_lock(&f->lock);
 }
 
-/* Waits until there is something to do, then takes the queue if nothing older is still to be sent.
- * Called with the lock. */
+/* Waits for work, then takes the queue unless older lines are still to be written. Called with the
+ * lock held. */
 static void
 await_work(struct log_file *f)
 {
@@ -235,7 +233,7 @@ await_work(struct log_file *f)
     }
 }
 
-/* The life of the thread. */
+/* The thread's main function. */
 static void *
 run(void *arg)
 {
@@ -277,8 +275,8 @@ run(void *arg)
     return NULL;
 }
 
-/* Starts the thread with all signals blocked: they are the main thread's business, and a reader
- * that went away shows as EPIPE. */
+/* Starts the thread with all signals blocked: the main thread handles them, and a closed pipe must
+ * give EPIPE rather than SIGPIPE. */
 static int
 start_thread(struct log_file *f)
 {
@@ -339,7 +337,7 @@ log_file_close(struct log_file *f)
     while (!f->done && !is_past(&until))
         (void)pthread_cond_timedwait(&f->ended, &f->lock, &until);
     bool done = f->done;
-    f->abandoned = !done;    /* stuck in a write() that may never return: it cleans up by itself */
+    f->abandoned = !done;    /* stuck in a write() that may never return: the thread cleans up */
     (void)pthread_mutex_unlock(&f->lock);
 
     if (done) {
@@ -361,7 +359,7 @@ log_file_write(struct log_file *f, struct str lines)
         buf_add(&f->queue, lines);
         fits = !f->queue.overflow;
         if (!fits)
-            buf_truncate(&f->queue, before);    /* memory is short; there may be some later */
+            buf_truncate(&f->queue, before);    /* out of memory, perhaps only for now */
     }
     size_t after = buf_len(&f->queue);
     bool half_full = before <= f->queue_bytes / 2 && after > f->queue_bytes / 2;

@@ -1,4 +1,4 @@
-/* secret.c - windows of 16 characters in a hash table, and the reduction of text to that form. */
+/* secret.c - a hash table of 16-character windows, and the conversion of text to canonical form. */
 #include "base/secret.h"
 
 #include <stdlib.h>
@@ -10,14 +10,14 @@
 #define WINDOW 16
 #define HALF 8
 #define STEP 8           /* between the windows of one secret */
-#define LONG_CHARS 32    /* of a secret whose last few characters count too */
+#define LONG_CHARS 32    /* length from which the last few characters are secret too */
 #define SECRET_BYTES_MAX (16u * 1024)
 #define FORM_BYTES_MAX (2 * SECRET_BYTES_MAX)
 #define SLOTS_LEAST 64
-#define HEAD 4    /* characters of a window's beginning */
+#define HEAD 4    /* characters in `heads` */
 
-/* The characters that a secret must end in to be found: the last 8 exactly, those before them as
- * far as `mask` tells. */
+/* Characters that identify a secret: 8 that must match exactly, and the 8 before them as far as
+ * `mask` selects them. */
 struct window {
     uint64_t low;    /* 0: the slot is free */
     uint64_t high, mask;
@@ -30,7 +30,7 @@ struct secrets {
     size_t count;
     unsigned shift;    /* of a product to a slot's number */
 
-    uint32_t *heads;    /* the first characters of all windows; the same kind of table, 0: free */
+    uint32_t *heads;    /* the first characters of all windows, hashed; 0: free */
     size_t head_slots;
     size_t head_count;
 };
@@ -58,12 +58,11 @@ secrets_destroy(struct secrets *s)
     free(s);
 }
 
-/* --- the reduced form --- */
+/* --- the canonical form --- */
 
-/* What a byte is in the reduced form: itself in lower case, 0: nothing, or the beginning of an
- * escape. */
+/* A byte's canonical form: its lower case, 0 (removed), or ESCAPE (begins an escape sequence). */
 #define ESCAPE 0xff
-static const unsigned char reduced[256] = {
+static const unsigned char canonical[256] = {
     ['\\'] = ESCAPE,
     ['%'] = ESCAPE,
     ['&'] = ESCAPE,
@@ -131,11 +130,11 @@ static const unsigned char reduced[256] = {
     'z',
 };
 
-/* An escape so far is none, is not complete, or stands for a character. */
+/* Results of reading an escape sequence, beside the character it stands for. */
 enum { NO_ESCAPE = -2, UNFINISHED = -1 };
 
-/* HTML's names of the ASCII characters that a credential may have beside letters and digits; in
- * the reduced form they are all left out, but '%', '&' and '\' begin escapes. */
+/* Named HTML entities that matter: those that can begin another escape. All others stand for
+ * characters that the canonical form does not have. */
 static const struct entity {
     struct str name;
     char c;
@@ -156,7 +155,7 @@ digits(struct str s, unsigned base, size_t count)
     return s.n == count ? value : UNFINISHED;
 }
 
-/* As many digits as there are, up to `end`. */
+/* Digits up to the terminator `end`. */
 static int
 digits_until(struct str s, unsigned base, char end)
 {
@@ -166,7 +165,7 @@ digits_until(struct str s, unsigned base, char end)
     return s.n != 0 ? digits(s, base, s.n) : NO_ESCAPE;
 }
 
-/* JSON and the languages that write like it: \u0073 \u{73} \x73 \163 \n \/ */
+/* JSON and similar languages: \u0073 \u{73} \x73 \163 \n \/ */
 static int
 read_backslash(struct str s)
 {
@@ -184,7 +183,7 @@ read_backslash(struct str s)
     return memchr("nrtbfvNRTBFV", c, 12) != NULL ? ' ' : (unsigned char)c;
 }
 
-/* URLs: %73, and %u0073 as old servers write it. */
+/* URLs: %73, and the old %u0073. */
 static int
 read_percent(struct str s)
 {
@@ -208,12 +207,12 @@ read_entity(struct str s)
                                       : digits_until(str_skip(s, 1), 10, ';');
     }
     if (!ended)
-        return reduced[(unsigned char)s.p[s.n - 1]] - 1u < ESCAPE - 1u ? UNFINISHED : NO_ESCAPE;
+        return canonical[(unsigned char)s.p[s.n - 1]] - 1u < ESCAPE - 1u ? UNFINISHED : NO_ESCAPE;
     s.n--;
     for (size_t i = 0; i < ARRAY_LEN(entities); i++)
         if (str_ieq(s, entities[i].name))
             return (unsigned char)entities[i].c;
-    return ' ';    /* any other sign */
+    return ' ';    /* any other character */
 }
 
 static int
@@ -231,14 +230,14 @@ read_escape(struct str s)
     }
 }
 
-/* Moves a byte into a layer. What is known by then of the text comes out, at most all that the
- * layer held and the byte. */
+/* Feeds a byte into a layer and writes the decoded bytes, if any, to `out`: at most those that the
+ * layer held and the new one. */
 static size_t
 layer_pass(struct secret_layer *l, char c, char *out)
 {
     size_t n = 0;
 
-    if (l->n == 0 && reduced[(unsigned char)c] != ESCAPE) {
+    if (l->n == 0 && canonical[(unsigned char)c] != ESCAPE) {
         out[0] = c;
         return 1;
     }
@@ -246,7 +245,7 @@ layer_pass(struct secret_layer *l, char c, char *out)
     int value = read_escape(str_make(l->escape, l->n));
     if (value == UNFINISHED && l->n < SECRET_ESCAPE_MAX)
         return 0;
-    if (value >= 0) {    /* what is not ASCII is left out of the reduced form anyhow */
+    if (value >= 0) {    /* characters beyond ASCII are not in the canonical form */
         l->n = 0;
         out[0] = value < 0x80 ? (char)value : ' ';
         return 1;
@@ -254,14 +253,14 @@ layer_pass(struct secret_layer *l, char c, char *out)
     n = l->n;
     l->n = 0;
     memcpy(out, l->escape, n);
-    if (n > 1 && reduced[(unsigned char)c] == ESCAPE) {    /* it may begin another */
+    if (n > 1 && canonical[(unsigned char)c] == ESCAPE) {    /* the byte may begin another escape */
         l->escape[l->n++] = c;
         n--;
     }
     return n;
 }
 
-/* A byte through all layers; what comes out at their end is written to `out`. */
+/* Feeds a byte through all layers and writes what the last one gives to `out`. */
 static size_t
 layers_pass(struct secret_scan *at, char c, char out[SECRET_LAYERS * SECRET_ESCAPE_MAX + 1])
 {
@@ -303,7 +302,7 @@ ends_secret(const struct secrets *s, uint64_t high, uint64_t low, bool random_on
     return false;
 }
 
-/* A byte within or at the beginning of an escape. */
+/* Scans a byte that begins or continues an escape sequence. */
 static bool
 scan_escape(const struct secrets *s, struct secret_scan *at, char c, bool random_only)
 {
@@ -311,7 +310,7 @@ scan_escape(const struct secrets *s, struct secret_scan *at, char c, bool random
     size_t n = layers_pass(at, c, out);
 
     for (size_t i = 0; i < n; i++) {
-        unsigned char k = reduced[(unsigned char)out[i]];
+        unsigned char k = canonical[(unsigned char)out[i]];
 
         if (k == 0 || k == ESCAPE)
             continue;
@@ -329,15 +328,15 @@ secrets_scan(const struct secrets *s, struct secret_scan *at, struct str piece, 
     const unsigned char *p = (const unsigned char *)piece.p, *end = p + piece.n;
 
     while (p < end) {
-        while (p < end && (at->held != 0 || reduced[*p] == ESCAPE))
+        while (p < end && (at->held != 0 || canonical[*p] == ESCAPE))
             if (scan_escape(s, at, (char)*p++, random_only))
                 return true;
-        uint64_t high = at->high, low = at->low;    /* the common bytes, in registers */
-        for (; p < end && reduced[*p] != ESCAPE; p++) {
-            if (reduced[*p] == 0)
+        uint64_t high = at->high, low = at->low;    /* in registers for ordinary bytes */
+        for (; p < end && canonical[*p] != ESCAPE; p++) {
+            if (canonical[*p] == 0)
                 continue;
             high = high << 8 | low >> 56;
-            low = low << 8 | reduced[*p];
+            low = low << 8 | canonical[*p];
             if (UNLIKELY(ends_secret(s, high, low, random_only)))
                 return true;
         }
@@ -373,7 +372,7 @@ secrets_in(const struct secrets *s, struct str text)
 {
     struct secret_scan at = { .held = 0 };
 
-    /* A blank ends what began like an escape and is none. */
+    /* A trailing space flushes an unfinished escape sequence. */
     return secrets_scan(s, &at, text, false) ||
            (at.held != 0 && secrets_scan(s, &at, S(" "), false));
 }
@@ -387,7 +386,7 @@ put(struct secrets *s, const struct window *w)
 
     while (s->slots[i].low != 0) {
         if (s->slots[i].low == w->low && s->slots[i].high == w->high && s->slots[i].mask == w->mask)
-            break;    /* two secrets begin alike */
+            break;    /* shared by two secrets */
         i = (i + 1) & (s->slot_count - 1);
     }
     s->count += s->slots[i].low == 0;
@@ -438,7 +437,7 @@ head_add(struct secrets *s, struct str form)
     s->heads[i] = head;
 }
 
-/* The window that ends before `end`, of at most `chars` characters. */
+/* Adds the window of at most `chars` characters that ends before `end`. */
 static void
 window_at(struct secrets *s, struct str form, size_t end, size_t chars, bool random)
 {
@@ -455,7 +454,7 @@ window_at(struct secrets *s, struct str form, size_t end, size_t chars, bool ran
     head_add(s, str_skip(form, end - chars));
 }
 
-/* Adds the windows of one form of a secret. */
+/* Adds the windows of one encoding of a secret. */
 static void
 form_add(struct secrets *s, struct str form, bool random)
 {
@@ -466,9 +465,9 @@ form_add(struct secrets *s, struct str form, bool random)
     window_at(s, form, form.n, WINDOW, random);
 }
 
-/* Reduces text as a scan does. */
+/* Appends the canonical form of `text`, as a scan computes it. */
 static void
-reduce(struct buf *out, struct str text)
+add_canonical(struct buf *out, struct str text)
 {
     struct secret_scan at = { .held = 0 };
     char room[SECRET_LAYERS * SECRET_ESCAPE_MAX + 1];
@@ -477,7 +476,7 @@ reduce(struct buf *out, struct str text)
         size_t n = layers_pass(&at, i < text.n ? text.p[i] : ' ', room);
 
         for (size_t k = 0; k < n; k++) {
-            unsigned char c = reduced[(unsigned char)room[k]];
+            unsigned char c = canonical[(unsigned char)room[k]];
 
             if (c != 0 && c != ESCAPE)
                 buf_add_c(out, (char)c);
@@ -485,7 +484,7 @@ reduce(struct buf *out, struct str text)
     }
 }
 
-/* Letters and digits that change places often are no words. */
+/* Words do not alternate between letters and digits. */
 static bool
 looks_random(struct str form)
 {
@@ -496,8 +495,8 @@ looks_random(struct str form)
     return form.n >= WINDOW && changes >= 3;
 }
 
-/* The base64 form of a secret that stands `shift` bytes behind the beginning of a group: the
- * characters that its own bytes decide alone. */
+/* The base64 form of a secret that starts `shift` bytes into a group of three: only the characters
+ * that do not depend on its neighbours. */
 static void
 base64_add(struct secrets *s, struct str value, size_t shift, bool random)
 {
@@ -510,7 +509,7 @@ base64_add(struct secrets *s, struct str value, size_t shift, bool random)
     memcpy(plain + shift, value.p, value.n);
     (void)digest_base64(str_make(plain, n), text);
     buf_init(&form, FORM_BYTES_MAX);
-    reduce(&form, str_make(text + begin, end - begin));
+    add_canonical(&form, str_make(text + begin, end - begin));
     form_add(s, buf_str(&form), random);
     buf_fini(&form);
     free(plain);
@@ -526,7 +525,7 @@ value_add(struct secrets *s, struct str value)
     if (value.n < SECRET_LEAST_BYTES || value.n > SECRET_BYTES_MAX)
         return;
     buf_init(&form, FORM_BYTES_MAX);
-    reduce(&form, value);
+    add_canonical(&form, value);
     bool random = looks_random(buf_str(&form));
     form_add(s, buf_str(&form), random);
     if (random && buf_len(&form) >= LONG_CHARS)

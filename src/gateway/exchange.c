@@ -57,8 +57,7 @@ exchange_wake(struct exchange *x)
 struct str
 exchange_shown(const struct exchange *x, struct str text)
 {
-    return secrets_in(x->hold->snapshot->secrets, text) ? S("(withheld: it quotes a secret)")
-                                                        : text;
+    return secrets_in(x->hold->snapshot->secrets, text) ? S("(withheld: contains a secret)") : text;
 }
 
 /* --- the body, and work on it --- */
@@ -480,8 +479,8 @@ is_out_of_room(const struct exchange *x)
            (x->request.arena != NULL && arena_was_refused(x->request.arena));
 }
 
-/* A word of an API's own vocabulary ("invalid_value", "messages[0].content"): it may be logged. What
- * may be a piece of somebody's text is left out. */
+/* Returns `word` if it looks like an API's identifier ("invalid_value", "messages[0].content"), which
+ * may be logged; else an empty slice, as it may be part of somebody's text. */
 static struct str
 api_word(const struct exchange *x, struct str word)
 {

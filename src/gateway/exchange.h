@@ -187,12 +187,11 @@ void exchange_answer(struct exchange *x, int status, struct str content_type, st
  * gateway_run() alone. */
 void exchange_finish(struct exchange *x);
 
-/* What a log may say of a text that somebody else wrote: nothing, when it holds a secret. */
+/* The text as it may be logged: replaced by a note if it contains a secret. */
 struct str exchange_shown(const struct exchange *x, struct str text);
 
-/* Why something failed, for the log: without secrets and without words of the conversation. What a
- * provider said is reduced to its status, its code and the parameter that it named. In the
- * exchange's arena. */
+/* Why something failed, for the log: without secrets or parts of the conversation. A provider's
+ * error is reduced to its status, code and parameter. In the exchange's arena. */
 struct str exchange_reason(struct exchange *x, const struct llm_error *e);
 
 /* Who the log is told is speaking. */

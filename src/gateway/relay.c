@@ -9,8 +9,7 @@
 /* frames that carry no content yet, or one turn's output */
 #define HELD_BYTES (4u * 1024 * 1024)
 
-/* Of text that passes through as it is, kept back while it may be the beginning of a secret: more than
- * most spellings of the characters that tell one. */
+/* The most that is held back of passed-through text while it may be the beginning of a secret. */
 #define RAW_TAIL_BYTES 256
 
 /* The provider's fields that mean something to the caller. */
@@ -84,8 +83,8 @@ has_digit(struct str s)
     return false;
 }
 
-/* A field of the provider's whose name or value quotes a secret goes no further. Names without a
- * digit are those of the provider's own documentation. */
+/* Fields whose name or value contains a secret are not passed on. Names without a digit are not
+ * scanned: they are ordinary names. */
 static bool
 field_is_clean(const struct exchange *x, struct str name, struct str value)
 {
@@ -112,7 +111,7 @@ pass_resource_field(struct exchange *x, const struct http_field *f, struct buf *
         http_add_field(out, f->name, value);
 }
 
-/* The types that nearly all answers have. */
+/* The most common types; they need no scan. */
 static bool
 is_plain_type(struct str type)
 {
@@ -166,7 +165,7 @@ choose_output(struct exchange *x)
     }
 }
 
-/* Is this read by people and programs as text? Then a secret can be found in it. */
+/* Is content of this type text, so that it can be scanned for secrets? */
 static bool
 is_text(struct str type)
 {
@@ -373,7 +372,7 @@ on_frame(void *arg, const struct sse_frame *f)
     arena_rewind(scratch, mark);
     if (r->frame_error != OK || r->error_event)
         return false;
-    /* What the decoder made nothing of may be anything, an error too. */
+    /* An event that the decoder ignored may be anything, also an error. */
     if (r->output == OUTPUT_FORWARD &&
         (r->frame_said || !secrets_in(x->hold->snapshot->secrets, f->raw)))
         forward_frame(x, f->raw);
@@ -473,7 +472,7 @@ read_whole(struct exchange *x, struct str body)
     return write_whole(x, body);
 }
 
-/* What kind of document begins like this? */
+/* Notes whether a document looks like JSON or HTML. */
 static void
 look_at_document(struct relay *r, struct str body)
 {
@@ -554,7 +553,16 @@ read_stream(struct exchange *x, struct str bytes)
     return stream_verdict(r, e);
 }
 
-/* Does an event stream that is passed through say that something failed? */
+static struct str
+skip_blanks(struct str s)
+{
+    while (s.n != 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = str_skip(s, 1);
+    return s;
+}
+
+/* Does a passed-through event stream report an error? Looks for the event's name, or for a member
+ * "error" that is not null. */
 static bool
 says_failure(struct str text)
 {
@@ -564,16 +572,16 @@ says_failure(struct str text)
     for (size_t at = str_find(text, S("\"error\"")); at != text.n;
          at = str_find(text, S("\"error\""))) {
         text = str_skip(text, at + sizeof("\"error\"") - 1);
-        struct str value = str_trim(text);
+        struct str value = skip_blanks(text);
 
-        if (!str_starts(value, S(":")) || !str_starts(str_trim(str_skip(value, 1)), S("null")))
+        if (!str_starts(value, S(":")) || !str_starts(skip_blanks(str_skip(value, 1)), S("null")))
             return true;
     }
     return false;
 }
 
-/* Searches for the secrets that no text holds by chance, and where a stream speaks of an error, for
- * all. */
+/* Scans passed-through text for secrets: for those that look random, which no text contains by chance,
+ * and once a stream has reported an error for all of them. */
 static enum err
 search_raw(struct exchange *x, struct str text)
 {
@@ -584,7 +592,8 @@ search_raw(struct exchange *x, struct str text)
         return OK;
     r->error_event = true;
     r->error = (struct llm_error){ .kind = ERR_UPSTREAM_ERROR,
-        .message = S("the provider's answer quotes a credential of the gateway's and was withheld"),
+        .message =
+            S("the provider's answer contained one of the gateway's credentials and was withheld"),
         .retry_after_ms = -1 };
     return ERR_UPSTREAM_ERROR;
 }
@@ -603,7 +612,7 @@ on_raw_frame(void *arg, const struct sse_frame *f)
     return true;
 }
 
-/* Bytes that pass through as they are; text is searched for secrets on the way. */
+/* Passes bytes through unchanged; text is scanned for secrets. */
 static enum err
 pass_raw(struct exchange *x, struct str bytes)
 {
@@ -619,7 +628,7 @@ pass_raw(struct exchange *x, struct str bytes)
     enum err e = search_raw(x, bytes);
     if (e != OK)
         return e;
-    /* What may be the beginning of a secret waits for the rest of it, `body` having it. */
+    /* A tail that may be the beginning of a secret is kept in `body` until more has arrived. */
     bool pending = secrets_scan_pending(x->hold->snapshot->secrets, &r->scan) &&
                    buf_len(&r->body) <= RAW_TAIL_BYTES;
     size_t kept = pending ? MIN(bytes.n, RAW_TAIL_BYTES) : 0;

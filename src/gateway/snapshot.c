@@ -6,7 +6,7 @@
 
 #include "gateway/endpoints.h"
 
-/* Everything that was told to us in confidence. */
+/* Collects the secrets of a configuration. */
 static struct secrets *
 collect_secrets(const struct conf *c, const struct route_table *routes)
 {

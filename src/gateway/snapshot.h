@@ -16,7 +16,7 @@ struct snapshot {
     struct conf *conf;
     struct auth_table *auth;
     struct route_table *routes;
-    struct secrets *secrets;    /* what must not be shown: all that the configuration holds */
+    struct secrets *secrets;    /* keys, header values and passwords of the configuration */
     uint64_t generation;        /* 1, 2, ...: who puts it to use counts */
     _Atomic uint32_t refs;
 };

@@ -1,10 +1,10 @@
-/* wrong_url.c - a base_url that is wrong by a path or a host is the commonest mistake of a
- * configuration, and what answers there is seldom an API. */
+/* wrong_url.c - a wrong host or path in base_url is a common configuration mistake; what answers
+ * there is usually not an API. */
 #include "gateway/wrong_url.h"
 
 #define LOCATION_BYTES 300
 
-/* Where a redirect leads, for a log: no query, and nothing that could be a secret. */
+/* The target of a redirect, as it may be shown: without a query, and no secrets. */
 static struct str
 told_location(const struct exchange *x)
 {

@@ -1,9 +1,9 @@
-/* wrong_url.h - does an answer look as if somebody else than the provider's API gave it? */
+/* wrong_url.h - recognises answers that did not come from a provider's API. */
 #pragma once
 
 #include "gateway/exchange.h"
 
-/* For a failed attempt whose answer's head has come. A redirect, a page of HTML or a 404 that is
- * not JSON: puts a sentence into *e that names the URL and what came from it, and true. A URL is
- * told without its query. */
+/* For a failed attempt that has received a response head. If the response is a redirect, an HTML
+ * page, or a 404 or 405 that is not JSON, sets *e to a message with the URL (without its query) and
+ * what was received, and returns true. */
 bool wrong_url_explain(struct exchange *x, struct llm_error *e);

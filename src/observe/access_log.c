@@ -1,4 +1,4 @@
-/* access_log.c - fields.def as JSON lines; and the short lines that a person reads. */
+/* access_log.c - writes records as JSON, from fields.def, or as short lines for people. */
 #include "observe/access_log.h"
 
 #include <stdio.h>
@@ -31,8 +31,8 @@ access_log_init(struct access_log *a, struct log_file *file, enum access_form fo
     buf_init(&a->lines, BUFFER_BYTES);
 }
 
-/* One function for each kind of field, and `name` is what stands before the value. They are worth
- * their room in place: a copy of known length is a few instructions, and this runs thirty times a
+/* One function per kind of field; `name` is the literal text before the value. They are inlined
+ * because a copy of constant length takes a few instructions, and this runs thirty times per
  * request. */
 static INLINED void
 field_STR(struct buf *b, struct str name, struct str value)
@@ -135,7 +135,7 @@ add_time(struct buf *b, const char *before, int64_t us)
         buf_printf(b, "%s%.1f ms", before, (double)us / 1000);
 }
 
-/* "fast -> openai/gpt-4o-mini": what was asked for, and who answered when that says more. */
+/* "fast -> openai/gpt-4o-mini": the requested model, then provider and model if they differ. */
 static void
 add_models(struct buf *b, const struct access_record *r)
 {

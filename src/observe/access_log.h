@@ -1,7 +1,7 @@
 /* access_log.h - one line per exchange: JSON with every decision in it, or a short one for people.
  *
- * The worker fills a record from what the exchange knows and hands it over once;
- * lines are gathered per worker and go to the log's thread in batches.
+ * The exchange fills in a record when it settles; lines are buffered per worker and passed to the
+ * log's thread in batches.
  */
 #pragma once
 
@@ -25,21 +25,21 @@ struct access_record {
     int64_t first_token_us, duration_us, overhead_us;
 };
 
-/* One worker's lines on their way to the file. */
+/* One worker's buffered lines. */
 struct access_log {
     struct log_file *file;    /* NULL: off */
     enum access_form form;
     struct buf lines;
 };
 
-/* The form for a file: `wish` is "json", "text" or "auto", which is text on a terminal. Colours are
- * for terminals alone, and not where NO_COLOR is set or TERM is "dumb". */
+/* The form for a file. `wish` is "json", "text" or "auto": text on a terminal, else JSON. Colours
+ * are used on terminals only, and not if NO_COLOR is set or TERM is "dumb". */
 enum access_form access_log_form(struct str wish, const struct log_file *file);
 
 void access_log_init(struct access_log *a, struct log_file *file, enum access_form form);
 void access_log_write(struct access_log *a, const struct access_record *r);
 
-/* Hands the gathered lines to the log's thread: called when the loop has time, and by itself when
- * there are many. */
+/* Passes the buffered lines to the log's thread. Called by the worker's timer, and automatically
+ * when many are buffered. */
 void access_log_flush(struct access_log *a);
 void access_log_fini(struct access_log *a);

@@ -1,4 +1,4 @@
-/* metrics.c - shards, series and their text form. */
+/* metrics.c - shards, series and the exposition format. */
 #include "observe/metrics.h"
 
 #include <pthread.h>
@@ -204,7 +204,7 @@ write_head(struct buf *out, const char *name, const char *type, const char *help
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label value: backslash, quote and line end escaped. */
+/* A label with its value; backslash, quote and newline are escaped. */
 static void
 write_label(struct buf *out, const char *name, const char *value)
 {
@@ -228,7 +228,7 @@ write_pair(struct buf *out, const struct metric_series *s)
     write_label(out, "model", s->model);
 }
 
-/* The bucket, sum and count lines of one histogram whose cells are summed by `sum`. */
+/* The bucket, sum and count lines of one histogram, whose cells `sum` adds up. */
 static void
 write_histogram(struct buf *out, const char *name, const struct metrics *m,
     const struct metric_series *s, size_t offset, const uint64_t *bounds)

@@ -1,8 +1,8 @@
 /* metrics.h - counters that cost a load and a store, and their Prometheus text.
  *
- * Every worker owns a shard and is its only writer; readers add the shards up.
- * Labels come from closed sets: endpoints, statuses, error codes, and
- * (provider, model) pairs that are bounded, beyond which a model is called "other".
+ * Every worker owns a shard and is its only writer; readers sum the shards.
+ * Labels come from closed sets: endpoints, statuses, error codes, and a
+ * bounded number of (provider, model) pairs; further models are counted as "other".
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 typedef _Atomic uint64_t metric_cell;
 
-#define METRIC_BUCKETS 20    /* most buckets of one histogram, +Inf included */
+#define METRIC_BUCKETS 20    /* maximum per histogram, +Inf included */
 #define METRIC_ENDPOINTS 48
 #define METRIC_STATUSES 24
 
@@ -22,7 +22,7 @@ struct metric_histogram {
     metric_cell sum_us;
 };
 
-/* One worker's own numbers. */
+/* One worker's numbers. */
 struct metric_shard {
 #define COUNTER(field, name, help) metric_cell field;
 #define GAUGE(field, name, help) metric_cell field;
@@ -39,7 +39,7 @@ struct metric_shard {
     metric_cell errors[ERR_COUNT];
 };
 
-/* One worker's part of one (provider, model) pair. */
+/* One worker's numbers for one (provider, model) pair. */
 struct metric_series_shard {
 #define COUNTER(field, name, help)
 #define GAUGE(field, name, help)
@@ -65,7 +65,7 @@ void metrics_destroy(struct metrics *m);
 
 struct metric_shard *metrics_shard(struct metrics *m, unsigned worker) NEVER_NULL;
 
-/* The series of a pair: the same pointer every time, valid as long as the metrics. Takes a lock:
+/* The series of a pair: always the same pointer, valid as long as the metrics. Takes a lock, so
  * look it up once and keep it. Beyond the limit the model becomes "other", and the overflow is
  * counted. */
 struct metric_series *metrics_series(
@@ -73,7 +73,7 @@ struct metric_series *metrics_series(
 struct metric_series_shard *metrics_series_shard(
     struct metric_series *s, unsigned worker) NEVER_NULL;
 
-/* For the shard's owner alone. */
+/* Only for the shard's owner. */
 static inline void
 metric_add(metric_cell *c, uint64_t n)
 {
@@ -104,10 +104,10 @@ metric_set(metric_cell *c, uint64_t n)
 #undef SERIES_COUNTER
 #undef SERIES_HISTOGRAM
 
-/* Counts a finished request. Any HTTP status; unusual ones are counted as "other". */
+/* Counts a finished request. Unusual statuses are counted as "other". */
 void metrics_request(struct metric_shard *s, unsigned endpoint, int status);
 
-/* A number that is read at scrape time: name, type ("gauge"/"counter"), help, value. */
+/* A value read at scrape time: name, type ("gauge"/"counter"), help, value. */
 struct metric_extra {
     const char *name;
     const char *type;

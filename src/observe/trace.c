@@ -1,4 +1,4 @@
-/* trace.c - reads and makes traceparent. */
+/* trace.c - parses and creates traceparent. */
 #include "observe/trace.h"
 
 #include "base/clock.h"
@@ -24,8 +24,8 @@ all_zero(struct str s)
     return true;
 }
 
-/* "00-<32 hex>-<16 hex>-<2 hex>"; a later version may be longer and is read by its first 55
- * characters. */
+/* "00-<32 hex>-<16 hex>-<2 hex>". Later versions may be longer; their first 55 characters are
+ * read. */
 static bool
 parent_valid(struct str s)
 {
@@ -42,7 +42,8 @@ parent_valid(struct str s)
     return s.n == TRACE_PARENT_BYTES || s.p[TRACE_PARENT_BYTES] == '-';
 }
 
-/* 2 * `bytes` characters and a NUL; `bytes` is at most 16. Never all zero, which would be no id. */
+/* Writes 2 * `bytes` characters and a NUL; `bytes` is at most 16. Never all zeros, which is invalid
+ * as an id. */
 static void
 random_hex(char *out, size_t bytes)
 {

@@ -8,7 +8,7 @@
 
 struct trace {
     char id[TRACE_ID_HEX + 1];    /* the trace, lower-case hex */
-    /* our own traceparent: for the provider and the answer */
+    /* our own traceparent, sent to the provider and to the client */
     char parent[TRACE_PARENT_BYTES + 1];
     struct str state;    /* tracestate to pass on, or empty */
 };
@@ -17,6 +17,6 @@ struct trace {
  * state). */
 void trace_begin(struct trace *t, struct str traceparent, struct str tracestate);
 
-/* The caller's request id when it is usable (1-128 characters of [A-Za-z0-9._:-]), else a new
+/* The caller's request id if it is valid (1-128 characters of [A-Za-z0-9._:-]), else a new
  * "req_..." one. */
 struct str trace_request_id(struct arena *a, struct str given);

@@ -575,7 +575,7 @@ def test_logs_are_reopened_on_a_signal(make, mock, number):
 
 
 @pytest.mark.parametrize("gone", ["access", "log"])
-def test_a_log_that_cannot_be_opened_again_is_told_at_once(make, mock, tmp_path, gone):
+def test_a_log_that_cannot_be_reopened_is_reported_at_once(make, mock, tmp_path, gone):
     there = tmp_path / "logs"
     there.mkdir()
     paths = {"access": there / "access.log" if gone == "access" else tmp_path / "access.log",
@@ -584,9 +584,9 @@ def test_a_log_that_cannot_be_opened_again_is_told_at_once(make, mock, tmp_path,
     gateway.access_path = paths["access"]
     moved = there.rename(tmp_path / "moved")
     gateway.program.send_signal(signal.SIGUSR1)
-    gateway.program.wait_for(f"{paths[gone]} cannot be opened again: No such file or directory")
+    gateway.program.wait_for(f"cannot reopen the log {paths[gone]}: No such file or directory")
     old = moved / "error.log" if gone == "log" else paths["log"]
-    wait_until(lambda: "cannot be opened again" in old.read_text() and str(paths[gone]) in old.read_text(), "the line")
+    wait_until(lambda: "cannot reopen a log: No such file" in old.read_text() and str(paths[gone]) in old.read_text(), "the line")
     assert ask(gateway, "openai", "good").complete
     moved.rename(there)
 

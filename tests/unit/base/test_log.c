@@ -49,7 +49,7 @@ lines_in(struct str s)
     return n;
 }
 
-TEST(a_json_line_names_the_time_the_level_and_who_speaks)
+TEST(a_json_line_has_time_level_message_and_context)
 {
     struct log_context who = {
         .request_id = S("req-1"),
@@ -70,7 +70,7 @@ TEST(a_json_line_names_the_time_the_level_and_who_speaks)
         "{\"ts\":\"2026-11-21T10:54:47.123Z\",\"level\":\"info\",\"msg\":\"started\"}\n");
 }
 
-TEST(a_readable_line_says_the_same)
+TEST(a_text_line_has_the_same)
 {
     struct log_context who = { .provider = S("openai"), .attempt = 1 };
 
@@ -107,7 +107,7 @@ evaluate(void)
     return ++evaluated;
 }
 
-TEST(what_is_below_the_level_is_neither_written_nor_evaluated)
+TEST(messages_below_the_level_are_neither_written_nor_evaluated)
 {
     begin(LOG_WARN, true);
     evaluated = 0;
@@ -132,7 +132,7 @@ TEST(levels_have_names)
     EXPECT(!log_level_named(S(""), &level));
 }
 
-TEST(a_message_that_repeats_is_written_five_times_and_summed_up)
+TEST(a_repeated_message_is_written_five_times_and_then_summarised)
 {
     begin(LOG_INFO, false);
     for (int i = 1; i <= 125; i++)
@@ -164,7 +164,7 @@ TEST(after_ten_seconds_the_summary_comes_and_the_count_starts_again)
            all.n);
 }
 
-TEST(another_message_brings_the_summary_that_is_due)
+TEST(any_message_writes_the_summaries_that_are_due)
 {
     begin(LOG_INFO, false);
     for (int i = 0; i < 8; i++)
@@ -177,7 +177,7 @@ TEST(another_message_brings_the_summary_that_is_due)
     EXPECT(str_find(all, S("flood ... repeated 3 more times\n")) < str_find(all, S("calm\n")));
 }
 
-TEST(repeats_are_counted_for_each_provider_error_and_subject_apart)
+TEST(repeats_are_counted_separately_for_each_provider_error_and_subject)
 {
     struct log_context who[] = { { .provider = S("one") }, { .provider = S("two") },
         { .provider = S("two"), .error = S("upstream_timeout") }, { .subject = S("two") },
@@ -197,7 +197,7 @@ TEST(repeats_are_counted_for_each_provider_error_and_subject_apart)
     EXPECT(str_find(all, S("repeated 4 more times\",\"subject\":\"127.0.0.1:1\"}\n")) != all.n);
 }
 
-TEST(more_topics_than_there_is_room_for_are_still_summed_up)
+TEST(more_topics_than_rows_are_still_summarised)
 {
     char name[32];
     struct log_context who = { .request_id = S("") };
@@ -211,7 +211,7 @@ TEST(more_topics_than_there_is_room_for_are_still_summed_up)
     EXPECT_INT(lines_in(finish()), 1000 * 6);
 }
 
-TEST(debug_lines_are_never_swallowed)
+TEST(debug_lines_are_never_suppressed)
 {
     begin(LOG_DEBUG, false);
     for (int i = 0; i < 50; i++)
@@ -219,7 +219,7 @@ TEST(debug_lines_are_never_swallowed)
     EXPECT_INT(lines_in(finish()), 50);
 }
 
-TEST(a_long_message_is_cut)
+TEST(a_long_message_is_truncated)
 {
     begin(LOG_INFO, false);
     log_info(NULL, "%08000d", 1);
@@ -272,7 +272,7 @@ TEST(many_threads_may_log_while_the_log_starts_and_stops)
     EXPECT(finish().n > 0);
 }
 
-TEST(a_line_of_a_list_is_no_repeat)
+TEST(lines_of_a_report_are_not_repeats)
 {
     begin(LOG_INFO, true);
     for (int i = 0; i < 20; i++)

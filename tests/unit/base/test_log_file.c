@@ -43,7 +43,7 @@ sleep_ms(unsigned ms)
     (void)poll(NULL, 0, (int)ms);
 }
 
-TEST(lines_are_appended_to_what_is_there)
+TEST(lines_are_appended_to_an_existing_file)
 {
     begin();
     struct log_file *f = log_file_open(path, 4096);
@@ -159,7 +159,7 @@ make_pipe(void)
     return fd;
 }
 
-TEST(a_blocked_pipe_blocks_no_writer_and_loses_nothing_that_was_taken)
+TEST(a_blocked_pipe_blocks_no_writer_and_loses_no_accepted_line)
 {
     begin();
     int fd = make_pipe();
@@ -218,7 +218,7 @@ TEST(closing_waits_a_second_at_most)
     end();
 }
 
-TEST(a_reader_that_went_away_kills_nobody)
+TEST(a_closed_pipe_does_not_kill_the_process)
 {
     begin();
     int fd = make_pipe();
@@ -269,7 +269,7 @@ TEST(a_full_disk_keeps_what_the_queue_holds_until_there_is_room)
     end();
 }
 
-TEST(a_refusing_file_does_not_make_the_thread_spin)
+TEST(write_errors_do_not_make_the_thread_spin)
 {
     if (access("/dev/full", W_OK) != 0)
         SKIP("no /dev/full");
@@ -313,7 +313,7 @@ TEST(after_rotation_lines_go_to_the_new_file)
     end();
 }
 
-TEST(a_reopen_that_fails_says_so_and_keeps_the_old_file)
+TEST(a_failed_reopen_is_reported_and_keeps_the_old_file)
 {
     begin();
     struct log_file *f = log_file_open(path, 4096);
@@ -329,7 +329,7 @@ TEST(a_reopen_that_fails_says_so_and_keeps_the_old_file)
     end();
 }
 
-TEST(a_pipe_is_given_whole_lines_where_it_can)
+TEST(a_pipe_gets_whole_lines_where_possible)
 {
     EXPECT_STR(whole_lines(S("ab\ncd\nef"), 7), "ab\ncd\n");
     EXPECT_STR(whole_lines(S("ab\ncd\nef"), 8), "ab\ncd\nef");

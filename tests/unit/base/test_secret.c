@@ -125,7 +125,7 @@ TEST(a_key_is_found_in_base64_wherever_it_stands_in_it)
     }
 }
 
-TEST(a_part_of_a_long_key_is_found_too_but_not_the_few_letters_that_masks_leave)
+TEST(part_of_a_long_key_is_found_but_not_the_few_characters_that_a_mask_shows)
 {
     EXPECT(is_found(KEY, S("key sk-proj-7fQ2/aB9+x4Lm")));
     EXPECT(is_found(KEY, S("ends with aB9+x4Lm_0ZtY8=W3cE6")));
@@ -134,7 +134,7 @@ TEST(a_part_of_a_long_key_is_found_too_but_not_the_few_letters_that_masks_leave)
     EXPECT(!is_found(KEY, S("keys begin with sk-proj- or sk-ant-api03-")));
 }
 
-TEST(a_short_value_must_be_there_whole)
+TEST(a_short_secret_is_only_found_whole)
 {
     EXPECT(is_found("hush-hush-1", S("(hush-hush-1)")));
     EXPECT(is_found("sk-12345678", S("bad key sk-12345678.")));
@@ -164,7 +164,7 @@ TEST(all_values_of_field_lines_are_secrets)
     secrets_destroy(NULL);
 }
 
-TEST(pieces_of_any_size_find_what_the_whole_finds)
+TEST(a_secret_is_found_across_pieces_of_any_size)
 {
     struct secrets *s = with(KEY);
 
@@ -180,7 +180,7 @@ TEST(pieces_of_any_size_find_what_the_whole_finds)
     secrets_destroy(s);
 }
 
-TEST(a_beginning_of_a_secret_is_pending_until_it_goes_on_otherwise)
+TEST(the_beginning_of_a_secret_is_pending_until_something_else_follows)
 {
     struct secrets *s = with(KEY);
     struct secret_scan at = { .held = 0 };
@@ -194,7 +194,7 @@ TEST(a_beginning_of_a_secret_is_pending_until_it_goes_on_otherwise)
     secrets_destroy(s);
 }
 
-TEST(words_do_not_count_where_only_random_secrets_do)
+TEST(a_scan_for_random_secrets_ignores_words)
 {
     struct secrets *s = with("acme-research-assistant-2024");
     struct secret_scan at = { .held = 0 };
@@ -222,7 +222,7 @@ TEST(many_secrets_are_all_found)
     secrets_destroy(s);
 }
 
-TEST(what_only_looks_like_an_escape_is_read_as_it_stands)
+TEST(an_incomplete_escape_is_read_literally)
 {
     EXPECT(is_found("abcdefgh1", S("&abcdefgh1")));
     EXPECT(is_found("abcdefgh1", S("&&&abcdefgh1")));
