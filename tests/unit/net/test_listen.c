@@ -452,7 +452,7 @@ TEST(without_descriptors_connections_are_shed_and_later_taken_again)
     EXPECT_INT(v.count, 0);
     /* told at once */
     EXPECT(read(clients[0], &byte, 1) <= 0 && read(clients[1], &byte, 1) <= 0);
-    EXPECT(li->spare >= 0 && !li->resting);
+    EXPECT(li->spare >= 0 && !li->paused);
 
     close(clients[0]);
     close(clients[1]);
@@ -483,7 +483,7 @@ TEST(without_even_the_spare_descriptor_accepting_pauses_and_recovers)
     int n = exhaust_descriptors(fds, 1000, 1);
     int fd = visit(li);
 
-    RUN_UNTIL(l, li->resting);
+    RUN_UNTIL(l, li->paused);
     EXPECT(!uv_is_active((uv_handle_t *)&li->poll));
     EXPECT_INT(v.count, 0);
     while (n > 0)
