@@ -1,7 +1,7 @@
-/* client.c - requests to providers: how a call begins, what it may wait for, and its one end.
+/* client.c - requests to providers: how a call starts, its deadlines, and how it ends.
  *
- * How it is carried is not told here: the way to its origin finds a connection, HTTP/1 or HTTP/2 do
- * the rest (client_call.h has the map).
+ * The transport is elsewhere: client_way.c finds or makes a connection, and the HTTP/1 and HTTP/2
+ * files send the request on it (client_call.h lists them).
  */
 #include "http/client.h"
 
@@ -74,7 +74,7 @@ free_call(struct client_call *call)
     free(call);
 }
 
-/* At the end of the turn in which it ended nobody looks at a call any more. */
+/* Runs at the end of the loop iteration in which the call ended: nothing refers to it any more. */
 static void
 recycle(struct client_call *call)
 {
@@ -128,7 +128,7 @@ on_more(void *arg)
         recycle(call);
 }
 
-/* The owner hears nothing more; the memory goes at the end of the turn. */
+/* No more callbacks for the owner; the memory is freed at the end of this loop iteration. */
 static void
 end_call(struct client_call *call)
 {
@@ -222,7 +222,7 @@ client_call_expect_answer(struct client_call *call)
 
 /* --- beginning --- */
 
-/* A dial that was started for this call comes first: it knows what took so long. */
+/* A dial for this call gets to report its own timeout first: it knows which step was slow. */
 static void
 carry(struct client_call *call)
 {
@@ -252,7 +252,7 @@ client_start(struct client *c, const struct client_request *q, const struct clie
     return call;
 }
 
-/* --- what carriers report --- */
+/* --- reports from the transports --- */
 
 void
 client_call_tell_connected(struct client_call *call)
@@ -273,8 +273,8 @@ client_call_head(struct client_call *call, const struct http_head *head)
         call->events->head(call->owner, head);
 }
 
-/* Sends the request again: at once the first time, then after a pause that grows, so that a server
- * that refuses everything is not flooded. False: there is no time left for that. */
+/* Resends the request: immediately the first time, then with exponential backoff, so that a server
+ * that refuses everything is not flooded. False when the time allowed for resending is over. */
 static bool
 resend(struct client_call *call)
 {
@@ -324,7 +324,7 @@ client_call_finish(struct client_call *call)
     call->events->end(call->owner);
 }
 
-/* --- the owner's wishes --- */
+/* --- cancel, pause, resume --- */
 
 void
 client_cancel(struct client_call *call)
@@ -348,7 +348,7 @@ client_resume(struct client_call *call)
     loop_defer(call->client->loop, &call->turn);
 }
 
-/* --- the carrier of calls that pause before they are sent again --- */
+/* --- the state of calls that wait before they are resent --- */
 
 static void
 nothing(struct client_call *call)

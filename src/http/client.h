@@ -1,9 +1,9 @@
-/* client.h - the providers' side: sends one request to an origin and reports what comes back.
+/* client.h - the upstream side: sends a request to an origin and reports the response.
  *
- * Connections are pooled per worker. A request that the server certainly did not process is sent
- * again for some time: no byte of it had been sent when a pooled connection turned out to be closed,
- * or the server said so (HTTP/2: REFUSED_STREAM, above the last stream of GOAWAY). One that was lost
- * with a pooled connection may have been processed; it fails with ERR_UPSTREAM_STALE, and the owner
+ * Connections are pooled per worker. A request that was certainly not processed is resent for some
+ * time: none of its bytes had been sent when a pooled connection turned out to be closed, or the
+ * server said so (HTTP/2: REFUSED_STREAM, or above the last stream of GOAWAY). One that was lost with
+ * a pooled connection may have been processed; it fails with ERR_UPSTREAM_STALE, and the owner
  * decides. Callbacks come from the loop only, never from inside client_start(), never after
  * client_cancel() or after `end`/`failed`.
  */
@@ -16,7 +16,7 @@ struct client;
 struct client_call;
 
 struct client_limits {
-    size_t head_bytes;    /* an answer's status line and fields: 64 KB */
+    size_t head_bytes;    /* a response's status line and fields: 64 KB */
     unsigned fields;      /* 200 */
     struct pool_limits pool;
 };
@@ -38,30 +38,30 @@ struct client_request {
     uint64_t dns_ms;           /* to look up the server's name; 0: part of connect_ms */
     uint64_t connect_ms;       /* to establish a connection, proxy and TLS included */
     uint64_t first_byte_ms;    /* from the request sent to the first byte of the answer; 0: none */
-    uint64_t resend_ms;        /* from its start: for so long it is sent again when unprocessed */
-    bool fresh;                /* not on a pooled HTTP/1 connection */
-    bool resend_stale;         /* may be processed twice: one that was lost is sent again, once */
+    uint64_t resend_ms;        /* how long to keep resending it while it was not processed */
+    bool fresh;                /* do not use a pooled HTTP/1 connection */
+    bool resend_stale;         /* processing it twice does no harm: resend once when it was lost */
 };
 
 struct client_events {
-    /* The request is on a connection: pooled or new. For the log. */
+    /* The request was put on a connection, a pooled or a new one. For the log. */
     void (*connected)(void *owner, bool reused, uint64_t connect_us);
 
-    /* The answer's head; valid until `end`/`failed`. 1xx are skipped. */
+    /* The response's head; valid until `end`/`failed`. 1xx responses are skipped. */
     void (*head)(void *owner, const struct http_head *head);
 
-    /* A run of the answer's body, chunking removed; valid during the call. */
+    /* A part of the response's body, without chunked framing; valid during the call. */
     void (*data)(void *owner, struct str bytes);
 
-    /* The answer is complete as framed. */
+    /* The response is complete, according to its framing. */
     void (*end)(void *owner);
 
-    /* It is not: ERR_UPSTREAM_DNS, _CONNECT, _CONNECT_TIMEOUT, _TLS, _RESET (no byte came), _STALE
-     * (the same, on a reused connection that closed at once), _TIMEOUT (first byte), _TRUNCATED (in
-     * the middle), _PROTOCOL. */
+    /* No complete response: ERR_UPSTREAM_DNS, _CONNECT, _CONNECT_TIMEOUT, _TLS, _RESET (before the
+     * first byte), _STALE (the same, on a reused connection that closed at once), _TIMEOUT (first
+     * byte), _TRUNCATED (in the middle), _PROTOCOL. */
     void (*failed)(void *owner, enum err why, const char *detail);
 
-    /* The server did not process the request: it will be sent again. May be NULL. */
+    /* The server did not process the request, which will be resent. May be NULL. */
     void (*resent)(void *owner);
 };
 
@@ -69,7 +69,7 @@ struct client_events {
 struct client_call *client_start(struct client *c, const struct client_request *q,
     const struct client_events *events, void *owner) NEVER_NULL;
 
-/* Stops caring: closes the connection so that the provider stops working. */
+/* Closes the connection (or resets the stream), so that the provider stops generating. */
 void client_cancel(struct client_call *call);
 
 /* Backpressure: while paused no `data` comes and the socket is not read. */

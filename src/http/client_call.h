@@ -1,13 +1,13 @@
-/* client_call.h - private to the client's files: one call, and what carries it.
+/* client_call.h - private to the client's files: one call and its transports.
  *
- *   client.c        a call: how it begins, its deadlines, when it is sent again, its one end
- *   client_way.c    the way to an origin: connections found, shared or made, and the calls that wait
- *   client_h1.c     a call on a connection of its own: the request
- *   client_h1_in.c  the same: the answer
- *   client_h2.c     a call on a stream of a shared connection (h2.h)
+ *   client.c        a call: start, deadlines, resending, end
+ *   client_way.c    connections to an origin: found, shared or dialled, and the calls that wait for one
+ *   client_h1.c     HTTP/1, one call per connection: the request
+ *   client_h1_in.c  HTTP/1: the response
+ *   client_h2.c     HTTP/2: a call on a stream of a shared connection (h2.h)
  *
- * A call is with one carrier at a time: first it waits on the way (unless a connection is at hand),
- * then HTTP/1 or HTTP/2 has it. Carriers report what comes through the client_call_ functions.
+ * A call has one carrier at a time: first the queue for a connection (unless one is available at
+ * once), then HTTP/1 or HTTP/2. Carriers report through the client_call_ functions.
  */
 #pragma once
 
@@ -18,23 +18,23 @@
 #include "http/h2.h"
 
 enum {
-    CLIENT_SPARES = 256,                  /* ended calls kept for the next ones */
-    CLIENT_HEAD_KEEP_BYTES = 2 * 1024,    /* room for a head that a spare may keep */
-    CLIENT_SEND_BYTES = 256 * 1024,       /* of a request given to the socket at once */
+    CLIENT_SPARES = 256,                  /* ended calls kept for reuse */
+    CLIENT_HEAD_KEEP_BYTES = 2 * 1024,    /* of head buffer that a spare call may keep */
+    CLIENT_SEND_BYTES = 256 * 1024,       /* of a request passed to the socket at a time */
     CLIENT_PARTS_PER_TURN = 4,            /* of them, for one call */
-    CLIENT_INTERIM_MAX = 16,              /* 1xx answers before the real one */
+    CLIENT_INTERIM_MAX = 16,              /* 1xx responses before the final one */
     CLIENT_DETAIL_ROOM = 96,
 };
 
-/* What a carrier must be able to do with a call that it has. */
+/* The operations of a carrier on a call that it has. */
 struct client_carrier {
-    /* The call is over or goes elsewhere: lets go of connection, stream or place in the queue. */
+    /* The call is over or moves on: release its connection, stream or place in the queue. */
     void (*drop)(struct client_call *call);
 
-    /* The owner wants no more for now (call->paused is set). */
+    /* Stop delivering data (call->paused is set). */
     void (*pause)(struct client_call *call);
 
-    /* It wants more: gives what was kept. From the loop, at the end of a turn. */
+    /* Deliver what was buffered and go on. From the loop, at the end of an iteration. */
     void (*resume)(struct client_call *call);
 };
 
@@ -49,7 +49,7 @@ struct client {
     struct loop *loop;
     struct client_limits limits;
     struct h1_limits h1_limits;
-    struct pool *pool;            /* HTTP/1 connections at rest */
+    struct pool *pool;            /* idle HTTP/1 connections */
     struct map *ways;             /* by the origin's pool_key */
     struct client_call *first;    /* all calls, ended ones until the end of their turn */
     struct client_call *spare;
@@ -74,18 +74,18 @@ struct client_call {
     void *owner;
     struct deferred turn;
     struct deferred more;                    /* HTTP/1: sends on in the next turn */
-    const struct client_carrier *carrier;    /* NULL: it ended */
+    const struct client_carrier *carrier;    /* NULL once it ended */
     bool ended;                              /* the owner has heard the last, or cancelled */
     unsigned resends;
     uint64_t resend_until_ms;
-    bool answered;    /* a byte of the answer came */
+    bool answered;    /* a byte of the response arrived */
     bool paused;
 
     struct timer *timer;
-    uint64_t timer_at_ms;    /* when it will fire; 0: it is not set */
+    uint64_t timer_at_ms;    /* when it fires; 0: not set */
     uint64_t deadline_ms;    /* 0: none */
 
-    /* the way there */
+    /* while it waits for a connection */
     struct client_way *way;    /* while it waits */
     struct client_call *waits_before;
     struct client_call *waits_behind;
@@ -100,11 +100,11 @@ struct client_call {
     /* HTTP/1: the connection and the request */
     struct sock *sock;
     struct pool_lease lease;      /* of the connection */
-    uint64_t sock_sent_before;    /* bytes that it had sent before this request */
-    size_t piece;                 /* of the body: the next to send */
-    size_t piece_at;              /* and what was sent of it */
-    uint64_t unsent;              /* bytes of the request that the socket was not given */
-    bool cut;                     /* and never will be: the server refused before it had them all */
+    uint64_t sock_sent_before;    /* sock_sent_bytes() when this request began */
+    size_t piece;                 /* index of the body piece to send next */
+    size_t piece_at;              /* bytes of it already sent */
+    uint64_t unsent;              /* bytes of the request not yet passed to the socket */
+    bool cut;                     /* the rest will never be sent: an early error response arrived */
     uint64_t sent_ms;             /* loop time of its beginning */
 
     /* HTTP/1: the answer */
@@ -123,28 +123,28 @@ struct client_call {
     size_t head_room_bytes;
 };
 
-/* --- client.c: what carriers report --- */
+/* --- client.c: called by the carriers --- */
 
-/* Tells of the connection, once. */
+/* Reports the connection to the owner, once. */
 void client_call_tell_connected(struct client_call *call);
 
-/* (A part of) the request is sent: the first byte of the answer is due. */
+/* The request, or a part of it, was sent: (re)starts the deadline of the response's first byte. */
 void client_call_expect_answer(struct client_call *call);
 
-/* The head came. */
+/* The response's head is complete. */
 void client_call_head(struct client_call *call, const struct http_head *head);
 
-/* The request cannot be answered. If the server did not process it, it is sent again as long as there
- * is time for that; else the owner is told. */
+/* The request failed. It is resent if the server did not process it and there is time for that;
+ * otherwise the owner's `failed` is called. */
 void client_call_fail(
     struct client_call *call, enum err why, const char *detail, enum client_fate fate);
 
-/* The answer is complete. */
+/* The response is complete. */
 void client_call_finish(struct client_call *call);
 
 /* --- client_way.c --- */
 
-/* Puts a call on a connection: one that is there, else the first that comes. */
+/* Puts a call on a connection: an available one, or the first to become available. */
 void client_way_carry(struct client *c, struct client_call *call);
 
 /* Closes all shared connections and stops dialling; no call may be left. */
@@ -155,10 +155,10 @@ unsigned client_ways_idle(const struct client *c);
 
 /* --- carriers --- */
 
-/* A connection of its own. */
+/* Sends the call on an HTTP/1 connection, which it has to itself. */
 void client_h1_carry(struct client_call *call, struct sock *sock);
 
-/* A stream of a shared connection that has room. */
+/* Opens a stream for the call on a shared connection that has room. */
 void client_h2_carry(struct client_call *call, struct h2 *h2);
 
 /* --- within HTTP/1: client_h1.c and client_h1_in.c --- */
@@ -168,21 +168,21 @@ extern const struct sock_events client_h1_events;
 /* Another turn has begun: sends on, if there is something to send. */
 void client_h1_send_more(struct client_call *call);
 
-/* The kernel took what it was given: sends on. */
+/* The socket's queue is empty: sends the next part. */
 void client_h1_drained(void *arg);
 
-/* The final head came while the request was still being sent: its pieces may vanish now. */
+/* The final head arrived while the request was being sent: its pieces may be freed from now on. */
 void client_h1_answered_early(struct client_call *call, int status);
 
-/* The answer is complete: `reusable` says whether, as far as the answer goes, the connection may
- * carry another request. */
+/* The response is complete. `reusable`: as far as the response is concerned, the connection may carry
+ * another request. */
 void client_h1_finish(struct client_call *call, bool reusable);
 
-/* Has the answer been taken to its end, as its framing tells it? */
+/* Has the response been read to the end, according to its framing? */
 bool client_h1_is_complete(const struct client_call *call);
 
-/* Everything about the answer back to the beginning. */
+/* Resets the state of the response. */
 void client_h1_reset_answer(struct client_call *call);
 
-/* Takes what was kept, and what ended in the meantime. */
+/* Delivers what was buffered, and the end if it came meanwhile. */
 void client_h1_take_kept(struct client_call *call);

@@ -1,9 +1,9 @@
-/* client_h1.c - a call on an HTTP/1 connection of its own: the request composed and sent, the
- * end. */
+/* client_h1.c - HTTP/1: composes and sends the request, and decides what happens to the connection
+ * afterwards. */
 #include "http/client_call.h"
 #include "http/put.h"
 
-enum { HEAD_OWN_BYTES = 256 };    /* of a request's head beside what the caller gave */
+enum { HEAD_OWN_BYTES = 256 };    /* of a request's head, in addition to what the owner supplied */
 
 /* --- sending --- */
 
@@ -74,8 +74,8 @@ compose_head(struct client_call *call)
     return buf_str(b);
 }
 
-/* Gives the socket the head, if there is one, and the next part of the body: at most `limit` bytes,
- * so that little has to be copied when the kernel does not take it all. */
+/* Writes the head, if there is one, and at most `limit` bytes of the body, so that little has to be
+ * copied when the kernel does not accept all of it. */
 static void
 send_part(struct client_call *call, struct str head, size_t limit)
 {
@@ -162,9 +162,9 @@ client_h1_answered_early(struct client_call *call, int status)
         return;
     if (status < 300)
         send_part(
-            call, (struct str){ NULL, 0 }, SIZE_MAX);    /* copied: the answer may depend on it */
+            call, (struct str){ NULL, 0 }, SIZE_MAX);    /* copied: the response may depend on it */
     else
-        call->cut = true;    /* refused: the rest is not wanted */
+        call->cut = true;    /* an error: the server does not want the rest */
 }
 
 /* --- the end --- */
@@ -185,9 +185,9 @@ announced_idle_ms(const struct h1_head *head)
     return POOL_NOT_SAID;
 }
 
-/* The only place where a connection enters the pool. The server would read the next request as the
- * rest of this one's body if it were still owed a part of it, and the next caller would be given
- * what is left of this answer. */
+/* The only place where a connection enters the pool. If a part of this request were missing, the
+ * server would read the next request as the rest of the body; if a part of the response were unread,
+ * the next call would get it. */
 static void
 keep_connection(struct client_call *call)
 {

@@ -1,4 +1,4 @@
-/* client_h1_in.c - HTTP/1 answers taken apart as they arrive; what is not exactly one answer is an
+/* client_h1_in.c - HTTP/1: parses the response as it arrives. Anything but exactly one response is an
  * error. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,9 +7,9 @@
 
 enum { HEAD_ROOM_STEP_BYTES = 256 };
 
-/* What became of a request whose connection broke. When none of it had left, nobody has seen it. A
- * pooled connection that breaks at once was probably closed before the request came there; one that
- * lived on for a while was not. */
+/* What the server may have done with a request whose connection broke. If no byte had been sent, it
+ * never saw it. A pooled connection that breaks at once was probably closed before the request
+ * arrived; one that breaks later was not. */
 static enum client_fate
 fate_of(const struct client_call *call, enum err why)
 {
@@ -83,7 +83,7 @@ parse_head(struct client_call *call, struct str head, const char **ret_why)
                ret_why) == OK;
 }
 
-/* How the body behind this head ends. */
+/* Sets how the body that follows this head ends. */
 static void
 settle_body(struct client_call *call)
 {
@@ -175,8 +175,8 @@ client_h1_is_complete(const struct client_call *call)
     CHECK_UNREACHABLE();
 }
 
-/* Does the answer allow another request on its connection? A 204 that announces a body breaks the
- * rules: nobody knows whether the body comes. */
+/* Does the response allow another request on the connection? A 204 that announces a body violates the
+ * protocol, and the body might follow. */
 static bool
 may_stay(const struct client_call *call)
 {
@@ -186,7 +186,7 @@ may_stay(const struct client_call *call)
            !(head->status == 204 && (head->chunked || head->content_length > 0));
 }
 
-/* Takes as much as the owner wants now; what is left must be kept, if the call has not ended. */
+/* Consumes as much as the owner accepts now; the rest must be buffered, unless the call ended. */
 static struct str
 take(struct client_call *call, struct str bytes)
 {
@@ -214,7 +214,7 @@ take(struct client_call *call, struct str bytes)
     return bytes;
 }
 
-/* The connection is over and everything that came has been taken: complete, or not. */
+/* The connection ended and all its data has been consumed: is the response complete? */
 static void
 settle_end(struct client_call *call)
 {

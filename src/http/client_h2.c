@@ -1,5 +1,4 @@
-/* client_h2.c - a call on a stream of a shared HTTP/2 connection: what the stream says, told to the
- * call. */
+/* client_h2.c - HTTP/2: connects a call with its stream of a shared connection. */
 #include "http/client_call.h"
 
 static void

@@ -1,10 +1,9 @@
-/* client_way.c - the way to an origin: connections found, shared or made, and the calls that wait
- * for one.
+/* client_way.c - connections to an origin: pooled, shared or dialled, and the calls that wait for one.
  *
- * Whether an origin speaks HTTP/2 is known when the first connection to it is there. Until then,
- * and for HTTP/1, each waiting call has a dial of its own; afterwards one is made for as many calls
- * as a connection can carry. Dials belong to the way, not to a call: whoever waits longest gets
- * what comes first.
+ * Whether an origin speaks HTTP/2 is known once the first connection to it is established. Until
+ * then, and for HTTP/1, there is one dial per waiting call; afterwards one per as many calls as a
+ * connection can carry. Dials belong to the origin's way, not to a call: the call that has waited
+ * longest gets the first connection.
  */
 #include <stdlib.h>
 
@@ -14,12 +13,12 @@
 enum {
     SHARED_MAX = 256,    /* HTTP/2 connections to one origin; calls beyond their streams wait */
     CAPACITY_ASSUMED = 100,
-    WAYS_KEPT = 32,    /* also while nothing goes on there */
+    WAYS_KEPT = 32,    /* also while they are unused */
     PING_MS = 30 * 1000,
     PONG_MS = 10 * 1000,
 };
 
-/* An HTTP/2 connection that takes more streams. */
+/* An HTTP/2 connection that accepts new streams. */
 struct shared {
     struct client_way *way;
     struct h2 *h2;
@@ -29,7 +28,7 @@ struct shared {
 struct dialling {
     struct client_way *way;
     struct dial *dial;
-    struct origin *origin;    /* held: calls come and go */
+    struct origin *origin;    /* a reference: the call may end before the dial */
     struct dialling *next;
 };
 
@@ -40,12 +39,12 @@ struct client_way {
     unsigned shared_n;
     struct dialling *dials;    /* newest first */
     unsigned dials_n;
-    struct client_call *first;    /* of those that wait */
+    struct client_call *first;    /* of the waiting calls */
     struct client_call *last;
     unsigned waiting_n;
     bool speaks_h2;
-    unsigned capacity;    /* streams of a connection, as the server said last */
-    unsigned busy;        /* somebody up the stack looks at it */
+    unsigned capacity;    /* streams per connection, according to the server's last SETTINGS */
+    unsigned busy;        /* functions up the stack that use it */
 };
 
 /* --- ways --- */
@@ -63,7 +62,7 @@ free_way(struct client_way *way)
     free(way);
 }
 
-/* A configuration that is read again makes new origins again and again. */
+/* Each reload of the configuration may create new origins. */
 static void
 forget_deserted(struct client *c)
 {
@@ -141,7 +140,7 @@ calls_per_dial(const struct client_way *way)
     return way->speaks_h2 ? MAX(way->capacity, 1u) : 1;
 }
 
-/* Streams that the shared connections have free, or will have when their servers have spoken. */
+/* Free streams of the shared connections, or expected once their servers' SETTINGS arrive. */
 static unsigned
 room_ahead(const struct client_way *way)
 {
@@ -186,7 +185,7 @@ start_dial(struct client_way *way)
         way->client->loop, d->origin, q->dns_ms, q->connect_ms, on_dialled, on_dial_failed, d);
 }
 
-/* It came to its end: takes it off the list. */
+/* Removes a finished dial from the list. */
 static struct client_way *
 end_dial(struct dialling *d)
 {
@@ -382,7 +381,7 @@ on_dialled(void *arg, struct sock *sock)
         client_h1_carry(call, sock);
 }
 
-/* Those that were to be carried by it fail; what comes meanwhile has a dial of its own. */
+/* The calls that depended on it fail; calls that start meanwhile get a dial of their own. */
 static void
 on_dial_failed(void *arg, enum err why, const char *detail)
 {
@@ -395,7 +394,7 @@ on_dial_failed(void *arg, enum err why, const char *detail)
     way->busy--;
 }
 
-/* --- for calls --- */
+/* --- entry points --- */
 
 void
 client_way_carry(struct client *c, struct client_call *call)
@@ -408,7 +407,7 @@ client_way_carry(struct client *c, struct client_call *call)
         client_h2_carry(call, h2);
         return;
     }
-    /* Where one connection was stale, others may be. */
+    /* If one pooled connection was stale, others may be too. */
     bool fresh = call->request.fresh || call->resends != 0;
     struct sock *sock = fresh ? NULL : pool_take(c->pool, o, &call->lease);
     if (sock != NULL) {
@@ -455,7 +454,7 @@ client_ways_idle(const struct client *c)
     return n;
 }
 
-/* --- the carrier of calls that wait --- */
+/* --- the carrier of waiting calls --- */
 
 static void
 drop(struct client_call *call)
@@ -463,7 +462,7 @@ drop(struct client_call *call)
     struct client_way *way = call->way;
 
     if (way == NULL)
-        return;    /* between the queue and its connection */
+        return;    /* already off the queue, its connection not attached yet */
     dequeue(call);
     settle_dials(way);
 }

@@ -1,9 +1,9 @@
-/* h2.c - a shared connection: frames in, frames out, and how it lives and ends.
+/* h2.c - a shared connection: frames in, frames out, timers, start and end.
  *
- * The one place that sees nghttp2, which does framing, header compression, windows and
- * most of the protocol's rules. What it calls back goes on to the streams; what it has to send is
- * gathered at the end of the turn. A server that does not behave meets limits: heads, kept
- * bytes, queued acknowledgements and frames that bring nothing are all counted.
+ * The only file that calls nghttp2, which does framing, header compression, flow control and most of
+ * the protocol's rules. Its callbacks are passed to the streams; its output is collected at the end
+ * of a loop iteration. Everything that a misbehaving server could make grow has a limit: heads,
+ * buffered bytes, queued acknowledgements, frames without content.
  */
 #include "http/h2.h"
 
@@ -15,11 +15,11 @@
 
 enum {
     STREAMS_MAX = 256,          /* on one connection, whatever the server allows */
-    WRITE_BYTES = 64 * 1024,    /* given to the socket at once */
-    KEEP_BYTES = 4 * 1024,      /* of that buffer, between turns */
-    QUEUED_ACKS_MAX = 256,      /* PINGs and SETTINGS to be answered while nothing can be sent */
-    CREDIT_MAX = 1000,          /* frames that bring nothing, per second */
-    CREDIT_PER_FRAME = 4,       /* and more for each one that does */
+    WRITE_BYTES = 64 * 1024,    /* passed to the socket at a time */
+    KEEP_BYTES = 4 * 1024,      /* of that buffer kept between writes */
+    QUEUED_ACKS_MAX = 256,      /* of PING and SETTINGS while nothing can be sent */
+    CREDIT_MAX = 1000,          /* frames without content, per second */
+    CREDIT_PER_FRAME = 4,       /* more of them for each frame with content */
     CREDIT_EVERY_MS = 1000,
 };
 
@@ -34,10 +34,10 @@ struct h2 {
     unsigned streams;
     uint64_t started;
     struct deferred turn;
-    bool settled;      /* the server's settings are known */
-    bool leaving;      /* takes no more streams; the owner was told */
-    bool over;         /* only its memory is left */
-    bool made_room;    /* the owner is to hear of it */
+    bool settled;      /* the server's SETTINGS arrived */
+    bool leaving;      /* no more streams; the owner was told */
+    bool over;         /* closed, to be freed */
+    bool made_room;    /* the owner has to be told */
 
     struct buf out;
     nghttp2_nv *nva;    /* of the request being sent */
@@ -46,20 +46,20 @@ struct h2 {
 
     struct timer *timer;
     uint64_t born_ms;
-    uint64_t heard_ms;    /* or when it went from rest to work */
+    uint64_t heard_ms;    /* time of the last read, or of the first stream after being idle */
     uint64_t rested_ms;
-    uint64_t pinged_ms;    /* 0: nothing to be answered */
+    uint64_t pinged_ms;    /* time of the PING that has no answer yet; 0: none */
     uint64_t heard;        /* reads */
     unsigned credit;
     uint64_t credit_ms;
-    char detail[H2_DETAIL_ROOM];    /* what the library found wrong */
+    char detail[H2_DETAIL_ROOM];    /* the library's error */
 };
 
 static void over(struct h2 *h2, enum err why, const char *detail, bool by_server);
 
-/* --- its keeper --- */
+/* --- its owner --- */
 
-/* From now on it looks after itself. */
+/* The owner forgets it; from now on it closes itself. */
 static void
 leave(struct h2 *h2)
 {
@@ -70,7 +70,7 @@ leave(struct h2 *h2)
     h2->events->leaving(h2->owner);
 }
 
-/* The server ends it: how long had it been idle? */
+/* The server closes it: reports how long it had been idle. */
 static void
 note_idle_end(struct h2 *h2)
 {
@@ -104,7 +104,7 @@ set_timer(struct h2 *h2)
         timer_set(h2->timer, at > now ? at - now : 0);
 }
 
-/* Silence while an answer is due: is anybody there? */
+/* Silence while a response is due: sends a PING, or gives up when that got no answer. */
 static void
 check_life(struct h2 *h2, uint64_t now)
 {
@@ -217,7 +217,7 @@ refuse_answer(struct h2_stream *s, enum err why, const char *detail)
     h2_stream_deliver(s);
 }
 
-/* --- frames that come --- */
+/* --- received frames --- */
 
 static struct h2_stream *
 stream_of(nghttp2_session *session, int32_t id)
@@ -225,7 +225,7 @@ stream_of(nghttp2_session *session, int32_t id)
     return id != 0 ? nghttp2_session_get_stream_user_data(session, id) : NULL;
 }
 
-/* Frames that bring nothing are paid from a credit that answers, and time, fill up. */
+/* Frames without content use up a credit, which responses and time replenish. */
 static int
 on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *arg)
 {
@@ -237,7 +237,7 @@ on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *arg)
         return 0;
     }
     if (h2->credit == 0) {
-        str_copy_c(h2->detail, sizeof(h2->detail), S("a flood of frames that bring nothing"));
+        str_copy_c(h2->detail, sizeof(h2->detail), S("too many frames without content"));
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     h2->credit--;
@@ -340,7 +340,7 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
         on_stream_frame(s, frame);
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
         note_idle_end(h2);
-        leave(h2);    /* the library closes the streams that the server did not process */
+        leave(h2);    /* the library closes the streams above GOAWAY's last one */
     } else if (frame->hd.type == NGHTTP2_SETTINGS && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
         h2->settled = true;
         h2->made_room = true;
@@ -377,7 +377,7 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
     return 0;
 }
 
-/* A head that waited in the library until GOAWAY came; on_stream_close() follows. */
+/* GOAWAY came before the library sent the head; on_stream_close() follows. */
 static int
 on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int code, void *arg)
 {
@@ -402,7 +402,7 @@ on_library_error(nghttp2_session *session, int code, const char *text, size_t n,
     return 0;
 }
 
-/* --- frames that go --- */
+/* --- sent frames --- */
 
 static ssize_t
 on_send(nghttp2_session *session, const uint8_t *data, size_t n, int flags, void *arg)
@@ -454,7 +454,7 @@ on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head
     return 0;
 }
 
-/* Everything that is due, in as few writes as the kernel allows; on_drained() goes on. */
+/* Writes all pending frames, in as few writes as possible; on_drained() continues. */
 static void
 send_frames(struct h2 *h2)
 {
@@ -508,9 +508,9 @@ on_turn(void *arg)
 
 /* --- the connection --- */
 
-/* What became of a request whose connection ended. One that the library has not sent yet was seen by
- * nobody. On a connection that was used before and from which nothing was heard since, the server had
- * probably ended it before the request came there; that shows soon. */
+/* What the server may have done with a request whose connection ended. If the library had not sent
+ * it, nothing. If the connection was reused and nothing was received since the request, the server
+ * had probably closed it before the request arrived; that shows within a short time. */
 static enum client_fate
 fate_of(const struct h2 *h2, const struct h2_stream *s, bool ended_by_server)
 {
@@ -522,7 +522,7 @@ fate_of(const struct h2 *h2, const struct h2_stream *s, bool ended_by_server)
     return CLIENT_UNKNOWN;
 }
 
-/* The end: every stream hears of it, once. The memory goes at the end of the turn. */
+/* Closes it and fails its streams, each once. Freed at the end of the loop iteration. */
 static void
 over(struct h2 *h2, enum err why, const char *detail, bool by_server)
 {

@@ -1,4 +1,4 @@
-/* h2_stream.c - one request and its answer on a shared connection. Knows nothing of frames. */
+/* h2_stream.c - one request and its response on a shared connection. Knows nothing about frames. */
 #include "http/h2_stream.h"
 
 #include <stdlib.h>
@@ -46,7 +46,7 @@ h2_stream_release(struct h2_stream *s)
 
 /* --- the request's head --- */
 
-/* What HTTP/2 says by other means, or not at all. */
+/* Fields that HTTP/2 expresses otherwise or forbids. */
 static bool
 is_of_connection(struct str name)
 {
@@ -127,7 +127,7 @@ h2_stream_take(struct h2_stream *s, size_t n, struct buf *out)
     }
 }
 
-/* The final head came while the request is still being sent: its pieces may vanish now. */
+/* The final head arrived while the request is being sent: its pieces may be freed from now on. */
 static bool
 answered_early(struct h2_stream *s)
 {
@@ -136,10 +136,10 @@ answered_early(struct h2_stream *s)
     if (left == 0)
         return true;
     if (s->head.status >= 300) {
-        s->unwanted = true;    /* refused: the rest is not wanted */
+        s->unwanted = true;    /* an error: the server does not want the rest */
         return true;
     }
-    struct buf rest;    /* the answer may depend on it */
+    struct buf rest;    /* the response may depend on it */
     buf_init(&rest, SIZE_MAX / 2);
     h2_stream_take(s, (size_t)left, &rest);
     s->left = left;
@@ -156,7 +156,7 @@ h2_stream_begin_head(struct h2_stream *s)
 {
     s->answered = true;
     if (s->head_came)
-        return;    /* trailers: looked at by nobody */
+        return;    /* trailers are ignored */
     s->status = 0;
     s->fields_n = 0;
     buf_reset(&s->text, SIZE_MAX);
@@ -203,7 +203,7 @@ h2_stream_field(
     return add_field(s, name, value) ? NULL : "out of memory";
 }
 
-/* The bytes stand still now: points the fields at them. */
+/* The buffer does not move any more: points the fields into it. */
 static void
 settle_fields(struct h2_stream *s)
 {
@@ -271,7 +271,7 @@ h2_stream_break(struct h2_stream *s, enum err why, const char *detail, enum clie
     str_copy_c(s->detail, sizeof(s->detail), str_c(detail));
 }
 
-/* What was kept, in one run; more may come while the owner looks at it. */
+/* What was buffered, in one piece; more may be buffered during the callback. */
 static void
 deliver_kept(struct h2_stream *s)
 {

@@ -1,23 +1,24 @@
-/* h2_stream.h - private to HTTP/2's files: a connection and its streams, as both halves see them.
+/* h2_stream.h - private to HTTP/2's files: the interface between connection and stream.
  *
- * h2.c keeps the connection: frames in and out, its life and its end. h2_stream.c keeps one stream:
- * the request's body on its way out, the answer's head and body on their way to the owner. What
- * they share with the library goes through h2.c alone.
+ * h2.c has the connection: frames in and out, start and end. h2_stream.c has one stream: the
+ * request's body on its way out, the response's head and body on their way to the owner. Only h2.c
+ * calls the library.
  */
 #pragma once
 
 #include "http/h2.h"
 
 enum {
-    H2_STREAM_WINDOW = 256 * 1024,             /* what a server may send into a pause */
-    H2_CONNECTION_WINDOW = 4 * 1024 * 1024,    /* always open: streams hold each other up nowhere */
+    H2_STREAM_WINDOW = 256 * 1024,    /* what a server may send while a stream is paused */
+    H2_CONNECTION_WINDOW =
+        4 * 1024 * 1024,    /* replenished at once: streams never block each other */
     H2_DETAIL_ROOM = 96,
-    H2_INTERIM_MAX = 16,    /* 1xx answers before the real one */
+    H2_INTERIM_MAX = 16,    /* 1xx responses before the final one */
 };
 
 struct h2_stream {
     struct loop *loop;
-    struct h2 *h2;    /* NULL: the connection is done with it */
+    struct h2 *h2;    /* NULL once it was removed from the connection */
     struct h2_stream *prev;
     struct h2_stream *next;
     int32_t id;
@@ -25,7 +26,7 @@ struct h2_stream {
     const struct h2_stream_events *events;
     void *owner;
     struct deferred later;    /* frees it */
-    bool gone;                /* the owner has heard the last, or cancelled */
+    bool gone;                /* the last callback was made, or the owner cancelled */
     bool paused;
     bool fresh;           /* the first of its connection */
     uint64_t heard_at;    /* the connection's count of reads when it was started */
@@ -35,11 +36,11 @@ struct h2_stream {
     size_t piece;
     size_t piece_at;
     uint64_t left;
-    bool unwanted;      /* answered by a refusal: the rest is not sent */
-    struct buf rest;    /* the rest, once its pieces may vanish */
+    bool unwanted;      /* an error response arrived: the rest is not sent */
+    struct buf rest;    /* a copy of the rest, once its pieces may be freed */
 
-    /* the answer: fields' lengths are in `fields`, their bytes one behind the other in `text` */
-    bool answered;    /* a byte of it came */
+    /* the response: the lengths of its fields are in `fields`, their bytes concatenated in `text` */
+    bool answered;    /* a byte of it arrived */
     bool head_came;
     bool head_told;
     bool complete;
@@ -50,10 +51,10 @@ struct h2_stream {
     size_t fields_n;
     size_t fields_room;
     struct http_head head;
-    struct buf kept;    /* body that came during a pause */
+    struct buf kept;    /* body that arrived while paused */
 
     bool reset_by_peer;
-    bool not_sent;    /* the library could not send its head any more */
+    bool not_sent;    /* GOAWAY came before the library sent its head */
     bool broken;      /* `why`, `detail` and `fate` say how */
     enum client_fate fate;
     enum err why;
@@ -65,7 +66,7 @@ struct h2_stream {
 struct h2_stream *h2_stream_create(struct loop *l, const struct client_request *q,
     const struct h2_stream_events *events, void *owner) NEVER_NULL;
 
-/* The owner is done with it; the memory goes at the end of the turn. */
+/* The owner is done with it; the memory is freed at the end of the loop iteration. */
 void h2_stream_release(struct h2_stream *s);
 
 /* Takes the next "Name: value\r\n" line off `fields` that goes over HTTP/2; false behind the
@@ -86,19 +87,19 @@ const char *h2_stream_field(
     struct h2_stream *s, struct str name, struct str value, const struct h2_limits *limits);
 const char *h2_stream_end_head(struct h2_stream *s);
 
-/* A run of the body. False: out of memory. */
+/* A part of the body. False: out of memory. */
 bool h2_stream_data(struct h2_stream *s, struct str bytes) MUST_CHECK;
 
-/* It ended badly; the owner hears of it when it wants to. The first reason counts. */
+/* It failed; the owner is told unless it has paused. The first reason counts. */
 void h2_stream_break(struct h2_stream *s, enum err why, const char *detail, enum client_fate fate);
 
-/* Gives the owner what came, in order, as long as it wants it. */
+/* Delivers what arrived to the owner, in order, until it pauses. */
 void h2_stream_deliver(struct h2_stream *s);
 
 /* --- h2.c --- */
 
-/* `n` bytes of the body are with the owner: the server may send as many more. */
+/* The owner consumed `n` bytes of the body: the server may send as many more. */
 void h2_stream_consumed(struct h2_stream *s, size_t n);
 
-/* Takes the stream off its connection, with RST_STREAM unless both sides had ended it. */
+/* Removes the stream from its connection, with RST_STREAM unless both sides had ended it. */
 void h2_stream_detach(struct h2_stream *s);
