@@ -277,6 +277,12 @@ add_chunk(struct arena *a, size_t size, size_t align, bool ours)
 void *
 arena_alloc(struct arena *a, size_t size, size_t align)
 {
+    return memset(arena_alloc_raw(a, size, align), 0, size);
+}
+
+void *
+arena_alloc_raw(struct arena *a, size_t size, size_t align)
+{
     CHECK(size <= SIZE_LAST);
 
     char *p = fit(a, size, align);
@@ -286,7 +292,7 @@ arena_alloc(struct arena *a, size_t size, size_t align)
     }
     claim(a, p, size);
     a->grows = NULL;
-    return memset(p, 0, size);
+    return p;
 }
 
 /* A block of its own for `size` bytes. NULL when memory is gone. */

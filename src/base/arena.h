@@ -33,6 +33,8 @@ void arena_destroy(struct arena *a);
 /* Zeroed memory for something small whose size the program chose. Never NULL; `align` is a power of
  * two. */
 void *arena_alloc(struct arena *a, size_t size, size_t align) NEVER_NULL;
+/* The same, not zeroed. */
+void *arena_alloc_raw(struct arena *a, size_t size, size_t align) NEVER_NULL;
 #define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type), alignof(type)))
 
 /* Zeroed array of a small number of elements that the program chose. */

@@ -181,7 +181,7 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
 static enum err
 set_body(struct exchange *x, struct str body, const struct wire_edits *edits)
 {
-    struct client_request *q = &x->attempt.q;
+    struct client_request *q = &x->attempt.written->q;
     UNINITIALIZED struct str pieces[2 * WIRE_EDITS + 1];
     size_t n = wire_edits_apply(edits, body, pieces);
 
@@ -214,8 +214,8 @@ write_same_wire(struct exchange *x, const struct target *t)
 
     edits.count = 0;    /* the rest is large, and mostly never used */
     if (r->model_node != NULL && t->wire.model.n != 0)
-        (void)wire_edit_add(
-            &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, x->attempt.name);
+        (void)wire_edit_add(&edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n,
+            x->attempt.written->name);
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
     enum err e = override_params(x, r->doc, r->body, t->params, &edits);
@@ -227,8 +227,8 @@ static enum err
 write_translated(struct exchange *x, const struct target *t)
 {
     struct llm_request *r = &x->request;
-    struct wire_fault *fault = &x->attempt.fault;
-    struct buf *out = &x->attempt.body;
+    struct wire_fault *fault = &x->attempt.written->fault;
+    struct buf *out = &x->attempt.written->body;
     enum err e = llm_request_expand(r, fault);
 
     if (e != OK)
@@ -267,7 +267,7 @@ static enum err
 judge_target(struct exchange *x, const struct target *t)
 {
     const struct wire *wire = t->provider->wire;
-    struct wire_fault *fault = &x->attempt.fault;
+    struct wire_fault *fault = &x->attempt.written->fault;
 
     if (wire != x->request.wire && x->request.op == OP_RELAY) {
         fault->message = arena_printf(x->request.arena,
@@ -298,32 +298,32 @@ write_head(struct exchange *x, const struct target *t)
         wire->provider->write_path(text, r, &t->wire);
     if (wire == r->wire && r->op != OP_RELAY)
         add_query(x, text);
-    x->attempt.q.path = arena_str(r->arena, buf_str(text));
-    x->attempt.path = x->attempt.q.path;
+    x->attempt.written->q.path = arena_str(r->arena, buf_str(text));
+    x->attempt.path = x->attempt.written->q.path;
     buf_reset(text, SIZE_MAX);
-    x->attempt.q.fields = request_fields(x, t, wire == r->wire);
+    x->attempt.written->q.fields = request_fields(x, t, wire == r->wire);
     if (wire != r->wire || r->model_node == NULL || t->wire.model.n == 0)
         return;
     if (r->model_node->type == JSON_STRING)
         json_add_str(text, t->wire.model);
     else
         buf_add(text, t->wire.model);    /* a form field, not JSON */
-    x->attempt.name = arena_str(r->arena, buf_str(text));
+    x->attempt.written->name = arena_str(r->arena, buf_str(text));
     buf_reset(text, SIZE_MAX);
 }
 
 void
 attempt_write(struct exchange *x)
 {
-    struct attempt *a = &x->attempt;
-    const struct target *t = a->target;
+    struct written *w = x->attempt.written;
+    const struct target *t = x->attempt.target;
 
-    if (a->unfit != OK)
+    if (w->unfit != OK)
         return;
-    a->unfit =
+    w->unfit =
         t->provider->wire == x->request.wire ? write_same_wire(x, t) : write_translated(x, t);
-    if (a->unfit == ERR_CONFIG)
-        a->fault.message = arena_printf(x->request.arena,
+    if (w->unfit == ERR_CONFIG)
+        w->fault.message = arena_printf(x->request.arena,
             "the configured params of " STR_FMT "/" STR_FMT " replace too much",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
     if (x->large)
@@ -427,12 +427,16 @@ on_head(void *owner, const struct http_head *head)
 }
 
 static void
-drop_translation(struct exchange *x)
+drop_written(struct exchange *x)
 {
-    x->worker->freed_bytes += x->attempt.held;
-    buf_fini(&x->attempt.body);
-    quota_share_give(&x->worker->held, x->attempt.held);
-    x->attempt.held = 0;
+    struct written *w = x->attempt.written;
+
+    if (w == NULL)
+        return;
+    x->worker->freed_bytes += w->held;
+    buf_fini(&w->body);
+    quota_share_give(&x->worker->held, w->held);
+    x->attempt.written = NULL;
 }
 
 /* Only what the answer, the log and the metrics ask for is kept. The rest is gone with its memory:
@@ -440,19 +444,19 @@ drop_translation(struct exchange *x)
 void
 attempt_drop_request(struct exchange *x)
 {
-    const struct llm_request r = x->request;
+    struct llm_request *r = &x->request;
+    enum llm_op op = r->op;
+    const struct wire *wire = r->wire;
+    struct str model = r->model;
+    bool stream = r->stream, want_usage = r->want_usage;
+    int64_t n = r->n;
 
-    exchange_drop_body(x);
-    x->request = (struct llm_request){
-        .op = r.op,
-        .wire = r.wire,
-        .model = r.model,
-        .stream = r.stream,
-        .n = r.n,
-        .want_usage = r.want_usage,
-    };
     x->attempt.path = S("");
-    drop_translation(x);
+    drop_written(x);
+    exchange_drop_body(x);
+    *r = (struct llm_request){
+        .op = op, .wire = wire, .model = model, .stream = stream, .n = n, .want_usage = want_usage
+    };
 }
 
 /* A real token is there: from here on the answer is this target's, and the request is not needed
@@ -664,7 +668,7 @@ attempt_has_next(const struct exchange *x)
 COLD static void
 debug_start(const struct exchange *x)
 {
-    const struct client_request *q = &x->attempt.q;
+    const struct client_request *q = &x->attempt.written->q;
     struct log_context who = exchange_log(x);
     struct str path, query;
     size_t bytes = 0;
@@ -690,12 +694,23 @@ attempt_begin(struct exchange *x)
     /* A helper thread must not use the exchange's arena. */
     x->drops = (struct wire_drops){ .arena = x->large ? x->request.arena : x->arena };
     x->drops.tail = &x->drops.names;
+    struct written *w = arena_try(x->request.arena, sizeof(*w));
+
     x->attempt = (struct attempt){
         .state = ATTEMPT_WRITING,
         .target = t,
         .note = note_add(x, t),
-        .error = { .retry_after_ms = -1 },
+        .error = { .kind = ERR_OVERLOADED, .retry_after_ms = -1 },
         .repeat = repeat,
+        .written = w,
+    };
+    if (x->attempts == 1 && limits->total_ms != 0)
+        shorten(&x->deadline_us, x->started_us + limits->total_ms * 1000);
+    if (w == NULL) {
+        x->attempt.state = ATTEMPT_FAILED;
+        return;
+    }
+    *w = (struct written){
         .q = {
             .origin = t->provider->origin,
             .method = x->request.op == OP_RELAY ? x->method : S("POST"),
@@ -707,14 +722,12 @@ attempt_begin(struct exchange *x)
             .fresh = repeat,
         },
     };
-    if (x->attempts == 1 && limits->total_ms != 0)
-        shorten(&x->deadline_us, x->started_us + limits->total_ms * 1000);
-    x->attempt.q.resend_ms =
+    w->q.resend_ms =
         attempt_has_next(x)
             ? RESEND_MS
             : first_of(first_of(limits->first_byte_ms, limits->first_token_ms), limits->connect_ms);
-    x->attempt.unfit = judge_target(x, t);
-    if (x->attempt.unfit == OK)
+    w->unfit = judge_target(x, t);
+    if (w->unfit == OK)
         write_head(x, t);
 }
 
@@ -734,15 +747,16 @@ void
 attempt_send(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
+    struct written *w = a->written;
 
     if (x->large)
         keep_drops(x);
-    if (a->unfit == OK && !quota_share_set(&x->worker->held, &a->held, a->body.cap, true))
-        a->unfit = ERR_OVERLOADED;
-    if (a->unfit != OK) {
-        a->error = (struct llm_error){ .kind = a->unfit,
-            .message = a->fault.message,
-            .param = a->fault.param,
+    if (w->unfit == OK && !quota_share_set(&x->worker->held, &w->held, w->body.cap, true))
+        w->unfit = ERR_OVERLOADED;
+    if (w->unfit != OK) {
+        a->error = (struct llm_error){ .kind = w->unfit,
+            .message = w->fault.message,
+            .param = w->fault.param,
             .retry_after_ms = -1,
             .quotes = true };
         a->note->ended_us = a->note->started_us;
@@ -755,7 +769,7 @@ attempt_send(struct exchange *x)
     if (x->large && attempt_is_late(x, clock_now_us()))
         attempt_failed_kind(x, ERR_DEADLINE, NULL);
     else
-        a->call = client_start(x->worker->client, &a->q, &events, x);
+        a->call = client_start(x->worker->client, &w->q, &events, x);
 }
 
 static void
@@ -793,7 +807,7 @@ attempt_stop(struct exchange *x, enum err outcome)
     if (x->attempt.call != NULL)
         client_cancel(x->attempt.call);
     x->attempt.call = NULL;
-    drop_translation(x);
+    drop_written(x);
     count_attempt(x, outcome);
     x->attempt.state = ATTEMPT_NONE;
 }

@@ -51,6 +51,16 @@ struct attempt_note {
     struct attempt_note *next;
 };
 
+/* A request as one target gets it. */
+struct written {
+    struct client_request q;
+    struct str name;    /* the model's, as it stands in a body of the caller's wire */
+    struct buf body;    /* the translated body */
+    uint64_t held;      /* counted in the worker's share for it */
+    enum err unfit;     /* why the target cannot take the request, and what to tell */
+    struct wire_fault fault;
+};
+
 /* The attempt under way. */
 struct attempt {
     enum attempt_state state;
@@ -66,12 +76,7 @@ struct attempt {
     /* the answer is this target's, also when it breaks: no other is tried */
     bool committed;
 
-    struct client_request q;    /* what is sent */
-    struct str name;            /* the model's, as it stands in a body of the caller's wire */
-    struct buf body;            /* the request as translated for this target */
-    uint64_t held;              /* counted in the worker's share for it */
-    enum err unfit;             /* why the target cannot take the request, and what to tell */
-    struct wire_fault fault;
+    struct written *written;    /* in request.arena, and gone with it */
 };
 
 struct exchange {
@@ -113,6 +118,8 @@ struct exchange {
     struct str form_type;          /* the content type of a form, and whether it names a model */
     enum multipart_found form;
     const char *form_why;
+    enum err uncounted;    /* local_count(): why the tokens could not be counted */
+    struct wire_fault fault;
     struct plan plan;
     size_t candidate;    /* next target of the plan to try */
     struct attempt attempt;
@@ -120,7 +127,6 @@ struct exchange {
     struct attempt_note **notes_tail;
     unsigned attempts;
     struct wire_drops drops;    /* parameters the target could not express */
-    struct relay relay;
 
     enum err error;    /* OK, or why it failed */
     struct str error_message;
@@ -135,6 +141,8 @@ struct exchange {
     uint64_t wait_began_us;
     int64_t input_estimate;    /* tokens, rough: for when nobody reports usage */
     uint64_t bytes_in, bytes_out;
+
+    struct relay relay;    /* the last: exchange_create() clears it by itself */
 };
 
 /* Starts an exchange for a request; never fails. */

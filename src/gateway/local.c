@@ -114,8 +114,8 @@ local_root(struct exchange *x)
 void
 local_count(struct exchange *x)
 {
-    x->attempt.unfit = llm_request_expand(&x->request, &x->attempt.fault);
-    if (x->attempt.unfit == OK)
+    x->uncounted = llm_request_expand(&x->request, &x->fault);
+    if (x->uncounted == OK)
         x->input_estimate = llm_request_estimate_tokens(&x->request);
 }
 
@@ -124,10 +124,10 @@ local_count_tokens(struct exchange *x)
 {
     struct buf b;
 
-    if (x->attempt.unfit != OK) {
-        (void)exchange_fail_with(x, &(struct llm_error){ .kind = x->attempt.unfit,
-                                        .message = x->attempt.fault.message,
-                                        .param = x->attempt.fault.param,
+    if (x->uncounted != OK) {
+        (void)exchange_fail_with(x, &(struct llm_error){ .kind = x->uncounted,
+                                        .message = x->fault.message,
+                                        .param = x->fault.param,
                                         .retry_after_ms = -1,
                                         .quotes = true });
         return;
