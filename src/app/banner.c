@@ -1,9 +1,9 @@
-/* banner.c - the curl that it prints can be pasted as it stands, with a model that there is. */
+/* banner.c - the curl command that it prints works as it is, with a model that exists. */
 #include "app/banner.h"
 
 #include <stdio.h>
 
-/* Where the gateway listens on a socket file there is no host to write. */
+/* A Unix socket has no host to put into the URL. */
 static void
 print_curl(const struct banner *b, struct str model)
 {
@@ -43,7 +43,7 @@ first_model(const struct provider *p, struct arena *a, struct str *ret)
     return false;
 }
 
-/* A name that will be answered; "MODEL" when only the reader can know one. */
+/* A model that will be answered; "MODEL" when none is known. */
 static struct str
 model_to_try(const struct route_table *routes, struct arena *a)
 {

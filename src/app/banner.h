@@ -1,5 +1,4 @@
-/* banner.h - what `serve` says to the person who started it: where it is, who answers, what to
- * try. */
+/* banner.h - what `serve` prints at its start: address, providers, a command to try. */
 #pragma once
 
 #include "route/route.h"

@@ -18,7 +18,7 @@ struct check {
     bool json;
 };
 
-/* What only those can see who know wires, providers and models. */
+/* Checks that need to know wires, providers and models. */
 static void
 check_all(struct check *k, struct conf_problems *problems)
 {
@@ -100,8 +100,8 @@ cmd_check(int argc, char **argv)
     };
     const struct flags flags = {
         .usage = "openclaw check [-c] FILE [options]",
-        .about = "Tells everything that is wrong with a configuration, as file:line:col: what is "
-                 "wrong; what to write instead; and what is doubtful, as a warning. Tries whether "
+        .about = "Reports everything that is wrong with a configuration, as file:line:col: what is "
+                 "wrong; what to write instead. What is doubtful is a warning. Also tests whether "
                  "`serve` could start here: addresses, logs, certificates. Exit status 0: it is "
                  "good; 2: it is not.",
         .list = list,

@@ -1,4 +1,4 @@
-/* cmd_config.c - `openclaw config`: what the table of settings says, for editors and for people. */
+/* cmd_config.c - `openclaw config`: the table of settings as a schema and as a page. */
 #include <stdio.h>
 #include <string.h>
 

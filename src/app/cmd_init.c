@@ -30,8 +30,8 @@ write_all(int fd, struct str s)
     return true;
 }
 
-/* A new file; one that is there already stays as it is. Nobody but its owner and group may read
- * what will perhaps hold keys. */
+/* Creates a file; an existing one is left alone. Only owner and group may read it, since it may
+ * hold keys later. */
 static bool
 write_file(const char *path, struct str text)
 {

@@ -188,8 +188,8 @@ set_value(const struct flag *flag, const char *text, char *why, size_t why_size)
     CHECK_UNREACHABLE();
 }
 
-/* Finds the flag that `word` ("--name=value" or "-cvalue") names; *ret_value is what is glued to
- * it. */
+/* Finds the flag that `word` ("--name=value" or "-cvalue") names; *ret_value is the attached
+ * value. */
 static const struct flag *
 find_flag(const struct flags *f, const char *word, const char **ret_value)
 {
@@ -239,7 +239,7 @@ enum flags_verdict
 flags_parse(const struct flags *f, int argc, char **argv, int *ret_rest)
 {
     int rest = 0;
-    bool plain = false;    /* behind "--" */
+    bool plain = false;    /* after "--" */
 
     for (int i = 1; i < argc; i++) {
         char *word = argv[i];

@@ -1,7 +1,7 @@
 /* flags.h - the command line of one command, read from the table that --help prints.
  *
- * "--name value", "--name=value", "-c value", "-c16" and "--" are understood; what is no
- * flag is given back in order. A mistake is said on standard error, with what to write instead.
+ * "--name value", "--name=value", "-c value", "-c16" and "--" are understood; other
+ * arguments are returned in order. Errors go to standard error, with what to write instead.
  */
 #pragma once
 
@@ -38,11 +38,11 @@ struct flags {
 enum flags_verdict {
     FLAGS_OK,
     FLAGS_HELP,     /* --help was asked for and printed: exit 0 */
-    FLAGS_WRONG,    /* said why on standard error: exit 2 */
+    FLAGS_WRONG,    /* reported on standard error: exit 2 */
 };
 
-/* Reads argv[1..]. What is no flag is moved to the front of argv[1..]; *ret_rest is their number.
- * */
+/* Reads argv[1..]. Arguments that are no flags move to the front of argv[1..]; *ret_rest counts
+ * them. */
 enum flags_verdict flags_parse(
     const struct flags *f, int argc, char **argv, int *ret_rest) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* main.c - the commands of the one binary. */
+/* main.c - dispatches to the commands. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,8 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     { "serve", "run the gateway", cmd_serve },
-    { "check", "check a configuration file and say all that is wrong with it", cmd_check },
+    { "check", "check a configuration file and report everything that is wrong with it",
+        cmd_check },
     { "init", "write a commented starter configuration", cmd_init },
     { "config", "print the configuration's JSON Schema or reference", cmd_config },
     { "providers", "list the providers, which are on, and how to switch on the others",
@@ -36,7 +37,7 @@ print_usage(FILE *to)
     (void)fputs("usage: openclaw COMMAND [options]\n\n", to);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    (void)fputs("\n'openclaw COMMAND --help' tells more about one.\n", to);
+    (void)fputs("\n'openclaw COMMAND --help' explains one of them.\n", to);
 }
 
 static int
@@ -122,7 +123,7 @@ int
 main(int argc, char **argv)
 {
     output_open();
-    /* a reader that went away is an error of the write, not of the process */
+    /* a closed pipe is a write error, and must not kill the process */
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_usage(stderr);

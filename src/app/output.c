@@ -1,4 +1,4 @@
-/* output.c - one look at standard output at the end, instead of one behind every printf. */
+/* output.c - standard output is checked once, at the end, instead of after every printf. */
 #include "app/output.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Else the first file or socket that we open is taken for one of them. */
+/* Otherwise the first file or socket that is opened would take the place of one of them. */
 void
 output_open(void)
 {
@@ -32,7 +32,7 @@ output_print(struct buf *b)
     buf_fini(b);
 }
 
-/* A reader that went away knows it: nothing needs to be said then. */
+/* A closed pipe is not reported: the reader closed it. */
 int
 output_close(int status)
 {

@@ -1,4 +1,4 @@
-/* preflight.c - meets what `serve` will meet, and says it with its place in the file. */
+/* preflight.c - finds what `serve` would run into, and reports it with its position in the file. */
 #include "app/preflight.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ preflight_tls(const struct conf *c, struct conf_problems *problems)
     return tls;
 }
 
-/* --- doubts --- */
+/* --- warnings --- */
 
 static struct str
 date_text(struct arena *a, int64_t at_s)
@@ -170,7 +170,7 @@ doubt_models(const struct snapshot *s, struct conf_problems *problems)
             if (!is_answered(s->routes, a, models->list[j].v))
                 conf_warn(problems, models->list[j].mark,
                     "'auth.keys[%zu].models[%zu]' is no alias and no model of a provider that is on; "
-                    "nobody can ask for it",
+                    "requests for it will fail",
                     i, j);
             arena_destroy(a);
         }
@@ -209,8 +209,8 @@ try_listen(struct loop *l, const struct conf_server *s, const struct conf_str *a
     if (li != NULL)
         return li;
     if (errno == EADDRINUSE)
-        conf_warn(problems, address->mark,
-            "%s (if it is the gateway that runs already, all is well)", why);
+        conf_warn(
+            problems, address->mark, "%s (ignore this if the gateway itself is running)", why);
     else if (errno == EACCES || errno == EPERM)
         conf_warn(problems, address->mark, "%s (another user may be allowed to)", why);
     else
@@ -218,7 +218,7 @@ try_listen(struct loop *l, const struct conf_server *s, const struct conf_str *a
     return NULL;
 }
 
-/* All at once, so that they do not get into each other's way either. */
+/* All at the same time, to find addresses that conflict with each other. */
 static void
 try_listeners(const struct conf_server *s, struct conf_problems *problems)
 {

@@ -1,4 +1,4 @@
-/* preflight.h - what can be known before serving: `check` tells it, `serve` heeds it. */
+/* preflight.h - checks of files and of the machine, for `check` and for the start of `serve`. */
 #pragma once
 
 #include "gateway/snapshot.h"
@@ -8,9 +8,9 @@
  * used. */
 struct tls_context *preflight_tls(const struct conf *c, struct conf_problems *problems);
 
-/* Warns of what works now and is hardly meant, or will not work for long: certificates that have
- * expired or soon will, secrets that everybody on this machine may read, names that nobody answers
- * to. Of a configuration without problems. */
+/* Warns of what works but is probably unintended, or will soon stop working: certificates that have
+ * expired or soon will, secrets that everybody on this machine may read, names that no
+ * target answers. Of a configuration without problems. */
 void preflight_doubts(const struct snapshot *s, struct conf_problems *problems);
 
 /* Tries what `serve` does first, and undoes it: opens the addresses, looks whether the logs can be

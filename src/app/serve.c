@@ -1,9 +1,9 @@
-/* serve.c - `openclaw serve`: starts the workers, then tends them: signals, reloads, draining.
+/* serve.c - `openclaw serve`: starts the workers, then manages them: signals, reloads, draining.
  *
- * The main thread serves nobody. It loads and checks configurations, publishes
- * snapshots to the workers, and ends the process in order: readiness off, a
- * moment for load balancers to notice, no new connections, streams may finish,
- * what is left at the deadline is cut.
+ * The main thread handles no requests. It loads and checks configurations, publishes
+ * snapshots to the workers, and shuts the process down in order: it stops being
+ * ready, gives load balancers time to notice, accepts no new connections, lets
+ * streams finish, and closes what is left at the deadline.
  */
 #include <errno.h>
 #include <signal.h>
@@ -55,7 +55,7 @@ struct serve {
     struct simulator simulator;
     struct loop *loop;
     struct timer *timer;
-    struct timer *second;    /* small regular chores */
+    struct timer *second;    /* once a second */
     struct timer *gather;    /* a file changed: reload when it fires */
     struct watched *watched;
     struct buf warnings;    /* lines that are not logged yet */
@@ -167,7 +167,7 @@ config_name(const struct serve *s)
     return str_c(s->config.path != NULL ? s->config.path : "(built in)");
 }
 
-/* Says all that is wrong: at the start to the person who starts us, later in the log. */
+/* Reports all problems: on standard error at the start, in the log later. */
 static void
 tell_problems(const struct serve *s, const struct conf_problems *problems)
 {
@@ -250,7 +250,7 @@ same_strs(const struct conf_strs *a, const struct conf_strs *b)
     return true;
 }
 
-/* Says which settings differ that a running process cannot change. */
+/* Warns of changed settings that a running process cannot apply. */
 static void
 warn_of_fixed_settings(const struct conf *now, const struct conf *next)
 {
@@ -331,7 +331,7 @@ log_in_use(const struct serve *s, const char *what)
     buf_fini(&b);
 }
 
-/* A new configuration is put to use whole, or nothing changes. */
+/* A new configuration is applied completely or not at all. */
 static void
 reload(struct serve *s)
 {
@@ -403,8 +403,8 @@ on_timer(void *arg)
     stop_workers(s);
 }
 
-/* SIGTERM comes from a supervisor behind whose back a load balancer must first notice; SIGINT
- * from a person. */
+/* SIGTERM comes from a supervisor, and load balancers need time to notice; SIGINT comes from a
+ * person. */
 static void
 on_end_signal(void *arg, int signo)
 {
@@ -443,7 +443,7 @@ reopen_log(const struct serve *s, struct log_file *f)
         (void)fprintf(stderr, "openclaw: cannot reopen the log %s: %s\n", log_file_path(f), why);
 }
 
-/* SIGHUP rotates and reloads; SIGUSR1, for those who know nginx, only rotates. */
+/* SIGHUP reopens the logs and reloads; SIGUSR1, as in nginx, only reopens the logs. */
 static void
 on_hangup(void *arg, int signo)
 {
@@ -506,7 +506,7 @@ open_logs(struct serve *s)
     return true;
 }
 
-/* Each stream takes two sockets: ask for all the descriptors that we may have. */
+/* Each stream takes two sockets: raise the limit of descriptors as far as allowed. */
 static void
 raise_file_limit(void)
 {
@@ -553,8 +553,7 @@ print_banner(const struct serve *s)
     banner_print(&banner, s->snapshot->routes);
 }
 
-/* Signals and changed files are heeded from here on: before anybody is served who could then
- * expect it. */
+/* Handles signals and file changes from here on, before the first request is served. */
 static void
 watch(struct serve *s)
 {
@@ -572,7 +571,7 @@ watch(struct serve *s)
     watch_files(s, s->snapshot->conf);
 }
 
-/* Tends the workers until they have ended. */
+/* Runs until the workers have ended. */
 static void
 tend(struct serve *s)
 {
@@ -583,7 +582,7 @@ tend(struct serve *s)
     timer_destroy(s->timer);
     timer_destroy(s->second);
     timer_destroy(s->gather);
-    forget_unwanted(s);    /* all: nobody asked for any */
+    forget_unwanted(s);    /* all of them: none is marked */
     loop_destroy(s->loop);
 }
 
@@ -636,7 +635,7 @@ static int
 run(struct serve *s)
 {
     harden_privileges();
-    /* until they can be heeded: what comes too soon must not end us */
+    /* until they are handled: an early one must not kill the process */
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN);
     raise_file_limit();

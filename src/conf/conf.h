@@ -4,8 +4,8 @@
  * Schema for editors, the starter file and the reference page all come from it.
  * A struct conf is immutable once loaded and owns all it points to. What needs
  * other floors (do the wires, providers and target models exist?) is
- * checked by those who build the snapshot; they report through
- * conf_problem() with the marks kept here, so that all errors come out at once.
+ * checked when the snapshot is built, and reported through conf_problem()
+ * with the marks kept here, so that all errors are reported at once.
  */
 #pragma once
 
@@ -15,14 +15,14 @@
 /* Room for a configuration's text: more than one may have, so that a larger one is noticed. */
 #define CONF_FILE_BYTES_MAX (1024u * 1024 + 32 * 1024)
 
-/* Where a value stands in the file, from 1; line 0: a default or a command-line --set. */
+/* The position of a value in the file, from 1; line 0: a default or a command-line --set. */
 struct conf_mark {
     unsigned line;
     unsigned column;
 };
 
 struct conf_str {
-    /* after ${ENV} and file: references were resolved; has a NUL behind */
+    /* after ${ENV} and file: references were resolved; followed by a NUL */
     struct str v;
     struct conf_mark mark;
     bool secret;    /* never print it */
@@ -104,7 +104,7 @@ struct conf_key {
 struct conf_auth {
     /* default: keys when there are keys, none on loopback listeners, else an error */
     enum conf_auth_mode mode;
-    bool mode_implied;    /* nothing set it */
+    bool mode_implied;    /* not set explicitly */
     struct conf_mark mode_mark;
     struct conf_key *keys;
     size_t key_count;
@@ -164,7 +164,7 @@ struct conf_given {
     bool auth;
     bool providers;
     bool models;
-    bool unknown;    /* a section that there is not: perhaps a misspelt one of the above */
+    bool unknown;    /* an unknown section, perhaps one of the above misspelt */
 };
 
 struct map;
@@ -189,8 +189,7 @@ struct conf {
     struct map *spots;    /* see conf_mark_of() and conf_is_faulty() */
 };
 
-/* What is wrong with a configuration, and what is doubtful about it: each in file order, bounded to
- * 100. */
+/* Errors in a configuration and warnings about it: each in file order, limited to 100. */
 struct conf_problem {
     struct conf_mark mark;
     struct str text;    /* "what is wrong; what to write instead" */
@@ -207,7 +206,7 @@ void conf_problems_init(struct conf_problems *p, struct arena *a);
 void conf_problem(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* What works, but is hardly meant, or will not work for long. */
+/* What works but is probably unintended, or will soon stop working. */
 void conf_warn(struct conf_problems *p, struct conf_mark mark, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
@@ -258,8 +257,8 @@ struct conf_mark conf_mark_of(const struct conf *c, const void *field);
 /* Did the file or a --set give this field a value? */
 bool conf_is_given(const struct conf *c, const void *field);
 
-/* Was anything refused in this field, entry or section? Then what it seems to lack may be just
- * that, and is not to be complained about as well. */
+/* Was anything in this field, entry or section refused? Then what seems to be missing from it may
+ * be what was refused, and must not be reported as well. */
 bool conf_is_faulty(const struct conf *c, const void *thing);
 /* Whether "[::]:PORT" leaves IPv4 alone, because another of the addresses takes it at this port. */
 bool conf_listens_v6_only(const struct conf_server *s, struct str address);

@@ -1,4 +1,4 @@
-/* cross.c - checks that need more than one setting. What needs other floors is theirs. */
+/* cross.c - checks that involve more than one setting. Those that need other floors are there. */
 #include "conf/cross.h"
 
 #include "base/map.h"
@@ -107,14 +107,15 @@ public_listener(const struct conf_server *s)
     return NULL;
 }
 
-/* Nobody serves strangers by accident: without keys, `none` must be said, or the addresses be
- * local. */
+/* The gateway is never open to other machines by accident: without keys, either the mode `none` is
+ * explicit or all addresses are local. */
 static void
 settle_auth_mode(struct conf *c, struct conf_problems *problems)
 {
     struct conf_auth *auth = &c->auth;
     const struct conf_str *public = public_listener(&c->server);
-    bool misread = conf_is_faulty(c, auth) || c->given.unknown;    /* keys that are meant are lost */
+    bool misread =
+        conf_is_faulty(c, auth) || c->given.unknown;    /* the intended keys were not read */
 
     if (auth->mode == AUTH_KEYS && auth->key_count == 0 && !misread)
         conf_problem(problems, auth->mode_mark,
@@ -188,8 +189,7 @@ names_address(const struct conf_server *s, struct str address)
     return false;
 }
 
-/* The first address that is open to other machines and of which the new file says nothing; NULL:
- * none. */
+/* The first address that is open to other machines and not in the new file, or NULL. */
 static const struct conf_str *
 forgotten_listener(const struct conf_strs *open, const struct conf_server *next)
 {
@@ -231,7 +231,7 @@ conf_check_reload(const struct conf *now, const struct conf_strs *open, const st
             "write the keys again, or auth: {mode: none}");
 }
 
-/* --- what is doubtful --- */
+/* --- warnings --- */
 
 enum { KEY_BYTES_LEAST = 16 };
 
@@ -288,9 +288,9 @@ owner_text(struct arena *a, struct owner o)
     return S("");
 }
 
-/* A clock that somebody set, and that a shorter one always ends first. `levels` are the settings
- * that hold for one provider or target, the nearest last; what does not concern the last was said
- * before. */
+/* Warns of a timeout that was set and can never expire, because the total expires first. `levels`
+ * are the settings that apply to one provider or target, the most specific last; pairs that do not
+ * involve the last level were reported before. */
 static void
 doubt_clocks(const struct conf *c, const struct conf_timeouts *const *levels, size_t count,
     struct owner owner, struct conf_problems *problems)
@@ -398,7 +398,7 @@ cross_check(struct conf *c, struct conf_problems *problems)
     check_key_names(&c->auth, problems);
     check_providers(c, problems);
     if (problems->count != 0)
-        return;    /* what is doubtful now may be due to what was refused */
+        return;    /* warnings could be consequences of the errors */
     doubt_auth(&c->auth, problems);
     doubt_limits(c, problems);
     doubt_timeouts(c, problems);

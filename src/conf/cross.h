@@ -3,5 +3,5 @@
 
 #include "conf/conf.h"
 
-/* Reports what contradicts, and settles what the file left open: who may call. */
+/* Reports contradictions, and decides what the file left open: whether callers need keys. */
 void cross_check(struct conf *c, struct conf_problems *problems);

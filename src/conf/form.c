@@ -1,4 +1,4 @@
-/* form.c - checks of texts, one function for each form. */
+/* form.c - syntax checks, one function for each kind of value. */
 #include "conf/form.h"
 
 #include <errno.h>
@@ -253,7 +253,7 @@ form_is_local(struct str address)
     return str_ieq(host, S("localhost")) || (str_starts(host, S("127.")) && is_ipv4(host));
 }
 
-/* What stands behind "http://" or "https://"; false for other schemes. */
+/* The part after "http://" or "https://"; false for other schemes. */
 static bool
 cut_scheme(struct str v, struct str *ret_rest)
 {
@@ -324,7 +324,7 @@ secret_problem(struct str v)
     return NULL;
 }
 
-/* Fields that frame the message or belong to one connection are ours to write. */
+/* Fields that frame the message or belong to one connection are written by the gateway. */
 static bool
 is_reserved_field(struct str name)
 {

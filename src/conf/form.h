@@ -6,8 +6,8 @@
 
 #include "conf/option.h"
 
-/* NULL when `v` has the form, else why not and what to write: "is not an address; write ...".
- * Files are looked for. Sentences that are not constant are made in `a`. */
+/* NULL when `v` is valid, else what is wrong and what to write: "is not an address; write ...".
+ * Files must exist. Sentences that are not constant are allocated in `a`. */
 const char *form_problem(struct arena *a, enum conf_form form, struct str v);
 
 /* Can this listen address, whose form is right, be reached from this machine alone? */

@@ -93,7 +93,7 @@ struct section {
 
 const struct section *section_row(enum section_id id) NEVER_NULL;
 
-/* Walks all rows in the order of options.def; NULL behind the last. */
+/* All rows in the order of options.def; NULL after the last. */
 const struct option *option_at(size_t i);
 
 /* The row of that key in that section, or NULL. */

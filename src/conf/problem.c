@@ -14,7 +14,7 @@ conf_problems_init(struct conf_problems *p, struct arena *a)
     *p = (struct conf_problems){ .arena = a };
 }
 
-/* What has no place in the file comes after what has. */
+/* Problems without a position in the file come after those with one. */
 static bool
 is_behind(struct conf_mark a, struct conf_mark b)
 {
@@ -23,8 +23,8 @@ is_behind(struct conf_mark a, struct conf_mark b)
     return a.line != b.line ? a.line > b.line : a.column > b.column;
 }
 
-/* Was this said already? Two ways may lead to one mistake: aliases of a section, targets of
- * targets. */
+/* Was this reported already? The same mistake can be found twice: through YAML aliases of a
+ * section, or targets of targets. */
 static bool
 is_known(const struct conf_problem *list, struct conf_mark mark, struct str text)
 {
@@ -84,7 +84,7 @@ static void
 write_line(struct buf *out, const struct conf_problem *problem, struct str path, const char *kind)
 {
     buf_reset(out, SIZE_MAX);
-    /* A --set names its own place. */
+    /* A problem of --set names the setting itself. */
     if (problem->mark.line != 0)
         buf_printf(
             out, STR_FMT ":%u:%u: ", STR_ARG(path), problem->mark.line, problem->mark.column);
@@ -140,7 +140,7 @@ conf_problems_print(const struct conf_problems *p, struct str path, int fd)
 struct str
 conf_closest(struct str word, const struct str *names, size_t count)
 {
-    /* A third of the letters may differ: more is another word. */
+    /* At most a third of the letters may differ. */
     unsigned limit = (unsigned)MIN(MAX(word.n / 3, 1), NEAR_MAX);
     struct str best = { NULL, 0 };
 

@@ -1,7 +1,7 @@
 /* read.c - walks the tree and the table of settings together.
  *
  * A place is a setting's path as people write it, "models.fast.targets[1].weight". It is a
- * chain of frames on the stack and becomes text only when something is wrong there.
+ * chain of frames on the stack, turned into text only to report an error.
  */
 #include "conf/read.h"
 
@@ -114,7 +114,7 @@ choices_text(struct reader *r, struct str choices)
     return text;
 }
 
-/* What to write instead: the end of most sentences. */
+/* What to write instead, as the end of a message. */
 static const char *
 advice(struct reader *r, const struct option *o)
 {
@@ -176,8 +176,7 @@ note_file(struct reader *r, struct str path, struct conf_mark mark, bool secret)
     };
 }
 
-/* The text of a scalar with its references replaced. False when that fails, with the reason
- * given. */
+/* The text of a scalar with its references replaced. False when that fails, after reporting it. */
 static bool
 read_text(struct reader *r, const struct place *at, const struct yaml *y, unsigned flags,
     struct conf_str *ret)
@@ -519,7 +518,7 @@ has_shape(const struct option *o, const struct yaml *y)
     }
 }
 
-/* A setting that is there but says nothing keeps its default. */
+/* A setting without a value keeps its default. */
 static void
 read_given(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
     char *base)
@@ -588,8 +587,8 @@ other_home(enum section_id id, struct str key)
     return home;
 }
 
-/* May an unknown name be shown? "api_key:sk-1234", the blank forgotten, is a name too, and a
- * secret. */
+/* May an unknown name be shown? "api_key:sk-1234", with the blank forgotten, is a name that
+ * contains a secret. */
 static bool
 is_harmless(struct str key)
 {
@@ -637,7 +636,7 @@ complain_unknown(
         complain(r, at, &where, "%s; write one of " STR_FMT, what, STR_ARG(list));
 }
 
-/* An entry of a map lacks it where its name stands, not where its first setting does. */
+/* A missing setting is reported at the name of the map entry, not at its first setting. */
 static void
 complain_lacking(struct reader *r, const struct place *at, const struct yaml *y,
     const struct option *o, const char *base)

@@ -18,6 +18,6 @@ spot_key(const void *const *at)
 }
 
 /* Fills *c, which has its arena, from `root`: a map, or a null node for the defaults alone.
- * Everything that is wrong goes to `problems`; `scratch` holds what nobody needs afterwards. */
+ * Everything that is wrong goes to `problems`; `scratch` holds temporary data. */
 void read_conf(
     struct conf *c, const struct yaml *root, struct arena *scratch, struct conf_problems *problems);

@@ -94,7 +94,7 @@ is_variable_name(struct str s)
     return s.n != 0 && s.n <= 128;
 }
 
-/* What stands between the braces of ${...}. */
+/* The part between the braces of ${...}. */
 static const char *
 add_variable(struct arena *a, struct buf *out, struct str inner)
 {
@@ -105,7 +105,7 @@ add_variable(struct arena *a, struct buf *out, struct str inner)
         return "has a reference without a valid name; write ${NAME} or ${NAME:-default}";
 
     struct str c_name = arena_printf(a, STR_FMT, STR_ARG(name));
-    struct str v = str_c(getenv(c_name.p));    /* NOLINT(concurrency-mt-unsafe): nobody sets any */
+    struct str v = str_c(getenv(c_name.p));    /* NOLINT(concurrency-mt-unsafe): never modified */
 
     if (v.n == 0 && at != inner.n)
         v = str_skip(inner, at + 2);
@@ -183,7 +183,7 @@ add_file(struct buf *out, const char *path)
     return reason;
 }
 
-/* The file that the resolved text "file:/path" names takes its place. */
+/* Replaces the resolved text "file:/path" by the contents of that file. */
 static const char *
 follow_file(struct arena *a, struct buf *text, bool path_is_ours, struct str *ret_file)
 {

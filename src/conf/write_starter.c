@@ -2,7 +2,7 @@
  * off.
  *
  * "# text" explains, "#key: value" is a setting to uncomment: taking the '#' away from every
- * line that has no blank behind it leaves a whole configuration. Sections of the top are there
+ * line that is not followed by a blank leaves a whole configuration. Sections of the top are there
  * already; a section without settings means its defaults.
  */
 #include "base/buf.h"

@@ -61,7 +61,7 @@ event_mark(struct yaml_parser *p, struct fy_event *ev)
     if (m == NULL)
         return p->last;
     p->last = (struct conf_mark){ (unsigned)m->line + 1, (unsigned)m->column + 1 };
-    /* libfyaml's mark stands behind the quote */
+    /* libfyaml's mark is after the quote */
     if (ev->type == FYET_SCALAR && p->last.column > 1) {
         enum fy_scalar_style style = fy_token_scalar_style(ev->scalar.value);
         if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
@@ -70,7 +70,7 @@ event_mark(struct yaml_parser *p, struct fy_event *ev)
     return p->last;
 }
 
-/* Gives the first reason only: what follows from a broken place is noise. */
+/* Reports the first error only: later ones are consequences of it. */
 static struct yaml *
 fail(struct yaml_parser *p, struct conf_mark mark, const char *reason)
 {
@@ -270,7 +270,7 @@ by_key(const void *a, const void *b)
     return order;
 }
 
-/* A key that is written twice is a mistake of which one half would be lost in silence. */
+/* A duplicate key is an error: otherwise one of the two values would be lost silently. */
 static void
 report_duplicates(struct yaml_parser *p, const struct yaml *y)
 {
@@ -439,7 +439,7 @@ utf8_length(struct str s)
     return overlong || surrogate || beyond ? 0 : n;
 }
 
-/* What libfyaml need not see: bytes that are no text. */
+/* Rejects bytes that are not text before libfyaml sees them. */
 static bool
 text_is_clean(struct str text, struct conf_problems *problems)
 {

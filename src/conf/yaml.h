@@ -20,7 +20,7 @@ struct yaml {
     /* a scalar in quotes or in a block: text, whatever it looks like */
     bool quoted;
     struct conf_mark mark;
-    struct str text;             /* of a scalar; has a NUL behind */
+    struct str text;             /* of a scalar; followed by a NUL */
     struct yaml_entry *first;    /* of a list or a map, in order */
     size_t count;
     size_t nodes;       /* in this value, aliases followed */
@@ -39,7 +39,7 @@ struct yaml_entry {
 #define YAML_NODES_MAX 100000
 
 /* Parses one document into `a`. Text without a document gives a null node. NULL when it is not
- * YAML that we take; the reasons went to `problems`. */
+ * YAML that we accept; the reasons are in `problems`. */
 struct yaml *yaml_parse(struct arena *a, struct str text, struct conf_problems *problems);
 
 /* A member of a map, or NULL; also NULL for `y` NULL or not a map. */
