@@ -69,14 +69,30 @@ normalise_escapes(struct str path, char *out, char *plain, struct http_path *ret
     return check_decoded(str_make(plain, plain_n));
 }
 
+/* Nothing to change and nothing to refuse? Nearly every path is so. */
+static bool
+is_normal(struct str path)
+{
+    char before = '\0';
+
+    for (size_t i = 0; i < path.n; i++) {
+        char c = path.p[i];
+
+        if (c == '%' || c == ';' || c == '\\' || (before == '/' && (c == '/' || c == '.')))
+            return false;
+        before = c;
+    }
+    return before != '/' || path.n == 1;
+}
+
 const char *
 http_path_normalise(struct arena *a, struct str path, struct http_path *ret)
 {
     const char *why = NULL;
 
     *ret = (struct http_path){ .text = path };
-    if (path.n == 0 || path.p[0] != '/')
-        return NULL;    /* "*" */
+    if (path.n == 0 || path.p[0] != '/' || is_normal(path))
+        return NULL;    /* what is not a path is "*" */
     if (str_chr(path, '%') != path.n) {
         char *room = arena_try(a, 2 * path.n);
 
