@@ -21,7 +21,7 @@ enum {
     DETAIL_ROOM = 256,
 };
 
-/* One address being tried. Outlives the dial by a moment when it is abandoned. */
+/* A connection attempt to one address. When abandoned, it outlives the dial until its callback. */
 struct attempt {
     uv_connect_t req;
     struct dial *dial;    /* NULL: abandoned */
@@ -259,7 +259,7 @@ start_connect(struct dial *d)
 
 static void start_next_attempt(struct dial *d);
 
-/* The way to the origin is open. */
+/* Connected to the origin, directly or through a tunnel. */
 static void
 reached(struct dial *d)
 {
@@ -337,7 +337,7 @@ start_socks(struct dial *d)
 
 /* --- the proxy --- */
 
-/* The server of the dial, or its proxy, listens to us. */
+/* Connected to the origin, or to its proxy. */
 static void
 start_tunnel(struct dial *d)
 {

@@ -1,4 +1,4 @@
-/* origin.c - a base URL taken apart, and the proxy on the way to it. */
+/* origin.c - parses a base URL and chooses the proxy to it. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,7 +264,7 @@ take_host(struct origin *o, struct str authority, bool is_https, struct why why)
     return proxy.n == 0 || take_proxy(o, proxy, why);
 }
 
-/* Everything that makes two connections different. */
+/* Everything that distinguishes connections: equal keys may share them. */
 static struct str
 make_pool_key(const struct origin *o)
 {

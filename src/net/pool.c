@@ -1,7 +1,7 @@
-/* pool.c - idle connections, kept in two lists each: their origin's and the pool's.
+/* pool.c - idle connections, each in two lists: its origin's and the pool's.
  *
- * The origin's list is newest first, as that is what requests take; the pool's
- * is by the time of coming to rest, so that the one to let go is always its oldest.
+ * The origin's list is newest first, as requests take the newest; the pool's is ordered by when a
+ * connection became idle, so that the oldest one is evicted first.
  */
 #include "net/pool.h"
 
@@ -74,7 +74,7 @@ idle_link(struct idle *i)
     p->count++;
 }
 
-/* Takes it out of both lists and gives its socket back. */
+/* Removes it from both lists and returns its socket. */
 static struct sock *
 idle_unlink(struct idle *i)
 {
@@ -177,12 +177,12 @@ on_reap(void *arg)
         forget_homes(p, false);
 }
 
-/* --- what the peer may do meanwhile: nothing --- */
+/* --- events of idle connections --- */
 
 static void
 on_data(void *owner, struct str bytes)
 {
-    (void)bytes;    /* nobody asked: whatever it is, the next answer could not be trusted */
+    (void)bytes;    /* unsolicited: the next response could not be trusted */
     idle_drop(owner);
 }
 
@@ -210,7 +210,7 @@ static const struct sock_events idle_events = {
     .failed = on_failed,
 };
 
-/* --- for everybody --- */
+/* --- public functions --- */
 
 struct pool *
 pool_create(struct loop *l, struct pool_limits limits)
@@ -245,7 +245,7 @@ pool_destroy(struct pool *p)
     free(p);
 }
 
-/* Has the kernel bytes for us, or the end of the connection? */
+/* Does the kernel have unread bytes, or the end of the connection? */
 static bool
 has_news(const struct sock *s)
 {
@@ -257,8 +257,8 @@ has_news(const struct sock *s)
     return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
-/* At rest between two exchanges: alive both ways, all that was written is with the kernel, and
- * nothing came that nobody read, which the loop would have said while it was polling. */
+/* Idle between two requests: open in both directions, everything written was taken by the kernel, and
+ * nothing is unread. While a socket is being polled, the loop would have reported unread bytes. */
 static bool
 is_at_rest(const struct sock *s)
 {

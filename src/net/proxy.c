@@ -1,4 +1,4 @@
-/* proxy.c - which proxy the environment asks for, as curl and most SDKs read it. */
+/* proxy.c - the proxy that the environment configures, read as curl and most SDKs do. */
 #include "net/proxy.h"
 
 #include <stdlib.h>
@@ -149,7 +149,7 @@ proxy_is_excluded(struct str no_proxy, struct str host, uint16_t port)
     return false;
 }
 
-/* This machine: what listens here is not meant to be asked for elsewhere. */
+/* Servers on this machine cannot be reached through a proxy. */
 static bool
 is_loopback(struct str host)
 {

@@ -1,9 +1,9 @@
-/* proxy.h - which proxy the environment asks for, as curl and most SDKs read it. */
+/* proxy.h - the proxy that the environment configures, read as curl and most SDKs do. */
 #pragma once
 
 #include "base/base.h"
 
-/* The environment's wishes. Slices of the environment, or empty. */
+/* The environment's settings: slices of its variables, or empty. */
 struct proxy_env {
     struct str https;
     struct str http;

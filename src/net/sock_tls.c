@@ -1,8 +1,8 @@
 /* sock_tls.c - TLS between a socket and its owner.
  *
- * The library reads from the bytes that just arrived and writes into a buffer
- * that all connections of a loop share: nothing is kept per connection but the
- * library's own state. Everything it has to say in one call leaves in one write.
+ * The library reads from the bytes that just arrived and writes into a buffer that all connections
+ * of a loop share: only the library's own state is kept per connection. Everything that one call
+ * produces is sent in one write.
  */
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -30,16 +30,16 @@ struct sock_tls {
     SSL *outer;    /* NULL, or that of the proxy: `ssl` reads and writes through it */
     struct tls_peer outer_peer;
     struct sock *sock;
-    struct str input;          /* ciphertext that the library has not taken yet */
-    struct buf stash;          /* the same, kept because the owner does not read */
+    struct str input;          /* ciphertext that the library has not read yet */
+    struct buf stash;          /* the same, buffered while the owner does not read */
     struct buf unsent;         /* written by the owner before the handshake was done */
     struct timer *deadline;    /* of a server's handshake */
     void (*ready)(void *arg);
     void *arg;
     bool is_ready;
-    bool peer_done;    /* close_notify came */
+    bool peer_done;    /* close_notify arrived */
     bool eof_told;
-    bool raw_end;    /* the connection below came to its end */
+    bool raw_end;    /* the underlying connection ended */
     bool ending;     /* close_notify when the handshake is done */
 };
 
@@ -150,7 +150,7 @@ layer_create(struct sock *s)
     return t;
 }
 
-/* The connection that is there becomes the way for another one inside it. */
+/* The existing TLS connection becomes the transport of another one inside it. */
 static void
 make_outer(struct sock_tls *t)
 {
@@ -159,11 +159,11 @@ make_outer(struct sock_tls *t)
     t->outer_peer = t->peer;
     SSL_set_app_data(t->outer, &t->outer_peer);
     t->is_ready = false;
-    t->raw_end = t->raw_end || t->peer_done;    /* the proxy left: no handshake will come of it */
+    t->raw_end = t->raw_end || t->peer_done;    /* the proxy closed: the handshake cannot succeed */
     t->peer_done = false;
 }
 
-/* How a connection ends says nothing about its session, which stays good to resume. */
+/* Marked as shut down, so that its session stays resumable however the connection ended. */
 static void
 free_ssl(SSL *ssl)
 {
@@ -414,7 +414,7 @@ deliver(struct sock *s)
     return error == SSL_ERROR_NONE;
 }
 
-/* A connection that ends without close_notify may have been cut by somebody in between. */
+/* Without close_notify the connection may have been truncated by an attacker. */
 static void
 report_end(struct sock *s)
 {
@@ -444,7 +444,7 @@ pump(struct sock *s)
     report_end(s);
 }
 
-/* Keeps what the library did not take, because the owner stopped to read. */
+/* Buffers what the library did not read because the owner stopped reading. */
 static void
 pump_stash(struct sock *s)
 {

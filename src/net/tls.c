@@ -47,7 +47,7 @@ struct tls_context {
     pthread_mutex_t lock;    /* guards what follows */
     struct kept_sessions kept[ORIGINS_MAX];
     unsigned kept_n;
-    uint64_t uses;
+    uint64_t uses;    /* of the table, as a clock for its eviction */
 };
 
 /* Where distributions put their bundle of authorities when there is no directory of hashed
@@ -116,7 +116,7 @@ kept_clear(struct kept_sessions *k)
     *k = (struct kept_sessions){ .key = NULL };
 }
 
-/* A place for a new origin; the one that rested longest makes room. */
+/* A slot for a new origin; the least recently used one is evicted. */
 static struct kept_sessions *
 kept_add(struct tls_context *c, const char *key)
 {
@@ -181,7 +181,7 @@ take_session(struct tls_peer *peer)
 
 /* --- contexts --- */
 
-/* Asked for the passphrase of a key: there is nobody to type it. */
+/* A key with a passphrase is an error: nobody could type it. */
 static int
 no_passphrase(char *room, int size, int writing, void *arg)
 {
@@ -308,8 +308,8 @@ has_hashed_directory(const char *list)
     return false;
 }
 
-/* The authorities that SSL_CERT_FILE and SSL_CERT_DIR name, instead of the system's; both count. Who
- * names something that is not there hears of it, instead of trusting other authorities. */
+/* The authorities in SSL_CERT_FILE and SSL_CERT_DIR (both are used), instead of the system's. A name
+ * that cannot be used is an error; falling back to other authorities would trust the wrong ones. */
 static bool
 use_named_authorities(SSL_CTX *ctx, const char *file, const char *dir, char *why, size_t why_size)
 {
@@ -364,7 +364,7 @@ use_authorities(SSL_CTX *ctx, const char *ca_path, char *why, size_t why_size)
         return file != NULL || dir != NULL ? use_named_authorities(ctx, file, dir, why, why_size)
                                            : use_system_authorities(ctx, why, why_size);
 
-    /* Who names a file may trust exactly what is in it, also a certificate that is no root. */
+    /* Trust exactly the certificates in the file, even if they are not roots. */
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
     if (SSL_CTX_load_verify_file(ctx, ca_path) == 1)
         return true;
@@ -440,7 +440,7 @@ tls_context_serial(const struct tls_context *c)
 
 /* --- connections --- */
 
-/* Whom we want to speak to: by address or by name, which also goes into SNI. */
+/* The server to verify: an address, or a name, which is also sent as SNI. */
 static bool
 expect_host(SSL *ssl, struct str host)
 {

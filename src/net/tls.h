@@ -1,4 +1,4 @@
-/* tls.h - TLS contexts for both sides: who we are, whom we trust.
+/* tls.h - TLS contexts for servers and clients: certificates and trusted authorities.
  *
  * A context is immutable and shared by reference count: a reload makes a new
  * one while connections keep theirs. TLS 1.2 and 1.3, ECDHE with AEAD only
