@@ -699,12 +699,10 @@ dns_stats(const struct loop *l)
 void
 dns_close(struct loop *l)
 {
-    struct dns *d = l->dns;
-
-    if (d == NULL)
-        return;
-    d->closed = true;
-    d->channel = NULL;
+    if (l->dns != NULL) {
+        l->dns->closed = true;
+        l->dns->channel = NULL;
+    }
     while (l->dns_channels != NULL)
         dns_channel_destroy(l->dns_channels);
 }
