@@ -325,6 +325,9 @@ scan_escape(const struct secrets *s, struct secret_scan *at, char c, bool random
 bool
 secrets_scan(const struct secrets *s, struct secret_scan *at, struct str piece, bool random_only)
 {
+    if (piece.n == 0)
+        return false;    /* an empty slice may have no address */
+
     const unsigned char *p = (const unsigned char *)piece.p, *end = p + piece.n;
 
     while (p < end) {
