@@ -753,6 +753,8 @@ attempt_send(struct exchange *x)
         keep_drops(x);
     if (w->unfit == OK && !quota_share_set(&x->worker->held, &w->held, w->body.cap, true))
         w->unfit = ERR_OVERLOADED;
+    if (w->unfit == OK && x->large && attempt_is_late(x, clock_now_us()))
+        w->unfit = ERR_DEADLINE;    /* the time ran out while another thread wrote */
     if (w->unfit != OK) {
         a->error = (struct llm_error){ .kind = w->unfit,
             .message = w->fault.message,
@@ -766,10 +768,7 @@ attempt_send(struct exchange *x)
     if (log_enabled(LOG_DEBUG))
         debug_start(x);
     a->state = ATTEMPT_RUNNING;
-    if (x->large && attempt_is_late(x, clock_now_us()))
-        attempt_failed_kind(x, ERR_DEADLINE, NULL);
-    else
-        a->call = client_start(x->worker->client, &w->q, &events, x);
+    a->call = client_start(x->worker->client, &w->q, &events, x);
 }
 
 static void
