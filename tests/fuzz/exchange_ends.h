@@ -203,13 +203,19 @@ caller_open(struct caller *c, const char *path, unsigned id)
 static void
 check_no_secret(struct str s, const char *where)
 {
-    for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
-        if (str_find(s, secrets[i]) != s.n) {
-            fprintf(stderr, "%s shows " STR_FMT ":\n" STR_FMT "\n", where, STR_ARG(secrets[i]),
+    struct buf b;
+
+    buf_init(&b, SIZE_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(secrets) * SPELLINGS; i++) {
+        buf_reset(&b, SIZE_MAX);
+        spell(&b, i % SPELLINGS, secrets[i / SPELLINGS]);
+        if (str_find(s, buf_str(&b)) != s.n) {
+            fprintf(stderr, "%s shows " STR_FMT ":\n" STR_FMT "\n", where, STR_ARG(buf_str(&b)),
                 STR_ARG(s));
             abort();
         }
     }
+    buf_fini(&b);
 }
 
 /* What a caller got has no secret in it, and no other caller's answer. */
@@ -477,18 +483,24 @@ enum framing { FRAMED_LENGTH, FRAMED_CHUNKED, FRAMED_CLOSE, FRAMED_LAST };
 
 /* Puts an answer to the request under way into `out`; *ret_at is where it begins. */
 static void
-upstream_answer(struct upstream *u, enum tell kind, enum framing framing, size_t *ret_at)
+upstream_answer(struct upstream *u, enum tell kind, enum framing framing, enum spelling spelling,
+    size_t *ret_at)
 {
     struct buf *out = &u->end.out;
     struct told t;
+    struct buf key;
 
     *ret_at = buf_len(out);
+    buf_init(&key, SIZE_MAX);
+    spell(&key, spelling, u->provider->key);
     tell(&t, kind, u->provider->anthropic, str_make(u->mark, u->mark_n), u->stream, str_c(u->path),
-        u->provider->key);
+        buf_str(&key));
     struct str body = buf_str(&t.body);
     buf_printf(out, "HTTP/1.1 %d Said\r\nContent-Type: %s\r\n", t.status, t.type);
     if (t.status == 429)
         buf_add(out, S("Retry-After: 3\r\n"));
+    if (t.status == 401 && spelling != SPELT_ESCAPED)
+        buf_printf(out, "x-ratelimit-key: " STR_FMT "\r\n", STR_ARG(buf_str(&key)));
     if (t.status == 307)
         buf_add(out, S("Location: http://localhost/elsewhere\r\n"));
     if (framing == FRAMED_CHUNKED) {
@@ -508,5 +520,6 @@ upstream_answer(struct upstream *u, enum tell kind, enum framing framing, size_t
         buf_add(out, body);
     }
     buf_fini(&t.body);
+    buf_fini(&key);
     u->answered = true;
 }

@@ -1,6 +1,7 @@
 /* exchange_golden.h - what callers ask and providers answer, before the fuzzer changes it. */
 #pragma once
 
+#include "base/digest.h"
 #include "tests/fuzz/exchange_input.h"
 
 /* --- secrets: no caller and no log may see one --- */
@@ -14,6 +15,33 @@
 
 static const struct str secrets[] = { S_INIT(KEY_ALPHA), S_INIT(KEY_BETA), S_INIT(KEY_CLAUDE),
     S_INIT(KEY_ANN), S_INIT(KEY_BOB) };
+
+/* The ways in which a provider may write a key that it shows. */
+enum spelling { SPELT_PLAINLY, SPELT_UPPER, SPELT_PERCENT, SPELT_ESCAPED, SPELT_BASE64, SPELLINGS };
+
+static inline void
+spell(struct buf *b, enum spelling how, struct str s)
+{
+    char base64[256];
+
+    if (how == SPELT_BASE64) {
+        CHECK(4 * ((s.n + 2) / 3) <= sizeof(base64));
+        buf_add(b, str_make(base64, digest_base64(s, base64)));
+        return;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (how == SPELT_UPPER && c >= 'a' && c <= 'z')
+            buf_add_c(b, (char)(c - 0x20));
+        else if (how == SPELT_PERCENT && (c == '/' || c == '+' || c == '='))
+            buf_printf(b, "%%%02X", c);
+        else if (how == SPELT_ESCAPED)
+            buf_printf(b, "\\u%04x", c);
+        else
+            buf_add_c(b, c);
+    }
+}
 
 /* Every request carries a mark of its own, which comes back in its answer and nowhere else. */
 #define MARK "NONCE"
@@ -298,7 +326,7 @@ tell_anthropic(struct told *t, enum tell kind, struct str mark, bool stream, str
         kind == TELL_TOOLS ? "tool_use" : "end_turn");
 }
 
-/* The answer to a request for `path`. `key` is the provider's own: some show it. */
+/* The answer to a request for `path`. `key` is the provider's own, in any spelling: some show it. */
 static inline void
 tell(struct told *t, enum tell kind, bool anthropic, struct str mark, bool stream, struct str path,
     struct str key)

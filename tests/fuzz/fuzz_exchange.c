@@ -91,6 +91,17 @@ __wrap_log_file_write(struct log_file *f, struct str lines)
     return true;
 }
 
+/* Takes the place of loop_offload(): the same input does the same, whatever other threads do. */
+void __wrap_loop_offload(
+    struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+
+void
+__wrap_loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+    work(arg);
+    loop_post(l, done, arg);
+}
+
 /* --- the gateway --- */
 
 /* "http+unix://%2Ftmp%2F...%2Falpha/v1" for the name "alpha". Only tests may say so. */
@@ -400,7 +411,7 @@ act_answer(struct input *in)
     /* Where an answer means something else than it says, a key in it may pass for text. */
     if (kind == TELL_DENIED && (changed || u->wild || buf_len(&u->end.out) != 0))
         kind = TELL_BUSY;
-    upstream_answer(u, kind, framing, &at);
+    upstream_answer(u, kind, framing, (how >> 5) % SPELLINGS, &at);
     if (changed) {
         input_mutate(in, &u->end.out, at);
         u->wild = true;
@@ -508,7 +519,7 @@ act_behave(struct world *w)
                 continue;
             u->reluctant = false;
             if (u->complete && !u->answered) {
-                upstream_answer(u, TELL_PROPER, FRAMED_LENGTH, &at);
+                upstream_answer(u, TELL_PROPER, FRAMED_LENGTH, SPELT_PLAINLY, &at);
                 written_bytes += buf_len(&u->end.out) - at;
             }
             end_flush(&u->end, SIZE_MAX);
@@ -618,8 +629,8 @@ read_log(struct buf *log, const char *name)
     return lines;
 }
 
-/* Every exchange that metrics counted has its line, and no other has one. Health and metrics have
- * none when all is well; what was no request at all is counted without one. */
+/* Every exchange that metrics counted has its line, and no other has one; so has what was refused
+ * before it was a request. Health and metrics have none when all is well. */
 static void
 check_accounts(const struct metric_shard *m, unsigned lines)
 {
@@ -631,7 +642,7 @@ check_accounts(const struct metric_shard *m, unsigned lines)
 
         for (unsigned s = 0; s < METRIC_STATUSES; s++) {
             most += m->requests[e][s];
-            if (logged && e != ENDPOINT_none)
+            if (logged)
                 least += m->requests[e][s];
         }
     }
