@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "gateway/wrong_url.h"
 
-#define LAST_BYTE_US 1000000    /* grace for the framing's end behind the protocol's last word */
+#define LAST_BYTE_US 1000000    /* grace for the end of the framing after the protocol's terminator */
 #define REFUSAL_US 5000000      /* for the explanation behind a failed status */
 #define RESEND_MS 1000    /* to a provider that does not process it, when there is another target */
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
@@ -473,7 +473,7 @@ attempt_commit(struct exchange *x)
     exchange_wake(x);
 }
 
-/* The last word came, whatever the connection still has to say. */
+/* The terminator came, whatever else the connection may send. */
 static void
 finish_complete(struct exchange *x)
 {
@@ -578,7 +578,7 @@ on_failed(void *owner, enum err why, const char *detail)
     x->attempt.note->ended_us = clock_now_us();
     if (!attempt_live(x))
         return;
-    /* The protocol's last word has come: what breaks after it breaks nothing. */
+    /* The terminator has come: a failure after it does not matter. */
     if (x->relay.reader.complete && relay_end(x) == OK) {
         x->attempt.state = ATTEMPT_DONE;
         exchange_wake(x);

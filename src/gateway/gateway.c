@@ -386,8 +386,8 @@ stage_relay(struct exchange *x)
     CHECK_UNREACHABLE();
 }
 
-/* Who reads slowly has been served when it has taken the answer. What the kernel holds by then
- * counts as taken. */
+/* A client that reads slowly has been served when it has taken the answer. What the kernel's send
+ * buffer holds by then counts as taken. */
 static enum step
 stage_deliver(struct exchange *x)
 {
@@ -436,7 +436,7 @@ gateway_run(struct exchange *x)
     if (x->job == JOB_RUNNING)
         return;    /* its end runs the stages again */
     if (x->gone) {
-        /* Some callers hang up as soon as they have read the last word. */
+        /* Some clients close as soon as they have read the terminator. */
         attempt_stop(x, x->relay.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
         step = STEP_STOP;
     }

@@ -342,7 +342,7 @@ forward_frame(struct exchange *x, struct str raw)
         buf_add(&r->out, raw);
 }
 
-/* Does a frame behind the last word say anything? Some hosts say [DONE] in every protocol. */
+/* Does a frame after the terminator carry anything? Some hosts send [DONE] in every protocol. */
 static bool
 is_trailing(const struct sse_frame *f)
 {

@@ -53,7 +53,7 @@ struct relay {
 
     int64_t length;      /* the provider's Content-Length, -1 unknown */
     bool says_stream;    /* its content type does */
-    bool trailing;       /* more came behind the last word of a stream */
+    bool trailing;       /* at least one frame came after the terminator */
     bool whole_done;     /* a whole answer was decoded and written */
     bool content;        /* a real token was seen */
     bool error_event;    /* the answer itself said that it failed: `error` */

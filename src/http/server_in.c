@@ -583,8 +583,8 @@ tick_reading(struct server_request *q, uint64_t now)
     const struct server_limits *limits = &q->server->limits;
     bool begun = buf_len(&q->in) != 0;
 
-    /* The last answer is still on its way: who takes it is not idle, and its next request may
-     * wait. */
+    /* The last answer is still being sent: a client that takes it is not idle, and its next request
+     * may wait. */
     if (sock_queued_bytes(q->sock) != 0 && (!begun || is_backed_up(q))) {
         if (is_stalled(q, now)) {
             server_conn_close(q, true);
