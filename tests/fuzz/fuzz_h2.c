@@ -81,11 +81,11 @@ on_request_end(void *owner)
 }
 
 static void
-on_request_failed(void *owner, enum err why, const char *detail, bool unread)
+on_request_failed(void *owner, enum err why, const char *detail, enum client_fate fate)
 {
     struct request *r = owner;
 
-    CHECK(!r->over && why != OK && detail[0] != '\0' && !(unread && r->head));
+    CHECK(!r->over && why != OK && detail[0] != '\0' && (fate == CLIENT_UNKNOWN || !r->head));
     r->over = true;
     r->stream = NULL;
 }
@@ -110,7 +110,16 @@ on_left(void *owner)
     ((struct run *)owner)->h2 = NULL;
 }
 
-static const struct h2_events connection_events = { .room = on_more_room, .leaving = on_left };
+static void
+on_ended_idle(void *owner, uint64_t rested_ms)
+{
+    (void)owner;
+    (void)rested_ms;
+}
+
+static const struct h2_events connection_events = {
+    .room = on_more_room, .ended_idle = on_ended_idle, .leaving = on_left
+};
 
 /* --- turns of the loop --- */
 
