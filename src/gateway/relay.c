@@ -549,35 +549,12 @@ read_stream(struct exchange *x, struct str bytes)
     }
     if (e == OK)
         e = sse_feed(&r->sse, bytes, on_frame, x);
-    r->trailing = r->trailing || (r->reader.complete && str_trim(buf_str(&r->sse.pending)).n != 0);
-    return stream_verdict(r, e);
-}
+    if (r->reader.complete && !r->trailing) {
+        struct str rest = buf_str(&r->sse.pending);    /* what came before was blank, or was read */
 
-static struct str
-skip_blanks(struct str s)
-{
-    while (s.n != 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = str_skip(s, 1);
-    return s;
-}
-
-/* Does a passed-through event stream report an error? Looks for the event's name, or for a member
- * "error" that is not null. */
-static bool
-says_failure(struct str text)
-{
-    if (str_find(text, S("event: error")) != text.n || str_find(text, S("event:error")) != text.n ||
-        str_find(text, S(".failed")) != text.n)
-        return true;
-    for (size_t at = str_find(text, S("\"error\"")); at != text.n;
-         at = str_find(text, S("\"error\""))) {
-        text = str_skip(text, at + sizeof("\"error\"") - 1);
-        struct str value = skip_blanks(text);
-
-        if (!str_starts(value, S(":")) || !str_starts(skip_blanks(str_skip(value, 1)), S("null")))
-            return true;
+        r->trailing = str_trim(str_skip(rest, rest.n - MIN(rest.n, bytes.n))).n != 0;
     }
-    return false;
+    return stream_verdict(r, e);
 }
 
 /* Scans passed-through text for secrets: for those that look random, which no text contains by chance,
@@ -587,7 +564,7 @@ search_raw(struct exchange *x, struct str text)
 {
     struct relay *r = &x->relay;
 
-    r->raw_failure = r->raw_failure || (r->says_stream && says_failure(text));
+    r->raw_failure = r->raw_failure || (r->says_stream && wire_says_failure(text));
     if (!secrets_scan(x->hold->snapshot->secrets, &r->scan, text, !r->raw_failure))
         return OK;
     r->error_event = true;

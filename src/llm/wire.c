@@ -634,3 +634,32 @@ wire_sniff_base64(struct str base64)
         return S("image/webp");
     return S("");
 }
+
+/* Without the blanks and line ends at its beginning alone. */
+static struct str
+skip_blanks(struct str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && (s.p[n] == ' ' || s.p[n] == '\t' || s.p[n] == '\r' || s.p[n] == '\n'))
+        n++;
+    return str_skip(s, n);
+}
+
+bool
+wire_says_failure(struct str text)
+{
+    const struct str member = S("\"error\"");
+
+    if (str_find(text, S("event: error")) != text.n || str_find(text, S("event:error")) != text.n ||
+        str_find(text, S(".failed")) != text.n)
+        return true;
+    for (size_t at = str_find(text, member); at != text.n; at = str_find(text, member)) {
+        text = str_skip(text, at + member.n);
+        struct str value = skip_blanks(text);
+
+        if (!str_starts(value, S(":")) || !str_starts(skip_blanks(str_skip(value, 1)), S("null")))
+            return true;
+    }
+    return false;
+}

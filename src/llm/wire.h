@@ -289,3 +289,6 @@ bool wire_data_url(struct str url, struct str *ret_mime, struct str *ret_base64)
 /* The media type that the first bytes of base64 data show (png, jpeg, gif, webp, pdf); empty if
  * unknown. */
 struct str wire_sniff_base64(struct str base64);
+
+/* Does a piece of an event stream that nobody decodes say that something failed? */
+bool wire_says_failure(struct str text) MUST_CHECK;

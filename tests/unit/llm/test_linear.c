@@ -941,6 +941,28 @@ TEST(event_streams_cost_in_proportion_however_they_are_cut)
     EXPECT_INT(faults, 0);
 }
 
+static const struct row undecoded[] = {
+    { "errors that are null", "data: @<\"error\":null,>@< >\n\n", 0 },
+    { "errors with blanks", "data: @<\"error\"  :  null,>\n\n", 0 },
+    { "beginnings of an error", "data: @<event: erro>\n\n", 0 },
+};
+
+static void
+run_undecoded(struct str input, const void *arg, struct cost *c)
+{
+    (void)arg;
+    EXPECT(!wire_says_failure(input));
+    c->ok = true;
+}
+
+TEST(streams_that_nobody_decodes_cost_in_proportion)
+{
+    faults = 0;
+    for (size_t i = 0; i < ARRAY_LEN(undecoded); i++)
+        (void)judge(&undecoded[i], "a stream that is passed through", run_undecoded, NULL);
+    EXPECT_INT(faults, 0);
+}
+
 #define REQUEST_LINE "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
 
 static const struct row heads[] = {
