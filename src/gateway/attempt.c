@@ -50,23 +50,6 @@ add_given(const struct exchange *x, struct str name, struct buf *out)
         http_add_field(out, name, value);
 }
 
-/* The caller's query, where a call of a model goes on in the same protocol. Not one that might name
- * another model than the body, which is what was judged. */
-static void
-add_query(const struct exchange *x, struct buf *path)
-{
-    struct str query = server_head(x->q)->query;
-    struct str plain = query.n != 0 ? http_decode_percent(x->request.arena, query) : query;
-
-    for (size_t i = 0; i < plain.n; i++)
-        if (str_istarts(str_skip(plain, i), S("model")))
-            return;
-    if (plain.n == 0)
-        return;
-    buf_add_c(path, '?');
-    buf_add(path, query);
-}
-
 /* The field lines of the request to the provider. Nothing of the caller's goes on but what is
  * named. */
 static struct str
@@ -289,6 +272,7 @@ write_head(struct exchange *x, const struct target *t)
 {
     struct llm_request *r = &x->request;
     const struct wire *wire = t->provider->wire;
+    struct str query = wire == r->wire && r->op != OP_RELAY ? exchange_query(x) : S("");
     struct buf *text = &x->worker->text;
 
     buf_add(text, t->provider->base_path);
@@ -296,8 +280,10 @@ write_head(struct exchange *x, const struct target *t)
         add_path_with_model(text, r, t->wire.model);
     else
         wire->provider->write_path(text, r, &t->wire);
-    if (wire == r->wire && r->op != OP_RELAY)
-        add_query(x, text);
+    if (query.n != 0) {
+        buf_add_c(text, '?');
+        buf_add(text, query);
+    }
     x->attempt.written->q.path = arena_str(r->arena, buf_str(text));
     x->attempt.path = x->attempt.written->q.path;
     buf_reset(text, SIZE_MAX);

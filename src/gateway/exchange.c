@@ -202,23 +202,53 @@ exchange_join(struct exchange *x, struct str a, struct str b, struct str c)
     return s;
 }
 
+struct str
+exchange_query(struct exchange *x)
+{
+    struct str query = server_head(x->q)->query;
+
+    if (query.n == 0 || (x->endpoint->model != MODEL_BODY && x->endpoint->model != MODEL_FORM))
+        return query;
+    struct str plain = http_decode_percent(x->request.arena, query);
+    for (size_t i = 0; i < plain.n; i++)
+        if (str_istarts(str_skip(plain, i), S("model")))
+            return S("");
+    return plain.n != 0 ? query : S("");
+}
+
 /* The path as the provider sees it: the normalised one without "/v1", and the caller's query. */
 static void
 set_relay_path(struct exchange *x)
 {
     struct str path = str_skip(x->path.text, sizeof("/v1") - 1);
-    struct str query = server_head(x->q)->query;
+    struct str query = exchange_query(x);
 
     x->request.path = query.n == 0 ? path : exchange_join(x, path, S("?"), query);
 }
 
-/* The parameter "model" of the query. Some readers take the first of several, some the last, some
- * ignore case, and some divide at ';' too. */
+/* Would some reader take a parameter of this name for "model"? Readers drop blanks around a name,
+ * read '+' as a blank, ignore case, and take "model[]" and "model[x]" for lists of it. */
+static bool
+is_model_parameter(struct str name)
+{
+    static const char blanks[] = " +\t\r\n\v\f";
+
+    while (name.n != 0 && strchr(blanks, name.p[0]) != NULL)
+        name = str_skip(name, 1);
+    if (!str_istarts(name, S("model")))
+        return false;
+    name = str_skip(name, sizeof("model") - 1);
+    return name.n == 0 || name.p[0] == '[' || strchr(blanks, name.p[0]) != NULL;
+}
+
+/* The parameter "model" of the query. Some readers take the first of several, some the last, and
+ * some divide at ';' too. */
 static enum step
 read_query(struct exchange *x)
 {
     struct llm_request *r = &x->request;
     struct str query = str_skip(r->path, str_chr(r->path, '?'));
+    struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
     unsigned count = 0;
 
     for (query = str_skip(query, MIN(query.n, 1)); query.n != 0;) {
@@ -227,7 +257,7 @@ read_query(struct exchange *x)
 
         (void)str_cut(str_make(query.p, n), '=', &name, &value);
         query = str_skip(query, MIN(n + 1, query.n));
-        if (!str_ieq(http_decode_percent(x->arena, name), S("model")))
+        if (!is_model_parameter(http_decode_percent(x->arena, name)))
             continue;
         count++;
         r->path_model = value;
@@ -235,6 +265,10 @@ read_query(struct exchange *x)
     }
     if (count > 1)
         return exchange_fail(x, ERR_BAD_REQUEST, "the query names the model more than once");
+    /* In a body of any other kind a provider could find another model. */
+    if (count == 1 && r->body.n != 0 && !http_type_is(type, S("application/sdp")))
+        return exchange_fail(x, ERR_BAD_REQUEST,
+            "this route names its model in the query; its body can only be application/sdp");
     return STEP_NEXT;
 }
 

@@ -84,3 +84,33 @@ def test_the_query_of_a_model_call_goes_on_in_the_same_protocol(make):
     assert asked("?beta=true", "/v1/messages", "oai/m") == "/v1/chat/completions"
     for query in ("?model=large", "?Mod%65l=large", "?x=1&model%3dlarge"):
         assert asked(query, "/v1/chat/completions", "oai/m") == "/v1/chat/completions"
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/moderations", "/v1/images/edits"])
+def test_the_query_cannot_name_another_model_than_the_body(gateway, upstream, path):
+    for query in ("?model=large", "?MODEL=large", "?x=1&mod%65l=large", "?model[]=large", "?model%5B%5D=large"):
+        assert gateway.post(path + query, {"model": "lab/small"}).status_code == 200
+        assert upstream.last_request().target == path
+    assert gateway.post(path + "?include=a&x=1", {"model": "lab/small"}).status_code == 200
+    assert upstream.last_request().target == path + "?include=a&x=1"
+
+
+@pytest.mark.parametrize("query", [
+    "model=lab/a&model[]=b", "model=lab/a&model%5B0%5D=b", "+model=b&model=lab/a", "model=lab/a&%20model=b",
+    "model=lab/a&model%00=b", "model=lab/a;MODEL+=b"])
+def test_a_query_names_one_model_however_it_is_spelled(gateway, upstream, query):
+    assert gateway.get(f"/v1/realtime?{query}").status_code == 400
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain", None])
+def test_where_the_query_names_the_model_a_body_cannot_name_another(gateway, upstream, content_type):
+    headers = gateway.authorization() | ({"Content-Type": content_type} if content_type else {})
+    for method in ("POST", "GET", "DELETE"):
+        answer = gateway.http().request(method, "/v1/realtime?model=lab/small", headers=headers,
+                                        content=b'{"model": "large"}')
+        assert answer.status_code == 400 and "application/sdp" in answer.json()["error"]["message"]
+    assert not upstream.requests
+    answer = gateway.http().post("/v1/realtime?model=lab/small", content=b"v=0\r\n",
+                                 headers=gateway.authorization() | {"Content-Type": "application/sdp"})
+    assert answer.status_code == 200 and upstream.last_request().target == "/v1/realtime?model=small"
