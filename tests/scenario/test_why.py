@@ -39,7 +39,8 @@ def test_a_provider_s_refusal_is_told_by_its_status_its_code_and_its_parameter(m
             [got.id, "lab", "m", "fast", "bad_request"], (told, line)
 
 
-@pytest.mark.parametrize("word", [PROMPT, PROMPT.replace("-", "_"), "two words", "<b>", "x" * 65, "é", canary("code")])
+@pytest.mark.parametrize("word", [PROMPT, PROMPT.replace("-", "_"), "two words", "<b>", "x" * 65, "é", canary("code")],
+                         ids=["prompt", "underscores", "blank", "markup", "long", "accent", "key"])
 def test_what_is_no_word_of_an_api_is_not_logged_as_a_code(make, word):
     upstream = make.upstream(refusing(400, {"message": "no", "type": word, "code": word, "param": word.replace("_", "-")}))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
