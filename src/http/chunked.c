@@ -1,8 +1,9 @@
-/* chunked.c - a state for each place in the grammar of RFC 9112 section 7.1. */
+/* chunked.c - a state machine with one state for each position in the grammar of RFC 9112, section
+ * 7.1. */
 #include "http/chunked.h"
 
 enum {
-    SIZE,    /* first: a zeroed decoder starts here */
+    SIZE,    /* zero: the state of a zeroed decoder */
     EXT_NAME_START,
     EXT_NAME,
     EXT_VALUE_START,
@@ -23,7 +24,7 @@ enum {
 };
 
 enum {
-    DIGITS_MAX = 15,             /* of a size: less than 2^60 */
+    DIGITS_MAX = 15,             /* of the size: less than 2^60 */
     OVERHEAD_MAX = 16 * 1024,    /* bytes of extensions and trailers in one body */
 };
 
@@ -40,7 +41,7 @@ is_text(char c)
     return c == '\t' || (unsigned char)c >= 0x80 || (c >= ' ' && c < 0x7f);
 }
 
-/* The fields that would change where a message ends or whom it is for. */
+/* Trailers that would change the message's framing or its destination. */
 static bool
 is_refused_trailer(struct str name)
 {
@@ -56,18 +57,18 @@ take_size(struct chunked *c, char byte)
 
     if (digit >= 0) {
         if (++c->digits > DIGITS_MAX)
-            return "a chunk's size is too large";
+            return "the chunk size is too large";
         c->left = c->left << 4 | (unsigned)digit;
         return NULL;
     }
     if (c->digits == 0 || (byte != '\r' && byte != ';'))
-        return "a chunk's size is malformed";
+        return "malformed chunk size";
     c->digits = 0;
     c->state = byte == ';' ? EXT_NAME_START : SIZE_LF;
     return NULL;
 }
 
-/* What may follow a complete name or value of an extension. */
+/* What may follow a complete name or value in an extension. */
 static bool
 leave_extension(struct chunked *c, char byte)
 {
@@ -116,7 +117,7 @@ take_extension(struct chunked *c, char byte)
         ok = leave_extension(c, byte);
         break;
     }
-    return ok ? NULL : "a chunk's extension is malformed";
+    return ok ? NULL : "malformed chunk extension";
 }
 
 static const char *
@@ -135,11 +136,11 @@ take_trailer(struct chunked *c, char byte)
         if (byte == ':' && c->name_n != 0) {
             c->state = TRAILER_VALUE;
             return is_refused_trailer(str_make(c->name, c->name_n))
-                       ? "a trailer that may not be one"
+                       ? "a field that must not be sent as a trailer"
                        : NULL;
         }
         if (!is_token(byte))
-            return "a trailer is malformed";
+            return "malformed trailer field";
         if (c->name_n < CHUNKED_NAME_ROOM)
             c->name[c->name_n++] = byte;
         return NULL;
@@ -147,14 +148,14 @@ take_trailer(struct chunked *c, char byte)
         if (byte == '\r')
             c->state = TRAILER_LF;
         else if (!is_text(byte))
-            return "a trailer is malformed";
+            return "malformed trailer field";
         return NULL;
     default:
         CHECK_UNREACHABLE();
     }
 }
 
-/* A line feed that must come now. */
+/* Expects a line feed. */
 static const char *
 take_lf(struct chunked *c, char byte, uint8_t next)
 {
@@ -164,7 +165,7 @@ take_lf(struct chunked *c, char byte, uint8_t next)
     return NULL;
 }
 
-/* One byte that is not data. */
+/* Consumes one byte of framing. */
 static const char *
 take_byte(struct chunked *c, char byte)
 {
@@ -175,7 +176,7 @@ take_byte(struct chunked *c, char byte)
         return take_lf(c, byte, c->left != 0 ? DATA : TRAILER_START);
     case DATA_CR:
         c->state = DATA_LF;
-        return byte == '\r' ? NULL : "a chunk is longer than its size says";
+        return byte == '\r' ? NULL : "a chunk is longer than its size";
     case DATA_LF:
         return take_lf(c, byte, SIZE);
     case TRAILER_LF:

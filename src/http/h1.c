@@ -1,11 +1,11 @@
-/* h1.c - RFC 9112 without its indulgences, over bytes that lie still. */
+/* h1.c - RFC 9112 without the leniencies that it allows recipients. */
 #include "http/h1.h"
 
 #include "http/text.h"
 
 /* --- characters --- */
 
-/* A set of bytes: one bit each, 32 to a word, and nothing beyond ASCII. */
+/* A set of ASCII characters as a bitmap, 32 to a word. */
 struct charset {
     uint32_t words[8];
 };
@@ -13,14 +13,14 @@ struct charset {
 /* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */
 static const struct charset token_chars = { { 0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff } };
 
-/* Capitals: no method that anybody uses has anything else. */
+/* Capital letters: no method in use contains anything else. */
 static const struct charset method_chars = { { 0, 0, 0x07fffffe } };
 
 /* unreserved, sub-delims and '%' of RFC 3986. */
 static const struct charset host_chars = { { 0, 0x2bff7ff2, 0x87fffffe, 0x47fffffe } };
 
-/* Visible ASCII without '"', '#', '<', '>' and '\\': they never stand unencoded in a URI, and
- * confuse whoever reads one that has them. */
+/* Visible ASCII without '"', '#', '<', '>' and '\\', which must be percent-encoded in a URI and
+ * which servers treat differently when they are not. */
 static const struct charset target_chars = { { 0, 0xaffffff2, 0xefffffff, 0x7fffffff } };
 
 static inline bool
@@ -31,7 +31,7 @@ is_in(const struct charset *set, char c)
     return (set->words[u >> 5] >> (u & 31) & 1) != 0;
 }
 
-/* The first byte from `p` on that is not of the set, or `end`. */
+/* The first byte at or after `p` that is not in the set, or `end`. */
 static inline const char *
 skip_chars(const struct charset *set, const char *p, const char *end)
 {
@@ -40,10 +40,10 @@ skip_chars(const struct charset *set, const char *p, const char *end)
     return p;
 }
 
-/* --- where a head ends --- */
+/* --- finding the end of a head --- */
 
-/* The first line, complete, with its line end: is it one of a version that we speak? Asked early:
- * what speaks something else would wait for an answer to its first line. */
+/* Does the complete first line have a version that we support? Checked early, because a client of
+ * another protocol may send nothing more until its first line is answered. */
 static bool
 has_version(struct str line, bool response)
 {
@@ -66,7 +66,7 @@ refuse_size(const char **ret_why, const char *why)
     return ERR_HEADERS_TOO_LARGE;
 }
 
-/* A line that has not ended yet: what is certainly wrong is refused at once. */
+/* Checks an incomplete line, so that input that can no longer become valid is refused at once. */
 static enum err
 check_open_line(
     struct h1_scan *scan, struct str line, const struct h1_limits *limits, const char **ret_why)
@@ -77,16 +77,16 @@ check_open_line(
     const char *control = http_skip_text(line.p + scan->open, end);
 
     scan->open = (uint32_t)(control - line.p);
-    if (control != end && !(*control == '\r' && control + 1 == end))    /* its LF may come */
-        return refuse(ret_why, "control character in the head");
+    if (control != end && !(*control == '\r' && control + 1 == end))    /* its LF may follow */
+        return refuse(ret_why, "control character in the header section");
     if (first && line.n != 0 && !(line.p[0] >= 'A' && line.p[0] <= 'Z') && line.p[0] != '\r')
         return refuse(ret_why, "not HTTP/1");
     if (first && line.n > limits->line_bytes)
-        return refuse_size(ret_why, "the first line is too long");
+        return refuse_size(ret_why, "the start line is too long");
     return OK;
 }
 
-/* A line that ended with the LF behind it. */
+/* Checks a complete line, LF included. */
 static enum err
 check_line(
     struct h1_scan *scan, struct str line, const struct h1_limits *limits, const char **ret_why)
@@ -94,17 +94,18 @@ check_line(
     if (line.n < 2 || line.p[line.n - 2] != '\r')
         return refuse(ret_why, "line feed without carriage return");
     if (scan->lines == 0 && line.n > limits->line_bytes)
-        return refuse_size(ret_why, "the first line is too long");
+        return refuse_size(ret_why, "the start line is too long");
     if (scan->lines == 0 && !has_version(line, scan->response))
         return refuse(ret_why, str_starts(line, S("PRI * HTTP/2"))
-                                   ? "HTTP/2 is not spoken here; send HTTP/1.1"
+                                   ? "HTTP/2 is not supported; use HTTP/1.1"
                                    : "not HTTP/1");
     if (line.p[0] == ' ' || line.p[0] == '\t')
-        return refuse(ret_why, "folded or indented line");
+        return refuse(
+            ret_why, "a header line begins with white space (line folding is not allowed)");
     if (line.p[0] == '\r')
         return refuse(ret_why, "carriage return without line feed");
     if (scan->lines > limits->fields)
-        return refuse_size(ret_why, "too many fields");
+        return refuse_size(ret_why, "too many header fields");
     scan->lines++;
     return OK;
 }
@@ -125,7 +126,7 @@ h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits *limits, 
         enum err e = OK;
 
         if (scan->at - scan->start + line.n > limits->head_bytes)
-            return refuse_size(ret_why, "the head is too large");
+            return refuse_size(ret_why, "the header section is too large");
         if (lf == NULL)
             return check_open_line(scan, line, limits, ret_why);
         scan->open = 0;
@@ -141,9 +142,9 @@ h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits *limits, 
     }
 }
 
-/* --- what it says --- */
+/* --- parsing --- */
 
-/* "HTTP/1.1" or "HTTP/1.0" at `p`; what follows it, or NULL. */
+/* Skips "HTTP/1.1" or "HTTP/1.0" at `p`. NULL if it is neither. */
 static const char *
 read_version(const char *p, const char *end, struct h1_head *ret)
 {
@@ -169,7 +170,7 @@ without_blanks(const char *p, const char *end)
     return str_make(p, (size_t)(end - p));
 }
 
-/* "name: value" lines and the empty line that ends the head. NULL, or what is wrong. */
+/* Parses "name: value" lines and the empty line after them. Returns NULL, or what is wrong. */
 static const char *
 read_fields(const char *p, const char *end, size_t room, struct http_fields *ret)
 {
@@ -178,19 +179,19 @@ read_fields(const char *p, const char *end, size_t room, struct http_fields *ret
         const char *colon = skip_chars(&token_chars, p, end);
 
         if (colon == name || colon == end || *colon != ':')
-            return "malformed field name";
+            return "malformed header field name";
         p = http_skip_text(colon + 1, end);
         if (!is_line_end(p, end))
-            return "control character in a field";
+            return "control character in a header field";
         if (ret->count == room)
-            return "too many fields";
+            return "too many header fields";
         ret->list[ret->count++] = (struct http_field){
             .name = str_make(name, (size_t)(colon - name)),
             .value = without_blanks(colon + 1, p),
         };
         p += 2;
     }
-    return p + 2 == end ? NULL : "more than one head";
+    return p + 2 == end ? NULL : "data after the end of the header section";
 }
 
 const char *
@@ -199,7 +200,7 @@ h1_parse_fields(struct str block, size_t room, struct http_fields *ret)
     return read_fields(block.p, block.p + block.n, room, ret);
 }
 
-/* The fields that say where a message ends and what becomes of the connection. */
+/* The fields that determine the message's framing and whether the connection persists. */
 struct framing {
     unsigned hosts;
     unsigned lengths;
@@ -209,13 +210,14 @@ struct framing {
     struct str encoding;
     struct str keep_alive_says;
     bool continues;       /* Expect: 100-continue */
-    bool expects_more;    /* Expect: something else */
+    bool expects_more;    /* Expect with another value */
     bool close;
     bool keep_alive;
 };
 
-/* Is it that text, given in lower case, of letters and '-', and of the same length? Where no
- * control characters are, only the capitals become other ones of these under the mask. */
+/* Is the field name equal to `name`, which is in lower case, consists of letters and '-', and has
+ * the same length? Without control characters in the text, the mask maps only capitals to these
+ * characters. */
 static inline bool
 is_named(struct str text, const char *lower)
 {
@@ -230,7 +232,7 @@ static void
 take_connection(struct framing *f, struct str value)
 {
     if (value.n == 10 && is_named(value, "keep-alive")) {
-        f->keep_alive = true;    /* as nearly everybody says it */
+        f->keep_alive = true;    /* by far the most common value */
         return;
     }
     f->close = f->close || http_list_has(value, S("close"));
@@ -281,7 +283,7 @@ collect_framing(const struct http_fields *fields, struct framing *f)
     }
 }
 
-/* The rules of RFC 9112 section 6, without its indulgences. */
+/* The framing rules of RFC 9112, section 6, without the leniencies. */
 static const char *
 settle_framing(const struct framing *f, struct h1_head *ret)
 {
@@ -293,9 +295,9 @@ settle_framing(const struct framing *f, struct h1_head *ret)
         return "both Content-Length and Transfer-Encoding";
     if (f->encodings != 0) {
         if (ret->http10)
-            return "Transfer-Encoding in HTTP/1.0";
+            return "Transfer-Encoding in an HTTP/1.0 message";
         if (f->encodings != 1 || !str_ieq(f->encoding, S("chunked")))
-            return "Transfer-Encoding is not exactly 'chunked'";
+            return "Transfer-Encoding must be 'chunked' and nothing else";
         ret->head.chunked = true;
     }
     if (f->lengths != 0) {
@@ -347,7 +349,8 @@ is_host(struct str s)
     return true;
 }
 
-/* The origin-form of "http://host/path": the part from the path on. Its host must be the Host. */
+/* Reduces "http://host/path" to its origin form, the path and query. Its host must match the Host
+ * field. */
 static const char *
 take_absolute_form(struct str target, const struct framing *f, struct str *ret_origin)
 {
@@ -357,12 +360,12 @@ take_absolute_form(struct str target, const struct framing *f, struct str *ret_o
     while (n < rest.n && rest.p[n] != '/' && rest.p[n] != '?')
         n++;
     if (f->hosts != 0 && !str_ieq(str_make(rest.p, n), f->host))
-        return "the target's host is not that of Host";
+        return "the host in the request target differs from the Host field";
     if (!is_host(str_make(rest.p, n)))
-        return "malformed target";
+        return "malformed request target";
     *ret_origin = n < rest.n ? str_skip(rest, n) : S("/");
     if (ret_origin->p[0] == '?')
-        return "malformed target";
+        return "malformed request target";
     return NULL;
 }
 
@@ -375,7 +378,7 @@ settle_target(struct http_head *head, const struct framing *f)
     if (str_istarts(origin, S("http://")) || str_istarts(origin, S("https://")))
         why = take_absolute_form(origin, f, &origin);
     else if (origin.p[0] != '/' && !(str_eq(origin, S("*")) && str_eq(head->method, S("OPTIONS"))))
-        why = "malformed target";
+        why = "malformed request target";
     (void)str_cut(origin, '?', &head->path, &head->query);
     return why;
 }
@@ -384,9 +387,9 @@ static const char *
 check_host(const struct h1_head *ret, const struct framing *f)
 {
     if (f->hosts > 1)
-        return "more than one Host";
+        return "more than one Host field";
     if (f->hosts == 0)
-        return ret->http10 ? NULL : "Host is missing";
+        return ret->http10 ? NULL : "the Host field is missing";
     return is_host(f->host) ? NULL : "malformed Host";
 }
 
@@ -394,12 +397,13 @@ static const char *
 settle_expect(struct h1_head *ret, const struct framing *f)
 {
     if (ret->http10)
-        return NULL;    /* RFC 9110: ignored */
+        return NULL;    /* ignored, as RFC 9110 requires */
     ret->expects_continue = f->continues;
-    return f->expects_more ? "an expectation that we cannot meet" : NULL;
+    return f->expects_more ? "the only supported expectation is 100-continue" : NULL;
 }
 
-/* "METHOD target HTTP/1.1", one blank each, and the fields. NULL, or what is wrong. */
+/* Parses "METHOD target HTTP/1.1", with single spaces, and the fields. Returns NULL, or what is
+ * wrong. */
 static const char *
 read_request(struct str head, size_t fields_room, struct h1_head *ret)
 {
@@ -414,7 +418,7 @@ read_request(struct str head, size_t fields_room, struct h1_head *ret)
     p = skip_chars(&target_chars, p, end);
     ret->head.target = str_make(target, (size_t)(p - target));
     if (p == target || p == end || *p != ' ')
-        return "malformed target";
+        return "malformed request target";
 
     p = read_version(p + 1, end, ret);
     if (p == NULL || !is_line_end(p, end))
@@ -438,7 +442,7 @@ h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     if (why == NULL)
         why = check_host(ret, &framing);
     if (why == NULL && str_eq(ret->head.method, S("CONNECT"))) {
-        *ret_why = "this is not a proxy for CONNECT";
+        *ret_why = "CONNECT is not supported";
         return ERR_METHOD;
     }
     if (why == NULL)
@@ -450,8 +454,8 @@ h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
 
 /* --- responses --- */
 
-/* "HTTP/1.1 200 Reason", the reason and even its blank not always there, and the fields. NULL, or
- * what is wrong. */
+/* Parses "HTTP/1.1 200 Reason", where the reason and the space before it may be missing, and the
+ * fields. Returns NULL, or what is wrong. */
 static const char *
 read_response(struct str head, size_t fields_room, struct h1_head *ret)
 {
@@ -477,8 +481,8 @@ static const char *
 check_status(int status)
 {
     if (status < 100 || status > 599)
-        return "a status out of range";
-    return status != 101 ? NULL : "switches protocols unasked";
+        return "the status code is out of range";
+    return status != 101 ? NULL : "unexpected status 101 (Switching Protocols)";
 }
 
 enum err

@@ -1,8 +1,9 @@
-/* h1.h - HTTP/1 heads, read strictly: what two parsers could understand differently is refused.
+/* h1.h - a strict parser for HTTP/1 request and response heads.
  *
- * First h1_scan() finds where a head ends, as bytes come in; then the whole
- * head, at rest in memory, is parsed in one pass. So a head means the same
- * however it was cut, and its fields are slices of one run of bytes.
+ * Anything that two parsers could interpret differently is refused, because that is how requests
+ * are smuggled past a proxy. h1_scan() finds the end of the head while it arrives; then the
+ * complete head is parsed in one pass. The result therefore does not depend on how the head was
+ * split, and all fields are slices of one contiguous block.
  */
 #pragma once
 
@@ -10,25 +11,24 @@
 #include "http/message.h"
 
 struct h1_limits {
-    size_t head_bytes;    /* a whole head */
+    size_t head_bytes;    /* the whole head */
     size_t line_bytes;    /* its first line */
     unsigned fields;
 };
 
-/* Zeroed before each head. */
+/* Zero it before each head. */
 struct h1_scan {
-    uint32_t at;       /* where the first line begins that is not complete */
-    uint32_t open;     /* bytes of that line that need not be looked at again */
-    uint32_t start;    /* where the head begins: behind one blank line that a request may follow */
+    uint32_t at;       /* start of the first incomplete line */
+    uint32_t open;     /* bytes of that line that were scanned already */
+    uint32_t start;    /* start of the head, after an empty line that may precede a request */
     uint32_t lines;    /* complete lines of the head */
     bool response;
 };
 
-/* Looks for the end of the head at the front of `bytes`: everything unread since the head began,
- * what earlier calls have seen included. OK with *ret_end 0: more bytes are needed. OK with
- * *ret_end: that many bytes, from scan->start on, are the head, and scan->lines - 1 is the number
- * of its fields. ERR_BAD_REQUEST or ERR_HEADERS_TOO_LARGE: `*ret_why` (a literal) says what is
- * wrong. */
+/* Looks for the end of the head. `bytes` holds everything received since the head began, including
+ * what earlier calls saw. OK with *ret_end == 0: more input is needed. OK with *ret_end > 0: the
+ * head ends there; it starts at scan->start and has scan->lines - 1 fields. ERR_BAD_REQUEST or
+ * ERR_HEADERS_TOO_LARGE: `*ret_why` (a literal) says what is wrong. */
 enum err h1_scan(struct h1_scan *scan, struct str bytes, const struct h1_limits *limits,
     size_t *ret_end, const char **ret_why) MUST_CHECK;
 
@@ -36,20 +36,20 @@ struct h1_head {
     struct http_head head;
     bool http10;
     bool expects_continue;         /* requests: "Expect: 100-continue" */
-    bool until_close;              /* responses: the body ends with the connection */
+    bool until_close;              /* responses: the body ends when the connection closes */
     struct str keep_alive_says;    /* responses: the value of Keep-Alive, "timeout=5, max=100" */
 };
 
-/* Parses a complete head, which the result points into. `fields` is room for as many fields as it
- * has (lines - 1). ERR_BAD_REQUEST or ERR_METHOD, and `*ret_why`, when it is not as it should
- * be. */
+/* Parses a complete head; the result points into it. `fields` has room for as many fields as the
+ * head has (scan->lines - 1). On ERR_BAD_REQUEST or ERR_METHOD, `*ret_why` says what is wrong. */
 enum err h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     struct h1_head *ret, const char **ret_why) MUST_CHECK;
 
-/* Parses field lines and the empty line that ends them, all of `block`, as strictly: parts of forms
- * have such heads too. NULL, or what is wrong (a literal). */
+/* Parses header fields and the empty line after them, which must be all of `block`, with the same
+ * strictness; used for the parts of multipart forms. Returns NULL, or what is wrong (a literal). */
 const char *h1_parse_fields(struct str block, size_t room, struct http_fields *ret);
 
-/* The same as h1_parse_request() for an answer; `to_head`: the request's method was HEAD. ERR_UPSTREAM_PROTOCOL. */
+/* The same as h1_parse_request() for a response. `to_head`: the request method was HEAD. Returns
+ * ERR_UPSTREAM_PROTOCOL when it is malformed. */
 enum err h1_parse_response(struct str head, struct http_field *fields, size_t fields_room,
     bool to_head, struct h1_head *ret, const char **ret_why) MUST_CHECK;

@@ -1,4 +1,4 @@
-/* message.c - looking things up in HTTP heads, and writing the parts of them safely. */
+/* message.c - looks things up in HTTP heads, and writes fields without allowing injection. */
 #include "http/message.h"
 
 #include "http/text.h"
@@ -13,7 +13,7 @@ http_field_get(const struct http_fields *f, struct str name)
     return (struct str){ NULL, 0 };
 }
 
-/* What stands before the parameters: "text/html" of "text/html; charset=utf-8". */
+/* The part before the parameters: "text/html" of "text/html; charset=utf-8". */
 static struct str
 without_parameters(struct str s)
 {
@@ -65,7 +65,7 @@ http_is_sending_method(struct str method)
     return str_eq(method, S("POST")) || str_eq(method, S("PUT")) || str_eq(method, S("PATCH"));
 }
 
-/* The commonest first: it is looked up for nearly every answer. */
+/* The most common statuses come first: nearly every response looks one up. */
 static const struct {
     int status;
     const char *reason;

@@ -1,4 +1,4 @@
-/* path.c - linear in the path's length; a path that is normalised already is not copied. */
+/* path.c - linear in the length of the path; a path in normal form is not copied. */
 #include "http/path.h"
 
 #include <string.h>
@@ -27,9 +27,9 @@ check_decoded(struct str s)
         int n = c < 0x80 ? 1 : json_utf8_step(s.p + i, s.p + s.n);
 
         if (n < 0)
-            return "the path's escapes are not UTF-8";
+            return "the decoded path is not valid UTF-8";
         if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0))
-            return "the path has a control character";
+            return "the path contains a control character";
         i += (size_t)n;
     }
     return NULL;
@@ -51,7 +51,7 @@ normalise_escapes(struct str path, char *out, char *plain, struct http_path *ret
             int low = path.n - i > 2 ? str_hex_digit(path.p[i + 2]) : -1;
 
             if (high < 0 || low < 0)
-                return "the path has a '%' without two hexadecimal digits";
+                return "the path contains a '%' without two hexadecimal digits after it";
             c = (unsigned char)(high << 4 | low);
             i += 2;
             if (!is_unreserved(c)) {
@@ -69,7 +69,7 @@ normalise_escapes(struct str path, char *out, char *plain, struct http_path *ret
     return check_decoded(str_make(plain, plain_n));
 }
 
-/* Nothing to change and nothing to refuse? Nearly every path is so. */
+/* Is the path in normal form and acceptable? Almost all are. */
 static bool
 is_normal(struct str path)
 {
@@ -92,7 +92,7 @@ http_path_normalise(struct arena *a, struct str path, struct http_path *ret)
 
     *ret = (struct http_path){ .text = path };
     if (path.n == 0 || path.p[0] != '/' || is_normal(path))
-        return NULL;    /* what is not a path is "*" */
+        return NULL;    /* "*" and the like are not paths */
     if (str_chr(path, '%') != path.n) {
         char *room = arena_try(a, 2 * path.n);
 
@@ -104,14 +104,14 @@ http_path_normalise(struct arena *a, struct str path, struct http_path *ret)
         bool more = str_cut(rest, '/', &segment, &rest);
 
         if (segment.n == 0)
-            why = "the path has an empty segment ('//')";
+            why = "the path contains an empty segment ('//')";
         else if (str_eq(segment, S(".")) || str_eq(segment, S("..")))
-            why = "the path has a segment '.' or '..'";
+            why = "the path contains a segment '.' or '..'";
         else if (str_chr(segment, '\\') != segment.n)
-            why = "the path has a backslash";
+            why = "the path contains a backslash";
         ret->has_delimiter = ret->has_delimiter || str_chr(segment, ';') != segment.n;
         if (more && rest.n == 0)
-            ret->text.n--;    /* a trailing slash */
+            ret->text.n--;    /* remove a trailing slash */
     }
     if (why != NULL)
         ret->text = path;

@@ -9,9 +9,9 @@
 #include "base/arena.h"
 
 struct http_path {
-    struct str text;    /* normalised; the path as it came when it was refused */
-    /* contains ';', or a percent-encoded '/', '\', '?', '#' or ';'. Valid in routes whose path
-     * ends in a name; ambiguous everywhere else */
+    struct str text;    /* normalised; unchanged if the path was refused */
+    /* The path contains ';', or a percent-encoded '/', '\', '?', '#' or ';'. This is valid in
+     * routes that end in a name, and ambiguous everywhere else. */
     bool has_delimiter;
 };
 

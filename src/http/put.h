@@ -1,9 +1,9 @@
-/* put.h - private to http/: composing a head in room that is known to be large enough. */
+/* put.h - private to src/http: writes text into a buffer that is known to be large enough. */
 #pragma once
 
 #include "base/base.h"
 
-/* Each returns where the next goes. */
+/* Each returns the position after what it wrote. */
 static inline char *
 put(char *p, struct str s)
 {

@@ -1,4 +1,5 @@
-/* server.c - the connections of one worker: taken up to a limit, counted, drained, closed. */
+/* server.c - the connections of one worker: accepting them up to a limit, counting, draining and
+ * closing them. */
 #include "http/server.h"
 
 #include <stdlib.h>
@@ -41,7 +42,7 @@ server_set_limits(struct server *s, const struct server_limits *limits)
 
 /* --- addresses --- */
 
-/* Counts the connection for its address. False: there are enough from there. */
+/* Counts the connection for its address. False: the address has reached its limit. */
 static bool
 count_address(struct server *s, struct server_request *q)
 {
@@ -113,10 +114,10 @@ server_accept_by(struct server *s, struct sock *sock, unsigned door)
     q->server = s;
     q->sock = sock;
     q->door = door;
-    q->stopped = true;    /* reading is off at birth */
+    q->stopped = true;    /* a new socket is not being read */
     q->turn = (struct deferred){ .fn = server_conn_turn, .arg = q };
     q->timer = timer_create_on(s->loop, server_conn_tick, q);
-    buf_init(&q->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
+    buf_init(&q->in, SIZE_MAX / 2);    /* bounded by the limits on heads and on one read */
     buf_init(&q->out, SIZE_MAX / 2);
     link_conn(s, q);
     bool crowded = !count_address(s, q);
@@ -124,7 +125,8 @@ server_accept_by(struct server *s, struct sock *sock, unsigned door)
     sock_own(sock, &server_conn_events, q);
     if (full || crowded) {
         server_conn_refuse(q, ERR_OVERLOADED,
-            full ? "too many connections" : "too many connections from this address");
+            full ? "too many connections are open"
+                 : "too many connections from this address are open");
         return;
     }
     q->since_ms = loop_now_ms(s->loop);
@@ -132,7 +134,7 @@ server_accept_by(struct server *s, struct sock *sock, unsigned door)
     server_conn_read(q);
 }
 
-/* What an idle connection keeps is a small constant and not counted. */
+/* An idle connection keeps a small constant amount of memory, which is not counted. */
 static uint64_t
 bytes_held(const struct server_request *q)
 {
@@ -190,7 +192,7 @@ server_conn_close(struct server_request *q, bool reset)
     if (s->limits.held != NULL)
         quota_share_give(s->limits.held, q->held);
     q->held = 0;
-    loop_defer(s->loop, &q->turn);    /* callers up the stack still look at it */
+    loop_defer(s->loop, &q->turn);    /* functions up the stack still use it */
 }
 
 void
@@ -205,8 +207,8 @@ server_conn_gone(struct server_request *q)
         s->requests_open--;
         s->handler->gone(s->owner, q);
     }
-    /* Who has not taken what is queued will not: without the reset the kernel would keep it for
-     * minutes. */
+    /* If output is still queued, the client is not going to read it. Without a reset the kernel
+     * would keep it for minutes. */
     server_conn_close(q, sock_queued_bytes(q->sock) != 0);
 }
 
@@ -220,7 +222,7 @@ server_conn_idle_ms(const struct server_request *q)
     return MIN(idle_ms, q->served ? SERVER_DRAIN_IDLE_MS : SERVER_DRAIN_NEW_MS);
 }
 
-/* Between requests, with not even the beginning of one? */
+/* Is it between requests, without a byte of the next one? */
 static bool
 is_idle(const struct server_request *q)
 {
@@ -252,7 +254,7 @@ server_make_room(struct server *s)
     uint64_t now = loop_now_ms(s->loop), oldest = now, idle = 0, closed = 0;
     struct server_request *next;
 
-    if (now < s->no_room_until_ms)    /* the list is long: not for every caller that is refused */
+    if (now < s->no_room_until_ms)    /* the list is long: not for each refused connection */
         return false;
     for (const struct server_request *q = s->first; q != NULL; q = q->next) {
         if (!is_idle(q))
@@ -262,7 +264,7 @@ server_make_room(struct server *s)
     }
     if (idle == 0)
         s->no_room_until_ms = now + SERVER_NO_ROOM_MS;
-    uint64_t until = oldest + (now - oldest) / 2;    /* older half: close enough to the oldest */
+    uint64_t until = oldest + (now - oldest) / 2;    /* the older half is close enough */
     for (struct server_request *q = s->first; q != NULL && closed * 8 < idle; q = next) {
         next = q->next;
         if (!is_idle(q) || q->since_ms > until)
@@ -298,7 +300,7 @@ server_destroy(struct server *s)
     free(s);
 }
 
-/* --- what a handler may ask of a request --- */
+/* --- accessors for handlers --- */
 
 const struct http_head *
 server_head(const struct server_request *q)

@@ -1,7 +1,7 @@
-/* server_conn.h - private to the server's files: a connection and the one request on it.
+/* server_conn.h - private to server*.c: a connection and its current request.
  *
- * server.c counts connections and opens and closes them, server_in.c turns bytes into requests,
- * server_out.c answers into bytes.
+ * server.c opens, counts and closes connections, server_in.c parses input and enforces deadlines,
+ * server_out.c writes responses.
  */
 #pragma once
 
@@ -11,22 +11,22 @@
 #include "http/server.h"
 
 enum {
-    SERVER_SPARES = 8,                    /* buffers kept for gathering */
-    SERVER_SPARE_BYTES = 64 * 1024,       /* the largest that is kept */
-    SERVER_GATHER_BYTES = 16 * 1024,      /* more is not held back to the end of the turn */
-    SERVER_HEAD_KEEP_BYTES = 2 * 1024,    /* room for a head that an idle connection may keep */
-    /* silence after which a caller has surely read our end, */
+    SERVER_SPARES = 8,                    /* output buffers kept for reuse */
+    SERVER_SPARE_BYTES = 64 * 1024,       /* the largest buffer that is kept */
+    SERVER_GATHER_BYTES = 16 * 1024,      /* more output is not delayed to the end of the turn */
+    SERVER_HEAD_KEEP_BYTES = 2 * 1024,    /* head memory that an idle connection may keep */
+    /* After closing our side: wait until the client has been silent for so long, */
     SERVER_LINGER_MS = 2000,
-    SERVER_LINGER_MOST_MS = 30000,       /* who may go on sending for so long */
-    SERVER_DRAIN_IDLE_MS = 50,           /* in which what the kernel has for us is read */
-    SERVER_DRAIN_NEW_MS = 2000,          /* for the first request */
-    SERVER_OVERFLOW_CONNECTIONS = 64,    /* beyond the limit, to tell them 503 */
-    SERVER_SMALL_BYTES = 64 * 1024,      /* a body up to this size is let in although `held` is full */
-    SERVER_NO_ROOM_MS = 100,             /* until connections at rest are looked for again */
+    SERVER_LINGER_MOST_MS = 30000,       /* but no longer than this in total */
+    SERVER_DRAIN_IDLE_MS = 50,           /* time to read what is in the kernel's receive buffer */
+    SERVER_DRAIN_NEW_MS = 2000,          /* time for the first request of a new connection */
+    SERVER_OVERFLOW_CONNECTIONS = 64,    /* above the limit, to answer them with 503 */
+    SERVER_SMALL_BYTES = 64 * 1024,      /* a body this small is accepted at the memory limit too */
+    SERVER_NO_ROOM_MS = 100,             /* until the list is searched for idle connections again */
     SERVER_DATE_ROOM = 40,
 };
 
-/* One caller's address and its connections. */
+/* A client address and its number of connections. */
 struct server_address {
     unsigned connections;
 };
@@ -36,13 +36,13 @@ struct server {
     const struct server_handler *handler;
     void *owner;
     struct server_limits limits;
-    struct server_request *first;    /* all connections */
+    struct server_request *first;    /* list of all connections */
     unsigned connections;
     unsigned requests_open;
-    uint64_t no_room_until_ms;    /* no connection was at rest */
-    bool leaving;                 /* every answer is its connection's last */
-    bool draining;                /* idle connections are closed as well */
-    struct map *addresses;        /* struct server_address by peer, while limited */
+    uint64_t no_room_until_ms;    /* the last search found no idle connection */
+    bool leaving;                 /* every response closes its connection */
+    bool draining;                /* idle connections are closed too */
+    struct map *addresses;        /* struct server_address by peer, while there is a limit */
     struct buf spares[SERVER_SPARES];
     unsigned spares_n;
     char date[SERVER_DATE_ROOM];    /* "Date: ...\r\n" */
@@ -50,45 +50,45 @@ struct server {
     uint64_t date_until_ms;    /* loop time */
 };
 
-/* What the next bytes from the caller are. */
+/* What to do with the next bytes from the client. */
 enum server_reading {
     READ_HEAD,
     READ_BODY,
-    READ_LATER,      /* the next request: it waits until this one is answered */
-    READ_DISCARD,    /* nothing that we want: the connection is about to be closed */
+    READ_LATER,      /* they belong to the next request; wait until this one is answered */
+    READ_DISCARD,    /* ignore them: the connection is about to be closed */
 };
 
 struct server_request {
     struct server *server;
-    struct sock *sock;    /* NULL: closed, to be freed at the end of the turn */
+    struct sock *sock;    /* NULL: closed, freed at the end of the turn */
     struct timer *timer;
-    uint64_t timer_at_ms;    /* when it will fire; 0: it is not set */
+    uint64_t timer_at_ms;    /* when the timer fires; 0: not set */
     struct server_request *prev;
     struct server_request *next;
     struct server_address *address;
-    unsigned door;    /* by which it came */
+    unsigned door;    /* role of the listener that accepted it */
     struct deferred turn;
 
-    /* in */
+    /* input */
     enum server_reading reading;
-    bool taking;      /* input is being taken further up the stack */
-    bool stopped;     /* the socket is not read */
-    bool more;        /* `in` holds more than one turn may take */
-    struct buf in;    /* came, not yet taken: part of a head, or pipelined */
+    bool taking;      /* input is being processed further up the stack */
+    bool stopped;     /* reading from the socket is off */
+    bool more;        /* `in` holds more than one turn may process */
+    struct buf in;    /* received, not processed yet: part of a head, or pipelined */
     struct h1_scan scan;
-    void *head_room;    /* the request's fields, then the bytes of its head */
+    void *head_room;    /* the request's header fields, followed by the bytes of its head */
     size_t head_room_bytes;
     struct h1_head head;
     struct chunked chunked;
-    uint64_t body_left;    /* of a body with Content-Length */
+    uint64_t body_left;    /* remaining bytes of a body with Content-Length */
     struct buf body;
-    uint64_t body_until_ms;    /* when all of it must be there; 0: no limit */
+    uint64_t body_until_ms;    /* when it must be complete; 0: no limit */
     enum err body_error;
     bool body_done;
-    bool body_told;        /* of its end or failure */
-    bool body_measured;    /* its rate: body_seen is valid */
+    bool body_told;        /* the handler knows that it is complete, or failed */
+    bool body_measured;    /* its rate is being measured: body_seen is valid */
     bool receiving;        /* the handler asked for the body */
-    bool looked;           /* idle for too long: the kernel was asked once more */
+    bool looked;           /* the idle limit expired; one last read follows */
     bool head_watched;     /* since_ms is the time of the head's first byte */
 
     /* the request */
@@ -96,79 +96,82 @@ struct server_request {
     void *user;
     uint64_t started_us;
 
-    /* out */
-    struct buf out;     /* gathered in this turn */
-    size_t out_head;    /* of it: the answer's head */
+    /* output */
+    struct buf out;     /* buffered in this turn */
+    size_t out_head;    /* how much of it is the response head */
     bool responded;
     bool bodiless;    /* HEAD, 204, 304 */
     bool out_chunked;
-    bool close;          /* after this answer */
+    bool close;          /* close after this response */
     bool high;           /* the backlog passed the high watermark */
-    bool broken;         /* out of memory for the answer */
-    bool finished;       /* what is queued is the last */
-    bool ended;          /* the caller sends no more */
-    bool served;         /* a request was answered here */
-    int64_t out_left;    /* of Content-Length; -1 without */
+    bool broken;         /* out of memory for the response */
+    bool finished;       /* nothing more will be written */
+    bool ended;          /* the client has closed its side */
+    bool served;         /* at least one request was answered */
+    int64_t out_left;    /* remaining bytes of Content-Length; -1: none given */
     uint64_t bytes_out;
 
-    uint64_t held;    /* counted in limits.held for this connection */
+    uint64_t held;    /* bytes of this connection that are counted in limits.held */
 
     /* deadlines, in loop time */
-    uint64_t since_ms;    /* idle, the head's first byte, discarded bytes; body: next look */
+    uint64_t
+        since_ms;    /* idle since, head begun at, or last byte discarded; for a body: next check */
     uint64_t finished_ms;
-    uint64_t body_seen;    /* bytes of the body at the last look */
+    uint64_t body_seen;    /* bytes of the body at the last check */
     uint64_t written;      /* bytes given to the socket */
-    uint64_t acked;        /* of them, taken by the kernel at the last look */
+    uint64_t acked;        /* how many of them the kernel had accepted at the last check */
     uint64_t acked_ms;
 };
 
 /* --- server.c --- */
 
-/* Closes at once; the memory goes at the end of the turn. The handler is not told. */
+/* Closes at once; the memory is freed at the end of the turn. The handler is not told. */
 void server_conn_close(struct server_request *q, bool reset);
 
-/* The connection broke: the handler hears `gone` if it holds the request. */
+/* The connection failed: closes it and calls `gone` if the handler holds the request. */
 void server_conn_gone(struct server_request *q);
 
-/* Counts what the connection holds now. False: it grew, and there is no room for it. */
+/* Updates what the connection has counted in limits.held. False: it has grown, and the limit is
+ * reached. */
 bool server_conn_hold(struct server_request *q, bool begun);
 
-/* The body is no longer needed. */
+/* Releases the body. */
 void server_conn_free_body(struct server_request *q);
 
-/* Makes sure that the timer fires at `at_ms` or before. */
+/* Makes sure that the timer fires at `at_ms` or earlier. */
 void server_conn_wake_at(struct server_request *q, uint64_t at_ms);
 
-/* How long the connection may rest before its next request. */
+/* How long the connection may stay idle. */
 uint64_t server_conn_idle_ms(const struct server_request *q);
 
 /* --- server_in.c --- */
 
 extern const struct sock_events server_conn_events;
 
-/* Takes what is kept as far as possible, and reads on if more is wanted. Nothing when closed. */
+/* Processes buffered input as far as possible, and reads from the socket if more is needed. A no-op
+ * once closed. */
 void server_conn_read(struct server_request *q);
 
-/* The answer is complete and the connection stays: on to the next request. */
+/* The response is complete and the connection stays open: continues with the next request. */
 void server_conn_next(struct server_request *q);
 
-/* The deferred work of a turn: gathered bytes, waiting input, a failure to tell. */
+/* The deferred work at the end of a turn: sends output, processes input, reports a failure. */
 void server_conn_turn(void *request);
 
-/* The timer fired: some deadline may have passed. */
+/* The timer fired: checks the deadlines. */
 void server_conn_tick(void *request);
 
-/* Answers bytes that are no request, and closes. */
+/* Answers input that is not a valid request, and closes the connection. */
 void server_conn_refuse(struct server_request *q, enum err why, const char *detail);
 
 /* --- server_out.c --- */
 
-/* Sends what was gathered in this turn. */
+/* Sends the output that was buffered in this turn. */
 void server_conn_flush(struct server_request *q);
 
-/* Nothing more will be written: closes when all is sent and the caller has closed as well, or has
- * had time to read. */
+/* Nothing more will be written: closes once everything is sent and the client has closed its side,
+ * or has had time to read the response. */
 void server_conn_finish(struct server_request *q);
 
-/* "Date: ...\r\n", made once a second. */
+/* "Date: ...\r\n", formatted once a second. */
 struct str server_date(struct server *s);

@@ -1,16 +1,16 @@
-/* server_in.c - bytes from callers become requests, one at a time; deadlines for what does not
- * come. */
+/* server_in.c - turns input into requests, one at a time, and enforces the deadlines for input and
+ * output. */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "http/server_conn.h"
 
 enum {
-    BODY_STEP_BYTES = 64 * 1024,    /* reserved ahead of what has really come, at first */
-    READ_BYTES = 64 * 1024,         /* of a body in one read: a turn makes some dozens at most */
-    BODY_WINDOW_MS = 2000,          /* in which the body's rate is measured */
+    BODY_STEP_BYTES = 64 * 1024,    /* initial reservation beyond what has arrived */
+    READ_BYTES = 64 * 1024,         /* per read of a body; a turn makes a few dozen at most */
+    BODY_WINDOW_MS = 2000,          /* interval over which the body's rate is measured */
     HEAD_ROOM_STEP_BYTES = 256,
-    /* of pipelined requests; then those that were answered are forgotten first */
+    /* Pipelined requests processed per turn; answered ones are freed before more are read. */
     STEPS_PER_TURN = 32,
 };
 
@@ -30,9 +30,9 @@ reset_input(struct server_request *q)
     q->started_us = 0;
 }
 
-/* --- heads --- */
+/* --- request heads --- */
 
-/* Room for the fields and the bytes of a head; what the last request left is used again. */
+/* Returns memory for the fields and the bytes of a head; that of the previous request is reused. */
 static bool
 make_head_room(struct server_request *q, size_t bytes)
 {
@@ -45,7 +45,7 @@ make_head_room(struct server_request *q, size_t bytes)
     return q->head_room != NULL;
 }
 
-/* Copies the head to where it can stay, and parses it there. */
+/* Copies the head to memory that stays valid, and parses it there. */
 static enum err
 parse_head(struct server_request *q, struct str head, const char **ret_why)
 {
@@ -62,7 +62,7 @@ parse_head(struct server_request *q, struct str head, const char **ret_why)
     return h1_parse_request(str_make(copy, head.n), q->head_room, fields, &q->head, ret_why);
 }
 
-/* --- bodies --- */
+/* --- request bodies --- */
 
 static void
 finish_body(struct server_request *q)
@@ -80,9 +80,9 @@ fail_body(struct server_request *q, enum err why)
     server_conn_free_body(q);
 }
 
-/* Counts what came of the body, not what was announced. While the process holds all it may, a body
- * gets no further than SERVER_SMALL_BYTES; one that is beyond may go on, up to twice the limit.
- * False: the body has failed, and what came of it is given back. */
+/* Counts the body bytes that have arrived, not the declared length. At the memory limit a body may
+ * grow to SERVER_SMALL_BYTES; one that was larger before may continue, up to twice the limit.
+ * False: the body has failed and its memory was released. */
 static bool
 hold_body(struct server_request *q)
 {
@@ -95,7 +95,8 @@ hold_body(struct server_request *q)
     return false;
 }
 
-/* Bytes to reserve now: growing with what has come, so that a length alone costs nothing. */
+/* How much to reserve now: in proportion to what has arrived, so that declaring a large length
+ * alone costs nothing. */
 static size_t
 body_step(const struct server_request *q)
 {
@@ -152,7 +153,7 @@ take_body(struct server_request *q, struct str *bytes)
         take_sized_body(q, bytes);
 }
 
-/* Decides what follows the head, and takes of it what is there. */
+/* Determines how the body is framed, and reads as much of it as has arrived. */
 static void
 begin_body(struct server_request *q, struct str *bytes)
 {
@@ -177,7 +178,7 @@ begin_body(struct server_request *q, struct str *bytes)
         take_body(q, bytes);
 }
 
-/* Wakes the connection when its body's rate is to be looked at, or its time is over. */
+/* Sets the timer for the next check of the body's rate, or for its deadline. */
 static void
 watch_body(struct server_request *q)
 {
@@ -209,11 +210,11 @@ server_receive(struct server_request *q)
     q->body_until_ms = body_ms != 0 ? now + body_ms : 0;
     watch_body(q);
     if (!q->taking)
-        loop_defer(q->server->loop, &q->turn);    /* to read on */
+        loop_defer(q->server->loop, &q->turn);    /* to continue reading */
     return false;
 }
 
-/* Tells the handler what became of the body that it asked for, once. */
+/* Tells the handler, once, that the body it asked for is complete or has failed. */
 static void
 tell_body(struct server_request *q)
 {
@@ -230,7 +231,7 @@ tell_body(struct server_request *q)
 
 /* --- requests --- */
 
-/* A whole head is there: the request goes to the handler, who may answer it before this returns. */
+/* The head is complete: calls the handler, which may answer before this returns. */
 static void
 begin_request(struct server_request *q, struct str head, struct str *bytes)
 {
@@ -255,7 +256,7 @@ begin_request(struct server_request *q, struct str head, struct str *bytes)
     q->server->handler->request(q->server->owner, q);
 }
 
-/* Takes a head off the front of *bytes. False: it is not complete. */
+/* Removes a head from the front of *bytes. False: it is not complete. */
 static bool
 take_head(struct server_request *q, struct str *bytes)
 {
@@ -285,7 +286,7 @@ take_head(struct server_request *q, struct str *bytes)
     return true;
 }
 
-/* Takes one step's worth off the front of *bytes. False: nothing more can be taken now. */
+/* Processes one step's worth of *bytes. False: nothing more can be processed now. */
 static bool
 take_some(struct server_request *q, struct str *bytes)
 {
@@ -307,15 +308,15 @@ take_some(struct server_request *q, struct str *bytes)
     CHECK_UNREACHABLE();
 }
 
-/* Does the caller ask on without taking the answers that it has? Then it waits until it took them
- * all. */
+/* Does the client send requests without reading the responses? Then the next request waits until it
+ * has read them all. */
 static bool
 is_backed_up(const struct server_request *q)
 {
     return q->reading == READ_HEAD && sock_queued_bytes(q->sock) > SERVER_HIGH_WATERMARK_BYTES;
 }
 
-/* Takes as much as can be taken now; what is left must be kept. */
+/* Processes as much as possible now; returns what the caller must keep. */
 static struct str
 take(struct server_request *q, struct str bytes)
 {
@@ -331,7 +332,7 @@ take(struct server_request *q, struct str bytes)
     return bytes;
 }
 
-/* Takes what is kept. */
+/* Processes the buffered input. */
 static void
 take_kept(struct server_request *q)
 {
@@ -343,7 +344,7 @@ take_kept(struct server_request *q)
         buf_fini(&q->in);
 }
 
-/* The head that began to come must be complete in time. */
+/* Starts the deadline for a head once its first byte has arrived. */
 static void
 watch_head(struct server_request *q)
 {
@@ -354,8 +355,8 @@ watch_head(struct server_request *q)
     server_conn_wake_at(q, q->since_ms + q->server->limits.head_ms);
 }
 
-/* Counts the head and what waits to be taken. Without room for them, a caller whose request is not
- * begun is told so; another one is cut. */
+/* Counts the head and the buffered input. At the memory limit a client that has no request open is
+ * answered with an error; otherwise the connection is cut. */
 static void
 hold_input(struct server_request *q)
 {
@@ -366,7 +367,8 @@ hold_input(struct server_request *q)
         return;
     }
     buf_fini(&q->in);
-    server_conn_refuse(q, ERR_OVERLOADED, "the gateway holds all that it may");
+    server_conn_refuse(q, ERR_OVERLOADED,
+        "the gateway is at its memory limit (server.limits.held); try again in a moment");
 }
 
 void
@@ -380,8 +382,8 @@ server_conn_read(struct server_request *q)
         return;
     watch_head(q);
 
-    /* Nobody asked for the body yet, or requests or answers are queueing up: their senders wait as
-     * well. */
+    /* Do not read while the body is not wanted yet or requests or responses are queueing up: TCP
+     * flow control then slows the client down. */
     bool wanted = (q->reading == READ_HEAD && !q->more && !is_backed_up(q)) ||
                   q->reading == READ_DISCARD || (q->reading == READ_BODY && q->receiving) ||
                   (q->reading == READ_LATER && buf_len(&q->in) == 0);
@@ -433,17 +435,17 @@ on_data(void *owner, struct str bytes)
     server_conn_read(q);
 }
 
-/* Nothing of the request is looked at: it may hold a key, and was sent in the clear. */
+/* The request is not parsed: it may contain an API key, and was sent unencrypted. */
 static void
 on_not_tls(void *owner)
 {
     struct server_request *q = owner;
 
     if (q->finished)
-        server_conn_close(q, false);    /* it was refused already, in TLS that is no more */
+        server_conn_close(q, false);    /* already refused over TLS, which can no longer be used */
     else
         server_conn_refuse(q, ERR_BAD_REQUEST,
-            "this port speaks HTTPS and the request came over plain HTTP: use https://");
+            "this port expects HTTPS and received plain HTTP; use https:// in the URL");
 }
 
 static void
@@ -454,7 +456,7 @@ on_eof(void *owner)
     q->ended = true;
     if (!q->finished || sock_queued_bytes(q->sock) == 0)
         server_conn_gone(q);
-    /* else it is half closed: it may still read */
+    /* else half-closed: the client may still be reading */
 }
 
 static void
@@ -472,7 +474,7 @@ on_drained(void *owner)
         q->server->handler->writable(q->server->owner, q);
     }
     if (q->reading == READ_HEAD)
-        server_conn_read(q);    /* its next request may have had to wait */
+        server_conn_read(q);    /* the next request may have been waiting for this */
 }
 
 static void
@@ -516,13 +518,14 @@ server_conn_turn(void *request)
 
 /* --- deadlines --- */
 
-/* Gathers what the kernel took since the last look. True: it has taken nothing for too long. */
+/* Records what the kernel has accepted since the last check. True: it has accepted nothing for too
+ * long. */
 static bool
 is_stalled(struct server_request *q, uint64_t now)
 {
     uint64_t acked = q->written - sock_queued_bytes(q->sock);
 
-    (void)server_conn_hold(q, true);    /* less waits than before */
+    (void)server_conn_hold(q, true);    /* the queue is shorter than before */
     if (acked != q->acked || acked == q->written) {
         q->acked = acked;
         q->acked_ms = now;
@@ -531,7 +534,7 @@ is_stalled(struct server_request *q, uint64_t now)
     return now - q->acked_ms >= q->server->limits.write_stall_ms;
 }
 
-/* Looks at the body's rate when it is time to. True: it comes too slowly, or for too long. */
+/* Checks the body's rate, when that is due, and its deadline. True: it is too slow. */
 static bool
 is_body_late(struct server_request *q, uint64_t now)
 {
@@ -553,7 +556,7 @@ is_body_late(struct server_request *q, uint64_t now)
     return false;
 }
 
-/* A request is under way: its body or its answer may be stuck. */
+/* A request is open: its body or its response may be stalled. */
 static void
 tick_open(struct server_request *q, uint64_t now)
 {
@@ -576,15 +579,15 @@ tick_open(struct server_request *q, uint64_t now)
     watch_body(q);
 }
 
-/* Between requests, or in the head of one. */
+/* Idle, or reading a head. */
 static void
 tick_reading(struct server_request *q, uint64_t now)
 {
     const struct server_limits *limits = &q->server->limits;
     bool begun = buf_len(&q->in) != 0;
 
-    /* The last answer is still being sent: a client that takes it is not idle, and its next request
-     * may wait. */
+    /* The last response is still being sent. A client that is reading it is not idle, and its next
+     * request may wait. */
     if (sock_queued_bytes(q->sock) != 0 && (!begun || is_backed_up(q))) {
         if (is_stalled(q, now)) {
             server_conn_close(q, true);
@@ -599,17 +602,18 @@ tick_reading(struct server_request *q, uint64_t now)
     if (now < until) {
         server_conn_wake_at(q, until);
     } else if (begun) {
-        server_conn_refuse(q, ERR_CLIENT_SLOW, "the head did not arrive in time");
+        server_conn_refuse(q, ERR_CLIENT_SLOW,
+            "the request head did not arrive in time (server.limits.header_deadline)");
     } else if (!q->looked) {
-        q->looked = true;    /* closing would reset what the kernel may have got just now */
+        q->looked = true;    /* closing now would reset a request that has just arrived */
         server_conn_wake_at(q, now + 1);
     } else {
         server_conn_close(q, false);
     }
 }
 
-/* All is sent: has the caller had time to read it? Closing while it sends resets the connection,
- * and the answer may be lost on the way. */
+/* Everything is sent: has the client had time to read it? Closing while the client is still sending
+ * causes a reset, and the client might lose the response. */
 static bool
 has_lingered(const struct server_request *q, uint64_t now)
 {

@@ -1,8 +1,8 @@
-/* server_out.c - answers become bytes: head, framing, and as few system calls as can be.
+/* server_out.c - writes responses: head, framing, and as few system calls as possible.
  *
- * What a handler writes is gathered in a buffer that the connection borrows from the server, and
- * sent at the end of the turn, at the end of the answer, or when there is much of it. So a
- * connection at rest holds no buffer, and a short answer is one system call.
+ * Output is collected in a buffer that the connection borrows from the server. It is sent at the
+ * end of the turn, at the end of the response, or when the buffer is large. An idle connection
+ * therefore has no buffer, and a short response is one system call.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,9 @@
 #include "http/server_conn.h"
 
 enum {
-    PIECES_MAX = 16,         /* given to the socket at once, beside our own */
-    PIECES_OWN = 4,          /* head, chunk header, gathered bytes, line end */
-    HEAD_OWN_BYTES = 256,    /* of an answer's head beside the handler's fields */
+    PIECES_MAX = 16,         /* of the body per write, in addition to our own */
+    PIECES_OWN = 4,          /* head, chunk header, buffered bytes, line end */
+    HEAD_OWN_BYTES = 256,    /* for the parts of a head that we add to the handler's fields */
 };
 
 struct str
@@ -34,9 +34,9 @@ server_date(struct server *s)
     return str_make(s->date, s->date_n);
 }
 
-/* --- gathering --- */
+/* --- buffering --- */
 
-/* Room for `n` more bytes of output. NULL: out of memory, which the buffer remembers. */
+/* Room for `n` more bytes of output. NULL: out of memory, which is recorded in the buffer. */
 static char *
 out_reserve(struct server_request *q, size_t n)
 {
@@ -74,7 +74,7 @@ put_status_line(char *p, int status)
     return put(p, S("\r\n"));
 }
 
-/* The fields that say where the body ends, and whether the connection does with it. */
+/* The fields that tell where the body ends, and whether the connection stays open. */
 static char *
 put_framing(char *p, const struct server_request *q, int status, int64_t length)
 {
@@ -102,14 +102,14 @@ server_respond(struct server_request *q, int status, struct str fields, int64_t 
     q->bodiless = status == 204 || status == 304 || str_eq(q->head.head.method, S("HEAD"));
     q->out_left = q->bodiless ? 0 : length;
     q->out_chunked = length < 0 && !q->bodiless && !q->head.http10;
-    /* What was not read of the body stands before the next request. */
+    /* the unread rest of the body precedes the next request */
     if (!q->head.head.keep_alive || q->server->leaving || !q->body_done ||
         (length < 0 && !q->bodiless && q->head.http10))
         q->close = true;
 
     char *start = out_reserve(q, fields.n + HEAD_OWN_BYTES);
     if (start == NULL)
-        return;    /* noticed when it is sent */
+        return;    /* reported when it is sent */
     char *p = put_status_line(start, status);
     p = put(p, fields);
     p = put(p, server_date(q->server));
@@ -129,7 +129,7 @@ add_piece(struct str *pieces, size_t *n, struct str s)
         pieces[(*n)++] = s;
 }
 
-/* Hands it to the socket, and keeps an eye on whether the caller takes it. */
+/* Writes to the socket, and starts the deadline for the client to read it. */
 static void
 write_pieces(struct server_request *q, const struct str *pieces, size_t n)
 {
@@ -150,8 +150,8 @@ write_pieces(struct server_request *q, const struct str *pieces, size_t n)
     server_conn_wake_at(q, loop_now_ms(q->server->loop) + stall_ms / 4 + 1);
 }
 
-/* Sends what was gathered and `extra` behind it, as one chunk if the body is chunked; `last`: that
- * was all. At most PIECES_MAX pieces. */
+/* Sends the buffered output followed by `extra`, as one chunk if the body is chunked. `last`: this
+ * is the end of the body. At most PIECES_MAX pieces. */
 static void
 send_out(struct server_request *q, const struct str *extra, size_t count, bool last)
 {
@@ -206,8 +206,7 @@ server_write(struct server_request *q, struct str bytes)
     server_write_pieces(q, &bytes, 1);
 }
 
-/* Bytes of the pieces; fewer when the answer's length does not allow so many. False: none shall go
- * out. */
+/* Checks and counts the bytes of the pieces. False: nothing is to be sent. */
 static bool
 admit(struct server_request *q, const struct str *pieces, size_t count, size_t *ret_n)
 {
@@ -220,7 +219,7 @@ admit(struct server_request *q, const struct str *pieces, size_t count, size_t *
     if (q->bodiless || n == 0)
         return false;
     if (q->out_left >= 0) {
-        CHECK(n <= (uint64_t)q->out_left);    /* the handler promised */
+        CHECK(n <= (uint64_t)q->out_left);    /* the handler promised not to exceed it */
         q->out_left -= (int64_t)n;
     }
     q->bytes_out += n;
@@ -241,13 +240,13 @@ server_write_pieces(struct server_request *q, const struct str *pieces, size_t c
     char *p = out_reserve(q, n);
     loop_defer(q->server->loop, &q->turn);
     if (p == NULL)
-        return;    /* noticed when it is sent */
+        return;    /* reported when it is sent */
     for (size_t i = 0; i < count; i++)
         p = put(p, pieces[i]);
     buf_commit(&q->out, n);
 }
 
-/* --- the end --- */
+/* --- completion --- */
 
 void
 server_conn_finish(struct server_request *q)
@@ -265,7 +264,7 @@ server_conn_finish(struct server_request *q)
         server_conn_close(q, false);
 }
 
-/* The handler is done with the request: on to the next one, or close. */
+/* The handler has finished the request: continues with the next one, or closes. */
 static void
 release(struct server_request *q)
 {
@@ -287,7 +286,7 @@ server_end(struct server_request *q)
     if (buf_len(&q->out) != 0 || q->out_chunked)
         send_out(q, NULL, 0, true);
     if (q->out_left > 0 || q->broken)
-        server_abort(q);    /* shorter than promised, or out of memory */
+        server_abort(q);    /* shorter than declared, or out of memory */
     else
         release(q);
 }
@@ -339,7 +338,7 @@ server_conn_refuse(struct server_request *q, enum err why, const char *detail)
     pieces[0] = buf_str(&head);
     pieces[1] = buf_str(&body);
     q->reading = READ_DISCARD;
-    server_conn_flush(q);    /* answers to the requests before it */
+    server_conn_flush(q);    /* sends the responses to earlier requests */
     if (q->sock != NULL) {
         write_pieces(q, pieces, 2);
         server_conn_finish(q);

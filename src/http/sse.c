@@ -1,26 +1,27 @@
-/* sse.c - finding the ends of events and the fields within them.
+/* sse.c - finds the ends of events, and the fields in them.
  *
- * An event ends at a blank line once any other line was seen; blank lines
- * before it belong to its raw bytes. Line ends are found with memchr, so a
- * data line of megabytes costs one pass, however it arrives.
+ * An event ends at an empty line after at least one non-empty line; empty lines before it count as
+ * part of its raw bytes. Line ends are found with memchr(), and each byte is scanned once, even if
+ * a data line of several megabytes arrives in small pieces.
  *
- * A blank line's CR may be followed by an LF that is not there yet. It is
- * waited for unless the line before ended with a lone CR: such a writer sends
- * no LF, and waiting would hold its event back until the next one.
+ * The CR of an empty line may be followed by an LF that has not arrived yet. The parser waits for
+ * it, unless the previous line ended with a CR alone: such a server sends no LF, and waiting would
+ * delay each event until the next one arrives.
  */
 #include "http/sse.h"
 
-/* A writer of lone CRs must not make us look for the LF to the end for each of them. */
+/* Limits how far a search for an LF scans, so that streams whose lines end with CR alone take linear
+ * time. */
 enum { WINDOW_BYTES = 512 };
 
 enum {
-    STEP_BYTES = 2048,           /* appended at once to an event that is not complete */
-    PENDING_KEEP_BYTES = 512,    /* a stream at rest shall cost little */
+    STEP_BYTES = 2048,           /* copied per step to an incomplete event */
+    PENDING_KEEP_BYTES = 512,    /* what an idle stream may keep */
 };
 
 typedef bool emit_fn(void *arg, const struct sse_frame *frame);
 
-/* Offset of the first CR or LF at or behind `from`, or s.n. */
+/* Offset of the first CR or LF at or after `from`, or s.n. */
 static size_t
 find_line_end(struct str s, size_t from)
 {
@@ -39,7 +40,7 @@ find_line_end(struct str s, size_t from)
     return s.n;
 }
 
-/* Length of the event at the front of `s`, its blank line included; 0 when it is not complete. */
+/* Length of the event at the front of `s`, including its empty line; 0 if it is incomplete. */
 static size_t
 find_event_end(struct str s, struct sse_search *search)
 {
@@ -53,7 +54,7 @@ find_event_end(struct str s, struct sse_search *search)
         if (s.p[at] == '\r' && ends && search->after_lone_cr)
             return at + 1;
         if (s.p[at] == '\r' && at + 1 == s.n)
-            return 0;    /* perhaps half of a CRLF: look at it again */
+            return 0;    /* may be the first half of a CRLF: look again later */
 
         bool crlf = s.p[at] == '\r' && s.p[at + 1] == '\n';
         size_t next = at + (crlf ? 2 : 1);
@@ -66,7 +67,7 @@ find_event_end(struct str s, struct sse_search *search)
     return 0;
 }
 
-/* Takes one line off the front of *s, without its end. */
+/* Removes one line from the front of *s and returns it without its line end. */
 static struct str
 take_line(struct str *s)
 {
@@ -79,7 +80,7 @@ take_line(struct str *s)
     return line;
 }
 
-/* One more data line: the first is a slice of the event, from the second on they are joined. */
+/* Adds a data line. The first one is a slice of the event; from the second on they are joined. */
 static void
 add_data(struct buf *joined, struct sse_frame *frame, struct str value)
 {
@@ -113,7 +114,7 @@ take_field(struct buf *joined, struct sse_frame *frame, struct str line)
         frame->error = value;
 }
 
-/* Reads the fields of one whole event and hands it out. False: the caller wants no more. */
+/* Parses the fields of a complete event and emits it. False: the callback asked to stop. */
 static bool
 emit_event(struct sse_reader *r, struct str raw, emit_fn *emit, void *arg, enum err *ret_err)
 {
@@ -155,7 +156,7 @@ sse_fini(struct sse_reader *r)
     r->search = (struct sse_search){ 0 };
 }
 
-/* Adds to the event that is not complete yet. */
+/* Appends to the incomplete event. */
 static enum err
 keep(struct sse_reader *r, struct str bytes)
 {
@@ -163,8 +164,8 @@ keep(struct sse_reader *r, struct str bytes)
     return r->pending.overflow ? ERR_NO_MEMORY : OK;
 }
 
-/* Completes the pending event with the front of *bytes, as far as they reach: in steps, so that
- * little of what belongs to the next event is copied. False: stop. */
+/* Completes the pending event from the front of *bytes, as far as possible. Works in steps, so that
+ * little of the next event is copied. False: stop. */
 static bool
 finish_pending(struct sse_reader *r, struct str *bytes, emit_fn *emit, void *arg, enum err *ret_err)
 {

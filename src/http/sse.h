@@ -1,9 +1,9 @@
-/* sse.h - server-sent events taken apart as they arrive, however they are cut.
+/* sse.h - a parser for server-sent event streams that works on input split at any point.
  *
- * The WHATWG event-stream grammar: LF, CRLF or CR, comments, several data lines
- * joined by LF, a byte-order mark, and (beyond it) a last event without its
- * blank line. Each frame comes with its exact bytes, so that a relay can pass
- * it on untouched. Nothing is copied when an event arrives in one piece.
+ * It implements the event-stream grammar of the WHATWG: LF, CRLF or CR line ends, comments, several
+ * data lines joined by LF, and a byte-order mark. In addition it accepts a last event without its
+ * empty line. Each frame comes with its exact bytes, so that a relay can forward it unchanged. An
+ * event that arrives in one piece is not copied.
  */
 #pragma once
 
@@ -12,39 +12,39 @@
 #include "base/err.h"
 
 struct sse_frame {
-    struct str raw;      /* exact bytes, blank lines before it and the blank line behind included */
+    struct str raw;      /* exact bytes, with the empty lines before and after the event */
     struct str event;    /* "event:" field, or empty */
     struct str data;     /* "data:" lines joined; empty when has_data is false */
     bool has_data;       /* false: only comments or other fields */
-    struct str error;    /* a field named "error" (some llama.cpp hosts), or empty */
+    struct str error;    /* the "error:" field that some llama.cpp servers send, or empty */
 };
 
-/* How far the search for an event's end came; it goes on when more bytes have arrived. */
+/* How far the search for the end of an event has progressed; it resumes when more input arrives. */
 struct sse_search {
-    size_t line;           /* start of the line that is looked at */
-    size_t scanned;        /* no line end between there and here */
-    bool filled;           /* a line that is not blank was seen */
-    bool after_lone_cr;    /* the line before ended with a CR and no LF */
+    size_t line;           /* start of the current line */
+    size_t scanned;        /* no line end between `line` and here */
+    bool filled;           /* a non-empty line was seen */
+    bool after_lone_cr;    /* the previous line ended with a CR without LF */
 };
 
 struct sse_reader {
-    struct buf pending;    /* an event that is not complete yet */
-    struct buf joined;     /* several data lines */
-    size_t limit_bytes;    /* the largest event */
+    struct buf pending;    /* an incomplete event */
+    struct buf joined;     /* several data lines, joined */
+    size_t limit_bytes;    /* maximum size of an event */
     struct sse_search search;
-    bool started;    /* the byte-order mark was looked for */
+    bool started;    /* the byte-order mark was checked for */
 };
 
-/* `limit_bytes`: the largest event. */
+/* `limit_bytes`: the maximum size of an event. */
 void sse_init(struct sse_reader *r, size_t limit_bytes);
 void sse_fini(struct sse_reader *r);
 
-/* Takes bytes and calls emit(arg, frame) for each complete frame; a false from emit stops and drops
- * the rest. ERR_UPSTREAM_TOO_LARGE when an event passes the limit, ERR_NO_MEMORY when memory is
- * gone. The frame is valid during the call. The reader must outlive the call. */
+/* Parses bytes and calls emit(arg, frame) for each complete frame. If emit returns false, parsing
+ * stops and the remaining bytes are dropped. ERR_UPSTREAM_TOO_LARGE: an event exceeds the limit.
+ * The frame is valid during the call only. The reader must not be destroyed during the call. */
 enum err sse_feed(struct sse_reader *r, struct str bytes,
     bool (*emit)(void *arg, const struct sse_frame *frame), void *arg) MUST_CHECK;
 
-/* The stream ended: emits a last frame that lacks its blank line, if there is one. */
+/* End of the stream: emits a last frame that lacks its empty line, if there is one. */
 enum err sse_end(struct sse_reader *r, bool (*emit)(void *arg, const struct sse_frame *frame),
     void *arg) MUST_CHECK;

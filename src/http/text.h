@@ -1,5 +1,4 @@
-/* text.h - where the text of a line or a field ends: heads are read and written sixteen bytes at a
- * time. */
+/* text.h - finds the end of a text, sixteen bytes at a time, for parsing and writing heads. */
 #pragma once
 
 #include "base/base.h"
@@ -14,7 +13,7 @@ http_is_control(char c)
     return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
 }
 
-/* The first control character other than a tab from `p` on, or `end`. */
+/* The first control character other than a tab at or after `p`, or `end`. */
 static inline const char *
 http_skip_text(const char *p, const char *end)
 {

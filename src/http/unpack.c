@@ -1,4 +1,4 @@
-/* unpack.c - one loop around the three libraries: zlib, brotli, zstd. */
+/* unpack.c - one loop around three libraries: zlib, brotli and zstd. */
 #include "http/unpack.h"
 
 #include <brotli/decode.h>
@@ -12,7 +12,7 @@ enum {
     ZSTD_WINDOW_LOG_MOST = 23,
 };
 
-/* Before each block that brotli and zlib get from us, so that we know its size. */
+/* Header of each block allocated for brotli and zlib; it records the size. */
 union block {
     size_t bytes;
     max_align_t align;
@@ -20,10 +20,10 @@ union block {
 
 struct unpack {
     enum unpack_coding coding;
-    struct str in;    /* what is not read yet */
+    struct str in;    /* input not consumed yet */
     struct buf out;
     size_t limit_bytes;
-    size_t blocks_bytes;    /* of brotli and zlib */
+    size_t blocks_bytes;    /* allocated by brotli and zlib */
     z_stream zlib;
     bool zlib_begun;
     BrotliDecoderState *br;
@@ -67,7 +67,7 @@ unpack_find(const struct http_fields *fields, enum unpack_coding *ret)
     return true;
 }
 
-/* --- memory of the decoders --- */
+/* --- the decoders' memory --- */
 
 static void *
 block_alloc(void *unpack, size_t bytes)
@@ -100,11 +100,11 @@ zlib_alloc(void *unpack, uInt count, uInt size)
     return block_alloc(unpack, (size_t)count * size);
 }
 
-/* --- decoders: each takes some of *in and makes at most *n bytes in `room`; *n is then how many.
- * *ret_end: a member, stream or frame has ended. False: this is not what it should be. --- */
+/* --- decoders: each consumes from *in and writes at most *n bytes to `room`; *n is then how many
+ * it wrote. *ret_end: a member, stream or frame has ended. False: the data are corrupt. --- */
 
-/* Is this the header of zlib's wrapper (RFC 1950)? Read as a bare stream its first byte would be a
- * stored block with padding that is not zero, which nobody writes. */
+/* Does the body start with zlib's header (RFC 1950)? Interpreted as a raw deflate stream, its first
+ * byte would be a stored block with non-zero padding, which no encoder writes. */
 static bool
 has_zlib_header(struct str in)
 {
@@ -129,7 +129,7 @@ decode_zlib(struct unpack *u, struct str *in, char *room, size_t *n, bool *ret_e
     *in = str_skip(*in, in->n - z->avail_in);
     *n -= z->avail_out;
     *ret_end = result == Z_STREAM_END;
-    /* gzip files may be put one behind the other; nothing may follow a single stream */
+    /* gzip members may be concatenated; nothing may follow a zlib stream */
     if (*ret_end && u->coding == UNPACK_GZIP)
         return inflateReset(z) == Z_OK;
     return *ret_end || result == Z_OK || result == Z_BUF_ERROR;
@@ -186,7 +186,7 @@ may_follow_itself(enum unpack_coding coding)
     return coding == UNPACK_GZIP || coding == UNPACK_ZSTD;
 }
 
-/* --- what the caller sees --- */
+/* --- interface --- */
 
 static bool
 begin_decoder(struct unpack *u)
@@ -226,7 +226,7 @@ unpack_create(enum unpack_coding coding, struct str packed, size_t limit_bytes)
     u->coding = coding;
     u->in = packed;
     u->limit_bytes = limit_bytes;
-    buf_init(&u->out, limit_bytes + 1);    /* the one that tells of too many */
+    buf_init(&u->out, limit_bytes + 1);    /* one more byte, to detect that the limit is exceeded */
     if (!begin_decoder(u)) {
         unpack_destroy(u);
         return NULL;
@@ -259,7 +259,7 @@ unpack_step(struct unpack *u)
         if (end && u->in.n == 0)
             return UNPACK_DONE;
         if (end ? !may_follow_itself(u->coding) : before == in.n && n == 0)
-            return UNPACK_BAD;    /* something follows, or something is missing */
+            return UNPACK_BAD;    /* trailing or missing data */
     }
     return UNPACK_MORE;
 }

@@ -3,7 +3,7 @@
 
 #include "tests/test.h"
 
-TEST(data_is_given_in_place)
+TEST(data_is_returned_in_place)
 {
     struct chunked c = { 0 };
     struct str bytes = S("3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\nGET");
@@ -53,7 +53,7 @@ TEST(extensions_and_trailers_are_bounded)
     EXPECT_INT(bytes_taken(S(""), S("1\r\nx\r\n")), 1000002);    /* data is not */
 }
 
-TEST(a_chunk_of_many_gigabytes_is_data)
+TEST(a_chunk_of_many_gigabytes_is_accepted)
 {
     struct chunked c = { 0 };
     struct str bytes = S("FFFFFFFFFFFFFFF\r\nabc");
@@ -65,7 +65,7 @@ TEST(a_chunk_of_many_gigabytes_is_data)
     EXPECT(c.left == 0xFFFFFFFFFFFFFFFu - 3);
 }
 
-TEST(the_line_before_a_chunk_is_written)
+TEST(the_size_line_of_a_chunk_is_written)
 {
     char room[CHUNKED_HEADER_ROOM];
 

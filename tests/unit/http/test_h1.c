@@ -133,7 +133,7 @@ TEST(a_chunked_body_means_the_same_byte_by_byte)
     }
 }
 
-TEST(a_head_is_taken_apart)
+TEST(a_head_is_parsed)
 {
     struct outcome o = take_whole(S("POST /v1/x?a=b&c HTTP/1.1\r\nHost: h\r\nX-One:  a b \t\r\n"
                                     "X-Two:\r\nContent-Length: 2\r\n\r\nok"));
@@ -163,7 +163,7 @@ TEST(without_framing_there_is_no_body)
     EXPECT(!o.head.head.chunked);
 }
 
-TEST(an_absolute_target_yields_its_path)
+TEST(an_absolute_target_is_reduced_to_its_path)
 {
     struct outcome o = take_whole(S("GET http://h:81/a?b HTTP/1.1\r\nHost: h:81\r\n\r\n"));
 
@@ -185,7 +185,7 @@ TEST(keep_alive_follows_the_version_and_the_connection_field)
     EXPECT(take_whole(S("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")).head.head.keep_alive);
 }
 
-TEST(an_expectation_is_noticed)
+TEST(expect_continue_is_recognised)
 {
     EXPECT(take_whole(
         S("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 0\r\n\r\n"))
@@ -232,7 +232,7 @@ long_head(struct buf *b, size_t target_n, size_t count, size_t n)
     return buf_str(b);
 }
 
-TEST(heads_beyond_a_limit_are_431)
+TEST(heads_above_a_limit_are_431)
 {
     static const struct {
         size_t target_n, count, n;
@@ -258,7 +258,7 @@ TEST(heads_beyond_a_limit_are_431)
     }
 }
 
-TEST(a_field_list_without_room_is_refused)
+TEST(more_fields_than_there_is_room_for_are_refused)
 {
     struct http_field one[1];
     struct h1_head head;
@@ -268,7 +268,7 @@ TEST(a_field_list_without_room_is_refused)
            OK);
 }
 
-TEST(two_heads_are_not_one)
+TEST(two_heads_are_refused_as_one)
 {
     struct http_field fields[8];
     struct h1_head head;
@@ -363,7 +363,7 @@ take_answer(struct str bytes, size_t step, bool to_head, struct h1_head *ret)
     }
 }
 
-TEST(every_answer_is_understood_or_refused)
+TEST(every_response_is_parsed_or_refused)
 {
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         for (size_t step = 1; step <= answers[i].bytes.n; step += answers[i].bytes.n - 1) {

@@ -33,7 +33,7 @@ TEST(a_media_type_is_compared_without_parameters)
     EXPECT(!http_type_is(S(""), S("text/event-stream")));
 }
 
-TEST(a_value_cannot_start_another_line)
+TEST(a_value_cannot_inject_another_field)
 {
     struct buf b;
 
@@ -45,7 +45,7 @@ TEST(a_value_cannot_start_another_line)
     buf_fini(&b);
 }
 
-TEST(a_status_has_its_reason)
+TEST(a_status_has_its_reason_phrase)
 {
     EXPECT_STR(str_c(http_reason(200)), "OK");
     EXPECT_STR(str_c(http_reason(404)), "Not Found");

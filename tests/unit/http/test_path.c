@@ -3,7 +3,7 @@
 
 #include "tests/test.h"
 
-TEST(spellings_of_one_path_become_one)
+TEST(equivalent_paths_are_normalised_to_one)
 {
     static const struct {
         const char *path, *normal;
@@ -45,7 +45,7 @@ TEST(spellings_of_one_path_become_one)
     arena_destroy(a);
 }
 
-TEST(a_path_that_two_servers_could_read_in_two_ways_is_refused)
+TEST(an_ambiguous_path_is_refused)
 {
     static const char *const rows[] = { "//", "//v1/chat/completions", "/v1//chat/completions",
         "/v1/chat/completions//", "/v1/./files", "/v1/../secret", "/v1/files/..", "/v1/files/../",
@@ -63,7 +63,7 @@ TEST(a_path_that_two_servers_could_read_in_two_ways_is_refused)
     arena_destroy(a);
 }
 
-TEST(a_path_without_room_is_refused_and_a_normal_one_needs_none)
+TEST(normalising_needs_memory_only_for_paths_not_in_normal_form)
 {
     struct arena *a = arena_create(64);
     struct http_path p;

@@ -57,7 +57,7 @@ TEST(every_raw_request_gets_its_status_over_a_connection_byte_by_byte)
     end_world(w);
 }
 
-TEST(bytes_behind_a_refused_request_are_never_a_request)
+TEST(bytes_after_a_refused_request_are_not_parsed)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -134,7 +134,7 @@ TEST(one_address_cannot_take_all_connections)
     end_world(w);
 }
 
-TEST(a_default_for_addresses_spares_this_machine)
+TEST(the_default_limit_per_address_exempts_loopback)
 {
     struct server_limits limits = test_limits;
     struct buf b;
@@ -162,7 +162,7 @@ drain_here(void *arg)
     server_drain(w->server);
 }
 
-TEST(draining_closes_idle_connections_and_lets_answers_end)
+TEST(draining_closes_idle_connections_and_completes_responses)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -207,7 +207,7 @@ wait_and_drain_here(void *arg)
     server_drain(w->server);
 }
 
-TEST(leaving_makes_each_answer_the_last_of_its_connection)
+TEST(leaving_closes_each_connection_after_its_response)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -226,7 +226,7 @@ TEST(leaving_makes_each_answer_the_last_of_its_connection)
     end_world(w);
 }
 
-TEST(a_request_that_the_kernel_has_when_the_drain_begins_is_answered)
+TEST(a_request_in_the_receive_buffer_when_draining_begins_is_answered)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -247,7 +247,7 @@ TEST(a_request_that_the_kernel_has_when_the_drain_begins_is_answered)
     end_world(w);
 }
 
-TEST(who_is_connected_when_the_drain_begins_may_ask_once)
+TEST(a_client_connected_when_draining_begins_may_send_one_request)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -269,7 +269,7 @@ TEST(who_is_connected_when_the_drain_begins_may_ask_once)
     end_world(w);
 }
 
-TEST(destroying_the_server_tells_who_holds_a_request)
+TEST(destroying_the_server_calls_gone_for_open_requests)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;

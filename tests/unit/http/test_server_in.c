@@ -52,7 +52,7 @@ TEST(a_large_body_arrives_whole)
     end_world(w);
 }
 
-TEST(a_body_beyond_the_limit_is_413_and_the_sender_hears_it)
+TEST(a_body_above_the_limit_is_413_and_the_client_receives_it)
 {
     struct server_limits limits = test_limits;
     struct world *w = NULL;
@@ -73,7 +73,7 @@ TEST(a_body_beyond_the_limit_is_413_and_the_sender_hears_it)
     end_world(w);
 }
 
-TEST(the_sender_hears_413_however_far_beyond_the_limit_it_is)
+TEST(the_client_receives_413_however_large_the_body_is)
 {
     struct server_limits limits = test_limits;
     struct world *w = NULL;
@@ -123,7 +123,7 @@ TEST(a_body_may_be_asked_for_later)
     end_world(w);
 }
 
-TEST(a_length_alone_reserves_nothing)
+TEST(a_declared_length_alone_reserves_nothing)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -165,7 +165,7 @@ holds(struct quota *q, uint64_t least, uint64_t most)
     return false;
 }
 
-TEST(announcing_large_bodies_shuts_nobody_out)
+TEST(declaring_large_bodies_does_not_block_other_clients)
 {
     struct quota quota = { .limit = 3000000 };
     struct quota_share held = { .quota = &quota };
@@ -192,7 +192,7 @@ TEST(announcing_large_bodies_shuts_nobody_out)
     EXPECT_INT(held.held, 0);
 }
 
-TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
+TEST(large_bodies_share_the_memory_limit_and_release_it)
 {
     struct quota quota = { .limit = 3000000 };
     struct quota_share held = { .quota = &quota };
@@ -235,7 +235,7 @@ TEST(large_bodies_share_what_the_process_may_hold_and_give_it_back)
     EXPECT_INT(held.held, 0);
 }
 
-TEST(a_body_under_way_may_use_as_much_again_and_then_is_refused)
+TEST(a_body_in_progress_may_use_twice_the_limit_and_is_then_refused)
 {
     struct quota quota = { .limit = 1000000 };
     struct quota_share held = { .quota = &quota };
@@ -259,7 +259,7 @@ TEST(a_body_under_way_may_use_as_much_again_and_then_is_refused)
     EXPECT_INT(held.held, 0);
 }
 
-TEST(heads_and_pipelined_bytes_count)
+TEST(heads_and_pipelined_bytes_count_towards_the_memory_limit)
 {
     struct quota quota = { .limit = 1000000000 };
     struct quota_share held = { .quota = &quota };
@@ -285,7 +285,7 @@ TEST(heads_and_pipelined_bytes_count)
     EXPECT_INT(held.held, 0);
 }
 
-TEST(without_any_room_a_head_is_refused_in_words)
+TEST(at_the_memory_limit_a_head_is_refused_with_a_message)
 {
     struct quota quota = { .limit = 0 };
     struct quota_share held = { .quota = &quota };
@@ -305,7 +305,7 @@ TEST(without_any_room_a_head_is_refused_in_words)
     end_world(w);
 }
 
-TEST(answers_that_wait_for_their_readers_count_until_they_are_taken)
+TEST(unread_responses_count_towards_the_memory_limit_until_they_are_read)
 {
     /* twice as much for answers: one of BLOCK_BYTES fits, not three */
     struct quota held = { .limit = 10000000 };
@@ -336,7 +336,7 @@ TEST(answers_that_wait_for_their_readers_count_until_they_are_taken)
     EXPECT_INT(share.held, 0);
 }
 
-TEST(an_answer_before_the_body_reaches_a_caller_who_still_sends)
+TEST(an_early_response_reaches_a_client_that_is_still_sending)
 {
     struct world *w = new_world(&test_limits);
     struct buf sent;
@@ -374,7 +374,7 @@ TEST(continue_is_sent_when_the_body_is_asked_for)
     end_world(w);
 }
 
-TEST(continue_is_not_sent_when_nobody_asks)
+TEST(continue_is_not_sent_when_the_body_is_not_asked_for)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -389,7 +389,7 @@ TEST(continue_is_not_sent_when_nobody_asks)
 
 /* --- deadlines --- */
 
-TEST(an_idle_connection_is_closed_in_silence)
+TEST(an_idle_connection_is_closed_without_a_response)
 {
     struct server_limits limits = test_limits;
     struct buf b;
@@ -454,7 +454,7 @@ TEST(a_body_that_trickles_is_408)
     end_world(w);
 }
 
-TEST(a_body_that_comes_steadily_is_not)
+TEST(a_body_that_arrives_steadily_is_accepted)
 {
     struct server_limits limits = test_limits;
     struct buf b;
@@ -478,7 +478,7 @@ TEST(a_body_that_comes_steadily_is_not)
     end_world(w);
 }
 
-TEST(a_body_that_takes_too_long_is_408_however_steadily_it_comes)
+TEST(a_body_that_exceeds_its_deadline_is_408_even_if_it_arrives_steadily)
 {
     struct server_limits limits = test_limits;
     struct buf b;
@@ -510,7 +510,7 @@ TEST(a_body_that_takes_too_long_is_408_however_steadily_it_comes)
     end_world(w);
 }
 
-TEST(a_reader_that_stalls_is_dropped)
+TEST(a_client_that_stops_reading_is_disconnected)
 {
     struct server_limits limits = test_limits;
 
@@ -523,7 +523,7 @@ TEST(a_reader_that_stalls_is_dropped)
     end_world(w);
 }
 
-TEST(a_refused_caller_is_listened_to_until_a_silence_and_not_for_ever)
+TEST(after_a_refusal_input_is_drained_until_it_pauses_but_not_forever)
 {
     struct server_request q = { .finished_ms = 1000, .since_ms = 1000 };
 

@@ -41,7 +41,7 @@ TEST(an_answer_of_known_length_is_not)
     end_world(w);
 }
 
-TEST(http_1_0_gets_no_chunks)
+TEST(http_1_0_gets_no_chunked_body)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -152,7 +152,7 @@ TEST(a_connection_is_used_for_many_requests)
     end_world(w);
 }
 
-TEST(an_abort_before_or_in_an_answer_is_a_reset)
+TEST(an_abort_before_or_during_a_response_is_a_reset)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -170,7 +170,7 @@ TEST(an_abort_before_or_in_an_answer_is_a_reset)
     end_world(w);
 }
 
-TEST(an_answer_shorter_than_promised_is_a_reset)
+TEST(a_response_shorter_than_its_length_is_a_reset)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -183,7 +183,7 @@ TEST(an_answer_shorter_than_promised_is_a_reset)
     end_world(w);
 }
 
-TEST(a_caller_who_leaves_is_noticed)
+TEST(a_client_that_disconnects_is_noticed)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -197,7 +197,7 @@ TEST(a_caller_who_leaves_is_noticed)
     end_world(w);
 }
 
-TEST(a_slow_reader_makes_the_handler_wait)
+TEST(a_client_that_reads_slowly_pauses_the_handler)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;
@@ -223,7 +223,7 @@ look_at_backlog(void *arg)
     atomic_fetch_add(&w->looks, 1);
 }
 
-TEST(who_asks_on_without_reading_the_answers_has_to_wait)
+TEST(a_client_that_pipelines_without_reading_is_paused)
 {
     struct server_limits limits = test_limits;
     struct str question = S(GET_KEEP("/sized"));

@@ -104,7 +104,7 @@ static const struct {
     { "nothing", S_INIT(""), "" },
 };
 
-TEST(every_stream_is_read_right_however_it_is_cut)
+TEST(every_stream_is_parsed_the_same_however_it_is_split)
 {
     for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
         for (size_t step = 1; step <= streams[i].bytes.n + 1; step++) {
@@ -118,7 +118,7 @@ TEST(every_stream_is_read_right_however_it_is_cut)
     }
 }
 
-TEST(an_event_comes_at_once_when_it_is_complete)
+TEST(an_event_is_emitted_as_soon_as_it_is_complete)
 {
     static const struct str events[] = { S_INIT("data: a\n\n"), S_INIT("data: a\r\n\r\n"),
         S_INIT("data: a\r\r") };
@@ -146,7 +146,7 @@ TEST(an_event_in_one_piece_is_not_copied)
     sse_fini(&r);
 }
 
-TEST(an_event_beyond_the_limit_is_an_error_however_it_is_cut)
+TEST(an_event_above_the_limit_is_an_error_however_it_is_split)
 {
     struct str fits = S("data: 12345678\n\n");    /* 16 bytes */
     struct str large = S("data: a\n\ndata: 123456789\n\n");
@@ -173,7 +173,7 @@ TEST(an_endless_line_is_an_error)
     sse_fini(&r);
 }
 
-TEST(who_listens_may_stop)
+TEST(the_callback_may_stop_the_parser)
 {
     struct heard h = { .stop_after = 2 };
 
@@ -181,7 +181,7 @@ TEST(who_listens_may_stop)
     EXPECT_STR(str_make(h.text, h.text_n), "[|a][|b]");
 }
 
-TEST(many_lines_of_lone_carriage_returns_take_linear_time)
+TEST(lines_that_end_with_cr_alone_take_linear_time)
 {
     struct heard h = { .frames = 0 };
     struct sse_reader r;

@@ -87,7 +87,7 @@ run(enum unpack_coding coding, struct str packed, size_t limit)
 
 static const enum unpack_coding all[] = { UNPACK_GZIP, UNPACK_DEFLATE, UNPACK_BR, UNPACK_ZSTD };
 
-TEST(each_coding_comes_back_as_it_was)
+TEST(each_coding_round_trips)
 {
     char room[4096];
 
@@ -100,7 +100,7 @@ TEST(each_coding_comes_back_as_it_was)
     EXPECT(run(UNPACK_DEFLATE, pack_zlib(plain_text(), -15, room, sizeof(room)), 1 << 20).same);
 }
 
-TEST(an_output_of_exactly_the_limit_is_taken_and_one_byte_more_is_not)
+TEST(an_output_of_exactly_the_limit_is_accepted_and_one_byte_more_is_not)
 {
     char room[4096];
 
@@ -112,7 +112,7 @@ TEST(an_output_of_exactly_the_limit_is_taken_and_one_byte_more_is_not)
     }
 }
 
-TEST(a_body_that_is_cut_anywhere_is_damaged)
+TEST(a_truncated_body_is_corrupt)
 {
     char room[4096];
 
@@ -124,7 +124,7 @@ TEST(a_body_that_is_cut_anywhere_is_damaged)
     }
 }
 
-TEST(nothing_may_follow_but_a_gzip_member_or_a_zstd_frame)
+TEST(trailing_data_must_be_a_gzip_member_or_a_zstd_frame)
 {
     char room[8192], packed_room[4096];
 
@@ -143,7 +143,7 @@ TEST(nothing_may_follow_but_a_gzip_member_or_a_zstd_frame)
     }
 }
 
-TEST(noise_is_damaged)
+TEST(random_bytes_are_corrupt)
 {
     char noise[512];
 
@@ -154,7 +154,7 @@ TEST(noise_is_damaged)
 }
 
 /* 64 MB that came as a few bytes: they cost the limit, and the work stops there. */
-TEST(a_bomb_costs_its_limit)
+TEST(a_zip_bomb_costs_no_more_than_the_limit)
 {
     enum { BOMB = 64 * 1024 * 1024, LIMIT = 1024 * 1024 };
     char *zeros = check_alloc(calloc(1, BOMB)), *room = check_alloc(malloc(1024 * 1024));
@@ -175,7 +175,7 @@ TEST(a_bomb_costs_its_limit)
 }
 
 /* Each member of twenty bytes holds nothing: the work is bounded by what came. */
-TEST(empty_members_are_stepped_over_in_linear_time)
+TEST(empty_members_are_skipped_in_linear_time)
 {
     char member[64];
     struct str one = pack_zlib(S(""), 31, member, sizeof(member));
@@ -215,7 +215,7 @@ found(const char *first, const char *second)
     return unpack_find(&fields, &coding) ? (int)coding : -1;
 }
 
-TEST(one_coding_is_found_whatever_its_case_and_several_are_refused)
+TEST(one_coding_is_accepted_in_any_case_and_several_are_refused)
 {
     EXPECT_INT(found("gzip", NULL), UNPACK_GZIP);
     EXPECT_INT(found("X-GZip", NULL), UNPACK_GZIP);
