@@ -297,7 +297,7 @@ TEST(at_the_memory_limit_a_head_is_refused_with_a_message)
     int fd = call(w, S("GET /sized HTTP/1.1\r\nHo"));
 
     buf_init(&came, 1 << 20);
-    EXPECT(peer_await(fd, &came, "holds all"));
+    EXPECT(peer_await(fd, &came, "memory limit"));
     EXPECT_INT(status_of(buf_str(&came)), 503);
     EXPECT(contains(&came, "Retry-After"));
     close(fd);
