@@ -80,18 +80,30 @@ auth_credential(const struct http_fields *fields)
     return (struct str){ NULL, 0 };
 }
 
-enum err
-auth_identify(const struct auth_table *t, struct str credential, struct principal **ret)
+/* The lookup is by hash, so that its timing reveals nothing about the keys. */
+static struct principal *
+find_key(const struct auth_table *t, struct str text)
 {
     uint8_t hash[DIGEST_SHA256_BYTES];
 
-    /* The lookup is by hash, so that its timing reveals nothing about the keys. */
-    if (credential.n != 0 && t->count != 0) {
-        digest_sha256(credential, hash);
-        *ret = map_get(t->by_hash, str_make((const char *)hash, sizeof(hash)));
-        if (*ret != NULL)
-            return OK;
-    }
+    if (text.n == 0 || t->count == 0)
+        return NULL;
+    digest_sha256(text, hash);
+    return map_get(t->by_hash, str_make((const char *)hash, sizeof(hash)));
+}
+
+bool
+auth_is_key(const struct auth_table *t, struct str text)
+{
+    return find_key(t, text) != NULL;
+}
+
+enum err
+auth_identify(const struct auth_table *t, struct str credential, struct principal **ret)
+{
+    *ret = find_key(t, credential);
+    if (*ret != NULL)
+        return OK;
     if (!t->open)
         return ERR_AUTH;
     *ret = (struct principal *)&t->anonymous;

@@ -38,6 +38,9 @@ struct str auth_credential(const struct http_fields *fields);
 enum err auth_identify(
     const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
 
+/* Is `text` one of the API keys? */
+bool auth_is_key(const struct auth_table *t, struct str text);
+
 /* May this principal use the model name? Globs: '*' matches anything. */
 bool auth_allows_model(const struct principal *p, struct str model);
 
