@@ -358,6 +358,7 @@ on_connected(void *owner, bool reused, uint64_t connect_us)
 {
     struct exchange *x = owner;
 
+    x->attempt.sent = true;
     x->attempt.note->reused = reused;
     if (log_enabled(LOG_DEBUG)) {
         struct log_context who = exchange_log(x);
@@ -648,6 +649,14 @@ attempt_has_next(const struct exchange *x)
             return true;
     }
     return false;
+}
+
+bool
+attempt_may_fall_back(const struct exchange *x)
+{
+    bool once = x->endpoint->kind == ENDPOINT_IS_PASSED && x->attempt.sent;
+
+    return err_row(x->attempt.error.kind)->next == NEXT_FALLBACK && !once && attempt_has_next(x);
 }
 
 /* What is asked of whom. The path is shown without its query, which is the caller's. */

@@ -20,6 +20,10 @@ bool attempt_may_repeat(const struct exchange *x);
 /* Is there a target left that can take this kind of request? */
 bool attempt_has_next(const struct exchange *x);
 
+/* May the next target be asked after the attempt that failed? What is not a call of a model (files,
+ * batches) is never sent to a second provider once the first may have seen some of it. */
+bool attempt_may_fall_back(const struct exchange *x);
+
 /* Stops what is under way, if anything, and notes how it ended. */
 void attempt_stop(struct exchange *x, enum err outcome);
 

@@ -71,6 +71,7 @@ struct attempt {
     struct llm_error error;    /* when FAILED */
     struct str path;           /* of the request; gone with it */
     int status;                /* of the provider's head; 0: none yet */
+    bool sent;                 /* it was put on a connection: some of it may have arrived */
     bool ended;                /* the provider's bytes are all there */
     bool repeat;               /* the same target again: see attempt_may_repeat() */
     /* the answer is this target's, also when it breaks: no other is tried */

@@ -354,7 +354,7 @@ stage_attempt(struct exchange *x)
             x->attempt.repeat = attempt_may_repeat(x);
             if (x->attempt.repeat)
                 break;
-            if (err_row(error->kind)->next != NEXT_FALLBACK || !attempt_has_next(x))
+            if (!attempt_may_fall_back(x))
                 return exchange_fail_with(x, error);
             break;
         }

@@ -1,4 +1,5 @@
 """Routes that are only passed through: parts and conditions, redirects, the caller's query."""
+import httpx
 import pytest
 
 CONTENT = b"0123456789"
@@ -114,3 +115,45 @@ def test_where_the_query_names_the_model_a_body_cannot_name_another(gateway, ups
     answer = gateway.http().post("/v1/realtime?model=lab/small", content=b"v=0\r\n",
                                  headers=gateway.authorization() | {"Content-Type": "application/sdp"})
     assert answer.status_code == 200 and upstream.last_request().target == "/v1/realtime?model=small"
+
+
+def failing(how):
+    def handler(conn):
+        if how == "500":
+            conn.answer(500, {"error": {"message": "no"}})
+        elif how == "cut":
+            conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+            conn.close()
+        else:
+            conn.reset()
+    return handler
+
+
+@pytest.mark.parametrize("how", ["reset", "500", "cut"])
+def test_what_is_no_model_call_is_never_sent_to_a_second_provider(make, how):
+    """A batch or a job that the first provider may have accepted must not be made twice."""
+    first, second = make.upstream(failing(how)), make.upstream(files)
+    gateway = make.gateway({
+        "providers": {"one": first.provider(), "two": second.provider()}, "default_provider": "one",
+        "models": {"both": {"targets": ["one/m", "two/m"]}}})
+    for path, body in (("/v1/batches", {"input_file_id": "f"}), ("/v1/fine_tuning", {"model": "both"}),
+                       ("/v1/files", {"model": "both"})):
+        before = len(first.requests)
+        try:
+            assert gateway.post(path, body).status_code >= (200 if how == "cut" else 500)
+        except httpx.TransportError:
+            assert how == "cut"
+        assert len(first.requests) == before + 1 and not second.requests, path
+    # a call of a model may be made twice
+    if how != "cut":
+        assert gateway.post("/v1/moderations", {"model": "both", "input": "x"}).status_code == 200
+        assert len(second.requests) == 1
+
+
+def test_what_is_no_model_call_goes_to_the_next_provider_while_nothing_was_sent(make):
+    second = make.upstream(files)
+    gateway = make.gateway({
+        "providers": {"one": {"wire": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}, "two": second.provider()},
+        "models": {"both": {"targets": ["one/m", "two/m"]}}})
+    assert gateway.post("/v1/fine_tuning", {"model": "both"}).status_code == 200
+    assert len(second.requests) == 1
