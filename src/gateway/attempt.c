@@ -411,6 +411,8 @@ on_head(void *owner, const struct http_head *head)
     }
     x->attempt.error.retry_after_ms = retry_after_ms(&head->fields);
     relay_begin(x, head);
+    if (relay_hold(x) != OK)    /* what was not sent of the request has been copied */
+        attempt_failed_kind(x, ERR_OVERLOADED, NULL);
 }
 
 static void
@@ -858,7 +860,8 @@ attempt_tick(struct exchange *x, uint64_t now_us)
         if (now_us > x->attempt.note->head_us + REFUSAL_US)
             settle_refusal(x);
     } else if (x->attempt.paused) {
-        return;
+        if (relay_hold(x) != OK)    /* the provider goes on sending for a while */
+            attempt_failed_kind(x, ERR_OVERLOADED, NULL);
     } else if (r->reader.complete) {
         if (now_us > r->heard_us + LAST_BYTE_US)
             finish_complete(x);

@@ -399,13 +399,14 @@ stream_verdict(const struct relay *r, enum err e)
     return e;
 }
 
-/* Counts what is collected or held back. */
-static enum err
-hold(struct exchange *x)
+enum err
+relay_hold(struct exchange *x)
 {
     struct relay *r = &x->relay;
     uint64_t now = r->body.cap + r->out.cap + r->sse.pending.cap + r->sse.joined.cap;
 
+    if (x->attempt.call != NULL)
+        now += client_held_bytes(x->attempt.call);
     if (now == r->held || quota_share_set(&x->worker->held, &r->held, now, true))
         return OK;
     return ERR_OVERLOADED;
@@ -443,7 +444,7 @@ write_whole(struct exchange *x, struct str body)
     }
     if (r->out.overflow)
         return ERR_UPSTREAM_TOO_LARGE;
-    enum err e = hold(x);
+    enum err e = relay_hold(x);
     if (e != OK)
         return e;
     r->length = (int64_t)(buf_len(&r->out) + r->run.n);
@@ -674,7 +675,7 @@ relay_data(struct exchange *x, struct str bytes)
     loop_count_work(x->worker->loop, bytes.n);
     enum err e = take_data(x, bytes);
 
-    return e == OK ? hold(x) : e;
+    return e == OK ? relay_hold(x) : e;
 }
 
 /* A last event that came without its blank line gets it, so that what follows does not run into

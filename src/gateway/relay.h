@@ -111,6 +111,10 @@ void relay_refuse(struct exchange *x);
 /* Says in the caller's stream that the answer is broken. */
 void relay_break(struct exchange *x, const struct llm_error *e);
 
+/* Counts what is collected, held back, or kept by the connection to the provider. ERR_OVERLOADED when
+ * the process holds all that it may. */
+enum err relay_hold(struct exchange *x) MUST_CHECK;
+
 /* Gives back the room of an answer that is written. */
 void relay_release(struct exchange *x);
 

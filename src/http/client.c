@@ -348,6 +348,18 @@ client_resume(struct client_call *call)
     loop_defer(call->client->loop, &call->turn);
 }
 
+uint64_t
+client_held_bytes(const struct client_call *call)
+{
+    uint64_t n = call->in.cap;
+
+    if (call->sock != NULL)
+        n += sock_queued_bytes(call->sock);
+    if (call->stream != NULL)
+        n += h2_held_bytes(call->stream);
+    return n;
+}
+
 /* --- the state of calls that wait before they are resent --- */
 
 static void

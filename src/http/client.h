@@ -76,6 +76,10 @@ void client_cancel(struct client_call *call);
 void client_pause(struct client_call *call);
 void client_resume(struct client_call *call);
 
+/* Bytes kept for a call: of its request what the connection has not taken, of its answer what came
+ * during a pause. */
+uint64_t client_held_bytes(const struct client_call *call);
+
 /* Calls under way and idle connections, for metrics. */
 unsigned client_calls_open(const struct client *c);
 unsigned client_idle(const struct client *c);

@@ -812,3 +812,9 @@ h2_resume(struct h2_stream *s)
     s->paused = false;
     h2_stream_deliver(s);
 }
+
+uint64_t
+h2_held_bytes(const struct h2_stream *s)
+{
+    return s->rest.cap + s->kept.cap;
+}

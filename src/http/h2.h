@@ -90,3 +90,7 @@ void h2_cancel(struct h2_stream *s);
  * this stream. h2_resume() may call back: from the loop only. */
 void h2_pause(struct h2_stream *s);
 void h2_resume(struct h2_stream *s);
+
+/* Bytes that the stream keeps: the rest of a request that was answered early, and what came during a
+ * pause. */
+uint64_t h2_held_bytes(const struct h2_stream *s);

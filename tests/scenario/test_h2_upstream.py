@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lib.process import Program, certificate, free_port, wait_until
+from lib.raw import request
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: the real HTTP/2 server of these tests")
@@ -205,3 +206,38 @@ def test_http_1_never_offers_it(make, front):
     gateway = gateway_before(make, nginx, http=1)
     assert stream(gateway.openai()) == "stop"
     assert nginx.protocols(1) == ["HTTP/1.1"]
+
+
+class Endless:
+    """Answers that are longer than all buffers between a provider and a caller."""
+
+    BYTES = 64 * 1024 * 1024
+
+    def __init__(self, make):
+        self.upstream = make.upstream(self.answer)
+        self.url = self.upstream.url
+
+    def answer(self, conn):
+        conn.head(200, "application/octet-stream", length=self.BYTES)
+        conn.send(bytes(self.BYTES))
+
+
+def callers_that_read_nothing(gateway, count):
+    callers = [gateway.raw() for _ in range(count)]
+    for caller in callers:
+        caller.send(request("GET", "/v1/files/f/content", headers=gateway.authorization()))
+    return callers
+
+
+def test_what_a_provider_sends_into_a_pause_counts(make, tmp_path):
+    nginx = Front(tmp_path / "nginx", Endless(make))
+    try:
+        gateway = gateway_before(make, nginx)
+        callers = callers_that_read_nothing(gateway, 16)
+        wait_until(lambda: gateway.metrics().value("openclaw_held_bytes") > 16 * 192 * 1024,
+                   "a window for each of them to be counted")
+        for caller in callers:
+            caller.socket.close()
+        wait_until(lambda: gateway.metrics().value("openclaw_held_bytes") < 192 * 1024, "all of it to be given back")
+    finally:
+        nginx.program.end()
