@@ -1,9 +1,9 @@
-/* banner.c - the curl command that it prints works as it is, with a model that exists. */
+/* banner.c - prints a curl command that works as it is, with a model that exists. */
 #include "app/banner.h"
 
 #include <stdio.h>
 
-/* A Unix socket has no host to put into the URL. */
+/* A Unix socket has no host for the URL. */
 static void
 print_curl(const struct banner *b, struct str model)
 {
@@ -22,7 +22,7 @@ print_curl(const struct banner *b, struct str model)
         b->keys ? " -H 'Authorization: Bearer YOUR_KEY'" : "", STR_ARG(model));
 }
 
-/* The first model of a provider that writes text: what was configured, or what the catalog has. */
+/* A provider's first model that generates text: configured, or from the catalog. */
 static bool
 first_model(const struct provider *p, struct arena *a, struct str *ret)
 {
@@ -43,7 +43,7 @@ first_model(const struct provider *p, struct arena *a, struct str *ret)
     return false;
 }
 
-/* A model that will be answered; "MODEL" when none is known. */
+/* A model that can be used now; "MODEL" if none is known. */
 static struct str
 model_to_try(const struct route_table *routes, struct arena *a)
 {

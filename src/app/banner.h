@@ -6,7 +6,7 @@
 struct banner {
     struct str address;    /* "127.0.0.1:8080" */
     bool tls;
-    bool keys;    /* callers need one */
+    bool keys;    /* clients need a key */
     unsigned workers;
 };
 

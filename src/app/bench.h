@@ -14,7 +14,7 @@
 struct bench_options {
     const struct origin *origin;
     struct str path;
-    struct str fields;    /* complete header lines, the key among them */
+    struct str fields;    /* complete header lines, including the key */
     struct str body;      /* the same for every request */
     bool anthropic;
     bool stream;
@@ -29,33 +29,33 @@ struct bench_options {
 enum bench_failure {
     BENCH_NO_FAILURE,
     BENCH_TIMED_OUT,
-    BENCH_CUT_STREAM,    /* ended without its last word */
+    BENCH_CUT_STREAM,    /* ended without its terminator */
     BENCH_ERROR_IN_STREAM,
-    BENCH_NOT_UNDERSTOOD,    /* no JSON, or an event that is too large */
+    BENCH_NOT_UNDERSTOOD,    /* not JSON, or an event that is too large */
     BENCH_FAILURES,
 };
 
 #define BENCH_STATUSES 600
 
 struct bench_totals {
-    uint64_t done;    /* complete, good answers */
+    uint64_t done;    /* complete answers without errors */
     uint64_t failed;
     uint64_t by_status[BENCH_STATUSES];
     uint64_t by_err[ERR_COUNT];    /* of the connection */
     uint64_t by_failure[BENCH_FAILURES];
     uint64_t input_tokens;
-    uint64_t output_tokens;    /* as reported, else the events that carried some */
+    uint64_t output_tokens;    /* as reported, else the number of events with tokens */
     uint64_t events;
     uint64_t bytes;         /* of bodies */
     uint64_t elapsed_us;    /* to the last answer */
     struct histogram total;
     struct histogram first_token;
-    struct histogram between;    /* two events with tokens of one answer */
+    struct histogram between;    /* two successive events with tokens */
     struct histogram connect;
 };
 
-/* Runs until done, or until SIGINT. `progress` is called about once a second with what there is so
- * far. */
+/* Runs until done, or until SIGINT. `progress` is called about once a second with the results so
+   far. */
 void bench_run(const struct bench_options *o, struct bench_totals *ret,
     void (*progress)(uint64_t elapsed_us, uint64_t done, uint64_t failed));
 

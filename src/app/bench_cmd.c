@@ -88,21 +88,21 @@ is_lawful(const struct settings *s)
     const char *wrong = NULL;
 
     if (s->connections < 1 || s->connections > 100000)
-        wrong = "--connections is from 1 to 100000";
+        wrong = "--connections must be from 1 to 100000";
     else if (s->threads < 1 || s->threads > 64 || s->threads > s->connections)
-        wrong = "--threads is from 1 to 64, and not more than --connections";
+        wrong = "--threads must be from 1 to 64, and not more than --connections";
     else if (s->prompt_bytes > BODY_BYTES_MAX / 2)
-        wrong = "--prompt-bytes is at most 64MB";
+        wrong = "--prompt-bytes must be at most 64MB";
     else if (s->timeout_us < 1000)
-        wrong = "--timeout is at least 1ms";
+        wrong = "--timeout must be at least 1ms";
     else if (strcmp(s->wire, "openai-chat") != 0 && strcmp(s->wire, "anthropic-messages") != 0)
-        wrong = "--wire is openai-chat or anthropic-messages";
+        wrong = "--wire must be openai-chat or anthropic-messages";
     if (wrong != NULL)
         fprintf(stderr, "openclaw bench: %s\n", wrong);
     return wrong == NULL;
 }
 
-/* Words, as many as it takes. */
+/* Enough words for a prompt of that size. */
 static void
 add_prompt(struct buf *out, uint64_t bytes)
 {
@@ -140,7 +140,7 @@ make_fields(struct buf *out, const struct settings *s, bool anthropic)
     }
 }
 
-/* A server, a base URL or a whole path: all lead to the route. */
+/* Completes a server, a base URL or a whole path to the URL of the route. */
 static void
 make_path(struct buf *out, struct str path, bool anthropic)
 {

@@ -1,4 +1,5 @@
-/* bench_histogram.c - a value's bucket is its leading bits and how many were cut off. */
+/* bench_histogram.c - a value's bucket is given by its leading bits and the number of bits
+   dropped. */
 #include "app/bench_histogram.h"
 
 static size_t

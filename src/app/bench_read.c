@@ -1,4 +1,4 @@
-/* bench_read.c - looks into answers just as far as numbers are concerned. */
+/* bench_read.c - reads only what is measured from answers. */
 #include "app/bench_read.h"
 
 #include "base/json.h"

@@ -1,4 +1,4 @@
-/* bench_read.h - what a load generator must know about an answer: tokens, completeness, errors. */
+/* bench_read.h - what a load generator needs of an answer: tokens, completeness, errors. */
 #pragma once
 
 #include "base/arena.h"
@@ -7,9 +7,9 @@
 struct bench_reader {
     struct arena *scratch;    /* rewound after each event */
     bool anthropic;
-    bool has_tokens;    /* the event just read carried some */
+    bool has_tokens;    /* the last event had tokens */
     bool finished;      /* a finish reason came */
-    bool complete;      /* the last word came */
+    bool complete;      /* the terminator came */
     bool error;         /* an error inside the answer */
     bool broken;        /* not JSON */
     uint64_t token_events;

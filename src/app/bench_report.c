@@ -1,4 +1,4 @@
-/* bench_report.c - what was measured, as a table for people or as JSON for programs. */
+/* bench_report.c - the results, as a table for people or as JSON for programs. */
 #include <stdio.h>
 
 #include "app/bench.h"
@@ -22,9 +22,9 @@ static const struct {
 } failures[BENCH_FAILURES] = {
     [BENCH_NO_FAILURE] = { "none", "none" },
     [BENCH_TIMED_OUT] = { "timeout", "no complete answer in time" },
-    [BENCH_CUT_STREAM] = { "cut_stream", "the stream ended without its last word" },
-    [BENCH_ERROR_IN_STREAM] = { "error_in_answer", "an error inside an answer of status 200" },
-    [BENCH_NOT_UNDERSTOOD] = { "not_understood", "the answer is not what the protocol says" },
+    [BENCH_CUT_STREAM] = { "cut_stream", "the stream ended without its terminator" },
+    [BENCH_ERROR_IN_STREAM] = { "error_in_answer", "an error inside an answer with status 200" },
+    [BENCH_NOT_UNDERSTOOD] = { "not_understood", "the answer breaks the protocol" },
 };
 
 static double

@@ -1,4 +1,4 @@
-/* bench_run.c - threads, connections and clocks: requests go out, durations come back. */
+/* bench_run.c - threads, connections and clocks: sends requests and measures durations. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -19,16 +19,16 @@ enum {
 
 struct lane;
 
-/* One connection's worth of load: at most one request at a time. */
+/* One connection's share of the load: at most one request at a time. */
 struct slot {
     struct lane *lane;
-    struct client_call *call;    /* NULL: at rest */
+    struct client_call *call;    /* NULL: idle */
     struct timer *timeout;
     struct deferred next;
     uint64_t intended_us;
     uint64_t last_token_us;    /* 0: none yet */
     int status;
-    bool stream;    /* the answer really is one */
+    bool stream;    /* the answer is a stream */
     struct bench_reader reader;
     struct sse_reader sse;
     struct buf body;
@@ -254,9 +254,9 @@ may_start(const struct lane *l, uint64_t now)
            !atomic_load_explicit(&l->bench->stopping, memory_order_relaxed);
 }
 
-/* The lane is over when nothing runs and nothing may start. */
+/* A lane ends when no request is running and none may start. */
 static void
-check_over(struct lane *l)
+check_ended(struct lane *l)
 {
     if (l->busy == 0 && !may_start(l, clock_now_us()))
         loop_stop(l->loop);
@@ -273,7 +273,7 @@ start_next(struct slot *s)
     if (s->call != NULL)
         return;
     if (!may_start(l, now)) {
-        check_over(l);
+        check_ended(l);
         return;
     }
     if (l->interval_us <= 0) {
@@ -303,7 +303,7 @@ on_tick(void *lane)
             break;
         start_next(&l->slots[i]);
     }
-    check_over(l);
+    check_ended(l);
     timer_set(l->ticker, l->interval_us > 0 ? 1 : 50);
 }
 
@@ -352,7 +352,7 @@ close_lane(struct lane *l)
 }
 
 static void
-lane_is_over(void *bench)
+lane_has_ended(void *bench)
 {
     struct bench *b = bench;
 
@@ -371,7 +371,7 @@ run_lane(void *lane)
     timer_set(l->ticker, 1);
     loop_run(l->loop);
     close_lane(l);
-    loop_post(l->bench->loop, lane_is_over, l->bench);
+    loop_post(l->bench->loop, lane_has_ended, l->bench);
 }
 
 static void

@@ -35,14 +35,14 @@ struct chat {
     struct buf history;    /* messages as JSON, with commas between */
     struct buf body;       /* the request */
     struct buf answer;     /* the text so far */
-    bool terminal;         /* standard output is one */
-    bool color;            /* show thinking in dim letters */
-    bool thinking;         /* what was shown last is thinking */
+    bool terminal;         /* standard output is a terminal */
+    bool color;            /* show thinking in dim type */
+    bool thinking;         /* the last text shown was thinking */
 };
 
 /* --- showing --- */
 
-/* Writes what a model said. On a terminal, control characters are left out. */
+/* Writes a model's text. On a terminal, control characters are left out. */
 static void
 show(const struct chat *c, struct str text)
 {
@@ -57,7 +57,7 @@ show(const struct chat *c, struct str text)
     }
 }
 
-/* From thinking, in dim letters, to the answer on a line of its own, and back. */
+/* Switches between thinking, in dim type, and the answer, on a line of its own. */
 static void
 set_thinking(struct chat *c, bool thinking)
 {
@@ -74,7 +74,7 @@ on_text(void *arg, struct str piece, bool thinking)
     struct chat *c = arg;
 
     if (thinking && !c->terminal)
-        return;    /* a script wants the answer */
+        return;    /* a script only wants the answer */
     set_thinking(c, thinking);
     show(c, piece);
     fflush(stdout);
@@ -151,7 +151,7 @@ forget(struct chat *c)
         add_message(c, "system", str_c(c->system));
 }
 
-/* Asks the server for its list of models; they live in `a`. False: it was explained why not. */
+/* Asks the server for its list of models, allocated in `a`. False after explaining the error. */
 static bool
 list_models(struct chat *c, struct arena *a, struct json_iter *ret)
 {
@@ -167,7 +167,7 @@ list_models(struct chat *c, struct arena *a, struct json_iter *ret)
     return true;
 }
 
-/* Without --model: the first that the server lists. */
+/* Without --model: the first model that the server lists. */
 static bool
 find_model(struct chat *c)
 {
@@ -186,7 +186,7 @@ find_model(struct chat *c)
     return c->model != NULL;
 }
 
-/* One question. The history keeps it only with an answer. */
+/* One question. It is kept in the conversation only if it was answered. */
 static enum chat_outcome
 ask(struct chat *c, struct str question)
 {
@@ -260,7 +260,7 @@ print_models(struct chat *c, struct str part)
     arena_destroy(a);
 }
 
-/* A name that is not on the server's list is not chosen: more often it is misspelt than hidden. */
+/* A name that is not on the server's list is refused: it is usually misspelt. */
 static void
 choose_model(struct chat *c, struct str name)
 {
@@ -296,7 +296,7 @@ choose_model(struct chat *c, struct str name)
     arena_destroy(a);
 }
 
-/* False: leave. */
+/* False: quit. */
 static bool
 obey(struct chat *c, struct str line)
 {
@@ -478,7 +478,7 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
     return verdict;
 }
 
-/* NO_COLOR as https://no-color.org describes it; and a dumb terminal has no dim letters. */
+/* NO_COLOR as described on https://no-color.org; a dumb terminal cannot show dim type. */
 static bool
 wants_color(void)
 {
@@ -506,7 +506,7 @@ cmd_chat(int argc, char **argv)
     } else if (verdict == FLAGS_OK && interactive && c.json) {
         fprintf(stderr, "openclaw chat: --json wants a message: openclaw chat --json \"hello\"\n");
     } else if (verdict == FLAGS_OK && open_line(&c)) {
-        sigaction(SIGINT, &on_interrupt, NULL);    /* without SA_RESTART: it ends the prompt's read */
+        sigaction(SIGINT, &on_interrupt, NULL);    /* no SA_RESTART: it ends the prompt's read */
         forget(&c);
         if (!find_model(&c))
             status = 1;

@@ -19,7 +19,7 @@
 enum { HISTORY_LINES = 1000 };
 
 struct chat_prompt {
-    EditLine *edit;         /* NULL: lines are read plainly */
+    EditLine *edit;         /* NULL: lines are read without editing */
     History *history;       /* of this conversation and, with a file, of earlier ones */
     char path[PATH_MAX];    /* of the history; empty: it is not kept */
     char *line;             /* of getline() */
@@ -28,8 +28,8 @@ struct chat_prompt {
 
 /* --- the history's file --- */
 
-/* $XDG_STATE_HOME/openclaw/chat_history, or below ~/.local/state. False when neither is known. What
- * is missing of the folders may be made, but not a home: *ret_kept_n bytes must be there. */
+/* $XDG_STATE_HOME/openclaw/chat_history, or below ~/.local/state. False when neither is known.
+   Missing folders may be created, except the first *ret_kept_n bytes of the path. */
 static bool
 find_history(char *room, size_t size, size_t *ret_kept_n)
 {
@@ -46,7 +46,7 @@ find_history(char *room, size_t size, size_t *ret_kept_n)
     return n > 0 && (size_t)n < size;
 }
 
-/* Makes the folders that are missing beyond the first `kept_n` bytes, for this user only. */
+/* Creates missing folders after the first `kept_n` bytes, for this user only. */
 static void
 make_folders(const char *path, size_t kept_n)
 {
@@ -57,12 +57,12 @@ make_folders(const char *path, size_t kept_n)
             continue;
         memcpy(folder, path, i);
         folder[i] = '\0';
-        (void)mkdir(folder, 0700);    /* whether it helped shows when the file is opened */
+        (void)mkdir(folder, 0700);    /* failures show when the file is opened */
     }
 }
 
-/* Writes the whole history: it is short, and the process may be killed any time. A conversation is
- * nobody else's business, so only its owner may read the file. */
+/* Writes the whole history: it is short, and the process may be killed at any time.
+   Conversations are private, so only the owner may read the file. */
 static void
 save_history(const struct chat_prompt *p)
 {
@@ -117,8 +117,8 @@ prompt_text(EditLine *edit)
     return text;
 }
 
-/* Waits for a byte. SIGINT is blocked but for the wait, so that none is missed. Returns 1, 0 at the
- * end, or -1 when there was an interrupt or an error. */
+/* Waits for a byte. SIGINT is blocked except while waiting, so that none is missed. Returns 1, 0
+   at the end of input, or -1 after an interrupt or an error. */
 static int
 read_byte(char *ret)
 {
@@ -136,8 +136,8 @@ read_byte(char *ret)
     }
 }
 
-/* Reads one character. libedit's own function goes on reading after a signal, but Ctrl-C must give
- * up the line. */
+/* Reads one character. libedit's own function goes on reading after a signal, but Ctrl-C must
+   cancel the line. */
 static int
 read_character(EditLine *edit, wchar_t *ret)
 {
@@ -158,7 +158,7 @@ read_character(EditLine *edit, wchar_t *ret)
     }
 }
 
-/* Characters are told apart as the locale says. The one of last resort knows ASCII only. */
+/* Characters are decoded by the user's locale, or else C.UTF-8: the "C" locale is ASCII only. */
 static void
 set_locale(void)
 {
@@ -228,7 +228,7 @@ read_edited(struct chat_prompt *p, struct str *ret)
     (void)sigemptyset(&interrupt);
     (void)sigaddset(&interrupt, SIGINT);
     (void)sigprocmask(SIG_BLOCK, &interrupt, NULL);
-    /* Before the prompt is shown: what is typed from then on must not reach the kernel's editor. */
+    /* Before the prompt is shown, so that what is typed is never edited by the kernel. */
     (void)el_set(p->edit, EL_PREP_TERM, 1);
     const char *line = el_gets(p->edit, &n);
     (void)sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
@@ -237,7 +237,7 @@ read_edited(struct chat_prompt *p, struct str *ret)
     *ret = str_trim(str_make(line, (size_t)n));
     if (ret->n == 0)
         return PROMPT_LINE;
-    free(p->line);    /* libedit reuses its line */
+    free(p->line);    /* libedit reuses the buffer of the line */
     p->line = str_dup_c(*ret);
     p->room = ret->n + 1;
     add_to_history(p, p->line);

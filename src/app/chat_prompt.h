@@ -1,5 +1,4 @@
-/* chat_prompt.h - reads lines from a person: with editing and history on a terminal, plainly
- * otherwise. */
+/* chat_prompt.h - reads lines from the user, with editing and history on a terminal. */
 #pragma once
 
 #include "base/base.h"
@@ -7,8 +6,8 @@
 
 struct chat_prompt;
 
-/* `editing`: standard input and output are a terminal. `keep`: the history goes on from one
- * conversation to the next, in $XDG_STATE_HOME/openclaw/chat_history or below ~/.local/state. */
+/* `editing`: standard input and output are a terminal. `keep`: the history is kept between
+   conversations, in $XDG_STATE_HOME/openclaw/chat_history or below ~/.local/state. */
 struct chat_prompt *chat_prompt_create(bool editing, bool keep) NEVER_NULL;
 void chat_prompt_destroy(struct chat_prompt *p);    /* NULL is a no-op */
 

@@ -1,4 +1,4 @@
-/* chat_turn.c - asks, listens, and can be interrupted. */
+/* chat_turn.c - sends a question, reads the answer, and can be interrupted. */
 #include "app/chat_turn.h"
 
 #include <stdatomic.h>

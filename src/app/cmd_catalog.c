@@ -37,7 +37,7 @@ begin(struct catalog *k, const char *usage, const char *about, bool asks, int ar
         { "set", 's', FLAG_CALL, "KEY=VALUE", "a setting put over the file; may be given again",
             &k->config, config_flags_set },
         { "json", 0, FLAG_BOOL, NULL, "print the result as JSON", &k->json, NULL },
-        { "known", 0, FLAG_BOOL, NULL, "do not ask the providers what they have", &k->known, NULL },
+        { "known", 0, FLAG_BOOL, NULL, "do not ask providers for their models", &k->known, NULL },
     };
     const struct flags flags = {
         .usage = usage, .about = about, .list = list, .count = ARRAY_LEN(list) - !asks
@@ -223,9 +223,9 @@ cmd_models(int argc, char **argv)
 {
     struct catalog k = { .json = false };
     int status = begin(&k, "openclaw models [-c FILE] [options]",
-        "Lists the names that callers can ask for now: aliases, and for each provider that is on "
+        "Lists the names that clients can use now: aliases, and for each provider that is on "
         "what the configuration says, or what the provider answers when it is asked, or else what "
-        "OpenClaw knows of it. Every other provider/model is passed on as well.",
+        "OpenClaw knows of it. Any other provider/model is passed on as well.",
         true, argc, argv);
 
     if (k.arena == NULL)

@@ -1,5 +1,5 @@
-/* cmd_check.c - `openclaw check`: everything that `serve` would refuse, all at once, without
- * serving. */
+/* cmd_check.c - `openclaw check`: reports everything that `serve` would refuse at once, without
+   serving. */
 #include <stdio.h>
 #include <unistd.h>
 

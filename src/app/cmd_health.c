@@ -15,7 +15,7 @@ on_text(void *arg, struct str piece, bool thinking)
     (void)thinking;
 }
 
-/* Where the server is; NULL after saying why it is not usable. */
+/* The server's address; NULL after reporting why it cannot be used. */
 static struct origin *
 open_origin(const char *url, bool insecure)
 {
@@ -42,7 +42,7 @@ ask(const struct origin *o, const char *url, const char *path)
     enum chat_outcome outcome = chat_ask(line, str_c(path), S(""), on_text, NULL);
 
     if (outcome == CHAT_REFUSED)
-        (void)fprintf(stderr, "openclaw health: %s%s says %d\n", url, path, chat_status(line));
+        (void)fprintf(stderr, "openclaw health: %s%s returned %d\n", url, path, chat_status(line));
     else if (outcome != CHAT_DONE)
         (void)fprintf(
             stderr, "openclaw health: %s: " STR_FMT "\n", url, STR_ARG(chat_message(line)));
@@ -65,7 +65,7 @@ cmd_health(int argc, char **argv)
     const struct flags flags = {
         .usage = "openclaw health [--ready] [URL]",
         .about = "Asks /livez of a gateway, by default of the one at http://127.0.0.1:8080. Exits "
-                 "with 0 when it is well, else says what is wrong and exits with 1.",
+                 "with 0 when it is healthy, else says what is wrong and exits with 1.",
         .list = list,
         .count = ARRAY_LEN(list),
     };

@@ -1,4 +1,4 @@
-/* config_flags.c - settings are kept as copies: --listen makes its own text. */
+/* config_flags.c - settings are kept as copies, since --listen builds its own text. */
 #include "app/config_flags.h"
 
 #include <stdio.h>
@@ -54,7 +54,7 @@ config_flags_load(struct config_flags *f, struct conf_problems *problems)
         buf_fini(&f->text);
         buf_init(&f->text, CONF_FILE_BYTES_MAX);
         if (!conf_read_file(f->path, &f->text, f->loaded ? NULL : &f->once, problems))
-            set_count = 0;    /* what they go with is not known */
+            set_count = 0;    /* the configuration that they belong to is not known */
     }
     f->loaded = true;
     return conf_load_text(buf_str(&f->text), str_c(f->path), f->sets, set_count, problems);

@@ -1,6 +1,6 @@
 /* config_flags.h - which configuration a command is about: -c FILE, OPENCLAW_CONFIG and --set.
  *
- * `serve` and `check` read their configuration in the same way, so that one refuses what the
+ * `serve` and `check` read their configuration in the same way, so that each refuses what the
  * other would.
  */
 #pragma once
@@ -15,7 +15,7 @@ struct config_flags {
     const char *sets[CONFIG_SETS_MAX];
     size_t set_count;
     bool loaded;    /* at least once */
-    /* what a pipe said: it can be read only once */
+    /* contents of a pipe, which can be read only once */
     bool once;
     struct buf text;
 };
@@ -27,8 +27,8 @@ bool config_flags_listen(void *value, struct str text, char *why, size_t why_siz
 /* Without -c: what OPENCLAW_CONFIG names, if it is not empty. "-" is standard input. */
 void config_flags_from_environment(struct config_flags *f);
 
-/* The file with the settings put over it; see conf_load(). The caller destroys it. A pipe is read
- * the first time, and what it said is used again afterwards. */
+/* Loads the file with the settings put over it; see conf_load(). The caller destroys it. A pipe
+   is read once, and its contents are used again afterwards. */
 struct conf *config_flags_load(struct config_flags *f, struct conf_problems *problems) NEVER_NULL;
 
 void config_flags_fini(struct config_flags *f);

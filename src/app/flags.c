@@ -1,4 +1,4 @@
-/* flags.c - one walk over argv; each value is checked where it is read. */
+/* flags.c - reads argv in one pass; each value is checked where it is read. */
 #include "app/flags.h"
 
 #include <stdio.h>
@@ -87,7 +87,7 @@ flags_rate(struct str text, double *ret)
     return split_number(text, ret, &unit) && unit.n == 0;
 }
 
-/* Lines that fit between `indent` and `width`; the first one starts at `column`. */
+/* Prints text wrapped between `indent` and `width`; the first line starts at `column`. */
 static void
 print_wrapped(const char *text, int column, int indent, int width)
 {
@@ -264,7 +264,7 @@ flags_parse(const struct flags *f, int argc, char **argv, int *ret_rest)
         if (value == NULL)
             value = flag->arg == NULL ? "1" : i + 1 < argc ? argv[++i] : NULL;
         if (value == NULL) {
-            fprintf(stderr, "openclaw %s: --%s wants a value: --%s %s\n", argv[0], flag->name,
+            fprintf(stderr, "openclaw %s: --%s needs a value: --%s %s\n", argv[0], flag->name,
                 flag->name, flag->arg);
             return FLAGS_WRONG;
         }

@@ -21,7 +21,7 @@ struct flag {
     const char *name;    /* "listen" */
     char letter;         /* 'c' for -c; 0: none */
     enum flag_kind kind;
-    const char *arg;    /* how --help names the value; NULL for a switch */
+    const char *arg;    /* placeholder of the value in --help; NULL for a switch */
     const char *help;
     void *value;    /* where it goes */
     bool (*call)(void *value, struct str text, char *why, size_t why_size);
@@ -32,7 +32,7 @@ struct flags {
     const char *about;    /* a sentence or two */
     const struct flag *list;
     size_t count;
-    void (*more)(void);    /* prints what else --help has to say; may be NULL */
+    void (*more)(void);    /* prints the rest of --help; may be NULL */
 };
 
 enum flags_verdict {
@@ -41,8 +41,8 @@ enum flags_verdict {
     FLAGS_WRONG,    /* reported on standard error: exit 2 */
 };
 
-/* Reads argv[1..]. Arguments that are no flags move to the front of argv[1..]; *ret_rest counts
- * them. */
+/* Reads argv[1..]. Arguments that are not flags are moved to the front of argv[1..]; *ret_rest
+ * counts them. */
 enum flags_verdict flags_parse(
     const struct flags *f, int argc, char **argv, int *ret_rest) MUST_CHECK;
 
@@ -51,7 +51,7 @@ enum flags_verdict flags_parse(
 void flags_print_text(const char *text);
 void flags_print_line(const char *left, const char *help);
 
-/* Values with units. False when malformed or too large; a time without a unit is in seconds. */
+/* Reads values with units. False if malformed or too large; a time without a unit is in seconds. */
 bool flags_time(struct str text, uint64_t *ret_us);
 bool flags_bytes(struct str text, uint64_t *ret_bytes);
 bool flags_rate(struct str text, double *ret);

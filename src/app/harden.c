@@ -20,7 +20,7 @@ harden_privileges(void)
 void
 harden_memory(void)
 {
-    /* The leak check of sanitizers looks at us as a debugger would. */
+    /* The leak check of sanitizers attaches to the process as a debugger does. */
 #ifndef __SANITIZE_ADDRESS__
     const struct rlimit none = { 0, 0 };
 
@@ -61,7 +61,7 @@ harden_become(struct str user, char *why, size_t why_size)
         (void)snprintf(why, why_size, "server.user: cannot become '%s': %s", name, strerror(errno));
         return false;
     }
-    CHECK(p->pw_uid == 0 || setuid(0) != 0);    /* there is no way back */
+    CHECK(p->pw_uid == 0 || setuid(0) != 0);    /* must not be reversible */
     return true;
 }
 
@@ -73,8 +73,8 @@ harden_give(const char *path, struct str user)
 
     str_copy_c(name, sizeof(name), user);
     const struct passwd *p = getpwnam(name);
-    /* not "stderr", nor a terminal; no link is followed with our rights */
+    /* not "stderr" or a terminal; links are not followed as root */
     if (p != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
         lchown(path, p->pw_uid, p->pw_gid) != 0)
-        return;    /* it stays open; the log says so when it cannot be opened again */
+        return;    /* it stays open; a failure to reopen it is logged */
 }

@@ -1,20 +1,20 @@
-/* harden.h - what the process gives up so that a mistake of ours costs less. */
+/* harden.h - drops privileges and disables core dumps, to limit the damage of a bug. */
 #pragma once
 
 #include "base/base.h"
 
-/* Before any thread: no program that is started may have more rights than we have. */
+/* Call it before any thread starts: programs that are executed cannot gain privileges. */
 void harden_privileges(void);
 
-/* No core dump, no debugger of the same user: memory holds keys and conversations. */
+/* Disables core dumps and debuggers of the same user: memory holds keys and conversations. */
 void harden_memory(void);
 
-/* Started as root: becomes `user` (a name), for good. True when that is done, or there is nothing to
- * do; false with a sentence in `why`. */
+/* Switches from root to `user` (a name) for good. True if that is done or not needed; false with
+   a message in `why`. */
 bool harden_become(struct str user, char *why, size_t why_size) MUST_CHECK;
 
-/* Started as root, and still is? */
+/* Is the process running as root? */
 bool harden_is_root(void);
 
-/* Gives a log file to the user, if it is a regular file. Before harden_become(). */
+/* Changes the owner of a log file, if it is a regular file. Call it before harden_become(). */
 void harden_give(const char *path, struct str user);

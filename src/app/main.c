@@ -22,8 +22,8 @@ static const struct command {
     { "config", "print the configuration's JSON Schema or reference", cmd_config },
     { "providers", "list the providers, which are on, and how to switch on the others",
         cmd_providers },
-    { "models", "list the models that can be asked for", cmd_models },
-    { "health", "ask a running gateway whether it is well", cmd_health },
+    { "models", "list the models that can be used", cmd_models },
+    { "health", "check the health of a running gateway", cmd_health },
     { "chat", "talk to a model in the terminal", cmd_chat },
     { "bench", "measure any OpenAI- or Anthropic-compatible server", cmd_bench },
     { "mock", "run a simulated provider, with faults on demand", cmd_mock },
@@ -37,7 +37,7 @@ print_usage(FILE *to)
     (void)fputs("usage: openclaw COMMAND [options]\n\n", to);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    (void)fputs("\n'openclaw COMMAND --help' explains one of them.\n", to);
+    (void)fputs("\n'openclaw COMMAND --help' explains a command.\n", to);
 }
 
 static int

@@ -1,4 +1,5 @@
-/* mock.c - the simulated provider's server: from a request to the answer that was wished for. */
+/* mock.c - the simulated provider's server: turns each request into the answer that was asked
+   for. */
 #include "app/mock.h"
 
 #include <stdio.h>
@@ -19,10 +20,10 @@ enum {
 
 struct route {
     const char *method;
-    const char *path;    /* behind an optional "/v1" */
+    const char *path;    /* after an optional "/v1" */
     const struct mock_wire *wire;
 
-    /* Appends the whole answer, for routes that have no conversation; NULL: the wire makes it. */
+    /* Appends the whole answer, for routes without a conversation; NULL: the wire writes it. */
     bool (*answer)(struct mock_ask *ask, struct buf *out, struct mock_refusal *why);
 };
 
@@ -35,12 +36,12 @@ static const struct route routes[] = {
     { "POST", "/messages/count_tokens", &mock_anthropic, mock_anthropic_count_tokens },
 };
 
-/* One request being understood. */
-struct visit {
+/* One request while it is being read. */
+struct call {
     struct mock *mock;
     struct server_request *q;
     const struct mock_wire *wire;
-    const struct route *route;    /* NULL: a path that only recordings answer */
+    const struct route *route;    /* NULL: a path that only recordings can answer */
     struct mock_ask ask;
     struct mock_plan plan;
     struct mock_refusal why;
@@ -66,10 +67,9 @@ answer_plain(struct mock *m, struct server_request *q, int status)
     server_answer(q, status, head_fields(m, NULL, "application/json", unused), buf_str(&m->frame));
 }
 
-/* Says no in the provider's words. Also what a drawn status does, then with its fault and its
- * delays. */
+/* Sends an error in the provider's format. Also used for a status fault, with its delays. */
 static void
-refuse(struct visit *v, enum mock_fault fault)
+refuse(struct call *v, enum mock_fault fault)
 {
     struct mock *m = v->mock;
     char id[REQUEST_ID_ROOM] = "";
@@ -90,7 +90,7 @@ refuse(struct visit *v, enum mock_fault fault)
     }
 
     struct mock_answer *a = mock_answer_create(m, v->q);
-    struct mock_telling t = {
+    struct mock_reply t = {
         .wire = v->wire,
         .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
@@ -103,7 +103,7 @@ refuse(struct visit *v, enum mock_fault fault)
 }
 
 static void
-refuse_with(struct visit *v, int status, const char *code, const char *message)
+refuse_with(struct call *v, int status, const char *code, const char *message)
 {
     v->why = (struct mock_refusal){
         .status = status,
@@ -116,10 +116,10 @@ refuse_with(struct visit *v, int status, const char *code, const char *message)
 /* --- long answers --- */
 
 static void
-tell_recorded(struct visit *v, const struct mock_case *c, enum mock_fault fault)
+send_recorded(struct call *v, const struct mock_case *c, enum mock_fault fault)
 {
     struct mock_answer *a = mock_answer_create(v->mock, v->q);
-    struct mock_telling t = {
+    struct mock_reply t = {
         .wire = v->wire,
         .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
@@ -138,15 +138,15 @@ tell_recorded(struct visit *v, const struct mock_case *c, enum mock_fault fault)
 }
 
 static bool
-is_immediate(const struct visit *v, enum mock_fault fault)
+is_immediate(const struct call *v, enum mock_fault fault)
 {
     return fault == MOCK_FAULT_NONE && v->plan.head_us == 0 && v->plan.ttft_us == 0 &&
            v->plan.tps <= 0 && v->plan.jitter_us == 0 && v->plan.chunk_bytes == 0;
 }
 
-/* The document in mock->frame, at once or when it is due. */
+/* Sends the document in mock->frame, now or when it is due. */
 static void
-tell_document(struct visit *v, enum mock_fault fault, uint64_t tokens)
+send_document(struct call *v, enum mock_fault fault, uint64_t tokens)
 {
     struct mock *m = v->mock;
     char id[REQUEST_ID_ROOM];
@@ -161,7 +161,7 @@ tell_document(struct visit *v, enum mock_fault fault, uint64_t tokens)
 
     struct mock_answer *a = mock_answer_create(m, v->q);
     struct str type_line = S("content-type: application/json\r\n");
-    struct mock_telling t = {
+    struct mock_reply t = {
         .wire = v->wire,
         .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
@@ -177,7 +177,7 @@ tell_document(struct visit *v, enum mock_fault fault, uint64_t tokens)
 }
 
 static void
-tell_stream(struct visit *v, enum mock_fault fault)
+send_stream(struct call *v, enum mock_fault fault)
 {
     struct mock *m = v->mock;
     struct mock_answer *a = mock_answer_create(m, v->q);
@@ -192,7 +192,7 @@ tell_stream(struct visit *v, enum mock_fault fault)
 
     buf_reset(&m->fields, FIELDS_BYTES);
     v->wire->write_fields(&m->fields, id);
-    struct mock_telling t = {
+    struct mock_reply t = {
         .wire = v->wire,
         .plan = mock_plan_outlive(&v->plan),
         .fault = fault,
@@ -208,7 +208,7 @@ tell_stream(struct visit *v, enum mock_fault fault)
 }
 
 static void
-tell_whole(struct visit *v, enum mock_fault fault)
+send_whole(struct call *v, enum mock_fault fault)
 {
     struct mock *m = v->mock;
     struct mock_script s = { .arena = m->scratch };
@@ -222,14 +222,14 @@ tell_whole(struct visit *v, enum mock_fault fault)
         refuse_with(v, 400, NULL, "the simulated answer would be larger than 64 MB");
         return;
     }
-    tell_document(v, fault, s.output_tokens);
+    send_document(v, fault, s.output_tokens);
 }
 
 /* --- faults --- */
 
-/* The error document of faults that are one. False: it is another kind of fault. */
+/* Writes the error document, if the fault is one. False for other kinds of faults. */
 static bool
-is_error_fault(struct visit *v, enum mock_fault fault, int status)
+is_error_fault(struct call *v, enum mock_fault fault, int status)
 {
     if (fault == MOCK_FAULT_QUOTA)
         status = 429;
@@ -247,10 +247,10 @@ is_error_fault(struct visit *v, enum mock_fault fault, int status)
     return true;
 }
 
-/* --- understanding a request --- */
+/* --- reading a request --- */
 
 static bool
-read_fields(struct visit *v, char *why, size_t why_size)
+read_fields(struct call *v, char *why, size_t why_size)
 {
     static const struct str prefix = S_INIT("x-mock-");
     const struct http_fields *f = &v->ask.head->fields;
@@ -272,9 +272,9 @@ read_fields(struct visit *v, char *why, size_t why_size)
     return true;
 }
 
-/* The wishes of the request itself, over those of the command line. */
+/* The request's own knobs override those of the command line. */
 static bool
-read_plan(struct visit *v)
+read_plan(struct call *v)
 {
     char why[256];
     bool fine = mock_plan_read_query(&v->plan, v->ask.head->query, why, sizeof(why)) &&
@@ -287,7 +287,7 @@ read_plan(struct visit *v)
 }
 
 static bool
-read_document(struct visit *v)
+read_document(struct call *v)
 {
     struct json_error error;
     struct str body = server_body(v->q);
@@ -304,9 +304,9 @@ read_document(struct visit *v)
     return true;
 }
 
-/* When the models were named on the command line, others do not exist. */
+/* If models were named on the command line, no others exist. */
 static bool
-check_model(struct visit *v)
+check_model(struct call *v)
 {
     const struct mock_hub *hub = v->mock->hub;
     struct str name;
@@ -324,7 +324,7 @@ check_model(struct visit *v)
 }
 
 static bool
-check_key(struct visit *v)
+check_key(struct call *v)
 {
     struct str key = v->mock->hub->options.key;
 
@@ -332,7 +332,7 @@ check_key(struct visit *v)
 }
 
 static void
-answer_value(struct visit *v, enum mock_fault fault)
+answer_value(struct call *v, enum mock_fault fault)
 {
     struct buf *out = &v->mock->frame;
 
@@ -342,12 +342,12 @@ answer_value(struct visit *v, enum mock_fault fault)
         return;
     }
     mock_count_add(&v->mock->hub->count.input_tokens, mock_input_tokens(&v->ask));
-    tell_document(v, fault, 0);
+    send_document(v, fault, 0);
 }
 
-/* The request is understood as far as everybody's are; now to what this one wants. */
+/* The parts common to all requests have been read; now answers this one. */
 static void
-answer_post(struct visit *v)
+answer_post(struct call *v)
 {
     const struct mock_case *c = NULL;
     int status = 0;
@@ -371,19 +371,19 @@ answer_post(struct visit *v)
     if (is_error_fault(v, fault, status))
         refuse(v, fault);
     else if (c != NULL)
-        tell_recorded(v, c, fault);
+        send_recorded(v, c, fault);
     else if (v->route->answer != NULL)
         answer_value(v, fault);
     else if (v->ask.stream)
-        tell_stream(v, fault);
+        send_stream(v, fault);
     else
-        tell_whole(v, fault);
+        send_whole(v, fault);
 }
 
 static void
-begin_visit(struct visit *v, struct mock *m, struct server_request *q)
+begin_call(struct call *v, struct mock *m, struct server_request *q)
 {
-    *v = (struct visit){
+    *v = (struct call){
         .mock = m,
         .q = q,
         .wire = &mock_openai_chat,
@@ -404,9 +404,9 @@ static void
 handle_post(struct mock *m, struct server_request *q)
 {
     struct arena_mark mark = arena_mark(m->scratch);
-    struct visit v;
+    struct call v;
 
-    begin_visit(&v, m, q);
+    begin_call(&v, m, q);
     struct str path = route_path(v.ask.head->path);
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         if (str_eq(path, str_c(routes[i].path))) {
@@ -423,16 +423,16 @@ handle_post(struct mock *m, struct server_request *q)
     arena_rewind(m->scratch, mark);
 }
 
-/* --- lists of models, and what only tests ask --- */
+/* --- lists of models, and routes for tests --- */
 
 static void
 handle_models(struct mock *m, struct server_request *q, struct str id)
 {
     struct mock_hub *hub = m->hub;
-    struct visit v;
+    struct call v;
     char request_id[REQUEST_ID_ROOM];
 
-    begin_visit(&v, m, q);
+    begin_call(&v, m, q);
     bool anthropic = http_field_get(&v.ask.head->fields, S("anthropic-version")).n != 0;
     if (anthropic)
         v.wire = &mock_anthropic;
@@ -482,9 +482,9 @@ static void
 handle_other(struct mock *m, struct server_request *q, struct str path)
 {
     struct arena_mark mark = arena_mark(m->scratch);
-    struct visit v;
+    struct call v;
 
-    begin_visit(&v, m, q);
+    begin_call(&v, m, q);
     if (str_eq(path, S("/models"))) {
         handle_models(m, q, (struct str){ NULL, 0 });
     } else if (str_starts(path, S("/models/"))) {
@@ -534,9 +534,9 @@ static void
 on_body_failed(void *owner, struct server_request *q, enum err why)
 {
     struct mock *m = owner;
-    struct visit v;
+    struct call v;
 
-    begin_visit(&v, m, q);
+    begin_call(&v, m, q);
     mock_count_add(&m->hub->count.requests, 1);
     refuse_with(&v, err_row(why)->status, NULL, err_row(why)->sentence);
 }

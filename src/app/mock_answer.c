@@ -1,4 +1,4 @@
-/* mock_answer.c - a small machine on one timer: wait, send the head, give pieces, break or end. */
+/* mock_answer.c - a state machine on one timer: wait, send the head, send pieces, fail or end. */
 #include "app/mock_answer.h"
 
 #include <stdlib.h>
@@ -7,11 +7,11 @@
 #include "base/clock.h"
 
 enum {
-    STOCK_MAX = 512,    /* answers kept for the next requests */
+    FREE_MAX = 512,    /* answers kept for reuse */
     ARENA_BYTES = 64 * 1024 * 1024,
-    SLICE_BYTES = 16 * 1024,      /* of a document in one go */
-    TURN_BYTES = 1024 * 1024,     /* then others have their turn */
-    LAST_WORDS_US = 20 * 1000,    /* a reset waits so long, for what was sent to be read */
+    SLICE_BYTES = 16 * 1024,       /* of a document in one write */
+    TURN_BYTES = 1024 * 1024,      /* then yields to others */
+    RESET_DELAY_US = 20 * 1000,    /* delay before a reset, so that what was sent is read */
     SLOW_HEADERS_US = 5 * 1000 * 1000,
 };
 
@@ -19,23 +19,23 @@ enum stage {
     STAGE_HEAD,    /* waiting to send the head */
     STAGE_BODY,
     STAGE_RESET,     /* waiting to reset the connection */
-    STAGE_SILENT,    /* until the caller leaves */
+    STAGE_SILENT,    /* until the client disconnects */
 };
 
 struct mock_answer {
-    struct mock_answer *next;    /* in the stock */
+    struct mock_answer *next;    /* in the free list */
     struct mock *mock;
     struct server_request *q;
     struct timer *timer;
     struct arena *arena;
     struct arena_mark empty;
-    struct mock_telling t;
+    struct mock_reply t;
     enum stage stage;
-    bool blocked;       /* until the caller has read more */
-    bool struck;        /* the fault has happened */
-    uint64_t due_us;    /* nothing happens before */
+    bool blocked;       /* until the client has read more */
+    bool fault_done;    /* the fault has happened */
+    uint64_t due_us;    /* nothing is due before */
     uint64_t token_due_us;
-    uint64_t given;    /* tokens or recorded events so far */
+    uint64_t sent_n;    /* tokens or recorded events so far */
     size_t turn_bytes;
 
     struct mock_cursor cursor;    /* of a script */
@@ -45,8 +45,8 @@ struct mock_answer {
     size_t event;    /* of a recorded stream */
     size_t events;
     size_t at;           /* of a document, or of the recorded body */
-    uint64_t padding;    /* of the huge line, still to come */
-    struct str rest;     /* what follows the padding */
+    uint64_t padding;    /* of the huge line, not sent yet */
+    struct str rest;     /* what is sent after the padding */
 };
 
 static void run(void *answer);
@@ -64,7 +64,7 @@ mock_count_outcome(struct mock_hub *hub, enum mock_outcome outcome)
     mock_count_add(counters[outcome], 1);
 }
 
-/* --- the stock --- */
+/* --- the free list --- */
 
 struct mock_answer *
 mock_answer_create(struct mock *m, struct server_request *q)
@@ -103,7 +103,7 @@ destroy(struct mock_answer *a)
     free(a);
 }
 
-/* The answer is over, one way or the other. */
+/* The answer has ended, whether complete or not. */
 static void
 release(struct mock_answer *a, enum mock_outcome outcome)
 {
@@ -111,7 +111,7 @@ release(struct mock_answer *a, enum mock_outcome outcome)
 
     mock_count_outcome(m->hub, outcome);
     timer_stop(a->timer);
-    if (m->free_count >= STOCK_MAX) {
+    if (m->free_count >= FREE_MAX) {
         destroy(a);
         return;
     }
@@ -140,7 +140,7 @@ finish(struct mock_answer *a, enum mock_outcome outcome)
     release(a, outcome);
 }
 
-/* --- faults that change what is told from the start --- */
+/* --- faults that change the answer from the start --- */
 
 static struct str
 error_document(struct mock_answer *a, int status, bool in_stream)
@@ -156,13 +156,13 @@ error_document(struct mock_answer *a, int status, bool in_stream)
 }
 
 static struct str
-document_of(const struct mock_answer *a)
+make_document(const struct mock_answer *a)
 {
     return a->t.recorded != NULL ? a->t.recorded->body : a->t.document;
 }
 
 static void
-tell_document(struct mock_answer *a, struct str document)
+set_document(struct mock_answer *a, struct str document)
 {
     a->t.script = NULL;
     a->t.recorded = NULL;
@@ -170,22 +170,22 @@ tell_document(struct mock_answer *a, struct str document)
     a->t.tokens = 0;
 }
 
-/* Documents have no middle to wait for: they are spoiled before they are sent. */
+/* Documents are changed before they are sent: there is no middle of a stream to wait for. */
 static void
-spoil_document(struct mock_answer *a)
+corrupt_document(struct mock_answer *a)
 {
-    struct str d = document_of(a);
+    struct str d = make_document(a);
 
     if (a->t.fault == MOCK_FAULT_MALFORMED)
-        tell_document(a, S("{\"id\":\"broken\",\"choices\":[{\"index\":0,"));
+        set_document(a, S("{\"id\":\"broken\",\"choices\":[{\"index\":0,"));
     else if (a->t.fault == MOCK_FAULT_TRUNCATED)
-        tell_document(a, str_make(d.p, d.n / 2));
+        set_document(a, str_make(d.p, d.n / 2));
     else if (a->t.fault == MOCK_FAULT_ERROR_MID)
-        tell_document(a, error_document(a, 500, false));
+        set_document(a, error_document(a, 500, false));
 }
 
 static void
-spoil(struct mock_answer *a)
+change_answer(struct mock_answer *a)
 {
     switch (a->t.fault) {
     case MOCK_FAULT_SLOW_HEADERS:
@@ -198,21 +198,21 @@ spoil(struct mock_answer *a)
     case MOCK_FAULT_HTML:
         a->t.content_type = S("text/html; charset=utf-8");
         a->t.stream = false;
-        tell_document(a, S("<!DOCTYPE html>\n<html><head><title>Just a moment...</title></head>"
-                           "<body><h1>Checking your browser</h1></body></html>\n"));
+        set_document(a, S("<!DOCTYPE html>\n<html><head><title>Just a moment...</title></head>"
+                          "<body><h1>Checking your browser</h1></body></html>\n"));
         break;
     case MOCK_FAULT_EMPTY:
-        tell_document(a, S(""));
+        set_document(a, S(""));
         break;
     case MOCK_FAULT_ERROR_FIRST:
-        tell_document(a, error_document(a, 529, a->t.stream));
+        set_document(a, error_document(a, 529, a->t.stream));
         break;
     default:
         if (!a->t.stream)
-            spoil_document(a);
+            corrupt_document(a);
         break;
     }
-    if (mock_fault_row(a->t.fault)->spoils)
+    if (mock_fault_row(a->t.fault)->incomplete)
         a->t.outcome = MOCK_FAULTED;
 }
 
@@ -234,7 +234,7 @@ sleep_until_due(struct mock_answer *a, uint64_t now)
     timer_set(a->timer, a->due_us > now ? (a->due_us - now + 999) / 1000 : 0);
 }
 
-/* --- giving --- */
+/* --- sending --- */
 
 static void
 put(struct mock_answer *a, struct str bytes)
@@ -254,15 +254,14 @@ put(struct mock_answer *a, struct str bytes)
     }
 }
 
-/* Sends the beginning of `bytes` with a field that never seems to end; the rest follows the
- * padding. */
+/* Sends the start of `bytes` and a very long field; the rest follows the padding. */
 static void
 put_padded(struct mock_answer *a, struct str bytes)
 {
     size_t brace = str_chr(bytes, '{');
     struct str rest = str_skip(bytes, brace + 1);
 
-    a->struck = true;
+    a->fault_done = true;
     put(a, str_make(bytes.p, MIN(brace + 1, bytes.n)));
     put(a, S("\"padding\":\""));
     a->padding = a->t.plan.huge_bytes;
@@ -276,7 +275,7 @@ put_padded(struct mock_answer *a, struct str bytes)
 }
 
 static void
-give_padding(struct mock_answer *a)
+send_padding(struct mock_answer *a)
 {
     char block[SLICE_BYTES];
     size_t n = MIN(a->padding, sizeof(block));
@@ -295,27 +294,27 @@ reset_soon(struct mock_answer *a)
 {
     server_flush(a->q);
     a->stage = STAGE_RESET;
-    a->due_us = clock_now_us() + LAST_WORDS_US;
+    a->due_us = clock_now_us() + RESET_DELAY_US;
 }
 
 static void
-fall_silent(struct mock_answer *a)
+stop_sending(struct mock_answer *a)
 {
     server_flush(a->q);
     a->stage = STAGE_SILENT;
 }
 
-/* The fault in the middle of a stream happens now, before `frame`. False: the answer is over. */
+/* The fault in the middle of a stream happens now, before `frame`. False: the answer has ended. */
 static bool
-strike(struct mock_answer *a, struct str frame)
+apply_fault(struct mock_answer *a, struct str frame)
 {
-    a->struck = true;
+    a->fault_done = true;
     switch (a->t.fault) {
     case MOCK_FAULT_RESET_MID:
         reset_soon(a);
         return true;
     case MOCK_FAULT_STALL:
-        fall_silent(a);
+        stop_sending(a);
         return true;
     case MOCK_FAULT_TRUNCATED:
         finish(a, MOCK_FAULTED);
@@ -340,7 +339,7 @@ strike(struct mock_answer *a, struct str frame)
 /* --- a script --- */
 
 static bool
-give_step(struct mock_answer *a)
+send_step(struct mock_answer *a)
 {
     struct mock *m = a->mock;
     const struct mock_step *step = &a->step;
@@ -362,9 +361,9 @@ give_step(struct mock_answer *a)
     }
     buf_reset(&m->frame, SLICE_BYTES);
     a->t.wire->write_step(&m->frame, a->t.script, step);
-    bool middle = step->kind == MOCK_STEP_FINISH || (token && a->given >= a->t.plan.after);
-    if (middle && !a->struck && a->t.fault != MOCK_FAULT_NONE) {
-        bool goes_on = strike(a, buf_str(&m->frame));
+    bool middle = step->kind == MOCK_STEP_FINISH || (token && a->sent_n >= a->t.plan.after);
+    if (middle && !a->fault_done && a->t.fault != MOCK_FAULT_NONE) {
+        bool goes_on = apply_fault(a, buf_str(&m->frame));
         if (!goes_on || a->stage != STAGE_BODY)
             return goes_on;
     } else {
@@ -372,7 +371,7 @@ give_step(struct mock_answer *a)
     }
     a->has_step = false;
     if (token) {
-        a->given += step->tokens;
+        a->sent_n += step->tokens;
         a->token_due_us += token_time_us(a, step->tokens);
         mock_count_add(&m->hub->count.output_tokens, step->tokens);
     }
@@ -381,7 +380,7 @@ give_step(struct mock_answer *a)
 
 /* --- a recorded case --- */
 
-/* The recording was cut: the connection is reset, or the body ends as if that were all. */
+/* The recording is cut here: resets the connection, or ends the body as if it were complete. */
 static bool
 end_cut(struct mock_answer *a)
 {
@@ -394,7 +393,7 @@ end_cut(struct mock_answer *a)
 }
 
 static bool
-give_event(struct mock_answer *a)
+send_event(struct mock_answer *a)
 {
     const struct mock_case *c = a->t.recorded;
 
@@ -410,26 +409,26 @@ give_event(struct mock_answer *a)
     }
 
     struct str frame = str_make(c->body.p + a->at, c->ends[a->event] - a->at);
-    if (!a->struck && a->t.fault != MOCK_FAULT_NONE && a->given >= a->t.plan.after) {
-        bool goes_on = strike(a, frame);
+    if (!a->fault_done && a->t.fault != MOCK_FAULT_NONE && a->sent_n >= a->t.plan.after) {
+        bool goes_on = apply_fault(a, frame);
         if (!goes_on || a->stage != STAGE_BODY)
             return goes_on;
     } else {
         put(a, frame);
     }
     a->at = c->ends[a->event++];
-    a->given++;
+    a->sent_n++;
     a->token_due_us += token_time_us(a, 1);
     return true;
 }
 
 /* --- a document --- */
 
-/* How much of the document is really given. */
+/* How much of the document is actually sent. */
 static size_t
 document_end(const struct mock_answer *a)
 {
-    size_t n = document_of(a).n;
+    size_t n = make_document(a).n;
 
     if (a->t.fault == MOCK_FAULT_RESET_MID || a->t.fault == MOCK_FAULT_STALL)
         return n / 2;
@@ -439,14 +438,14 @@ document_end(const struct mock_answer *a)
 }
 
 static bool
-give_slice(struct mock_answer *a)
+send_slice(struct mock_answer *a)
 {
-    struct str document = document_of(a);
+    struct str document = make_document(a);
     size_t end = document_end(a);
 
     if (a->at < end) {
         struct str slice = str_make(document.p + a->at, MIN(end - a->at, SLICE_BYTES));
-        if (a->t.fault == MOCK_FAULT_HUGE_LINE && !a->struck)
+        if (a->t.fault == MOCK_FAULT_HUGE_LINE && !a->fault_done)
             put_padded(a, slice);
         else
             put(a, slice);
@@ -454,7 +453,7 @@ give_slice(struct mock_answer *a)
         return true;
     }
     if (a->t.fault == MOCK_FAULT_STALL) {
-        fall_silent(a);
+        stop_sending(a);
         return true;
     }
     if (a->t.fault == MOCK_FAULT_RESET_MID) {
@@ -468,10 +467,9 @@ give_slice(struct mock_answer *a)
     return false;
 }
 
-/* --- the machine --- */
+/* --- the state machine --- */
 
-/* Content-Length when it is known and true; a cut that shall look whole promises no more than it
- * gives. */
+/* Content-Length, if known; a truncated body that should look complete declares what is sent. */
 static int64_t
 body_length(const struct mock_answer *a)
 {
@@ -481,7 +479,7 @@ body_length(const struct mock_answer *a)
         return -1;
     if (str_eq(a->t.plan.how, S("end")))
         return (int64_t)document_end(a);
-    return (int64_t)document_of(a).n;
+    return (int64_t)make_document(a).n;
 }
 
 static void
@@ -497,19 +495,19 @@ send_head(struct mock_answer *a)
     a->stage = STAGE_BODY;
 }
 
-/* The next piece of the body. False: the answer is over, and `a` is gone. */
+/* Sends the next piece of the body. False: the answer has ended and `a` was freed. */
 static bool
-give(struct mock_answer *a)
+send_piece(struct mock_answer *a)
 {
     if (a->padding != 0) {
-        give_padding(a);
+        send_padding(a);
         return true;
     }
     if (a->t.script != NULL)
-        return give_step(a);
+        return send_step(a);
     if (a->t.recorded != NULL && a->t.recorded->stream)
-        return give_event(a);
-    return give_slice(a);
+        return send_event(a);
+    return send_slice(a);
 }
 
 static bool
@@ -545,27 +543,27 @@ run(void *answer)
             a->blocked = server_backlog(a->q) > SERVER_HIGH_WATERMARK_BYTES;
             if (a->blocked)
                 return;
-        } else if (!give(a)) {
+        } else if (!send_piece(a)) {
             return;
         }
     }
 }
 
 void
-mock_answer_start(struct mock_answer *a, const struct mock_telling *t)
+mock_answer_start(struct mock_answer *a, const struct mock_reply *t)
 {
     uint64_t now = clock_now_us();
 
     a->t = *t;
     if (a->t.fault != MOCK_FAULT_NONE) {
         mock_count_add(&a->mock->hub->count.faults[a->t.fault], 1);
-        spoil(a);
+        change_answer(a);
     }
     if (a->t.recorded != NULL)
         a->events = MIN(a->t.recorded->count, a->t.plan.cut);
     a->due_us = now + a->t.plan.head_us;
     a->token_due_us = MAX(a->due_us, now + a->t.plan.ttft_us);
-    if (a->t.script == NULL && !a->t.stream)    /* a document comes when its last token is there */
+    if (a->t.script == NULL && !a->t.stream)    /* a document is sent when its last token is due */
         a->due_us = a->token_due_us + token_time_us(a, a->t.tokens);
     if (a->t.fault == MOCK_FAULT_HANG)
         a->stage = STAGE_SILENT;
@@ -584,7 +582,7 @@ mock_answer_writable(struct mock_answer *a)
 void
 mock_answer_gone(struct mock_answer *a)
 {
-    bool broke = a->struck || a->stage == STAGE_SILENT || a->stage == STAGE_RESET;
+    bool broke = a->fault_done || a->stage == STAGE_SILENT || a->stage == STAGE_RESET;
 
     release(a, broke && a->t.outcome == MOCK_FAULTED ? MOCK_FAULTED : MOCK_ABORTED);
 }

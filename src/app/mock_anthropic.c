@@ -12,7 +12,7 @@ static const char *const stop_words[] = {
     [MOCK_FINISH_FILTER] = "refusal",
 };
 
-/* Proof that comes with thinking; it only has to come back unchanged. */
+/* The signature of thinking; it only has to be sent back unchanged. */
 static const char signature[] =
     "EosBCkYICBgCKkBNb2NrU2lnbmF0dXJlT2ZUaGVTaW11bGF0ZWRQcm92aWRlckJ1aWx0SW50b09wZW5DbGF3VGhlVGlk"
     "ZUNvbWVzSW5Ud2ljZUFEYXlBbmROb2JvZHlIYXNUb0Fzaw==";
@@ -51,7 +51,7 @@ write_error(struct buf *out, const struct mock_refusal *e, struct str request_id
     buf_printf(
         out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", error_type(e->status));
     json_add_str(out, e->message);
-    if (str_starts(e->code, S("thread_"))) {    /* the other codes are OpenAI's words */
+    if (str_starts(e->code, S("thread_"))) {    /* the other codes are OpenAI's */
         buf_add(out, S(",\"details\":{\"error_code\":"));
         json_add_str(out, e->code);
         buf_add_c(out, '}');
@@ -269,7 +269,7 @@ comma(struct buf *out, bool *first)
     *first = false;
 }
 
-/* A cut call has arguments that are no object: the provider then gives what it has, an empty one.
+/* A truncated call's arguments are not an object: the provider then sends an empty one.
  * */
 static void
 add_input(struct buf *out, const struct mock_script *s, const struct mock_call *call)

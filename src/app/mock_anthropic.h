@@ -1,5 +1,4 @@
-/* mock_anthropic.h - what the two halves of the simulated Anthropic API share: reading and
- * writing. */
+/* mock_anthropic.h - shared by the reading and the writing half of the simulated Anthropic API. */
 #pragma once
 
 #include "app/mock_wire.h"

@@ -1,8 +1,8 @@
 /* mock_anthropic_read.c - requests to the Anthropic Messages API, read as strictly as the provider
  * does.
  *
- * The rules that translations break most often are enforced: every tool_use answered in the very
- * next message, results before text, no empty text, thinking with its signature.
+ * It enforces the rules that translations break most often: every tool_use is answered in the
+ * next message, results come before text, no empty text, thinking has its signature.
  */
 #include <stdio.h>
 
@@ -138,7 +138,7 @@ read_block(struct mock_ask *ask, const struct json *block, uint32_t i, uint32_t 
     return true;
 }
 
-/* All blocks of a message. Results must stand before everything else when calls wait for them. */
+/* All blocks of a message. Results must come first when there are calls to answer. */
 static bool
 read_blocks(struct mock_ask *ask, const struct json *content, uint32_t i, struct previous *before,
     struct previous *calls, struct mock_refusal *why)
@@ -289,7 +289,7 @@ read_tool_choice(struct mock_ask *ask, struct mock_refusal *why)
             STR_ARG(str_make(type.p, MIN(type.n, 100))));
     if (json_count(json_get(ask->doc, S("tools"))) == 0 && ask->choice != MOCK_NO_CALLS)
         return refuse("tool_choice: tool_choice may only be specified while providing tools");
-    if (ask->tool_count == 0)    /* all of them are run by the provider: the caller sees no call */
+    if (ask->tool_count == 0)    /* all of them are run by the provider: the client sees no call */
         ask->choice = MOCK_NO_CALLS;
     return true;
 }
@@ -342,7 +342,7 @@ read_limits(struct mock_ask *ask, struct mock_refusal *why)
     return true;
 }
 
-/* With the strict knob the API's own rule holds: no extra inputs. */
+/* With the `strict` knob extra inputs are refused, as by the API. */
 static bool
 check_known(struct mock_ask *ask, struct mock_refusal *why)
 {
@@ -363,7 +363,7 @@ check_known(struct mock_ask *ask, struct mock_refusal *why)
     return true;
 }
 
-/* What both /v1/messages and count_tokens read. */
+/* Reads what /v1/messages and count_tokens have in common. */
 static bool
 read_conversation(struct mock_ask *ask, struct mock_refusal *why)
 {

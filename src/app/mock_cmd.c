@@ -59,14 +59,14 @@ static void
 print_tables(void)
 {
     printf("\n");
-    flags_print_text("What stands behind --head (knobs) is read from x-mock-KNOB header fields and "
-                     "from the query (x-mock-KNOB=value) as well and, with the last word, from the "
-                     "model's name.");
+    flags_print_text("The options from --head on (knobs) can also be set by x-mock-KNOB header "
+                     "fields, in the query (x-mock-KNOB=value) and in the model's name, which "
+                     "overrides the others.");
     print_table("model names:", MOCK_NAMES);
     print_table("faults:", MOCK_FAULTS);
 }
 
-/* Our own options, then one for each knob. */
+/* The options of the command, then one for each knob. */
 static size_t
 make_flags(struct settings *s, struct flag *flags, struct knob_flag *knobs)
 {
@@ -77,7 +77,8 @@ make_flags(struct settings *s, struct flag *flags, struct knob_flag *knobs)
         { "key", 'k', FLAG_TEXT, "KEY", "the only key that is accepted (any, or none)", &s->key,
             NULL },
         { "models", 'm', FLAG_TEXT, "A,B",
-            "the models there are; others get 404 (a few are listed, all work)", &s->models, NULL },
+            "the models that exist; others get 404 (a few are listed, all work)", &s->models,
+            NULL },
         { "replay", 'r', FLAG_TEXT, "DIR", "folder of recorded cases for models 'replay:CASE'",
             &s->replay, NULL },
         { "record", 0, FLAG_BOOL, NULL,
@@ -86,7 +87,7 @@ make_flags(struct settings *s, struct flag *flags, struct knob_flag *knobs)
         { "record-last", 0, FLAG_COUNT, "N", "remember the last N requests", &s->record, NULL },
         { "idle", 0, FLAG_TIME, "TIME", "close idle connections after this long (5m)", &s->idle_us,
             NULL },
-        { "json", 0, FLAG_BOOL, NULL, "say where it listens as JSON", &s->json, NULL },
+        { "json", 0, FLAG_BOOL, NULL, "print the address as JSON", &s->json, NULL },
     };
     size_t n = FLAGS_OWN;
     struct mock_row row;
@@ -127,11 +128,11 @@ read_settings(struct settings *s, int argc, char **argv)
     if (verdict != FLAGS_OK)
         return verdict;
     if (rest != 0) {
-        fprintf(stderr, "openclaw mock: '%s' is too much; options start with --\n", argv[1]);
+        fprintf(stderr, "openclaw mock: 'unexpected '%s'; options start with --\n", argv[1]);
         return FLAGS_WRONG;
     }
     if (s->threads < 1 || s->threads > THREADS_MAX) {
-        fprintf(stderr, "openclaw mock: --threads is from 1 to %d\n", THREADS_MAX);
+        fprintf(stderr, "openclaw mock: --threads must be from 1 to %d\n", THREADS_MAX);
         return FLAGS_WRONG;
     }
     return FLAGS_OK;
@@ -203,7 +204,7 @@ announce(const struct settings *s, struct str address)
     fflush(stdout);
 }
 
-/* The main thread serves as well; the others follow it to its address. */
+/* The main thread serves as well; the others then listen on the same address. */
 static int
 serve(const struct settings *s, struct mock_hub *hub)
 {
@@ -222,7 +223,7 @@ serve(const struct settings *s, struct mock_hub *hub)
         count++;
     }
     if (count == s->threads) {
-        /* before anybody knows of us, who could ask us to end */
+        /* before anybody knows the address and could ask us to stop */
         loop_on_signal(lanes[0].loop, SIGTERM, on_signal, lanes[0].loop);
         loop_on_signal(lanes[0].loop, SIGINT, on_signal, lanes[0].loop);
         announce(s, mock_address(lanes[0].mock));

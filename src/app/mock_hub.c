@@ -1,5 +1,5 @@
-/* mock_hub.c - counters that tests reconcile with the gateway's own, and memories of what it sent.
- * */
+/* mock_hub.c - counters that tests compare with the gateway's own, and the last requests that it
+ * sent. */
 #include "app/mock_hub.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* mock_hub.h - what all threads of a simulated provider share: options, counters, memories,
- * recordings. */
+/* mock_hub.h - shared by all threads of a simulated provider: options, counters, remembered
+   requests, recordings. */
 #pragma once
 
 #include <stdatomic.h>
@@ -11,13 +11,13 @@
 /* Every request ends in exactly one of completed, refused, faulted, aborted. */
 struct mock_counters {
     atomic_ullong requests;     /* to the provider's routes */
-    atomic_ullong completed;    /* whole answers */
+    atomic_ullong completed;    /* complete answers */
     atomic_ullong refused;      /* bad requests, wrong keys */
-    atomic_ullong faulted;      /* spoiled by a fault */
-    atomic_ullong aborted;      /* the caller left first */
+    atomic_ullong faulted;      /* changed by a fault */
+    atomic_ullong aborted;      /* the client disconnected first */
     atomic_ullong faults[MOCK_FAULT_COUNT];
     atomic_ullong input_tokens;     /* of answers begun */
-    atomic_ullong output_tokens;    /* really sent */
+    atomic_ullong output_tokens;    /* actually sent */
 };
 
 struct mock_hub {
@@ -31,7 +31,7 @@ struct mock_hub {
 
 void mock_count_add(atomic_ullong *counter, uint64_t n);
 
-/* Remembers a request, forgetting the oldest. Any thread; no-op without --record. */
+/* Remembers a request, dropping the oldest. Any thread; no-op without --record. */
 void mock_remember(struct mock_hub *hub, const struct http_head *head, struct str body);
 
 /* Appends the last `n` remembered requests, oldest first, as a JSON array. */
@@ -40,5 +40,5 @@ void mock_write_requests(struct mock_hub *hub, uint64_t n, struct buf *out);
 /* Appends the counters as a JSON object. */
 void mock_write_stats(struct mock_hub *hub, struct buf *out);
 
-/* Counters to zero, memories gone. */
+/* Resets the counters and forgets the requests. */
 void mock_hub_reset(struct mock_hub *hub);

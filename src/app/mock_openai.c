@@ -123,7 +123,7 @@ add_one_logprob(struct buf *out, struct str token, unsigned rank)
     buf_add_c(out, ']');
 }
 
-/* The logprobs of a text, token by token, as they are with every chunk. */
+/* The logprobs of a text, one entry per token, as in every chunk. */
 static void
 add_logprobs(struct buf *out, const struct mock_run *run, int top)
 {
@@ -366,7 +366,7 @@ add_completion_head(struct buf *out, const struct mock_script *s)
         (unsigned long long)s->created_s);
 }
 
-/* The old form puts the model behind the choices in a stream, before them in a document. */
+/* The old format has the model after the choices in a stream, before them in a document. */
 static void
 completion_write_step(struct buf *out, const struct mock_script *s, const struct mock_step *step)
 {

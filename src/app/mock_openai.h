@@ -1,4 +1,4 @@
-/* mock_openai.h - what the two halves of the simulated OpenAI API share: reading and writing. */
+/* mock_openai.h - shared by the reading and the writing half of the simulated OpenAI API. */
 #pragma once
 
 #include "app/mock_wire.h"

@@ -1,6 +1,6 @@
 /* mock_openai_read.c - requests to the OpenAI API, read as strictly as the provider reads them.
  *
- * What a gateway translates wrongly must be refused here: a call without its result, a result
+ * Whatever a gateway translates wrongly must be refused here: a call without its result, a result
  * without its call, an image in a tool's message.
  */
 #include <stdio.h>
@@ -220,7 +220,7 @@ read_content(struct mock_ask *ask, const struct json *message, uint32_t i, bool 
     return true;
 }
 
-/* The words of a message, for the greeting and the echo: its string, or its first text part. */
+/* The text of a message, for the greeting and the echo: its string, or its first text part. */
 static struct str
 words_of(struct mock_ask *ask, const struct json *message)
 {
@@ -503,7 +503,7 @@ read_stream(struct mock_ask *ask, struct mock_refusal *why)
     return true;
 }
 
-/* With the strict knob: parameters that the published API does not have are refused. */
+/* With the `strict` knob, parameters that the published API does not have are refused. */
 static bool
 check_known(struct mock_ask *ask, struct mock_refusal *why)
 {

@@ -1,4 +1,5 @@
-/* mock_plan.c - one table of knobs, whoever turns them. */
+/* mock_plan.c - one table of knobs for the command line, header fields, the query and model
+   names. */
 #include "app/mock_plan.h"
 
 #include <stdio.h>
@@ -23,12 +24,12 @@ static const struct knob knobs[] = {
 
 static const struct mock_fault_row fault_rows[] = {
     { "none", false, "nothing goes wrong" },
-#define FAULT(name, word, spoils, help) { word, spoils, help },
+#define FAULT(name, word, incomplete, help) { word, incomplete, help },
 #include "app/mock_faults.def"
 #undef FAULT
 };
 
-/* What a model's name may begin with, for people. */
+/* Special prefixes of model names, for --help. */
 static const struct {
     const char *form;
     const char *help;
@@ -67,7 +68,7 @@ mock_table_row(enum mock_table table, size_t i, struct mock_row *ret)
     return true;
 }
 
-/* "reset-mid", "429", "429=0.05" or "429:0.05" (a model's name has no room for a second '='). */
+/* "reset-mid", "429", "429=0.05" or "429:0.05" (a model's name cannot have a second '='). */
 static bool
 read_chance(struct str text, struct mock_chance *ret)
 {
@@ -143,19 +144,19 @@ set_value(struct mock_plan *p, const struct knob *k, struct str value, char *why
 }
 
 static bool
-is_lawful(const struct mock_plan *p, char *why, size_t why_size)
+is_valid(const struct mock_plan *p, char *why, size_t why_size)
 {
     if (p->event_tokens == 0 || p->event_tokens > 1000)
-        snprintf(why, why_size, "event-tokens is from 1 to 1000");
+        snprintf(why, why_size, "event-tokens must be from 1 to 1000");
     else if (p->tokens > 10000000 || (p->reasoning > 10000000 && p->reasoning != MOCK_UNSET))
-        snprintf(why, why_size, "tokens and reasoning are at most 10000000");
+        snprintf(why, why_size, "tokens and reasoning must be at most 10000000");
     else if (p->tools > 128)
-        snprintf(why, why_size, "tools is at most 128");
+        snprintf(why, why_size, "tools must be at most 128");
     else if (p->finish.n != 0 && !str_eq(p->finish, S("stop")) && !str_eq(p->finish, S("length")) &&
              !str_eq(p->finish, S("filter")))
-        snprintf(why, why_size, "finish is stop, length or filter");
+        snprintf(why, why_size, "finish must be stop, length or filter");
     else if (p->how.n != 0 && !str_eq(p->how, S("close")) && !str_eq(p->how, S("end")))
-        snprintf(why, why_size, "how is close or end");
+        snprintf(why, why_size, "how must be close or end");
     else
         return true;
     return false;
@@ -169,9 +170,9 @@ mock_plan_set(struct mock_plan *p, struct str name, struct str value, char *why,
             continue;
         why[0] = '\0';
         if (set_value(p, &knobs[i], value, why, why_size))
-            return is_lawful(p, why, why_size);
+            return is_valid(p, why, why_size);
         if (why[0] == '\0')
-            snprintf(why, why_size, "'" STR_FMT "' is no value for %s; it wants %s",
+            snprintf(why, why_size, "'" STR_FMT "' is not a valid value for %s; expected %s",
                 STR_ARG(str_make(value.p, MIN(value.n, 60))), knobs[i].name, knobs[i].arg);
         return false;
     }
@@ -180,7 +181,7 @@ mock_plan_set(struct mock_plan *p, struct str name, struct str value, char *why,
     return false;
 }
 
-/* The special beginnings of names; *ret_name is what the knob is called. */
+/* Special prefixes of model names; *ret_name is the knob's name. */
 static bool
 read_name(struct mock_plan *p, struct str name, char *why, size_t why_size)
 {

@@ -1,8 +1,8 @@
-/* mock_plan.h - how one simulated answer shall be: its length, its pace and its faults.
+/* mock_plan.h - what one simulated answer is like: its length, its speed and its faults.
  *
- * A plan starts as a copy of the command line's, is changed by the query and by x-mock-* fields,
- * and has its last word from the model's name: "mock;ttft=200ms;tps=50", "fault-429", "tools-2",
- * "replay:CASE;cut=5". All of them speak the grammar of mock_knobs.def.
+ * A plan starts as a copy of the command line's; the query, then x-mock-* fields, then options
+ * in the model's name override it: "mock;ttft=200ms;tps=50", "fault-429", "tools-2",
+ * "replay:CASE;cut=5". All of them use the knobs of mock_knobs.def.
  */
 #pragma once
 
@@ -36,7 +36,7 @@ struct mock_plan {
     struct str text;
     bool echo;
     uint64_t tools;
-    uint64_t reasoning;    /* MOCK_UNSET: as the request wants */
+    uint64_t reasoning;    /* MOCK_UNSET: as the request says */
     uint64_t cached;
     uint64_t cache_write;
     struct str finish;
@@ -48,7 +48,7 @@ struct mock_plan {
     bool strict;
     uint64_t chunk_bytes;
     struct str case_name;
-    uint64_t cut;    /* MOCK_UNSET: whole */
+    uint64_t cut;    /* MOCK_UNSET: complete */
     struct str how;
 };
 
@@ -62,12 +62,12 @@ struct mock_plan {
         .huge_bytes = 64 * 1024 * 1024,                                                            \
         .cut = MOCK_UNSET })
 
-/* Sets one knob. Texts are kept as slices: they must outlive the plan. False with a sentence in
- * `why` when there is no such knob or the value does not fit. */
+/* Sets one knob. Texts are kept as slices: they must outlive the plan. False with a message in
+   `why` if there is no such knob or the value is not valid. */
 bool mock_plan_set(
     struct mock_plan *p, struct str name, struct str value, char *why, size_t why_size) MUST_CHECK;
 
-/* Reads the options in a model's name. Names without any are fine. */
+/* Reads the options in a model's name. A name may have none. */
 bool mock_plan_read_model(
     struct mock_plan *p, struct str model, char *why, size_t why_size) MUST_CHECK;
 
@@ -76,22 +76,22 @@ bool mock_plan_read_model(
 bool mock_plan_read_query(
     struct mock_plan *p, struct str query, char *why, size_t why_size) MUST_CHECK;
 
-/* The plan for an answer that has begun: its texts were used, and no longer point into the
- * request. */
+/* Call it when an answer has begun: the plan's texts have been used, and no longer point into
+   the request. */
 struct mock_plan mock_plan_outlive(const struct mock_plan *p);
 
-/* Throws the dice once: what will go wrong with this answer. *ret_status is set for
+/* Draws the fault of this answer, by the shares. *ret_status is set for
  * MOCK_FAULT_STATUS. */
 enum mock_fault mock_plan_draw(const struct mock_plan *p, int *ret_status);
 
 struct mock_fault_row {
     const char *word;
-    bool spoils;    /* the answer is not a complete one */
+    bool incomplete;    /* the answer is not complete */
     const char *help;
 };
 const struct mock_fault_row *mock_fault_row(enum mock_fault f) NEVER_NULL;
 
-/* The tables behind all this, row by row, for a command line, --help and docs/mock.md. */
+/* The rows of the tables, for the command line, --help and docs/mock.md. */
 enum mock_table { MOCK_NAMES, MOCK_KNOBS, MOCK_FAULTS };
 struct mock_row {
     const char *name;

@@ -27,7 +27,7 @@ read_file(struct arena *a, const char *path, struct str *ret)
 
     if (f == NULL)
         return false;
-    while (n == room) {    /* what was read last filled it: there may be more */
+    while (n == room) {    /* the last read filled it: there may be more */
         room = room == 0 ? 16 * 1024 : 2 * room;
         p = room <= FILE_BYTES_MAX ? arena_grow(a, p, n, room) : NULL;
         if (p == NULL)
@@ -42,7 +42,7 @@ read_file(struct arena *a, const char *path, struct str *ret)
 
 /* --- where events end --- */
 
-/* The end of the event that starts at `at`: behind its blank line. */
+/* The end of the event that starts at `at`, its blank line included. */
 static size_t
 sse_event_end(struct str s, size_t at)
 {
@@ -108,7 +108,7 @@ whole(struct str s, size_t at)
 
 /* --- one case --- */
 
-/* What the server writes itself, or what was true of the recording only. */
+/* Fields that the server writes itself, or that only applied to the recording. */
 static bool
 is_framing(struct str name)
 {
@@ -180,7 +180,7 @@ read_body(struct arena *a, const char *folder, struct mock_case *c)
     return false;
 }
 
-/* Adds the folder if it is a case. */
+/* Adds the folder if it holds a case. */
 static bool
 add_case(struct mock_cases *cases, const char *folder, struct str group, struct str name)
 {

@@ -1,4 +1,4 @@
-/* mock_replay.h - recorded answers of real providers, given again byte by byte.
+/* mock_replay.h - recorded answers of real providers, replayed byte by byte.
  *
  * A case is a folder with response.json, .sse, .ndjson or .eventstream and response.headers.json
  * (status and header fields). All cases are read at the start and never change.
@@ -20,7 +20,7 @@ struct mock_case {
 
 struct mock_cases;
 
-/* Reads DIR/CASE and DIR/GROUP/CASE. NULL with a sentence in `why` when there are none. */
+/* Reads DIR/CASE and DIR/GROUP/CASE. NULL with a message in `why` if there are none. */
 struct mock_cases *mock_cases_load(const char *path, char *why, size_t why_size) MUST_CHECK;
 void mock_cases_destroy(struct mock_cases *c);    /* NULL is a no-op */
 

@@ -1,4 +1,4 @@
-/* mock_schema.c - one walk over the schema, writing as it goes. */
+/* mock_schema.c - walks the schema once and writes the value on the way. */
 #include "app/mock_schema.h"
 
 #include <math.h>
@@ -6,10 +6,10 @@
 
 enum {
     EXAMPLE_BYTES_MAX = 256 * 1024,
-    DEPTH_MAX = 32,       /* a schema that refers to itself ends here at the latest */
-    DEPTH_THRIFTY = 5,    /* from here on: only what is required, the shortest way out */
+    DEPTH_MAX = 32,       /* bounds schemas that refer to themselves */
+    DEPTH_THRIFTY = 5,    /* from here on only required members are written */
     ITEMS_MAX = 100,
-    STEPS_MAX = 20000,    /* references in circles make no text, but they do take time */
+    STEPS_MAX = 20000,    /* circular references write no text, but take time */
 };
 
 struct walk {
@@ -84,7 +84,7 @@ is_null_schema(const struct json *schema)
     return json_str_is(json_get(schema, S("type")), S("null"));
 }
 
-/* One of several: the first that is not null, or null when it is getting deep. */
+/* One of several: the first that is not null, or null near the depth limit. */
 static const struct json *
 choose_variant(const struct walk *w, const struct json *variants)
 {
@@ -112,7 +112,7 @@ is_required(const struct json *schema, const struct json *key)
     return false;
 }
 
-/* The members of one object schema; *first tells whether a comma is due. */
+/* The members of one object schema; *first: no comma is needed yet. */
 static void
 write_members(struct walk *w, const struct json *schema, bool *first)
 {
@@ -168,7 +168,7 @@ write_array(struct walk *w, const struct json *schema)
     for (; n < MIN(MIN(least, most), ITEMS_MAX) && !json_is(items, JSON_FALSE); n++) {
         if (n > 0)
             buf_add_c(&w->out, ',');
-        w->seed = seed + (unsigned)n;    /* elements may have to differ */
+        w->seed = seed + (unsigned)n;    /* elements may have to be unique */
         write_value(w, items);
     }
     w->seed = seed;

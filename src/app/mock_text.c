@@ -1,4 +1,4 @@
-/* mock_text.c - what the simulated provider says, and in which pieces. */
+/* mock_text.c - the text of simulated answers, and how it is split into tokens. */
 #include "app/mock_text.h"
 
 #include <stdarg.h>
@@ -9,11 +9,11 @@
 
 enum {
     TOKEN_BYTES_MAX = 12,    /* longer words are several tokens */
-    ECHO_BYTES_MAX = 160,    /* of the caller's words in the greeting */
+    ECHO_BYTES_MAX = 160,    /* of the client's text in the greeting */
     IMAGE_TOKENS = 85,
 };
 
-/* Every word has its blank in front, so that the text can be read in circles. */
+/* Every word has a leading blank, so that the text can be repeated without a break. */
 static const char tide[] =
     " The tide comes in twice a day and nobody has to ask for it. A crab under the pier counts the"
     " waves, loses count, and starts again with the same patience. Boats lean on their ropes, gulls"
@@ -43,7 +43,7 @@ is_blank(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* The token of `s` that starts at `at`: blanks in front, then letters up to the next blank. */
+/* The token of `s` that starts at `at`: leading blanks, then letters up to the next blank. */
 static struct str
 token_at(struct str s, size_t at)
 {
@@ -142,7 +142,7 @@ mock_step_is_token(const struct mock_step *step)
            step->kind != MOCK_STEP_END;
 }
 
-/* The next few tokens of a run as one step. False at its end. */
+/* Takes the next few tokens of a run as one step. False at its end. */
 static bool
 next_of_run(const struct mock_script *s, const struct mock_run *run, struct mock_cursor *c,
     enum mock_step_kind kind)
@@ -178,7 +178,7 @@ enter(struct mock_cursor *c, unsigned phase)
     c->given = 0;
 }
 
-/* Finds the next step for choice 0; the others are told the same. */
+/* Finds the next step for choice 0; the other choices repeat it. */
 static bool
 advance(const struct mock_script *s, struct mock_cursor *c)
 {
@@ -297,7 +297,7 @@ make_call(struct mock_script *s, const struct mock_tool *tool, size_t i)
                                  : mock_schema_example(s->arena, tool->schema, (unsigned)i));
 }
 
-/* How many calls, and of which tools: what the plan says, or one when the request insists. */
+/* How many calls, and of which tools: as the plan says, or one if the request requires a call. */
 static void
 make_calls(struct mock_script *s, const struct mock_ask *ask, const struct mock_plan *plan)
 {

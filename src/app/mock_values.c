@@ -9,7 +9,7 @@ enum { DIMENSIONS = 256, DIMENSIONS_MAX = 4096, INPUTS_MAX = 2048 };
 
 /* --- embeddings --- */
 
-/* A unit vector that depends on the text alone: equal texts are equally near. */
+/* A unit vector that depends on the text alone: equal texts have equal vectors. */
 static void
 embed(struct str text, float *v, size_t n)
 {
@@ -41,7 +41,7 @@ add_vector(struct buf *out, const float *v, size_t n, bool base64)
     size_t room = 4 * ((n * sizeof(*v) + 2) / 3);
     buf_add_c(out, '"');
     char *p = buf_reserve(out, room);
-    if (p != NULL)    /* little-endian floats, as the hosts that we run on keep them */
+    if (p != NULL)    /* little-endian floats, like those of the hosts that we support */
         buf_commit(out, digest_base64(str_make((const char *)v, n * sizeof(*v)), p));
     buf_add_c(out, '"');
 }
@@ -122,7 +122,7 @@ add_categories(struct buf *out, const char *value, const char *flagged_value, bo
     buf_add_c(out, '}');
 }
 
-/* The simulated moderator minds one word only. */
+/* The simulated moderation flags a single word. */
 bool
 mock_openai_moderations(struct mock_ask *ask, struct buf *out, struct mock_refusal *why)
 {

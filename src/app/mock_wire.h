@@ -1,8 +1,10 @@
-/* mock_wire.h - what a protocol must know to be simulated: read a request, write an answer.
+/* mock_wire.h - what a protocol must implement to be simulated: reading requests and writing
+ * answers.
  *
- * Between the two stands a script: what will be said, whoever speaks. A cursor walks it step by
- * step, so that a stream costs no memory per token. The simulated provider shares no code with
- * the gateway's own wires on purpose: a mistake made twice would not be seen.
+ * Between the two is a script, which holds the contents of the answer whatever the protocol. A
+ * cursor walks it step by step, so that a stream costs no memory per token. The simulated
+ * provider shares no code with the gateway's own wires on purpose: a mistake in shared code
+ * would go unnoticed.
  */
 #pragma once
 
@@ -11,27 +13,27 @@
 #include "base/json.h"
 #include "http/message.h"
 
-/* --- what was asked --- */
+/* --- the request --- */
 
 struct mock_tool {
     struct str name;
     const struct json *schema;    /* NULL: no arguments */
-    bool custom;                  /* wants free text */
+    bool custom;                  /* takes free text */
 };
 
 enum mock_choice { MOCK_AUTO, MOCK_NO_CALLS, MOCK_MUST_CALL, MOCK_CALL_NAMED };
 
 struct mock_ask {
-    struct arena *arena;    /* lives as long as the reading */
+    struct arena *arena;    /* valid while the request is read */
     const struct http_head *head;
     const struct json *doc;
     const struct mock_plan *plan;
-    struct str model;    /* as asked, with its options */
+    struct str model;    /* as requested, with its options */
     bool stream;
     bool want_usage;
     bool want_json;    /* any JSON object, or as `schema` says */
     const struct json *schema;
-    int64_t max_tokens;    /* 0: not said */
+    int64_t max_tokens;    /* 0: not given */
     unsigned n;
     struct mock_tool *tools;
     size_t tool_count;
@@ -43,9 +45,9 @@ struct mock_ask {
     struct str last_text;    /* of the last user message */
     struct str stops[16];
     size_t stop_count;
-    int top_logprobs;    /* -1: none wanted */
+    int top_logprobs;    /* -1: not requested */
     uint64_t images;
-    uint64_t text_bytes;    /* of everything the model would read */
+    uint64_t text_bytes;    /* of the whole input of the model */
 };
 
 /* Why a request is refused, in all protocols' terms. Strings live as long as the ask. */
@@ -57,13 +59,13 @@ struct mock_refusal {
     struct str message;
 };
 
-/* Fills *ret, gives back false: `return mock_refuse(...)`. */
+/* Fills *ret and returns false: `return mock_refuse(...)`. */
 bool mock_refuse(struct mock_ask *ask, struct mock_refusal *ret, int status, const char *code,
     struct str param, const char *format, ...) PRINTF_LIKE(6, 7);
 
-/* --- what is answered --- */
+/* --- the answer --- */
 
-/* A run of tokens: `base` cut into words, around and around when it is shorter. */
+/* A run of tokens: `base` split into words, repeated when it is shorter. */
 struct mock_run {
     struct str base;
     size_t start;    /* offset of the first token */
@@ -80,10 +82,10 @@ struct mock_call {
 enum mock_finish { MOCK_FINISH_STOP, MOCK_FINISH_LENGTH, MOCK_FINISH_CALLS, MOCK_FINISH_FILTER };
 
 struct mock_script {
-    struct arena *arena;    /* lives as long as the answer */
+    struct arena *arena;    /* valid as long as the answer */
     struct str id;
     struct str model;
-    struct str prefix;    /* what every frame begins with, made by the wire */
+    struct str prefix;    /* prefix of every frame, made by the wire */
     uint64_t created_s;
     unsigned n;
     struct mock_run reasoning;
@@ -91,11 +93,11 @@ struct mock_script {
     struct mock_call *calls;
     size_t call_count;
     enum mock_finish finish;
-    struct str stop_sequence;    /* the one that ended the text, or empty */
+    struct str stop_sequence;    /* the stop sequence that ended the text, or empty */
     bool want_usage;
     int top_logprobs;
     uint64_t event_tokens;
-    uint64_t input_tokens;    /* all of them: cached and written are inside */
+    uint64_t input_tokens;    /* all of them, cached and written included */
     uint64_t cached_tokens;
     uint64_t written_tokens;
     uint64_t output_tokens;    /* of all choices, reasoning included */
@@ -108,7 +110,7 @@ enum mock_step_kind {
     MOCK_STEP_CALL,    /* opens call `call` */
     MOCK_STEP_ARGS,
     MOCK_STEP_FINISH,    /* of a choice */
-    MOCK_STEP_END,       /* usage and the last word */
+    MOCK_STEP_END,       /* usage and the terminator */
 };
 
 struct mock_step {
@@ -121,20 +123,20 @@ struct mock_step {
     bool last;
 };
 
-/* Where a walk through a script stands. Zero is the beginning. */
+/* A position in a script. Zero is the start. */
 struct mock_cursor {
     unsigned phase;
     unsigned choice;
     size_t call;
     size_t at;
     uint64_t given;
-    struct mock_step step;    /* being told to every choice in turn */
+    struct mock_step step;    /* being written for each choice in turn */
 };
 
-/* The next step; false behind MOCK_STEP_END. */
+/* The next step; false after MOCK_STEP_END. */
 bool mock_script_next(const struct mock_script *s, struct mock_cursor *c, struct mock_step *ret);
 
-/* Is it one that takes a model time? */
+/* Does a model take time for it? */
 bool mock_step_is_token(const struct mock_step *step);
 
 /* --- a protocol --- */
@@ -145,7 +147,7 @@ struct mock_wire {
     /* Refuses a wrong key as the provider would; `key` is never empty. */
     bool (*check_key)(struct mock_ask *ask, struct str key, struct mock_refusal *why);
 
-    /* Reads ask->doc. False: refused. NULL: every body is fine. */
+    /* Reads ask->doc. False: refused. NULL: any body is accepted. */
     bool (*read)(struct mock_ask *ask, struct mock_refusal *why);
 
     /* Makes ids and the prefix of frames. */
@@ -157,17 +159,17 @@ struct mock_wire {
     /* Appends a whole answer. */
     void (*write_whole)(struct buf *out, const struct mock_script *s);
 
-    /* Appends an error: as a document, or (in_stream) as the frame that breaks a stream. */
+    /* Appends an error: as a document, or (in_stream) as the frame that ends a stream. */
     void (*write_error)(
         struct buf *out, const struct mock_refusal *e, struct str request_id, bool in_stream);
 
-    /* Appends header fields that every answer carries; fills request_id[40]. */
+    /* Appends the header fields of every answer; fills request_id[40]. */
     void (*write_fields)(struct buf *out, char *request_id);
 
     /* A frame of a stream that cannot be parsed. */
     struct str malformed;
 
-    /* The error of a drawn fault, when it differs from other errors of that status. */
+    /* The error of a fault, if it differs from other errors of that status. */
     void (*fault_error)(enum mock_fault fault, struct mock_refusal *e);
 };
 
@@ -188,7 +190,7 @@ void mock_anthropic_models(const struct str *names, size_t count, struct buf *ou
 
 /* --- shared by the protocols --- */
 
-/* Tokens that a text of that many bytes and images would be. Never 0. */
+/* Estimated tokens of that many bytes of text and images. Never 0. */
 uint64_t mock_input_tokens(const struct mock_ask *ask);
 
 /* Writes `n` random letters and digits and a NUL: the tail of an id. */

@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Otherwise the first file or socket that is opened would take the place of one of them. */
+/* Otherwise the first file or socket that is opened would get the number of one of them. */
 void
 output_open(void)
 {
@@ -32,7 +32,7 @@ output_print(struct buf *b)
     buf_fini(b);
 }
 
-/* A closed pipe is not reported: the reader closed it. */
+/* A closed pipe is not reported: the reader closed it on purpose. */
 int
 output_close(int status)
 {

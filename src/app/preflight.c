@@ -39,7 +39,7 @@ date_text(struct arena *a, int64_t at_s)
     char text[32];
 
     if (gmtime_r(&t, &tm) == NULL || strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &tm) == 0)
-        return S("a date beyond reckoning");
+        return S("a date that is out of range");
     return arena_printf(a, "%s", text);
 }
 
@@ -104,8 +104,8 @@ is_private_key(const struct conf *c, struct str path)
     return false;
 }
 
-/* Secrets that Kubernetes or Docker mount are readable by all who are in the container, and nobody
- * else. Kubernetes': links into a folder "..data". */
+/* Secrets mounted by Kubernetes or Docker are readable by everybody inside the container only.
+   Kubernetes': links into a folder "..data". */
 static bool
 is_mounted_secret(const char *path)
 {
@@ -118,7 +118,7 @@ is_mounted_secret(const char *path)
     return mounted;
 }
 
-/* Secrets that every user of this machine may read. */
+/* Warns of secrets that every user of this machine may read. */
 static void
 doubt_permissions(const struct conf *c, struct conf_problems *problems)
 {
@@ -135,7 +135,7 @@ doubt_permissions(const struct conf *c, struct conf_problems *problems)
     }
 }
 
-/* Could a name that a caller asks for match? An exact one is looked up as it will be; of a pattern
+/* Could a model that a client asks for match? An exact one is looked up as it will be; of a pattern
  * at least an alias or a provider must match. */
 static bool
 is_answered(const struct route_table *routes, struct arena *a, struct str pattern)
@@ -151,7 +151,7 @@ is_answered(const struct route_table *routes, struct arena *a, struct str patter
         if (auth_glob(pattern, alias->name))
             return true;
     if (!str_cut(pattern, '/', &head, &tail))
-        return true;    /* models without their provider's name: any may be meant */
+        return true;    /* models without a provider's name: any provider may be meant */
     for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
         if (auth_glob(head, p->id))
             return true;
@@ -169,8 +169,8 @@ doubt_models(const struct snapshot *s, struct conf_problems *problems)
 
             if (!is_answered(s->routes, a, models->list[j].v))
                 conf_warn(problems, models->list[j].mark,
-                    "'auth.keys[%zu].models[%zu]' is no alias and no model of a provider that is on; "
-                    "requests for it will fail",
+                    "'auth.keys[%zu].models[%zu]' is neither an alias nor a model of a provider "
+                    "that is on; requests for it will fail",
                     i, j);
             arena_destroy(a);
         }
@@ -195,7 +195,7 @@ on_accept(void *owner, struct sock *s)
     sock_close(s);
 }
 
-/* Opens an address as `serve` would; NULL when it cannot be had, which was said. */
+/* Opens an address as `serve` would; NULL after reporting why it cannot be opened. */
 static struct listener *
 try_listen(struct loop *l, const struct conf_server *s, const struct conf_str *address,
     struct conf_problems *problems)
@@ -218,7 +218,7 @@ try_listen(struct loop *l, const struct conf_server *s, const struct conf_str *a
     return NULL;
 }
 
-/* All at the same time, to find addresses that conflict with each other. */
+/* Opens all addresses at the same time, to find those that conflict with each other. */
 static void
 try_listeners(const struct conf_server *s, struct conf_problems *problems)
 {
@@ -243,7 +243,7 @@ try_listeners(const struct conf_server *s, struct conf_problems *problems)
     loop_destroy(l);
 }
 
-/* Looks without creating the file. */
+/* Checks without creating the file. */
 static void
 try_log(const char *setting, const struct conf_str *log, struct conf_problems *problems)
 {

@@ -28,7 +28,7 @@
 
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
-#define GATHER_MS 100    /* for which changes of files are gathered into one reload */
+#define GATHER_MS 100    /* file changes within this time are one reload */
 #define SECOND_MS 1000
 #define WARNINGS_BYTES_MOST (512u * 1024)
 
@@ -45,11 +45,10 @@ struct watched {
 struct serve {
     struct config_flags config;
     struct gateway gateway;
-    struct snapshot *snapshot;    /* the newest; one reference */
+    struct snapshot *snapshot;    /* the latest; one reference */
     struct tls_context *tls;      /* the listeners'; one reference, may be NULL */
-    struct arena *arena;          /* what lives as long as the process */
-    struct conf_strs open;     /* the addresses that are open, as the first configuration named
-                                     them */
+    struct arena *arena;          /* state that outlives reloads */
+    struct conf_strs open;        /* the open addresses, as the first configuration named them */
     struct worker **workers;
     struct log_file *error_file;
     struct simulator simulator;
@@ -58,7 +57,7 @@ struct serve {
     struct timer *second;    /* once a second */
     struct timer *gather;    /* a file changed: reload when it fires */
     struct watched *watched;
-    struct buf warnings;    /* lines that are not logged yet */
+    struct buf warnings;    /* access log lines not written yet */
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -119,8 +118,8 @@ forget_unwanted(struct serve *s)
     }
 }
 
-/* Watches the configuration, and the files named by the one in use and by `tried`: a refused one is
- * tried again when a file that it lacked is there. */
+/* Watches the configuration, and the files named by the one in use and by `tried`: a refused one
+   is tried again when a file that it was missing appears. */
 static void
 watch_files(struct serve *s, const struct conf *tried)
 {
@@ -150,7 +149,7 @@ keep_warning(void *arg, struct str line)
     buf_add_c(warnings, '\n');
 }
 
-/* At the start there is no log yet when warnings are found. */
+/* At the start, warnings are found before the log is open. */
 static void
 log_warnings(struct serve *s)
 {
@@ -177,7 +176,7 @@ tell_problems(const struct serve *s, const struct conf_problems *problems)
         conf_problems_print(problems, config_name(s), STDERR_FILENO);
 }
 
-/* True when nothing else can answer. */
+/* True if no real provider is configured. */
 static bool
 simulator_needed(const struct conf *c)
 {
@@ -296,7 +295,7 @@ publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
     atomic_store(&s->gateway.generation, snapshot->generation);
 }
 
-/* The error log, with the level of the configuration in use. */
+/* Opens the error log, with the level of the current configuration. */
 static void
 start_log(const struct serve *s)
 {
@@ -399,7 +398,7 @@ on_timer(void *arg)
         return;
     }
     if (left != 0)
-        log_warn(NULL, "the drain's time is over: %u connections are cut", left);
+        log_warn(NULL, "the drain deadline has passed: %u connections are closed", left);
     stop_workers(s);
 }
 
@@ -417,7 +416,7 @@ on_end_signal(void *arg, int signo)
         stop_workers(s);
         return;
     }
-    log_info(NULL, "draining: not ready any more, requests under way go on");
+    log_info(NULL, "draining: no longer ready, requests under way continue");
     atomic_store(&s->gateway.draining, true);
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_leave(s->workers[i]);
@@ -429,8 +428,8 @@ on_end_signal(void *arg, int signo)
     timer_set(s->timer, grace_ms);
 }
 
-/* Reopens a log. A failure is reported at once, also on standard error: the error log itself may be
- * the one that failed. */
+/* Reopens a log. A failure is reported at once, also on standard error: the error log may be the
+   one that failed. */
 static void
 reopen_log(const struct serve *s, struct log_file *f)
 {
@@ -455,7 +454,7 @@ on_hangup(void *arg, int signo)
         return;
     if (s->config.once)
         log_warn(NULL,
-            "%s cannot be read again, it is no regular file: what it said at the start "
+            "%s is not a regular file and cannot be read again: what it held at the start "
             "is used, with the files that it names as they are now",
             s->config.path);
     reload(s);
@@ -582,11 +581,11 @@ tend(struct serve *s)
     timer_destroy(s->timer);
     timer_destroy(s->second);
     timer_destroy(s->gather);
-    forget_unwanted(s);    /* all of them: none is marked */
+    forget_unwanted(s);    /* all of them: none is marked as hung */
     loop_destroy(s->loop);
 }
 
-/* The snapshot that named them may go. */
+/* The snapshot that named them may be released. */
 static void
 keep_addresses(struct serve *s)
 {
@@ -598,8 +597,8 @@ keep_addresses(struct serve *s)
             arena_printf(s->arena, STR_FMT, STR_ARG(listen->list[i].v));
 }
 
-/* What the files of the process need after the change of user: logs belong to it, so that they can be
- * opened again in a folder that it may write to. */
+/* Prepares files for the change of user: logs are given to the new user, so that they can be
+   reopened. */
 static bool
 become_user(struct serve *s)
 {
@@ -621,9 +620,8 @@ become_user(struct serve *s)
     if (!c->server.core_dumps)
         harden_memory();
     if (harden_is_root())
-        log_warn(NULL,
-            "this runs as root and needs none of its rights: start it as another user, or set "
-            "server.user to one that it becomes when the addresses are open");
+        log_warn(NULL, "running as root, which is not needed: start it as another user, or set "
+                       "server.user to switch to a user once the addresses are open");
     for (size_t i = 0; i < c->files.count; i++)
         if (access(c->files.list[i].v.p, R_OK) != 0)
             log_warn(NULL, "%s cannot be read as user '" STR_FMT "': reloads will be refused",
@@ -635,7 +633,7 @@ static int
 run(struct serve *s)
 {
     harden_privileges();
-    /* until they are handled: an early one must not kill the process */
+    /* blocked until they are handled: an early one must not kill the process */
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN);
     raise_file_limit();

@@ -1,4 +1,4 @@
-/* simulator.c - a mock on a loop and a thread that nobody else uses. */
+/* simulator.c - runs a mock on a loop and a thread of its own. */
 #include "app/simulator.h"
 
 #include <stdio.h>

@@ -13,8 +13,8 @@ struct simulator {
     char url[128];    /* its base URL; empty until it is started */
 };
 
-/* Starts it in a thread of its own, on a port of its own. False with a sentence in `why`. */
+/* Starts it in a thread of its own, on a port of its own. False with a message in `why`. */
 bool simulator_start(struct simulator *sim, char *why, size_t why_size) MUST_CHECK;
 
-/* One that never started is a no-op. */
+/* A no-op if it never started. */
 void simulator_stop(struct simulator *sim);

@@ -1,8 +1,8 @@
-/* watchdog.c - notices a worker whose loop does not turn.
+/* watchdog.c - detects workers whose loops hang.
  *
- * Each worker leaves the time with its tick, at least once a second, and the request that it is
- * at with each stage. Nobody can help a worker that hangs; but it can be said, /livez fails on the
- * other workers, and who watches us can start us again.
+ * Each worker stores the time with every tick, at least once a second, and the current request
+ * with every stage. A hung worker cannot be recovered; but it is logged, /livez fails on the
+ * other workers, and the supervisor can restart the process.
  */
 #include "app/watchdog.h"
 
@@ -19,7 +19,7 @@
 
 enum {
     STALLED_MS = 5000,
-    OURSELVES_LATE_MS = 2500,    /* then the whole process slept, and nothing is the workers' fault */
+    OURSELVES_LATE_MS = 2500,    /* then the whole process was suspended, not a worker */
 };
 
 /* --- systemd --- */
@@ -36,7 +36,7 @@ notify(const char *text)
         return;
     memcpy(to.sun_path, path, n);
     if (path[0] == '@')
-        to.sun_path[0] = '\0';    /* an abstract name */
+        to.sun_path[0] = '\0';    /* an abstract socket name */
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return;
@@ -55,12 +55,13 @@ tell_stalled(const struct worker *w, uint64_t ms)
 
     if (doing.stage == NULL)
         log_error(NULL,
-            "worker %u has not turned for %llu ms, outside of any request; /livez fails until it does",
+            "worker %u has been stuck for %llu ms, outside of any request; /livez fails until "
+            "it recovers",
             w->index, (unsigned long long)ms);
     else
         log_error(&who,
-            "worker %u has not turned for %llu ms, in the stage '%s' of a request to %s; /livez fails "
-            "until it does",
+            "worker %u has been stuck for %llu ms, in the stage '%s' of a request to %s; /livez "
+            "fails until it recovers",
             w->index, (unsigned long long)ms, doing.stage, doing.endpoint);
 }
 
@@ -85,7 +86,7 @@ watchdog_look(struct gateway *g, struct worker *const *workers)
             atomic_fetch_add_explicit(&g->stalls, 1, memory_order_relaxed);
             tell_stalled(workers[i], since_ms);
         } else if (!is && stalled[i]) {
-            log_warn(NULL, "worker %u turns again", i);
+            log_warn(NULL, "worker %u has recovered", i);
         }
         stalled[i] = is;
         count += is;

@@ -1,9 +1,8 @@
-/* watchdog.h - notices a worker whose loop does not turn. */
+/* watchdog.h - detects workers whose loops hang. */
 #pragma once
 
 #include "gateway/worker.h"
 
-/* Once a second, from the main thread: says in the log which workers have stopped to turn and what
- * they were doing, counts them (gateway.stalls, stalled), and tells systemd that all is well while it
- * is (WatchdogSec=). */
+/* Called once a second on the main thread: logs which workers hang and what they were doing,
+   counts them (gateway.stalls, stalled), and notifies systemd (WatchdogSec=) while none does. */
 void watchdog_look(struct gateway *g, struct worker *const *workers);

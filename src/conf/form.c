@@ -34,7 +34,7 @@ is_hex(char c)
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* Letters, digits and the characters of `others`. */
+/* Only letters, digits and the characters of `others`. */
 static bool
 consists_of(struct str s, const char *others)
 {
@@ -84,7 +84,7 @@ is_ipv4(struct str s)
 
         if (more != (i < 3) || byte.n > 3 || !str_u64(byte, &v) || v > 255)
             return false;
-        if (byte.n > 1 && byte.p[0] == '0')    /* some read it as octal */
+        if (byte.n > 1 && byte.p[0] == '0')    /* some parsers read it as octal */
             return false;
     }
     return true;
@@ -131,7 +131,7 @@ is_ipv6(struct str s)
     return gap ? groups < 8 : groups == 8;
 }
 
-/* A name, an IPv4 address, or an IPv6 address without its brackets when `brackets` were there. */
+/* A name, an IPv4 address, or, if there were `brackets`, an IPv6 address without them. */
 static bool
 is_host(struct str host, bool brackets)
 {
@@ -146,8 +146,8 @@ is_host(struct str host, bool brackets)
     return host.n <= 253 && is_alnum(host.p[0]) && consists_of(host, "-._");
 }
 
-/* Cuts "HOST:PORT" or "[V6]:PORT"; without a port *ret_port is empty and the result is still
- * true. */
+/* Splits "HOST:PORT" or "[V6]:PORT"; without a port *ret_port is empty and the result is still
+   true. */
 static bool
 cut_authority(struct str s, struct str *ret_host, bool *ret_brackets, struct str *ret_port)
 {
@@ -186,7 +186,7 @@ address_problem(struct str v)
     if (str_find(v, S("://")) != v.n)
         return "is a URL; write the address alone, like 127.0.0.1:8080";
     if (str_u64(v, &number))
-        return "is a bare port; write :PORT for all interfaces, or 127.0.0.1:PORT";
+        return "is a port without a colon; write :PORT for all interfaces, or 127.0.0.1:PORT";
     if (is_ipv6(v))
         return "is an IPv6 address without brackets; write [::1]:8080";
     if (!cut_authority(v, &host, &brackets, &port))
@@ -221,7 +221,7 @@ file_mode_problem(struct str v)
 
     for (size_t i = 0; i < v.n; i++)
         octal = octal && v.p[i] >= '0' && v.p[i] <= '7';
-    return octal ? NULL : "is not a file's mode; write three octal digits, like \"0660\"";
+    return octal ? NULL : "is not a file mode; write three octal digits, like \"0660\"";
 }
 
 bool
@@ -316,7 +316,7 @@ secret_problem(struct str v)
     if (str_chr(v, '\n') != v.n || str_chr(v, '\r') != v.n)
         return "has more than one line; write the key alone";
     if (str_chr(v, ' ') != v.n || str_chr(v, '\t') != v.n)
-        return "has a blank; write the key alone";
+        return "has a space; write the key alone";
     if (!is_graphic(v))
         return "has a control character or a letter outside ASCII; write the key alone";
     if (v.n != 0 && (is_quote(v.p[0]) || is_quote(v.p[v.n - 1])))
@@ -324,7 +324,7 @@ secret_problem(struct str v)
     return NULL;
 }
 
-/* Fields that frame the message or belong to one connection are written by the gateway. */
+/* Fields for framing or for a single connection are written by the gateway. */
 static bool
 is_reserved_field(struct str name)
 {
@@ -357,7 +357,7 @@ field_value_problem(struct str v)
     if (has_control(v))
         return "has a control character; write one line of text";
     if (!str_eq(v, str_trim(v)))
-        return "begins or ends with a blank; remove it";
+        return "begins or ends with a space; remove it";
     return NULL;
 }
 
@@ -413,7 +413,7 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
                    ? "is not a model name; write up to 64 letters, digits and - _ . : @ +"
                    : NULL;
     case FORM_MODEL:
-        return v.n > MODEL_MAX || !is_graphic(v) ? "is not a model name; write it without blanks"
+        return v.n > MODEL_MAX || !is_graphic(v) ? "is not a model name; write it without spaces"
                                                  : NULL;
     case FORM_ADDRESS:
         return address_problem(v);

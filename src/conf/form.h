@@ -1,18 +1,18 @@
-/* form.h - what a text must look like to be an address, a URL, a key, a header field, ...
+/* form.h - syntax checks for addresses, URLs, keys, header fields, ...
  *
- * Reasons never contain the text itself: it may be a secret in the wrong place.
+ * Messages never contain the text itself: it may be a secret in the wrong place.
  */
 #pragma once
 
 #include "conf/option.h"
 
-/* NULL when `v` is valid, else what is wrong and what to write: "is not an address; write ...".
- * Files must exist. Sentences that are not constant are allocated in `a`. */
+/* NULL if `v` is valid, else what is wrong and what to write: "is not an address; write ...".
+ * Files must exist. Messages that are not constant are allocated in `a`. */
 const char *form_problem(struct arena *a, enum conf_form form, struct str v);
 
-/* Can this listen address, whose form is right, be reached from this machine alone? */
+/* Can this listen address be reached from this machine only? Its syntax must be valid. */
 bool form_is_local(struct str address);
 
-/* Host ("" for all, IPv6 with its brackets, "127.0.0.1" for localhost) and port of a listen address
- * whose form is right; false for a unix socket. */
+/* Host ("" for all, IPv6 with its brackets, "127.0.0.1" for localhost) and port of a valid
+   listen address; false for a unix socket. */
 bool form_listen_parts(struct str address, struct str *ret_host, struct str *ret_port);

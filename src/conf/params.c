@@ -11,8 +11,8 @@
 struct writer {
     struct arena *arena;
     struct buf out;
-    const char *reason;       /* why it failed, or NULL */
-    const struct yaml *at;    /* where */
+    const char *reason;       /* error message, or NULL */
+    const struct yaml *at;    /* position of the error */
 };
 
 static bool
@@ -138,7 +138,7 @@ write_scalar(struct writer *w, const struct yaml *y)
         json_add_str(&w->out, v);
 }
 
-/* As deep as the tree is, which is bounded. */
+/* Recursion is as deep as the tree, which is bounded. */
 static void
 write_value(struct writer *w, const struct yaml *y)
 {

@@ -9,7 +9,7 @@ struct setting {
     struct str segments[SEGMENTS_MAX];
     size_t count;
     struct yaml *value;
-    const char *path;    /* as written, for messages */
+    const char *path;    /* as given, for messages */
 };
 
 static void
@@ -19,7 +19,7 @@ fail(const struct setting *s, const char *reason)
         s->path != NULL ? " " : "", s->path != NULL ? s->path : "", reason);
 }
 
-/* Cuts the first name off the path; false when there is none. */
+/* Takes the first name off the path; false if there is none. */
 static bool
 next_segment(struct str *path, struct str *ret)
 {
@@ -46,7 +46,7 @@ parse_path(struct setting *s, struct str path)
     return s->count != 0;
 }
 
-/* Values of --set have no place in the file, they have a name. */
+/* Values of --set are reported by name: they have no position in the file. */
 static void
 stamp(struct yaml *y, const char *set)
 {
@@ -68,7 +68,7 @@ node_new(const struct setting *s, enum yaml_type type)
     return y;
 }
 
-/* NULL with the reason given when it is not YAML. */
+/* NULL after reporting why it is not YAML. */
 static struct yaml *
 parse_value(const struct setting *s, struct str text)
 {
@@ -90,7 +90,7 @@ parse_value(const struct setting *s, struct str text)
     return y;
 }
 
-/* A copy of `map` (or an empty one for a null node) in which `key` has `value`. */
+/* A copy of `map` (an empty one for a null node) with `key` set to `value`. */
 static struct yaml *
 with_member(const struct setting *s, const struct yaml *map, struct str key, struct yaml *value)
 {
@@ -118,8 +118,8 @@ with_member(const struct setting *s, const struct yaml *map, struct str key, str
     return copy;
 }
 
-/* The node that takes the place of `y` once the value stands at segments[depth...] below it. NULL:
- * no place. */
+/* The node that replaces `y`, with the value at segments[depth...] below it. NULL after an
+   error. */
 static struct yaml *
 put(const struct setting *s, const struct yaml *y, size_t depth)
 {
@@ -143,7 +143,7 @@ set_apply(struct arena *a, struct yaml *root, const char *set, struct conf_probl
     struct str path, value;
     bool has_value = str_cut(str_c(set), '=', &path, &value);
 
-    s.path = has_value ? yaml_shown(a, path).p : NULL;    /* without a '=' it may be a value */
+    s.path = has_value ? yaml_shown(a, path).p : NULL;    /* not shown: it may be a secret */
     if (!has_value || !parse_path(&s, path)) {
         fail(&s, "is not a setting; write --set key.path=value, like --set server.workers=2");
         return root;

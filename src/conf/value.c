@@ -15,7 +15,7 @@ struct unit {
     uint64_t factor;
 };
 
-/* Largest first, so that the first exact one is the shortest text. */
+/* Largest first, so that the first exact unit gives the shortest text. */
 static const struct unit durations[] = {
     { S_INIT("h"), 3600000 },
     { S_INIT("m"), 60000 },
@@ -152,12 +152,12 @@ add_resolved(struct arena *a, struct buf *out, struct str raw)
     return NULL;
 }
 
-/* Appends a regular file. NULL, or why not. */
+/* Appends the contents of a regular file. NULL, or the error message. */
 static const char *
 add_file(struct buf *out, const char *path)
 {
     struct stat st;
-    /* never waits for a pipe's other end */
+    /* does not block on a pipe */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     const char *reason = NULL;
     ssize_t n = 1;
@@ -173,7 +173,7 @@ add_file(struct buf *out, const char *path)
     while (reason == NULL && n > 0) {
         char *room = buf_reserve(out, 4096);
 
-        n = room != NULL ? read(fd, room, 4096) : 0;    /* no room: it grew; out->overflow tells */
+        n = room != NULL ? read(fd, room, 4096) : 0;    /* the file grew: out->overflow is set */
         if (n < 0)
             reason = strerrordesc_np(errno);
         else if (n > 0)
@@ -183,7 +183,7 @@ add_file(struct buf *out, const char *path)
     return reason;
 }
 
-/* Replaces the resolved text "file:/path" by the contents of that file. */
+/* Replaces the resolved text "file:/path" with the contents of that file. */
 static const char *
 follow_file(struct arena *a, struct buf *text, bool path_is_ours, struct str *ret_file)
 {

@@ -1,4 +1,5 @@
-/* write_reference.c - options.def as docs/configuration.md. A test keeps the page equal to it. */
+/* write_reference.c - writes docs/configuration.md from options.def. A test compares the page
+   with it. */
 #include "base/buf.h"
 #include "conf/option.h"
 #include "conf/value.h"
@@ -12,9 +13,9 @@ static const char intro[] =
     "on 127.0.0.1:8080 and uses every known provider whose key is in the environment.\n"
     "\n"
     "* `openclaw init` writes a starter file that lists every setting.\n"
-    "* `openclaw check -c FILE` tells everything that is wrong, as `file:line:col: what is wrong; what to write instead`.\n"
+    "* `openclaw check -c FILE` reports everything that is wrong, as `file:line:col: what is wrong; what to write instead`.\n"
     "* `openclaw config schema` prints a JSON Schema, for editors that complete and check YAML.\n"
-    "* `--set key.path=value` puts a value over the file: `--set server.workers=2`, `--set 'server.listen=[\":80\"]'`,\n"
+    "* `--set key.path=value` overrides the file: `--set server.workers=2`, `--set 'server.listen=[\":80\"]'`,\n"
     "  `--set 'models.\"gpt-4.1\".targets=[openai/gpt-4.1]'`. An empty value means the default. Values are checked as those\n"
     "  of the file are.\n"
     "\n"

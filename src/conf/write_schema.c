@@ -1,10 +1,10 @@
-/* write_schema.c - options.def as a JSON Schema (2020-12), for editors that complete and check
- * YAML. */
+/* write_schema.c - writes options.def as a JSON Schema (2020-12), for editors that complete and
+   check YAML. */
 #include "base/buf.h"
 #include "base/json.h"
 #include "conf/option.h"
 
-/* Any text with a reference may become a right value once it is replaced. */
+/* Any text with a reference may become valid once the reference is replaced. */
 #define OR_REFERENCE "|\\\\$\\\\{"
 
 static void
@@ -39,7 +39,7 @@ add_count(struct buf *out, const struct option *o)
         o->choices.n != 0 ? "|" : "", STR_ARG(o->choices));
 }
 
-/* The part that says what a single value may be; false for those that are made of others. */
+/* The constraints of a single value; false for lists and sections. */
 static bool
 add_scalar_type(struct buf *out, const struct option *o)
 {
@@ -139,7 +139,7 @@ add_property(struct buf *out, unsigned depth, const struct option *o, bool inher
     buf_add_c(out, '}');
 }
 
-/* Everything between the braces but the description. */
+/* Everything between the braces except the description. */
 static void
 add_section_body(struct buf *out, unsigned depth, enum section_id id, bool inherits)
 {

@@ -1,9 +1,9 @@
-/* write_starter.c - the file that `openclaw init` leaves: every setting with its help, switched
- * off.
+/* write_starter.c - writes the starter file of `openclaw init`: every setting with its help,
+ * commented out.
  *
- * "# text" explains, "#key: value" is a setting to uncomment: taking the '#' away from every
- * line that is not followed by a blank leaves a whole configuration. Sections of the top are there
- * already; a section without settings means its defaults.
+ * "# text" is a comment, "#key: value" a setting: removing every '#' that is not followed by a
+ * blank gives a complete configuration. Top-level sections are not commented out; a section
+ * without settings means its defaults.
  */
 #include "base/buf.h"
 #include "conf/option.h"
@@ -40,8 +40,8 @@ add_comment(struct buf *out, unsigned indent, struct str help)
     buf_add_c(out, '\n');
 }
 
-/* "#key: value", or "#- key: value" for the first setting of a list's entry; the dash stands left
- * of `indent`. */
+/* "#key: value", or "#- key: value" for the first setting of a list's entry; the dash goes left
+   of `indent`. */
 static void
 add_setting(struct buf *out, unsigned indent, bool first_of_item, struct str key, struct str value)
 {
@@ -64,7 +64,7 @@ add_examples(struct buf *out, unsigned indent, struct str lines)
     }
 }
 
-/* The name of a section: there, or to be uncommented. */
+/* The name of a section, commented out or not. */
 static void
 add_name(struct buf *out, unsigned indent, struct str key, bool live)
 {

@@ -1,7 +1,7 @@
 /* yaml.c - builds the tree from libfyaml's events.
  *
- * libfyaml scans; anchors, aliases, duplicate keys and all limits are ours, because a
- * document that is built by the library may grow without bound through its aliases.
+ * libfyaml scans; anchors, aliases, duplicate keys and all limits are handled here, because a
+ * document built by the library may grow without bound through its aliases.
  */
 #include "conf/yaml.h"
 
@@ -22,11 +22,11 @@ struct yaml_parser {
     struct str text;
     struct fy_parser *fy;
     struct fy_diag *diag;
-    struct conf_mark last;     /* of the newest event that has a place */
+    struct conf_mark last;     /* of the latest event that has a position */
     struct anchor *anchors;    /* newest first */
     size_t anchor_count;
-    size_t nodes;    /* made so far, aliases not followed */
-    bool failed;     /* the reason was given */
+    size_t nodes;    /* created so far, aliases not followed */
+    bool failed;     /* an error was reported */
 };
 
 struct str
@@ -52,7 +52,7 @@ yaml_get(const struct yaml *y, struct str key)
     return NULL;
 }
 
-/* Where an event stands; a value that is left out stands where the newest event does. */
+/* Position of an event; a value that is left out has the position of the latest event. */
 static struct conf_mark
 event_mark(struct yaml_parser *p, struct fy_event *ev)
 {
@@ -61,7 +61,7 @@ event_mark(struct yaml_parser *p, struct fy_event *ev)
     if (m == NULL)
         return p->last;
     p->last = (struct conf_mark){ (unsigned)m->line + 1, (unsigned)m->column + 1 };
-    /* libfyaml's mark is after the quote */
+    /* libfyaml's mark is after the opening quote */
     if (ev->type == FYET_SCALAR && p->last.column > 1) {
         enum fy_scalar_style style = fy_token_scalar_style(ev->scalar.value);
         if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
@@ -153,7 +153,8 @@ read_scalar(struct yaml_parser *p, struct fy_event *ev)
     return y;
 }
 
-/* Counts the child into its parent, so that aliases of aliases cannot multiply without end. */
+/* Adds the child's size to its parent's, so that aliases of aliases cannot multiply without
+   bound. */
 static bool
 count_child(struct yaml_parser *p, struct yaml *parent, const struct yaml *child)
 {
@@ -182,8 +183,8 @@ line_at(struct str text, unsigned line)
     return head;
 }
 
-/* libfyaml's message without the bytes that it quotes (a single sign may stay), and what to write
- * instead. */
+/* libfyaml's message without the text that it quotes (a single character may stay), and what to
+   write instead. */
 static const char *
 syntax_reason(struct yaml_parser *p, struct conf_mark mark, const char *message)
 {
@@ -209,7 +210,7 @@ syntax_reason(struct yaml_parser *p, struct conf_mark mark, const char *message)
         .p;
 }
 
-/* The next event, or NULL with the reason given. */
+/* The next event, or NULL after reporting the error. */
 static struct fy_event *
 next_event(struct yaml_parser *p)
 {
@@ -287,7 +288,7 @@ report_duplicates(struct yaml_parser *p, const struct yaml *y)
         if (!str_eq(sorted[i - 1]->key, sorted[i]->key))
             continue;
         conf_problem(p->problems, sorted[i]->key_mark,
-            "this name was already used on line %u already; keep one of the two",
+            "this name was already used on line %u; keep one of the two",
             sorted[i - 1]->key_mark.line);
     }
     free(sorted);
@@ -351,11 +352,11 @@ read_container(struct yaml_parser *p, struct fy_event *ev, unsigned depth)
     if (y == NULL)
         return NULL;
     if (depth == YAML_DEPTH_MAX)
-        return fail(p, y->mark, "values are nested more than 32 deep; write it flatter");
+        return fail(p, y->mark, "values are nested more than 32 levels deep; use fewer levels");
     return list ? read_list(p, y, depth + 1) : read_map(p, y, depth + 1);
 }
 
-/* The value that `ev` starts; takes the events up to its end, leaves `ev` to the caller. */
+/* Parses the value that starts with `ev`, up to its last event; the caller frees `ev`. */
 static struct yaml *
 read_node(struct yaml_parser *p, struct fy_event *ev, unsigned depth)
 {
@@ -416,7 +417,7 @@ read_stream(struct yaml_parser *p)
     }
 }
 
-/* Length of the UTF-8 sequence at the front of `s`, 0 when there is none (RFC 3629). */
+/* Length of the UTF-8 sequence at the start of `s`, 0 if it is invalid (RFC 3629). */
 static size_t
 utf8_length(struct str s)
 {
@@ -439,7 +440,7 @@ utf8_length(struct str s)
     return overlong || surrogate || beyond ? 0 : n;
 }
 
-/* Rejects bytes that are not text before libfyaml sees them. */
+/* Rejects bytes that are not text before libfyaml reads them. */
 static bool
 text_is_clean(struct str text, struct conf_problems *problems)
 {
@@ -474,7 +475,7 @@ text_is_clean(struct str text, struct conf_problems *problems)
     return true;
 }
 
-/* libfyaml would print what it dislikes, line and all, to standard error: collect it instead. */
+/* libfyaml would print errors with the line's text to standard error: collect them instead. */
 static struct fy_diag *
 quiet_diag(void)
 {

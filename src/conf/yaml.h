@@ -1,8 +1,8 @@
-/* yaml.h - YAML text turned into a small tree in which every value knows where it stands.
+/* yaml.h - parses YAML text into a small tree whose values have their positions.
  *
- * The tree is bounded before anything reads it: size, depth, and the number of nodes
- * with every alias counted as often as it is used. An alias shares the node of its anchor,
- * so nodes are never changed in place (see conf/set.c, which copies what it touches).
+ * The tree is bounded: size, depth, and the number of nodes, with every alias counted as often
+ * as it is used. An alias shares the node of its anchor, so nodes are never changed in place
+ * (see conf/set.c, which copies what it changes).
  */
 #pragma once
 
@@ -17,7 +17,7 @@ enum yaml_type {
 
 struct yaml {
     enum yaml_type type;
-    /* a scalar in quotes or in a block: text, whatever it looks like */
+    /* a quoted or block scalar: always text */
     bool quoted;
     struct conf_mark mark;
     struct str text;             /* of a scalar; followed by a NUL */
@@ -38,13 +38,12 @@ struct yaml_entry {
 #define YAML_DEPTH_MAX 32
 #define YAML_NODES_MAX 100000
 
-/* Parses one document into `a`. Text without a document gives a null node. NULL when it is not
- * YAML that we accept; the reasons are in `problems`. */
+/* Parses one document into `a`. Text without a document gives a null node. NULL if it is not
+   YAML that we accept; the errors are in `problems`. */
 struct yaml *yaml_parse(struct arena *a, struct str text, struct conf_problems *problems);
 
 /* A member of a map, or NULL; also NULL for `y` NULL or not a map. */
 struct yaml *yaml_get(const struct yaml *y, struct str key);
 
-/* Bytes that we did not write, fit for a message: at most 64, what is not printable ASCII as
- * '?'. */
+/* Untrusted text for a message: at most 64 bytes, with '?' for what is not printable ASCII. */
 struct str yaml_shown(struct arena *a, struct str text);

@@ -191,9 +191,9 @@ DOUBTS = {
     "mode none beside keys": ("auth:\n  mode: none\n  keys: [{name: a, key: a-key-that-is-long-enough}]\n", ":2:9: ", "nobody is asked"),
     "a short key": ("auth: {keys: [{name: a, key: secret}]}\n", ":1:30: ", "fewer than 16 characters"),
     "a name that nobody answers to": ("auth: {keys: [{name: a, key: a-key-that-is-long-enough, models: [lba/x]}]}\n",
-                                      ":1:66: ", "'auth.keys[0].models[0]' is no alias"),
+                                      ":1:66: ", "'auth.keys[0].models[0]' is neither an alias"),
     "a pattern that nothing matches": ("auth: {keys: [{name: a, key: a-key-that-is-long-enough, models: [lab/*, 'lba/*']}]}\n",
-                                       ":1:73: ", "'auth.keys[0].models[1]' is no alias"),
+                                       ":1:73: ", "'auth.keys[0].models[1]' is neither an alias"),
     "patterns that match": ("auth: {keys: [{name: a, key: a-key-that-is-long-enough, models: ['*', 'lab/*', 'l*/x*', 'sm*', lab/x]}]}\n"
                             "models: {smart: {targets: [lab/x]}}\n", None, None),
     "a clock longer than all": ("timeouts:\n  total: 1m\n  first_byte: 90s\n", ":3:15: ", "'timeouts': first_byte is 90s"),

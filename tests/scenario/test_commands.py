@@ -195,7 +195,7 @@ def test_health_tells_a_gateway_that_is_well_from_none(make):
 def test_health_says_that_a_server_is_not_well(make):
     sick = make.upstream(lambda conn: conn.answer(503, {"status": "draining"}))
     done = run("health", "--ready", sick.url)
-    assert (done.returncode, "/readyz says 503" in done.stderr) == (1, True)
+    assert (done.returncode, "/readyz returned 503" in done.stderr) == (1, True)
 
 
 # --- where output goes ---

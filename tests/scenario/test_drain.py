@@ -158,7 +158,7 @@ def test_the_deadline_cuts_so_that_the_caller_notices(make, mock):
         body, framed = rest_of(client)
         assert not framed and b"[DONE]" not in body and b"message_stop" not in body
     assert ended(gateway) == 0
-    gateway.program.wait_for("the drain's time is over")
+    gateway.program.wait_for("the drain deadline has passed")
     lines = gateway.access_log()
     assert len(lines) == 2 and all(line["error"] and line["tokens_estimated"] for line in lines), lines
     wait_until(lambda: mock.stats()["open"] == 0, "the provider's work to be cancelled")

@@ -77,7 +77,7 @@ def test_started_as_root_it_becomes_the_user_and_still_reloads_and_rotates(mock,
 def test_root_is_warned(make, mock, tmp_path):
     log = tmp_path / "error.log"
     make.gateway({"providers": {"lab": mock.provider()}, "observe": {"log": {"path": str(log)}}})
-    wait_until(lambda: "runs as root" in log.read_text(), "the warning")
+    wait_until(lambda: "running as root" in log.read_text(), "the warning")
 
 
 def test_a_user_that_does_not_exist_ends_the_start(make, mock, tmp_path):
@@ -121,9 +121,9 @@ def test_a_worker_that_does_not_turn_is_said_counted_and_fails_livez(make, mock,
                             "observe": {"log": {"path": str(log)}}}, workers=2)
     assert livez(gateway) == 200
     with stopped_thread(gateway.program.pid, "worker-1"):
-        wait_until(lambda: "worker 1 has not turned for" in log.read_text(), "the log to say so")
+        wait_until(lambda: "worker 1 has been stuck for" in log.read_text(), "the log to say so")
         wait_until(lambda: livez(gateway) == 503, "/livez to fail")
-    wait_until(lambda: "worker 1 turns again" in log.read_text(), "the log to say so")
+    wait_until(lambda: "worker 1 has recovered" in log.read_text(), "the log to say so")
     wait_until(lambda: livez(gateway) == 200, "/livez to be well")
     gateway.clients, gateway._kept = [], None
     assert gateway.metrics().value("openclaw_worker_stalls_total") == 1

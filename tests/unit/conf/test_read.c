@@ -42,7 +42,7 @@ static const struct bad {
     { "server: {workers: 1}\n---\nserver: {workers: 2}\n",
         "2:1: a second document starts here; a configuration is one document\n" },
     { "server: {workers: 1}\nserver: {workers: 2}\n",
-        "2:1: this name was already used on line 1 already; keep one of the two\n" },
+        "2:1: this name was already used on line 1; keep one of the two\n" },
     { "timeouts: &t {connect: 1s}\nobserve:\n  <<: *t\n",
         "3:3: merge keys (<<) are not supported; write the values out, or use an alias for "
         "the whole section\n" },
@@ -198,7 +198,7 @@ static const struct bad {
     { "models: {fast: {targets: [{weight: 2}]}}\n",
         "1:27: 'models.fast.targets[0]' lacks 'model'; write model: openai/gpt-4o-mini\n" },
     { "server: {listen: 8080}\n",
-        "1:18: 'server.listen' is a bare port; write :PORT for all interfaces, or "
+        "1:18: 'server.listen' is a port without a colon; write :PORT for all interfaces, or "
         "127.0.0.1:PORT\n" },
     { "server: {listen: localhost}\n",
         "1:18: 'server.listen' has no port; write it after the host, like 127.0.0.1:8080\n" },
@@ -273,7 +273,7 @@ static const struct bad {
         "1:27: 'providers.p.base_url' has characters that a path may not have; write them as "
         "%XX\n" },
     { "providers: {p: {api_key: \"ca nary\"}}\n",
-        "1:26: 'providers.p.api_key' has a blank; write the key alone\n" },
+        "1:26: 'providers.p.api_key' has a space; write the key alone\n" },
     { "providers: {p: {api_key: \"canary\\r\\nX-Evil: 1\"}}\n",
         "1:26: 'providers.p.api_key' has more than one line; write the key alone\n" },
     { "providers: {p: {api_key: {canary: canary}}}\n",
@@ -289,7 +289,7 @@ static const struct bad {
         "1:71: 'providers.p.headers.X-B' is given twice, in different case; keep one of the "
         "two\n"
         "1:84: 'providers.p.headers.x-c' is empty; write a text\n"
-        "1:92: 'providers.p.headers.x-d' begins or ends with a blank; remove it\n" },
+        "1:92: 'providers.p.headers.x-d' begins or ends with a space; remove it\n" },
     { "providers: {p: {wire: \"open ai\", quirks: [\"no good\"]}}\n",
         "1:23: 'providers.p.wire' is not a name; write letters, digits, - and _\n"
         "1:43: 'providers.p.quirks[0]' is not a name; write letters, digits, - and _\n" },
@@ -297,7 +297,7 @@ static const struct bad {
         "1:46: 'providers.p' has a ca_file and tls_insecure, which ignores it; keep one of "
         "the two\n" },
     { "models: {m: {targets: [\"a b\"]}}\n",
-        "1:24: 'models.m.targets[0]' is not a model name; write it without blanks\n" },
+        "1:24: 'models.m.targets[0]' is not a model name; write it without spaces\n" },
     { "models: {m: {targets: [{model: a/b, params: [1], weight: 0}]}}\n",
         "1:45: 'models.m.targets[0].params' is a list; write names and values, like "
         "{temperature: 0.2}\n"
@@ -379,9 +379,9 @@ static const struct bad {
         "1:30: 'auth.keys[0].key' has quotation marks of its own; write the key without them\n"
         "1:61: 'auth.keys[1].key' has quotation marks of its own; write the key without them\n" },
     { "providers: {openai: {api_key: [\"sk canary\", \"sk-canary\\nsk-canary\", \"sk-canary\\t\", \"`sk\"]}}\n",
-        "1:32: 'providers.openai.api_key[0]' has a blank; write the key alone\n"
+        "1:32: 'providers.openai.api_key[0]' has a space; write the key alone\n"
         "1:45: 'providers.openai.api_key[1]' has more than one line; write the key alone\n"
-        "1:69: 'providers.openai.api_key[2]' has a blank; write the key alone\n"
+        "1:69: 'providers.openai.api_key[2]' has a space; write the key alone\n"
         "1:84: 'providers.openai.api_key[3]' has quotation marks of its own; write the key without them\n" },
     { "providers: {p: {headers: {authorization:Bearer-canary}}}\n",
         "1:27: 'providers.p.headers[0]' is not a header field's name; write letters, digits "
