@@ -74,7 +74,7 @@ def cpu(options):
 
 
 def latency(options):
-    """What each proxy adds to the wait of one caller alone, in its least disturbed round."""
+    """The latency that each proxy adds for a single client, in its least disturbed round."""
     with Bench() as bench:
         upstream = bench.canned_upstream()
         servers = [upstream, bench.nginx_proxy(upstream), bench.haproxy(upstream),
@@ -114,7 +114,7 @@ def stream(options):
 
 
 def translate(options):
-    """An Anthropic caller over an OpenAI provider, beside an OpenAI caller over the same."""
+    """An Anthropic client with an OpenAI provider, compared with an OpenAI client with the same provider."""
     with Bench() as bench:
         gateway = bench.openclaw(bench.canned_upstream())
         body = bench.file("body.json", chat_body())
@@ -223,7 +223,7 @@ def workers(options):
                            reverse=True)
             share = spent[min(count, len(spent)) - 1] / spent[0]
     yield row("Requests a second that the CPU time of one worker allows", "", openclaw=capacity[1])
-    yield row(f"The same for two workers on two cores, reckoned from CPU time, not from throughput (the less busy did {share:.0%} of the busier)", "",
+    yield row(f"The same for two workers on two cores, computed from CPU time, not from throughput (the less busy worker did {share:.0%} of the busier)", "",
               "close to twice", openclaw=capacity[2])
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""lint.py [TREE] - the rules of the house that a compiler does not know.
+"""lint.py [TREE] - rules of this project that a compiler does not check.
 
-  * An include names its folder and never climbs: code on a floor sees its own floor's
-    folder and the floors below it.
-  * Only net/ sees libuv, c-ares and OpenSSL's TLS, only http/ sees nghttp2, llm/ sees no sockets.
+  * An include names its folder. Code includes its own folder and the layers below it, nothing else.
+  * Only net/ uses libuv, c-ares and OpenSSL's TLS; only http/ uses nghttp2; llm/ uses no sockets.
   * No words that promise work for later.
-  * Every source file, unit test and fuzz target is in its meson.build; a forgotten test tests nothing.
-  * A header says `#pragma once`; a source file opens with why it exists; no trailing spaces.
+  * Comments, messages and pages are in plain English: none of the phrases in WORDING.
+  * Every source file, unit test and fuzz target is listed in its meson.build.
+  * A header has `#pragma once`; a source file starts with why it exists; no trailing spaces.
 
 Prints `file:line: what is wrong; what to do instead` for each and exits 1 if there is any.
 """
@@ -16,8 +16,8 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1] if sys.argv[1:] else __file__ + "/../..").resolve()
 
-# The floors of the house, from the ground up. Folders on one floor do not see each other.
-FLOORS = [
+# The layers, lowest first. Folders of one layer do not include each other.
+LAYERS = [
     ["base"],
     ["net", "conf", "script"],
     ["http", "store"],
@@ -30,9 +30,9 @@ FLOORS = [
     ["admin"],
     ["app"],
 ]
-FLOOR = {folder: height for height, folders in enumerate(FLOORS) for folder in folders}
+LAYER = {folder: height for height, folders in enumerate(LAYERS) for folder in folders}
 
-# Headers of libraries that one folder keeps to itself.
+# Headers of libraries that only these folders may include.
 EXCLUSIVE = [
     (re.compile(r"^(uv\.h|uv/.*|openssl/(ssl|err|x509.*|bio|pem)\.h)$"), {"net"}),
     (re.compile(r"^ares(_\w+)?\.h$"), {"net"}),
@@ -57,11 +57,11 @@ def check_local_include(path, line, folder, included):
         problem(path, line, f'include "{included}" lacks its folder; write "{folder}/{included}"')
         return
     target = included.split("/")[0]
-    if folder not in FLOOR or target == folder:
-        return    # tests and generated code see every floor
-    if target not in FLOOR:
-        problem(path, line, f'"{included}" is on no floor; add its folder to FLOORS in tools/lint.py')
-    elif FLOOR[target] >= FLOOR[folder]:
+    if folder not in LAYER or target == folder:
+        return    # tests and generated code may include everything
+    if target not in LAYER:
+        problem(path, line, f'"{included}" is in no layer; add its folder to LAYERS in tools/lint.py')
+    elif LAYER[target] >= LAYER[folder]:
         problem(path, line, f"{folder}/ includes {included}, which is not below it; "
                             "pass a function pointer down instead")
 
@@ -78,9 +78,9 @@ def check_system_include(path, line, folder, included):
 def check_source(path, folder):
     text = path.read_text()
     if folder and not text.startswith("/*"):
-        problem(path, 1, "a file opens with a comment that says why it exists")
+        problem(path, 1, "a file starts with a comment that says why it exists")
     if path.suffix == ".h" and "#pragma once" not in text:
-        problem(path, 1, "a header says #pragma once")
+        problem(path, 1, "a header needs #pragma once")
     for number, line in enumerate(text.splitlines(), 1):
         match = INCLUDE.match(line)
         if match and match[1] and folder:
@@ -115,8 +115,8 @@ def main():
     for path in sorted((ROOT / "src").rglob("*")):
         if path.suffix in (".c", ".h", ".def"):
             folder = path.relative_to(ROOT / "src").parts[0]
-            if folder not in FLOOR:
-                problem(path, 1, f"folder {folder}/ is on no floor; add it to FLOORS in tools/lint.py")
+            if folder not in LAYER:
+                problem(path, 1, f"folder {folder}/ is in no layer; add it to LAYERS in tools/lint.py")
             check_source(path, folder)
             checked += 1
     for path in sorted((ROOT / "tests").rglob("*")):

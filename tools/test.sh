@@ -33,7 +33,7 @@ test_main() {
 
 test_lint() {
     configure build
-    count "lint: floors and words" tools/lint.py
+    count "lint: layers and wording" tools/lint.py
     count "lint: tables in docs" tools/docs.py --check
     count "lint: clang-tidy" tools/tidy.sh build
 }

@@ -2,7 +2,7 @@
  *
  * A row has the error's name, whose fault it is, its HTTP status and its error type in each caller
  * protocol, whether another target is tried, whether the caller should retry, and one sentence for
- * humans. Lower floors return an enum err; the gateway reports it once.
+ * humans. Lower layers return an enum err; the gateway reports it once.
  */
 #pragma once
 

@@ -3,7 +3,7 @@
  * options.def is the schema: parsing, defaults, limits, validation, the JSON
  * Schema for editors, the starter file and the reference page all come from it.
  * A struct conf is immutable once loaded and owns all it points to. What needs
- * other floors (do the wires, providers and target models exist?) is
+ * other layers (do the wires, providers and target models exist?) is
  * checked when the snapshot is built, and reported through conf_problem()
  * with the marks kept here, so that all errors are reported at once.
  */

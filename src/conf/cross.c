@@ -1,4 +1,4 @@
-/* cross.c - checks that involve more than one setting. Those that need other floors are there. */
+/* cross.c - checks that involve more than one setting. Checks that need other layers are in gateway/snapshot.c. */
 #include "conf/cross.h"
 
 #include "base/map.h"

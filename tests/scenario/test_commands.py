@@ -95,8 +95,8 @@ def test_what_cannot_be_done_is_status_1_and_says_why(tmp_path, args, said):
 def documented():
     """docs/commands.md as it should be: the list, and the help of each command in it."""
     page = ["# The command line", "",
-            "What `openclaw help` and `openclaw COMMAND --help` print. This page is made from them "
-            "(`OPENCLAW_WRITE_DOCS=1`, test_commands.py).", "", "```", run("help").stdout.rstrip(), "```", ""]
+            "The output of `openclaw help` and `openclaw COMMAND --help`. This page is generated "
+            "(see CONTRIBUTING.md).", "", "```", run("help").stdout.rstrip(), "```", ""]
     for command in re.findall(r"^  (\S+)", run("help").stdout, re.M):
         if command != "help":
             page += [f"## openclaw {command}", "", "```", run(command, "--help").stdout.rstrip(), "```", ""]

@@ -40,10 +40,10 @@ def test_a_file_that_is_not_built_is_named(tmp_path):
     ("src/llm/a.c", "/* a */\n#include <sys/socket.h>\n", "belongs to"),
     ("src/http/a.c", "/* a */\n#include <openssl/ssl.h>\n", "belongs to net/"),
     ("src/base/a.c", "/* a */\n/* TO" "DO: later */\n", "do it now"),
-    ("src/base/a.c", "int a;\n", "opens with a comment"),
+    ("src/base/a.c", "int a;\n", "starts with a comment"),
     ("src/base/a.h", "/* a */\nint a;\n", "#pragma once"),
     ("src/base/a.c", "/* a */ \n", "trailing space"),
-    ("src/cellar/a.c", "/* a */\n", "no floor"),
+    ("src/cellar/a.c", "/* a */\n", "no layer"),
 ])
 def test_it_names_what_is_wrong(tmp_path, path, text, complaint):
     write(tmp_path, path, text)
