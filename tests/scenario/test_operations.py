@@ -53,7 +53,8 @@ def test_the_page_s_yaml_is_yaml_and_its_configuration_is_good(tmp_path):
         cert, key = process.certificate(tmp_path)
         path = tmp_path / f"{i}.yaml"
         path.write_text(block.replace("/etc/openclaw/cert.pem", str(cert)).replace("/etc/openclaw/key.pem", str(key))
-                        .replace("/run/secrets/ci-key", str(tmp_path / "ci-key")))
+                        .replace("/run/secrets/ci-key", str(tmp_path / "ci-key"))
+                        .replace("/run/openclaw/", f"{tmp_path}/"))
         (tmp_path / "ci-key").write_text(process.canary("client") + "\n")
         done = subprocess.run([process.BIN, "check", path], capture_output=True, text=True, timeout=PATIENCE,
                               env=environment(SEARCH_KEY=process.canary("client")))
