@@ -35,27 +35,45 @@ harden_is_root(void)
     return geteuid() == 0;
 }
 
-bool
-harden_become(struct str user, char *why, size_t why_size)
+/* The user, or NULL and the reason why this process cannot become it. */
+static const struct passwd *
+find_user(struct str user, char *why, size_t why_size)
 {
     char name[256];
 
-    if (user.n == 0)
-        return true;
     str_copy_c(name, sizeof(name), user);
-    errno = 0;
     const struct passwd *p = getpwnam(name);
     if (p == NULL) {
         (void)snprintf(why, why_size, "server.user: there is no user '%s'", name);
-        return false;
+        return NULL;
     }
-    if (geteuid() == p->pw_uid)
-        return true;
-    if (!harden_is_root()) {
+    if (geteuid() != p->pw_uid && !harden_is_root()) {
         (void)snprintf(why, why_size,
             "server.user: only root can become '%s'; start as root or as that user", name);
-        return false;
+        return NULL;
     }
+    return p;
+}
+
+bool
+harden_can_become(struct str user, char *why, size_t why_size)
+{
+    return user.n == 0 || find_user(user, why, why_size) != NULL;
+}
+
+bool
+harden_become(struct str user, char *why, size_t why_size)
+{
+    const struct passwd *p;
+
+    if (user.n == 0)
+        return true;
+    p = find_user(user, why, why_size);
+    if (p == NULL)
+        return false;
+    if (geteuid() == p->pw_uid)
+        return true;
+    const char *name = p->pw_name;
     if (initgroups(name, p->pw_gid) != 0 || setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
         setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0) {
         (void)snprintf(why, why_size, "server.user: cannot become '%s': %s", name, strerror(errno));

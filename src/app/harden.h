@@ -13,6 +13,9 @@ void harden_memory(void);
    a message in `why`. */
 bool harden_become(struct str user, char *why, size_t why_size) MUST_CHECK;
 
+/* Would harden_become() succeed? False with a message in `why`. */
+bool harden_can_become(struct str user, char *why, size_t why_size) MUST_CHECK;
+
 /* Is the process running as root? */
 bool harden_is_root(void);
 

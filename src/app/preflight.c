@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/harden.h"
 #include "base/clock.h"
 #include "gateway/worker.h"
 #include "net/certificate.h"
@@ -267,9 +268,24 @@ try_log(const char *setting, const struct conf_str *log, struct conf_problems *p
             log->v.p, strerrordesc_np(error));
 }
 
+/* `check` may run as another user than `serve`: as root, what is said is final. */
+static void
+try_user(const struct conf_str *user, struct conf_problems *problems)
+{
+    char why[512];
+
+    if (harden_can_become(user->v, why, sizeof(why)))
+        return;
+    if (harden_is_root())
+        conf_problem(problems, user->mark, "%s", why);
+    else
+        conf_warn(problems, user->mark, "%s", why);
+}
+
 void
 preflight_machine(const struct conf *c, struct conf_problems *problems)
 {
+    try_user(&c->server.user, problems);
     try_listeners(&c->server, problems);
     try_log("observe.log.path", &c->observe.log_path, problems);
     try_log("observe.access.path", &c->observe.access_path, problems);

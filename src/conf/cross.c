@@ -388,6 +388,32 @@ doubt_provider_keys(const struct conf *c, struct conf_problems *problems)
     }
 }
 
+/* The URL of one route in the place of the base URL: every request would go to ROUTE/ROUTE. */
+static void
+doubt_base_urls(const struct conf *c, struct conf_problems *problems)
+{
+    static const struct str routes[] = { S_INIT("/chat/completions"), S_INIT("/completions"),
+        S_INIT("/messages"), S_INIT("/responses"), S_INIT("/embeddings"), S_INIT("/models") };
+
+    for (size_t i = 0; i < c->provider_count; i++) {
+        const struct conf_str *url = &c->providers[i].base_url;
+        struct str base = url->v;
+
+        while (base.n != 0 && base.p[base.n - 1] == '/')
+            base.n--;
+        for (size_t j = 0; j < ARRAY_LEN(routes); j++) {
+            if (!str_ends(base, routes[j]))
+                continue;
+            conf_warn(problems, url->mark,
+                "'providers." STR_FMT ".base_url' ends in " STR_FMT
+                ", which is added for each request; write " STR_FMT,
+                STR_ARG(c->providers[i].id.v), STR_ARG(routes[j]),
+                STR_ARG(str_make(base.p, base.n - routes[j].n)));
+            break;
+        }
+    }
+}
+
 void
 cross_check(struct conf *c, struct conf_problems *problems)
 {
@@ -403,4 +429,5 @@ cross_check(struct conf *c, struct conf_problems *problems)
     doubt_limits(c, problems);
     doubt_timeouts(c, problems);
     doubt_provider_keys(c, problems);
+    doubt_base_urls(c, problems);
 }

@@ -184,10 +184,9 @@ endpoint_check_keys(const struct conf_auth *auth, struct conf_problems *problems
                 continue;
             struct str near = conf_closest(route->v, ids, n);
             conf_problem(problems, route->mark,
-                "auth.keys[%zu].routes: there is no route '" STR_FMT "'%s" STR_FMT
-                "%s; write an id, or a path like /v1/files/*",
-                k, STR_ARG(route->v), near.n != 0 ? "; did you mean '" : "", STR_ARG(near),
-                near.n != 0 ? "'?" : "");
+                "auth.keys[%zu].routes: there is no route '" STR_FMT "'; %s" STR_FMT "%s", k,
+                STR_ARG(route->v), near.n != 0 ? "did you mean '" : "", STR_ARG(near),
+                near.n != 0 ? "'?" : "write an id, or a path like /v1/files/*");
         }
     }
 }

@@ -40,7 +40,9 @@ ask_end(struct models_ask *q, struct offer_list *list, const char *why)
 {
     struct log_context who = { .provider = q->provider->id };
 
-    if (list == NULL)
+    if (list == NULL && q->status == 0)
+        log_info(&who, "the provider's models could not be listed: %s", why);
+    else if (list == NULL)
         log_info(&who, "the provider's models could not be listed: %s (status %d)", why, q->status);
     if (q->call != NULL)
         client_cancel(q->call);

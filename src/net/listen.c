@@ -224,8 +224,13 @@ explain_bind_unix(struct str text, struct why why)
 {
     if (errno == EADDRINUSE)
         return say_why(why,
-            "cannot listen on " STR_FMT ": the path is in use: a program listens there, or the "
-            "file is no socket; stop that program or choose another path",
+            "cannot listen on " STR_FMT ": a program already listens there; stop it or choose "
+            "another path",
+            STR_ARG(text));
+    if (errno == ENOTSOCK)
+        return say_why(why,
+            "cannot listen on " STR_FMT ": the file exists and is not a socket; remove it or "
+            "choose another path",
             STR_ARG(text));
     return say_why(why, "cannot listen on " STR_FMT ": %s; check the folder and its permissions",
         STR_ARG(text), strerror(errno));
@@ -336,21 +341,27 @@ open_host_port(struct str text, bool v6_only, struct bound **ret_bound, struct w
     return fd >= 0 ? fd : explain_bind(text, why);
 }
 
-/* A killed process leaves its socket file behind: nobody listens on it. */
-static void
+/* A killed process leaves its socket file behind: nobody listens on it. False (errno is ENOTSOCK)
+ * when the file is something else. */
+static bool
 remove_stale(const struct sockaddr_un *sun)
 {
     struct stat st;
     int fd;
 
-    if (lstat(sun->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
-        return;
+    if (lstat(sun->sun_path, &st) != 0)
+        return true;
+    if (!S_ISSOCK(st.st_mode)) {
+        errno = ENOTSOCK;
+        return false;
+    }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return;
+        return true;
     if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) != 0 && errno == ECONNREFUSED)
         unlink(sun->sun_path);
     close(fd);
+    return true;
 }
 
 /* User or group by name or number. False when there is no such one. */
@@ -433,7 +444,10 @@ open_unix_locked(struct str text, struct sockaddr_un *sun, const struct listen_o
 {
     int fd;
 
-    remove_stale(sun);
+    if (!remove_stale(sun)) {
+        (void)explain_bind_unix(text, why);
+        return -1;
+    }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)sun, sizeof(*sun)) != 0) {
         (void)explain_bind_unix(text, why);

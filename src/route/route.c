@@ -386,6 +386,9 @@ conf_alias_named(const struct conf *c, struct str name)
     return NULL;
 }
 
+static struct str how_to_switch_on(const struct route_table *t, struct arena *a, struct str id);
+static bool is_off(const struct route_table *t, struct str id);
+
 static void
 unknown_target(const struct route_table *t, const struct conf *c, const struct conf_target *ct,
     struct conf_problems *problems)
@@ -393,11 +396,24 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
     struct str head, tail;
     struct str names[64];
     size_t n = 0;
+    bool pair = str_cut(ct->model.v, '/', &head, &tail);
 
-    if (!str_cut(ct->model.v, '/', &head, &tail))
+    if (!pair)
         head = ct->model.v;
     if (map_get(t->broken, head) != NULL)
         return;    /* already reported */
+    if (pair && (head.n == 0 || tail.n == 0)) {
+        conf_problem(problems, ct->mark, "target '" STR_FMT "' names no %s; write provider/model",
+            STR_ARG(ct->model.v), head.n == 0 ? "provider" : "model");
+        return;
+    }
+    if (pair && is_off(t, head)) {
+        conf_problem(problems, ct->mark,
+            "target '" STR_FMT "': the provider '" STR_FMT "' is not switched on; " STR_FMT,
+            STR_ARG(ct->model.v), STR_ARG(head),
+            STR_ARG(how_to_switch_on(t, problems->arena, head)));
+        return;
+    }
     for (size_t i = 0; i < t->provider_count && n < ARRAY_LEN(names); i++)
         names[n++] = t->providers[i]->id;
     for (size_t i = 0; i < c->model_count && n < ARRAY_LEN(names); i++)

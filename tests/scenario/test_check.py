@@ -217,6 +217,43 @@ def test_a_doubt_is_a_warning_with_its_place(tmp_path, kind):
         assert place in lines[0] and said in lines[0] and " warning: " in lines[0], lines
 
 
+@pytest.mark.parametrize("route", ["/chat/completions", "/messages/", "/responses"])
+def test_a_base_url_with_a_route_is_a_warning(tmp_path, route):
+    lab = {"wire": "openai-chat", "base_url": f"http://127.0.0.1:1/v1{route}"}
+    status, lines, _ = check(written(tmp_path, {"providers": {"lab": lab}}), "--set", "server.listen=127.0.0.1:0")
+    assert status == 0 and len(lines) == 1 and ":4:15: warning: " in lines[0], lines
+    assert lines[0].endswith("write http://127.0.0.1:1/v1")
+
+
+TARGETS = {
+    "groq/llama-3.1-8b-instant": "the provider 'groq' is not switched on; write providers: {groq: {api_key: \"${GROQ_API_KEY}\"}}",
+    "lab/": "target 'lab/' names no model; write provider/model",
+    "/x": "target '/x' names no provider; write provider/model",
+    "lba/x": "did you mean 'lab'?",
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_that_leads_nowhere(tmp_path, target):
+    config = {"providers": LAB, "models": {"a": {"targets": [target]}}}
+    status, lines, _ = check(written(tmp_path, config), "--set", "server.listen=127.0.0.1:0")
+    assert status == 2 and len(lines) == 1 and lines[0].endswith(TARGETS[target]), lines
+
+
+def test_a_file_where_a_unix_socket_should_be_is_a_mistake(tmp_path):
+    there = tmp_path / "there"
+    there.write_text("mine")
+    status, lines, _ = check(written(tmp_path, {"server": {"listen": f"unix:{there}"}}))
+    assert status == 2 and len(lines) == 1 and "the file exists and is not a socket" in lines[0], lines
+    assert there.read_text() == "mine"
+
+
+def test_a_user_that_does_not_exist(tmp_path):
+    status, lines, _ = check(written(tmp_path, {"server": {"listen": "127.0.0.1:0", "user": "no-such-user"}}))
+    assert status == (2 if os.geteuid() == 0 else 0) and len(lines) == 1, lines
+    assert "there is no user 'no-such-user'" in lines[0]
+
+
 def test_two_keys_that_are_the_same_are_a_mistake(tmp_path):
     key = canary("client")
     status, lines, _ = check(written(tmp_path, {"auth": {"keys": [{"name": n, "key": key} for n in "ab"]}, "providers": LAB}),

@@ -84,7 +84,7 @@ def test_wrong_usage_is_status_2_and_says_what_to_write(tmp_path, args, said):
     (["serve", "--listen", "127.0.0.1:0", "--set", "observe.log.path=/nonexistent/x.log"], "/nonexistent/x.log"),
     (["serve", "--listen", "127.0.0.1:0", "--set", "observe.access.path=/"], "access log /: "),
     (["serve", "--listen", "unix:/nonexistent/x.sock"], "/nonexistent/x.sock: No such file or directory; check"),
-    (["serve", "--listen", "unix:/dev/null"], "the file is no socket"),
+    (["serve", "--listen", "unix:/dev/null"], "the file exists and is not a socket"),
     (["mock", "--listen", "203.0.113.1:0"], "no such address"),
 ])
 def test_what_cannot_be_done_is_status_1_and_says_why(tmp_path, args, said):
