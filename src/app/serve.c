@@ -219,6 +219,12 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
         snapshot = snapshot_build(c, str_c(s->simulator.url), &problems);
     else
         conf_destroy(c);
+    if (s->snapshot != NULL && snapshot != NULL && problems.count == 0 &&
+        s->snapshot->conf->given.providers && !c->given.providers &&
+        route_provider_at(snapshot->routes, 0) == NULL)
+        conf_problem(&problems, (struct conf_mark){ 0, 0 },
+            "has lost its 'providers', and no other is switched on: it looks cut short; write them "
+            "again, or restart to run without them");
     tell_problems(s, &problems);
     if (s->loop != NULL)
         watch_files(s, c);

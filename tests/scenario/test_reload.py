@@ -154,6 +154,7 @@ SHRUNK = {
                      "has lost its 'auth.keys'"),
     "keys cut off behind the name": ("providers: {lab: {wire: openai-chat, base_url: 'http://127.0.0.1:1/v1'}}\nauth:\n",
                                      "has lost its 'auth.keys'"),
+    "cut off before the providers": ("auth: {keys: [{name: a, key: a-key-that-is-long-enough}]}\n", "has lost its 'providers'"),
 }
 
 
