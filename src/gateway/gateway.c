@@ -18,7 +18,7 @@
 static bool
 is_at_this_door(const struct exchange *x)
 {
-    bool admin = server_door(x->q) == WORKER_DOOR_ADMIN;
+    bool admin = server_role(x->q) == WORKER_ROLE_ADMIN;
 
     if (x->endpoint->kind == ENDPOINT_IS_ADMIN)
         return admin || !x->worker->has_admin;
@@ -74,7 +74,7 @@ stage_match(struct exchange *x)
         x->path.text = exchange_join(x, S("/v1"), path, S(""));
     if (!is_at_this_door(x))
         return exchange_fail(x, ERR_NO_ROUTE,
-            server_door(x->q) == WORKER_DOOR_ADMIN
+            server_role(x->q) == WORKER_ROLE_ADMIN
                 ? "this address has health and metrics only; models are at server.listen"
                 : "metrics are at the address of server.admin_listen only");
     return STEP_NEXT;

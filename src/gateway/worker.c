@@ -351,7 +351,7 @@ on_accept_admin(void *owner, struct sock *s)
     struct worker *w = owner;
 
     metric_add(&w->metrics->connections, 1);
-    server_accept_by(w->server, s, WORKER_DOOR_ADMIN);
+    server_accept_role(w->server, s, WORKER_ROLE_ADMIN);
 }
 
 struct listen_options

@@ -17,7 +17,7 @@
 #include "policy/throttle.h"
 
 #define GATEWAY_LISTENERS 16
-#define WORKER_DOOR_ADMIN 1    /* of connections to server.admin_listen */
+#define WORKER_ROLE_ADMIN 1    /* the listener of server.admin_listen */
 #define WORKERS_MOST 256u
 #define WORKER_ID_WORDS 4    /* of 8 bytes: as much of a request's id as the log needs to find it */
 #define WORKER_TICK_MS 50

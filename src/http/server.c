@@ -98,11 +98,11 @@ unlink_conn(struct server *s, struct server_request *q)
 void
 server_accept(void *server, struct sock *sock)
 {
-    server_accept_by(server, sock, 0);
+    server_accept_role(server, sock, 0);
 }
 
 void
-server_accept_by(struct server *s, struct sock *sock, unsigned door)
+server_accept_role(struct server *s, struct sock *sock, unsigned role)
 {
     if (s->connections >= s->limits.connections + SERVER_OVERFLOW_CONNECTIONS) {
         sock_close(sock);
@@ -113,7 +113,7 @@ server_accept_by(struct server *s, struct sock *sock, unsigned door)
 
     q->server = s;
     q->sock = sock;
-    q->door = door;
+    q->role = role;
     q->stopped = true;    /* a new socket is not being read */
     q->turn = (struct deferred){ .fn = server_conn_turn, .arg = q };
     q->timer = timer_create_on(s->loop, server_conn_tick, q);
@@ -327,9 +327,9 @@ server_is_tls(const struct server_request *q)
 }
 
 unsigned
-server_door(const struct server_request *q)
+server_role(const struct server_request *q)
 {
-    return q->door;
+    return q->role;
 }
 
 struct loop *

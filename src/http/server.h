@@ -78,7 +78,7 @@ void server_set_limits(struct server *s, const struct server_limits *limits);
 void server_accept(void *server, struct sock *s);
 
 /* The same for connections of a listener with another role than the default, 0. */
-void server_accept_by(struct server *s, struct sock *sock, unsigned door);
+void server_accept_role(struct server *s, struct sock *sock, unsigned role);
 
 /* From now on responses carry "Connection: close", so that clients reconnect, perhaps to another
  * server; nothing else changes. */
@@ -104,7 +104,7 @@ const struct http_head *server_head(const struct server_request *q);
 struct str server_peer(const struct server_request *q);
 bool server_is_local(const struct server_request *q);    /* loopback or a Unix socket */
 bool server_is_tls(const struct server_request *q);
-unsigned server_door(const struct server_request *q);
+unsigned server_role(const struct server_request *q);
 struct loop *server_loop(const struct server_request *q);
 
 /* The handler's own pointer. */

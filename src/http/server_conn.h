@@ -66,7 +66,7 @@ struct server_request {
     struct server_request *prev;
     struct server_request *next;
     struct server_address *address;
-    unsigned door;    /* role of the listener that accepted it */
+    unsigned role;    /* role of the listener that accepted it */
     struct deferred turn;
 
     /* input */
