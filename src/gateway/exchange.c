@@ -352,7 +352,7 @@ read_json(struct exchange *x, bool must_be_json)
     if (!exchange_parse(x))
         return STEP_WAIT;
     if (r->doc == NULL && must_be_json)
-        return exchange_fail(x, ERR_BAD_JSON, "the body is not usable JSON: %s at byte %zu",
+        return exchange_fail(x, ERR_BAD_JSON, "the body cannot be parsed as JSON: %s at byte %zu",
             x->bad_json.what, x->bad_json.offset);
     enum err e = wire_check_members(r->arena, r->doc, members, &fault);
     if (e != OK)

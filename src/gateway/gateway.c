@@ -1,8 +1,8 @@
-/* gateway.c - the life of a request, top to bottom. Read this file first.
+/* gateway.c - the life of a request from start to end. Read this file first.
  *
- * An exchange moves through the stages below. A stage does one thing and returns
- * STEP_NEXT, STEP_WAIT (it is called again when something woke the exchange)
- * or STEP_STOP. Whatever happens, the exchange ends in exchange_finish(), once.
+ * An exchange passes through the stages below. A stage does one thing and returns STEP_NEXT,
+ * STEP_WAIT (it is called again once the exchange is woken) or STEP_STOP. Every exchange ends in
+ * exchange_finish(), exactly once.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,11 +12,15 @@
 #include "gateway/exchange.h"
 #include "gateway/local.h"
 
-#define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and a decoder, taken also when full */
+#define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
 
-/* Where the operator has an address, metrics are there alone; and nobody asks models there. */
+#define AT_MEMORY_LIMIT                                                                            \
+    "the gateway is at its memory limit (server.limits.held); try again in a moment"
+
+/* Does this listener serve the endpoint? If there is an admin listener, metrics are served only
+ * there, and the admin listener serves no routes that need a key. */
 static bool
-is_at_this_door(const struct exchange *x)
+is_on_this_listener(const struct exchange *x)
 {
     bool admin = server_role(x->q) == WORKER_ROLE_ADMIN;
 
@@ -25,8 +29,9 @@ is_at_this_door(const struct exchange *x)
     return !admin || !endpoint_needs_key(x->endpoint);
 }
 
-/* Where nobody must identify, a page whose name was pointed here could read what a program on this
- * machine may. Health tells it nothing, and no browser calls by a unix socket. */
+/* Without API keys, DNS rebinding would let a web page read whatever a program on this machine can
+ * read. Health checks reveal nothing, and browsers do not connect to Unix sockets, so both are
+ * exempt. */
 static bool
 is_refused_host(const struct exchange *x)
 {
@@ -37,7 +42,7 @@ is_refused_host(const struct exchange *x)
            !str_eq(x->client_ip, S("unix")) && !browser_is_our_host(&c->server, host);
 }
 
-/* Which route of which protocol is this? Browsers' preflights are answered here. */
+/* Finds the endpoint and the protocol. CORS preflight requests are answered here. */
 static enum step
 stage_match(struct exchange *x)
 {
@@ -49,8 +54,8 @@ stage_match(struct exchange *x)
     x->request.wire = endpoint_wire(x->endpoint, head);
     if (is_refused_host(x))
         return exchange_fail(x, ERR_FORBIDDEN,
-            "the Host field is not an address of this gateway; where no key is needed, names by "
-            "which it is called must be in server.hosts");
+            "the Host field is not an address of this gateway; without API keys, other host "
+            "names must be listed in server.hosts");
     if (str_eq(head->method, S("OPTIONS")) && http_field_get(&head->fields, S("origin")).n != 0) {
         exchange_answer(x, 204, S(""), S(""));
         return STEP_STOP;
@@ -58,29 +63,30 @@ stage_match(struct exchange *x)
     if (x->path_fault != NULL)
         return exchange_fail(x, ERR_BAD_REQUEST, "%s", x->path_fault);
     if (e == ERR_METHOD)
-        return exchange_fail(x, e, STR_FMT " takes " STR_FMT ", not " STR_FMT, STR_ARG(path),
+        return exchange_fail(x, e, STR_FMT " supports " STR_FMT ", not " STR_FMT, STR_ARG(path),
             STR_ARG(endpoint_methods(x->endpoint)), STR_ARG(head->method));
     if (e == ERR_BAD_REQUEST)
         return exchange_fail(x, e,
-            "the path has one of / \\ ? # percent-encoded, or ';'; no route that is passed through "
-            "takes that");
+            "the path contains ';' or one of / \\ ? # percent-encoded, which is not allowed in "
+            "routes that are passed through");
     if (e != OK)
         return exchange_fail(x, e,
-            "there is no route " STR_FMT " " STR_FMT "%s; see GET / for what "
-            "there is",
+            "there is no route " STR_FMT " " STR_FMT "%s; GET / lists all routes",
             STR_ARG(head->method), STR_ARG(path),
             x->endpoint != &endpoints[ENDPOINT_none] ? " (paths are case-sensitive)" : "");
     if (endpoint_needs_key(x->endpoint) && !str_starts(path, S("/v1/")))
         x->path.text = exchange_join(x, S("/v1"), path, S(""));
-    if (!is_at_this_door(x))
+    if (!is_on_this_listener(x))
         return exchange_fail(x, ERR_NO_ROUTE,
             server_role(x->q) == WORKER_ROLE_ADMIN
-                ? "this address has health and metrics only; models are at server.listen"
-                : "metrics are at the address of server.admin_listen only");
+                ? "this address (server.admin_listen) serves health checks and metrics only; "
+                  "send model requests to server.listen"
+                : "metrics are served at server.admin_listen only");
     return STEP_NEXT;
 }
 
-/* A wrong key is 401; too many of them from one address are 429. A right one never comes here. */
+/* The key is missing or wrong: 401. After too many wrong keys from one address: 429. Requests with
+ * a valid key never get here. */
 static enum step
 refuse_caller(struct exchange *x, struct str credential)
 {
@@ -92,15 +98,18 @@ refuse_caller(struct exchange *x, struct str credential)
             "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'");
     wait_ms = throttle_wrong_key(x->worker->throttle, x->client_ip, per_minute, clock_now_us());
     if (wait_ms == 0)
-        return exchange_fail(x, ERR_AUTH, "the API key is not known here");
+        return exchange_fail(
+            x, ERR_AUTH, "the API key is not one of this gateway's keys (auth.keys)");
     metric_add(&x->worker->metrics->wrong_keys_throttled, 1);
-    return exchange_fail_with(x,
-        &(struct llm_error){ .kind = ERR_RATE_LIMIT,
-            .message = S("too many wrong API keys came from this address; right ones are served"),
-            .retry_after_ms = (int64_t)wait_ms });
+    return exchange_fail_with(
+        x, &(struct llm_error){ .kind = ERR_RATE_LIMIT,
+               .message = S("too many wrong API keys from this address (server.limits.wrong_keys); "
+                            "requests with a valid key are still served"),
+               .retry_after_ms = (int64_t)wait_ms });
 }
 
-/* Where nobody must identify, any page that somebody on this machine looks at could spend. */
+/* Without API keys, any web page opened on this machine could send requests at the operator's
+ * expense. */
 static bool
 is_refused_page(const struct exchange *x)
 {
@@ -109,14 +118,14 @@ is_refused_page(const struct exchange *x)
     return c->auth.mode == AUTH_NONE && browser_is_foreign_page(&c->server, server_head(x->q));
 }
 
-/* Routes that are not model calls have a permission of their own. */
+/* Routes that are not model calls need a permission of their own. */
 static bool
 may_use_route(const struct exchange *x)
 {
     return auth_allows_route(x->who, str_c(x->endpoint->id), x->method, x->path.text);
 }
 
-/* Who is asking? Health and metrics are open to everybody. */
+/* Identifies the client. Health checks and metrics need no key. */
 static enum step
 stage_authenticate(struct exchange *x)
 {
@@ -127,12 +136,13 @@ stage_authenticate(struct exchange *x)
     if (e != OK && needs_key)
         return refuse_caller(x, credential);
     if (needs_key && is_refused_page(x))
-        return exchange_fail(
-            x, ERR_FORBIDDEN, "pages of this origin may not call; name it in server.cors_origins");
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "web pages of this origin may not use the gateway; "
+            "add the origin to server.cors_origins to allow it");
     if (x->endpoint->kind == ENDPOINT_IS_PASSED && !may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
-            "this API key may not use this route, which is not a model call; name it in the key's "
-            "routes: '%s', or '" STR_FMT " " STR_FMT "'",
+            "this API key may not use this route, which is not a model call; to allow it, add to "
+            "the key's routes: '%s', or '" STR_FMT " " STR_FMT "'",
             x->endpoint->id, STR_ARG(x->method), STR_ARG(x->path.text));
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
@@ -140,7 +150,7 @@ stage_authenticate(struct exchange *x)
     return x->answered ? STEP_STOP : STEP_WAIT;
 }
 
-/* The caller may allow less time than the configuration does. */
+/* The client may ask for a shorter deadline than the configured one. */
 static bool
 shorten_deadline(struct exchange *x)
 {
@@ -156,28 +166,33 @@ shorten_deadline(struct exchange *x)
     return true;
 }
 
-/* May they ask right now? Overload is refused early, never queued. */
+/* Applies the limits on concurrent requests. A request that exceeds one is refused, never
+ * queued. */
 static enum step
 stage_admit(struct exchange *x)
 {
     const struct conf_server *limits = &exchange_conf(x)->server;
 
     if (x->worker->exchange_count > limits->limit_requests)
-        return exchange_fail(x, ERR_OVERLOADED, "%u requests are under way; try again in a moment",
+        return exchange_fail(x, ERR_OVERLOADED,
+            "the gateway is already processing %u requests (server.limits.requests); "
+            "try again in a moment",
             x->worker->exchange_count - 1);
     if (!shorten_deadline(x))
-        return exchange_fail(
-            x, ERR_BAD_REQUEST, DEADLINE_FIELD " is not a time; write milliseconds, or like 30s");
+        return exchange_fail(x, ERR_BAD_REQUEST,
+            DEADLINE_FIELD
+            " is not a duration; send milliseconds, or a number with a unit such as 30s");
     if (!in_flight_begin(x->who->in_flight, limits->limit_streams_per_key) &&
         !(limits->limit_streams_per_key == CONF_STREAMS_PER_KEY && server_is_local(x->q) &&
             in_flight_begin(x->who->in_flight, 0)))
-        return exchange_fail(x, ERR_RATE_LIMIT, "this key already has %u requests under way",
+        return exchange_fail(x, ERR_RATE_LIMIT,
+            "this API key already has %u requests in progress (server.limits.streams_per_key)",
             in_flight_count(x->who->in_flight));
     x->slot = true;
     return STEP_NEXT;
 }
 
-/* The body, within limits. */
+/* Receives the body, within limits. */
 static enum step
 stage_receive(struct exchange *x)
 {
@@ -188,15 +203,14 @@ stage_receive(struct exchange *x)
 
         x->bytes_in = buf_len(&body);
         if (!exchange_take_body(x, body))
-            return exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
+            return exchange_fail(x, ERR_OVERLOADED, AT_MEMORY_LIMIT);
         return STEP_NEXT;
     }
     x->wait_began_us = clock_now_us();
     return STEP_WAIT;
 }
 
-/* Counts what unpacking holds: like a body, it gets no further than this while the process holds all
- * that it may. */
+/* Counts the memory used for unpacking. At the memory limit only small bodies are unpacked. */
 static bool
 hold_unpacked(struct exchange *x)
 {
@@ -206,8 +220,7 @@ hold_unpacked(struct exchange *x)
     return quota_share_set(&x->worker->held, &x->unpack_held, now, begun);
 }
 
-/* A compressed body is made plain, some of it in each turn of the loop. What goes on to providers
- * is the plain one. */
+/* Decompresses the body, a bounded part per turn of the loop. Providers get it uncompressed. */
 static enum step
 stage_unpack(struct exchange *x)
 {
@@ -226,17 +239,17 @@ stage_unpack(struct exchange *x)
         x->unpack = unpack_create(coding, x->request.body, limit);
     enum unpack_state state = x->unpack != NULL ? unpack_step(x->unpack) : UNPACK_NO_MEMORY;
     if (state == UNPACK_NO_MEMORY || !hold_unpacked(x))
-        return exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
+        return exchange_fail(x, ERR_OVERLOADED, AT_MEMORY_LIMIT);
     switch (state) {
     case UNPACK_MORE:
         exchange_wake(x);
         return STEP_WAIT;
     case UNPACK_LARGE:
-        return exchange_fail(
-            x, ERR_TOO_LARGE, "the body is larger than %zu bytes when it is unpacked", limit);
+        return exchange_fail(x, ERR_TOO_LARGE,
+            "the decompressed body is larger than %zu bytes (server.limits.body)", limit);
     case UNPACK_BAD:
         return exchange_fail(x, ERR_BAD_REQUEST,
-            "the compressed body is damaged or cut short, or something follows it");
+            "the compressed body is corrupt, truncated, or followed by other data");
     case UNPACK_DONE:
     case UNPACK_NO_MEMORY:
         break;
@@ -246,12 +259,11 @@ stage_unpack(struct exchange *x)
     buf_init(unpack_output(x->unpack), 0);
     exchange_end_unpack(x);
     buf_fit(&plain);
-    return exchange_take_body(x, plain)
-               ? STEP_NEXT
-               : exchange_fail(x, ERR_OVERLOADED, "%s", err_row(ERR_OVERLOADED)->sentence);
+    return exchange_take_body(x, plain) ? STEP_NEXT
+                                        : exchange_fail(x, ERR_OVERLOADED, AT_MEMORY_LIMIT);
 }
 
-/* The caller's bytes become a struct llm_request; only its head is read here. */
+/* Parses the body. Of the request, only the head (model, stream) is read here. */
 static enum step
 stage_decode(struct exchange *x)
 {
@@ -266,11 +278,12 @@ stage_decode(struct exchange *x)
         return STEP_WAIT;
     if (r->doc == NULL)
         return exchange_fail(x, x->bad_json.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
-            "the body is not usable JSON: %s at byte %zu", x->bad_json.what, x->bad_json.offset);
+            "the body cannot be parsed as JSON: %s at byte %zu", x->bad_json.what,
+            x->bad_json.offset);
     if (r->doc->type != JSON_OBJECT)
         return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
     enum err e = r->wire->caller->read_head(r, &fault);
-    /* outlives the body */
+    /* must outlive the body */
     r->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
     if (e != OK)
         return exchange_fail_with(x, &(struct llm_error){ .kind = e,
@@ -290,8 +303,8 @@ plan_serves(const struct plan *plan, enum llm_op op)
     return false;
 }
 
-/* The model that was asked for becomes an ordered list of places to try. Never waits: it reads
- * the snapshot that this exchange started with. */
+/* Resolves the model to an ordered list of targets. Never waits: it uses the snapshot that the
+ * exchange started with. */
 static enum step
 stage_route(struct exchange *x)
 {
@@ -300,8 +313,8 @@ stage_route(struct exchange *x)
 
     if (x->request.model.n == 0 && !auth_allows_model(x->who, S("")) && !may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
-            "this API key may use certain models only, and this request names none where this "
-            "route has it");
+            "this API key is limited to certain models, and the request does not name a model "
+            "where this route expects it");
     if (x->request.model.n == 0) {
         x->plan.targets[0] = route_default(routes, x->arena, x->request.wire, &why);
         x->plan.count = x->plan.targets[0] != NULL;
@@ -324,7 +337,7 @@ stage_route(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* Sends the request to the next target until one has really begun to answer. */
+/* Sends the request to one target after the other, until one starts to answer. */
 static enum step
 stage_attempt(struct exchange *x)
 {
@@ -349,7 +362,7 @@ stage_attempt(struct exchange *x)
             return STEP_NEXT;
         case ATTEMPT_FAILED:
             if (x->attempt.committed)
-                return STEP_NEXT;    /* it began and broke before we came here */
+                return STEP_NEXT;    /* it started to answer and failed before this stage ran */
             attempt_stop(x, error->kind);
             x->attempt.repeat = attempt_may_repeat(x);
             if (x->attempt.repeat)
@@ -361,7 +374,7 @@ stage_attempt(struct exchange *x)
     }
 }
 
-/* The answer flows in the provider's callbacks (relay.c); here we only wait for its end. */
+/* The answer is forwarded in the provider's callbacks (relay.c); this only waits for its end. */
 static enum step
 stage_relay(struct exchange *x)
 {
@@ -376,7 +389,7 @@ stage_relay(struct exchange *x)
         relay_flush(x);
         if (x->relay.tally.usage.input < 0 && x->request.doc != NULL && !x->large)
             x->input_estimate = llm_request_estimate_tokens(&x->request);
-        attempt_drop_request(x);    /* a caller may take long to read the answer */
+        attempt_drop_request(x);    /* the client may take long to read the answer */
         return STEP_NEXT;
     case ATTEMPT_NONE:
     case ATTEMPT_WRITING:
@@ -386,8 +399,8 @@ stage_relay(struct exchange *x)
     CHECK_UNREACHABLE();
 }
 
-/* A client that reads slowly has been served when it has taken the answer. What the kernel's send
- * buffer holds by then counts as taken. */
+/* Waits until the client has read the answer. Whatever fits into the kernel's send buffer counts as
+ * read. */
 static enum step
 stage_deliver(struct exchange *x)
 {
@@ -406,16 +419,16 @@ static const struct stage {
     const char *name;
     enum step (*run)(struct exchange *x);
 } stages[] = {
-    { "match", stage_match },                  /* which route is this?       */
-    { "authenticate", stage_authenticate },    /* who is asking?             */
-    { "admit", stage_admit },                  /* may they ask right now?    */
-    { "receive", stage_receive },              /* the body, within limits    */
-    { "unpack", stage_unpack },                /* gzip, br, ... -> plain     */
-    { "decode", stage_decode },                /* bytes -> struct llm_request */
-    { "route", stage_route },                  /* model -> ordered targets   */
-    { "attempt", stage_attempt },              /* send; on failure the next  */
-    { "relay", stage_relay },                  /* answer -> caller           */
-    { "deliver", stage_deliver },              /* has it been taken?         */
+    { "match", stage_match },                  /* which endpoint is it? */
+    { "authenticate", stage_authenticate },    /* who is the client? */
+    { "admit", stage_admit },                  /* limits on concurrent requests */
+    { "receive", stage_receive },              /* the body */
+    { "unpack", stage_unpack },                /* decompress the body */
+    { "decode", stage_decode },                /* parse the body */
+    { "route", stage_route },                  /* model -> ordered targets */
+    { "attempt", stage_attempt },              /* send; after a failure, try the next */
+    { "relay", stage_relay },                  /* forward the answer */
+    { "deliver", stage_deliver },              /* wait until the client has read it */
 };
 
 COLD static void
@@ -434,7 +447,7 @@ gateway_run(struct exchange *x)
     enum step step = STEP_NEXT;
 
     if (x->job == JOB_RUNNING)
-        return;    /* its end runs the stages again */
+        return;    /* when it ends, the stages run again */
     if (x->gone) {
         /* Some clients close as soon as they have read the terminator. */
         attempt_stop(x, x->relay.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);

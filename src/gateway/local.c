@@ -1,4 +1,4 @@
-/* local.c - requests that the gateway answers itself. */
+/* local.c - requests that the gateway answers itself, without a provider. */
 #include "gateway/local.h"
 
 #include "base/clock.h"
@@ -14,7 +14,7 @@ answer_json(struct exchange *x, int status, struct buf *body)
     buf_fini(body);
 }
 
-/* The workers' loops turn: that is all it says. It never looks at providers. */
+/* Liveness: do the workers' event loops run? The state of providers does not matter. */
 void
 local_livez(struct exchange *x)
 {
@@ -25,7 +25,7 @@ local_livez(struct exchange *x)
     exchange_answer(x, 200, S("application/json"), S("{\"status\":\"ok\"}\n"));
 }
 
-/* Ready for traffic? Not while draining. */
+/* Readiness: fails while draining. */
 void
 local_readyz(struct exchange *x)
 {
@@ -85,7 +85,7 @@ local_metrics(struct exchange *x)
     struct buf b;
 
     if (!exchange_conf(x)->observe.metrics) {
-        (void)exchange_fail(x, ERR_NO_ROUTE, "metrics are switched off (observe.metrics)");
+        (void)exchange_fail(x, ERR_NO_ROUTE, "metrics are disabled (observe.metrics)");
         return;
     }
     buf_init(&b, DOCUMENT_BYTES);
@@ -270,7 +270,7 @@ local_models(struct exchange *x)
     answer_json(x, 200, &b);
 }
 
-/* Every name that can be routed is a model, listed or not. */
+/* Any name that can be routed is a model, whether it is listed or not. */
 void
 local_model(struct exchange *x)
 {
@@ -278,7 +278,7 @@ local_model(struct exchange *x)
     struct str id =
         http_decode_percent(x->arena, str_skip(x->path.text, sizeof("/v1/models/") - 1));
     struct plan plan;
-    struct str why = S("there is no such model");
+    struct str why = S("this model does not exist; GET /v1/models lists the models");
     struct buf b;
 
     if (id.n == 0 || id.n > MODEL_BYTES || !auth_allows_model(x->who, id) ||

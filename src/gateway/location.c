@@ -1,4 +1,4 @@
-/* location.c - where a provider's Location leads, as the caller has to read it. */
+/* location.c - rewrites a provider's Location field for the client. */
 #include "gateway/location.h"
 
 /* The length of the scheme in "scheme:...", or 0. */
@@ -17,7 +17,7 @@ scheme_length(struct str s)
     return 0;
 }
 
-/* Takes the authority off "host:port/path". */
+/* Splits the authority off "host:port/path". */
 static struct str
 take_authority(struct str *rest)
 {
@@ -30,7 +30,8 @@ take_authority(struct str *rest)
     return authority;
 }
 
-/* "host" of "host:port", and of "user@host:port", which some programs see and others do not. */
+/* The host of "host:port" or "user@host:port": some programs ignore the user part, others do
+ * not. */
 static struct str
 host_of(struct str authority)
 {
@@ -47,7 +48,7 @@ host_of(struct str authority)
     return authority;
 }
 
-/* Does the authority name exactly this server? The scheme's own port may be written or not. */
+/* Does the authority name exactly this server? The scheme's default port may be present or not. */
 static bool
 is_server(const struct origin *o, struct str scheme, struct str authority)
 {
@@ -66,7 +67,7 @@ location_for_caller(
     size_t n = scheme_length(location);
 
     if (str_chr(location, '\\') != location.n)
-        return S("");    /* browsers read it as '/' */
+        return S("");    /* browsers treat it as '/' */
     if (n != 0) {
         scheme = str_make(location.p, n);
         path = str_skip(location, n + 1);
@@ -80,7 +81,7 @@ location_for_caller(
         if (!is_server(o, scheme, authority))
             return S("");
     } else if (n != 0 || !str_starts(path, S("/"))) {
-        return location;    /* relative, or nothing that HTTP can follow */
+        return location;    /* relative, or not an HTTP URL */
     }
     if (!str_starts(path, base_path))
         return S("");

@@ -1,15 +1,15 @@
-/* location.h - where a provider's Location leads, as the caller has to read it.
+/* location.h - rewrites a provider's Location field for the client.
  *
- * A caller that follows it sends along the key that it has for the gateway. So what is within the
- * provider's base URL becomes the gateway's own path to it.
+ * A client that follows it sends its API key of the gateway along. Locations below the provider's
+ * base URL are therefore replaced by the gateway's own path to the same resource.
  */
 #pragma once
 
 #include "base/arena.h"
 #include "net/dial.h"
 
-/* The value for the caller: the gateway's path to what is within the base URL; as it is when it is
- * relative, or on another server. Empty for what the gateway has no path to: the provider's server
- * beside the base URL. */
+/* The value to send to the client: the gateway's path for a location below the base URL; unchanged
+ * if it is relative or on another server; empty if it is on the provider's server but not below the
+ * base URL, because the gateway has no path to it. */
 struct str location_for_caller(
     struct arena *a, const struct origin *o, struct str base_path, struct str location);

@@ -20,7 +20,7 @@ enum {
 struct models_ask {
     struct models_asker *asker;
     struct models_ask *prev, *next;
-    struct snapshot *snapshot;    /* the provider is its */
+    struct snapshot *snapshot;    /* owns the provider */
     struct provider *provider;
     struct client_call *call;
     struct buf fields, path;
@@ -239,10 +239,10 @@ void
 models_stop(struct models_asker *a)
 {
     while (a->first != NULL)
-        ask_end(a->first, NULL, "the gateway ends");
+        ask_end(a->first, NULL, "the gateway is shutting down");
 }
 
-/* --- all names --- */
+/* --- the list of all names --- */
 
 struct names {
     char room[2 * MODEL_BYTES + 2];

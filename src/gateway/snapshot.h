@@ -1,9 +1,8 @@
-/* snapshot.h - everything that a reload replaces, as one immutable whole.
+/* snapshot.h - everything that a reload replaces, as one immutable object.
  *
- * Configuration, keys and routes are built and checked aside, then published to
- * the workers by message. An exchange keeps the snapshot it started with;
- * the last holder frees it. Counting is done per worker, so that a request touches
- * no counter that another core writes.
+ * Configuration, keys and routes are built and checked first, then sent to the workers by message.
+ * An exchange keeps the snapshot that it started with; the last user frees it. References are
+ * counted per worker, so that a request never writes to a counter that another core writes to.
  */
 #pragma once
 
@@ -17,26 +16,26 @@ struct snapshot {
     struct auth_table *auth;
     struct route_table *routes;
     struct secrets *secrets;    /* keys, header values and passwords of the configuration */
-    uint64_t generation;        /* 1, 2, ...: who puts it to use counts */
+    uint64_t generation;        /* 1, 2, ...; set when the snapshot is put to use */
     _Atomic uint32_t refs;
 };
 
-/* Takes over `c`. What is wrong goes to `problems`; then the snapshot must not be published, only
- * released. */
+/* Takes over `c`. Errors are added to `problems`; if there are any, the snapshot must not be
+ * published, only released. */
 struct snapshot *snapshot_build(
     struct conf *c, struct str simulated_url, struct conf_problems *problems) NEVER_NULL;
 
-/* One holder more or less; any thread. */
+/* Takes or releases a reference; from any thread. */
 struct snapshot *snapshot_ref(struct snapshot *s) NEVER_NULL;
 void snapshot_unref(struct snapshot *s);
 
-/* One worker's share of a snapshot: counted without atomics. */
+/* One worker's references to a snapshot, counted without atomics. */
 struct snapshot_hold {
     struct snapshot *snapshot;
-    uint32_t users;    /* exchanges, and one for being current */
+    uint32_t users;    /* exchanges, plus one while it is the current snapshot */
 };
 
-/* Makes `s` (a reference is taken over) a worker's current one. */
+/* Makes `s` (takes over the reference) the worker's current snapshot. */
 struct snapshot_hold *snapshot_hold_create(struct snapshot *s) NEVER_NULL;
 static inline struct snapshot_hold *
 snapshot_hold_take(struct snapshot_hold *h)

@@ -1,4 +1,4 @@
-/* tally.c - counts as the events go by. */
+/* tally.c - counts the events of an answer while it is being read. */
 #include "gateway/tally.h"
 
 #include "base/clock.h"

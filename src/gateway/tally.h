@@ -1,7 +1,7 @@
-/* tally.h - what an answer amounts to: its tokens, its finish reason, when they came.
+/* tally.h - what an answer consists of: tokens, finish reason, and when they arrived.
  *
- * Fed with every event that a decoder reads, whatever is done with it afterwards;
- * the access line, the metrics and the price are made from it.
+ * It gets every event that a decoder emits, no matter what is done with the event afterwards. The
+ * access log, the metrics and the cost are derived from it.
  */
 #pragma once
 
@@ -17,9 +17,9 @@ struct tally {
 
 void tally_reset(struct tally *t);
 
-/* Takes note of an event. True when it is a part of the answer itself: a token. */
+/* Counts an event. True if it is part of the answer's content: a token. */
 bool tally_event(struct tally *t, const struct llm_event *ev);
 
-/* Fills what nobody reported with an estimate; `cut`: what the answer said of its output was a
- * beginning only. False when all is known already. */
+/* Estimates what was not reported. `cut`: the answer was cut, so what it reported about its output
+ * is incomplete. False if everything was reported. */
 bool tally_estimate(struct tally *t, int64_t input_tokens, bool cut);

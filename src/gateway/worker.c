@@ -20,7 +20,7 @@
 #define SCRATCH_BYTES (256u * 1024 * 1024)
 #define TEXT_BYTES (8u * 1024 * 1024)
 
-/* --- callers' requests become exchanges --- */
+/* --- from requests to exchanges --- */
 
 static void
 on_request(void *owner, struct server_request *q)
@@ -42,7 +42,7 @@ on_body_failed(void *owner, struct server_request *q, enum err why)
 
     (void)owner;
     (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
-    x->stage = UINT32_MAX;    /* no stage is left: the next turn finishes it */
+    x->stage = UINT32_MAX;    /* skip all stages: the next turn finishes the exchange */
     exchange_wake(x);
 }
 
@@ -70,7 +70,7 @@ on_gone(void *owner, struct server_request *q)
     exchange_wake(x);
 }
 
-/* The access-log line of a request that never became an exchange. */
+/* Logs a request that never became an exchange. */
 static void
 log_refused(struct worker *w, const struct server_request *q, struct str id, enum err why,
     const char *detail, size_t bytes_out)
@@ -128,7 +128,7 @@ static const struct server_handler handler = {
     .refused = on_refused,
 };
 
-/* --- the clock --- */
+/* --- the tick --- */
 
 static unsigned
 listeners_open(const struct worker *w)
@@ -180,7 +180,7 @@ trim_memory(struct worker *w, uint64_t now_us)
 #endif
 }
 
-/* Checks the deadlines of all exchanges, so that no request needs timers of its own. */
+/* Checks the deadlines of all exchanges, so that requests need no timers of their own. */
 static void
 on_tick(void *arg)
 {
@@ -202,8 +202,8 @@ on_tick(void *arg)
     timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }
 
-/* Exchanges settle at the end of a turn, or when a helper thread is done with them; the loop stops
- * in a later one. */
+/* Exchanges are settled at the end of a turn, or when a helper thread has finished with them; the
+ * loop stops in a later turn. */
 static void
 do_stop_loop(void *arg)
 {
@@ -211,7 +211,7 @@ do_stop_loop(void *arg)
 
     w->stopping = true;
     if (w->exchanges != NULL)
-        return;    /* the last one comes back here */
+        return;    /* called again when the last one is settled */
     access_log_flush(&w->access);
     loop_stop(w->loop);
 }
@@ -296,7 +296,7 @@ worker_series(struct worker *w, struct target *t)
     return s;
 }
 
-/* --- setting up --- */
+/* --- initialisation --- */
 
 static void
 apply_limits(struct worker *w)
@@ -319,7 +319,7 @@ apply_limits(struct worker *w)
         .held = &w->held,
     };
 
-    /* the same for all workers; never so little that one body could not come */
+    /* the same for all workers, and large enough for one body */
     quota_set_limit(&w->gateway->held, MAX(c->limit_held_bytes, c->limit_body_bytes));
     server_set_limits(w->server, &limits);
 }
@@ -408,8 +408,8 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     bool opened = true;
 
 #ifdef __GLIBC__
-    /* Large blocks are mapped: they grow without being copied and leave no holes. Left to itself the
-     * library stops mapping them once the first one was freed. */
+    /* Large blocks are allocated with mmap(), so that they grow without being copied and leave no
+     * holes. By default glibc raises the threshold for mmap() when such a block is freed. */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 #endif
     w->gateway = g;
@@ -555,7 +555,7 @@ do_drain(void *arg)
 void
 worker_drain(struct worker *w)
 {
-    atomic_store(&w->busy, 1);    /* until the worker has counted */
+    atomic_store(&w->busy, 1);    /* until the worker has counted its connections */
     loop_post(w->loop, do_drain, w);
 }
 

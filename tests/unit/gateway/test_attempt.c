@@ -14,7 +14,7 @@ finish(void)
 
 /* --- the request --- */
 
-TEST(between_equal_protocols_only_the_models_name_changes)
+TEST(with_the_same_protocol_only_the_model_name_changes)
 {
     gateway_world_start(&w, "models:\n  fast: {targets: [mock/real-name]}\n");
     EXPECT_INT(gateway_world_chat(&w, "",
@@ -28,7 +28,7 @@ TEST(between_equal_protocols_only_the_models_name_changes)
     finish();
 }
 
-TEST(usage_is_asked_for_when_the_caller_did_not_and_kept_from_it)
+TEST(usage_is_always_requested_and_hidden_from_clients_that_did_not_ask)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", ",\"stream\":true")), 200);
@@ -39,7 +39,7 @@ TEST(usage_is_asked_for_when_the_caller_did_not_and_kept_from_it)
     finish();
 }
 
-TEST(configured_parameters_replace_the_callers_and_join_them)
+TEST(configured_params_override_and_extend_the_clients)
 {
     gateway_world_start(&w,
         "models:\n"
@@ -56,7 +56,7 @@ TEST(configured_parameters_replace_the_callers_and_join_them)
     finish();
 }
 
-TEST(a_parameter_that_we_would_add_ourselves_is_sent_once)
+TEST(a_configured_param_that_the_gateway_also_adds_is_sent_once)
 {
     gateway_world_start(&w, "models:\n  odd: {targets: [{model: mock/m, params: {stream_options: "
                             "{include_usage: true}}}]}\n");
@@ -71,7 +71,7 @@ TEST(a_parameter_that_we_would_add_ourselves_is_sent_once)
     finish();
 }
 
-TEST(parameters_of_any_size_arrive_whole)
+TEST(params_of_any_size_are_sent_complete)
 {
     struct buf text;
 
@@ -109,7 +109,7 @@ TEST(parameters_of_any_size_arrive_whole)
     finish();
 }
 
-TEST(a_provider_gets_its_own_key_and_nothing_of_the_callers_that_it_need_not_know)
+TEST(a_provider_gets_its_own_key_and_only_the_allowed_client_headers)
 {
     gateway_world_start(&w, "auth: {keys: [{name: a, key: key-of-a}]}\n");
     EXPECT_INT(gateway_world_chat(&w,
@@ -144,7 +144,7 @@ TEST(edits_within_a_value_that_is_replaced_are_dropped)
 
 /* --- the answer --- */
 
-TEST(a_provider_may_say_when_to_come_back_in_three_ways)
+TEST(retry_after_is_read_in_three_formats)
 {
     static const struct {
         const char *name, *value;
@@ -174,7 +174,7 @@ TEST(a_provider_may_say_when_to_come_back_in_three_ways)
     clock_set_for_tests(0, 0);
 }
 
-TEST(a_providers_wish_to_be_left_alone_reaches_the_caller)
+TEST(a_providers_retry_after_is_passed_to_the_client)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=429;retry-after=7", "")), 429);
@@ -185,7 +185,7 @@ TEST(a_providers_wish_to_be_left_alone_reaches_the_caller)
     finish();
 }
 
-TEST(what_is_the_callers_fault_is_not_asked_of_another_target)
+TEST(client_errors_do_not_fall_back_to_another_target)
 {
     gateway_world_start(&w, "models:\n  two: {targets: [\"mock/fault-400\", mock/m]}\n"
                             "  three: {targets: [\"mock/fault-context\", mock/m]}\n");
@@ -196,7 +196,7 @@ TEST(what_is_the_callers_fault_is_not_asked_of_another_target)
     finish();
 }
 
-TEST(each_clock_that_runs_out_before_the_first_token_moves_on_to_the_next_target)
+TEST(each_timeout_before_the_first_token_falls_back_to_the_next_target)
 {
     gateway_world_start(&w, "timeouts: {first_token: 150ms}\n"
                             "models:\n"
@@ -211,7 +211,7 @@ TEST(each_clock_that_runs_out_before_the_first_token_moves_on_to_the_next_target
     finish();
 }
 
-TEST(a_stream_that_stalls_is_an_error_and_no_end)
+TEST(a_stalled_stream_ends_with_an_error_not_as_complete)
 {
     gateway_world_start(&w, "timeouts: {between_tokens: 150ms}\n");
     EXPECT_INT(

@@ -101,7 +101,7 @@ TEST(paths_and_methods_lead_to_their_row)
     }
 }
 
-TEST(a_name_for_each_row_and_a_number_back)
+TEST(each_endpoint_has_a_name)
 {
     for (unsigned i = 0; i < ENDPOINT_COUNT; i++) {
         EXPECT(strcmp(endpoints[i].id, endpoint_names[i]) == 0);
@@ -110,7 +110,7 @@ TEST(a_name_for_each_row_and_a_number_back)
     }
 }
 
-TEST(what_a_key_names_must_be_there)
+TEST(a_keys_routes_must_exist)
 {
     static const struct {
         const char *text;
@@ -142,7 +142,7 @@ TEST(what_a_key_names_must_be_there)
     arena_destroy(a);
 }
 
-TEST(who_names_anthropics_version_speaks_its_protocol_where_both_could_be_meant)
+TEST(an_anthropic_version_field_selects_the_protocol_on_shared_routes)
 {
     struct http_field field = { S("Anthropic-Version"), S("2023-06-01") };
     struct http_head with = { .fields = { &field, 1 } }, without = { .fields = { NULL, 0 } };

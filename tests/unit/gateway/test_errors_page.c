@@ -55,7 +55,7 @@ read_page(struct buf *out)
     (void)fclose(f);
 }
 
-TEST(the_page_of_errors_is_what_the_code_says)
+TEST(the_errors_page_matches_the_table)
 {
     struct buf page, table;
 
@@ -87,7 +87,7 @@ TEST(the_page_of_errors_is_what_the_code_says)
     buf_fini(&table);
 }
 
-TEST(every_code_is_there_once)
+TEST(every_error_code_is_listed_once)
 {
     for (enum err a = OK; a < ERR_COUNT; a++)
         for (enum err b = a + 1; b < ERR_COUNT; b++)

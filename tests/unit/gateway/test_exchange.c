@@ -20,7 +20,7 @@ finish(void)
 
 /* --- CORS --- */
 
-TEST(a_page_of_an_allowed_origin_may_call)
+TEST(cors_fields_are_sent_to_an_allowed_origin)
 {
     gateway_world_start(&w, CORS);
     EXPECT_INT(gateway_world_ask(&w, "OPTIONS /v1/chat/completions",
@@ -42,7 +42,7 @@ TEST(a_page_of_an_allowed_origin_may_call)
     finish();
 }
 
-TEST(a_page_of_another_origin_gets_no_leave_and_the_answer_says_that_it_varies)
+TEST(another_origin_gets_no_cors_fields_but_vary)
 {
     static const char *const strangers[] = { FROM("https://evil.example"),
         FROM("https://app.example.com.evil.example"), FROM("http://app.example.com"), FROM("null"),
@@ -61,7 +61,7 @@ TEST(a_page_of_another_origin_gets_no_leave_and_the_answer_says_that_it_varies)
     finish();
 }
 
-TEST(a_star_allows_every_origin_by_its_name)
+TEST(a_star_echoes_any_origin)
 {
     gateway_world_start(&w, "  cors_origins: \"*\"\n");
     EXPECT_INT(gateway_world_ask(&w, "GET /livez", FROM("https://any.example"), ""), 200);
@@ -69,7 +69,7 @@ TEST(a_star_allows_every_origin_by_its_name)
     finish();
 }
 
-TEST(without_origins_in_the_file_there_is_no_word_of_cors)
+TEST(without_configured_origins_there_are_no_cors_fields)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_ask(&w, "GET /livez", FROM("https://app.example.com"), ""), 200);
@@ -79,7 +79,7 @@ TEST(without_origins_in_the_file_there_is_no_word_of_cors)
 
 /* --- fields --- */
 
-TEST(a_strangers_ids_and_names_cannot_add_lines_to_an_answer)
+TEST(client_ids_and_names_cannot_inject_fields_into_a_response)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w, "x-request-id: bad id\r\n",
@@ -92,7 +92,7 @@ TEST(a_strangers_ids_and_names_cannot_add_lines_to_an_answer)
     finish();
 }
 
-TEST(a_trace_is_continued_and_shown)
+TEST(a_trace_is_continued_and_returned)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w,
@@ -107,7 +107,7 @@ TEST(a_trace_is_continued_and_shown)
 
 /* --- settling --- */
 
-TEST(every_way_to_end_leaves_nothing_under_way_and_one_line)
+TEST(every_way_to_end_releases_everything_and_logs_one_line)
 {
     gateway_world_start(&w, "");
     (void)gateway_world_chat(&w, "", WORLD_CHAT("mock/m", ""));
@@ -139,7 +139,7 @@ TEST(every_way_to_end_leaves_nothing_under_way_and_one_line)
     gateway_world_forget(&w);
 }
 
-TEST(a_caller_who_leaves_before_the_answer_is_counted_as_499)
+TEST(a_client_that_disconnects_before_the_answer_is_counted_as_499)
 {
     gateway_world_start(&w, "");
     int fd = peer_connect(w.port);
@@ -211,7 +211,7 @@ send_large(struct gateway_world *world, const char *model)
     return fd;
 }
 
-TEST(a_large_request_never_makes_a_turn_of_the_loop_long)
+TEST(a_large_request_does_not_block_the_loop)
 {
     static const char *const models[] = { "mock/m", "anth/m" };
 
@@ -230,7 +230,7 @@ TEST(a_large_request_never_makes_a_turn_of_the_loop_long)
     gateway_world_forget(&w);
 }
 
-TEST(a_large_request_that_is_no_json_is_refused_as_a_small_one_is)
+TEST(a_large_request_with_invalid_json_is_refused_like_a_small_one)
 {
     struct buf request;
 
@@ -248,7 +248,7 @@ TEST(a_large_request_that_is_no_json_is_refused_as_a_small_one_is)
     gateway_world_forget(&w);
 }
 
-TEST(who_leaves_while_a_large_request_is_worked_on_leaves_nothing_behind)
+TEST(disconnecting_while_a_helper_thread_works_releases_everything)
 {
     gateway_world_start(&w, "");
     for (int i = 0; i < 4; i++) {
@@ -261,7 +261,7 @@ TEST(who_leaves_while_a_large_request_is_worked_on_leaves_nothing_behind)
     gateway_world_forget(&w);
 }
 
-TEST(a_stop_waits_for_the_work_on_large_requests)
+TEST(stopping_waits_for_helper_threads)
 {
     for (int i = 0; i < 3; i++) {
         gateway_world_start(&w, "");

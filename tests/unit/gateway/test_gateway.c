@@ -68,7 +68,7 @@ TEST(an_unknown_route_is_404_and_a_wrong_method_405)
     finish();
 }
 
-TEST(an_anthropic_caller_reads_its_own_kind_of_error_also_on_shared_routes)
+TEST(anthropic_clients_get_anthropic_errors_on_shared_routes_too)
 {
     static const char version[] = "anthropic-version: 2023-06-01\r\n";
 
@@ -85,7 +85,7 @@ TEST(an_anthropic_caller_reads_its_own_kind_of_error_also_on_shared_routes)
 
 /* --- authenticate --- */
 
-TEST(without_a_good_key_nothing_is_proxied)
+TEST(without_a_valid_key_nothing_is_proxied)
 {
     static const char *const bad[] = { "", "Authorization: Bearer nope\r\n",
         "Authorization: Bearer\r\n", "x-api-key: \r\n", "Authorization: Basic key-of-ci\r\n" };
@@ -104,7 +104,7 @@ TEST(without_a_good_key_nothing_is_proxied)
     gateway_world_forget(&w);
 }
 
-TEST(a_key_with_a_list_of_models_gets_those_alone)
+TEST(a_key_limited_to_models_may_use_only_those)
 {
     gateway_world_start(&w, KEYS);
     EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("fast", "")), 200);
@@ -140,7 +140,7 @@ ask_host(const char *line, const char *host, const char *fields)
     return atoi(buf_str(&w.answer).p + 9);
 }
 
-TEST(without_keys_a_host_that_is_not_ours_is_refused_everywhere_but_for_health)
+TEST(without_keys_a_foreign_host_is_refused_except_for_health_checks)
 {
     static const char *const lines[] = { "GET /metrics", "GET /", "GET /v1/models",
         "HEAD /v1/models", "GET /v1/models/mock/m", "GET /v1/files", "DELETE /v1/files/f",
@@ -263,7 +263,7 @@ expect_routes_decide(const char *method, struct str path)
     }
 }
 
-TEST(every_route_asks_every_kind_of_key_for_what_it_needs)
+TEST(every_route_checks_the_permission_that_it_needs)
 {
     static const char *const methods[] = { "GET", "POST", "DELETE", "PUT" };
 
@@ -289,7 +289,7 @@ TEST(every_route_asks_every_kind_of_key_for_what_it_needs)
     finish();
 }
 
-TEST(a_model_in_the_query_is_routed_renamed_and_never_named_twice)
+TEST(a_model_in_the_query_is_routed_and_renamed_and_must_be_unique)
 {
     gateway_world_start(&w, KEYS);
     (void)gateway_world_ask(&w, "GET /v1/realtime?a=1&model=fast&b=%2f", CI, "");
@@ -322,7 +322,7 @@ TEST(a_form_that_names_two_models_is_refused)
     finish();
 }
 
-TEST(a_body_whose_model_two_readers_would_see_differently_is_refused)
+TEST(a_body_with_an_ambiguous_model_is_refused)
 {
     static const char *const routes[] = { "POST /v1/chat/completions", "POST /v1/messages",
         "POST /v1/completions", "POST /v1/embeddings", "POST /v1/images/generations",
@@ -349,7 +349,7 @@ TEST(a_body_whose_model_two_readers_would_see_differently_is_refused)
     finish();
 }
 
-TEST(a_body_that_is_no_json_is_refused_where_the_model_stands_in_it)
+TEST(invalid_json_is_refused_on_routes_with_the_model_in_the_body)
 {
     gateway_world_start(&w, KEYS);
     EXPECT_INT(
@@ -359,7 +359,7 @@ TEST(a_body_that_is_no_json_is_refused_where_the_model_stands_in_it)
     finish();
 }
 
-TEST(the_list_of_models_shows_a_key_what_it_may_use)
+TEST(the_list_of_models_contains_what_the_key_may_use)
 {
     gateway_world_start(&w, KEYS);
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", CI, ""), 200);
@@ -373,7 +373,7 @@ TEST(the_list_of_models_shows_a_key_what_it_may_use)
 
 /* --- admit --- */
 
-TEST(a_key_has_so_many_requests_under_way_and_every_end_of_one_makes_room)
+TEST(the_limit_of_concurrent_requests_per_key_counts_every_way_to_end)
 {
     gateway_world_start(&w, "  limits: {streams_per_key: 1}\n" KEYS);
     int fd = peer_connect(w.port);
@@ -397,7 +397,7 @@ TEST(a_key_has_so_many_requests_under_way_and_every_end_of_one_makes_room)
     finish();
 }
 
-TEST(beyond_its_capacity_a_worker_refuses_at_once)
+TEST(above_the_limit_of_requests_a_worker_refuses_immediately)
 {
     gateway_world_start(&w, "  limits: {requests: 1}\n");
     int fd = peer_connect(w.port);
@@ -413,17 +413,17 @@ TEST(beyond_its_capacity_a_worker_refuses_at_once)
 
 /* --- receive and decode --- */
 
-TEST(bodies_that_are_no_request_are_told_what_is_wrong)
+TEST(invalid_bodies_get_a_specific_error)
 {
     static const struct {
         const char *body;
         int status;
         const char *says;
     } rows[] = {
-        { "", 400, "the body is not usable JSON" },
-        { "{", 400, "the body is not usable JSON" },
+        { "", 400, "the body cannot be parsed as JSON" },
+        { "{", 400, "the body cannot be parsed as JSON" },
         { "[]", 400, "the body must be a JSON object" },
-        { "{\"model\":\"a\",\"model\":\"b\"}", 400, "the body is not usable JSON" },
+        { "{\"model\":\"a\",\"model\":\"b\"}", 400, "the body cannot be parsed as JSON" },
         { "{\"messages\":[]}", 400, "model" },
         { "{\"model\":\"m\\u0000\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", 200,
             "" },
@@ -437,7 +437,7 @@ TEST(bodies_that_are_no_request_are_told_what_is_wrong)
     finish();
 }
 
-TEST(a_body_beyond_the_limits_is_413)
+TEST(a_body_above_the_limits_is_413)
 {
     static char deep[2000];
 
@@ -451,7 +451,7 @@ TEST(a_body_beyond_the_limits_is_413)
 
 /* --- route --- */
 
-TEST(a_passed_path_never_climbs_out_of_the_providers)
+TEST(a_passed_through_path_cannot_leave_the_base_url)
 {
     static const char *const bad[] = { "GET /v1/../secret", "GET /v1/files/..",
         "GET /v1/%2e%2e/secret", "GET /v1/a/%2E./b", "GET /v1/..%2fsecret", "GET /v1/..%5csecret",
@@ -477,7 +477,7 @@ TEST(a_passed_path_never_climbs_out_of_the_providers)
     finish();
 }
 
-TEST(every_spelling_of_a_path_is_the_one_route)
+TEST(every_spelling_of_a_path_matches_the_same_route)
 {
     static const char *const paths[] = { "/v1/chat/completions", "/v1/%63hat/completions",
         "/v1/chat/completions/", "/chat/completions", "/chat/completion%73/",
@@ -515,7 +515,7 @@ TEST(every_spelling_of_a_path_is_the_one_route)
 
 /* --- what an error tells an SDK to do --- */
 
-TEST(every_error_says_whether_to_try_again)
+TEST(every_error_has_x_should_retry)
 {
     static const struct {
         const char *line, *fields, *body;
@@ -564,7 +564,7 @@ TEST(every_error_says_whether_to_try_again)
     finish();
 }
 
-TEST(a_request_without_a_model_and_a_default_is_told_what_to_set)
+TEST(without_a_model_and_a_default_provider_the_error_names_the_setting)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/files", "", ""), 404);
@@ -576,7 +576,7 @@ TEST(a_request_without_a_model_and_a_default_is_told_what_to_set)
 
 /* --- attempt and relay --- */
 
-TEST(every_answer_says_who_gave_it_and_every_request_ends_in_one_line)
+TEST(every_response_names_its_provider_and_every_request_is_logged_once)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w, "x-request-id: mine-1\r\n", WORLD_CHAT("mock/m", "")), 200);
@@ -598,7 +598,7 @@ TEST(every_answer_says_who_gave_it_and_every_request_ends_in_one_line)
     gateway_world_forget(&w);
 }
 
-TEST(a_target_that_fails_before_the_first_token_is_not_noticed)
+TEST(a_failure_before_the_first_token_falls_back_unnoticed)
 {
     gateway_world_start(&w, "models:\n  safe: {targets: [dead/m, \"mock/fault-503\", "
                             "\"mock/m;fault=reset-before\", anth/m]}\n");
@@ -624,7 +624,7 @@ TEST(when_all_targets_fail_the_error_names_them)
     finish();
 }
 
-TEST(a_stream_that_breaks_is_an_error_in_the_callers_protocol_and_never_complete)
+TEST(a_broken_stream_ends_with_an_error_in_the_clients_protocol)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(
@@ -641,7 +641,7 @@ TEST(a_stream_that_breaks_is_an_error_in_the_callers_protocol_and_never_complete
 
 /* --- time --- */
 
-TEST(the_callers_deadline_ends_an_answer_that_takes_longer)
+TEST(the_clients_deadline_ends_a_longer_answer)
 {
     gateway_world_start(&w, "");
     uint64_t from = clock_now_ms();
@@ -657,7 +657,7 @@ TEST(the_callers_deadline_ends_an_answer_that_takes_longer)
     finish();
 }
 
-TEST(the_sdks_timeout_is_for_the_beginning_of_an_answer_alone)
+TEST(the_sdk_timeout_only_covers_the_start_of_an_answer)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(
@@ -670,7 +670,7 @@ TEST(the_sdks_timeout_is_for_the_beginning_of_an_answer_alone)
     finish();
 }
 
-TEST(a_deadline_never_extends_what_the_configuration_allows)
+TEST(a_client_deadline_cannot_exceed_the_configured_one)
 {
     gateway_world_start(&w, "timeouts: {total: 100ms}\n");
     EXPECT_INT(
@@ -679,12 +679,12 @@ TEST(a_deadline_never_extends_what_the_configuration_allows)
     finish();
 }
 
-TEST(a_deadline_that_is_no_time_is_a_mistake)
+TEST(an_invalid_deadline_is_refused)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(
         gateway_world_chat(&w, "x-openclaw-timeout: soon\r\n", WORLD_CHAT("mock/m", "")), 400);
-    EXPECT(gateway_world_says(&w, "x-openclaw-timeout is not a time"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-timeout is not a duration"));
     finish();
 }
 

@@ -41,7 +41,7 @@ page(const char *query)
         json_bool(json_get(doc, S("has_more")), false) ? "|more" : "");
 }
 
-TEST(anthropic_callers_turn_the_pages_both_ways)
+TEST(anthropic_pagination_works_in_both_directions)
 {
     gateway_world_start(&w, five);
     EXPECT_STR(page(""), "a b c d e");
@@ -56,7 +56,7 @@ TEST(anthropic_callers_turn_the_pages_both_ways)
     finish();
 }
 
-TEST(openai_callers_get_one_list)
+TEST(openai_clients_get_the_complete_list)
 {
     gateway_world_start(&w, five);
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models?limit=2", KEY, ""), 200);
@@ -66,7 +66,7 @@ TEST(openai_callers_get_one_list)
     finish();
 }
 
-TEST(one_model_has_the_form_of_its_caller)
+TEST(a_single_model_is_described_in_the_clients_protocol)
 {
     gateway_world_start(&w, five);
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/a", KEY, ""), 200);
@@ -77,7 +77,7 @@ TEST(one_model_has_the_form_of_its_caller)
     finish();
 }
 
-TEST(a_name_may_be_encoded)
+TEST(a_model_name_may_be_percent_encoded)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models/nobody%2Fhas%20it", "", ""), 200);
@@ -85,7 +85,7 @@ TEST(a_name_may_be_encoded)
     finish();
 }
 
-TEST(the_list_has_what_each_provider_says_that_it_has)
+TEST(the_list_contains_what_each_provider_reports)
 {
     gateway_world_start(&w,
         "auth:\n"
@@ -104,14 +104,14 @@ TEST(the_list_has_what_each_provider_says_that_it_has)
     finish();
 }
 
-TEST(metrics_can_be_switched_off)
+TEST(metrics_can_be_disabled)
 {
     gateway_world_start(&w, "observe: {metrics: false}\n");
     EXPECT_INT(gateway_world_ask(&w, "GET /metrics", "", ""), 404);
     finish();
 }
 
-TEST(tokens_are_counted_here_where_no_provider_can)
+TEST(tokens_are_estimated_if_no_provider_can_count_them)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION,

@@ -3,7 +3,7 @@
 
 #include "tests/test.h"
 
-TEST(a_location_never_leads_to_the_provider_s_server_but_through_the_gateway)
+TEST(a_location_at_the_provider_is_rewritten_to_the_gateway)
 {
     static const struct {
         const char *host, *base, *location, *expected;

@@ -28,7 +28,7 @@ names_in(struct arena *a, const char *body)
     return all;
 }
 
-TEST(the_names_are_found_in_every_form_that_is_about)
+TEST(every_known_format_of_a_model_list_is_parsed)
 {
     struct arena *a = arena_create(16 * 1024 * 1024);
 
@@ -44,7 +44,7 @@ TEST(the_names_are_found_in_every_form_that_is_about)
     arena_destroy(a);
 }
 
-TEST(names_that_cannot_be_shown_are_left_out)
+TEST(unprintable_names_are_dropped)
 {
     struct arena *a = arena_create(16 * 1024 * 1024);
     struct buf big;

@@ -13,7 +13,7 @@ finish(void)
     gateway_world_forget(&w);
 }
 
-TEST(a_mislabelled_answer_is_read_by_what_it_is)
+TEST(a_mislabelled_answer_is_parsed_by_its_content)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;fault=content-type", "")), 200);
@@ -26,7 +26,7 @@ TEST(a_mislabelled_answer_is_read_by_what_it_is)
     finish();
 }
 
-TEST(what_is_no_answer_is_an_error_whatever_its_status)
+TEST(an_invalid_answer_is_an_error_whatever_its_status)
 {
     static const char *const faults[] = { "html", "empty", "malformed", "error-first",
         "truncated" };
@@ -49,7 +49,7 @@ TEST(what_is_no_answer_is_an_error_whatever_its_status)
     finish();
 }
 
-TEST(a_last_word_that_a_provider_forgets_is_said_for_it)
+TEST(a_missing_terminator_is_added)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(
@@ -61,7 +61,7 @@ TEST(a_last_word_that_a_provider_forgets_is_said_for_it)
     finish();
 }
 
-TEST(an_answer_beyond_the_limit_is_refused_and_not_cut)
+TEST(an_answer_above_the_limit_is_refused_not_truncated)
 {
     gateway_world_start(&w, "  limits: {answer: 4KB, event: 4KB}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;tokens=5000", "")), 502);
@@ -76,7 +76,7 @@ TEST(an_answer_beyond_the_limit_is_refused_and_not_cut)
     finish();
 }
 
-TEST(a_silent_stream_is_kept_alive_and_can_still_move_on)
+TEST(a_silent_stream_gets_keep_alives_and_can_still_fall_back)
 {
     gateway_world_start(&w, "  keepalive: 100ms\n"
                             "timeouts: {first_token: 400ms}\n"
@@ -96,7 +96,7 @@ TEST(a_silent_stream_is_kept_alive_and_can_still_move_on)
     finish();
 }
 
-TEST(a_caller_that_reads_nothing_holds_its_provider_back)
+TEST(a_client_that_does_not_read_pauses_the_provider)
 {
     gateway_world_start(&w, "");
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;

@@ -15,7 +15,7 @@ make(const char *text, struct conf_problems *problems, struct arena **a)
         conf_parse(str_c(text), S("t"), problems), S("http://127.0.0.1:1/v1"), problems);
 }
 
-TEST(a_snapshot_is_the_first_until_who_uses_it_counts_on)
+TEST(a_snapshots_generation_starts_at_one)
 {
     struct conf_problems problems;
     struct arena *a, *b;
@@ -30,7 +30,7 @@ TEST(a_snapshot_is_the_first_until_who_uses_it_counts_on)
     arena_destroy(b);
 }
 
-TEST(everything_told_in_confidence_is_known_as_a_secret)
+TEST(all_configured_secrets_are_collected)
 {
     struct conf_problems problems;
     struct arena *a;
@@ -54,7 +54,7 @@ TEST(everything_told_in_confidence_is_known_as_a_secret)
     arena_destroy(a);
 }
 
-TEST(a_bad_configuration_gives_all_its_problems_and_can_be_let_go)
+TEST(an_invalid_configuration_reports_all_problems_and_can_be_released)
 {
     struct conf_problems problems;
     struct arena *a;
@@ -69,7 +69,7 @@ TEST(a_bad_configuration_gives_all_its_problems_and_can_be_let_go)
     arena_destroy(a);
 }
 
-TEST(a_workers_hold_counts_without_atomics_and_lets_go_once)
+TEST(a_workers_references_are_released_once)
 {
     struct conf_problems problems;
     struct arena *a;
@@ -110,7 +110,7 @@ uncommented(const char *path)
     return str_make(text, n);
 }
 
-TEST(the_example_in_etc_is_good)
+TEST(the_example_configuration_is_valid)
 {
     static const char here[] = "tests/unit/gateway/test_snapshot.c";
     struct conf_problems problems;

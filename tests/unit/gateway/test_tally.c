@@ -11,7 +11,7 @@ say(struct tally *t, enum llm_event_kind kind, const char *text)
     (void)tally_event(t, &ev);
 }
 
-TEST(only_parts_of_the_answer_are_tokens)
+TEST(only_content_counts_as_tokens)
 {
     struct tally t;
     struct llm_event start = { .kind = EVENT_START, .usage = USAGE_NONE };
@@ -31,7 +31,7 @@ TEST(only_parts_of_the_answer_are_tokens)
     clock_set_for_tests(0, 0);
 }
 
-TEST(the_last_report_of_usage_counts)
+TEST(the_last_reported_usage_counts)
 {
     struct tally t;
     struct llm_event ev = { .kind = EVENT_START, .usage = USAGE_NONE };
@@ -49,7 +49,7 @@ TEST(the_last_report_of_usage_counts)
     EXPECT_INT(t.usage.input, 7);
 }
 
-TEST(what_nobody_reports_is_estimated_from_the_text)
+TEST(missing_usage_is_estimated_from_the_text)
 {
     struct tally t;
 
@@ -61,7 +61,7 @@ TEST(what_nobody_reports_is_estimated_from_the_text)
     EXPECT_INT(t.usage.output, 5);
 }
 
-TEST(a_report_from_the_middle_of_a_cut_answer_is_a_lower_bound)
+TEST(usage_reported_before_a_cut_is_a_lower_bound)
 {
     struct tally t;
 

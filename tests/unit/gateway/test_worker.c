@@ -35,7 +35,7 @@ ends_well(int fd, struct buf *got)
     return well;
 }
 
-TEST(a_stream_outlives_the_reload_of_what_it_started_with)
+TEST(a_stream_survives_a_reload)
 {
     struct buf got;
 
@@ -52,7 +52,7 @@ TEST(a_stream_outlives_the_reload_of_what_it_started_with)
     finish();
 }
 
-TEST(a_hundred_reloads_fail_no_request)
+TEST(no_request_fails_during_a_hundred_reloads)
 {
     gateway_world_start(&w, "");
     for (int i = 0; i < 100; i++) {
@@ -67,7 +67,7 @@ TEST(a_hundred_reloads_fail_no_request)
     finish();
 }
 
-TEST(keys_that_a_reload_took_away_are_refused_from_then_on)
+TEST(keys_removed_by_a_reload_are_refused)
 {
     gateway_world_start(&w, "auth: {keys: [{name: a, key: key-of-a}]}\n");
     EXPECT_INT(gateway_world_chat(&w, "x-api-key: key-of-a\r\n", WORLD_CHAT("mock/m", "")), 200);
@@ -81,7 +81,7 @@ TEST(keys_that_a_reload_took_away_are_refused_from_then_on)
     finish();
 }
 
-TEST(while_draining_it_says_so_but_goes_on)
+TEST(while_draining_readyz_fails_and_requests_are_served)
 {
     gateway_world_start(&w, "");
     atomic_store(&w.gateway.draining, true);
@@ -92,7 +92,7 @@ TEST(while_draining_it_says_so_but_goes_on)
     finish();
 }
 
-TEST(a_drain_closes_what_is_idle_and_cuts_no_stream)
+TEST(draining_closes_idle_connections_and_cuts_no_stream)
 {
     struct buf got, nothing;
 
@@ -112,7 +112,7 @@ TEST(a_drain_closes_what_is_idle_and_cuts_no_stream)
     finish();
 }
 
-TEST(stopping_settles_what_is_still_under_way)
+TEST(stopping_settles_requests_in_progress)
 {
     struct buf got;
 
@@ -129,7 +129,7 @@ TEST(stopping_settles_what_is_still_under_way)
     gateway_world_forget(&w);
 }
 
-TEST(an_address_in_use_is_said_and_leaves_nothing_behind)
+TEST(an_address_in_use_is_reported_and_nothing_is_leaked)
 {
     char why[256] = "";
 
@@ -149,7 +149,7 @@ TEST(an_address_in_use_is_said_and_leaves_nothing_behind)
     finish();
 }
 
-TEST(a_model_that_nobody_listed_is_counted_as_other)
+TEST(an_unlisted_model_is_counted_as_other)
 {
     gateway_world_start(&w, "models:\n  fast: {targets: [mock/listed]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/whatever-a-stranger-writes", "")), 200);
