@@ -1,6 +1,6 @@
-"""clients.py - callers that wrk cannot play: thousands of streams at once, and bodies of megabytes.
+"""clients.py - clients that wrk cannot simulate: thousands of streams at once, and bodies of megabytes.
 
-One thread, non-blocking sockets and epoll: 9,000 streams cost the load generator little.
+One thread, non-blocking sockets and epoll: so that 9,000 streams cost the load generator little.
 """
 import select
 import socket
@@ -8,7 +8,7 @@ import time
 
 from servers import KEY
 
-ENDS = (b"data: [DONE]", b"event: message_stop")    # of OpenAI's streams and of Anthropic's
+ENDS = (b"data: [DONE]", b"event: message_stop")    # terminators of OpenAI's and Anthropic's streams
 
 
 def request_bytes(path, body):
@@ -19,7 +19,7 @@ def request_bytes(path, body):
 
 
 def run_streams(port, path, body, count, timeout_s=120):
-    """Opens `count` streams and reads each to its end. Returns how many ended as a whole one does."""
+    """Opens `count` streams and reads each to its end. Returns how many were complete."""
     request = request_bytes(path, body)
     epoll = select.epoll()
     open_streams = {}    # fd -> [socket, the last bytes that it received]
@@ -60,7 +60,7 @@ def run_streams(port, path, body, count, timeout_s=120):
 
 
 def read_answer(sock):
-    """One answer with a Content-Length; its status."""
+    """Reads one answer with a Content-Length; returns its status."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += sock.recv(65536) or fail()

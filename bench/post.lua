@@ -1,4 +1,4 @@
--- post.lua - wrk sends one POST again and again and reports what it saw as one line of JSON.
+-- post.lua - makes wrk repeat one POST and report the results as one line of JSON.
 --
 --     wrk -s post.lua URL -- BODY-FILE [HEADER: VALUE]...
 

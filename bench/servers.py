@@ -1,7 +1,7 @@
-"""servers.py - starts what is measured, reads its CPU time and memory, and stops it again.
+"""servers.py - starts the servers, reads their CPU time and memory, and stops them.
 
 The proxies run on one CPU, everything else (upstream, load generator) on the other, so that
-what they cost can be told apart. All files live in a temporary folder.
+their costs can be separated. All files live in a temporary folder.
 """
 import contextlib
 import json
@@ -23,7 +23,7 @@ CPUS = sorted(os.sched_getaffinity(0))
 PROXY_CPU = str(CPUS[0])
 LOAD_CPU = str(CPUS[-1])
 
-# What a small model answers, 1 KB of it.
+# A typical answer of 1 KB.
 ANSWER = (
     '{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench",'
     '"choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"logprobs":null,'
@@ -100,7 +100,7 @@ class Server:
 
 
 def task_cpu_us(task):
-    """User and system time of one thread: to the nanosecond where the kernel keeps it."""
+    """User and system time of one thread: in nanoseconds where the kernel has it."""
     with contextlib.suppress(OSError):
         return int((task / "schedstat").read_text().split()[0]) / 1e3
     fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
@@ -108,7 +108,7 @@ def task_cpu_us(task):
 
 
 class Bench:
-    """The servers of one scenario; a context manager that leaves nothing behind."""
+    """The servers of one scenario; a context manager that cleans up."""
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="openclaw-bench-"))
@@ -137,7 +137,7 @@ class Bench:
     # --- upstreams ---
 
     def canned_upstream(self):
-        """The cheapest upstream there is: nginx with an answer in its configuration."""
+        """The cheapest upstream: nginx with a canned answer."""
         port = free_port()
         answer = ANSWER.replace("'", "\\'")
         return self.nginx("upstream", port, LOAD_CPU, access_log="off", location=f"""
@@ -222,7 +222,7 @@ backend provider
         return self.start("haproxy", ["haproxy", "-db", "-f", path], port, PROXY_CPU)
 
     def openclaw(self, upstream, workers=1, cpu=PROXY_CPU):
-        """A gateway as one would run it: static keys, metrics and the access log on."""
+        """A gateway with a realistic configuration: static keys, metrics and the access log on."""
         port, admin_port = free_port(), free_port()
         path = self.file(f"openclaw-{port}.yaml", f"""
 server:
@@ -245,7 +245,7 @@ observe:
 
 
 def wrk(server, path, body_file, connections, seconds, headers=()):
-    """One run of wrk; its own account of it. Refuses to go on when any answer was an error."""
+    """Runs wrk and returns its report. Fails if any answer was an error."""
     command = ["taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
                "--timeout", "60s", "-s", str(ROOT / "bench" / "post.lua"), server.url + path,
                "--", body_file, f"Authorization: Bearer {KEY}", *headers]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""upstream.py PORT CHUNKS EVERY_MS - a provider that streams at a steady pace.
+"""upstream.py PORT CHUNKS EVERY_MS - a provider that streams at a constant rate.
 
 Answers every POST with CHUNKS events of exactly 100 bytes, one every EVERY_MS, each in its own
-write, then a finish, usage and [DONE]. Cheap enough to leave its CPU to the load generator.
+write, then a finish, usage and [DONE]. Cheap enough to share its CPU with the load generator.
 """
 import asyncio
 import json

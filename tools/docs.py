@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""docs.py [--check] - writes the table of metrics in docs/operations.md and those in docs/providers.md, and looks for the access log's fields there
-and for the stages of a request's life in docs/architecture.md.
+"""docs.py [--check] - writes the tables of docs/operations.md (metrics) and docs/providers.md, and checks that
+the former has all fields of the access log, and docs/architecture.md all stages of a request.
 
-With --check it changes nothing and says what is out of date; `./dev lint` runs it so.
+With --check it changes nothing and reports what is out of date, as in `./dev lint`.
 """
 import pathlib
 import re
@@ -15,13 +15,13 @@ STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 def rows(path, kinds):
-    """The rows of a .def file, each as (kind, its first word, its strings)."""
+    """The rows of a .def file, each as (kind, first word, strings)."""
     for match in re.finditer(rf"^({kinds})\((\w+)(.*)\)\s*$", (ROOT / path).read_text(), re.M):
         yield match[1], match[2], STRING.findall(match[3])
 
 
 def metrics():
-    """The rows of metrics.def, and what metrics.c and local.c add to them."""
+    """The rows of metrics.def, and the metrics of metrics.c and local.c."""
     found = [(strings[0], "per provider and model" if kind.startswith("SERIES") else "", strings[1])
              for kind, _, strings in rows("src/observe/metrics.def", r"(?:SERIES_)?(?:COUNTER|GAUGE|HISTOGRAM)")]
     code = (ROOT / "src/observe/metrics.c").read_text() + (ROOT / "src/gateway/local.c").read_text()
@@ -32,7 +32,7 @@ def metrics():
 
 
 def providers():
-    """The rows of providers.def; a '~' before a variable: it switches nothing on."""
+    """The rows of providers.def; a variable with '~' in front does not switch its provider on."""
     wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages"}
     lines = ["| provider | id | wire | key from | base URL |", "|---|---|---|---|---|"]
     for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), (.*)\)$',

@@ -1,6 +1,6 @@
 #!/bin/sh
-# fmt.sh - clang-format, then three more blanks before a trailing comment: it knows how to
-# keep those at a distance only when they start with two slashes.
+# fmt.sh - clang-format, then three more spaces before trailing comments: it only supports
+# that for comments that start with two slashes.
 set -eu
 
 find src tests \( -name '*.c' -o -name '*.h' \) | sort | while read -r file; do

@@ -1,8 +1,8 @@
-# fuzz.sh - lets libFuzzer look for inputs that break a parser. Sourced by ./dev.
+# fuzz.sh - searches with libFuzzer for inputs that break a parser. Sourced by ./dev.
 #
-# What it finds interesting is kept in build-fuzz/corpus; an input that crashes is written
+# New inputs are kept in build-fuzz/corpus; an input that crashes is written
 # to build-fuzz/crash-*. Put such an input into tests/fuzz/corpus/<name>/ together with the
-# fix: `./dev test fuzz` replays that folder for ever.
+# fix: `./dev test fuzz` replays that folder.
 
 fuzz_main() {
     name=${1:-all}

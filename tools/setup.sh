@@ -1,7 +1,7 @@
-# setup.sh - installs what a command needs, on Debian and Ubuntu. Sourced by ./dev.
+# setup.sh - installs the packages that a command needs, on Debian and Ubuntu. Sourced by ./dev.
 #
-# Asking dpkg takes a few milliseconds, so every command asks every time. On systems
-# without dpkg nothing is installed: the compiler or meson will name what is missing.
+# Asking dpkg takes milliseconds, so every command does it every time. On systems
+# without dpkg nothing is installed: the compiler or meson reports what is missing.
 
 packages_build="gcc libc6-dev meson ninja-build pkg-config ca-certificates
     libuv1-dev libc-ares-dev libnghttp2-dev libssl-dev libfyaml-dev libcmocka-dev
@@ -15,7 +15,7 @@ packages_fuzz="clang"
 packages_bench="python3 nginx haproxy wrk"
 
 # need GROUP...
-# Returns when every package of these groups is installed; leaves the script if it cannot be.
+# Returns when every package of these groups is installed; exits if that fails.
 need() {
     command -v dpkg-query >/dev/null || return 0
 
@@ -39,12 +39,12 @@ install_packages() {
     if [ "$(id -u)" != 0 ]; then
         as_root=sudo
         if ! command -v sudo >/dev/null; then
-            echo "./dev: these packages are missing, and without root or sudo I cannot install" \
-                "them: $*" >&2
+            echo "./dev: these packages are missing, and installing them needs root or" \
+                "sudo: $*" >&2
             exit 1
         fi
     fi
-    # A list that cannot be fetched, of some unrelated source perhaps, need not be in our way.
+    # A list that cannot be fetched may belong to an unrelated source: try to install anyway.
     try_step "fetching package lists" apt update || true
     step "installing $*" apt install "$@"
 }
@@ -56,8 +56,8 @@ apt() {
     return 1
 }
 
-# Ubuntu has Chromium as a snap only, which neither root nor a container can count on: there the
-# tests with a browser skip.
+# Ubuntu has Chromium only as a snap, which may not work for root or in a container: there the
+# browser tests are skipped.
 has_browser_package() {
     [ "$(. /etc/os-release && echo "$ID")" = debian ]
 }

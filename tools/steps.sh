@@ -1,19 +1,19 @@
-# steps.sh - long work, told in one line each. Sourced by ./dev.
+# steps.sh - runs long steps and shows one line for each. Sourced by ./dev.
 
 log_dir=build/log
 
 # step LABEL COMMAND...
 # Runs the command quietly, with a dot every few seconds. On failure shows the tail of
-# its log and leaves the script. With V=1 in the environment the output is shown as it comes.
+# its log and exits. With V=1 in the environment the output is shown as it comes.
 step() {
     try_step "$@" && return
     echo >&2
     tail -n 60 "$step_log" >&2
-    echo "./dev: '$step_label' failed; everything it said is in $step_log" >&2
+    echo "./dev: '$step_label' failed; its full output is in $step_log" >&2
     exit 1
 }
 
-# As step, but only returns the status. The log stays in $step_log.
+# Like step, but returns the status. The log is in $step_log.
 try_step() {
     step_label=$1
     step_log=$log_dir/$(echo "$step_label" | tr A-Z a-z | tr -cs 'a-z0-9\n' - | cut -c1-40).log

@@ -1,7 +1,7 @@
-# test.sh - every test, step by step, and one line that counts them. Sourced by ./dev.
+# test.sh - runs all tests step by step and prints their totals. Sourced by ./dev.
 #
-# A step's log holds lines `tests: N passed, M failed, K skipped`, which are added up here.
-# The sanitized binary goes through the same unit, fuzz and scenario tests as the plain one.
+# A step's log holds lines `tests: N passed, M failed, K skipped`, which are summed here.
+# The sanitized binary runs the same unit, fuzz and scenario tests as the plain one.
 
 passed=0
 failed=0
@@ -54,8 +54,8 @@ test_scenario() {
     count "scenario tests" scenario build
 }
 
-# Memory errors, leaks and undefined behaviour end the process that commits them; what a
-# test does not see itself is found in the reports afterwards.
+# Memory errors, leaks and undefined behaviour abort the process; reports that a test
+# does not notice are found in the files afterwards.
 test_asan() {
     prepare build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=false
     prepare_clients
@@ -72,7 +72,7 @@ test_asan() {
     unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS OPENCLAW_SANITIZER
 }
 
-# What crosses threads: the unit tests named so, and workers that start, reload and drain.
+# Code that crosses threads: the unit tests listed for it, and starts, reloads and drains of workers.
 test_tsan() {
     prepare build-tsan -Db_sanitize=thread -Doptimization=1 -Dwerror=false
     prepare_clients
@@ -93,7 +93,7 @@ test_matching() {
     [ $((passed + failed + skipped)) -gt 0 ] || { echo "./dev test: no test is named like '$1'" >&2; exit 2; }
 }
 
-# --- the steps' work ---
+# --- steps ---
 
 # Configures and builds: prepare DIR [MESON-ARGS...]
 prepare() {
@@ -101,7 +101,7 @@ prepare() {
     step "building $1" ninja -C "$1"
 }
 
-# One meson suite; every executable's own count stands in meson's log: suite DIR NAME
+# One meson suite; the executables' own counts are in meson's log: suite DIR NAME
 suite() {
     status=0
     console=$1/meson-logs/console.txt
@@ -130,7 +130,7 @@ scenario() {
     OPENCLAW_BIN=$PWD/$1/openclaw
     export OPENCLAW_BIN
     shift
-    # Plain tracebacks: for finer ones pytest parses sources, which breaks Python 3.11.2 now and then.
+    # Native tracebacks: for its own pytest parses sources, which sometimes crashes Python 3.11.2.
     $fixed_addresses build/venv/bin/python -m pytest -q -n 2 --tb=native -p no:cacheprovider \
         --junitxml "$results" "$@" tests/scenario || status=$?
     python3 - "$results" <<'END'
@@ -139,7 +139,7 @@ suite = tree.parse(sys.argv[1]).getroot().find("testsuite").attrib
 n, bad, skipped = int(suite["tests"]), int(suite["errors"]) + int(suite["failures"]), int(suite["skipped"])
 print(f"tests: {n - bad - skipped} passed, {bad} failed, {skipped} skipped")
 END
-    [ $status -ne 5 ] || status=0    # nothing matched
+    [ $status -ne 5 ] || status=0    # no test matched
     return $status
 }
 
@@ -153,7 +153,7 @@ no_reports() {
 
 # --- helpers ---
 
-# As try_step, and adds the counts from its log.
+# Like try_step, and adds the counts from its log.
 count() {
     status=0
     try_step "$@" || status=$?
@@ -171,7 +171,7 @@ count() {
     skipped=$((skipped + $3))
 }
 
-# What plays the callers: Python's SDKs in build/venv, Node's in build/node, a browser.
+# The clients of the tests: Python SDKs in build/venv, Node's in build/node, a browser.
 prepare_clients() {
     command -v chromium >/dev/null || ! has_browser_package || need browser
     wants=tests/scenario/requirements.txt
@@ -196,7 +196,7 @@ prepare_clients() {
     export OPENCLAW_NODE_DIR
 }
 
-# Sanitizers of older compilers lose their way when the kernel scatters addresses widely.
+# Sanitizers of older compilers fail when the kernel randomizes addresses with many bits.
 unrandomize() {
     fixed_addresses=
     if setarch "$(uname -m)" -R true 2>/dev/null; then

@@ -1,8 +1,8 @@
 #!/bin/sh
 # tidy.sh BUILD-DIR - clang-tidy over every source file that changed since it last passed.
 #
-# A file that passed leaves a mark under BUILD-DIR/tidy. A change to a header, a table or
-# the checks themselves forgets all marks. Ends with how many files passed and failed.
+# A file that passed gets a marker in BUILD-DIR/tidy. A change to a header, a table or
+# the checks themselves removes all markers. Prints how many files passed and failed.
 set -eu
 
 dir=$1

@@ -69,7 +69,7 @@ def test_started_as_root_it_becomes_the_user_and_still_reloads_and_rotates(mock,
         gateway.reload()
         wait_until(log.exists, "the log to be opened again")
         assert log.stat().st_uid == nobody.pw_uid
-        assert "runs as root" not in gateway.stderr()
+        assert "running as root" not in gateway.stderr()
         assert gateway.chat("lab/mock-gpt").status_code == 200
 
 
