@@ -147,7 +147,7 @@ class Leavers(threading.Thread):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_tokens_of_undisturbed_answers_are_the_provider_s_own_counts(make, workers):
+def test_tokens_of_complete_answers_are_the_provider_s_counts(make, workers):
     mock = make.mock("--tokens", "7", "--reasoning", "3", record=False)
     gateway = make.gateway({"providers": {"oai": mock.provider(), "ant": mock.provider("anthropic-messages")}},
                            workers=workers)
@@ -165,7 +165,7 @@ def test_tokens_of_undisturbed_answers_are_the_provider_s_own_counts(make, worke
     assert_log_and_metrics_agree(sums, gateway.metrics())
 
 
-def test_everything_settles_once_whatever_goes_wrong(make):
+def test_every_request_is_settled_once_whatever_goes_wrong(make):
     faults = [arg for kind, share in FAULTS.items() for arg in ("--fault", f"{kind}={share}")]
     mock = make.mock("--tokens", "5", "--after", "2", *faults, record=False)
     dead = f"http://127.0.0.1:{process.free_port()}/v1"
@@ -201,7 +201,7 @@ def test_everything_settles_once_whatever_goes_wrong(make):
     assert whole <= answered + 3 * leaving
 
 
-def test_log_metrics_and_provider_agree_after_the_same_storm(make):
+def test_log_metrics_and_provider_agree_after_many_faults(make):
     """As above with fewer requests, and with the numbers compared one by one."""
     faults = [arg for kind, share in FAULTS.items() for arg in ("--fault", f"{kind}={share}")]
     mock = make.mock("--tokens", "5", "--after", "2", *faults, record=False)
@@ -238,7 +238,7 @@ def test_log_metrics_and_provider_agree_after_the_same_storm(make):
     assert sums.attempts - sums.sent == 4 * each, "each request to the dead provider was one attempt"
 
 
-def test_a_reset_before_the_answer_is_counted_as_it_happened(make):
+def test_a_reset_before_the_answer_is_counted_as_such(make):
     """A model call that was lost with a kept connection is made once more on a new one, and both are attempts."""
     mock = make.mock("--fault", "reset-before=0.2", "--tokens", "3", record=False)
     gateway = make.gateway({"providers": {"oai": mock.provider()}})
@@ -254,7 +254,7 @@ def test_a_reset_before_the_answer_is_counted_as_it_happened(make):
     assert_log_and_metrics_agree(sums, gateway.metrics())
 
 
-def test_an_answer_that_reports_no_usage_is_estimated_and_says_so(make):
+def test_usage_that_is_not_reported_is_estimated_and_marked(make):
     body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
         {"index": 0, "message": {"role": "assistant", "content": "word " * 40}, "finish_reason": "stop"}]}
 
@@ -276,7 +276,7 @@ def test_an_answer_that_reports_no_usage_is_estimated_and_says_so(make):
     assert gateway.metrics().value("openclaw_usage_estimated_total") == 4
 
 
-def test_a_request_that_was_worked_on_is_not_sent_again(make):
+def test_a_request_that_may_have_been_processed_is_not_sent_again(make):
     """A kept connection that breaks long after it took the request was not stale."""
     seen = []
 

@@ -68,7 +68,7 @@ def test_an_answer_has_its_text_and_usage(client, gateway, provider):
     assert (line["endpoint"], line["provider"]) == ("messages", provider)
 
 
-def test_a_raw_stream_says_the_same_as_a_whole_answer(client, gateway, provider):
+def test_a_raw_stream_equals_a_whole_answer(client, gateway, provider):
     whole = ask(client, f"{provider}/mock;tokens=30")
     events = list(ask(client, f"{provider}/mock;tokens=30", stream=True))
     kinds = [e.type for e in events if e.type != "ping"]
@@ -90,7 +90,7 @@ def test_the_stream_helper_accumulates(client, gateway, provider):
     assert final.stop_reason == "end_turn"
 
 
-def test_emoji_and_every_script_arrive_unharmed(client, provider):
+def test_emoji_and_all_scripts_arrive_unchanged(client, provider):
     text = "Ünïcode 🍓 日本語 \u2028 \\u0041 \"quoted\" \t end \U0001f469\u200d\U0001f680"
     asking = {"model": f"{provider}/mock;echo", "messages": [{"role": "user", "content": text}], "max_tokens": 500}
     assert client.messages.create(**asking).content[0].text == text
@@ -99,19 +99,19 @@ def test_emoji_and_every_script_arrive_unharmed(client, provider):
 
 
 @pytest.mark.parametrize("word, reason", [("length", "max_tokens"), ("filter", "refusal"), ("stop", "end_turn")])
-def test_why_it_stopped_is_told(client, provider, word, reason):
+def test_the_stop_reason_is_reported(client, provider, word, reason):
     model = f"{provider}/mock;finish={word}"
     assert ask(client, model).stop_reason == reason
     with client.messages.stream(model=model, max_tokens=100, messages=ASK) as stream:
         assert stream.get_final_message().stop_reason == reason
 
 
-def test_a_limit_is_kept(client, provider):
+def test_a_token_limit_is_obeyed(client, provider):
     answer = ask(client, f"{provider}/mock;tokens=50", max_tokens=7)
     assert (answer.stop_reason, answer.usage.output_tokens) == ("max_tokens", 7)
 
 
-def test_stop_sequences_go_on(client, mock, provider):
+def test_stop_sequences_are_forwarded(client, mock, provider):
     answer = ask(client, f"{provider}/mock;echo", stop_sequences=["STOP-3141"],
                  messages=[{"role": "user", "content": "one two STOP-3141 three"}])
     sent = newest_request(mock, "STOP-3141")
@@ -121,7 +121,7 @@ def test_stop_sequences_go_on(client, mock, provider):
         assert (answer.stop_reason, answer.stop_sequence) == ("stop_sequence", "STOP-3141")
 
 
-def test_system_text_arrives_with_its_cache_marks(client, mock, provider):
+def test_system_text_arrives_with_its_cache_control(client, mock, provider):
     system = [{"type": "text", "text": "Be terse, system-test."},
               {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
     assert ask(client, f"{provider}/mock", system=system).content[0].text
@@ -132,7 +132,7 @@ def test_system_text_arrives_with_its_cache_marks(client, mock, provider):
         assert sent["messages"][0] == {"role": "system", "content": "Be terse, system-test.\nBe kind."}
 
 
-def test_pictures_arrive(client, mock, provider):
+def test_images_arrive(client, mock, provider):
     content = [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
                {"type": "image", "source": {"type": "url", "url": "https://images.example/cat.png"}},
                {"type": "text", "text": "What is this? picture-test"}]
@@ -166,11 +166,11 @@ def check_calls(message):
     return calls
 
 
-def test_parallel_calls_come_back_whole(client, provider):
+def test_parallel_calls_arrive_whole(client, provider):
     check_calls(ask(client, f"{provider}/tools-3", tools=[WEATHER, CLOCK]))
 
 
-def test_streamed_calls_come_in_fragments_that_fit(client, provider):
+def test_streamed_call_fragments_fit_together(client, provider):
     with client.messages.stream(model=f"{provider}/tools-3", max_tokens=1000, messages=ASK,
                                 tools=[WEATHER, CLOCK]) as stream:
         fragments = [e.partial_json for e in stream if e.type == "input_json"]
@@ -178,7 +178,7 @@ def test_streamed_calls_come_in_fragments_that_fit(client, provider):
     assert len(fragments) > 3
 
 
-def test_tool_results_make_the_round_trip(client, mock, provider):
+def test_tool_results_round_trip(client, mock, provider):
     first = ask(client, f"{provider}/tools-3", tools=[WEATHER, CLOCK])
     calls = check_calls(first)
     results = [{"type": "tool_result", "tool_use_id": calls[0].id, "content": "round-trip sunny"},
@@ -225,7 +225,7 @@ def test_tool_choice_is_kept(client, mock, provider, choice, word):
 
 # --- thinking ---
 
-def test_thinking_and_its_signature_make_the_round_trip(client, mock, provider):
+def test_thinking_and_its_signature_round_trip(client, mock, provider):
     thinking = {"type": "enabled", "budget_tokens": 2000}
     asking = {"model": f"{provider}/mock;reasoning=9;tokens=6", "max_tokens": 4000, "messages": ASK,
               "thinking": thinking}
@@ -282,7 +282,7 @@ def test_tokens_are_counted_without_an_answer(client, gateway, mock, provider):
     assert gateway.access_of(raw)["endpoint"] == "count_tokens"
 
 
-def test_models_are_listed_page_by_page_and_found(client):
+def test_models_are_listed_by_page_and_found(client):
     every = [m.id for m in client.models.list(limit=2)]
     assert every[0] == "quick" and {"anthropic/one", "anthropic/three", "openai/four"} <= set(every)
     assert len(every) == len(set(every))
@@ -296,7 +296,7 @@ def test_models_are_listed_page_by_page_and_found(client):
     assert e.value.type == "not_found_error" and e.value.request_id
 
 
-def test_models_are_listed_backwards_too(client):
+def test_models_are_listed_backwards(client):
     every = [m.id for m in client.models.list()]
     page = client.models.list(limit=2, before_id=every[3])
     assert [m.id for m in page.data] == every[1:3] and page.has_more
@@ -343,7 +343,7 @@ def test_a_wrong_key_is_an_authentication_error(gateway):
         assert e.value.type == "authentication_error" and "wrong" not in e.value.api_message
 
 
-def test_a_token_is_as_good_as_a_key(gateway):
+def test_a_bearer_token_is_accepted_as_a_key(gateway):
     client = gateway.anthropic(api_key=None, auth_token=gateway.key)
     assert ask(client, "anthropic/mock").content[0].text
 
@@ -363,7 +363,7 @@ def test_an_unknown_model_is_a_not_found_error(client):
     assert e.value.type == "not_found_error"
 
 
-def test_a_body_that_is_too_large_is_an_error_of_its_own(client):
+def test_a_body_that_is_too_large_has_its_own_error(client):
     with pytest.raises(anthropic.ContentTooLargeError) as e:
         ask(client, "anthropic/mock", messages=[{"role": "user", "content": "x" * 1200000}])
     assert e.value.type == "request_too_large"
@@ -376,7 +376,7 @@ def test_a_body_that_is_too_large_is_an_error_of_its_own(client):
      "messages[0].content[0].source"),
     ({"tool_choice": {"type": "sometimes"}, "tools": [CLOCK]}, "tool_choice.type"),
 ])
-def test_a_bad_request_says_where(client, wrong, path):
+def test_a_bad_request_names_the_parameter(client, wrong, path):
     with pytest.raises(anthropic.BadRequestError) as e:
         ask(client, "openai/mock", **wrong)
     assert e.value.type == "invalid_request_error" and path in e.value.api_message
@@ -406,7 +406,7 @@ def test_an_error_instead_of_the_first_event_is_a_status(client, provider):
     assert e.value.status_code >= 400 and e.value.type
 
 
-def test_a_stream_without_its_last_word(client, provider):
+def test_a_stream_without_its_terminator(client, provider):
     """[DONE] may be left out behind a finish reason; message_stop may not."""
     with client.messages.stream(model=f"{provider}/mock;tokens=5;fault=no-done", max_tokens=100,
                                 messages=ASK) as stream:
@@ -417,7 +417,7 @@ def test_a_stream_without_its_last_word(client, provider):
                 stream.get_final_message()
 
 
-def test_leaving_a_stream_cancels_it_and_counts_what_came(gateway, mock, provider):
+def test_closing_a_stream_cancels_it_and_counts_its_tokens(gateway, mock, provider):
     before = mock.stats()["aborted"]
     with gateway.anthropic().messages.stream(model=f"{provider}/mock;tokens=100000;tps=200", max_tokens=200000,
                                              messages=ASK) as stream:
@@ -431,7 +431,7 @@ def test_leaving_a_stream_cancels_it_and_counts_what_came(gateway, mock, provide
     assert line["tokens_input"] > 0 and 5 < line["tokens_output"] < 2000
 
 
-def test_the_sdk_waits_as_long_as_it_is_told(make, provider):
+def test_the_sdk_waits_for_the_given_time(make, provider):
     """Two 529s with Retry-After: 1, then an answer."""
     wire = {"anthropic": "anthropic-messages", "openai": "openai-chat"}[provider]
 
@@ -455,7 +455,7 @@ def test_the_sdk_waits_as_long_as_it_is_told(make, provider):
 
 # --- async, betas ---
 
-def test_the_async_client_does_what_the_other_does(gateway, provider):
+def test_the_async_client_works_like_the_sync_client(gateway, provider):
     async def everything():
         async with gateway.anthropic_async() as client:
             answer = await ask(client, f"{provider}/tools-3", tools=[WEATHER, CLOCK])
@@ -485,7 +485,7 @@ def test_many_async_streams_do_not_mix(gateway, provider):
     assert asyncio.run(all_of_them()) == [f"number {i} of forty, and some more words" for i in range(40)]
 
 
-def test_leaving_before_the_answer_cancels_it(gateway, mock, provider):
+def test_disconnecting_before_the_answer_cancels_it(gateway, mock, provider):
     async def leave():
         async with gateway.anthropic_async() as client:
             task = asyncio.create_task(ask(client, f"{provider}/mock;head=60s"))
@@ -498,7 +498,7 @@ def test_leaving_before_the_answer_cancels_it(gateway, mock, provider):
     wait_until(lambda: mock.stats()["aborted"] > before, "the provider to notice")
 
 
-def test_betas_go_to_those_who_have_them(client, mock, provider):
+def test_betas_are_sent_to_providers_that_have_them(client, mock, provider):
     answer = client.beta.messages.create(model=f"{provider}/mock", max_tokens=50, messages=ASK, system="beta-test",
                                          betas=["context-1m-2025-08-07", "files-api-2025-04-14"])
     assert answer.content[0].text
@@ -510,7 +510,7 @@ def test_betas_go_to_those_who_have_them(client, mock, provider):
     assert "betas" not in sent["body"]
 
 
-def test_a_document_of_text_is_text_to_everybody(client, mock, provider):
+def test_a_text_document_is_text_for_every_provider(client, mock, provider):
     content = [{"type": "document", "title": "Notes", "source": {"type": "text", "media_type": "text/plain",
                                                                  "data": "The moon, document-test."}},
                {"type": "document", "source": {"type": "base64", "media_type": "application/pdf",

@@ -106,13 +106,13 @@ def test_an_allowed_page_reads_answers_and_their_fields(gateway, allowed):
     assert "lab/m" not in allowed["models"]["body"] and allowed["models"]["status"] == 200
 
 
-def test_it_reads_a_stream_as_it_comes(allowed):
+def test_it_reads_a_stream_as_it_arrives(allowed):
     got = allowed["stream"]
     assert got["status"] == 200 and got["body"].endswith("data: [DONE]\n\n"), got
     assert got["pieces"] >= 5 and got["spread_ms"] > 200, got
 
 
-def test_it_leaves_a_stream_and_the_gateway_notices(gateway, allowed):
+def test_it_cancels_a_stream_and_the_gateway_notices(gateway, allowed):
     line = wait_until(lambda: [a for a in gateway.access_log() if a.get("client_abort")], "the line of who left")[0]
     assert line["model"] == "m;tokens=100000;tps=20" and line["stream"]
 
@@ -138,7 +138,7 @@ def test_the_official_sdks_work_in_it(allowed, sdk):
     assert got["error"] == "NotFoundError", got
 
 
-def test_a_page_of_another_origin_cannot_spend_where_no_key_is_needed(make, pages, tmp_path):
+def test_a_page_of_another_origin_cannot_use_a_gateway_without_keys(make, pages, tmp_path):
     """A simple request needs no preflight: the browser sends it and only hides the answer."""
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "auth": {"mode": "none"}})

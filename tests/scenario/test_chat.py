@@ -84,7 +84,7 @@ def test_a_line_is_edited_before_it_is_sent(chat):
     assert t.leave() == 0
 
 
-def test_the_history_outlives_the_conversation_and_is_its_owner_s_alone(chat, tmp_path):
+def test_the_history_is_kept_and_private_to_its_owner(chat, tmp_path):
     t = chat("--model", "m")
     t.line("first question", "the answer\n")
     assert t.leave() == 0
@@ -105,7 +105,7 @@ def test_the_history_outlives_the_conversation_and_is_its_owner_s_alone(chat, tm
     assert "elsewhere" not in path.read_text()
 
 
-def test_a_history_that_others_could_read_is_closed_to_them(chat, tmp_path):
+def test_a_history_file_that_others_can_read_is_made_private(chat, tmp_path):
     path = tmp_path / "openclaw/chat_history"
     path.parent.mkdir()
     path.write_text("_HiStOrY_V2_\nold\\040line\n")
@@ -118,7 +118,7 @@ def test_a_history_that_others_could_read_is_closed_to_them(chat, tmp_path):
 
 
 @pytest.mark.parametrize("args, env", [(["--no-history"], {}), ([], {"HOME": "/nonexistent"}), ([], {"HOME": ""})])
-def test_a_conversation_needs_no_history(chat, tmp_path, args, env):
+def test_a_conversation_works_without_history(chat, tmp_path, args, env):
     t = chat("--model", "m", *args, **env)
     t.line("a question", "the answer\n")
     t.line(UP, "the answer\n")      # of this conversation it is there
@@ -127,7 +127,7 @@ def test_a_conversation_needs_no_history(chat, tmp_path, args, env):
     assert not list(tmp_path.rglob("chat_history")) and not os.path.exists("/nonexistent")
 
 
-def test_ctrl_c_gives_up_the_line_and_ctrl_d_leaves(chat):
+def test_ctrl_c_cancels_the_line_and_ctrl_d_quits(chat):
     t = chat("--model", "m")
     t.type("never mind")
     t.wait_for("mind")

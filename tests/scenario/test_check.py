@@ -62,7 +62,7 @@ def with_tls(cert, key, **more):
 
 # --- addresses ---
 
-def test_an_address_in_use_is_a_warning_and_one_of_another_machine_a_mistake(tmp_path):
+def test_an_address_in_use_is_a_warning_and_a_foreign_one_an_error(tmp_path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()
@@ -77,7 +77,7 @@ def test_an_address_in_use_is_a_warning_and_one_of_another_machine_a_mistake(tmp
     assert status == 2 and "/no-such-folder/x.sock" in lines[0]
 
 
-def test_check_beside_the_running_gateway_is_good_and_disturbs_nothing(make):
+def test_check_next_to_a_running_gateway_disturbs_nothing(make):
     gateway = make.gateway({"providers": LAB, "server": {"listen": f"127.0.0.1:{process.free_port()}"}})
     done = subprocess.run([process.BIN, "check", "-c", gateway.config_path], capture_output=True, text=True,
                           env=environment(**gateway.env))
@@ -113,7 +113,7 @@ def test_a_privileged_port_is_a_warning(tmp_path):
 # --- logs ---
 
 @pytest.mark.parametrize("setting", ["log", "access"])
-def test_a_log_that_cannot_be_written_is_a_mistake(tmp_path, setting):
+def test_a_log_that_cannot_be_written_is_an_error(tmp_path, setting):
     for log, said in [("/no-such-folder/x.log", "No such file or directory"), ("/", "Is a directory"),
                       ("/dev/null/x.log", "Not a directory")]:
         status, lines, _ = check(written(tmp_path, f"providers: {{}}\nobserve:\n  {setting}: {{path: '{log}'}}\n"))
@@ -126,7 +126,7 @@ def test_a_log_that_cannot_be_written_is_a_mistake(tmp_path, setting):
 @pytest.mark.parametrize("begin, end, said", [
     ("20200101000000Z", "20210101000000Z", "expired on 2021-01-01"), ("20480101000000Z", "20490101000000Z", "not valid before 2048"),
     ("20200101000000Z", None, "expires on 20"), ("20200101000000Z", "20490101000000Z", None)])
-def test_the_dates_of_a_certificate(tmp_path, begin, end, said):
+def test_certificate_dates_are_checked(tmp_path, begin, end, said):
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=5)
     cert, key = pair(tmp_path, begin=begin, end=end or soon.strftime("%Y%m%d%H%M%SZ"))
     status, lines, document = check(written(tmp_path, with_tls(cert, key)))
@@ -135,7 +135,7 @@ def test_the_dates_of_a_certificate(tmp_path, begin, end, said):
         assert said in document["warnings"][0]["text"] and document["warnings"][0]["line"] == 4
 
 
-def test_serve_says_the_same_at_its_start_and_after_a_reload(make, tmp_path):
+def test_serve_reports_the_same_at_its_start_and_after_a_reload(make, tmp_path):
     cert, key = pair(tmp_path, end="20210101000000Z")
     gateway = make.gateway({"providers": LAB, "auth": {"mode": "none", "keys": [{"name": "a", "key": "short"}]}})
     gateway.program.wait_for(r"openclaw\.yaml:\d+:\d+: warning: 'auth.mode' is none")
@@ -144,7 +144,7 @@ def test_serve_says_the_same_at_its_start_and_after_a_reload(make, tmp_path):
     gateway.program.wait_for("the longest valid authority of 'providers.lab.ca_file' expired on 2021-01-01")
 
 
-def test_a_pair_that_does_not_fit_or_is_no_pair(tmp_path):
+def test_a_certificate_and_key_that_do_not_match_are_reported(tmp_path):
     cert, key = pair(tmp_path)
     (tmp_path / "other").mkdir()
     _, other = pair(tmp_path / "other", "other")
@@ -169,7 +169,7 @@ def test_a_certificate_without_its_key_is_one_line(tmp_path):
         assert status == 2 and len(lines) == 1 and "(null)" not in lines[0], lines
 
 
-def test_secrets_that_everybody_may_read(tmp_path):
+def test_secrets_that_everybody_may_read_are_reported(tmp_path):
     cert, key = pair(tmp_path)
     secret = tmp_path / "secret"
     secret.write_text(canary("client") + "\n")
@@ -206,7 +206,7 @@ DOUBTS = {
 
 
 @pytest.mark.parametrize("kind", DOUBTS)
-def test_a_doubt_is_a_warning_with_its_place(tmp_path, kind):
+def test_a_warning_has_its_position(tmp_path, kind):
     text, place, said = DOUBTS[kind]
     path = written(tmp_path, text + "providers: {lab: {wire: openai-chat, base_url: 'http://127.0.0.1:1/v1'}}\n"
                                     "observe: {access: {path: 'off'}}\n")
@@ -254,7 +254,7 @@ def test_a_user_that_does_not_exist(tmp_path):
     assert "there is no user 'no-such-user'" in lines[0]
 
 
-def test_two_keys_that_are_the_same_are_a_mistake(tmp_path):
+def test_two_equal_keys_are_an_error(tmp_path):
     key = canary("client")
     status, lines, _ = check(written(tmp_path, {"auth": {"keys": [{"name": n, "key": key} for n in "ab"]}, "providers": LAB}),
                              "--set", "server.listen=127.0.0.1:0")

@@ -87,7 +87,7 @@ def test_wrong_usage_is_status_2_and_says_what_to_write(tmp_path, args, said):
     (["serve", "--listen", "unix:/dev/null"], "the file exists and is not a socket"),
     (["mock", "--listen", "203.0.113.1:0"], "no such address"),
 ])
-def test_what_cannot_be_done_is_status_1_and_says_why(tmp_path, args, said):
+def test_a_failure_is_status_1_and_says_why(tmp_path, args, said):
     done = run(*args, cwd=tmp_path)
     assert done.returncode == 1 and said in done.stderr
 
@@ -115,7 +115,7 @@ def test_the_list_of_commands_is_the_list_that_is_tested():
     assert re.findall(r"^  (\S+)", run("help").stdout, re.M) == [*COMMANDS, "help"]
 
 
-def test_help_names_the_environment_that_counts():
+def test_help_names_the_environment_variables():
     """Every OPENCLAW_ variable that a command reads stands in its help."""
     for command, names in {"serve": ["OPENCLAW_CONFIG"], "check": ["OPENCLAW_CONFIG"], "providers": ["OPENCLAW_CONFIG"],
                            "models": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"],
@@ -137,7 +137,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_a_file_is_taken_or_its_fault_is_shown(tmp_path, kind):
+def test_a_file_is_accepted_or_its_errors_are_shown(tmp_path, kind):
     text, said = FILES[kind]
     path = tmp_path / "x.yaml"
     path.write_bytes(text)
@@ -150,7 +150,7 @@ def test_a_file_is_taken_or_its_fault_is_shown(tmp_path, kind):
         assert done.stderr.count("\n") == len(document["problems"])
 
 
-def test_a_file_that_is_no_file_is_refused_at_once(tmp_path):
+def test_a_path_that_is_not_a_file_is_refused_at_once(tmp_path):
     big = tmp_path / "big.yaml"
     with open(big, "wb") as f:
         f.truncate(2 << 30)
@@ -162,7 +162,7 @@ def test_a_file_that_is_no_file_is_refused_at_once(tmp_path):
 
 @pytest.mark.parametrize("value, said", [(None, "not set"), ("", "empty"), ("sk-one\n", "write the key alone"),
                                          ("sk one", "write the key alone")])
-def test_a_key_that_cannot_be_is_told_once_and_not_shown(tmp_path, value, said):
+def test_an_invalid_key_is_reported_once_and_not_shown(tmp_path, value, said):
     path = tmp_path / "x.yaml"
     path.write_text("providers:\n  openai: {api_key: \"${OPENAI_API_KEY}\"}\n")
     env = environment(**({} if value is None else {"OPENAI_API_KEY": value}))
@@ -183,7 +183,7 @@ def test_the_environment_names_the_file_for_serve_and_check(tmp_path):
 
 # --- health ---
 
-def test_health_tells_a_gateway_that_is_well_from_none(make):
+def test_health_succeeds_only_with_a_running_gateway(make):
     gateway = make.gateway()
     assert run("health", gateway.url).returncode == run("health", "--ready", gateway.url).returncode == 0
     nobody = f"http://127.0.0.1:{process.free_port()}"
@@ -192,7 +192,7 @@ def test_health_tells_a_gateway_that_is_well_from_none(make):
     assert run("health", "ftp://x").returncode == run("health", "a", "b").returncode == 2
 
 
-def test_health_says_that_a_server_is_not_well(make):
+def test_health_reports_an_unhealthy_server(make):
     sick = make.upstream(lambda conn: conn.answer(503, {"status": "draining"}))
     done = run("health", "--ready", sick.url)
     assert (done.returncode, "/readyz returned 503" in done.stderr) == (1, True)
@@ -202,13 +202,13 @@ def test_health_says_that_a_server_is_not_well(make):
 
 @pytest.mark.parametrize("args", [["version"], ["help"], ["serve", "--help"], ["config", "schema"],
                                   ["init", "-"], ["check", "--json", "/dev/null"], ["init", "--json", "new.yaml"]])
-def test_output_that_does_not_arrive_is_a_failure(tmp_path, args):
+def test_output_that_cannot_be_written_is_a_failure(tmp_path, args):
     with open("/dev/full", "w") as full:
         done = run(*args, stdout=full, cwd=tmp_path)
     assert done.returncode == 1 and "No space left" in done.stderr
 
 
-def test_a_reader_who_has_enough_ends_it_quietly():
+def test_a_closed_pipe_ends_it_quietly():
     ours, theirs = os.pipe()
     os.close(ours)
     done = run("config", "schema", stdout=theirs)
@@ -216,7 +216,7 @@ def test_a_reader_who_has_enough_ends_it_quietly():
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_closed_standard_descriptors_are_not_mistaken_for_others(tmp_path):
+def test_closed_standard_descriptors_are_not_reused(tmp_path):
     port = process.free_port()
     child = subprocess.Popen(["sh", "-c", f'exec "{process.BIN}" serve --listen 127.0.0.1:{port} <&- >&- 2>&-'],
                              env=environment(), cwd=tmp_path)
@@ -260,7 +260,7 @@ def test_chat_dims_thinking_on_a_terminal_unless_no_color_is_set(make):
 
 # --- what serve says at its start ---
 
-def test_the_banner_names_a_model_that_there_is(make):
+def test_the_banner_names_an_existing_model(make):
     known = make.gateway(env={"OPENAI_API_KEY": canary("provider")}, plant=False)
     model = re.search(r'"model":"([^"]+)"', known.stderr()).group(1)
     assert model in [m["id"] for m in known.get("/v1/models").json()["data"]]
@@ -273,7 +273,7 @@ def test_the_banner_names_a_model_that_there_is(make):
         assert f'"model":"{name}"' in said and "Bearer YOUR_KEY" in said
 
 
-def test_the_banner_s_curl_finds_a_socket_file(make, tmp_path):
+def test_the_banner_s_curl_works_with_a_unix_socket(make, tmp_path):
     path = tmp_path / "s.sock"
     gateway = make.gateway(plant=False, args=["--listen", f"unix:{path}"])
     command = gateway.program.wait_for(r"Try it:\n(  curl .*\n    .*)\n").group(1)
@@ -283,7 +283,7 @@ def test_the_banner_s_curl_finds_a_socket_file(make, tmp_path):
 
 # --- providers and models ---
 
-def test_providers_says_what_is_on_and_how_to_switch_on_the_rest(tmp_path):
+def test_providers_shows_what_is_on_and_how_to_switch_on_the_rest(tmp_path):
     on = environment(OPENAI_API_KEY=process.canary("openai"), HF_TOKEN="hf-1")
     rows = {p["id"]: p for p in json.loads(run("providers", "--json", env=on).stdout)}
     assert rows["openai"]["on"] and rows["openai"]["why"] == "OPENAI_API_KEY is set"
@@ -304,7 +304,7 @@ def test_providers_says_what_is_on_and_how_to_switch_on_the_rest(tmp_path):
     assert (done.returncode, done.stdout) == (2, "") and "lab" in done.stderr
 
 
-def test_models_lists_aliases_and_what_the_providers_answer(make, tmp_path):
+def test_models_lists_aliases_and_the_providers_models(make, tmp_path):
     mock = make.mock()
     path = tmp_path / "openclaw.yaml"
     path.write_text(f"""

@@ -303,7 +303,7 @@ def test_an_answer_means_the_same_in_the_other_protocol(gateway, upstream, name,
         assert all(isinstance(c["function"]["arguments"], str) for c in choice.get("tool_calls", []))
 
 
-def test_hidden_and_signed_thoughts_keep_their_order(gateway, upstream):
+def test_redacted_and_signed_thinking_keeps_its_order(gateway, upstream):
     blocks = [*block(0, {"type": "thinking", "thinking": "", "signature": ""}, ("thinking", "a"), ("thinking", "b"),
                      ("signature", "c2ln")),
               *block(1, {"type": "redacted_thinking", "data": "aGlkZGVu"}),
@@ -338,7 +338,7 @@ def test_hidden_and_signed_thoughts_keep_their_order(gateway, upstream):
     assert send({"reasoning_content": "ab", "reasoning_details": bare}) == [document["content"][1], text_block]
 
 
-def test_a_split_surrogate_pair_harms_nobody(gateway, upstream):
+def test_a_split_surrogate_pair_is_harmless(gateway, upstream):
     """Hosts that count in UTF-16 cut an emoji in two."""
     body = sse(*[json.dumps(delta(content=c)) for c in ("a", "\ud83c", "\udf53", "b")], delta("stop"), done=True)
     seen = Seen(gateway, upstream, OPENAI, ANTHROPIC, body)
@@ -361,7 +361,7 @@ def test_cumulative_counts_are_never_added(gateway, upstream, caller):
             seen.line["tokens_cache_write"]) == (100, 9, 40, 7)
 
 
-def test_more_cached_tokens_than_tokens_are_survived(gateway, upstream):
+def test_more_cached_tokens_than_input_tokens_are_handled(gateway, upstream):
     body = {**whole(content="x"), "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12,
                                             "prompt_tokens_details": {"cached_tokens": 25}}}
     seen = Seen(gateway, upstream, OPENAI, ANTHROPIC, json.dumps(body).encode(), stream=False)
@@ -371,7 +371,7 @@ def test_more_cached_tokens_than_tokens_are_survived(gateway, upstream):
 
 
 @pytest.mark.parametrize("usage_at", ["before the finish", "with the finish", "behind the finish", "nowhere"])
-def test_anthropic_s_callers_get_counts_wherever_the_provider_tells_them(gateway, upstream, usage_at):
+def test_anthropic_clients_get_counts_wherever_the_provider_reports_them(gateway, upstream, usage_at):
     counts = usage()["usage"]
     events = {"before the finish": [delta(content="x"), usage(), delta("stop")],
               "with the finish": [delta(content="x"), {**delta("stop"), "usage": counts}],
@@ -409,7 +409,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("wire, status, body, expected", ERRORS)
 @pytest.mark.parametrize("caller", WIRES)
-def test_an_error_of_any_shape_is_told_properly(gateway, upstream, wire, status, body, expected, caller):
+def test_an_error_of_any_shape_is_reported_properly(gateway, upstream, wire, status, body, expected, caller):
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     seen = Seen(gateway, upstream, wire, caller, raw, stream=False, status=status, ending="length",
                 content_type="text/html" if isinstance(body, str) else None)
@@ -422,7 +422,7 @@ def test_an_error_of_any_shape_is_told_properly(gateway, upstream, wire, status,
 
 
 @pytest.mark.parametrize("ending, whole", [([], False), (["[DONE]"], True), ([delta("stop", 1)], True)])
-def test_one_finished_choice_of_two_is_not_the_answer(gateway, upstream, ending, whole):
+def test_one_finished_choice_of_two_is_not_a_complete_answer(gateway, upstream, ending, whole):
     """The body ends cleanly in each case; the last word tells that no more was to come."""
     seen = Seen(gateway, upstream, OPENAI, OPENAI, sse(delta(content="x"), delta("stop"), *ending), n=2)
     assert (b"[DONE]" in seen.body) == whole and bool(seen.said.error) != whole
@@ -462,7 +462,7 @@ def test_an_error_in_the_middle_ends_the_stream(gateway, upstream, wire, body, c
     (OPENAI, b"\x00\xff" * 500), (ANTHROPIC, b"\x00\xff" * 500),
 ])
 @pytest.mark.parametrize("caller", WIRES)
-def test_nonsense_is_the_provider_s_fault(gateway, upstream, wire, body, caller):
+def test_an_invalid_answer_is_the_provider_s_fault(gateway, upstream, wire, body, caller):
     seen = Seen(gateway, upstream, wire, caller, body)
     assert seen.said.error["message"] and not seen.said.complete
     assert seen.status in (200, 502) and seen.line["error"].startswith("upstream")
@@ -481,7 +481,7 @@ def test_a_very_long_event_passes(gateway, upstream, wire, caller):
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/json", "text/event-stream"])
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("wire", WIRES)
-def test_a_mislabelled_answer_is_looked_at(gateway, upstream, wire, content_type, stream):
+def test_a_mislabelled_answer_is_recognized(gateway, upstream, wire, content_type, stream):
     streamed, document = FRAMINGS["lf"][WIRES.index(wire)], whole(content=STRAWBERRY)
     if wire == ANTHROPIC:
         document = message({"type": "text", "text": STRAWBERRY})

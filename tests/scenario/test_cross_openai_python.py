@@ -51,7 +51,7 @@ def test_an_answer_has_its_text_and_usage(client, gateway):
     assert line["tokens_cache_write"] == 3
 
 
-def test_a_stream_says_the_same_as_a_whole_answer(client):
+def test_a_stream_equals_a_whole_answer(client):
     whole = chat(client, MODEL + ";tokens=30").choices[0].message.content
     chunks = list(chat(client, MODEL + ";tokens=30", stream=True))
     assert len({c.id for c in chunks}) == len({c.created for c in chunks}) == 1
@@ -69,7 +69,7 @@ def test_a_stream_with_usage_ends_with_it(client, gateway):
     assert gateway.access(request_id)["tokens_output"] == 9
 
 
-def test_emoji_and_every_script_arrive_unharmed(client):
+def test_emoji_and_all_scripts_arrive_unchanged(client):
     text = "Ünïcode 🍓 日本語 \u2028 \\u0041 \"quoted\" \t end \U0001f469\u200d\U0001f680"
     asking = {"model": MODEL + ";echo", "messages": [{"role": "user", "content": text}]}
     assert client.chat.completions.create(**asking).choices[0].message.content == text
@@ -78,13 +78,13 @@ def test_emoji_and_every_script_arrive_unharmed(client):
 
 
 @pytest.mark.parametrize("word, reason", [("length", "length"), ("filter", "content_filter"), ("stop", "stop")])
-def test_why_it_stopped_is_told(client, word, reason):
+def test_the_stop_reason_is_reported(client, word, reason):
     assert chat(client, f"{MODEL};finish={word}").choices[0].finish_reason == reason
     assert list(chat(client, f"{MODEL};finish={word}", stream=True))[-1].choices[0].finish_reason == reason
 
 
 @pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
-def test_a_limit_is_kept_and_else_there_is_one(client, mock, limit):
+def test_a_limit_is_obeyed_and_there_is_a_default(client, mock, limit):
     answer = chat(client, MODEL + ";tokens=50", **{limit: 7})
     assert answer.choices[0].finish_reason == "length" and answer.usage.completion_tokens == 7
     chat(client, user="unlimited-1")
@@ -93,7 +93,7 @@ def test_a_limit_is_kept_and_else_there_is_one(client, mock, limit):
     assert newest_request(mock, "unlimited-2")["max_tokens"] == 64000, "the model's own"
 
 
-def test_the_conversation_is_put_in_order(client, mock):
+def test_the_conversation_is_reordered_for_the_provider(client, mock):
     messages = [{"role": "system", "content": "Be terse."}, {"role": "developer", "content": "Be kind."},
                 {"role": "user", "content": "one"}, {"role": "user", "content": "two", "name": "ann"},
                 {"role": "assistant", "content": ""}, {"role": "assistant", "content": "three"},
@@ -107,7 +107,7 @@ def test_the_conversation_is_put_in_order(client, mock):
     assert dropped(raw) == {"messages.name"}
 
 
-def test_sampling_is_bent_to_what_the_provider_takes(client, mock):
+def test_sampling_parameters_are_adapted_to_the_provider(client, mock):
     chat(client, temperature=1.7, stop=["a", " "], user="sampling-1")
     sent = newest_request(mock, "sampling-1")
     assert (sent["temperature"], sent["stop_sequences"]) == (1, ["a"])
@@ -119,7 +119,7 @@ def test_sampling_is_bent_to_what_the_provider_takes(client, mock):
     assert sent["metadata"] == {"user_id": "sampling-2"}
 
 
-def test_what_the_provider_has_not_is_left_out_and_named(client, mock):
+def test_unsupported_parameters_are_dropped_and_named(client, mock):
     raw = client.chat.completions.with_raw_response.create(
         model=MODEL, messages=ASK, logprobs=True, top_logprobs=2, seed=7, presence_penalty=0.5, frequency_penalty=0.5,
         logit_bias={"1": 5}, metadata={"a": "b"}, user="left-out", verbosity="low", store=True,
@@ -141,7 +141,7 @@ def test_images_arrive(client, mock):
     assert sent[2]["source"] == {"type": "url", "url": "https://images.example/cat.png"}
 
 
-def test_an_image_s_bytes_outrank_its_name(client, mock):
+def test_an_image_s_bytes_override_its_declared_type(client, mock):
     content = [{"type": "text", "text": "What is this? liar-test"},
                {"type": "image_url", "image_url": {"url": PIXEL_URL.replace("image/png", "image/jpeg")}}]
     assert chat(client, messages=[{"role": "user", "content": content}]).choices
@@ -161,14 +161,14 @@ def test_an_answer_by_schema_is_parsed(client, mock):
         assert isinstance(stream.get_final_completion().choices[0].message.parsed, Event)
 
 
-def test_json_without_a_schema_is_asked_for_in_words(client, mock):
+def test_json_without_a_schema_is_requested_in_the_prompt(client, mock):
     chat(client, response_format={"type": "json_object"}, user="json-test")
     assert newest_request(mock, "json-test")["system"] == [{"type": "text", "text": "Answer with a single JSON object."}]
 
 
 # --- tools ---
 
-def test_parallel_calls_come_back_whole(client):
+def test_parallel_calls_arrive_whole(client):
     choice = chat(client, "anthropic/tools-3", tools=[WEATHER, CLOCK]).choices[0]
     calls = choice.message.tool_calls
     assert choice.finish_reason == "tool_calls"
@@ -178,7 +178,7 @@ def test_parallel_calls_come_back_whole(client):
     assert len({c.id for c in calls}) == 3
 
 
-def test_streamed_calls_come_in_fragments_that_fit(client):
+def test_streamed_call_fragments_fit_together(client):
     calls = {}
     for chunk in chat(client, "anthropic/tools-3", tools=[WEATHER, CLOCK], stream=True):
         for piece in chunk.choices[0].delta.tool_calls or []:
@@ -193,7 +193,7 @@ def test_streamed_calls_come_in_fragments_that_fit(client):
     assert len(calls[0]["arguments"]) > 2 and len({c["id"] for c in calls.values()}) == 3
 
 
-def test_tool_results_make_the_round_trip(client, mock):
+def test_tool_results_round_trip(client, mock):
     first = chat(client, "anthropic/tools-2", tools=[WEATHER, CLOCK]).choices[0].message
     one, two = first.tool_calls
     history = [*ASK, first.to_dict(),      # the results in another order than the calls
@@ -210,7 +210,7 @@ def test_tool_results_make_the_round_trip(client, mock):
     assert len(sent) == 3
 
 
-def test_a_history_cut_in_the_middle_of_a_call_is_mended(client, mock):
+def test_a_history_truncated_within_a_call_is_repaired(client, mock):
     """No result for a call, a result for no call, ids that the provider would refuse."""
     call = {"id": "functions.get_time:0", "type": "function", "function": {"name": "get_time", "arguments": ""}}
     history = [{"role": "tool", "tool_call_id": "gone", "content": "cut-test"},
@@ -242,7 +242,7 @@ def test_tool_choice_is_kept(client, mock, choice, sent_as, called, parallel):
 
 # --- thinking ---
 
-def test_signed_thinking_makes_the_round_trip(client, mock):
+def test_signed_thinking_round_trips(client, mock):
     """As a caller got it, whole or in pieces, it goes back, and reaches the provider with the same signature."""
     model = MODEL + ";reasoning=9;tokens=6"
     whole = chat(client, model, reasoning_effort="low", max_tokens=4000).choices[0].message.to_dict()
@@ -266,7 +266,7 @@ def test_signed_thinking_makes_the_round_trip(client, mock):
             {"type": "text", "text": content}]
 
 
-def test_signed_thinking_survives_a_tool_s_call(client, mock):
+def test_signed_thinking_survives_a_tool_call(client, mock):
     message = chat(client, MODEL + ";reasoning=5;tools=1", tools=[CLOCK], reasoning_effort="low",
                    max_tokens=4000).choices[0].message.to_dict()
     history = [*ASK, message, {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "loop-test"}]
@@ -282,7 +282,7 @@ def test_signed_thinking_survives_a_tool_s_call(client, mock):
     assert "thinking" not in sent, "without them the provider would refuse to think"
 
 
-def test_what_another_provider_thought_stays_behind(client, mock):
+def test_thinking_of_another_provider_is_not_forwarded(client, mock):
     thought = chat(client, "openai/mock;reasoning=7;tokens=4").choices[0].message.to_dict()
     assert thought["reasoning_content"]
     details = [{"type": "reasoning.encrypted", "data": "c2VjcmV0", "format": "openai-responses-v1", "index": 0},
@@ -300,7 +300,7 @@ def test_what_another_provider_thought_stays_behind(client, mock):
     ("claude-opus-4-6", "medium", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}}),
     ("claude-opus-4-7", "xhigh", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}),
 ])
-def test_effort_becomes_what_the_model_takes(client, mock, model, effort, expected):
+def test_effort_is_mapped_to_what_the_model_accepts(client, mock, model, effort, expected):
     raw = client.chat.completions.with_raw_response.create(model=f"anthropic/{model}", messages=ASK, temperature=0.5,
                                                            reasoning_effort=effort, user="effort-test")
     sent = newest_request(mock, "effort-test")
@@ -323,7 +323,7 @@ def test_several_choices_are_refused(client, mock):
     assert mock.stats()["requests"] == before + 1
 
 
-def test_what_the_provider_does_not_do_is_refused_clearly(client):
+def test_unsupported_features_are_refused_clearly(client):
     with pytest.raises(openai.BadRequestError) as e:
         client.embeddings.create(model=MODEL, input="x")
     assert "anthropic" in e.value.message and "embeddings" in e.value.message
@@ -383,7 +383,7 @@ def test_a_stream_that_breaks_raises(client, gateway, fault):
     assert text and e.value.body["message"] and e.value.body["type"]
 
 
-def test_leaving_a_stream_cancels_it(gateway, mock):
+def test_closing_a_stream_cancels_it(gateway, mock):
     before = mock.stats()["aborted"]
     with gateway.openai().chat.completions.with_streaming_response.create(
             model=MODEL + ";tokens=100000;tps=200", messages=ASK, stream=True, max_tokens=200000) as response:

@@ -70,7 +70,7 @@ def test_the_tool_runner_runs_until_the_model_is_done(speak_anthropic, provider,
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_half_a_conversation_is_not_answered(speak_anthropic, provider):
+def test_an_incomplete_conversation_is_not_answered(speak_anthropic, provider):
     """The rest of it is kept by another provider, or by nobody."""
     with pytest.raises(anthropic.BadRequestError) as e:
         speak_anthropic.beta.messages.create(model=f"{provider}/mock", max_tokens=50, messages=ASK,
@@ -78,7 +78,7 @@ def test_half_a_conversation_is_not_answered(speak_anthropic, provider):
     assert e.value.error_code == "thread_unsupported_request" and "thread" in e.value.message
 
 
-def test_a_thread_that_anthropic_lost_is_told_so_that_the_client_begins_another(make):
+def test_a_lost_anthropic_thread_is_reported_so_that_the_client_starts_another(make):
     """What the SDK acts upon stands in the details of the error; they reach it."""
     seen = []
 
@@ -120,7 +120,7 @@ def test_the_beta_client_parses_and_accumulates(speak_anthropic, provider):
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_anthropic_s_raw_answers_are_at_hand(speak_anthropic, gateway, provider):
+def test_anthropic_s_raw_answers_are_accessible(speak_anthropic, gateway, provider):
     asking = {"model": f"{provider}/mock", "max_tokens": 50, "messages": ASK}
     raw = speak_anthropic.messages.with_raw_response.create(**asking)
     assert raw.status_code == 200 and raw.parse().content[0].text
@@ -147,7 +147,7 @@ def test_the_openai_helper_parses_the_calls_of_a_stream(speak_openai, provider):
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_openai_s_raw_answers_are_at_hand(speak_openai, gateway, provider):
+def test_openai_s_raw_answers_are_accessible(speak_openai, gateway, provider):
     asking = {"model": f"{provider}/mock", "messages": ASK}
     raw = speak_openai.chat.completions.with_raw_response.create(**asking)
     assert raw.status_code == 200 and raw.parse().choices[0].message.content
@@ -157,7 +157,7 @@ def test_openai_s_raw_answers_are_at_hand(speak_openai, gateway, provider):
     assert lines[-1] == "data: [DONE]" and not any(json.loads(line[5:]).get("usage") for line in lines[:-1])
 
 
-def test_the_way_anthropic_tells_openai_s_callers_to_ask_for_thinking_works(speak_openai, mock):
+def test_thinking_requested_as_anthropic_documents_for_openai_clients_works(speak_openai, mock):
     speak_openai.chat.completions.create(
         model="anthropic/mock", max_tokens=4000, messages=[{"role": "user", "content": f"{CANARY} budget-extra"}],
         extra_body={"thinking": {"type": "enabled", "budget_tokens": 2000}})
@@ -167,7 +167,7 @@ def test_the_way_anthropic_tells_openai_s_callers_to_ask_for_thinking_works(spea
 # --- conversations that move ---
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_one_protocol_s_model_thought_does_not_go_to_the_other_s(speak_openai, mock, stream):
+def test_thinking_does_not_cross_protocols(speak_openai, mock, stream):
     """The answer's message is put back as the client gives it, thoughts and all, and another model goes on."""
     asking = {"model": "anthropic/mock;reasoning=5;tokens=8", "messages": ASK, "max_tokens": 4000,
               "reasoning_effort": "low"}
@@ -190,7 +190,7 @@ def test_what_one_protocol_s_model_thought_does_not_go_to_the_other_s(speak_open
         (message["reasoning_content"], message["reasoning_details"][0]["signature"])
 
 
-def test_a_long_conversation_comes_home_without_the_others_thoughts(speak_anthropic, mock):
+def test_a_long_conversation_across_providers_keeps_only_the_right_thinking(speak_anthropic, mock):
     """More turns of another model's than there are edits in place; one of them is nothing but a thought."""
     thought = {"type": "thinking", "thinking": "hm", "signature": ""}
     history = []
@@ -205,7 +205,7 @@ def test_a_long_conversation_comes_home_without_the_others_thoughts(speak_anthro
     assert sent[1]["content"] == [{"type": "text", "text": "answer 0"}]
 
 
-def test_hosts_that_refuse_them_get_no_stream_options(speak_openai, mock):
+def test_stream_options_are_not_sent_to_hosts_that_refuse_them(speak_openai, mock):
     mark = "picky-stream"
     chunks = list(speak_openai.chat.completions.create(
         model="picky/mock", stream=True, stream_options={"include_usage": True}, max_completion_tokens=9,

@@ -55,7 +55,7 @@ def test_hung_names_do_not_hold_up_other_providers(make):
     assert "resolving" in results[0].text or "upstream_connect_timeout" in results[0].text
 
 
-def test_a_lost_packet_is_no_failure_and_is_not_the_connect_limits(make):
+def test_a_lost_packet_is_not_a_failure_and_not_charged_to_the_connect_timeout(make):
     upstream = make.upstream(answer)
     names = make.name_server(**{"lossy.test": Name(["127.0.0.1"], drops=2)})
     gateway = make.gateway({"server": {"dns": [names.address]},
@@ -79,7 +79,7 @@ def test_a_changed_address_is_used_after_its_ttl_also_where_connections_are_pool
     assert (len(old.requests), len(new.requests)) == (3, 1)
 
 
-def test_a_name_server_that_fails_or_is_gone_leaves_the_last_good_answer(make):
+def test_the_last_good_answer_serves_when_the_name_server_fails(make):
     upstream = make.upstream(last_answer)
     names = make.name_server(**{"once.test": Name(["127.0.0.1"], ttl=1)})
     gateway = make.gateway({"server": {"dns": names.address}, "providers": {"p": at(upstream, "once.test")}})
@@ -95,7 +95,7 @@ def test_a_name_server_that_fails_or_is_gone_leaves_the_last_good_answer(make):
     wait_until(lambda: gateway.metrics().value("openclaw_dns_stale_answers_total") >= 1, "old answers to be counted")
 
 
-def test_no_such_name_and_a_failing_name_server_are_told_apart(make):
+def test_no_such_name_and_a_failing_name_server_are_different_errors(make):
     upstream = make.upstream(answer)
     names = make.name_server(**{"broken.test": Name(rcode=2), "empty.test": Name([])})
     gateway = make.gateway({"server": {"dns": names.address},
@@ -110,7 +110,7 @@ def test_no_such_name_and_a_failing_name_server_are_told_apart(make):
     wait_until(lambda: gateway.metrics().value("openclaw_dns_failures_total") >= 3, "failures to be counted")
 
 
-def test_twenty_addresses_of_which_the_last_answers(make):
+def test_the_last_of_twenty_addresses_is_reached(make):
     upstream = make.upstream(answer)
     dead = [f"127.0.1.{i}" for i in range(1, 20)]       # nobody listens there: refused at once
     names = make.name_server(**{"many.test": Name([*dead, "127.0.0.1"])})
@@ -118,7 +118,7 @@ def test_twenty_addresses_of_which_the_last_answers(make):
     assert status(gateway, "p/m") == 200
 
 
-def test_an_answer_that_is_too_long_for_udp_comes_over_tcp(make):
+def test_an_answer_too_long_for_udp_uses_tcp(make):
     upstream = make.upstream(answer)
     names = make.name_server(**{"long.test": Name(["127.0.0.1"], tcp_only=True)})
     gateway = make.gateway({"server": {"dns": names.address}, "providers": {"p": at(upstream, "long.test")}})

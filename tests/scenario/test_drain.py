@@ -57,7 +57,7 @@ def forget_clients(gateway):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_streams_complete_and_nobody_new_is_let_in(make, mock, number):
+def test_streams_complete_and_new_connections_are_refused(make, mock, number):
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "60s"}})
     streams = [start_stream(gateway, caller) for caller in CALLERS for _ in range(2)]
     whole = gateway.raw()
@@ -83,7 +83,7 @@ def test_streams_complete_and_nobody_new_is_let_in(make, mock, number):
     assert "ended" in gateway.stderr()
 
 
-def test_while_a_load_balancer_looks_away_requests_are_still_served(make, mock):
+def test_requests_are_served_until_load_balancers_notice_the_drain(make, mock):
     """During the grace /readyz says 503, /livez 200, and what comes is answered."""
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_grace": "60s"}})
     assert gateway.get("/readyz").status_code == 200
@@ -100,7 +100,7 @@ def test_while_a_load_balancer_looks_away_requests_are_still_served(make, mock):
     forget_clients(gateway)
 
 
-def test_callers_learn_during_the_grace_that_their_connection_ends(make, mock):
+def test_connections_are_marked_as_closing_during_the_grace_period(make, mock):
     """A pool that reads Connection: close moves by itself; closing an idle connection can meet a request half-way."""
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_grace": "60s"}})
     with gateway.raw() as client:
@@ -116,7 +116,7 @@ def test_callers_learn_during_the_grace_that_their_connection_ends(make, mock):
 
 
 @pytest.mark.parametrize("where", ["tcp", "unix"])
-def test_who_waits_in_the_kernel_when_the_listeners_close_is_served(make, mock, tmp_path, where):
+def test_connections_queued_in_the_kernel_are_served_when_the_listeners_close(make, mock, tmp_path, where):
     """The gateway sleeps while callers connect and ask; the order to drain is the first that it hears."""
     path = str(tmp_path / "gateway.sock")
     gateway = make.gateway({"providers": {"lab": mock.provider()},
@@ -140,7 +140,7 @@ def test_who_waits_in_the_kernel_when_the_listeners_close_is_served(make, mock, 
     assert len(gateway.access_log()) == len(clients)
 
 
-def test_the_grace_ends_by_itself(make, mock):
+def test_the_grace_period_ends_by_itself(make, mock):
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_grace": "300ms"}})
     client = start_stream(gateway)
     gateway.program.send_signal(signal.SIGTERM)
@@ -150,7 +150,7 @@ def test_the_grace_ends_by_itself(make, mock):
     forget_clients(gateway)
 
 
-def test_the_deadline_cuts_so_that_the_caller_notices(make, mock):
+def test_connections_cut_at_the_deadline_look_cut_to_the_client(make, mock):
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "400ms"}})
     clients = [start_stream(gateway, caller, "tokens=100000;tps=50") for caller in CALLERS]
     gateway.program.send_signal(signal.SIGTERM)
@@ -166,7 +166,7 @@ def test_the_deadline_cuts_so_that_the_caller_notices(make, mock):
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_at_once(make, mock, second):
+def test_a_second_signal_stops_at_once(make, mock, second):
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "1h"}})
     client = start_stream(gateway, knobs="tokens=100000;tps=50")
     gateway.program.send_signal(signal.SIGTERM)
@@ -181,7 +181,7 @@ def test_a_second_signal_ends_at_once(make, mock, second):
 
 @pytest.mark.parametrize("command", ["serve", "mock"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_end_is_orderly_from_the_first_word_on(tmp_path, command, number):
+def test_signals_during_the_start_end_it_in_order(tmp_path, command, number):
     """Who sees the banner may ask for the end at once; the default action of the signal would cut callers."""
     args = [process.BIN, command, "--listen", "127.0.0.1:0"]
     if command == "serve":
@@ -203,7 +203,7 @@ def test_an_unused_gateway_ends_without_waiting_for_the_deadline(make, mock):
     assert gateway.access_log() == []
 
 
-def test_a_pipelined_request_behind_the_last_answer_gets_no_silence(make, mock):
+def test_a_pipelined_request_after_the_last_answer_is_not_left_waiting(make, mock):
     """The connection says close with the answer under way; what was pipelined behind is not half served."""
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_deadline": "60s"}})
     client = gateway.raw()

@@ -64,7 +64,7 @@ def outcomes(line):
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-def test_a_refusal_is_told_in_the_caller_s_protocol(gateway, fault):
+def test_an_error_is_reported_in_the_client_s_protocol(gateway, fault):
     code, status = REFUSED[fault]
     questions = [(c, f"{p}/fault-{fault}", s) for c, p, s in EVERY]
     for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
@@ -95,7 +95,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("pace", ["at-once", "with-pauses"])
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_answer_is_never_taken_for_a_whole_one(gateway, fault, pace):
+def test_a_broken_answer_never_looks_complete(gateway, fault, pace):
     knobs = ";tps=40;huge=1MB" if pace == "with-pauses" else ";huge=1MB"
     questions = [(c, f"{p}/m;fault={fault}{knobs}", s) for c, p, s in EVERY]
     for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
@@ -112,7 +112,7 @@ def test_a_broken_answer_is_never_taken_for_a_whole_one(gateway, fault, pace):
             assert line["tokens_output"] > 0, line
 
 
-def test_an_openai_stream_without_its_last_word_is_whole_when_it_finished(gateway):
+def test_an_openai_stream_without_done_is_complete_if_it_has_a_finish_reason(gateway):
     """[DONE] carries nothing: the finish reason was there. It is added for callers who wait for it."""
     for caller in CALLERS:
         got = ask(gateway, caller, "oai/m;fault=no-done", True)
@@ -127,7 +127,7 @@ def test_an_anthropic_stream_without_message_stop_is_broken(gateway):
         assert gateway.access(got.id)["error"] == "upstream_truncated"
 
 
-def test_a_wrong_content_type_is_forgiven_when_the_bytes_are_right(gateway):
+def test_a_wrong_content_type_is_accepted_if_the_body_is_right(gateway):
     questions = [(c, f"{p}/m;fault=content-type", s) for c, p, s in EVERY]
     for question, got in zip(questions, ask_all(gateway, questions)):
         assert got.complete and got.text, (question, got)
@@ -149,7 +149,7 @@ SILENT = [
 
 @pytest.mark.parametrize("clock, knobs, streams, code, begun", SILENT,
                          ids=[f"{c}-{k.replace(';', '-')}" for c, k, *_ in SILENT])
-def test_each_clock_ends_what_is_too_slow(gateway, mock, clock, knobs, streams, code, begun):
+def test_each_timeout_ends_what_is_too_slow(gateway, mock, clock, knobs, streams, code, begun):
     questions = [(c, f"{p}-{clock}/m;{knobs}", s) for c, p, s in EVERY if s in streams]
     for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
         where = (caller, model, stream, got)
@@ -237,7 +237,7 @@ def test_before_the_first_token_the_next_target_answers(falling, fault):
 @pytest.mark.parametrize("clock, knobs", [("first_byte", "fault=hang"), ("first_byte", "fault=slow-headers"),
                                           ("first_token", "fault=stall;after=0"),
                                           ("between_tokens", "fault=stall;after=0")])
-def test_a_target_that_keeps_silent_is_left_for_the_next(make, mock, clock, knobs):
+def test_a_silent_target_is_abandoned_for_the_next(make, mock, clock, knobs):
     bad = {**mock.provider(), "model": f"m;{knobs}", "timeouts": {clock: "300ms"}}
     gateway = make.gateway(fallback_config(mock, bad))
     if clock == "first_byte":
@@ -251,18 +251,18 @@ def test_a_target_that_keeps_silent_is_left_for_the_next(make, mock, clock, knob
             assert gateway.access(got.id)["attempts"][0]["outcome"] == outcome
 
 
-def test_a_refused_connection_moves_on(make, mock):
+def test_a_refused_connection_falls_back(make, mock):
     bad = {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{process.free_port()}/v1"}
     assert_second_answered(make.gateway(fallback_config(mock, bad)), {"upstream_connect"})
 
 
-def test_a_name_that_does_not_exist_moves_on(make, mock):
+def test_a_name_that_does_not_exist_falls_back(make, mock):
     bad = {"wire": "openai-chat", "base_url": "http://no-such-host.invalid/v1", "timeouts": {"connect": "5s"}}
     gateway = make.gateway(fallback_config(mock, bad))
     assert_second_answered(gateway, {"upstream_dns", "upstream_connect_timeout", "upstream_connect"})
 
 
-def test_a_connection_that_is_never_made_moves_on(make, mock):
+def test_a_connection_that_is_never_established_falls_back(make, mock):
     """A listener whose queue is full answers no SYN."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
@@ -280,7 +280,7 @@ def test_a_connection_that_is_never_made_moves_on(make, mock):
             s.close()
 
 
-def test_plain_http_where_tls_is_expected_moves_on(make, mock):
+def test_plain_http_where_tls_is_expected_falls_back(make, mock):
     bad = {"wire": "openai-chat", "base_url": f"https://{mock.host}/v1"}
     assert_second_answered(make.gateway(fallback_config(mock, bad)), {"upstream_tls"})
 
@@ -300,7 +300,7 @@ NOISE = {
 
 
 @pytest.mark.parametrize("noise", NOISE)
-def test_noise_instead_of_an_answer_moves_on(make, mock, noise):
+def test_garbage_instead_of_an_answer_falls_back(make, mock, noise):
     def handler(conn):
         conn.send(NOISE[noise])
         conn.close()
@@ -324,7 +324,7 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("wire", ["openai-chat", "anthropic-messages"])
-def test_the_status_decides_whose_fault_it_is(make, mock, wire):
+def test_the_status_decides_between_fallback_and_error(make, mock, wire):
     def handler(conn):
         conn.answer(int(conn.request.json()["model"]), {"type": "error", "error": {
             "type": "invalid_request_error", "message": "no"}})
@@ -343,7 +343,7 @@ def test_the_status_decides_whose_fault_it_is(make, mock, wire):
         assert gateway.access(got.id)["attempts"][0]["outcome"] == code, where
 
 
-def test_a_refusal_cut_short_keeps_its_kind(make):
+def test_a_truncated_error_keeps_its_kind(make):
     def handler(conn):
         conn.send(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 17\r\nContent-Length: 1000\r\n\r\n{\"error\":")
         conn.close()
@@ -353,7 +353,7 @@ def test_a_refusal_cut_short_keeps_its_kind(make):
         assert (got.status, got.code, got.headers["retry-after"]) == (429, "rate_limit_exceeded", "17"), got
 
 
-def test_a_refusal_that_never_ends_is_told_all_the_same(make):
+def test_an_error_that_never_ends_is_still_reported(make):
     def handler(conn):
         conn.send(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000\r\n\r\n{\"error\":")
         conn.stall()
@@ -365,7 +365,7 @@ def test_a_refusal_that_never_ends_is_told_all_the_same(make):
 # --- behind the first token there is no way back ---
 
 @pytest.mark.parametrize("fault", ["reset-mid", "truncated", "malformed", "error-mid", "huge-line", "stall"])
-def test_after_the_first_token_nobody_else_goes_on(make, mock, fault):
+def test_after_the_first_token_there_is_no_fallback(make, mock, fault):
     bad = {**mock.provider(), "model": f"m;text=one.two.three.four.five.six.seven.eight.nine.ten;tps=40;huge=1MB;fault={fault}",
            "timeouts": {"between_tokens": "400ms"}}
     gateway = make.gateway(fallback_config(mock, bad, server={"limits": {"event": "64KB"}}))
@@ -387,7 +387,7 @@ def frame(text):
            b'"delta":{"content":"%b"},"finish_reason":null}]}\n\n' % text
 
 
-def test_what_came_before_the_break_reaches_the_caller_unharmed(make):
+def test_data_before_the_failure_reaches_the_client_unchanged(make):
     """Good frames and a bad one arrive together, and other streams in the same turn of the loop: the good ones
     are passed on as the provider's own bytes, and nobody else's."""
     good = b"".join(frame(b"%d." % i) for i in range(100))
@@ -429,7 +429,7 @@ def test_what_came_before_the_break_reaches_the_caller_unharmed(make):
             client.close()
 
 
-def test_an_answer_that_begins_and_breaks_in_one_breath_is_not_continued_by_another(make, mock):
+def test_an_answer_that_starts_and_breaks_at_once_is_not_continued_by_another_target(make, mock):
     """Each event in a chunk of its own, all of them in one segment, the last one broken."""
     def handler(conn):
         conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -478,7 +478,7 @@ def test_retry_after_is_forwarded(gateway, fault):
     (("Retry-After", "soon"), "1"), (("Retry-After", "-5"), "1"),
     (("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT"), "1"),
 ])
-def test_any_form_of_retry_after_becomes_seconds(make, field, expected):
+def test_every_form_of_retry_after_becomes_seconds(make, field, expected):
     def handler(conn):
         conn.answer(429, {"error": {"message": "slow down", "type": "rate_limit"}}, fields=[field])
     gateway = make.gateway({"providers": {"bad": make.upstream(handler).provider()}})
@@ -507,7 +507,7 @@ def test_a_stream_of_which_only_keep_alives_were_sent_ends_with_an_error(make, m
 
 # --- processes that die ---
 
-def test_a_provider_killed_in_the_middle_is_an_error_and_the_next_one_serves(make, mock):
+def test_a_provider_killed_mid_stream_is_an_error_and_its_successor_serves(make, mock):
     victim = make.mock(expect_status=-signal.SIGKILL)
     gateway = make.gateway({"providers": {"victim": victim.provider(), "good": mock.provider()},
                             "models": {"both": {"targets": ["victim/m;tokens=100000;tps=50",
@@ -528,7 +528,7 @@ def test_a_provider_killed_in_the_middle_is_an_error_and_the_next_one_serves(mak
             assert got.complete and got.text == "from-the-second", got
 
 
-def test_a_killed_gateway_is_no_quiet_end_and_its_successor_serves_at_once(make, mock):
+def test_a_killed_gateway_is_noticed_and_its_successor_serves_at_once(make, mock):
     port = process.free_port()
     config = {"providers": {"lab": mock.provider()}, "server": {"listen": f"127.0.0.1:{port}"}}
     first = make.gateway(config)
@@ -553,7 +553,7 @@ def gone(gateway):
     return [line for line in gateway.access_log() if line.get("client_abort")]
 
 
-def test_a_caller_who_leaves_cancels_the_provider_s_work(mock, gateway):
+def test_a_client_that_disconnects_cancels_the_upstream_request(mock, gateway):
     before, known = mock.stats()["aborted"], len(gone(gateway))
     for caller, provider, stream in EVERY:
         client = gateway.raw()
@@ -613,7 +613,7 @@ SHAPES = {("openai-chat", False): json.dumps(OPENAI_WHOLE).encode(), ("openai-ch
 @pytest.mark.parametrize("wire", WIRES.values())
 @pytest.mark.parametrize("blanks", [b"", b"\n \n"])
 @pytest.mark.parametrize("piece", [None, 1])
-def test_an_answer_is_read_by_what_it_is_and_given_as_it_was_asked_for(make, wire, blanks, piece):
+def test_an_answer_is_read_by_its_form_and_sent_as_requested(make, wire, blanks, piece):
     """Whatever its label says, and whatever shape was asked for."""
     def handler(conn):
         shape, label = conn.request.json()["model"].split("-as-")
@@ -642,7 +642,7 @@ TRAILING = {
 @pytest.mark.parametrize("wire", WIRES.values())
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("tail", TRAILING)
-def test_nothing_behind_the_last_word_is_passed_on(make, wire, tail, together):
+def test_nothing_after_the_terminator_is_forwarded(make, wire, tail, together):
     def handler(conn):
         conn.head(200, "text/event-stream")
         good = SHAPES[wire, True]
@@ -704,7 +704,7 @@ def test_a_passed_through_request_goes_to_the_next_target_too(make, mock, failur
                                              (409, "upstream_error"), (429, "rate_limit_exceeded"),
                                              (500, "upstream_error"), (503, "upstream_overloaded")])
 @pytest.mark.parametrize("model", ["bad/m", "alone"])
-def test_a_refusal_on_a_passed_through_route_is_the_provider_s_own_and_counted(make, mock, model, status, outcome):
+def test_an_error_on_a_passed_through_route_is_forwarded_and_counted(make, mock, model, status, outcome):
     body = json.dumps({"error": {"message": "no such file", "type": "odd", "own": [1.0]}}, indent=3).encode()
     gateway = passing(make, mock, lambda conn: conn.answer(status, body, "application/problem+json",
                                                            [("Retry-After", "7")]))
@@ -719,7 +719,7 @@ def test_a_refusal_on_a_passed_through_route_is_the_provider_s_own_and_counted(m
 
 
 @pytest.mark.parametrize("body, length", [(b"x" * 100000, None), (b"x" * 50, 1000)])
-def test_a_refusal_of_which_not_all_is_there_is_told_in_our_words(make, mock, body, length):
+def test_a_truncated_error_is_replaced_by_our_own(make, mock, body, length):
     def handler(conn):
         conn.head(500, "text/plain", length or len(body))
         conn.send(body)
@@ -728,7 +728,7 @@ def test_a_refusal_of_which_not_all_is_there_is_told_in_our_words(make, mock, bo
     assert answer.status_code == 502 and answer.json()["error"]["code"] == "upstream_error"
 
 
-def test_a_refused_head_request_is_passed_on_as_well(make, mock):
+def test_an_error_for_a_head_request_is_forwarded(make, mock):
     gateway = make.gateway({"providers": {"lab": make.upstream(lambda conn: conn.head(404, "text/plain", 12))
                                           .provider()}})
     with gateway.raw() as client:
@@ -741,7 +741,7 @@ def test_a_refused_head_request_is_passed_on_as_well(make, mock):
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_a_passed_through_answer_that_breaks_is_cut_for_the_caller_too(make, framing, end):
+def test_a_passed_through_answer_that_breaks_is_cut_for_the_client(make, framing, end):
     def handler(conn):
         if framing == "length":
             conn.head(200, "application/json", 1000)
@@ -770,7 +770,7 @@ def test_a_passed_through_answer_that_breaks_is_cut_for_the_caller_too(make, fra
 
 @pytest.mark.parametrize("content_type, begun", [("text/event-stream", True), ("text/event-stream", False),
                                                  ("application/json", True), ("application/json", False)])
-def test_a_passed_through_answer_that_stalls_is_cut_or_left_for_the_next(make, mock, content_type, begun):
+def test_a_passed_through_answer_that_stalls_is_cut_or_falls_back(make, mock, content_type, begun):
     def handler(conn):
         conn.head(200, content_type)
         if begun:
@@ -876,7 +876,7 @@ def test_a_compressed_event_stream_is_passed_through_untouched(make):
     assert body == packed
 
 
-def test_what_trickles_is_not_silent(make):
+def test_a_trickling_answer_is_not_idle(make):
     """Hosts that keep a whole answer's connection alive with blanks, and sound that comes slowly."""
     def handler(conn):
         conn.head(200, "application/json")
@@ -896,7 +896,7 @@ def test_what_trickles_is_not_silent(make):
 
 
 @pytest.mark.parametrize("fault, code", [("fault=reset-before", "upstream_reset"), ("fault=401", "upstream_auth")])
-def test_a_passed_through_request_that_fails_at_once_is_told_so(gateway, fault, code):
+def test_a_passed_through_request_that_fails_at_once_is_an_error(gateway, fault, code):
     answer = gateway.post("/v1/moderations", {"model": f"oai/m;{fault}", "input": "x"})
     assert answer.headers["x-openclaw-error"] == code and answer.json()["error"]["code"] == code
 
@@ -904,7 +904,7 @@ def test_a_passed_through_request_that_fails_at_once_is_told_so(gateway, fault, 
 # --- callers who leave while they still send ---
 
 @pytest.mark.parametrize("sent", [b"", b'{"model": "oai/m"'])
-def test_a_caller_who_leaves_in_its_own_body_was_no_request_for_anybody(gateway, mock, sent):
+def test_a_client_that_disconnects_within_its_body_makes_no_upstream_request(gateway, mock, sent):
     asked, known = mock.stats()["requests"], len(gone(gateway))
     client = gateway.raw()
     client.send(raw.request("POST", "/v1/chat/completions", b"", {**gateway.authorization(), "Content-Length": "500"}))

@@ -117,7 +117,7 @@ def test_many_streams_share_a_connection(make, front):
     assert len(nginx.connections()) == 1
 
 
-def test_a_limit_of_streams_makes_more_connections(make, front):
+def test_a_stream_limit_opens_more_connections(make, front):
     nginx = front("http2_max_concurrent_streams 4;")
     gateway = gateway_before(make, nginx)
     client = gateway.openai()
@@ -128,7 +128,7 @@ def test_a_limit_of_streams_makes_more_connections(make, front):
     assert {line[2] for line in nginx.lines()} == {"200"}
 
 
-def test_a_connection_that_the_server_ends_after_some_requests_loses_none(make, front):
+def test_a_connection_closed_by_the_server_loses_no_request(make, front):
     nginx = front("keepalive_requests 7;")
     gateway = gateway_before(make, nginx)
     client = gateway.openai(max_retries=0)
@@ -138,7 +138,7 @@ def test_a_connection_that_the_server_ends_after_some_requests_loses_none(make, 
     assert len(nginx.connections()) >= 100 // 8
 
 
-def test_many_callers_get_through_a_server_that_takes_a_few_requests_on_each_connection(make, front):
+def test_many_clients_share_a_server_with_few_requests_per_connection(make, front):
     """It ignores those above the last stream of its GOAWAY: each of the callers may meet that several times."""
     nginx = front("keepalive_requests 20;")
     gateway = gateway_before(make, nginx)
@@ -171,7 +171,7 @@ def test_a_large_request_arrives_whole(make, front, mock):
     assert mock.last_request()["json"]["messages"][0]["content"] == text
 
 
-def test_a_caller_that_leaves_ends_its_stream_alone(make, front, mock):
+def test_a_client_that_disconnects_ends_only_its_own_stream(make, front, mock):
     nginx = front()
     gateway = gateway_before(make, nginx)
     client = gateway.openai()
@@ -187,7 +187,7 @@ def test_a_caller_that_leaves_ends_its_stream_alone(make, front, mock):
     assert len(nginx.connections()) == 1
 
 
-def test_a_server_that_dies_is_an_error_and_the_next_one_is_found(make, front, mock, tmp_path):
+def test_a_server_that_dies_is_an_error_and_its_successor_is_used(make, front, mock, tmp_path):
     nginx = front()
     gateway = gateway_before(make, nginx)
     client = gateway.openai(max_retries=0)
@@ -201,7 +201,7 @@ def test_a_server_that_dies_is_an_error_and_the_next_one_is_found(make, front, m
     assert getattr(raised, "status_code", None) == 502, raised
 
 
-def test_http_1_never_offers_it(make, front):
+def test_http_1_only_never_offers_it(make, front):
     nginx = front()
     gateway = gateway_before(make, nginx, http=1)
     assert stream(gateway.openai()) == "stop"

@@ -74,7 +74,7 @@ def test_started_as_root_it_becomes_the_user_and_still_reloads_and_rotates(mock,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
-def test_root_is_warned(make, mock, tmp_path):
+def test_running_as_root_is_a_warning(make, mock, tmp_path):
     log = tmp_path / "error.log"
     make.gateway({"providers": {"lab": mock.provider()}, "observe": {"log": {"path": str(log)}}})
     wait_until(lambda: "running as root" in log.read_text(), "the warning")
@@ -115,7 +115,7 @@ def livez(gateway):
         return None
 
 
-def test_a_worker_that_does_not_turn_is_said_counted_and_fails_livez(make, mock, tmp_path):
+def test_a_hung_worker_is_logged_counted_and_fails_livez(make, mock, tmp_path):
     log = tmp_path / "error.log"
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"core_dumps": True},
                             "observe": {"log": {"path": str(log)}}}, workers=2)

@@ -7,7 +7,7 @@ from lib.process import CANARY
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
 
-def test_a_gateway_answers_and_leaves_a_line(make):
+def test_a_gateway_answers_and_logs_a_line(make):
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider()}})
     answer = gateway.chat("lab/some-model")
@@ -27,7 +27,7 @@ def test_a_leaked_secret_is_noticed(make):
     gateway.checks = False
 
 
-def test_a_bad_end_is_noticed(make):
+def test_an_abnormal_exit_is_noticed(make):
     gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": "http://127.0.0.1:9/v1"}}})
     gateway.program.kill()
     with pytest.raises(AssertionError, match="gateway ended with -9"):
@@ -35,7 +35,7 @@ def test_a_bad_end_is_noticed(make):
     gateway.checks = False
 
 
-def test_a_caller_s_key_at_the_provider_is_noticed(make):
+def test_a_client_s_key_sent_to_the_provider_is_noticed(make):
     upstream = make.upstream(lambda conn: conn.answer(200, {}))
     client = raw.RawClient(upstream.address)
     client.send(raw.request("GET", "/", headers={"X-Key": process.canary("client")}))
@@ -50,6 +50,6 @@ def test_a_caller_s_key_at_the_provider_is_noticed(make):
     (b"data: a\r\n\r\n: hush\r\n\r\ndata:b\r\ndata: c\r\n\r\n", ["a", "b\nc"]),
     (b"event: x\rdata: a\r\rdata: b", ["a", "b"]),
 ])
-def test_frames_are_told_apart_and_give_the_stream_again(stream, expected):
+def test_frames_are_split_and_rejoin_to_the_stream(stream, expected):
     assert sse.data(stream) == expected
     assert b"".join(f.raw for f in sse.frames(stream)) == stream

@@ -132,7 +132,7 @@ def assert_lawful(caller, asked_stream, answer, broken, seed):
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("provider", ["openai-chat", "anthropic-messages"])
 @pytest.mark.parametrize("caller", ["openai-chat", "anthropic-messages"])
-def test_a_provider_that_says_anything_harms_nobody(make, caller, provider, stream):
+def test_any_provider_bytes_are_harmless(make, caller, provider, stream):
     current = {}
 
     def handler(conn):
@@ -166,7 +166,7 @@ def test_a_provider_that_says_anything_harms_nobody(make, caller, provider, stre
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("path", ["chat/completions", "completions", "embeddings", "responses", "messages",
                                   "messages/count_tokens"])
-def test_the_next_target_answers_or_nobody_does(make, path, stream):
+def test_any_provider_bytes_fall_back_or_fail(make, path, stream):
     """Three hostile targets of both protocols, then a good one: an answer is one target's, or an error."""
     current = {}
 
@@ -217,7 +217,7 @@ REQUEST = json.dumps({
 
 
 @pytest.mark.parametrize("model", [b"lab/mock-gpt", b"claude/mock-claude"])
-def test_a_caller_that_says_anything_is_answered_or_refused(make, model):
+def test_any_client_bytes_are_answered_or_refused(make, model):
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider(), "claude": mock.provider("anthropic-messages")}})
     statuses = set()
@@ -265,7 +265,7 @@ def test_heads_of_any_kind_are_answered_or_refused(make):
     gateway.idle()
 
 
-def test_callers_who_leave_at_any_moment_settle_once(make):
+def test_clients_that_disconnect_at_any_moment_are_settled_once(make):
     """Hostile providers, and callers that hang up wherever it hurts: every exchange ends, each once."""
     current = {}
 
@@ -327,7 +327,7 @@ def strict(request, make_shared, tmp_path_factory):
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 408, 413, 431, 503])
-def test_who_sends_everything_before_reading_learns_why_it_was_refused(strict, status):
+def test_a_client_that_sends_everything_before_reading_gets_the_error(strict, status):
     """Closing while bytes come in resets the connection: the sender fails, and the answer is lost on its way."""
     gateway, options = strict
     fields = {"Content-Length": str(LONG), **gateway.authorization()}
@@ -361,7 +361,7 @@ def test_who_sends_everything_before_reading_learns_why_it_was_refused(strict, s
     gateway.idle()
 
 
-def test_a_refused_body_may_come_slowly(strict):
+def test_a_refused_body_may_arrive_slowly(strict):
     """It is swallowed as long as it comes, up to a limit."""
     gateway, options = strict
     with gateway.raw(**options) as client:
@@ -382,7 +382,7 @@ def resident_bytes(gateway):
 
 
 @pytest.mark.parametrize("target", ["/metrics", "/livez"])
-def test_asking_on_without_reading_costs_the_gateway_nothing(make, target):
+def test_pipelining_without_reading_is_bounded(make, target):
     """Pipelined requests whose answers nobody takes: the sender has to wait, not our memory to grow."""
     gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}}})
     before = resident_bytes(gateway)
@@ -398,7 +398,7 @@ def test_asking_on_without_reading_costs_the_gateway_nothing(make, target):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_crowd_that_says_nothing_costs_little_and_is_sent_away(make, tmp_path, tls):
+def test_many_silent_connections_are_cheap_and_get_closed(make, tmp_path, tls):
     server = {"workers": 1, "limits": {"idle": "2s"}}
     if tls:
         cert, key = certificate(tmp_path)

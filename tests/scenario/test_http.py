@@ -91,7 +91,7 @@ def test_pipelined_requests_are_answered_in_order(gateway):
                 assert answer.body.endswith(b"data: [DONE]\n\n")
 
 
-def test_a_request_may_come_in_any_pieces(gateway):
+def test_a_request_may_arrive_in_any_pieces(gateway):
     data = raw.request("POST", CHAT, body(), gateway.authorization())
     for piece in (1, 2, 7, 50, len(data) - 1):
         with gateway.raw() as client:
@@ -108,7 +108,7 @@ def test_idle_connections_are_closed(impatient):
         assert time.monotonic() - began > 0.25
 
 
-def test_a_head_that_does_not_come_in_time_is_told_so(impatient):
+def test_a_head_that_is_too_slow_is_408(impatient):
     with impatient.raw() as client:
         client.send(b"GET /livez HTTP/1.1\r\nHo")
         answer = client.read()
@@ -116,7 +116,7 @@ def test_a_head_that_does_not_come_in_time_is_told_so(impatient):
         assert client.closed_by_peer(PATIENCE)
 
 
-def test_a_connection_that_says_nothing_is_closed(impatient):
+def test_a_silent_connection_is_closed(impatient):
     with impatient.raw() as client:
         assert client.closed_by_peer(PATIENCE)
 
@@ -143,7 +143,7 @@ def test_connections_of_one_address_are_limited(impatient):
 
 # --- bodies ---
 
-def test_a_body_is_asked_for_when_the_caller_waits(gateway):
+def test_continue_is_sent_when_the_client_waits(gateway):
     data = json.dumps(body()).encode()
     with gateway.raw() as client:
         client.send(raw.request("POST", CHAT, headers={**gateway.authorization(), "Expect": "100-continue",
@@ -153,7 +153,7 @@ def test_a_body_is_asked_for_when_the_caller_waits(gateway):
         assert client.read().status == 200
 
 
-def test_a_body_that_will_not_be_used_is_not_asked_for(gateway):
+def test_continue_is_not_sent_for_an_unused_body(gateway):
     with gateway.raw() as client:
         client.send(raw.request("POST", CHAT, headers={"Expect": "100-continue", "Content-Length": "1000",
                                                        "Authorization": "Bearer wrong"}))
@@ -208,7 +208,7 @@ def test_a_large_body_is_relayed_whole(gateway, mock):
     (b"model=lab/m", "invalid_json"),
     (b"\xef\xbb\xbf{}", "invalid_json"),
 ], ids=lambda v: repr(v[:40]) if isinstance(v, bytes) else None)
-def test_a_body_that_is_no_request_is_named(gateway, data, code):
+def test_an_invalid_body_is_explained(gateway, data, code):
     with gateway.raw() as client:
         client.send(raw.request("POST", CHAT, data, {**gateway.authorization(), "Content-Type": "application/json"}))
         answer = client.read()
@@ -241,7 +241,7 @@ def test_head_has_the_fields_of_get_and_no_body(gateway):
     ("GET", CHAT, "POST"), ("PUT", CHAT, "POST"), ("DELETE", "/v1/messages", "POST"), ("POST", "/v1/models", "GET, HEAD"),
     ("POST", "/livez", "GET, HEAD"), ("PATCH", "/metrics", "GET, HEAD"),
 ])
-def test_a_wrong_method_is_told_the_right_one(gateway, method, path, allow):
+def test_a_wrong_method_gets_allow(gateway, method, path, allow):
     with gateway.raw() as client:
         client.send(raw.request(method, path, headers=gateway.authorization()))
         answer = client.read()
@@ -275,13 +275,13 @@ def test_the_version_may_be_left_out_of_the_path(gateway):
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
-def test_methods_of_proxies_are_refused(gateway, method):
+def test_proxy_methods_are_refused(gateway, method):
     with gateway.raw() as client:
         client.send(raw.request(method, "a:443" if method == "CONNECT" else "/livez"))
         assert client.read().status in (400, 404, 405, 501)
 
 
-def test_every_answer_says_what_browsers_and_caches_may_do(gateway):
+def test_every_answer_has_browser_and_cache_fields(gateway):
     for answer in (gateway.get("/livez"), gateway.post(CHAT, body()), gateway.get("/nowhere"),
                    gateway.post(CHAT, {"model": "lab/fault-500", "messages": [{"role": "user", "content": "x"}]})):
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -344,7 +344,7 @@ def test_a_silent_stream_is_kept_alive_with_comments(make, mock):
     assert answer.content.endswith(b"data: [DONE]\n\n")
 
 
-def test_a_slow_reader_gets_everything_and_holds_the_provider_back(make):
+def test_a_slow_reader_gets_everything_and_slows_the_provider(make):
     event = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 1000)
     total, sent = 20000, []
 
@@ -373,7 +373,7 @@ def test_a_slow_reader_gets_everything_and_holds_the_provider_back(make):
     assert len(sent) == total
 
 
-def test_callers_who_vanish_leave_nothing_behind(gateway, mock):
+def test_clients_that_vanish_leave_nothing_behind(gateway, mock):
     before = mock.stats()["aborted"]
 
     def vanish(number):

@@ -35,7 +35,7 @@ def start(gateway, caller="openai", model="lab/m", stream=True, **more):
 
 # --- too many of them ---
 
-def test_requests_beyond_the_limit_are_told_503_and_when_to_come_back(make, mock):
+def test_requests_beyond_the_limit_get_503_and_retry_after(make, mock):
     gateway = make.gateway(config_of(mock, limits={"requests": 4}), workers=1)
     held = [start(gateway, CALLERS[i % 2], "lab/m;ttft=60s") for i in range(4)]
     wait_until(lambda: mock.stats()["open"] == 4, "the limit to be reached")
@@ -70,7 +70,7 @@ def test_a_key_s_own_limit_is_429_and_leaves_others_alone(make, mock):
     gateway.idle()
 
 
-def test_guessing_keys_is_slowed_down_and_right_keys_are_served(make, mock):
+def test_guessing_keys_is_throttled_and_valid_keys_are_served(make, mock):
     """All of them come from one address, as behind a NAT."""
     gateway = make.gateway(config_of(mock, limits={"wrong_keys": 5}), workers=1)
     right = gateway.key
@@ -98,7 +98,7 @@ def test_guessing_keys_is_slowed_down_and_right_keys_are_served(make, mock):
     gateway.key = right
 
 
-def test_connections_beyond_the_limit_are_told_503(make, mock):
+def test_connections_beyond_the_limit_get_503(make, mock):
     gateway = make.gateway(config_of(mock, limits={"connections": 20}), workers=1)
     held = []
     for _ in range(40):
@@ -121,7 +121,7 @@ def test_connections_beyond_the_limit_are_told_503(make, mock):
 
 # --- too slow ---
 
-def test_a_caller_who_reads_nothing_holds_the_provider_back(make, mock):
+def test_a_client_that_reads_nothing_slows_the_provider(make, mock):
     """The backlog is the kernel's; ours stays small, and the provider is not read."""
     gateway = make.gateway(config_of(mock, limits={"write_stall": "10m"}))
     assert ask(gateway, "openai", "lab/m").complete
@@ -147,7 +147,7 @@ def test_a_caller_who_reads_nothing_holds_the_provider_back(make, mock):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_caller_who_takes_nothing_for_too_long_is_dropped(make, mock, stream):
+def test_a_client_that_reads_nothing_for_too_long_is_dropped(make, mock, stream):
     gateway = make.gateway(config_of(mock, limits={"write_stall": "400ms", "answer": "64MB"}))
     clients = [start(gateway, caller, "lab/m;tokens=4000000" + ("" if stream else ";event-tokens=1000"), stream,
                      max_tokens=10000000) for caller in CALLERS]
@@ -179,7 +179,7 @@ def read_slowly(client, seconds):
     return client._bytes(left)
 
 
-def test_a_slow_reader_of_a_whole_answer_is_not_idle(make, mock):
+def test_a_slow_reader_of_a_document_is_not_idle(make, mock):
     gateway = make.gateway(config_of(mock, limits={"idle": "200ms"}))
     client = start(gateway, "openai", "lab/m;tokens=4000000;event-tokens=1000", False, max_tokens=10000000)
     assert read_slowly(client, 1.2).endswith(b"}")
@@ -187,7 +187,7 @@ def test_a_slow_reader_of_a_whole_answer_is_not_idle(make, mock):
 
 
 @pytest.mark.parametrize("how", ["leaves", "reads on"])
-def test_a_whole_answer_is_settled_when_it_has_been_taken(make, mock, how):
+def test_a_document_is_settled_when_it_has_been_read(make, mock, how):
     gateway = make.gateway(config_of(mock))
     client = start(gateway, "openai", "lab/m;tokens=4000000;event-tokens=1000", False, max_tokens=10000000)
     wait_until(lambda: mock.stats()["completed"] == 1 and mock.stats()["open"] == 0, "the answer to be there")
@@ -209,7 +209,7 @@ def test_a_whole_answer_is_settled_when_it_has_been_taken(make, mock, how):
     gateway.idle()
 
 
-def test_a_slow_reader_of_a_whole_answer_gets_it_while_draining(make, mock):
+def test_a_slow_reader_of_a_document_gets_it_while_draining(make, mock):
     gateway = make.gateway(config_of(mock, drain_deadline="60s"))
     client = start(gateway, "openai", "lab/m;tokens=4000000;event-tokens=1000", False, max_tokens=10000000)
     wait_until(lambda: mock.stats()["completed"] == 1 and mock.stats()["open"] == 0, "the answer to be there")
@@ -220,7 +220,7 @@ def test_a_slow_reader_of_a_whole_answer_gets_it_while_draining(make, mock):
     gateway.clients, gateway._kept = [], None
 
 
-def test_the_total_time_holds_for_slow_readers_too(make, mock):
+def test_the_total_timeout_applies_to_slow_readers(make, mock):
     config = config_of(mock, limits={"write_stall": "10m"})
     config["timeouts"] = {"total": "1s"}
     gateway = make.gateway(config)
@@ -230,7 +230,7 @@ def test_the_total_time_holds_for_slow_readers_too(make, mock):
     client.close()
 
 
-def test_a_body_that_does_not_come_is_408(make, mock):
+def test_a_body_that_does_not_arrive_is_408(make, mock):
     """Ten seconds' grace, then at least the configured rate."""
     gateway = make.gateway(config_of(mock, limits={"body_rate": "1MB"}))
     clients = []
@@ -253,7 +253,7 @@ def test_a_body_that_does_not_come_is_408(make, mock):
 
 # --- too large ---
 
-def test_a_refused_caller_can_read_why_although_its_body_is_not_read(make, mock):
+def test_a_refused_client_gets_the_error_although_its_body_is_unread(make, mock):
     """A close with unread bytes would reset the connection and tear the answer away."""
     gateway = make.gateway(config_of(mock))
     for headers, status in (({"Authorization": "Bearer wrong"}, 401), (gateway.authorization(), 413)):
@@ -294,7 +294,7 @@ def held_by(gateway):
     return gateway.metrics().value("openclaw_held_bytes")
 
 
-def test_announcing_large_bodies_locks_nobody_out(make, mock):
+def test_declaring_large_bodies_reserves_nothing(make, mock):
     """Sixteen callers announce 32 MB each and send next to nothing."""
     gateway = make.gateway(config_of(mock))
     clients = held_bodies(gateway, "openai", 16, 32 << 20, 1000)
@@ -307,7 +307,7 @@ def test_announcing_large_bodies_locks_nobody_out(make, mock):
 
 @pytest.mark.parametrize("fields", [{"Content-Length": "10000000"},
                                     {"Transfer-Encoding": "chunked", "Content-Length": None}])
-def test_a_body_has_a_deadline_however_steadily_it_comes(make, mock, fields):
+def test_a_body_has_a_deadline_however_steadily_it_arrives(make, mock, fields):
     gateway = make.gateway(config_of(mock, limits={"body_deadline": "2s", "body_rate": 0}))
     client = gateway.raw()
     client.send(raw.request("POST", PATHS["openai"], b"", {**gateway.authorization(), **fields}))
@@ -352,7 +352,7 @@ def test_large_bodies_share_what_the_process_may_hold(make, mock, caller):
     gateway.idle()
 
 
-def test_what_is_held_is_given_back_on_every_way_out(make, mock):
+def test_held_memory_is_released_on_every_path(make, mock):
     """Refused, malformed, too large in the end, failed at the provider, passed through, chunked."""
     gateway = make.gateway({**config_of(mock, limits={"body": "1MB", "held": "2MB"}), "default_provider": "lab"})
     padding = "x" * 300000
@@ -419,7 +419,7 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def test_without_descriptors_it_sheds_does_not_spin_and_recovers(make, mock):
+def test_without_descriptors_it_sheds_load_without_spinning_and_recovers(make, mock):
     gateway = make.gateway(config_of(mock))
     assert ask(gateway, "openai", "lab/m").complete
     pid = gateway.program.pid
@@ -462,7 +462,7 @@ def test_without_descriptors_it_sheds_does_not_spin_and_recovers(make, mock):
     gateway.idle()
 
 
-def test_connections_at_rest_go_first_when_descriptors_are_short(make, mock):
+def test_idle_connections_are_closed_first_when_descriptors_run_out(make, mock):
     gateway = make.gateway(config_of(mock))
     assert ask(gateway, "openai", "lab/m").complete
     pid = gateway.program.pid
@@ -489,7 +489,7 @@ def test_connections_at_rest_go_first_when_descriptors_are_short(make, mock):
 
 # --- logs that cannot be written ---
 
-def test_a_full_disk_for_the_log_stops_nothing_and_is_counted(make, mock, tmp_path):
+def test_a_full_log_disk_stops_nothing_and_is_counted(make, mock, tmp_path):
     """/dev/full stands for the disk; a link leads there, and later to a file again."""
     link = tmp_path / "access"
     link.symlink_to("/dev/full")
@@ -520,7 +520,7 @@ def can_mount(directory):
     return done.returncode == 0
 
 
-def test_a_disk_that_has_room_again_gets_the_lines(make, mock, tmp_path):
+def test_lines_are_written_when_the_disk_has_room_again(make, mock, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     if not can_mount(disk):
@@ -611,7 +611,7 @@ def messages_of(size, each):
 
 @pytest.mark.parametrize("provider", ["lab", "ant"])
 @pytest.mark.parametrize("size, each, count", [(2000000, 100, 10), (2000000, 1999000, 10), (30000000, 1000, 2)])
-def test_a_stream_keeps_a_few_kilobytes_whatever_was_asked(make, mock, provider, size, each, count):
+def test_a_stream_keeps_a_few_kilobytes_whatever_the_request(make, mock, provider, size, each, count):
     gateway = make.gateway(config_of(mock), workers=1)
     for _ in range(2):
         assert ask(gateway, "openai", f"{provider}/m", messages=messages_of(size, each)).complete
@@ -641,7 +641,7 @@ def test_a_stream_keeps_a_few_kilobytes_whatever_was_asked(make, mock, provider,
 
 
 @pytest.mark.parametrize("provider", ["lab", "ant"])
-def test_what_is_made_from_a_request_counts(make, mock, provider):
+def test_memory_derived_from_a_request_counts(make, mock, provider):
     """Beside its bytes: a body of 2 MB in small pieces is parsed into many times as much."""
     gateway = make.gateway(config_of(mock), workers=1)
     client = gateway.raw()
@@ -654,7 +654,7 @@ def test_what_is_made_from_a_request_counts(make, mock, provider):
     wait_until(lambda: held_by(gateway) == 0, "everything to be given back")
 
 
-def test_what_a_request_makes_us_keep_is_refused_beyond_the_limit(make, mock):
+def test_a_request_that_needs_more_than_the_limit_is_refused(make, mock):
     gateway = make.gateway(config_of(mock, limits={"body": "2MB", "held": "4MB"}), workers=1)
     got = ask(gateway, "openai", "ant/m", messages=messages_of(1900000, 10))
     assert (got.status, got.code) == (503, "overloaded") and int(got.headers["retry-after"]) >= 1, got
@@ -664,7 +664,7 @@ def test_what_a_request_makes_us_keep_is_refused_beyond_the_limit(make, mock):
 
 
 @pytest.mark.parametrize("provider", ["lab", "ant"])
-def test_folding_obeys_the_limit_for_answers(make, provider):
+def test_folding_obeys_the_answer_limit(make, provider):
     """The caller wants a document; the provider streams, and does not stop."""
     event = {"lab": 'data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":'
                     '{"content":"%s"}}]}\n\n',

@@ -87,7 +87,7 @@ def test_addresses_that_include_each_other_are_refused_by_check(make, tmp_path, 
     assert "one includes the other" in run.stdout + run.stderr
 
 
-def test_a_unix_socket_left_behind_is_taken_over(make, mock, tmp_path):
+def test_a_stale_unix_socket_is_replaced(make, mock, tmp_path):
     path = str(tmp_path / "gateway.sock")
     config = {"providers": {"lab": mock.provider()}, "server": {"listen": f"unix:{path}"}}
     first = make.gateway(config)
@@ -98,7 +98,7 @@ def test_a_unix_socket_left_behind_is_taken_over(make, mock, tmp_path):
     assert second.program.running()
 
 
-def test_a_port_in_use_is_said_so(make, mock, tmp_path):
+def test_a_port_in_use_is_reported(make, mock, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run([process.BIN, "serve", "--listen", f"127.0.0.1:{port}"], capture_output=True, text=True,
@@ -107,7 +107,7 @@ def test_a_port_in_use_is_said_so(make, mock, tmp_path):
     assert str(port) in done.stderr and "in use" in done.stderr
 
 
-def test_listening_beyond_the_machine_wants_keys(tmp_path):
+def test_listening_on_public_addresses_needs_keys(tmp_path):
     done = subprocess.run([process.BIN, "serve", "--listen", "0.0.0.0:0"], capture_output=True, text=True,
                           timeout=PATIENCE * 4, cwd=tmp_path, env=environment())
     assert done.returncode == 2

@@ -28,7 +28,7 @@ def families(make_shared):
     return {f.name: f for f in text_string_to_metric_families(answer.text)}
 
 
-def test_each_has_a_type_and_a_sentence_and_appears_once(families):
+def test_each_has_a_type_and_a_help_line_and_appears_once(families):
     assert len(families) > 30
     for name, family in families.items():
         assert family.type in ("counter", "gauge", "histogram"), name
@@ -51,14 +51,14 @@ def test_names_follow_the_conventions(families):
         assert len(labels) == 1, f"{name} has samples with different labels: {labels}"
 
 
-def test_values_are_what_their_type_allows(families):
+def test_values_fit_their_type(families):
     for name, family in families.items():
         for sample in family.samples:
             assert math.isfinite(sample.value), sample
             assert sample.value >= 0, sample
 
 
-def test_histograms_agree_with_themselves(families):
+def test_histograms_are_consistent(families):
     histograms = [f for f in families.values() if f.type == "histogram"]
     assert len(histograms) >= 4
     for family in histograms:
@@ -88,7 +88,7 @@ def test_labels_hold_odd_names_and_no_secret(families):
     assert not [v for _, v in labels if "canary" in v]
 
 
-def test_the_page_of_operations_names_each(families):
+def test_the_operations_page_names_each(families):
     page = (ROOT / "docs" / "operations.md").read_text()
     for name, family in families.items():
         shown = name + ("_total" if family.type == "counter" else "")

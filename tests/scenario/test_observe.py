@@ -131,7 +131,7 @@ def test_ten_thousand_model_names_are_one_series(make, mock):
     assert len(metrics.text) < 100_000
 
 
-def test_a_model_is_one_series_by_whatever_name_it_is_asked_for(make, mock):
+def test_a_model_is_one_series_whatever_name_is_used(make, mock):
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "default_provider": "lab",
                             "models": {"fast": {"targets": ["lab/quick"]}}})
     for name in ("fast", "lab/quick", "quick", "lab/unheard-of"):
@@ -183,7 +183,7 @@ def assert_log_is_sound(gateway, count):
 
 
 @pytest.mark.parametrize("where", ["model", "alias", "message"])
-def test_words_of_a_body_cannot_forge_a_line_or_a_field(make, mock, where):
+def test_a_body_cannot_forge_a_line_or_a_field(make, mock, where):
     gateway = make.gateway({"providers": {"lab": mock.provider()}})
     count = 0
     for evil in EVIL.values():
@@ -307,7 +307,7 @@ ID, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     (f"00-{ID}-{SPAN}-01.", False), (f"cc-{ID}-{SPAN}-01.x", False), (f"00_{ID}_{SPAN}_01", False),
     (f"00-{ID[:-1]}g-{SPAN}-01", False), ("", False), ("nonsense", False),
 ])
-def test_a_trace_is_continued_when_it_is_valid_and_begun_anew_when_not(gateway, mock, given, continued):
+def test_a_valid_trace_is_continued_and_an_invalid_one_replaced(gateway, mock, given, continued):
     with gateway.raw() as client:
         answer, _ = client.ask("POST", "/v1/chat/completions", body_of("lab/m"),
                                {**gateway.authorization(), "traceparent": given, "tracestate": "vendor=value,b=1"})
@@ -325,7 +325,7 @@ def test_a_trace_is_continued_when_it_is_valid_and_begun_anew_when_not(gateway, 
 
 # --- the line ---
 
-def test_a_line_says_what_happened(make, mock):
+def test_a_line_describes_the_request(make, mock):
     gateway = make.gateway({"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages")},
                             "models": {"two": {"targets": ["lab/fault-503", "ant/m;cached=4;reasoning=3"]}}})
     got = ask(gateway, "openai", "two", True)
@@ -365,7 +365,7 @@ def test_an_unknown_price_is_not_a_cost_of_zero(make, mock):
     assert metrics.value("openclaw_cost_nanousd_total") == line["cost_nanousd"]
 
 
-def test_gauges_show_what_is_under_way(make, mock):
+def test_gauges_show_what_is_in_flight(make, mock):
     gateway = make.gateway({"providers": {"lab": mock.provider()}})
     clients = []
     for i in range(5):
@@ -387,7 +387,7 @@ def test_gauges_show_what_is_under_way(make, mock):
     wait_until(lambda: gateway.metrics().value("openclaw_connections_open") == 1, "only the one that asks")
 
 
-def test_a_passed_through_request_is_told_with_its_model(make):
+def test_a_passed_through_request_is_logged_with_its_model(make):
     """Its body is long gone when the line is written."""
     upstream = make.upstream(lambda conn: conn.answer(200, {"object": "response", "output": "x" * 3000}))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
@@ -398,7 +398,7 @@ def test_a_passed_through_request_is_told_with_its_model(make):
         assert upstream.last_request().json()["model"] == name[:252]
 
 
-def test_what_is_refused_before_it_is_a_request_has_its_line_too(make, mock):
+def test_connections_and_heads_that_are_refused_are_logged(make, mock):
     """400, 408 and 431 for heads, 503 for connections: the line has the answer's id, and metrics count it."""
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"limits": {
         "header_deadline": "300ms", "header": "2KB", "connections": 4}}}, workers=1)

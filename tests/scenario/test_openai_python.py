@@ -72,14 +72,14 @@ def test_an_alias_is_answered_by_its_target(client, mock):
     assert json.loads(sent["body"]) == {"messages": ASK, "model": "mock-gpt", "temperature": 0.5, "user": "u-1"}
 
 
-def test_a_stream_comes_in_pieces(client):
+def test_a_stream_arrives_in_pieces(client):
     chunks = list(chat(client, "lab/mock;tokens=20", stream=True))
     assert len(chunks) > 20
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert all(c.usage is None and c.choices for c in chunks), "usage that nobody asked for"
 
 
-def test_a_stream_says_the_same_as_a_whole_answer(client):
+def test_a_stream_equals_a_whole_answer(client):
     whole = chat(client, "lab/mock;tokens=40").choices[0].message.content
     assert text_of(chat(client, "lab/mock;tokens=40", stream=True)) == whole
 
@@ -102,7 +102,7 @@ def test_the_first_token_is_not_held_back(client):
     stream.close()
 
 
-def test_emoji_and_every_script_arrive_unharmed(client):
+def test_emoji_and_all_scripts_arrive_unchanged(client):
     text = "Ünïcode 🍓 日本語 \u2028 \\u0041 \"quoted\" \t end \U0001f469\u200d\U0001f680"
     answer = client.chat.completions.create(model="lab/mock;echo", messages=[{"role": "user", "content": text}])
     assert answer.choices[0].message.content == text
@@ -111,14 +111,14 @@ def test_emoji_and_every_script_arrive_unharmed(client):
     assert text_of(stream) == text
 
 
-def test_several_choices_come_back(client):
+def test_several_choices_are_returned(client):
     answer = chat(client, n=3)
     assert [c.index for c in answer.choices] == [0, 1, 2]
     seen = {c.choices[0].index for c in chat(client, n=3, stream=True)}
     assert seen == {0, 1, 2}
 
 
-def test_log_probabilities_come_back(client):
+def test_log_probabilities_are_returned(client):
     answer = chat(client, "lab/mock;tokens=5", logprobs=True, top_logprobs=2)
     tokens = answer.choices[0].logprobs.content
     assert len(tokens) == 5 and all(len(t.top_logprobs) == 2 and t.logprob <= 0 for t in tokens)
@@ -133,7 +133,7 @@ def test_an_answer_may_be_cut_by_its_limit(client, gateway):
     assert gateway.access(answer._request_id)["finish_reason"] == "length"
 
 
-def test_images_go_on_unchanged(client, mock):
+def test_images_are_forwarded_unchanged(client, mock):
     content = [{"type": "text", "text": "What is this? image-test"},
                {"type": "image_url", "image_url": {"url": PIXEL_URL, "detail": "low"}},
                {"type": "image_url", "image_url": {"url": "https://images.example/cat.png"}}]
@@ -143,7 +143,7 @@ def test_images_go_on_unchanged(client, mock):
     assert json.loads(sent["body"])["messages"][0]["content"] == content
 
 
-def test_parameters_that_nobody_knows_go_on(client, mock):
+def test_unknown_parameters_are_forwarded(client, mock):
     chat(client, extra_body={"brand_new_parameter": {"a": [1, 2.50, 1e3]}}, seed=987654321)
     sent = next(r for r in reversed(mock.requests(50)) if "987654321" in r["body"])
     assert json.loads(sent["body"])["brand_new_parameter"] == {"a": [1, 2.5, 1000.0]}
@@ -151,7 +151,7 @@ def test_parameters_that_nobody_knows_go_on(client, mock):
 
 # --- tools ---
 
-def test_parallel_calls_come_back_whole(client):
+def test_parallel_calls_arrive_whole(client):
     answer = chat(client, "lab/tools-2", tools=[WEATHER, CLOCK])
     message = answer.choices[0].message
     assert answer.choices[0].finish_reason == "tool_calls"
@@ -160,7 +160,7 @@ def test_parallel_calls_come_back_whole(client):
     assert len({c.id for c in message.tool_calls}) == 2
 
 
-def test_streamed_calls_come_in_fragments_that_fit(client):
+def test_streamed_call_fragments_fit_together(client):
     calls = {}
     for chunk in chat(client, "lab/tools-3", tools=[WEATHER, CLOCK], stream=True):
         for piece in chunk.choices[0].delta.tool_calls or []:
@@ -174,7 +174,7 @@ def test_streamed_calls_come_in_fragments_that_fit(client):
     assert len({c["id"] for c in calls.values()}) == 3
 
 
-def test_tool_results_make_the_round_trip(client, mock):
+def test_tool_results_round_trip(client, mock):
     first = chat(client, "lab/tools-2", tools=[WEATHER, CLOCK]).choices[0].message
     history = [*ASK, first.to_dict()]
     history += [{"role": "tool", "tool_call_id": c.id, "content": f"result of {c.function.name}"}
@@ -212,14 +212,14 @@ def test_a_streamed_answer_by_schema_is_parsed(client):
         assert isinstance(stream.get_final_completion().choices[0].message.parsed, Event)
 
 
-def test_a_json_object_is_one(client):
+def test_a_json_object_response_is_json(client):
     answer = chat(client, response_format={"type": "json_object"})
     assert isinstance(json.loads(answer.choices[0].message.content), dict)
 
 
 # --- other routes ---
 
-def test_embeddings_come_as_the_client_wants_them(client, gateway):
+def test_embeddings_have_the_requested_encoding(client, gateway):
     answer = client.embeddings.create(model="lab/mock-embed", input=["one", "two"], dimensions=8)
     assert [len(d.embedding) for d in answer.data] == [8, 8]
     plain = client.embeddings.create(model="lab/mock-embed", input=["one", "two"], dimensions=8,
@@ -255,7 +255,7 @@ def test_moderation_passes_through(client):
 
 
 @pytest.mark.parametrize("providers, default", [(["lab"], {}), (["lab", "other"], {"default_provider": "other"})])
-def test_the_default_provider_takes_what_names_no_other(make, mock, providers, default):
+def test_the_default_provider_serves_requests_without_a_provider(make, mock, providers, default):
     client = make.gateway({"providers": {p: mock.provider() for p in providers}, **default}).openai()
     assert client.moderations.create(input="no model is named").results
     assert chat(client, "just-a-name").model == "just-a-name"
@@ -328,7 +328,7 @@ def test_a_rate_limit_says_when_to_try_again(client, stream):
     assert e.value.code == "rate_limit_exceeded"
 
 
-def test_an_empty_account_is_told_apart(client):
+def test_exhausted_credit_has_its_own_error(client):
     with pytest.raises(openai.RateLimitError) as e:
         chat(client, "lab/fault-quota")
     assert e.value.code == "insufficient_quota"
@@ -349,7 +349,7 @@ def test_a_stream_that_breaks_raises(client, fault):
             pass
 
 
-def test_the_gateway_s_own_key_at_the_provider_is_not_the_caller_s_affair(client):
+def test_a_refused_provider_key_is_not_blamed_on_the_client(client):
     with pytest.raises(openai.InternalServerError) as e:
         chat(client, "lab/fault-401")
     assert e.value.status_code == 502 and e.value.code == "upstream_auth"
@@ -357,14 +357,14 @@ def test_the_gateway_s_own_key_at_the_provider_is_not_the_caller_s_affair(client
 
 # --- patience ---
 
-def test_a_client_that_loses_patience_cancels_the_provider(gateway, mock):
+def test_a_client_timeout_cancels_the_upstream_request(gateway, mock):
     before = mock.stats()["aborted"]
     with pytest.raises(openai.APITimeoutError):
         chat(gateway.openai(timeout=0.3), "lab/mock;ttft=60s", user="impatient")
     wait_until(lambda: mock.stats()["aborted"] > before, "the provider to notice")
 
 
-def test_the_sdk_retries_what_may_pass(make):
+def test_the_sdk_retries_temporary_errors(make):
     count = threading.Semaphore(0)
 
     def handler(conn):
@@ -383,7 +383,7 @@ def test_the_sdk_retries_what_may_pass(make):
     assert [line["status"] for line in gateway.access_log()][:2] == [503, 503]
 
 
-def test_the_sdk_does_not_retry_what_is_wrong(gateway):
+def test_the_sdk_does_not_retry_permanent_errors(gateway):
     client = gateway.openai(max_retries=3)
     with pytest.raises(openai.BadRequestError) as e:
         client.chat.completions.create(model="lab/mock-gpt", messages=[])
@@ -392,7 +392,7 @@ def test_the_sdk_does_not_retry_what_is_wrong(gateway):
 
 # --- cancelling ---
 
-def test_leaving_a_stream_cancels_it_and_counts_what_came(gateway, mock):
+def test_closing_a_stream_cancels_it_and_counts_its_tokens(gateway, mock):
     before = mock.stats()["aborted"]
     with gateway.openai().chat.completions.with_streaming_response.create(
             model="lab/mock;tokens=100000;tps=200", messages=ASK, stream=True) as response:
@@ -407,7 +407,7 @@ def test_leaving_a_stream_cancels_it_and_counts_what_came(gateway, mock):
     assert line["tokens_input"] > 0 and 5 < line["tokens_output"] < 2000
 
 
-def test_leaving_before_the_answer_cancels_it(gateway, mock):
+def test_disconnecting_before_the_answer_cancels_it(gateway, mock):
     async def leave():
         client = gateway.openai_async()
         task = asyncio.create_task(client.chat.completions.create(model="lab/mock;head=60s", messages=ASK))
@@ -440,7 +440,7 @@ def test_a_hundred_async_streams_do_not_mix(gateway):
         assert text == f"number {number} of a hundred, and some more words"
 
 
-def test_the_async_client_does_what_the_other_does(gateway):
+def test_the_async_client_works_like_the_sync_client(gateway):
     async def everything():
         async with gateway.openai_async() as client:
             answer = await client.chat.completions.create(model="lab/tools-1", messages=ASK, tools=[WEATHER])
@@ -472,7 +472,7 @@ def anything(make):
     return upstream, gateway, gateway.openai()
 
 
-def test_speech_comes_back_as_it_is(anything):
+def test_speech_is_returned_unchanged(anything):
     upstream, _, client = anything
     sound = bytes(range(256)) * 1000
     upstream.answers["POST /v1/audio/speech"] = (200, sound, "audio/mpeg")
@@ -482,7 +482,7 @@ def test_speech_comes_back_as_it_is(anything):
     assert upstream.last_request().header("authorization") == "Bearer canary-provider-of-anything"
 
 
-def test_a_recording_goes_up_as_a_form(anything):
+def test_a_recording_is_uploaded_as_a_form(anything):
     upstream, _, client = anything
     upstream.answers["POST /v1/audio/transcriptions"] = (200, {"text": "hello"}, "application/json")
     sound = b"RIFF" + bytes(range(256)) * 300
@@ -504,7 +504,7 @@ def test_files_go_to_the_default_provider(anything):
     assert client.files.delete("file-1").deleted is True
 
 
-def test_images_are_generated_elsewhere(anything):
+def test_image_generation_is_passed_through(anything):
     upstream, _, client = anything
     picture = base64.b64encode(bytes(3000)).decode()
     upstream.answers["POST /v1/images/generations"] = (200, {"created": 1, "data": [{"b64_json": picture}]},
@@ -513,7 +513,7 @@ def test_images_are_generated_elsewhere(anything):
     assert answer.data[0].b64_json == picture
 
 
-def test_an_error_of_such_a_route_is_passed_on_as_it_is(anything):
+def test_an_error_of_a_passed_through_route_is_unchanged(anything):
     upstream, gateway, client = anything
     upstream.answers["GET /v1/files/none"] = (404, {"error": {"message": "No such File object: none", "param": "id",
                                                               "type": "invalid_request_error", "code": None}},
@@ -523,7 +523,7 @@ def test_an_error_of_such_a_route_is_passed_on_as_it_is(anything):
     assert gateway.last_access()["status"] == 404
 
 
-def test_streams_of_such_a_route_flow(make):
+def test_streams_of_a_passed_through_route_are_not_buffered(make):
     events = [{"type": "response.output_text.delta", "delta": word, "item_id": "i", "output_index": 0,
                "content_index": 0, "sequence_number": n, "logprobs": []} for n, word in enumerate(("one", " two"))]
     go_on = threading.Event()

@@ -194,7 +194,7 @@ def test_a_cut_document_is_an_error(gateway, server, case):
 
 
 @pytest.mark.parametrize("case", of_all_wires(lambda c: c.status >= 400))
-def test_an_error_keeps_its_words(gateway, server, case):
+def test_an_error_keeps_its_message(gateway, server, case):
     seen = Seen(gateway, server, case)
     want = case.expect["error"]
     error = seen.error()
@@ -213,7 +213,7 @@ def test_an_error_keeps_its_words(gateway, server, case):
 
 
 @pytest.mark.parametrize("case", of_all_wires(lambda c: c.request_body is not None and c.status == 200))
-def test_the_request_goes_on_as_it_came(gateway, server, case):
+def test_the_request_is_forwarded_unchanged(gateway, server, case):
     """Byte for byte but for the model's name and the wish for usage."""
     model = server.model(case)
     sent = json.dumps(case.request("rec/" + model), ensure_ascii=False).encode()
@@ -232,7 +232,7 @@ def test_the_request_goes_on_as_it_came(gateway, server, case):
     assert len(got.body) - len(want) in range(-1, 60)
 
 
-def test_an_answer_as_long_as_its_connection_is_whole(gateway, server):
+def test_an_answer_that_ends_with_its_connection_is_complete(gateway, server):
     """HTTP/1.0 ways: no length, no chunks; the end of the connection is the end."""
     parameters = cases("openai-chat", lambda c: not c.stream and c.status == 200)
     case = parameters[0].values[0]

@@ -28,7 +28,7 @@ def test_systemd_accepts_the_unit(tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
-def test_the_unit_leaves_time_for_the_longest_drain():
+def test_the_unit_allows_for_the_longest_drain():
     schema = subprocess.run([process.BIN, "config", "reference"], capture_output=True, text=True, timeout=PATIENCE,
                             env=environment()).stdout
     defaults = [re.search(rf"`{name}` \|[^|]*\| `?(\w+)`? \|", schema).group(1)
@@ -38,14 +38,14 @@ def test_the_unit_leaves_time_for_the_longest_drain():
     assert min(grace, stop) > sum(map(seconds, defaults))
 
 
-def test_the_example_configuration_is_good():
+def test_the_example_configuration_is_valid():
     keys = {name: process.canary("provider") for name in ("MY_APP_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")}
     done = subprocess.run([process.BIN, "check", "-c", ROOT / "etc" / "openclaw.yaml"], capture_output=True, text=True,
                           timeout=PATIENCE, env=environment(**keys))
     assert done.returncode == 0, done.stderr
 
 
-def test_the_page_s_yaml_is_yaml_and_its_configuration_is_good(tmp_path):
+def test_the_yaml_in_operations_is_valid(tmp_path):
     for i, block in enumerate(PAGE.blocks("yaml")):
         document = yaml.safe_load(block)
         if "server" not in document:
@@ -61,7 +61,7 @@ def test_the_page_s_yaml_is_yaml_and_its_configuration_is_good(tmp_path):
         assert done.returncode == 0, done.stderr
 
 
-def test_the_list_of_models_is_what_providers_say_and_never_waits_for_silent_ones(make):
+def test_the_model_list_comes_from_providers_and_never_waits_for_silent_ones(make):
     """One provider has a list, one takes the connection and says nothing."""
     mock = make.mock()
     silent = socket.create_server(("127.0.0.1", 0))

@@ -70,7 +70,7 @@ def post(gateway, path, data, coding, **headers):
 @pytest.mark.parametrize("model", ["lab/m;text=plain-again", "ant/m;text=plain-again"])
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("coding", PACK)
-def test_a_packed_body_is_the_same_as_a_plain_one(gateway, mock, coding, caller, model):
+def test_a_compressed_body_equals_a_plain_one(gateway, mock, coding, caller, model):
     body = body_of(model, padding="p" * 150_000)
     answer = post(gateway, PATHS[caller], PACK[coding](json.dumps(body).encode()), coding)
     assert answer.status_code == 200 and "plain-again" in answer.text, answer.text
@@ -80,7 +80,7 @@ def test_a_packed_body_is_the_same_as_a_plain_one(gateway, mock, coding, caller,
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
-def test_other_routes_take_packed_bodies_too(make, coding):
+def test_other_routes_accept_compressed_bodies(make, coding):
     seen = []
 
     def answer(c):
@@ -101,7 +101,7 @@ def test_other_routes_take_packed_bodies_too(make, coding):
 
 
 @pytest.mark.parametrize("coding", ["compress", "gzip, br", "gzip, gzip", "br;q=1", "nonsense", "aws-chunked"])
-def test_a_coding_that_is_not_taken_is_415_and_says_which_are(gateway, coding):
+def test_an_unsupported_coding_is_415_and_lists_the_supported_ones(gateway, coding):
     for path in (*PATHS.values(), "/v1/moderations"):
         answer = post(gateway, path, b"whatever", coding)
         assert answer.status_code == 415, answer.text

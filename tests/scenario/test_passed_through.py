@@ -35,7 +35,7 @@ def gateway(make, upstream):
     return make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"}, workers=1)
 
 
-def test_a_part_of_a_file_is_what_comes(gateway):
+def test_a_range_request_returns_part_of_a_file(gateway):
     whole = gateway.get("/v1/files/f/content")
     assert (whole.status_code, whole.content) == (200, CONTENT)
     assert whole.headers["accept-ranges"] == "bytes" and whole.headers["etag"] == '"v1"'
@@ -47,7 +47,7 @@ def test_a_part_of_a_file_is_what_comes(gateway):
     assert beyond.status_code == 416 and beyond.headers["content-range"] == "bytes */10"
 
 
-def test_a_condition_is_judged_by_the_provider(gateway):
+def test_conditional_requests_are_forwarded(gateway):
     known = gateway.get("/v1/files/f/content", {"If-None-Match": '"v1"'})
     assert known.status_code == 304 and known.content == b"" and known.headers["etag"] == '"v1"'
     assert gateway.get("/v1/files/f/content", {"If-None-Match": '"v0"'}).content == CONTENT
@@ -56,7 +56,7 @@ def test_a_condition_is_judged_by_the_provider(gateway):
 @pytest.mark.parametrize("where, location", [
     ("within", "/v1/files/f?x=y"), ("path", "/v1/files/f"), ("beside", None), ("relative", "f"),
     ("elsewhere", "https://storage.example/f?signature=s")])
-def test_who_follows_a_redirect_does_not_take_the_gateway_s_key_to_the_provider(gateway, where, location):
+def test_following_a_redirect_does_not_leak_the_gateway_s_key(gateway, where, location):
     answer = gateway.get(f"/v1/files/moved/{where}", follow_redirects=False)
     assert answer.status_code == 307 and answer.headers.get("location") == location
 
@@ -67,12 +67,12 @@ def test_a_redirect_can_be_followed_through_the_gateway(gateway, upstream):
     assert [r.target for r in upstream.requests] == ["/v1/files/moved/within", "/v1/files/f?x=y"]
 
 
-def test_the_query_goes_on(gateway, upstream):
+def test_the_query_is_forwarded(gateway, upstream):
     gateway.get("/v1/files?purpose=batch&after=a%20b&limit=2")
     assert upstream.last_request().target == "/v1/files?purpose=batch&after=a%20b&limit=2"
 
 
-def test_the_query_of_a_model_call_goes_on_in_the_same_protocol(make):
+def test_the_query_of_a_model_call_is_forwarded_within_a_protocol(make):
     mock = make.mock()
     gateway = make.gateway({"providers": {"oai": mock.provider(), "ant": mock.provider("anthropic-messages")}})
     body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}

@@ -90,7 +90,7 @@ def gateway_of(make, mock, **server):
 
 
 @pytest.mark.parametrize("more", [KEPT, PLAIN], ids=["kept", "plain"])
-def test_answers_streams_and_large_bodies_come_through(make, mock, proxy, more):
+def test_answers_streams_and_large_bodies_pass(make, mock, proxy, more):
     front = proxy(gateway_of(make, mock), more=more)
     assert front.chat().json()["choices"][0]["message"]["content"]
     assert front.chat("lab/m;tokens=300", stream=True).text.endswith("data: [DONE]\n\n")
@@ -105,7 +105,7 @@ def test_a_stream_is_not_held_back(make, mock, proxy):
     assert times[-1] - times[0] > 1.5
 
 
-def test_the_connections_to_us_are_kept(make, mock, proxy):
+def test_the_proxy_s_connections_are_kept_alive(make, mock, proxy):
     gateway = gateway_of(make, mock)
     front = proxy(gateway)
     before = gateway.metrics().value("openclaw_connections_accepted_total")
@@ -115,7 +115,7 @@ def test_the_connections_to_us_are_kept(make, mock, proxy):
 
 
 @pytest.mark.parametrize("more", [KEPT, PLAIN], ids=["kept", "plain"])
-def test_a_refusal_is_read_through_the_proxy_although_the_body_was_not(make, mock, proxy, more):
+def test_an_early_error_passes_the_proxy_although_the_body_was_unread(make, mock, proxy, more):
     """nginx says 502 when its connection is reset while it sends."""
     front = proxy(gateway_of(make, mock, limits={"body": "1MB"}), more=more)
     for _ in range(5):
@@ -123,7 +123,7 @@ def test_a_refusal_is_read_through_the_proxy_although_the_body_was_not(make, moc
         assert answer.status_code == 413 and answer.json()["error"]["message"]
 
 
-def test_a_caller_who_leaves_the_proxy_cancels_the_provider_s_work(make, mock, proxy):
+def test_a_client_that_disconnects_from_the_proxy_cancels_the_upstream_request(make, mock, proxy):
     front = proxy(gateway_of(make, mock))
     with front.client.stream("POST", CHAT, json=body("lab/m;tokens=100000;tps=50", stream=True)) as answer:
         lines = answer.iter_lines()

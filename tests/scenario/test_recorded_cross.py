@@ -172,7 +172,7 @@ def ledger(gateway):
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("caller", WIRES)
 @pytest.mark.parametrize("case", of_both(lambda c: not fails(c)))
-def test_a_caller_of_either_protocol_learns_the_same(gateway, server, ledger, case, caller, stream):
+def test_clients_of_both_protocols_get_the_same_answer(gateway, server, ledger, case, caller, stream):
     """Also from a provider that streams when nobody asked, or does not when somebody did."""
     seen = Seen(gateway, server, case, caller, stream)
     assert (seen.status, seen.broken) == (200, False), seen.body
@@ -181,7 +181,7 @@ def test_a_caller_of_either_protocol_learns_the_same(gateway, server, ledger, ca
 
 
 @pytest.mark.parametrize("case", cases(ANTHROPIC, lambda c: not fails(c)))
-def test_anthropic_s_bytes_go_to_its_callers_as_they_are(gateway, server, case):
+def test_anthropic_s_bytes_reach_its_clients_unchanged(gateway, server, case):
     seen = Seen(gateway, server, case, ANTHROPIC)
     assert seen.body == case.body
     assert seen.answer.header("content-type").split(";")[0] == case.content_type.split(";")[0]
@@ -189,20 +189,20 @@ def test_anthropic_s_bytes_go_to_its_callers_as_they_are(gateway, server, case):
 
 @pytest.mark.parametrize("by", ["events", "bytes"])
 @pytest.mark.parametrize("case, caller", crossing(lambda c: c.stream and not fails(c)))
-def test_it_does_not_matter_how_a_stream_is_cut_into_pieces(gateway, server, case, caller, by):
+def test_chunk_boundaries_do_not_matter(gateway, server, case, caller, by):
     whole = Seen(gateway, server, case, caller)
     pieces = Seen(gateway, server, case, caller, by=by)
     assert pieces.timeless() == whole.timeless()
 
 
 @pytest.mark.parametrize("case", cases(ANTHROPIC, lambda c: c.stream and c.status == 200))
-def test_anthropic_s_stream_byte_by_byte_is_the_same_stream(gateway, server, case):
+def test_anthropic_s_stream_is_the_same_byte_by_byte(gateway, server, case):
     assert Seen(gateway, server, case, ANTHROPIC, by="bytes").body == case.body
 
 
 @pytest.mark.parametrize("stop", ["stop_sequence"])
 @pytest.mark.parametrize("case", cases(ANTHROPIC, lambda c: c.expect.get("stop_sequence")))
-def test_the_stop_sequence_is_told(gateway, server, case, stop):
+def test_the_stop_sequence_is_reported(gateway, server, case, stop):
     doc = json.loads(Seen(gateway, server, case, ANTHROPIC).body)
     assert (doc["stop_reason"], doc["stop_sequence"]) == (stop, case.expect["stop_sequence"])
     assert Seen(gateway, server, case, OPENAI).said.finish == "stop"
@@ -210,7 +210,7 @@ def test_the_stop_sequence_is_told(gateway, server, case, stop):
 
 @pytest.mark.parametrize("caller", WIRES)
 @pytest.mark.parametrize("case", cases(ANTHROPIC, lambda c: c.expect.get("server_items")))
-def test_what_the_provider_ran_itself_is_no_call_of_the_caller_s(gateway, server, case, caller):
+def test_server_tools_are_not_calls_for_the_client(gateway, server, case, caller):
     seen = Seen(gateway, server, case, caller)
     assert not any(c.id.startswith("srvtoolu") for c in seen.said.calls)
     if caller == OPENAI:
@@ -218,7 +218,7 @@ def test_what_the_provider_ran_itself_is_no_call_of_the_caller_s(gateway, server
 
 
 @pytest.mark.parametrize("case", cases(ANTHROPIC, lambda c: c.expect.get("reasoning_signature") and not fails(c)))
-def test_recorded_thoughts_come_back_to_anthropic_as_they_were(gateway, server, case):
+def test_recorded_thinking_returns_to_anthropic_unchanged(gateway, server, case):
     """By way of an OpenAI caller, who has no place for them but reasoning_details."""
     facts = (anthropic.facts_of_stream if case.stream else anthropic.facts_of_answer)(case.body)
     thoughts = [{k: v for k, v in b.items() if k in ("type", "thinking", "signature", "data")}
@@ -272,7 +272,7 @@ def assert_cut_shows(seen, whole, told, where):
     *crossing(lambda c: c.stream and c.status == 200),      # from OpenAI to OpenAI: see test_openai_recorded.py
     *[pytest.param(*p.values, ANTHROPIC, id=p.id + "-as-it-is", marks=p.marks)
       for p in cases(ANTHROPIC, lambda c: c.stream and c.status == 200)]])
-def test_a_cut_stream_is_an_error_to_every_caller(gateway, server, case, caller):
+def test_a_cut_stream_is_an_error_for_every_client(gateway, server, case, caller):
     whole = provider_said(case)
     hows = ("reset", "close", "end")
     for cut in boundaries(case.events):
@@ -290,7 +290,7 @@ def test_a_cut_stream_is_an_error_to_every_caller(gateway, server, case, caller)
 
 
 @pytest.mark.parametrize("case", cases(ANTHROPIC, lambda c: not c.stream and c.status == 200))
-def test_a_cut_document_is_an_error_to_every_caller(gateway, server, case):
+def test_a_cut_document_is_an_error_for_every_client(gateway, server, case):
     size = len(case.body.rstrip())
     for caller in WIRES:
         for cut, how in ((0, "end"), (1, "close"), (size // 2, "end"), (size - 1, "end"), (size - 1, "reset")):
@@ -313,7 +313,7 @@ ERRORS = {
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("caller", WIRES)
 @pytest.mark.parametrize("case", of_both(lambda c: c.status >= 400))
-def test_a_provider_s_error_is_told_in_the_caller_s_words(gateway, server, case, caller, stream):
+def test_a_provider_s_error_is_translated_for_the_client(gateway, server, case, caller, stream):
     seen = Seen(gateway, server, case, caller, stream)
     status, openai_type, openai_code, anthropic_type = ERRORS[case.status]
     doc = seen.answer.json()
@@ -337,7 +337,7 @@ def test_a_provider_s_error_is_told_in_the_caller_s_words(gateway, server, case,
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("caller", WIRES)
 @pytest.mark.parametrize("case", of_both(lambda c: c.status == 200 and fails(c)))
-def test_an_error_under_status_200_is_an_error_to_every_caller(gateway, server, case, caller, stream):
+def test_an_error_with_status_200_is_an_error_for_every_client(gateway, server, case, caller, stream):
     seen = Seen(gateway, server, case, caller, stream)
     assert case.expect["error"]["message"] in seen.said.error["message"]
     assert not seen.said.complete and b"message_stop" not in seen.body and b"[DONE]" not in seen.body

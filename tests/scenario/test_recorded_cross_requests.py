@@ -114,7 +114,7 @@ def test_an_openai_request_reaches_anthropic_whole(gateway, mock, case):
 
 
 @pytest.mark.parametrize("case", with_requests(OPENAI, refusable))
-def test_what_anthropic_cannot_do_is_refused_by_name(gateway, mock, case):
+def test_what_anthropic_does_not_support_is_refused_by_name(gateway, mock, case):
     before = mock.stats()["requests"]
     answer = ask(gateway, case, ANTHROPIC)
     error = answer.json()["error"]
@@ -124,7 +124,7 @@ def test_what_anthropic_cannot_do_is_refused_by_name(gateway, mock, case):
 
 
 @pytest.mark.parametrize("case", with_requests(OPENAI, lambda c: b"anthropic-claude-v1" in c.request_body))
-def test_a_signed_thought_finds_its_way_back(gateway, mock, case):
+def test_signed_thinking_is_sent_back(gateway, mock, case):
     detail = next(d for m in json.loads(case.request_body)["messages"] for d in m.get("reasoning_details", []))
     body, _ = translated(gateway, mock, case, ANTHROPIC)
     blocks = [b for m in body["messages"] if isinstance(m["content"], list) for b in m["content"]]
@@ -164,7 +164,7 @@ def test_an_anthropic_request_reaches_openai_whole(gateway, mock, case):
 # --- from Anthropic to Anthropic ---
 
 @pytest.mark.parametrize("case", with_requests(ANTHROPIC))
-def test_an_anthropic_request_goes_on_as_it_came(gateway, mock, case):
+def test_an_anthropic_request_is_forwarded_unchanged(gateway, mock, case):
     """Byte for byte but for the model's name."""
     sent = json.dumps(case.request(f"{ANTHROPIC}/mock-1"), ensure_ascii=False, indent=1)
     with gateway.raw() as client:
@@ -187,7 +187,7 @@ def scenarios():
 
 
 @pytest.mark.parametrize("openai_case, anthropic_case", scenarios())
-def test_a_translated_request_is_what_others_ask_the_provider(gateway, mock, openai_case, anthropic_case):
+def test_a_translated_request_equals_a_recorded_native_one(gateway, mock, openai_case, anthropic_case):
     """The same test of another project, recorded against both providers: each translation equals the other's original."""
     for case, other in ((openai_case, anthropic_case), (anthropic_case, openai_case)):
         body, _ = translated(gateway, mock, case, other.wire)

@@ -79,7 +79,7 @@ def assert_streams_complete(clients, tokens=400):
         client.close()
 
 
-def test_thirty_reloads_under_load_fail_nothing_and_cut_no_stream(make, mock):
+def test_thirty_reloads_under_load_fail_no_request_and_cut_no_stream(make, mock):
     gateway = make.gateway(config_of(mock))
     streams = start_long_streams(gateway, 6)
     loads = [Load(gateway, caller, "good", stream) for caller in CALLERS for stream in (False, True)]
@@ -160,7 +160,7 @@ SHRUNK = {
 
 @pytest.mark.parametrize("sets", [(), ("--set", "server.listen=127.0.0.1:0")], ids=["file", "set"])
 @pytest.mark.parametrize("kind", SHRUNK)
-def test_a_file_that_shrank_is_a_mistake(make, mock, kind, sets):
+def test_a_file_that_became_empty_is_refused(make, mock, kind, sets):
     text, said = SHRUNK[kind]
     gateway = make.gateway(config_of(mock), args=sets)
     gateway.reload(text, accepted=False)
@@ -170,7 +170,7 @@ def test_a_file_that_shrank_is_a_mistake(make, mock, kind, sets):
     gateway.reload(config_of(mock))
 
 
-def test_what_the_file_says_out_loud_is_taken(make, mock):
+def test_explicit_settings_are_applied(make, mock):
     gateway = make.gateway(config_of(mock))
     gateway.reload({**config_of(mock), "auth": {"mode": "none"}})
     with gateway.raw() as client:
@@ -179,7 +179,7 @@ def test_what_the_file_says_out_loud_is_taken(make, mock):
 
 @pytest.mark.parametrize("auth", [None, {"mode": "none"}], ids=["no keys", "mode none"])
 @pytest.mark.parametrize("opened", ["0.0.0.0:0", ":0"])
-def test_open_addresses_count_not_only_those_of_the_new_file(make, mock, opened, auth):
+def test_addresses_that_stay_open_are_checked_too(make, mock, opened, auth):
     """The sockets of the start stay open: what was moved to loopback can still be reached from outside."""
     gateway = make.gateway(config_of(mock, server={"listen": ["127.0.0.1:0", opened]}))
     moved = {**config_of(mock, server={"listen": "127.0.0.1:0"}), "auth": auth or {}}
@@ -207,7 +207,7 @@ def test_a_file_that_cannot_be_read_changes_nothing(make, mock):
     gateway.reload(config_of(mock))
 
 
-def test_each_line_of_what_is_wrong_is_logged(make, mock):
+def test_every_error_of_a_reload_is_logged(make, mock):
     gateway = make.gateway(config_of(mock))
     names = [f"wrong{chr(97 + i)}" for i in range(20)]
     gateway.reload("".join(f"{name}: 1\n" for name in names), accepted=False)
@@ -249,7 +249,7 @@ def reloads(gateway):
     return gateway.metrics().value("openclaw_reloads_total")
 
 
-def test_the_file_of_a_key_is_watched(make, mock, tmp_path):
+def test_a_secret_file_is_watched(make, mock, tmp_path):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     secret = {name: process.canary(name) for name in ("client-1", "client-2", "provider-1", "provider-2")}
     ours.write_text(secret["client-1"] + "\n")
@@ -318,7 +318,7 @@ def test_a_swapped_volume_is_one_reload(make, mock, tmp_path):
     wait_until(lambda: ask(gateway, "openai", "good").status == 200, "the newer key")
 
 
-def test_a_file_that_was_lacking_is_waited_for(make, mock, tmp_path):
+def test_a_missing_file_is_waited_for(make, mock, tmp_path):
     late = tmp_path / "late"
     gateway = make.gateway(config_of(mock))
     before = reloads(gateway)
@@ -331,7 +331,7 @@ def test_a_file_that_was_lacking_is_waited_for(make, mock, tmp_path):
     assert ask(gateway, "openai", "good").complete
 
 
-def test_a_file_that_is_named_no_more_is_not_watched(make, mock, tmp_path):
+def test_a_file_that_is_no_longer_named_is_not_watched(make, mock, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text(process.canary("client") + "\n")
     named = {**config_of(mock), "auth": {"keys": [{"name": "tester", "key": f"file:{secret}"}]}}
@@ -373,7 +373,7 @@ def test_aliases_and_providers_change_for_new_requests_only(make, mock):
         assert got.status == 404 or "lab" == got.headers.get("x-openclaw-provider"), got
 
 
-def test_a_reload_that_leaves_nobody_to_answer_says_so(make, mock):
+def test_a_reload_without_providers_is_a_warning(make, mock):
     """It is what the file says, perhaps for a while: taken, but not in silence."""
     gateway = make.gateway(config_of(mock))
     off = {"providers": {"lab": {**mock.provider(), "disabled": True}}}
@@ -413,7 +413,7 @@ def test_a_removed_key_stops_working_and_a_new_one_starts(make, mock):
     assert ask(gateway, "openai", "good").complete
 
 
-def test_what_a_key_has_under_way_counts_across_reloads_and_workers(make, mock):
+def test_requests_in_flight_of_a_key_count_across_reloads_and_workers(make, mock):
     def limited(n, **more):
         return {**config_of(mock, server={"limits": {"streams_per_key": n}}), **more}
 
@@ -456,7 +456,7 @@ def test_limits_change_with_a_reload(make, mock):
     assert gateway.post("/v1/chat/completions", body).status_code == 200
 
 
-def test_a_changed_listener_is_told_to_wait_for_the_next_start(make, mock):
+def test_a_changed_listener_needs_a_restart(make, mock):
     gateway = make.gateway(config_of(mock))
     gateway.reload(config_of(mock, server={"listen": f"127.0.0.1:{process.free_port()}"}))
     gateway.program.wait_for("take effect at the next start")
@@ -536,7 +536,7 @@ def test_sessions_are_resumed_by_any_worker_and_after_a_new_certificate(make, mo
 
 
 @pytest.mark.parametrize("last", ["key", "cert"])
-def test_whichever_half_of_a_new_pair_comes_last_completes_it(make, mock, tmp_path, last):
+def test_a_certificate_and_its_key_may_be_replaced_in_any_order(make, mock, tmp_path, last):
     cert, key = process.certificate(tmp_path, "served")
     gateway = make.gateway(config_of(mock, server={"tls": {"cert": str(cert), "key": str(key)}}))
     old = serial_of(gateway.address, cert)
@@ -592,7 +592,7 @@ def test_a_log_that_cannot_be_reopened_is_reported_at_once(make, mock, tmp_path,
     moved.rename(there)
 
 
-def test_hangups_in_a_row_are_all_survived(make, mock):
+def test_many_hangup_signals_in_a_row_are_handled(make, mock):
     gateway = make.gateway(config_of(mock))
     load = Load(gateway, "openai", "good", True)
     for _ in range(200):

@@ -61,7 +61,7 @@ ECHOES = ("401", "400", "500", "prose", "html", "stream-error", "stream-broken",
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_provider_that_quotes_the_key_is_not_quoted(make, shape):
+def test_a_key_quoted_by_a_provider_is_removed(make, shape):
     secret = SHAPES[shape].format(canary=canary("provider"))
     if shape == "short words":
         secret = secret.replace(" ", "_")
@@ -83,7 +83,7 @@ def test_a_provider_that_quotes_the_key_is_not_quoted(make, shape):
 
 @pytest.mark.parametrize("how", ["401", "400", "500", "html"])
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/responses", "/v1/messages/batches"])
-def test_a_refused_credential_on_a_passed_through_route_is_not_quoted_either(make, path, how):
+def test_a_refused_key_quoted_on_a_passed_through_route_is_removed(make, path, how):
     wire = "anthropic-messages" if "messages" in path else "openai-chat"
     gateway = make.gateway({"providers": {"lab": make.upstream(echoing(how)).provider(wire)}})
     with gateway.raw() as client:
@@ -184,7 +184,7 @@ def test_a_quoted_key_is_recognised_however_it_is_spelled(make, spelling):
         assert quoted not in fields and CANARY not in fields.lower(), (how, fields)
 
 
-def test_what_passes_through_is_not_held_up_by_the_search_for_secrets(make):
+def test_scanning_for_secrets_does_not_delay_answers(make):
     """Text and binary answers of any shape arrive byte for byte; words that stand in a header's value may be said."""
     bodies = [b"", b"x", b"{}", b"\\" * 1000, b"%&\\" * 1000, b"a" * 100_000, b"\n" * 999, bytes(range(256)) * 50,
               b"data: " + b"y" * 50_000 + b"\n\ndata: z", b"acme-research-team says: hello\n\n"]
@@ -206,7 +206,7 @@ def test_what_passes_through_is_not_held_up_by_the_search_for_secrets(make):
                     assert not broke and answer.status == 200 and answer.body == bodies[body], (body, kind, piece)
 
 
-def test_a_compressed_refusal_that_nobody_here_can_read_is_not_passed_on(make):
+def test_a_compressed_error_is_not_forwarded_unread(make):
     body = b"\x1f\x8b not really"
     upstream = make.upstream(lambda conn: conn.answer(400, body, fields=[("Content-Encoding", "gzip")]))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
@@ -227,7 +227,7 @@ def test_keys_in_place_of_names_do_not_reach_the_logs(make):
     # close() looks through the logs
 
 
-def test_callers_keys_in_every_wrong_place_stay_out_of_sight(make):
+def test_keys_in_wrong_places_are_not_shown(make):
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider()}})
     secret = canary("client")
@@ -276,7 +276,7 @@ def test_no_query_takes_a_caller_s_key_to_the_provider(make):
             assert key not in request.target
 
 
-def test_prompts_and_answers_are_in_no_log(make):
+def test_prompts_and_answers_are_not_logged(make):
     """Also when the request is refused, the provider quotes it, or it is broken in the middle."""
     def quoting(conn):
         conn.answer(400, {"error": {"message": f"Invalid content: {conn.request.body.decode()[:4000]}", "type": "x"}})
@@ -323,7 +323,7 @@ def test_a_proxy_s_credentials_are_used_and_never_shown(make):
 
 
 @pytest.mark.parametrize("arguments", [("check",), ("check", "--json"), ("serve",), ("config", "schema")])
-def test_complaints_about_a_configuration_quote_no_secret(tmp_path, arguments):
+def test_configuration_errors_quote_no_secret(tmp_path, arguments):
     """Each key is wrong in a way of its own: the complaint names its place, never its text."""
     secrets = {n: canary(n) for n in ("a", "b", "c", "d", "e", "f", "g")}
     path = tmp_path / "openclaw.yaml"
@@ -397,7 +397,7 @@ def test_a_tls_failure_tells_nothing_of_the_request(make, tmp_path):
     assert "certificate" in got.error["message"], got.error
 
 
-def test_text_that_passes_through_flows_as_it_comes_and_a_secret_never_begins_to(make):
+def test_text_is_forwarded_at_once_but_never_the_start_of_a_secret(make):
     """Each byte arrives before the next one is sent, but for the beginning of a secret."""
     secret = f"sk-proj-{canary('provider')}"
     said = f'{{"text": "no line end here, only words", "key": "{secret}"}}'.encode()

@@ -207,7 +207,7 @@ def test_heads_have_a_limit(gateway, head, status):
         assert client.closed_by_peer(PATIENCE)
 
 
-def test_what_goes_to_the_provider_is_made_anew(make, gateway):
+def test_the_upstream_request_is_written_from_scratch(make, gateway):
     """Nothing of the caller's head goes on but what is meant to."""
     upstream = make.upstream(lambda conn: conn.answer(404, {"error": {"message": "no"}}))
     own = make.gateway({"providers": {"lab": upstream.provider()}})

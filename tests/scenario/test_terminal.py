@@ -96,13 +96,13 @@ def test_a_terminal_that_wants_no_color_gets_none(shell, env):
     assert "\x1b" not in one.end()
 
 
-def test_an_empty_no_color_is_none(shell):
+def test_an_empty_no_color_is_ignored(shell):
     one = shell(NO_COLOR="")
     one.ask()
     assert "\x1b[32m200" in one.line("POST /v1/chat/completions")
 
 
-def test_json_is_for_pipes_and_for_those_who_ask(shell):
+def test_json_is_for_pipes_or_on_request(shell):
     for one in (shell(terminal=False), shell(["observe.access.format=json", "observe.log.format=json"])):
         assert one.ask().status_code == 200
         line = json.loads(one.line('"path":"/v1/chat/completions"'))
@@ -111,7 +111,7 @@ def test_json_is_for_pipes_and_for_those_who_ask(shell):
         assert "\x1b" not in one.end()
 
 
-def test_a_pipe_gets_text_when_it_is_asked_for(shell):
+def test_a_pipe_gets_text_on_request(shell):
     one = shell(["observe.access.format=text", "observe.log.format=text"], terminal=False)
     one.ask()
     assert re.fullmatch(PLAIN, one.line("POST /v1/chat/completions"))

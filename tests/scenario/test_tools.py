@@ -23,7 +23,7 @@ def test_a_clean_file_passes(tmp_path):
     assert lint(tmp_path)[0] == 0
 
 
-def test_a_file_that_is_not_built_is_named(tmp_path):
+def test_a_file_missing_from_the_build_is_named(tmp_path):
     write(tmp_path, "src/base/a.c", "/* a */\n")
     write(tmp_path, "src/meson.build", "sources = files('base/b.c')\n")
     status, said = lint(tmp_path)

@@ -150,7 +150,7 @@ class Closing:
         conn.answer(200, ANSWER)
 
 
-def test_a_model_call_that_is_lost_with_its_connection_is_one_more_attempt(make):
+def test_a_model_call_lost_with_its_connection_is_retried_as_another_attempt(make):
     upstream = make.upstream(Closing())
     gateway = make.gateway({"providers": {"lab": upstream.provider()}}, workers=1)
     assert gateway.chat("lab/m").status_code == 200
@@ -166,7 +166,7 @@ def test_a_model_call_that_is_lost_with_its_connection_is_one_more_attempt(make)
     assert len(upstream.requests) == 3
 
 
-def test_it_is_made_again_once_and_then_the_next_target_has_its_turn(make):
+def test_it_is_retried_once_and_then_falls_back(make):
     upstream, other = make.upstream(Closing(also_fresh=True)), make.mock()
     gateway = make.gateway({"providers": {"lab": upstream.provider(), "other": other.provider()},
                             "models": {"both": {"targets": ["lab/m", "other/m"]}}}, workers=1)
@@ -232,7 +232,7 @@ def test_a_connection_is_not_used_near_the_idle_timeout_that_the_provider_announ
     assert not ask_after(gateway, 1.3)      # the margin is a second
 
 
-def test_a_connection_is_not_used_near_the_rest_after_which_the_provider_closed_one(make):
+def test_a_connection_is_not_used_near_the_idle_time_after_which_the_provider_closed_one(make):
     idle = 1.0
 
     def handler(conn):

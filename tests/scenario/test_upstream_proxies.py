@@ -172,14 +172,14 @@ def test_a_tunnel_through_an_http_proxy(place, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_plain_http_is_for_the_http_proxy_to_send_on(place, scheme):
+def test_plain_http_is_forwarded_by_the_http_proxy(place, scheme):
     proxy = place.proxy(place.plain, tls=scheme == "https")
     gateway = place.gateway(f"{scheme}://{proxy.address}", f"http://{NAME}/v1")
     ask_twice(gateway, place.plain)
     assert {r.target for r in place.plain.requests} == {f"http://{NAME}/v1/chat/completions"}
 
 
-def test_a_proxy_that_cannot_prove_its_name_gets_nothing(place):
+def test_a_proxy_with_a_wrong_certificate_gets_nothing(place):
     proxy = place.proxy(place.secure, tls=True)
     gateway = place.gateway(f"https://u:p@{proxy.address}", f"https://{NAME}/v1", SSL_CERT_FILE=str(place.cert))
     answer = gateway.chat("lab/m")
@@ -189,7 +189,7 @@ def test_a_proxy_that_cannot_prove_its_name_gets_nothing(place):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_opens_the_tunnel_and_leaves_is_a_failure(place, scheme):
+def test_a_proxy_that_opens_the_tunnel_and_closes_is_a_failure(place, scheme):
     proxy = place.proxy(place.secure, tls=scheme == "https")
     proxy.leaves = True
     gateway = place.gateway(f"{scheme}://{proxy.address}", f"https://{NAME}/v1")
@@ -229,7 +229,7 @@ def test_socks5_does_not_find_a_name_that_only_the_proxy_knows(place):
     ("", None, [2], "does not allow it"),
     ("", None, [5], "was refused the connection"),
 ])
-def test_what_a_socks_proxy_refuses_is_said(place, user, login, refuse, words):
+def test_a_socks_refusal_is_explained(place, user, login, refuse, words):
     proxy = place.proxy(place.secure, login=login)
     proxy.refuse += refuse
     gateway = place.gateway(f"socks5h://{user}{proxy.address}", f"https://{NAME}/v1")

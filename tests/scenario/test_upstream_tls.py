@@ -38,7 +38,7 @@ def strict(make, tmp_path):
     return Strict(make, tmp_path)
 
 
-def test_a_client_certificate_identifies_us_at_the_provider_that_names_it_only(make, strict, tmp_path):
+def test_a_client_certificate_is_only_sent_to_its_provider(make, strict, tmp_path):
     both = tmp_path / "both.pem"
     both.write_text(strict.client_cert.read_text() + strict.client_key.read_text())
     gateway = make.gateway({"providers": {
@@ -77,14 +77,14 @@ def test_check_says_what_is_wrong_with_a_client_certificate(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-def test_authorities_that_are_not_there_are_an_error_that_names_them(tmp_path, name):
+def test_missing_authorities_are_an_error_that_names_them(tmp_path, name):
     got = check(tmp_path, {"base_url": "https://lab.example/v1"}, **{name: "/nonexistent/ca"})
     said = got.stdout + got.stderr
     assert got.returncode != 0 and "/nonexistent/ca" in said and name in said
     assert "needs TLS" not in said          # one mistake is told once
 
 
-def test_authorities_of_the_file_and_of_the_folder_count_together(make, tmp_path):
+def test_authorities_of_the_file_and_the_folder_are_both_trusted(make, tmp_path):
     """Two providers: the authority of one is in SSL_CERT_FILE, that of the other in SSL_CERT_DIR."""
     upstreams, folder = [], tmp_path / "authorities"
     folder.mkdir()

@@ -55,7 +55,7 @@ def gateway(make_shared, mock):
 # --- usage ---
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_usage_is_counted_always_and_shown_when_asked_for(gateway, mock, asked):
+def test_usage_is_always_counted_and_shown_on_request(gateway, mock, asked):
     more = {"stream_options": {"include_usage": True}} if asked else {}
     answer = gateway.chat("lab/mock;tokens=17", stream=True, **more)
     facts = openai.facts_of_stream(answer.content)
@@ -67,14 +67,14 @@ def test_usage_is_counted_always_and_shown_when_asked_for(gateway, mock, asked):
 
 
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": None}, {"include_usage": False}])
-def test_not_asking_may_be_said_in_many_ways(gateway, options):
+def test_usage_may_be_declined_in_many_ways(gateway, options):
     answer = gateway.chat("lab/mock;tokens=4", stream=True, stream_options=options)
     assert openai.facts_of_stream(answer.content).usage is None
     line = gateway.access_of(answer)
     assert line["tokens_output"] == 4 and "tokens_estimated" not in line
 
 
-def test_usage_beside_the_last_word_is_not_taken_away(make):
+def test_usage_in_the_last_chunk_is_kept(make):
     """Some hosts put usage in the chunk that also says why the answer ended."""
     def handler(conn):
         conn.answer(200, chunk("Hi") + chunk(finish="stop", usage=USAGE) + b"data: [DONE]\n\n", "text/event-stream")
@@ -86,7 +86,7 @@ def test_usage_beside_the_last_word_is_not_taken_away(make):
     assert (line["tokens_input"], line["tokens_output"]) == (11, 22)
 
 
-def test_a_provider_that_never_says_usage_is_estimated(make):
+def test_usage_that_a_provider_never_reports_is_estimated(make):
     def handler(conn):
         conn.answer(200, chunk("Hello there, how are you today?") + chunk(finish="stop") + b"data: [DONE]\n\n",
                     "text/event-stream")
@@ -142,7 +142,7 @@ def test_the_next_one_answers_after(gateway, alias, outcome, stream):
 @pytest.mark.parametrize("fault", ["reset-before", "reset-mid;after=0", "truncated;after=0", "empty", "html",
                                    "error-first", "429", "500", "502", "503", "529", "401", "404", "quota"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_no_failure_before_the_first_token_is_noticed(make, mock, fault, stream):
+def test_failures_before_the_first_token_are_invisible_to_the_client(make, mock, fault, stream):
     gateway = make.gateway({"providers": {"lab": mock.provider()},
                             "models": {"safe": {"targets": [f"lab/mock;fault={fault}", "lab/mock-gpt"]}}})
     answer = gateway.chat("safe", stream=stream)
@@ -159,7 +159,7 @@ def test_a_bad_request_is_not_tried_elsewhere(gateway):
     assert answer.status_code == 400 and answer.headers["x-openclaw-attempts"] == "1"
 
 
-def test_a_stream_that_has_begun_is_not_begun_again(gateway, make, mock):
+def test_a_stream_that_has_started_is_not_restarted(gateway, make, mock):
     own = make.gateway({"providers": {"lab": mock.provider()}, "models": {
         "broken": {"targets": ["lab/mock;tokens=20;tps=500;fault=error-mid;after=5", "lab/mock-gpt"]}}})
     answer = own.chat("broken", stream=True)
@@ -170,7 +170,7 @@ def test_a_stream_that_has_begun_is_not_begun_again(gateway, make, mock):
 
 
 @pytest.mark.parametrize("tail", [b"", b"data: {broken\n\n", b'data: {"error":{"message":"m"}}\n\n'])
-def test_a_stream_that_begins_and_breaks_in_one_packet_is_not_begun_again(make, mock, tail):
+def test_a_stream_that_starts_and_breaks_in_one_packet_is_not_restarted(make, mock, tail):
     def handler(conn):
         body = chunk("Hi") + tail
         conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%b" %
@@ -187,7 +187,7 @@ def test_a_stream_that_begins_and_breaks_in_one_packet_is_not_begun_again(make, 
         assert not facts.choice().text.startswith("Hi") and facts.done and not facts.error
 
 
-def test_counts_beyond_reason_do_no_harm(make):
+def test_absurd_counts_are_harmless(make):
     huge = {"prompt_tokens": 9223372036854775807, "completion_tokens": 9223372036854775807}
     upstream = make.upstream(lambda conn: conn.answer(200, {"id": "c", "model": "m", "choices": [{
         "index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}], "usage": huge}))
@@ -200,7 +200,7 @@ def test_counts_beyond_reason_do_no_harm(make):
     assert answer.json()["usage"]["output_tokens"] == 10 ** 12
 
 
-def test_when_all_fail_the_answer_says_how(gateway):
+def test_when_all_targets_fail_the_error_says_how(gateway):
     answer = gateway.chat("hopeless")
     assert answer.status_code == 503
     message = answer.json()["error"]["message"]
@@ -219,7 +219,7 @@ def test_a_target_s_parameters_are_set(gateway, mock):
     assert sent["temperature"] == 0.25 and sent["seed"] == 5 and sent["model"] == "mock-gpt"
 
 
-def test_deadlines_are_separate(make, mock):
+def test_timeouts_are_independent(make, mock):
     gateway = make.gateway({"providers": {"lab": mock.provider(timeouts={
         "first_byte": "10s", "first_token": "400ms", "between_tokens": "300ms", "total": "3s"})}})
     slow_start = gateway.chat("lab/mock;ttft=5s", stream=True)
@@ -271,14 +271,14 @@ def test_the_read_timeout_of_an_sdk_bounds_the_provider_s_silence(waiting):
     assert line["error"] == "upstream_stalled" and 1100 <= line["duration_ms"] < 4000, line
 
 
-def test_any_byte_of_the_provider_ends_its_silence(waiting):
+def test_any_byte_from_the_provider_resets_its_timeout(waiting):
     answer = waiting.chat("lab/thinks", stream=True, headers={"x-stainless-read-timeout": "0.2"})
     facts = openai.facts_of_stream(answer.content)
     assert facts.done and facts.choice().text == "Hi" and not facts.error
     assert waiting.access_of(answer)["duration_ms"] > 2000
 
 
-def test_a_caller_kept_waiting_gets_the_next_target_when_the_first_says_nothing(waiting):
+def test_keep_alives_do_not_prevent_fallback_from_a_silent_target(waiting):
     answer = waiting.chat("mute", stream=True, headers={"x-stainless-read-timeout": "0.2"})
     assert b": keep-alive" in answer.content and openai.facts_of_stream(answer.content).choice().text == "Hi"
     assert [a["outcome"] for a in waiting.access_of(answer)["attempts"]] == ["upstream_timeout", "ok"]
@@ -292,7 +292,7 @@ def test_the_timeout_of_an_sdk_that_stops_at_the_head_ends_with_it(waiting):
     assert answer.status_code == 504 and answer.headers["x-openclaw-error"] == "deadline_exceeded"
 
 
-def test_a_target_that_lacks_the_only_tool_is_passed_over(gateway):
+def test_a_target_without_the_only_tool_is_skipped(gateway):
     """An answer given without the web search that was asked for looks like one given with it."""
     body = {"model": "searching", "max_tokens": 50, "messages": ASK,
             "tools": [{"type": "web_search_20250305", "name": "web_search"}]}

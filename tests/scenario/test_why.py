@@ -22,7 +22,7 @@ def refusing(status, error):
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_a_provider_s_refusal_is_told_by_its_status_its_code_and_its_parameter(make, caller):
+def test_a_provider_s_error_is_logged_with_status_code_and_parameter(make, caller):
     upstream = make.upstream(refusing(422, {"message": f"bad: {PROMPT}", "type": "invalid_request_error",
                                             "code": "invalid_value", "param": "messages[0].content"}))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}, "models": {"fast": {"targets": ["lab/m"]}}})
@@ -41,7 +41,7 @@ def test_a_provider_s_refusal_is_told_by_its_status_its_code_and_its_parameter(m
 
 @pytest.mark.parametrize("word", [PROMPT, PROMPT.replace("-", "_"), "two words", "<b>", "x" * 65, "é", canary("code")],
                          ids=["prompt", "underscores", "blank", "markup", "long", "accent", "key"])
-def test_what_is_no_word_of_an_api_is_not_logged_as_a_code(make, word):
+def test_free_text_is_not_logged_as_an_error_code(make, word):
     upstream = make.upstream(refusing(400, {"message": "no", "type": word, "code": word, "param": word.replace("_", "-")}))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
     for caller in CALLERS:
@@ -51,7 +51,7 @@ def test_what_is_no_word_of_an_api_is_not_logged_as_a_code(make, word):
         assert word not in json.dumps([line, told], ensure_ascii=False)
 
 
-def test_the_key_that_was_used_is_told_by_its_name(make):
+def test_the_credential_used_is_logged_by_name(make):
     upstream = make.upstream(refusing(401, {"message": "no"}))
     gateway = make.gateway({"providers": {
         "lab": upstream.provider(api_key=[canary("one"), canary("two")]),
@@ -116,7 +116,7 @@ def test_an_answer_from_a_wrong_address_names_the_url(make, wrong):
                 assert "the base_url of 'lab' may be wrong" in text and "canary" not in text and "moved" not in text, text
 
 
-def test_a_page_of_a_broken_proxy_is_no_wrong_address(make):
+def test_an_error_page_of_a_proxy_is_not_a_wrong_address(make):
     upstream = make.upstream(lambda conn: conn.answer(502, b"<html>Bad Gateway</html>", "text/html"))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
     got = ask(gateway, "openai", "lab/m")
@@ -125,7 +125,7 @@ def test_a_page_of_a_broken_proxy_is_no_wrong_address(make):
     assert "status 502 and an HTML page" in line["error_message"], line
 
 
-def test_a_redirect_to_a_place_with_credentials_does_not_tell_them(make):
+def test_credentials_in_a_redirect_are_not_logged(make):
     upstream = make.upstream(lambda conn: conn.answer(307, b"", fields=[("Location", "https://user:canary-pw@other.test/")]))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
     got = ask(gateway, "openai", "lab/m")
@@ -133,7 +133,7 @@ def test_a_redirect_to_a_place_with_credentials_does_not_tell_them(make):
     assert "to another place" in got.error["message"] and "other.test" not in line["error_message"], line
 
 
-def test_a_refusal_that_passes_through_is_explained_in_the_log(make):
+def test_a_passed_through_error_is_explained_in_the_log(make):
     upstream = make.upstream(lambda conn: conn.answer(404, b"no such page\n", "text/plain"))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
     with gateway.raw() as client:
@@ -144,7 +144,7 @@ def test_a_refusal_that_passes_through_is_explained_in_the_log(make):
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_a_request_that_is_wrong_by_itself_is_told_by_its_parameter(make, caller):
+def test_an_invalid_request_is_logged_with_its_parameter(make, caller):
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages")}})
     with gateway.raw() as client:
@@ -154,7 +154,7 @@ def test_a_request_that_is_wrong_by_itself_is_told_by_its_parameter(make, caller
     assert answer.status == 400 and "message" in line["error_message"] and PROMPT not in json.dumps(line), line
 
 
-def test_the_start_and_each_reload_say_what_runs(make):
+def test_the_start_and_each_reload_log_the_configuration(make):
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider(), "ant": mock.provider("anthropic-messages")}})
     said = f"openclaw [0-9.]+, 2 workers on {gateway.address[0]}:{gateway.address[1]}; " \
@@ -165,7 +165,7 @@ def test_the_start_and_each_reload_say_what_runs(make):
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
-def test_debug_tells_a_request_s_life_and_other_levels_nothing(make, level):
+def test_debug_logs_the_stages_of_a_request_and_other_levels_do_not(make, level):
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "observe": {"log": {"level": level}}}, workers=1)
     first, second = (ask(gateway, "openai", "lab/m", True) for _ in range(2))

@@ -18,7 +18,7 @@ def test_without_any_key_the_simulated_provider_answers(make):
     assert "simulated provider" in said and "OPENAI_API_KEY" in said and "openclaw init" in said
 
 
-def test_the_curl_of_the_banner_works_as_it_stands(make):
+def test_the_banner_s_curl_command_works(make):
     gateway = make.gateway(plant=False)
     command = re.search(r"Try it:\n(  curl .*(?:\n    .*)*)", gateway.stderr()).group(1)
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=PATIENCE, env=environment())
@@ -26,7 +26,7 @@ def test_the_curl_of_the_banner_works_as_it_stands(make):
 
 
 @pytest.mark.parametrize("sdk", ["openai", "anthropic"])
-def test_the_simulated_provider_knows_both_sdks(make, sdk):
+def test_the_simulated_provider_serves_both_sdks(make, sdk):
     gateway = make.gateway(plant=False)
     messages = [{"role": "user", "content": "Hello"}]
     if sdk == "openai":
@@ -64,7 +64,7 @@ def test_several_keys_switch_several_providers_on(make):
     ("http://HOST", 200), ("https://app.example", 200), ("chrome-extension://abc", 403), ("", 200),
     ("vscode-file://vscode-app", 200), ("app://obsidian.md", 200),
 ])
-def test_a_page_in_the_browser_of_this_machine_must_be_known(make, origin, status):
+def test_a_local_browser_page_must_be_allowed(make, origin, status):
     """There is no key that it would lack, and a simple request needs no preflight."""
     gateway = make.gateway(plant=False, args=["--set", "server.cors_origins=[https://app.example]"])
     fields = {} if origin is None else {"Origin": origin.replace("HOST", "%s:%d" % gateway.address)}
@@ -77,7 +77,7 @@ def test_a_page_in_the_browser_of_this_machine_must_be_known(make, origin, statu
 
 
 @pytest.mark.parametrize("host, status", [("localhost", 200), ("127.0.0.1", 200), ("rebound.example", 403)])
-def test_a_page_whose_name_was_pointed_here_is_foreign(make, host, status):
+def test_a_page_with_a_rebound_name_is_foreign(make, host, status):
     """DNS rebinding: the page's own origin becomes this machine, and its name tells."""
     gateway = make.gateway(plant=False)
     there = f"{host}:{gateway.address[1]}"
@@ -86,7 +86,7 @@ def test_a_page_whose_name_was_pointed_here_is_foreign(make, host, status):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_well_when_told_to(make, number):
+def test_it_stops_cleanly_on_sigterm(make, number):
     gateway = make.gateway(plant=False)
     gateway.chat("gpt-4o-mini")
     assert gateway.stop(number) == 0
@@ -107,7 +107,7 @@ def test_a_second_signal_ends_it_at_once(make):
 
 @pytest.mark.parametrize("args", [["--nonsense"], ["extra"], ["--set", "nonsense=1"], ["--set", "server.workers=lots"],
                                   ["-c", "/nonexistent/openclaw.yaml"]])
-def test_wrong_usage_is_status_2_with_a_sentence(tmp_path, args):
+def test_wrong_usage_is_status_2_with_a_message(tmp_path, args):
     done = subprocess.run([process.BIN, "serve", *args], capture_output=True, text=True, timeout=PATIENCE,
                           cwd=tmp_path, env=environment())
     assert done.returncode == 2
