@@ -166,7 +166,7 @@ def idle(options):
         after = gateway.rss_mb()
     if done != options.streams:
         raise SystemExit(f"only {done} of {options.streams} idle streams were complete")
-    yield row("Memory at rest, one worker", "MB", "under 15 MB", 15, openclaw=at_rest)
+    yield row("Memory when idle, one worker", "MB", "under 15 MB", 15, openclaw=at_rest)
     yield row(f"Memory with {options.streams} idle streams, all of which complete", "MB",
               "under 150 MB", 150, openclaw=max(peak))
     yield row("Memory ten seconds after them", "MB", "near its start", openclaw=after)

@@ -5,7 +5,7 @@
  * a call's arguments travel as the bytes the caller wrote, and a model name is
  * replaced in place. One pass checks the whole text (RFC 8259, strict: UTF-8,
  * depth, number of values, no duplicate keys) and yields a flat array of nodes
- * in document order. Strings stay escaped until somebody asks for their text.
+ * in document order. Strings stay escaped until their text is requested.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* quota.h - how many bytes the whole process may hold at once.
  *
  * A quota is shared by all threads without locks. Each thread takes from it in grains through a
- * share of its own, so that what a small request holds is counted with plain arithmetic. Whoever is
- * refused must do without; nobody waits.
+ * share of its own, so that what a small request holds is counted with plain arithmetic. A caller
+ * that is refused must do without; no call blocks.
  */
 #pragma once
 

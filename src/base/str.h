@@ -1,4 +1,4 @@
-/* str.h - a slice of somebody else's bytes: pointer and length.
+/* str.h - a slice of bytes that it does not own: pointer and length.
  *
  * A str never owns, is never assumed NUL-terminated and may hold any byte.
  * The empty slice is {NULL, 0} or any pointer with n == 0.

@@ -58,7 +58,7 @@ conf_read_file(const char *path, struct buf *out, bool *ret_once, struct conf_pr
         return true;
     conf_problem(problems, (struct conf_mark){ 0, 0 },
         "cannot be read (%s); check the path and its permissions",
-        errno == ESPIPE ? "it is no regular file any more" : strerrordesc_np(errno));
+        errno == ESPIPE ? "it is not a regular file any more" : strerrordesc_np(errno));
     buf_reset(out, 0);
     return false;
 }

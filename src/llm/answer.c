@@ -87,7 +87,7 @@ surrogate_at(const char *p)
 }
 
 /* Joins a character that was split between two deltas: writes it at the end of *text, over the half
- * that stands there, and returns the rest of `more`. */
+ * that is there, and returns the rest of `more`. */
 static struct str
 join_surrogates(struct str *text, struct str more)
 {

@@ -6,7 +6,7 @@
 static void
 write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t)
 {
-    (void)t;    /* the model stands in the body */
+    (void)t;    /* the model is in the body */
     switch (r->op) {
     case OP_CHAT:
         buf_add(out, S("/chat/completions"));

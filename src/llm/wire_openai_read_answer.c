@@ -574,7 +574,7 @@ failed_choice(const struct json *choices)
     return NULL;
 }
 
-/* Emits the error that stands in a chunk or a body. False when there is none. */
+/* Emits the error in a chunk or a body. False when there is none. */
 static bool
 take_error(struct wire_reader *r, struct reply *reply, const struct chunk *ch, struct str text)
 {

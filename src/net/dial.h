@@ -56,9 +56,9 @@ origin_is_absolute_form(const struct origin *o)
 
 struct dial;
 
-/* Connects: the name must be resolved within dns_ms, then all the rest within connect_ms; without a
- * dns_ms (0) both together within connect_ms; 0 for both is no limit. Exactly one of the two callbacks is called, from the loop, unless dial_cancel() came
- * first. `failed` gets ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The
+/* Connects: the name must be resolved within dns_ms, then all the rest within connect_ms. If dns_ms
+ * is 0, both together have connect_ms; if both are 0, there is no limit. Exactly one of the two
+ * callbacks is called, from the loop, unless dial_cancel() came first. `failed` gets ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The
  * origin must live until then. */
 struct dial *dial_start(struct loop *l, const struct origin *o, uint64_t dns_ms,
     uint64_t connect_ms, void (*done)(void *arg, struct sock *s),

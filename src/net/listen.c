@@ -1,8 +1,8 @@
 /* listen.c - accepts connections, also when the process is short of descriptors.
  *
  * Callers get at most half of the descriptors: the other half is for connections to providers,
- * logs and files. When a new caller comes and that half is taken, connections at rest are closed
- * for it; when none is at rest here, accepting pauses until the other workers have closed some of
+ * logs and files. When a new caller comes and that half is taken, idle connections are closed
+ * for it; when none is idle here, accepting pauses until the other workers have closed some of
  * theirs; after that, new connections are closed at once. The kernel's own limit can still be hit
  * (ENFILE, or a limit lowered from outside): then a spare descriptor is given up for a moment to
  * accept and close. If even that fails, accepting pauses, because the kernel would report the
@@ -589,7 +589,7 @@ forget_callers_most(void)
     atomic_store_explicit(&callers_most, 0, memory_order_relaxed);
 }
 
-/* Closes connections at rest, if there are any. */
+/* Closes idle connections, if there are any. */
 static bool
 make_room(struct listener *li)
 {
@@ -609,7 +609,7 @@ has_room(struct listener *li)
     return LIKELY(sock_accepted_count() < most) || make_room(li);
 }
 
-/* Too many callers, and none of ours is at rest. False: accepting pauses. */
+/* Too many callers, and none of ours is idle. False: accepting pauses. */
 static bool
 shed_of_crowd(struct listener *li)
 {

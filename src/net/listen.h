@@ -45,7 +45,7 @@ void listen_close(struct listener *li);
 
 /* Callers may have half of the descriptors of the process, so that each request can have a connection
  * to a provider, and some are left for logs and files. When all of these are taken, `make_room` is
- * called with the listener's owner: it closes connections of callers that are at rest and says
+ * called with the listener's owner: it closes idle connections of callers and returns
  * whether there were any. */
 void listen_on_crowd(struct listener *li, bool (*make_room)(void *owner));
 

@@ -346,7 +346,7 @@ on_work_done(uv_work_t *req, int status)
     void (*done)(void *arg) = o->done;
     void *arg = o->arg;
 
-    CHECK(status == 0);    /* nobody cancels */
+    CHECK(status == 0);    /* never cancelled */
     free(o);
     done(arg);
 }

@@ -27,11 +27,11 @@ void loop_destroy(struct loop *l);
 /* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
-/* Monotonic time as of this turn of the loop: cheap, good enough for deadlines. */
+/* Monotonic time as of this iteration of the loop: cheap, good enough for deadlines. */
 uint64_t loop_now_ms(const struct loop *l);
 
-/* Runs once at the end of this turn of the loop, after all callbacks: the place to free what a caller
- * further up the stack may still use, and to flush what was buffered. The owner embeds
+/* Runs once at the end of this iteration of the loop, after all callbacks: the place to free what a
+ * caller further up the stack may still use, and to flush what was buffered. The owner embeds
  * the struct; deferring it again before it ran does nothing. */
 struct deferred {
     void (*fn)(void *arg);
@@ -41,11 +41,11 @@ struct deferred {
 };
 void loop_defer(struct loop *l, struct deferred *d);
 
-/* The same in the next turn, after the loop has looked at its sockets: for work that is cut into
- * parts so that nobody waits for all of it. */
+/* The same in the next iteration, after the loop has looked at its sockets: for work that is cut
+ * into parts so that it does not delay other requests. */
 void loop_defer_next(struct loop *l, struct deferred *d);
 
-/* Notes that this turn of the loop has worked on so many bytes; the most that a turn did so far. */
+/* Notes that this iteration has worked on so many bytes; the most that an iteration did so far. */
 void loop_count_work(struct loop *l, size_t bytes);
 uint64_t loop_longest_turn(const struct loop *l);
 

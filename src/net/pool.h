@@ -23,7 +23,7 @@ struct pool_limits {
 struct pool *pool_create(struct loop *l, struct pool_limits limits) NEVER_NULL;
 void pool_destroy(struct pool *p);
 
-/* What a connection has behind it. */
+/* The history of a connection. */
 struct pool_lease {
     uint64_t born_ms;      /* loop time; goes back to pool_put() */
     uint64_t rested_ms;    /* for how long it was idle */

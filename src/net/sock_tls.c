@@ -492,7 +492,7 @@ sock_tls_input(struct sock *s, struct str bytes)
         t->input = (struct str){ NULL, 0 };
     }
     if (t->stash.overflow && !s->closed)
-        sock_fail(s, ERR_UPSTREAM_RESET, "too many bytes while nobody reads");
+        sock_fail(s, ERR_UPSTREAM_RESET, "too many bytes arrived while reading was paused");
 }
 
 void

@@ -152,7 +152,7 @@ take_reply(struct buf *in, const char **ret_why)
     size_t n = reply_length(in);
     unsigned code = buf_len(in) >= 2 ? byte_at(in, 1) : 0;
 
-    /* Some proxies close right behind a refusal, without an address. */
+    /* Some proxies close right after a refusal, without an address. */
     if (code != 0) {
         const char *why = code < ARRAY_LEN(replies) ? replies[code].why : "the SOCKS proxy refused";
 

@@ -320,7 +320,7 @@ use_named_authorities(SSL_CTX *ctx, const char *file, const char *dir, char *why
     }
     if (dir != NULL && !has_hashed_directory(dir)) {
         snprintf(why, why_size,
-            "%s, which %s names, is no directory with hashed names of authorities; 'openssl rehash "
+            "%s, which %s names, is not a directory with hashed names of authorities; 'openssl rehash "
             "DIRECTORY' makes them",
             dir, X509_get_default_cert_dir_env());
         return false;

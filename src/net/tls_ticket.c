@@ -17,7 +17,7 @@
 enum { NAME_BYTES = 16, SECRET_BYTES = 32 };
 
 struct ticket_key {
-    unsigned char name[NAME_BYTES];    /* stands in the ticket, in clear */
+    unsigned char name[NAME_BYTES];    /* in the ticket, in clear */
     unsigned char cipher[SECRET_BYTES];
     unsigned char mac[SECRET_BYTES];
     uint64_t since_ms;    /* 0: there is none */

@@ -2,8 +2,9 @@
  * includes this.
  *
  * A ticket must be readable by whichever worker and whichever context the caller meets next, also
- * after a certificate was renewed. Who has a key can read all that was said under it, forward
- * secrecy or not: so keys live in memory only, and not for long (RFC 5077, 5.5; RFC 8446, C.4).
+ * after a certificate was renewed. An attacker who has a key can decrypt every session that used
+ * it, in spite of forward secrecy: so keys live in memory only, and not for long (RFC 5077, 5.5;
+ * RFC 8446, C.4).
  */
 #pragma once
 

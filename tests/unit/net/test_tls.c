@@ -76,8 +76,8 @@ TEST(authorities_that_the_environment_names_are_used_or_the_name_is_an_error)
         { "/nonexistent.pem", dir,
             "cannot use the authorities in /nonexistent.pem, which SSL_CERT_FILE names: " },
         { certs.good_key, NULL, "which SSL_CERT_FILE names: " },
-        { NULL, "/nonexistent", "/nonexistent, which SSL_CERT_DIR names, is no directory" },
-        { certs.ca, certs.dir, "which SSL_CERT_DIR names, is no directory with hashed names" },
+        { NULL, "/nonexistent", "/nonexistent, which SSL_CERT_DIR names, is not a directory" },
+        { certs.ca, certs.dir, "which SSL_CERT_DIR names, is not a directory with hashed names" },
     };
 
     EXPECT(symlink(certs.ca, hashed) == 0);
