@@ -1,9 +1,9 @@
 /* json.c - one pass over the text, no recursion, no copies.
  *
  * Open containers are frames on an explicit stack; nodes are one array that grows at the end of the
- * arena. Keys must be unique: each open object keeps a 64-bit Bloom filter of its keys' hashes, so
- * that ordinary objects need no comparison, and a hash set once it is large, so that hostile ones
- * stay linear. The sets come from malloc(): only the nodes outlive the parse, and they can grow in
+ * arena. Keys must be unique: each open object keeps a 64-bit filter of its keys, so that ordinary
+ * objects need no comparison, and a seeded hash set once it is large, so that hostile ones stay
+ * linear. The sets come from malloc(): only the nodes outlive the parse, and they can grow in
  * place only while nothing is allocated after them in the arena. Reading values out of the nodes is
  * json_read.c's work.
  */
@@ -25,9 +25,9 @@ enum {
 
 /* An open container. */
 struct frame {
-    uint64_t bloom;    /* one bit per key's hash */
-    uint32_t *set;     /* open addressing: indices of key nodes, 0 is free; or NULL */
-    uint32_t slots;    /* a power of two */
+    uint64_t filter;    /* of its keys: key_bit() */
+    uint32_t *set;      /* open addressing: indices of key nodes, 0 is free; or NULL */
+    uint32_t slots;     /* a power of two */
     uint32_t node;
     uint32_t count;    /* members so far */
 };
@@ -339,6 +339,17 @@ grow_set(struct parser *s, struct frame *f, uint32_t count)
     return true;
 }
 
+/* Length, first and last byte distinguish nearly all keys of an object in the protocols here. Equal
+ * keys share the bit unless one of them is escaped. */
+static inline uint64_t
+key_bit(const struct json *key)
+{
+    unsigned first = (unsigned char)key->p[1];
+    unsigned last = (unsigned char)key->p[key->n - 2];
+
+    return UINT64_C(1) << ((first * 3 + (last + key->n) * 5) & 63);
+}
+
 /* Whether one of the `count` keys before it equals the newest node. */
 static bool
 among_members(const struct parser *s, const struct frame *f, uint32_t count)
@@ -367,10 +378,11 @@ enter_key(struct parser *s)
     if (UNLIKELY(key->escaped))
         s->nodes[f->node].escaped = 1;
     if (LIKELY(count < SET_FROM)) {
-        uint64_t bit = UINT64_C(1) << (hash_key(s, key) >> 58);
+        uint64_t bit = key_bit(key);
+        bool maybe = (f->filter & bit) != 0 || s->nodes[f->node].escaped;
 
-        unique = (f->bloom & bit) == 0 || !among_members(s, f, count);
-        f->bloom |= bit;
+        unique = !maybe || !among_members(s, f, count);
+        f->filter |= bit;
     } else {
         if ((f->set == NULL || count >= f->slots / 2) && !grow_set(s, f, count)) {
             (void)fail_limit(s, s->nodes[s->n - 1].p, "more memory than allowed");
@@ -384,7 +396,7 @@ enter_key(struct parser *s)
 }
 
 /* Reads the key at `p` and its colon; returns where its value starts. */
-static inline const char *
+static INLINED const char *
 read_key(struct parser *s, const char *p, const char *expected)
 {
     if (p == s->end || *p != '"')

@@ -276,11 +276,17 @@ whole_part(const struct number *v)
     return sum;
 }
 
+enum { PLAIN_DIGITS_MAX = 18 };    /* always fit an int64_t */
+
 int64_t
 json_i64(const struct json *j, int64_t fallback)
 {
     if (!json_is(j, JSON_NUMBER))
         return fallback;
+
+    uint64_t plain;
+    if (j->n <= PLAIN_DIGITS_MAX && str_u64(json_raw(j), &plain))
+        return (int64_t)plain;
 
     struct number v = split_number(j);
     uint64_t whole = whole_part(&v);
