@@ -87,7 +87,7 @@ str_istarts(struct str s, struct str prefix)
     if (s.n < prefix.n)
         return false;
     for (size_t i = 0; i < prefix.n; i++) {
-        if (ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
+        if (s.p[i] != prefix.p[i] && ascii_lower(s.p[i]) != ascii_lower(prefix.p[i]))
             return false;
     }
     return true;
