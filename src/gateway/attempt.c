@@ -687,7 +687,8 @@ attempt_begin(struct exchange *x)
     struct target *t = repeat ? x->attempt.target : x->plan.targets[x->candidate++];
     const struct conf_timeouts *limits = &t->timeouts;
 
-    relay_reset(x);
+    if (x->attempts != 0)
+        relay_reset(x);
     /* A helper thread must not use the exchange's arena. */
     x->drops = (struct wire_drops){ .arena = x->large ? x->request.arena : x->arena };
     x->drops.tail = &x->drops.names;

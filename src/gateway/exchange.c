@@ -877,7 +877,7 @@ exchange_finish(struct exchange *x)
         in_flight_end(x->who->in_flight);
     if (x->streaming)
         w->stream_count--;
-    relay_reset(x);
+    relay_fini(x);
     exchange_end_unpack(x);
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);

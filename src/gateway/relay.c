@@ -796,12 +796,18 @@ relay_release(struct exchange *x)
 }
 
 void
+relay_fini(struct exchange *x)
+{
+    relay_release(x);
+    sse_fini(&x->relay.sse);
+}
+
+void
 relay_reset(struct exchange *x)
 {
     struct relay *r = &x->relay;
 
-    relay_release(x);
-    sse_fini(&r->sse);
+    relay_fini(x);
     *r = (struct relay){ .content = false };
     tally_reset(&r->tally);
 }

@@ -118,5 +118,7 @@ enum err relay_hold(struct exchange *x) MUST_CHECK;
 /* Gives back the room of an answer that is written. */
 void relay_release(struct exchange *x);
 
+/* Frees all that the answer holds. */
+void relay_fini(struct exchange *x);
 /* Forgets the attempt's state, ready for the next one. */
 void relay_reset(struct exchange *x);
