@@ -40,11 +40,13 @@ buf_str(const struct buf *b)
 char *buf_reserve(struct buf *b, size_t n) MUST_CHECK;
 void buf_commit(struct buf *b, size_t n);
 
-/* Appends. Text that fits the allocation is only copied: heads and log lines take hundreds of
- * appends. */
+/* The slow half of buf_add(). */
 void buf_add_grow(struct buf *b, struct str s);
-static inline void
-buf_add(struct buf *b, struct str s)
+
+/* buf_add() for the places that append many literals for each request: always inlined, for copying
+ * a text of constant length takes a few instructions. */
+static INLINED void
+buf_add_inlined(struct buf *b, struct str s)
 {
     /* One comparison checks 1 <= n <= room; the capacity never exceeds the limit. */
     if (LIKELY(s.n - 1 < b->cap - b->tail && !b->overflow)) {
@@ -53,6 +55,14 @@ buf_add(struct buf *b, struct str s)
     } else {
         buf_add_grow(b, s);
     }
+}
+
+/* Appends. Text that fits the allocation is only copied: heads and log lines take hundreds of
+ * appends. */
+static inline void
+buf_add(struct buf *b, struct str s)
+{
+    buf_add_inlined(b, s);
 }
 
 static inline void

@@ -705,32 +705,33 @@ attempts_json(struct exchange *x)
     CHECK(buf_len(b) == 0);
     for (const struct attempt_note *n = x->notes; n != NULL; n = n->next) {
         /* ids and names of variables hold nothing that JSON escapes */
-        buf_add(b, n == x->notes ? S("[{\"provider\":\"") : S(",{\"provider\":\""));
+        buf_add_c(b, n == x->notes ? '[' : ',');
+        buf_add_inlined(b, S("{\"provider\":\""));
         buf_add(b, n->target->provider->id);
-        buf_add(b, S("\",\"model\":"));
+        buf_add_inlined(b, S("\",\"model\":"));
         json_add_str(b, n->target->wire.model);
-        buf_add(b, S(",\"outcome\":\""));
+        buf_add_inlined(b, S(",\"outcome\":\""));
         buf_add(b, str_c(err_row(n->outcome)->code));
-        buf_add(b, S("\",\"status\":"));
+        buf_add_inlined(b, S("\",\"status\":"));
         buf_add_i64(b, n->status);
         if (n->credential.n != 0) {
-            buf_add(b, S(",\"credential\":\""));
+            buf_add_inlined(b, S(",\"credential\":\""));
             buf_add(b, n->credential);
             buf_add_c(b, '"');
         }
         if (n->message.n != 0) {
-            buf_add(b, S(",\"message\":"));
+            buf_add_inlined(b, S(",\"message\":"));
             json_add_str(b, n->message);
         }
-        buf_add(b, S(",\"reused\":"));
+        buf_add_inlined(b, S(",\"reused\":"));
         buf_add(b, n->reused ? S("true") : S("false"));
         if (n->resent != 0) {
-            buf_add(b, S(",\"resent\":"));
+            buf_add_inlined(b, S(",\"resent\":"));
             buf_add_u64(b, n->resent);
         }
-        buf_add(b, S(",\"head_us\":"));
+        buf_add_inlined(b, S(",\"head_us\":"));
         buf_add_u64(b, n->head_us != 0 ? n->head_us - n->started_us : 0);
-        buf_add(b, S(",\"us\":"));
+        buf_add_inlined(b, S(",\"us\":"));
         buf_add_u64(b, n->ended_us - n->started_us);
         buf_add_c(b, '}');
     }

@@ -39,7 +39,7 @@ field_STR(struct buf *b, struct str name, struct str value)
 {
     if (value.n == 0)
         return;
-    buf_add(b, name);
+    buf_add_inlined(b, name);
     json_add_str(b, value);
 }
 
@@ -48,21 +48,21 @@ field_RAW(struct buf *b, struct str name, struct str value)
 {
     if (value.n == 0)
         return;
-    buf_add(b, name);
+    buf_add_inlined(b, name);
     buf_add(b, value);
 }
 
 static INLINED void
 field_U64(struct buf *b, struct str name, uint64_t value)
 {
-    buf_add(b, name);
+    buf_add_inlined(b, name);
     buf_add_u64(b, value);
 }
 
 static INLINED void
 field_I64(struct buf *b, struct str name, int64_t value)
 {
-    buf_add(b, name);
+    buf_add_inlined(b, name);
     buf_add_i64(b, value);
 }
 
@@ -77,8 +77,8 @@ static INLINED void
 field_BOOL(struct buf *b, struct str name, bool value)
 {
     if (value) {
-        buf_add(b, name);
-        buf_add(b, S("true"));
+        buf_add_inlined(b, name);
+        buf_add_inlined(b, S("true"));
     }
 }
 
@@ -90,9 +90,9 @@ field_MS(struct buf *b, struct str name, int64_t us)
         return;
     char frac[4] = { '.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
         (char)('0' + us % 10) };
-    buf_add(b, name);
+    buf_add_inlined(b, name);
     buf_add_u64(b, (uint64_t)us / 1000);
-    buf_add(b, str_make(frac, sizeof(frac)));
+    buf_add_inlined(b, str_make(frac, sizeof(frac)));
 }
 
 static void
@@ -100,13 +100,13 @@ write_json(struct buf *b, const struct access_record *r)
 {
     char stamp[CLOCK_STAMP_ROOM];
 
-    buf_add(b, S("{\"ts\":\""));
+    buf_add_inlined(b, S("{\"ts\":\""));
     buf_add(b, clock_stamp(r->wall_ms, stamp));
     buf_add_c(b, '"');
 #define FIELD(kind, name, value) field_##kind(b, S(",\"" name "\":"), value);
 #include "observe/fields.def"
 #undef FIELD
-    buf_add(b, S("}\n"));
+    buf_add_inlined(b, S("}\n"));
 }
 
 /* --- for people --- */
