@@ -247,7 +247,7 @@ is_encoded_name(struct str name)
 {
     for (size_t i = 0; i < name.n; i++)
         if ((unsigned char)name.p[i] <= 0x20 || (unsigned char)name.p[i] >= 0x7f ||
-            strchr("%&\\", name.p[i]) != NULL)
+            strchr("%&\\='\"", name.p[i]) != NULL)
             return true;
     return false;
 }

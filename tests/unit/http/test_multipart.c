@@ -122,6 +122,8 @@ TEST(what_could_be_read_in_two_ways_is_unclear)
         PART("mod&#101;l", "a") END,
         PART("\xef\xbd\x8dodel", "a") END,
         PART("mo\\del", "a") END,
+        PART("model", "a") NAMED("name='model'") END,
+        PART("model", "a") PART("=?utf-8?q?model?=", "b") END,
         PART("model ", "a") END,
         PART("_charset_", "utf-16") PART("model", "a") END,
         /* its disposition */
