@@ -303,6 +303,23 @@ plan_serves(const struct plan *plan, enum llm_op op)
     return false;
 }
 
+/* Some providers (OpenRouter, LiteLLM) fall back to further models that the body names: a key limited
+ * to models may not name any. */
+static bool
+names_other_models(const struct exchange *x)
+{
+    static const char *const members[] = { "models", "fallbacks", NULL };
+    const struct json *doc = x->request.doc;
+    struct wire_fault fault = { S(""), S("") };
+
+    if (!json_is(doc, JSON_OBJECT) || auth_allows_model(x->who, S("")))
+        return false;
+    for (size_t i = 0; members[i] != NULL; i++)
+        if (json_get(doc, str_c(members[i])) != NULL)
+            return true;
+    return wire_check_members(x->request.arena, doc, members, &fault) != OK;
+}
+
 /* Resolves the model to an ordered list of targets. Never waits: it uses the snapshot that the
  * exchange started with. */
 static enum step
@@ -325,6 +342,10 @@ stage_route(struct exchange *x)
     if (!auth_allows_model(x->who, x->request.model))
         return exchange_fail(x, ERR_FORBIDDEN, "this API key may not use the model '" STR_FMT "'",
             STR_ARG(x->request.model));
+    if (names_other_models(x))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "this API key may use certain models only; remove 'models' and 'fallbacks', which can "
+            "make a provider use others");
     enum err e = route_plan(routes, x->arena, x->request.model, &x->plan, &why);
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
