@@ -1,6 +1,6 @@
-"""Every admitted exchange settles exactly once: log, metrics, provider and callers count the same.
+"""Every admitted exchange is settled exactly once: log, metrics, provider and clients agree.
 
-OPENCLAW_ACCOUNTING sets how many requests the big test sends; 100000 unless a sanitizer slows them down.
+OPENCLAW_ACCOUNTING sets the number of requests of the largest test; 100000 unless a sanitizer slows them down.
 """
 import collections
 import json

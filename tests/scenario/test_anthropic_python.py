@@ -46,7 +46,7 @@ def client(gateway):
 
 @pytest.fixture(params=["anthropic", "openai"])
 def provider(request):
-    """The protocol behind the gateway; the caller's is the same in all of these tests."""
+    """The provider's protocol; the client's is the same in all of these tests."""
     return request.param
 
 

@@ -1,4 +1,4 @@
-"""A real browser: pages of an allowed origin may call and see everything, pages of others see nothing.
+"""A real browser: pages of allowed origins may call and read answers, other pages may not.
 
 A small server of ours gives out the page (browser/), which calls the gateway and sends its results home.
 """
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; Ubun
 
 
 class PageServer(http.server.ThreadingHTTPServer):
-    """Gives out the pages and the SDKs' modules; `results` is what the page sent home."""
+    """Serves the pages and the SDKs' modules; `results` is what the page reported."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), functools.partial(PageHandler, directory=str(PAGES)))

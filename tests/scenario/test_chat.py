@@ -17,7 +17,7 @@ UP, LEFT, CTRL_A, CTRL_C, CTRL_D = "\x1b[A", "\x1b[D", "\x01", "\x03", "\x04"
 
 
 class Terminal:
-    """A command on a terminal of its own, and somebody who types."""
+    """A command on a terminal of its own, with simulated typing."""
 
     def __init__(self, *args, **env):
         self.ours, theirs = pty.openpty()
@@ -34,7 +34,7 @@ class Terminal:
         os.write(self.ours, text.encode())
 
     def wait_for(self, pattern):
-        """Waits until the pattern is in what came since the last one. Returns that part."""
+        """Waits for the pattern in the output since the last match. Returns that output."""
         until = time.monotonic() + PATIENCE
         while not (found := re.search(pattern, self.said[self.seen:], re.S)):
             assert time.monotonic() < until, f"no {pattern!r} in {self.said[self.seen:]!r}"
@@ -45,7 +45,7 @@ class Terminal:
         return part
 
     def line(self, text, answer):
-        """Types a line and waits for what comes of it, and for the next prompt."""
+        """Types a line and waits for its output and the next prompt."""
         self.type(text + "\n")
         return self.wait_for(answer + ".*> ")
 

@@ -20,7 +20,7 @@ def gateway(make_shared):
 
 
 def run(gateway, text, command, name=None, cwd=None):
-    """Runs a block of the page at the gateway's address, and gives back what it printed."""
+    """Runs a block of the page against the gateway and returns its output."""
     text = text.replace("http://127.0.0.1:8080", str(gateway.url).rstrip("/"))
     if name is not None:
         path = pathlib.Path(cwd) / name

@@ -37,7 +37,7 @@ def on_terminal(*args, columns=80, **env):
         try:
             while piece := os.read(ours, 65536):
                 said += piece
-        except OSError:                      # how Linux says that the other side is closed
+        except OSError:                      # how Linux reports that the other side is closed
             pass
         os.close(ours)
         return child.wait(PATIENCE), said.decode().replace("\r\n", "\n")

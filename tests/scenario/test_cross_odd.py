@@ -1,4 +1,4 @@
-"""Lawful and less lawful ways to write an answer: callers of both protocols understand them all the same."""
+"""Valid and unusual forms of answers: clients of both protocols get the same from all of them."""
 import functools
 import json
 
@@ -423,7 +423,7 @@ def test_an_error_of_any_shape_is_reported_properly(gateway, upstream, wire, sta
 
 @pytest.mark.parametrize("ending, whole", [([], False), (["[DONE]"], True), ([delta("stop", 1)], True)])
 def test_one_finished_choice_of_two_is_not_a_complete_answer(gateway, upstream, ending, whole):
-    """The body ends cleanly in each case; the last word tells that no more was to come."""
+    """The body ends cleanly in each case; only the terminator shows that it is complete."""
     seen = Seen(gateway, upstream, OPENAI, OPENAI, sse(delta(content="x"), delta("stop"), *ending), n=2)
     assert (b"[DONE]" in seen.body) == whole and bool(seen.said.error) != whole
 

@@ -112,7 +112,7 @@ def test_no_such_name_and_a_failing_name_server_are_different_errors(make):
 
 def test_the_last_of_twenty_addresses_is_reached(make):
     upstream = make.upstream(answer)
-    dead = [f"127.0.1.{i}" for i in range(1, 20)]       # nobody listens there: refused at once
+    dead = [f"127.0.1.{i}" for i in range(1, 20)]       # nothing listens there: refused at once
     names = make.name_server(**{"many.test": Name([*dead, "127.0.0.1"])})
     gateway = make.gateway({"server": {"dns": names.address}, "providers": {"p": at(upstream, "many.test")}})
     assert status(gateway, "p/m") == 200

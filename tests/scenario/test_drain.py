@@ -1,4 +1,4 @@
-"""The end: not ready first, then no new callers, streams finish, and what is left at the deadline is cut honestly."""
+"""The drain: not ready first, then no new connections; streams finish, and what is left at the deadline is cut visibly."""
 import signal
 import socket
 import subprocess
@@ -26,7 +26,7 @@ def start_stream(gateway, caller="openai", knobs="tokens=150;tps=100"):
 
 
 def rest_of(client):
-    """What still comes, and whether the answer's framing was whole."""
+    """Reads the rest, and whether the answer's framing was complete."""
     body = b""
     try:
         while chunk := client.read_chunk():
@@ -84,7 +84,7 @@ def test_streams_complete_and_new_connections_are_refused(make, mock, number):
 
 
 def test_requests_are_served_until_load_balancers_notice_the_drain(make, mock):
-    """During the grace /readyz says 503, /livez 200, and what comes is answered."""
+    """During the grace period /readyz returns 503, /livez 200, and requests are answered."""
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"drain_grace": "60s"}})
     assert gateway.get("/readyz").status_code == 200
     gateway.program.send_signal(signal.SIGTERM)

@@ -1,6 +1,6 @@
-"""Everything a provider can do wrong, through the gateway: an error in the caller's own protocol, or the next target.
+"""Faults of providers, as seen through the gateway: an error in the client's protocol, or the next target.
 
-Never a part that looks like a whole.
+A partial answer never looks complete.
 """
 import json
 import re
@@ -632,7 +632,7 @@ def test_an_answer_is_read_by_its_form_and_sent_as_requested(make, wire, blanks,
 
 
 TRAILING = {
-    # what comes behind the last word: is the connection still to be trusted?
+    # bytes after the terminator: can the connection still be reused?
     b"": True, b"\n\n": True, b": bye\n\n": True, b"data: [DONE]\n\n": True,
     b'data: {"id":"x"}\n\n': False, b"data: nonsense\n\n": False, b'data: {"half': False,
     b'event: error\ndata: {"error":{"message":"m"}}\n\n': False,

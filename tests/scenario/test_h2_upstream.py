@@ -139,7 +139,7 @@ def test_a_connection_closed_by_the_server_loses_no_request(make, front):
 
 
 def test_many_clients_share_a_server_with_few_requests_per_connection(make, front):
-    """It ignores those above the last stream of its GOAWAY: each of the callers may meet that several times."""
+    """The server ignores streams above the last one of its GOAWAY: each client may hit that several times."""
     nginx = front("keepalive_requests 20;")
     gateway = gateway_before(make, nginx)
     clients = [gateway.http() for _ in range(100)]

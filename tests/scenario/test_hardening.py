@@ -1,4 +1,4 @@
-"""What the process gives up, what it warns of, and how a worker that hangs is noticed."""
+"""Privileges, warnings about them, and the detection of hung workers."""
 import contextlib
 import ctypes
 import os
@@ -63,7 +63,7 @@ def test_started_as_root_it_becomes_the_user_and_still_reloads_and_rotates(mock,
         status = status_of(gateway.program.pid)
         assert status["Uid"] == [str(nobody.pw_uid)] * 4 and status["Gid"] == [str(nobody.pw_gid)] * 4
         assert status["CapEff"] == ["0" * 16]
-        assert os.stat(f"/proc/{gateway.program.pid}/environ").st_uid == 0        # nobody else of that user may look
+        assert os.stat(f"/proc/{gateway.program.pid}/environ").st_uid == 0        # other processes of that user must not read it
         assert gateway.chat("lab/mock-gpt").status_code == 200
         log.rename(public_directory / "error.log.1")
         gateway.reload()

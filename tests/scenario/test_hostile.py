@@ -1,6 +1,6 @@
-"""Providers and callers that say anything: whatever comes, each exchange ends once, in the caller's protocol.
+"""Providers and clients that send arbitrary bytes: each exchange ends once, in the client's protocol.
 
-The bytes are made from sound ones by seeded accidents, so that a run can be repeated; a failure names its seed.
+The bytes are valid ones with seeded mutations, so that a run can be repeated; a failure names its seed.
 """
 import json
 import os
@@ -103,7 +103,7 @@ def head(rng, stream, body):
 
 
 def sound_end(caller, frames):
-    """Does the stream, as this caller reads it, end with its last word or with an error?"""
+    """Does the stream, as this client reads it, end with its terminator or an error?"""
     last = [f for f in frames if f.data is not None][-1]
     if caller == "openai-chat":
         return any(f.data == "[DONE]" for f in frames) or "error" in last.json()

@@ -1,4 +1,4 @@
-"""How the gateway speaks HTTP/1.1: connections, bodies, methods, browsers, slow and vanishing callers."""
+"""HTTP/1.1 of the gateway: connections, bodies, methods, browsers, slow and vanishing clients."""
 import gzip
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What an outsider can grow is bounded; what has run out is refused early, told honestly, and used again when it is back."""
+"""Whatever clients can grow is bounded; without resources requests are refused early with a clear error, until there are some again."""
 import json
 import os
 import resource

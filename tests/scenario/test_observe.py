@@ -1,4 +1,4 @@
-"""What the gateway tells about itself is exact, bounded, and cannot be forged by those it tells about."""
+"""Logs and metrics are exact, bounded, and cannot be forged by clients or providers."""
 import json
 import os
 import re

@@ -1,4 +1,4 @@
-"""Recorded OpenAI traffic, given by a fixture server to an OpenAI caller: every byte arrives, and every cut shows."""
+"""Recorded OpenAI traffic, replayed to an OpenAI client: every byte arrives, and every cut is visible."""
 import json
 import re
 
@@ -140,7 +140,7 @@ def test_a_stream_is_relayed_byte_for_byte(gateway, server, case, by):
 
 
 def assert_cut_shows(seen, shown, over, reset, where):
-    """`shown` is what the caller may have got before the cut; `over`: the answer had said its last word by then."""
+    """`shown` is what the client may have received before the cut; `over`: the terminator had been sent by then."""
     if seen.broken:
         assert shown.startswith(seen.body) or seen.body.startswith(shown), where
         return

@@ -1,4 +1,4 @@
-"""What stands in etc/ and docs/operations.md can be used as it is."""
+"""The files of etc/ and the examples of docs/operations.md work as they are."""
 import re
 import shutil
 import socket
@@ -62,7 +62,7 @@ def test_the_yaml_in_operations_is_valid(tmp_path):
 
 
 def test_the_model_list_comes_from_providers_and_never_waits_for_silent_ones(make):
-    """One provider has a list, one takes the connection and says nothing."""
+    """One provider has a list, one accepts the connection and sends nothing."""
     mock = make.mock()
     silent = socket.create_server(("127.0.0.1", 0))
     gateway = make.gateway({"providers": {

@@ -1,4 +1,4 @@
-"""Request bodies that come compressed: unpacked within the limits on every route, refused with the reason otherwise."""
+"""Compressed request bodies: decompressed within the limits on every route, or refused with the reason."""
 import base64
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Routes that are only passed through: parts and conditions, redirects, the caller's query."""
+"""Passed-through routes: ranges and conditional requests, redirects, the client's query."""
 import httpx
 import pytest
 

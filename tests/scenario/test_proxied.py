@@ -1,4 +1,4 @@
-"""A reverse proxy (nginx) between callers and the gateway, as most installations have one."""
+"""A reverse proxy (nginx) in front of the gateway, as in most installations."""
 import os
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""The README's commands, executed: what it tells a stranger to type must work as it stands there.
+"""The README's commands, executed: what it tells users to type must work unchanged.
 
 Its blocks are taken from the file itself. Only the port is changed, so that tests can run side by
 side. Blocks marked `console` need real keys or take very long, and are not run.
@@ -48,7 +48,7 @@ def port():
 
 @pytest.fixture
 def here(tmp_path):
-    """A folder of our own in which build/openclaw is where the README says."""
+    """A separate folder with build/openclaw where the README expects it."""
     (tmp_path / "build").symlink_to(ROOT / "build")
     return tmp_path
 

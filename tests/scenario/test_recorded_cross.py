@@ -1,4 +1,4 @@
-"""Recorded traffic of OpenAI and Anthropic providers, given to callers of both protocols.
+"""Recorded traffic of OpenAI and Anthropic providers, replayed to clients of both protocols.
 
 Whatever protocol a caller speaks, it must learn what the recording says: text, thinking, calls, why it ended,
 what it cost, what went wrong. Facts come from the recordings' expect.json.
@@ -242,7 +242,7 @@ def boundaries(events):
 
 
 def is_over(case, cut):
-    """Whether the provider had said its last word by then."""
+    """Whether the provider had sent its terminator by then."""
     body = b"".join(case.events[:cut])
     if case.wire == ANTHROPIC:
         return anthropic.facts_of_stream(body).done

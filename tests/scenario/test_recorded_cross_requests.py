@@ -1,4 +1,4 @@
-"""Recorded requests, made by callers of one protocol to providers of the other: nothing of them is lost or bent."""
+"""Recorded requests of clients of one protocol to providers of the other: nothing is lost or changed."""
 import json
 
 import pytest
@@ -31,7 +31,7 @@ def ask(gateway, case, provider, model="mock-1;strict"):
 
 
 def translated(gateway, mock, case, provider):
-    """(what the provider was asked, the caller's answer)"""
+    """(the upstream request, the client's answer)"""
     answer = ask(gateway, case, provider)
     assert answer.status_code == 200, answer.text
     return mock.last_request()["json"], answer
@@ -61,7 +61,7 @@ def loses_all_tools(case):
 
 
 def refusable(case):
-    """What an Anthropic provider cannot be asked for, and where the refusal says so."""
+    """Requests that an Anthropic provider does not support, and the parameter that the error names."""
     want = case.expect["request"]
     if want.get("n", 1) > 1:
         return "n"

@@ -56,7 +56,7 @@ def config_of(mock, **more):
 
 
 def start_long_streams(gateway, count, tokens=400):
-    """Streams that take a few seconds, as raw clients whose heads have come."""
+    """Streams that take a few seconds, as raw clients that have received the heads."""
     clients = []
     for i in range(count):
         client = gateway.raw()

@@ -371,7 +371,7 @@ def test_a_file_of_secrets_that_is_missing_or_empty_is_named_and_not_quoted(tmp_
 
 
 def test_secrets_are_not_in_the_command_line_and_not_in_what_a_crash_leaves(make):
-    """The last words of a process that dies name no secret either."""
+    """The output of a crashing process contains no secret either."""
     mock = make.mock()
     gateway = make.gateway({"providers": {"lab": mock.provider()}})
     with open(f"/proc/{gateway.program.pid}/cmdline", "rb") as f:

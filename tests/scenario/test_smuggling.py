@@ -1,6 +1,6 @@
-"""Requests that two servers might read in two ways: each is refused with 400 and the connection closed.
+"""Requests that two servers might parse differently: each is refused with 400 and the connection is closed.
 
-Every row is sent at once and one byte at a time, with a second request behind it that must never be answered.
+Every row is sent at once and one byte at a time, followed by a second request that must never be answered.
 """
 import re
 

@@ -1,4 +1,4 @@
-"""What a person sees who starts the gateway by hand: on a terminal both logs are short lines, piped they are JSON."""
+"""Output of a gateway started by hand: on a terminal both logs are short lines, in a pipe they are JSON."""
 import json
 import os
 import pty

@@ -14,7 +14,7 @@ REFUSAL = b'{"error":{"message":"slow down","type":"rate_limit_error"}}'
 
 
 class Provider:
-    """Reads requests as HTTP says: a body is as long as its Content-Length, whatever it holds. `early(send, rest)`
+    """Parses requests by HTTP's rules: a body is as long as its Content-Length, whatever its contents. `early(send, rest)`
     is called when the beginning of a large body is there; `rest()` reads on until nothing more comes."""
 
     def __init__(self, early):

@@ -10,7 +10,7 @@ from lib.process import PATIENCE, certificate
 ANSWER = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":' \
          b'{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
 LARGE = "y" * 3_000_000
-NAME, ADDRESS = "lab.test", "198.51.100.7"       # of the provider; nobody but the proxy finds it
+NAME, ADDRESS = "lab.test", "198.51.100.7"       # of the provider; only the proxy can resolve it
 
 
 class Proxy:

@@ -1,4 +1,4 @@
-"""Tokens are counted always and shown to those who asked; the next target answers when one cannot."""
+"""Tokens are always counted, and shown on request; fallback to the next target."""
 import json
 import socket
 import time

@@ -1,4 +1,4 @@
-"""No file, no key, no argument: it answers, says what it did, and names what to do next."""
+"""Without file, key or argument the gateway answers, says what it does, and what to do next."""
 import json
 import re
 import signal
@@ -65,7 +65,7 @@ def test_several_keys_switch_several_providers_on(make):
     ("vscode-file://vscode-app", 200), ("app://obsidian.md", 200),
 ])
 def test_a_local_browser_page_must_be_allowed(make, origin, status):
-    """There is no key that it would lack, and a simple request needs no preflight."""
+    """It needs no key, and a simple request needs no preflight."""
     gateway = make.gateway(plant=False, args=["--set", "server.cors_origins=[https://app.example]"])
     fields = {} if origin is None else {"Origin": origin.replace("HOST", "%s:%d" % gateway.address)}
     body = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
@@ -78,7 +78,7 @@ def test_a_local_browser_page_must_be_allowed(make, origin, status):
 
 @pytest.mark.parametrize("host, status", [("localhost", 200), ("127.0.0.1", 200), ("rebound.example", 403)])
 def test_a_page_with_a_rebound_name_is_foreign(make, host, status):
-    """DNS rebinding: the page's own origin becomes this machine, and its name tells."""
+    """DNS rebinding: the page's own origin resolves to this machine; only its name shows it."""
     gateway = make.gateway(plant=False)
     there = f"{host}:{gateway.address[1]}"
     answer = gateway.http().get("/v1/models", headers={"Host": there, "Origin": f"http://{there}"})

@@ -1,6 +1,6 @@
-"""What the scenario tests stand on.
+"""The library of the scenario tests.
 
-gateway   Gateway: `openclaw serve` with a configuration of ours, watched until its end
+gateway   Gateway: `openclaw serve` with a given configuration, checked until its exit
 mock      Mock: `openclaw mock`
 upstream  RawUpstream: a provider that sends exactly the bytes a test wants
 names     NameServer: a DNS server that answers, drops, delays and fails as told

@@ -1,7 +1,7 @@
-"""What an Anthropic answer or stream says, folded here, independently of the gateway.
+"""The contents of an Anthropic answer or stream, parsed independently of the gateway.
 
-A stream is held against its grammar on the way: named events, one block open at a time, numbered from 0
-without gaps, deltas that fit their block, the stop reason before message_stop, nothing behind the last word.
+A stream is checked against the protocol's grammar: named events, one block open at a time, numbered from 0
+without gaps, deltas that fit their block, the stop reason before message_stop, nothing after the terminator.
 """
 import dataclasses
 import json
@@ -116,7 +116,7 @@ def add_events(facts, stream):
         if frame.data is None:
             continue
         doc = frame.json()
-        assert not facts.done and facts.error is None, f"behind the last word: {doc}"
+        assert not facts.done and facts.error is None, f"after the terminator: {doc}"
         assert frame.event == doc["type"], f"event {frame.event!r} holds {doc['type']!r}"
         if doc["type"] == "ping":
             facts.pings += 1

@@ -1,4 +1,4 @@
-"""One question in either of the callers' protocols, and what came of it.
+"""One question in either client protocol, and its result.
 
     result = ask(gateway, "anthropic", "lab/model", stream=True)
     assert result.complete and result.text == "..."
@@ -21,7 +21,7 @@ class Result:
     body: bytes
     broke: bool                # the connection ended before the answer was whole
     text: str = ""
-    complete: bool = False     # it has its finish reason and its last word
+    complete: bool = False     # it has its finish reason and its terminator
     error: dict | None = None  # of the document, or of the stream's error event
 
     @property

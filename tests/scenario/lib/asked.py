@@ -1,4 +1,4 @@
-"""What a request asks for, whichever protocol asks: asked(wire, body) in the words of expect.json's "request".
+"""The contents of a request, independent of its protocol: asked(wire, body) in the words of expect.json's "request".
 
 meaning() makes two of them comparable: neighbouring texts of one role are one, ids go by position, what no
 other protocol can hold is left out. assert_lawful() holds a request against rules that Anthropic enforces.

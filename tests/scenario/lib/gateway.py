@@ -1,4 +1,4 @@
-"""`openclaw serve` with a configuration of the test's, watched from its start to its end.
+"""`openclaw serve` with the test's configuration, checked from its start to its exit.
 
     gateway = gateway_factory({"providers": {"lab": {"wire": "openai-chat", "base_url": mock.url}}})
     gateway.openai().chat.completions.create(model="lab/x", ...)

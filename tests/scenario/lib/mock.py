@@ -11,7 +11,7 @@ from lib.process import Program
 class Mock:
     """Attributes: url ("http://127.0.0.1:PORT", for Anthropic), openai_url (with /v1), program.
 
-    close() asserts that it ended well and that no caller's key ever reached it."""
+    close() asserts a clean exit and that no client's key ever reached it."""
 
     def __init__(self, directory, args=(), record=True, name="mock", expect_status=0):
         args = [*(["--record-last", "20000"] if record else []), *args]

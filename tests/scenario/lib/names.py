@@ -1,11 +1,11 @@
-"""A DNS server that answers, drops, delays and fails as told.
+"""A DNS server that answers, drops, delays and fails as configured.
 
     names = NameServer()
     names.zone["provider.test"] = Name(["127.0.0.1"], ttl=1)
     gateway = make.gateway({"server": {"dns": names.address}, "providers": ...})
     names.asked["provider.test"]                # questions so far, both families
 
-A name that it does not have does not exist.
+Other names do not exist.
 """
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""What an OpenAI answer or stream says, folded here, independently of the gateway.
+"""The contents of an OpenAI answer or stream, parsed independently of the gateway.
 
 facts_of_answer(body) and facts_of_stream(bytes) give a Facts whose fields are named as in expect.json.
 """

@@ -1,4 +1,4 @@
-"""What a page of documentation tells its reader to type."""
+"""Commands and examples of a documentation page."""
 import re
 
 from lib.process import ROOT

@@ -1,4 +1,4 @@
-"""A client that sends exactly the bytes a test wants, with an HTTP reader of its own.
+"""A client that sends exactly the bytes a test wants, with its own HTTP parser.
 
     with RawClient(gateway.address) as c:
         c.send(b"GET /livez HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
@@ -16,7 +16,7 @@ from lib.process import PATIENCE
 
 
 class Cut(Exception):
-    """The peer closed before the message was complete; `.so_far` is the Answer as far as it came."""
+    """The peer closed before the message was complete; `.so_far` is the part of the Answer that arrived."""
 
     def __init__(self, message, so_far=None):
         super().__init__(message)
@@ -27,7 +27,7 @@ class Cut(Exception):
 class Answer:
     status: int
     reason: str
-    headers: list             # (name, value), as they came
+    headers: list             # (name, value), as received
     body: bytes = b""
     chunks: list = dataclasses.field(default_factory=list)
 

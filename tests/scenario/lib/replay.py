@@ -1,4 +1,4 @@
-"""Recorded traffic of real providers, given again: whole, event by event, byte by byte, or cut.
+"""Recorded traffic of real providers, replayed: whole, event by event, byte by byte, or cut.
 
 The recordings lie beside the project (OPENCLAW_SHARED, else ../shared) and are not part of it;
 without them the tests that want them are skipped, which the summary says.

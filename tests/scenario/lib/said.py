@@ -1,4 +1,4 @@
-"""What an answer says, whichever protocol says it: Said.of("openai-chat" or "anthropic-messages", body, stream).
+"""The contents of an answer, independent of its protocol: Said.of("openai-chat" or "anthropic-messages", body, stream).
 
 Words of finish and usage are those of expect.json: OpenAI's, with the cache inside the prompt.
 """
@@ -15,7 +15,7 @@ FINISH = {"end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop", "ma
 class Call:
     name: str
     id: str
-    arguments: object          # parsed; text that is no JSON stays text
+    arguments: object          # parsed; text that is not JSON stays text
     raw: str | None = None     # the string as it came; None where the wire has an object
 
 
@@ -32,7 +32,7 @@ class Said:
     model: str | None = None
     id: str | None = None
     error: dict | None = None
-    complete: bool = False     # its protocol's last word came
+    complete: bool = False     # its protocol's terminator came
 
     @staticmethod
     def of(wire, body, stream):

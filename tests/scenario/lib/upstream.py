@@ -1,4 +1,4 @@
-"""A provider that sends exactly the bytes a test wants, and remembers every byte that it got.
+"""A provider that sends exactly the bytes a test wants, and records every byte that it receives.
 
     def handler(conn):                  # once for each request
         conn.answer(200, b'{"object": "list"}')
@@ -21,7 +21,7 @@ REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found",
 
 @dataclasses.dataclass
 class Request:
-    raw: bytes                 # head and body as they came
+    raw: bytes                 # head and body as received
     method: str = ""
     target: str = ""
     headers: list = dataclasses.field(default_factory=list)

@@ -52,7 +52,7 @@ TEST(two_halves_make_the_whole)
     EXPECT(p50 >= 495 && p50 <= 505);
 }
 
-TEST(nothing_measured_is_nothing_told)
+TEST(an_empty_histogram_reports_zero)
 {
     struct histogram h = { 0 };
 

@@ -51,7 +51,7 @@ TEST(an_anthropic_stream_is_understood)
     EXPECT_INT(r.output_tokens, 7);
 }
 
-TEST(errors_and_rubbish_are_seen)
+TEST(errors_and_invalid_data_are_detected)
 {
     struct bench_reader r = reader(false);
 

@@ -71,7 +71,7 @@ TEST(text_and_thinking_arrive_piece_by_piece)
     talk_stop(&t);
 }
 
-TEST(failures_are_told_apart)
+TEST(failures_are_distinguished)
 {
     struct talk t = { 0 };
 

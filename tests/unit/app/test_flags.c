@@ -32,7 +32,7 @@ parse(struct got *g, int *rest, char **argv)
 
 #define ARGV(...) ((char *[]){ (char *)"cmd", __VA_ARGS__, NULL })
 
-TEST(values_stand_behind_an_equals_sign_a_blank_or_a_letter)
+TEST(values_follow_an_equals_sign_a_space_or_a_letter)
 {
     struct got g = { 0 };
     int rest;
@@ -47,7 +47,7 @@ TEST(values_stand_behind_an_equals_sign_a_blank_or_a_letter)
     EXPECT_STR(str_c(g.name), "b");
 }
 
-TEST(what_is_no_flag_is_given_back_in_order)
+TEST(other_arguments_are_returned_in_order)
 {
     struct got g = { 0 };
     int rest;

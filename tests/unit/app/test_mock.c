@@ -200,7 +200,7 @@ TEST(when_models_are_named_others_do_not_exist)
     mock_kit_stop(&k);
 }
 
-TEST(header_fields_and_the_query_are_wishes_too)
+TEST(header_fields_and_the_query_set_knobs)
 {
     struct mock_kit k = { 0 };
 
@@ -218,7 +218,7 @@ TEST(header_fields_and_the_query_are_wishes_too)
     mock_kit_stop(&k);
 }
 
-TEST(bodies_that_are_no_requests_are_refused)
+TEST(invalid_bodies_are_refused)
 {
     struct mock_kit k = { 0 };
 

@@ -15,7 +15,7 @@ is_done(const struct mock_kit *k)
     return str_ends(buf_str(&k->answer), S("data: [DONE]\n\n"));
 }
 
-TEST(errors_by_status_say_when_to_come_back)
+TEST(errors_by_status_have_retry_after)
 {
     struct mock_kit k = { 0 };
 
@@ -95,7 +95,7 @@ TEST(documents_break_as_well)
     mock_kit_stop(&k);
 }
 
-TEST(answers_can_lie_about_what_they_are)
+TEST(answers_can_have_a_wrong_content_type)
 {
     struct mock_kit k = { 0 };
 
@@ -108,7 +108,7 @@ TEST(answers_can_lie_about_what_they_are)
     mock_kit_stop(&k);
 }
 
-TEST(a_huge_line_is_as_long_as_it_shall_be)
+TEST(a_huge_line_has_the_configured_length)
 {
     struct mock_kit k = { 0 };
     struct arena *a = arena_create(64 * 1024 * 1024);
@@ -148,7 +148,7 @@ TEST(some_answers_never_come)
     mock_kit_stop(&k);
 }
 
-TEST(tokens_come_at_their_pace)
+TEST(tokens_come_at_the_configured_rate)
 {
     struct mock_kit k = { 0 };
 

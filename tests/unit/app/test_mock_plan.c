@@ -13,7 +13,7 @@ read_model(struct mock_plan *p, const char *model)
     return mock_plan_read_model(p, str_c(model), why, sizeof(why));
 }
 
-TEST(a_plain_name_wishes_for_nothing)
+TEST(a_plain_name_sets_nothing)
 {
     struct mock_plan p;
 
@@ -24,7 +24,7 @@ TEST(a_plain_name_wishes_for_nothing)
     EXPECT_INT(p.cut, MOCK_UNSET);
 }
 
-TEST(options_stand_behind_semicolons)
+TEST(options_follow_semicolons)
 {
     struct mock_plan p;
 
@@ -77,7 +77,7 @@ TEST(the_name_replaces_the_faults_of_the_command_line)
     EXPECT_INT(p.fault_count, 0);
 }
 
-TEST(mistakes_are_told_in_a_sentence)
+TEST(mistakes_are_explained)
 {
     struct mock_plan p = MOCK_PLAN_DEFAULT;
     char why[256];
@@ -105,7 +105,7 @@ TEST(a_query_is_read_only_where_it_is_meant)
     EXPECT(!mock_plan_read_query(&p, S("x-mock-nix=9"), why, sizeof(why)));
 }
 
-TEST(dice_fall_as_often_as_the_shares_say)
+TEST(faults_are_drawn_as_often_as_their_shares)
 {
     struct mock_plan p;
     int hits[3] = { 0 };

@@ -87,7 +87,7 @@ TEST(a_folder_without_cases_is_an_error)
     EXPECT(strstr(why, "/nonexistent") != NULL);
 }
 
-TEST(recordings_are_given_whole_in_single_bytes_and_cut)
+TEST(recordings_are_replayed_whole_byte_by_byte_and_cut)
 {
     struct mock_kit k = { .options = MOCK_OPTIONS_DEFAULT };
     const char *route = "/v1/any/route";
@@ -118,7 +118,7 @@ TEST(recordings_are_given_whole_in_single_bytes_and_cut)
     remove_cases();
 }
 
-TEST(frames_of_other_framings_are_told_apart)
+TEST(frames_of_other_framings_are_split)
 {
     static const char message[] = "\0\0\0\x14\0\0\0\0----payloadCRC.";
     struct str two = { message, 20 };

@@ -60,7 +60,7 @@ TEST(the_greeting_quotes_the_question_and_says_how_to_set_a_key)
     EXPECT_INT(s.finish, MOCK_FINISH_STOP);
 }
 
-TEST(an_answer_can_be_as_long_as_one_likes)
+TEST(an_answer_can_have_any_length)
 {
     struct mock_script s = script("m;tokens=5000", "", 0);
 
@@ -119,7 +119,7 @@ TEST(steps_come_in_order_and_carry_all_tokens)
     EXPECT_INT(steps, 1 + 1 + 3 + 1 + 1);
 }
 
-TEST(several_choices_are_told_side_by_side)
+TEST(several_choices_are_interleaved)
 {
     struct mock_script s = script("m;tokens=2", "", 0);
     struct mock_cursor c = { 0 };

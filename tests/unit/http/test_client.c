@@ -130,7 +130,7 @@ TEST(a_large_body_is_sent_whole)
 
 /* --- connections --- */
 
-TEST(a_connection_at_rest_is_used_again)
+TEST(an_idle_connection_is_reused)
 {
     struct world *w = new_world();
     struct record r;
@@ -275,7 +275,7 @@ TEST(a_request_that_was_lost_with_a_reused_connection_is_not_sent_again_unasked)
     end_world(w);
 }
 
-TEST(who_does_not_mind_has_it_sent_again_once)
+TEST(a_repeatable_request_is_resent_once)
 {
     struct world *w = new_world();
     struct record r;
@@ -460,7 +460,7 @@ start_and_cancel_here(void *arg)
     cancel_here(arg);
 }
 
-TEST(cancelling_while_dialling_is_silent)
+TEST(cancelling_while_dialling_calls_nothing_back)
 {
     struct world *w = new_world();
     struct record r;
@@ -526,7 +526,7 @@ TEST(cancelling_inside_a_callback_is_the_end)
     end_world(w);
 }
 
-TEST(destroying_the_client_ends_its_calls_in_silence)
+TEST(destroying_the_client_ends_its_calls_without_callbacks)
 {
     struct world *w = new_world();
     struct record r;

@@ -3,7 +3,7 @@
 
 #include "tests/unit/http/client_world.h"
 
-TEST(the_rest_that_a_server_announces_is_heeded)
+TEST(the_idle_timeout_that_a_server_announces_is_obeyed)
 {
     static const struct {
         const char *answer;

@@ -179,7 +179,7 @@ TEST(a_reset_in_the_middle_is_a_truncation)
 
 /* --- backpressure --- */
 
-TEST(a_paused_call_hears_nothing_until_it_is_resumed)
+TEST(a_paused_call_gets_no_callbacks_until_it_is_resumed)
 {
     struct world *w = new_world();
     struct record r;

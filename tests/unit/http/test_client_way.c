@@ -159,7 +159,7 @@ TEST(a_tls_connection_whose_request_was_cut_is_never_used_again)
     tls_world_close(&t);
 }
 
-TEST(a_provider_that_proves_its_name_is_asked)
+TEST(a_provider_with_a_valid_certificate_gets_the_request)
 {
     struct tls_world t;
     struct record r;
@@ -174,7 +174,7 @@ TEST(a_provider_that_proves_its_name_is_asked)
     tls_world_close(&t);
 }
 
-TEST(a_provider_that_cannot_prove_its_name_gets_no_byte_of_the_request)
+TEST(a_provider_with_an_invalid_certificate_gets_no_byte_of_the_request)
 {
     struct tls_world t;
     struct record r;
@@ -229,7 +229,7 @@ TEST(the_next_connection_to_a_provider_resumes_the_session)
     tls_world_close(&t);
 }
 
-TEST(a_certificate_that_turned_bad_is_noticed_although_a_session_was_kept)
+TEST(a_certificate_that_became_invalid_is_noticed_despite_a_kept_session)
 {
     struct tls_world t;
     struct record r;
@@ -267,7 +267,7 @@ TEST(http_2_is_spoken_when_both_sides_offer_it)
     tls_world_close(&t);
 }
 
-TEST(a_provider_that_agrees_on_nothing_is_spoken_to_as_ever)
+TEST(without_alpn_the_provider_gets_http_1)
 {
     struct tls_world t;
     struct record r;

@@ -54,7 +54,7 @@ nobody_connects(struct tls_world *t)
 
 /* --- requests --- */
 
-TEST(a_request_says_over_h2_what_it_said_over_h1)
+TEST(a_request_is_the_same_over_h2_and_h1)
 {
     struct tls_world t;
     struct peer p;
@@ -261,7 +261,7 @@ TEST(large_bodies_go_both_ways_whole)
     end(&t, &p, &r);
 }
 
-TEST(a_paused_call_gets_no_more_and_holds_up_nobody)
+TEST(a_paused_call_gets_no_more_and_blocks_no_other)
 {
     enum { ANSWER = 2 << 20 };
     static struct record slow, quick;
@@ -297,7 +297,7 @@ TEST(a_paused_call_gets_no_more_and_holds_up_nobody)
     peer_close(&p);
 }
 
-TEST(what_came_before_the_connection_died_is_given_after_a_pause)
+TEST(data_before_the_connection_died_is_delivered_after_a_pause)
 {
     struct tls_world t;
     struct peer p;
@@ -358,7 +358,7 @@ TEST(an_early_refusal_stops_the_upload)
     end(&t, &p, &r);
 }
 
-TEST(answers_that_nobody_wants_any_more_do_not_fill_the_window_of_the_connection)
+TEST(cancelled_answers_do_not_fill_the_window_of_the_connection)
 {
     enum { ROUNDS = 2 * H2_CONNECTION_WINDOW / H2_STREAM_WINDOW };
     struct tls_world t;
@@ -420,7 +420,7 @@ TEST(cancelling_resets_the_stream_and_keeps_the_connection)
     end(&t, &p, &r);
 }
 
-TEST(goaway_lets_the_old_end_and_sends_the_new_elsewhere)
+TEST(goaway_finishes_old_streams_and_sends_new_ones_elsewhere)
 {
     static struct record old, new;
     struct tls_world t;
@@ -453,7 +453,7 @@ TEST(goaway_lets_the_old_end_and_sends_the_new_elsewhere)
     peer_close(&q);
 }
 
-TEST(a_refused_stream_is_sent_again_until_it_is_taken)
+TEST(a_refused_stream_is_resent_until_it_is_accepted)
 {
     enum { REFUSALS = 8 };
     struct tls_world t;
@@ -511,7 +511,7 @@ TEST(a_stream_that_is_always_refused_fails_when_its_time_is_over)
     end(&t, &p, &r);
 }
 
-TEST(many_calls_get_through_although_each_connection_takes_a_few)
+TEST(many_calls_succeed_although_each_connection_accepts_few)
 {
     enum { CALLS = 30, TAKEN = 4 };
     static struct record r[CALLS];
@@ -549,7 +549,7 @@ TEST(many_calls_get_through_although_each_connection_takes_a_few)
         peer_close(&p[i]);
 }
 
-TEST(a_request_that_was_lost_with_a_reused_connection_is_told)
+TEST(a_request_that_was_lost_with_a_reused_connection_is_reported)
 {
     struct tls_world t;
     struct peer p;
@@ -613,7 +613,7 @@ TEST(what_was_not_sent_when_the_connection_ended_goes_elsewhere)
     }
 }
 
-TEST(a_reset_is_told_by_how_far_the_answer_was)
+TEST(a_reset_is_reported_by_the_progress_of_the_answer)
 {
     struct tls_world t;
     struct peer p;
@@ -671,7 +671,7 @@ TEST(a_connection_that_dies_fails_each_of_its_calls_once)
     peer_close(&p);
 }
 
-TEST(a_silent_stream_is_a_timeout_of_its_own)
+TEST(a_silent_stream_times_out_alone)
 {
     static struct record silent, other;
     struct tls_world t;
@@ -827,7 +827,7 @@ TEST(heads_have_limits)
     }
 }
 
-TEST(a_flood_of_frames_that_bring_nothing_ends_the_connection)
+TEST(a_flood_of_useless_frames_ends_the_connection)
 {
     static const struct str floods[] = {
         S_INIT("\0\0\x08\6\1\0\0\0\0"
@@ -956,7 +956,7 @@ alone_close(struct alone *a)
     loop_destroy(a->loop);
 }
 
-TEST(a_connection_at_rest_ends_after_its_time)
+TEST(an_idle_connection_ends_after_its_timeout)
 {
     struct alone a;
 
@@ -1003,7 +1003,7 @@ TEST(a_server_that_answers_no_ping_is_dead)
     alone_close(&a);
 }
 
-TEST(a_server_that_answers_a_ping_may_think_on)
+TEST(a_server_that_answers_a_ping_may_stay_silent)
 {
     static const char pong[] = "\0\0\0\4\0\0\0\0\0"    /* its settings */
                                "\0\0\x08\6\1\0\0\0\0\0\0\0\0\0\0\0\0";

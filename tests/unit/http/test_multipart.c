@@ -46,7 +46,7 @@ TEST(the_field_is_found_wherever_it_stands)
     }
 }
 
-TEST(a_boundary_may_be_quoted_and_stand_behind_other_parameters)
+TEST(a_boundary_may_be_quoted_and_follow_other_parameters)
 {
     struct str value;
 
@@ -92,7 +92,7 @@ TEST(a_files_content_is_never_taken_for_the_field)
 #define NAMED(name) HEAD("Content-Disposition: form-data; " name)
 #define MODEL_AND(line) HEAD("Content-Disposition: form-data; name=\"model\"\r\n" line)
 
-TEST(what_could_be_read_in_two_ways_is_unclear)
+TEST(ambiguous_forms_are_rejected)
 {
     static const char *const bodies[] = {
         /* the structure */

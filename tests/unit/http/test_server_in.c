@@ -357,7 +357,7 @@ TEST(an_early_response_reaches_a_client_that_is_still_sending)
     end_world(w);
 }
 
-TEST(continue_is_sent_when_the_body_is_asked_for)
+TEST(continue_is_sent_when_the_body_is_requested)
 {
     struct world *w = new_world(&test_limits);
     struct buf b;

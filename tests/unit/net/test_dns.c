@@ -140,7 +140,7 @@ TEST(ttls_are_kept_between_a_second_and_an_hour)
     close_both(&s, l);
 }
 
-TEST(names_without_an_answer_hold_up_no_other)
+TEST(names_without_an_answer_do_not_block_others)
 {
     struct loop *l = loop_create();
     struct name_server s;
@@ -177,7 +177,7 @@ TEST(a_lost_packet_is_sent_again)
     close_both(&s, l);
 }
 
-TEST(a_family_that_gets_no_answer_does_not_keep_the_other)
+TEST(a_family_without_an_answer_does_not_delay_the_other)
 {
     struct loop *l = loop_create();
     struct name_server s;
@@ -194,7 +194,7 @@ TEST(a_family_that_gets_no_answer_does_not_keep_the_other)
     close_both(&s, l);
 }
 
-TEST(no_such_name_and_no_answer_are_told_apart_and_kept_briefly)
+TEST(no_such_name_and_no_answer_are_distinguished_and_cached_briefly)
 {
     struct loop *l = loop_create();
     struct name_server s;
@@ -295,7 +295,7 @@ TEST(what_one_loop_learned_serves_another_whose_name_server_is_gone)
     close_both(&s, l);
 }
 
-TEST(all_of_twenty_addresses_are_given_and_the_families_take_turns)
+TEST(all_of_twenty_addresses_are_returned_and_the_families_alternate)
 {
     struct loop *l = loop_create();
     struct name_server s;
@@ -356,7 +356,7 @@ TEST(a_name_with_open_connections_is_looked_up_again_and_a_changed_address_is_no
     close_both(&s, l);
 }
 
-TEST(a_cancelled_query_hears_nothing)
+TEST(a_cancelled_query_is_not_called_back)
 {
     struct loop *l = loop_create();
     struct name_server s;
@@ -412,7 +412,7 @@ TEST(a_loop_ends_with_lookups_under_way)
     EXPECT_INT(a.answers, 0);
 }
 
-TEST(a_name_that_cannot_be_one_is_a_failure)
+TEST(an_invalid_name_is_a_failure)
 {
     struct loop *l = loop_create();
     struct asker a = { .answers = 0 }, b = { .answers = 0 }, c = { .answers = 0 };

@@ -79,7 +79,7 @@ is_refused(const char *host_port)
     return refused;
 }
 
-TEST(port_zero_picks_a_free_port_and_says_which)
+TEST(port_zero_picks_a_free_port_and_reports_it)
 {
     struct loop *l = loop_create();
     struct visits v = { .count = 0 };
@@ -267,7 +267,7 @@ TEST(a_unix_socket_is_shared_by_workers_and_goes_with_the_last)
     rmdir(path);
 }
 
-TEST(a_stale_socket_file_is_replaced_a_living_one_is_not)
+TEST(a_stale_socket_file_is_replaced_and_one_in_use_is_not)
 {
     char path[] = "/tmp/openclaw-test-XXXXXX";
     struct loop *l = loop_create();

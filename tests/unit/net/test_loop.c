@@ -88,7 +88,7 @@ TEST(work_deferred_by_deferred_work_runs_in_the_same_turn)
     buf_fini(&seen);
 }
 
-TEST(work_that_defers_itself_for_ever_does_not_hold_up_the_loop)
+TEST(work_that_defers_itself_forever_does_not_block_the_loop)
 {
     struct loop *l = loop_create();
     struct later x = later_make(l, ".");

@@ -238,7 +238,7 @@ TEST(a_proxy_that_cannot_be_used_is_refused_without_telling_its_password)
     no_proxy();
 }
 
-TEST(connections_are_shared_by_equal_ways_only)
+TEST(connections_are_only_shared_between_equal_origins)
 {
     char error[256];
     struct tls_context *tls = tls_client_create(NULL, true, error, sizeof(error));

@@ -175,7 +175,7 @@ TEST(beyond_the_limit_of_the_pool_the_oldest_of_all_goes)
     place_close(&p);
 }
 
-TEST(what_rested_or_lived_too_long_is_not_given_out)
+TEST(connections_idle_or_open_for_too_long_are_not_used)
 {
     struct place p;
     struct pool_lease lease;
@@ -226,7 +226,7 @@ is_given_after(struct place *p, long ms, uint64_t announced_ms)
     return s != NULL;
 }
 
-TEST(a_connection_is_not_used_near_the_end_of_the_rest_that_the_server_announced)
+TEST(a_connection_is_not_used_near_the_idle_timeout_that_the_server_announced)
 {
     struct place p;
 
@@ -248,7 +248,7 @@ let_it_be_closed(struct place *p, long rest_ms)
     RUN_UNTIL(p->loop, pool_idle_count(p->pool) == 0);
 }
 
-TEST(a_connection_is_not_used_near_the_rest_after_which_the_server_closed_one)
+TEST(a_connection_is_not_used_near_the_idle_time_after_which_the_server_closed_one)
 {
     struct place p;
 
@@ -265,7 +265,7 @@ TEST(a_connection_is_not_used_near_the_rest_after_which_the_server_closed_one)
     place_close(&p);
 }
 
-TEST(of_connections_that_a_restart_closes_the_longest_rest_counts)
+TEST(of_connections_that_a_restart_closes_the_longest_idle_time_counts)
 {
     struct place p;
 
@@ -285,7 +285,7 @@ TEST(of_connections_that_a_restart_closes_the_longest_rest_counts)
     place_close(&p);
 }
 
-TEST(a_connection_whose_end_is_still_in_the_kernel_is_not_given_out)
+TEST(a_connection_whose_end_is_still_in_the_kernel_is_not_used)
 {
     struct place p;
     struct pool_lease lease;
@@ -301,7 +301,7 @@ TEST(a_connection_whose_end_is_still_in_the_kernel_is_not_given_out)
     place_close(&p);
 }
 
-TEST(with_no_room_at_all_nothing_is_kept)
+TEST(a_pool_of_size_zero_keeps_nothing)
 {
     struct place p;
 

@@ -98,7 +98,7 @@ TEST(each_scheme_has_its_proxy_and_all_is_for_the_rest)
     clear_environment();
 }
 
-TEST(lower_case_goes_first_unless_it_is_empty)
+TEST(lower_case_takes_precedence_unless_it_is_empty)
 {
     struct proxy_env env;
 
@@ -133,7 +133,7 @@ TEST(http_proxy_in_upper_case_is_not_trusted_under_cgi)
     clear_environment();
 }
 
-TEST(nothing_on_this_machine_is_asked_for_through_a_proxy)
+TEST(local_servers_are_never_reached_through_a_proxy)
 {
     static const struct {
         const char *host;

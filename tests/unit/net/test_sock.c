@@ -104,7 +104,7 @@ TEST(what_the_kernel_does_not_take_is_queued_counted_and_sent_later)
     pair_close(&p);
 }
 
-TEST(a_large_write_keeps_its_order_behind_a_full_kernel)
+TEST(a_large_write_keeps_its_order_when_the_kernel_is_full)
 {
     struct pair p;
     size_t n = (size_t)8 << 20;
@@ -202,7 +202,7 @@ data_into_room(void *owner, struct str bytes)
     end_data(owner, bytes);
 }
 
-TEST(bytes_go_straight_into_the_room_that_the_owner_offers)
+TEST(bytes_are_read_directly_into_the_buffer_of_the_owner)
 {
     static const struct sock_events events = {
         .room = offer_room, .data = data_into_room, .failed = end_failed
@@ -219,7 +219,7 @@ TEST(bytes_go_straight_into_the_room_that_the_owner_offers)
     pair_close(&p);
 }
 
-TEST(a_shutdown_ends_the_stream_behind_what_is_queued_and_reading_goes_on)
+TEST(a_shutdown_ends_the_stream_after_what_is_queued_and_reading_continues)
 {
     struct pair p;
 
@@ -258,7 +258,7 @@ TEST(a_close_is_an_end_for_the_peer_and_a_reset_is_a_failure)
     pair_close(&p);
 }
 
-TEST(a_failed_write_is_told_from_the_loop_and_only_once)
+TEST(a_failed_write_is_reported_from_the_loop_and_only_once)
 {
     struct pair p;
 
@@ -277,7 +277,7 @@ TEST(a_failed_write_is_told_from_the_loop_and_only_once)
     pair_close(&p);
 }
 
-TEST(what_the_peer_said_before_it_hung_up_is_read_although_writing_fails)
+TEST(what_the_peer_sent_before_it_closed_is_read_although_writing_fails)
 {
     struct pair p;
 
@@ -297,7 +297,7 @@ TEST(what_the_peer_said_before_it_hung_up_is_read_although_writing_fails)
     pair_close(&p);
 }
 
-TEST(bad_news_that_came_between_owners_is_told_to_the_next)
+TEST(an_error_between_two_owners_is_reported_to_the_next)
 {
     struct pair p;
 
@@ -326,7 +326,7 @@ close_in_data(void *owner, struct str bytes)
     e->sock = NULL;
 }
 
-TEST(an_owner_may_close_in_its_callback_and_hears_nothing_more)
+TEST(an_owner_that_closes_in_its_callback_is_not_called_again)
 {
     static const struct sock_events events = { .data = close_in_data, .failed = end_failed };
     struct pair p;

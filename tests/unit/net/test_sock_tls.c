@@ -345,7 +345,7 @@ offer_small_room(void *owner, size_t *ret_size)
     return small_room;
 }
 
-TEST(a_small_room_is_filled_again_and_again_and_may_be_paused_in_between)
+TEST(a_small_buffer_is_filled_repeatedly_and_may_be_paused)
 {
     static const struct sock_events events = {
         .room = offer_small_room, .data = end_data, .eof = end_eof, .failed = end_failed
@@ -394,7 +394,7 @@ TEST(a_clean_shutdown_is_an_end_and_the_other_direction_stays_open)
     contexts_close(&t);
 }
 
-TEST(a_close_says_goodbye_but_a_cut_connection_is_a_failure)
+TEST(a_close_sends_close_notify_and_a_cut_connection_is_a_failure)
 {
     struct tls_pair t;
     uv_os_fd_t fd;
@@ -442,7 +442,7 @@ speak_first(struct end *server)
     sock_shutdown(server->sock);
 }
 
-TEST(what_is_written_before_the_handshake_is_sent_behind_it)
+TEST(what_is_written_before_the_handshake_is_sent_after_it)
 {
     struct tls_pair t;
 

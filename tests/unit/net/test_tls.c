@@ -19,7 +19,7 @@ TEST(a_certificate_and_its_key_make_a_server)
     certs_remove(&certs);
 }
 
-TEST(what_is_wrong_with_certificate_or_key_is_said_with_the_file)
+TEST(an_invalid_certificate_or_key_is_reported_with_its_file)
 {
     struct certs certs;
 

@@ -102,7 +102,7 @@ TEST(a_key_seals_for_half_a_day_and_opens_for_half_a_day_more)
     clock_set_for_tests(0, 0);
 }
 
-TEST(after_a_long_rest_no_old_key_is_left)
+TEST(after_a_long_idle_time_no_old_key_is_left)
 {
     struct ticket_key key, found;
     bool is_newest;

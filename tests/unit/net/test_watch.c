@@ -62,7 +62,7 @@ TEST(a_file_that_is_written_is_reported_once_soon)
     place_close(&p);
 }
 
-TEST(a_neighbour_that_changes_is_nobodys_business)
+TEST(changes_of_other_files_are_ignored)
 {
     struct place p;
 
@@ -73,7 +73,7 @@ TEST(a_neighbour_that_changes_is_nobodys_business)
     place_close(&p);
 }
 
-TEST(a_neighbour_that_changes_all_the_time_hides_nothing)
+TEST(constant_changes_of_other_files_hide_nothing)
 {
     struct place p;
 
@@ -106,7 +106,7 @@ TEST(a_file_that_is_replaced_by_a_rename_is_reported)
     place_close(&p);
 }
 
-TEST(a_file_that_goes_is_not_reported_until_it_comes_back)
+TEST(a_deleted_file_is_not_reported_until_it_is_back)
 {
     struct place p;
 
@@ -160,7 +160,7 @@ TEST(the_directory_of_a_path_is_found)
     EXPECT_STR(directory_of(S("/etc//x")), "/etc");
 }
 
-TEST(other_permissions_are_a_change)
+TEST(changed_permissions_are_a_change)
 {
     struct place p;
 
@@ -170,7 +170,7 @@ TEST(other_permissions_are_a_change)
     place_close(&p);
 }
 
-TEST(a_file_that_is_watched_no_more_is_not_reported)
+TEST(a_file_that_is_no_longer_watched_is_not_reported)
 {
     struct place p;
     struct place other = { .changes = 0 };
