@@ -103,7 +103,7 @@ arena_fail_after_for_tests(unsigned n)
     return waiting;
 }
 
-/* True when a test wants this attempt to fail. */
+/* True if a test wants this allocation to fail. */
 static inline bool
 fails_for_test(void)
 {
@@ -140,7 +140,7 @@ arena_was_refused(const struct arena *a)
     return a->refused;
 }
 
-/* Asks for room for `bytes` whose size an outsider chose. */
+/* Counts `bytes` in the quota. False, from then on, once it is exceeded. */
 static bool
 may_take(struct arena *a, size_t bytes)
 {
@@ -217,8 +217,7 @@ arena_destroy(struct arena *a)
     free(a);
 }
 
-/* Where in the newest chunk `size` bytes (SIZE_LAST at most) would start, or NULL when they do not
- * fit. */
+/* Returns where `size` bytes (at most SIZE_LAST) fit into the newest chunk, or NULL. */
 static inline char *
 fit(const struct arena *a, size_t size, size_t align)
 {
@@ -232,7 +231,7 @@ fit(const struct arena *a, size_t size, size_t align)
     return c->data + c->used + pad;
 }
 
-/* Claims `size` bytes at `p`, which fit() found. */
+/* Allocates `size` bytes at `p`, as found by fit(). */
 static inline void
 claim(struct arena *a, char *p, size_t size)
 {
@@ -240,8 +239,8 @@ claim(struct arena *a, char *p, size_t size)
     UNPOISON(p, size);
 }
 
-/* A new newest chunk in which `size` bytes of any alignment up to `align` fit. NULL when memory is
- * gone, or the quota for what an outsider chose (`ours` is not refused, but counted). */
+/* Adds a chunk in which `size` bytes fit at any alignment up to `align`. NULL if memory is
+ * exhausted or the quota is exceeded (with `ours`, exceeding the quota is counted but allowed). */
 static struct chunk *
 add_chunk(struct arena *a, size_t size, size_t align, bool ours)
 {
@@ -295,7 +294,7 @@ arena_alloc_raw(struct arena *a, size_t size, size_t align)
     return p;
 }
 
-/* A block of its own for `size` bytes. NULL when memory is gone. */
+/* A separate block of `size` bytes. NULL if memory is exhausted. */
 static void *
 add_block(struct arena *a, size_t size)
 {
@@ -339,7 +338,7 @@ arena_try(struct arena *a, size_t size)
     return p;
 }
 
-/* Whether the newest allocation of the newest chunk, `p`, could have `size` bytes where it is. */
+/* Can the newest allocation of the newest chunk, `p`, have `size` bytes without moving? */
 static bool
 fits_in_place(const struct arena *a, const char *p, size_t size)
 {
@@ -348,7 +347,7 @@ fits_in_place(const struct arena *a, const char *p, size_t size)
     return size <= SIZE_LAST && size + RED_ZONE <= room;
 }
 
-/* Changes the size of the newest block. NULL when memory is gone. */
+/* Resizes the newest block. NULL if memory is exhausted. */
 static void *
 resize_block(struct arena *a, size_t new_size)
 {
@@ -371,7 +370,7 @@ resize_block(struct arena *a, size_t new_size)
     return b->data;
 }
 
-/* A copy elsewhere; the old one stays until the arena is destroyed. */
+/* Copies to a new place; the old one stays allocated until the arena is destroyed. */
 static void *
 move_block(struct arena *a, const void *p, size_t old_size, size_t new_size)
 {
@@ -472,7 +471,7 @@ arena_rewind(struct arena *a, struct arena_mark mark)
     while (a->chunk != mark.chunk) {
         struct chunk *c = a->chunk;
 
-        CHECK(c != first_chunk(a));    /* the mark is of this arena and was not rewound past */
+        CHECK(c != first_chunk(a));    /* the mark belongs to another arena, or was rewound past */
         a->chunk = c->older;
         if (a->spare == NULL && c->size <= SPARE_MAX)
             a->spare = c;

@@ -1,9 +1,8 @@
-/* arena.h - memory that lives exactly as long as one exchange.
+/* arena.h - memory that is released all at once, at the end of an exchange.
  *
- * Whatever is parsed, translated or formatted for an exchange is allocated
- * here and given back in one go; nothing is freed piece by piece. An arena
- * belongs to one thread and takes no locks. Stream decoders mark and rewind
- * it around each event, so that a long stream allocates nothing per token.
+ * Whatever is parsed, translated or formatted for an exchange is allocated here; nothing is freed
+ * individually. An arena belongs to one thread and takes no locks. Stream decoders set a mark
+ * before each event and rewind to it afterwards, so that a long stream allocates nothing per token.
  */
 #pragma once
 
@@ -15,22 +14,22 @@ struct arena;
 /* A new arena that hands out at most `limit_bytes` through arena_try(). */
 struct arena *arena_create(size_t limit_bytes) NEVER_NULL;
 
-/* Makes the arena as new, for its next user: runs the cleanups and releases everything but the
- * first page. */
+/* Resets the arena for its next user: runs the cleanups and releases everything but the first
+ * page. */
 void arena_reset(struct arena *a);
 
-/* From now on what the arena takes beyond its first page counts in `share`, which must belong to the
- * thread that uses the arena and outlive it. When the quota has no room, arena_try() and
- * arena_grow() return NULL from then on. */
+/* Counts what the arena allocates beyond its first page in `share`, which must belong to the thread
+ * that uses the arena and must outlive it. Once the quota is exceeded, arena_try() and arena_grow()
+ * return NULL. */
 void arena_count_in(struct arena *a, struct quota_share *share);
 
-/* True once the quota had no room for the arena. */
+/* True once the quota was exceeded by this arena. */
 bool arena_was_refused(const struct arena *a);
 
 /* Runs the cleanups, newest first, then releases everything. NULL is a no-op. */
 void arena_destroy(struct arena *a);
 
-/* Zeroed memory for something small whose size the program chose. Never NULL; `align` is a power of
+/* Zeroed memory of a size that the program chose, not its input. Never NULL; `align` is a power of
  * two. */
 void *arena_alloc(struct arena *a, size_t size, size_t align) NEVER_NULL;
 /* The same, not zeroed. */
@@ -41,8 +40,8 @@ void *arena_alloc_raw(struct arena *a, size_t size, size_t align) NEVER_NULL;
 #define arena_array(a, type, count)                                                                \
     ((type *)arena_alloc((a), sizeof(type) * (count), alignof(type)))
 
-/* Memory, not zeroed, for something whose size an outsider chose: a body, a JSON document, a stream
- * event. Aligned for any type. NULL once the limit is reached; the caller answers 413. */
+/* Memory, not zeroed, of a size that depends on outside data: a body, a JSON document, a stream
+ * event. Aligned for any type. NULL if it would exceed the limit; the caller answers with 413. */
 void *arena_try(struct arena *a, size_t size) MUST_CHECK;
 
 /* Grows the newest arena_try() block in place, or moves it; contents are kept. `p` may be NULL with
@@ -70,9 +69,9 @@ struct arena_mark {
 struct arena_mark arena_mark(struct arena *a);
 void arena_rewind(struct arena *a, struct arena_mark mark);
 
-/* Bytes held from the system, for metrics and tests. */
+/* Bytes allocated from the system, for metrics and tests. */
 size_t arena_held_bytes(const struct arena *a);
 
-/* Tests only: the n-th arena_try() or arena_grow() from now on this thread fails, once; 0 cancels
- * that. True if an earlier failure is still pending, so that a loop over n can end. */
+/* For tests: makes the n-th arena_try() or arena_grow() from now on in this thread fail, once; 0
+ * cancels that. True if an earlier failure is still pending, so that a loop over n can end. */
 bool arena_fail_after_for_tests(unsigned n);

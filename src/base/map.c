@@ -1,10 +1,10 @@
-/* map.c - entries in the order they came, and a table of slots that finds them.
+/* map.c - entries in insertion order, and slots that refer to them.
  *
- *     slots:   . 3 . . 1 . 2 .        positions in `entries` plus one, 0 is free
+ *     slots:   . 3 . . 1 . 2 .        index into `entries` plus one; 0 is free
  *     entries: [alpha] [beta] [gamma]
  *
- * Linear probing; a removal closes the gap that it leaves in the slots, so lookups never
- * wade through tombstones. In the entries it leaves a hole, which the next growth drops.
+ * Linear probing. A removal moves later slots up to close the gap, so lookups skip no tombstones.
+ * In the entries it leaves a hole, which is dropped when the map grows.
  */
 #include "base/map.h"
 
@@ -20,14 +20,14 @@ struct entry {
     char *key;
     size_t n;
     uint64_t hash;
-    void *value;    /* NULL: taken out */
+    void *value;    /* NULL: removed */
 };
 
 struct map {
     struct entry *entries;
-    size_t used;     /* entries, holes included */
+    size_t used;     /* entries, including holes */
     size_t cap;      /* a power of two; there are twice as many slots */
-    size_t count;    /* entries without holes */
+    size_t count;    /* entries, not counting holes */
     uint32_t *slots;
 };
 
@@ -56,7 +56,7 @@ load(const char *p, size_t n)
     return v;
 }
 
-/* Up to eight bytes as one number; texts that give the same number differ in length. */
+/* Up to eight bytes as one number. Equal numbers can only come from texts of different lengths. */
 static inline uint64_t
 load_short(const char *p, size_t n)
 {
@@ -103,7 +103,7 @@ slot_mask(const struct map *m)
     return m->cap * 2 - 1;
 }
 
-/* The slot of `key`, or the free one where it belongs. The map must have slots. */
+/* The slot of `key`, or the free slot where it belongs. The map must have slots. */
 static size_t
 find_slot(const struct map *m, struct str key, uint64_t hash)
 {
@@ -118,7 +118,7 @@ find_slot(const struct map *m, struct str key, uint64_t hash)
     return at;
 }
 
-/* Makes room for one more entry: drops the holes, and doubles the capacity unless that freed
+/* Makes room for one more entry: drops the holes, and doubles the capacity unless that was
  * enough. */
 static void
 rebuild(struct map *m)
@@ -183,7 +183,7 @@ map_get(const struct map *m, struct str key)
     return m->slots[at] != 0 ? m->entries[m->slots[at] - 1].value : NULL;
 }
 
-/* Frees the slot `hole`, and moves up the slots after it that would no longer be found. */
+/* Frees the slot `hole`, and moves up later slots that could no longer be found. */
 static void
 close_gap(struct map *m, size_t hole)
 {

@@ -1,7 +1,7 @@
-/* map.h - strings to pointers, for tables built once and read often.
+/* map.h - a hash table with string keys, for tables that are built once and read often.
  *
- * Open addressing, seeded hash (outsiders choose keys). The map copies its keys
- * and never owns the values.
+ * Open addressing; the hash is seeded because keys may come from outside. The map copies the keys
+ * and does not own the values.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
-/* quota.c - one counter that is added to first and looked at then, so that threads never pass the
- * limit together. */
+/* quota.c - an atomic counter, incremented first and checked afterwards, so that concurrent threads
+ * cannot exceed the limit together. */
 #include "base/quota.h"
 
 static bool
@@ -43,7 +43,7 @@ quota_give(struct quota *q, uint64_t n)
         CHECK(atomic_fetch_sub_explicit(&q->held, n, memory_order_relaxed) >= n);
 }
 
-/* Takes whole grains while there is room for them, else no more than what is needed. */
+/* Takes whole grains while they fit, otherwise only what is needed. */
 bool
 quota_share_grow(struct quota_share *s, uint64_t n, bool begun)
 {

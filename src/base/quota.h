@@ -1,8 +1,8 @@
-/* quota.h - how many bytes the whole process may hold at once.
+/* quota.h - a limit on the number of bytes that the process holds for its clients.
  *
- * A quota is shared by all threads without locks. Each thread takes from it in grains through a
- * share of its own, so that what a small request holds is counted with plain arithmetic. A caller
- * that is refused must do without; no call blocks.
+ * A quota is shared by all threads without locks. Each thread takes bytes from it in large grains
+ * through a share of its own, so that small requests are counted with plain arithmetic. When the
+ * limit is reached, requests for more fail at once; nothing waits.
  */
 #pragma once
 
@@ -13,24 +13,24 @@
 struct quota {
     _Atomic uint64_t held;
     _Atomic uint64_t limit;
-    _Atomic uint64_t refused;    /* how often there was no room */
+    _Atomic uint64_t refused;    /* how often it was exceeded */
 };
 
-/* May be changed at any time; what is held beyond it stays held. */
+/* May be called at any time. Bytes that are held already stay held. */
 static inline void
 quota_set_limit(struct quota *q, uint64_t limit)
 {
     atomic_store_explicit(&q->limit, limit, memory_order_relaxed);
 }
 
-/* For something new. False, and counted, when it does not fit. */
+/* For new work. False, and counted as refused, if it would exceed the limit. */
 bool quota_take(struct quota *q, uint64_t n) MUST_CHECK;
 
-/* For something already begun, which may go on up to twice the limit: what was let in should come to
- * its end. False, and counted, when even that is used up. */
+/* For work in progress, which may use up to twice the limit, so that what was admitted can be
+ * completed. False, and counted as refused, if it would exceed even that. */
 bool quota_stretch(struct quota *q, uint64_t n) MUST_CHECK;
 
-/* Gives back what was taken. */
+/* Returns what was taken. */
 void quota_give(struct quota *q, uint64_t n);
 
 static inline uint64_t
@@ -47,17 +47,18 @@ quota_refused(const struct quota *q)
 
 #define QUOTA_GRAIN_BYTES (64u * 1024)
 
-/* One thread's part of a quota. Without a quota nothing is counted and nothing refused. */
+/* One thread's share of a quota. Without a quota, nothing is counted or refused. */
 struct quota_share {
     struct quota *quota;
-    uint64_t held;     /* by those who use this share */
-    uint64_t taken;    /* from the quota; at least `held` */
+    uint64_t held;     /* by the users of this share */
+    uint64_t taken;    /* from the quota; never less than `held` */
 };
 
-/* The slow half of quota_share_add(). */
+/* The slow path of quota_share_add(). */
 bool quota_share_grow(struct quota_share *s, uint64_t n, bool begun) MUST_CHECK;
 
-/* Counts `n` more bytes; `begun` as in quota_stretch(). False: refused, nothing was counted. */
+/* Counts `n` more bytes. `begun`: for work in progress, as in quota_stretch(). False: refused,
+ * nothing was counted. */
 static inline bool MUST_CHECK
 quota_share_add(struct quota_share *s, uint64_t n, bool begun)
 {
@@ -67,15 +68,15 @@ quota_share_add(struct quota_share *s, uint64_t n, bool begun)
     return true;
 }
 
-/* Counts `n` more bytes although they may be beyond the limit: they are in use already. False when
- * they are: the holder must come to an end. */
+/* Counts `n` more bytes that are in use already, even if they exceed the limit. False if they do:
+ * the holder must stop. */
 bool quota_share_force(struct quota_share *s, uint64_t n);
 
 void quota_share_give(struct quota_share *s, uint64_t n);
 
-/* Counts `now` bytes for a holder instead of the `*held` counted so far. False: refused, and `*held`
- * stays as it was. */
+/* Changes the number of bytes counted for a holder from `*held` to `now`. False: refused, and
+ * `*held` is unchanged. */
 bool quota_share_set(struct quota_share *s, uint64_t *held, uint64_t now, bool begun) MUST_CHECK;
 
-/* Gives back what is taken and not held, so that the quota shows what is. */
+/* Returns what was taken but is not held, so that the quota is exact. */
 void quota_share_trim(struct quota_share *s);

@@ -1,6 +1,6 @@
-/* str.h - a slice of bytes that it does not own: pointer and length.
+/* str.h - a slice: pointer and length of bytes that are owned elsewhere.
  *
- * A str never owns, is never assumed NUL-terminated and may hold any byte.
+ * A slice owns nothing, need not be NUL-terminated and may contain any byte.
  * The empty slice is {NULL, 0} or any pointer with n == 0.
  */
 #pragma once

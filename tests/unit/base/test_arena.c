@@ -21,7 +21,7 @@ TEST(a_new_arena_is_one_page)
     arena_destroy(NULL);
 }
 
-TEST(small_things_are_zeroed_and_aligned)
+TEST(small_allocations_are_zeroed_and_aligned)
 {
     struct arena *a = arena_create(0);
 
@@ -36,7 +36,7 @@ TEST(small_things_are_zeroed_and_aligned)
     arena_destroy(a);
 }
 
-TEST(a_thing_larger_than_a_chunk_fits_too)
+TEST(an_allocation_may_be_larger_than_a_chunk)
 {
     struct arena *a = arena_create(0);
     char *p = arena_alloc(a, 300000, 64);
@@ -59,7 +59,7 @@ TEST(memory_that_was_used_before_is_zeroed_again)
     arena_destroy(a);
 }
 
-TEST(the_limit_holds_for_sizes_that_outsiders_choose)
+TEST(the_limit_applies_to_arena_try)
 {
     struct arena *a = arena_create(10000);
 
@@ -73,7 +73,7 @@ TEST(the_limit_holds_for_sizes_that_outsiders_choose)
     arena_destroy(a);
 }
 
-TEST(a_size_that_no_machine_has_is_refused_without_a_limit)
+TEST(an_absurdly_large_size_is_refused_even_without_a_limit)
 {
     struct arena *a = arena_create(SIZE_MAX);
 
@@ -96,7 +96,7 @@ TEST(a_large_block_leaves_the_chunk_in_use_open)
     arena_destroy(a);
 }
 
-TEST(the_newest_block_grows_where_it_is)
+TEST(the_newest_block_grows_in_place)
 {
     struct arena *a = arena_create(1 << 20);
     char *p = arena_try(a, 100);
@@ -159,7 +159,7 @@ TEST(growing_past_the_limit_leaves_the_block_unharmed)
     arena_destroy(a);
 }
 
-TEST(giving_room_back_makes_it_available_again)
+TEST(shrinking_makes_room_available_again)
 {
     struct arena *a = arena_create(5000);
     char *p = arena_try(a, 5000);
@@ -170,7 +170,7 @@ TEST(giving_room_back_makes_it_available_again)
     arena_destroy(a);
 }
 
-TEST(a_copy_is_whole_and_ends_with_a_nul)
+TEST(a_copy_is_complete_and_nul_terminated)
 {
     struct arena *a = arena_create(1000);
     struct str s = arena_str(a, S("hello"));
@@ -182,7 +182,7 @@ TEST(a_copy_is_whole_and_ends_with_a_nul)
     arena_destroy(a);
 }
 
-TEST(a_copy_beyond_the_limit_is_no_slice)
+TEST(a_copy_beyond_the_limit_fails)
 {
     struct arena *a = arena_create(5);
     struct str s = arena_str(a, S("hello"));
@@ -191,7 +191,7 @@ TEST(a_copy_beyond_the_limit_is_no_slice)
     arena_destroy(a);
 }
 
-TEST(a_printed_text_is_cut_at_four_kilobytes)
+TEST(formatted_text_is_truncated_at_four_kilobytes)
 {
     struct arena *a = arena_create(0);
     struct str s = arena_printf(a, "%d-%s", 12, "x");
@@ -231,7 +231,7 @@ TEST(cleanups_run_newest_first)
     EXPECT(order.seen[0] == 3 && order.seen[1] == 2 && order.seen[2] == 1);
 }
 
-TEST(a_rewind_gives_back_chunks_blocks_and_the_limit)
+TEST(a_rewind_releases_chunks_blocks_and_the_limit)
 {
     struct arena *a = arena_create(200000);
     char *kept = arena_try(a, 100);
@@ -253,7 +253,7 @@ TEST(a_rewind_gives_back_chunks_blocks_and_the_limit)
     arena_destroy(a);
 }
 
-TEST(marks_may_lie_inside_each_other)
+TEST(marks_may_be_nested)
 {
     struct arena *a = arena_create(1 << 20);
     struct arena_mark outer = arena_mark(a);
@@ -270,7 +270,7 @@ TEST(marks_may_lie_inside_each_other)
     arena_destroy(a);
 }
 
-TEST(a_long_stream_of_events_holds_no_more_than_its_first)
+TEST(a_long_stream_needs_no_more_memory_than_its_first_event)
 {
     struct arena *a = arena_create(1 << 20);
     size_t held = 0;
@@ -288,7 +288,7 @@ TEST(a_long_stream_of_events_holds_no_more_than_its_first)
     arena_destroy(a);
 }
 
-TEST(each_attempt_can_be_made_to_fail)
+TEST(each_allocation_can_be_made_to_fail)
 {
     struct arena *a = arena_create(1 << 20);
 
@@ -314,7 +314,7 @@ TEST(each_attempt_can_be_made_to_fail)
 
 /* --- counting --- */
 
-TEST(an_arena_counts_what_it_takes_beyond_its_first_page_and_gives_it_back)
+TEST(memory_beyond_the_first_page_counts_in_the_quota_until_released)
 {
     struct quota q = { .limit = 10000000 };
     struct quota_share share = { .quota = &q };
@@ -344,7 +344,7 @@ TEST(an_arena_counts_what_it_takes_beyond_its_first_page_and_gives_it_back)
     EXPECT_INT(share.held, 0);
 }
 
-TEST(without_room_in_the_quota_an_arena_gives_outsiders_nothing_more)
+TEST(after_exceeding_the_quota_arena_try_always_fails)
 {
     struct quota q = { .limit = 100000 };
     struct quota_share share = { .quota = &q };

@@ -13,7 +13,7 @@ TEST(an_unused_buffer_is_empty_and_holds_no_memory)
     buf_fini(&b);
 }
 
-TEST(what_is_appended_comes_out_in_order)
+TEST(appended_bytes_are_read_in_order)
 {
     struct buf b;
 
@@ -29,7 +29,7 @@ TEST(what_is_appended_comes_out_in_order)
     buf_fini(&b);
 }
 
-TEST(integers_are_written_to_their_extremes)
+TEST(the_smallest_and_largest_integers_are_written)
 {
     struct buf b;
 
@@ -132,7 +132,7 @@ TEST(a_buffer_that_is_never_quite_empty_does_not_grow)
     buf_fini(&b);
 }
 
-TEST(growing_keeps_what_was_not_read)
+TEST(growing_keeps_the_unread_bytes)
 {
     struct buf b;
     char big[5000];
@@ -163,7 +163,7 @@ TEST(reserved_room_counts_only_once_committed)
     buf_fini(&b);
 }
 
-TEST(reserving_nothing_gives_a_place)
+TEST(reserving_zero_bytes_returns_a_pointer)
 {
     struct buf b;
 
@@ -173,7 +173,7 @@ TEST(reserving_nothing_gives_a_place)
     buf_fini(&b);
 }
 
-TEST(a_size_that_no_machine_has_is_an_overflow)
+TEST(an_absurdly_large_size_is_an_overflow)
 {
     struct buf b;
 
@@ -201,7 +201,7 @@ TEST(a_reset_keeps_a_small_allocation_and_drops_a_large_one)
     buf_fini(&b);
 }
 
-TEST(a_complete_buffer_gives_back_what_it_does_not_use)
+TEST(fitting_a_buffer_releases_unused_memory)
 {
     struct buf b;
 

@@ -28,7 +28,7 @@ TEST(an_empty_map_has_nothing)
     map_destroy(NULL);
 }
 
-TEST(what_was_put_is_found_and_can_be_replaced)
+TEST(an_entry_is_found_and_can_be_replaced)
 {
     struct map *m = map_create();
 
@@ -57,7 +57,7 @@ TEST(keys_are_copied_and_may_hold_any_byte)
     map_destroy(m);
 }
 
-TEST(a_walk_is_in_the_order_of_insertion_of_what_is_left)
+TEST(iteration_is_in_insertion_order_without_removed_entries)
 {
     struct map *m = map_create();
     struct str key = S("");
@@ -112,7 +112,7 @@ TEST(random_puts_and_removals_agree_with_a_plain_table)
     map_destroy(m);
 }
 
-TEST(coming_and_going_keys_do_not_make_the_map_grow)
+TEST(adding_and_removing_keys_does_not_grow_the_map)
 {
     struct map *m = map_create();
     char room[32];

@@ -5,7 +5,7 @@
 
 #include "tests/test.h"
 
-TEST(what_is_new_gets_room_up_to_the_limit_and_not_a_byte_beyond)
+TEST(new_work_is_admitted_up_to_the_limit_exactly)
 {
     struct quota q = { .limit = 100 };
 
@@ -21,7 +21,7 @@ TEST(what_is_new_gets_room_up_to_the_limit_and_not_a_byte_beyond)
     EXPECT_INT(quota_held(&q), 0);
 }
 
-TEST(what_has_begun_may_use_as_much_again)
+TEST(work_in_progress_may_use_twice_the_limit)
 {
     struct quota q = { .limit = 100 };
 
@@ -33,7 +33,7 @@ TEST(what_has_begun_may_use_as_much_again)
     EXPECT(quota_stretch(&q, 1) && quota_take(&q, 1));
 }
 
-TEST(a_lower_limit_takes_nothing_away)
+TEST(lowering_the_limit_does_not_release_anything)
 {
     struct quota q = { .limit = 100 };
 
@@ -44,7 +44,7 @@ TEST(a_lower_limit_takes_nothing_away)
     EXPECT(quota_take(&q, 50));
 }
 
-TEST(a_share_takes_grains_while_there_is_room_and_no_more_than_it_needs_at_the_limit)
+TEST(a_share_takes_whole_grains_but_only_what_it_needs_near_the_limit)
 {
     struct quota q = { .limit = 3 * QUOTA_GRAIN_BYTES };
     struct quota_share s = { .quota = &q };
@@ -65,7 +65,7 @@ TEST(a_share_takes_grains_while_there_is_room_and_no_more_than_it_needs_at_the_l
     EXPECT_INT(quota_held(&q), 0);
 }
 
-TEST(a_holder_sets_what_it_holds_and_keeps_it_when_it_is_refused)
+TEST(a_refused_change_keeps_the_previous_amount)
 {
     struct quota q = { .limit = 1000 };
     struct quota_share s = { .quota = &q };
@@ -80,7 +80,7 @@ TEST(a_holder_sets_what_it_holds_and_keeps_it_when_it_is_refused)
     EXPECT_INT(s.held, 0);
 }
 
-TEST(a_share_of_no_quota_refuses_nothing)
+TEST(a_share_without_a_quota_refuses_nothing)
 {
     struct quota_share s = { .quota = NULL };
 
@@ -110,7 +110,7 @@ come_and_go(void *arg)
     return NULL;
 }
 
-TEST(threads_never_pass_the_limit_together)
+TEST(concurrent_threads_cannot_exceed_the_limit)
 {
     pthread_t threads[THREADS];
 

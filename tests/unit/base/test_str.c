@@ -124,7 +124,7 @@ TEST(secrets_are_equal_only_when_every_byte_is)
     EXPECT(str_eq_secret(S(""), str_c(NULL)));
 }
 
-TEST(copying_into_a_small_room_cuts_and_ends_with_a_nul)
+TEST(copying_into_a_small_buffer_truncates_and_terminates)
 {
     char room[4] = "zzz";
 
@@ -136,7 +136,7 @@ TEST(copying_into_a_small_room_cuts_and_ends_with_a_nul)
     EXPECT(strcmp(room, "") == 0);
 }
 
-TEST(a_heap_copy_is_whole_and_ends_with_a_nul)
+TEST(a_heap_copy_is_complete_and_nul_terminated)
 {
     char *copy = str_dup_c(S("a\0b"));
 
@@ -184,7 +184,7 @@ TEST(hexadecimal_digits_have_values_and_nothing_else_has)
     EXPECT_INT(known, 22);
 }
 
-TEST(a_text_resembles_a_name_that_some_reader_takes_it_for)
+TEST(a_text_resembles_a_name_if_some_parser_treats_them_as_equal)
 {
     static const struct {
         struct str text;
