@@ -332,12 +332,27 @@ attempt_failed(struct exchange *x, const struct llm_error *e)
     exchange_wake(x);
 }
 
+/* What came, for an answer that was incomplete or made no sense. */
+static const char *
+told_answer(const struct exchange *x)
+{
+    struct str type = x->relay.content_type;
+    struct str shown = type.n == 0 || type.n > 100 ? S("no content type") : type;
+
+    return arena_printf(x->arena, "status %d, " STR_FMT "%s", x->attempt.status, STR_ARG(shown),
+        x->relay.encoded ? ", with a Content-Encoding" : "")
+        .p;
+}
+
 static void
 attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
 {
     struct llm_error e = { .kind = why, .retry_after_ms = -1 };
     struct str id = x->attempt.target->provider->id;
 
+    if (detail == NULL && x->attempt.status != 0 &&
+        (why == ERR_UPSTREAM_PROTOCOL || why == ERR_UPSTREAM_TRUNCATED))
+        detail = told_answer(x);
     bool has_detail = detail != NULL && *detail != '\0';
     e.message = arena_printf(x->arena, "%s (" STR_FMT "%s%s)", err_row(why)->sentence, STR_ARG(id),
         has_detail ? ": " : "", has_detail ? detail : "");

@@ -204,7 +204,7 @@ finish_error(struct arena *a, int status, struct llm_error *ret)
     if (ret->message.n == 0)
         ret->message = str_c(err_row(ret->kind)->sentence);
     /* Otherwise the provider's message would read as if the caller's own key were wrong. */
-    if (ret->kind == ERR_UPSTREAM_AUTH)
+    else if (ret->kind == ERR_UPSTREAM_AUTH)
         ret->message = arena_printf(
             a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));
 }

@@ -125,6 +125,24 @@ def test_an_error_page_of_a_proxy_is_not_a_wrong_address(make):
     assert "status 502 and an HTML page" in line["error_message"], line
 
 
+@pytest.mark.parametrize("head, body, said", [
+    (b"200 OK\r\nContent-Type: application/json", b"{}", "is malformed (lab: status 200, application/json)"),
+    (b"200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip", b"abcd",
+     "is malformed (lab: status 200, application/json, with a Content-Encoding)"),
+    (b"200 OK", b"{}", "is malformed (lab: status 200, no content type)"),
+    (b"204 No Content", b"", "ended before it was complete (lab: status 204, no content type)"),
+    (b"407 Proxy Authentication Required", b"", "refused the gateway's credentials (lab, status 407)"),
+], ids=["empty object", "compressed", "no type", "no content", "no words"])
+def test_a_malformed_or_incomplete_answer_is_described(make, head, body, said):
+    length = b"" if head.startswith(b"204") else b"\r\nContent-Length: %d" % len(body)
+    upstream = make.upstream(lambda conn: conn.send(b"HTTP/1.1 " + head + length + b"\r\n\r\n" + body))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}, "models": {"fast": {"targets": ["lab/m"]}}})
+    got = ask(gateway, "openai", "fast")
+    line, _ = reason_of(gateway, got)
+    assert said in line["error_message"] and said in line["attempts"][0]["message"], line
+    assert got.error["message"].count("credentials") <= 1, got.error
+
+
 def test_credentials_in_a_redirect_are_not_logged(make):
     upstream = make.upstream(lambda conn: conn.answer(307, b"", fields=[("Location", "https://user:canary-pw@other.test/")]))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
