@@ -516,13 +516,14 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
 
 /* SDKs go by the field, and by the status without it: they would repeat what our 500 and a
  * provider's exhausted account answer. A provider's 409 is a lock that may open. Who has
- * no valid key is nobody's rate limit. */
+ * no valid key is nobody's rate limit. A wrong base_url stays wrong. */
 void
 exchange_add_retry(const struct exchange *x, int status, struct buf *out)
 {
     bool retry = err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
 
     retry = retry && !(x->error == ERR_RATE_LIMIT && x->who == NULL);
+    retry = retry && !(x->attempt.target != NULL && x->attempt.error.permanent);
     buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
 }
 

@@ -58,6 +58,7 @@ wrong_url_explain(struct exchange *x, struct llm_error *e)
                 status < 500 ? "' may be wrong" : "')");
     if (redirect || missing || status < 300)
         e->kind = ERR_UPSTREAM_PROTOCOL;
+    e->permanent = redirect || missing;    /* a page with status 200 may be that of an outage */
     e->quotes = false;
     return true;
 }

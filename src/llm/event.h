@@ -46,6 +46,7 @@ struct llm_error {
     bool quotes;
     /* the caller gets the provider's own document instead of this message */
     bool as_is;
+    bool permanent;    /* a repeated request would fail in the same way, whatever the kind says */
 };
 
 struct llm_event {

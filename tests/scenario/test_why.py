@@ -111,6 +111,7 @@ def test_an_answer_from_a_wrong_address_names_the_url(make, wrong):
             got = ask(gateway, caller, "lab/m", stream)
             line, told = reason_of(gateway, got)
             assert got.status == 502 and got.code == "upstream_protocol", got
+            assert got.headers["x-should-retry"] == ("true" if status == 200 else "false"), got.headers
             for text in (got.error["message"], line["error_message"], line["attempts"][0]["message"], told[0]["msg"]):
                 assert f"{upstream.url}/wrong/chat/completions" in text and what in text, text
                 assert "the base_url of 'lab' may be wrong" in text and "canary" not in text and "moved" not in text, text
