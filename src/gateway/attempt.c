@@ -319,17 +319,14 @@ attempt_write(struct exchange *x)
 /* --- what becomes of it --- */
 
 static void
-attempt_failed(struct exchange *x, const struct llm_error *e)
+set_failed(struct exchange *x, const struct llm_error *e)
 {
     int64_t retry_after_ms = x->attempt.error.retry_after_ms;    /* of the answer's head */
 
-    if (x->attempt.state != ATTEMPT_RUNNING && x->attempt.state != ATTEMPT_COMMITTED)
-        return;
     x->attempt.error = *e;
     if (e->retry_after_ms < 0)
         x->attempt.error.retry_after_ms = retry_after_ms;
     x->attempt.state = ATTEMPT_FAILED;
-    exchange_wake(x);
 }
 
 /* What came, for an answer that was incomplete or made no sense. */
@@ -345,7 +342,16 @@ told_answer(const struct exchange *x)
 }
 
 static void
-attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
+attempt_failed(struct exchange *x, const struct llm_error *e)
+{
+    if (x->attempt.state != ATTEMPT_RUNNING && x->attempt.state != ATTEMPT_COMMITTED)
+        return;
+    set_failed(x, e);
+    exchange_wake(x);
+}
+
+static struct llm_error
+error_of_kind(struct exchange *x, enum err why, const char *detail)
 {
     struct llm_error e = { .kind = why, .retry_after_ms = -1 };
     struct str id = x->attempt.target->provider->id;
@@ -358,6 +364,14 @@ attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
         has_detail ? ": " : "", has_detail ? detail : "");
     if (why == ERR_UPSTREAM_PROTOCOL)
         (void)wrong_url_explain(x, &e);
+    return e;
+}
+
+static void
+attempt_failed_kind(struct exchange *x, enum err why, const char *detail)
+{
+    struct llm_error e = error_of_kind(x, why, detail);
+
     attempt_failed(x, &e);
 }
 
@@ -477,18 +491,43 @@ attempt_commit(struct exchange *x)
     exchange_wake(x);
 }
 
-/* The terminator came, whatever else the connection may send. */
+/* All of the answer that counts is there, whatever else the connection may send. */
 static void
-finish_complete(struct exchange *x)
+finish_answer(struct exchange *x)
 {
-    enum err e = relay_end(x);
-
-    if (e != OK) {
-        attempt_failed_kind(x, e, NULL);
+    if (relay_begin_large(x)) {
+        if (x->attempt.call != NULL)
+            client_cancel(x->attempt.call);
+        x->attempt.call = NULL;
+        x->attempt.state = ATTEMPT_READING;
+        x->delivering = true;    /* a caller who leaves now has not been served */
+        exchange_wake(x);
         return;
     }
-    x->attempt.state = ATTEMPT_DONE;
-    exchange_wake(x);
+    enum err e = relay_end(x);
+    if (e != OK && x->relay.error_event) {
+        attempt_failed(x, &x->relay.error);
+    } else if (e != OK) {
+        attempt_failed_kind(x, e, NULL);
+    } else {
+        x->attempt.state = ATTEMPT_DONE;
+        exchange_wake(x);
+    }
+}
+
+void
+attempt_end_large(struct exchange *x)
+{
+    enum err e = attempt_is_late(x, clock_now_us()) ? ERR_DEADLINE : relay_end_large(x);
+    struct llm_error error;
+
+    x->delivering = false;
+    if (e == OK) {
+        x->attempt.state = ATTEMPT_DONE;
+        return;
+    }
+    error = e != ERR_DEADLINE && x->relay.error_event ? x->relay.error : error_of_kind(x, e, NULL);
+    set_failed(x, &error);
 }
 
 static void
@@ -524,7 +563,7 @@ on_data(void *owner, struct str bytes)
          * connection. */
         client_cancel(x->attempt.call);
         x->attempt.call = NULL;
-        finish_complete(x);
+        finish_answer(x);
         return;
     }
     if (server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES && !x->attempt.paused) {
@@ -562,15 +601,7 @@ on_end(void *owner)
         settle_refusal(x);
         return;
     }
-    enum err e = relay_end(x);
-    if (e != OK && x->relay.error_event) {
-        attempt_failed(x, &x->relay.error);
-    } else if (e != OK) {
-        attempt_failed_kind(x, e, NULL);
-    } else {
-        x->attempt.state = ATTEMPT_DONE;
-        exchange_wake(x);
-    }
+    finish_answer(x);
 }
 
 static void
@@ -583,12 +614,9 @@ on_failed(void *owner, enum err why, const char *detail)
     if (!attempt_live(x))
         return;
     /* The terminator has come: a failure after it does not matter. */
-    if (x->relay.reader.complete && relay_end(x) == OK) {
-        x->attempt.state = ATTEMPT_DONE;
-        exchange_wake(x);
-        return;
-    }
-    if (x->relay.source == SOURCE_ERROR)
+    if (x->relay.reader.complete)
+        finish_answer(x);
+    else if (x->relay.source == SOURCE_ERROR)
         settle_refusal(x);
     else
         attempt_failed_kind(x, why, detail);
@@ -880,7 +908,7 @@ attempt_tick(struct exchange *x, uint64_t now_us)
             attempt_failed_kind(x, ERR_OVERLOADED, NULL);
     } else if (r->reader.complete) {
         if (now_us > r->heard_us + LAST_BYTE_US)
-            finish_complete(x);
+            finish_answer(x);
     } else if (is_silent(x, now_us, &why)) {
         attempt_failed_kind(x, why, why == ERR_UPSTREAM_TIMEOUT ? "no token in time" : NULL);
     } else if (relay_is_silent(x)) {

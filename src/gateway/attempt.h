@@ -24,6 +24,9 @@ bool attempt_has_next(const struct exchange *x);
  * batches) is never sent to a second provider once the first may have seen some of it. */
 bool attempt_may_fall_back(const struct exchange *x);
 
+/* A large answer was read and written by a helper thread: the attempt is done, or has failed. */
+void attempt_end_large(struct exchange *x);
+
 /* Stops what is under way, if anything, and notes how it ended. */
 void attempt_stop(struct exchange *x, enum err outcome);
 

@@ -125,7 +125,7 @@ on_work_done(void *arg)
 }
 
 bool
-exchange_work(struct exchange *x, void (*work)(struct exchange *x))
+exchange_offload(struct exchange *x, void (*work)(struct exchange *x))
 {
     switch (x->job) {
     case JOB_RUNNING:
@@ -136,15 +136,20 @@ exchange_work(struct exchange *x, void (*work)(struct exchange *x))
     case JOB_NONE:
         break;
     }
-    if (!x->large) {
-        loop_count_work(x->worker->loop, x->request.body.n);
-        work(x);
-        return true;
-    }
     x->job = JOB_RUNNING;
     x->work = work;
     loop_offload(x->worker->loop, run_work, on_work_done, x);
     return false;
+}
+
+bool
+exchange_work(struct exchange *x, void (*work)(struct exchange *x))
+{
+    if (x->large)
+        return exchange_offload(x, work);
+    loop_count_work(x->worker->loop, x->request.body.n);
+    work(x);
+    return true;
 }
 
 static void

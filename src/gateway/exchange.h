@@ -31,6 +31,7 @@ enum attempt_state {
     ATTEMPT_NONE,         /* nothing sent, or the last one is done with */
     ATTEMPT_WRITING,      /* the request is being written for the target */
     ATTEMPT_RUNNING,      /* waiting for the provider */
+    ATTEMPT_READING,      /* a large answer is all there; a helper thread reads and writes it */
     ATTEMPT_COMMITTED,    /* a real token (or the whole answer) is there: no way back */
     ATTEMPT_DONE,         /* the answer is complete */
     ATTEMPT_FAILED,       /* `error` says why */
@@ -171,6 +172,9 @@ void exchange_drop_body(struct exchange *x);
  * is called again. `work` may touch `request`, its arena and what belongs to the work alone; nothing
  * else of the exchange, its worker, or the caller's connection, who may be gone meanwhile. */
 bool exchange_work(struct exchange *x, void (*work)(struct exchange *x)) MUST_CHECK;
+
+/* The same, always on a helper thread. */
+bool exchange_offload(struct exchange *x, void (*work)(struct exchange *x)) MUST_CHECK;
 
 /* Parses the body as JSON: request.doc, or NULL and `bad_json`. False as with exchange_work(). */
 bool exchange_parse(struct exchange *x) MUST_CHECK;

@@ -378,6 +378,11 @@ stage_attempt(struct exchange *x)
             break;
         case ATTEMPT_RUNNING:
             return STEP_WAIT;
+        case ATTEMPT_READING:
+            if (!exchange_offload(x, relay_work))
+                return STEP_WAIT;
+            attempt_end_large(x);
+            break;
         case ATTEMPT_COMMITTED:
         case ATTEMPT_DONE:
             return STEP_NEXT;
@@ -415,6 +420,7 @@ stage_relay(struct exchange *x)
     case ATTEMPT_NONE:
     case ATTEMPT_WRITING:
     case ATTEMPT_RUNNING:
+    case ATTEMPT_READING:
         break;
     }
     CHECK_UNREACHABLE();
@@ -425,15 +431,24 @@ stage_relay(struct exchange *x)
 static enum step
 stage_deliver(struct exchange *x)
 {
-    x->delivering = server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES;
-    if (x->delivering) {
-        relay_release(x);
-        return STEP_WAIT;
+    if (server_backlog(x->q) <= SERVER_HIGH_WATERMARK_BYTES)
+        relay_send_rest(x);
+
+    bool more = x->relay.rest.n != 0;
+    bool full = server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES;
+
+    x->delivering = more || full;
+    if (!x->delivering) {
+        x->bytes_out = server_bytes_out(x->q);
+        x->answered = true;
+        server_end(x->q);
+        return STEP_NEXT;
     }
-    x->bytes_out = server_bytes_out(x->q);
-    x->answered = true;
-    server_end(x->q);
-    return STEP_NEXT;
+    if (!more)
+        relay_release(x);
+    else if (!full)
+        loop_defer_next(x->worker->loop, &x->wake);    /* when others had their turn */
+    return STEP_WAIT;
 }
 
 static const struct stage {

@@ -46,10 +46,11 @@ keep_error(struct exchange *x, const struct llm_error *e)
     x->relay.error_event = true;
     if (secrets_in(secrets, x->relay.reading) || secrets_in(secrets, e->message))
         return false;
-    to->message = arena_str(x->arena, e->message);
-    to->type = arena_str(x->arena, e->type);
-    to->code = arena_str(x->arena, e->code);
-    to->param = arena_str(x->arena, e->param);
+    struct arena *keep = x->relay.reader.keep;    /* of the thread that reads */
+    to->message = arena_str(keep, e->message);
+    to->type = arena_str(keep, e->type);
+    to->code = arena_str(keep, e->code);
+    to->param = arena_str(keep, e->param);
     return true;
 }
 
@@ -148,6 +149,16 @@ choose_source(const struct exchange *x, const struct http_head *head)
 }
 
 static void
+begin_fold(struct exchange *x, struct arena *a)
+{
+    struct relay *r = &x->relay;
+
+    r->answer = arena_new(a, struct llm_answer);
+    answer_init(r->answer, a);
+    r->answer->left = exchange_conf(x)->server.limit_answer_bytes;
+}
+
+static void
 choose_output(struct exchange *x)
 {
     struct relay *r = &x->relay;
@@ -159,9 +170,7 @@ choose_output(struct exchange *x)
                                         : OUTPUT_FOLD;
     if (r->output == OUTPUT_FOLD) {
         r->fold = worker_take_arena(x->worker);
-        r->answer = arena_new(r->fold, struct llm_answer);
-        answer_init(r->answer, r->fold);
-        r->answer->left = exchange_conf(x)->server.limit_answer_bytes;
+        begin_fold(x, r->fold);
     }
 }
 
@@ -297,6 +306,8 @@ relay_flush(struct exchange *x)
 {
     struct relay *r = &x->relay;
 
+    if (r->rest.n != 0)
+        return;    /* relay_send_rest() does it */
     if (!r->content || !server_responded(x->q)) {
         buf_add(&r->out, r->run);
         r->run = S("");
@@ -383,7 +394,8 @@ on_frame(void *arg, const struct sse_frame *f)
 static enum err
 too_large(const struct relay *r)
 {
-    return r->fold != NULL && arena_was_refused(r->fold) ? ERR_OVERLOADED : ERR_UPSTREAM_TOO_LARGE;
+    return r->answer != NULL && arena_was_refused(r->answer->arena) ? ERR_OVERLOADED
+                                                                    : ERR_UPSTREAM_TOO_LARGE;
 }
 
 /* After frames were read: what they say about the stream as a whole. */
@@ -424,9 +436,10 @@ drop_fold(struct exchange *x)
 
 /* --- whole answers --- */
 
-/* Gives the caller the answer as one document (or, when it wanted a stream, as a short one). */
+/* Makes the caller's answer, one document (or, when it wanted a stream, a short one), from what was
+ * read. */
 static enum err
-write_whole(struct exchange *x, struct str body)
+write_document(struct exchange *x, struct str body)
 {
     struct relay *r = &x->relay;
 
@@ -439,38 +452,64 @@ write_whole(struct exchange *x, struct str body)
         if (r->answer->too_large)
             return too_large(r);
         x->request.wire->caller->write_answer(&r->writer, r->answer);
-        drop_fold(x);
         r->content_type = S("application/json");
     }
-    if (r->out.overflow)
-        return ERR_UPSTREAM_TOO_LARGE;
+    return r->out.overflow ? ERR_UPSTREAM_TOO_LARGE : OK;
+}
+
+/* Sends it, or the beginning of a large one. */
+static enum err
+send_document(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+
+    drop_fold(x);
     enum err e = relay_hold(x);
     if (e != OK)
         return e;
     r->length = (int64_t)(buf_len(&r->out) + r->run.n);
     relay_respond(x);
+    if (r->length > RELAY_LARGE_BYTES) {
+        r->rest = r->run.n != 0 ? r->run : buf_str(&r->out);
+        r->run = S("");
+    }
     relay_flush(x);
     return OK;
 }
 
 static enum err
-read_whole(struct exchange *x, struct str body)
+read_document(struct exchange *x, struct str body)
 {
     struct relay *r = &x->relay;
-    struct arena_mark mark = arena_mark(x->worker->scratch);
 
     r->reading = body;
-    loop_count_work(x->worker->loop, body.n);
     enum err e = r->reader.wire->provider->read_answer(&r->reader, body);
 
     r->reading = S("");
-    arena_rewind(x->worker->scratch, mark);
     if (r->error_event)
         return r->error.kind;
-    if (e != OK)
-        return e;
-    r->whole_done = true;
-    return write_whole(x, body);
+    if (e == OK)
+        r->whole_done = true;
+    return e;
+}
+
+static enum err
+write_whole(struct exchange *x, struct str body)
+{
+    enum err e = write_document(x, body);
+
+    return e == OK ? send_document(x) : e;
+}
+
+static enum err
+read_whole(struct exchange *x, struct str body)
+{
+    struct arena_mark mark = arena_mark(x->worker->scratch);
+
+    loop_count_work(x->worker->loop, body.n);
+    enum err e = read_document(x, body);
+    arena_rewind(x->worker->scratch, mark);
+    return e == OK ? write_whole(x, body) : e;
 }
 
 /* Notes whether a document looks like JSON or HTML. */
@@ -656,7 +695,8 @@ take_data(struct exchange *x, struct str bytes)
     case SOURCE_WHOLE:
         if (r->length >= 0 && (uint64_t)r->length > r->body.limit)
             return ERR_UPSTREAM_TOO_LARGE;
-        if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length)
+        if (buf_len(&r->body) == 0 && r->length >= 0 && bytes.n == (size_t)r->length &&
+            bytes.n <= RELAY_LARGE_BYTES)
             return read_whole(x, bytes);    /* all in one piece: no copy */
         return collect(x, bytes);
     case SOURCE_ERROR:
@@ -690,7 +730,7 @@ close_frame(struct buf *out)
 
 /* The stream is over: complete, or cut? */
 static enum err
-end_stream(struct exchange *x)
+close_stream(struct exchange *x)
 {
     struct relay *r = &x->relay;
     size_t before = buf_len(&r->out);
@@ -709,11 +749,21 @@ end_stream(struct exchange *x)
         return ERR_UPSTREAM_TRUNCATED;
     if (r->output == OUTPUT_FORWARD && buf_len(&r->out) != before)
         close_frame(&r->out);
-    if (r->output == OUTPUT_FOLD)
-        return write_whole(x, S(""));
     if (r->output == OUTPUT_FORWARD && !said_so)
         buf_add(&r->out, x->request.wire->caller->terminator);
-    r->content = true;
+    return OK;
+}
+
+static enum err
+end_stream(struct exchange *x)
+{
+    enum err e = close_stream(x);
+
+    if (e != OK)
+        return e;
+    if (x->relay.output == OUTPUT_FOLD)
+        return write_whole(x, S(""));
+    x->relay.content = true;
     relay_respond(x);
     relay_flush(x);
     return OK;
@@ -738,6 +788,107 @@ relay_end(struct exchange *x)
         return ERR_UPSTREAM_TRUNCATED;
     }
     CHECK_UNREACHABLE();
+}
+
+/* --- large answers --- */
+
+/* Text that was folded so far: about what is to be written. */
+static size_t
+folded_bytes(const struct exchange *x)
+{
+    const struct llm_answer *answer = x->relay.answer;
+
+    return answer != NULL ? exchange_conf(x)->server.limit_answer_bytes - answer->left : 0;
+}
+
+bool
+relay_begin_large(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    bool whole = r->source == SOURCE_WHOLE && !r->whole_done;
+    bool folded = r->source == SOURCE_STREAM && r->output == OUTPUT_FOLD;
+
+    if (!(whole && buf_len(&r->body) > RELAY_LARGE_BYTES) &&
+        !(folded && folded_bytes(x) > RELAY_LARGE_BYTES))
+        return false;
+
+    struct relay_job *job = arena_new(x->arena, struct relay_job);
+    job->result = folded ? close_stream(x) : OK;
+    job->share.quota = &x->worker->gateway->held;
+    job->keep = arena_create(WORKER_ARENA_BYTES);
+    job->scratch = arena_create(WORKER_ARENA_BYTES);
+    arena_count_in(job->keep, &job->share);
+    arena_count_in(job->scratch, &job->share);
+    job->body = buf_str(&r->body);
+    r->job = job;
+    r->reader.keep = whole ? job->keep : r->reader.keep;
+    r->reader.scratch = job->scratch;
+    r->writer.keep = job->keep;
+    if (whole && r->output == OUTPUT_FOLD) {
+        drop_fold(x);
+        begin_fold(x, job->keep);
+    }
+    return true;
+}
+
+void
+relay_work(struct exchange *x)
+{
+    struct relay_job *job = x->relay.job;
+
+    if (job->result == OK && job->body.n != 0)
+        job->result = read_document(x, job->body);
+    if (job->result == OK)
+        job->result = write_document(x, job->body);
+    if (job->result != OK && (arena_was_refused(job->keep) || arena_was_refused(job->scratch)))
+        job->result = ERR_OVERLOADED;
+}
+
+static void
+drop_job(struct exchange *x)
+{
+    struct relay_job *job = x->relay.job;
+
+    if (job == NULL)
+        return;
+    x->worker->freed_bytes += job->share.held;
+    arena_destroy(job->keep);
+    arena_destroy(job->scratch);
+    quota_share_trim(&job->share);
+    x->relay.job = NULL;
+}
+
+enum err
+relay_end_large(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    enum err e = r->job->result;
+
+    if (e != OK)
+        return e;
+    /* Only the text of the answer is needed now. */
+    r->answer = NULL;
+    r->reader.keep = r->writer.keep = x->arena;
+    r->reader.state = r->writer.state = NULL;
+    drop_job(x);
+    if (r->output != OUTPUT_FORWARD)
+        buf_fini(&r->body);
+    return send_document(x);
+}
+
+void
+relay_send_rest(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    struct str piece = str_make(r->rest.p, MIN(r->rest.n, RELAY_LARGE_BYTES));
+
+    if (piece.n == 0)
+        return;
+    loop_count_work(x->worker->loop, piece.n);
+    server_write(x->q, piece);
+    r->rest = str_skip(r->rest, piece.n);
+    if (r->rest.n == 0)
+        buf_reset(&r->out, 0);
 }
 
 bool
@@ -791,6 +942,7 @@ relay_release(struct exchange *x)
     buf_fini(&r->body);
     buf_fini(&r->out);
     drop_fold(x);
+    drop_job(x);
     quota_share_give(&x->worker->held, r->held);
     r->held = 0;
 }

@@ -31,6 +31,18 @@ enum relay_output {
     OUTPUT_FOLD,       /* events are folded, the caller's wire writes one document */
 };
 
+/* Answers of which more than this has to be read or written at once are so on a helper thread, and
+ * go to the caller in pieces of this size. */
+#define RELAY_LARGE_BYTES (256u * 1024)
+
+/* What a helper thread works with: memory that is its own until it is done. */
+struct relay_job {
+    struct arena *keep, *scratch;
+    struct quota_share share;    /* counts both */
+    struct str body;             /* the document, if it has to be read */
+    enum err result;
+};
+
 struct relay {
     enum relay_source source;
     enum relay_output output;
@@ -47,6 +59,8 @@ struct relay {
     struct wire_writer writer;
     struct llm_answer *answer;    /* OUTPUT_FOLD, in `fold` */
     struct arena *fold;
+    struct relay_job *job;      /* of a large answer; NULL: none */
+    struct str rest;            /* of a large answer: what is still to be sent, in `body` or `out` */
     uint64_t held;              /* counted in the worker's share for the buffers here */
     struct str content_type;    /* the provider's */
     struct str passed;          /* the provider's field lines that go on to the caller */
@@ -89,6 +103,19 @@ enum err relay_data(struct exchange *x, struct str bytes) MUST_CHECK;
 /* The body ended as framed: finishes decoding. OK when the answer is complete and all of it has
  * been written. */
 enum err relay_end(struct exchange *x) MUST_CHECK;
+
+/* Instead of relay_end(): is so much of the answer still to be read or written that another thread
+ * should do it? If so, makes it ready for relay_work(), after which comes relay_end_large(). */
+bool relay_begin_large(struct exchange *x) MUST_CHECK;
+
+/* Reads and writes a large answer: work for exchange_offload(). */
+void relay_work(struct exchange *x);
+
+/* Begins to send it: relay_send_rest() sends the rest. */
+enum err relay_end_large(struct exchange *x) MUST_CHECK;
+
+/* Sends the next piece of a large answer, if anything is left of one. */
+void relay_send_rest(struct exchange *x);
 
 /* Sends the answer's head to the caller if that has not happened. */
 void relay_respond(struct exchange *x);

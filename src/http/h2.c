@@ -16,6 +16,7 @@
 enum {
     STREAMS_MAX = 256,          /* on one connection, whatever the server allows */
     WRITE_BYTES = 64 * 1024,    /* passed to the socket at a time */
+    WRITES_PER_TURN = 16,       /* of them, however fast the peer takes them */
     KEEP_BYTES = 4 * 1024,      /* of that buffer kept between writes */
     QUEUED_ACKS_MAX = 256,      /* of PING and SETTINGS while nothing can be sent */
     CREDIT_MAX = 1000,          /* frames without content, per second */
@@ -454,11 +455,16 @@ on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head
     return 0;
 }
 
-/* Writes all pending frames, in as few writes as possible; on_drained() continues. */
+/* Writes pending frames, in as few writes as possible. on_drained() continues when the peer does not
+ * take them; after a number of writes the next turn does, so that others are served. */
 static void
 send_frames(struct h2 *h2)
 {
-    while (!h2->over && sock_queued_bytes(h2->sock) == 0) {
+    for (unsigned i = 0; !h2->over && sock_queued_bytes(h2->sock) == 0; i++) {
+        if (i == WRITES_PER_TURN) {
+            loop_defer_next(h2->loop, &h2->turn);
+            return;
+        }
         int rv = nghttp2_session_send(h2->session);
         struct str frames = buf_str(&h2->out);
 
@@ -468,6 +474,7 @@ send_frames(struct h2 *h2)
         }
         if (frames.n == 0)
             break;
+        loop_count_work(h2->loop, frames.n);
         sock_write(h2->sock, &frames, 1);
         buf_reset(&h2->out, KEEP_BYTES);
     }

@@ -693,3 +693,27 @@ def test_folding_obeys_the_answer_limit(make, provider):
         assert got.status == 502 and got.code == "upstream_too_large", got
         assert len(sent) < 30
     wait_until(lambda: held_by(gateway) == 0, "everything to be given back")
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_large_stream_is_folded_into_a_document_only_when_it_is_complete(make, ended):
+    """It is written on a helper thread, after the same checks."""
+    text = "0123456789" * 100
+
+    def streaming(conn):
+        conn.head(200, "text/event-stream")
+        for i in range(600):
+            delta = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [
+                {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}]}
+            conn.chunk(f"data: {json.dumps(delta)}\n\n".encode())
+        if ended:
+            delta["choices"] = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+            conn.chunk(f"data: {json.dumps(delta)}\n\ndata: [DONE]\n\n".encode())
+        conn.end_chunks()
+    gateway = make.gateway({"providers": {"lab": make.upstream(streaming).provider()}})
+    answer = gateway.post("/v1/chat/completions", {"model": "lab/m", "messages": [{"role": "user", "content": "x"}]})
+    if ended:
+        assert answer.status_code == 200
+        assert answer.json()["choices"][0]["message"]["content"] == text * 600
+    else:
+        assert answer.status_code == 502 and answer.json()["error"]["code"] == "upstream_truncated"

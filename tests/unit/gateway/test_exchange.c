@@ -274,3 +274,86 @@ TEST(stopping_waits_for_helper_threads)
         gateway_world_forget(&w);
     }
 }
+
+/* --- large answers --- */
+
+#define MANY "2000000"
+enum { MANY_BYTES = 8 * 1000 * 1000 };
+
+TEST(a_large_answer_never_makes_a_turn_of_the_loop_long)
+{
+    static const char *const whole[] = { WORLD_CHAT("mock/m;tokens=" MANY, ""),
+        WORLD_CHAT("anth/m;tokens=" MANY, ",\"max_tokens\":" MANY) };
+
+    gateway_world_start(&w, "");
+    for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
+        EXPECT_INT(gateway_world_chat(&w, "", whole[i]), 200);
+        struct str body = gateway_world_body(&w);
+        EXPECT(body.n > MANY_BYTES);
+        EXPECT(body.n > 2 && body.p[body.n - 1] == '}');
+        EXPECT(gateway_world_has(&w, "\"completion_tokens\":" MANY));
+    }
+    EXPECT(loop_longest_turn(w.worker->loop) < TURN_MOST);
+    gateway_world_stop(&w);
+    EXPECT_INT(w.worker_held, 0);
+    EXPECT_INT(gateway_world_logged(&w, "\"status\":200"), 2);
+    gateway_world_forget(&w);
+}
+
+static int
+ask_large(struct gateway_world *world, const char *model)
+{
+    int fd = peer_connect(world->port);
+    struct str body = arena_printf(world->arena,
+        "{\"model\":\"%s;tokens=" MANY "\",\"max_tokens\":" MANY
+        ",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+        model);
+
+    EXPECT(peer_send(fd, gateway_world_text(world, "POST /v1/chat/completions", "", body.p)));
+    return fd;
+}
+
+TEST(who_leaves_while_a_large_answer_is_worked_on_leaves_nothing_behind)
+{
+    gateway_world_start(&w, "");
+    for (int i = 0; i < 6; i++) {
+        int fd = ask_large(&w, i % 2 ? "anth/m" : "mock/m");
+
+        pause_ms(i * 40);
+        close(fd);
+    }
+    EXPECT(gateway_world_metric(&w, "openclaw_exchanges_in_flight 0\n"));
+    gateway_world_stop(&w);
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_stop_waits_for_the_work_on_large_answers)
+{
+    for (int i = 0; i < 3; i++) {
+        gateway_world_start(&w, "");
+        int fd = ask_large(&w, "anth/m");
+
+        pause_ms(100 + i * 60);
+        gateway_world_stop(&w);
+        EXPECT_INT(w.worker_held, 0);
+        close(fd);
+        gateway_world_forget(&w);
+    }
+}
+
+TEST(a_client_that_reads_slowly_gets_a_large_answer_whole)
+{
+    gateway_world_start(&w, "");
+    int fd = ask_large(&w, "mock/m");
+    pause_ms(300);
+    buf_reset(&w.answer, SIZE_MAX);
+    (void)peer_recv_all(fd, &w.answer);
+    close(fd);
+    struct str body = gateway_world_body(&w);
+    EXPECT(body.n > MANY_BYTES && body.p[body.n - 1] == '}');
+    gateway_world_stop(&w);
+    EXPECT_INT(w.worker_held, 0);
+    EXPECT_INT(gateway_world_logged(&w, "\"status\":200"), 1);
+    gateway_world_forget(&w);
+}
