@@ -43,6 +43,35 @@ EXCLUSIVE = [
 ]
 
 LATER_WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK|not[ -]implemented|unimplemented|stub(bed)?)\b", re.I)
+
+# Phrases that are not plain English in a technical text, and what to write instead.
+WORDING = [(re.compile(pattern), instead) for pattern, instead in [
+    (r"\bbehind (?:it|them|(?:the|a|an|its|this|that) (?!\w* ?(?:lock|proxy|balancer|firewall)\b)\w+)",
+     "'after' the byte or token; 'besides'"),
+    (r"\b[Gg]ood-?bye", "'sends GOAWAY', 'closes the connection'"),
+    (r"\b[Ll]ast word\b", "'terminator'; 'overrides'"),
+    (r"(?:^|[.;*] +|\b(?:then|than|for|from|to|with|and|but|of) )[Ww]ho (?:reads|sends|gives|waits|leaves|asks|goes|comes|has|takes|keeps|wants|looks)\b",
+     "'a client that ...'"),
+    (r"\b[Ww]hoever (?:asks|follows|gives|has|holds|is named|looks|reads|sends|takes|uses|waits|wants)\b", "'a client that ...'; the function's name"),
+    (r"\b[Nn]obody (?:asks?|asked|cancels|else|looks|must|needs?|notices|reads?|reports?|reported|sets?|waits?|wants?|writes)\b",
+     "name who; or the passive: 'is not read'"),
+    (r"\b[Ss]omebody(?:'s| at| asks| else| listens| looks| needs| reads| sends| wants)\b", "name who: 'a client', 'a process', 'the caller'"),
+    (r"\bnone of its choices\b", "'must be one of ...'"),
+    (r"\b(?:one|same|only|through the) door\b", "'entry point', 'function', 'path'"),
+    (r"\bas much again\b", "'twice'"),
+    (r"\b(?<![Tt]here )(?:is|are) no (?!longer|later|more|less|earlier|better|worse|older|newer|other|different|such|exception)[a-z]+", "'is not a ...'"),
+    (r"\b(?:[Vv]ectors|[Ee]mbeddings) are no\b", "'have no output tokens'"),
+    (r"\bat rest\b", "'idle'"),
+    (r"\b(?:does|did|do|has|have) not turn(?:ed)?\b(?! into)", "'is blocked'"),
+    (r"\bturns? of the loop\b", "'iteration of the event loop'"),
+    (r"\bst(?:ands?|ood) (?:in the|in its|in a\b|there\b)", "'is in'"),
+    (r"\bin its turn\b|\bso be it\b|\bout loud\b", "leave it out"),
+    (r"\bmade plain\b", "'decompressed'"),
+    (r"\bhas no words? for\b", "'does not support'"),
+    (r"\bgo(?:es)? on to (?:the )?providers?\b", "'is forwarded to'"),
+    (r"\bmust identify\b", "'a key is required'"),
+]]
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/*.md", "etc/*"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 
 problems = []
@@ -73,6 +102,14 @@ def check_system_include(path, line, folder, included):
                 problem(path, line, f"<{included}> belongs to {' and '.join(sorted(owners))}/; "
                                     "use what that folder offers")
             return
+
+
+def check_wording(path):
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        for pattern, instead in WORDING:
+            match = pattern.search(line)
+            if match:
+                problem(path, number, f"'{match[0].strip()}' is not plain English; write {instead}")
 
 
 def check_source(path, folder):
@@ -118,7 +155,11 @@ def main():
             if folder not in LAYER:
                 problem(path, 1, f"folder {folder}/ is in no layer; add it to LAYERS in tools/lint.py")
             check_source(path, folder)
+            check_wording(path)
             checked += 1
+    for path in sorted(path for pattern in PAGES for path in ROOT.glob(pattern)):
+        check_wording(path)
+        checked += 1
     for path in sorted((ROOT / "tests").rglob("*")):
         if path.suffix in (".c", ".h"):
             check_source(path, None)

@@ -8,7 +8,7 @@
 #include "gateway/wrong_url.h"
 
 #define LAST_BYTE_US 1000000    /* grace for the end of the framing after the protocol's terminator */
-#define REFUSAL_US 5000000      /* for the explanation behind a failed status */
+#define REFUSAL_US 5000000      /* for the body of an answer with a failed status */
 #define RESEND_MS 1000    /* to a provider that does not process it, when there is another target */
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 #define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
@@ -266,7 +266,7 @@ judge_target(struct exchange *x, const struct target *t)
     return OK;
 }
 
-/* Path, fields, and the model's name as it stands in a body of the caller's wire. */
+/* Path, fields, and the model's name as written in a body of the caller's wire. */
 static void
 write_head(struct exchange *x, const struct target *t)
 {
@@ -457,8 +457,8 @@ drop_written(struct exchange *x)
     x->attempt.written = NULL;
 }
 
-/* Only what the answer, the log and the metrics ask for is kept. The rest is gone with its memory:
- * whoever looks at it nevertheless finds NULL. */
+/* Only what the answer, the log and the metrics ask for is kept. The rest is freed, and
+ * pointers to it are NULL from now on. */
 void
 attempt_drop_request(struct exchange *x)
 {
@@ -542,8 +542,8 @@ on_data(void *owner, struct str bytes)
     enum err e = relay_data(x, bytes);
     worker_at(x->worker, NULL);
     if (e != OK) {
-        /* What was good before the bad still points into `bytes`. Unless the answer is this
-         * target's already, nobody must see it: another one may take over. */
+        /* What was valid before the error still points into `bytes`. Unless this target is
+         * committed, it must not be sent: another target may take over. */
         if (x->attempt.state == ATTEMPT_COMMITTED)
             relay_flush(x);
         else
@@ -559,8 +559,8 @@ on_data(void *owner, struct str bytes)
         attempt_commit(x);
     relay_flush(x);
     if (x->relay.trailing) {
-        /* Who goes on behind the last word may do so in the next answer: not with this
-         * connection. */
+        /* A provider that sends data after the terminator may do so in the next answer:
+         * do not reuse the connection. */
         client_cancel(x->attempt.call);
         x->attempt.call = NULL;
         finish_answer(x);

@@ -408,7 +408,7 @@ read_form(struct exchange *x, struct str type)
     return STEP_NEXT;
 }
 
-/* A form, or JSON. On a route whose model stands in its body, what is neither is refused: a provider
+/* A form, or JSON. On a route whose model is in its body, anything else is refused: a provider
  * may make more of it than we do. */
 static enum step
 read_body(struct exchange *x, bool may_be_form)
@@ -520,8 +520,8 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
 }
 
 /* SDKs go by the field, and by the status without it: they would repeat what our 500 and a
- * provider's exhausted account answer. A provider's 409 is a lock that may open. Who has
- * no valid key is nobody's rate limit. A wrong base_url stays wrong. */
+ * provider's exhausted account answer. A provider's 409 is a lock that may open. A 429
+ * for too many wrong keys says false: the key stays wrong, and so does a wrong base_url. */
 void
 exchange_add_retry(const struct exchange *x, int status, struct buf *out)
 {
@@ -593,7 +593,7 @@ is_out_of_room(const struct exchange *x)
 }
 
 /* Returns `word` if it looks like an API's identifier ("invalid_value", "messages[0].content"), which
- * may be logged; else an empty slice, as it may be part of somebody's text. */
+ * may be logged; else an empty slice, as it may be part of a conversation. */
 static struct str
 api_word(const struct exchange *x, struct str word)
 {
@@ -656,7 +656,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         answer_error(x, &e);
         return STEP_STOP;
     }
-    /* Part of an answer that is no stream of ours cannot be taken back: the connection is cut. */
+    /* Part of an answer that is not a stream of ours cannot be taken back: the connection is cut. */
     bool cut = begun && !x->streaming;
     x->answered = true;
     if (!begun)
@@ -688,8 +688,8 @@ exchange_fail(struct exchange *x, enum err why, const char *format, ...)
 
 /* --- settling --- */
 
-/* Nobody reported usage (the caller left early, or the provider never says): estimate, and say
- * that it is one. What a stream said of its output before it was cut was a beginning only. */
+/* Usage was not reported (the caller left early, or the provider never reports it): estimate it, and
+ * mark it as an estimate. What a stream reported of its output before it was cut is incomplete. */
 static bool
 estimate_usage(struct exchange *x)
 {

@@ -55,7 +55,7 @@ struct attempt_note {
 /* A request as one target gets it. */
 struct written {
     struct client_request q;
-    struct str name;    /* the model's, as it stands in a body of the caller's wire */
+    struct str name;    /* the model's, as written in a body of the caller's wire */
     struct buf body;    /* the translated body */
     uint64_t held;      /* counted in the worker's share for it */
     enum err unfit;     /* why the target cannot take the request, and what to tell */
@@ -111,7 +111,7 @@ struct exchange {
     struct principal *who;
     bool slot;    /* counted in who->in_flight */
 
-    struct unpack *unpack;    /* while a compressed body is made plain */
+    struct unpack *unpack;    /* while a compressed body is decompressed */
     uint64_t unpack_held;     /* counted in the worker's share for it */
     struct buf body;          /* of the caller's request */
     uint64_t body_held;       /* counted in the worker's share for it */
@@ -141,7 +141,7 @@ struct exchange {
     uint64_t silence_us;    /* the provider may say nothing for so long; 0: not said */
     uint64_t waited_us;     /* spent waiting for the caller's body */
     uint64_t wait_began_us;
-    int64_t input_estimate;    /* tokens, rough: for when nobody reports usage */
+    int64_t input_estimate;    /* tokens, rough: for when usage is not reported */
     uint64_t bytes_in, bytes_out;
 
     struct relay relay;    /* the last: exchange_create() clears it by itself */
@@ -153,7 +153,7 @@ struct exchange *exchange_create(struct worker *w, struct server_request *q) NEV
 /* Reads the head of a request that is only passed through: the model it names, if it names one. */
 enum step exchange_read_relay(struct exchange *x);
 
-/* The caller's query as it goes on to the provider: without parameters that are named like a
+/* The caller's query as sent to the provider: without parameters that are named like a
  * credential, or whose value is an API key of this gateway. Empty where the body names the model and
  * the query might name another one: the body's is the one that was judged. */
 struct str exchange_query(struct exchange *x);
@@ -182,10 +182,11 @@ bool exchange_parse(struct exchange *x) MUST_CHECK;
 /* The three texts as one, in the exchange's arena. */
 struct str exchange_join(struct exchange *x, struct str a, struct str b, struct str c);
 
-/* Runs the stages at the end of this turn of the loop. */
+/* Runs the stages at the end of this iteration of the loop. */
 void exchange_wake(struct exchange *x);
 
-/* The one door out: remembers why, tells the caller in its own protocol. Returns STEP_STOP. */
+/* Every failure goes through here: it records why and answers in the caller's protocol. Returns
+ * STEP_STOP. */
 enum step exchange_fail(struct exchange *x, enum err why, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

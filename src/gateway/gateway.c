@@ -220,7 +220,7 @@ hold_unpacked(struct exchange *x)
     return quota_share_set(&x->worker->held, &x->unpack_held, now, begun);
 }
 
-/* Decompresses the body, a bounded part per turn of the loop. Providers get it uncompressed. */
+/* Decompresses the body, a bounded part per iteration of the loop. Providers get it uncompressed. */
 static enum step
 stage_unpack(struct exchange *x)
 {

@@ -368,7 +368,7 @@ on_frame(void *arg, const struct sse_frame *f)
     struct arena *scratch = x->worker->scratch;
     struct arena_mark mark = arena_mark(scratch);
 
-    if (r->reader.complete) {    /* the answer is over: this is no part of it */
+    if (r->reader.complete) {    /* the answer is over: this is not part of it */
         r->trailing = r->trailing || is_trailing(f);
         return !r->trailing;
     }

@@ -50,3 +50,36 @@ def test_it_names_what_is_wrong(tmp_path, path, text, complaint):
     status, said = lint(tmp_path)
     assert status == 1
     assert f"{path}:" in said and complaint in said
+
+
+@pytest.mark.parametrize("text, found", [
+    ("bytes behind the terminator", "behind the terminator"),
+    ("the stream has its last word", "last word"),
+    ("the peer says good-bye", "good-bye"),
+    ("A limit. Who reads slowly waits", "Who reads"),
+    ("for nobody asked", "nobody asked"),
+    ("the value is none of its choices", "none of its choices"),
+    ("vectors are no tokens", "are no tokens"),
+    ("small bodies may use as much again", "as much again"),
+    ("connections at rest", "at rest"),
+    ("a worker that does not turn", "does not turn"),
+])
+@pytest.mark.parametrize("path", ["src/base/a.c", "docs/a.md", "README.md", "src/conf/options.def"])
+def test_it_finds_phrases_that_are_not_plain_english(tmp_path, path, text, found):
+    write(tmp_path, path, f"/* {text} */\n")
+    status, said = lint(tmp_path)
+    assert status == 1
+    assert f"{path}:1: '" in said and found in said and "not plain English; write" in said
+
+
+@pytest.mark.parametrize("text", [
+    "a listener behind a reverse proxy, or behind a lock",
+    "there is no host of that name, and there are no others",
+    "it is no longer needed",
+    "users who read the log",
+    "this does not turn into a reload",
+])
+def test_it_accepts_plain_english(tmp_path, text):
+    write(tmp_path, "docs/a.md", text + "\n")
+    status, said = lint(tmp_path)
+    assert status == 0, said
