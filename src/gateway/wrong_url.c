@@ -56,7 +56,7 @@ wrong_url_explain(struct exchange *x, struct llm_error *e)
                 STR_ARG(told_url(x)), status, x->relay.html ? "an HTML page" : "no JSON",
                 status < 500 ? "; the base_url of '" : " ('", STR_ARG(id),
                 status < 500 ? "' may be wrong" : "')");
-    if (redirect || missing || status < 300)
+    if (redirect || status < 300 || status == 405)    /* of a 404 the status says enough */
         e->kind = ERR_UPSTREAM_PROTOCOL;
     e->permanent = redirect || missing;    /* a page with status 200 may be that of an outage */
     e->quotes = false;

@@ -429,8 +429,9 @@ def test_without_descriptors_it_sheds_load_without_spinning_and_recovers(make, m
     held = []
     for _ in range(60):
         client = gateway.raw(seconds=5)
-        client.send(b"POST /v1/chat")            # at work, so that nobody can make room
+        client.send(b"POST /v1/chat")            # at work, so that closing idle connections makes no room
         held.append(client)
+        time.sleep(0.02)                         # read before the next one comes: until then it is idle
     time.sleep(1.5)
     began, used = time.monotonic(), cpu_seconds(pid)
     time.sleep(1)

@@ -110,7 +110,10 @@ def test_an_answer_from_a_wrong_address_names_the_url(make, wrong):
         for stream in (False, True):
             got = ask(gateway, caller, "lab/m", stream)
             line, told = reason_of(gateway, got)
-            assert got.status == 502 and got.code == "upstream_protocol", got
+            if status == 404:
+                assert got.status == 404 and got.headers["x-openclaw-error"] == "upstream_model_not_found", got
+            else:
+                assert got.status == 502 and got.code == "upstream_protocol", got
             assert got.headers["x-should-retry"] == ("true" if status == 200 else "false"), got.headers
             for text in (got.error["message"], line["error_message"], line["attempts"][0]["message"], told[0]["msg"]):
                 assert f"{upstream.url}/wrong/chat/completions" in text and what in text, text
