@@ -1,4 +1,4 @@
-/* attempt.c - writes the request for one target, sends it, listens to what becomes of it. */
+/* attempt.c - writes the request for one target, sends it, and handles the response. */
 #include "gateway/attempt.h"
 
 #include <stdatomic.h>
@@ -254,7 +254,7 @@ judge_target(struct exchange *x, const struct target *t)
 
     if (wire != x->request.wire && x->request.op == OP_RELAY) {
         fault->message = arena_printf(x->request.arena,
-            "this route exists only at " STR_FMT " providers; " STR_FMT " speaks " STR_FMT,
+            "this route needs a provider with the protocol " STR_FMT "; " STR_FMT " uses " STR_FMT,
             STR_ARG(x->request.wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
         return ERR_UNSUPPORTED;
     }
@@ -310,7 +310,9 @@ attempt_write(struct exchange *x)
         t->provider->wire == x->request.wire ? write_same_wire(x, t) : write_translated(x, t);
     if (w->unfit == ERR_CONFIG)
         w->fault.message = arena_printf(x->request.arena,
-            "the configured params of " STR_FMT "/" STR_FMT " replace too much",
+            "the configured params of " STR_FMT "/" STR_FMT
+            " replace more than the gateway can edit in this request; "
+            "remove some of them",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
     if (x->large)
         x->input_estimate = llm_request_estimate_tokens(&x->request);
@@ -910,7 +912,8 @@ attempt_tick(struct exchange *x, uint64_t now_us)
         if (now_us > r->heard_us + LAST_BYTE_US)
             finish_answer(x);
     } else if (is_silent(x, now_us, &why)) {
-        attempt_failed_kind(x, why, why == ERR_UPSTREAM_TIMEOUT ? "no token in time" : NULL);
+        attempt_failed_kind(
+            x, why, why == ERR_UPSTREAM_TIMEOUT ? "no first token within the time limit" : NULL);
     } else if (relay_is_silent(x)) {
         /* A route that is only passed through has begun with the answer's head. */
         if (r->source == SOURCE_RAW && x->attempt.state == ATTEMPT_RUNNING)

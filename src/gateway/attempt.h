@@ -1,4 +1,4 @@
-/* attempt.h - one try at one target: write the request, send it, judge what comes back. */
+/* attempt.h - one attempt at one target: writes the request, sends it, and handles the response. */
 #pragma once
 
 #include "gateway/exchange.h"
@@ -30,15 +30,15 @@ void attempt_end_large(struct exchange *x);
 /* Stops what is under way, if anything, and notes how it ended. */
 void attempt_stop(struct exchange *x, enum err outcome);
 
-/* Gives back the caller's request and all that was made from it, once no other target can need it. */
+/* Releases the client's request and all that was made from it, once no other target can need it. */
 void attempt_drop_request(struct exchange *x);
 
-/* Is the time over that configuration and caller allow? */
+/* Has the deadline passed, the configured one or the client's? */
 bool attempt_is_late(const struct exchange *x, uint64_t now_us);
 
-/* The caller can take more again. */
+/* The client can receive more again. */
 void attempt_resume(struct exchange *x);
 
-/* Looks at the clocks: first token, between tokens, total, keep-alive. Called by the worker's
+/* Checks the timeouts: first token, between tokens, total, keep-alive. Called by the worker's
  * tick. */
 void attempt_tick(struct exchange *x, uint64_t now_us);

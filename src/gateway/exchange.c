@@ -1,4 +1,4 @@
-/* exchange.c - birth, waking, failing and settling of an exchange. */
+/* exchange.c - creates, wakes, fails and settles an exchange. */
 #include "gateway/exchange.h"
 
 #include <stdarg.h>
@@ -337,7 +337,7 @@ read_query(struct exchange *x)
         r->model = http_decode_percent(x->arena, value);
     }
     if (count > 1)
-        return exchange_fail(x, ERR_BAD_REQUEST, "the query names the model more than once");
+        return exchange_fail(x, ERR_BAD_REQUEST, "the query has more than one 'model' parameter");
     /* In a body of any other kind a provider could find another model. */
     if (count == 1 && r->body.n != 0 && !http_type_is(type, S("application/sdp")))
         return exchange_fail(x, ERR_BAD_REQUEST,
@@ -394,7 +394,7 @@ read_form(struct exchange *x, struct str type)
     switch (x->form) {
     case MULTIPART_UNCLEAR:
         return exchange_fail(
-            x, ERR_BAD_REQUEST, "the form's field 'model' is ambiguous: %s", x->form_why);
+            x, ERR_BAD_REQUEST, "the form field 'model' is ambiguous: %s", x->form_why);
     case MULTIPART_ONE:
         node = arena_new(r->arena, struct json);
         *node = (struct json){
@@ -455,7 +455,7 @@ exchange_read_relay(struct exchange *x)
     if (r->model.n > MODEL_BYTES) {
         r->model = S("");
         return exchange_fail(
-            x, ERR_BAD_REQUEST, "the model's name is longer than %d bytes", MODEL_BYTES);
+            x, ERR_BAD_REQUEST, "the model name is longer than %d bytes", MODEL_BYTES);
     }
     r->model = arena_str(x->arena, r->model);    /* outlives the body */
     return STEP_NEXT;
@@ -519,9 +519,9 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
     buf_reset(out, SIZE_MAX);
 }
 
-/* SDKs go by the field, and by the status without it: they would repeat what our 500 and a
- * provider's exhausted account answer. A provider's 409 is a lock that may open. A 429
- * for too many wrong keys says false: the key stays wrong, and so does a wrong base_url. */
+/* SDKs follow this field and fall back to the status: without it they would repeat requests after
+ * a configuration error (500) or an exhausted account (429). A provider's 409 is a lock conflict,
+ * which may be repeated. Wrong keys (429) and a wrong base_url must not be. */
 void
 exchange_add_retry(const struct exchange *x, int status, struct buf *out)
 {
@@ -583,8 +583,7 @@ with_attempts(struct exchange *x, struct str message)
     return arena_printf(x->arena, STR_FMT ")", STR_ARG(all));
 }
 
-/* What failed for lack of memory is not the fault of the request, whatever the failure looked
- * like. */
+/* Did the request fail because of the memory limit, whatever error that was reported as? */
 static bool
 is_out_of_room(const struct exchange *x)
 {
@@ -841,7 +840,7 @@ settle_log(
     access_log_write(&x->worker->access, &r);
 }
 
-/* Probes and scrapes would drown the log. */
+/* Health checks and metric scrapes would flood the log. */
 static bool
 is_worth_a_line(const struct exchange *x)
 {

@@ -1,10 +1,9 @@
 /* exchange.h - one client request and everything done for it.
  *
- * Born when a request's head is complete, driven by gateway_run() alone, settled
- * once by exchange_finish(). It lives on one worker. Two arenas hold what is made
- * for it: `request.arena` what comes from the caller's body (nodes, conversation,
- * translations), given back when the answer begins; `arena` the rest. Callbacks
- * record and wake; they never run stages themselves.
+ * Created when a request's head is complete, driven by gateway_run() only, and settled once by
+ * exchange_finish(). It belongs to one worker and has two arenas: `request.arena` for what is made
+ * from the client's body (nodes, conversation, translations), released when the answer begins, and
+ * `arena` for the rest. Callbacks record what happened and wake the exchange; they never run stages.
  */
 #pragma once
 
@@ -213,7 +212,7 @@ struct str exchange_shown(const struct exchange *x, struct str text);
  * error is reduced to its status, code and parameter. In the exchange's arena. */
 struct str exchange_reason(struct exchange *x, const struct llm_error *e);
 
-/* Who the log is told is speaking. */
+/* The context of log messages about the exchange. */
 struct log_context exchange_log(const struct exchange *x);
 
 /* gateway.c: runs the stages until one waits or stops. */

@@ -390,7 +390,7 @@ on_frame(void *arg, const struct sse_frame *f)
     return true;
 }
 
-/* An answer is too large by its own limit, or because the process holds all that it may. */
+/* The answer exceeds its own limit, or the process is at its memory limit. */
 static enum err
 too_large(const struct relay *r)
 {

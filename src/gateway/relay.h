@@ -1,4 +1,4 @@
-/* relay.h - the provider's bytes on their way to the caller.
+/* relay.h - forwards a provider's answer to the client.
  *
  * Every answer is read by its wire's decoder, so usage, finish reason, first token and
  * completeness are known. What the caller gets is either the provider's own
@@ -135,14 +135,14 @@ void relay_keepalive(struct exchange *x);
 /* Answers with a refusal as the provider worded it: a route that is only passed through. */
 void relay_refuse(struct exchange *x);
 
-/* Says in the caller's stream that the answer is broken. */
+/* Ends the client's stream with an error event. */
 void relay_break(struct exchange *x, const struct llm_error *e);
 
 /* Counts what is collected, held back, or kept by the connection to the provider. ERR_OVERLOADED when
  * the process holds all that it may. */
 enum err relay_hold(struct exchange *x) MUST_CHECK;
 
-/* Gives back the room of an answer that is written. */
+/* Releases the memory of an answer that has been written. */
 void relay_release(struct exchange *x);
 
 /* Frees all that the answer holds. */
