@@ -123,12 +123,12 @@ forget_unwanted(struct serve *s)
 static void
 watch_files(struct serve *s, const struct conf *tried)
 {
-    const struct conf *both[] = { s->snapshot->conf, tried };
+    const struct conf *both[] = { s->snapshot != NULL ? s->snapshot->conf : NULL, tried };
 
     if (s->config.path != NULL && !s->config.once)
         watch_path(s, str_c(s->config.path));
     for (size_t i = 0; i < ARRAY_LEN(both); i++)
-        for (size_t j = 0; j < both[i]->files.count; j++)
+        for (size_t j = 0; both[i] != NULL && j < both[i]->files.count; j++)
             watch_path(s, both[i]->files.list[j].v);
     forget_unwanted(s);
 }
@@ -215,10 +215,12 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
     if (s->snapshot != NULL && problems.count == 0)
         conf_check_reload(s->snapshot->conf, &s->open, c, &problems);
     *ret_tls = preflight_tls(c, &problems);
-    if (start_simulator(s, c))
+    if (start_simulator(s, c)) {
         snapshot = snapshot_build(c, str_c(s->simulator.url), &problems);
-    else
+    } else {
         conf_destroy(c);
+        c = NULL;
+    }
     if (s->snapshot != NULL && snapshot != NULL && problems.count == 0 &&
         s->snapshot->conf->given.providers && !c->given.providers &&
         route_provider_at(snapshot->routes, 0) == NULL)

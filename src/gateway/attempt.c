@@ -50,8 +50,8 @@ add_given(const struct exchange *x, struct str name, struct buf *out)
         http_add_field(out, name, value);
 }
 
-/* The field lines of the request to the provider. Nothing of the caller's goes on but what is
- * named. */
+/* The header fields of the upstream request. Only the client's fields that are named here are
+ * forwarded. */
 static struct str
 request_fields(struct exchange *x, const struct target *t, bool same_wire)
 {
@@ -318,7 +318,7 @@ attempt_write(struct exchange *x)
         x->input_estimate = llm_request_estimate_tokens(&x->request);
 }
 
-/* --- what becomes of it --- */
+/* --- the outcome --- */
 
 static void
 set_failed(struct exchange *x, const struct llm_error *e)
@@ -331,9 +331,9 @@ set_failed(struct exchange *x, const struct llm_error *e)
     x->attempt.state = ATTEMPT_FAILED;
 }
 
-/* What came, for an answer that was incomplete or made no sense. */
+/* Describes an answer that was incomplete or malformed. */
 static const char *
-told_answer(const struct exchange *x)
+describe_answer(const struct exchange *x)
 {
     struct str type = x->relay.content_type;
     struct str shown = type.n == 0 || type.n > 100 ? S("no content type") : type;
@@ -360,7 +360,7 @@ error_of_kind(struct exchange *x, enum err why, const char *detail)
 
     if (detail == NULL && x->attempt.status != 0 &&
         (why == ERR_UPSTREAM_PROTOCOL || why == ERR_UPSTREAM_TRUNCATED))
-        detail = told_answer(x);
+        detail = describe_answer(x);
     bool has_detail = detail != NULL && *detail != '\0';
     e.message = arena_printf(x->arena, "%s (" STR_FMT "%s%s)", err_row(why)->sentence, STR_ARG(id),
         has_detail ? ": " : "", has_detail ? detail : "");

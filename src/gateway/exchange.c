@@ -486,7 +486,7 @@ exchange_fields(struct exchange *x, struct buf *out)
     if (t == NULL)
         return;
     http_add_field(out, S("x-openclaw-provider"), t->provider->id);
-    if (is_printable(t->wire.model))    /* a caller chose it: it need not be fit for a field */
+    if (t->wire.model.n != 0 && is_printable(t->wire.model))    /* a caller chose it: it need not be fit for a field */
         http_add_field(out, S("x-openclaw-model"), t->wire.model);
     buf_add(out, S("x-openclaw-attempts: "));
     buf_add_u64(out, x->attempts);

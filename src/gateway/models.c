@@ -238,8 +238,12 @@ models_tick(struct models_asker *a, uint64_t now_ms_)
 void
 models_stop(struct models_asker *a)
 {
-    while (a->first != NULL)
-        ask_end(a->first, NULL, "the gateway is shutting down");
+    struct models_ask *next;
+
+    for (struct models_ask *q = a->first; q != NULL; q = next) {
+        next = q->next;
+        ask_end(q, NULL, "the gateway is shutting down");
+    }
 }
 
 /* --- the list of all names --- */

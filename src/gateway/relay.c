@@ -239,7 +239,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
     begin_writer(x);
     if (r->source == SOURCE_RAW) {
         x->status = head->status;
-        r->content = true;    /* nothing to wait for: what comes goes on */
+        r->content = true;    /* nothing to wait for: bytes are forwarded as they come */
         r->raw_text = is_text(type);
         r->raw_events = r->says_stream && !r->encoded && head->status == 200;
         if (r->raw_events)
@@ -332,7 +332,7 @@ relay_drop(struct exchange *x)
 /* --- streams --- */
 
 /* Frames that lie next to each other in the bytes just received go out as one run, uncopied; one
- * that was put together from earlier bytes is copied, for it is gone when the reader goes on. */
+ * that was put together from earlier bytes is copied, because the reader reuses its buffer. */
 static void
 forward_frame(struct exchange *x, struct str raw)
 {

@@ -50,7 +50,7 @@ struct relay {
     struct buf body;     /* a collected document */
     struct buf out;      /* frames held back, or written in this turn */
     struct str chunk;    /* the provider's bytes being read */
-    /* frames of `chunk` next to each other, to be sent behind `out` uncopied */
+    /* adjacent frames of `chunk`, sent after `out` without a copy */
     struct str run;
     struct str reading;        /* the frame or document that the decoder is reading */
     enum err frame_error;      /* a frame made no sense */

@@ -225,7 +225,7 @@ read_tool(struct reading *rd, const struct where *w, const struct json *j, struc
 {
     struct where function = { .up = w, .key = "function" };
     struct where custom = { .up = w, .key = "custom" };
-    struct str type;
+    struct str type = S("");
     enum err e = openai_required_text(rd, w, j, "type", &type);
 
     if (e != OK)

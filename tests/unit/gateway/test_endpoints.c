@@ -120,7 +120,7 @@ TEST(a_keys_routes_must_exist)
         { "/v1/files/*", NULL },
         { "GET /v1/files", NULL },
         { "*", NULL },
-        { "file", "there is no route 'file'; did you mean 'files'?; write" },
+        { "file", "there is no route 'file'; did you mean 'files'?" },
         { "livez", "there is no route 'livez'" },
     };
     struct arena *a = arena_create(64 * 1024);

@@ -224,8 +224,8 @@ expect_error(struct llm_error e, const char *expected)
 TEST(an_error_always_has_all_four_members)
 {
     expect_error((struct llm_error){ .kind = ERR_AUTH },
-        "{\"error\":{\"message\":\"the API key is missing or not "
-        "known\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_api_key\"}}");
+        "{\"error\":{\"message\":\"the API key is missing or "
+        "invalid\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_api_key\"}}");
     expect_error(
         (struct llm_error){ .kind = ERR_BAD_REQUEST, .message = S("bad"), .param = S("n") },
         "{\"error\":{\"message\":\"bad\",\"type\":\"invalid_request_error\",\"param\":\"n\","
