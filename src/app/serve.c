@@ -223,6 +223,7 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
     }
     if (s->snapshot != NULL && snapshot != NULL && problems.count == 0 &&
         s->snapshot->conf->given.providers && !c->given.providers &&
+        route_provider_at(s->snapshot->routes, 0) != NULL &&
         route_provider_at(snapshot->routes, 0) == NULL)
         conf_problem(&problems, (struct conf_mark){ 0, 0 },
             "has lost its 'providers', and no other is switched on: it looks cut short; write them "

@@ -248,6 +248,14 @@ server_drain(struct server *s)
     }
 }
 
+/* May it be closed to make room? A new connection is most likely about to send its first request,
+ * or has sent it already. */
+static bool
+is_spare(const struct server_request *q, uint64_t now_ms)
+{
+    return is_idle(q) && (q->served || now_ms - q->since_ms >= SERVER_FIRST_MS);
+}
+
 bool
 server_make_room(struct server *s)
 {
@@ -257,7 +265,7 @@ server_make_room(struct server *s)
     if (now < s->no_room_until_ms)    /* the list is long: not for each refused connection */
         return false;
     for (const struct server_request *q = s->first; q != NULL; q = q->next) {
-        if (!is_idle(q))
+        if (!is_spare(q, now))
             continue;
         oldest = MIN(oldest, q->since_ms);
         idle++;
@@ -267,7 +275,7 @@ server_make_room(struct server *s)
     uint64_t until = oldest + (now - oldest) / 2;    /* the older half is close enough */
     for (struct server_request *q = s->first; q != NULL && closed * 8 < idle; q = next) {
         next = q->next;
-        if (!is_idle(q) || q->since_ms > until)
+        if (!is_spare(q, now) || q->since_ms > until)
             continue;
         server_conn_close(q, false);
         closed++;

@@ -22,6 +22,7 @@ enum {
     SERVER_DRAIN_NEW_MS = 2000,          /* time for the first request of a new connection */
     SERVER_OVERFLOW_CONNECTIONS = 64,    /* above the limit, to answer them with 503 */
     SERVER_SMALL_BYTES = 64 * 1024,      /* a body this small is accepted at the memory limit too */
+    SERVER_FIRST_MS = 1000,              /* in which a new connection's first bytes are surely read */
     SERVER_NO_ROOM_MS = 100,             /* until the list is searched for idle connections again */
     SERVER_DATE_ROOM = 40,
 };

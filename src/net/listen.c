@@ -90,6 +90,7 @@ static struct bound *bounds;
 static atomic_uint_fast64_t shed_count;
 static atomic_uint crowds;
 static atomic_uint_fast64_t callers_most;    /* 0: not computed yet */
+static atomic_uint_fast64_t limit_seen;    /* RLIMIT_NOFILE that callers_most was computed from */
 
 struct why {
     char *room;
@@ -601,33 +602,17 @@ static bool
 has_room(struct listener *li)
 {
     uint64_t most = atomic_load_explicit(&callers_most, memory_order_relaxed);
+    struct rlimit now = { 0, 0 };
 
+    if (getrlimit(RLIMIT_NOFILE, &now) == 0 &&    /* an operator may change it, with prlimit */
+        now.rlim_cur != atomic_load_explicit(&limit_seen, memory_order_relaxed))
+        most = 0;
     if (UNLIKELY(most == 0)) {
+        atomic_store_explicit(&limit_seen, now.rlim_cur, memory_order_relaxed);
         most = find_callers_most();
         atomic_store_explicit(&callers_most, most, memory_order_relaxed);
     }
     return LIKELY(sock_accepted_count() < most) || make_room(li);
-}
-
-/* Too many callers, and none of ours is idle. False: accepting pauses. */
-static bool
-shed_of_crowd(struct listener *li)
-{
-    int fd;
-
-    if (!li->crowded) {
-        li->crowded = true;
-        forget_callers_most();    /* the limit may have been raised */
-        atomic_fetch_add_explicit(&crowds, 1, memory_order_relaxed);
-        pause_accepting(li, CROWD_REST_MS);
-        return false;
-    }
-    fd = accept4(li->fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0)
-        return false;
-    atomic_fetch_add_explicit(&shed_count, 1, memory_order_relaxed);
-    close(fd);
-    return true;
 }
 
 /* Accepts one connection with the spare descriptor and closes it, so that its peer need not wait.
@@ -647,6 +632,40 @@ shed_one(struct listener *li)
     }
     li->spare = open_spare();
     return li->spare >= 0 && (fd >= 0 || error == EAGAIN);
+}
+
+/* There is no descriptor for the connection that waits. False: accepting pauses, because the socket
+ * stays readable and the loop would spin. */
+static bool
+shed_or_pause(struct listener *li)
+{
+    if (shed_one(li))
+        return true;
+    pause_accepting(li, REST_MS);
+    return false;
+}
+
+/* Too many callers, and none of ours is idle. False: accepting pauses. */
+static bool
+shed_of_crowd(struct listener *li)
+{
+    int fd;
+
+    if (!li->crowded) {
+        li->crowded = true;
+        forget_callers_most();    /* the limit may have been raised */
+        atomic_fetch_add_explicit(&crowds, 1, memory_order_relaxed);
+        pause_accepting(li, CROWD_REST_MS);
+        return false;
+    }
+    fd = accept4(li->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        return shed_or_pause(li);    /* what is left of the limit is in use, too */
+    if (fd < 0)
+        return false;
+    atomic_fetch_add_explicit(&shed_count, 1, memory_order_relaxed);
+    close(fd);
+    return true;
 }
 
 static void
@@ -685,10 +704,7 @@ accept_one(struct listener *li)
     case EMFILE:
     case ENFILE:
         forget_callers_most();    /* the limit may have been lowered */
-        if (make_room(li) || shed_one(li))
-            return true;
-        pause_accepting(li, REST_MS);
-        return false;
+        return make_room(li) || shed_or_pause(li);
     case ENOBUFS:
     case ENOMEM:
         pause_accepting(li, REST_MS);

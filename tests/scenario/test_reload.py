@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_read_changes_nothing(make, mock):
     wait_until(lambda: "Is a directory" in gateway.stderr(), "the directory to be refused")
     os.rmdir(path)
     os.mkfifo(path)                      # nobody writes: it must not wait for one
-    wait_until(lambda: "no regular file any more" in gateway.stderr(), "the pipe to be refused")
+    wait_until(lambda: "not a regular file any more" in gateway.stderr(), "the pipe to be refused")
     os.unlink(path)
     assert ask(gateway, "openai", "good").text == "all-is-well"
     gateway.reload(config_of(mock))
