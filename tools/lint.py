@@ -2,7 +2,7 @@
 """lint.py [TREE] - rules of this project that a compiler does not check.
 
   * An include names its folder. Code includes its own folder and the layers below it, nothing else.
-  * Only net/ uses libuv, c-ares and OpenSSL's TLS; only http/ uses nghttp2; llm/ uses no sockets.
+  * Only net/ uses libuv, c-ares and OpenSSL's TLS; only http/ uses nghttp2; llm/ and wires/ use no sockets.
   * No words that promise work for later.
   * Comments, messages and pages are in plain English: none of the phrases in WORDING.
   * Every source file, unit test and fuzz target is listed in its meson.build.
@@ -22,12 +22,16 @@ LAYERS = [
     ["net", "conf", "script"],
     ["http", "store"],
     ["llm"],
+    ["wires"],
     ["catalog"],
     ["route"],
     ["policy"],
     ["observe"],
     ["gateway"],
     ["admin"],
+    ["cli"],
+    ["mock"],
+    ["bench", "chat"],
     ["app"],
 ]
 LAYER = {folder: height for height, folders in enumerate(LAYERS) for folder in folders}

@@ -6,8 +6,8 @@
 
 #include "app/app.h"
 #include "app/config_flags.h"
-#include "app/flags.h"
-#include "app/output.h"
+#include "cli/flags.h"
+#include "cli/output.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "gateway/models.h"

@@ -5,8 +5,8 @@
 
 #include "app/app.h"
 #include "app/config_flags.h"
-#include "app/flags.h"
-#include "app/output.h"
+#include "cli/flags.h"
+#include "cli/output.h"
 #include "app/preflight.h"
 #include "base/json.h"
 #include "gateway/snapshot.h"

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "app/app.h"
-#include "app/flags.h"
-#include "app/output.h"
+#include "cli/flags.h"
+#include "cli/output.h"
 #include "conf/conf.h"
 
 enum { OUTPUT_MAX = 1024 * 1024 };

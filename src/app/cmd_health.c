@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "app/app.h"
-#include "app/chat_turn.h"
-#include "app/flags.h"
+#include "chat/turn.h"
+#include "cli/flags.h"
 #include "net/tls.h"
 
 static void

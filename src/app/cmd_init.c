@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "app/app.h"
-#include "app/flags.h"
-#include "app/output.h"
+#include "cli/flags.h"
+#include "cli/output.h"
 #include "base/json.h"
 #include "conf/conf.h"
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "app/app.h"
-#include "app/flags.h"
-#include "app/output.h"
+#include "cli/flags.h"
+#include "cli/output.h"
 
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);

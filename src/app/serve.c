@@ -16,7 +16,7 @@
 #include "app/app.h"
 #include "app/banner.h"
 #include "app/config_flags.h"
-#include "app/flags.h"
+#include "cli/flags.h"
 #include "app/harden.h"
 #include "app/preflight.h"
 #include "app/simulator.h"

@@ -1,7 +1,7 @@
 /* simulator.h - the built-in provider that answers while no real one is configured. */
 #pragma once
 
-#include "app/mock.h"
+#include "mock/mock.h"
 
 /* Zeroed: not started. */
 struct simulator {

@@ -8,7 +8,7 @@
 
 #include <fcntl.h>
 
-#include "app/mock.h"
+#include "mock/mock.h"
 #include "base/clock.h"
 #include "gateway/exchange.h"
 #include "tests/unit/http/loopback.h"

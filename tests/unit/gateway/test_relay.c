@@ -1,7 +1,7 @@
 /* test_relay.c - answers on their way: whole, in pieces, broken, mislabelled. */
 #include "gateway/relay.c"
 
-#include "app/mock_hub.h"
+#include "mock/hub.h"
 #include "tests/unit/gateway/gateway_world.h"
 
 static struct gateway_world w;

@@ -1,0 +1,288 @@
+/* turn.c - sends a question, reads the answer, and can be interrupted. */
+#include "chat/turn.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "http/client.h"
+
+enum {
+    ANSWER_BYTES_MAX = 64 * 1024 * 1024,
+    EVENT_BYTES_MAX = 16 * 1024 * 1024,
+    SCRATCH_BYTES = 128 * 1024 * 1024,
+    MESSAGE_BYTES_MAX = 4 * 1024,
+    CONNECT_MS = 10 * 1000,
+    LOOK_MS = 30,    /* how often an interrupt is looked for */
+};
+
+struct chat_line {
+    const struct origin *origin;
+    struct str fields;
+    struct loop *loop;
+    struct client *client;
+    struct client_call *call;
+    struct timer *looker;
+    struct arena *scratch;
+    struct sse_reader sse;
+    struct buf body;
+    struct buf message;
+    int status;
+    bool stream;
+    bool complete;    /* [DONE], or a finish reason */
+    enum chat_outcome outcome;
+    void (*text)(void *arg, struct str piece, bool thinking);
+    void *arg;
+};
+
+static atomic_bool interrupted;    /* lock-free: a signal handler may set it */
+
+void
+chat_interrupt(void)
+{
+    atomic_store(&interrupted, true);
+}
+
+bool
+chat_is_interrupted(void)
+{
+    return atomic_load(&interrupted);
+}
+
+bool
+chat_take_interrupt(void)
+{
+    return atomic_exchange(&interrupted, false);
+}
+
+static void
+settle(struct chat_line *c, enum chat_outcome outcome)
+{
+    c->outcome = outcome;
+    c->call = NULL;
+    loop_stop(c->loop);
+}
+
+static void
+on_look(void *line)
+{
+    struct chat_line *c = line;
+
+    if (c->call != NULL && chat_take_interrupt()) {
+        client_cancel(c->call);
+        settle(c, CHAT_INTERRUPTED);
+        return;
+    }
+    timer_set(c->looker, LOOK_MS);
+}
+
+/* --- reading --- */
+
+static void
+note_error(struct chat_line *c, const struct json *error)
+{
+    struct str message = json_str(c->scratch, json_get(error, S("message")));
+
+    if (message.n == 0)
+        message = json_str(c->scratch, error);
+    buf_reset(&c->message, 0);
+    buf_add(&c->message, str_make(message.p, MIN(message.n, MESSAGE_BYTES_MAX / 2)));
+}
+
+static void
+give_delta(struct chat_line *c, const struct json *delta)
+{
+    struct str thinking = json_str(c->scratch, json_get(delta, S("reasoning_content")));
+    struct str text = json_str(c->scratch, json_get(delta, S("content")));
+
+    if (thinking.n == 0)
+        thinking = json_str(c->scratch, json_get(delta, S("reasoning")));
+    if (text.n == 0)
+        text = json_str(c->scratch, json_get(delta, S("refusal")));
+    if (thinking.n != 0)
+        c->text(c->arg, thinking, true);
+    if (text.n != 0)
+        c->text(c->arg, text, false);
+}
+
+static bool
+on_event(void *line, const struct sse_frame *frame)
+{
+    struct chat_line *c = line;
+    struct arena_mark mark = arena_mark(c->scratch);
+
+    if (!frame->has_data)
+        return true;
+    if (str_eq(frame->data, S("[DONE]"))) {
+        c->complete = true;
+        return true;
+    }
+    const struct json *doc = json_parse(c->scratch, frame->data, NULL, NULL);
+    struct json_iter it = json_iter(json_get(doc, S("choices")));
+    if (json_present(json_get(doc, S("error"))))
+        note_error(c, json_get(doc, S("error")));
+    if (json_next(&it)) {
+        give_delta(c, json_get(it.value, S("delta")));
+        c->complete |= json_present(json_get(it.value, S("finish_reason")));
+    }
+    arena_rewind(c->scratch, mark);
+    return true;
+}
+
+/* --- the client's callbacks --- */
+
+static void
+on_connected(void *owner, bool reused, uint64_t connect_us)
+{
+    (void)owner;
+    (void)reused;
+    (void)connect_us;
+}
+
+static void
+on_head(void *owner, const struct http_head *head)
+{
+    struct chat_line *c = owner;
+
+    c->status = head->status;
+    c->stream =
+        http_type_is(http_field_get(&head->fields, S("content-type")), S("text/event-stream"));
+}
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct chat_line *c = owner;
+
+    if (!c->stream)
+        buf_add(&c->body, bytes);
+    else if (sse_feed(&c->sse, bytes, on_event, c) != OK)
+        buf_add(&c->message, S("an event of the answer is larger than 16 MB"));
+}
+
+static void
+on_end(void *owner)
+{
+    struct chat_line *c = owner;
+
+    if (c->stream && sse_end(&c->sse, on_event, c) != OK)
+        buf_add(&c->message, S("the last event of the answer is larger than 16 MB"));
+    if (c->status < 200 || c->status > 299) {
+        struct arena_mark mark = arena_mark(c->scratch);
+        const struct json *doc = json_parse(c->scratch, buf_str(&c->body), NULL, NULL);
+        note_error(c, json_get(doc, S("error")));
+        arena_rewind(c->scratch, mark);
+        settle(c, CHAT_REFUSED);
+    } else if (buf_len(&c->message) != 0) {
+        settle(c, CHAT_BROKEN);
+    } else if (c->stream && !c->complete) {
+        buf_add(&c->message, S("the answer ended before it was complete"));
+        settle(c, CHAT_BROKEN);
+    } else {
+        settle(c, CHAT_DONE);
+    }
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail)
+{
+    struct chat_line *c = owner;
+
+    buf_reset(&c->message, 0);
+    buf_printf(&c->message, "%s (%s)", err_row(why)->sentence, detail);
+    settle(c, c->status != 0 ? CHAT_BROKEN : CHAT_UNREACHED);
+}
+
+/* --- asking --- */
+
+struct chat_line *
+chat_line_create(const struct origin *origin, struct str fields)
+{
+    struct chat_line *c = check_alloc(calloc(1, sizeof(*c)));
+    struct client_limits limits = {
+        .head_bytes = 64 * 1024,
+        .fields = 200,
+        .pool = { .idle_per_origin = 1,
+            .idle_total = 1,
+            .idle_ms = 30 * 1000,
+            .age_ms = 600 * 1000 },
+    };
+
+    c->origin = origin;
+    c->fields = fields;
+    c->loop = loop_create();
+    c->client = client_create(c->loop, &limits);
+    c->looker = timer_create_on(c->loop, on_look, c);
+    c->scratch = arena_create(SCRATCH_BYTES);
+    buf_init(&c->body, ANSWER_BYTES_MAX);
+    buf_init(&c->message, MESSAGE_BYTES_MAX);
+    return c;
+}
+
+void
+chat_line_destroy(struct chat_line *c)
+{
+    if (c == NULL)
+        return;
+    timer_destroy(c->looker);
+    client_destroy(c->client);
+    loop_destroy(c->loop);
+    arena_destroy(c->scratch);
+    buf_fini(&c->body);
+    buf_fini(&c->message);
+    free(c);
+}
+
+enum chat_outcome
+chat_ask(struct chat_line *c, struct str path, struct str body,
+    void (*text)(void *arg, struct str piece, bool thinking), void *arg)
+{
+    static const struct client_events events = { .connected = on_connected,
+        .head = on_head,
+        .data = on_data,
+        .end = on_end,
+        .failed = on_failed };
+    struct client_request q = {
+        .origin = c->origin,
+        .method = body.n != 0 ? S("POST") : S("GET"),
+        .path = path,
+        .fields = c->fields,
+        .body = { body },
+        .body_count = body.n != 0 ? 1 : 0,
+        .connect_ms = CONNECT_MS,
+        .resend_ms = CONNECT_MS,
+        .resend_stale = true,
+    };
+
+    c->text = text;
+    c->arg = arg;
+    c->status = 0;
+    c->stream = c->complete = false;
+    buf_reset(&c->body, 0);
+    buf_reset(&c->message, 0);
+    sse_init(&c->sse, EVENT_BYTES_MAX);
+    chat_take_interrupt();
+    timer_set(c->looker, LOOK_MS);
+    c->call = client_start(c->client, &q, &events, c);
+    loop_run(c->loop);
+    timer_stop(c->looker);
+    sse_fini(&c->sse);
+    return c->outcome;
+}
+
+struct str
+chat_body(const struct chat_line *c)
+{
+    return buf_str(&c->body);
+}
+
+struct str
+chat_message(const struct chat_line *c)
+{
+    return buf_str(&c->message);
+}
+
+int
+chat_status(const struct chat_line *c)
+{
+    return c->status;
+}

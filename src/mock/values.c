@@ -1,0 +1,208 @@
+/* values.c - answers of one document: embeddings, moderations, lists of models. */
+#include <math.h>
+#include <stdio.h>
+
+#include "mock/openai.h"
+#include "base/digest.h"
+
+enum { DIMENSIONS = 256, DIMENSIONS_MAX = 4096, INPUTS_MAX = 2048 };
+
+/* --- embeddings --- */
+
+/* A unit vector that depends on the text alone: equal texts have equal vectors. */
+static void
+embed(struct str text, float *v, size_t n)
+{
+    uint64_t state = 0x9e3779b97f4a7c15u;
+    double sum = 0;
+
+    for (size_t i = 0; i < text.n; i++)
+        state = (state ^ (unsigned char)text.p[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < n; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        v[i] = (float)((double)(state >> 40) / (1 << 23) - 1.0);
+        sum += (double)v[i] * (double)v[i];
+    }
+    for (size_t i = 0; i < n && sum > 0; i++)
+        v[i] = (float)((double)v[i] / sqrt(sum));
+}
+
+static void
+add_vector(struct buf *out, const float *v, size_t n, bool base64)
+{
+    if (!base64) {
+        buf_add_c(out, '[');
+        for (size_t i = 0; i < n; i++)
+            buf_printf(out, "%s%.8g", i > 0 ? "," : "", (double)v[i]);
+        buf_add_c(out, ']');
+        return;
+    }
+
+    size_t room = 4 * ((n * sizeof(*v) + 2) / 3);
+    buf_add_c(out, '"');
+    char *p = buf_reserve(out, room);
+    if (p != NULL)    /* little-endian floats, like those of the hosts that we support */
+        buf_commit(out, digest_base64(str_make((const char *)v, n * sizeof(*v)), p));
+    buf_add_c(out, '"');
+}
+
+struct embedding_job {
+    struct buf *out;
+    size_t dimensions;
+    bool base64;
+    unsigned index;
+};
+
+static void
+add_embedding(struct embedding_job *job, struct str text)
+{
+    float v[DIMENSIONS_MAX];
+
+    embed(text, v, job->dimensions);
+    buf_printf(job->out,
+        "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":", job->index > 0 ? "," : "",
+        job->index);
+    job->index++;
+    add_vector(job->out, v, job->dimensions, job->base64);
+    buf_add_c(job->out, '}');
+}
+
+bool
+mock_openai_embeddings(struct mock_ask *ask, struct buf *out, struct mock_refusal *why)
+{
+    const struct json *input = json_get(ask->doc, S("input"));
+    struct json_iter it = json_iter(input);
+    int64_t dimensions = DIMENSIONS;
+
+    if (ask->model.n == 0)
+        return mock_refuse(
+            ask, why, 400, NULL, (struct str){ NULL, 0 }, "you must provide a model parameter");
+    if (!json_is(input, JSON_STRING) && !(json_is(input, JSON_ARRAY) && !json_is_empty(input)))
+        return mock_refuse(ask, why, 400, NULL, S("input"),
+            "'$.input' is invalid. Please check the API"
+            " reference: https://platform.openai.com/docs/api-reference.");
+    if (input->type == JSON_ARRAY && json_count(input) > INPUTS_MAX)
+        return mock_refuse(ask, why, 400, NULL, S("input"),
+            "'input' must have %d items or fewer, but has %u.", INPUTS_MAX, json_count(input));
+    if (!mock_openai_integer(ask, "dimensions", 1, DIMENSIONS_MAX, &dimensions, why))
+        return false;
+
+    struct embedding_job job = {
+        .out = out,
+        .dimensions = (size_t)dimensions,
+        .base64 = json_str_is(json_get(ask->doc, S("encoding_format")), S("base64")),
+    };
+    ask->text_bytes = input->n;
+    buf_add(out, S("{\"object\":\"list\",\"data\":["));
+    bool one = input->type == JSON_STRING || json_is(input + 1, JSON_NUMBER);
+    if (one)
+        add_embedding(&job, json_raw(input));
+    while (!one && json_next(&it))
+        add_embedding(&job, json_raw(it.value));
+    buf_add(out, S("],\"model\":"));
+    json_add_str(out, ask->model);
+    buf_printf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}",
+        (unsigned long long)mock_input_tokens(ask), (unsigned long long)mock_input_tokens(ask));
+    return true;
+}
+
+/* --- moderations --- */
+
+static void
+add_categories(struct buf *out, const char *value, const char *flagged_value, bool flagged)
+{
+    static const char *const names[] = { "harassment", "harassment/threatening", "sexual", "hate",
+        "hate/threatening", "illicit", "illicit/violent", "self-harm/intent",
+        "self-harm/instructions", "self-harm", "sexual/minors", "violence", "violence/graphic" };
+
+    buf_add_c(out, '{');
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        buf_printf(out, "%s\"%s\":%s", i > 0 ? "," : "", names[i],
+            flagged && strcmp(names[i], "violence") == 0 ? flagged_value : value);
+    buf_add_c(out, '}');
+}
+
+/* The simulated moderation flags a single word. */
+bool
+mock_openai_moderations(struct mock_ask *ask, struct buf *out, struct mock_refusal *why)
+{
+    const struct json *input = json_get(ask->doc, S("input"));
+    struct json_iter it = json_iter(input);
+    uint32_t results = json_is(input, JSON_ARRAY) ? json_count(input) : 1;
+
+    if (!json_present(input))
+        return mock_refuse(ask, why, 400, "missing_required_parameter", S("input"),
+            "Missing required parameter: 'input'.");
+    ask->text_bytes = input->n;
+    buf_add(out, S("{\"id\":\"modr-"));
+    buf_add(out, mock_make_id(ask->arena, "", 24));
+    buf_add(out, S("\",\"model\":"));
+    json_add_str(out, ask->model.n != 0 ? ask->model : S("omni-moderation-latest"));
+    buf_add(out, S(",\"results\":["));
+    for (uint32_t i = 0; i < results; i++) {
+        struct str text = json_raw(json_is(input, JSON_ARRAY) && json_next(&it) ? it.value : input);
+        bool flagged = str_find(text, S("kill")) < text.n;
+        buf_printf(
+            out, "%s{\"flagged\":%s,\"categories\":", i > 0 ? "," : "", flagged ? "true" : "false");
+        add_categories(out, "false", "true", flagged);
+        buf_add(out, S(",\"category_scores\":"));
+        add_categories(out, "0.00001", "0.98", flagged);
+        buf_add(out, S(",\"category_applied_input_types\":"));
+        add_categories(out, "[\"text\"]", "[\"text\"]", flagged);
+        buf_add_c(out, '}');
+    }
+    buf_add(out, S("]}"));
+    return true;
+}
+
+/* --- models --- */
+
+static void
+add_model(struct buf *out, struct str name)
+{
+    buf_add(out, S("{\"id\":"));
+    json_add_str(out, name);
+    buf_add(out, S(",\"object\":\"model\",\"created\":1767225600,\"owned_by\":\"openclaw-mock\"}"));
+}
+
+bool
+mock_openai_models(struct mock_ask *ask, struct str id, const struct str *names, size_t count,
+    struct buf *out, struct mock_refusal *why)
+{
+    if (id.n == 0) {
+        buf_add(out, S("{\"object\":\"list\",\"data\":["));
+        for (size_t i = 0; i < count; i++) {
+            if (i > 0)
+                buf_add_c(out, ',');
+            add_model(out, names[i]);
+        }
+        buf_add(out, S("]}"));
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq(names[i], id)) {
+            add_model(out, id);
+            return true;
+        }
+    }
+    return mock_refuse(ask, why, 404, "model_not_found", S("model"),
+        "The model '" STR_FMT "' does not exist", STR_ARG(str_make(id.p, MIN(id.n, 200))));
+}
+
+void
+mock_anthropic_models(const struct str *names, size_t count, struct buf *out)
+{
+    buf_add(out, S("{\"data\":["));
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, "%s{\"type\":\"model\",\"id\":", i > 0 ? "," : "");
+        json_add_str(out, names[i]);
+        buf_add(out, S(",\"display_name\":"));
+        json_add_str(out, names[i]);
+        buf_add(out, S(",\"created_at\":\"2026-01-01T00:00:00Z\"}"));
+    }
+    buf_add(out, S("],\"has_more\":false,\"first_id\":"));
+    json_add_str(out, count > 0 ? names[0] : S(""));
+    buf_add(out, S(",\"last_id\":"));
+    json_add_str(out, count > 0 ? names[count - 1] : S(""));
+    buf_add_c(out, '}');
+}

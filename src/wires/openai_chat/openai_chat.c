@@ -1,0 +1,215 @@
+/* openai_chat.c - OpenAI Chat Completions and its relatives (text completions, embeddings),
+ * as OpenAI and some hundred compatible hosts speak it.
+ */
+#include "wires/openai_chat/openai_chat.h"
+
+static void
+write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t)
+{
+    (void)t;    /* the model is in the body */
+    switch (r->op) {
+    case OP_CHAT:
+        buf_add(out, S("/chat/completions"));
+        break;
+    case OP_COMPLETE:
+        buf_add(out, S("/completions"));
+        break;
+    case OP_EMBED:
+        buf_add(out, S("/embeddings"));
+        break;
+    default:
+        buf_add(out, r->path);
+        break;
+    }
+}
+
+static int
+status_of(const struct llm_error *e)
+{
+    /* A status with which the provider blames the caller is kept: SDKs distinguish 422 and 415. */
+    if (e->kind == ERR_BAD_REQUEST && e->status >= 400 && e->status < 500)
+        return e->status;
+    return err_row(e->kind)->status;
+}
+
+/* --- changes in place --- */
+
+/* The offset of a node in the body that it was parsed from. */
+static size_t
+offset_of(const struct llm_request *r, const struct json *node)
+{
+    CHECK(node->p >= r->body.p && node->p + node->n <= r->body.p + r->body.n);
+    return (size_t)(node->p - r->body.p);
+}
+
+/* Finds a member: its key and value, or false. *ret_before is the preceding value, or NULL. */
+static bool
+find_member(const struct json *object, struct str name, struct json_iter *ret,
+    const struct json **ret_before)
+{
+    *ret = json_iter(object);
+    *ret_before = NULL;
+    while (json_next(ret)) {
+        if (ret->key != NULL && json_str_is(ret->key, name))
+            return true;
+        *ret_before = ret->value;
+    }
+    return false;
+}
+
+/* Asks for usage in the stream: the gateway always needs it, the caller sees it only on request. */
+static void
+edit_usage(const struct llm_request *r, struct wire_edits *edits)
+{
+    const struct json *options = json_get(r->doc, S("stream_options"));
+    const struct json *asked = json_get(options, S("include_usage"));
+
+    if (options == NULL) {
+        struct str put = S("\"stream_options\":{\"include_usage\":true},");
+
+        wire_edit_add(edits, offset_of(r, r->doc) + 1, 0, put);
+    } else if (options->type == JSON_NULL) {
+        wire_edit_add(edits, offset_of(r, options), options->n, S("{\"include_usage\":true}"));
+    } else if (asked != NULL) {
+        wire_edit_add(edits, offset_of(r, asked), asked->n, S("true"));
+    } else if (options->type == JSON_OBJECT) {
+        struct str put =
+            !json_is_empty(options) ? S("\"include_usage\":true,") : S("\"include_usage\":true");
+
+        wire_edit_add(edits, offset_of(r, options) + 1, 0, put);
+    }
+}
+
+/* For hosts that reject the option and send usage without being asked. */
+static void
+edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
+{
+    const struct json *before;
+    struct json_iter it;
+
+    if (!find_member(r->doc, S("stream_options"), &it, &before))
+        return;
+
+    size_t end = offset_of(r, it.value) + it.value->n;
+    size_t from = offset_of(r, it.key);
+
+    if (it.next != it.end)    /* together with the comma that follows */
+        end = offset_of(r, it.next);
+    else if (before != NULL)
+        from = offset_of(r, before) + before->n;
+    wire_edit_add(edits, from, end - from, S(""));
+}
+
+/* The old name of the limit, for hosts that know only that. */
+static void
+edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
+{
+    const struct json *before;
+    struct json_iter it;
+
+    if (json_get(r->doc, S("max_tokens")) != NULL)
+        return;
+    if (find_member(r->doc, S("max_completion_tokens"), &it, &before))
+        wire_edit_add(edits, offset_of(r, it.key), it.key->n, S("\"max_tokens\""));
+}
+
+/* Whether the caller sends back reasoning that we translated from another protocol. */
+static bool
+holds_our_proofs(const struct json *message)
+{
+    struct json_iter it = json_iter(json_get(message, S("reasoning_details")));
+
+    while (json_next(&it)) {
+        const struct json *id = json_get(it.value, S("id"));
+
+        if (json_is(id, JSON_STRING) &&
+            str_starts(str_skip(json_raw(id), 1), S(OPENAI_REASONING_ID)))
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_reasoning(const void *arg UNUSED, const struct json *key, const struct json *value UNUSED)
+{
+    return json_str_is(key, S("reasoning_content")) || json_str_is(key, S("reasoning_details"));
+}
+
+/* Removes reasoning of other protocols' models, which no host of this family can use, and renames
+ * the developer role where it is unknown. */
+static void
+edit_messages(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
+{
+    const struct json *messages = json_get(r->doc, S("messages"));
+    bool rename = (t->quirks & QUIRK_NO_DEVELOPER) != 0;
+    struct json_iter it = json_iter(messages);
+    struct wire_rewrite w;
+
+    if (!json_is(messages, JSON_ARRAY))
+        return;
+    wire_rewrite_begin(&w, messages);
+    while (json_next(&it)) {
+        const struct json *role = json_get(it.value, S("role"));
+
+        if (rename && json_str_is(role, S("developer")))
+            wire_rewrite_put(&w, role->p, role->p + role->n, S("\"system\""));
+        else if (holds_our_proofs(it.value))
+            wire_rewrite_cut(&w, it.value, is_reasoning, NULL, NULL);
+    }
+    wire_rewrite_end(&w, r, edits);
+}
+
+static void
+edit_request(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
+{
+    if (!json_is(r->doc, JSON_OBJECT) || json_is_empty(r->doc))
+        return;
+    if (r->op != OP_CHAT && r->op != OP_COMPLETE)
+        return;
+
+    if ((t->quirks & QUIRK_NO_STREAM_OPTIONS) != 0)
+        edit_stream_options(r, edits);
+    else if (r->stream && !r->want_usage)
+        edit_usage(r, edits);
+    if (r->op == OP_CHAT && (t->quirks & QUIRK_MAX_TOKENS) != 0)
+        edit_max_tokens(r, edits);
+    if (r->op == OP_CHAT)
+        edit_messages(r, t, edits);
+}
+
+/* --- the wire --- */
+
+static const char *const forwarded[] = { "openai-beta", NULL };
+
+static const struct wire_caller caller = {
+    .members = openai_members,
+    .read_head = openai_read_head,
+    .read_conversation = openai_read_conversation,
+    .write_event = openai_write_event,
+    .write_answer = openai_write_answer,
+    .write_error = openai_write_error,
+    .write_relay_error = openai_write_relay_error,
+    .status = status_of,
+    .stream_type = S_INIT("text/event-stream"),
+    .terminator = S_INIT("data: [DONE]\n\n"),
+    .keepalive = S_INIT(": keep-alive\n\n"),
+};
+
+static const struct wire_provider provider = {
+    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COMPLETE) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
+    .write_path = write_path,
+    .write_request = openai_write_request,
+    .edit_request = edit_request,
+    .read_event = openai_read_event,
+    .read_end = openai_read_end,
+    .read_answer = openai_read_answer,
+    .read_error = openai_read_error,
+    .forward = forwarded,
+};
+
+const struct wire wire_openai_chat = {
+    .name = S_INIT("openai-chat"),
+    .framing = FRAMING_SSE,
+    .caller = &caller,
+    .provider = &provider,
+};

@@ -1,0 +1,43 @@
+/* openai_chat.h - what the files of the OpenAI Chat wire share.
+ *
+ *     openai_chat.c            the wire itself: routes, edits in place
+ *     read_request.c    caller's JSON -> struct llm_request
+ *     read_messages.c   ... its messages
+ *     write_answer.c    events -> caller's JSON and stream
+ *     write_request.c   struct llm_request -> provider's JSON
+ *     write_messages.c  ... its messages
+ *     read_answer.c     provider's JSON and stream -> events
+ *     read_calls.c      ... its tool calls
+ *     read_error.c      provider's failures, in all their shapes
+ *
+ * Private to the wire; everybody else goes through struct wire. The members that
+ * struct wire calls are documented there.
+ */
+#pragma once
+
+#include "llm/wire.h"
+
+/* caller */
+extern const char *const openai_members[];
+enum err openai_read_head(struct llm_request *r, struct wire_fault *ret_fault);
+enum err openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault);
+void openai_write_event(struct wire_writer *w, const struct llm_event *ev);
+void openai_write_answer(struct wire_writer *w, const struct llm_answer *ans);
+void openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id);
+void openai_write_relay_error(
+    struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence);
+
+/* provider; openai_read_error() also reads errors inside an answer, with its status 200 */
+enum err openai_write_request(struct buf *out, const struct llm_request *r,
+    const struct wire_target *t, struct wire_drops *drops, struct wire_fault *ret_fault);
+enum err openai_read_event(struct wire_reader *r, struct str event, struct str data);
+void openai_read_end(struct wire_reader *r);
+enum err openai_read_answer(struct wire_reader *r, struct str body);
+void openai_read_error(struct arena *a, int status, struct str body, struct llm_error *ret);
+
+/* The format of reasoning_details that are signed by Anthropic's models, as OpenRouter names it. */
+#define OPENAI_REASONING_ANTHROPIC "anthropic-claude-v1"
+
+/* Prefix of the ids of entries that we made from another protocol's answer: hosts of this family
+ * did not produce them, and some reject what they do not know. */
+#define OPENAI_REASONING_ID "openclaw_"

@@ -1,0 +1,121 @@
+/* test_schema.c - schemas are completed and otherwise left alone. */
+#include "wires/anthropic/schema.c"
+#include "tests/test.h"
+
+static struct buf out;
+
+static struct str
+closed(const char *schema)
+{
+    struct arena *a = arena_create(1024 * 1024);
+
+    buf_init(&out, 1024 * 1024);
+    bool done = anthropic_add_closed_schema(&out, a, str_c(schema));
+    arena_destroy(a);
+    return done ? buf_str(&out) : S("refused");
+}
+
+static struct str
+for_tool(const char *schema)
+{
+    struct arena *a = arena_create(1024 * 1024);
+
+    buf_init(&out, 1024 * 1024);
+    bool done = anthropic_add_tool_schema(&out, a, str_c(schema));
+    arena_destroy(a);
+    return done ? buf_str(&out) : S("refused");
+}
+
+#define EXPECT_CLOSED(schema, expected)                                                            \
+    do {                                                                                           \
+        EXPECT_STR(closed(schema), expected);                                                      \
+        buf_fini(&out);                                                                            \
+    } while (0)
+
+#define EXPECT_TOOL(schema, expected)                                                              \
+    do {                                                                                           \
+        EXPECT_STR(for_tool(schema), expected);                                                    \
+        buf_fini(&out);                                                                            \
+    } while (0)
+
+#define CLOSED "\"additionalProperties\":false"
+
+TEST(an_open_object_is_closed_and_the_rest_stays_as_it_was)
+{
+    EXPECT_CLOSED("{ \"type\" : \"object\", \"x\":1.50 }",
+        "{" CLOSED ", \"type\" : \"object\", \"x\":1.50 }");
+    EXPECT_CLOSED("{\"properties\":{}}", "{" CLOSED ",\"properties\":{}}");
+    EXPECT_CLOSED(
+        "{\"type\":[\"null\",\"object\"]}", "{" CLOSED ",\"type\":[\"null\",\"object\"]}");
+}
+
+TEST(a_schema_that_says_stays)
+{
+    EXPECT_CLOSED("{\"type\":\"object\",\"additionalProperties\":true}",
+        "{\"type\":\"object\",\"additionalProperties\":true}");
+    EXPECT_CLOSED("{\"type\":\"object\"," CLOSED "}", "{\"type\":\"object\"," CLOSED "}");
+    EXPECT_CLOSED("{\"type\":\"string\"}", "{\"type\":\"string\"}");
+    EXPECT_CLOSED("{}", "{}");
+}
+
+TEST(objects_inside_are_closed_wherever_a_schema_may_stand)
+{
+    EXPECT_CLOSED(
+        "{\"$defs\":{\"a\":{\"type\":\"object\"}},\"anyOf\":[{\"type\":\"object\"},{\"items\":"
+        "{\"properties\":{}}}]}",
+        "{\"$defs\":{\"a\":{" CLOSED ",\"type\":\"object\"}},\"anyOf\":[{" CLOSED
+        ",\"type\":\"object\"},{\"items\":{" CLOSED ",\"properties\":{}}}]}");
+}
+
+TEST(what_only_looks_like_a_schema_is_left_alone)
+{
+    /* A property named "type" or "properties", and values that are not schemas. */
+    EXPECT_CLOSED("{\"type\":\"object\",\"properties\":{\"properties\":{\"type\":\"string\"},"
+                  "\"type\":{\"enum\":[{\"type\":\"object\"}],\"default\":{\"type\":\"object\"}}}}",
+        "{" CLOSED ",\"type\":\"object\",\"properties\":{\"properties\":{\"type\":\"string\"},"
+        "\"type\":{\"enum\":[{\"type\":\"object\"}],\"default\":{\"type\":\"object\"}}}}");
+}
+
+TEST(what_is_no_object_is_refused)
+{
+    EXPECT_CLOSED("true", "refused");
+    EXPECT_CLOSED("[]", "refused");
+    EXPECT_CLOSED("{", "refused");
+    EXPECT_TOOL("[]", "refused");
+    EXPECT_TOOL("{\"a\"", "refused");
+}
+
+TEST(a_tool_without_parameters_takes_none)
+{
+    EXPECT_TOOL("", "{\"type\":\"object\",\"properties\":{}}");
+    EXPECT_TOOL(" null", "{\"type\":\"object\",\"properties\":{}}");
+}
+
+TEST(parameters_without_a_type_are_an_object)
+{
+    EXPECT_TOOL("{}", "{\"type\":\"object\"}");
+    EXPECT_TOOL("{ \"properties\":{} }", "{\"type\":\"object\", \"properties\":{} }");
+    EXPECT_TOOL("{\"a\":1,\"type\":\"object\"}", "{\"a\":1,\"type\":\"object\"}");
+    EXPECT_TOOL("{\"type\":\"object\",\"x\": 1.0}", "{\"type\":\"object\",\"x\": 1.0}");
+}
+
+TEST(a_deep_schema_is_walked_and_one_too_deep_is_refused)
+{
+    char schema[4096] = "";
+    char want[8192] = "";
+
+    for (int i = 0; i < 30; i++) {
+        strcat(schema, "{\"type\":\"object\",\"items\":");
+        strcat(want, "{" CLOSED ",\"type\":\"object\",\"items\":");
+    }
+    strcat(schema, "{}");
+    strcat(want, "{}");
+    for (int i = 0; i < 30; i++) {
+        strcat(schema, "}");
+        strcat(want, "}");
+    }
+    EXPECT_CLOSED(schema, want);
+    memset(schema, '[', 100);
+    schema[100] = '\0';
+    EXPECT_CLOSED(schema, "refused");
+}

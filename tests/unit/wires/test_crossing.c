@@ -1,0 +1,246 @@
+/* test_crossing.c - recorded answers of every provider, written for callers of every wire and
+ * read back: what was said, called, thought, counted and why it ended must be the same over there.
+ */
+#include "http/sse.h"
+#include "llm/wire.h"
+#include "tests/test.h"
+#include "tests/unit/llm/recorded.h"
+
+static unsigned wrong;
+static unsigned crossed;
+
+/* --- reading --- */
+
+struct listener {
+    struct wire_reader reader;
+    struct arena *scratch;
+    enum err e;
+};
+
+static bool
+take_frame(void *arg, const struct sse_frame *frame)
+{
+    struct listener *l = arg;
+    struct arena_mark mark = arena_mark(l->scratch);
+
+    if (frame->has_data)
+        l->e = l->reader.wire->provider->read_event(&l->reader, frame->event, frame->data);
+    arena_rewind(l->scratch, mark);
+    return l->e == OK;
+}
+
+/* Reads a stream or a whole answer of `wire` into `sink`. */
+static enum err
+listen(const struct wire *wire, struct arena *keep, bool stream, struct str text,
+    struct event_sink *sink)
+{
+    struct listener l = { .scratch = arena_create(64 * 1024 * 1024) };
+    struct sse_reader sse;
+    enum err e = OK;
+
+    l.reader = (struct wire_reader){
+        .wire = wire,
+        .op = OP_CHAT,
+        .stream = stream,
+        .keep = keep,
+        .scratch = l.scratch,
+        .sink = sink,
+    };
+    if (stream) {
+        sse_init(&sse, 16 * 1024 * 1024);
+        e = sse_feed(&sse, text, take_frame, &l);
+        if (e == OK)
+            e = sse_end(&sse, take_frame, &l);
+        if (e == OK && l.e == OK)
+            wire->provider->read_end(&l.reader);
+        sse_fini(&sse);
+    } else {
+        l.e = wire->provider->read_answer(&l.reader, text);
+    }
+    arena_destroy(l.scratch);
+    return e != OK ? e : l.e;
+}
+
+/* --- writing --- */
+
+struct speaker {
+    struct event_sink sink;
+    struct wire_writer writer;
+};
+
+static void
+speak(struct event_sink *sink, const struct llm_event *ev)
+{
+    struct speaker *s = CONTAINER_OF(sink, struct speaker, sink);
+
+    s->writer.wire->caller->write_event(&s->writer, ev);
+}
+
+/* --- comparing --- */
+
+static void
+same(const struct recorded *c, const struct wire *wire, const char *what, bool condition)
+{
+    if (condition)
+        return;
+    print_error("%s, for callers of " STR_FMT ": %s\n", c->id, STR_ARG(wire->name), what);
+    wrong++;
+}
+
+/* All text of a kind, joined; a refusal is text to those who have no refusals. */
+static struct str
+said(struct arena *a, const struct llm_answer *ans, enum llm_part_kind kind)
+{
+    struct buf all;
+    struct str copy;
+
+    buf_init(&all, 64 * 1024 * 1024);
+    for (const struct llm_part *p = ans->choices != NULL ? ans->choices->parts : NULL; p != NULL;
+         p = p->next)
+        if (p->kind == kind || (kind == PART_TEXT && p->kind == PART_REFUSAL))
+            buf_add(&all, p->text);
+    copy = arena_str(a, buf_str(&all));
+    buf_fini(&all);
+    return copy;
+}
+
+static const struct llm_part *
+next_call(const struct llm_part *part)
+{
+    while (part != NULL && part->kind != PART_TOOL_CALL)
+        part = part->next;
+    return part;
+}
+
+static bool
+same_args(struct arena *a, const struct llm_part *x, const struct llm_part *y)
+{
+    struct str trimmed = str_trim(x->args);
+
+    if (x->custom != y->custom)    /* text that became an object */
+        return json_parse(a, y->args, NULL, NULL) != NULL;
+    if (trimmed.n == 0)
+        return str_eq(y->args, S("{}")) || y->args.n == 0;
+    return str_eq(trimmed, y->args) || str_eq(x->args, y->args) ||
+           (str_eq(trimmed, S("{}")) && y->args.n == 0);
+}
+
+static void
+same_calls(const struct recorded *c, const struct wire *wire, const struct llm_answer *x,
+    const struct llm_answer *y)
+{
+    const struct llm_part *px = next_call(x->choices != NULL ? x->choices->parts : NULL);
+    const struct llm_part *py = next_call(y->choices != NULL ? y->choices->parts : NULL);
+
+    for (; px != NULL && py != NULL; px = next_call(px->next), py = next_call(py->next)) {
+        same(c, wire, "a call's name", str_eq(px->name, py->name));
+        same(c, wire, "a call's id", px->id.n == 0 || str_eq(px->id, py->id));
+        same(c, wire, "a call's arguments", same_args(c->arena, px, py));
+    }
+    same(c, wire, "the number of calls", px == NULL && py == NULL);
+}
+
+static unsigned
+proofs(const struct llm_answer *ans)
+{
+    unsigned n = 0;
+
+    for (const struct llm_part *p = ans->choices != NULL ? ans->choices->parts : NULL; p != NULL;
+         p = p->next)
+        n += p->kind == PART_REASONING && (p->signature.n > 0 || p->redacted.n > 0);
+    return n;
+}
+
+static void
+same_answers(const struct recorded *c, const struct wire *wire, const struct llm_answer *x,
+    const struct llm_answer *y)
+{
+    enum llm_finish fx = x->choices != NULL ? x->choices->finish : FINISH_UNKNOWN;
+    enum llm_finish fy = y->choices != NULL ? y->choices->finish : FINISH_UNKNOWN;
+    bool calls = next_call(x->choices != NULL ? x->choices->parts : NULL) != NULL;
+
+    same(c, wire, "whether it is complete", x->complete == y->complete);
+    same(c, wire, "the text", str_eq(said(c->arena, x, PART_TEXT), said(c->arena, y, PART_TEXT)));
+    same(c, wire, "the thoughts",
+        str_eq(said(c->arena, x, PART_REASONING), said(c->arena, y, PART_REASONING)));
+    same_calls(c, wire, x, y);
+    if (c->wire == &wire_anthropic)
+        same(c, wire, "the proofs of thoughts", proofs(x) == proofs(y));
+    if (!calls && fx != FINISH_UNKNOWN)    /* calls outweigh the word that goes with them */
+        same(c, wire, "the reason to end", fx == fy);
+    if (usage_known(&x->usage) && x->usage.cached + x->usage.cache_write <= x->usage.input) {
+        same(c, wire, "input tokens", usage_count(x->usage.input) == usage_count(y->usage.input));
+        same(
+            c, wire, "output tokens", usage_count(x->usage.output) == usage_count(y->usage.output));
+        same(
+            c, wire, "cached tokens", usage_count(x->usage.cached) == usage_count(y->usage.cached));
+        same(c, wire, "reasoning tokens",
+            usage_count(x->usage.reasoning) == usage_count(y->usage.reasoning));
+    }
+}
+
+/* --- crossing --- */
+
+static void
+cross(struct recorded *c, const struct wire *wire, bool stream, bool as_stream)
+{
+    struct llm_request asked = {
+        .op = OP_CHAT, .wire = wire, .stream = as_stream, .want_usage = true
+    };
+    struct speaker speaker = { .sink = { .emit = speak } };
+    struct llm_answer before;
+    struct llm_answer after;
+    struct buf out;
+
+    buf_init(&out, 64 * 1024 * 1024);
+    speaker.writer = (struct wire_writer){
+        .wire = wire,
+        .request = &asked,
+        .keep = c->arena,
+        .out = &out,
+        .id = S("1"),
+        .model = S("asked"),
+        .created_s = 1,
+    };
+    answer_init(&before, c->arena);
+    answer_init(&after, c->arena);
+    if (listen(c->wire, c->arena, stream, c->response, &before.sink) != OK ||
+        before.error != NULL) {
+        buf_fini(&out);    /* errors have tests of their own */
+        return;
+    }
+    if (as_stream)
+        EXPECT_INT(listen(c->wire, c->arena, stream, c->response, &speaker.sink), OK);
+    else
+        wire->caller->write_answer(&speaker.writer, &before);
+    same(c, wire, "it can be read",
+        listen(wire, c->arena, as_stream, buf_str(&out), &after.sink) == OK && after.error == NULL);
+    if (before.complete || as_stream)
+        same_answers(c, wire, &before, &after);
+    crossed++;
+    buf_fini(&out);
+}
+
+static void
+cross_to_all(struct recorded *c)
+{
+    bool stream = json_str_is(json_get(c->about, S("response_file")), S("response.sse"));
+
+    if (c->op != OP_CHAT || json_i64(json_get(c->expect, S("status")), 200) >= 400)
+        return;
+    for (size_t i = 0; wire_at(i) != NULL; i++) {
+        if (wire_at(i)->caller == NULL || wire_at(i)->provider == NULL)
+            continue;
+        cross(c, wire_at(i), stream, true);
+        cross(c, wire_at(i), stream, false);
+    }
+}
+
+TEST(recorded_answers_say_the_same_on_every_wire)
+{
+    if (recorded_walk(cross_to_all) < 0)
+        SKIP("no recorded traffic beside the project");
+    print_message("%u crossings\n", crossed);
+    EXPECT(crossed > 0);
+    EXPECT_INT(wrong, 0);
+}

@@ -1,0 +1,442 @@
+/* Golden conversations, which we wrote ourselves: tests/wire/<wire>/<what it shows>.golden
+ *
+ * The first paragraph says what is shown. Then come sections:
+ *
+ *     === stream              what a provider of this wire streams (server-sent events)
+ *     === answer              what it answers when it does not stream
+ *     === error 429           what it answers with that status
+ *     === request NAME        what a caller of the wire NAME sends
+ *     === events              the events that the provider's words become, a line each
+ *     === caller NAME         those events, written for a caller of the wire NAME
+ *     === for NAME WORDS      the request, written for a provider of the wire NAME that has the
+ *                             traits of target_of()
+ *
+ * The first four begin a round; the rest is compared with the round that they stand in.
+ */
+#include "http/sse.h"
+#include "llm/wire.h"
+#include "tests/test.h"
+#include "tests/unit/llm/recorded.h"
+
+struct golden {
+    struct arena *arena;
+    const char *name;
+    const struct wire *wire;
+    const struct wire *caller;    /* of a request */
+    struct str input;             /* of the round */
+    struct str kind;              /* "stream", "answer", "error", "request" */
+    int status;
+};
+
+static unsigned wrong;
+static unsigned compared;
+
+static void
+complain(const struct golden *g, struct str section, struct str want, struct str got)
+{
+    fprintf(stderr, "%s: " STR_FMT "\n--- want\n" STR_FMT "\n--- got\n" STR_FMT "\n", g->name,
+        STR_ARG(section), STR_ARG(want), STR_ARG(got));
+    wrong++;
+}
+
+/* --- events as lines --- */
+
+struct lines {
+    struct event_sink sink;
+    struct event_sink *next;    /* may be NULL */
+    struct buf out;
+};
+
+static const char *
+kind_word(enum llm_event_kind kind)
+{
+    static const char *const words[] = { "none", "start", "text", "reasoning", "signature",
+        "redacted", "refusal", "tool_start", "tool_args", "tool_end", "media", "citation",
+        "logprobs", "opaque", "usage", "finish", "error", "end" };
+
+    return words[kind];
+}
+
+static void
+add_quoted(struct buf *b, const char *key, struct str s)
+{
+    if (s.n == 0)
+        return;
+    buf_printf(b, " %s", key);
+    json_add_str(b, s);
+}
+
+static void
+add_counts(struct buf *b, const struct llm_usage *u)
+{
+    const struct {
+        const char *name;
+        int64_t n;
+    } counts[] = { { "input", u->input }, { "cached", u->cached },
+        { "cache_write", u->cache_write }, { "output", u->output }, { "reasoning", u->reasoning } };
+
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+        if (counts[i].n >= 0)
+            buf_printf(b, " %s=%lld", counts[i].name, (long long)counts[i].n);
+}
+
+static void
+emit_line(struct event_sink *sink, const struct llm_event *ev)
+{
+    struct lines *l = CONTAINER_OF(sink, struct lines, sink);
+    bool tool = ev->kind >= EVENT_TOOL_START && ev->kind <= EVENT_TOOL_END;
+
+    buf_printf(&l->out, "%s", kind_word(ev->kind));
+    if (ev->choice != 0)
+        buf_printf(&l->out, " choice=%u", (unsigned)ev->choice);
+    if (tool)
+        buf_printf(&l->out, " #%u", (unsigned)ev->tool);
+    if (ev->kind == EVENT_TOOL_START && ev->custom)
+        buf_printf(&l->out, " custom");
+    add_quoted(&l->out, "id=", ev->id);
+    add_quoted(&l->out, "name=", ev->name);
+    add_quoted(&l->out, "model=", ev->model);
+    add_quoted(&l->out, "", ev->text);
+    add_quoted(&l->out, "signature=", ev->signature);
+    if (ev->raw.n > 0)
+        buf_printf(&l->out, " " STR_FMT, STR_ARG(ev->raw));
+    if (ev->kind == EVENT_FINISH) {
+        buf_printf(
+            &l->out, " %s", ev->finish == FINISH_UNKNOWN ? "?" : llm_finish_name(ev->finish));
+        add_quoted(&l->out, "native=", ev->native);
+    }
+    if (ev->kind == EVENT_USAGE)
+        add_counts(&l->out, &ev->usage);
+    if (ev->kind == EVENT_ERROR) {
+        buf_printf(&l->out, " %s", err_row(ev->error->kind)->code);
+        add_quoted(&l->out, "", ev->error->message);
+        add_quoted(&l->out, "type=", ev->error->type);
+        add_quoted(&l->out, "code=", ev->error->code);
+        add_quoted(&l->out, "param=", ev->error->param);
+    }
+    buf_add_c(&l->out, '\n');
+    if (l->next != NULL)
+        l->next->emit(l->next, ev);
+}
+
+/* --- running a provider's words --- */
+
+struct replay {
+    struct wire_reader reader;
+    struct arena *scratch;
+};
+
+static bool
+take_frame(void *arg, const struct sse_frame *frame)
+{
+    struct replay *p = arg;
+    struct arena_mark mark = arena_mark(p->scratch);
+    bool error = frame->error.n > 0;
+
+    if (!frame->has_data && !error)
+        return true;
+    EXPECT(p->reader.wire->provider->read_event(&p->reader, error ? S("error") : frame->event,
+               error ? frame->error : frame->data) == OK);
+    arena_rewind(p->scratch, mark);
+    return true;
+}
+
+static void
+replay_stream(struct replay *p, struct str text)
+{
+    struct sse_reader sse;
+
+    sse_init(&sse, 1024 * 1024);
+    EXPECT(sse_feed(&sse, text, take_frame, p) == OK);
+    EXPECT(sse_end(&sse, take_frame, p) == OK);
+    p->reader.wire->provider->read_end(&p->reader);
+    sse_fini(&sse);
+}
+
+static void
+replay_error(const struct golden *g, struct event_sink *sink)
+{
+    struct llm_error e;
+    struct llm_event ev = { .kind = EVENT_ERROR, .error = &e };
+
+    g->wire->provider->read_error(g->arena, g->status, g->input, &e);
+    sink->emit(sink, &ev);
+}
+
+static void
+replay(const struct golden *g, struct event_sink *sink)
+{
+    struct replay p = { .scratch = arena_create(1024 * 1024) };
+
+    p.reader = (struct wire_reader){
+        .wire = g->wire,
+        .op = OP_CHAT,
+        .stream = str_eq(g->kind, S("stream")),
+        .keep = g->arena,
+        .scratch = p.scratch,
+        .sink = sink,
+    };
+    if (str_eq(g->kind, S("stream")))
+        replay_stream(&p, g->input);
+    else if (str_eq(g->kind, S("answer")))
+        EXPECT(g->wire->provider->read_answer(&p.reader, g->input) == OK);
+    else
+        replay_error(g, sink);
+    arena_destroy(p.scratch);
+}
+
+/* --- comparing --- */
+
+static void
+same_text(const struct golden *g, struct str section, struct str want, struct str got)
+{
+    compared++;
+    if (!str_eq(str_trim(want), str_trim(got)))
+        complain(g, section, want, str_trim(got));
+}
+
+static void
+check_events(const struct golden *g, struct str section, struct str want)
+{
+    struct lines l = { .sink = { .emit = emit_line } };
+
+    buf_init(&l.out, 1024 * 1024);
+    replay(g, &l.sink);
+    same_text(g, section, want, buf_str(&l.out));
+    buf_fini(&l.out);
+}
+
+struct to_caller {
+    struct event_sink sink;
+    struct wire_writer writer;
+};
+
+static void
+emit_to_caller(struct event_sink *sink, const struct llm_event *ev)
+{
+    struct to_caller *c = CONTAINER_OF(sink, struct to_caller, sink);
+
+    c->writer.wire->caller->write_event(&c->writer, ev);
+}
+
+static void
+write_whole(const struct golden *g, struct wire_writer *w)
+{
+    struct llm_answer ans;
+
+    answer_init(&ans, g->arena);
+    replay(g, &ans.sink);
+    if (ans.error != NULL)
+        w->wire->caller->write_error(w->out, ans.error, S("req-1"));
+    else
+        w->wire->caller->write_answer(w, &ans);
+}
+
+static void
+check_caller(const struct golden *g, struct str section, struct str name, struct str want)
+{
+    const struct wire *wire = wire_named(name);
+    struct llm_request request = {
+        .op = OP_CHAT, .wire = wire, .stream = true, .want_usage = true
+    };
+    struct to_caller c = { .sink = { .emit = emit_to_caller } };
+    struct buf out;
+
+    EXPECT(wire != NULL);
+    buf_init(&out, 1024 * 1024);
+    c.writer = (struct wire_writer){
+        .wire = wire,
+        .request = &request,
+        .keep = g->arena,
+        .out = &out,
+        .id = S("1"),
+        .model = S("asked"),
+        .created_s = 1700000000,
+    };
+    if (str_eq(g->kind, S("stream")))
+        replay(g, &c.sink);
+    else
+        write_whole(g, &c.writer);
+    same_text(g, section, want, buf_str(&out));
+    buf_fini(&out);
+}
+
+static bool
+read_trait(struct wire_target *t, struct str word)
+{
+    uint64_t max_output = 0;
+
+    if (str_eq(word, S("reasoning")))
+        t->reasoning = true;
+    else if (str_eq(word, S("adaptive_thinking")))
+        t->adaptive_thinking = true;
+    else if (str_eq(word, S("sampling_fixed")))
+        t->sampling_fixed = true;
+    else if (str_starts(word, S("max_output=")) && str_u64(str_skip(word, 11), &max_output))
+        t->max_output = (int64_t)max_output;
+    else
+        return false;
+    return true;
+}
+
+static struct wire_target
+target_of(struct str words)
+{
+    struct wire_target t = { .model = S("target"), .max_output = 1000 };
+    static const struct {
+        struct str word;
+        uint32_t quirk;
+    } quirks[] = {
+        { S_INIT("no_stream_options"), QUIRK_NO_STREAM_OPTIONS },
+        { S_INIT("max_tokens"), QUIRK_MAX_TOKENS },
+        { S_INIT("no_developer"), QUIRK_NO_DEVELOPER },
+        { S_INIT("strict_keys"), QUIRK_STRICT_KEYS },
+    };
+
+    while (words.n > 0) {
+        struct str word;
+        bool known = false;
+
+        str_cut(words, ' ', &word, &words);
+        for (size_t i = 0; i < ARRAY_LEN(quirks); i++) {
+            if (str_eq(word, quirks[i].word)) {
+                t.quirks |= quirks[i].quirk;
+                known = true;
+            }
+        }
+        EXPECT(known || read_trait(&t, word));
+    }
+    return t;
+}
+
+static void
+check_for(const struct golden *g, struct str section, struct str title, struct str want)
+{
+    struct str name;
+    struct str words;
+
+    str_cut(title, ' ', &name, &words);
+
+    const struct wire *wire = wire_named(name);
+    struct wire_target target = target_of(words);
+    struct wire_drops drops = { .arena = g->arena };
+    struct wire_fault fault = { 0 };
+    struct llm_request r = {
+        .arena = g->arena, .op = OP_CHAT, .wire = g->caller, .body = g->input
+    };
+    struct buf out;
+
+    EXPECT(wire != NULL && g->caller != NULL);
+    r.doc = json_parse(g->arena, g->input, NULL, NULL);
+    EXPECT(r.doc != NULL);
+    EXPECT(g->caller->caller->read_head(&r, &fault) == OK);
+    buf_init(&out, 1024 * 1024);
+
+    enum err e = llm_request_expand(&r, &fault);
+
+    if (e == OK)
+        e = wire->provider->write_request(&out, &r, &target, &drops, &fault);
+    if (e != OK)
+        buf_printf(&out, "%s " STR_FMT, err_row(e)->code, STR_ARG(fault.message));
+    for (const struct llm_word *w = drops.names; w != NULL && e == OK; w = w->next)
+        buf_printf(&out, "%s" STR_FMT, w == drops.names ? "\ndropped: " : ", ", STR_ARG(w->text));
+    same_text(g, section, want, buf_str(&out));
+    buf_fini(&out);
+}
+
+/* --- a file --- */
+
+static void
+run_section(struct golden *g, struct str title, struct str body)
+{
+    struct str word;
+    struct str rest;
+
+    str_cut(title, ' ', &word, &rest);
+    if (str_eq(word, S("stream")) || str_eq(word, S("answer")) || str_eq(word, S("request")) ||
+        str_eq(word, S("error"))) {
+        uint64_t status = 200;
+
+        g->caller = wire_named(rest);
+        EXPECT(rest.n == 0 || g->caller != NULL || str_u64(rest, &status));
+        g->kind = word;
+        g->input = body;
+        g->status = (int)status;
+    } else if (str_eq(word, S("events"))) {
+        check_events(g, title, body);
+    } else if (str_eq(word, S("caller"))) {
+        check_caller(g, title, rest, body);
+    } else {
+        EXPECT_STR(word, "for");
+        check_for(g, title, rest, body);
+    }
+}
+
+static void
+run_file(struct golden *g, struct str text)
+{
+    size_t at = str_find(text, S("\n=== "));
+
+    while (at < text.n) {
+        struct str section = str_skip(text, at + 5);
+        struct str title;
+        struct str body;
+
+        str_cut(section, '\n', &title, &body);
+
+        size_t end = str_find(section, S("\n=== "));
+
+        body.n = end < section.n ? end - title.n - 1 : body.n;
+        run_section(g, title, body);
+        text = section;
+        at = end;
+    }
+}
+
+static const char *
+golden_root(void)
+{
+    static char root[512];
+
+    snprintf(root, sizeof(root), "%s", __FILE__);
+    for (int i = 0; i < 3; i++) {    /* tests/unit/wires/test_golden.c */
+        char *slash = strrchr(root, '/');
+
+        *(slash != NULL ? slash : root) = '\0';
+    }
+    strncat(root, "/wire", sizeof(root) - strlen(root) - 1);
+    return root;
+}
+
+static void
+run_folder(const struct wire *wire)
+{
+    char folder[800];
+
+    snprintf(folder, sizeof(folder), "%s/" STR_FMT, golden_root(), STR_ARG(wire->name));
+
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        struct golden g = { .name = entry->d_name, .wire = wire };
+
+        if (!str_ends(str_c(entry->d_name), S(".golden")))
+            continue;
+        g.arena = arena_create(16 * 1024 * 1024);
+        run_file(&g, recorded_file(g.arena, folder, str_c(entry->d_name)));
+        arena_destroy(g.arena);
+    }
+    if (dir != NULL)
+        closedir(dir);
+}
+
+TEST(golden_conversations_come_out_as_written)
+{
+    wrong = 0;
+    compared = 0;
+    for (size_t i = 0; wire_at(i) != NULL; i++)
+        run_folder(wire_at(i));
+    EXPECT(compared > 0);
+    EXPECT_INT(wrong, 0);
+}
