@@ -1,13 +1,11 @@
-/* attempt.h - one attempt at one target: writes the request, sends it, and handles the response. */
+/* attempt.h - one attempt at one target: sends the request and handles the response. */
 #pragma once
 
 #include "gateway/exchange.h"
 
-/* Turns to the plan's next target, or to the same one if x->attempt.repeat is set. */
+/* Turns to the plan's next target, or to the same one if x->attempt.repeat is set, and writes the head
+ * of the request for it. */
 void attempt_begin(struct exchange *x);
-
-/* Writes the request for it: work for exchange_work(). */
-void attempt_write(struct exchange *x);
 
 /* Sends what was written; the attempt has failed when the target cannot take the request. */
 void attempt_send(struct exchange *x);

@@ -11,6 +11,7 @@
 #include "gateway/deadline.h"
 #include "gateway/exchange.h"
 #include "gateway/local.h"
+#include "gateway/written.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
 
@@ -372,7 +373,7 @@ stage_attempt(struct exchange *x)
             attempt_begin(x);
             break;
         case ATTEMPT_WRITING:
-            if (!exchange_work(x, attempt_write))
+            if (!exchange_work(x, written_write_body))
                 return STEP_WAIT;
             attempt_send(x);
             break;

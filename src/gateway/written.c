@@ -1,0 +1,315 @@
+/* written.c - the request as one target gets it: its path, header fields and body. */
+#include "gateway/written.h"
+
+#include <stdatomic.h>
+
+#include "gateway/exchange.h"
+
+#define BODY_LIMIT_BYTES (128u * 1024 * 1024)
+#define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
+
+static void
+add_forwarded(
+    const struct exchange *x, const struct wire *wire, struct buf *out, bool *ret_own_version)
+{
+    const struct http_fields *fields = &server_head(x->q)->fields;
+
+    for (const char *const *name = wire->provider->forward; name != NULL && *name != NULL; name++) {
+        struct str value = http_field_get(fields, str_c(*name));
+        if (value.n == 0)
+            continue;
+        http_add_field(out, str_c(*name), value);
+        if (str_istarts(wire->provider->fields, str_c(*name)))
+            *ret_own_version = true;
+    }
+}
+
+/* What asks for a part of a resource, or for it under a condition. */
+static const struct str resource_fields[] = {
+    S_INIT("Range"),
+    S_INIT("If-Range"),
+    S_INIT("If-Match"),
+    S_INIT("If-None-Match"),
+    S_INIT("If-Modified-Since"),
+    S_INIT("If-Unmodified-Since"),
+};
+
+static void
+add_given(const struct exchange *x, struct str name, struct buf *out)
+{
+    struct str value = http_field_get(&server_head(x->q)->fields, name);
+
+    if (value.n != 0)
+        http_add_field(out, name, value);
+}
+
+/* The header fields of the upstream request. Only the client's fields that are named here are
+ * forwarded. */
+static struct str
+request_fields(struct exchange *x, const struct target *t, bool same_wire)
+{
+    struct provider *p = t->provider;
+    const struct llm_request *r = &x->request;
+    struct buf *out = &x->worker->text;
+    bool own_version = false;
+
+    CHECK(buf_len(out) == 0);
+    if (r->op == OP_RELAY) {
+        struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
+        struct str accept = http_field_get(&server_head(x->q)->fields, S("accept"));
+        if (type.n != 0)
+            http_add_field(out, S("Content-Type"), type);
+        http_add_field(out, S("Accept"), accept.n != 0 ? accept : S("*/*"));
+        for (size_t i = 0; i < ARRAY_LEN(resource_fields); i++)
+            add_given(x, resource_fields[i], out);
+    } else {
+        buf_add(out, S("Content-Type: application/json\r\n"));
+        buf_add(out,
+            r->stream ? S("Accept: text/event-stream\r\n") : S("Accept: application/json\r\n"));
+    }
+    buf_add(out, S("User-Agent: openclaw\r\n"));
+    if (p->credential_count != 0) {
+        uint32_t turn = p->credential_count == 1
+                            ? 0
+                            : atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
+        buf_add(out, p->credentials[turn % p->credential_count]);
+        x->attempt.note->credential = p->credential_names[turn % p->credential_count];
+    }
+    if (same_wire)
+        add_forwarded(x, p->wire, out, &own_version);
+    if (!own_version)
+        buf_add(out, p->wire->provider->fields);
+    buf_add(out, p->fields);
+    http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
+    if (x->trace.state.n != 0)
+        http_add_field(out, S("tracestate"), x->trace.state);
+    struct str s = arena_str(x->request.arena, buf_str(out));
+    buf_reset(out, SIZE_MAX);
+    return s;
+}
+
+/* Forgets what was to be changed within the `n` bytes from `at` on: they are replaced whole. */
+static void
+drop_edits(struct wire_edits *edits, size_t at, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < edits->count; i++)
+        if (edits->list[i].at < at || edits->list[i].at >= at + n)
+            edits->list[kept++] = edits->list[i];
+    edits->count = kept;
+}
+
+/* Forgets a member that was to be put at the front of the object, for the configuration sets it
+ * too. */
+static void
+drop_member(struct wire_edits *edits, size_t at, struct str key)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < edits->count; i++) {
+        const struct wire_edit *e = &edits->list[i];
+        if (e->at != at || e->cut != 0 || !str_starts(e->put, key))
+            edits->list[kept++] = *e;
+    }
+    edits->count = kept;
+}
+
+/* Configured overrides: `params` members replace or join the members of the body's object. */
+static enum err
+override_params(struct exchange *x, const struct json *doc, struct str body, struct str params,
+    struct wire_edits *edits)
+{
+    const struct json *over =
+        params.n != 0 ? json_parse(x->request.arena, params, NULL, NULL) : NULL;
+    struct json_iter it = json_iter(over);
+    struct buf added;
+    bool fits = true;
+
+    if (!json_is(doc, JSON_OBJECT) || json_is_empty(doc))
+        return OK;
+    buf_init(&added, params.n + 1);
+    while (json_next(&it)) {
+        const struct json *old = json_get(doc, json_str(x->request.arena, it.key));
+
+        if (old != NULL) {
+            drop_edits(edits, (size_t)(old->p - body.p), old->n);
+            fits =
+                wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value)) && fits;
+            continue;
+        }
+        drop_member(edits, (size_t)(doc->p - body.p) + 1, json_raw(it.key));
+        buf_add(&added, json_raw(it.key));
+        buf_add_c(&added, ':');
+        buf_add(&added, json_raw(it.value));
+        buf_add_c(&added, ',');
+    }
+    if (buf_len(&added) != 0)
+        fits = wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0,
+                   arena_str(x->request.arena, buf_str(&added))) &&
+               fits;
+    fits = fits && !added.overflow;
+    buf_fini(&added);
+    return fits ? OK : ERR_CONFIG;
+}
+
+/* The edited body as slices; flattened when there are too many. */
+static enum err
+set_body(struct exchange *x, struct str body, const struct wire_edits *edits)
+{
+    struct client_request *q = &x->attempt.written->q;
+    UNINITIALIZED struct str pieces[2 * WIRE_EDITS + 1];
+    size_t n = wire_edits_apply(edits, body, pieces);
+
+    if (n <= CLIENT_BODY_PIECES) {
+        memcpy(q->body, pieces, n * sizeof(pieces[0]));
+        q->body_count = n;
+        return OK;
+    }
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        total += pieces[i].n;
+    char *flat = arena_try(x->request.arena, total);
+    if (flat == NULL)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(flat + at, pieces[i].p, pieces[i].n);
+        at += pieces[i].n;
+    }
+    q->body[0] = str_make(flat, total);
+    q->body_count = 1;
+    return OK;
+}
+
+/* The caller's own bytes, with the model's name replaced. */
+static enum err
+write_same_wire(struct exchange *x, const struct target *t)
+{
+    const struct llm_request *r = &x->request;
+    struct wire_edits edits;
+
+    edits.count = 0;    /* the rest is large, and mostly never used */
+    if (r->model_node != NULL && t->wire.model.n != 0)
+        (void)wire_edit_add(&edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n,
+            x->attempt.written->name);
+    if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
+        t->provider->wire->provider->edit_request(r, &t->wire, &edits);
+    enum err e = override_params(x, r->doc, r->body, t->params, &edits);
+    return e == OK ? set_body(x, r->body, &edits) : e;
+}
+
+/* The request in the provider's protocol. */
+static enum err
+write_translated(struct exchange *x, const struct target *t)
+{
+    struct llm_request *r = &x->request;
+    struct wire_fault *fault = &x->attempt.written->fault;
+    struct buf *out = &x->attempt.written->body;
+    enum err e = llm_request_expand(r, fault);
+
+    if (e != OK)
+        return e;
+    buf_init(out, BODY_LIMIT_BYTES);
+    if (buf_reserve(out, MIN(r->body.n + BODY_GROWTH_BYTES, BODY_LIMIT_BYTES)) == NULL)
+        return ERR_NO_MEMORY;
+    e = t->provider->wire->provider->write_request(out, r, &t->wire, &x->drops, fault);
+    if (e == OK && out->overflow)
+        e = ERR_TOO_LARGE;
+    if (e != OK)
+        return e;
+
+    struct wire_edits edits;
+    struct str body = buf_str(out);
+
+    edits.count = 0;    /* the rest is large, and mostly never used */
+    if (t->params.n != 0)
+        e = override_params(x, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
+    return e == OK ? set_body(x, body, &edits) : e;
+}
+
+/* The path of a route that names the model in its query, with the provider's name for it. */
+static void
+add_path_with_model(struct buf *out, const struct llm_request *r, struct str model)
+{
+    size_t before = (size_t)(r->path_model.p - r->path.p);
+
+    buf_add(out, str_make(r->path.p, before));
+    http_add_segment(out, model);
+    buf_add(out, str_skip(r->path, before + r->path_model.n));
+}
+
+/* Can the target take this kind of request at all? */
+static enum err
+judge_target(struct exchange *x, const struct target *t)
+{
+    const struct wire *wire = t->provider->wire;
+    struct wire_fault *fault = &x->attempt.written->fault;
+
+    if (wire != x->request.wire && x->request.op == OP_RELAY) {
+        fault->message = arena_printf(x->request.arena,
+            "this route needs a provider with the protocol " STR_FMT "; " STR_FMT " uses " STR_FMT,
+            STR_ARG(x->request.wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
+        return ERR_UNSUPPORTED;
+    }
+    if ((wire->provider->ops & OP_BIT(x->request.op)) == 0) {
+        fault->message = arena_printf(x->request.arena, "the provider " STR_FMT " has no %s",
+            STR_ARG(t->provider->id), x->request.op == OP_EMBED ? "embeddings" : "such operation");
+        return ERR_UNSUPPORTED;
+    }
+    return OK;
+}
+
+void
+written_write_head(struct exchange *x)
+{
+    struct llm_request *r = &x->request;
+    const struct target *t = x->attempt.target;
+    const struct wire *wire = t->provider->wire;
+    struct str query = wire == r->wire && r->op != OP_RELAY ? exchange_query(x) : S("");
+    struct buf *text = &x->worker->text;
+
+    x->attempt.written->unfit = judge_target(x, t);
+    if (x->attempt.written->unfit != OK)
+        return;
+    buf_add(text, t->provider->base_path);
+    if (r->path_model.n != 0 && t->wire.model.n != 0)
+        add_path_with_model(text, r, t->wire.model);
+    else
+        wire->provider->write_path(text, r, &t->wire);
+    if (query.n != 0) {
+        buf_add_c(text, '?');
+        buf_add(text, query);
+    }
+    x->attempt.written->q.path = arena_str(r->arena, buf_str(text));
+    x->attempt.path = x->attempt.written->q.path;
+    buf_reset(text, SIZE_MAX);
+    x->attempt.written->q.fields = request_fields(x, t, wire == r->wire);
+    if (wire != r->wire || r->model_node == NULL || t->wire.model.n == 0)
+        return;
+    if (r->model_node->type == JSON_STRING)
+        json_add_str(text, t->wire.model);
+    else
+        buf_add(text, t->wire.model);    /* a form field, not JSON */
+    x->attempt.written->name = arena_str(r->arena, buf_str(text));
+    buf_reset(text, SIZE_MAX);
+}
+
+void
+written_write_body(struct exchange *x)
+{
+    struct written *w = x->attempt.written;
+    const struct target *t = x->attempt.target;
+
+    if (w->unfit != OK)
+        return;
+    w->unfit =
+        t->provider->wire == x->request.wire ? write_same_wire(x, t) : write_translated(x, t);
+    if (w->unfit == ERR_CONFIG)
+        w->fault.message = arena_printf(x->request.arena,
+            "the configured params of " STR_FMT "/" STR_FMT
+            " replace more than the gateway can edit in this request; "
+            "remove some of them",
+            STR_ARG(t->provider->id), STR_ARG(t->wire.model));
+    if (x->large)
+        x->input_estimate = llm_request_estimate_tokens(&x->request);
+}

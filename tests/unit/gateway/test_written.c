@@ -1,0 +1,141 @@
+/* test_written.c - what a provider is sent. */
+#include "gateway/written.c"
+
+#include "tests/unit/gateway/gateway_world.h"
+
+static struct gateway_world w;
+
+static void
+finish(void)
+{
+    gateway_world_stop(&w);
+    gateway_world_forget(&w);
+}
+
+TEST(with_the_same_protocol_only_the_model_name_changes)
+{
+    gateway_world_start(&w, "models:\n  fast: {targets: [mock/real-name]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "",
+                   "{ \"temperature\":1.0e0,\n\"model\" : \"fa\\u0073t\", "
+                   "\"messages\":[{\"role\":\"user\","
+                   "\"content\":\"h\\u00e9\"}],\"x_new\":[1,{\"y\":null}] }"),
+        200);
+    EXPECT_STR(gateway_world_received_body(&w),
+        "{ \"temperature\":1.0e0,\n\"model\" : \"real-name\", \"messages\":[{\"role\":\"user\","
+        "\"content\":\"h\\u00e9\"}],\"x_new\":[1,{\"y\":null}] }");
+    finish();
+}
+
+TEST(usage_is_always_requested_and_hidden_from_clients_that_did_not_ask)
+{
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m", ",\"stream\":true")), 200);
+    EXPECT(str_find(gateway_world_received_body(&w), S("\"include_usage\":true")) !=
+           gateway_world_received_body(&w).n);
+    EXPECT(!gateway_world_has(&w, "\"prompt_tokens\""));
+    EXPECT(gateway_world_metric(&w, "openclaw_usage_estimated_total 0\n"));
+    finish();
+}
+
+TEST(configured_params_override_and_extend_the_clients)
+{
+    gateway_world_start(&w,
+        "models:\n"
+        "  tuned: {targets: [{model: mock/m, params: {temperature: 0.25, user: gateway}}]}\n"
+        "  turned: {targets: [{model: anth/m, params: {temperature: 0.25, top_k: 3}}]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("tuned", ",\"temperature\":1")), 200);
+    EXPECT_STR(gateway_world_received_body(&w),
+        "{\"user\":\"gateway\",\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}"
+        "],\"temperature\":0.25}");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("turned", ",\"temperature\":1")), 200);
+    const struct json *sent = json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL);
+    EXPECT_STR(json_raw(json_get(sent, S("temperature"))), "0.25");
+    EXPECT_STR(json_raw(json_get(sent, S("top_k"))), "3");
+    finish();
+}
+
+TEST(a_configured_param_that_the_gateway_also_adds_is_sent_once)
+{
+    gateway_world_start(&w, "models:\n  odd: {targets: [{model: mock/m, params: {stream_options: "
+                            "{include_usage: true}}}]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("odd", ",\"stream\":true")), 200);
+    EXPECT(json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL) !=
+           NULL);    /* keys twice are no JSON to us */
+    EXPECT_INT(
+        gateway_world_chat(&w, "",
+            WORLD_CHAT("odd", ",\"stream\":true,\"stream_options\":{\"include_usage\":false}")),
+        200);
+    EXPECT(json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL) != NULL);
+    finish();
+}
+
+TEST(params_of_any_size_are_sent_complete)
+{
+    struct buf text;
+
+    buf_init(&text, 256 * 1024);
+    buf_add(&text, S("models:\n  big:\n    targets:\n      - model: mock/m\n        params:\n"));
+    for (int i = 0; i < 20; i++)
+        buf_printf(&text, "          p%d: \"%0*d\"\n", i, 2500, i);
+    buf_add_c(&text, '\0');
+    gateway_world_start(&w, "");
+    struct snapshot *next = NULL;
+    {
+        struct conf_problems problems;
+        struct str url = mock_address(w.mock);
+        struct buf all;
+
+        buf_init(&all, 512 * 1024);
+        buf_printf(&all, "providers:\n  mock: {wire: openai-chat, base_url: \"http://%.*s/v1\"}\n",
+            STR_ARG(url));
+        buf_add(&all, buf_str(&text));
+        conf_problems_init(&problems, w.arena);
+        all.tail--;    /* its NUL */
+        next = snapshot_build(conf_parse(buf_str(&all), S("t"), &problems), S(""), &problems);
+        EXPECT_INT(problems.count, 0);
+        buf_fini(&all);
+    }
+    worker_reload(w.worker, snapshot_ref(next), NULL);
+    snapshot_unref(w.snapshot);
+    w.snapshot = next;
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("big", ",\"p3\":1,\"p7\":{\"x\":[]}")), 200);
+    const struct json *sent = json_parse(w.arena, gateway_world_received_body(&w), NULL, NULL);
+    EXPECT_INT(json_count(sent), 22);
+    for (int i = 0; i < 20; i++)
+        EXPECT_INT(json_raw(json_get(sent, arena_printf(w.arena, "p%d", i))).n, 2502);
+    buf_fini(&text);
+    finish();
+}
+
+TEST(a_provider_gets_its_own_key_and_only_the_allowed_client_headers)
+{
+    gateway_world_start(&w, "auth: {keys: [{name: a, key: key-of-a}]}\n");
+    EXPECT_INT(gateway_world_chat(&w,
+                   "Authorization: Bearer key-of-a\r\nCookie: c=1\r\nOpenAI-Organization: "
+                   "theirs\r\nOpenAI-Beta: b=1\r\n"
+                   "X-Forwarded-For: 1.2.3.4\r\nProxy-Authorization: x\r\n",
+                   WORLD_CHAT("mock/m", "")),
+        200);
+    struct str got = gateway_world_received(&w);
+    static const char *const absent[] = { "key-of-a", "c=1", "theirs", "1.2.3.4", "Proxy-Auth",
+        "curl" };
+    for (size_t i = 0; i < ARRAY_LEN(absent); i++)
+        EXPECT(str_find(got, str_c(absent[i])) == got.n);
+    EXPECT(str_find(got, S("Bearer sk-canary-key")) != got.n);
+    EXPECT(str_find(got, S("b=1")) != got.n);
+    EXPECT(str_find(got, S("traceparent")) != got.n);
+    finish();
+}
+
+TEST(edits_within_a_value_that_is_replaced_are_dropped)
+{
+    struct wire_edits e = { .count = 0 };
+
+    EXPECT(wire_edit_add(&e, 5, 2, S("a")));
+    EXPECT(wire_edit_add(&e, 10, 3, S("b")));
+    EXPECT(wire_edit_add(&e, 20, 0, S("c")));
+    drop_edits(&e, 10, 10);
+    EXPECT_INT(e.count, 2);
+    EXPECT_INT(e.list[0].at, 5);
+    EXPECT_INT(e.list[1].at, 20);
+}
