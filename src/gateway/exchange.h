@@ -149,14 +149,6 @@ struct exchange {
 /* Starts an exchange for a request; never fails. */
 struct exchange *exchange_create(struct worker *w, struct server_request *q) NEVER_NULL;
 
-/* Reads the head of a request that is only passed through: the model it names, if it names one. */
-enum step exchange_read_relay(struct exchange *x);
-
-/* The caller's query as sent to the provider: without parameters that are named like a
- * credential, or whose value is an API key of this gateway. Empty where the body names the model and
- * the query might name another one: the body's is the one that was judged. */
-struct str exchange_query(struct exchange *x);
-
 /* Gives back what unpacking takes, if anything. */
 void exchange_end_unpack(struct exchange *x);
 

@@ -11,6 +11,7 @@
 #include "gateway/deadline.h"
 #include "gateway/exchange.h"
 #include "gateway/local.h"
+#include "gateway/passed.h"
 #include "gateway/written.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
@@ -273,7 +274,7 @@ stage_decode(struct exchange *x)
 
     r->op = x->endpoint->op;
     if (r->op == OP_RELAY)
-        return exchange_read_relay(x);
+        return passed_read(x);
 
     if (!exchange_parse(x))
         return STEP_WAIT;

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "gateway/exchange.h"
+#include "gateway/passed.h"
 
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 #define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
@@ -265,7 +266,7 @@ written_write_head(struct exchange *x)
     struct llm_request *r = &x->request;
     const struct target *t = x->attempt.target;
     const struct wire *wire = t->provider->wire;
-    struct str query = wire == r->wire && r->op != OP_RELAY ? exchange_query(x) : S("");
+    struct str query = wire == r->wire && r->op != OP_RELAY ? passed_query(x) : S("");
     struct buf *text = &x->worker->text;
 
     x->attempt.written->unfit = judge_target(x, t);

@@ -1,0 +1,257 @@
+/* passed.c - reads the head of a request that is only passed through. */
+#include "gateway/passed.h"
+
+#define KEY_LEAST_BYTES 8    /* of an API key looked for in a query */
+
+/* Parameters in which clients send API keys. */
+static const struct str credential_names[] = {
+    S_INIT("key"),
+    S_INIT("api_key"),
+    S_INIT("api-key"),
+    S_INIT("apikey"),
+    S_INIT("x-api-key"),
+    S_INIT("x-goog-api-key"),
+    S_INIT("access_token"),
+    S_INIT("auth_token"),
+    S_INIT("authorization"),
+    S_INIT("subscription-key"),
+};
+
+/* `text` with its percent-encoding undone, or as it is when that is malformed. */
+static struct str
+plain_text(struct exchange *x, struct str text)
+{
+    struct str plain = http_decode_percent(x->arena, text);
+
+    return plain.p != NULL ? plain : text;
+}
+
+static bool
+is_credential(struct exchange *x, struct str parameter)
+{
+    const struct auth_table *auth = x->hold->snapshot->auth;
+    struct str name, value;
+
+    if (!str_cut(parameter, '=', &name, &value))
+        value = name;
+    name = plain_text(x, name);
+    value = plain_text(x, value);
+    for (size_t i = 0; i < ARRAY_LEN(credential_names); i++)
+        if (str_ieq(name, credential_names[i]))
+            return true;
+    if (str_istarts(value, S("Bearer ")) || str_istarts(value, S("Bearer+")))
+        value = str_skip(value, sizeof("Bearer ") - 1);
+    return value.n >= KEY_LEAST_BYTES && auth_is_key(auth, value);
+}
+
+static struct str
+without_credentials(struct exchange *x, struct str query)
+{
+    char *out = arena_try(x->arena, query.n);
+    size_t n = 0;
+
+    if (out == NULL)
+        return S("");
+    while (query.n != 0) {
+        size_t length = MIN(str_chr(query, '&'), str_chr(query, ';'));
+        bool drop = is_credential(x, str_make(query.p, length));
+        size_t taken = MIN(length + 1, query.n);    /* with its separator */
+
+        if (!drop) {
+            memcpy(out + n, query.p, taken);
+            n += taken;
+        }
+        query = str_skip(query, taken);
+    }
+    if (n != 0 && (out[n - 1] == '&' || out[n - 1] == ';'))
+        n--;
+    return str_make(out, n);
+}
+
+struct str
+passed_query(struct exchange *x)
+{
+    struct str query = server_head(x->q)->query;
+
+    if (query.n == 0)
+        return query;
+    if (x->endpoint->model != MODEL_BODY && x->endpoint->model != MODEL_FORM)
+        return without_credentials(x, query);
+    struct str plain = http_decode_percent(x->request.arena, query);
+    for (size_t i = 0; i < plain.n; i++)
+        if (str_istarts(str_skip(plain, i), S("model")))
+            return S("");
+    return plain.n != 0 ? without_credentials(x, query) : S("");
+}
+
+/* The path as the provider sees it: the normalised one without "/v1", and the caller's query. */
+static void
+set_relay_path(struct exchange *x)
+{
+    struct str path = str_skip(x->path.text, sizeof("/v1") - 1);
+    struct str query = passed_query(x);
+
+    x->request.path = query.n == 0 ? path : exchange_join(x, path, S("?"), query);
+}
+
+/* Would some reader take a parameter of this name for "model"? Readers drop blanks around a name,
+ * read '+' as a blank, ignore case, and take "model[]" and "model[x]" for lists of it. */
+static bool
+is_model_parameter(struct str name)
+{
+    static const char blanks[] = " +\t\r\n\v\f";
+
+    while (name.n != 0 && strchr(blanks, name.p[0]) != NULL)
+        name = str_skip(name, 1);
+    if (!str_istarts(name, S("model")))
+        return false;
+    name = str_skip(name, sizeof("model") - 1);
+    return name.n == 0 || name.p[0] == '[' || strchr(blanks, name.p[0]) != NULL;
+}
+
+/* The parameter "model" of the query. Some readers take the first of several, some the last, and
+ * some divide at ';' too. */
+static enum step
+read_query(struct exchange *x)
+{
+    struct llm_request *r = &x->request;
+    struct str query = str_skip(r->path, str_chr(r->path, '?'));
+    struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
+    unsigned count = 0;
+
+    for (query = str_skip(query, MIN(query.n, 1)); query.n != 0;) {
+        size_t n = MIN(str_chr(query, '&'), str_chr(query, ';'));
+        struct str name, value;
+
+        (void)str_cut(str_make(query.p, n), '=', &name, &value);
+        query = str_skip(query, MIN(n + 1, query.n));
+        if (!is_model_parameter(http_decode_percent(x->arena, name)))
+            continue;
+        count++;
+        r->path_model = value;
+        r->model = http_decode_percent(x->arena, value);
+    }
+    if (count > 1)
+        return exchange_fail(x, ERR_BAD_REQUEST, "the query has more than one 'model' parameter");
+    /* In a body of any other kind a provider could find another model. */
+    if (count == 1 && r->body.n != 0 && !http_type_is(type, S("application/sdp")))
+        return exchange_fail(x, ERR_BAD_REQUEST,
+            "this route names its model in the query; its body can only be application/sdp");
+    return STEP_NEXT;
+}
+
+/* A provider may read JSON whatever the caller calls it; then so must we, or its model would go
+ * unseen. */
+static enum step
+read_json(struct exchange *x, bool must_be_json)
+{
+    static const char *const members[] = { "model", "stream", NULL };
+    struct llm_request *r = &x->request;
+    struct wire_fault fault = { S(""), S("") };
+
+    if (!exchange_parse(x))
+        return STEP_WAIT;
+    if (r->doc == NULL && must_be_json)
+        return exchange_fail(x, ERR_BAD_JSON, "the body cannot be parsed as JSON: %s at byte %zu",
+            x->bad_json.what, x->bad_json.offset);
+    enum err e = wire_check_members(r->arena, r->doc, members, &fault);
+    if (e != OK)
+        return exchange_fail_with(x,
+            &(struct llm_error){
+                .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 });
+    r->model_node = json_get(r->doc, S("model"));
+    if (!json_is(r->model_node, JSON_STRING))
+        r->model_node = NULL;
+    r->model = json_str(r->arena, r->model_node);
+    r->stream = json_bool(json_get(r->doc, S("stream")), false);
+    return STEP_NEXT;
+}
+
+static void
+search_form(struct exchange *x)
+{
+    struct llm_request *r = &x->request;
+
+    x->form = multipart_find(x->form_type, r->body, S("model"), &r->model, &x->form_why);
+}
+
+/* The form field "model", for the audio and image routes. */
+static enum step
+read_form(struct exchange *x, struct str type)
+{
+    struct llm_request *r = &x->request;
+    struct json *node;
+
+    if (x->job == JOB_NONE)
+        x->form_type = x->large ? arena_str(r->arena, type) : type;
+    if (!exchange_work(x, search_form))
+        return STEP_WAIT;
+    switch (x->form) {
+    case MULTIPART_UNCLEAR:
+        return exchange_fail(
+            x, ERR_BAD_REQUEST, "the form field 'model' is ambiguous: %s", x->form_why);
+    case MULTIPART_ONE:
+        node = arena_new(r->arena, struct json);
+        *node = (struct json){
+            .p = r->model.p, .n = (uint32_t)r->model.n, .span = 1, .type = JSON_NUMBER
+        };
+        r->model_node = node;
+        break;
+    case MULTIPART_NONE:
+        break;
+    }
+    return STEP_NEXT;
+}
+
+/* A form, or JSON. On a route whose model is in its body, anything else is refused: a provider
+ * may make more of it than we do. */
+static enum step
+read_body(struct exchange *x, bool may_be_form)
+{
+    struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
+    bool must_be_json =
+        x->endpoint->model != MODEL_MAYBE || http_type_is(type, S("application/json"));
+    struct str body = x->request.body;
+
+    if (http_type_is(type, S("multipart/form-data")))
+        return may_be_form ? read_form(x, type) : STEP_NEXT;
+    if (body.n != 0 && (must_be_json || str_starts(str_trim(body), S("{"))))
+        return read_json(x, must_be_json);
+    return STEP_NEXT;
+}
+
+enum step
+passed_read(struct exchange *x)
+{
+    struct llm_request *r = &x->request;
+    enum step step = STEP_NEXT;
+
+    set_relay_path(x);
+    switch (x->endpoint->model) {
+    case MODEL_BODY:
+        step = read_body(x, false);
+        break;
+    case MODEL_FORM:
+        step = read_body(x, true);
+        break;
+    case MODEL_MAYBE:
+        if (http_is_sending_method(x->method))
+            step = read_body(x, true);
+        break;
+    case MODEL_QUERY:
+        step = read_query(x);
+        break;
+    case MODEL_PATH:    /* answered by ourselves */
+    case MODEL_NOWHERE:
+        break;
+    }
+    if (step != STEP_NEXT)
+        return step;
+    if (r->model.n > MODEL_BYTES) {
+        r->model = S("");
+        return exchange_fail(
+            x, ERR_BAD_REQUEST, "the model name is longer than %d bytes", MODEL_BYTES);
+    }
+    r->model = arena_str(x->arena, r->model);    /* outlives the body */
+    return STEP_NEXT;
+}

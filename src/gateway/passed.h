@@ -1,0 +1,13 @@
+/* passed.h - requests that are only passed through: the model that they name, and what of their query
+ * is sent on. */
+#pragma once
+
+#include "gateway/exchange.h"
+
+/* Reads the head of such a request: the model it names, if it names one. */
+enum step passed_read(struct exchange *x);
+
+/* The caller's query as sent to the provider: without parameters that are named like a
+ * credential, or whose value is an API key of this gateway. Empty where the body names the model and
+ * the query might name another one: the body's is the one that was judged. */
+struct str passed_query(struct exchange *x);
