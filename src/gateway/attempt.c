@@ -335,10 +335,10 @@ static const struct client_events events = {
 
 /* --- starting and stopping --- */
 
-static struct attempt_note *
+static struct record_attempt *
 note_add(struct exchange *x, struct target *t)
 {
-    struct attempt_note *n = arena_new(x->arena, struct attempt_note);
+    struct record_attempt *n = arena_new(x->arena, struct record_attempt);
 
     n->target = t;
     n->started_us = clock_now_us();
@@ -506,7 +506,7 @@ attempt_send(struct exchange *x)
 static void
 count_attempt(struct exchange *x, enum err outcome)
 {
-    struct attempt_note *n = x->attempt.note;
+    struct record_attempt *n = x->attempt.note;
     struct metric_series_shard *s = worker_series(x->worker, x->attempt.target);
 
     n->outcome = outcome;

@@ -1,4 +1,4 @@
-/* exchange.c - creates, wakes, fails and settles an exchange. */
+/* exchange.c - the life of an exchange: created, woken, answered or failed, and freed. */
 #include "gateway/exchange.h"
 
 #include <stdarg.h>
@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
+#include "gateway/settle.h"
 
 #define MESSAGE_BYTES 2048
 #define API_WORD_BYTES 64
@@ -321,7 +322,7 @@ with_attempts(struct exchange *x, struct str message)
 
     if (x->attempts < 2)
         return message;
-    for (const struct attempt_note *n = x->notes; n != NULL; n = n->next)
+    for (const struct record_attempt *n = x->notes; n != NULL; n = n->next)
         all = arena_printf(x->arena, STR_FMT "%s" STR_FMT "/" STR_FMT ": %s", STR_ARG(all),
             n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id),
             STR_ARG(n->target->wire.model), err_row(n->outcome)->code);
@@ -430,200 +431,17 @@ exchange_fail(struct exchange *x, enum err why, const char *format, ...)
     return exchange_fail_with(x, &e);
 }
 
-/* --- settling --- */
-
-/* Usage was not reported (the caller left early, or the provider never reports it): estimate it, and
- * mark it as an estimate. What a stream reported of its output before it was cut is incomplete. */
-static bool
-estimate_usage(struct exchange *x)
-{
-    struct relay *r = &x->relay;
-    bool cut = r->source == SOURCE_STREAM && !r->reader.finished;
-
-    if (r->source == SOURCE_RAW || !r->content)
-        return false;    /* not ours to understand, or nothing there */
-    return tally_estimate(&r->tally, x->input_estimate, cut);
-}
-
-static struct str
-attempts_json(struct exchange *x)
-{
-    struct buf *b = &x->worker->text;
-
-    if (x->notes == NULL)
-        return S("");
-    CHECK(buf_len(b) == 0);
-    for (const struct attempt_note *n = x->notes; n != NULL; n = n->next) {
-        /* ids and names of variables hold nothing that JSON escapes */
-        buf_add_c(b, n == x->notes ? '[' : ',');
-        buf_add_inlined(b, S("{\"provider\":\""));
-        buf_add(b, n->target->provider->id);
-        buf_add_inlined(b, S("\",\"model\":"));
-        json_add_str(b, n->target->wire.model);
-        buf_add_inlined(b, S(",\"outcome\":\""));
-        buf_add(b, str_c(err_row(n->outcome)->code));
-        buf_add_inlined(b, S("\",\"status\":"));
-        buf_add_i64(b, n->status);
-        if (n->credential.n != 0) {
-            buf_add_inlined(b, S(",\"credential\":\""));
-            buf_add(b, n->credential);
-            buf_add_c(b, '"');
-        }
-        if (n->message.n != 0) {
-            buf_add_inlined(b, S(",\"message\":"));
-            json_add_str(b, n->message);
-        }
-        buf_add_inlined(b, S(",\"reused\":"));
-        buf_add(b, n->reused ? S("true") : S("false"));
-        if (n->resent != 0) {
-            buf_add_inlined(b, S(",\"resent\":"));
-            buf_add_u64(b, n->resent);
-        }
-        buf_add_inlined(b, S(",\"head_us\":"));
-        buf_add_u64(b, n->head_us != 0 ? n->head_us - n->started_us : 0);
-        buf_add_inlined(b, S(",\"us\":"));
-        buf_add_u64(b, n->ended_us - n->started_us);
-        buf_add_c(b, '}');
-    }
-    buf_add_c(b, ']');
-    struct str s = arena_str(x->arena, buf_str(b));
-    buf_reset(b, SIZE_MAX);
-    return s;
-}
-
-/* Time at providers, from all attempts. */
-static uint64_t
-upstream_us(const struct exchange *x)
-{
-    uint64_t sum = 0;
-
-    for (const struct attempt_note *n = x->notes; n != NULL; n = n->next)
-        sum += n->ended_us - n->started_us;
-    return sum;
-}
-
-static void
-settle_metrics(
-    struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
-{
-    struct metric_shard *m = x->worker->metrics;
-    const struct llm_usage *u = &x->relay.tally.usage;
-
-    metrics_request(m, endpoint_number(x->endpoint), x->status);
-    if (x->error != OK)
-        metric_add(&m->errors[x->error], 1);
-    if (x->gone)
-        metric_add(&m->client_aborts, 1);
-    if (estimated)
-        metric_add(&m->usage_estimated, 1);
-    metric_add(&m->bytes_in, x->bytes_in);
-    metric_add(&m->bytes_out, x->bytes_out);
-    if (x->notes == NULL)
-        return;
-    METRIC_OBSERVE(m, duration, duration_us);
-    METRIC_OBSERVE(m, overhead, overhead_us);
-
-    struct metric_series_shard *s = worker_series(x->worker, x->attempt.target);
-    metric_add(&s->tokens_input, (uint64_t)usage_count(u->input));
-    metric_add(&s->tokens_cached, (uint64_t)usage_count(u->cached));
-    metric_add(&s->tokens_cache_write, (uint64_t)usage_count(u->cache_write));
-    metric_add(&s->tokens_output, (uint64_t)usage_count(u->output));
-    metric_add(&s->tokens_reasoning, (uint64_t)usage_count(u->reasoning));
-    if (cost >= 0)
-        metric_add(&s->cost_nanousd, (uint64_t)cost);
-    else if (usage_known(u))
-        metric_add(&s->cost_unknown, 1);
-    if (x->request.stream && x->relay.tally.first_token_us != 0)
-        METRIC_OBSERVE(s, first_token, x->relay.tally.first_token_us - x->started_us);
-}
-
-static void
-settle_log(
-    struct exchange *x, int64_t cost, bool estimated, uint64_t duration_us, uint64_t overhead_us)
-{
-    const struct target *t = x->attempt.target;
-    const struct tally *counts = &x->relay.tally;
-    const struct llm_usage *u = &counts->usage;
-    bool doubtful = x->error != OK;    /* a key may stand where a name belongs */
-    struct access_record r = {
-        .wall_ms = clock_wall_ms(),
-        .request_id = x->id,
-        .trace_id = str_make(x->trace.id, TRACE_ID_HEX),
-        .key_name = x->who != NULL ? x->who->name : S(""),
-        .key_hash = x->who != NULL ? str_c(x->who->hash_hex) : S(""),
-        .client_ip = x->client_ip,
-        .method = x->method,
-        .path = doubtful || x->endpoint->op == OP_RELAY ? exchange_shown(x, x->path.text)
-                                                        : x->path.text,
-        .endpoint = str_c(x->endpoint->id),
-        .status = x->status,
-        .error = x->error != OK ? str_c(err_row(x->error)->code) : S(""),
-        .error_message = x->error_message,
-        .model_requested = doubtful ? exchange_shown(x, x->request.model) : x->request.model,
-        .provider = t != NULL ? t->provider->id : S(""),
-        .model = t != NULL ? t->wire.model : S(""),
-        .stream = x->request.stream,
-        .finish_reason =
-            counts->finish != FINISH_UNKNOWN ? str_c(llm_finish_name(counts->finish)) : S(""),
-        .attempts = attempts_json(x),
-        .attempt_count = x->attempts,
-        .tokens_input = u->input,
-        .tokens_cached = u->cached,
-        .tokens_cache_write = u->cache_write,
-        .tokens_output = u->output,
-        .tokens_reasoning = u->reasoning,
-        .tokens_estimated = estimated,
-        .cost_nanousd = cost,
-        .bytes_in = x->bytes_in,
-        .bytes_out = x->bytes_out,
-        .first_token_us =
-            counts->first_token_us != 0 ? (int64_t)(counts->first_token_us - x->started_us) : -1,
-        .duration_us = (int64_t)duration_us,
-        .overhead_us = (int64_t)overhead_us,
-        .client_abort = x->gone,
-    };
-    access_log_write(&x->worker->access, &r);
-}
-
-/* Health checks and metric scrapes would flood the log. */
-static bool
-is_worth_a_line(const struct exchange *x)
-{
-    return x->status >= 400 || endpoint_needs_key(x->endpoint);
-}
+/* --- its end --- */
 
 void
 exchange_finish(struct exchange *x)
 {
     struct worker *w = x->worker;
-    uint64_t duration_us = clock_now_us() - x->started_us;
-    uint64_t away_us = upstream_us(x) + x->waited_us;
-    uint64_t overhead_us = duration_us > away_us ? duration_us - away_us : 0;
 
     CHECK(x->answered || x->gone);
     CHECK(!x->wake.queued);
     CHECK(x->attempt.call == NULL && x->job != JOB_RUNNING);
-    x->gone = x->gone && (x->delivering || !(x->relay.reader.complete && x->status != 0));
-    if (x->gone && x->error == OK)
-        x->error = ERR_CLIENT_GONE;
-    if (x->gone && x->status == 0)
-        x->status = err_row(ERR_CLIENT_GONE)->status;
-
-    bool estimated = estimate_usage(x);
-    int64_t cost = x->attempt.target != NULL
-                       ? model_cost_nanousd(x->attempt.target->facts, &x->relay.tally.usage)
-                       : COST_UNKNOWN;
-    settle_metrics(x, cost, estimated, duration_us, overhead_us);
-    if (log_enabled(LOG_DEBUG)) {
-        struct log_context who = exchange_log(x);
-
-        log_debug(&who,
-            "request ended: " STR_FMT " " STR_FMT " from " STR_FMT ", status %d, %.1f ms",
-            STR_ARG(x->method), STR_ARG(exchange_shown(x, x->path.text)), STR_ARG(x->client_ip),
-            x->status, (double)duration_us / 1000);
-    }
-    if (is_worth_a_line(x))
-        settle_log(x, cost, estimated, duration_us, overhead_us);
+    settle_exchange(x);
     if (x->slot)
         in_flight_end(x->who->in_flight);
     if (x->streaming)

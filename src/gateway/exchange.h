@@ -15,6 +15,7 @@
 #include "http/multipart.h"
 #include "http/server.h"
 #include "http/unpack.h"
+#include "observe/record.h"
 #include "observe/trace.h"
 
 #define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
@@ -36,21 +37,6 @@ enum attempt_state {
     ATTEMPT_FAILED,       /* `error` says why */
 };
 
-/* What the log says about one attempt. */
-struct attempt_note {
-    const struct target *target;
-    enum err outcome;
-    int status;
-    bool reused;
-    unsigned resent;    /* times that the server had not processed it, so that it was sent again */
-    uint64_t started_us;
-    uint64_t head_us;    /* answer's head, 0: none */
-    uint64_t ended_us;
-    struct str credential;    /* the name of the key that was sent, or empty */
-    struct str message;       /* why it failed: exchange_reason() */
-    struct attempt_note *next;
-};
-
 /* A request as one target gets it. */
 struct written {
     struct client_request q;
@@ -67,7 +53,7 @@ struct attempt {
     struct client_call *call;    /* NULL when nothing is under way */
     bool paused;                 /* the caller is slow: we stopped reading */
     struct target *target;
-    struct attempt_note *note;
+    struct record_attempt *note;
     struct llm_error error;    /* when FAILED */
     struct str path;           /* of the request; gone with it */
     int status;                /* of the provider's head; 0: none yet */
@@ -124,8 +110,8 @@ struct exchange {
     struct plan plan;
     size_t candidate;    /* next target of the plan to try */
     struct attempt attempt;
-    struct attempt_note *notes;    /* all attempts, oldest first */
-    struct attempt_note **notes_tail;
+    struct record_attempt *notes;    /* all attempts, oldest first */
+    struct record_attempt **notes_tail;
     unsigned attempts;
     struct wire_drops drops;    /* parameters the target could not express */
 
@@ -193,8 +179,7 @@ void exchange_add_retry(const struct exchange *x, int status, struct buf *out);
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
 
-/* Settles: usage, cost, metrics, one log line, the slot; then frees the exchange. Called by
- * gateway_run() alone. */
+/* Settles the exchange and frees it. Called by gateway_run() alone. */
 void exchange_finish(struct exchange *x);
 
 /* The text as it may be logged: replaced by a note if it contains a secret. */

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
+#include "gateway/settle.h"
 #include "net/dns.h"
 
 #define TRIM_AFTER_EXCHANGES 256
@@ -70,35 +71,6 @@ on_gone(void *owner, struct server_request *q)
     exchange_wake(x);
 }
 
-/* Logs a request that never became an exchange. */
-static void
-log_refused(struct worker *w, const struct server_request *q, struct str id, enum err why,
-    const char *detail, size_t bytes_out)
-{
-    uint64_t now_us = clock_now_us(), began_us = server_started_us(q);
-    struct access_record r = {
-        .wall_ms = clock_wall_ms(),
-        .request_id = id,
-        .client_ip = server_peer(q),
-        .endpoint = str_c(endpoints[ENDPOINT_none].id),
-        .status = err_row(why)->status,
-        .error = str_c(err_row(why)->code),
-        .error_message = str_c(detail),
-        .tokens_input = -1,
-        .tokens_cached = -1,
-        .tokens_cache_write = -1,
-        .tokens_output = -1,
-        .tokens_reasoning = -1,
-        .cost_nanousd = COST_UNKNOWN,
-        .bytes_out = bytes_out,
-        .first_token_us = -1,
-        .duration_us = began_us != 0 ? (int64_t)(now_us - began_us) : 0,
-        .overhead_us = -1,
-    };
-
-    access_log_write(&w->access, &r);
-}
-
 static void
 on_refused(void *owner, const struct server_request *q, enum err why, const char *detail,
     struct buf *fields, struct buf *body)
@@ -112,10 +84,8 @@ on_refused(void *owner, const struct server_request *q, enum err why, const char
     buf_add(fields, S("Content-Type: application/json\r\n"));
     http_add_field(fields, S("x-request-id"), id);
     http_add_field(fields, S("x-openclaw-error"), str_c(err_row(why)->code));
-    metric_add(&w->metrics->errors[why], 1);
-    metric_add(&w->metrics->bytes_out, buf_len(body));
-    metrics_request(w->metrics, ENDPOINT_none, err_row(why)->status);
-    log_refused(w, q, id, why, detail, buf_len(body));
+    settle_refused(w, q, id, why, detail, buf_len(body));
+    worker_at(w, NULL);
     arena_rewind(w->scratch, mark);
 }
 
@@ -273,7 +243,7 @@ worker_drop_arena(struct worker *w, struct arena *a)
 }
 
 struct metric_series_shard *
-worker_series(struct worker *w, struct target *t)
+worker_series(struct worker *w, const struct target *t)
 {
     bool known = t->facts != NULL || t->listed;
     struct str model = known ? t->wire.model : S("other");

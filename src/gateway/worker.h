@@ -160,4 +160,4 @@ struct arena *worker_take_arena(struct worker *w) NEVER_NULL;
 void worker_drop_arena(struct worker *w, struct arena *a);
 
 /* The metric series of a target; looked up once. */
-struct metric_series_shard *worker_series(struct worker *w, struct target *t) NEVER_NULL;
+struct metric_series_shard *worker_series(struct worker *w, const struct target *t) NEVER_NULL;

@@ -43,13 +43,46 @@ field_STR(struct buf *b, struct str name, struct str value)
     json_add_str(b, value);
 }
 
-static INLINED void
-field_RAW(struct buf *b, struct str name, struct str value)
+/* The attempts of one exchange, oldest first, as an array. */
+static void
+field_ATTEMPTS(struct buf *b, struct str name, const struct record_attempt *first)
 {
-    if (value.n == 0)
+    if (first == NULL)
         return;
     buf_add_inlined(b, name);
-    buf_add(b, value);
+    for (const struct record_attempt *a = first; a != NULL; a = a->next) {
+        /* ids and names of variables hold nothing that JSON escapes */
+        buf_add_c(b, a == first ? '[' : ',');
+        buf_add_inlined(b, S("{\"provider\":\""));
+        buf_add(b, a->target->provider->id);
+        buf_add_inlined(b, S("\",\"model\":"));
+        json_add_str(b, a->target->wire.model);
+        buf_add_inlined(b, S(",\"outcome\":\""));
+        buf_add(b, str_c(err_row(a->outcome)->code));
+        buf_add_inlined(b, S("\",\"status\":"));
+        buf_add_i64(b, a->status);
+        if (a->credential.n != 0) {
+            buf_add_inlined(b, S(",\"credential\":\""));
+            buf_add(b, a->credential);
+            buf_add_c(b, '"');
+        }
+        if (a->message.n != 0) {
+            buf_add_inlined(b, S(",\"message\":"));
+            json_add_str(b, a->message);
+        }
+        buf_add_inlined(b, S(",\"reused\":"));
+        buf_add(b, a->reused ? S("true") : S("false"));
+        if (a->resent != 0) {
+            buf_add_inlined(b, S(",\"resent\":"));
+            buf_add_u64(b, a->resent);
+        }
+        buf_add_inlined(b, S(",\"head_us\":"));
+        buf_add_u64(b, a->head_us != 0 ? a->head_us - a->started_us : 0);
+        buf_add_inlined(b, S(",\"us\":"));
+        buf_add_u64(b, a->ended_us - a->started_us);
+        buf_add_c(b, '}');
+    }
+    buf_add_c(b, ']');
 }
 
 static INLINED void
@@ -96,7 +129,7 @@ field_MS(struct buf *b, struct str name, int64_t us)
 }
 
 static void
-write_json(struct buf *b, const struct access_record *r)
+write_json(struct buf *b, const struct record *r)
 {
     char stamp[CLOCK_STAMP_ROOM];
 
@@ -137,12 +170,12 @@ add_time(struct buf *b, const char *before, int64_t us)
 
 /* "fast -> openai/gpt-4o-mini": the requested model, then provider and model if they differ. */
 static void
-add_models(struct buf *b, const struct access_record *r)
+add_models(struct buf *b, const struct record *r)
 {
     char name[512];
-    int n = r->provider.n == 0 ? 0
-                               : snprintf(name, sizeof(name), STR_FMT "/" STR_FMT,
-                                     STR_ARG(r->provider), STR_ARG(r->model));
+    int n = r->target == NULL ? 0
+                              : snprintf(name, sizeof(name), STR_FMT "/" STR_FMT,
+                                    STR_ARG(record_provider(r)), STR_ARG(record_model(r)));
     struct str answered = str_make(name, MIN((size_t)n, sizeof(name) - 1));
 
     if (r->model_requested.n != 0) {
@@ -160,11 +193,11 @@ add_models(struct buf *b, const struct access_record *r)
 /* 10:54:47 200 POST /v1/chat/completions  fast -> openai/gpt-4o-mini  12+340 tokens  1.24 s, first
  * token 310.0 ms */
 static void
-write_text(const struct access_log *a, struct buf *b, const struct access_record *r)
+write_text(const struct access_log *a, struct buf *b, const struct record *r)
 {
     char stamp[CLOCK_STAMP_ROOM], status[24];
     struct str time = str_skip(clock_stamp(r->wall_ms, stamp), sizeof("2026-11-21T") - 1);
-    int n = snprintf(status, sizeof(status), "%d", (int)r->status);
+    int n = snprintf(status, sizeof(status), "%d", r->status);
 
     paint(a, b, DIM, str_make(time.p, MIN(time.n, sizeof("10:54:47") - 1)));
     buf_add_c(b, ' ');
@@ -180,18 +213,18 @@ write_text(const struct access_log *a, struct buf *b, const struct access_record
         log_add_visible(b, r->path);
     }
     add_models(b, r);
-    if (r->tokens_input >= 0 || r->tokens_output >= 0)
-        buf_printf(b, "  %s%lld+%lld tokens", r->tokens_estimated ? "~" : "",
-            (long long)MAX(r->tokens_input, 0), (long long)MAX(r->tokens_output, 0));
+    if (usage_known(&r->usage))
+        buf_printf(b, "  %s%lld+%lld tokens", r->usage_estimated ? "~" : "",
+            (long long)usage_count(r->usage.input), (long long)usage_count(r->usage.output));
     if (r->duration_us >= 0)
         add_time(b, "  ", r->duration_us);
     if (r->stream && r->first_token_us >= 0)
         add_time(b, ", first token ", r->first_token_us);
     if (r->client_abort)
         buf_add(b, S("  the caller left"));
-    if (r->error.n != 0) {
+    if (r->error != OK) {
         buf_add(b, S("  "));
-        paint(a, b, r->status >= 500 ? RED : YELLOW, r->error);
+        paint(a, b, r->status >= 500 ? RED : YELLOW, record_error(r));
         buf_add(b, S(": "));
         log_add_visible(b, r->error_message);
         buf_add_c(b, ' ');
@@ -201,7 +234,7 @@ write_text(const struct access_log *a, struct buf *b, const struct access_record
 }
 
 void
-access_log_write(struct access_log *a, const struct access_record *r)
+access_log_write(struct access_log *a, const struct record *r)
 {
     struct buf *b = &a->lines;
     size_t before = buf_len(b);

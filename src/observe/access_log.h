@@ -1,29 +1,14 @@
 /* access_log.h - one line per exchange: JSON with every decision in it, or a short one for people.
  *
- * The exchange fills in a record when it settles; lines are buffered per worker and passed to the
- * log's thread in batches.
+ * Lines are buffered per worker and passed to the log's thread in batches.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "observe/record.h"
 
 enum access_form { ACCESS_JSON, ACCESS_TEXT, ACCESS_COLOR };
-
-struct access_record {
-    uint64_t wall_ms;
-    struct str request_id, trace_id, key_name, key_hash, client_ip, method, path, endpoint;
-    int64_t status;
-    struct str error, error_message;
-    struct str model_requested, provider, model, finish_reason;
-    bool stream, tokens_estimated, client_abort;
-    struct str attempts;    /* JSON array */
-    unsigned attempt_count;
-    int64_t tokens_input, tokens_cached, tokens_cache_write, tokens_output, tokens_reasoning;
-    int64_t cost_nanousd;
-    uint64_t bytes_in, bytes_out;
-    int64_t first_token_us, duration_us, overhead_us;
-};
 
 /* One worker's buffered lines. */
 struct access_log {
@@ -37,7 +22,7 @@ struct access_log {
 enum access_form access_log_form(struct str wish, const struct log_file *file);
 
 void access_log_init(struct access_log *a, struct log_file *file, enum access_form form);
-void access_log_write(struct access_log *a, const struct access_record *r);
+void access_log_write(struct access_log *a, const struct record *r);
 
 /* Passes the buffered lines to the log's thread. Called by the worker's timer, and automatically
  * when many are buffered. */

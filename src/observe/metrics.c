@@ -159,14 +159,45 @@ observe(struct metric_histogram *h, const uint64_t *bounds, uint64_t us)
 #undef SERIES_COUNTER
 #undef SERIES_HISTOGRAM
 
-void
-metrics_request(struct metric_shard *s, unsigned endpoint, int status)
+static void
+count_status(struct metric_shard *m, unsigned endpoint, int status)
 {
     size_t i = 0;
 
     while (statuses[i] != 0 && statuses[i] != status)
         i++;
-    metric_add(&s->requests[endpoint][i], 1);
+    metric_add(&m->requests[endpoint][i], 1);
+}
+
+void
+metrics_record(struct metric_shard *m, struct metric_series_shard *s, const struct record *r)
+{
+    const struct llm_usage *u = &r->usage;
+
+    count_status(m, r->endpoint, r->status);
+    if (r->error != OK)
+        metric_add(&m->errors[r->error], 1);
+    if (r->client_abort)
+        metric_add(&m->client_aborts, 1);
+    if (r->usage_estimated)
+        metric_add(&m->usage_estimated, 1);
+    metric_add(&m->bytes_in, r->bytes_in);
+    metric_add(&m->bytes_out, r->bytes_out);
+    if (s == NULL)
+        return;
+    METRIC_OBSERVE(m, duration, (uint64_t)r->duration_us);
+    METRIC_OBSERVE(m, overhead, (uint64_t)r->overhead_us);
+    metric_add(&s->tokens_input, (uint64_t)usage_count(u->input));
+    metric_add(&s->tokens_cached, (uint64_t)usage_count(u->cached));
+    metric_add(&s->tokens_cache_write, (uint64_t)usage_count(u->cache_write));
+    metric_add(&s->tokens_output, (uint64_t)usage_count(u->output));
+    metric_add(&s->tokens_reasoning, (uint64_t)usage_count(u->reasoning));
+    if (r->cost_nanousd >= 0)
+        metric_add(&s->cost_nanousd, (uint64_t)r->cost_nanousd);
+    else if (usage_known(u))
+        metric_add(&s->cost_unknown, 1);
+    if (r->stream && r->first_token_us >= 0)
+        METRIC_OBSERVE(s, first_token, (uint64_t)r->first_token_us);
 }
 
 /* --- the text --- */

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "observe/record.h"
 
 typedef _Atomic uint64_t metric_cell;
 
@@ -104,8 +105,9 @@ metric_set(metric_cell *c, uint64_t n)
 #undef SERIES_COUNTER
 #undef SERIES_HISTOGRAM
 
-/* Counts a finished request. Unusual statuses are counted as "other". */
-void metrics_request(struct metric_shard *s, unsigned endpoint, int status);
+/* Counts a request that has ended. `s`: its target's series, or NULL. Unusual statuses are counted as
+ * "other". */
+void metrics_record(struct metric_shard *m, struct metric_series_shard *s, const struct record *r);
 
 /* A value read at scrape time: name, type ("gauge"/"counter"), help, value. */
 struct metric_extra {

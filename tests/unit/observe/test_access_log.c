@@ -40,17 +40,13 @@ finish(struct logged *l)
 }
 
 /* All that may be left out is absent. */
-static struct access_record
+static struct record
 bare_record(void)
 {
-    return (struct access_record){
+    return (struct record){
         .wall_ms = 1795258487123,
         .status = 200,
-        .tokens_input = -1,
-        .tokens_cached = -1,
-        .tokens_cache_write = -1,
-        .tokens_output = -1,
-        .tokens_reasoning = -1,
+        .usage = USAGE_NONE,
         .cost_nanousd = -1,
         .first_token_us = -1,
         .duration_us = -1,
@@ -59,10 +55,12 @@ bare_record(void)
 }
 
 static struct logged l;
+static struct provider openai = { .id = S_INIT("openai") };
+static struct target openai_mini = { .provider = &openai, .wire.model = S_INIT("gpt-4o-mini") };
 
 TEST(what_does_not_apply_is_left_out)
 {
-    struct access_record r = bare_record();
+    struct record r = bare_record();
 
     begin(&l);
     access_log_write(&l.log, &r);
@@ -72,16 +70,20 @@ TEST(what_does_not_apply_is_left_out)
 
 TEST(every_field_of_the_table_stands_in_a_full_line_under_its_name)
 {
-    struct access_record r = bare_record();
+    struct record r = bare_record();
     struct arena *a = arena_create(1024 * 1024);
 
     r.request_id = r.trace_id = r.key_name = r.key_hash = r.client_ip = r.method = r.path =
-        r.endpoint = S("x");
-    r.error = r.error_message = r.model_requested = r.provider = r.model = r.finish_reason = S("y");
-    r.stream = r.tokens_estimated = r.client_abort = true;
-    r.attempts = S("[{\"provider\":\"p\"}]");
-    r.tokens_input = r.tokens_cached = r.tokens_cache_write = r.tokens_output = r.tokens_reasoning =
-        7;
+        r.endpoint_id = S("x");
+    r.error_message = r.model_requested = S("y");
+    r.error = ERR_OVERLOADED;
+    r.finish = FINISH_STOP;
+    r.target = &openai_mini;
+    r.stream = r.usage_estimated = r.client_abort = true;
+    r.attempts = &(struct record_attempt){ .target = &openai_mini, .status = 200 };
+    r.usage = (struct llm_usage){
+        .input = 7, .cached = 7, .cache_write = 7, .output = 7, .reasoning = 7
+    };
     r.cost_nanousd = 0;
     r.first_token_us = 1500;
     r.duration_us = 1234567;
@@ -102,9 +104,41 @@ TEST(every_field_of_the_table_stands_in_a_full_line_under_its_name)
     arena_destroy(a);
 }
 
+TEST(each_attempt_is_an_object_of_one_array)
+{
+    struct record_attempt second = { .target = &openai_mini,
+        .outcome = OK,
+        .status = 200,
+        .reused = true,
+        .started_us = 100,
+        .head_us = 150,
+        .ended_us = 200 };
+    struct record_attempt first = { .target = &openai_mini,
+        .outcome = ERR_UPSTREAM_OVERLOADED,
+        .status = 503,
+        .resent = 2,
+        .started_us = 10,
+        .ended_us = 60,
+        .credential = S("openai#2"),
+        .message = S("it said \"no\""),
+        .next = &second };
+    struct record r = bare_record();
+
+    r.attempts = &first;
+    begin(&l);
+    access_log_write(&l.log, &r);
+    struct str line = finish(&l);
+    EXPECT(str_find(line,
+               S(",\"attempts\":[{\"provider\":\"openai\",\"model\":\"gpt-4o-mini\","
+                 "\"outcome\":\"upstream_overloaded\",\"status\":503,\"credential\":\"openai#2\","
+                 "\"message\":\"it said \\\"no\\\"\",\"reused\":false,\"resent\":2,\"head_us\":0,"
+                 "\"us\":50},{\"provider\":\"openai\",\"model\":\"gpt-4o-mini\",\"outcome\":\"ok\","
+                 "\"status\":200,\"reused\":true,\"head_us\":50,\"us\":100}],")) != line.n);
+}
+
 TEST(a_strangers_bytes_cannot_forge_a_line)
 {
-    struct access_record r = bare_record();
+    struct record r = bare_record();
     struct arena *a = arena_create(1024 * 1024);
 
     r.path = S("/v1/x\"}\n{\"ts\":\"forged\"\r\n\x01\xff\x7f");
@@ -121,7 +155,7 @@ TEST(a_strangers_bytes_cannot_forge_a_line)
 
 TEST(many_lines_go_to_the_file_before_anyone_flushes)
 {
-    struct access_record r = bare_record();
+    struct record r = bare_record();
     size_t lines = 0;
 
     begin(&l);
@@ -137,7 +171,7 @@ TEST(many_lines_go_to_the_file_before_anyone_flushes)
 TEST(a_line_that_does_not_fit_is_dropped_whole_and_the_next_one_is_written)
 {
     static char huge[BUFFER_BYTES + 1];
-    struct access_record r = bare_record();
+    struct record r = bare_record();
     struct arena *a = arena_create(1024 * 1024);
 
     memset(huge, 'x', sizeof(huge));
@@ -154,7 +188,7 @@ TEST(a_line_that_does_not_fit_is_dropped_whole_and_the_next_one_is_written)
 
 TEST(a_log_that_is_off_writes_nothing)
 {
-    struct access_record r = bare_record();
+    struct record r = bare_record();
     struct access_log off;
 
     access_log_init(&off, NULL, ACCESS_JSON);
@@ -166,7 +200,7 @@ TEST(a_log_that_is_off_writes_nothing)
 
 /* One record as a person sees it. */
 static struct str
-text_of(const struct access_record *r, enum access_form form)
+text_of(const struct record *r, enum access_form form)
 {
     begin(&l);
     l.log.form = form;
@@ -176,16 +210,15 @@ text_of(const struct access_record *r, enum access_form form)
 
 TEST(a_line_for_people_is_short_and_says_who_answered_how_fast)
 {
-    struct access_record r = bare_record();
+    struct record r = bare_record();
 
     r.method = S("POST");
     r.path = S("/v1/chat/completions");
     r.model_requested = S("fast");
-    r.provider = S("openai");
-    r.model = S("gpt-4o-mini");
+    r.target = &openai_mini;
     r.attempt_count = 2;
-    r.tokens_input = 12;
-    r.tokens_output = 340;
+    r.usage.input = 12;
+    r.usage.output = 340;
     r.duration_us = 1240000;
     r.stream = true;
     r.first_token_us = 310000;
@@ -194,7 +227,7 @@ TEST(a_line_for_people_is_short_and_says_who_answered_how_fast)
         "12+340 tokens  1.24 s, first token 310.0 ms\n");
     r.model_requested = S("openai/gpt-4o-mini");
     r.attempt_count = 1;
-    r.tokens_estimated = true;
+    r.usage_estimated = true;
     r.stream = false;
     EXPECT_STR(text_of(&r, ACCESS_COLOR),
         "\033[2m10:54:47\033[0m \033[32m200\033[0m POST /v1/chat/completions  "
@@ -203,10 +236,10 @@ TEST(a_line_for_people_is_short_and_says_who_answered_how_fast)
 
 TEST(a_failure_says_why_in_the_line_for_people)
 {
-    struct access_record r = bare_record();
+    struct record r = bare_record();
 
     r.status = 502;
-    r.error = S("upstream_reset");
+    r.error = ERR_UPSTREAM_RESET;
     r.error_message = S("it closed \033[2J\nforged 200");
     r.request_id = S("req_1");
     r.client_abort = true;

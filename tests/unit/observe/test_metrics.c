@@ -38,9 +38,9 @@ TEST(workers_shards_are_summed)
     metric_add(&metrics_shard(m, 0)->connections, 2);
     metric_add(&metrics_shard(m, 1)->connections, 3);
     metric_set(&metrics_shard(m, 1)->streams, 4);
-    metrics_request(metrics_shard(m, 0), 0, 200);
-    metrics_request(metrics_shard(m, 1), 0, 200);
-    metrics_request(metrics_shard(m, 1), 1, 404);
+    count_status(metrics_shard(m, 0), 0, 200);
+    count_status(metrics_shard(m, 1), 0, 200);
+    count_status(metrics_shard(m, 1), 1, 404);
     metric_add(&metrics_shard(m, 0)->errors[ERR_AUTH], 1);
     struct str text = show(m, &out);
     EXPECT(has_line(text, "openclaw_connections_accepted_total 5"));
@@ -58,10 +58,48 @@ TEST(a_status_that_is_not_in_the_list_is_called_other)
     struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
     struct buf out;
 
-    metrics_request(metrics_shard(m, 0), 0, 418);
-    metrics_request(metrics_shard(m, 0), 0, 0);
+    count_status(metrics_shard(m, 0), 0, 418);
+    count_status(metrics_shard(m, 0), 0, 0);
     EXPECT(
         has_line(show(m, &out), "openclaw_requests_total{endpoint=\"chat\",status=\"other\"} 2"));
+    buf_fini(&out);
+    metrics_destroy(m);
+}
+
+TEST(a_record_counts_once_and_what_is_unknown_counts_as_nothing)
+{
+    struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
+    struct metric_shard *shard = metrics_shard(m, 0);
+    struct metric_series_shard *s = metrics_series_shard(metrics_series(m, S("p"), S("m")), 0);
+    struct record r = { .status = 502,
+        .error = ERR_UPSTREAM_RESET,
+        .client_abort = true,
+        .usage = { .input = 7, .cached = -1, .cache_write = -1, .output = 3, .reasoning = -1 },
+        .usage_estimated = true,
+        .cost_nanousd = -1,
+        .bytes_in = 11,
+        .bytes_out = 13,
+        .stream = true,
+        .first_token_us = -1,
+        .duration_us = 100,
+        .overhead_us = 10 };
+    struct buf out;
+
+    metrics_record(shard, s, &r);
+    metrics_record(shard, NULL, &r);    /* no provider was asked: no time at one */
+    struct str text = show(m, &out);
+    EXPECT(has_line(text, "openclaw_requests_total{endpoint=\"chat\",status=\"502\"} 2"));
+    EXPECT(has_line(text, "openclaw_errors_total{code=\"upstream_reset\"} 2"));
+    EXPECT(has_line(text, "openclaw_client_aborts_total 2"));
+    EXPECT(has_line(text, "openclaw_usage_estimated_total 2"));
+    EXPECT(has_line(text, "openclaw_request_body_bytes_total 22"));
+    EXPECT(has_line(text, "openclaw_response_body_bytes_total 26"));
+    EXPECT(has_line(text, "openclaw_request_duration_seconds_count 1"));
+    EXPECT(has_line(text, "openclaw_tokens_input_total{provider=\"p\",model=\"m\"} 7"));
+    EXPECT(has_line(text, "openclaw_tokens_cached_total{provider=\"p\",model=\"m\"} 0"));
+    EXPECT(has_line(text, "openclaw_cost_unknown_total{provider=\"p\",model=\"m\"} 1"));
+    EXPECT(has_line(text, "gen_ai_server_time_to_first_token_seconds_count{provider=\"p\","
+                          "model=\"m\"} 0"));
     buf_fini(&out);
     metrics_destroy(m);
 }
@@ -177,7 +215,7 @@ TEST(every_family_has_one_help_and_one_type_line_before_its_samples)
     struct str family = S(""), line;
     struct buf out;
 
-    metrics_request(metrics_shard(m, 0), 0, 200);
+    count_status(metrics_shard(m, 0), 0, 200);
     (void)metrics_series(m, S("p"), S("m"));
     for (struct str text = show(m, &out); text.n != 0;) {
         (void)str_cut(text, '\n', &line, &text);

@@ -1,0 +1,149 @@
+/* settle.c - fills in the record of a request that has ended, and hands it to the sinks. */
+#include "gateway/settle.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/exchange.h"
+
+/* --- the sinks --- */
+
+static void
+sink_metrics(struct worker *w, const struct record *r)
+{
+    metrics_record(w->metrics, r->target != NULL ? worker_series(w, r->target) : NULL, r);
+}
+
+static void
+sink_access_log(struct worker *w, const struct record *r)
+{
+    if (!r->quiet)
+        access_log_write(&w->access, r);
+}
+
+static void
+sink_log(struct worker *w UNUSED, const struct record *r)
+{
+    struct log_context who = { .request_id = r->request_id,
+        .model_requested = r->model_requested,
+        .provider = record_provider(r),
+        .model = record_model(r),
+        .attempt = r->attempt_count };
+
+    if (log_enabled(LOG_DEBUG))
+        log_debug(&who,
+            "request ended: " STR_FMT " " STR_FMT " from " STR_FMT ", status %d, %.1f ms",
+            STR_ARG(r->method), STR_ARG(r->path), STR_ARG(r->client_ip), r->status,
+            (double)r->duration_us / 1000);
+}
+
+/* Each gets every record, in this order, on the worker's thread: a sink that is slow hands it on. */
+static const struct sink {
+    const char *name;    /* for the watchdog */
+    void (*fn)(struct worker *w, const struct record *r);
+} sinks[] = {
+    { "metrics", sink_metrics },
+    { "access log", sink_access_log },
+    { "log", sink_log },
+};
+
+static void
+settle(struct worker *w, const struct record *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sinks); i++) {
+        worker_at(w, sinks[i].name);
+        sinks[i].fn(w, r);
+    }
+}
+
+/* --- the record --- */
+
+/* Usage was not reported (the caller left early, or the provider never reports it): estimate it, and
+ * mark it as an estimate. What a stream reported of its output before it was cut is incomplete. */
+static bool
+estimate_usage(struct exchange *x)
+{
+    struct relay *r = &x->relay;
+    bool cut = r->source == SOURCE_STREAM && !r->reader.finished;
+
+    if (r->source == SOURCE_RAW || !r->content)
+        return false;    /* not ours to understand, or nothing there */
+    return tally_estimate(&r->tally, x->input_estimate, cut);
+}
+
+void
+settle_exchange(struct exchange *x)
+{
+    const struct target *t = x->attempt.target;
+    const struct tally *tally = &x->relay.tally;
+    bool served = x->relay.reader.complete && x->status != 0;
+    bool gone = x->gone && (x->delivering || !served);
+    enum err error = gone && x->error == OK ? ERR_CLIENT_GONE : x->error;
+    int status = gone && x->status == 0 ? err_row(ERR_CLIENT_GONE)->status : x->status;
+    bool doubtful = error != OK;    /* a key may stand where a name belongs */
+    bool estimated = estimate_usage(x);
+    uint64_t duration_us = clock_now_us() - x->started_us;
+    uint64_t away_us = x->waited_us;    /* at clients and providers */
+
+    for (const struct record_attempt *a = x->notes; a != NULL; a = a->next)
+        away_us += a->ended_us - a->started_us;
+    struct record r = {
+        .wall_ms = clock_wall_ms(),
+        .request_id = x->id,
+        .trace_id = str_make(x->trace.id, TRACE_ID_HEX),
+        .key_name = x->who != NULL ? x->who->name : S(""),
+        .key_hash = x->who != NULL ? str_c(x->who->hash_hex) : S(""),
+        .client_ip = x->client_ip,
+        .method = x->method,
+        .path = doubtful || x->endpoint->op == OP_RELAY ? exchange_shown(x, x->path.text)
+                                                        : x->path.text,
+        .endpoint = endpoint_number(x->endpoint),
+        .endpoint_id = str_c(x->endpoint->id),
+        /* health checks and scrapes would flood the log */
+        .quiet = status < 400 && !endpoint_needs_key(x->endpoint),
+        .stream = x->request.stream,
+        .client_abort = gone,
+        .model_requested = doubtful ? exchange_shown(x, x->request.model) : x->request.model,
+        .target = t,
+        .attempts = x->notes,
+        .attempt_count = x->attempts,
+        .status = status,
+        .error = error,
+        .error_message = x->error_message,
+        .finish = tally->finish,
+        .usage = tally->usage,
+        .usage_estimated = estimated,
+        .cost_nanousd = t != NULL ? model_cost_nanousd(t->facts, &tally->usage) : COST_UNKNOWN,
+        .bytes_in = x->bytes_in,
+        .bytes_out = x->bytes_out,
+        .first_token_us =
+            tally->first_token_us != 0 ? (int64_t)(tally->first_token_us - x->started_us) : -1,
+        .duration_us = (int64_t)duration_us,
+        .overhead_us = duration_us > away_us ? (int64_t)(duration_us - away_us) : 0,
+    };
+    settle(x->worker, &r);
+}
+
+void
+settle_refused(struct worker *w, const struct server_request *q, struct str id, enum err why,
+    const char *detail, size_t bytes_out)
+{
+    uint64_t now_us = clock_now_us(), began_us = server_started_us(q);
+    struct record r = {
+        .wall_ms = clock_wall_ms(),
+        .request_id = id,
+        .client_ip = server_peer(q),
+        .endpoint = ENDPOINT_none,
+        .endpoint_id = str_c(endpoints[ENDPOINT_none].id),
+        .status = err_row(why)->status,
+        .error = why,
+        .error_message = str_c(detail),
+        .usage = USAGE_NONE,
+        .cost_nanousd = COST_UNKNOWN,
+        .bytes_out = bytes_out,
+        .first_token_us = -1,
+        .duration_us = began_us != 0 ? (int64_t)(now_us - began_us) : 0,
+        .overhead_us = -1,
+    };
+
+    settle(w, &r);
+}
