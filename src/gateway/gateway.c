@@ -310,16 +310,17 @@ plan_serves(const struct plan *plan, enum llm_op op)
 static bool
 names_other_models(const struct exchange *x)
 {
-    static const char *const members[] = { "models", "fallbacks", NULL };
+    static const struct read_member members[] = { { .name = "models" },
+        { .name = "fallbacks" }, { .name = NULL } };
     const struct json *doc = x->request.doc;
     struct wire_fault fault = { S(""), S("") };
 
     if (!json_is(doc, JSON_OBJECT) || auth_allows_model(x->who, S("")))
         return false;
-    for (size_t i = 0; members[i] != NULL; i++)
-        if (json_get(doc, str_c(members[i])) != NULL)
+    for (size_t i = 0; members[i].name != NULL; i++)
+        if (json_get(doc, str_c(members[i].name)) != NULL)
             return true;
-    return wire_check_members(x->request.arena, doc, members, &fault) != OK;
+    return wire_check_members(x->request.arena, doc, members, PARAMS_COLUMNS, &fault) != OK;
 }
 
 /* Resolves the model to an ordered list of targets. Never waits: it uses the snapshot that the

@@ -145,7 +145,8 @@ read_query(struct exchange *x)
 static enum step
 read_json(struct exchange *x, bool must_be_json)
 {
-    static const char *const members[] = { "model", "stream", NULL };
+    static const struct read_member members[] = { { .name = "model" },
+        { .name = "stream" }, { .name = NULL } };
     struct llm_request *r = &x->request;
     struct wire_fault fault = { S(""), S("") };
 
@@ -154,7 +155,7 @@ read_json(struct exchange *x, bool must_be_json)
     if (r->doc == NULL && must_be_json)
         return exchange_fail(x, ERR_BAD_JSON, "the body cannot be parsed as JSON: %s at byte %zu",
             x->bad_json.what, x->bad_json.offset);
-    enum err e = wire_check_members(r->arena, r->doc, members, &fault);
+    enum err e = wire_check_members(r->arena, r->doc, members, PARAMS_COLUMNS, &fault);
     if (e != OK)
         return exchange_fail_with(x,
             &(struct llm_error){

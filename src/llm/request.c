@@ -10,10 +10,6 @@ llm_request_expand(struct llm_request *r, struct wire_fault *ret_fault)
         return OK;
     CHECK(r->wire != NULL && r->wire->caller != NULL);
 
-    r->parallel_tools = -1;
-    r->schema_strict = -1;
-    r->reasoning_budget = -1;
-
     enum err e = r->wire->caller->read_conversation(r, ret_fault);
 
     if (e == OK)

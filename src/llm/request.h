@@ -38,6 +38,16 @@ enum llm_part_kind {
     PART_OPAQUE,
 };
 
+/* A yes or no that need not be said. */
+enum llm_tri { UNSAID, NO, YES };
+
+/* Absent and null say nothing; anything but true is no. */
+static inline enum llm_tri
+llm_tri_of(const struct json *j)
+{
+    return !json_present(j) ? UNSAID : j->type == JSON_TRUE ? YES : NO;
+}
+
 /* A prompt-cache breakpoint after a part or a tool, with its lifetime if one was given. */
 enum llm_cache_mark { MARK_NONE, MARK_SET, MARK_5M, MARK_1H };
 
@@ -88,7 +98,7 @@ struct llm_tool {
     struct str name;
     struct str description;
     struct str schema;    /* JSON Schema text; empty: no arguments */
-    int strict;           /* -1 not said, 0, 1 */
+    enum llm_tri strict;
     bool custom;          /* free-form text instead of JSON arguments */
     enum llm_cache_mark cache_mark;
     /* a provider's own tool (web search...): kept for the same wire only */
@@ -105,6 +115,31 @@ struct llm_word {
     struct str text;
     struct llm_word *next;
 };
+
+/* Members of an object that no reader knows, in order. */
+struct llm_member {
+    const struct json *name;
+    const struct json *value;
+    struct llm_member *next;
+};
+
+/* The parameters of params.def. Those before PARAM_NODES are sent on as the caller wrote them. */
+enum param {
+#define PARAM(id, kind, traits, spellings) PARAM_##id,
+#define NAMED(id, spellings)
+#include "llm/params.def"
+#undef PARAM
+#undef NAMED
+    PARAM_NODES,
+    PARAM_BEFORE_NAMED = PARAM_NODES - 1,
+#define PARAM(id, kind, traits, spellings)
+#define NAMED(id, spellings) PARAM_##id,
+#include "llm/params.def"
+#undef PARAM
+#undef NAMED
+    PARAM_COUNT,
+};
+#define PARAM_BIT(id) (1u << PARAM_##id)
 
 struct llm_request {
     struct arena *arena;
@@ -134,33 +169,33 @@ struct llm_request {
     struct llm_tool *tools;
     enum llm_choice choice;
     struct str choice_name;
-    int parallel_tools;    /* -1 not said, 0, 1 */
+    enum llm_tri parallel_tools;
     enum llm_format format;
     struct str schema_name;
     struct str schema_description;
     struct str schema;    /* JSON text */
-    int schema_strict;    /* -1, 0, 1 */
+    enum llm_tri schema_strict;
 
     int64_t max_tokens;    /* 0: not said */
-    /* numbers stay nodes, so that they are sent on as written; NULL: not given */
-    const struct json *temperature;
-    const struct json *top_p;
-    const struct json *top_k;
-    const struct json *seed;
-    const struct json *presence_penalty;
-    const struct json *frequency_penalty;
-    const struct json *logit_bias;
-    const struct json *logprobs;
-    const struct json *top_logprobs;
+    /* params.def: each as the caller wrote it, by name or by number; NULL: not given */
+    union {
+        const struct json *params[PARAM_NODES];
+        struct {
+#define PARAM(id, kind, traits, spellings) const struct json *id;
+#define NAMED(id, spellings)
+#include "llm/params.def"
+#undef PARAM
+#undef NAMED
+        };
+    };
     struct llm_word *stop;
     struct str user;             /* end-user id */
     struct str effort;           /* reasoning effort word, or empty */
-    int64_t reasoning_budget;    /* tokens; -1: not given; 0: off */
+    enum llm_tri reasoning;      /* NO: switched off */
+    int64_t reasoning_budget;    /* tokens; 0: not said */
     struct str service_tier;
-    struct str verbosity;
-    const struct json *metadata;
-    /* names of top-level parameters that this struct cannot represent */
-    struct llm_word *others;
+    /* the members of the document that its wire's reader does not know */
+    struct llm_member *extra;
 };
 
 /* Why a request cannot be accepted or translated: a sentence for the caller, and the field

@@ -40,9 +40,25 @@ is_plain_key(const struct json *key)
     return true;
 }
 
+/* The member or parameter that some parser would take `key` for, or NULL. */
+static const char *
+resembled(struct str key, const struct read_member *members, enum params_column column)
+{
+    for (; members->name != NULL; members++)
+        if (str_resembles(key, str_c(members->name)))
+            return members->name;
+    for (unsigned p = 0; p < PARAM_NODES && column != PARAMS_COLUMNS; p++) {
+        const char *name = param_name(p, column);
+
+        if (name != NULL && str_resembles(key, str_c(name)))
+            return name;
+    }
+    return NULL;
+}
+
 enum err
-wire_check_members(struct arena *a, const struct json *doc, const char *const *members,
-    struct wire_fault *ret_fault)
+wire_check_members(struct arena *a, const struct json *doc, const struct read_member *members,
+    enum params_column column, struct wire_fault *ret_fault)
 {
     if (!json_is(doc, JSON_OBJECT))
         return OK;
@@ -52,34 +68,23 @@ wire_check_members(struct arena *a, const struct json *doc, const char *const *m
 
         struct arena_mark mark = arena_mark(a);
         struct str key = json_str(a, at);
-        const char *const *member = members;
+        const char *member = resembled(key, members, column);
 
-        while (*member != NULL && !str_resembles(key, str_c(*member)))
-            member++;
         arena_rewind(a, mark);
         if (key.p == NULL) {
             ret_fault->message = S("the request is larger than allowed");
             return ERR_TOO_LARGE;
         }
-        if (*member == NULL)
+        if (member == NULL)
             continue;
-        ret_fault->param = str_c(*member);
+        ret_fault->param = str_c(member);
         ret_fault->message = arena_printf(a,
             "%s: the body has a member that some providers would read as this one; write it as "
             "\"%s\", once",
-            *member, *member);
+            member, member);
         return ERR_BAD_REQUEST;
     }
     return OK;
-}
-
-bool
-wire_is_member(const struct llm_request *r, const struct json *key)
-{
-    for (const char *const *member = r->wire->caller->members; *member != NULL; member++)
-        if (json_str_is(key, str_c(*member)))
-            return true;
-    return false;
 }
 
 /* --- parameters that the target cannot express --- */
@@ -122,17 +127,18 @@ wire_drop(struct wire_drops *d, struct str name)
 }
 
 void
-wire_drop_others(struct wire_drops *d, const struct llm_request *r)
+wire_drop_extra(struct wire_drops *d, const struct llm_request *r)
 {
-    for (const struct llm_word *w = r->others; w != NULL; w = w->next)
-        wire_drop(d, w->text);
+    for (const struct llm_member *m = r->extra; m != NULL; m = m->next)
+        if (m->name->n <= DROP_NAME_MAX && json_present(m->value) && m->value->type != JSON_FALSE)
+            wire_drop(d, json_str(r->arena, m->name));
 }
 
 /* --- tools of one protocol --- */
 
-/* Parameters by which callers ask for such a tool without naming it in the list. */
-static bool
-is_own_tool(struct str parameter)
+/* The parameters by which callers ask for such a tool without naming it in the list. */
+static struct str
+own_tool(const struct llm_member *m)
 {
     static const struct str parameters[] = {
         S_INIT("web_search_options"),    /* OpenAI */
@@ -142,9 +148,10 @@ is_own_tool(struct str parameter)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(parameters); i++)
-        if (str_eq(parameter, parameters[i]))
-            return true;
-    return false;
+        if (json_present(m->value) && m->value->type != JSON_FALSE &&
+            json_str_is(m->name, parameters[i]))
+            return parameters[i];
+    return S("");
 }
 
 enum err
@@ -164,9 +171,8 @@ wire_check_tools(const struct llm_request *r, const struct wire *to, struct wire
         if (lost.n == 0 || demanded)
             lost = tool->name;
     }
-    for (const struct llm_word *w = r->others; w != NULL && lost.n == 0; w = w->next)
-        if (is_own_tool(w->text))
-            lost = w->text;
+    for (const struct llm_member *m = r->extra; m != NULL && lost.n == 0; m = m->next)
+        lost = own_tool(m);
     if (lost.n == 0 || (others && !demanded))
         return OK;
     ret_fault->param = S("tools");

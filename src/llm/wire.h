@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "llm/answer.h"
 #include "llm/event.h"
+#include "llm/params.h"
 #include "llm/request.h"
 
 /* How a streamed answer is framed on the network. */
@@ -51,9 +52,9 @@ struct wire_drops {
  * in a header field: letters, digits and _ . - [ ]. */
 void wire_drop(struct wire_drops *d, struct str name);
 
-/* Adds the parameters that struct llm_request cannot represent, r->others. Each write_request
- * begins with it. */
-void wire_drop_others(struct wire_drops *d, const struct llm_request *r);
+/* Adds the names in r->extra, which only the caller's own wire knows. Each write_request begins with
+ * it. */
+void wire_drop_extra(struct wire_drops *d, const struct llm_request *r);
 
 /* Tools that a provider runs itself (web search, code execution, MCP servers) and tools whose schema only
  * one protocol knows cannot be offered on wire `to`. ERR_UNSUPPORTED with *ret_fault when that leaves
@@ -154,9 +155,15 @@ struct wire_writer {
 
 /* --- the wire itself --- */
 
+/* A member of a request's object that a wire's reader acts on; a list of them ends with a NULL name. */
+struct read_member {
+    const char *name;
+    void (*read)(struct cursor value);    /* see read_members(); NULL: read elsewhere */
+};
+
 struct wire_caller {
-    /* The members of a request's object that this wire's reader acts on, NULL-terminated. */
-    const char *const *members;
+    const struct read_member *members;
+    enum params_column params;    /* where the object has those of params.def */
 
     /* Fills the head of *r from r->doc. OK, or ERR_BAD_REQUEST with *ret_fault. Refuses what
      * wire_check_members() does. */
@@ -253,13 +260,12 @@ const struct wire *wire_at(size_t i);
 
 /* A provider that ignores case would read `{"model":"small","MODEL":"large"}` as a request for
  * "large", although access and routing were decided for "small". Returns ERR_BAD_REQUEST with
- * *ret_fault if a member of the object `doc` resembles (str_resembles()) one of `members`,
- * ERR_TOO_LARGE if memory runs out, else OK. The parser has already refused duplicate keys. */
-enum err wire_check_members(struct arena *a, const struct json *doc, const char *const *members,
+ * *ret_fault if a member of the object `doc` resembles (str_resembles()) one of `members`, or one of
+ * the parameters of `column` (PARAMS_COLUMNS: none), ERR_TOO_LARGE if memory runs out, else OK. The
+ * parser has already refused duplicate keys. */
+enum err wire_check_members(struct arena *a, const struct json *doc,
+    const struct read_member *members, enum params_column column,
     struct wire_fault *ret_fault) MUST_CHECK;
-
-/* Whether a key of the caller's object is among its wire's members. */
-bool wire_is_member(const struct llm_request *r, const struct json *key);
 
 /* The error kind that an HTTP status alone stands for. */
 enum err wire_error_kind(int status);

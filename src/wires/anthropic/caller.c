@@ -3,25 +3,22 @@
  */
 #include "wires/anthropic/anthropic.h"
 
-static const char *const members[] = {
-    "model",
-    "messages",
-    "max_tokens",
-    "system",
-    "stream",
-    "tools",
-    "tool_choice",
-    "thinking",
-    "output_config",
-    "output_format",
-    "temperature",
-    "top_p",
-    "top_k",
-    "stop_sequences",
-    "metadata",
-    "service_tier",
-    "thread",
-    NULL,
+static const struct read_member members[] = {
+    { .name = "model" },
+    { .name = "messages" },
+    { .name = "max_tokens" },
+    { .name = "system" },
+    { .name = "stream" },
+    { .name = "tools" },
+    { .name = "tool_choice" },
+    { .name = "thinking" },
+    { .name = "output_config" },
+    { .name = "output_format" },
+    { .name = "stop_sequences" },
+    { .name = "metadata" },
+    { .name = "service_tier" },
+    { .name = "thread" },
+    { .name = NULL },
 };
 
 /* --- tools --- */
@@ -42,7 +39,7 @@ read_tool(struct reading *rd, const struct json *j, struct llm_tool *tool)
     tool->description = anthropic_text_at(rd, j, "description");
     if (json_present(schema))
         tool->schema = json_raw(schema);
-    tool->strict = json_present(strict) ? json_bool(strict, false) : -1;
+    tool->strict = llm_tri_of(strict);
     tool->cache_mark = wire_cache_mark(j);
 }
 
@@ -94,7 +91,7 @@ read_tool_choice(struct reading *rd)
             "Input should be 'auto', 'any', 'tool' or 'none'");
     }
     if (json_present(single))
-        r->parallel_tools = !json_bool(single, false);
+        r->parallel_tools = json_bool(single, false) ? NO : YES;
 }
 
 /* --- parameters --- */
@@ -110,7 +107,7 @@ read_thinking_mode(struct reading *rd)
     if (!json_present(thinking))
         return;
     if (json_str_is(type, S("disabled"))) {
-        r->reasoning_budget = 0;
+        r->reasoning = NO;
     } else if (json_str_is(type, S("enabled"))) {
         if (!json_is(budget, JSON_NUMBER) || json_i64(budget, 0) <= 0)
             anthropic_complain(
@@ -200,21 +197,32 @@ read_parameters(struct reading *rd)
     read_output(rd);
 }
 
-/* Notes the top-level members that struct llm_request cannot represent, so that the caller is told
- * what was dropped. */
+static bool
+is_known(const struct json *key)
+{
+    for (const struct read_member *m = members; m->name != NULL; m++)
+        if (json_str_is(key, str_c(m->name)))
+            return true;
+    for (unsigned p = 0; p < PARAM_NODES; p++)
+        if (json_str_is(key, str_c(param_name(p, PARAMS_ANTHROPIC))))
+            return true;
+    return false;
+}
+
 static void
-note_others(struct reading *rd)
+keep_extra(struct reading *rd)
 {
     struct json_iter it = json_iter(rd->r->doc);
-    struct llm_word **tail = &rd->r->others;
+    struct llm_member **tail = &rd->r->extra;
 
     while (json_next(&it)) {
-        if (!json_present(it.value) || it.key->n > 64 || wire_is_member(rd->r, it.key))
+        if (is_known(it.key))
             continue;
         if (!anthropic_count_part(rd))
             break;
-        *tail = arena_new(rd->a, struct llm_word);
-        (*tail)->text = anthropic_text_of(rd, it.key);
+        *tail = arena_new(rd->a, struct llm_member);
+        (*tail)->name = it.key;
+        (*tail)->value = it.value;
         tail = &(*tail)->next;
     }
 }
@@ -243,7 +251,7 @@ read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
     read_tools(&rd);
     read_tool_choice(&rd);
     read_parameters(&rd);
-    note_others(&rd);
+    keep_extra(&rd);
     return rd.err;
 }
 
@@ -294,7 +302,7 @@ read_head(struct llm_request *r, struct wire_fault *ret_fault)
     const struct json *stream = json_get(r->doc, S("stream"));
 
     r->want_usage = true;
-    rd.err = wire_check_members(r->arena, r->doc, members, ret_fault);
+    rd.err = wire_check_members(r->arena, r->doc, members, PARAMS_ANTHROPIC, ret_fault);
     if (r->op == OP_RELAY) {
         if (json_is(json_get(r->doc, S("model")), JSON_STRING))
             read_model(&rd);
@@ -379,6 +387,7 @@ status(const struct llm_error *e)
 
 const struct wire_caller anthropic_caller = {
     .members = members,
+    .params = PARAMS_ANTHROPIC,
     .read_head = read_head,
     .read_conversation = read_conversation,
     .write_event = anthropic_write_event,

@@ -93,7 +93,7 @@ decide_limits_and_thinking(struct writing *w)
 {
     const struct llm_request *r = w->r;
     int64_t limit = w->t->max_output;
-    int64_t budget = r->reasoning_budget;
+    int64_t budget = r->reasoning == NO ? 0 : r->reasoning_budget > 0 ? r->reasoning_budget : -1;
 
     w->max_tokens = r->max_tokens > 0 ? r->max_tokens : limit > 0 ? limit : MAX_TOKENS_DEFAULT;
     if (limit > 0)
@@ -136,7 +136,7 @@ add_tool(struct writing *w, const struct llm_tool *tool)
             arena_printf(w->a, "tools: the parameters of '" STR_FMT "' must be a JSON object",
                 STR_ARG(tool->name)));
     }
-    if (tool->strict == 1)
+    if (tool->strict == YES)
         add(w, S(",\"strict\":true"));
     anthropic_add_cache_control(w, tool->cache_mark);
     add(w, S("}"));
@@ -146,7 +146,7 @@ static void
 add_tool_choice(struct writing *w)
 {
     const struct llm_request *r = w->r;
-    bool one_at_a_time = r->parallel_tools == 0;
+    bool one_at_a_time = r->parallel_tools == NO;
 
     if (r->choice == CHOICE_UNSET && !one_at_a_time)
         return;
@@ -389,7 +389,7 @@ drop_the_rest(struct writing *w)
             wire_drop(w->drops, rest[i].name);
     if (json_present(r->seed))
         wire_drop(w->drops, S("seed"));
-    if (r->verbosity.n > 0)
+    if (json_present(r->verbosity))
         wire_drop(w->drops, S("verbosity"));
 }
 
@@ -448,7 +448,7 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
     if (w.err != OK)
         return w.err;
 
-    wire_drop_others(drops, r);
+    wire_drop_extra(drops, r);
     anthropic_plan(r, drops, &w.plan);
     look_at_tools(&w);
     decide_limits_and_thinking(&w);

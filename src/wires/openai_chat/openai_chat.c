@@ -183,6 +183,7 @@ static const char *const forwarded[] = { "openai-beta", NULL };
 
 static const struct wire_caller caller = {
     .members = openai_members,
+    .params = PARAMS_OPENAI_CHAT,
     .read_head = openai_read_head,
     .read_conversation = openai_read_conversation,
     .write_event = openai_write_event,

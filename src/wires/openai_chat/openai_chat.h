@@ -18,7 +18,7 @@
 #include "llm/wire.h"
 
 /* caller */
-extern const char *const openai_members[];
+extern const struct read_member openai_members[];
 enum err openai_read_head(struct llm_request *r, struct wire_fault *ret_fault);
 enum err openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault);
 void openai_write_event(struct wire_writer *w, const struct llm_event *ev);

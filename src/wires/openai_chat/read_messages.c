@@ -4,13 +4,13 @@
 /* --- parts of a message --- */
 
 static struct llm_part *
-add_part(struct reading *rd, struct llm_part ***tail, enum llm_part_kind kind)
+add_part(struct openai_reading *rd, struct llm_part ***tail, enum llm_part_kind kind)
 {
     return llm_part_add(rd->a, tail, kind);
 }
 
 static void
-add_text(struct reading *rd, struct llm_part ***tail, struct str text)
+add_text(struct openai_reading *rd, struct llm_part ***tail, struct str text)
 {
     if (text.n > 0)
         add_part(rd, tail, PART_TEXT)->text = text;
@@ -28,7 +28,7 @@ set_data(struct llm_part *part, struct str mime, struct str data)
 
 /* A URL, or a data URL that contains the bytes. */
 static enum err
-set_url(struct reading *rd, const struct where *w, struct llm_part *part, struct str url)
+set_url(struct openai_reading *rd, const struct where *w, struct llm_part *part, struct str url)
 {
     struct str mime;
     struct str data;
@@ -45,7 +45,7 @@ set_url(struct reading *rd, const struct where *w, struct llm_part *part, struct
 
 static enum err
 read_text_part(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct str text;
     enum err e = openai_optional_text(rd, w, j, "text", &text);
@@ -62,7 +62,7 @@ read_text_part(
 
 static enum err
 read_refusal_part(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct str text;
     enum err e = openai_optional_text(rd, w, j, "refusal", &text);
@@ -74,7 +74,7 @@ read_refusal_part(
 
 /* {"type":"image_url","image_url":{"url":"..."}}, or the URL itself; the same for other media. */
 static enum err
-read_url_part(struct reading *rd, const struct where *w, const struct json *j, const char *key,
+read_url_part(struct openai_reading *rd, const struct where *w, const struct json *j, const char *key,
     enum llm_part_kind kind, struct llm_part ***tail)
 {
     const struct json *value = json_get(j, str_c(key));
@@ -100,28 +100,28 @@ read_url_part(struct reading *rd, const struct where *w, const struct json *j, c
 
 static enum err
 read_image_part(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     return read_url_part(rd, w, j, "image_url", PART_IMAGE, tail);
 }
 
 static enum err
 read_video_part(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     return read_url_part(rd, w, j, "video_url", PART_VIDEO, tail);
 }
 
 static enum err
 read_file_url_part(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     return read_url_part(rd, w, j, "file_url", PART_FILE, tail);
 }
 
 static enum err
 read_audio_part(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct where inner = { .up = w, .key = "input_audio" };
     const struct json *audio = json_get(j, S("input_audio"));
@@ -144,7 +144,7 @@ read_audio_part(
 
 static enum err
 read_file_part(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct where inner = { .up = w, .key = "file" };
     const struct json *file = json_get(j, S("file"));
@@ -176,7 +176,7 @@ read_file_part(
 struct part_row {
     struct str type;
     enum err (*read)(
-        struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail);
+        struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail);
 };
 
 static const struct part_row part_rows[] = {
@@ -199,7 +199,7 @@ part_row_for(const struct json *type)
 }
 
 static enum err
-read_part(struct reading *rd, const struct where *w, const struct json *j, bool text_only,
+read_part(struct openai_reading *rd, const struct where *w, const struct json *j, bool text_only,
     struct llm_part ***tail)
 {
     const struct json *type = json_get(j, S("type"));
@@ -222,7 +222,7 @@ read_part(struct reading *rd, const struct where *w, const struct json *j, bool 
 
 /* A string, or a list of parts. `required`: it must not be null or absent. */
 static enum err
-read_content(struct reading *rd, const struct where *w, const struct json *message, bool required,
+read_content(struct openai_reading *rd, const struct where *w, const struct json *message, bool required,
     bool text_only, struct llm_part ***tail)
 {
     const struct json *content = json_get(message, S("content"));
@@ -258,7 +258,7 @@ struct open_reasoning {
 };
 
 static void
-join_text(struct reading *rd, struct open_reasoning *open, struct str more)
+join_text(struct openai_reading *rd, struct open_reasoning *open, struct str more)
 {
     struct str *text = &open->part->text;
 
@@ -286,7 +286,7 @@ join_text(struct reading *rd, struct open_reasoning *open, struct str more)
  */
 static void
 read_reasoning_detail(
-    struct reading *rd, const struct json *j, struct llm_part ***tail, struct open_reasoning *open)
+    struct openai_reading *rd, const struct json *j, struct llm_part ***tail, struct open_reasoning *open)
 {
     const struct json *type = json_get(j, S("type"));
     bool anthropic = json_str_is(json_get(j, S("format")), S(OPENAI_REASONING_ANTHROPIC));
@@ -344,7 +344,7 @@ restore_text(struct llm_part *first, struct str plain)
  * use to a provider of another wire. */
 static enum err
 read_reasoning(
-    struct reading *rd, const struct where *w, const struct json *message, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *message, struct llm_part ***tail)
 {
     const struct json *details = json_get(message, S("reasoning_details"));
     struct json_iter it = json_iter(json_is(details, JSON_ARRAY) ? details : NULL);
@@ -375,7 +375,7 @@ read_reasoning(
 
 static enum err
 read_custom_call(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part *part)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part *part)
 {
     struct where inner = { .up = w, .key = "custom" };
     const struct json *custom = json_get(j, S("custom"));
@@ -387,7 +387,7 @@ read_custom_call(
 
 static enum err
 read_function_call(
-    struct reading *rd, const struct where *w, const struct json *function, struct llm_part *part)
+    struct openai_reading *rd, const struct where *w, const struct json *function, struct llm_part *part)
 {
     const struct json *args = json_get(function, S("arguments"));
     enum err e = openai_required_text(rd, w, function, "name", &part->name);
@@ -405,7 +405,7 @@ read_function_call(
 
 static enum err
 read_tool_call(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     struct where inner = { .up = w, .key = "function" };
     const struct json *type = json_get(j, S("type"));
@@ -426,7 +426,7 @@ read_tool_call(
 
 static enum err
 read_tool_calls(
-    struct reading *rd, const struct where *w, const struct json *message, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *message, struct llm_part ***tail)
 {
     const struct json *calls = json_get(message, S("tool_calls"));
     const struct json *old = json_get(message, S("function_call"));
@@ -457,7 +457,7 @@ read_tool_calls(
 
 static enum err
 read_assistant(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_part ***tail)
 {
     enum err e = read_reasoning(rd, w, j, tail);
 
@@ -469,7 +469,7 @@ read_assistant(
 }
 
 static enum err
-read_tool_message(struct reading *rd, const struct where *w, const struct json *j, bool old,
+read_tool_message(struct openai_reading *rd, const struct where *w, const struct json *j, bool old,
     struct llm_part ***tail)
 {
     struct llm_part *part = add_part(rd, tail, PART_TOOL_RESULT);
@@ -514,7 +514,7 @@ struct message_tails {
 
 static enum err
 read_message(
-    struct reading *rd, const struct where *w, const struct json *j, struct message_tails *tails)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct message_tails *tails)
 {
     const struct json *role_name = json_get(j, S("role"));
     enum llm_role role;
@@ -546,7 +546,7 @@ read_message(
 }
 
 enum err
-openai_read_messages(struct reading *rd)
+openai_read_messages(struct openai_reading *rd)
 {
     const struct json *messages = json_get(rd->r->doc, S("messages"));
     struct message_tails tails = { .system = &rd->r->system, .messages = &rd->r->messages };

@@ -14,41 +14,30 @@ enum {
     CHOICES_MAX = 128,
 };
 
-const char *const openai_members[] = {
-    "model",
-    "messages",
-    "prompt",
-    "input",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "tools",
-    "tool_choice",
-    "functions",
-    "function_call",
-    "response_format",
-    "stop",
-    "temperature",
-    "top_p",
-    "top_k",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "logprobs",
-    "top_logprobs",
-    "metadata",
-    "user",
-    "safety_identifier",
-    "service_tier",
-    "verbosity",
-    "reasoning_effort",
-    "reasoning",
-    "thinking",
-    "n",
-    "parallel_tool_calls",
-    NULL,
+const struct read_member openai_members[] = {
+    { .name = "model" },
+    { .name = "messages" },
+    { .name = "prompt" },
+    { .name = "input" },
+    { .name = "stream" },
+    { .name = "stream_options" },
+    { .name = "max_tokens" },
+    { .name = "max_completion_tokens" },
+    { .name = "tools" },
+    { .name = "tool_choice" },
+    { .name = "functions" },
+    { .name = "function_call" },
+    { .name = "response_format" },
+    { .name = "stop" },
+    { .name = "user" },
+    { .name = "safety_identifier" },
+    { .name = "service_tier" },
+    { .name = "reasoning_effort" },
+    { .name = "reasoning" },
+    { .name = "thinking" },
+    { .name = "n" },
+    { .name = "parallel_tool_calls" },
+    { .name = NULL },
 };
 
 /* --- faults --- */
@@ -69,7 +58,7 @@ spell(struct arena *a, const struct where *w)
 /* Reports the field `key` (may be NULL) of `w`. */
 enum err
 openai_fail(
-    struct reading *rd, enum err e, const struct where *w, const char *key, const char *what)
+    struct openai_reading *rd, enum err e, const struct where *w, const char *key, const char *what)
 {
     struct where field = { .up = w, .key = key };
 
@@ -79,13 +68,13 @@ openai_fail(
 }
 
 enum err
-openai_bad(struct reading *rd, const struct where *w, const char *key, const char *what)
+openai_bad(struct openai_reading *rd, const struct where *w, const char *key, const char *what)
 {
     return openai_fail(rd, ERR_BAD_REQUEST, w, key, what);
 }
 
 enum err
-openai_count_element(struct reading *rd, const struct where *w)
+openai_count_element(struct openai_reading *rd, const struct where *w)
 {
     if (++rd->elements <= ELEMENTS_MAX)
         return OK;
@@ -96,7 +85,7 @@ openai_count_element(struct reading *rd, const struct where *w)
 /* --- values --- */
 
 struct str
-openai_text_of(struct reading *rd, const struct json *j)
+openai_text_of(struct openai_reading *rd, const struct json *j)
 {
     struct str s = json_str(rd->a, j);
 
@@ -107,7 +96,7 @@ openai_text_of(struct reading *rd, const struct json *j)
 
 /* An optional string member: OK with an empty slice if it is absent. */
 enum err
-openai_optional_text(struct reading *rd, const struct where *w, const struct json *j,
+openai_optional_text(struct openai_reading *rd, const struct where *w, const struct json *j,
     const char *key, struct str *ret)
 {
     const struct json *value = json_get(j, str_c(key));
@@ -122,7 +111,7 @@ openai_optional_text(struct reading *rd, const struct where *w, const struct jso
 }
 
 enum err
-openai_required_text(struct reading *rd, const struct where *w, const struct json *j,
+openai_required_text(struct openai_reading *rd, const struct where *w, const struct json *j,
     const char *key, struct str *ret)
 {
     if (!json_present(json_get(j, str_c(key))))
@@ -174,7 +163,7 @@ openai_read_head(struct llm_request *r, struct wire_fault *ret_fault)
         return head_fault(ret_fault, S(""), S("the body must be a JSON object"));
     }
 
-    enum err e = wire_check_members(r->arena, r->doc, openai_members, ret_fault);
+    enum err e = wire_check_members(r->arena, r->doc, openai_members, PARAMS_OPENAI_CHAT, ret_fault);
     const struct json *stream = json_get(r->doc, S("stream"));
 
     if (e == OK)
@@ -201,7 +190,7 @@ openai_read_head(struct llm_request *r, struct wire_fault *ret_fault)
  * old "functions". */
 static enum err
 read_function(
-    struct reading *rd, const struct where *w, const struct json *j, struct llm_tool *tool)
+    struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_tool *tool)
 {
     const struct json *schema = json_get(j, S("parameters"));
     const struct json *strict = json_get(j, S("strict"));
@@ -215,13 +204,12 @@ read_function(
         return openai_bad(rd, w, "parameters", "must be a JSON Schema object");
     if (json_present(schema))
         tool->schema = json_raw(schema);
-    if (json_present(strict))
-        tool->strict = json_bool(strict, false);
+    tool->strict = llm_tri_of(strict);
     return OK;
 }
 
 static enum err
-read_tool(struct reading *rd, const struct where *w, const struct json *j, struct llm_tool *tool)
+read_tool(struct openai_reading *rd, const struct where *w, const struct json *j, struct llm_tool *tool)
 {
     struct where function = { .up = w, .key = "function" };
     struct where custom = { .up = w, .key = "custom" };
@@ -244,7 +232,7 @@ read_tool(struct reading *rd, const struct where *w, const struct json *j, struc
 
 /* Both forms of the list: "tools", and the old "functions". */
 static enum err
-read_tools(struct reading *rd, const char *key, bool old, struct llm_tool ***tail)
+read_tools(struct openai_reading *rd, const char *key, bool old, struct llm_tool ***tail)
 {
     const struct json *list = json_get(rd->r->doc, str_c(key));
     struct where w = { .key = key };
@@ -258,7 +246,6 @@ read_tools(struct reading *rd, const char *key, bool old, struct llm_tool ***tai
         struct llm_tool *tool = arena_new(rd->a, struct llm_tool);
         enum err e = openai_count_element(rd, &at);
 
-        tool->strict = -1;
         if (e == OK)
             e = old ? read_function(rd, &at, it.value, tool) : read_tool(rd, &at, it.value, tool);
         if (e != OK)
@@ -272,7 +259,7 @@ read_tools(struct reading *rd, const char *key, bool old, struct llm_tool ***tai
 /* --- tool choice --- */
 
 static bool
-choice_word(struct reading *rd, const struct json *j)
+choice_word(struct openai_reading *rd, const struct json *j)
 {
     static const struct {
         struct str word;
@@ -295,7 +282,7 @@ choice_word(struct reading *rd, const struct json *j)
 
 /* The names in a list of allowed tools, in all spellings that hosts accept. */
 static struct map *
-allowed_names(struct reading *rd, const struct json *allowed)
+allowed_names(struct openai_reading *rd, const struct json *allowed)
 {
     struct map *names = map_create();
     struct json_iter it = json_iter(allowed);
@@ -316,7 +303,7 @@ allowed_names(struct reading *rd, const struct json *allowed)
 
 /* Other protocols have no allowed_tools, so the list of tools is shortened instead. */
 static enum err
-read_allowed_tools(struct reading *rd, const struct where *w, const struct json *j)
+read_allowed_tools(struct openai_reading *rd, const struct where *w, const struct json *j)
 {
     const struct json *allowed = json_get(j, S("tools"));
     struct llm_tool **at = &rd->r->tools;
@@ -337,7 +324,7 @@ read_allowed_tools(struct reading *rd, const struct where *w, const struct json 
 }
 
 static enum err
-read_tool_choice(struct reading *rd)
+read_tool_choice(struct openai_reading *rd)
 {
     const struct json *choice = json_get(rd->r->doc, S("tool_choice"));
     const struct json *old = json_get(rd->r->doc, S("function_call"));
@@ -371,7 +358,7 @@ read_tool_choice(struct reading *rd)
 /* --- the rest --- */
 
 static enum err
-read_response_format(struct reading *rd)
+read_response_format(struct openai_reading *rd)
 {
     struct llm_request *r = rd->r;
     const struct json *format = json_get(r->doc, S("response_format"));
@@ -400,8 +387,7 @@ read_response_format(struct reading *rd)
 
     r->format = FORMAT_SCHEMA;
     r->schema = json_raw(schema);
-    if (json_present(strict))
-        r->schema_strict = json_bool(strict, false);
+    r->schema_strict = llm_tri_of(strict);
 
     enum err e = openai_optional_text(rd, &inner_w, inner, "name", &r->schema_name);
 
@@ -411,7 +397,7 @@ read_response_format(struct reading *rd)
 }
 
 static enum err
-read_stop(struct reading *rd)
+read_stop(struct openai_reading *rd)
 {
     const struct json *stop = json_get(rd->r->doc, S("stop"));
     struct where w = { .key = "stop" };
@@ -441,47 +427,8 @@ read_stop(struct reading *rd)
     return OK;
 }
 
-/* Values that are sent on exactly as written. */
 static enum err
-read_nodes(struct reading *rd)
-{
-    struct llm_request *r = rd->r;
-    const struct {
-        const char *key;
-        enum json_type type;
-        const struct json **at;
-        const char *fault;
-    } rows[] = {
-        { "temperature", JSON_NUMBER, &r->temperature, "must be a number" },
-        { "top_p", JSON_NUMBER, &r->top_p, "must be a number" },
-        { "top_k", JSON_NUMBER, &r->top_k, "must be a number" },
-        { "seed", JSON_NUMBER, &r->seed, "must be an integer" },
-        { "presence_penalty", JSON_NUMBER, &r->presence_penalty, "must be a number" },
-        { "frequency_penalty", JSON_NUMBER, &r->frequency_penalty, "must be a number" },
-        { "logit_bias", JSON_OBJECT, &r->logit_bias, "must be an object" },
-        { "top_logprobs", JSON_NUMBER, &r->top_logprobs, "must be an integer" },
-        { "metadata", JSON_OBJECT, &r->metadata, "must be an object" },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const struct json *value = json_get(r->doc, str_c(rows[i].key));
-
-        if (!json_present(value))
-            continue;
-        if (value->type != rows[i].type)
-            return openai_bad(rd, NULL, rows[i].key, rows[i].fault);
-        *rows[i].at = value;
-    }
-
-    const struct json *logprobs = json_get(r->doc, S("logprobs"));
-
-    if (json_present(logprobs) && logprobs->type != JSON_FALSE)
-        r->logprobs = logprobs;
-    return OK;
-}
-
-static enum err
-read_words(struct reading *rd)
+read_words(struct openai_reading *rd)
 {
     struct llm_request *r = rd->r;
     enum err e = openai_optional_text(rd, NULL, r->doc, "user", &r->user);
@@ -491,8 +438,6 @@ read_words(struct reading *rd)
     if (e == OK)
         e = openai_optional_text(rd, NULL, r->doc, "service_tier", &r->service_tier);
     if (e == OK)
-        e = openai_optional_text(rd, NULL, r->doc, "verbosity", &r->verbosity);
-    if (e == OK)
         e = openai_optional_text(rd, NULL, r->doc, "reasoning_effort", &r->effort);
     return e;
 }
@@ -500,7 +445,7 @@ read_words(struct reading *rd)
 /* "reasoning": {"effort", "max_tokens", "enabled"} is the spelling of OpenRouter and others,
  * "thinking": {"type", "budget_tokens"} the one that Anthropic documents for this protocol. */
 static void
-read_reasoning_options(struct reading *rd)
+read_reasoning_options(struct openai_reading *rd)
 {
     struct llm_request *r = rd->r;
     const struct json *options = json_get(r->doc, S("reasoning"));
@@ -509,14 +454,14 @@ read_reasoning_options(struct reading *rd)
 
     if (r->effort.n == 0)
         r->effort = openai_text_of(rd, json_get(options, S("effort")));
-    r->reasoning_budget = MAX(json_i64(json_get(options, S("max_tokens")), budget), -1);
+    r->reasoning_budget = MAX(json_i64(json_get(options, S("max_tokens")), budget), 0);
     if (!json_bool(json_get(options, S("enabled")), true) || str_eq(r->effort, S("none")) ||
         json_str_is(json_get(thinking, S("type")), S("disabled")))
-        r->reasoning_budget = 0;
+        r->reasoning = NO;
 }
 
 static enum err
-read_limits(struct reading *rd)
+read_limits(struct openai_reading *rd)
 {
     struct llm_request *r = rd->r;
     static const char *const keys[] = { "max_completion_tokens", "max_tokens", "n" };
@@ -533,32 +478,14 @@ read_limits(struct reading *rd)
     const struct json *parallel = json_get(r->doc, S("parallel_tool_calls"));
 
     if (json_present(parallel))
-        r->parallel_tools = json_bool(parallel, true);
+        r->parallel_tools = parallel->type == JSON_FALSE ? NO : YES;
     return OK;
-}
-
-/* Notes the top-level members that struct llm_request cannot represent, so that the caller is told
- * what was dropped. */
-static void
-note_others(struct reading *rd)
-{
-    struct json_iter it = json_iter(rd->r->doc);
-    struct llm_word **tail = &rd->r->others;
-
-    while (json_next(&it)) {
-        if (!json_present(it.value) || it.value->type == JSON_FALSE || it.key->n > 64 ||
-            wire_is_member(rd->r, it.key))
-            continue;
-        *tail = arena_new(rd->a, struct llm_word);
-        (*tail)->text = openai_text_of(rd, it.key);
-        tail = &(*tail)->next;
-    }
 }
 
 /* --- all of it --- */
 
 static enum err
-read_chat(struct reading *rd)
+read_chat(struct openai_reading *rd)
 {
     struct llm_tool **tools = &rd->r->tools;
     enum err e = openai_read_messages(rd);
@@ -574,10 +501,22 @@ read_chat(struct reading *rd)
     return e;
 }
 
+static const struct read_words words = {
+    .required = "is required",
+    .empty = "must not be empty",
+    .text = "must be a string",
+    .number = "must be a number",
+    .integer = "must be an integer",
+    .flag = "must be true or false",
+    .object = "must be an object",
+    .list = "must be a list",
+    .too_many = "too many messages, parts and tools in one request",
+};
+
 enum err
 openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
 {
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault };
+    struct openai_reading rd = { .r = r, .a = r->arena, .fault = ret_fault };
 
     if (r->op != OP_CHAT) {
         ret_fault->message = S("this route cannot be translated for another protocol");
@@ -589,8 +528,6 @@ openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
     if (e == OK)
         e = read_stop(&rd);
     if (e == OK)
-        e = read_nodes(&rd);
-    if (e == OK)
         e = read_words(&rd);
     if (e == OK)
         e = read_limits(&rd);
@@ -598,7 +535,12 @@ openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
         return e;
 
     read_reasoning_options(&rd);
-    note_others(&rd);
+
+    struct reading rest = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
+
+    read_members(&rest, openai_members, PARAMS_OPENAI_CHAT);
+    if (rest.err != OK)
+        return rest.err;
     if (!rd.too_large)
         return OK;
     *ret_fault = (struct wire_fault){ .message = S("the request is larger than allowed") };

@@ -2,6 +2,7 @@
  * wire. */
 #pragma once
 
+#include "llm/read.h"
 #include "wires/openai_chat/openai_chat.h"
 
 /* A position in the document: built on the stack, written out only for an error. */
@@ -11,7 +12,7 @@ struct where {
     uint32_t index;     /* else an element */
 };
 
-struct reading {
+struct openai_reading {
     struct llm_request *r;
     struct arena *a;
     struct wire_fault *fault;
@@ -22,23 +23,23 @@ struct reading {
 
 /* Reports the field `key` (may be NULL) of `w`: fills rd->fault and returns `e`. */
 enum err openai_fail(
-    struct reading *rd, enum err e, const struct where *w, const char *key, const char *what);
+    struct openai_reading *rd, enum err e, const struct where *w, const char *key, const char *what);
 
 /* The same with ERR_BAD_REQUEST. */
-enum err openai_bad(struct reading *rd, const struct where *w, const char *key, const char *what);
+enum err openai_bad(struct openai_reading *rd, const struct where *w, const char *key, const char *what);
 
 /* Counts one more message, part or tool; ERR_TOO_LARGE if there are too many. */
-enum err openai_count_element(struct reading *rd, const struct where *w);
+enum err openai_count_element(struct openai_reading *rd, const struct where *w);
 
 /* The text of a string, empty for anything else; sets rd->too_large if there is no memory for it.
  */
-struct str openai_text_of(struct reading *rd, const struct json *j);
+struct str openai_text_of(struct openai_reading *rd, const struct json *j);
 
 /* A string member. If it is absent, the first yields an empty slice, the second an error. */
-enum err openai_optional_text(struct reading *rd, const struct where *w, const struct json *j,
+enum err openai_optional_text(struct openai_reading *rd, const struct where *w, const struct json *j,
     const char *key, struct str *ret);
-enum err openai_required_text(struct reading *rd, const struct where *w, const struct json *j,
+enum err openai_required_text(struct openai_reading *rd, const struct where *w, const struct json *j,
     const char *key, struct str *ret);
 
 /* r->system and r->messages. */
-enum err openai_read_messages(struct reading *rd);
+enum err openai_read_messages(struct openai_reading *rd);

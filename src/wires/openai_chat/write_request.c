@@ -15,25 +15,10 @@ enum {
 
 /* --- small pieces --- */
 
-/* Notes a dropped parameter under the name that the caller used. */
 static void
-drop(struct writing *w, struct str openai_name)
+drop(struct writing *w, enum param p)
 {
-    static const struct {
-        struct str openai;
-        struct str anthropic;
-    } rows[] = {
-        { S_INIT("reasoning_effort"), S_INIT("thinking") },
-        { S_INIT("stop"), S_INIT("stop_sequences") },
-        { S_INIT("user"), S_INIT("metadata.user_id") },
-        { S_INIT("parallel_tool_calls"), S_INIT("tool_choice.disable_parallel_tool_use") },
-        { S_INIT("response_format"), S_INIT("output_config.format") },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (w->r->wire == &wire_anthropic && str_eq(rows[i].openai, openai_name))
-            openai_name = rows[i].anthropic;
-    wire_drop(w->drops, openai_name);
+    param_drop(w->drops, w->r, p);
 }
 
 void
@@ -75,9 +60,9 @@ add_tool(struct writing *w, const struct llm_tool *tool)
         buf_add(w->out,
             tool->schema.n > 0 ? tool->schema : S("{\"type\":\"object\",\"properties\":{}}"));
     }
-    if (tool->strict >= 0 && !tool->custom && !openai_has_quirk(w, QUIRK_STRICT_KEYS)) {
+    if (tool->strict != UNSAID && !tool->custom && !openai_has_quirk(w, QUIRK_STRICT_KEYS)) {
         openai_add_key(w, S("strict"));
-        buf_add(w->out, tool->strict != 0 ? S("true") : S("false"));
+        buf_add(w->out, tool->strict == YES ? S("true") : S("false"));
     }
     buf_add(w->out, S("}}"));
 }
@@ -120,7 +105,7 @@ write_tools(struct writing *w)
 
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
         if (is_foreign(w, tool)) {
-            drop(w, arena_printf(w->r->arena, "tools." STR_FMT, STR_ARG(tool->name)));
+            wire_drop(w->drops, arena_printf(w->r->arena, "tools." STR_FMT, STR_ARG(tool->name)));
             continue;
         }
         buf_add(w->out, any ? S(",") : S(",\"tools\":["));
@@ -131,10 +116,10 @@ write_tools(struct writing *w)
         return;
     buf_add_c(w->out, ']');
     write_choice(w);
-    if (w->r->parallel_tools != 0)
+    if (w->r->parallel_tools != NO)
         return;
     if (openai_has_quirk(w, QUIRK_STRICT_KEYS))
-        drop(w, S("parallel_tool_calls"));
+        drop(w, PARAM_parallel_tools);
     else
         buf_add(w->out, S(",\"parallel_tool_calls\":false"));
 }
@@ -156,9 +141,9 @@ write_format(struct writing *w)
         openai_add_text(w, S("description"), r->schema_description);
     openai_add_key(w, S("schema"));
     buf_add(w->out, r->schema);
-    if (r->schema_strict >= 0) {
+    if (r->schema_strict != UNSAID) {
         openai_add_key(w, S("strict"));
-        buf_add(w->out, r->schema_strict != 0 ? S("true") : S("false"));
+        buf_add(w->out, r->schema_strict == YES ? S("true") : S("false"));
     }
     buf_add(w->out, S("}}"));
 }
@@ -181,59 +166,17 @@ write_limits(struct writing *w)
     }
 }
 
-/* Who accepts a parameter: reasoning models reject sampling, strict hosts everything beyond the
- * core, and some parameters do not exist on this wire. */
-enum fate { CORE_SAMPLING, SAMPLING, BEYOND_CORE, NOWHERE };
-
-static bool
-passes(const struct writing *w, enum fate fate)
-{
-    bool strict = openai_has_quirk(w, QUIRK_STRICT_KEYS);
-    bool fixed = w->t->reasoning || w->t->sampling_fixed;
-
-    switch (fate) {
-    case CORE_SAMPLING:
-        return !fixed;
-    case SAMPLING:
-        return !fixed && !strict;
-    case BEYOND_CORE:
-        return !strict;
-    case NOWHERE:
-        return false;
-    }
-    CHECK_UNREACHABLE();
-}
-
 static void
 write_nodes(struct writing *w)
 {
-    const struct llm_request *r = w->r;
-    const struct {
-        struct str key;
-        const struct json *value;
-        enum fate fate;
-    } rows[] = {
-        { S("temperature"), r->temperature, CORE_SAMPLING },
-        { S("top_p"), r->top_p, CORE_SAMPLING },
-        { S("top_k"), r->top_k, NOWHERE },
-        { S("seed"), r->seed, BEYOND_CORE },
-        { S("presence_penalty"), r->presence_penalty, SAMPLING },
-        { S("frequency_penalty"), r->frequency_penalty, SAMPLING },
-        { S("logit_bias"), r->logit_bias, SAMPLING },
-        { S("logprobs"), r->logprobs, SAMPLING },
-        { S("top_logprobs"), r->top_logprobs, SAMPLING },
+    const struct params_rules rules = {
+        .fixed_sampling = w->t->reasoning || w->t->sampling_fixed,
+        .core_only = openai_has_quirk(w, QUIRK_STRICT_KEYS),
     };
+    struct json_out o = { .b = w->out, .comma = true };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].value == NULL)
-            continue;
-        if (!passes(w, rows[i].fate)) {
-            drop(w, rows[i].key);
-            continue;
-        }
-        openai_add_key(w, rows[i].key);
-        buf_add(w->out, json_raw(rows[i].value));
-    }
+    params_write(&o, w->r, PARAMS_OPENAI_CHAT, &rules);
+    params_drop(w->r, PARAMS_BIT(PARAMS_OPENAI_CHAT), &rules, w->drops);
 }
 
 static void
@@ -243,7 +186,7 @@ write_stop(struct writing *w)
 
     for (const struct llm_word *word = w->r->stop; word != NULL; word = word->next) {
         if (n == STOPS_MAX) {
-            drop(w, S("stop"));    /* those beyond the fourth */
+            drop(w, PARAM_stop);    /* those beyond the fourth */
             break;
         }
         buf_add(w->out, n++ == 0 ? S(",\"stop\":[") : S(","));
@@ -276,7 +219,7 @@ write_effort(struct writing *w)
     if (w->t->reasoning && !openai_has_quirk(w, QUIRK_STRICT_KEYS))
         openai_add_text(w, S("reasoning_effort"), effort);
     else if (!str_eq(effort, S("none")))
-        drop(w, S("reasoning_effort"));
+        drop(w, PARAM_effort);
 }
 
 static void
@@ -287,7 +230,7 @@ write_user_id(struct writing *w)
     if (user.n == 0)
         return;
     if (openai_has_quirk(w, QUIRK_STRICT_KEYS)) {
-        drop(w, S("user"));
+        drop(w, PARAM_user);
         return;
     }
     if (user.n > USER_MAX)
@@ -313,7 +256,7 @@ write_tier(struct writing *w)
         }
     }
     if (!str_eq(tier, S("default")))
-        drop(w, S("service_tier"));
+        drop(w, PARAM_service_tier);
 }
 
 static void
@@ -337,14 +280,6 @@ write_parameters(struct writing *w)
     write_user_id(w);
     write_tier(w);
     write_stream(w);
-    if (w->r->verbosity.n > 0) {
-        if (openai_has_quirk(w, QUIRK_STRICT_KEYS))
-            drop(w, S("verbosity"));
-        else
-            openai_add_text(w, S("verbosity"), w->r->verbosity);
-    }
-    if (w->r->metadata != NULL && w->r->user.n == 0)
-        drop(w, S("metadata"));
 }
 
 enum err
@@ -363,7 +298,7 @@ openai_write_request(struct buf *out, const struct llm_request *r, const struct 
 
     if (e != OK)
         return e;
-    wire_drop_others(drops, r);
+    wire_drop_extra(drops, r);
     buf_add(out, S("{\"model\":"));
     json_add_str(out, t->model);
     e = openai_write_messages(&w);

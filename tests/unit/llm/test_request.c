@@ -52,9 +52,9 @@ TEST(a_request_is_expanded_once)
     r.doc = json_parse(a, ASK("\"x\""), NULL, NULL);
     EXPECT(llm_request_expand(&r, &fault) == OK);
     EXPECT(r.expanded);
-    EXPECT_INT(r.parallel_tools, -1);
-    EXPECT_INT(r.schema_strict, -1);
-    EXPECT_INT(r.reasoning_budget, -1);
+    EXPECT_INT(r.parallel_tools, UNSAID);
+    EXPECT_INT(r.schema_strict, UNSAID);
+    EXPECT_INT(r.reasoning, UNSAID);
 
     const struct llm_message *first = r.messages;
 

@@ -286,7 +286,7 @@ same_parameters(struct recorded *c, const struct llm_request *r)
         complain(c, "json_schema", json_raw(schema), r->schema);
     if (json_is(effort, JSON_STRING))
         same(c, "reasoning_effort", json_str(c->arena, effort), r->effort);
-    if (json_is(json_get(expect, S("parallel_tool_calls")), JSON_FALSE) && r->parallel_tools != 0)
+    if (json_is(json_get(expect, S("parallel_tool_calls")), JSON_FALSE) && r->parallel_tools != NO)
         complain(c, "parallel_tool_calls", S("false"), S("true"));
     while (json_next(&stop)) {
         same(c, "stop", json_str(c->arena, stop.value), word != NULL ? word->text : S(""));

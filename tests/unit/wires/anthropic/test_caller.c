@@ -279,17 +279,17 @@ TEST(tools_are_the_callers_or_the_providers_own)
 
     EXPECT_STR(tool->name, "f");
     EXPECT_STR(tool->schema, "{ \"type\":\"object\" }");
-    EXPECT_INT(tool->strict, 1);
+    EXPECT_INT(tool->strict, YES);
     EXPECT(tool->cache_mark);
     EXPECT_INT(tool->cache_mark, MARK_5M);
     tool = tool->next;
     EXPECT_STR(tool->name, "g");
     EXPECT(tool->raw == NULL);
-    EXPECT_INT(tool->strict, -1);
+    EXPECT_INT(tool->strict, UNSAID);
     EXPECT_STR(json_raw(json_get(tool->next->raw, S("type"))), "\"web_search_20250305\"");
     EXPECT_INT(k.r.choice, CHOICE_NAMED);
     EXPECT_STR(k.r.choice_name, "f");
-    EXPECT_INT(k.r.parallel_tools, 0);
+    EXPECT_INT(k.r.parallel_tools, NO);
     kit_fini(&k);
 }
 
@@ -330,10 +330,10 @@ TEST(the_older_place_of_the_response_schema_is_read_too)
 TEST(thinking_may_be_off_or_left_to_the_model)
 {
     EXPECT_INT(read_body(OP_CHAT, "{" CHAT HELLO ",'thinking':{'type':'disabled'}}"), OK);
-    EXPECT_INT(k.r.reasoning_budget, 0);
+    EXPECT_INT(k.r.reasoning, NO);
     kit_fini(&k);
     EXPECT_INT(read_body(OP_CHAT, "{" CHAT HELLO ",'thinking':{'type':'adaptive'}}"), OK);
-    EXPECT_INT(k.r.reasoning_budget, -1);
+    EXPECT_INT(k.r.reasoning, UNSAID);
     kit_fini(&k);
 }
 

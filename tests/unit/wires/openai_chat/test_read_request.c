@@ -165,9 +165,18 @@ TEST(parameters_without_a_place_are_named)
         read_op(OP_CHAT, S("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"store\":false,"
                            "\"prediction\":{},"
                            "\"audio\":null,\"modalities\":[\"text\"],\"temperature\":1}")) == OK);
-    EXPECT_STR(r.others->text, "prediction");
-    EXPECT_STR(r.others->next->text, "modalities");
-    EXPECT(r.others->next->next == NULL);
+
+    static const char *const names[] = { "store", "prediction", "audio", "modalities" };
+    struct wire_drops drops = { .arena = r.arena };
+    const struct llm_member *m = r.extra;
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++, m = m->next)
+        EXPECT(json_str_is(m->name, str_c(names[i])));
+    EXPECT(m == NULL);
+    wire_drop_extra(&drops, &r);    /* false and null ask for nothing */
+    EXPECT_STR(drops.names->text, "prediction");
+    EXPECT_STR(drops.names->next->text, "modalities");
+    EXPECT(drops.names->next->next == NULL);
     end();
 }
 
@@ -180,17 +189,17 @@ TEST(reasoning_options_have_several_spellings)
     end();
     EXPECT(read_op(OP_CHAT, S("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
                               "\"reasoning_effort\":\"none\"}")) == OK);
-    EXPECT_INT(r.reasoning_budget, 0);
+    EXPECT_INT(r.reasoning, NO);
     end();
     EXPECT(
         read_op(OP_CHAT, S("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
                            "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":3000}}")) == OK);
     EXPECT_INT(r.reasoning_budget, 3000);
-    EXPECT(r.others == NULL);
+    EXPECT(r.extra == NULL);
     end();
     EXPECT(read_op(OP_CHAT, S("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
                               "\"thinking\":{\"type\":\"disabled\"}}")) == OK);
-    EXPECT_INT(r.reasoning_budget, 0);
+    EXPECT_INT(r.reasoning, NO);
     end();
 }
 
