@@ -20,7 +20,7 @@
 
 enum {
     CALLERS = 6,
-    UPSTREAM_CONNECTIONS = 12,    /* that one provider keeps open; it closes the oldest */
+    UPSTREAM_CONNECTIONS = 12, /* that one provider keeps open; it closes the oldest */
     MARKS_MAX = 512,
     HEAD_MAX_BYTES = 64 * 1024,
     /* A request may cross what would have forbidden it, also on a connection that is being made. */
@@ -32,38 +32,43 @@ static uint64_t written_bytes;
 static uint64_t turns;
 
 struct end {
-    int fd;        /* -1: closed */
-    bool eager;    /* sends the rest by itself */
+    int fd;     /* -1: closed */
+    bool eager; /* sends the rest by itself */
     struct buf in;
     struct buf out;
 };
 
 struct caller {
     struct end end;
-    unsigned id;    /* of the connection; marks belong to it */
+    unsigned id; /* of the connection; marks belong to it */
 };
 
 struct provider_end {
     const char *name;
     struct str key;
     bool anthropic;
-    bool reluctant;    /* its next connections are */
+    bool h2;        /* it speaks HTTP/2 */
+    bool reluctant; /* its next connections are */
     int listener;
     char path[108];
     struct upstream *connections[UPSTREAM_CONNECTIONS];
+    struct upstream *streams[UPSTREAM_CONNECTIONS]; /* of HTTP/2, newest first */
 };
 
-/* A connection from the gateway to a provider. */
+/* A connection from the gateway to a provider, or a stream of one. */
 struct upstream {
     struct end end;
     struct provider_end *provider;
-    size_t head_bytes;       /* of the request under way; 0: its head is not there yet */
-    size_t request_bytes;    /* with its body */
-    bool complete;           /* all of it is there */
-    bool answered;           /* with a whole answer, in or out of `out` */
-    bool reluctant;          /* reads no bodies */
-    uint64_t late_turn;      /* until then what it reads may have come long before */
-    bool wild;               /* what it was told may mean anything: requests follow as they like */
+    struct nghttp2_session *session; /* of an HTTP/2 connection */
+    struct upstream *carrier;        /* of a stream: its connection */
+    int32_t stream_id;
+    size_t head_bytes;    /* of the request under way; 0: its head is not there yet */
+    size_t request_bytes; /* with its body */
+    bool complete;        /* all of it is there */
+    bool answered;        /* with a whole answer, in or out of `out` */
+    bool reluctant;       /* reads no bodies */
+    uint64_t late_turn;   /* until then what it reads may have come long before */
+    bool wild;            /* what it was told may mean anything: requests follow as they like */
     /* Turns after which no request may begin; 0: it may. The end of the connection was announced;
      * or it was sent an answer that nobody asked for, unless a request crossed that. */
     uint64_t last_turn;
@@ -79,8 +84,8 @@ struct upstream {
 static struct {
     unsigned connection;
     char text[MARK_BYTES + 1];
-    bool once;             /* its request must not be sent to providers twice */
-    unsigned delivered;    /* complete requests that carried it */
+    bool once;          /* its request must not be sent to providers twice */
+    unsigned delivered; /* complete requests that carried it */
 } marks[MARKS_MAX];
 static unsigned marks_n;
 
@@ -146,7 +151,7 @@ end_flush(struct end *e, size_t limit)
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (n < 0) {    /* the gateway closed it */
+        if (n < 0) { /* the gateway closed it */
             buf_reset(&e->out, 0);
             return;
         }
@@ -196,7 +201,7 @@ caller_open(struct caller *c, const char *path, unsigned id)
 
     end_init(&c->end, fd);
     c->id = id;
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0)    /* too many wait already */
+    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) /* too many wait already */
         end_close(&c->end);
 }
 
@@ -247,11 +252,21 @@ provider_open(struct provider_end *p, const char *folder)
     CHECK(fcntl(p->listener, F_SETFL, O_NONBLOCK) == 0);
 }
 
+/* --- HTTP/2 (exchange_h2.h) --- */
+
+static void h2_open(struct upstream *connection);
+static bool h2_read(struct upstream *connection);
+static void h2_close(struct upstream *connection);
+
+/* --- connections of providers --- */
+
 static void
 upstream_close(struct upstream **slot)
 {
     if (*slot == NULL)
         return;
+    if ((*slot)->session != NULL)
+        h2_close(*slot);
     end_close(&(*slot)->end);
     buf_fini(&(*slot)->end.in);
     free(*slot);
@@ -273,6 +288,8 @@ provider_accept(struct provider_end *p)
         memmove(&p->connections[1], &p->connections[0],
             (UPSTREAM_CONNECTIONS - 1) * sizeof(p->connections[0]));
         p->connections[0] = u;
+        if (p->h2)
+            h2_open(u);
     }
 }
 
@@ -429,7 +446,7 @@ upstream_take(struct upstream *u)
         upstream_rest(u);
         s = buf_str(&u->end.in);
     }
-    CHECK(!u->complete || s.n == u->request_bytes);    /* nothing is sent before the answer */
+    CHECK(!u->complete || s.n == u->request_bytes); /* nothing is sent before the answer */
     return u->request_bytes == 0 && s.n != 0;
 }
 
@@ -439,6 +456,8 @@ upstream_read(struct upstream *u)
 {
     bool open = true;
 
+    if (u->session != NULL)
+        return h2_read(u);
     if (u->end.eager)
         end_flush(&u->end, SIZE_MAX);
     if (u->reluctant)
@@ -479,7 +498,7 @@ upstream_forbid(struct upstream *u, uint64_t *until_turn)
         *until_turn = turns + TURNS_TO_NOTICE;
 }
 
-enum framing { FRAMED_LENGTH, FRAMED_CHUNKED, FRAMED_CLOSE, FRAMED_LAST };
+enum framing { FRAMED_LENGTH, FRAMED_CHUNKED, FRAMED_CLOSE, FRAMED_LAST, FRAMED_H2 };
 
 /* Puts an answer to the request under way into `out`; *ret_at is where it begins. */
 static void
@@ -505,7 +524,8 @@ upstream_answer(struct upstream *u, enum tell kind, enum framing framing, enum s
         buf_add(out, S("Location: http://localhost/elsewhere\r\n"));
     if (framing == FRAMED_CHUNKED) {
         buf_add(out, S("Transfer-Encoding: chunked\r\n\r\n"));
-        for (size_t step = 1000; body.n != 0; body = str_skip(body, MIN(step, body.n))) {
+        for (size_t step = MAX(body.n / 50, 1000u); body.n != 0;
+             body = str_skip(body, MIN(step, body.n))) {
             buf_printf(out, "%zx\r\n", MIN(step, body.n));
             buf_add(out, str_make(body.p, MIN(step, body.n)));
             buf_add(out, S("\r\n"));
@@ -514,7 +534,7 @@ upstream_answer(struct upstream *u, enum tell kind, enum framing framing, enum s
     } else {
         if (framing == FRAMED_LAST)
             buf_add(out, S("Connection: close\r\n"));
-        if (framing != FRAMED_CLOSE)
+        if (framing != FRAMED_CLOSE && framing != FRAMED_H2)
             buf_printf(out, "Content-Length: %zu\r\n", body.n);
         buf_add(out, S("\r\n"));
         buf_add(out, body);

@@ -8,13 +8,14 @@
 
 #define KEY_ALPHA "sk-fuzz-provider-alpha-Q7/x+Zr2vT9="
 #define KEY_BETA "sk-fuzz-provider-beta-W5/n+Kd8cL3="
+#define KEY_GAMMA "sk-fuzz-provider-gamma-E3/q+Tf5wY8="
 #define KEY_CLAUDE "sk-fuzz-provider-claude-H1/p+Mb6sJ4="
 #define KEY_ANN "fuzz-caller-ann-4f0c9d"
 #define KEY_BOB "fuzz-caller-bob-8a2e7b"
-#define KEY_LOOSE "loose-key"    /* for requests whose head is changed: it may end up anywhere */
+#define KEY_LOOSE "loose-key" /* for requests whose head is changed: it may end up anywhere */
 
 static const struct str secrets[] = { S_INIT(KEY_ALPHA), S_INIT(KEY_BETA), S_INIT(KEY_CLAUDE),
-    S_INIT(KEY_ANN), S_INIT(KEY_BOB) };
+    S_INIT(KEY_ANN), S_INIT(KEY_BOB), S_INIT(KEY_GAMMA) };
 
 /* The ways in which a provider may write a key that it shows. */
 enum spelling { SPELT_PLAINLY, SPELT_UPPER, SPELT_PERCENT, SPELT_ESCAPED, SPELT_BASE64, SPELLINGS };
@@ -42,6 +43,9 @@ spell(struct buf *b, enum spelling how, struct str s)
             buf_add_c(b, c);
     }
 }
+
+/* The provider that speaks HTTP/2. */
+#define H2_NAME "gamma"
 
 /* Every request carries a mark of its own, which comes back in its answer and nowhere else. */
 #define MARK "NONCE"
@@ -76,7 +80,7 @@ static const struct ask asks[] = {
 };
 
 static const char *const ask_models[] = { "fall", "alpha/m", "fall", "claude/c", "fall", "beta/b",
-    "m", "alpha/m", "claude/c", "fall", "alpha/m", "fall", "dead/d", "m", "unknown/x", "" };
+    "m", "gamma/g", "claude/c", "fall", "gamma/g", "gamma/g", "dead/d", "m", "unknown/x", "" };
 
 static const char *const ask_fields[] = {
     "",
@@ -182,17 +186,20 @@ enum tell {
     TELL_PROPER,
     TELL_TOOLS,
     TELL_LONG,
-    TELL_BUSY,      /* 429 */
-    TELL_BROKEN,    /* 500 */
-    TELL_DENIED,    /* 401, with the key */
-    TELL_WRONG,     /* 400 */
-    TELL_HTML,      /* 502 */
+    TELL_VAST,   /* a document too large for the loop, also where a stream was asked for */
+    TELL_BUSY,   /* 429 */
+    TELL_BROKEN, /* 500 */
+    TELL_DENIED, /* 401, with the key */
+    TELL_WRONG,  /* 400 */
+    TELL_HTML,   /* 502 */
     TELL_EMPTY,
     TELL_MOVED,
-    TELL_BREAKS,    /* an error event in the middle of a stream */
-    TELL_OTHER,     /* the other protocol's answer */
+    TELL_BREAKS, /* an error event in the middle of a stream */
+    TELL_OTHER,  /* the other protocol's answer */
     TELL_KINDS,
 };
+
+enum { VAST_BYTES = 300 * 1000 };
 
 struct told {
     int status;
@@ -209,10 +216,16 @@ tell_text(unsigned i)
     return tell_texts[i % ARRAY_LEN(tell_texts)];
 }
 
+static inline unsigned
+tell_pieces(enum tell kind)
+{
+    return kind == TELL_LONG ? 3000 : kind == TELL_VAST ? VAST_BYTES / 4 : 3;
+}
+
 static inline void
 tell_openai(struct told *t, enum tell kind, struct str mark, bool stream, struct str path)
 {
-    unsigned pieces = kind == TELL_LONG ? 3000 : 3;
+    unsigned pieces = tell_pieces(kind);
     struct buf *b = &t->body;
 
     if (str_ends(path, S("/embeddings"))) {
@@ -272,7 +285,7 @@ tell_openai(struct told *t, enum tell kind, struct str mark, bool stream, struct
 static inline void
 tell_anthropic(struct told *t, enum tell kind, struct str mark, bool stream, struct str path)
 {
-    unsigned pieces = kind == TELL_LONG ? 3000 : 3;
+    unsigned pieces = tell_pieces(kind);
     struct buf *b = &t->body;
 
     if (str_ends(path, S("/count_tokens"))) {
@@ -349,6 +362,7 @@ tell(struct told *t, enum tell kind, bool anthropic, struct str mark, bool strea
 
     *t = (struct told){ .status = 200, .type = "application/json" };
     buf_init(&t->body, 8u * 1024 * 1024);
+    stream = stream && kind != TELL_VAST;
     if (kind == TELL_DENIED) {
         t->status = 401;
         buf_printf(&t->body,

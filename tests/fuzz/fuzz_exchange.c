@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 #include "gateway/exchange.h"
-#include "tests/fuzz/exchange_ends.h"
+#include "tests/fuzz/exchange_h2.h"
 #include "tests/fuzz/exchange_time.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,10 +25,13 @@ enum {
     INPUT_MAX_BYTES = 16 * 1024,
     ACTIONS_MAX = 400,
     SNAPSHOTS = 3,
+    JOBS_MAX = 64,
     LOG_QUEUE_BYTES = 8 * 1024 * 1024,
+    PROVIDERS = 4,
+    UPSTREAM_SLOTS = PROVIDERS * UPSTREAM_CONNECTIONS,
     MEMORY_BASE_BYTES = 12 * 1024 * 1024,
     MEMORY_PER_BYTE = 40,
-    QUIET_ROUNDS = 40,    /* each of a few turns and some seconds */
+    QUIET_ROUNDS = 40, /* each of a few turns and some seconds */
 };
 
 struct world {
@@ -37,17 +40,18 @@ struct world {
     struct snapshot *snapshots[SNAPSHOTS];
     struct caller callers[CALLERS];
     unsigned connections;
-    size_t allocated;    /* before anything moved */
+    size_t allocated; /* before anything moved */
 };
 
 static char folder[64];
 static char gateway_path[108];
 static struct log_file *access_file, *error_file;
-static struct buf access_lines, error_lines;    /* of this run */
-static struct provider_end providers[] = {
+static struct buf access_lines, error_lines; /* of this run */
+static struct provider_end providers[PROVIDERS] = {
     { .name = "alpha", .key = S_INIT(KEY_ALPHA) },
     { .name = "beta", .key = S_INIT(KEY_BETA) },
     { .name = "claude", .key = S_INIT(KEY_CLAUDE), .anthropic = true },
+    { .name = H2_NAME, .key = S_INIT(KEY_GAMMA), .h2 = true },
 };
 
 /* --- once --- */
@@ -91,15 +95,44 @@ __wrap_log_file_write(struct log_file *f, struct str lines)
     return true;
 }
 
-/* Takes the place of loop_offload(): the same input does the same, whatever other threads do. */
+/* Takes the place of loop_offload(): the same input does the same, whatever other threads do. Every
+ * other job takes a few turns, in which callers leave and clocks run out. */
 void __wrap_loop_offload(
     struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+
+static struct job {
+    struct loop *loop;
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+    uint64_t turn;
+} jobs[JOBS_MAX];
+static unsigned jobs_n, jobs_started;
 
 void
 __wrap_loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg)
 {
-    work(arg);
-    loop_post(l, done, arg);
+    CHECK(jobs_n < JOBS_MAX);
+    unsigned delay = jobs_started++ % 2 == 0 ? 0 : 1 + jobs_started / 2 % 6;
+    jobs[jobs_n++] = (struct job){ l, work, done, arg, turns + delay };
+}
+
+static void
+run_jobs(uint64_t until_turn)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < jobs_n; i++) {
+        struct job j = jobs[i];
+
+        if (j.turn > until_turn) {
+            jobs[kept++] = j;
+            continue;
+        }
+        j.work(j.arg);
+        loop_post(j.loop, j.done, j.arg);
+    }
+    jobs_n = kept;
 }
 
 /* --- the gateway --- */
@@ -122,6 +155,7 @@ move_to_socket(struct conf *c, struct conf_provider *p)
     "  alpha: {wire: openai-chat, base_url: \"http://a\", api_key: \"" KEY_ALPHA "\"}\n"           \
     "  beta: {wire: openai-chat, base_url: \"http://b\", api_key: \"" KEY_BETA "\"}\n"             \
     "  claude: {wire: anthropic-messages, base_url: \"http://c\", api_key: \"" KEY_CLAUDE "\"}\n"  \
+    "  gamma: {wire: openai-chat, base_url: \"http://g\", api_key: \"" KEY_GAMMA "\"}\n"           \
     "  dead: {wire: openai-chat, base_url: \"http://d\", api_key: \"" KEY_BETA "\"}\n"             \
     "auth: {keys: [{name: ann, key: " KEY_ANN "}, {name: loose, key: " KEY_LOOSE                   \
     "}, {name: bob, key: " KEY_BOB ", models: [fall]}]}\n"                                         \
@@ -129,10 +163,11 @@ move_to_socket(struct conf *c, struct conf_provider *p)
     "default_provider: alpha\n"
 
 static const char *const settings[SNAPSHOTS] = {
-    HEAD "models: {fall: {targets: [alpha/a, claude/c, beta/b]}, m: {targets: [dead/d, beta/b]}}\n"
-         "server: {limits: {body: 1MB, held: 2MB, answer: 1MB}}\n",
     HEAD
-    "models: {fall: {targets: [claude/c, alpha/a]}, m: {targets: [alpha/m]}}\n"
+    "models: {fall: {targets: [alpha/a, gamma/g, claude/c, beta/b]}, m: {targets: [dead/d, beta/b]}}\n"
+    "server: {limits: {body: 1MB, held: 2MB, answer: 1MB}}\n",
+    HEAD
+    "models: {fall: {targets: [gamma/c, alpha/a]}, m: {targets: [claude/m]}}\n"
     "server: {keepalive: 2s, limits: {body: 64KB, held: 1MB, answer: 16KB, event: 1KB, header: 1KB,"
     " streams_per_key: 2, idle: 3s, body_rate: 0}}\n",
     HEAD
@@ -177,7 +212,7 @@ start(struct world *w, unsigned reluctance)
     char why[256];
 
     *w = (struct world){ .gateway = { .workers = 1 } };
-    written_bytes = turns = marks_n = 0;
+    written_bytes = turns = marks_n = jobs_started = 0;
     time_set(EXCHANGE_START_US);
     clock_seed_for_tests(1);
     for (unsigned i = 0; i < SNAPSHOTS; i++)
@@ -224,6 +259,7 @@ turn(struct world *w)
         if (w->callers[i].end.eager)
             end_flush(&w->callers[i].end, SIZE_MAX);
     }
+    run_jobs(turns);
     loop_post(w->worker->loop, stop_loop, w->worker->loop);
     loop_run(w->worker->loop);
     for (size_t i = 0; i < ARRAY_LEN(providers); i++)
@@ -357,17 +393,26 @@ act_caller_leaves(struct world *w, struct input *in)
 
 /* --- actions of providers --- */
 
+/* The n-th place for a connection, or of a stream where connections have several. */
+static struct upstream **
+upstream_slot(size_t n)
+{
+    struct provider_end *p = &providers[n / UPSTREAM_CONNECTIONS];
+
+    return p->h2 ? &p->streams[n % UPSTREAM_CONNECTIONS]
+                 : &p->connections[n % UPSTREAM_CONNECTIONS];
+}
+
 /* The n-th connection of all that are open, of those with a request under way if there are any. */
 static struct upstream *
 pick_upstream(struct input *in)
 {
-    struct upstream *all[ARRAY_LEN(providers) * UPSTREAM_CONNECTIONS];
+    struct upstream *all[UPSTREAM_SLOTS];
     size_t busy = 0, n = 0;
 
     for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < ARRAY_LEN(providers) * UPSTREAM_CONNECTIONS; i++) {
-            struct upstream *u =
-                providers[i / UPSTREAM_CONNECTIONS].connections[i % UPSTREAM_CONNECTIONS];
+        for (size_t i = 0; i < UPSTREAM_SLOTS; i++) {
+            struct upstream *u = *upstream_slot(i);
 
             if (u != NULL && (u->request_bytes != 0 && !u->answered) == (pass == 0))
                 all[n++] = u;
@@ -389,6 +434,29 @@ end_answer(struct upstream *u, enum framing framing)
         (void)shutdown(u->end.fd, SHUT_WR);
 }
 
+/* An answer on a stream; its frames may be changed on their way out. */
+static void
+answer_stream(
+    struct upstream *u, unsigned kind, unsigned how, size_t amount, bool changed, struct input *in)
+{
+    struct upstream *connection = u->carrier;
+    size_t at = buf_len(&connection->end.out);
+    size_t answer_at;
+
+    if (kind == TELL_DENIED && (changed || connection->wild))
+        kind = TELL_BUSY;
+    upstream_answer(u, kind, FRAMED_H2, (how >> 5) % SPELLINGS, &answer_at);
+    TRACE("%s %p: answers stream %d (kind %u, how %u), %zu bytes at once\n", u->provider->name,
+        (void *)connection, u->stream_id, kind, how, amount);
+    written_bytes += buf_len(&u->end.out);
+    h2_answer(u);
+    if (changed && buf_len(&connection->end.out) > at) {
+        input_mutate(in, &connection->end.out, at);
+        connection->wild = true;
+    }
+    end_flush(&connection->end, amount);
+}
+
 static void
 act_answer(struct input *in)
 {
@@ -400,14 +468,20 @@ act_answer(struct input *in)
     size_t amount = pick_amount(in);
     size_t at;
 
+    if (kind >= TELL_KINDS)
+        kind = TELL_PROPER;
+    if (u != NULL && u->carrier != NULL) {
+        if (!u->answered && u->request_bytes != 0)
+            answer_stream(u, kind, how, amount, changed, in);
+        return;
+    }
+
     if (u == NULL || (u->answered && !u->wild))
         return;
     if (u->request_bytes == 0 && !u->wild)
         upstream_forbid(u, &u->unasked_turn);
     if ((how & 4) != 0)
         buf_add(&u->end.out, S("HTTP/1.1 100 Continue\r\n\r\n"));
-    if (kind >= TELL_KINDS)
-        kind = TELL_PROPER;
     /* Where an answer means something else than it says, a key in it may pass for text. */
     if (kind == TELL_DENIED && (changed || u->wild || buf_len(&u->end.out) != 0))
         kind = TELL_BUSY;
@@ -437,6 +511,7 @@ act_provider_sends(struct input *in)
         providers[(how >> 3) % ARRAY_LEN(providers)].reluctant = (how & 2) != 0;
     if (u == NULL)
         return;
+    u = u->carrier != NULL ? u->carrier : u;
     u->reluctant = (how & 2) != 0;
     TRACE("%s %p: sends on\n", u->provider->name, (void *)u);
     if ((how & 1) != 0) {
@@ -453,16 +528,21 @@ static void
 act_provider_leaves(struct input *in)
 {
     struct upstream *u = pick_upstream(in);
-    bool half = input_byte(in) % 2 == 0;
+    unsigned how = input_byte(in);
 
-    for (size_t i = 0; i < ARRAY_LEN(providers) * UPSTREAM_CONNECTIONS && u != NULL; i++) {
-        struct upstream **slot =
-            &providers[i / UPSTREAM_CONNECTIONS].connections[i % UPSTREAM_CONNECTIONS];
+    if (u != NULL && u->carrier != NULL) {
+        TRACE("%s %p: stream %d ends (how %u)\n", u->provider->name, (void *)u->carrier,
+            u->stream_id, how);
+        h2_leave(u, how);
+        return;
+    }
+    for (size_t i = 0; i < UPSTREAM_SLOTS && u != NULL; i++) {
+        struct upstream **slot = upstream_slot(i);
 
         if (*slot != u)
             continue;
         TRACE("%s %p: leaves\n", u->provider->name, (void *)u);
-        if (!half) {
+        if (how % 2 != 0) {
             upstream_close(slot);
             return;
         }
@@ -511,18 +591,22 @@ act_behave(struct world *w)
                 caller_close(&w->callers[i]);
         }
         turn(w);
-        for (size_t i = 0; i < ARRAY_LEN(providers) * UPSTREAM_CONNECTIONS; i++) {
-            struct upstream *u =
-                providers[i / UPSTREAM_CONNECTIONS].connections[i % UPSTREAM_CONNECTIONS];
+        for (size_t i = 0; i < UPSTREAM_SLOTS; i++) {
+            struct upstream *u = *upstream_slot(i);
 
             if (u == NULL)
                 continue;
-            u->reluctant = false;
+            struct upstream *carrier = u->carrier != NULL ? u->carrier : u;
+
+            carrier->reluctant = false;
             if (u->complete && !u->answered) {
-                upstream_answer(u, TELL_PROPER, FRAMED_LENGTH, SPELT_PLAINLY, &at);
+                upstream_answer(
+                    u, TELL_PROPER, u != carrier ? FRAMED_H2 : FRAMED_LENGTH, SPELT_PLAINLY, &at);
                 written_bytes += buf_len(&u->end.out) - at;
+                if (u != carrier)
+                    h2_answer(u); /* the stream may be gone now */
             }
-            end_flush(&u->end, SIZE_MAX);
+            end_flush(&carrier->end, SIZE_MAX);
         }
         turn(w);
     }
@@ -661,6 +745,7 @@ finish(struct world *w, bool gently)
         check_quiet(w);
     }
     worker_stop(w->worker);
+    run_jobs(UINT64_MAX);
     loop_run(w->worker->loop);
     CHECK(w->worker->exchange_count == 0 && w->worker->stream_count == 0);
     for (size_t i = 0; i < ARRAY_LEN(providers); i++)
