@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lib.names import Name
 from lib.process import Program, certificate, free_port, wait_until
 from lib.raw import request
 
@@ -19,12 +20,13 @@ CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {dir}/nginx.pid; error_log stderr warn;
 events {{ worker_connections 512; }}
 http {{
-    log_format lines '$server_protocol $connection $status $request_length';
+    log_format lines '$server_protocol $connection $status $request_length $server_addr';
     access_log {dir}/lines.log lines;
     client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir};
     uwsgi_temp_path {dir}; scgi_temp_path {dir};
     server {{
         listen 127.0.0.1:{port} ssl http2;
+        listen 127.0.0.2:{port} ssl http2;
         ssl_certificate {cert}; ssl_certificate_key {key};
         client_max_body_size 64m; proxy_buffering off; proxy_request_buffering off;
         {more}
@@ -35,13 +37,13 @@ http {{
 
 
 class Front:
-    """nginx before a mock: url, ca, lines()."""
+    """nginx before a mock: port, url, ca, lines()."""
 
     def __init__(self, directory, mock, more=""):
         directory.mkdir()
         self.directory = directory
-        cert, key = certificate(directory)
-        port = free_port()
+        cert, key = certificate(directory, hosts=("localhost", "moves.test"))
+        port = self.port = free_port()
         config = directory / "nginx.conf"
         config.write_text(CONFIG.format(dir=directory, port=port, cert=cert, key=key, mock=mock.url, more=more))
         self.program = Program([NGINX, "-p", directory, "-c", config], directory, "nginx")
@@ -54,7 +56,7 @@ class Front:
         return {"wire": "openai-chat", "base_url": self.url, "ca_file": self.ca, **more}
 
     def lines(self):
-        """What was asked: [protocol, connection, status, bytes of the request] each."""
+        """What was asked: [protocol, connection, status, bytes of the request, our address] each."""
         return [line.split() for line in (self.directory / "lines.log").read_text().splitlines()]
 
     def protocols(self, count):
@@ -199,6 +201,29 @@ def test_a_server_that_dies_is_an_error_and_its_successor_is_used(make, front, m
     except Exception as error:          # the SDK's, whichever it is
         raised = error
     assert getattr(raised, "status_code", None) == 502, raised
+
+
+def test_a_connection_to_an_address_that_the_name_no_longer_has_takes_no_more_requests(make, front):
+    """Streams that are open on it go on to their end."""
+    nginx = front()
+    names = make.name_server(**{"moves.test": Name(["127.0.0.1"], ttl=1)})
+    gateway = make.gateway({"server": {"dns": names.address}, "providers": {
+        "lab": {**nginx.provider(), "base_url": f"https://moves.test:{nginx.port}/v1"}}}, workers=1)
+    client = gateway.openai()
+    assert stream(client) == "stop"
+    open_stream = client.chat.completions.create(model="lab/mock-gpt;tokens=2000;tps=100", messages=ASK, stream=True)
+    next(open_stream)
+    names.zone["moves.test"] = Name(["127.0.0.2"], ttl=1)
+    asked = names.asked["moves.test"]
+    wait_until(lambda: names.asked["moves.test"] >= asked + 4, "the name to be looked up again")
+    for _ in range(2):
+        assert stream(client) == "stop"
+    assert next(open_stream).choices
+    open_stream.close()
+    wait_until(lambda: len(nginx.lines()) == 4, "all requests")
+    lines = sorted(nginx.lines(), key=lambda line: line[4])
+    assert [line[4] for line in lines] == ["127.0.0.1"] * 2 + ["127.0.0.2"] * 2
+    assert {line[0] for line in lines} == {"HTTP/2.0"} and len(nginx.connections()) == 2
 
 
 def test_http_1_only_never_offers_it(make, front):

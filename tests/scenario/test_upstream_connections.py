@@ -1,87 +1,13 @@
 """Connections to providers: when one may carry the next request, and when it must not."""
-import socket
 import threading
 import time
 
 import pytest
 
-from lib.process import PATIENCE
+from lib.early import ANSWER, EarlyProvider
 
 LARGE = "y" * 8_000_000
-ANSWER = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":' \
-         b'{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
 REFUSAL = b'{"error":{"message":"slow down","type":"rate_limit_error"}}'
-
-
-class Provider:
-    """Parses requests by HTTP's rules: a body is as long as its Content-Length, whatever its contents. `early(send, rest)`
-    is called when the beginning of a large body is there; `rest()` reads on until nothing more comes."""
-
-    def __init__(self, early):
-        self.early = early
-        self.bodies = []                  # of each request: what was read as its body
-        self.connections = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:%d/v1" % self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def provider(self):
-        return {"wire": "openai-chat", "base_url": self.url}
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
-        sock.settimeout(PATIENCE)
-        came = b""
-        try:
-            while True:
-                while b"\r\n\r\n" not in came:
-                    data = sock.recv(65536)
-                    if not data:
-                        return
-                    came += data
-                head, came = came.split(b"\r\n\r\n", 1)
-                length = int(next(line.split(b":")[1] for line in head.lower().split(b"\r\n")
-                                  if line.startswith(b"content-length")))
-                body = bytearray(came[:length])
-                came = came[length:]
-                self.bodies.append(body)
-
-                def rest(seconds=0.3):
-                    sock.settimeout(seconds)
-                    try:
-                        while len(body) < length:
-                            data = sock.recv(min(262144, length - len(body)))
-                            if not data:
-                                return
-                            body.extend(data)
-                    except TimeoutError:
-                        pass
-                    finally:
-                        sock.settimeout(PATIENCE)
-                if length > 1_000_000:
-                    self.early(sock.sendall, rest)
-                    rest(PATIENCE)        # whatever comes is this body, until it is complete
-                    if len(body) < length:
-                        return
-                else:
-                    rest(PATIENCE)
-                    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                                 % len(ANSWER) + ANSWER)
-        except OSError:
-            pass
-        finally:
-            sock.close()
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture
@@ -89,7 +15,7 @@ def provider():
     made = []
 
     def start(early):
-        made.append(Provider(early))
+        made.append(EarlyProvider(early))
         return made[-1]
     yield start
     for one in made:

@@ -1,15 +1,16 @@
 """Proxies on the way to providers: HTTP, HTTP over TLS, SOCKS5."""
+import contextlib
 import socket
 import ssl
 import threading
 
 import pytest
 
+from lib.early import ANSWER, EarlyProvider
 from lib.process import PATIENCE, certificate
 
-ANSWER = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":' \
-         b'{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
 LARGE = "y" * 3_000_000
+VERY_LARGE = "y" * 16_000_000                    # more than all sockets on the way can hold
 NAME, ADDRESS = "lab.test", "198.51.100.7"       # of the provider; only the proxy can resolve it
 
 
@@ -169,6 +170,25 @@ def test_a_tunnel_through_an_http_proxy(place, scheme):
     gateway = place.gateway(f"{scheme}://user:p%40ss@{proxy.address}", f"https://{NAME}:8443/v1", https_proxy="")
     ask_twice(gateway, place.secure)
     assert proxy.asked == [f"CONNECT {NAME}:8443 HTTP/1.1"] and proxy.logins == ["Basic dXNlcjpwQHNz".split()[1]]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_answer_during_an_upload_ends_the_tunnel(place, scheme):
+    """Whatever went through it next would be read as the rest of the first body."""
+    answer = b'{"error":{"message":"slow down","type":"rate_limit_error"}}'
+    provider = EarlyProvider(lambda send, rest: send(
+        b"HTTP/1.1 429 Too Many\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer),
+        server_context(place.cert, place.key))
+    with contextlib.closing(provider):
+        proxy = place.proxy(provider, tls=scheme == "https")
+        gateway = place.gateway(f"{scheme}://{proxy.address}", f"https://{NAME}/v1")
+        assert gateway.chat("lab/m", user=VERY_LARGE).status_code == 429
+        gateway.idle()
+        for _ in range(3):
+            assert gateway.chat("lab/m", user="somebody else").status_code == 200
+        assert len(provider.bodies) == 4 and len(provider.bodies[0]) < len(VERY_LARGE)
+        assert b"somebody else" not in provider.bodies[0] and b"uthorization" not in provider.bodies[0]
+        assert proxy.asked == [f"CONNECT {NAME}:443 HTTP/1.1"] * 2
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
