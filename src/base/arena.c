@@ -35,8 +35,8 @@ enum { RED_ZONE = 0 };
 
 enum {
     MALLOC_OVERHEAD = 16,
-    FIRST_CHUNK = 4096 - MALLOC_OVERHEAD,    /* bytes of the first malloc, a page with its header */
-    SECOND_CHUNK = 8192 - MALLOC_OVERHEAD,
+    FIRST_CHUNK = 4096 - MALLOC_OVERHEAD,     /* bytes of the first malloc unless said otherwise */
+    SECOND_CHUNK = 2048 - MALLOC_OVERHEAD,    /* the next ones double up to CHUNK_MAX */
     CHUNK_MAX = 64 * 1024 - MALLOC_OVERHEAD,
     SPARE_MAX = 16 * 1024,    /* largest chunk that a rewind keeps for the next event */
     OWN_BLOCK = 2048,         /* an arena_try() of this size that does not fit gets its own block */
@@ -71,6 +71,7 @@ struct arena {
     struct block *block;    /* newest */
     struct cleanup *cleanup;
     void *grows;          /* the newest arena_try() when it ends the chunk, else NULL */
+    size_t first;         /* bytes of the first malloc */
     size_t next_chunk;    /* bytes of the next malloc for a chunk */
     size_t limit;
     size_t tried;
@@ -111,26 +112,35 @@ fails_for_test(void)
 }
 
 struct arena *
-arena_create(size_t limit_bytes)
+arena_create_sized(size_t limit_bytes, size_t first_bytes)
 {
-    struct arena *a = check_alloc(malloc(FIRST_CHUNK));
+    CHECK(first_bytes > FIRST_CHUNK_AT + sizeof(struct chunk) && first_bytes <= CHUNK_MAX);
+
+    struct arena *a = check_alloc(malloc(first_bytes));
     struct chunk *first = first_chunk(a);
 
     *a = (struct arena){
         .chunk = first,
+        .first = first_bytes,
         .next_chunk = SECOND_CHUNK,
         .limit = limit_bytes,
-        .held = FIRST_CHUNK,
+        .held = first_bytes,
     };
-    *first = (struct chunk){ .size = FIRST_CHUNK - FIRST_CHUNK_AT - sizeof(*first) };
+    *first = (struct chunk){ .size = first_bytes - FIRST_CHUNK_AT - sizeof(*first) };
     POISON(first->data, first->size);
     return a;
+}
+
+struct arena *
+arena_create(size_t limit_bytes)
+{
+    return arena_create_sized(limit_bytes, FIRST_CHUNK);
 }
 
 void
 arena_count_in(struct arena *a, struct quota_share *share)
 {
-    CHECK(a->share == NULL && a->held == FIRST_CHUNK);
+    CHECK(a->share == NULL && a->held == a->first);
     a->share = share;
 }
 

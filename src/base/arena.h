@@ -14,6 +14,10 @@ struct arena;
 /* A new arena that hands out at most `limit_bytes` through arena_try(). */
 struct arena *arena_create(size_t limit_bytes) NEVER_NULL;
 
+/* The same with a first page of `first_bytes`, which an arena that is reused for a known purpose keeps:
+ * large enough for the usual case, and no larger. */
+struct arena *arena_create_sized(size_t limit_bytes, size_t first_bytes) NEVER_NULL;
+
 /* Resets the arena for its next user: runs the cleanups and releases everything but the first
  * page. */
 void arena_reset(struct arena *a);

@@ -21,7 +21,7 @@ run_deferred(void *arg)
 struct exchange *
 exchange_create(struct worker *w, struct server_request *q)
 {
-    struct arena *a = worker_take_arena(w);
+    struct arena *a = worker_take_arena(w, ARENA_EXCHANGE);
     struct exchange *x = arena_alloc_raw(a, sizeof(*x), alignof(struct exchange));
     const struct http_head *head = server_head(q);
 
@@ -80,7 +80,7 @@ exchange_take_body(struct exchange *x, struct buf body)
         r->arena = arena_create(WORKER_ARENA_BYTES);
         arena_count_in(r->arena, &x->share);
     } else {
-        r->arena = worker_take_arena(x->worker);
+        r->arena = worker_take_arena(x->worker, ARENA_REQUEST);
     }
     return quota_share_set(&x->worker->held, &x->body_held, r->body.n, true);
 }
@@ -101,7 +101,7 @@ exchange_drop_body(struct exchange *x)
         arena_destroy(x->request.arena);
         quota_share_trim(&x->share);
     } else {
-        worker_drop_arena(w, x->request.arena);
+        worker_drop_arena(w, x->request.arena, ARENA_REQUEST);
     }
     x->request.arena = NULL;
     x->request.body = S("");
@@ -451,5 +451,5 @@ exchange_finish(struct exchange *x)
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);
     exchange_drop_body(x);
-    worker_drop_arena(w, x->arena);
+    worker_drop_arena(w, x->arena, ARENA_EXCHANGE);
 }

@@ -169,7 +169,7 @@ choose_output(struct exchange *x)
                 : x->request.stream     ? OUTPUT_EVENTS
                                         : OUTPUT_FOLD;
     if (r->output == OUTPUT_FOLD) {
-        r->fold = worker_take_arena(x->worker);
+        r->fold = worker_take_arena(x->worker, ARENA_REQUEST);
         begin_fold(x, r->fold);
     }
 }
@@ -429,7 +429,7 @@ drop_fold(struct exchange *x)
 {
     struct relay *r = &x->relay;
 
-    worker_drop_arena(x->worker, r->fold);
+    worker_drop_arena(x->worker, r->fold, ARENA_REQUEST);
     r->fold = NULL;
     r->answer = NULL;
 }

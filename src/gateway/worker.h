@@ -43,6 +43,9 @@ struct gateway {
 struct exchange;
 struct endpoint;
 
+/* Arenas for reuse. What each is for decides how large its first page is: see worker.c. */
+enum worker_arena { ARENA_EXCHANGE, ARENA_REQUEST, ARENA_KINDS };
+
 struct worker {
     unsigned index;
     struct gateway *gateway;
@@ -84,8 +87,10 @@ struct worker {
     unsigned peak;
     uint64_t freed_bytes;
     uint64_t trimmed_us;
-    struct arena *spares[WORKER_SPARE_ARENAS];    /* for reuse by later exchanges */
-    unsigned spares_n;
+    struct worker_spares {
+        struct arena *list[WORKER_SPARE_ARENAS];
+        unsigned n;
+    } spares[ARENA_KINDS];    /* for reuse by later exchanges */
     struct arena *scratch;    /* for decoders; rewound after each frame */
     /* heads and documents being put together; empty between uses */
     struct buf text;
@@ -156,8 +161,8 @@ void worker_remove(struct worker *w, struct exchange *x);
 
 /* An empty arena that counts in the worker's share. Return it with worker_drop_arena(), for which
  * NULL is a no-op. */
-struct arena *worker_take_arena(struct worker *w) NEVER_NULL;
-void worker_drop_arena(struct worker *w, struct arena *a);
+struct arena *worker_take_arena(struct worker *w, enum worker_arena kind) NEVER_NULL;
+void worker_drop_arena(struct worker *w, struct arena *a, enum worker_arena kind);
 
 /* The metric series of a target; looked up once. */
 struct metric_series_shard *worker_series(struct worker *w, const struct target *t) NEVER_NULL;
