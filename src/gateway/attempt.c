@@ -181,6 +181,7 @@ attempt_commit(struct exchange *x)
         x->input_estimate = llm_request_estimate_tokens(&x->request);
     attempt_drop_request(x);
     relay_respond(x);
+    server_forget_head(x->q);
     exchange_wake(x);
 }
 

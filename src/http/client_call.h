@@ -118,7 +118,8 @@ struct client_call {
     struct h1_scan scan;
     struct h1_head head;
     struct chunked chunked;
-    uint64_t left;      /* of a body with Content-Length */
+    uint64_t left;                 /* of a body with Content-Length */
+    uint64_t announced_idle_ms;    /* how long the server keeps the connection; or POOL_NOT_SAID */
     void *head_room;    /* fields, then the bytes of the head */
     size_t head_room_bytes;
 };

@@ -169,22 +169,6 @@ client_h1_answered_early(struct client_call *call, int status)
 
 /* --- the end --- */
 
-/* The idle timeout that the server announced: "timeout=5, max=100", in seconds. */
-static uint64_t
-announced_idle_ms(const struct h1_head *head)
-{
-    struct str rest = head->keep_alive_says, part, name, value;
-    uint64_t seconds;
-
-    while (rest.n != 0) {
-        (void)str_cut(rest, ',', &part, &rest);
-        if (str_cut(part, '=', &name, &value) && str_ieq(str_trim(name), S("timeout")) &&
-            str_u64(str_trim(value), &seconds) && seconds <= UINT32_MAX)
-            return seconds * 1000;
-    }
-    return POOL_NOT_SAID;
-}
-
 /* The only place where a connection enters the pool. If a part of this request were missing, the
  * server would read the next request as the rest of the body; if a part of the response were unread,
  * the next call would get it. */
@@ -194,7 +178,7 @@ keep_connection(struct client_call *call)
     CHECK(call->unsent == 0 && !call->cut);
     CHECK(client_h1_is_complete(call));
     pool_put(call->client->pool, call->request.origin, call->sock, call->lease.born_ms,
-        announced_idle_ms(&call->head));
+        call->announced_idle_ms);
     call->sock = NULL;
 }
 

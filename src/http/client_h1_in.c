@@ -103,6 +103,34 @@ settle_body(struct client_call *call)
         call->left = (uint64_t)head->content_length;
 }
 
+/* The idle timeout that the server announced: "timeout=5, max=100", in seconds. */
+static uint64_t
+announced_idle_ms(const struct h1_head *head)
+{
+    struct str rest = head->keep_alive_says, part, name, value;
+    uint64_t seconds;
+
+    while (rest.n != 0) {
+        (void)str_cut(rest, ',', &part, &rest);
+        if (str_cut(part, '=', &name, &value) && str_ieq(str_trim(name), S("timeout")) &&
+            str_u64(str_trim(value), &seconds) && seconds <= UINT32_MAX)
+            return seconds * 1000;
+    }
+    return POOL_NOT_SAID;
+}
+
+/* A head is needed only while it is reported. That of a stream, which may take minutes, is freed; the
+ * others are kept for the next head. */
+static void
+drop_head(struct client_call *call)
+{
+    free(call->head_room);
+    call->head_room = NULL;
+    call->head_room_bytes = 0;
+    call->head.head.fields = (struct http_fields){ NULL, 0 };
+    call->head.keep_alive_says = S("");
+}
+
 static void
 take_head(struct client_call *call, struct str *bytes)
 {
@@ -128,8 +156,11 @@ take_head(struct client_call *call, struct str *bytes)
         return;
     }
     settle_body(call);
+    call->announced_idle_ms = announced_idle_ms(&call->head);
     client_h1_answered_early(call, call->head.head.status);
     client_call_head(call, &call->head.head);
+    if (call->reading != CLIENT_SIZED)
+        drop_head(call);
 }
 
 /* --- the body --- */

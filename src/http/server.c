@@ -152,6 +152,14 @@ server_conn_hold(struct server_request *q, bool begun)
 }
 
 void
+server_conn_free_head(struct server_request *q)
+{
+    free(q->head_room);
+    q->head_room = NULL;
+    q->head_room_bytes = 0;
+}
+
+void
 server_conn_free_body(struct server_request *q)
 {
     buf_fini(&q->body);
@@ -313,7 +321,16 @@ server_destroy(struct server *s)
 const struct http_head *
 server_head(const struct server_request *q)
 {
+    CHECK(q->head_room != NULL);
     return &q->head.head;
+}
+
+void
+server_forget_head(struct server_request *q)
+{
+    CHECK(q->open && q->responded);
+    server_conn_free_head(q);
+    (void)server_conn_hold(q, true);
 }
 
 struct str

@@ -100,7 +100,10 @@ void server_destroy(struct server *s);
 
 /* --- requests --- */
 
+/* Not after server_forget_head(). */
 const struct http_head *server_head(const struct server_request *q);
+/* Frees the head of a request that has been responded to and may take long: a stream. */
+void server_forget_head(struct server_request *q);
 struct str server_peer(const struct server_request *q);
 bool server_is_local(const struct server_request *q);    /* loopback or a Unix socket */
 bool server_is_tls(const struct server_request *q);

@@ -136,6 +136,9 @@ void server_conn_gone(struct server_request *q);
  * reached. */
 bool server_conn_hold(struct server_request *q, bool begun);
 
+/* Releases the head's fields and bytes. */
+void server_conn_free_head(struct server_request *q);
+
 /* Releases the body. */
 void server_conn_free_body(struct server_request *q);
 

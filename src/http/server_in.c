@@ -650,11 +650,8 @@ server_conn_next(struct server_request *q)
     q->served = true;
     q->since_ms = loop_now_ms(q->server->loop);
     server_conn_wake_at(q, q->since_ms + q->server->limits.idle_ms);
-    if (q->head_room_bytes > SERVER_HEAD_KEEP_BYTES) {
-        free(q->head_room);
-        q->head_room = NULL;
-        q->head_room_bytes = 0;
-    }
+    if (q->head_room_bytes > SERVER_HEAD_KEEP_BYTES)
+        server_conn_free_head(q);
     if (!q->taking && (buf_len(&q->in) != 0 || q->stopped))
         loop_defer(q->server->loop, &q->turn);
 }

@@ -29,7 +29,7 @@ TEST(the_idle_timeout_that_a_server_announces_is_obeyed)
         count(w);
         EXPECT_INT(w->idle, said[i].idle);
         if (w->idle != 0)
-            EXPECT(announced_idle_ms(&r.call->head) == said[i].rest_ms);
+            EXPECT(r.call->announced_idle_ms == said[i].rest_ms);
         close(fd);
         finish(&r);
         end_world(w);

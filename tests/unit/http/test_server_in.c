@@ -285,6 +285,44 @@ TEST(heads_and_pipelined_bytes_count_towards_the_memory_limit)
     EXPECT_INT(held.held, 0);
 }
 
+static void
+forget_and_finish(void *arg)
+{
+    struct world *w = arg;
+
+    server_forget_head(w->held);
+    EXPECT(w->held->head_room == NULL);
+    EXPECT(w->server->limits.held->held < 6000);
+    server_write(w->held, S(" and forgotten"));
+    server_end(w->held);
+}
+
+TEST(a_head_that_is_forgotten_takes_no_memory_and_the_next_request_has_its_own)
+{
+    struct quota quota = { .limit = 1000000000 };
+    struct quota_share held = { .quota = &quota };
+    struct server_limits limits = test_limits;
+    char request[6200];
+    struct buf came;
+
+    limits.held = &held;
+    struct world *w = new_world(&limits);
+    int n = sprintf(request, "GET /hold HTTP/1.1\r\nHost: h\r\nX: %06000d\r\n\r\n", 0);
+    int fd = call(w, str_make(request, (size_t)n));
+
+    buf_init(&came, 1 << 20);
+    EXPECT(peer_await(fd, &came, "held"));
+    EXPECT(holds(&quota, 6000, UINT64_MAX));
+    loop_post(w->lb.loop, forget_and_finish, w);
+    EXPECT(peer_await(fd, &came, " and forgotten"));
+    EXPECT(peer_send(fd, S(GET_CLOSE("/sized"))));
+    EXPECT_INT(peer_recv_all(fd, &came), PEER_CLOSED);
+    EXPECT(contains(&came, "one two three"));
+    close(fd);
+    buf_fini(&came);
+    end_world(w);
+}
+
 TEST(at_the_memory_limit_a_head_is_refused_with_a_message)
 {
     struct quota quota = { .limit = 0 };
