@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "gateway/exchange.h"
 #include "gateway/location.h"
+#include "llm/fail.h"
 
 #define ERROR_BODY_BYTES (64u * 1024)
 /* frames that carry no content yet, or one turn's output */
@@ -604,7 +605,7 @@ search_raw(struct exchange *x, struct str text)
 {
     struct relay *r = &x->relay;
 
-    r->raw_failure = r->raw_failure || (r->says_stream && wire_says_failure(text));
+    r->raw_failure = r->raw_failure || (r->says_stream && fail_is_told(text));
     if (!secrets_scan(x->hold->snapshot->secrets, &r->scan, text, !r->raw_failure))
         return OK;
     r->error_event = true;

@@ -267,16 +267,6 @@ enum err wire_check_members(struct arena *a, const struct json *doc,
     const struct read_member *members, enum params_column column,
     struct wire_fault *ret_fault) MUST_CHECK;
 
-/* The error kind that an HTTP status alone stands for. */
-enum err wire_error_kind(int status);
-
-/* Recognises a context overflow by its message, in the wording of all known providers. */
-bool wire_is_context_overflow(struct str message);
-
-/* A copy of a provider's message fit for a caller: at most 2 KB, control characters gone, anything
- * that looks like a key or token ("sk-...", "Bearer ...", "key=...") replaced by "***". */
-struct str wire_scrub(struct arena *a, struct str message);
-
 /* A valid id in [a-zA-Z0-9_-] of at most 64 bytes for one that another provider made: the id itself
  * if it is valid, else `prefix` and a hash of it. Deterministic. */
 struct str wire_safe_id(struct arena *a, struct str id, struct str prefix);
@@ -288,13 +278,3 @@ struct str wire_hash_id(struct arena *a, struct str id, struct str prefix);
 /* Reads {"cache_control":{"type":"ephemeral","ttl":"1h"}} of a part or a tool. Anthropic's, but
  * several hosts of other protocols accept it. */
 enum llm_cache_mark wire_cache_mark(const struct json *j);
-
-/* The media type and base64 text of a "data:" URL. False if `url` is not one. */
-bool wire_data_url(struct str url, struct str *ret_mime, struct str *ret_base64);
-
-/* The media type that the first bytes of base64 data show (png, jpeg, gif, webp, pdf); empty if
- * unknown. */
-struct str wire_sniff_base64(struct str base64);
-
-/* Does a piece of an event stream that nobody decodes say that something failed? */
-bool wire_says_failure(struct str text) MUST_CHECK;

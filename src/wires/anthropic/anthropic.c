@@ -178,12 +178,9 @@ anthropic_add_input(struct buf *out, struct arena *a, struct str args, bool cust
     arena_rewind(a, mark);
 }
 
-/* --- errors --- */
+/* --- failures --- */
 
-static const struct {
-    struct str type;
-    enum err kind;
-} error_types[] = {
+static const struct fail_word fail_rows[] = {
     { S_INIT("invalid_request_error"), ERR_BAD_REQUEST },
     { S_INIT("authentication_error"), ERR_UPSTREAM_AUTH },
     { S_INIT("permission_error"), ERR_UPSTREAM_AUTH },
@@ -196,72 +193,11 @@ static const struct {
     { S_INIT("overloaded_error"), ERR_UPSTREAM_OVERLOADED },
 };
 
-/* The kind that a type stands for; OK if the type is unknown. */
-static enum err
-kind_of_type(struct str type)
-{
-    for (size_t i = 0; i < ARRAY_LEN(error_types); i++)
-        if (str_eq(type, error_types[i].type))
-            return error_types[i].kind;
-    return OK;
-}
-
-/* Intermediaries use invalid_request_error for whatever they refuse, so a type that blames the
- * caller counts only if the status does not contradict it. */
-static enum err
-error_kind(int status, struct str type, struct str message)
-{
-    enum err by_status = wire_error_kind(status);
-    enum err by_type = kind_of_type(type);
-    bool vague = status < 400 || by_status == ERR_BAD_REQUEST;
-    bool blames_caller = by_type == ERR_BAD_REQUEST || by_type == ERR_TOO_LARGE;
-    enum err kind = by_type == OK || (blames_caller && !vague) ? by_status : by_type;
-
-    if (blames_caller || kind == ERR_BAD_REQUEST || kind == ERR_TOO_LARGE) {
-        if (wire_is_context_overflow(message) && (vague || status == 413 || status >= 500))
-            return ERR_CONTEXT_LENGTH;
-        if (str_find(message, S("credit balance is too low")) < message.n)
-            return ERR_UPSTREAM_QUOTA;
-    }
-    return kind;
-}
-
-void
-anthropic_error_fill(
-    struct arena *a, int status, struct str type, struct str message, struct llm_error *ret)
-{
-    *ret = (struct llm_error){
-        .kind = error_kind(status, type, message),
-        .status = status,
-        .type = arena_str(a, str_make(type.p, MIN(type.n, 64))),
-        .retry_after_ms = -1,
-    };
-    ret->message = wire_scrub(a, message);
-    if (ret->message.n == 0)
-        ret->message = str_c(err_row(ret->kind)->sentence);
-    else if (ret->kind == ERR_UPSTREAM_AUTH)    /* "invalid x-api-key": the gateway's, not theirs */
-        ret->message = arena_printf(
-            a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));
-}
-
-bool
-anthropic_error_read(struct arena *a, int status, const struct json *doc, struct llm_error *ret)
-{
-    const struct json *error = json_get(doc, S("error"));
-
-    if (!json_present(error))
-        return false;
-    if (json_is(error, JSON_STRING)) {    /* as some proxies write it */
-        anthropic_error_fill(a, status, S(""), json_str(a, error), ret);
-        return true;
-    }
-    struct str code = json_str(a, json_at(error, "details.error_code"));
-
-    anthropic_error_fill(a, status, json_str(a, json_get(error, S("type"))),
-        json_str(a, json_get(error, S("message"))), ret);
-    ret->code = arena_str(a, str_make(code.p, MIN(code.n, 64)));
-    return true;
-}
+const struct fail_words anthropic_fail_words = {
+    .rows = fail_rows,
+    .count = ARRAY_LEN(fail_rows),
+    .trusted = true,
+};
 
 const struct wire wire_anthropic = {
     .name = S_INIT("anthropic-messages"),

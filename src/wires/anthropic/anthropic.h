@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "llm/fail.h"
 #include "llm/wire.h"
 
 extern const struct wire_caller anthropic_caller;
@@ -55,16 +56,9 @@ void anthropic_add_usage(struct buf *out, const struct llm_usage *u);
  * if it is empty, otherwise wrapped in {"input": ...}, because the API accepts only objects. */
 void anthropic_add_input(struct buf *out, struct arena *a, struct str args, bool custom);
 
-/* --- errors --- */
+/* --- failures --- */
 
-/* Fills *ret, in `a`, from the type and message of an error object. `status` is 0 inside a stream.
- */
-void anthropic_error_fill(
-    struct arena *a, int status, struct str type, struct str message, struct llm_error *ret);
-
-/* An error document, or an error event of a stream. False when `doc` is neither. */
-bool anthropic_error_read(
-    struct arena *a, int status, const struct json *doc, struct llm_error *ret);
+extern const struct fail_words anthropic_fail_words;
 
 /* --- a caller's request --- */
 

@@ -1,9 +1,6 @@
 /* content.c - system text and turns of a planned conversation, for a provider.
- *
- * Media types are corrected here: the API rejects an image whose bytes do not match its media type,
- * and callers often get it wrong.
  */
-#include "base/digest.h"
+#include "llm/media.h"
 #include "wires/anthropic/anthropic.h"
 
 static void
@@ -119,64 +116,42 @@ is_image_type(struct str mime)
     return false;
 }
 
-static bool
-is_text_type(struct str mime)
-{
-    return str_istarts(mime, S("text/")) || str_ieq(mime, S("application/json")) ||
-           str_ieq(mime, S("application/xml")) || str_ieq(mime, S("application/csv"));
-}
-
 /* A text file is sent as text, not as base64. */
 static void
-add_text_document(struct writing *w, struct str base64, const struct llm_part *part)
+add_text_document(struct writing *w, const struct llm_part *part)
 {
-    uint8_t *text = arena_try(w->a, base64.n / 4 * 3 + 3);
-    size_t n = 0;
+    struct str text = S("");
+    enum err e = media_text(w->a, part, &text);
 
-    if (text == NULL)
-        anthropic_refuse(
-            w, ERR_TOO_LARGE, S("messages"), S("the request is too large to be translated"));
-    else if (!digest_base64_decode(base64, text, &n))
+    if (e == ERR_TOO_LARGE)
+        anthropic_refuse(w, e, S("messages"), S("the request is too large to be translated"));
+    else if (e != OK)
         refuse_part(w, "a file whose data is not valid base64");
-    else if (n > 0)
-        add_bytes(w, "document", "text", S("text/plain"), str_make((const char *)text, n), part);
+    else if (text.n > 0)
+        add_bytes(w, "document", "text", S("text/plain"), text, part);
 }
 
-/* An image or a file. Its first bytes decide its media type, because the API checks them. */
+/* An image or a file. */
 static void
 add_media(struct writing *w, const struct llm_part *part)
 {
     const char *type = part->kind == PART_IMAGE ? "image" : "document";
-    struct str mime = part->mime;
-    struct str data = part->data;
 
-    if (part->file_id.n > 0) {
+    if (part->file_id.n > 0)
         add_source(w, type, "file", S("file_id"), part->file_id, part);
-        return;
-    }
-    if (data.n == 0 && !wire_data_url(part->url, &mime, &data)) {
-        if (str_istarts(part->url, S("https://")) || str_istarts(part->url, S("http://")))
-            add_source(w, type, "url", S("url"), part->url, part);
-        else
-            refuse_part(w, "media that is neither base64 data nor an http(s) URL");
-        return;
-    }
-
-    struct str sniffed = wire_sniff_base64(data);
-
-    if (sniffed.n > 0)
-        mime = sniffed;
-    else if (str_ieq(mime, S("image/jpg")))
-        mime = S("image/jpeg");
-    if (is_image_type(mime))
-        add_bytes(w, "image", "base64", mime, data, part);
-    else if (str_ieq(mime, S("application/pdf")))
-        add_bytes(w, "document", "base64", mime, data, part);
-    else if (is_text_type(mime))
-        add_text_document(w, data, part);
-    else
+    else if (part->data.n > 0 && is_image_type(part->mime))
+        add_bytes(w, "image", "base64", part->mime, part->data, part);
+    else if (part->data.n > 0 && str_ieq(part->mime, S("application/pdf")))
+        add_bytes(w, "document", "base64", part->mime, part->data, part);
+    else if (part->data.n > 0 && media_is_text(part->mime))
+        add_text_document(w, part);
+    else if (part->data.n > 0)
         refuse_part(w, part->kind == PART_IMAGE ? "an image other than JPEG, PNG, GIF or WebP"
                                                 : "a file other than PDF, text or image");
+    else if (str_istarts(part->url, S("https://")) || str_istarts(part->url, S("http://")))
+        add_source(w, type, "url", S("url"), part->url, part);
+    else
+        refuse_part(w, "media that is neither base64 data nor an http(s) URL");
 }
 
 /* A part of a user message or a tool result. */

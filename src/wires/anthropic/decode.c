@@ -301,8 +301,7 @@ on_error(struct wire_reader *r, struct decoder *d UNUSED, const struct json *doc
 {
     struct llm_error error;
 
-    if (!anthropic_error_read(r->scratch, 0, doc, &error))
-        anthropic_error_fill(r->scratch, 0, S(""), S(""), &error);
+    fail_read_document(r->scratch, &anthropic_fail_words, 0, doc, &error);
     emit_error(r, &error);
     return OK;
 }
@@ -432,7 +431,8 @@ anthropic_read_answer(struct wire_reader *r, struct str body)
 
     if (doc == NULL)
         return e;
-    if (anthropic_error_read(r->scratch, 0, doc, &error)) {
+    if (json_present(json_get(doc, S("error")))) {
+        fail_read_document(r->scratch, &anthropic_fail_words, 0, doc, &error);
         emit_error(r, &error);
         return OK;
     }

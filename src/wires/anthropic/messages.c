@@ -4,6 +4,7 @@
  * origin, for a provider of the same protocol; plain-text documents become text, which every
  * protocol has.
  */
+#include "llm/media.h"
 #include "wires/anthropic/anthropic.h"
 
 enum { PARTS_MAX = 100000 };    /* messages, blocks and tools */
@@ -116,6 +117,21 @@ add_text(struct reading *rd, struct part_list *list, struct str text)
 static void read_content(struct reading *rd, const struct json *content, struct part_list *list);
 
 static void
+read_bytes(struct reading *rd, const struct json *source, struct llm_part *part)
+{
+    struct str mime = anthropic_required_text(rd, source, "media_type");
+
+    media_set_data(part, mime, anthropic_required_text(rd, source, "data"));
+}
+
+static void
+read_url(struct reading *rd, const struct json *source, struct llm_part *part)
+{
+    if (!media_set_url(part, anthropic_required_text(rd, source, "url")))
+        anthropic_complain(rd, ERR_BAD_REQUEST, "source.url", "Input should be a valid URL");
+}
+
+static void
 read_image(struct reading *rd, const struct json *block, struct part_list *list)
 {
     const struct json *source = json_get(block, S("source"));
@@ -123,10 +139,9 @@ read_image(struct reading *rd, const struct json *block, struct part_list *list)
     struct llm_part *part = add_part(rd, list, PART_IMAGE);
 
     if (json_str_is(type, S("base64"))) {
-        part->mime = anthropic_required_text(rd, source, "media_type");
-        part->data = anthropic_required_text(rd, source, "data");
+        read_bytes(rd, source, part);
     } else if (json_str_is(type, S("url"))) {
-        part->url = anthropic_required_text(rd, source, "url");
+        read_url(rd, source, part);
     } else if (json_str_is(type, S("file"))) {
         part->file_id = anthropic_required_text(rd, source, "file_id");
     } else {
@@ -158,11 +173,10 @@ read_document(struct reading *rd, const struct json *block, struct part_list *li
 
     part->name = title;
     if (json_str_is(type, S("base64"))) {
-        part->mime = anthropic_required_text(rd, source, "media_type");
-        part->data = anthropic_required_text(rd, source, "data");
+        read_bytes(rd, source, part);
     } else if (json_str_is(type, S("url"))) {
-        part->url = anthropic_required_text(rd, source, "url");
         part->mime = S("application/pdf");    /* the only kind of document that may be given by URL */
+        read_url(rd, source, part);
     } else if (json_str_is(type, S("file"))) {
         part->file_id = anthropic_required_text(rd, source, "file_id");
     } else {

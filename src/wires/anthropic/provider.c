@@ -483,25 +483,10 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
     }
 }
 
-/* --- errors --- */
-
-/* The body may come from a proxy: HTML is of no use to a caller, a line of text may be. */
 static void
 read_error(struct arena *a, int status, struct str body, struct llm_error *ret)
 {
-    enum { QUOTED_MAX = 512 };
-    const struct json *doc = json_parse(a, body, NULL, NULL);
-    struct str text = str_trim(body);
-
-    if (anthropic_error_read(a, status, doc, ret))
-        return;
-    if (json_is(json_get(doc, S("message")), JSON_STRING))
-        text = json_str(a, json_get(doc, S("message")));
-    else if (json_is(json_get(doc, S("detail")), JSON_STRING))
-        text = json_str(a, json_get(doc, S("detail")));
-    else if (doc != NULL || str_starts(text, S("<")))
-        text = S("");
-    anthropic_error_fill(a, status, S(""), str_make(text.p, MIN(text.n, QUOTED_MAX)), ret);
+    fail_read(a, &anthropic_fail_words, status, body, ret);
 }
 
 static const char *const forward[] = { "anthropic-version", "anthropic-beta", NULL };

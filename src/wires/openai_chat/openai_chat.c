@@ -3,6 +3,8 @@
  */
 #include "wires/openai_chat/openai_chat.h"
 
+#include "llm/fail.h"
+
 static void
 write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t)
 {
@@ -175,6 +177,44 @@ edit_request(const struct llm_request *r, const struct wire_target *t, struct wi
         edit_max_tokens(r, edits);
     if (r->op == OP_CHAT)
         edit_messages(r, t, edits);
+}
+
+/* --- failures --- */
+
+static const struct fail_word fail_rows[] = {
+    { S_INIT("insufficient_quota"), ERR_UPSTREAM_QUOTA },
+    { S_INIT("billing_hard_limit_reached"), ERR_UPSTREAM_QUOTA },
+    { S_INIT("billing_not_active"), ERR_UPSTREAM_QUOTA },
+    { S_INIT("insufficient_balance"), ERR_UPSTREAM_QUOTA },
+    { S_INIT("payment_required"), ERR_UPSTREAM_QUOTA },
+    { S_INIT("context_length_exceeded"), ERR_CONTEXT_LENGTH },
+    { S_INIT("too_many_prompt_tokens"), ERR_CONTEXT_LENGTH },
+    { S_INIT("content_filter"), ERR_CONTENT_FILTER },
+    { S_INIT("content_policy_violation"), ERR_CONTENT_FILTER },
+    { S_INIT("moderation_blocked"), ERR_CONTENT_FILTER },
+    { S_INIT("ResponsibleAIPolicyViolation"), ERR_CONTENT_FILTER },
+    { S_INIT("model_not_found"), ERR_UPSTREAM_NO_MODEL },
+    { S_INIT("model_decommissioned"), ERR_UPSTREAM_NO_MODEL },
+    { S_INIT("DeploymentNotFound"), ERR_UPSTREAM_NO_MODEL },
+    { S_INIT("invalid_api_key"), ERR_UPSTREAM_AUTH },
+    { S_INIT("authentication_error"), ERR_UPSTREAM_AUTH },
+    { S_INIT("permission_denied"), ERR_UPSTREAM_AUTH },
+    { S_INIT("rate_limit_exceeded"), ERR_RATE_LIMIT },
+    { S_INIT("rate_limit_error"), ERR_RATE_LIMIT },
+    { S_INIT("RateLimitReached"), ERR_RATE_LIMIT },
+    { S_INIT("overloaded_error"), ERR_UPSTREAM_OVERLOADED },
+    { S_INIT("server_error"), ERR_UPSTREAM_ERROR },
+    { S_INIT("internal_server_error"), ERR_UPSTREAM_ERROR },
+    { S_INIT("api_error"), ERR_UPSTREAM_ERROR },
+    { S_INIT("invalid_request_error"), ERR_BAD_REQUEST },
+};
+
+static const struct fail_words fail_words = { .rows = fail_rows, .count = ARRAY_LEN(fail_rows) };
+
+void
+openai_read_error(struct arena *a, int status, struct str body, struct llm_error *ret)
+{
+    fail_read(a, &fail_words, status, body, ret);
 }
 
 /* --- the wire --- */

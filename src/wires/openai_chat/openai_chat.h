@@ -1,6 +1,6 @@
 /* openai_chat.h - what the files of the OpenAI Chat wire share.
  *
- *     openai_chat.c            the wire itself: routes, edits in place
+ *     openai_chat.c     the wire itself: routes, edits in place, words of failures
  *     read_request.c    caller's JSON -> struct llm_request
  *     read_messages.c   ... its messages
  *     write_answer.c    events -> caller's JSON and stream
@@ -8,7 +8,6 @@
  *     write_messages.c  ... its messages
  *     read_answer.c     provider's JSON and stream -> events
  *     read_calls.c      ... its tool calls
- *     read_error.c      provider's failures, in all their shapes
  *
  * Private to the wire; everybody else goes through struct wire. The members that
  * struct wire calls are documented there.

@@ -1,6 +1,8 @@
 /* read_messages.c - reads an OpenAI caller's messages. */
 #include "wires/openai_chat/reading.h"
 
+#include "llm/media.h"
+
 /* --- parts of a message --- */
 
 static struct llm_part *
@@ -16,31 +18,13 @@ add_text(struct openai_reading *rd, struct llm_part ***tail, struct str text)
         add_part(rd, tail, PART_TEXT)->text = text;
 }
 
-/* Corrects the media type if the bytes show another one: providers reject a wrong type. */
-static void
-set_data(struct llm_part *part, struct str mime, struct str data)
-{
-    struct str seen = wire_sniff_base64(data);
-
-    part->mime = seen.n > 0 ? seen : mime;
-    part->data = data;
-}
-
 /* A URL, or a data URL that contains the bytes. */
 static enum err
 set_url(struct openai_reading *rd, const struct where *w, struct llm_part *part, struct str url)
 {
-    struct str mime;
-    struct str data;
-
-    if (!str_istarts(url, S("data:"))) {
-        part->url = url;
-        return OK;
-    }
-    if (!wire_data_url(url, &mime, &data))
-        return openai_bad(rd, w, "url", "a data URL must look like data:image/png;base64,...");
-    set_data(part, mime, data);
-    return OK;
+    return media_set_url(part, url)
+               ? OK
+               : openai_bad(rd, w, "url", "a data URL must look like data:image/png;base64,...");
 }
 
 static enum err
@@ -169,7 +153,7 @@ read_file_part(
         return OK;
     if (str_istarts(data, S("data:")) || str_istarts(data, S("http")))
         return set_url(rd, &inner, part, data);
-    set_data(part, S("application/octet-stream"), data);
+    media_set_data(part, S("application/octet-stream"), data);
     return OK;
 }
 

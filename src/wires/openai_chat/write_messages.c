@@ -5,7 +5,7 @@
  */
 #include "wires/openai_chat/writing.h"
 
-#include "base/digest.h"
+#include "llm/media.h"
 
 enum { ID_MAX = 40 };    /* OpenAI's own limit for a call's id */
 
@@ -27,8 +27,7 @@ call_id(const struct writing *w, struct str id)
 static bool
 is_media(const struct llm_part *part)
 {
-    return part->kind == PART_IMAGE || part->kind == PART_AUDIO || part->kind == PART_VIDEO ||
-           part->kind == PART_FILE;
+    return media_is(part->kind);
 }
 
 /* A block of this wire for which there is no part kind. */
@@ -98,17 +97,17 @@ add_video(struct writing *w, const struct llm_part *part)
 static enum err
 add_text_file(struct writing *w, const struct llm_part *part)
 {
-    char *text = arena_try(w->r->arena, 3 * (part->data.n / 4) + 3);
-    size_t n = 0;
+    struct str text;
+    enum err e = media_text(w->r->arena, part, &text);
 
-    if (text == NULL) {
+    if (e == ERR_TOO_LARGE)
         *w->fault = (struct wire_fault){ .message = S("the request is larger than allowed") };
-        return ERR_TOO_LARGE;
-    }
-    if (!digest_base64_decode(part->data, (uint8_t *)text, &n))
+    else if (e != OK)
         return refuse(w, S("a document is not valid base64"));
+    if (e != OK)
+        return e;
     buf_add(w->out, S("{\"type\":\"text\",\"text\":"));
-    json_add_str(w->out, str_make(text, n));
+    json_add_str(w->out, text);
     buf_add_c(w->out, '}');
     return OK;
 }
@@ -124,7 +123,7 @@ add_file(struct writing *w, const struct llm_part *part)
     }
     if (part->data.n == 0)
         return refuse(w, S("a document can be sent to this provider only as bytes"));
-    if (str_istarts(part->mime, S("text/")))
+    if (media_is_text(part->mime))
         return add_text_file(w, part);
     buf_add(w->out, S("{\"type\":\"file\",\"file\":{\"filename\":"));
     json_add_str(w->out, part->name.n > 0 ? part->name : S("document.pdf"));

@@ -15,6 +15,7 @@
 #include "http/h1.h"
 #include "http/multipart.h"
 #include "http/sse.h"
+#include "llm/fail.h"
 #include "llm/wire.h"
 #include "tests/test.h"
 #include "tests/unit/steps.h"
@@ -951,7 +952,7 @@ static void
 run_undecoded(struct str input, const void *arg, struct cost *c)
 {
     (void)arg;
-    EXPECT(!wire_says_failure(input));
+    EXPECT(!fail_is_told(input));
     c->ok = true;
 }
 

@@ -101,99 +101,6 @@ TEST(no_more_edits_than_there_is_room_for)
     EXPECT(!wire_edit_add(&e, 0, 0, S("x")));
 }
 
-TEST(a_status_alone_tells_whose_fault_it_is)
-{
-    EXPECT_INT(wire_error_kind(400), ERR_BAD_REQUEST);
-    EXPECT_INT(wire_error_kind(401), ERR_UPSTREAM_AUTH);
-    EXPECT_INT(wire_error_kind(402), ERR_UPSTREAM_QUOTA);
-    EXPECT_INT(wire_error_kind(403), ERR_UPSTREAM_AUTH);
-    EXPECT_INT(wire_error_kind(404), ERR_UPSTREAM_NO_MODEL);
-    EXPECT_INT(wire_error_kind(408), ERR_UPSTREAM_TIMEOUT);
-    EXPECT_INT(wire_error_kind(413), ERR_TOO_LARGE);
-    EXPECT_INT(wire_error_kind(422), ERR_BAD_REQUEST);
-    EXPECT_INT(wire_error_kind(429), ERR_RATE_LIMIT);
-    EXPECT_INT(wire_error_kind(500), ERR_UPSTREAM_ERROR);
-    EXPECT_INT(wire_error_kind(503), ERR_UPSTREAM_OVERLOADED);
-    EXPECT_INT(wire_error_kind(504), ERR_UPSTREAM_TIMEOUT);
-    EXPECT_INT(wire_error_kind(529), ERR_UPSTREAM_OVERLOADED);
-    EXPECT_INT(wire_error_kind(302), ERR_UPSTREAM_ERROR);
-}
-
-TEST(what_a_status_says_of_the_provider_is_not_blamed_on_the_caller)
-{
-    static const int theirs[] = { 409, 421, 424, 425, 499, 500, 501, 502, 520, 521, 523, 525, 526,
-        527, 530, 599 };
-
-    for (size_t i = 0; i < ARRAY_LEN(theirs); i++)
-        EXPECT_INT(wire_error_kind(theirs[i]), ERR_UPSTREAM_ERROR);
-    EXPECT_INT(wire_error_kind(522), ERR_UPSTREAM_TIMEOUT);
-    EXPECT_INT(wire_error_kind(524), ERR_UPSTREAM_TIMEOUT);
-    EXPECT_INT(wire_error_kind(415), ERR_BAD_REQUEST);
-}
-
-TEST(a_context_overflow_is_known_by_each_provider_s_wording)
-{
-    EXPECT(wire_is_context_overflow(S("This model's maximum context length is 8192 tokens.")));
-    EXPECT(wire_is_context_overflow(S("prompt is too long: 200001 tokens > 200000 maximum")));
-    EXPECT(wire_is_context_overflow(S("The input token count (9) exceeds the maximum number")));
-    EXPECT(wire_is_context_overflow(S("Input is too long for requested model.")));
-    EXPECT(wire_is_context_overflow(S("prompt too long; exceeded max context length by 4 tokens")));
-    EXPECT(wire_is_context_overflow(S("the request exceeds the available context size")));
-    EXPECT(!wire_is_context_overflow(S("max_tokens is too large: 5000")));
-    EXPECT(!wire_is_context_overflow(S("Rate limit reached: too many tokens per minute")));
-    EXPECT(!wire_is_context_overflow(S("")));
-}
-
-static void
-expect_scrubbed(struct str message, const char *expected)
-{
-    struct arena *a = arena_create(64 * 1024);
-
-    EXPECT_STR(wire_scrub(a, message), expected);
-    arena_destroy(a);
-}
-
-TEST(keys_and_tokens_are_starred_out)
-{
-    expect_scrubbed(S("bad key sk-proj-abc123DEF456."), "bad key ***.");
-    expect_scrubbed(S("(sk-ant-api03-x_y-z)"), "(***)");
-    expect_scrubbed(S("Authorization: Bearer abcdef123456"), "Authorization: Bearer ***");
-    expect_scrubbed(S("GET /v1?key=AIzaSyA1234567&x=1"), "GET /v1?key=***&x=1");
-    expect_scrubbed(S("api_key: 0123456789abcdef"), "api_key: ***");
-    expect_scrubbed(S("Incorrect API key provided: ab**********yz. See"),
-        "Incorrect API key provided: ***. See");
-    expect_scrubbed(S("token eyJhbGciOiJIUzI1NiJ9.e30.abc"), "token ***");
-}
-
-TEST(ordinary_sentences_are_left_alone)
-{
-    expect_scrubbed(S("Unrecognized key: reasoning_effort"), "Unrecognized key: reasoning_effort");
-    expect_scrubbed(S("Unexpected token: undefined"), "Unexpected token: undefined");
-    expect_scrubbed(S("the task-force asks for sk-8 only"), "the task-force asks for sk-8 only");
-}
-
-TEST(control_characters_become_blanks)
-{
-    expect_scrubbed(S("\n a\x01"
-                      "b\r\nc\x7f "),
-        "a b  c");
-}
-
-TEST(a_long_message_is_cut_between_characters)
-{
-    struct arena *a = arena_create(64 * 1024);
-    char text[3 * SCRUB_MAX];
-
-    for (size_t i = 0; i < sizeof(text); i += 3)
-        memcpy(text + i, "\xe2\x82\xac", 3);
-
-    struct str cut = wire_scrub(a, str_make(text, sizeof(text)));
-
-    EXPECT_INT(cut.n, SCRUB_MAX / 3 * 3);
-    EXPECT(memcmp(cut.p, text, cut.n) == 0);
-    arena_destroy(a);
-}
-
 TEST(a_valid_id_stays_and_any_other_becomes_the_same_hash_every_time)
 {
     struct arena *a = arena_create(64 * 1024);
@@ -207,34 +114,6 @@ TEST(a_valid_id_stays_and_any_other_becomes_the_same_hash_every_time)
     EXPECT(str_starts(wire_safe_id(a, S(""), S("call_")), S("call_")));
     EXPECT(!str_eq(wire_hash_id(a, S("ok"), S("u_")), S("ok")));
     arena_destroy(a);
-}
-
-TEST(a_data_url_gives_its_type_and_its_bytes)
-{
-    struct str mime;
-    struct str data;
-
-    EXPECT(wire_data_url(S("data:image/png;base64,aGk="), &mime, &data));
-    EXPECT_STR(mime, "image/png");
-    EXPECT_STR(data, "aGk=");
-    EXPECT(wire_data_url(S("DATA:text/plain;charset=utf-8;BASE64,aGk="), &mime, &data));
-    EXPECT_STR(mime, "text/plain");
-    EXPECT(!wire_data_url(S("data:text/plain,hi"), &mime, &data));
-    EXPECT(!wire_data_url(S("data:image/png;base64,"), &mime, &data));
-    EXPECT(!wire_data_url(S("data:image/png;base64"), &mime, &data));
-    EXPECT(!wire_data_url(S("https://a.example/x;base64,aGk="), &mime, &data));
-}
-
-TEST(media_are_known_by_their_first_bytes)
-{
-    EXPECT_STR(wire_sniff_base64(S("iVBORw0KGgoAAAAN")), "image/png");
-    EXPECT_STR(wire_sniff_base64(S("/9j/4AAQ")), "image/jpeg");
-    EXPECT_STR(wire_sniff_base64(S("R0lGODlhAQAB")), "image/gif");
-    EXPECT_STR(wire_sniff_base64(S("UklGRhI0VnhXRUJQVlA4IA==")), "image/webp");
-    EXPECT_STR(wire_sniff_base64(S("UklGRhI0VnhXQVZFZm10IA==")), "");
-    EXPECT_STR(wire_sniff_base64(S("JVBERi0xLjQ=")), "application/pdf");
-    EXPECT_STR(wire_sniff_base64(S("aGVsbG8=")), "");
-    EXPECT_STR(wire_sniff_base64(S("")), "");
 }
 
 /* --- members that readers could tell apart differently --- */

@@ -1,0 +1,498 @@
+/* fail.c - kinds of errors by status, word and message; scrubbing. */
+#include "llm/fail.h"
+
+/* --- what a status and a message say --- */
+
+enum err
+fail_kind(int status)
+{
+    switch (status) {
+    case 401:
+    case 403:    /* the caller's key was accepted, so the gateway's own credentials are at fault */
+    case 407:
+        return ERR_UPSTREAM_AUTH;
+    case 402:
+        return ERR_UPSTREAM_QUOTA;
+    case 404:
+        return ERR_UPSTREAM_NO_MODEL;
+    case 413:
+        return ERR_TOO_LARGE;
+    case 408:
+    case 504:
+    case 522:    /* Cloudflare: could not connect to the origin, or the origin did not answer */
+    case 524:
+        return ERR_UPSTREAM_TIMEOUT;
+    case 409:    /* about the provider's state, not about the request */
+    case 421:
+    case 424:
+    case 425:
+    case 499:
+        return ERR_UPSTREAM_ERROR;
+    case 429:
+        return ERR_RATE_LIMIT;
+    case 503:
+    case 529:
+        return ERR_UPSTREAM_OVERLOADED;
+    default:
+        return status >= 400 && status < 500 ? ERR_BAD_REQUEST : ERR_UPSTREAM_ERROR;
+    }
+}
+
+/* Offset of `needle` (lower case) in `s`, ignoring ASCII case, or s.n. */
+static size_t
+find_folded(struct str s, struct str needle)
+{
+    for (size_t i = 0; needle.n <= s.n && i <= s.n - needle.n; i++)
+        if (str_ieq(str_make(s.p + i, needle.n), needle))
+            return i;
+    return s.n;
+}
+
+static bool
+holds(struct str s, struct str needle)
+{
+    return find_folded(s, needle) < s.n;
+}
+
+/* Recognises a context overflow by its message, in the wording of all known providers. */
+static bool
+is_context_overflow(struct str message)
+{
+    /* Both halves must occur; an empty second half always does. */
+    static const struct {
+        struct str first;
+        struct str second;
+    } wordings[] = {
+        { S_INIT("maximum context length"), S_INIT("") },    /* OpenAI, DeepSeek, vLLM */
+        { S_INIT("context_length_exceeded"), S_INIT("") },
+        { S_INIT("reduce the length of the"), S_INIT("") },
+        { S_INIT("exceeds the context window"), S_INIT("") },
+        { S_INIT("exceed context limit"), S_INIT("") },       /* Anthropic, with max_tokens */
+        { S_INIT("prompt is too long"), S_INIT("") },         /* Anthropic */
+        { S_INIT("prompt too long"), S_INIT("") },            /* Ollama */
+        { S_INIT("input is too long"), S_INIT("") },          /* Bedrock */
+        { S_INIT("input tokens exceeded"), S_INIT("") },      /* Nova */
+        { S_INIT("input token count"), S_INIT("exceed") },    /* Gemini */
+        { S_INIT("too_many_tokens"), S_INIT("") },            /* Cohere */
+        { S_INIT("too many tokens"), S_INIT("size limit") },
+        { S_INIT("too_many_prompt_tokens"), S_INIT("") },          /* Perplexity */
+        { S_INIT("available context size"), S_INIT("exceed") },    /* llama.cpp */
+        { S_INIT("max context length"), S_INIT("exceed") },
+        { S_INIT("maximum prompt length"), S_INIT("") },    /* xAI */
+    };
+
+    if (message.n > 4096)
+        message.n = 4096;
+    for (size_t i = 0; i < ARRAY_LEN(wordings); i++)
+        if (holds(message, wordings[i].first) &&
+            (wordings[i].second.n == 0 || holds(message, wordings[i].second)))
+            return true;
+    return false;
+}
+
+/* --- scrubbing --- */
+
+enum { SCRUB_MAX = 2048 };
+
+static bool
+is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == '-';
+}
+
+/* Characters that occur in credentials, and in masks that other gateways put over them. */
+static bool
+is_secret_char(char c)
+{
+    return is_word(c) || c == '.' || c == '*' || c == '+' || c == '/' || c == '=' || c == '~';
+}
+
+static size_t
+secret_length(struct str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && is_secret_char(s.p[n]))
+        n++;
+    while (n > 0 && s.p[n - 1] == '.')    /* ends the sentence, not the key */
+        n--;
+    return n;
+}
+
+/* Whether it looks random rather than like a word: "Invalid key: temperature" is useful to the
+ * caller. */
+static bool
+looks_secret(struct str s)
+{
+    bool digit = false;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '*')
+            return true;
+        digit = digit || (s.p[i] >= '0' && s.p[i] <= '9');
+    }
+    return s.n >= 24 || (digit && s.n >= 8);
+}
+
+/* Words that may be followed by a secret; *ret_skip is their length. */
+static bool
+names_secret(struct str s, size_t *ret_skip)
+{
+    static const struct str names[] = {
+        S_INIT("bearer "),
+        S_INIT("basic "),
+        S_INIT("key provided: "),
+        S_INIT("key="),
+        S_INIT("key: "),
+        S_INIT("token="),
+        S_INIT("token: "),
+        S_INIT("secret="),
+        S_INIT("secret: "),
+        S_INIT("password="),
+        S_INIT("authorization: "),
+        S_INIT("signature="),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!str_istarts(s, names[i]))
+            continue;
+        *ret_skip = names[i].n;
+        return true;
+    }
+    return false;
+}
+
+/* Prefixes of keys of well-known services. */
+static bool
+begins_like_key(struct str s)
+{
+    static const struct str beginnings[] = {
+        S_INIT("sk-"),
+        S_INIT("sk_"),
+        S_INIT("pk-"),
+        S_INIT("rk-"),
+        S_INIT("sess-"),
+        S_INIT("xai-"),
+        S_INIT("gsk_"),
+        S_INIT("csk-"),
+        S_INIT("hf_"),
+        S_INIT("r8_"),
+        S_INIT("nvapi-"),
+        S_INIT("pplx-"),
+        S_INIT("AIza"),
+        S_INIT("ya29."),
+        S_INIT("eyJ"),
+        S_INIT("AKIA"),
+        S_INIT("ASIA"),
+        S_INIT("ghp_"),
+        S_INIT("github_pat_"),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
+        if (str_starts(s, beginnings[i]) && secret_length(s) >= beginnings[i].n + 5)
+            return true;
+    return false;
+}
+
+struct scrubbed {
+    char *p;
+    size_t n;
+};
+
+static void
+put(struct scrubbed *out, struct str s)
+{
+    size_t n = MIN(s.n, SCRUB_MAX - out->n);
+
+    if (n > 0)
+        memcpy(out->p + out->n, s.p, n);
+    out->n += n;
+}
+
+/* Copies one character of `s`, or replaces a secret by stars; returns the number of bytes consumed.
+ */
+static size_t
+scrub_step(struct scrubbed *out, struct str s, bool at_word)
+{
+    size_t skip = 0;
+    unsigned char c = (unsigned char)s.p[0];
+
+    if (at_word && begins_like_key(s)) {
+        put(out, S("***"));
+        return secret_length(s);
+    }
+    if (names_secret(s, &skip)) {
+        size_t secret = secret_length(str_skip(s, skip));
+
+        if (looks_secret(str_make(s.p + skip, secret))) {
+            put(out, str_make(s.p, skip));
+            put(out, S("***"));
+            return skip + secret;
+        }
+    }
+    if (c < 0x20 || c == 0x7f)
+        put(out, S(" "));
+    else
+        put(out, str_make(s.p, 1));
+    return 1;
+}
+
+/* `n`, or less so that a UTF-8 character is not cut. */
+static size_t
+whole_characters(const char *p, size_t n)
+{
+    size_t at = n;
+
+    while (at > 0 && n - at < 3 && ((unsigned char)p[at - 1] & 0xc0) == 0x80)
+        at--;
+    if (at == 0 || (unsigned char)p[at - 1] < 0xc0)
+        return n;
+
+    unsigned char lead = (unsigned char)p[at - 1];
+    size_t needs = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+
+    return n - at + 1 < needs ? at - 1 : n;
+}
+
+struct str
+fail_scrub(struct arena *a, struct str message)
+{
+    struct scrubbed out = { .p = arena_array(a, char, SCRUB_MAX + 1) };
+
+    while (message.n > 0 && out.n < SCRUB_MAX) {
+        bool at_word = out.n == 0 || !is_word(out.p[out.n - 1]);
+        size_t used = scrub_step(&out, message, at_word);
+
+        message = str_skip(message, used);
+    }
+    return str_trim(str_make(out.p, whole_characters(out.p, out.n)));
+}
+
+/* --- words --- */
+
+enum {
+    WORD_MAX = 128,
+    PROSE_MAX = 300,
+};
+
+/* A string, or anything else as JSON text; truncated and scrubbed. */
+static struct str
+words_of(struct arena *a, const struct json *j, size_t most)
+{
+    struct str s = json_is(j, JSON_STRING) ? json_str(a, j) : json_raw(j);
+
+    if (!json_present(j))
+        return S("");
+    return fail_scrub(a, str_make(s.p, MIN(s.n, most)));
+}
+
+/* The first entry of FastAPI's {"detail":[{"loc":["body","model"],"msg":"..."}]}. */
+static struct str
+detail_words(struct arena *a, const struct json *detail)
+{
+    const struct json *first = json_is(detail, JSON_ARRAY) ? json_iter(detail).next : NULL;
+    const struct json *msg = json_get(first, S("msg"));
+    const struct json *loc = json_get(first, S("loc"));
+
+    if (detail->type == JSON_ARRAY && json_is_empty(detail))
+        return S("");
+    if (msg == NULL)
+        return words_of(a, detail, 4096);
+    return arena_printf(
+        a, STR_FMT " " STR_FMT, STR_ARG(words_of(a, msg, 1024)), STR_ARG(words_of(a, loc, 256)));
+}
+
+/* The object that holds message, type and code, however deeply it is wrapped. */
+static const struct json *
+unwrap(const struct json *doc)
+{
+    static const char *const wraps[] = { "error", "errors" };
+    bool deeper = true;
+
+    while (deeper) {
+        deeper = false;
+        if (json_is(doc, JSON_ARRAY) && !json_is_empty(doc)) {
+            doc = json_iter(doc).next;
+            deeper = true;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(wraps) && !deeper; i++) {
+            const struct json *inner = json_get(doc, str_c(wraps[i]));
+
+            if (json_is(inner, JSON_OBJECT) ||
+                (json_is(inner, JSON_ARRAY) && !json_is_empty(inner))) {
+                doc = inner;
+                deeper = true;
+            }
+        }
+    }
+    return doc;
+}
+
+static void
+read_words(struct arena *a, const struct json *doc, struct llm_error *ret)
+{
+    const struct json *inner = unwrap(doc);
+    const struct json *detail = json_get(inner, S("detail"));
+
+    ret->message = words_of(a, json_get(inner, S("message")), 8192);
+    if (ret->message.n == 0 && json_present(detail))
+        ret->message = detail_words(a, detail);
+    if (ret->message.n == 0)    /* {"error":"text"} */
+        ret->message = words_of(a, json_get(inner, S("error")), 8192);
+    if (ret->message.n == 0 && json_is(inner, JSON_STRING))
+        ret->message = words_of(a, inner, 8192);
+    if (!json_str_is(json_get(inner, S("type")), S("error")))    /* which says nothing */
+        ret->type = words_of(a, json_get(inner, S("type")), WORD_MAX);
+    ret->code = words_of(a, json_get(inner, S("code")), WORD_MAX);
+    if (ret->code.n == 0)    /* Anthropic */
+        ret->code = words_of(a, json_at(inner, "details.error_code"), WORD_MAX);
+    ret->param = words_of(a, json_get(inner, S("param")), WORD_MAX);
+}
+
+/* The status inside the error document, for when the HTTP status is a success. */
+static int
+inner_status(const struct json *doc)
+{
+    static const char *const keys[] = { "status_code", "code", "raw_status_code", "status" };
+    const struct json *inner = unwrap(doc);
+
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        int64_t status = json_i64(json_get(inner, str_c(keys[i])), 0);
+
+        if (status >= 400 && status < 600)
+            return (int)status;
+    }
+    return 0;
+}
+
+/* The kind that a code or type stands for; OK if it is unknown. */
+static enum err
+kind_by_word(const struct fail_words *words, const struct llm_error *e)
+{
+    for (size_t i = 0; i < words->count; i++)
+        if (str_ieq(e->code, words->rows[i].word) || str_ieq(e->type, words->rows[i].word))
+            return words->rows[i].kind;
+    return OK;
+}
+
+/* Anthropic answers 400 when its account is empty, which only its message shows. */
+static bool
+blames_our_account(struct str message)
+{
+    return str_find(message, S("credit balance is too low")) < message.n;
+}
+
+/* xAI answers 400 for a wrong key, which only its message shows. */
+static bool
+blames_our_key(struct str message)
+{
+    struct str start = str_make(message.p, MIN(message.n, 64));
+
+    return str_istarts(start, S("Incorrect API key")) || str_istarts(start, S("Invalid API key")) ||
+           str_istarts(start, S("API key not valid"));
+}
+
+/* `status` may be 0, unknown. A word that blames the caller counts only if the status does not
+ * contradict it: intermediaries use such words for whatever they refuse. */
+static enum err
+kind_of(const struct fail_words *words, int status, const struct llm_error *e)
+{
+    enum err by_status = status == 0 ? ERR_UPSTREAM_ERROR : fail_kind(status);
+    enum err by_word = kind_by_word(words, e);
+    bool vague = status == 0 || by_status == ERR_BAD_REQUEST;
+    bool blames_caller = by_word == ERR_BAD_REQUEST || by_word == ERR_TOO_LARGE;
+
+    if (by_word == ERR_UPSTREAM_QUOTA)
+        return by_word;
+    if ((vague || status == 413 || status >= 500) && is_context_overflow(e->message))
+        return ERR_CONTEXT_LENGTH;
+    if (vague && blames_our_account(e->message))
+        return ERR_UPSTREAM_QUOTA;
+    if (vague && blames_our_key(e->message))
+        return ERR_UPSTREAM_AUTH;
+    if (by_word == ERR_CONTENT_FILTER && status == 403)
+        return by_word;
+    if (by_word == ERR_RATE_LIMIT && status == 413)    /* Groq: exceeds the tokens per minute */
+        return by_word;
+    if (by_word == OK || (!vague && (blames_caller || !words->trusted)) ||
+        (status != 0 && by_word == ERR_UPSTREAM_ERROR))
+        return by_status;
+    return by_word;
+}
+
+static bool
+looks_like_markup(struct str body)
+{
+    return str_starts(str_trim(body), S("<"));
+}
+
+/* Sets the kind, and a message if there is none. */
+static void
+finish(struct arena *a, const struct fail_words *words, int status, struct llm_error *ret)
+{
+    ret->kind = kind_of(words, status, ret);
+    if (ret->message.n == 0)
+        ret->message = str_c(err_row(ret->kind)->sentence);
+    /* Otherwise the provider's message would read as if the caller's own key were wrong. */
+    else if (ret->kind == ERR_UPSTREAM_AUTH)
+        ret->message = arena_printf(
+            a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));
+}
+
+void
+fail_read_document(struct arena *a, const struct fail_words *words, int status,
+    const struct json *doc, struct llm_error *ret)
+{
+    *ret = (struct llm_error){ .status = status, .retry_after_ms = -1 };
+    read_words(a, doc, ret);
+    finish(a, words, status < 400 ? inner_status(doc) : status, ret);
+}
+
+void
+fail_read(struct arena *a, const struct fail_words *words, int status, struct str body,
+    struct llm_error *ret)
+{
+    static const struct json_limits limits = { .depth = 32, .values = 10000 };
+    const struct json *doc = json_parse(a, body, &limits, NULL);
+
+    if (doc != NULL) {
+        fail_read_document(a, words, status, doc, ret);
+        return;
+    }
+    *ret = (struct llm_error){ .status = status, .retry_after_ms = -1 };
+    if (!looks_like_markup(body))
+        ret->message = fail_scrub(a, str_make(body.p, MIN(body.n, PROSE_MAX)));
+    finish(a, words, status < 400 ? 0 : status, ret);
+}
+
+/* --- streams that nobody decodes --- */
+
+/* Without the blanks and line ends at its beginning alone. */
+static struct str
+skip_blanks(struct str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && (s.p[n] == ' ' || s.p[n] == '\t' || s.p[n] == '\r' || s.p[n] == '\n'))
+        n++;
+    return str_skip(s, n);
+}
+
+bool
+fail_is_told(struct str text)
+{
+    const struct str member = S("\"error\"");
+
+    if (str_find(text, S("event: error")) != text.n || str_find(text, S("event:error")) != text.n ||
+        str_find(text, S(".failed")) != text.n)
+        return true;
+    for (size_t at = str_find(text, member); at != text.n; at = str_find(text, member)) {
+        text = str_skip(text, at + member.n);
+        struct str value = skip_blanks(text);
+
+        if (!str_starts(value, S(":")) || !str_starts(skip_blanks(str_skip(value, 1)), S("null")))
+            return true;
+    }
+    return false;
+}
