@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "mock/text.h"
 #include "base/clock.h"
+#include "llm/answer.h"
 
 enum {
     FREE_MAX = 512,    /* answers kept for reuse */
@@ -37,6 +37,10 @@ struct mock_answer {
     uint64_t token_due_us;
     uint64_t sent_n;    /* tokens or recorded events so far */
     size_t turn_bytes;
+
+    struct event_sink sink;        /* writes events into mock->frame */
+    struct llm_request request;    /* what the writer needs of it */
+    struct wire_writer writer;
 
     struct mock_cursor cursor;    /* of a script */
     struct mock_step step;
@@ -142,16 +146,19 @@ finish(struct mock_answer *a, enum mock_outcome outcome)
 
 /* --- faults that change the answer from the start --- */
 
+/* The document of an error, or the frame that ends a stream. */
 static struct str
 error_document(struct mock_answer *a, int status, bool in_stream)
 {
-    struct mock_refusal e = {
-        .status = status,
-        .message = S("The server had an error while processing your request (simulated)."),
-    };
+    const struct mock_provider *p = mock_provider_of(a->t.wire);
+    struct llm_error e = mock_error_by(p, a->arena, MOCK_FAULT_STATUS, status);
+    struct llm_event ev = { .kind = EVENT_ERROR, .error = &e };
 
     buf_reset(&a->mock->frame, SLICE_BYTES);
-    a->t.wire->write_error(&a->mock->frame, &e, (struct str){ NULL, 0 }, in_stream);
+    if (in_stream)
+        a->sink.emit(&a->sink, &ev);
+    else
+        a->t.wire->caller->write_error(&a->mock->frame, &e, S(""));
     return arena_str(a->arena, buf_str(&a->mock->frame));
 }
 
@@ -254,6 +261,17 @@ put(struct mock_answer *a, struct str bytes)
     }
 }
 
+/* Sends a frame like this one, which ends in the middle of its JSON. */
+static void
+put_broken(struct mock_answer *a, struct str frame)
+{
+    size_t brace = str_chr(frame, '{');
+
+    put(a, brace < frame.n ? str_make(frame.p, brace) : S("data: "));
+    put(a, S("{\"broken"));
+    put(a, str_ends(frame, S("\n\n")) || brace == frame.n ? S("\n\n") : S("\n"));
+}
+
 /* Sends the start of `bytes` and a very long field; the rest follows the padding. */
 static void
 put_padded(struct mock_answer *a, struct str bytes)
@@ -324,7 +342,7 @@ apply_fault(struct mock_answer *a, struct str frame)
         finish(a, MOCK_FAULTED);
         return false;
     case MOCK_FAULT_MALFORMED:
-        put(a, a->t.wire->malformed);
+        put_broken(a, frame);
         put(a, frame);
         return true;
     case MOCK_FAULT_HUGE_LINE:
@@ -338,44 +356,97 @@ apply_fault(struct mock_answer *a, struct str frame)
 
 /* --- a script --- */
 
+static void
+write_event(struct event_sink *sink, const struct llm_event *ev)
+{
+    struct mock_answer *a = CONTAINER_OF(sink, struct mock_answer, sink);
+
+    a->t.wire->caller->write_event(&a->writer, ev);
+}
+
+/* The frames without the last one. */
+static struct str
+without_terminator(struct str frames)
+{
+    struct str blank = str_ends(frames, S("\n\n")) ? S("\n\n") : S("\n");
+    struct str kept = S("");
+
+    for (size_t n = 1; n < frames.n; n++)
+        if (str_ends(str_make(frames.p, n), blank))
+            kept = str_make(frames.p, n);
+    return kept;
+}
+
 static bool
 send_step(struct mock_answer *a)
 {
     struct mock *m = a->mock;
     const struct mock_step *step = &a->step;
-    bool token;
 
     if (!a->has_step && !mock_script_next(a->t.script, &a->cursor, &a->step)) {
         finish(a, a->t.outcome);
         return false;
     }
     a->has_step = true;
-    token = mock_step_is_token(step);
-    if (token && a->token_due_us > clock_now_us()) {
+    if (step->timed && a->token_due_us > clock_now_us()) {
         a->due_us = a->token_due_us;
         return true;
     }
-    if (step->kind == MOCK_STEP_END && a->t.fault == MOCK_FAULT_NO_DONE) {
-        finish(a, a->t.outcome);
-        return false;
-    }
     buf_reset(&m->frame, SLICE_BYTES);
-    a->t.wire->write_step(&m->frame, a->t.script, step);
-    bool middle = step->kind == MOCK_STEP_FINISH || (token && a->sent_n >= a->t.plan.after);
+    mock_script_emit(a->t.script, step, &a->sink);
+
+    struct str frame = buf_str(&m->frame);
+    bool middle = step->event.kind == EVENT_FINISH || (step->timed && a->sent_n >= a->t.plan.after);
+
+    if (step->event.kind == EVENT_END && a->t.fault == MOCK_FAULT_NO_DONE)
+        frame = without_terminator(frame);
     if (middle && !a->fault_done && a->t.fault != MOCK_FAULT_NONE) {
-        bool goes_on = apply_fault(a, buf_str(&m->frame));
+        bool goes_on = apply_fault(a, frame);
         if (!goes_on || a->stage != STAGE_BODY)
             return goes_on;
     } else {
-        put(a, buf_str(&m->frame));
+        put(a, frame);
     }
     a->has_step = false;
-    if (token) {
+    if (step->timed) {
+        if (a->sent_n == 0 && a->t.script->provider->pings)
+            put(a, a->t.wire->caller->keepalive);
         a->sent_n += step->tokens;
         a->token_due_us += token_time_us(a, step->tokens);
         mock_count_add(&m->hub->count.output_tokens, step->tokens);
     }
     return true;
+}
+
+static void
+init_writer(struct wire_writer *w, const struct mock_script *s, const struct llm_request *r,
+    struct arena *keep, struct buf *out)
+{
+    *w = (struct wire_writer){
+        .wire = r->wire,
+        .request = r,
+        .keep = keep,
+        .out = out,
+        .id = mock_random_id(keep, S("")),
+        .model = r->model,
+        .created_s = s != NULL ? s->created_s : 0,
+    };
+}
+
+bool
+mock_write_whole(const struct mock_script *s, const struct llm_request *r, struct buf *out)
+{
+    struct mock_cursor c = { 0 };
+    struct mock_step step;
+    struct llm_answer ans;
+    struct wire_writer w;
+
+    answer_init(&ans, s->arena);
+    while (mock_script_next(s, &c, &step))
+        mock_script_emit(s, &step, &ans.sink);
+    init_writer(&w, s, r, s->arena, out);
+    r->wire->caller->write_answer(&w, &ans);
+    return !ans.too_large && !out->overflow;
 }
 
 /* --- a recorded case --- */
@@ -555,6 +626,16 @@ mock_answer_start(struct mock_answer *a, const struct mock_reply *t)
     uint64_t now = clock_now_us();
 
     a->t = *t;
+    a->sink.emit = write_event;
+    a->request = (struct llm_request){
+        .arena = a->arena,
+        .op = t->op,
+        .wire = t->wire,
+        .model = t->script != NULL ? t->script->model : S(""),
+        .stream = t->stream,
+        .want_usage = t->want_usage,
+    };
+    init_writer(&a->writer, t->script, &a->request, a->arena, &a->mock->frame);
     if (a->t.fault != MOCK_FAULT_NONE) {
         mock_count_add(&a->mock->hub->count.faults[a->t.fault], 1);
         change_answer(a);

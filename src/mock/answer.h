@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "mock/hub.h"
-#include "mock/wire.h"
 #include "http/server.h"
+#include "mock/hub.h"
+#include "mock/script.h"
 
 struct mock_answer;
 
@@ -28,7 +28,9 @@ enum mock_outcome { MOCK_COMPLETED, MOCK_REFUSED, MOCK_FAULTED, MOCK_ABORTED };
 
 /* How an answer is sent. Slices that are not in `arena` must outlive the answer. */
 struct mock_reply {
-    const struct mock_wire *wire;
+    const struct wire *wire;
+    enum llm_op op;
+    bool want_usage;
     struct mock_plan plan;    /* from mock_plan_outlive() */
     enum mock_fault fault;
     int status;
@@ -52,6 +54,10 @@ void mock_answer_start(struct mock_answer *a, const struct mock_reply *t);
 /* Events of the server for the request. */
 void mock_answer_writable(struct mock_answer *a);
 void mock_answer_gone(struct mock_answer *a);
+
+/* Appends the script's whole answer. False: it would be too large. */
+bool mock_write_whole(
+    const struct mock_script *s, const struct llm_request *r, struct buf *out) MUST_CHECK;
 
 /* Frees the free list. */
 void mock_answers_drop(struct mock *m);

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/endpoints.h"
 #include "mock/answer.h"
-#include "mock/text.h"
+#include "mock/values.h"
 
 enum {
     SCRATCH_BYTES = 512 * 1024 * 1024,
@@ -14,66 +15,60 @@ enum {
     FRAME_KEEP_BYTES = 256 * 1024,
     FIELDS_BYTES = 16 * 1024,
     BODY_BYTES = 64 * 1024 * 1024,
-    REQUEST_ID_ROOM = 40,
     IDLE_MS = 5 * 60 * 1000,
-};
-
-struct route {
-    const char *method;
-    const char *path;    /* after an optional "/v1" */
-    const struct mock_wire *wire;
-
-    /* Appends the whole answer, for routes without a conversation; NULL: the wire writes it. */
-    bool (*answer)(struct mock_ask *ask, struct buf *out, struct mock_refusal *why);
-};
-
-static const struct route routes[] = {
-    { "POST", "/chat/completions", &mock_openai_chat, NULL },
-    { "POST", "/completions", &mock_openai_completions, NULL },
-    { "POST", "/embeddings", &mock_openai_chat, mock_openai_embeddings },
-    { "POST", "/moderations", &mock_openai_chat, mock_openai_moderations },
-    { "POST", "/messages", &mock_anthropic, NULL },
-    { "POST", "/messages/count_tokens", &mock_anthropic, mock_anthropic_count_tokens },
+    WHOLE_EVENT_TOKENS = 1000,    /* of an answer that is not streamed */
 };
 
 /* One request while it is being read. */
 struct call {
     struct mock *mock;
     struct server_request *q;
-    const struct mock_wire *wire;
-    const struct route *route;    /* NULL: a path that only recordings can answer */
-    struct mock_ask ask;
+    const struct http_head *head;
+    const struct endpoint *endpoint;
+    const struct wire *wire;
+    const struct mock_provider *provider;
     struct mock_plan plan;
-    struct mock_refusal why;
+    struct llm_request r;
+    struct str prompt;    /* of a text completion */
+    struct llm_error why;
 };
 
 /* --- short answers --- */
 
+/* The fields of an answer; *ret_id is the request's id. */
 static struct str
-head_fields(struct mock *m, const struct mock_wire *wire, const char *type, char *request_id)
+head_fields(struct call *v, struct str type, struct str *ret_id)
 {
-    buf_reset(&m->fields, FIELDS_BYTES);
-    buf_printf(&m->fields, "content-type: %s\r\n", type);
-    if (wire != NULL)
-        wire->write_fields(&m->fields, request_id);
-    return buf_str(&m->fields);
+    struct buf *fields = &v->mock->fields;
+
+    buf_reset(fields, FIELDS_BYTES);
+    if (type.n != 0)
+        http_add_field(fields, S("content-type"), type);
+    mock_add_fields(v->provider, v->mock->scratch, fields, ret_id);
+    return buf_str(fields);
 }
 
-static void
-answer_plain(struct mock *m, struct server_request *q, int status)
+static struct mock_reply
+make_reply(struct call *v, enum mock_fault fault, int status)
 {
-    char unused[REQUEST_ID_ROOM];
-
-    server_answer(q, status, head_fields(m, NULL, "application/json", unused), buf_str(&m->frame));
+    return (struct mock_reply){
+        .wire = v->wire,
+        .op = v->r.op,
+        .want_usage = v->r.want_usage,
+        .plan = mock_plan_outlive(&v->plan),
+        .fault = fault,
+        .status = status,
+        .outcome = MOCK_COMPLETED,
+    };
 }
 
-/* Sends an error in the provider's format. Also used for a status fault, with its delays. */
+/* Sends v->why. Also used for a status fault, with its delays. */
 static void
 refuse(struct call *v, enum mock_fault fault)
 {
     struct mock *m = v->mock;
-    char id[REQUEST_ID_ROOM] = "";
-    struct str fields = head_fields(m, v->wire, "application/json", id);
+    struct str id;
+    struct str fields = head_fields(v, S("application/json"), &id);
     int status = v->why.status;
 
     if (fault != MOCK_FAULT_NONE && (status == 429 || status == 503 || status == 529) &&
@@ -82,7 +77,7 @@ refuse(struct call *v, enum mock_fault fault)
         fields = buf_str(&m->fields);
     }
     buf_reset(&m->frame, FRAME_KEEP_BYTES);
-    v->wire->write_error(&m->frame, &v->why, str_c(id), false);
+    v->wire->caller->write_error(&m->frame, &v->why, id);
     if (fault == MOCK_FAULT_NONE) {
         mock_count_outcome(m->hub, MOCK_REFUSED);
         server_answer(v->q, status, fields, buf_str(&m->frame));
@@ -90,26 +85,18 @@ refuse(struct call *v, enum mock_fault fault)
     }
 
     struct mock_answer *a = mock_answer_create(m, v->q);
-    struct mock_reply t = {
-        .wire = v->wire,
-        .plan = mock_plan_outlive(&v->plan),
-        .fault = fault,
-        .status = status,
-        .fields = arena_str(mock_answer_arena(a), fields),
-        .document = arena_str(mock_answer_arena(a), buf_str(&m->frame)),
-        .outcome = MOCK_FAULTED,
-    };
+    struct mock_reply t = make_reply(v, fault, status);
+
+    t.fields = arena_str(mock_answer_arena(a), fields);
+    t.document = arena_str(mock_answer_arena(a), buf_str(&m->frame));
+    t.outcome = MOCK_FAULTED;
     mock_answer_start(a, &t);
 }
 
 static void
-refuse_with(struct call *v, int status, const char *code, const char *message)
+refuse_with(struct call *v, enum err kind, int status, struct str message)
 {
-    v->why = (struct mock_refusal){
-        .status = status,
-        .code = str_c(code),
-        .message = str_c(message),
-    };
+    v->why = (struct llm_error){ .kind = kind, .status = status, .message = message };
     refuse(v, MOCK_FAULT_NONE);
 }
 
@@ -119,20 +106,14 @@ static void
 send_recorded(struct call *v, const struct mock_case *c, enum mock_fault fault)
 {
     struct mock_answer *a = mock_answer_create(v->mock, v->q);
-    struct mock_reply t = {
-        .wire = v->wire,
-        .plan = mock_plan_outlive(&v->plan),
-        .fault = fault,
-        .status = c->status,
-        .content_type = c->type,
-        .fields = c->fields,
-        .stream = c->stream,
-        .recorded = c,
-        .outcome = v->plan.cut < c->count || (!c->stream && v->plan.cut < c->body.n)
-                       ? MOCK_FAULTED
-                       : MOCK_COMPLETED,
-    };
+    struct mock_reply t = make_reply(v, fault, c->status);
 
+    t.content_type = c->type;
+    t.fields = c->fields;
+    t.stream = c->stream;
+    t.recorded = c;
+    if (v->plan.cut < c->count || (!c->stream && v->plan.cut < c->body.n))
+        t.outcome = MOCK_FAULTED;
     server_drop_body(v->q);
     mock_answer_start(a, &t);
 }
@@ -149,60 +130,55 @@ static void
 send_document(struct call *v, enum mock_fault fault, uint64_t tokens)
 {
     struct mock *m = v->mock;
-    char id[REQUEST_ID_ROOM];
-    struct str fields = head_fields(m, v->wire, "application/json", id);
+    struct str json = S("application/json");
+    struct str id;
 
     if (is_immediate(v, fault)) {
         mock_count_add(&m->hub->count.output_tokens, tokens);
         mock_count_outcome(m->hub, MOCK_COMPLETED);
-        server_answer(v->q, 200, fields, buf_str(&m->frame));
+        server_answer(v->q, 200, head_fields(v, json, &id), buf_str(&m->frame));
         return;
     }
 
     struct mock_answer *a = mock_answer_create(m, v->q);
-    struct str type_line = S("content-type: application/json\r\n");
-    struct mock_reply t = {
-        .wire = v->wire,
-        .plan = mock_plan_outlive(&v->plan),
-        .fault = fault,
-        .status = 200,
-        .content_type = S("application/json"),
-        .fields = arena_str(mock_answer_arena(a), str_skip(fields, type_line.n)),
-        .document = arena_str(mock_answer_arena(a), buf_str(&m->frame)),
-        .tokens = tokens,
-        .outcome = MOCK_COMPLETED,
-    };
+    struct mock_reply t = make_reply(v, fault, 200);
+
+    t.content_type = json;
+    t.fields = arena_str(mock_answer_arena(a), head_fields(v, S(""), &id));
+    t.document = arena_str(mock_answer_arena(a), buf_str(&m->frame));
+    t.tokens = tokens;
     server_drop_body(v->q);
     mock_answer_start(a, &t);
+}
+
+/* The script of this request, in `a`. */
+static struct mock_script *
+make_script(struct call *v, struct arena *a)
+{
+    struct mock_script *s = arena_new(a, struct mock_script);
+
+    s->arena = a;
+    s->provider = v->provider;
+    mock_script_make(s, &v->r, v->prompt, &v->plan);
+    mock_count_add(&v->mock->hub->count.input_tokens, (uint64_t)s->usage.input);
+    return s;
 }
 
 static void
 send_stream(struct call *v, enum mock_fault fault)
 {
-    struct mock *m = v->mock;
-    struct mock_answer *a = mock_answer_create(m, v->q);
+    struct str type = v->wire->caller->stream_type;
+    struct mock_answer *a = mock_answer_create(v->mock, v->q);
     struct arena *arena = mock_answer_arena(a);
-    struct mock_script *s = arena_new(arena, struct mock_script);
-    char id[REQUEST_ID_ROOM];
+    struct mock_reply t = make_reply(v, fault, 200);
+    struct str id;
 
-    s->arena = arena;
-    mock_script_make(s, &v->ask, &v->plan);
-    v->wire->begin(s);
-    mock_count_add(&m->hub->count.input_tokens, s->input_tokens);
-
-    buf_reset(&m->fields, FIELDS_BYTES);
-    v->wire->write_fields(&m->fields, id);
-    struct mock_reply t = {
-        .wire = v->wire,
-        .plan = mock_plan_outlive(&v->plan),
-        .fault = fault,
-        .status = 200,
-        .content_type = S("text/event-stream; charset=utf-8"),
-        .fields = arena_str(arena, buf_str(&m->fields)),
-        .stream = true,
-        .script = s,
-        .outcome = MOCK_COMPLETED,
-    };
+    t.content_type = str_starts(type, S("text/"))
+                         ? arena_printf(arena, STR_FMT "; charset=utf-8", STR_ARG(type))
+                         : type;
+    t.fields = arena_str(arena, head_fields(v, S(""), &id));
+    t.stream = true;
+    t.script = make_script(v, arena);
     server_drop_body(v->q);
     mock_answer_start(a, &t);
 }
@@ -210,41 +186,15 @@ send_stream(struct call *v, enum mock_fault fault)
 static void
 send_whole(struct call *v, enum mock_fault fault)
 {
-    struct mock *m = v->mock;
-    struct mock_script s = { .arena = m->scratch };
+    struct buf *out = &v->mock->frame;
+    struct mock_script *s = make_script(v, v->mock->scratch);
 
-    mock_script_make(&s, &v->ask, &v->plan);
-    v->wire->begin(&s);
-    mock_count_add(&m->hub->count.input_tokens, s.input_tokens);
-    buf_reset(&m->frame, FRAME_KEEP_BYTES);
-    v->wire->write_whole(&m->frame, &s);
-    if (m->frame.overflow) {
-        refuse_with(v, 400, NULL, "the simulated answer would be larger than 64 MB");
-        return;
-    }
-    send_document(v, fault, s.output_tokens);
-}
-
-/* --- faults --- */
-
-/* Writes the error document, if the fault is one. False for other kinds of faults. */
-static bool
-is_error_fault(struct call *v, enum mock_fault fault, int status)
-{
-    if (fault == MOCK_FAULT_QUOTA)
-        status = 429;
-    else if (fault == MOCK_FAULT_CONTEXT)
-        status = 400;
-    else if (fault != MOCK_FAULT_STATUS)
-        return false;
-
-    v->why = (struct mock_refusal){
-        .status = status,
-        .message =
-            arena_printf(v->mock->scratch, "Simulated error %d: %s.", status, http_reason(status)),
-    };
-    v->wire->fault_error(fault, &v->why);
-    return true;
+    s->event_tokens = WHOLE_EVENT_TOKENS;
+    buf_reset(out, FRAME_KEEP_BYTES);
+    if (mock_write_whole(s, &v->r, out))
+        send_document(v, fault, (uint64_t)s->usage.output);
+    else
+        refuse_with(v, ERR_BAD_REQUEST, 400, S("the simulated answer would be larger than 64 MB"));
 }
 
 /* --- reading a request --- */
@@ -253,7 +203,7 @@ static bool
 read_fields(struct call *v, char *why, size_t why_size)
 {
     static const struct str prefix = S_INIT("x-mock-");
-    const struct http_fields *f = &v->ask.head->fields;
+    const struct http_fields *f = &v->head->fields;
     bool faults_replaced = false;
 
     for (size_t i = 0; i < f->count; i++) {
@@ -277,30 +227,28 @@ static bool
 read_plan(struct call *v)
 {
     char why[256];
-    bool fine = mock_plan_read_query(&v->plan, v->ask.head->query, why, sizeof(why)) &&
+    bool fine = mock_plan_read_query(&v->plan, v->head->query, why, sizeof(why)) &&
                 read_fields(v, why, sizeof(why)) &&
-                mock_plan_read_model(&v->plan, v->ask.model, why, sizeof(why));
+                mock_plan_read_model(&v->plan, v->r.model, why, sizeof(why));
 
-    if (!fine)
-        mock_refuse(&v->ask, &v->why, 400, NULL, (struct str){ NULL, 0 }, "openclaw mock: %s", why);
-    return fine;
+    return fine || mock_refuse(v->mock->scratch, &v->why, S(""), "openclaw mock: %s", why);
 }
 
 static bool
 read_document(struct call *v)
 {
     struct json_error error;
-    struct str body = server_body(v->q);
 
-    v->ask.doc = json_parse(v->mock->scratch, body, NULL, &error);
-    if (v->ask.doc == NULL)
-        return mock_refuse(&v->ask, &v->why, 400, NULL, (struct str){ NULL, 0 },
+    v->r.body = server_body(v->q);
+    v->r.doc = json_parse(v->mock->scratch, v->r.body, NULL, &error);
+    if (v->r.doc == NULL)
+        return mock_refuse(v->mock->scratch, &v->why, S(""),
             "We could not parse the JSON body of your request: %s at byte %zu.", error.what,
             error.offset);
-    if (!json_is(v->ask.doc, JSON_OBJECT))
-        return mock_refuse(&v->ask, &v->why, 400, NULL, (struct str){ NULL, 0 },
-            "Invalid type for the body: expected an object.");
-    v->ask.model = json_str(v->mock->scratch, json_get(v->ask.doc, S("model")));
+    if (!json_is(v->r.doc, JSON_OBJECT))
+        return mock_refuse(
+            v->mock->scratch, &v->why, S(""), "Invalid type for the body: expected an object.");
+    v->r.model = json_str(v->mock->scratch, json_get(v->r.doc, S("model")));
     return true;
 }
 
@@ -312,43 +260,77 @@ check_model(struct call *v)
     struct str name;
     struct str options;
 
-    if (hub->options.model_count == 0 || v->ask.model.n == 0)
+    if (hub->options.model_count == 0 || v->r.model.n == 0)
         return true;
-    str_cut(v->ask.model, ';', &name, &options);
+    str_cut(v->r.model, ';', &name, &options);
     for (size_t i = 0; i < hub->model_count; i++)
         if (str_eq(hub->models[i], name))
             return true;
-    return mock_refuse(&v->ask, &v->why, 404, "model_not_found", (struct str){ NULL, 0 },
-        "The model `" STR_FMT "` does not exist or you do not have access to it.",
-        STR_ARG(str_make(name.p, MIN(name.n, 200))));
+    v->why = (struct llm_error){
+        .kind = ERR_NO_MODEL,
+        .status = 404,
+        .message = arena_printf(v->mock->scratch,
+            "The model `" STR_FMT "` does not exist or you do not have access to it.",
+            STR_ARG(str_make(name.p, MIN(name.n, 200)))),
+    };
+    return false;
 }
 
-static bool
-check_key(struct call *v)
-{
-    struct str key = v->mock->hub->options.key;
-
-    return key.n == 0 || v->wire->check_key(&v->ask, key, &v->why);
-}
-
+/* A text completion, whose prompt no wire reads. */
 static void
-answer_value(struct call *v, enum mock_fault fault)
+read_prompt(struct call *v)
+{
+    const struct json *prompt = json_get(v->r.doc, S("prompt"));
+    const struct json *stop = json_get(v->r.doc, S("stop"));
+
+    if (json_is(prompt, JSON_ARRAY) && !json_is_empty(prompt))
+        prompt++;    /* the first of several */
+    v->prompt = json_str(v->mock->scratch, prompt);
+    if (json_is(stop, JSON_STRING)) {
+        v->r.stop = arena_new(v->mock->scratch, struct llm_word);
+        v->r.stop->text = json_str(v->mock->scratch, stop);
+    }
+}
+
+/* Reads the request as its wire's callers are read, then judges it as a provider does. */
+static bool
+read_request(struct call *v)
+{
+    struct wire_fault fault = { .message = S("") };
+    bool talk = v->r.op == OP_CHAT || v->r.op == OP_COUNT_TOKENS;
+    enum err e = v->wire->caller->read_head(&v->r, &fault);
+
+    if (e == OK && talk)
+        e = llm_request_expand(&v->r, &fault);
+    if (e != OK) {
+        v->why = mock_error_of(v->wire, e, &fault);
+        return false;
+    }
+    if (v->r.op == OP_COMPLETE)
+        read_prompt(v);
+    return !talk || mock_judge(v->provider, v->head, &v->r, v->plan.strict, &v->why);
+}
+
+/* Routes that are answered by one document without a model. */
+static bool
+write_document(struct call *v)
 {
     struct buf *out = &v->mock->frame;
 
     buf_reset(out, FRAME_KEEP_BYTES);
-    if (!v->route->answer(&v->ask, out, &v->why)) {
-        refuse(v, MOCK_FAULT_NONE);
-        return;
-    }
-    mock_count_add(&v->mock->hub->count.input_tokens, mock_input_tokens(&v->ask));
-    send_document(v, fault, 0);
+    if (v->r.op == OP_EMBED)
+        return mock_embeddings(&v->r, out, &v->why);
+    if (v->r.op == OP_RELAY)
+        return mock_moderations(&v->r, out, &v->why);
+    v->wire->caller->write_token_count(out, mock_input_tokens(&v->r));
+    return true;
 }
 
 /* The parts common to all requests have been read; now answers this one. */
 static void
 answer_post(struct call *v)
 {
+    bool simulated = v->r.op != OP_RELAY || v->endpoint == &endpoints[ENDPOINT_moderations];
     const struct mock_case *c = NULL;
     int status = 0;
     enum mock_fault fault;
@@ -356,48 +338,62 @@ answer_post(struct call *v)
     if (v->plan.case_name.n != 0) {
         c = mock_cases_find(v->mock->hub->cases, v->plan.case_name);
         if (c == NULL) {
-            refuse_with(v, 404, "model_not_found", "openclaw mock: there is no such recorded case");
+            refuse_with(v, ERR_NO_MODEL, 404, S("openclaw mock: there is no such recorded case"));
             return;
         }
-    } else if (v->route == NULL) {
-        refuse_with(v, 404, NULL, "Invalid URL (the simulated provider has no such route)");
+    } else if (!simulated) {
+        refuse_with(
+            v, ERR_NO_ROUTE, 404, S("Invalid URL (the simulated provider has no such route)"));
         return;
-    } else if (!check_model(v) || (v->route->answer == NULL && !v->wire->read(&v->ask, &v->why))) {
+    } else if (!check_model(v) || !read_request(v)) {
         refuse(v, MOCK_FAULT_NONE);
         return;
     }
 
     fault = mock_plan_draw(&v->plan, &status);
-    if (is_error_fault(v, fault, status))
+    if (fault == MOCK_FAULT_STATUS || fault == MOCK_FAULT_QUOTA || fault == MOCK_FAULT_CONTEXT) {
+        v->why = mock_error_by(v->provider, v->mock->scratch, fault, status);
         refuse(v, fault);
-    else if (c != NULL)
+    } else if (c != NULL) {
         send_recorded(v, c, fault);
-    else if (v->route->answer != NULL)
-        answer_value(v, fault);
-    else if (v->ask.stream)
-        send_stream(v, fault);
-    else
-        send_whole(v, fault);
+    } else if (v->r.op == OP_CHAT || v->r.op == OP_COMPLETE) {
+        if (v->r.stream)
+            send_stream(v, fault);
+        else
+            send_whole(v, fault);
+    } else if (write_document(v)) {
+        mock_count_add(&v->mock->hub->count.input_tokens, (uint64_t)mock_input_tokens(&v->r));
+        send_document(v, fault, 0);
+    } else {
+        refuse(v, MOCK_FAULT_NONE);
+    }
 }
 
+/* Finds the request's route and wire, and counts it. */
 static void
 begin_call(struct call *v, struct mock *m, struct server_request *q)
 {
+    const struct http_head *head = server_head(q);
+    struct http_path path = { .text = head->path };
+    enum err e;
+
+    (void)http_path_normalise(m->scratch, endpoint_path(head->path), &path);
     *v = (struct call){
         .mock = m,
         .q = q,
-        .wire = &mock_openai_chat,
+        .head = head,
+        .endpoint = endpoint_find(head->method, &path, &e),
         .plan = m->hub->options.plan,
-        .ask = { .arena = m->scratch, .head = server_head(q), .n = 1, .top_logprobs = -1 },
     };
-    v->ask.plan = &v->plan;
-}
-
-/* "/v1/chat/completions" -> "/chat/completions". */
-static struct str
-route_path(struct str path)
-{
-    return str_starts(path, S("/v1/")) ? str_skip(path, strlen("/v1")) : path;
+    v->wire = endpoint_wire(v->endpoint, head);
+    v->provider = mock_provider_of(v->wire);
+    v->r = (struct llm_request){
+        .arena = m->scratch,
+        .op = e == OK ? v->endpoint->op : OP_RELAY,
+        .wire = v->wire,
+        .path = path.text,
+    };
+    mock_count_add(&m->hub->count.requests, 1);
 }
 
 static void
@@ -407,16 +403,9 @@ handle_post(struct mock *m, struct server_request *q)
     struct call v;
 
     begin_call(&v, m, q);
-    struct str path = route_path(v.ask.head->path);
-    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-        if (str_eq(path, str_c(routes[i].path))) {
-            v.route = &routes[i];
-            v.wire = routes[i].wire;
-        }
-    }
-    mock_count_add(&m->hub->count.requests, 1);
-    mock_remember(m->hub, v.ask.head, server_body(q));
-    if (!check_key(&v) || !read_document(&v) || !read_plan(&v))
+    mock_remember(m->hub, v.head, server_body(q));
+    if (!mock_check_key(v.provider, v.head, m->hub->options.key, &v.why) || !read_document(&v) ||
+        !read_plan(&v))
         refuse(&v, MOCK_FAULT_NONE);
     else
         answer_post(&v);
@@ -425,40 +414,69 @@ handle_post(struct mock *m, struct server_request *q)
 
 /* --- lists of models, and routes for tests --- */
 
-static void
-handle_models(struct mock *m, struct server_request *q, struct str id)
+/* One model, which the path names. */
+static bool
+write_model(struct call *v)
 {
-    struct mock_hub *hub = m->hub;
+    const struct mock_hub *hub = v->mock->hub;
+    struct str path = v->r.path;
+    struct str id = http_decode_percent(
+        v->mock->scratch, str_skip(path, str_find(path, S("/models/")) + strlen("/models/")));
+
+    if (mock_add_model(&v->mock->frame, id, hub->models, hub->model_count))
+        return true;
+    v->why = (struct llm_error){
+        .kind = ERR_NO_MODEL,
+        .status = 404,
+        .message = arena_printf(v->mock->scratch, "The model '" STR_FMT "' does not exist",
+            STR_ARG(str_make(id.p, MIN(id.n, 200)))),
+    };
+    return false;
+}
+
+static void
+handle_other(struct mock *m, struct server_request *q)
+{
+    struct arena_mark mark = arena_mark(m->scratch);
+    struct str id;
     struct call v;
-    char request_id[REQUEST_ID_ROOM];
+    bool fine;
 
     begin_call(&v, m, q);
-    bool anthropic = http_field_get(&v.ask.head->fields, S("anthropic-version")).n != 0;
-    if (anthropic)
-        v.wire = &mock_anthropic;
+    mock_remember(m->hub, v.head, S(""));
     buf_reset(&m->frame, FRAME_KEEP_BYTES);
-    mock_count_add(&hub->count.requests, 1);
-    mock_remember(hub, v.ask.head, (struct str){ NULL, 0 });
-    if (!check_key(&v)) {
-        refuse(&v, MOCK_FAULT_NONE);
-        return;
+    if (v.endpoint == &endpoints[ENDPOINT_models] || v.endpoint == &endpoints[ENDPOINT_model]) {
+        fine = mock_check_key(v.provider, v.head, m->hub->options.key, &v.why);
+        if (fine && v.endpoint == &endpoints[ENDPOINT_models])
+            mock_add_models(&m->frame, m->hub->models, m->hub->model_count);
+        else if (fine)
+            fine = write_model(&v);
+    } else {
+        fine = false;
+        v.why = (struct llm_error){
+            .kind = ERR_NO_ROUTE,
+            .status = 404,
+            .message = arena_printf(m->scratch, "Invalid URL (" STR_FMT " " STR_FMT ")",
+                STR_ARG(v.head->method),
+                STR_ARG(str_make(v.head->path.p, MIN(v.head->path.n, 200)))),
+        };
     }
-    if (anthropic && id.n == 0) {
-        mock_anthropic_models(hub->models, hub->model_count, &m->frame);
-    } else if (!mock_openai_models(&v.ask, id, hub->models, hub->model_count, &m->frame, &v.why)) {
+    if (fine) {
+        mock_count_outcome(m->hub, MOCK_COMPLETED);
+        server_answer(q, 200, head_fields(&v, S("application/json"), &id), buf_str(&m->frame));
+    } else {
         refuse(&v, MOCK_FAULT_NONE);
-        return;
     }
-    mock_count_outcome(hub, MOCK_COMPLETED);
-    server_answer(
-        q, 200, head_fields(m, v.wire, "application/json", request_id), buf_str(&m->frame));
+    arena_rewind(m->scratch, mark);
 }
 
 static void
 handle_own(struct mock *m, struct server_request *q, struct str path)
 {
+    struct arena_mark mark = arena_mark(m->scratch);
     const struct http_head *head = server_head(q);
     uint64_t last = UINT64_MAX;
+    int status = 200;
 
     buf_reset(&m->frame, FRAME_KEEP_BYTES);
     if (str_eq(path, S("/mock/stats"))) {
@@ -472,34 +490,9 @@ handle_own(struct mock *m, struct server_request *q, struct str path)
     } else {
         buf_add(&m->frame,
             S("{\"error\":\"GET /mock/stats, GET /mock/requests?last=N or POST /mock/reset\"}"));
-        answer_plain(m, q, 404);
-        return;
+        status = 404;
     }
-    answer_plain(m, q, 200);
-}
-
-static void
-handle_other(struct mock *m, struct server_request *q, struct str path)
-{
-    struct arena_mark mark = arena_mark(m->scratch);
-    struct call v;
-
-    begin_call(&v, m, q);
-    if (str_eq(path, S("/models"))) {
-        handle_models(m, q, (struct str){ NULL, 0 });
-    } else if (str_starts(path, S("/models/"))) {
-        handle_models(m, q, http_decode_percent(m->scratch, str_skip(path, strlen("/models/"))));
-    } else {
-        mock_count_add(&m->hub->count.requests, 1);
-        mock_remember(m->hub, v.ask.head, (struct str){ NULL, 0 });
-        v.why = (struct mock_refusal){
-            .status = 404,
-            .message = arena_printf(m->scratch, "Invalid URL (" STR_FMT " " STR_FMT ")",
-                STR_ARG(v.ask.head->method),
-                STR_ARG(str_make(v.ask.head->path.p, MIN(v.ask.head->path.n, 200)))),
-        };
-        refuse(&v, MOCK_FAULT_NONE);
-    }
+    server_answer(q, status, S("content-type: application/json\r\n"), buf_str(&m->frame));
     arena_rewind(m->scratch, mark);
 }
 
@@ -510,18 +503,17 @@ on_request(void *owner, struct server_request *q)
 {
     struct mock *m = owner;
     const struct http_head *head = server_head(q);
-    struct str path = route_path(head->path);
+    struct str path = head->path;
 
+    if (str_starts(path, S("/v1/mock/")))
+        path = str_skip(path, strlen("/v1"));
     server_set_user(q, NULL);
-    if (str_starts(path, S("/mock/"))) {
-        struct arena_mark mark = arena_mark(m->scratch);
+    if (str_starts(path, S("/mock/")))
         handle_own(m, q, path);
-        arena_rewind(m->scratch, mark);
-    } else if (!str_eq(head->method, S("POST"))) {
-        handle_other(m, q, path);
-    } else if (server_receive(q)) {
+    else if (!str_eq(head->method, S("POST")))
+        handle_other(m, q);
+    else if (server_receive(q))
         handle_post(m, q);
-    }
 }
 
 static void
@@ -534,11 +526,12 @@ static void
 on_body_failed(void *owner, struct server_request *q, enum err why)
 {
     struct mock *m = owner;
+    struct arena_mark mark = arena_mark(m->scratch);
     struct call v;
 
     begin_call(&v, m, q);
-    mock_count_add(&m->hub->count.requests, 1);
-    refuse_with(&v, err_row(why)->status, NULL, err_row(why)->sentence);
+    refuse_with(&v, why, err_row(why)->status, str_c(err_row(why)->sentence));
+    arena_rewind(m->scratch, mark);
 }
 
 static void

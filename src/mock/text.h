@@ -1,7 +1,14 @@
-/* text.h - the text of a simulated answer, split into what looks like a model's tokens. */
+/* text.h - text split into what looks like a model's tokens. */
 #pragma once
 
-#include "mock/wire.h"
+#include "base/arena.h"
+
+/* A run of tokens: `base` split into words, repeated when it is shorter. */
+struct mock_run {
+    struct str base;
+    size_t start;    /* offset of the first token */
+    uint64_t tokens;
+};
 
 /* The next token of the run after *at, which starts at run->start. */
 struct str mock_run_next(const struct mock_run *run, size_t *at);
@@ -9,16 +16,9 @@ struct str mock_run_next(const struct mock_run *run, size_t *at);
 /* All of `text` as a run. */
 struct mock_run mock_run_of(struct str text);
 
-/* `n` tokens of a text that repeats without end. */
+/* `n` tokens of a text that repeats without end: an answer, or thoughts. */
 struct mock_run mock_run_endless(uint64_t tokens);
+struct mock_run mock_run_thoughts(uint64_t tokens);
 
-/* The run cut before the first of `stops`; *ret_stop is the one found, or empty. */
-struct mock_run mock_run_stop(
-    struct mock_run run, const struct str *stops, size_t count, struct str *ret_stop);
-
-/* Appends the run as the contents of a JSON string. */
-void mock_run_write(struct buf *out, const struct mock_run *run);
-
-/* Fills everything but the wire's own part, from the request and the plan. */
-void mock_script_make(
-    struct mock_script *s, const struct mock_ask *ask, const struct mock_plan *plan);
+/* The beginning of `text`: at most `most` bytes, and whole characters. */
+struct str mock_text_head(struct str text, size_t most);

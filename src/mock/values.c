@@ -1,8 +1,8 @@
 /* values.c - answers of one document: embeddings, moderations, lists of models. */
-#include <math.h>
-#include <stdio.h>
+#include "mock/values.h"
 
-#include "mock/openai.h"
+#include <math.h>
+
 #include "base/digest.h"
 
 enum { DIMENSIONS = 256, DIMENSIONS_MAX = 4096, INPUTS_MAX = 2048 };
@@ -68,31 +68,29 @@ add_embedding(struct embedding_job *job, struct str text)
 }
 
 bool
-mock_openai_embeddings(struct mock_ask *ask, struct buf *out, struct mock_refusal *why)
+mock_embeddings(const struct llm_request *r, struct buf *out, struct llm_error *why)
 {
-    const struct json *input = json_get(ask->doc, S("input"));
+    const struct json *input = json_get(r->doc, S("input"));
+    const struct json *wanted = json_get(r->doc, S("dimensions"));
+    int64_t dimensions = json_present(wanted) ? json_i64(wanted, 0) : DIMENSIONS;
     struct json_iter it = json_iter(input);
-    int64_t dimensions = DIMENSIONS;
 
-    if (ask->model.n == 0)
-        return mock_refuse(
-            ask, why, 400, NULL, (struct str){ NULL, 0 }, "you must provide a model parameter");
     if (!json_is(input, JSON_STRING) && !(json_is(input, JSON_ARRAY) && !json_is_empty(input)))
-        return mock_refuse(ask, why, 400, NULL, S("input"),
-            "'$.input' is invalid. Please check the API"
-            " reference: https://platform.openai.com/docs/api-reference.");
+        return mock_refuse(r->arena, why, S("input"), "'$.input' is invalid.");
     if (input->type == JSON_ARRAY && json_count(input) > INPUTS_MAX)
-        return mock_refuse(ask, why, 400, NULL, S("input"),
-            "'input' must have %d items or fewer, but has %u.", INPUTS_MAX, json_count(input));
-    if (!mock_openai_integer(ask, "dimensions", 1, DIMENSIONS_MAX, &dimensions, why))
-        return false;
+        return mock_refuse(
+            r->arena, why, S("input"), "'input' must have %d items or fewer.", INPUTS_MAX);
+    if (dimensions < 1 || dimensions > DIMENSIONS_MAX)
+        return mock_refuse(
+            r->arena, why, S("dimensions"), "'dimensions' must be from 1 to %d.", DIMENSIONS_MAX);
 
     struct embedding_job job = {
         .out = out,
         .dimensions = (size_t)dimensions,
-        .base64 = json_str_is(json_get(ask->doc, S("encoding_format")), S("base64")),
+        .base64 = json_str_is(json_get(r->doc, S("encoding_format")), S("base64")),
     };
-    ask->text_bytes = input->n;
+    long long tokens = (long long)mock_input_tokens(r);
+
     buf_add(out, S("{\"object\":\"list\",\"data\":["));
     bool one = input->type == JSON_STRING || json_is(input + 1, JSON_NUMBER);
     if (one)
@@ -100,9 +98,8 @@ mock_openai_embeddings(struct mock_ask *ask, struct buf *out, struct mock_refusa
     while (!one && json_next(&it))
         add_embedding(&job, json_raw(it.value));
     buf_add(out, S("],\"model\":"));
-    json_add_str(out, ask->model);
-    buf_printf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}",
-        (unsigned long long)mock_input_tokens(ask), (unsigned long long)mock_input_tokens(ask));
+    json_add_str(out, r->model);
+    buf_printf(out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}", tokens, tokens);
     return true;
 }
 
@@ -124,20 +121,18 @@ add_categories(struct buf *out, const char *value, const char *flagged_value, bo
 
 /* The simulated moderation flags a single word. */
 bool
-mock_openai_moderations(struct mock_ask *ask, struct buf *out, struct mock_refusal *why)
+mock_moderations(const struct llm_request *r, struct buf *out, struct llm_error *why)
 {
-    const struct json *input = json_get(ask->doc, S("input"));
+    const struct json *input = json_get(r->doc, S("input"));
     struct json_iter it = json_iter(input);
     uint32_t results = json_is(input, JSON_ARRAY) ? json_count(input) : 1;
 
     if (!json_present(input))
-        return mock_refuse(ask, why, 400, "missing_required_parameter", S("input"),
-            "Missing required parameter: 'input'.");
-    ask->text_bytes = input->n;
-    buf_add(out, S("{\"id\":\"modr-"));
-    buf_add(out, mock_make_id(ask->arena, "", 24));
+        return mock_refuse(r->arena, why, S("input"), "Missing required parameter: 'input'.");
+    buf_add(out, S("{\"id\":\""));
+    buf_add(out, mock_random_id(r->arena, S("modr-")));
     buf_add(out, S("\",\"model\":"));
-    json_add_str(out, ask->model.n != 0 ? ask->model : S("omni-moderation-latest"));
+    json_add_str(out, r->model.n != 0 ? r->model : S("omni-moderation-latest"));
     buf_add(out, S(",\"results\":["));
     for (uint32_t i = 0; i < results; i++) {
         struct str text = json_raw(json_is(input, JSON_ARRAY) && json_next(&it) ? it.value : input);
@@ -162,47 +157,35 @@ add_model(struct buf *out, struct str name)
 {
     buf_add(out, S("{\"id\":"));
     json_add_str(out, name);
-    buf_add(out, S(",\"object\":\"model\",\"created\":1767225600,\"owned_by\":\"openclaw-mock\"}"));
-}
-
-bool
-mock_openai_models(struct mock_ask *ask, struct str id, const struct str *names, size_t count,
-    struct buf *out, struct mock_refusal *why)
-{
-    if (id.n == 0) {
-        buf_add(out, S("{\"object\":\"list\",\"data\":["));
-        for (size_t i = 0; i < count; i++) {
-            if (i > 0)
-                buf_add_c(out, ',');
-            add_model(out, names[i]);
-        }
-        buf_add(out, S("]}"));
-        return true;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (str_eq(names[i], id)) {
-            add_model(out, id);
-            return true;
-        }
-    }
-    return mock_refuse(ask, why, 404, "model_not_found", S("model"),
-        "The model '" STR_FMT "' does not exist", STR_ARG(str_make(id.p, MIN(id.n, 200))));
+    buf_add(out, S(",\"object\":\"model\",\"created\":1767225600,\"owned_by\":\"openclaw-mock\","
+                   "\"type\":\"model\",\"created_at\":\"2026-01-01T00:00:00Z\",\"display_name\":"));
+    json_add_str(out, name);
+    buf_add_c(out, '}');
 }
 
 void
-mock_anthropic_models(const struct str *names, size_t count, struct buf *out)
+mock_add_models(struct buf *out, const struct str *names, size_t count)
 {
-    buf_add(out, S("{\"data\":["));
+    buf_add(out, S("{\"object\":\"list\",\"data\":["));
     for (size_t i = 0; i < count; i++) {
-        buf_printf(out, "%s{\"type\":\"model\",\"id\":", i > 0 ? "," : "");
-        json_add_str(out, names[i]);
-        buf_add(out, S(",\"display_name\":"));
-        json_add_str(out, names[i]);
-        buf_add(out, S(",\"created_at\":\"2026-01-01T00:00:00Z\"}"));
+        buf_add(out, i > 0 ? S(",") : S(""));
+        add_model(out, names[i]);
     }
     buf_add(out, S("],\"has_more\":false,\"first_id\":"));
     json_add_str(out, count > 0 ? names[0] : S(""));
     buf_add(out, S(",\"last_id\":"));
     json_add_str(out, count > 0 ? names[count - 1] : S(""));
     buf_add_c(out, '}');
+}
+
+bool
+mock_add_model(struct buf *out, struct str id, const struct str *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq(names[i], id)) {
+            add_model(out, id);
+            return true;
+        }
+    }
+    return false;
 }

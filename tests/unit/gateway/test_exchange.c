@@ -173,15 +173,15 @@ enum { LARGE = 30 * 1000 * 1000 };
 #endif
 enum { TURN_MOST = 4 * 1024 * 1024 };
 
-/* A chat request of so many bytes, in turns of a thousand. */
+/* A chat request of so many bytes, in turns of two thousand. */
 static void
 make_large(struct buf *b, const char *model, size_t bytes)
 {
     struct buf body;
-    char text[1001];
+    char text[2001];
 
-    memset(text, 'x', 1000);
-    text[1000] = 0;
+    memset(text, 'x', 2000);
+    text[2000] = 0;
     buf_init(&body, 2 * bytes + 10000);
     buf_printf(
         &body, "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}", model);
