@@ -107,7 +107,7 @@ make_calls(struct mock_script *s, const struct llm_request *r, const struct mock
         return;
     if (count == 0 && must)
         count = 1;
-    if (r->parallel_tools == 0)
+    if (r->parallel_tools == NO)
         count = MIN(count, 1);
 
     const struct llm_tool *named = first;
