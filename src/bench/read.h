@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "http/sse.h"
+#include "llm/framing.h"
 
 struct bench_reader {
     struct arena *scratch;    /* rewound after each event */

@@ -30,7 +30,7 @@ struct slot {
     int status;
     bool stream;    /* the answer is a stream */
     struct bench_reader reader;
-    struct sse_reader sse;
+    struct framing_reader framing;
     struct buf body;
 };
 
@@ -80,7 +80,7 @@ settle(struct slot *s)
         s->reader.output_tokens != 0 ? s->reader.output_tokens : s->reader.token_events;
     l->totals.elapsed_us = clock_now_us() - l->start_us;
     timer_stop(s->timeout);
-    sse_fini(&s->sse);
+    framing_fini(&s->framing);
     buf_reset(&s->body, KEEP_BYTES);
     s->call = NULL;
     l->busy--;
@@ -135,7 +135,7 @@ on_head(void *owner, const struct http_head *head)
 }
 
 static bool
-on_event(void *arg, const struct sse_frame *frame)
+on_event(void *arg, const struct frame *frame)
 {
     struct slot *s = arg;
     struct bench_totals *t = &s->lane->totals;
@@ -164,7 +164,7 @@ on_data(void *owner, struct str bytes)
     s->lane->totals.bytes += bytes.n;
     if (!s->stream)
         buf_add(&s->body, bytes);
-    else if (sse_feed(&s->sse, bytes, on_event, s) != OK)
+    else if (framing_feed(&s->framing, bytes, on_event, s) != OK)
         s->reader.broken = true;
 }
 
@@ -180,7 +180,7 @@ on_end(void *owner)
     }
     if (!s->stream)
         bench_read_answer(&s->reader, buf_str(&s->body));
-    else if (sse_end(&s->sse, on_event, s) != OK)
+    else if (framing_end(&s->framing, on_event, s) != OK)
         s->reader.broken = true;
 
     if (s->reader.broken || s->body.overflow)
@@ -240,7 +240,7 @@ start(struct slot *s, uint64_t intended_us)
     s->status = 0;
     s->stream = false;
     s->reader = (struct bench_reader){ .scratch = s->lane->scratch, .anthropic = o->anthropic };
-    sse_init(&s->sse, EVENT_BYTES_MAX);
+    framing_init(&s->framing, &framing_sse, EVENT_BYTES_MAX);
     s->lane->busy++;
     s->lane->left--;
     timer_set(s->timeout, o->timeout_us / 1000);

@@ -23,7 +23,7 @@ struct chat_line {
     struct client_call *call;
     struct timer *looker;
     struct arena *scratch;
-    struct sse_reader sse;
+    struct framing_reader framing;
     struct buf body;
     struct buf message;
     int status;
@@ -105,7 +105,7 @@ give_delta(struct chat_line *c, const struct json *delta)
 }
 
 static bool
-on_event(void *line, const struct sse_frame *frame)
+on_event(void *line, const struct frame *frame)
 {
     struct chat_line *c = line;
     struct arena_mark mark = arena_mark(c->scratch);
@@ -155,7 +155,7 @@ on_data(void *owner, struct str bytes)
 
     if (!c->stream)
         buf_add(&c->body, bytes);
-    else if (sse_feed(&c->sse, bytes, on_event, c) != OK)
+    else if (framing_feed(&c->framing, bytes, on_event, c) != OK)
         buf_add(&c->message, S("an event of the answer is larger than 16 MB"));
 }
 
@@ -164,7 +164,7 @@ on_end(void *owner)
 {
     struct chat_line *c = owner;
 
-    if (c->stream && sse_end(&c->sse, on_event, c) != OK)
+    if (c->stream && framing_end(&c->framing, on_event, c) != OK)
         buf_add(&c->message, S("the last event of the answer is larger than 16 MB"));
     if (c->status < 200 || c->status > 299) {
         struct arena_mark mark = arena_mark(c->scratch);
@@ -259,13 +259,13 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
     c->stream = c->complete = false;
     buf_reset(&c->body, 0);
     buf_reset(&c->message, 0);
-    sse_init(&c->sse, EVENT_BYTES_MAX);
+    framing_init(&c->framing, &framing_sse, EVENT_BYTES_MAX);
     chat_take_interrupt();
     timer_set(c->looker, LOOK_MS);
     c->call = client_start(c->client, &q, &events, c);
     loop_run(c->loop);
     timer_stop(c->looker);
-    sse_fini(&c->sse);
+    framing_fini(&c->framing);
     return c->outcome;
 }
 

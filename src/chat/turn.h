@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "http/sse.h"
+#include "llm/framing.h"
 #include "net/dial.h"
 
 struct chat_line;

@@ -211,6 +211,7 @@ relay_begin(struct exchange *x, const struct http_head *head)
 {
     struct relay *r = &x->relay;
     const struct wire *wire = x->attempt.target->provider->wire;
+    const struct framing *framing = x->request.op == OP_RELAY ? &framing_sse : wire->framing;
     const struct conf_server *limits = &exchange_conf(x)->server;
     struct str type = http_field_get(&head->fields, S("content-type"));
 
@@ -220,13 +221,13 @@ relay_begin(struct exchange *x, const struct http_head *head)
     r->length = head->content_length;
     if (head->status >= 300 && head->status < 400)
         r->location = arena_str(x->arena, http_field_get(&head->fields, S("location")));
-    r->says_stream = http_type_is(type, S("text/event-stream"));
+    r->says_stream = http_type_is(type, framing->type);
     r->encoded = http_field_get(&head->fields, S("content-encoding")).n != 0;
     r->source = choose_source(x, head);
     r->heard_us = x->attempt.note->head_us;
     r->byte_us = r->heard_us;
     r->last_write_us = r->heard_us;
-    sse_init(&r->sse, limits->limit_event_bytes);
+    framing_init(&r->framing, framing, limits->limit_event_bytes);
     buf_init(&r->body, r->source == SOURCE_ERROR ? ERROR_BODY_BYTES : limits->limit_answer_bytes);
     r->sink.emit = on_event;
     r->reader = (struct wire_reader){
@@ -280,7 +281,7 @@ relay_respond(struct exchange *x)
     if (server_responded(x->q))
         return;
     if (x->request.stream && r->source != SOURCE_RAW) {
-        respond(x, 200, x->request.wire->caller->stream_type, -1);
+        respond(x, 200, x->request.wire->framing->type, -1);
         x->worker->stream_count++;
         x->streaming = true;
     } else {
@@ -356,13 +357,13 @@ forward_frame(struct exchange *x, struct str raw)
 
 /* Does a frame after the terminator carry anything? Some hosts send [DONE] in every protocol. */
 static bool
-is_trailing(const struct sse_frame *f)
+is_trailing(const struct frame *f)
 {
-    return f->error.n != 0 || (f->has_data && !str_eq(str_trim(f->data), S("[DONE]")));
+    return f->has_data && !str_eq(str_trim(f->data), S("[DONE]"));
 }
 
 static bool
-on_frame(void *arg, const struct sse_frame *f)
+on_frame(void *arg, const struct frame *f)
 {
     struct exchange *x = arg;
     struct relay *r = &x->relay;
@@ -375,10 +376,8 @@ on_frame(void *arg, const struct sse_frame *f)
     }
     r->reader.frame_is_usage = false;
     r->frame_said = false;
-    r->reading = f->error.n != 0 ? f->error : f->data;
-    if (f->error.n != 0)
-        r->frame_error = r->reader.wire->provider->read_event(&r->reader, S("error"), f->error);
-    else if (f->has_data)
+    r->reading = f->data;
+    if (f->has_data)
         r->frame_error = r->reader.wire->provider->read_event(&r->reader, f->event, f->data);
     r->reading = S("");
     arena_rewind(scratch, mark);
@@ -416,7 +415,7 @@ enum err
 relay_hold(struct exchange *x)
 {
     struct relay *r = &x->relay;
-    uint64_t now = r->body.cap + r->out.cap + r->sse.pending.cap + r->sse.joined.cap;
+    uint64_t now = r->body.cap + r->out.cap + framing_held_bytes(&r->framing);
 
     if (x->attempt.call != NULL)
         now += client_held_bytes(x->attempt.call);
@@ -549,22 +548,19 @@ read_error(struct exchange *x, struct str body)
 
 /* --- the provider's bytes --- */
 
-/* Some hosts mislabel their answers, some give what was not asked for: the first byte that is not
- * blank tells a document from a stream, and the content type only when that does not. False: it
- * is still to come. */
+/* Document or stream? False: the bytes that tell are still to come. */
 static bool
 settle_source(struct exchange *x, struct str bytes)
 {
     struct relay *r = &x->relay;
-    struct str s = str_trim(bytes);
+    enum framing_shape shape =
+        framing_tell(r->framing.framing, bytes, r->says_stream, x->request.stream);
 
-    if (s.n == 0)
+    if (shape == SHAPE_UNSURE)
         return false;
-    bool document = memchr("{[<", s.p[0], 3) != NULL;
-    bool field = memchr("deir:", s.p[0], 5) != NULL;    /* data, event, id, retry, a comment */
-    r->reader.stream = field || (r->says_stream && !document);
+    r->reader.stream = shape == SHAPE_STREAM;
     r->source = r->reader.stream ? SOURCE_STREAM : SOURCE_WHOLE;
-    look_at_document(r, s);
+    look_at_document(r, bytes);
     choose_output(x);
     return true;
 }
@@ -585,13 +581,13 @@ read_stream(struct exchange *x, struct str bytes)
     enum err e = OK;
 
     if (buf_len(&r->body) != 0) {    /* blanks before it was known to be one */
-        e = sse_feed(&r->sse, buf_str(&r->body), on_frame, x);
+        e = framing_feed(&r->framing, buf_str(&r->body), on_frame, x);
         buf_reset(&r->body, 0);
     }
     if (e == OK)
-        e = sse_feed(&r->sse, bytes, on_frame, x);
+        e = framing_feed(&r->framing, bytes, on_frame, x);
     if (r->reader.complete && !r->trailing) {
-        struct str rest = buf_str(&r->sse.pending);    /* what came before was blank, or was read */
+        struct str rest = framing_pending(&r->framing);    /* what came before was blank, or was read */
 
         r->trailing = str_trim(str_skip(rest, rest.n - MIN(rest.n, bytes.n))).n != 0;
     }
@@ -617,7 +613,7 @@ search_raw(struct exchange *x, struct str text)
 }
 
 static bool
-on_raw_frame(void *arg, const struct sse_frame *f)
+on_raw_frame(void *arg, const struct frame *f)
 {
     struct exchange *x = arg;
     struct relay *r = &x->relay;
@@ -642,7 +638,7 @@ pass_raw(struct exchange *x, struct str bytes)
         return OK;
     }
     if (r->raw_events)
-        return stream_verdict(r, sse_feed(&r->sse, bytes, on_raw_frame, x));
+        return stream_verdict(r, framing_feed(&r->framing, bytes, on_raw_frame, x));
     enum err e = search_raw(x, bytes);
     if (e != OK)
         return e;
@@ -668,7 +664,7 @@ end_raw(struct exchange *x)
 
     r->chunk = S("");
     if (r->raw_events)
-        e = stream_verdict(r, sse_end(&r->sse, on_raw_frame, x));
+        e = stream_verdict(r, framing_end(&r->framing, on_raw_frame, x));
     if (e != OK)
         return e;
     relay_respond(x);
@@ -719,16 +715,6 @@ relay_data(struct exchange *x, struct str bytes)
     return e == OK ? relay_hold(x) : e;
 }
 
-/* A last event that came without its blank line gets it, so that what follows does not run into
- * it. */
-static void
-close_frame(struct buf *out)
-{
-    struct str s = buf_str(out);
-
-    buf_add(out, s.p[s.n - 1] == '\n' ? S("\n") : S("\n\n"));
-}
-
 /* The stream is over: complete, or cut? */
 static enum err
 close_stream(struct exchange *x)
@@ -737,7 +723,7 @@ close_stream(struct exchange *x)
     size_t before = buf_len(&r->out);
 
     r->chunk = S("");
-    enum err e = stream_verdict(r, sse_end(&r->sse, on_frame, x));
+    enum err e = stream_verdict(r, framing_end(&r->framing, on_frame, x));
     if (e != OK)
         return e;
     bool said_so = r->reader.complete;
@@ -749,7 +735,7 @@ close_stream(struct exchange *x)
     if (!r->reader.complete)
         return ERR_UPSTREAM_TRUNCATED;
     if (r->output == OUTPUT_FORWARD && buf_len(&r->out) != before)
-        close_frame(&r->out);
+        framing_close(r->framing.framing, &r->out);
     if (r->output == OUTPUT_FORWARD && !said_so)
         buf_add(&r->out, x->request.wire->caller->terminator);
     return OK;
@@ -907,13 +893,15 @@ void
 relay_keepalive(struct exchange *x)
 {
     struct relay *r = &x->relay;
-    bool comment = !r->content || r->raw_events;
+    const struct wire *wire = x->request.wire;
+    const struct framing *framing = r->raw_events ? r->framing.framing : wire->framing;
+    bool plain = !r->content || r->raw_events || wire->caller->keepalive.n == 0;
 
     r->last_write_us = clock_now_us();
     relay_respond(x);
-    /* Before the first event a caller's protocol may not allow its own ping: a comment always
-     * passes. */
-    server_write(x->q, comment ? S(": keep-alive\n\n") : x->request.wire->caller->keepalive);
+    /* Before the first event a caller's protocol may not allow its own ping: the framing's bytes
+     * always pass. */
+    server_write(x->q, plain ? framing->keepalive : wire->caller->keepalive);
 }
 
 void
@@ -952,7 +940,7 @@ void
 relay_fini(struct exchange *x)
 {
     relay_release(x);
-    sse_fini(&x->relay.sse);
+    framing_fini(&x->relay.framing);
 }
 
 void

@@ -11,7 +11,6 @@
 #include "base/secret.h"
 #include "gateway/tally.h"
 #include "http/message.h"
-#include "http/sse.h"
 #include "llm/wire.h"
 
 struct exchange;
@@ -46,7 +45,7 @@ struct relay_job {
 struct relay {
     enum relay_source source;
     enum relay_output output;
-    struct sse_reader sse;
+    struct framing_reader framing;
     struct buf body;     /* a collected document */
     struct buf out;      /* frames held back, or written in this turn */
     struct str chunk;    /* the provider's bytes being read */

@@ -3,8 +3,8 @@
  * One struct per wire, one row in wires.def. The caller's side reads requests
  * and writes answers; the provider's side writes requests and reads answers; a
  * wire may have one side only. All of it is pure: bytes and structs in memory,
- * no sockets, so every wire is tested from files and fuzzed. The gateway does
- * the framing (SSE, NDJSON, AWS event stream) and calls with whole frames.
+ * no sockets, so every wire is tested from files and fuzzed. The gateway cuts
+ * streams into frames (llm/framing.h) and calls with whole ones.
  */
 #pragma once
 
@@ -13,11 +13,9 @@
 #include "base/json.h"
 #include "llm/answer.h"
 #include "llm/event.h"
+#include "llm/framing.h"
 #include "llm/params.h"
 #include "llm/request.h"
-
-/* How a streamed answer is framed on the network. */
-enum wire_framing { FRAMING_SSE, FRAMING_NDJSON, FRAMING_AWS_EVENTS, FRAMING_JSON_ARRAY };
 
 /* Deviations of a provider from the wire; see catalog/providers.def. */
 enum wire_quirk {
@@ -192,10 +190,10 @@ struct wire_caller {
     /* HTTP status of an error kind in this protocol (Anthropic: 529 for overload). */
     int (*status)(const struct llm_error *e);
 
-    struct str stream_type;    /* "text/event-stream" */
     /* the terminator, which a provider may have omitted: "data: [DONE]\n\n" */
     struct str terminator;
-    struct str keepalive;    /* bytes that keep an idle stream alive, before and between events */
+    /* an event that keeps an idle stream alive; empty: what the framing has for it */
+    struct str keepalive;
 };
 
 struct wire_provider {
@@ -244,7 +242,7 @@ struct wire_provider {
 
 struct wire {
     struct str name;    /* as configuration and catalog name it: "openai-chat" */
-    enum wire_framing framing;
+    const struct framing *framing;    /* of a streamed answer */
     const struct wire_caller *caller;        /* NULL: not offered to callers */
     const struct wire_provider *provider;    /* NULL: no provider speaks it */
 };

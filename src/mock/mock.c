@@ -167,7 +167,7 @@ make_script(struct call *v, struct arena *a)
 static void
 send_stream(struct call *v, enum mock_fault fault)
 {
-    struct str type = v->wire->caller->stream_type;
+    struct str type = v->wire->framing->type;
     struct mock_answer *a = mock_answer_create(v->mock, v->q);
     struct arena *arena = mock_answer_arena(a);
     struct mock_reply t = make_reply(v, fault, 200);

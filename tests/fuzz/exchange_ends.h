@@ -498,12 +498,12 @@ upstream_forbid(struct upstream *u, uint64_t *until_turn)
         *until_turn = turns + TURNS_TO_NOTICE;
 }
 
-enum framing { FRAMED_LENGTH, FRAMED_CHUNKED, FRAMED_CLOSE, FRAMED_LAST, FRAMED_H2 };
+enum framed { FRAMED_LENGTH, FRAMED_CHUNKED, FRAMED_CLOSE, FRAMED_LAST, FRAMED_H2 };
 
 /* Puts an answer to the request under way into `out`; *ret_at is where it begins. */
 static void
-upstream_answer(struct upstream *u, enum tell kind, enum framing framing, enum spelling spelling,
-    size_t *ret_at)
+upstream_answer(
+    struct upstream *u, enum tell kind, enum framed framing, enum spelling spelling, size_t *ret_at)
 {
     struct buf *out = &u->end.out;
     struct told t;

@@ -426,7 +426,7 @@ pick_upstream(struct input *in)
 }
 
 static void
-end_answer(struct upstream *u, enum framing framing)
+end_answer(struct upstream *u, enum framed framing)
 {
     if ((framing == FRAMED_CLOSE || framing == FRAMED_LAST) && !u->wild)
         upstream_forbid(u, &u->last_turn);
@@ -463,7 +463,7 @@ act_answer(struct input *in)
     struct upstream *u = pick_upstream(in);
     unsigned kind = input_byte(in) % (TELL_KINDS + TELL_KINDS / 2);
     unsigned how = input_byte(in);
-    enum framing framing = how & 3;
+    enum framed framing = how & 3;
     bool changed = (how & 0x18) == 0x18;
     size_t amount = pick_amount(in);
     size_t at;

@@ -201,7 +201,7 @@ const struct fail_words anthropic_fail_words = {
 
 const struct wire wire_anthropic = {
     .name = S_INIT("anthropic-messages"),
-    .framing = FRAMING_SSE,
+    .framing = &framing_sse,
     .caller = &anthropic_caller,
     .provider = &anthropic_provider,
 };

@@ -396,6 +396,5 @@ const struct wire_caller anthropic_caller = {
     .write_relay_error = write_relay_error,
     .write_token_count = write_token_count,
     .status = status,
-    .stream_type = S_INIT("text/event-stream"),
     .keepalive = S_INIT("event: ping\ndata: {\"type\": \"ping\"}\n\n"),
 };

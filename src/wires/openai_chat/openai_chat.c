@@ -231,9 +231,7 @@ static const struct wire_caller caller = {
     .write_error = openai_write_error,
     .write_relay_error = openai_write_relay_error,
     .status = status_of,
-    .stream_type = S_INIT("text/event-stream"),
     .terminator = S_INIT("data: [DONE]\n\n"),
-    .keepalive = S_INIT(": keep-alive\n\n"),
 };
 
 static const struct wire_provider provider = {
@@ -250,7 +248,7 @@ static const struct wire_provider provider = {
 
 const struct wire wire_openai_chat = {
     .name = S_INIT("openai-chat"),
-    .framing = FRAMING_SSE,
+    .framing = &framing_sse,
     .caller = &caller,
     .provider = &provider,
 };

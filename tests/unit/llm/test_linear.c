@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include "http/h1.h"
 #include "http/multipart.h"
-#include "http/sse.h"
 #include "llm/fail.h"
 #include "llm/wire.h"
 #include "tests/test.h"
@@ -893,18 +892,29 @@ TEST(errors_cost_in_proportion_to_what_is_repeated_in_them)
 
 /* --- framing --- */
 
-static const struct row event_streams[] = {
-    { "events", "@<data: a\n\n>", 0 },
-    { "data lines", "@<data: a\n>\n", 0 },
-    { "comments", "@<: a\n>\n", 0 },
-    { "blank lines", "@<\n>", 0 },
-    { "lone carriage returns", "@<data: a\r>\r", 0 },
-    { "unknown fields", "@<x: a\r\n>\r\n", 0 },
-    { "a long line", "data: @<abcdefgh>\n\n", 0 },
+/* Streams of each framing. */
+static const struct {
+    const struct framing *framing;
+    struct row row;
+} framed_streams[] = {
+    { &framing_sse, { "events", "@<data: a\n\n>", 0 } },
+    { &framing_sse, { "data lines", "@<data: a\n>\n", 0 } },
+    { &framing_sse, { "comments", "@<: a\n>\n", 0 } },
+    { &framing_sse, { "blank lines", "@<\n>", 0 } },
+    { &framing_sse, { "lone carriage returns", "@<data: a\r>\r", 0 } },
+    { &framing_sse, { "unknown fields", "@<x: a\r\n>\r\n", 0 } },
+    { &framing_sse, { "a long line", "data: @<abcdefgh>\n\n", 0 } },
+    { &framing_ndjson, { "documents", "@<{\"a\":1}\n>", 0 } },
+    { &framing_ndjson, { "lines without a document", "@< \r\n>", 0 } },
+    { &framing_ndjson, { "a long document", "{\"a\":\"@<abcdefgh>\"}\n", 0 } },
+    { &framing_json_array, { "elements", "[@<{\"a\":[1]},>{}]", 0 } },
+    { &framing_json_array, { "a deep element", "[{\"a\":@<[>@<]>}]", 0 } },
+    { &framing_json_array, { "a long element", "[{\"a\":\"@<abc\\\"fgh>\"}]", 0 } },
+    { &framing_json_array, { "blanks after the array", "[]@< \n>", 0 } },
 };
 
 static bool
-count_frame(void *arg, const struct sse_frame *frame)
+count_frame(void *arg, const struct frame *frame)
 {
     struct cost *c = arg;
 
@@ -913,32 +923,40 @@ count_frame(void *arg, const struct sse_frame *frame)
     return true;
 }
 
+struct cut {
+    const struct framing *framing;
+    size_t step;
+};
+
 static void
-run_sse(struct str input, const void *arg, struct cost *c)
+run_framing(struct str input, const void *arg, struct cost *c)
 {
-    size_t step = *(const size_t *)arg;
-    struct sse_reader r;
+    const struct cut *cut = arg;
+    struct framing_reader r;
 
-    sse_init(&r, ARENA_LIMIT);
+    framing_init(&r, cut->framing, ARENA_LIMIT);
     while (input.n > 0) {
-        struct str piece = str_make(input.p, MIN(step, input.n));
+        struct str piece = str_make(input.p, MIN(cut->step, input.n));
 
-        EXPECT_INT(sse_feed(&r, piece, count_frame, c), OK);
-        hold(c, r.pending.cap + r.joined.cap);
+        EXPECT_INT(framing_feed(&r, piece, count_frame, c), OK);
+        hold(c, framing_held_bytes(&r));
         input = str_skip(input, piece.n);
     }
-    EXPECT_INT(sse_end(&r, count_frame, c), OK);
-    sse_fini(&r);
+    EXPECT_INT(framing_end(&r, count_frame, c), OK);
+    framing_fini(&r);
 }
 
-TEST(event_streams_cost_in_proportion_however_they_are_cut)
+TEST(streams_cost_in_proportion_however_they_are_cut)
 {
     static const size_t steps[] = { 1, 100, SIZE_MAX };
 
     faults = 0;
-    for (size_t i = 0; i < ARRAY_LEN(event_streams); i++)
-        for (size_t k = 0; k < ARRAY_LEN(steps); k++)
-            (void)judge(&event_streams[i], "an event stream", run_sse, &steps[k]);
+    for (size_t i = 0; i < ARRAY_LEN(framed_streams); i++)
+        for (size_t k = 0; k < ARRAY_LEN(steps); k++) {
+            struct cut cut = { .framing = framed_streams[i].framing, .step = steps[k] };
+
+            (void)judge(&framed_streams[i].row, "a stream", run_framing, &cut);
+        }
     EXPECT_INT(faults, 0);
 }
 

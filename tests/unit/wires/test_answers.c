@@ -1,7 +1,6 @@
 /* Recorded answers of real providers, decoded and compared with what is known about them: whole,
  * byte by byte, and cut at every event. It walks every wire that wires.def names.
  */
-#include "http/sse.h"
 #include "llm/wire.h"
 #include "tests/test.h"
 #include "tests/unit/llm/recorded.h"
@@ -56,17 +55,15 @@ decode_fini(struct decoded *d)
 }
 
 static bool
-take_frame(void *arg, const struct sse_frame *frame)
+take_frame(void *arg, const struct frame *frame)
 {
     struct decoded *d = arg;
     struct arena_mark mark = arena_mark(d->scratch);
-    bool error = frame->error.n > 0;
 
-    if ((!frame->has_data && !error) || d->frames == d->most_frames)
+    if (!frame->has_data || d->frames == d->most_frames)
         return true;
     d->frames++;
-    d->e = d->reader.wire->provider->read_event(
-        &d->reader, error ? S("error") : frame->event, error ? frame->error : frame->data);
+    d->e = d->reader.wire->provider->read_event(&d->reader, frame->event, frame->data);
     arena_rewind(d->scratch, mark);
     return d->e == OK;
 }
@@ -75,22 +72,22 @@ take_frame(void *arg, const struct sse_frame *frame)
 static void
 decode_stream(struct decoded *d, struct recorded *c, size_t piece, size_t most_frames)
 {
-    struct sse_reader sse;
+    struct framing_reader framing;
     enum err e = OK;
 
     decode_init(d, c, true);
     d->most_frames = most_frames;
-    sse_init(&sse, 16 * 1024 * 1024);
+    framing_init(&framing, c->wire->framing, 16 * 1024 * 1024);
     for (size_t at = 0; at < c->response.n && e == OK; at += piece)
-        e = sse_feed(
-            &sse, str_make(c->response.p + at, MIN(piece, c->response.n - at)), take_frame, d);
+        e = framing_feed(
+            &framing, str_make(c->response.p + at, MIN(piece, c->response.n - at)), take_frame, d);
     if (e == OK)
-        e = sse_end(&sse, take_frame, d);
+        e = framing_end(&framing, take_frame, d);
     if (e != OK)
         d->e = e;
     if (d->e == OK)
         d->reader.wire->provider->read_end(&d->reader);
-    sse_fini(&sse);
+    framing_fini(&framing);
 }
 
 static bool

@@ -1,7 +1,6 @@
 /* test_crossing.c - recorded answers of every provider, written for callers of every wire and
  * read back: what was said, called, thought, counted and why it ended must be the same over there.
  */
-#include "http/sse.h"
 #include "llm/wire.h"
 #include "tests/test.h"
 #include "tests/unit/llm/recorded.h"
@@ -18,7 +17,7 @@ struct listener {
 };
 
 static bool
-take_frame(void *arg, const struct sse_frame *frame)
+take_frame(void *arg, const struct frame *frame)
 {
     struct listener *l = arg;
     struct arena_mark mark = arena_mark(l->scratch);
@@ -35,7 +34,7 @@ listen(const struct wire *wire, struct arena *keep, bool stream, struct str text
     struct event_sink *sink)
 {
     struct listener l = { .scratch = arena_create(64 * 1024 * 1024) };
-    struct sse_reader sse;
+    struct framing_reader framing;
     enum err e = OK;
 
     l.reader = (struct wire_reader){
@@ -47,13 +46,13 @@ listen(const struct wire *wire, struct arena *keep, bool stream, struct str text
         .sink = sink,
     };
     if (stream) {
-        sse_init(&sse, 16 * 1024 * 1024);
-        e = sse_feed(&sse, text, take_frame, &l);
+        framing_init(&framing, wire->framing, 16 * 1024 * 1024);
+        e = framing_feed(&framing, text, take_frame, &l);
         if (e == OK)
-            e = sse_end(&sse, take_frame, &l);
+            e = framing_end(&framing, take_frame, &l);
         if (e == OK && l.e == OK)
             wire->provider->read_end(&l.reader);
-        sse_fini(&sse);
+        framing_fini(&framing);
     } else {
         l.e = wire->provider->read_answer(&l.reader, text);
     }

@@ -13,7 +13,6 @@
  *
  * The first four begin a round; the rest is compared with the round that they stand in.
  */
-#include "http/sse.h"
 #include "llm/wire.h"
 #include "tests/test.h"
 #include "tests/unit/llm/recorded.h"
@@ -127,16 +126,14 @@ struct replay {
 };
 
 static bool
-take_frame(void *arg, const struct sse_frame *frame)
+take_frame(void *arg, const struct frame *frame)
 {
     struct replay *p = arg;
     struct arena_mark mark = arena_mark(p->scratch);
-    bool error = frame->error.n > 0;
 
-    if (!frame->has_data && !error)
+    if (!frame->has_data)
         return true;
-    EXPECT(p->reader.wire->provider->read_event(&p->reader, error ? S("error") : frame->event,
-               error ? frame->error : frame->data) == OK);
+    EXPECT(p->reader.wire->provider->read_event(&p->reader, frame->event, frame->data) == OK);
     arena_rewind(p->scratch, mark);
     return true;
 }
@@ -144,13 +141,13 @@ take_frame(void *arg, const struct sse_frame *frame)
 static void
 replay_stream(struct replay *p, struct str text)
 {
-    struct sse_reader sse;
+    struct framing_reader framing;
 
-    sse_init(&sse, 1024 * 1024);
-    EXPECT(sse_feed(&sse, text, take_frame, p) == OK);
-    EXPECT(sse_end(&sse, take_frame, p) == OK);
+    framing_init(&framing, p->reader.wire->framing, 1024 * 1024);
+    EXPECT(framing_feed(&framing, text, take_frame, p) == OK);
+    EXPECT(framing_end(&framing, take_frame, p) == OK);
     p->reader.wire->provider->read_end(&p->reader);
-    sse_fini(&sse);
+    framing_fini(&framing);
 }
 
 static void
