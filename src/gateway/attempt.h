@@ -1,42 +1,109 @@
-/* attempt.h - one attempt at one target: sends the request and handles the response. */
+/* attempt.h - one try to get the answer from one target.
+ *
+ * An attempt owns its call to the provider, the intake that reads the answer, the filters that its events
+ * pass, the draft of what the caller gets, its clocks and its record. Callbacks of the call belong to it
+ * alone. It lives in its exchange's arena.
+ *
+ * An exchange may have several under way. The first with a token in its draft is committed: the delivery
+ * sends that draft, and the others are stopped.
+ */
 #pragma once
 
-#include "gateway/exchange.h"
+#include "gateway/delivery.h"
+#include "gateway/intake.h"
+#include "gateway/tally.h"
+#include "gateway/written.h"
+#include "base/log.h"
+#include "http/client.h"
+#include "route/route.h"
 
-/* Turns to the plan's next target, or to the same one if x->attempt.repeat is set, and writes the head
- * of the request for it. */
-void attempt_begin(struct exchange *x);
+struct exchange;
+struct snapshot_hold;
+struct worker;
+struct record_attempt;
+
+enum attempt_state {
+    ATTEMPT_WRITING,      /* the request is being written for the target */
+    ATTEMPT_RUNNING,      /* waiting for the provider, or for a token */
+    ATTEMPT_READING,      /* a large answer is all there; a helper thread reads and writes it */
+    ATTEMPT_COMMITTED,    /* a real token is there: the caller gets this one, also when it breaks */
+    ATTEMPT_DONE,         /* the answer is complete */
+    ATTEMPT_FAILED,       /* `error` says why */
+    ATTEMPT_OVER,         /* noted and counted; nothing is under way */
+    ATTEMPT_STATES
+};
+
+struct attempt {
+    enum attempt_state state;
+    bool repeat;    /* the same target again, and the last time */
+    bool sent;      /* it was put on a connection: some of it may have arrived */
+    bool ended;     /* the provider's bytes are all there */
+    bool paused;    /* the caller is slow: we stopped reading */
+    struct exchange *exchange;
+    struct attempt *next;    /* of the exchange's */
+    struct worker *worker;
+    struct snapshot_hold *hold;
+    struct arena *arena;
+    struct target *target;
+    struct record_attempt *note;
+    struct written *written;     /* in the request's arena, and gone with it */
+    struct wire_drops drops;     /* parameters that the target could not express */
+    struct client_call *call;    /* NULL when nothing is under way */
+    struct str path;             /* of the request; gone with it */
+    struct llm_error error;      /* when FAILED */
+    uint64_t held;               /* counted in the worker's share for the buffers here */
+    struct answer_job *job;      /* READING */
+
+    struct intake intake;
+    struct filters filters;
+    struct tally tally;
+    struct draft draft;
+};
+
+/* Begins one at the target, and writes the head of the request for it. It is the exchange's x->attempt
+ * from now on. */
+struct attempt *attempt_begin(struct exchange *x, struct target *t, bool repeat) NEVER_NULL;
 
 /* Sends what was written; the attempt has failed when the target cannot take the request. */
-void attempt_send(struct exchange *x);
+void attempt_send(struct attempt *a);
 
-/* May the attempt that failed be made once more at the same target? Its request was lost with a
- * connection that the server was closing: probably it was not processed. Only calls of a model, which
- * may be processed twice; never files, batches and other routes that are passed through. */
-bool attempt_may_repeat(const struct exchange *x);
+/* May the request be sent once more to the same target? It was lost with a connection that the server was
+ * closing: probably it was not processed. Only calls of a model, which may be processed twice; never
+ * files, batches and other routes that are passed through. */
+bool attempt_may_repeat(const struct attempt *a);
 
-/* Is there a target left that can take this kind of request? */
-bool attempt_has_next(const struct exchange *x);
-
-/* May the next target be asked after the attempt that failed? What is not a call of a model (files,
+/* May another target be asked after the attempt that failed? What is not a call of a model (files,
  * batches) is never sent to a second provider once the first may have seen some of it. */
-bool attempt_may_fall_back(const struct exchange *x);
+bool attempt_may_fall_back(const struct attempt *a);
 
-/* A large answer was read and written by a helper thread: the attempt is done, or has failed. */
-void attempt_end_large(struct exchange *x);
+/* Stops what is under way, if anything, and notes how it ended. OVER. */
+void attempt_stop(struct attempt *a, enum err outcome);
 
-/* Stops what is under way, if anything, and notes how it ended. */
-void attempt_stop(struct exchange *x, enum err outcome);
+/* Frees one that is OVER, or was never begun. */
+void attempt_free(struct attempt *a);
 
-/* Releases the client's request and all that was made from it, once no other target can need it. */
-void attempt_drop_request(struct exchange *x);
+/* When the last token came, or the last byte where tokens cannot be told. */
+static inline uint64_t
+attempt_heard_us(const struct attempt *a)
+{
+    return MAX(a->intake.heard_us, a->tally.last_token_us);
+}
 
-/* Has the deadline passed, the configured one or the client's? */
-bool attempt_is_late(const struct exchange *x, uint64_t now_us);
+/* Changes its state; the only place that does. */
+void attempt_move(struct attempt *a, enum attempt_state to);
 
-/* The client can receive more again. */
-void attempt_resume(struct exchange *x);
+/* From callbacks: the stage that waits for the attempt is run again. */
+void attempt_report(struct attempt *a);
 
-/* Checks the timeouts: first token, between tokens, total, keep-alive. Called by the worker's
- * tick. */
-void attempt_tick(struct exchange *x, uint64_t now_us);
+/* Why it failed, in words for the caller: what the provider said, or else `why`. */
+struct llm_error attempt_failure(struct attempt *a, enum err why, const char *detail);
+void attempt_set_failed(struct attempt *a, const struct llm_error *e);
+
+/* All three, from callbacks. */
+void attempt_fail(struct attempt *a, enum err why, const char *detail);
+
+/* The request as it was written is not needed again. */
+void attempt_drop_written(struct attempt *a);
+
+/* The context of log messages about it. */
+struct log_context attempt_log(const struct attempt *a);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "gateway/attempt.h"
+#include "gateway/answer.h"
 #include "gateway/browser.h"
 #include "gateway/settle.h"
 
@@ -25,9 +25,7 @@ exchange_create(struct worker *w, struct server_request *q)
     struct exchange *x = arena_alloc_raw(a, sizeof(*x), alignof(struct exchange));
     const struct http_head *head = server_head(q);
 
-    /* In two parts: beyond 2 KB memset() changes to an instruction that is slow to start. */
-    memset(x, 0, offsetof(struct exchange, relay));
-    memset(&x->relay, 0, sizeof(x->relay));
+    memset(x, 0, sizeof(*x));
     x->arena = a;
     x->worker = w;
     x->hold = snapshot_hold_take(w->current);
@@ -37,9 +35,6 @@ exchange_create(struct worker *w, struct server_request *q)
     x->request.wire = x->endpoint->wire;
     x->started_us = server_started_us(q);
     x->notes_tail = &x->notes;
-    x->drops = (struct wire_drops){ .arena = a };
-    x->drops.tail = &x->drops.names;
-    tally_reset(&x->relay.tally);
     x->id = trace_request_id(a, http_field_get(&head->fields, S("x-request-id")));
     trace_begin(&x->trace, http_field_get(&head->fields, S("traceparent")),
         http_field_get(&head->fields, S("tracestate")));
@@ -105,6 +100,26 @@ exchange_drop_body(struct exchange *x)
     }
     x->request.arena = NULL;
     x->request.body = S("");
+}
+
+void
+exchange_drop_request(struct exchange *x, bool estimate)
+{
+    struct llm_request *r = &x->request;
+    enum llm_op op = r->op;
+    const struct wire *wire = r->wire;
+    struct str model = r->model;
+    bool stream = r->stream, want_usage = r->want_usage;
+    int64_t n = r->n;
+
+    if (r->arena == NULL)
+        return;
+    if (estimate && !x->large)
+        x->input_estimate = llm_request_estimate_tokens(r);
+    exchange_drop_body(x);
+    *r = (struct llm_request){
+        .op = op, .wire = wire, .model = model, .stream = stream, .n = n, .want_usage = want_usage
+    };
 }
 
 static void
@@ -176,9 +191,9 @@ exchange_log(const struct exchange *x)
         .model_requested = exchange_shown(x, x->request.model),
         .attempt = x->attempts };
 
-    if (x->attempt.target != NULL) {
-        who.provider = x->attempt.target->provider->id;
-        who.model = exchange_shown(x, x->attempt.target->wire.model);
+    if (x->attempt != NULL) {
+        who.provider = x->attempt->target->provider->id;
+        who.model = exchange_shown(x, x->attempt->target->wire.model);
     }
     return who;
 }
@@ -220,7 +235,7 @@ is_printable(struct str s)
 void
 exchange_fields(struct exchange *x, struct buf *out)
 {
-    const struct target *t = x->attempt.target;
+    const struct target *t = x->attempt != NULL ? x->attempt->target : NULL;
 
     http_add_field(out, S("x-request-id"), x->id);
     if (x->request.wire == &wire_anthropic)
@@ -237,13 +252,60 @@ exchange_fields(struct exchange *x, struct buf *out)
     buf_add(out, S("x-openclaw-attempts: "));
     buf_add_u64(out, x->attempts);
     buf_add(out, S("\r\n"));
-    if (x->drops.names == NULL)
+    if (x->attempt->drops.names == NULL)
         return;
     buf_add(out, S("x-openclaw-dropped: "));
-    for (const struct llm_word *w = x->drops.names; w != NULL; w = w->next) {
+    for (const struct llm_word *w = x->attempt->drops.names; w != NULL; w = w->next) {
         buf_add(out, w->text);
         buf_add(out, w->next != NULL ? S(", ") : S("\r\n"));
     }
+}
+
+static void
+respond(struct exchange *x, int status, struct str type, struct str passed, int64_t length)
+{
+    struct buf *out = &x->worker->text;
+    bool stream = http_type_is(type, S("text/event-stream"));
+
+    CHECK(buf_len(out) == 0);
+    if (type.n != 0)
+        http_add_field(out, S("Content-Type"), type);
+    buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n")
+                        : S("Cache-Control: no-store\r\n"));
+    exchange_fields(x, out);
+    if (x->error != OK) {
+        http_add_field(out, S("x-openclaw-error"), str_c(err_row(x->error)->code));
+        exchange_add_retry(x, status, out);
+    }
+    buf_add(out, passed);
+    x->status = status;
+    server_respond(x->q, status, buf_str(out), length);
+    buf_reset(out, SIZE_MAX);
+}
+
+void
+exchange_respond(struct exchange *x, const struct draft *d)
+{
+    bool events = x->request.stream && x->request.op != OP_RELAY;
+
+    if (server_responded(x->q))
+        return;
+    if (events)
+        respond(x, 200, x->request.wire->framing->type, d->passed, -1);
+    else
+        respond(x, d->status, d->content_type, d->passed, d->length);
+    if (events || d->stream) {
+        x->worker->stream_count++;
+        x->streaming = true;
+    }
+}
+
+bool
+exchange_is_late(const struct exchange *x, uint64_t now_us)
+{
+    if (x->deadline_us != 0 && now_us > x->deadline_us)
+        return true;
+    return x->begin_by_us != 0 && now_us > x->begin_by_us && !server_responded(x->q);
 }
 
 void
@@ -274,7 +336,7 @@ exchange_add_retry(const struct exchange *x, int status, struct buf *out)
     bool retry = err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
 
     retry = retry && !(x->error == ERR_RATE_LIMIT && x->who == NULL);
-    retry = retry && !(x->attempt.target != NULL && x->attempt.error.permanent);
+    retry = retry && !(x->attempt != NULL && x->attempt->error.permanent);
     buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
 }
 
@@ -353,9 +415,8 @@ api_word(const struct exchange *x, struct str word)
 }
 
 struct str
-exchange_reason(struct exchange *x, const struct llm_error *e)
+exchange_reason(struct exchange *x, const struct attempt *a, const struct llm_error *e)
 {
-    const struct target *t = x->attempt.target;
     struct str code = api_word(x, e->code.n != 0 ? e->code : e->type);
     struct str param = api_word(x, e->param);
     struct buf *b = &x->worker->text;
@@ -366,19 +427,43 @@ exchange_reason(struct exchange *x, const struct llm_error *e)
     if (x->request.body.n != 0 && str_find(x->request.body, code) != x->request.body.n)
         code = S("");    /* the caller's word */
     buf_add(b, str_c(err_row(e->kind)->sentence));
-    if (t != NULL)
-        buf_printf(b, " (" STR_FMT, STR_ARG(t->provider->id));
-    if (t != NULL && x->attempt.status != 0)
-        buf_printf(b, ", status %d", x->attempt.status);
+    if (a != NULL)
+        buf_printf(b, " (" STR_FMT, STR_ARG(a->target->provider->id));
+    if (a != NULL && a->intake.status != 0)
+        buf_printf(b, ", status %d", a->intake.status);
     if (code.n != 0)
         buf_printf(b, ", code " STR_FMT, STR_ARG(code));
-    if (t != NULL)
+    if (a != NULL)
         buf_add_c(b, ')');
     if (param.n != 0)
         buf_printf(b, ": " STR_FMT, STR_ARG(param));
     struct str s = arena_str(x->arena, str_skip(buf_str(b), before));
     buf_truncate(b, before);
     return exchange_shown(x, s);
+}
+
+/* Answers with a refusal as the provider worded it: a route that is only passed through. */
+static void
+pass_refusal(struct exchange *x)
+{
+    const struct draft *d = &x->attempt->draft;
+    struct str body = buf_str(&x->attempt->intake.body);
+
+    respond(x, d->status, d->content_type, d->passed, d->length >= 0 ? d->length : (int64_t)body.n);
+    server_write(x->q, body);
+}
+
+/* Ends the caller's stream with an error event. */
+static void
+break_stream(struct exchange *x, const struct llm_error *e)
+{
+    const struct intake *in = &x->attempt->intake;
+    bool raw = x->request.op == OP_RELAY;
+
+    if (x->delivery.draft == NULL)    /* only keep-alives were sent, and the last target failed */
+        x->delivery.draft = answer_draft(x->attempt);
+    delivery_break(&x->delivery, x->q, e, raw ? str_skip(x->path.text, sizeof("/v1") - 1) : S(""),
+        raw ? in->raw->count : 0);
 }
 
 enum step
@@ -393,7 +478,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         e.message = str_c(err_row(e.kind)->sentence);
     e.message = with_attempts(x, e.message);
     x->error = e.kind;
-    x->error_message = with_attempts(x, exchange_reason(x, given));
+    x->error_message = with_attempts(x, exchange_reason(x, x->attempt, given));
     if (x->q == NULL || x->answered)
         return STEP_STOP;
     bool begun = server_responded(x->q);
@@ -405,9 +490,9 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
     bool cut = begun && !x->streaming;
     x->answered = true;
     if (!begun)
-        relay_refuse(x);
+        pass_refusal(x);
     else if (!cut)
-        relay_break(x, &e);
+        break_stream(x, &e);
     x->bytes_out = server_bytes_out(x->q);
     if (cut)
         server_abort(x->q);
@@ -440,13 +525,14 @@ exchange_finish(struct exchange *x)
 
     CHECK(x->answered || x->gone);
     CHECK(!x->wake.queued);
-    CHECK(x->attempt.call == NULL && x->job != JOB_RUNNING);
+    CHECK(x->job != JOB_RUNNING);
     settle_exchange(x);
     if (x->slot)
         in_flight_end(x->who->in_flight);
     if (x->streaming)
         w->stream_count--;
-    relay_fini(x);
+    while (x->under_way != NULL)
+        attempt_free(x->under_way);
     exchange_end_unpack(x);
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);

@@ -7,11 +7,10 @@
  */
 #pragma once
 
+#include "gateway/delivery.h"
 #include "gateway/endpoints.h"
-#include "gateway/relay.h"
 #include "gateway/snapshot.h"
 #include "gateway/worker.h"
-#include "http/client.h"
 #include "http/multipart.h"
 #include "http/server.h"
 #include "http/unpack.h"
@@ -27,44 +26,7 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 enum job_state { JOB_NONE, JOB_RUNNING, JOB_DONE };
 
-enum attempt_state {
-    ATTEMPT_NONE,         /* nothing sent, or the last one is done with */
-    ATTEMPT_WRITING,      /* the request is being written for the target */
-    ATTEMPT_RUNNING,      /* waiting for the provider */
-    ATTEMPT_READING,      /* a large answer is all there; a helper thread reads and writes it */
-    ATTEMPT_COMMITTED,    /* a real token (or the whole answer) is there: no way back */
-    ATTEMPT_DONE,         /* the answer is complete */
-    ATTEMPT_FAILED,       /* `error` says why */
-};
-
-/* A request as one target gets it. */
-struct written {
-    struct client_request q;
-    struct str name;    /* the model's, as written in a body of the caller's wire */
-    struct buf body;    /* the translated body */
-    uint64_t held;      /* counted in the worker's share for it */
-    enum err unfit;     /* why the target cannot take the request, and what to tell */
-    struct wire_fault fault;
-};
-
-/* The attempt under way. */
-struct attempt {
-    enum attempt_state state;
-    struct client_call *call;    /* NULL when nothing is under way */
-    bool paused;                 /* the caller is slow: we stopped reading */
-    struct target *target;
-    struct record_attempt *note;
-    struct llm_error error;    /* when FAILED */
-    struct str path;           /* of the request; gone with it */
-    int status;                /* of the provider's head; 0: none yet */
-    bool sent;                 /* it was put on a connection: some of it may have arrived */
-    bool ended;                /* the provider's bytes are all there */
-    bool repeat;               /* the same target again: see attempt_may_repeat() */
-    /* the answer is this target's, also when it breaks: no other is tried */
-    bool committed;
-
-    struct written *written;    /* in request.arena, and gone with it */
-};
+struct attempt;
 
 struct exchange {
     struct worker *worker;
@@ -109,11 +71,13 @@ struct exchange {
     struct wire_fault fault;
     struct plan plan;
     size_t candidate;    /* next target of the plan to try */
-    struct attempt attempt;
+    /* whose answer counts: the one that was committed, or else the last one; NULL: none yet */
+    struct attempt *attempt;
+    struct attempt *under_way;    /* all that are not freed, newest first */
+    struct delivery delivery;
     struct record_attempt *notes;    /* all attempts, oldest first */
     struct record_attempt **notes_tail;
     unsigned attempts;
-    struct wire_drops drops;    /* parameters the target could not express */
 
     enum err error;    /* OK, or why it failed */
     struct str error_message;
@@ -128,8 +92,6 @@ struct exchange {
     uint64_t wait_began_us;
     int64_t input_estimate;    /* tokens, rough: for when usage is not reported */
     uint64_t bytes_in, bytes_out;
-
-    struct relay relay;    /* the last: exchange_create() clears it by itself */
 };
 
 /* Starts an exchange for a request; never fails. */
@@ -144,6 +106,10 @@ bool exchange_take_body(struct exchange *x, struct buf body) MUST_CHECK;
 
 /* Gives back the body and all that was made from it. */
 void exchange_drop_body(struct exchange *x);
+
+/* The same, once no target can need it: of the request only what the answer, the log and the metrics ask
+ * for is kept, and pointers to the rest are NULL from now on. `estimate`: its tokens are estimated first. */
+void exchange_drop_request(struct exchange *x, bool estimate);
 
 /* Runs work(x), for a large request on a helper thread. True: it is done. False: the stage waits and
  * is called again. `work` may touch `request`, its arena and what belongs to the work alone; nothing
@@ -176,6 +142,12 @@ void exchange_fields(struct exchange *x, struct buf *out);
 /* Appends x-should-retry for the exchange's error. */
 void exchange_add_retry(const struct exchange *x, int status, struct buf *out);
 
+/* Sends the head of the answer to which the draft belongs, unless one was sent. */
+void exchange_respond(struct exchange *x, const struct draft *d);
+
+/* Has the deadline passed, the configured one or the client's? */
+bool exchange_is_late(const struct exchange *x, uint64_t now_us);
+
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
 
@@ -186,14 +158,18 @@ void exchange_finish(struct exchange *x);
 struct str exchange_shown(const struct exchange *x, struct str text);
 
 /* Why something failed, for the log: without secrets or parts of the conversation. A provider's
- * error is reduced to its status, code and parameter. In the exchange's arena. */
-struct str exchange_reason(struct exchange *x, const struct llm_error *e);
+ * error, of the attempt `a` (may be NULL), is reduced to its status, code and parameter. In the
+ * exchange's arena. */
+struct str exchange_reason(struct exchange *x, const struct attempt *a, const struct llm_error *e);
 
 /* The context of log messages about the exchange. */
 struct log_context exchange_log(const struct exchange *x);
 
-/* gateway.c: runs the stages until one waits or stops. */
+/* gateway.c: runs the stages until one waits or stops; and what the worker tells of its clock and of the
+ * caller, who can take more. */
 void gateway_run(struct exchange *x);
+void gateway_tick(struct exchange *x, uint64_t now_us);
+void gateway_writable(struct exchange *x);
 
 static inline const struct conf *
 exchange_conf(const struct exchange *x)

@@ -6,7 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "gateway/attempt.h"
+#include "gateway/answer.h"
 #include "gateway/browser.h"
 #include "gateway/deadline.h"
 #include "gateway/exchange.h"
@@ -310,8 +310,8 @@ plan_serves(const struct plan *plan, enum llm_op op)
 static bool
 names_other_models(const struct exchange *x)
 {
-    static const struct read_member members[] = { { .name = "models" },
-        { .name = "fallbacks" }, { .name = NULL } };
+    static const struct read_member members[] = { { .name = "models" }, { .name = "fallbacks" },
+        { .name = NULL } };
     const struct json *doc = x->request.doc;
     struct wire_fault fault = { S(""), S("") };
 
@@ -361,69 +361,104 @@ stage_route(struct exchange *x)
     return STEP_NEXT;
 }
 
+static void
+write_body(struct exchange *x)
+{
+    written_write_body(x->attempt);
+}
+
+static void
+read_answer(struct exchange *x)
+{
+    answer_read(x->attempt);
+}
+
 /* Sends the request to one target after the other, until one starts to answer. */
 static enum step
 stage_attempt(struct exchange *x)
 {
-    struct llm_error *error = &x->attempt.error;
-
     for (;;) {
-        switch (x->attempt.state) {
-        case ATTEMPT_NONE:
-            if (attempt_is_late(x, clock_now_us()))
+        struct attempt *a = x->attempt;
+
+        if (a == NULL || a->state == ATTEMPT_OVER) {
+            bool repeat = a != NULL && attempt_may_repeat(a);
+
+            if (exchange_is_late(x, clock_now_us()))
                 return exchange_fail(x, ERR_DEADLINE, "%s", err_row(ERR_DEADLINE)->sentence);
-            attempt_begin(x);
-            break;
+            a = attempt_begin(x, repeat ? a->target : x->plan.targets[x->candidate++], repeat);
+        }
+        switch (a->state) {
         case ATTEMPT_WRITING:
-            if (!exchange_work(x, written_write_body))
+            if (!exchange_work(x, write_body))
                 return STEP_WAIT;
-            attempt_send(x);
+            attempt_send(a);
             break;
         case ATTEMPT_RUNNING:
             return STEP_WAIT;
         case ATTEMPT_READING:
-            if (!exchange_offload(x, relay_work))
+            if (!exchange_offload(x, read_answer))
                 return STEP_WAIT;
-            attempt_end_large(x);
+            answer_end_read(a);
             break;
         case ATTEMPT_COMMITTED:
         case ATTEMPT_DONE:
             return STEP_NEXT;
         case ATTEMPT_FAILED:
-            if (x->attempt.committed)
+            if (x->delivery.draft != NULL)
                 return STEP_NEXT;    /* it started to answer and failed before this stage ran */
-            attempt_stop(x, error->kind);
-            x->attempt.repeat = attempt_may_repeat(x);
-            if (x->attempt.repeat)
-                break;
-            if (!attempt_may_fall_back(x))
-                return exchange_fail_with(x, error);
+            attempt_stop(a, a->error.kind);
+            if (!attempt_may_repeat(a) && !attempt_may_fall_back(a))
+                return exchange_fail_with(x, &a->error);
             break;
+        case ATTEMPT_OVER:
+        case ATTEMPT_STATES:
+            CHECK_UNREACHABLE();
         }
     }
 }
 
-/* The answer is forwarded in the provider's callbacks (relay.c); this only waits for its end. */
+/* Sends the next piece of what is left in the draft; pieces take turns with what others want. True: there
+ * is room for more from the provider. */
+static bool
+send_more(struct exchange *x)
+{
+    bool full = server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES;
+
+    if (x->delivery.more && !full) {
+        loop_count_work(x->worker->loop, DELIVERY_PIECE_BYTES);
+        (void)delivery_send_more(&x->delivery, x->q);
+        full = server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES;
+    }
+    x->delivering = x->delivery.more || full;
+    if (x->delivery.more && !full)
+        loop_defer_next(x->worker->loop, &x->wake);
+    return !x->delivering;
+}
+
+/* The answer is forwarded in the provider's callbacks (attempt.c); this waits for its end. */
 static enum step
 stage_relay(struct exchange *x)
 {
-    switch (x->attempt.state) {
+    struct attempt *a = x->attempt;
+
+    switch (a->state) {
     case ATTEMPT_COMMITTED:
+        if (send_more(x))
+            answer_resume(a);
         return STEP_WAIT;
     case ATTEMPT_FAILED:
-        attempt_stop(x, x->attempt.error.kind);
-        return exchange_fail_with(x, &x->attempt.error);
+        attempt_stop(a, a->error.kind);
+        return exchange_fail_with(x, &a->error);
     case ATTEMPT_DONE:
-        attempt_stop(x, OK);
-        relay_flush(x);
-        if (x->relay.tally.usage.input < 0 && x->request.doc != NULL && !x->large)
-            x->input_estimate = llm_request_estimate_tokens(&x->request);
-        attempt_drop_request(x);    /* the client may take long to read the answer */
+        attempt_stop(a, OK);
+        /* the client may take long to read the answer */
+        exchange_drop_request(x, a->tally.usage.input < 0);
         return STEP_NEXT;
-    case ATTEMPT_NONE:
     case ATTEMPT_WRITING:
     case ATTEMPT_RUNNING:
     case ATTEMPT_READING:
+    case ATTEMPT_OVER:
+    case ATTEMPT_STATES:
         break;
     }
     CHECK_UNREACHABLE();
@@ -434,23 +469,14 @@ stage_relay(struct exchange *x)
 static enum step
 stage_deliver(struct exchange *x)
 {
-    if (server_backlog(x->q) <= SERVER_HIGH_WATERMARK_BYTES)
-        relay_send_rest(x);
-
-    bool more = x->relay.rest.n != 0;
-    bool full = server_backlog(x->q) > SERVER_HIGH_WATERMARK_BYTES;
-
-    x->delivering = more || full;
-    if (!x->delivering) {
+    if (send_more(x)) {
         x->bytes_out = server_bytes_out(x->q);
         x->answered = true;
         server_end(x->q);
         return STEP_NEXT;
     }
-    if (!more)
-        relay_release(x);
-    else if (!full)
-        loop_defer_next(x->worker->loop, &x->wake);    /* when others had their turn */
+    if (!x->delivery.more)
+        answer_release(x->attempt);
     return STEP_WAIT;
 }
 
@@ -479,6 +505,15 @@ debug_stage(const struct exchange *x, const char *name, enum step step)
     log_debug(&who, "stage %s: %s", name, what[step]);
 }
 
+/* The caller has left. Some close as soon as they have read the terminator. */
+static void
+stop_attempts(struct exchange *x)
+{
+    for (struct attempt *a = x->under_way; a != NULL; a = a->next)
+        if (a->state != ATTEMPT_OVER)
+            attempt_stop(a, a->intake.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
+}
+
 void
 gateway_run(struct exchange *x)
 {
@@ -488,8 +523,7 @@ gateway_run(struct exchange *x)
     if (x->job == JOB_RUNNING)
         return;    /* when it ends, the stages run again */
     if (x->gone) {
-        /* Some clients close as soon as they have read the terminator. */
-        attempt_stop(x, x->relay.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
+        stop_attempts(x);
         step = STEP_STOP;
     }
     struct worker *w = x->worker;
@@ -506,4 +540,38 @@ gateway_run(struct exchange *x)
     if (step != STEP_WAIT)
         exchange_finish(x);
     worker_at(w, NULL);
+}
+
+/* Is a stream silent for so long that its caller should hear something? */
+static bool
+is_silent(const struct exchange *x, uint64_t now_us)
+{
+    const struct attempt *a = x->attempt;
+    uint64_t every_us = exchange_conf(x)->server.keepalive_ms * 1000;
+    uint64_t since_us = MAX(x->delivery.sent_us, MAX(a->note->started_us, a->note->head_us));
+    bool stream = x->request.op == OP_RELAY ? a->draft.stream : x->request.stream;
+
+    return stream && every_us != 0 && !x->delivery.more && now_us >= since_us + every_us;
+}
+
+void
+gateway_tick(struct exchange *x, uint64_t now_us)
+{
+    bool waits = false;
+
+    if (x->gone || x->job == JOB_RUNNING)
+        return;
+    for (struct attempt *a = x->under_way; a != NULL; a = a->next)
+        waits = (answer_tick(a, now_us) && a == x->attempt) || waits;
+    if (waits && is_silent(x, now_us))
+        answer_keepalive(x->attempt);
+}
+
+void
+gateway_writable(struct exchange *x)
+{
+    if (x->delivering)
+        exchange_wake(x);
+    else if (x->attempt != NULL)
+        answer_resume(x->attempt);
 }

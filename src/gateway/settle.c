@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/attempt.h"
 #include "gateway/exchange.h"
 
 /* --- the sinks --- */
@@ -60,27 +61,28 @@ settle(struct worker *w, const struct record *r)
 /* Usage was not reported (the caller left early, or the provider never reports it): estimate it, and
  * mark it as an estimate. What a stream reported of its output before it was cut is incomplete. */
 static bool
-estimate_usage(struct exchange *x)
+estimate_usage(struct attempt *a, int64_t input_estimate)
 {
-    struct relay *r = &x->relay;
-    bool cut = r->source == SOURCE_STREAM && !r->reader.finished;
+    const struct intake *in = &a->intake;
+    bool cut = in->source == SOURCE_STREAM && !in->reader.finished;
 
-    if (r->source == SOURCE_RAW || !r->content)
+    if (in->source == SOURCE_RAW || !a->draft.content)
         return false;    /* not ours to understand, or nothing there */
-    return tally_estimate(&r->tally, x->input_estimate, cut);
+    return tally_estimate(&a->tally, input_estimate, cut);
 }
 
 void
 settle_exchange(struct exchange *x)
 {
-    const struct target *t = x->attempt.target;
-    const struct tally *tally = &x->relay.tally;
-    bool served = x->relay.reader.complete && x->status != 0;
+    struct attempt *attempt = x->attempt;
+    const struct target *t = attempt != NULL ? attempt->target : NULL;
+    const struct tally *tally = attempt != NULL ? &attempt->tally : &tally_none;
+    bool served = attempt != NULL && attempt->intake.reader.complete && x->status != 0;
     bool gone = x->gone && (x->delivering || !served);
     enum err error = gone && x->error == OK ? ERR_CLIENT_GONE : x->error;
     int status = gone && x->status == 0 ? err_row(ERR_CLIENT_GONE)->status : x->status;
     bool doubtful = error != OK;    /* a key may stand where a name belongs */
-    bool estimated = estimate_usage(x);
+    bool estimated = attempt != NULL && estimate_usage(attempt, x->input_estimate);
     uint64_t duration_us = clock_now_us() - x->started_us;
     uint64_t away_us = x->waited_us;    /* at clients and providers */
 

@@ -5,14 +5,10 @@
 
 #define BYTES_PER_TOKEN 4    /* roughly, of English */
 
-void
-tally_reset(struct tally *t)
-{
-    *t = (struct tally){ .usage = USAGE_NONE };
-}
+const struct tally tally_none = { .usage = { -1, -1, -1, -1, -1, -1, -1 } };    /* USAGE_NONE */
 
-static bool
-is_token(enum llm_event_kind kind)
+bool
+tally_is_token(enum llm_event_kind kind)
 {
     switch (kind) {
     case EVENT_TEXT:
@@ -30,12 +26,12 @@ is_token(enum llm_event_kind kind)
     }
 }
 
-bool
-tally_event(struct tally *t, const struct llm_event *ev)
+static void
+on_event(struct event_sink *sink, const struct llm_event *ev)
 {
-    bool token = is_token(ev->kind);
+    struct tally *t = CONTAINER_OF(sink, struct tally, filter.sink);
 
-    if (token) {
+    if (tally_is_token(ev->kind)) {
         t->last_token_us = clock_now_us();
         if (t->first_token_us == 0)
             t->first_token_us = t->last_token_us;
@@ -45,7 +41,13 @@ tally_event(struct tally *t, const struct llm_event *ev)
         t->finish = ev->finish;
     else if (ev->kind == EVENT_USAGE || ev->kind == EVENT_START)
         usage_update(&t->usage, &ev->usage);
-    return token;
+    filter_pass(&t->filter, ev);
+}
+
+void
+tally_begin(struct tally *t)
+{
+    *t = (struct tally){ .filter.sink.emit = on_event, .usage = USAGE_NONE };
 }
 
 bool

@@ -1,13 +1,14 @@
 /* tally.h - what an answer consists of: tokens, finish reason, and when they arrived.
  *
- * It gets every event that a decoder emits, no matter what is done with the event afterwards. The
+ * A filter that gets every event that a decoder emits, no matter what is done with it afterwards. The
  * access log, the metrics and the cost are derived from it.
  */
 #pragma once
 
-#include "llm/event.h"
+#include "gateway/filters.h"
 
 struct tally {
+    struct filter filter;
     struct llm_usage usage;
     enum llm_finish finish;
     uint64_t text_bytes;        /* of the answer, to estimate usage when none is reported */
@@ -15,10 +16,14 @@ struct tally {
     uint64_t last_token_us;
 };
 
-void tally_reset(struct tally *t);
+/* Nothing was counted. */
+extern const struct tally tally_none;
 
-/* Counts an event. True if it is part of the answer's content: a token. */
-bool tally_event(struct tally *t, const struct llm_event *ev);
+/* Ready to be the filter of an answer. */
+void tally_begin(struct tally *t);
+
+/* Is an event of this kind part of an answer's content: a token? */
+bool tally_is_token(enum llm_event_kind kind);
 
 /* Estimates what was not reported. `cut`: the answer was cut, so what it reported about its output
  * is incomplete. False if everything was reported. */

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/map.h"
-#include "gateway/attempt.h"
 #include "gateway/exchange.h"
 #include "gateway/settle.h"
 #include "net/dns.h"
@@ -54,9 +53,7 @@ on_writable(void *owner, struct server_request *q)
     struct exchange *x = server_user(q);
 
     (void)owner;
-    attempt_resume(x);
-    if (x->delivering)
-        exchange_wake(x);
+    gateway_writable(x);
 }
 
 static void
@@ -160,7 +157,7 @@ on_tick(void *arg)
 
     models_tick(&w->asker, now_us / 1000);
     for (struct exchange *x = w->exchanges; x != NULL; x = x->next) {
-        attempt_tick(x, now_us);
+        gateway_tick(x, now_us);
         if (x->waits_for_models)
             exchange_wake(x);
     }

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "gateway/attempt.h"
 #include "gateway/exchange.h"
 #include "gateway/passed.h"
 
@@ -47,8 +48,10 @@ add_given(const struct exchange *x, struct str name, struct buf *out)
 /* The header fields of the upstream request. Only the client's fields that are named here are
  * forwarded. */
 static struct str
-request_fields(struct exchange *x, const struct target *t, bool same_wire)
+request_fields(struct attempt *a, bool same_wire)
 {
+    const struct exchange *x = a->exchange;
+    const struct target *t = a->target;
     struct provider *p = t->provider;
     const struct llm_request *r = &x->request;
     struct buf *out = &x->worker->text;
@@ -74,7 +77,7 @@ request_fields(struct exchange *x, const struct target *t, bool same_wire)
                             ? 0
                             : atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
         buf_add(out, p->credentials[turn % p->credential_count]);
-        x->attempt.note->credential = p->credential_names[turn % p->credential_count];
+        a->note->credential = p->credential_names[turn % p->credential_count];
     }
     if (same_wire)
         add_forwarded(x, p->wire, out, &own_version);
@@ -156,9 +159,9 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
 
 /* The edited body as slices; flattened when there are too many. */
 static enum err
-set_body(struct exchange *x, struct str body, const struct wire_edits *edits)
+set_body(struct attempt *a, struct str body, const struct wire_edits *edits)
 {
-    struct client_request *q = &x->attempt.written->q;
+    struct client_request *q = &a->written->q;
     UNINITIALIZED struct str pieces[2 * WIRE_EDITS + 1];
     size_t n = wire_edits_apply(edits, body, pieces);
 
@@ -170,7 +173,7 @@ set_body(struct exchange *x, struct str body, const struct wire_edits *edits)
     size_t total = 0, at = 0;
     for (size_t i = 0; i < n; i++)
         total += pieces[i].n;
-    char *flat = arena_try(x->request.arena, total);
+    char *flat = arena_try(a->exchange->request.arena, total);
     if (flat == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
@@ -184,28 +187,32 @@ set_body(struct exchange *x, struct str body, const struct wire_edits *edits)
 
 /* The caller's own bytes, with the model's name replaced. */
 static enum err
-write_same_wire(struct exchange *x, const struct target *t)
+write_same_wire(struct attempt *a)
 {
+    struct exchange *x = a->exchange;
     const struct llm_request *r = &x->request;
+    const struct target *t = a->target;
     struct wire_edits edits;
 
     edits.count = 0;    /* the rest is large, and mostly never used */
     if (r->model_node != NULL && t->wire.model.n != 0)
-        (void)wire_edit_add(&edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n,
-            x->attempt.written->name);
+        (void)wire_edit_add(
+            &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, a->written->name);
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
     enum err e = override_params(x, r->doc, r->body, t->params, &edits);
-    return e == OK ? set_body(x, r->body, &edits) : e;
+    return e == OK ? set_body(a, r->body, &edits) : e;
 }
 
 /* The request in the provider's protocol. */
 static enum err
-write_translated(struct exchange *x, const struct target *t)
+write_translated(struct attempt *a)
 {
+    struct exchange *x = a->exchange;
     struct llm_request *r = &x->request;
-    struct wire_fault *fault = &x->attempt.written->fault;
-    struct buf *out = &x->attempt.written->body;
+    const struct target *t = a->target;
+    struct wire_fault *fault = &a->written->fault;
+    struct buf *out = &a->written->body;
     enum err e = llm_request_expand(r, fault);
 
     if (e != OK)
@@ -213,7 +220,7 @@ write_translated(struct exchange *x, const struct target *t)
     buf_init(out, BODY_LIMIT_BYTES);
     if (buf_reserve(out, MIN(r->body.n + BODY_GROWTH_BYTES, BODY_LIMIT_BYTES)) == NULL)
         return ERR_NO_MEMORY;
-    e = t->provider->wire->provider->write_request(out, r, &t->wire, &x->drops, fault);
+    e = t->provider->wire->provider->write_request(out, r, &t->wire, &a->drops, fault);
     if (e == OK && out->overflow)
         e = ERR_TOO_LARGE;
     if (e != OK)
@@ -225,7 +232,7 @@ write_translated(struct exchange *x, const struct target *t)
     edits.count = 0;    /* the rest is large, and mostly never used */
     if (t->params.n != 0)
         e = override_params(x, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
-    return e == OK ? set_body(x, body, &edits) : e;
+    return e == OK ? set_body(a, body, &edits) : e;
 }
 
 /* The path of a route that names the model in its query, with the provider's name for it. */
@@ -241,10 +248,12 @@ add_path_with_model(struct buf *out, const struct llm_request *r, struct str mod
 
 /* Can the target take this kind of request at all? */
 static enum err
-judge_target(struct exchange *x, const struct target *t)
+judge_target(struct attempt *a)
 {
+    const struct exchange *x = a->exchange;
+    const struct target *t = a->target;
     const struct wire *wire = t->provider->wire;
-    struct wire_fault *fault = &x->attempt.written->fault;
+    struct wire_fault *fault = &a->written->fault;
 
     if (wire != x->request.wire && x->request.op == OP_RELAY) {
         fault->message = arena_printf(x->request.arena,
@@ -261,16 +270,18 @@ judge_target(struct exchange *x, const struct target *t)
 }
 
 void
-written_write_head(struct exchange *x)
+written_write_head(struct attempt *a)
 {
+    struct exchange *x = a->exchange;
     struct llm_request *r = &x->request;
-    const struct target *t = x->attempt.target;
+    const struct target *t = a->target;
+    struct written *w = a->written;
     const struct wire *wire = t->provider->wire;
     struct str query = wire == r->wire && r->op != OP_RELAY ? passed_query(x) : S("");
     struct buf *text = &x->worker->text;
 
-    x->attempt.written->unfit = judge_target(x, t);
-    if (x->attempt.written->unfit != OK)
+    w->unfit = judge_target(a);
+    if (w->unfit != OK)
         return;
     buf_add(text, t->provider->base_path);
     if (r->path_model.n != 0 && t->wire.model.n != 0)
@@ -281,30 +292,30 @@ written_write_head(struct exchange *x)
         buf_add_c(text, '?');
         buf_add(text, query);
     }
-    x->attempt.written->q.path = arena_str(r->arena, buf_str(text));
-    x->attempt.path = x->attempt.written->q.path;
+    w->q.path = arena_str(r->arena, buf_str(text));
+    a->path = w->q.path;
     buf_reset(text, SIZE_MAX);
-    x->attempt.written->q.fields = request_fields(x, t, wire == r->wire);
+    w->q.fields = request_fields(a, wire == r->wire);
     if (wire != r->wire || r->model_node == NULL || t->wire.model.n == 0)
         return;
     if (r->model_node->type == JSON_STRING)
         json_add_str(text, t->wire.model);
     else
         buf_add(text, t->wire.model);    /* a form field, not JSON */
-    x->attempt.written->name = arena_str(r->arena, buf_str(text));
+    w->name = arena_str(r->arena, buf_str(text));
     buf_reset(text, SIZE_MAX);
 }
 
 void
-written_write_body(struct exchange *x)
+written_write_body(struct attempt *a)
 {
-    struct written *w = x->attempt.written;
-    const struct target *t = x->attempt.target;
+    struct exchange *x = a->exchange;
+    struct written *w = a->written;
+    const struct target *t = a->target;
 
     if (w->unfit != OK)
         return;
-    w->unfit =
-        t->provider->wire == x->request.wire ? write_same_wire(x, t) : write_translated(x, t);
+    w->unfit = t->provider->wire == x->request.wire ? write_same_wire(a) : write_translated(a);
     if (w->unfit == ERR_CONFIG)
         w->fault.message = arena_printf(x->request.arena,
             "the configured params of " STR_FMT "/" STR_FMT

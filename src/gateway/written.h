@@ -5,11 +5,23 @@
  */
 #pragma once
 
-struct exchange;
+#include "http/client.h"
+#include "llm/request.h"
+
+struct attempt;
+
+struct written {
+    struct client_request q;
+    struct str name;    /* the model's, as written in a body of the caller's wire */
+    struct buf body;    /* the translated body */
+    uint64_t held;      /* counted in the worker's share for it */
+    enum err unfit;     /* why the target cannot take the request, and what to tell */
+    struct wire_fault fault;
+};
 
 /* Can the target take this kind of request at all? If so, writes path and fields, and the model's name
- * as it stands in a body of the caller's wire. If not: `unfit` and `fault` of x->attempt.written. */
-void written_write_head(struct exchange *x);
+ * as it is written in a body of the caller's wire. If not: `unfit` and `fault`. */
+void written_write_head(struct attempt *a);
 
 /* Writes the body: work for exchange_work(). */
-void written_write_body(struct exchange *x);
+void written_write_body(struct attempt *a);

@@ -3,28 +3,55 @@
 
 #include "tests/test.h"
 
+static unsigned passed_on;    /* events that came out of the filter */
+
+static void
+on_passed(struct event_sink *sink UNUSED, const struct llm_event *ev UNUSED)
+{
+    passed_on++;
+}
+
+static void
+begin(struct tally *t)
+{
+    static struct event_sink last = { on_passed };
+    struct filters chain;
+
+    passed_on = 0;
+    filters_begin(&chain, &last);
+    tally_begin(t);
+    filters_add(&chain, &t->filter);
+    EXPECT(chain.first == &t->filter.sink && !chain.rewrite);
+}
+
+static void
+say_event(struct tally *t, const struct llm_event *ev)
+{
+    unsigned before = passed_on;
+
+    t->filter.sink.emit(&t->filter.sink, ev);
+    EXPECT_INT(passed_on, before + 1);
+}
+
 static void
 say(struct tally *t, enum llm_event_kind kind, const char *text)
 {
-    struct llm_event ev = { .kind = kind, .text = str_c(text), .usage = USAGE_NONE };
-
-    (void)tally_event(t, &ev);
+    say_event(t, &(struct llm_event){ .kind = kind, .text = str_c(text), .usage = USAGE_NONE });
 }
 
 TEST(only_content_counts_as_tokens)
 {
     struct tally t;
-    struct llm_event start = { .kind = EVENT_START, .usage = USAGE_NONE };
-    struct llm_event text = { .kind = EVENT_TEXT, .text = S("hi"), .usage = USAGE_NONE };
 
-    tally_reset(&t);
+    EXPECT(tally_is_token(EVENT_TEXT) && !tally_is_token(EVENT_START) && !tally_is_token(EVENT_END));
+    begin(&t);
     clock_set_for_tests(100, 0);
-    EXPECT(!tally_event(&t, &start));
+    say(&t, EVENT_START, "");
     EXPECT_INT(t.first_token_us, 0);
-    EXPECT(tally_event(&t, &text));
+    say(&t, EVENT_TEXT, "hi");
     clock_set_for_tests(250, 0);
-    EXPECT(tally_event(&t, &text));
-    EXPECT(!tally_event(&t, &(struct llm_event){ .kind = EVENT_END, .usage = USAGE_NONE }));
+    say(&t, EVENT_TEXT, "hi");
+    say(&t, EVENT_END, "");
     EXPECT_INT(t.first_token_us, 100);
     EXPECT_INT(t.last_token_us, 250);
     EXPECT_INT(t.text_bytes, 4);
@@ -36,13 +63,13 @@ TEST(the_last_reported_usage_counts)
     struct tally t;
     struct llm_event ev = { .kind = EVENT_START, .usage = USAGE_NONE };
 
-    tally_reset(&t);
+    begin(&t);
     ev.usage.input = 7;
     ev.usage.output = 1;
-    (void)tally_event(&t, &ev);
+    say_event(&t, &ev);
     ev = (struct llm_event){ .kind = EVENT_USAGE, .usage = USAGE_NONE };
     ev.usage.output = 30;
-    (void)tally_event(&t, &ev);
+    say_event(&t, &ev);
     EXPECT_INT(t.usage.input, 7);
     EXPECT_INT(t.usage.output, 30);
     EXPECT(!tally_estimate(&t, 99, false));
@@ -53,7 +80,7 @@ TEST(missing_usage_is_estimated_from_the_text)
 {
     struct tally t;
 
-    tally_reset(&t);
+    begin(&t);
     say(&t, EVENT_TEXT, "nine bytes");
     say(&t, EVENT_REASONING, "and more");
     EXPECT(tally_estimate(&t, 12, false));
@@ -65,7 +92,7 @@ TEST(usage_reported_before_a_cut_is_a_lower_bound)
 {
     struct tally t;
 
-    tally_reset(&t);
+    begin(&t);
     t.usage.input = 3;
     t.usage.output = 1;
     say(&t, EVENT_TEXT, "sixteen bytes it");

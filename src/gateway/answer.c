@@ -1,0 +1,651 @@
+/* answer.c - what an attempt does with the provider's answer. */
+#include "gateway/answer.h"
+
+#include "base/clock.h"
+#include "gateway/exchange.h"
+#include "gateway/wrong_url.h"
+
+#define LAST_BYTE_US 1000000    /* grace for the end of the framing after the protocol's terminator */
+#define REFUSAL_US 5000000      /* for the body of an answer with a failed status */
+
+/* Waiting for the provider's bytes, for somebody who wants them? */
+static bool
+is_live(const struct attempt *a)
+{
+    return (a->state == ATTEMPT_RUNNING || a->state == ATTEMPT_COMMITTED) &&
+           (a->exchange == NULL || !a->exchange->gone);
+}
+
+static const struct conf *
+conf_of(const struct attempt *a)
+{
+    return a->hold->snapshot->conf;
+}
+
+/* --- what is written for the caller --- */
+
+/* Counts what is collected, held back, or kept by the connection to the provider. ERR_OVERLOADED when
+ * the process holds all that it may. */
+static enum err
+hold(struct attempt *a)
+{
+    uint64_t now = intake_held_bytes(&a->intake) + a->draft.out.cap;
+
+    if (a->call != NULL)
+        now += client_held_bytes(a->call);
+    if (now == a->held || quota_share_set(&a->worker->held, &a->held, now, true))
+        return OK;
+    return ERR_OVERLOADED;
+}
+
+static void
+on_frame(struct intake *in, struct str raw)
+{
+    struct attempt *a = CONTAINER_OF(in, struct attempt, intake);
+
+    if (!in->reader.frame_is_usage || a->exchange->request.want_usage)
+        draft_forward(&a->draft, raw);
+}
+
+/* What comes is known: chooses what the caller gets. */
+static void
+choose_form(struct attempt *a)
+{
+    const struct exchange *x = a->exchange;
+    struct intake *in = &a->intake;
+    struct draft *d = &a->draft;
+
+    if (x == NULL)
+        return;
+    bool same_wire = in->reader.wire == x->request.wire;
+    bool same_shape = (in->source == SOURCE_STREAM) == x->request.stream;
+
+    if (in->source == SOURCE_RAW || (same_wire && same_shape && !a->filters.rewrite)) {
+        d->form = DRAFT_FORWARD;
+        in->frame = on_frame;
+        if (in->source == SOURCE_WHOLE && (in->says_stream || d->content_type.n == 0))
+            d->content_type = S("application/json");
+    } else if (x->request.stream) {
+        d->form = DRAFT_EVENTS;
+    } else {
+        d->fold = worker_take_arena(a->worker, ARENA_REQUEST);
+        draft_fold(d, d->fold, conf_of(a)->server.limit_answer_bytes);
+    }
+}
+
+/* What every form of the caller's answer begins with. */
+static void
+begin_draft(struct attempt *a)
+{
+    const struct exchange *x = a->exchange;
+    struct draft *d = &a->draft;
+
+    draft_begin(d, conf_of(a)->server.limit_answer_bytes);
+    if (x == NULL)
+        return;
+    d->writer.wire = x->request.wire;
+    d->writer.request = &x->request;
+    d->writer.keep = a->arena;
+    d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
+    d->writer.model = a->target->wire.model;
+    d->writer.created_s = (int64_t)(clock_wall_ms() / 1000);
+}
+
+struct draft *
+answer_draft(struct attempt *a)
+{
+    if (a->draft.writer.out == NULL)
+        begin_draft(a);
+    return &a->draft;
+}
+
+static void
+drop_fold(struct attempt *a)
+{
+    worker_drop_arena(a->worker, a->draft.fold, ARENA_REQUEST);
+    a->draft.fold = NULL;
+    a->draft.answer = NULL;
+}
+
+/* The caller gets this attempt's draft and no other's: sends its head. */
+static void
+take_over(struct attempt *a)
+{
+    struct exchange *x = a->exchange;
+
+    for (struct attempt *other = x->under_way; other != NULL; other = other->next)
+        if (other != a && other->state != ATTEMPT_OVER)
+            attempt_stop(other, ERR_OUTRUN);
+    x->attempt = a;
+    x->delivery.draft = &a->draft;
+    exchange_respond(x, &a->draft);
+}
+
+/* A real token is there: the request is not needed again. */
+static void
+commit(struct attempt *a)
+{
+    attempt_move(a, ATTEMPT_COMMITTED);
+    take_over(a);
+    attempt_drop_written(a);
+    exchange_drop_request(a->exchange, true);
+    server_forget_head(a->exchange->q);
+    attempt_report(a);
+}
+
+/* Sends what may be sent, and keeps the rest. True: there is more to send. */
+static bool
+flush(struct attempt *a)
+{
+    struct exchange *x = a->exchange;
+
+    if (x == NULL || x->delivery.draft != &a->draft) {
+        draft_keep(&a->draft);
+        return false;
+    }
+    return delivery_flush(&x->delivery, x->q, attempt_heard_us(a));
+}
+
+/* Sends the one document that the answer has become, or its beginning. */
+static enum err
+send_document(struct attempt *a)
+{
+    struct draft *d = &a->draft;
+
+    drop_fold(a);
+    enum err e = hold(a);
+    if (e != OK || a->exchange == NULL)
+        return e;
+    d->length = (int64_t)(buf_len(&d->out) + d->run.n);
+    take_over(a);
+    (void)flush(a);
+    return OK;
+}
+
+/* The document was read: writes the caller's, and sends it. */
+static enum err
+write_document(struct attempt *a, struct str body)
+{
+    enum err e = draft_write_document(&a->draft, body);
+
+    return e == OK ? send_document(a) : e;
+}
+
+/* --- the provider's bytes --- */
+
+static void
+on_connected(void *owner, bool reused, uint64_t connect_us)
+{
+    struct attempt *a = owner;
+
+    a->sent = true;
+    a->note->reused = reused;
+    if (log_enabled(LOG_DEBUG)) {
+        struct log_context who = attempt_log(a);
+
+        if (reused)
+            log_debug(&who, "a connection of the pool is used again");
+        else
+            log_debug(&who, "connected in %.1f ms", (double)connect_us / 1000);
+    }
+    metric_add(
+        reused ? &a->worker->metrics->upstream_reuses : &a->worker->metrics->upstream_connects, 1);
+}
+
+/* Seconds, milliseconds (retry-after-ms) or a date; capped at a day. */
+static int64_t
+retry_after_ms(const struct http_fields *fields)
+{
+    uint64_t n;
+    int64_t at_s;
+    struct str ms = http_field_get(fields, S("retry-after-ms"));
+    struct str s = http_field_get(fields, S("retry-after"));
+    const int64_t day_ms = 86400000;
+
+    if (str_u64(ms, &n))
+        return (int64_t)MIN(n, (uint64_t)day_ms);
+    if (str_u64(s, &n))
+        return (int64_t)MIN(n, (uint64_t)day_ms / 1000) * 1000;
+    if (clock_http_date(s, &at_s)) {
+        int64_t left_ms = at_s * 1000 - (int64_t)clock_wall_ms();
+        return MIN(MAX(left_ms, 0), day_ms);
+    }
+    return -1;
+}
+
+static void
+on_head(void *owner, const struct http_head *head)
+{
+    struct attempt *a = owner;
+    struct intake *in = &a->intake;
+    struct draft *d = &a->draft;
+    const struct conf_server *limits = &conf_of(a)->server;
+
+    if (!is_live(a))
+        return;
+    a->note->status = head->status;
+    a->note->head_us = clock_now_us();
+    if (log_enabled(LOG_DEBUG)) {
+        struct log_context who = attempt_log(a);
+
+        log_debug(&who, "the provider answers with status %d after %.1f ms", head->status,
+            (double)(a->note->head_us - a->note->started_us) / 1000);
+    }
+    a->error.retry_after_ms = retry_after_ms(&head->fields);
+    in->heard_us = in->byte_us = a->note->head_us;
+    intake_begin(in, head, limits);
+    d->status = head->status;
+    d->length = in->length;
+    d->content_type = in->content_type;
+    d->passed = draft_passed_fields(head, in->reader.op == OP_RELAY ? a->target->provider : NULL,
+        in->secrets, &a->worker->text, a->arena);
+    begin_draft(a);
+    if (in->source == SOURCE_RAW) {
+        choose_form(a);
+        a->exchange->status = head->status;
+        d->content = true;    /* nothing to wait for: bytes are forwarded as they come */
+        d->stream = in->raw->events;
+        if (d->stream)
+            d->length = -1;    /* comments may be added */
+    }
+    if (hold(a) != OK)    /* what was not sent of the request has been copied */
+        attempt_fail(a, ERR_OVERLOADED, NULL);
+}
+
+/* The answer's stream is over: complete, or cut? */
+static enum err
+end_stream(struct attempt *a)
+{
+    struct draft *d = &a->draft;
+    size_t before = buf_len(&d->out);
+
+    d->chunk = S("");
+    enum err e = intake_end(&a->intake, a->ended);
+    if (e == OK)
+        e = draft_verdict(d);
+    if (e != OK) {
+        buf_truncate(&d->out, before);    /* a piece of an event */
+        return e;
+    }
+    if (d->form == DRAFT_FORWARD && a->intake.source == SOURCE_STREAM)
+        draft_close(d, a->intake.framing.framing, before,
+            a->intake.terminated ? S("") : d->writer.wire->caller->terminator);
+    return OK;
+}
+
+/* --- large answers --- */
+
+/* What a helper thread works with: memory that is its own until it is done. */
+struct answer_job {
+    struct arena *keep, *scratch;
+    struct quota_share share;    /* counts both */
+    struct str body;             /* the document, if it has to be read */
+    enum err result;
+};
+
+/* Text that was folded so far: about what is to be written. */
+static size_t
+folded_bytes(const struct attempt *a)
+{
+    const struct llm_answer *answer = a->draft.answer;
+
+    return answer != NULL ? conf_of(a)->server.limit_answer_bytes - answer->left : 0;
+}
+
+/* Is so much of the answer still to be read or written that another thread should do it? If so, makes it
+ * ready for answer_read(). */
+static bool
+begin_read(struct attempt *a)
+{
+    struct intake *in = &a->intake;
+    struct draft *d = &a->draft;
+    bool whole = in->source == SOURCE_WHOLE && !in->read;
+    bool folded = in->source == SOURCE_STREAM && d->form == DRAFT_FOLD;
+
+    if (!(whole && buf_len(&in->body) > INTAKE_LARGE_BYTES) &&
+        !(folded && folded_bytes(a) > INTAKE_LARGE_BYTES))
+        return false;
+
+    struct answer_job *job = arena_new(a->arena, struct answer_job);
+    job->result = folded ? end_stream(a) : OK;
+    job->share.quota = &a->worker->gateway->held;
+    job->keep = arena_create(WORKER_ARENA_BYTES);
+    job->scratch = arena_create(WORKER_ARENA_BYTES);
+    arena_count_in(job->keep, &job->share);
+    arena_count_in(job->scratch, &job->share);
+    job->body = buf_str(&in->body);
+    a->job = job;
+    in->reader.keep = whole ? job->keep : in->reader.keep;
+    in->reader.scratch = job->scratch;
+    d->writer.keep = job->keep;
+    if (whole && d->form == DRAFT_FOLD) {
+        drop_fold(a);
+        draft_fold(d, job->keep, conf_of(a)->server.limit_answer_bytes);
+    }
+    return true;
+}
+
+void
+answer_read(struct attempt *a)
+{
+    struct answer_job *job = a->job;
+
+    if (job->result == OK && job->body.n != 0)
+        job->result = intake_read(&a->intake, job->body);
+    if (job->result == OK)
+        job->result = draft_write_document(&a->draft, job->body);
+    if (job->result != OK && (arena_was_refused(job->keep) || arena_was_refused(job->scratch)))
+        job->result = ERR_OVERLOADED;
+}
+
+static void
+drop_job(struct attempt *a)
+{
+    struct answer_job *job = a->job;
+
+    if (job == NULL)
+        return;
+    a->worker->freed_bytes += job->share.held;
+    arena_destroy(job->keep);
+    arena_destroy(job->scratch);
+    quota_share_trim(&job->share);
+    a->job = NULL;
+}
+
+void
+answer_end_read(struct attempt *a)
+{
+    struct intake *in = &a->intake;
+    struct draft *d = &a->draft;
+    bool late = exchange_is_late(a->exchange, clock_now_us());
+    enum err e = late ? ERR_DEADLINE : a->job->result;
+
+    if (late)
+        in->error = NULL;
+    a->exchange->delivering = false;
+    if (e == OK) {
+        /* Only the text of the answer is needed now. */
+        d->answer = NULL;
+        in->reader.keep = d->writer.keep = a->arena;
+        in->reader.state = d->writer.state = NULL;
+        drop_job(a);
+        if (d->form == DRAFT_FORWARD) {    /* it is sent in pieces from where it lies */
+            buf_fini(&d->out);
+            d->out = in->body;
+            d->run = S("");
+            buf_init(&in->body, 0);
+        }
+        buf_fini(&in->body);
+        e = send_document(a);
+    }
+    if (e == OK) {
+        attempt_move(a, ATTEMPT_DONE);
+        return;
+    }
+    struct llm_error error = attempt_failure(a, e, NULL);
+    attempt_set_failed(a, &error);
+}
+
+/* All of the answer that counts is there, whatever else the connection may send. */
+static void
+finish_answer(struct attempt *a)
+{
+    struct intake *in = &a->intake;
+
+    if (a->exchange != NULL && begin_read(a)) {
+        if (a->call != NULL)
+            client_cancel(a->call);
+        a->call = NULL;
+        a->exchange->delivering = true;    /* a caller who leaves now has not been served */
+        attempt_move(a, ATTEMPT_READING);
+        attempt_report(a);
+        return;
+    }
+    bool whole = in->source == SOURCE_WHOLE, read = in->read;
+    enum err e = end_stream(a);
+
+    if (e == OK && a->exchange != NULL && (whole || a->draft.form == DRAFT_FOLD)) {
+        if (!read)
+            e = write_document(a, buf_str(&in->body));
+    } else if (e == OK && a->exchange != NULL) {
+        a->draft.content = true;
+        take_over(a);
+        (void)flush(a);
+    }
+    if (e != OK) {
+        attempt_fail(a, e, NULL);
+        return;
+    }
+    attempt_move(a, ATTEMPT_DONE);
+    attempt_report(a);
+}
+
+/* Reads what came, and writes what the caller gets for it. */
+static enum err
+take_data(struct attempt *a, struct str bytes)
+{
+    struct intake *in = &a->intake;
+    struct draft *d = &a->draft;
+
+    loop_count_work(a->worker->loop, bytes.n);
+    d->chunk = bytes;
+    if (a->exchange != NULL && a->exchange->silence_us != 0)
+        in->byte_us = clock_now_us();
+    if (in->source == SOURCE_UNSURE && intake_tell(in, bytes))
+        choose_form(a);
+    bool read = in->read;
+    enum err e = intake_data(in, bytes);
+    if (e == OK && in->read && !read)    /* a document in one piece */
+        e = write_document(a, bytes);
+    if (e == OK)
+        e = draft_verdict(d);
+    return e == OK ? hold(a) : e;
+}
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct attempt *a = owner;
+    struct exchange *x = a->exchange;
+
+    if (!is_live(a))
+        return;
+    if (x != NULL)
+        worker_enter(a->worker, x);
+    worker_at(a->worker, "relay");
+    enum err e = take_data(a, bytes);
+    worker_at(a->worker, NULL);
+    if (e != OK) {
+        /* What was valid before the error still points into `bytes`. Unless this target is
+         * committed, it must not be sent: another target may take over. */
+        if (a->state == ATTEMPT_COMMITTED)
+            (void)flush(a);
+        else
+            draft_drop(&a->draft);
+        attempt_fail(a, e, NULL);
+        return;
+    }
+    if (a->state == ATTEMPT_RUNNING && a->draft.content && a->intake.source != SOURCE_WHOLE &&
+        (a->draft.form == DRAFT_EVENTS || a->draft.form == DRAFT_FORWARD))
+        commit(a);
+    if (flush(a))
+        attempt_report(a);
+    if (a->intake.trailing) {
+        /* A provider that sends data after the terminator may do so in the next answer:
+         * do not reuse the connection. */
+        client_cancel(a->call);
+        a->call = NULL;
+        finish_answer(a);
+        return;
+    }
+    if (x != NULL && x->attempt == a && !a->paused && delivery_is_full(&x->delivery, x->q)) {
+        a->paused = true;
+        client_pause(a->call);
+    }
+}
+
+/* The provider refused: all of its explanation that will come is there. */
+static void
+settle_refusal(struct attempt *a)
+{
+    enum err why = intake_end(&a->intake, a->ended);
+    struct llm_error e = *a->intake.error;
+
+    CHECK(why != OK);
+    if (wrong_url_explain(a, &e) && e.as_is)
+        e.kind = why;    /* the caller gets the answer itself */
+    attempt_set_failed(a, &e);
+    attempt_report(a);
+}
+
+static void
+on_end(void *owner)
+{
+    struct attempt *a = owner;
+
+    a->call = NULL;
+    a->ended = true;
+    a->note->ended_us = clock_now_us();
+    if (!is_live(a))
+        return;
+    if (a->intake.source == SOURCE_ERROR)
+        settle_refusal(a);
+    else
+        finish_answer(a);
+}
+
+static void
+on_failed(void *owner, enum err why, const char *detail)
+{
+    struct attempt *a = owner;
+
+    a->call = NULL;
+    a->note->ended_us = clock_now_us();
+    if (!is_live(a))
+        return;
+    /* The terminator has come: a failure after it does not matter. */
+    if (a->intake.reader.complete)
+        finish_answer(a);
+    else if (a->intake.source == SOURCE_ERROR)
+        settle_refusal(a);
+    else
+        attempt_fail(a, why, detail);
+}
+
+static void
+on_resent(void *owner)
+{
+    struct attempt *a = owner;
+
+    a->note->resent++;
+    metric_add(&a->worker->metrics->upstream_resends, 1);
+}
+
+const struct client_events answer_events = {
+    .connected = on_connected,
+    .resent = on_resent,
+    .head = on_head,
+    .data = on_data,
+    .end = on_end,
+    .failed = on_failed,
+};
+
+void
+answer_release(struct attempt *a)
+{
+    intake_fini(&a->intake);
+    buf_fini(&a->draft.out);
+    drop_fold(a);
+    drop_job(a);
+    quota_share_give(&a->worker->held, a->held);
+    a->held = 0;
+}
+
+/* --- time --- */
+
+void
+answer_resume(struct attempt *a)
+{
+    if (!a->paused || a->call == NULL)
+        return;
+    a->paused = false;
+    a->intake.heard_us = a->intake.byte_us = clock_now_us();
+    client_resume(a->call);
+}
+
+static bool
+is_past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
+{
+    return limit_ms != 0 && now_us > since_us + limit_ms * 1000;
+}
+
+/* Has the provider been silent for too long? Where tokens cannot be told, any byte counts; and so
+ * it does for a caller who would have hung up by now, had it not been kept waiting. */
+static bool
+is_silent(const struct attempt *a, uint64_t now_us, enum err *ret_why)
+{
+    const struct conf_timeouts *limits = &a->target->timeouts;
+    const struct intake *in = &a->intake;
+    bool begun = in->source != SOURCE_NONE;
+    uint64_t byte_us = begun ? in->byte_us : a->note->started_us;
+    uint64_t silence_us = a->exchange != NULL ? a->exchange->silence_us : 0;
+
+    if (silence_us != 0 && now_us > byte_us + silence_us) {
+        *ret_why = begun ? ERR_UPSTREAM_STALLED : ERR_UPSTREAM_TIMEOUT;
+        return true;
+    }
+    if (in->asked_stream && !a->draft.content) {
+        *ret_why = ERR_UPSTREAM_TIMEOUT;
+        return is_past(now_us, a->note->started_us, limits->first_token_ms);
+    }
+    *ret_why = ERR_UPSTREAM_STALLED;
+    return begun && is_past(now_us, attempt_heard_us(a), limits->between_tokens_ms);
+}
+
+bool
+answer_tick(struct attempt *a, uint64_t now_us)
+{
+    const struct intake *in = &a->intake;
+    enum err why;
+
+    if (!is_live(a))
+        return false;
+    if (exchange_is_late(a->exchange, now_us)) {
+        attempt_fail(a, ERR_DEADLINE, NULL);
+    } else if (in->source == SOURCE_ERROR) {
+        if (now_us > a->note->head_us + REFUSAL_US)
+            settle_refusal(a);
+    } else if (a->paused) {
+        if (hold(a) != OK)    /* the provider goes on sending for a while */
+            attempt_fail(a, ERR_OVERLOADED, NULL);
+    } else if (in->reader.complete) {
+        if (now_us > attempt_heard_us(a) + LAST_BYTE_US)
+            finish_answer(a);
+    } else if (is_silent(a, now_us, &why)) {
+        attempt_fail(
+            a, why, why == ERR_UPSTREAM_TIMEOUT ? "no first token within the time limit" : NULL);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+void
+answer_keepalive(struct attempt *a)
+{
+    struct exchange *x = a->exchange;
+    const struct wire *wire = x->request.wire;
+    bool raw = a->intake.source == SOURCE_RAW;
+    const struct framing *framing = raw ? a->intake.framing.framing : wire->framing;
+
+    /* A route that is only passed through has begun with the answer's head. */
+    if (raw && a->state == ATTEMPT_RUNNING)
+        commit(a);
+    exchange_respond(x, &a->draft);
+    x->delivery.sent_us = clock_now_us();
+    /* Before the first event a caller's protocol may not allow its own ping: the framing's bytes
+     * always pass. */
+    server_write(x->q, raw || !a->draft.content || wire->caller->keepalive.n == 0
+                           ? framing->keepalive
+                           : wire->caller->keepalive);
+}

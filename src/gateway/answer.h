@@ -1,0 +1,28 @@
+/* answer.h - what an attempt does with the provider's answer: its bytes pass the intake, the filters and
+ * the draft, and go on to the caller once the attempt is committed. */
+#pragma once
+
+#include "gateway/attempt.h"
+
+/* The callbacks of an attempt's call. */
+extern const struct client_events answer_events;
+
+/* The attempt's draft, begun if no answer came. */
+struct draft *answer_draft(struct attempt *a) NEVER_NULL;
+
+/* A large answer, READING: work for exchange_offload(), and then its end: the attempt is done, or has
+ * failed. */
+void answer_read(struct attempt *a);
+void answer_end_read(struct attempt *a);
+
+/* Releases the memory of an answer that has been sent, or will not be. */
+void answer_release(struct attempt *a);
+
+/* Checks the timeouts: first token, between tokens, total. True: it goes on waiting for the provider. */
+bool answer_tick(struct attempt *a, uint64_t now_us);
+
+/* Sends a comment, or what else the protocol has for that, so that the caller hears something. */
+void answer_keepalive(struct attempt *a);
+
+/* The caller can receive more again. */
+void answer_resume(struct attempt *a);
