@@ -47,13 +47,13 @@ model_cost_nanousd(const struct model_row *row, const struct llm_usage *u)
     if (row == NULL || !usage_known(u))
         return COST_UNKNOWN;
 
-    int64_t input = usage_count(u->input);
+    int64_t input = u->input;
     if (row->price_upto_tokens != 0 && input > row->price_upto_tokens)
         return COST_UNKNOWN;
 
     /* Some hosts report more cached tokens than input tokens (Grok on Azure). */
-    int64_t cached = MIN(usage_count(u->cached), input);
-    int64_t written = MIN(usage_count(u->cache_write), input - cached);
+    int64_t cached = MIN(u->cached, input);
+    int64_t written = MIN(u->cache_write, input - cached);
     int64_t fresh = input - cached - written;
     int64_t cached_price = row->cached_nanousd_per_1k;
     int64_t write_price = row->cache_write_nanousd_per_1k;
@@ -67,6 +67,6 @@ model_cost_nanousd(const struct model_row *row, const struct llm_usage *u)
 
     bool known = cost_add(&sum, fresh, row->input_nanousd_per_1k) &&
                  cost_add(&sum, cached, cached_price) && cost_add(&sum, written, write_price) &&
-                 cost_add(&sum, usage_count(u->output), row->output_nanousd_per_1k);
+                 cost_add(&sum, u->output, row->output_nanousd_per_1k);
     return known ? (sum + 500) / 1000 : COST_UNKNOWN;
 }

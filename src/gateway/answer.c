@@ -84,7 +84,8 @@ begin_draft(struct attempt *a)
     if (x == NULL)
         return;
     d->writer.wire = x->request.wire;
-    d->writer.request = &x->request;
+    d->writer.op = x->request.op;
+    d->writer.want_usage = x->request.want_usage;
     d->writer.keep = a->arena;
     d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
     d->writer.model = a->target->wire.model;
@@ -192,7 +193,7 @@ on_connected(void *owner, bool reused, uint64_t connect_us)
         reused ? &a->worker->metrics->upstream_reuses : &a->worker->metrics->upstream_connects, 1);
 }
 
-/* Seconds, milliseconds (retry-after-ms) or a date; capped at a day. */
+/* Seconds, milliseconds (retry-after-ms) or a date; between a millisecond and a day. 0: not said. */
 static int64_t
 retry_after_ms(const struct http_fields *fields)
 {
@@ -203,14 +204,14 @@ retry_after_ms(const struct http_fields *fields)
     const int64_t day_ms = 86400000;
 
     if (str_u64(ms, &n))
-        return (int64_t)MIN(n, (uint64_t)day_ms);
+        return (int64_t)MIN(MAX(n, 1), (uint64_t)day_ms);
     if (str_u64(s, &n))
-        return (int64_t)MIN(n, (uint64_t)day_ms / 1000) * 1000;
+        return MAX((int64_t)MIN(n, (uint64_t)day_ms / 1000) * 1000, 1);
     if (clock_http_date(s, &at_s)) {
         int64_t left_ms = at_s * 1000 - (int64_t)clock_wall_ms();
-        return MIN(MAX(left_ms, 0), day_ms);
+        return MIN(MAX(left_ms, 1), day_ms);
     }
-    return -1;
+    return 0;
 }
 
 static void

@@ -49,7 +49,7 @@ attempt_set_failed(struct attempt *a, const struct llm_error *e)
     int64_t retry_after_ms = a->error.retry_after_ms;    /* of the answer's head */
 
     a->error = *e;
-    if (e->retry_after_ms < 0)
+    if (e->retry_after_ms == 0)
         a->error.retry_after_ms = retry_after_ms;
     attempt_move(a, ATTEMPT_FAILED);
 }
@@ -69,7 +69,7 @@ describe_answer(const struct attempt *a)
 struct llm_error
 attempt_failure(struct attempt *a, enum err why, const char *detail)
 {
-    struct llm_error e = { .kind = why, .retry_after_ms = -1 };
+    struct llm_error e = { .kind = why };
     struct str id = a->target->provider->id;
 
     if (a->intake.error != NULL)    /* the provider said why */
@@ -227,7 +227,7 @@ attempt_begin(struct exchange *x, struct target *t, bool repeat)
     a->target = t;
     a->note = note_add(x, t);
     a->next = x->under_way;
-    a->error = (struct llm_error){ .kind = ERR_OVERLOADED, .retry_after_ms = -1 };
+    a->error = (struct llm_error){ .kind = ERR_OVERLOADED };
     a->written = arena_try(x->request.arena, sizeof(*a->written));
     /* A helper thread must not use the exchange's arena. */
     a->drops.arena = x->large ? x->request.arena : x->arena;
@@ -274,7 +274,6 @@ attempt_send(struct attempt *a)
         a->error = (struct llm_error){ .kind = w->unfit,
             .message = w->fault.message,
             .param = w->fault.param,
-            .retry_after_ms = -1,
             .quotes = true };
         a->note->ended_us = a->note->started_us;
         attempt_move(a, ATTEMPT_FAILED);

@@ -213,7 +213,7 @@ delivery_break(struct delivery *d, struct server_request *q, const struct llm_er
 {
     struct draft *draft = d->draft;
     const struct wire_caller *caller = draft->writer.wire->caller;
-    struct llm_event ev = { .kind = EVENT_ERROR, .error = e, .usage = USAGE_NONE };
+    struct llm_event ev = { .kind = EVENT_ERROR, .error = e };
 
     draft_keep(draft);    /* what was held back belongs before the error */
     if (passed.n != 0)

@@ -356,7 +356,7 @@ answer_error(struct exchange *x, const struct llm_error *e)
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
     exchange_add_retry(x, status, out);
     bool soon = err_row(e->kind)->retry && (status == 429 || status == 503 || status == 529);
-    if (e->retry_after_ms >= 0 || soon) {
+    if (e->retry_after_ms > 0 || soon) {
         buf_add(out, S("Retry-After: "));
         buf_add_u64(out, e->retry_after_ms > 0 ? (uint64_t)(e->retry_after_ms + 999) / 1000 : 1);
         buf_add(out, S("\r\n"));
@@ -473,7 +473,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
 
     CHECK(e.kind != OK);
     if (is_out_of_room(x))
-        e = (struct llm_error){ .kind = ERR_OVERLOADED, .retry_after_ms = -1 };
+        e = (struct llm_error){ .kind = ERR_OVERLOADED };
     if (e.message.n == 0)
         e.message = str_c(err_row(e.kind)->sentence);
     e.message = with_attempts(x, e.message);
@@ -510,9 +510,7 @@ exchange_fail(struct exchange *x, enum err why, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    struct llm_error e = {
-        .kind = why, .message = arena_str(x->arena, str_c(text)), .retry_after_ms = -1
-    };
+    struct llm_error e = { .kind = why, .message = arena_str(x->arena, str_c(text)) };
     return exchange_fail_with(x, &e);
 }
 

@@ -291,7 +291,6 @@ stage_decode(struct exchange *x)
         return exchange_fail_with(x, &(struct llm_error){ .kind = e,
                                          .message = fault.message,
                                          .param = fault.param,
-                                         .retry_after_ms = -1,
                                          .quotes = true });
     return STEP_NEXT;
 }
@@ -452,7 +451,7 @@ stage_relay(struct exchange *x)
     case ATTEMPT_DONE:
         attempt_stop(a, OK);
         /* the client may take long to read the answer */
-        exchange_drop_request(x, a->tally.usage.input < 0);
+        exchange_drop_request(x, !usage_has(&a->tally.usage, COUNT_INPUT));
         return STEP_NEXT;
     case ATTEMPT_WRITING:
     case ATTEMPT_RUNNING:

@@ -145,7 +145,7 @@ intake_read(struct intake *in, struct str body)
 static enum err
 read_error(struct intake *in, bool ended)
 {
-    struct llm_error e = { .retry_after_ms = -1 };
+    struct llm_error e = { .kind = OK };
     struct str body = buf_str(&in->body);
     struct arena *scratch = in->reader.scratch;
     struct arena_mark mark = arena_mark(scratch);
@@ -266,8 +266,7 @@ search_raw(struct intake *in, struct str text)
     in->error = arena_new(in->reader.keep, struct llm_error);
     *in->error = (struct llm_error){ .kind = ERR_UPSTREAM_ERROR,
         .message =
-            S("the provider's answer contained one of the gateway's credentials and was withheld"),
-        .retry_after_ms = -1 };
+            S("the provider's answer contained one of the gateway's credentials and was withheld") };
     return ERR_UPSTREAM_ERROR;
 }
 

@@ -130,7 +130,6 @@ local_count_tokens(struct exchange *x)
         (void)exchange_fail_with(x, &(struct llm_error){ .kind = x->uncounted,
                                         .message = x->fault.message,
                                         .param = x->fault.param,
-                                        .retry_after_ms = -1,
                                         .quotes = true });
         return;
     }

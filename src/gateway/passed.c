@@ -145,8 +145,8 @@ read_query(struct exchange *x)
 static enum step
 read_json(struct exchange *x, bool must_be_json)
 {
-    static const struct read_member members[] = { { .name = "model" },
-        { .name = "stream" }, { .name = NULL } };
+    static const struct read_member members[] = { { .name = "model" }, { .name = "stream" },
+        { .name = NULL } };
     struct llm_request *r = &x->request;
     struct wire_fault fault = { S(""), S("") };
 
@@ -157,9 +157,8 @@ read_json(struct exchange *x, bool must_be_json)
             x->bad_json.what, x->bad_json.offset);
     enum err e = wire_check_members(r->arena, r->doc, members, PARAMS_COLUMNS, &fault);
     if (e != OK)
-        return exchange_fail_with(x,
-            &(struct llm_error){
-                .kind = e, .message = fault.message, .param = fault.param, .retry_after_ms = -1 });
+        return exchange_fail_with(
+            x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param });
     r->model_node = json_get(r->doc, S("model"));
     if (!json_is(r->model_node, JSON_STRING))
         r->model_node = NULL;

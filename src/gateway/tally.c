@@ -5,7 +5,7 @@
 
 #define BYTES_PER_TOKEN 4    /* roughly, of English */
 
-const struct tally tally_none = { .usage = { -1, -1, -1, -1, -1, -1, -1 } };    /* USAGE_NONE */
+const struct tally tally_none = { .first_token_us = 0 };
 
 bool
 tally_is_token(enum llm_event_kind kind)
@@ -47,7 +47,7 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
 void
 tally_begin(struct tally *t)
 {
-    *t = (struct tally){ .filter.sink.emit = on_event, .usage = USAGE_NONE };
+    *t = (struct tally){ .filter.sink.emit = on_event };
 }
 
 bool
@@ -55,10 +55,10 @@ tally_estimate(struct tally *t, int64_t input_tokens, bool cut)
 {
     int64_t output = (int64_t)((t->text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
 
-    if (t->usage.input >= 0 && t->usage.output >= 0 && !cut)
+    if (usage_has(&t->usage, COUNT_INPUT) && usage_has(&t->usage, COUNT_OUTPUT) && !cut)
         return false;
-    if (t->usage.input < 0)
-        t->usage.input = input_tokens;
-    t->usage.output = MAX(t->usage.output, output);
+    if (!usage_has(&t->usage, COUNT_INPUT))
+        usage_set(&t->usage, COUNT_INPUT, input_tokens);
+    usage_set(&t->usage, COUNT_OUTPUT, MAX(t->usage.output, output));
     return true;
 }

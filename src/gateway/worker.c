@@ -74,7 +74,7 @@ on_refused(void *owner, const struct server_request *q, enum err why, const char
     struct buf *fields, struct buf *body)
 {
     struct worker *w = owner;
-    struct llm_error e = { .kind = why, .message = str_c(detail), .retry_after_ms = -1 };
+    struct llm_error e = { .kind = why, .message = str_c(detail) };
     struct arena_mark mark = arena_mark(w->scratch);
     struct str id = trace_request_id(w->scratch, S(""));
 

@@ -348,6 +348,5 @@ answer_init(struct llm_answer *ans, struct arena *a)
         .sink = { .emit = answer_emit },
         .arena = a,
         .left = SIZE_MAX,
-        .usage = USAGE_NONE,
     };
 }

@@ -41,7 +41,7 @@ struct llm_error {
     struct str type;       /* the provider's own words, or empty */
     struct str code;
     struct str param;
-    int64_t retry_after_ms;    /* -1: not said */
+    int64_t retry_after_ms;    /* 0: not said */
     /* the message may quote the conversation: show it to the caller, never log it */
     bool quotes;
     /* the caller gets the provider's own document instead of this message */

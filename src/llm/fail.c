@@ -444,7 +444,7 @@ void
 fail_read_document(struct arena *a, const struct fail_words *words, int status,
     const struct json *doc, struct llm_error *ret)
 {
-    *ret = (struct llm_error){ .status = status, .retry_after_ms = -1 };
+    *ret = (struct llm_error){ .status = status };
     read_words(a, doc, ret);
     finish(a, words, status < 400 ? inner_status(doc) : status, ret);
 }
@@ -460,7 +460,7 @@ fail_read(struct arena *a, const struct fail_words *words, int status, struct st
         fail_read_document(a, words, status, doc, ret);
         return;
     }
-    *ret = (struct llm_error){ .status = status, .retry_after_ms = -1 };
+    *ret = (struct llm_error){ .status = status };
     if (!looks_like_markup(body))
         ret->message = fail_scrub(a, str_make(body.p, MIN(body.n, PROSE_MAX)));
     finish(a, words, status < 400 ? 0 : status, ret);

@@ -8,25 +8,54 @@
 
 #include "base/base.h"
 
-#define USAGE_UNKNOWN (-1)
 #define USAGE_MOST INT64_C(1000000000000)    /* larger counts are clamped; sums cannot overflow */
 
-struct llm_usage {
-    int64_t input;
-    int64_t cached;         /* of input: read from the provider's prompt cache */
-    int64_t cache_write;    /* of input: written to it */
-    int64_t output;
-    int64_t reasoning;    /* of output */
-    int64_t audio_input;
-    int64_t audio_output;
+enum llm_count {
+    COUNT_INPUT,
+    COUNT_CACHED,         /* of input: read from the provider's prompt cache */
+    COUNT_CACHE_WRITE,    /* of input: written to it */
+    COUNT_OUTPUT,
+    COUNT_REASONING,    /* of output */
+    COUNT_AUDIO_INPUT,
+    COUNT_AUDIO_OUTPUT,
+    COUNTS,
 };
 
-#define USAGE_NONE ((struct llm_usage){ -1, -1, -1, -1, -1, -1, -1 })
+/* A count that is not known is 0. */
+struct llm_usage {
+    union {
+        int64_t counts[COUNTS];
+        struct {
+            int64_t input;
+            int64_t cached;
+            int64_t cache_write;
+            int64_t output;
+            int64_t reasoning;
+            int64_t audio_input;
+            int64_t audio_output;
+        };
+    };
+    uint32_t known;    /* 1 << enum llm_count */
+};
+
+static inline bool
+usage_has(const struct llm_usage *u, enum llm_count count)
+{
+    return (u->known & 1u << count) != 0;
+}
+
+/* Sets a count, brought into the range from 0 to USAGE_MOST. */
+static inline void
+usage_set(struct llm_usage *u, enum llm_count count, int64_t n)
+{
+    u->counts[count] = MIN(MAX(n, 0), USAGE_MOST);
+    u->known |= 1u << count;
+}
 
 static inline bool
 usage_known(const struct llm_usage *u)
 {
-    return u->input >= 0 || u->output >= 0;
+    return (u->known & (1u << COUNT_INPUT | 1u << COUNT_OUTPUT)) != 0;
 }
 
 /* Later reports replace earlier ones, count by count: providers report cumulatively, never in
@@ -34,17 +63,8 @@ usage_known(const struct llm_usage *u)
 static inline void
 usage_update(struct llm_usage *u, const struct llm_usage *newer)
 {
-    const int64_t *from = &newer->input;
-    int64_t *to = &u->input;
-
-    for (size_t i = 0; i < sizeof(*u) / sizeof(int64_t); i++)
-        if (from[i] >= 0)
-            to[i] = from[i];
-}
-
-/* A count as shown to callers: unknown becomes 0. */
-static inline int64_t
-usage_count(int64_t n)
-{
-    return n > 0 ? n : 0;
+    for (unsigned i = 0; newer->known != 0 && i < COUNTS; i++)
+        if (usage_has(newer, i))
+            u->counts[i] = newer->counts[i];
+    u->known |= newer->known;
 }

@@ -141,7 +141,8 @@ wire_emit(struct wire_reader *r, const struct llm_event *ev)
 
 struct wire_writer {
     const struct wire *wire;
-    const struct llm_request *request;
+    enum llm_op op;
+    bool want_usage;    /* in a stream; see struct llm_request */
     struct arena *keep;
     struct buf *out;    /* frames or the whole body are appended here */
     void *state;        /* the wire's own, made in `keep` on first use */

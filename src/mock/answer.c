@@ -424,7 +424,8 @@ init_writer(struct wire_writer *w, const struct mock_script *s, const struct llm
 {
     *w = (struct wire_writer){
         .wire = r->wire,
-        .request = r,
+        .op = r->op,
+        .want_usage = r->want_usage,
         .keep = keep,
         .out = out,
         .id = mock_random_id(keep, S("")),

@@ -215,13 +215,17 @@ mock_script_make(struct mock_script *s, const struct llm_request *r, struct str 
 
     for (size_t i = 0; i < s->call_count; i++)
         output += s->calls[i].args.tokens + 1;
-    s->usage = USAGE_NONE;
-    s->usage.input = mock_input_tokens(r);
-    s->usage.cached = MIN((int64_t)MIN(plan->cached, INT32_MAX), s->usage.input);
-    s->usage.cache_write =
-        MIN((int64_t)MIN(plan->cache_write, INT32_MAX), s->usage.input - s->usage.cached);
-    s->usage.output = (int64_t)output * s->n;
-    s->usage.reasoning = (int64_t)s->reasoning.tokens * s->n;
+
+    int64_t input = mock_input_tokens(r);
+    int64_t cached = MIN((int64_t)MIN(plan->cached, INT32_MAX), input);
+
+    s->usage = (struct llm_usage){ 0 };
+    usage_set(&s->usage, COUNT_INPUT, input);
+    usage_set(&s->usage, COUNT_CACHED, cached);
+    usage_set(&s->usage, COUNT_CACHE_WRITE,
+        MIN((int64_t)MIN(plan->cache_write, INT32_MAX), input - cached));
+    usage_set(&s->usage, COUNT_OUTPUT, (int64_t)output * s->n);
+    usage_set(&s->usage, COUNT_REASONING, (int64_t)s->reasoning.tokens * s->n);
 }
 
 /* --- the walk --- */
@@ -292,7 +296,7 @@ advance(const struct mock_script *s, struct mock_cursor *c)
     switch (c->phase) {
     case PHASE_START:
         begun.output = 1;
-        begun.reasoning = USAGE_UNKNOWN;
+        begun.known &= ~(1u << COUNT_REASONING);
         return give(c,
             (struct llm_event){ .kind = EVENT_START,
                 .id = s->id,

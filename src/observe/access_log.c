@@ -215,7 +215,7 @@ write_text(const struct access_log *a, struct buf *b, const struct record *r)
     add_models(b, r);
     if (usage_known(&r->usage))
         buf_printf(b, "  %s%lld+%lld tokens", r->usage_estimated ? "~" : "",
-            (long long)usage_count(r->usage.input), (long long)usage_count(r->usage.output));
+            (long long)r->usage.input, (long long)r->usage.output);
     if (r->duration_us >= 0)
         add_time(b, "  ", r->duration_us);
     if (r->stream && r->first_token_us >= 0)

@@ -187,11 +187,11 @@ metrics_record(struct metric_shard *m, struct metric_series_shard *s, const stru
         return;
     METRIC_OBSERVE(m, duration, (uint64_t)r->duration_us);
     METRIC_OBSERVE(m, overhead, (uint64_t)r->overhead_us);
-    metric_add(&s->tokens_input, (uint64_t)usage_count(u->input));
-    metric_add(&s->tokens_cached, (uint64_t)usage_count(u->cached));
-    metric_add(&s->tokens_cache_write, (uint64_t)usage_count(u->cache_write));
-    metric_add(&s->tokens_output, (uint64_t)usage_count(u->output));
-    metric_add(&s->tokens_reasoning, (uint64_t)usage_count(u->reasoning));
+    metric_add(&s->tokens_input, (uint64_t)u->input);
+    metric_add(&s->tokens_cached, (uint64_t)u->cached);
+    metric_add(&s->tokens_cache_write, (uint64_t)u->cache_write);
+    metric_add(&s->tokens_output, (uint64_t)u->output);
+    metric_add(&s->tokens_reasoning, (uint64_t)u->reasoning);
     if (r->cost_nanousd >= 0)
         metric_add(&s->cost_nanousd, (uint64_t)r->cost_nanousd);
     else if (usage_known(u))

@@ -303,7 +303,8 @@ fuzz_answer(const struct wire *from, struct str body, bool stream, enum llm_op o
         buf_init(&fan.outs[i], OUT_LIMIT);
         fan.writers[i] = (struct wire_writer){
             .wire = callers[i],
-            .request = &asked,
+            .op = asked.op,
+            .want_usage = asked.want_usage,
             .keep = keep,
             .out = &fan.outs[i],
             .id = S("id"),

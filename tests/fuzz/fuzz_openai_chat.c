@@ -134,7 +134,8 @@ fan_init(struct fan *fan, struct arena *keep, struct llm_request *request)
 
         buf_init(&fan->outs[n], OUT_LIMIT);
         fan->writers[n] = (struct wire_writer){ .wire = wire_at(i),
-            .request = request,
+            .op = request->op,
+            .want_usage = request->want_usage,
             .keep = keep,
             .out = &fan->outs[n],
             .id = S("id"),

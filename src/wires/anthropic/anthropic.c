@@ -111,23 +111,32 @@ anthropic_counts_read(struct anthropic_counts *c, const struct json *usage)
 struct llm_usage
 anthropic_usage(const struct anthropic_counts *c)
 {
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
+    bool input = c->input >= 0 || c->cache_read >= 0 || c->cache_write >= 0;
+    const struct {
+        enum llm_count count;
+        int64_t n;
+    } rows[] = {
+        { COUNT_INPUT,
+            input ? add_counts(c->input, add_counts(c->cache_read, c->cache_write)) : -1 },
+        { COUNT_CACHED, c->cache_read },
+        { COUNT_CACHE_WRITE, c->cache_write },
+        { COUNT_OUTPUT, c->output },
+        { COUNT_REASONING, c->thinking },
+    };
 
-    if (c->input >= 0 || c->cache_read >= 0 || c->cache_write >= 0)
-        u.input = add_counts(c->input, add_counts(c->cache_read, c->cache_write));
-    u.cached = c->cache_read;
-    u.cache_write = c->cache_write;
-    u.output = c->output;
-    u.reasoning = c->thinking;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].n >= 0)
+            usage_set(&u, rows[i].count, rows[i].n);
     return u;
 }
 
 void
 anthropic_add_usage(struct buf *out, const struct llm_usage *u)
 {
-    int64_t cached = usage_count(u->cached);
-    int64_t written = usage_count(u->cache_write);
-    int64_t input = usage_count(u->input);
+    int64_t cached = u->cached;
+    int64_t written = u->cache_write;
+    int64_t input = u->input;
 
     /* Some providers report more cached tokens than input tokens. */
     input = input > cached ? input - cached : 0;
@@ -140,7 +149,7 @@ anthropic_add_usage(struct buf *out, const struct llm_usage *u)
     buf_add(out, S(",\"cache_read_input_tokens\":"));
     buf_add_i64(out, cached);
     buf_add(out, S(",\"output_tokens\":"));
-    buf_add_i64(out, usage_count(u->output));
+    buf_add_i64(out, u->output);
     if (u->reasoning > 0) {
         buf_add(out, S(",\"output_tokens_details\":{\"thinking_tokens\":"));
         buf_add_i64(out, u->reasoning);

@@ -372,7 +372,7 @@ static void
 write_token_count(struct buf *out, int64_t input_tokens)
 {
     buf_add(out, S("{\"input_tokens\":"));
-    buf_add_i64(out, usage_count(input_tokens));
+    buf_add_i64(out, MAX(input_tokens, 0));
     buf_add_c(out, '}');
 }
 

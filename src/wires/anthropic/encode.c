@@ -59,7 +59,6 @@ encoder_of(struct wire_writer *w)
 
     if (e == NULL) {
         e = arena_new(w->keep, struct encoder);
-        e->usage = USAGE_NONE;
         w->state = e;
     }
     return e;

@@ -16,12 +16,8 @@ enum {
 struct reply *
 openai_reply(struct wire_reader *r)
 {
-    if (r->state == NULL) {
-        struct reply *reply = arena_new(r->keep, struct reply);
-
-        reply->usage = USAGE_NONE;
-        r->state = reply;
-    }
+    if (r->state == NULL)
+        r->state = arena_new(r->keep, struct reply);
     return r->state;
 }
 
@@ -259,17 +255,16 @@ start(struct wire_reader *r, struct reply *reply, const struct chunk *ch)
         .id = openai_reply_text(r, ch->id),
         .model = openai_reply_text(r, ch->model),
         .created_s = MAX(json_i64(ch->created, 0), 0),
-        .usage = USAGE_NONE,
     };
 
     wire_emit(r, &ev);
 }
 
 static void
-take_count(int64_t *count, const struct json *j)
+take_count(struct llm_usage *u, enum llm_count count, const struct json *j)
 {
     if (json_is(j, JSON_NUMBER))
-        *count = MIN(MAX(json_i64(j, 0), 0), USAGE_MOST);
+        usage_set(u, count, json_i64(j, 0));
 }
 
 static void
@@ -280,22 +275,23 @@ take_usage(struct wire_reader *r, struct reply *reply, const struct json *j)
 
     const struct json *in = json_get(j, S("prompt_tokens_details"));
     const struct json *out = json_get(j, S("completion_tokens_details"));
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
     struct llm_usage before = reply->usage;
 
-    take_count(&u.input, json_get(j, S("prompt_tokens")));
-    take_count(&u.output, json_get(j, S("completion_tokens")));
-    take_count(&u.cached, json_get(j, S("num_cached_tokens")));          /* Mistral, vLLM */
-    take_count(&u.cached, json_get(j, S("cached_tokens")));              /* Moonshot */
-    take_count(&u.cached, json_get(j, S("prompt_cache_hit_tokens")));    /* DeepSeek */
-    take_count(&u.cached, json_get(in, S("cached_tokens")));
-    take_count(&u.cache_write, json_get(in, S("cache_write_tokens")));
-    take_count(&u.reasoning, json_get(j, S("reasoning_tokens")));    /* Groq, Perplexity */
-    take_count(&u.reasoning, json_get(out, S("reasoning_tokens")));
-    take_count(&u.audio_input, json_get(in, S("audio_tokens")));
-    take_count(&u.audio_output, json_get(out, S("audio_tokens")));
-    if (r->op == OP_EMBED && u.input >= 0 && u.output < 0)
-        u.output = 0;    /* embeddings have no output tokens, and no provider reports any */
+    take_count(&u, COUNT_INPUT, json_get(j, S("prompt_tokens")));
+    take_count(&u, COUNT_OUTPUT, json_get(j, S("completion_tokens")));
+    take_count(&u, COUNT_CACHED, json_get(j, S("num_cached_tokens")));          /* Mistral, vLLM */
+    take_count(&u, COUNT_CACHED, json_get(j, S("cached_tokens")));              /* Moonshot */
+    take_count(&u, COUNT_CACHED, json_get(j, S("prompt_cache_hit_tokens")));    /* DeepSeek */
+    take_count(&u, COUNT_CACHED, json_get(in, S("cached_tokens")));
+    take_count(&u, COUNT_CACHE_WRITE, json_get(in, S("cache_write_tokens")));
+    take_count(&u, COUNT_REASONING, json_get(j, S("reasoning_tokens")));    /* Groq, Perplexity */
+    take_count(&u, COUNT_REASONING, json_get(out, S("reasoning_tokens")));
+    take_count(&u, COUNT_AUDIO_INPUT, json_get(in, S("audio_tokens")));
+    take_count(&u, COUNT_AUDIO_OUTPUT, json_get(out, S("audio_tokens")));
+    if (r->op == OP_EMBED && usage_has(&u, COUNT_INPUT) && !usage_has(&u, COUNT_OUTPUT))
+        usage_set(&u, COUNT_OUTPUT,
+            0);    /* embeddings have no output tokens, and no provider reports any */
 
     usage_update(&reply->usage, &u);
     if (usage_known(&reply->usage) && memcmp(&before, &reply->usage, sizeof(before)) != 0) {
@@ -437,7 +433,6 @@ fail_silent(struct wire_reader *r)
     struct llm_error e = {
         .kind = ERR_UPSTREAM_ERROR,
         .message = S("the provider failed and gave no answer"),
-        .retry_after_ms = -1,
     };
 
     emit_error(r, &e);
@@ -596,7 +591,6 @@ take_done(struct wire_reader *r, struct reply *reply)
     struct llm_error e = {
         .kind = ERR_UPSTREAM_TRUNCATED,
         .message = S("the provider ended the stream without an answer"),
-        .retry_after_ms = -1,
     };
 
     for (struct reply_choice *c = reply->choices; c != NULL; c = c->next)

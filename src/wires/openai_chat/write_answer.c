@@ -35,21 +35,21 @@ struct written {
 static bool
 is_completion(const struct wire_writer *w)
 {
-    return w->request->op == OP_COMPLETE;
+    return w->op == OP_COMPLETE;
 }
 
 static void
 add_count(struct buf *out, struct str key, int64_t n)
 {
     buf_add(out, key);
-    buf_add_i64(out, usage_count(n));
+    buf_add_i64(out, n);
 }
 
 static void
 add_usage(struct buf *out, const struct llm_usage *u)
 {
-    int64_t input = usage_count(u->input);
-    int64_t output = usage_count(u->output);
+    int64_t input = u->input;
+    int64_t output = u->output;
 
     add_count(out, S("{\"prompt_tokens\":"), input);
     add_count(out, S(",\"completion_tokens\":"), output);
@@ -142,10 +142,7 @@ static struct written *
 written_of(struct wire_writer *w)
 {
     if (w->state == NULL) {
-        struct written *st = arena_new(w->keep, struct written);
-
-        st->usage = USAGE_NONE;
-        w->state = st;
+        w->state = arena_new(w->keep, struct written);
     }
     return w->state;
 }
@@ -176,7 +173,7 @@ make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *e
 
     memcpy(prefix, buf_str(&b).p, buf_len(&b));
     st->prefix = str_make(prefix, buf_len(&b));
-    st->suffix = w->request->want_usage ? S("],\"usage\":null}\n\n") : S("]}\n\n");
+    st->suffix = w->want_usage ? S("],\"usage\":null}\n\n") : S("]}\n\n");
     buf_fini(&b);
 }
 
@@ -388,7 +385,7 @@ write_citation(struct wire_writer *w, const struct written *st, const struct llm
 static void
 write_end(struct wire_writer *w, struct written *st)
 {
-    if (w->request->want_usage && usage_known(&st->usage)) {
+    if (w->want_usage && usage_known(&st->usage)) {
         buf_add(w->out, st->prefix);
         buf_add(w->out, S("],\"usage\":"));
         add_usage(w->out, &st->usage);

@@ -41,65 +41,65 @@ TEST(every_price_is_known_or_minus_one_and_never_something_else_below_zero)
 
 TEST(input_cache_and_output_each_have_their_price)
 {
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
 
-    u.input = 1000;
-    u.output = 100;
+    usage_set(&u, COUNT_INPUT, 1000);
+    usage_set(&u, COUNT_OUTPUT, 100);
     EXPECT_INT(model_cost_nanousd(&priced, &u), 1000000 + 400000);
-    u.cached = 600;
+    usage_set(&u, COUNT_CACHED, 600);
     EXPECT_INT(model_cost_nanousd(&priced, &u), 400000 + 60000 + 400000);
-    u.cache_write = 200;
+    usage_set(&u, COUNT_CACHE_WRITE, 200);
     EXPECT_INT(model_cost_nanousd(&priced, &u), 200000 + 60000 + 250000 + 400000);
-    u.reasoning = 50;    /* part of the output already */
+    usage_set(&u, COUNT_REASONING, 50);    /* part of the output already */
     EXPECT_INT(model_cost_nanousd(&priced, &u), 200000 + 60000 + 250000 + 400000);
 }
 
 TEST(a_fraction_of_a_nano_dollar_is_rounded_to_the_nearest)
 {
     struct model_row cheap = priced;
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
 
     cheap.input_nanousd_per_1k = 10;
-    u.input = 149;
+    usage_set(&u, COUNT_INPUT, 149);
     EXPECT_INT(model_cost_nanousd(&cheap, &u), 1);
-    u.input = 150;
+    usage_set(&u, COUNT_INPUT, 150);
     EXPECT_INT(model_cost_nanousd(&cheap, &u), 2);
 }
 
 TEST(cached_tokens_without_a_price_of_their_own_are_billed_as_input)
 {
     struct model_row r = priced;
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
 
     r.cached_nanousd_per_1k = -1;
     r.cache_write_nanousd_per_1k = -1;
-    u.input = 1000;
-    u.cached = 500;
-    u.cache_write = 300;
+    usage_set(&u, COUNT_INPUT, 1000);
+    usage_set(&u, COUNT_CACHED, 500);
+    usage_set(&u, COUNT_CACHE_WRITE, 300);
     EXPECT_INT(model_cost_nanousd(&r, &u), 1000000);
 }
 
 TEST(more_cached_tokens_than_input_never_make_it_cheaper_than_all_cached)
 {
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
 
-    u.input = 100;
-    u.cached = 1000;
-    u.cache_write = 1000;
+    usage_set(&u, COUNT_INPUT, 100);
+    usage_set(&u, COUNT_CACHED, 1000);
+    usage_set(&u, COUNT_CACHE_WRITE, 1000);
     EXPECT_INT(model_cost_nanousd(&priced, &u), 10000);
 }
 
 TEST(what_is_not_known_is_never_taken_for_zero)
 {
     struct model_row r = priced;
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
 
     EXPECT_INT(model_cost_nanousd(&priced, &u), COST_UNKNOWN);
-    u.input = 10;
+    usage_set(&u, COUNT_INPUT, 10);
     EXPECT_INT(model_cost_nanousd(NULL, &u), COST_UNKNOWN);
     r.output_nanousd_per_1k = -1;
     EXPECT_INT(model_cost_nanousd(&r, &u), 10000);    /* no output, no need of its price */
-    u.output = 1;
+    usage_set(&u, COUNT_OUTPUT, 1);
     EXPECT_INT(model_cost_nanousd(&r, &u), COST_UNKNOWN);
     r = priced;
     r.price_upto_tokens = 9;
@@ -110,14 +110,16 @@ TEST(what_is_not_known_is_never_taken_for_zero)
 
 TEST(absurd_counts_are_unknown_instead_of_overflowing)
 {
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
 
+    usage_set(&u, COUNT_INPUT, 0);
     u.input = INT64_MAX;
     EXPECT_INT(model_cost_nanousd(&priced, &u), COST_UNKNOWN);
     u.input = INT64_MAX / 1000000;
+    usage_set(&u, COUNT_OUTPUT, 0);
     u.output = INT64_MAX / 4000000;
     EXPECT_INT(model_cost_nanousd(&priced, &u), COST_UNKNOWN);
-    u.input = -5;
-    u.output = 0;
+    usage_set(&u, COUNT_INPUT, -5);
+    usage_set(&u, COUNT_OUTPUT, 0);
     EXPECT_INT(model_cost_nanousd(&priced, &u), 0);
 }

@@ -31,7 +31,7 @@ write_table(struct buf *out)
                    "|---|---|---|:-:|:-:|---|\n"));
     for (enum err e = ERR_BAD_REQUEST; e < ERR_COUNT; e++) {
         const struct err_row *row = err_row(e);
-        struct llm_error error = { .kind = e, .retry_after_ms = -1 };
+        struct llm_error error = { .kind = e };
 
         buf_printf(out, "| `%s` | %d `%s` %s%s%s | %d `%s` | %s | %s | %s |\n", row->code,
             wire_openai_chat.caller->status(&error), row->openai_type,

@@ -36,7 +36,7 @@ say_event(struct tally *t, const struct llm_event *ev)
 static void
 say(struct tally *t, enum llm_event_kind kind, const char *text)
 {
-    say_event(t, &(struct llm_event){ .kind = kind, .text = str_c(text), .usage = USAGE_NONE });
+    say_event(t, &(struct llm_event){ .kind = kind, .text = str_c(text) });
 }
 
 TEST(only_content_counts_as_tokens)
@@ -61,14 +61,14 @@ TEST(only_content_counts_as_tokens)
 TEST(the_last_reported_usage_counts)
 {
     struct tally t;
-    struct llm_event ev = { .kind = EVENT_START, .usage = USAGE_NONE };
+    struct llm_event ev = { .kind = EVENT_START };
 
     begin(&t);
-    ev.usage.input = 7;
-    ev.usage.output = 1;
+    usage_set(&ev.usage, COUNT_INPUT, 7);
+    usage_set(&ev.usage, COUNT_OUTPUT, 1);
     say_event(&t, &ev);
-    ev = (struct llm_event){ .kind = EVENT_USAGE, .usage = USAGE_NONE };
-    ev.usage.output = 30;
+    ev = (struct llm_event){ .kind = EVENT_USAGE };
+    usage_set(&ev.usage, COUNT_OUTPUT, 30);
     say_event(&t, &ev);
     EXPECT_INT(t.usage.input, 7);
     EXPECT_INT(t.usage.output, 30);
@@ -93,13 +93,13 @@ TEST(usage_reported_before_a_cut_is_a_lower_bound)
     struct tally t;
 
     begin(&t);
-    t.usage.input = 3;
-    t.usage.output = 1;
+    usage_set(&t.usage, COUNT_INPUT, 3);
+    usage_set(&t.usage, COUNT_OUTPUT, 1);
     say(&t, EVENT_TEXT, "sixteen bytes it");
     EXPECT(tally_estimate(&t, 99, true));
     EXPECT_INT(t.usage.input, 3);
     EXPECT_INT(t.usage.output, 4);
-    t.usage.output = 50;
+    usage_set(&t.usage, COUNT_OUTPUT, 50);
     EXPECT(tally_estimate(&t, 99, true));
     EXPECT_INT(t.usage.output, 50);
 }

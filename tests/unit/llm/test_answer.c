@@ -32,8 +32,7 @@ emit_text(enum llm_event_kind kind, struct str text)
 TEST(deltas_of_one_kind_are_one_part)
 {
     begin(1 << 20);
-    emit((struct llm_event){
-        .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5, .usage = USAGE_NONE });
+    emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5 });
     emit_text(EVENT_REASONING, S("hm"));
     emit_text(EVENT_TEXT, S("Hello, "));
     emit_text(EVENT_TEXT, S("world"));
@@ -130,8 +129,10 @@ TEST(choices_stand_in_order_of_their_index)
 TEST(usage_is_overwritten_and_never_added)
 {
     begin(1 << 20);
-    emit((struct llm_event){ .kind = EVENT_USAGE, .usage = { 10, -1, -1, 1, -1, -1, -1 } });
-    emit((struct llm_event){ .kind = EVENT_USAGE, .usage = { -1, 4, -1, 7, -1, -1, -1 } });
+    emit((struct llm_event){ .kind = EVENT_USAGE,
+        .usage = { .known = 1u << COUNT_INPUT | 1u << COUNT_OUTPUT, .input = 10, .output = 1 } });
+    emit((struct llm_event){ .kind = EVENT_USAGE,
+        .usage = { .known = 1u << COUNT_CACHED | 1u << COUNT_OUTPUT, .cached = 4, .output = 7 } });
     EXPECT_INT(ans.usage.input, 10);
     EXPECT_INT(ans.usage.cached, 4);
     EXPECT_INT(ans.usage.output, 7);
@@ -213,7 +214,7 @@ TEST(an_answer_that_lost_something_for_want_of_memory_says_so)
     for (unsigned n = 1; failed; n++) {
         begin(1 << 20);
         arena_fail_after_for_tests(n);
-        emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .usage = USAGE_NONE });
+        emit((struct llm_event){ .kind = EVENT_START, .id = S("i") });
         emit_text(EVENT_TEXT, S("text"));
         emit((struct llm_event){ .kind = EVENT_TOOL_START, .id = S("a"), .name = S("f") });
         emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .text = S("{}") });

@@ -786,7 +786,8 @@ run_answer(struct str input, const void *arg, struct cost *c)
 
     buf_init(&out, ARENA_LIMIT);
     v.writer = (struct wire_writer){ .wire = way->to,
-        .request = &request,
+        .op = request.op,
+        .want_usage = request.want_usage,
         .keep = keep,
         .out = &out,
         .id = S("id"),

@@ -46,7 +46,6 @@ bare_record(void)
     return (struct record){
         .wall_ms = 1795258487123,
         .status = 200,
-        .usage = USAGE_NONE,
         .cost_nanousd = -1,
         .first_token_us = -1,
         .duration_us = -1,

@@ -68,15 +68,11 @@ add_quoted(struct buf *b, const char *key, struct str s)
 static void
 add_counts(struct buf *b, const struct llm_usage *u)
 {
-    const struct {
-        const char *name;
-        int64_t n;
-    } counts[] = { { "input", u->input }, { "cached", u->cached },
-        { "cache_write", u->cache_write }, { "output", u->output }, { "reasoning", u->reasoning } };
+    static const char *const names[] = { "input", "cached", "cache_write", "output", "reasoning" };
 
-    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-        if (counts[i].n >= 0)
-            buf_printf(b, " %s=%lld", counts[i].name, (long long)counts[i].n);
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (usage_has(u, i))
+            buf_printf(b, " %s=%lld", names[i], (long long)u->counts[i]);
 }
 
 static void
@@ -243,7 +239,8 @@ check_caller(const struct golden *g, struct str section, struct str name, struct
     buf_init(&out, 1024 * 1024);
     c.writer = (struct wire_writer){
         .wire = wire,
-        .request = &request,
+        .op = request.op,
+        .want_usage = request.want_usage,
         .keep = g->arena,
         .out = &out,
         .id = S("1"),

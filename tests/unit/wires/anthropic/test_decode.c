@@ -49,7 +49,9 @@ tell(struct event_sink *sink UNUSED, const struct llm_event *ev)
         break;
     case EVENT_USAGE:
         last_usage = ev->usage;
-        buf_printf(&told, "usage(%d,%d)", (int)ev->usage.input, (int)ev->usage.output);
+        buf_printf(&told, "usage(%d,%d)",
+            usage_has(&ev->usage, COUNT_INPUT) ? (int)ev->usage.input : -1,
+            usage_has(&ev->usage, COUNT_OUTPUT) ? (int)ev->usage.output : -1);
         break;
     case EVENT_FINISH:
         buf_printf(&told, "finish(%d," STR_FMT "," STR_FMT ")", (int)ev->finish,
@@ -76,7 +78,7 @@ begin(void)
     a = arena_create(1024 * 1024);
     buf_init(&told, 1024 * 1024);
     last_error = OK;
-    last_usage = USAGE_NONE;
+    last_usage = (struct llm_usage){ 0 };
     r = (struct wire_reader){ .wire = &wire_anthropic,
         .op = OP_CHAT,
         .stream = true,

@@ -51,8 +51,7 @@ write_tool(enum llm_event_kind kind, uint32_t tool, const char *text)
 static void
 write_kind(enum llm_event_kind kind)
 {
-    anthropic_write_event(
-        &w, &(struct llm_event){ .kind = kind, .finish = FINISH_STOP, .usage = USAGE_NONE });
+    anthropic_write_event(&w, &(struct llm_event){ .kind = kind, .finish = FINISH_STOP });
 }
 
 /* What stands in the data of the frames so far, a short word each: "start text+Hi stop". */
@@ -99,8 +98,7 @@ TEST(every_event_is_a_frame_named_like_its_data)
 {
     begin();
     anthropic_write_event(
-        &w, &(struct llm_event){
-                .kind = EVENT_START, .id = S("msg_5"), .model = S("m"), .usage = USAGE_NONE });
+        &w, &(struct llm_event){ .kind = EVENT_START, .id = S("msg_5"), .model = S("m") });
     write_text(EVENT_TEXT, "a\"b");
     EXPECT_STR(buf_str(&out),
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_5\","
@@ -242,16 +240,16 @@ TEST(fragments_for_calls_that_are_closed_or_unknown_are_ignored)
 
 TEST(the_reason_waits_for_the_counts)
 {
-    struct llm_usage u = USAGE_NONE;
+    struct llm_usage u = { 0 };
 
     begin();
     write_text(EVENT_TEXT, "Hi");
     write_kind(EVENT_FINISH);
     EXPECT_STORY("message_start 0:text Hi /0");
-    u.input = 9;
-    u.output = 2;
+    usage_set(&u, COUNT_INPUT, 9);
+    usage_set(&u, COUNT_OUTPUT, 2);
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_USAGE, .usage = u });
-    u.output = 3;
+    usage_set(&u, COUNT_OUTPUT, 3);
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_USAGE, .usage = u });
     EXPECT_STORY("message_start 0:text Hi /0");
     write_kind(EVENT_END);
@@ -360,8 +358,7 @@ TEST(a_whole_answer_is_one_message)
     begin();
     answer_init(&ans, a);
     ans.sink.emit(
-        &ans.sink, &(struct llm_event){
-                       .kind = EVENT_START, .id = S("x"), .model = S("m"), .usage = USAGE_NONE });
+        &ans.sink, &(struct llm_event){ .kind = EVENT_START, .id = S("x"), .model = S("m") });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_REASONING, .text = S("hm") });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     ans.sink.emit(&ans.sink, &(struct llm_event){ .kind = EVENT_REDACTED, .text = S("xyz") });

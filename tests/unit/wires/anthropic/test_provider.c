@@ -176,7 +176,8 @@ TEST(signatures_survive_an_openai_caller)
     struct buf out;
     struct buf body;
     struct wire_writer w = { .wire = &wire_openai_chat,
-        .request = &asked,
+        .op = asked.op,
+        .want_usage = asked.want_usage,
         .keep = a,
         .out = &out,
         .id = S("1"),

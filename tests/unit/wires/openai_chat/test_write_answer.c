@@ -13,7 +13,8 @@ begin(enum llm_op op, bool want_usage)
     buf_init(&out, 1 << 20);
     request = (struct llm_request){ .op = op, .wire = &wire_openai_chat, .want_usage = want_usage };
     w = (struct wire_writer){ .wire = &wire_openai_chat,
-        .request = &request,
+        .op = request.op,
+        .want_usage = request.want_usage,
         .keep = arena,
         .out = &out,
         .id = S("rnd"),
@@ -37,8 +38,7 @@ emit(struct llm_event ev)
 static void
 start(void)
 {
-    emit((struct llm_event){
-        .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5, .usage = USAGE_NONE });
+    emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5 });
 }
 
 /* What was written since the last time. */
@@ -62,7 +62,8 @@ TEST(usage_is_not_shown_to_callers_who_did_not_ask)
     begin(OP_CHAT, false);
     start();
     expect_written(HEAD "{\"index\":0," ROLE "}\n\n");
-    emit((struct llm_event){ .kind = EVENT_USAGE, .usage = { 1, -1, -1, 2, -1, -1, -1 } });
+    emit((struct llm_event){ .kind = EVENT_USAGE,
+        .usage = { .known = 1u << COUNT_INPUT | 1u << COUNT_OUTPUT, .input = 1, .output = 2 } });
     expect_written("");
     emit((struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_LENGTH });
     expect_written(
@@ -75,7 +76,7 @@ TEST(usage_is_not_shown_to_callers_who_did_not_ask)
 TEST(a_provider_without_names_gets_ours)
 {
     begin(OP_CHAT, false);
-    emit((struct llm_event){ .kind = EVENT_START, .usage = USAGE_NONE });
+    emit((struct llm_event){ .kind = EVENT_START });
     expect_written(
         "data: "
         "{\"id\":\"chatcmpl-rnd\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
@@ -89,8 +90,7 @@ TEST(names_beyond_reason_are_replaced_by_ours)
 
     begin(OP_CHAT, false);
     memset(longest, 'x', sizeof(longest));
-    emit((struct llm_event){
-        .kind = EVENT_START, .id = str_make(longest, sizeof(longest)), .usage = USAGE_NONE });
+    emit((struct llm_event){ .kind = EVENT_START, .id = str_make(longest, sizeof(longest)) });
     EXPECT(str_starts(buf_str(&out), S("data: {\"id\":\"chatcmpl-rnd\"")));
     EXPECT(!out.overflow);
     end();
@@ -149,7 +149,7 @@ TEST(a_free_form_call_has_input_and_no_arguments)
 TEST(text_completions_have_their_own_shape)
 {
     begin(OP_COMPLETE, true);
-    emit((struct llm_event){ .kind = EVENT_START, .usage = USAGE_NONE });
+    emit((struct llm_event){ .kind = EVENT_START });
     expect_written("");
     emit((struct llm_event){ .kind = EVENT_TEXT, .text = S("a") });
     expect_written("data: "
@@ -258,18 +258,20 @@ TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
     begin(OP_CHAT, false);
     answer_init(&ans, arena);
     struct event_sink *sink = &ans.sink;
-    sink->emit(sink, &(struct llm_event){ .kind = EVENT_START,
-                         .id = S("i"),
-                         .model = S("m"),
-                         .created_s = 5,
-                         .usage = USAGE_NONE });
+    sink->emit(sink,
+        &(struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5 });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_REASONING, .text = S("hm") });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_REDACTED, .text = S("enc") });
     sink->emit(sink,
         &(struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"type\":\"char_location\"}") });
-    sink->emit(
-        sink, &(struct llm_event){ .kind = EVENT_USAGE, .usage = { 100, 60, 30, 9, 4, -1, -1 } });
+    sink->emit(sink, &(struct llm_event){ .kind = EVENT_USAGE,
+                         .usage = { .known = 0x1f,
+                             .input = 100,
+                             .cached = 60,
+                             .cache_write = 30,
+                             .output = 9,
+                             .reasoning = 4 } });
     sink->emit(sink, &(struct llm_event){
                          .kind = EVENT_FINISH, .finish = FINISH_FILTER, .native = S("refusal") });
     openai_write_answer(&w, &ans);
