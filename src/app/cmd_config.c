@@ -7,16 +7,14 @@
 #include "cli/output.h"
 #include "conf/conf.h"
 
-enum { OUTPUT_MAX = 1024 * 1024 };
-
 static const struct document {
     const char *name;
     const char *help;
-    void (*write)(struct buf *out);
+    const char *text;
 } documents[] = {
     { "schema", "the JSON Schema (2020-12), for editors that complete and check YAML",
-        conf_write_schema },
-    { "reference", "the reference page in Markdown", conf_write_reference },
+        conf_schema },
+    { "reference", "the reference page in Markdown", conf_reference },
 };
 
 static void
@@ -58,10 +56,6 @@ cmd_config(int argc, char **argv)
         return 2;
     }
 
-    struct buf out;
-    buf_init(&out, OUTPUT_MAX);
-    d->write(&out);
-    CHECK(!out.overflow);
-    output_print(&out);
+    output_text(str_c(d->text));
     return 0;
 }

@@ -12,8 +12,6 @@
 #include "base/json.h"
 #include "conf/conf.h"
 
-enum { STARTER_MAX = 1024 * 1024 };
-
 /* All of it, or false with errno. */
 static bool
 write_all(int fd, struct str s)
@@ -66,7 +64,7 @@ report(const char *path, bool ok, bool json)
     }
 
     struct buf out;
-    buf_init(&out, STARTER_MAX);
+    buf_init(&out, 64 * 1024);
     buf_add(&out, S("{\"file\":"));
     json_add_str(&out, str_c(path));
     buf_add(&out, S("}\n"));
@@ -100,16 +98,10 @@ cmd_init(int argc, char **argv)
     }
 
     const char *path = rest == 1 ? argv[1] : "openclaw.yaml";
-    struct buf text;
+    struct str text = str_c(conf_starter);
 
-    buf_init(&text, STARTER_MAX);
-    conf_write_starter(&text);
-    CHECK(!text.overflow);
-    if (strcmp(path, "-") == 0) {
-        output_print(&text);
-        return 0;
-    }
-    int status = report(path, write_file(path, buf_str(&text)), json);
-    buf_fini(&text);
-    return status;
+    if (strcmp(path, "-") != 0)
+        return report(path, write_file(path, text), json);
+    output_text(text);
+    return 0;
 }

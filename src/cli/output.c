@@ -24,11 +24,17 @@ output_open(void)
 static int print_error;    /* errno of the write that failed, or 0 */
 
 void
-output_print(struct buf *b)
+output_text(struct str text)
 {
     errno = 0;
-    if (fwrite(buf_str(b).p, 1, buf_len(b), stdout) != buf_len(b))
+    if (fwrite(text.p, 1, text.n, stdout) != text.n)
         print_error = errno;
+}
+
+void
+output_print(struct buf *b)
+{
+    output_text(buf_str(b));
     buf_fini(b);
 }
 

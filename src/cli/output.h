@@ -6,7 +6,8 @@
 /* Call it first: opens those of the three standard descriptors that are closed on /dev/null. */
 void output_open(void);
 
-/* Writes all of it to standard output and releases it. */
+/* Writes all of it to standard output; a buffer is released. */
+void output_text(struct str text);
 void output_print(struct buf *b);
 
 /* Call it last: the exit status, which is 1 instead of 0 if standard output could not be

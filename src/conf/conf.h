@@ -263,11 +263,11 @@ bool conf_is_faulty(const struct conf *c, const void *thing);
 /* Whether "[::]:PORT" leaves IPv4 alone, because another of the addresses takes it at this port. */
 bool conf_listens_v6_only(const struct conf_server *s, struct str address);
 
-/* The starter file, the JSON Schema and the reference page, made from options.def. Appended to
- * `out`. */
-void conf_write_starter(struct buf *out);
-void conf_write_schema(struct buf *out);
-void conf_write_reference(struct buf *out);
+/* The starter file, the JSON Schema and the reference page: tools/options.py makes them from
+ * options.def at build time. */
+extern const char conf_starter[];
+extern const char conf_schema[];
+extern const char conf_reference[];
 
 /* The closest of `count` names to `word`, or an empty slice: for "did you mean". */
 struct str conf_closest(struct str word, const struct str *names, size_t count);
