@@ -369,6 +369,7 @@ answer_end_read(struct attempt *a)
         d->answer = NULL;
         in->reader.keep = d->writer.keep = a->arena;
         in->reader.state = d->writer.state = NULL;
+        in->reader.emit = (struct emit){ .started = false };
         drop_job(a);
         if (d->form == DRAFT_FORWARD) {    /* it is sent in pieces from where it lies */
             buf_fini(&d->out);

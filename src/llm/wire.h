@@ -109,6 +109,15 @@ void wire_rewrite_end(
 
 /* --- reading an answer from a provider --- */
 
+/* What emit.h keeps of an answer. */
+struct emit {
+    bool started;
+    bool too_large;    /* memory for a string was refused */
+    struct llm_usage usage;
+    struct emit_choice *choices;    /* by index, ascending */
+    struct emit_choice *recent;     /* the one looked up last */
+};
+
 struct wire_reader {
     const struct wire *wire;
     enum llm_op op;
@@ -118,6 +127,7 @@ struct wire_reader {
     struct arena *keep;         /* lives as long as the answer: state, ids */
     struct arena *scratch;      /* rewound by the gateway after each frame */
     struct event_sink *sink;    /* where the events go */
+    struct emit emit;           /* what was emitted so far */
     void *state;                /* the wire's own, made in `keep` on first use */
 
     /* What the wire tells the gateway about the frame just read and the answer so far. */
@@ -242,8 +252,8 @@ struct wire_provider {
 };
 
 struct wire {
-    struct str name;    /* as configuration and catalog name it: "openai-chat" */
-    const struct framing *framing;    /* of a streamed answer */
+    struct str name;                         /* as configuration and catalog name it: "openai-chat" */
+    const struct framing *framing;           /* of a streamed answer */
     const struct wire_caller *caller;        /* NULL: not offered to callers */
     const struct wire_provider *provider;    /* NULL: no provider speaks it */
 };

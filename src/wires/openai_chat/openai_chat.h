@@ -6,15 +6,14 @@
  *     write_answer.c    events -> caller's JSON and stream
  *     write_request.c   struct llm_request -> provider's JSON
  *     write_messages.c  ... its messages
- *     read_answer.c     provider's JSON and stream -> events
- *     read_calls.c      ... its tool calls
+ *     provider_answer.c provider's JSON and stream -> events
  *
  * Private to the wire; everybody else goes through struct wire. The members that
  * struct wire calls are documented there.
  */
 #pragma once
 
-#include "llm/wire.h"
+#include "llm/read.h"
 
 /* caller */
 extern const struct read_member openai_members[];

@@ -1,5 +1,4 @@
-#include "wires/openai_chat/read_answer.c"
-#include "wires/openai_chat/read_calls.c"
+#include "wires/openai_chat/provider_answer.c"
 #include "tests/test.h"
 
 /* Golden conversations in tests/wire/openai-chat show what becomes of answers; here are the
@@ -182,7 +181,7 @@ TEST(a_call_with_too_many_siblings_breaks_off)
     enum err e = OK;
 
     begin(OP_CHAT);
-    for (int i = 0; i < 2 * CALLS_MAX && e == OK; i++) {
+    for (int i = 0; i < 2 * 1024 && e == OK; i++) {
         snprintf(chunk, sizeof(chunk),
             "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":%d,\"id\":\"c%d\","
             "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}",
@@ -190,7 +189,7 @@ TEST(a_call_with_too_many_siblings_breaks_off)
         e = feed(chunk);
     }
     EXPECT_INT(e, ERR_UPSTREAM_PROTOCOL);
-    EXPECT_INT(f.counts[EVENT_TOOL_START], CALLS_MAX);
+    EXPECT_INT(f.counts[EVENT_TOOL_START], 1024);
     end();
 }
 

@@ -1,0 +1,525 @@
+/* provider_answer.c - reads the answers of OpenAI-compatible providers into events.
+ *
+ * Some hundred hosts speak this wire, each with its deviations: usage in any chunk, calls without
+ * an index, a finish reason twice or never, errors in the middle of a 200. The whole answer and the
+ * stream's chunks go through the same functions: a message is one large delta.
+ */
+#include "llm/emit.h"
+#include "wires/openai_chat/openai_chat.h"
+
+enum { TAIL_BYTES = 1024 };    /* searched for usage when a body is too large to parse */
+
+/* --- members --- */
+
+/* The known members of an object, collected in one pass. */
+#define CHUNK(M)                                                                                   \
+    M(id) M(model) M(created) M(object) M(choices) M(usage) M(x_groq) M(error) M(detail) M(message)
+#define CHOICE(M) M(index) M(delta) M(message) M(text) M(logprobs) M(finish_reason) M(stop_reason)
+#define DELTA(M)                                                                                   \
+    M(content)                                                                                     \
+    M(reasoning_content)                                                                           \
+    M(reasoning)                                                                                   \
+    M(reasoning_details)                                                                           \
+    M(refusal) M(tool_calls) M(function_call) M(annotations) M(audio) M(images)
+
+#define POINTER(name) const struct json *name;
+#define NAME(name) S_INIT(#name),
+
+struct chunk {
+    CHUNK(POINTER)
+};
+struct choice {
+    CHOICE(POINTER)
+};
+struct delta {
+    DELTA(POINTER)
+};
+
+/* In the order of the pointers. */
+static const struct str chunk_names[] = { CHUNK(NAME) };
+static const struct str choice_names[] = { CHOICE(NAME) };
+static const struct str delta_names[] = { DELTA(NAME) };
+
+/* Fills the pointers at `ret`, which are NULL, from an object; anything else has no members. */
+static void
+find_members(const struct json *object, const struct str *names, size_t n, const struct json **ret)
+{
+    struct json_iter it = json_iter(json_is(object, JSON_OBJECT) ? object : NULL);
+
+    while (json_next(&it)) {
+        for (size_t i = 0; i < n; i++) {
+            /* The length, including the quotes, and the first letter distinguish most names. */
+            if (!it.key->escaped && (it.key->n != names[i].n + 2 || it.key->p[1] != names[i].p[0]))
+                continue;
+            if (!json_str_is(it.key, names[i]))
+                continue;
+            ret[i] = it.value;
+            break;
+        }
+    }
+}
+
+#define FIND(object, names, ret)                                                                   \
+    find_members((object), (names), ARRAY_LEN(names), (const struct json **)(void *)(ret))
+
+/* The elements of a list; anything else has none. */
+static struct json_iter
+elements(const struct json *j)
+{
+    return json_iter(json_is(j, JSON_ARRAY) ? j : NULL);
+}
+
+static bool
+has_elements(const struct json *j)
+{
+    return json_is(j, JSON_ARRAY) && !json_is_empty(j);
+}
+
+/* --- start and usage --- */
+
+static void
+start(struct wire_reader *r, const struct chunk *ch)
+{
+    if (!r->emit.started)
+        emit_start(r, &(struct llm_event){
+                          .id = emit_string(r, ch->id),
+                          .model = emit_string(r, ch->model),
+                          .created_s = MAX(json_i64(ch->created, 0), 0),
+                      });
+}
+
+static void
+take_usage(struct wire_reader *r, const struct json *j)
+{
+    if (!json_is(j, JSON_OBJECT))
+        return;
+
+    const struct json *in = json_get(j, S("prompt_tokens_details"));
+    const struct json *out = json_get(j, S("completion_tokens_details"));
+    const struct {
+        enum llm_count count;
+        const struct json *n;
+    } rows[] = {
+        { COUNT_INPUT, json_get(j, S("prompt_tokens")) },
+        { COUNT_OUTPUT, json_get(j, S("completion_tokens")) },
+        { COUNT_CACHED, json_get(j, S("num_cached_tokens")) },          /* Mistral, vLLM */
+        { COUNT_CACHED, json_get(j, S("cached_tokens")) },              /* Moonshot */
+        { COUNT_CACHED, json_get(j, S("prompt_cache_hit_tokens")) },    /* DeepSeek */
+        { COUNT_CACHED, json_get(in, S("cached_tokens")) },
+        { COUNT_CACHE_WRITE, json_get(in, S("cache_write_tokens")) },
+        { COUNT_REASONING, json_get(j, S("reasoning_tokens")) },    /* Groq, Perplexity */
+        { COUNT_REASONING, json_get(out, S("reasoning_tokens")) },
+        { COUNT_AUDIO_INPUT, json_get(in, S("audio_tokens")) },
+        { COUNT_AUDIO_OUTPUT, json_get(out, S("audio_tokens")) },
+    };
+    struct llm_usage u = { 0 };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (json_is(rows[i].n, JSON_NUMBER))
+            usage_set(&u, rows[i].count, json_i64(rows[i].n, 0));
+    if (r->op == OP_EMBED && usage_has(&u, COUNT_INPUT) && !usage_has(&u, COUNT_OUTPUT))
+        usage_set(&u, COUNT_OUTPUT, 0);    /* embeddings have none, and no provider reports any */
+    emit_usage(r, &u);
+}
+
+/* --- text and reasoning --- */
+
+/* Mistral's thinking: a list of text parts, or a string. */
+static void
+take_thinking(struct wire_reader *r, struct emit_choice *c, const struct json *thinking)
+{
+    struct json_iter it = elements(thinking);
+
+    emit_text(r, c, EVENT_REASONING, emit_string(r, thinking));
+    while (json_next(&it))
+        emit_text(r, c, EVENT_REASONING, emit_string(r, json_get(it.value, S("text"))));
+}
+
+static void
+take_content(struct wire_reader *r, struct emit_choice *c, const struct json *content)
+{
+    struct json_iter it = elements(content);
+
+    emit_text(r, c, EVENT_TEXT, emit_string(r, content));
+    while (json_next(&it)) {
+        const struct json *thinking = json_get(it.value, S("thinking"));
+
+        if (thinking != NULL)
+            take_thinking(r, c, thinking);
+        else
+            emit_text(r, c, EVENT_TEXT, emit_string(r, json_get(it.value, S("text"))));
+    }
+}
+
+/* Reasoning blocks in OpenRouter's form. `told`: their text was elsewhere in the delta. Only
+ * Anthropic's signatures are of use to callers of another wire. */
+static void
+take_reasoning_details(
+    struct wire_reader *r, struct emit_choice *c, const struct json *details, bool told)
+{
+    struct json_iter it = elements(details);
+
+    while (json_next(&it)) {
+        if (!told)
+            emit_text(r, c, EVENT_REASONING, emit_string(r, json_get(it.value, S("text"))));
+        if (!json_str_is(json_get(it.value, S("format")), S(OPENAI_REASONING_ANTHROPIC)))
+            continue;
+        emit_text(r, c, EVENT_REDACTED, emit_string(r, json_get(it.value, S("data"))));
+        emit_signature(r, c, emit_string(r, json_get(it.value, S("signature"))));
+    }
+}
+
+static void
+take_reasoning(struct wire_reader *r, struct emit_choice *c, const struct delta *d)
+{
+    struct str text = emit_string(r, d->reasoning_content);
+
+    if (text.n == 0)
+        text = emit_string(r, d->reasoning);
+    emit_text(r, c, EVENT_REASONING, text);
+    if (d->reasoning_details != NULL)
+        take_reasoning_details(r, c, d->reasoning_details, text.n > 0);
+}
+
+/* --- the rest of a delta --- */
+
+static void
+take_extras(struct wire_reader *r, struct emit_choice *c, const struct delta *d)
+{
+    const struct json *audio_data = json_get(d->audio, S("data"));
+    struct json_iter it = elements(d->annotations);
+
+    while (json_next(&it))
+        if (json_is(json_get(it.value, S("type")), JSON_STRING))
+            emit_raw(r, c, EVENT_CITATION, it.value);
+    if (json_is(audio_data, JSON_STRING) && !json_str_is(audio_data, S("")))
+        emit_raw(r, c, EVENT_MEDIA, d->audio);
+    it = elements(d->images);
+    while (json_next(&it))
+        emit_raw(r, c, EVENT_MEDIA, it.value);
+}
+
+/* One entry of tool_calls, or an old function_call. `whole`: it is a complete call, not a piece. */
+static enum err
+take_call(struct wire_reader *r, struct emit_choice *c, const struct json *j, bool whole)
+{
+    const struct json *custom = json_get(j, S("custom"));
+    const struct json *function = custom != NULL ? custom : json_get(j, S("function"));
+    const struct json *body = json_is(function, JSON_OBJECT) ? function : j;
+    const struct json *args = json_get(body, custom != NULL ? S("input") : S("arguments"));
+    bool is_object = json_is(args, JSON_OBJECT);
+    struct emit_piece piece = {
+        .label = json_i64(json_get(j, S("index")), -1),
+        .id = emit_string(r, json_get(j, S("id"))),
+        .name = emit_string(r, json_get(body, S("name"))),
+        .args = is_object ? json_raw(args) : emit_string(r, args),
+        .is_object = is_object,
+        .whole = whole,
+    };
+
+    if (piece.id.n > 0 || piece.name.n > 0) {
+        piece.custom = custom != NULL || json_str_is(json_get(j, S("type")), S("custom"));
+        piece.signature = emit_string(r, json_at(j, "extra_content.google.thought_signature"));
+    }
+    return emit_call(r, c, &piece);
+}
+
+static enum err
+take_delta(struct wire_reader *r, struct emit_choice *c, const struct json *j, bool whole)
+{
+    struct delta d = { .content = NULL };
+    struct json_iter it;
+
+    FIND(j, delta_names, &d);
+    take_reasoning(r, c, &d);
+    take_content(r, c, d.content);
+    emit_text(r, c, EVENT_REFUSAL, emit_string(r, d.refusal));
+    take_extras(r, c, &d);
+    it = elements(d.tool_calls);
+    while (json_next(&it)) {
+        enum err e = take_call(r, c, it.value, whole);
+
+        if (e != OK)
+            return e;
+    }
+    return json_is(d.function_call, JSON_OBJECT) ? take_call(r, c, d.function_call, whole) : OK;
+}
+
+/* --- finish --- */
+
+static const struct llm_named finishes[] = {
+    { S_INIT("stop"), FINISH_STOP },
+    { S_INIT("length"), FINISH_LENGTH },
+    { S_INIT("tool_calls"), FINISH_TOOLS },
+    { S_INIT("content_filter"), FINISH_FILTER },
+    { S_INIT("function_call"), FINISH_TOOLS },
+    { S_INIT("eos"), FINISH_STOP },    /* Together */
+    { S_INIT("end_turn"), FINISH_STOP },
+    { S_INIT("stop_sequence"), FINISH_STOP },
+    { S_INIT("model_length"), FINISH_LENGTH },    /* Mistral */
+    { S_INIT("max_tokens"), FINISH_LENGTH },
+    { S_INIT("tool_use"), FINISH_TOOLS },
+};
+
+/* `word` may be empty: then, as for "stop", it depends on whether there are calls. `sequence` is
+ * the matched stop sequence, which vLLM reports. */
+static void
+finish_choice(struct wire_reader *r, struct emit_choice *c, struct str word, struct str sequence)
+{
+    int finish = read_word_str(word, finishes, ARRAY_LEN(finishes));
+
+    /* The host failed before it sent any content, so there is no answer. If it has sent some, the
+     * answer ends normally, with the host's own finish reason beside ours. */
+    if (!c->finished && !c->said && str_eq(word, S("error"))) {
+        c->finished = true;
+        emit_failure(r, ERR_UPSTREAM_ERROR, S("the provider failed and gave no answer"));
+        return;
+    }
+    if (word.n == 0)
+        finish = FINISH_STOP;
+    emit_finish(r, c, finish >= 0 ? (enum llm_finish)finish : FINISH_UNKNOWN, word, sequence);
+}
+
+/* --- choices --- */
+
+static bool
+has_logprobs(const struct json *logprobs)
+{
+    return json_present(json_get(logprobs, S("content"))) ||
+           json_present(json_get(logprobs, S("refusal"))) ||
+           json_present(json_get(logprobs, S("tokens")));
+}
+
+static enum err
+take_choice(struct wire_reader *r, const struct json *j, uint32_t position, bool whole)
+{
+    struct choice ch = { .index = NULL };
+
+    FIND(j, choice_names, &ch);
+
+    struct emit_choice *c = emit_choice(r, json_i64(ch.index, position));
+    /* Some hosts send the message so far beside each delta, others stream the whole message at
+     * once. */
+    const struct json *said = whole || !json_present(ch.delta) ? ch.message : ch.delta;
+
+    if (!json_is(j, JSON_OBJECT) || c == NULL)
+        return ERR_UPSTREAM_PROTOCOL;
+
+    enum err e = take_delta(r, c, said, whole);
+    if (e != OK)
+        return e;
+    if (!json_present(said))    /* a text completion; Together repeats the delta's text here */
+        emit_text(r, c, EVENT_TEXT, emit_string(r, ch.text));
+    if (has_logprobs(ch.logprobs))
+        emit_raw(r, c, EVENT_LOGPROBS, ch.logprobs);
+    if (json_is(ch.finish_reason, JSON_STRING) && ch.finish_reason->n > 2)
+        finish_choice(r, c, emit_string(r, ch.finish_reason), emit_string(r, ch.stop_reason));
+    return OK;
+}
+
+static enum err
+take_choices(struct wire_reader *r, const struct json *choices, bool whole)
+{
+    struct json_iter it = elements(choices);
+    uint32_t position = 0;
+
+    while (!r->failed && json_next(&it)) {
+        enum err e = take_choice(r, it.value, position++, whole);
+
+        if (e != OK)
+            return e;
+    }
+    return OK;
+}
+
+/* --- errors under status 200 --- */
+
+static bool
+says_error(const struct chunk *ch)
+{
+    if (json_present(ch->error) && ch->error->type != JSON_FALSE && !json_str_is(ch->error, S("")))
+        return true;
+    if (json_str_is(ch->object, S("error")))
+        return true;
+    return ch->choices == NULL && ch->id == NULL &&
+           (json_present(ch->detail) || json_is(ch->message, JSON_STRING));
+}
+
+static void
+fail_with(struct wire_reader *r, struct str body)
+{
+    struct llm_error e;
+
+    openai_read_error(r->scratch, 200, body, &e);
+    emit_error(r, &e);
+}
+
+/* The choice that holds an error, as OpenRouter puts it, or NULL. */
+static const struct json *
+failed_choice(const struct json *choices)
+{
+    struct json_iter it = elements(choices);
+
+    while (json_next(&it))
+        if (json_is(json_get(it.value, S("error")), JSON_OBJECT))
+            return it.value;
+    return NULL;
+}
+
+/* Emits the error in a chunk or a body. False when there is none. */
+static bool
+take_error(struct wire_reader *r, const struct chunk *ch, struct str text)
+{
+    const struct json *failed = failed_choice(ch->choices);
+
+    if (failed == NULL && !says_error(ch))
+        return false;
+    take_usage(r, ch->usage);
+    fail_with(r, failed != NULL ? json_raw(failed) : text);
+    return true;
+}
+
+/* --- the stream --- */
+
+/* [DONE]: choices without a finish reason will not get one. */
+static void
+take_done(struct wire_reader *r)
+{
+    for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next)
+        if (c->said)
+            finish_choice(r, c, S(""), S(""));
+    /* some hosts return one choice even if more were requested */
+    r->finished = emit_all_finished(r, 1);
+    if (r->finished)
+        emit_end(r);
+    else
+        emit_failure(
+            r, ERR_UPSTREAM_TRUNCATED, S("the provider ended the stream without an answer"));
+}
+
+static enum err
+take_chunk(struct wire_reader *r, const struct chunk *ch)
+{
+    bool empty = !has_elements(ch->choices);
+
+    /* Azure's first chunk has neither choices nor an id and does not start the answer. */
+    if (!empty || (json_is(ch->id, JSON_STRING) && ch->id->n > 2))
+        start(r, ch);
+    take_usage(r, ch->usage);
+    take_usage(r, json_get(ch->x_groq, S("usage")));
+    if (!empty && ch->usage == NULL)
+        take_usage(r, json_get(json_iter(ch->choices).next, S("usage")));    /* Moonshot */
+    r->frame_is_usage = empty && json_is(ch->usage, JSON_OBJECT);
+
+    enum err e = take_choices(r, ch->choices, false);
+
+    r->finished = emit_all_finished(r, r->choices);
+    return emit_verdict(r, e);
+}
+
+enum err
+openai_read_event(struct wire_reader *r, struct str event, struct str data)
+{
+    struct chunk ch = { .id = NULL };
+
+    r->frame_is_usage = false;
+    data = str_trim(data);
+    if (data.n == 0 || r->complete || r->failed)
+        return OK;
+    if (str_eq(data, S("[DONE]"))) {
+        take_done(r);
+        return OK;
+    }
+    if (str_eq(event, S("error"))) {
+        fail_with(r, data);
+        return OK;
+    }
+
+    const struct json *doc = json_parse(r->scratch, data, NULL, NULL);
+
+    if (!json_is(doc, JSON_OBJECT))
+        return ERR_UPSTREAM_PROTOCOL;
+
+    FIND(doc, chunk_names, &ch);
+    return take_error(r, &ch, data) ? OK : take_chunk(r, &ch);
+}
+
+void
+openai_read_end(struct wire_reader *r)
+{
+    if (!r->complete && !r->failed && r->finished)
+        emit_end(r);
+}
+
+/* --- the whole answer --- */
+
+static enum err
+take_answer(struct wire_reader *r, const struct chunk *ch)
+{
+    bool wants_choices = r->op == OP_CHAT || r->op == OP_COMPLETE;
+
+    if (wants_choices && !has_elements(ch->choices))
+        return ERR_UPSTREAM_PROTOCOL;
+    start(r, ch);
+    take_usage(r, ch->usage);
+    if (wants_choices) {
+        enum err e = emit_verdict(r, take_choices(r, ch->choices, true));
+
+        if (e != OK || r->failed)
+            return e;
+        for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next)
+            finish_choice(r, c, S(""), S(""));
+    }
+    r->finished = true;
+    emit_end(r);
+    return OK;
+}
+
+/* The usage object after thousands of embeddings, without parsing those. */
+static const struct json *
+usage_at_end(struct wire_reader *r, struct str body)
+{
+    struct str tail = body.n > TAIL_BYTES ? str_skip(body, body.n - TAIL_BYTES) : body;
+    struct str usage = str_skip(tail, str_find(tail, S("\"usage\"")));
+    struct emit_scan scan = { .depth = 0 };
+    size_t n;
+
+    usage = str_skip(usage, str_chr(usage, '{'));
+    for (n = 0; n < usage.n && (n == 0 || scan.depth > 0); n++)
+        emit_scan(&scan, str_make(usage.p + n, 1));
+    return json_parse(r->scratch, str_make(usage.p, n), NULL, NULL);
+}
+
+/* An answer that is passed through unread is complete once delivered. */
+static void
+take_delivered(struct wire_reader *r, const struct json *usage)
+{
+    static const struct chunk nothing = { .id = NULL };
+
+    start(r, &nothing);
+    take_usage(r, usage);
+    r->finished = true;
+    emit_end(r);
+}
+
+enum err
+openai_read_answer(struct wire_reader *r, struct str body)
+{
+    struct chunk ch = { .id = NULL };
+    struct json_error why = { .limit = false };
+    const struct json *doc = json_parse(r->scratch, body, NULL, &why);
+
+    if (doc == NULL && why.limit && (r->op == OP_EMBED || r->op == OP_RELAY)) {
+        take_delivered(r, usage_at_end(r, body));
+        return OK;
+    }
+    if (r->op == OP_RELAY && !json_is(doc, JSON_OBJECT)) {    /* audio, an image, anything */
+        take_delivered(r, NULL);
+        return OK;
+    }
+    if (!json_is(doc, JSON_OBJECT))
+        return why.limit ? ERR_UPSTREAM_TOO_LARGE : ERR_UPSTREAM_PROTOCOL;
+
+    FIND(doc, chunk_names, &ch);
+    return take_error(r, &ch, body) ? OK : take_answer(r, &ch);
+}
