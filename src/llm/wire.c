@@ -288,14 +288,7 @@ wire_rewrite_end(struct wire_rewrite *w, const struct llm_request *r, struct wir
 
 /* --- ids --- */
 
-static bool
-is_id_char(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-           c == '-';
-}
-
-enum { ID_MAX = 64, ID_HASH_BYTES = 12 };
+enum { ID_HASH_BYTES = 12 };
 
 struct str
 wire_hash_id(struct arena *a, struct str id, struct str prefix)
@@ -306,16 +299,6 @@ wire_hash_id(struct arena *a, struct str id, struct str prefix)
     digest_sha256(id, digest);
     digest_hex(digest, ID_HASH_BYTES, hex);
     return arena_printf(a, STR_FMT "%s", STR_ARG(prefix), hex);
-}
-
-struct str
-wire_safe_id(struct arena *a, struct str id, struct str prefix)
-{
-    bool safe = id.n > 0 && id.n <= ID_MAX;
-
-    for (size_t i = 0; safe && i < id.n; i++)
-        safe = is_id_char(id.p[i]);
-    return safe ? id : wire_hash_id(a, id, prefix);
 }
 
 /* --- prompt caches --- */

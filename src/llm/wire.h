@@ -276,12 +276,7 @@ enum err wire_check_members(struct arena *a, const struct json *doc,
     const struct read_member *members, enum params_column column,
     struct wire_fault *ret_fault) MUST_CHECK;
 
-/* A valid id in [a-zA-Z0-9_-] of at most 64 bytes for one that another provider made: the id itself
- * if it is valid, else `prefix` and a hash of it. Deterministic. */
-struct str wire_safe_id(struct arena *a, struct str id, struct str prefix);
-
-/* `prefix` and a hash of `id`, for targets that allow less than wire_safe_id() does. Deterministic.
- */
+/* `prefix` and a hash of `id`, for a target that does not accept it. Deterministic. */
 struct str wire_hash_id(struct arena *a, struct str id, struct str prefix);
 
 /* Reads {"cache_control":{"type":"ephemeral","ttl":"1h"}} of a part or a tool. Anthropic's, but

@@ -5,7 +5,6 @@
  *     messages.c   its messages
  *     encode.c     an answer for a caller, written
  *     provider.c   a request for a provider, written
- *     plan.c       the turns of that request, put in the order the API wants
  *     content.c    its messages
  *     schema.c     its schemas
  *     decode.c     a provider's answer, read
@@ -15,6 +14,7 @@
 #pragma once
 
 #include "llm/fail.h"
+#include "llm/turns.h"
 #include "llm/wire.h"
 
 extern const struct wire_caller anthropic_caller;
@@ -117,54 +117,6 @@ bool anthropic_add_closed_schema(struct buf *out, struct arena *a, struct str sc
  * JSON object. */
 bool anthropic_add_tool_schema(struct buf *out, struct arena *a, struct str schema);
 
-/* --- the request for a provider: turns --- */
-
-enum block_kind {
-    BLOCK_PART,       /* the part as it is */
-    BLOCK_MISSING,    /* stands in for the missing result of `call` */
-    BLOCK_ORPHAN,     /* a result without a call: its content becomes text */
-};
-
-struct block {
-    enum block_kind kind;
-    const struct llm_part *part;
-    struct block *next;
-    struct str id;            /* calls: the id to send; unique in the conversation */
-    struct turn *turn;        /* calls: where it stands */
-    struct block *result;     /* calls: its answer */
-    struct block *same_id;    /* calls: the next unanswered one of this turn with the same id */
-    struct block *same_id_last;
-    struct block *call;    /* results: what they answer */
-};
-
-struct block_list {
-    struct block *first;
-    struct block **tail;
-};
-
-/* Consecutive messages of one side. */
-struct turn {
-    bool assistant;
-    struct block_list results;    /* user: tool results, which come first */
-    struct block_list blocks;
-    struct block **solid;    /* assistant: end of the last block that is not thinking */
-    struct turn *prev;
-    struct turn *next;
-};
-
-struct plan {
-    struct block_list system;    /* all system text, wherever it was in the conversation */
-    struct turn *first;
-    struct turn *last;
-    bool has_tools;        /* some turn calls a tool */
-    bool unsigned_loop;    /* the tool loop at the end does not begin with signed thinking */
-    unsigned marks;        /* cache marks on system text and messages */
-};
-
-/* Arranges the conversation as the API requires it. Never fails; what cannot be expressed is added
- * to `drops`. */
-void anthropic_plan(const struct llm_request *r, struct wire_drops *drops, struct plan *ret);
-
 /* --- the request for a provider: writing --- */
 
 enum thinking { THINKING_UNSAID, THINKING_OFF, THINKING_BUDGET, THINKING_ADAPTIVE };
@@ -177,7 +129,7 @@ struct writing {
     struct wire_drops *drops;
     struct wire_fault *fault;
     enum err err;    /* the first failure; what is written after it is discarded */
-    struct plan plan;
+    struct turns turns;
     unsigned marks_to_skip;    /* the earliest, if there are too many: later ones cover more */
     bool first;                /* the list being written is still empty */
 

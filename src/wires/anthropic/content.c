@@ -188,13 +188,13 @@ add_content(struct writing *w, const struct llm_part *part)
 }
 
 static void
-add_result(struct writing *w, const struct block *b)
+add_result(struct writing *w, const struct turn_block *b)
 {
     anthropic_add_comma(w);
     add(w, S("{\"type\":\"tool_result\",\"tool_use_id\":"));
-    json_add_str(w->out, b->call->id);
-    if (b->kind == BLOCK_MISSING) {
-        add(w, S(",\"content\":\"No result was recorded for this call.\",\"is_error\":true}"));
+    json_add_str(w->out, b->id);
+    if (b->part == NULL) {
+        add(w, S(",\"content\":\"" TURN_NO_RESULT "\",\"is_error\":true}"));
         return;
     }
     if (b->part->result != NULL) {
@@ -212,15 +212,7 @@ add_result(struct writing *w, const struct block *b)
 }
 
 static void
-add_orphan(struct writing *w, const struct block *b)
-{
-    add_text(w, S("Result of a tool call that is no longer in this conversation:"), NULL);
-    for (const struct llm_part *part = b->part->result; part != NULL; part = part->next)
-        add_content(w, part);
-}
-
-static void
-add_call(struct writing *w, const struct block *b)
+add_call(struct writing *w, const struct turn_block *b)
 {
     anthropic_add_comma(w);
     add(w, S("{\"type\":\"tool_use\",\"id\":"));
@@ -259,11 +251,9 @@ without_trailing_blanks(struct str text)
 }
 
 static void
-add_block(struct writing *w, const struct block *b, bool last)
+add_block(struct writing *w, const struct turn_block *b, bool last)
 {
-    if (b->kind == BLOCK_ORPHAN)
-        add_orphan(w, b);
-    else if (b->call != NULL)
+    if (b->call != NULL)
         add_result(w, b);
     else if (b->part->kind == PART_TOOL_CALL)
         add_call(w, b);
@@ -278,14 +268,15 @@ add_block(struct writing *w, const struct block *b, bool last)
 static void
 add_turn(struct writing *w, const struct turn *t)
 {
-    bool prefill = t->assistant && t->next == NULL;
+    bool assistant = t->side == TURN_ASSISTANT;
+    bool prefill = assistant && t->next == NULL;
 
-    add(w, t->assistant ? S("{\"role\":\"assistant\",\"content\":[")
-                        : S("{\"role\":\"user\",\"content\":["));
+    add(w, assistant ? S("{\"role\":\"assistant\",\"content\":[")
+                      : S("{\"role\":\"user\",\"content\":["));
     w->first = true;
-    for (const struct block *b = t->results.first; b != NULL; b = b->next)
+    for (const struct turn_block *b = t->results.first; b != NULL; b = b->next)
         add_block(w, b, false);
-    for (const struct block *b = t->blocks.first; b != NULL; b = b->next)
+    for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next)
         add_block(w, b, prefill && b->next == NULL);
     add(w, S("]}"));
 }
@@ -293,21 +284,19 @@ add_turn(struct writing *w, const struct turn *t)
 void
 anthropic_add_messages(struct writing *w)
 {
-    const struct plan *plan = &w->plan;
+    const struct turns *turns = &w->turns;
+    bool opens = turns->first == NULL || turns->first->side == TURN_ASSISTANT;
 
-    if (plan->first == NULL && plan->system.first == NULL)
+    if (turns->first == NULL && turns->system.first == NULL)
         anthropic_refuse(
             w, ERR_BAD_REQUEST, S("messages"), S("messages: at least one message is required"));
 
     add(w, S(",\"messages\":["));
-    /* The first message must be the user's. A conversation may nevertheless begin with a greeting
-     * by the assistant, or in the middle because it was truncated, or be system text only: then
-     * this line is inserted. Unlike a "." or an invented "Hello" it is true and asks for nothing. */
-    if (plan->first == NULL || plan->first->assistant)
-        add(w, S("{\"role\":\"user\",\"content\":\"(start of the conversation)\"}"));
-    if (plan->first != NULL && plan->first->assistant)
+    if (opens)
+        add(w, S("{\"role\":\"user\",\"content\":\"" TURN_OPENING "\"}"));
+    if (opens && turns->first != NULL)
         add(w, S(","));
-    for (const struct turn *t = plan->first; t != NULL; t = t->next) {
+    for (const struct turn *t = turns->first; t != NULL; t = t->next) {
         add_turn(w, t);
         if (t->next != NULL)
             add(w, S(","));
@@ -320,11 +309,11 @@ anthropic_add_system(struct writing *w)
 {
     bool json = w->r->format == FORMAT_JSON;
 
-    if (w->plan.system.first == NULL && !json)
+    if (w->turns.system.first == NULL && !json)
         return;
     add(w, S(",\"system\":["));
     w->first = true;
-    for (const struct block *b = w->plan.system.first; b != NULL; b = b->next)
+    for (const struct turn_block *b = w->turns.system.first; b != NULL; b = b->next)
         add_text(w, b->part->text, b->part);
     if (json)    /* there is no switch for it */
         add_text(w, S("Answer with a single JSON object."), NULL);

@@ -1,6 +1,6 @@
 /* provider.c - writes requests for a provider that speaks Anthropic Messages.
  *
- * anthropic_plan() arranges the conversation. Combinations that the API rejects (thinking with
+ * turns_plan() arranges the conversation. Combinations that the API rejects (thinking with
  * sampling, forced tools with thinking, more than four cache marks) are resolved next, before
  * anything is written.
  */
@@ -13,6 +13,16 @@ enum {
     BUDGET_MIN = 1024,
     MARKS_MAX = 4,
     USER_ID_MAX = 256,
+};
+
+static const struct turn_rules turn_rules = {
+    .ids = { .prefix = S_INIT("toolu_"), .chars = IDS_WORD, .most = 64 },
+    .origin = &wire_anthropic,
+    .alternate = true,
+    .system_first = true,
+    .paired = true,
+    .no_blanks = true,
+    .speaks = true,
 };
 
 static void
@@ -32,7 +42,7 @@ can_declare(const struct writing *w, const struct llm_tool *tool)
 static void
 look_at_tools(struct writing *w)
 {
-    unsigned marks = w->plan.marks;
+    unsigned marks = w->turns.marks;
 
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
         if (!can_declare(w, tool)) {
@@ -72,12 +82,12 @@ fit_budget(struct writing *w)
 static void
 think(struct writing *w, int64_t budget)
 {
-    bool prefill = w->plan.last != NULL && w->plan.last->assistant;
+    bool prefill = w->turns.last != NULL && w->turns.last->side == TURN_ASSISTANT;
     bool adaptive = w->t->adaptive_thinking;
 
     if (adaptive)
         w->effort = w->r->effort.n > 0 ? w->r->effort : effort_word(budget);
-    if (is_forced(w) || prefill || w->plan.unsigned_loop) {
+    if (is_forced(w) || prefill || w->turns.unsigned_loop) {
         if (!adaptive)
             wire_drop(w->drops, S("reasoning_effort"));
         return;
@@ -181,8 +191,8 @@ add_tools_of_history(struct writing *w)
 
     add(w, S(",\"tools\":["));
     w->first = true;
-    for (const struct turn *t = w->plan.first; t != NULL; t = t->next) {
-        for (struct block *b = t->blocks.first; b != NULL; b = b->next) {
+    for (const struct turn *t = w->turns.first; t != NULL; t = t->next) {
+        for (struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
             if (b->turn == NULL || map_put(names, b->part->name, b) != NULL)
                 continue;
             anthropic_add_comma(w);
@@ -199,7 +209,7 @@ static void
 add_tools(struct writing *w)
 {
     if (!w->tools) {
-        if (w->plan.has_tools)
+        if (w->turns.calls)
             add_tools_of_history(w);
         return;
     }
@@ -449,7 +459,7 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
         return w.err;
 
     wire_drop_extra(drops, r);
-    anthropic_plan(r, drops, &w.plan);
+    turns_plan(r, &turn_rules, drops, &w.turns);
     look_at_tools(&w);
     decide_limits_and_thinking(&w);
 

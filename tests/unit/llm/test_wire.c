@@ -101,21 +101,6 @@ TEST(no_more_edits_than_there_is_room_for)
     EXPECT(!wire_edit_add(&e, 0, 0, S("x")));
 }
 
-TEST(a_valid_id_stays_and_any_other_becomes_the_same_hash_every_time)
-{
-    struct arena *a = arena_create(64 * 1024);
-    struct str odd = wire_safe_id(a, S("functions.weather:0"), S("call_"));
-
-    EXPECT_STR(wire_safe_id(a, S("toolu_01-Ab"), S("call_")), "toolu_01-Ab");
-    EXPECT(str_starts(odd, S("call_")));
-    EXPECT(odd.n <= ID_MAX);
-    EXPECT(str_eq(odd, wire_safe_id(a, S("functions.weather:0"), S("call_"))));
-    EXPECT(!str_eq(odd, wire_safe_id(a, S("functions.weather:1"), S("call_"))));
-    EXPECT(str_starts(wire_safe_id(a, S(""), S("call_")), S("call_")));
-    EXPECT(!str_eq(wire_hash_id(a, S("ok"), S("u_")), S("ok")));
-    arena_destroy(a);
-}
-
 /* --- members that readers could tell apart differently --- */
 
 /* `name` with its first letter that has such a form replaced, escaped or not. False: it has none. */

@@ -1,0 +1,390 @@
+/* turns.c - arranges a conversation by a target's rules, in linear time. */
+#include "llm/turns.h"
+
+#include "base/map.h"
+#include "llm/media.h"
+
+struct planner {
+    const struct turn_rules *rules;
+    struct turns *plan;
+    struct arena *a;
+    struct wire_drops *drops;
+    struct map *open;    /* a call's id as the caller wrote it -> first unanswered call */
+    struct map *ids;     /* ids given out */
+    unsigned repeats;
+    bool pairs;    /* there are calls or results to be matched */
+};
+
+/* Introduces a result without a call, which becomes text: its content may still matter, and the
+ * target would refuse it as a result. */
+static const struct llm_part orphan_title = {
+    .kind = PART_TEXT,
+    .text = S_INIT("Result of a tool call that is no longer in this conversation:"),
+};
+
+static void
+list_init(struct turn_list *list)
+{
+    *list = (struct turn_list){ .tail = &list->first };
+}
+
+static struct turn_block *
+add_block(struct planner *p, struct turn_list *list, const struct llm_part *part)
+{
+    struct turn_block *b = arena_new(p->a, struct turn_block);
+
+    b->part = part;
+    if (part != NULL && part->cache_mark != MARK_NONE)
+        p->plan->marks++;
+    *list->tail = b;
+    list->tail = &b->next;
+    return b;
+}
+
+/* --- ids --- */
+
+static bool
+is_id_char(const struct turn_ids *ids, char c)
+{
+    bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+    return ids->chars == IDS_ANY || alnum || (ids->chars == IDS_WORD && (c == '_' || c == '-'));
+}
+
+static struct str
+hashed_id(struct planner *p, struct str id)
+{
+    id = wire_hash_id(p->a, id, p->rules->ids.prefix);
+    return str_make(id.p, MIN(id.n, p->rules->ids.most));
+}
+
+/* The id that the target accepts. Deterministic for a conversation. */
+static struct str
+fit_id(struct planner *p, struct str id)
+{
+    const struct turn_ids *ids = &p->rules->ids;
+    bool fits = id.n >= MAX(ids->least, 1) && id.n <= ids->most;
+
+    for (size_t i = 0; fits && i < id.n; i++)
+        fits = is_id_char(ids, id.p[i]);
+    return fits ? id : hashed_id(p, id);
+}
+
+/* An id that no earlier call has: some models restart their numbering in every turn. */
+static struct str
+unique_id(struct planner *p, struct turn_block *call)
+{
+    struct str id = fit_id(p, call->part->id);
+
+    if (map_get(p->ids, id) != NULL)
+        id = hashed_id(p, arena_printf(p->a, STR_FMT "#%u", STR_ARG(id), ++p->repeats));
+    (void)map_put(p->ids, id, call);
+    return id;
+}
+
+/* --- turns --- */
+
+/* Ends an assistant's turn, without reasoning at its end if it must speak. It goes if nothing else
+ * was in it. */
+static void
+finish_turn(struct planner *p)
+{
+    struct turns *plan = p->plan;
+    struct turn *t = plan->last;
+
+    if (t == NULL || t->side != TURN_ASSISTANT)
+        return;
+    if (p->rules->speaks) {
+        *t->solid = NULL;
+        t->blocks.tail = t->solid;
+    }
+    if (t->blocks.first != NULL)
+        return;
+    plan->last = t->prev;
+    if (t->prev != NULL)
+        t->prev->next = NULL;
+    else
+        plan->first = NULL;
+}
+
+/* A turn after `prev`, or the first if that is NULL. */
+static struct turn *
+add_turn(struct planner *p, struct turn *prev, enum turn_side side, const struct llm_message *m)
+{
+    struct turns *plan = p->plan;
+    struct turn *t = arena_new(p->a, struct turn);
+    struct turn **from = prev != NULL ? &prev->next : &plan->first;
+
+    t->side = side;
+    t->message = m;
+    list_init(&t->results);
+    list_init(&t->blocks);
+    t->solid = &t->blocks.first;
+    t->prev = prev;
+    t->next = *from;
+    *from = t;
+    if (t->next != NULL)
+        t->next->prev = t;
+    else
+        plan->last = t;
+    return t;
+}
+
+/* Whether a block of a message belongs to the turn `t`. Results that follow each other are one turn,
+ * although some protocols have a message for each. */
+static bool
+goes_on(const struct planner *p, const struct turn *t, enum turn_side side,
+    const struct llm_message *m, bool result)
+{
+    return t != NULL && t->side == side &&
+           (p->rules->alternate || t->message == m ||
+               (result && t->results.first != NULL && t->blocks.first == NULL));
+}
+
+static struct turn *
+turn_for(struct planner *p, enum turn_side side, const struct llm_message *m, bool result)
+{
+    struct turn **last = &p->plan->last;
+
+    if (!goes_on(p, *last, side, m, result))
+        finish_turn(p);
+    return goes_on(p, *last, side, m, result) ? *last : add_turn(p, *last, side, m);
+}
+
+/* Whether the target can take a part that users, assistants and system text have in common. */
+static bool
+is_kept(const struct planner *p, const struct llm_part *part)
+{
+    switch (part->kind) {
+    case PART_TEXT:
+    case PART_REFUSAL:
+        return !p->rules->no_blanks || str_trim(part->text).n > 0;
+    case PART_OPAQUE:
+        return part->origin == p->rules->origin;
+    default:
+        return false;
+    }
+}
+
+static void
+add_to_user(struct planner *p, const struct llm_message *m, const struct llm_part *part)
+{
+    if (part->kind == PART_TOOL_RESULT) {
+        struct turn_list *results = &turn_for(p, TURN_USER, m, true)->results;
+        struct turn_block *b = add_block(p, results, part);
+
+        p->pairs = true;
+        if (!p->rules->paired)
+            b->id = fit_id(p, part->id);
+    } else if (media_is(part->kind) || is_kept(p, part)) {
+        add_block(p, &turn_for(p, TURN_USER, m, false)->blocks, part);
+    }
+}
+
+static void
+add_to_assistant(struct planner *p, const struct llm_message *m, const struct llm_part *part)
+{
+    bool call = part->kind == PART_TOOL_CALL;
+    /* of use only to the provider that signed it */
+    bool thought = part->kind == PART_REASONING && part->origin == p->rules->origin &&
+                   (part->signature.n > 0 || part->redacted.n > 0);
+
+    if (media_is(part->kind))
+        wire_drop(p->drops, S("assistant.media"));
+    if (!call && !thought && !is_kept(p, part))
+        return;
+
+    struct turn *t = turn_for(p, TURN_ASSISTANT, m, false);
+    struct turn_block *b = add_block(p, &t->blocks, part);
+
+    if (!thought)
+        t->solid = t->blocks.tail;
+    if (call) {
+        b->turn = t;
+        p->plan->calls = true;
+        p->pairs = true;
+        if (!p->rules->paired)
+            b->id = fit_id(p, part->id);
+    }
+}
+
+static void
+add_to_system(struct planner *p, const struct llm_message *m, const struct llm_part *part)
+{
+    if (part->kind != PART_TEXT)
+        wire_drop(p->drops, S("system.media"));
+    else if (is_kept(p, part))
+        add_block(p,
+            m == NULL || p->rules->system_first ? &p->plan->system
+                                                : &turn_for(p, TURN_SYSTEM, m, false)->blocks,
+            part);
+}
+
+static void
+add_message(struct planner *p, const struct llm_message *m)
+{
+    if (m->name.n > 0)
+        wire_drop(p->drops, S("messages.name"));
+    for (const struct llm_part *part = m->parts; part != NULL; part = part->next) {
+        switch (m->role) {
+        case ROLE_SYSTEM:
+        case ROLE_DEVELOPER:
+            add_to_system(p, m, part);
+            break;
+        case ROLE_USER:
+        case ROLE_TOOL:
+            add_to_user(p, m, part);
+            break;
+        case ROLE_ASSISTANT:
+            add_to_assistant(p, m, part);
+            break;
+        }
+    }
+}
+
+/* --- calls and results --- */
+
+static void
+open_call(struct planner *p, struct turn_block *call)
+{
+    struct turn_block *first = map_get(p->open, call->part->id);
+
+    call->id = unique_id(p, call);
+    call->same_id_last = call;
+    if (first != NULL && first->turn == call->turn) {
+        first->same_id_last->same_id = call;
+        first->same_id_last = call;
+    } else {
+        (void)map_put(p->open, call->part->id, call);
+    }
+}
+
+/* Removes and returns the first unanswered call of `turn` with that id; NULL if there is none. */
+static struct turn_block *
+take_call(struct planner *p, const struct turn *turn, struct str id)
+{
+    struct turn_block *call = map_get(p->open, id);
+
+    if (call == NULL || call->turn != turn)
+        return NULL;
+    if (call->same_id != NULL) {
+        call->same_id->same_id_last = call->same_id_last;
+        (void)map_put(p->open, id, call->same_id);
+    } else {
+        (void)map_remove(p->open, id);
+    }
+    return call;
+}
+
+/* Matches the results of a user's turn with the calls of the preceding turn. The content of a
+ * result without a call becomes blocks of the turn, before the others. */
+static void
+match_results(struct planner *p, struct turn *user)
+{
+    struct turn_block *next = NULL;
+    struct turn_list rest = user->blocks;
+
+    list_init(&user->blocks);
+    for (struct turn_block *b = user->results.first; b != NULL; b = next) {
+        struct turn_block *call = take_call(p, user->prev, b->part->id);
+
+        next = b->next;
+        b->next = NULL;
+        if (call != NULL) {
+            b->call = call;
+            b->id = call->id;
+            call->result = b;
+            continue;
+        }
+        if (b->part->cache_mark != MARK_NONE)
+            p->plan->marks--;
+        add_block(p, &user->blocks, &orphan_title);
+        for (const struct llm_part *in = b->part->result; in != NULL; in = in->next)
+            if (media_is(in->kind) || is_kept(p, in))
+                add_block(p, &user->blocks, in);
+    }
+    if (rest.first != NULL) {
+        *user->blocks.tail = rest.first;
+        user->blocks.tail = rest.tail;
+    }
+    list_init(&user->results);
+}
+
+/* Puts the results of a turn's calls, in the order of the calls, at the start of the next turn. */
+static void
+answer_calls(struct planner *p, const struct turn *assistant, struct turn *user)
+{
+    for (struct turn_block *b = assistant->blocks.first; b != NULL; b = b->next) {
+        if (b->turn == NULL)
+            continue;
+        if (b->result != NULL) {
+            *user->results.tail = b->result;
+            user->results.tail = &b->result->next;
+            continue;
+        }
+        b->result = add_block(p, &user->results, NULL);
+        b->result->call = b;
+        b->result->id = b->id;
+    }
+}
+
+static void
+pair_calls_with_results(struct planner *p)
+{
+    for (struct turn *t = p->plan->first; t != NULL; t = t->next) {
+        bool calls = false;
+
+        if (t->side == TURN_USER) {
+            match_results(p, t);
+            if (t->prev != NULL)
+                answer_calls(p, t->prev, t);
+            continue;
+        }
+        for (struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
+            if (b->turn != NULL) {
+                open_call(p, b);
+                calls = true;
+            }
+        }
+        if (calls && (t->next == NULL || t->next->side != TURN_USER))
+            (void)add_turn(p, t, TURN_USER, NULL);
+    }
+}
+
+/* With reasoning enabled, the API requires the turn that began a tool loop to start with it. */
+static bool
+ends_in_unsigned_loop(const struct turns *plan)
+{
+    const struct turn *user = plan->last;
+    const struct turn *began = NULL;
+
+    while (user != NULL && user->side == TURN_USER && user->results.first != NULL) {
+        began = user->prev;
+        user = began->prev;
+    }
+    return began != NULL && began->blocks.first->part->kind != PART_REASONING;
+}
+
+void
+turns_plan(const struct llm_request *r, const struct turn_rules *rules, struct wire_drops *drops,
+    struct turns *ret)
+{
+    struct planner p = { .rules = rules, .plan = ret, .a = r->arena, .drops = drops };
+
+    *ret = (struct turns){ .first = NULL };
+    list_init(&ret->system);
+    for (const struct llm_part *part = r->system; part != NULL; part = part->next)
+        add_to_system(&p, NULL, part);
+    for (const struct llm_message *m = r->messages; m != NULL; m = m->next)
+        add_message(&p, m);
+    finish_turn(&p);
+
+    if (!p.pairs || !rules->paired)
+        return;
+    p.open = map_create();
+    p.ids = map_create();
+    pair_calls_with_results(&p);
+    map_destroy(p.open);
+    map_destroy(p.ids);
+    ret->unsigned_loop = ends_in_unsigned_loop(ret);
+}

@@ -1,0 +1,84 @@
+/* turns.h - the plan that makes a conversation legal for the model it goes to.
+ *
+ * Protocols differ in what a history may look like: some want the sides to take turns, results next
+ * to their calls, system text in one place, ids of a certain form; in others tool results are
+ * messages of their own, and a history may have been truncated between a call and its result. A
+ * wire says what its target requires, and writes the turns as they come.
+ *
+ * The plan refers to the caller's parts and copies nothing.
+ */
+#pragma once
+
+#include "llm/wire.h"
+
+/* The ids of calls that a target accepts; any other is replaced by `prefix` and a hash of it. */
+struct turn_ids {
+    struct str prefix;
+    enum { IDS_ANY, IDS_WORD, IDS_ALNUM } chars;    /* WORD: letters, digits, _ and - */
+    size_t least;
+    size_t most;
+};
+
+/* What the target requires; false and zero ask for nothing. */
+struct turn_rules {
+    struct turn_ids ids;
+    /* whose signed reasoning and own blocks it reads; all others are left out */
+    const struct wire *origin;
+    bool alternate;       /* the sides take turns, the user first: messages of one side are joined */
+    bool system_first;    /* system text stands before the conversation, wherever the caller put it */
+    /* each call is answered in the next turn and each result answers a call of the turn before; ids
+     * are unique */
+    bool paired;
+    bool no_blanks;    /* text must not be blank */
+    bool speaks;       /* an assistant's turn must not end in reasoning */
+};
+
+enum turn_side { TURN_USER, TURN_ASSISTANT, TURN_SYSTEM };
+
+struct turn_block {
+    const struct llm_part *part;    /* NULL: stands in for the missing result of `call` */
+    struct turn_block *next;
+    struct str id;                  /* calls and results: the id to send */
+    struct turn *turn;              /* calls: where it stands */
+    struct turn_block *result;      /* calls: its answer, if rules.paired */
+    struct turn_block *call;        /* results: what they answer, if rules.paired */
+    struct turn_block *same_id;     /* calls: the next unanswered one of this turn with the same id */
+    struct turn_block *same_id_last;
+};
+
+struct turn_list {
+    struct turn_block *first;
+    struct turn_block **tail;
+};
+
+/* Consecutive messages of one side, or a message. */
+struct turn {
+    enum turn_side side;
+    const struct llm_message *message;    /* the first of them; NULL for a turn that was added */
+    struct turn_list results;             /* user: tool results, which come first */
+    struct turn_list blocks;
+    struct turn_block **solid;    /* assistant: end of the last block that is not reasoning */
+    struct turn *prev;
+    struct turn *next;
+};
+
+struct turns {
+    struct turn_list system;    /* system text before the first turn */
+    struct turn *first;
+    struct turn *last;
+    bool calls;            /* some turn calls a tool */
+    bool unsigned_loop;    /* the tool loop at the end does not begin with reasoning */
+    unsigned marks;        /* cache marks on what is kept */
+};
+
+/* Stands for a result that the history does not have. */
+#define TURN_NO_RESULT "No result was recorded for this call."
+
+/* What the user says first if rules.alternate and the history begins with the assistant, because it
+ * was truncated or begins with a greeting. Unlike a "." or an invented "Hello" it is true and asks
+ * for nothing. */
+#define TURN_OPENING "(start of the conversation)"
+
+/* Arranges the conversation. Never fails; what cannot be expressed is added to `drops`. */
+void turns_plan(const struct llm_request *r, const struct turn_rules *rules,
+    struct wire_drops *drops, struct turns *ret);
