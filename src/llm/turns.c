@@ -9,10 +9,10 @@ struct planner {
     struct turns *plan;
     struct arena *a;
     struct wire_drops *drops;
-    struct map *open;    /* a call's id as the caller wrote it -> first unanswered call */
-    struct map *ids;     /* ids given out */
+    struct map *open; /* a call's id as the caller wrote it -> first unanswered call */
+    struct map *ids;  /* ids given out */
     unsigned repeats;
-    bool pairs;    /* there are calls or results to be matched */
+    bool pairs; /* there are calls or results to be matched */
 };
 
 /* Introduces a result without a call, which becomes text: its content may still matter, and the
@@ -28,14 +28,26 @@ list_init(struct turn_list *list)
     *list = (struct turn_list){ .tail = &list->first };
 }
 
+/* The cache marks on a part and in it. */
+static unsigned
+count_marks(const struct llm_part *part)
+{
+    unsigned n = part->cache_mark != MARK_NONE;
+
+    if (part->kind == PART_TOOL_RESULT)
+        for (const struct llm_part *in = part->result; in != NULL; in = in->next)
+            n += in->cache_mark != MARK_NONE;
+    return n;
+}
+
 static struct turn_block *
 add_block(struct planner *p, struct turn_list *list, const struct llm_part *part)
 {
     struct turn_block *b = arena_new(p->a, struct turn_block);
 
     b->part = part;
-    if (part != NULL && part->cache_mark != MARK_NONE)
-        p->plan->marks++;
+    if (part != NULL)
+        p->plan->marks += count_marks(part);
     *list->tail = b;
     list->tail = &b->next;
     return b;
@@ -296,8 +308,7 @@ match_results(struct planner *p, struct turn *user)
             call->result = b;
             continue;
         }
-        if (b->part->cache_mark != MARK_NONE)
-            p->plan->marks--;
+        p->plan->marks -= count_marks(b->part);
         add_block(p, &user->blocks, &orphan_title);
         for (const struct llm_part *in = b->part->result; in != NULL; in = in->next)
             if (media_is(in->kind) || is_kept(p, in))

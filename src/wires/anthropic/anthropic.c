@@ -12,7 +12,7 @@ static const struct {
     { S_INIT("tool_use"), FINISH_TOOLS },
     { S_INIT("max_tokens"), FINISH_LENGTH },
     { S_INIT("model_context_window_exceeded"), FINISH_LENGTH },
-    { S_INIT("pause_turn"), FINISH_STOP },    /* other protocols cannot continue such a turn */
+    { S_INIT("pause_turn"), FINISH_STOP }, /* other protocols cannot continue such a turn */
     { S_INIT("refusal"), FINISH_FILTER },
 };
 
@@ -42,7 +42,7 @@ anthropic_stop_reason(
     case FINISH_UNKNOWN:
         break;
     }
-    if (called)    /* some models finish with "stop" after a call that they were forced to make */
+    if (called) /* some models finish with "stop" after a call that they were forced to make */
         return S("tool_use");
     return stop_sequence.n > 0 ? S("stop_sequence") : S("end_turn");
 }
@@ -50,139 +50,123 @@ anthropic_stop_reason(
 /* --- usage --- */
 
 static void
-read_count(int64_t *to, const struct json *count)
+read_flat_counts(struct llm_usage *u, const struct json *usage)
 {
-    if (json_is(count, JSON_NUMBER))
-        *to = MIN(MAX(json_i64(count, 0), 0), USAGE_MOST);
-}
-
-/* Adds without overflow, whatever a provider reports. */
-static int64_t
-add_counts(int64_t a, int64_t b)
-{
-    a = MIN(MAX(a, 0), USAGE_MOST);
-    b = MIN(MAX(b, 0), USAGE_MOST);
-    return MIN(a + b, USAGE_MOST);
-}
-
-static void
-read_flat_counts(struct anthropic_counts *c, const struct json *usage)
-{
+    static const struct {
+        enum llm_count count;
+        const char *path;
+    } rows[] = {
+        { COUNT_INPUT, "input_tokens" },
+        { COUNT_CACHED, "cache_read_input_tokens" },
+        { COUNT_CACHE_WRITE, "cache_creation_input_tokens" },
+        { COUNT_OUTPUT, "output_tokens" },
+        { COUNT_REASONING, "output_tokens_details.thinking_tokens" },
+    };
     struct json_iter it = json_iter(json_get(usage, S("cache_creation")));
+    int64_t written = 0;
 
-    if (!json_present(json_get(usage, S("cache_creation_input_tokens"))) && it.next != it.end) {
-        int64_t written = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct json *count = json_at(usage, rows[i].path);
 
-        while (json_next(&it))
-            written = add_counts(written, json_i64(it.value, 0));
-        c->cache_write = written;
+        if (json_is(count, JSON_NUMBER))
+            usage_set(u, rows[i].count, json_i64(count, 0));
     }
-    read_count(&c->input, json_get(usage, S("input_tokens")));
-    read_count(&c->cache_read, json_get(usage, S("cache_read_input_tokens")));
-    read_count(&c->cache_write, json_get(usage, S("cache_creation_input_tokens")));
-    read_count(&c->output, json_get(usage, S("output_tokens")));
-    read_count(&c->thinking, json_at(usage, "output_tokens_details.thinking_tokens"));
+    if (it.next == it.end || json_present(json_get(usage, S("cache_creation_input_tokens"))))
+        return;
+    while (json_next(&it))
+        written += MIN(MAX(json_i64(it.value, 0), 0), USAGE_MOST - written);
+    usage_set(u, COUNT_CACHE_WRITE, written);
 }
 
 void
-anthropic_counts_read(struct anthropic_counts *c, const struct json *usage)
+anthropic_read_usage(struct llm_usage *u, const struct json *usage)
 {
     struct json_iter it = json_iter(json_get(usage, S("iterations")));
-    struct anthropic_counts sum = ANTHROPIC_COUNTS_NONE;
+    struct llm_usage sum = { .known = 0 };
 
-    read_flat_counts(c, usage);
+    read_flat_counts(u, usage);
 
     /* With compaction or an advisor the top level reports one pass only, but all are billed. */
     while (json_next(&it)) {
-        struct anthropic_counts one = ANTHROPIC_COUNTS_NONE;
+        struct llm_usage one = { .known = 0 };
 
         read_flat_counts(&one, it.value);
-        sum.input = add_counts(sum.input, one.input);
-        sum.cache_read = add_counts(sum.cache_read, one.cache_read);
-        sum.cache_write = add_counts(sum.cache_write, one.cache_write);
-        sum.output = add_counts(sum.output, one.output);
+        for (unsigned i = 0; i <= COUNT_OUTPUT; i++)
+            usage_set(&sum, i, sum.counts[i] + one.counts[i]);
     }
-    c->input = MAX(c->input, sum.input);
-    c->cache_read = MAX(c->cache_read, sum.cache_read);
-    c->cache_write = MAX(c->cache_write, sum.cache_write);
-    c->output = MAX(c->output, sum.output);
+    for (unsigned i = 0; i <= COUNT_OUTPUT; i++)
+        if (sum.counts[i] > u->counts[i])
+            usage_set(u, i, sum.counts[i]);
 }
 
 struct llm_usage
-anthropic_usage(const struct anthropic_counts *c)
+anthropic_usage(const struct llm_usage *u)
 {
-    struct llm_usage u = { 0 };
-    bool input = c->input >= 0 || c->cache_read >= 0 || c->cache_write >= 0;
-    const struct {
-        enum llm_count count;
-        int64_t n;
-    } rows[] = {
-        { COUNT_INPUT,
-            input ? add_counts(c->input, add_counts(c->cache_read, c->cache_write)) : -1 },
-        { COUNT_CACHED, c->cache_read },
-        { COUNT_CACHE_WRITE, c->cache_write },
-        { COUNT_OUTPUT, c->output },
-        { COUNT_REASONING, c->thinking },
-    };
+    struct llm_usage all = *u;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (rows[i].n >= 0)
-            usage_set(&u, rows[i].count, rows[i].n);
-    return u;
+    if (usage_has(u, COUNT_INPUT) || usage_has(u, COUNT_CACHED) || usage_has(u, COUNT_CACHE_WRITE))
+        usage_set(&all, COUNT_INPUT, u->input + u->cached + u->cache_write);
+    return all;
 }
 
 void
-anthropic_add_usage(struct buf *out, const struct llm_usage *u)
+anthropic_add_usage(struct json_out *o, const struct llm_usage *u)
 {
-    int64_t cached = u->cached;
-    int64_t written = u->cache_write;
-    int64_t input = u->input;
-
     /* Some providers report more cached tokens than input tokens. */
-    input = input > cached ? input - cached : 0;
-    input = input > written ? input - written : 0;
-
-    buf_add(out, S("{\"input_tokens\":"));
-    buf_add_i64(out, input);
-    buf_add(out, S(",\"cache_creation_input_tokens\":"));
-    buf_add_i64(out, written);
-    buf_add(out, S(",\"cache_read_input_tokens\":"));
-    buf_add_i64(out, cached);
-    buf_add(out, S(",\"output_tokens\":"));
-    buf_add_i64(out, u->output);
+    out_key_object(o, "usage");
+    out_i64(o, "input_tokens", MAX(u->input - u->cached - u->cache_write, 0));
+    out_i64(o, "cache_creation_input_tokens", u->cache_write);
+    out_i64(o, "cache_read_input_tokens", u->cached);
+    out_i64(o, "output_tokens", u->output);
     if (u->reasoning > 0) {
-        buf_add(out, S(",\"output_tokens_details\":{\"thinking_tokens\":"));
-        buf_add_i64(out, u->reasoning);
-        buf_add_c(out, '}');
+        out_key_object(o, "output_tokens_details");
+        out_i64(o, "thinking_tokens", u->reasoning);
+        out_end(o);
     }
-    buf_add_c(out, '}');
+    out_end(o);
 }
 
-/* --- tools --- */
+/* --- blocks --- */
 
 void
-anthropic_add_input(struct buf *out, struct arena *a, struct str args, bool custom)
+anthropic_add_thinking(struct json_out *o, const struct llm_part *part)
+{
+    out_object(o);
+    if (part->redacted.n > 0) {
+        out_const(o, "\"type\":\"redacted_thinking\"");
+        out_text(o, "data", part->redacted);
+    } else {
+        out_const(o, "\"type\":\"thinking\"");
+        out_text(o, "thinking", part->text);
+        out_text(o, "signature", part->signature);
+    }
+    out_end(o);
+}
+
+void
+anthropic_add_input(struct json_out *o, struct arena *a, struct str args, bool custom)
 {
     struct arena_mark mark = arena_mark(a);
     const struct json *doc = NULL;
 
     if (!custom) {
         args = str_trim(args);
-        if (args.n == 0 || str_eq(args, S("{}")) || str_eq(args, S("null"))) {
-            buf_add(out, S("{}"));
+        if (args.n == 0 || str_eq(args, S("null")) || str_eq(args, S("{}"))) {
+            out_raw_value(o, S("{}"));
             return;
         }
         doc = json_parse(a, args, NULL, NULL);
     }
     if (json_is(doc, JSON_OBJECT)) {
-        buf_add(out, args);
+        out_raw_value(o, args);
     } else {
-        buf_add(out, S("{\"input\":"));
+        out_object(o);
+        out_key(o, "input");
         if (doc != NULL)
-            buf_add(out, args);
+            out_raw_value(o, args);
         else
-            json_add_str(out, args);
-        buf_add_c(out, '}');
+            out_text_value(o, args);
+        out_end(o);
     }
     arena_rewind(a, mark);
 }

@@ -1,94 +1,390 @@
-/* caller.c - reads the requests of callers who speak Anthropic Messages, and writes
- * their errors and token counts. Error messages use Anthropic's wording.
+/* caller.c - reads the requests of callers who speak Anthropic Messages, and writes their errors and
+ * token counts. Error messages use Anthropic's wording.
+ *
+ * What only this protocol has (blocks of provider-run tools, signed thinking) is kept, with its
+ * origin, for a provider of the same protocol; plain-text documents become text, which every
+ * protocol has.
  */
+#include "llm/media.h"
+#include "llm/read.h"
 #include "wires/anthropic/anthropic.h"
 
-static const struct read_member members[] = {
-    { .name = "model" },
-    { .name = "messages" },
-    { .name = "max_tokens" },
-    { .name = "system" },
-    { .name = "stream" },
-    { .name = "tools" },
-    { .name = "tool_choice" },
-    { .name = "thinking" },
-    { .name = "output_config" },
-    { .name = "output_format" },
-    { .name = "stop_sequences" },
-    { .name = "metadata" },
-    { .name = "service_tier" },
-    { .name = "thread" },
-    { .name = NULL },
+static const struct read_words words = {
+    .required = "Field required",
+    .empty = "String should have at least 1 character",
+    .text = "Input should be a valid string",
+    .number = "Input should be a valid number",
+    .integer = "Input should be a valid integer",
+    .flag = "Input should be a valid boolean",
+    .object = "Input should be a valid dictionary",
+    .list = "Input should be a valid list",
+    .too_many = "there are more messages and content blocks than allowed",
 };
+
+/* A member that must be present. */
+static struct cursor
+read_required(const struct cursor *up, const char *key)
+{
+    struct cursor c = read_at(up, key);
+
+    if (c.j == NULL)
+        read_fault(c, ERR_BAD_REQUEST, words.required);
+    return c;
+}
+
+/* A string that must be present, but may be empty. */
+static struct str
+required_text(const struct cursor *up, const char *key)
+{
+    struct cursor c = read_required(up, key);
+
+    if (c.j != NULL && c.j->type != JSON_STRING)
+        read_fault(c, ERR_BAD_REQUEST, words.text);
+    return read_any_text(c);
+}
+
+static struct str
+any_text(const struct cursor *up, const char *key)
+{
+    return read_any_text(read_at(up, key));
+}
+
+/* --- content --- */
+
+/* The parts of a message: results first, as the API requires. */
+struct part_list {
+    struct llm_part *results;
+    struct llm_part **results_tail;
+    struct llm_part *others;
+    struct llm_part **others_tail;
+};
+
+static void
+list_init(struct part_list *list)
+{
+    *list = (struct part_list){ .results = NULL };
+    list->results_tail = &list->results;
+    list->others_tail = &list->others;
+}
+
+static struct llm_part *
+list_join(struct part_list *list)
+{
+    *list->results_tail = list->others;
+    return list->results;
+}
+
+static struct llm_part *
+add_part(struct cursor c, struct part_list *list, enum llm_part_kind kind)
+{
+    bool result = kind == PART_TOOL_RESULT;
+
+    return llm_part_add(c.rd->a, result ? &list->results_tail : &list->others_tail, kind);
+}
+
+static void
+add_text(struct cursor c, struct part_list *list, struct str text)
+{
+    add_part(c, list, PART_TEXT)->text = text;
+}
+
+static void read_content(struct cursor content, struct part_list *list);
+
+/* Where a picture or a document is. */
+static void
+read_source(const struct cursor *source, struct llm_part *part, const char *fault)
+{
+    struct cursor type = read_at(source, "type");
+
+    if (read_is(type, "base64")) {
+        struct str mime = required_text(source, "media_type");
+
+        media_set_data(part, mime, required_text(source, "data"));
+    } else if (read_is(type, "url")) {
+        if (!media_set_url(part, required_text(source, "url")))
+            read_fault(read_at(source, "url"), ERR_BAD_REQUEST, "Input should be a valid URL");
+    } else if (read_is(type, "file")) {
+        part->file_id = required_text(source, "file_id");
+    } else {
+        read_fault(*source, ERR_BAD_REQUEST, fault);
+    }
+}
+
+static void
+read_image(struct cursor block, struct part_list *list)
+{
+    struct cursor source = read_at(&block, "source");
+
+    read_source(
+        &source, add_part(block, list, PART_IMAGE), "Input should be a base64, url or file source");
+}
+
+/* Text documents become text parts, preceded by their title. */
+static void
+read_file(struct cursor block, struct part_list *list)
+{
+    struct cursor source = read_at(&block, "source");
+    struct cursor type = read_at(&source, "type");
+    struct str title = any_text(&block, "title");
+    bool text = read_is(type, "text");
+
+    if (!text && !read_is(type, "content")) {
+        struct llm_part *part = add_part(block, list, PART_FILE);
+
+        part->name = title;
+        if (read_is(type, "url")) /* the only kind of document that may be given by URL */
+            part->mime = S("application/pdf");
+        read_source(&source, part, "Input should be a base64, text, url, content or file source");
+        return;
+    }
+    if (title.n > 0)
+        add_text(block, list, title);
+    if (text)
+        add_text(block, list, required_text(&source, "data"));
+    else
+        read_content(read_required(&source, "content"), list);
+}
+
+static void
+read_search_result(struct cursor block, struct part_list *list)
+{
+    add_text(block, list, any_text(&block, "title"));
+    add_text(block, list, any_text(&block, "source"));
+    read_content(read_required(&block, "content"), list);
+}
+
+static void
+read_tool_use(struct cursor block, struct part_list *list)
+{
+    struct llm_part *part = add_part(block, list, PART_TOOL_CALL);
+    struct cursor input = read_at(&block, "input");
+
+    part->id = required_text(&block, "id");
+    part->name = required_text(&block, "name");
+    if (read_present(input))
+        part->args = json_raw(input.j);
+}
+
+static void
+read_tool_result(struct cursor block, struct part_list *list)
+{
+    struct llm_part *part = add_part(block, list, PART_TOOL_RESULT);
+    struct cursor content = read_at(&block, "content");
+    struct part_list inner;
+
+    part->id = required_text(&block, "tool_use_id");
+    part->is_error = json_bool(read_at(&block, "is_error").j, false);
+    list_init(&inner);
+    if (read_present(content))
+        read_content(content, &inner);
+    part->result = list_join(&inner);
+}
+
+static void
+read_thinking(struct cursor block, struct part_list *list)
+{
+    struct llm_part *part = add_part(block, list, PART_REASONING);
+
+    part->text = any_text(&block, "thinking");
+    part->signature = any_text(&block, "signature");
+    part->redacted = any_text(&block, "data");
+    part->origin = &wire_anthropic;
+}
+
+/* A block of a provider-run tool, or of a type that is newer than this code. */
+static void
+read_opaque(struct cursor block, struct part_list *list)
+{
+    struct llm_part *part = add_part(block, list, PART_OPAQUE);
+
+    part->raw = block.j;
+    part->origin = &wire_anthropic;
+}
+
+static void
+read_text_block(struct cursor block, struct part_list *list)
+{
+    add_text(block, list, required_text(&block, "text"));
+}
+
+static const struct {
+    const char *type;
+    void (*read)(struct cursor block, struct part_list *list);
+} block_types[] = {
+    { "text", read_text_block },
+    { "image", read_image },
+    { "document", read_file },
+    { "search_result", read_search_result },
+    { "tool_use", read_tool_use },
+    { "tool_result", read_tool_result },
+    { "thinking", read_thinking },
+    { "redacted_thinking", read_thinking },
+};
+
+static void
+read_block(struct cursor block, struct part_list *list)
+{
+    struct cursor type = read_required(&block, "type");
+    struct llm_part **results = list->results_tail;
+    struct llm_part **others = list->others_tail;
+    size_t i = 0;
+
+    if (!json_is(type.j, JSON_STRING)) {
+        read_fault(type, ERR_BAD_REQUEST, words.text);
+        return;
+    }
+    while (i < ARRAY_LEN(block_types) && !read_is(type, block_types[i].type))
+        i++;
+    if (i < ARRAY_LEN(block_types))
+        block_types[i].read(block, list);
+    else
+        read_opaque(block, list);
+
+    /* The cache mark belongs to the last part that the block became. */
+    struct llm_part **tail = list->results_tail != results ? list->results_tail : list->others_tail;
+
+    if (tail != results && tail != others)
+        CONTAINER_OF(tail, struct llm_part, next)->cache_mark = wire_cache_mark(block.j);
+}
+
+/* A string or a list of blocks. */
+static void
+read_content(struct cursor content, struct part_list *list)
+{
+    if (json_is(content.j, JSON_STRING)) {
+        if (read_count(content))
+            add_text(content, list, read_any_text(content));
+        return;
+    }
+    READ_EACH(block, &content)
+    {
+        if (!json_is(block.j, JSON_OBJECT))
+            read_fault(block, ERR_BAD_REQUEST, words.object);
+        read_block(block, list);
+    }
+}
+
+/* --- messages and system --- */
+
+static enum llm_role
+read_role(struct cursor role)
+{
+    static const struct llm_named roles[] = {
+        { S_INIT("user"), ROLE_USER },
+        { S_INIT("assistant"), ROLE_ASSISTANT },
+        { S_INIT("system"), ROLE_SYSTEM },
+    };
+    int named = read_word(role.j, roles, ARRAY_LEN(roles));
+
+    if (named < 0)
+        read_fault(role, ERR_BAD_REQUEST, "Input should be 'user' or 'assistant'");
+    return named < 0 ? ROLE_USER : (enum llm_role)named;
+}
+
+static void
+read_messages(struct cursor messages)
+{
+    struct llm_request *r = messages.rd->r;
+    struct llm_message **tail = &r->messages;
+    struct llm_part **system = &r->system;
+
+    READ_EACH(message, &messages)
+    {
+        enum llm_role role = read_role(read_required(&message, "role"));
+        struct part_list list;
+
+        list_init(&list);
+        read_content(read_required(&message, "content"), &list);
+        if (role != ROLE_SYSTEM || r->messages != NULL) {
+            llm_message_add(messages.rd->a, &tail, role)->parts = list_join(&list);
+            continue;
+        }
+        while (*system != NULL) /* before the first turn */
+            system = &(*system)->next;
+        *system = list_join(&list);
+    }
+}
+
+static void
+read_system(struct cursor system)
+{
+    struct part_list list;
+
+    list_init(&list);
+    if (json_is(system.j, JSON_STRING)) {
+        add_text(system, &list, read_any_text(system));
+    } else if (read_present(system) && system.j->type != JSON_ARRAY) {
+        read_fault(system, ERR_BAD_REQUEST, "Input should be a valid string or list");
+    } else {
+        READ_EACH(block, &system)
+        {
+            struct cursor type = read_at(&block, "type");
+
+            if (!read_is(type, "text"))
+                read_fault(type, ERR_BAD_REQUEST, "Input should be 'text'");
+            else
+                read_block(block, &list);
+        }
+    }
+    system.rd->r->system = list_join(&list);
+}
 
 /* --- tools --- */
 
 static void
-read_tool(struct reading *rd, const struct json *j, struct llm_tool *tool)
+read_tools(struct cursor tools)
 {
-    const struct json *type = json_get(j, S("type"));
-    const struct json *schema = json_get(j, S("input_schema"));
-    const struct json *strict = json_get(j, S("strict"));
+    struct llm_tool **tail = &tools.rd->r->tools;
 
-    if (json_present(type) && !json_str_is(type, S("custom"))) {
-        tool->name = anthropic_text_at(rd, j, "name");
-        tool->raw = j;
-        return;
-    }
-    tool->name = anthropic_required_text(rd, j, "name");
-    tool->description = anthropic_text_at(rd, j, "description");
-    if (json_present(schema))
-        tool->schema = json_raw(schema);
-    tool->strict = llm_tri_of(strict);
-    tool->cache_mark = wire_cache_mark(j);
-}
+    READ_EACH(j, &tools)
+    {
+        struct cursor type = read_at(&j, "type");
+        struct llm_tool *tool = arena_new(tools.rd->a, struct llm_tool);
+        const struct json *schema = read_at(&j, "input_schema").j;
 
-static void
-read_tools(struct reading *rd)
-{
-    struct json_iter it = json_iter(json_get(rd->r->doc, S("tools")));
-    struct llm_tool **tail = &rd->r->tools;
-    struct place here = { .list = "tools" };
-
-    rd->at = &here;
-    for (; rd->err == OK && json_next(&it); here.index++) {
-        struct llm_tool *tool = arena_new(rd->a, struct llm_tool);
-
-        if (!json_is(it.value, JSON_OBJECT))
-            anthropic_complain(rd, ERR_BAD_REQUEST, "", "Input should be a valid dictionary");
-        if (!anthropic_count_part(rd))
-            break;
-        read_tool(rd, it.value, tool);
         *tail = tool;
         tail = &tool->next;
+        if (j.j->type != JSON_OBJECT)
+            read_fault(j, ERR_BAD_REQUEST, words.object);
+        if (read_present(type) && !read_is(type, "custom")) {
+            tool->name = any_text(&j, "name");
+            tool->raw = j.j;
+            continue;
+        }
+        tool->name = required_text(&j, "name");
+        tool->description = any_text(&j, "description");
+        if (json_present(schema))
+            tool->schema = json_raw(schema);
+        tool->strict = llm_tri_of(read_at(&j, "strict").j);
+        tool->cache_mark = wire_cache_mark(j.j);
     }
-    rd->at = NULL;
 }
 
 static void
-read_tool_choice(struct reading *rd)
+read_tool_choice(struct cursor choice)
 {
-    struct llm_request *r = rd->r;
-    const struct json *choice = json_get(r->doc, S("tool_choice"));
-    const struct json *type = json_get(choice, S("type"));
-    const struct json *single = json_get(choice, S("disable_parallel_tool_use"));
+    static const struct llm_named types[] = {
+        { S_INIT("auto"), CHOICE_AUTO },
+        { S_INIT("any"), CHOICE_REQUIRED },
+        { S_INIT("none"), CHOICE_NONE },
+        { S_INIT("tool"), CHOICE_NAMED },
+    };
+    struct llm_request *r = choice.rd->r;
+    struct cursor type = read_at(&choice, "type");
+    struct cursor name = read_at(&choice, "name");
+    const struct json *single = read_at(&choice, "disable_parallel_tool_use").j;
+    int named = read_word(type.j, types, ARRAY_LEN(types));
 
-    if (!json_present(choice))
+    if (!read_present(choice))
         return;
-    if (json_str_is(type, S("auto"))) {
-        r->choice = CHOICE_AUTO;
-    } else if (json_str_is(type, S("any"))) {
-        r->choice = CHOICE_REQUIRED;
-    } else if (json_str_is(type, S("none"))) {
-        r->choice = CHOICE_NONE;
-    } else if (json_str_is(type, S("tool"))) {
-        r->choice = CHOICE_NAMED;
-        r->choice_name = anthropic_text_at(rd, choice, "name");
+    if (named < 0)
+        read_fault(type, ERR_BAD_REQUEST, "Input should be 'auto', 'any', 'tool' or 'none'");
+    else
+        r->choice = (enum llm_choice)named;
+    if (r->choice == CHOICE_NAMED) {
+        r->choice_name = read_any_text(name);
         if (r->choice_name.n == 0)
-            anthropic_complain(rd, ERR_BAD_REQUEST, "tool_choice.name", "Field required");
-    } else {
-        anthropic_complain(rd, ERR_BAD_REQUEST, "tool_choice.type",
-            "Input should be 'auto', 'any', 'tool' or 'none'");
+            read_fault(name, ERR_BAD_REQUEST, words.required);
     }
     if (json_present(single))
         r->parallel_tools = json_bool(single, false) ? NO : YES;
@@ -97,229 +393,156 @@ read_tool_choice(struct reading *rd)
 /* --- parameters --- */
 
 static void
-read_thinking_mode(struct reading *rd)
+read_max_tokens(struct cursor max_tokens)
 {
-    struct llm_request *r = rd->r;
-    const struct json *thinking = json_get(r->doc, S("thinking"));
-    const struct json *type = json_get(thinking, S("type"));
-    const struct json *budget = json_get(thinking, S("budget_tokens"));
+    max_tokens.rd->r->max_tokens = json_i64(read_node(max_tokens, JSON_NUMBER), 0);
+}
 
-    if (!json_present(thinking))
+static void
+read_thinking_mode(struct cursor thinking)
+{
+    struct llm_request *r = thinking.rd->r;
+    struct cursor type = read_at(&thinking, "type");
+    struct cursor budget = read_at(&thinking, "budget_tokens");
+
+    if (!read_present(thinking))
         return;
-    if (json_str_is(type, S("disabled"))) {
+    if (read_is(type, "disabled")) {
         r->reasoning = NO;
-    } else if (json_str_is(type, S("enabled"))) {
-        if (!json_is(budget, JSON_NUMBER) || json_i64(budget, 0) <= 0)
-            anthropic_complain(
-                rd, ERR_BAD_REQUEST, "thinking.budget_tokens", "Input should be a valid integer");
-        r->reasoning_budget = json_i64(budget, 0);
-    } else if (!json_str_is(type, S("adaptive"))) {    /* adaptive: the effort decides */
-        anthropic_complain(rd, ERR_BAD_REQUEST, "thinking.type",
-            "Input should be 'enabled', 'disabled' or 'adaptive'");
+    } else if (read_is(type, "enabled")) {
+        r->reasoning_budget = json_i64(budget.j, 0);
+        if (!json_is(budget.j, JSON_NUMBER) || r->reasoning_budget <= 0)
+            read_fault(budget, ERR_BAD_REQUEST, words.integer);
+    } else if (!read_is(type, "adaptive")) { /* adaptive: the effort decides */
+        read_fault(type, ERR_BAD_REQUEST, "Input should be 'enabled', 'disabled' or 'adaptive'");
     }
 }
 
-/* output_config.format, or the older output_format. */
 static void
-read_output(struct reading *rd)
+read_format(struct cursor format)
 {
-    struct llm_request *r = rd->r;
-    const struct json *config = json_get(r->doc, S("output_config"));
-    const struct json *format = json_get(config, S("format"));
+    struct llm_request *r = format.rd->r;
+    const struct json *schema = read_at(&format, "schema").j;
 
-    r->effort = anthropic_text_at(rd, config, "effort");
-    if (!json_present(format))
-        format = json_get(r->doc, S("output_format"));
-    if (!json_present(format))
+    if (!read_present(format) || r->format != FORMAT_UNSET)
         return;
-    if (!json_str_is(json_get(format, S("type")), S("json_schema")) ||
-        !json_is(json_get(format, S("schema")), JSON_OBJECT)) {
-        anthropic_complain(rd, ERR_BAD_REQUEST, "output_config.format",
-            "Input should be a json_schema with its schema");
-        return;
-    }
+    if (!read_is(read_at(&format, "type"), "json_schema") || !json_is(schema, JSON_OBJECT))
+        read_fault(format, ERR_BAD_REQUEST, "Input should be a json_schema with its schema");
     r->format = FORMAT_SCHEMA;
-    r->schema = json_raw(json_get(format, S("schema")));
-}
-
-static const struct json *
-number_at(struct reading *rd, const char *key)
-{
-    const struct json *value = json_get(rd->r->doc, str_c(key));
-
-    if (!json_present(value))
-        return NULL;
-    if (!json_is(value, JSON_NUMBER))
-        anthropic_complain(rd, ERR_BAD_REQUEST, key, "Input should be a valid number");
-    return value;
+    r->schema = json_raw(schema);
 }
 
 static void
-read_stop(struct reading *rd)
+read_output_config(struct cursor config)
 {
-    const struct json *stop = json_get(rd->r->doc, S("stop_sequences"));
-    struct json_iter it = json_iter(stop);
-    struct llm_word **tail = &rd->r->stop;
-
-    if (json_present(stop) && !json_is(stop, JSON_ARRAY))
-        anthropic_complain(rd, ERR_BAD_REQUEST, "stop_sequences", "Input should be a valid list");
-    while (rd->err == OK && json_next(&it)) {
-        struct llm_word *word = arena_new(rd->a, struct llm_word);
-
-        if (!json_is(it.value, JSON_STRING))
-            anthropic_complain(
-                rd, ERR_BAD_REQUEST, "stop_sequences", "Input should be a list of strings");
-        if (!anthropic_count_part(rd))
-            break;
-        word->text = anthropic_text_of(rd, it.value);
-        *tail = word;
-        tail = &word->next;
-    }
+    config.rd->r->effort = any_text(&config, "effort");
+    read_format(read_at(&config, "format"));
 }
 
 static void
-read_parameters(struct reading *rd)
+read_stop(struct cursor stop)
 {
-    struct llm_request *r = rd->r;
-    const struct json *tier = json_get(r->doc, S("service_tier"));
-
-    r->max_tokens = json_i64(number_at(rd, "max_tokens"), 0);
-    r->temperature = number_at(rd, "temperature");
-    r->top_p = number_at(rd, "top_p");
-    r->top_k = number_at(rd, "top_k");
-    r->user = anthropic_text_of(rd, json_at(r->doc, "metadata.user_id"));
-    if (json_str_is(tier, S("standard_only")))    /* in OpenAI's words */
-        r->service_tier = S("default");
-    else if (json_str_is(tier, S("auto")))
-        r->service_tier = S("auto");
-    read_stop(rd);
-    read_thinking_mode(rd);
-    read_output(rd);
-}
-
-static bool
-is_known(const struct json *key)
-{
-    for (const struct read_member *m = members; m->name != NULL; m++)
-        if (json_str_is(key, str_c(m->name)))
-            return true;
-    for (unsigned p = 0; p < PARAM_NODES; p++)
-        if (json_str_is(key, str_c(param_name(p, PARAMS_ANTHROPIC))))
-            return true;
-    return false;
+    if (json_is(stop.j, JSON_STRING))
+        read_fault(stop, ERR_BAD_REQUEST, words.list);
+    stop.rd->r->stop = read_texts(stop);
 }
 
 static void
-keep_extra(struct reading *rd)
+read_metadata(struct cursor metadata)
 {
-    struct json_iter it = json_iter(rd->r->doc);
-    struct llm_member **tail = &rd->r->extra;
+    metadata.rd->r->user = any_text(&metadata, "user_id");
+}
 
-    while (json_next(&it)) {
-        if (is_known(it.key))
-            continue;
-        if (!anthropic_count_part(rd))
-            break;
-        *tail = arena_new(rd->a, struct llm_member);
-        (*tail)->name = it.key;
-        (*tail)->value = it.value;
-        tail = &(*tail)->next;
-    }
+static void
+read_service_tier(struct cursor tier)
+{
+    if (read_is(tier, "standard_only")) /* in OpenAI's words */
+        tier.rd->r->service_tier = S("default");
+    else if (read_is(tier, "auto"))
+        tier.rd->r->service_tier = S("auto");
 }
 
 /* A thread is stored by the provider, so the request holds only part of the conversation and must
  * not be answered. The SDKs resend all of it when they get this error. */
 static void
-check_state(struct reading *rd)
+read_thread(struct cursor thread)
 {
-    if (json_present(json_get(rd->r->doc, S("thread"))))
-        anthropic_complain(rd, ERR_UNSUPPORTED, "thread",
-            "this provider does not store threads; send all messages");
+    if (read_present(thread))
+        read_fault(
+            thread, ERR_UNSUPPORTED, "this provider does not store threads; send all messages");
 }
+
+/* In the order in which faults are told: system text precedes messages. */
+static const struct read_member members[] = {
+    { "thread", read_thread },
+    { "system", read_system },
+    { "messages", read_messages },
+    { "tools", read_tools },
+    { "tool_choice", read_tool_choice },
+    { "max_tokens", read_max_tokens },
+    { "metadata", read_metadata },
+    { "service_tier", read_service_tier },
+    { "stop_sequences", read_stop },
+    { "thinking", read_thinking_mode },
+    { "output_config", read_output_config },
+    { "output_format", read_format }, /* the older place */
+    { "model", NULL },
+    { "stream", NULL },
+    { NULL, NULL },
+};
 
 static enum err
 read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
 {
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault };
+    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
 
     if (r->op != OP_CHAT && r->op != OP_COUNT_TOKENS) {
         ret_fault->message = S("this route cannot be translated for another protocol");
         return ERR_UNSUPPORTED;
     }
-    check_state(&rd);
-    anthropic_read_messages(&rd);
-    read_tools(&rd);
-    read_tool_choice(&rd);
-    read_parameters(&rd);
-    keep_extra(&rd);
+    read_members(&rd, members, PARAMS_ANTHROPIC);
     return rd.err;
 }
 
 /* --- the head --- */
 
-static void
-read_model(struct reading *rd)
-{
-    struct llm_request *r = rd->r;
-
-    r->model = anthropic_required_text(rd, r->doc, "model");
-    r->model_node = json_get(r->doc, S("model"));
-    if (rd->err == OK && r->model.n == 0)
-        anthropic_complain(rd, ERR_BAD_REQUEST, "model", "String should have at least 1 character");
-}
-
-static void
-check_max_tokens(struct reading *rd)
-{
-    const struct json *max_tokens = json_get(rd->r->doc, S("max_tokens"));
-
-    if (max_tokens == NULL)
-        anthropic_complain(rd, ERR_BAD_REQUEST, "max_tokens", "Field required");
-    else if (!json_is(max_tokens, JSON_NUMBER))
-        anthropic_complain(rd, ERR_BAD_REQUEST, "max_tokens", "Input should be a valid integer");
-    else if (json_i64(max_tokens, 0) < 0)
-        anthropic_complain(
-            rd, ERR_BAD_REQUEST, "max_tokens", "Input should be greater than or equal to 0");
-}
-
-static void
-check_messages(struct reading *rd)
-{
-    const struct json *messages = json_get(rd->r->doc, S("messages"));
-
-    if (messages == NULL)
-        anthropic_complain(rd, ERR_BAD_REQUEST, "messages", "Field required");
-    else if (!json_is(messages, JSON_ARRAY))
-        anthropic_complain(rd, ERR_BAD_REQUEST, "messages", "Input should be a valid list");
-    else if (json_is_empty(messages))
-        anthropic_complain(rd, ERR_BAD_REQUEST, "messages", "at least one message is required");
-}
-
 static enum err
 read_head(struct llm_request *r, struct wire_fault *ret_fault)
 {
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault };
-    const struct json *stream = json_get(r->doc, S("stream"));
+    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
+    struct cursor doc = read_document(&rd);
+    struct cursor model = read_at(&doc, "model");
+    struct cursor stream = read_at(&doc, "stream");
+    struct cursor messages = read_at(&doc, "messages");
+    struct cursor max_tokens = read_at(&doc, "max_tokens");
+    bool relay = r->op == OP_RELAY;
 
     r->want_usage = true;
     rd.err = wire_check_members(r->arena, r->doc, members, PARAMS_ANTHROPIC, ret_fault);
-    if (r->op == OP_RELAY) {
-        if (json_is(json_get(r->doc, S("model")), JSON_STRING))
-            read_model(&rd);
-        r->stream = json_bool(stream, false);
+    r->stream = (relay || r->op == OP_CHAT) && json_bool(stream.j, false);
+    if (relay && !json_is(model.j, JSON_STRING))
         return rd.err;
-    }
     if (!json_is(r->doc, JSON_OBJECT)) {
         *ret_fault = (struct wire_fault){ .message = S("the body must be a JSON object") };
         return ERR_BAD_REQUEST;
     }
-    read_model(&rd);
-    check_messages(&rd);
-    if (r->op == OP_CHAT)
-        check_max_tokens(&rd);
-    if (json_present(stream) && !json_is(stream, JSON_TRUE) && !json_is(stream, JSON_FALSE))
-        anthropic_complain(&rd, ERR_BAD_REQUEST, "stream", "Input should be a valid boolean");
-    r->stream = r->op == OP_CHAT && json_bool(stream, false);
+    r->model = read_required_text(model);
+    r->model_node = model.j;
+    if (relay)
+        return rd.err;
+    if (messages.j == NULL)
+        read_fault(messages, ERR_BAD_REQUEST, words.required);
+    else if (!json_is(messages.j, JSON_ARRAY))
+        read_fault(messages, ERR_BAD_REQUEST, words.list);
+    else if (json_is_empty(messages.j))
+        read_fault(messages, ERR_BAD_REQUEST, "at least one message is required");
+    if (r->op == OP_CHAT && max_tokens.j == NULL)
+        read_fault(max_tokens, ERR_BAD_REQUEST, words.required);
+    else if (r->op == OP_CHAT && !json_is(max_tokens.j, JSON_NUMBER))
+        read_fault(max_tokens, ERR_BAD_REQUEST, words.integer);
+    else if (r->op == OP_CHAT && json_i64(max_tokens.j, 0) < 0)
+        read_fault(max_tokens, ERR_BAD_REQUEST, "Input should be greater than or equal to 0");
+    (void)read_flag(stream);
     return rd.err;
 }
 

@@ -6,10 +6,13 @@
  */
 #include "base/map.h"
 #include "llm/effort.h"
+#include "llm/media.h"
+#include "llm/schema.h"
+#include "llm/turns.h"
 #include "wires/anthropic/anthropic.h"
 
 enum {
-    MAX_TOKENS_DEFAULT = 4096,    /* the API requires a number, and every model accepts this one */
+    MAX_TOKENS_DEFAULT = 4096, /* the API requires a number, and every model accepts this one */
     BUDGET_MIN = 1024,
     MARKS_MAX = 4,
     USER_ID_MAX = 256,
@@ -25,10 +28,50 @@ static const struct turn_rules turn_rules = {
     .speaks = true,
 };
 
+enum thinking { THINKING_UNSAID, THINKING_OFF, THINKING_BUDGET, THINKING_ADAPTIVE };
+
+struct writing {
+    struct json_out o;
+    struct arena *a;
+    const struct llm_request *r;
+    const struct wire_target *t;
+    struct wire_drops *drops;
+    struct wire_fault *fault;
+    enum err err; /* the first failure; what is written after it is discarded */
+    struct turns turns;
+    unsigned marks_to_skip; /* the earliest, if there are too many: later ones cover more */
+
+    bool tools; /* the caller offers tools that can be sent to this provider */
+    int64_t max_tokens;
+    enum thinking thinking;
+    int64_t budget;
+    struct str effort;
+};
+
+/* Records the first reason why the request cannot be written: "PARAM: what". */
 static void
-add(struct writing *w, struct str s)
+refuse(struct writing *w, enum err e, const char *param, const char *what)
 {
-    buf_add(w->out, s);
+    if (w->err != OK)
+        return;
+    w->err = e;
+    w->fault->param = str_c(param);
+    w->fault->message = arena_printf(w->a, "%s%s%s", param, param[0] != '\0' ? ": " : "", what);
+}
+
+static void
+refuse_part(struct writing *w, const char *what)
+{
+    refuse(w, ERR_UNSUPPORTED, "messages",
+        arena_printf(w->a, "%s cannot be sent to this provider", what).p);
+}
+
+static void
+refuse_tool(struct writing *w, enum err e, const char *before, const struct llm_tool *tool,
+    const char *after)
+{
+    refuse(w, e, "tools",
+        arena_printf(w->a, "%s'" STR_FMT "'%s", before, STR_ARG(tool->name), after).p);
 }
 
 /* --- decisions --- */
@@ -74,7 +117,7 @@ fit_budget(struct writing *w)
     if (w->budget < w->max_tokens)
         return;
     w->thinking = THINKING_UNSAID;
-    wire_drop(w->drops, S("reasoning_effort"));
+    param_drop(w->drops, w->r, PARAM_effort);
 }
 
 /* Thinking cannot be combined with a forced call, with prefill, or with a tool loop whose first
@@ -89,7 +132,7 @@ think(struct writing *w, int64_t budget)
         w->effort = w->r->effort.n > 0 ? w->r->effort : effort_word(budget);
     if (is_forced(w) || prefill || w->turns.unsigned_loop) {
         if (!adaptive)
-            wire_drop(w->drops, S("reasoning_effort"));
+            param_drop(w->drops, w->r, PARAM_effort);
         return;
     }
     w->thinking = adaptive ? THINKING_ADAPTIVE : THINKING_BUDGET;
@@ -112,12 +155,234 @@ decide_limits_and_thinking(struct writing *w)
     if (budget < 0 && r->effort.n > 0) {
         budget = effort_budget(r->effort);
         if (budget < 0)
-            wire_drop(w->drops, S("reasoning_effort"));
+            param_drop(w->drops, w->r, PARAM_effort);
     }
     if (budget > 0)
         think(w, MIN(budget, INT32_MAX));
-    else if (budget == 0 && w->t->adaptive_thinking)    /* other models think only on request */
+    else if (budget == 0 && w->t->adaptive_thinking) /* other models think only on request */
         w->thinking = THINKING_OFF;
+}
+
+/* --- content --- */
+
+static void
+add_cache_control(struct writing *w, enum llm_cache_mark mark)
+{
+    if (mark == MARK_NONE)
+        return;
+    if (w->marks_to_skip > 0) {
+        w->marks_to_skip--;
+        return;
+    }
+    out_key_object(&w->o, "cache_control");
+    out_const(&w->o, "\"type\":\"ephemeral\"");
+    if (mark != MARK_SET)
+        out_text(&w->o, "ttl", mark == MARK_5M ? S("5m") : S("1h"));
+    out_end(&w->o);
+}
+
+static void
+add_text(struct writing *w, struct str text, enum llm_cache_mark mark)
+{
+    out_object(&w->o);
+    out_const(&w->o, "\"type\":\"text\"");
+    out_text(&w->o, "text", text);
+    add_cache_control(w, mark);
+    out_end(&w->o);
+}
+
+static bool
+is_image_type(struct str mime)
+{
+    return str_ieq(mime, S("image/jpeg")) || str_ieq(mime, S("image/png")) ||
+           str_ieq(mime, S("image/gif")) || str_ieq(mime, S("image/webp"));
+}
+
+/* An image or a file: {"type":"image","source":{"type":"base64","media_type":...,"data":...}} and
+ * the like. A text file is sent as text. */
+static void
+add_media(struct writing *w, const struct llm_part *part)
+{
+    struct json_out *o = &w->o;
+    bool bytes = part->data.n > 0;
+    bool text = bytes && media_is_text(part->mime);
+    bool image = bytes ? is_image_type(part->mime) : part->kind == PART_IMAGE;
+    struct str data = part->data;
+
+    if (part->file_id.n > 0) {
+        bytes = false;
+    } else if (text) {
+        enum err e = media_text(w->a, part, &data);
+
+        if (e == ERR_TOO_LARGE)
+            refuse(w, e, "messages", "the request is too large to be translated");
+        else if (e != OK)
+            refuse_part(w, "a file whose data is not valid base64");
+        if (e != OK || data.n == 0)
+            return;
+    } else if (bytes && !image && !str_ieq(part->mime, S("application/pdf"))) {
+        refuse_part(w, part->kind == PART_IMAGE ? "an image other than JPEG, PNG, GIF or WebP"
+                                                : "a file other than PDF, text or image");
+    } else if (!bytes && !str_istarts(part->url, S("https://")) &&
+               !str_istarts(part->url, S("http://"))) {
+        refuse_part(w, "media that is neither base64 data nor an http(s) URL");
+    }
+
+    out_object(o);
+    out_text(o, "type", image ? S("image") : S("document"));
+    out_key_object(o, "source");
+    if (bytes) {
+        out_text(o, "type", text ? S("text") : S("base64"));
+        out_text(o, "media_type", text ? S("text/plain") : part->mime);
+        out_text(o, "data", data);
+    } else if (part->file_id.n > 0) {
+        out_const(o, "\"type\":\"file\"");
+        out_text(o, "file_id", part->file_id);
+    } else {
+        out_const(o, "\"type\":\"url\"");
+        out_text(o, "url", part->url);
+    }
+    out_end(o);
+    if (!image)
+        out_text_if(o, "title", part->name);
+    add_cache_control(w, part->cache_mark);
+    out_end(o);
+}
+
+/* A part of a user message or a tool result. */
+static void
+add_content(struct writing *w, const struct llm_part *part)
+{
+    switch (part->kind) {
+    case PART_TEXT:
+    case PART_REFUSAL:
+        if (str_trim(part->text).n > 0)
+            add_text(w, part->text, part->cache_mark);
+        break;
+    case PART_IMAGE:
+    case PART_FILE:
+        add_media(w, part);
+        break;
+    case PART_AUDIO:
+        refuse_part(w, "audio");
+        break;
+    case PART_VIDEO:
+        refuse_part(w, "video");
+        break;
+    case PART_OPAQUE:
+        if (part->origin == turn_rules.origin)
+            out_raw_value(&w->o, json_raw(part->raw));
+        break;
+    case PART_TOOL_CALL:
+    case PART_TOOL_RESULT:
+    case PART_REASONING:
+        break;
+    }
+}
+
+static void
+add_result(struct writing *w, const struct turn_block *b)
+{
+    struct json_out *o = &w->o;
+
+    out_object(o);
+    out_const(o, "\"type\":\"tool_result\"");
+    out_text(o, "tool_use_id", b->id);
+    if (b->part == NULL) {
+        out_const(o, "\"content\":\"" TURN_NO_RESULT "\",\"is_error\":true");
+        out_end(o);
+        return;
+    }
+    if (b->part->result != NULL) {
+        out_key_array(o, "content");
+        for (const struct llm_part *part = b->part->result; part != NULL; part = part->next)
+            add_content(w, part);
+        out_end_array(o);
+    }
+    if (b->part->is_error)
+        out_bool(o, "is_error", true);
+    add_cache_control(w, b->part->cache_mark);
+    out_end(o);
+}
+
+static void
+add_call(struct writing *w, const struct turn_block *b)
+{
+    struct json_out *o = &w->o;
+
+    out_object(o);
+    out_const(o, "\"type\":\"tool_use\"");
+    out_text(o, "id", b->id);
+    out_text(o, "name", b->part->name);
+    out_key(o, "input");
+    anthropic_add_input(o, w->a, b->part->args, b->part->custom);
+    add_cache_control(w, b->part->cache_mark);
+    out_end(o);
+}
+
+/* The API rejects prefill that ends in white space. */
+static struct str
+without_trailing_blanks(struct str text)
+{
+    while (text.n > 0 && strchr(" \t\r\n", text.p[text.n - 1]) != NULL)
+        text.n--;
+    return text;
+}
+
+static void
+add_turn(struct writing *w, const struct turn *t)
+{
+    bool assistant = t->side == TURN_ASSISTANT;
+
+    out_object(&w->o);
+    out_text(&w->o, "role", assistant ? S("assistant") : S("user"));
+    out_key_array(&w->o, "content");
+    for (const struct turn_block *b = t->results.first; b != NULL; b = b->next)
+        add_result(w, b);
+    for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
+        bool prefill = assistant && t->next == NULL && b->next == NULL;
+
+        if (b->part->kind == PART_TOOL_CALL)
+            add_call(w, b);
+        else if (b->part->kind == PART_REASONING)
+            anthropic_add_thinking(&w->o, b->part);
+        else if (prefill && b->part->kind == PART_TEXT)
+            add_text(w, without_trailing_blanks(b->part->text), b->part->cache_mark);
+        else
+            add_content(w, b->part);
+    }
+    out_end_array(&w->o);
+    out_end(&w->o);
+}
+
+static void
+add_messages(struct writing *w)
+{
+    const struct turns *turns = &w->turns;
+
+    if (turns->first == NULL && turns->system.first == NULL)
+        refuse(w, ERR_BAD_REQUEST, "messages", "at least one message is required");
+    out_key_array(&w->o, "messages");
+    if (turns->first == NULL || turns->first->side == TURN_ASSISTANT)
+        out_raw_value(&w->o, S("{\"role\":\"user\",\"content\":\"" TURN_OPENING "\"}"));
+    for (const struct turn *t = turns->first; t != NULL; t = t->next)
+        add_turn(w, t);
+    out_end_array(&w->o);
+}
+
+static void
+add_system(struct writing *w)
+{
+    bool json = w->r->format == FORMAT_JSON;
+
+    if (w->turns.system.first == NULL && !json)
+        return;
+    out_key_array(&w->o, "system");
+    for (const struct turn_block *b = w->turns.system.first; b != NULL; b = b->next)
+        add_text(w, b->part->text, b->part->cache_mark);
+    if (json) /* there is no switch for it */
+        add_text(w, S("Answer with a single JSON object."), MARK_NONE);
+    out_end_array(&w->o);
 }
 
 /* --- tools --- */
@@ -125,61 +390,49 @@ decide_limits_and_thinking(struct writing *w)
 static void
 add_tool(struct writing *w, const struct llm_tool *tool)
 {
-    anthropic_add_comma(w);
+    struct json_out *o = &w->o;
+
     if (tool->raw != NULL) {
-        add(w, json_raw(tool->raw));
+        out_raw_value(o, json_raw(tool->raw));
         return;
     }
-    add(w, S("{\"name\":"));
-    json_add_str(w->out, tool->name);
-    if (tool->description.n > 0) {
-        add(w, S(",\"description\":"));
-        json_add_str(w->out, tool->description);
-    }
-    add(w, S(",\"input_schema\":"));
-    if (tool->custom) {
-        anthropic_refuse(w, ERR_UNSUPPORTED, S("tools"),
-            arena_printf(w->a, "tools: '" STR_FMT "' takes free-form input; this provider has none",
-                STR_ARG(tool->name)));
-    } else if (!anthropic_add_tool_schema(w->out, w->a, tool->schema)) {
-        anthropic_refuse(w, ERR_BAD_REQUEST, S("tools"),
-            arena_printf(w->a, "tools: the parameters of '" STR_FMT "' must be a JSON object",
-                STR_ARG(tool->name)));
-    }
+    out_object(o);
+    out_text(o, "name", tool->name);
+    out_text_if(o, "description", tool->description);
+    out_key(o, "input_schema");
+    if (tool->custom)
+        refuse_tool(w, ERR_UNSUPPORTED, "", tool, " takes free-form input; this provider has none");
+    else if (!schema_add(o->b, w->a, tool->schema, SCHEMA_TYPED))
+        refuse_tool(w, ERR_BAD_REQUEST, "the parameters of ", tool, " must be a JSON object");
+    o->comma = true;
     if (tool->strict == YES)
-        add(w, S(",\"strict\":true"));
-    anthropic_add_cache_control(w, tool->cache_mark);
-    add(w, S("}"));
+        out_bool(o, "strict", true);
+    add_cache_control(w, tool->cache_mark);
+    out_end(o);
 }
 
 static void
 add_tool_choice(struct writing *w)
 {
-    const struct llm_request *r = w->r;
-    bool one_at_a_time = r->parallel_tools == NO;
+    static const struct str types[] = {
+        [CHOICE_UNSET] = S_INIT("auto"), /* disable_parallel_tool_use needs an object */
+        [CHOICE_AUTO] = S_INIT("auto"),
+        [CHOICE_NONE] = S_INIT("none"),
+        [CHOICE_REQUIRED] = S_INIT("any"),
+        [CHOICE_NAMED] = S_INIT("tool"),
+    };
+    enum llm_choice choice = w->r->choice;
+    bool one_at_a_time = w->r->parallel_tools == NO;
 
-    if (r->choice == CHOICE_UNSET && !one_at_a_time)
+    if (choice == CHOICE_UNSET && !one_at_a_time)
         return;
-    switch (r->choice) {
-    case CHOICE_UNSET:    /* disable_parallel_tool_use needs an object */
-    case CHOICE_AUTO:
-        add(w, S(",\"tool_choice\":{\"type\":\"auto\""));
-        break;
-    case CHOICE_NONE:
-        add(w, S(",\"tool_choice\":{\"type\":\"none\""));
-        one_at_a_time = false;
-        break;
-    case CHOICE_REQUIRED:
-        add(w, S(",\"tool_choice\":{\"type\":\"any\""));
-        break;
-    case CHOICE_NAMED:
-        add(w, S(",\"tool_choice\":{\"type\":\"tool\",\"name\":"));
-        json_add_str(w->out, r->choice_name);
-        break;
-    }
-    if (one_at_a_time)
-        add(w, S(",\"disable_parallel_tool_use\":true"));
-    add(w, S("}"));
+    out_key_object(&w->o, "tool_choice");
+    out_text(&w->o, "type", types[choice]);
+    if (choice == CHOICE_NAMED)
+        out_text(&w->o, "name", w->r->choice_name);
+    if (one_at_a_time && choice != CHOICE_NONE)
+        out_bool(&w->o, "disable_parallel_tool_use", true);
+    out_end(&w->o);
 }
 
 /* The API requires tools if the history has calls. If the caller offers none, the names in the
@@ -189,19 +442,19 @@ add_tools_of_history(struct writing *w)
 {
     struct map *names = map_create();
 
-    add(w, S(",\"tools\":["));
-    w->first = true;
+    out_key_array(&w->o, "tools");
     for (const struct turn *t = w->turns.first; t != NULL; t = t->next) {
         for (struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
             if (b->turn == NULL || map_put(names, b->part->name, b) != NULL)
                 continue;
-            anthropic_add_comma(w);
-            add(w, S("{\"name\":"));
-            json_add_str(w->out, b->part->name);
-            add(w, S(",\"input_schema\":{\"type\":\"object\"}}"));
+            out_object(&w->o);
+            out_text(&w->o, "name", b->part->name);
+            out_const(&w->o, "\"input_schema\":{\"type\":\"object\"}");
+            out_end(&w->o);
         }
     }
-    add(w, S("],\"tool_choice\":{\"type\":\"none\"}"));
+    out_end_array(&w->o);
+    out_const(&w->o, "\"tool_choice\":{\"type\":\"none\"}");
     map_destroy(names);
 }
 
@@ -213,46 +466,39 @@ add_tools(struct writing *w)
             add_tools_of_history(w);
         return;
     }
-    add(w, S(",\"tools\":["));
-    w->first = true;
+    out_key_array(&w->o, "tools");
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next)
         if (can_declare(w, tool))
             add_tool(w, tool);
-    add(w, S("]"));
+    out_end_array(&w->o);
     add_tool_choice(w);
 }
 
-/* --- thinking, format, sampling --- */
+/* --- parameters --- */
 
 static void
 add_thinking(struct writing *w)
 {
-    switch (w->thinking) {
-    case THINKING_UNSAID:
-        break;
-    case THINKING_OFF:
-        add(w, S(",\"thinking\":{\"type\":\"disabled\"}"));
-        break;
-    case THINKING_ADAPTIVE:
-        add(w, S(",\"thinking\":{\"type\":\"adaptive\"}"));
-        break;
-    case THINKING_BUDGET:
-        add(w, S(",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":"));
-        buf_add_i64(w->out, w->budget);
-        add(w, S("}"));
-        break;
-    }
+    static const struct str types[] = {
+        [THINKING_OFF] = S_INIT("disabled"),
+        [THINKING_BUDGET] = S_INIT("enabled"),
+        [THINKING_ADAPTIVE] = S_INIT("adaptive"),
+    };
+
+    if (w->thinking == THINKING_UNSAID)
+        return;
+    out_key_object(&w->o, "thinking");
+    out_text(&w->o, "type", types[w->thinking]);
+    if (w->thinking == THINKING_BUDGET)
+        out_i64(&w->o, "budget_tokens", w->budget);
+    out_end(&w->o);
 }
 
 /* The closest effort that every model with this parameter accepts. */
 static struct str
 effort_for_provider(struct str word)
 {
-    if (str_eq(word, S("minimal")))
-        return S("low");
-    if (str_eq(word, S("xhigh")))
-        return S("max");
-    return word;
+    return str_eq(word, S("minimal")) ? S("low") : str_eq(word, S("xhigh")) ? S("max") : word;
 }
 
 static void
@@ -262,30 +508,21 @@ add_output_config(struct writing *w)
     bool schema = r->format == FORMAT_SCHEMA && r->schema.n > 0;
 
     if (r->format == FORMAT_JSON)
-        wire_drop(w->drops, S("response_format"));
+        param_drop(w->drops, r, PARAM_format);
     if (!schema && w->effort.n == 0)
         return;
-    add(w, S(",\"output_config\":{"));
-    if (w->effort.n > 0) {
-        add(w, S("\"effort\":"));
-        json_add_str(w->out, effort_for_provider(w->effort));
-    }
+    out_key_object(&w->o, "output_config");
+    out_text_if(&w->o, "effort", effort_for_provider(w->effort));
     if (schema) {
-        add(w, w->effort.n > 0 ? S(",\"format\":{\"type\":\"json_schema\",\"schema\":")
-                               : S("\"format\":{\"type\":\"json_schema\",\"schema\":"));
-        if (!anthropic_add_closed_schema(w->out, w->a, r->schema))
-            anthropic_refuse(w, ERR_BAD_REQUEST, S("response_format"),
-                S("response_format: the schema must be a JSON Schema object"));
-        add(w, S("}"));
+        out_key_object(&w->o, "format");
+        out_const(&w->o, "\"type\":\"json_schema\"");
+        out_key(&w->o, "schema");
+        if (!schema_add(w->o.b, w->a, r->schema, SCHEMA_CLOSED))
+            refuse(
+                w, ERR_BAD_REQUEST, "response_format", "the schema must be a JSON Schema object");
+        out_end(&w->o);
     }
-    add(w, S("}"));
-}
-
-static void
-add_number(struct writing *w, const char *name, const struct json *number)
-{
-    buf_printf(w->out, ",\"%s\":", name);
-    add(w, json_raw(number));
+    out_end(&w->o);
 }
 
 /* The API accepts temperature or top_p, not both, and beside thinking only values without effect.
@@ -295,31 +532,17 @@ add_sampling(struct writing *w)
 {
     const struct llm_request *r = w->r;
     bool thinks = w->thinking == THINKING_BUDGET || w->thinking == THINKING_ADAPTIVE;
-    bool fixed = w->t->sampling_fixed;
-    double temperature = json_f64(r->temperature, -1);
-    bool has_temperature = json_is(r->temperature, JSON_NUMBER);
+    struct params_rules rules = { .fixed_sampling = w->t->sampling_fixed };
 
-    if (has_temperature && (fixed || (thinks && temperature < 1))) {
-        wire_drop(w->drops, S("temperature"));
-        has_temperature = false;
-    }
-    if (has_temperature && temperature > 1)    /* Anthropic's scale ends at 1, OpenAI's at 2 */
-        add(w, S(",\"temperature\":1"));
-    else if (has_temperature)
-        add_number(w, "temperature", r->temperature);
-
-    if (json_is(r->top_p, JSON_NUMBER)) {
-        if (fixed || has_temperature || (thinks && json_f64(r->top_p, 0) < 0.95))
-            wire_drop(w->drops, S("top_p"));
-        else
-            add_number(w, "top_p", r->top_p);
-    }
-    if (json_is(r->top_k, JSON_NUMBER)) {
-        if (fixed || thinks)
-            wire_drop(w->drops, S("top_k"));
-        else
-            add_number(w, "top_k", r->top_k);
-    }
+    if (thinks && json_f64(r->temperature, 1) < 1)
+        rules.refused |= PARAM_BIT(temperature);
+    if (thinks)
+        rules.refused |= PARAM_BIT(top_k);
+    if ((r->temperature != NULL && (rules.refused & PARAM_BIT(temperature)) == 0) ||
+        (thinks && json_f64(r->top_p, 1) < 0.95))
+        rules.refused |= PARAM_BIT(top_p);
+    params_write(&w->o, r, PARAMS_ANTHROPIC, &rules);
+    params_drop(r, PARAMS_BIT(PARAMS_ANTHROPIC), &rules, w->drops);
 }
 
 static void
@@ -328,16 +551,17 @@ add_stop(struct writing *w)
     bool any = false;
 
     for (const struct llm_word *s = w->r->stop; s != NULL; s = s->next) {
-        if (str_trim(s->text).n == 0) {    /* the API refuses blanks */
-            wire_drop(w->drops, S("stop"));
+        if (str_trim(s->text).n == 0) { /* the API refuses blanks */
+            param_drop(w->drops, w->r, PARAM_stop);
             continue;
         }
-        add(w, any ? S(",") : S(",\"stop_sequences\":["));
+        if (!any)
+            out_key_array(&w->o, "stop_sequences");
         any = true;
-        json_add_str(w->out, s->text);
+        out_text_value(&w->o, s->text);
     }
     if (any)
-        add(w, S("]"));
+        out_end_array(&w->o);
 }
 
 static void
@@ -346,99 +570,28 @@ add_account(struct writing *w)
     const struct llm_request *r = w->r;
 
     if (r->user.n > USER_ID_MAX) {
-        wire_drop(w->drops, S("user"));
+        param_drop(w->drops, r, PARAM_user);
     } else if (r->user.n > 0) {
-        add(w, S(",\"metadata\":{\"user_id\":"));
-        json_add_str(w->out, r->user);
-        add(w, S("}"));
+        out_key_object(&w->o, "metadata");
+        out_text(&w->o, "user_id", r->user);
+        out_end(&w->o);
     }
     if (str_eq(r->service_tier, S("auto")))
-        add(w, S(",\"service_tier\":\"auto\""));
+        out_const(&w->o, "\"service_tier\":\"auto\"");
     else if (str_eq(r->service_tier, S("default")))
-        add(w, S(",\"service_tier\":\"standard_only\""));
+        out_const(&w->o, "\"service_tier\":\"standard_only\"");
     else if (r->service_tier.n > 0)
-        wire_drop(w->drops, S("service_tier"));
-}
-
-/* Whether omitting a parameter changes anything: null, false, 0 and {} have no effect. */
-static bool
-asks_for_something(const struct json *j)
-{
-    switch (j != NULL ? j->type : JSON_NULL) {
-    case JSON_NULL:
-    case JSON_FALSE:
-        return false;
-    case JSON_NUMBER:
-        return json_f64(j, 1) < 0 || json_f64(j, 1) > 0;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        return !json_is_empty(j);
-    default:
-        return true;
-    }
-}
-
-static void
-drop_the_rest(struct writing *w)
-{
-    const struct llm_request *r = w->r;
-    const struct {
-        struct str name;
-        const struct json *value;
-    } rest[] = {
-        { S("presence_penalty"), r->presence_penalty },
-        { S("frequency_penalty"), r->frequency_penalty },
-        { S("logit_bias"), r->logit_bias },
-        { S("logprobs"), r->logprobs },
-        { S("top_logprobs"), r->top_logprobs },
-        { S("metadata"), r->metadata },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(rest); i++)
-        if (asks_for_something(rest[i].value))
-            wire_drop(w->drops, rest[i].name);
-    if (json_present(r->seed))
-        wire_drop(w->drops, S("seed"));
-    if (json_present(r->verbosity))
-        wire_drop(w->drops, S("verbosity"));
+        param_drop(w->drops, r, PARAM_service_tier);
 }
 
 /* --- the whole --- */
-
-static void
-add_chat(struct writing *w)
-{
-    add(w, S(",\"max_tokens\":"));
-    buf_add_i64(w->out, w->max_tokens);
-    anthropic_add_system(w);
-    anthropic_add_messages(w);
-    add_tools(w);
-    add_thinking(w);
-    add_output_config(w);
-    add_sampling(w);
-    add_stop(w);
-    add_account(w);
-    drop_the_rest(w);
-    if (w->r->stream)
-        add(w, S(",\"stream\":true"));
-}
-
-/* Only what is counted: the API rejects everything else. */
-static void
-add_token_count(struct writing *w)
-{
-    anthropic_add_system(w);
-    anthropic_add_messages(w);
-    add_tools(w);
-    add_thinking(w);
-}
 
 static enum err
 write_request(struct buf *out, const struct llm_request *r, const struct wire_target *t,
     struct wire_drops *drops, struct wire_fault *ret_fault)
 {
     struct writing w = {
-        .out = out,
+        .o = json_out(out),
         .a = r->arena,
         .r = r,
         .t = t,
@@ -446,13 +599,13 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
         .fault = ret_fault,
     };
     size_t before = buf_len(out);
+    bool chat = r->op == OP_CHAT; /* else a count of tokens, which takes only what is counted */
 
     CHECK(r->expanded);
-    if (r->op != OP_CHAT && r->op != OP_COUNT_TOKENS)
-        anthropic_refuse(&w, ERR_UNSUPPORTED, S(""), S("this provider has no such operation"));
+    if (!chat && r->op != OP_COUNT_TOKENS)
+        refuse(&w, ERR_UNSUPPORTED, "", "this provider has no such operation");
     else if (r->n > 1)
-        anthropic_refuse(
-            &w, ERR_UNSUPPORTED, S("n"), S("n: this provider returns only one choice"));
+        refuse(&w, ERR_UNSUPPORTED, "n", "this provider returns only one choice");
     else
         w.err = wire_check_tools(r, &wire_anthropic, ret_fault);
     if (w.err != OK)
@@ -463,19 +616,94 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
     look_at_tools(&w);
     decide_limits_and_thinking(&w);
 
-    add(&w, S("{\"model\":"));
-    json_add_str(out, t->model);
-    if (r->op == OP_CHAT)
-        add_chat(&w);
-    else
-        add_token_count(&w);
-    add(&w, S("}"));
+    out_object(&w.o);
+    out_text(&w.o, "model", t->model);
+    if (chat)
+        out_i64(&w.o, "max_tokens", w.max_tokens);
+    add_system(&w);
+    add_messages(&w);
+    add_tools(&w);
+    add_thinking(&w);
+    if (chat) {
+        add_output_config(&w);
+        add_sampling(&w);
+        add_stop(&w);
+        add_account(&w);
+        if (r->stream)
+            out_bool(&w.o, "stream", true);
+    }
+    out_end(&w.o);
     if (out->overflow)
-        anthropic_refuse(&w, ERR_TOO_LARGE, S(""), S("the request is too large to be translated"));
+        refuse(&w, ERR_TOO_LARGE, "", "the request is too large to be translated");
     if (w.err != OK)
         buf_truncate(out, before);
     return w.err;
 }
+
+/* --- a request that is passed through ---
+ *
+ * A caller whose conversation was answered by another protocol's model for a turn replays that
+ * model's thinking as blocks without a signature: we wrote them, for its SDK wants the field.
+ * Anthropic refuses them, so they are cut out, and with them a message that holds nothing else;
+ * every other byte stays. A long conversation may hold hundreds: the list of messages is put
+ * together anew then, as one edit.
+ */
+
+static bool
+is_unsigned_thinking(
+    const void *arg UNUSED, const struct json *key UNUSED, const struct json *block)
+{
+    const struct json *signature = json_get(block, S("signature"));
+
+    return json_str_is(json_get(block, S("type")), S("thinking")) &&
+           (!json_present(signature) || json_str_is(signature, S("")));
+}
+
+/* The blocks of an assistant message; NULL if it is not one or has none. */
+static const struct json *
+assistant_blocks(const struct json *message)
+{
+    const struct json *content = json_get(message, S("content"));
+
+    return json_is(content, JSON_ARRAY) && json_str_is(json_get(message, S("role")), S("assistant"))
+               ? content
+               : NULL;
+}
+
+static bool
+is_unsigned_message(const void *arg, const struct json *key, const struct json *message)
+{
+    const struct json *blocks = assistant_blocks(message);
+    struct json_iter it = json_iter(blocks);
+
+    while (json_next(&it))
+        if (!is_unsigned_thinking(arg, key, it.value))
+            return false;
+    return blocks != NULL && !json_is_empty(blocks);
+}
+
+static void
+cut_blocks(struct wire_rewrite *w, const void *arg, const struct json *key UNUSED,
+    const struct json *message)
+{
+    wire_rewrite_cut(w, assistant_blocks(message), is_unsigned_thinking, NULL, arg);
+}
+
+static void
+edit_request(
+    const struct llm_request *r, const struct wire_target *t UNUSED, struct wire_edits *edits)
+{
+    const struct json *messages = json_get(r->doc, S("messages"));
+    struct wire_rewrite w;
+
+    if (!json_is(messages, JSON_ARRAY))
+        return;
+    wire_rewrite_begin(&w, messages);
+    wire_rewrite_cut(&w, messages, is_unsigned_message, cut_blocks, NULL);
+    wire_rewrite_end(&w, r, edits);
+}
+
+/* --- the provider --- */
 
 static void
 write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t UNUSED)
@@ -505,7 +733,7 @@ const struct wire_provider anthropic_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .write_request = write_request,
-    .edit_request = anthropic_edit_request,
+    .edit_request = edit_request,
     .read_event = anthropic_read_event,
     .read_end = anthropic_read_end,
     .read_answer = anthropic_read_answer,

@@ -62,7 +62,10 @@ plan(const struct turn_rules *rules, const char *messages)
         kit_fini(&k);                                                                              \
     } while (0)
 
-#define ANY_IDS { .prefix = S_INIT("call_"), .most = 40 }
+#define ANY_IDS                                                                                    \
+    {                                                                                              \
+        .prefix = S_INIT("call_"), .most = 40                                                      \
+    }
 
 static const struct turn_rules none = { .ids = ANY_IDS };
 static const struct turn_rules paired = { .ids = ANY_IDS, .paired = true };
@@ -85,22 +88,22 @@ static const struct turn_rules all = {
 
 TEST(without_rules_everything_stays_in_its_place)
 {
-    EXPECT_TURNS(&none, SYSTEM("s") USER("a") USER(" ") SYSTEM("t") ASSISTANT("b") ASSISTANT("c") END,
+    EXPECT_TURNS(&none,
+        SYSTEM("s") USER("a") USER(" ") SYSTEM("t") ASSISTANT("b") ASSISTANT("c") END,
         "first: s | U: a | U:   | S: t | A: b | A: c | U: end");
     EXPECT_TURNS(&none, RESULT("x") CALLS(CALL("y")) END, "U: result(x) | A: call(y) | U: end");
 }
 
 TEST(the_sides_take_turns)
 {
-    EXPECT_TURNS(&all, USER("a") USER("b") ASSISTANT("c") ASSISTANT("d") END,
-        "U: a b | A: c d | U: end");
+    EXPECT_TURNS(
+        &all, USER("a") USER("b") ASSISTANT("c") ASSISTANT("d") END, "U: a b | A: c d | U: end");
     EXPECT_TURNS(&all, ASSISTANT("c") END, "A: c | U: end");
 }
 
 TEST(system_text_goes_first_wherever_it_was)
 {
-    EXPECT_TURNS(
-        &all, SYSTEM("s") USER("a") SYSTEM("t") USER("b") END, "first: s t | U: a b end");
+    EXPECT_TURNS(&all, SYSTEM("s") USER("a") SYSTEM("t") USER("b") END, "first: s t | U: a b end");
 }
 
 TEST(blank_text_goes_where_it_is_refused)
@@ -110,7 +113,8 @@ TEST(blank_text_goes_where_it_is_refused)
 
 TEST(results_stand_next_to_their_calls_in_the_calls_order)
 {
-    EXPECT_TURNS(&all, USER("a") CALLS(CALL("x") "," CALL("y")) RESULT("y") USER("b") RESULT("x") END,
+    EXPECT_TURNS(&all,
+        USER("a") CALLS(CALL("x") "," CALL("y")) RESULT("y") USER("b") RESULT("x") END,
         "U: a | A: call(x) call(y) | U: result(x) result(y) b end");
     EXPECT_TURNS(&paired, CALLS(CALL("x") "," CALL("y")) RESULT("y") RESULT("x") END,
         "A: call(x) call(y) | U: result(x) result(y) | U: end");
@@ -122,8 +126,8 @@ TEST(a_call_without_a_result_gets_one)
         "A: call(x) call(y) | U: missing(x) result(y) end");
     EXPECT_TURNS(&all, USER("a") "{'role':'assistant','tool_calls':[" CALL("x") "]}",
         "U: a | A: call(x) | U: missing(x)");
-    EXPECT_TURNS(&paired, CALLS(CALL("x")) ASSISTANT("b") END,
-        "A: call(x) | U: missing(x) | A: b | U: end");
+    EXPECT_TURNS(
+        &paired, CALLS(CALL("x")) ASSISTANT("b") END, "A: call(x) | U: missing(x) | A: b | U: end");
 }
 
 TEST(a_result_without_a_call_becomes_text)
@@ -146,10 +150,10 @@ TEST(calls_with_one_id_are_answered_in_turn_and_told_apart)
     struct str second = str_skip(shown_ids, str_find(shown_ids, S("c_")));
 
     second.n = 12;
-    EXPECT_STR(shown_ids,
-        arena_printf(k.a, "A: call(x) call(%.12s) | U: result(x) result(%.12s) end", second.p,
-            second.p)
-            .p);
+    EXPECT_STR(
+        shown_ids, arena_printf(k.a, "A: call(x) call(%.12s) | U: result(x) result(%.12s) end",
+                       second.p, second.p)
+                       .p);
     buf_fini(&shown);
     kit_fini(&k);
 }

@@ -9,7 +9,10 @@ input_for(struct buf *out, const char *args, bool custom)
 {
     a = arena_create(64 * 1024);
     buf_reset(out, 0);
-    anthropic_add_input(out, a, str_c(args), custom);
+
+    struct json_out o = json_out(out);
+
+    anthropic_add_input(&o, a, str_c(args), custom);
     arena_destroy(a);
     return buf_str(out);
 }
@@ -17,14 +20,14 @@ input_for(struct buf *out, const char *args, bool custom)
 static struct llm_usage
 usage_from(const char *first, const char *second)
 {
-    struct anthropic_counts c = ANTHROPIC_COUNTS_NONE;
+    struct llm_usage u = { .known = 0 };
 
     a = arena_create(64 * 1024);
-    anthropic_counts_read(&c, json_parse(a, str_c(first), NULL, NULL));
+    anthropic_read_usage(&u, json_parse(a, str_c(first), NULL, NULL));
     if (second != NULL)
-        anthropic_counts_read(&c, json_parse(a, str_c(second), NULL, NULL));
+        anthropic_read_usage(&u, json_parse(a, str_c(second), NULL, NULL));
     arena_destroy(a);
-    return anthropic_usage(&c);
+    return anthropic_usage(&u);
 }
 
 TEST(stop_reasons_have_an_equivalent_each)
@@ -124,29 +127,35 @@ TEST(all_iterations_are_counted_when_there_were_several)
     EXPECT_INT(u.output, 25);
 }
 
-TEST(usage_for_a_caller_leaves_the_cache_out_of_the_input_and_never_goes_below_zero)
+static void
+expect_usage(const struct llm_usage *u, const char *expected)
 {
-    struct llm_usage u = { 0 };
     struct buf out;
+    struct json_out o = json_out(&out);
 
     buf_init(&out, 1024);
+    anthropic_add_usage(&o, u);
+    EXPECT_STR(buf_str(&out), expected);
+    buf_fini(&out);
+}
+
+TEST(usage_for_a_caller_leaves_the_cache_out_of_the_input_and_never_goes_below_zero)
+{
+    struct llm_usage u = { .known = 0 };
+
     usage_set(&u, COUNT_INPUT, 100);
     usage_set(&u, COUNT_CACHED, 60);
     usage_set(&u, COUNT_CACHE_WRITE, 10);
     usage_set(&u, COUNT_OUTPUT, 7);
-    anthropic_add_usage(&out, &u);
-    EXPECT_STR(buf_str(&out), "{\"input_tokens\":30,\"cache_creation_input_tokens\":10,"
-                              "\"cache_read_input_tokens\":60,\"output_tokens\":7}");
-    buf_reset(&out, 0);
-    u = (struct llm_usage){ 0 };
+    expect_usage(&u, "\"usage\":{\"input_tokens\":30,\"cache_creation_input_tokens\":10,"
+                     "\"cache_read_input_tokens\":60,\"output_tokens\":7}");
+    u = (struct llm_usage){ .known = 0 };
     usage_set(&u, COUNT_INPUT, 5);
     usage_set(&u, COUNT_CACHED, 9);
     usage_set(&u, COUNT_REASONING, 2);
-    anthropic_add_usage(&out, &u);
-    EXPECT_STR(buf_str(&out),
-        "{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":9,"
-        "\"output_tokens\":0,\"output_tokens_details\":{\"thinking_tokens\":2}}");
-    buf_fini(&out);
+    expect_usage(&u, "\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,"
+                     "\"cache_read_input_tokens\":9,\"output_tokens\":0,"
+                     "\"output_tokens_details\":{\"thinking_tokens\":2}}");
 }
 
 TEST(arguments_that_are_an_object_stay_byte_for_byte)

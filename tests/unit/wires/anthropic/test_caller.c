@@ -1,7 +1,6 @@
 /* test_caller.c - requests of Anthropic callers: what is read, what refused and
  * how. */
 #include "wires/anthropic/caller.c"
-#include "wires/anthropic/messages.c"
 #include "tests/test.h"
 #include "tests/unit/llm/wire_kit.h"
 
@@ -323,8 +322,8 @@ TEST(the_older_place_of_the_response_schema_is_read_too)
     EXPECT_INT(k.r.format, FORMAT_SCHEMA);
     EXPECT_STR(k.r.schema, "{\"a\":1}");
     kit_fini(&k);
-    EXPECT_REFUSED("{" CHAT HELLO ",'output_format':{'type':'yaml'}}", "output_config.format",
-        "output_config.format: Input should be a json_schema with its schema");
+    EXPECT_REFUSED("{" CHAT HELLO ",'output_format':{'type':'yaml'}}", "output_format",
+        "output_format: Input should be a json_schema with its schema");
 }
 
 TEST(thinking_may_be_off_or_left_to_the_model)
@@ -364,7 +363,7 @@ TEST(running_out_of_room_is_said_and_loses_nothing_in_silence)
 
 TEST(more_parts_than_anyone_needs_are_refused)
 {
-    enum { PARTS = PARTS_MAX + 10 };
+    enum { PARTS = READ_ELEMENTS_MAX + 10 };
 
     kit_init(&k);
     struct buf body;

@@ -1,5 +1,5 @@
 /* test_edit.c - thinking that nobody signed does not go back to Anthropic. */
-#include "wires/anthropic/edit.c"
+#include "wires/anthropic/provider.c"
 #include "tests/test.h"
 
 /* The body as it is sent on, in which ' stands for ". */
@@ -16,7 +16,7 @@ edited(struct arena *a, const char *quoted)
             p[i] = '"';
     struct llm_request r = { .arena = a, .body = text, .doc = json_parse(a, text, NULL, NULL) };
     EXPECT(r.doc != NULL);
-    anthropic_edit_request(&r, NULL, &edits);
+    edit_request(&r, NULL, &edits);
 
     struct buf out;
     size_t n = wire_edits_apply(&edits, text, pieces);

@@ -298,7 +298,7 @@ TEST(a_word_for_effort_that_nobody_knows_is_dropped)
                    "'messages':[{'role':'user','content':'Hi'}]}",
                    NULL),
         OK);
-    EXPECT_STR(kit_dropped(&k), "reasoning_effort");
+    EXPECT_STR(kit_dropped(&k), "thinking");
     EXPECT_STR(kit_text(&k, "thinking"), "");
     kit_fini(&k);
 }

@@ -1,13 +1,9 @@
-/* schema.c - JSON Schemas, changed as little as the Messages API allows.
- *
- * A schema is copied byte for byte; additions go directly after an object's opening brace, so that
- * the caller's own text is unchanged.
- */
-#include "wires/anthropic/anthropic.h"
+/* schema.c - completes JSON Schemas; additions go directly after an object's opening brace. */
+#include "llm/schema.h"
 
 struct copying {
     struct buf *out;
-    const char *done;    /* everything before it has been written */
+    const char *done; /* everything before it has been written */
 };
 
 /* Copies up to and including the opening brace of `object`, then writes `members` ("\"a\":1") as
@@ -22,12 +18,6 @@ insert_members(struct copying *c, const struct json *object, struct str members)
     buf_add(c->out, members);
     if (!json_is_empty(object))
         buf_add_c(c->out, ',');
-}
-
-static void
-copy_rest(struct copying *c, const struct json *doc)
-{
-    buf_add(c->out, str_make(c->done, (size_t)(doc->p + doc->n - c->done)));
 }
 
 /* Whether a schema describes objects, by its type or because it lists properties. */
@@ -105,32 +95,17 @@ close_schema(struct copying *c, const struct json *schema)
 }
 
 bool
-anthropic_add_closed_schema(struct buf *out, struct arena *a, struct str schema)
+schema_add(struct buf *out, struct arena *a, struct str schema, unsigned needs)
 {
-    struct arena_mark mark = arena_mark(a);
-    const struct json *doc = json_parse(a, schema, NULL, NULL);
-    bool object = json_is(doc, JSON_OBJECT);
+    bool typed = (needs & SCHEMA_TYPED) != 0;
 
-    if (object) {
-        struct copying c = { .out = out, .done = doc->p };
-
-        close_schema(&c, doc);
-        copy_rest(&c, doc);
-    }
-    arena_rewind(a, mark);
-    return object;
-}
-
-bool
-anthropic_add_tool_schema(struct buf *out, struct arena *a, struct str schema)
-{
     schema = str_trim(schema);
-    if (schema.n == 0 || str_eq(schema, S("null"))) {
+    if (typed && (schema.n == 0 || str_eq(schema, S("null")))) {
         buf_add(out, S("{\"type\":\"object\",\"properties\":{}}"));
         return true;
     }
-    if (str_starts(schema, S("{\"type\":\"object\""))) {    /* as nearly all of them do */
-        buf_add(out, schema);
+    if (needs == SCHEMA_TYPED && str_starts(schema, S("{\"type\":\"object\""))) {
+        buf_add(out, schema); /* as nearly all tools have it */
         return true;
     }
 
@@ -141,9 +116,11 @@ anthropic_add_tool_schema(struct buf *out, struct arena *a, struct str schema)
     if (object) {
         struct copying c = { .out = out, .done = doc->p };
 
-        if (json_get(doc, S("type")) == NULL)
+        if (typed && json_get(doc, S("type")) == NULL)
             insert_members(&c, doc, S("\"type\":\"object\""));
-        copy_rest(&c, doc);
+        if ((needs & SCHEMA_CLOSED) != 0)
+            close_schema(&c, doc);
+        buf_add(out, str_make(c.done, (size_t)(doc->p + doc->n - c.done)));
     }
     arena_rewind(a, mark);
     return object;

@@ -1,5 +1,5 @@
 /* test_schema.c - schemas are completed and otherwise left alone. */
-#include "wires/anthropic/schema.c"
+#include "llm/schema.c"
 #include "tests/test.h"
 
 static struct buf out;
@@ -10,7 +10,7 @@ closed(const char *schema)
     struct arena *a = arena_create(1024 * 1024);
 
     buf_init(&out, 1024 * 1024);
-    bool done = anthropic_add_closed_schema(&out, a, str_c(schema));
+    bool done = schema_add(&out, a, str_c(schema), SCHEMA_CLOSED);
     arena_destroy(a);
     return done ? buf_str(&out) : S("refused");
 }
@@ -21,7 +21,7 @@ for_tool(const char *schema)
     struct arena *a = arena_create(1024 * 1024);
 
     buf_init(&out, 1024 * 1024);
-    bool done = anthropic_add_tool_schema(&out, a, str_c(schema));
+    bool done = schema_add(&out, a, str_c(schema), SCHEMA_TYPED);
     arena_destroy(a);
     return done ? buf_str(&out) : S("refused");
 }
