@@ -51,6 +51,15 @@ def models():
     return lines
 
 
+def traits():
+    """The rows of traits.def."""
+    lines = ["| trait | value | meaning |", "|---|---|---|"]
+    for kind, name, strings in rows("src/llm/traits.def", "FLAG|NUMBER|WORD"):
+        value = {"FLAG": "true, false", "NUMBER": "number"}.get(kind) or strings[0].replace("|", ", ")
+        lines.append(f"| `{name}` | {value} | {strings[-1]} |")
+    return lines
+
+
 def fill(page, name, lines):
     block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
     return block.sub(lambda m: m[1] + "".join(line + "\n" for line in lines) + m[2], page)
@@ -70,7 +79,7 @@ def main():
             print(f"docs/architecture.md: the stage '{name}' is not in its table; add it")
             bad = 1
     catalog = CATALOG.read_text()
-    wanted_catalog = fill(fill(catalog, "providers", providers()), "models", models())
+    wanted_catalog = fill(fill(fill(catalog, "providers", providers()), "traits", traits()), "models", models())
     if "--check" not in sys.argv:
         PAGE.write_text(wanted)
         CATALOG.write_text(wanted_catalog)

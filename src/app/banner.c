@@ -35,7 +35,7 @@ first_model(const struct provider *p, struct arena *a, struct str *ret)
     for (size_t i = 0; (row = model_row_at(i)) != NULL; i++) {
         struct str provider, name;
         (void)str_cut(row->id, '/', &provider, &name);
-        if (str_eq(provider, p->id) && (row->flags & MODEL_EMBEDDING) == 0) {
+        if (str_eq(provider, p->id) && row->traits.embedding != YES) {
             *ret = row->id;
             return true;
         }

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#define MODEL(id_, context_, output_, flags_, in_, cached_, write_, out_, upto_)                   \
-    { S_INIT(id_), (context_), (output_), (flags_), (in_), (cached_), (write_), (out_), (upto_) },
+#define MODEL(id_, context_, output_, traits_, in_, cached_, write_, out_, upto_)                  \
+    { S_INIT(id_), (context_), (output_), traits_, (in_), (cached_), (write_), (out_), (upto_) },
 
 static const struct model_row rows[] = {
 #include "catalog/models.def"

@@ -1,24 +1,18 @@
-/* model.h - what we know about models: limits, quirks of their family, prices.
+/* model.h - what we know about models: limits, traits, prices.
  *
  * Money is in nano-dollars. An unknown price is -1 and makes the cost unknown; it is
  * never treated as zero.
  */
 #pragma once
 
+#include "llm/traits.h"
 #include "llm/usage.h"
-
-enum model_flag {
-    MODEL_EMBEDDING = 1 << 0,
-    MODEL_REASONING = 1 << 1,
-    MODEL_SAMPLING_FIXED = 1 << 2,    /* refuses temperature, top_p, top_k */
-    MODEL_ADAPTIVE = 1 << 3,          /* Anthropic: thinking by effort, not by token budget */
-};
 
 struct model_row {
     struct str id;             /* "openai/gpt-4o-mini" */
     int64_t context_tokens;    /* 0: unknown */
     int64_t output_tokens;
-    uint32_t flags;
+    struct traits traits;
     int64_t input_nanousd_per_1k;
     int64_t cached_nanousd_per_1k;
     int64_t cache_write_nanousd_per_1k;

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-#define PROVIDER(id_, name_, speaks, url_, field_, prefix_, env_, quirks_)                         \
+#define OPEN_MODELS TRAITS(.max_tokens = YES, .no_developer = YES)
+#define PROVIDER(id_, name_, speaks, url_, field_, prefix_, env_, traits_)                         \
     { .id = S_INIT(id_),                                                                           \
         .name = S_INIT(name_),                                                                     \
         .wire = &wire_##speaks,                                                                    \
@@ -11,22 +12,13 @@
         .auth_field = S_INIT(field_),                                                              \
         .auth_prefix = S_INIT(prefix_),                                                            \
         .env = S_INIT(env_),                                                                       \
-        .quirks = (quirks_) },
+        .traits = traits_ },
 
 static const struct provider_row rows[] = {
 #include "catalog/providers.def"
 };
 #undef PROVIDER
-
-static const struct {
-    struct str name;
-    uint32_t bit;
-} quirks[] = {
-    { S_INIT("no_stream_options"), QUIRK_NO_STREAM_OPTIONS },
-    { S_INIT("max_tokens"), QUIRK_MAX_TOKENS },
-    { S_INIT("no_developer"), QUIRK_NO_DEVELOPER },
-    { S_INIT("strict_keys"), QUIRK_STRICT_KEYS },
-};
+#undef OPEN_MODELS
 
 const struct provider_row *
 provider_row_at(size_t i)
@@ -92,13 +84,4 @@ provider_env_is_on(const struct provider_row *row)
         if (!shared && env_value(name).n != 0)
             return true;
     return false;
-}
-
-uint32_t
-provider_quirk_named(struct str name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(quirks); i++)
-        if (str_eq(quirks[i].name, name))
-            return quirks[i].bit;
-    return 0;
 }

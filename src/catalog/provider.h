@@ -1,7 +1,7 @@
 /* provider.h - the providers we know by name: one row of providers.def each.
  *
  * A provider is data, not code: a wire, a base URL, where the key goes and its
- * quirks. The configuration can override every part of a row and add providers.
+ * traits. The configuration can override every part of a row and add providers.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct provider_row {
     struct str auth_prefix;    /* "Bearer " or empty */
     /* environment variables, separated by blanks, '~' before the shared ones; may be empty */
     struct str env;
-    uint32_t quirks;    /* enum wire_quirk */
+    struct traits traits;
 };
 
 /* The row of that id, or NULL. */
@@ -35,6 +35,3 @@ struct str provider_env_key(const struct provider_row *row, struct str *ret_name
 
 /* Is a variable set whose only purpose is this provider? */
 bool provider_env_is_on(const struct provider_row *row);
-
-/* The bit of a quirk by its name in the configuration ("no_stream_options"), or 0. */
-uint32_t provider_quirk_named(struct str name);

@@ -125,9 +125,9 @@ struct conf_provider {
     struct conf_str http;    /* "auto" or "1" */
     bool disabled;
     struct conf_strs models;    /* names offered in /v1/models; empty: from the catalog */
-    /* names of enum wire_quirk: "no_stream_options", ... replaces the row's */
-    struct conf_strs quirks;
+    struct conf_strs quirks;    /* some traits by name, instead of the row's */
     bool quirks_set;
+    struct str traits;    /* JSON object text, or empty; see llm/traits.def */
     struct conf_timeouts timeouts;
     struct conf_mark mark;
 };
@@ -136,6 +136,7 @@ struct conf_target {
     struct conf_str model;    /* "provider/model" or another alias */
     uint64_t weight;
     struct str params;    /* JSON object text of overrides, or empty */
+    struct str traits;    /* JSON object text, or empty */
     struct conf_timeouts timeouts;
     struct conf_mark mark;
 };

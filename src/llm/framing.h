@@ -13,10 +13,11 @@
 #include "base/err.h"
 
 struct frame {
-    struct str raw;      /* exact bytes, never empty */
-    struct str event;    /* its name, where the framing has one; an error that it marks has one always */
-    struct str data;     /* empty when has_data is false */
-    bool has_data;       /* false: a comment, an empty line, a closing bracket */
+    struct str raw;    /* exact bytes, never empty */
+    struct str
+        event;    /* its name, where the framing has one; an error that it marks has one always */
+    struct str data;    /* empty when has_data is false */
+    bool has_data;      /* false: a comment, an empty line, a closing bracket */
 };
 
 struct framing_reader;
@@ -42,29 +43,30 @@ struct framing {
     enum err (*parse)(struct framing_reader *r, struct frame *f);
 };
 
-extern const struct framing framing_sse;          /* WHATWG's event streams, and what hosts make of them */
-extern const struct framing framing_ndjson;       /* one JSON document per line */
-extern const struct framing framing_aws_events;    /* application/vnd.amazon.eventstream, CRCs checked */
+extern const struct framing framing_sse;    /* WHATWG's event streams, and what hosts make of them */
+extern const struct framing framing_ndjson;    /* one JSON document per line */
+extern const struct framing
+    framing_aws_events;    /* application/vnd.amazon.eventstream, CRCs checked */
 extern const struct framing framing_json_array;    /* the objects of one array */
 
 /* How far the search for the end of a frame has progressed. */
 struct framing_search {
-    size_t line;           /* start of the current line */
-    size_t scanned;        /* no end between `line` and here */
-    bool filled;           /* a non-empty line was seen */
-    bool after_lone_cr;    /* the previous line ended with a CR without LF */
-    bool quoted, escaped;  /* inside a JSON string; after a backslash in it */
-    size_t depth;          /* of JSON objects and arrays */
+    size_t line;             /* start of the current line */
+    size_t scanned;          /* no end between `line` and here */
+    bool filled;             /* a non-empty line was seen */
+    bool after_lone_cr;      /* the previous line ended with a CR without LF */
+    bool quoted, escaped;    /* inside a JSON string; after a backslash in it */
+    size_t depth;            /* of JSON objects and arrays */
 };
 
 struct framing_reader {
     const struct framing *framing;
-    struct buf pending;     /* an incomplete frame */
-    struct buf joined;      /* data in several pieces, joined */
-    size_t limit_bytes;     /* maximum size of a frame */
+    struct buf pending;    /* an incomplete frame */
+    struct buf joined;     /* data in several pieces, joined */
+    size_t limit_bytes;    /* maximum size of a frame */
     struct framing_search search;
-    bool started;           /* there was a frame */
-    uint8_t phase;          /* of a JSON array, across its elements */
+    bool started;     /* there was a frame */
+    uint8_t phase;    /* of a JSON array, across its elements */
 };
 
 /* Called for each frame, which is valid during the call only. False: stop, the remaining bytes are

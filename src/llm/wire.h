@@ -16,26 +16,12 @@
 #include "llm/framing.h"
 #include "llm/params.h"
 #include "llm/request.h"
-
-/* Deviations of a provider from the wire; see catalog/providers.def. */
-enum wire_quirk {
-    QUIRK_NO_STREAM_OPTIONS = 1 << 0,    /* rejects stream_options, or sends usage anyway */
-    QUIRK_MAX_TOKENS = 1 << 1,           /* knows max_tokens only, not max_completion_tokens */
-    QUIRK_NO_DEVELOPER = 1 << 2,         /* no developer role: send system */
-    /* rejects unknown keys: send the common core only */
-    QUIRK_STRICT_KEYS = 1 << 3,
-};
+#include "llm/traits.h"
 
 /* What a request is written for: one model of one provider. */
 struct wire_target {
     struct str model;    /* the provider's own name */
-    uint32_t quirks;     /* enum wire_quirk */
-    /* the model's output limit in tokens, 0 if unknown; the default on wires that require a limit
- */
-    int64_t max_output;
-    bool reasoning;            /* a reasoning model (rejects sampling parameters) */
-    bool adaptive_thinking;    /* Anthropic: thinking by effort instead of budget */
-    bool sampling_fixed;       /* rejects temperature, top_p, top_k */
+    struct traits traits;
 };
 
 /* --- writing a request for a provider --- */

@@ -146,7 +146,8 @@ provider_add(struct route_table *t, struct str id, const struct wire *wire,
     if (p->origin == NULL && !tls_failed)
         conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);
     p->base_path = p->origin != NULL ? path : S("");
-    p->quirks = row != NULL ? row->quirks : 0;
+    if (row != NULL)
+        p->traits = row->traits;
     p->fields = S("");
     t->providers[t->provider_count++] = p;
     (void)map_put(t->provider_by_id, id, p);
@@ -236,6 +237,59 @@ provider_keys(struct route_table *t, struct provider *p, const struct conf_provi
     }
 }
 
+/* Sets the traits of a "traits:" section; `where` is the section that has it. */
+static void
+read_traits(struct arena *a, struct traits *traits, struct str object, struct conf_mark mark,
+    struct str where, struct conf_problems *problems)
+{
+    const struct json *doc = object.n != 0 ? json_parse(a, object, NULL, NULL) : NULL;
+    struct json_iter it = json_iter(doc);
+
+    while (json_next(&it)) {
+        struct str name = json_str(a, it.key);
+        struct str value =
+            it.value->type == JSON_STRING ? json_str(a, it.value) : json_raw(it.value);
+        const char *why = traits_set(traits, name, value, a);
+
+        if (why != NULL)
+            conf_problem(problems, mark,
+                STR_FMT ".traits: '" STR_FMT ": " STR_FMT "' is not a trait; %s", STR_ARG(where),
+                STR_ARG(name), STR_ARG(value), why);
+    }
+}
+
+/* The older way to say some of the traits: replaces those. */
+static void
+provider_quirks(struct provider *p, const struct conf_provider *cp, struct conf_problems *problems)
+{
+    struct {
+        struct str name;
+        enum llm_tri *trait;
+    } quirks[] = {
+        { S("no_stream_options"), &p->traits.no_stream_options },
+        { S("max_tokens"), &p->traits.max_tokens },
+        { S("no_developer"), &p->traits.no_developer },
+        { S("strict_keys"), &p->traits.strict_keys },
+    };
+
+    for (size_t i = 0; cp->quirks_set && i < ARRAY_LEN(quirks); i++)
+        *quirks[i].trait = UNSAID;
+    for (size_t i = 0; i < cp->quirks.count; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < ARRAY_LEN(quirks); k++)
+            if (str_eq(cp->quirks.list[i].v, quirks[k].name)) {
+                *quirks[k].trait = YES;
+                known = true;
+            }
+        if (!known)
+            conf_problem(problems, cp->quirks.list[i].mark,
+                "providers." STR_FMT ".quirks: there is no quirk '" STR_FMT
+                "'; use no_stream_options, max_tokens, no_developer or strict_keys",
+                STR_ARG(cp->id.v), STR_ARG(cp->quirks.list[i].v));
+    }
+}
+
 static void
 provider_from_conf(struct route_table *t, const struct conf *c, const struct conf_provider *cp,
     struct conf_problems *problems)
@@ -265,17 +319,9 @@ provider_from_conf(struct route_table *t, const struct conf *c, const struct con
     p->fields = field_lines(t->arena, cp);
     p->timeouts = timeouts_over(c->timeouts, cp->timeouts);
     p->models = cp->models;
-    if (cp->quirks_set)
-        p->quirks = 0;
-    for (size_t i = 0; i < cp->quirks.count; i++) {
-        uint32_t bit = provider_quirk_named(cp->quirks.list[i].v);
-        if (bit == 0)
-            conf_problem(problems, cp->quirks.list[i].mark,
-                "providers." STR_FMT ".quirks: there is no quirk '" STR_FMT
-                "'; use no_stream_options, max_tokens, no_developer or strict_keys",
-                STR_ARG(cp->id.v), STR_ARG(cp->quirks.list[i].v));
-        p->quirks |= bit;
-    }
+    provider_quirks(p, cp, problems);
+    read_traits(t->arena, &p->traits, cp->traits, cp->mark,
+        arena_printf(t->arena, "providers." STR_FMT, STR_ARG(p->id)), problems);
 }
 
 static void
@@ -332,7 +378,7 @@ target_make(const struct route_table *t, struct arena *a, struct provider *p, st
 
     to->provider = p;
     to->wire.model = model;
-    to->wire.quirks = p->quirks;
+    to->wire.traits = p->traits;
     to->timeouts = p->timeouts;
     for (size_t i = 0; i < p->models.count && !to->listed; i++)
         to->listed = str_eq(p->models.list[i].v, model);
@@ -341,10 +387,9 @@ target_make(const struct route_table *t, struct arena *a, struct provider *p, st
         to->listed = to->listed || map_get(t->listed, name) != NULL;
     }
     if (to->facts != NULL) {
-        to->wire.max_output = to->facts->output_tokens;
-        to->wire.reasoning = (to->facts->flags & MODEL_REASONING) != 0;
-        to->wire.adaptive_thinking = (to->facts->flags & MODEL_ADAPTIVE) != 0;
-        to->wire.sampling_fixed = (to->facts->flags & MODEL_SAMPLING_FIXED) != 0;
+        traits_override(&to->wire.traits, &to->facts->traits);
+        traits_override(
+            &to->wire.traits, &(struct traits){ .max_output = to->facts->output_tokens });
     }
     return to;
 }
@@ -451,15 +496,16 @@ check_alias_target(const struct conf_target *ct, struct conf_problems *problems)
 {
     static const struct conf_timeouts none;
 
-    if (ct->params.n != 0 || memcmp(&ct->timeouts, &none, sizeof(none)) != 0)
+    if (ct->params.n != 0 || ct->traits.n != 0 || memcmp(&ct->timeouts, &none, sizeof(none)) != 0)
         conf_problem(problems, ct->mark,
-            "target '" STR_FMT "' is an alias; write params and timeouts at its own targets",
+            "target '" STR_FMT
+            "' is an alias; write params, traits and timeouts at its own targets",
             STR_ARG(ct->model.v));
 }
 
 static struct target *
-target_of_alias(
-    struct route_table *t, struct provider *p, struct str model, const struct conf_target *ct)
+target_of_alias(struct route_table *t, struct provider *p, struct str model,
+    const struct conf_target *ct, struct conf_problems *problems)
 {
     struct target *to = target_make(t, t->arena, p, model);
     char room[PAIR_BYTES];
@@ -469,6 +515,8 @@ target_of_alias(
     if (name.n != 0)
         (void)map_put(t->listed, name, to);
     to->params = ct->params;
+    read_traits(t->arena, &to->wire.traits, ct->traits, ct->mark,
+        arena_printf(t->arena, "target '" STR_FMT "'", STR_ARG(ct->model.v)), problems);
     to->timeouts = timeouts_over(p->timeouts, ct->timeouts);
     return to;
 }
@@ -572,7 +620,7 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
             return false;
         } else {
             check_params(t->arena, ct, problems);
-            al->targets[al->count++] = target_of_alias(t, p, model, ct);
+            al->targets[al->count++] = target_of_alias(t, p, model, ct, problems);
         }
     }
     return true;

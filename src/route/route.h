@@ -24,7 +24,7 @@ struct provider {
     struct str *credential_names;    /* "OPENAI_API_KEY", "openai#2": for logs */
     size_t credential_count;
     struct str fields;    /* configured extra field lines */
-    uint32_t quirks;
+    struct traits traits;
     struct conf_timeouts timeouts;     /* resolved: 0 only where the defaults are 0 */
     struct conf_strs models;           /* listed in /v1/models, if configured */
     struct offer *offer;               /* else its own list; NULL: it is not queried */
@@ -36,7 +36,7 @@ struct provider {
 /* One model of one provider, with its configured settings. */
 struct target {
     struct provider *provider;
-    struct wire_target wire;          /* the provider's model name, quirks, limits */
+    struct wire_target wire;          /* the provider's model name, and traits */
     const struct model_row *facts;    /* NULL: unknown model */
     struct str params;                /* JSON object text of overrides, or empty */
     struct conf_timeouts timeouts;

@@ -144,8 +144,9 @@ fuzz_request(const struct wire *from, const struct wire *to, enum llm_op op, str
 {
     static const struct wire_target targets[] = {
         { .model = S_INIT("m") },
-        { .model = S_INIT("m"), .max_output = 2000 },
-        { .model = S_INIT("m"), .adaptive_thinking = true, .sampling_fixed = true },
+        { .model = S_INIT("m"), .traits = TRAITS(.max_output = 2000) },
+        { .model = S_INIT("m"),
+            .traits = TRAITS(.thinking = THINKS_ADAPTIVE, .sampling_fixed = YES) },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {

@@ -77,9 +77,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    static const struct framing *const framings[] = {
-        &framing_sse, &framing_ndjson, &framing_json_array, &framing_aws_events
-    };
+    static const struct framing *const framings[] = { &framing_sse, &framing_ndjson,
+        &framing_json_array, &framing_aws_events };
     struct str bytes = str_make((const char *)data + 1, size - 1);
     size_t stop_after = data[0] >= 0x80 ? (size_t)(data[0] & 0xf) : 0;
     const struct framing *framing = framings[data[0] / 32 % ARRAY_LEN(framings)];

@@ -30,8 +30,12 @@ write_for(const struct wire *wire, struct llm_request *r)
 {
     struct wire_target targets[] = {
         { .model = S("m") },
-        { .model = S("m"), .quirks = ~0u, .max_output = 100 },
-        { .model = S("m"), .reasoning = true, .adaptive_thinking = true, .sampling_fixed = true },
+        { .model = S("m"),
+            .traits = TRAITS(.no_stream_options = YES, .max_tokens = YES, .no_developer = YES,
+                .strict_keys = YES, .max_output = 100) },
+        { .model = S("m"),
+            .traits =
+                TRAITS(.reasoning = YES, .thinking = THINKS_ADAPTIVE, .sampling_fixed = YES) },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
@@ -51,9 +55,9 @@ write_for(const struct wire *wire, struct llm_request *r)
 }
 
 static void
-edit(const struct llm_request *r, uint32_t quirks)
+edit(const struct llm_request *r, struct traits traits)
 {
-    struct wire_target t = { .model = S("m"), .quirks = quirks };
+    struct wire_target t = { .model = S("m"), .traits = traits };
     struct wire_edits edits = { .count = 0 };
     struct str pieces[2 * WIRE_EDITS + 1];
     struct arena *big = arena_create(64 << 20);
@@ -84,8 +88,8 @@ fuzz_request(struct arena *a, struct str body)
             CHECK(fault.message.n > 0);
             continue;
         }
-        edit(&r, QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER | QUIRK_STRICT_KEYS);
-        edit(&r, QUIRK_NO_STREAM_OPTIONS);
+        edit(&r, (struct traits)TRAITS(.max_tokens = YES, .no_developer = YES, .strict_keys = YES));
+        edit(&r, (struct traits)TRAITS(.no_stream_options = YES));
         if (llm_request_expand(&r, &fault) != OK) {
             CHECK(fault.message.n > 0);
             continue;

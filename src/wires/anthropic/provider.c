@@ -111,7 +111,7 @@ is_forced(const struct writing *w)
 static void
 fit_budget(struct writing *w)
 {
-    if (w->r->max_tokens <= 0 && w->t->max_output <= 0)
+    if (w->r->max_tokens <= 0 && w->t->traits.max_output <= 0)
         w->max_tokens = w->budget + MAX_TOKENS_DEFAULT;
     w->budget = MIN(w->budget, MAX(w->max_tokens - w->max_tokens / 4, BUDGET_MIN));
     if (w->budget < w->max_tokens)
@@ -126,7 +126,7 @@ static void
 think(struct writing *w, int64_t budget)
 {
     bool prefill = w->turns.last != NULL && w->turns.last->side == TURN_ASSISTANT;
-    bool adaptive = w->t->adaptive_thinking;
+    bool adaptive = w->t->traits.thinking == THINKS_ADAPTIVE;
 
     if (adaptive)
         w->effort = w->r->effort.n > 0 ? w->r->effort : effort_word(budget);
@@ -145,7 +145,7 @@ static void
 decide_limits_and_thinking(struct writing *w)
 {
     const struct llm_request *r = w->r;
-    int64_t limit = w->t->max_output;
+    int64_t limit = w->t->traits.max_output;
     int64_t budget = r->reasoning == NO ? 0 : r->reasoning_budget > 0 ? r->reasoning_budget : -1;
 
     w->max_tokens = r->max_tokens > 0 ? r->max_tokens : limit > 0 ? limit : MAX_TOKENS_DEFAULT;
@@ -159,7 +159,7 @@ decide_limits_and_thinking(struct writing *w)
     }
     if (budget > 0)
         think(w, MIN(budget, INT32_MAX));
-    else if (budget == 0 && w->t->adaptive_thinking) /* other models think only on request */
+    else if (budget == 0 && w->t->traits.thinking == THINKS_ADAPTIVE) /* other models think only on request */
         w->thinking = THINKING_OFF;
 }
 
@@ -532,7 +532,7 @@ add_sampling(struct writing *w)
 {
     const struct llm_request *r = w->r;
     bool thinks = w->thinking == THINKING_BUDGET || w->thinking == THINKING_ADAPTIVE;
-    struct params_rules rules = { .fixed_sampling = w->t->sampling_fixed };
+    struct params_rules rules = { .fixed_sampling = w->t->traits.sampling_fixed == YES };
 
     if (thinks && json_f64(r->temperature, 1) < 1)
         rules.refused |= PARAM_BIT(temperature);

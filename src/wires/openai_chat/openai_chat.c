@@ -143,7 +143,7 @@ static void
 edit_messages(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
 {
     const struct json *messages = json_get(r->doc, S("messages"));
-    bool rename = (t->quirks & QUIRK_NO_DEVELOPER) != 0;
+    bool rename = t->traits.no_developer == YES;
     struct json_iter it = json_iter(messages);
     struct wire_rewrite w;
 
@@ -169,11 +169,11 @@ edit_request(const struct llm_request *r, const struct wire_target *t, struct wi
     if (r->op != OP_CHAT && r->op != OP_COMPLETE)
         return;
 
-    if ((t->quirks & QUIRK_NO_STREAM_OPTIONS) != 0)
+    if (t->traits.no_stream_options == YES)
         edit_stream_options(r, edits);
     else if (r->stream && !r->want_usage)
         edit_usage(r, edits);
-    if (r->op == OP_CHAT && (t->quirks & QUIRK_MAX_TOKENS) != 0)
+    if (r->op == OP_CHAT && t->traits.max_tokens == YES)
         edit_max_tokens(r, edits);
     if (r->op == OP_CHAT)
         edit_messages(r, t, edits);

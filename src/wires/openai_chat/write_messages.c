@@ -241,7 +241,7 @@ open_message(struct writing *w, struct str role)
 static struct str
 instruction_role(const struct writing *w, enum llm_role role)
 {
-    if (role == ROLE_DEVELOPER && !openai_has_quirk(w, QUIRK_NO_DEVELOPER))
+    if (role == ROLE_DEVELOPER && w->t->traits.no_developer != YES)
         return S("developer");
     return S("system");
 }
@@ -249,7 +249,7 @@ instruction_role(const struct writing *w, enum llm_role role)
 static void
 write_system(struct writing *w)
 {
-    bool developer = w->t->reasoning && !openai_has_quirk(w, QUIRK_NO_DEVELOPER);
+    bool developer = w->t->traits.reasoning == YES && w->t->traits.no_developer != YES;
 
     if (count_parts(w->r->system, is_text) == 0)
         return;

@@ -60,7 +60,7 @@ add_tool(struct writing *w, const struct llm_tool *tool)
         buf_add(w->out,
             tool->schema.n > 0 ? tool->schema : S("{\"type\":\"object\",\"properties\":{}}"));
     }
-    if (tool->strict != UNSAID && !tool->custom && !openai_has_quirk(w, QUIRK_STRICT_KEYS)) {
+    if (tool->strict != UNSAID && !tool->custom && w->t->traits.strict_keys != YES) {
         openai_add_key(w, S("strict"));
         buf_add(w->out, tool->strict == YES ? S("true") : S("false"));
     }
@@ -118,7 +118,7 @@ write_tools(struct writing *w)
     write_choice(w);
     if (w->r->parallel_tools != NO)
         return;
-    if (openai_has_quirk(w, QUIRK_STRICT_KEYS))
+    if (w->t->traits.strict_keys == YES)
         drop(w, PARAM_parallel_tools);
     else
         buf_add(w->out, S(",\"parallel_tool_calls\":false"));
@@ -153,11 +153,11 @@ write_limits(struct writing *w)
 {
     int64_t max = w->r->max_tokens;
 
-    if (max > 0 && w->t->max_output > 0)
-        max = MIN(max, w->t->max_output);
+    if (max > 0 && w->t->traits.max_output > 0)
+        max = MIN(max, w->t->traits.max_output);
     if (max > 0) {
-        openai_add_key(w,
-            openai_has_quirk(w, QUIRK_MAX_TOKENS) ? S("max_tokens") : S("max_completion_tokens"));
+        openai_add_key(
+            w, w->t->traits.max_tokens == YES ? S("max_tokens") : S("max_completion_tokens"));
         buf_add_i64(w->out, max);
     }
     if (w->r->n > 1) {
@@ -170,8 +170,8 @@ static void
 write_nodes(struct writing *w)
 {
     const struct params_rules rules = {
-        .fixed_sampling = w->t->reasoning || w->t->sampling_fixed,
-        .core_only = openai_has_quirk(w, QUIRK_STRICT_KEYS),
+        .fixed_sampling = w->t->traits.reasoning == YES || w->t->traits.sampling_fixed == YES,
+        .core_only = w->t->traits.strict_keys == YES,
     };
     struct json_out o = { .b = w->out, .comma = true };
 
@@ -216,7 +216,7 @@ write_effort(struct writing *w)
 
     if (effort.n == 0)
         return;
-    if (w->t->reasoning && !openai_has_quirk(w, QUIRK_STRICT_KEYS))
+    if (w->t->traits.reasoning == YES && w->t->traits.strict_keys != YES)
         openai_add_text(w, S("reasoning_effort"), effort);
     else if (!str_eq(effort, S("none")))
         drop(w, PARAM_effort);
@@ -229,7 +229,7 @@ write_user_id(struct writing *w)
 
     if (user.n == 0)
         return;
-    if (openai_has_quirk(w, QUIRK_STRICT_KEYS)) {
+    if (w->t->traits.strict_keys == YES) {
         drop(w, PARAM_user);
         return;
     }
@@ -249,7 +249,7 @@ write_tier(struct writing *w)
         return;
     if (str_eq(tier, S("standard_only")))
         tier = S("default");
-    for (size_t i = 0; i < ARRAY_LEN(known) && !openai_has_quirk(w, QUIRK_STRICT_KEYS); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(known) && w->t->traits.strict_keys != YES; i++) {
         if (str_eq(tier, known[i])) {
             openai_add_text(w, S("service_tier"), tier);
             return;
@@ -265,7 +265,7 @@ write_stream(struct writing *w)
     if (!w->r->stream)
         return;
     buf_add(w->out, S(",\"stream\":true"));
-    if (!openai_has_quirk(w, QUIRK_NO_STREAM_OPTIONS))
+    if (w->t->traits.no_stream_options != YES)
         buf_add(w->out, S(",\"stream_options\":{\"include_usage\":true}"));
 }
 

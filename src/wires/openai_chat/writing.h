@@ -22,12 +22,6 @@ openai_is_native(const struct writing *w)
     return w->r->wire == &wire_openai_chat;
 }
 
-static inline bool
-openai_has_quirk(const struct writing *w, enum wire_quirk quirk)
-{
-    return (w->t->quirks & quirk) != 0;
-}
-
 /* ,"key": */
 void openai_add_key(struct writing *w, struct str key);
 

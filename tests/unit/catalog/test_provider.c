@@ -101,13 +101,3 @@ TEST(a_row_without_variables_has_no_key)
 
     EXPECT_STR(provider_env_key(&row, NULL), "");
 }
-
-TEST(quirks_have_names)
-{
-    EXPECT(provider_quirk_named(S("max_tokens")) == QUIRK_MAX_TOKENS);
-    EXPECT(provider_quirk_named(S("no_developer")) == QUIRK_NO_DEVELOPER);
-    EXPECT(provider_quirk_named(S("no_stream_options")) == QUIRK_NO_STREAM_OPTIONS);
-    EXPECT(provider_quirk_named(S("strict_keys")) == QUIRK_STRICT_KEYS);
-    EXPECT(provider_quirk_named(S("MAX_TOKENS")) == 0);
-    EXPECT(provider_quirk_named(S("")) == 0);
-}

@@ -75,19 +75,19 @@ static const struct framing *const framings[] = { [SSE] = &framing_sse,
 #define AWS_PAYLOAD "\0\0\0\035\0\0\0\0\375\122\214\132{'foo':'bar'}\303\145\071\066"
 
 #define AWS_EVENT                                                                                  \
-    "\000\000\000v\000\000\000R\226\325\372\336\013:event-type\007\000\014messageStart"                     \
-    "\015:content-type\007\000\020application/json\015:message-type\007\000\005event"                    \
+    "\000\000\000v\000\000\000R\226\325\372\336\013:event-type\007\000\014messageStart"            \
+    "\015:content-type\007\000\020application/json\015:message-type\007\000\005event"              \
     "{\"role\":\"assistant\"}o\250\305\231"
 #define AWS_EXCEPTION                                                                              \
-    "\000\000\000b\000\000\000@\360\014\272\324\017:exception-type\007\000\023throttlingException"         \
+    "\000\000\000b\000\000\000@\360\014\272\324\017:exception-type\007\000\023throttlingException" \
     "\015:message-type\007\000\011exception{\"message\":\"slow\"}c\351`v"
 #define AWS_ERROR                                                                                  \
-    "\000\000\000\\\000\000\000L\347\253\360\030\015:message-type\007\000\005error"                        \
+    "\000\000\000\\\000\000\000L\347\253\360\030\015:message-type\007\000\005error"                \
     "\013:error-code\007\000\015InternalError\016:error-message\007\000\010it broke\300\302\036\343"
 /* A header of each type. */
 #define AWS_TYPES                                                                                  \
-    "\000\000\000k\000\000\000Z\000~!\337\001a\000\001b\001\001c\002x\001d\003xx\001e\004xxxx"                   \
-    "\001f\005xxxxxxxx\001g\006\000\003xyz\001h\010xxxxxxxx\001i\011xxxxxxxxxxxxxxxx"                     \
+    "\000\000\000k\000\000\000Z\000~!\337\001a\000\001b\001\001c\002x\001d\003xx\001e\004xxxx"     \
+    "\001f\005xxxxxxxx\001g\006\000\003xyz\001h\010xxxxxxxx\001i\011xxxxxxxxxxxxxxxx"              \
     "\013:event-type\007\000\004lastp\270\362\277d"
 
 static const struct {

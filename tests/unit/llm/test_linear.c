@@ -455,7 +455,9 @@ TEST(requests_cost_in_proportion_to_what_is_repeated_in_them)
 {
     static const struct wire_target targets[] = {
         { .model = S_INIT("m") },
-        { .model = S_INIT("m"), .quirks = ~0u, .max_output = 100, .reasoning = true },
+        { .model = S_INIT("m"),
+            .traits = TRAITS(.no_stream_options = YES, .max_tokens = YES, .no_developer = YES,
+                .strict_keys = YES, .max_output = 100, .reasoning = YES) },
     };
 
     faults = 0;

@@ -148,6 +148,17 @@ TEST(errors_in_a_provider_are_reported_with_their_position)
             "2:33: providers.openai.quirks: there is no quirk 'slow'; use no_stream_options, "
             "max_tokens, no_developer "
             "or strict_keys\n" },
+        { "providers:\n  openai: {api_key: k, traits: {no_developer: 1, slow: true}}\n",
+            "2:3: providers.openai.traits: 'no_developer: 1' is not a trait; write true or false\n"
+            "2:3: providers.openai.traits: 'slow: true' is not a trait; use one of "
+            "no_stream_options, max_tokens, no_developer, strict_keys, embedding, reasoning, "
+            "sampling_fixed, thinking, max_output\n" },
+        { "providers:\n  openai: {api_key: k}\nmodels:\n  a: {targets: [{model: openai/x, traits: "
+          "{max_output: -1, thinking: deep}}]}\n",
+            "4:17: target 'openai/x'.traits: 'max_output: -1' is not a trait; write a whole number; 0: "
+            "not known\n"
+            "4:17: target 'openai/x'.traits: 'thinking: deep' is not a trait; write one of "
+            "budget|adaptive\n" },
         { "providers:\n  openai: {api_key: k}\ndefault_provider: groq\n",
             "3:19: default_provider: no provider 'groq' is configured\n" },
     };
@@ -204,9 +215,33 @@ TEST(quirks_in_the_file_replace_the_rows)
                            "  mistral: {api_key: k, quirks: [no_developer]}\n"
                            "  xai: {api_key: k, quirks: []}\n");
 
-    EXPECT_INT(route_provider(r.t, S("groq"))->quirks, QUIRK_NO_DEVELOPER);
-    EXPECT_INT(route_provider(r.t, S("mistral"))->quirks, QUIRK_NO_DEVELOPER);
-    EXPECT_INT(route_provider(r.t, S("xai"))->quirks, 0);
+    EXPECT_INT(route_provider(r.t, S("groq"))->traits.no_developer, YES);
+    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.no_developer, YES);
+    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.strict_keys, UNSAID);
+    EXPECT_INT(route_provider(r.t, S("xai"))->traits.no_developer, UNSAID);
+    drop(&r);
+}
+
+TEST(traits_of_the_file_come_after_what_the_catalog_knows)
+{
+    struct routed r = make("providers:\n"
+                           "  openai: {api_key: k, traits: {max_output: 7, strict_keys: true}}\n"
+                           "  mistral: {api_key: k, traits: {strict_keys: false}}\n"
+                           "models:\n"
+                           "  a: {targets: [{model: openai/gpt-5, traits: {max_output: 9}}]}\n");
+    struct plan plan;
+    struct str why;
+
+    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.strict_keys, NO);
+    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.max_tokens, YES);
+    EXPECT(route_plan(r.t, r.a, S("openai/unheard-of"), &plan, &why) == OK);
+    EXPECT_INT(plan.targets[0]->wire.traits.max_output, 7);
+    EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
+    EXPECT_INT(plan.targets[0]->wire.traits.max_output, 128000);
+    EXPECT_INT(plan.targets[0]->wire.traits.strict_keys, YES);
+    EXPECT(route_plan(r.t, r.a, S("a"), &plan, &why) == OK);
+    EXPECT_INT(plan.targets[0]->wire.traits.max_output, 9);
+    EXPECT_INT(plan.targets[0]->wire.traits.reasoning, YES);
     drop(&r);
 }
 
@@ -617,10 +652,10 @@ TEST(what_the_catalog_knows_of_a_model_reaches_its_wire)
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-4o"), &plan, &why) == OK);
     EXPECT(
         plan.targets[0]->facts == model_row(S("openai/gpt-4o")) && plan.targets[0]->facts != NULL);
-    EXPECT_INT(plan.targets[0]->wire.max_output, plan.targets[0]->facts->output_tokens);
-    EXPECT(!plan.targets[0]->wire.reasoning);
+    EXPECT_INT(plan.targets[0]->wire.traits.max_output, plan.targets[0]->facts->output_tokens);
+    EXPECT_INT(plan.targets[0]->wire.traits.reasoning, UNSAID);
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
-    EXPECT(plan.targets[0]->wire.reasoning);
+    EXPECT_INT(plan.targets[0]->wire.traits.reasoning, YES);
     drop(&r);
 }
 
@@ -785,7 +820,7 @@ TEST(settings_of_a_target_that_is_an_alias_would_be_lost_and_are_refused)
                            "  d:\n    targets: [{model: a}]\n");
 
     EXPECT_STR(problem_lines(&r.l),
-        "7:15: target 'a' is an alias; write params and timeouts at its own targets\n"
-        "9:15: target 'a' is an alias; write params and timeouts at its own targets\n");
+        "7:15: target 'a' is an alias; write params, traits and timeouts at its own targets\n"
+        "9:15: target 'a' is an alias; write params, traits and timeouts at its own targets\n");
     drop(&r);
 }

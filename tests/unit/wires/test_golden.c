@@ -255,50 +255,20 @@ check_caller(const struct golden *g, struct str section, struct str name, struct
     buf_fini(&out);
 }
 
-static bool
-read_trait(struct wire_target *t, struct str word)
-{
-    uint64_t max_output = 0;
-
-    if (str_eq(word, S("reasoning")))
-        t->reasoning = true;
-    else if (str_eq(word, S("adaptive_thinking")))
-        t->adaptive_thinking = true;
-    else if (str_eq(word, S("sampling_fixed")))
-        t->sampling_fixed = true;
-    else if (str_starts(word, S("max_output=")) && str_u64(str_skip(word, 11), &max_output))
-        t->max_output = (int64_t)max_output;
-    else
-        return false;
-    return true;
-}
-
+/* "no_developer max_output=100" */
 static struct wire_target
-target_of(struct str words)
+target_of(struct arena *a, struct str words)
 {
-    struct wire_target t = { .model = S("target"), .max_output = 1000 };
-    static const struct {
-        struct str word;
-        uint32_t quirk;
-    } quirks[] = {
-        { S_INIT("no_stream_options"), QUIRK_NO_STREAM_OPTIONS },
-        { S_INIT("max_tokens"), QUIRK_MAX_TOKENS },
-        { S_INIT("no_developer"), QUIRK_NO_DEVELOPER },
-        { S_INIT("strict_keys"), QUIRK_STRICT_KEYS },
-    };
+    struct wire_target t = { .model = S("target"), .traits = { .max_output = 1000 } };
 
     while (words.n > 0) {
         struct str word;
-        bool known = false;
+        struct str value;
 
         str_cut(words, ' ', &word, &words);
-        for (size_t i = 0; i < ARRAY_LEN(quirks); i++) {
-            if (str_eq(word, quirks[i].word)) {
-                t.quirks |= quirks[i].quirk;
-                known = true;
-            }
-        }
-        EXPECT(known || read_trait(&t, word));
+        if (!str_cut(word, '=', &word, &value))
+            value = S("true");
+        EXPECT(traits_set(&t.traits, word, value, a) == NULL);
     }
     return t;
 }
@@ -312,7 +282,7 @@ check_for(const struct golden *g, struct str section, struct str title, struct s
     str_cut(title, ' ', &name, &words);
 
     const struct wire *wire = wire_named(name);
-    struct wire_target target = target_of(words);
+    struct wire_target target = target_of(g->arena, words);
     struct wire_drops drops = { .arena = g->arena };
     struct wire_fault fault = { 0 };
     struct llm_request r = {

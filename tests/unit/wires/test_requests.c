@@ -364,7 +364,7 @@ portable(struct arena *a, const struct flat *from)
 static void
 there_and_back(struct recorded *c, const struct wire *other)
 {
-    struct wire_target target = { .model = S("some-model"), .max_output = 4096 };
+    struct wire_target target = { .model = S("some-model"), .traits = TRAITS(.max_output = 4096) };
     struct wire_drops drops = { .arena = c->arena };
     struct wire_fault fault = { 0 };
     struct llm_request there;

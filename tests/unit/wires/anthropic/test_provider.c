@@ -261,7 +261,7 @@ TEST(a_request_that_outgrows_its_buffer_is_too_large)
 TEST(the_budget_is_always_below_the_limit)
 {
     for (int64_t limit = 1; limit < 5000; limit += 7) {
-        struct wire_target target = { .model = S("m"), .max_output = limit };
+        struct wire_target target = { .model = S("m"), .traits = TRAITS(.max_output = limit) };
 
         EXPECT_INT(send_for(&wire_openai_chat, OP_CHAT,
                        "{'model':'m','reasoning_effort':'high','messages':[{'role':'user',"
@@ -281,7 +281,7 @@ TEST(the_budget_is_always_below_the_limit)
 
 TEST(a_limit_beyond_the_models_own_is_lowered)
 {
-    struct wire_target target = { .model = S("m"), .max_output = 8192 };
+    struct wire_target target = { .model = S("m"), .traits = TRAITS(.max_output = 8192) };
 
     EXPECT_INT(send_for(&wire_openai_chat, OP_CHAT,
                    "{'model':'m','max_tokens':100000,'messages':[{'role':'user','content':'Hi'}]}",

@@ -15,11 +15,16 @@ read_head(enum llm_op op, struct str body)
     return wire_openai_chat.caller->read_head(&r, &fault);
 }
 
-/* The body as a provider with those quirks would get it. */
+static const struct traits none;
+static const struct traits no_options = TRAITS(.no_stream_options = YES);
+static const struct traits old_limit = TRAITS(.max_tokens = YES);
+static const struct traits no_developer = TRAITS(.no_developer = YES);
+
+/* The body as a provider with those traits would get it. */
 static void
-expect_sent(enum llm_op op, struct str body, uint32_t quirks, const char *expected)
+expect_sent(enum llm_op op, struct str body, struct traits traits, const char *expected)
 {
-    struct wire_target t = { .model = S("x"), .quirks = quirks };
+    struct wire_target t = { .model = S("x"), .traits = traits };
     struct wire_edits edits = { .count = 0 };
     struct str pieces[2 * WIRE_EDITS + 1];
     char text[2048];
@@ -41,18 +46,18 @@ expect_sent(enum llm_op op, struct str body, uint32_t quirks, const char *expect
 
 TEST(usage_is_asked_for_in_streams_of_callers_who_did_not)
 {
-    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true}"), 0,
+    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true}"), none,
         "{\"stream_options\":{\"include_usage\":true},\"model\":\"m\",\"stream\":true}");
-    expect_sent(OP_COMPLETE, S(" {\"model\":\"m\",\"stream\":true}"), 0,
+    expect_sent(OP_COMPLETE, S(" {\"model\":\"m\",\"stream\":true}"), none,
         " {\"stream_options\":{\"include_usage\":true},\"model\":\"m\",\"stream\":true}");
-    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true,\"stream_options\":null}"), 0,
+    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true,\"stream_options\":null}"), none,
         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
     expect_sent(OP_CHAT,
-        S("{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\": false}}"), 0,
+        S("{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\": false}}"), none,
         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\": true}}");
-    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true,\"stream_options\":{}}"), 0,
+    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true,\"stream_options\":{}}"), none,
         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
-    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"x\":1}}"), 0,
+    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"x\":1}}"), none,
         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true,\"x\":1}}");
 }
 
@@ -63,10 +68,10 @@ TEST(nothing_is_asked_for_where_it_is_there_or_refused)
     struct str plain = S("{\"model\":\"m\",\"stream\":true}");
     struct str whole = S("{\"model\":\"m\",\"stream\":false}");
 
-    expect_sent(OP_CHAT, asked, 0, asked.p);
-    expect_sent(OP_CHAT, whole, 0, whole.p);
-    expect_sent(OP_EMBED, plain, 0, plain.p);
-    expect_sent(OP_CHAT, plain, QUIRK_NO_STREAM_OPTIONS, plain.p);
+    expect_sent(OP_CHAT, asked, none, asked.p);
+    expect_sent(OP_CHAT, whole, none, whole.p);
+    expect_sent(OP_EMBED, plain, none, plain.p);
+    expect_sent(OP_CHAT, plain, no_options, plain.p);
 }
 
 TEST(options_of_a_stream_are_kept_from_hosts_that_refuse_them)
@@ -81,7 +86,7 @@ TEST(options_of_a_stream_are_kept_from_hosts_that_refuse_them)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
-        expect_sent(OP_CHAT, str_c(bodies[i][0]), QUIRK_NO_STREAM_OPTIONS, bodies[i][1]);
+        expect_sent(OP_CHAT, str_c(bodies[i][0]), no_options, bodies[i][1]);
 }
 
 /* What Anthropic's models signed, told by us, means nothing to hosts of this family; what those
@@ -93,33 +98,33 @@ TEST(proofs_of_another_protocol_are_not_sent_to_hosts_of_this_one)
           "{\"role\":\"assistant\",\"content\":\"b\",\"reasoning_content\":\"hm\","
           "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"id\":\"openclaw_0\"}]},"
           "{\"reasoning_details\":[{\"id\":\"openclaw_0\"}], \"role\":\"assistant\"}]}"),
-        0,
+        none,
         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"},"
         "{\"role\":\"assistant\",\"content\":\"b\"},{\"role\":\"assistant\"}]}");
 
     struct str theirs = S("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\","
                           "\"reasoning_content\":\"hm\",\"reasoning_details\":[{\"id\":null},"
                           "{\"format\":\"anthropic-claude-v1\",\"signature\":\"s\"}]}]}");
-    expect_sent(OP_CHAT, theirs, 0, theirs.p);
+    expect_sent(OP_CHAT, theirs, none, theirs.p);
 }
 
 TEST(old_hosts_get_the_old_names)
 {
-    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"max_completion_tokens\":5}"), QUIRK_MAX_TOKENS,
+    expect_sent(OP_CHAT, S("{\"model\":\"m\",\"max_completion_tokens\":5}"), old_limit,
         "{\"model\":\"m\",\"max_tokens\":5}");
     expect_sent(OP_CHAT, S("{\"model\":\"m\",\"max_completion_tokens\":5,\"max_tokens\":4}"),
-        QUIRK_MAX_TOKENS, "{\"model\":\"m\",\"max_completion_tokens\":5,\"max_tokens\":4}");
+        old_limit, "{\"model\":\"m\",\"max_completion_tokens\":5,\"max_tokens\":4}");
     expect_sent(OP_CHAT,
         S("{\"model\":\"m\",\"messages\":[{\"role\":\"developer\",\"content\":\"a\"},"
           "{\"role\":\"user\",\"content\":\"developer\"}]}"),
-        QUIRK_NO_DEVELOPER,
+        no_developer,
         "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"a\"},"
         "{\"role\":\"user\",\"content\":\"developer\"}]}");
 }
 
 TEST(all_roles_change_however_many_there_are)
 {
-    struct wire_target t = { .quirks = QUIRK_NO_DEVELOPER };
+    struct wire_target t = { .traits = TRAITS(.no_developer = YES) };
     struct wire_edits edits = { .count = 0 };
     char body[4096] = "{\"model\":\"m\",\"messages\":[";
 
