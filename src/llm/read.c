@@ -7,14 +7,6 @@ read_document(struct reading *rd)
     return (struct cursor){ .rd = rd, .j = rd->r->doc };
 }
 
-struct cursor
-read_at(const struct cursor *up, const char *key)
-{
-    return (struct cursor){
-        .rd = up->rd, .j = json_get(up->j, str_c(key)), .up = up, .key = key
-    };
-}
-
 /* --- faults --- */
 
 static struct str
@@ -53,8 +45,8 @@ read_fault(struct cursor c, enum err e, const char *what)
     read_fault_str(c, e, str_c(what));
 }
 
-static void
-fault_too_large(struct reading *rd)
+void
+read_no_memory(struct reading *rd)
 {
     if (rd->err != OK)
         return;
@@ -72,7 +64,7 @@ read_any_text(struct cursor c)
     if (s.p != NULL)
         return s;
     if (json_is(c.j, JSON_STRING))
-        fault_too_large(c.rd);
+        read_no_memory(c.rd);
     return S("");
 }
 

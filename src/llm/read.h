@@ -54,15 +54,22 @@ struct cursor {
 struct cursor read_document(struct reading *rd);
 
 /* A member; absent if `up` is not an object. */
-struct cursor read_at(const struct cursor *up, const char *key);
+static inline struct cursor
+read_at(const struct cursor *up, const char *key)
+{
+    return (struct cursor){ .rd = up->rd, .j = json_get(up->j, str_c(key)), .up = up, .key = key };
+}
 
 /* --- faults --- */
 
-/* Records a fault unless there was one: "PATH: what". `key` names a member of `c`, or is NULL. */
+/* Records a fault unless there was one: "PATH: what". */
 void read_fault(struct cursor c, enum err e, const char *what);
 
 /* The same for a string that `what` does not tell completely. */
 void read_fault_str(struct cursor c, enum err e, struct str what);
+
+/* Records that memory ran out. */
+void read_no_memory(struct reading *rd);
 
 /* --- values; absent and null are the same, and not a fault unless it says so --- */
 

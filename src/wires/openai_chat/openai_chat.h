@@ -1,8 +1,7 @@
 /* openai_chat.h - what the files of the OpenAI Chat wire share.
  *
  *     openai_chat.c     the wire itself: routes, edits in place, words of failures
- *     read_request.c    caller's JSON -> struct llm_request
- *     read_messages.c   ... its messages
+ *     caller.c          caller's JSON -> struct llm_request
  *     write_answer.c    events -> caller's JSON and stream
  *     write_request.c   struct llm_request -> provider's JSON
  *     write_messages.c  ... its messages

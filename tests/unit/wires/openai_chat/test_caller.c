@@ -1,4 +1,4 @@
-#include "wires/openai_chat/read_request.c"
+#include "wires/openai_chat/caller.c"
 #include "tests/test.h"
 
 /* Golden conversations in tests/wire/openai-chat show whole requests and faults; here are the
@@ -220,7 +220,7 @@ TEST(too_many_messages_are_refused)
 
     buf_init(&body, 8 << 20);
     buf_add(&body, S("{\"messages\":[{\"role\":\"user\",\"content\":\"\"}"));
-    for (int i = 0; i < ELEMENTS_MAX; i++)
+    for (int i = 0; i < READ_ELEMENTS_MAX; i++)
         buf_add(&body, S(",{\"role\":\"user\",\"content\":\"\"}"));
     buf_add(&body, S("]}"));
 
