@@ -1,7 +1,7 @@
 /* auth.h - who is asking: API keys looked up by their hash.
  *
- * The table is part of the snapshot and immutable; keys themselves are not kept, only their
- * SHA-256, so neither a log nor a core dump of the table reveals one. (Requests in flight are
+ * The table is part of the snapshot and immutable; keys themselves are not kept, only hashes of
+ * them, so neither a log nor a core dump of the table reveals one. (Requests in flight are
  * counted outside the snapshot: see limit.h.)
  */
 #pragma once
