@@ -65,7 +65,7 @@ move_to(struct buf *b, size_t cap)
 }
 
 char *
-buf_reserve(struct buf *b, size_t n)
+buf_reserve_grow(struct buf *b, size_t n)
 {
     size_t len = buf_len(b);
 
@@ -81,18 +81,11 @@ buf_reserve(struct buf *b, size_t n)
         memmove(b->p, b->p + b->head, len);
         b->head = 0;
         b->tail = len;
-    } else if (!move_to(b, next_cap(b, MAX(len + n, 1)))) {
+    } else if (!move_to(b, next_cap(b, len + n))) {
         b->overflow = true;
         return NULL;
     }
     return b->p + b->tail;
-}
-
-void
-buf_commit(struct buf *b, size_t n)
-{
-    CHECK(n <= b->cap - b->tail);
-    b->tail += n;
 }
 
 void
@@ -108,39 +101,60 @@ buf_add_grow(struct buf *b, struct str s)
     }
 }
 
-enum { DIGITS_MAX = 20 };
-
-/* Writes the digits of `v` so that they end at `end`; returns where they start. */
-static char *
-format_u64(char *end, uint64_t v)
+static size_t
+count_digits(uint64_t v)
 {
-    do {
-        *--end = (char)('0' + v % 10);
-        v /= 10;
-    } while (v != 0);
-    return end;
+    size_t n = 1;
+
+    for (; v >= 10000; v /= 10000)
+        n += 4;
+    return n + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
+/* Writes the digits of `v` so that they end at `end`, two at a time. */
+static inline void
+write_digits(char *end, uint64_t v)
+{
+    static const char pairs[] = "0001020304050607080910111213141516171819"
+                                "2021222324252627282930313233343536373839"
+                                "4041424344454647484950515253545556575859"
+                                "6061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+
+    for (; v >= 100; v /= 100)
+        memcpy(end -= 2, pairs + v % 100 * 2, 2);
+    if (v >= 10)
+        memcpy(end - 2, pairs + v * 2, 2);
+    else
+        end[-1] = (char)('0' + v);
 }
 
 void
 buf_add_u64(struct buf *b, uint64_t v)
 {
-    char digits[DIGITS_MAX];
-    char *end = digits + sizeof(digits);
-    char *p = format_u64(end, v);
+    size_t n = count_digits(v);
+    char *p = buf_reserve(b, n);
 
-    buf_add(b, str_make(p, (size_t)(end - p)));
+    if (p == NULL)
+        return;
+    write_digits(p + n, v);
+    b->tail += n;
 }
 
 void
 buf_add_i64(struct buf *b, int64_t v)
 {
-    char digits[DIGITS_MAX + 1];
-    char *end = digits + sizeof(digits);
-    char *p = format_u64(end, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+    bool minus = v < 0;
+    uint64_t most = minus ? 0 - (uint64_t)v : (uint64_t)v;
+    size_t n = count_digits(most) + minus;
+    char *p = buf_reserve(b, n);
 
-    if (v < 0)
-        *--p = '-';
-    buf_add(b, str_make(p, (size_t)(end - p)));
+    if (p == NULL)
+        return;
+    write_digits(p + n, most);
+    if (minus)
+        p[0] = '-';
+    b->tail += n;
 }
 
 void

@@ -35,21 +35,38 @@ buf_str(const struct buf *b)
     return (struct str){ b->p != NULL ? b->p + b->head : "", b->tail - b->head };
 }
 
+/* The slow halves of buf_reserve() and buf_add(). */
+char *buf_reserve_grow(struct buf *b, size_t n) MUST_CHECK;
+void buf_add_grow(struct buf *b, struct str s);
+
+/* Are there `n` bytes, at least one, of room in the allocation? Its size never exceeds the limit. */
+static inline bool
+buf_has_room(const struct buf *b, size_t n)
+{
+    return LIKELY(n - 1 < b->cap - b->tail && !b->overflow);
+}
+
 /* Room for `n` more bytes, to be filled by the caller and then announced with buf_commit().
  * NULL when the limit or memory forbids it (marks overflow). */
-char *buf_reserve(struct buf *b, size_t n) MUST_CHECK;
-void buf_commit(struct buf *b, size_t n);
+MUST_CHECK static inline char *
+buf_reserve(struct buf *b, size_t n)
+{
+    return buf_has_room(b, n) ? b->p + b->tail : buf_reserve_grow(b, n);
+}
 
-/* The slow half of buf_add(). */
-void buf_add_grow(struct buf *b, struct str s);
+static inline void
+buf_commit(struct buf *b, size_t n)
+{
+    CHECK(n <= b->cap - b->tail);
+    b->tail += n;
+}
 
 /* buf_add() for the places that append many literals for each request: always inlined, for copying
  * a text of constant length takes a few instructions. */
 static INLINED void
 buf_add_inlined(struct buf *b, struct str s)
 {
-    /* One comparison checks 1 <= n <= room; the capacity never exceeds the limit. */
-    if (LIKELY(s.n - 1 < b->cap - b->tail && !b->overflow)) {
+    if (buf_has_room(b, s.n)) {
         memcpy(b->p + b->tail, s.p, s.n);
         b->tail += s.n;
     } else {

@@ -70,7 +70,7 @@ skip_blanks(const char *p, const char *end)
         if (*p != ' ' && *p != '\n' && *p != '\r' && *p != '\t')
             break;
         p++;
-        while (end - p >= 8 && json_load64(p) == JSON_ONES * ' ')    /* indentation */
+        while (end - p >= 8 && *p == ' ' && json_load64(p) == JSON_ONES * ' ')    /* indentation */
             p += 8;
     }
     return p;

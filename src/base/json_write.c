@@ -73,30 +73,77 @@ json_add_escaped(struct buf *b, struct str s)
     buf_add(b, str_make(run, (size_t)(end - run)));
 }
 
+/* Copies `n` bytes, which must not be 0, unless one of them has to be escaped: then false, and some of
+ * them are copied. What is left of a word is done together with bytes before it. */
+static inline bool
+copy_plain(char *to, const char *from, size_t n)
+{
+#ifdef __SSE2__
+    if (n >= 16) {
+        size_t last = n - 16;
+
+        for (size_t i = 0; i < last; i += 16) {
+            if (json_special_mask(from + i) != 0)
+                return false;
+            memcpy(to + i, from + i, 16);
+        }
+        memcpy(to + last, from + last, 16);
+        return json_special_mask(from + last) == 0;
+    }
+#endif
+    if (n >= 8) {
+        size_t last = n - 8;
+
+        for (size_t i = 0; i < last; i += 8) {
+            if (json_special_bytes(json_load64(from + i)) != 0)
+                return false;
+            memcpy(to + i, from + i, 8);
+        }
+        memcpy(to + last, from + last, 8);
+        return json_special_bytes(json_load64(from + last)) == 0;
+    }
+    if (n >= 4) {
+        uint32_t first, last;
+
+        memcpy(&first, from, 4);
+        memcpy(&last, from + n - 4, 4);
+        memcpy(to, &first, 4);
+        memcpy(to + n - 4, &last, 4);
+        return json_special_bytes((uint64_t)first << 32 | last) == 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!json_is_plain(from[i]))
+            return false;
+        to[i] = from[i];
+    }
+    return true;
+}
+
 /* The fast path for strings that need no escapes and fit the allocated buffer. False for others. */
 static inline bool
 add_plain(struct buf *b, struct str s)
 {
-    if (b->overflow || b->cap - b->tail < 2 || s.n > b->cap - b->tail - 2 || s.n == 0 ||
-        json_skip_plain(s.p, s.p + s.n) != s.p + s.n)
+    if (s.n == 0 || !buf_has_room(b, s.n + 2) || !copy_plain(b->p + b->tail + 1, s.p, s.n))
         return false;
-
-    char *p = b->p + b->tail;
-    p[0] = '"';
-    memcpy(p + 1, s.p, s.n);
-    p[s.n + 1] = '"';
+    b->p[b->tail] = '"';
+    b->p[b->tail + s.n + 1] = '"';
     b->tail += s.n + 2;
     return true;
+}
+
+NOINLINE static void
+add_any(struct buf *b, struct str s)
+{
+    buf_add_c(b, '"');
+    json_add_escaped(b, s);
+    buf_add_c(b, '"');
 }
 
 void
 json_add_str(struct buf *b, struct str s)
 {
-    if (LIKELY(add_plain(b, s)))
-        return;
-    buf_add_c(b, '"');
-    json_add_escaped(b, s);
-    buf_add_c(b, '"');
+    if (!add_plain(b, s))
+        add_any(b, s);
 }
 
 void

@@ -163,6 +163,44 @@ TEST(reserved_room_counts_only_once_committed)
     buf_fini(&b);
 }
 
+TEST(numbers_around_each_power_of_ten)
+{
+    struct buf b;
+    char expected[64];
+    uint64_t power = 1;
+
+    buf_init(&b, 64);
+    for (int digits = 1; digits <= 20; digits++) {
+        for (uint64_t v = power - 1; v <= power + 1; v++) {
+            buf_truncate(&b, 0);
+            buf_add_u64(&b, v);
+            buf_add_i64(&b, -(int64_t)(v & INT64_MAX));
+            (void)snprintf(expected, sizeof(expected), "%llu%lld", (unsigned long long)v,
+                -(long long)(v & INT64_MAX));
+            EXPECT_STR(buf_str(&b), expected);
+        }
+        power *= 10;
+    }
+    buf_fini(&b);
+}
+
+TEST(a_number_that_does_not_fit_is_not_written_in_part)
+{
+    struct buf b;
+
+    buf_init(&b, 5);
+    buf_add_u64(&b, 123456);
+    EXPECT(b.overflow && buf_len(&b) == 0);
+    buf_truncate(&b, 0);
+    buf_add_i64(&b, -12345);
+    EXPECT(b.overflow && buf_len(&b) == 0);
+    buf_truncate(&b, 0);
+    buf_add_i64(&b, -1234);
+    EXPECT(!b.overflow);
+    EXPECT_STR(buf_str(&b), "-1234");
+    buf_fini(&b);
+}
+
 TEST(reserving_zero_bytes_returns_a_pointer)
 {
     struct buf b;

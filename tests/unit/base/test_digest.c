@@ -52,6 +52,20 @@ TEST(hexadecimal_is_lower_case_and_ends_with_a_nul)
     EXPECT(out[0] == '\0');
 }
 
+TEST(every_byte_has_its_two_digits_wherever_it_is)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        uint8_t bytes[7];
+        char out[15], expected[15];
+
+        memset(bytes, (int)i, sizeof(bytes));
+        digest_hex(bytes, sizeof(bytes), out);
+        for (size_t k = 0; k < sizeof(bytes); k++)
+            (void)snprintf(expected + 2 * k, 3, "%02x", i);
+        EXPECT(strcmp(out, expected) == 0);
+    }
+}
+
 struct pair {
     struct str plain;
     const char *coded;

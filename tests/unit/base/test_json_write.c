@@ -32,6 +32,35 @@ TEST(quotes_backslashes_and_controls_are_escaped)
         "\"a long line, and then\\nanother one, \\\"quoted\\\"\"");
 }
 
+TEST(one_character_that_needs_an_escape_is_found_wherever_it_is)
+{
+    char text[40], expected[80];
+
+    for (size_t n = 1; n <= sizeof(text); n++) {
+        for (size_t at = 0; at <= n; at++) {    /* at == n: none */
+            struct buf b;
+
+            for (size_t i = 0; i < n; i++)
+                text[i] = (char)('a' + i % 26);
+            if (at < n)
+                text[at] = at % 2 != 0 ? '"' : '\\';
+            int before = (int)at, after = at < n ? (int)(n - at - 1) : 0;
+            (void)snprintf(expected, sizeof(expected), "\"%.*s%s%.*s\"", before, text,
+                at == n       ? ""
+                : at % 2 != 0 ? "\\\""
+                              : "\\\\",
+                after, text + n - after);
+            buf_init(&b, 200);
+            for (int warm = 0; warm < 2; warm++) {    /* without, then with room in the buffer */
+                buf_truncate(&b, 0);
+                json_add_str(&b, str_make(text, n));
+                EXPECT_STR(buf_str(&b), expected);
+            }
+            buf_fini(&b);
+        }
+    }
+}
+
 TEST(invalid_utf8_becomes_replacement_characters)
 {
     EXPECT_WRITTEN(S("a\x80z"), "\"a\xef\xbf\xbdz\"");
