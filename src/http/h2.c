@@ -424,10 +424,12 @@ on_read_body(nghttp2_session *session, int32_t id, uint8_t *room, size_t size, u
     nghttp2_data_source *source, void *arg)
 {
     struct h2_stream *s = stream_of(session, id);
+    const struct h2 *h2 = arg;
 
     (void)room;
     (void)source;
-    (void)arg;
+    if (buf_len(&h2->out) >= WRITE_BYTES)
+        return NGHTTP2_ERR_PAUSE;    /* until that is written */
     if (s == NULL || s->unwanted)
         return NGHTTP2_ERR_DEFERRED;
     size_t n = h2_stream_next(s, size);

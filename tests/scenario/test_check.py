@@ -185,6 +185,22 @@ def test_secrets_that_everybody_may_read_are_reported(tmp_path):
     assert str(key) in lines[0] and str(secret) in lines[1]
 
 
+def test_secrets_that_kubernetes_mounts_are_not_reported(tmp_path):
+    """All in the container may read them, and chmod cannot change that."""
+    version = tmp_path / "mount" / "..2026_01_01_00_00_00.123456789"
+    version.mkdir(parents=True)
+    (version / "secret").write_text(canary("client") + "\n")
+    os.chmod(version / "secret", 0o644)
+    (tmp_path / "mount" / "..data").symlink_to(version.name)
+    (tmp_path / "mount" / "secret").symlink_to("..data/secret")
+    (tmp_path / "copy").write_text(canary("client") + "2\n")
+    os.chmod(tmp_path / "copy", 0o644)
+    (tmp_path / "link").symlink_to("copy")
+    keys = [{"name": "a", "key": f"file:{tmp_path}/mount/secret"}, {"name": "b", "key": f"file:{tmp_path}/link"}]
+    _, lines, _ = check(written(tmp_path, {"server": {"listen": "127.0.0.1:0"}, "auth": {"keys": keys}, "providers": LAB}))
+    assert len(lines) == 1 and "every user of this machine may read" in lines[0] and f"{tmp_path}/link" in lines[0]
+
+
 # --- what is doubtful ---
 
 DOUBTS = {

@@ -718,3 +718,28 @@ def test_a_large_stream_is_folded_into_a_document_only_when_it_is_complete(make,
         assert answer.json()["choices"][0]["message"]["content"] == text * 600
     else:
         assert answer.status_code == 502 and answer.json()["error"]["code"] == "upstream_truncated"
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_large_document_becomes_the_stream_that_was_asked_for(make, caller):
+    """A helper thread reads it; what it holds is given back."""
+    text = "0123456789" * 60_000
+    message = {"role": "assistant", "content": text}
+    whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+             "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}
+    lab = make.upstream(lambda conn: conn.answer(200, json.dumps(whole).encode()))
+    gateway = make.gateway({"providers": {"lab": lab.provider()}}, workers=1)
+    path = "/v1/messages" if caller == "anthropic" else "/v1/chat/completions"
+    answer = gateway.post(path, {"model": "lab/m", "max_tokens": 50, "stream": True,
+                                 "messages": [{"role": "user", "content": "x"}]})
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    if caller == "anthropic":
+        said = "".join(e["delta"].get("text", "") for e in events if e["type"] == "content_block_delta")
+        assert events[-1]["type"] == "message_stop"
+    else:
+        said = "".join(c["delta"].get("content") or "" for e in events for c in e["choices"])
+        assert answer.text.rstrip().endswith("data: [DONE]")
+    assert said == text
+    wait_until(lambda: held_by(gateway) == 0, "everything to be given back")

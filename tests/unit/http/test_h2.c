@@ -1,12 +1,31 @@
 /* test_h2.c - requests over HTTP/2: shared, paused, cancelled, refused, cut; and servers that
  * misbehave. */
+#include "net/sock.h"
+
+/* What h2.c writes is swallowed while `swallows` is set, as by a peer that is always faster. */
+static bool swallows;
+static uint64_t swallowed;
+static void write_or_swallow(struct sock *s, const struct str *pieces, size_t count);
+#define sock_write write_or_swallow
 #include "http/h2.c"
+#undef sock_write
 
 #include "http/client_call.h"
 #include "net/sock_priv.h"
 #include "tests/unit/http/h2_peer.h"
 
 static const char only_h2[] = "\x02h2";
+
+static void
+write_or_swallow(struct sock *s, const struct str *pieces, size_t count)
+{
+    if (!swallows) {
+        sock_write(s, pieces, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        swallowed += pieces[i].n;
+}
 
 static bool
 is_over(struct record *r)
@@ -124,7 +143,7 @@ TEST(many_calls_share_one_connection)
         ask(t.w, &r[i], S("hello"));
     }
     until_asked(&p, CALLS + 1);
-    for (unsigned i = CALLS; i != 0; i--)    /* the last one first */
+    for (unsigned i = CALLS; i != 0; i--) /* the last one first */
         peer_answer(&p, &p.streams[i], 1000 * i, true);
     for (int i = 0; i < CALLS; i++) {
         UNTIL(&p, is_over(&r[i]));
@@ -445,7 +464,7 @@ TEST(goaway_finishes_old_streams_and_sends_new_ones_elsewhere)
     peer_answer(&p, &p.streams[1], 4, true);
     UNTIL(&p, is_over(&old));
     EXPECT(old.ended);
-    UNTIL(&p, p.gone);    /* behind its last stream it is closed */
+    UNTIL(&p, p.gone); /* behind its last stream it is closed */
     finish(&old);
     finish(&new);
     tls_world_close(&t);
@@ -492,11 +511,11 @@ TEST(a_stream_that_is_always_refused_fails_when_its_time_is_over)
             nghttp2_submit_rst_stream(p.session, 0, p.streams[i].id, NGHTTP2_REFUSED_STREAM);
     }
     EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
-    EXPECT(r.resent >= 2 && r.resent <= 6);    /* at once, then after 10 ms, 20 ms, 40 ms */
+    EXPECT(r.resent >= 2 && r.resent <= 6); /* at once, then after 10 ms, 20 ms, 40 ms */
     EXPECT_INT(p.count, 2 + r.resent);
     finish(&r);
 
-    prepare(t.w, &r, S("x"));    /* and cancelled while it pauses */
+    prepare(t.w, &r, S("x")); /* and cancelled while it pauses */
     begin(t.w, &r);
     unsigned first = p.count;
     for (unsigned i = first; i < first + 4; i++) {
@@ -543,7 +562,7 @@ TEST(many_calls_succeed_although_each_connection_accepts_few)
         resent += r[i].resent;
         finish(&r[i]);
     }
-    EXPECT(resent > CALLS);    /* most of them more than once */
+    EXPECT(resent > CALLS); /* most of them more than once */
     tls_world_close(&t);
     for (unsigned i = 0; i < used; i++)
         peer_close(&p[i]);
@@ -558,7 +577,7 @@ TEST(a_request_that_was_lost_with_a_reused_connection_is_reported)
     open_known(&t, &p, 100);
     ask(t.w, &r, S("x"));
     pause_ms(20);
-    peer_close(&p);    /* whatever it read, it said nothing since the last answer */
+    peer_close(&p); /* whatever it read, it said nothing since the last answer */
     EXPECT(becomes(&r.over, 1));
     EXPECT_INT(r.why, ERR_UPSTREAM_STALE);
     EXPECT_INT(r.resent, 0);
@@ -737,7 +756,7 @@ static const struct {
     struct str frames;
     enum err why;
 } wrong[] = {
-    { "a body shorter than its length",    /* content-length: 5, then "abc" and the end */
+    { "a body shorter than its length", /* content-length: 5, then "abc" and the end */
         S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
                "5\0\0\3\0\1\0\0\0\3"
                "abc"),
@@ -831,10 +850,10 @@ TEST(a_flood_of_useless_frames_ends_the_connection)
 {
     static const struct str floods[] = {
         S_INIT("\0\0\x08\6\1\0\0\0\0"
-               "12345678"),                        /* answers to PINGs that were never sent */
-        S_INIT("\0\0\0\4\0\0\0\0\0"),              /* SETTINGS */
-        S_INIT("\0\0\5\2\0\0\0\0\5\0\0\0\0\0"),    /* PRIORITY */
-        S_INIT("\0\0\4\x08\0\0\0\0\0\0\0\0\1"),    /* WINDOW_UPDATE */
+               "12345678"),                     /* answers to PINGs that were never sent */
+        S_INIT("\0\0\0\4\0\0\0\0\0"),           /* SETTINGS */
+        S_INIT("\0\0\5\2\0\0\0\0\5\0\0\0\0\0"), /* PRIORITY */
+        S_INIT("\0\0\4\x08\0\0\0\0\0\0\0\0\1"), /* WINDOW_UPDATE */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(floods); i++) {
@@ -1005,7 +1024,7 @@ TEST(a_server_that_answers_no_ping_is_dead)
 
 TEST(a_server_that_answers_a_ping_may_stay_silent)
 {
-    static const char pong[] = "\0\0\0\4\0\0\0\0\0"    /* its settings */
+    static const char pong[] = "\0\0\0\4\0\0\0\0\0" /* its settings */
                                "\0\0\x08\6\1\0\0\0\0\0\0\0\0\0\0\0\0";
     struct alone a;
 
@@ -1017,6 +1036,33 @@ TEST(a_server_that_answers_a_ping_may_stay_silent)
     EXPECT_INT(write(a.fd, pong, sizeof(pong) - 1), sizeof(pong) - 1);
     run_for(&a, 30);
     EXPECT_INT(a.failed, 0);
+    h2_cancel(s);
+    h2_destroy(a.h2);
+    alone_close(&a);
+}
+
+TEST(however_fast_the_server_reads_one_turn_sends_a_bounded_part_of_a_body)
+{
+    enum { BODY = 12 << 20, PART = WRITES_PER_TURN * (WRITE_BYTES + 32 * 1024) };
+    static const char windows[] = "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff" /* of streams */
+                                  "\0\0\4\x08\0\0\0\0\0\x7f\x00\x00\x00";  /* of all */
+    static char body[BODY];
+    struct alone a;
+
+    alone_open(&a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100 });
+    EXPECT_INT(write(a.fd, windows, sizeof(windows) - 1), sizeof(windows) - 1);
+    run_for(&a, 10);
+    a.request.method = S("POST");
+    a.request.body[0] = str_make(body, BODY);
+    a.request.body_count = 1;
+    swallowed = 0;
+    swallows = true;
+    struct h2_stream *s = h2_start(a.h2, &a.request, &alone_stream, &a);
+    for (int i = 0; i < 100 && swallowed < BODY; i++)
+        run_for(&a, 10);
+    swallows = false;
+    EXPECT(swallowed >= BODY);
+    EXPECT(loop_longest_turn(a.loop) <= PART);
     h2_cancel(s);
     h2_destroy(a.h2);
     alone_close(&a);
