@@ -161,6 +161,56 @@ check_key_names(const struct conf_auth *auth, struct conf_problems *problems)
     map_destroy(names);
 }
 
+static bool
+is_route_id(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!(s.p[i] >= 'a' && s.p[i] <= 'z') && s.p[i] != '_')
+            return false;
+    return s.n != 0;
+}
+
+/* An entry of a key's routes that could not match any request. */
+static const char *
+route_problem(struct str entry)
+{
+    static const struct str methods[] = { S_INIT("GET"), S_INIT("HEAD"), S_INIT("POST"),
+        S_INIT("PUT"), S_INIT("PATCH"), S_INIT("DELETE") };
+    struct str method, pattern;
+    bool known = false;
+
+    if (!str_cut(entry, ' ', &method, &pattern)) {
+        bool fits = is_route_id(entry) || str_starts(entry, S("/")) || str_starts(entry, S("*"));
+
+        return fits ? NULL : "is neither the id of a route nor a path; a path starts with /";
+    }
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        known = known || str_eq(method, methods[i]);
+    pattern = str_trim(pattern);
+    if (!known)
+        return "does not start with a method; write GET, HEAD, POST, PUT, PATCH or DELETE before "
+               "the path, or only the path";
+    if (!str_starts(pattern, S("/")) && !str_starts(pattern, S("*")))
+        return "has no path after its method; a path starts with /";
+    return NULL;
+}
+
+static void
+check_key_routes(const struct conf_auth *auth, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < auth->key_count; i++) {
+        const struct conf_strs *routes = &auth->keys[i].routes;
+
+        for (size_t j = 0; j < routes->count; j++) {
+            const char *problem = route_problem(routes->list[j].v);
+
+            if (problem != NULL)
+                conf_problem(problems, routes->list[j].mark, "'auth.keys[%zu].routes[%zu]' %s", i,
+                    j, problem);
+        }
+    }
+}
+
 static void
 check_providers(const struct conf *c, struct conf_problems *problems)
 {
@@ -422,6 +472,7 @@ cross_check(struct conf *c, struct conf_problems *problems)
     settle_auth_mode(c, problems);
     settle_defaults(c);
     check_key_names(&c->auth, problems);
+    check_key_routes(&c->auth, problems);
     check_providers(c, problems);
     if (problems->count != 0)
         return;    /* warnings could be consequences of the errors */

@@ -249,7 +249,7 @@ form_is_local(struct str address)
     if (!cut_authority(address, &host, &brackets, &port))
         return false;
     if (brackets)
-        return str_eq(host, S("::1"));
+        return str_eq(str_make(host.p, str_chr(host, '%')), S("::1"));    /* in whatever zone */
     return str_ieq(host, S("localhost")) || (str_starts(host, S("127.")) && is_ipv4(host));
 }
 

@@ -440,11 +440,28 @@ utf8_length(struct str s)
     return overlong || surrogate || beyond ? 0 : n;
 }
 
-/* Rejects bytes that are not text before libfyaml reads them. */
+static bool
+is_blank_or_end(struct str s)
+{
+    return s.n == 0 || s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\n' || s.p[0] == '\r';
+}
+
+/* Does "? " start here, after `before`? It begins an explicit key, which no configuration needs, and
+ * on which libfyaml frees memory twice when what follows is malformed. */
+static bool
+is_explicit_key(struct str text, char before)
+{
+    return text.p[0] == '?' && is_blank_or_end(str_skip(text, 1)) &&
+           strchr(" \t\n\r[{,:", before) != NULL;
+}
+
+/* Rejects bytes that are not text, and what libfyaml cannot be trusted with, before it reads them. */
 static bool
 text_is_clean(struct str text, struct conf_problems *problems)
 {
     struct conf_mark at = { 1, 1 };
+    char before = '\n';
+    bool comment = false;
 
     if (text.n > YAML_BYTES_MAX) {
         conf_problem(
@@ -468,6 +485,14 @@ text_is_clean(struct str text, struct conf_problems *problems)
                 "directives (%%) are not supported; remove the line, or put the text in quotes");
             return false;
         }
+        comment = c != '\n' && (comment || (c == '#' && is_blank_or_end(str_make(&before, 1))));
+        if (!comment && is_explicit_key(text, before)) {
+            conf_problem(problems, at,
+                "a question mark between blanks starts a key in YAML, which is not supported; "
+                "remove the blank before it");
+            return false;
+        }
+        before = (char)c;
         at = c == '\n' ? (struct conf_mark){ at.line + 1, 1 }
                        : (struct conf_mark){ at.line, at.column + 1 };
         text = str_skip(text, n);

@@ -82,6 +82,8 @@ attempt_failure(struct attempt *a, enum err why, const char *detail)
         has_detail ? ": " : "", has_detail ? detail : "");
     if (why == ERR_UPSTREAM_PROTOCOL)
         (void)wrong_url_explain(a, &e);
+    if (why == ERR_UPSTREAM_TLS && has_detail && strstr(detail, TLS_NOT_ACCEPTED) != NULL)
+        e.permanent = true;
     return e;
 }
 
@@ -176,6 +178,7 @@ prepare(struct attempt *a)
     in->events = a->filters.first;
     in->secrets = a->hold->snapshot->secrets;
     in->asked_stream = x->request.stream;
+    in->names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;
     in->reader.wire = a->target->provider->wire;
     in->reader.op = x->request.op;
     in->reader.choices = x->request.n;

@@ -146,6 +146,9 @@ stage_authenticate(struct exchange *x)
             "this API key may not use this route, which is not a model call; to allow it, add to "
             "the key's routes: '%s', or '" STR_FMT " " STR_FMT "'",
             x->endpoint->id, STR_ARG(x->method), STR_ARG(x->path.text));
+    if (x->endpoint->op == OP_RELAY && needs_key && passed_path_has_key(x))
+        return exchange_fail(x, ERR_BAD_REQUEST,
+            "the path contains an API key of this gateway, which providers must not get");
     if (x->endpoint->local == NULL)
         return STEP_NEXT;
     x->endpoint->local(x);

@@ -152,6 +152,11 @@ read_error(struct intake *in, bool ended)
 
     in->reading = body;
     in->reader.wire->provider->read_error(scratch, in->status, body, &e);
+    if (in->names_no_model && e.kind == ERR_UPSTREAM_NO_MODEL) {
+        if (str_eq(e.message, str_c(err_row(e.kind)->sentence)))
+            e.message = S("the provider answered with status 404");
+        e.kind = ERR_BAD_REQUEST;
+    }
     bool fit = keep_error(in, &e);
     in->reading = S("");
     arena_rewind(scratch, mark);

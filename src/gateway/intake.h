@@ -40,6 +40,7 @@ struct intake {
     struct str content_type;    /* empty if it cannot be shown */
     struct str location;        /* of a redirect */
     const struct secrets *secrets;
+    bool names_no_model;    /* the request: 404 means something else that does not exist */
 
     struct framing_reader framing;
     struct wire_reader reader;

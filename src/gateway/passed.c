@@ -1,8 +1,6 @@
 /* passed.c - reads the head of a request that is only passed through. */
 #include "gateway/passed.h"
 
-#define KEY_LEAST_BYTES 8    /* of an API key looked for in a query */
-
 /* Parameters in which clients send API keys. */
 static const struct str credential_names[] = {
     S_INIT("key"),
@@ -24,6 +22,20 @@ plain_text(struct exchange *x, struct str text)
     struct str plain = http_decode_percent(x->arena, text);
 
     return plain.p != NULL ? plain : text;
+}
+
+bool
+passed_path_has_key(struct exchange *x)
+{
+    const struct auth_table *auth = x->hold->snapshot->auth;
+    struct str segment;
+
+    for (struct str rest = x->path.text; rest.n != 0;) {
+        (void)str_cut(rest, '/', &segment, &rest);
+        if (segment.n >= KEY_LEAST_BYTES && auth_is_key(auth, plain_text(x, segment)))
+            return true;
+    }
+    return false;
 }
 
 static bool

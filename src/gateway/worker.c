@@ -118,6 +118,7 @@ publish(struct worker *w)
     metric_set(&m->exchanges, w->exchange_count);
     metric_set(&m->streams, w->stream_count);
     metric_set(&m->open_connections, connections);
+    metric_set(&m->connections_dropped, server_dropped(w->server));
     metric_set(&m->upstream_calls, client_calls_open(w->client));
     metric_set(&m->upstream_idle, client_idle(w->client));
     metric_set(&m->dns_lookups, dns.lookups);

@@ -10,14 +10,25 @@
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 #define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
 
+/* A field of the client that goes to the provider; empty if it is missing, or contains the client's
+ * own API key. */
+static struct str
+own_field(const struct exchange *x, struct str name)
+{
+    const struct http_fields *fields = &server_head(x->q)->fields;
+    struct str value = http_field_get(fields, name);
+    bool checked = value.n >= KEY_LEAST_BYTES && exchange_conf(x)->auth.mode != AUTH_NONE;
+    struct str key = checked ? auth_credential(fields) : S("");
+
+    return key.n < KEY_LEAST_BYTES || str_find(value, key) == value.n ? value : S("");
+}
+
 static void
 add_forwarded(
     const struct exchange *x, const struct wire *wire, struct buf *out, bool *ret_own_version)
 {
-    const struct http_fields *fields = &server_head(x->q)->fields;
-
     for (const char *const *name = wire->provider->forward; name != NULL && *name != NULL; name++) {
-        struct str value = http_field_get(fields, str_c(*name));
+        struct str value = own_field(x, str_c(*name));
         if (value.n == 0)
             continue;
         http_add_field(out, str_c(*name), value);
@@ -39,7 +50,7 @@ static const struct str resource_fields[] = {
 static void
 add_given(const struct exchange *x, struct str name, struct buf *out)
 {
-    struct str value = http_field_get(&server_head(x->q)->fields, name);
+    struct str value = own_field(x, name);
 
     if (value.n != 0)
         http_add_field(out, name, value);
@@ -59,8 +70,8 @@ request_fields(struct attempt *a, bool same_wire)
 
     CHECK(buf_len(out) == 0);
     if (r->op == OP_RELAY) {
-        struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
-        struct str accept = http_field_get(&server_head(x->q)->fields, S("accept"));
+        struct str type = own_field(x, S("content-type"));
+        struct str accept = own_field(x, S("accept"));
         if (type.n != 0)
             http_add_field(out, S("Content-Type"), type);
         http_add_field(out, S("Accept"), accept.n != 0 ? accept : S("*/*"));
@@ -85,7 +96,7 @@ request_fields(struct attempt *a, bool same_wire)
         buf_add(out, p->wire->provider->fields);
     buf_add(out, p->fields);
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
-    if (x->trace.state.n != 0)
+    if (x->trace.state.n != 0 && own_field(x, S("tracestate")).n != 0)
         http_add_field(out, S("tracestate"), x->trace.state);
     struct str s = arena_str(x->request.arena, buf_str(out));
     buf_reset(out, SIZE_MAX);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "http/server_conn.h"
 
 static const struct server_limits default_limits = {
@@ -105,6 +106,13 @@ void
 server_accept_role(struct server *s, struct sock *sock, unsigned role)
 {
     if (s->connections >= s->limits.connections + SERVER_OVERFLOW_CONNECTIONS) {
+        struct str peer = sock_peer(sock);
+
+        s->dropped++;
+        log_warn(NULL,
+            "too many connections are open (server.limits.connections: %u) for even an error "
+            "message: one from " STR_FMT " was closed without an answer",
+            s->limits.connections, STR_ARG(peer.n != 0 ? peer : S("a Unix socket")));
         sock_close(sock);
         return;
     }
@@ -295,6 +303,12 @@ unsigned
 server_connections(const struct server *s)
 {
     return s->connections;
+}
+
+uint64_t
+server_dropped(const struct server *s)
+{
+    return s->dropped;
 }
 
 unsigned

@@ -93,6 +93,9 @@ void server_drain(struct server *s);
  * free descriptors. False if none is idle. */
 bool server_make_room(struct server *s);
 unsigned server_connections(const struct server *s);
+
+/* Connections closed without an answer because even those to be refused were too many. */
+uint64_t server_dropped(const struct server *s);
 unsigned server_requests_open(const struct server *s);
 
 /* Closes every connection; `gone` is called for open requests. NULL is a no-op. */

@@ -40,6 +40,7 @@ struct server {
     struct server_request *first;    /* list of all connections */
     unsigned connections;
     unsigned requests_open;
+    uint64_t dropped;             /* connections closed without an answer */
     uint64_t no_room_until_ms;    /* the last search found no idle connection */
     bool leaving;                 /* every response closes its connection */
     bool draining;                /* idle connections are closed too */

@@ -432,6 +432,7 @@ static void
 finish(struct arena *a, const struct fail_words *words, int status, struct llm_error *ret)
 {
     ret->kind = kind_of(words, status, ret);
+    ret->permanent = status == 501 || status == 505;
     if (ret->message.n == 0)
         ret->message = str_c(err_row(ret->kind)->sentence);
     /* Otherwise the provider's message would read as if the caller's own key were wrong. */

@@ -71,7 +71,7 @@ tls_reason(const SSL *ssl, char *room, size_t size)
 
     if (verified != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
         snprintf(
-            room, size, "certificate not accepted: %s", X509_verify_cert_error_string(verified));
+            room, size, TLS_NOT_ACCEPTED ": %s", X509_verify_cert_error_string(verified));
     else if (e != 0 && ERR_SYSTEM_ERROR(e))
         snprintf(room, size, "%s", strerror(ERR_GET_REASON(e)));
     else

@@ -15,6 +15,9 @@ struct tls_context;
 struct tls_context *tls_server_create(
     const char *cert_path, const char *key_path, char *why, size_t why_size) MUST_CHECK;
 
+/* How the reason of a failed handshake begins when the peer's certificate is to blame. */
+#define TLS_NOT_ACCEPTED "certificate not accepted"
+
 /* A client's context. `ca_path`: PEM bundle; NULL: what SSL_CERT_FILE and SSL_CERT_DIR name, else the
  * system's. `insecure` skips verification (tests and labs; the configuration warns of it). */
 struct tls_context *tls_client_create(

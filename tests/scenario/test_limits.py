@@ -119,6 +119,18 @@ def test_connections_beyond_the_limit_get_503(make, mock):
     wait_until(lambda: gateway.get("/livez").status_code == 200, "room again")
 
 
+def test_connections_closed_without_an_answer_are_counted_and_logged(make, mock):
+    gateway = make.gateway(config_of(mock, limits={"connections": 10}), workers=1)
+    assert gateway.metrics().value("openclaw_connections_dropped_total") == 0
+    held = [gateway.raw() for _ in range(100)]        # ten are served, 64 get an error
+    wait_until(lambda: gateway.metrics().value("openclaw_connections_dropped_total") >= 20, "the count")
+    wait_until(lambda: "closed without an answer" in gateway.stderr(), "the log to say so")
+    told = [line for line in gateway.stderr().splitlines() if "closed without an answer" in line]
+    assert "server.limits.connections: 10" in told[0] and "127.0.0.1" in told[0] and len(told) < 5
+    for client in held:
+        client.close()
+
+
 # --- too slow ---
 
 def test_a_client_that_reads_nothing_slows_the_provider(make, mock):

@@ -157,3 +157,24 @@ def test_what_is_no_model_call_goes_to_the_next_provider_while_nothing_was_sent(
         "models": {"both": {"targets": ["one/m", "two/m"]}}})
     assert gateway.post("/v1/fine_tuning", {"model": "both"}).status_code == 200
     assert len(second.requests) == 1
+
+
+@pytest.mark.parametrize("status, retry", [(500, "true"), (501, "false"), (505, "false"), (503, "true")])
+def test_what_a_provider_cannot_do_is_not_worth_a_retry(make, status, retry):
+    upstream = make.upstream(lambda conn: conn.answer(status, b'{"error": {"message": "no"}}'))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"})
+    assert gateway.get("/v1/files").headers["x-should-retry"] == retry
+    assert gateway.chat("lab/m").headers["x-should-retry"] == retry
+
+
+@pytest.mark.parametrize("body, message", [
+    (b'{"error": {"message": "No such File object: f", "type": "invalid_request_error"}}', "No such File object: f"),
+    (b'{"detail": {"what": 5}}', "the provider answered with status 404")], ids=["with a message", "unknown"])
+def test_a_404_on_a_route_without_a_model_is_not_about_a_model(make, body, message):
+    upstream = make.upstream(lambda conn: conn.answer(404, body))
+    gateway = make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"})
+    answer = gateway.get("/v1/files/f")
+    assert answer.status_code == 404 and answer.content == body
+    line = gateway.access_of(answer)
+    assert line["error"] == "bad_request" and line["error_message"] == message
+    assert gateway.chat("lab/m").headers["x-openclaw-error"] == "upstream_model_not_found"

@@ -276,6 +276,28 @@ def test_no_query_takes_a_caller_s_key_to_the_provider(make):
             assert key not in request.target
 
 
+def test_no_path_or_field_takes_a_caller_s_key_to_the_provider(make):
+    upstream = make.upstream(lambda conn: conn.answer(200, {"object": "list", "data": []}))
+    gateway = make.gateway({"providers": {"lab": upstream.provider(),
+                                          "claude": upstream.provider("anthropic-messages")}, "default_provider": "lab"})
+    key = gateway.key
+    for path in (f"/v1/files/{key}", f"/v1/files/{key}/content", f"/v1/files/%{ord(key[0]):02x}{key[1:]}"):
+        with gateway.raw() as client:
+            answer, _ = client.ask("GET", path, b"", gateway.authorization())
+        assert answer.status == 400 and key not in answer.body.decode(), answer
+    assert not upstream.requests
+    fields = {"Range": key, "If-Match": f'"{key}"', "If-None-Match": '"v1"', "Accept": f"text/{key}",
+              "OpenAI-Beta": f"a, {key}", "tracestate": f"a={key}"}
+    with gateway.raw() as client:
+        client.ask("GET", "/v1/files/f", b"", {**gateway.authorization(), **fields})
+        client.ask("POST", "/v1/messages", json.dumps({**body_of("claude/m"), "max_tokens": 5}).encode(),
+                   {"x-api-key": key, "anthropic-beta": f"a,{key}", "anthropic-version": "2023-06-01",
+                    "Content-Type": "application/json"})
+    first, second = upstream.requests
+    assert key not in str(first.headers) and first.header("if-none-match") == '"v1"'
+    assert key not in str(second.headers) and second.header("anthropic-version") == "2023-06-01"
+
+
 def test_prompts_and_answers_are_not_logged(make):
     """Also when the request is refused, the provider quotes it, or it is broken in the middle."""
     def quoting(conn):
@@ -395,6 +417,7 @@ def test_a_tls_failure_tells_nothing_of_the_request(make, tmp_path):
     got = ask(gateway, "openai", "lab/m")
     assert got.code == "upstream_tls" and not upstream.requests, got
     assert "certificate" in got.error["message"], got.error
+    assert got.headers["x-should-retry"] == "false"        # it will be the same the next time
 
 
 def test_text_is_forwarded_at_once_but_never_the_start_of_a_secret(make):

@@ -58,6 +58,31 @@ TEST(a_refused_configuration_is_closed_and_not_open)
     unload(&l);
 }
 
+TEST(routes_of_a_key_that_no_request_can_match_are_problems)
+{
+    static const struct {
+        const char *routes;
+        size_t problems;
+    } rows[] = {
+        { "[files, models, \"/v1/files*\", \"*\", \"GET /v1/files\", \"DELETE  /v1/*\"]", 0 },
+        { "[\"GET *\", \"PATCH /x\", \"PUT /x\", \"HEAD /x\", \"POST /x\"]", 0 },
+        { "[\"FETCH /v1/files\"]", 1 },
+        { "[\"get /v1/files\"]", 1 },
+        { "[\"GET files\"]", 1 },
+        { "[\"GET v1/files\", \"v1/files\", \"GET \", \"/v1/files GET\"]", 4 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char file[256];
+
+        snprintf(file, sizeof(file),
+            "auth: {keys: [{name: a, key: a-long-enough-key, routes: %s}]}", rows[i].routes);
+        struct loaded l = load(str_c(file));
+        EXPECT_INT(l.problems.count, rows[i].problems);
+        unload(&l);
+    }
+}
+
 /* How many problems two listen addresses have, or a listen and an admin address. */
 static size_t
 listen_problems(bool admin, const char *a, const char *b)

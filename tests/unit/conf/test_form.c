@@ -63,10 +63,12 @@ TEST(local_addresses_are_recognised)
     EXPECT(form_is_local(S("127.1.2.3:80")));
     EXPECT(form_is_local(S("LOCALHOST:80")));
     EXPECT(form_is_local(S("[::1]:80")));
+    EXPECT(form_is_local(S("[::1%lo]:80")));
     EXPECT(form_is_local(S("unix:/x")));
     EXPECT(!form_is_local(S(":80")));
     EXPECT(!form_is_local(S("0.0.0.0:80")));
     EXPECT(!form_is_local(S("[::]:80")));
+    EXPECT(!form_is_local(S("[fe80::1%lo]:80")));
     EXPECT(!form_is_local(S("127.evil.example:80")));
     EXPECT(!form_is_local(S("localhost.evil.example:80")));
     EXPECT(!form_is_local(S("10.0.0.1:80")));

@@ -46,8 +46,14 @@ static const struct bad {
     { "timeouts: &t {connect: 1s}\nobserve:\n  <<: *t\n",
         "3:3: merge keys (<<) are not supported; write the values out, or use an alias for "
         "the whole section\n" },
+    { "[server]: {workers: 1}\n",
+        "1:1: a key must be a plain word; put text that starts with [ or { in quotes\n" },
     { "? [server]\n: {workers: 1}\n",
-        "1:3: a key must be a plain word; put text that starts with [ or { in quotes\n" },
+        "1:1: a question mark between blanks starts a key in YAML, which is not supported; remove "
+        "the blank before it\n" },
+    { "server: {workers: 1, ? x}\n",
+        "1:22: a question mark between blanks starts a key in YAML, which is not supported; remove "
+        "the blank before it\n" },
     { "just words\n",
         "1:1: the file is a single value; write settings, one \"name: value\" a line\n" },
     { "- server\n- auth\n",
