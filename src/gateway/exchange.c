@@ -421,12 +421,15 @@ exchange_reason(struct exchange *x, const struct attempt *a, const struct llm_er
     struct str param = api_word(x, e->param);
     struct buf *b = &x->worker->text;
     size_t before = buf_len(b);
+    const char *sentence = err_row(e->kind)->sentence;
 
+    if (a != NULL && a->intake.names_no_model && a->intake.status == 404)
+        sentence = "the provider does not have what the request asks for";
     if (!e->quotes && e->message.n != 0)
         return exchange_shown(x, arena_str(x->arena, e->message));
     if (x->request.body.n != 0 && str_find(x->request.body, code) != x->request.body.n)
         code = S("");    /* the caller's word */
-    buf_add(b, str_c(err_row(e->kind)->sentence));
+    buf_add(b, str_c(sentence));
     if (a != NULL)
         buf_printf(b, " (" STR_FMT, STR_ARG(a->target->provider->id));
     if (a != NULL && a->intake.status != 0)

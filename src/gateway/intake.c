@@ -18,7 +18,11 @@ keep_error(struct intake *in, const struct llm_error *e)
     struct llm_error *to = arena_new(keep, struct llm_error);
 
     *to = (struct llm_error){
-        .kind = e->kind, .status = e->status, .retry_after_ms = e->retry_after_ms, .quotes = true
+        .kind = e->kind,
+        .status = e->status,
+        .retry_after_ms = e->retry_after_ms,
+        .quotes = true,
+        .permanent = e->permanent,
     };
     in->error = to;
     if (secrets_in(in->secrets, in->reading) || secrets_in(in->secrets, e->message))
@@ -152,11 +156,8 @@ read_error(struct intake *in, bool ended)
 
     in->reading = body;
     in->reader.wire->provider->read_error(scratch, in->status, body, &e);
-    if (in->names_no_model && e.kind == ERR_UPSTREAM_NO_MODEL) {
-        if (str_eq(e.message, str_c(err_row(e.kind)->sentence)))
-            e.message = S("the provider answered with status 404");
+    if (in->names_no_model && e.kind == ERR_UPSTREAM_NO_MODEL)
         e.kind = ERR_BAD_REQUEST;
-    }
     bool fit = keep_error(in, &e);
     in->reading = S("");
     arena_rewind(scratch, mark);

@@ -1,6 +1,6 @@
 /* client.c - requests to providers: how a call starts, its deadlines, and how it ends.
  *
- * The transport is elsewhere: client_way.c finds or makes a connection, and the HTTP/1 and HTTP/2
+ * The transport is elsewhere: client_upstream.c finds or makes a connection, and the HTTP/1 and HTTP/2
  * files send the request on it (client_call.h lists them).
  */
 #include "http/client.h"
@@ -11,7 +11,7 @@
 
 enum {
     WAIT_GRACE_MS = 20,
-    RESEND_STEP_MS = 10,    /* before the second time a request is sent again; doubles with each */
+    RESEND_STEP_MS = 10, /* before the second time a request is sent again; doubles with each */
     RESEND_STEP_MAX_MS = 500,
 };
 
@@ -28,7 +28,7 @@ client_create(struct loop *l, const struct client_limits *limits)
         .fields = limits->fields,
     };
     c->pool = pool_create(l, limits->pool);
-    c->ways = map_create();
+    c->upstreams = map_create();
     buf_init(&c->head, SIZE_MAX / 2);
     return c;
 }
@@ -38,7 +38,7 @@ client_create(struct loop *l, const struct client_limits *limits)
 static void on_turn(void *arg);
 static void on_more(void *arg);
 static void on_tick(void *arg);
-static void carry(struct client_call *call);
+static void send_or_wait(struct client_call *call);
 
 static struct client_call *
 new_call(struct client *c)
@@ -54,7 +54,7 @@ new_call(struct client *c)
         call->timer = timer_create_on(c->loop, on_tick, call);
         call->turn = (struct deferred){ .fn = on_turn, .arg = call };
         call->more = (struct deferred){ .fn = on_more, .arg = call };
-        buf_init(&call->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
+        buf_init(&call->in, SIZE_MAX / 2); /* bounded by the limits of heads and of one read */
     }
     call->prev = NULL;
     call->next = c->first;
@@ -112,7 +112,7 @@ on_turn(void *arg)
     struct client_call *call = arg;
 
     if (!call->ended)
-        call->carrier->resume(call);
+        call->transport->resume(call);
     else if (!call->more.queued)
         recycle(call);
 }
@@ -135,8 +135,8 @@ end_call(struct client_call *call)
     call->ended = true;
     call->deadline_ms = 0;
     call->client->calls_open--;
-    call->carrier->drop(call);
-    call->carrier = NULL;
+    call->transport->drop(call);
+    call->transport = NULL;
     loop_defer(call->client->loop, &call->turn);
 }
 
@@ -155,8 +155,8 @@ client_destroy(struct client *c)
         next = call->next;
         free_call(call);
     }
-    client_ways_destroy(c);
-    map_destroy(c->ways);
+    client_upstreams_destroy(c);
+    map_destroy(c->upstreams);
     pool_destroy(c->pool);
     buf_fini(&c->head);
     free(c);
@@ -171,7 +171,7 @@ client_calls_open(const struct client *c)
 unsigned
 client_idle(const struct client *c)
 {
-    return pool_idle_count(c->pool) + client_ways_idle(c);
+    return pool_idle_count(c->pool) + client_upstreams_idle(c);
 }
 
 /* --- deadlines: for a connection, then for the first byte --- */
@@ -186,7 +186,7 @@ set_deadline(struct client_call *call, uint64_t delay_ms)
         return;
     call->deadline_ms = now + delay_ms;
     if (call->timer_at_ms != 0 && call->timer_at_ms <= call->deadline_ms)
-        return;    /* it will look at the deadline when it fires */
+        return; /* it will look at the deadline when it fires */
     call->timer_at_ms = call->deadline_ms;
     timer_set(call->timer, delay_ms);
 }
@@ -204,9 +204,9 @@ on_tick(void *arg)
     if (now < call->deadline_ms) {
         call->timer_at_ms = call->deadline_ms;
         timer_set(call->timer, call->deadline_ms - now);
-    } else if (call->carrier == &client_carrier_pause) {
-        carry(call);
-    } else if (call->carrier == &client_carrier_way) {
+    } else if (call->transport == &client_transport_paused) {
+        send_or_wait(call);
+    } else if (call->transport == &client_transport_waiting) {
         client_call_fail(call, ERR_UPSTREAM_CONNECT_TIMEOUT,
             "timed out while waiting for a connection", CLIENT_UNKNOWN);
     } else {
@@ -224,12 +224,12 @@ client_call_expect_answer(struct client_call *call)
 
 /* A dial for this call gets to report its own timeout first: it knows which step was slow. */
 static void
-carry(struct client_call *call)
+send_or_wait(struct client_call *call)
 {
     const struct client_request *q = &call->request;
 
     set_deadline(call, q->connect_ms != 0 ? q->dns_ms + q->connect_ms + WAIT_GRACE_MS : 0);
-    client_way_carry(call->client, call);
+    client_upstream_send(call->client, call);
 }
 
 struct client_call *
@@ -248,7 +248,7 @@ client_start(struct client *c, const struct client_request *q, const struct clie
     call->paused = false;
     call->told_connected = false;
     call->connect_us = 0;
-    carry(call);
+    send_or_wait(call);
     return call;
 }
 
@@ -286,13 +286,13 @@ resend(struct client_call *call)
     if (loop_now_ms(call->client->loop) + pause_ms >= call->resend_until_ms)
         return false;
     call->resends++;
-    call->carrier->drop(call);
+    call->transport->drop(call);
     if (call->events->resent != NULL)
         call->events->resent(call->owner);
     if (pause_ms == 0) {
-        carry(call);
+        send_or_wait(call);
     } else {
-        call->carrier = &client_carrier_pause;
+        call->transport = &client_transport_paused;
         set_deadline(call, pause_ms);
     }
     return true;
@@ -309,7 +309,7 @@ client_call_fail(struct client_call *call, enum err why, const char *detail, enu
     }
     if (fate == CLIENT_UNPROCESSED && resend(call))
         return;
-    if (call->carrier != &client_carrier_way)
+    if (call->transport != &client_transport_waiting)
         client_call_tell_connected(call);
     if (call->ended)
         return;
@@ -337,8 +337,8 @@ void
 client_pause(struct client_call *call)
 {
     call->paused = true;
-    if (call->carrier != NULL)
-        call->carrier->pause(call);
+    if (call->transport != NULL)
+        call->transport->pause(call);
 }
 
 void
@@ -368,7 +368,7 @@ nothing(struct client_call *call)
     (void)call;
 }
 
-const struct client_carrier client_carrier_pause = {
+const struct client_transport client_transport_paused = {
     .drop = nothing,
     .pause = nothing,
     .resume = nothing,

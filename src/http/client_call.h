@@ -1,13 +1,13 @@
 /* client_call.h - private to the client's files: one call and its transports.
  *
  *   client.c        a call: start, deadlines, resending, end
- *   client_way.c    connections to an origin: found, shared or dialled, and the calls that wait for one
+ *   client_upstream.c    connections to an origin: found, shared or dialled, and the calls that wait for one
  *   client_h1.c     HTTP/1, one call per connection: the request
  *   client_h1_in.c  HTTP/1: the response
  *   client_h2.c     HTTP/2: a call on a stream of a shared connection (h2.h)
  *
- * A call has one carrier at a time: first the queue for a connection (unless one is available at
- * once), then HTTP/1 or HTTP/2. Carriers report through the client_call_ functions.
+ * A call has one transport at a time: first the queue for a connection (unless one is available at
+ * once), then HTTP/1 or HTTP/2. Transports report through the client_call_ functions.
  */
 #pragma once
 
@@ -18,16 +18,16 @@
 #include "http/h2.h"
 
 enum {
-    CLIENT_SPARES = 256,                  /* ended calls kept for reuse */
-    CLIENT_HEAD_KEEP_BYTES = 2 * 1024,    /* of head buffer that a spare call may keep */
-    CLIENT_SEND_BYTES = 256 * 1024,       /* of a request passed to the socket at a time */
-    CLIENT_PARTS_PER_TURN = 4,            /* of them, for one call */
-    CLIENT_INTERIM_MAX = 16,              /* 1xx responses before the final one */
+    CLIENT_SPARES = 256,               /* ended calls kept for reuse */
+    CLIENT_HEAD_KEEP_BYTES = 2 * 1024, /* of head buffer that a spare call may keep */
+    CLIENT_SEND_BYTES = 256 * 1024,    /* of a request passed to the socket at a time */
+    CLIENT_PARTS_PER_TURN = 4,         /* of them, for one call */
+    CLIENT_INTERIM_MAX = 16,           /* 1xx responses before the final one */
     CLIENT_DETAIL_ROOM = 96,
 };
 
-/* The operations of a carrier on a call that it has. */
-struct client_carrier {
+/* The operations of a transport on a call that it has. */
+struct client_transport {
     /* The call is over or moves on: release its connection, stream or place in the queue. */
     void (*drop)(struct client_call *call);
 
@@ -38,24 +38,24 @@ struct client_carrier {
     void (*resume)(struct client_call *call);
 };
 
-extern const struct client_carrier client_carrier_pause;
-extern const struct client_carrier client_carrier_way;
-extern const struct client_carrier client_carrier_h1;
-extern const struct client_carrier client_carrier_h2;
+extern const struct client_transport client_transport_paused;
+extern const struct client_transport client_transport_waiting;
+extern const struct client_transport client_transport_h1;
+extern const struct client_transport client_transport_h2;
 
-struct client_way;
+struct client_upstream;
 
 struct client {
     struct loop *loop;
     struct client_limits limits;
     struct h1_limits h1_limits;
-    struct pool *pool;            /* idle HTTP/1 connections */
-    struct map *ways;             /* by the origin's pool_key */
-    struct client_call *first;    /* all calls, ended ones until the end of their turn */
+    struct pool *pool;         /* idle HTTP/1 connections */
+    struct map *upstreams;     /* by the origin's pool_key */
+    struct client_call *first; /* all calls, ended ones until the end of their turn */
     struct client_call *spare;
     unsigned spares_n;
     unsigned calls_open;
-    struct buf head;    /* of the HTTP/1 request being sent */
+    struct buf head; /* of the HTTP/1 request being sent */
 };
 
 enum client_reading {
@@ -66,27 +66,27 @@ enum client_reading {
 };
 
 struct client_call {
-    struct client *client;    /* NULL: the client was destroyed */
+    struct client *client; /* NULL: the client was destroyed */
     struct client_call *prev;
-    struct client_call *next;    /* also of spares */
+    struct client_call *next; /* also of spares */
     struct client_request request;
     const struct client_events *events;
     void *owner;
     struct deferred turn;
-    struct deferred more;                    /* HTTP/1: sends on in the next turn */
-    const struct client_carrier *carrier;    /* NULL once it ended */
-    bool ended;                              /* the owner has heard the last, or cancelled */
+    struct deferred more;                     /* HTTP/1: sends on in the next turn */
+    const struct client_transport *transport; /* NULL once it ended */
+    bool ended;                               /* the owner has heard the last, or cancelled */
     unsigned resends;
     uint64_t resend_until_ms;
-    bool answered;    /* a byte of the response arrived */
+    bool answered; /* a byte of the response arrived */
     bool paused;
 
     struct timer *timer;
-    uint64_t timer_at_ms;    /* when it fires; 0: not set */
-    uint64_t deadline_ms;    /* 0: none */
+    uint64_t timer_at_ms; /* when it fires; 0: not set */
+    uint64_t deadline_ms; /* 0: none */
 
     /* while it waits for a connection */
-    struct client_way *way;    /* while it waits */
+    struct client_upstream *upstream; /* whose connection it waits for */
     struct client_call *waits_before;
     struct client_call *waits_behind;
     uint64_t started_us;
@@ -99,32 +99,32 @@ struct client_call {
 
     /* HTTP/1: the connection and the request */
     struct sock *sock;
-    struct pool_lease lease;      /* of the connection */
-    uint64_t sock_sent_before;    /* sock_sent_bytes() when this request began */
-    size_t piece;                 /* index of the body piece to send next */
-    size_t piece_at;              /* bytes of it already sent */
-    uint64_t unsent;              /* bytes of the request not yet passed to the socket */
-    bool cut;                     /* the rest will never be sent: an early error response arrived */
-    uint64_t sent_ms;             /* loop time of its beginning */
+    struct pool_lease lease;   /* of the connection */
+    uint64_t sock_sent_before; /* sock_sent_bytes() when this request began */
+    size_t piece;              /* index of the body piece to send next */
+    size_t piece_at;           /* bytes of it already sent */
+    uint64_t unsent;           /* bytes of the request not yet passed to the socket */
+    bool cut;                  /* the rest will never be sent: an early error response arrived */
+    uint64_t sent_ms;          /* loop time of its beginning */
 
     /* HTTP/1: the answer */
     enum client_reading reading;
     bool eof;
-    bool broken;    /* `why` and `detail` say how */
+    bool broken; /* `why` and `detail` say how */
     enum err why;
     char detail[CLIENT_DETAIL_ROOM];
     unsigned interim;
-    struct buf in;    /* came, not yet taken */
+    struct buf in; /* came, not yet taken */
     struct h1_scan scan;
     struct h1_head head;
     struct chunked chunked;
-    uint64_t left;                 /* of a body with Content-Length */
-    uint64_t announced_idle_ms;    /* how long the server keeps the connection; or POOL_NOT_SAID */
-    void *head_room;    /* fields, then the bytes of the head */
+    uint64_t left;              /* of a body with Content-Length */
+    uint64_t announced_idle_ms; /* how long the server keeps the connection; or POOL_NOT_SAID */
+    void *head_room;            /* fields, then the bytes of the head */
     size_t head_room_bytes;
 };
 
-/* --- client.c: called by the carriers --- */
+/* --- client.c: called by the transports --- */
 
 /* Reports the connection to the owner, once. */
 void client_call_tell_connected(struct client_call *call);
@@ -143,24 +143,24 @@ void client_call_fail(
 /* The response is complete. */
 void client_call_finish(struct client_call *call);
 
-/* --- client_way.c --- */
+/* --- client_upstream.c --- */
 
 /* Puts a call on a connection: an available one, or the first to become available. */
-void client_way_carry(struct client *c, struct client_call *call);
+void client_upstream_send(struct client *c, struct client_call *call);
 
 /* Closes all shared connections and stops dialling; no call may be left. */
-void client_ways_destroy(struct client *c);
+void client_upstreams_destroy(struct client *c);
 
 /* Shared connections without a stream. */
-unsigned client_ways_idle(const struct client *c);
+unsigned client_upstreams_idle(const struct client *c);
 
-/* --- carriers --- */
+/* --- transports --- */
 
 /* Sends the call on an HTTP/1 connection, which it has to itself. */
-void client_h1_carry(struct client_call *call, struct sock *sock);
+void client_h1_send(struct client_call *call, struct sock *sock);
 
 /* Opens a stream for the call on a shared connection that has room. */
-void client_h2_carry(struct client_call *call, struct h2 *h2);
+void client_h2_send(struct client_call *call, struct h2 *h2);
 
 /* --- within HTTP/1: client_h1.c and client_h1_in.c --- */
 

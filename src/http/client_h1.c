@@ -126,9 +126,9 @@ client_h1_send_more(struct client_call *call)
 }
 
 void
-client_h1_carry(struct client_call *call, struct sock *sock)
+client_h1_send(struct client_call *call, struct sock *sock)
 {
-    call->carrier = &client_carrier_h1;
+    call->transport = &client_transport_h1;
     call->sock = sock;
     call->piece = 0;
     call->piece_at = 0;
@@ -204,7 +204,7 @@ stop_reading(struct client_call *call)
     sock_read_stop(call->sock);
 }
 
-const struct client_carrier client_carrier_h1 = {
+const struct client_transport client_transport_h1 = {
     .drop = drop,
     .pause = stop_reading,
     .resume = client_h1_take_kept,

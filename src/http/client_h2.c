@@ -51,9 +51,9 @@ static const struct h2_stream_events events = {
 };
 
 void
-client_h2_carry(struct client_call *call, struct h2 *h2)
+client_h2_send(struct client_call *call, struct h2 *h2)
 {
-    call->carrier = &client_carrier_h2;
+    call->transport = &client_transport_h2;
     call->reused = h2_started(h2) != 0;
     call->stream = h2_start(h2, &call->request, &events, call);
     if (call->paused)
@@ -82,7 +82,7 @@ resume(struct client_call *call)
         h2_resume(call->stream);
 }
 
-const struct client_carrier client_carrier_h2 = {
+const struct client_transport client_transport_h2 = {
     .drop = drop,
     .pause = pause,
     .resume = resume,

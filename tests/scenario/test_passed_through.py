@@ -167,14 +167,14 @@ def test_what_a_provider_cannot_do_is_not_worth_a_retry(make, status, retry):
     assert gateway.chat("lab/m").headers["x-should-retry"] == retry
 
 
-@pytest.mark.parametrize("body, message", [
-    (b'{"error": {"message": "No such File object: f", "type": "invalid_request_error"}}', "No such File object: f"),
-    (b'{"detail": {"what": 5}}', "the provider answered with status 404")], ids=["with a message", "unknown"])
-def test_a_404_on_a_route_without_a_model_is_not_about_a_model(make, body, message):
+@pytest.mark.parametrize("body", [b'{"error": {"message": "No such file: f", "type": "invalid_request_error"}}',
+                                  b'{"detail": {"what": 5}}'], ids=["with a message", "unknown"])
+def test_a_404_on_a_route_without_a_model_is_not_about_a_model(make, body):
     upstream = make.upstream(lambda conn: conn.answer(404, body))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"})
     answer = gateway.get("/v1/files/f")
     assert answer.status_code == 404 and answer.content == body
     line = gateway.access_of(answer)
-    assert line["error"] == "bad_request" and line["error_message"] == message
+    assert line["error"] == "bad_request"
+    assert line["error_message"].startswith("the provider does not have what the request asks for (lab, status 404")
     assert gateway.chat("lab/m").headers["x-openclaw-error"] == "upstream_model_not_found"

@@ -1,6 +1,6 @@
-/* test_client_way.c - the way to a provider over TLS: whom the client believes, what is spoken,
+/* test_client_upstream.c - connections to a provider over TLS: whom the client believes, what is spoken,
  * what is kept. */
-#include "http/client_way.c"
+#include "http/client_upstream.c"
 
 #include "tests/unit/http/h2_peer.h"
 
