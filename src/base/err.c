@@ -2,8 +2,7 @@
 #include "base/err.h"
 
 static const struct err_row rows[ERR_COUNT] = {
-#define ERR(name_, code_, status_, fault_, next_, retry_, openai_type_, openai_code_,              \
-    anthropic_type_, sentence_)                                                                    \
+#define ERR(name_, code_, status_, fault_, next_, retry_, sentence_)                               \
     [name_] = {                                                                                    \
         .name = #name_,                                                                            \
         .code = code_,                                                                             \
@@ -11,9 +10,6 @@ static const struct err_row rows[ERR_COUNT] = {
         .fault = fault_,                                                                           \
         .next = next_,                                                                             \
         .retry = (retry_) == RETRY,                                                                \
-        .openai_type = openai_type_,                                                               \
-        .openai_code = openai_code_,                                                               \
-        .anthropic_type = anthropic_type_,                                                         \
         .sentence = sentence_,                                                                     \
     },
 #include "base/err.def"

@@ -1,8 +1,8 @@
 /* err.h - the closed set of errors, one row each in err.def.
  *
- * A row has the error's name, whose fault it is, its HTTP status and its error type in each caller
- * protocol, whether another target is tried, whether the caller should retry, and one sentence for
- * humans. Lower layers return an enum err; the gateway reports it once.
+ * A row has the error's name, whose fault it is, its HTTP status, whether another target is tried,
+ * whether the caller should retry, and one sentence for humans. What protocols call it is known in
+ * wires/ only. Lower layers return an enum err; the gateway reports it once.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ enum err {
 
 enum err_fault {
     FAULT_NONE,
-    FAULT_CALLER,      /* the request must be changed */
-    FAULT_PROVIDER,    /* the provider or the network path to it */
+    FAULT_CALLER,      /* the request must be changed, or there are too many of them */
+    FAULT_PROVIDER,    /* the provider or the network path to it; also its limits */
     FAULT_GATEWAY,     /* the gateway: configuration, capacity, a bug */
 };
 
@@ -39,9 +39,6 @@ struct err_row {
     enum err_fault fault;
     enum err_next next;
     bool retry;
-    const char *openai_type;
-    const char *openai_code;    /* NULL: null */
-    const char *anthropic_type;
     const char *sentence;
 };
 

@@ -156,8 +156,12 @@ endpoint_wire(const struct endpoint *e, const struct http_head *head)
 {
     bool shared = e->op == OP_RELAY && endpoint_needs_key(e);
 
-    if (shared && http_field_get(&head->fields, S("anthropic-version")).n != 0)
-        return &wire_anthropic;
+    const struct wire *wire;
+
+    for (size_t i = 0; shared && (wire = wire_at(i)) != NULL; i++)
+        if (wire->caller != NULL && wire->caller->version_field.n != 0 &&
+            http_field_get(&head->fields, wire->caller->version_field).n != 0)
+            return wire;
     return e->wire;
 }
 

@@ -238,8 +238,8 @@ exchange_fields(struct exchange *x, struct buf *out)
     const struct target *t = x->attempt != NULL ? x->attempt->target : NULL;
 
     http_add_field(out, S("x-request-id"), x->id);
-    if (x->request.wire == &wire_anthropic)
-        http_add_field(out, S("request-id"), x->id);
+    if (x->request.wire->caller->id_field.n != 0)
+        http_add_field(out, x->request.wire->caller->id_field, x->id);
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     buf_add(out, S("X-Content-Type-Options: nosniff\r\n"));
     browser_add_fields(&exchange_conf(x)->server.cors_origins, server_head(x->q), out);

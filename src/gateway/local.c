@@ -142,34 +142,15 @@ local_count_tokens(struct exchange *x)
 
 struct model_list {
     struct exchange *x;
+    const struct wire_caller *caller;
     struct buf *out;
-    bool anthropic;
-    uint64_t limit;    /* Anthropic: entries per page */
-    /* Anthropic: the page starts after this id, or ends before it */
-    struct str mark;
-    bool marked;       /* the mark was found */
-    uint64_t skip;     /* entries to skip first */
-    bool backwards;    /* `more` refers to entries before the page */
-    bool more;
+    struct wire_page page;
+    struct str mark;    /* find_mark(): the id that is looked for */
+    bool marked;        /* it was found */
+    uint64_t skip;      /* entries to skip first */
+    bool backwards;     /* `page.more` refers to entries before the page */
     size_t count;
-    struct str first, last;
 };
-
-static void
-write_model(struct buf *out, bool anthropic, struct str id, struct str owner)
-{
-    buf_add(out, anthropic ? S("{\"type\":\"model\",\"id\":") : S("{\"id\":"));
-    json_add_str(out, id);
-    if (anthropic) {
-        buf_add(out, S(",\"display_name\":"));
-        json_add_str(out, id);
-        buf_add(out, S(",\"created_at\":\"2026-01-01T00:00:00Z\"}"));
-    } else {
-        buf_add(out, S(",\"object\":\"model\",\"created\":1767225600,\"owned_by\":"));
-        json_add_str(out, owner);
-        buf_add_c(out, '}');
-    }
-}
 
 static void
 list_model(void *arg, struct str id, struct str owner)
@@ -182,18 +163,18 @@ list_model(void *arg, struct str id, struct str owner)
         l->skip--;
         return;
     }
-    if (l->count == l->limit) {
-        l->more = l->more || !l->backwards;
+    if (l->count == l->page.limit) {
+        l->page.more = l->page.more || !l->backwards;
         return;
     }
     if (l->count++ != 0)
         buf_add_c(l->out, ',');
-    write_model(l->out, l->anthropic, id, owner);
-    if (!l->anthropic)
+    l->caller->write_model(l->out, id, owner);
+    if (l->caller->read_page == NULL)
         return;
-    l->last = arena_str(l->x->arena, id);
-    if (l->first.n == 0)
-        l->first = l->last;
+    l->page.last = arena_str(l->x->arena, id);
+    if (l->page.first.n == 0)
+        l->page.first = l->page.last;
 }
 
 /* Counts the names before the mark. */
@@ -209,27 +190,26 @@ find_mark(void *arg, struct str id, struct str owner UNUSED)
         l->count++;
 }
 
-/* Anthropic's pagination: `limit` entries, from the start, after after_id or before before_id. An
- * id that is not in the list counts as being at its end. */
+/* The page: `limit` entries from the start, after one id or before another. An id that is not in the
+ * list counts as being at its end. */
 static void
-choose_page(struct exchange *x, struct str query, struct model_list *l)
+choose_page(struct exchange *x, struct model_list *l)
 {
-    struct str before = http_query_get(x->arena, query, S("before_id"));
-    struct str after = http_query_get(x->arena, query, S("after_id"));
-    struct model_list look = { .x = x, .mark = before.n != 0 ? before : after };
+    struct wire_page *page = &l->page;
 
-    if (!str_u64(http_query_get(x->arena, query, S("limit")), &l->limit))
-        l->limit = 20;
+    l->caller->read_page(x->arena, server_head(x->q)->query, page);
+    struct model_list look = { .x = x, .mark = page->before.n != 0 ? page->before : page->after };
+
     if (look.mark.n == 0)
         return;
     models_each(x->hold->snapshot->routes, find_mark, &look);
-    if (before.n == 0) {
+    if (page->before.n == 0) {
         l->skip = look.count + 1;
     } else {
-        l->skip = look.count > l->limit ? look.count - l->limit : 0;
-        l->limit = look.count - l->skip;
+        l->skip = look.count > page->limit ? look.count - page->limit : 0;
+        page->limit = look.count - l->skip;
         l->backwards = true;
-        l->more = l->skip > 0;
+        page->more = l->skip > 0;
     }
 }
 
@@ -247,27 +227,19 @@ must_wait(struct exchange *x)
 void
 local_models(struct exchange *x)
 {
-    const struct http_head *head = server_head(x->q);
     struct buf b;
-    struct model_list l = { .x = x, .out = &b, .limit = UINT64_MAX };
+    struct model_list l = {
+        .x = x, .caller = x->request.wire->caller, .out = &b, .page.limit = UINT64_MAX
+    };
 
     if (must_wait(x))
         return;
-    l.anthropic = x->request.wire == &wire_anthropic;
-    if (l.anthropic)
-        choose_page(x, head->query, &l);
+    if (l.caller->read_page != NULL)
+        choose_page(x, &l);
     buf_init(&b, DOCUMENT_BYTES);
-    buf_add(&b, l.anthropic ? S("{\"data\":[") : S("{\"object\":\"list\",\"data\":["));
+    buf_add(&b, l.caller->models_begin);
     models_each(x->hold->snapshot->routes, list_model, &l);
-    buf_add_c(&b, ']');
-    if (l.anthropic) {
-        buf_add(&b, l.more ? S(",\"has_more\":true,\"first_id\":")
-                           : S(",\"has_more\":false,\"first_id\":"));
-        l.count != 0 ? json_add_str(&b, l.first) : buf_add(&b, S("null"));
-        buf_add(&b, S(",\"last_id\":"));
-        l.count != 0 ? json_add_str(&b, l.last) : buf_add(&b, S("null"));
-    }
-    buf_add_c(&b, '}');
+    l.caller->write_models_end(&b, &l.page);
     answer_json(x, 200, &b);
 }
 
@@ -275,7 +247,6 @@ local_models(struct exchange *x)
 void
 local_model(struct exchange *x)
 {
-    bool anthropic = x->request.wire == &wire_anthropic;
     struct str id =
         http_decode_percent(x->arena, str_skip(x->path.text, sizeof("/v1/models/") - 1));
     struct plan plan;
@@ -288,7 +259,7 @@ local_model(struct exchange *x)
         return;
     }
     buf_init(&b, 64 * 1024);
-    write_model(
-        &b, anthropic, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
+    x->request.wire->caller->write_model(
+        &b, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
     answer_json(x, 200, &b);
 }

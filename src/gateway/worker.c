@@ -78,7 +78,7 @@ on_refused(void *owner, const struct server_request *q, enum err why, const char
     struct arena_mark mark = arena_mark(w->scratch);
     struct str id = trace_request_id(w->scratch, S(""));
 
-    wire_openai_chat.caller->write_error(body, &e, id);
+    endpoints[ENDPOINT_none].wire->caller->write_error(body, &e, id);
     buf_add(fields, S("Content-Type: application/json\r\n"));
     http_add_field(fields, S("x-request-id"), id);
     http_add_field(fields, S("x-openclaw-error"), str_c(err_row(why)->code));

@@ -29,7 +29,7 @@ fail_kind(int status)
     case 499:
         return ERR_UPSTREAM_ERROR;
     case 429:
-        return ERR_RATE_LIMIT;
+        return ERR_UPSTREAM_RATE_LIMIT;
     case 503:
     case 529:
         return ERR_UPSTREAM_OVERLOADED;
@@ -413,7 +413,7 @@ kind_of(const struct fail_words *words, int status, const struct llm_error *e)
         return ERR_UPSTREAM_AUTH;
     if (by_word == ERR_CONTENT_FILTER && status == 403)
         return by_word;
-    if (by_word == ERR_RATE_LIMIT && status == 413) /* Groq: exceeds the tokens per minute */
+    if (by_word == ERR_UPSTREAM_RATE_LIMIT && status == 413)    /* Groq: exceeds the tokens per minute */
         return by_word;
     if (by_word == OK || (!vague && (blames_caller || !words->trusted)) ||
         (status != 0 && by_word == ERR_UPSTREAM_ERROR))

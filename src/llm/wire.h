@@ -156,6 +156,21 @@ struct read_member {
     void (*read)(struct cursor value);    /* see read_members(); NULL: read elsewhere */
 };
 
+/* What a protocol calls a kind of error. */
+struct wire_error_name {
+    const char *type;
+    const char *code;    /* NULL: it has none */
+};
+
+/* A page of the list of models. */
+struct wire_page {
+    uint64_t limit;       /* at most so many entries */
+    struct str before;    /* the page ends before this id, or starts after that; or both are empty */
+    struct str after;
+    struct str first, last;    /* as answered: the ids at its ends; empty: it has no entries */
+    bool more;                 /* there are further entries in its direction */
+};
+
 struct wire_caller {
     const struct read_member *members;
     enum params_column params;    /* where the object has those of params.def */
@@ -187,6 +202,20 @@ struct wire_caller {
     /* HTTP status of an error kind in this protocol (Anthropic: 529 for overload). */
     int (*status)(const struct llm_error *e);
 
+    const struct wire_error_name *error_names;    /* by enum err; OK has none */
+
+    /* The list of models: `models_begin`, the models with commas between them, and the end. */
+    struct str models_begin;
+    void (*write_model)(struct buf *out, struct str id, struct str owner);
+    void (*write_models_end)(struct buf *out, const struct wire_page *page);
+
+    /* The page that a query asks for; NULL: the list has no pages. */
+    void (*read_page)(struct arena *a, struct str query, struct wire_page *ret);
+
+    /* A request with this field speaks this protocol on routes that several have; empty: none does. */
+    struct str version_field;
+    struct str id_field;    /* repeats the request's id in every answer; may be empty */
+
     /* the terminator, which a provider may have omitted: "data: [DONE]\n\n" */
     struct str terminator;
     /* an event that keeps an idle stream alive; empty: what the framing has for it */
@@ -209,6 +238,9 @@ struct wire_provider {
      * The gateway replaces the model name itself. May be NULL. */
     void (*edit_request)(
         const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);
+
+    /* Path of the list of its models, below the base URL. */
+    struct str models_path;
 
     /* One frame of a stream: `event` is the SSE event name or the frame type, may be empty. Emits
      * events. OK, or ERR_UPSTREAM_PROTOCOL when it makes no sense, ERR_UPSTREAM_TOO_LARGE when an

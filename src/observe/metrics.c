@@ -324,10 +324,21 @@ static void
 write_errors(struct metrics *m, struct buf *out)
 {
     write_head(out, "openclaw_errors_total", "counter", "Exchanges that failed, by error code.");
-    for (size_t i = 1; i < ERR_COUNT; i++)
-        buf_printf(out, "openclaw_errors_total{code=\"%s\"} %llu\n", err_row((enum err)i)->code,
-            (unsigned long long)sum_shards(
-                m, offsetof(struct metric_shard, errors) + i * sizeof(metric_cell)));
+    for (size_t i = 1; i < ERR_COUNT; i++) {
+        const char *code = err_row((enum err)i)->code;
+        uint64_t n = 0;
+        size_t first = 0;    /* errors that share a code share a line */
+
+        for (size_t k = ERR_COUNT - 1; k > 0; k--) {
+            if (strcmp(err_row((enum err)k)->code, code) != 0)
+                continue;
+            first = k;
+            n += sum_shards(m, offsetof(struct metric_shard, errors) + k * sizeof(metric_cell));
+        }
+        if (first == i)
+            buf_printf(
+                out, "openclaw_errors_total{code=\"%s\"} %llu\n", code, (unsigned long long)n);
+    }
 }
 
 static void

@@ -180,7 +180,7 @@ static const struct fail_word fail_rows[] = {
     { S_INIT("billing_error"), ERR_UPSTREAM_QUOTA },
     { S_INIT("not_found_error"), ERR_UPSTREAM_NO_MODEL },
     { S_INIT("request_too_large"), ERR_TOO_LARGE },
-    { S_INIT("rate_limit_error"), ERR_RATE_LIMIT },
+    { S_INIT("rate_limit_error"), ERR_UPSTREAM_RATE_LIMIT },
     { S_INIT("timeout_error"), ERR_UPSTREAM_TIMEOUT },
     { S_INIT("api_error"), ERR_UPSTREAM_ERROR },
     { S_INIT("overloaded_error"), ERR_UPSTREAM_OVERLOADED },

@@ -14,6 +14,12 @@
 #include "llm/fail.h"
 #include "llm/wire.h"
 
+/* words.c: names of errors, and the list of models. */
+extern const struct wire_error_name anthropic_error_names[ERR_COUNT];
+void anthropic_write_model(struct buf *out, struct str id, struct str owner);
+void anthropic_write_models_end(struct buf *out, const struct wire_page *page);
+void anthropic_read_page(struct arena *a, struct str query, struct wire_page *ret);
+
 extern const struct wire_caller anthropic_caller;
 extern const struct wire_provider anthropic_provider;
 

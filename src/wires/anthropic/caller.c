@@ -555,8 +555,10 @@ error_code(const struct llm_error *e)
 {
     if (e->kind == ERR_UNSUPPORTED && str_eq(e->param, S("thread")))
         return S("thread_unsupported_request");
-    return err_row(e->kind)->fault == FAULT_CALLER || e->kind == ERR_UPSTREAM_NO_MODEL ? e->code
-                                                                                       : S("");
+    return err_row(e->kind)->fault == FAULT_CALLER || e->kind == ERR_UPSTREAM_NO_MODEL ||
+                   e->kind == ERR_UPSTREAM_RATE_LIMIT
+               ? e->code
+               : S("");
 }
 
 static void
@@ -566,7 +568,7 @@ write_error(struct buf *out, const struct llm_error *e, struct str request_id)
     struct str code = error_code(e);
 
     buf_add(out, S("{\"type\":\"error\",\"error\":{\"type\":"));
-    json_add_str(out, str_c(row->anthropic_type));
+    json_add_str(out, str_c(anthropic_error_names[e->kind].type));
     buf_add(out, S(",\"message\":"));
     json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
     if (code.n > 0) {
@@ -619,5 +621,12 @@ const struct wire_caller anthropic_caller = {
     .write_relay_error = write_relay_error,
     .write_token_count = write_token_count,
     .status = status,
+    .error_names = anthropic_error_names,
+    .models_begin = S_INIT("{\"data\":["),
+    .write_model = anthropic_write_model,
+    .write_models_end = anthropic_write_models_end,
+    .read_page = anthropic_read_page,
+    .version_field = S_INIT("anthropic-version"),
+    .id_field = S_INIT("request-id"),
     .keepalive = S_INIT("event: ping\ndata: {\"type\": \"ping\"}\n\n"),
 };

@@ -732,6 +732,7 @@ static const char *const forward[] = { "anthropic-version", "anthropic-beta", NU
 const struct wire_provider anthropic_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
+    .models_path = S_INIT("/models?limit=1000"),
     .write_request = write_request,
     .edit_request = edit_request,
     .read_event = anthropic_read_event,

@@ -6,6 +6,7 @@
  *     write_request.c   struct llm_request -> provider's JSON
  *     write_messages.c  ... its messages
  *     provider_answer.c provider's JSON and stream -> events
+ *     words.c           names of errors, the list of models
  *
  * Private to the wire; everybody else goes through struct wire. The members that
  * struct wire calls are documented there.
@@ -16,6 +17,9 @@
 
 /* caller */
 extern const struct read_member openai_members[];
+extern const struct wire_error_name openai_error_names[ERR_COUNT];
+void openai_write_model(struct buf *out, struct str id, struct str owner);
+void openai_write_models_end(struct buf *out, const struct wire_page *page);
 enum err openai_read_head(struct llm_request *r, struct wire_fault *ret_fault);
 enum err openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault);
 void openai_write_event(struct wire_writer *w, const struct llm_event *ev);

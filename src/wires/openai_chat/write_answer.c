@@ -709,19 +709,19 @@ add_text_or_null(struct buf *out, struct str s)
 void
 openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id)
 {
-    const struct err_row *row = err_row(e->kind);
+    const struct wire_error_name *name = &openai_error_names[e->kind];
     bool theirs = e->kind == ERR_BAD_REQUEST && e->status != 0;
     bool has_code = theirs && (e->type.n > 0 || e->code.n > 0);
 
     (void)request_id;    /* this protocol has it in a header */
     buf_add(out, S("{\"error\":{\"message\":"));
-    json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
+    json_add_str(out, e->message.n > 0 ? e->message : str_c(err_row(e->kind)->sentence));
     buf_add(out, S(",\"type\":"));
-    json_add_str(out, theirs && e->type.n > 0 ? e->type : str_c(row->openai_type));
+    json_add_str(out, theirs && e->type.n > 0 ? e->type : str_c(name->type));
     buf_add(out, S(",\"param\":"));
     add_text_or_null(out, e->param);
     buf_add(out, S(",\"code\":"));
-    add_text_or_null(out, has_code ? e->code : str_c(row->openai_code));
+    add_text_or_null(out, has_code ? e->code : str_c(name->code));
     buf_add(out, S("}}"));
 }
 
@@ -730,16 +730,16 @@ void
 openai_write_relay_error(
     struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence)
 {
-    const struct err_row *row = err_row(e->kind);
+    const struct wire_error_name *name = &openai_error_names[e->kind];
 
     buf_add(out, S("event: error\ndata: "));
     if (str_starts(path, S("/responses"))) {
         buf_add(out, S("{\"type\":\"error\",\"sequence_number\":"));
         buf_add_u64(out, sequence);
         buf_add(out, S(",\"code\":"));
-        add_text_or_null(out, str_c(row->openai_code));
+        add_text_or_null(out, str_c(name->code));
         buf_add(out, S(",\"message\":"));
-        json_add_str(out, e->message.n > 0 ? e->message : str_c(row->sentence));
+        json_add_str(out, e->message.n > 0 ? e->message : str_c(err_row(e->kind)->sentence));
         buf_add(out, S(",\"param\":"));
         add_text_or_null(out, e->param);
         buf_add(out, S("}"));

@@ -20,7 +20,7 @@ TEST(a_row_is_found_by_its_name)
     EXPECT_INT(row->next, NEXT_FALLBACK);
 }
 
-TEST(every_failure_has_a_status_a_fault_types_and_a_sentence)
+TEST(every_failure_has_a_status_a_fault_and_a_sentence)
 {
     for (unsigned e = OK + 1; e < ERR_COUNT; e++) {
         const struct err_row *row = err_row((enum err)e);
@@ -29,16 +29,15 @@ TEST(every_failure_has_a_status_a_fault_types_and_a_sentence)
         EXPECT(row->status >= 400 && row->status <= 599);
         EXPECT(row->fault != FAULT_NONE);
         EXPECT(row->code[0] != '\0' && row->sentence[0] != '\0');
-        EXPECT(row->openai_type[0] != '\0' && row->anthropic_type[0] != '\0');
-        EXPECT(row->openai_code == NULL || row->openai_code[0] != '\0');
     }
 }
 
-TEST(codes_are_unique)
+TEST(a_code_is_shared_only_by_errors_that_differ_in_whose_they_are)
 {
     for (unsigned i = 0; i < ERR_COUNT; i++) {
         for (unsigned j = 0; j < i; j++)
-            EXPECT(!str_eq(str_c(rows[i].code), str_c(rows[j].code)));
+            EXPECT(rows[i].fault != rows[j].fault ||
+                   !str_eq(str_c(rows[i].code), str_c(rows[j].code)));
     }
 }
 
@@ -50,6 +49,16 @@ TEST(a_failure_of_the_gateway_or_a_provider_is_never_a_400)
         EXPECT(row->fault == FAULT_CALLER || row->status >= 500 || row->status == 429 ||
                row->status == 404);
     }
+}
+
+TEST(a_limit_of_ours_is_not_a_providers)
+{
+    const struct err_row *ours = err_row(ERR_RATE_LIMIT);
+    const struct err_row *theirs = err_row(ERR_UPSTREAM_RATE_LIMIT);
+
+    EXPECT(ours->fault == FAULT_CALLER && ours->next == NEXT_RETURN);
+    EXPECT(theirs->fault == FAULT_PROVIDER && theirs->next == NEXT_FALLBACK);
+    EXPECT_STR(str_c(ours->code), theirs->code);
 }
 
 TEST(what_the_caller_must_change_first_is_not_to_be_repeated)

@@ -12,7 +12,7 @@ TEST(a_status_alone_tells_whose_fault_it_is)
     EXPECT_INT(fail_kind(408), ERR_UPSTREAM_TIMEOUT);
     EXPECT_INT(fail_kind(413), ERR_TOO_LARGE);
     EXPECT_INT(fail_kind(422), ERR_BAD_REQUEST);
-    EXPECT_INT(fail_kind(429), ERR_RATE_LIMIT);
+    EXPECT_INT(fail_kind(429), ERR_UPSTREAM_RATE_LIMIT);
     EXPECT_INT(fail_kind(500), ERR_UPSTREAM_ERROR);
     EXPECT_INT(fail_kind(503), ERR_UPSTREAM_OVERLOADED);
     EXPECT_INT(fail_kind(504), ERR_UPSTREAM_TIMEOUT);
@@ -134,7 +134,7 @@ TEST(a_word_overrules_another_status_only_where_words_are_trusted)
 
 TEST(the_status_inside_counts_where_the_answer_s_own_is_a_success)
 {
-    EXPECT_INT(kind_for(false, 200, "{\"error\":{\"code\":429}}"), ERR_RATE_LIMIT);
+    EXPECT_INT(kind_for(false, 200, "{\"error\":{\"code\":429}}"), ERR_UPSTREAM_RATE_LIMIT);
     EXPECT_INT(kind_for(false, 404, "{\"error\":{\"code\":429}}"), ERR_UPSTREAM_NO_MODEL);
 }
 

@@ -329,3 +329,17 @@ TEST(a_request_whose_tools_would_all_be_lost_is_refused)
             EXPECT_STR(fault.param, "tools");
     }
 }
+
+TEST(every_wire_has_a_name_for_every_error)
+{
+    const struct wire *wire;
+
+    for (size_t i = 0; (wire = wire_at(i)) != NULL; i++) {
+        for (enum err e = OK + 1; wire->caller != NULL && e < ERR_COUNT; e++) {
+            const struct wire_error_name *name = &wire->caller->error_names[e];
+
+            EXPECT(name->type != NULL && name->type[0] != '\0');
+            EXPECT(name->code == NULL || name->code[0] != '\0');
+        }
+    }
+}

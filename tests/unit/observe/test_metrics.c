@@ -86,10 +86,13 @@ TEST(a_record_counts_once_and_what_is_unknown_counts_as_nothing)
     struct buf out;
 
     metrics_record(shard, s, &r);
-    metrics_record(shard, NULL, &r);    /* no provider was asked: no time at one */
+    metrics_record(shard, NULL, &r);                  /* no provider was asked: no time at one */
+    metric_add(&shard->errors[ERR_RATE_LIMIT], 2);    /* one code: one line */
+    metric_add(&shard->errors[ERR_UPSTREAM_RATE_LIMIT], 3);
     struct str text = show(m, &out);
     EXPECT(has_line(text, "openclaw_requests_total{endpoint=\"chat\",status=\"502\"} 2"));
     EXPECT(has_line(text, "openclaw_errors_total{code=\"upstream_reset\"} 2"));
+    EXPECT(has_line(text, "openclaw_errors_total{code=\"rate_limit_exceeded\"} 5"));
     EXPECT(has_line(text, "openclaw_client_aborts_total 2"));
     EXPECT(has_line(text, "openclaw_usage_estimated_total 2"));
     EXPECT(has_line(text, "openclaw_request_body_bytes_total 22"));

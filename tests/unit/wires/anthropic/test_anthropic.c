@@ -221,7 +221,7 @@ TEST(errors_are_told_apart_by_their_type)
     EXPECT_INT(kind_of(403, ERROR_BODY("permission_error", "no")), ERR_UPSTREAM_AUTH);
     EXPECT_INT(kind_of(404, ERROR_BODY("not_found_error", "model: x")), ERR_UPSTREAM_NO_MODEL);
     EXPECT_INT(kind_of(413, ERROR_BODY("request_too_large", "big")), ERR_TOO_LARGE);
-    EXPECT_INT(kind_of(429, ERROR_BODY("rate_limit_error", "slow down")), ERR_RATE_LIMIT);
+    EXPECT_INT(kind_of(429, ERROR_BODY("rate_limit_error", "slow down")), ERR_UPSTREAM_RATE_LIMIT);
     EXPECT_INT(kind_of(500, ERROR_BODY("api_error", "oops")), ERR_UPSTREAM_ERROR);
     EXPECT_INT(kind_of(504, ERROR_BODY("timeout_error", "late")), ERR_UPSTREAM_TIMEOUT);
     EXPECT_INT(kind_of(529, ERROR_BODY("overloaded_error", "Overloaded")), ERR_UPSTREAM_OVERLOADED);
@@ -252,7 +252,7 @@ TEST(a_type_that_blames_the_caller_does_not_overrule_a_status_that_does_not)
         { 408, ERR_UPSTREAM_TIMEOUT },
         { 409, ERR_UPSTREAM_ERROR },
         { 413, ERR_TOO_LARGE },
-        { 429, ERR_RATE_LIMIT },
+        { 429, ERR_UPSTREAM_RATE_LIMIT },
         { 499, ERR_UPSTREAM_ERROR },
         { 500, ERR_UPSTREAM_ERROR },
         { 502, ERR_UPSTREAM_ERROR },
@@ -276,7 +276,7 @@ TEST(errors_of_whoever_stands_in_between_are_told_apart_by_status)
 {
     EXPECT_INT(kind_of(529, "<html>Overloaded</html>"), ERR_UPSTREAM_OVERLOADED);
     EXPECT_INT(kind_of(502, ""), ERR_UPSTREAM_ERROR);
-    EXPECT_INT(kind_of(429, "{\"error\":\"slow down\"}"), ERR_RATE_LIMIT);
+    EXPECT_INT(kind_of(429, "{\"error\":\"slow down\"}"), ERR_UPSTREAM_RATE_LIMIT);
     EXPECT_INT(kind_of(400, "{\"error\":null}"), ERR_BAD_REQUEST);
     EXPECT_INT(kind_of(400, "[1]"), ERR_BAD_REQUEST);
     EXPECT_INT(kind_of(503, "{\"message\":\"no\"}"), ERR_UPSTREAM_OVERLOADED);

@@ -1,0 +1,84 @@
+/* words.c - what this protocol calls the gateway's errors, and how it lists models. */
+#include "http/message.h"
+#include "wires/anthropic/anthropic.h"
+
+const struct wire_error_name anthropic_error_names[ERR_COUNT] = {
+    [ERR_BAD_REQUEST] = { "invalid_request_error", NULL },
+    [ERR_BAD_JSON] = { "invalid_request_error", NULL },
+    [ERR_UNSUPPORTED] = { "invalid_request_error", NULL },
+    [ERR_CONTEXT_LENGTH] = { "invalid_request_error", NULL },
+    [ERR_CONTENT_FILTER] = { "invalid_request_error", NULL },
+    [ERR_AUTH] = { "authentication_error", NULL },
+    [ERR_FORBIDDEN] = { "permission_error", NULL },
+    [ERR_NO_ROUTE] = { "not_found_error", NULL },
+    [ERR_NO_MODEL] = { "not_found_error", NULL },
+    [ERR_METHOD] = { "invalid_request_error", NULL },
+    [ERR_CLIENT_SLOW] = { "invalid_request_error", NULL },
+    [ERR_TOO_LARGE] = { "request_too_large", NULL },
+    [ERR_MEDIA_TYPE] = { "invalid_request_error", NULL },
+    [ERR_HEADERS_TOO_LARGE] = { "invalid_request_error", NULL },
+    [ERR_RATE_LIMIT] = { "rate_limit_error", NULL },
+    [ERR_CLIENT_GONE] = { "invalid_request_error", NULL },
+    [ERR_UPSTREAM_DNS] = { "api_error", NULL },
+    [ERR_UPSTREAM_CONNECT] = { "api_error", NULL },
+    [ERR_UPSTREAM_TLS] = { "api_error", NULL },
+    [ERR_UPSTREAM_RESET] = { "api_error", NULL },
+    [ERR_UPSTREAM_STALE] = { "api_error", NULL },
+    [ERR_UPSTREAM_TRUNCATED] = { "api_error", NULL },
+    [ERR_UPSTREAM_PROTOCOL] = { "api_error", NULL },
+    [ERR_UPSTREAM_TOO_LARGE] = { "api_error", NULL },
+    [ERR_UPSTREAM_AUTH] = { "api_error", NULL },
+    [ERR_UPSTREAM_RATE_LIMIT] = { "rate_limit_error", NULL },
+    [ERR_UPSTREAM_QUOTA] = { "rate_limit_error", NULL },
+    [ERR_UPSTREAM_NO_MODEL] = { "not_found_error", NULL },
+    [ERR_UPSTREAM_OVERLOADED] = { "overloaded_error", NULL },
+    [ERR_UPSTREAM_ERROR] = { "api_error", NULL },
+    [ERR_UPSTREAM_CONNECT_TIMEOUT] = { "timeout_error", NULL },
+    [ERR_UPSTREAM_TIMEOUT] = { "timeout_error", NULL },
+    [ERR_UPSTREAM_STALLED] = { "timeout_error", NULL },
+    [ERR_OVERLOADED] = { "overloaded_error", NULL },
+    [ERR_DEADLINE] = { "timeout_error", NULL },
+    [ERR_NO_MEMORY] = { "overloaded_error", NULL },
+    [ERR_CONFIG] = { "api_error", NULL },
+    [ERR_OUTRUN] = { "api_error", NULL },
+    [ERR_INTERNAL] = { "api_error", NULL },
+};
+
+void
+anthropic_write_model(struct buf *out, struct str id, struct str owner UNUSED)
+{
+    buf_add(out, S("{\"type\":\"model\",\"id\":"));
+    json_add_str(out, id);
+    buf_add(out, S(",\"display_name\":"));
+    json_add_str(out, id);
+    buf_add(out, S(",\"created_at\":\"2026-01-01T00:00:00Z\"}"));
+}
+
+void
+anthropic_read_page(struct arena *a, struct str query, struct wire_page *ret)
+{
+    *ret = (struct wire_page){ .before = http_query_get(a, query, S("before_id")),
+        .after = http_query_get(a, query, S("after_id")) };
+    if (!str_u64(http_query_get(a, query, S("limit")), &ret->limit))
+        ret->limit = 20;
+}
+
+static void
+add_id(struct buf *out, struct str id)
+{
+    if (id.n != 0)
+        json_add_str(out, id);
+    else
+        buf_add(out, S("null"));
+}
+
+void
+anthropic_write_models_end(struct buf *out, const struct wire_page *page)
+{
+    buf_add(out, page->more ? S("],\"has_more\":true,\"first_id\":")
+                            : S("],\"has_more\":false,\"first_id\":"));
+    add_id(out, page->first);
+    buf_add(out, S(",\"last_id\":"));
+    add_id(out, page->last);
+    buf_add_c(out, '}');
+}
