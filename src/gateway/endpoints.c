@@ -3,11 +3,14 @@
 
 #include "gateway/local.h"
 
+#define V1 ENDPOINT_BASE
+#define TOP ""
 const struct endpoint endpoints[ENDPOINT_COUNT] = {
-#define ENDPOINT(id_, method_, path_, wire_name, kind_, model_, op_, local_)                       \
+#define ENDPOINT(id_, method_, base_, path_, wire_name, kind_, model_, op_, local_)                \
     [ENDPOINT_##id_] = { .id = #id_,                                                               \
         .method = S_INIT(method_),                                                                 \
-        .path = S_INIT(path_),                                                                     \
+        .path = S_INIT(base_ path_),                                                               \
+        .base = sizeof(base_) - 1,                                                                 \
         .wire = &wire_##wire_name,                                                                 \
         .kind = ENDPOINT_IS_##kind_,                                                               \
         .model = MODEL_##model_,                                                                   \
@@ -74,17 +77,17 @@ method_matches(struct str pattern, struct str method)
 }
 
 /* The first row that matches both path and method. The first that matches the path but not the
- * method is stored in *ret_near. `skip` is the number of bytes to drop from each pattern, for
- * callers that leave "/v1" out; catch-all rows are then ignored. */
+ * method is stored in *ret_near. `below`: the caller may have left the base out; catch-all rows are
+ * then ignored. */
 static const struct endpoint *
-find(struct str path, struct str method, size_t skip, const struct endpoint **ret_near)
+find(struct str path, struct str method, bool below, const struct endpoint **ret_near)
 {
     for (size_t i = 0; i < ENDPOINT_none; i++) {
         const struct endpoint *e = &endpoints[i];
 
-        if (skip != 0 && (!endpoint_needs_key(e) || e->model == MODEL_MAYBE))
+        if (below && (e->base == 0 || e->model == MODEL_MAYBE))
             continue;
-        if (!path_matches(str_skip(e->path, skip), path, false))
+        if (!path_matches(below ? endpoint_below(e, e->path) : e->path, path, false))
             continue;
         if (method_matches(e->method, method))
             return e;
@@ -114,21 +117,28 @@ is_row_in_other_case(struct str path, const struct endpoint *found)
 struct str
 endpoint_path(struct str path)
 {
-    while (str_starts(path, S("/v1/v1/")))
-        path = str_skip(path, sizeof("/v1") - 1);
+    while (str_starts(path, S(ENDPOINT_BASE ENDPOINT_BASE "/")))
+        path = str_skip(path, sizeof(ENDPOINT_BASE) - 1);
     return path;
+}
+
+struct str
+endpoint_lacks(const struct endpoint *e, struct str path)
+{
+    return e->base == 0 || str_starts(path, S(ENDPOINT_BASE "/")) ? S("")
+                                                                  : str_make(e->path.p, e->base);
 }
 
 const struct endpoint *
 endpoint_find(struct str method, const struct http_path *path, enum err *ret_error)
 {
     const struct endpoint *near = NULL;    /* matches the path but not the method */
-    const struct endpoint *e = find(path->text, method, 0, &near);
+    const struct endpoint *e = find(path->text, method, false, &near);
 
     if (e != NULL && near != NULL && !is_passed_through(near))
         e = NULL;    /* a route we handle does not fall through to the catch-all */
     if (e == NULL && near == NULL)
-        e = find(path->text, method, sizeof("/v1") - 1, &near);
+        e = find(path->text, method, true, &near);
     if (e != NULL && is_passed_through(e)) {
         *ret_error = path->has_delimiter                   ? ERR_BAD_REQUEST
                      : is_row_in_other_case(path->text, e) ? ERR_NO_ROUTE

@@ -30,6 +30,7 @@ struct endpoint {
     const char *id;       /* label in metrics and log, and name in a key's `routes` */
     struct str method;    /* "*": any that is passed through */
     struct str path;
+    size_t base;    /* bytes of the path that a caller may leave out and a provider does not get */
     const struct wire *wire;    /* the protocol of the errors and answers that we write */
     enum endpoint_kind kind;
     enum endpoint_model model;
@@ -46,6 +47,9 @@ enum endpoint_id {
     ENDPOINT_COUNT
 };
 
+/* The base of all routes that have one. */
+#define ENDPOINT_BASE "/v1"
+
 /* Reduces a repeated "/v1/v1/..." prefix to one, for callers whose base URL ends in /v1 when their
  * SDK adds it as well. */
 struct str endpoint_path(struct str path);
@@ -57,7 +61,24 @@ struct str endpoint_path(struct str path);
 const struct endpoint *endpoint_find(
     struct str method, const struct http_path *path, enum err *ret_error) NEVER_NULL;
 
-/* Does the route require an API key? Those below "/v1" do. */
+/* The base of the route if it has one that `path` lacks, else empty. */
+struct str endpoint_lacks(const struct endpoint *e, struct str path);
+
+/* What comes after the base in a whole path. */
+static inline struct str
+endpoint_below(const struct endpoint *e, struct str path)
+{
+    return str_skip(path, e->base);
+}
+
+/* What the '*' at the end of the route's path stands for in a whole path. */
+static inline struct str
+endpoint_rest(const struct endpoint *e, struct str path)
+{
+    return str_skip(path, e->path.n - 1);
+}
+
+/* Does the route require an API key? */
 static inline bool
 endpoint_needs_key(const struct endpoint *e)
 {

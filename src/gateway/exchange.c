@@ -465,7 +465,7 @@ break_stream(struct exchange *x, const struct llm_error *e)
 
     if (x->delivery.draft == NULL)    /* only keep-alives were sent, and the last target failed */
         x->delivery.draft = answer_draft(x->attempt);
-    delivery_break(&x->delivery, x->q, e, raw ? str_skip(x->path.text, sizeof("/v1") - 1) : S(""),
+    delivery_break(&x->delivery, x->q, e, raw ? endpoint_below(x->endpoint, x->path.text) : S(""),
         raw ? in->raw->count : 0);
 }
 

@@ -76,8 +76,9 @@ stage_match(struct exchange *x)
             "there is no route " STR_FMT " " STR_FMT "%s; GET / lists all routes",
             STR_ARG(head->method), STR_ARG(path),
             x->endpoint != &endpoints[ENDPOINT_none] ? " (paths are case-sensitive)" : "");
-    if (endpoint_needs_key(x->endpoint) && !str_starts(path, S("/v1/")))
-        x->path.text = exchange_join(x, S("/v1"), path, S(""));
+    struct str base = endpoint_lacks(x->endpoint, path);
+    if (base.n != 0)
+        x->path.text = exchange_join(x, base, path, S(""));
     if (!is_on_this_listener(x))
         return exchange_fail(x, ERR_NO_ROUTE,
             server_role(x->q) == WORKER_ROLE_ADMIN

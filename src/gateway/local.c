@@ -247,8 +247,7 @@ local_models(struct exchange *x)
 void
 local_model(struct exchange *x)
 {
-    struct str id =
-        http_decode_percent(x->arena, str_skip(x->path.text, sizeof("/v1/models/") - 1));
+    struct str id = http_decode_percent(x->arena, endpoint_rest(x->endpoint, x->path.text));
     struct plan plan;
     struct str why = S("this model does not exist; GET /v1/models lists the models");
     struct buf b;

@@ -1,6 +1,8 @@
 /* location.c - rewrites a provider's Location field for the client. */
 #include "gateway/location.h"
 
+#include "gateway/endpoints.h"
+
 /* The length of the scheme in "scheme:...", or 0. */
 static size_t
 scheme_length(struct str s)
@@ -88,5 +90,5 @@ location_for_caller(
     path = str_skip(path, base_path.n);
     if (path.n != 0 && strchr("/?#", path.p[0]) == NULL)
         return S("");
-    return arena_printf(a, "/v1" STR_FMT, STR_ARG(path));
+    return arena_printf(a, ENDPOINT_BASE STR_FMT, STR_ARG(path));
 }

@@ -96,11 +96,11 @@ passed_query(struct exchange *x)
     return plain.n != 0 ? without_credentials(x, query) : S("");
 }
 
-/* The path as the provider sees it: the normalised one without "/v1", and the caller's query. */
+/* The path as the provider sees it: the normalised one without the base, and the caller's query. */
 static void
 set_relay_path(struct exchange *x)
 {
-    struct str path = str_skip(x->path.text, sizeof("/v1") - 1);
+    struct str path = endpoint_below(x->endpoint, x->path.text);
     struct str query = passed_query(x);
 
     x->request.path = query.n == 0 ? path : exchange_join(x, path, S("?"), query);
