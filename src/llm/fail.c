@@ -409,7 +409,7 @@ kind_of(const struct fail_words *words, int status, const struct llm_error *e)
         return ERR_CONTEXT_LENGTH;
     if (vague && blames_our_account(e->message))
         return ERR_UPSTREAM_QUOTA;
-    if (vague && blames_our_key(e->message))
+    if (vague && !words->trusted && blames_our_key(e->message))
         return ERR_UPSTREAM_AUTH;
     if (by_word == ERR_CONTENT_FILTER && status == 403)
         return by_word;

@@ -38,6 +38,10 @@ enum llm_part_kind {
     PART_OPAQUE,
 };
 
+/* Whose models signed or encrypted reasoning, or made a block that no other protocol has. Not the
+ * wire that it came on: Claude's reasoning is Anthropic's at every host. */
+enum llm_origin { ORIGIN_NONE, ORIGIN_ANTHROPIC, ORIGIN_OPENAI };
+
 /* A yes or no that need not be said. */
 enum llm_tri { UNSAID, NO, YES };
 
@@ -81,7 +85,7 @@ struct llm_part {
         };
         struct llm_part *result;    /* TOOL_RESULT: its content */
         struct {
-            const struct wire *origin;    /* REASONING, OPAQUE: the only wire it may go to */
+            enum llm_origin origin;    /* REASONING, OPAQUE: who alone can read it again */
             const struct json *raw;       /* OPAQUE: the block itself */
         };
     };

@@ -23,7 +23,7 @@ struct turn_ids {
 struct turn_rules {
     struct turn_ids ids;
     /* whose signed reasoning and own blocks it reads; all others are left out */
-    const struct wire *origin;
+    enum llm_origin origin;
     bool alternate;    /* the sides take turns, the user first: messages of one side are joined */
     bool system_first; /* system text stands before the conversation, wherever the caller put it */
     /* each call is answered in the next turn and each result answers a call of the turn before; ids

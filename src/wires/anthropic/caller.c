@@ -188,7 +188,7 @@ read_thinking(struct cursor block, struct part_list *list)
     part->text = any_text(&block, "thinking");
     part->signature = any_text(&block, "signature");
     part->redacted = any_text(&block, "data");
-    part->origin = &wire_anthropic;
+    part->origin = ORIGIN_ANTHROPIC;
 }
 
 /* A block of a provider-run tool, or of a type that is newer than this code. */
@@ -198,7 +198,7 @@ read_opaque(struct cursor block, struct part_list *list)
     struct llm_part *part = add_part(block, list, PART_OPAQUE);
 
     part->raw = block.j;
-    part->origin = &wire_anthropic;
+    part->origin = ORIGIN_ANTHROPIC;
 }
 
 static void

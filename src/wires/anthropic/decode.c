@@ -4,19 +4,20 @@
  * skipped, as Anthropic's guide asks. Only message_stop completes an answer; a stream that ends
  * earlier was truncated.
  */
+#include "llm/emit.h"
 #include "wires/anthropic/anthropic.h"
 
 enum block_now { NOW_NONE, NOW_TOOL, NOW_OTHER };
 
 struct decoder {
-    struct llm_usage usage;    /* as the provider tells it */
+    struct emit_choice *c;  /* the only one */
+    struct llm_usage usage; /* as the provider tells it */
     uint32_t tools;         /* calls so far */
     enum block_now now;     /* what is open */
     int64_t index;          /* its number on the wire */
     bool filled;            /* the open call has received arguments in deltas */
     struct str whole_input; /* the open call's arguments if they came with its start */
     bool finish_told;
-    bool too_large; /* memory for a string was refused */
 };
 
 static struct decoder *
@@ -24,78 +25,58 @@ decoder_of(struct wire_reader *r)
 {
     struct decoder *d = r->state;
 
-    if (d == NULL)
+    if (d == NULL) {
         r->state = d = arena_new(r->keep, struct decoder);
+        d->c = emit_choice(r, 0);
+    }
     return d;
 }
 
-/* Sets too_large if there is no memory for the string, so that nothing is lost silently. */
 static struct str
 text_at(struct wire_reader *r, const struct json *j, const char *key)
 {
-    const struct json *value = json_get(j, str_c(key));
-    struct str text = json_str(r->scratch, value);
-
-    if (text.p == NULL && json_is(value, JSON_STRING))
-        decoder_of(r)->too_large = true;
-    return text;
+    return emit_string(r, json_get(j, str_c(key)));
 }
 
 /* --- emitting --- */
 
 static void
-emit_text(struct wire_reader *r, enum llm_event_kind kind, struct str text)
-{
-    if (text.n > 0)
-        wire_emit(r, &(struct llm_event){ .kind = kind, .text = text });
-}
-
-static void
-emit_signature(struct wire_reader *r, struct str signature)
-{
-    if (signature.n > 0)
-        wire_emit(r, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = signature });
-}
-
-static void
-emit_citation(struct wire_reader *r, const struct json *citation)
+tell_citation(struct wire_reader *r, const struct decoder *d, const struct json *citation)
 {
     if (json_is(json_get(citation, S("type")), JSON_STRING))
-        wire_emit(r, &(struct llm_event){ .kind = EVENT_CITATION, .raw = json_raw(citation) });
+        emit_raw(r, d->c, EVENT_CITATION, citation);
 }
 
 static void
-emit_tool(struct wire_reader *r, const struct decoder *d, enum llm_event_kind kind, struct str text)
+tell_call(struct wire_reader *r, const struct decoder *d, enum llm_event_kind kind, struct str text)
 {
     wire_emit(r, &(struct llm_event){ .kind = kind, .tool = d->tools - 1, .text = text });
 }
 
 /* `message` holds the id, the model and the first counts. */
 static void
-emit_start(struct wire_reader *r, struct decoder *d, const struct json *message)
+tell_start(struct wire_reader *r, struct decoder *d, const struct json *message)
 {
     anthropic_read_usage(&d->usage, json_get(message, S("usage")));
-    wire_emit(r, &(struct llm_event){
-                     .kind = EVENT_START,
-                     .id = text_at(r, message, "id"),
-                     .model = text_at(r, message, "model"),
-                     .usage = anthropic_usage(&d->usage),
-                 });
+    emit_start(r, &(struct llm_event){
+                      .id = text_at(r, message, "id"),
+                      .model = text_at(r, message, "model"),
+                      .usage = anthropic_usage(&d->usage),
+                  });
 }
 
 static void
-emit_usage(struct wire_reader *r, const struct decoder *d)
+tell_usage(struct wire_reader *r, const struct decoder *d)
 {
     struct llm_usage usage = anthropic_usage(&d->usage);
 
-    if (usage_known(&usage))
-        wire_emit(r, &(struct llm_event){ .kind = EVENT_USAGE, .usage = usage });
+    emit_usage(r, &usage);
 }
 
 /* `source` holds stop_reason and stop_sequence. An answer that calls tools finishes with
  * FINISH_TOOLS if its reason is unknown. */
 static void
-emit_finish(struct wire_reader *r, struct decoder *d, const struct json *source)
+tell_finish(struct wire_reader *r, struct decoder *d, const struct json *source)
 {
     struct str native = text_at(r, source, "stop_reason");
     enum llm_finish finish = anthropic_finish(native);
@@ -112,21 +93,19 @@ emit_finish(struct wire_reader *r, struct decoder *d, const struct json *source)
 }
 
 static void
-emit_end(struct wire_reader *r)
+tell_end(struct wire_reader *r)
 {
     r->finished = true;
-    r->complete = true;
-    wire_emit(r, &(struct llm_event){ .kind = EVENT_END });
+    emit_end(r);
 }
 
 static void
-emit_error(struct wire_reader *r, const struct json *doc)
+tell_error(struct wire_reader *r, const struct json *doc)
 {
     struct llm_error error;
 
     fail_read_document(r->scratch, &anthropic_fail_words, 0, doc, &error);
-    r->failed = true;
-    wire_emit(r, &(struct llm_event){ .kind = EVENT_ERROR, .error = &error });
+    emit_error(r, &error);
 }
 
 /* --- blocks --- */
@@ -136,8 +115,8 @@ close_block(struct wire_reader *r, struct decoder *d)
 {
     if (d->now == NOW_TOOL) {
         if (!d->filled && d->whole_input.n > 0)
-            emit_tool(r, d, EVENT_TOOL_ARGS, d->whole_input);
-        emit_tool(r, d, EVENT_TOOL_END, S(""));
+            tell_call(r, d, EVENT_TOOL_ARGS, d->whole_input);
+        tell_call(r, d, EVENT_TOOL_END, S(""));
     }
     d->now = NOW_NONE;
 }
@@ -172,16 +151,16 @@ open_block(struct wire_reader *r, struct decoder *d, const struct json *block)
                          .name = text_at(r, block, "name"),
                      });
     } else if (json_str_is(type, S("text"))) {
-        emit_text(r, EVENT_TEXT, text_at(r, block, "text"));
+        emit_text(r, d->c, EVENT_TEXT, text_at(r, block, "text"));
         while (json_next(&citations))
-            emit_citation(r, citations.value);
+            tell_citation(r, d, citations.value);
     } else if (json_str_is(type, S("thinking"))) {
-        emit_text(r, EVENT_REASONING, text_at(r, block, "thinking"));
-        emit_signature(r, text_at(r, block, "signature"));
+        emit_text(r, d->c, EVENT_REASONING, text_at(r, block, "thinking"));
+        emit_signature(r, d->c, text_at(r, block, "signature"));
     } else if (json_str_is(type, S("redacted_thinking"))) {
-        emit_text(r, EVENT_REDACTED, text_at(r, block, "data"));
+        emit_text(r, d->c, EVENT_REDACTED, text_at(r, block, "data"));
     } else {
-        wire_emit(r, &(struct llm_event){ .kind = EVENT_OPAQUE, .raw = json_raw(block) });
+        emit_raw(r, d->c, EVENT_OPAQUE, block);
     }
 }
 
@@ -194,7 +173,7 @@ on_message_start(struct wire_reader *r, struct decoder *d, const struct json *do
 
     if (!json_is(message, JSON_OBJECT))
         return ERR_UPSTREAM_PROTOCOL;
-    emit_start(r, d, message);
+    tell_start(r, d, message);
     return OK;
 }
 
@@ -221,7 +200,7 @@ on_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
     const struct json *type = json_get(delta, S("type"));
 
     if (json_str_is(type, S("text_delta"))) {
-        emit_text(r, EVENT_TEXT, text_at(r, delta, "text"));
+        emit_text(r, d->c, EVENT_TEXT, text_at(r, delta, "text"));
     } else if (json_str_is(type, S("input_json_delta"))) {
         struct str fragment = text_at(r, delta, "partial_json");
 
@@ -230,13 +209,13 @@ on_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
         if (d->now == NOW_NONE || d->index != json_i64(json_get(doc, S("index")), 0))
             return ERR_UPSTREAM_PROTOCOL;
         d->filled = true;
-        emit_tool(r, d, EVENT_TOOL_ARGS, fragment);
+        tell_call(r, d, EVENT_TOOL_ARGS, fragment);
     } else if (json_str_is(type, S("thinking_delta"))) {
-        emit_text(r, EVENT_REASONING, text_at(r, delta, "thinking"));
+        emit_text(r, d->c, EVENT_REASONING, text_at(r, delta, "thinking"));
     } else if (json_str_is(type, S("signature_delta"))) {
-        emit_signature(r, text_at(r, delta, "signature"));
+        emit_signature(r, d->c, text_at(r, delta, "signature"));
     } else if (json_str_is(type, S("citations_delta"))) {
-        emit_citation(r, json_get(delta, S("citation")));
+        tell_citation(r, d, json_get(delta, S("citation")));
     }
     return OK;
 }
@@ -256,8 +235,8 @@ on_message_delta(struct wire_reader *r, struct decoder *d, const struct json *do
     close_block(r, d);
     anthropic_read_usage(&d->usage, json_get(doc, S("usage")));
     if (json_present(json_get(delta, S("stop_reason"))))
-        emit_finish(r, d, delta);
-    emit_usage(r, d);
+        tell_finish(r, d, delta);
+    tell_usage(r, d);
     return OK;
 }
 
@@ -265,15 +244,15 @@ static enum err
 on_message_stop(struct wire_reader *r, struct decoder *d, const struct json *doc UNUSED)
 {
     close_block(r, d);
-    emit_finish(r, d, NULL);
-    emit_end(r);
+    tell_finish(r, d, NULL);
+    tell_end(r);
     return OK;
 }
 
 static enum err
 on_error(struct wire_reader *r, struct decoder *d UNUSED, const struct json *doc)
 {
-    emit_error(r, doc);
+    tell_error(r, doc);
     return OK;
 }
 
@@ -289,13 +268,6 @@ static const struct {
     { S_INIT("message_stop"), on_message_stop },
     { S_INIT("error"), on_error },
 };
-
-/* `e`, or ERR_UPSTREAM_TOO_LARGE if something was lost for lack of memory. */
-static enum err
-verdict(struct wire_reader *r, enum err e)
-{
-    return e == OK && decoder_of(r)->too_large ? ERR_UPSTREAM_TOO_LARGE : e;
-}
 
 /* Parses a frame or a body; NULL with *ret_err if it is not a JSON object. */
 static const struct json *
@@ -327,7 +299,7 @@ anthropic_read_event(struct wire_reader *r, struct str event, struct str data)
         event = S("error");
     for (size_t i = 0; i < ARRAY_LEN(event_types); i++)
         if (str_eq(event, event_types[i].type))
-            return verdict(r, event_types[i].read(r, decoder_of(r), doc));
+            return emit_verdict(r, event_types[i].read(r, decoder_of(r), doc));
     return OK;
 }
 
@@ -348,16 +320,16 @@ read_message(struct wire_reader *r, const struct json *doc)
 
     if (!json_is(content, JSON_ARRAY))
         return ERR_UPSTREAM_PROTOCOL;
-    emit_start(r, d, doc);
+    tell_start(r, d, doc);
     while (json_next(&it)) {
         open_block(r, d, it.value);
         close_block(r, d);
     }
-    if (d->too_large)
+    if (emit_verdict(r, OK) != OK)
         return ERR_UPSTREAM_TOO_LARGE;
-    emit_finish(r, d, doc);
-    emit_usage(r, d);
-    emit_end(r);
+    tell_finish(r, d, doc);
+    tell_usage(r, d);
+    tell_end(r);
     return OK;
 }
 
@@ -369,8 +341,8 @@ read_token_count(struct wire_reader *r, const struct json *doc)
     if (!json_is(json_get(doc, S("input_tokens")), JSON_NUMBER))
         return ERR_UPSTREAM_PROTOCOL;
     anthropic_read_usage(&d->usage, doc);
-    emit_usage(r, d);
-    emit_end(r);
+    tell_usage(r, d);
+    tell_end(r);
     return OK;
 }
 
@@ -383,8 +355,9 @@ anthropic_read_answer(struct wire_reader *r, struct str body)
     if (doc == NULL)
         return e;
     if (json_present(json_get(doc, S("error")))) {
-        emit_error(r, doc);
+        tell_error(r, doc);
         return OK;
     }
-    return verdict(r, r->op == OP_COUNT_TOKENS ? read_token_count(r, doc) : read_message(r, doc));
+    return emit_verdict(
+        r, r->op == OP_COUNT_TOKENS ? read_token_count(r, doc) : read_message(r, doc));
 }

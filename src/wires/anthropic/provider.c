@@ -20,7 +20,7 @@ enum {
 
 static const struct turn_rules turn_rules = {
     .ids = { .prefix = S_INIT("toolu_"), .chars = IDS_WORD, .most = 64 },
-    .origin = &wire_anthropic,
+    .origin = ORIGIN_ANTHROPIC,
     .alternate = true,
     .system_first = true,
     .paired = true,

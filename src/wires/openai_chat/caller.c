@@ -250,7 +250,7 @@ static void
 read_reasoning_detail(struct cursor entry, struct parts *parts, struct open_reasoning *open)
 {
     bool anthropic = read_is(read_at(&entry, "format"), OPENAI_REASONING_ANTHROPIC);
-    const struct wire *origin = anthropic ? &wire_anthropic : &wire_openai_chat;
+    enum llm_origin origin = anthropic ? ORIGIN_ANTHROPIC : ORIGIN_OPENAI;
 
     if (read_is(read_at(&entry, "type"), "reasoning.encrypted")) {
         struct llm_part *part = add_part(entry, parts, PART_REASONING);
@@ -320,7 +320,7 @@ read_reasoning(struct cursor message, struct parts *parts)
         struct llm_part *part = add_part(message, parts, PART_REASONING);
 
         part->text = plain;
-        part->origin = &wire_openai_chat;
+        part->origin = ORIGIN_OPENAI;
     } else {
         restore_text(*first, plain);
     }

@@ -34,7 +34,7 @@ is_media(const struct llm_part *part)
 static bool
 is_native_block(const struct llm_part *part)
 {
-    return part->kind == PART_OPAQUE && part->origin == &wire_openai_chat && part->raw != NULL;
+    return part->kind == PART_OPAQUE && part->origin == ORIGIN_OPENAI && part->raw != NULL;
 }
 
 /* "https://..." or "data:mime;base64,...". */
@@ -377,7 +377,7 @@ add_call(struct writing *w, const struct llm_part *part)
 static bool
 is_own_reasoning(const struct llm_part *part)
 {
-    return part->kind == PART_REASONING && part->origin == &wire_openai_chat && part->text.n > 0;
+    return part->kind == PART_REASONING && part->origin == ORIGIN_OPENAI && part->text.n > 0;
 }
 
 /* Whether nothing of the message can be sent to this provider. Some hosts reject empty messages. */

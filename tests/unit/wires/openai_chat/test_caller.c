@@ -135,14 +135,14 @@ TEST(reasoning_goes_back_to_the_wire_that_made_it)
     const struct llm_part *p = r.messages->parts;
 
     EXPECT_STR(p->text, "plain");
-    EXPECT(p->origin == &wire_openai_chat);
+    EXPECT_INT(p->origin, ORIGIN_OPENAI);
     p = r.messages->next->parts;
     EXPECT_STR(p->text, "so on");
     EXPECT_STR(p->signature, "s");
-    EXPECT(p->origin == &wire_anthropic);
+    EXPECT_INT(p->origin, ORIGIN_ANTHROPIC);
     EXPECT_STR(p->next->redacted, "e");
-    EXPECT(p->next->origin == &wire_anthropic);
-    EXPECT(p->next->next->origin == &wire_openai_chat);
+    EXPECT_INT(p->next->origin, ORIGIN_ANTHROPIC);
+    EXPECT_INT(p->next->next->origin, ORIGIN_OPENAI);
     end();
 }
 
