@@ -86,7 +86,7 @@ request_fields(struct attempt *a, bool same_wire)
     if (p->credential_count != 0) {
         uint32_t turn = p->credential_count == 1
                             ? 0
-                            : atomic_fetch_add_explicit(&p->turn, 1, memory_order_relaxed);
+                            : atomic_fetch_add_explicit(p->turn, 1, memory_order_relaxed);
         buf_add(out, p->credentials[turn % p->credential_count]);
         a->note->credential = p->credential_names[turn % p->credential_count];
     }

@@ -78,8 +78,8 @@ auth_destroy(struct auth_table *t)
     if (t == NULL)
         return;
     for (size_t i = 0; i < t->count; i++)
-        in_flight_drop(t->list[i].in_flight);
-    in_flight_drop(t->anonymous.in_flight);
+        registry_drop(t->list[i].in_flight);
+    registry_drop(t->anonymous.in_flight);
     free(t->list);
     map_destroy(t->by_hash);
     free(t);

@@ -1,28 +1,27 @@
 /* limit.h - the number of requests in flight per caller, across workers and reloads.
  *
- * A reload replaces the snapshot, but requests admitted under the old one are still in flight and
- * must count. The counters therefore live outside the snapshots and are looked up by the caller's
- * id. Each snapshot holds a reference to the counters of its keys, and the last reference frees a
- * counter, so there are never more counters than keys in the configurations in use.
+ * Requests admitted under an earlier configuration are still in flight and must count: the counters
+ * are entries of the registry, by the caller's id.
  */
 #pragma once
 
 #include <stdatomic.h>
 
-#include "base/base.h"
+#include "base/registry.h"
 
-/* Updated by all workers on every request, so it has a cache line of its own. */
+/* Updated by all workers on every request. */
 struct in_flight {
-    alignas(64) _Atomic uint32_t count;
-    unsigned holders;    /* protected by the table's lock */
-    char *id;
-    size_t id_n;
+    _Atomic uint32_t count;
 };
 
-/* Takes a reference to the counter with this id (any bytes), creating it if needed. Takes a lock;
- * meant for building a snapshot, not for requests. */
-struct in_flight *in_flight_hold(struct str id) NEVER_NULL;
-void in_flight_drop(struct in_flight *f);    /* NULL is a no-op */
+extern const struct registry_kind in_flight_kind;
+
+/* Takes a reference to the counter with this id (any bytes); give it back with registry_drop(). */
+static inline struct in_flight *
+in_flight_hold(struct str id)
+{
+    return registry_hold(&in_flight_kind, id);
+}
 
 /* Counts one more request. False when `limit` are in flight already; 0: no limit. */
 static inline bool

@@ -1,4 +1,4 @@
-/* offer.c - the process-wide table of offers. */
+/* offer.c - offers, as entries of the registry. */
 #include "route/offer.h"
 
 #include <pthread.h>
@@ -6,20 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/map.h"
+#include "base/registry.h"
 
 struct offer {
-    char *key;    /* "id\nurl" */
-    size_t key_n;
-    unsigned holders;
     struct offer_list *list;
     bool asking;
     unsigned failures;    /* since the last list */
     uint64_t due_ms;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct map *table;    /* NULL while there are none */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* guards all of them */
 
 struct offer_list *
 offer_list_create(const struct str *names, size_t count)
@@ -48,50 +44,25 @@ offer_list_drop(struct offer_list *list)
         free(list);
 }
 
-struct offer *
-offer_hold(struct str id, struct str url)
+static void
+offer_fini(void *entry)
 {
-    size_t n = id.n + 1 + url.n;
-    char *key = check_alloc(malloc(n));
+    offer_list_drop(((struct offer *)entry)->list);
+}
 
-    memcpy(key, id.p, id.n);
-    key[id.n] = '\n';
-    if (url.n != 0)
-        memcpy(key + id.n + 1, url.p, url.n);
-    (void)pthread_mutex_lock(&lock);
-    if (table == NULL)
-        table = map_create();
-    struct offer *o = map_get(table, str_make(key, n));
-    if (o == NULL) {
-        o = check_alloc(calloc(1, sizeof(*o)));
-        o->key = key;
-        o->key_n = n;
-        (void)map_put(table, str_make(key, n), o);
-    } else {
-        free(key);
-    }
-    o->holders++;
-    (void)pthread_mutex_unlock(&lock);
-    return o;
+static const struct registry_kind offer_kind = { "models of a provider", sizeof(struct offer),
+    offer_fini };
+
+struct offer *
+offer_hold(struct str name)
+{
+    return registry_hold(&offer_kind, name);
 }
 
 void
 offer_drop(struct offer *o)
 {
-    if (o == NULL)
-        return;
-    (void)pthread_mutex_lock(&lock);
-    if (--o->holders == 0) {
-        (void)map_remove(table, str_make(o->key, o->key_n));
-        offer_list_drop(o->list);
-        free(o->key);
-        free(o);
-        if (map_count(table) == 0) {
-            map_destroy(table);
-            table = NULL;
-        }
-    }
-    (void)pthread_mutex_unlock(&lock);
+    registry_drop(o);
 }
 
 bool

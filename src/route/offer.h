@@ -1,6 +1,6 @@
 /* offer.h - the list of models that a provider reports.
  *
- * Offers are process-wide and survive reloads as long as a configuration names the provider. The
+ * Offers are entries of the registry: they survive reloads as long as a configuration names the provider. The
  * code that queries the provider calls offer_begin() first and offer_settle() with the result; this
  * module does no networking. Thread-safe.
  */
@@ -21,8 +21,8 @@ struct offer_list {
 
 struct offer;
 
-/* Takes a reference to the offer of the provider with this id and URL, creating it if needed. */
-struct offer *offer_hold(struct str id, struct str url) NEVER_NULL;
+/* Takes a reference to the offer of the provider with this stable name. */
+struct offer *offer_hold(struct str name) NEVER_NULL;
 void offer_drop(struct offer *o);    /* NULL is a no-op */
 
 /* True when the list is due and no query is running: the caller must then query the provider and

@@ -645,12 +645,16 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
 
 /* --- the table --- */
 
+/* A provider's entries in the registry: its id, and its URL, with which it is another one. */
 static struct str
-url_of(struct arena *a, const struct provider *p)
+stable_name(struct arena *a, const struct provider *p)
 {
-    return arena_printf(a, STR_FMT "://" STR_FMT STR_FMT STR_FMT, STR_ARG(p->origin->scheme),
-        STR_ARG(p->origin->host_header), STR_ARG(p->origin->unix_path), STR_ARG(p->base_path));
+    return arena_printf(a, STR_FMT "\n" STR_FMT "://" STR_FMT STR_FMT STR_FMT, STR_ARG(p->id),
+        STR_ARG(p->origin->scheme), STR_ARG(p->origin->host_header), STR_ARG(p->origin->unix_path),
+        STR_ARG(p->base_path));
 }
+
+static const struct registry_kind turn_kind = { "turns of keys", sizeof(_Atomic uint32_t), NULL };
 
 struct route_table *
 route_create(const struct conf *c, struct str simulated_url, struct conf_problems *problems)
@@ -678,8 +682,12 @@ route_create(const struct conf *c, struct str simulated_url, struct conf_problem
     for (size_t i = 0; i < t->provider_count; i++) {
         struct provider *p = t->providers[i];
 
-        if (p->models.count == 0 && !p->simulated && p->origin != NULL)
-            p->offer = offer_hold(p->id, url_of(t->arena, p));
+        if (p->origin == NULL)
+            continue;
+        struct str name = stable_name(t->arena, p);
+        p->turn = registry_hold(&turn_kind, name);
+        if (p->models.count == 0 && !p->simulated)
+            p->offer = offer_hold(name);
     }
     if (c->default_provider.v.n != 0) {
         t->default_provider = map_get(t->provider_by_id, c->default_provider.v);
@@ -703,6 +711,7 @@ route_destroy(struct route_table *t)
     for (size_t i = 0; i < t->provider_count; i++) {
         origin_destroy(t->providers[i]->origin);
         offer_drop(t->providers[i]->offer);
+        registry_drop(t->providers[i]->turn);
     }
     tls_context_unref(t->tls);
     map_destroy(t->provider_by_id);

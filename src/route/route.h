@@ -7,13 +7,14 @@
 #pragma once
 
 #include "base/map.h"
+#include "base/registry.h"
 #include "catalog/model.h"
 #include "catalog/provider.h"
 #include "conf/conf.h"
 #include "net/dial.h"
 #include "route/offer.h"
 
-/* An active provider. Immutable except for `turn`. */
+/* An active provider. Immutable. */
 struct provider {
     struct str id;
     const struct wire *wire;
@@ -30,7 +31,7 @@ struct provider {
     struct offer *offer;               /* else its own list; NULL: it is not queried */
     const struct provider_row *row;    /* NULL for custom providers */
     bool simulated;                    /* the built-in simulator */
-    _Atomic uint32_t turn;             /* index of the next credential */
+    _Atomic uint32_t *turn;            /* number of the next credential; outlives a reload */
 };
 
 /* One model of one provider, with its configured settings. */

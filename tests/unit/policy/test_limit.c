@@ -18,9 +18,9 @@ TEST(holders_of_the_same_id_share_a_counter)
     EXPECT_INT(in_flight_count(a), 2);
     in_flight_end(a);
     EXPECT(in_flight_begin(b, 2));
-    in_flight_drop(a);
-    in_flight_drop(b);
-    in_flight_drop(other);
+    registry_drop(a);
+    registry_drop(b);
+    registry_drop(other);
 }
 
 TEST(a_counter_is_freed_with_its_last_holder)
@@ -29,15 +29,15 @@ TEST(a_counter_is_freed_with_its_last_holder)
 
     EXPECT(in_flight_begin(old, 1));
     struct in_flight *next = in_flight_hold(S("key"));
-    in_flight_drop(old);    /* a reload */
+    registry_drop(old);    /* a reload */
     EXPECT(!in_flight_begin(next, 1));
     in_flight_end(next);
-    in_flight_drop(next);
-    EXPECT(table == NULL);
+    registry_drop(next);
+    EXPECT_INT(registry_count(&in_flight_kind), 0);
     next = in_flight_hold(S("key"));
     EXPECT_INT(in_flight_count(next), 0);
-    in_flight_drop(next);
-    in_flight_drop(NULL);
+    registry_drop(next);
+    registry_drop(NULL);
 }
 
 TEST(requests_are_counted_even_without_a_limit)
@@ -47,7 +47,7 @@ TEST(requests_are_counted_even_without_a_limit)
     for (int i = 0; i < 5; i++)
         EXPECT(in_flight_begin(f, 0));
     EXPECT(!in_flight_begin(f, 5) && in_flight_begin(f, 6));
-    in_flight_drop(f);
+    registry_drop(f);
 }
 
 enum { THREADS = 4, ROUNDS = 20000, LIMIT = 3 };
@@ -70,7 +70,7 @@ come_and_go(void *arg)
             (void)atomic_fetch_sub(&inside, 1);
             in_flight_end(f);
         }
-        in_flight_drop(f);
+        registry_drop(f);
     }
     return NULL;
 }
@@ -84,5 +84,5 @@ TEST(concurrent_threads_never_exceed_the_limit_and_leave_no_count_behind)
     for (size_t i = 0; i < THREADS; i++)
         EXPECT(pthread_join(threads[i], NULL) == 0);
     EXPECT(most >= 1 && most <= LIMIT);
-    EXPECT(table == NULL);
+    EXPECT_INT(registry_count(&in_flight_kind), 0);
 }

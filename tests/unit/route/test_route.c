@@ -824,3 +824,21 @@ TEST(settings_of_a_target_that_is_an_alias_would_be_lost_and_are_refused)
         "9:15: target 'a' is an alias; write params, traits and timeouts at its own targets\n");
     drop(&r);
 }
+
+TEST(whose_turn_it_is_among_keys_outlives_a_reload)
+{
+    static const char text[] = "providers: {lab: {wire: openai-chat, base_url: \"http://a/v1\", "
+                               "api_key: [one, two]}}\n";
+    static const char moved[] = "providers: {lab: {wire: openai-chat, base_url: \"http://b/v1\", "
+                                "api_key: [one, two]}}\n";
+    struct routed old = make(text);
+
+    *route_provider(old.t, S("lab"))->turn = 7;
+    struct routed next = make(text), elsewhere = make(moved);
+    drop(&old);
+    EXPECT_INT(*route_provider(next.t, S("lab"))->turn, 7);
+    EXPECT_INT(*route_provider(elsewhere.t, S("lab"))->turn, 0);
+    drop(&next);
+    drop(&elsewhere);
+    EXPECT_INT(registry_count(&turn_kind), 0);
+}
