@@ -5,11 +5,9 @@
 
 #include "app/app.h"
 #include "bench/bench.h"
-#include "cli/flags.h"
 #include "base/buf.h"
-#include "base/json.h"
-#include "http/message.h"
-#include "net/tls.h"
+#include "cli/ask.h"
+#include "cli/flags.h"
 
 enum { BODY_BYTES_MAX = 128 * 1024 * 1024, FIELDS_BYTES_MAX = 16 * 1024 };
 
@@ -53,8 +51,8 @@ read_settings(struct settings *s, int argc, char **argv)
         { "threads", 't', FLAG_COUNT, "N", "threads that make the load (1)", &s->threads, NULL },
         { "timeout", 0, FLAG_TIME, "TIME", "a request that takes longer has failed (60s)",
             &s->timeout_us, NULL },
-        { "wire", 'w', FLAG_TEXT, "WIRE", "openai-chat or anthropic-messages (openai-chat)",
-            &s->wire, NULL },
+        { "wire", 'w', FLAG_TEXT, "WIRE",
+            "the protocol, or the beginning of its name (openai-chat)", &s->wire, NULL },
         { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &s->insecure,
             NULL },
         { "json", 0, FLAG_BOOL, NULL, "report as JSON", &s->json, NULL },
@@ -62,10 +60,8 @@ read_settings(struct settings *s, int argc, char **argv)
     const struct flags all = {
         .usage = "openclaw bench URL --model M [options]",
         .about = "Measures a server that speaks the OpenAI or Anthropic protocol: requests per "
-                 "second, time to "
-                 "the first token, time between tokens, whole answers, errors. URL is the server, "
-                 "its base URL "
-                 "(http://HOST/v1) or the whole path.",
+                 "second, time to the first token, time between tokens, whole answers, errors. URL "
+                 "is the server, its base URL (http://HOST/v1) or the whole path.",
         .list = list,
         .count = ARRAY_LEN(list),
     };
@@ -95,62 +91,21 @@ is_lawful(const struct settings *s)
         wrong = "--prompt-bytes must be at most 64MB";
     else if (s->timeout_us < 1000)
         wrong = "--timeout must be at least 1ms";
-    else if (strcmp(s->wire, "openai-chat") != 0 && strcmp(s->wire, "anthropic-messages") != 0)
-        wrong = "--wire must be openai-chat or anthropic-messages";
     if (wrong != NULL)
         fprintf(stderr, "openclaw bench: %s\n", wrong);
     return wrong == NULL;
 }
 
 /* Enough words for a prompt of that size. */
-static void
-add_prompt(struct buf *out, uint64_t bytes)
+static struct str
+make_prompt(struct arena *a, uint64_t bytes)
 {
     static const char words[] = "the quick crab carries one more shell along the pier ";
+    char *p = arena_alloc(a, bytes, 1);
 
     for (uint64_t i = 0; i < bytes; i++)
-        buf_add_c(out, words[i % (sizeof(words) - 1)]);
-}
-
-static void
-make_body(struct buf *out, const struct settings *s, bool anthropic)
-{
-    buf_add(out, S("{\"model\":"));
-    json_add_str(out, str_c(s->model));
-    buf_printf(out, ",\"max_tokens\":%llu", (unsigned long long)s->max_tokens);
-    if (s->stream)
-        buf_add(out, anthropic ? S(",\"stream\":true")
-                               : S(",\"stream\":true,\"stream_options\":{\"include_usage\":true}"));
-    buf_add(out, S(",\"messages\":[{\"role\":\"user\",\"content\":\""));
-    add_prompt(out, MAX(s->prompt_bytes, 1));
-    buf_add(out, S("\"}]}"));
-}
-
-static void
-make_fields(struct buf *out, const struct settings *s, bool anthropic)
-{
-    buf_add(
-        out, S("Content-Type: application/json\r\nAccept: */*\r\nUser-Agent: openclaw-bench\r\n"));
-    if (anthropic)
-        buf_add(out, S("anthropic-version: 2023-06-01\r\n"));
-    if (s->key != NULL && s->key[0] != '\0') {
-        char value[1024];
-        snprintf(value, sizeof(value), "%s%s", anthropic ? "" : "Bearer ", s->key);
-        http_add_field(out, anthropic ? S("x-api-key") : S("Authorization"), str_c(value));
-    }
-}
-
-/* Completes a server, a base URL or a whole path to the URL of the route. */
-static void
-make_path(struct buf *out, struct str path, bool anthropic)
-{
-    struct str route = anthropic ? S("/messages") : S("/chat/completions");
-
-    if (path.n == 0)
-        buf_add(out, S("/v1"));
-    buf_add(out, path);
-    if (!str_ends(path, route))
-        buf_add(out, route);
+        p[i] = words[i % (sizeof(words) - 1)];
+    return str_make(p, bytes);
 }
 
 static void
@@ -169,28 +124,24 @@ show_progress(uint64_t elapsed_us, uint64_t done, uint64_t failed)
             (double)elapsed_us / 1e6, (unsigned long long)done, rate, (unsigned long long)failed);
 }
 
-static struct origin *
-find_origin(const struct settings *s, struct str *ret_path)
-{
-    struct tls_context *tls = NULL;
-    struct origin *origin = NULL;
-    char why[512];
-
-    if (str_istarts(str_c(s->url), S("https://")))
-        tls = tls_client_create(NULL, s->insecure, why, sizeof(why));
-    if (tls != NULL || !str_istarts(str_c(s->url), S("https://")))
-        origin = origin_create(str_c(s->url), tls, ret_path, why, sizeof(why));
-    tls_context_unref(tls);
-    if (origin == NULL)
-        fprintf(stderr, "openclaw bench: %s\n", why);
-    return origin;
-}
-
 static int
-measure(const struct settings *s, const struct origin *origin, struct str base_path)
+measure(const struct settings *s, const struct wire *wire, const struct origin *origin,
+    struct str base_path)
 {
-    bool anthropic = strcmp(s->wire, "anthropic-messages") == 0;
     struct bench_totals *totals = check_alloc(calloc(1, sizeof(*totals)));
+    struct arena *a = arena_create(2 * BODY_BYTES_MAX);
+    struct llm_part text = { .kind = PART_TEXT, .text = make_prompt(a, MAX(s->prompt_bytes, 1)) };
+    struct llm_message message = { .role = ROLE_USER, .parts = &text };
+    const struct llm_request r = {
+        .arena = a,
+        .op = OP_CHAT,
+        .model = str_c(s->model),
+        .stream = s->stream,
+        .want_usage = true,
+        .expanded = true,
+        .messages = &message,
+        .max_tokens = (int64_t)MIN(s->max_tokens, INT32_MAX),
+    };
     struct buf body;
     struct buf fields;
     struct buf path;
@@ -198,16 +149,16 @@ measure(const struct settings *s, const struct origin *origin, struct str base_p
     buf_init(&body, BODY_BYTES_MAX);
     buf_init(&fields, FIELDS_BYTES_MAX);
     buf_init(&path, FIELDS_BYTES_MAX);
-    make_body(&body, s, anthropic);
-    make_fields(&fields, s, anthropic);
-    make_path(&path, base_path, anthropic);
+    ask_add_body(&body, wire, &r);
+    ask_add_fields(&fields, "bench", wire, s->key);
+    ask_add_path(&path, wire, &r, base_path);
 
     struct bench_options o = {
         .origin = origin,
         .path = buf_str(&path),
         .fields = buf_str(&fields),
         .body = buf_str(&body),
-        .anthropic = anthropic,
+        .wire = wire,
         .stream = s->stream,
         .connections = s->connections,
         .threads = s->threads,
@@ -228,6 +179,7 @@ measure(const struct settings *s, const struct origin *origin, struct str base_p
     buf_fini(&body);
     buf_fini(&fields);
     buf_fini(&path);
+    arena_destroy(a);
     free(totals);
     return status;
 }
@@ -251,10 +203,13 @@ cmd_bench(int argc, char **argv)
         return verdict == FLAGS_HELP ? 0 : 2;
     if (!is_lawful(&s))
         return 2;
-    struct origin *origin = find_origin(&s, &path);
+
+    const struct wire *wire = ask_wire("bench", s.wire);
+    struct origin *origin = wire != NULL ? ask_origin("bench", s.url, s.insecure, &path) : NULL;
+
     if (origin == NULL)
         return 2;
-    int status = measure(&s, origin, path);
+    int status = measure(&s, wire, origin, path);
     origin_destroy(origin);
     return status;
 }

@@ -7,14 +7,14 @@
 #include "app/app.h"
 #include "chat/prompt.h"
 #include "chat/turn.h"
+#include "cli/ask.h"
 #include "cli/flags.h"
-#include "base/json.h"
 #include "conf/conf.h"
 #include "http/message.h"
-#include "net/tls.h"
 
 enum {
-    HISTORY_BYTES_MAX = 64 * 1024 * 1024,
+    BODY_BYTES_MAX = 64 * 1024 * 1024,
+    MEMORY_BYTES_MAX = 256 * 1024 * 1024,
     FIELDS_BYTES_MAX = 16 * 1024,
     INPUT_BYTES_MAX = 32 * 1024 * 1024
 };
@@ -23,6 +23,8 @@ struct chat {
     const char *url;
     const char *key;
     const char *system;
+    const char *wire_name;
+    const struct wire *wire;
     bool insecure;
     bool json;
     bool forget;    /* keep no history of what was typed */
@@ -32,12 +34,15 @@ struct chat {
     struct str base;    /* "/v1" */
     struct buf path;    /* of the request */
     struct buf fields;
-    struct buf history;    /* messages as JSON, with commas between */
-    struct buf body;       /* the request */
-    struct buf answer;     /* the text so far */
-    bool terminal;         /* standard output is a terminal */
-    bool color;            /* show thinking in dim type */
-    bool thinking;         /* the last text shown was thinking */
+    struct arena *memory;    /* of the conversation */
+    struct arena_mark empty;
+    struct llm_message *messages;
+    struct llm_message **tail;
+    struct buf body;      /* the request */
+    struct buf answer;    /* the text so far */
+    bool terminal;        /* standard output is a terminal */
+    bool color;           /* show thinking in dim type */
+    bool thinking;        /* the last text shown was thinking */
 };
 
 /* --- showing --- */
@@ -124,39 +129,39 @@ explain(const struct chat *c, enum chat_outcome outcome)
 
 /* --- asking --- */
 
-static struct str
-path_to(struct chat *c, const char *route)
+static void
+add_message(struct chat *c, enum llm_role role, struct str text)
 {
-    buf_reset(&c->path, 0);
-    buf_add(&c->path, c->base.n != 0 ? c->base : S("/v1"));
-    buf_add(&c->path, str_c(route));
-    return buf_str(&c->path);
+    struct llm_message *m = llm_message_add(c->memory, &c->tail, role);
+    struct llm_part **parts = &m->parts;
+
+    llm_part_add(c->memory, &parts, PART_TEXT)->text = arena_str(c->memory, text);
 }
 
+/* Takes back what was added after `*tail` was the end. */
 static void
-add_message(struct chat *c, const char *role, struct str text)
+take_back(struct chat *c, struct llm_message **tail)
 {
-    if (buf_len(&c->history) != 0)
-        buf_add_c(&c->history, ',');
-    buf_printf(&c->history, "{\"role\":\"%s\",\"content\":", role);
-    json_add_str(&c->history, text);
-    buf_add_c(&c->history, '}');
+    *tail = NULL;
+    c->tail = tail;
 }
 
 static void
 forget(struct chat *c)
 {
-    buf_reset(&c->history, 0);
-    if (c->system != NULL)
-        add_message(c, "system", str_c(c->system));
+    take_back(c, &c->messages);
+    arena_rewind(c->memory, c->empty);
 }
 
 /* Asks the server for its list of models, allocated in `a`. False after explaining the error. */
 static bool
 list_models(struct chat *c, struct arena *a, struct json_iter *ret)
 {
-    enum chat_outcome outcome =
-        chat_ask(c->line, path_to(c, "/models"), (struct str){ NULL, 0 }, on_text, c);
+    buf_reset(&c->path, 0);
+    buf_add(&c->path, c->base.n != 0 ? c->base : S("/v1"));
+    buf_add(&c->path, S("/models"));
+
+    enum chat_outcome outcome = chat_ask(c->line, buf_str(&c->path), S(""), on_text, c);
 
     if (outcome != CHAT_DONE) {
         if (outcome != CHAT_INTERRUPTED)
@@ -190,25 +195,36 @@ find_model(struct chat *c)
 static enum chat_outcome
 ask(struct chat *c, struct str question)
 {
-    size_t before = buf_len(&c->history);
+    struct llm_part system = { .kind = PART_TEXT, .text = str_c(c->system) };
+    struct llm_message **before = c->tail;
 
-    add_message(c, "user", question);
+    add_message(c, ROLE_USER, question);
+
+    struct arena_mark mark = arena_mark(c->memory);
+    const struct llm_request r = {
+        .arena = c->memory,
+        .op = OP_CHAT,
+        .model = str_c(c->model),
+        .stream = !c->json,
+        .expanded = true,
+        .system = c->system != NULL ? &system : NULL,
+        .messages = c->messages,
+    };
+
     buf_reset(&c->body, 0);
-    buf_add(&c->body, S("{\"model\":"));
-    json_add_str(&c->body, str_c(c->model));
-    buf_add(&c->body, c->json ? S(",\"messages\":[") : S(",\"stream\":true,\"messages\":["));
-    buf_add(&c->body, buf_str(&c->history));
-    buf_add(&c->body, S("]}"));
+    buf_reset(&c->path, 0);
+    ask_add_body(&c->body, c->wire, &r);
+    ask_add_path(&c->path, c->wire, &r, c->base);
+    arena_rewind(c->memory, mark);
     if (c->body.overflow) {
         fprintf(stderr,
             "openclaw chat: the conversation is larger than 64 MB; /clear starts a new one\n");
-        buf_truncate(&c->history, before);
+        take_back(c, before);
         return CHAT_BROKEN;
     }
 
     buf_reset(&c->answer, 0);
-    enum chat_outcome outcome =
-        chat_ask(c->line, path_to(c, "/chat/completions"), buf_str(&c->body), on_text, c);
+    enum chat_outcome outcome = chat_ask(c->line, buf_str(&c->path), buf_str(&c->body), on_text, c);
     if (c->thinking)
         set_thinking(c, false);
     if (c->json)
@@ -218,9 +234,9 @@ ask(struct chat *c, struct str question)
     if (outcome != CHAT_DONE && outcome != CHAT_INTERRUPTED)
         explain(c, outcome);
     if (buf_len(&c->answer) != 0)
-        add_message(c, "assistant", buf_str(&c->answer));
+        add_message(c, ROLE_ASSISTANT, buf_str(&c->answer));
     else
-        buf_truncate(&c->history, before);
+        take_back(c, before);
     return outcome;
 }
 
@@ -399,27 +415,13 @@ on_sigint(int signo)
 static bool
 open_line(struct chat *c)
 {
-    struct tls_context *tls = NULL;
-    bool https = str_istarts(str_c(c->url), S("https://"));
-    char why[512];
-
-    if (https)
-        tls = tls_client_create(NULL, c->insecure, why, sizeof(why));
-    if (tls != NULL || !https)
-        c->origin = origin_create(str_c(c->url), tls, &c->base, why, sizeof(why));
-    tls_context_unref(tls);
-    if (c->origin == NULL) {
-        fprintf(stderr, "openclaw chat: %s\n", why);
+    c->wire = ask_wire("chat", c->wire_name);
+    if (c->wire != NULL)
+        c->origin = ask_origin("chat", c->url, c->insecure, &c->base);
+    if (c->origin == NULL)
         return false;
-    }
-
-    buf_add(&c->fields, S("Content-Type: application/json\r\nUser-Agent: openclaw-chat\r\n"));
-    if (c->key != NULL && c->key[0] != '\0') {
-        char value[2048];
-        snprintf(value, sizeof(value), "Bearer %s", c->key);
-        http_add_field(&c->fields, S("Authorization"), str_c(value));
-    }
-    c->line = chat_line_create(c->origin, buf_str(&c->fields));
+    ask_add_fields(&c->fields, "chat", c->wire, c->key);
+    c->line = chat_line_create(c->origin, c->wire, buf_str(&c->fields));
     return true;
 }
 
@@ -428,9 +430,11 @@ open_buffers(struct chat *c)
 {
     buf_init(&c->path, FIELDS_BYTES_MAX);
     buf_init(&c->fields, FIELDS_BYTES_MAX);
-    buf_init(&c->history, HISTORY_BYTES_MAX);
-    buf_init(&c->body, HISTORY_BYTES_MAX);
-    buf_init(&c->answer, HISTORY_BYTES_MAX);
+    buf_init(&c->body, BODY_BYTES_MAX);
+    buf_init(&c->answer, BODY_BYTES_MAX);
+    c->memory = arena_create(MEMORY_BYTES_MAX);
+    c->empty = arena_mark(c->memory);
+    c->tail = &c->messages;
 }
 
 static void
@@ -440,9 +444,9 @@ close_all(struct chat *c)
     origin_destroy(c->origin);
     buf_fini(&c->path);
     buf_fini(&c->fields);
-    buf_fini(&c->history);
     buf_fini(&c->body);
     buf_fini(&c->answer);
+    arena_destroy(c->memory);
     free(c->model);
 }
 
@@ -456,6 +460,8 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
             NULL },
         { "key", 'k', FLAG_TEXT, "KEY", "API key (from OPENCLAW_API_KEY)", &c->key, NULL },
         { "system", 's', FLAG_TEXT, "TEXT", "how the model should behave", &c->system, NULL },
+        { "wire", 'w', FLAG_TEXT, "WIRE",
+            "the protocol, or the beginning of its name (openai-chat)", &c->wire_name, NULL },
         { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &c->insecure,
             NULL },
         { "no-history", 0, FLAG_BOOL, NULL, "do not keep what is typed for the next time",
@@ -491,7 +497,11 @@ wants_color(void)
 int
 cmd_chat(int argc, char **argv)
 {
-    struct chat c = { .url = "http://127.0.0.1:8080", .key = getenv("OPENCLAW_API_KEY") };
+    struct chat c = {
+        .url = "http://127.0.0.1:8080",
+        .wire_name = "openai-chat",
+        .key = getenv("OPENCLAW_API_KEY"),
+    };
     struct sigaction on_interrupt = { .sa_handler = on_sigint };
     int words = 0;
     int status = 2;
@@ -507,7 +517,6 @@ cmd_chat(int argc, char **argv)
         fprintf(stderr, "openclaw chat: --json wants a message: openclaw chat --json \"hello\"\n");
     } else if (verdict == FLAGS_OK && open_line(&c)) {
         sigaction(SIGINT, &on_interrupt, NULL);    /* no SA_RESTART: it ends the prompt's read */
-        forget(&c);
         if (!find_model(&c))
             status = 1;
         else

@@ -4,8 +4,8 @@
 
 #include "app/app.h"
 #include "chat/turn.h"
+#include "cli/ask.h"
 #include "cli/flags.h"
-#include "net/tls.h"
 
 static void
 on_text(void *arg, struct str piece, bool thinking)
@@ -15,30 +15,11 @@ on_text(void *arg, struct str piece, bool thinking)
     (void)thinking;
 }
 
-/* The server's address; NULL after reporting why it cannot be used. */
-static struct origin *
-open_origin(const char *url, bool insecure)
-{
-    struct tls_context *tls = NULL;
-    struct origin *o = NULL;
-    struct str path;
-    char why[512];
-    bool https = str_istarts(str_c(url), S("https://"));
-
-    if (https)
-        tls = tls_client_create(NULL, insecure, why, sizeof(why));
-    if (tls != NULL || !https)
-        o = origin_create(str_c(url), tls, &path, why, sizeof(why));
-    tls_context_unref(tls);
-    if (o == NULL)
-        (void)fprintf(stderr, "openclaw health: %s\n", why);
-    return o;
-}
-
 static int
 ask(const struct origin *o, const char *url, const char *path)
 {
-    struct chat_line *line = chat_line_create(o, S("User-Agent: openclaw-health\r\n"));
+    /* Any wire will do: the answer is a document. */
+    struct chat_line *line = chat_line_create(o, wire_at(0), S("User-Agent: openclaw-health\r\n"));
     enum chat_outcome outcome = chat_ask(line, str_c(path), S(""), on_text, NULL);
 
     if (outcome == CHAT_REFUSED)
@@ -80,7 +61,9 @@ cmd_health(int argc, char **argv)
     }
     if (rest == 1)
         url = argv[1];
-    struct origin *o = open_origin(url, insecure);
+
+    struct str path;
+    struct origin *o = ask_origin("health", url, insecure, &path);
     int status = o != NULL ? ask(o, url, ready ? "/readyz" : "/livez") : 2;
     origin_destroy(o);
     return status;

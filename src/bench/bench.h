@@ -1,4 +1,4 @@
-/* bench.h - a load generator for servers that speak the OpenAI or Anthropic protocol.
+/* bench.h - a load generator for servers that speak a protocol of llm/wires.def.
  *
  * Closed loop: each connection sends its next request when the last is answered. Open loop:
  * requests
@@ -9,6 +9,7 @@
 
 #include "bench/histogram.h"
 #include "base/err.h"
+#include "llm/wire.h"
 #include "net/dial.h"
 
 struct bench_options {
@@ -16,7 +17,7 @@ struct bench_options {
     struct str path;
     struct str fields;    /* complete header lines, including the key */
     struct str body;      /* the same for every request */
-    bool anthropic;
+    const struct wire *wire;
     bool stream;
     uint64_t connections;    /* over all threads */
     uint64_t threads;

@@ -1,88 +1,65 @@
-/* read.c - reads only what is measured from answers. */
+/* read.c - reads answers by the provider's side of their wire, and keeps only what is measured. */
 #include "bench/read.h"
 
-#include "base/json.h"
-
 static void
-read_usage(struct bench_reader *r, const struct json *usage)
+on_event(struct event_sink *sink, const struct llm_event *ev)
 {
-    int64_t input =
-        json_i64(json_get(usage, r->anthropic ? S("input_tokens") : S("prompt_tokens")), -1);
-    int64_t output =
-        json_i64(json_get(usage, r->anthropic ? S("output_tokens") : S("completion_tokens")), -1);
+    struct bench_reader *r = CONTAINER_OF(sink, struct bench_reader, sink);
 
-    if (input >= 0)
-        r->input_tokens = (uint64_t)input;
-    if (output >= 0)
-        r->output_tokens = (uint64_t)output;
-}
-
-static bool
-is_text(const struct json *j)
-{
-    return json_is(j, JSON_STRING) && j->n > 2;
-}
-
-static void
-read_openai(struct bench_reader *r, const struct json *doc)
-{
-    struct json_iter it = json_iter(json_get(doc, S("choices")));
-
-    while (json_next(&it)) {
-        const struct json *delta = json_get(it.value, S("delta"));
-
-        r->has_tokens |= is_text(json_get(delta, S("content"))) ||
-                         is_text(json_get(delta, S("reasoning_content"))) ||
-                         is_text(json_get(delta, S("reasoning"))) ||
-                         is_text(json_get(delta, S("refusal"))) ||
-                         json_is(json_get(delta, S("tool_calls")), JSON_ARRAY) ||
-                         is_text(json_get(it.value, S("text")));
-        r->finished |= json_present(json_get(it.value, S("finish_reason")));
+    switch (ev->kind) {
+    case EVENT_TEXT:
+    case EVENT_REASONING:
+    case EVENT_REFUSAL:
+    case EVENT_TOOL_START:
+    case EVENT_TOOL_ARGS:
+        r->has_tokens = true;
+        break;
+    case EVENT_START:
+    case EVENT_USAGE:
+        usage_update(&r->usage, &ev->usage);
+        break;
+    default:
+        break;
     }
-    read_usage(r, json_get(doc, S("usage")));
-}
-
-static void
-read_anthropic(struct bench_reader *r, const struct json *doc)
-{
-    const struct json *type = json_get(doc, S("type"));
-
-    r->has_tokens |= json_str_is(type, S("content_block_delta"));
-    r->complete |= json_str_is(type, S("message_stop"));
-    read_usage(r, json_at(doc, "message.usage"));
-    read_usage(r, json_get(doc, S("usage")));
 }
 
 void
-bench_read_event(struct bench_reader *r, struct str data)
+bench_read_begin(struct bench_reader *r, const struct wire *wire, bool stream, struct arena *keep,
+    struct arena *scratch)
 {
-    struct arena_mark mark = arena_mark(r->scratch);
+    *r = (struct bench_reader){ .sink = { on_event } };
+    r->wire = (struct wire_reader){
+        .wire = wire,
+        .op = OP_CHAT,
+        .stream = stream,
+        .keep = keep,
+        .scratch = scratch,
+        .sink = &r->sink,
+    };
+}
+
+void
+bench_read_frame(struct bench_reader *r, struct str event, struct str data)
+{
+    struct arena_mark mark = arena_mark(r->wire.scratch);
 
     r->has_tokens = false;
-    if (str_eq(data, S("[DONE]"))) {
-        r->complete = true;
-        return;
-    }
-    const struct json *doc = json_parse(r->scratch, data, NULL, NULL);
-    r->broken |= doc == NULL;
-    r->error |= json_present(json_get(doc, S("error")));
-    if (r->anthropic)
-        read_anthropic(r, doc);
-    else
-        read_openai(r, doc);
+    r->broken |= r->wire.wire->provider->read_event(&r->wire, event, data) != OK;
     r->token_events += r->has_tokens;
-    arena_rewind(r->scratch, mark);
+    arena_rewind(r->wire.scratch, mark);
+}
+
+void
+bench_read_end(struct bench_reader *r)
+{
+    r->wire.wire->provider->read_end(&r->wire);
 }
 
 void
 bench_read_answer(struct bench_reader *r, struct str body)
 {
-    struct arena_mark mark = arena_mark(r->scratch);
-    const struct json *doc = json_parse(r->scratch, body, NULL, NULL);
+    struct arena_mark mark = arena_mark(r->wire.scratch);
 
-    r->broken = doc == NULL;
-    r->error = json_present(json_get(doc, S("error")));
-    r->complete = !r->broken && !r->error;
-    read_usage(r, json_get(doc, S("usage")));
-    arena_rewind(r->scratch, mark);
+    r->broken |= r->wire.wire->provider->read_answer(&r->wire, body) != OK;
+    arena_rewind(r->wire.scratch, mark);
 }

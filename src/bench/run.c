@@ -12,6 +12,7 @@ enum {
     ANSWER_BYTES_MAX = 256 * 1024 * 1024,
     EVENT_BYTES_MAX = 64 * 1024 * 1024,
     SCRATCH_BYTES = 512 * 1024 * 1024,
+    KEEP_ARENA_BYTES = 64 * 1024 * 1024,
     KEEP_BYTES = 64 * 1024,
     CONNECT_MS = 30 * 1000,
     PROGRESS_MS = 1000,
@@ -30,6 +31,8 @@ struct slot {
     int status;
     bool stream;    /* the answer is a stream */
     struct bench_reader reader;
+    struct arena *keep;    /* what the reader keeps of an answer */
+    struct arena_mark empty;
     struct framing_reader framing;
     struct buf body;
 };
@@ -75,9 +78,9 @@ settle(struct slot *s)
 {
     struct lane *l = s->lane;
 
-    l->totals.input_tokens += s->reader.input_tokens;
+    l->totals.input_tokens += (uint64_t)s->reader.usage.input;
     l->totals.output_tokens +=
-        s->reader.output_tokens != 0 ? s->reader.output_tokens : s->reader.token_events;
+        s->reader.usage.output != 0 ? (uint64_t)s->reader.usage.output : s->reader.token_events;
     l->totals.elapsed_us = clock_now_us() - l->start_us;
     timer_stop(s->timeout);
     framing_fini(&s->framing);
@@ -130,8 +133,8 @@ on_head(void *owner, const struct http_head *head)
     struct slot *s = owner;
 
     s->status = head->status;
-    s->stream =
-        http_type_is(http_field_get(&head->fields, S("content-type")), S("text/event-stream"));
+    s->stream = http_type_is(
+        http_field_get(&head->fields, S("content-type")), s->reader.wire.wire->framing->type);
 }
 
 static bool
@@ -143,7 +146,7 @@ on_event(void *arg, const struct frame *frame)
     if (!frame->has_data)
         return true;
     t->events++;
-    bench_read_event(&s->reader, frame->data);
+    bench_read_frame(&s->reader, frame->event, frame->data);
     if (!s->reader.has_tokens)
         return true;
 
@@ -182,12 +185,14 @@ on_end(void *owner)
         bench_read_answer(&s->reader, buf_str(&s->body));
     else if (framing_end(&s->framing, on_event, s) != OK)
         s->reader.broken = true;
+    else
+        bench_read_end(&s->reader);
 
     if (s->reader.broken || s->body.overflow)
         fail_with(s, BENCH_NOT_UNDERSTOOD);
-    else if (s->reader.error)
+    else if (s->reader.wire.failed)
         fail_with(s, BENCH_ERROR_IN_STREAM);
-    else if (!s->reader.complete && !s->reader.finished)
+    else if (!s->reader.wire.complete)
         fail_with(s, BENCH_CUT_STREAM);
     else
         succeed(s);
@@ -239,8 +244,9 @@ start(struct slot *s, uint64_t intended_us)
     s->last_token_us = 0;
     s->status = 0;
     s->stream = false;
-    s->reader = (struct bench_reader){ .scratch = s->lane->scratch, .anthropic = o->anthropic };
-    framing_init(&s->framing, &framing_sse, EVENT_BYTES_MAX);
+    arena_rewind(s->keep, s->empty);
+    bench_read_begin(&s->reader, o->wire, o->stream, s->keep, s->lane->scratch);
+    framing_init(&s->framing, o->wire->framing, EVENT_BYTES_MAX);
     s->lane->busy++;
     s->lane->left--;
     timer_set(s->timeout, o->timeout_us / 1000);
@@ -333,6 +339,8 @@ open_lane(struct lane *l)
         s->lane = l;
         s->next = (struct deferred){ .fn = on_next, .arg = s };
         s->timeout = timer_create_on(l->loop, on_timeout, s);
+        s->keep = arena_create(KEEP_ARENA_BYTES);
+        s->empty = arena_mark(s->keep);
         buf_init(&s->body, ANSWER_BYTES_MAX);
     }
 }
@@ -342,6 +350,7 @@ close_lane(struct lane *l)
 {
     for (size_t i = 0; i < l->slot_count; i++) {
         timer_destroy(l->slots[i].timeout);
+        arena_destroy(l->slots[i].keep);
         buf_fini(&l->slots[i].body);
     }
     timer_destroy(l->ticker);

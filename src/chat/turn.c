@@ -17,18 +17,22 @@ enum {
 
 struct chat_line {
     const struct origin *origin;
+    const struct wire *wire;
     struct str fields;
     struct loop *loop;
     struct client *client;
     struct client_call *call;
     struct timer *looker;
     struct arena *scratch;
+    struct arena *keep;    /* what the reader keeps of an answer */
+    struct arena_mark empty;
+    struct event_sink sink;
+    struct wire_reader reader;
     struct framing_reader framing;
     struct buf body;
     struct buf message;
     int status;
     bool stream;
-    bool complete;    /* [DONE], or a finish reason */
     enum chat_outcome outcome;
     void (*text)(void *arg, struct str piece, bool thinking);
     void *arg;
@@ -78,54 +82,36 @@ on_look(void *line)
 /* --- reading --- */
 
 static void
-note_error(struct chat_line *c, const struct json *error)
+note_error(struct chat_line *c, const struct llm_error *e)
 {
-    struct str message = json_str(c->scratch, json_get(error, S("message")));
-
-    if (message.n == 0)
-        message = json_str(c->scratch, error);
     buf_reset(&c->message, 0);
-    buf_add(&c->message, str_make(message.p, MIN(message.n, MESSAGE_BYTES_MAX / 2)));
+    buf_add(&c->message, str_make(e->message.p, MIN(e->message.n, MESSAGE_BYTES_MAX / 2)));
 }
 
 static void
-give_delta(struct chat_line *c, const struct json *delta)
+on_event(struct event_sink *sink, const struct llm_event *ev)
 {
-    struct str thinking = json_str(c->scratch, json_get(delta, S("reasoning_content")));
-    struct str text = json_str(c->scratch, json_get(delta, S("content")));
+    struct chat_line *c = CONTAINER_OF(sink, struct chat_line, sink);
 
-    if (thinking.n == 0)
-        thinking = json_str(c->scratch, json_get(delta, S("reasoning")));
-    if (text.n == 0)
-        text = json_str(c->scratch, json_get(delta, S("refusal")));
-    if (thinking.n != 0)
-        c->text(c->arg, thinking, true);
-    if (text.n != 0)
-        c->text(c->arg, text, false);
+    if (ev->kind == EVENT_ERROR)
+        note_error(c, ev->error);
+    else if (ev->choice == 0 && (ev->kind == EVENT_TEXT || ev->kind == EVENT_REFUSAL))
+        c->text(c->arg, ev->text, false);
+    else if (ev->choice == 0 && ev->kind == EVENT_REASONING)
+        c->text(c->arg, ev->text, true);
 }
 
 static bool
-on_event(void *line, const struct frame *frame)
+on_frame(void *line, const struct frame *frame)
 {
     struct chat_line *c = line;
     struct arena_mark mark = arena_mark(c->scratch);
 
-    if (!frame->has_data)
-        return true;
-    if (str_eq(frame->data, S("[DONE]"))) {
-        c->complete = true;
-        return true;
-    }
-    const struct json *doc = json_parse(c->scratch, frame->data, NULL, NULL);
-    struct json_iter it = json_iter(json_get(doc, S("choices")));
-    if (json_present(json_get(doc, S("error"))))
-        note_error(c, json_get(doc, S("error")));
-    if (json_next(&it)) {
-        give_delta(c, json_get(it.value, S("delta")));
-        c->complete |= json_present(json_get(it.value, S("finish_reason")));
-    }
+    if (frame->has_data &&
+        c->wire->provider->read_event(&c->reader, frame->event, frame->data) != OK)
+        buf_add(&c->message, S("an event of the answer makes no sense"));
     arena_rewind(c->scratch, mark);
-    return true;
+    return buf_len(&c->message) == 0;
 }
 
 /* --- the client's callbacks --- */
@@ -145,7 +131,7 @@ on_head(void *owner, const struct http_head *head)
 
     c->status = head->status;
     c->stream =
-        http_type_is(http_field_get(&head->fields, S("content-type")), S("text/event-stream"));
+        http_type_is(http_field_get(&head->fields, S("content-type")), c->wire->framing->type);
 }
 
 static void
@@ -155,7 +141,7 @@ on_data(void *owner, struct str bytes)
 
     if (!c->stream)
         buf_add(&c->body, bytes);
-    else if (framing_feed(&c->framing, bytes, on_event, c) != OK)
+    else if (framing_feed(&c->framing, bytes, on_frame, c) != OK)
         buf_add(&c->message, S("an event of the answer is larger than 16 MB"));
 }
 
@@ -164,17 +150,19 @@ on_end(void *owner)
 {
     struct chat_line *c = owner;
 
-    if (c->stream && framing_end(&c->framing, on_event, c) != OK)
+    if (c->stream && framing_end(&c->framing, on_frame, c) != OK)
         buf_add(&c->message, S("the last event of the answer is larger than 16 MB"));
+    if (c->stream && buf_len(&c->message) == 0)
+        c->wire->provider->read_end(&c->reader);
     if (c->status < 200 || c->status > 299) {
-        struct arena_mark mark = arena_mark(c->scratch);
-        const struct json *doc = json_parse(c->scratch, buf_str(&c->body), NULL, NULL);
-        note_error(c, json_get(doc, S("error")));
-        arena_rewind(c->scratch, mark);
+        struct llm_error e = { 0 };
+
+        c->wire->provider->read_error(c->keep, c->status, buf_str(&c->body), &e);
+        note_error(c, &e);
         settle(c, CHAT_REFUSED);
     } else if (buf_len(&c->message) != 0) {
         settle(c, CHAT_BROKEN);
-    } else if (c->stream && !c->complete) {
+    } else if (c->stream && !c->reader.complete) {
         buf_add(&c->message, S("the answer ended before it was complete"));
         settle(c, CHAT_BROKEN);
     } else {
@@ -195,7 +183,7 @@ on_failed(void *owner, enum err why, const char *detail)
 /* --- asking --- */
 
 struct chat_line *
-chat_line_create(const struct origin *origin, struct str fields)
+chat_line_create(const struct origin *origin, const struct wire *wire, struct str fields)
 {
     struct chat_line *c = check_alloc(calloc(1, sizeof(*c)));
     struct client_limits limits = {
@@ -208,11 +196,15 @@ chat_line_create(const struct origin *origin, struct str fields)
     };
 
     c->origin = origin;
+    c->wire = wire;
     c->fields = fields;
     c->loop = loop_create();
     c->client = client_create(c->loop, &limits);
     c->looker = timer_create_on(c->loop, on_look, c);
     c->scratch = arena_create(SCRATCH_BYTES);
+    c->keep = arena_create(SCRATCH_BYTES);
+    c->empty = arena_mark(c->keep);
+    c->sink.emit = on_event;
     buf_init(&c->body, ANSWER_BYTES_MAX);
     buf_init(&c->message, MESSAGE_BYTES_MAX);
     return c;
@@ -227,6 +219,7 @@ chat_line_destroy(struct chat_line *c)
     client_destroy(c->client);
     loop_destroy(c->loop);
     arena_destroy(c->scratch);
+    arena_destroy(c->keep);
     buf_fini(&c->body);
     buf_fini(&c->message);
     free(c);
@@ -256,10 +249,19 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
     c->text = text;
     c->arg = arg;
     c->status = 0;
-    c->stream = c->complete = false;
+    c->stream = false;
+    arena_rewind(c->keep, c->empty);
+    c->reader = (struct wire_reader){
+        .wire = c->wire,
+        .op = OP_CHAT,
+        .stream = true,
+        .keep = c->keep,
+        .scratch = c->scratch,
+        .sink = &c->sink,
+    };
     buf_reset(&c->body, 0);
     buf_reset(&c->message, 0);
-    framing_init(&c->framing, &framing_sse, EVENT_BYTES_MAX);
+    framing_init(&c->framing, c->wire->framing, EVENT_BYTES_MAX);
     chat_take_interrupt();
     timer_set(c->looker, LOOK_MS);
     c->call = client_start(c->client, &q, &events, c);

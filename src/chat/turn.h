@@ -1,11 +1,8 @@
 /* turn.h - one question to a server and its answer, on a loop that only runs for that. */
 #pragma once
 
-#include "base/arena.h"
-#include "base/buf.h"
-#include "base/err.h"
-#include "base/json.h"
 #include "llm/framing.h"
+#include "llm/wire.h"
 #include "net/dial.h"
 
 struct chat_line;
@@ -19,8 +16,9 @@ enum chat_outcome {
     CHAT_UNREACHED,      /* no connection, or it was lost: see why */
 };
 
-/* A connection to one server, kept between questions. */
-struct chat_line *chat_line_create(const struct origin *origin, struct str fields) NEVER_NULL;
+/* A connection to one server that speaks `wire`, kept between questions. */
+struct chat_line *chat_line_create(
+    const struct origin *origin, const struct wire *wire, struct str fields) NEVER_NULL;
 void chat_line_destroy(struct chat_line *c);    /* NULL is a no-op */
 
 /* Sends the body (empty: GET) to `path` and waits. If the answer is a stream, `text` is called

@@ -27,7 +27,10 @@ measure(struct bench_options o, const char *model, struct bench_totals *ret)
     struct origin *origin = origin_create(str_c(url), NULL, &path, why, sizeof(why));
     EXPECT(origin != NULL);
     o.origin = origin;
-    o.path = S("/v1/chat/completions");
+    if (o.wire == NULL) {
+        o.wire = &wire_openai_chat;
+        o.path = S("/v1/chat/completions");
+    }
     o.body = str_c(body);
     o.timeout_us = o.timeout_us != 0 ? o.timeout_us : 5000000;
     bench_run(&o, ret, no_progress);
@@ -46,6 +49,21 @@ TEST(a_number_of_requests_is_sent_and_answered)
     EXPECT_INT(totals.output_tokens, 404);
     EXPECT_INT(totals.total.count, 101);
     EXPECT_INT(totals.connect.count, 5);
+}
+
+TEST(any_wire_is_measured)
+{
+    measure((struct bench_options){ .connections = 2,
+                .threads = 1,
+                .requests = 6,
+                .stream = true,
+                .wire = &wire_anthropic,
+                .path = S("/v1/messages"),
+                .fields = S("anthropic-version: 2023-06-01\r\n") },
+        "m;tokens=4\",\"max_tokens\":9,\"user\":\"u", &totals);
+    EXPECT_INT(totals.done, 6);
+    EXPECT_INT(totals.output_tokens, 24);
+    EXPECT_INT(totals.between.count, 18);
 }
 
 TEST(streams_have_a_first_token_and_times_between)

@@ -22,7 +22,7 @@ on_text(void *arg, struct str piece, bool thinking)
 }
 
 static void
-talk_start(struct talk *t)
+talk_start_on(struct talk *t, const struct wire *wire, struct str fields)
 {
     char url[64];
     char why[256];
@@ -32,9 +32,15 @@ talk_start(struct talk *t)
     snprintf(url, sizeof(url), "http://127.0.0.1:%u", t->k.lb.port);
     t->origin = origin_create(str_c(url), NULL, &path, why, sizeof(why));
     EXPECT(t->origin != NULL);
-    t->line = chat_line_create(t->origin, (struct str){ NULL, 0 });
+    t->line = chat_line_create(t->origin, wire, fields);
     buf_init(&t->text, 65536);
     buf_init(&t->thinking, 65536);
+}
+
+static void
+talk_start(struct talk *t)
+{
+    talk_start_on(t, &wire_openai_chat, S(""));
 }
 
 static void
@@ -68,6 +74,22 @@ TEST(text_and_thinking_arrive_piece_by_piece)
     EXPECT(say(&t, "m;echo;reasoning=2") == CHAT_DONE);
     EXPECT_STR(buf_str(&t.text), "hello");
     EXPECT_STR(buf_str(&t.thinking), "The user");
+    talk_stop(&t);
+}
+
+TEST(any_wire_is_spoken)
+{
+    struct talk t = { 0 };
+
+    talk_start_on(&t, &wire_anthropic, S("anthropic-version: 2023-06-01\r\n"));
+    EXPECT(chat_ask(t.line, S("/v1/messages"),
+               S("{\"model\":\"m;echo;reasoning=2\",\"max_tokens\":9,\"stream\":true,\"messages\":"
+                 "[{\"role\":\"user\",\"content\":\"hello\"}]}"),
+               on_text, &t) == CHAT_DONE);
+    EXPECT_STR(buf_str(&t.text), "hello");
+    EXPECT_STR(buf_str(&t.thinking), "The user");
+    EXPECT(chat_ask(t.line, S("/v1/messages"), S("{}"), on_text, &t) == CHAT_REFUSED);
+    EXPECT_STR(chat_message(t.line), "model: Field required");
     talk_stop(&t);
 }
 
