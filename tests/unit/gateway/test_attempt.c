@@ -1,6 +1,7 @@
 /* test_attempt.c - what becomes of what a provider is sent. */
 #include "gateway/attempt.c"
 
+#include "mock/hub.h"
 #include "tests/unit/gateway/gateway_world.h"
 
 static struct gateway_world w;
@@ -57,4 +58,108 @@ TEST(a_stalled_stream_ends_with_an_error_not_as_complete)
     EXPECT(gateway_world_says(&w, "the provider's answer stalled"));
     EXPECT(!gateway_world_has(&w, "[DONE]"));
     finish();
+}
+
+/* --- two at once --- */
+
+/* Begins another attempt of the only exchange, as a hedge would. On the worker's thread. */
+static void
+begin_another(void *arg UNUSED)
+{
+    struct exchange *x = w.worker->exchanges;
+    struct attempt *first = x->attempt;
+    struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
+
+    written_write_body(a);
+    attempt_send(a);
+    CHECK(x->under_way == a && a->next == first && first->next == NULL);
+    CHECK(a->state == ATTEMPT_RUNNING && first->state == ATTEMPT_RUNNING);
+}
+
+static void
+await(atomic_ullong *counter, unsigned n)
+{
+    for (int i = 0; i < 2000 && atomic_load(counter) < n; i++)
+        pause_ms(5);
+    EXPECT_INT(atomic_load(counter), n);
+}
+
+/* Asks, begins a second attempt once the first has reached its provider, and reads the answer. */
+static void
+ask_twice(const char *body)
+{
+    int fd = peer_connect(w.port);
+
+    mock_hub_reset(w.hub);
+    buf_reset(&w.answer, SIZE_MAX);
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "", body)));
+    await(&w.hub->count.requests, 1);
+    loop_post(w.worker->loop, begin_another, NULL);
+    (void)peer_recv_all(fd, &w.answer);
+    (void)close(fd);
+    await(&w.hub->count.requests, 2);
+    await(&w.hub->count.aborted, 1);    /* the other one was cancelled */
+    EXPECT_INT(atomic_load(&w.hub->count.completed), 1);
+}
+
+TEST(of_two_attempts_at_once_the_first_with_a_token_wins_and_the_other_is_cancelled)
+{
+    static const struct {
+        const char *model, *rest, *winner;
+    } rows[] = {
+        { "late", ",\"stream\":true", "anth" },
+        { "soon", ",\"stream\":true", "mock" },
+        { "late", "", "anth" },
+        { "soon", "", "mock" },
+    };
+
+    gateway_world_start(&w, "models:\n"
+                            "  late: {targets: [\"mock/m;head=30s\", anth/m]}\n"
+                            "  soon: {targets: [\"mock/m;head=1s\", \"anth/m;head=30s\"]}\n");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        ask_twice(arena_printf(w.arena,
+            "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}",
+            rows[i].model, rows[i].rest)
+                      .p);
+        EXPECT(gateway_world_says(
+            &w, arena_printf(w.arena, "x-openclaw-provider: %s\r\n", rows[i].winner).p));
+        EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 2\r\n"));
+        EXPECT(gateway_world_says(&w, "HTTP/1.1 200 "));
+        EXPECT(!gateway_world_has(&w, "\"error\""));
+    }
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"outrun\""), ARRAY_LEN(rows));
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"ok\""), ARRAY_LEN(rows));
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_caller_who_leaves_stops_all_attempts)
+{
+    gateway_world_start(
+        &w, "models:\n  slow: {targets: [\"mock/m;head=30s\", \"anth/m;head=30s\"]}\n");
+    int fd = peer_connect(w.port);
+
+    EXPECT(peer_send(
+        fd, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("slow", ""))));
+    await(&w.hub->count.requests, 1);
+    loop_post(w.worker->loop, begin_another, NULL);
+    await(&w.hub->count.requests, 2);
+    (void)close(fd);
+    await(&w.hub->count.aborted, 2);
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"client_gone\""), 1);
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_state_changes_only_as_the_table_allows)
+{
+    for (enum attempt_state from = 0; from < ATTEMPT_STATES; from++) {
+        EXPECT((moves[from] & 1u << from) == 0);
+        EXPECT((moves[from] & 1u << ATTEMPT_WRITING) == 0);    /* each is begun once */
+        EXPECT(from == ATTEMPT_OVER || (moves[from] & 1u << ATTEMPT_OVER) != 0);
+    }
+    EXPECT_INT(moves[ATTEMPT_OVER], 0);
+    EXPECT((moves[ATTEMPT_COMMITTED] & 1u << ATTEMPT_RUNNING) == 0);
 }
