@@ -43,7 +43,7 @@ on_frame(struct intake *in, struct str raw)
 {
     struct attempt *a = CONTAINER_OF(in, struct attempt, intake);
 
-    if (!in->reader.frame_is_usage || a->exchange->request.want_usage)
+    if (!in->reader.frame_is_usage || a->exchange->want_usage)
         draft_forward(&a->draft, raw);
 }
 
@@ -57,15 +57,15 @@ choose_form(struct attempt *a)
 
     if (x == NULL)
         return;
-    bool same_wire = in->reader.wire == x->request.wire;
-    bool same_shape = (in->source == SOURCE_STREAM) == x->request.stream;
+    bool same_wire = in->reader.wire == x->wire;
+    bool same_shape = (in->source == SOURCE_STREAM) == x->stream;
 
     if (in->source == SOURCE_RAW || (same_wire && same_shape && !a->filters.rewrite)) {
         d->form = DRAFT_FORWARD;
         in->frame = on_frame;
         if (in->source == SOURCE_WHOLE && (in->says_stream || d->content_type.n == 0))
             d->content_type = S("application/json");
-    } else if (x->request.stream) {
+    } else if (x->stream) {
         d->form = DRAFT_EVENTS;
     } else {
         d->fold = worker_take_arena(a->worker, ARENA_REQUEST);
@@ -83,9 +83,9 @@ begin_draft(struct attempt *a)
     draft_begin(d, conf_of(a)->server.limit_answer_bytes);
     if (x == NULL)
         return;
-    d->writer.wire = x->request.wire;
-    d->writer.op = x->request.op;
-    d->writer.want_usage = x->request.want_usage;
+    d->writer.wire = x->wire;
+    d->writer.op = x->op;
+    d->writer.want_usage = x->want_usage;
     d->writer.keep = a->arena;
     d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
     d->writer.model = a->target->wire.model;
@@ -128,7 +128,7 @@ commit(struct attempt *a)
 {
     attempt_move(a, ATTEMPT_COMMITTED);
     take_over(a);
-    attempt_drop_written(a);
+    attempt_drop_request(a);
     exchange_drop_request(a->exchange, true);
     server_forget_head(a->exchange->q);
     attempt_report(a);
@@ -278,9 +278,9 @@ end_stream(struct attempt *a)
 
 /* What a helper thread works with: memory that is its own until it is done. */
 struct answer_job {
-    struct arena *keep, *scratch;
-    struct quota_share share;    /* counts both */
-    struct str body;             /* the document, if it has to be read */
+    struct job job;
+    struct arena *arenas[2];    /* what is kept, and scratch */
+    struct str body;            /* the document, if it has to be read */
     enum err result;
 };
 
@@ -293,6 +293,12 @@ folded_bytes(const struct attempt *a)
     return answer != NULL ? conf_of(a)->server.limit_answer_bytes - answer->left : 0;
 }
 
+static void
+on_read(void *arg)
+{
+    attempt_report(arg);
+}
+
 /* Is so much of the answer still to be read or written that another thread should do it? If so, makes it
  * ready for answer_read(). */
 static bool
@@ -303,59 +309,61 @@ begin_read(struct attempt *a)
     bool whole = in->source == SOURCE_WHOLE && !in->read;
     bool folded = in->source == SOURCE_STREAM && d->form == DRAFT_FOLD;
 
-    if (!(whole && buf_len(&in->body) > INTAKE_LARGE_BYTES) &&
-        !(folded && folded_bytes(a) > INTAKE_LARGE_BYTES))
+    if (!(whole && buf_len(&in->body) > JOB_LEAST_BYTES) &&
+        !(folded && folded_bytes(a) > JOB_LEAST_BYTES))
         return false;
 
     struct answer_job *job = arena_new(a->arena, struct answer_job);
     job->result = folded ? end_stream(a) : OK;
-    job->share.quota = &a->worker->gateway->held;
-    job->keep = arena_create(WORKER_ARENA_BYTES);
-    job->scratch = arena_create(WORKER_ARENA_BYTES);
-    arena_count_in(job->keep, &job->share);
-    arena_count_in(job->scratch, &job->share);
+    job_init(&job->job, a->worker, on_read, a);
+    job->arenas[0] = d->writer.keep = job_arena(&job->job);
+    job->arenas[1] = in->reader.scratch = job_arena(&job->job);
     job->body = buf_str(&in->body);
     a->job = job;
-    in->reader.keep = whole ? job->keep : in->reader.keep;
-    in->reader.scratch = job->scratch;
-    d->writer.keep = job->keep;
+    if (whole)
+        in->reader.keep = d->writer.keep;
     if (whole && d->form == DRAFT_FOLD) {
         drop_fold(a);
-        draft_fold(d, job->keep, conf_of(a)->server.limit_answer_bytes);
+        draft_fold(d, d->writer.keep, conf_of(a)->server.limit_answer_bytes);
     }
     return true;
 }
 
-void
-answer_read(struct attempt *a)
+static void
+read_large(void *arg)
 {
+    struct attempt *a = arg;
     struct answer_job *job = a->job;
 
     if (job->result == OK && job->body.n != 0)
         job->result = intake_read(&a->intake, job->body);
     if (job->result == OK)
         job->result = draft_write_document(&a->draft, job->body);
-    if (job->result != OK && (arena_was_refused(job->keep) || arena_was_refused(job->scratch)))
+    if (job->result != OK &&
+        (arena_was_refused(job->arenas[0]) || arena_was_refused(job->arenas[1])))
         job->result = ERR_OVERLOADED;
 }
 
 static void
 drop_job(struct attempt *a)
 {
-    struct answer_job *job = a->job;
-
-    if (job == NULL)
-        return;
-    a->worker->freed_bytes += job->share.held;
-    arena_destroy(job->keep);
-    arena_destroy(job->scratch);
-    quota_share_trim(&job->share);
+    if (a->job != NULL)
+        job_fini(&a->job->job, a->job->arenas, ARRAY_LEN(a->job->arenas));
     a->job = NULL;
 }
 
-void
-answer_end_read(struct attempt *a)
+bool
+answer_is_at_work(const struct attempt *a)
 {
+    return a->job->job.state == JOB_RUNNING;
+}
+
+bool
+answer_read(struct attempt *a)
+{
+    if (!job_run(&a->job->job, read_large, a))
+        return false;
+
     struct intake *in = &a->intake;
     struct draft *d = &a->draft;
     bool late = exchange_is_late(a->exchange, clock_now_us());
@@ -382,10 +390,12 @@ answer_end_read(struct attempt *a)
     }
     if (e == OK) {
         attempt_move(a, ATTEMPT_DONE);
-        return;
+    } else {
+        struct llm_error error = attempt_failure(a, e, NULL);
+
+        attempt_set_failed(a, &error);
     }
-    struct llm_error error = attempt_failure(a, e, NULL);
-    attempt_set_failed(a, &error);
+    return true;
 }
 
 /* All of the answer that counts is there, whatever else the connection may send. */
@@ -636,7 +646,7 @@ void
 answer_keepalive(struct attempt *a)
 {
     struct exchange *x = a->exchange;
-    const struct wire *wire = x->request.wire;
+    const struct wire *wire = x->wire;
     bool raw = a->intake.source == SOURCE_RAW;
     const struct framing *framing = raw ? a->intake.framing.framing : wire->framing;
 

@@ -124,8 +124,7 @@ has_next(const struct exchange *x)
     for (size_t i = x->candidate; i < x->plan.count; i++) {
         const struct wire *wire = x->plan.targets[i]->provider->wire;
 
-        if ((wire->provider->ops & OP_BIT(x->request.op)) != 0 &&
-            (x->request.op != OP_RELAY || wire == x->request.wire))
+        if ((wire->provider->ops & OP_BIT(x->op)) != 0 && (x->op != OP_RELAY || wire == x->wire))
             return true;
     }
     return false;
@@ -134,7 +133,7 @@ has_next(const struct exchange *x)
 bool
 attempt_may_repeat(const struct attempt *a)
 {
-    return a->error.kind == ERR_UPSTREAM_STALE && a->exchange->request.op != OP_RELAY && !a->repeat;
+    return a->error.kind == ERR_UPSTREAM_STALE && a->exchange->op != OP_RELAY && !a->repeat;
 }
 
 bool
@@ -177,11 +176,11 @@ prepare(struct attempt *a)
     filters_add(&a->filters, &a->tally.filter);
     in->events = a->filters.first;
     in->secrets = a->hold->snapshot->secrets;
-    in->asked_stream = x->request.stream;
+    in->asked_stream = x->stream;
     in->names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;
     in->reader.wire = a->target->provider->wire;
-    in->reader.op = x->request.op;
-    in->reader.choices = x->request.n;
+    in->reader.op = x->op;
+    in->reader.choices = a->request->llm.n;
     in->reader.keep = a->arena;
     in->reader.scratch = a->worker->scratch;
 }
@@ -201,12 +200,12 @@ plan_call(const struct exchange *x, const struct target *t, bool repeat)
 
     return (struct client_request){
         .origin = t->provider->origin,
-        .method = x->request.op == OP_RELAY ? x->method : S("POST"),
+        .method = x->op == OP_RELAY ? x->method : S("POST"),
         .dns_ms = limits->dns_ms,
         .connect_ms = limits->connect_ms,
         /* A whole answer begins only when all of it was thought out: the total is its limit. */
-        .first_byte_ms = first_of(
-            limits->first_byte_ms, x->request.stream ? limits->first_token_ms : limits->total_ms),
+        .first_byte_ms =
+            first_of(limits->first_byte_ms, x->stream ? limits->first_token_ms : limits->total_ms),
         .resend_ms = has_next(x) ? RESEND_MS
                                  : first_of(first_of(limits->first_byte_ms, limits->first_token_ms),
                                        limits->connect_ms),
@@ -231,9 +230,10 @@ attempt_begin(struct exchange *x, struct target *t, bool repeat)
     a->note = note_add(x, t);
     a->next = x->under_way;
     a->error = (struct llm_error){ .kind = ERR_OVERLOADED };
-    a->written = arena_try(x->request.arena, sizeof(*a->written));
+    a->request = request_take(x->request);
+    a->written = arena_try(a->request->llm.arena, sizeof(*a->written));
     /* A helper thread must not use the exchange's arena. */
-    a->drops.arena = x->large ? x->request.arena : x->arena;
+    a->drops.arena = a->request->large ? a->request->llm.arena : a->arena;
     a->drops.tail = &a->drops.names;
     x->under_way = a;
     x->attempt = a;
@@ -267,17 +267,18 @@ attempt_send(struct attempt *a)
     struct exchange *x = a->exchange;
     struct written *w = a->written;
 
-    if (x->large)
+    if (a->request->large) {
         keep_drops(a);
+        x->input_estimate = a->request->input_estimate;
+    }
     if (w->unfit == OK && !quota_share_set(&a->worker->held, &w->held, w->body.cap, true))
         w->unfit = ERR_OVERLOADED;
-    if (w->unfit == OK && x->large && exchange_is_late(x, clock_now_us()))
+    if (w->unfit == OK && a->request->large && exchange_is_late(x, clock_now_us()))
         w->unfit = ERR_DEADLINE;    /* the time ran out while another thread wrote */
     if (w->unfit != OK) {
-        a->error = (struct llm_error){ .kind = w->unfit,
-            .message = w->fault.message,
-            .param = w->fault.param,
-            .quotes = true };
+        a->error = (struct llm_error){
+            .kind = w->unfit, .message = w->fault.message, .param = w->fault.param, .quotes = true
+        };
         a->note->ended_us = a->note->started_us;
         attempt_move(a, ATTEMPT_FAILED);
         return;
@@ -289,17 +290,19 @@ attempt_send(struct attempt *a)
 }
 
 void
-attempt_drop_written(struct attempt *a)
+attempt_drop_request(struct attempt *a)
 {
     struct written *w = a->written;
 
     a->path = S("");
-    if (w == NULL)
-        return;
-    a->worker->freed_bytes += w->held;
-    buf_fini(&w->body);
-    quota_share_give(&a->worker->held, w->held);
+    if (w != NULL) {
+        a->worker->freed_bytes += w->held;
+        buf_fini(&w->body);
+        quota_share_give(&a->worker->held, w->held);
+    }
     a->written = NULL;
+    request_drop(a->request);
+    a->request = NULL;
 }
 
 /* Completes its record, and counts it. */
@@ -334,7 +337,7 @@ attempt_stop(struct attempt *a, enum err outcome)
     if (a->call != NULL)
         client_cancel(a->call);
     a->call = NULL;
-    attempt_drop_written(a);
+    attempt_drop_request(a);
     count(a, outcome);
     attempt_move(a, ATTEMPT_OVER);
 }

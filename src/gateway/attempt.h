@@ -11,6 +11,7 @@
 
 #include "gateway/delivery.h"
 #include "gateway/intake.h"
+#include "gateway/request.h"
 #include "gateway/tally.h"
 #include "gateway/written.h"
 #include "base/log.h"
@@ -46,7 +47,8 @@ struct attempt {
     struct arena *arena;
     struct target *target;
     struct record_attempt *note;
-    struct written *written;     /* in the request's arena, and gone with it */
+    struct request *request;     /* NULL once it is not needed again */
+    struct written *written;     /* in its arena, and gone with it */
     struct wire_drops drops;     /* parameters that the target could not express */
     struct client_call *call;    /* NULL when nothing is under way */
     struct str path;             /* of the request; gone with it */
@@ -102,8 +104,8 @@ void attempt_set_failed(struct attempt *a, const struct llm_error *e);
 /* All three, from callbacks. */
 void attempt_fail(struct attempt *a, enum err why, const char *detail);
 
-/* The request as it was written is not needed again. */
-void attempt_drop_written(struct attempt *a);
+/* The request is not needed again. */
+void attempt_drop_request(struct attempt *a);
 
 /* The context of log messages about it. */
 struct log_context attempt_log(const struct attempt *a);

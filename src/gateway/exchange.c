@@ -32,7 +32,7 @@ exchange_create(struct worker *w, struct server_request *q)
     x->q = q;
     x->wake = (struct deferred){ .fn = run_deferred, .arg = x };
     x->endpoint = &endpoints[ENDPOINT_none];
-    x->request.wire = x->endpoint->wire;
+    x->wire = x->endpoint->wire;
     x->started_us = server_started_us(q);
     x->notes_tail = &x->notes;
     x->id = trace_request_id(a, http_field_get(&head->fields, S("x-request-id")));
@@ -61,135 +61,57 @@ exchange_shown(const struct exchange *x, struct str text)
 
 /* --- the body, and work on it --- */
 
+static void
+on_work_done(void *arg)
+{
+    exchange_wake(arg);
+}
+
 bool
 exchange_take_body(struct exchange *x, struct buf body)
 {
-    struct llm_request *r = &x->request;
-
-    exchange_drop_body(x);
-    x->body = body;
-    r->body = buf_str(&x->body);
-    x->large = r->body.n > LARGE_BODY_BYTES;
-    if (x->large) {
-        x->share.quota = &x->worker->gateway->held;
-        r->arena = arena_create(WORKER_ARENA_BYTES);
-        arena_count_in(r->arena, &x->share);
-    } else {
-        r->arena = worker_take_arena(x->worker, ARENA_REQUEST);
-    }
-    return quota_share_set(&x->worker->held, &x->body_held, r->body.n, true);
-}
-
-void
-exchange_drop_body(struct exchange *x)
-{
-    struct worker *w = x->worker;
-
-    if (x->request.arena == NULL)
-        return;
-    w->freed_bytes += x->body_held;
-    buf_fini(&x->body);
-    quota_share_give(&w->held, x->body_held);
-    x->body_held = 0;
-    if (x->large) {
-        w->freed_bytes += x->share.held;
-        arena_destroy(x->request.arena);
-        quota_share_trim(&x->share);
-    } else {
-        worker_drop_arena(w, x->request.arena, ARENA_REQUEST);
-    }
-    x->request.arena = NULL;
-    x->request.body = S("");
+    request_drop(x->request);
+    x->request = request_create(x->worker, body, on_work_done, x);
+    return x->request != NULL;
 }
 
 void
 exchange_drop_request(struct exchange *x, bool estimate)
 {
-    struct llm_request *r = &x->request;
-    enum llm_op op = r->op;
-    const struct wire *wire = r->wire;
-    struct str model = r->model;
-    bool stream = r->stream, want_usage = r->want_usage;
-    int64_t n = r->n;
+    struct request *r = x->request;
 
-    if (r->arena == NULL)
+    if (r == NULL)
         return;
-    if (estimate && !x->large)
-        x->input_estimate = llm_request_estimate_tokens(r);
-    exchange_drop_body(x);
-    *r = (struct llm_request){
-        .op = op, .wire = wire, .model = model, .stream = stream, .n = n, .want_usage = want_usage
-    };
+    if (estimate && !r->large)
+        x->input_estimate = llm_request_estimate_tokens(&r->llm);
+    x->request = NULL;
+    request_drop(r);
 }
 
 static void
-run_work(void *arg)
+parse(void *arg)
 {
     struct exchange *x = arg;
-
-    x->work(x);
-}
-
-static void
-on_work_done(void *arg)
-{
-    struct exchange *x = arg;
-
-    x->job = JOB_DONE;
-    exchange_wake(x);
-}
-
-bool
-exchange_offload(struct exchange *x, void (*work)(struct exchange *x))
-{
-    switch (x->job) {
-    case JOB_RUNNING:
-        return false;
-    case JOB_DONE:
-        x->job = JOB_NONE;
-        return true;
-    case JOB_NONE:
-        break;
-    }
-    x->job = JOB_RUNNING;
-    x->work = work;
-    loop_offload(x->worker->loop, run_work, on_work_done, x);
-    return false;
-}
-
-bool
-exchange_work(struct exchange *x, void (*work)(struct exchange *x))
-{
-    if (x->large)
-        return exchange_offload(x, work);
-    loop_count_work(x->worker->loop, x->request.body.n);
-    work(x);
-    return true;
-}
-
-static void
-parse(struct exchange *x)
-{
     const struct conf_server *conf = &exchange_conf(x)->server;
     struct json_limits limits = { (uint32_t)conf->limit_json_depth,
         (uint32_t)conf->limit_json_values };
-    struct llm_request *r = &x->request;
+    struct request *r = x->request;
 
-    r->doc = json_parse(r->arena, r->body, &limits, &x->bad_json);
+    r->llm.doc = json_parse(r->llm.arena, r->llm.body, &limits, &r->bad_json);
 }
 
 bool
 exchange_parse(struct exchange *x)
 {
-    return exchange_work(x, parse);
+    return request_work(x->request, parse, x);
 }
 
 struct log_context
 exchange_log(const struct exchange *x)
 {
-    struct log_context who = { .request_id = x->id,
-        .model_requested = exchange_shown(x, x->request.model),
-        .attempt = x->attempts };
+    struct log_context who = {
+        .request_id = x->id, .model_requested = exchange_shown(x, x->model), .attempt = x->attempts
+    };
 
     if (x->attempt != NULL) {
         who.provider = x->attempt->target->provider->id;
@@ -238,8 +160,8 @@ exchange_fields(struct exchange *x, struct buf *out)
     const struct target *t = x->attempt != NULL ? x->attempt->target : NULL;
 
     http_add_field(out, S("x-request-id"), x->id);
-    if (x->request.wire->caller->id_field.n != 0)
-        http_add_field(out, x->request.wire->caller->id_field, x->id);
+    if (x->wire->caller->id_field.n != 0)
+        http_add_field(out, x->wire->caller->id_field, x->id);
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     buf_add(out, S("X-Content-Type-Options: nosniff\r\n"));
     browser_add_fields(&exchange_conf(x)->server.cors_origins, server_head(x->q), out);
@@ -286,12 +208,12 @@ respond(struct exchange *x, int status, struct str type, struct str passed, int6
 void
 exchange_respond(struct exchange *x, const struct draft *d)
 {
-    bool events = x->request.stream && x->request.op != OP_RELAY;
+    bool events = x->stream && x->op != OP_RELAY;
 
     if (server_responded(x->q))
         return;
     if (events)
-        respond(x, 200, x->request.wire->framing->type, d->passed, -1);
+        respond(x, 200, x->wire->framing->type, d->passed, -1);
     else
         respond(x, d->status, d->content_type, d->passed, d->length);
     if (events || d->stream) {
@@ -344,7 +266,7 @@ exchange_add_retry(const struct exchange *x, int status, struct buf *out)
 static void
 answer_error(struct exchange *x, const struct llm_error *e)
 {
-    const struct wire_caller *caller = x->request.wire->caller;
+    const struct wire_caller *caller = x->wire->caller;
     struct buf *out = &x->worker->text;
     struct buf body;
     int status = caller->status(e);
@@ -396,7 +318,7 @@ static bool
 is_out_of_room(const struct exchange *x)
 {
     return arena_was_refused(x->arena) ||
-           (x->request.arena != NULL && arena_was_refused(x->request.arena));
+           (x->request != NULL && arena_was_refused(x->request->llm.arena));
 }
 
 /* Returns `word` if it looks like an API's identifier ("invalid_value", "messages[0].content"), which
@@ -427,7 +349,7 @@ exchange_reason(struct exchange *x, const struct attempt *a, const struct llm_er
         sentence = "the provider does not have what the request asks for";
     if (!e->quotes && e->message.n != 0)
         return exchange_shown(x, arena_str(x->arena, e->message));
-    if (x->request.body.n != 0 && str_find(x->request.body, code) != x->request.body.n)
+    if (x->request != NULL && str_find(x->request->llm.body, code) != x->request->llm.body.n)
         code = S("");    /* the caller's word */
     buf_add(b, str_c(sentence));
     if (a != NULL)
@@ -461,7 +383,7 @@ static void
 break_stream(struct exchange *x, const struct llm_error *e)
 {
     const struct intake *in = &x->attempt->intake;
-    bool raw = x->request.op == OP_RELAY;
+    bool raw = x->op == OP_RELAY;
 
     if (x->delivery.draft == NULL)    /* only keep-alives were sent, and the last target failed */
         x->delivery.draft = answer_draft(x->attempt);
@@ -526,7 +448,6 @@ exchange_finish(struct exchange *x)
 
     CHECK(x->answered || x->gone);
     CHECK(!x->wake.queued);
-    CHECK(x->job != JOB_RUNNING);
     settle_exchange(x);
     if (x->slot)
         in_flight_end(x->who->in_flight);
@@ -537,6 +458,6 @@ exchange_finish(struct exchange *x)
     exchange_end_unpack(x);
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);
-    exchange_drop_body(x);
+    request_drop(x->request);
     worker_drop_arena(w, x->arena, ARENA_EXCHANGE);
 }

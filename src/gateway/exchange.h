@@ -1,17 +1,16 @@
 /* exchange.h - one client request and everything done for it.
  *
  * Created when a request's head is complete, driven by gateway_run() only, and settled once by
- * exchange_finish(). It belongs to one worker and has two arenas: `request.arena` for what is made
- * from the client's body (nodes, conversation, translations), released when the answer begins, and
- * `arena` for the rest. Callbacks record what happened and wake the exchange; they never run stages.
+ * exchange_finish(). It belongs to one worker. What is made from the client's body is in its request, which
+ * is dropped when the answer begins; the rest is in the exchange's arena. Callbacks record what happened and wake the exchange; they never run stages.
  */
 #pragma once
 
 #include "gateway/delivery.h"
 #include "gateway/endpoints.h"
+#include "gateway/request.h"
 #include "gateway/snapshot.h"
 #include "gateway/worker.h"
-#include "http/multipart.h"
 #include "http/server.h"
 #include "http/unpack.h"
 #include "observe/record.h"
@@ -19,12 +18,7 @@
 
 #define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
 
-/* Requests with larger bodies are parsed and translated on a helper thread. */
-#define LARGE_BODY_BYTES (256u * 1024)
-
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
-
-enum job_state { JOB_NONE, JOB_RUNNING, JOB_DONE };
 
 struct attempt;
 
@@ -35,12 +29,6 @@ struct exchange {
     struct arena *arena;
     struct server_request *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
-
-    /* exchange_work() */
-    enum job_state job;
-    void (*work)(struct exchange *x);
-    bool large;                  /* the body is, and so is what is made from it */
-    struct quota_share share;    /* counts request.arena of a large one, on any thread */
 
     unsigned stage;           /* index into gateway.c's table */
     bool gone;                /* the caller left */
@@ -60,15 +48,14 @@ struct exchange {
 
     struct unpack *unpack;    /* while a compressed body is decompressed */
     uint64_t unpack_held;     /* counted in the worker's share for it */
-    struct buf body;          /* of the caller's request */
-    uint64_t body_held;       /* counted in the worker's share for it */
-    struct llm_request request;
-    struct json_error bad_json;    /* when request.doc is NULL */
-    struct str form_type;          /* the content type of a form, and whether it names a model */
-    enum multipart_found form;
-    const char *form_why;
-    enum err uncounted;    /* local_count(): why the tokens could not be counted */
-    struct wire_fault fault;
+
+    /* the caller's protocol, and what it asks for: of the request's head, what is needed to the end */
+    const struct wire *wire;
+    enum llm_op op;
+    bool stream, want_usage;
+    struct str model;
+    struct request *request;    /* its body; NULL until it was received, and once the answer begins */
+
     struct plan plan;
     size_t candidate;    /* next target of the plan to try */
     /* whose answer counts: the one that was committed, or else the last one; NULL: none yet */
@@ -100,26 +87,14 @@ struct exchange *exchange_create(struct worker *w, struct server_request *q) NEV
 /* Gives back what unpacking takes, if anything. */
 void exchange_end_unpack(struct exchange *x);
 
-/* Takes over the body of the request, instead of an earlier one, and makes the arena for what comes
- * from it. False: no room. */
+/* Takes over the body of the request, instead of an earlier one. False: no room. */
 bool exchange_take_body(struct exchange *x, struct buf body) MUST_CHECK;
 
-/* Gives back the body and all that was made from it. */
-void exchange_drop_body(struct exchange *x);
-
-/* The same, once no target can need it: of the request only what the answer, the log and the metrics ask
- * for is kept, and pointers to the rest are NULL from now on. `estimate`: its tokens are estimated first. */
+/* Drops the request, which the exchange itself does not need any more. `estimate`: its tokens are estimated
+ * first. */
 void exchange_drop_request(struct exchange *x, bool estimate);
 
-/* Runs work(x), for a large request on a helper thread. True: it is done. False: the stage waits and
- * is called again. `work` may touch `request`, its arena and what belongs to the work alone; nothing
- * else of the exchange, its worker, or the caller's connection, who may be gone meanwhile. */
-bool exchange_work(struct exchange *x, void (*work)(struct exchange *x)) MUST_CHECK;
-
-/* The same, always on a helper thread. */
-bool exchange_offload(struct exchange *x, void (*work)(struct exchange *x)) MUST_CHECK;
-
-/* Parses the body as JSON: request.doc, or NULL and `bad_json`. False as with exchange_work(). */
+/* Parses the body as JSON: llm.doc, or NULL and `bad_json`. False as with request_work(). */
 bool exchange_parse(struct exchange *x) MUST_CHECK;
 
 /* The three texts as one, in the exchange's arena. */

@@ -53,7 +53,7 @@ stage_match(struct exchange *x)
     enum err e;
 
     x->endpoint = endpoint_find(head->method, &x->path, &e);
-    x->request.wire = endpoint_wire(x->endpoint, head);
+    x->wire = endpoint_wire(x->endpoint, head);
     if (is_refused_host(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "the Host field is not an address of this gateway; without API keys, other host "
@@ -234,7 +234,7 @@ stage_unpack(struct exchange *x)
     size_t limit = exchange_conf(x)->server.limit_body_bytes;
     enum unpack_coding coding;
 
-    if (x->request.body.n == 0)
+    if (x->request->llm.body.n == 0)
         return STEP_NEXT;
     if (!unpack_find(fields, &coding))
         return exchange_fail(x, ERR_MEDIA_TYPE,
@@ -242,7 +242,7 @@ stage_unpack(struct exchange *x)
     if (coding == UNPACK_NONE)
         return STEP_NEXT;
     if (x->unpack == NULL)
-        x->unpack = unpack_create(coding, x->request.body, limit);
+        x->unpack = unpack_create(coding, x->request->llm.body, limit);
     enum unpack_state state = x->unpack != NULL ? unpack_step(x->unpack) : UNPACK_NO_MEMORY;
     if (state == UNPACK_NO_MEMORY || !hold_unpacked(x))
         return exchange_fail(x, ERR_OVERLOADED, AT_MEMORY_LIMIT);
@@ -269,33 +269,49 @@ stage_unpack(struct exchange *x)
                                         : exchange_fail(x, ERR_OVERLOADED, AT_MEMORY_LIMIT);
 }
 
+/* What the exchange has to know to its end. */
+static void
+keep_head(struct exchange *x)
+{
+    struct llm_request *r = &x->request->llm;
+
+    x->stream = r->stream;
+    x->want_usage = r->want_usage;
+    x->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
+    r->model = x->model;
+}
+
 /* Parses the body. Of the request, only the head (model, stream) is read here. */
 static enum step
 stage_decode(struct exchange *x)
 {
-    struct llm_request *r = &x->request;
+    struct llm_request *r = &x->request->llm;
     struct wire_fault fault = { S(""), S("") };
 
-    r->op = x->endpoint->op;
-    if (r->op == OP_RELAY)
-        return passed_read(x);
+    r->wire = x->wire;
+    r->op = x->op = x->endpoint->op;
+    if (r->op == OP_RELAY) {
+        enum step step = passed_read(x);
+
+        if (step != STEP_WAIT)
+            keep_head(x);
+        return step;
+    }
 
     if (!exchange_parse(x))
         return STEP_WAIT;
     if (r->doc == NULL)
-        return exchange_fail(x, x->bad_json.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
-            "the body cannot be parsed as JSON: %s at byte %zu", x->bad_json.what,
-            x->bad_json.offset);
+        return exchange_fail(x, x->request->bad_json.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
+            "the body cannot be parsed as JSON: %s at byte %zu", x->request->bad_json.what,
+            x->request->bad_json.offset);
     if (r->doc->type != JSON_OBJECT)
         return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
     enum err e = r->wire->caller->read_head(r, &fault);
-    /* must outlive the body */
-    r->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
+    keep_head(x);
     if (e != OK)
-        return exchange_fail_with(x, &(struct llm_error){ .kind = e,
-                                         .message = fault.message,
-                                         .param = fault.param,
-                                         .quotes = true });
+        return exchange_fail_with(
+            x, &(struct llm_error){
+                   .kind = e, .message = fault.message, .param = fault.param, .quotes = true });
     return STEP_NEXT;
 }
 
@@ -315,7 +331,7 @@ names_other_models(const struct exchange *x)
 {
     static const struct read_member members[] = { { .name = "models" }, { .name = "fallbacks" },
         { .name = NULL } };
-    const struct json *doc = x->request.doc;
+    const struct json *doc = x->request->llm.doc;
     struct wire_fault fault = { S(""), S("") };
 
     if (!json_is(doc, JSON_OBJECT) || auth_allows_model(x->who, S("")))
@@ -323,7 +339,7 @@ names_other_models(const struct exchange *x)
     for (size_t i = 0; members[i].name != NULL; i++)
         if (json_get(doc, str_c(members[i].name)) != NULL)
             return true;
-    return wire_check_members(x->request.arena, doc, members, PARAMS_COLUMNS, &fault) != OK;
+    return wire_check_members(x->request->llm.arena, doc, members, PARAMS_COLUMNS, &fault) != OK;
 }
 
 /* Resolves the model to an ordered list of targets. Never waits: it uses the snapshot that the
@@ -334,29 +350,29 @@ stage_route(struct exchange *x)
     struct str why = S("");
     const struct route_table *routes = x->hold->snapshot->routes;
 
-    if (x->request.model.n == 0 && !auth_allows_model(x->who, S("")) && !may_use_route(x))
+    if (x->model.n == 0 && !auth_allows_model(x->who, S("")) && !may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "this API key is limited to certain models, and the request does not name a model "
             "where this route expects it");
-    if (x->request.model.n == 0) {
-        x->plan.targets[0] = route_default(routes, x->arena, x->request.wire, &why);
+    if (x->model.n == 0) {
+        x->plan.targets[0] = route_default(routes, x->arena, x->wire, &why);
         x->plan.count = x->plan.targets[0] != NULL;
         if (x->plan.count == 0)
             return exchange_fail(x, ERR_NO_ROUTE, STR_FMT, STR_ARG(why));
         return STEP_NEXT;
     }
-    if (!auth_allows_model(x->who, x->request.model))
+    if (!auth_allows_model(x->who, x->model))
         return exchange_fail(x, ERR_FORBIDDEN, "this API key may not use the model '" STR_FMT "'",
-            STR_ARG(x->request.model));
+            STR_ARG(x->model));
     if (names_other_models(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "this API key may use certain models only; remove 'models' and 'fallbacks', which can "
             "make a provider use others");
-    enum err e = route_plan(routes, x->arena, x->request.model, &x->plan, &why);
+    enum err e = route_plan(routes, x->arena, x->model, &x->plan, &why);
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
-    if (x->request.op == OP_COUNT_TOKENS && !plan_serves(&x->plan, OP_COUNT_TOKENS)) {
-        if (!exchange_work(x, local_count))
+    if (x->op == OP_COUNT_TOKENS && !plan_serves(&x->plan, OP_COUNT_TOKENS)) {
+        if (!request_work(x->request, local_count, x->request))
             return STEP_WAIT;
         local_count_tokens(x);
         return STEP_STOP;
@@ -365,15 +381,9 @@ stage_route(struct exchange *x)
 }
 
 static void
-write_body(struct exchange *x)
+write_body(void *attempt)
 {
-    written_write_body(x->attempt);
-}
-
-static void
-read_answer(struct exchange *x)
-{
-    answer_read(x->attempt);
+    written_write_body(attempt);
 }
 
 /* Sends the request to one target after the other, until one starts to answer. */
@@ -392,16 +402,15 @@ stage_attempt(struct exchange *x)
         }
         switch (a->state) {
         case ATTEMPT_WRITING:
-            if (!exchange_work(x, write_body))
+            if (!request_work(a->request, write_body, a))
                 return STEP_WAIT;
             attempt_send(a);
             break;
         case ATTEMPT_RUNNING:
             return STEP_WAIT;
         case ATTEMPT_READING:
-            if (!exchange_offload(x, read_answer))
+            if (!answer_read(a))
                 return STEP_WAIT;
-            answer_end_read(a);
             break;
         case ATTEMPT_COMMITTED:
         case ATTEMPT_DONE:
@@ -517,13 +526,25 @@ stop_attempts(struct exchange *x)
             attempt_stop(a, a->intake.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
 }
 
+/* Is a helper thread using memory of it? */
+static bool
+is_at_work(const struct exchange *x)
+{
+    if (x->request != NULL && x->request->job.state == JOB_RUNNING)
+        return true;
+    for (const struct attempt *a = x->under_way; a != NULL; a = a->next)
+        if (a->job != NULL && answer_is_at_work(a))
+            return true;
+    return false;
+}
+
 void
 gateway_run(struct exchange *x)
 {
     bool debug = log_enabled(LOG_DEBUG);
     enum step step = STEP_NEXT;
 
-    if (x->job == JOB_RUNNING)
+    if (is_at_work(x))
         return;    /* when it ends, the stages run again */
     if (x->gone) {
         stop_attempts(x);
@@ -552,7 +573,7 @@ is_silent(const struct exchange *x, uint64_t now_us)
     const struct attempt *a = x->attempt;
     uint64_t every_us = exchange_conf(x)->server.keepalive_ms * 1000;
     uint64_t since_us = MAX(x->delivery.sent_us, MAX(a->note->started_us, a->note->head_us));
-    bool stream = x->request.op == OP_RELAY ? a->draft.stream : x->request.stream;
+    bool stream = x->op == OP_RELAY ? a->draft.stream : x->stream;
 
     return stream && every_us != 0 && !x->delivery.more && now_us >= since_us + every_us;
 }
@@ -562,7 +583,7 @@ gateway_tick(struct exchange *x, uint64_t now_us)
 {
     bool waits = false;
 
-    if (x->gone || x->job == JOB_RUNNING)
+    if (x->gone || is_at_work(x))
         return;
     for (struct attempt *a = x->under_way; a != NULL; a = a->next)
         waits = (answer_tick(a, now_us) && a == x->attempt) || waits;

@@ -271,8 +271,8 @@ search_raw(struct intake *in, struct str text)
         return OK;
     in->error = arena_new(in->reader.keep, struct llm_error);
     *in->error = (struct llm_error){ .kind = ERR_UPSTREAM_ERROR,
-        .message =
-            S("the provider's answer contained one of the gateway's credentials and was withheld") };
+        .message = S(
+            "the provider's answer contained one of the gateway's credentials and was withheld") };
     return ERR_UPSTREAM_ERROR;
 }
 
@@ -345,7 +345,7 @@ intake_data(struct intake *in, struct str bytes)
         if (in->length >= 0 && (uint64_t)in->length > in->body.limit)
             return ERR_UPSTREAM_TOO_LARGE;
         if (buf_len(&in->body) == 0 && in->length >= 0 && bytes.n == (size_t)in->length &&
-            bytes.n <= INTAKE_LARGE_BYTES)
+            bytes.n <= JOB_LEAST_BYTES)
             return intake_read(in, bytes);    /* all in one piece: no copy */
         return collect(in, bytes);
     case SOURCE_ERROR:

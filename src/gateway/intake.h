@@ -8,12 +8,10 @@
 
 #include "base/secret.h"
 #include "conf/conf.h"
+#include "gateway/job.h"
 #include "http/message.h"
 #include "llm/framing.h"
 #include "llm/wire.h"
-
-/* Larger documents are not read and written on the event loop, but by a helper thread. */
-#define INTAKE_LARGE_BYTES (256u * 1024)
 
 enum intake_source {
     SOURCE_NONE,

@@ -114,27 +114,30 @@ local_root(struct exchange *x)
 }
 
 void
-local_count(struct exchange *x)
+local_count(void *request)
 {
-    x->uncounted = llm_request_expand(&x->request, &x->fault);
-    if (x->uncounted == OK)
-        x->input_estimate = llm_request_estimate_tokens(&x->request);
+    struct request *r = request;
+
+    r->uncounted = llm_request_expand(&r->llm, &r->fault);
+    if (r->uncounted == OK)
+        r->input_estimate = llm_request_estimate_tokens(&r->llm);
 }
 
 void
 local_count_tokens(struct exchange *x)
 {
+    const struct request *r = x->request;
     struct buf b;
 
-    if (x->uncounted != OK) {
-        (void)exchange_fail_with(x, &(struct llm_error){ .kind = x->uncounted,
-                                        .message = x->fault.message,
-                                        .param = x->fault.param,
+    if (r->uncounted != OK) {
+        (void)exchange_fail_with(x, &(struct llm_error){ .kind = r->uncounted,
+                                        .message = r->fault.message,
+                                        .param = r->fault.param,
                                         .quotes = true });
         return;
     }
     buf_init(&b, 4096);
-    x->request.wire->caller->write_token_count(&b, x->input_estimate);
+    x->wire->caller->write_token_count(&b, r->input_estimate);
     answer_json(x, 200, &b);
 }
 
@@ -229,7 +232,7 @@ local_models(struct exchange *x)
 {
     struct buf b;
     struct model_list l = {
-        .x = x, .caller = x->request.wire->caller, .out = &b, .page.limit = UINT64_MAX
+        .x = x, .caller = x->wire->caller, .out = &b, .page.limit = UINT64_MAX
     };
 
     if (must_wait(x))
@@ -258,7 +261,7 @@ local_model(struct exchange *x)
         return;
     }
     buf_init(&b, 64 * 1024);
-    x->request.wire->caller->write_model(
+    x->wire->caller->write_model(
         &b, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
     answer_json(x, 200, &b);
 }

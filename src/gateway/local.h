@@ -10,7 +10,7 @@ void local_models(struct exchange *x);
 void local_model(struct exchange *x);
 void local_root(struct exchange *x);
 
-/* Estimates the tokens of a request (work for exchange_work()), and then answers with the estimate.
+/* Estimates the tokens of a request (work for request_work()), and then answers with the estimate.
  * Used when none of its providers can count tokens. */
-void local_count(struct exchange *x);
+void local_count(void *request);
 void local_count_tokens(struct exchange *x);

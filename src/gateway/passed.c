@@ -89,7 +89,7 @@ passed_query(struct exchange *x)
         return query;
     if (x->endpoint->model != MODEL_BODY && x->endpoint->model != MODEL_FORM)
         return without_credentials(x, query);
-    struct str plain = http_decode_percent(x->request.arena, query);
+    struct str plain = http_decode_percent(x->request->llm.arena, query);
     for (size_t i = 0; i < plain.n; i++)
         if (str_istarts(str_skip(plain, i), S("model")))
             return S("");
@@ -103,7 +103,7 @@ set_relay_path(struct exchange *x)
     struct str path = endpoint_below(x->endpoint, x->path.text);
     struct str query = passed_query(x);
 
-    x->request.path = query.n == 0 ? path : exchange_join(x, path, S("?"), query);
+    x->request->llm.path = query.n == 0 ? path : exchange_join(x, path, S("?"), query);
 }
 
 /* Would some reader take a parameter of this name for "model"? Readers drop blanks around a name,
@@ -126,7 +126,7 @@ is_model_parameter(struct str name)
 static enum step
 read_query(struct exchange *x)
 {
-    struct llm_request *r = &x->request;
+    struct llm_request *r = &x->request->llm;
     struct str query = str_skip(r->path, str_chr(r->path, '?'));
     struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
     unsigned count = 0;
@@ -159,14 +159,14 @@ read_json(struct exchange *x, bool must_be_json)
 {
     static const struct read_member members[] = { { .name = "model" }, { .name = "stream" },
         { .name = NULL } };
-    struct llm_request *r = &x->request;
+    struct llm_request *r = &x->request->llm;
     struct wire_fault fault = { S(""), S("") };
 
     if (!exchange_parse(x))
         return STEP_WAIT;
     if (r->doc == NULL && must_be_json)
         return exchange_fail(x, ERR_BAD_JSON, "the body cannot be parsed as JSON: %s at byte %zu",
-            x->bad_json.what, x->bad_json.offset);
+            x->request->bad_json.what, x->request->bad_json.offset);
     enum err e = wire_check_members(r->arena, r->doc, members, PARAMS_COLUMNS, &fault);
     if (e != OK)
         return exchange_fail_with(
@@ -180,28 +180,28 @@ read_json(struct exchange *x, bool must_be_json)
 }
 
 static void
-search_form(struct exchange *x)
+search_form(void *arg)
 {
-    struct llm_request *r = &x->request;
+    struct request *r = arg;
 
-    x->form = multipart_find(x->form_type, r->body, S("model"), &r->model, &x->form_why);
+    r->form = multipart_find(r->form_type, r->llm.body, S("model"), &r->llm.model, &r->form_why);
 }
 
 /* The form field "model", for the audio and image routes. */
 static enum step
 read_form(struct exchange *x, struct str type)
 {
-    struct llm_request *r = &x->request;
+    struct llm_request *r = &x->request->llm;
     struct json *node;
 
-    if (x->job == JOB_NONE)
-        x->form_type = x->large ? arena_str(r->arena, type) : type;
-    if (!exchange_work(x, search_form))
+    if (x->request->job.state == JOB_NONE)
+        x->request->form_type = x->request->large ? arena_str(r->arena, type) : type;
+    if (!request_work(x->request, search_form, x->request))
         return STEP_WAIT;
-    switch (x->form) {
+    switch (x->request->form) {
     case MULTIPART_UNCLEAR:
         return exchange_fail(
-            x, ERR_BAD_REQUEST, "the form field 'model' is ambiguous: %s", x->form_why);
+            x, ERR_BAD_REQUEST, "the form field 'model' is ambiguous: %s", x->request->form_why);
     case MULTIPART_ONE:
         node = arena_new(r->arena, struct json);
         *node = (struct json){
@@ -223,7 +223,7 @@ read_body(struct exchange *x, bool may_be_form)
     struct str type = http_field_get(&server_head(x->q)->fields, S("content-type"));
     bool must_be_json =
         x->endpoint->model != MODEL_MAYBE || http_type_is(type, S("application/json"));
-    struct str body = x->request.body;
+    struct str body = x->request->llm.body;
 
     if (http_type_is(type, S("multipart/form-data")))
         return may_be_form ? read_form(x, type) : STEP_NEXT;
@@ -235,7 +235,7 @@ read_body(struct exchange *x, bool may_be_form)
 enum step
 passed_read(struct exchange *x)
 {
-    struct llm_request *r = &x->request;
+    struct llm_request *r = &x->request->llm;
     enum step step = STEP_NEXT;
 
     set_relay_path(x);
@@ -264,6 +264,5 @@ passed_read(struct exchange *x)
         return exchange_fail(
             x, ERR_BAD_REQUEST, "the model name is longer than %d bytes", MODEL_BYTES);
     }
-    r->model = arena_str(x->arena, r->model);    /* outlives the body */
     return STEP_NEXT;
 }

@@ -102,9 +102,9 @@ settle_exchange(struct exchange *x)
         .endpoint_id = str_c(x->endpoint->id),
         /* health checks and scrapes would flood the log */
         .quiet = status < 400 && !endpoint_needs_key(x->endpoint),
-        .stream = x->request.stream,
+        .stream = x->stream,
         .client_abort = gone,
-        .model_requested = doubtful ? exchange_shown(x, x->request.model) : x->request.model,
+        .model_requested = doubtful ? exchange_shown(x, x->model) : x->model,
         .target = t,
         .attempts = x->notes,
         .attempt_count = x->attempts,

@@ -64,7 +64,7 @@ request_fields(struct attempt *a, bool same_wire)
     const struct exchange *x = a->exchange;
     const struct target *t = a->target;
     struct provider *p = t->provider;
-    const struct llm_request *r = &x->request;
+    const struct llm_request *r = &a->request->llm;
     struct buf *out = &x->worker->text;
     bool own_version = false;
 
@@ -98,7 +98,7 @@ request_fields(struct attempt *a, bool same_wire)
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     if (x->trace.state.n != 0 && own_field(x, S("tracestate")).n != 0)
         http_add_field(out, S("tracestate"), x->trace.state);
-    struct str s = arena_str(x->request.arena, buf_str(out));
+    struct str s = arena_str(a->request->llm.arena, buf_str(out));
     buf_reset(out, SIZE_MAX);
     return s;
 }
@@ -132,11 +132,11 @@ drop_member(struct wire_edits *edits, size_t at, struct str key)
 
 /* Configured overrides: `params` members replace or join the members of the body's object. */
 static enum err
-override_params(struct exchange *x, const struct json *doc, struct str body, struct str params,
+override_params(struct attempt *a, const struct json *doc, struct str body, struct str params,
     struct wire_edits *edits)
 {
     const struct json *over =
-        params.n != 0 ? json_parse(x->request.arena, params, NULL, NULL) : NULL;
+        params.n != 0 ? json_parse(a->request->llm.arena, params, NULL, NULL) : NULL;
     struct json_iter it = json_iter(over);
     struct buf added;
     bool fits = true;
@@ -145,7 +145,7 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
         return OK;
     buf_init(&added, params.n + 1);
     while (json_next(&it)) {
-        const struct json *old = json_get(doc, json_str(x->request.arena, it.key));
+        const struct json *old = json_get(doc, json_str(a->request->llm.arena, it.key));
 
         if (old != NULL) {
             drop_edits(edits, (size_t)(old->p - body.p), old->n);
@@ -161,7 +161,7 @@ override_params(struct exchange *x, const struct json *doc, struct str body, str
     }
     if (buf_len(&added) != 0)
         fits = wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0,
-                   arena_str(x->request.arena, buf_str(&added))) &&
+                   arena_str(a->request->llm.arena, buf_str(&added))) &&
                fits;
     fits = fits && !added.overflow;
     buf_fini(&added);
@@ -184,7 +184,7 @@ set_body(struct attempt *a, struct str body, const struct wire_edits *edits)
     size_t total = 0, at = 0;
     for (size_t i = 0; i < n; i++)
         total += pieces[i].n;
-    char *flat = arena_try(a->exchange->request.arena, total);
+    char *flat = arena_try(a->request->llm.arena, total);
     if (flat == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
@@ -200,8 +200,7 @@ set_body(struct attempt *a, struct str body, const struct wire_edits *edits)
 static enum err
 write_same_wire(struct attempt *a)
 {
-    struct exchange *x = a->exchange;
-    const struct llm_request *r = &x->request;
+    const struct llm_request *r = &a->request->llm;
     const struct target *t = a->target;
     struct wire_edits edits;
 
@@ -211,7 +210,7 @@ write_same_wire(struct attempt *a)
             &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, a->written->name);
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
-    enum err e = override_params(x, r->doc, r->body, t->params, &edits);
+    enum err e = override_params(a, r->doc, r->body, t->params, &edits);
     return e == OK ? set_body(a, r->body, &edits) : e;
 }
 
@@ -219,8 +218,7 @@ write_same_wire(struct attempt *a)
 static enum err
 write_translated(struct attempt *a)
 {
-    struct exchange *x = a->exchange;
-    struct llm_request *r = &x->request;
+    struct llm_request *r = &a->request->llm;
     const struct target *t = a->target;
     struct wire_fault *fault = &a->written->fault;
     struct buf *out = &a->written->body;
@@ -242,7 +240,7 @@ write_translated(struct attempt *a)
 
     edits.count = 0;    /* the rest is large, and mostly never used */
     if (t->params.n != 0)
-        e = override_params(x, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
+        e = override_params(a, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
     return e == OK ? set_body(a, body, &edits) : e;
 }
 
@@ -266,15 +264,15 @@ judge_target(struct attempt *a)
     const struct wire *wire = t->provider->wire;
     struct wire_fault *fault = &a->written->fault;
 
-    if (wire != x->request.wire && x->request.op == OP_RELAY) {
-        fault->message = arena_printf(x->request.arena,
+    if (wire != x->wire && x->op == OP_RELAY) {
+        fault->message = arena_printf(a->request->llm.arena,
             "this route needs a provider with the protocol " STR_FMT "; " STR_FMT " uses " STR_FMT,
-            STR_ARG(x->request.wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
+            STR_ARG(x->wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
         return ERR_UNSUPPORTED;
     }
-    if ((wire->provider->ops & OP_BIT(x->request.op)) == 0) {
-        fault->message = arena_printf(x->request.arena, "the provider " STR_FMT " has no %s",
-            STR_ARG(t->provider->id), x->request.op == OP_EMBED ? "embeddings" : "such operation");
+    if ((wire->provider->ops & OP_BIT(x->op)) == 0) {
+        fault->message = arena_printf(a->request->llm.arena, "the provider " STR_FMT " has no %s",
+            STR_ARG(t->provider->id), x->op == OP_EMBED ? "embeddings" : "such operation");
         return ERR_UNSUPPORTED;
     }
     return OK;
@@ -284,7 +282,7 @@ void
 written_write_head(struct attempt *a)
 {
     struct exchange *x = a->exchange;
-    struct llm_request *r = &x->request;
+    struct llm_request *r = &a->request->llm;
     const struct target *t = a->target;
     struct written *w = a->written;
     const struct wire *wire = t->provider->wire;
@@ -326,13 +324,13 @@ written_write_body(struct attempt *a)
 
     if (w->unfit != OK)
         return;
-    w->unfit = t->provider->wire == x->request.wire ? write_same_wire(a) : write_translated(a);
+    w->unfit = t->provider->wire == x->wire ? write_same_wire(a) : write_translated(a);
     if (w->unfit == ERR_CONFIG)
-        w->fault.message = arena_printf(x->request.arena,
+        w->fault.message = arena_printf(a->request->llm.arena,
             "the configured params of " STR_FMT "/" STR_FMT
             " replace more than the gateway can edit in this request; "
             "remove some of them",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
-    if (x->large)
-        x->input_estimate = llm_request_estimate_tokens(&x->request);
+    if (a->request->large)
+        a->request->input_estimate = llm_request_estimate_tokens(&a->request->llm);
 }

@@ -23,5 +23,5 @@ struct written {
  * as it is written in a body of the caller's wire. If not: `unfit` and `fault`. */
 void written_write_head(struct attempt *a);
 
-/* Writes the body: work for exchange_work(). */
+/* Writes the body: work for request_work(). */
 void written_write_body(struct attempt *a);

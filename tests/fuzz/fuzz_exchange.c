@@ -100,7 +100,7 @@ __wrap_log_file_write(struct log_file *f, struct str lines)
 void __wrap_loop_offload(
     struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
-static struct job {
+static struct late_job {
     struct loop *loop;
     void (*work)(void *arg);
     void (*done)(void *arg);
@@ -114,7 +114,7 @@ __wrap_loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *
 {
     CHECK(jobs_n < JOBS_MAX);
     unsigned delay = jobs_started++ % 2 == 0 ? 0 : 1 + jobs_started / 2 % 6;
-    jobs[jobs_n++] = (struct job){ l, work, done, arg, turns + delay };
+    jobs[jobs_n++] = (struct late_job){ l, work, done, arg, turns + delay };
 }
 
 static void
@@ -123,7 +123,7 @@ run_jobs(uint64_t until_turn)
     unsigned kept = 0;
 
     for (unsigned i = 0; i < jobs_n; i++) {
-        struct job j = jobs[i];
+        struct late_job j = jobs[i];
 
         if (j.turn > until_turn) {
             jobs[kept++] = j;

@@ -1,0 +1,40 @@
+/* job.h - work on large requests and answers, done by a helper thread.
+ *
+ * A job belongs to a request or to an attempt. While it runs, its owner leaves alone what the work
+ * touches, and memory that the work allocates comes from arenas of the job, which are counted in a share
+ * of their own.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/quota.h"
+
+struct worker;
+
+/* What takes longer than a helper thread is worth, in bytes to be read or written. */
+#define JOB_LEAST_BYTES (256u * 1024)
+
+enum job_state { JOB_NONE, JOB_RUNNING, JOB_DONE };
+
+struct job {
+    enum job_state state;
+    struct quota_share share;    /* counts its arenas */
+    struct worker *worker;
+    void (*done)(void *owner);
+    void *owner;
+    void (*work)(void *arg);
+    void *arg;
+};
+
+/* `done(owner)` is called on the worker's thread whenever work is done. */
+void job_init(struct job *j, struct worker *w, void (*done)(void *owner), void *owner);
+
+/* An arena for what the work allocates. */
+struct arena *job_arena(struct job *j) NEVER_NULL;
+
+/* Runs work(arg) on a helper thread. False: it is running, ask again once it is done. True: it is done, and
+ * the job is free for the next. */
+bool job_run(struct job *j, void (*work)(void *arg), void *arg) MUST_CHECK;
+
+/* Destroys its arenas, `n` of them (NULL is skipped). */
+void job_fini(struct job *j, struct arena *const *arenas, size_t n);
