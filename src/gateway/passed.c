@@ -165,8 +165,9 @@ read_json(struct exchange *x, bool must_be_json)
     if (!exchange_parse(x))
         return STEP_WAIT;
     if (r->doc == NULL && must_be_json)
-        return exchange_fail(x, ERR_BAD_JSON, "the body cannot be parsed as JSON: %s at byte %zu",
-            x->request->bad_json.what, x->request->bad_json.offset);
+        return exchange_fail(x, x->request->bad_json.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
+            "the body cannot be parsed as JSON: %s at byte %zu", x->request->bad_json.what,
+            x->request->bad_json.offset);
     enum err e = wire_check_members(r->arena, r->doc, members, PARAMS_COLUMNS, &fault);
     if (e != OK)
         return exchange_fail_with(

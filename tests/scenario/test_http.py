@@ -133,7 +133,7 @@ def test_connections_of_one_address_are_limited(impatient):
         try:
             fifth.send(raw.request("GET", "/livez"))
             answer = fifth.read()
-            assert answer.status in (429, 503) and answer.header("connection") == "close"
+            assert answer.status == 503 and answer.header("connection") == "close"
         except (raw.Cut, ConnectionError):
             pass
     for client in kept:
@@ -163,7 +163,7 @@ def test_continue_is_not_sent_for_an_unused_body(gateway):
 def test_another_expectation_is_refused(gateway):
     with gateway.raw() as client:
         client.send(raw.request("POST", CHAT, body(), {**gateway.authorization(), "Expect": "200-ok"}))
-        assert client.read().status in (400, 417)
+        assert client.read().status == 400
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "expect"])
@@ -212,7 +212,7 @@ def test_an_invalid_body_is_explained(gateway, data, code):
     with gateway.raw() as client:
         client.send(raw.request("POST", CHAT, data, {**gateway.authorization(), "Content-Type": "application/json"}))
         answer = client.read()
-        assert answer.status in (400, 413), answer
+        assert answer.status == (413 if code == "request_too_large" else 400), answer
         error = answer.json()["error"]
         assert error["message"] and (code is None or error["code"] == code), error
         send_chat(gateway, client)
@@ -278,7 +278,7 @@ def test_the_version_may_be_left_out_of_the_path(gateway):
 def test_proxy_methods_are_refused(gateway, method):
     with gateway.raw() as client:
         client.send(raw.request(method, "a:443" if method == "CONNECT" else "/livez"))
-        assert client.read().status in (400, 404, 405, 501)
+        assert client.read().status == 405
 
 
 def test_every_answer_has_browser_and_cache_fields(gateway):

@@ -206,6 +206,35 @@ def test_scanning_for_secrets_does_not_delay_answers(make):
                     assert not broke and answer.status == 200 and answer.body == bodies[body], (body, kind, piece)
 
 
+@pytest.mark.parametrize("wire", ["openai-chat", "anthropic-messages"])
+def test_an_event_that_nobody_understands_is_not_forwarded_with_a_key(make, wire):
+    """The rest of the stream is; without a key, so are such events."""
+    secret = f"sk-proj-{canary('provider')}"
+    note = {"type": "x_note", "object": "x.note", "text": "harmless-note"}
+    told = [note, {**note, "text": f"your key is {secret}"}]
+    if wire == "openai-chat":
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        events = [{**chunk, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]}, *told,
+                  {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+        stream = "".join(f"data: {json.dumps(e)}\n\n" for e in events) + "data: [DONE]\n\n"
+    else:
+        events = [{"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "model": "c",
+                                                        "content": [], "stop_reason": None,
+                                                        "usage": {"input_tokens": 3, "output_tokens": 1}}},
+                  {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                  {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}, *told,
+                  {"type": "content_block_stop", "index": 0},
+                  {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+                  {"type": "message_stop"}]
+        stream = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events)
+    upstream = make.upstream(lambda conn: conn.answer(200, stream.encode(), "text/event-stream"))
+    gateway = make.gateway({"providers": {"lab": upstream.provider(wire, api_key=secret)}})
+    path, end = ("/v1/chat/completions", "[DONE]") if wire == "openai-chat" else ("/v1/messages", "message_stop")
+    answer = gateway.post(path, {**body_of("lab/m"), "max_tokens": 9, "stream": True})
+    assert answer.status_code == 200 and "Hi" in answer.text and end in answer.text, answer.text
+    assert "harmless-note" in answer.text and secret not in answer.text
+
+
 def test_a_compressed_error_is_not_forwarded_unread(make):
     body = b"\x1f\x8b not really"
     upstream = make.upstream(lambda conn: conn.answer(400, body, fields=[("Content-Encoding", "gzip")]))

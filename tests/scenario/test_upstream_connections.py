@@ -31,13 +31,13 @@ def chunked(status, body):
     return head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 
-@pytest.mark.parametrize("head, rest", [
-    sized(b"429 Too Many Requests", REFUSAL), chunked(b"429 Too Many Requests", REFUSAL),
-    sized(b"413 Content Too Large", REFUSAL), sized(b"401 Unauthorized", b"{}"), sized(b"500 Failed", REFUSAL),
-    sized(b"200 OK", ANSWER), chunked(b"200 OK", ANSWER),
+@pytest.mark.parametrize("head, rest, status", [
+    (*sized(b"429 Too Many Requests", REFUSAL), 429), (*chunked(b"429 Too Many Requests", REFUSAL), 429),
+    (*sized(b"413 Content Too Large", b"{}"), 413), (*sized(b"401 Unauthorized", b"{}"), 502),
+    (*sized(b"500 Failed", REFUSAL), 502), (*sized(b"200 OK", ANSWER), 200), (*chunked(b"200 OK", ANSWER), 200),
 ], ids=["429", "429 chunked", "413", "401", "500", "200", "200 chunked"])
 @pytest.mark.parametrize("reads", [True, False], ids=["after reading", "at once"])
-def test_an_answer_during_an_upload_never_lets_the_next_request_into_the_body(make, provider, head, rest, reads):
+def test_an_answer_during_an_upload_never_lets_the_next_request_into_the_body(make, provider, head, rest, status, reads):
     """The provider's key and another caller's words would be read as the rest of the first body."""
     def early(send, read_on):
         send(head)
@@ -48,7 +48,7 @@ def test_an_answer_during_an_upload_never_lets_the_next_request_into_the_body(ma
     lab = provider(early)
     gateway = make.gateway({"providers": {"lab": lab.provider()}}, workers=1)
     first = gateway.chat("lab/m", user=LARGE)
-    assert first.status_code in (200, 413, 429, 502), first.text
+    assert first.status_code == status, first.text
     gateway.idle()
     for _ in range(3):
         answer = gateway.chat("lab/m", user="somebody else")
