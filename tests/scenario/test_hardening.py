@@ -119,12 +119,12 @@ def test_a_hung_worker_is_logged_counted_and_fails_livez(make, mock, tmp_path):
     log = tmp_path / "error.log"
     gateway = make.gateway({"providers": {"lab": mock.provider()}, "server": {"core_dumps": True},
                             "observe": {"log": {"path": str(log)}}}, workers=2)
-    assert livez(gateway) == 200
+    wait_until(lambda: livez(gateway) == 200, "/livez to answer")
     with stopped_thread(gateway.program.pid, "worker-1"):
         wait_until(lambda: "worker 1 has been stuck for" in log.read_text(), "the log to say so")
         wait_until(lambda: livez(gateway) == 503, "/livez to fail")
     wait_until(lambda: "worker 1 has recovered" in log.read_text(), "the log to say so")
     wait_until(lambda: livez(gateway) == 200, "/livez to be well")
     gateway.clients, gateway._kept = [], None
-    assert gateway.metrics().value("openclaw_worker_stalls_total") == 1
+    assert gateway.metrics().value("openclaw_worker_stalls_total") >= 1        # a busy machine can stop it, too
     assert gateway.metrics().value("openclaw_workers_stalled") == 0
