@@ -149,6 +149,18 @@ trim_memory(struct worker *w, uint64_t now_us)
 #endif
 }
 
+/* Another worker had too many callers and none that was idle: perhaps this one has. */
+static void
+make_room_for_others(struct worker *w)
+{
+    unsigned crowds = listen_crowds();
+
+    if (w->crowds == crowds)
+        return;
+    w->crowds = crowds;
+    (void)server_make_room(w->server);
+}
+
 /* Checks the deadlines of all exchanges, so that requests need no timers of their own. */
 static void
 on_tick(void *arg)
@@ -164,6 +176,7 @@ on_tick(void *arg)
     }
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
+    make_room_for_others(w);
     publish(w);
     trim_memory(w, now_us);
     atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
@@ -395,6 +408,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->gateway = g;
     w->held.quota = &g->held;
     w->index = index;
+    w->crowds = listen_crowds();
     w->loop = loop_create();
     w->metrics = metrics_shard(g->metrics, index);
     w->current = snapshot_hold_create(snapshot);

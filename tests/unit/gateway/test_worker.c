@@ -112,6 +112,31 @@ TEST(draining_closes_idle_connections_and_cuts_no_stream)
     finish();
 }
 
+static void
+notice_crowd(void *arg)
+{
+    struct worker *one = arg;
+
+    one->crowds--;    /* as if another worker had found no room since the last tick */
+}
+
+TEST(idle_connections_make_room_for_the_callers_of_other_workers)
+{
+    struct buf got;
+
+    gateway_world_start(&w, "");
+    int idle = peer_connect(w.port);
+    buf_init(&got, 64 * 1024);
+    EXPECT(peer_send(idle, S("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")));
+    EXPECT(peer_await(idle, &got, "200 OK"));
+    EXPECT(peer_recv(idle, &got, 2 * WORKER_TICK_MS) == PEER_SILENT);
+    loop_post(w.worker->loop, notice_crowd, w.worker);
+    EXPECT(peer_recv_all(idle, &got) == PEER_CLOSED);
+    (void)close(idle);
+    buf_fini(&got);
+    finish();
+}
+
 TEST(stopping_settles_requests_in_progress)
 {
     struct buf got;
