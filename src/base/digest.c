@@ -1,22 +1,18 @@
 /* digest.c - hashes from libcrypto; hexadecimal and base64. */
 #include "base/digest.h"
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <pthread.h>
 
 /* Fetching an algorithm costs more than hashing a short text, so it is done once. */
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
-static EVP_MAC *hmac;
 
 static void
 fetch(void)
 {
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    CHECK(sha256 != NULL && hmac != NULL);
+    CHECK(sha256 != NULL);
 }
 
 void
@@ -24,26 +20,6 @@ digest_sha256(struct str data, uint8_t out[DIGEST_SHA256_BYTES])
 {
     CHECK(pthread_once(&fetched, fetch) == 0);
     CHECK(EVP_Digest(data.p, data.n, out, NULL, sha256, NULL) == 1);
-}
-
-void
-digest_hmac_sha256(struct str key, struct str data, uint8_t out[DIGEST_SHA256_BYTES])
-{
-    char name[] = "SHA256";
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    size_t n = 0;
-
-    CHECK(pthread_once(&fetched, fetch) == 0);
-    EVP_MAC_CTX *ctx = check_alloc(EVP_MAC_CTX_new(hmac));
-    const unsigned char *key_bytes = (const unsigned char *)(key.n != 0 ? key.p : "");
-    CHECK(EVP_MAC_init(ctx, key_bytes, key.n, params) == 1);
-    CHECK(EVP_MAC_update(ctx, (const unsigned char *)data.p, data.n) == 1);
-    CHECK(EVP_MAC_final(ctx, out, &n, DIGEST_SHA256_BYTES) == 1);
-    CHECK(n == DIGEST_SHA256_BYTES);
-    EVP_MAC_CTX_free(ctx);
 }
 
 /* The digits of four bytes at once: the bytes are spread, then each half becomes a character. */

@@ -6,7 +6,6 @@
 #define DIGEST_SHA256_BYTES 32
 
 void digest_sha256(struct str data, uint8_t out[DIGEST_SHA256_BYTES]);
-void digest_hmac_sha256(struct str key, struct str data, uint8_t out[DIGEST_SHA256_BYTES]);
 
 /* Lower-case hexadecimal of `n` bytes: writes 2n characters and a NUL. */
 void digest_hex(const uint8_t *data, size_t n, char *out);

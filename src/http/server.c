@@ -195,8 +195,6 @@ server_conn_close(struct server_request *q, bool reset)
         return;
     uncount_address(s, q);
     unlink_conn(s, q);
-    if (q->open)
-        s->requests_open--;
     q->open = false;
     q->reading = READ_DISCARD;
     timer_destroy(q->timer);
@@ -220,7 +218,6 @@ server_conn_gone(struct server_request *q)
         return;
     if (q->open) {
         q->open = false;
-        s->requests_open--;
         s->handler->gone(s->owner, q);
     }
     /* If output is still queued, the client is not going to read it. Without a reset the kernel
@@ -311,12 +308,6 @@ server_dropped(const struct server *s)
     return s->dropped;
 }
 
-unsigned
-server_requests_open(const struct server *s)
-{
-    return s->requests_open;
-}
-
 void
 server_destroy(struct server *s)
 {
@@ -359,22 +350,10 @@ server_is_local(const struct server_request *q)
     return q->sock != NULL && sock_is_local(q->sock);
 }
 
-bool
-server_is_tls(const struct server_request *q)
-{
-    return q->sock != NULL && sock_is_tls(q->sock);
-}
-
 unsigned
 server_role(const struct server_request *q)
 {
     return q->role;
-}
-
-struct loop *
-server_loop(const struct server_request *q)
-{
-    return q->server->loop;
 }
 
 void

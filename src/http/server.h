@@ -96,7 +96,6 @@ unsigned server_connections(const struct server *s);
 
 /* Connections closed without an answer because even those to be refused were too many. */
 uint64_t server_dropped(const struct server *s);
-unsigned server_requests_open(const struct server *s);
 
 /* Closes every connection; `gone` is called for open requests. NULL is a no-op. */
 void server_destroy(struct server *s);
@@ -109,9 +108,7 @@ const struct http_head *server_head(const struct server_request *q);
 void server_forget_head(struct server_request *q);
 struct str server_peer(const struct server_request *q);
 bool server_is_local(const struct server_request *q);    /* loopback or a Unix socket */
-bool server_is_tls(const struct server_request *q);
 unsigned server_role(const struct server_request *q);
-struct loop *server_loop(const struct server_request *q);
 
 /* The handler's own pointer. */
 void server_set_user(struct server_request *q, void *user);

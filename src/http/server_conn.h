@@ -39,7 +39,6 @@ struct server {
     struct server_limits limits;
     struct server_request *first;    /* list of all connections */
     unsigned connections;
-    unsigned requests_open;
     uint64_t dropped;             /* connections closed without an answer */
     uint64_t no_room_until_ms;    /* the last search found no idle connection */
     bool leaving;                 /* every response closes its connection */
@@ -177,6 +176,3 @@ void server_conn_flush(struct server_request *q);
 /* Nothing more will be written: closes once everything is sent and the client has closed its side,
  * or has had time to read the response. */
 void server_conn_finish(struct server_request *q);
-
-/* "Date: ...\r\n", formatted once a second. */
-struct str server_date(struct server *s);

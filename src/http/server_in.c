@@ -252,7 +252,6 @@ begin_request(struct server_request *q, struct str head, struct str *bytes)
     q->responded = false;
     q->user = NULL;
     q->bytes_out = 0;
-    q->server->requests_open++;
     q->server->handler->request(q->server->owner, q);
 }
 

@@ -18,7 +18,8 @@ enum {
     HEAD_OWN_BYTES = 256,    /* for the parts of a head that we add to the handler's fields */
 };
 
-struct str
+/* "Date: ...\r\n", formatted once a second. */
+static struct str
 server_date(struct server *s)
 {
     uint64_t now = loop_now_ms(s->loop);
@@ -270,7 +271,6 @@ release(struct server_request *q)
 {
     q->open = false;
     q->responded = false;
-    q->server->requests_open--;
     server_conn_free_body(q);
     if (q->close || q->server->draining)
         server_conn_finish(q);
@@ -312,7 +312,6 @@ server_abort(struct server_request *q)
     CHECK(q->open);
 
     q->open = false;
-    q->server->requests_open--;
     server_conn_close(q, true);
 }
 

@@ -129,8 +129,11 @@ next_entry(struct str *list, struct str *ret)
     return n != 0;
 }
 
-bool
-proxy_is_excluded(struct str no_proxy, struct str host, uint16_t port)
+/* Does the NO_PROXY list name this host? Entries are separated by commas or blanks: "*", "name" and
+ * ".name" (the name and everything below it), addresses, "10.0.0.0/8", each with an optional
+ * port. */
+static bool
+is_excluded(struct str no_proxy, struct str host, uint16_t port)
 {
     struct address address;
     struct str entry;
@@ -172,7 +175,7 @@ proxy_find(const struct proxy_env *env, bool is_https, struct str host, uint16_t
 
     if (proxy.n == 0)
         proxy = env->all;
-    if (proxy.n == 0 || is_loopback(host) || proxy_is_excluded(env->no, host, port))
+    if (proxy.n == 0 || is_loopback(host) || is_excluded(env->no, host, port))
         return (struct str){ NULL, 0 };
     return proxy;
 }

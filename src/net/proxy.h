@@ -18,8 +18,3 @@ struct proxy_env proxy_env_read(void);
 /* The proxy's URL for an origin; empty: none. `is_https` tells the origin's scheme. "localhost" and
  * loopback addresses never take one: models served on this machine, and the simulated provider. */
 struct str proxy_find(const struct proxy_env *env, bool is_https, struct str host, uint16_t port);
-
-/* Does the NO_PROXY list name this host? Entries are separated by commas or blanks: "*", "name" and
- * ".name" (the name and everything below it), addresses, "10.0.0.0/8", each with an optional
- * port. */
-bool proxy_is_excluded(struct str no_proxy, struct str host, uint16_t port);

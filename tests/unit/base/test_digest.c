@@ -24,23 +24,6 @@ TEST(sha256_of_the_standards_examples)
         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
-TEST(hmac_of_the_standards_examples)
-{
-    uint8_t out[DIGEST_SHA256_BYTES];
-
-    digest_hmac_sha256(S("Jefe"), S("what do ya want for nothing?"), out);
-    EXPECT_HEX(out, DIGEST_SHA256_BYTES,
-        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-    digest_hmac_sha256(
-        S("\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"),
-        S("Hi There"), out);
-    EXPECT_HEX(out, DIGEST_SHA256_BYTES,
-        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
-    digest_hmac_sha256(str_c(NULL), str_c(NULL), out);
-    EXPECT_HEX(out, DIGEST_SHA256_BYTES,
-        "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
-}
-
 TEST(hexadecimal_is_lower_case_and_ends_with_a_nul)
 {
     static const uint8_t bytes[] = { 0x00, 0x7f, 0xab, 0xff };
