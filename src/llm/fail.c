@@ -8,7 +8,7 @@ fail_kind(int status)
 {
     switch (status) {
     case 401:
-    case 403: /* the caller's key was accepted, so the gateway's own credentials are at fault */
+    case 403:    /* the caller's key was accepted, so the gateway's own credentials are at fault */
     case 407:
         return ERR_UPSTREAM_AUTH;
     case 402:
@@ -19,10 +19,10 @@ fail_kind(int status)
         return ERR_TOO_LARGE;
     case 408:
     case 504:
-    case 522: /* Cloudflare: could not connect to the origin, or the origin did not answer */
+    case 522:    /* Cloudflare: could not connect to the origin, or the origin did not answer */
     case 524:
         return ERR_UPSTREAM_TIMEOUT;
-    case 409: /* about the provider's state, not about the request */
+    case 409:    /* about the provider's state, not about the request */
     case 421:
     case 424:
     case 425:
@@ -63,22 +63,22 @@ is_context_overflow(struct str message)
         struct str first;
         struct str second;
     } wordings[] = {
-        { S_INIT("maximum context length"), S_INIT("") }, /* OpenAI, DeepSeek, vLLM */
+        { S_INIT("maximum context length"), S_INIT("") },    /* OpenAI, DeepSeek, vLLM */
         { S_INIT("context_length_exceeded"), S_INIT("") },
         { S_INIT("reduce the length of the"), S_INIT("") },
         { S_INIT("exceeds the context window"), S_INIT("") },
-        { S_INIT("exceed context limit"), S_INIT("") },    /* Anthropic, with max_tokens */
-        { S_INIT("prompt is too long"), S_INIT("") },      /* Anthropic */
-        { S_INIT("prompt too long"), S_INIT("") },         /* Ollama */
-        { S_INIT("input is too long"), S_INIT("") },       /* Bedrock */
-        { S_INIT("input tokens exceeded"), S_INIT("") },   /* Nova */
-        { S_INIT("input token count"), S_INIT("exceed") }, /* Gemini */
-        { S_INIT("too_many_tokens"), S_INIT("") },         /* Cohere */
+        { S_INIT("exceed context limit"), S_INIT("") },       /* Anthropic, with max_tokens */
+        { S_INIT("prompt is too long"), S_INIT("") },         /* Anthropic */
+        { S_INIT("prompt too long"), S_INIT("") },            /* Ollama */
+        { S_INIT("input is too long"), S_INIT("") },          /* Bedrock */
+        { S_INIT("input tokens exceeded"), S_INIT("") },      /* Nova */
+        { S_INIT("input token count"), S_INIT("exceed") },    /* Gemini */
+        { S_INIT("too_many_tokens"), S_INIT("") },            /* Cohere */
         { S_INIT("too many tokens"), S_INIT("size limit") },
-        { S_INIT("too_many_prompt_tokens"), S_INIT("") },       /* Perplexity */
-        { S_INIT("available context size"), S_INIT("exceed") }, /* llama.cpp */
+        { S_INIT("too_many_prompt_tokens"), S_INIT("") },          /* Perplexity */
+        { S_INIT("available context size"), S_INIT("exceed") },    /* llama.cpp */
         { S_INIT("max context length"), S_INIT("exceed") },
-        { S_INIT("maximum prompt length"), S_INIT("") }, /* xAI */
+        { S_INIT("maximum prompt length"), S_INIT("") },    /* xAI */
     };
 
     if (message.n > 4096)
@@ -115,7 +115,7 @@ secret_length(struct str s)
 
     while (n < s.n && is_secret_char(s.p[n]))
         n++;
-    while (n > 0 && s.p[n - 1] == '.') /* ends the sentence, not the key */
+    while (n > 0 && s.p[n - 1] == '.')    /* ends the sentence, not the key */
         n--;
     return n;
 }
@@ -338,14 +338,14 @@ read_words(struct arena *a, const struct json *doc, struct llm_error *ret)
     ret->message = words_of(a, json_get(inner, S("message")), 8192);
     if (ret->message.n == 0 && json_present(detail))
         ret->message = detail_words(a, detail);
-    if (ret->message.n == 0) /* {"error":"text"} */
+    if (ret->message.n == 0)    /* {"error":"text"} */
         ret->message = words_of(a, json_get(inner, S("error")), 8192);
     if (ret->message.n == 0 && json_is(inner, JSON_STRING))
         ret->message = words_of(a, inner, 8192);
-    if (!json_str_is(json_get(inner, S("type")), S("error"))) /* which says nothing */
+    if (!json_str_is(json_get(inner, S("type")), S("error")))    /* which says nothing */
         ret->type = words_of(a, json_get(inner, S("type")), WORD_MAX);
     ret->code = words_of(a, json_get(inner, S("code")), WORD_MAX);
-    if (ret->code.n == 0) /* Anthropic */
+    if (ret->code.n == 0)    /* Anthropic */
         ret->code = words_of(a, json_at(inner, "details.error_code"), WORD_MAX);
     ret->param = words_of(a, json_get(inner, S("param")), WORD_MAX);
 }
@@ -413,7 +413,8 @@ kind_of(const struct fail_words *words, int status, const struct llm_error *e)
         return ERR_UPSTREAM_AUTH;
     if (by_word == ERR_CONTENT_FILTER && status == 403)
         return by_word;
-    if (by_word == ERR_UPSTREAM_RATE_LIMIT && status == 413)    /* Groq: exceeds the tokens per minute */
+    if (by_word == ERR_UPSTREAM_RATE_LIMIT &&
+        status == 413)    /* Groq: exceeds the tokens per minute */
         return by_word;
     if (by_word == OK || (!vague && (blames_caller || !words->trusted)) ||
         (status != 0 && by_word == ERR_UPSTREAM_ERROR))

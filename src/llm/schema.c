@@ -3,7 +3,7 @@
 
 struct copying {
     struct buf *out;
-    const char *done; /* everything before it has been written */
+    const char *done;    /* everything before it has been written */
 };
 
 /* Copies up to and including the opening brace of `object`, then writes `members` ("\"a\":1") as
@@ -105,7 +105,7 @@ schema_add(struct buf *out, struct arena *a, struct str schema, unsigned needs)
         return true;
     }
     if (needs == SCHEMA_TYPED && str_starts(schema, S("{\"type\":\"object\""))) {
-        buf_add(out, schema); /* as nearly all tools have it */
+        buf_add(out, schema);    /* as nearly all tools have it */
         return true;
     }
 

@@ -11,8 +11,8 @@
 
 /* What a target demands of a schema. */
 enum schema_need {
-    SCHEMA_TYPED = 1 << 0,  /* the whole has a type: "object" if none is given */
-    SCHEMA_CLOSED = 1 << 1, /* every object schema says additionalProperties; false if not given */
+    SCHEMA_TYPED = 1 << 0,     /* the whole has a type: "object" if none is given */
+    SCHEMA_CLOSED = 1 << 1,    /* every object schema says additionalProperties; false if not given */
 };
 
 /* Appends a schema with what it needs. If SCHEMA_TYPED, none at all becomes one without properties.

@@ -8,9 +8,9 @@ enum {
 
 /* Another call, or a run of text. */
 struct serial_held {
-    struct llm_event start; /* a TOOL_START, or the kind of text */
+    struct llm_event start;    /* a TOOL_START, or the kind of text */
     bool ended;
-    char *text; /* arguments or text so far */
+    char *text;    /* arguments or text so far */
     size_t n;
     size_t room;
     struct serial_held *next;
@@ -166,7 +166,7 @@ serial_emit(struct event_sink *sink, const struct llm_event *ev)
             hold_text(s, last, ev->text);
         }
         break;
-    case EVENT_SIGNATURE: /* proofs come before calls, never between them */
+    case EVENT_SIGNATURE:    /* proofs come before calls, never between them */
     case EVENT_REDACTED:
         if (!s->open)
             pass(s, ev);

@@ -13,18 +13,18 @@
 struct serial_held;
 
 struct serial {
-    struct event_sink sink; /* feed events here */
+    struct event_sink sink;    /* feed events here */
     struct event_sink *to;
     struct arena *keep;
-    bool open;     /* a call is */
-    uint32_t tool; /* its number */
+    bool open;        /* a call is */
+    uint32_t tool;    /* its number */
     struct serial_held *held;
     struct serial_held *held_last;
     /* held calls by number modulo their largest number: it is dense, so no two share a slot */
     struct serial_held **held_calls;
     unsigned held_count;
     size_t held_bytes;
-    bool over; /* too much was held back: an EVENT_ERROR was emitted, and nothing follows */
+    bool over;    /* too much was held back: an EVENT_ERROR was emitted, and nothing follows */
 };
 
 /* What is held back lives in `keep`: at most 4 MB, and 256 calls and runs of text. */

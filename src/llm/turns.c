@@ -9,10 +9,10 @@ struct planner {
     struct turns *plan;
     struct arena *a;
     struct wire_drops *drops;
-    struct map *open; /* a call's id as the caller wrote it -> first unanswered call */
-    struct map *ids;  /* ids given out */
+    struct map *open;    /* a call's id as the caller wrote it -> first unanswered call */
+    struct map *ids;     /* ids given out */
     unsigned repeats;
-    bool pairs; /* there are calls or results to be matched */
+    bool pairs;    /* there are calls or results to be matched */
 };
 
 /* Introduces a result without a call, which becomes text: its content may still matter, and the

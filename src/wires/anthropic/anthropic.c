@@ -12,7 +12,7 @@ static const struct {
     { S_INIT("tool_use"), FINISH_TOOLS },
     { S_INIT("max_tokens"), FINISH_LENGTH },
     { S_INIT("model_context_window_exceeded"), FINISH_LENGTH },
-    { S_INIT("pause_turn"), FINISH_STOP }, /* other protocols cannot continue such a turn */
+    { S_INIT("pause_turn"), FINISH_STOP },    /* other protocols cannot continue such a turn */
     { S_INIT("refusal"), FINISH_FILTER },
 };
 
@@ -42,7 +42,7 @@ anthropic_stop_reason(
     case FINISH_UNKNOWN:
         break;
     }
-    if (called) /* some models finish with "stop" after a call that they were forced to make */
+    if (called)    /* some models finish with "stop" after a call that they were forced to make */
         return S("tool_use");
     return stop_sequence.n > 0 ? S("stop_sequence") : S("end_turn");
 }

@@ -110,15 +110,6 @@ read_source(const struct cursor *source, struct llm_part *part, const char *faul
     }
 }
 
-static void
-read_image(struct cursor block, struct part_list *list)
-{
-    struct cursor source = read_at(&block, "source");
-
-    read_source(
-        &source, add_part(block, list, PART_IMAGE), "Input should be a base64, url or file source");
-}
-
 /* Text documents become text parts, preceded by their title. */
 static void
 read_file(struct cursor block, struct part_list *list)
@@ -132,7 +123,7 @@ read_file(struct cursor block, struct part_list *list)
         struct llm_part *part = add_part(block, list, PART_FILE);
 
         part->name = title;
-        if (read_is(type, "url")) /* the only kind of document that may be given by URL */
+        if (read_is(type, "url"))    /* the only kind of document that may be given by URL */
             part->mime = S("application/pdf");
         read_source(&source, part, "Input should be a base64, text, url, content or file source");
         return;
@@ -143,26 +134,6 @@ read_file(struct cursor block, struct part_list *list)
         add_text(block, list, required_text(&source, "data"));
     else
         read_content(read_required(&source, "content"), list);
-}
-
-static void
-read_search_result(struct cursor block, struct part_list *list)
-{
-    add_text(block, list, any_text(&block, "title"));
-    add_text(block, list, any_text(&block, "source"));
-    read_content(read_required(&block, "content"), list);
-}
-
-static void
-read_tool_use(struct cursor block, struct part_list *list)
-{
-    struct llm_part *part = add_part(block, list, PART_TOOL_CALL);
-    struct cursor input = read_at(&block, "input");
-
-    part->id = required_text(&block, "id");
-    part->name = required_text(&block, "name");
-    if (read_present(input))
-        part->args = json_raw(input.j);
 }
 
 static void
@@ -181,64 +152,50 @@ read_tool_result(struct cursor block, struct part_list *list)
 }
 
 static void
-read_thinking(struct cursor block, struct part_list *list)
-{
-    struct llm_part *part = add_part(block, list, PART_REASONING);
-
-    part->text = any_text(&block, "thinking");
-    part->signature = any_text(&block, "signature");
-    part->redacted = any_text(&block, "data");
-    part->origin = ORIGIN_ANTHROPIC;
-}
-
-/* A block of a provider-run tool, or of a type that is newer than this code. */
-static void
-read_opaque(struct cursor block, struct part_list *list)
-{
-    struct llm_part *part = add_part(block, list, PART_OPAQUE);
-
-    part->raw = block.j;
-    part->origin = ORIGIN_ANTHROPIC;
-}
-
-static void
-read_text_block(struct cursor block, struct part_list *list)
-{
-    add_text(block, list, required_text(&block, "text"));
-}
-
-static const struct {
-    const char *type;
-    void (*read)(struct cursor block, struct part_list *list);
-} block_types[] = {
-    { "text", read_text_block },
-    { "image", read_image },
-    { "document", read_file },
-    { "search_result", read_search_result },
-    { "tool_use", read_tool_use },
-    { "tool_result", read_tool_result },
-    { "thinking", read_thinking },
-    { "redacted_thinking", read_thinking },
-};
-
-static void
 read_block(struct cursor block, struct part_list *list)
 {
     struct cursor type = read_required(&block, "type");
     struct llm_part **results = list->results_tail;
     struct llm_part **others = list->others_tail;
-    size_t i = 0;
 
     if (!json_is(type.j, JSON_STRING)) {
         read_fault(type, ERR_BAD_REQUEST, words.text);
-        return;
+    } else if (read_is(type, "text")) {
+        add_text(block, list, required_text(&block, "text"));
+    } else if (read_is(type, "image")) {
+        struct cursor source = read_at(&block, "source");
+
+        read_source(&source, add_part(block, list, PART_IMAGE),
+            "Input should be a base64, url or file source");
+    } else if (read_is(type, "document")) {
+        read_file(block, list);
+    } else if (read_is(type, "search_result")) {
+        add_text(block, list, any_text(&block, "title"));
+        add_text(block, list, any_text(&block, "source"));
+        read_content(read_required(&block, "content"), list);
+    } else if (read_is(type, "tool_use")) {
+        struct llm_part *part = add_part(block, list, PART_TOOL_CALL);
+        struct cursor input = read_at(&block, "input");
+
+        part->id = required_text(&block, "id");
+        part->name = required_text(&block, "name");
+        if (read_present(input))
+            part->args = json_raw(input.j);
+    } else if (read_is(type, "tool_result")) {
+        read_tool_result(block, list);
+    } else if (read_is(type, "thinking") || read_is(type, "redacted_thinking")) {
+        struct llm_part *part = add_part(block, list, PART_REASONING);
+
+        part->text = any_text(&block, "thinking");
+        part->signature = any_text(&block, "signature");
+        part->redacted = any_text(&block, "data");
+        part->origin = ORIGIN_ANTHROPIC;
+    } else {    /* a block of a provider-run tool, or of a type that is newer than this code */
+        struct llm_part *part = add_part(block, list, PART_OPAQUE);
+
+        part->raw = block.j;
+        part->origin = ORIGIN_ANTHROPIC;
     }
-    while (i < ARRAY_LEN(block_types) && !read_is(type, block_types[i].type))
-        i++;
-    if (i < ARRAY_LEN(block_types))
-        block_types[i].read(block, list);
-    else
-        read_opaque(block, list);
 
     /* The cache mark belongs to the last part that the block became. */
     struct llm_part **tail = list->results_tail != results ? list->results_tail : list->others_tail;
@@ -256,8 +213,7 @@ read_content(struct cursor content, struct part_list *list)
             add_text(content, list, read_any_text(content));
         return;
     }
-    READ_EACH(block, &content)
-    {
+    READ_EACH (block, &content) {
         if (!json_is(block.j, JSON_OBJECT))
             read_fault(block, ERR_BAD_REQUEST, words.object);
         read_block(block, list);
@@ -288,8 +244,7 @@ read_messages(struct cursor messages)
     struct llm_message **tail = &r->messages;
     struct llm_part **system = &r->system;
 
-    READ_EACH(message, &messages)
-    {
+    READ_EACH (message, &messages) {
         enum llm_role role = read_role(read_required(&message, "role"));
         struct part_list list;
 
@@ -299,7 +254,7 @@ read_messages(struct cursor messages)
             llm_message_add(messages.rd->a, &tail, role)->parts = list_join(&list);
             continue;
         }
-        while (*system != NULL) /* before the first turn */
+        while (*system != NULL)    /* before the first turn */
             system = &(*system)->next;
         *system = list_join(&list);
     }
@@ -316,8 +271,7 @@ read_system(struct cursor system)
     } else if (read_present(system) && system.j->type != JSON_ARRAY) {
         read_fault(system, ERR_BAD_REQUEST, "Input should be a valid string or list");
     } else {
-        READ_EACH(block, &system)
-        {
+        READ_EACH (block, &system) {
             struct cursor type = read_at(&block, "type");
 
             if (!read_is(type, "text"))
@@ -336,8 +290,7 @@ read_tools(struct cursor tools)
 {
     struct llm_tool **tail = &tools.rd->r->tools;
 
-    READ_EACH(j, &tools)
-    {
+    READ_EACH (j, &tools) {
         struct cursor type = read_at(&j, "type");
         struct llm_tool *tool = arena_new(tools.rd->a, struct llm_tool);
         const struct json *schema = read_at(&j, "input_schema").j;
@@ -413,7 +366,7 @@ read_thinking_mode(struct cursor thinking)
         r->reasoning_budget = json_i64(budget.j, 0);
         if (!json_is(budget.j, JSON_NUMBER) || r->reasoning_budget <= 0)
             read_fault(budget, ERR_BAD_REQUEST, words.integer);
-    } else if (!read_is(type, "adaptive")) { /* adaptive: the effort decides */
+    } else if (!read_is(type, "adaptive")) {    /* adaptive: the effort decides */
         read_fault(type, ERR_BAD_REQUEST, "Input should be 'enabled', 'disabled' or 'adaptive'");
     }
 }
@@ -456,7 +409,7 @@ read_metadata(struct cursor metadata)
 static void
 read_service_tier(struct cursor tier)
 {
-    if (read_is(tier, "standard_only")) /* in OpenAI's words */
+    if (read_is(tier, "standard_only"))    /* in OpenAI's words */
         tier.rd->r->service_tier = S("default");
     else if (read_is(tier, "auto"))
         tier.rd->r->service_tier = S("auto");
@@ -485,7 +438,7 @@ static const struct read_member members[] = {
     { "stop_sequences", read_stop },
     { "thinking", read_thinking_mode },
     { "output_config", read_output_config },
-    { "output_format", read_format }, /* the older place */
+    { "output_format", read_format },    /* the older place */
     { "model", NULL },
     { "stream", NULL },
     { NULL, NULL },

@@ -10,13 +10,13 @@
 enum block_now { NOW_NONE, NOW_TOOL, NOW_OTHER };
 
 struct decoder {
-    struct emit_choice *c;  /* the only one */
-    struct llm_usage usage; /* as the provider tells it */
-    uint32_t tools;         /* calls so far */
-    enum block_now now;     /* what is open */
-    int64_t index;          /* its number on the wire */
-    bool filled;            /* the open call has received arguments in deltas */
-    struct str whole_input; /* the open call's arguments if they came with its start */
+    struct emit_choice *c;     /* the only one */
+    struct llm_usage usage;    /* as the provider tells it */
+    uint32_t tools;            /* calls so far */
+    enum block_now now;        /* what is open */
+    int64_t index;             /* its number on the wire */
+    bool filled;               /* the open call has received arguments in deltas */
+    struct str whole_input;    /* the open call's arguments if they came with its start */
     bool finish_told;
 };
 
@@ -139,7 +139,7 @@ open_block(struct wire_reader *r, struct decoder *d, const struct json *block)
     const struct json *type = json_get(block, S("type"));
     struct json_iter citations = json_iter(json_get(block, S("citations")));
 
-    close_block(r, d); /* if the host forgot to */
+    close_block(r, d);    /* if the host forgot to */
     d->now = json_str_is(type, S("tool_use")) ? NOW_TOOL : NOW_OTHER;
     if (d->now == NOW_TOOL) {
         d->filled = false;
@@ -167,18 +167,7 @@ open_block(struct wire_reader *r, struct decoder *d, const struct json *block)
 /* --- the events of a stream --- */
 
 static enum err
-on_message_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
-{
-    const struct json *message = json_get(doc, S("message"));
-
-    if (!json_is(message, JSON_OBJECT))
-        return ERR_UPSTREAM_PROTOCOL;
-    tell_start(r, d, message);
-    return OK;
-}
-
-static enum err
-on_block_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
+read_block_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
 {
     const struct json *block = json_get(doc, S("content_block"));
 
@@ -189,12 +178,12 @@ on_block_start(struct wire_reader *r, struct decoder *d, const struct json *doc)
     if (d->now != NOW_TOOL || d->whole_input.n == 0)
         return OK;
     /* The API sends {} here and the arguments in deltas; some other hosts send them whole. */
-    d->whole_input = arena_str(r->keep, d->whole_input);
-    return d->whole_input.n > 0 ? OK : ERR_UPSTREAM_TOO_LARGE;
+    d->whole_input = emit_keep(r, d->whole_input);
+    return OK;
 }
 
 static enum err
-on_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
+read_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
 {
     const struct json *delta = json_get(doc, S("delta"));
     const struct json *type = json_get(delta, S("type"));
@@ -204,7 +193,7 @@ on_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
     } else if (json_str_is(type, S("input_json_delta"))) {
         struct str fragment = text_at(r, delta, "partial_json");
 
-        if (d->now == NOW_OTHER || fragment.n == 0) /* the input of a provider-run tool */
+        if (d->now == NOW_OTHER || fragment.n == 0)    /* the input of a provider-run tool */
             return OK;
         if (d->now == NOW_NONE || d->index != json_i64(json_get(doc, S("index")), 0))
             return ERR_UPSTREAM_PROTOCOL;
@@ -221,53 +210,33 @@ on_block_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
 }
 
 static enum err
-on_block_stop(struct wire_reader *r, struct decoder *d, const struct json *doc UNUSED)
+read_frame(struct wire_reader *r, struct decoder *d, struct str type, const struct json *doc)
 {
-    close_block(r, d);
+    if (str_eq(type, S("content_block_delta")))
+        return read_block_delta(r, d, doc);
+    if (str_eq(type, S("content_block_start")))
+        return read_block_start(r, d, doc);
+    if (str_eq(type, S("content_block_stop"))) {
+        close_block(r, d);
+    } else if (str_eq(type, S("message_start"))) {
+        if (!json_is(json_get(doc, S("message")), JSON_OBJECT))
+            return ERR_UPSTREAM_PROTOCOL;
+        tell_start(r, d, json_get(doc, S("message")));
+    } else if (str_eq(type, S("message_delta"))) {
+        close_block(r, d);
+        anthropic_read_usage(&d->usage, json_get(doc, S("usage")));
+        if (json_present(json_at(doc, "delta.stop_reason")))
+            tell_finish(r, d, json_get(doc, S("delta")));
+        tell_usage(r, d);
+    } else if (str_eq(type, S("message_stop"))) {
+        close_block(r, d);
+        tell_finish(r, d, NULL);
+        tell_end(r);
+    } else if (str_eq(type, S("error"))) {
+        tell_error(r, doc);
+    }
     return OK;
 }
-
-static enum err
-on_message_delta(struct wire_reader *r, struct decoder *d, const struct json *doc)
-{
-    const struct json *delta = json_get(doc, S("delta"));
-
-    close_block(r, d);
-    anthropic_read_usage(&d->usage, json_get(doc, S("usage")));
-    if (json_present(json_get(delta, S("stop_reason"))))
-        tell_finish(r, d, delta);
-    tell_usage(r, d);
-    return OK;
-}
-
-static enum err
-on_message_stop(struct wire_reader *r, struct decoder *d, const struct json *doc UNUSED)
-{
-    close_block(r, d);
-    tell_finish(r, d, NULL);
-    tell_end(r);
-    return OK;
-}
-
-static enum err
-on_error(struct wire_reader *r, struct decoder *d UNUSED, const struct json *doc)
-{
-    tell_error(r, doc);
-    return OK;
-}
-
-static const struct {
-    struct str type;
-    enum err (*read)(struct wire_reader *r, struct decoder *d, const struct json *doc);
-} event_types[] = {
-    { S_INIT("content_block_delta"), on_block_delta },
-    { S_INIT("content_block_start"), on_block_start },
-    { S_INIT("content_block_stop"), on_block_stop },
-    { S_INIT("message_start"), on_message_start },
-    { S_INIT("message_delta"), on_message_delta },
-    { S_INIT("message_stop"), on_message_stop },
-    { S_INIT("error"), on_error },
-};
 
 /* Parses a frame or a body; NULL with *ret_err if it is not a JSON object. */
 static const struct json *
@@ -295,12 +264,9 @@ anthropic_read_event(struct wire_reader *r, struct str event, struct str data)
         return e;
     if (json_is(json_get(doc, S("type")), JSON_STRING))
         event = text_at(r, doc, "type");
-    else if (json_present(json_get(doc, S("error")))) /* some intermediaries omit the type */
+    else if (json_present(json_get(doc, S("error"))))    /* some intermediaries omit the type */
         event = S("error");
-    for (size_t i = 0; i < ARRAY_LEN(event_types); i++)
-        if (str_eq(event, event_types[i].type))
-            return emit_verdict(r, event_types[i].read(r, decoder_of(r), doc));
-    return OK;
+    return emit_verdict(r, read_frame(r, decoder_of(r), event, doc));
 }
 
 void

@@ -12,15 +12,15 @@ enum open_kind { OPEN_NONE, OPEN_TEXT, OPEN_THINKING, OPEN_CALL };
 
 struct encoder {
     struct serial serial;
-    struct event_sink sink; /* receives from `serial` */
+    struct event_sink sink;    /* receives from `serial` */
     struct wire_writer *w;
     bool started;
-    bool over; /* the last event was written; nothing may follow */
+    bool over;    /* the last event was written; nothing may follow */
     enum open_kind open;
-    uint32_t index; /* of the open block, or of the next one */
-    bool custom;    /* the open call's arguments are plain text, which is wrapped in JSON */
-    bool filled;    /* the open call has received arguments */
-    bool called;    /* the answer calls a tool */
+    uint32_t index;    /* of the open block, or of the next one */
+    bool custom;       /* the open call's arguments are plain text, which is wrapped in JSON */
+    bool filled;       /* the open call has received arguments */
+    bool called;       /* the answer calls a tool */
     struct llm_usage usage;
     enum llm_finish finish;
     struct str native;
@@ -170,7 +170,7 @@ write_signature(struct encoder *e, struct str signature)
         return;
     open_block(e, OPEN_THINKING);
     write_delta(e, DELTA("signature", "signature"), signature);
-    close_open(e); /* further thinking is another block */
+    close_open(e);    /* further thinking is another block */
 }
 
 static void
@@ -295,7 +295,7 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_END:
         write_end(e);
         break;
-    default: /* media, citations, log probabilities and blocks of other wires cannot be expressed */
+    default:    /* media, citations, log probabilities and blocks of other wires cannot be expressed */
         break;
     }
 }

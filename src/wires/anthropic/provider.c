@@ -12,7 +12,7 @@
 #include "wires/anthropic/anthropic.h"
 
 enum {
-    MAX_TOKENS_DEFAULT = 4096, /* the API requires a number, and every model accepts this one */
+    MAX_TOKENS_DEFAULT = 4096,    /* the API requires a number, and every model accepts this one */
     BUDGET_MIN = 1024,
     MARKS_MAX = 4,
     USER_ID_MAX = 256,
@@ -37,11 +37,11 @@ struct writing {
     const struct wire_target *t;
     struct wire_drops *drops;
     struct wire_fault *fault;
-    enum err err; /* the first failure; what is written after it is discarded */
+    enum err err;    /* the first failure; what is written after it is discarded */
     struct turns turns;
-    unsigned marks_to_skip; /* the earliest, if there are too many: later ones cover more */
+    unsigned marks_to_skip;    /* the earliest, if there are too many: later ones cover more */
 
-    bool tools; /* the caller offers tools that can be sent to this provider */
+    bool tools;    /* the caller offers tools that can be sent to this provider */
     int64_t max_tokens;
     enum thinking thinking;
     int64_t budget;
@@ -159,7 +159,8 @@ decide_limits_and_thinking(struct writing *w)
     }
     if (budget > 0)
         think(w, MIN(budget, INT32_MAX));
-    else if (budget == 0 && w->t->traits.thinking == THINKS_ADAPTIVE) /* other models think only on request */
+    else if (budget == 0 &&
+             w->t->traits.thinking == THINKS_ADAPTIVE)    /* other models think only on request */
         w->thinking = THINKING_OFF;
 }
 
@@ -380,7 +381,7 @@ add_system(struct writing *w)
     out_key_array(&w->o, "system");
     for (const struct turn_block *b = w->turns.system.first; b != NULL; b = b->next)
         add_text(w, b->part->text, b->part->cache_mark);
-    if (json) /* there is no switch for it */
+    if (json)    /* there is no switch for it */
         add_text(w, S("Answer with a single JSON object."), MARK_NONE);
     out_end_array(&w->o);
 }
@@ -415,7 +416,7 @@ static void
 add_tool_choice(struct writing *w)
 {
     static const struct str types[] = {
-        [CHOICE_UNSET] = S_INIT("auto"), /* disable_parallel_tool_use needs an object */
+        [CHOICE_UNSET] = S_INIT("auto"),    /* disable_parallel_tool_use needs an object */
         [CHOICE_AUTO] = S_INIT("auto"),
         [CHOICE_NONE] = S_INIT("none"),
         [CHOICE_REQUIRED] = S_INIT("any"),
@@ -551,7 +552,7 @@ add_stop(struct writing *w)
     bool any = false;
 
     for (const struct llm_word *s = w->r->stop; s != NULL; s = s->next) {
-        if (str_trim(s->text).n == 0) { /* the API refuses blanks */
+        if (str_trim(s->text).n == 0) {    /* the API refuses blanks */
             param_drop(w->drops, w->r, PARAM_stop);
             continue;
         }
@@ -599,7 +600,7 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
         .fault = ret_fault,
     };
     size_t before = buf_len(out);
-    bool chat = r->op == OP_CHAT; /* else a count of tokens, which takes only what is counted */
+    bool chat = r->op == OP_CHAT;    /* else a count of tokens, which takes only what is counted */
 
     CHECK(r->expanded);
     if (!chat && r->op != OP_COUNT_TOKENS)

@@ -16,8 +16,8 @@ show(struct event_sink *sink UNUSED, const struct llm_event *ev)
 {
     switch (ev->kind) {
     case EVENT_TOOL_START:
-        buf_printf(&out, "+%u(" STR_FMT "," STR_FMT ") ", ev->tool, STR_ARG(ev->id),
-            STR_ARG(ev->name));
+        buf_printf(
+            &out, "+%u(" STR_FMT "," STR_FMT ") ", ev->tool, STR_ARG(ev->id), STR_ARG(ev->name));
         break;
     case EVENT_TOOL_ARGS:
         buf_printf(&out, "%u:" STR_FMT " ", ev->tool, STR_ARG(ev->text));

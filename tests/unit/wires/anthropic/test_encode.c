@@ -176,7 +176,7 @@ TEST(calls_written_at_once_come_one_after_the_other)
     write_text(EVENT_TEXT, "text");
     write_tool(EVENT_TOOL_END, 1, "");
     EXPECT_STORY("message_start 0:tool_usea {}");
-    write_tool(EVENT_TOOL_END, 0, ""); /* b is over, c is not: it goes on as it comes */
+    write_tool(EVENT_TOOL_END, 0, "");    /* b is over, c is not: it goes on as it comes */
     write_tool(EVENT_TOOL_ARGS, 2, "{\"y\":");
     EXPECT_STORY("message_start 0:tool_usea {} /0 1:tool_useb {\"x\" /1 2:tool_usec {\"y\":");
     write_tool(EVENT_TOOL_ARGS, 2, "2}");
