@@ -8,6 +8,7 @@
 #include "net/dial.h"
 #include "net/proxy.h"
 #include "net/tls_priv.h"
+#include "net/why.h"
 
 enum {
     HOST_MAX = 253,    /* a DNS name */
@@ -17,11 +18,6 @@ enum {
     HTTPS_PORT = 443,
     SOCKS_PORT = 1080,
     SOCKS_TEXT_MAX = 255,
-};
-
-struct why {
-    char *room;
-    size_t size;
 };
 
 static bool say_why(struct why why, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,5 +1,7 @@
 /* test_listen.c - addresses opened, shared and refused; accepting without free descriptors. */
 #include "net/listen.c"
+#include "net/listen_open.c"
+#include "net/listen_room.c"
 
 #include <poll.h>
 #include <signal.h>
