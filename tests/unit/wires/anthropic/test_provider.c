@@ -347,3 +347,27 @@ TEST(running_out_of_room_loses_nothing_in_silence)
             break;
     }
 }
+
+TEST(marks_inside_results_count_too_and_the_earliest_go)
+{
+    const struct str mark = S("\"cache_control\"");
+    unsigned marks = 0;
+
+    EXPECT_INT(send_for(&wire_anthropic, OP_CHAT,
+                   "{'model':'m','max_tokens':9,'system':[{'type':'text','text':'s',"
+                   "'cache_control':{'type':'ephemeral'}}],'messages':["
+                   "{'role':'user','content':'Hi'},{'role':'assistant','content':["
+                   "{'type':'tool_use','id':'c','name':'f','input':{}}]},{'role':'user','content':["
+                   "{'type':'tool_result','tool_use_id':'c','content':["
+                   "{'type':'text','text':'1','cache_control':{'type':'ephemeral'}},"
+                   "{'type':'text','text':'2','cache_control':{'type':'ephemeral'}},"
+                   "{'type':'text','text':'3','cache_control':{'type':'ephemeral'}}],"
+                   "'cache_control':{'type':'ephemeral'}}]}]}",
+                   NULL),
+        OK);
+    EXPECT_STR(kit_text(&k, "system"), "[{\"type\":\"text\",\"text\":\"s\"}]");
+    for (struct str rest = buf_str(&k.out); str_find(rest, mark) < rest.n; marks++)
+        rest = str_skip(rest, str_find(rest, mark) + mark.n);
+    EXPECT_INT(marks, 4);
+    kit_fini(&k);
+}
