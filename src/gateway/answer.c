@@ -614,6 +614,14 @@ is_silent(const struct attempt *a, uint64_t now_us, enum err *ret_why)
     return begun && is_past(now_us, attempt_heard_us(a), limits->between_tokens_ms);
 }
 
+static bool
+is_late(const struct attempt *a, uint64_t now_us)
+{
+    if (a->exchange != NULL)
+        return exchange_is_late(a->exchange, now_us);
+    return is_past(now_us, a->note->started_us, a->target->timeouts.total_ms);
+}
+
 bool
 answer_tick(struct attempt *a, uint64_t now_us)
 {
@@ -622,7 +630,7 @@ answer_tick(struct attempt *a, uint64_t now_us)
 
     if (!is_live(a))
         return false;
-    if (exchange_is_late(a->exchange, now_us)) {
+    if (is_late(a, now_us)) {
         attempt_fail(a, ERR_DEADLINE, NULL);
     } else if (in->source == SOURCE_ERROR) {
         if (now_us > a->note->head_us + REFUSAL_US)

@@ -29,16 +29,29 @@ attempt_move(struct attempt *a, enum attempt_state to)
     a->state = to;
 }
 
+/* What an attempt has that was let go. */
+struct attempt_lone {
+    struct deferred end;
+    struct str request_id;
+    unsigned *owners;    /* of the arena */
+};
+
 void
 attempt_report(struct attempt *a)
 {
-    exchange_wake(a->exchange);
+    if (a->lone != NULL)
+        loop_defer(a->worker->loop, &a->lone->end);
+    else
+        exchange_wake(a->exchange);
 }
 
 struct log_context
 attempt_log(const struct attempt *a)
 {
-    return exchange_log(a->exchange);
+    if (a->exchange != NULL)
+        return exchange_log(a->exchange);
+    return (struct log_context){ .request_id = a->lone->request_id,
+        .provider = a->target->provider->id };
 }
 
 /* --- failing --- */
@@ -320,7 +333,8 @@ count(struct attempt *a, enum err outcome)
     if (outcome != OK && outcome != ERR_CLIENT_GONE && outcome != ERR_OUTRUN) {
         struct log_context who = attempt_log(a);
 
-        n->message = exchange_reason(a->exchange, a, &a->error);
+        n->message = a->exchange != NULL ? exchange_reason(a->exchange, a, &a->error)
+                                         : str_c(err_row(outcome)->sentence);
         who.error = str_c(err_row(outcome)->code);
         log_warn(&who, "attempt failed: " STR_FMT, STR_ARG(n->message));
     } else if (log_enabled(LOG_DEBUG)) {
@@ -342,15 +356,87 @@ attempt_stop(struct attempt *a, enum err outcome)
     attempt_move(a, ATTEMPT_OVER);
 }
 
+static void
+unlink_from(struct attempt **list, const struct attempt *a)
+{
+    while (*list != a)
+        list = &(*list)->next;
+    *list = a->next;
+}
+
 void
 attempt_free(struct attempt *a)
 {
-    struct attempt **at = &a->exchange->under_way;
+    struct attempt_lone *lone = a->lone;
 
-    CHECK(a->state == ATTEMPT_OVER);
-    while (*at != a)
-        at = &(*at)->next;
-    *at = a->next;
+    CHECK(a->state == ATTEMPT_OVER && (lone == NULL || !lone->end.queued));
+    unlink_from(lone != NULL ? &a->worker->lone : &a->exchange->under_way, a);
     answer_release(a);
     snapshot_hold_drop(a->hold);
+    if (lone != NULL && --*lone->owners == 0)
+        worker_drop_arena(a->worker, a->arena, ARENA_EXCHANGE);
+}
+
+/* --- without an exchange --- */
+
+static void
+end_lone(void *arg)
+{
+    struct attempt *a = arg;
+
+    attempt_stop(a, a->state == ATTEMPT_FAILED ? a->error.kind : OK);
+    attempt_free(a);
+}
+
+/* Its record is not one of the exchange's. */
+static void
+take_note(struct exchange *x, struct attempt *a)
+{
+    struct record_attempt **at = &x->notes;
+
+    while (*at != a->note)
+        at = &(*at)->next;
+    *at = a->note->next;
+    if (*at == NULL)
+        x->notes_tail = at;
+    x->attempts--;
+}
+
+void
+attempt_let_go(struct attempt *a)
+{
+    struct exchange *x = a->exchange;
+
+    CHECK(a->state == ATTEMPT_RUNNING && a->intake.source == SOURCE_NONE && x->op != OP_RELAY);
+    a->lone = arena_new(a->arena, struct attempt_lone);
+    *a->lone = (struct attempt_lone){
+        .end = { .fn = end_lone, .arg = a }, .request_id = x->id, .owners = &x->owners
+    };
+    x->owners++;
+    take_note(x, a);
+    unlink_from(&x->under_way, a);
+    if (x->attempt == a)
+        x->attempt = x->under_way;
+    a->exchange = NULL;
+    a->next = a->worker->lone;
+    a->worker->lone = a;
+}
+
+void
+attempt_tick_lone(struct worker *w, uint64_t now_us)
+{
+    for (struct attempt *a = w->lone; a != NULL; a = a->next)
+        (void)answer_tick(a, now_us);
+}
+
+void
+attempt_stop_lone(struct worker *w)
+{
+    for (struct attempt *a = w->lone, *next; a != NULL; a = next) {
+        next = a->next;
+        if (a->lone->end.queued)
+            continue;
+        attempt_stop(a, ERR_CLIENT_GONE);
+        attempt_free(a);
+    }
 }

@@ -5,7 +5,8 @@
  * alone. It lives in its exchange's arena.
  *
  * An exchange may have several under way. The first with a token in its draft is committed: the delivery
- * sends that draft, and the others are stopped.
+ * sends that draft, and the others are stopped. One that is let go is seen by nobody, and may outlive its
+ * exchange, whose memory it then keeps.
  */
 #pragma once
 
@@ -36,25 +37,26 @@ enum attempt_state {
 
 struct attempt {
     enum attempt_state state;
-    bool repeat;    /* the same target again, and the last time */
-    bool sent;      /* it was put on a connection: some of it may have arrived */
-    bool ended;     /* the provider's bytes are all there */
-    bool paused;    /* the caller is slow: we stopped reading */
-    struct exchange *exchange;
-    struct attempt *next;    /* of the exchange's */
+    bool repeat;                  /* the same target again, and the last time */
+    bool sent;                    /* it was put on a connection: some of it may have arrived */
+    bool ended;                   /* the provider's bytes are all there */
+    bool paused;                  /* the caller is slow: we stopped reading */
+    struct exchange *exchange;    /* NULL once it was let go */
+    struct attempt *next;         /* of the exchange's, or of the worker's that were let go */
     struct worker *worker;
     struct snapshot_hold *hold;
     struct arena *arena;
     struct target *target;
     struct record_attempt *note;
-    struct request *request;     /* NULL once it is not needed again */
-    struct written *written;     /* in its arena, and gone with it */
-    struct wire_drops drops;     /* parameters that the target could not express */
-    struct client_call *call;    /* NULL when nothing is under way */
-    struct str path;             /* of the request; gone with it */
-    struct llm_error error;      /* when FAILED */
-    uint64_t held;               /* counted in the worker's share for the buffers here */
-    struct answer_job *job;      /* READING */
+    struct request *request;      /* NULL once it is not needed again */
+    struct written *written;      /* in its arena, and gone with it */
+    struct wire_drops drops;      /* parameters that the target could not express */
+    struct client_call *call;     /* NULL when nothing is under way */
+    struct str path;              /* of the request; gone with it */
+    struct llm_error error;       /* when FAILED */
+    uint64_t held;                /* counted in the worker's share for the buffers here */
+    struct answer_job *job;       /* READING */
+    struct attempt_lone *lone;    /* what it has instead of an exchange */
 
     struct intake intake;
     struct filters filters;
@@ -81,7 +83,15 @@ bool attempt_may_fall_back(const struct attempt *a);
 /* Stops what is under way, if anything, and notes how it ended. OVER. */
 void attempt_stop(struct attempt *a, enum err outcome);
 
-/* Frees one that is OVER, or was never begun. */
+/* From now on the exchange does not know of the attempt, which nobody sees: it counts what it gets, and
+ * ends and frees itself, perhaps after its exchange. Only while RUNNING, before the answer. */
+void attempt_let_go(struct attempt *a);
+
+/* Checks the timeouts of those that were let go, and stops them all. */
+void attempt_tick_lone(struct worker *w, uint64_t now_us);
+void attempt_stop_lone(struct worker *w);
+
+/* Frees one that is OVER. */
 void attempt_free(struct attempt *a);
 
 /* When the last token came, or the last byte where tokens cannot be told. */

@@ -27,6 +27,7 @@ exchange_create(struct worker *w, struct server_request *q)
 
     memset(x, 0, sizeof(*x));
     x->arena = a;
+    x->owners = 1;
     x->worker = w;
     x->hold = snapshot_hold_take(w->current);
     x->q = q;
@@ -459,5 +460,6 @@ exchange_finish(struct exchange *x)
     worker_remove(w, x);
     snapshot_hold_drop(x->hold);
     request_drop(x->request);
-    worker_drop_arena(w, x->arena, ARENA_EXCHANGE);
+    if (--x->owners == 0)
+        worker_drop_arena(w, x->arena, ARENA_EXCHANGE);
 }

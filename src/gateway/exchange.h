@@ -27,6 +27,7 @@ struct exchange {
     struct snapshot_hold *hold;
     struct exchange *prev, *next;    /* the worker's list */
     struct arena *arena;
+    unsigned owners;             /* of the arena: the exchange, and attempts that it let go */
     struct server_request *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
 

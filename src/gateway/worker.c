@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "gateway/attempt.h"
 #include "gateway/exchange.h"
 #include "gateway/settle.h"
 #include "net/dns.h"
@@ -174,13 +175,15 @@ on_tick(void *arg)
         if (x->waits_for_models)
             exchange_wake(x);
     }
+    attempt_tick_lone(w, now_us);
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
     make_room_for_others(w);
     publish(w);
     trim_memory(w, now_us);
     atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
-    w->ticking_fast = w->exchanges != NULL || w->asker.first != NULL || w->draining;
+    w->ticking_fast =
+        w->exchanges != NULL || w->lone != NULL || w->asker.first != NULL || w->draining;
     timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }
 
@@ -194,6 +197,11 @@ do_stop_loop(void *arg)
     w->stopping = true;
     if (w->exchanges != NULL)
         return;    /* called again when the last one is settled */
+    attempt_stop_lone(w);
+    if (w->lone != NULL) {    /* one ends by itself in this iteration */
+        loop_post(w->loop, do_stop_loop, w);
+        return;
+    }
     access_log_flush(&w->access);
     loop_stop(w->loop);
 }

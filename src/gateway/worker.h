@@ -40,6 +40,7 @@ struct gateway {
     uint64_t started_wall_ms;
 };
 
+struct attempt;
 struct exchange;
 struct endpoint;
 
@@ -81,6 +82,7 @@ struct worker {
     /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
     struct map *series;
     struct exchange *exchanges;    /* all exchanges in progress */
+    struct attempt *lone;          /* attempts without an exchange: attempt_let_go() */
     unsigned exchange_count;
     unsigned stream_count;
     /* since memory was last given back to the system: most exchanges at once, bytes freed, when */

@@ -153,6 +153,77 @@ TEST(a_caller_who_leaves_stops_all_attempts)
     gateway_world_forget(&w);
 }
 
+/* Begins an attempt that nobody sees beside the only exchange's own. On the worker's thread. */
+static void
+begin_shadow(void *arg UNUSED)
+{
+    struct exchange *x = w.worker->exchanges;
+    struct attempt *first = x->attempt;
+    struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
+
+    written_write_body(a);
+    attempt_send(a);
+    attempt_let_go(a);
+    CHECK(x->attempt == first && x->under_way == first && first->next == NULL);
+    CHECK(w.worker->lone == a && a->exchange == NULL && x->attempts == 1);
+}
+
+static void
+ask_with_shadow(const char *body)
+{
+    int fd = peer_connect(w.port);
+
+    mock_hub_reset(w.hub);
+    buf_reset(&w.answer, SIZE_MAX);
+    EXPECT(peer_send(fd, gateway_world_text(&w, "POST /v1/chat/completions", "", body)));
+    await(&w.hub->count.requests, 1);
+    loop_post(w.worker->loop, begin_shadow, NULL);
+    (void)peer_recv_all(fd, &w.answer);
+    (void)close(fd);
+    EXPECT(gateway_world_says(&w, "HTTP/1.1 200 "));
+    EXPECT(gateway_world_says(&w, "x-openclaw-provider: mock\r\n"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 1\r\n"));
+    EXPECT_INT(atomic_load(&w.hub->count.requests), 2);
+}
+
+TEST(an_attempt_that_was_let_go_outlives_its_exchange_and_counts_itself)
+{
+    static const struct {
+        const char *model, *rest, *counted;
+    } rows[] = {
+        { "good", ",\"stream\":true", "model=\"m;head=2s\",outcome=\"ok\"} 1" },
+        { "good", "", "model=\"m;head=2s\",outcome=\"ok\"} 2" },
+        { "bad", "", "model=\"m;head=2s;fault=500\",outcome=\"upstream_error\"} 1" },
+    };
+
+    gateway_world_start(&w,
+        "models:\n"
+        "  good: {targets: [\"mock/m;head=1s\", \"anth/m;head=2s\"]}\n"
+        "  bad: {targets: [\"mock/m;head=1s\", \"anth/m;head=2s;fault=500\"]}\n");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        ask_with_shadow(arena_printf(w.arena,
+            "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}",
+            rows[i].model, rows[i].rest)
+                            .p);
+        EXPECT(gateway_world_metric(&w, rows[i].counted));
+    }
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"provider\":\"mock\""), ARRAY_LEN(rows));
+    EXPECT_INT(gateway_world_logged(&w, "\"provider\":\"anth\""), 0);    /* the exchange's record */
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
+TEST(a_stop_ends_attempts_that_were_let_go)
+{
+    gateway_world_start(&w, "models:\n  m: {targets: [\"mock/m;head=1s\", \"anth/m;head=30s\"]}\n");
+    ask_with_shadow(WORLD_CHAT("m", ",\"stream\":true"));
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"status\":200"), 1);
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
 TEST(a_state_changes_only_as_the_table_allows)
 {
     for (enum attempt_state from = 0; from < ATTEMPT_STATES; from++) {
