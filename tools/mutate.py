@@ -58,7 +58,7 @@ def code_lines(text):
 
 def mutants_of(path):
     """(line number, new line, what was done) for every change that could be made."""
-    text = (ROOT / path).read_text()
+    text = (COPY / path).read_text()
     body = 0
     for i, line in code_lines(text):
         body = i if line == "{" else body
@@ -144,7 +144,7 @@ def main():
     for path, i, line, what in every:
         if tried == options.count:
             break
-        old = (ROOT / path).read_text()
+        old = (COPY / path).read_text()
         lines = old.split("\n")
         was, lines[i] = lines[i], line
         (COPY / path).write_text("\n".join(lines))

@@ -2,7 +2,7 @@
  * sockets.
  *
  * The provider is called `mock` (OpenAI's protocol) and, at the same address, `anth` (Anthropic's).
- * What a model's name says after its first ';' is the provider's to obey: "mock/m;head=1s".
+ * The provider obeys what follows the first ';' of a model's name: "mock/m;head=1s".
  */
 #pragma once
 
@@ -180,7 +180,7 @@ gateway_world_has(const struct gateway_world *w, const char *what)
     return str_find(s, str_c(what)) != s.n;
 }
 
-/* As it is EXPECTed: shows the answer when the text is not in it. */
+/* Like gateway_world_has(), but prints the answer if the text is missing. */
 static inline bool
 gateway_world_says(const struct gateway_world *w, const char *what)
 {
@@ -199,7 +199,7 @@ gateway_world_body(const struct gateway_world *w)
     return at == s.n ? S("") : str_skip(s, at + 4);
 }
 
-/* What the provider was sent last, as its JSON tells. */
+/* The last request that the provider received, as JSON. */
 static inline struct str
 gateway_world_received(struct gateway_world *w)
 {
@@ -228,7 +228,7 @@ gateway_world_received_body(struct gateway_world *w)
     return json_is(body, JSON_STRING) ? json_str(w->arena, body) : json_raw(body);
 }
 
-/* Waits until a line of /metrics reads so. */
+/* Waits until /metrics contains this line. */
 static inline bool
 gateway_world_metric(struct gateway_world *w, const char *line)
 {
@@ -242,7 +242,7 @@ gateway_world_metric(struct gateway_world *w, const char *line)
     return false;
 }
 
-/* Lines of the access log that hold the text. */
+/* The number of lines of the access log that contain the text. */
 static inline unsigned
 gateway_world_logged(const struct gateway_world *w, const char *what)
 {

@@ -1,4 +1,4 @@
-/* test_attempt.c - what becomes of what a provider is sent. */
+/* test_attempt.c - failures, timeouts and fallback of attempts. */
 #include "gateway/attempt.c"
 
 #include "mock/hub.h"
@@ -134,7 +134,7 @@ TEST(of_two_attempts_at_once_the_first_with_a_token_wins_and_the_other_is_cancel
     gateway_world_forget(&w);
 }
 
-TEST(a_caller_who_leaves_stops_all_attempts)
+TEST(a_client_that_disconnects_stops_all_attempts)
 {
     gateway_world_start(
         &w, "models:\n  slow: {targets: [\"mock/m;head=30s\", \"anth/m;head=30s\"]}\n");

@@ -1,4 +1,4 @@
-/* test_browser.c - whose pages may call, and what browsers hear of it. */
+/* test_browser.c - which web pages may send requests, and the CORS fields for browsers. */
 #include "gateway/browser.c"
 
 #include "tests/test.h"

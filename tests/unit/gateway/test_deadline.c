@@ -1,4 +1,4 @@
-/* test_deadline.c - how long callers say that they wait. */
+/* test_deadline.c - the timeouts that clients ask for. */
 #include "gateway/deadline.c"
 
 #include "tests/test.h"

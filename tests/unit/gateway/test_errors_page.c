@@ -1,4 +1,4 @@
-/* test_errors_page.c - docs/errors.md says of every error what the code does with it.
+/* test_errors_page.c - docs/errors.md describes every error as the code treats it.
  *
  * With OPENCLAW_WRITE_DOCS=1 in the environment the table is written instead of compared.
  */

@@ -313,7 +313,7 @@ ask_large(struct gateway_world *world, const char *model)
     return fd;
 }
 
-TEST(who_leaves_while_a_large_answer_is_worked_on_leaves_nothing_behind)
+TEST(a_client_that_disconnects_while_a_large_answer_is_processed_leaves_nothing_behind)
 {
     gateway_world_start(&w, "");
     for (int i = 0; i < 6; i++) {
@@ -328,7 +328,7 @@ TEST(who_leaves_while_a_large_answer_is_worked_on_leaves_nothing_behind)
     gateway_world_forget(&w);
 }
 
-TEST(a_stop_waits_for_the_work_on_large_answers)
+TEST(stopping_waits_for_jobs_on_large_answers)
 {
     for (int i = 0; i < 3; i++) {
         gateway_world_start(&w, "");

@@ -1,4 +1,4 @@
-/* test_local.c - answers of the gateway's own. */
+/* test_local.c - routes that the gateway answers itself. */
 #include "gateway/local.c"
 
 #include "tests/unit/gateway/gateway_world.h"

@@ -1,4 +1,4 @@
-/* test_location.c - redirects of providers, row by row. */
+/* test_location.c - the Location field of a provider's redirect. */
 #include "gateway/location.c"
 
 #include "tests/test.h"
@@ -19,7 +19,7 @@ TEST(a_location_at_the_provider_is_rewritten_to_the_gateway)
         { "api.test", "", "https://api.test/files/a", "/v1/files/a" },
         { "api.test:8443", "/v1", "https://api.test:8443/v1/a", "/v1/a" },
         { "[::1]:8443", "/v1", "https://[::1]:8443/v1/a", "/v1/a" },
-        /* the provider's server, where the gateway leads nowhere */
+        /* on the provider's server, but outside the API */
         { "api.test", "/v1", "https://api.test/v1x/a", "" },
         { "api.test", "/v1", "https://api.test/other", "" },
         { "api.test", "/v1", "https://api.test", "" },

@@ -1,4 +1,4 @@
-/* test_snapshot.c - a snapshot lives as long as somebody holds it. */
+/* test_snapshot.c - a snapshot is freed with its last reference. */
 #include "gateway/snapshot.c"
 
 #include <unistd.h>

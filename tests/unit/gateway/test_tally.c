@@ -1,4 +1,4 @@
-/* test_tally.c - what is counted while the events go by. */
+/* test_tally.c - usage and first token, counted from the events. */
 #include "gateway/tally.c"
 
 #include "tests/test.h"

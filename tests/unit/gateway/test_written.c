@@ -1,4 +1,4 @@
-/* test_written.c - what a provider is sent. */
+/* test_written.c - the request that a provider receives. */
 #include "gateway/written.c"
 
 #include "tests/unit/gateway/gateway_world.h"

@@ -7,7 +7,7 @@
 
 #include "tests/test.h"
 
-/* A log that goes to a file, and what came of it. */
+/* A log that writes to a file, and the file's contents. */
 struct logged {
     char path[64];
     struct log_file *file;
@@ -39,7 +39,7 @@ finish(struct logged *l)
     return str_make(l->text, l->n);
 }
 
-/* All that may be left out is absent. */
+/* A record without any optional value. */
 static struct record
 bare_record(void)
 {
@@ -57,7 +57,7 @@ static struct logged l;
 static struct provider openai = { .id = S_INIT("openai") };
 static struct target openai_mini = { .provider = &openai, .wire.model = S_INIT("gpt-4o-mini") };
 
-TEST(what_does_not_apply_is_left_out)
+TEST(fields_that_do_not_apply_are_omitted)
 {
     struct record r = bare_record();
 
@@ -67,7 +67,7 @@ TEST(what_does_not_apply_is_left_out)
         "{\"ts\":\"2026-11-21T10:54:47.123Z\",\"status\":200,\"bytes_in\":0,\"bytes_out\":0}\n");
 }
 
-TEST(every_field_of_the_table_stands_in_a_full_line_under_its_name)
+TEST(a_complete_line_contains_every_field_of_the_table)
 {
     struct record r = bare_record();
     struct arena *a = arena_create(1024 * 1024);
@@ -103,7 +103,7 @@ TEST(every_field_of_the_table_stands_in_a_full_line_under_its_name)
     arena_destroy(a);
 }
 
-TEST(each_attempt_is_an_object_of_one_array)
+TEST(each_attempt_is_an_object_in_the_attempts_array)
 {
     struct record_attempt second = { .target = &openai_mini,
         .outcome = OK,
@@ -135,7 +135,7 @@ TEST(each_attempt_is_an_object_of_one_array)
                  "\"status\":200,\"reused\":true,\"head_us\":50,\"us\":100}],")) != line.n);
 }
 
-TEST(a_strangers_bytes_cannot_forge_a_line)
+TEST(client_input_cannot_forge_a_line)
 {
     struct record r = bare_record();
     struct arena *a = arena_create(1024 * 1024);
@@ -152,7 +152,7 @@ TEST(a_strangers_bytes_cannot_forge_a_line)
     arena_destroy(a);
 }
 
-TEST(many_lines_go_to_the_file_before_anyone_flushes)
+TEST(many_lines_reach_the_file_without_a_flush)
 {
     struct record r = bare_record();
     size_t lines = 0;
@@ -167,7 +167,7 @@ TEST(many_lines_go_to_the_file_before_anyone_flushes)
     EXPECT_INT(lines, 1000);
 }
 
-TEST(a_line_that_does_not_fit_is_dropped_whole_and_the_next_one_is_written)
+TEST(a_line_that_does_not_fit_is_dropped_completely_and_the_next_one_is_written)
 {
     static char huge[BUFFER_BYTES + 1];
     struct record r = bare_record();
@@ -185,7 +185,7 @@ TEST(a_line_that_does_not_fit_is_dropped_whole_and_the_next_one_is_written)
     arena_destroy(a);
 }
 
-TEST(a_log_that_is_off_writes_nothing)
+TEST(a_disabled_log_writes_nothing)
 {
     struct record r = bare_record();
     struct access_log off;
@@ -197,7 +197,7 @@ TEST(a_log_that_is_off_writes_nothing)
     access_log_fini(&off);
 }
 
-/* One record as a person sees it. */
+/* One record as a text line. */
 static struct str
 text_of(const struct record *r, enum access_form form)
 {
@@ -207,7 +207,7 @@ text_of(const struct record *r, enum access_form form)
     return finish(&l);
 }
 
-TEST(a_line_for_people_is_short_and_says_who_answered_how_fast)
+TEST(a_text_line_is_short_and_shows_who_answered_and_how_fast)
 {
     struct record r = bare_record();
 
@@ -233,7 +233,7 @@ TEST(a_line_for_people_is_short_and_says_who_answered_how_fast)
         "openai/gpt-4o-mini  ~12+340 tokens  1.24 s\n");
 }
 
-TEST(a_failure_says_why_in_the_line_for_people)
+TEST(a_text_line_shows_why_a_request_failed)
 {
     struct record r = bare_record();
 

@@ -1,4 +1,4 @@
-/* test_metrics.c - what is counted is what is shown, in the form that Prometheus reads. */
+/* test_metrics.c - the exposition contains what was counted, in Prometheus' format. */
 #include "observe/metrics.c"
 
 #include "tests/test.h"
@@ -30,7 +30,7 @@ has_line(struct str text, const char *wanted)
     return false;
 }
 
-TEST(workers_shards_are_summed)
+TEST(the_shards_of_all_workers_are_summed)
 {
     struct metrics *m = metrics_create(2, 10, names, ARRAY_LEN(names));
     struct buf out;
@@ -53,7 +53,7 @@ TEST(workers_shards_are_summed)
     metrics_destroy(m);
 }
 
-TEST(a_status_that_is_not_in_the_list_is_called_other)
+TEST(a_status_outside_the_list_is_reported_as_other)
 {
     struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
     struct buf out;
@@ -143,7 +143,7 @@ TEST(every_histogram_has_growing_bounds_within_its_room)
     }
 }
 
-TEST(a_pair_of_provider_and_model_is_one_series)
+TEST(each_pair_of_provider_and_model_is_one_series)
 {
     struct metrics *m = metrics_create(2, 10, names, ARRAY_LEN(names));
     struct metric_series *s = metrics_series(m, S("openai"), S("gpt-4o"));
@@ -162,7 +162,7 @@ TEST(a_pair_of_provider_and_model_is_one_series)
     metrics_destroy(m);
 }
 
-TEST(however_many_models_are_named_the_series_are_bounded)
+TEST(the_number_of_series_is_bounded_however_many_models_are_named)
 {
     struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
     struct metric_series *other = NULL;
@@ -185,7 +185,7 @@ TEST(however_many_models_are_named_the_series_are_bounded)
     metrics_destroy(m);
 }
 
-TEST(two_names_longer_than_the_room_for_a_name_do_not_become_one)
+TEST(two_names_above_the_length_limit_are_not_merged)
 {
     struct metrics *m = metrics_create(1, 10, names, ARRAY_LEN(names));
     char one[600], two[600];
@@ -201,7 +201,7 @@ TEST(two_names_longer_than_the_room_for_a_name_do_not_become_one)
     metrics_destroy(m);
 }
 
-TEST(a_label_escapes_what_would_end_it)
+TEST(special_characters_in_labels_are_escaped)
 {
     struct buf out;
 
@@ -238,7 +238,7 @@ TEST(every_family_has_one_help_and_one_type_line_before_its_samples)
     metrics_destroy(m);
 }
 
-TEST(this_process_takes_memory_and_time)
+TEST(memory_and_cpu_time_of_the_process_are_reported)
 {
     EXPECT(metrics_resident_bytes() > 100 * 1024);
     EXPECT(metrics_cpu_seconds() > 0 && metrics_cpu_seconds() < 3600);

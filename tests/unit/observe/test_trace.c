@@ -6,7 +6,7 @@
 #define ID "4bf92f3577b34da6a3ce929d0e0e4736"
 #define SPAN "00f067aa0ba902b7"
 
-TEST(a_valid_trace_goes_on_with_a_span_of_our_own)
+TEST(a_valid_trace_is_continued_with_a_new_span)
 {
     struct trace t;
 
@@ -51,7 +51,7 @@ TEST(an_invalid_traceparent_starts_a_new_trace_and_drops_the_state)
     }
 }
 
-TEST(a_later_version_is_read_by_what_we_know_of_it)
+TEST(a_later_version_is_parsed_by_the_fields_we_know)
 {
     struct trace t;
 
@@ -62,7 +62,7 @@ TEST(a_later_version_is_read_by_what_we_know_of_it)
     EXPECT_STR(str_c(t.id), ID);
 }
 
-TEST(a_state_that_is_too_long_is_dropped_alone)
+TEST(a_tracestate_that_is_too_long_is_dropped_without_the_traceparent)
 {
     char long_state[514];
     struct trace t;
@@ -75,7 +75,7 @@ TEST(a_state_that_is_too_long_is_dropped_alone)
     EXPECT_STR(str_c(t.id), ID);
 }
 
-TEST(a_decent_request_id_is_kept_and_others_are_replaced)
+TEST(a_valid_request_id_is_kept_and_others_are_replaced)
 {
     static const char *const kept[] = { "a", "req_abc-DEF.1:2",
         "00000000-0000-0000-0000-000000000000" };
@@ -94,7 +94,7 @@ TEST(a_decent_request_id_is_kept_and_others_are_replaced)
     arena_destroy(a);
 }
 
-TEST(ids_of_our_own_are_all_different)
+TEST(generated_ids_are_unique)
 {
     struct arena *a = arena_create(64 * 1024);
     struct str one = trace_request_id(a, S("")), two = trace_request_id(a, S(""));

@@ -26,7 +26,7 @@ static const char *const two_keys = "auth:\n"
                                     "    - {name: ci, key: key-of-ci, models: [fast, openai/*]}\n"
                                     "    - {name: ops, key: key-of-ops}\n";
 
-TEST(a_key_is_known_by_its_name_and_a_part_of_its_hash)
+TEST(a_key_is_identified_by_its_name_and_a_part_of_its_hash)
 {
     struct loaded l;
     struct auth_table *t = table(&l, two_keys);
@@ -41,7 +41,7 @@ TEST(a_key_is_known_by_its_name_and_a_part_of_its_hash)
     drop(&l, t);
 }
 
-TEST(unknown_missing_and_nearly_right_keys_are_all_the_same)
+TEST(unknown_missing_and_almost_correct_keys_are_refused_alike)
 {
     static const char *const wrong[] = { "", "key-of-c", "key-of-ci ", "key-of-cI",
         "Bearer key-of-ci", "ci" };
@@ -54,7 +54,7 @@ TEST(unknown_missing_and_nearly_right_keys_are_all_the_same)
     drop(&l, t);
 }
 
-TEST(a_table_keeps_no_key_in_clear)
+TEST(the_table_stores_no_key_in_plain_text)
 {
     struct loaded l;
     struct auth_table *t = table(&l, two_keys);
@@ -65,7 +65,7 @@ TEST(a_table_keeps_no_key_in_clear)
     drop(&l, t);
 }
 
-TEST(without_keys_everybody_is_anonymous_whatever_they_present)
+TEST(without_configured_keys_every_client_is_anonymous_whatever_it_sends)
 {
     struct loaded l;
     struct auth_table *t = table(&l, "auth: {mode: none}\n");
@@ -80,7 +80,7 @@ TEST(without_keys_everybody_is_anonymous_whatever_they_present)
     drop(&l, t);
 }
 
-TEST(two_names_for_one_key_are_a_mistake)
+TEST(the_same_key_under_two_names_is_a_mistake)
 {
     struct loaded l = load(S("auth:\n"
                              "  keys:\n"
@@ -102,7 +102,7 @@ credential_in(const char *name, const char *value, const char *name2, const char
     return auth_credential(&fields);
 }
 
-TEST(a_key_is_found_wherever_clients_put_it)
+TEST(a_key_is_found_in_every_header_field_that_clients_use)
 {
     EXPECT_STR(credential_in("Authorization", "Bearer k1", "x", ""), "k1");
     EXPECT_STR(credential_in("authorization", "bearer   k1  ", "x", ""), "k1");
@@ -121,7 +121,7 @@ TEST(an_empty_bearer_does_not_hide_the_key_in_another_field)
     EXPECT_STR(credential_in("Authorization", "Bearer", "x-api-key", "k2"), "k2");
 }
 
-TEST(a_star_stands_for_any_run_of_bytes)
+TEST(a_star_matches_any_bytes)
 {
     static const struct {
         const char *pattern, *text;
@@ -161,7 +161,7 @@ TEST(a_hostile_name_cannot_make_a_pattern_slow)
     EXPECT(!auth_glob(S("*a*a*a*a*a*a*a*a*b"), str_make(text, sizeof(text))));
 }
 
-TEST(a_key_with_a_list_may_use_what_is_on_it_and_nothing_else)
+TEST(a_key_with_a_list_of_models_may_use_only_those)
 {
     struct loaded l;
     struct auth_table *t = table(&l, two_keys);

@@ -1,4 +1,4 @@
-/* test_limit.c - counts that belong to callers, not to configurations. */
+/* test_limit.c - counters belong to callers and survive a reload. */
 #include "policy/limit.c"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* test_throttle.c - wrong keys are counted by address, and forgiven with time. */
+/* test_throttle.c - wrong keys are counted by address, and the count decays. */
 #include "policy/throttle.c"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #define NOW UINT64_C(1000000000)
 
-/* Wrong keys from there that pass one after another at one time, at most 1000. */
+/* How many wrong keys in a row from that address are not throttled, at most 1000. */
 static unsigned
 passing(struct throttle *t, const char *address, uint64_t per_minute, uint64_t now_us)
 {
@@ -44,7 +44,7 @@ TEST(refused_attempts_do_not_extend_the_wait)
     throttle_destroy(t);
 }
 
-TEST(zero_is_no_limit_and_unix_sockets_have_none)
+TEST(zero_means_no_limit_and_unix_sockets_have_none)
 {
     struct throttle *t = throttle_create();
 
@@ -53,7 +53,7 @@ TEST(zero_is_no_limit_and_unix_sockets_have_none)
     throttle_destroy(t);
 }
 
-TEST(addresses_are_counted_apart_and_networks_of_ipv6_together)
+TEST(ipv4_addresses_are_counted_individually_and_ipv6_by_network)
 {
     struct throttle *t = throttle_create();
 
@@ -68,7 +68,7 @@ TEST(addresses_are_counted_apart_and_networks_of_ipv6_together)
     throttle_destroy(t);
 }
 
-TEST(any_number_of_addresses_fits_and_the_busy_ones_are_remembered_longest)
+TEST(any_number_of_addresses_is_handled_and_the_busiest_are_kept_longest)
 {
     struct throttle *t = throttle_create();
     char address[64];

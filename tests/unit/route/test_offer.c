@@ -1,5 +1,5 @@
-/* test_offer.c - what a provider said is kept, asked for by one at a time, and sooner after a list than
- * after failures. */
+/* test_offer.c - model lists of providers: cached, fetched by one request at a time, refreshed, and retried with
+ * growing delays. */
 #include "route/offer.c"
 
 #include "tests/test.h"
@@ -12,7 +12,7 @@ list_of(const char *name)
     return offer_list_create(&s, 1);
 }
 
-TEST(one_asks_and_all_see_the_answer)
+TEST(one_request_fetches_the_list_for_all)
 {
     struct offer *o = offer_hold(S("lab\nhttp://a/v1"));
     struct offer *same = offer_hold(S("lab\nhttp://a/v1"));
@@ -39,7 +39,7 @@ TEST(one_asks_and_all_see_the_answer)
     offer_list_drop(list);
 }
 
-TEST(a_list_is_asked_for_again_when_it_is_old_and_stays_when_that_fails)
+TEST(an_old_list_is_fetched_again_and_kept_if_that_fails)
 {
     struct offer *o = offer_hold(S("lab"));
     uint64_t now = 5;
@@ -57,7 +57,7 @@ TEST(a_list_is_asked_for_again_when_it_is_old_and_stays_when_that_fails)
     offer_drop(o);
 }
 
-TEST(failures_are_repeated_ever_more_rarely)
+TEST(failed_fetches_are_retried_less_and_less_often)
 {
     struct offer *o = offer_hold(S("lab"));
     uint64_t now = 5, wait = OFFER_RETRY_MS;

@@ -12,7 +12,7 @@ struct routed {
     struct arena *a;
 };
 
-/* Nothing of the environment that runs the tests shall matter. */
+/* The tests must not depend on the environment that they run in. */
 static void
 forget_environment(void)
 {
@@ -69,7 +69,7 @@ plan_of(struct routed *r, const char *model)
     return all;
 }
 
-/* The warnings, one behind the other. */
+/* All warnings, joined. */
 static struct str
 warnings_of(const struct routed *r)
 {
@@ -86,7 +86,7 @@ warnings_of(const struct routed *r)
 
 /* --- providers --- */
 
-TEST(a_known_provider_needs_its_key_alone)
+TEST(a_known_provider_only_needs_its_key)
 {
     struct routed r =
         make("providers:\n  openai: {api_key: sk-1}\n  anthropic: {api_key: [sk-2, sk-3]}\n");
@@ -181,7 +181,7 @@ TEST(a_provider_at_another_address_or_with_fields_of_its_own_needs_no_key)
     drop(&r);
 }
 
-TEST(a_provider_that_is_switched_off_is_not_there)
+TEST(a_disabled_provider_is_not_in_the_table)
 {
     struct routed r =
         make("providers:\n  openai: {api_key: k, disabled: true}\n  groq: {api_key: k}\n");
@@ -192,7 +192,7 @@ TEST(a_provider_that_is_switched_off_is_not_there)
     drop(&r);
 }
 
-TEST(a_table_without_providers_is_valid_and_gives_a_warning)
+TEST(a_table_without_providers_is_valid_with_a_warning)
 {
     struct routed off = make("providers: {openai: {api_key: k, disabled: true}}\n");
     struct routed on = make("providers: {openai: {api_key: k}}\n");
@@ -245,7 +245,7 @@ TEST(traits_of_the_file_come_after_what_the_catalog_knows)
     drop(&r);
 }
 
-TEST(configured_header_fields_are_whole_lines)
+TEST(configured_header_fields_become_complete_lines)
 {
     struct routed r = make(
         "providers:\n  openai: {api_key: k, headers: {x-team: research, OpenAI-Project: p1}}\n");
@@ -256,7 +256,7 @@ TEST(configured_header_fields_are_whole_lines)
     drop(&r);
 }
 
-TEST(as_many_header_fields_as_the_file_may_have_are_all_sent)
+TEST(the_maximum_number_of_configured_header_fields_is_sent)
 {
     struct buf text;
 
@@ -274,7 +274,7 @@ TEST(as_many_header_fields_as_the_file_may_have_are_all_sent)
 
 /* --- the environment --- */
 
-TEST(without_providers_in_the_file_those_with_a_key_in_the_environment_are_on)
+TEST(without_configured_providers_those_with_a_key_in_the_environment_are_enabled)
 {
     forget_environment();
     setenv("GROQ_API_KEY", "gsk-1", 1);
@@ -290,7 +290,7 @@ TEST(without_providers_in_the_file_those_with_a_key_in_the_environment_are_on)
     forget_environment();
 }
 
-TEST(with_no_key_at_all_the_simulated_provider_answers_everything)
+TEST(without_any_key_the_simulated_provider_answers_everything)
 {
     forget_environment();
     struct routed r = make_with("", S("http://127.0.0.1:1/v1"));
@@ -303,7 +303,7 @@ TEST(with_no_key_at_all_the_simulated_provider_answers_everything)
     drop(&r);
 }
 
-TEST(a_key_in_the_environment_of_a_configured_provider_is_used_when_the_file_has_none)
+TEST(a_configured_provider_without_a_key_uses_the_one_in_the_environment)
 {
     forget_environment();
     setenv("OPENAI_API_KEY", "sk-env", 1);
@@ -320,7 +320,7 @@ TEST(a_key_in_the_environment_of_a_configured_provider_is_used_when_the_file_has
     forget_environment();
 }
 
-TEST(a_key_in_the_environment_that_would_not_fit_a_header_field_is_refused_and_never_shown)
+TEST(a_key_in_the_environment_that_is_invalid_in_a_header_field_is_refused_and_never_shown)
 {
     static char longest[2050];
     static const char *const bad[] = { "sk-canary\r\nX-Smuggled: 1", "sk-canary two",
@@ -393,7 +393,7 @@ TEST(a_target_carries_its_parameters_and_the_narrowest_timeouts)
     drop(&r);
 }
 
-TEST(provider_slash_model_goes_there_whatever_the_model)
+TEST(provider_slash_model_goes_to_that_provider_whatever_the_model)
 {
     struct routed r = make(town);
 
@@ -403,7 +403,7 @@ TEST(provider_slash_model_goes_there_whatever_the_model)
     drop(&r);
 }
 
-TEST(a_bare_name_goes_to_the_first_provider_that_has_it)
+TEST(a_name_without_a_provider_goes_to_the_first_provider_that_lists_it)
 {
     struct routed r = make(town);
 
@@ -428,7 +428,7 @@ TEST(an_unknown_name_is_an_error_with_a_hint)
     drop(&r);
 }
 
-TEST(a_model_that_an_alias_lists_is_known_by_whatever_name_it_is_asked_for)
+TEST(a_model_that_an_alias_lists_is_known_under_each_of_its_names)
 {
     struct routed r =
         make("providers:\n"
@@ -464,7 +464,7 @@ TEST(a_model_that_an_alias_lists_is_known_by_whatever_name_it_is_asked_for)
     drop(&r);
 }
 
-TEST(a_hostile_name_is_only_a_name)
+TEST(a_hostile_name_is_treated_as_any_other_name)
 {
     static char huge[100000];
     struct routed r = make(town);
@@ -481,7 +481,7 @@ TEST(a_hostile_name_is_only_a_name)
     drop(&r);
 }
 
-TEST(names_without_a_home_go_to_the_default_provider)
+TEST(names_that_no_provider_lists_go_to_the_default_provider)
 {
     struct routed r =
         make("providers:\n  openai: {api_key: k}\n  groq: {api_key: k}\ndefault_provider: groq\n");
@@ -494,7 +494,7 @@ TEST(names_without_a_home_go_to_the_default_provider)
     drop(&r);
 }
 
-TEST(a_known_providers_models_are_never_asked_of_another)
+TEST(models_of_a_known_provider_are_never_requested_from_another)
 {
     struct routed r = make(
         "providers:\n  openai: {api_key: k}\n  groq: {api_key: k, disabled: true}\n"
@@ -532,7 +532,7 @@ TEST(a_known_providers_models_are_never_asked_of_another)
     forget_environment();
 }
 
-TEST(variables_that_are_set_for_other_things_switch_nothing_on)
+TEST(variables_that_are_set_for_other_programs_enable_no_provider)
 {
     const struct provider_row *row;
     struct routed r;
@@ -556,7 +556,7 @@ TEST(variables_that_are_set_for_other_things_switch_nothing_on)
     forget_environment();
 }
 
-TEST(a_misspelt_alias_is_not_the_default_providers_model)
+TEST(a_misspelt_alias_is_not_sent_to_the_default_provider)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n  mistral: {api_key: k}\n"
                            "default_provider: openai\n"
@@ -643,7 +643,7 @@ TEST(a_request_without_a_model_goes_to_the_default_or_the_only_provider_of_its_p
     drop(&r);
 }
 
-TEST(what_the_catalog_knows_of_a_model_reaches_its_wire)
+TEST(catalog_data_about_a_model_is_given_to_its_wire)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n");
     struct plan plan;
@@ -673,7 +673,7 @@ TEST(an_unknown_target_is_reported_with_its_position)
     drop(&r);
 }
 
-TEST(aliases_that_name_each_other_in_a_circle_end)
+TEST(aliases_that_form_a_cycle_are_reported)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
                            "models:\n"
@@ -689,7 +689,7 @@ TEST(aliases_that_name_each_other_in_a_circle_end)
     drop(&r);
 }
 
-TEST(a_circle_is_shown_once_whoever_leads_into_it)
+TEST(a_cycle_of_aliases_is_reported_once_however_it_is_entered)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
                            "models:\n"
@@ -704,7 +704,7 @@ TEST(a_circle_is_shown_once_whoever_leads_into_it)
     drop(&r);
 }
 
-TEST(aliases_that_are_too_deep_show_the_way)
+TEST(the_report_of_aliases_nested_too_deeply_shows_the_chain)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
                            "models:\n"
@@ -718,8 +718,8 @@ TEST(aliases_that_are_too_deep_show_the_way)
     drop(&r);
 }
 
-/* What cannot be read cannot be known either: nothing is said that follows from it. */
-TEST(one_mistake_in_a_provider_is_one_line)
+/* Errors that only follow from an unreadable value are not reported. */
+TEST(one_mistake_in_a_provider_is_reported_in_one_line)
 {
     static const struct {
         const char *text;
@@ -752,7 +752,7 @@ TEST(one_mistake_in_a_provider_is_one_line)
     }
 }
 
-TEST(a_target_that_leads_nowhere_through_many_aliases_is_said_once_and_soon)
+TEST(an_unknown_target_behind_many_aliases_is_reported_once_and_quickly)
 {
     struct buf text;
 
@@ -770,7 +770,7 @@ TEST(a_target_that_leads_nowhere_through_many_aliases_is_said_once_and_soon)
     buf_fini(&text);
 }
 
-TEST(an_alias_has_so_many_targets_and_no_more)
+TEST(the_number_of_targets_of_an_alias_is_limited)
 {
     struct buf text;
 
@@ -785,7 +785,7 @@ TEST(an_alias_has_so_many_targets_and_no_more)
     buf_fini(&text);
 }
 
-TEST(providers_that_may_speak_h2_share_a_context_and_one_that_may_not_has_its_own)
+TEST(providers_with_http_2_share_a_tls_context_and_those_without_it_have_their_own)
 {
     struct routed r =
         make("providers:\n"
@@ -811,7 +811,7 @@ TEST(parameters_that_the_gateway_decides_are_refused)
     drop(&r);
 }
 
-TEST(settings_of_a_target_that_is_an_alias_would_be_lost_and_are_refused)
+TEST(settings_of_a_target_that_is_an_alias_are_refused)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
                            "models:\n  a:\n    targets: [openai/m]\n"
@@ -825,7 +825,7 @@ TEST(settings_of_a_target_that_is_an_alias_would_be_lost_and_are_refused)
     drop(&r);
 }
 
-TEST(whose_turn_it_is_among_keys_outlives_a_reload)
+TEST(the_rotation_of_keys_continues_after_a_reload)
 {
     static const char text[] = "providers: {lab: {wire: openai-chat, base_url: \"http://a/v1\", "
                                "api_key: [one, two]}}\n";
