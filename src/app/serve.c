@@ -24,7 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/endpoints.h"
-#include "gateway/worker.h"
+#include "gateway/front.h"
 
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
@@ -651,6 +651,7 @@ run(struct serve *s)
         return 2;
     keep_addresses(s);
     const struct conf *c = s->snapshot->conf;
+    s->gateway.events = &front_events;
     s->gateway.workers = workers_of(c);
     s->gateway.started_wall_ms = clock_wall_ms();
     atomic_store(&s->gateway.generation, s->snapshot->generation);

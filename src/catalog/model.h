@@ -8,6 +8,8 @@
 #include "llm/traits.h"
 #include "llm/usage.h"
 
+#define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
+
 struct model_row {
     struct str id;             /* "openai/gpt-4o-mini" */
     int64_t context_tokens;    /* 0: unknown */

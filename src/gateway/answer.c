@@ -463,7 +463,7 @@ on_data(void *owner, struct str bytes)
     if (!is_live(a))
         return;
     if (x != NULL)
-        worker_enter(a->worker, x);
+        exchange_enter(x);
     worker_at(a->worker, "relay");
     enum err e = take_data(a, bytes);
     worker_at(a->worker, NULL);

@@ -1,10 +1,10 @@
 /* endpoints.c - the route table and the lookup in it. */
 #include "gateway/endpoints.h"
 
-#include "gateway/local.h"
-
 #define V1 ENDPOINT_BASE
 #define TOP ""
+#define LOCAL(function) true
+#define STAGES false
 const struct endpoint endpoints[ENDPOINT_COUNT] = {
 #define ENDPOINT(id_, method_, base_, path_, wire_name, kind_, model_, op_, local_)                \
     [ENDPOINT_##id_] = { .id = #id_,                                                               \
@@ -100,7 +100,7 @@ find(struct str path, struct str method, bool below, const struct endpoint **ret
 static bool
 is_passed_through(const struct endpoint *e)
 {
-    return e->op == OP_RELAY && e->local == NULL;
+    return e->op == OP_RELAY && !e->local;
 }
 
 /* Does the path differ from an earlier row's in case only? A provider that ignores case would serve

@@ -6,8 +6,6 @@
 #include "http/path.h"
 #include "llm/wire.h"
 
-struct exchange;
-
 /* Who may use a route, and where; endpoints.def explains the words. */
 enum endpoint_kind {
     ENDPOINT_IS_HEALTH,
@@ -35,8 +33,7 @@ struct endpoint {
     enum endpoint_kind kind;
     enum endpoint_model model;
     enum llm_op op;
-    void (*local)(
-        struct exchange *x);    /* answers the request directly; NULL: the stages handle it */
+    bool local;    /* answered directly (local_answer()); else the stages handle it */
 };
 
 enum endpoint_id {

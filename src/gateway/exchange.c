@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "gateway/answer.h"
 #include "gateway/browser.h"
-#include "gateway/settle.h"
 
 #define MESSAGE_BYTES 2048
 #define API_WORD_BYTES 64
@@ -44,7 +43,7 @@ exchange_create(struct worker *w, struct server_request *q)
     x->path_fault = http_path_normalise(a, arena_str(a, head->path), &x->path);
     x->path.text = endpoint_path(x->path.text);
     server_set_user(q, x);
-    worker_add(w, x);
+    worker_add(w, &x->link);
     return x;
 }
 
@@ -449,7 +448,6 @@ exchange_finish(struct exchange *x)
 
     CHECK(x->answered || x->gone);
     CHECK(!x->wake.queued);
-    settle_exchange(x);
     if (x->slot)
         in_flight_end(x->who->in_flight);
     if (x->streaming)
@@ -457,7 +455,7 @@ exchange_finish(struct exchange *x)
     while (x->under_way != NULL)
         attempt_free(x->under_way);
     exchange_end_unpack(x);
-    worker_remove(w, x);
+    worker_remove(w, &x->link);
     snapshot_hold_drop(x->hold);
     request_drop(x->request);
     if (--x->owners == 0)

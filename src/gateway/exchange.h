@@ -16,16 +16,14 @@
 #include "observe/record.h"
 #include "observe/trace.h"
 
-#define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
-
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 struct attempt;
 
 struct exchange {
+    struct worker_link link;    /* the worker's list */
     struct worker *worker;
     struct snapshot_hold *hold;
-    struct exchange *prev, *next;    /* the worker's list */
     struct arena *arena;
     unsigned owners;             /* of the arena: the exchange, and attempts that it let go */
     struct server_request *q;    /* NULL once the caller is gone or answered */
@@ -127,7 +125,7 @@ bool exchange_is_late(const struct exchange *x, uint64_t now_us);
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
 
-/* Settles the exchange and frees it. Called by gateway_run() alone. */
+/* Frees an exchange that has been settled. Called by gateway_run() alone. */
 void exchange_finish(struct exchange *x);
 
 /* The text as it may be logged: replaced by a note if it contains a secret. */
@@ -146,6 +144,20 @@ struct log_context exchange_log(const struct exchange *x);
 void gateway_run(struct exchange *x);
 void gateway_tick(struct exchange *x, uint64_t now_us);
 void gateway_writable(struct exchange *x);
+
+static inline struct exchange *
+exchange_of(struct worker_link *link)
+{
+    return CONTAINER_OF(link, struct exchange, link);
+}
+
+/* Notes for the watchdog that the worker is working on it. */
+static inline void
+exchange_enter(struct exchange *x)
+{
+    if (x->worker->at != x)    /* false for all but the first stage of most exchanges */
+        worker_note(x->worker, x, x->id, x->endpoint);
+}
 
 static inline const struct conf *
 exchange_conf(const struct exchange *x)

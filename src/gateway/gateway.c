@@ -12,6 +12,7 @@
 #include "gateway/exchange.h"
 #include "gateway/local.h"
 #include "gateway/passed.h"
+#include "gateway/settle.h"
 #include "gateway/written.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
@@ -150,9 +151,9 @@ stage_authenticate(struct exchange *x)
     if (x->endpoint->op == OP_RELAY && needs_key && passed_path_has_key(x))
         return exchange_fail(x, ERR_BAD_REQUEST,
             "the path contains an API key of this gateway, which providers must not get");
-    if (x->endpoint->local == NULL)
+    if (!x->endpoint->local)
         return STEP_NEXT;
-    x->endpoint->local(x);
+    local_answer(x);
     return x->answered ? STEP_STOP : STEP_WAIT;
 }
 
@@ -551,7 +552,7 @@ gateway_run(struct exchange *x)
         step = STEP_STOP;
     }
     struct worker *w = x->worker;
-    worker_enter(w, x);
+    exchange_enter(x);
     while (step == STEP_NEXT && x->stage < ARRAY_LEN(stages)) {
         worker_at(w, stages[x->stage].name);
         step = stages[x->stage].run(x);
@@ -561,8 +562,10 @@ gateway_run(struct exchange *x)
             x->stage++;
     }
     worker_at(w, "finish");
-    if (step != STEP_WAIT)
+    if (step != STEP_WAIT) {
+        settle_exchange(x);
         exchange_finish(x);
+    }
     worker_at(w, NULL);
 }
 

@@ -15,7 +15,7 @@ answer_json(struct exchange *x, int status, struct buf *body)
 }
 
 /* Liveness: do the workers' event loops run? The state of providers does not matter. */
-void
+static void
 local_livez(struct exchange *x)
 {
     if (atomic_load_explicit(&x->worker->gateway->stalled, memory_order_relaxed) != 0) {
@@ -26,7 +26,7 @@ local_livez(struct exchange *x)
 }
 
 /* Readiness: fails while draining. */
-void
+static void
 local_readyz(struct exchange *x)
 {
     const struct gateway *g = x->worker->gateway;
@@ -45,7 +45,7 @@ local_readyz(struct exchange *x)
     answer_json(x, draining ? 503 : 200, &b);
 }
 
-void
+static void
 local_metrics(struct exchange *x)
 {
     struct gateway *g = x->worker->gateway;
@@ -96,7 +96,7 @@ local_metrics(struct exchange *x)
     buf_fini(&b);
 }
 
-void
+static void
 local_root(struct exchange *x)
 {
     struct buf b;
@@ -227,7 +227,7 @@ must_wait(struct exchange *x)
     return x->waits_for_models;
 }
 
-void
+static void
 local_models(struct exchange *x)
 {
     struct buf b;
@@ -247,7 +247,7 @@ local_models(struct exchange *x)
 }
 
 /* Any name that can be routed is a model, whether it is listed or not. */
-void
+static void
 local_model(struct exchange *x)
 {
     struct str id = http_decode_percent(x->arena, endpoint_rest(x->endpoint, x->path.text));
@@ -264,4 +264,20 @@ local_model(struct exchange *x)
     x->wire->caller->write_model(
         &b, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
     answer_json(x, 200, &b);
+}
+
+/* --- which of these --- */
+
+void
+local_answer(struct exchange *x)
+{
+#define LOCAL(function) function
+#define STAGES NULL
+#define ENDPOINT(id, method, base, path, wire, kind, model, op, local) [ENDPOINT_##id] = local,
+    static void (*const answers[ENDPOINT_COUNT])(struct exchange * x) = {
+#include "gateway/endpoints.def"
+    };
+#undef ENDPOINT
+
+    answers[endpoint_number(x->endpoint)](x);
 }

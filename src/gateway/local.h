@@ -3,12 +3,8 @@
 
 struct exchange;
 
-void local_livez(struct exchange *x);
-void local_readyz(struct exchange *x);
-void local_metrics(struct exchange *x);
-void local_models(struct exchange *x);
-void local_model(struct exchange *x);
-void local_root(struct exchange *x);
+/* Answers the request, as its endpoint says; or leaves it to be called again when the exchange is woken. */
+void local_answer(struct exchange *x);
 
 /* Estimates the tokens of a request (work for request_work()), and then answers with the estimate.
  * Used when none of its providers can count tokens. */

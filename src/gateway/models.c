@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "gateway/exchange.h"
 
 enum {
     ANSWER_BYTES = 4 * 1024 * 1024,

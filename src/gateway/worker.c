@@ -9,9 +9,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
-#include "gateway/attempt.h"
-#include "gateway/exchange.h"
-#include "gateway/settle.h"
+#include "gateway/endpoints.h"
 #include "net/dns.h"
 
 #define TRIM_AFTER_EXCHANGES 256
@@ -21,81 +19,6 @@
 #define SCRATCH_BYTES (256u * 1024 * 1024)
 #define SCRATCH_PAGE_BYTES (16u * 1024)    /* most events need no more */
 #define TEXT_BYTES (8u * 1024 * 1024)
-
-/* --- from requests to exchanges --- */
-
-static void
-on_request(void *owner, struct server_request *q)
-{
-    gateway_run(exchange_create(owner, q));
-}
-
-static void
-on_body(void *owner, struct server_request *q)
-{
-    (void)owner;
-    exchange_wake(server_user(q));
-}
-
-static void
-on_body_failed(void *owner, struct server_request *q, enum err why)
-{
-    struct exchange *x = server_user(q);
-
-    (void)owner;
-    (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
-    x->stage = UINT32_MAX;    /* skip all stages: the next turn finishes the exchange */
-    exchange_wake(x);
-}
-
-static void
-on_writable(void *owner, struct server_request *q)
-{
-    struct exchange *x = server_user(q);
-
-    (void)owner;
-    gateway_writable(x);
-}
-
-static void
-on_gone(void *owner, struct server_request *q)
-{
-    struct exchange *x = server_user(q);
-    uint64_t written = server_bytes_out(q);
-
-    (void)owner;
-    x->gone = true;
-    x->bytes_out = written - MIN(written, server_backlog(q));
-    x->q = NULL;
-    exchange_wake(x);
-}
-
-static void
-on_refused(void *owner, const struct server_request *q, enum err why, const char *detail,
-    struct buf *fields, struct buf *body)
-{
-    struct worker *w = owner;
-    struct llm_error e = { .kind = why, .message = str_c(detail) };
-    struct arena_mark mark = arena_mark(w->scratch);
-    struct str id = trace_request_id(w->scratch, S(""));
-
-    endpoints[ENDPOINT_none].wire->caller->write_error(body, &e, id);
-    buf_add(fields, S("Content-Type: application/json\r\n"));
-    http_add_field(fields, S("x-request-id"), id);
-    http_add_field(fields, S("x-openclaw-error"), str_c(err_row(why)->code));
-    settle_refused(w, q, id, why, detail, buf_len(body));
-    worker_at(w, NULL);
-    arena_rewind(w->scratch, mark);
-}
-
-static const struct server_handler handler = {
-    .request = on_request,
-    .body = on_body,
-    .body_failed = on_body_failed,
-    .writable = on_writable,
-    .gone = on_gone,
-    .refused = on_refused,
-};
 
 /* --- the tick --- */
 
@@ -162,7 +85,6 @@ make_room_for_others(struct worker *w)
     (void)server_make_room(w->server);
 }
 
-/* Checks the deadlines of all exchanges, so that requests need no timers of their own. */
 static void
 on_tick(void *arg)
 {
@@ -170,12 +92,7 @@ on_tick(void *arg)
     uint64_t now_us = clock_now_us();
 
     models_tick(&w->asker, now_us / 1000);
-    for (struct exchange *x = w->exchanges; x != NULL; x = x->next) {
-        gateway_tick(x, now_us);
-        if (x->waits_for_models)
-            exchange_wake(x);
-    }
-    attempt_tick_lone(w, now_us);
+    w->gateway->events->tick(w, now_us);
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
     make_room_for_others(w);
@@ -197,7 +114,7 @@ do_stop_loop(void *arg)
     w->stopping = true;
     if (w->exchanges != NULL)
         return;    /* called again when the last one is settled */
-    attempt_stop_lone(w);
+    w->gateway->events->stop(w);
     if (w->lone != NULL) {    /* one ends by itself in this iteration */
         loop_post(w->loop, do_stop_loop, w);
         return;
@@ -207,7 +124,7 @@ do_stop_loop(void *arg)
 }
 
 void
-worker_add(struct worker *w, struct exchange *x)
+worker_add(struct worker *w, struct worker_link *x)
 {
     x->next = w->exchanges;
     if (x->next != NULL)
@@ -221,7 +138,7 @@ worker_add(struct worker *w, struct exchange *x)
 }
 
 void
-worker_remove(struct worker *w, struct exchange *x)
+worker_remove(struct worker *w, struct worker_link *x)
 {
     if (x->prev != NULL)
         x->prev->next = x->next;
@@ -229,8 +146,7 @@ worker_remove(struct worker *w, struct exchange *x)
         w->exchanges = x->next;
     if (x->next != NULL)
         x->next->prev = x->prev;
-    if (w->at == x)
-        w->at = NULL;
+    w->at = NULL;
     w->exchange_count--;
     if (w->stopping && w->exchanges == NULL)
         loop_post(w->loop, do_stop_loop, w);
@@ -420,7 +336,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->loop = loop_create();
     w->metrics = metrics_shard(g->metrics, index);
     w->current = snapshot_hold_create(snapshot);
-    w->server = server_create(w->loop, &handler, w);
+    w->server = server_create(w->loop, &g->events->server, w);
     w->client = client_create(w->loop, &client_limits);
     w->asker.client = w->client;
     w->tick = timer_create_on(w->loop, on_tick, w);
@@ -588,15 +504,16 @@ worker_turned_ms(const struct worker *w)
 }
 
 void
-worker_note(struct worker *w, const struct exchange *x)
+worker_note(
+    struct worker *w, const void *what, struct str request_id, const struct endpoint *endpoint)
 {
     uint64_t id[WORKER_ID_WORDS] = { 0 };
 
-    memcpy(id, x->id.p, MIN(x->id.n, sizeof(id)));
+    memcpy(id, request_id.p, MIN(request_id.n, sizeof(id)));
     for (size_t i = 0; i < WORKER_ID_WORDS; i++)
         atomic_store_explicit(&w->at_id[i], id[i], memory_order_relaxed);
-    atomic_store_explicit(&w->at_endpoint, x->endpoint, memory_order_relaxed);
-    w->at = x;
+    atomic_store_explicit(&w->at_endpoint, endpoint, memory_order_relaxed);
+    w->at = what;
 }
 
 struct worker_doing

@@ -25,8 +25,19 @@
 #define WORKER_ARENA_BYTES (512u * 1024 * 1024)    /* an arena's limit for data from outside */
 #define WORKER_TICK_IDLE_MS 1000
 
+struct endpoint;
+struct worker;
+
+/* What a worker reports: requests, as their owner, and its clock. */
+struct worker_events {
+    struct server_handler server;
+    void (*tick)(struct worker *w, uint64_t now_us);
+    void (*stop)(struct worker *w);    /* its last exchange is settled: end what has none */
+};
+
 /* State of the process, shared by all workers. */
 struct gateway {
+    const struct worker_events *events;
     struct metrics *metrics;
     struct log_file *access_file;    /* NULL: off */
     enum access_form access_form;
@@ -41,8 +52,11 @@ struct gateway {
 };
 
 struct attempt;
-struct exchange;
-struct endpoint;
+
+/* In a list of the worker's. */
+struct worker_link {
+    struct worker_link *prev, *next;
+};
 
 /* Arenas for reuse. What each is for decides how large its first page is: see worker.c. */
 enum worker_arena { ARENA_EXCHANGE, ARENA_REQUEST, ARENA_KINDS };
@@ -74,15 +88,15 @@ struct worker {
      * The request id is copied word by word with atomic stores, so that reading it is not a data
      * race. */
     _Atomic uint64_t turned_ms;      /* at the last tick, clock_now_ms() */
-    const struct exchange *at;       /* the exchange whose id is below; used by this thread only */
+    const void *at;                  /* what the id below is of; used by this thread only */
     const char *_Atomic at_stage;    /* NULL: not working on a request */
     const struct endpoint *_Atomic at_endpoint;    /* points into a table; NULL: not known yet */
     _Atomic uint64_t at_id[WORKER_ID_WORDS];
     _Atomic unsigned busy;    /* connections with work left; read by other threads */
     /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
     struct map *series;
-    struct exchange *exchanges;    /* all exchanges in progress */
-    struct attempt *lone;          /* attempts without an exchange: attempt_let_go() */
+    struct worker_link *exchanges;    /* all exchanges in progress */
+    struct attempt *lone;             /* attempts without an exchange: attempt_let_go() */
     unsigned exchange_count;
     unsigned stream_count;
     /* since memory was last given back to the system: most exchanges at once, bytes freed, when */
@@ -140,14 +154,9 @@ struct worker_doing {
 };
 struct worker_doing worker_doing(const struct worker *w);
 
-/* Publishes what the worker is working on: the exchange, and its stage (NULL: none). */
-void worker_note(struct worker *w, const struct exchange *x);
-static inline void
-worker_enter(struct worker *w, const struct exchange *x)
-{
-    if (w->at != x)    /* false for all but the first stage of most exchanges */
-        worker_note(w, x);
-}
+/* Publishes what the worker is working on: a request, and its stage (NULL: none). */
+void worker_note(
+    struct worker *w, const void *what, struct str request_id, const struct endpoint *endpoint);
 static inline void
 worker_at(struct worker *w, const char *stage)
 {
@@ -158,8 +167,8 @@ worker_at(struct worker *w, const char *stage)
 struct str worker_address(const struct worker *w, size_t i);
 
 /* The list of exchanges in progress; adding one starts the tick. */
-void worker_add(struct worker *w, struct exchange *x);
-void worker_remove(struct worker *w, struct exchange *x);
+void worker_add(struct worker *w, struct worker_link *x);
+void worker_remove(struct worker *w, struct worker_link *x);
 
 /* An empty arena that counts in the worker's share. Return it with worker_drop_arena(), for which
  * NULL is a no-op. */

@@ -11,6 +11,7 @@
 #include "mock/mock.h"
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/front.h"
 #include "tests/unit/http/loopback.h"
 
 struct gateway_world {
@@ -92,6 +93,7 @@ gateway_world_start(struct gateway_world *w, const char *settings)
     strcpy(w->log_path, "/tmp/openclaw-world-XXXXXX");
     int fd = mkstemp(w->log_path);
     EXPECT(fd >= 0 && close(fd) == 0);
+    w->gateway.events = &front_events;
     w->gateway.workers = 1;
     w->gateway.access_file = log_file_open(w->log_path, 1024 * 1024);
     w->gateway.metrics = metrics_create(1, 50, endpoint_names, ENDPOINT_COUNT);

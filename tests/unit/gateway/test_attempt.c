@@ -66,7 +66,7 @@ TEST(a_stalled_stream_ends_with_an_error_not_as_complete)
 static void
 begin_another(void *arg UNUSED)
 {
-    struct exchange *x = w.worker->exchanges;
+    struct exchange *x = exchange_of(w.worker->exchanges);
     struct attempt *first = x->attempt;
     struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
 
@@ -157,7 +157,7 @@ TEST(a_client_that_disconnects_stops_all_attempts)
 static void
 begin_shadow(void *arg UNUSED)
 {
-    struct exchange *x = w.worker->exchanges;
+    struct exchange *x = exchange_of(w.worker->exchanges);
     struct attempt *first = x->attempt;
     struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
 

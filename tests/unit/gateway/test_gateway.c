@@ -282,7 +282,7 @@ TEST(every_route_checks_the_permission_that_it_needs)
             EXPECT_INT(status, endpoint_needs_key(e) ? 401 : 200);
             if (e->kind == ENDPOINT_IS_PASSED)
                 expect_routes_decide(methods[m], path);
-            else if (endpoint_needs_key(e) && e->local == NULL)
+            else if (endpoint_needs_key(e) && !e->local)
                 expect_model_decides(e, methods[m], path);
         }
     }

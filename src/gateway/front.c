@@ -1,0 +1,97 @@
+/* front.c - makes exchanges of requests, and tells them of their callers and of the time. */
+#include "gateway/front.h"
+
+#include "gateway/attempt.h"
+#include "gateway/exchange.h"
+#include "gateway/settle.h"
+
+static void
+on_request(void *owner, struct server_request *q)
+{
+    gateway_run(exchange_create(owner, q));
+}
+
+static void
+on_body(void *owner, struct server_request *q)
+{
+    (void)owner;
+    exchange_wake(server_user(q));
+}
+
+static void
+on_body_failed(void *owner, struct server_request *q, enum err why)
+{
+    struct exchange *x = server_user(q);
+
+    (void)owner;
+    (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
+    x->stage = UINT32_MAX;    /* skip all stages: the next turn finishes the exchange */
+    exchange_wake(x);
+}
+
+static void
+on_writable(void *owner, struct server_request *q)
+{
+    struct exchange *x = server_user(q);
+
+    (void)owner;
+    gateway_writable(x);
+}
+
+static void
+on_gone(void *owner, struct server_request *q)
+{
+    struct exchange *x = server_user(q);
+    uint64_t written = server_bytes_out(q);
+
+    (void)owner;
+    x->gone = true;
+    x->bytes_out = written - MIN(written, server_backlog(q));
+    x->q = NULL;
+    exchange_wake(x);
+}
+
+static void
+on_refused(void *owner, const struct server_request *q, enum err why, const char *detail,
+    struct buf *fields, struct buf *body)
+{
+    struct worker *w = owner;
+    struct llm_error e = { .kind = why, .message = str_c(detail) };
+    struct arena_mark mark = arena_mark(w->scratch);
+    struct str id = trace_request_id(w->scratch, S(""));
+
+    endpoints[ENDPOINT_none].wire->caller->write_error(body, &e, id);
+    buf_add(fields, S("Content-Type: application/json\r\n"));
+    http_add_field(fields, S("x-request-id"), id);
+    http_add_field(fields, S("x-openclaw-error"), str_c(err_row(why)->code));
+    settle_refused(w, q, id, why, detail, buf_len(body));
+    worker_at(w, NULL);
+    arena_rewind(w->scratch, mark);
+}
+
+/* Checks the deadlines of all exchanges, so that requests need no timers of their own. */
+static void
+on_tick(struct worker *w, uint64_t now_us)
+{
+    for (struct worker_link *link = w->exchanges; link != NULL; link = link->next) {
+        struct exchange *x = exchange_of(link);
+
+        gateway_tick(x, now_us);
+        if (x->waits_for_models)
+            exchange_wake(x);
+    }
+    attempt_tick_lone(w, now_us);
+}
+
+const struct worker_events front_events = {
+    .server = {
+        .request = on_request,
+        .body = on_body,
+        .body_failed = on_body_failed,
+        .writable = on_writable,
+        .gone = on_gone,
+        .refused = on_refused,
+    },
+    .tick = on_tick,
+    .stop = attempt_stop_lone,
+};
