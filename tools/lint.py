@@ -6,6 +6,7 @@
   * No words that promise work for later.
   * Comments, messages and pages are in plain English: none of the phrases in WORDING.
   * Every source file, unit test and fuzz target is listed in its meson.build.
+  * A function that a header declares is used by another file, or by a test.
   * A header has `#pragma once`; a source file starts with why it exists; no trailing spaces.
 
 Prints `file:line: what is wrong; what to do instead` for each and exits 1 if there is any.
@@ -150,9 +151,36 @@ def check_lists():
         check_is_built(path, ROOT / "tests/fuzz/meson.build", path.stem[len("fuzz_"):])
 
 
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
+PROTOTYPE = re.compile(r"^[a-z][\w \t\n*]*?[ *](\w+)\([^;{}]*\)[\s\w()]*;", re.M)
+
+
+def check_declared():
+    code = {path: COMMENT.sub(" ", path.read_text()) for top in ("src", "tests") for path in (ROOT / top).rglob("*")
+            if path.suffix in (".c", ".h", ".def")}
+    files = {}    # by word
+    for path, text in code.items():
+        for word in set(re.findall(r"\w+", text)):
+            files.setdefault(word, []).append(path)
+    for header in sorted(path for path in code if path.suffix == ".h" and path.is_relative_to(ROOT / "src")):
+        for match in PROTOTYPE.finditer(code[header]):
+            name = match[1]
+            users = [path for path in files[name] if path != header]
+            if len(re.findall(rf"\b{name}\b", code[header])) > 1:
+                continue    # a macro or an inline function of the header uses it
+            others = [path for path in users if not re.search(rf"^{name}\(", code[path], re.M)]
+            own = [path for path in users if path not in others]
+            if own and not others:
+                number = header.read_text()[:header.read_text().find(name + "(")].count("\n") + 1
+                uses = sum(len(re.findall(rf"\b{name}\b", code[path])) for path in own)
+                problem(header, number, f"{name}() is used " + ("in its own file only; make it static"
+                                                               if uses > len(own) else "nowhere; remove it"))
+
+
 def main():
     checked = 0
     check_lists()
+    check_declared()
     for path in sorted((ROOT / "src").rglob("*")):
         if path.suffix in (".c", ".h", ".def"):
             folder = path.relative_to(ROOT / "src").parts[0]

@@ -154,8 +154,22 @@ is_printable(struct str s)
     return true;
 }
 
-void
-exchange_fields(struct exchange *x, struct buf *out)
+/* SDKs follow this field and fall back to the status: without it they would repeat requests after
+ * a configuration error (500) or an exhausted account (429). A provider's 409 is a lock conflict,
+ * which may be repeated. Wrong keys (429) and a wrong base_url must not be. */
+static void
+add_retry(const struct exchange *x, int status, struct buf *out)
+{
+    bool retry = err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
+
+    retry = retry && !(x->error == ERR_RATE_LIMIT && x->who == NULL);
+    retry = retry && !(x->attempt != NULL && x->attempt->error.permanent);
+    buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
+}
+
+/* The fields that every answer carries: ids, trace, who answered, CORS. */
+static void
+add_fields(struct exchange *x, struct buf *out)
 {
     const struct target *t = x->attempt != NULL ? x->attempt->target : NULL;
 
@@ -194,10 +208,10 @@ respond(struct exchange *x, int status, struct str type, struct str passed, int6
         http_add_field(out, S("Content-Type"), type);
     buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n")
                         : S("Cache-Control: no-store\r\n"));
-    exchange_fields(x, out);
+    add_fields(x, out);
     if (x->error != OK) {
         http_add_field(out, S("x-openclaw-error"), str_c(err_row(x->error)->code));
-        exchange_add_retry(x, status, out);
+        add_retry(x, status, out);
     }
     buf_add(out, passed);
     x->status = status;
@@ -239,7 +253,7 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
     if (content_type.n != 0)
         http_add_field(out, S("Content-Type"), content_type);
     buf_add(out, S("Cache-Control: no-store\r\n"));
-    exchange_fields(x, out);
+    add_fields(x, out);
     if (status >= 400)
         buf_add(out, S("x-should-retry: true\r\nRetry-After: 1\r\n"));    /* draining */
     x->status = status;
@@ -247,19 +261,6 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
     x->bytes_out = body.n;
     server_answer(x->q, status, buf_str(out), body);
     buf_reset(out, SIZE_MAX);
-}
-
-/* SDKs follow this field and fall back to the status: without it they would repeat requests after
- * a configuration error (500) or an exhausted account (429). A provider's 409 is a lock conflict,
- * which may be repeated. Wrong keys (429) and a wrong base_url must not be. */
-void
-exchange_add_retry(const struct exchange *x, int status, struct buf *out)
-{
-    bool retry = err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
-
-    retry = retry && !(x->error == ERR_RATE_LIMIT && x->who == NULL);
-    retry = retry && !(x->attempt != NULL && x->attempt->error.permanent);
-    buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
 }
 
 /* The HTTP status and the fields of an error answer. */
@@ -274,9 +275,9 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_init(&body, 64 * 1024);
     caller->write_error(&body, e, x->id);
     buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
-    exchange_fields(x, out);
+    add_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
-    exchange_add_retry(x, status, out);
+    add_retry(x, status, out);
     bool soon = err_row(e->kind)->retry && (status == 429 || status == 503 || status == 529);
     if (e->retry_after_ms > 0 || soon) {
         buf_add(out, S("Retry-After: "));

@@ -110,12 +110,6 @@ enum step exchange_fail(struct exchange *x, enum err why, const char *format, ..
 /* The same with an error that a provider or a wire described. */
 enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
 
-/* Appends the fields that every answer carries: ids, trace, who answered, CORS. */
-void exchange_fields(struct exchange *x, struct buf *out);
-
-/* Appends x-should-retry for the exchange's error. */
-void exchange_add_retry(const struct exchange *x, int status, struct buf *out);
-
 /* Sends the head of the answer to which the draft belongs, unless one was sent. */
 void exchange_respond(struct exchange *x, const struct draft *d);
 

@@ -26,7 +26,7 @@ spell(const struct cursor *c)
 }
 
 void
-read_fault_str(struct cursor c, enum err e, struct str what)
+read_fault(struct cursor c, enum err e, const char *what)
 {
     struct reading *rd = c.rd;
 
@@ -34,15 +34,9 @@ read_fault_str(struct cursor c, enum err e, struct str what)
         return;
     rd->err = e;
     rd->fault->param = spell(&c);
-    rd->fault->message = rd->fault->param.n > 0 ? arena_printf(rd->a, STR_FMT ": " STR_FMT,
-                                                      STR_ARG(rd->fault->param), STR_ARG(what))
-                                                : what;
-}
-
-void
-read_fault(struct cursor c, enum err e, const char *what)
-{
-    read_fault_str(c, e, str_c(what));
+    rd->fault->message = rd->fault->param.n > 0 ? arena_printf(rd->a, STR_FMT ": %s",
+                                                      STR_ARG(rd->fault->param), what)
+                                                : str_c(what);
 }
 
 void

@@ -65,9 +65,6 @@ read_at(const struct cursor *up, const char *key)
 /* Records a fault unless there was one: "PATH: what". */
 void read_fault(struct cursor c, enum err e, const char *what);
 
-/* The same for a string that `what` does not tell completely. */
-void read_fault_str(struct cursor c, enum err e, struct str what);
-
 /* Records that memory ran out. */
 void read_no_memory(struct reading *rd);
 
