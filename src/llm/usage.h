@@ -52,6 +52,13 @@ usage_set(struct llm_usage *u, enum llm_count count, int64_t n)
     u->known |= 1u << count;
 }
 
+/* A count, or -1 if it is not known. */
+static inline int64_t
+usage_or_unknown(const struct llm_usage *u, enum llm_count count)
+{
+    return usage_has(u, count) ? u->counts[count] : -1;
+}
+
 static inline bool
 usage_known(const struct llm_usage *u)
 {

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from lib.early import ANSWER, EarlyProvider
+from lib.process import PATIENCE
 
 LARGE = "y" * 8_000_000
 REFUSAL = b'{"error":{"message":"slow down","type":"rate_limit_error"}}'

@@ -80,9 +80,8 @@ TEST(a_complete_line_contains_every_field_of_the_table)
     r.target = &openai_mini;
     r.stream = r.usage_estimated = r.client_abort = true;
     r.attempts = &(struct record_attempt){ .target = &openai_mini, .status = 200 };
-    r.usage = (struct llm_usage){
-        .input = 7, .cached = 7, .cache_write = 7, .output = 7, .reasoning = 7
-    };
+    for (unsigned i = 0; i < COUNTS; i++)
+        usage_set(&r.usage, i, 7);
     r.cost_nanousd = 0;
     r.first_token_us = 1500;
     r.duration_us = 1234567;
@@ -216,8 +215,8 @@ TEST(a_text_line_is_short_and_shows_who_answered_and_how_fast)
     r.model_requested = S("fast");
     r.target = &openai_mini;
     r.attempt_count = 2;
-    r.usage.input = 12;
-    r.usage.output = 340;
+    usage_set(&r.usage, COUNT_INPUT, 12);
+    usage_set(&r.usage, COUNT_OUTPUT, 340);
     r.duration_us = 1240000;
     r.stream = true;
     r.first_token_us = 310000;

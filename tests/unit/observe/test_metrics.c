@@ -74,7 +74,7 @@ TEST(a_record_counts_once_and_what_is_unknown_counts_as_nothing)
     struct record r = { .status = 502,
         .error = ERR_UPSTREAM_RESET,
         .client_abort = true,
-        .usage = { .input = 7, .cached = -1, .cache_write = -1, .output = 3, .reasoning = -1 },
+        .usage = { .input = 7, .output = 3, .known = 1 << COUNT_INPUT | 1 << COUNT_OUTPUT },
         .usage_estimated = true,
         .cost_nanousd = -1,
         .bytes_in = 11,
