@@ -15,7 +15,7 @@
 
 enum { ARENA_BYTES_MAX = 64 * 1024 * 1024 };
 
-/* At most one read more than a configuration may have. False: errno says why. */
+/* Reads at most one byte more than a configuration may have. False: errno is set. */
 static bool
 read_file(const char *path, struct buf *out, bool *ret_once)
 {

@@ -115,7 +115,7 @@ struct conf_provider {
     struct conf_str wire;         /* empty: from the built-in row */
     struct conf_str base_url;     /* empty: from the built-in row */
     struct conf_strs api_keys;    /* one or several; secret */
-    bool api_keys_set;            /* when none is left of what was given, a problem said why */
+    bool api_keys_set;            /* if all given keys were refused, there is a problem for each */
     struct conf_pair *fields;     /* extra HTTP fields ("headers:") */
     size_t field_count;
     struct conf_str ca_file;
@@ -224,9 +224,9 @@ void conf_problems_print(const struct conf_problems *p, struct str path, int fd)
 
 struct buf;
 
-/* Appends a whole file, or a pipe up to its end, to `out`. `ret_once` NULL: only a regular file will
- * do, and nothing is waited for; else *ret_once says that it is none, and cannot be read a second
- * time. False with a problem when it cannot be read; `out` is empty then. */
+/* Appends a whole file, or a pipe up to its end, to `out`. If `ret_once` is NULL, it must
+ * be a regular file; otherwise *ret_once is set if it is not one and so can be read only once.
+ * False with a problem if it cannot be read; `out` is empty then. */
 bool conf_read_file(
     const char *path, struct buf *out, bool *ret_once, struct conf_problems *problems) MUST_CHECK;
 
@@ -244,9 +244,8 @@ struct conf *conf_load_text(struct str text, struct str name, const char *const 
 struct conf *conf_parse(
     struct str text, struct str name, struct conf_problems *problems) NEVER_NULL;
 
-/* Reports what makes `next`, which is good by itself, unfit to replace `now` in a running process:
- * it lost what made `now` a configuration, or it would serve everybody at one of the addresses
- * that are open, which stay open. */
+/* Reports why `next`, although valid by itself, must not replace `now` in a running process: it has
+ * lost its providers, or it would require no key at an address that is open and stays open. */
 void conf_check_reload(const struct conf *now, const struct conf_strs *open,
     const struct conf *next, struct conf_problems *problems);
 

@@ -320,7 +320,7 @@ clock_ms(const struct conf_timeouts *const *levels, size_t count, size_t at,
     return 0;
 }
 
-/* Whose timeouts they are: a target's, a provider's, or (without either) everybody's. */
+/* Where timeouts are set: on a target, on a provider, or (neither) globally. */
 struct owner {
     const struct conf_alias *alias;
     size_t target;

@@ -1,7 +1,7 @@
 /* option.c - turns options.def into two arrays. */
 #include "conf/option.h"
 
-/* One member per section: gives each row its offset, and its field the type that the row says. */
+/* One member per section: defines the offset of each row and checks the type of its field. */
 struct all_sections {
 #define SECTION(id, type, path, help) type id;
 #define ENTRY(id, type, name, mark, example, path, help) type id;

@@ -71,7 +71,7 @@ place_text(struct reader *r, const struct place *at)
     return text;
 }
 
-/* "'server.workers' ..." at the value's mark; a value of --set says so. */
+/* "'server.workers' ..." at the value's mark; for a value from --set, it is mentioned. */
 static void complain(struct reader *r, const struct place *at, const struct yaml *y,
     const char *format, ...) PRINTF_LIKE(4, 5);
 
@@ -427,7 +427,7 @@ set_defaults(struct reader *r, enum section_id id, char *base)
     }
 }
 
-/* One entry of a map or a list: defaults, name, mark, then what the file says. */
+/* One entry of a map or a list: defaults, name and mark, then the values from the file. */
 static void
 read_entry(struct reader *r, const struct place *at, const struct yaml_entry *e,
     const struct option *o, char *base)
@@ -452,7 +452,7 @@ read_entry(struct reader *r, const struct place *at, const struct yaml_entry *e,
         read_section(r, at, e->value, o->within, base);
 }
 
-/* A section, or the bare text that stands for its most important setting. */
+/* A section, or plain text as the value of its most important setting. */
 static bool
 is_item(const struct option *o, const struct yaml *y)
 {
@@ -552,7 +552,7 @@ read_given(struct reader *r, const struct place *at, const struct yaml *y, const
     }
 }
 
-/* The same, and notes where the setting stands and whether anything in it was refused. */
+/* The same, and records the position of the setting and whether a part of it was refused. */
 static void
 read_value(struct reader *r, const struct place *at, const struct yaml *y, const struct option *o,
     char *base)
@@ -655,7 +655,7 @@ read_section(
     struct reader *r, const struct place *at, const struct yaml *y, enum section_id id, char *base)
 {
     const struct option *o;
-    bool unknown = false;    /* perhaps misspelt: then nothing is said to be missing */
+    bool unknown = false;    /* perhaps misspelt: then no missing setting is reported */
 
     if (y->type != YAML_MAP && y->type != YAML_NULL) {
         complain(

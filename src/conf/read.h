@@ -1,4 +1,4 @@
-/* read.h - fills the structs of a configuration from a YAML tree, as options.def says. */
+/* read.h - fills the structs of a configuration from a YAML tree, as defined in options.def. */
 #pragma once
 
 #include "conf/option.h"

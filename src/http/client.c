@@ -222,7 +222,7 @@ client_call_expect_answer(struct client_call *call)
 
 /* --- beginning --- */
 
-/* A dial for this call gets to report its own timeout first: it knows which step was slow. */
+/* A dial for this call reports its own timeout first, because it can name the slow step. */
 static void
 send_or_wait(struct client_call *call)
 {

@@ -75,7 +75,7 @@ struct client_call {
     struct deferred turn;
     struct deferred more;                     /* HTTP/1: sends on in the next turn */
     const struct client_transport *transport; /* NULL once it ended */
-    bool ended;                               /* the owner has heard the last, or cancelled */
+    bool ended;                               /* no more callbacks for the owner */
     unsigned resends;
     uint64_t resend_until_ms;
     bool answered; /* a byte of the response arrived */

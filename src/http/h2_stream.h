@@ -69,7 +69,7 @@ struct h2_stream *h2_stream_create(struct loop *l, const struct client_request *
 /* The owner is done with it; the memory is freed at the end of the loop iteration. */
 void h2_stream_release(struct h2_stream *s);
 
-/* Takes the next "Name: value\r\n" line off `fields` that goes over HTTP/2; false behind the
+/* Takes the next "Name: value\r\n" line off `fields` that is allowed in HTTP/2; false after the
  * last. */
 bool h2_stream_next_field(struct str *fields, struct http_field *ret);
 

@@ -1,4 +1,4 @@
-/* certificate.h - what a PEM file of certificates says about time. */
+/* certificate.h - validity dates of the certificates in a PEM file. */
 #pragma once
 
 #include "base/base.h"

@@ -47,7 +47,7 @@ struct dial {
     size_t next;    /* of the answer's addresses */
     struct attempt *attempts;
     struct sock *sock;        /* connected; CONNECT, SOCKS or TLS may be going on there */
-    struct buf proxy_head;    /* what the proxy said */
+    struct buf proxy_head;    /* the head of the proxy's answer */
     struct socks socks;
     struct dns_answer targets;    /* PROXY_SOCKS5: addresses of the origin, for the proxy */
     size_t target;                /* the one that is asked for */

@@ -1,9 +1,9 @@
-/* dns.c - what is known of a name, and when to ask for more.
+/* dns.c - the cached addresses of each name, and when to look it up again.
  *
  * Each loop has its own names, lookups and connection to the name servers: nothing is waited for
- * and nothing is locked to use an answer. What a lookup brought is copied to a table that the loops
- * share, behind a lock that is taken only when a loop's own answer is over: the loops need not all
- * ask, and the last good answer of one is everybody's when the name servers fail.
+ * and nothing is locked to use an answer. The result of a lookup is copied to a table that the
+ * loops share. Its lock is taken only when a loop's own answer has expired: one lookup serves all
+ * loops, and so does the last good answer while the name servers fail.
  */
 #include "net/dns_priv.h"
 
@@ -175,7 +175,7 @@ answer_has(const struct dns_answer *answer, const struct address *a)
     return false;
 }
 
-/* Whether the kernel knows a way there. Sends nothing. */
+/* Whether the kernel has a route to the address. Sends nothing. */
 static bool
 has_route(const struct address *a)
 {
@@ -351,7 +351,7 @@ name_keep(struct dns_name *n, const struct dns_answer *answer, uint64_t fresh_un
     shared_put(n->host, &n->known);
 }
 
-/* Makes an answer of the halves that have ended. False when nothing can be said yet. */
+/* Combines the lookups of both families that have ended. False if more is needed first. */
 static bool
 lookup_conclude(struct dns_lookup *k)
 {

@@ -31,7 +31,7 @@ struct dns_poll {
 struct dns_channel {
     struct loop *loop;
     ares_channel servers;
-    ares_channel hosts;    /* reads /etc/hosts and asks nobody */
+    ares_channel hosts;    /* reads /etc/hosts and sends no queries */
     struct timer *timer;
     struct dns_poll *polls;
     unsigned questions;
@@ -270,7 +270,7 @@ outcome_of(int status, const char **ret_error)
         *ret_error = "the name server did not answer";
         return DNS_FAILED;
     case ARES_ECONNREFUSED:
-        /* c-ares before 1.20 says so of SERVFAIL and REFUSED as well */
+        /* c-ares before 1.20 reports SERVFAIL and REFUSED in this way too */
         *ret_error = "the name server failed or could not be reached";
         return DNS_FAILED;
     case ARES_ESERVFAIL:

@@ -35,7 +35,7 @@ void dns_channel_release(struct dns_channel *c);
 /* At once: questions still open are forgotten, their `done` is not called. */
 void dns_channel_destroy(struct dns_channel *c);
 
-/* True when /etc/hosts knows the name: both families, in *ret. */
+/* True if /etc/hosts contains the name: both families, in *ret. */
 bool dns_channel_hosts(struct dns_channel *c, const char *host, struct dns_part *ret);
 
 /* Asks for the addresses of one family. `done` comes from the loop, or from within this call when

@@ -1,7 +1,7 @@
 /* loop.h - one event loop per core: timers, messages from other threads, signals, work off the
  * loop.
  *
- * Only net/ knows that libuv is underneath. A loop and everything made on it
+ * Only net/ uses libuv directly. A loop and everything made on it
  * belong to one thread; loop_post() is the one call that other threads may
  * make. Callbacks never run inside the calls of this header, only from
  * loop_run().

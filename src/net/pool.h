@@ -3,7 +3,7 @@
  * Newest first (warm TCP windows, and the tail can age out). A connection that the peer closes or
  * writes to while idle is dropped. Bounded per origin and in all.
  *
- * A request on a connection that the server is about to close may be lost, and nobody knows whether
+ * A request on a connection that the server is about to close may be lost without a sign whether
  * it was processed. So connections are not reused near the server's idle timeout: the one it
  * announces (Keep-Alive: timeout=N), or the rest after which it was last seen to close one.
  */

@@ -5,9 +5,9 @@
  * first event that finds the owner unwilling turns polling off. So the usual
  * stop and start around a request never reach epoll_ctl().
  *
- * A failed write is not reported at once when the owner still reads: the peer
- * may have said why it hung up, and those bytes are in the kernel. The read
- * side comes to the end on its own and reports then.
+ * A failed write is not reported at once while the owner still reads: the kernel
+ * may hold the peer's last bytes, which explain why it closed. The read side
+ * reaches the end by itself and reports it then.
  */
 #include "net/dns_priv.h"
 #include "net/sock_priv.h"
@@ -198,7 +198,7 @@ sock_own(struct sock *s, const struct sock_events *events, void *owner)
     s->events = events;
     s->owner = owner;
     if (s->write_error != 0)
-        loop_defer(s->loop, &s->later);    /* the previous owner was not told */
+        loop_defer(s->loop, &s->later);    /* the previous owner was not notified */
 }
 
 void

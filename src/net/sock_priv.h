@@ -38,8 +38,8 @@ struct sock {
         later;    /* to report what a sock_ call noticed but may not report from inside itself */
     uint64_t sent_bytes;    /* given to the kernel or to libuv */
     int write_error;        /* libuv's code of the first failed write */
-    bool wants_read;        /* what the owner said last */
-    bool polling;           /* what libuv knows; follows lazily */
+    bool wants_read;        /* as the owner last requested */
+    bool polling;           /* as libuv was told; updated lazily */
     bool at_end;            /* the kernel will give no more bytes */
     bool ending;            /* sock_shutdown() was called: no more writes */
     bool fin_wanted;        /* send FIN after the queued bytes */
@@ -66,7 +66,7 @@ void sock_set_name(struct sock *s, struct str host);
 /* Sends bytes as they are, below TLS. */
 void sock_send(struct sock *s, const struct str *pieces, size_t count);
 
-/* A write failed with libuv's code: told at the end of the turn, or by the reader. */
+/* A write failed with libuv's code: reported at the end of the turn, or by the reader. */
 void sock_note_write_error(struct sock *s, int status);
 
 /* Reports the death of the connection, once. From the loop only. */

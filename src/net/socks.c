@@ -1,4 +1,4 @@
-/* socks.c - what a client says to a SOCKS5 proxy, and how it reads the answers. */
+/* socks.c - the client side of SOCKS5: composes requests and parses replies. */
 #include "net/socks.h"
 
 enum {

@@ -1,4 +1,4 @@
-/* socks.h - what a client says to a SOCKS5 proxy (RFC 1928, RFC 1929), and how it reads the answers.
+/* socks.h - the client side of SOCKS5 (RFC 1928, RFC 1929): composes requests and parses replies.
  *
  * Bytes in, bytes out; no socket. Begins with a greeting; a user and a password follow when the
  * proxy wants them; then the request for the connection and its reply.
@@ -18,7 +18,7 @@ struct socks {
 
 enum socks_step {
     SOCKS_MORE,     /* send what is in `out`, then give it what comes */
-    SOCKS_OPEN,     /* the connection is there; nothing is left of `in` that belongs to SOCKS */
+    SOCKS_OPEN,     /* established; what is left of `in` does not belong to SOCKS */
     SOCKS_AGAIN,    /* not to this address; another one may do. On a new connection */
     SOCKS_FAILED,
 };

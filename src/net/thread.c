@@ -81,7 +81,7 @@ read_small_file(const char *path, char *room, size_t size)
     return str_make(room, n);
 }
 
-/* The whole of a file that lies in a cgroup; empty when it is not there. */
+/* The contents of a file of a cgroup; empty if it does not exist. */
 static struct str
 read_of_cgroup(const char *root, struct str cgroup, const char *name, char *room, size_t size)
 {
@@ -91,7 +91,7 @@ read_of_cgroup(const char *root, struct str cgroup, const char *name, char *room
     return n < (int)sizeof(path) ? read_small_file(path, room, size) : S("");
 }
 
-/* What this one cgroup grants: version 2 says it in one file, version 1 in two, -1 for no quota. */
+/* The quota of this cgroup: one file in version 2, two files in version 1, -1 for no quota. */
 static unsigned
 cores_of_cgroup(const char *root, struct str cgroup)
 {

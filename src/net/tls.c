@@ -181,7 +181,7 @@ take_session(struct tls_peer *peer)
 
 /* --- contexts --- */
 
-/* A key with a passphrase is an error: nobody could type it. */
+/* A key with a passphrase is an error: a daemon cannot ask for it. */
 static int
 no_passphrase(char *room, int size, int writing, void *arg)
 {

@@ -20,7 +20,7 @@ struct file_state {
     dev_t device;
     ino_t inode;
     off_t size;
-    struct timespec changed;    /* ctime: also tells of permissions, and of an mtime put back */
+    struct timespec changed;    /* ctime: changes with permissions, too */
 };
 
 struct file_watch {

@@ -1,4 +1,4 @@
-/* why.h - where a sentence goes that says why something failed. */
+/* why.h - a buffer for the reason of a failure. */
 #pragma once
 
 #include <stddef.h>

@@ -208,7 +208,7 @@ cell(const metric_cell *c)
     return atomic_load_explicit(c, memory_order_relaxed);
 }
 
-/* The sum over workers of the cell that lies `offset` bytes into each shard. */
+/* The sum over workers of the cell at `offset` in each shard. */
 static uint64_t
 sum_shards(const struct metrics *m, size_t offset)
 {

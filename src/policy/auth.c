@@ -13,7 +13,7 @@ struct auth_table {
     struct principal anonymous;
     struct principal *list;
     size_t count;
-    struct siphash_key secret;    /* random, and known to nobody */
+    struct siphash_key secret;    /* random, and never shown */
     struct map *by_hash;          /* SIPHASH_BYTES -> struct principal */
 };
 
