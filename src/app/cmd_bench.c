@@ -11,7 +11,7 @@
 
 enum { BODY_BYTES_MAX = 128 * 1024 * 1024, FIELDS_BYTES_MAX = 16 * 1024 };
 
-struct settings {
+struct bench_settings {
     const char *url;
     const char *model;
     const char *key;
@@ -30,7 +30,7 @@ struct settings {
 };
 
 static enum flags_verdict
-read_settings(struct settings *s, int argc, char **argv)
+read_settings(struct bench_settings *s, int argc, char **argv)
 {
     const struct flag list[] = {
         { "model", 'm', FLAG_TEXT, "M", "the model to ask", &s->model, NULL },
@@ -79,7 +79,7 @@ read_settings(struct settings *s, int argc, char **argv)
 }
 
 static bool
-is_lawful(const struct settings *s)
+is_lawful(const struct bench_settings *s)
 {
     const char *wrong = NULL;
 
@@ -125,7 +125,7 @@ show_progress(uint64_t elapsed_us, uint64_t done, uint64_t failed)
 }
 
 static int
-measure(const struct settings *s, const struct wire *wire, const struct origin *origin,
+measure(const struct bench_settings *s, const struct wire *wire, const struct origin *origin,
     struct str base_path)
 {
     struct bench_totals *totals = check_alloc(calloc(1, sizeof(*totals)));
@@ -187,7 +187,7 @@ measure(const struct settings *s, const struct wire *wire, const struct origin *
 int
 cmd_bench(int argc, char **argv)
 {
-    struct settings s = {
+    struct bench_settings s = {
         .wire = "openai-chat",
         .key = getenv("OPENCLAW_API_KEY"),
         .connections = 16,

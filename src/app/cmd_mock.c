@@ -9,7 +9,7 @@
 
 enum { THREADS_MAX = 64, FLAGS_OWN = 9, FLAGS_MAX = 64, MODELS_MAX = 256 };
 
-struct settings {
+struct mock_settings {
     const char *listen;
     const char *key;
     const char *models;
@@ -23,7 +23,7 @@ struct settings {
 };
 
 /* One serving thread; the first is the main thread. */
-struct lane {
+struct mock_lane {
     struct mock_hub *hub;
     struct str address;
     struct loop *loop;
@@ -68,7 +68,7 @@ print_tables(void)
 
 /* The options of the command, then one for each knob. */
 static size_t
-make_flags(struct settings *s, struct flag *flags, struct knob_flag *knobs)
+make_flags(struct mock_settings *s, struct flag *flags, struct knob_flag *knobs)
 {
     const struct flag own[FLAGS_OWN] = {
         { "listen", 'l', FLAG_TEXT, "ADDR",
@@ -109,7 +109,7 @@ make_flags(struct settings *s, struct flag *flags, struct knob_flag *knobs)
 }
 
 static enum flags_verdict
-read_settings(struct settings *s, int argc, char **argv)
+read_settings(struct mock_settings *s, int argc, char **argv)
 {
     struct flag flags[FLAGS_MAX];
     struct knob_flag knobs[FLAGS_MAX];
@@ -167,7 +167,7 @@ on_signal(void *loop, int signo)
 }
 
 static bool
-open_lane(struct lane *lane)
+open_lane(struct mock_lane *lane)
 {
     char why[512];
 
@@ -180,14 +180,14 @@ open_lane(struct lane *lane)
 static void
 run_lane(void *arg)
 {
-    struct lane *lane = arg;
+    struct mock_lane *lane = arg;
 
     loop_run(lane->loop);
     mock_stop(lane->mock);
 }
 
 static void
-announce(const struct settings *s, struct str address)
+announce(const struct mock_settings *s, struct str address)
 {
     struct str tail = address;
     uint64_t port = 0;
@@ -206,9 +206,9 @@ announce(const struct settings *s, struct str address)
 
 /* The main thread serves as well; the others then listen on the same address. */
 static int
-serve(const struct settings *s, struct mock_hub *hub)
+serve(const struct mock_settings *s, struct mock_hub *hub)
 {
-    struct lane lanes[THREADS_MAX] = { { .hub = hub, .address = str_c(s->listen) } };
+    struct mock_lane lanes[THREADS_MAX] = { { .hub = hub, .address = str_c(s->listen) } };
     size_t count = 0;
     int status = 1;
 
@@ -247,7 +247,7 @@ serve(const struct settings *s, struct mock_hub *hub)
 int
 cmd_mock(int argc, char **argv)
 {
-    struct settings s = {
+    struct mock_settings s = {
         .listen = "127.0.0.1:8089", .threads = 1, .options = MOCK_OPTIONS_DEFAULT
     };
     struct str models[MODELS_MAX];

@@ -45,8 +45,8 @@ enum {
 
 #define SIZE_LAST ((size_t)PTRDIFF_MAX / 2)    /* larger sizes are bugs; sums cannot overflow */
 
-struct chunk {
-    struct chunk *older;
+struct arena_chunk {
+    struct arena_chunk *older;
     size_t size;    /* of `data` */
     size_t used;
     alignas(max_align_t) char data[];
@@ -66,9 +66,9 @@ struct cleanup {
 };
 
 struct arena {
-    struct chunk *chunk;    /* newest */
-    struct chunk *spare;    /* emptied by a rewind, or NULL */
-    struct block *block;    /* newest */
+    struct arena_chunk *chunk;    /* newest */
+    struct arena_chunk *spare;    /* emptied by a rewind, or NULL */
+    struct block *block;          /* newest */
     struct cleanup *cleanup;
     void *grows;          /* the newest arena_try() when it ends the chunk, else NULL */
     size_t first;         /* bytes of the first malloc */
@@ -83,14 +83,14 @@ struct arena {
 
 /* The first chunk is in the same allocation as the arena, after it. */
 enum {
-    FIRST_CHUNK_AT = (sizeof(struct arena) + alignof(struct chunk) - 1) / alignof(struct chunk) *
-                     alignof(struct chunk),
+    FIRST_CHUNK_AT = (sizeof(struct arena) + alignof(struct arena_chunk) - 1) /
+                     alignof(struct arena_chunk) * alignof(struct arena_chunk),
 };
 
-static inline struct chunk *
+static inline struct arena_chunk *
 first_chunk(struct arena *a)
 {
-    return (struct chunk *)(void *)((char *)a + FIRST_CHUNK_AT);
+    return (struct arena_chunk *)(void *)((char *)a + FIRST_CHUNK_AT);
 }
 
 static _Thread_local unsigned fail_after;
@@ -114,10 +114,10 @@ fails_for_test(void)
 struct arena *
 arena_create_sized(size_t limit_bytes, size_t first_bytes)
 {
-    CHECK(first_bytes > FIRST_CHUNK_AT + sizeof(struct chunk) && first_bytes <= CHUNK_MAX);
+    CHECK(first_bytes > FIRST_CHUNK_AT + sizeof(struct arena_chunk) && first_bytes <= CHUNK_MAX);
 
     struct arena *a = check_alloc(malloc(first_bytes));
-    struct chunk *first = first_chunk(a);
+    struct arena_chunk *first = first_chunk(a);
 
     *a = (struct arena){
         .chunk = first,
@@ -126,7 +126,7 @@ arena_create_sized(size_t limit_bytes, size_t first_bytes)
         .limit = limit_bytes,
         .held = first_bytes,
     };
-    *first = (struct chunk){ .size = first_bytes - FIRST_CHUNK_AT - sizeof(*first) };
+    *first = (struct arena_chunk){ .size = first_bytes - FIRST_CHUNK_AT - sizeof(*first) };
     POISON(first->data, first->size);
     return a;
 }
@@ -169,7 +169,7 @@ give_back(struct arena *a, size_t bytes)
 }
 
 static void
-free_chunk(struct arena *a, struct chunk *c)
+free_chunk(struct arena *a, struct arena_chunk *c)
 {
     a->held -= sizeof(*c) + c->size;
     give_back(a, sizeof(*c) + c->size);
@@ -187,7 +187,7 @@ free_block(struct arena *a, struct block *b)
 void
 arena_reset(struct arena *a)
 {
-    struct chunk *first = first_chunk(a);
+    struct arena_chunk *first = first_chunk(a);
 
     while (a->cleanup != NULL) {
         struct cleanup *c = a->cleanup;
@@ -202,7 +202,7 @@ arena_reset(struct arena *a)
         free_block(a, b);
     }
     while (a->chunk != first) {
-        struct chunk *c = a->chunk;
+        struct arena_chunk *c = a->chunk;
 
         a->chunk = c->older;
         free_chunk(a, c);
@@ -231,7 +231,7 @@ arena_destroy(struct arena *a)
 static inline char *
 fit(const struct arena *a, size_t size, size_t align)
 {
-    struct chunk *c = a->chunk;
+    struct arena_chunk *c = a->chunk;
     uintptr_t at = (uintptr_t)(c->data + c->used);
     size_t pad = (size_t)(-at & (align - 1));
     size_t room = c->size - c->used;
@@ -251,11 +251,11 @@ claim(struct arena *a, char *p, size_t size)
 
 /* Adds a chunk in which `size` bytes fit at any alignment up to `align`. NULL if memory is
  * exhausted or the quota is exceeded (with `ours`, exceeding the quota is counted but allowed). */
-static struct chunk *
+static struct arena_chunk *
 add_chunk(struct arena *a, size_t size, size_t align, bool ours)
 {
     size_t needed = size + align + RED_ZONE;
-    struct chunk *c = a->spare;
+    struct arena_chunk *c = a->spare;
 
     if (c != NULL && c->size >= needed) {
         a->spare = NULL;
@@ -479,7 +479,7 @@ arena_rewind(struct arena *a, struct arena_mark mark)
         free_block(a, b);
     }
     while (a->chunk != mark.chunk) {
-        struct chunk *c = a->chunk;
+        struct arena_chunk *c = a->chunk;
 
         CHECK(c != first_chunk(a));    /* the mark belongs to another arena, or was rewound past */
         a->chunk = c->older;

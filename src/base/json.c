@@ -24,7 +24,7 @@ enum {
 };
 
 /* An open container. */
-struct frame {
+struct json_frame {
     uint64_t filter;    /* of its keys: key_bit() */
     uint32_t *set;      /* open addressing: indices of key nodes, 0 is free; or NULL */
     uint32_t slots;     /* a power of two */
@@ -41,10 +41,10 @@ struct parser {
     uint32_t cap;
     uint32_t depth;    /* open containers; frames[depth - 1] is the innermost */
     uint32_t frames_cap;
-    struct frame *frames;
+    struct json_frame *frames;
     struct json_limits limits;
     struct json_error error;
-    struct frame first_frames[FRAMES_FIRST];
+    struct json_frame first_frames[FRAMES_FIRST];
 };
 
 /* Both return NULL, which is "no next position". */
@@ -307,7 +307,7 @@ same_key(const struct json *a, const struct json *b)
 
 /* Adds a key to the set. False if an equal one is in it. */
 static bool
-put_in_set(const struct parser *s, struct frame *f, uint32_t key)
+put_in_set(const struct parser *s, struct json_frame *f, uint32_t key)
 {
     uint32_t mask = f->slots - 1;
     uint32_t at = (uint32_t)hash_key(s, &s->nodes[key]) & mask;
@@ -322,7 +322,7 @@ put_in_set(const struct parser *s, struct frame *f, uint32_t key)
 
 /* Grows the set and re-adds the first `count` keys of the object. False if there is no memory. */
 static NOINLINE bool
-grow_set(struct parser *s, struct frame *f, uint32_t count)
+grow_set(struct parser *s, struct json_frame *f, uint32_t count)
 {
     uint32_t slots = f->set == NULL ? SET_SLOTS_FIRST : f->slots * SET_GROWTH;
     uint32_t *set = calloc(slots, sizeof(*set));
@@ -352,7 +352,7 @@ key_bit(const struct json *key)
 
 /* Whether one of the `count` keys before it equals the newest node. */
 static bool
-among_members(const struct parser *s, const struct frame *f, uint32_t count)
+among_members(const struct parser *s, const struct json_frame *f, uint32_t count)
 {
     const struct json *key = &s->nodes[s->n - 1];
     const struct json *m = &s->nodes[f->node + 1];
@@ -370,7 +370,7 @@ among_members(const struct parser *s, const struct frame *f, uint32_t count)
 static inline bool
 enter_key(struct parser *s)
 {
-    struct frame *f = &s->frames[s->depth - 1];
+    struct json_frame *f = &s->frames[s->depth - 1];
     uint32_t count = f->count++;
     const struct json *key = &s->nodes[s->n - 1];
     bool unique = true;
@@ -416,7 +416,7 @@ static NOINLINE bool
 grow_frames(struct parser *s)
 {
     uint32_t cap = s->frames_cap * 2;
-    struct frame *frames = arena_try(s->a, cap * sizeof(*frames));
+    struct json_frame *frames = arena_try(s->a, cap * sizeof(*frames));
 
     if (frames == NULL)
         return false;
@@ -436,7 +436,7 @@ open_container(struct parser *s, const char *p, enum json_type type)
         return fail_limit(s, p, "more memory than allowed");
     if (add_node(s, p, type) == NULL)
         return NULL;
-    s->frames[s->depth++] = (struct frame){ .node = s->n - 1 };
+    s->frames[s->depth++] = (struct json_frame){ .node = s->n - 1 };
     return skip_blanks(p + 1, s->end);
 }
 
@@ -444,7 +444,7 @@ open_container(struct parser *s, const char *p, enum json_type type)
 static inline const char *
 close_container(struct parser *s, const char *p)
 {
-    struct frame *f = &s->frames[--s->depth];
+    struct json_frame *f = &s->frames[--s->depth];
     struct json *node = &s->nodes[f->node];
 
     if (UNLIKELY(f->set != NULL))

@@ -16,7 +16,7 @@
 
 enum { CAP_FIRST = 8 };
 
-struct entry {
+struct map_entry {
     char *key;
     size_t n;
     uint64_t hash;
@@ -24,7 +24,7 @@ struct entry {
 };
 
 struct map {
-    struct entry *entries;
+    struct map_entry *entries;
     size_t used;     /* entries, including holes */
     size_t cap;      /* a power of two; there are twice as many slots */
     size_t count;    /* entries, not counting holes */
@@ -110,7 +110,7 @@ find_slot(const struct map *m, struct str key, uint64_t hash)
     size_t at = hash & slot_mask(m);
 
     for (; m->slots[at] != 0; at = (at + 1) & slot_mask(m)) {
-        const struct entry *e = &m->entries[m->slots[at] - 1];
+        const struct map_entry *e = &m->entries[m->slots[at] - 1];
 
         if (e->hash == hash && str_eq(str_make(e->key, e->n), key))
             break;
@@ -156,13 +156,13 @@ map_put(struct map *m, struct str key, void *value)
 
     size_t at = find_slot(m, key, hash);
     if (m->slots[at] != 0) {
-        struct entry *e = &m->entries[m->slots[at] - 1];
+        struct map_entry *e = &m->entries[m->slots[at] - 1];
         void *before = e->value;
 
         e->value = value;
         return before;
     }
-    m->entries[m->used++] = (struct entry){
+    m->entries[m->used++] = (struct map_entry){
         .key = str_dup_c(key),
         .n = key.n,
         .hash = hash,
@@ -211,11 +211,11 @@ map_remove(struct map *m, struct str key)
     if (m->slots[at] == 0)
         return NULL;
 
-    struct entry *e = &m->entries[m->slots[at] - 1];
+    struct map_entry *e = &m->entries[m->slots[at] - 1];
     void *value = e->value;
     close_gap(m, at);
     free(e->key);
-    *e = (struct entry){ 0 };
+    *e = (struct map_entry){ 0 };
     m->count--;
     return value;
 }
@@ -230,7 +230,7 @@ bool
 map_next(const struct map *m, size_t *pos, struct str *ret_key, void **ret_value)
 {
     while (*pos < m->used) {
-        const struct entry *e = &m->entries[(*pos)++];
+        const struct map_entry *e = &m->entries[(*pos)++];
 
         if (e->value != NULL) {
             *ret_key = str_make(e->key, e->n);

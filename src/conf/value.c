@@ -10,19 +10,19 @@
 
 #include "base/buf.h"
 
-struct unit {
+struct value_unit {
     struct str name;
     uint64_t factor;
 };
 
 /* Largest first, so that the first exact unit gives the shortest text. */
-static const struct unit durations[] = {
+static const struct value_unit durations[] = {
     { S_INIT("h"), 3600000 },
     { S_INIT("m"), 60000 },
     { S_INIT("s"), 1000 },
     { S_INIT("ms"), 1 },
 };
-static const struct unit sizes[] = {
+static const struct value_unit sizes[] = {
     { S_INIT("GB"), 1024 * 1024 * 1024 },
     { S_INIT("MB"), 1024 * 1024 },
     { S_INIT("KB"), 1024 },
@@ -30,7 +30,7 @@ static const struct unit sizes[] = {
 };
 
 static bool
-parse_unit(struct str v, const struct unit *units, size_t count, uint64_t *ret)
+parse_unit(struct str v, const struct value_unit *units, size_t count, uint64_t *ret)
 {
     size_t digits = 0;
     uint64_t number;
@@ -47,7 +47,7 @@ parse_unit(struct str v, const struct unit *units, size_t count, uint64_t *ret)
 }
 
 static struct str
-unit_text(struct arena *a, uint64_t v, const struct unit *units, size_t count)
+unit_text(struct arena *a, uint64_t v, const struct value_unit *units, size_t count)
 {
     size_t i = 0;
 

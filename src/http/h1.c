@@ -204,7 +204,7 @@ h1_parse_fields(struct str block, size_t room, struct http_fields *ret)
 }
 
 /* The fields that determine the message's framing and whether the connection persists. */
-struct framing {
+struct h1_framing {
     unsigned hosts;
     unsigned lengths;
     unsigned encodings;
@@ -232,7 +232,7 @@ is_named(struct str text, const char *lower)
 }
 
 static void
-take_connection(struct framing *f, struct str value)
+take_connection(struct h1_framing *f, struct str value)
 {
     if (value.n == 10 && is_named(value, "keep-alive")) {
         f->keep_alive = true;    /* by far the most common value */
@@ -243,7 +243,7 @@ take_connection(struct framing *f, struct str value)
 }
 
 static void
-collect_framing(const struct http_fields *fields, struct framing *f)
+collect_framing(const struct http_fields *fields, struct h1_framing *f)
 {
     for (size_t i = 0; i < fields->count; i++) {
         struct str name = fields->list[i].name;
@@ -288,7 +288,7 @@ collect_framing(const struct http_fields *fields, struct framing *f)
 
 /* The framing rules of RFC 9112, section 6, without the leniencies. */
 static const char *
-settle_framing(const struct framing *f, struct h1_head *ret)
+settle_framing(const struct h1_framing *f, struct h1_head *ret)
 {
     uint64_t length = 0;
 
@@ -355,7 +355,7 @@ is_host(struct str s)
 /* Reduces "http://host/path" to its origin form, the path and query. Its host must match the Host
  * field. */
 static const char *
-take_absolute_form(struct str target, const struct framing *f, struct str *ret_origin)
+take_absolute_form(struct str target, const struct h1_framing *f, struct str *ret_origin)
 {
     struct str rest = str_skip(target, str_istarts(target, S("https://")) ? 8 : 7);
     size_t n = 0;
@@ -373,7 +373,7 @@ take_absolute_form(struct str target, const struct framing *f, struct str *ret_o
 }
 
 static const char *
-settle_target(struct http_head *head, const struct framing *f)
+settle_target(struct http_head *head, const struct h1_framing *f)
 {
     struct str origin = head->target;
     const char *why = NULL;
@@ -387,7 +387,7 @@ settle_target(struct http_head *head, const struct framing *f)
 }
 
 static const char *
-check_host(const struct h1_head *ret, const struct framing *f)
+check_host(const struct h1_head *ret, const struct h1_framing *f)
 {
     if (f->hosts > 1)
         return "more than one Host field";
@@ -397,7 +397,7 @@ check_host(const struct h1_head *ret, const struct framing *f)
 }
 
 static const char *
-settle_expect(struct h1_head *ret, const struct framing *f)
+settle_expect(struct h1_head *ret, const struct h1_framing *f)
 {
     if (ret->http10)
         return NULL;    /* ignored, as RFC 9110 requires */
@@ -433,7 +433,7 @@ enum err
 h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,
     struct h1_head *ret, const char **ret_why)
 {
-    struct framing framing = { 0 };
+    struct h1_framing framing = { 0 };
 
     *ret = (struct h1_head){ .head.fields.list = fields };
     const char *why = read_request(head, fields_room, ret);
@@ -492,7 +492,7 @@ enum err
 h1_parse_response(struct str head, struct http_field *fields, size_t fields_room, bool to_head,
     struct h1_head *ret, const char **ret_why)
 {
-    struct framing framing = { 0 };
+    struct h1_framing framing = { 0 };
 
     *ret = (struct h1_head){ .head.fields.list = fields };
     *ret_why = read_response(head, fields_room, ret);

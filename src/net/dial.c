@@ -22,12 +22,12 @@ enum {
 };
 
 /* A connection attempt to one address. When abandoned, it outlives the dial until its callback. */
-struct attempt {
+struct dial_attempt {
     uv_connect_t req;
     struct dial *dial;    /* NULL: abandoned */
     struct sock *sock;
     struct address address;
-    struct attempt *next;
+    struct dial_attempt *next;
 };
 
 struct dial {
@@ -45,7 +45,7 @@ struct dial {
     struct dns_query *query;
     struct dns_answer answer;
     size_t next;    /* of the answer's addresses */
-    struct attempt *attempts;
+    struct dial_attempt *attempts;
     struct sock *sock;        /* connected; CONNECT, SOCKS or TLS may be going on there */
     struct buf proxy_head;    /* the head of the proxy's answer */
     struct socks socks;
@@ -61,7 +61,7 @@ static void
 abandon_attempts(struct dial *d)
 {
     while (d->attempts != NULL) {
-        struct attempt *a = d->attempts;
+        struct dial_attempt *a = d->attempts;
 
         d->attempts = a->next;
         a->dial = NULL;
@@ -425,7 +425,7 @@ connected(struct dial *d, struct sock *s)
 static void
 on_connected(uv_connect_t *req, int status)
 {
-    struct attempt *a = CONTAINER_OF(req, struct attempt, req);
+    struct dial_attempt *a = CONTAINER_OF(req, struct dial_attempt, req);
     struct dial *d = a->dial;
     struct sock *s = a->sock;
 
@@ -433,7 +433,7 @@ on_connected(uv_connect_t *req, int status)
         free(a);
         return;
     }
-    struct attempt **at = &d->attempts;
+    struct dial_attempt **at = &d->attempts;
     while (*at != a)
         at = &(*at)->next;
     *at = a->next;
@@ -458,7 +458,7 @@ on_connected(uv_connect_t *req, int status)
 static bool
 start_attempt(struct dial *d, const struct address *address)
 {
-    struct attempt *a = check_alloc(calloc(1, sizeof(*a)));
+    struct dial_attempt *a = check_alloc(calloc(1, sizeof(*a)));
     struct str path = d->origin->unix_path;
     int status = 0;
 

@@ -27,10 +27,10 @@
 #include "net/listen_priv.h"
 
 enum {
-    ACCEPTS_PER_TURN = 64, /* then the loop serves existing connections */
+    ACCEPTS_PER_TURN = 64,    /* then the loop serves existing connections */
     REST_MS = 100,
-    CROWD_REST_MS = 1200, /* in which all workers look whether they can make room */
-    LAST_CALL_MS = 40, /* for handshakes under way: longer than a round trip to a load balancer */
+    CROWD_REST_MS = 1200,    /* in which all workers look whether they can make room */
+    LAST_CALL_MS = 40,    /* for handshakes under way: longer than a round trip to a load balancer */
 };
 
 struct listener {
@@ -40,16 +40,16 @@ struct listener {
     int spare;
     bool is_tcp;
     bool paused;
-    bool crowded;   /* accepting has paused once and there is still no room */
-    bool finishing; /* no new connections; the socket is closed when `timer` fires */
-    bool shut;      /* the socket is closed */
-    bool unpolled;  /* libuv has closed the handle */
-    bool closed;    /* listen_close() was called */
+    bool crowded;      /* accepting has paused once and there is still no room */
+    bool finishing;    /* no new connections; the socket is closed when `timer` fires */
+    bool shut;         /* the socket is closed */
+    bool unpolled;     /* libuv has closed the handle */
+    bool closed;       /* listen_close() was called */
     struct timer *timer;
     struct bound *bound;
     struct tls_context *tls;
     listen_accept_fn *accept;
-    bool (*make_room)(void *owner); /* may be NULL */
+    bool (*make_room)(void *owner);    /* may be NULL */
     void *owner;
     char *address;
 };
@@ -129,14 +129,14 @@ shed_of_crowd(struct listener *li)
 
     if (!li->crowded) {
         li->crowded = true;
-        room_forget(); /* the limit may have been raised */
+        room_forget();    /* the limit may have been raised */
         room_note_crowd();
         pause_accepting(li, CROWD_REST_MS);
         return false;
     }
     fd = accept4(li->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-        return shed_or_pause(li); /* what is left of the limit is in use, too */
+        return shed_or_pause(li);    /* what is left of the limit is in use, too */
     if (fd < 0)
         return false;
     room_note_shed();
@@ -166,7 +166,7 @@ accept_one(struct listener *li)
     socklen_t len = sizeof(from);
 
     if (!li->finishing && !room_is_left() &&
-        !make_room(li)) /* at the end, all that wait are accepted */
+        !make_room(li))    /* at the end, all that wait are accepted */
         return shed_of_crowd(li);
     li->crowded = false;
     int fd = accept4(li->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -180,14 +180,14 @@ accept_one(struct listener *li)
         return false;
     case EMFILE:
     case ENFILE:
-        room_forget(); /* the limit may have been lowered */
+        room_forget();    /* the limit may have been lowered */
         return make_room(li) || shed_or_pause(li);
     case ENOBUFS:
     case ENOMEM:
         pause_accepting(li, REST_MS);
         return false;
     default:
-        return true; /* that connection was closed before it was accepted */
+        return true;    /* that connection was closed before it was accepted */
     }
 }
 
@@ -282,7 +282,7 @@ listen_finish(struct listener *li)
     if (li->shut || li->finishing)
         return;
     if (li->bound
-            ->inherited) { /* its owner keeps the socket and the connections that wait in its queue */
+            ->inherited) {    /* its owner keeps the socket and the connections that wait in its queue */
         shut_socket(li);
         return;
     }

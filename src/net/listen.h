@@ -14,9 +14,9 @@ typedef void listen_accept_fn(void *owner, struct sock *s);
 
 /* How to open an address. */
 struct listen_options {
-    bool v6_only;          /* "[::]:PORT" leaves IPv4 to others */
-    struct str unix_mode;  /* of a unix socket: "0660"; empty: what the umask leaves */
-    struct str unix_owner; /* name or number; empty: ours */
+    bool v6_only;             /* "[::]:PORT" leaves IPv4 to others */
+    struct str unix_mode;     /* of a unix socket: "0660"; empty: what the umask leaves */
+    struct str unix_owner;    /* name or number; empty: ours */
     struct str unix_group;
 };
 

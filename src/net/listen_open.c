@@ -241,7 +241,7 @@ open_tcp(struct str text, const struct address *a, bool v6_only, struct bound **
         bool is_tcp;
         char *picked = bound_address(fd, text, &is_tcp);
 
-        b = bound_add(address_port(a) != 0 ? text : str_c(picked), -1); /* others may join it */
+        b = bound_add(address_port(a) != 0 ? text : str_c(picked), -1);    /* others may join it */
         free(picked);
     } else if (fd >= 0) {
         b->holders++;
@@ -272,7 +272,7 @@ open_host_port(struct str text, bool v6_only, struct bound **ret_bound, struct w
             return fd;
         if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
             return explain_bind(text, why);
-        host = S("0.0.0.0"); /* a machine without IPv6 */
+        host = S("0.0.0.0");    /* a machine without IPv6 */
     }
     if (!find_host(host, port, &a))
         return say_why(why, "cannot listen on " STR_FMT ": there is no host '" STR_FMT "'",
@@ -374,7 +374,7 @@ lock_folder(struct str path)
     str_copy_c(folder, sizeof(folder), str_make(path.p, n));
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && i < LOCK_TRIES; i++)
-        usleep(LOCK_PAUSE_US); /* not for ever: anybody who may read the folder can lock it */
+        usleep(LOCK_PAUSE_US);    /* not for ever: anybody who may read the folder can lock it */
     return fd;
 }
 

@@ -10,15 +10,15 @@
 #include "net/sock_priv.h"
 #include "net/why.h"
 
-enum { LISTEN_BACKLOG = 4096 }; /* the kernel cuts it to net.core.somaxconn */
+enum { LISTEN_BACKLOG = 4096 };    /* the kernel cuts it to net.core.somaxconn */
 
 /* An address that this process has open. Workers share the descriptor of a unix socket or an
  * inherited one; for TCP only the count matters. */
 struct bound {
     char *name;
-    int fd; /* -1 for TCP: each worker has its own */
+    int fd;    /* -1 for TCP: each worker has its own */
     bool inherited;
-    dev_t device; /* of the unix socket's file, so that we remove only our own */
+    dev_t device;    /* of the unix socket's file, so that we remove only our own */
     ino_t inode;
     unsigned holders;
     struct bound *next;

@@ -11,14 +11,14 @@
 
 enum {
     CALLERS_LEAST = 4,
-    RESERVE = 16, /* descriptors for logs, configuration files, name servers */
+    RESERVE = 16,    /* descriptors for logs, configuration files, name servers */
     SCAN_MOST = 4096,
 };
 
 static atomic_uint_fast64_t shed_count;
 static atomic_uint crowds;
-static atomic_uint_fast64_t callers_most; /* 0: not computed yet */
-static atomic_uint_fast64_t limit_seen;   /* RLIMIT_NOFILE that callers_most was computed from */
+static atomic_uint_fast64_t callers_most;    /* 0: not computed yet */
+static atomic_uint_fast64_t limit_seen;      /* RLIMIT_NOFILE that callers_most was computed from */
 
 /* Half of the limit, after what is open and is not a connection, and a reserve. */
 static uint64_t
@@ -47,7 +47,7 @@ room_is_left(void)
     uint64_t most = atomic_load_explicit(&callers_most, memory_order_relaxed);
     struct rlimit now = { 0, 0 };
 
-    if (getrlimit(RLIMIT_NOFILE, &now) == 0 && /* an operator may change it, with prlimit */
+    if (getrlimit(RLIMIT_NOFILE, &now) == 0 &&    /* an operator may change it, with prlimit */
         now.rlim_cur != atomic_load_explicit(&limit_seen, memory_order_relaxed))
         most = 0;
     if (UNLIKELY(most == 0)) {
