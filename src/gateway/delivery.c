@@ -177,7 +177,7 @@ draft_drop(struct draft *d)
 /* --- delivery --- */
 
 bool
-delivery_flush(struct delivery *d, struct server_request *q, uint64_t now_us)
+delivery_flush(struct delivery *d, struct server_conn *q, uint64_t now_us)
 {
     struct draft *draft = d->draft;
     struct str pieces[] = { buf_str(&draft->out), draft->run };
@@ -194,7 +194,7 @@ delivery_flush(struct delivery *d, struct server_request *q, uint64_t now_us)
 }
 
 bool
-delivery_send_more(struct delivery *d, struct server_request *q)
+delivery_send_more(struct delivery *d, struct server_conn *q)
 {
     struct buf *out = &d->draft->out;
     struct str all = buf_str(out);
@@ -208,7 +208,7 @@ delivery_send_more(struct delivery *d, struct server_request *q)
 }
 
 void
-delivery_break(struct delivery *d, struct server_request *q, const struct llm_error *e,
+delivery_break(struct delivery *d, struct server_conn *q, const struct llm_error *e,
     struct str passed, uint64_t count)
 {
     struct draft *draft = d->draft;

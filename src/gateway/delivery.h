@@ -79,19 +79,19 @@ struct delivery {
 };
 
 /* Sends what the draft holds, if its head was sent. True: more is left for delivery_send_more(). */
-bool delivery_flush(struct delivery *d, struct server_request *q, uint64_t now_us);
+bool delivery_flush(struct delivery *d, struct server_conn *q, uint64_t now_us);
 
 /* Sends the next piece. True: and more is left. */
-bool delivery_send_more(struct delivery *d, struct server_request *q);
+bool delivery_send_more(struct delivery *d, struct server_conn *q);
 
 /* Is so much waiting for the caller that no more should be read for it? */
 static inline bool
-delivery_is_full(const struct delivery *d, const struct server_request *q)
+delivery_is_full(const struct delivery *d, const struct server_conn *q)
 {
     return d->more || server_backlog(q) > SERVER_HIGH_WATERMARK_BYTES;
 }
 
 /* Sends all that is left of the stream and then an event that says why it is broken. `passed`: the path
  * of a stream that is only passed through, below /v1, after `count` events. */
-void delivery_break(struct delivery *d, struct server_request *q, const struct llm_error *e,
+void delivery_break(struct delivery *d, struct server_conn *q, const struct llm_error *e,
     struct str passed, uint64_t count);

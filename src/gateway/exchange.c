@@ -18,7 +18,7 @@ run_deferred(void *arg)
 }
 
 struct exchange *
-exchange_create(struct worker *w, struct server_request *q)
+exchange_create(struct worker *w, struct server_conn *q)
 {
     struct arena *a = worker_take_arena(w, ARENA_EXCHANGE);
     struct exchange *x = arena_alloc_raw(a, sizeof(*x), alignof(struct exchange));

@@ -26,7 +26,7 @@ struct exchange {
     struct snapshot_hold *hold;
     struct arena *arena;
     unsigned owners;             /* of the arena: the exchange, and attempts that it let go */
-    struct server_request *q;    /* NULL once the caller is gone or answered */
+    struct server_conn *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
 
     unsigned stage;           /* index into gateway.c's table */
@@ -81,7 +81,7 @@ struct exchange {
 };
 
 /* Starts an exchange for a request; never fails. */
-struct exchange *exchange_create(struct worker *w, struct server_request *q) NEVER_NULL;
+struct exchange *exchange_create(struct worker *w, struct server_conn *q) NEVER_NULL;
 
 /* Gives back what unpacking takes, if anything. */
 void exchange_end_unpack(struct exchange *x);

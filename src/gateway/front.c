@@ -6,20 +6,20 @@
 #include "gateway/settle.h"
 
 static void
-on_request(void *owner, struct server_request *q)
+on_request(void *owner, struct server_conn *q)
 {
     gateway_run(exchange_create(owner, q));
 }
 
 static void
-on_body(void *owner, struct server_request *q)
+on_body(void *owner, struct server_conn *q)
 {
     (void)owner;
     exchange_wake(server_user(q));
 }
 
 static void
-on_body_failed(void *owner, struct server_request *q, enum err why)
+on_body_failed(void *owner, struct server_conn *q, enum err why)
 {
     struct exchange *x = server_user(q);
 
@@ -30,7 +30,7 @@ on_body_failed(void *owner, struct server_request *q, enum err why)
 }
 
 static void
-on_writable(void *owner, struct server_request *q)
+on_writable(void *owner, struct server_conn *q)
 {
     struct exchange *x = server_user(q);
 
@@ -39,7 +39,7 @@ on_writable(void *owner, struct server_request *q)
 }
 
 static void
-on_gone(void *owner, struct server_request *q)
+on_gone(void *owner, struct server_conn *q)
 {
     struct exchange *x = server_user(q);
     uint64_t written = server_bytes_out(q);
@@ -52,7 +52,7 @@ on_gone(void *owner, struct server_request *q)
 }
 
 static void
-on_refused(void *owner, const struct server_request *q, enum err why, const char *detail,
+on_refused(void *owner, const struct server_conn *q, enum err why, const char *detail,
     struct buf *fields, struct buf *body)
 {
     struct worker *w = owner;

@@ -126,7 +126,7 @@ settle_exchange(struct exchange *x)
 }
 
 void
-settle_refused(struct worker *w, const struct server_request *q, struct str id, enum err why,
+settle_refused(struct worker *w, const struct server_conn *q, struct str id, enum err why,
     const char *detail, size_t bytes_out)
 {
     uint64_t now_us = clock_now_us(), began_us = server_started_us(q);

@@ -12,5 +12,5 @@ void settle_exchange(struct exchange *x);
 
 /* Settles a request that the server refused, so that it never became an exchange. `bytes_out`: of
  * the answer's body. */
-void settle_refused(struct worker *w, const struct server_request *q, struct str id, enum err why,
+void settle_refused(struct worker *w, const struct server_conn *q, struct str id, enum err why,
     const char *detail, size_t bytes_out);

@@ -45,7 +45,7 @@ server_set_limits(struct server *s, const struct server_limits *limits)
 
 /* Counts the connection for its address. False: the address has reached its limit. */
 static bool
-count_address(struct server *s, struct server_request *q)
+count_address(struct server *s, struct server_conn *q)
 {
     struct str peer = sock_peer(q->sock);
     struct server_address *a = NULL;
@@ -64,7 +64,7 @@ count_address(struct server *s, struct server_request *q)
 }
 
 static void
-uncount_address(struct server *s, struct server_request *q)
+uncount_address(struct server *s, struct server_conn *q)
 {
     if (q->address == NULL || --q->address->connections != 0)
         return;
@@ -75,7 +75,7 @@ uncount_address(struct server *s, struct server_request *q)
 /* --- connections --- */
 
 static void
-link_conn(struct server *s, struct server_request *q)
+link_conn(struct server *s, struct server_conn *q)
 {
     q->next = s->first;
     if (s->first != NULL)
@@ -85,7 +85,7 @@ link_conn(struct server *s, struct server_request *q)
 }
 
 static void
-unlink_conn(struct server *s, struct server_request *q)
+unlink_conn(struct server *s, struct server_conn *q)
 {
     if (q->prev != NULL)
         q->prev->next = q->next;
@@ -116,7 +116,7 @@ server_accept_role(struct server *s, struct sock *sock, unsigned role)
         sock_close(sock);
         return;
     }
-    struct server_request *q = check_alloc(calloc(1, sizeof(*q)));
+    struct server_conn *q = check_alloc(calloc(1, sizeof(*q)));
     bool full = s->connections >= s->limits.connections;
 
     q->server = s;
@@ -144,7 +144,7 @@ server_accept_role(struct server *s, struct sock *sock, unsigned role)
 
 /* An idle connection keeps a small constant amount of memory, which is not counted. */
 static uint64_t
-bytes_held(const struct server_request *q)
+bytes_held(const struct server_conn *q)
 {
     size_t head = q->head_room_bytes > SERVER_HEAD_KEEP_BYTES ? q->head_room_bytes : 0;
 
@@ -152,7 +152,7 @@ bytes_held(const struct server_request *q)
 }
 
 bool
-server_conn_hold(struct server_request *q, bool begun)
+server_conn_hold(struct server_conn *q, bool begun)
 {
     struct quota_share *held = q->server->limits.held;
 
@@ -160,7 +160,7 @@ server_conn_hold(struct server_request *q, bool begun)
 }
 
 void
-server_conn_free_head(struct server_request *q)
+server_conn_free_head(struct server_conn *q)
 {
     free(q->head_room);
     q->head_room = NULL;
@@ -168,7 +168,7 @@ server_conn_free_head(struct server_request *q)
 }
 
 void
-server_conn_free_body(struct server_request *q)
+server_conn_free_body(struct server_conn *q)
 {
     buf_fini(&q->body);
     if (q->sock != NULL)
@@ -176,7 +176,7 @@ server_conn_free_body(struct server_request *q)
 }
 
 void
-server_conn_wake_at(struct server_request *q, uint64_t at_ms)
+server_conn_wake_at(struct server_conn *q, uint64_t at_ms)
 {
     uint64_t now = loop_now_ms(q->server->loop);
 
@@ -187,7 +187,7 @@ server_conn_wake_at(struct server_request *q, uint64_t at_ms)
 }
 
 void
-server_conn_close(struct server_request *q, bool reset)
+server_conn_close(struct server_conn *q, bool reset)
 {
     struct server *s = q->server;
 
@@ -210,7 +210,7 @@ server_conn_close(struct server_request *q, bool reset)
 }
 
 void
-server_conn_gone(struct server_request *q)
+server_conn_gone(struct server_conn *q)
 {
     struct server *s = q->server;
 
@@ -226,7 +226,7 @@ server_conn_gone(struct server_request *q)
 }
 
 uint64_t
-server_conn_idle_ms(const struct server_request *q)
+server_conn_idle_ms(const struct server_conn *q)
 {
     uint64_t idle_ms = q->server->limits.idle_ms;
 
@@ -237,7 +237,7 @@ server_conn_idle_ms(const struct server_request *q)
 
 /* Is it between requests, without a byte of the next one? */
 static bool
-is_idle(const struct server_request *q)
+is_idle(const struct server_conn *q)
 {
     return !q->open && q->reading == READ_HEAD && buf_len(&q->in) == 0;
 }
@@ -253,7 +253,7 @@ server_drain(struct server *s)
 {
     s->leaving = true;
     s->draining = true;
-    for (struct server_request *q = s->first; q != NULL; q = q->next) {
+    for (struct server_conn *q = s->first; q != NULL; q = q->next) {
         if (!is_idle(q))
             continue;
         q->since_ms = loop_now_ms(s->loop);
@@ -264,7 +264,7 @@ server_drain(struct server *s)
 /* May it be closed to make room? A new connection is most likely about to send its first request,
  * or has sent it already. */
 static bool
-is_spare(const struct server_request *q, uint64_t now_ms)
+is_spare(const struct server_conn *q, uint64_t now_ms)
 {
     return is_idle(q) && (q->served || now_ms - q->since_ms >= SERVER_FIRST_MS);
 }
@@ -273,11 +273,11 @@ bool
 server_make_room(struct server *s)
 {
     uint64_t now = loop_now_ms(s->loop), oldest = now, idle = 0, closed = 0;
-    struct server_request *next;
+    struct server_conn *next;
 
     if (now < s->no_room_until_ms)    /* the list is long: not for each refused connection */
         return false;
-    for (const struct server_request *q = s->first; q != NULL; q = q->next) {
+    for (const struct server_conn *q = s->first; q != NULL; q = q->next) {
         if (!is_spare(q, now))
             continue;
         oldest = MIN(oldest, q->since_ms);
@@ -286,7 +286,7 @@ server_make_room(struct server *s)
     if (idle == 0)
         s->no_room_until_ms = now + SERVER_NO_ROOM_MS;
     uint64_t until = oldest + (now - oldest) / 2;    /* the older half is close enough */
-    for (struct server_request *q = s->first; q != NULL && closed * 8 < idle; q = next) {
+    for (struct server_conn *q = s->first; q != NULL && closed * 8 < idle; q = next) {
         next = q->next;
         if (!is_spare(q, now) || q->since_ms > until)
             continue;
@@ -324,14 +324,14 @@ server_destroy(struct server *s)
 /* --- accessors for handlers --- */
 
 const struct http_head *
-server_head(const struct server_request *q)
+server_head(const struct server_conn *q)
 {
     CHECK(q->head_room != NULL);
     return &q->head.head;
 }
 
 void
-server_forget_head(struct server_request *q)
+server_forget_head(struct server_conn *q)
 {
     CHECK(q->open && q->responded);
     server_conn_free_head(q);
@@ -339,61 +339,61 @@ server_forget_head(struct server_request *q)
 }
 
 struct str
-server_peer(const struct server_request *q)
+server_peer(const struct server_conn *q)
 {
     return q->sock != NULL ? sock_peer(q->sock) : S("");
 }
 
 bool
-server_is_local(const struct server_request *q)
+server_is_local(const struct server_conn *q)
 {
     return q->sock != NULL && sock_is_local(q->sock);
 }
 
 unsigned
-server_role(const struct server_request *q)
+server_role(const struct server_conn *q)
 {
     return q->role;
 }
 
 void
-server_set_user(struct server_request *q, void *user)
+server_set_user(struct server_conn *q, void *user)
 {
     q->user = user;
 }
 
 void *
-server_user(const struct server_request *q)
+server_user(const struct server_conn *q)
 {
     return q->user;
 }
 
 uint64_t
-server_started_us(const struct server_request *q)
+server_started_us(const struct server_conn *q)
 {
     return q->started_us;
 }
 
 bool
-server_body_done(const struct server_request *q)
+server_body_done(const struct server_conn *q)
 {
     return q->body_done;
 }
 
 struct str
-server_body(const struct server_request *q)
+server_body(const struct server_conn *q)
 {
     return buf_str(&q->body);
 }
 
 void
-server_drop_body(struct server_request *q)
+server_drop_body(struct server_conn *q)
 {
     server_conn_free_body(q);
 }
 
 struct buf
-server_take_body(struct server_request *q)
+server_take_body(struct server_conn *q)
 {
     struct buf body = q->body;
 
@@ -403,19 +403,19 @@ server_take_body(struct server_request *q)
 }
 
 bool
-server_responded(const struct server_request *q)
+server_responded(const struct server_conn *q)
 {
     return q->responded;
 }
 
 size_t
-server_backlog(const struct server_request *q)
+server_backlog(const struct server_conn *q)
 {
     return buf_len(&q->out) + (q->sock != NULL ? sock_queued_bytes(q->sock) : 0);
 }
 
 uint64_t
-server_bytes_out(const struct server_request *q)
+server_bytes_out(const struct server_conn *q)
 {
     return q->bytes_out;
 }

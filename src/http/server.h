@@ -2,8 +2,8 @@
  *
  * A connection has one request at a time. Parsing is strict: whatever RFC 9112 lets two
  * implementations read differently is answered with 400, and the connection is closed. The next
- * pipelined request is parsed only once the response to the current one is complete. The request
- * object is part of its connection. The handler may use it from `request` until it has called
+ * pipelined request is parsed only once the response to the current one is complete. The handler
+ * knows a request by its connection (`q`), which is its own from `request` until it has called
  * server_end() or server_abort(), or until `gone` returns.
  *
  * Callbacks are only called from the loop. What is passed to server_write() is sent at the latest
@@ -17,7 +17,7 @@
 #include "net/listen.h"
 
 struct server;
-struct server_request;
+struct server_conn;
 
 struct server_limits {
     size_t head_bytes;                   /* request line and header fields: 32 KB */
@@ -41,30 +41,30 @@ struct server_limits {
 struct server_handler {
     /* A complete, valid head. The body may already be complete (server_body_done()); if not, call
      * server_receive() to read it. */
-    void (*request)(void *owner, struct server_request *q);
+    void (*request)(void *owner, struct server_conn *q);
 
     /* The body that server_receive() asked for is complete. Not called if it was already complete
      * when `request` was called. */
-    void (*body)(void *owner, struct server_request *q);
+    void (*body)(void *owner, struct server_conn *q);
 
     /* The body could not be read: it is too large, too slow or malformed, or the memory limit is
      * reached (ERR_OVERLOADED). The handler answers with `why`; the connection is closed after the
      * response. */
-    void (*body_failed)(void *owner, struct server_request *q, enum err why);
+    void (*body_failed)(void *owner, struct server_conn *q, enum err why);
 
     /* server_backlog() has fallen below the low watermark (16 KB) after it exceeded the high one
      * (64 KB). */
-    void (*writable)(void *owner, struct server_request *q);
+    void (*writable)(void *owner, struct server_conn *q);
 
     /* The client disconnected or the connection failed before server_end(). The request must not be
      * used after this returns. */
-    void (*gone)(void *owner, struct server_request *q);
+    void (*gone)(void *owner, struct server_conn *q);
 
     /* A head that cannot be processed (400, 408, 431), or one connection too many (503). There is
      * no request: only the peer and possibly the start time of `q` are known. Appends the
      * response's header fields and body; the server sends them with the status of `why` and closes
      * the connection. */
-    void (*refused)(void *owner, const struct server_request *q, enum err why, const char *detail,
+    void (*refused)(void *owner, const struct server_conn *q, enum err why, const char *detail,
         struct buf *fields, struct buf *body);
 };
 
@@ -103,57 +103,57 @@ void server_destroy(struct server *s);
 /* --- requests --- */
 
 /* Not after server_forget_head(). */
-const struct http_head *server_head(const struct server_request *q);
+const struct http_head *server_head(const struct server_conn *q);
 /* Frees the head of a request that has been responded to and may take long: a stream. */
-void server_forget_head(struct server_request *q);
-struct str server_peer(const struct server_request *q);
-bool server_is_local(const struct server_request *q);    /* loopback or a Unix socket */
-unsigned server_role(const struct server_request *q);
+void server_forget_head(struct server_conn *q);
+struct str server_peer(const struct server_conn *q);
+bool server_is_local(const struct server_conn *q);    /* loopback or a Unix socket */
+unsigned server_role(const struct server_conn *q);
 
 /* The handler's own pointer. */
-void server_set_user(struct server_request *q, void *user);
-void *server_user(const struct server_request *q);
+void server_set_user(struct server_conn *q, void *user);
+void *server_user(const struct server_conn *q);
 
 /* When the first byte of the head was read, clock_now_us(). */
-uint64_t server_started_us(const struct server_request *q);
+uint64_t server_started_us(const struct server_conn *q);
 
 /* Asks for the body (sends "100 Continue" if the client waits for it). True if it is complete
  * already; otherwise `body` or `body_failed` follows. */
-bool server_receive(struct server_request *q);
-bool server_body_done(const struct server_request *q);
+bool server_receive(struct server_conn *q);
+bool server_body_done(const struct server_conn *q);
 
 /* The whole body, contiguous. It belongs to the request, until server_take_body() moves it to the
  * handler, which releases it with buf_fini(), or server_drop_body() releases it early. */
-struct str server_body(const struct server_request *q);
-struct buf server_take_body(struct server_request *q);
-void server_drop_body(struct server_request *q);
+struct str server_body(const struct server_conn *q);
+struct buf server_take_body(struct server_conn *q);
+void server_drop_body(struct server_conn *q);
 
 /* The response head. `fields` consists of complete "Name: value\r\n" lines. The server adds Date,
  * Connection and the framing: Content-Length if length >= 0, chunked if it is -1. May be called
  * once. */
-void server_respond(struct server_request *q, int status, struct str fields, int64_t length);
-bool server_responded(const struct server_request *q);
+void server_respond(struct server_conn *q, int status, struct str fields, int64_t length);
+bool server_responded(const struct server_conn *q);
 
 /* Body bytes; copied or sent before the call returns. */
-void server_write(struct server_request *q, struct str bytes);
-void server_write_pieces(struct server_request *q, const struct str *pieces, size_t count);
+void server_write(struct server_conn *q, struct str bytes);
+void server_write_pieces(struct server_conn *q, const struct str *pieces, size_t count);
 
 /* Sends buffered output now instead of at the end of the turn. */
-void server_flush(struct server_request *q);
+void server_flush(struct server_conn *q);
 
 /* Head, whole body and end in one call: for short responses. */
-void server_answer(struct server_request *q, int status, struct str fields, struct str body);
+void server_answer(struct server_conn *q, int status, struct str fields, struct str body);
 
 /* The response is complete; the handler must not use the request any more. */
-void server_end(struct server_request *q);
+void server_end(struct server_conn *q);
 
 /* The response cannot be completed: closes the connection so that the client notices (RST, no last
  * chunk). The handler must not use the request any more; `gone` is not called. */
-void server_abort(struct server_request *q);
+void server_abort(struct server_conn *q);
 
 /* Response bytes that the kernel has not accepted yet, and body bytes sent so far. */
-size_t server_backlog(const struct server_request *q);
-uint64_t server_bytes_out(const struct server_request *q);
+size_t server_backlog(const struct server_conn *q);
+uint64_t server_bytes_out(const struct server_conn *q);
 
 #define SERVER_HIGH_WATERMARK_BYTES (64 * 1024)
 #define SERVER_LOW_WATERMARK_BYTES (16 * 1024)

@@ -37,7 +37,7 @@ struct server {
     const struct server_handler *handler;
     void *owner;
     struct server_limits limits;
-    struct server_request *first;    /* list of all connections */
+    struct server_conn *first;    /* list of all connections */
     unsigned connections;
     uint64_t dropped;             /* connections closed without an answer */
     uint64_t no_room_until_ms;    /* the last search found no idle connection */
@@ -59,13 +59,13 @@ enum server_reading {
     READ_DISCARD,    /* ignore them: the connection is about to be closed */
 };
 
-struct server_request {
+struct server_conn {
     struct server *server;
     struct sock *sock;    /* NULL: closed, freed at the end of the turn */
     struct timer *timer;
     uint64_t timer_at_ms;    /* when the timer fires; 0: not set */
-    struct server_request *prev;
-    struct server_request *next;
+    struct server_conn *prev;
+    struct server_conn *next;
     struct server_address *address;
     unsigned role;    /* role of the listener that accepted it */
     struct deferred turn;
@@ -127,26 +127,26 @@ struct server_request {
 /* --- server.c --- */
 
 /* Closes at once; the memory is freed at the end of the turn. The handler is not told. */
-void server_conn_close(struct server_request *q, bool reset);
+void server_conn_close(struct server_conn *q, bool reset);
 
 /* The connection failed: closes it and calls `gone` if the handler holds the request. */
-void server_conn_gone(struct server_request *q);
+void server_conn_gone(struct server_conn *q);
 
 /* Updates what the connection has counted in limits.held. False: it has grown, and the limit is
  * reached. */
-bool server_conn_hold(struct server_request *q, bool begun);
+bool server_conn_hold(struct server_conn *q, bool begun);
 
 /* Releases the head's fields and bytes. */
-void server_conn_free_head(struct server_request *q);
+void server_conn_free_head(struct server_conn *q);
 
 /* Releases the body. */
-void server_conn_free_body(struct server_request *q);
+void server_conn_free_body(struct server_conn *q);
 
 /* Makes sure that the timer fires at `at_ms` or earlier. */
-void server_conn_wake_at(struct server_request *q, uint64_t at_ms);
+void server_conn_wake_at(struct server_conn *q, uint64_t at_ms);
 
 /* How long the connection may stay idle. */
-uint64_t server_conn_idle_ms(const struct server_request *q);
+uint64_t server_conn_idle_ms(const struct server_conn *q);
 
 /* --- server_in.c --- */
 
@@ -154,10 +154,10 @@ extern const struct sock_events server_conn_events;
 
 /* Processes buffered input as far as possible, and reads from the socket if more is needed. A no-op
  * once closed. */
-void server_conn_read(struct server_request *q);
+void server_conn_read(struct server_conn *q);
 
 /* The response is complete and the connection stays open: continues with the next request. */
-void server_conn_next(struct server_request *q);
+void server_conn_next(struct server_conn *q);
 
 /* The deferred work at the end of a turn: sends output, processes input, reports a failure. */
 void server_conn_turn(void *request);
@@ -166,13 +166,13 @@ void server_conn_turn(void *request);
 void server_conn_tick(void *request);
 
 /* Answers input that is not a valid request, and closes the connection. */
-void server_conn_refuse(struct server_request *q, enum err why, const char *detail);
+void server_conn_refuse(struct server_conn *q, enum err why, const char *detail);
 
 /* --- server_out.c --- */
 
 /* Sends the output that was buffered in this turn. */
-void server_conn_flush(struct server_request *q);
+void server_conn_flush(struct server_conn *q);
 
 /* Nothing more will be written: closes once everything is sent and the client has closed its side,
  * or has had time to read the response. */
-void server_conn_finish(struct server_request *q);
+void server_conn_finish(struct server_conn *q);

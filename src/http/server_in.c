@@ -15,7 +15,7 @@ enum {
 };
 
 static void
-reset_input(struct server_request *q)
+reset_input(struct server_conn *q)
 {
     q->scan = (struct h1_scan){ 0 };
     q->chunked = (struct chunked){ 0 };
@@ -34,7 +34,7 @@ reset_input(struct server_request *q)
 
 /* Returns memory for the fields and the bytes of a head; that of the previous request is reused. */
 static bool
-make_head_room(struct server_request *q, size_t bytes)
+make_head_room(struct server_conn *q, size_t bytes)
 {
     if (bytes <= q->head_room_bytes)
         return true;
@@ -47,7 +47,7 @@ make_head_room(struct server_request *q, size_t bytes)
 
 /* Copies the head to memory that stays valid, and parses it there. */
 static enum err
-parse_head(struct server_request *q, struct str head, const char **ret_why)
+parse_head(struct server_conn *q, struct str head, const char **ret_why)
 {
     size_t fields = q->scan.lines - 1;
     size_t fields_bytes = fields * sizeof(struct http_field);
@@ -65,14 +65,14 @@ parse_head(struct server_request *q, struct str head, const char **ret_why)
 /* --- request bodies --- */
 
 static void
-finish_body(struct server_request *q)
+finish_body(struct server_conn *q)
 {
     q->body_done = true;
     q->reading = READ_LATER;
 }
 
 static void
-fail_body(struct server_request *q, enum err why)
+fail_body(struct server_conn *q, enum err why)
 {
     q->body_error = why;
     q->close = true;
@@ -84,7 +84,7 @@ fail_body(struct server_request *q, enum err why)
  * grow to SERVER_SMALL_BYTES; one that was larger before may continue, up to twice the limit.
  * False: the body has failed and its memory was released. */
 static bool
-hold_body(struct server_request *q)
+hold_body(struct server_conn *q)
 {
     size_t n = buf_len(&q->body);
     bool begun = n <= SERVER_SMALL_BYTES || q->held > SERVER_SMALL_BYTES;
@@ -98,13 +98,13 @@ hold_body(struct server_request *q)
 /* How much to reserve now: in proportion to what has arrived, so that declaring a large length
  * alone costs nothing. */
 static size_t
-body_step(const struct server_request *q)
+body_step(const struct server_conn *q)
 {
     return (size_t)MIN(q->body_left, (uint64_t)MAX(buf_len(&q->body), BODY_STEP_BYTES));
 }
 
 static void
-take_sized_body(struct server_request *q, struct str *bytes)
+take_sized_body(struct server_conn *q, struct str *bytes)
 {
     size_t n = (size_t)MIN((uint64_t)bytes->n, q->body_left);
 
@@ -120,7 +120,7 @@ take_sized_body(struct server_request *q, struct str *bytes)
 }
 
 static void
-take_chunked_body(struct server_request *q, struct str *bytes)
+take_chunked_body(struct server_conn *q, struct str *bytes)
 {
     struct str data;
     const char *why = "";
@@ -145,7 +145,7 @@ take_chunked_body(struct server_request *q, struct str *bytes)
 }
 
 static void
-take_body(struct server_request *q, struct str *bytes)
+take_body(struct server_conn *q, struct str *bytes)
 {
     if (q->head.head.chunked)
         take_chunked_body(q, bytes);
@@ -155,7 +155,7 @@ take_body(struct server_request *q, struct str *bytes)
 
 /* Determines how the body is framed, and reads as much of it as has arrived. */
 static void
-begin_body(struct server_request *q, struct str *bytes)
+begin_body(struct server_conn *q, struct str *bytes)
 {
     const struct http_head *head = &q->head.head;
     uint64_t limit = q->server->limits.body_bytes;
@@ -180,14 +180,14 @@ begin_body(struct server_request *q, struct str *bytes)
 
 /* Sets the timer for the next check of the body's rate, or for its deadline. */
 static void
-watch_body(struct server_request *q)
+watch_body(struct server_conn *q)
 {
     server_conn_wake_at(
         q, q->body_until_ms != 0 ? MIN(q->since_ms, q->body_until_ms) : q->since_ms);
 }
 
 bool
-server_receive(struct server_request *q)
+server_receive(struct server_conn *q)
 {
     if (q->body_done || q->receiving)
         return q->body_done;
@@ -216,7 +216,7 @@ server_receive(struct server_request *q)
 
 /* Tells the handler, once, that the body it asked for is complete or has failed. */
 static void
-tell_body(struct server_request *q)
+tell_body(struct server_conn *q)
 {
     const struct server_handler *h = q->server->handler;
 
@@ -233,7 +233,7 @@ tell_body(struct server_request *q)
 
 /* The head is complete: calls the handler, which may answer before this returns. */
 static void
-begin_request(struct server_request *q, struct str head, struct str *bytes)
+begin_request(struct server_conn *q, struct str head, struct str *bytes)
 {
     const char *why = "";
     enum err e = parse_head(q, head, &why);
@@ -257,7 +257,7 @@ begin_request(struct server_request *q, struct str head, struct str *bytes)
 
 /* Removes a head from the front of *bytes. False: it is not complete. */
 static bool
-take_head(struct server_request *q, struct str *bytes)
+take_head(struct server_conn *q, struct str *bytes)
 {
     const struct server_limits *limits = &q->server->limits;
     struct h1_limits h1 = {
@@ -287,7 +287,7 @@ take_head(struct server_request *q, struct str *bytes)
 
 /* Processes one step's worth of *bytes. False: nothing more can be processed now. */
 static bool
-take_some(struct server_request *q, struct str *bytes)
+take_some(struct server_conn *q, struct str *bytes)
 {
     switch (q->reading) {
     case READ_HEAD:
@@ -310,14 +310,14 @@ take_some(struct server_request *q, struct str *bytes)
 /* Does the client send requests without reading the responses? Then the next request waits until it
  * has read them all. */
 static bool
-is_backed_up(const struct server_request *q)
+is_backed_up(const struct server_conn *q)
 {
     return q->reading == READ_HEAD && sock_queued_bytes(q->sock) > SERVER_HIGH_WATERMARK_BYTES;
 }
 
 /* Processes as much as possible now; returns what the caller must keep. */
 static struct str
-take(struct server_request *q, struct str bytes)
+take(struct server_conn *q, struct str bytes)
 {
     unsigned steps = 0;
 
@@ -333,7 +333,7 @@ take(struct server_request *q, struct str bytes)
 
 /* Processes the buffered input. */
 static void
-take_kept(struct server_request *q)
+take_kept(struct server_conn *q)
 {
     size_t before = buf_len(&q->in);
     struct str rest = take(q, buf_str(&q->in));
@@ -345,7 +345,7 @@ take_kept(struct server_request *q)
 
 /* Starts the deadline for a head once its first byte has arrived. */
 static void
-watch_head(struct server_request *q)
+watch_head(struct server_conn *q)
 {
     if (q->reading != READ_HEAD || buf_len(&q->in) == 0 || q->head_watched)
         return;
@@ -357,7 +357,7 @@ watch_head(struct server_request *q)
 /* Counts the head and the buffered input. At the memory limit a client that has no request open is
  * answered with an error; otherwise the connection is cut. */
 static void
-hold_input(struct server_request *q)
+hold_input(struct server_conn *q)
 {
     if (server_conn_hold(q, true) || q->finished)
         return;
@@ -371,7 +371,7 @@ hold_input(struct server_request *q)
 }
 
 void
-server_conn_read(struct server_request *q)
+server_conn_read(struct server_conn *q)
 {
     if (buf_len(&q->in) != 0 && q->sock != NULL && !q->taking && !q->more)
         take_kept(q);
@@ -399,7 +399,7 @@ server_conn_read(struct server_request *q)
 static char *
 on_room(void *owner, size_t *ret_size)
 {
-    struct server_request *q = owner;
+    struct server_conn *q = owner;
 
     if (q->reading != READ_BODY || !q->receiving || q->head.head.chunked || buf_len(&q->in) != 0)
         return NULL;
@@ -413,7 +413,7 @@ on_room(void *owner, size_t *ret_size)
 static void
 on_data(void *owner, struct str bytes)
 {
-    struct server_request *q = owner;
+    struct server_conn *q = owner;
 
     loop_count_work(q->server->loop, bytes.n);
     if (q->reading == READ_BODY && q->body.p != NULL && bytes.p == q->body.p + q->body.tail) {
@@ -438,7 +438,7 @@ on_data(void *owner, struct str bytes)
 static void
 on_not_tls(void *owner)
 {
-    struct server_request *q = owner;
+    struct server_conn *q = owner;
 
     if (q->finished)
         server_conn_close(q, false);    /* already refused over TLS, which can no longer be used */
@@ -450,7 +450,7 @@ on_not_tls(void *owner)
 static void
 on_eof(void *owner)
 {
-    struct server_request *q = owner;
+    struct server_conn *q = owner;
 
     q->ended = true;
     if (!q->finished || sock_queued_bytes(q->sock) == 0)
@@ -461,7 +461,7 @@ on_eof(void *owner)
 static void
 on_drained(void *owner)
 {
-    struct server_request *q = owner;
+    struct server_conn *q = owner;
 
     (void)server_conn_hold(q, true);
     if (q->finished) {
@@ -494,7 +494,7 @@ const struct sock_events server_conn_events = {
 void
 server_conn_turn(void *request)
 {
-    struct server_request *q = request;
+    struct server_conn *q = request;
 
     if (q->sock == NULL) {
         buf_fini(&q->in);
@@ -520,7 +520,7 @@ server_conn_turn(void *request)
 /* Records what the kernel has accepted since the last check. True: it has accepted nothing for too
  * long. */
 static bool
-is_stalled(struct server_request *q, uint64_t now)
+is_stalled(struct server_conn *q, uint64_t now)
 {
     uint64_t acked = q->written - sock_queued_bytes(q->sock);
 
@@ -535,7 +535,7 @@ is_stalled(struct server_request *q, uint64_t now)
 
 /* Checks the body's rate, when that is due, and its deadline. True: it is too slow. */
 static bool
-is_body_late(struct server_request *q, uint64_t now)
+is_body_late(struct server_conn *q, uint64_t now)
 {
     const struct server_limits *limits = &q->server->limits;
     uint64_t window_ms = MIN(limits->body_grace_ms, BODY_WINDOW_MS);
@@ -557,7 +557,7 @@ is_body_late(struct server_request *q, uint64_t now)
 
 /* A request is open: its body or its response may be stalled. */
 static void
-tick_open(struct server_request *q, uint64_t now)
+tick_open(struct server_conn *q, uint64_t now)
 {
     const struct server_limits *limits = &q->server->limits;
 
@@ -580,7 +580,7 @@ tick_open(struct server_request *q, uint64_t now)
 
 /* Idle, or reading a head. */
 static void
-tick_reading(struct server_request *q, uint64_t now)
+tick_reading(struct server_conn *q, uint64_t now)
 {
     const struct server_limits *limits = &q->server->limits;
     bool begun = buf_len(&q->in) != 0;
@@ -614,7 +614,7 @@ tick_reading(struct server_request *q, uint64_t now)
 /* Everything is sent: has the client had time to read it? Closing while the client is still sending
  * causes a reset, and the client might lose the response. */
 static bool
-has_lingered(const struct server_request *q, uint64_t now)
+has_lingered(const struct server_conn *q, uint64_t now)
 {
     return now >= q->since_ms + SERVER_LINGER_MS || now >= q->finished_ms + SERVER_LINGER_MOST_MS;
 }
@@ -622,7 +622,7 @@ has_lingered(const struct server_request *q, uint64_t now)
 void
 server_conn_tick(void *request)
 {
-    struct server_request *q = request;
+    struct server_conn *q = request;
     uint64_t now = loop_now_ms(q->server->loop);
 
     q->timer_at_ms = 0;
@@ -642,7 +642,7 @@ server_conn_tick(void *request)
 }
 
 void
-server_conn_next(struct server_request *q)
+server_conn_next(struct server_conn *q)
 {
     reset_input(q);
     q->reading = READ_HEAD;

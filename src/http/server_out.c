@@ -39,7 +39,7 @@ server_date(struct server *s)
 
 /* Room for `n` more bytes of output. NULL: out of memory, which is recorded in the buffer. */
 static char *
-out_reserve(struct server_request *q, size_t n)
+out_reserve(struct server_conn *q, size_t n)
 {
     struct server *s = q->server;
 
@@ -49,7 +49,7 @@ out_reserve(struct server_request *q, size_t n)
 }
 
 static void
-give_back_out(struct server_request *q)
+give_back_out(struct server_conn *q)
 {
     struct server *s = q->server;
 
@@ -77,7 +77,7 @@ put_status_line(char *p, int status)
 
 /* The fields that tell where the body ends, and whether the connection stays open. */
 static char *
-put_framing(char *p, const struct server_request *q, int status, int64_t length)
+put_framing(char *p, const struct server_conn *q, int status, int64_t length)
 {
     if (length >= 0 && status != 204 && status != 304) {
         p = put(p, S("Content-Length: "));
@@ -94,7 +94,7 @@ put_framing(char *p, const struct server_request *q, int status, int64_t length)
 }
 
 void
-server_respond(struct server_request *q, int status, struct str fields, int64_t length)
+server_respond(struct server_conn *q, int status, struct str fields, int64_t length)
 {
     CHECK(q->open && !q->responded);
     CHECK(status >= 200 && status <= 999);
@@ -132,7 +132,7 @@ add_piece(struct str *pieces, size_t *n, struct str s)
 
 /* Writes to the socket, and starts the deadline for the client to read it. */
 static void
-write_pieces(struct server_request *q, const struct str *pieces, size_t n)
+write_pieces(struct server_conn *q, const struct str *pieces, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         q->written += pieces[i].n;
@@ -154,7 +154,7 @@ write_pieces(struct server_request *q, const struct str *pieces, size_t n)
 /* Sends the buffered output followed by `extra`, as one chunk if the body is chunked. `last`: this
  * is the end of the body. At most PIECES_MAX pieces. */
 static void
-send_out(struct server_request *q, const struct str *extra, size_t count, bool last)
+send_out(struct server_conn *q, const struct str *extra, size_t count, bool last)
 {
     struct str pieces[PIECES_MAX + PIECES_OWN];
     char room[CHUNKED_HEADER_ROOM];
@@ -189,27 +189,27 @@ send_out(struct server_request *q, const struct str *extra, size_t count, bool l
 }
 
 void
-server_conn_flush(struct server_request *q)
+server_conn_flush(struct server_conn *q)
 {
     if (buf_len(&q->out) != 0 || q->out.overflow)
         send_out(q, NULL, 0, false);
 }
 
 void
-server_flush(struct server_request *q)
+server_flush(struct server_conn *q)
 {
     server_conn_flush(q);
 }
 
 void
-server_write(struct server_request *q, struct str bytes)
+server_write(struct server_conn *q, struct str bytes)
 {
     server_write_pieces(q, &bytes, 1);
 }
 
 /* Checks and counts the bytes of the pieces. False: nothing is to be sent. */
 static bool
-admit(struct server_request *q, const struct str *pieces, size_t count, size_t *ret_n)
+admit(struct server_conn *q, const struct str *pieces, size_t count, size_t *ret_n)
 {
     size_t n = 0;
 
@@ -228,7 +228,7 @@ admit(struct server_request *q, const struct str *pieces, size_t count, size_t *
 }
 
 void
-server_write_pieces(struct server_request *q, const struct str *pieces, size_t count)
+server_write_pieces(struct server_conn *q, const struct str *pieces, size_t count)
 {
     size_t n = 0;
 
@@ -250,7 +250,7 @@ server_write_pieces(struct server_request *q, const struct str *pieces, size_t c
 /* --- completion --- */
 
 void
-server_conn_finish(struct server_request *q)
+server_conn_finish(struct server_conn *q)
 {
     q->since_ms = loop_now_ms(q->server->loop);
     if (!q->finished) {
@@ -267,7 +267,7 @@ server_conn_finish(struct server_request *q)
 
 /* The handler has finished the request: continues with the next one, or closes. */
 static void
-release(struct server_request *q)
+release(struct server_conn *q)
 {
     q->open = false;
     q->responded = false;
@@ -279,7 +279,7 @@ release(struct server_request *q)
 }
 
 void
-server_end(struct server_request *q)
+server_end(struct server_conn *q)
 {
     CHECK(q->open && q->responded);
 
@@ -292,7 +292,7 @@ server_end(struct server_request *q)
 }
 
 void
-server_answer(struct server_request *q, int status, struct str fields, struct str body)
+server_answer(struct server_conn *q, int status, struct str fields, struct str body)
 {
     size_t n = 0;
 
@@ -307,7 +307,7 @@ server_answer(struct server_request *q, int status, struct str fields, struct st
 }
 
 void
-server_abort(struct server_request *q)
+server_abort(struct server_conn *q)
 {
     CHECK(q->open);
 
@@ -316,7 +316,7 @@ server_abort(struct server_request *q)
 }
 
 void
-server_conn_refuse(struct server_request *q, enum err why, const char *detail)
+server_conn_refuse(struct server_conn *q, enum err why, const char *detail)
 {
     struct server *s = q->server;
     struct buf body;

@@ -25,7 +25,7 @@ enum stage {
 struct mock_answer {
     struct mock_answer *next;    /* in the free list */
     struct mock *mock;
-    struct server_request *q;
+    struct server_conn *q;
     struct timer *timer;
     struct arena *arena;
     struct arena_mark empty;
@@ -71,7 +71,7 @@ mock_count_outcome(struct mock_hub *hub, enum mock_outcome outcome)
 /* --- the free list --- */
 
 struct mock_answer *
-mock_answer_create(struct mock *m, struct server_request *q)
+mock_answer_create(struct mock *m, struct server_conn *q)
 {
     struct mock_answer *a = m->free;
 

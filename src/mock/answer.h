@@ -45,7 +45,7 @@ struct mock_reply {
 };
 
 /* An answer to `q`, from the free list; its arena holds what sending it needs. */
-struct mock_answer *mock_answer_create(struct mock *m, struct server_request *q) NEVER_NULL;
+struct mock_answer *mock_answer_create(struct mock *m, struct server_conn *q) NEVER_NULL;
 struct arena *mock_answer_arena(struct mock_answer *a) NEVER_NULL;
 
 /* Starts sending; the answer frees itself at its end. */

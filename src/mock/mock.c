@@ -22,7 +22,7 @@ enum {
 /* One request while it is being read. */
 struct call {
     struct mock *mock;
-    struct server_request *q;
+    struct server_conn *q;
     const struct http_head *head;
     const struct endpoint *endpoint;
     const struct wire *wire;
@@ -371,7 +371,7 @@ answer_post(struct call *v)
 
 /* Finds the request's route and wire, and counts it. */
 static void
-begin_call(struct call *v, struct mock *m, struct server_request *q)
+begin_call(struct call *v, struct mock *m, struct server_conn *q)
 {
     const struct http_head *head = server_head(q);
     struct http_path path = { .text = head->path };
@@ -397,7 +397,7 @@ begin_call(struct call *v, struct mock *m, struct server_request *q)
 }
 
 static void
-handle_post(struct mock *m, struct server_request *q)
+handle_post(struct mock *m, struct server_conn *q)
 {
     struct arena_mark mark = arena_mark(m->scratch);
     struct call v;
@@ -435,7 +435,7 @@ write_model(struct call *v)
 }
 
 static void
-handle_other(struct mock *m, struct server_request *q)
+handle_other(struct mock *m, struct server_conn *q)
 {
     struct arena_mark mark = arena_mark(m->scratch);
     struct str id;
@@ -471,7 +471,7 @@ handle_other(struct mock *m, struct server_request *q)
 }
 
 static void
-handle_own(struct mock *m, struct server_request *q, struct str path)
+handle_own(struct mock *m, struct server_conn *q, struct str path)
 {
     struct arena_mark mark = arena_mark(m->scratch);
     const struct http_head *head = server_head(q);
@@ -499,7 +499,7 @@ handle_own(struct mock *m, struct server_request *q, struct str path)
 /* --- the server's callbacks --- */
 
 static void
-on_request(void *owner, struct server_request *q)
+on_request(void *owner, struct server_conn *q)
 {
     struct mock *m = owner;
     const struct http_head *head = server_head(q);
@@ -517,13 +517,13 @@ on_request(void *owner, struct server_request *q)
 }
 
 static void
-on_body(void *owner, struct server_request *q)
+on_body(void *owner, struct server_conn *q)
 {
     handle_post(owner, q);
 }
 
 static void
-on_body_failed(void *owner, struct server_request *q, enum err why)
+on_body_failed(void *owner, struct server_conn *q, enum err why)
 {
     struct mock *m = owner;
     struct arena_mark mark = arena_mark(m->scratch);
@@ -535,7 +535,7 @@ on_body_failed(void *owner, struct server_request *q, enum err why)
 }
 
 static void
-on_writable(void *owner, struct server_request *q)
+on_writable(void *owner, struct server_conn *q)
 {
     (void)owner;
     if (server_user(q) != NULL)
@@ -543,7 +543,7 @@ on_writable(void *owner, struct server_request *q)
 }
 
 static void
-on_gone(void *owner, struct server_request *q)
+on_gone(void *owner, struct server_conn *q)
 {
     (void)owner;
     if (server_user(q) != NULL)
@@ -551,7 +551,7 @@ on_gone(void *owner, struct server_request *q)
 }
 
 static void
-on_refused(void *owner UNUSED, const struct server_request *q UNUSED, enum err why UNUSED,
+on_refused(void *owner UNUSED, const struct server_conn *q UNUSED, enum err why UNUSED,
     const char *detail, struct buf *fields, struct buf *body)
 {
     buf_add(fields, S("Content-Type: text/html\r\n"));

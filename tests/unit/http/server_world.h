@@ -18,7 +18,7 @@ struct world {
     atomic_uint go;       /* a test lets the loop go on */
     atomic_uint looks;    /* of what a test posted */
     size_t backlog;
-    struct server_request *held;    /* of /hold */
+    struct server_conn *held;    /* of /hold */
 };
 
 static const struct server_limits test_limits = {
@@ -39,13 +39,13 @@ enum { BLOCK_BYTES = 16 * 1024 * 1024 };    /* more than the kernel takes at onc
 static const struct str text_type = S_INIT("Content-Type: text/plain\r\n");
 
 static inline void
-answer_echo(struct server_request *q)
+answer_echo(struct server_conn *q)
 {
     server_answer(q, 200, text_type, server_body(q));
 }
 
 static inline void
-stream(struct server_request *q, int64_t length)
+stream(struct server_conn *q, int64_t length)
 {
     struct str pieces[] = { S("one "), S("two "), S("three") };
 
@@ -58,7 +58,7 @@ stream(struct server_request *q, int64_t length)
 
 /* Writes until the caller must wait, and goes on when it may. */
 static inline void
-pour(struct server_request *q, size_t *left)
+pour(struct server_conn *q, size_t *left)
 {
     static char block[10000];
 
@@ -75,7 +75,7 @@ pour(struct server_request *q, size_t *left)
 }
 
 static inline void
-start_pouring(struct server_request *q)
+start_pouring(struct server_conn *q)
 {
     size_t *left = malloc(sizeof(*left));
 
@@ -89,14 +89,14 @@ start_pouring(struct server_request *q)
 static inline void
 receive_here(void *request)
 {
-    struct server_request *q = request;
+    struct server_conn *q = request;
 
     if (server_receive(q))
         answer_echo(q);
 }
 
 static inline void
-on_request(void *owner, struct server_request *q)
+on_request(void *owner, struct server_conn *q)
 {
     struct world *w = owner;
     struct str path = server_head(q)->path;
@@ -138,7 +138,7 @@ on_request(void *owner, struct server_request *q)
 }
 
 static inline void
-on_body(void *owner, struct server_request *q)
+on_body(void *owner, struct server_conn *q)
 {
     struct world *w = owner;
 
@@ -147,7 +147,7 @@ on_body(void *owner, struct server_request *q)
 }
 
 static inline void
-on_body_failed(void *owner, struct server_request *q, enum err why)
+on_body_failed(void *owner, struct server_conn *q, enum err why)
 {
     struct world *w = owner;
 
@@ -156,7 +156,7 @@ on_body_failed(void *owner, struct server_request *q, enum err why)
 }
 
 static inline void
-on_writable(void *owner, struct server_request *q)
+on_writable(void *owner, struct server_conn *q)
 {
     struct world *w = owner;
 
@@ -165,7 +165,7 @@ on_writable(void *owner, struct server_request *q)
 }
 
 static inline void
-on_gone(void *owner, struct server_request *q)
+on_gone(void *owner, struct server_conn *q)
 {
     struct world *w = owner;
 
@@ -175,7 +175,7 @@ on_gone(void *owner, struct server_request *q)
 }
 
 static void
-on_refused(void *owner UNUSED, const struct server_request *q, enum err why, const char *detail,
+on_refused(void *owner UNUSED, const struct server_conn *q, enum err why, const char *detail,
     struct buf *fields, struct buf *body)
 {
     EXPECT(server_peer(q).n != 0);

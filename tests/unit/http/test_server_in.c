@@ -563,7 +563,7 @@ TEST(a_client_that_stops_reading_is_disconnected)
 
 TEST(after_a_refusal_input_is_drained_until_it_pauses_but_not_forever)
 {
-    struct server_request q = { .finished_ms = 1000, .since_ms = 1000 };
+    struct server_conn q = { .finished_ms = 1000, .since_ms = 1000 };
 
     EXPECT(!has_lingered(&q, 1000 + SERVER_LINGER_MS - 1));
     EXPECT(has_lingered(&q, 1000 + SERVER_LINGER_MS));
