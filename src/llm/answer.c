@@ -350,3 +350,83 @@ answer_init(struct llm_answer *ans, struct arena *a)
         .left = SIZE_MAX,
     };
 }
+
+/* --- unfolding --- */
+
+static void
+unfold_call(const struct llm_part *part, uint32_t choice, uint32_t tool, struct event_sink *to)
+{
+    struct llm_event ev = { .kind = EVENT_TOOL_START,
+        .choice = choice,
+        .tool = tool,
+        .id = part->id,
+        .name = part->name,
+        .signature = part->signature,
+        .custom = part->custom };
+
+    to->emit(to, &ev);
+    if (part->args.n != 0)
+        to->emit(
+            to, &(struct llm_event){
+                    .kind = EVENT_TOOL_ARGS, .choice = choice, .tool = tool, .text = part->args });
+    to->emit(to, &(struct llm_event){ .kind = EVENT_TOOL_END, .choice = choice, .tool = tool });
+}
+
+static void
+unfold_text(const struct llm_part *part, uint32_t choice, struct event_sink *to)
+{
+    static const enum llm_event_kind kinds[] = {
+        [PART_TEXT] = EVENT_TEXT, [PART_REASONING] = EVENT_REASONING, [PART_REFUSAL] = EVENT_REFUSAL
+    };
+    struct llm_event ev = { .kind = kinds[part->kind], .choice = choice, .text = part->text };
+
+    if (part->kind == PART_REASONING && part->redacted.n != 0) {
+        ev.kind = EVENT_REDACTED;
+        ev.text = part->redacted;
+    }
+    if (ev.text.n != 0)
+        to->emit(to, &ev);
+    if (part->kind == PART_REASONING && part->signature.n != 0)
+        to->emit(to, &(struct llm_event){
+                         .kind = EVENT_SIGNATURE, .choice = choice, .signature = part->signature });
+}
+
+static void
+unfold_choice(const struct llm_answer_choice *c, struct event_sink *to)
+{
+    uint32_t tool = 0;
+
+    for (const struct llm_part *part = c->parts; part != NULL; part = part->next) {
+        if (part->kind == PART_TOOL_CALL)
+            unfold_call(part, c->index, tool++, to);
+        else
+            unfold_text(part, c->index, to);
+    }
+    for (const struct llm_word *w = c->citations; w != NULL; w = w->next)
+        to->emit(
+            to, &(struct llm_event){ .kind = EVENT_CITATION, .choice = c->index, .raw = w->text });
+    for (const struct llm_fragment *f = c->logprobs; f != NULL; f = f->next)
+        to->emit(to, &(struct llm_event){
+                         .kind = EVENT_LOGPROBS, .choice = c->index, .raw = json_raw(f->doc) });
+    to->emit(to, &(struct llm_event){ .kind = EVENT_FINISH,
+                     .choice = c->index,
+                     .finish = c->finish,
+                     .native = c->native,
+                     .stop_sequence = c->stop_sequence });
+}
+
+void
+answer_unfold(const struct llm_answer *ans, struct event_sink *to)
+{
+    to->emit(to,
+        &(struct llm_event){
+            .kind = EVENT_START, .id = ans->id, .model = ans->model, .created_s = ans->created_s });
+    for (const struct llm_answer_choice *c = ans->choices; c != NULL; c = c->next)
+        unfold_choice(c, to);
+    if (usage_known(&ans->usage))
+        to->emit(to, &(struct llm_event){ .kind = EVENT_USAGE, .usage = ans->usage });
+    if (ans->error != NULL)
+        to->emit(to, &(struct llm_event){ .kind = EVENT_ERROR, .error = ans->error });
+    else if (ans->complete)
+        to->emit(to, &(struct llm_event){ .kind = EVENT_END });
+}

@@ -241,3 +241,70 @@ TEST(text_beyond_what_is_left_is_not_kept_and_the_answer_marked)
     EXPECT(arena_held_bytes(arena) < 100000);
     end();
 }
+
+/* --- unfolding --- */
+
+/* Everything of an answer as text, so that two can be compared. */
+static struct str
+tell(const struct llm_answer *a)
+{
+    struct buf b;
+
+    buf_init(&b, 64 * 1024);
+    buf_printf(&b, STR_FMT "|" STR_FMT "|%d|%d|%d", STR_ARG(a->id), STR_ARG(a->model),
+        (int)a->created_s, a->complete, a->error != NULL);
+    for (const struct llm_answer_choice *c = a->choices; c != NULL; c = c->next) {
+        buf_printf(&b, "\n%u:%d:" STR_FMT ":" STR_FMT, c->index, (int)c->finish, STR_ARG(c->native),
+            STR_ARG(c->stop_sequence));
+        for (const struct llm_part *p = c->parts; p != NULL; p = p->next)
+            buf_printf(&b, "\n %d %d <" STR_FMT "> <" STR_FMT "> <" STR_FMT "> <" STR_FMT ">",
+                (int)p->kind, p->custom, STR_ARG(p->text), STR_ARG(p->id), STR_ARG(p->signature),
+                STR_ARG(p->name));
+        for (const struct llm_word *w = c->citations; w != NULL; w = w->next)
+            buf_printf(&b, "\n c " STR_FMT, STR_ARG(w->text));
+        for (const struct llm_fragment *f = c->logprobs; f != NULL; f = f->next)
+            buf_printf(&b, "\n l " STR_FMT, STR_ARG(json_raw(f->doc)));
+    }
+    struct str s = arena_str(arena, buf_str(&b));
+    buf_fini(&b);
+    return s;
+}
+
+TEST(an_answer_unfolds_into_events_that_fold_into_the_same_answer)
+{
+    struct llm_answer again;
+
+    begin(1 << 20);
+    emit((struct llm_event){ .kind = EVENT_START, .id = S("i"), .model = S("m"), .created_s = 5 });
+    emit_text(EVENT_REASONING, S("hm"));
+    emit((struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
+    emit_text(EVENT_REDACTED, S("secret"));
+    emit_text(EVENT_TEXT, S("one "));
+    emit_text(EVENT_TEXT, S("two"));
+    emit((struct llm_event){ .kind = EVENT_TOOL_START, .id = S("a"), .name = S("f") });
+    emit((struct llm_event){
+        .kind = EVENT_TOOL_START, .tool = 1, .id = S("b"), .name = S("g"), .custom = true });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 1, .text = S("free") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 0, .text = S("{\"x\":1}") });
+    emit((struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"url\":\"u\"}") });
+    emit((struct llm_event){ .kind = EVENT_LOGPROBS, .raw = S("{\"content\":[]}") });
+    emit((struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_TOOLS, .native = S("t") });
+    emit((struct llm_event){ .kind = EVENT_REFUSAL, .choice = 2, .text = S("no") });
+    emit((struct llm_event){ .kind = EVENT_FINISH,
+        .choice = 2,
+        .finish = FINISH_STOP,
+        .native = S("stop_sequence"),
+        .stop_sequence = S("END") });
+    emit((struct llm_event){ .kind = EVENT_END });
+    EXPECT(str_find(tell(&ans), S("<free>")) != tell(&ans).n);
+
+    answer_init(&again, arena);
+    answer_unfold(&ans, &again.sink);
+    EXPECT(str_eq(tell(&again), tell(&ans)));
+
+    answer_init(&again, arena);    /* one that was cut stays so */
+    ans.complete = false;
+    answer_unfold(&ans, &again.sink);
+    EXPECT(!again.complete);
+    end();
+}
