@@ -81,8 +81,7 @@ params_take(const struct cursor *object, enum params_column column, const struct
     if (row == NULL)
         return false;
     object->rd->r->params[row - rows] = typed(
-        (struct cursor){
-            .rd = object->rd, .j = value, .up = object, .key = row->in[column].name },
+        (struct cursor){ .rd = object->rd, .j = value, .up = object, .key = row->in[column].name },
         row->kind);
     return true;
 }

@@ -528,7 +528,7 @@ add_output_config(struct writing *w)
 
 /* The API accepts temperature or top_p, not both, and beside thinking only values without effect.
  */
-static void
+static struct params_rules
 add_sampling(struct writing *w)
 {
     const struct llm_request *r = w->r;
@@ -543,7 +543,7 @@ add_sampling(struct writing *w)
         (thinks && json_f64(r->top_p, 1) < 0.95))
         rules.refused |= PARAM_BIT(top_p);
     params_write(&w->o, r, PARAMS_ANTHROPIC, &rules);
-    params_drop(r, PARAMS_BIT(PARAMS_ANTHROPIC), &rules, w->drops);
+    return rules;
 }
 
 static void
@@ -627,9 +627,12 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
     add_thinking(&w);
     if (chat) {
         add_output_config(&w);
-        add_sampling(&w);
+
+        struct params_rules rules = add_sampling(&w);
+
         add_stop(&w);
         add_account(&w);
+        params_drop(r, PARAMS_BIT(PARAMS_ANTHROPIC), &rules, drops);
         if (r->stream)
             out_bool(&w.o, "stream", true);
     }

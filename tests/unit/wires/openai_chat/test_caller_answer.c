@@ -1,4 +1,4 @@
-#include "wires/openai_chat/write_answer.c"
+#include "wires/openai_chat/caller_answer.c"
 #include "tests/test.h"
 
 static struct arena *arena;

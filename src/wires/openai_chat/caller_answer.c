@@ -1,0 +1,722 @@
+/* caller_answer.c - answers for an OpenAI caller: stream chunks, whole bodies, errors.
+ *
+ * Every chunk of a stream begins with the same id, time and model: that prefix is
+ * made once, so that an event costs an append and no allocation.
+ */
+#include "base/json_out.h"
+#include "wires/openai_chat/openai_chat.h"
+
+enum {
+    CALLS_MARKED = 256,    /* calls of a choice whose state is tracked */
+    /* limit of what every chunk repeats; a provider's longer id and model are replaced by ours */
+    PREFIX_MAX = 1024,
+};
+
+/* What a call got so far. */
+enum call_mark { CALL_HAS_ARGS, CALL_EMPTY, CALL_CUSTOM };
+
+struct written_choice {
+    uint32_t index;
+    uint32_t blocks;                /* reasoning blocks that were signed so far */
+    uint8_t calls[CALLS_MARKED];    /* enum call_mark */
+    struct written_choice *next;
+};
+
+struct written {
+    struct str prefix;    /* data: {"id":...,"choices":[ */
+    struct str suffix;    /* after the list of choices */
+    struct llm_usage usage;
+    struct written_choice *choices;    /* by index, ascending */
+    struct written_choice *recent;     /* the one looked up last */
+    bool done;
+};
+
+/* --- what both forms share --- */
+
+static bool
+is_completion(const struct wire_writer *w)
+{
+    return w->op == OP_COMPLETE;
+}
+
+static void
+add_usage(struct json_out *o, const struct llm_usage *u)
+{
+    out_key_object(o, "usage");
+    out_i64(o, "prompt_tokens", u->input);
+    out_i64(o, "completion_tokens", u->output);
+    out_i64(o, "total_tokens", u->input + u->output);
+    out_key_object(o, "prompt_tokens_details");
+    out_i64(o, "cached_tokens", u->cached);
+    if (u->cache_write > 0)
+        out_i64(o, "cache_write_tokens", u->cache_write);
+    out_i64(o, "audio_tokens", u->audio_input);
+    out_end(o);
+    out_key_object(o, "completion_tokens_details");
+    out_i64(o, "reasoning_tokens", u->reasoning);
+    out_i64(o, "audio_tokens", u->audio_output);
+    out_end(o);
+    out_end(o);
+}
+
+/* A reason that OpenAI does not have is added as native_finish_reason. */
+static void
+add_finish(struct json_out *o, enum llm_finish finish, struct str native)
+{
+    out_text(o, "finish_reason", str_c(llm_finish_name(finish)));
+    if (finish == FINISH_UNKNOWN)
+        out_text_if(o, "native_finish_reason", native);
+}
+
+/* Opens the document. */
+static struct json_out
+open_document(struct wire_writer *w, struct buf *out, bool chunk, struct str id, struct str model,
+    int64_t created_s)
+{
+    struct json_out o = json_out(out);
+    bool completion = is_completion(w);
+
+    out_object(&o);
+    out_key(&o, "id");
+    if (id.n > 0) {
+        out_text_value(&o, id);
+    } else {
+        out_string(&o);
+        buf_add(out, completion ? S("cmpl-") : S("chatcmpl-"));
+        out_piece(&o, w->id);
+        out_end_string(&o);
+    }
+    out_text(&o, "object",
+        completion ? S("text_completion")
+        : chunk    ? S("chat.completion.chunk")
+                   : S("chat.completion"));
+    out_i64(&o, "created", created_s > 0 ? created_s : w->created_s);
+    out_text(&o, "model", model.n > 0 ? model : w->model);
+    out_key_array(&o, "choices");
+    return o;
+}
+
+/* An entry of reasoning_details. Its id marks it as ours; see edit_messages(). */
+static void
+add_proof(
+    struct json_out *o, uint32_t index, struct str text, struct str signature, struct str redacted)
+{
+    out_object(o);
+    if (redacted.n > 0) {
+        out_const(o, "\"type\":\"reasoning.encrypted\"");
+        out_text(o, "data", redacted);
+    } else {
+        out_const(o, "\"type\":\"reasoning.text\"");
+        out_text(o, "text", text);
+        out_text(o, "signature", signature);
+    }
+    out_key(o, "id");
+    out_string(o);
+    buf_add(o->b, S(OPENAI_REASONING_ID));
+    buf_add_u64(o->b, index);
+    out_end_string(o);
+    out_const(o, "\"format\":\"" OPENAI_REASONING_ANTHROPIC "\"");
+    out_i64(o, "index", index);
+    out_end(o);
+}
+
+/* The members of a call after its id; `args` is as much of the arguments as there is. */
+static void
+add_call(struct json_out *o, bool custom, struct str name, struct str args, struct str signature)
+{
+    if (custom) {
+        out_const(o, "\"type\":\"custom\"");
+        out_key_object(o, "custom");
+        out_text(o, "name", name);
+        out_text(o, "input", args);
+    } else {
+        out_const(o, "\"type\":\"function\"");
+        out_key_object(o, "function");
+        out_text(o, "name", name);
+        out_text(o, "arguments", args);
+    }
+    out_end(o);
+    if (signature.n == 0)
+        return;
+    out_key_object(o, "extra_content");
+    out_key_object(o, "google");
+    out_text(o, "thought_signature", signature);
+    out_end(o);
+    out_end(o);
+}
+
+/* Whether a citation is an annotation in this wire's form; offsets in other forms have another
+ * meaning. */
+static bool
+is_own_annotation(struct arena *a, struct str raw)
+{
+    struct arena_mark mark = arena_mark(a);
+    const struct json *doc = json_parse(a, raw, NULL, NULL);
+    bool own = json_str_is(json_get(doc, S("type")), S("url_citation"));
+
+    arena_rewind(a, mark);
+    return own;
+}
+
+/* --- the stream --- */
+
+/* Appends a provider's JSON on one line: there may be line ends between its values. */
+static void
+add_on_one_line(struct buf *out, struct str raw)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < raw.n; i++) {
+        if (raw.p[i] != '\n' && raw.p[i] != '\r')
+            continue;
+        buf_add(out, str_make(raw.p + from, i - from));
+        buf_add_c(out, ' ');
+        from = i + 1;
+    }
+    buf_add(out, str_skip(raw, from));
+}
+
+/* Builds the parts that all chunks have in common. `ev` is not a START if the provider sent none.
+ */
+static void
+make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *ev)
+{
+    bool start = ev->kind == EVENT_START;
+    struct str id = start ? ev->id : S("");
+    struct str model = start ? ev->model : S("");
+    struct buf b;
+
+    buf_init(&b, PREFIX_MAX);
+    buf_add(&b, S("data: "));
+    (void)open_document(w, &b, true, id, model, start ? ev->created_s : 0);
+    if (b.overflow) {    /* too long to be repeated in every chunk: use our own */
+        buf_fini(&b);
+        buf_init(&b, 64 * 1024);
+        buf_add(&b, S("data: "));
+        (void)open_document(w, &b, true, S(""), S(""), 0);
+    }
+
+    char *prefix = arena_array(w->keep, char, buf_len(&b));
+
+    memcpy(prefix, buf_str(&b).p, buf_len(&b));
+    st->prefix = str_make(prefix, buf_len(&b));
+    st->suffix = w->want_usage ? S("],\"usage\":null}\n\n") : S("]}\n\n");
+    buf_fini(&b);
+}
+
+/* Opens a chunk: everything up to the choice's own members. */
+static struct json_out
+open_choice(struct wire_writer *w, const struct written *st, uint32_t index)
+{
+    buf_add(w->out, st->prefix);
+    buf_add(w->out, S("{\"index\":"));
+    buf_add_u64(w->out, index);
+    return (struct json_out){ .b = w->out, .comma = true };
+}
+
+static void
+close_choice(struct json_out *o, const struct written *st)
+{
+    out_end(o);
+    buf_add(o->b, st->suffix);
+}
+
+static struct json_out
+open_delta(struct wire_writer *w, const struct written *st, uint32_t index)
+{
+    struct json_out o = open_choice(w, st, index);
+
+    out_key_object(&o, "delta");
+    return o;
+}
+
+static void
+close_delta(struct json_out *o, const struct written *st)
+{
+    buf_add(o->b, S("},\"logprobs\":null,\"finish_reason\":null}"));
+    buf_add(o->b, st->suffix);
+}
+
+/* The state of a choice; a new one begins with a chunk that names the role. */
+static struct written_choice *
+choice_of(struct wire_writer *w, struct written *st, uint32_t index)
+{
+    struct written_choice **at = &st->choices;
+    struct written_choice *c = st->recent;
+
+    if (c != NULL && c->index == index)
+        return c;
+    if (c != NULL && c->index < index)
+        at = &c->next;
+    while (*at != NULL && (*at)->index < index)
+        at = &(*at)->next;
+    if (*at == NULL || (*at)->index != index) {
+        c = arena_new(w->keep, struct written_choice);
+        c->index = index;
+        c->next = *at;
+        *at = c;
+        if (!is_completion(w)) {
+            struct json_out o = open_delta(w, st, index);
+
+            out_const(&o, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
+            close_delta(&o, st);
+        }
+    }
+    st->recent = *at;
+    return *at;
+}
+
+static void
+write_text(struct wire_writer *w, const struct written *st, const struct llm_event *ev)
+{
+    struct json_out o = open_delta(w, st, ev->choice);
+
+    out_key(&o, "content");
+    out_text_value(&o, ev->text);
+    close_delta(&o, st);
+}
+
+/* The piece of a call that ev->tool names: its members from the index on. */
+static struct json_out
+open_call(struct wire_writer *w, const struct written *st, const struct llm_event *ev)
+{
+    struct json_out o = open_delta(w, st, ev->choice);
+
+    out_key_array(&o, "tool_calls");
+    out_object(&o);
+    out_i64(&o, "index", ev->tool);
+    return o;
+}
+
+static void
+close_call(struct json_out *o, const struct written *st)
+{
+    out_end(o);
+    out_end_array(o);
+    close_delta(o, st);
+}
+
+static void
+write_tool_start(struct wire_writer *w, const struct written *st, struct written_choice *c,
+    const struct llm_event *ev)
+{
+    struct json_out o = open_call(w, st, ev);
+
+    out_text(&o, "id", ev->id);
+    add_call(&o, ev->custom, ev->name, S(""), ev->signature);
+    close_call(&o, st);
+    if (ev->tool < CALLS_MARKED)
+        c->calls[ev->tool] = ev->custom ? CALL_CUSTOM : CALL_EMPTY;
+}
+
+static void
+write_tool_args(struct wire_writer *w, const struct written *st, struct written_choice *c,
+    const struct llm_event *ev, struct str text)
+{
+    bool custom = ev->tool < CALLS_MARKED && c->calls[ev->tool] == CALL_CUSTOM;
+
+    if (text.n == 0)
+        return;
+
+    struct json_out o = open_call(w, st, ev);
+
+    if (custom) {
+        out_key_object(&o, "custom");
+        out_text(&o, "input", text);
+    } else {
+        out_key_object(&o, "function");
+        out_text(&o, "arguments", text);
+    }
+    out_end(&o);
+    close_call(&o, st);
+    if (ev->tool < CALLS_MARKED && !custom)
+        c->calls[ev->tool] = CALL_HAS_ARGS;
+}
+
+/* Everything of a chat that is rarer than text and arguments. */
+static void
+write_delta(struct wire_writer *w, const struct written *st, struct written_choice *c,
+    const struct llm_event *ev)
+{
+    struct json_out o = open_delta(w, st, ev->choice);
+
+    switch (ev->kind) {
+    case EVENT_REASONING:
+        out_text(&o, "reasoning_content", ev->text);
+        break;
+    case EVENT_REFUSAL:
+        out_text(&o, "refusal", ev->text);
+        break;
+    case EVENT_CITATION:
+        out_key_array(&o, "annotations");
+        add_on_one_line(w->out, ev->raw);
+        out_end_array(&o);
+        break;
+    default:    /* the proof of a block, in the form that clients of OpenRouter send back unchanged */
+        out_key_array(&o, "reasoning_details");
+        add_proof(
+            &o, c->blocks++, S(""), ev->signature, ev->kind == EVENT_REDACTED ? ev->text : S(""));
+        out_end_array(&o);
+        break;
+    }
+    close_delta(&o, st);
+}
+
+/* A chunk without a delta, or any chunk of a text completion: its text, log probabilities and finish
+ * reason. */
+static void
+write_plain(struct wire_writer *w, const struct written *st, const struct llm_event *ev)
+{
+    struct json_out o = open_choice(w, st, ev->choice);
+
+    if (is_completion(w))
+        out_text(&o, "text", ev->kind == EVENT_TEXT ? ev->text : S(""));
+    else
+        out_const(&o, "\"delta\":{}");
+    out_key(&o, "logprobs");
+    add_on_one_line(w->out, ev->kind == EVENT_LOGPROBS ? ev->raw : S("null"));
+    o.comma = true;
+    if (ev->kind == EVENT_FINISH)
+        add_finish(&o, ev->finish, ev->native);
+    else
+        out_null(&o, "finish_reason");
+    close_choice(&o, st);
+}
+
+static void
+write_content(struct wire_writer *w, struct written *st, const struct llm_event *ev)
+{
+    struct written_choice *c = choice_of(w, st, ev->choice);
+    bool completion = is_completion(w);
+
+    switch (ev->kind) {
+    case EVENT_TEXT:
+        if (!completion) {
+            write_text(w, st, ev);
+            break;
+        }
+        /* fall through */
+    case EVENT_FINISH:
+    case EVENT_LOGPROBS:
+        write_plain(w, st, ev);
+        break;
+    case EVENT_REASONING:
+    case EVENT_SIGNATURE:
+    case EVENT_REDACTED:
+    case EVENT_REFUSAL:
+        if (!completion)
+            write_delta(w, st, c, ev);
+        break;
+    case EVENT_CITATION:
+        if (!completion && is_own_annotation(w->keep, ev->raw))
+            write_delta(w, st, c, ev);
+        break;
+    case EVENT_TOOL_START:
+        if (!completion)
+            write_tool_start(w, st, c, ev);
+        break;
+    case EVENT_TOOL_ARGS:
+        if (!completion)
+            write_tool_args(w, st, c, ev, ev->text);
+        break;
+    case EVENT_TOOL_END:
+        /* a call without arguments gets {}, for clients that parse them */
+        if (ev->tool < CALLS_MARKED && c->calls[ev->tool] == CALL_EMPTY)
+            write_tool_args(w, st, c, ev, S("{}"));
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+write_end(struct wire_writer *w, struct written *st)
+{
+    if (w->want_usage && usage_known(&st->usage)) {
+        struct json_out o = { .b = w->out, .comma = true };
+
+        buf_add(w->out, st->prefix);
+        buf_add_c(w->out, ']');
+        add_usage(&o, &st->usage);
+        buf_add(w->out, S("}\n\n"));
+    }
+    buf_add(w->out, S("data: [DONE]\n\n"));
+    st->done = true;
+}
+
+void
+openai_write_event(struct wire_writer *w, const struct llm_event *ev)
+{
+    struct written *st = w->state;
+
+    if (st == NULL)
+        w->state = st = arena_new(w->keep, struct written);
+    if (st->done)
+        return;
+    if (st->prefix.n == 0 && ev->kind != EVENT_ERROR)
+        make_prefix(w, st, ev);
+
+    switch (ev->kind) {
+    case EVENT_NONE:
+    case EVENT_OPAQUE:
+    case EVENT_MEDIA:
+        break;
+    case EVENT_START:
+        choice_of(w, st, 0);
+        /* fall through */
+    case EVENT_USAGE:
+        usage_update(&st->usage, &ev->usage);
+        break;
+    case EVENT_ERROR:
+        /* clients raise an exception on it; nothing may follow, not even [DONE] */
+        buf_add(w->out, S("data: "));
+        openai_write_error(w->out, ev->error, S(""));
+        buf_add(w->out, S("\n\n"));
+        st->done = true;
+        break;
+    case EVENT_END:
+        write_end(w, st);
+        break;
+    default:
+        write_content(w, st, ev);
+        break;
+    }
+}
+
+/* --- the whole answer --- */
+
+/* The texts of all parts of one kind, as the string that follows `key`. False, with nothing written,
+ * if there are none. */
+static bool
+add_texts(struct json_out *o, struct str key, const struct llm_part *part, enum llm_part_kind kind)
+{
+    bool any = false;
+
+    for (; part != NULL; part = part->next) {
+        if (part->kind != kind || part->text.n == 0)
+            continue;
+        if (!any) {
+            out_key_str(o, key);
+            out_string(o);
+        }
+        any = true;
+        out_piece(o, part->text);
+    }
+    if (any)
+        out_end_string(o);
+    return any;
+}
+
+static bool
+has_part(const struct llm_part *part, enum llm_part_kind kind)
+{
+    while (part != NULL && part->kind != kind)
+        part = part->next;
+    return part != NULL;
+}
+
+/* Signed and encrypted blocks, so that a caller can send them back. */
+static void
+add_reasoning_details(struct json_out *o, const struct llm_part *part)
+{
+    uint32_t n = 0;
+
+    for (; part != NULL; part = part->next) {
+        if (part->kind != PART_REASONING || (part->signature.n == 0 && part->redacted.n == 0))
+            continue;
+        if (n == 0)
+            out_key_array(o, "reasoning_details");
+        add_proof(o, n++, part->text, part->signature, part->redacted);
+    }
+    if (n > 0)
+        out_end_array(o);
+}
+
+static void
+add_calls(struct json_out *o, const struct llm_part *part)
+{
+    out_key_array(o, "tool_calls");
+    for (; part != NULL; part = part->next) {
+        if (part->kind != PART_TOOL_CALL)
+            continue;
+
+        bool no_args = !part->custom && str_trim(part->args).n == 0;
+
+        out_object(o);
+        out_text(o, "id", part->id);
+        add_call(o, part->custom, part->name, no_args ? S("{}") : part->args, part->signature);
+        out_end(o);
+    }
+    out_end_array(o);
+}
+
+static void
+add_annotations(struct json_out *o, struct arena *a, const struct llm_word *citation)
+{
+    bool any = false;
+
+    for (; citation != NULL; citation = citation->next) {
+        if (!is_own_annotation(a, citation->text))
+            continue;
+        if (!any)
+            out_key_array(o, "annotations");
+        any = true;
+        out_raw_value(o, citation->text);
+    }
+    if (any)
+        out_end_array(o);
+}
+
+static void
+add_message(struct wire_writer *w, struct json_out *o, const struct llm_answer_choice *c)
+{
+    bool calls = has_part(c->parts, PART_TOOL_CALL);
+
+    out_key_object(o, "message");
+    out_const(o, "\"role\":\"assistant\"");
+    if (!add_texts(o, S("content"), c->parts, PART_TEXT)) {
+        if (calls || has_part(c->parts, PART_REFUSAL))
+            out_null(o, "content");
+        else
+            out_const(o, "\"content\":\"\"");
+    }
+    if (!add_texts(o, S("refusal"), c->parts, PART_REFUSAL))
+        out_null(o, "refusal");
+    (void)add_texts(o, S("reasoning_content"), c->parts, PART_REASONING);
+    add_reasoning_details(o, c->parts);
+    if (calls)
+        add_calls(o, c->parts);
+    add_annotations(o, w->keep, c->citations);
+    out_end(o);
+}
+
+/* One list of log probabilities, concatenated from its pieces; null if no piece has entries. */
+static void
+add_logprob_list(struct json_out *o, struct str key, const struct llm_fragment *piece)
+{
+    bool named = false;
+    bool any = false;
+
+    for (; piece != NULL; piece = piece->next) {
+        const struct json *list = json_get(piece->doc, key);
+
+        if (list != NULL && !named) {
+            out_key_str(o, key);
+            named = true;
+        }
+        if (!json_is(list, JSON_ARRAY) || json_is_empty(list))
+            continue;
+        if (!any)
+            out_array(o);
+        any = true;
+        out_raw_value(o, str_make(list->p + 1, list->n - 2));
+    }
+    if (any)
+        out_end_array(o);
+    else if (named)
+        out_raw_value(o, S("null"));
+}
+
+static void
+add_logprobs(struct json_out *o, const struct llm_fragment *pieces)
+{
+    static const struct str lists[] = { S_INIT("content"), S_INIT("refusal"), S_INIT("tokens"),
+        S_INIT("token_logprobs"), S_INIT("top_logprobs"), S_INIT("text_offset") };
+
+    out_key(o, "logprobs");
+    if (pieces == NULL || pieces->next == NULL) {
+        out_raw_value(o, pieces != NULL ? json_raw(pieces->doc) : S("null"));
+        return;
+    }
+    out_object(o);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        add_logprob_list(o, lists[i], pieces);
+    out_end(o);
+}
+
+void
+openai_write_answer(struct wire_writer *w, const struct llm_answer *ans)
+{
+    static const struct llm_answer_choice nothing = { .finish = FINISH_STOP };
+    const struct llm_answer_choice *c = ans->choices != NULL ? ans->choices : &nothing;
+    struct json_out o = open_document(w, w->out, false, ans->id, ans->model, ans->created_s);
+
+    for (; c != NULL; c = c->next) {
+        out_object(&o);
+        out_i64(&o, "index", c->index);
+        if (!is_completion(w))
+            add_message(w, &o, c);
+        else if (!add_texts(&o, S("text"), c->parts, PART_TEXT))
+            out_const(&o, "\"text\":\"\"");
+        add_logprobs(&o, c->logprobs);
+        add_finish(&o, c->finish, c->native);
+        out_end(&o);
+    }
+    out_end_array(&o);
+    if (usage_known(&ans->usage))
+        add_usage(&o, &ans->usage);
+    out_end(&o);
+}
+
+/* --- errors --- */
+
+static void
+add_text_or_null(struct json_out *o, struct str s)
+{
+    if (s.n > 0)
+        out_text_value(o, s);
+    else
+        out_raw_value(o, S("null"));
+}
+
+static struct str
+sentence_of(const struct llm_error *e)
+{
+    return e->message.n > 0 ? e->message : str_c(err_row(e->kind)->sentence);
+}
+
+/* Type and code are the gateway's, so that they are the same for all providers; an error that a
+ * provider blames on the caller keeps the provider's. */
+void
+openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id UNUSED)
+{
+    const struct wire_error_name *name = &openai_error_names[e->kind];
+    bool theirs = e->kind == ERR_BAD_REQUEST && e->status != 0;
+    bool has_code = theirs && (e->type.n > 0 || e->code.n > 0);
+    struct json_out o = json_out(out);
+
+    out_object(&o);
+    out_key_object(&o, "error");
+    out_text(&o, "message", sentence_of(e));
+    out_text(&o, "type", theirs && e->type.n > 0 ? e->type : str_c(name->type));
+    out_key(&o, "param");
+    add_text_or_null(&o, e->param);
+    out_key(&o, "code");
+    add_text_or_null(&o, has_code ? e->code : str_c(name->code));
+    out_end(&o);
+    out_end(&o);
+}
+
+/* The Responses API has an error event of its own; others repeat the error document. */
+void
+openai_write_relay_error(
+    struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence)
+{
+    struct json_out o = json_out(out);
+
+    buf_add(out, S("event: error\ndata: "));
+    if (str_starts(path, S("/responses"))) {
+        out_object(&o);
+        out_const(&o, "\"type\":\"error\"");
+        out_i64(&o, "sequence_number", (int64_t)sequence);
+        out_key(&o, "code");
+        add_text_or_null(&o, str_c(openai_error_names[e->kind].code));
+        out_text(&o, "message", sentence_of(e));
+        out_key(&o, "param");
+        add_text_or_null(&o, e->param);
+        out_end(&o);
+    } else {
+        openai_write_error(out, e, S(""));
+    }
+    buf_add(out, S("\n\n"));
+}
