@@ -2,6 +2,8 @@
 """lint.py [TREE] - rules of this project that a compiler does not check.
 
   * An include names its folder. Code includes its own folder and the layers below it, nothing else.
+  * In the folders of CIRCLE_FREE no modules (a .c with its .h) include each other in a circle.
+  * Only wires/ knows which wire is which: nothing else compares one with another by name.
   * Only net/ uses libuv, c-ares and OpenSSL's TLS; only http/ uses nghttp2; llm/ and wires/ use no sockets.
   * No words that promise work for later.
   * Comments, messages and pages are in plain English: none of the phrases in WORDING.
@@ -37,6 +39,13 @@ LAYERS = [
 ]
 LAYER = {folder: height for height, folders in enumerate(LAYERS) for folder in folders}
 
+# Folders whose modules include each other in one direction only. What is still in a circle is named: it may get
+# smaller, and nothing may join it.
+CIRCLE_FREE = {
+    "app": set(), "bench": set(), "catalog": set(), "chat": set(), "observe": set(), "policy": set(), "route": set(),
+    "gateway": {"answer", "attempt", "exchange", "passed", "written", "wrong_url"},
+}
+
 # Headers of libraries that only these folders may include.
 EXCLUSIVE = [
     (re.compile(r"^(uv\.h|uv/.*|openssl/(ssl|err|x509.*|bio|pem)\.h)$"), {"net"}),
@@ -46,6 +55,8 @@ EXCLUSIVE = [
     (re.compile(r"^libfyaml\.h$"), {"conf"}),
     (re.compile(r"^(sys/socket|netinet/.*|arpa/.*|netdb)(\.h)?$"), {"net", "app"}),
 ]
+
+WIRE_IDENTITY = re.compile(r"[=!]=\s*&wire_\w+|&wire_\w+\s*[=!]=")
 
 LATER_WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK|not[ -]implemented|unimplemented|stub(bed)?)\b", re.I)
 
@@ -129,10 +140,31 @@ def check_source(path, folder):
             check_local_include(path, number, folder, match[1])
         elif match and match[2] and folder:
             check_system_include(path, number, folder, match[2])
+        if WIRE_IDENTITY.search(line) and folder not in (None, "wires"):
+            problem(path, number, "compares a wire's identity; make what differs a member of struct wire")
         if LATER_WORDS.search(line):
             problem(path, number, "do it now, or open an issue and leave the word out")
         if line != line.rstrip() or "\t" in line:
             problem(path, number, "trailing space or tab; run ./dev fmt")
+
+
+def check_circles(folder, allowed):
+    """Takes away what includes nothing that is left, until the rest is in circles or leads to one."""
+    paths = {path.stem: path for path in sorted((ROOT / "src" / folder).glob("*.[ch]"))}
+    uses = {name: set() for name in paths}
+    for path in (ROOT / "src" / folder).glob("*.[ch]"):
+        for line in path.read_text().splitlines():
+            match = INCLUDE.match(line)
+            if match and match[1] and match[1].startswith(folder + "/") and match[1].endswith(".h"):
+                uses[path.stem].add(match[1][len(folder) + 1:-2])
+    left = dict(uses)
+    for side in (lambda name: uses[name], lambda name: {other for other in left if name in uses[other]}):
+        while free := [name for name in left if not (side(name) - {name}) & set(left)]:
+            for name in free:
+                del left[name]
+    for name in sorted(set(left) - allowed):
+        others = ", ".join(sorted((uses[name] - {name}) & set(left)))
+        problem(paths[name], 1, f"is in a circle of includes, through {others}; move what both need below them")
 
 
 def check_is_built(path, list_file, name):
@@ -180,6 +212,8 @@ def check_declared():
 def main():
     checked = 0
     check_lists()
+    for folder, allowed in CIRCLE_FREE.items():
+        check_circles(folder, allowed)
     check_declared()
     for path in sorted((ROOT / "src").rglob("*")):
         if path.suffix in (".c", ".h", ".def"):
