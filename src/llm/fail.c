@@ -291,12 +291,15 @@ words_of(struct arena *a, const struct json *j, size_t most)
 static struct str
 detail_words(struct arena *a, const struct json *detail)
 {
-    const struct json *first = json_is(detail, JSON_ARRAY) ? json_iter(detail).next : NULL;
+    bool list = detail->type == JSON_ARRAY;
+
+    if (list && json_is_empty(detail))
+        return S("");
+
+    const struct json *first = list ? json_iter(detail).next : NULL;
     const struct json *msg = json_get(first, S("msg"));
     const struct json *loc = json_get(first, S("loc"));
 
-    if (detail->type == JSON_ARRAY && json_is_empty(detail))
-        return S("");
     if (msg == NULL)
         return words_of(a, detail, 4096);
     return arena_printf(

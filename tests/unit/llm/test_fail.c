@@ -153,3 +153,16 @@ TEST(a_code_is_found_where_anthropic_puts_it_and_a_bare_error_has_no_type)
     EXPECT_INT(e.kind, ERR_UPSTREAM_ERROR);
     arena_destroy(a);
 }
+
+TEST(the_first_detail_of_a_list_is_the_message_if_there_is_one)
+{
+    static const struct fail_words none = { .count = 0 };
+    struct arena *a = arena_create(64 * 1024);
+    struct llm_error e;
+
+    fail_read(a, &none, 422, S("{\"detail\":[{\"msg\":\"bad\",\"loc\":[\"a\",1]}]}"), &e);
+    EXPECT_STR(e.message, "bad [\"a\",1]");
+    fail_read(a, &none, 422, S("{\"detail\":[]}"), &e);    /* nothing behind its end is read */
+    EXPECT_STR(e.message, err_row(ERR_BAD_REQUEST)->sentence);
+    arena_destroy(a);
+}
