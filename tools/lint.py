@@ -209,9 +209,22 @@ def check_declared():
                                                                if uses > len(own) else "nowhere; remove it"))
 
 
+def check_struct_names():
+    """Whoever looks for a struct by its name finds one."""
+    homes = {}
+    for path in sorted((ROOT / "src").rglob("*.[ch]")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = re.match(r"struct (\w+) \{", line)
+            home = homes.setdefault(found[1], path) if found else path
+            if home != path:
+                problem(path, number, f"{home.relative_to(ROOT)} has a 'struct {found[1]}' too; "
+                                      "give one of them another name")
+
+
 def main():
     checked = 0
     check_lists()
+    check_struct_names()
     for folder, allowed in CIRCLE_FREE.items():
         check_circles(folder, allowed)
     check_declared()

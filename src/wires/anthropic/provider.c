@@ -30,7 +30,7 @@ static const struct turn_rules turn_rules = {
 
 enum thinking { THINKING_UNSAID, THINKING_OFF, THINKING_BUDGET, THINKING_ADAPTIVE };
 
-struct writing {
+struct request_writing {
     struct json_out o;
     struct arena *a;
     const struct llm_request *r;
@@ -50,7 +50,7 @@ struct writing {
 
 /* Records the first reason why the request cannot be written: "PARAM: what". */
 static void
-refuse(struct writing *w, enum err e, const char *param, const char *what)
+refuse(struct request_writing *w, enum err e, const char *param, const char *what)
 {
     if (w->err != OK)
         return;
@@ -60,14 +60,14 @@ refuse(struct writing *w, enum err e, const char *param, const char *what)
 }
 
 static void
-refuse_part(struct writing *w, const char *what)
+refuse_part(struct request_writing *w, const char *what)
 {
     refuse(w, ERR_UNSUPPORTED, "messages",
         arena_printf(w->a, "%s cannot be sent to this provider", what).p);
 }
 
 static void
-refuse_tool(struct writing *w, enum err e, const char *before, const struct llm_tool *tool,
+refuse_tool(struct request_writing *w, enum err e, const char *before, const struct llm_tool *tool,
     const char *after)
 {
     refuse(w, e, "tools",
@@ -77,13 +77,13 @@ refuse_tool(struct writing *w, enum err e, const char *before, const struct llm_
 /* --- decisions --- */
 
 static bool
-can_declare(const struct writing *w, const struct llm_tool *tool)
+can_declare(const struct request_writing *w, const struct llm_tool *tool)
 {
     return tool->raw == NULL || w->r->wire == &wire_anthropic;
 }
 
 static void
-look_at_tools(struct writing *w)
+look_at_tools(struct request_writing *w)
 {
     unsigned marks = w->turns.marks;
 
@@ -101,7 +101,7 @@ look_at_tools(struct writing *w)
 
 /* Whether the model must call a tool: the API rejects thinking in that case. */
 static bool
-is_forced(const struct writing *w)
+is_forced(const struct request_writing *w)
 {
     return w->tools && (w->r->choice == CHOICE_REQUIRED || w->r->choice == CHOICE_NAMED);
 }
@@ -109,7 +109,7 @@ is_forced(const struct writing *w)
 /* Thinking counts against max_tokens. A limit set by the caller is kept, and the budget shrinks so
  * that a quarter is left for the answer; a default limit grows instead. */
 static void
-fit_budget(struct writing *w)
+fit_budget(struct request_writing *w)
 {
     if (w->r->max_tokens <= 0 && w->t->traits.max_output <= 0)
         w->max_tokens = w->budget + MAX_TOKENS_DEFAULT;
@@ -123,7 +123,7 @@ fit_budget(struct writing *w)
 /* Thinking cannot be combined with a forced call, with prefill, or with a tool loop whose first
  * thinking is lost. Thinking is given up, because callers depend more on the others. */
 static void
-think(struct writing *w, int64_t budget)
+think(struct request_writing *w, int64_t budget)
 {
     bool prefill = w->turns.last != NULL && w->turns.last->side == TURN_ASSISTANT;
     bool adaptive = w->t->traits.thinking == THINKS_ADAPTIVE;
@@ -142,7 +142,7 @@ think(struct writing *w, int64_t budget)
 }
 
 static void
-decide_limits_and_thinking(struct writing *w)
+decide_limits_and_thinking(struct request_writing *w)
 {
     const struct llm_request *r = w->r;
     int64_t limit = w->t->traits.max_output;
@@ -167,7 +167,7 @@ decide_limits_and_thinking(struct writing *w)
 /* --- content --- */
 
 static void
-add_cache_control(struct writing *w, enum llm_cache_mark mark)
+add_cache_control(struct request_writing *w, enum llm_cache_mark mark)
 {
     if (mark == MARK_NONE)
         return;
@@ -183,7 +183,7 @@ add_cache_control(struct writing *w, enum llm_cache_mark mark)
 }
 
 static void
-add_text(struct writing *w, struct str text, enum llm_cache_mark mark)
+add_text(struct request_writing *w, struct str text, enum llm_cache_mark mark)
 {
     out_object(&w->o);
     out_const(&w->o, "\"type\":\"text\"");
@@ -202,7 +202,7 @@ is_image_type(struct str mime)
 /* An image or a file: {"type":"image","source":{"type":"base64","media_type":...,"data":...}} and
  * the like. A text file is sent as text. */
 static void
-add_media(struct writing *w, const struct llm_part *part)
+add_media(struct request_writing *w, const struct llm_part *part)
 {
     struct json_out *o = &w->o;
     bool bytes = part->data.n > 0;
@@ -252,7 +252,7 @@ add_media(struct writing *w, const struct llm_part *part)
 
 /* A part of a user message or a tool result. */
 static void
-add_content(struct writing *w, const struct llm_part *part)
+add_content(struct request_writing *w, const struct llm_part *part)
 {
     switch (part->kind) {
     case PART_TEXT:
@@ -282,7 +282,7 @@ add_content(struct writing *w, const struct llm_part *part)
 }
 
 static void
-add_result(struct writing *w, const struct turn_block *b)
+add_result(struct request_writing *w, const struct turn_block *b)
 {
     struct json_out *o = &w->o;
 
@@ -307,7 +307,7 @@ add_result(struct writing *w, const struct turn_block *b)
 }
 
 static void
-add_call(struct writing *w, const struct turn_block *b)
+add_call(struct request_writing *w, const struct turn_block *b)
 {
     struct json_out *o = &w->o;
 
@@ -331,7 +331,7 @@ without_trailing_blanks(struct str text)
 }
 
 static void
-add_turn(struct writing *w, const struct turn *t)
+add_turn(struct request_writing *w, const struct turn *t)
 {
     bool assistant = t->side == TURN_ASSISTANT;
 
@@ -357,7 +357,7 @@ add_turn(struct writing *w, const struct turn *t)
 }
 
 static void
-add_messages(struct writing *w)
+add_messages(struct request_writing *w)
 {
     const struct turns *turns = &w->turns;
 
@@ -372,7 +372,7 @@ add_messages(struct writing *w)
 }
 
 static void
-add_system(struct writing *w)
+add_system(struct request_writing *w)
 {
     bool json = w->r->format == FORMAT_JSON;
 
@@ -389,7 +389,7 @@ add_system(struct writing *w)
 /* --- tools --- */
 
 static void
-add_tool(struct writing *w, const struct llm_tool *tool)
+add_tool(struct request_writing *w, const struct llm_tool *tool)
 {
     struct json_out *o = &w->o;
 
@@ -413,7 +413,7 @@ add_tool(struct writing *w, const struct llm_tool *tool)
 }
 
 static void
-add_tool_choice(struct writing *w)
+add_tool_choice(struct request_writing *w)
 {
     static const struct str types[] = {
         [CHOICE_UNSET] = S_INIT("auto"),    /* disable_parallel_tool_use needs an object */
@@ -439,7 +439,7 @@ add_tool_choice(struct writing *w)
 /* The API requires tools if the history has calls. If the caller offers none, the names in the
  * history are declared, with tool_choice none so that they are not called. */
 static void
-add_tools_of_history(struct writing *w)
+add_tools_of_history(struct request_writing *w)
 {
     struct map *names = map_create();
 
@@ -460,7 +460,7 @@ add_tools_of_history(struct writing *w)
 }
 
 static void
-add_tools(struct writing *w)
+add_tools(struct request_writing *w)
 {
     if (!w->tools) {
         if (w->turns.calls)
@@ -478,7 +478,7 @@ add_tools(struct writing *w)
 /* --- parameters --- */
 
 static void
-add_thinking(struct writing *w)
+add_thinking(struct request_writing *w)
 {
     static const struct str types[] = {
         [THINKING_OFF] = S_INIT("disabled"),
@@ -503,7 +503,7 @@ effort_for_provider(struct str word)
 }
 
 static void
-add_output_config(struct writing *w)
+add_output_config(struct request_writing *w)
 {
     const struct llm_request *r = w->r;
     bool schema = r->format == FORMAT_SCHEMA && r->schema.n > 0;
@@ -529,7 +529,7 @@ add_output_config(struct writing *w)
 /* The API accepts temperature or top_p, not both, and beside thinking only values without effect.
  */
 static struct params_rules
-add_sampling(struct writing *w)
+add_sampling(struct request_writing *w)
 {
     const struct llm_request *r = w->r;
     bool thinks = w->thinking == THINKING_BUDGET || w->thinking == THINKING_ADAPTIVE;
@@ -547,7 +547,7 @@ add_sampling(struct writing *w)
 }
 
 static void
-add_stop(struct writing *w)
+add_stop(struct request_writing *w)
 {
     bool any = false;
 
@@ -566,7 +566,7 @@ add_stop(struct writing *w)
 }
 
 static void
-add_account(struct writing *w)
+add_account(struct request_writing *w)
 {
     const struct llm_request *r = w->r;
 
@@ -591,7 +591,7 @@ static enum err
 write_request(struct buf *out, const struct llm_request *r, const struct wire_target *t,
     struct wire_drops *drops, struct wire_fault *ret_fault)
 {
-    struct writing w = {
+    struct request_writing w = {
         .o = json_out(out),
         .a = r->arena,
         .r = r,

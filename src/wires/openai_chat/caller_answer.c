@@ -22,7 +22,7 @@ struct written_choice {
     struct written_choice *next;
 };
 
-struct written {
+struct answer_written {
     struct str prefix;    /* data: {"id":...,"choices":[ */
     struct str suffix;    /* after the list of choices */
     struct llm_usage usage;
@@ -179,7 +179,7 @@ add_on_one_line(struct buf *out, struct str raw)
 /* Builds the parts that all chunks have in common. `ev` is not a START if the provider sent none.
  */
 static void
-make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *ev)
+make_prefix(struct wire_writer *w, struct answer_written *st, const struct llm_event *ev)
 {
     bool start = ev->kind == EVENT_START;
     struct str id = start ? ev->id : S("");
@@ -206,7 +206,7 @@ make_prefix(struct wire_writer *w, struct written *st, const struct llm_event *e
 
 /* Opens a chunk: everything up to the choice's own members. */
 static struct json_out
-open_choice(struct wire_writer *w, const struct written *st, uint32_t index)
+open_choice(struct wire_writer *w, const struct answer_written *st, uint32_t index)
 {
     buf_add(w->out, st->prefix);
     buf_add(w->out, S("{\"index\":"));
@@ -215,14 +215,14 @@ open_choice(struct wire_writer *w, const struct written *st, uint32_t index)
 }
 
 static void
-close_choice(struct json_out *o, const struct written *st)
+close_choice(struct json_out *o, const struct answer_written *st)
 {
     out_end(o);
     buf_add(o->b, st->suffix);
 }
 
 static struct json_out
-open_delta(struct wire_writer *w, const struct written *st, uint32_t index)
+open_delta(struct wire_writer *w, const struct answer_written *st, uint32_t index)
 {
     struct json_out o = open_choice(w, st, index);
 
@@ -231,7 +231,7 @@ open_delta(struct wire_writer *w, const struct written *st, uint32_t index)
 }
 
 static void
-close_delta(struct json_out *o, const struct written *st)
+close_delta(struct json_out *o, const struct answer_written *st)
 {
     buf_add(o->b, S("},\"logprobs\":null,\"finish_reason\":null}"));
     buf_add(o->b, st->suffix);
@@ -239,7 +239,7 @@ close_delta(struct json_out *o, const struct written *st)
 
 /* The state of a choice; a new one begins with a chunk that names the role. */
 static struct written_choice *
-choice_of(struct wire_writer *w, struct written *st, uint32_t index)
+choice_of(struct wire_writer *w, struct answer_written *st, uint32_t index)
 {
     struct written_choice **at = &st->choices;
     struct written_choice *c = st->recent;
@@ -267,7 +267,7 @@ choice_of(struct wire_writer *w, struct written *st, uint32_t index)
 }
 
 static void
-write_text(struct wire_writer *w, const struct written *st, const struct llm_event *ev)
+write_text(struct wire_writer *w, const struct answer_written *st, const struct llm_event *ev)
 {
     struct json_out o = open_delta(w, st, ev->choice);
 
@@ -278,7 +278,7 @@ write_text(struct wire_writer *w, const struct written *st, const struct llm_eve
 
 /* The piece of a call that ev->tool names: its members from the index on. */
 static struct json_out
-open_call(struct wire_writer *w, const struct written *st, const struct llm_event *ev)
+open_call(struct wire_writer *w, const struct answer_written *st, const struct llm_event *ev)
 {
     struct json_out o = open_delta(w, st, ev->choice);
 
@@ -289,7 +289,7 @@ open_call(struct wire_writer *w, const struct written *st, const struct llm_even
 }
 
 static void
-close_call(struct json_out *o, const struct written *st)
+close_call(struct json_out *o, const struct answer_written *st)
 {
     out_end(o);
     out_end_array(o);
@@ -297,7 +297,7 @@ close_call(struct json_out *o, const struct written *st)
 }
 
 static void
-write_tool_start(struct wire_writer *w, const struct written *st, struct written_choice *c,
+write_tool_start(struct wire_writer *w, const struct answer_written *st, struct written_choice *c,
     const struct llm_event *ev)
 {
     struct json_out o = open_call(w, st, ev);
@@ -310,7 +310,7 @@ write_tool_start(struct wire_writer *w, const struct written *st, struct written
 }
 
 static void
-write_tool_args(struct wire_writer *w, const struct written *st, struct written_choice *c,
+write_tool_args(struct wire_writer *w, const struct answer_written *st, struct written_choice *c,
     const struct llm_event *ev, struct str text)
 {
     bool custom = ev->tool < CALLS_MARKED && c->calls[ev->tool] == CALL_CUSTOM;
@@ -335,7 +335,7 @@ write_tool_args(struct wire_writer *w, const struct written *st, struct written_
 
 /* Everything of a chat that is rarer than text and arguments. */
 static void
-write_delta(struct wire_writer *w, const struct written *st, struct written_choice *c,
+write_delta(struct wire_writer *w, const struct answer_written *st, struct written_choice *c,
     const struct llm_event *ev)
 {
     struct json_out o = open_delta(w, st, ev->choice);
@@ -365,7 +365,7 @@ write_delta(struct wire_writer *w, const struct written *st, struct written_choi
 /* A chunk without a delta, or any chunk of a text completion: its text, log probabilities and finish
  * reason. */
 static void
-write_plain(struct wire_writer *w, const struct written *st, const struct llm_event *ev)
+write_plain(struct wire_writer *w, const struct answer_written *st, const struct llm_event *ev)
 {
     struct json_out o = open_choice(w, st, ev->choice);
 
@@ -384,7 +384,7 @@ write_plain(struct wire_writer *w, const struct written *st, const struct llm_ev
 }
 
 static void
-write_content(struct wire_writer *w, struct written *st, const struct llm_event *ev)
+write_content(struct wire_writer *w, struct answer_written *st, const struct llm_event *ev)
 {
     struct written_choice *c = choice_of(w, st, ev->choice);
     bool completion = is_completion(w);
@@ -430,7 +430,7 @@ write_content(struct wire_writer *w, struct written *st, const struct llm_event 
 }
 
 static void
-write_end(struct wire_writer *w, struct written *st)
+write_end(struct wire_writer *w, struct answer_written *st)
 {
     if (w->want_usage && usage_known(&st->usage)) {
         struct json_out o = { .b = w->out, .comma = true };
@@ -447,10 +447,10 @@ write_end(struct wire_writer *w, struct written *st)
 void
 openai_write_event(struct wire_writer *w, const struct llm_event *ev)
 {
-    struct written *st = w->state;
+    struct answer_written *st = w->state;
 
     if (st == NULL)
-        w->state = st = arena_new(w->keep, struct written);
+        w->state = st = arena_new(w->keep, struct answer_written);
     if (st->done)
         return;
     if (st->prefix.n == 0 && ev->kind != EVENT_ERROR)
