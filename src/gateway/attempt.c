@@ -206,24 +206,26 @@ shorten(uint64_t *deadline_us, uint64_t at_us)
 }
 
 /* How the request is sent. */
-static struct client_request
-plan_call(const struct exchange *x, const struct target *t, bool repeat)
+static void
+plan_call(struct written *w, const struct exchange *x, const struct target *t, bool repeat)
 {
     const struct conf_timeouts *limits = &t->timeouts;
 
-    return (struct client_request){
-        .origin = t->provider->origin,
-        .method = x->op == OP_RELAY ? x->method : S("POST"),
-        .dns_ms = limits->dns_ms,
-        .connect_ms = limits->connect_ms,
-        /* A whole answer begins only when all of it was thought out: the total is its limit. */
-        .first_byte_ms =
-            first_of(limits->first_byte_ms, x->stream ? limits->first_token_ms : limits->total_ms),
-        .resend_ms = has_next(x) ? RESEND_MS
-                                 : first_of(first_of(limits->first_byte_ms, limits->first_token_ms),
-                                       limits->connect_ms),
-        .fresh = repeat,
+    *w = (struct written){
+        .q = {
+            .origin = t->provider->origin,
+            .method = x->op == OP_RELAY ? x->method : S("POST"),
+            .dns_ms = limits->dns_ms,
+            .connect_ms = limits->connect_ms,
+            /* A whole answer begins only when all of it was thought out: the total is its limit. */
+            .first_byte_ms = first_of(
+                limits->first_byte_ms, x->stream ? limits->first_token_ms : limits->total_ms),
+            .fresh = repeat,
+        },
     };
+    w->q.resend_ms = has_next(x) ? RESEND_MS
+                                 : first_of(first_of(limits->first_byte_ms, limits->first_token_ms),
+                                       limits->connect_ms);
 }
 
 struct attempt *
@@ -257,7 +259,7 @@ attempt_begin(struct exchange *x, struct target *t, bool repeat)
         attempt_move(a, ATTEMPT_FAILED);
         return a;
     }
-    *a->written = (struct written){ .q = plan_call(x, t, repeat) };
+    plan_call(a->written, x, t, repeat);
     written_write_head(a);
     return a;
 }
