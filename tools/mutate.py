@@ -97,26 +97,26 @@ def run(command, **more):
 
 
 def unit_tests(path):
+    """Those of the file's folder, its own first."""
     folder = pathlib.Path(path).relative_to("src").parent
     names = sorted((ROOT / "tests/unit" / folder).glob("test_*.c"))
     if folder.parts[0] == "wires":
         names += sorted((ROOT / "tests/unit/wires").glob("test_*.c"))
+    names.sort(key=lambda n: n.stem != "test_" + pathlib.Path(path).stem)
     return [str(n.relative_to(ROOT / "tests/unit").with_suffix("")).replace("/", "_") for n in dict.fromkeys(names)]
 
 
 def killer(path, options):
     """The first test that notices; None if none does; "" if the change does not compile."""
-    tests = unit_tests(path)
-    programs = [f"tests/unit/{t}" for t in tests] + ["tests/fuzz/seeds_exchange"]
-    programs += ["openclaw"] if options.scenario else []
-    if run(["ninja", "-C", "build", *programs]) != 0:
-        return ""
-    for test in tests:
-        if run([COPY / "build/tests/unit" / test]) != 0:
-            return test
-    if run([COPY / "build/tests/fuzz/seeds_exchange", "1", FUZZ_INPUTS]) != 0:
-        return "the exchange fuzzer"
+    programs = [(f"tests/unit/{t}",) for t in unit_tests(path)] + [("tests/fuzz/seeds_exchange", "1", FUZZ_INPUTS)]
+    for program, *arguments in programs:    # built one by one: most mutants do not survive the first
+        if run(["ninja", "-C", "build", program]) != 0:
+            return ""
+        if run([COPY / "build" / program, *arguments]) != 0:
+            return program
     if options.scenario:
+        if run(["ninja", "-C", "build", "openclaw"]) != 0:
+            return ""
         env = {**os.environ, "OPENCLAW_BIN": str(COPY / "build/openclaw"), "OPENCLAW_NODE_DIR": str(ROOT / "build/node")}
         files = [f"tests/scenario/{name}" for name in options.scenario]
         if run([ROOT / "build/venv/bin/python", "-m", "pytest", "-x", "-q", "-n", "2", "-p", "no:cacheprovider", *files],

@@ -82,11 +82,17 @@ peer_recv_all(int fd, struct buf *b)
 static inline bool
 peer_await(int fd, struct buf *b, const char *what)
 {
-    while (str_find(buf_str(b), str_c(what)) == buf_len(b)) {
+    size_t searched = 0;    /* what cannot be part of it is not searched again */
+
+    for (;;) {
+        struct str rest = str_skip(buf_str(b), searched);
+
+        if (str_find(rest, str_c(what)) != rest.n)
+            return true;
+        searched = buf_len(b) - MIN(buf_len(b), strlen(what));
         if (peer_recv(fd, b, PATIENCE_MS) != PEER_MORE)
             return false;
     }
-    return true;
 }
 
 static inline void
