@@ -33,7 +33,7 @@ def metrics():
 
 def providers():
     """The rows of providers.def; a variable with '~' in front does not switch its provider on."""
-    wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages"}
+    wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "ollama": "ollama"}
     lines = ["| provider | id | wire | key from | base URL |", "|---|---|---|---|---|"]
     for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), (.*)\)$',
                              (ROOT / "src/catalog/providers.def").read_text(), re.M):

@@ -84,7 +84,7 @@ begin_draft(struct attempt *a)
     if (x == NULL)
         return;
     d->writer.wire = x->wire;
-    d->writer.op = x->op;
+    d->writer.op = x->endpoint->op;    /* the form that the route promises */
     d->writer.want_usage = x->want_usage;
     d->writer.keep = a->arena;
     d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);

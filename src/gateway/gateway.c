@@ -276,6 +276,7 @@ keep_head(struct exchange *x)
 {
     struct llm_request *r = &x->request->llm;
 
+    x->op = r->op;
     x->stream = r->stream;
     x->want_usage = r->want_usage;
     x->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
@@ -372,6 +373,11 @@ stage_route(struct exchange *x)
     enum err e = route_plan(routes, x->arena, x->model, &x->plan, &why);
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
+    if (x->endpoint == &endpoints[ENDPOINT_ollama_show] &&
+        x->plan.targets[0]->provider->wire != x->wire) {
+        local_ollama_show(x);
+        return STEP_STOP;
+    }
     if (x->op == OP_COUNT_TOKENS && !plan_serves(&x->plan, OP_COUNT_TOKENS)) {
         if (!request_work(x->request, local_count, x->request))
             return STEP_WAIT;

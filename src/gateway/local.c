@@ -246,6 +246,43 @@ local_models(struct exchange *x)
     answer_json(x, 200, &b);
 }
 
+/* --- what Ollama's clients ask --- */
+
+static void
+local_ollama_ps(struct exchange *x)
+{
+    exchange_answer(x, 200, S("application/json"), S("{\"models\":[]}"));
+}
+
+/* The version whose protocol we speak. */
+static void
+local_ollama_version(struct exchange *x)
+{
+    exchange_answer(x, 200, S("application/json"), S("{\"version\":\"0.12.0\"}"));
+}
+
+void
+local_ollama_show(struct exchange *x)
+{
+    const struct target *t = x->plan.targets[0];
+    int64_t context = t->facts != NULL ? t->facts->context_tokens : 0;
+    struct buf b;
+
+    buf_init(&b, DOCUMENT_BYTES);
+    buf_add(&b,
+        S("{\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",\"details\":{\"format\":\"\","
+          "\"family\":\"\"},\"model_info\":{\"general.architecture\":\"openclaw\""));
+    if (context != 0)
+        buf_printf(&b, ",\"openclaw.context_length\":%lld", (long long)context);
+    buf_add(&b, t->wire.traits.embedding == YES
+                    ? S("},\"capabilities\":[\"embedding\"")
+                    : S("},\"capabilities\":[\"completion\",\"tools\""));
+    if (t->wire.traits.reasoning == YES)
+        buf_add(&b, S(",\"thinking\""));
+    buf_add(&b, S("]}"));
+    answer_json(x, 200, &b);
+}
+
 /* Any name that can be routed is a model, whether it is listed or not. */
 static void
 local_model(struct exchange *x)

@@ -6,6 +6,9 @@ struct exchange;
 /* Answers the request, as its endpoint says; or leaves it to be called again when the exchange is woken. */
 void local_answer(struct exchange *x);
 
+/* Ollama's description of a model that another protocol's provider has; the plan is made. */
+void local_ollama_show(struct exchange *x);
+
 /* Estimates the tokens of a request (work for request_work()), and then answers with the estimate.
  * Used when none of its providers can count tokens. */
 void local_count(void *request);

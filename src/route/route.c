@@ -185,7 +185,7 @@ provider_wire(const struct conf_provider *cp, const struct provider_row *row, bo
     if (wire == NULL || wire->provider == NULL) {
         conf_problem(problems, cp->wire.mark,
             "providers." STR_FMT ".wire: '" STR_FMT
-            "' is not a wire of this version; use openai-chat or anthropic-messages",
+            "' is not a wire of this version; use openai-chat, anthropic-messages or ollama",
             STR_ARG(cp->id.v), STR_ARG(cp->wire.v));
         return NULL;
     }

@@ -140,8 +140,8 @@ TEST(errors_in_a_provider_are_reported_with_their_position)
             "variable\n"
             "3:3: providers.openai: it has no key; write api_key: \"${OPENAI_API_KEY}\", or set that variable\n" },
         { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\n",
-            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat or "
-            "anthropic-messages\n" },
+            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat, "
+            "anthropic-messages or ollama\n" },
         { "providers:\n  cloudflare: {api_key: k}\n",
             "2:3: providers.cloudflare: base_url is missing; write base_url: https://...\n" },
         { "providers:\n  openai: {api_key: k, quirks: [slow]}\n",
@@ -739,8 +739,8 @@ TEST(one_mistake_in_a_provider_is_reported_in_one_line)
         { "providers:\n  openai: {api_kye: k}\n",
             "2:12: 'providers.openai.api_kye' is unknown; did you mean 'api_key'?\n" },
         { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\nmodels: {m: {targets: [lab/x]}}\n",
-            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat or "
-            "anthropic-messages\n" },
+            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat, "
+            "anthropic-messages or ollama\n" },
         { "providers:\n  openai: {api_key: k}\nmodels: {m: {targets: [{modl: openai/x}]}}\n",
             "3:25: 'models.m.targets[0].modl' is unknown; did you mean 'model'?\n" },
     };

@@ -93,7 +93,7 @@ decode_stream(struct decoded *d, struct recorded *c, size_t piece, size_t most_f
 static bool
 is_stream(struct recorded *c)
 {
-    return json_str_is(json_get(c->about, S("response_file")), S("response.sse"));
+    return !json_str_is(json_get(c->about, S("response_file")), S("response.json"));
 }
 
 static void

@@ -207,7 +207,8 @@ same_items(struct recorded *c, const struct flat *want, const struct flat *got)
         same(c, "kind", str_c(w->kind), str_c(g->kind));
         same(c, "text", w->text, g->text);
         same(c, "name", w->name, g->name);
-        same(c, "id", w->id, g->id);
+        if (w->id.n != 0)    /* else the reader makes one */
+            same(c, "id", w->id, g->id);
         if (!same_args(c->arena, w->args, g->args))
             complain(c, "arguments", w->args, g->args);
     }
@@ -344,6 +345,8 @@ portable(struct arena *a, const struct flat *from)
     for (const struct item *item = from->items; item != NULL; item = item->next) {
         if (strcmp(item->kind, "reasoning") == 0)
             continue;
+        if (item == from->items && str_eq(item->text, S("(start of the conversation)")))
+            continue;    /* for protocols in which the user begins */
         if (strcmp(item->kind, "text") == 0) {
             add_text(&f, item->role, item->text);
             continue;
@@ -358,6 +361,18 @@ portable(struct arena *a, const struct flat *from)
             copy->role = "user";
     }
     return f;
+}
+
+/* Is there text after a picture of the same message? Ollama's messages have one text, and pictures
+ * besides it. */
+static bool
+interleaves(const struct flat *f)
+{
+    for (const struct item *item = f->items; item != NULL && item->next != NULL; item = item->next)
+        if (strcmp(item->kind, "image") == 0 && strcmp(item->next->kind, "text") == 0 &&
+            strcmp(item->role, item->next->role) == 0)
+            return true;
+    return false;
 }
 
 /* What one wire's caller said is written for a provider of `other` and read back there. */
@@ -393,7 +408,8 @@ there_and_back(struct recorded *c, const struct wire *other)
     struct flat want = portable(c->arena, &a);
     struct flat got = portable(c->arena, &b);
 
-    same_items(c, &want, &got);
+    if (other != &wire_ollama || !interleaves(&want))
+        same_items(c, &want, &got);
     /* JSON mode becomes a sentence behind the system text where the wire has no such mode. */
     if (!str_starts(system_text(c->arena, &back), system_text(c->arena, &there)))
         complain(c, "system", system_text(c->arena, &there), system_text(c->arena, &back));

@@ -1,0 +1,19 @@
+/* ollama.h - shared by the files of Ollama's native wire.
+ *
+ *     caller.c      a caller's request, read; answers and errors for it, written
+ *     provider.c    a request for a provider, written; its answer, read
+ *
+ * Private to them. A request with `prompt` instead of `messages` is /api/generate's: the same
+ * conversation with one message, whose answer has another form.
+ */
+#pragma once
+
+#include "base/json_out.h"
+#include "llm/wire.h"
+
+extern const struct wire_caller ollama_caller;
+extern const struct wire_provider ollama_provider;
+
+/* Appends a call, on one line: arguments that are not an object become the member "input" of one. */
+void ollama_add_call(
+    struct json_out *o, struct arena *a, struct str id, struct str name, struct str args);

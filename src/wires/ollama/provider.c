@@ -1,0 +1,488 @@
+/* provider.c - writes requests for Ollama, and reads its answers.
+ *
+ * Its limits: pictures in base64 only, no choice of tools, one choice. A call comes whole, and the
+ * reason of an answer that calls is "stop" as well.
+ */
+#include "llm/effort.h"
+#include "llm/emit.h"
+#include "llm/fail.h"
+#include "llm/media.h"
+#include "llm/turns.h"
+#include "wires/ollama/ollama.h"
+
+/* --- the request --- */
+
+struct ollama_request {
+    struct json_out o;
+    struct arena *a;
+    const struct llm_request *r;
+    const struct wire_target *t;
+    struct wire_drops *drops;
+    struct wire_fault *fault;
+    enum err err;
+};
+
+static void
+refuse(struct ollama_request *w, enum err e, const char *param, const char *why)
+{
+    if (w->err == OK)
+        *w->fault = (struct wire_fault){ .message = str_c(why), .param = str_c(param) };
+    w->err = w->err == OK ? e : w->err;
+}
+
+/* JSON text without its line ends, which are blanks there: a line is a frame. */
+static void
+add_on_one_line(struct buf *out, struct str text)
+{
+    while (text.n != 0) {
+        size_t n = 0;
+
+        while (n < text.n && text.p[n] != '\n' && text.p[n] != '\r')
+            n++;
+        buf_add(out, str_make(text.p, n));
+        text = str_skip(text, n + 1);
+    }
+}
+
+void
+ollama_add_call(
+    struct json_out *o, struct arena *a, struct str id, struct str name, struct str args)
+{
+    struct arena_mark mark = arena_mark(a);
+    bool object = json_is(args.n != 0 ? json_parse(a, args, NULL, NULL) : NULL, JSON_OBJECT);
+
+    out_object(o);
+    out_text_if(o, "id", id);
+    out_key_object(o, "function");
+    out_text(o, "name", name);
+    out_key(o, "arguments");
+    if (object || args.n == 0) {
+        out_comma(o);
+        add_on_one_line(o->b, args.n != 0 ? args : S("{}"));
+    } else {
+        out_object(o);
+        out_text(o, "input", args);
+        out_end(o);
+    }
+    out_end(o);
+    out_end(o);
+    arena_rewind(a, mark);
+}
+
+static void
+add_text_file(struct ollama_request *w, const struct llm_part *part)
+{
+    struct str text = S("");
+    enum err e = media_is_text(part->mime) ? media_text(w->a, part, &text) : ERR_UNSUPPORTED;
+
+    if (e != OK)
+        refuse(w, e, "messages", "this provider takes text and pictures only");
+    out_piece(&w->o, text);
+}
+
+/* The text of blocks as "content", and their pictures as "images". */
+static void
+add_content(struct ollama_request *w, const struct llm_part *const *parts, size_t count)
+{
+    bool pictures = false;
+    bool first = true;
+
+    out_key(&w->o, "content");
+    out_string(&w->o);
+    for (size_t i = 0; i < count; i++) {
+        const struct llm_part *part = parts[i];
+
+        if (part->kind == PART_IMAGE) {
+            pictures = true;
+        } else if (media_is(part->kind) || part->kind == PART_TEXT || part->kind == PART_REFUSAL) {
+            if (!first)
+                out_piece(&w->o, S("\n\n"));
+            first = false;
+            if (media_is(part->kind))
+                add_text_file(w, part);
+            else
+                out_piece(&w->o, part->text);
+        }
+    }
+    out_end_string(&w->o);
+    if (!pictures)
+        return;
+    out_key_array(&w->o, "images");
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i]->kind != PART_IMAGE)
+            continue;
+        if (parts[i]->data.n == 0)
+            refuse(w, ERR_UNSUPPORTED, "messages",
+                "this provider takes pictures as base64 data only, not by URL or id");
+        out_text_value(&w->o, parts[i]->data);
+    }
+    out_end_array(&w->o);
+}
+
+/* A message with the content of a list of blocks, calls left out; it stays open. */
+static void
+open_message(struct ollama_request *w, const char *role, const struct turn_block *blocks)
+{
+    size_t count = 0;
+    size_t n = 0;
+
+    for (const struct turn_block *b = blocks; b != NULL; b = b->next)
+        count++;
+
+    const struct llm_part **parts = arena_array(w->a, const struct llm_part *, count + 1);
+
+    for (const struct turn_block *b = blocks; b != NULL; b = b->next)
+        if (b->part != NULL && b->part->kind != PART_TOOL_CALL)
+            parts[n++] = b->part;
+    out_object(&w->o);
+    out_text(&w->o, "role", str_c(role));
+    add_content(w, parts, n);
+}
+
+static void
+add_result(struct ollama_request *w, const struct turn_block *b)
+{
+    const struct llm_part *call = b->call != NULL ? b->call->part : NULL;
+    size_t count = 0;
+    size_t n = 0;
+
+    for (const struct llm_part *p = b->part != NULL ? b->part->result : NULL; p != NULL;
+         p = p->next)
+        count++;
+
+    const struct llm_part **parts = arena_array(w->a, const struct llm_part *, count + 1);
+
+    for (const struct llm_part *p = b->part != NULL ? b->part->result : NULL; p != NULL;
+         p = p->next)
+        parts[n++] = p;
+    out_object(&w->o);
+    out_text(&w->o, "role", S("tool"));
+    if (b->part != NULL)
+        add_content(w, parts, n);
+    else
+        out_text(&w->o, "content", S(TURN_NO_RESULT));
+    if (call != NULL)
+        out_text(&w->o, "tool_name", call->name);
+    out_text_if(&w->o, "tool_call_id", b->id);
+    out_end(&w->o);
+}
+
+static void
+add_turn(struct ollama_request *w, const struct turn *turn)
+{
+    static const char *const roles[] = {
+        [TURN_USER] = "user", [TURN_ASSISTANT] = "assistant", [TURN_SYSTEM] = "system"
+    };
+    bool calls = false;
+
+    for (const struct turn_block *b = turn->results.first; b != NULL; b = b->next)
+        add_result(w, b);
+    if (turn->blocks.first == NULL)
+        return;
+    open_message(w, roles[turn->side], turn->blocks.first);
+    for (const struct turn_block *b = turn->blocks.first; b != NULL; b = b->next) {
+        if (b->part->kind != PART_TOOL_CALL)
+            continue;
+        if (!calls)
+            out_key_array(&w->o, "tool_calls");
+        calls = true;
+        ollama_add_call(&w->o, w->a, b->id, b->part->name, b->part->args);
+    }
+    if (calls)
+        out_end_array(&w->o);
+    out_end(&w->o);
+}
+
+static void
+add_messages(struct ollama_request *w)
+{
+    static const struct turn_rules rules = {
+        .ids = { .prefix = S_INIT("call_"), .least = 1, .most = 64 },
+        .paired = true,
+    };
+    struct turns turns;
+
+    turns_plan(w->r, &rules, w->drops, &turns);
+    out_key_array(&w->o, "messages");
+    if (turns.system.first != NULL) {
+        open_message(w, "system", turns.system.first);
+        out_end(&w->o);
+    }
+    for (const struct turn *turn = turns.first; turn != NULL; turn = turn->next)
+        add_turn(w, turn);
+    out_end_array(&w->o);
+}
+
+/* A tool that must be called is the only one offered; more cannot be said here. */
+static void
+add_tools(struct ollama_request *w)
+{
+    const struct llm_request *r = w->r;
+    bool any = false;
+
+    if (r->choice == CHOICE_REQUIRED || r->choice == CHOICE_NAMED)
+        wire_drop(w->drops, S("tool_choice"));
+    for (const struct llm_tool *tool = r->choice == CHOICE_NONE ? NULL : r->tools; tool != NULL;
+         tool = tool->next) {
+        if (tool->raw != NULL || (r->choice == CHOICE_NAMED && !str_eq(tool->name, r->choice_name)))
+            continue;
+        if (!any)
+            out_key_array(&w->o, "tools");
+        any = true;
+        out_object(&w->o);
+        out_const(&w->o, "\"type\":\"function\"");
+        out_key_object(&w->o, "function");
+        out_text(&w->o, "name", tool->name);
+        out_text_if(&w->o, "description", tool->description);
+        out_raw(&w->o, "parameters",
+            tool->schema.n != 0 ? tool->schema : S("{\"type\":\"object\",\"properties\":{}}"));
+        out_end(&w->o);
+        out_end(&w->o);
+    }
+    if (any)
+        out_end_array(&w->o);
+}
+
+/* Levels are gpt-oss's; other models only think or do not. */
+static void
+add_think(struct ollama_request *w)
+{
+    const struct llm_request *r = w->r;
+    int64_t budget = r->effort.n != 0          ? effort_budget(r->effort)
+                     : r->reasoning_budget > 0 ? r->reasoning_budget
+                                               : -1;
+    struct str word = effort_word(budget);
+
+    if (r->reasoning == NO || budget == 0)
+        out_bool(&w->o, "think", false);
+    else if (budget < 0 && r->effort.n != 0)
+        param_drop(w->drops, r, PARAM_effort);
+    else if (budget > 0 && str_find(w->t->model, S("gpt-oss")) == w->t->model.n)
+        out_bool(&w->o, "think", true);
+    else if (budget > 0)
+        out_text(&w->o, "think", str_eq(word, S("xhigh")) ? S("high") : word);
+}
+
+static void
+add_options(struct ollama_request *w, const struct params_rules *rules)
+{
+    const struct llm_request *r = w->r;
+    int64_t limit = w->t->traits.max_output;
+    struct json_out before = w->o;
+    size_t at = buf_len(w->o.b);
+
+    out_key_object(&w->o, "options");
+    params_write(&w->o, r, PARAMS_OLLAMA_OPTIONS, rules);
+    if (r->max_tokens > 0)
+        out_i64(&w->o, "num_predict", limit > 0 ? MIN(r->max_tokens, limit) : r->max_tokens);
+    if (r->stop != NULL) {
+        out_key_array(&w->o, "stop");
+        for (const struct llm_word *word = r->stop; word != NULL; word = word->next)
+            out_text_value(&w->o, word->text);
+        out_end_array(&w->o);
+    }
+    if (w->o.comma) {
+        out_end(&w->o);
+    } else {
+        buf_truncate(w->o.b, at);
+        w->o = before;
+    }
+}
+
+static enum err
+write_request(struct buf *out, const struct llm_request *r, const struct wire_target *t,
+    struct wire_drops *drops, struct wire_fault *ret_fault)
+{
+    struct ollama_request w = {
+        .o = json_out(out), .a = r->arena, .r = r, .t = t, .drops = drops, .fault = ret_fault
+    };
+    /* Log probabilities have another form in its answers. */
+    struct params_rules rules = {
+        .fixed_sampling = t->traits.sampling_fixed == YES,
+        .refused = PARAM_BIT(logprobs) | PARAM_BIT(top_logprobs),
+    };
+    size_t before = buf_len(out);
+
+    CHECK(r->expanded);
+    if (r->op != OP_CHAT)
+        refuse(&w, ERR_UNSUPPORTED, "", "this provider has no such operation");
+    else if (r->n > 1)
+        refuse(&w, ERR_UNSUPPORTED, "n", "this provider returns only one choice");
+    else
+        w.err = wire_check_tools(r, &wire_ollama, ret_fault);
+    if (w.err != OK)
+        return w.err;
+    wire_drop_extra(drops, r);
+    out_object(&w.o);
+    out_text(&w.o, "model", t->model);
+    add_messages(&w);
+    add_tools(&w);
+    if (r->format == FORMAT_JSON)
+        out_text(&w.o, "format", S("json"));
+    else if (r->format == FORMAT_SCHEMA)
+        out_raw(&w.o, "format", r->schema);
+    add_think(&w);
+    add_options(&w, &rules);
+    params_write(&w.o, r, PARAMS_OLLAMA, &rules);
+    params_drop(r, PARAMS_BIT(PARAMS_OLLAMA) | PARAMS_BIT(PARAMS_OLLAMA_OPTIONS), &rules, drops);
+    if (r->user.n != 0)
+        param_drop(drops, r, PARAM_user);
+    if (r->parallel_tools == NO)
+        param_drop(drops, r, PARAM_parallel_tools);
+    out_bool(&w.o, "stream", r->stream);
+    out_end(&w.o);
+    if (out->overflow)
+        refuse(&w, ERR_TOO_LARGE, "", "the request is too large to be translated");
+    if (w.err != OK)
+        buf_truncate(out, before);
+    return w.err;
+}
+
+static void
+write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t UNUSED)
+{
+    bool native = r->wire == &wire_ollama;
+
+    if (r->op == OP_CHAT)
+        buf_add(out, native && json_get(r->doc, S("messages")) == NULL ? S("/api/generate")
+                                                                       : S("/api/chat"));
+    else if (r->op == OP_EMBED)
+        buf_add(out, native && json_get(r->doc, S("input")) == NULL ? S("/api/embeddings")
+                                                                    : S("/api/embed"));
+    else
+        buf_add(out, r->path);
+}
+
+/* --- the answer --- */
+
+static const struct fail_words fail_words = { .rows = NULL };
+
+static void
+read_error(struct arena *a, int status, struct str body, struct llm_error *ret)
+{
+    fail_read(a, &fail_words, status, body, ret);
+}
+
+static enum err
+read_calls(struct wire_reader *r, struct emit_choice *c, const struct json *calls)
+{
+    struct json_iter it = json_iter(calls);
+    enum err e = OK;
+
+    while (e == OK && json_next(&it)) {
+        const struct json *function = json_get(it.value, S("function"));
+        const struct json *args = json_get(function, S("arguments"));
+        bool text = json_is(args, JSON_STRING);
+        struct emit_piece piece = {
+            .label = -1,
+            .id = emit_string(r, json_get(it.value, S("id"))),
+            .name = emit_string(r, json_get(function, S("name"))),
+            .args = text                 ? emit_string(r, args)
+                    : json_present(args) ? json_raw(args)
+                                         : S(""),
+            .is_object = !text,
+            .whole = true,
+        };
+
+        e = emit_call(r, c, &piece);
+    }
+    return e;
+}
+
+static void
+read_counts(struct wire_reader *r, const struct json *doc)
+{
+    const struct json *input = json_get(doc, S("prompt_eval_count"));
+    const struct json *output = json_get(doc, S("eval_count"));
+    struct llm_usage u = { .known = 0 };
+
+    if (json_is(input, JSON_NUMBER))
+        usage_set(&u, COUNT_INPUT, json_i64(input, 0));
+    if (json_is(output, JSON_NUMBER))
+        usage_set(&u, COUNT_OUTPUT, json_i64(output, 0));
+    emit_usage(r, &u);
+}
+
+/* A line of a stream, or a whole answer; they have the same members. */
+static enum err
+read_document_of(struct wire_reader *r, struct str text, bool whole)
+{
+    struct json_error error = { .limit = false };
+    const struct json *doc = json_parse(r->scratch, text, NULL, &error);
+    const struct json *message = json_get(doc, S("message"));
+    struct llm_event start = { .kind = EVENT_START };
+
+    if (!json_is(doc, JSON_OBJECT))
+        return error.limit ? ERR_UPSTREAM_TOO_LARGE : ERR_UPSTREAM_PROTOCOL;
+    if (json_present(json_get(doc, S("error")))) {
+        struct llm_error e;
+
+        fail_read_document(r->scratch, &fail_words, 0, doc, &e);
+        emit_error(r, &e);
+        return OK;
+    }
+    if (whole && r->op == OP_EMBED) {
+        read_counts(r, doc);
+        emit_end(r);
+        return OK;
+    }
+    if (whole && message == NULL && json_get(doc, S("response")) == NULL)
+        return ERR_UPSTREAM_PROTOCOL;
+
+    struct emit_choice *c = emit_choice(r, 0);
+    const struct json *thinking = json_get(message != NULL ? message : doc, S("thinking"));
+    const struct json *content =
+        message != NULL ? json_get(message, S("content")) : json_get(doc, S("response"));
+
+    start.model = emit_string(r, json_get(doc, S("model")));
+    emit_start(r, &start);
+    emit_text(r, c, EVENT_REASONING, emit_string(r, thinking));
+    emit_text(r, c, EVENT_TEXT, emit_string(r, content));
+    enum err e = read_calls(r, c, json_get(message, S("tool_calls")));
+    if (e != OK)
+        return e;
+    if (whole || json_bool(json_get(doc, S("done")), false)) {
+        struct str reason = emit_string(r, json_get(doc, S("done_reason")));
+
+        emit_finish(r, c, str_eq(reason, S("length")) ? FINISH_LENGTH : FINISH_STOP, reason, S(""));
+        read_counts(r, doc);
+        emit_end(r);
+    }
+    return emit_verdict(r, OK);
+}
+
+static enum err
+read_event(struct wire_reader *r, struct str event UNUSED, struct str data)
+{
+    return r->complete || r->failed ? OK : read_document_of(r, data, false);
+}
+
+static enum err
+read_answer(struct wire_reader *r, struct str body)
+{
+    return read_document_of(r, body, true);
+}
+
+static void
+read_end(struct wire_reader *r UNUSED)
+{
+    /* Nothing is held back, and without a line that is `done` the answer was truncated. */
+}
+
+const struct wire_provider ollama_provider = {
+    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
+    .write_path = write_path,
+    .models_path = S_INIT("/api/tags"),
+    .write_request = write_request,
+    .read_event = read_event,
+    .read_end = read_end,
+    .read_answer = read_answer,
+    .read_error = read_error,
+};
+
+const struct wire wire_ollama = {
+    .name = S_INIT("ollama"),
+    .framing = &framing_ndjson,
+    .caller = &ollama_caller,
+    .provider = &ollama_provider,
+};
