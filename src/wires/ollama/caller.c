@@ -649,8 +649,6 @@ write_models_end(struct buf *out, const struct wire_page *page UNUSED)
     buf_add(out, S("]}"));
 }
 
-static const struct wire_error_name error_names[ERR_COUNT] = { { "", NULL } };
-
 const struct wire_caller ollama_caller = {
     .members = members,
     .params = PARAMS_OLLAMA,
@@ -661,7 +659,6 @@ const struct wire_caller ollama_caller = {
     .write_error = write_error,
     .write_relay_error = write_relay_error,
     .status = status,
-    .error_names = error_names,
     .models_begin = S_INIT("{\"models\":["),
     .write_model = write_model,
     .write_models_end = write_models_end,

@@ -169,6 +169,7 @@ TEST(without_keys_a_foreign_host_is_refused_except_for_health_checks)
 /* --- every row of the table, every kind of key --- */
 
 #define KINDS                                                                                      \
+    "  limits: {wrong_keys: 0}\n"                                                                    \
     "auth:\n"                                                                                      \
     "  keys:\n"                                                                                    \
     "    - {name: limited, key: k-limited, models: [fast]}\n"                                      \
