@@ -8,6 +8,7 @@
 
 #include "llm/media.h"
 #include "llm/read.h"
+#include "llm/serial.h"
 #include "wires/ollama/ollama.h"
 
 static const struct read_words words = {
@@ -331,24 +332,26 @@ read_head(struct llm_request *r, struct wire_fault *ret_fault)
 
 /* --- answers --- */
 
-/* A call under way: its arguments come in pieces and go out as one object. */
-struct written_call {
-    uint32_t tool;
-    struct str id;
-    struct str name;
+/* A stream being written. Calls come one at a time, as llm/serial.h puts them. */
+struct reply {
+    struct serial serial;
+    struct event_sink sink;    /* receives from `serial` */
+    struct wire_writer *w;
+    struct str created_at;
+    struct str model;
+    struct str call_id;    /* the call under way: its arguments go out as one object */
+    struct str call_name;
     struct llm_word *args;
     struct llm_word **args_tail;
     size_t args_n;
-    struct written_call *next;
-};
-
-struct reply {
-    struct str created_at;
-    struct str model;
-    struct written_call *open;
     enum llm_finish finish;
     struct llm_usage usage;
 };
+
+/* A longer name of a model is not repeated in each line. */
+enum { MODEL_BYTES_MAX = 256 };
+
+static void take_event(struct event_sink *sink, const struct llm_event *ev);
 
 static struct str
 time_text(struct arena *a, int64_t seconds)
@@ -363,23 +366,25 @@ time_text(struct arena *a, int64_t seconds)
 }
 
 static struct reply *
-writing_of(struct wire_writer *w)
+reply_of(struct wire_writer *w)
 {
-    if (w->state == NULL) {
-        struct reply *st = arena_new(w->keep, struct reply);
+    struct reply *st = w->state;
 
+    if (st == NULL) {
+        st = w->state = arena_new(w->keep, struct reply);
         st->created_at = time_text(w->keep, w->created_s);
         st->model = w->model;
-        w->state = st;
+        st->sink.emit = take_event;
+        serial_init(&st->serial, w->keep, &st->sink);
     }
-    return w->state;
+    return st;
 }
 
 /* {"model":..,"created_at":..,"message":{"role":"assistant", or the same without a message. */
 static struct json_out
 begin_line(struct wire_writer *w)
 {
-    const struct reply *st = writing_of(w);
+    const struct reply *st = reply_of(w);
     struct json_out o = json_out(w->out);
 
     out_object(&o);
@@ -434,26 +439,35 @@ write_text(struct wire_writer *w, struct str text, bool thinking)
 }
 
 static void
-add_args(struct wire_writer *w, struct written_call *call, struct str text)
+begin_call(struct reply *st, const struct llm_event *ev)
 {
-    struct str kept = arena_str(w->keep, text);
+    st->call_id = arena_str(st->w->keep, ev->id);
+    st->call_name = arena_str(st->w->keep, ev->name);
+    st->args_tail = &st->args;
+    st->args_n = 0;
+}
+
+static void
+add_args(struct reply *st, struct str text)
+{
+    struct str kept = arena_str(st->w->keep, text);
 
     if (kept.n == 0)
         return;
-    *call->args_tail = arena_new(w->keep, struct llm_word);
-    (*call->args_tail)->text = kept;
-    call->args_tail = &(*call->args_tail)->next;
-    call->args_n += kept.n;
+    *st->args_tail = arena_new(st->w->keep, struct llm_word);
+    (*st->args_tail)->text = kept;
+    st->args_tail = &(*st->args_tail)->next;
+    st->args_n += kept.n;
 }
 
 /* The pieces, joined; empty if there is no memory. */
 static struct str
-join_args(struct arena *a, const struct written_call *call)
+join_args(const struct reply *st)
 {
-    char *text = arena_try(a, call->args_n + 1);
+    char *text = arena_try(st->w->keep, st->args_n + 1);
     size_t n = 0;
 
-    for (const struct llm_word *piece = call->args; text != NULL && piece != NULL;
+    for (const struct llm_word *piece = st->args; text != NULL && n < st->args_n;
          piece = piece->next) {
         memcpy(text + n, piece->text.p, piece->text.n);
         n += piece->text.n;
@@ -462,19 +476,17 @@ join_args(struct arena *a, const struct written_call *call)
 }
 
 static void
-end_call(struct wire_writer *w, struct written_call **at)
+end_call(struct reply *st)
 {
-    struct json_out o = begin_line(w);
-    struct written_call *call = *at;
+    struct json_out o = begin_line(st->w);
 
-    begin_content(w, &o);
+    begin_content(st->w, &o);
     out_end_string(&o);
     out_key_array(&o, "tool_calls");
-    ollama_add_call(&o, w->keep, call->id, call->name, join_args(w->keep, call));
+    ollama_add_call(&o, st->w->keep, st->call_id, st->call_name, join_args(st));
     out_end_array(&o);
-    end_message(w, &o);
+    end_message(st->w, &o);
     end_line(&o);
-    *at = call->next;
 }
 
 static void
@@ -500,20 +512,17 @@ write_error(struct buf *out, const struct llm_error *e, struct str request_id UN
 }
 
 static void
-write_event(struct wire_writer *w, const struct llm_event *ev)
+take_event(struct event_sink *sink, const struct llm_event *ev)
 {
-    struct reply *st = writing_of(w);
-    struct written_call **at = &st->open;
+    struct reply *st = CONTAINER_OF(sink, struct reply, sink);
+    struct wire_writer *w = st->w;
     struct json_out o;
 
-    while (*at != NULL && (*at)->tool != ev->tool)
-        at = &(*at)->next;
-    if (ev->choice != 0)
-        return;
     switch (ev->kind) {
     case EVENT_START:
-        if (ev->model.n != 0)
+        if (ev->model.n != 0 && ev->model.n <= MODEL_BYTES_MAX)
             st->model = arena_str(w->keep, ev->model);
+        usage_update(&st->usage, &ev->usage);
         break;
     case EVENT_TEXT:
     case EVENT_REFUSAL:
@@ -523,21 +532,13 @@ write_event(struct wire_writer *w, const struct llm_event *ev)
         write_text(w, ev->text, true);
         break;
     case EVENT_TOOL_START:
-        *at = arena_new(w->keep, struct written_call);
-        **at = (struct written_call){
-            .tool = ev->tool,
-            .id = arena_str(w->keep, ev->id),
-            .name = arena_str(w->keep, ev->name),
-        };
-        (*at)->args_tail = &(*at)->args;
+        begin_call(st, ev);
         break;
     case EVENT_TOOL_ARGS:
-        if (*at != NULL)
-            add_args(w, *at, ev->text);
+        add_args(st, ev->text);
         break;
     case EVENT_TOOL_END:
-        if (*at != NULL)
-            end_call(w, at);
+        end_call(st);
         break;
     case EVENT_USAGE:
         usage_update(&st->usage, &ev->usage);
@@ -560,8 +561,16 @@ write_event(struct wire_writer *w, const struct llm_event *ev)
     default:    /* what this protocol has no place for */
         break;
     }
-    if (ev->kind == EVENT_START)
-        usage_update(&st->usage, &ev->usage);
+}
+
+static void
+write_event(struct wire_writer *w, const struct llm_event *ev)
+{
+    struct reply *st = reply_of(w);
+
+    st->w = w;
+    if (ev->choice == 0)    /* there is one only */
+        st->serial.sink.emit(&st->serial.sink, ev);
 }
 
 /* Whether there is any, and if so, its text in pieces. */
