@@ -25,7 +25,7 @@ struct exchange {
     struct worker *worker;
     struct snapshot_hold *hold;
     struct arena *arena;
-    unsigned owners;             /* of the arena: the exchange, and attempts that it let go */
+    unsigned owners;          /* of the arena: the exchange, and attempts that it let go */
     struct server_conn *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
 

@@ -11,7 +11,7 @@
 
 enum {
     WAIT_GRACE_MS = 20,
-    RESEND_STEP_MS = 10, /* before the second time a request is sent again; doubles with each */
+    RESEND_STEP_MS = 10,    /* before the second time a request is sent again; doubles with each */
     RESEND_STEP_MAX_MS = 500,
 };
 
@@ -54,7 +54,7 @@ new_call(struct client *c)
         call->timer = timer_create_on(c->loop, on_tick, call);
         call->turn = (struct deferred){ .fn = on_turn, .arg = call };
         call->more = (struct deferred){ .fn = on_more, .arg = call };
-        buf_init(&call->in, SIZE_MAX / 2); /* bounded by the limits of heads and of one read */
+        buf_init(&call->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
     }
     call->prev = NULL;
     call->next = c->first;
@@ -186,7 +186,7 @@ set_deadline(struct client_call *call, uint64_t delay_ms)
         return;
     call->deadline_ms = now + delay_ms;
     if (call->timer_at_ms != 0 && call->timer_at_ms <= call->deadline_ms)
-        return; /* it will look at the deadline when it fires */
+        return;    /* it will look at the deadline when it fires */
     call->timer_at_ms = call->deadline_ms;
     timer_set(call->timer, delay_ms);
 }

@@ -18,11 +18,11 @@
 #include "http/h2.h"
 
 enum {
-    CLIENT_SPARES = 256,               /* ended calls kept for reuse */
-    CLIENT_HEAD_KEEP_BYTES = 2 * 1024, /* of head buffer that a spare call may keep */
-    CLIENT_SEND_BYTES = 256 * 1024,    /* of a request passed to the socket at a time */
-    CLIENT_PARTS_PER_TURN = 4,         /* of them, for one call */
-    CLIENT_INTERIM_MAX = 16,           /* 1xx responses before the final one */
+    CLIENT_SPARES = 256,                  /* ended calls kept for reuse */
+    CLIENT_HEAD_KEEP_BYTES = 2 * 1024,    /* of head buffer that a spare call may keep */
+    CLIENT_SEND_BYTES = 256 * 1024,       /* of a request passed to the socket at a time */
+    CLIENT_PARTS_PER_TURN = 4,            /* of them, for one call */
+    CLIENT_INTERIM_MAX = 16,              /* 1xx responses before the final one */
     CLIENT_DETAIL_ROOM = 96,
 };
 
@@ -49,13 +49,13 @@ struct client {
     struct loop *loop;
     struct client_limits limits;
     struct h1_limits h1_limits;
-    struct pool *pool;         /* idle HTTP/1 connections */
-    struct map *upstreams;     /* by the origin's pool_key */
-    struct client_call *first; /* all calls, ended ones until the end of their turn */
+    struct pool *pool;            /* idle HTTP/1 connections */
+    struct map *upstreams;        /* by the origin's pool_key */
+    struct client_call *first;    /* all calls, ended ones until the end of their turn */
     struct client_call *spare;
     unsigned spares_n;
     unsigned calls_open;
-    struct buf head; /* of the HTTP/1 request being sent */
+    struct buf head;    /* of the HTTP/1 request being sent */
 };
 
 enum client_reading {
@@ -66,27 +66,27 @@ enum client_reading {
 };
 
 struct client_call {
-    struct client *client; /* NULL: the client was destroyed */
+    struct client *client;    /* NULL: the client was destroyed */
     struct client_call *prev;
-    struct client_call *next; /* also of spares */
+    struct client_call *next;    /* also of spares */
     struct client_request request;
     const struct client_events *events;
     void *owner;
     struct deferred turn;
-    struct deferred more;                     /* HTTP/1: sends on in the next turn */
-    const struct client_transport *transport; /* NULL once it ended */
-    bool ended;                               /* no more callbacks for the owner */
+    struct deferred more;                        /* HTTP/1: sends on in the next turn */
+    const struct client_transport *transport;    /* NULL once it ended */
+    bool ended;                                  /* no more callbacks for the owner */
     unsigned resends;
     uint64_t resend_until_ms;
-    bool answered; /* a byte of the response arrived */
+    bool answered;    /* a byte of the response arrived */
     bool paused;
 
     struct timer *timer;
-    uint64_t timer_at_ms; /* when it fires; 0: not set */
-    uint64_t deadline_ms; /* 0: none */
+    uint64_t timer_at_ms;    /* when it fires; 0: not set */
+    uint64_t deadline_ms;    /* 0: none */
 
     /* while it waits for a connection */
-    struct client_upstream *upstream; /* whose connection it waits for */
+    struct client_upstream *upstream;    /* whose connection it waits for */
     struct client_call *waits_before;
     struct client_call *waits_behind;
     uint64_t started_us;
@@ -99,28 +99,28 @@ struct client_call {
 
     /* HTTP/1: the connection and the request */
     struct sock *sock;
-    struct pool_lease lease;   /* of the connection */
-    uint64_t sock_sent_before; /* sock_sent_bytes() when this request began */
-    size_t piece;              /* index of the body piece to send next */
-    size_t piece_at;           /* bytes of it already sent */
-    uint64_t unsent;           /* bytes of the request not yet passed to the socket */
-    bool cut;                  /* the rest will never be sent: an early error response arrived */
-    uint64_t sent_ms;          /* loop time of its beginning */
+    struct pool_lease lease;      /* of the connection */
+    uint64_t sock_sent_before;    /* sock_sent_bytes() when this request began */
+    size_t piece;                 /* index of the body piece to send next */
+    size_t piece_at;              /* bytes of it already sent */
+    uint64_t unsent;              /* bytes of the request not yet passed to the socket */
+    bool cut;                     /* the rest will never be sent: an early error response arrived */
+    uint64_t sent_ms;             /* loop time of its beginning */
 
     /* HTTP/1: the answer */
     enum client_reading reading;
     bool eof;
-    bool broken; /* `why` and `detail` say how */
+    bool broken;    /* `why` and `detail` say how */
     enum err why;
     char detail[CLIENT_DETAIL_ROOM];
     unsigned interim;
-    struct buf in; /* came, not yet taken */
+    struct buf in;    /* came, not yet taken */
     struct h1_scan scan;
     struct h1_head head;
     struct chunked chunked;
-    uint64_t left;              /* of a body with Content-Length */
-    uint64_t announced_idle_ms; /* how long the server keeps the connection; or POOL_NOT_SAID */
-    void *head_room;            /* fields, then the bytes of the head */
+    uint64_t left;                 /* of a body with Content-Length */
+    uint64_t announced_idle_ms;    /* how long the server keeps the connection; or POOL_NOT_SAID */
+    void *head_room;               /* fields, then the bytes of the head */
     size_t head_room_bytes;
 };
 

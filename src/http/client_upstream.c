@@ -11,9 +11,9 @@
 #include "http/client_call.h"
 
 enum {
-    SHARED_MAX = 256, /* HTTP/2 connections to one origin; calls beyond their streams wait */
+    SHARED_MAX = 256,    /* HTTP/2 connections to one origin; calls beyond their streams wait */
     CAPACITY_ASSUMED = 100,
-    UPSTREAMS_KEPT = 32, /* also while they are unused */
+    UPSTREAMS_KEPT = 32,    /* also while they are unused */
     PING_MS = 30 * 1000,
     PONG_MS = 10 * 1000,
 };
@@ -28,23 +28,23 @@ struct shared {
 struct dialling {
     struct client_upstream *upstream;
     struct dial *dial;
-    struct origin *origin; /* a reference: the call may end before the dial */
+    struct origin *origin;    /* a reference: the call may end before the dial */
     struct dialling *next;
 };
 
 struct client_upstream {
     struct client *client;
-    char *key;             /* the origin's pool_key */
-    struct shared *shared; /* newest first */
+    char *key;                /* the origin's pool_key */
+    struct shared *shared;    /* newest first */
     unsigned shared_n;
-    struct dialling *dials; /* newest first */
+    struct dialling *dials;    /* newest first */
     unsigned dials_n;
-    struct client_call *first; /* of the waiting calls */
+    struct client_call *first;    /* of the waiting calls */
     struct client_call *last;
     unsigned waiting_n;
     bool speaks_h2;
-    unsigned capacity; /* streams per connection, according to the server's last SETTINGS */
-    unsigned busy;     /* functions up the stack that use it */
+    unsigned capacity;    /* streams per connection, according to the server's last SETTINGS */
+    unsigned busy;        /* functions up the stack that use it */
 };
 
 /* --- upstreams --- */
@@ -238,7 +238,7 @@ find_room(struct client_upstream *u)
 
     for (const struct shared *s = u->shared; s != NULL; s = next) {
         next = s->next;
-        if (h2_leave_if_outdated(s->h2)) /* and `s` is gone */
+        if (h2_leave_if_outdated(s->h2))    /* and `s` is gone */
             continue;
         if (h2_room(s->h2) != 0)
             return s->h2;
@@ -461,7 +461,7 @@ drop(struct client_call *call)
     struct client_upstream *u = call->upstream;
 
     if (u == NULL)
-        return; /* already off the queue, its connection not attached yet */
+        return;    /* already off the queue, its connection not attached yet */
     dequeue(call);
     settle_dials(u);
 }

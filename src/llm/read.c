@@ -34,9 +34,9 @@ read_fault(struct cursor c, enum err e, const char *what)
         return;
     rd->err = e;
     rd->fault->param = spell(&c);
-    rd->fault->message = rd->fault->param.n > 0 ? arena_printf(rd->a, STR_FMT ": %s",
-                                                      STR_ARG(rd->fault->param), what)
-                                                : str_c(what);
+    rd->fault->message = rd->fault->param.n > 0
+                             ? arena_printf(rd->a, STR_FMT ": %s", STR_ARG(rd->fault->param), what)
+                             : str_c(what);
 }
 
 void

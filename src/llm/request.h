@@ -86,7 +86,7 @@ struct llm_part {
         struct llm_part *result;    /* TOOL_RESULT: its content */
         struct {
             enum llm_origin origin;    /* REASONING, OPAQUE: who alone can read it again */
-            const struct json *raw;       /* OPAQUE: the block itself */
+            const struct json *raw;    /* OPAQUE: the block itself */
         };
     };
 };
@@ -103,7 +103,7 @@ struct llm_tool {
     struct str description;
     struct str schema;    /* JSON Schema text; empty: no arguments */
     enum llm_tri strict;
-    bool custom;          /* free-form text instead of JSON arguments */
+    bool custom;    /* free-form text instead of JSON arguments */
     enum llm_cache_mark cache_mark;
     /* a provider's own tool (web search...): kept for the same wire only */
     const struct json *raw;

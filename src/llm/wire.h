@@ -202,7 +202,8 @@ struct wire_caller {
     /* HTTP status of an error kind in this protocol (Anthropic: 529 for overload). */
     int (*status)(const struct llm_error *e);
 
-    const struct wire_error_name *error_names;    /* by enum err; OK has none. NULL: errors have no type */
+    const struct wire_error_name
+        *error_names;    /* by enum err; OK has none. NULL: errors have no type */
 
     /* The list of models: `models_begin`, the models with commas between them, and the end. */
     struct str models_begin;

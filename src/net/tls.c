@@ -70,8 +70,7 @@ tls_reason(const SSL *ssl, char *room, size_t size)
     const char *reason = ERR_reason_error_string(e);
 
     if (verified != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
-        snprintf(
-            room, size, TLS_NOT_ACCEPTED ": %s", X509_verify_cert_error_string(verified));
+        snprintf(room, size, TLS_NOT_ACCEPTED ": %s", X509_verify_cert_error_string(verified));
     else if (e != 0 && ERR_SYSTEM_ERROR(e))
         snprintf(room, size, "%s", strerror(ERR_GET_REASON(e)));
     else

@@ -20,7 +20,7 @@
 
 enum {
     CALLERS = 6,
-    UPSTREAM_CONNECTIONS = 12, /* that one provider keeps open; it closes the oldest */
+    UPSTREAM_CONNECTIONS = 12,    /* that one provider keeps open; it closes the oldest */
     MARKS_MAX = 512,
     HEAD_MAX_BYTES = 64 * 1024,
     /* A request may cross what would have forbidden it, also on a connection that is being made. */
@@ -32,43 +32,43 @@ static uint64_t written_bytes;
 static uint64_t turns;
 
 struct end {
-    int fd;     /* -1: closed */
-    bool eager; /* sends the rest by itself */
+    int fd;        /* -1: closed */
+    bool eager;    /* sends the rest by itself */
     struct buf in;
     struct buf out;
 };
 
 struct caller {
     struct end end;
-    unsigned id; /* of the connection; marks belong to it */
+    unsigned id;    /* of the connection; marks belong to it */
 };
 
 struct provider_end {
     const char *name;
     struct str key;
     bool anthropic;
-    bool h2;        /* it speaks HTTP/2 */
-    bool reluctant; /* its next connections are */
+    bool h2;           /* it speaks HTTP/2 */
+    bool reluctant;    /* its next connections are */
     int listener;
     char path[108];
     struct upstream *connections[UPSTREAM_CONNECTIONS];
-    struct upstream *streams[UPSTREAM_CONNECTIONS]; /* of HTTP/2, newest first */
+    struct upstream *streams[UPSTREAM_CONNECTIONS];    /* of HTTP/2, newest first */
 };
 
 /* A connection from the gateway to a provider, or a stream of one. */
 struct upstream {
     struct end end;
     struct provider_end *provider;
-    struct nghttp2_session *session; /* of an HTTP/2 connection */
-    struct upstream *carrier;        /* of a stream: its connection */
+    struct nghttp2_session *session;    /* of an HTTP/2 connection */
+    struct upstream *carrier;           /* of a stream: its connection */
     int32_t stream_id;
-    size_t head_bytes;    /* of the request under way; 0: its head is not there yet */
-    size_t request_bytes; /* with its body */
-    bool complete;        /* all of it is there */
-    bool answered;        /* with a whole answer, in or out of `out` */
-    bool reluctant;       /* reads no bodies */
-    uint64_t late_turn;   /* until then what it reads may have come long before */
-    bool wild;            /* what it was told may mean anything: requests follow as they like */
+    size_t head_bytes;       /* of the request under way; 0: its head is not there yet */
+    size_t request_bytes;    /* with its body */
+    bool complete;           /* all of it is there */
+    bool answered;           /* with a whole answer, in or out of `out` */
+    bool reluctant;          /* reads no bodies */
+    uint64_t late_turn;      /* until then what it reads may have come long before */
+    bool wild;               /* what it was told may mean anything: requests follow as they like */
     /* Turns after which no request may begin; 0: it may. The end of the connection was announced;
      * or it was sent an answer that nobody asked for, unless a request crossed that. */
     uint64_t last_turn;
@@ -84,8 +84,8 @@ struct upstream {
 static struct {
     unsigned connection;
     char text[MARK_BYTES + 1];
-    bool once;          /* its request must not be sent to providers twice */
-    unsigned delivered; /* complete requests that carried it */
+    bool once;             /* its request must not be sent to providers twice */
+    unsigned delivered;    /* complete requests that carried it */
 } marks[MARKS_MAX];
 static unsigned marks_n;
 
@@ -151,7 +151,7 @@ end_flush(struct end *e, size_t limit)
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (n < 0) { /* the gateway closed it */
+        if (n < 0) {    /* the gateway closed it */
             buf_reset(&e->out, 0);
             return;
         }
@@ -201,7 +201,7 @@ caller_open(struct caller *c, const char *path, unsigned id)
 
     end_init(&c->end, fd);
     c->id = id;
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) /* too many wait already */
+    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0)    /* too many wait already */
         end_close(&c->end);
 }
 
@@ -446,7 +446,7 @@ upstream_take(struct upstream *u)
         upstream_rest(u);
         s = buf_str(&u->end.in);
     }
-    CHECK(!u->complete || s.n == u->request_bytes); /* nothing is sent before the answer */
+    CHECK(!u->complete || s.n == u->request_bytes);    /* nothing is sent before the answer */
     return u->request_bytes == 0 && s.n != 0;
 }
 

@@ -12,7 +12,7 @@
 #define KEY_CLAUDE "sk-fuzz-provider-claude-H1/p+Mb6sJ4="
 #define KEY_ANN "fuzz-caller-ann-4f0c9d"
 #define KEY_BOB "fuzz-caller-bob-8a2e7b"
-#define KEY_LOOSE "loose-key" /* for requests whose head is changed: it may end up anywhere */
+#define KEY_LOOSE "loose-key"    /* for requests whose head is changed: it may end up anywhere */
 
 static const struct str secrets[] = { S_INIT(KEY_ALPHA), S_INIT(KEY_BETA), S_INIT(KEY_CLAUDE),
     S_INIT(KEY_ANN), S_INIT(KEY_BOB), S_INIT(KEY_GAMMA) };
@@ -186,16 +186,16 @@ enum tell {
     TELL_PROPER,
     TELL_TOOLS,
     TELL_LONG,
-    TELL_VAST,   /* a document too large for the loop, also where a stream was asked for */
-    TELL_BUSY,   /* 429 */
-    TELL_BROKEN, /* 500 */
-    TELL_DENIED, /* 401, with the key */
-    TELL_WRONG,  /* 400 */
-    TELL_HTML,   /* 502 */
+    TELL_VAST,      /* a document too large for the loop, also where a stream was asked for */
+    TELL_BUSY,      /* 429 */
+    TELL_BROKEN,    /* 500 */
+    TELL_DENIED,    /* 401, with the key */
+    TELL_WRONG,     /* 400 */
+    TELL_HTML,      /* 502 */
     TELL_EMPTY,
     TELL_MOVED,
-    TELL_BREAKS, /* an error event in the middle of a stream */
-    TELL_OTHER,  /* the other protocol's answer */
+    TELL_BREAKS,    /* an error event in the middle of a stream */
+    TELL_OTHER,     /* the other protocol's answer */
     TELL_KINDS,
 };
 

@@ -32,7 +32,7 @@ enum {
     UPSTREAM_SLOTS = PROVIDERS * UPSTREAM_CONNECTIONS,
     MEMORY_BASE_BYTES = 12 * 1024 * 1024,
     MEMORY_PER_BYTE = 40,
-    QUIET_ROUNDS = 40, /* each of a few turns and some seconds */
+    QUIET_ROUNDS = 40,    /* each of a few turns and some seconds */
 };
 
 struct world {
@@ -41,13 +41,13 @@ struct world {
     struct snapshot *snapshots[SNAPSHOTS];
     struct caller callers[CALLERS];
     unsigned connections;
-    size_t allocated; /* before anything moved */
+    size_t allocated;    /* before anything moved */
 };
 
 static char folder[64];
 static char gateway_path[108];
 static struct log_file *access_file, *error_file;
-static struct buf access_lines, error_lines; /* of this run */
+static struct buf access_lines, error_lines;    /* of this run */
 static struct provider_end providers[PROVIDERS] = {
     { .name = "alpha", .key = S_INIT(KEY_ALPHA) },
     { .name = "beta", .key = S_INIT(KEY_BETA) },
@@ -605,7 +605,7 @@ act_behave(struct world *w)
                     u, TELL_PROPER, u != carrier ? FRAMED_H2 : FRAMED_LENGTH, SPELT_PLAINLY, &at);
                 written_bytes += buf_len(&u->end.out) - at;
                 if (u != carrier)
-                    h2_answer(u); /* the stream may be gone now */
+                    h2_answer(u);    /* the stream may be gone now */
             }
             end_flush(&carrier->end, SIZE_MAX);
         }

@@ -169,7 +169,7 @@ TEST(without_keys_a_foreign_host_is_refused_except_for_health_checks)
 /* --- every row of the table, every kind of key --- */
 
 #define KINDS                                                                                      \
-    "  limits: {wrong_keys: 0}\n"                                                                    \
+    "  limits: {wrong_keys: 0}\n"                                                                  \
     "auth:\n"                                                                                      \
     "  keys:\n"                                                                                    \
     "    - {name: limited, key: k-limited, models: [fast]}\n"                                      \
@@ -384,7 +384,7 @@ TEST(the_limit_of_concurrent_requests_per_key_counts_every_way_to_end)
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 429);
     EXPECT(gateway_world_says(&w, "Retry-After: 1\r\n"));
     EXPECT_INT(gateway_world_chat(&w, CI, WORLD_CHAT("fast", "")), 200);
-    (void)close(fd); /* the caller leaves */
+    (void)close(fd);    /* the caller leaves */
     EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 0\n"));
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/m", "")), 200);
     EXPECT_INT(gateway_world_chat(&w, OPS, WORLD_CHAT("mock/fault-500", "")), 502);
@@ -604,7 +604,7 @@ TEST(a_failure_before_the_first_token_falls_back_unnoticed)
     gateway_world_start(&w, "models:\n  safe: {targets: [dead/m, \"mock/fault-503\", "
                             "\"mock/m;fault=reset-before\", anth/m]}\n");
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("safe", "")), 200);
-    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 5\r\n")); /* the third was lost: again */
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 5\r\n"));    /* the third was lost: again */
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("safe", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "data: [DONE]"));

@@ -92,7 +92,7 @@ TEST(a_client_that_leaves_while_a_large_answer_is_written_ends_the_request)
     gateway_world_start(&w, "");
     int fd = ask_and_hold("", 0);
     (void)close(fd);
-    for (int i = 0; i < 2; i++) /* whoever answers has seen the other connection's end */
+    for (int i = 0; i < 2; i++)    /* whoever answers has seen the other connection's end */
         EXPECT_INT(gateway_world_ask(&w, "GET /metrics", "", ""), 200);
     atomic_store(&held, false);
     EXPECT(gateway_world_metric(&w, "\nopenclaw_exchanges_in_flight 0\n"));

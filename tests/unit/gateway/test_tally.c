@@ -43,7 +43,8 @@ TEST(only_content_counts_as_tokens)
 {
     struct tally t;
 
-    EXPECT(tally_is_token(EVENT_TEXT) && !tally_is_token(EVENT_START) && !tally_is_token(EVENT_END));
+    EXPECT(
+        tally_is_token(EVENT_TEXT) && !tally_is_token(EVENT_START) && !tally_is_token(EVENT_END));
     begin(&t);
     clock_set_for_tests(100, 0);
     say(&t, EVENT_START, "");

@@ -143,7 +143,7 @@ TEST(many_calls_share_one_connection)
         ask(t.w, &r[i], S("hello"));
     }
     until_asked(&p, CALLS + 1);
-    for (unsigned i = CALLS; i != 0; i--) /* the last one first */
+    for (unsigned i = CALLS; i != 0; i--)    /* the last one first */
         peer_answer(&p, &p.streams[i], 1000 * i, true);
     for (int i = 0; i < CALLS; i++) {
         UNTIL(&p, is_over(&r[i]));
@@ -464,7 +464,7 @@ TEST(goaway_finishes_old_streams_and_sends_new_ones_elsewhere)
     peer_answer(&p, &p.streams[1], 4, true);
     UNTIL(&p, is_over(&old));
     EXPECT(old.ended);
-    UNTIL(&p, p.gone); /* behind its last stream it is closed */
+    UNTIL(&p, p.gone);    /* behind its last stream it is closed */
     finish(&old);
     finish(&new);
     tls_world_close(&t);
@@ -511,11 +511,11 @@ TEST(a_stream_that_is_always_refused_fails_when_its_time_is_over)
             nghttp2_submit_rst_stream(p.session, 0, p.streams[i].id, NGHTTP2_REFUSED_STREAM);
     }
     EXPECT_INT(r.why, ERR_UPSTREAM_RESET);
-    EXPECT(r.resent >= 2 && r.resent <= 6); /* at once, then after 10 ms, 20 ms, 40 ms */
+    EXPECT(r.resent >= 2 && r.resent <= 6);    /* at once, then after 10 ms, 20 ms, 40 ms */
     EXPECT_INT(p.count, 2 + r.resent);
     finish(&r);
 
-    prepare(t.w, &r, S("x")); /* and cancelled while it pauses */
+    prepare(t.w, &r, S("x"));    /* and cancelled while it pauses */
     begin(t.w, &r);
     unsigned first = p.count;
     for (unsigned i = first; i < first + 4; i++) {
@@ -562,7 +562,7 @@ TEST(many_calls_succeed_although_each_connection_accepts_few)
         resent += r[i].resent;
         finish(&r[i]);
     }
-    EXPECT(resent > CALLS); /* most of them more than once */
+    EXPECT(resent > CALLS);    /* most of them more than once */
     tls_world_close(&t);
     for (unsigned i = 0; i < used; i++)
         peer_close(&p[i]);
@@ -577,7 +577,7 @@ TEST(a_request_that_was_lost_with_a_reused_connection_is_reported)
     open_known(&t, &p, 100);
     ask(t.w, &r, S("x"));
     pause_ms(20);
-    peer_close(&p); /* whatever it read, it said nothing since the last answer */
+    peer_close(&p);    /* whatever it read, it said nothing since the last answer */
     EXPECT(becomes(&r.over, 1));
     EXPECT_INT(r.why, ERR_UPSTREAM_STALE);
     EXPECT_INT(r.resent, 0);
@@ -756,7 +756,7 @@ static const struct {
     struct str frames;
     enum err why;
 } wrong[] = {
-    { "a body shorter than its length", /* content-length: 5, then "abc" and the end */
+    { "a body shorter than its length",    /* content-length: 5, then "abc" and the end */
         S_INIT("\0\0\5\1\4\0\0\0\3\x88\x0f\x0d\1"
                "5\0\0\3\0\1\0\0\0\3"
                "abc"),
@@ -850,10 +850,10 @@ TEST(a_flood_of_useless_frames_ends_the_connection)
 {
     static const struct str floods[] = {
         S_INIT("\0\0\x08\6\1\0\0\0\0"
-               "12345678"),                     /* answers to PINGs that were never sent */
-        S_INIT("\0\0\0\4\0\0\0\0\0"),           /* SETTINGS */
-        S_INIT("\0\0\5\2\0\0\0\0\5\0\0\0\0\0"), /* PRIORITY */
-        S_INIT("\0\0\4\x08\0\0\0\0\0\0\0\0\1"), /* WINDOW_UPDATE */
+               "12345678"),                        /* answers to PINGs that were never sent */
+        S_INIT("\0\0\0\4\0\0\0\0\0"),              /* SETTINGS */
+        S_INIT("\0\0\5\2\0\0\0\0\5\0\0\0\0\0"),    /* PRIORITY */
+        S_INIT("\0\0\4\x08\0\0\0\0\0\0\0\0\1"),    /* WINDOW_UPDATE */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(floods); i++) {
@@ -1024,7 +1024,7 @@ TEST(a_server_that_answers_no_ping_is_dead)
 
 TEST(a_server_that_answers_a_ping_may_stay_silent)
 {
-    static const char pong[] = "\0\0\0\4\0\0\0\0\0" /* its settings */
+    static const char pong[] = "\0\0\0\4\0\0\0\0\0"    /* its settings */
                                "\0\0\x08\6\1\0\0\0\0\0\0\0\0\0\0\0\0";
     struct alone a;
 
@@ -1044,8 +1044,8 @@ TEST(a_server_that_answers_a_ping_may_stay_silent)
 TEST(however_fast_the_server_reads_one_turn_sends_a_bounded_part_of_a_body)
 {
     enum { BODY = 12 << 20, PART = WRITES_PER_TURN * (WRITE_BYTES + 32 * 1024) };
-    static const char windows[] = "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff" /* of streams */
-                                  "\0\0\4\x08\0\0\0\0\0\x7f\x00\x00\x00";  /* of all */
+    static const char windows[] = "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff"    /* of streams */
+                                  "\0\0\4\x08\0\0\0\0\0\x7f\x00\x00\x00";     /* of all */
     static char body[BODY];
     struct alone a;
 

@@ -176,8 +176,8 @@ refuse_disguises(const struct wire *wire, const char *name, struct buf *member)
             struct wire_fault fault = { S(""), S("") };
 
             if (disguise(member, name, how)) {
-                EXPECT_INT(read_head_with(wire, ops[op], a, buf_str(member), &fault),
-                    ERR_BAD_REQUEST);
+                EXPECT_INT(
+                    read_head_with(wire, ops[op], a, buf_str(member), &fault), ERR_BAD_REQUEST);
                 EXPECT_STR(fault.param, name);
                 EXPECT(str_find(fault.message, str_c(name)) < fault.message.n);
                 refused++;

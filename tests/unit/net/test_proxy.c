@@ -54,8 +54,7 @@ TEST(no_proxy_excludes_what_it_names)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        bool excluded =
-            is_excluded(str_c(rows[i].no_proxy), str_c(rows[i].host), rows[i].port);
+        bool excluded = is_excluded(str_c(rows[i].no_proxy), str_c(rows[i].host), rows[i].port);
         if (excluded != rows[i].excluded)
             print_error("NO_PROXY='%s' host='%s'\n", rows[i].no_proxy, rows[i].host);
         EXPECT(excluded == rows[i].excluded);
