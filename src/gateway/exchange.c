@@ -201,7 +201,8 @@ static void
 respond(struct exchange *x, int status, struct str type, struct str passed, int64_t length)
 {
     struct buf *out = &x->worker->text;
-    bool stream = http_type_is(type, S("text/event-stream"));
+    bool stream = http_type_is(type, S("text/event-stream")) ||
+                  (x->stream && x->wire != NULL && http_type_is(type, x->wire->framing->type));
 
     CHECK(buf_len(out) == 0);
     if (type.n != 0)

@@ -81,13 +81,8 @@ emit_start(struct wire_reader *r, const struct llm_event *ev)
 void
 emit_usage(struct wire_reader *r, const struct llm_usage *u)
 {
-    struct llm_event ev = { .kind = EVENT_USAGE };
-    struct llm_usage before = r->emit.usage;
-
-    usage_update(&r->emit.usage, u);
-    ev.usage = r->emit.usage;
-    if (usage_known(&ev.usage) && memcmp(&before, &ev.usage, sizeof(before)) != 0)
-        wire_emit(r, &ev);
+    if (usage_update(&r->emit.usage, u) && usage_known(&r->emit.usage))
+        wire_emit(r, &(struct llm_event){ .kind = EVENT_USAGE, .usage = r->emit.usage });
 }
 
 void

@@ -66,12 +66,17 @@ usage_known(const struct llm_usage *u)
 }
 
 /* Later reports replace earlier ones, count by count: providers report cumulatively, never in
- * parts. */
-static inline void
+ * parts. Does the newer one say anything new? */
+static inline bool
 usage_update(struct llm_usage *u, const struct llm_usage *newer)
 {
+    bool changed = (newer->known & ~u->known) != 0;
+
     for (unsigned i = 0; newer->known != 0 && i < COUNTS; i++)
-        if (usage_has(newer, i))
+        if (usage_has(newer, i)) {
+            changed |= u->counts[i] != newer->counts[i];
             u->counts[i] = newer->counts[i];
+        }
     u->known |= newer->known;
+    return changed;
 }

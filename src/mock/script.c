@@ -340,6 +340,7 @@ advance(const struct mock_script *s, struct mock_cursor *c)
         c->step.timed = true;
         return true;
     case PHASE_ARGS:
+        CHECK(call != NULL);
         if (next_of_run(s, &call->args, c, EVENT_TOOL_ARGS))
             return true;
         return give(c, (struct llm_event){ .kind = EVENT_TOOL_END, .tool = (uint32_t)c->call++ },
