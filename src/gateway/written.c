@@ -79,8 +79,8 @@ request_fields(struct attempt *a, bool same_wire)
             add_given(x, resource_fields[i], out);
     } else {
         buf_add(out, S("Content-Type: application/json\r\n"));
-        http_add_field(out, S("Accept"),
-            r->stream ? p->wire->framing->type : S("application/json"));
+        http_add_field(
+            out, S("Accept"), r->stream ? p->wire->framing->type : S("application/json"));
     }
     buf_add(out, S("User-Agent: openclaw\r\n"));
     if (p->credential_count != 0) {

@@ -218,6 +218,8 @@ read_members(struct reading *rd, const struct read_member *members, enum params_
         if (members[i].name != NULL) {
             values[i] = it.value;
         } else if (!params_take(&doc, column, it.key, it.value)) {
+            if (!read_count(doc))
+                break;
             *tail = arena_new(rd->a, struct llm_member);
             (*tail)->name = it.key;
             (*tail)->value = it.value;

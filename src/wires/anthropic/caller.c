@@ -213,6 +213,8 @@ read_content(struct cursor content, struct part_list *list)
             add_text(content, list, read_any_text(content));
         return;
     }
+    if (!read_present(content))
+        read_fault(content, ERR_BAD_REQUEST, words.list);
     READ_EACH (block, &content) {
         if (!json_is(block.j, JSON_OBJECT))
             read_fault(block, ERR_BAD_REQUEST, words.object);

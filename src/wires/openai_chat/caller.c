@@ -680,9 +680,10 @@ read_effort(struct cursor effort)
     r->effort = read_text(effort);
     if (r->effort.n == 0)
         r->effort = read_any_text(read_at(&options, "effort"));
-    r->reasoning_budget = MAX(json_i64(json_get(options.j, S("max_tokens")), budget), 0);
-    if (!json_bool(json_get(options.j, S("enabled")), true) || str_eq(r->effort, S("none")) ||
-        read_is(read_at(&thinking, "type"), "disabled"))
+    budget = json_i64(json_get(options.j, S("max_tokens")), budget);
+    r->reasoning_budget = MAX(budget, 0);
+    if (budget == 0 || !json_bool(json_get(options.j, S("enabled")), true) ||
+        str_eq(r->effort, S("none")) || read_is(read_at(&thinking, "type"), "disabled"))
         r->reasoning = NO;
 }
 

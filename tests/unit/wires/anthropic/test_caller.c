@@ -74,6 +74,8 @@ TEST(what_is_of_the_wrong_type_is_refused)
         "temperature: Input should be a valid number");
     EXPECT_REFUSED("{" CHAT HELLO ",'stop_sequences':'END'}", "stop_sequences",
         "stop_sequences: Input should be a valid list");
+    EXPECT_REFUSED("{" CHAT "'messages':[{'role':'user','content':null}]}", "messages[0].content",
+        "messages[0].content: Input should be a valid list");
     EXPECT_REFUSED(
         "{" CHAT HELLO ",'system':7}", "system", "system: Input should be a valid string or list");
     EXPECT_REFUSED("{" CHAT HELLO ",'system':[{'type':'image'}]}", "system[0].type",

@@ -201,6 +201,11 @@ TEST(reasoning_options_have_several_spellings)
                               "\"thinking\":{\"type\":\"disabled\"}}")) == OK);
     EXPECT_INT(r.reasoning, NO);
     end();
+    EXPECT(read_op(OP_CHAT, S("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],"
+                              "\"reasoning_effort\":\"high\",\"reasoning\":{\"max_tokens\":0}}")) ==
+           OK);
+    EXPECT_INT(r.reasoning, NO);
+    end();
 }
 
 TEST(what_is_not_a_chat_is_not_translated)
@@ -223,6 +228,25 @@ TEST(too_many_messages_are_refused)
     for (int i = 0; i < READ_ELEMENTS_MAX; i++)
         buf_add(&body, S(",{\"role\":\"user\",\"content\":\"\"}"));
     buf_add(&body, S("]}"));
+
+    arena = arena_create(256 << 20);
+    r = (struct llm_request){ .arena = arena, .op = OP_CHAT, .wire = &wire_openai_chat };
+    r.doc = json_parse(arena, buf_str(&body), NULL, NULL);
+    EXPECT(r.doc != NULL);
+    EXPECT_INT(llm_request_expand(&r, &fault), ERR_TOO_LARGE);
+    buf_fini(&body);
+    end();
+}
+
+TEST(too_many_unknown_members_are_refused)
+{
+    struct buf body;
+
+    buf_init(&body, 8 << 20);
+    buf_add(&body, S("{\"messages\":[{\"role\":\"user\",\"content\":\"\"}]"));
+    for (unsigned i = 0; i < READ_ELEMENTS_MAX; i++)
+        buf_printf(&body, ",\"x%u\":0", i);
+    buf_add(&body, S("}"));
 
     arena = arena_create(256 << 20);
     r = (struct llm_request){ .arena = arena, .op = OP_CHAT, .wire = &wire_openai_chat };
