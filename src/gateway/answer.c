@@ -265,7 +265,9 @@ end_stream(struct attempt *a)
     if (e == OK)
         e = draft_verdict(d);
     if (e != OK) {
-        buf_truncate(&d->out, before);    /* a piece of an event */
+        /* Bytes that are forwarded may end in the middle of an event; what our writer wrote does not. */
+        if (d->form == DRAFT_FORWARD || a->intake.source == SOURCE_WHOLE || d->out.overflow)
+            buf_truncate(&d->out, before);
         return e;
     }
     if (d->form == DRAFT_FORWARD && a->intake.source == SOURCE_STREAM)
@@ -393,6 +395,7 @@ answer_read(struct attempt *a)
     } else {
         struct llm_error error = attempt_failure(a, e, NULL);
 
+        draft_drop(d);    /* nothing of it was sent */
         attempt_set_failed(a, &error);
     }
     return true;
@@ -425,6 +428,8 @@ finish_answer(struct attempt *a)
         (void)flush(a);
     }
     if (e != OK) {
+        if (whole && !read)
+            draft_drop(&a->draft);    /* nothing of it was sent */
         attempt_fail(a, e, NULL);
         return;
     }
@@ -465,9 +470,13 @@ on_data(void *owner, struct str bytes)
     if (x != NULL)
         exchange_enter(x);
     worker_at(a->worker, "relay");
+    size_t before = buf_len(&a->draft.out);
     enum err e = take_data(a, bytes);
     worker_at(a->worker, NULL);
     if (e != OK) {
+        if (a->draft.out.overflow)
+            buf_truncate(
+                &a->draft.out, MIN(before, buf_len(&a->draft.out)));    /* the error must fit */
         /* What was valid before the error still points into `bytes`. Unless this target is
          * committed, it must not be sent: another target may take over. */
         if (a->state == ATTEMPT_COMMITTED)

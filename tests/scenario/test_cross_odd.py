@@ -469,6 +469,17 @@ def test_an_invalid_answer_is_the_provider_s_fault(gateway, upstream, wire, body
     assert (seen.status, seen.line["error"]) == (502, "upstream_truncated" if nothing_came else "upstream_protocol")
 
 
+@pytest.mark.parametrize("wire, body", [
+    (OPENAI, sse(delta(content="one ")) + sse(delta(content="two")).rstrip() + b"\n"),
+    (ANTHROPIC, named(START, *text(0, "one ", "two")[:3]).rstrip() + b"\n"),
+])
+def test_the_last_event_of_a_stream_that_was_cut_is_not_lost(gateway, upstream, wire, body):
+    """It lacks its blank line, but is whole."""
+    seen = Seen(gateway, upstream, wire, other(wire), body)
+    assert seen.said.text == "one two" and seen.said.error and not seen.said.complete
+    assert seen.line["error"] == "upstream_truncated"
+
+
 @pytest.mark.parametrize("caller", WIRES)
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_very_long_event_passes(gateway, upstream, wire, caller):

@@ -562,6 +562,8 @@ status(const struct llm_error *e)
 {
     if (e->kind == ERR_UPSTREAM_OVERLOADED || e->kind == ERR_OVERLOADED)
         return 529;
+    if (e->kind == ERR_BAD_REQUEST && e->status == 404)
+        return 404;    /* of another thing than a model: a batch, a file */
     return err_row(e->kind)->status;
 }
 

@@ -449,6 +449,7 @@ TEST(overload_has_a_status_of_its_own)
     EXPECT_INT(status(&(struct llm_error){ .kind = ERR_OVERLOADED }), 529);
     EXPECT_INT(status(&(struct llm_error){ .kind = ERR_RATE_LIMIT }), 429);
     EXPECT_INT(status(&(struct llm_error){ .kind = ERR_UPSTREAM_AUTH }), 502);
+    EXPECT_INT(status(&(struct llm_error){ .kind = ERR_BAD_REQUEST, .status = 404 }), 404);
 }
 
 TEST(token_counts_are_written)
