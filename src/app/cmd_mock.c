@@ -115,8 +115,8 @@ read_settings(struct mock_settings *s, int argc, char **argv)
     struct knob_flag knobs[FLAGS_MAX];
     struct flags all = {
         .usage = "openclaw mock [--listen ADDR] [options]",
-        .about = "A simulated provider: speaks the OpenAI and Anthropic protocols, streams at a "
-                 "set pace, "
+        .about = "A simulated provider: speaks the OpenAI, Anthropic and Ollama protocols, streams "
+                 "at a set pace, "
                  "calls tools, and breaks in every way that a provider can.",
         .list = flags,
         .count = make_flags(s, flags, knobs),

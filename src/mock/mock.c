@@ -297,8 +297,8 @@ static bool
 read_request(struct call *v)
 {
     struct wire_fault fault = { .message = S("") };
-    bool talk = v->r.op == OP_CHAT || v->r.op == OP_COUNT_TOKENS;
     enum err e = v->wire->caller->read_head(&v->r, &fault);
+    bool talk = v->r.op == OP_CHAT || v->r.op == OP_COUNT_TOKENS;
 
     if (e == OK && talk)
         e = llm_request_expand(&v->r, &fault);
@@ -306,6 +306,7 @@ read_request(struct call *v)
         v->why = mock_error_of(v->wire, e, &fault);
         return false;
     }
+    v->r.op = v->endpoint->op;    /* Ollama's prompts are read as a chat */
     if (v->r.op == OP_COMPLETE)
         read_prompt(v);
     return !talk || mock_judge(v->provider, v->head, &v->r, v->plan.strict, &v->why);
@@ -414,6 +415,22 @@ handle_post(struct mock *m, struct server_conn *q)
 
 /* --- lists of models, and routes for tests --- */
 
+/* As Ollama lists them. */
+static void
+write_tags(struct call *v)
+{
+    const struct mock_hub *hub = v->mock->hub;
+    const struct wire_caller *caller = v->wire->caller;
+    struct buf *out = &v->mock->frame;
+
+    buf_add(out, caller->models_begin);
+    for (size_t i = 0; i < hub->model_count; i++) {
+        buf_add(out, i > 0 ? S(",") : S(""));
+        caller->write_model(out, hub->models[i], S(""));
+    }
+    caller->write_models_end(out, &(struct wire_page){ 0 });
+}
+
 /* One model, which the path names. */
 static bool
 write_model(struct call *v)
@@ -445,10 +462,13 @@ handle_other(struct mock *m, struct server_conn *q)
     begin_call(&v, m, q);
     mock_remember(m->hub, v.head, S(""));
     buf_reset(&m->frame, FRAME_KEEP_BYTES);
-    if (v.endpoint == &endpoints[ENDPOINT_models] || v.endpoint == &endpoints[ENDPOINT_model]) {
+    if (v.endpoint == &endpoints[ENDPOINT_models] || v.endpoint == &endpoints[ENDPOINT_model] ||
+        v.endpoint == &endpoints[ENDPOINT_ollama_tags]) {
         fine = mock_check_key(v.provider, v.head, m->hub->options.key, &v.why);
         if (fine && v.endpoint == &endpoints[ENDPOINT_models])
             mock_add_models(&m->frame, m->hub->models, m->hub->model_count);
+        else if (fine && v.endpoint == &endpoints[ENDPOINT_ollama_tags])
+            write_tags(&v);
         else if (fine)
             fine = write_model(&v);
     } else {

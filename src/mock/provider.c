@@ -56,6 +56,18 @@ static const struct mock_provider providers[] = {
         .judge = judge_anthropic,
     },
     {
+        .wire = &wire_ollama,
+        .call_id = S_INIT("call_"),
+        .request_id = S_INIT("x-request-id"),
+        .bare_vectors = true,
+        .quota = { .kind = ERR_UPSTREAM_QUOTA,
+            .status = 429,
+            .message = S_INIT("you have reached your usage limit") },
+        .context = { .kind = ERR_CONTEXT_LENGTH,
+            .status = 400,
+            .message = S_INIT("prompt too long; exceeded max context length by 72000 tokens") },
+    },
+    {
         .call_id = S_INIT("call_"),
         .request_id = S_INIT("x-request-id"),
         .quota = { .kind = ERR_UPSTREAM_QUOTA,

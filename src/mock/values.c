@@ -50,6 +50,7 @@ struct embedding_job {
     struct buf *out;
     size_t dimensions;
     bool base64;
+    bool bare;    /* vectors alone, as Ollama has them */
     unsigned index;
 };
 
@@ -59,18 +60,23 @@ add_embedding(struct embedding_job *job, struct str text)
     float v[DIMENSIONS_MAX];
 
     embed(text, v, job->dimensions);
-    buf_printf(job->out,
-        "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":", job->index > 0 ? "," : "",
-        job->index);
+    if (job->index > 0)
+        buf_add_c(job->out, ',');
+    if (!job->bare)
+        buf_printf(job->out, "{\"object\":\"embedding\",\"index\":%u,\"embedding\":", job->index);
     job->index++;
     add_vector(job->out, v, job->dimensions, job->base64);
-    buf_add_c(job->out, '}');
+    if (!job->bare)
+        buf_add_c(job->out, '}');
 }
 
 bool
 mock_embeddings(const struct llm_request *r, struct buf *out, struct llm_error *why)
 {
-    const struct json *input = json_get(r->doc, S("input"));
+    bool bare = mock_provider_of(r->wire)->bare_vectors;
+    const struct json *prompt = json_get(r->doc, S("prompt"));
+    bool old = bare && json_is(prompt, JSON_STRING);    /* one text, one vector */
+    const struct json *input = old ? prompt : json_get(r->doc, S("input"));
     const struct json *wanted = json_get(r->doc, S("dimensions"));
     int64_t dimensions = json_present(wanted) ? json_i64(wanted, 0) : DIMENSIONS;
     struct json_iter it = json_iter(input);
@@ -88,18 +94,29 @@ mock_embeddings(const struct llm_request *r, struct buf *out, struct llm_error *
         .out = out,
         .dimensions = (size_t)dimensions,
         .base64 = json_str_is(json_get(r->doc, S("encoding_format")), S("base64")),
+        .bare = bare,
     };
     long long tokens = (long long)mock_input_tokens(r);
 
-    buf_add(out, S("{\"object\":\"list\",\"data\":["));
+    buf_add(out, old    ? S("{\"embedding\":")
+                 : bare ? S("{\"embeddings\":[")
+                        : S("{\"object\":\"list\",\"data\":["));
     bool one = input->type == JSON_STRING || json_is(input + 1, JSON_NUMBER);
     if (one)
         add_embedding(&job, json_raw(input));
     while (!one && json_next(&it))
         add_embedding(&job, json_raw(it.value));
+    if (old) {
+        buf_add_c(out, '}');
+        return true;
+    }
     buf_add(out, S("],\"model\":"));
     json_add_str(out, r->model);
-    buf_printf(out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}", tokens, tokens);
+    if (bare)
+        buf_printf(out, ",\"prompt_eval_count\":%lld}", tokens);
+    else
+        buf_printf(
+            out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}", tokens, tokens);
     return true;
 }
 

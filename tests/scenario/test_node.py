@@ -1,7 +1,7 @@
 """The official clients for Node: each node/*.test.mjs runs once, each of its tests is reported here by name.
 
 A script finds in its environment GATEWAY_URL, GATEWAY_KEY, LIMITED_KEY (may use the model "quick" only) and
-MOCK_URL. The gateway has the providers `lab` (OpenAI's wire) and `claude` (Anthropic's), both simulated, and
+MOCK_URL. The gateway has the simulated providers `lab` (OpenAI's wire), `claude` (Anthropic's) and `llama` (Ollama's), and
 the aliases `quick` (lab) and `haiku` (claude).
 """
 import os
@@ -34,7 +34,8 @@ def results(make_shared):
     gateway = make_shared.gateway({
         "server": {"limits": {"body": "1MB"}},
         "auth": {"keys": [{"name": "tester", "key": key}, {"name": "limited", "key": limited, "models": ["quick"]}]},
-        "providers": {"lab": mock.provider(), "claude": mock.provider("anthropic-messages")},
+        "providers": {"lab": mock.provider(), "claude": mock.provider("anthropic-messages"),
+                      "llama": mock.provider("ollama")},
         "models": {"quick": {"targets": ["lab/mock-gpt"]}, "haiku": {"targets": ["claude/mock-claude"]}}})
 
     def run(script):

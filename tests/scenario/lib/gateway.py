@@ -189,6 +189,21 @@ class Gateway:
         return anthropic.AsyncAnthropic(base_url=self.url,
                                         http_client=self._sdk_http_async(anthropic, options), **options)
 
+    def ollama(self, **options):
+        """An official Ollama client."""
+        import ollama
+        client = ollama.Client(**self._ollama_options(self._note_head, options))
+        self.clients.append(client)
+        return client
+
+    def ollama_async(self, **options):
+        import ollama
+        return ollama.AsyncClient(**self._ollama_options(self._note_head_async, options))
+
+    def _ollama_options(self, note, options):
+        return {"host": self.url, "timeout": PATIENCE, "headers": self.authorization(), "verify": self._verify(),
+                "trust_env": False, "event_hooks": {"response": [note]}, **options}
+
     def _sdk_http(self, sdk, options):
         client = sdk.DefaultHttpxClient(verify=self._verify(), trust_env=False, timeout=options["timeout"],
                                         event_hooks={"response": [self._note_head]})

@@ -144,6 +144,16 @@ TEST(other_routes_answer_as_the_provider_does)
     EXPECT_INT(str_chr(str_skip(body, at), '"'), 16);    /* three floats */
     mock_kit_post(&k, "/v1/embeddings", "{\"model\":\"m\"}");
     EXPECT_INT(mock_kit_status(&k), 400);
+    mock_kit_post(&k, "/api/embed", "{\"model\":\"m\",\"input\":[\"a\",\"b\"],\"dimensions\":3}");
+    EXPECT(str_starts(mock_kit_body(&k), S("{\"embeddings\":[[")));
+    EXPECT_INT(count(mock_kit_body(&k), "],["), 1);
+    mock_kit_post(&k, "/api/embeddings", "{\"model\":\"m\",\"prompt\":\"a\"}");
+    EXPECT(str_starts(mock_kit_body(&k), S("{\"embedding\":[")));
+    mock_kit_post(&k, "/api/embeddings", "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"]}");
+    EXPECT_INT(mock_kit_status(&k), 400);
+    mock_kit_post(
+        &k, "/api/generate", "{\"model\":\"m;tokens=2\",\"prompt\":\"a\",\"stream\":false}");
+    EXPECT(mock_kit_has(&k, "\"response\":\""));
     mock_kit_post(&k, "/v1/moderations", "{\"input\":\"I will kill this process\"}");
     EXPECT(mock_kit_has(&k, "\"flagged\":true"));
     mock_kit_post(&k, "/v1/completions", "{\"model\":\"m\",\"prompt\":\"once\"}");
@@ -156,6 +166,8 @@ TEST(other_routes_answer_as_the_provider_does)
     EXPECT_INT(mock_kit_status(&k), 200);
     mock_kit_ask(&k, "GET", "/v1/models", "anthropic-version: 2023-06-01\r\n", "");
     EXPECT(mock_kit_has(&k, "\"has_more\":false"));
+    mock_kit_ask(&k, "GET", "/api/tags", "", "");
+    EXPECT(str_starts(mock_kit_body(&k), S("{\"models\":[{\"name\":\"mock-gpt\"")));
     mock_kit_ask(&k, "GET", "/v1/nothing", "", "");
     EXPECT_INT(mock_kit_status(&k), 404);
     mock_kit_stop(&k);
