@@ -1,5 +1,6 @@
 """Proxies on the way to providers: HTTP, HTTP over TLS, SOCKS5."""
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -98,25 +99,34 @@ class Proxy:
         return None if reply else b""
 
     def _forward(self, sock, first):
+        """In one thread: two must not use an SSL object at the same time."""
         with socket.create_connection(self.target, PATIENCE) as upstream:
-            upstream.sendall(first)
-
-            def back():
-                try:
-                    while data := upstream.recv(65536):
-                        sock.sendall(data)
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-            thread = threading.Thread(target=back, daemon=True)
-            thread.start()
-            try:
-                while data := sock.recv(65536):
-                    upstream.sendall(data)
-                upstream.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-            thread.join()
+            other = {sock: upstream, upstream: sock}
+            unsent = {sock: bytearray(), upstream: bytearray(first)}
+            reading = {sock, upstream}
+            for s in other:
+                s.setblocking(False)
+            while upstream in reading or unsent[sock]:
+                wanted = [s for s in reading if len(unsent[other[s]]) < 65536]
+                if not (self.tls is not None and sock in wanted and sock.pending()):
+                    select.select(wanted, [s for s in unsent if unsent[s]], [], PATIENCE)
+                for s in wanted:
+                    try:
+                        data = s.recv(65536)
+                    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                        continue
+                    unsent[other[s]] += data
+                    if not data:
+                        reading.discard(s)
+                for s in other:
+                    try:
+                        if unsent[s]:
+                            del unsent[s][:s.send(unsent[s][:65536])]
+                    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                        continue
+                    if s is upstream and sock not in reading and not unsent[s]:
+                        s.shutdown(socket.SHUT_WR)
+            sock.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.listener.close()
