@@ -172,7 +172,10 @@ is_kept(const struct planner *p, const struct llm_part *part)
     case PART_REFUSAL:
         return !p->rules->no_blanks || str_trim(part->text).n > 0;
     case PART_OPAQUE:
-        return part->origin == p->rules->origin;
+        if (part->origin == p->rules->origin)
+            return true;
+        wire_drop_block(p->drops, part);
+        return false;
     default:
         return false;
     }

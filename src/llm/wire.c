@@ -127,6 +127,14 @@ wire_drop(struct wire_drops *d, struct str name)
 }
 
 void
+wire_drop_block(struct wire_drops *d, const struct llm_part *part)
+{
+    struct str type = json_str(d->arena, json_get(part->raw, S("type")));
+
+    wire_drop(d, arena_printf(d->arena, "messages." STR_FMT, STR_ARG(type)));
+}
+
+void
 wire_drop_extra(struct wire_drops *d, const struct llm_request *r)
 {
     for (const struct llm_member *m = r->extra; m != NULL; m = m->next)

@@ -36,6 +36,9 @@ struct wire_drops {
  * in a header field: letters, digits and _ . - [ ]. */
 void wire_drop(struct wire_drops *d, struct str name);
 
+/* Notes a block (PART_OPAQUE) that only another protocol understands: "messages.<its type>". */
+void wire_drop_block(struct wire_drops *d, const struct llm_part *part);
+
 /* Adds the names in r->extra, which only the caller's own wire knows. Each write_request begins with
  * it. */
 void wire_drop_extra(struct wire_drops *d, const struct llm_request *r);

@@ -40,6 +40,7 @@ struct conversation {
     struct open_call *open;
     struct open_call **open_tail;
     unsigned calls;
+    bool answering;    /* the message before was a result */
 };
 
 static void
@@ -78,12 +79,12 @@ read_call(struct cursor call, struct conversation *cv, struct llm_part ***tail)
     cv->open_tail = &open->next;
 }
 
-/* The call that a result answers: the one it names, else the first that has the tool's name, else the
- * first. NULL: none is open. */
+/* The call that a result answers: the one with its id; without an id, the first that has the tool's
+ * name, else the first. NULL: none is open. */
 static struct llm_part *
 take_call(struct conversation *cv, struct str id, struct str name)
 {
-    struct open_call **found = cv->open != NULL ? &cv->open : NULL;
+    struct open_call **found = cv->open != NULL && id.n == 0 ? &cv->open : NULL;
     unsigned compared = 0;
 
     for (struct open_call **at = &cv->open; *at != NULL && compared < OPEN_CALLS_COMPARED;
@@ -147,9 +148,15 @@ read_message(struct cursor message, struct conversation *cv)
     struct llm_part **tail = &m->parts;
 
     if (named == ROLE_TOOL) {
+        cv->answering = true;
         read_result(message, cv, m);
         return;
     }
+    if (named == ROLE_USER || cv->answering) {    /* calls that have no result get none */
+        cv->open = NULL;
+        cv->open_tail = &cv->open;
+    }
+    cv->answering = false;
     if (thinking.n != 0 && named == ROLE_ASSISTANT)
         llm_part_add(rd->a, &tail, PART_REASONING)->text = thinking;
     if (text.n != 0)
@@ -341,9 +348,11 @@ struct reply {
     struct str model;
     struct str call_id;    /* the call under way: its arguments go out as one object */
     struct str call_name;
+    bool call_custom;
     struct llm_word *args;
     struct llm_word **args_tail;
     size_t args_n;
+    bool over;    /* memory ran out, and the caller was told: nothing follows */
     enum llm_finish finish;
     struct llm_usage usage;
 };
@@ -439,12 +448,34 @@ write_text(struct wire_writer *w, struct str text, bool thinking)
 }
 
 static void
+write_error(struct buf *out, const struct llm_error *e, struct str request_id UNUSED)
+{
+    struct json_out o = json_out(out);
+
+    out_object(&o);
+    out_text(&o, "error", e->message.n > 0 ? e->message : str_c(err_row(e->kind)->sentence));
+    out_end(&o);
+}
+
+/* A call of which a part was lost is another call: better none. */
+static void
+give_up(struct reply *st)
+{
+    st->over = true;
+    write_error(st->w->out, &(struct llm_error){ .kind = ERR_UPSTREAM_TOO_LARGE }, S(""));
+    buf_add_c(st->w->out, '\n');
+}
+
+static void
 begin_call(struct reply *st, const struct llm_event *ev)
 {
     st->call_id = arena_str(st->w->keep, ev->id);
     st->call_name = arena_str(st->w->keep, ev->name);
+    st->call_custom = ev->custom;
     st->args_tail = &st->args;
     st->args_n = 0;
+    if (st->call_id.p == NULL || st->call_name.p == NULL)
+        give_up(st);
 }
 
 static void
@@ -452,6 +483,8 @@ add_args(struct reply *st, struct str text)
 {
     struct str kept = arena_str(st->w->keep, text);
 
+    if (kept.p == NULL)
+        give_up(st);
     if (kept.n == 0)
         return;
     *st->args_tail = arena_new(st->w->keep, struct llm_word);
@@ -460,7 +493,7 @@ add_args(struct reply *st, struct str text)
     st->args_n += kept.n;
 }
 
-/* The pieces, joined; empty if there is no memory. */
+/* The pieces, joined; NULL if there is no memory. */
 static struct str
 join_args(const struct reply *st)
 {
@@ -478,15 +511,23 @@ join_args(const struct reply *st)
 static void
 end_call(struct reply *st)
 {
+    struct str args = join_args(st);
+    size_t before = buf_len(st->w->out);
+    bool lost = args.p == NULL;
     struct json_out o = begin_line(st->w);
 
     begin_content(st->w, &o);
     out_end_string(&o);
     out_key_array(&o, "tool_calls");
-    ollama_add_call(&o, st->w->keep, st->call_id, st->call_name, join_args(st));
+    lost = !ollama_add_call(&o, st->w->keep, st->call_id, st->call_name, args, st->call_custom) ||
+           lost;
     out_end_array(&o);
     end_message(st->w, &o);
     end_line(&o);
+    if (!lost)
+        return;
+    buf_truncate(st->w->out, before);
+    give_up(st);
 }
 
 static void
@@ -494,21 +535,14 @@ write_end(struct json_out *o, enum llm_finish finish, const struct llm_usage *u)
 {
     out_const(o, "\"done\":true");
     out_text(o, "done_reason", finish == FINISH_LENGTH ? S("length") : S("stop"));
+    /* some clients read no counts from an answer without times */
+    out_const(o, "\"total_duration\":0,\"load_duration\":0,\"prompt_eval_duration\":0,"
+                 "\"eval_duration\":0");
     if (usage_has(u, COUNT_INPUT))
         out_i64(o, "prompt_eval_count", u->input);
     if (usage_has(u, COUNT_OUTPUT))
         out_i64(o, "eval_count", u->output);
     out_end(o);
-}
-
-static void
-write_error(struct buf *out, const struct llm_error *e, struct str request_id UNUSED)
-{
-    struct json_out o = json_out(out);
-
-    out_object(&o);
-    out_text(&o, "error", e->message.n > 0 ? e->message : str_c(err_row(e->kind)->sentence));
-    out_end(&o);
 }
 
 static void
@@ -518,6 +552,8 @@ take_event(struct event_sink *sink, const struct llm_event *ev)
     struct wire_writer *w = st->w;
     struct json_out o;
 
+    if (st->over)
+        return;
     switch (ev->kind) {
     case EVENT_START:
         if (ev->model.n != 0 && ev->model.n <= MODEL_BYTES_MAX)
@@ -614,8 +650,9 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
     if (has_part(parts, PART_TOOL_CALL)) {
         out_key_array(&o, "tool_calls");
         for (const struct llm_part *p = parts; p != NULL; p = p->next) {
-            if (p->kind == PART_TOOL_CALL)
-                ollama_add_call(&o, w->keep, p->id, p->name, p->args);
+            if (p->kind == PART_TOOL_CALL &&
+                !ollama_add_call(&o, w->keep, p->id, p->name, p->args, p->custom))
+                w->out->overflow = true;    /* as if it had no room for the call */
         }
         out_end_array(&o);
     }

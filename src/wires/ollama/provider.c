@@ -44,21 +44,28 @@ add_on_one_line(struct buf *out, struct str text)
     }
 }
 
-void
-ollama_add_call(
-    struct json_out *o, struct arena *a, struct str id, struct str name, struct str args)
+bool
+ollama_add_call(struct json_out *o, struct arena *a, struct str id, struct str name,
+    struct str args, bool custom)
 {
     struct arena_mark mark = arena_mark(a);
-    bool object = json_is(args.n != 0 ? json_parse(a, args, NULL, NULL) : NULL, JSON_OBJECT);
+    struct json_error error = { .limit = false };
+    bool object = false;
 
+    if (!custom) {
+        args = str_trim(args);
+        if (args.n == 0 || str_eq(args, S("null")))
+            args = S("{}");
+        object = json_is(json_parse(a, args, NULL, &error), JSON_OBJECT);
+    }
     out_object(o);
     out_text_if(o, "id", id);
     out_key_object(o, "function");
     out_text(o, "name", name);
     out_key(o, "arguments");
-    if (object || args.n == 0) {
+    if (object) {
         out_comma(o);
-        add_on_one_line(o->b, args.n != 0 ? args : S("{}"));
+        add_on_one_line(o->b, args);
     } else {
         out_object(o);
         out_text(o, "input", args);
@@ -67,6 +74,7 @@ ollama_add_call(
     out_end(o);
     out_end(o);
     arena_rewind(a, mark);
+    return !error.limit;
 }
 
 static void
@@ -80,9 +88,10 @@ add_text_file(struct ollama_request *w, const struct llm_part *part)
     out_piece(&w->o, text);
 }
 
-/* The text of blocks as "content", and their pictures as "images". */
+/* The text of blocks as "content", with `between` them, and their pictures as "images". */
 static void
-add_content(struct ollama_request *w, const struct llm_part *const *parts, size_t count)
+add_content(struct ollama_request *w, const struct llm_part *const *parts, size_t count,
+    struct str between)
 {
     bool pictures = false;
     bool first = true;
@@ -96,12 +105,14 @@ add_content(struct ollama_request *w, const struct llm_part *const *parts, size_
             pictures = true;
         } else if (media_is(part->kind) || part->kind == PART_TEXT || part->kind == PART_REFUSAL) {
             if (!first)
-                out_piece(&w->o, S("\n\n"));
+                out_piece(&w->o, between);
             first = false;
             if (media_is(part->kind))
                 add_text_file(w, part);
             else
                 out_piece(&w->o, part->text);
+        } else if (part->kind == PART_OPAQUE) {
+            wire_drop_block(w->drops, part);
         }
     }
     out_end_string(&w->o);
@@ -136,7 +147,7 @@ open_message(struct ollama_request *w, const char *role, const struct turn_block
             parts[n++] = b->part;
     out_object(&w->o);
     out_text(&w->o, "role", str_c(role));
-    add_content(w, parts, n);
+    add_content(w, parts, n, str_eq(str_c(role), S("assistant")) ? S("") : S("\n\n"));
 }
 
 static void
@@ -157,10 +168,14 @@ add_result(struct ollama_request *w, const struct turn_block *b)
         parts[n++] = p;
     out_object(&w->o);
     out_text(&w->o, "role", S("tool"));
-    if (b->part != NULL)
-        add_content(w, parts, n);
-    else
+    if (b->part == NULL)
         out_text(&w->o, "content", S(TURN_NO_RESULT));
+    else if (n == 0 && b->part->is_error)
+        out_text(&w->o, "content", S("(the call failed)"));
+    else
+        add_content(w, parts, n, S("\n\n"));
+    if (b->part != NULL && b->part->is_error)
+        wire_drop(w->drops, S("messages.tool_result.is_error"));
     if (call != NULL)
         out_text(&w->o, "tool_name", call->name);
     out_text_if(&w->o, "tool_call_id", b->id);
@@ -186,7 +201,9 @@ add_turn(struct ollama_request *w, const struct turn *turn)
         if (!calls)
             out_key_array(&w->o, "tool_calls");
         calls = true;
-        ollama_add_call(&w->o, w->a, b->id, b->part->name, b->part->args);
+        if (!ollama_add_call(
+                &w->o, w->a, b->id, b->part->name, b->part->args, b->part->custom))
+            refuse(w, ERR_TOO_LARGE, "messages", "the request is too large to be translated");
     }
     if (calls)
         out_end_array(&w->o);
@@ -224,8 +241,18 @@ add_tools(struct ollama_request *w)
         wire_drop(w->drops, S("tool_choice"));
     for (const struct llm_tool *tool = r->choice == CHOICE_NONE ? NULL : r->tools; tool != NULL;
          tool = tool->next) {
-        if (tool->raw != NULL || (r->choice == CHOICE_NAMED && !str_eq(tool->name, r->choice_name)))
+        if (r->choice == CHOICE_NAMED && !str_eq(tool->name, r->choice_name))
             continue;
+        if (tool->raw != NULL) {
+            wire_drop(w->drops, S("tools"));
+            continue;
+        }
+        if (tool->custom)
+            refuse(w, ERR_UNSUPPORTED, "tools",
+                arena_printf(w->a,
+                    "'" STR_FMT "' takes free-form input; this provider has none",
+                    STR_ARG(tool->name))
+                    .p);
         if (!any)
             out_key_array(&w->o, "tools");
         any = true;
@@ -243,7 +270,7 @@ add_tools(struct ollama_request *w)
         out_end_array(&w->o);
 }
 
-/* Levels are gpt-oss's; other models only think or do not. */
+/* Levels are gpt-oss's; other models only think or do not, and one that cannot must not be asked to. */
 static void
 add_think(struct ollama_request *w)
 {
@@ -252,12 +279,13 @@ add_think(struct ollama_request *w)
                      : r->reasoning_budget > 0 ? r->reasoning_budget
                                                : -1;
     struct str word = effort_word(budget);
+    bool levels = str_find(w->t->model, S("gpt-oss")) < w->t->model.n;
 
     if (r->reasoning == NO || budget == 0)
         out_bool(&w->o, "think", false);
-    else if (budget < 0 && r->effort.n != 0)
+    else if (budget < 0 ? r->effort.n != 0 : !levels && w->t->traits.reasoning != YES)
         param_drop(w->drops, r, PARAM_effort);
-    else if (budget > 0 && str_find(w->t->model, S("gpt-oss")) == w->t->model.n)
+    else if (budget > 0 && !levels)
         out_bool(&w->o, "think", true);
     else if (budget > 0)
         out_text(&w->o, "think", str_eq(word, S("xhigh")) ? S("high") : word);
@@ -284,7 +312,10 @@ add_options(struct ollama_request *w, const struct params_rules *rules)
     if (w->o.comma) {
         out_end(&w->o);
     } else {
+        bool lost = w->o.b->overflow;    /* something before the options was */
+
         buf_truncate(w->o.b, at);
+        w->o.b->overflow = lost;
         w->o = before;
     }
 }
@@ -327,6 +358,9 @@ write_request(struct buf *out, const struct llm_request *r, const struct wire_ta
     params_drop(r, PARAMS_BIT(PARAMS_OLLAMA) | PARAMS_BIT(PARAMS_OLLAMA_OPTIONS), &rules, drops);
     if (r->user.n != 0)
         param_drop(drops, r, PARAM_user);
+    if (r->service_tier.n != 0 && !str_eq(r->service_tier, S("auto")) &&
+        !str_eq(r->service_tier, S("default")))
+        param_drop(drops, r, PARAM_service_tier);
     if (r->parallel_tools == NO)
         param_drop(drops, r, PARAM_parallel_tools);
     out_bool(&w.o, "stream", r->stream);
@@ -354,6 +388,8 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
 }
 
 /* --- the answer --- */
+
+enum { TAIL_BYTES = 512 };    /* of an answer, with its counts */
 
 static const struct fail_words fail_words = { .rows = NULL };
 
@@ -400,7 +436,28 @@ read_counts(struct wire_reader *r, const struct json *doc)
         usage_set(&u, COUNT_INPUT, json_i64(input, 0));
     if (json_is(output, JSON_NUMBER))
         usage_set(&u, COUNT_OUTPUT, json_i64(output, 0));
+    else if (r->op == OP_EMBED && usage_has(&u, COUNT_INPUT))
+        usage_set(&u, COUNT_OUTPUT, 0);    /* embeddings have none */
     emit_usage(r, &u);
+}
+
+/* The members after millions of numbers, without parsing those. */
+static const struct json *
+members_at_end(struct wire_reader *r, struct str body)
+{
+    struct str tail = body.n > TAIL_BYTES ? str_skip(body, body.n - TAIL_BYTES) : body;
+
+    tail = str_skip(tail, str_find(tail, S("\"prompt_eval_count\"")));
+    return json_parse(r->scratch,
+        arena_printf(r->scratch, "{" STR_FMT, STR_ARG(tail.n != 0 ? tail : S("}"))), NULL, NULL);
+}
+
+static void
+end_embeddings(struct wire_reader *r, const struct json *doc)
+{
+    read_counts(r, doc);
+    r->finished = true;
+    emit_end(r);
 }
 
 /* A line of a stream, or a whole answer; they have the same members. */
@@ -412,6 +469,10 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     const struct json *message = json_get(doc, S("message"));
     struct llm_event start = { .kind = EVENT_START };
 
+    if (whole && r->op == OP_EMBED && error.limit) {
+        end_embeddings(r, members_at_end(r, text));
+        return OK;
+    }
     if (!json_is(doc, JSON_OBJECT))
         return error.limit ? ERR_UPSTREAM_TOO_LARGE : ERR_UPSTREAM_PROTOCOL;
     if (json_present(json_get(doc, S("error")))) {
@@ -422,8 +483,7 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
         return OK;
     }
     if (whole && r->op == OP_EMBED) {
-        read_counts(r, doc);
-        emit_end(r);
+        end_embeddings(r, doc);
         return OK;
     }
     if (whole && message == NULL && json_get(doc, S("response")) == NULL)
@@ -441,14 +501,22 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     enum err e = read_calls(r, c, json_get(message, S("tool_calls")));
     if (e != OK)
         return e;
-    if (whole || json_bool(json_get(doc, S("done")), false)) {
-        struct str reason = emit_string(r, json_get(doc, S("done_reason")));
 
-        emit_finish(r, c, str_eq(reason, S("length")) ? FINISH_LENGTH : FINISH_STOP, reason, S(""));
-        read_counts(r, doc);
-        emit_end(r);
-    }
-    return emit_verdict(r, OK);
+    bool done = whole || json_bool(json_get(doc, S("done")), false);
+    struct str reason = emit_string(r, done ? json_get(doc, S("done_reason")) : NULL);
+
+    e = emit_verdict(r, OK);
+    if (e != OK || !done)
+        return e;
+    emit_finish(r, c,
+        str_eq(reason, S("length"))                         ? FINISH_LENGTH
+        : reason.n == 0 || str_eq(reason, S("stop"))        ? FINISH_STOP
+                                                            : FINISH_UNKNOWN,
+        reason, S(""));
+    read_counts(r, doc);
+    r->finished = true;
+    emit_end(r);
+    return OK;
 }
 
 static enum err

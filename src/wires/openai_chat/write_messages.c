@@ -427,11 +427,8 @@ write_assistant(struct writing *w, const struct llm_message *m)
 static void
 drop_foreign(struct writing *w, const struct llm_part *part)
 {
-    if (part->kind == PART_OPAQUE && !is_native_block(part)) {
-        struct str type = json_str(w->r->arena, json_get(part->raw, S("type")));
-
-        wire_drop(w->drops, arena_printf(w->r->arena, "messages." STR_FMT, STR_ARG(type)));
-    }
+    if (part->kind == PART_OPAQUE && !is_native_block(part))
+        wire_drop_block(w->drops, part);
     if (part->kind != PART_TOOL_RESULT)
         return;
     if (part->is_error)
