@@ -157,7 +157,9 @@ struct llm_request {
     /* its node in the body, for replacement in place; may be NULL */
     const struct json *model_node;
     bool stream;
-    int64_t n;    /* number of choices requested; 0 means 1 */
+    bool
+        completion;    /* Ollama: the route is that of the old text completions, although op is OP_CHAT */
+    int64_t n;         /* number of choices requested; 0 means 1 */
     /* the caller asked for usage in the stream (always so on Anthropic) */
     bool want_usage;
     /* the caller's path after the protocol's prefix, for OP_RELAY: "/moderations" */

@@ -74,6 +74,8 @@ read_call(struct cursor call, struct conversation *cv, struct llm_part ***tail)
     part->args = json_is(arguments.j, JSON_STRING) ? read_any_text(arguments)
                  : read_present(arguments)         ? json_raw(read_node(arguments, JSON_OBJECT))
                                                    : S("");
+    if (str_eq(str_trim(part->args), S("null")) || str_trim(part->args).n == 0)
+        part->args = S("");
     open->call = part;
     *cv->open_tail = open;
     cv->open_tail = &open->next;
@@ -175,6 +177,8 @@ read_messages(struct cursor messages)
         .tail = &messages.rd->r->messages,
     };
 
+    for (struct llm_part **tail = cv.system_tail; *tail != NULL; tail = &(*tail)->next)
+        cv.system_tail = &(*tail)->next;
     cv.open_tail = &cv.open;
     READ_EACH (message, &messages)
         read_message(message, &cv);
@@ -199,7 +203,7 @@ read_prompt(struct cursor prompt)
     struct str text = read_text(prompt);
     struct llm_message **messages = &rd->r->messages;
 
-    if (!read_present(prompt))
+    if (!read_present(prompt) || *messages != NULL)
         return;
     struct llm_message *m = llm_message_add(rd->a, &messages, ROLE_USER);
     struct llm_part **tail = &m->parts;
@@ -207,6 +211,14 @@ read_prompt(struct cursor prompt)
     if (text.n != 0)
         llm_part_add(rd->a, &tail, PART_TEXT)->text = text;
     read_images(read_at(prompt.up, "images"), &tail);
+}
+
+/* Text to be filled in before a suffix is another task than an answer. */
+static void
+read_suffix(struct cursor suffix)
+{
+    if (read_text(suffix).n != 0)
+        read_fault(suffix, ERR_UNSUPPORTED, "cannot be translated for another protocol");
 }
 
 /* --- tools and parameters --- */
@@ -283,6 +295,7 @@ static const struct read_member members[] = {
     { "system", read_system },
     { "messages", read_messages },
     { "prompt", read_prompt },
+    { "suffix", read_suffix },
     { "images", NULL },
     { "tools", read_tools },
     { "format", read_format },
@@ -320,7 +333,8 @@ read_head(struct llm_request *r, struct wire_fault *ret_fault)
     struct cursor stream = read_at(&doc, "stream");
     bool relay = r->op == OP_RELAY;
 
-    if (r->op == OP_COMPLETE)    /* the answer's form is another one, see the writer's op */
+    r->completion = r->op == OP_COMPLETE;
+    if (r->completion)    /* the answer's form is another one, see the writer's op */
         r->op = OP_CHAT;
     r->want_usage = true;
     rd.err = wire_check_members(r->arena, r->doc, members, PARAMS_OLLAMA, ret_fault);

@@ -90,8 +90,8 @@ add_text_file(struct ollama_request *w, const struct llm_part *part)
 
 /* The text of blocks as "content", with `between` them, and their pictures as "images". */
 static void
-add_content(struct ollama_request *w, const struct llm_part *const *parts, size_t count,
-    struct str between)
+add_content(
+    struct ollama_request *w, const struct llm_part *const *parts, size_t count, struct str between)
 {
     bool pictures = false;
     bool first = true;
@@ -201,8 +201,7 @@ add_turn(struct ollama_request *w, const struct turn *turn)
         if (!calls)
             out_key_array(&w->o, "tool_calls");
         calls = true;
-        if (!ollama_add_call(
-                &w->o, w->a, b->id, b->part->name, b->part->args, b->part->custom))
+        if (!ollama_add_call(&w->o, w->a, b->id, b->part->name, b->part->args, b->part->custom))
             refuse(w, ERR_TOO_LARGE, "messages", "the request is too large to be translated");
     }
     if (calls)
@@ -249,8 +248,7 @@ add_tools(struct ollama_request *w)
         }
         if (tool->custom)
             refuse(w, ERR_UNSUPPORTED, "tools",
-                arena_printf(w->a,
-                    "'" STR_FMT "' takes free-form input; this provider has none",
+                arena_printf(w->a, "'" STR_FMT "' takes free-form input; this provider has none",
                     STR_ARG(tool->name))
                     .p);
         if (!any)
@@ -378,8 +376,7 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
     bool native = r->wire == &wire_ollama;
 
     if (r->op == OP_CHAT)
-        buf_add(out, native && json_get(r->doc, S("messages")) == NULL ? S("/api/generate")
-                                                                       : S("/api/chat"));
+        buf_add(out, native && r->completion ? S("/api/generate") : S("/api/chat"));
     else if (r->op == OP_EMBED)
         buf_add(out, native && json_get(r->doc, S("input")) == NULL ? S("/api/embeddings")
                                                                     : S("/api/embed"));
@@ -509,9 +506,9 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     if (e != OK || !done)
         return e;
     emit_finish(r, c,
-        str_eq(reason, S("length"))                         ? FINISH_LENGTH
-        : reason.n == 0 || str_eq(reason, S("stop"))        ? FINISH_STOP
-                                                            : FINISH_UNKNOWN,
+        str_eq(reason, S("length"))                  ? FINISH_LENGTH
+        : reason.n == 0 || str_eq(reason, S("stop")) ? FINISH_STOP
+                                                     : FINISH_UNKNOWN,
         reason, S(""));
     read_counts(r, doc);
     r->finished = true;
