@@ -197,7 +197,8 @@ mock_random_id(struct arena *a, struct str prefix)
     char *id = arena_alloc(a, prefix.n + LENGTH, 1);
     uint64_t bits = 0;
 
-    memcpy(id, prefix.p, prefix.n);
+    if (prefix.n > 0)
+        memcpy(id, prefix.p, prefix.n);
     for (size_t i = 0; i < LENGTH; i++) {
         if (i % 10 == 0)
             bits = clock_random_u64();
