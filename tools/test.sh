@@ -126,13 +126,16 @@ unit_matching() {
 # The scenario tests against the binary in DIR: scenario DIR [PYTEST-ARGS...]
 scenario() {
     results=$PWD/$log_dir/scenario-$1.xml
+    hung=$PWD/$log_dir/hung-tests.txt
+    rm -f "$hung" "$results"
     status=0
     OPENCLAW_BIN=$PWD/$1/openclaw
     export OPENCLAW_BIN
     shift
     # Native tracebacks: for its own pytest parses sources, which sometimes crashes Python 3.11.2.
-    $fixed_addresses build/venv/bin/python -m pytest -q -n 2 --tb=native -p no:cacheprovider \
-        --junitxml "$results" "$@" tests/scenario || status=$?
+    OPENCLAW_HUNG_TESTS=$hung $fixed_addresses timeout -k 60 45m build/venv/bin/python -m pytest \
+        -q -n 2 --tb=native -p no:cacheprovider --junitxml "$results" "$@" tests/scenario || status=$?
+    [ ! -s "$hung" ] || { echo "a test hung:"; cat "$hung"; }
     python3 - "$results" <<'END'
 import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot().find("testsuite").attrib

@@ -8,6 +8,8 @@ asserts: a clean end, no sanitizer report, no secret in any log. See lib/__init_
     OPENCLAW_NODE_DIR   folder with node_modules and the scripts of node/
 """
 import contextlib
+import faulthandler
+import os
 import pathlib
 import sys
 
@@ -21,6 +23,18 @@ from lib.mock import Mock                                    # noqa: E402
 from lib.names import NameServer                             # noqa: E402
 from lib.replay import FixtureServer                         # noqa: E402
 from lib.upstream import RawUpstream                         # noqa: E402
+
+HUNG = 600    # seconds; the longest test takes one minute, five under sanitizers
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A test that hangs ends its pytest process, which is reported as a failure of this test, instead of
+    holding the suite for ever. Where it hung is in hung-tests.txt beside the results (tools/test.sh shows it)."""
+    with open(os.environ.get("OPENCLAW_HUNG_TESTS", os.devnull), "a", encoding="utf-8") as file:
+        faulthandler.dump_traceback_later(HUNG, exit=True, file=file)
+        yield
+        faulthandler.cancel_dump_traceback_later()
 
 
 class Makers:

@@ -33,7 +33,11 @@ enum {
     N = 1000,    /* unless a row says otherwise */
     GROWTH = 4,
     STEPS_RATIO_MAX = 5,
+#ifdef __SANITIZE_ADDRESS__
+    KEPT_PER_BYTE_MAX = 24,    /* with the arenas' red zones */
+#else
     KEPT_PER_BYTE_MAX = 20,
+#endif
     /* What does not grow with the input: first chunks of arenas, tables of 128 choices. */
     KEPT_ALWAYS = 96 * 1024,
     ARENA_LIMIT = 1 << 30,
