@@ -2,7 +2,7 @@
 #include "gateway/answer.h"
 
 #include "base/clock.h"
-#include "gateway/exchange.h"
+#include "gateway/reply.h"
 #include "gateway/wrong_url.h"
 
 #define LAST_BYTE_US 1000000    /* grace for the end of the framing after the protocol's terminator */
@@ -73,41 +73,6 @@ choose_form(struct attempt *a)
     }
 }
 
-/* What every form of the caller's answer begins with. */
-static void
-begin_draft(struct attempt *a)
-{
-    const struct exchange *x = a->exchange;
-    struct draft *d = &a->draft;
-
-    draft_begin(d, conf_of(a)->server.limit_answer_bytes);
-    if (x == NULL)
-        return;
-    d->writer.wire = x->wire;
-    d->writer.op = x->endpoint->op;    /* the form that the route promises */
-    d->writer.want_usage = x->want_usage;
-    d->writer.keep = a->arena;
-    d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
-    d->writer.model = a->target->wire.model;
-    d->writer.created_s = (int64_t)(clock_wall_ms() / 1000);
-}
-
-struct draft *
-answer_draft(struct attempt *a)
-{
-    if (a->draft.writer.out == NULL)
-        begin_draft(a);
-    return &a->draft;
-}
-
-static void
-drop_fold(struct attempt *a)
-{
-    worker_drop_arena(a->worker, a->draft.fold, ARENA_REQUEST);
-    a->draft.fold = NULL;
-    a->draft.answer = NULL;
-}
-
 /* The caller gets this attempt's draft and no other's: sends its head. */
 static void
 take_over(struct attempt *a)
@@ -153,7 +118,7 @@ send_document(struct attempt *a)
 {
     struct draft *d = &a->draft;
 
-    drop_fold(a);
+    attempt_drop_fold(a);
     enum err e = hold(a);
     if (e != OK || a->exchange == NULL)
         return e;
@@ -240,7 +205,7 @@ on_head(void *owner, const struct http_head *head)
     d->content_type = in->content_type;
     d->passed = draft_passed_fields(head, in->reader.op == OP_RELAY ? a->target->provider : NULL,
         in->secrets, &a->worker->text, a->arena);
-    begin_draft(a);
+    (void)attempt_draft(a);
     if (in->source == SOURCE_RAW) {
         choose_form(a);
         a->exchange->status = head->status;
@@ -277,14 +242,6 @@ end_stream(struct attempt *a)
 }
 
 /* --- large answers --- */
-
-/* What a helper thread works with: memory that is its own until it is done. */
-struct answer_job {
-    struct job job;
-    struct arena *arenas[2];    /* what is kept, and scratch */
-    struct str body;            /* the document, if it has to be read */
-    enum err result;
-};
 
 /* Text that was folded so far: about what is to be written. */
 static size_t
@@ -325,7 +282,7 @@ begin_read(struct attempt *a)
     if (whole)
         in->reader.keep = d->writer.keep;
     if (whole && d->form == DRAFT_FOLD) {
-        drop_fold(a);
+        attempt_drop_fold(a);
         draft_fold(d, d->writer.keep, conf_of(a)->server.limit_answer_bytes);
     }
     return true;
@@ -344,20 +301,6 @@ read_large(void *arg)
     if (job->result != OK &&
         (arena_was_refused(job->arenas[0]) || arena_was_refused(job->arenas[1])))
         job->result = ERR_OVERLOADED;
-}
-
-static void
-drop_job(struct attempt *a)
-{
-    if (a->job != NULL)
-        job_fini(&a->job->job, a->job->arenas, ARRAY_LEN(a->job->arenas));
-    a->job = NULL;
-}
-
-bool
-answer_is_at_work(const struct attempt *a)
-{
-    return a->job->job.state == JOB_RUNNING;
 }
 
 bool
@@ -380,7 +323,7 @@ answer_read(struct attempt *a)
         in->reader.keep = d->writer.keep = a->arena;
         in->reader.state = d->writer.state = NULL;
         in->reader.emit = (struct emit){ .started = false };
-        drop_job(a);
+        attempt_drop_job(a);
         if (d->form == DRAFT_FORWARD) {    /* it is sent in pieces from where it lies */
             buf_fini(&d->out);
             d->out = in->body;
@@ -513,7 +456,7 @@ settle_refusal(struct attempt *a)
     struct llm_error e = *a->intake.error;
 
     CHECK(why != OK);
-    if (wrong_url_explain(a, &e) && e.as_is)
+    if (wrong_url_explain(&a->intake, a->target->provider, a->path, &e) && e.as_is)
         e.kind = why;    /* the caller gets the answer itself */
     attempt_set_failed(a, &e);
     attempt_report(a);
@@ -570,17 +513,6 @@ const struct client_events answer_events = {
     .end = on_end,
     .failed = on_failed,
 };
-
-void
-answer_release(struct attempt *a)
-{
-    intake_fini(&a->intake);
-    buf_fini(&a->draft.out);
-    drop_fold(a);
-    drop_job(a);
-    quota_share_give(&a->worker->held, a->held);
-    a->held = 0;
-}
 
 /* --- time --- */
 

@@ -7,18 +7,9 @@
 /* The callbacks of an attempt's call. */
 extern const struct client_events answer_events;
 
-/* The attempt's draft, begun if no answer came. */
-struct draft *answer_draft(struct attempt *a) NEVER_NULL;
-
 /* A large answer, READING: reads and writes it on a helper thread. False: that is running. True: the attempt
  * is done, or has failed. */
 bool answer_read(struct attempt *a) MUST_CHECK;
-
-/* Is that running? For an attempt with a job. */
-bool answer_is_at_work(const struct attempt *a);
-
-/* Releases the memory of an answer that has been sent, or will not be. */
-void answer_release(struct attempt *a);
 
 /* Checks the timeouts: first token, between tokens, total. True: it goes on waiting for the provider. */
 bool answer_tick(struct attempt *a, uint64_t now_us);

@@ -2,10 +2,10 @@
 #include "gateway/attempt.h"
 
 #include "base/clock.h"
-#include "gateway/answer.h"
 #include "gateway/exchange.h"
 #include "gateway/wrong_url.h"
 
+#define API_WORD_BYTES 64
 #define RESEND_MS 1000    /* to a provider that does not process it, when there is another target */
 
 /* --- its state --- */
@@ -48,10 +48,15 @@ attempt_report(struct attempt *a)
 struct log_context
 attempt_log(const struct attempt *a)
 {
-    if (a->exchange != NULL)
-        return exchange_log(a->exchange);
-    return (struct log_context){ .request_id = a->lone->request_id,
-        .provider = a->target->provider->id };
+    const struct exchange *x = a->exchange;
+    struct str provider = a->target->provider->id;
+
+    if (x == NULL)
+        return (struct log_context){ .request_id = a->lone->request_id, .provider = provider };
+    struct log_context who = exchange_log(x);
+    who.provider = provider;
+    who.model = exchange_shown(x, a->target->wire.model);
+    return who;
 }
 
 /* --- failing --- */
@@ -94,7 +99,7 @@ attempt_failure(struct attempt *a, enum err why, const char *detail)
     e.message = arena_printf(a->arena, "%s (" STR_FMT "%s%s)", err_row(why)->sentence, STR_ARG(id),
         has_detail ? ": " : "", has_detail ? detail : "");
     if (why == ERR_UPSTREAM_PROTOCOL)
-        (void)wrong_url_explain(a, &e);
+        (void)wrong_url_explain(&a->intake, a->target->provider, a->path, &e);
     if (why == ERR_UPSTREAM_TLS && has_detail && strstr(detail, TLS_NOT_ACCEPTED) != NULL)
         e.permanent = true;
     return e;
@@ -107,6 +112,54 @@ attempt_fail(struct attempt *a, enum err why, const char *detail)
 
     attempt_set_failed(a, &e);
     attempt_report(a);
+}
+
+/* --- why, for the log --- */
+
+/* Returns `word` if it looks like an API's identifier ("invalid_value", "messages[0].content"), which
+ * may be logged; else an empty slice, as it may be part of a conversation. */
+static struct str
+api_word(const struct exchange *x, struct str word)
+{
+    for (size_t i = 0; i < word.n; i++) {
+        char c = word.p[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            strchr("_.[]", c) == NULL)
+            return S("");
+    }
+    return word.n <= API_WORD_BYTES && !secrets_in(x->hold->snapshot->secrets, word) ? word : S("");
+}
+
+struct str
+attempt_reason(struct exchange *x, const struct attempt *a, const struct llm_error *e)
+{
+    struct str code = api_word(x, e->code.n != 0 ? e->code : e->type);
+    struct str param = api_word(x, e->param);
+    struct buf *b = &x->worker->text;
+    size_t before = buf_len(b);
+    const char *sentence = err_row(e->kind)->sentence;
+
+    if (a != NULL && a->intake.names_no_model && a->intake.status == 404)
+        sentence = "the provider does not have what the request asks for";
+    if (!e->quotes && e->message.n != 0)
+        return exchange_shown(x, arena_str(x->arena, e->message));
+    if (x->request != NULL && str_find(x->request->llm.body, code) != x->request->llm.body.n)
+        code = S("");    /* the caller's word */
+    buf_add(b, str_c(sentence));
+    if (a != NULL)
+        buf_printf(b, " (" STR_FMT, STR_ARG(a->target->provider->id));
+    if (a != NULL && a->intake.status != 0)
+        buf_printf(b, ", status %d", a->intake.status);
+    if (code.n != 0)
+        buf_printf(b, ", code " STR_FMT, STR_ARG(code));
+    if (a != NULL)
+        buf_add_c(b, ')');
+    if (param.n != 0)
+        buf_printf(b, ": " STR_FMT, STR_ARG(param));
+    struct str s = arena_str(x->arena, str_skip(buf_str(b), before));
+    buf_truncate(b, before);
+    return exchange_shown(x, s);
 }
 
 /* --- starting and stopping --- */
@@ -207,11 +260,16 @@ shorten(uint64_t *deadline_us, uint64_t at_us)
 
 /* How the request is sent. */
 static void
-plan_call(struct written *w, const struct exchange *x, const struct target *t, bool repeat)
+plan_call(struct attempt *a, struct written *w)
 {
+    const struct exchange *x = a->exchange;
+    const struct target *t = a->target;
     const struct conf_timeouts *limits = &t->timeouts;
 
     *w = (struct written){
+        .request = a->request,
+        .target = t,
+        .drops = &a->drops,
         .q = {
             .origin = t->provider->origin,
             .method = x->op == OP_RELAY ? x->method : S("POST"),
@@ -220,7 +278,7 @@ plan_call(struct written *w, const struct exchange *x, const struct target *t, b
             /* A whole answer begins only when all of it was thought out: the total is its limit. */
             .first_byte_ms = first_of(
                 limits->first_byte_ms, x->stream ? limits->first_token_ms : limits->total_ms),
-            .fresh = repeat,
+            .fresh = a->repeat,
         },
     };
     w->q.resend_ms = has_next(x) ? RESEND_MS
@@ -259,8 +317,10 @@ attempt_begin(struct exchange *x, struct target *t, bool repeat)
         attempt_move(a, ATTEMPT_FAILED);
         return a;
     }
-    plan_call(a->written, x, t, repeat);
-    written_write_head(a);
+    plan_call(a, a->written);
+    written_write_head(a->written, x);
+    a->path = a->written->q.path;
+    a->note->credential = a->written->credential;
     return a;
 }
 
@@ -277,7 +337,7 @@ keep_drops(struct attempt *a)
 }
 
 void
-attempt_send(struct attempt *a)
+attempt_send(struct attempt *a, const struct client_events *events)
 {
     struct exchange *x = a->exchange;
     struct written *w = a->written;
@@ -301,7 +361,7 @@ attempt_send(struct attempt *a)
     if (log_enabled(LOG_DEBUG))
         debug_start(a);
     attempt_move(a, ATTEMPT_RUNNING);
-    a->call = client_start(a->worker->client, &w->q, &answer_events, a);
+    a->call = client_start(a->worker->client, &w->q, events, a);
 }
 
 void
@@ -320,6 +380,59 @@ attempt_drop_request(struct attempt *a)
     a->request = NULL;
 }
 
+/* --- its answer --- */
+
+/* What every form of the caller's answer begins with. */
+struct draft *
+attempt_draft(struct attempt *a)
+{
+    const struct exchange *x = a->exchange;
+    struct draft *d = &a->draft;
+
+    if (d->writer.out != NULL)
+        return d;
+    draft_begin(d, a->hold->snapshot->conf->server.limit_answer_bytes);
+    if (x == NULL)
+        return d;
+    d->writer.wire = x->wire;
+    d->writer.op = x->endpoint->op;    /* the form that the route promises */
+    d->writer.want_usage = x->want_usage;
+    d->writer.keep = a->arena;
+    d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
+    d->writer.model = a->target->wire.model;
+    d->writer.created_s = (int64_t)(clock_wall_ms() / 1000);
+    return d;
+}
+
+void
+attempt_drop_fold(struct attempt *a)
+{
+    worker_drop_arena(a->worker, a->draft.fold, ARENA_REQUEST);
+    a->draft.fold = NULL;
+    a->draft.answer = NULL;
+}
+
+void
+attempt_drop_job(struct attempt *a)
+{
+    if (a->job != NULL)
+        job_fini(&a->job->job, a->job->arenas, ARRAY_LEN(a->job->arenas));
+    a->job = NULL;
+}
+
+void
+attempt_release(struct attempt *a)
+{
+    intake_fini(&a->intake);
+    buf_fini(&a->draft.out);
+    attempt_drop_fold(a);
+    attempt_drop_job(a);
+    quota_share_give(&a->worker->held, a->held);
+    a->held = 0;
+}
+
+/* --- its end --- */
+
 /* Completes its record, and counts it. */
 static void
 count(struct attempt *a, enum err outcome)
@@ -335,7 +448,7 @@ count(struct attempt *a, enum err outcome)
     if (outcome != OK && outcome != ERR_CLIENT_GONE && outcome != ERR_OUTRUN) {
         struct log_context who = attempt_log(a);
 
-        n->message = a->exchange != NULL ? exchange_reason(a->exchange, a, &a->error)
+        n->message = a->exchange != NULL ? attempt_reason(a->exchange, a, &a->error)
                                          : str_c(err_row(outcome)->sentence);
         who.error = str_c(err_row(outcome)->code);
         log_warn(&who, "attempt failed: " STR_FMT, STR_ARG(n->message));
@@ -373,7 +486,7 @@ attempt_free(struct attempt *a)
 
     CHECK(a->state == ATTEMPT_OVER && (lone == NULL || !lone->end.queued));
     unlink_from(lone != NULL ? &a->worker->lone : &a->exchange->under_way, a);
-    answer_release(a);
+    attempt_release(a);
     snapshot_hold_drop(a->hold);
     if (lone != NULL && --*lone->owners == 0)
         worker_drop_arena(a->worker, a->arena, ARENA_EXCHANGE);
@@ -422,13 +535,6 @@ attempt_let_go(struct attempt *a)
     a->exchange = NULL;
     a->next = a->worker->lone;
     a->worker->lone = a;
-}
-
-void
-attempt_tick_lone(struct worker *w, uint64_t now_us)
-{
-    for (struct attempt *a = w->lone; a != NULL; a = a->next)
-        (void)answer_tick(a, now_us);
 }
 
 void

@@ -35,6 +35,14 @@ enum attempt_state {
     ATTEMPT_STATES
 };
 
+/* What a helper thread works with: memory that is its own until it is done. */
+struct answer_job {
+    struct job job;
+    struct arena *arenas[2];    /* what is kept, and scratch */
+    struct str body;            /* the document, if it has to be read */
+    enum err result;
+};
+
 struct attempt {
     enum attempt_state state;
     bool repeat;                  /* the same target again, and the last time */
@@ -68,8 +76,9 @@ struct attempt {
  * from now on. */
 struct attempt *attempt_begin(struct exchange *x, struct target *t, bool repeat) NEVER_NULL;
 
-/* Sends what was written; the attempt has failed when the target cannot take the request. */
-void attempt_send(struct attempt *a);
+/* Sends what was written, and has the answer told to `events`; the attempt has failed when the target
+ * cannot take the request. */
+void attempt_send(struct attempt *a, const struct client_events *events);
 
 /* May the request be sent once more to the same target? It was lost with a connection that the server was
  * closing: probably it was not processed. Only calls of a model, which may be processed twice; never
@@ -87,8 +96,7 @@ void attempt_stop(struct attempt *a, enum err outcome);
  * ends and frees itself, perhaps after its exchange. Only while RUNNING, before the answer. */
 void attempt_let_go(struct attempt *a);
 
-/* Checks the timeouts of those that were let go, and stops them all. */
-void attempt_tick_lone(struct worker *w, uint64_t now_us);
+/* Stops all that were let go. */
 void attempt_stop_lone(struct worker *w);
 
 /* Frees one that is OVER. */
@@ -116,6 +124,28 @@ void attempt_fail(struct attempt *a, enum err why, const char *detail);
 
 /* The request is not needed again. */
 void attempt_drop_request(struct attempt *a);
+
+/* Its draft, begun if it was not. */
+struct draft *attempt_draft(struct attempt *a) NEVER_NULL;
+
+/* What was folded, or what a helper thread worked with, is not needed again. */
+void attempt_drop_fold(struct attempt *a);
+void attempt_drop_job(struct attempt *a);
+
+/* Releases the memory of an answer that has been sent, or will not be. */
+void attempt_release(struct attempt *a);
+
+/* Is a helper thread using memory of it? */
+static inline bool
+attempt_is_at_work(const struct attempt *a)
+{
+    return a->job != NULL && a->job->job.state == JOB_RUNNING;
+}
+
+/* Why something of the exchange failed, for the log: without secrets or parts of the conversation. A
+ * provider's error, of the attempt `a` (may be NULL), is reduced to its status, code and parameter. In the
+ * exchange's arena. */
+struct str attempt_reason(struct exchange *x, const struct attempt *a, const struct llm_error *e);
 
 /* The context of log messages about it. */
 struct log_context attempt_log(const struct attempt *a);

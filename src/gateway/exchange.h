@@ -80,8 +80,9 @@ struct exchange {
     uint64_t bytes_in, bytes_out;
 };
 
-/* Starts an exchange for a request; never fails. */
-struct exchange *exchange_create(struct worker *w, struct server_conn *q) NEVER_NULL;
+/* Starts an exchange for a request; never fails. Waking it calls `run`. */
+struct exchange *exchange_create(
+    struct worker *w, struct server_conn *q, void (*run)(void *exchange)) NEVER_NULL;
 
 /* Gives back what unpacking takes, if anything. */
 void exchange_end_unpack(struct exchange *x);
@@ -102,42 +103,17 @@ struct str exchange_join(struct exchange *x, struct str a, struct str b, struct 
 /* Runs the stages at the end of this iteration of the loop. */
 void exchange_wake(struct exchange *x);
 
-/* Every failure goes through here: it records why and answers in the caller's protocol. Returns
- * STEP_STOP. */
-enum step exchange_fail(struct exchange *x, enum err why, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-
-/* The same with an error that a provider or a wire described. */
-enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
-
-/* Sends the head of the answer to which the draft belongs, unless one was sent. */
-void exchange_respond(struct exchange *x, const struct draft *d);
-
 /* Has the deadline passed, the configured one or the client's? */
 bool exchange_is_late(const struct exchange *x, uint64_t now_us);
 
-/* Answers with a document of our own and ends the request. */
-void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
-
-/* Frees an exchange that has been settled. Called by gateway_run() alone. */
+/* Frees an exchange that has been settled, and whose attempts are freed. Called by gateway_run() alone. */
 void exchange_finish(struct exchange *x);
 
 /* The text as it may be logged: replaced by a note if it contains a secret. */
 struct str exchange_shown(const struct exchange *x, struct str text);
 
-/* Why something failed, for the log: without secrets or parts of the conversation. A provider's
- * error, of the attempt `a` (may be NULL), is reduced to its status, code and parameter. In the
- * exchange's arena. */
-struct str exchange_reason(struct exchange *x, const struct attempt *a, const struct llm_error *e);
-
 /* The context of log messages about the exchange. */
 struct log_context exchange_log(const struct exchange *x);
-
-/* gateway.c: runs the stages until one waits or stops; and what the worker tells of its clock and of the
- * caller, who can take more. */
-void gateway_run(struct exchange *x);
-void gateway_tick(struct exchange *x, uint64_t now_us);
-void gateway_writable(struct exchange *x);
 
 static inline struct exchange *
 exchange_of(struct worker_link *link)

@@ -1,14 +1,21 @@
 /* front.c - makes exchanges of requests, and tells them of their callers and of the time. */
 #include "gateway/front.h"
 
-#include "gateway/attempt.h"
-#include "gateway/exchange.h"
+#include "gateway/answer.h"
+#include "gateway/gateway.h"
+#include "gateway/reply.h"
 #include "gateway/settle.h"
+
+static void
+run(void *exchange)
+{
+    gateway_run(exchange);
+}
 
 static void
 on_request(void *owner, struct server_conn *q)
 {
-    gateway_run(exchange_create(owner, q));
+    gateway_run(exchange_create(owner, q, run));
 }
 
 static void
@@ -80,7 +87,8 @@ on_tick(struct worker *w, uint64_t now_us)
         if (x->waits_for_models)
             exchange_wake(x);
     }
-    attempt_tick_lone(w, now_us);
+    for (struct attempt *a = w->lone; a != NULL; a = a->next)
+        (void)answer_tick(a, now_us);
 }
 
 const struct worker_events front_events = {

@@ -4,16 +4,18 @@
  * STEP_WAIT (it is called again once the exchange is woken) or STEP_STOP. Every exchange ends in
  * exchange_finish(), exactly once.
  */
+#include "gateway/gateway.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/answer.h"
 #include "gateway/browser.h"
 #include "gateway/deadline.h"
-#include "gateway/exchange.h"
 #include "gateway/local.h"
 #include "gateway/passed.h"
+#include "gateway/query.h"
+#include "gateway/reply.h"
 #include "gateway/settle.h"
-#include "gateway/written.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
 
@@ -148,7 +150,7 @@ stage_authenticate(struct exchange *x)
             "this API key may not use this route, which is not a model call; to allow it, add to "
             "the key's routes: '%s', or '" STR_FMT " " STR_FMT "'",
             x->endpoint->id, STR_ARG(x->method), STR_ARG(x->path.text));
-    if (x->endpoint->op == OP_RELAY && needs_key && passed_path_has_key(x))
+    if (x->endpoint->op == OP_RELAY && needs_key && query_path_has_key(x))
         return exchange_fail(x, ERR_BAD_REQUEST,
             "the path contains an API key of this gateway, which providers must not get");
     if (!x->endpoint->local)
@@ -387,12 +389,6 @@ stage_route(struct exchange *x)
     return STEP_NEXT;
 }
 
-static void
-write_body(void *attempt)
-{
-    written_write_body(attempt);
-}
-
 /* Sends the request to one target after the other, until one starts to answer. */
 static enum step
 stage_attempt(struct exchange *x)
@@ -409,9 +405,9 @@ stage_attempt(struct exchange *x)
         }
         switch (a->state) {
         case ATTEMPT_WRITING:
-            if (!request_work(a->request, write_body, a))
+            if (!request_work(a->request, written_write_body, a->written))
                 return STEP_WAIT;
-            attempt_send(a);
+            attempt_send(a, &answer_events);
             break;
         case ATTEMPT_RUNNING:
             return STEP_WAIT;
@@ -495,7 +491,7 @@ stage_deliver(struct exchange *x)
         return STEP_NEXT;
     }
     if (!x->delivery.more)
-        answer_release(x->attempt);
+        attempt_release(x->attempt);
     return STEP_WAIT;
 }
 
@@ -519,7 +515,7 @@ COLD static void
 debug_stage(const struct exchange *x, const char *name, enum step step)
 {
     static const char *const what[] = { "done", "waits", "ends here" };
-    struct log_context who = exchange_log(x);
+    struct log_context who = x->attempt != NULL ? attempt_log(x->attempt) : exchange_log(x);
 
     log_debug(&who, "stage %s: %s", name, what[step]);
 }
@@ -540,7 +536,7 @@ is_at_work(const struct exchange *x)
     if (x->request != NULL && x->request->job.state == JOB_RUNNING)
         return true;
     for (const struct attempt *a = x->under_way; a != NULL; a = a->next)
-        if (a->job != NULL && answer_is_at_work(a))
+        if (attempt_is_at_work(a))
             return true;
     return false;
 }
@@ -570,6 +566,8 @@ gateway_run(struct exchange *x)
     worker_at(w, "finish");
     if (step != STEP_WAIT) {
         settle_exchange(x);
+        while (x->under_way != NULL)
+            attempt_free(x->under_way);
         exchange_finish(x);
     }
     worker_at(w, NULL);

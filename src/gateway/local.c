@@ -2,7 +2,7 @@
 #include "gateway/local.h"
 
 #include "base/clock.h"
-#include "gateway/exchange.h"
+#include "gateway/reply.h"
 
 #define MODELS_PATIENCE_MS UINT64_C(1500)
 #define DOCUMENT_BYTES (16u * 1024 * 1024)

@@ -1,107 +1,15 @@
 /* passed.c - reads the head of a request that is only passed through. */
 #include "gateway/passed.h"
 
-/* Parameters in which clients send API keys. */
-static const struct str credential_names[] = {
-    S_INIT("key"),
-    S_INIT("api_key"),
-    S_INIT("api-key"),
-    S_INIT("apikey"),
-    S_INIT("x-api-key"),
-    S_INIT("x-goog-api-key"),
-    S_INIT("access_token"),
-    S_INIT("auth_token"),
-    S_INIT("authorization"),
-    S_INIT("subscription-key"),
-};
-
-/* `text` with its percent-encoding undone, or as it is when that is malformed. */
-static struct str
-plain_text(struct exchange *x, struct str text)
-{
-    struct str plain = http_decode_percent(x->arena, text);
-
-    return plain.p != NULL ? plain : text;
-}
-
-bool
-passed_path_has_key(struct exchange *x)
-{
-    const struct auth_table *auth = x->hold->snapshot->auth;
-    struct str segment;
-
-    for (struct str rest = x->path.text; rest.n != 0;) {
-        (void)str_cut(rest, '/', &segment, &rest);
-        if (segment.n >= KEY_LEAST_BYTES && auth_is_key(auth, plain_text(x, segment)))
-            return true;
-    }
-    return false;
-}
-
-static bool
-is_credential(struct exchange *x, struct str parameter)
-{
-    const struct auth_table *auth = x->hold->snapshot->auth;
-    struct str name, value;
-
-    if (!str_cut(parameter, '=', &name, &value))
-        value = name;
-    name = plain_text(x, name);
-    value = plain_text(x, value);
-    for (size_t i = 0; i < ARRAY_LEN(credential_names); i++)
-        if (str_ieq(name, credential_names[i]))
-            return true;
-    if (str_istarts(value, S("Bearer ")) || str_istarts(value, S("Bearer+")))
-        value = str_skip(value, sizeof("Bearer ") - 1);
-    return value.n >= KEY_LEAST_BYTES && auth_is_key(auth, value);
-}
-
-static struct str
-without_credentials(struct exchange *x, struct str query)
-{
-    char *out = arena_try(x->arena, query.n);
-    size_t n = 0;
-
-    if (out == NULL)
-        return S("");
-    while (query.n != 0) {
-        size_t length = MIN(str_chr(query, '&'), str_chr(query, ';'));
-        bool drop = is_credential(x, str_make(query.p, length));
-        size_t taken = MIN(length + 1, query.n);    /* with its separator */
-
-        if (!drop) {
-            memcpy(out + n, query.p, taken);
-            n += taken;
-        }
-        query = str_skip(query, taken);
-    }
-    if (n != 0 && (out[n - 1] == '&' || out[n - 1] == ';'))
-        n--;
-    return str_make(out, n);
-}
-
-struct str
-passed_query(struct exchange *x)
-{
-    struct str query = server_head(x->q)->query;
-
-    if (query.n == 0)
-        return query;
-    if (x->endpoint->model != MODEL_BODY && x->endpoint->model != MODEL_FORM)
-        return without_credentials(x, query);
-    struct str plain = http_decode_percent(x->request->llm.arena, query);
-    for (size_t i = 0; i < plain.n; i++)
-        if (str_istarts(str_skip(plain, i), S("model")))
-            return S("");
-    return plain.n != 0 ? without_credentials(x, query) : S("");
-}
+#include "gateway/query.h"
+#include "gateway/reply.h"
 
 /* The path as the provider sees it: the normalised one without the base, and the caller's query. */
 static void
 set_relay_path(struct exchange *x)
 {
     struct str path = endpoint_below(x->endpoint, x->path.text);
-    struct str query = passed_query(x);
+    struct str query = query_passed(x);
 
     x->request->llm.path = query.n == 0 ? path : exchange_join(x, path, S("?"), query);
 }

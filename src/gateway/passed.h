@@ -1,18 +1,7 @@
-/* passed.h - requests that are only passed through: the model that they name, and what of their query
- * is sent on. */
+/* passed.h - requests that are only passed through: the model that they name. */
 #pragma once
 
 #include "gateway/exchange.h"
 
-#define KEY_LEAST_BYTES 8    /* of an API key looked for in what is passed on */
-
 /* Reads the head of such a request: the model it names, if it names one. */
 enum step passed_read(struct exchange *x);
-
-/* The caller's query as sent to the provider: without parameters that are named like a
- * credential, or whose value is an API key of this gateway. Empty where the body names the model and
- * the query might name another one: the body's is the one that was judged. */
-struct str passed_query(struct exchange *x);
-
-/* Is a segment of the path one of this gateway's API keys? A provider must not get it. */
-bool passed_path_has_key(struct exchange *x) MUST_CHECK;

@@ -3,9 +3,8 @@
 
 #include <stdatomic.h>
 
-#include "gateway/attempt.h"
 #include "gateway/exchange.h"
-#include "gateway/passed.h"
+#include "gateway/query.h"
 
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 #define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
@@ -59,12 +58,10 @@ add_given(const struct exchange *x, struct str name, struct buf *out)
 /* The header fields of the upstream request. Only the client's fields that are named here are
  * forwarded. */
 static struct str
-request_fields(struct attempt *a, bool same_wire)
+request_fields(struct written *w, const struct exchange *x, bool same_wire)
 {
-    const struct exchange *x = a->exchange;
-    const struct target *t = a->target;
-    struct provider *p = t->provider;
-    const struct llm_request *r = &a->request->llm;
+    struct provider *p = w->target->provider;
+    const struct llm_request *r = &w->request->llm;
     struct buf *out = &x->worker->text;
     bool own_version = false;
 
@@ -88,7 +85,7 @@ request_fields(struct attempt *a, bool same_wire)
                             ? 0
                             : atomic_fetch_add_explicit(p->turn, 1, memory_order_relaxed);
         buf_add(out, p->credentials[turn % p->credential_count]);
-        a->note->credential = p->credential_names[turn % p->credential_count];
+        w->credential = p->credential_names[turn % p->credential_count];
     }
     if (same_wire)
         add_forwarded(x, p->wire, out, &own_version);
@@ -98,7 +95,7 @@ request_fields(struct attempt *a, bool same_wire)
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     if (x->trace.state.n != 0 && own_field(x, S("tracestate")).n != 0)
         http_add_field(out, S("tracestate"), x->trace.state);
-    struct str s = arena_str(a->request->llm.arena, buf_str(out));
+    struct str s = arena_str(r->arena, buf_str(out));
     buf_reset(out, SIZE_MAX);
     return s;
 }
@@ -132,11 +129,10 @@ drop_member(struct wire_edits *edits, size_t at, struct str key)
 
 /* Configured overrides: `params` members replace or join the members of the body's object. */
 static enum err
-override_params(struct attempt *a, const struct json *doc, struct str body, struct str params,
+override_params(struct arena *a, const struct json *doc, struct str body, struct str params,
     struct wire_edits *edits)
 {
-    const struct json *over =
-        params.n != 0 ? json_parse(a->request->llm.arena, params, NULL, NULL) : NULL;
+    const struct json *over = params.n != 0 ? json_parse(a, params, NULL, NULL) : NULL;
     struct json_iter it = json_iter(over);
     struct buf added;
     bool fits = true;
@@ -145,7 +141,7 @@ override_params(struct attempt *a, const struct json *doc, struct str body, stru
         return OK;
     buf_init(&added, params.n + 1);
     while (json_next(&it)) {
-        const struct json *old = json_get(doc, json_str(a->request->llm.arena, it.key));
+        const struct json *old = json_get(doc, json_str(a, it.key));
 
         if (old != NULL) {
             drop_edits(edits, (size_t)(old->p - body.p), old->n);
@@ -160,9 +156,9 @@ override_params(struct attempt *a, const struct json *doc, struct str body, stru
         buf_add_c(&added, ',');
     }
     if (buf_len(&added) != 0)
-        fits = wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0,
-                   arena_str(a->request->llm.arena, buf_str(&added))) &&
-               fits;
+        fits =
+            wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0, arena_str(a, buf_str(&added))) &&
+            fits;
     fits = fits && !added.overflow;
     buf_fini(&added);
     return fits ? OK : ERR_CONFIG;
@@ -170,9 +166,9 @@ override_params(struct attempt *a, const struct json *doc, struct str body, stru
 
 /* The edited body as slices; flattened when there are too many. */
 static enum err
-set_body(struct attempt *a, struct str body, const struct wire_edits *edits)
+set_body(struct written *w, struct str body, const struct wire_edits *edits)
 {
-    struct client_request *q = &a->written->q;
+    struct client_request *q = &w->q;
     UNINITIALIZED struct str pieces[2 * WIRE_EDITS + 1];
     size_t n = wire_edits_apply(edits, body, pieces);
 
@@ -184,7 +180,7 @@ set_body(struct attempt *a, struct str body, const struct wire_edits *edits)
     size_t total = 0, at = 0;
     for (size_t i = 0; i < n; i++)
         total += pieces[i].n;
-    char *flat = arena_try(a->request->llm.arena, total);
+    char *flat = arena_try(w->request->llm.arena, total);
     if (flat == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
@@ -198,30 +194,30 @@ set_body(struct attempt *a, struct str body, const struct wire_edits *edits)
 
 /* The caller's own bytes, with the model's name replaced. */
 static enum err
-write_same_wire(struct attempt *a)
+write_same_wire(struct written *w)
 {
-    const struct llm_request *r = &a->request->llm;
-    const struct target *t = a->target;
+    const struct llm_request *r = &w->request->llm;
+    const struct target *t = w->target;
     struct wire_edits edits;
 
     edits.count = 0;    /* the rest is large, and mostly never used */
     if (r->model_node != NULL && t->wire.model.n != 0)
         (void)wire_edit_add(
-            &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, a->written->name);
+            &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, w->name);
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
-    enum err e = override_params(a, r->doc, r->body, t->params, &edits);
-    return e == OK ? set_body(a, r->body, &edits) : e;
+    enum err e = override_params(r->arena, r->doc, r->body, t->params, &edits);
+    return e == OK ? set_body(w, r->body, &edits) : e;
 }
 
 /* The request in the provider's protocol. */
 static enum err
-write_translated(struct attempt *a)
+write_translated(struct written *w)
 {
-    struct llm_request *r = &a->request->llm;
-    const struct target *t = a->target;
-    struct wire_fault *fault = &a->written->fault;
-    struct buf *out = &a->written->body;
+    struct llm_request *r = &w->request->llm;
+    const struct target *t = w->target;
+    struct wire_fault *fault = &w->fault;
+    struct buf *out = &w->body;
     enum err e = llm_request_expand(r, fault);
 
     if (e != OK)
@@ -229,7 +225,7 @@ write_translated(struct attempt *a)
     buf_init(out, BODY_LIMIT_BYTES);
     if (buf_reserve(out, MIN(r->body.n + BODY_GROWTH_BYTES, BODY_LIMIT_BYTES)) == NULL)
         return ERR_NO_MEMORY;
-    e = t->provider->wire->provider->write_request(out, r, &t->wire, &a->drops, fault);
+    e = t->provider->wire->provider->write_request(out, r, &t->wire, w->drops, fault);
     if (e == OK && out->overflow)
         e = ERR_TOO_LARGE;
     if (e != OK)
@@ -240,8 +236,9 @@ write_translated(struct attempt *a)
 
     edits.count = 0;    /* the rest is large, and mostly never used */
     if (t->params.n != 0)
-        e = override_params(a, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
-    return e == OK ? set_body(a, body, &edits) : e;
+        e = override_params(
+            r->arena, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
+    return e == OK ? set_body(w, body, &edits) : e;
 }
 
 /* The path of a route that names the model in its query, with the provider's name for it. */
@@ -257,21 +254,20 @@ add_path_with_model(struct buf *out, const struct llm_request *r, struct str mod
 
 /* Can the target take this kind of request at all? */
 static enum err
-judge_target(struct attempt *a)
+judge_target(struct written *w, const struct exchange *x)
 {
-    const struct exchange *x = a->exchange;
-    const struct target *t = a->target;
+    const struct target *t = w->target;
     const struct wire *wire = t->provider->wire;
-    struct wire_fault *fault = &a->written->fault;
+    struct wire_fault *fault = &w->fault;
 
     if (wire != x->wire && x->op == OP_RELAY) {
-        fault->message = arena_printf(a->request->llm.arena,
+        fault->message = arena_printf(w->request->llm.arena,
             "this route needs a provider with the protocol " STR_FMT "; " STR_FMT " uses " STR_FMT,
             STR_ARG(x->wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
         return ERR_UNSUPPORTED;
     }
     if ((wire->provider->ops & OP_BIT(x->op)) == 0) {
-        fault->message = arena_printf(a->request->llm.arena, "the provider " STR_FMT " has no %s",
+        fault->message = arena_printf(w->request->llm.arena, "the provider " STR_FMT " has no %s",
             STR_ARG(t->provider->id), x->op == OP_EMBED ? "embeddings" : "such operation");
         return ERR_UNSUPPORTED;
     }
@@ -279,17 +275,15 @@ judge_target(struct attempt *a)
 }
 
 void
-written_write_head(struct attempt *a)
+written_write_head(struct written *w, struct exchange *x)
 {
-    struct exchange *x = a->exchange;
-    struct llm_request *r = &a->request->llm;
-    const struct target *t = a->target;
-    struct written *w = a->written;
+    struct llm_request *r = &w->request->llm;
+    const struct target *t = w->target;
     const struct wire *wire = t->provider->wire;
-    struct str query = wire == r->wire && r->op != OP_RELAY ? passed_query(x) : S("");
+    struct str query = wire == r->wire && r->op != OP_RELAY ? query_passed(x) : S("");
     struct buf *text = &x->worker->text;
 
-    w->unfit = judge_target(a);
+    w->unfit = judge_target(w, x);
     if (w->unfit != OK)
         return;
     buf_add(text, t->provider->base_path);
@@ -302,9 +296,8 @@ written_write_head(struct attempt *a)
         buf_add(text, query);
     }
     w->q.path = arena_str(r->arena, buf_str(text));
-    a->path = w->q.path;
     buf_reset(text, SIZE_MAX);
-    w->q.fields = request_fields(a, wire == r->wire);
+    w->q.fields = request_fields(w, x, wire == r->wire);
     if (wire != r->wire || r->model_node == NULL || t->wire.model.n == 0)
         return;
     if (r->model_node->type == JSON_STRING)
@@ -316,21 +309,21 @@ written_write_head(struct attempt *a)
 }
 
 void
-written_write_body(struct attempt *a)
+written_write_body(void *written)
 {
-    struct exchange *x = a->exchange;
-    struct written *w = a->written;
-    const struct target *t = a->target;
+    struct written *w = written;
+    struct llm_request *r = &w->request->llm;
+    const struct target *t = w->target;
 
     if (w->unfit != OK)
         return;
-    w->unfit = t->provider->wire == x->wire ? write_same_wire(a) : write_translated(a);
+    w->unfit = t->provider->wire == r->wire ? write_same_wire(w) : write_translated(w);
     if (w->unfit == ERR_CONFIG)
-        w->fault.message = arena_printf(a->request->llm.arena,
+        w->fault.message = arena_printf(r->arena,
             "the configured params of " STR_FMT "/" STR_FMT
             " replace more than the gateway can edit in this request; "
             "remove some of them",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
-    if (a->request->large)
-        a->request->input_estimate = llm_request_estimate_tokens(&a->request->llm);
+    if (w->request->large)
+        w->request->input_estimate = llm_request_estimate_tokens(r);
 }

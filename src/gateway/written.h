@@ -7,21 +7,29 @@
 
 #include "http/client.h"
 #include "llm/request.h"
+#include "llm/wire.h"
 
-struct attempt;
+struct exchange;
+struct request;
+struct target;
 
 struct written {
+    struct request *request;
+    const struct target *target;
+    struct wire_drops *drops;    /* parameters that the target cannot express are added */
     struct client_request q;
-    struct str name;    /* the model's, as written in a body of the caller's wire */
-    struct buf body;    /* the translated body */
-    uint64_t held;      /* counted in the worker's share for it */
-    enum err unfit;     /* why the target cannot take the request, and what to tell */
+    struct str credential;    /* its name */
+    struct str name;          /* the model's, as written in a body of the caller's wire */
+    struct buf body;          /* the translated body */
+    uint64_t held;            /* counted in the worker's share for it */
+    enum err unfit;           /* why the target cannot take the request, and what to tell */
     struct wire_fault fault;
 };
 
 /* Can the target take this kind of request at all? If so, writes path and fields, and the model's name
- * as it is written in a body of the caller's wire. If not: `unfit` and `fault`. */
-void written_write_head(struct attempt *a);
+ * as it is written in a body of the caller's wire. If not: `unfit` and `fault`. The request, target and
+ * drops are set already. */
+void written_write_head(struct written *w, struct exchange *x);
 
 /* Writes the body: work for request_work(). */
-void written_write_body(struct attempt *a);
+void written_write_body(void *written);

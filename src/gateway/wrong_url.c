@@ -2,13 +2,15 @@
  * there is usually not an API. */
 #include "gateway/wrong_url.h"
 
+#include "route/route.h"
+
 #define LOCATION_BYTES 300
 
 /* The target of a redirect, as it may be shown: without a query, and no secrets. */
 static struct str
-told_location(const struct attempt *a)
+told_location(const struct intake *in)
 {
-    struct str to = a->intake.location, scheme, rest, before, after;
+    struct str to = in->location, scheme, rest, before, after;
 
     (void)str_cut(to, '?', &to, &rest);
     (void)str_cut(to, '#', &to, &rest);
@@ -17,44 +19,45 @@ told_location(const struct attempt *a)
     rest = str_skip(to, scheme.n);
     size_t authority = str_chr(rest, '/');
     (void)str_cut(str_make(rest.p, authority), '@', &before, &after);
-    if (to.n == 0 || to.n > LOCATION_BYTES || after.n != 0 || secrets_in(a->intake.secrets, to))
+    if (to.n == 0 || to.n > LOCATION_BYTES || after.n != 0 || secrets_in(in->secrets, to))
         return S("another place");
     return to;
 }
 
 static struct str
-told_url(const struct attempt *a)
+told_url(const struct intake *in, const struct origin *o, struct str path)
 {
-    const struct origin *o = a->target->provider->origin;
-    struct str path, query;
+    struct str query;
 
-    (void)str_cut(a->path, '?', &path, &query);
-    struct str url = arena_printf(a->arena, STR_FMT "://" STR_FMT STR_FMT, STR_ARG(o->scheme),
-        STR_ARG(o->unix_path.n != 0 ? o->unix_path : o->host_header), STR_ARG(path));
-    return secrets_in(a->intake.secrets, url) ? o->host_header : url;
+    (void)str_cut(path, '?', &path, &query);
+    struct str url =
+        arena_printf(in->reader.keep, STR_FMT "://" STR_FMT STR_FMT, STR_ARG(o->scheme),
+            STR_ARG(o->unix_path.n != 0 ? o->unix_path : o->host_header), STR_ARG(path));
+    return secrets_in(in->secrets, url) ? o->host_header : url;
 }
 
 bool
-wrong_url_explain(struct attempt *a, struct llm_error *e)
+wrong_url_explain(
+    const struct intake *in, const struct provider *p, struct str path, struct llm_error *e)
 {
-    struct str id = a->target->provider->id;
-    int status = a->intake.status;
+    struct arena *keep = in->reader.keep;
+    int status = in->status;
     bool redirect = status >= 300 && status < 400;
-    bool missing = (status == 404 || status == 405) && !a->intake.json;
+    bool missing = (status == 404 || status == 405) && !in->json;
 
-    if (a->path.n == 0 || !(redirect || a->intake.html || missing))
+    if (path.n == 0 || !(redirect || in->html || missing))
         return false;
+    struct str url = told_url(in, p->origin, path);
     if (redirect)
-        e->message = arena_printf(a->arena,
+        e->message = arena_printf(keep,
             STR_FMT " was redirected with status %d to " STR_FMT
                     "; redirects are not followed, the base_url of '" STR_FMT "' may be wrong",
-            STR_ARG(told_url(a)), status, STR_ARG(told_location(a)), STR_ARG(id));
+            STR_ARG(url), status, STR_ARG(told_location(in)), STR_ARG(p->id));
     else
-        e->message =
-            arena_printf(a->arena, STR_FMT " answered with status %d and %s%s" STR_FMT "%s",
-                STR_ARG(told_url(a)), status, a->intake.html ? "an HTML page" : "no JSON",
-                status < 500 ? "; the base_url of '" : " ('", STR_ARG(id),
-                status < 500 ? "' may be wrong" : "')");
+        e->message = arena_printf(keep, STR_FMT " answered with status %d and %s%s" STR_FMT "%s",
+            STR_ARG(url), status, in->html ? "an HTML page" : "no JSON",
+            status < 500 ? "; the base_url of '" : " ('", STR_ARG(p->id),
+            status < 500 ? "' may be wrong" : "')");
     if (redirect || status < 300 || status == 405)    /* of a 404 the status says enough */
         e->kind = ERR_UPSTREAM_PROTOCOL;
     e->permanent = redirect || missing;    /* a page with status 200 may be that of an outage */

@@ -1,6 +1,7 @@
 /* test_attempt.c - failures, timeouts and fallback of attempts. */
 #include "gateway/attempt.c"
 
+#include "gateway/answer.h"
 #include "mock/hub.h"
 #include "tests/unit/gateway/gateway_world.h"
 
@@ -70,8 +71,8 @@ begin_another(void *arg UNUSED)
     struct attempt *first = x->attempt;
     struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
 
-    written_write_body(a);
-    attempt_send(a);
+    written_write_body(a->written);
+    attempt_send(a, &answer_events);
     CHECK(x->under_way == a && a->next == first && first->next == NULL);
     CHECK(a->state == ATTEMPT_RUNNING && first->state == ATTEMPT_RUNNING);
 }
@@ -161,8 +162,8 @@ begin_shadow(void *arg UNUSED)
     struct attempt *first = x->attempt;
     struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
 
-    written_write_body(a);
-    attempt_send(a);
+    written_write_body(a->written);
+    attempt_send(a, &answer_events);
     attempt_let_go(a);
     CHECK(x->attempt == first && x->under_way == first && first->next == NULL);
     CHECK(w.worker->lone == a && a->exchange == NULL && x->attempts == 1);

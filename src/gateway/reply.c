@@ -1,0 +1,252 @@
+/* reply.c - what an exchange answers: the head of a provider's answer, a document of our own, an error. */
+#include "gateway/reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "gateway/attempt.h"
+#include "gateway/browser.h"
+
+#define MESSAGE_BYTES 2048
+
+static bool
+is_printable(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < 0x20 || s.p[i] > 0x7e)
+            return false;
+    return true;
+}
+
+/* SDKs follow this field and fall back to the status: without it they would repeat requests after
+ * a configuration error (500) or an exhausted account (429). A provider's 409 is a lock conflict,
+ * which may be repeated. Wrong keys (429) and a wrong base_url must not be. */
+static void
+add_retry(const struct exchange *x, int status, struct buf *out)
+{
+    bool retry = err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
+
+    retry = retry && !(x->error == ERR_RATE_LIMIT && x->who == NULL);
+    retry = retry && !(x->attempt != NULL && x->attempt->error.permanent);
+    buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
+}
+
+/* The fields that every answer carries: ids, trace, who answered, CORS. */
+static void
+add_fields(struct exchange *x, struct buf *out)
+{
+    const struct target *t = x->attempt != NULL ? x->attempt->target : NULL;
+
+    http_add_field(out, S("x-request-id"), x->id);
+    if (x->wire->caller->id_field.n != 0)
+        http_add_field(out, x->wire->caller->id_field, x->id);
+    http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
+    buf_add(out, S("X-Content-Type-Options: nosniff\r\n"));
+    browser_add_fields(&exchange_conf(x)->server.cors_origins, server_head(x->q), out);
+    if (t == NULL)
+        return;
+    http_add_field(out, S("x-openclaw-provider"), t->provider->id);
+    if (t->wire.model.n != 0 &&
+        is_printable(t->wire.model))    /* a caller chose it: it need not be fit for a field */
+        http_add_field(out, S("x-openclaw-model"), t->wire.model);
+    buf_add(out, S("x-openclaw-attempts: "));
+    buf_add_u64(out, x->attempts);
+    buf_add(out, S("\r\n"));
+    if (x->attempt->drops.names == NULL)
+        return;
+    buf_add(out, S("x-openclaw-dropped: "));
+    for (const struct llm_word *w = x->attempt->drops.names; w != NULL; w = w->next) {
+        buf_add(out, w->text);
+        buf_add(out, w->next != NULL ? S(", ") : S("\r\n"));
+    }
+}
+
+static void
+respond(struct exchange *x, int status, struct str type, struct str passed, int64_t length)
+{
+    struct buf *out = &x->worker->text;
+    bool stream = http_type_is(type, S("text/event-stream")) ||
+                  (x->stream && x->wire != NULL && http_type_is(type, x->wire->framing->type));
+
+    CHECK(buf_len(out) == 0);
+    if (type.n != 0)
+        http_add_field(out, S("Content-Type"), type);
+    buf_add(out, stream ? S("Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n")
+                        : S("Cache-Control: no-store\r\n"));
+    add_fields(x, out);
+    if (x->error != OK) {
+        http_add_field(out, S("x-openclaw-error"), str_c(err_row(x->error)->code));
+        add_retry(x, status, out);
+    }
+    buf_add(out, passed);
+    x->status = status;
+    server_respond(x->q, status, buf_str(out), length);
+    buf_reset(out, SIZE_MAX);
+}
+
+void
+exchange_respond(struct exchange *x, const struct draft *d)
+{
+    bool events = x->stream && x->op != OP_RELAY;
+
+    if (server_responded(x->q))
+        return;
+    if (events)
+        respond(x, 200, x->wire->framing->type, d->passed, -1);
+    else
+        respond(x, d->status, d->content_type, d->passed, d->length);
+    if (events || d->stream) {
+        x->worker->stream_count++;
+        x->streaming = true;
+    }
+}
+
+void
+exchange_answer(struct exchange *x, int status, struct str content_type, struct str body)
+{
+    struct buf *out = &x->worker->text;
+
+    CHECK(buf_len(out) == 0);
+    if (content_type.n != 0)
+        http_add_field(out, S("Content-Type"), content_type);
+    buf_add(out, S("Cache-Control: no-store\r\n"));
+    add_fields(x, out);
+    if (status >= 400)
+        buf_add(out, S("x-should-retry: true\r\nRetry-After: 1\r\n"));    /* draining */
+    x->status = status;
+    x->answered = true;
+    x->bytes_out = body.n;
+    server_answer(x->q, status, buf_str(out), body);
+    buf_reset(out, SIZE_MAX);
+}
+
+/* The HTTP status and the fields of an error answer. */
+static void
+answer_error(struct exchange *x, const struct llm_error *e)
+{
+    const struct wire_caller *caller = x->wire->caller;
+    struct buf *out = &x->worker->text;
+    struct buf body;
+    int status = caller->status(e);
+
+    buf_init(&body, 64 * 1024);
+    caller->write_error(&body, e, x->id);
+    buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
+    add_fields(x, out);
+    http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
+    add_retry(x, status, out);
+    bool soon = err_row(e->kind)->retry && (status == 429 || status == 503 || status == 529);
+    if (e->retry_after_ms > 0 || soon) {
+        buf_add(out, S("Retry-After: "));
+        buf_add_u64(out, e->retry_after_ms > 0 ? (uint64_t)(e->retry_after_ms + 999) / 1000 : 1);
+        buf_add(out, S("\r\n"));
+    }
+    if (e->kind == ERR_METHOD)
+        http_add_field(out, S("Allow"), endpoint_methods(x->endpoint));
+    if (e->kind == ERR_AUTH)
+        buf_add(out, S("WWW-Authenticate: Bearer\r\n"));
+    if (e->kind == ERR_MEDIA_TYPE)
+        buf_add(out, S("Accept-Encoding: " UNPACK_ACCEPTS "\r\n"));    /* RFC 9110 15.5.16 */
+    x->status = status;
+    x->answered = true;
+    x->bytes_out = buf_len(&body);
+    server_answer(x->q, status, buf_str(out), buf_str(&body));
+    buf_reset(out, SIZE_MAX);
+    buf_fini(&body);
+}
+
+/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded": appended when several
+ * targets were tried. */
+static struct str
+with_attempts(struct exchange *x, struct str message)
+{
+    struct str all = message;
+
+    if (x->attempts < 2)
+        return message;
+    for (const struct record_attempt *n = x->notes; n != NULL; n = n->next)
+        all = arena_printf(x->arena, STR_FMT "%s" STR_FMT "/" STR_FMT ": %s", STR_ARG(all),
+            n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id),
+            STR_ARG(n->target->wire.model), err_row(n->outcome)->code);
+    return arena_printf(x->arena, STR_FMT ")", STR_ARG(all));
+}
+
+/* Did the request fail because of the memory limit, whatever error that was reported as? */
+static bool
+is_out_of_room(const struct exchange *x)
+{
+    return arena_was_refused(x->arena) ||
+           (x->request != NULL && arena_was_refused(x->request->llm.arena));
+}
+
+/* Answers with a refusal as the provider worded it: a route that is only passed through. */
+static void
+pass_refusal(struct exchange *x)
+{
+    const struct draft *d = &x->attempt->draft;
+    struct str body = buf_str(&x->attempt->intake.body);
+
+    respond(x, d->status, d->content_type, d->passed, d->length >= 0 ? d->length : (int64_t)body.n);
+    server_write(x->q, body);
+}
+
+/* Ends the caller's stream with an error event. */
+static void
+break_stream(struct exchange *x, const struct llm_error *e)
+{
+    const struct intake *in = &x->attempt->intake;
+    bool raw = x->op == OP_RELAY;
+
+    if (x->delivery.draft == NULL)    /* only keep-alives were sent, and the last target failed */
+        x->delivery.draft = attempt_draft(x->attempt);
+    delivery_break(&x->delivery, x->q, e, raw ? endpoint_below(x->endpoint, x->path.text) : S(""),
+        raw ? in->raw->count : 0);
+}
+
+enum step
+exchange_fail_with(struct exchange *x, const struct llm_error *given)
+{
+    struct llm_error e = *given;
+
+    CHECK(e.kind != OK);
+    if (is_out_of_room(x))
+        e = (struct llm_error){ .kind = ERR_OVERLOADED };
+    if (e.message.n == 0)
+        e.message = str_c(err_row(e.kind)->sentence);
+    e.message = with_attempts(x, e.message);
+    x->error = e.kind;
+    x->error_message = with_attempts(x, attempt_reason(x, x->attempt, given));
+    if (x->q == NULL || x->answered)
+        return STEP_STOP;
+    bool begun = server_responded(x->q);
+    if (!begun && !e.as_is) {
+        answer_error(x, &e);
+        return STEP_STOP;
+    }
+    /* Part of an answer that is not a stream of ours cannot be taken back: the connection is cut. */
+    bool cut = begun && !x->streaming;
+    x->answered = true;
+    if (!begun)
+        pass_refusal(x);
+    else if (!cut)
+        break_stream(x, &e);
+    x->bytes_out = server_bytes_out(x->q);
+    if (cut)
+        server_abort(x->q);
+    else
+        server_end(x->q);
+    return STEP_STOP;
+}
+
+enum step
+exchange_fail(struct exchange *x, enum err why, const char *format, ...)
+{
+    char text[MESSAGE_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    struct llm_error e = { .kind = why, .message = arena_str(x->arena, str_c(text)) };
+    return exchange_fail_with(x, &e);
+}

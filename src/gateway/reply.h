@@ -1,0 +1,18 @@
+/* reply.h - what an exchange answers. */
+#pragma once
+
+#include "gateway/exchange.h"
+
+/* Every failure goes through here: it records why and answers in the caller's protocol. Returns
+ * STEP_STOP. */
+enum step exchange_fail(struct exchange *x, enum err why, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* The same with an error that a provider or a wire described. */
+enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
+
+/* Sends the head of the answer to which the draft belongs, unless one was sent. */
+void exchange_respond(struct exchange *x, const struct draft *d);
+
+/* Answers with a document of our own and ends the request. */
+void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
