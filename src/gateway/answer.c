@@ -338,7 +338,6 @@ answer_read(struct attempt *a)
     } else {
         struct llm_error error = attempt_failure(a, e, NULL);
 
-        draft_drop(d);    /* nothing of it was sent */
         attempt_set_failed(a, &error);
     }
     return true;
@@ -371,8 +370,6 @@ finish_answer(struct attempt *a)
         (void)flush(a);
     }
     if (e != OK) {
-        if (whole && !read)
-            draft_drop(&a->draft);    /* nothing of it was sent */
         attempt_fail(a, e, NULL);
         return;
     }
@@ -420,12 +417,9 @@ on_data(void *owner, struct str bytes)
         if (a->draft.out.overflow)
             buf_truncate(
                 &a->draft.out, MIN(before, buf_len(&a->draft.out)));    /* the error must fit */
-        /* What was valid before the error still points into `bytes`. Unless this target is
-         * committed, it must not be sent: another target may take over. */
+        /* What was valid before the error still points into `bytes`. */
         if (a->state == ATTEMPT_COMMITTED)
             (void)flush(a);
-        else
-            draft_drop(&a->draft);
         attempt_fail(a, e, NULL);
         return;
     }

@@ -69,6 +69,10 @@ attempt_set_failed(struct attempt *a, const struct llm_error *e)
     a->error = *e;
     if (e->retry_after_ms == 0)
         a->error.retry_after_ms = retry_after_ms;
+    /* What the caller was not committed to is never sent: not to another attempt's answer, nor
+     * before the error. */
+    if (a->exchange == NULL || a->exchange->delivery.draft != &a->draft)
+        draft_drop(&a->draft);
     attempt_move(a, ATTEMPT_FAILED);
 }
 

@@ -2,7 +2,8 @@
  * sockets.
  *
  * The provider is called `mock` (OpenAI's protocol) and, at the same address, `anth` (Anthropic's).
- * The provider obeys what follows the first ';' of a model's name: "mock/m;head=1s".
+ * The provider obeys what follows the first ';' of a model's name: "mock/m;head=1s". The provider `raw`
+ * is played by the test itself: gateway_world_play().
  */
 #pragma once
 
@@ -21,6 +22,7 @@ struct gateway_world {
     struct loop *mock_loop;
     struct mock *mock;
     struct thread *mock_thread;
+    int raw;    /* the listening socket of the provider `raw` */
 
     struct gateway gateway;
     struct snapshot *snapshot;
@@ -60,10 +62,11 @@ gateway_world_snapshot(struct gateway_world *w, const char *settings)
         "  anth: {wire: anthropic-messages, base_url: \"http://" STR_FMT
         "/v1\", api_key: sk-canary-key}\n"
         "  dead: {wire: openai-chat, base_url: \"http://127.0.0.1:1/v1\"}\n"
+        "  raw: {wire: openai-chat, base_url: \"http://127.0.0.1:%u/v1\", api_key: sk-canary-key}\n"
         "default_provider: mock\n"
         "server:\n  listen: 127.0.0.1:0\n"
         "%s",
-        STR_ARG(url), STR_ARG(url), settings);
+        STR_ARG(url), STR_ARG(url), (unsigned)peer_port(w->raw), settings);
 
     conf_problems_init(&problems, w->arena);
     struct conf *c = conf_parse(text, S("test.yaml"), &problems);
@@ -83,6 +86,7 @@ gateway_world_start(struct gateway_world *w, const char *settings)
     *w = (struct gateway_world){ .arena = arena_create(16 * 1024 * 1024),
         .options = MOCK_OPTIONS_DEFAULT };
     w->options.record = 100;
+    w->raw = peer_listen();
     w->hub = mock_hub_create(&w->options, why, sizeof(why));
     w->mock_loop = loop_create();
     w->mock = mock_start(w->mock_loop, S("127.0.0.1:0"), w->hub, why, sizeof(why));
@@ -125,6 +129,7 @@ gateway_world_stop(struct gateway_world *w)
     thread_join(w->mock_thread);
     loop_destroy(w->mock_loop);
     mock_hub_destroy(w->hub);
+    (void)close(w->raw);
     int fd = open(w->log_path, O_RDONLY | O_CLOEXEC);
     EXPECT(fd >= 0);
     while ((n = read(fd, room, sizeof(room))) > 0)
@@ -159,6 +164,32 @@ gateway_world_ask(struct gateway_world *w, const char *line, const char *fields,
     EXPECT(peer_send(fd, gateway_world_text(w, line, fields, body)));
     (void)peer_recv_all(fd, &w->answer);
     (void)close(fd);
+    return buf_len(&w->answer) > 12 ? atoi(buf_str(&w->answer).p + 9) : 0;
+}
+
+/* Like gateway_world_ask(), and is the provider `raw` meanwhile: takes the request, answers with these
+ * pieces, a little apart, and closes the connection. A piece of NULL ends the list. */
+static inline int
+gateway_world_play(struct gateway_world *w, const char *line, const char *fields, const char *body,
+    const char *const *pieces)
+{
+    struct buf got;
+    int fd = peer_connect(w->port);
+
+    buf_init(&got, 16 * 1024 * 1024);
+    buf_reset(&w->answer, SIZE_MAX);
+    EXPECT(peer_send(fd, gateway_world_text(w, line, fields, body)));
+    int provider = accept4(w->raw, NULL, NULL, SOCK_CLOEXEC);
+    EXPECT(provider >= 0 && peer_await(provider, &got, "\r\n\r\n"));
+    for (; *pieces != NULL; pieces++) {
+        EXPECT(peer_send(provider, str_c(*pieces)));
+        pause_ms(50);
+    }
+    EXPECT(shutdown(provider, SHUT_WR) == 0);
+    (void)peer_recv_all(fd, &w->answer);
+    (void)close(fd);
+    (void)close(provider);
+    buf_fini(&got);
     return buf_len(&w->answer) > 12 ? atoi(buf_str(&w->answer).p + 9) : 0;
 }
 

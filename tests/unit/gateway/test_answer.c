@@ -126,6 +126,42 @@ TEST(a_silent_stream_gets_keep_alives_and_can_still_fall_back)
     finish();
 }
 
+#define STREAM_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+#define ROLE                                                                                       \
+    "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{"       \
+    "\"role\":\"assistant\",\"content\":\"\"}}]}\n\n"
+
+TEST(nothing_of_an_attempt_that_fails_without_a_token_is_sent)
+{
+    static const char *const endings[][3] = { { ROLE "data: {broken\n\n" },
+        { ROLE, "data: {broken\n\n" }, { ROLE }, { ROLE "data: {\"cut\":" } };
+
+    gateway_world_start(&w, "  keepalive: 100ms\nmodels: {two: {targets: [raw/m, mock/m]}}\n");
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        const char *pieces[] = { "", "", "", "", STREAM_HEAD, endings[i][0], endings[i][1], NULL };
+
+        EXPECT_INT(gateway_world_play(&w, "POST /v1/chat/completions", "",
+                       WORLD_CHAT("raw/m", ",\"stream\":true"), pieces),
+            200);
+        EXPECT(gateway_world_says(&w, ": keep-alive\n\n"));
+        EXPECT(gateway_world_says(&w, "\"error\":{"));
+        EXPECT(!gateway_world_has(&w, "assistant"));
+        EXPECT_INT(gateway_world_play(&w, "POST /v1/messages", "",
+                       WORLD_MESSAGES("raw/m", ",\"stream\":true"), pieces),
+            200);
+        EXPECT(gateway_world_says(&w, "event: error\n"));
+        EXPECT(!gateway_world_has(&w, "message_start"));
+        EXPECT_INT(gateway_world_play(&w, "POST /v1/chat/completions", "",
+                       WORLD_CHAT("two", ",\"stream\":true"), pieces),
+            200);
+        EXPECT(gateway_world_says(&w, "data: [DONE]"));
+        struct str s = buf_str(&w.answer);    /* of the other attempt */
+        s = str_skip(s, str_find(s, S("assistant")) + 1);
+        EXPECT(str_find(s, S("assistant")) == s.n);
+    }
+    finish();
+}
+
 TEST(a_client_that_does_not_read_pauses_the_provider)
 {
     gateway_world_start(&w, "");

@@ -32,6 +32,28 @@ peer_connect(uint16_t port)
     return fd;
 }
 
+/* A listening socket, and the port of any. */
+static inline int
+peer_listen(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 16) == 0);
+    return fd;
+}
+
+static inline uint16_t
+peer_port(int fd)
+{
+    struct sockaddr_in a;
+    socklen_t n = sizeof(a);
+
+    EXPECT(getsockname(fd, (struct sockaddr *)&a, &n) == 0);
+    return ntohs(a.sin_port);
+}
+
 /* False when the other side does not take it all. */
 static inline bool
 peer_send(int fd, struct str s)
