@@ -30,8 +30,8 @@ def on_terminal(*args, columns=80, **env):
     """What a command writes to a terminal of so many columns."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
-    with subprocess.Popen([process.BIN, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
-                          env=environment(**{"TERM": "xterm", **env})) as child:
+    with process.ends_in_time([process.BIN, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                              env=environment(**{"TERM": "xterm", **env})) as child:
         os.close(theirs)
         said = b""
         try:

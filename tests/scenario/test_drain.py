@@ -2,6 +2,7 @@
 import signal
 import socket
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -187,14 +188,15 @@ def test_signals_during_the_start_end_it_in_order(tmp_path, command, number):
     if command == "serve":
         args += ["--set", "server.drain_grace=0s"]
     for _ in range(10):
-        with subprocess.Popen(args, cwd=tmp_path, bufsize=0, env=process.environment(), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as program:
+        with process.ends_in_time(args, cwd=tmp_path, bufsize=0, env=process.environment(), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as program:
             said = b""
             while b"127.0.0.1:" not in said:
-                said += program.stdout.read(1)
+                assert (more := program.stdout.read(1)), said
+                said += more
             program.send_signal(number)
-            program.stdout.read()
-            assert program.wait(process.PATIENCE) == 0
+            said += program.stdout.read()
+            assert program.wait() == 0, said
 
 
 def test_an_unused_gateway_ends_without_waiting_for_the_deadline(make, mock):
@@ -223,14 +225,16 @@ def test_drain_under_load_answers_or_refuses_and_never_cuts(make, mock):
     gateway = make.gateway({"providers": {"lab": mock.provider()},
                             "server": {"drain_deadline": "60s", "drain_grace": "200ms"}})
     outcomes = []
+    until = time.monotonic() + 2 * process.PATIENCE
 
     def go(_):
-        while True:
+        while time.monotonic() < until:
             try:
                 got = ask(gateway, "openai", "lab/m;tokens=30;tps=200", True)
             except ConnectionRefusedError:
                 return
             outcomes.append(got)
+        raise AssertionError("connections are still accepted")
 
     with ThreadPoolExecutor(8) as pool:
         done = pool.map(go, range(8))

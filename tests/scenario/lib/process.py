@@ -1,4 +1,5 @@
 """Starting and ending programs, free ports, certificates, secrets that may never be seen."""
+import contextlib
 import os
 import pathlib
 import re
@@ -6,6 +7,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -52,6 +54,19 @@ def wait_until(condition, what, seconds=PATIENCE, pause=0.01):
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
         time.sleep(pause)
         pause = min(pause * 1.5, 0.2)
+
+
+@contextlib.contextmanager
+def ends_in_time(args, seconds=PATIENCE, **popen):
+    """A program whose pipes the test reads itself. If it hangs it is killed, so no read waits for ever."""
+    child = subprocess.Popen(args, **popen)
+    timer = threading.Timer(seconds, child.kill)
+    timer.start()
+    try:
+        with child:
+            yield child
+    finally:
+        timer.cancel()
 
 
 class Program:
