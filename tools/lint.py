@@ -179,7 +179,8 @@ def check_lists():
         check_is_built(path, ROOT / "tests/fuzz/meson.build", path.stem[len("fuzz_"):])
 
 
-COMMENT = re.compile(r"/\*.*?\*/", re.S)
+# Comments; literals too, for one may look like the begin of a comment.
+COMMENT = re.compile(r"""/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'""", re.S)
 PROTOTYPE = re.compile(r"^[a-z][\w \t\n*]*?[ *](\w+)\([^;{}]*\)[\s\w()]*;", re.M)
 
 

@@ -45,24 +45,24 @@ first_model(const struct provider *p, struct arena *a, struct str *ret)
 
 /* A model that can be used now; "MODEL" if none is known. */
 static struct str
-model_to_try(const struct route_table *routes, struct arena *a)
+model_to_try(const struct snapshot *s, struct arena *a)
 {
-    const struct alias *alias = route_alias_at(routes, 0);
+    const struct alias *alias = route_alias_at(s->routes, 0);
     const struct provider *p;
     struct str model;
 
-    if (route_simulated(routes))
+    if (providers_simulated(s->providers))
         return S("gpt-4o-mini");
     if (alias != NULL)
         return alias->name;
-    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
+    for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++)
         if (first_model(p, a, &model))
             return model;
     return S("MODEL");
 }
 
 void
-banner_print(const struct banner *b, const struct route_table *routes)
+banner_print(const struct banner *b, const struct snapshot *s)
 {
     struct arena *a = arena_create(64 * 1024);
     const struct provider *p;
@@ -72,7 +72,7 @@ banner_print(const struct banner *b, const struct route_table *routes)
         : b->tls                           ? "https://"
                                            : "http://",
         STR_ARG(b->address), b->workers, b->workers == 1 ? "worker" : "workers");
-    if (route_simulated(routes)) {
+    if (providers_simulated(s->providers)) {
         (void)fputs("No provider is configured: the built-in simulated provider answers, with "
                     "made-up text.\n"
                     "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another provider's key, or write a "
@@ -80,11 +80,11 @@ banner_print(const struct banner *b, const struct route_table *routes)
             stderr);
     } else {
         (void)fputs("Providers:", stderr);
-        for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
+        for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++)
             (void)fprintf(stderr, " " STR_FMT, STR_ARG(p->id));
         (void)fputc('\n', stderr);
     }
     (void)fputs("Try it:\n", stderr);
-    print_curl(b, model_to_try(routes, a));
+    print_curl(b, model_to_try(s, a));
     arena_destroy(a);
 }

@@ -1,7 +1,7 @@
 /* banner.h - what `serve` prints at its start: address, providers, a command to try. */
 #pragma once
 
-#include "route/route.h"
+#include "gateway/snapshot.h"
 
 struct banner {
     struct str address;    /* "127.0.0.1:8080" */
@@ -11,4 +11,4 @@ struct banner {
 };
 
 /* Written to standard error. */
-void banner_print(const struct banner *b, const struct route_table *routes);
+void banner_print(const struct banner *b, const struct snapshot *s);

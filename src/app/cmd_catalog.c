@@ -100,9 +100,9 @@ add_variables(struct buf *out, const struct provider_row *row, bool json)
 static void
 print_provider(struct catalog *k, struct str id, const struct provider_row *row)
 {
-    const struct provider *p = route_provider(k->snapshot->routes, id);
+    const struct provider *p = providers_find(k->snapshot->providers, id);
     const struct wire *wire = p != NULL ? p->wire : row != NULL ? row->wire : NULL;
-    struct str why = route_provider_why(k->snapshot->routes, k->arena, id);
+    struct str why = providers_why(k->snapshot->providers, k->arena, id);
     struct str wire_name = wire != NULL ? wire->name : S("?");
 
     if (!k->json) {
@@ -150,7 +150,7 @@ cmd_providers(int argc, char **argv)
     for (size_t i = 0; status < 0 && i < c->provider_count; i++)
         if (provider_row(c->providers[i].id.v) == NULL)
             print_provider(&k, c->providers[i].id.v, NULL);
-    if (route_simulated(k.snapshot->routes))
+    if (providers_simulated(k.snapshot->providers))
         print_provider(&k, S("mock"), NULL);
     if (k.json)
         buf_add(&k.out, S("]\n"));
@@ -233,7 +233,7 @@ cmd_models(int argc, char **argv)
     if (status < 0 && !k.known)
         ask_providers(k.snapshot);
     if (status < 0)
-        models_each(k.snapshot->routes, print_model, &k);
+        models_each(k.snapshot, print_model, &k);
     if (k.json)
         buf_add(&k.out, k.count == 0 ? S("[]\n") : S("]\n"));
     return end(&k, status);

@@ -139,7 +139,7 @@ doubt_permissions(const struct conf *c, struct conf_problems *problems)
 /* Could a model that a client asks for match? An exact one is looked up as it will be; of a pattern
  * at least an alias or a provider must match. */
 static bool
-is_answered(const struct route_table *routes, struct arena *a, struct str pattern)
+is_answered(const struct snapshot *s, struct arena *a, struct str pattern)
 {
     struct str head, tail, why;
     struct plan plan;
@@ -147,13 +147,13 @@ is_answered(const struct route_table *routes, struct arena *a, struct str patter
     const struct provider *p;
 
     if (str_chr(pattern, '*') == pattern.n)
-        return route_plan(routes, a, pattern, &plan, &why) == OK;
-    for (size_t i = 0; (alias = route_alias_at(routes, i)) != NULL; i++)
+        return route_plan(s->routes, a, pattern, &plan, &why) == OK;
+    for (size_t i = 0; (alias = route_alias_at(s->routes, i)) != NULL; i++)
         if (auth_glob(pattern, alias->name))
             return true;
     if (!str_cut(pattern, '/', &head, &tail))
-        return true;    /* models without a provider's name: any provider may be meant */
-    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
+        return true; /* models without a provider's name: any provider may be meant */
+    for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++)
         if (auth_glob(head, p->id))
             return true;
     return false;
@@ -168,7 +168,7 @@ doubt_models(const struct snapshot *s, struct conf_problems *problems)
         for (size_t j = 0; j < models->count; j++) {
             struct arena *a = arena_create(64 * 1024);
 
-            if (!is_answered(s->routes, a, models->list[j].v))
+            if (!is_answered(s, a, models->list[j].v))
                 conf_warn(problems, models->list[j].mark,
                     "'auth.keys[%zu].models[%zu]' is neither an alias nor a model of a provider "
                     "that is on; requests for it will fail",
@@ -184,6 +184,7 @@ preflight_doubts(const struct snapshot *s, struct conf_problems *problems)
     doubt_certificates(s->conf, problems);
     doubt_permissions(s->conf, problems);
     doubt_models(s, problems);
+    providers_warnings(s->providers, problems);
     route_warnings(s->routes, problems);
 }
 

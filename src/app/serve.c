@@ -223,8 +223,8 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
     }
     if (s->snapshot != NULL && snapshot != NULL && problems.count == 0 &&
         s->snapshot->conf->given.providers && !c->given.providers &&
-        route_provider_at(s->snapshot->routes, 0) != NULL &&
-        route_provider_at(snapshot->routes, 0) == NULL)
+        providers_at(s->snapshot->providers, 0) != NULL &&
+        providers_at(snapshot->providers, 0) == NULL)
         conf_problem(&problems, (struct conf_mark){ 0, 0 },
             "has lost its 'providers', and no other is switched on: it looks cut short; write them "
             "again, or restart to run without them");
@@ -332,7 +332,7 @@ log_in_use(const struct serve *s, const char *what)
     buf_printf(&b, "; configuration %s, generation %llu; providers:",
         s->config.path != NULL ? s->config.path : "from the environment",
         (unsigned long long)s->snapshot->generation);
-    for (size_t i = 0; (p = route_provider_at(s->snapshot->routes, i)) != NULL; i++)
+    for (size_t i = 0; (p = providers_at(s->snapshot->providers, i)) != NULL; i++)
         buf_printf(&b, " " STR_FMT, STR_ARG(p->id));
     log_info(NULL, "%s: openclaw " OPENCLAW_VERSION ", %u %s" STR_FMT, what, s->gateway.workers,
         s->gateway.workers == 1 ? "worker" : "workers", STR_ARG(buf_str(&b)));
@@ -558,7 +558,7 @@ print_banner(const struct serve *s)
         .workers = s->gateway.workers,
     };
 
-    banner_print(&banner, s->snapshot->routes);
+    banner_print(&banner, s->snapshot);
 }
 
 /* Handles signals and file changes from here on, before the first request is served. */

@@ -271,3 +271,6 @@ extern const char conf_reference[];
 
 /* The closest of `count` names to `word`, or an empty slice: for "did you mean". */
 struct str conf_closest(struct str word, const struct str *names, size_t count);
+
+/* `base`, with what `over` sets. */
+struct conf_timeouts conf_timeouts_over(struct conf_timeouts base, struct conf_timeouts over);

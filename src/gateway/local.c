@@ -39,7 +39,7 @@ local_readyz(struct exchange *x)
     if (verbose)
         buf_printf(&b, ",\"configuration_generation\":%llu,\"providers\":\"%s\",\"draining\":%s",
             (unsigned long long)x->hold->snapshot->generation,
-            route_simulated(x->hold->snapshot->routes) ? "simulated" : "configured",
+            providers_simulated(x->hold->snapshot->providers) ? "simulated" : "configured",
             draining ? "true" : "false");
     buf_add(&b, S("}\n"));
     answer_json(x, draining ? 503 : 200, &b);
@@ -205,7 +205,7 @@ choose_page(struct exchange *x, struct model_list *l)
 
     if (look.mark.n == 0)
         return;
-    models_each(x->hold->snapshot->routes, find_mark, &look);
+    models_each(x->hold->snapshot, find_mark, &look);
     if (page->before.n == 0) {
         l->skip = look.count + 1;
     } else {
@@ -241,7 +241,7 @@ local_models(struct exchange *x)
         choose_page(x, &l);
     buf_init(&b, DOCUMENT_BYTES);
     buf_add(&b, l.caller->models_begin);
-    models_each(x->hold->snapshot->routes, list_model, &l);
+    models_each(x->hold->snapshot, list_model, &l);
     l.caller->write_models_end(&b, &l.page);
     answer_json(x, 200, &b);
 }

@@ -211,7 +211,7 @@ models_ask(struct models_asker *a, struct snapshot *s)
     struct provider *p;
     unsigned unknown = 0;
 
-    for (size_t i = 0; (p = route_provider_at(s->routes, i)) != NULL; i++) {
+    for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++) {
         if (p->offer == NULL)
             continue;
         if (offer_begin(p->offer, now_ms()))
@@ -283,16 +283,16 @@ tell_provider(struct names *n, const struct provider *p)
 }
 
 void
-models_each(const struct route_table *routes,
+models_each(const struct snapshot *s,
     void (*each)(void *arg, struct str id, struct str owner), void *arg)
 {
     struct names n = { .each = each, .arg = arg };
     const struct alias *al;
     const struct provider *p;
 
-    for (size_t i = 0; (al = route_alias_at(routes, i)) != NULL; i++)
+    for (size_t i = 0; (al = route_alias_at(s->routes, i)) != NULL; i++)
         if (al->count != 0)
             each(arg, al->name, S("openclaw"));
-    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++)
+    for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++)
         tell_provider(&n, p);
 }

@@ -1,6 +1,6 @@
 /* models.h - queries providers for their lists of models.
  *
- * The lists are cached (route/offer.h) and refreshed in the background when /v1/models is requested
+ * The lists are cached (catalog/offer.h) and refreshed in the background when /v1/models is requested
  * and they are old. Until a provider has answered, the catalog's rows are used. Size, number of
  * names and time of an answer are limited.
  */
@@ -31,5 +31,5 @@ void models_stop(struct models_asker *a);
 
 /* Calls `each` for every known name: aliases, then for each provider its configured names, or its
  * own list, or the catalog's rows. The names are valid during the call only. */
-void models_each(const struct route_table *routes,
+void models_each(const struct snapshot *s,
     void (*each)(void *arg, struct str id, struct str owner), void *arg);

@@ -8,14 +8,14 @@
 
 /* Collects the secrets of a configuration. */
 static struct secrets *
-collect_secrets(const struct conf *c, const struct route_table *routes)
+collect_secrets(const struct conf *c, const struct providers *providers)
 {
     struct secrets *s = secrets_create();
     const struct provider *p;
 
     for (size_t i = 0; i < c->auth.key_count; i++)
         secrets_add(s, c->auth.keys[i].key.v);
-    for (size_t i = 0; (p = route_provider_at(routes, i)) != NULL; i++) {
+    for (size_t i = 0; (p = providers_at(providers, i)) != NULL; i++) {
         for (size_t k = 0; k < p->credential_count; k++)
             secrets_add_lines(s, p->credentials[k]);
         secrets_add_lines(s, p->fields);
@@ -32,9 +32,10 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
 
     s->conf = c;
     s->auth = auth_create(c, problems);
-    s->routes = route_create(c, simulated_url, problems);
+    s->providers = providers_create(c, simulated_url, problems);
+    s->routes = route_create(c, s->providers, problems);
     endpoint_check_keys(&c->auth, problems);
-    s->secrets = collect_secrets(c, s->routes);
+    s->secrets = collect_secrets(c, s->providers);
     s->generation = 1;
     atomic_store(&s->refs, 1);
     return s;
@@ -53,6 +54,7 @@ snapshot_unref(struct snapshot *s)
     if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1)
         return;
     route_destroy(s->routes);
+    providers_destroy(s->providers);
     auth_destroy(s->auth);
     secrets_destroy(s->secrets);
     conf_destroy(s->conf);

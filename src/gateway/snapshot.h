@@ -14,6 +14,7 @@
 struct snapshot {
     struct conf *conf;
     struct auth_table *auth;
+    struct providers *providers;
     struct route_table *routes;
     struct secrets *secrets;    /* keys, header values and passwords of the configuration */
     uint64_t generation;        /* 1, 2, ...; set when the snapshot is put to use */

@@ -1,8 +1,6 @@
 /* written.c - the request as one target gets it: its path, header fields and body. */
 #include "gateway/written.h"
 
-#include <stdatomic.h>
-
 #include "gateway/exchange.h"
 #include "gateway/query.h"
 
@@ -80,13 +78,7 @@ request_fields(struct written *w, const struct exchange *x, bool same_wire)
             out, S("Accept"), r->stream ? p->wire->framing->type : S("application/json"));
     }
     buf_add(out, S("User-Agent: openclaw\r\n"));
-    if (p->credential_count != 0) {
-        uint32_t turn = p->credential_count == 1
-                            ? 0
-                            : atomic_fetch_add_explicit(p->turn, 1, memory_order_relaxed);
-        buf_add(out, p->credentials[turn % p->credential_count]);
-        w->credential = p->credential_names[turn % p->credential_count];
-    }
+    buf_add(out, provider_credential(p, &w->credential));
     if (same_wire)
         add_forwarded(x, p->wire, out, &own_version);
     if (!own_version)

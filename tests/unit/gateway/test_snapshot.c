@@ -80,7 +80,7 @@ TEST(a_workers_references_are_released_once)
     EXPECT_INT(atomic_load(&s->refs), 2);
     snapshot_hold_drop(current);    /* a reload */
     EXPECT_INT(atomic_load(&s->refs), 2);
-    EXPECT_STR(route_provider_at(exchange->snapshot->routes, 0)->id, "openai");
+    EXPECT_STR(providers_at(exchange->snapshot->providers, 0)->id, "openai");
     snapshot_hold_drop(exchange);
     EXPECT_INT(atomic_load(&s->refs), 1);
     snapshot_hold_drop(NULL);

@@ -1,41 +1,22 @@
-/* test_route.c - the table of providers and aliases, what is wrong with it, and what it answers. */
+/* test_route.c - the table of aliases, what is wrong with it, and what it answers. */
 #include "route/route.c"
 
-#include <unistd.h>
-
-#include "tests/test.h"
-#include "tests/unit/conf/conf_test.h"
+#include "tests/unit/catalog/providers_world.h"
 
 struct routed {
     struct loaded l;
+    struct providers *all;
     struct route_table *t;
     struct arena *a;
 };
-
-/* The tests must not depend on the environment that they run in. */
-static void
-forget_environment(void)
-{
-    const struct provider_row *row;
-
-    for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++) {
-        struct str left = row->env, name;
-        char name_c[64];
-        bool shared;
-
-        while (provider_env_next(&left, &name, &shared)) {
-            str_copy_c(name_c, sizeof(name_c), name);
-            unsetenv(name_c);
-        }
-    }
-}
 
 static struct routed
 make_with(const char *text, struct str simulated_url)
 {
     struct routed r = { .l = load(str_c(text)), .a = arena_create(1024 * 1024) };
 
-    r.t = route_create(r.l.conf, simulated_url, &r.l.problems);
+    r.all = providers_create(r.l.conf, simulated_url, &r.l.problems);
+    r.t = route_create(r.l.conf, r.all, &r.l.problems);
     return r;
 }
 
@@ -50,6 +31,7 @@ static void
 drop(struct routed *r)
 {
     route_destroy(r->t);
+    providers_destroy(r->all);
     arena_destroy(r->a);
     unload(&r->l);
 }
@@ -69,157 +51,15 @@ plan_of(struct routed *r, const char *model)
     return all;
 }
 
-/* All warnings, joined. */
 static struct str
 warnings_of(const struct routed *r)
 {
     struct conf_problems warnings;
-    struct str all = S("");
 
     conf_problems_init(&warnings, r->a);
+    providers_warnings(r->all, &warnings);
     route_warnings(r->t, &warnings);
-    for (const struct conf_problem *p = warnings.first_warning; p != NULL; p = p->next)
-        all = arena_printf(
-            r->a, STR_FMT "%s" STR_FMT, STR_ARG(all), all.n != 0 ? "\n" : "", STR_ARG(p->text));
-    return all;
-}
-
-/* --- providers --- */
-
-TEST(a_known_provider_only_needs_its_key)
-{
-    struct routed r =
-        make("providers:\n  openai: {api_key: sk-1}\n  anthropic: {api_key: [sk-2, sk-3]}\n");
-    const struct provider *p = route_provider(r.t, S("openai"));
-
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_STR(p->origin->host, "api.openai.com");
-    EXPECT_STR(p->base_path, "/v1");
-    EXPECT_INT(p->credential_count, 1);
-    EXPECT_STR(p->credentials[0], "Authorization: Bearer sk-1\r\n");
-    p = route_provider(r.t, S("anthropic"));
-    EXPECT(p->wire == &wire_anthropic);
-    EXPECT_INT(p->credential_count, 2);
-    EXPECT_STR(p->credentials[1], "x-api-key: sk-3\r\n");
-    EXPECT(route_provider(r.t, S("mock")) == NULL);
-    EXPECT(route_provider_at(r.t, 2) == NULL);
-    EXPECT(!route_simulated(r.t));
-    drop(&r);
-}
-
-TEST(a_custom_provider_needs_a_wire_and_a_base_url)
-{
-    struct routed r =
-        make("providers:\n"
-             "  lab: {wire: openai-chat, base_url: \"http://10.0.0.5:8000/v1/\", api_key: k}\n"
-             "  lab2: {wire: anthropic-messages, base_url: \"http://10.0.0.6\", api_key: k}\n"
-             "  lab3: {wire: openai-chat, base_url: \"http://10.0.0.7\"}\n");
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_STR(route_provider(r.t, S("lab"))->base_path, "/v1");
-    EXPECT_STR(route_provider(r.t, S("lab"))->credentials[0], "Authorization: Bearer k\r\n");
-    EXPECT_STR(route_provider(r.t, S("lab2"))->credentials[0], "x-api-key: k\r\n");
-    EXPECT_INT(route_provider(r.t, S("lab3"))->credential_count, 0);
-    drop(&r);
-}
-
-TEST(errors_in_a_provider_are_reported_with_their_position)
-{
-    static const struct {
-        const char *text;
-        const char *problem;
-    } rows[] = {
-        { "providers:\n  opnai: {api_key: k}\n",
-            "2:3: providers.opnai: not a provider we know; did you mean 'openai'? For your own "
-            "server add wire and "
-            "base_url\n" },
-        { "providers:\n  my-very-own: {api_key: k}\n",
-            "2:3: providers.my-very-own: not a provider we know; add wire (for example "
-            "openai-chat) and base_url\n" },
-        { "providers:\n  perplexity: {}\n  openai: {}\n",
-            "2:3: providers.perplexity: it has no key; write api_key: \"${PERPLEXITY_API_KEY}\", or set that "
-            "variable\n"
-            "3:3: providers.openai: it has no key; write api_key: \"${OPENAI_API_KEY}\", or set that variable\n" },
-        { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\n",
-            "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat, "
-            "anthropic-messages or ollama\n" },
-        { "providers:\n  cloudflare: {api_key: k}\n",
-            "2:3: providers.cloudflare: base_url is missing; write base_url: https://...\n" },
-        { "providers:\n  openai: {api_key: k, quirks: [slow]}\n",
-            "2:33: providers.openai.quirks: there is no quirk 'slow'; use no_stream_options, "
-            "max_tokens, no_developer "
-            "or strict_keys\n" },
-        { "providers:\n  openai: {api_key: k, traits: {no_developer: 1, slow: true}}\n",
-            "2:3: providers.openai.traits: 'no_developer: 1' is not a trait; write true or false\n"
-            "2:3: providers.openai.traits: 'slow: true' is not a trait; use one of "
-            "no_stream_options, max_tokens, no_developer, strict_keys, embedding, reasoning, "
-            "sampling_fixed, thinking, max_output\n" },
-        { "providers:\n  openai: {api_key: k}\nmodels:\n  a: {targets: [{model: openai/x, traits: "
-          "{max_output: -1, thinking: deep}}]}\n",
-            "4:17: target 'openai/x'.traits: 'max_output: -1' is not a trait; write a whole number; 0: "
-            "not known\n"
-            "4:17: target 'openai/x'.traits: 'thinking: deep' is not a trait; write one of "
-            "budget|adaptive\n" },
-        { "providers:\n  openai: {api_key: k}\ndefault_provider: groq\n",
-            "3:19: default_provider: no provider 'groq' is configured\n" },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct routed r = make(rows[i].text);
-        EXPECT_STR(problem_lines(&r.l), rows[i].problem);
-        drop(&r);
-    }
-}
-
-TEST(a_provider_at_another_address_or_with_fields_of_its_own_needs_no_key)
-{
-    struct routed r = make("providers:\n"
-                           "  openai: {base_url: \"http://10.0.0.5:8000/v1\"}\n"
-                           "  groq: {headers: {x-key: secret}}\n"
-                           "  xai: {disabled: true}\n");
-
-    EXPECT_STR(problem_lines(&r.l), "");
-    drop(&r);
-}
-
-TEST(a_disabled_provider_is_not_in_the_table)
-{
-    struct routed r =
-        make("providers:\n  openai: {api_key: k, disabled: true}\n  groq: {api_key: k}\n");
-
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT(route_provider(r.t, S("openai")) == NULL);
-    EXPECT_STR(route_provider_at(r.t, 0)->id, "groq");
-    drop(&r);
-}
-
-TEST(a_table_without_providers_is_valid_with_a_warning)
-{
-    struct routed off = make("providers: {openai: {api_key: k, disabled: true}}\n");
-    struct routed on = make("providers: {openai: {api_key: k}}\n");
-    struct routed simulated = make_with("", S("http://127.0.0.1:1/v1"));
-
-    EXPECT_STR(problem_lines(&off.l), "");
-    EXPECT_STR(warnings_of(&off), "no provider is switched on: every request for a model fails; "
-                                  "write one under providers, with its key");
-    EXPECT_STR(warnings_of(&on), "");
-    EXPECT_STR(warnings_of(&simulated), "");
-    drop(&off);
-    drop(&on);
-    drop(&simulated);
-}
-
-TEST(quirks_in_the_file_replace_the_rows)
-{
-    struct routed r = make("providers:\n"
-                           "  groq: {api_key: k}\n"
-                           "  mistral: {api_key: k, quirks: [no_developer]}\n"
-                           "  xai: {api_key: k, quirks: []}\n");
-
-    EXPECT_INT(route_provider(r.t, S("groq"))->traits.no_developer, YES);
-    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.no_developer, YES);
-    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.strict_keys, UNSAID);
-    EXPECT_INT(route_provider(r.t, S("xai"))->traits.no_developer, UNSAID);
-    drop(&r);
+    return joined_warnings(&warnings, r->a);
 }
 
 TEST(traits_of_the_file_come_after_what_the_catalog_knows)
@@ -232,8 +72,8 @@ TEST(traits_of_the_file_come_after_what_the_catalog_knows)
     struct plan plan;
     struct str why;
 
-    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.strict_keys, NO);
-    EXPECT_INT(route_provider(r.t, S("mistral"))->traits.max_tokens, YES);
+    EXPECT_INT(providers_find(r.all, S("mistral"))->traits.strict_keys, NO);
+    EXPECT_INT(providers_find(r.all, S("mistral"))->traits.max_tokens, YES);
     EXPECT(route_plan(r.t, r.a, S("openai/unheard-of"), &plan, &why) == OK);
     EXPECT_INT(plan.targets[0]->wire.traits.max_output, 7);
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
@@ -245,107 +85,17 @@ TEST(traits_of_the_file_come_after_what_the_catalog_knows)
     drop(&r);
 }
 
-TEST(configured_header_fields_become_complete_lines)
-{
-    struct routed r = make(
-        "providers:\n  openai: {api_key: k, headers: {x-team: research, OpenAI-Project: p1}}\n");
-
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_STR(
-        route_provider(r.t, S("openai"))->fields, "x-team: research\r\nOpenAI-Project: p1\r\n");
-    drop(&r);
-}
-
-TEST(the_maximum_number_of_configured_header_fields_is_sent)
-{
-    struct buf text;
-
-    buf_init(&text, 64 * 1024);
-    buf_add(&text, S("providers:\n  openai:\n    api_key: k\n    headers:\n"));
-    for (int i = 0; i < 20; i++)
-        buf_printf(&text, "      x-field-%02d: %0*d\n", i, 130, i);
-    buf_add_c(&text, '\0');
-    struct routed r = make(buf_str(&text).p);
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_INT(route_provider(r.t, S("openai"))->fields.n, 20 * (10 + 2 + 130 + 2));
-    drop(&r);
-    buf_fini(&text);
-}
-
-/* --- the environment --- */
-
-TEST(without_configured_providers_those_with_a_key_in_the_environment_are_enabled)
-{
-    forget_environment();
-    setenv("GROQ_API_KEY", "gsk-1", 1);
-    setenv("OPENAI_API_KEY", "sk-1", 1);
-    setenv("PPLX_API_KEY", "", 1);
-    struct routed r = make_with("", S("http://127.0.0.1:1/v1"));
-
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_INT(r.t->provider_count, 2);
-    EXPECT_STR(route_provider(r.t, S("groq"))->credentials[0], "Authorization: Bearer gsk-1\r\n");
-    EXPECT(!route_simulated(r.t));
-    drop(&r);
-    forget_environment();
-}
-
 TEST(without_any_key_the_simulated_provider_answers_everything)
 {
     forget_environment();
     struct routed r = make_with("", S("http://127.0.0.1:1/v1"));
 
     EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT(route_simulated(r.t));
+    EXPECT(providers_simulated(r.all));
     EXPECT_STR(plan_of(&r, "gpt-4o-mini"), "mock/gpt-4o-mini");
     EXPECT_STR(plan_of(&r, "mock/simulated"), "mock/simulated");
     EXPECT_STR(plan_of(&r, "openai/gpt-4o"), "mock/openai/gpt-4o");
     drop(&r);
-}
-
-TEST(a_configured_provider_without_a_key_uses_the_one_in_the_environment)
-{
-    forget_environment();
-    setenv("OPENAI_API_KEY", "sk-env", 1);
-    struct routed r = make_with("providers:\n  openai: {}\n  groq: {api_key: k}\n", S(""));
-
-    EXPECT_STR(
-        route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-env\r\n");
-    drop(&r);
-    r = make_with("providers:\n  openai: {api_key: sk-file}\n", S(""));
-    EXPECT_INT(route_provider(r.t, S("openai"))->credential_count, 1);
-    EXPECT_STR(
-        route_provider(r.t, S("openai"))->credentials[0], "Authorization: Bearer sk-file\r\n");
-    drop(&r);
-    forget_environment();
-}
-
-TEST(a_key_in_the_environment_that_is_invalid_in_a_header_field_is_refused_and_never_shown)
-{
-    static char longest[2050];
-    static const char *const bad[] = { "sk-canary\r\nX-Smuggled: 1", "sk-canary two",
-        "sk-canary\x01", longest };
-
-    memset(longest, 'a', sizeof(longest) - 1);
-    forget_environment();
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        setenv("PPLX_API_KEY", bad[i], 1);
-        struct routed r = make_with("", S(""));
-        struct str said = problem_lines(&r.l);
-
-        EXPECT(str_starts(said, S("providers.perplexity: the environment's PPLX_API_KEY ")));
-        EXPECT(str_find(said, S("canary")) == said.n && str_find(said, S("aaaa")) == said.n);
-        EXPECT_INT(route_provider(r.t, S("perplexity"))->credential_count, 0);
-        drop(&r);
-    }
-    longest[2048] = '\0';
-    setenv("PPLX_API_KEY", longest, 1);
-    struct routed r = make_with("", S(""));
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_INT(route_provider(r.t, S("perplexity"))->credentials[0].n,
-        sizeof("Authorization: Bearer \r\n") - 1 + 2048);
-    drop(&r);
-    forget_environment();
 }
 
 /* --- plans --- */
@@ -532,30 +282,6 @@ TEST(models_of_a_known_provider_are_never_requested_from_another)
     forget_environment();
 }
 
-TEST(variables_that_are_set_for_other_programs_enable_no_provider)
-{
-    const struct provider_row *row;
-    struct routed r;
-
-    forget_environment();
-    setenv("HF_TOKEN", "hf-1", 1);
-    setenv("WANDB_API_KEY", "w-1", 1);
-    setenv("MODEL_ACCESS_KEY", "m-1", 1);
-    setenv("GITHUB_TOKEN", "g-1", 1);
-    setenv("AWS_ACCESS_KEY_ID", "a-1", 1);
-    r = make_with("", S("http://127.0.0.1:1/v1"));
-    EXPECT(route_simulated(r.t));
-    drop(&r);
-    r = make_with("providers:\n  huggingface: {}\n  wandb: {}\n", S(""));
-    EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_STR(
-        route_provider(r.t, S("huggingface"))->credentials[0], "Authorization: Bearer hf-1\r\n");
-    drop(&r);
-    for (size_t i = 0; (row = provider_row_at(i)) != NULL; i++)
-        EXPECT(!provider_env_is_on(row));
-    forget_environment();
-}
-
 TEST(a_misspelt_alias_is_not_sent_to_the_default_provider)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n  mistral: {api_key: k}\n"
@@ -673,6 +399,19 @@ TEST(an_unknown_target_is_reported_with_its_position)
     drop(&r);
 }
 
+TEST(traits_of_a_target_that_do_not_exist_are_reported)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\nmodels:\n"
+                           "  a: {targets: [{model: openai/x, traits: {max_output: -1, thinking: deep}}]}\n");
+
+    EXPECT_STR(problem_lines(&r.l),
+        "4:17: target 'openai/x'.traits: 'max_output: -1' is not a trait; write a whole number; 0: "
+        "not known\n"
+        "4:17: target 'openai/x'.traits: 'thinking: deep' is not a trait; write one of "
+        "budget|adaptive\n");
+    drop(&r);
+}
+
 TEST(aliases_that_form_a_cycle_are_reported)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
@@ -785,20 +524,6 @@ TEST(the_number_of_targets_of_an_alias_is_limited)
     buf_fini(&text);
 }
 
-TEST(providers_with_http_2_share_a_tls_context_and_those_without_it_have_their_own)
-{
-    struct routed r =
-        make("providers:\n"
-             "  a: {wire: openai-chat, base_url: https://a.example/v1, api_key: k}\n"
-             "  b: {wire: openai-chat, base_url: https://b.example/v1, api_key: k, http: auto}\n"
-             "  c: {wire: openai-chat, base_url: https://c.example/v1, api_key: k, http: 1}\n");
-
-    EXPECT_INT(r.l.problems.count, 0);
-    EXPECT(route_provider(r.t, S("a"))->origin->tls == route_provider(r.t, S("b"))->origin->tls);
-    EXPECT(route_provider(r.t, S("c"))->origin->tls != route_provider(r.t, S("a"))->origin->tls);
-    drop(&r);
-}
-
 TEST(parameters_that_the_gateway_decides_are_refused)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
@@ -825,20 +550,3 @@ TEST(settings_of_a_target_that_is_an_alias_are_refused)
     drop(&r);
 }
 
-TEST(the_rotation_of_keys_continues_after_a_reload)
-{
-    static const char text[] = "providers: {lab: {wire: openai-chat, base_url: \"http://a/v1\", "
-                               "api_key: [one, two]}}\n";
-    static const char moved[] = "providers: {lab: {wire: openai-chat, base_url: \"http://b/v1\", "
-                                "api_key: [one, two]}}\n";
-    struct routed old = make(text);
-
-    *route_provider(old.t, S("lab"))->turn = 7;
-    struct routed next = make(text), elsewhere = make(moved);
-    drop(&old);
-    EXPECT_INT(*route_provider(next.t, S("lab"))->turn, 7);
-    EXPECT_INT(*route_provider(elsewhere.t, S("lab"))->turn, 0);
-    drop(&next);
-    drop(&elsewhere);
-    EXPECT_INT(registry_count(&turn_kind), 0);
-}

@@ -1,5 +1,5 @@
 /* offer.c - offers, as entries of the registry. */
-#include "route/offer.h"
+#include "catalog/offer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* test_offer.c - model lists of providers: cached, fetched by one request at a time, refreshed, and retried with
  * growing delays. */
-#include "route/offer.c"
+#include "catalog/offer.c"
 
 #include "tests/test.h"
 

@@ -1,0 +1,74 @@
+/* providers.h - the providers that a configuration, or the environment, makes active.
+ *
+ * Part of the snapshot: immutable, but for the number of the next key and the list of models, which outlive a
+ * reload. catalog/provider.h has the rows of those that we know by name.
+ */
+#pragma once
+
+#include "catalog/offer.h"
+#include "catalog/provider.h"
+#include "conf/conf.h"
+#include "net/dial.h"
+
+struct provider {
+    struct str id;
+    const struct wire *wire;
+    struct origin *origin;
+    struct str base_path; /* "/v1", without a trailing slash */
+    /* complete field lines per key: "Authorization: Bearer ...\r\n"; secrets */
+    struct str *credentials;
+    struct str *credential_names; /* "OPENAI_API_KEY", "openai#2": for logs */
+    size_t credential_count;
+    struct str fields; /* configured extra field lines */
+    struct traits traits;
+    struct conf_timeouts timeouts;  /* resolved: 0 only where the defaults are 0 */
+    struct conf_strs models;        /* listed in /v1/models, if configured */
+    struct offer *offer;            /* else its own list; NULL: it is not queried */
+    const struct provider_row *row; /* NULL for custom providers */
+    bool simulated;                 /* the built-in simulator */
+    _Atomic uint32_t *turn;         /* number of the next credential; outlives a reload */
+};
+
+struct providers;
+
+/* Built from the configuration, which must outlive it. Errors go to `problems`.
+ * `simulated_url` is the address of the built-in provider, or empty; it is used when no other
+ * provider is active. */
+struct providers *providers_create(
+    const struct conf *c, struct str simulated_url, struct conf_problems *problems) NEVER_NULL;
+void providers_destroy(struct providers *all);
+
+/* A provider by id, or NULL. */
+struct provider *providers_find(const struct providers *all, struct str id);
+
+/* Iteration: NULL after the last one. */
+struct provider *providers_at(const struct providers *all, size_t i);
+
+/* For requests that name no model, and model names without a provider; NULL: there is none. */
+struct provider *providers_default(const struct providers *all);
+
+/* True when only the built-in simulated provider is active. */
+bool providers_simulated(const struct providers *all);
+
+/* Why a provider that a name may stand for is not active. */
+enum provider_state {
+    PROVIDER_ACTIVE,
+    PROVIDER_DISABLED, /* `disabled: true` */
+    PROVIDER_OFF,      /* we know it, but it is neither configured nor in the environment */
+    PROVIDER_BROKEN,   /* it is configured wrongly, which was reported */
+    PROVIDER_UNKNOWN,
+};
+enum provider_state providers_state(const struct providers *all, struct str id);
+
+/* Why the provider is active, or how to enable it: text for the operator, in `a`. */
+struct str providers_why(const struct providers *all, struct arena *a, struct str id);
+
+/* The next credential, in turn, as a field line; its name for logs in *ret_name. Both are empty if there is none. */
+struct str provider_credential(const struct provider *p, struct str *ret_name);
+
+/* Adds what a "traits:" section says; `where` is the section that has it. */
+void providers_read_traits(struct traits *traits, struct str object, struct conf_mark mark,
+    struct str where, struct conf_problems *problems);
+
+/* Valid settings that are probably not intended: no provider, a default one that is disabled. */
+void providers_warnings(const struct providers *all, struct conf_problems *problems);
