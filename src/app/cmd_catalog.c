@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "gateway/models.h"
 #include "net/dns.h"
+#include "net/timer.h"
 
 #define LINE "%-14.*s %-3s %-18.*s %-42.*s %.*s\n"
 
@@ -178,7 +179,7 @@ print_model(void *arg, struct str id, struct str owner)
 
 struct asking {
     struct loop *loop;
-    struct timer *tick;
+    struct timer tick;
     struct models_asker asker;
 };
 
@@ -191,7 +192,7 @@ on_tick(void *arg)
     if (q->asker.first == NULL)
         loop_stop(q->loop);
     else
-        timer_set(q->tick, TICK_MS);
+        timer_set(&q->tick, TICK_MS);
 }
 
 /* Queries all providers and waits for their answers. */
@@ -208,12 +209,12 @@ ask_providers(struct snapshot *s)
     dns_use_servers(q.loop, servers, dns->count);
     free(servers);
     q.asker.client = client_create(q.loop, &limits);
-    q.tick = timer_create_on(q.loop, on_tick, &q);
+    timer_init(&q.tick, q.loop, on_tick, &q);
     (void)models_ask(&q.asker, s);
-    timer_set(q.tick, TICK_MS);
+    timer_set(&q.tick, TICK_MS);
     loop_run(q.loop);
     models_stop(&q.asker);
-    timer_destroy(q.tick);
+    timer_stop(&q.tick);
     client_destroy(q.asker.client);
     loop_destroy(q.loop);
 }

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "gateway/endpoints.h"
 #include "gateway/front.h"
+#include "net/timer.h"
 
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
@@ -53,9 +54,9 @@ struct serve {
     struct log_file *error_file;
     struct simulator simulator;
     struct loop *loop;
-    struct timer *timer;
-    struct timer *second;    /* once a second */
-    struct timer *gather;    /* a file changed: reload when it fires */
+    struct timer timer;
+    struct timer second;    /* once a second */
+    struct timer gather;    /* a file changed: reload when it fires */
     struct watched *watched;
     struct buf warnings;    /* access log lines not written yet */
     enum drain_phase phase;
@@ -77,8 +78,8 @@ on_file_change(void *arg)
 {
     struct serve *s = arg;
 
-    if (s->phase == DRAIN_NOT && !timer_is_set(s->gather))
-        timer_set(s->gather, GATHER_MS);
+    if (s->phase == DRAIN_NOT && !timer_is_set(&s->gather))
+        timer_set(&s->gather, GATHER_MS);
 }
 
 static void
@@ -345,7 +346,7 @@ reload(struct serve *s)
 {
     struct tls_context *tls = NULL;
 
-    timer_stop(s->gather);
+    timer_stop(&s->gather);
     struct snapshot *snapshot = load_snapshot(s, &tls);
 
     if (snapshot == NULL) {
@@ -389,7 +390,7 @@ drain_streams(struct serve *s)
     s->deadline_ms = loop_now_ms(s->loop) + s->snapshot->conf->server.drain_deadline_ms;
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_drain(s->workers[i]);
-    timer_set(s->timer, DRAIN_POLL_MS);
+    timer_set(&s->timer, DRAIN_POLL_MS);
 }
 
 static void
@@ -403,7 +404,7 @@ on_timer(void *arg)
     }
     unsigned left = busy(s);
     if (left != 0 && loop_now_ms(s->loop) < s->deadline_ms) {
-        timer_set(s->timer, DRAIN_POLL_MS);
+        timer_set(&s->timer, DRAIN_POLL_MS);
         return;
     }
     if (left != 0)
@@ -421,7 +422,7 @@ on_end_signal(void *arg, int signo)
 
     if (s->phase != DRAIN_NOT) {
         log_warn(NULL, "stopping at once");
-        timer_stop(s->timer);
+        timer_stop(&s->timer);
         stop_workers(s);
         return;
     }
@@ -434,7 +435,7 @@ on_end_signal(void *arg, int signo)
         return;
     }
     s->phase = DRAIN_GRACE;
-    timer_set(s->timer, grace_ms);
+    timer_set(&s->timer, grace_ms);
 }
 
 /* Reopens a log. A failure is reported at once, also on standard error: the error log may be the
@@ -485,7 +486,7 @@ on_second(void *arg)
 
     log_sum_up();
     watchdog_look(&s->gateway, s->workers);
-    timer_set(s->second, SECOND_MS);
+    timer_set(&s->second, SECOND_MS);
 }
 
 /* --- starting --- */
@@ -568,10 +569,10 @@ watch(struct serve *s)
     static const int ends[] = { SIGTERM, SIGINT };
 
     s->loop = loop_create();
-    s->timer = timer_create_on(s->loop, on_timer, s);
-    s->second = timer_create_on(s->loop, on_second, s);
-    s->gather = timer_create_on(s->loop, on_gathered, s);
-    timer_set(s->second, SECOND_MS);
+    timer_init(&s->timer, s->loop, on_timer, s);
+    timer_init(&s->second, s->loop, on_second, s);
+    timer_init(&s->gather, s->loop, on_gathered, s);
+    timer_set(&s->second, SECOND_MS);
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         loop_on_signal(s->loop, ends[i], on_end_signal, s);
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
@@ -587,9 +588,9 @@ tend(struct serve *s)
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_join(s->workers[i]);
     free(s->workers);
-    timer_destroy(s->timer);
-    timer_destroy(s->second);
-    timer_destroy(s->gather);
+    timer_stop(&s->timer);
+    timer_stop(&s->second);
+    timer_stop(&s->gather);
     forget_unwanted(s);    /* all of them: none is marked as hung */
     loop_destroy(s->loop);
 }

@@ -7,6 +7,7 @@
 #include "bench/read.h"
 #include "base/clock.h"
 #include "http/client.h"
+#include "net/timer.h"
 
 enum {
     ANSWER_BYTES_MAX = 256 * 1024 * 1024,
@@ -24,7 +25,7 @@ struct lane;
 struct slot {
     struct lane *lane;
     struct client_call *call;    /* NULL: idle */
-    struct timer *timeout;
+    struct timer timeout;
     struct deferred next;
     uint64_t intended_us;
     uint64_t last_token_us;    /* 0: none yet */
@@ -43,7 +44,7 @@ struct lane {
     struct thread *thread;
     struct loop *loop;
     struct client *client;
-    struct timer *ticker;    /* open loop: the next request is due; closed loop: the end */
+    struct timer ticker;    /* open loop: the next request is due; closed loop: the end */
     struct arena *scratch;
     struct slot *slots;
     size_t slot_count;
@@ -59,7 +60,7 @@ struct lane {
 struct bench {
     const struct bench_options *options;
     struct loop *loop;    /* of the main thread */
-    struct timer *progress_timer;
+    struct timer progress_timer;
     void (*progress)(uint64_t elapsed_us, uint64_t done, uint64_t failed);
     struct lane *lanes;
     size_t lanes_running;
@@ -82,7 +83,7 @@ settle(struct slot *s)
     l->totals.output_tokens +=
         s->reader.usage.output != 0 ? (uint64_t)s->reader.usage.output : s->reader.token_events;
     l->totals.elapsed_us = clock_now_us() - l->start_us;
-    timer_stop(s->timeout);
+    timer_stop(&s->timeout);
     framing_fini(&s->framing);
     buf_reset(&s->body, KEEP_BYTES);
     s->call = NULL;
@@ -249,7 +250,7 @@ start(struct slot *s, uint64_t intended_us)
     framing_init(&s->framing, o->wire->framing, EVENT_BYTES_MAX);
     s->lane->busy++;
     s->lane->left--;
-    timer_set(s->timeout, o->timeout_us / 1000);
+    timer_set(&s->timeout, o->timeout_us / 1000);
     s->call = client_start(s->lane->client, &q, &events, s);
 }
 
@@ -310,7 +311,7 @@ on_tick(void *lane)
         start_next(&l->slots[i]);
     }
     check_ended(l);
-    timer_set(l->ticker, l->interval_us > 0 ? 1 : 50);
+    timer_set(&l->ticker, l->interval_us > 0 ? 1 : 50);
 }
 
 /* --- threads --- */
@@ -331,14 +332,14 @@ open_lane(struct lane *l)
     l->loop = loop_create();
     l->client = client_create(l->loop, &limits);
     l->scratch = arena_create(SCRATCH_BYTES);
-    l->ticker = timer_create_on(l->loop, on_tick, l);
+    timer_init(&l->ticker, l->loop, on_tick, l);
     l->start_us = clock_now_us();
     l->end_us = o->duration_us != 0 ? l->start_us + o->duration_us : UINT64_MAX;
     for (size_t i = 0; i < l->slot_count; i++) {
         struct slot *s = &l->slots[i];
         s->lane = l;
         s->next = (struct deferred){ .fn = on_next, .arg = s };
-        s->timeout = timer_create_on(l->loop, on_timeout, s);
+        timer_init(&s->timeout, l->loop, on_timeout, s);
         s->keep = arena_create(KEEP_ARENA_BYTES);
         s->empty = arena_mark(s->keep);
         buf_init(&s->body, ANSWER_BYTES_MAX);
@@ -349,11 +350,11 @@ static void
 close_lane(struct lane *l)
 {
     for (size_t i = 0; i < l->slot_count; i++) {
-        timer_destroy(l->slots[i].timeout);
+        timer_stop(&l->slots[i].timeout);
         arena_destroy(l->slots[i].keep);
         buf_fini(&l->slots[i].body);
     }
-    timer_destroy(l->ticker);
+    timer_stop(&l->ticker);
     client_destroy(l->client);
     loop_destroy(l->loop);
     arena_destroy(l->scratch);
@@ -377,7 +378,7 @@ run_lane(void *lane)
     open_lane(l);
     for (size_t i = 0; i < l->slot_count && l->interval_us <= 0; i++)
         start_next(&l->slots[i]);
-    timer_set(l->ticker, 1);
+    timer_set(&l->ticker, 1);
     loop_run(l->loop);
     close_lane(l);
     loop_post(l->bench->loop, lane_has_ended, l->bench);
@@ -390,7 +391,7 @@ on_progress(void *bench)
 
     b->progress(clock_now_us() - b->start_us, atomic_load_explicit(&b->done, memory_order_relaxed),
         atomic_load_explicit(&b->failed, memory_order_relaxed));
-    timer_set(b->progress_timer, PROGRESS_MS);
+    timer_set(&b->progress_timer, PROGRESS_MS);
 }
 
 static void
@@ -451,10 +452,10 @@ bench_run(const struct bench_options *o, struct bench_totals *ret,
         l->thread = thread_start("bench", run_lane, l);
     }
     loop_on_signal(b.loop, SIGINT, on_interrupt, &b);
-    b.progress_timer = timer_create_on(b.loop, on_progress, &b);
-    timer_set(b.progress_timer, PROGRESS_MS);
+    timer_init(&b.progress_timer, b.loop, on_progress, &b);
+    timer_set(&b.progress_timer, PROGRESS_MS);
     loop_run(b.loop);
-    timer_destroy(b.progress_timer);
+    timer_stop(&b.progress_timer);
 
     *ret = (struct bench_totals){ 0 };
     for (size_t i = 0; i < o->threads; i++) {

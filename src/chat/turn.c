@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "http/client.h"
+#include "net/timer.h"
 
 enum {
     ANSWER_BYTES_MAX = 64 * 1024 * 1024,
@@ -22,7 +23,7 @@ struct chat_line {
     struct loop *loop;
     struct client *client;
     struct client_call *call;
-    struct timer *looker;
+    struct timer looker;
     struct arena *scratch;
     struct arena *keep;    /* what the reader keeps of an answer */
     struct arena_mark empty;
@@ -76,7 +77,7 @@ on_look(void *line)
         settle(c, CHAT_INTERRUPTED);
         return;
     }
-    timer_set(c->looker, LOOK_MS);
+    timer_set(&c->looker, LOOK_MS);
 }
 
 /* --- reading --- */
@@ -200,7 +201,7 @@ chat_line_create(const struct origin *origin, const struct wire *wire, struct st
     c->fields = fields;
     c->loop = loop_create();
     c->client = client_create(c->loop, &limits);
-    c->looker = timer_create_on(c->loop, on_look, c);
+    timer_init(&c->looker, c->loop, on_look, c);
     c->scratch = arena_create(SCRATCH_BYTES);
     c->keep = arena_create(SCRATCH_BYTES);
     c->empty = arena_mark(c->keep);
@@ -215,7 +216,7 @@ chat_line_destroy(struct chat_line *c)
 {
     if (c == NULL)
         return;
-    timer_destroy(c->looker);
+    timer_stop(&c->looker);
     client_destroy(c->client);
     loop_destroy(c->loop);
     arena_destroy(c->scratch);
@@ -263,10 +264,10 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
     buf_reset(&c->message, 0);
     framing_init(&c->framing, c->wire->framing, EVENT_BYTES_MAX);
     chat_take_interrupt();
-    timer_set(c->looker, LOOK_MS);
+    timer_set(&c->looker, LOOK_MS);
     c->call = client_start(c->client, &q, &events, c);
     loop_run(c->loop);
-    timer_stop(c->looker);
+    timer_stop(&c->looker);
     framing_fini(&c->framing);
     return c->outcome;
 }

@@ -101,7 +101,7 @@ on_tick(void *arg)
     atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
     w->ticking_fast =
         w->exchanges != NULL || w->lone != NULL || w->asker.first != NULL || w->draining;
-    timer_set(w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
+    timer_set(&w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
 }
 
 /* Exchanges are settled at the end of a turn, or when a helper thread has finished with them; the
@@ -133,7 +133,7 @@ worker_add(struct worker *w, struct worker_link *x)
     w->exchange_count++;
     if (!w->ticking_fast) {
         w->ticking_fast = true;
-        timer_set(w->tick, WORKER_TICK_MS);
+        timer_set(&w->tick, WORKER_TICK_MS);
     }
 }
 
@@ -339,7 +339,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->server = server_create(w->loop, &g->events->server, w);
     w->client = client_create(w->loop, &client_limits);
     w->asker.client = w->client;
-    w->tick = timer_create_on(w->loop, on_tick, w);
+    timer_init(&w->tick, w->loop, on_tick, w);
     w->throttle = throttle_create();
     w->series = map_create();
     w->scratch = arena_create_sized(SCRATCH_BYTES, SCRATCH_PAGE_BYTES);
@@ -398,7 +398,7 @@ worker_join(struct worker *w)
     models_stop(&w->asker);
     server_destroy(w->server);
     client_destroy(w->client);
-    timer_destroy(w->tick);
+    timer_stop(&w->tick);
     loop_destroy(w->loop);
     access_log_fini(&w->access);
     for (size_t kind = 0; kind < ARENA_KINDS; kind++)
@@ -487,7 +487,7 @@ do_stop(void *arg)
     close_all(w);
     server_destroy(w->server);
     w->server = NULL;
-    timer_stop(w->tick);
+    timer_stop(&w->tick);
     loop_post(w->loop, do_stop_loop, w);
 }
 

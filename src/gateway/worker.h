@@ -15,6 +15,7 @@
 #include "observe/access_log.h"
 #include "observe/metrics.h"
 #include "policy/throttle.h"
+#include "net/timer.h"
 
 #define GATEWAY_LISTENERS 16
 #define WORKER_ROLE_ADMIN 1    /* the listener of server.admin_listen */
@@ -79,7 +80,7 @@ struct worker {
     struct quota_share held;      /* this worker's share of gateway->held */
     struct throttle *throttle;    /* limits clients that send wrong keys */
     struct access_log access;
-    struct timer *tick;
+    struct timer tick;
     unsigned crowds;    /* value of listen_crowds() that was last acted on */
     bool ticking_fast;
     bool draining;

@@ -37,7 +37,7 @@ client_create(struct loop *l, const struct client_limits *limits)
 
 static void on_turn(void *arg);
 static void on_more(void *arg);
-static void on_tick(void *arg);
+static void on_deadline(void *arg);
 static void send_or_wait(struct client_call *call);
 
 static struct client_call *
@@ -51,7 +51,7 @@ new_call(struct client *c)
     } else {
         call = check_alloc(calloc(1, sizeof(*call)));
         call->client = c;
-        call->timer = timer_create_on(c->loop, on_tick, call);
+        timer_init(&call->deadline, c->loop, on_deadline, call);
         call->turn = (struct deferred){ .fn = on_turn, .arg = call };
         call->more = (struct deferred){ .fn = on_more, .arg = call };
         buf_init(&call->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
@@ -68,7 +68,6 @@ new_call(struct client *c)
 static void
 free_call(struct client_call *call)
 {
-    timer_destroy(call->timer);
     buf_fini(&call->in);
     free(call->head_room);
     free(call);
@@ -133,7 +132,7 @@ static void
 end_call(struct client_call *call)
 {
     call->ended = true;
-    call->deadline_ms = 0;
+    timer_stop(&call->deadline);
     call->client->calls_open--;
     call->transport->drop(call);
     call->transport = NULL;
@@ -179,39 +178,24 @@ client_idle(const struct client *c)
 static void
 set_deadline(struct client_call *call, uint64_t delay_ms)
 {
-    uint64_t now = loop_now_ms(call->client->loop);
-
-    call->deadline_ms = 0;
-    if (delay_ms == 0)
-        return;
-    call->deadline_ms = now + delay_ms;
-    if (call->timer_at_ms != 0 && call->timer_at_ms <= call->deadline_ms)
-        return;    /* it will look at the deadline when it fires */
-    call->timer_at_ms = call->deadline_ms;
-    timer_set(call->timer, delay_ms);
+    if (delay_ms != 0)
+        timer_set(&call->deadline, delay_ms);
+    else
+        timer_stop(&call->deadline);
 }
 
 static void
-on_tick(void *arg)
+on_deadline(void *arg)
 {
     struct client_call *call = arg;
 
-    call->timer_at_ms = 0;
-    if (call->client == NULL || call->ended || call->deadline_ms == 0)
-        return;
-
-    uint64_t now = loop_now_ms(call->client->loop);
-    if (now < call->deadline_ms) {
-        call->timer_at_ms = call->deadline_ms;
-        timer_set(call->timer, call->deadline_ms - now);
-    } else if (call->transport == &client_transport_paused) {
+    if (call->transport == &client_transport_paused)
         send_or_wait(call);
-    } else if (call->transport == &client_transport_waiting) {
+    else if (call->transport == &client_transport_waiting)
         client_call_fail(call, ERR_UPSTREAM_CONNECT_TIMEOUT,
             "timed out while waiting for a connection", CLIENT_UNKNOWN);
-    } else {
+    else
         client_call_fail(call, ERR_UPSTREAM_TIMEOUT, "no answer in time", CLIENT_UNKNOWN);
-    }
 }
 
 void
@@ -267,7 +251,7 @@ client_call_tell_connected(struct client_call *call)
 void
 client_call_head(struct client_call *call, const struct http_head *head)
 {
-    call->deadline_ms = 0;
+    timer_stop(&call->deadline);
     client_call_tell_connected(call);
     if (!call->ended)
         call->events->head(call->owner, head);

@@ -16,6 +16,7 @@
 #include "http/client.h"
 #include "http/h1.h"
 #include "http/h2.h"
+#include "net/timer.h"
 
 enum {
     CLIENT_SPARES = 256,                  /* ended calls kept for reuse */
@@ -81,9 +82,7 @@ struct client_call {
     bool answered;    /* a byte of the response arrived */
     bool paused;
 
-    struct timer *timer;
-    uint64_t timer_at_ms;    /* when it fires; 0: not set */
-    uint64_t deadline_ms;    /* 0: none */
+    struct timer deadline;    /* of what it waits for now */
 
     /* while it waits for a connection */
     struct client_upstream *upstream;    /* whose connection it waits for */

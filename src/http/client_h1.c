@@ -151,7 +151,7 @@ client_h1_drained(void *arg)
 
     if (call->unsent != 0 && !call->cut)
         send_on(call, (struct str){ NULL, 0 });
-    if (call->deadline_ms != 0)
+    if (timer_is_set(&call->deadline))
         client_call_expect_answer(call);
 }
 

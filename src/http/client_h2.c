@@ -6,7 +6,7 @@ on_sent(void *owner)
 {
     struct client_call *call = owner;
 
-    if (call->deadline_ms != 0)
+    if (timer_is_set(&call->deadline))
         client_call_expect_answer(call);
 }
 

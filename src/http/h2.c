@@ -12,6 +12,7 @@
 
 #include "http/h2_stream.h"
 #include "http/put.h"
+#include "net/timer.h"
 
 enum {
     STREAMS_MAX = 256,          /* on one connection, whatever the server allows */
@@ -45,7 +46,7 @@ struct h2 {
     size_t nva_room;
     size_t nva_n;
 
-    struct timer *timer;
+    struct timer timer;
     uint64_t born_ms;
     uint64_t heard_ms;    /* time of the last read, or of the first stream after being idle */
     uint64_t rested_ms;
@@ -102,7 +103,7 @@ set_timer(struct h2 *h2)
     else
         at = earlier(at, h2->heard_ms, h2->limits.ping_ms);
     if (at != UINT64_MAX)
-        timer_set(h2->timer, at > now ? at - now : 0);
+        timer_set(&h2->timer, at > now ? at - now : 0);
 }
 
 /* Silence while a response is due: sends a PING, or gives up when that got no answer. */
@@ -542,7 +543,7 @@ over(struct h2 *h2, enum err why, const char *detail, bool by_server)
     leave(h2);
     h2->over = true;
     sock_close(h2->sock);
-    timer_destroy(h2->timer);
+    timer_stop(&h2->timer);
     loop_defer(h2->loop, &h2->turn);
     while (h2->first != NULL) {
         struct h2_stream *s = h2->first;
@@ -654,7 +655,7 @@ h2_create(
     h2->events = events;
     h2->owner = owner;
     h2->turn = (struct deferred){ .fn = on_turn, .arg = h2 };
-    h2->timer = timer_create_on(h2->loop, on_tick, h2);
+    timer_init(&h2->timer, h2->loop, on_tick, h2);
     h2->born_ms = h2->rested_ms = h2->credit_ms = loop_now_ms(h2->loop);
     h2->credit = CREDIT_MAX;
     buf_init(&h2->out, SIZE_MAX / 2);    /* bounded by what is gathered for one write */

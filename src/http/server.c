@@ -124,7 +124,7 @@ server_accept_role(struct server *s, struct sock *sock, unsigned role)
     q->role = role;
     q->stopped = true;    /* a new socket is not being read */
     q->turn = (struct deferred){ .fn = server_conn_turn, .arg = q };
-    q->timer = timer_create_on(s->loop, server_conn_tick, q);
+    timer_init(&q->timer, s->loop, server_conn_tick, q);
     buf_init(&q->in, SIZE_MAX / 2);    /* bounded by the limits on heads and on one read */
     buf_init(&q->out, SIZE_MAX / 2);
     link_conn(s, q);
@@ -138,7 +138,7 @@ server_accept_role(struct server *s, struct sock *sock, unsigned role)
         return;
     }
     q->since_ms = loop_now_ms(s->loop);
-    server_conn_wake_at(q, q->since_ms + server_conn_idle_ms(q));
+    timer_set_by(&q->timer, q->since_ms + server_conn_idle_ms(q));
     server_conn_read(q);
 }
 
@@ -176,17 +176,6 @@ server_conn_free_body(struct server_conn *q)
 }
 
 void
-server_conn_wake_at(struct server_conn *q, uint64_t at_ms)
-{
-    uint64_t now = loop_now_ms(q->server->loop);
-
-    if (q->timer_at_ms != 0 && q->timer_at_ms <= at_ms)
-        return;
-    q->timer_at_ms = at_ms;
-    timer_set(q->timer, at_ms > now ? at_ms - now : 0);
-}
-
-void
 server_conn_close(struct server_conn *q, bool reset)
 {
     struct server *s = q->server;
@@ -197,7 +186,7 @@ server_conn_close(struct server_conn *q, bool reset)
     unlink_conn(s, q);
     q->open = false;
     q->reading = READ_DISCARD;
-    timer_destroy(q->timer);
+    timer_stop(&q->timer);
     if (reset)
         sock_close_reset(q->sock);
     else
@@ -257,7 +246,7 @@ server_drain(struct server *s)
         if (!is_idle(q))
             continue;
         q->since_ms = loop_now_ms(s->loop);
-        server_conn_wake_at(q, q->since_ms + server_conn_idle_ms(q));
+        timer_set_by(&q->timer, q->since_ms + server_conn_idle_ms(q));
     }
 }
 

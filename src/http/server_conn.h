@@ -9,6 +9,7 @@
 #include "http/chunked.h"
 #include "http/h1.h"
 #include "http/server.h"
+#include "net/timer.h"
 
 enum {
     SERVER_SPARES = 8,                    /* output buffers kept for reuse */
@@ -61,9 +62,8 @@ enum server_reading {
 
 struct server_conn {
     struct server *server;
-    struct sock *sock;    /* NULL: closed, freed at the end of the turn */
-    struct timer *timer;
-    uint64_t timer_at_ms;    /* when the timer fires; 0: not set */
+    struct sock *sock;     /* NULL: closed, freed at the end of the turn */
+    struct timer timer;    /* the next look at the deadlines, or sooner */
     struct server_conn *prev;
     struct server_conn *next;
     struct server_address *address;
@@ -141,9 +141,6 @@ void server_conn_free_head(struct server_conn *q);
 
 /* Releases the body. */
 void server_conn_free_body(struct server_conn *q);
-
-/* Makes sure that the timer fires at `at_ms` or earlier. */
-void server_conn_wake_at(struct server_conn *q, uint64_t at_ms);
 
 /* How long the connection may stay idle. */
 uint64_t server_conn_idle_ms(const struct server_conn *q);

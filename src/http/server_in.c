@@ -182,8 +182,8 @@ begin_body(struct server_conn *q, struct str *bytes)
 static void
 watch_body(struct server_conn *q)
 {
-    server_conn_wake_at(
-        q, q->body_until_ms != 0 ? MIN(q->since_ms, q->body_until_ms) : q->since_ms);
+    timer_set_by(
+        &q->timer, q->body_until_ms != 0 ? MIN(q->since_ms, q->body_until_ms) : q->since_ms);
 }
 
 bool
@@ -351,7 +351,7 @@ watch_head(struct server_conn *q)
         return;
     q->head_watched = true;
     q->since_ms = loop_now_ms(q->server->loop);
-    server_conn_wake_at(q, q->since_ms + q->server->limits.head_ms);
+    timer_set_by(&q->timer, q->since_ms + q->server->limits.head_ms);
 }
 
 /* Counts the head and the buffered input. At the memory limit a client that has no request open is
@@ -566,7 +566,7 @@ tick_open(struct server_conn *q, uint64_t now)
             server_conn_gone(q);
             return;
         }
-        server_conn_wake_at(q, now + limits->write_stall_ms / 4 + 1);
+        timer_set_by(&q->timer, now + limits->write_stall_ms / 4 + 1);
     }
     if (q->reading != READ_BODY || !q->receiving)
         return;
@@ -593,19 +593,19 @@ tick_reading(struct server_conn *q, uint64_t now)
             return;
         }
         q->since_ms = now;
-        server_conn_wake_at(q, now + MIN(server_conn_idle_ms(q), limits->write_stall_ms / 4 + 1));
+        timer_set_by(&q->timer, now + MIN(server_conn_idle_ms(q), limits->write_stall_ms / 4 + 1));
         return;
     }
     uint64_t until = q->since_ms + (begun ? limits->head_ms : server_conn_idle_ms(q));
 
     if (now < until) {
-        server_conn_wake_at(q, until);
+        timer_set_by(&q->timer, until);
     } else if (begun) {
         server_conn_refuse(q, ERR_CLIENT_SLOW,
             "the request head did not arrive in time (server.limits.header_deadline)");
     } else if (!q->looked) {
         q->looked = true;    /* closing now would reset a request that has just arrived */
-        server_conn_wake_at(q, now + 1);
+        timer_set_by(&q->timer, now + 1);
     } else {
         server_conn_close(q, false);
     }
@@ -625,7 +625,6 @@ server_conn_tick(void *request)
     struct server_conn *q = request;
     uint64_t now = loop_now_ms(q->server->loop);
 
-    q->timer_at_ms = 0;
     if (q->finished) {
         bool unsent = sock_queued_bytes(q->sock) != 0;
         bool stuck = unsent ? is_stalled(q, now) : has_lingered(q, now);
@@ -633,7 +632,7 @@ server_conn_tick(void *request)
         if (stuck)
             server_conn_close(q, unsent);
         else
-            server_conn_wake_at(q, now + 1000);
+            timer_set_by(&q->timer, now + 1000);
     } else if (q->open) {
         tick_open(q, now);
     } else {
@@ -648,7 +647,7 @@ server_conn_next(struct server_conn *q)
     q->reading = READ_HEAD;
     q->served = true;
     q->since_ms = loop_now_ms(q->server->loop);
-    server_conn_wake_at(q, q->since_ms + q->server->limits.idle_ms);
+    timer_set_by(&q->timer, q->since_ms + q->server->limits.idle_ms);
     if (q->head_room_bytes > SERVER_HEAD_KEEP_BYTES)
         server_conn_free_head(q);
     if (!q->taking && (buf_len(&q->in) != 0 || q->stopped))

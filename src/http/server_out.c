@@ -148,7 +148,7 @@ write_pieces(struct server_conn *q, const struct str *pieces, size_t n)
         loop_defer(q->server->loop, &q->turn);
     }
     uint64_t stall_ms = q->server->limits.write_stall_ms;
-    server_conn_wake_at(q, loop_now_ms(q->server->loop) + stall_ms / 4 + 1);
+    timer_set_by(&q->timer, loop_now_ms(q->server->loop) + stall_ms / 4 + 1);
 }
 
 /* Sends the buffered output followed by `extra`, as one chunk if the body is chunked. `last`: this
@@ -258,7 +258,7 @@ server_conn_finish(struct server_conn *q)
         q->finished_ms = q->since_ms;
         q->reading = READ_DISCARD;
         sock_shutdown(q->sock);
-        server_conn_wake_at(q, q->since_ms + SERVER_LINGER_MS);
+        timer_set_by(&q->timer, q->since_ms + SERVER_LINGER_MS);
         server_conn_read(q);
     }
     if (q->sock != NULL && q->ended && sock_queued_bytes(q->sock) == 0)

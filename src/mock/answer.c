@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "llm/answer.h"
+#include "net/timer.h"
 
 enum {
     FREE_MAX = 512,    /* answers kept for reuse */
@@ -26,7 +27,7 @@ struct mock_answer {
     struct mock_answer *next;    /* in the free list */
     struct mock *mock;
     struct server_conn *q;
-    struct timer *timer;
+    struct timer timer;
     struct arena *arena;
     struct arena_mark empty;
     struct mock_reply t;
@@ -82,13 +83,12 @@ mock_answer_create(struct mock *m, struct server_conn *q)
         a = check_alloc(malloc(sizeof(*a)));
         a->arena = arena_create(ARENA_BYTES);
         a->empty = arena_mark(a->arena);
-        a->timer = timer_create_on(m->loop, run, a);
     }
 
     struct arena *arena = a->arena;
     struct arena_mark empty = a->empty;
-    struct timer *timer = a->timer;
-    *a = (struct mock_answer){ .mock = m, .q = q, .timer = timer, .arena = arena, .empty = empty };
+    *a = (struct mock_answer){ .mock = m, .q = q, .arena = arena, .empty = empty };
+    timer_init(&a->timer, m->loop, run, a);
     server_set_user(q, a);
     return a;
 }
@@ -102,7 +102,7 @@ mock_answer_arena(struct mock_answer *a)
 static void
 destroy(struct mock_answer *a)
 {
-    timer_destroy(a->timer);
+    timer_stop(&a->timer);
     arena_destroy(a->arena);
     free(a);
 }
@@ -114,7 +114,7 @@ release(struct mock_answer *a, enum mock_outcome outcome)
     struct mock *m = a->mock;
 
     mock_count_outcome(m->hub, outcome);
-    timer_stop(a->timer);
+    timer_stop(&a->timer);
     if (m->free_count >= FREE_MAX) {
         destroy(a);
         return;
@@ -238,7 +238,7 @@ token_time_us(const struct mock_answer *a, uint64_t tokens)
 static void
 sleep_until_due(struct mock_answer *a, uint64_t now)
 {
-    timer_set(a->timer, a->due_us > now ? (a->due_us - now + 999) / 1000 : 0);
+    timer_set(&a->timer, a->due_us > now ? (a->due_us - now + 999) / 1000 : 0);
 }
 
 /* --- sending --- */

@@ -14,6 +14,7 @@
 #include "net/pool.h"
 #include "net/sock_priv.h"
 #include "net/socks.h"
+#include "net/timer.h"
 
 enum {
     HEAD_START_MS = 250,    /* RFC 8305's Connection Attempt Delay */
@@ -40,8 +41,8 @@ struct dial {
     struct deferred begin;
     bool over;              /* cancelled before it began */
     uint64_t connect_ms;    /* for what follows the lookup; 0: the deadline that runs covers it */
-    struct timer *deadline;
-    struct timer *head_start;
+    struct timer deadline;
+    struct timer head_start;
     struct dns_query *query;
     struct dns_answer answer;
     size_t next;    /* of the answer's addresses */
@@ -74,8 +75,8 @@ dial_free(struct dial *d)
 {
     abandon_attempts(d);
     dns_cancel(d->query);
-    timer_destroy(d->deadline);
-    timer_destroy(d->head_start);
+    timer_stop(&d->deadline);
+    timer_stop(&d->head_start);
     sock_close(d->sock);
     buf_fini(&d->proxy_head);
     d->over = true;
@@ -414,7 +415,7 @@ static void
 connected(struct dial *d, struct sock *s)
 {
     abandon_attempts(d);
-    timer_stop(d->head_start);
+    timer_stop(&d->head_start);
     d->sock = s;
     if (d->origin->proxy == PROXY_HTTPS)
         start_proxy_tls(d);
@@ -492,7 +493,7 @@ start_next_attempt(struct dial *d)
 
         if (start_attempt(d, a)) {
             if (d->next < d->answer.count)
-                timer_set(d->head_start, HEAD_START_MS);
+                timer_set(&d->head_start, HEAD_START_MS);
             return;
         }
     }
@@ -520,7 +521,7 @@ on_resolved(void *arg, const struct dns_answer *answer)
         return;
     }
     if (d->connect_ms != 0)
-        timer_set(d->deadline, d->connect_ms);
+        timer_set(&d->deadline, d->connect_ms);
     for (size_t i = 0; i < d->answer.count; i++)
         address_set_port(&d->answer.list[i], proxied ? o->proxy_port : o->port);
     d->phase = proxied ? "connecting to the proxy" : "connecting";
@@ -579,12 +580,12 @@ dial_start(struct loop *l, const struct origin *o, uint64_t dns_ms, uint64_t con
     d->arg = arg;
     d->phase = "starting";
     buf_init(&d->proxy_head, PROXY_HEAD_LIMIT);
-    d->deadline = timer_create_on(l, on_deadline, d);
-    d->head_start = timer_create_on(l, on_head_start_over, d);
+    timer_init(&d->deadline, l, on_deadline, d);
+    timer_init(&d->head_start, l, on_head_start_over, d);
     bool looks_up = dns_ms != 0 && o->unix_path.n == 0;
     d->connect_ms = looks_up ? connect_ms : 0;
     if (looks_up || connect_ms != 0)
-        timer_set(d->deadline, looks_up ? dns_ms : connect_ms);
+        timer_set(&d->deadline, looks_up ? dns_ms : connect_ms);
     d->begin = (struct deferred){ .fn = on_begin, .arg = d };
     loop_defer(l, &d->begin);
     return d;

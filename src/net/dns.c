@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "net/loop_priv.h"
+#include "net/timer.h"
 
 enum {
     TTL_MIN_MS = 1000,
@@ -59,7 +60,7 @@ struct dns_name {
     struct dns_lookup *lookup;    /* NULL: none is under way */
     bool slow;                    /* it takes so long that an old answer serves meanwhile */
     struct dns_query *queries;    /* those that wait for it */
-    struct timer *timer;
+    struct timer timer;
     unsigned connections;    /* open, dialled by this name */
     unsigned version;
 };
@@ -240,7 +241,7 @@ static void on_name_timer(void *arg);
 static void
 name_free(struct dns_name *n)
 {
-    timer_destroy(n->timer);
+    timer_stop(&n->timer);
     free(n->lookup);
     free(n);
 }
@@ -274,7 +275,7 @@ name_get(struct dns *d, const char *host)
     n = check_alloc(calloc(1, sizeof(*n)));
     n->dns = d;
     str_copy_c(n->host, sizeof(n->host), str_c(host));
-    n->timer = timer_create_on(d->loop, on_name_timer, n);
+    timer_init(&n->timer, d->loop, on_name_timer, n);
     map_put(d->names, str_c(host), n);
     return n;
 }
@@ -336,7 +337,7 @@ plan_refresh(struct dns_name *n)
     uint64_t at_ms = MAX(n->known.fresh_until_ms, n->ask_again_ms);
 
     if (n->connections != 0 && n->lookup == NULL)
-        timer_set(n->timer, at_ms > now_ms ? at_ms - now_ms : 0);
+        timer_set(&n->timer, at_ms > now_ms ? at_ms - now_ms : 0);
 }
 
 /* --- lookups --- */
@@ -413,7 +414,7 @@ lookup_end(struct dns_lookup *k)
     n->slow = false;
     n->dns->lookups--;
     free(k);
-    timer_stop(n->timer);
+    timer_stop(&n->timer);
     plan_refresh(n);
     if (is_fresh(&n->known))
         tell_queries(n, &n->known.answer);
@@ -441,7 +442,7 @@ on_half(void *arg, const struct dns_part *part)
     if (k->halves[0].ended && k->halves[1].ended)
         lookup_end(k);
     else if (part->count != 0 && !k->name->slow)
-        timer_set(k->name->timer, FAMILY_WAIT_MS);
+        timer_set(&k->name->timer, FAMILY_WAIT_MS);
 }
 
 /* The channel to ask on: a new one when the system's configuration has changed. */
@@ -484,7 +485,7 @@ name_look_up(struct dns_name *n)
         return;
     }
     if (is_usable_stale(&n->known))
-        timer_set(n->timer, STALE_WAIT_MS);
+        timer_set(&n->timer, STALE_WAIT_MS);
     /* the second question may end the lookup, the first cannot */
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
         dns_channel_ask(c, n->host, families[i], on_half, &k->halves[i]);
@@ -636,7 +637,7 @@ dns_name_hold(struct loop *l, struct str host)
         return NULL;
     struct dns_name *n = name_get(dns_of(l), name);
     n->connections++;
-    if (!timer_is_set(n->timer))
+    if (!timer_is_set(&n->timer))
         plan_refresh(n);
     return n;
 }

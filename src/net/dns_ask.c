@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "net/loop_priv.h"
+#include "net/timer.h"
 
 enum {
     TRY_MS = 1000,    /* for the first answer of a server; doubles with each round */
@@ -32,7 +33,7 @@ struct dns_channel {
     struct loop *loop;
     ares_channel servers;
     ares_channel hosts;    /* reads /etc/hosts and sends no queries */
-    struct timer *timer;
+    struct timer timer;
     struct dns_poll *polls;
     unsigned questions;
     bool released;
@@ -57,9 +58,9 @@ arm_timer(struct dns_channel *c)
     const struct timeval *next = ares_timeout(c->servers, NULL, &room);
 
     if (next == NULL)
-        timer_stop(c->timer);
+        timer_stop(&c->timer);
     else
-        timer_set(c->timer, (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1);
+        timer_set(&c->timer, (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1);
 }
 
 static void
@@ -180,8 +181,7 @@ close_ares(struct dns_channel *c)
         ares_destroy(c->hosts);
     c->servers = c->hosts = NULL;
     CHECK(c->polls == NULL);
-    timer_destroy(c->timer);
-    c->timer = NULL;
+    timer_stop(&c->timer);
 }
 
 static void
@@ -205,7 +205,7 @@ dns_channel_create(struct loop *l, const char *servers)
     c->next = l->dns_channels;
     l->dns_channels = c;
     c->end = (struct deferred){ .fn = on_end, .arg = c };
-    c->timer = timer_create_on(l, on_timer, c);
+    timer_init(&c->timer, l, on_timer, c);
     c->config = stat_config();
     c->servers = open_ares(c, "b");
     c->hosts = open_ares(c, "f");

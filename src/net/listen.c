@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "net/listen_priv.h"
+#include "net/timer.h"
 
 enum {
     ACCEPTS_PER_TURN = 64,    /* then the loop serves existing connections */
@@ -45,7 +46,7 @@ struct listener {
     bool shut;         /* the socket is closed */
     bool unpolled;     /* libuv has closed the handle */
     bool closed;       /* listen_close() was called */
-    struct timer *timer;
+    struct timer timer;
     struct bound *bound;
     struct tls_context *tls;
     listen_accept_fn *accept;
@@ -81,7 +82,7 @@ pause_accepting(struct listener *li, uint64_t ms)
 {
     li->paused = true;
     update_polling(li);
-    timer_set(li->timer, ms);
+    timer_set(&li->timer, ms);
 }
 
 /* Closes idle connections, if there are any. */
@@ -290,7 +291,7 @@ listen_finish(struct listener *li)
     if (li->is_tcp)
         drop_new_handshakes(li->fd);
     bound_forget(li->bound);
-    timer_set(li->timer, LAST_CALL_MS);
+    timer_set(&li->timer, LAST_CALL_MS);
 }
 
 bool
@@ -305,7 +306,7 @@ listen_close(struct listener *li)
     if (li == NULL)
         return;
     shut_socket(li);
-    timer_destroy(li->timer);
+    timer_stop(&li->timer);
     tls_context_unref(li->tls);
     li->closed = true;
     if (li->unpolled)
@@ -341,7 +342,7 @@ listen_open_with(struct loop *l, struct str address, const struct listen_options
     li->owner = owner;
     li->tls = tls != NULL ? tls_context_ref(tls) : NULL;
     li->spare = open_spare();
-    li->timer = timer_create_on(l, on_timer, li);
+    timer_init(&li->timer, l, on_timer, li);
     li->address = bound_address(fd, address, &li->is_tcp);
     update_polling(li);
     return li;

@@ -302,7 +302,6 @@ loop_destroy(struct loop *l)
     loop_run_deferred(l);
     tls_scratch_destroy(l->tls);
     dns_free(l);
-    timers_fini(l);
     uv_mutex_destroy(&l->posts_lock);
     free(l->read_buffer);
     free(l);

@@ -1,5 +1,5 @@
-/* loop.h - one event loop per core: timers, messages from other threads, signals, work off the
- * loop.
+/* loop.h - one event loop per core: messages from other threads, signals, work off the loop. Its
+ * timers are in timer.h.
  *
  * Only net/ uses libuv directly. A loop and everything made on it
  * belong to one thread; loop_post() is the one call that other threads may
@@ -48,16 +48,6 @@ void loop_defer_next(struct loop *l, struct deferred *d);
 /* Notes that this iteration has worked on so many bytes; the most that an iteration did so far. */
 void loop_count_work(struct loop *l, size_t bytes);
 uint64_t loop_longest_turn(const struct loop *l);
-
-/* A one-shot timer that can be moved. Setting it again replaces the old time. Moving it later is
- * nearly free (it fires early, sees the later time and goes back to sleep): made for deadlines that
- * move with every token. */
-struct timer;
-struct timer *timer_create_on(struct loop *l, void (*fn)(void *arg), void *arg) NEVER_NULL;
-void timer_set(struct timer *t, uint64_t delay_ms);
-void timer_stop(struct timer *t);
-bool timer_is_set(const struct timer *t);
-void timer_destroy(struct timer *t);    /* NULL is a no-op */
 
 /* Calls fn(arg, signo) on the loop for each signal. For the main thread's loop. */
 void loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);

@@ -27,15 +27,17 @@ struct dns;
 struct dns_channel;
 struct pool;
 
-/* Timers ordered by the time of their next check. A binary heap in an array. */
-struct timer_slot {
-    uint64_t at_ms;
-    struct timer *timer;
+/* The slots of a loop's timers: timer.c. Levels enough for 64 bits. */
+enum {
+    WHEEL_BITS = 6,
+    WHEEL_SLOTS = 1 << WHEEL_BITS,
+    WHEEL_LEVELS = (64 + WHEEL_BITS - 1) / WHEEL_BITS
 };
-struct timer_heap {
-    struct timer_slot *slots;
-    size_t count;
-    size_t cap;
+struct wheel {
+    uint64_t now_ms;                /* no timer in a slot is before it */
+    unsigned levels;                /* those that have any, as bits */
+    uint64_t used[WHEEL_LEVELS];    /* the slots that have any, as bits */
+    struct timer *slots[WHEEL_LEVELS * WHEEL_SLOTS];
 };
 
 struct loop {
@@ -46,7 +48,7 @@ struct loop {
     uv_timer_t wake;         /* the earliest timer */
     uv_timer_t patience;     /* for loop_destroy() */
     uint64_t wake_at_ms;     /* when `wake` fires; UINT64_MAX: it does not */
-    struct timer_heap timers;
+    struct wheel timers;
 
     struct deferred *deferred;
     struct deferred **deferred_tail;
@@ -73,11 +75,8 @@ struct loop {
 /* Runs the timers that are due. */
 void timers_run(struct loop *l);
 
-/* The time of the next check; UINT64_MAX without timers. */
+/* When timers_run() has something to do next; UINT64_MAX without timers. */
 uint64_t timers_next_ms(const struct loop *l);
-
-/* Frees the heap. Timers that still exist must not be used any more. */
-void timers_fini(struct loop *l);
 
 /* Stops watching files. */
 void watches_close(struct loop *l);

@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "net/sock_priv.h"
+#include "net/timer.h"
 
 struct home;
 
@@ -50,7 +51,7 @@ struct pool {
     struct idle *latest, *earliest;
     unsigned count;
     struct idle *spare;    /* unused, linked by `older` */
-    struct timer *reaper;
+    struct timer reaper;
 };
 
 /* --- the lists --- */
@@ -172,7 +173,7 @@ on_reap(void *arg)
     while (p->earliest != NULL && is_stale(p->earliest))
         idle_drop(p->earliest);
     if (p->earliest != NULL)
-        timer_set(p->reaper, p->earliest->since_ms + p->limits.idle_ms - loop_now_ms(p->loop));
+        timer_set(&p->reaper, p->earliest->since_ms + p->limits.idle_ms - loop_now_ms(p->loop));
     else
         forget_homes(p, false);
 }
@@ -220,7 +221,7 @@ pool_create(struct loop *l, struct pool_limits limits)
     p->loop = l;
     p->limits = limits;
     p->homes = map_create();
-    p->reaper = timer_create_on(l, on_reap, p);
+    timer_init(&p->reaper, l, on_reap, p);
     l->pool = p;
     return p;
 }
@@ -240,7 +241,7 @@ pool_destroy(struct pool *p)
         p->spare = i->older;
         free(i);
     }
-    timer_destroy(p->reaper);
+    timer_stop(&p->reaper);
     map_destroy(p->homes);
     free(p);
 }
@@ -340,8 +341,8 @@ pool_put(struct pool *p, const struct origin *o, struct sock *s, uint64_t born_m
     idle_link(i);
     sock_own(s, &idle_events, i);
     sock_read_start(s);
-    if (p->limits.idle_ms != 0 && !timer_is_set(p->reaper))
-        timer_set(p->reaper, p->limits.idle_ms);
+    if (p->limits.idle_ms != 0 && !timer_is_set(&p->reaper))
+        timer_set(&p->reaper, p->limits.idle_ms);
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include "net/sock_priv.h"
 #include "net/tls_priv.h"
+#include "net/timer.h"
 
 enum {
     RECORD_BYTES = 16 * 1024,    /* the largest TLS record */
@@ -30,10 +31,10 @@ struct sock_tls {
     SSL *outer;    /* NULL, or that of the proxy: `ssl` reads and writes through it */
     struct tls_peer outer_peer;
     struct sock *sock;
-    struct str input;          /* ciphertext that the library has not read yet */
-    struct buf stash;          /* the same, buffered while the owner does not read */
-    struct buf unsent;         /* written by the owner before the handshake was done */
-    struct timer *deadline;    /* of a server's handshake */
+    struct str input;         /* ciphertext that the library has not read yet */
+    struct buf stash;         /* the same, buffered while the owner does not read */
+    struct buf unsent;        /* written by the owner before the handshake was done */
+    struct timer deadline;    /* of a server's handshake */
     void (*ready)(void *arg);
     void *arg;
     bool is_ready;
@@ -198,8 +199,8 @@ sock_tls_start(struct sock *s, struct tls_context *context, struct str host, str
     }
     SSL_set_bio(t->ssl, bio, bio);
     if (tls_context_is_server(context)) {
-        t->deadline = timer_create_on(s->loop, on_deadline, s);
-        timer_set(t->deadline, HANDSHAKE_MS);
+        timer_init(&t->deadline, s->loop, on_deadline, s);
+        timer_set(&t->deadline, HANDSHAKE_MS);
     } else {
         loop_defer(s->loop, &s->later);    /* sock_tls_resume() sends the ClientHello */
     }
@@ -210,7 +211,7 @@ sock_tls_destroy(struct sock_tls *t)
 {
     if (t == NULL)
         return;
-    timer_destroy(t->deadline);
+    timer_stop(&t->deadline);
     free_ssl(t->ssl);
     free_ssl(t->outer);
     tls_context_unref(t->peer.context);
@@ -331,8 +332,7 @@ handshake_done(struct sock *s)
     bool owed = buf_len(&t->unsent) != 0;
 
     t->is_ready = true;
-    timer_destroy(t->deadline);
-    t->deadline = NULL;
+    timer_stop(&t->deadline);
     if (owed) {
         struct str bytes = buf_str(&t->unsent);
 

@@ -1,99 +1,90 @@
-/* timer.c - one-shot timers in a heap of our own, because deadlines in a gateway move all the time.
+/* timer.c - a hierarchical wheel of timers (Varghese and Lauck, 1987, scheme 7).
  *
- * A timer's key in the heap is the time of its next check, which may be earlier than its
- * deadline: moving the deadline later, or stopping the timer, only stores a number that the next
- * check will see. One libuv timer per loop
- * wakes for the earliest.
+ * Level 0 has a slot for each millisecond of the current 64, level 1 one for each 64 ms of the current 4,096,
+ * and so on until all 64 bits are covered. A timer is on the level of the highest digit (of six bits)
+ * in which its time differs from the wheel's, in the slot of that digit. So all slots of a level lie after the
+ * wheel's time and before those of the next level: what is due next is in the lowest level that has
+ * any, in its lowest slot, and two bit masks say where that is. When its time comes, a slot of a higher level is
+ * dealt out to lower ones.
+ *
+ * One libuv timer per loop wakes for the next slot.
  */
+#include "net/timer.h"
+
 #include "net/loop_priv.h"
 
-#include <stdlib.h>
-
-enum { HEAP_CAP_MIN = 64 };
-#define NOT_IN_HEAP SIZE_MAX
-
-struct timer {
-    struct loop *loop;
-    void (*fn)(void *arg);
-    void *arg;
-    uint64_t deadline_ms;    /* 0: not set */
-    size_t slot;             /* its index in the heap, or NOT_IN_HEAP */
-};
-
-/* --- the heap: a parent is never later than its children --- */
+enum { SLOTS_MASK = WHEEL_SLOTS - 1 };
 
 static void
-heap_place(struct timer_heap *h, size_t i, struct timer_slot slot)
+wheel_link(struct wheel *w, struct timer *t)
 {
-    h->slots[i] = slot;
-    slot.timer->slot = i;
+    uint64_t differs = w->now_ms ^ t->at_ms;
+    unsigned level = differs != 0 ? (63 - (unsigned)__builtin_clzll(differs)) / WHEEL_BITS : 0;
+    unsigned digit = (unsigned)(t->at_ms >> level * WHEEL_BITS) & SLOTS_MASK;
+    struct timer **head = &w->slots[level * WHEEL_SLOTS + digit];
+
+    t->slot = level * WHEEL_SLOTS + digit;
+    t->next = *head;
+    if (t->next != NULL)
+        t->next->prev = &t->next;
+    t->prev = head;
+    *head = t;
+    w->used[level] |= UINT64_C(1) << digit;
+    w->levels |= 1u << level;
 }
 
 static void
-heap_up(struct timer_heap *h, size_t i)
+wheel_unlink(struct wheel *w, struct timer *t)
 {
-    struct timer_slot slot = h->slots[i];
+    unsigned level = t->slot / WHEEL_SLOTS;
 
-    while (i > 0 && h->slots[(i - 1) / 2].at_ms > slot.at_ms) {
-        heap_place(h, i, h->slots[(i - 1) / 2]);
-        i = (i - 1) / 2;
-    }
-    heap_place(h, i, slot);
-}
-
-static void
-heap_down(struct timer_heap *h, size_t i)
-{
-    struct timer_slot slot = h->slots[i];
-
-    for (;;) {
-        size_t child = 2 * i + 1;
-
-        if (child >= h->count)
-            break;
-        if (child + 1 < h->count && h->slots[child + 1].at_ms < h->slots[child].at_ms)
-            child++;
-        if (h->slots[child].at_ms >= slot.at_ms)
-            break;
-        heap_place(h, i, h->slots[child]);
-        i = child;
-    }
-    heap_place(h, i, slot);
-}
-
-static void
-heap_add(struct timer_heap *h, struct timer *t, uint64_t at_ms)
-{
-    if (h->count == h->cap) {
-        h->cap = MAX(h->cap * 2, (size_t)HEAP_CAP_MIN);
-        h->slots = check_alloc(realloc(h->slots, h->cap * sizeof(h->slots[0])));
-    }
-    h->slots[h->count++] = (struct timer_slot){ at_ms, t };
-    heap_up(h, h->count - 1);
-}
-
-static void
-heap_remove(struct timer_heap *h, size_t i)
-{
-    h->slots[i].timer->slot = NOT_IN_HEAP;
-    h->count--;
-    if (i == h->count)
+    *t->prev = t->next;
+    if (t->next != NULL)
+        t->next->prev = t->prev;
+    t->prev = NULL;
+    if (w->slots[t->slot] != NULL)
         return;
-    heap_place(h, i, h->slots[h->count]);
-    heap_up(h, i);
-    heap_down(h, h->slots[i].timer->slot);
+    w->used[level] &= ~(UINT64_C(1) << (t->slot & SLOTS_MASK));
+    if (w->used[level] == 0)
+        w->levels &= ~(1u << level);
 }
 
-static void
-heap_move(struct timer_heap *h, size_t i, uint64_t at_ms)
+/* The slot that comes next and its time; UINT64_MAX if all are empty. */
+static uint64_t
+wheel_next_ms(const struct wheel *w, unsigned *ret_slot)
 {
-    bool earlier = at_ms < h->slots[i].at_ms;
+    if (w->levels == 0)
+        return UINT64_MAX;
+    unsigned level = (unsigned)__builtin_ctz(w->levels);
+    unsigned digit = (unsigned)__builtin_ctzll(w->used[level]);
+    unsigned shift = level * WHEEL_BITS;
+    uint64_t below = ((uint64_t)SLOTS_MASK << shift) | ((UINT64_C(1) << shift) - 1);
 
-    h->slots[i].at_ms = at_ms;
-    if (earlier)
-        heap_up(h, i);
-    else
-        heap_down(h, i);
+    *ret_slot = level * WHEEL_SLOTS + digit;
+    return (w->now_ms & ~below) | (uint64_t)digit << shift;
+}
+
+/* Turns the wheel to `now_ms`, or to the first timer that is due on the way: in no slot any more.
+ * Timers that were moved later since they were put into a slot go to their right one. */
+static struct timer *
+wheel_turn(struct wheel *w, uint64_t now_ms)
+{
+    unsigned slot;
+    uint64_t next_ms;
+
+    while ((next_ms = wheel_next_ms(w, &slot)) <= now_ms) {
+        struct timer *t;
+
+        w->now_ms = next_ms;
+        while ((t = w->slots[slot]) != NULL) {
+            wheel_unlink(w, t);
+            if (slot < WHEEL_SLOTS && t->at_ms == next_ms)
+                return t;
+            wheel_link(w, t);
+        }
+    }
+    w->now_ms = now_ms;
+    return NULL;
 }
 
 /* --- for the loop --- */
@@ -101,81 +92,71 @@ heap_move(struct timer_heap *h, size_t i, uint64_t at_ms)
 uint64_t
 timers_next_ms(const struct loop *l)
 {
-    return l->timers.count != 0 ? l->timers.slots[0].at_ms : UINT64_MAX;
+    unsigned slot;
+
+    return wheel_next_ms(&l->timers, &slot);
 }
 
 void
 timers_run(struct loop *l)
 {
-    struct timer_heap *h = &l->timers;
     uint64_t now_ms = loop_now_ms(l);
+    struct timer *t;
 
-    while (h->count != 0 && h->slots[0].at_ms <= now_ms) {
-        struct timer *t = h->slots[0].timer;
-
-        if (t->deadline_ms > now_ms) {    /* it was moved since */
-            heap_move(h, 0, t->deadline_ms);
-            continue;
-        }
-        heap_remove(h, 0);
-        if (t->deadline_ms != 0) {
-            t->deadline_ms = 0;
-            t->fn(t->arg);    /* may destroy `t` and others */
-        }
+    while ((t = wheel_turn(&l->timers, now_ms)) != NULL) {
+        t->at_ms = 0;
+        t->fn(t->arg);    /* may end `t` and others */
     }
-}
-
-void
-timers_fini(struct loop *l)
-{
-    free(l->timers.slots);
-    l->timers = (struct timer_heap){ 0 };
 }
 
 /* --- the public interface --- */
 
-struct timer *
-timer_create_on(struct loop *l, void (*fn)(void *arg), void *arg)
+void
+timer_init(struct timer *t, struct loop *l, void (*fn)(void *arg), void *arg)
 {
-    struct timer *t = check_alloc(malloc(sizeof(*t)));
-
-    *t = (struct timer){ .loop = l, .fn = fn, .arg = arg, .slot = NOT_IN_HEAP };
-    return t;
+    *t = (struct timer){ .loop = l, .fn = fn, .arg = arg };
 }
 
+static void
+set_at(struct timer *t, uint64_t now_ms, uint64_t at_ms)
+{
+    struct wheel *w = &t->loop->timers;
+    bool later = t->prev != NULL && at_ms >= t->at_ms;
+    unsigned slot;
+
+    t->at_ms = at_ms;
+    if (later)
+        return;
+    if (t->prev != NULL)
+        wheel_unlink(w, t);
+    /* A wheel that lags would choose a slot of a higher level, for which the loop would wake once more. */
+    if (w->now_ms != now_ms && wheel_next_ms(w, &slot) > now_ms)
+        w->now_ms = now_ms;
+    wheel_link(w, t);
+}
+
+/* At least 1 ms away, so that a timer that sets itself again cannot starve the loop. */
 void
 timer_set(struct timer *t, uint64_t delay_ms)
 {
-    struct timer_heap *h = &t->loop->timers;
     uint64_t now_ms = loop_now_ms(t->loop);
 
-    /* At least 1 ms away, so that a timer that sets itself again cannot starve the loop. */
-    delay_ms = MAX(delay_ms, 1);
-    t->deadline_ms = delay_ms < UINT64_MAX - now_ms ? now_ms + delay_ms : UINT64_MAX;
-    if (t->slot == NOT_IN_HEAP)
-        heap_add(h, t, t->deadline_ms);
-    else if (t->deadline_ms < h->slots[t->slot].at_ms)
-        heap_move(h, t->slot, t->deadline_ms);
+    set_at(t, now_ms, delay_ms < UINT64_MAX - now_ms ? now_ms + MAX(delay_ms, 1) : UINT64_MAX);
+}
+
+void
+timer_set_by(struct timer *t, uint64_t at_ms)
+{
+    uint64_t now_ms = loop_now_ms(t->loop);
+
+    if (t->at_ms == 0 || t->at_ms > at_ms)
+        set_at(t, now_ms, MAX(at_ms, now_ms + 1));
 }
 
 void
 timer_stop(struct timer *t)
 {
-    t->deadline_ms = 0;
-}
-
-bool
-timer_is_set(const struct timer *t)
-{
-    return t->deadline_ms != 0;
-}
-
-void
-timer_destroy(struct timer *t)
-{
-    if (t == NULL)
-        return;
-    if (t->slot != NOT_IN_HEAP)
-        heap_remove(&t->loop->timers, t->slot);
-    free(t);
+    t->at_ms = 0;
+    if (t->prev != NULL)
+        wheel_unlink(&t->loop->timers, t);
 }

@@ -5,6 +5,7 @@
  * also compared every few seconds, in case no event comes.
  */
 #include "net/loop_priv.h"
+#include "net/timer.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -25,7 +26,7 @@ struct file_state {
 
 struct file_watch {
     uv_fs_event_t directory;
-    struct timer *look;
+    struct timer look;
     struct loop *loop;
     char *path;
     char *directory_path;
@@ -68,7 +69,7 @@ on_directory_event(uv_fs_event_t *uv, const char *name, int events, int status)
     if (w->soon)
         return;    /* events of other files in the directory must not postpone the check for ever */
     w->soon = true;
-    timer_set(w->look, SETTLE_MS);
+    timer_set(&w->look, SETTLE_MS);
 }
 
 /* The directory may not exist yet, or may have been replaced. */
@@ -97,7 +98,7 @@ on_look(void *arg)
     if (settled)
         w->seen = now;
     w->soon = !settled;
-    timer_set(w->look, settled ? LOOK_EVERY_MS : SETTLE_MS);
+    timer_set(&w->look, settled ? LOOK_EVERY_MS : SETTLE_MS);
     if (changed)
         w->fn(w->arg);
 }
@@ -125,12 +126,12 @@ loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *a
     w->path = str_dup_c(str_c(path));
     w->directory_path = str_dup_c(directory_of(str_c(path)));
     w->seen = w->settling = file_state(path);
-    w->look = timer_create_on(l, on_look, w);
+    timer_init(&w->look, l, on_look, w);
     w->next = l->watches;
     l->watches = w;
     CHECK(uv_fs_event_init(&l->uv, &w->directory) == 0);
     watch_directory(w);
-    timer_set(w->look, LOOK_EVERY_MS);
+    timer_set(&w->look, LOOK_EVERY_MS);
     return w;
 }
 
@@ -152,7 +153,7 @@ loop_unwatch_file(struct file_watch *w)
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
-    timer_destroy(w->look);
+    timer_stop(&w->look);
     uv_close((uv_handle_t *)&w->directory, on_watch_closed);
 }
 

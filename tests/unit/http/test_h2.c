@@ -12,6 +12,7 @@ static void write_or_swallow(struct sock *s, const struct str *pieces, size_t co
 
 #include "http/client_call.h"
 #include "net/sock_priv.h"
+#include "net/timer.h"
 #include "tests/unit/http/h2_peer.h"
 
 static const char only_h2[] = "\x02h2";
@@ -945,11 +946,12 @@ stop_alone(void *arg)
 static void
 run_for(struct alone *a, uint64_t ms)
 {
-    struct timer *t = timer_create_on(a->loop, stop_alone, a->loop);
+    struct timer t;
 
-    timer_set(t, ms);
+    timer_init(&t, a->loop, stop_alone, a->loop);
+    timer_set(&t, ms);
     loop_run(a->loop);
-    timer_destroy(t);
+    timer_stop(&t);
 }
 
 static void

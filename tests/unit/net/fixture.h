@@ -11,6 +11,7 @@
 #include "net/listen.h"
 #include "net/loop_priv.h"
 #include "net/sock_priv.h"
+#include "net/timer.h"
 
 #include "tests/test.h"
 
@@ -38,13 +39,14 @@ tick_noop(void *arg)
  * expectation. */
 #define RUN_UNTIL(loop, condition)                                                                 \
     do {                                                                                           \
-        struct timer *tick = timer_create_on((loop), tick_noop, NULL);                             \
+        struct timer tick;                                                                         \
+        timer_init(&tick, (loop), tick_noop, NULL);                                                \
         uint64_t give_up_ms = clock_now_ms() + PATIENCE_MS;                                        \
         while (!(condition) && clock_now_ms() < give_up_ms) {                                      \
-            timer_set(tick, 20);                                                                   \
+            timer_set(&tick, 20);                                                                  \
             uv_run(&(loop)->uv, UV_RUN_ONCE);                                                      \
         }                                                                                          \
-        timer_destroy(tick);                                                                       \
+        timer_stop(&tick);                                                                         \
         EXPECT(condition);                                                                         \
     } while (0)
 

@@ -2,6 +2,7 @@
 #include "net/loop.c"
 
 #include "tests/unit/net/fixture.h"
+#include "net/timer.h"
 
 static struct buf seen;
 
@@ -59,15 +60,16 @@ TEST(deferred_work_runs_once_after_the_callbacks_of_the_turn)
 {
     struct loop *l = loop_create();
     struct later x = later_make(l, "later ");
-    struct timer *t = timer_create_on(l, defer_from_timer, &x);
+    struct timer t;
 
+    timer_init(&t, l, defer_from_timer, &x);
     x.d.arg = &x;
     buf_init(&seen, 1000);
-    timer_set(t, 1);
+    timer_set(&t, 1);
     RUN_UNTIL(l, buf_len(&seen) != 0);
     RUN_FOR_MS(l, 10);
     EXPECT_STR(buf_str(&seen), "timer later ");
-    timer_destroy(t);
+    timer_stop(&t);
     loop_destroy(l);
     buf_fini(&seen);
 }
@@ -92,16 +94,17 @@ TEST(work_that_defers_itself_forever_does_not_block_the_loop)
 {
     struct loop *l = loop_create();
     struct later x = later_make(l, ".");
-    struct timer *t = timer_create_on(l, stop, l);
+    struct timer t;
 
+    timer_init(&t, l, stop, l);
     x.d.arg = &x;
     x.again = UINT_MAX;
     buf_init(&seen, 100);
     loop_defer(l, &x.d);
-    timer_set(t, 20);
+    timer_set(&t, 20);
     loop_run(l);    /* returns: the timer had its turn */
     x.again = 0;
-    timer_destroy(t);
+    timer_stop(&t);
     loop_destroy(l);
     buf_fini(&seen);
 }
