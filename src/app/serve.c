@@ -357,6 +357,7 @@ reload(struct serve *s)
     }
     warn_of_fixed_settings(s->snapshot->conf, snapshot->conf);
     publish(s, snapshot, tls);
+    watch_files(s, NULL);    /* no longer those that only the old one named */
     start_log(s);
     log_warnings(s);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);

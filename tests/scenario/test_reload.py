@@ -5,6 +5,7 @@ import signal
 import ssl
 import subprocess
 import threading
+import time
 
 import httpx
 import pytest
@@ -40,8 +41,8 @@ class Load(threading.Thread):
 
     def stop(self):
         self.stopping.set()
-        self.join()
-        assert not self.wrong, self.wrong[:3]
+        self.join(2 * process.PATIENCE)
+        assert not self.is_alive() and not self.wrong, self.wrong[:3]
         assert self.right > 0
 
 
@@ -340,7 +341,8 @@ def test_a_file_that_is_no_longer_named_is_not_watched(make, mock, tmp_path):
     gateway.reload(inline)
     before = reloads(gateway)
     secret.write_text(process.canary("client") + "\n")
-    gateway.reload({**inline, "timeouts": {"connect": "3s"}})     # later, and noticed
+    time.sleep(1)                         # a change of a watched file is a reload after 0.3 s
+    gateway.reload({**inline, "timeouts": {"connect": "3s"}})
     assert reloads(gateway) == before + 1
 
 
