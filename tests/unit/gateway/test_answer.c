@@ -33,7 +33,7 @@ TEST(retry_after_is_read_in_three_formats)
         { "x", "1", 0 },
     };
 
-    clock_set_for_tests(1, 1795258487000); /* 2026-11-21T10:54:47Z */
+    clock_set_for_tests(1, 1795258487000);    /* 2026-11-21T10:54:47Z */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct http_field field = { str_c(rows[i].name), str_c(rows[i].value) };
         struct http_fields fields = { &field, 1 };
@@ -101,7 +101,7 @@ TEST(an_answer_above_the_limit_is_refused_not_truncated)
         502);
     EXPECT(gateway_world_says(&w, "\"code\":\"upstream_too_large\""));
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;tokens=5000", ",\"stream\":true")),
-        200); /* event by event */
+        200);    /* event by event */
     EXPECT(gateway_world_says(&w, "data: [DONE]"));
     finish();
 }
@@ -156,7 +156,7 @@ TEST(nothing_of_an_attempt_that_fails_without_a_token_is_sent)
                        WORLD_CHAT("two", ",\"stream\":true"), pieces),
             200);
         EXPECT(gateway_world_says(&w, "data: [DONE]"));
-        struct str s = buf_str(&w.answer); /* of the other attempt */
+        struct str s = buf_str(&w.answer);    /* of the other attempt */
         s = str_skip(s, str_find(s, S("assistant")) + 1);
         EXPECT(str_find(s, S("assistant")) == s.n);
     }
@@ -181,7 +181,7 @@ TEST(a_client_that_does_not_read_pauses_the_provider)
     EXPECT(held < 90000);
     struct buf got;
     buf_init(&got, 256 * 1024 * 1024);
-    (void)peer_recv_all(fd, &got); /* now it reads */
+    (void)peer_recv_all(fd, &got);    /* now it reads */
     (void)close(fd);
     struct str s = buf_str(&got);
     EXPECT(str_find(s, S("data: [DONE]\n\n")) != s.n);

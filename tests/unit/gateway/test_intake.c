@@ -7,15 +7,15 @@
 #include <stdlib.h>
 
 #define KEY "sk-proj-7fQ2aB9x4Lm0ZtY8W3cE6"
-#define WORDS "acme-research-team" /* a secret that does not look random */
+#define WORDS "acme-research-team"    /* a secret that does not look random */
 
 static struct intake in;
 static struct secrets *secrets;
 static struct conf_server limits;
 static struct http_field fields[3];
 static struct event_sink events;
-static struct buf said;   /* text of the events */
-static struct buf passed; /* the frames that went on */
+static struct buf said;      /* text of the events */
+static struct buf passed;    /* the frames that went on */
 static unsigned frames_n;
 
 static void
@@ -136,7 +136,7 @@ TEST(a_content_type_with_a_secret_is_not_kept)
     begin(OP_CHAT, 200, "text/x; was=it", "");
     EXPECT_STR(in.content_type, "text/x; was=it");
     finish();
-    begin(OP_CHAT, 200, "text/x", ""); /* too short for one */
+    begin(OP_CHAT, 200, "text/x", "");    /* too short for one */
     EXPECT_STR(in.content_type, "text/x");
     finish();
 }
@@ -152,7 +152,7 @@ TEST(whole_events_of_a_passed_stream_go_on_one_by_one)
         EXPECT_INT(feed_and_end(EVENT("a") ": note\n\n" EVENT("b") "data: c", n), OK);
         EXPECT_STR(buf_str(&passed), EVENT("a") ": note\n\n" EVENT("b") "data: c");
         EXPECT_INT(frames_n, 4);
-        EXPECT_INT(in.raw->count, 3); /* a comment is not one */
+        EXPECT_INT(in.raw->count, 3);    /* a comment is not one */
         EXPECT(in.heard_us != 0);
         finish();
     }
@@ -169,7 +169,7 @@ TEST(an_event_of_a_passed_stream_with_a_secret_ends_it)
         EXPECT_INT(in.raw->count, 1);
         finish();
     }
-    begin(OP_RELAY, 200, "text/event-stream", ""); /* the last one, which lacks its end */
+    begin(OP_RELAY, 200, "text/event-stream", "");    /* the last one, which lacks its end */
     EXPECT_INT(feed_and_end(EVENT("a") "data: " KEY, 1000), ERR_UPSTREAM_ERROR);
     EXPECT_STR(buf_str(&passed), EVENT("a"));
     finish();
@@ -195,7 +195,7 @@ TEST(a_word_that_is_a_secret_counts_once_a_passed_stream_has_failed)
         ERR_UPSTREAM_ERROR);
     EXPECT_INT(frames_n, 1);
     finish();
-    begin(OP_RELAY, 200, "application/json", ""); /* a document that speaks of errors */
+    begin(OP_RELAY, 200, "application/json", "");    /* a document that speaks of errors */
     EXPECT_INT(feed_and_end("{\"error\":{\"message\":\"" WORDS "\"}}", 1000), OK);
     finish();
 }
@@ -237,7 +237,7 @@ TEST(of_a_long_piece_only_the_tail_waits)
     EXPECT_INT(feed(text, sizeof(text)), OK);
     EXPECT_INT(buf_len(&passed), strlen(text) - tail);
     EXPECT_INT(buf_len(&in.body), tail);
-    EXPECT_INT(feed("...", 3), OK); /* still pending: the tail moves on, and is bounded */
+    EXPECT_INT(feed("...", 3), OK);    /* still pending: the tail moves on, and is bounded */
     EXPECT_INT(feed("!  ", 3), OK);
     EXPECT(buf_len(&in.body) <= RAW_TAIL_BYTES + 6);
     EXPECT_INT(feed(" yes", 4), OK);
@@ -291,7 +291,7 @@ TEST(a_refusal_passes_as_it_is_only_if_it_is_whole_plain_and_not_about_our_crede
     finish();
     begin(OP_RELAY, 400, "application/json", "");
     EXPECT_INT(feed(text, 7), OK);
-    EXPECT(intake_end(&in, false) != OK && !in.error->as_is); /* cut */
+    EXPECT(intake_end(&in, false) != OK && !in.error->as_is);    /* cut */
     finish();
     begin(OP_RELAY, 400, "application/json", "br");
     EXPECT_INT(feed(text, 7), OK);
@@ -398,7 +398,7 @@ TEST(an_event_that_nobody_understands_passes_unless_it_holds_a_secret)
         OK);
     EXPECT_STR(buf_str(&passed), CHUNK("a") ": words\n\n" STOP DONE);
     finish();
-    begin(OP_CHAT, 200, "text/event-stream", ""); /* a model may say what it likes */
+    begin(OP_CHAT, 200, "text/event-stream", "");    /* a model may say what it likes */
     EXPECT_INT(feed_and_end(CHUNK(KEY) STOP DONE, 1000), OK);
     EXPECT_STR(buf_str(&passed), CHUNK(KEY) STOP DONE);
     finish();
@@ -411,7 +411,7 @@ TEST(an_error_in_a_stream_ends_it)
         feed_and_end(CHUNK("a") "data: {\"error\":{\"message\":\"no " WORDS "\"}}\n\n" CHUNK("b"),
             1000) != OK);
     EXPECT(in.error != NULL && in.error->quotes);
-    EXPECT_STR(in.error->message, ""); /* it quoted a secret */
+    EXPECT_STR(in.error->message, "");    /* it quoted a secret */
     EXPECT_STR(buf_str(&said), "a");
     EXPECT_STR(buf_str(&passed), CHUNK("a"));
     finish();
@@ -427,7 +427,7 @@ TEST(a_stream_that_makes_no_sense_or_ends_early_is_not_complete)
     EXPECT_INT(feed_and_end(CHUNK("a"), 1000), ERR_UPSTREAM_TRUNCATED);
     finish();
     begin(OP_CHAT, 200, "text/event-stream", "");
-    EXPECT_INT(feed_and_end(CHUNK("a") STOP, 1000), OK); /* without its terminator */
+    EXPECT_INT(feed_and_end(CHUNK("a") STOP, 1000), OK);    /* without its terminator */
     EXPECT(!in.terminated && in.reader.complete);
     finish();
     begin(OP_CHAT, 200, "text/event-stream", "");
@@ -453,7 +453,7 @@ TEST(a_document_in_one_piece_is_read_at_once_and_one_in_pieces_at_its_end)
         finish();
     }
     begin(OP_CHAT, 200, "application/json", "");
-    in.length = 64 * 1024; /* exactly what is allowed */
+    in.length = 64 * 1024;    /* exactly what is allowed */
     EXPECT_INT(feed(text, 1000), OK);
     finish();
     begin(OP_CHAT, 200, "application/json", "");
