@@ -9,10 +9,11 @@ struct planner {
     struct turns *plan;
     struct arena *a;
     struct wire_drops *drops;
-    struct map *open;    /* a call's id as the caller wrote it -> first unanswered call */
-    struct map *ids;     /* ids given out */
+    struct map *open;     /* a call's id as the caller wrote it -> first unanswered call */
+    struct map *ids;      /* ids given out */
+    struct turn *answers; /* the first turn of the user since the assistant's last */
     unsigned repeats;
-    bool pairs;    /* there are calls or results to be matched */
+    bool pairs; /* there are calls or results to be matched */
 };
 
 /* Introduces a result without a call, which becomes text: its content may still matter, and the
@@ -20,6 +21,14 @@ struct planner {
 static const struct llm_part orphan_title = {
     .kind = PART_TEXT,
     .text = S_INIT("Result of a tool call that is no longer in this conversation:"),
+};
+
+/* What stands for the content of a result that has none. */
+static const struct llm_part no_result = { .kind = PART_TEXT, .text = S_INIT(TURN_NO_RESULT) };
+static const struct llm_part failed = { .kind = PART_TEXT, .text = S_INIT("(the call failed)") };
+static const struct llm_part media_follow = {
+    .kind = PART_TEXT,
+    .text = S_INIT("(see the next message)"),
 };
 
 static void
@@ -51,6 +60,18 @@ add_block(struct planner *p, struct turn_list *list, const struct llm_part *part
     *list->tail = b;
     list->tail = &b->next;
     return b;
+}
+
+/* Puts the blocks of a list before those of another. */
+static void
+list_prepend(struct turn_list *list, const struct turn_list *before)
+{
+    if (before->first == NULL)
+        return;
+    *before->tail = list->first;
+    if (list->first == NULL)
+        list->tail = before->tail;
+    list->first = before->first;
 }
 
 /* --- ids --- */
@@ -139,6 +160,10 @@ add_turn(struct planner *p, struct turn *prev, enum turn_side side, const struct
         t->next->prev = t;
     else
         plan->last = t;
+    if (side != TURN_USER)
+        p->answers = NULL;
+    else if (p->answers == NULL)
+        p->answers = t;
     return t;
 }
 
@@ -185,12 +210,19 @@ static void
 add_to_user(struct planner *p, const struct llm_message *m, const struct llm_part *part)
 {
     if (part->kind == PART_TOOL_RESULT) {
-        struct turn_list *results = &turn_for(p, TURN_USER, m, true)->results;
-        struct turn_block *b = add_block(p, results, part);
+        /* a result that comes late, after other words of the user, answers the same calls */
+        bool late = p->rules->paired && p->answers != NULL;
+        struct turn *t = late ? p->answers : turn_for(p, TURN_USER, m, true);
+        struct turn_block *b = add_block(p, &t->results, part);
 
         p->pairs = true;
         if (!p->rules->paired)
             b->id = fit_id(p, part->id);
+        if (part->is_error && !p->rules->fails)
+            wire_drop(p->drops, S("messages.tool_result.is_error"));
+        for (const struct llm_part *in = part->result; in != NULL; in = in->next)
+            if (in->kind == PART_OPAQUE && in->origin != p->rules->origin)
+                wire_drop_block(p->drops, in);
     } else if (media_is(part->kind) || is_kept(p, part)) {
         add_block(p, &turn_for(p, TURN_USER, m, false)->blocks, part);
     }
@@ -206,6 +238,8 @@ add_to_assistant(struct planner *p, const struct llm_message *m, const struct ll
 
     if (media_is(part->kind))
         wire_drop(p->drops, S("assistant.media"));
+    if (part->kind == PART_TEXT && part->text.n == 0) /* some hosts reject empty messages */
+        return;
     if (!call && !thought && !is_kept(p, part))
         return;
 
@@ -297,9 +331,9 @@ static void
 match_results(struct planner *p, struct turn *user)
 {
     struct turn_block *next = NULL;
-    struct turn_list rest = user->blocks;
+    struct turn_list orphans;
 
-    list_init(&user->blocks);
+    list_init(&orphans);
     for (struct turn_block *b = user->results.first; b != NULL; b = next) {
         struct turn_block *call = take_call(p, user->prev, b->part->id);
 
@@ -312,15 +346,12 @@ match_results(struct planner *p, struct turn *user)
             continue;
         }
         p->plan->marks -= count_marks(b->part);
-        add_block(p, &user->blocks, &orphan_title);
+        add_block(p, &orphans, &orphan_title);
         for (const struct llm_part *in = b->part->result; in != NULL; in = in->next)
             if (media_is(in->kind) || is_kept(p, in))
-                add_block(p, &user->blocks, in);
+                add_block(p, &orphans, in);
     }
-    if (rest.first != NULL) {
-        *user->blocks.tail = rest.first;
-        user->blocks.tail = rest.tail;
-    }
+    list_prepend(&user->blocks, &orphans);
     list_init(&user->results);
 }
 
@@ -365,6 +396,53 @@ pair_calls_with_results(struct planner *p)
     }
 }
 
+/* Decides what a result says. */
+static void
+set_content(const struct planner *p, struct turn_block *result)
+{
+    const struct llm_part *part = result->part;
+    bool media = false;
+    bool says = false;
+
+    result->content = part != NULL ? part->result : &no_result;
+    for (const struct llm_part *in = result->content; in != NULL; in = in->next) {
+        media = media || media_is(in->kind);
+        says = says || in->kind == PART_TEXT || (media && !p->rules->results_text);
+    }
+    if (!says && media)
+        result->content = &media_follow;
+    else if (!says && part->is_error && !p->rules->fails)
+        result->content = &failed;
+}
+
+/* The media of a turn's results become what the user says first after them. */
+static void
+move_media(struct planner *p, struct turn *t)
+{
+    bool silent = t->blocks.first == NULL && t->next != NULL && t->next->side == TURN_USER &&
+                  t->next->results.first == NULL;
+    struct turn_list media;
+
+    list_init(&media);
+    for (const struct turn_block *b = t->results.first; b != NULL; b = b->next)
+        for (const struct llm_part *in = b->part != NULL ? b->part->result : NULL; in != NULL;
+             in = in->next)
+            if (media_is(in->kind))
+                add_block(p, &media, in);
+    list_prepend(silent ? &t->next->blocks : &t->blocks, &media);
+}
+
+static void
+settle_results(struct planner *p)
+{
+    for (struct turn *t = p->plan->first; t != NULL; t = t->next) {
+        for (struct turn_block *b = t->results.first; b != NULL; b = b->next)
+            set_content(p, b);
+        if (p->rules->results_text)
+            move_media(p, t);
+    }
+}
+
 /* With reasoning enabled, the API requires the turn that began a tool loop to start with it. */
 static bool
 ends_in_unsigned_loop(const struct turns *plan)
@@ -377,6 +455,22 @@ ends_in_unsigned_loop(const struct turns *plan)
         user = began->prev;
     }
     return began != NULL && began->blocks.first->part->kind != PART_REASONING;
+}
+
+bool
+turn_is_text(const struct turn_list *blocks)
+{
+    unsigned texts = 0;
+    bool others = false;
+
+    for (const struct turn_block *b = blocks->first; b != NULL; b = b->next) {
+        bool text = b->part->kind == PART_TEXT || b->part->kind == PART_REFUSAL;
+
+        texts += text;
+        others =
+            others || (!text && b->part->kind != PART_TOOL_CALL && b->part->kind != PART_REASONING);
+    }
+    return texts <= 1 && !others;
 }
 
 void
@@ -393,12 +487,14 @@ turns_plan(const struct llm_request *r, const struct turn_rules *rules, struct w
         add_message(&p, m);
     finish_turn(&p);
 
-    if (!p.pairs || !rules->paired)
-        return;
-    p.open = map_create();
-    p.ids = map_create();
-    pair_calls_with_results(&p);
-    map_destroy(p.open);
-    map_destroy(p.ids);
-    ret->unsigned_loop = ends_in_unsigned_loop(ret);
+    if (p.pairs && rules->paired) {
+        p.open = map_create();
+        p.ids = map_create();
+        pair_calls_with_results(&p);
+        map_destroy(p.open);
+        map_destroy(p.ids);
+        ret->unsigned_loop = ends_in_unsigned_loop(ret);
+    }
+    if (p.pairs)
+        settle_results(&p);
 }

@@ -26,6 +26,7 @@ static const struct turn_rules turn_rules = {
     .paired = true,
     .no_blanks = true,
     .speaks = true,
+    .fails = true,
 };
 
 enum thinking { THINKING_UNSAID, THINKING_OFF, THINKING_BUDGET, THINKING_ADAPTIVE };

@@ -3,8 +3,7 @@
  *     openai_chat.c     the wire itself: routes, edits in place, words of failures
  *     caller.c          caller's JSON -> struct llm_request
  *     caller_answer.c   events -> caller's JSON and stream
- *     write_request.c   struct llm_request -> provider's JSON
- *     write_messages.c  ... its messages
+ *     provider.c        struct llm_request -> provider's JSON
  *     provider_answer.c provider's JSON and stream -> events
  *     words.c           names of errors, the list of models
  *

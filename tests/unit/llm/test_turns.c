@@ -69,6 +69,11 @@ plan(const struct turn_rules *rules, const char *messages)
 
 static const struct turn_rules none = { .ids = ANY_IDS };
 static const struct turn_rules paired = { .ids = ANY_IDS, .paired = true };
+static const struct turn_rules texts = {
+    .ids = ANY_IDS,
+    .paired = true,
+    .results_text = true,
+};
 static const struct turn_rules all = {
     .ids = ANY_IDS,
     .alternate = true,
@@ -118,6 +123,33 @@ TEST(results_stand_next_to_their_calls_in_the_calls_order)
         "U: a | A: call(x) call(y) | U: result(x) result(y) b end");
     EXPECT_TURNS(&paired, CALLS(CALL("x") "," CALL("y")) RESULT("y") RESULT("x") END,
         "A: call(x) call(y) | U: result(x) result(y) | U: end");
+}
+
+TEST(a_result_may_come_after_other_words_of_the_user)
+{
+    EXPECT_TURNS(&paired, CALLS(CALL("x") "," CALL("y")) RESULT("y") USER("b") RESULT("x") END,
+        "A: call(x) call(y) | U: result(x) result(y) | U: b | U: end");
+    EXPECT_TURNS(&paired, CALLS(CALL("x")) USER("b") RESULT("x") ASSISTANT("c") END,
+        "A: call(x) | U: result(x) b | A: c | U: end");
+}
+
+#define PICTURE(id)                                                                                \
+    "{'role':'tool','tool_call_id':'" id "','content':[{'type':'image_url','image_url':'http:'}]},"
+
+TEST(media_of_results_are_said_by_the_user_where_results_are_text)
+{
+    EXPECT_TURNS(&paired, CALLS(CALL("x")) PICTURE("x") END, "A: call(x) | U: result(x) | U: end");
+    EXPECT_TURNS(
+        &texts, CALLS(CALL("x")) PICTURE("x") END, "A: call(x) | U: result(x) | U: image end");
+    EXPECT_TURNS(&texts, CALLS(CALL("x") "," CALL("y")) PICTURE("y") RESULT("x") ASSISTANT("b") END,
+        "A: call(x) call(y) | U: result(x) result(y) image | A: b | U: end");
+    EXPECT_TURNS(&texts, CALLS(CALL("x")) "{'role':'tool','tool_call_id':'x','content':[]}",
+        "A: call(x) | U: result(x)");
+}
+
+TEST(what_an_assistant_did_not_say_is_no_message)
+{
+    EXPECT_TURNS(&none, USER("a") ASSISTANT("") END, "U: a | U: end");
 }
 
 TEST(a_call_without_a_result_gets_one)

@@ -1,0 +1,496 @@
+/* provider.c - writes requests for OpenAI-compatible providers.
+ *
+ * Hosts of this family differ most in what they reject, so the most common spelling is used, and no
+ * member is sent that was not asked for. turns_plan() arranges the conversation.
+ */
+#include "base/json_out.h"
+#include "llm/effort.h"
+#include "llm/media.h"
+#include "llm/turns.h"
+#include "wires/openai_chat/openai_chat.h"
+
+enum {
+    USER_MAX = 64,
+    STOPS_MAX = 4,
+};
+
+static const struct turn_rules turn_rules = {
+    .ids = { .prefix = S_INIT("call_"), .most = 40 },
+    .paired = true,
+    .results_text = true,
+};
+
+struct openai_request {
+    struct json_out o;
+    const struct llm_request *r;
+    const struct wire_target *t;
+    struct wire_drops *drops;
+    struct wire_fault *fault;
+    enum err err; /* the first failure; what is written after it is discarded */
+};
+
+static void
+refuse(struct openai_request *w, enum err e, const char *param, const char *why)
+{
+    if (w->err == OK)
+        *w->fault = (struct wire_fault){ .message = str_c(why), .param = str_c(param) };
+    w->err = w->err == OK ? e : w->err;
+}
+
+/* --- content --- */
+
+/* In an object: "type":"image_url","image_url":{ and the like. */
+static void
+begin_typed(struct json_out *o, struct str type)
+{
+    out_text(o, "type", type);
+    out_key_str(o, type);
+    out_object(o);
+}
+
+static void
+end_typed(struct json_out *o)
+{
+    out_end(o);
+    out_end(o);
+}
+
+static void
+add_text(struct json_out *o, struct str text)
+{
+    out_object(o);
+    out_const(o, "\"type\":\"text\"");
+    out_text(o, "text", text);
+    out_end(o);
+}
+
+/* "https://..." or "data:mime;base64,...". */
+static void
+add_url(struct json_out *o, const struct llm_part *part)
+{
+    if (part->url.n > 0) {
+        out_text_value(o, part->url);
+        return;
+    }
+    out_string(o);
+    buf_add(o->b, S("data:"));
+    out_piece(o, part->mime.n > 0 ? part->mime : S("application/octet-stream"));
+    buf_add(o->b, S(";base64,"));
+    out_piece(o, part->data);
+    out_end_string(o);
+}
+
+/* "wav" or "mp3" for most. */
+static struct str
+audio_format(struct str mime)
+{
+    struct str format = str_istarts(mime, S("audio/")) ? str_skip(mime, 6) : mime;
+
+    return str_ieq(format, S("mpeg")) ? S("mp3") : format.n > 0 ? format : S("wav");
+}
+
+/* A text file is sent as text: files in this protocol are PDFs. */
+static void
+add_text_file(struct openai_request *w, const struct llm_part *part)
+{
+    struct str text = S("");
+    enum err e = media_text(w->r->arena, part, &text);
+
+    if (e == ERR_TOO_LARGE)
+        refuse(w, e, "messages", "the request is larger than allowed");
+    else if (e != OK)
+        refuse(w, e, "messages", "a document is not valid base64");
+    add_text(&w->o, text);
+}
+
+static void
+add_media(struct openai_request *w, const struct llm_part *part)
+{
+    struct json_out *o = &w->o;
+    bool bytes = part->data.n > 0;
+
+    if (part->kind == PART_FILE && bytes && media_is_text(part->mime)) {
+        add_text_file(w, part);
+        return;
+    }
+    out_object(o);
+    switch (part->kind) {
+    case PART_AUDIO:
+        if (!bytes)
+            refuse(
+                w, ERR_UNSUPPORTED, "messages", "audio can be sent to this provider only as bytes");
+        begin_typed(o, S("input_audio"));
+        out_text(o, "data", part->data);
+        out_text(o, "format", audio_format(part->mime));
+        break;
+    case PART_FILE:
+        if (!bytes)
+            refuse(w, ERR_UNSUPPORTED, "messages",
+                "a document can be sent to this provider only as bytes");
+        begin_typed(o, S("file"));
+        out_text(o, "filename", part->name.n > 0 ? part->name : S("document.pdf"));
+        out_key(o, "file_data");
+        add_url(o, part);
+        break;
+    default:
+        if (!bytes && part->url.n == 0)
+            refuse(w, ERR_UNSUPPORTED, "messages",
+                "an image that is stored at another provider cannot be sent to this one");
+        begin_typed(o, part->kind == PART_IMAGE ? S("image_url") : S("video_url"));
+        out_key(o, "url");
+        add_url(o, part);
+        if (part->kind == PART_IMAGE)
+            out_text_if(o, "detail", part->detail);
+        break;
+    }
+    end_typed(o);
+}
+
+/* --- messages --- */
+
+/* A message with its role; it stays open. */
+static void
+begin_message(struct openai_request *w, struct str role)
+{
+    out_object(&w->o);
+    out_text(&w->o, "role", role);
+}
+
+/* "content" as one string: the texts of blocks, `between` them. */
+static void
+add_joined(struct openai_request *w, const struct turn_block *b, struct str between)
+{
+    bool first = true;
+
+    out_key(&w->o, "content");
+    out_string(&w->o);
+    for (; b != NULL; b = b->next) {
+        if (b->part->kind != PART_TEXT && b->part->kind != PART_REFUSAL)
+            continue;
+        if (!first)
+            out_piece(&w->o, between);
+        first = false;
+        out_piece(&w->o, b->part->text);
+    }
+    out_end_string(&w->o);
+}
+
+static void
+add_instructions(struct openai_request *w, const struct turn_block *blocks, bool developer)
+{
+    developer = developer && w->t->traits.no_developer != YES;
+    begin_message(w, developer ? S("developer") : S("system"));
+    add_joined(w, blocks, S("\n"));
+    out_end(&w->o);
+}
+
+static void
+add_result(struct openai_request *w, const struct turn_block *b)
+{
+    bool first = true;
+
+    begin_message(w, S("tool"));
+    out_text(&w->o, "tool_call_id", b->id);
+    out_key(&w->o, "content");
+    out_string(&w->o);
+    for (const struct llm_part *part = b->content; part != NULL; part = part->next) {
+        if (part->kind != PART_TEXT)
+            continue;
+        if (!first)
+            out_piece(&w->o, S("\n"));
+        first = false;
+        out_piece(&w->o, part->text);
+    }
+    out_end_string(&w->o);
+    out_end(&w->o);
+}
+
+static void
+add_user(struct openai_request *w, const struct turn *t)
+{
+    begin_message(w, S("user"));
+    if (turn_is_text(&t->blocks)) {
+        add_joined(w, t->blocks.first, S(""));
+    } else {
+        out_key_array(&w->o, "content");
+        for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
+            if (media_is(b->part->kind))
+                add_media(w, b->part);
+            else
+                add_text(&w->o, b->part->text);
+        }
+        out_end_array(&w->o);
+    }
+    out_end(&w->o);
+}
+
+static void
+add_call(struct openai_request *w, const struct turn_block *b)
+{
+    const struct llm_part *call = b->part;
+    struct json_out *o = &w->o;
+
+    out_object(o);
+    out_text(o, "id", b->id);
+    begin_typed(o, call->custom ? S("custom") : S("function"));
+    out_text(o, "name", call->name);
+    if (call->custom)
+        out_text(o, "input", call->args);
+    else
+        out_text(o, "arguments", str_trim(call->args).n > 0 ? call->args : S("{}"));
+    end_typed(o);
+}
+
+static void
+add_assistant(struct openai_request *w, const struct turn *t)
+{
+    bool calls = false;
+    bool says = false;
+
+    for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
+        calls = calls || b->part->kind == PART_TOOL_CALL;
+        says = says || b->part->kind != PART_TOOL_CALL;
+    }
+    begin_message(w, S("assistant"));
+    if (says)
+        add_joined(w, t->blocks.first, S(""));
+    else
+        out_null(&w->o, "content");
+    if (calls) {
+        out_key_array(&w->o, "tool_calls");
+        for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next)
+            if (b->part->kind == PART_TOOL_CALL)
+                add_call(w, b);
+        out_end_array(&w->o);
+    }
+    out_end(&w->o);
+}
+
+static void
+add_messages(struct openai_request *w)
+{
+    struct turns turns;
+
+    turns_plan(w->r, &turn_rules, w->drops, &turns);
+    out_key_array(&w->o, "messages");
+    if (turns.system.first != NULL)
+        add_instructions(w, turns.system.first, w->t->traits.reasoning == YES);
+    for (const struct turn *t = turns.first; t != NULL; t = t->next) {
+        for (const struct turn_block *b = t->results.first; b != NULL; b = b->next)
+            add_result(w, b);
+        if (t->blocks.first == NULL)
+            continue;
+        if (t->side == TURN_USER)
+            add_user(w, t);
+        else if (t->side == TURN_ASSISTANT)
+            add_assistant(w, t);
+        else
+            add_instructions(w, t->blocks.first, t->message->role == ROLE_DEVELOPER);
+    }
+    out_end_array(&w->o);
+}
+
+/* --- tools --- */
+
+static void
+add_tool(struct openai_request *w, const struct llm_tool *tool)
+{
+    struct json_out *o = &w->o;
+
+    out_object(o);
+    begin_typed(o, tool->custom ? S("custom") : S("function"));
+    out_text(o, "name", tool->name);
+    out_text_if(o, "description", tool->description);
+    if (!tool->custom) {
+        out_raw(o, "parameters",
+            tool->schema.n > 0 ? tool->schema : S("{\"type\":\"object\",\"properties\":{}}"));
+        if (tool->strict != UNSAID && w->t->traits.strict_keys != YES)
+            out_bool(o, "strict", tool->strict == YES);
+    }
+    end_typed(o);
+}
+
+static void
+add_tool_choice(struct openai_request *w)
+{
+    static const struct str words[] = {
+        [CHOICE_AUTO] = S_INIT("auto"),
+        [CHOICE_NONE] = S_INIT("none"),
+        [CHOICE_REQUIRED] = S_INIT("required"),
+    };
+
+    if (w->r->choice == CHOICE_NAMED) {
+        out_key_object(&w->o, "tool_choice");
+        begin_typed(&w->o, S("function"));
+        out_text(&w->o, "name", w->r->choice_name);
+        end_typed(&w->o);
+    } else if (w->r->choice != CHOICE_UNSET) {
+        out_text(&w->o, "tool_choice", words[w->r->choice]);
+    }
+}
+
+static void
+add_tools(struct openai_request *w)
+{
+    bool any = false;
+
+    for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
+        if (tool->raw != NULL) { /* one that only the caller's own protocol has */
+            wire_drop(w->drops, arena_printf(w->r->arena, "tools." STR_FMT, STR_ARG(tool->name)));
+            continue;
+        }
+        if (!any)
+            out_key_array(&w->o, "tools");
+        any = true;
+        add_tool(w, tool);
+    }
+    if (!any)
+        return;
+    out_end_array(&w->o);
+    add_tool_choice(w);
+    if (w->r->parallel_tools != NO)
+        return;
+    if (w->t->traits.strict_keys == YES)
+        param_drop(w->drops, w->r, PARAM_parallel_tools);
+    else
+        out_bool(&w->o, "parallel_tool_calls", false);
+}
+
+/* --- parameters --- */
+
+static void
+add_format(struct openai_request *w)
+{
+    const struct llm_request *r = w->r;
+    struct json_out *o = &w->o;
+
+    if (r->format == FORMAT_JSON)
+        out_const(o, "\"response_format\":{\"type\":\"json_object\"}");
+    if (r->format != FORMAT_SCHEMA)
+        return;
+    out_key_object(o, "response_format");
+    begin_typed(o, S("json_schema"));
+    out_text(o, "name", r->schema_name.n > 0 ? r->schema_name : S("response"));
+    out_text_if(o, "description", r->schema_description);
+    out_raw(o, "schema", r->schema);
+    if (r->schema_strict != UNSAID)
+        out_bool(o, "strict", r->schema_strict == YES);
+    end_typed(o);
+}
+
+static void
+add_limits(struct openai_request *w)
+{
+    int64_t limit = w->t->traits.max_output;
+    int64_t max = limit > 0 ? MIN(w->r->max_tokens, limit) : w->r->max_tokens;
+
+    if (max > 0 && w->t->traits.max_tokens == YES)
+        out_i64(&w->o, "max_tokens", max);
+    else if (max > 0)
+        out_i64(&w->o, "max_completion_tokens", max);
+    if (w->r->n > 1)
+        out_i64(&w->o, "n", w->r->n);
+}
+
+static void
+add_stop(struct openai_request *w)
+{
+    const struct llm_word *word = w->r->stop;
+
+    if (word == NULL)
+        return;
+    out_key_array(&w->o, "stop");
+    for (unsigned n = 0; word != NULL && n < STOPS_MAX; n++, word = word->next)
+        out_text_value(&w->o, word->text);
+    out_end_array(&w->o);
+    if (word != NULL)
+        param_drop(w->drops, w->r, PARAM_stop);
+}
+
+static void
+add_effort(struct openai_request *w)
+{
+    struct str effort = w->r->effort;
+
+    if (effort.n == 0 && w->r->reasoning_budget > 0)
+        effort = effort_word(w->r->reasoning_budget);
+    if (effort.n == 0)
+        return;
+    if (str_eq(effort, S("xhigh")) || str_eq(effort, S("max")))
+        effort = S("high"); /* few models know more, and the others reject it */
+    if (w->t->traits.reasoning == YES && w->t->traits.strict_keys != YES)
+        out_text(&w->o, "reasoning_effort", effort);
+    else if (!str_eq(effort, S("none")))
+        param_drop(w->drops, w->r, PARAM_effort);
+}
+
+/* "auto" is the default; Anthropic's "standard_only" is OpenAI's "default". */
+static void
+add_account(struct openai_request *w)
+{
+    struct str user = w->r->user;
+    struct str tier = w->r->service_tier;
+    bool strict = w->t->traits.strict_keys == YES;
+
+    if (user.n > 0 && strict)
+        param_drop(w->drops, w->r, PARAM_user);
+    else if (user.n > USER_MAX)
+        out_text(&w->o, "user", wire_hash_id(w->r->arena, user, S("user_")));
+    else
+        out_text_if(&w->o, "user", user);
+
+    if (str_eq(tier, S("standard_only")))
+        tier = S("default");
+    if (tier.n == 0 || str_eq(tier, S("auto")) || (strict && str_eq(tier, S("default"))))
+        return;
+    if (!strict &&
+        (str_eq(tier, S("default")) || str_eq(tier, S("flex")) || str_eq(tier, S("priority"))))
+        out_text(&w->o, "service_tier", tier);
+    else
+        param_drop(w->drops, w->r, PARAM_service_tier);
+}
+
+enum err
+openai_write_request(struct buf *out, const struct llm_request *r, const struct wire_target *t,
+    struct wire_drops *drops, struct wire_fault *ret_fault)
+{
+    struct openai_request w = {
+        .o = json_out(out), .r = r, .t = t, .drops = drops, .fault = ret_fault
+    };
+    const struct params_rules rules = {
+        .fixed_sampling = t->traits.reasoning == YES || t->traits.sampling_fixed == YES,
+        .core_only = t->traits.strict_keys == YES,
+    };
+    size_t before = buf_len(out);
+
+    CHECK(r->expanded);
+    if (r->op != OP_CHAT)
+        refuse(&w, ERR_UNSUPPORTED, "", "this route exists only on its own protocol");
+    else
+        w.err = wire_check_tools(r, &wire_openai_chat, ret_fault);
+    if (w.err != OK)
+        return w.err;
+
+    wire_drop_extra(drops, r);
+    out_object(&w.o);
+    out_text(&w.o, "model", t->model);
+    add_messages(&w);
+    add_tools(&w);
+    add_format(&w);
+    add_limits(&w);
+    params_write(&w.o, r, PARAMS_OPENAI_CHAT, &rules);
+    params_drop(r, PARAMS_BIT(PARAMS_OPENAI_CHAT), &rules, drops);
+    add_stop(&w);
+    add_effort(&w);
+    add_account(&w);
+    if (r->stream)
+        out_bool(&w.o, "stream", true);
+    if (r->stream && t->traits.no_stream_options != YES)
+        out_const(&w.o, "\"stream_options\":{\"include_usage\":true}");
+    out_end(&w.o);
+    if (out->overflow)
+        refuse(&w, ERR_TOO_LARGE, "", "the translated request is larger than allowed");
+    if (w.err != OK)
+        buf_truncate(out, before);
+    return w.err;
+}
