@@ -8,18 +8,41 @@
 #define LAST_BYTE_US 1000000    /* grace for the end of the framing after the protocol's terminator */
 #define REFUSAL_US 5000000      /* for the body of an answer with a failed status */
 
-/* Waiting for the provider's bytes, for somebody who wants them? */
+/* Can somebody still get its answer: has the caller not left, nor got another attempt's? */
+static bool
+is_wanted(const struct attempt *a)
+{
+    const struct exchange *x = a->exchange;
+
+    return x == NULL || (!x->gone && (x->delivery.draft == NULL || x->delivery.draft == &a->draft));
+}
+
+/* Does it wait for the provider's bytes? Not while a helper thread reads some of them. */
 static bool
 is_live(const struct attempt *a)
 {
-    return (a->state == ATTEMPT_RUNNING || a->state == ATTEMPT_COMMITTED) &&
-           (a->exchange == NULL || !a->exchange->gone);
+    return (a->state == ATTEMPT_RUNNING || a->state == ATTEMPT_COMMITTED) && is_wanted(a) &&
+           !attempt_is_at_work(a);
 }
 
 static const struct conf *
 conf_of(const struct attempt *a)
 {
     return a->hold->snapshot->conf;
+}
+
+static bool
+is_past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
+{
+    return limit_ms != 0 && now_us > since_us + limit_ms * 1000;
+}
+
+static bool
+is_late(const struct attempt *a, uint64_t now_us)
+{
+    if (a->exchange != NULL)
+        return exchange_is_late(a->exchange, now_us);
+    return is_past(now_us, a->note->started_us, a->target->timeouts.total_ms);
 }
 
 /* --- what is written for the caller --- */
@@ -33,6 +56,8 @@ hold(struct attempt *a)
 
     if (a->call != NULL)
         now += client_held_bytes(a->call);
+    if (a->job != NULL)
+        now += a->job->bytes.cap;
     if (now == a->held || quota_share_set(&a->worker->held, &a->held, now, true))
         return OK;
     return ERR_OVERLOADED;
@@ -73,15 +98,15 @@ choose_form(struct attempt *a)
     }
 }
 
-/* The caller gets this attempt's draft and no other's: sends its head. */
+/* The caller gets this attempt's draft and no other's: sends its head. The others are stopped when the
+ * stages run, for a helper thread may be using their memory. */
 static void
 take_over(struct attempt *a)
 {
     struct exchange *x = a->exchange;
 
-    for (struct attempt *other = x->under_way; other != NULL; other = other->next)
-        if (other != a && other->state != ATTEMPT_OVER)
-            attempt_stop(other, ERR_OUTRUN);
+    if (x->under_way->next != NULL)
+        exchange_wake(x);
     x->attempt = a;
     x->delivery.draft = &a->draft;
     exchange_respond(x, &a->draft);
@@ -241,7 +266,7 @@ end_stream(struct attempt *a)
     return OK;
 }
 
-/* --- large answers --- */
+/* --- on a helper thread --- */
 
 /* Text that was folded so far: about what is to be written. */
 static size_t
@@ -252,35 +277,53 @@ folded_bytes(const struct attempt *a)
     return answer != NULL ? conf_of(a)->server.limit_answer_bytes - answer->left : 0;
 }
 
-static void
-on_read(void *arg)
+static void on_work_done(void *arg);
+
+/* Until attempt_drop_job() what is kept of the answer is kept in memory of the job. */
+static struct answer_job *
+job_of(struct attempt *a)
 {
-    attempt_report(arg);
+    struct intake *in = &a->intake;
+    struct draft *d = &a->draft;
+    struct answer_job *job = a->job;
+
+    if (job == NULL) {
+        a->job = job = arena_new(a->arena, struct answer_job);
+        job_init(&job->job, a->worker, on_work_done, a);
+        job->arenas[0] = job_arena(&job->job);
+        job->arenas[1] = job_arena(&job->job);
+        buf_init(&job->bytes, SIZE_MAX);
+    }
+    in->reader.keep = d->writer.keep = job->arenas[0];
+    in->reader.scratch = job->arenas[1];
+    if (d->answer != NULL)
+        d->answer->arena = job->arenas[0];
+    return job;
 }
 
-/* Is so much of the answer still to be read or written that another thread should do it? If so, makes it
- * ready for answer_read(). */
+/* What it needed more memory for was refused: the limit is reached, whatever it said. */
+static enum err
+result_of(const struct answer_job *job)
+{
+    bool refused = arena_was_refused(job->arenas[0]) || arena_was_refused(job->arenas[1]);
+
+    return job->result != OK && refused ? ERR_OVERLOADED : job->result;
+}
+
+/* Is so much of the answer still to be read or written that another thread should do it? */
 static bool
-begin_read(struct attempt *a)
+prepare_read(struct attempt *a)
 {
     struct intake *in = &a->intake;
     struct draft *d = &a->draft;
     bool whole = in->source == SOURCE_WHOLE && !in->read;
-    bool folded = in->source == SOURCE_STREAM && d->form == DRAFT_FOLD;
 
-    if (!(whole && buf_len(&in->body) > JOB_LEAST_BYTES) &&
-        !(folded && folded_bytes(a) > JOB_LEAST_BYTES))
+    if ((whole ? buf_len(&in->body) : folded_bytes(a)) <= JOB_LEAST_BYTES)
         return false;
 
-    struct answer_job *job = arena_new(a->arena, struct answer_job);
-    job->result = folded ? end_stream(a) : OK;
-    job_init(&job->job, a->worker, on_read, a);
-    job->arenas[0] = d->writer.keep = job_arena(&job->job);
-    job->arenas[1] = in->reader.scratch = job_arena(&job->job);
+    struct answer_job *job = job_of(a);
     job->body = buf_str(&in->body);
-    a->job = job;
-    if (whole)
-        in->reader.keep = d->writer.keep;
+    job->result = OK;
     if (whole && d->form == DRAFT_FOLD) {
         attempt_drop_fold(a);
         draft_fold(d, d->writer.keep, conf_of(a)->server.limit_answer_bytes);
@@ -294,29 +337,25 @@ read_large(void *arg)
     struct attempt *a = arg;
     struct answer_job *job = a->job;
 
-    if (job->result == OK && job->body.n != 0)
+    if (job->body.n != 0)
         job->result = intake_read(&a->intake, job->body);
     if (job->result == OK)
         job->result = draft_write_document(&a->draft, job->body);
-    if (job->result != OK &&
-        (arena_was_refused(job->arenas[0]) || arena_was_refused(job->arenas[1])))
-        job->result = ERR_OVERLOADED;
 }
 
-bool
-answer_read(struct attempt *a)
+/* That is done. */
+static void
+finish_read(struct attempt *a)
 {
-    if (!job_run(&a->job->job, read_large, a))
-        return false;
-
     struct intake *in = &a->intake;
     struct draft *d = &a->draft;
-    bool late = exchange_is_late(a->exchange, clock_now_us());
-    enum err e = late ? ERR_DEADLINE : a->job->result;
+    bool late = is_late(a, clock_now_us());
+    enum err e = late ? ERR_DEADLINE : result_of(a->job);
 
     if (late)
         in->error = NULL;
-    a->exchange->delivering = false;
+    if (a->exchange != NULL)
+        a->exchange->delivering = false;
     if (e == OK) {
         /* Only the text of the answer is needed now. */
         d->answer = NULL;
@@ -340,27 +379,28 @@ answer_read(struct attempt *a)
 
         attempt_set_failed(a, &error);
     }
-    return true;
+    attempt_report(a);
 }
 
-/* All of the answer that counts is there, whatever else the connection may send. */
+/* All of the answer that counts has been read, unless it is a document. `e`: what came of it. */
 static void
-finish_answer(struct attempt *a)
+complete_answer(struct attempt *a, enum err e)
 {
     struct intake *in = &a->intake;
+    bool whole = in->source == SOURCE_WHOLE, read = in->read;
 
-    if (a->exchange != NULL && begin_read(a)) {
+    if (e == OK && prepare_read(a)) {
         if (a->call != NULL)
             client_cancel(a->call);
         a->call = NULL;
-        a->exchange->delivering = true;    /* a caller who leaves now has not been served */
+        if (a->exchange != NULL)
+            a->exchange->delivering = true;    /* a caller who leaves now has not been served */
         attempt_move(a, ATTEMPT_READING);
-        attempt_report(a);
+        job_begin(&a->job->job, read_large, a);
         return;
     }
-    bool whole = in->source == SOURCE_WHOLE, read = in->read;
-    enum err e = end_stream(a);
-
+    if (e == OK && whole)
+        e = end_stream(a);
     if (e == OK && a->exchange != NULL && (whole || a->draft.form == DRAFT_FOLD)) {
         if (!read)
             e = write_document(a, buf_str(&in->body));
@@ -377,6 +417,61 @@ finish_answer(struct attempt *a)
     attempt_report(a);
 }
 
+/* --- large events --- */
+
+static void
+read_bytes(void *arg)
+{
+    struct attempt *a = arg;
+    struct answer_job *job = a->job;
+
+    if (job->ends) {
+        job->result = end_stream(a);
+        return;
+    }
+    job->result = intake_data(&a->intake, buf_str(&job->bytes));
+    if (job->result == OK)
+        job->result = draft_verdict(&a->draft);
+}
+
+/* Has a helper thread read the bytes, or the end (`ends`), of a stream. No more come until it is done. */
+static void
+read_elsewhere(struct attempt *a, struct str bytes, bool ends)
+{
+    struct answer_job *job = job_of(a);
+
+    buf_reset(&job->bytes, JOB_LEAST_BYTES);
+    buf_add(&job->bytes, bytes);
+    job->before = buf_len(&a->draft.out);
+    job->ends = ends;
+    a->draft.chunk = buf_str(&job->bytes);
+    if (a->call != NULL)
+        client_pause(a->call);
+    job_begin(&job->job, read_bytes, a);
+}
+
+/* All of the answer that counts is there, whatever else the connection may send. */
+static void
+finish_answer(struct attempt *a)
+{
+    if (a->intake.source == SOURCE_WHOLE)
+        complete_answer(a, OK);
+    else if (intake_is_large(&a->intake, 0))
+        read_elsewhere(a, S(""), true);
+    else
+        complete_answer(a, end_stream(a));
+}
+
+/* --- small pieces --- */
+
+static void
+note_bytes(struct attempt *a, size_t n)
+{
+    loop_count_work(a->worker->loop, n);
+    if (a->exchange != NULL && a->exchange->silence_us != 0)
+        a->intake.byte_us = clock_now_us();
+}
+
 /* Reads what came, and writes what the caller gets for it. */
 static enum err
 take_data(struct attempt *a, struct str bytes)
@@ -384,10 +479,8 @@ take_data(struct attempt *a, struct str bytes)
     struct intake *in = &a->intake;
     struct draft *d = &a->draft;
 
-    loop_count_work(a->worker->loop, bytes.n);
+    note_bytes(a, bytes.n);
     d->chunk = bytes;
-    if (a->exchange != NULL && a->exchange->silence_us != 0)
-        in->byte_us = clock_now_us();
     if (in->source == SOURCE_UNSURE && intake_tell(in, bytes))
         choose_form(a);
     bool read = in->read;
@@ -399,25 +492,18 @@ take_data(struct attempt *a, struct str bytes)
     return e == OK ? hold(a) : e;
 }
 
+/* What was read of the answer goes on to the caller, if it may; or it failed (`e`). The draft was `before`
+ * bytes long. */
 static void
-on_data(void *owner, struct str bytes)
+pass_on(struct attempt *a, size_t before, enum err e)
 {
-    struct attempt *a = owner;
     struct exchange *x = a->exchange;
 
-    if (!is_live(a))
-        return;
-    if (x != NULL)
-        exchange_enter(x);
-    worker_at(a->worker, "relay");
-    size_t before = buf_len(&a->draft.out);
-    enum err e = take_data(a, bytes);
-    worker_at(a->worker, NULL);
     if (e != OK) {
         if (a->draft.out.overflow)
             buf_truncate(
                 &a->draft.out, MIN(before, buf_len(&a->draft.out)));    /* the error must fit */
-        /* What was valid before the error still points into `bytes`. */
+        /* What was valid before the error still points into the bytes that were read. */
         if (a->state == ATTEMPT_COMMITTED)
             (void)flush(a);
         attempt_fail(a, e, NULL);
@@ -431,15 +517,65 @@ on_data(void *owner, struct str bytes)
     if (a->intake.trailing) {
         /* A provider that sends data after the terminator may do so in the next answer:
          * do not reuse the connection. */
-        client_cancel(a->call);
+        if (a->call != NULL)
+            client_cancel(a->call);
         a->call = NULL;
         finish_answer(a);
         return;
     }
-    if (x != NULL && x->attempt == a && !a->paused && delivery_is_full(&x->delivery, x->q)) {
+    if (x != NULL && x->attempt == a && !a->paused && a->call != NULL &&
+        delivery_is_full(&x->delivery, x->q)) {
         a->paused = true;
         client_pause(a->call);
     }
+}
+
+static void
+on_data(void *owner, struct str bytes)
+{
+    struct attempt *a = owner;
+    struct exchange *x = a->exchange;
+
+    if (!is_live(a))
+        return;
+    if (x != NULL)
+        exchange_enter(x);
+    worker_at(a->worker, "relay");
+    if (intake_is_large(&a->intake, bytes.n)) {
+        note_bytes(a, bytes.n);
+        read_elsewhere(a, bytes, false);
+    } else {
+        size_t before = buf_len(&a->draft.out);
+
+        pass_on(a, before, take_data(a, bytes));
+    }
+    worker_at(a->worker, NULL);
+}
+
+/* A helper thread has worked on the answer: the loop goes on with what came of it. */
+static void
+on_work_done(void *arg)
+{
+    struct attempt *a = arg;
+    struct answer_job *job = a->job;
+
+    job_end(&job->job);
+    a->intake.reader.scratch = a->worker->scratch;
+    if (a->state == ATTEMPT_READING && is_wanted(a)) {
+        finish_read(a);
+    } else if (is_live(a) && job->ends) {
+        complete_answer(a, result_of(job));
+    } else if (is_live(a)) {
+        enum err e = result_of(job);
+
+        pass_on(a, job->before, e == OK ? hold(a) : e);
+        if (is_live(a) && a->call == NULL)
+            finish_answer(a);    /* it ended meanwhile */
+        else if (is_live(a) && !a->paused)
+            client_resume(a->call);
+    }
+    if (a->exchange != NULL)
+        exchange_wake(a->exchange);    /* the stages left it alone until now */
 }
 
 /* The provider refused: all of its explanation that will come is there. */
@@ -520,12 +656,6 @@ answer_resume(struct attempt *a)
     client_resume(a->call);
 }
 
-static bool
-is_past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
-{
-    return limit_ms != 0 && now_us > since_us + limit_ms * 1000;
-}
-
 /* Has the provider been silent for too long? Where tokens cannot be told, any byte counts; and so
  * it does for a caller who would have hung up by now, had it not been kept waiting. */
 static bool
@@ -547,14 +677,6 @@ is_silent(const struct attempt *a, uint64_t now_us, enum err *ret_why)
     }
     *ret_why = ERR_UPSTREAM_STALLED;
     return begun && is_past(now_us, attempt_heard_us(a), limits->between_tokens_ms);
-}
-
-static bool
-is_late(const struct attempt *a, uint64_t now_us)
-{
-    if (a->exchange != NULL)
-        return exchange_is_late(a->exchange, now_us);
-    return is_past(now_us, a->note->started_us, a->target->timeouts.total_ms);
 }
 
 bool

@@ -7,10 +7,6 @@
 /* The callbacks of an attempt's call. */
 extern const struct client_events answer_events;
 
-/* A large answer, READING: reads and writes it on a helper thread. False: that is running. True: the attempt
- * is done, or has failed. */
-bool answer_read(struct attempt *a) MUST_CHECK;
-
 /* Checks the timeouts: first token, between tokens, total. True: it goes on waiting for the provider. */
 bool answer_tick(struct attempt *a, uint64_t now_us);
 

@@ -295,6 +295,7 @@ attempt_begin(struct exchange *x, struct target *t, bool repeat)
 {
     struct attempt *a = arena_new(x->arena, struct attempt);
 
+    CHECK(x->request->job.state == JOB_NONE);    /* it is written for one target at a time */
     if (x->attempt != NULL && x->attempt->state == ATTEMPT_OVER)
         attempt_free(x->attempt);
     a->state = ATTEMPT_WRITING;
@@ -419,8 +420,12 @@ attempt_drop_fold(struct attempt *a)
 void
 attempt_drop_job(struct attempt *a)
 {
-    if (a->job != NULL)
-        job_fini(&a->job->job, a->job->arenas, ARRAY_LEN(a->job->arenas));
+    struct answer_job *job = a->job;
+
+    if (job == NULL)
+        return;
+    buf_fini(&job->bytes);
+    job_fini(&job->job, job->arenas, ARRAY_LEN(job->arenas));
     a->job = NULL;
 }
 
@@ -536,6 +541,7 @@ attempt_let_go(struct attempt *a)
     unlink_from(&x->under_way, a);
     if (x->attempt == a)
         x->attempt = x->under_way;
+    CHECK(x->attempt != NULL || x->candidate < x->plan.count);
     a->exchange = NULL;
     a->next = a->worker->lone;
     a->worker->lone = a;
@@ -546,8 +552,8 @@ attempt_stop_lone(struct worker *w)
 {
     for (struct attempt *a = w->lone, *next; a != NULL; a = next) {
         next = a->next;
-        if (a->lone->end.queued)
-            continue;
+        if (a->lone->end.queued || attempt_is_at_work(a))
+            continue;    /* it ends by itself */
         attempt_stop(a, ERR_CLIENT_GONE);
         attempt_free(a);
     }

@@ -35,11 +35,15 @@ enum attempt_state {
     ATTEMPT_STATES
 };
 
-/* What a helper thread works with: memory that is its own until it is done. */
+/* What a helper thread works with: memory that is its own until it is done. What it keeps of a stream
+ * stays to the stream's end. */
 struct answer_job {
     struct job job;
     struct arena *arenas[2];    /* what is kept, and scratch */
     struct str body;            /* the document, if it has to be read */
+    struct buf bytes;           /* of a stream, to be read */
+    size_t before;              /* bytes in the draft before they were */
+    bool ends;                  /* they are the last ones */
     enum err result;
 };
 
@@ -63,7 +67,7 @@ struct attempt {
     struct str path;              /* of the request; gone with it */
     struct llm_error error;       /* when FAILED */
     uint64_t held;                /* counted in the worker's share for the buffers here */
-    struct answer_job *job;       /* READING */
+    struct answer_job *job;       /* NULL: it did not need one yet */
     struct attempt_lone *lone;    /* what it has instead of an exchange */
 
     struct intake intake;
@@ -93,7 +97,8 @@ bool attempt_may_fall_back(const struct attempt *a);
 void attempt_stop(struct attempt *a, enum err outcome);
 
 /* From now on the exchange does not know of the attempt, which nobody sees: it counts what it gets, and
- * ends and frees itself, perhaps after its exchange. Only while RUNNING, before the answer. */
+ * ends and frees itself, perhaps after its exchange. Only while RUNNING, before the answer; and another
+ * must be under way, or a target left to try. */
 void attempt_let_go(struct attempt *a);
 
 /* Stops all that were let go. */
@@ -135,10 +140,12 @@ void attempt_drop_job(struct attempt *a);
 /* Releases the memory of an answer that has been sent, or will not be. */
 void attempt_release(struct attempt *a);
 
-/* Is a helper thread using memory of it? */
+/* Is a helper thread using memory of it? Then nothing else may. */
 static inline bool
 attempt_is_at_work(const struct attempt *a)
 {
+    if (a->state == ATTEMPT_WRITING && a->request->job.state == JOB_RUNNING)
+        return true;
     return a->job != NULL && a->job->job.state == JOB_RUNNING;
 }
 

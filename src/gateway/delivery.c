@@ -208,8 +208,7 @@ delivery_send_more(struct delivery *d, struct server_conn *q)
 }
 
 void
-delivery_break(struct delivery *d, struct server_conn *q, const struct llm_error *e,
-    struct str passed, uint64_t count)
+delivery_break(struct delivery *d, const struct llm_error *e, struct str passed, uint64_t count)
 {
     struct draft *draft = d->draft;
     const struct wire_caller *caller = draft->writer.wire->caller;
@@ -220,7 +219,4 @@ delivery_break(struct delivery *d, struct server_conn *q, const struct llm_error
         caller->write_relay_error(&draft->out, e, passed, count);
     else
         caller->write_event(&draft->writer, &ev);
-    server_write(q, buf_str(&draft->out));
-    draft_drop(draft);
-    d->more = false;
 }

@@ -91,7 +91,7 @@ delivery_is_full(const struct delivery *d, const struct server_conn *q)
     return d->more || server_backlog(q) > SERVER_HIGH_WATERMARK_BYTES;
 }
 
-/* Sends all that is left of the stream and then an event that says why it is broken. `passed`: the path
- * of a stream that is only passed through, below /v1, after `count` events. */
-void delivery_break(struct delivery *d, struct server_conn *q, const struct llm_error *e,
-    struct str passed, uint64_t count);
+/* Adds an event that says why the stream is broken after all that is left of it. `passed`: the path of a
+ * stream that is only passed through, below /v1, after `count` events. */
+void delivery_break(
+    struct delivery *d, const struct llm_error *e, struct str passed, uint64_t count);

@@ -401,6 +401,7 @@ stage_attempt(struct exchange *x)
 
             if (exchange_is_late(x, clock_now_us()))
                 return exchange_fail(x, ERR_DEADLINE, "%s", err_row(ERR_DEADLINE)->sentence);
+            CHECK(repeat || x->candidate < x->plan.count);
             a = attempt_begin(x, repeat ? a->target : x->plan.targets[x->candidate++], repeat);
         }
         switch (a->state) {
@@ -410,11 +411,8 @@ stage_attempt(struct exchange *x)
             attempt_send(a, &answer_events);
             break;
         case ATTEMPT_RUNNING:
-            return STEP_WAIT;
         case ATTEMPT_READING:
-            if (!answer_read(a))
-                return STEP_WAIT;
-            break;
+            return STEP_WAIT;
         case ATTEMPT_COMMITTED:
         case ATTEMPT_DONE:
             return STEP_NEXT;
@@ -469,10 +467,11 @@ stage_relay(struct exchange *x)
         /* the client may take long to read the answer */
         exchange_drop_request(x, !usage_has(&a->tally.usage, COUNT_INPUT));
         return STEP_NEXT;
+    case ATTEMPT_OVER:
+        return STEP_NEXT;    /* it failed before this stage, and the caller's stream has to be ended */
     case ATTEMPT_WRITING:
     case ATTEMPT_RUNNING:
     case ATTEMPT_READING:
-    case ATTEMPT_OVER:
     case ATTEMPT_STATES:
         break;
     }
@@ -529,6 +528,15 @@ stop_attempts(struct exchange *x)
             attempt_stop(a, a->intake.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
 }
 
+/* One attempt's draft is sent: the others are not needed. */
+static void
+stop_outrun(struct exchange *x)
+{
+    for (struct attempt *a = x->under_way; a != NULL; a = a->next)
+        if (a != x->attempt && a->state != ATTEMPT_OVER)
+            attempt_stop(a, ERR_OUTRUN);
+}
+
 /* Is a helper thread using memory of it? */
 static bool
 is_at_work(const struct exchange *x)
@@ -549,6 +557,8 @@ gateway_run(struct exchange *x)
 
     if (is_at_work(x))
         return;    /* when it ends, the stages run again */
+    if (x->delivery.draft != NULL)
+        stop_outrun(x);
     if (x->gone) {
         stop_attempts(x);
         step = STEP_STOP;

@@ -79,6 +79,15 @@ bool intake_tell(struct intake *in, struct str bytes);
  * in one piece has been read: `read`. */
 enum err intake_data(struct intake *in, struct str bytes) MUST_CHECK;
 
+/* Of a stream: may another `n` bytes complete so much that it takes longer to read than others should
+ * wait? */
+static inline bool
+intake_is_large(const struct intake *in, size_t n)
+{
+    return framing_pending(&in->framing).n + n > JOB_LEAST_BYTES &&
+           (in->source == SOURCE_STREAM || (in->source == SOURCE_RAW && in->raw->events));
+}
+
 /* Reads a document. */
 enum err intake_read(struct intake *in, struct str body) MUST_CHECK;
 

@@ -37,24 +37,33 @@ on_done(void *arg)
     j->done(j->owner);
 }
 
-bool
-job_run(struct job *j, void (*work)(void *arg), void *arg)
+void
+job_begin(struct job *j, void (*work)(void *arg), void *arg)
 {
-    switch (j->state) {
-    case JOB_RUNNING:
-        return false;
-    case JOB_DONE:
-        CHECK(j->work == work && j->arg == arg);
-        j->state = JOB_NONE;
-        return true;
-    case JOB_NONE:
-        break;
-    }
+    CHECK(j->state == JOB_NONE);
     j->state = JOB_RUNNING;
     j->work = work;
     j->arg = arg;
     loop_offload(j->worker->loop, run_work, on_done, j);
-    return false;
+}
+
+void
+job_end(struct job *j)
+{
+    CHECK(j->state == JOB_DONE);
+    j->state = JOB_NONE;
+}
+
+bool
+job_run(struct job *j, void (*work)(void *arg), void *arg)
+{
+    CHECK(j->state == JOB_NONE || (j->work == work && j->arg == arg));
+    if (j->state == JOB_NONE)
+        job_begin(j, work, arg);
+    if (j->state == JOB_RUNNING)
+        return false;
+    job_end(j);
+    return true;
 }
 
 void

@@ -32,8 +32,12 @@ void job_init(struct job *j, struct worker *w, void (*done)(void *owner), void *
 /* An arena for what the work allocates. */
 struct arena *job_arena(struct job *j) NEVER_NULL;
 
-/* Runs work(arg) on a helper thread. False: it is running, ask again once it is done. True: it is done, and
- * the job is free for the next. */
+/* Begins work(arg) on a helper thread: one at a time. Once `done` was called, job_end() makes the job free
+ * for the next. */
+void job_begin(struct job *j, void (*work)(void *arg), void *arg);
+void job_end(struct job *j);
+
+/* Both, for those who ask until it is done. False: it is running. True: it is done, and the job is free. */
 bool job_run(struct job *j, void (*work)(void *arg), void *arg) MUST_CHECK;
 
 /* Destroys its arenas, `n` of them (NULL is skipped). */

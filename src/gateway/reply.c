@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
 
@@ -190,8 +191,8 @@ pass_refusal(struct exchange *x)
     server_write(x->q, body);
 }
 
-/* Ends the caller's stream with an error event. */
-static void
+/* Ends the caller's stream with an error event. True: there is more to send than fits into one piece. */
+static bool
 break_stream(struct exchange *x, const struct llm_error *e)
 {
     const struct intake *in = &x->attempt->intake;
@@ -199,8 +200,9 @@ break_stream(struct exchange *x, const struct llm_error *e)
 
     if (x->delivery.draft == NULL)    /* only keep-alives were sent, and the last target failed */
         x->delivery.draft = attempt_draft(x->attempt);
-    delivery_break(&x->delivery, x->q, e, raw ? endpoint_below(x->endpoint, x->path.text) : S(""),
+    delivery_break(&x->delivery, e, raw ? endpoint_below(x->endpoint, x->path.text) : S(""),
         raw ? in->raw->count : 0);
+    return delivery_flush(&x->delivery, x->q, clock_now_us());
 }
 
 enum step
@@ -225,11 +227,11 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
     }
     /* Part of an answer that is not a stream of ours cannot be taken back: the connection is cut. */
     bool cut = begun && !x->streaming;
+    if (begun && !cut && break_stream(x, &e))
+        return STEP_NEXT;
     x->answered = true;
     if (!begun)
         pass_refusal(x);
-    else if (!cut)
-        break_stream(x, &e);
     x->bytes_out = server_bytes_out(x->q);
     if (cut)
         server_abort(x->q);

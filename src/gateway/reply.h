@@ -4,7 +4,8 @@
 #include "gateway/exchange.h"
 
 /* Every failure goes through here: it records why and answers in the caller's protocol. Returns
- * STEP_STOP. */
+ * STEP_STOP; or STEP_NEXT when a stream that had begun, and now ends with an error, has still to be
+ * delivered. */
 enum step exchange_fail(struct exchange *x, enum err why, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

@@ -115,7 +115,7 @@ do_stop_loop(void *arg)
     if (w->exchanges != NULL)
         return;    /* called again when the last one is settled */
     w->gateway->events->stop(w);
-    if (w->lone != NULL) {    /* one ends by itself in this iteration */
+    if (w->lone != NULL) {    /* one ends by itself: now, or when its helper thread is done */
         loop_post(w->loop, do_stop_loop, w);
         return;
     }

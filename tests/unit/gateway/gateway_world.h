@@ -179,7 +179,7 @@ gateway_world_play(struct gateway_world *w, const char *line, const char *fields
     buf_init(&got, 16 * 1024 * 1024);
     buf_reset(&w->answer, SIZE_MAX);
     EXPECT(peer_send(fd, gateway_world_text(w, line, fields, body)));
-    int provider = accept4(w->raw, NULL, NULL, SOCK_CLOEXEC);
+    int provider = peer_next(w->raw);
     EXPECT(provider >= 0 && peer_await(provider, &got, "\r\n\r\n"));
     for (; *pieces != NULL; pieces++) {
         EXPECT(peer_send(provider, str_c(*pieces)));

@@ -54,6 +54,15 @@ peer_port(int fd)
     return ntohs(a.sin_port);
 }
 
+/* The next connection to it; -1 when none comes. */
+static inline int
+peer_next(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+
+    return poll(&p, 1, PATIENCE_MS) == 1 ? accept4(fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+}
+
 /* False when the other side does not take it all. */
 static inline bool
 peer_send(int fd, struct str s)
