@@ -5,6 +5,7 @@
 
 #include "catalog/provider.h"
 #include "http/message.h"
+#include "llm/write.h"
 #include "net/tls.h"
 
 struct origin *
@@ -89,5 +90,5 @@ ask_add_body(struct buf *out, const struct wire *wire, const struct llm_request 
     struct wire_fault fault;
 
     drops.tail = &drops.names;
-    CHECK(wire->provider->write_request(out, r, &t, &drops, &fault) == OK);
+    CHECK(write_request(wire, out, r, &t, &drops, &fault) == OK);
 }

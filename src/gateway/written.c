@@ -3,6 +3,7 @@
 
 #include "gateway/exchange.h"
 #include "gateway/query.h"
+#include "llm/write.h"
 
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
 #define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
@@ -217,7 +218,7 @@ write_translated(struct written *w)
     buf_init(out, BODY_LIMIT_BYTES);
     if (buf_reserve(out, MIN(r->body.n + BODY_GROWTH_BYTES, BODY_LIMIT_BYTES)) == NULL)
         return ERR_NO_MEMORY;
-    e = t->provider->wire->provider->write_request(out, r, &t->wire, w->drops, fault);
+    e = write_request(t->provider->wire, out, r, &t->wire, w->drops, fault);
     if (e == OK && out->overflow)
         e = ERR_TOO_LARGE;
     if (e != OK)

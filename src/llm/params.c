@@ -159,6 +159,29 @@ can_say(enum param p, uint32_t columns)
     return false;
 }
 
+/* Whether a request says one that protocols read in their own ways. */
+static bool
+is_said(const struct llm_request *r, enum param p)
+{
+    switch (p) {
+    case PARAM_stop:
+        return r->stop != NULL;
+    case PARAM_user:
+        return r->user.n > 0;
+    case PARAM_service_tier:    /* these two are what everybody gets */
+        return r->service_tier.n > 0 && !str_eq(r->service_tier, S("auto")) &&
+               !str_eq(r->service_tier, S("default"));
+    case PARAM_effort:
+        return r->effort.n > 0 || r->reasoning_budget > 0;
+    case PARAM_parallel_tools:
+        return r->parallel_tools == NO;
+    case PARAM_format:
+        return r->format == FORMAT_JSON || r->format == FORMAT_SCHEMA;
+    default:
+        return false;
+    }
+}
+
 void
 params_drop(const struct llm_request *r, uint32_t columns, const struct params_rules *rules,
     struct wire_drops *drops)
@@ -171,6 +194,9 @@ params_drop(const struct llm_request *r, uint32_t columns, const struct params_r
         if ((rows[p].traits & HINT) == 0 || asks_for_something(value))
             param_drop(drops, r, p);
     }
+    for (unsigned p = PARAM_NODES; p < PARAM_COUNT; p++)
+        if (!can_say(p, columns) && is_said(r, p))
+            param_drop(drops, r, p);
 }
 
 void

@@ -18,6 +18,8 @@
 #include "llm/request.h"
 #include "llm/traits.h"
 
+struct request_out;
+
 /* What a request is written for: one model of one provider. */
 struct wire_target {
     struct str model;    /* the provider's own name */
@@ -39,8 +41,7 @@ void wire_drop(struct wire_drops *d, struct str name);
 /* Notes a block (PART_OPAQUE) that only another protocol understands: "messages.<its type>". */
 void wire_drop_block(struct wire_drops *d, const struct llm_part *part);
 
-/* Adds the names in r->extra, which only the caller's own wire knows. Each write_request begins with
- * it. */
+/* Adds the names in r->extra, which only the caller's own wire knows. */
 void wire_drop_extra(struct wire_drops *d, const struct llm_request *r);
 
 /* Tools that a provider runs itself (web search, code execution, MCP servers) and tools whose schema only
@@ -232,11 +233,14 @@ struct wire_provider {
     /* Appends the path that follows the provider's base URL: "/chat/completions". */
     void (*write_path)(struct buf *out, const struct llm_request *r, const struct wire_target *t);
 
-    /* Appends the body for a request that came in on another wire (r is expanded). OK, or
-     * ERR_UNSUPPORTED / ERR_BAD_REQUEST with *ret_fault. Parameters without an equivalent go to
-     * `drops`. */
-    enum err (*write_request)(struct buf *out, const struct llm_request *r,
-        const struct wire_target *t, struct wire_drops *drops, struct wire_fault *ret_fault);
+    /* What a request of another wire can be written for, see llm/write.h: the operations, whether more
+     * than one choice can be asked for, and tools that take free-form input. */
+    uint32_t translates;
+    bool choices;
+    bool free_form;
+
+    /* Writes the members of such a request. */
+    void (*write_request)(struct request_out *w);
 
     /* Adds what must change in the body of a request of the same wire, such as asking for usage.
      * The gateway replaces the model name itself. May be NULL. */

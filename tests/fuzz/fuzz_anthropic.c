@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
-#include "llm/wire.h"
+#include "llm/write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -133,7 +133,7 @@ translate(struct arena *a, const struct wire *from, const struct wire *to, enum 
     if (e == OK)
         e = llm_request_expand(&r, &fault);
     if (e == OK)
-        e = to->provider->write_request(out, &r, target, &drops, &fault);
+        e = write_request(to, out, &r, target, &drops, &fault);
     CHECK(e == OK || fault.message.n > 0);
     CHECK(e == OK || buf_len(out) == 0 || to != &wire_anthropic);
     return e == OK;

@@ -8,7 +8,7 @@
  * Whatever comes in: what we write for this protocol is JSON, and a stream that we write is one
  * document a line.
  */
-#include "llm/wire.h"
+#include "llm/write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -55,7 +55,7 @@ fuzz_request(struct arena *a, struct str body)
         if (wire_at(i)->provider == NULL)
             continue;
         buf_reset(&out, OUT_LIMIT);
-        if (wire_at(i)->provider->write_request(&out, &r, &target, &drops, &fault) == OK)
+        if (write_request(wire_at(i), &out, &r, &target, &drops, &fault) == OK)
             check_document(buf_str(&out));
     }
     buf_fini(&out);

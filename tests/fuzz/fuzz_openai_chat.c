@@ -9,7 +9,7 @@
  */
 #include <stdlib.h>
 
-#include "llm/wire.h"
+#include "llm/write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,7 +45,7 @@ write_for(const struct wire *wire, struct llm_request *r)
         struct buf out;
 
         buf_init(&out, OUT_LIMIT);
-        if (wire->provider->write_request(&out, r, &targets[i], &drops, &fault) == OK)
+        if (write_request(wire, &out, r, &targets[i], &drops, &fault) == OK)
             must_be_json(big, buf_str(&out));
         else
             CHECK(fault.message.n > 0);

@@ -143,34 +143,6 @@ anthropic_add_thinking(struct json_out *o, const struct llm_part *part)
     out_end(o);
 }
 
-void
-anthropic_add_input(struct json_out *o, struct arena *a, struct str args, bool custom)
-{
-    struct arena_mark mark = arena_mark(a);
-    const struct json *doc = NULL;
-
-    if (!custom) {
-        args = str_trim(args);
-        if (args.n == 0 || str_eq(args, S("null")) || str_eq(args, S("{}"))) {
-            out_raw_value(o, S("{}"));
-            return;
-        }
-        doc = json_parse(a, args, NULL, NULL);
-    }
-    if (json_is(doc, JSON_OBJECT)) {
-        out_raw_value(o, args);
-    } else {
-        out_object(o);
-        out_key(o, "input");
-        if (doc != NULL)
-            out_raw_value(o, args);
-        else
-            out_text_value(o, args);
-        out_end(o);
-    }
-    arena_rewind(a, mark);
-}
-
 /* --- failures --- */
 
 static const struct fail_word fail_rows[] = {

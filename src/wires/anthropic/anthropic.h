@@ -43,10 +43,6 @@ void anthropic_add_usage(struct json_out *o, const struct llm_usage *u);
 /* Appends a block of thinking, redacted or not. */
 void anthropic_add_thinking(struct json_out *o, const struct llm_part *part);
 
-/* Appends a call's arguments as the value of `input`: the JSON text unchanged if it is an object, {}
- * if it is empty, otherwise wrapped in {"input": ...}, because the API accepts only objects. */
-void anthropic_add_input(struct json_out *o, struct arena *a, struct str args, bool custom);
-
 extern const struct fail_words anthropic_fail_words;
 
 /* See struct wire_caller and struct wire_provider. */

@@ -6,6 +6,7 @@
  * wait for EVENT_END.
  */
 #include "llm/serial.h"
+#include "llm/write.h"
 #include "wires/anthropic/anthropic.h"
 
 enum open_kind { OPEN_NONE, OPEN_TEXT, OPEN_THINKING, OPEN_CALL };
@@ -77,7 +78,8 @@ add_block(
                            : arena_printf(w->keep, "toolu_" STR_FMT "_%u", STR_ARG(w->id), call));
         out_text(o, "name", part->name);
         out_key(o, "input");
-        anthropic_add_input(o, w->keep, part->args, part->custom);
+        if (!write_arguments(o, w->keep, part->args, part->custom))
+            o->b->overflow = true;    /* as if it had no room for the call */
     }
     out_end(o);
 }

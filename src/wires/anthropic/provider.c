@@ -9,6 +9,7 @@
 #include "llm/media.h"
 #include "llm/schema.h"
 #include "llm/turns.h"
+#include "llm/write.h"
 #include "wires/anthropic/anthropic.h"
 
 enum {
@@ -31,14 +32,11 @@ static const struct turn_rules turn_rules = {
 
 enum thinking { THINKING_UNSAID, THINKING_OFF, THINKING_BUDGET, THINKING_ADAPTIVE };
 
-struct request_writing {
-    struct json_out o;
-    struct arena *a;
+/* A request being written. */
+struct message_request {
+    struct request_out *out;
+    struct json_out *o;    /* of `out` */
     const struct llm_request *r;
-    const struct wire_target *t;
-    struct wire_drops *drops;
-    struct wire_fault *fault;
-    enum err err;    /* the first failure; what is written after it is discarded */
     struct turns turns;
     unsigned marks_to_skip;    /* the earliest, if there are too many: later ones cover more */
 
@@ -49,50 +47,22 @@ struct request_writing {
     struct str effort;
 };
 
-/* Records the first reason why the request cannot be written: "PARAM: what". */
 static void
-refuse(struct request_writing *w, enum err e, const char *param, const char *what)
+refuse_part(const struct message_request *w, const char *what)
 {
-    if (w->err != OK)
-        return;
-    w->err = e;
-    w->fault->param = str_c(param);
-    w->fault->message = arena_printf(w->a, "%s%s%s", param, param[0] != '\0' ? ": " : "", what);
-}
-
-static void
-refuse_part(struct request_writing *w, const char *what)
-{
-    refuse(w, ERR_UNSUPPORTED, "messages",
-        arena_printf(w->a, "%s cannot be sent to this provider", what).p);
-}
-
-static void
-refuse_tool(struct request_writing *w, enum err e, const char *before, const struct llm_tool *tool,
-    const char *after)
-{
-    refuse(w, e, "tools",
-        arena_printf(w->a, "%s'" STR_FMT "'%s", before, STR_ARG(tool->name), after).p);
+    write_refuse(w->out, ERR_UNSUPPORTED, "messages", "%s cannot be sent to this provider", what);
 }
 
 /* --- decisions --- */
 
-static bool
-can_declare(const struct request_writing *w, const struct llm_tool *tool)
-{
-    return tool->raw == NULL || w->r->wire == &wire_anthropic;
-}
-
 static void
-look_at_tools(struct request_writing *w)
+look_at_tools(struct message_request *w)
 {
     unsigned marks = w->turns.marks;
 
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
-        if (!can_declare(w, tool)) {
-            wire_drop(w->drops, S("tools"));
+        if (!write_may_declare(w->out, tool))
             continue;
-        }
         w->tools = true;
         if (tool->cache_mark != MARK_NONE)
             marks++;
@@ -102,7 +72,7 @@ look_at_tools(struct request_writing *w)
 
 /* Whether the model must call a tool: the API rejects thinking in that case. */
 static bool
-is_forced(const struct request_writing *w)
+is_forced(const struct message_request *w)
 {
     return w->tools && (w->r->choice == CHOICE_REQUIRED || w->r->choice == CHOICE_NAMED);
 }
@@ -110,30 +80,30 @@ is_forced(const struct request_writing *w)
 /* Thinking counts against max_tokens. A limit set by the caller is kept, and the budget shrinks so
  * that a quarter is left for the answer; a default limit grows instead. */
 static void
-fit_budget(struct request_writing *w)
+fit_budget(struct message_request *w)
 {
-    if (w->r->max_tokens <= 0 && w->t->traits.max_output <= 0)
+    if (w->r->max_tokens <= 0 && w->out->t->traits.max_output <= 0)
         w->max_tokens = w->budget + MAX_TOKENS_DEFAULT;
     w->budget = MIN(w->budget, MAX(w->max_tokens - w->max_tokens / 4, BUDGET_MIN));
     if (w->budget < w->max_tokens)
         return;
     w->thinking = THINKING_UNSAID;
-    param_drop(w->drops, w->r, PARAM_effort);
+    write_drop(w->out, PARAM_effort);
 }
 
 /* Thinking cannot be combined with a forced call, with prefill, or with a tool loop whose first
  * thinking is lost. Thinking is given up, because callers depend more on the others. */
 static void
-think(struct request_writing *w, int64_t budget)
+think(struct message_request *w, int64_t budget)
 {
     bool prefill = w->turns.last != NULL && w->turns.last->side == TURN_ASSISTANT;
-    bool adaptive = w->t->traits.thinking == THINKS_ADAPTIVE;
+    bool adaptive = w->out->t->traits.thinking == THINKS_ADAPTIVE;
 
     if (adaptive)
         w->effort = w->r->effort.n > 0 ? w->r->effort : effort_word(budget);
     if (is_forced(w) || prefill || w->turns.unsigned_loop) {
         if (!adaptive)
-            param_drop(w->drops, w->r, PARAM_effort);
+            write_drop(w->out, PARAM_effort);
         return;
     }
     w->thinking = adaptive ? THINKING_ADAPTIVE : THINKING_BUDGET;
@@ -143,10 +113,10 @@ think(struct request_writing *w, int64_t budget)
 }
 
 static void
-decide_limits_and_thinking(struct request_writing *w)
+decide_limits_and_thinking(struct message_request *w)
 {
     const struct llm_request *r = w->r;
-    int64_t limit = w->t->traits.max_output;
+    int64_t limit = w->out->t->traits.max_output;
     int64_t budget = r->reasoning == NO ? 0 : r->reasoning_budget > 0 ? r->reasoning_budget : -1;
 
     w->max_tokens = r->max_tokens > 0 ? r->max_tokens : limit > 0 ? limit : MAX_TOKENS_DEFAULT;
@@ -156,19 +126,19 @@ decide_limits_and_thinking(struct request_writing *w)
     if (budget < 0 && r->effort.n > 0) {
         budget = effort_budget(r->effort);
         if (budget < 0)
-            param_drop(w->drops, w->r, PARAM_effort);
+            write_drop(w->out, PARAM_effort);
     }
     if (budget > 0)
         think(w, MIN(budget, INT32_MAX));
     else if (budget == 0 &&
-             w->t->traits.thinking == THINKS_ADAPTIVE)    /* other models think only on request */
+             w->out->t->traits.thinking == THINKS_ADAPTIVE)    /* other models think only on request */
         w->thinking = THINKING_OFF;
 }
 
 /* --- content --- */
 
 static void
-add_cache_control(struct request_writing *w, enum llm_cache_mark mark)
+add_cache_control(struct message_request *w, enum llm_cache_mark mark)
 {
     if (mark == MARK_NONE)
         return;
@@ -176,21 +146,21 @@ add_cache_control(struct request_writing *w, enum llm_cache_mark mark)
         w->marks_to_skip--;
         return;
     }
-    out_key_object(&w->o, "cache_control");
-    out_const(&w->o, "\"type\":\"ephemeral\"");
+    out_key_object(w->o, "cache_control");
+    out_const(w->o, "\"type\":\"ephemeral\"");
     if (mark != MARK_SET)
-        out_text(&w->o, "ttl", mark == MARK_5M ? S("5m") : S("1h"));
-    out_end(&w->o);
+        out_text(w->o, "ttl", mark == MARK_5M ? S("5m") : S("1h"));
+    out_end(w->o);
 }
 
 static void
-add_text(struct request_writing *w, struct str text, enum llm_cache_mark mark)
+add_text(struct message_request *w, struct str text, enum llm_cache_mark mark)
 {
-    out_object(&w->o);
-    out_const(&w->o, "\"type\":\"text\"");
-    out_text(&w->o, "text", text);
+    out_object(w->o);
+    out_const(w->o, "\"type\":\"text\"");
+    out_text(w->o, "text", text);
     add_cache_control(w, mark);
-    out_end(&w->o);
+    out_end(w->o);
 }
 
 static bool
@@ -203,9 +173,9 @@ is_image_type(struct str mime)
 /* An image or a file: {"type":"image","source":{"type":"base64","media_type":...,"data":...}} and
  * the like. A text file is sent as text. */
 static void
-add_media(struct request_writing *w, const struct llm_part *part)
+add_media(struct message_request *w, const struct llm_part *part)
 {
-    struct json_out *o = &w->o;
+    struct json_out *o = w->o;
     bool bytes = part->data.n > 0;
     bool text = bytes && media_is_text(part->mime);
     bool image = bytes ? is_image_type(part->mime) : part->kind == PART_IMAGE;
@@ -214,13 +184,8 @@ add_media(struct request_writing *w, const struct llm_part *part)
     if (part->file_id.n > 0) {
         bytes = false;
     } else if (text) {
-        enum err e = media_text(w->a, part, &data);
-
-        if (e == ERR_TOO_LARGE)
-            refuse(w, e, "messages", "the request is too large to be translated");
-        else if (e != OK)
-            refuse_part(w, "a file whose data is not valid base64");
-        if (e != OK || data.n == 0)
+        data = write_file_text(w->out, part);
+        if (data.n == 0)
             return;
     } else if (bytes && !image && !str_ieq(part->mime, S("application/pdf"))) {
         refuse_part(w, part->kind == PART_IMAGE ? "an image other than JPEG, PNG, GIF or WebP"
@@ -253,7 +218,7 @@ add_media(struct request_writing *w, const struct llm_part *part)
 
 /* A part of a user message or a tool result. */
 static void
-add_content(struct request_writing *w, const struct llm_part *part)
+add_content(struct message_request *w, const struct llm_part *part)
 {
     switch (part->kind) {
     case PART_TEXT:
@@ -273,7 +238,7 @@ add_content(struct request_writing *w, const struct llm_part *part)
         break;
     case PART_OPAQUE:
         if (part->origin == turn_rules.origin)
-            out_raw_value(&w->o, json_raw(part->raw));
+            out_raw_value(w->o, json_raw(part->raw));
         break;
     case PART_TOOL_CALL:
     case PART_TOOL_RESULT:
@@ -283,9 +248,9 @@ add_content(struct request_writing *w, const struct llm_part *part)
 }
 
 static void
-add_result(struct request_writing *w, const struct turn_block *b)
+add_result(struct message_request *w, const struct turn_block *b)
 {
-    struct json_out *o = &w->o;
+    struct json_out *o = w->o;
 
     out_object(o);
     out_const(o, "\"type\":\"tool_result\"");
@@ -308,16 +273,17 @@ add_result(struct request_writing *w, const struct turn_block *b)
 }
 
 static void
-add_call(struct request_writing *w, const struct turn_block *b)
+add_call(struct message_request *w, const struct turn_block *b)
 {
-    struct json_out *o = &w->o;
+    struct json_out *o = w->o;
 
     out_object(o);
     out_const(o, "\"type\":\"tool_use\"");
     out_text(o, "id", b->id);
     out_text(o, "name", b->part->name);
     out_key(o, "input");
-    anthropic_add_input(o, w->a, b->part->args, b->part->custom);
+    if (!write_arguments(o, w->out->a, b->part->args, b->part->custom))
+        o->b->overflow = true;    /* as if it had no room for the call */
     add_cache_control(w, b->part->cache_mark);
     out_end(o);
 }
@@ -332,13 +298,13 @@ without_trailing_blanks(struct str text)
 }
 
 static void
-add_turn(struct request_writing *w, const struct turn *t)
+add_turn(struct message_request *w, const struct turn *t)
 {
     bool assistant = t->side == TURN_ASSISTANT;
 
-    out_object(&w->o);
-    out_text(&w->o, "role", assistant ? S("assistant") : S("user"));
-    out_key_array(&w->o, "content");
+    out_object(w->o);
+    out_text(w->o, "role", assistant ? S("assistant") : S("user"));
+    out_key_array(w->o, "content");
     for (const struct turn_block *b = t->results.first; b != NULL; b = b->next)
         add_result(w, b);
     for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
@@ -347,52 +313,52 @@ add_turn(struct request_writing *w, const struct turn *t)
         if (b->part->kind == PART_TOOL_CALL)
             add_call(w, b);
         else if (b->part->kind == PART_REASONING)
-            anthropic_add_thinking(&w->o, b->part);
+            anthropic_add_thinking(w->o, b->part);
         else if (prefill && b->part->kind == PART_TEXT)
             add_text(w, without_trailing_blanks(b->part->text), b->part->cache_mark);
         else
             add_content(w, b->part);
     }
-    out_end_array(&w->o);
-    out_end(&w->o);
+    out_end_array(w->o);
+    out_end(w->o);
 }
 
 static void
-add_messages(struct request_writing *w)
+add_messages(struct message_request *w)
 {
     const struct turns *turns = &w->turns;
 
     if (turns->first == NULL && turns->system.first == NULL)
-        refuse(w, ERR_BAD_REQUEST, "messages", "at least one message is required");
-    out_key_array(&w->o, "messages");
+        write_refuse(w->out, ERR_BAD_REQUEST, "messages", "at least one message is required");
+    out_key_array(w->o, "messages");
     if (turns->first == NULL || turns->first->side == TURN_ASSISTANT)
-        out_raw_value(&w->o, S("{\"role\":\"user\",\"content\":\"" TURN_OPENING "\"}"));
+        out_raw_value(w->o, S("{\"role\":\"user\",\"content\":\"" TURN_OPENING "\"}"));
     for (const struct turn *t = turns->first; t != NULL; t = t->next)
         add_turn(w, t);
-    out_end_array(&w->o);
+    out_end_array(w->o);
 }
 
 static void
-add_system(struct request_writing *w)
+add_system(struct message_request *w)
 {
     bool json = w->r->format == FORMAT_JSON;
 
     if (w->turns.system.first == NULL && !json)
         return;
-    out_key_array(&w->o, "system");
+    out_key_array(w->o, "system");
     for (const struct turn_block *b = w->turns.system.first; b != NULL; b = b->next)
         add_text(w, b->part->text, b->part->cache_mark);
     if (json)    /* there is no switch for it */
         add_text(w, S("Answer with a single JSON object."), MARK_NONE);
-    out_end_array(&w->o);
+    out_end_array(w->o);
 }
 
 /* --- tools --- */
 
 static void
-add_tool(struct request_writing *w, const struct llm_tool *tool)
+add_tool(struct message_request *w, const struct llm_tool *tool)
 {
-    struct json_out *o = &w->o;
+    struct json_out *o = w->o;
 
     if (tool->raw != NULL) {
         out_raw_value(o, json_raw(tool->raw));
@@ -402,10 +368,10 @@ add_tool(struct request_writing *w, const struct llm_tool *tool)
     out_text(o, "name", tool->name);
     out_text_if(o, "description", tool->description);
     out_key(o, "input_schema");
-    if (tool->custom)
-        refuse_tool(w, ERR_UNSUPPORTED, "", tool, " takes free-form input; this provider has none");
-    else if (!schema_add(o->b, w->a, tool->schema, SCHEMA_TYPED))
-        refuse_tool(w, ERR_BAD_REQUEST, "the parameters of ", tool, " must be a JSON object");
+    if (!schema_add(o->b, w->out->a, tool->schema, SCHEMA_TYPED))
+        write_refuse(w->out, ERR_BAD_REQUEST, "tools",
+            "the parameters of '%.*s' must be a JSON object", (int)MIN(tool->name.n, 128),
+            tool->name.p);
     o->comma = true;
     if (tool->strict == YES)
         out_bool(o, "strict", true);
@@ -414,7 +380,7 @@ add_tool(struct request_writing *w, const struct llm_tool *tool)
 }
 
 static void
-add_tool_choice(struct request_writing *w)
+add_tool_choice(struct message_request *w)
 {
     static const struct str types[] = {
         [CHOICE_UNSET] = S_INIT("auto"),    /* disable_parallel_tool_use needs an object */
@@ -428,58 +394,58 @@ add_tool_choice(struct request_writing *w)
 
     if (choice == CHOICE_UNSET && !one_at_a_time)
         return;
-    out_key_object(&w->o, "tool_choice");
-    out_text(&w->o, "type", types[choice]);
+    out_key_object(w->o, "tool_choice");
+    out_text(w->o, "type", types[choice]);
     if (choice == CHOICE_NAMED)
-        out_text(&w->o, "name", w->r->choice_name);
+        out_text(w->o, "name", w->r->choice_name);
     if (one_at_a_time && choice != CHOICE_NONE)
-        out_bool(&w->o, "disable_parallel_tool_use", true);
-    out_end(&w->o);
+        out_bool(w->o, "disable_parallel_tool_use", true);
+    out_end(w->o);
 }
 
 /* The API requires tools if the history has calls. If the caller offers none, the names in the
  * history are declared, with tool_choice none so that they are not called. */
 static void
-add_tools_of_history(struct request_writing *w)
+add_tools_of_history(struct message_request *w)
 {
     struct map *names = map_create();
 
-    out_key_array(&w->o, "tools");
+    out_key_array(w->o, "tools");
     for (const struct turn *t = w->turns.first; t != NULL; t = t->next) {
         for (struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
             if (b->turn == NULL || map_put(names, b->part->name, b) != NULL)
                 continue;
-            out_object(&w->o);
-            out_text(&w->o, "name", b->part->name);
-            out_const(&w->o, "\"input_schema\":{\"type\":\"object\"}");
-            out_end(&w->o);
+            out_object(w->o);
+            out_text(w->o, "name", b->part->name);
+            out_const(w->o, "\"input_schema\":{\"type\":\"object\"}");
+            out_end(w->o);
         }
     }
-    out_end_array(&w->o);
-    out_const(&w->o, "\"tool_choice\":{\"type\":\"none\"}");
+    out_end_array(w->o);
+    out_const(w->o, "\"tool_choice\":{\"type\":\"none\"}");
     map_destroy(names);
 }
 
 static void
-add_tools(struct request_writing *w)
+add_tools(struct message_request *w)
 {
     if (!w->tools) {
         if (w->turns.calls)
             add_tools_of_history(w);
         return;
     }
-    out_key_array(&w->o, "tools");
+    out_key_array(w->o, "tools");
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next)
-        if (can_declare(w, tool))
+        if (write_may_declare(w->out, tool))
             add_tool(w, tool);
-    out_end_array(&w->o);
+    out_end_array(w->o);
     add_tool_choice(w);
 }
 
 /* --- parameters --- */
 
 static void
-add_thinking(struct request_writing *w)
+add_thinking(struct message_request *w)
 {
     static const struct str types[] = {
         [THINKING_OFF] = S_INIT("disabled"),
@@ -489,11 +455,11 @@ add_thinking(struct request_writing *w)
 
     if (w->thinking == THINKING_UNSAID)
         return;
-    out_key_object(&w->o, "thinking");
-    out_text(&w->o, "type", types[w->thinking]);
+    out_key_object(w->o, "thinking");
+    out_text(w->o, "type", types[w->thinking]);
     if (w->thinking == THINKING_BUDGET)
-        out_i64(&w->o, "budget_tokens", w->budget);
-    out_end(&w->o);
+        out_i64(w->o, "budget_tokens", w->budget);
+    out_end(w->o);
 }
 
 /* The closest effort that every model with this parameter accepts. */
@@ -504,37 +470,37 @@ effort_for_provider(struct str word)
 }
 
 static void
-add_output_config(struct request_writing *w)
+add_output_config(struct message_request *w)
 {
     const struct llm_request *r = w->r;
     bool schema = r->format == FORMAT_SCHEMA && r->schema.n > 0;
 
     if (r->format == FORMAT_JSON)
-        param_drop(w->drops, r, PARAM_format);
+        write_drop(w->out, PARAM_format);
     if (!schema && w->effort.n == 0)
         return;
-    out_key_object(&w->o, "output_config");
-    out_text_if(&w->o, "effort", effort_for_provider(w->effort));
+    out_key_object(w->o, "output_config");
+    out_text_if(w->o, "effort", effort_for_provider(w->effort));
     if (schema) {
-        out_key_object(&w->o, "format");
-        out_const(&w->o, "\"type\":\"json_schema\"");
-        out_key(&w->o, "schema");
-        if (!schema_add(w->o.b, w->a, r->schema, SCHEMA_CLOSED))
-            refuse(
-                w, ERR_BAD_REQUEST, "response_format", "the schema must be a JSON Schema object");
-        out_end(&w->o);
+        out_key_object(w->o, "format");
+        out_const(w->o, "\"type\":\"json_schema\"");
+        out_key(w->o, "schema");
+        if (!schema_add(w->o->b, w->out->a, r->schema, SCHEMA_CLOSED))
+            write_refuse(w->out, ERR_BAD_REQUEST, "response_format",
+                "the schema must be a JSON Schema object");
+        out_end(w->o);
     }
-    out_end(&w->o);
+    out_end(w->o);
 }
 
 /* The API accepts temperature or top_p, not both, and beside thinking only values without effect.
  */
 static struct params_rules
-add_sampling(struct request_writing *w)
+add_sampling(struct message_request *w)
 {
     const struct llm_request *r = w->r;
     bool thinks = w->thinking == THINKING_BUDGET || w->thinking == THINKING_ADAPTIVE;
-    struct params_rules rules = { .fixed_sampling = w->t->traits.sampling_fixed == YES };
+    struct params_rules rules = { .fixed_sampling = w->out->t->traits.sampling_fixed == YES };
 
     if (thinks && json_f64(r->temperature, 1) < 1)
         rules.refused |= PARAM_BIT(temperature);
@@ -543,106 +509,80 @@ add_sampling(struct request_writing *w)
     if ((r->temperature != NULL && (rules.refused & PARAM_BIT(temperature)) == 0) ||
         (thinks && json_f64(r->top_p, 1) < 0.95))
         rules.refused |= PARAM_BIT(top_p);
-    params_write(&w->o, r, PARAMS_ANTHROPIC, &rules);
+    params_write(w->o, r, PARAMS_ANTHROPIC, &rules);
     return rules;
 }
 
 static void
-add_stop(struct request_writing *w)
+add_stop(struct message_request *w)
 {
     bool any = false;
 
     for (const struct llm_word *s = w->r->stop; s != NULL; s = s->next) {
         if (str_trim(s->text).n == 0) {    /* the API refuses blanks */
-            param_drop(w->drops, w->r, PARAM_stop);
+            write_drop(w->out, PARAM_stop);
             continue;
         }
         if (!any)
-            out_key_array(&w->o, "stop_sequences");
+            out_key_array(w->o, "stop_sequences");
         any = true;
-        out_text_value(&w->o, s->text);
+        out_text_value(w->o, s->text);
     }
     if (any)
-        out_end_array(&w->o);
+        out_end_array(w->o);
 }
 
 static void
-add_account(struct request_writing *w)
+add_account(struct message_request *w)
 {
     const struct llm_request *r = w->r;
 
     if (r->user.n > USER_ID_MAX) {
-        param_drop(w->drops, r, PARAM_user);
+        write_drop(w->out, PARAM_user);
     } else if (r->user.n > 0) {
-        out_key_object(&w->o, "metadata");
-        out_text(&w->o, "user_id", r->user);
-        out_end(&w->o);
+        out_key_object(w->o, "metadata");
+        out_text(w->o, "user_id", r->user);
+        out_end(w->o);
     }
     if (str_eq(r->service_tier, S("auto")))
-        out_const(&w->o, "\"service_tier\":\"auto\"");
+        out_const(w->o, "\"service_tier\":\"auto\"");
     else if (str_eq(r->service_tier, S("default")))
-        out_const(&w->o, "\"service_tier\":\"standard_only\"");
+        out_const(w->o, "\"service_tier\":\"standard_only\"");
     else if (r->service_tier.n > 0)
-        param_drop(w->drops, r, PARAM_service_tier);
+        write_drop(w->out, PARAM_service_tier);
 }
 
 /* --- the whole --- */
 
-static enum err
-write_request(struct buf *out, const struct llm_request *r, const struct wire_target *t,
-    struct wire_drops *drops, struct wire_fault *ret_fault)
+static void
+write_message_request(struct request_out *out)
 {
-    struct request_writing w = {
-        .o = json_out(out),
-        .a = r->arena,
-        .r = r,
-        .t = t,
-        .drops = drops,
-        .fault = ret_fault,
-    };
-    size_t before = buf_len(out);
+    const struct llm_request *r = out->r;
+    struct message_request w = { .out = out, .o = &out->o, .r = r };
     bool chat = r->op == OP_CHAT;    /* else a count of tokens, which takes only what is counted */
 
-    CHECK(r->expanded);
-    if (!chat && r->op != OP_COUNT_TOKENS)
-        refuse(&w, ERR_UNSUPPORTED, "", "this provider has no such operation");
-    else if (r->n > 1)
-        refuse(&w, ERR_UNSUPPORTED, "n", "this provider returns only one choice");
-    else
-        w.err = wire_check_tools(r, &wire_anthropic, ret_fault);
-    if (w.err != OK)
-        return w.err;
-
-    wire_drop_extra(drops, r);
-    turns_plan(r, &turn_rules, drops, &w.turns);
+    turns_plan(r, &turn_rules, out->drops, &w.turns);
     look_at_tools(&w);
     decide_limits_and_thinking(&w);
 
-    out_object(&w.o);
-    out_text(&w.o, "model", t->model);
+    out_text(w.o, "model", out->t->model);
     if (chat)
-        out_i64(&w.o, "max_tokens", w.max_tokens);
+        out_i64(w.o, "max_tokens", w.max_tokens);
     add_system(&w);
     add_messages(&w);
     add_tools(&w);
     add_thinking(&w);
-    if (chat) {
-        add_output_config(&w);
+    if (!chat)
+        return;
+    add_output_config(&w);
 
-        struct params_rules rules = add_sampling(&w);
+    struct params_rules rules = add_sampling(&w);
 
-        add_stop(&w);
-        add_account(&w);
-        params_drop(r, PARAMS_BIT(PARAMS_ANTHROPIC), &rules, drops);
-        if (r->stream)
-            out_bool(&w.o, "stream", true);
-    }
-    out_end(&w.o);
-    if (out->overflow)
-        refuse(&w, ERR_TOO_LARGE, "", "the request is too large to be translated");
-    if (w.err != OK)
-        buf_truncate(out, before);
-    return w.err;
+    add_stop(&w);
+    add_account(&w);
+    params_drop(r, PARAMS_BIT(PARAMS_ANTHROPIC), &rules, out->drops);
+    if (r->stream)
+        out_bool(w.o, "stream", true);
 }
 
 /* --- a request that is passed through ---
@@ -738,7 +678,8 @@ const struct wire_provider anthropic_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .models_path = S_INIT("/models?limit=1000"),
-    .write_request = write_request,
+    .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
+    .write_request = write_message_request,
     .edit_request = edit_request,
     .read_event = anthropic_read_event,
     .read_end = anthropic_read_end,

@@ -8,90 +8,42 @@
 #include "llm/fail.h"
 #include "llm/media.h"
 #include "llm/turns.h"
+#include "llm/write.h"
 #include "wires/ollama/ollama.h"
 
 /* --- the request --- */
-
-struct ollama_request {
-    struct json_out o;
-    struct arena *a;
-    const struct llm_request *r;
-    const struct wire_target *t;
-    struct wire_drops *drops;
-    struct wire_fault *fault;
-    enum err err;
-};
-
-static void
-refuse(struct ollama_request *w, enum err e, const char *param, const char *why)
-{
-    if (w->err == OK)
-        *w->fault = (struct wire_fault){ .message = str_c(why), .param = str_c(param) };
-    w->err = w->err == OK ? e : w->err;
-}
-
-/* JSON text without its line ends, which are blanks there: a line is a frame. */
-static void
-add_on_one_line(struct buf *out, struct str text)
-{
-    while (text.n != 0) {
-        size_t n = 0;
-
-        while (n < text.n && text.p[n] != '\n' && text.p[n] != '\r')
-            n++;
-        buf_add(out, str_make(text.p, n));
-        text = str_skip(text, n + 1);
-    }
-}
 
 bool
 ollama_add_call(struct json_out *o, struct arena *a, struct str id, struct str name,
     struct str args, bool custom)
 {
-    struct arena_mark mark = arena_mark(a);
-    struct json_error error = { .limit = false };
-    bool object = false;
+    bool known;
 
-    if (!custom) {
-        args = str_trim(args);
-        if (args.n == 0 || str_eq(args, S("null")))
-            args = S("{}");
-        object = json_is(json_parse(a, args, NULL, &error), JSON_OBJECT);
-    }
     out_object(o);
     out_text_if(o, "id", id);
     out_key_object(o, "function");
     out_text(o, "name", name);
     out_key(o, "arguments");
-    if (object) {
-        out_comma(o);
-        add_on_one_line(o->b, args);
-    } else {
-        out_object(o);
-        out_text(o, "input", args);
-        out_end(o);
-    }
+    known = write_arguments(o, a, args, custom);
     out_end(o);
     out_end(o);
-    arena_rewind(a, mark);
-    return !error.limit;
+    return known;
 }
 
 static void
-add_text_file(struct ollama_request *w, const struct llm_part *part)
+add_text_file(struct request_out *w, const struct llm_part *part)
 {
-    struct str text = S("");
-    enum err e = media_is_text(part->mime) ? media_text(w->a, part, &text) : ERR_UNSUPPORTED;
-
-    if (e != OK)
-        refuse(w, e, "messages", "this provider takes text and pictures only");
-    out_piece(&w->o, text);
+    if (media_is_text(part->mime))
+        out_piece(&w->o, write_file_text(w, part));
+    else
+        write_refuse(
+            w, ERR_UNSUPPORTED, "messages", "this provider takes text and pictures only");
 }
 
 /* The text of blocks as "content", with `between` them, and their pictures as "images". */
 static void
 add_content(
-    struct ollama_request *w, const struct llm_part *const *parts, size_t count, struct str between)
+    struct request_out *w, const struct llm_part *const *parts, size_t count, struct str between)
 {
     bool pictures = false;
     bool first = true;
@@ -123,7 +75,7 @@ add_content(
         if (parts[i]->kind != PART_IMAGE)
             continue;
         if (parts[i]->data.n == 0)
-            refuse(w, ERR_UNSUPPORTED, "messages",
+            write_refuse(w, ERR_UNSUPPORTED, "messages",
                 "this provider takes pictures as base64 data only, not by URL or id");
         out_text_value(&w->o, parts[i]->data);
     }
@@ -132,7 +84,7 @@ add_content(
 
 /* A message with the content of a list of blocks, calls left out; it stays open. */
 static void
-open_message(struct ollama_request *w, const char *role, const struct turn_block *blocks)
+open_message(struct request_out *w, const char *role, const struct turn_block *blocks)
 {
     size_t count = 0;
     size_t n = 0;
@@ -151,7 +103,7 @@ open_message(struct ollama_request *w, const char *role, const struct turn_block
 }
 
 static void
-add_result(struct ollama_request *w, const struct turn_block *b)
+add_result(struct request_out *w, const struct turn_block *b)
 {
     const struct llm_part *call = b->call != NULL ? b->call->part : NULL;
     size_t count = 0;
@@ -183,7 +135,7 @@ add_result(struct ollama_request *w, const struct turn_block *b)
 }
 
 static void
-add_turn(struct ollama_request *w, const struct turn *turn)
+add_turn(struct request_out *w, const struct turn *turn)
 {
     static const char *const roles[] = {
         [TURN_USER] = "user", [TURN_ASSISTANT] = "assistant", [TURN_SYSTEM] = "system"
@@ -202,7 +154,7 @@ add_turn(struct ollama_request *w, const struct turn *turn)
             out_key_array(&w->o, "tool_calls");
         calls = true;
         if (!ollama_add_call(&w->o, w->a, b->id, b->part->name, b->part->args, b->part->custom))
-            refuse(w, ERR_TOO_LARGE, "messages", "the request is too large to be translated");
+            w->o.b->overflow = true;    /* as if it had no room for the call */
     }
     if (calls)
         out_end_array(&w->o);
@@ -210,7 +162,7 @@ add_turn(struct ollama_request *w, const struct turn *turn)
 }
 
 static void
-add_messages(struct ollama_request *w)
+add_messages(struct request_out *w)
 {
     static const struct turn_rules rules = {
         .ids = { .prefix = S_INIT("call_"), .least = 1, .most = 64 },
@@ -231,7 +183,7 @@ add_messages(struct ollama_request *w)
 
 /* A tool that must be called is the only one offered; more cannot be said here. */
 static void
-add_tools(struct ollama_request *w)
+add_tools(struct request_out *w)
 {
     const struct llm_request *r = w->r;
     bool any = false;
@@ -242,15 +194,8 @@ add_tools(struct ollama_request *w)
          tool = tool->next) {
         if (r->choice == CHOICE_NAMED && !str_eq(tool->name, r->choice_name))
             continue;
-        if (tool->raw != NULL) {
-            wire_drop(w->drops, S("tools"));
+        if (!write_may_declare(w, tool))
             continue;
-        }
-        if (tool->custom)
-            refuse(w, ERR_UNSUPPORTED, "tools",
-                arena_printf(w->a, "'" STR_FMT "' takes free-form input; this provider has none",
-                    STR_ARG(tool->name))
-                    .p);
         if (!any)
             out_key_array(&w->o, "tools");
         any = true;
@@ -270,7 +215,7 @@ add_tools(struct ollama_request *w)
 
 /* Levels are gpt-oss's; other models only think or do not, and one that cannot must not be asked to. */
 static void
-add_think(struct ollama_request *w)
+add_think(struct request_out *w)
 {
     const struct llm_request *r = w->r;
     int64_t budget = r->effort.n != 0          ? effort_budget(r->effort)
@@ -282,7 +227,7 @@ add_think(struct ollama_request *w)
     if (r->reasoning == NO || budget == 0)
         out_bool(&w->o, "think", false);
     else if (budget < 0 ? r->effort.n != 0 : !levels && w->t->traits.reasoning != YES)
-        param_drop(w->drops, r, PARAM_effort);
+        write_drop(w, PARAM_effort);
     else if (budget > 0 && !levels)
         out_bool(&w->o, "think", true);
     else if (budget > 0)
@@ -290,7 +235,7 @@ add_think(struct ollama_request *w)
 }
 
 static void
-add_options(struct ollama_request *w, const struct params_rules *rules)
+add_options(struct request_out *w, const struct params_rules *rules)
 {
     const struct llm_request *r = w->r;
     int64_t limit = w->t->traits.max_output;
@@ -318,56 +263,29 @@ add_options(struct ollama_request *w, const struct params_rules *rules)
     }
 }
 
-static enum err
-write_request(struct buf *out, const struct llm_request *r, const struct wire_target *t,
-    struct wire_drops *drops, struct wire_fault *ret_fault)
+static void
+write_chat(struct request_out *w)
 {
-    struct ollama_request w = {
-        .o = json_out(out), .a = r->arena, .r = r, .t = t, .drops = drops, .fault = ret_fault
-    };
+    const struct llm_request *r = w->r;
     /* Log probabilities have another form in its answers. */
     struct params_rules rules = {
-        .fixed_sampling = t->traits.sampling_fixed == YES,
+        .fixed_sampling = w->t->traits.sampling_fixed == YES,
         .refused = PARAM_BIT(logprobs) | PARAM_BIT(top_logprobs),
     };
-    size_t before = buf_len(out);
 
-    CHECK(r->expanded);
-    if (r->op != OP_CHAT)
-        refuse(&w, ERR_UNSUPPORTED, "", "this provider has no such operation");
-    else if (r->n > 1)
-        refuse(&w, ERR_UNSUPPORTED, "n", "this provider returns only one choice");
-    else
-        w.err = wire_check_tools(r, &wire_ollama, ret_fault);
-    if (w.err != OK)
-        return w.err;
-    wire_drop_extra(drops, r);
-    out_object(&w.o);
-    out_text(&w.o, "model", t->model);
-    add_messages(&w);
-    add_tools(&w);
+    out_text(&w->o, "model", w->t->model);
+    add_messages(w);
+    add_tools(w);
     if (r->format == FORMAT_JSON)
-        out_text(&w.o, "format", S("json"));
+        out_text(&w->o, "format", S("json"));
     else if (r->format == FORMAT_SCHEMA)
-        out_raw(&w.o, "format", r->schema);
-    add_think(&w);
-    add_options(&w, &rules);
-    params_write(&w.o, r, PARAMS_OLLAMA, &rules);
-    params_drop(r, PARAMS_BIT(PARAMS_OLLAMA) | PARAMS_BIT(PARAMS_OLLAMA_OPTIONS), &rules, drops);
-    if (r->user.n != 0)
-        param_drop(drops, r, PARAM_user);
-    if (r->service_tier.n != 0 && !str_eq(r->service_tier, S("auto")) &&
-        !str_eq(r->service_tier, S("default")))
-        param_drop(drops, r, PARAM_service_tier);
-    if (r->parallel_tools == NO)
-        param_drop(drops, r, PARAM_parallel_tools);
-    out_bool(&w.o, "stream", r->stream);
-    out_end(&w.o);
-    if (out->overflow)
-        refuse(&w, ERR_TOO_LARGE, "", "the request is too large to be translated");
-    if (w.err != OK)
-        buf_truncate(out, before);
-    return w.err;
+        out_raw(&w->o, "format", r->schema);
+    add_think(w);
+    add_options(w, &rules);
+    params_write(&w->o, r, PARAMS_OLLAMA, &rules);
+    params_drop(
+        r, PARAMS_BIT(PARAMS_OLLAMA) | PARAMS_BIT(PARAMS_OLLAMA_OPTIONS), &rules, w->drops);
+    out_bool(&w->o, "stream", r->stream);
 }
 
 static void
@@ -538,7 +456,8 @@ const struct wire_provider ollama_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .models_path = S_INIT("/api/tags"),
-    .write_request = write_request,
+    .translates = OP_BIT(OP_CHAT),
+    .write_request = write_chat,
     .read_event = read_event,
     .read_end = read_end,
     .read_answer = read_answer,

@@ -28,8 +28,7 @@ void openai_write_relay_error(
     struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence);
 
 /* provider; openai_read_error() also reads errors inside an answer, with its status 200 */
-enum err openai_write_request(struct buf *out, const struct llm_request *r,
-    const struct wire_target *t, struct wire_drops *drops, struct wire_fault *ret_fault);
+void openai_write_request(struct request_out *w);
 enum err openai_read_event(struct wire_reader *r, struct str event, struct str data);
 void openai_read_end(struct wire_reader *r);
 enum err openai_read_answer(struct wire_reader *r, struct str body);

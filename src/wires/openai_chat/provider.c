@@ -3,10 +3,10 @@
  * Hosts of this family differ most in what they reject, so the most common spelling is used, and no
  * member is sent that was not asked for. turns_plan() arranges the conversation.
  */
-#include "base/json_out.h"
 #include "llm/effort.h"
 #include "llm/media.h"
 #include "llm/turns.h"
+#include "llm/write.h"
 #include "wires/openai_chat/openai_chat.h"
 
 enum {
@@ -19,23 +19,6 @@ static const struct turn_rules turn_rules = {
     .paired = true,
     .results_text = true,
 };
-
-struct openai_request {
-    struct json_out o;
-    const struct llm_request *r;
-    const struct wire_target *t;
-    struct wire_drops *drops;
-    struct wire_fault *fault;
-    enum err err; /* the first failure; what is written after it is discarded */
-};
-
-static void
-refuse(struct openai_request *w, enum err e, const char *param, const char *why)
-{
-    if (w->err == OK)
-        *w->fault = (struct wire_fault){ .message = str_c(why), .param = str_c(param) };
-    w->err = w->err == OK ? e : w->err;
-}
 
 /* --- content --- */
 
@@ -91,20 +74,13 @@ audio_format(struct str mime)
 
 /* A text file is sent as text: files in this protocol are PDFs. */
 static void
-add_text_file(struct openai_request *w, const struct llm_part *part)
+add_text_file(struct request_out *w, const struct llm_part *part)
 {
-    struct str text = S("");
-    enum err e = media_text(w->r->arena, part, &text);
-
-    if (e == ERR_TOO_LARGE)
-        refuse(w, e, "messages", "the request is larger than allowed");
-    else if (e != OK)
-        refuse(w, e, "messages", "a document is not valid base64");
-    add_text(&w->o, text);
+    add_text(&w->o, write_file_text(w, part));
 }
 
 static void
-add_media(struct openai_request *w, const struct llm_part *part)
+add_media(struct request_out *w, const struct llm_part *part)
 {
     struct json_out *o = &w->o;
     bool bytes = part->data.n > 0;
@@ -117,7 +93,7 @@ add_media(struct openai_request *w, const struct llm_part *part)
     switch (part->kind) {
     case PART_AUDIO:
         if (!bytes)
-            refuse(
+            write_refuse(
                 w, ERR_UNSUPPORTED, "messages", "audio can be sent to this provider only as bytes");
         begin_typed(o, S("input_audio"));
         out_text(o, "data", part->data);
@@ -125,7 +101,7 @@ add_media(struct openai_request *w, const struct llm_part *part)
         break;
     case PART_FILE:
         if (!bytes)
-            refuse(w, ERR_UNSUPPORTED, "messages",
+            write_refuse(w, ERR_UNSUPPORTED, "messages",
                 "a document can be sent to this provider only as bytes");
         begin_typed(o, S("file"));
         out_text(o, "filename", part->name.n > 0 ? part->name : S("document.pdf"));
@@ -134,7 +110,7 @@ add_media(struct openai_request *w, const struct llm_part *part)
         break;
     default:
         if (!bytes && part->url.n == 0)
-            refuse(w, ERR_UNSUPPORTED, "messages",
+            write_refuse(w, ERR_UNSUPPORTED, "messages",
                 "an image that is stored at another provider cannot be sent to this one");
         begin_typed(o, part->kind == PART_IMAGE ? S("image_url") : S("video_url"));
         out_key(o, "url");
@@ -150,7 +126,7 @@ add_media(struct openai_request *w, const struct llm_part *part)
 
 /* A message with its role; it stays open. */
 static void
-begin_message(struct openai_request *w, struct str role)
+begin_message(struct request_out *w, struct str role)
 {
     out_object(&w->o);
     out_text(&w->o, "role", role);
@@ -158,7 +134,7 @@ begin_message(struct openai_request *w, struct str role)
 
 /* "content" as one string: the texts of blocks, `between` them. */
 static void
-add_joined(struct openai_request *w, const struct turn_block *b, struct str between)
+add_joined(struct request_out *w, const struct turn_block *b, struct str between)
 {
     bool first = true;
 
@@ -176,7 +152,7 @@ add_joined(struct openai_request *w, const struct turn_block *b, struct str betw
 }
 
 static void
-add_instructions(struct openai_request *w, const struct turn_block *blocks, bool developer)
+add_instructions(struct request_out *w, const struct turn_block *blocks, bool developer)
 {
     developer = developer && w->t->traits.no_developer != YES;
     begin_message(w, developer ? S("developer") : S("system"));
@@ -185,7 +161,7 @@ add_instructions(struct openai_request *w, const struct turn_block *blocks, bool
 }
 
 static void
-add_result(struct openai_request *w, const struct turn_block *b)
+add_result(struct request_out *w, const struct turn_block *b)
 {
     bool first = true;
 
@@ -206,7 +182,7 @@ add_result(struct openai_request *w, const struct turn_block *b)
 }
 
 static void
-add_user(struct openai_request *w, const struct turn *t)
+add_user(struct request_out *w, const struct turn *t)
 {
     begin_message(w, S("user"));
     if (turn_is_text(&t->blocks)) {
@@ -225,7 +201,7 @@ add_user(struct openai_request *w, const struct turn *t)
 }
 
 static void
-add_call(struct openai_request *w, const struct turn_block *b)
+add_call(struct request_out *w, const struct turn_block *b)
 {
     const struct llm_part *call = b->part;
     struct json_out *o = &w->o;
@@ -242,7 +218,7 @@ add_call(struct openai_request *w, const struct turn_block *b)
 }
 
 static void
-add_assistant(struct openai_request *w, const struct turn *t)
+add_assistant(struct request_out *w, const struct turn *t)
 {
     bool calls = false;
     bool says = false;
@@ -267,7 +243,7 @@ add_assistant(struct openai_request *w, const struct turn *t)
 }
 
 static void
-add_messages(struct openai_request *w)
+add_messages(struct request_out *w)
 {
     struct turns turns;
 
@@ -293,7 +269,7 @@ add_messages(struct openai_request *w)
 /* --- tools --- */
 
 static void
-add_tool(struct openai_request *w, const struct llm_tool *tool)
+add_tool(struct request_out *w, const struct llm_tool *tool)
 {
     struct json_out *o = &w->o;
 
@@ -311,7 +287,7 @@ add_tool(struct openai_request *w, const struct llm_tool *tool)
 }
 
 static void
-add_tool_choice(struct openai_request *w)
+add_tool_choice(struct request_out *w)
 {
     static const struct str words[] = {
         [CHOICE_AUTO] = S_INIT("auto"),
@@ -330,7 +306,7 @@ add_tool_choice(struct openai_request *w)
 }
 
 static void
-add_tools(struct openai_request *w)
+add_tools(struct request_out *w)
 {
     bool any = false;
 
@@ -351,7 +327,7 @@ add_tools(struct openai_request *w)
     if (w->r->parallel_tools != NO)
         return;
     if (w->t->traits.strict_keys == YES)
-        param_drop(w->drops, w->r, PARAM_parallel_tools);
+        write_drop(w, PARAM_parallel_tools);
     else
         out_bool(&w->o, "parallel_tool_calls", false);
 }
@@ -359,7 +335,7 @@ add_tools(struct openai_request *w)
 /* --- parameters --- */
 
 static void
-add_format(struct openai_request *w)
+add_format(struct request_out *w)
 {
     const struct llm_request *r = w->r;
     struct json_out *o = &w->o;
@@ -379,7 +355,7 @@ add_format(struct openai_request *w)
 }
 
 static void
-add_limits(struct openai_request *w)
+add_limits(struct request_out *w)
 {
     int64_t limit = w->t->traits.max_output;
     int64_t max = limit > 0 ? MIN(w->r->max_tokens, limit) : w->r->max_tokens;
@@ -393,7 +369,7 @@ add_limits(struct openai_request *w)
 }
 
 static void
-add_stop(struct openai_request *w)
+add_stop(struct request_out *w)
 {
     const struct llm_word *word = w->r->stop;
 
@@ -404,11 +380,11 @@ add_stop(struct openai_request *w)
         out_text_value(&w->o, word->text);
     out_end_array(&w->o);
     if (word != NULL)
-        param_drop(w->drops, w->r, PARAM_stop);
+        write_drop(w, PARAM_stop);
 }
 
 static void
-add_effort(struct openai_request *w)
+add_effort(struct request_out *w)
 {
     struct str effort = w->r->effort;
 
@@ -421,19 +397,19 @@ add_effort(struct openai_request *w)
     if (w->t->traits.reasoning == YES && w->t->traits.strict_keys != YES)
         out_text(&w->o, "reasoning_effort", effort);
     else if (!str_eq(effort, S("none")))
-        param_drop(w->drops, w->r, PARAM_effort);
+        write_drop(w, PARAM_effort);
 }
 
 /* "auto" is the default; Anthropic's "standard_only" is OpenAI's "default". */
 static void
-add_account(struct openai_request *w)
+add_account(struct request_out *w)
 {
     struct str user = w->r->user;
     struct str tier = w->r->service_tier;
     bool strict = w->t->traits.strict_keys == YES;
 
     if (user.n > 0 && strict)
-        param_drop(w->drops, w->r, PARAM_user);
+        write_drop(w, PARAM_user);
     else if (user.n > USER_MAX)
         out_text(&w->o, "user", wire_hash_id(w->r->arena, user, S("user_")));
     else
@@ -447,50 +423,29 @@ add_account(struct openai_request *w)
         (str_eq(tier, S("default")) || str_eq(tier, S("flex")) || str_eq(tier, S("priority"))))
         out_text(&w->o, "service_tier", tier);
     else
-        param_drop(w->drops, w->r, PARAM_service_tier);
+        write_drop(w, PARAM_service_tier);
 }
 
-enum err
-openai_write_request(struct buf *out, const struct llm_request *r, const struct wire_target *t,
-    struct wire_drops *drops, struct wire_fault *ret_fault)
+void
+openai_write_request(struct request_out *w)
 {
-    struct openai_request w = {
-        .o = json_out(out), .r = r, .t = t, .drops = drops, .fault = ret_fault
-    };
     const struct params_rules rules = {
-        .fixed_sampling = t->traits.reasoning == YES || t->traits.sampling_fixed == YES,
-        .core_only = t->traits.strict_keys == YES,
+        .fixed_sampling = w->t->traits.reasoning == YES || w->t->traits.sampling_fixed == YES,
+        .core_only = w->t->traits.strict_keys == YES,
     };
-    size_t before = buf_len(out);
 
-    CHECK(r->expanded);
-    if (r->op != OP_CHAT)
-        refuse(&w, ERR_UNSUPPORTED, "", "this route exists only on its own protocol");
-    else
-        w.err = wire_check_tools(r, &wire_openai_chat, ret_fault);
-    if (w.err != OK)
-        return w.err;
-
-    wire_drop_extra(drops, r);
-    out_object(&w.o);
-    out_text(&w.o, "model", t->model);
-    add_messages(&w);
-    add_tools(&w);
-    add_format(&w);
-    add_limits(&w);
-    params_write(&w.o, r, PARAMS_OPENAI_CHAT, &rules);
-    params_drop(r, PARAMS_BIT(PARAMS_OPENAI_CHAT), &rules, drops);
-    add_stop(&w);
-    add_effort(&w);
-    add_account(&w);
-    if (r->stream)
-        out_bool(&w.o, "stream", true);
-    if (r->stream && t->traits.no_stream_options != YES)
-        out_const(&w.o, "\"stream_options\":{\"include_usage\":true}");
-    out_end(&w.o);
-    if (out->overflow)
-        refuse(&w, ERR_TOO_LARGE, "", "the translated request is larger than allowed");
-    if (w.err != OK)
-        buf_truncate(out, before);
-    return w.err;
+    out_text(&w->o, "model", w->t->model);
+    add_messages(w);
+    add_tools(w);
+    add_format(w);
+    add_limits(w);
+    params_write(&w->o, w->r, PARAMS_OPENAI_CHAT, &rules);
+    params_drop(w->r, PARAMS_BIT(PARAMS_OPENAI_CHAT), &rules, w->drops);
+    add_stop(w);
+    add_effort(w);
+    add_account(w);
+    if (w->r->stream)
+        out_bool(&w->o, "stream", true);
+    if (w->r->stream && w->t->traits.no_stream_options != YES)
+        out_const(&w->o, "\"stream_options\":{\"include_usage\":true}");
 }

@@ -15,7 +15,7 @@
 #include "http/h1.h"
 #include "http/multipart.h"
 #include "llm/fail.h"
-#include "llm/wire.h"
+#include "llm/write.h"
 #include "tests/test.h"
 #include "tests/unit/steps.h"
 
@@ -412,7 +412,7 @@ write_for(struct llm_request *r, const struct pair *pair, struct cost *c)
     struct buf out;
 
     buf_init(&out, ARENA_LIMIT);
-    c->ok = pair->to->provider->write_request(&out, r, pair->target, &drops, &fault) == OK;
+    c->ok = write_request(pair->to, &out, r, pair->target, &drops, &fault) == OK;
     hold(c, arena_held_bytes(r->arena) + buf_len(&out));
     buf_fini(&out);
 }

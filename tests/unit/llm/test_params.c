@@ -88,3 +88,25 @@ TEST(a_parameter_of_another_type_is_refused)
     EXPECT_STR(fault.message, "seed: integer");
     arena_destroy(arena);
 }
+
+TEST(parameters_that_protocols_read_in_their_own_ways_are_named_too)
+{
+    struct wire_drops drops;
+    struct params_rules rules = { 0 };
+
+    begin("{}");
+    r.user = S("u");
+    r.parallel_tools = NO;
+    r.service_tier = S("flex");
+    written(PARAMS_OLLAMA, &rules, &drops);
+    EXPECT_STR(drops.names->text, "user");
+    EXPECT_STR(drops.names->next->text, "service_tier");
+    EXPECT_STR(drops.names->next->next->text, "parallel_tool_calls");
+    EXPECT(drops.names->next->next->next == NULL);
+    r.service_tier = S("auto");
+    r.user = S("");
+    r.parallel_tools = YES;
+    written(PARAMS_OLLAMA, &rules, &drops);
+    EXPECT(drops.names == NULL);
+    arena_destroy(arena);
+}

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "llm/wire.h"
+#include "llm/write.h"
 
 struct kit {
     struct arena *a;
@@ -62,8 +62,7 @@ kit_write(struct kit *k, const struct wire *wire, const struct wire_target *targ
 
     buf_reset(&k->out, 0);
 
-    enum err e = wire->provider->write_request(
-        &k->out, &k->r, target != NULL ? target : &plain, &k->drops, &k->fault);
+    enum err e = write_request(wire, &k->out, &k->r, target != NULL ? target : &plain, &k->drops, &k->fault);
 
     k->sent = e == OK ? json_parse(k->a, buf_str(&k->out), NULL, NULL) : NULL;
     return e == OK && k->sent == NULL ? ERR_BAD_JSON : e;

@@ -13,7 +13,7 @@
  *
  * The first four begin a round; the rest is compared with the round that they stand in.
  */
-#include "llm/wire.h"
+#include "llm/write.h"
 #include "tests/test.h"
 #include "tests/unit/llm/recorded.h"
 
@@ -301,7 +301,7 @@ check_for(const struct golden *g, struct str section, struct str title, struct s
     enum err e = llm_request_expand(&r, &fault);
 
     if (e == OK)
-        e = wire->provider->write_request(&out, &r, &target, &drops, &fault);
+        e = write_request(wire, &out, &r, &target, &drops, &fault);
     if (e != OK)
         buf_printf(&out, "%s " STR_FMT, err_row(e)->code, STR_ARG(fault.message));
     for (const struct llm_word *w = drops.names; w != NULL && e == OK; w = w->next)

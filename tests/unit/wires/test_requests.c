@@ -2,7 +2,7 @@
  * written for a provider of every other wire and read back: the conversation must still be the
  * same.
  */
-#include "llm/wire.h"
+#include "llm/write.h"
 #include "tests/test.h"
 #include "tests/unit/llm/recorded.h"
 
@@ -390,7 +390,7 @@ there_and_back(struct recorded *c, const struct wire *other)
         return;
     buf_init(&out, 64 * 1024 * 1024);
 
-    enum err e = other->provider->write_request(&out, &there, &target, &drops, &fault);
+    enum err e = write_request(other, &out, &there, &target, &drops, &fault);
     struct str text = arena_str(c->arena, buf_str(&out));
 
     buf_fini(&out);

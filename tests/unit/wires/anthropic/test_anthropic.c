@@ -4,19 +4,6 @@
 
 static struct arena *a;
 
-static struct str
-input_for(struct buf *out, const char *args, bool custom)
-{
-    a = arena_create(64 * 1024);
-    buf_reset(out, 0);
-
-    struct json_out o = json_out(out);
-
-    anthropic_add_input(&o, a, str_c(args), custom);
-    arena_destroy(a);
-    return buf_str(out);
-}
-
 static struct llm_usage
 usage_from(const char *first, const char *second)
 {
@@ -156,43 +143,6 @@ TEST(usage_for_a_caller_leaves_the_cache_out_of_the_input_and_never_goes_below_z
     expect_usage(&u, "\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,"
                      "\"cache_read_input_tokens\":9,\"output_tokens\":0,"
                      "\"output_tokens_details\":{\"thinking_tokens\":2}}");
-}
-
-TEST(arguments_that_are_an_object_stay_byte_for_byte)
-{
-    struct buf out;
-
-    buf_init(&out, 4096);
-    EXPECT_STR(input_for(&out, "{ \"b\": 1.50,\"a\":\"\\u00fc\\/\" }", false),
-        "{ \"b\": 1.50,\"a\":\"\\u00fc\\/\" }");
-    EXPECT_STR(input_for(&out, "\n {\"a\":1e400}\t", false), "{\"a\":1e400}");
-    buf_fini(&out);
-}
-
-TEST(no_arguments_are_an_empty_object)
-{
-    struct buf out;
-
-    buf_init(&out, 4096);
-    EXPECT_STR(input_for(&out, "", false), "{}");
-    EXPECT_STR(input_for(&out, " \n", false), "{}");
-    EXPECT_STR(input_for(&out, "null", false), "{}");
-    EXPECT_STR(input_for(&out, "{}", false), "{}");
-    buf_fini(&out);
-}
-
-TEST(arguments_that_are_no_object_are_wrapped_in_one)
-{
-    struct buf out;
-
-    buf_init(&out, 4096);
-    EXPECT_STR(input_for(&out, "[1]", false), "{\"input\":[1]}");
-    EXPECT_STR(input_for(&out, "\"x\"", false), "{\"input\":\"x\"}");
-    EXPECT_STR(input_for(&out, "{\"cut\":", false), "{\"input\":\"{\\\"cut\\\":\"}");
-    EXPECT_STR(
-        input_for(&out, "{\"a\":1} trailing", false), "{\"input\":\"{\\\"a\\\":1} trailing\"}");
-    EXPECT_STR(input_for(&out, "{}", true), "{\"input\":\"{}\"}");
-    buf_fini(&out);
 }
 
 static enum err

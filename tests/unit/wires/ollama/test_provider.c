@@ -31,7 +31,7 @@ TEST(a_request_without_options_that_is_too_large_is_refused)
 
         buf_init(&out, room);
 
-        enum err e = wire_ollama.provider->write_request(&out, &r, &t, &drops, &fault);
+        enum err e = write_request(&wire_ollama, &out, &r, &t, &drops, &fault);
 
         EXPECT(e == ERR_TOO_LARGE || (e == OK && buf_len(&out) > sizeof(long_text)));
         EXPECT_INT(buf_len(&out) == 0, e != OK);

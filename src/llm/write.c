@@ -1,0 +1,149 @@
+/* write.c - writes a request for a provider: what all protocols have in common. */
+#include "llm/write.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "llm/media.h"
+
+#define TOO_LARGE "the request is too large to be translated"
+
+void
+write_refuse(struct request_out *w, enum err e, const char *param, const char *what, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (w->err != OK)
+        return;
+    va_start(args, what);
+    (void)vsnprintf(text, sizeof(text), what, args);
+    va_end(args);
+    w->err = e;
+    w->fault->param = str_c(param);
+    w->fault->message = arena_printf(w->a, "%s%s%s", param, param[0] != '\0' ? ": " : "", text);
+}
+
+void
+write_drop(struct request_out *w, enum param p)
+{
+    param_drop(w->drops, w->r, p);
+}
+
+/* Whether the wire can make a request of this kind at all. */
+static void
+judge(struct request_out *w)
+{
+    const struct llm_request *r = w->r;
+    const struct wire_provider *to = w->to->provider;
+
+    CHECK(r->expanded);
+    if ((to->translates & OP_BIT(r->op)) == 0)
+        write_refuse(w, ERR_UNSUPPORTED, "", "this provider has no such operation");
+    else if (r->n > 1 && !to->choices)
+        write_refuse(w, ERR_UNSUPPORTED, "n", "this provider returns only one choice");
+    else
+        w->err = wire_check_tools(r, w->to, w->fault);
+}
+
+enum err
+write_request(const struct wire *to, struct buf *out, const struct llm_request *r,
+    const struct wire_target *t, struct wire_drops *drops, struct wire_fault *ret_fault)
+{
+    struct request_out w = {
+        .o = json_out(out),
+        .to = to,
+        .a = r->arena,
+        .r = r,
+        .t = t,
+        .drops = drops,
+        .fault = ret_fault,
+    };
+    size_t before = buf_len(out);
+
+    judge(&w);
+    if (w.err != OK)
+        return w.err;
+    wire_drop_extra(drops, r);
+    out_object(&w.o);
+    to->provider->write_request(&w);
+    out_end(&w.o);
+    if (out->overflow)
+        write_refuse(&w, ERR_TOO_LARGE, "", TOO_LARGE);
+    if (w.err != OK)
+        buf_truncate(out, before);
+    return w.err;
+}
+
+bool
+write_may_declare(struct request_out *w, const struct llm_tool *tool)
+{
+    if (tool->raw != NULL && w->r->wire != w->to) {
+        wire_drop(w->drops, S("tools"));
+        return false;
+    }
+    if (tool->custom && !w->to->provider->free_form)
+        write_refuse(w, ERR_UNSUPPORTED, "tools",
+            "'%.*s' takes free-form input; this provider has none", (int)MIN(tool->name.n, 128),
+            tool->name.p);
+    return true;
+}
+
+struct str
+write_file_text(struct request_out *w, const struct llm_part *part)
+{
+    struct str text = S("");
+    enum err e = media_text(w->a, part, &text);
+
+    if (e == ERR_TOO_LARGE)
+        write_refuse(w, e, "messages", TOO_LARGE);
+    else if (e != OK)
+        write_refuse(w, e, "messages",
+            "a file whose data is not valid base64 cannot be sent to this provider");
+    return text;
+}
+
+/* JSON text without its line ends, which can only be blanks there. */
+static void
+add_on_one_line(struct buf *out, struct str text)
+{
+    while (text.n != 0) {
+        size_t n = 0;
+
+        while (n < text.n && text.p[n] != '\n' && text.p[n] != '\r')
+            n++;
+        buf_add(out, str_make(text.p, n));
+        text = str_skip(text, n + 1);
+    }
+}
+
+bool
+write_arguments(struct json_out *o, struct arena *a, struct str args, bool custom)
+{
+    struct arena_mark mark = arena_mark(a);
+    struct json_error error = { .limit = false };
+    const struct json *doc = NULL;
+
+    if (!custom) {
+        args = str_trim(args);
+        if (args.n == 0 || str_eq(args, S("null")) || str_eq(args, S("{}"))) {
+            out_raw_value(o, S("{}"));
+            return true;
+        }
+        doc = json_parse(a, args, NULL, &error);
+    }
+    if (doc == NULL) {
+        out_object(o);
+        out_text(o, "input", args);
+        out_end(o);
+    } else {
+        out_comma(o);
+        if (doc->type != JSON_OBJECT)
+            buf_add(o->b, S("{\"input\":"));
+        add_on_one_line(o->b, args);
+        if (doc->type != JSON_OBJECT)
+            buf_add_c(o->b, '}');
+    }
+    arena_rewind(a, mark);
+    return !error.limit;
+}
