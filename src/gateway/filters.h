@@ -11,7 +11,9 @@
 struct filter {
     struct event_sink sink;     /* where events come in */
     struct event_sink *next;    /* and where they go on */
-    bool rewrites;              /* what goes on may differ from what came in */
+    /* What goes on may differ from what came in, or come later: the caller's wire writes the answer from the
+     * events then, also where it could have the provider's bytes. */
+    bool rewrites;
 };
 
 struct filters {

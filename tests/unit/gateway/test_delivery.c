@@ -243,3 +243,44 @@ TEST(what_is_kept_is_bounded)
     finish();
     free(text);
 }
+
+/* --- an answer that was kept --- */
+
+TEST(an_answer_that_was_kept_can_be_replayed_as_a_stream_or_as_a_document)
+{
+    static const enum draft_form forms[] = { DRAFT_EVENTS, DRAFT_FOLD };
+    static const struct wire *const wires[] = { &wire_openai_chat, &wire_anthropic, &wire_ollama };
+    static const struct llm_event events[] = {
+        { .kind = EVENT_START, .id = S_INIT("kept"), .model = S_INIT("m") },
+        { .kind = EVENT_TEXT, .text = S_INIT("hel") },
+        { .kind = EVENT_TEXT, .text = S_INIT("lo") },
+        { .kind = EVENT_TOOL_START, .id = S_INIT("call_1"), .name = S_INIT("weather") },
+        { .kind = EVENT_TOOL_ARGS, .text = S_INIT("{\"at\":1}") },
+        { .kind = EVENT_TOOL_END },
+        { .kind = EVENT_FINISH, .finish = FINISH_TOOLS },
+        { .kind = EVENT_END },
+    };
+    struct arena *kept = arena_create(64 * 1024);
+    struct llm_answer answer;
+
+    answer_init(&answer, kept);
+    for (size_t i = 0; i < ARRAY_LEN(events); i++)
+        answer.sink.emit(&answer.sink, &events[i]);
+    for (size_t i = 0; i < ARRAY_LEN(wires); i++)
+        for (size_t k = 0; k < ARRAY_LEN(forms); k++) {
+            begin(forms[k], 1024 * 1024);
+            d.writer.wire = wires[i];
+            if (forms[k] == DRAFT_FOLD)
+                draft_fold(&d, arena, 1024 * 1024);
+            answer_unfold(&answer, &d.sink);
+            EXPECT(d.content);
+            if (forms[k] == DRAFT_FOLD)
+                EXPECT(draft_write_document(&d, S("")) == OK);
+            struct str out = buf_str(&d.out);
+            EXPECT(str_find(out, S("\"hello\"")) != out.n);
+            EXPECT(str_find(out, S("weather")) != out.n);
+            EXPECT(str_find(out, S("at")) != out.n);
+            finish();
+        }
+    arena_destroy(kept);
+}
