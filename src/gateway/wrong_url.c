@@ -10,15 +10,13 @@
 static struct str
 told_location(const struct intake *in)
 {
-    struct str to = in->location, scheme, rest, before, after;
+    struct str to = in->location, rest, before, after;
 
     (void)str_cut(to, '?', &to, &rest);
     (void)str_cut(to, '#', &to, &rest);
-    size_t at = str_find(to, S("://"));
-    scheme = str_make(to.p, at != to.n ? at + 3 : 0);
-    rest = str_skip(to, scheme.n);
-    size_t authority = str_chr(rest, '/');
-    (void)str_cut(str_make(rest.p, authority), '@', &before, &after);
+    size_t slashes = str_find(to, S("//"));    /* "https://host" or "//host" */
+    rest = str_skip(to, slashes != to.n ? slashes + 2 : 0);
+    (void)str_cut(str_make(rest.p, str_chr(rest, '/')), '@', &before, &after);
     if (to.n == 0 || to.n > LOCATION_BYTES || after.n != 0 || secrets_in(in->secrets, to))
         return S("another place");
     return to;

@@ -329,13 +329,8 @@ enum multipart_found
 multipart_find(struct str content_type, struct str body, struct str name, struct str *ret_value,
     const char **ret_why)
 {
-    struct form f;
+    struct form f = { .name = name, .rest = body };
 
-    f.name = name;
-    f.value = (struct str){ NULL, 0 };
-    f.found = false;
-    f.rest = body;
-    f.why = NULL;
     if (!read_form(&f, content_type)) {
         *ret_why = f.why;
         return MULTIPART_UNCLEAR;
