@@ -171,6 +171,16 @@ str_u64(struct str s, uint64_t *ret)
     return true;
 }
 
+bool
+str_has_only(struct str s, const char *others)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!str_is_alnum(s.p[i]) && (s.p[i] == '\0' || strchr(others, s.p[i]) == NULL))
+            return false;
+    }
+    return true;
+}
+
 int
 str_hex_digit(char c)
 {

@@ -77,6 +77,28 @@ bool str_cut(struct str s, char sep, struct str *ret_head, struct str *ret_tail)
 /* Decimal digits only, no sign, no blanks, no overflow. False otherwise. */
 bool str_u64(struct str s, uint64_t *ret);
 
+/* ASCII only, whatever the locale. */
+static inline bool
+str_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool
+str_is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static inline bool
+str_is_alnum(char c)
+{
+    return str_is_digit(c) || str_is_letter(c);
+}
+
+/* Does `s` consist of ASCII letters, digits and the characters of `others` only? */
+bool str_has_only(struct str s, const char *others);
+
 /* The value of a hexadecimal digit of either case; -1 for any other byte. */
 int str_hex_digit(char c);
 

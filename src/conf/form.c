@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/url.h"
+
 enum {
     TEXT_MAX = 256,
     NAME_MAX_BYTES = 64,
@@ -15,35 +17,6 @@ enum {
     URL_MAX = 2048,
     UNIX_PATH_MAX_BYTES = 107,    /* sun_path and its NUL */
 };
-
-static bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool
-is_alnum(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-/* Only letters, digits and the characters of `others`. */
-static bool
-consists_of(struct str s, const char *others)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_alnum(s.p[i]) && str_chr(str_c(others), s.p[i]) == strlen(others))
-            return false;
-    }
-    return true;
-}
 
 /* No blanks, no control characters, ASCII only. */
 static bool
@@ -69,99 +42,9 @@ has_control(struct str s)
 static bool
 is_port(struct str s)
 {
-    uint64_t port;
+    uint16_t port;
 
-    return s.n <= 5 && str_u64(s, &port) && port <= 65535;
-}
-
-static bool
-is_ipv4(struct str s)
-{
-    for (int i = 0; i < 4; i++) {
-        struct str byte;
-        uint64_t v;
-        bool more = str_cut(s, '.', &byte, &s);
-
-        if (more != (i < 3) || byte.n > 3 || !str_u64(byte, &v) || v > 255)
-            return false;
-        if (byte.n > 1 && byte.p[0] == '0')    /* some parsers read it as octal */
-            return false;
-    }
-    return true;
-}
-
-static bool
-is_ipv6_group(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_hex(s.p[i]))
-            return false;
-    }
-    return s.n >= 1 && s.n <= 4;
-}
-
-static bool
-is_ipv6(struct str s)
-{
-    unsigned groups = 0;
-    bool gap = str_starts(s, S("::"));
-    struct str zone;
-
-    if (str_cut(s, '%', &s, &zone) && (zone.n == 0 || !consists_of(zone, "-_.")))
-        return false;
-    if (gap)
-        s = str_skip(s, 2);
-    while (s.n != 0) {
-        struct str group;
-        bool more = str_cut(s, ':', &group, &s);
-
-        if (!more && is_ipv4(group)) {
-            groups += 2;
-            break;
-        }
-        if (!is_ipv6_group(group) || ++groups > 8 || (more && s.n == 0))
-            return false;
-        if (s.n != 0 && s.p[0] == ':') {
-            if (gap)
-                return false;
-            gap = true;
-            s = str_skip(s, 1);
-        }
-    }
-    return gap ? groups < 8 : groups == 8;
-}
-
-/* A name, an IPv4 address, or, if there were `brackets`, an IPv6 address without them. */
-static bool
-is_host(struct str host, bool brackets)
-{
-    bool numeric = true;
-
-    if (brackets)
-        return is_ipv6(host);
-    for (size_t i = 0; i < host.n; i++)
-        numeric = numeric && (is_digit(host.p[i]) || host.p[i] == '.');
-    if (numeric)
-        return is_ipv4(host);
-    return host.n <= 253 && is_alnum(host.p[0]) && consists_of(host, "-._");
-}
-
-/* Splits "HOST:PORT" or "[V6]:PORT"; without a port *ret_port is empty and the result is still
-   true. */
-static bool
-cut_authority(struct str s, struct str *ret_host, bool *ret_brackets, struct str *ret_port)
-{
-    *ret_brackets = s.n != 0 && s.p[0] == '[';
-    if (!*ret_brackets)
-        return str_cut(s, ':', ret_host, ret_port) ? ret_port->n != 0 : true;
-    if (!str_cut(str_skip(s, 1), ']', ret_host, ret_port))
-        return false;
-    if (ret_port->n == 0)
-        return true;
-    if (ret_port->p[0] != ':' || ret_port->n == 1)
-        return false;
-    *ret_port = str_skip(*ret_port, 1);
-    return true;
+    return url_port(s, &port);
 }
 
 static const char *
@@ -177,8 +60,7 @@ unix_problem(struct str path)
 static const char *
 address_problem(struct str v)
 {
-    struct str host, port;
-    bool brackets;
+    struct url_host h;
     uint64_t number;
 
     if (str_starts(v, S("unix:")))
@@ -187,15 +69,15 @@ address_problem(struct str v)
         return "is a URL; write the address alone, like 127.0.0.1:8080";
     if (str_u64(v, &number))
         return "is a port without a colon; write :PORT for all interfaces, or 127.0.0.1:PORT";
-    if (is_ipv6(v))
+    if (url_is_ipv6(v))
         return "is an IPv6 address without brackets; write [::1]:8080";
-    if (!cut_authority(v, &host, &brackets, &port))
+    if (!url_split_host(v, &h))
         return "is not an address; write HOST:PORT, [V6]:PORT, :PORT or unix:/path";
-    if (port.n == 0)
+    if (h.port.n == 0)
         return "has no port; write it after the host, like 127.0.0.1:8080";
-    if (!is_port(port))
+    if (!is_port(h.port))
         return "has no valid port; write a number from 0 to 65535 after the last colon";
-    if ((host.n != 0 || brackets) && !is_host(host, brackets))
+    if ((h.name.n != 0 || h.bracketed) && !url_is_host(&h))
         return "has no valid host; write an IP address, localhost, or nothing for all interfaces";
     return NULL;
 }
@@ -203,13 +85,12 @@ address_problem(struct str v)
 static const char *
 name_server_problem(struct str v)
 {
-    struct str host, port;
-    bool brackets;
+    struct url_host h;
 
-    if (is_ipv6(v))
+    if (url_is_ipv6(v))
         return NULL;
-    if (!cut_authority(v, &host, &brackets, &port) || !(brackets ? is_ipv6(host) : is_ipv4(host)) ||
-        (port.n != 0 && (!is_port(port) || str_eq(port, S("0")))))
+    if (!url_split_host(v, &h) || !(h.bracketed ? url_is_ipv6(h.name) : url_is_ipv4(h.name)) ||
+        (h.port.p != NULL && (!is_port(h.port) || str_eq(h.port, S("0")))))
         return "is not the address of a name server; write IP, IP:PORT or [IPV6]:PORT";
     return NULL;
 }
@@ -227,13 +108,15 @@ file_mode_problem(struct str v)
 bool
 form_listen_parts(struct str address, struct str *ret_host, struct str *ret_port)
 {
-    bool brackets;
+    struct url_host h;
 
-    if (str_starts(address, S("unix:")) || !cut_authority(address, ret_host, &brackets, ret_port))
+    if (str_starts(address, S("unix:")) || !url_split_host(address, &h))
         return false;
-    if (brackets)    /* with them: IPv6 */
-        *ret_host = str_make(ret_host->p - 1, ret_host->n + 2);
-    else if (str_ieq(*ret_host, S("localhost")))
+    *ret_host = h.name;
+    *ret_port = h.port;
+    if (h.bracketed)    /* with them: IPv6 */
+        *ret_host = str_make(h.name.p - 1, h.name.n + 2);
+    else if (str_ieq(h.name, S("localhost")))
         *ret_host = S("127.0.0.1");
     return true;
 }
@@ -241,53 +124,46 @@ form_listen_parts(struct str address, struct str *ret_host, struct str *ret_port
 bool
 form_is_local(struct str address)
 {
-    struct str host, port;
-    bool brackets;
+    struct url_host h;
 
     if (str_starts(address, S("unix:")))
         return true;
-    if (!cut_authority(address, &host, &brackets, &port))
+    if (!url_split_host(address, &h))
         return false;
-    if (brackets)
-        return str_eq(str_make(host.p, str_chr(host, '%')), S("::1"));    /* in whatever zone */
-    return str_ieq(host, S("localhost")) || (str_starts(host, S("127.")) && is_ipv4(host));
+    if (h.bracketed)    /* in whatever zone */
+        return str_eq(str_make(h.name.p, str_chr(h.name, '%')), S("::1"));
+    return str_ieq(h.name, S("localhost")) || (str_starts(h.name, S("127.")) && url_is_ipv4(h.name));
 }
 
-/* The part after "http://" or "https://"; false for other schemes. */
 static bool
-cut_scheme(struct str v, struct str *ret_rest)
+is_http(const struct url *u)
 {
-    size_t n = str_istarts(v, S("https://")) ? 8 : str_istarts(v, S("http://")) ? 7 : 0;
-
-    *ret_rest = str_skip(v, n);
-    return n != 0;
+    return u->authority.p != NULL &&
+           (str_ieq(u->scheme, S("https")) || str_ieq(u->scheme, S("http")));
 }
 
 static bool
 is_authority(struct str s)
 {
-    struct str host, port = S("");
-    bool brackets;
+    struct url_host h;
 
-    return cut_authority(s, &host, &brackets, &port) && host.n != 0 && is_host(host, brackets) &&
-           (port.n == 0 || is_port(port));
+    return url_split_host(s, &h) && url_is_host(&h) && (h.port.p == NULL || is_port(h.port));
 }
 
 static const char *
 url_problem(struct str v)
 {
-    struct str rest, authority, path;
+    struct url u = url_split(v);
 
-    if (v.n > URL_MAX || !is_graphic(v) || !cut_scheme(v, &rest))
+    if (v.n > URL_MAX || !is_graphic(v) || !is_http(&u))
         return "is not a URL; write https://host/path, or http:// for a server without TLS";
-    (void)str_cut(rest, '/', &authority, &path);
-    if (str_chr(authority, '@') != authority.n)
+    if (u.userinfo.p != NULL)
         return "holds a user name or password; write the URL without it and use api_key or headers";
-    if (str_chr(rest, '?') != rest.n || str_chr(rest, '#') != rest.n)
+    if (str_chr(u.rest, '?') != u.rest.n || str_chr(u.rest, '#') != u.rest.n)
         return "has a query or fragment; write the URL up to the path only";
-    if (!is_authority(authority))
+    if (!is_authority(u.authority))
         return "has no valid host and port; write https://host/path or https://host:port/path";
-    if (!consists_of(path, "-._~!$&'()*+,;=:@/%"))
+    if (!str_has_only(u.rest, "-._~!$&'()*+,;=:@/%"))
         return "has characters that a path may not have; write them as %XX";
     return NULL;
 }
@@ -295,9 +171,10 @@ url_problem(struct str v)
 static const char *
 origin_problem(struct str v)
 {
-    struct str authority;
+    struct url u = url_split(v);
 
-    if (str_eq(v, S("*")) || (cut_scheme(v, &authority) && is_authority(authority)))
+    if (str_eq(v, S("*")) ||
+        (is_http(&u) && u.userinfo.p == NULL && u.rest.n == 0 && is_authority(u.authority)))
         return NULL;
     return "is not an origin; write https://host or https://host:port without a path, or \"*\" for all";
 }
@@ -342,7 +219,7 @@ is_reserved_field(struct str name)
 static const char *
 field_name_problem(struct str v)
 {
-    if (v.n == 0 || v.n > NAME_MAX_BYTES || !consists_of(v, "!#$%&'*+-.^_`|~"))
+    if (v.n == 0 || v.n > NAME_MAX_BYTES || !str_has_only(v, "!#$%&'*+-.^_`|~"))
         return "is not a header field's name; write letters, digits and -";
     if (is_reserved_field(v))
         return "is a header field that the gateway writes itself; remove it";
@@ -401,15 +278,15 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
                    ? "is not one line of up to 256 bytes; write a short text"
                    : NULL;
     case FORM_WORD:
-        return v.n > NAME_MAX_BYTES || !consists_of(v, "-_.")
+        return v.n > NAME_MAX_BYTES || !str_has_only(v, "-_.")
                    ? "is not a name; write letters, digits, - and _"
                    : NULL;
     case FORM_ID:
-        return v.n == 0 || v.n > NAME_MAX_BYTES || !is_alnum(v.p[0]) || !consists_of(v, "-_.")
+        return v.n == 0 || v.n > NAME_MAX_BYTES || !str_is_alnum(v.p[0]) || !str_has_only(v, "-_.")
                    ? "is not a provider's name; write up to 64 letters, digits, - _ and ."
                    : NULL;
     case FORM_ALIAS:
-        return v.n == 0 || v.n > NAME_MAX_BYTES || !is_alnum(v.p[0]) || !consists_of(v, "-_.:@+")
+        return v.n == 0 || v.n > NAME_MAX_BYTES || !str_is_alnum(v.p[0]) || !str_has_only(v, "-_.:@+")
                    ? "is not a model name; write up to 64 letters, digits and - _ . : @ +"
                    : NULL;
     case FORM_MODEL:
@@ -418,7 +295,7 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
     case FORM_ADDRESS:
         return address_problem(v);
     case FORM_HOST:
-        return !str_eq(v, S("*")) && (v.n == 0 || !is_host(v, false) || str_ends(v, S(".")))
+        return !str_eq(v, S("*")) && (!url_is_host(&(struct url_host){ .name = v }) || str_ends(v, S(".")))
                    ? "is not a host name; write it without scheme, port and final dot, or \"*\" for any"
                    : NULL;
     case FORM_NAME_SERVER:

@@ -1,6 +1,7 @@
 /* browser.c - CORS (Fetch standard, section 3.2), and requests that CORS does not prevent. */
 #include "gateway/browser.h"
 
+#include "base/url.h"
 #include "net/address.h"
 
 /* Is the origin in the list? */
@@ -73,30 +74,26 @@ is_our_name(const struct conf_server *server, struct str name)
 bool
 browser_is_our_host(const struct conf_server *server, struct str host)
 {
-    bool v6 = str_starts(host, S("["));
     struct address a;
-    struct str name;
-    struct str port;
+    struct url_host h;
 
     if (host.n == 0)
         return true;    /* HTTP/1.0: not a browser, they always send Host */
-    (void)str_cut(v6 ? str_skip(host, 1) : host, v6 ? ']' : ':', &name, &port);
-    if (!address_parse(name, 0, &a))
-        return !v6 && is_our_name(server, name);
-    return v6 == (str_chr(name, ':') != name.n) &&
-           (is_our_address(server, &a) || is_our_name(server, name));
+    if (!url_split_host(host, &h))
+        return false;
+    if (!address_parse(h.name, 0, &a))
+        return !h.bracketed && is_our_name(server, h.name);
+    return h.bracketed == (a.any.sa_family == AF_INET6) &&
+           (is_our_address(server, &a) || is_our_name(server, h.name));
 }
 
 /* Programs that embed a browser, such as editors, use schemes of their own (vscode-file://), which
  * a web page cannot have. */
 static bool
-is_program(struct str origin)
+is_program(const struct url *origin)
 {
-    size_t n = str_find(origin, S("://"));
-    struct str scheme = str_make(origin.p, n);
-
-    return n != origin.n && !str_eq(scheme, S("http")) && !str_eq(scheme, S("https")) &&
-           !str_ends(scheme, S("-extension"));
+    return origin->authority.p != NULL && !str_ieq(origin->scheme, S("http")) &&
+           !str_ieq(origin->scheme, S("https")) && !str_ends(origin->scheme, S("-extension"));
 }
 
 bool
@@ -104,13 +101,12 @@ browser_is_foreign_page(const struct conf_server *server, const struct http_head
 {
     struct str origin = http_field_get(&head->fields, S("origin"));
     struct str host = http_field_get(&head->fields, S("host"));
-    size_t scheme = str_starts(origin, S("https://"))  ? 8
-                    : str_starts(origin, S("http://")) ? 7
-                                                       : 0;
+    struct url u = url_split(origin);
 
-    if (origin.n == 0 || is_program(origin) || is_allowed(&server->cors_origins, origin))
+    if (origin.n == 0 || is_program(&u) || is_allowed(&server->cors_origins, origin))
         return false;
-    return scheme == 0 || !str_ieq(str_skip(origin, scheme), host) ||
+    return !(str_ieq(u.scheme, S("http")) || str_ieq(u.scheme, S("https"))) ||
+           u.userinfo.p != NULL || u.rest.n != 0 || !str_ieq(u.authority, host) ||
            !browser_is_our_host(server, host);
 }
 

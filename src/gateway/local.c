@@ -2,6 +2,7 @@
 #include "gateway/local.h"
 
 #include "base/clock.h"
+#include "base/url.h"
 #include "gateway/reply.h"
 
 #define MODELS_PATIENCE_MS UINT64_C(1500)
@@ -287,7 +288,7 @@ local_ollama_show(struct exchange *x)
 static void
 local_model(struct exchange *x)
 {
-    struct str id = http_decode_percent(x->arena, endpoint_rest(x->endpoint, x->path.text));
+    struct str id = url_decode(x->arena, endpoint_rest(x->endpoint, x->path.text));
     struct plan plan;
     struct str why = S("this model does not exist; GET /v1/models lists the models");
     struct buf b;

@@ -1,53 +1,20 @@
 /* location.c - rewrites a provider's Location field for the client. */
 #include "gateway/location.h"
 
+#include "base/url.h"
 #include "gateway/endpoints.h"
 
-/* The length of the scheme in "scheme:...", or 0. */
-static size_t
-scheme_length(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-
-        if (c == ':')
-            return i;
-        if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
-            (i == 0 || strchr("0123456789+-.", c) == NULL))
-            return 0;
-    }
-    return 0;
-}
-
-/* Splits the authority off "host:port/path". */
-static struct str
-take_authority(struct str *rest)
-{
-    size_t n = 0;
-
-    while (n < rest->n && strchr("/?#", rest->p[n]) == NULL)
-        n++;
-    struct str authority = str_make(rest->p, n);
-    *rest = str_skip(*rest, n);
-    return authority;
-}
-
-/* The host of "host:port" or "user@host:port": some programs ignore the user part, others do
- * not. */
+/* The host without its final dots: "host." is the same host. */
 static struct str
 host_of(struct str authority)
 {
-    struct str user, host;
+    struct url_host h;
 
-    while (str_cut(authority, '@', &user, &host))
-        authority = host;
-    if (str_starts(authority, S("[")))
-        authority.n = MIN(str_chr(authority, ']') + 1, authority.n);
-    else
-        authority.n = str_chr(authority, ':');
-    while (str_ends(authority, S(".")))
-        authority.n--;
-    return authority;
+    if (!url_split_host(authority, &h))
+        return authority;
+    while (str_ends(h.name, S(".")))
+        h.name.n--;
+    return h.name;
 }
 
 /* Does the authority name exactly this server? The scheme's default port may be present or not. */
@@ -65,24 +32,18 @@ struct str
 location_for_caller(
     struct arena *a, const struct origin *o, struct str base_path, struct str location)
 {
-    struct str scheme = o->scheme, path = location;
-    size_t n = scheme_length(location);
+    struct url u = url_split(location);
+    struct str path = u.rest;
 
     if (str_chr(location, '\\') != location.n)
         return S("");    /* browsers treat it as '/' */
-    if (n != 0) {
-        scheme = str_make(location.p, n);
-        path = str_skip(location, n + 1);
-    }
-    if (str_starts(path, S("//"))) {
-        path = str_skip(path, 2);
-        struct str authority = take_authority(&path);
-
-        if (!str_ieq(host_of(authority), host_of(o->host_header)))
+    if (u.authority.p != NULL) {
+        if (!str_ieq(host_of(u.authority), host_of(o->host_header)))
             return location;
-        if (!is_server(o, scheme, authority))
+        if (u.userinfo.p != NULL ||
+            !is_server(o, u.scheme.n != 0 ? u.scheme : o->scheme, u.authority))
             return S("");
-    } else if (n != 0 || !str_starts(path, S("/"))) {
+    } else if (u.scheme.n != 0 || !str_starts(path, S("/"))) {
         return location;    /* relative, or not an HTTP URL */
     }
     if (!str_starts(path, base_path))

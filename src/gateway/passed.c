@@ -1,6 +1,7 @@
 /* passed.c - reads the head of a request that is only passed through. */
 #include "gateway/passed.h"
 
+#include "base/url.h"
 #include "gateway/query.h"
 #include "gateway/reply.h"
 
@@ -45,11 +46,11 @@ read_query(struct exchange *x)
 
         (void)str_cut(str_make(query.p, n), '=', &name, &value);
         query = str_skip(query, MIN(n + 1, query.n));
-        if (!is_model_parameter(http_decode_percent(x->arena, name)))
+        if (!is_model_parameter(url_decode(x->arena, name)))
             continue;
         count++;
         r->path_model = value;
-        r->model = http_decode_percent(x->arena, value);
+        r->model = url_decode(x->arena, value);
     }
     if (count > 1)
         return exchange_fail(x, ERR_BAD_REQUEST, "the query has more than one 'model' parameter");

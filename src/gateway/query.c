@@ -1,6 +1,8 @@
 /* query.c - keeps API keys out of the paths and queries that providers get. */
 #include "gateway/query.h"
 
+#include "base/url.h"
+
 /* Parameters in which clients send API keys. */
 static const struct str credential_names[] = {
     S_INIT("key"),
@@ -19,7 +21,7 @@ static const struct str credential_names[] = {
 static struct str
 plain_text(struct exchange *x, struct str text)
 {
-    struct str plain = http_decode_percent(x->arena, text);
+    struct str plain = url_decode(x->arena, text);
 
     return plain.p != NULL ? plain : text;
 }
@@ -89,7 +91,7 @@ query_passed(struct exchange *x)
         return query;
     if (x->endpoint->model != MODEL_BODY && x->endpoint->model != MODEL_FORM)
         return without_credentials(x, query);
-    struct str plain = http_decode_percent(x->request->llm.arena, query);
+    struct str plain = url_decode(x->request->llm.arena, query);
     for (size_t i = 0; i < plain.n; i++)
         if (str_istarts(str_skip(plain, i), S("model")))
             return S("");

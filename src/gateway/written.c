@@ -1,6 +1,7 @@
 /* written.c - the request as one target gets it: its path, header fields and body. */
 #include "gateway/written.h"
 
+#include "base/url.h"
 #include "gateway/exchange.h"
 #include "gateway/query.h"
 #include "llm/write.h"
@@ -241,7 +242,7 @@ add_path_with_model(struct buf *out, const struct llm_request *r, struct str mod
     size_t before = (size_t)(r->path_model.p - r->path.p);
 
     buf_add(out, str_make(r->path.p, before));
-    http_add_segment(out, model);
+    url_add_segment(out, model);
     buf_add(out, str_skip(r->path, before + r->path_model.n));
 }
 

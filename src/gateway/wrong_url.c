@@ -2,6 +2,7 @@
  * there is usually not an API. */
 #include "gateway/wrong_url.h"
 
+#include "base/url.h"
 #include "route/route.h"
 
 #define LOCATION_BYTES 300
@@ -10,14 +11,13 @@
 static struct str
 told_location(const struct intake *in)
 {
-    struct str to = in->location, rest, before, after;
+    struct str to = in->location, hidden;
+    struct url u = url_split(to);
 
-    (void)str_cut(to, '?', &to, &rest);
-    (void)str_cut(to, '#', &to, &rest);
-    size_t slashes = str_find(to, S("//"));    /* "https://host" or "//host" */
-    rest = str_skip(to, slashes != to.n ? slashes + 2 : 0);
-    (void)str_cut(str_make(rest.p, str_chr(rest, '/')), '@', &before, &after);
-    if (to.n == 0 || to.n > LOCATION_BYTES || after.n != 0 || secrets_in(in->secrets, to))
+    (void)str_cut(to, '?', &to, &hidden);
+    (void)str_cut(to, '#', &to, &hidden);
+    if (to.n == 0 || to.n > LOCATION_BYTES || u.userinfo.p != NULL ||
+        secrets_in(in->secrets, to))
         return S("another place");
     return to;
 }

@@ -2,6 +2,8 @@
  * 7.1. */
 #include "http/chunked.h"
 
+#include "http/text.h"
+
 enum {
     SIZE,    /* zero: the state of a zeroed decoder */
     EXT_NAME_START,
@@ -27,19 +29,6 @@ enum {
     DIGITS_MAX = 15,             /* of the size: less than 2^60 */
     OVERHEAD_MAX = 16 * 1024,    /* bytes of extensions and trailers in one body */
 };
-
-static bool
-is_token(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static bool
-is_text(char c)
-{
-    return c == '\t' || (unsigned char)c >= 0x80 || (c >= ' ' && c < 0x7f);
-}
 
 /* Trailers that would change the message's framing or its destination. */
 static bool
@@ -85,21 +74,21 @@ take_extension(struct chunked *c, char byte)
 
     switch (c->state) {
     case EXT_NAME_START:
-        ok = is_token(byte);
+        ok = http_is_token_char(byte);
         c->state = EXT_NAME;
         break;
     case EXT_NAME:
         if (byte == '=')
             c->state = EXT_VALUE_START;
         else
-            ok = is_token(byte) || leave_extension(c, byte);
+            ok = http_is_token_char(byte) || leave_extension(c, byte);
         break;
     case EXT_VALUE_START:
         c->state = byte == '"' ? EXT_QUOTED : EXT_VALUE;
-        ok = byte == '"' || is_token(byte);
+        ok = byte == '"' || http_is_token_char(byte);
         break;
     case EXT_VALUE:
-        ok = is_token(byte) || leave_extension(c, byte);
+        ok = http_is_token_char(byte) || leave_extension(c, byte);
         break;
     case EXT_QUOTED:
         if (byte == '"')
@@ -107,10 +96,10 @@ take_extension(struct chunked *c, char byte)
         else if (byte == '\\')
             c->state = EXT_QUOTED_PAIR;
         else
-            ok = is_text(byte);
+            ok = !http_is_control(byte);
         break;
     case EXT_QUOTED_PAIR:
-        ok = is_text(byte);
+        ok = !http_is_control(byte);
         c->state = EXT_QUOTED;
         break;
     default:
@@ -139,7 +128,7 @@ take_trailer(struct chunked *c, char byte)
                        ? "a field that must not be sent as a trailer"
                        : NULL;
         }
-        if (!is_token(byte))
+        if (!http_is_token_char(byte))
             return "malformed trailer field";
         if (c->name_n < CHUNKED_NAME_ROOM)
             c->name[c->name_n++] = byte;
@@ -147,7 +136,7 @@ take_trailer(struct chunked *c, char byte)
     case TRAILER_VALUE:
         if (byte == '\r')
             c->state = TRAILER_LF;
-        else if (!is_text(byte))
+        else if (http_is_control(byte))
             return "malformed trailer field";
         return NULL;
     default:

@@ -1,6 +1,7 @@
 /* h1.c - RFC 9112 without the leniencies that it allows recipients. */
 #include "http/h1.h"
 
+#include "base/url.h"
 #include "http/text.h"
 
 /* --- characters --- */
@@ -357,19 +358,14 @@ is_host(struct str s)
 static const char *
 take_absolute_form(struct str target, const struct h1_framing *f, struct str *ret_origin)
 {
-    struct str rest = str_skip(target, str_istarts(target, S("https://")) ? 8 : 7);
-    size_t n = 0;
+    struct url u = url_split(target);
 
-    while (n < rest.n && rest.p[n] != '/' && rest.p[n] != '?')
-        n++;
-    if (f->hosts != 0 && !str_ieq(str_make(rest.p, n), f->host))
+    if (f->hosts != 0 && !str_ieq(u.authority, f->host))
         return "the host in the request target differs from the Host field";
-    if (!is_host(str_make(rest.p, n)))
+    if (u.userinfo.p != NULL || !is_host(u.authority))
         return "malformed request target";
-    *ret_origin = n < rest.n ? str_skip(rest, n) : S("/");
-    if (ret_origin->p[0] == '?')
-        return "malformed request target";
-    return NULL;
+    *ret_origin = u.rest.n != 0 ? u.rest : S("/");
+    return ret_origin->p[0] == '/' ? NULL : "malformed request target";
 }
 
 static const char *

@@ -51,13 +51,3 @@ bool http_is_sending_method(struct str method);
 
 /* "Not Found" for 404; "Unknown" for unregistered codes. */
 const char *http_reason(int status) NEVER_NULL;
-
-/* Percent-decodes `s` into `a`; '+' is not changed. Empty with p == NULL if it is malformed. */
-struct str http_decode_percent(struct arena *a, struct str s);
-
-/* The first value of `name` in a query string, percent-decoded; empty if there is none. */
-struct str http_query_get(struct arena *a, struct str query, struct str name);
-
-/* Appends `segment`, percent-encoded as one path segment (all but the unreserved characters of RFC
- * 3986). */
-void http_add_segment(struct buf *b, struct str segment);

@@ -13,6 +13,7 @@
 #include "http/multipart.h"
 
 #include "http/h1.h"
+#include "http/text.h"
 
 enum {
     BOUNDARY_BYTES = 200,    /* RFC 2046 allows 70 */
@@ -30,19 +31,12 @@ struct parameters {
     bool bad;    /* what follows is not a parameter */
 };
 
-static bool
-is_token_char(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
 static struct str
 take_token(struct str *s)
 {
     size_t n = 0;
 
-    while (n < s->n && is_token_char(s->p[n]))
+    while (n < s->n && http_is_token_char(s->p[n]))
         n++;
 
     struct str token = str_make(s->p, n);

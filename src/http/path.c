@@ -4,13 +4,7 @@
 #include <string.h>
 
 #include "base/json_scan.h"
-
-static bool
-is_unreserved(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
+#include "base/url.h"
 
 static bool
 is_delimiter(unsigned char c)
@@ -47,16 +41,15 @@ normalise_escapes(struct str path, char *out, char *plain, struct http_path *ret
         unsigned char c = (unsigned char)path.p[i];
 
         if (c == '%') {
-            int high = path.n - i > 2 ? str_hex_digit(path.p[i + 1]) : -1;
-            int low = path.n - i > 2 ? str_hex_digit(path.p[i + 2]) : -1;
+            int escaped = url_escaped_byte(str_skip(path, i));
 
-            if (high < 0 || low < 0)
+            if (escaped < 0)
                 return "the path contains a '%' without two hexadecimal digits after it";
-            c = (unsigned char)(high << 4 | low);
+            c = (unsigned char)escaped;
             i += 2;
-            if (!is_unreserved(c)) {
+            if (!url_is_unreserved((char)c)) {
                 ret->has_delimiter = ret->has_delimiter || is_delimiter(c);
-                memcpy(out + n, (char[]){ '%', digits[high], digits[low] }, 3);
+                memcpy(out + n, (char[]){ '%', digits[c >> 4], digits[c & 15] }, 3);
                 n += 3;
                 plain[plain_n++] = (char)c;
                 continue;

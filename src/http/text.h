@@ -1,4 +1,4 @@
-/* text.h - finds the end of a text, sixteen bytes at a time, for parsing and writing heads. */
+/* text.h - which characters fields may have; finds the end of a text sixteen bytes at a time. */
 #pragma once
 
 #include "base/base.h"
@@ -11,6 +11,13 @@ static inline bool
 http_is_control(char c)
 {
     return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+/* tchar of RFC 9110. */
+static inline bool
+http_is_token_char(char c)
+{
+    return str_is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 #ifdef __SSE2__

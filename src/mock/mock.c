@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/url.h"
 #include "gateway/endpoints.h"
 #include "mock/answer.h"
 #include "mock/values.h"
@@ -437,7 +438,7 @@ write_model(struct call *v)
 {
     const struct mock_hub *hub = v->mock->hub;
     struct str path = v->r.path;
-    struct str id = http_decode_percent(
+    struct str id = url_decode(
         v->mock->scratch, str_skip(path, str_find(path, S("/models/")) + strlen("/models/")));
 
     if (mock_add_model(&v->mock->frame, id, hub->models, hub->model_count))
@@ -502,7 +503,7 @@ handle_own(struct mock *m, struct server_conn *q, struct str path)
     if (str_eq(path, S("/mock/stats"))) {
         mock_write_stats(m->hub, &m->frame);
     } else if (str_eq(path, S("/mock/requests"))) {
-        str_u64(http_query_get(m->scratch, head->query, S("last")), &last);
+        str_u64(url_query_get(m->scratch, head->query, S("last")), &last);
         mock_write_requests(m->hub, last, &m->frame);
     } else if (str_eq(path, S("/mock/reset")) && str_eq(head->method, S("POST"))) {
         mock_hub_reset(m->hub);

@@ -193,24 +193,11 @@ const char *const anthropic_published[] = { "model", "max_tokens", "messages", "
     "mcp_servers", "cache_control", NULL };
 
 static bool
-is_call_id(struct str id)
-{
-    for (size_t i = 0; i < id.n; i++) {
-        char c = id.p[i];
-
-        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-            c != '_' && c != '-')
-            return false;
-    }
-    return id.n > 0;
-}
-
-static bool
 judge_anthropic_parts(const struct llm_request *r, struct llm_error *ret)
 {
     for (const struct llm_message *m = r->messages; m != NULL; m = m->next) {
         for (const struct llm_part *part = m->parts; part != NULL; part = part->next) {
-            if (part->kind == PART_TOOL_CALL && !is_call_id(part->id))
+            if (part->kind == PART_TOOL_CALL && (part->id.n == 0 || !str_has_only(part->id, "_-")))
                 return refuse(
                     "messages", "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'");
             if (part->kind == PART_TOOL_CALL && !str_starts(part->args, S("{")))

@@ -5,6 +5,8 @@
 #include <net/if.h>
 #include <stdio.h>
 
+#include "base/url.h"
+
 bool
 address_from(const struct sockaddr *from, struct address *ret)
 {
@@ -100,22 +102,10 @@ address_parse(struct str text, uint16_t port, struct address *ret)
 bool
 address_split(struct str text, struct str *ret_host, uint16_t *ret_port)
 {
-    uint64_t port;
-    size_t host_n;
+    struct url_host h;
 
-    if (text.n != 0 && text.p[0] == '[') {
-        host_n = str_chr(text, ']');
-        if (host_n == text.n)
-            return false;
-        *ret_host = str_make(text.p + 1, host_n - 1);
-        text = str_skip(text, host_n + 1);
-    } else {
-        host_n = str_chr(text, ':');
-        *ret_host = str_make(text.p, host_n);
-        text = str_skip(text, host_n);
-    }
-    if (text.n < 2 || text.p[0] != ':' || !str_u64(str_skip(text, 1), &port) || port > UINT16_MAX)
+    if (!url_split_host(text, &h) || !url_port(h.port, ret_port))
         return false;
-    *ret_port = (uint16_t)port;
+    *ret_host = h.name;
     return true;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/digest.h"
+#include "base/url.h"
 #include "net/address.h"
 #include "net/dial.h"
 #include "net/proxy.h"
@@ -47,69 +48,24 @@ release(struct str s)
 
 /* --- pieces of a URL --- */
 
-static bool
-is_host_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_';
-}
-
-static bool
-is_host(struct str host, bool bracketed)
-{
-    struct address a;
-
-    if (host.n == 0 || host.n > HOST_MAX)
-        return false;
-    if (bracketed)
-        return address_parse(host, 0, &a) && a.any.sa_family == AF_INET6;
-    for (size_t i = 0; i < host.n; i++) {
-        if (!is_host_char(host.p[i]))
-            return false;
-    }
-    return host.p[0] != '.';
-}
-
 /* "host", "host:port", "[v6]", "[v6]:port". The port stays as it was when none is given. */
 static bool
 split_authority(struct str text, struct str *ret_host, uint16_t *port)
 {
-    bool bracketed = str_starts(text, S("["));
-    size_t host_n = bracketed ? str_chr(text, ']') + 1 : str_chr(text, ':');
+    struct url_host h;
 
-    if (host_n > text.n)
+    if (!url_split_host(text, &h) || !url_is_host(&h) ||
+        (h.port.p != NULL && (!url_port(h.port, port) || *port == 0)))
         return false;
-    if (host_n < text.n && (!address_split(text, ret_host, port) || *port == 0))
-        return false;
-    if (host_n == text.n)
-        *ret_host = bracketed ? str_make(text.p + 1, text.n - 2) : text;
-    return is_host(*ret_host, bracketed);
+    *ret_host = h.name;
+    return true;
 }
 
-/* Percent-decoding into `room`; false when malformed, too long, or hiding a NUL. */
+/* False when malformed, too long, or hiding a NUL. */
 static bool
-decode_percent(struct str s, char *room, size_t size, struct str *ret)
+decode_text(struct str s, char *room, size_t size, struct str *ret)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-
-        if (c == '%') {
-            int high = i + 2 < s.n ? str_hex_digit(s.p[i + 1]) : -1;
-            int low = i + 2 < s.n ? str_hex_digit(s.p[i + 2]) : -1;
-
-            if (high < 0 || low < 0)
-                return false;
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        if (n == size || c == '\0')
-            return false;
-        room[n++] = c;
-    }
-    *ret = str_make(room, n);
-    return true;
+    return url_decode_into(s, room, size, ret) && str_chr(*ret, '\0') == ret->n;
 }
 
 static struct str
@@ -135,8 +91,8 @@ take_credentials(struct origin *o, struct str userinfo)
     struct str user, password, text;
 
     (void)str_cut(userinfo, ':', &user, &password);
-    if (!decode_percent(user, plain, sizeof(plain), &user) ||
-        !decode_percent(password, other, sizeof(other), &password) ||
+    if (!decode_text(user, plain, sizeof(plain), &user) ||
+        !decode_text(password, other, sizeof(other), &password) ||
         user.n + 1 + password.n > sizeof(plain))
         return false;
     if (o->proxy == PROXY_SOCKS5 || o->proxy == PROXY_SOCKS5H) {
@@ -182,28 +138,20 @@ take_proxy_scheme(struct origin *o, struct str scheme)
 static bool
 take_proxy(struct origin *o, struct str url, struct why why)
 {
-    struct str scheme = S("http"), host, userinfo = { NULL, 0 };
-    size_t scheme_n = str_find(url, S("://"));
+    struct url u = url_split(url);
+    struct str host;
 
-    if (scheme_n != url.n) {
-        scheme = str_make(url.p, scheme_n);
-        url = str_skip(url, scheme_n + 3);
+    if (u.authority.p == NULL) {
+        u = url_split_authority(url);
+        u.scheme = S("http");
     }
-    if (!take_proxy_scheme(o, scheme))
+    if (!take_proxy_scheme(o, u.scheme))
         return say_why(why,
             "the proxy in the environment has the scheme '" STR_FMT "'; there are http, https, "
             "socks5 and socks5h (the proxy looks names up)",
-            STR_ARG(scheme));
-    url.n = str_chr(url, '/');
-    for (size_t i = url.n; i-- != 0;) {
-        if (url.p[i] == '@') {
-            userinfo = str_make(url.p, i);
-            url = str_skip(url, i + 1);
-            break;
-        }
-    }
-    if (!split_authority(url, &host, &o->proxy_port) ||
-        (userinfo.n != 0 && !take_credentials(o, userinfo)))
+            STR_ARG(u.scheme));
+    if (!split_authority(u.authority, &host, &o->proxy_port) ||
+        (u.userinfo.n != 0 && !take_credentials(o, u.userinfo)))
         return say_why(why, "the proxy in the environment is not usable; write "
                             "http://[user:password@]host:port");
     if (o->proxy == PROXY_HTTPS) {
@@ -223,7 +171,7 @@ take_unix(struct origin *o, struct str authority, struct why why)
     char room[108];    /* sizeof(sun_path) */
     struct str path;
 
-    if (!decode_percent(authority, room, sizeof(room) - 1, &path) || path.n == 0)
+    if (!decode_text(authority, room, sizeof(room) - 1, &path) || path.n == 0)
         return say_why(
             why, "the path of the socket is not usable; write http+unix://%%2Frun%%2Fname.sock/v1");
     o->unix_path = keep(path);
@@ -243,8 +191,6 @@ take_host(struct origin *o, struct str authority, bool is_https, struct why why)
 
     o->scheme = is_https ? S("https") : S("http");
     o->port = is_https ? HTTPS_PORT : HTTP_PORT;
-    if (str_chr(authority, '@') != authority.n)
-        return say_why(why, "a base URL must not hold credentials; use api_key");
     if (!split_authority(authority, &host, &o->port))
         return say_why(why, "'" STR_FMT "' is not a host name or address with an optional port",
             STR_ARG(authority));
@@ -279,16 +225,13 @@ static bool
 take_url(
     struct origin *o, struct str url, struct tls_context *tls, struct str *ret_path, struct why why)
 {
-    size_t scheme_n = str_find(url, S("://"));
-    struct str scheme = str_make(url.p, scheme_n);
-    struct str rest = str_skip(url, scheme_n + 3);
-    struct str authority = str_make(rest.p, str_chr(rest, '/'));
-    bool is_https = str_ieq(scheme, S("https"));
-    bool is_unix = str_ieq(scheme, S("http+unix"));
+    struct url u = url_split(url);
+    bool is_https = str_ieq(u.scheme, S("https"));
+    bool is_unix = str_ieq(u.scheme, S("http+unix"));
 
     if (url.n > URL_MAX)
         return say_why(why, "the URL is longer than %d bytes", URL_MAX);
-    if (scheme_n == url.n || (!is_https && !is_unix && !str_ieq(scheme, S("http"))))
+    if (u.authority.p == NULL || (!is_https && !is_unix && !str_ieq(u.scheme, S("http"))))
         return say_why(why, "a base URL begins with https://, http:// or http+unix://");
     if (str_chr(url, '?') != url.n || str_chr(url, '#') != url.n)
         return say_why(why, "a base URL has no '?' and no '#'");
@@ -300,10 +243,13 @@ take_url(
     if (is_https && tls == NULL)
         return say_why(why, "an https URL needs TLS, which is not set up");
 
-    *ret_path = str_skip(rest, authority.n);
+    if (u.userinfo.p != NULL)
+        return say_why(why, "a base URL must not hold credentials; use api_key");
+
+    *ret_path = u.rest;
     while (str_ends(*ret_path, S("/")))
         ret_path->n--;
-    if (!(is_unix ? take_unix(o, authority, why) : take_host(o, authority, is_https, why)))
+    if (!(is_unix ? take_unix(o, u.authority, why) : take_host(o, u.authority, is_https, why)))
         return false;
     o->tls = is_https ? tls_context_ref(tls) : NULL;
     return true;

@@ -77,14 +77,7 @@ trace_begin(struct trace *t, struct str traceparent, struct str tracestate)
 struct str
 trace_request_id(struct arena *a, struct str given)
 {
-    bool usable = given.n >= 1 && given.n <= 128;
-
-    for (size_t i = 0; usable && i < given.n; i++) {
-        char c = given.p[i];
-        usable = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                 c == '.' || c == '_' || c == ':' || c == '-';
-    }
-    if (usable)
+    if (given.n >= 1 && given.n <= 128 && str_has_only(given, "._:-"))
         return arena_str(a, given);
 
     char *id = arena_alloc(a, sizeof("req_") + 2 * REQUEST_ID_BYTES, 1);

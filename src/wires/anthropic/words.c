@@ -1,5 +1,5 @@
 /* words.c - what this protocol calls the gateway's errors, and how it lists models. */
-#include "http/message.h"
+#include "base/url.h"
 #include "wires/anthropic/anthropic.h"
 
 const struct wire_error_name anthropic_error_names[ERR_COUNT] = {
@@ -57,9 +57,9 @@ anthropic_write_model(struct buf *out, struct str id, struct str owner UNUSED)
 void
 anthropic_read_page(struct arena *a, struct str query, struct wire_page *ret)
 {
-    *ret = (struct wire_page){ .before = http_query_get(a, query, S("before_id")),
-        .after = http_query_get(a, query, S("after_id")) };
-    if (!str_u64(http_query_get(a, query, S("limit")), &ret->limit))
+    *ret = (struct wire_page){ .before = url_query_get(a, query, S("before_id")),
+        .after = url_query_get(a, query, S("after_id")) };
+    if (!str_u64(url_query_get(a, query, S("limit")), &ret->limit))
         ret->limit = 20;
 }
 

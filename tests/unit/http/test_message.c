@@ -1,4 +1,4 @@
-/* test_message.c - fields, lists, media types, percent-encoding. */
+/* test_message.c - fields, lists, media types. */
 #include "http/message.c"
 
 #include "tests/test.h"
@@ -50,41 +50,4 @@ TEST(a_status_has_its_reason_phrase)
     EXPECT_STR(str_c(http_reason(200)), "OK");
     EXPECT_STR(str_c(http_reason(404)), "Not Found");
     EXPECT_STR(str_c(http_reason(777)), "Unknown");
-}
-
-TEST(percent_encoding_is_decoded_or_refused)
-{
-    struct arena *a = arena_create(1 << 16);
-
-    EXPECT_STR(http_decode_percent(a, S("a%20b%2F%c3%A9+")), "a b/\xC3\xA9+");
-    EXPECT_STR(http_decode_percent(a, S("plain")), "plain");
-    EXPECT(http_decode_percent(a, S("")).p != NULL);
-    EXPECT(http_decode_percent(a, S("a%2")).p == NULL);
-    EXPECT(http_decode_percent(a, S("a%")).p == NULL);
-    EXPECT(http_decode_percent(a, S("%g0")).p == NULL);
-    EXPECT_INT(http_decode_percent(a, S("%41")).n, 1);
-    arena_destroy(a);
-}
-
-TEST(a_query_parameter_is_found)
-{
-    struct arena *a = arena_create(1 << 16);
-    struct str query = S("limit=2&na%6De=a%20b&limit=3&empty=&bare");
-
-    EXPECT_STR(http_query_get(a, query, S("limit")), "2");
-    EXPECT_STR(http_query_get(a, query, S("name")), "a b");
-    EXPECT_STR(http_query_get(a, query, S("empty")), "");
-    EXPECT_STR(http_query_get(a, query, S("bare")), "");
-    EXPECT_STR(http_query_get(a, query, S("other")), "");
-    arena_destroy(a);
-}
-
-TEST(a_segment_is_encoded)
-{
-    struct buf b;
-
-    buf_init(&b, 1000);
-    http_add_segment(&b, S("a/b c~\xC3\xA9:1"));
-    EXPECT_STR(buf_str(&b), "a%2Fb%20c~%C3%A9%3A1");
-    buf_fini(&b);
 }
