@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/list.h"
 #include "base/log.h"
 
 enum {
@@ -46,12 +47,7 @@ ask_end(struct models_ask *q, struct offer_list *list, const char *why)
     if (q->call != NULL)
         client_cancel(q->call);
     offer_settle(q->provider->offer, list, now_ms());
-    if (q->prev != NULL)
-        q->prev->next = q->next;
-    else
-        q->asker->first = q->next;
-    if (q->next != NULL)
-        q->next->prev = q->prev;
+    LIST_REMOVE(q->asker->first, q);
     buf_fini(&q->fields);
     buf_fini(&q->path);
     buf_fini(&q->body);
@@ -165,10 +161,7 @@ ask(struct models_asker *a, struct snapshot *s, struct provider *p)
     q->snapshot = snapshot_ref(s);
     q->provider = p;
     q->deadline_ms = now_ms() + MODELS_DEADLINE_MS;
-    q->next = a->first;
-    if (q->next != NULL)
-        q->next->prev = q;
-    a->first = q;
+    LIST_ADD(a->first, q);
     buf_init(&q->fields, FIELDS_BYTES);
     buf_init(&q->path, FIELDS_BYTES);
     buf_init(&q->body, ANSWER_BYTES);

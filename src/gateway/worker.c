@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "gateway/endpoints.h"
 #include "net/dns.h"
@@ -126,10 +127,7 @@ do_stop_loop(void *arg)
 void
 worker_add(struct worker *w, struct worker_link *x)
 {
-    x->next = w->exchanges;
-    if (x->next != NULL)
-        x->next->prev = x;
-    w->exchanges = x;
+    LIST_ADD(w->exchanges, x);
     w->exchange_count++;
     if (!w->ticking_fast) {
         w->ticking_fast = true;
@@ -140,12 +138,7 @@ worker_add(struct worker *w, struct worker_link *x)
 void
 worker_remove(struct worker *w, struct worker_link *x)
 {
-    if (x->prev != NULL)
-        x->prev->next = x->next;
-    else
-        w->exchanges = x->next;
-    if (x->next != NULL)
-        x->next->prev = x->prev;
+    LIST_REMOVE(w->exchanges, x);
     w->at = NULL;
     w->exchange_count--;
     if (w->stopping && w->exchanges == NULL)

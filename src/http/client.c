@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "http/client_call.h"
 
 enum {
@@ -56,11 +57,7 @@ new_call(struct client *c)
         call->more = (struct deferred){ .fn = on_more, .arg = call };
         buf_init(&call->in, SIZE_MAX / 2);    /* bounded by the limits of heads and of one read */
     }
-    call->prev = NULL;
-    call->next = c->first;
-    if (c->first != NULL)
-        c->first->prev = call;
-    c->first = call;
+    LIST_ADD(c->first, call);
     c->calls_open++;
     return call;
 }
@@ -83,13 +80,7 @@ recycle(struct client_call *call)
         free_call(call);
         return;
     }
-    if (call->prev != NULL)
-        call->prev->next = call->next;
-    else
-        c->first = call->next;
-    if (call->next != NULL)
-        call->next->prev = call->prev;
-
+    LIST_REMOVE(c->first, call);
     if (c->spares_n == CLIENT_SPARES) {
         free_call(call);
         return;

@@ -10,6 +10,7 @@
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "http/h2_stream.h"
 #include "http/put.h"
 #include "net/timer.h"
@@ -147,11 +148,7 @@ attach(struct h2 *h2, struct h2_stream *s)
     s->heard_at = h2->heard;
     s->since_ms = loop_now_ms(h2->loop);
     s->fresh = h2->started++ == 0;
-    s->prev = NULL;
-    s->next = h2->first;
-    if (h2->first != NULL)
-        h2->first->prev = s;
-    h2->first = s;
+    LIST_ADD(h2->first, s);
     if (h2->streams++ == 0) {
         h2->heard_ms = loop_now_ms(h2->loop);
         set_timer(h2);
@@ -163,12 +160,7 @@ unlink_stream(struct h2_stream *s)
 {
     struct h2 *h2 = s->h2;
 
-    if (s->prev != NULL)
-        s->prev->next = s->next;
-    else
-        h2->first = s->next;
-    if (s->next != NULL)
-        s->next->prev = s->prev;
+    LIST_REMOVE(h2->first, s);
     s->h2 = NULL;
     if (--h2->streams == 0) {
         h2->rested_ms = loop_now_ms(h2->loop);

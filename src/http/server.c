@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "http/server_conn.h"
 
@@ -74,28 +75,6 @@ uncount_address(struct server *s, struct server_conn *q)
 
 /* --- connections --- */
 
-static void
-link_conn(struct server *s, struct server_conn *q)
-{
-    q->next = s->first;
-    if (s->first != NULL)
-        s->first->prev = q;
-    s->first = q;
-    s->connections++;
-}
-
-static void
-unlink_conn(struct server *s, struct server_conn *q)
-{
-    if (q->prev != NULL)
-        q->prev->next = q->next;
-    else
-        s->first = q->next;
-    if (q->next != NULL)
-        q->next->prev = q->prev;
-    s->connections--;
-}
-
 void
 server_accept(void *server, struct sock *sock)
 {
@@ -127,7 +106,8 @@ server_accept_role(struct server *s, struct sock *sock, unsigned role)
     timer_init(&q->timer, s->loop, server_conn_tick, q);
     buf_init(&q->in, SIZE_MAX / 2);    /* bounded by the limits on heads and on one read */
     buf_init(&q->out, SIZE_MAX / 2);
-    link_conn(s, q);
+    LIST_ADD(s->first, q);
+    s->connections++;
     bool crowded = !count_address(s, q);
 
     sock_own(sock, &server_conn_events, q);
@@ -183,7 +163,8 @@ server_conn_close(struct server_conn *q, bool reset)
     if (q->sock == NULL)
         return;
     uncount_address(s, q);
-    unlink_conn(s, q);
+    LIST_REMOVE(s->first, q);
+    s->connections--;
     q->open = false;
     q->reading = READ_DISCARD;
     timer_stop(&q->timer);
