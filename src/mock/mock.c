@@ -416,33 +416,40 @@ handle_post(struct mock *m, struct server_conn *q)
 
 /* --- lists of models, and routes for tests --- */
 
-/* As Ollama lists them. */
-static void
-write_tags(struct call *v)
+/* The models, or the one that the path names, as the wire's callers read them. */
+static bool
+write_models(struct call *v)
 {
     const struct mock_hub *hub = v->mock->hub;
     const struct wire_caller *caller = v->wire->caller;
     struct buf *out = &v->mock->frame;
+    struct str owner = S("openclaw-mock");
 
-    buf_add(out, caller->models_begin);
-    for (size_t i = 0; i < hub->model_count; i++) {
-        buf_add(out, i > 0 ? S(",") : S(""));
-        caller->write_model(out, hub->models[i], S(""));
+    if (v->endpoint != &endpoints[ENDPOINT_model]) {
+        struct wire_page page = { 0 };
+
+        buf_add(out, caller->models_begin);
+        for (size_t i = 0; i < hub->model_count; i++) {
+            buf_add(out, i > 0 ? S(",") : S(""));
+            caller->write_model(out, hub->models[i], owner);
+        }
+        if (hub->model_count > 0) {
+            page.first = hub->models[0];
+            page.last = hub->models[hub->model_count - 1];
+        }
+        caller->write_models_end(out, &page);
+        return true;
     }
-    caller->write_models_end(out, &(struct wire_page){ 0 });
-}
 
-/* One model, which the path names. */
-static bool
-write_model(struct call *v)
-{
-    const struct mock_hub *hub = v->mock->hub;
-    struct str path = v->r.path;
+    struct str path = v->r.path;    /* with its base or without it */
     struct str id = url_decode(
         v->mock->scratch, str_skip(path, str_find(path, S("/models/")) + strlen("/models/")));
-
-    if (mock_add_model(&v->mock->frame, id, hub->models, hub->model_count))
-        return true;
+    for (size_t i = 0; i < hub->model_count; i++) {
+        if (str_eq(hub->models[i], id)) {
+            caller->write_model(out, id, owner);
+            return true;
+        }
+    }
     v->why = (struct llm_error){
         .kind = ERR_NO_MODEL,
         .status = 404,
@@ -465,13 +472,7 @@ handle_other(struct mock *m, struct server_conn *q)
     buf_reset(&m->frame, FRAME_KEEP_BYTES);
     if (v.endpoint == &endpoints[ENDPOINT_models] || v.endpoint == &endpoints[ENDPOINT_model] ||
         v.endpoint == &endpoints[ENDPOINT_ollama_tags]) {
-        fine = mock_check_key(v.provider, v.head, m->hub->options.key, &v.why);
-        if (fine && v.endpoint == &endpoints[ENDPOINT_models])
-            mock_add_models(&m->frame, m->hub->models, m->hub->model_count);
-        else if (fine && v.endpoint == &endpoints[ENDPOINT_ollama_tags])
-            write_tags(&v);
-        else if (fine)
-            fine = write_model(&v);
+        fine = mock_check_key(v.provider, v.head, m->hub->options.key, &v.why) && write_models(&v);
     } else {
         fine = false;
         v.why = (struct llm_error){

@@ -1,4 +1,4 @@
-/* values.c - answers of one document: embeddings, moderations, lists of models. */
+/* values.c - answers of one document: embeddings, moderations. */
 #include "mock/values.h"
 
 #include <math.h>
@@ -165,44 +165,4 @@ mock_moderations(const struct llm_request *r, struct buf *out, struct llm_error 
     }
     buf_add(out, S("]}"));
     return true;
-}
-
-/* --- models --- */
-
-static void
-add_model(struct buf *out, struct str name)
-{
-    buf_add(out, S("{\"id\":"));
-    json_add_str(out, name);
-    buf_add(out, S(",\"object\":\"model\",\"created\":1767225600,\"owned_by\":\"openclaw-mock\","
-                   "\"type\":\"model\",\"created_at\":\"2026-01-01T00:00:00Z\",\"display_name\":"));
-    json_add_str(out, name);
-    buf_add_c(out, '}');
-}
-
-void
-mock_add_models(struct buf *out, const struct str *names, size_t count)
-{
-    buf_add(out, S("{\"object\":\"list\",\"data\":["));
-    for (size_t i = 0; i < count; i++) {
-        buf_add(out, i > 0 ? S(",") : S(""));
-        add_model(out, names[i]);
-    }
-    buf_add(out, S("],\"has_more\":false,\"first_id\":"));
-    json_add_str(out, count > 0 ? names[0] : S(""));
-    buf_add(out, S(",\"last_id\":"));
-    json_add_str(out, count > 0 ? names[count - 1] : S(""));
-    buf_add_c(out, '}');
-}
-
-bool
-mock_add_model(struct buf *out, struct str id, const struct str *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (str_eq(names[i], id)) {
-            add_model(out, id);
-            return true;
-        }
-    }
-    return false;
 }
