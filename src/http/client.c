@@ -66,7 +66,7 @@ static void
 free_call(struct client_call *call)
 {
     buf_fini(&call->in);
-    free(call->head_room);
+    h1_room_free(&call->head_room);
     free(call);
 }
 
@@ -86,11 +86,8 @@ recycle(struct client_call *call)
         return;
     }
     buf_fini(&call->in);
-    if (call->head_room_bytes > CLIENT_HEAD_KEEP_BYTES) {
-        free(call->head_room);
-        call->head_room = NULL;
-        call->head_room_bytes = 0;
-    }
+    if (call->head_room.bytes > CLIENT_HEAD_KEEP_BYTES)
+        h1_room_free(&call->head_room);
     call->next = c->spare;
     c->spare = call;
     c->spares_n++;

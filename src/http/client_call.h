@@ -119,8 +119,7 @@ struct client_call {
     struct chunked chunked;
     uint64_t left;                 /* of a body with Content-Length */
     uint64_t announced_idle_ms;    /* how long the server keeps the connection; or POOL_NOT_SAID */
-    void *head_room;               /* fields, then the bytes of the head */
-    size_t head_room_bytes;
+    struct h1_room head_room;
 };
 
 /* --- client.c: called by the transports --- */

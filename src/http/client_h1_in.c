@@ -1,11 +1,7 @@
 /* client_h1_in.c - HTTP/1: parses the response as it arrives. Anything but exactly one response is an
  * error. */
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "http/client_call.h"
-
-enum { HEAD_ROOM_STEP_BYTES = 256 };
 
 /* What the server may have done with a request whose connection broke. If no byte had been sent, it
  * never saw it. A pooled connection that breaks at once was probably closed before the request
@@ -54,33 +50,15 @@ client_h1_reset_answer(struct client_call *call)
 /* --- the head --- */
 
 static bool
-make_head_room(struct client_call *call, size_t bytes)
-{
-    if (bytes <= call->head_room_bytes)
-        return true;
-    bytes = (bytes + HEAD_ROOM_STEP_BYTES - 1) / HEAD_ROOM_STEP_BYTES * HEAD_ROOM_STEP_BYTES;
-    free(call->head_room);
-    call->head_room = malloc(bytes);
-    call->head_room_bytes = call->head_room != NULL ? bytes : 0;
-    return call->head_room != NULL;
-}
-
-static bool
 parse_head(struct client_call *call, struct str head, const char **ret_why)
 {
     size_t fields = call->scan.lines - 1;
-    size_t fields_bytes = fields * sizeof(struct http_field);
     bool to_head = str_eq(call->request.method, S("HEAD"));
+    struct str copy = h1_room_copy(&call->head_room, head, fields);
 
-    if (!make_head_room(call, fields_bytes + head.n)) {
-        *ret_why = "out of memory";
-        return false;
-    }
-    char *copy = (char *)call->head_room + fields_bytes;
-
-    memcpy(copy, head.p, head.n);
-    return h1_parse_response(str_make(copy, head.n), call->head_room, fields, to_head, &call->head,
-               ret_why) == OK;
+    *ret_why = "out of memory";
+    return copy.p != NULL && h1_parse_response(copy, call->head_room.fields, fields, to_head,
+                                 &call->head, ret_why) == OK;
 }
 
 /* Sets how the body that follows this head ends. */
@@ -124,9 +102,7 @@ announced_idle_ms(const struct h1_head *head)
 static void
 drop_head(struct client_call *call)
 {
-    free(call->head_room);
-    call->head_room = NULL;
-    call->head_room_bytes = 0;
+    h1_room_free(&call->head_room);
     call->head.head.fields = (struct http_fields){ NULL, 0 };
     call->head.keep_alive_says = S("");
 }

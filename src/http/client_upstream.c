@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "http/client_call.h"
 
 enum {
@@ -22,14 +23,14 @@ enum {
 struct shared {
     struct client_upstream *upstream;
     struct h2 *h2;
-    struct shared *next;
+    struct shared *prev, *next;
 };
 
 struct dialling {
     struct client_upstream *upstream;
     struct dial *dial;
     struct origin *origin;    /* a reference: the call may end before the dial */
-    struct dialling *next;
+    struct dialling *prev, *next;
 };
 
 struct client_upstream {
@@ -178,28 +179,19 @@ start_dial(struct client_upstream *u)
 
     d->upstream = u;
     d->origin = origin_ref(q->origin);
-    d->next = u->dials;
-    u->dials = d;
+    LIST_ADD(u->dials, d);
     u->dials_n++;
     d->dial = dial_start(
         u->client->loop, d->origin, q->dns_ms, q->connect_ms, on_dialled, on_dial_failed, d);
 }
 
-/* Removes a finished dial from the list. */
+/* Removes a finished or cancelled dial from the list. */
 static struct client_upstream *
 end_dial(struct dialling *d)
 {
     struct client_upstream *u = d->upstream;
 
-    if (u->dials == d) {
-        u->dials = d->next;
-    } else {
-        struct dialling *newer = u->dials;
-
-        while (newer->next != d)
-            newer = newer->next;
-        newer->next = d->next;
-    }
+    LIST_REMOVE(u->dials, d);
     u->dials_n--;
     origin_destroy(d->origin);
     free(d);
@@ -209,13 +201,8 @@ end_dial(struct dialling *d)
 static void
 cancel_newest_dial(struct client_upstream *u)
 {
-    struct dialling *d = u->dials;
-
-    u->dials = d->next;
-    u->dials_n--;
-    dial_cancel(d->dial);
-    origin_destroy(d->origin);
-    free(d);
+    dial_cancel(u->dials->dial);
+    (void)end_dial(u->dials);
 }
 
 static void
@@ -276,15 +263,7 @@ forget_shared(struct shared *gone)
 {
     struct client_upstream *u = gone->upstream;
 
-    if (u->shared == gone) {
-        u->shared = gone->next;
-    } else {
-        struct shared *newer = u->shared;
-
-        while (newer->next != gone)
-            newer = newer->next;
-        newer->next = gone->next;
-    }
+    LIST_REMOVE(u->shared, gone);
     u->shared_n--;
     free(gone);
 }
@@ -346,8 +325,7 @@ share(struct client_upstream *u, struct sock *sock)
 
     s->upstream = u;
     s->h2 = h2_create(sock, &h2_limits, &shared_events, s);
-    s->next = u->shared;
-    u->shared = s;
+    LIST_ADD(u->shared, s);
     u->shared_n++;
 }
 

@@ -1,6 +1,8 @@
 /* h1.c - RFC 9112 without the leniencies that it allows recipients. */
 #include "http/h1.h"
 
+#include <stdlib.h>
+
 #include "base/url.h"
 #include "http/text.h"
 
@@ -312,6 +314,37 @@ settle_framing(const struct h1_framing *f, struct h1_head *ret)
         ret->head.content_length = (int64_t)length;
     }
     return NULL;
+}
+
+/* --- memory --- */
+
+enum { ROOM_STEP_BYTES = 256 };
+
+struct str
+h1_room_copy(struct h1_room *room, struct str head, size_t fields)
+{
+    size_t fields_bytes = fields * sizeof(struct http_field);
+    size_t bytes = fields_bytes + head.n;
+
+    if (bytes > room->bytes) {
+        bytes = (bytes + ROOM_STEP_BYTES - 1) / ROOM_STEP_BYTES * ROOM_STEP_BYTES;
+        free(room->fields);
+        room->fields = malloc(bytes);
+        room->bytes = room->fields != NULL ? bytes : 0;
+        if (room->fields == NULL)
+            return (struct str){ NULL, 0 };
+    }
+    char *copy = (char *)room->fields + fields_bytes;
+
+    memcpy(copy, head.p, head.n);
+    return str_make(copy, head.n);
+}
+
+void
+h1_room_free(struct h1_room *room)
+{
+    free(room->fields);
+    *room = (struct h1_room){ NULL, 0 };
 }
 
 /* --- requests --- */

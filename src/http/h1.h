@@ -40,6 +40,18 @@ struct h1_head {
     struct str keep_alive_says;    /* responses: the value of Keep-Alive, "timeout=5, max=100" */
 };
 
+/* Memory for a head that must outlive the input: its fields, then its bytes. Zeroed at first; kept
+ * from one head to the next. */
+struct h1_room {
+    struct http_field *fields;
+    size_t bytes;
+};
+
+/* Copies `head` into it; p == NULL: out of memory. */
+struct str h1_room_copy(struct h1_room *room, struct str head, size_t fields) MUST_CHECK;
+
+void h1_room_free(struct h1_room *room);
+
 /* Parses a complete head; the result points into it. `fields` has room for as many fields as the
  * head has (scan->lines - 1). On ERR_BAD_REQUEST or ERR_METHOD, `*ret_why` says what is wrong. */
 enum err h1_parse_request(struct str head, struct http_field *fields, size_t fields_room,

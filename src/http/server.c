@@ -126,7 +126,7 @@ server_accept_role(struct server *s, struct sock *sock, unsigned role)
 static uint64_t
 bytes_held(const struct server_conn *q)
 {
-    size_t head = q->head_room_bytes > SERVER_HEAD_KEEP_BYTES ? q->head_room_bytes : 0;
+    size_t head = q->head_room.bytes > SERVER_HEAD_KEEP_BYTES ? q->head_room.bytes : 0;
 
     return head + q->in.cap + buf_len(&q->body) + sock_queued_bytes(q->sock);
 }
@@ -142,9 +142,7 @@ server_conn_hold(struct server_conn *q, bool begun)
 void
 server_conn_free_head(struct server_conn *q)
 {
-    free(q->head_room);
-    q->head_room = NULL;
-    q->head_room_bytes = 0;
+    h1_room_free(&q->head_room);
 }
 
 void
@@ -296,7 +294,7 @@ server_destroy(struct server *s)
 const struct http_head *
 server_head(const struct server_conn *q)
 {
-    CHECK(q->head_room != NULL);
+    CHECK(q->head_room.fields != NULL);
     return &q->head.head;
 }
 

@@ -77,8 +77,7 @@ struct server_conn {
     bool more;        /* `in` holds more than one turn may process */
     struct buf in;    /* received, not processed yet: part of a head, or pipelined */
     struct h1_scan scan;
-    void *head_room;    /* the request's header fields, followed by the bytes of its head */
-    size_t head_room_bytes;
+    struct h1_room head_room;    /* of the request */
     struct h1_head head;
     struct chunked chunked;
     uint64_t body_left;    /* remaining bytes of a body with Content-Length */

@@ -9,7 +9,6 @@ enum {
     BODY_STEP_BYTES = 64 * 1024,    /* initial reservation beyond what has arrived */
     READ_BYTES = 64 * 1024,         /* per read of a body; a turn makes a few dozen at most */
     BODY_WINDOW_MS = 2000,          /* interval over which the body's rate is measured */
-    HEAD_ROOM_STEP_BYTES = 256,
     /* Pipelined requests processed per turn; answered ones are freed before more are read. */
     STEPS_PER_TURN = 32,
 };
@@ -32,34 +31,16 @@ reset_input(struct server_conn *q)
 
 /* --- request heads --- */
 
-/* Returns memory for the fields and the bytes of a head; that of the previous request is reused. */
-static bool
-make_head_room(struct server_conn *q, size_t bytes)
-{
-    if (bytes <= q->head_room_bytes)
-        return true;
-    bytes = (bytes + HEAD_ROOM_STEP_BYTES - 1) / HEAD_ROOM_STEP_BYTES * HEAD_ROOM_STEP_BYTES;
-    free(q->head_room);
-    q->head_room = malloc(bytes);
-    q->head_room_bytes = q->head_room != NULL ? bytes : 0;
-    return q->head_room != NULL;
-}
-
 /* Copies the head to memory that stays valid, and parses it there. */
 static enum err
 parse_head(struct server_conn *q, struct str head, const char **ret_why)
 {
     size_t fields = q->scan.lines - 1;
-    size_t fields_bytes = fields * sizeof(struct http_field);
+    struct str copy = h1_room_copy(&q->head_room, head, fields);
 
-    if (!make_head_room(q, fields_bytes + head.n)) {
-        *ret_why = "out of memory";
-        return ERR_NO_MEMORY;
-    }
-    char *copy = (char *)q->head_room + fields_bytes;
-
-    memcpy(copy, head.p, head.n);
-    return h1_parse_request(str_make(copy, head.n), q->head_room, fields, &q->head, ret_why);
+    *ret_why = "out of memory";
+    return copy.p == NULL ? ERR_NO_MEMORY
+                          : h1_parse_request(copy, q->head_room.fields, fields, &q->head, ret_why);
 }
 
 /* --- request bodies --- */
@@ -500,7 +481,7 @@ server_conn_turn(void *request)
         buf_fini(&q->in);
         buf_fini(&q->body);
         buf_fini(&q->out);
-        free(q->head_room);
+        h1_room_free(&q->head_room);
         free(q);
         return;
     }
@@ -648,7 +629,7 @@ server_conn_next(struct server_conn *q)
     q->served = true;
     q->since_ms = loop_now_ms(q->server->loop);
     timer_set_by(&q->timer, q->since_ms + q->server->limits.idle_ms);
-    if (q->head_room_bytes > SERVER_HEAD_KEEP_BYTES)
+    if (q->head_room.bytes > SERVER_HEAD_KEEP_BYTES)
         server_conn_free_head(q);
     if (!q->taking && (buf_len(&q->in) != 0 || q->stopped))
         loop_defer(q->server->loop, &q->turn);

@@ -291,7 +291,7 @@ forget_and_finish(void *arg)
     struct world *w = arg;
 
     server_forget_head(w->held);
-    EXPECT(w->held->head_room == NULL);
+    EXPECT(w->held->head_room.fields == NULL);
     EXPECT(w->server->limits.held->held < 6000);
     server_write(w->held, S(" and forgotten"));
     server_end(w->held);
