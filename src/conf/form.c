@@ -132,7 +132,8 @@ form_is_local(struct str address)
         return false;
     if (h.bracketed)    /* in whatever zone */
         return str_eq(str_make(h.name.p, str_chr(h.name, '%')), S("::1"));
-    return str_ieq(h.name, S("localhost")) || (str_starts(h.name, S("127.")) && url_is_ipv4(h.name));
+    return str_ieq(h.name, S("localhost")) ||
+           (str_starts(h.name, S("127.")) && url_is_ipv4(h.name));
 }
 
 static bool
@@ -286,7 +287,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
                    ? "is not a provider's name; write up to 64 letters, digits, - _ and ."
                    : NULL;
     case FORM_ALIAS:
-        return v.n == 0 || v.n > NAME_MAX_BYTES || !str_is_alnum(v.p[0]) || !str_has_only(v, "-_.:@+")
+        return v.n == 0 || v.n > NAME_MAX_BYTES || !str_is_alnum(v.p[0]) ||
+                       !str_has_only(v, "-_.:@+")
                    ? "is not a model name; write up to 64 letters, digits and - _ . : @ +"
                    : NULL;
     case FORM_MODEL:
@@ -295,7 +297,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
     case FORM_ADDRESS:
         return address_problem(v);
     case FORM_HOST:
-        return !str_eq(v, S("*")) && (!url_is_host(&(struct url_host){ .name = v }) || str_ends(v, S(".")))
+        return !str_eq(v, S("*")) &&
+                       (!url_is_host(&(struct url_host){ .name = v }) || str_ends(v, S(".")))
                    ? "is not a host name; write it without scheme, port and final dot, or \"*\" for any"
                    : NULL;
     case FORM_NAME_SERVER:

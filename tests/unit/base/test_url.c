@@ -85,7 +85,8 @@ TEST(a_port_has_up_to_five_digits)
 
     EXPECT(url_port(S("65535"), &port) && port == 65535);
     EXPECT(url_port(S("0"), &port) && port == 0);
-    EXPECT(!url_port(S(""), &port) && !url_port(S("65536"), &port) && !url_port(S("000080"), &port));
+    EXPECT(
+        !url_port(S(""), &port) && !url_port(S("65536"), &port) && !url_port(S("000080"), &port));
     EXPECT(!url_port(S("8o"), &port) && !url_port(S("+1"), &port) && port == 0);
 }
 
