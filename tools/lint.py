@@ -49,7 +49,8 @@ EXCLUSIVE = [
     (re.compile(r"^nghttp2/.*$"), {"http"}),
     (re.compile(r"^openssl/.*"), {"net", "base"}),
     (re.compile(r"^libfyaml\.h$"), {"conf"}),
-    (re.compile(r"^(sys/socket|netinet/.*|arpa/.*|netdb)(\.h)?$"), {"net", "app"}),
+    (re.compile(r"^arpa/inet\.h$"), {"net", "app", "base"}),    # base/url.c: inet_pton() reads text
+    (re.compile(r"^(sys/socket|netinet/.*|arpa/(?!inet\.h$).*|netdb)(\.h)?$"), {"net", "app"}),
 ]
 
 WIRE_IDENTITY = re.compile(r"[=!]=\s*&wire_\w+|&wire_\w+\s*[=!]=")

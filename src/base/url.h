@@ -39,7 +39,7 @@ bool url_is_host(const struct url_host *h);
 bool url_is_ipv4(struct str s);
 bool url_is_ipv6(struct str s);
 
-/* Letters, digits and "-._~": what nobody needs to encode. */
+/* Letters, digits and "-._~", which are never encoded. */
 bool url_is_unreserved(char c);
 
 /* The byte that "%41" at the beginning of `s` stands for; -1 if it is malformed. */
