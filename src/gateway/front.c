@@ -32,7 +32,6 @@ on_body_failed(void *owner, struct server_conn *q, enum err why)
 
     (void)owner;
     (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
-    x->stage = UINT32_MAX;    /* skip all stages: the next turn finishes the exchange */
     exchange_wake(x);
 }
 

@@ -559,10 +559,10 @@ gateway_run(struct exchange *x)
         return;    /* when it ends, the stages run again */
     if (x->delivery.draft != NULL)
         stop_outrun(x);
-    if (x->gone) {
+    if (x->gone)
         stop_attempts(x);
+    if (x->gone || x->answered)    /* answered between two stages: its body was refused */
         step = STEP_STOP;
-    }
     struct worker *w = x->worker;
     exchange_enter(x);
     while (step == STEP_NEXT && x->stage < ARRAY_LEN(stages)) {
