@@ -32,7 +32,7 @@ measure(struct bench_options o, const char *model, struct bench_totals *ret)
         o.path = S("/v1/chat/completions");
     }
     o.body = str_c(body);
-    o.timeout_us = o.timeout_us != 0 ? o.timeout_us : 5000000;
+    o.timeout_us = o.timeout_us != 0 ? o.timeout_us : PATIENCE_MS * 1000ull;
     bench_run(&o, ret, no_progress);
     origin_destroy(origin);
     mock_kit_stop(&k);
@@ -74,7 +74,9 @@ TEST(streams_have_a_first_token_and_times_between)
     EXPECT_INT(totals.first_token.count, 4);
     EXPECT_INT(totals.between.count, 12);
     EXPECT(histogram_quantile(&totals.first_token, 0.5) >= 49000);
-    EXPECT(histogram_quantile(&totals.between, 0.5) >= 5000);
+    /* on a busy machine some tokens are read together: no time between them, more before */
+    EXPECT(totals.first_token.sum_us + totals.between.sum_us >= 4 * 79000);
+    EXPECT(totals.first_token.sum_us + totals.between.sum_us <= totals.total.sum_us);
     EXPECT(histogram_quantile(&totals.total, 0.5) >= 79000);
 }
 
@@ -116,5 +118,5 @@ TEST(a_duration_ends_the_load)
     measure((struct bench_options){ .connections = 1, .threads = 1, .duration_us = 200000 }, "m",
         &totals);
     EXPECT(totals.done > 0);
-    EXPECT(clock_now_ms() - start_ms < 4000);
+    EXPECT(clock_now_ms() - start_ms < PATIENCE_MS);
 }
