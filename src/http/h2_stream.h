@@ -1,8 +1,7 @@
 /* h2_stream.h - private to HTTP/2's files: the interface between connection and stream.
  *
- * h2.c has the connection: frames in and out, start and end. h2_stream.c has one stream: the
- * request's body on its way out, the response's head and body on their way to the owner. Only h2.c
- * calls the library.
+ * h2.c and h2_session.c have the connection. h2_stream.c has one stream: the request's body on its
+ * way out, the response's head and body on their way to the owner. It does not call the library.
  */
 #pragma once
 

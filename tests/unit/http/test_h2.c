@@ -1045,7 +1045,7 @@ TEST(a_server_that_answers_a_ping_may_stay_silent)
 
 TEST(however_fast_the_server_reads_one_turn_sends_a_bounded_part_of_a_body)
 {
-    enum { BODY = 12 << 20, PART = WRITES_PER_TURN * (WRITE_BYTES + 32 * 1024) };
+    enum { BODY = 12 << 20, PART = WRITES_PER_TURN * (H2_WRITE_BYTES + 32 * 1024) };
     static const char windows[] = "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff"    /* of streams */
                                   "\0\0\4\x08\0\0\0\0\0\x7f\x00\x00\x00";     /* of all */
     static char body[BODY];
