@@ -64,6 +64,7 @@ read_settings(struct bench_settings *s, int argc, char **argv)
                  "is the server, its base URL (http://HOST/v1) or the whole path.",
         .list = list,
         .count = ARRAY_LEN(list),
+        .words = 1,
     };
     int rest;
     enum flags_verdict verdict = flags_parse(&all, argc, argv, &rest);
@@ -200,7 +201,7 @@ cmd_bench(int argc, char **argv)
     enum flags_verdict verdict = read_settings(&s, argc, argv);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
+        return verdict;
     if (!is_lawful(&s))
         return 2;
 

@@ -44,15 +44,10 @@ begin(struct catalog *k, const char *usage, const char *about, bool asks, int ar
         .usage = usage, .about = about, .list = list, .count = ARRAY_LEN(list) - !asks
     };
     struct conf_problems problems;
-    int rest;
-    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, NULL);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
-    if (rest != 0) {
-        (void)fprintf(stderr, "openclaw %s: unexpected '%s'\n", argv[0], argv[1]);
-        return 2;
-    }
+        return verdict;
     config_flags_from_environment(&k->config);
     k->arena = arena_create(OUTPUT_MAX);
     conf_problems_init(&problems, k->arena);

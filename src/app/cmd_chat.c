@@ -476,6 +476,7 @@ read_settings(struct chat *c, int argc, char **argv, int *ret_words)
                  "they are kept in ~/.local/state/openclaw/chat_history.",
         .list = list,
         .count = ARRAY_LEN(list),
+        .words = SIZE_MAX,
     };
     enum flags_verdict verdict = flags_parse(&all, argc, argv, ret_words);
 
@@ -504,16 +505,14 @@ cmd_chat(int argc, char **argv)
     };
     struct sigaction on_interrupt = { .sa_handler = on_sigint };
     int words = 0;
-    int status = 2;
     enum flags_verdict verdict = read_settings(&c, argc, argv, &words);
+    int status = verdict != FLAGS_OK ? (int)verdict : 2;
     bool interactive = words == 0 && isatty(STDIN_FILENO);
 
     open_buffers(&c);
     c.terminal = isatty(STDOUT_FILENO);
     c.color = c.terminal && wants_color();
-    if (verdict == FLAGS_HELP) {
-        status = 0;
-    } else if (verdict == FLAGS_OK && interactive && c.json) {
+    if (verdict == FLAGS_OK && interactive && c.json) {
         fprintf(stderr, "openclaw chat: --json wants a message: openclaw chat --json \"hello\"\n");
     } else if (verdict == FLAGS_OK && open_line(&c)) {
         sigaction(SIGINT, &on_interrupt, NULL);    /* no SA_RESTART: it ends the prompt's read */

@@ -106,12 +106,13 @@ cmd_check(int argc, char **argv)
                  "good; 2: it is not.",
         .list = list,
         .count = ARRAY_LEN(list),
+        .words = SIZE_MAX,
     };
     int rest;
     enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
+        return verdict;
     if (rest > 1 || (rest == 1 && k.config.path != NULL)) {
         (void)fprintf(stderr, "openclaw check: one file at a time; write openclaw check -c FILE\n");
         return 2;

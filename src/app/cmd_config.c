@@ -41,13 +41,14 @@ cmd_config(int argc, char **argv)
     const struct flags flags = {
         .usage = "openclaw config schema | reference",
         .about = "Prints what there is to configure.",
+        .words = 1,
         .more = print_documents,
     };
     int rest;
     enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
+        return verdict;
 
     const struct document *d = rest == 1 ? document_named(argv[1]) : NULL;
     if (d == NULL) {

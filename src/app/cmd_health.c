@@ -49,16 +49,13 @@ cmd_health(int argc, char **argv)
                  "with 0 when it is healthy, else says what is wrong and exits with 1.",
         .list = list,
         .count = ARRAY_LEN(list),
+        .words = 1,
     };
     int rest;
     enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
-    if (rest > 1) {
-        (void)fprintf(stderr, "openclaw health: unexpected '%s'\n", argv[2]);
-        return 2;
-    }
+        return verdict;
     if (rest == 1)
         url = argv[1];
 

@@ -86,12 +86,13 @@ cmd_init(int argc, char **argv)
                  "touched.",
         .list = list,
         .count = ARRAY_LEN(list),
+        .words = SIZE_MAX,
     };
     int rest;
     enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
+        return verdict;
     if (rest > 1) {
         (void)fprintf(stderr, "openclaw init: one file at a time; write openclaw init FILE\n");
         return 2;

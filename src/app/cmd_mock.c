@@ -122,15 +122,10 @@ read_settings(struct mock_settings *s, int argc, char **argv)
         .count = make_flags(s, flags, knobs),
         .more = print_tables,
     };
-    int rest;
-    enum flags_verdict verdict = flags_parse(&all, argc, argv, &rest);
+    enum flags_verdict verdict = flags_parse(&all, argc, argv, NULL);
 
     if (verdict != FLAGS_OK)
         return verdict;
-    if (rest != 0) {
-        fprintf(stderr, "openclaw mock: 'unexpected '%s'; options start with --\n", argv[1]);
-        return FLAGS_WRONG;
-    }
     if (s->threads < 1 || s->threads > THREADS_MAX) {
         fprintf(stderr, "openclaw mock: --threads must be from 1 to %d\n", THREADS_MAX);
         return FLAGS_WRONG;
@@ -255,7 +250,7 @@ cmd_mock(int argc, char **argv)
     enum flags_verdict verdict = read_settings(&s, argc, argv);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
+        return verdict;
     s.options.key = str_c(s.key);
     s.options.models = models;
     s.options.model_count = split_models(str_c(s.models), models);

@@ -54,15 +54,10 @@ cmd_version(int argc, char **argv)
         .list = list,
         .count = ARRAY_LEN(list),
     };
-    int rest;
-    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, NULL);
 
     if (verdict != FLAGS_OK)
-        return verdict == FLAGS_HELP ? 0 : 2;
-    if (rest != 0) {
-        (void)fprintf(stderr, "openclaw version: unexpected '%s'\n", argv[1]);
-        return 2;
-    }
+        return verdict;
     if (json)
         (void)puts("{\"name\":\"openclaw\",\"version\":\"" OPENCLAW_VERSION "\"}");
     else

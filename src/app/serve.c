@@ -695,21 +695,9 @@ cmd_serve(int argc, char **argv)
         .list = list,
         .count = ARRAY_LEN(list),
     };
-    int rest;
-
-    switch (flags_parse(&flags, argc, argv, &rest)) {
-    case FLAGS_HELP:
-        return 0;
-    case FLAGS_WRONG:
-        return 2;
-    case FLAGS_OK:
-        break;
-    }
-    if (rest != 0) {
-        (void)fprintf(
-            stderr, "openclaw serve: unexpected '%s'; see openclaw serve --help\n", argv[1]);
-        return 2;
-    }
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, NULL);
+    if (verdict != FLAGS_OK)
+        return verdict;
     config_flags_from_environment(&s.config);
     s.arena = arena_create(64 * 1024);
     buf_init(&s.warnings, WARNINGS_BYTES_MOST);

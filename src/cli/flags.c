@@ -273,6 +273,12 @@ flags_parse(const struct flags *f, int argc, char **argv, int *ret_rest)
             return FLAGS_WRONG;
         }
     }
-    *ret_rest = rest;
+    if ((size_t)rest > f->words) {
+        fprintf(stderr, "openclaw %s: unexpected '%s'; see 'openclaw %s --help'\n", argv[0],
+            argv[1 + f->words], argv[0]);
+        return FLAGS_WRONG;
+    }
+    if (ret_rest != NULL)
+        *ret_rest = rest;
     return FLAGS_OK;
 }

@@ -32,17 +32,19 @@ struct flags {
     const char *about;    /* a sentence or two */
     const struct flag *list;
     size_t count;
+    size_t words;          /* other arguments that it takes, at most */
     void (*more)(void);    /* prints the rest of --help; may be NULL */
 };
 
+/* FLAGS_OK, or the status to exit with. */
 enum flags_verdict {
-    FLAGS_OK,
-    FLAGS_HELP,     /* --help was asked for and printed: exit 0 */
-    FLAGS_WRONG,    /* reported on standard error: exit 2 */
+    FLAGS_OK = -1,
+    FLAGS_HELP = 0,     /* --help was asked for and printed */
+    FLAGS_WRONG = 2,    /* reported on standard error */
 };
 
 /* Reads argv[1..]. Arguments that are not flags are moved to the front of argv[1..]; *ret_rest
- * counts them. */
+ * counts them (NULL for a command that takes none). */
 enum flags_verdict flags_parse(
     const struct flags *f, int argc, char **argv, int *ret_rest) MUST_CHECK;
 

@@ -22,7 +22,9 @@ parse(struct got *g, int *rest, char **argv)
         { "size", 0, FLAG_BYTES, "SIZE", "a size", &g->size, NULL },
         { "rate", 0, FLAG_RATE, "R", "a rate", &g->rate, NULL },
     };
-    const struct flags all = { .usage = "x", .about = "y", .list = list, .count = ARRAY_LEN(list) };
+    const struct flags all = {
+        .usage = "x", .about = "y", .list = list, .count = ARRAY_LEN(list), .words = 3
+    };
     int argc = 0;
 
     while (argv[argc] != NULL)
@@ -59,6 +61,19 @@ TEST(other_arguments_are_returned_in_order)
     EXPECT_STR(str_c(argv[1]), "one");
     EXPECT_STR(str_c(argv[2]), "two");
     EXPECT_STR(str_c(argv[3]), "--three");
+}
+
+TEST(an_argument_too_many_is_refused)
+{
+    struct got g = { 0 };
+    int rest = 0;
+
+    EXPECT(
+        parse(&g, &rest, ARGV((char *)"1", (char *)"-q", (char *)"2", (char *)"3", (char *)"4")) ==
+        FLAGS_WRONG);
+    EXPECT(parse(&g, &rest,
+               ARGV((char *)"1", (char *)"2", (char *)"3", (char *)"4", (char *)"--help")) ==
+           FLAGS_HELP);
 }
 
 TEST(unknown_options_and_bad_values_are_wrong)
