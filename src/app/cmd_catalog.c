@@ -9,7 +9,7 @@
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "gateway/models.h"
 #include "net/dns.h"
 #include "net/timer.h"
@@ -78,20 +78,18 @@ end(struct catalog *k, int status)
     return status;
 }
 
-/* --- providers --- */
-
-/* The environment variables that hold its key. */
-static void
-add_variables(struct buf *out, const struct provider_row *row, bool json)
+/* An object of the list that --json prints, one a line. */
+static struct json_out
+begin_row(struct catalog *k)
 {
-    struct str left = row != NULL ? row->env : S(""), name;
-    bool shared;
+    struct json_out o = json_out(&k->out);
 
-    for (bool first = true; provider_env_next(&left, &name, &shared); first = false) {
-        buf_add(out, first ? S("") : json ? S(",") : S(" "));
-        json ? json_add_str(out, name) : buf_add(out, name);
-    }
+    buf_add(&k->out, k->count++ == 0 ? S("[") : S(",\n "));
+    out_object(&o);
+    return o;
 }
+
+/* --- providers --- */
 
 static void
 print_provider(struct catalog *k, struct str id, const struct provider_row *row)
@@ -100,12 +98,17 @@ print_provider(struct catalog *k, struct str id, const struct provider_row *row)
     const struct wire *wire = p != NULL ? p->wire : row != NULL ? row->wire : NULL;
     struct str why = providers_why(k->snapshot->providers, k->arena, id);
     struct str wire_name = wire != NULL ? wire->name : S("?");
+    struct str left = row != NULL ? row->env : S(""), name;    /* the variables that hold its key */
+    bool shared;
 
     if (!k->json) {
         struct buf variables;
 
         buf_init(&variables, 4096);
-        add_variables(&variables, row, false);
+        while (provider_env_next(&left, &name, &shared)) {
+            buf_add(&variables, buf_len(&variables) != 0 ? S(" ") : S(""));
+            buf_add(&variables, name);
+        }
         if (k->count++ == 0)
             buf_printf(&k->out, LINE, STR_ARG(S("PROVIDER")), "", STR_ARG(S("WIRE")),
                 STR_ARG(S("VARIABLES")), STR_ARG(S("WHY, OR HOW TO SWITCH IT ON")));
@@ -114,17 +117,18 @@ print_provider(struct catalog *k, struct str id, const struct provider_row *row)
         buf_fini(&variables);
         return;
     }
-    buf_add(&k->out, k->count++ == 0 ? S("[{\"id\":") : S(",\n {\"id\":"));
-    json_add_str(&k->out, id);
-    buf_add(&k->out, S(",\"name\":"));
-    json_add_str(&k->out, row != NULL ? row->name : id);
-    buf_add(&k->out, S(",\"wire\":"));
-    json_add_str(&k->out, wire_name);
-    buf_add(&k->out, S(",\"variables\":["));
-    add_variables(&k->out, row, true);
-    buf_add(&k->out, p != NULL ? S("],\"on\":true,\"why\":") : S("],\"on\":false,\"why\":"));
-    json_add_str(&k->out, why);
-    buf_add_c(&k->out, '}');
+    struct json_out o = begin_row(k);
+
+    out_text(&o, "id", id);
+    out_text(&o, "name", row != NULL ? row->name : id);
+    out_text(&o, "wire", wire_name);
+    out_key_array(&o, "variables");
+    while (provider_env_next(&left, &name, &shared))
+        out_text_value(&o, name);
+    out_end_array(&o);
+    out_bool(&o, "on", p != NULL);
+    out_text(&o, "why", why);
+    out_end(&o);
 }
 
 int
@@ -165,11 +169,14 @@ print_model(void *arg, struct str id, struct str owner)
         buf_add_c(&k->out, '\n');
         return;
     }
-    buf_add(&k->out, k->count++ == 0 ? S("[{\"id\":") : S(",\n {\"id\":"));
-    json_add_str(&k->out, id);
-    buf_add(&k->out, S(",\"provider\":"));
-    str_eq(owner, S("openclaw")) ? buf_add(&k->out, S("null")) : json_add_str(&k->out, owner);
-    buf_add_c(&k->out, '}');
+    struct json_out o = begin_row(k);
+
+    out_text(&o, "id", id);
+    if (str_eq(owner, S("openclaw")))
+        out_null(&o, "provider");
+    else
+        out_text(&o, "provider", owner);
+    out_end(&o);
 }
 
 struct asking {

@@ -8,7 +8,7 @@
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "app/preflight.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "gateway/snapshot.h"
 
 enum { OUTPUT_MAX = 4 * 1024 * 1024 };
@@ -38,37 +38,38 @@ check_all(struct check *k, struct conf_problems *problems)
 }
 
 static void
-add_list(struct buf *out, const struct conf_problem *list)
+add_list(struct json_out *o, const struct conf_problem *list)
 {
-    buf_add_c(out, '[');
-    for (const struct conf_problem *p = list; p != NULL; p = p->next) {
-        if (p != list)
-            buf_add_c(out, ',');
-        buf_printf(out, "{\"line\":%u,\"column\":%u,\"text\":", p->mark.line, p->mark.column);
-        json_add_str(out, p->text);
-        buf_add_c(out, '}');
+    out_array(o);
+    for (; list != NULL; list = list->next) {
+        out_object(o);
+        out_i64(o, "line", list->mark.line);
+        out_i64(o, "column", list->mark.column);
+        out_text(o, "text", list->text);
+        out_end(o);
     }
-    buf_add_c(out, ']');
+    out_end_array(o);
 }
 
 static void
 print_json(const struct check *k, const struct conf_problems *problems)
 {
     struct buf out;
+    struct json_out o = json_out(&out);
 
     buf_init(&out, OUTPUT_MAX);
-    buf_add(&out, S("{\"ok\":"));
-    buf_add(&out, problems->count == 0 ? S("true") : S("false"));
-    buf_add(&out, S(",\"file\":"));
+    out_object(&o);
+    out_bool(&o, "ok", problems->count == 0);
     if (k->config.path != NULL)
-        json_add_str(&out, str_c(k->config.path));
+        out_text(&o, "file", str_c(k->config.path));
     else
-        buf_add(&out, S("null"));
-    buf_add(&out, S(",\"problems\":"));
-    add_list(&out, problems->first);
-    buf_add(&out, S(",\"warnings\":"));
-    add_list(&out, problems->first_warning);
-    buf_add(&out, S("}\n"));
+        out_null(&o, "file");
+    out_key(&o, "problems");
+    add_list(&o, problems->first);
+    out_key(&o, "warnings");
+    add_list(&o, problems->first_warning);
+    out_end(&o);
+    buf_add_c(&out, '\n');
     output_print(&out);
 }
 

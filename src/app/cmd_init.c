@@ -9,7 +9,7 @@
 #include "app/app.h"
 #include "cli/flags.h"
 #include "cli/output.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "conf/conf.h"
 
 /* All of it, or false with errno. */
@@ -64,10 +64,13 @@ report(const char *path, bool ok, bool json)
     }
 
     struct buf out;
+    struct json_out o = json_out(&out);
+
     buf_init(&out, 64 * 1024);
-    buf_add(&out, S("{\"file\":"));
-    json_add_str(&out, str_c(path));
-    buf_add(&out, S("}\n"));
+    out_object(&o);
+    out_text(&o, "file", str_c(path));
+    out_end(&o);
+    buf_add_c(&out, '\n');
     output_print(&out);
     return 0;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/json_out.h"
 
 enum { MEMORIES_MAX = 100000, MEMORY_BYTES = 64 * 1024 * 1024 };
 
@@ -100,36 +100,31 @@ mock_hub_destroy(struct mock_hub *hub)
     free(hub);
 }
 
-static void
-add_member(struct buf *out, const char *name, struct str value)
-{
-    buf_printf(out, ",\"%s\":", name);
-    json_add_str(out, value);
-}
-
 void
 mock_remember(struct mock_hub *hub, const struct http_head *head, struct str body)
 {
     struct mock_memory *m = hub->memory;
     struct buf out;
+    struct json_out o = json_out(&out);
 
     if (m == NULL)
         return;
     buf_init(&out, MEMORY_BYTES);
-    buf_printf(&out, "{\"time_ms\":%llu", (unsigned long long)clock_wall_ms());
-    add_member(&out, "method", head->method);
-    add_member(&out, "target", head->target);
-    buf_add(&out, S(",\"headers\":["));
+    out_object(&o);
+    out_i64(&o, "time_ms", (int64_t)clock_wall_ms());
+    out_text(&o, "method", head->method);
+    out_text(&o, "target", head->target);
+    out_key_array(&o, "headers");
     for (size_t i = 0; i < head->fields.count; i++) {
-        buf_add(&out, i > 0 ? S(",[") : S("["));
-        json_add_str(&out, head->fields.list[i].name);
-        buf_add_c(&out, ',');
-        json_add_str(&out, head->fields.list[i].value);
-        buf_add_c(&out, ']');
+        out_array(&o);
+        out_text_value(&o, head->fields.list[i].name);
+        out_text_value(&o, head->fields.list[i].value);
+        out_end_array(&o);
     }
-    buf_printf(&out, "],\"body_bytes\":%zu", body.n);
-    add_member(&out, "body", body);
-    buf_add_c(&out, '}');
+    out_end_array(&o);
+    out_i64(&o, "body_bytes", (int64_t)body.n);
+    out_text(&o, "body", body);
+    out_end(&o);
 
     if (!out.overflow) {
         CHECK(pthread_mutex_lock(&m->lock) == 0);
@@ -162,35 +157,40 @@ mock_write_requests(struct mock_hub *hub, uint64_t n, struct buf *out)
     buf_add_c(out, ']');
 }
 
-static unsigned long long
+static int64_t
 get(atomic_ullong *counter)
 {
-    return atomic_load_explicit(counter, memory_order_relaxed);
+    return (int64_t)atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 void
 mock_write_stats(struct mock_hub *hub, struct buf *out)
 {
     struct mock_counters *c = &hub->count;
-    unsigned long long ended =
-        get(&c->completed) + get(&c->refused) + get(&c->faulted) + get(&c->aborted);
-    unsigned long long requests = get(&c->requests);
-    bool first = true;
+    int64_t ended = get(&c->completed) + get(&c->refused) + get(&c->faulted) + get(&c->aborted);
+    int64_t requests = get(&c->requests);
+    struct json_out o = json_out(out);
 
-    buf_printf(out,
-        "{\"requests\":%llu,\"open\":%llu,\"completed\":%llu,\"refused\":%llu,\"faulted\":%llu,"
-        "\"aborted\":%llu,\"input_tokens\":%llu,\"output_tokens\":%llu,\"faults\":{",
-        requests, requests > ended ? requests - ended : 0, get(&c->completed), get(&c->refused),
-        get(&c->faulted), get(&c->aborted), get(&c->input_tokens), get(&c->output_tokens));
+    out_object(&o);
+    out_i64(&o, "requests", requests);
+    out_i64(&o, "open", MAX(requests - ended, 0));
+    out_i64(&o, "completed", get(&c->completed));
+    out_i64(&o, "refused", get(&c->refused));
+    out_i64(&o, "faulted", get(&c->faulted));
+    out_i64(&o, "aborted", get(&c->aborted));
+    out_i64(&o, "input_tokens", get(&c->input_tokens));
+    out_i64(&o, "output_tokens", get(&c->output_tokens));
+    out_key_object(&o, "faults");
     for (int f = MOCK_FAULT_STATUS; f < MOCK_FAULT_COUNT; f++) {
         const char *word =
             f == MOCK_FAULT_STATUS ? "status" : mock_fault_row((enum mock_fault)f)->word;
         if (get(&c->faults[f]) == 0)
             continue;
-        buf_printf(out, "%s\"%s\":%llu", first ? "" : ",", word, get(&c->faults[f]));
-        first = false;
+        out_key_str(&o, str_c(word));
+        out_i64_value(&o, get(&c->faults[f]));
     }
-    buf_add(out, S("}}"));
+    out_end(&o);
+    out_end(&o);
 }
 
 void
