@@ -308,9 +308,7 @@ stage_decode(struct exchange *x)
         return exchange_fail(x, x->request->bad_json.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
             "the body cannot be parsed as JSON: %s at byte %zu", x->request->bad_json.what,
             x->request->bad_json.offset);
-    if (r->doc->type != JSON_OBJECT)
-        return exchange_fail(x, ERR_BAD_REQUEST, "the body must be a JSON object");
-    enum err e = r->wire->caller->read_head(r, &fault);
+    enum err e = llm_request_read(r, &fault);
     keep_head(x);
     if (e != OK)
         return exchange_fail_with(

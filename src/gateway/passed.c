@@ -66,8 +66,6 @@ read_query(struct exchange *x)
 static enum step
 read_json(struct exchange *x, bool must_be_json)
 {
-    static const struct read_member members[] = { { .name = "model" }, { .name = "stream" },
-        { .name = NULL } };
     struct llm_request *r = &x->request->llm;
     struct wire_fault fault = { S(""), S("") };
 
@@ -77,15 +75,10 @@ read_json(struct exchange *x, bool must_be_json)
         return exchange_fail(x, x->request->bad_json.limit ? ERR_TOO_LARGE : ERR_BAD_JSON,
             "the body cannot be parsed as JSON: %s at byte %zu", x->request->bad_json.what,
             x->request->bad_json.offset);
-    enum err e = wire_check_members(r->arena, r->doc, members, PARAMS_COLUMNS, &fault);
+    enum err e = llm_request_read(r, &fault);
     if (e != OK)
         return exchange_fail_with(
             x, &(struct llm_error){ .kind = e, .message = fault.message, .param = fault.param });
-    r->model_node = json_get(r->doc, S("model"));
-    if (!json_is(r->model_node, JSON_STRING))
-        r->model_node = NULL;
-    r->model = json_str(r->arena, r->model_node);
-    r->stream = json_bool(json_get(r->doc, S("stream")), false);
     return STEP_NEXT;
 }
 

@@ -1,20 +1,83 @@
 /* request.c - builds struct llm_request, and estimates its size in tokens. */
 #include "llm/request.h"
 
-#include "llm/wire.h"
+#include "llm/read.h"
+
+enum { MODEL_BYTES_MAX = 256 };
+
+static struct reading
+reading_of(struct llm_request *r, struct wire_fault *fault)
+{
+    CHECK(r->wire != NULL && r->wire->caller != NULL);
+    return (struct reading){
+        .r = r, .a = r->arena, .fault = fault, .words = r->wire->caller->words
+    };
+}
+
+/* The model's name, unless the path, the query or a form has it. */
+static void
+read_model(struct cursor model)
+{
+    struct llm_request *r = model.rd->r;
+
+    if (r->model.n > 0) {
+        if (model.j != NULL)
+            read_fault(model, ERR_BAD_REQUEST, "this route names its model outside of the body");
+        return;
+    }
+    if (r->op == OP_RELAY && !read_present(model))
+        return;
+    r->model = read_required_text(model);
+    r->model_node = model.j;
+    if (r->op != OP_RELAY && r->model.n > MODEL_BYTES_MAX)
+        read_fault(model, ERR_BAD_REQUEST, "must be at most 256 bytes");
+}
+
+enum err
+llm_request_read(struct llm_request *r, struct wire_fault *ret_fault)
+{
+    static const struct read_member passed_on[] = { { "model", NULL }, { "stream", NULL },
+        { NULL, NULL } };
+    struct reading rd = reading_of(r, ret_fault);
+    const struct wire_caller *caller = r->wire->caller;
+    struct cursor doc = read_document(&rd);
+    struct cursor stream = read_at(&doc, "stream");
+
+    if (!json_is(r->doc, JSON_OBJECT)) {
+        if (r->op != OP_RELAY)    /* an upload, perhaps: the provider will judge it */
+            read_fault(doc, ERR_BAD_REQUEST, "the body must be a JSON object");
+        return rd.err;
+    }
+    if (r->op == OP_RELAY) {
+        rd.err = wire_check_members(r->arena, r->doc, passed_on, PARAMS_COLUMNS, ret_fault);
+        read_model(read_at(&doc, "model"));
+        r->stream = json_bool(stream.j, false);
+        return rd.err;
+    }
+    rd.err = wire_check_members(r->arena, r->doc, caller->members, caller->params, ret_fault);
+    read_model(read_at(&doc, "model"));
+    r->stream = (r->op == OP_CHAT || r->op == OP_COMPLETE) &&
+                json_bool(stream.j, caller->streams_unasked);
+    caller->read_head(doc);
+    (void)read_flag(stream);
+    return rd.err;
+}
 
 enum err
 llm_request_expand(struct llm_request *r, struct wire_fault *ret_fault)
 {
+    struct reading rd = reading_of(r, ret_fault);
+    const struct wire_caller *caller = r->wire->caller;
+
     if (r->expanded)
         return OK;
-    CHECK(r->wire != NULL && r->wire->caller != NULL);
-
-    enum err e = r->wire->caller->read_conversation(r, ret_fault);
-
-    if (e == OK)
-        r->expanded = true;
-    return e;
+    if ((caller->translates & OP_BIT(r->op)) == 0) {
+        ret_fault->message = S("this route cannot be translated for another protocol");
+        return ERR_UNSUPPORTED;
+    }
+    read_members(&rd, caller->members, caller->params);
+    r->expanded = rd.err == OK;
+    return rd.err;
 }
 
 struct llm_part *

@@ -179,12 +179,12 @@ struct wire_caller {
     const struct read_member *members;
     enum params_column params;    /* where the object has those of params.def */
 
-    /* Fills the head of *r from r->doc. OK, or ERR_BAD_REQUEST with *ret_fault. Refuses what
-     * wire_check_members() does. */
-    enum err (*read_head)(struct llm_request *r, struct wire_fault *ret_fault);
+    const struct read_words *words;
+    uint32_t translates;     /* OP_BIT()s of requests whose members make a conversation */
+    bool streams_unasked;    /* unless the member "stream" is false */
 
-    /* Fills the conversation. OK, ERR_BAD_REQUEST, ERR_UNSUPPORTED or ERR_TOO_LARGE. */
-    enum err (*read_conversation)(struct llm_request *r, struct wire_fault *ret_fault);
+    /* Reads what llm_request_read() has not: it knows the model and "stream". */
+    void (*read_head)(struct cursor doc);
 
     /* Appends the frames for one event of a stream, EVENT_END and EVENT_ERROR included. */
     void (*write_event)(struct wire_writer *w, const struct llm_event *ev);

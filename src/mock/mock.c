@@ -298,7 +298,10 @@ static bool
 read_request(struct call *v)
 {
     struct wire_fault fault = { .message = S("") };
-    enum err e = v->wire->caller->read_head(&v->r, &fault);
+
+    v->r.model = S("");    /* read before, for the plan */
+
+    enum err e = llm_request_read(&v->r, &fault);
     bool talk = v->r.op == OP_CHAT || v->r.op == OP_COUNT_TOKENS;
 
     if (e == OK && talk)

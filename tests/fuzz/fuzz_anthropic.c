@@ -129,7 +129,7 @@ translate(struct arena *a, const struct wire *from, const struct wire *to, enum 
     r.doc = json_parse(a, body, NULL, NULL);
     if (r.doc == NULL)
         return false;
-    e = from->caller->read_head(&r, &fault);
+    e = llm_request_read(&r, &fault);
     if (e == OK)
         e = llm_request_expand(&r, &fault);
     if (e == OK)

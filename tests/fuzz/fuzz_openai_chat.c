@@ -84,7 +84,7 @@ fuzz_request(struct arena *a, struct str body)
         r.doc = json_parse(a, body, NULL, NULL);
         if (r.doc == NULL)
             return;
-        if (wire_openai_chat.caller->read_head(&r, &fault) != OK) {
+        if (llm_request_read(&r, &fault) != OK) {
             CHECK(fault.message.n > 0);
             continue;
         }

@@ -51,44 +51,13 @@ any_text(const struct cursor *up, const char *key)
 
 /* --- content --- */
 
-/* The parts of a message: results first, as the API requires. */
-struct part_list {
-    struct llm_part *results;
-    struct llm_part **results_tail;
-    struct llm_part *others;
-    struct llm_part **others_tail;
-};
-
 static void
-list_init(struct part_list *list)
+add_text(struct cursor c, struct llm_part ***tail, struct str text)
 {
-    *list = (struct part_list){ .results = NULL };
-    list->results_tail = &list->results;
-    list->others_tail = &list->others;
+    llm_part_add(c.rd->a, tail, PART_TEXT)->text = text;
 }
 
-static struct llm_part *
-list_join(struct part_list *list)
-{
-    *list->results_tail = list->others;
-    return list->results;
-}
-
-static struct llm_part *
-add_part(struct cursor c, struct part_list *list, enum llm_part_kind kind)
-{
-    bool result = kind == PART_TOOL_RESULT;
-
-    return llm_part_add(c.rd->a, result ? &list->results_tail : &list->others_tail, kind);
-}
-
-static void
-add_text(struct cursor c, struct part_list *list, struct str text)
-{
-    add_part(c, list, PART_TEXT)->text = text;
-}
-
-static void read_content(struct cursor content, struct part_list *list);
+static void read_content(struct cursor content, struct llm_part ***tail);
 
 /* Where a picture or a document is. */
 static void
@@ -112,7 +81,7 @@ read_source(const struct cursor *source, struct llm_part *part, const char *faul
 
 /* Text documents become text parts, preceded by their title. */
 static void
-read_file(struct cursor block, struct part_list *list)
+read_file(struct cursor block, struct llm_part ***tail)
 {
     struct cursor source = read_at(&block, "source");
     struct cursor type = read_at(&source, "type");
@@ -120,7 +89,7 @@ read_file(struct cursor block, struct part_list *list)
     bool text = read_is(type, "text");
 
     if (!text && !read_is(type, "content")) {
-        struct llm_part *part = add_part(block, list, PART_FILE);
+        struct llm_part *part = llm_part_add(block.rd->a, tail, PART_FILE);
 
         part->name = title;
         if (read_is(type, "url"))    /* the only kind of document that may be given by URL */
@@ -129,52 +98,49 @@ read_file(struct cursor block, struct part_list *list)
         return;
     }
     if (title.n > 0)
-        add_text(block, list, title);
+        add_text(block, tail, title);
     if (text)
-        add_text(block, list, required_text(&source, "data"));
+        add_text(block, tail, required_text(&source, "data"));
     else
-        read_content(read_required(&source, "content"), list);
+        read_content(read_required(&source, "content"), tail);
 }
 
 static void
-read_tool_result(struct cursor block, struct part_list *list)
+read_tool_result(struct cursor block, struct llm_part ***tail)
 {
-    struct llm_part *part = add_part(block, list, PART_TOOL_RESULT);
+    struct llm_part *part = llm_part_add(block.rd->a, tail, PART_TOOL_RESULT);
     struct cursor content = read_at(&block, "content");
-    struct part_list inner;
+    struct llm_part **inner = &part->result;
 
     part->id = required_text(&block, "tool_use_id");
     part->is_error = json_bool(read_at(&block, "is_error").j, false);
-    list_init(&inner);
     if (read_present(content))
         read_content(content, &inner);
-    part->result = list_join(&inner);
 }
 
 static void
-read_block(struct cursor block, struct part_list *list)
+read_block(struct cursor block, struct llm_part ***tail)
 {
     struct cursor type = read_required(&block, "type");
-    struct llm_part **results = list->results_tail;
-    struct llm_part **others = list->others_tail;
+    struct llm_part **before = *tail;
 
     if (!json_is(type.j, JSON_STRING)) {
         read_fault(type, ERR_BAD_REQUEST, words.text);
     } else if (read_is(type, "text")) {
-        add_text(block, list, required_text(&block, "text"));
+        add_text(block, tail, required_text(&block, "text"));
     } else if (read_is(type, "image")) {
         struct cursor source = read_at(&block, "source");
 
-        read_source(&source, add_part(block, list, PART_IMAGE),
+        read_source(&source, llm_part_add(block.rd->a, tail, PART_IMAGE),
             "Input should be a base64, url or file source");
     } else if (read_is(type, "document")) {
-        read_file(block, list);
+        read_file(block, tail);
     } else if (read_is(type, "search_result")) {
-        add_text(block, list, any_text(&block, "title"));
-        add_text(block, list, any_text(&block, "source"));
-        read_content(read_required(&block, "content"), list);
+        add_text(block, tail, any_text(&block, "title"));
+        add_text(block, tail, any_text(&block, "source"));
+        read_content(read_required(&block, "content"), tail);
     } else if (read_is(type, "tool_use")) {
-        struct llm_part *part = add_part(block, list, PART_TOOL_CALL);
+        struct llm_part *part = llm_part_add(block.rd->a, tail, PART_TOOL_CALL);
         struct cursor input = read_at(&block, "input");
 
         part->id = required_text(&block, "id");
@@ -182,35 +148,32 @@ read_block(struct cursor block, struct part_list *list)
         if (read_present(input))
             part->args = json_raw(input.j);
     } else if (read_is(type, "tool_result")) {
-        read_tool_result(block, list);
+        read_tool_result(block, tail);
     } else if (read_is(type, "thinking") || read_is(type, "redacted_thinking")) {
-        struct llm_part *part = add_part(block, list, PART_REASONING);
+        struct llm_part *part = llm_part_add(block.rd->a, tail, PART_REASONING);
 
         part->text = any_text(&block, "thinking");
         part->signature = any_text(&block, "signature");
         part->redacted = any_text(&block, "data");
         part->origin = ORIGIN_ANTHROPIC;
     } else {    /* a block of a provider-run tool, or of a type that is newer than this code */
-        struct llm_part *part = add_part(block, list, PART_OPAQUE);
+        struct llm_part *part = llm_part_add(block.rd->a, tail, PART_OPAQUE);
 
         part->raw = block.j;
         part->origin = ORIGIN_ANTHROPIC;
     }
 
-    /* The cache mark belongs to the last part that the block became. */
-    struct llm_part **tail = list->results_tail != results ? list->results_tail : list->others_tail;
-
-    if (tail != results && tail != others)
-        CONTAINER_OF(tail, struct llm_part, next)->cache_mark = wire_cache_mark(block.j);
+    if (*tail != before)    /* the last part that the block became */
+        CONTAINER_OF(*tail, struct llm_part, next)->cache_mark = wire_cache_mark(block.j);
 }
 
 /* A string or a list of blocks. */
 static void
-read_content(struct cursor content, struct part_list *list)
+read_content(struct cursor content, struct llm_part ***tail)
 {
     if (json_is(content.j, JSON_STRING)) {
         if (read_count(content))
-            add_text(content, list, read_any_text(content));
+            add_text(content, tail, read_any_text(content));
         return;
     }
     if (!read_present(content))
@@ -218,7 +181,7 @@ read_content(struct cursor content, struct part_list *list)
     READ_EACH (block, &content) {
         if (!json_is(block.j, JSON_OBJECT))
             read_fault(block, ERR_BAD_REQUEST, words.object);
-        read_block(block, list);
+        read_block(block, tail);
     }
 }
 
@@ -246,30 +209,29 @@ read_messages(struct cursor messages)
     struct llm_message **tail = &r->messages;
     struct llm_part **system = &r->system;
 
+    while (*system != NULL)
+        system = &(*system)->next;
     READ_EACH (message, &messages) {
         enum llm_role role = read_role(read_required(&message, "role"));
-        struct part_list list;
+        struct cursor content = read_required(&message, "content");
 
-        list_init(&list);
-        read_content(read_required(&message, "content"), &list);
-        if (role != ROLE_SYSTEM || r->messages != NULL) {
-            llm_message_add(messages.rd->a, &tail, role)->parts = list_join(&list);
-            continue;
+        if (role == ROLE_SYSTEM && r->messages == NULL) {    /* before the first turn */
+            read_content(content, &system);
+        } else {
+            struct llm_part **parts = &llm_message_add(messages.rd->a, &tail, role)->parts;
+
+            read_content(content, &parts);
         }
-        while (*system != NULL)    /* before the first turn */
-            system = &(*system)->next;
-        *system = list_join(&list);
     }
 }
 
 static void
 read_system(struct cursor system)
 {
-    struct part_list list;
+    struct llm_part **tail = &system.rd->r->system;
 
-    list_init(&list);
     if (json_is(system.j, JSON_STRING)) {
-        add_text(system, &list, read_any_text(system));
+        add_text(system, &tail, read_any_text(system));
     } else if (read_present(system) && system.j->type != JSON_ARRAY) {
         read_fault(system, ERR_BAD_REQUEST, "Input should be a valid string or list");
     } else {
@@ -279,10 +241,9 @@ read_system(struct cursor system)
             if (!read_is(type, "text"))
                 read_fault(type, ERR_BAD_REQUEST, "Input should be 'text'");
             else
-                read_block(block, &list);
+                read_block(block, &tail);
         }
     }
-    system.rd->r->system = list_join(&list);
 }
 
 /* --- tools --- */
@@ -446,59 +407,30 @@ static const struct read_member members[] = {
     { NULL, NULL },
 };
 
-static enum err
-read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
-{
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
-
-    if (r->op != OP_CHAT && r->op != OP_COUNT_TOKENS) {
-        ret_fault->message = S("this route cannot be translated for another protocol");
-        return ERR_UNSUPPORTED;
-    }
-    read_members(&rd, members, PARAMS_ANTHROPIC);
-    return rd.err;
-}
-
 /* --- the head --- */
 
-static enum err
-read_head(struct llm_request *r, struct wire_fault *ret_fault)
+static void
+read_head(struct cursor doc)
 {
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
-    struct cursor doc = read_document(&rd);
-    struct cursor model = read_at(&doc, "model");
-    struct cursor stream = read_at(&doc, "stream");
+    struct llm_request *r = doc.rd->r;
     struct cursor messages = read_at(&doc, "messages");
     struct cursor max_tokens = read_at(&doc, "max_tokens");
-    bool relay = r->op == OP_RELAY;
 
     r->want_usage = true;
-    rd.err = wire_check_members(r->arena, r->doc, members, PARAMS_ANTHROPIC, ret_fault);
-    r->stream = (relay || r->op == OP_CHAT) && json_bool(stream.j, false);
-    if (relay && !json_is(model.j, JSON_STRING))
-        return rd.err;
-    if (!json_is(r->doc, JSON_OBJECT)) {
-        *ret_fault = (struct wire_fault){ .message = S("the body must be a JSON object") };
-        return ERR_BAD_REQUEST;
-    }
-    r->model = read_required_text(model);
-    r->model_node = model.j;
-    if (relay)
-        return rd.err;
     if (messages.j == NULL)
         read_fault(messages, ERR_BAD_REQUEST, words.required);
     else if (!json_is(messages.j, JSON_ARRAY))
         read_fault(messages, ERR_BAD_REQUEST, words.list);
     else if (json_is_empty(messages.j))
         read_fault(messages, ERR_BAD_REQUEST, "at least one message is required");
-    if (r->op == OP_CHAT && max_tokens.j == NULL)
+    if (r->op != OP_CHAT)
+        return;
+    if (max_tokens.j == NULL)
         read_fault(max_tokens, ERR_BAD_REQUEST, words.required);
-    else if (r->op == OP_CHAT && !json_is(max_tokens.j, JSON_NUMBER))
+    else if (!json_is(max_tokens.j, JSON_NUMBER))
         read_fault(max_tokens, ERR_BAD_REQUEST, words.integer);
-    else if (r->op == OP_CHAT && json_i64(max_tokens.j, 0) < 0)
+    else if (json_i64(max_tokens.j, 0) < 0)
         read_fault(max_tokens, ERR_BAD_REQUEST, "Input should be greater than or equal to 0");
-    (void)read_flag(stream);
-    return rd.err;
 }
 
 /* --- errors and counts --- */
@@ -570,8 +502,9 @@ status(const struct llm_error *e)
 const struct wire_caller anthropic_caller = {
     .members = members,
     .params = PARAMS_ANTHROPIC,
+    .words = &words,
+    .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
     .read_head = read_head,
-    .read_conversation = read_conversation,
     .write_event = anthropic_write_event,
     .write_answer = anthropic_write_answer,
     .write_error = write_error,

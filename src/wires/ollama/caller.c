@@ -196,6 +196,7 @@ read_system(struct cursor system)
         llm_part_add(system.rd->a, &tail, PART_TEXT)->text = text;
 }
 
+/* The prompt, if there are no messages; read after them. */
 static void
 read_prompt(struct cursor prompt)
 {
@@ -203,10 +204,13 @@ read_prompt(struct cursor prompt)
     struct str text = read_text(prompt);
     struct llm_message **messages = &rd->r->messages;
 
-    if (!read_present(prompt) || *messages != NULL)
+    if (*messages != NULL)
         return;
-    struct llm_message *m = llm_message_add(rd->a, &messages, ROLE_USER);
-    struct llm_part **tail = &m->parts;
+    if (!read_present(prompt))
+        read_fault(read_document(rd), ERR_BAD_REQUEST,
+            "there is nothing to answer: messages or prompt is empty");
+
+    struct llm_part **tail = &llm_message_add(rd->a, &messages, ROLE_USER)->parts;
 
     if (text.n != 0)
         llm_part_add(rd->a, &tail, PART_TEXT)->text = text;
@@ -307,48 +311,15 @@ static const struct read_member members[] = {
     { NULL, NULL },
 };
 
-static enum err
-read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
+static void
+read_head(struct cursor doc)
 {
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
+    struct llm_request *r = doc.rd->r;
 
-    if (r->op != OP_CHAT) {
-        ret_fault->message = S("this route cannot be translated for another protocol");
-        return ERR_UNSUPPORTED;
-    }
-    read_members(&rd, members, PARAMS_OLLAMA);
-    if (rd.err == OK && r->messages == NULL) {
-        ret_fault->message = S("there is nothing to answer: messages or prompt is empty");
-        return ERR_BAD_REQUEST;
-    }
-    return rd.err;
-}
-
-static enum err
-read_head(struct llm_request *r, struct wire_fault *ret_fault)
-{
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
-    struct cursor doc = read_document(&rd);
-    struct cursor model = read_at(&doc, "model");
-    struct cursor stream = read_at(&doc, "stream");
-    bool relay = r->op == OP_RELAY;
-
+    r->want_usage = true;
     r->completion = r->op == OP_COMPLETE;
     if (r->completion)    /* the answer's form is another one, see the writer's op */
         r->op = OP_CHAT;
-    r->want_usage = true;
-    rd.err = wire_check_members(r->arena, r->doc, members, PARAMS_OLLAMA, ret_fault);
-    r->stream = r->op == OP_CHAT && json_bool(stream.j, true);
-    if (relay && !json_is(model.j, JSON_STRING))
-        return rd.err;
-    if (!json_is(r->doc, JSON_OBJECT)) {
-        *ret_fault = (struct wire_fault){ .message = S("the body must be a JSON object") };
-        return ERR_BAD_REQUEST;
-    }
-    r->model = read_required_text(model);
-    r->model_node = model.j;
-    (void)read_flag(stream);
-    return rd.err;
 }
 
 /* --- answers --- */
@@ -712,8 +683,10 @@ write_models_end(struct buf *out, const struct wire_page *page UNUSED)
 const struct wire_caller ollama_caller = {
     .members = members,
     .params = PARAMS_OLLAMA,
+    .words = &words,
+    .translates = OP_BIT(OP_CHAT),
+    .streams_unasked = true,
     .read_head = read_head,
-    .read_conversation = read_conversation,
     .write_event = write_event,
     .write_answer = write_answer,
     .write_error = write_error,

@@ -8,12 +8,9 @@
 #include "llm/media.h"
 #include "wires/openai_chat/openai_chat.h"
 
-enum {
-    MODEL_MAX = 256,
-    CHOICES_MAX = 128,
-};
+enum { CHOICES_MAX = 128 };
 
-static const struct read_words words = {
+const struct read_words openai_words = {
     .required = "is required",
     .empty = "must not be empty",
     .text = "must be a string",
@@ -173,13 +170,13 @@ read_part(struct cursor part, bool text_only, struct parts *parts)
     size_t i = 0;
 
     if (!json_is(part.j, JSON_OBJECT)) {
-        bad(part, words.object);
+        bad(part, openai_words.object);
         return;
     }
     while (i < ARRAY_LEN(part_rows) && !json_str_is(type.j, part_rows[i].type))
         i++;
     if (!json_is(type.j, JSON_STRING))
-        bad(type, words.text);
+        bad(type, openai_words.text);
     else if (i == ARRAY_LEN(part_rows))
         read_fault(
             type, ERR_UNSUPPORTED, "this kind of part cannot be translated for another protocol");
@@ -197,7 +194,7 @@ read_content(struct cursor message, bool required, bool text_only, struct parts 
 
     if (!read_present(content)) {
         if (required)
-            bad(content, words.required);
+            bad(content, openai_words.required);
     } else if (content.j->type == JSON_STRING) {
         struct str text = read_text(content);
 
@@ -410,11 +407,11 @@ read_message(struct cursor message, struct tails *tails)
     bool instructs = named == ROLE_SYSTEM || named == ROLE_DEVELOPER;
 
     if (!json_is(message.j, JSON_OBJECT)) {
-        bad(message, words.object);
+        bad(message, openai_words.object);
         return;
     }
     if (named < 0) {
-        bad(role, !read_present(role) ? words.required
+        bad(role, !read_present(role) ? openai_words.required
                                       : "must be system, developer, user, assistant or tool");
         return;
     }
@@ -450,7 +447,7 @@ read_messages(struct cursor messages)
     struct tails tails = { .system = { .tail = &r->system }, .messages = &r->messages };
 
     if (!read_present(messages))
-        bad(messages, words.required);
+        bad(messages, openai_words.required);
     else if (messages.j->type != JSON_ARRAY || json_is_empty(messages.j))
         bad(messages, "must be a list with at least one message");
     else
@@ -730,53 +727,17 @@ const struct read_member openai_members[] = {
     { NULL, NULL },
 };
 
-enum err
-openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault)
-{
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
-
-    if (r->op != OP_CHAT) {
-        ret_fault->message = S("this route cannot be translated for another protocol");
-        return ERR_UNSUPPORTED;
-    }
-    read_members(&rd, openai_members, PARAMS_OPENAI_CHAT);
-    return rd.err;
-}
-
 /* --- the head --- */
 
-static void
-read_model(struct cursor model)
+void
+openai_read_head(struct cursor doc)
 {
-    struct llm_request *r = model.rd->r;
-
-    if (r->op == OP_RELAY && !read_present(model))
-        return;
-    r->model = read_required_text(model);
-    r->model_node = model.j;
-    if (r->model.n > MODEL_MAX)
-        bad(model, "must be at most 256 bytes");
-}
-
-enum err
-openai_read_head(struct llm_request *r, struct wire_fault *ret_fault)
-{
-    struct reading rd = { .r = r, .a = r->arena, .fault = ret_fault, .words = &words };
-    struct cursor doc = read_document(&rd);
+    struct llm_request *r = doc.rd->r;
     struct cursor limit = read_at(&doc, "max_completion_tokens");
 
-    if (!json_is(r->doc, JSON_OBJECT)) {
-        if (r->op != OP_RELAY)    /* an upload, perhaps: the provider will judge it */
-            bad(doc, "the body must be a JSON object");
-        return rd.err;
-    }
-    rd.err = wire_check_members(r->arena, r->doc, openai_members, PARAMS_OPENAI_CHAT, ret_fault);
-    read_model(read_at(&doc, "model"));
-    r->stream = read_flag(read_at(&doc, "stream")) == YES;
     r->want_usage = json_bool(json_at(r->doc, "stream_options.include_usage"), false);
     if (!read_present(limit))
         limit = read_at(&doc, "max_tokens");
     r->max_tokens = MAX(json_i64(limit.j, 0), 0);
     r->n = json_i64(read_at(&doc, "n").j, 0);
-    return rd.err;
 }

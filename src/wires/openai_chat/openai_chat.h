@@ -16,11 +16,11 @@
 
 /* caller */
 extern const struct read_member openai_members[];
+extern const struct read_words openai_words;
 extern const struct wire_error_name openai_error_names[ERR_COUNT];
 void openai_write_model(struct buf *out, struct str id, struct str owner);
 void openai_write_models_end(struct buf *out, const struct wire_page *page);
-enum err openai_read_head(struct llm_request *r, struct wire_fault *ret_fault);
-enum err openai_read_conversation(struct llm_request *r, struct wire_fault *ret_fault);
+void openai_read_head(struct cursor doc);
 void openai_write_event(struct wire_writer *w, const struct llm_event *ev);
 void openai_write_answer(struct wire_writer *w, const struct llm_answer *ans);
 void openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id);

@@ -443,7 +443,7 @@ run_request(struct str body, const void *arg, struct cost *c)
 
     r.doc = json_parse(a, body, &limits, NULL);
     EXPECT(r.doc != NULL);
-    if (pair->from->caller->read_head(&r, &fault) == OK) {
+    if (llm_request_read(&r, &fault) == OK) {
         if (pair->from == pair->to) {
             edit_for(&r, pair, c);
         } else if (llm_request_expand(&r, &fault) == OK) {

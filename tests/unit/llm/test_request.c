@@ -77,3 +77,49 @@ TEST(a_request_that_cannot_be_read_stays_as_it_was)
     EXPECT_STR(fault.message, "messages: is required");
     arena_destroy(a);
 }
+
+/* --- the head --- */
+
+static struct arena *arena;
+static struct llm_request r;
+
+static enum err
+read_head_of(const struct wire *wire, enum llm_op op, struct str model, struct str body)
+{
+    static struct wire_fault why;
+
+    r = (struct llm_request){ .arena = arena, .wire = wire, .op = op, .body = body, .model = model };
+    r.doc = json_parse(arena, body, NULL, NULL);
+    return llm_request_read(&r, &why);
+}
+
+TEST(a_model_may_be_named_outside_of_the_body_but_not_in_both_places)
+{
+    arena = arena_create(1 << 20);
+    for (size_t i = 0; wire_at(i) != NULL; i++) {
+        static const struct str nameless =
+            S_INIT("{\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+
+        EXPECT_INT(read_head_of(wire_at(i), OP_CHAT, S("m"), nameless), OK);
+        EXPECT_STR(r.model, "m");
+        EXPECT(r.model_node == NULL);
+        EXPECT_INT(read_head_of(wire_at(i), OP_CHAT, S(""), nameless), ERR_BAD_REQUEST);
+        EXPECT_INT(
+            read_head_of(wire_at(i), OP_CHAT, S("m"), S("{\"model\":\"n\"}")), ERR_BAD_REQUEST);
+    }
+    arena_destroy(arena);
+}
+
+TEST(what_is_passed_on_need_be_no_object_but_its_model_must_be_a_name)
+{
+    arena = arena_create(1 << 20);
+    for (size_t i = 0; wire_at(i) != NULL; i++) {
+        EXPECT_INT(read_head_of(wire_at(i), OP_RELAY, S(""), S("[1]")), OK);
+        EXPECT_INT(read_head_of(wire_at(i), OP_RELAY, S(""), S("--form")), OK);
+        EXPECT_INT(read_head_of(wire_at(i), OP_RELAY, S(""), S("{\"x\":1,\"stream\":true}")), OK);
+        EXPECT(r.model.n == 0 && r.stream);
+        EXPECT_INT(read_head_of(wire_at(i), OP_RELAY, S(""), S("{\"model\":7}")), ERR_BAD_REQUEST);
+        EXPECT_INT(read_head_of(wire_at(i), OP_CHAT, S(""), S("[1]")), ERR_BAD_REQUEST);
+    }
+    arena_destroy(arena);
+}

@@ -161,7 +161,7 @@ read_head_with(const struct wire *wire, enum llm_op op, struct arena *a, struct 
     r.body = arena_str(a, buf_str(&b));
     buf_fini(&b);
     r.doc = json_parse(a, r.body, NULL, NULL);
-    return r.doc != NULL ? wire->caller->read_head(&r, fault) : ERR_BAD_JSON;
+    return r.doc != NULL ? llm_request_read(&r, fault) : ERR_BAD_JSON;
 }
 
 /* Gives every disguise of a member to a wire's reader; returns how many it refused. */
@@ -171,12 +171,18 @@ refuse_disguises(const struct wire *wire, const char *name, struct buf *member)
     static const enum llm_op ops[] = { OP_CHAT, OP_COMPLETE, OP_EMBED, OP_COUNT_TOKENS, OP_RELAY };
     unsigned refused = 0;
 
-    for (size_t op = 0; op < ARRAY_LEN(ops); op++)
+    for (size_t op = 0; op < ARRAY_LEN(ops); op++) {
+        bool read = ops[op] != OP_RELAY || strcmp(name, "model") == 0 || strcmp(name, "stream") == 0;
+
         for (unsigned how = 0; how < 11; how++) {
             struct arena *a = arena_create(1 << 20);
             struct wire_fault fault = { S(""), S("") };
 
-            if (disguise(member, name, how)) {
+            if (!disguise(member, name, how)) {
+                ;
+            } else if (!read) {    /* what is only passed on may have any other members */
+                EXPECT_INT(read_head_with(wire, ops[op], a, buf_str(member), &fault), OK);
+            } else {
                 EXPECT_INT(
                     read_head_with(wire, ops[op], a, buf_str(member), &fault), ERR_BAD_REQUEST);
                 EXPECT_STR(fault.param, name);
@@ -185,6 +191,7 @@ refuse_disguises(const struct wire *wire, const char *name, struct buf *member)
             }
             arena_destroy(a);
         }
+    }
     return refused;
 }
 
@@ -255,7 +262,7 @@ write_with(
     r.doc = json_parse(a, r.body, NULL, NULL);
     EXPECT(r.doc != NULL);
 
-    enum err e = from->caller->read_head(&r, fault);
+    enum err e = llm_request_read(&r, fault);
 
     if (e == OK)
         e = llm_request_expand(&r, fault);

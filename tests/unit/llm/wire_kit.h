@@ -49,7 +49,7 @@ kit_read(struct kit *k, const struct wire *wire, enum llm_op op, struct str body
     if (k->r.doc == NULL)
         return ERR_BAD_JSON;
 
-    enum err e = wire->caller->read_head(&k->r, &k->fault);
+    enum err e = llm_request_read(&k->r, &k->fault);
 
     return e != OK ? e : llm_request_expand(&k->r, &k->fault);
 }

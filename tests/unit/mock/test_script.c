@@ -27,7 +27,7 @@ script_of(const struct wire *wire, const char *model_options, const char *rest)
 
     r.doc = json_parse(arena, arena_str(arena, str_c(body)), NULL, NULL);
     EXPECT(r.doc != NULL);
-    EXPECT(wire->caller->read_head(&r, &fault) == OK && llm_request_expand(&r, &fault) == OK);
+    EXPECT(llm_request_read(&r, &fault) == OK && llm_request_expand(&r, &fault) == OK);
     mock_script_make(&s, &r, S(""), &plan);
     return s;
 }

@@ -23,7 +23,7 @@ judge(const struct wire *wire, const char *body, bool version)
     r.doc = json_parse(arena, arena_str(arena, str_c(body)), NULL, NULL);
     EXPECT(r.doc != NULL);
 
-    enum err e = wire->caller->read_head(&r, &fault);
+    enum err e = llm_request_read(&r, &fault);
     if (e == OK)
         e = llm_request_expand(&r, &fault);
     if (e == OK)

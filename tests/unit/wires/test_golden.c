@@ -295,7 +295,7 @@ check_for(const struct golden *g, struct str section, struct str title, struct s
     EXPECT(wire != NULL && g->caller != NULL);
     r.doc = json_parse(g->arena, g->input, NULL, NULL);
     EXPECT(r.doc != NULL);
-    EXPECT(g->caller->caller->read_head(&r, &fault) == OK);
+    EXPECT(llm_request_read(&r, &fault) == OK);
     buf_init(&out, 1024 * 1024);
 
     enum err e = llm_request_expand(&r, &fault);

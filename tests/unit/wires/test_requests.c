@@ -305,7 +305,7 @@ read_request(struct recorded *c, const struct wire *wire, struct str body, struc
     *r = (struct llm_request){ .arena = c->arena, .op = c->op, .wire = wire, .body = body };
     r->doc = json_parse(c->arena, body, NULL, NULL);
 
-    enum err e = wire->caller->read_head(r, &fault);
+    enum err e = llm_request_read(r, &fault);
 
     if (e == OK)
         e = llm_request_expand(r, &fault);

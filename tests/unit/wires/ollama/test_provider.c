@@ -117,7 +117,7 @@ TEST(a_request_keeps_its_route)
 
         r.body = rows[i].body;
         r.doc = json_parse(a, r.body, NULL, NULL);
-        EXPECT(wire_ollama.caller->read_head(&r, &fault) == OK);
+        EXPECT(llm_request_read(&r, &fault) == OK);
         buf_init(&out, 100);
         wire_ollama.provider->write_path(&out, &r, &t);
         EXPECT_STR(buf_str(&out), rows[i].path);

@@ -12,7 +12,7 @@ read_head(enum llm_op op, struct str body)
     arena = arena_create(1 << 20);
     r = (struct llm_request){ .arena = arena, .op = op, .wire = &wire_openai_chat, .body = body };
     r.doc = json_parse(arena, body, NULL, NULL);
-    return wire_openai_chat.caller->read_head(&r, &fault);
+    return llm_request_read(&r, &fault);
 }
 
 static const struct traits none;
