@@ -22,7 +22,8 @@ struct gateway_world {
     struct loop *mock_loop;
     struct mock *mock;
     struct thread *mock_thread;
-    int raw;    /* the listening socket of the provider `raw` */
+    int raw;              /* the listening socket of the provider `raw` */
+    struct buf played;    /* the head of the last request that it got */
 
     struct gateway gateway;
     struct snapshot *snapshot;
@@ -109,6 +110,7 @@ gateway_world_start(struct gateway_world *w, const char *settings)
     w->port = port_of(worker_address(w->worker, 0));
     buf_init(&w->answer, 64 * 1024 * 1024);
     buf_init(&w->log, 1024 * 1024);
+    buf_init(&w->played, 16 * 1024 * 1024);
     worker_start(w->worker);
 }
 
@@ -142,6 +144,7 @@ gateway_world_forget(struct gateway_world *w)
 {
     buf_fini(&w->answer);
     buf_fini(&w->log);
+    buf_fini(&w->played);
     arena_destroy(w->arena);
 }
 
@@ -176,14 +179,13 @@ static inline int
 gateway_world_play(struct gateway_world *w, const char *line, const char *fields, const char *body,
     const char *const *pieces)
 {
-    struct buf got;
     int fd = peer_connect(w->port);
 
-    buf_init(&got, 16 * 1024 * 1024);
+    buf_reset(&w->played, SIZE_MAX);
     buf_reset(&w->answer, SIZE_MAX);
     EXPECT(peer_send(fd, gateway_world_text(w, line, fields, body)));
     int provider = peer_next(w->raw);
-    EXPECT(provider >= 0 && peer_await(provider, &got, "\r\n\r\n"));
+    EXPECT(provider >= 0 && peer_await(provider, &w->played, "\r\n\r\n"));
     for (; *pieces != NULL; pieces++) {
         if (strcmp(*pieces, WORLD_UNTIL_KEEPALIVE) == 0) {
             EXPECT(peer_await(fd, &w->answer, *pieces));
@@ -196,7 +198,6 @@ gateway_world_play(struct gateway_world *w, const char *line, const char *fields
     (void)peer_recv_all(fd, &w->answer);
     (void)close(fd);
     (void)close(provider);
-    buf_fini(&got);
     return buf_len(&w->answer) > 12 ? atoi(buf_str(&w->answer).p + 9) : 0;
 }
 

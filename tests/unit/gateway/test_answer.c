@@ -164,6 +164,33 @@ TEST(nothing_of_an_attempt_that_fails_without_a_token_is_sent)
     finish();
 }
 
+TEST(a_passed_stream_that_breaks_ends_with_the_error_event_of_its_route)
+{
+    static const char *const pieces[] = { STREAM_HEAD, "data: {\"type\":\"a\"}\n\n: note\n\n",
+        "data: {\"type\":\"b\"}\n\ndata: {\"error\":\"sk-canary-key\"}\n\n", NULL };
+    static const char message[] =
+        "the provider's answer contained one of the gateway's credentials and was withheld";
+
+    gateway_world_start(&w, "");
+    EXPECT_INT(
+        gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", pieces), 200);
+    EXPECT(gateway_world_says(&w, "{\"type\":\"a\"}\n\n: note\n\n"));
+    EXPECT(gateway_world_says(&w, "data: {\"type\":\"b\"}\n\n"));
+    EXPECT(gateway_world_says(
+        &w, arena_printf(w.arena,
+                "event: error\ndata: {\"type\":\"error\",\"sequence_number\":2,\"code\":"
+                "\"upstream_error\",\"message\":\"%s\",\"param\":null}\n\n",
+                message)
+                .p));
+    EXPECT(!gateway_world_has(&w, "sk-canary"));
+    EXPECT_INT(
+        gateway_world_play(&w, "POST /v1/audio/speech", "", "{\"model\":\"raw/m\"}", pieces), 200);
+    EXPECT(gateway_world_says(&w,
+        arena_printf(w.arena, "event: error\ndata: {\"error\":{\"message\":\"%s\",", message).p));
+    EXPECT(!gateway_world_has(&w, "sk-canary"));
+    finish();
+}
+
 TEST(a_client_that_does_not_read_pauses_the_provider)
 {
     gateway_world_start(&w, "");

@@ -127,6 +127,44 @@ TEST(a_provider_gets_its_own_key_and_only_the_allowed_client_headers)
     finish();
 }
 
+static bool
+was_sent(const char *text)
+{
+    struct str got = buf_str(&w.played);
+
+    return str_find(got, str_c(text)) != got.n;
+}
+
+TEST(what_asks_for_a_part_of_a_resource_is_passed_on_where_nothing_is_translated)
+{
+    static const char *const conditions[] = { "Range: bytes=0-1\r\n", "If-Range: \"a\"\r\n",
+        "If-Match: \"b\"\r\n", "If-None-Match: \"c\"\r\n",
+        "If-Modified-Since: Sat, 21 Nov 2026 10:55:00 GMT\r\n",
+        "If-Unmodified-Since: Sat, 21 Nov 2026 10:56:00 GMT\r\n" };
+    static const char *const answer[] = { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", NULL };
+    struct buf all;
+
+    gateway_world_start(&w, "");
+    buf_init(&all, 64 * 1024);
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
+        buf_add(&all, str_c(conditions[i]));
+    buf_add(&all, S("Content-Type: application/json\r\nAccept: text/x\r\n"));
+    const char *fields = arena_printf(w.arena, STR_FMT, STR_ARG(buf_str(&all))).p;
+    EXPECT_INT(
+        gateway_world_play(&w, "POST /v1/responses", fields, "{\"model\":\"raw/m\"}", answer), 200);
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
+        EXPECT(was_sent(conditions[i]));
+    EXPECT(was_sent("Content-Type: application/json\r\n") && was_sent("Accept: text/x\r\n"));
+    EXPECT_INT(
+        gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", answer), 200);
+    EXPECT(was_sent("Accept: */*\r\n") && !was_sent("Range") && !was_sent("If-"));
+    (void)gateway_world_play(
+        &w, "POST /v1/chat/completions", fields, WORLD_CHAT("raw/m", ""), answer);
+    EXPECT(!was_sent("Range") && !was_sent("If-") && was_sent("Accept: application/json\r\n"));
+    buf_fini(&all);
+    finish();
+}
+
 TEST(edits_within_a_value_that_is_replaced_are_dropped)
 {
     struct wire_edits e = { .count = 0 };

@@ -251,6 +251,29 @@ TEST(what_does_not_fit_gets_another_connection)
         peer_close(&p[i]);
 }
 
+TEST(a_call_that_waits_for_a_dial_takes_the_room_of_a_stream_that_ended)
+{
+    static struct record r[2];
+    struct tls_world t;
+    struct peer p;
+
+    open_known(&t, &p, 1);
+    ask(t.w, &r[0], S("first"));
+    until_asked(&p, 2);
+    ask(t.w, &r[1], S("second"));
+    EXPECT(!nobody_connects(&t));    /* nobody answers that dial */
+    peer_answer(&p, &p.streams[1], 7, true);
+    until_asked(&p, 3);
+    peer_answer(&p, &p.streams[2], 7, true);
+    UNTIL(&p, is_over(&r[1]));
+    for (int i = 0; i < 2; i++) {
+        EXPECT(r[i].ended && r[i].reused);
+        finish(&r[i]);
+    }
+    tls_world_close(&t);
+    peer_close(&p);
+}
+
 /* --- bodies and windows --- */
 
 TEST(large_bodies_go_both_ways_whole)

@@ -29,6 +29,7 @@ TEST(equivalent_paths_are_normalised_to_one)
         { "/v1/completions;a=b", "/v1/completions;a=b", true },
         { "/v1/completions%3ba", "/v1/completions%3Ba", true },
         { "/v1/...", "/v1/...", false },
+        { "/v1/%c2%a0", "/v1/%C2%A0", false },
         { "/v1/.hidden/a..b", "/v1/.hidden/a..b", false },
     };
     struct arena *a = arena_create(64 * 1024);
@@ -45,13 +46,34 @@ TEST(equivalent_paths_are_normalised_to_one)
     arena_destroy(a);
 }
 
+TEST(of_escaped_bytes_only_the_unreserved_ones_are_unescaped)
+{
+    struct arena *a = arena_create(64 * 1024);
+
+    for (unsigned c = 0; c < 0x80; c++) {
+        bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || (c != 0 && strchr("-._~", (int)c) != NULL);
+        struct str path = arena_printf(a, "/a%%%02xb", c);
+        struct http_path p;
+        const char *why = http_path_normalise(a, path, &p);
+
+        EXPECT((why != NULL) == (c < 0x20 || c == 0x7f));
+        if (why == NULL) {
+            EXPECT_STR(p.text, arena_printf(a, unreserved ? "/a%cb" : "/a%%%02Xb", c).p);
+            EXPECT(p.has_delimiter == (strchr("/\\?#;", (int)c) != NULL));
+        }
+    }
+    arena_destroy(a);
+}
+
 TEST(an_ambiguous_path_is_refused)
 {
     static const char *const rows[] = { "//", "//v1/chat/completions", "/v1//chat/completions",
         "/v1/chat/completions//", "/v1/./files", "/v1/../secret", "/v1/files/..", "/v1/files/../",
         "/v1/%2e%2E/secret", "/v1/%2e", "/v1/.%2e/x", "/v1/a%", "/v1/a%4", "/v1/a%zz",
         "/v1/%%34%31", "/v1/a%00", "/v1/a%0d%0ab", "/v1/a%09", "/v1/a%7F", "/v1/a%C2%85",
-        "/v1/%c0%af", "/v1/%ff", "/v1/%E2%82", "/v1/%ed%a0%80", "/v1/a%c3/%a9", "/v1/a\\b" };
+        "/v1/a%C2%80", "/v1/a%C2%9F", "/v1/%c0%af", "/v1/%ff", "/v1/%E2%82", "/v1/%ed%a0%80",
+        "/v1/a%c3/%a9", "/v1/a\\b" };
     struct arena *a = arena_create(64 * 1024);
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
