@@ -69,7 +69,7 @@ wheel_next_ms(const struct wheel *w, unsigned *ret_slot)
 static struct timer *
 wheel_turn(struct wheel *w, uint64_t now_ms)
 {
-    unsigned slot;
+    unsigned slot = 0;
     uint64_t next_ms;
 
     while ((next_ms = wheel_next_ms(w, &slot)) <= now_ms) {
