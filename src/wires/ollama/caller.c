@@ -8,7 +8,6 @@
 
 #include "llm/media.h"
 #include "llm/read.h"
-#include "llm/serial.h"
 #include "wires/ollama/ollama.h"
 
 static const struct read_words words = {
@@ -324,19 +323,11 @@ read_head(struct cursor doc)
 
 /* --- answers --- */
 
-/* A stream being written. Calls come one at a time, as llm/serial.h puts them. */
+/* A stream being written. A call goes out whole, when it ends: until then it is folded. */
 struct reply {
-    struct serial serial;
-    struct event_sink sink;    /* receives from `serial` */
-    struct wire_writer *w;
+    struct llm_answer calls;
     struct str created_at;
     struct str model;
-    struct str call_id;    /* the call under way: its arguments go out as one object */
-    struct str call_name;
-    bool call_custom;
-    struct llm_word *args;
-    struct llm_word **args_tail;
-    size_t args_n;
     bool over;    /* memory ran out, and the caller was told: nothing follows */
     enum llm_finish finish;
     struct llm_usage usage;
@@ -344,8 +335,6 @@ struct reply {
 
 /* A longer name of a model is not repeated in each line. */
 enum { MODEL_BYTES_MAX = 256 };
-
-static void take_event(struct event_sink *sink, const struct llm_event *ev);
 
 static struct str
 time_text(struct arena *a, int64_t seconds)
@@ -368,8 +357,7 @@ reply_of(struct wire_writer *w)
         st = w->state = arena_new(w->keep, struct reply);
         st->created_at = time_text(w->keep, w->created_s);
         st->model = w->model;
-        st->sink.emit = take_event;
-        serial_init(&st->serial, w->keep, &st->sink);
+        answer_init(&st->calls, w->keep);
     }
     return st;
 }
@@ -444,75 +432,30 @@ write_error(struct buf *out, const struct llm_error *e, struct str request_id UN
 
 /* A call of which a part was lost is another call: better none. */
 static void
-give_up(struct reply *st)
+give_up(struct wire_writer *w, struct reply *st)
 {
     st->over = true;
-    write_error(st->w->out, &(struct llm_error){ .kind = ERR_UPSTREAM_TOO_LARGE }, S(""));
-    buf_add_c(st->w->out, '\n');
+    write_error(w->out, &(struct llm_error){ .kind = ERR_UPSTREAM_TOO_LARGE }, S(""));
+    buf_add_c(w->out, '\n');
 }
 
 static void
-begin_call(struct reply *st, const struct llm_event *ev)
+write_whole_call(struct wire_writer *w, struct reply *st, const struct llm_part *call)
 {
-    st->call_id = arena_str(st->w->keep, ev->id);
-    st->call_name = arena_str(st->w->keep, ev->name);
-    st->call_custom = ev->custom;
-    st->args_tail = &st->args;
-    st->args_n = 0;
-    if (st->call_id.p == NULL || st->call_name.p == NULL)
-        give_up(st);
-}
+    size_t before = buf_len(w->out);
+    struct json_out o = begin_line(w);
 
-static void
-add_args(struct reply *st, struct str text)
-{
-    struct str kept = arena_str(st->w->keep, text);
-
-    if (kept.p == NULL)
-        give_up(st);
-    if (kept.n == 0)
-        return;
-    *st->args_tail = arena_new(st->w->keep, struct llm_word);
-    (*st->args_tail)->text = kept;
-    st->args_tail = &(*st->args_tail)->next;
-    st->args_n += kept.n;
-}
-
-/* The pieces, joined; NULL if there is no memory. */
-static struct str
-join_args(const struct reply *st)
-{
-    char *text = arena_try(st->w->keep, st->args_n + 1);
-    size_t n = 0;
-
-    for (const struct llm_word *piece = st->args; text != NULL && n < st->args_n;
-         piece = piece->next) {
-        memcpy(text + n, piece->text.p, piece->text.n);
-        n += piece->text.n;
-    }
-    return str_make(text, n);
-}
-
-static void
-end_call(struct reply *st)
-{
-    struct str args = join_args(st);
-    size_t before = buf_len(st->w->out);
-    bool lost = args.p == NULL;
-    struct json_out o = begin_line(st->w);
-
-    begin_content(st->w, &o);
+    begin_content(w, &o);
     out_end_string(&o);
     out_key_array(&o, "tool_calls");
-    lost = !ollama_add_call(&o, st->w->keep, st->call_id, st->call_name, args, st->call_custom) ||
-           lost;
-    out_end_array(&o);
-    end_message(st->w, &o);
-    end_line(&o);
-    if (!lost)
+    if (!ollama_add_call(&o, w->keep, call)) {
+        buf_truncate(w->out, before);
+        give_up(w, st);
         return;
-    buf_truncate(st->w->out, before);
-    give_up(st);
+    }
+    out_end_array(&o);
+    end_message(w, &o);
+    end_line(&o);
 }
 
 static void
@@ -531,13 +474,12 @@ write_end(struct json_out *o, enum llm_finish finish, const struct llm_usage *u)
 }
 
 static void
-take_event(struct event_sink *sink, const struct llm_event *ev)
+write_event(struct wire_writer *w, const struct llm_event *ev)
 {
-    struct reply *st = CONTAINER_OF(sink, struct reply, sink);
-    struct wire_writer *w = st->w;
+    struct reply *st = reply_of(w);
     struct json_out o;
 
-    if (st->over)
+    if (st->over || ev->choice != 0)    /* there is one only */
         return;
     switch (ev->kind) {
     case EVENT_START:
@@ -553,13 +495,14 @@ take_event(struct event_sink *sink, const struct llm_event *ev)
         write_text(w, ev->text, true);
         break;
     case EVENT_TOOL_START:
-        begin_call(st, ev);
-        break;
     case EVENT_TOOL_ARGS:
-        add_args(st, ev->text);
+        st->calls.sink.emit(&st->calls.sink, ev);
+        if (st->calls.too_large)
+            give_up(w, st);
         break;
     case EVENT_TOOL_END:
-        end_call(st);
+        if (ev->tool < answer_choice(&st->calls, 0)->call_count)
+            write_whole_call(w, st, st->calls.choices->calls[ev->tool]);
         break;
     case EVENT_USAGE:
         usage_update(&st->usage, &ev->usage);
@@ -582,16 +525,6 @@ take_event(struct event_sink *sink, const struct llm_event *ev)
     default:    /* what this protocol has no place for */
         break;
     }
-}
-
-static void
-write_event(struct wire_writer *w, const struct llm_event *ev)
-{
-    struct reply *st = reply_of(w);
-
-    st->w = w;
-    if (ev->choice == 0)    /* there is one only */
-        st->serial.sink.emit(&st->serial.sink, ev);
 }
 
 /* Whether there is any, and if so, its text in pieces. */
@@ -636,7 +569,7 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
         out_key_array(&o, "tool_calls");
         for (const struct llm_part *p = parts; p != NULL; p = p->next) {
             if (p->kind == PART_TOOL_CALL &&
-                !ollama_add_call(&o, w->keep, p->id, p->name, p->args, p->custom))
+                !ollama_add_call(&o, w->keep, p))
                 w->out->overflow = true;    /* as if it had no room for the call */
         }
         out_end_array(&o);

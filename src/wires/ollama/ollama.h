@@ -14,8 +14,5 @@
 extern const struct wire_caller ollama_caller;
 extern const struct wire_provider ollama_provider;
 
-/* Appends a call, on one line: arguments that are not an object, or that are plain text (`custom`),
- * become the member "input" of one; blanks and null are an empty one. False if memory ran out before
- * it was known what they are. */
-bool ollama_add_call(struct json_out *o, struct arena *a, struct str id, struct str name,
-    struct str args, bool custom) MUST_CHECK;
+/* Appends a call, on one line. False if memory ran out before it was known what its arguments are. */
+bool ollama_add_call(struct json_out *o, struct arena *a, const struct llm_part *call) MUST_CHECK;

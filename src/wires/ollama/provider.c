@@ -14,17 +14,16 @@
 /* --- the request --- */
 
 bool
-ollama_add_call(struct json_out *o, struct arena *a, struct str id, struct str name,
-    struct str args, bool custom)
+ollama_add_call(struct json_out *o, struct arena *a, const struct llm_part *call)
 {
     bool known;
 
     out_object(o);
-    out_text_if(o, "id", id);
+    out_text_if(o, "id", call->id);
     out_key_object(o, "function");
-    out_text(o, "name", name);
+    out_text(o, "name", call->name);
     out_key(o, "arguments");
-    known = write_arguments(o, a, args, custom);
+    known = write_arguments(o, a, call->args, call->custom);
     out_end(o);
     out_end(o);
     return known;
@@ -40,96 +39,62 @@ add_text_file(struct request_out *w, const struct llm_part *part)
             w, ERR_UNSUPPORTED, "messages", "this provider takes text and pictures only");
 }
 
-/* The text of blocks as "content", with `between` them, and their pictures as "images". */
+/* A message with the text of blocks, `between` them, and their pictures; calls are left out. It stays
+ * open. */
 static void
-add_content(
-    struct request_out *w, const struct llm_part *const *parts, size_t count, struct str between)
+open_message(
+    struct request_out *w, const char *role, const struct turn_block *blocks, struct str between)
 {
     bool pictures = false;
     bool first = true;
 
+    out_object(&w->o);
+    out_text(&w->o, "role", str_c(role));
     out_key(&w->o, "content");
     out_string(&w->o);
-    for (size_t i = 0; i < count; i++) {
-        const struct llm_part *part = parts[i];
+    for (const struct turn_block *b = blocks; b != NULL; b = b->next) {
+        enum llm_part_kind kind = b->part->kind;
 
-        if (part->kind == PART_IMAGE) {
-            pictures = true;
-        } else if (media_is(part->kind) || part->kind == PART_TEXT || part->kind == PART_REFUSAL) {
-            if (!first)
-                out_piece(&w->o, between);
-            first = false;
-            if (media_is(part->kind))
-                add_text_file(w, part);
-            else
-                out_piece(&w->o, part->text);
-        } else if (part->kind == PART_OPAQUE) {
-            wire_drop_block(w->drops, part);
-        }
+        pictures = pictures || kind == PART_IMAGE;
+        if (kind != PART_TEXT && kind != PART_REFUSAL && (!media_is(kind) || kind == PART_IMAGE))
+            continue;
+        if (!first)
+            out_piece(&w->o, between);
+        first = false;
+        if (media_is(kind))
+            add_text_file(w, b->part);
+        else
+            out_piece(&w->o, b->part->text);
     }
     out_end_string(&w->o);
     if (!pictures)
         return;
     out_key_array(&w->o, "images");
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i]->kind != PART_IMAGE)
+    for (const struct turn_block *b = blocks; b != NULL; b = b->next) {
+        if (b->part->kind != PART_IMAGE)
             continue;
-        if (parts[i]->data.n == 0)
+        if (b->part->data.n == 0)
             write_refuse(w, ERR_UNSUPPORTED, "messages",
                 "this provider takes pictures as base64 data only, not by URL or id");
-        out_text_value(&w->o, parts[i]->data);
+        out_text_value(&w->o, b->part->data);
     }
     out_end_array(&w->o);
-}
-
-/* A message with the content of a list of blocks, calls left out; it stays open. */
-static void
-open_message(struct request_out *w, const char *role, const struct turn_block *blocks)
-{
-    size_t count = 0;
-    size_t n = 0;
-
-    for (const struct turn_block *b = blocks; b != NULL; b = b->next)
-        count++;
-
-    const struct llm_part **parts = arena_array(w->a, const struct llm_part *, count + 1);
-
-    for (const struct turn_block *b = blocks; b != NULL; b = b->next)
-        if (b->part != NULL && b->part->kind != PART_TOOL_CALL)
-            parts[n++] = b->part;
-    out_object(&w->o);
-    out_text(&w->o, "role", str_c(role));
-    add_content(w, parts, n, str_eq(str_c(role), S("assistant")) ? S("") : S("\n\n"));
 }
 
 static void
 add_result(struct request_out *w, const struct turn_block *b)
 {
-    const struct llm_part *call = b->call != NULL ? b->call->part : NULL;
-    size_t count = 0;
-    size_t n = 0;
+    struct turn_block *content = NULL;
+    struct turn_block **tail = &content;
 
-    for (const struct llm_part *p = b->part != NULL ? b->part->result : NULL; p != NULL;
-         p = p->next)
-        count++;
-
-    const struct llm_part **parts = arena_array(w->a, const struct llm_part *, count + 1);
-
-    for (const struct llm_part *p = b->part != NULL ? b->part->result : NULL; p != NULL;
-         p = p->next)
-        parts[n++] = p;
-    out_object(&w->o);
-    out_text(&w->o, "role", S("tool"));
-    if (b->part == NULL)
-        out_text(&w->o, "content", S(TURN_NO_RESULT));
-    else if (n == 0 && b->part->is_error)
-        out_text(&w->o, "content", S("(the call failed)"));
-    else
-        add_content(w, parts, n, S("\n\n"));
-    if (b->part != NULL && b->part->is_error)
-        wire_drop(w->drops, S("messages.tool_result.is_error"));
-    if (call != NULL)
-        out_text(&w->o, "tool_name", call->name);
+    for (const struct llm_part *part = b->content; part != NULL; part = part->next) {
+        *tail = arena_new(w->a, struct turn_block);
+        (*tail)->part = part;
+        tail = &(*tail)->next;
+    }
+    open_message(w, "tool", content, S("\n\n"));
+    if (b->call != NULL)
+        out_text(&w->o, "tool_name", b->call->part->name);
     out_text_if(&w->o, "tool_call_id", b->id);
     out_end(&w->o);
 }
@@ -146,14 +111,19 @@ add_turn(struct request_out *w, const struct turn *turn)
         add_result(w, b);
     if (turn->blocks.first == NULL)
         return;
-    open_message(w, roles[turn->side], turn->blocks.first);
+    open_message(w, roles[turn->side], turn->blocks.first,
+        turn->side == TURN_ASSISTANT ? S("") : S("\n\n"));
     for (const struct turn_block *b = turn->blocks.first; b != NULL; b = b->next) {
         if (b->part->kind != PART_TOOL_CALL)
             continue;
         if (!calls)
             out_key_array(&w->o, "tool_calls");
         calls = true;
-        if (!ollama_add_call(&w->o, w->a, b->id, b->part->name, b->part->args, b->part->custom))
+
+        struct llm_part call = *b->part;
+
+        call.id = b->id;
+        if (!ollama_add_call(&w->o, w->a, &call))
             w->o.b->overflow = true;    /* as if it had no room for the call */
     }
     if (calls)
@@ -173,7 +143,7 @@ add_messages(struct request_out *w)
     turns_plan(w->r, &rules, w->drops, &turns);
     out_key_array(&w->o, "messages");
     if (turns.system.first != NULL) {
-        open_message(w, "system", turns.system.first);
+        open_message(w, "system", turns.system.first, S("\n\n"));
         out_end(&w->o);
     }
     for (const struct turn *turn = turns.first; turn != NULL; turn = turn->next)
