@@ -190,7 +190,6 @@ on_tick(void *arg)
 {
     struct asking *q = arg;
 
-    models_tick(&q->asker, clock_now_us() / 1000);
     if (q->asker.first == NULL)
         loop_stop(q->loop);
     else
@@ -210,6 +209,7 @@ ask_providers(struct snapshot *s)
         servers[i] = dns->list[i].v;
     dns_use_servers(q.loop, servers, dns->count);
     free(servers);
+    q.asker.loop = q.loop;
     q.asker.client = client_create(q.loop, &limits);
     timer_init(&q.tick, q.loop, on_tick, &q);
     (void)models_ask(&q.asker, s);

@@ -2,11 +2,11 @@
 #include "gateway/answer.h"
 
 #include "base/clock.h"
+#include "gateway/due.h"
 #include "gateway/reply.h"
 #include "gateway/wrong_url.h"
 
-#define LAST_BYTE_US 1000000    /* grace for the end of the framing after the protocol's terminator */
-#define REFUSAL_US 5000000      /* for the body of an answer with a failed status */
+#define AT_WORK_MS 50           /* the clock looks again when a helper thread may be done */
 
 /* Can somebody still get its answer: has the caller not left, nor got another attempt's? */
 static bool
@@ -25,24 +25,29 @@ is_live(const struct attempt *a)
            !attempt_is_at_work(a);
 }
 
+/* Other deadlines count once there is a token, and once all of the answer has been read. */
+static unsigned
+progress(const struct attempt *a)
+{
+    return (unsigned)a->draft.content | (unsigned)a->intake.reader.complete << 1;
+}
+
+/* Makes sure that the clock goes off when something is due. Called when that may be sooner than it was
+ * before; what a token postpones is seen when it goes off. */
+static void
+watch(struct attempt *a)
+{
+    struct due d = attempt_due(a);
+
+    a->watched = progress(a);
+    if (d.at_us != UINT64_MAX)
+        timer_set_by(&a->clock, d.at_us / 1000 + 1);
+}
+
 static const struct conf *
 conf_of(const struct attempt *a)
 {
     return a->hold->snapshot->conf;
-}
-
-static bool
-is_past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
-{
-    return limit_ms != 0 && now_us > since_us + limit_ms * 1000;
-}
-
-static bool
-is_late(const struct attempt *a, uint64_t now_us)
-{
-    if (a->exchange != NULL)
-        return exchange_is_late(a->exchange, now_us);
-    return is_past(now_us, a->note->started_us, a->target->timeouts.total_ms);
 }
 
 /* --- what is written for the caller --- */
@@ -241,6 +246,8 @@ on_head(void *owner, const struct http_head *head)
     }
     if (hold(a) != OK)    /* what was not sent of the request has been copied */
         attempt_fail(a, ERR_OVERLOADED, NULL);
+    else
+        watch(a);
 }
 
 /* The answer's stream is over: complete, or cut? */
@@ -349,7 +356,7 @@ finish_read(struct attempt *a)
 {
     struct intake *in = &a->intake;
     struct draft *d = &a->draft;
-    bool late = is_late(a, clock_now_us());
+    bool late = attempt_is_late(a, clock_now_us());
     enum err e = late ? ERR_DEADLINE : result_of(a->job);
 
     if (late)
@@ -514,6 +521,8 @@ pass_on(struct attempt *a, size_t before, enum err e)
         commit(a);
     if (flush(a))
         attempt_report(a);
+    if (a->watched != progress(a))
+        watch(a);
     if (a->intake.trailing) {
         /* A provider that sends data after the terminator may do so in the next answer:
          * do not reuse the connection. */
@@ -635,16 +644,96 @@ on_resent(void *owner)
     metric_add(&a->worker->metrics->upstream_resends, 1);
 }
 
-const struct client_events answer_events = {
+/* A provider goes on sending for a while when we have stopped reading. */
+static void
+on_kept(void *owner)
+{
+    struct attempt *a = owner;
+
+    if (is_live(a) && hold(a) != OK)
+        attempt_fail(a, ERR_OVERLOADED, NULL);
+}
+
+static const struct client_events events = {
     .connected = on_connected,
     .resent = on_resent,
     .head = on_head,
     .data = on_data,
+    .kept = on_kept,
     .end = on_end,
     .failed = on_failed,
 };
 
 /* --- time --- */
+
+/* Sends a comment, or what else the protocol has for that, so that the caller hears something. */
+static void
+keep_alive(struct attempt *a)
+{
+    struct exchange *x = a->exchange;
+    const struct wire *wire = x->wire;
+    bool raw = a->intake.source == SOURCE_RAW;
+    const struct framing *framing = raw ? a->intake.framing.framing : wire->framing;
+
+    x->delivery.sent_us = clock_now_us();
+    if (x->delivery.more)
+        return;    /* it hears something */
+    /* A route that is only passed through has begun with the answer's head. */
+    if (raw && a->state == ATTEMPT_RUNNING)
+        commit(a);
+    exchange_respond(x, &a->draft);
+    /* Before the first event a caller's protocol may not allow its own ping: the framing's bytes
+     * always pass. */
+    server_write(x->q, raw || !a->draft.content || wire->caller->keepalive.n == 0
+                           ? framing->keepalive
+                           : wire->caller->keepalive);
+}
+
+static void
+act(struct attempt *a, const struct due *d)
+{
+    switch (d->action) {
+    case DUE_FAILURE:
+        attempt_fail(a, d->why,
+            d->why == ERR_UPSTREAM_TIMEOUT ? "no first token within the time limit" : NULL);
+        break;
+    case DUE_REFUSAL:
+        settle_refusal(a);
+        break;
+    case DUE_END:
+        finish_answer(a);
+        break;
+    case DUE_KEEPALIVE:
+        keep_alive(a);
+        break;
+    }
+}
+
+static void
+on_clock(void *arg)
+{
+    struct attempt *a = arg;
+
+    if (attempt_is_at_work(a))
+        timer_set(&a->clock, AT_WORK_MS);
+    if (!is_live(a))
+        return;
+    struct due d = attempt_due(a);
+
+    if (clock_now_us() >= d.at_us)
+        act(a, &d);
+    if (is_live(a))
+        watch(a);
+}
+
+void
+answer_await(struct attempt *a)
+{
+    timer_init(&a->clock, a->worker->loop, on_clock, a);
+    attempt_send(a, &events);
+    if (is_live(a))
+        watch(a);
+}
 
 void
 answer_resume(struct attempt *a)
@@ -654,75 +743,5 @@ answer_resume(struct attempt *a)
     a->paused = false;
     a->intake.heard_us = a->intake.byte_us = clock_now_us();
     client_resume(a->call);
-}
-
-/* Has the provider been silent for too long? Where tokens cannot be told, any byte counts; and so
- * it does for a caller who would have hung up by now, had it not been kept waiting. */
-static bool
-is_silent(const struct attempt *a, uint64_t now_us, enum err *ret_why)
-{
-    const struct conf_timeouts *limits = &a->target->timeouts;
-    const struct intake *in = &a->intake;
-    bool begun = in->source != SOURCE_NONE;
-    uint64_t byte_us = begun ? in->byte_us : a->note->started_us;
-    uint64_t silence_us = a->exchange != NULL ? a->exchange->silence_us : 0;
-
-    if (silence_us != 0 && now_us > byte_us + silence_us) {
-        *ret_why = begun ? ERR_UPSTREAM_STALLED : ERR_UPSTREAM_TIMEOUT;
-        return true;
-    }
-    if (in->asked_stream && !a->draft.content) {
-        *ret_why = ERR_UPSTREAM_TIMEOUT;
-        return is_past(now_us, a->note->started_us, limits->first_token_ms);
-    }
-    *ret_why = ERR_UPSTREAM_STALLED;
-    return begun && is_past(now_us, attempt_heard_us(a), limits->between_tokens_ms);
-}
-
-bool
-answer_tick(struct attempt *a, uint64_t now_us)
-{
-    const struct intake *in = &a->intake;
-    enum err why;
-
-    if (!is_live(a))
-        return false;
-    if (is_late(a, now_us)) {
-        attempt_fail(a, ERR_DEADLINE, NULL);
-    } else if (in->source == SOURCE_ERROR) {
-        if (now_us > a->note->head_us + REFUSAL_US)
-            settle_refusal(a);
-    } else if (a->paused) {
-        if (hold(a) != OK)    /* the provider goes on sending for a while */
-            attempt_fail(a, ERR_OVERLOADED, NULL);
-    } else if (in->reader.complete) {
-        if (now_us > attempt_heard_us(a) + LAST_BYTE_US)
-            finish_answer(a);
-    } else if (is_silent(a, now_us, &why)) {
-        attempt_fail(
-            a, why, why == ERR_UPSTREAM_TIMEOUT ? "no first token within the time limit" : NULL);
-    } else {
-        return true;
-    }
-    return false;
-}
-
-void
-answer_keepalive(struct attempt *a)
-{
-    struct exchange *x = a->exchange;
-    const struct wire *wire = x->wire;
-    bool raw = a->intake.source == SOURCE_RAW;
-    const struct framing *framing = raw ? a->intake.framing.framing : wire->framing;
-
-    /* A route that is only passed through has begun with the answer's head. */
-    if (raw && a->state == ATTEMPT_RUNNING)
-        commit(a);
-    exchange_respond(x, &a->draft);
-    x->delivery.sent_us = clock_now_us();
-    /* Before the first event a caller's protocol may not allow its own ping: the framing's bytes
-     * always pass. */
-    server_write(x->q, raw || !a->draft.content || wire->caller->keepalive.n == 0
-                           ? framing->keepalive
-                           : wire->caller->keepalive);
+    watch(a);
 }

@@ -475,6 +475,7 @@ attempt_stop(struct attempt *a, enum err outcome)
     if (a->call != NULL)
         client_cancel(a->call);
     a->call = NULL;
+    timer_stop(&a->clock);
     attempt_drop_request(a);
     count(a, outcome);
     attempt_move(a, ATTEMPT_OVER);
@@ -542,6 +543,9 @@ attempt_let_go(struct attempt *a)
     if (x->attempt == a)
         x->attempt = x->under_way;
     CHECK(x->attempt != NULL || x->candidate < x->plan.count);
+    if (x->attempt != NULL && timer_is_set(&x->attempt->clock))
+        timer_set(&x->attempt->clock, 0);    /* from now on it keeps the caller waiting */
+    timer_set(&a->clock, 0);                 /* and this one has a deadline of its own */
     a->exchange = NULL;
     a->next = a->worker->lone;
     a->worker->lone = a;

@@ -17,6 +17,7 @@
 #include "gateway/written.h"
 #include "base/log.h"
 #include "http/client.h"
+#include "net/timer.h"
 #include "route/route.h"
 
 struct exchange;
@@ -67,6 +68,8 @@ struct attempt {
     struct str path;              /* of the request; gone with it */
     struct llm_error error;       /* when FAILED */
     uint64_t held;                /* counted in the worker's share for the buffers here */
+    struct timer clock;           /* answer.c: the next of its deadlines, or sooner */
+    unsigned watched;             /* what the clock was set by */
     struct answer_job *job;       /* NULL: it did not need one yet */
     struct attempt_lone *lone;    /* what it has instead of an exchange */
 

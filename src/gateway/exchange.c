@@ -121,12 +121,20 @@ exchange_join(struct exchange *x, struct str a, struct str b, struct str c)
     return s;
 }
 
+uint64_t
+exchange_due_us(const struct exchange *x)
+{
+    if (x->begin_by_us == 0 || server_responded(x->q))
+        return x->deadline_us;
+    return x->deadline_us != 0 ? MIN(x->deadline_us, x->begin_by_us) : x->begin_by_us;
+}
+
 bool
 exchange_is_late(const struct exchange *x, uint64_t now_us)
 {
-    if (x->deadline_us != 0 && now_us > x->deadline_us)
-        return true;
-    return x->begin_by_us != 0 && now_us > x->begin_by_us && !server_responded(x->q);
+    uint64_t due_us = exchange_due_us(x);
+
+    return due_us != 0 && now_us > due_us;
 }
 
 /* --- its end --- */

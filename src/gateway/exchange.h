@@ -34,7 +34,7 @@ struct exchange {
     bool streaming;           /* counted among the worker's streams */
     bool answered;            /* server_end() or server_abort() was called */
     bool delivering;          /* all is written, and the caller has still to take it */
-    bool waits_for_models;    /* the worker's tick wakes it */
+    bool waits_for_models;    /* the worker wakes it from time to time */
 
     const struct endpoint *endpoint;
     struct str id;    /* request id */
@@ -103,7 +103,8 @@ struct str exchange_join(struct exchange *x, struct str a, struct str b, struct 
 /* Runs the stages at the end of this iteration of the loop. */
 void exchange_wake(struct exchange *x);
 
-/* Has the deadline passed, the configured one or the client's? */
+/* The deadline, the configured one or the client's; 0: none. Has it passed? */
+uint64_t exchange_due_us(const struct exchange *x);
 bool exchange_is_late(const struct exchange *x, uint64_t now_us);
 
 /* Frees an exchange that has been settled, and whose attempts are freed. Called by gateway_run() alone. */

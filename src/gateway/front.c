@@ -1,7 +1,7 @@
-/* front.c - makes exchanges of requests, and tells them of their callers and of the time. */
+/* front.c - makes exchanges of requests, and tells them of their callers. */
 #include "gateway/front.h"
 
-#include "gateway/answer.h"
+#include "gateway/attempt.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
 #include "gateway/settle.h"
@@ -75,19 +75,15 @@ on_refused(void *owner, const struct server_conn *q, enum err why, const char *d
     arena_rewind(w->scratch, mark);
 }
 
-/* Checks the deadlines of all exchanges, so that requests need no timers of their own. */
 static void
-on_tick(struct worker *w, uint64_t now_us)
+on_models(struct worker *w)
 {
     for (struct worker_link *link = w->exchanges; link != NULL; link = link->next) {
         struct exchange *x = exchange_of(link);
 
-        gateway_tick(x, now_us);
         if (x->waits_for_models)
             exchange_wake(x);
     }
-    for (struct attempt *a = w->lone; a != NULL; a = a->next)
-        (void)answer_tick(a, now_us);
 }
 
 const struct worker_events front_events = {
@@ -99,6 +95,6 @@ const struct worker_events front_events = {
         .gone = on_gone,
         .refused = on_refused,
     },
-    .tick = on_tick,
+    .models = on_models,
     .stop = attempt_stop_lone,
 };

@@ -1,4 +1,4 @@
-/* front.h - from requests and ticks to exchanges: what a worker reports, and what comes of it. */
+/* front.h - from requests to exchanges: what a worker reports, and what comes of it. */
 #pragma once
 
 #include "gateway/worker.h"

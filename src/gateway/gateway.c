@@ -406,7 +406,7 @@ stage_attempt(struct exchange *x)
         case ATTEMPT_WRITING:
             if (!request_work(a->request, written_write_body, a->written))
                 return STEP_WAIT;
-            attempt_send(a, &answer_events);
+            answer_await(a);
             break;
         case ATTEMPT_RUNNING:
         case ATTEMPT_READING:
@@ -579,31 +579,6 @@ gateway_run(struct exchange *x)
         exchange_finish(x);
     }
     worker_at(w, NULL);
-}
-
-/* Is a stream silent for so long that its caller should hear something? */
-static bool
-is_silent(const struct exchange *x, uint64_t now_us)
-{
-    const struct attempt *a = x->attempt;
-    uint64_t every_us = exchange_conf(x)->server.keepalive_ms * 1000;
-    uint64_t since_us = MAX(x->delivery.sent_us, MAX(a->note->started_us, a->note->head_us));
-    bool stream = x->op == OP_RELAY ? a->draft.stream : x->stream;
-
-    return stream && every_us != 0 && !x->delivery.more && now_us >= since_us + every_us;
-}
-
-void
-gateway_tick(struct exchange *x, uint64_t now_us)
-{
-    bool waits = false;
-
-    if (x->gone || is_at_work(x))
-        return;
-    for (struct attempt *a = x->under_way; a != NULL; a = a->next)
-        waits = (answer_tick(a, now_us) && a == x->attempt) || waits;
-    if (waits && is_silent(x, now_us))
-        answer_keepalive(x->attempt);
 }
 
 void

@@ -225,6 +225,10 @@ must_wait(struct exchange *x)
 
     x->waits_for_models =
         unknown != 0 && clock_now_us() < x->started_us + MODELS_PATIENCE_MS * 1000;
+    if (x->waits_for_models) {
+        x->worker->models_awaited = true;
+        worker_stir(x->worker);
+    }
     return x->waits_for_models;
 }
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "net/timer.h"
 
 enum {
     ANSWER_BYTES = 4 * 1024 * 1024,
@@ -26,7 +27,7 @@ struct models_ask {
     struct buf fields, path;
     struct buf body;
     int status;
-    uint64_t deadline_ms;
+    struct timer deadline;
 };
 
 static uint64_t
@@ -44,6 +45,7 @@ ask_end(struct models_ask *q, struct offer_list *list, const char *why)
         log_info(&who, "the provider's models could not be listed: %s", why);
     else if (list == NULL)
         log_info(&who, "the provider's models could not be listed: %s (status %d)", why, q->status);
+    timer_stop(&q->deadline);
     if (q->call != NULL)
         client_cancel(q->call);
     offer_settle(q->provider->offer, list, now_ms());
@@ -153,6 +155,12 @@ static const struct client_events events = {
 };
 
 static void
+on_deadline(void *arg)
+{
+    ask_end(arg, NULL, "it took too long");
+}
+
+static void
 ask(struct models_asker *a, struct snapshot *s, struct provider *p)
 {
     struct models_ask *q = check_alloc(calloc(1, sizeof(*q)));
@@ -160,7 +168,8 @@ ask(struct models_asker *a, struct snapshot *s, struct provider *p)
     q->asker = a;
     q->snapshot = snapshot_ref(s);
     q->provider = p;
-    q->deadline_ms = now_ms() + MODELS_DEADLINE_MS;
+    timer_init(&q->deadline, a->loop, on_deadline, q);
+    timer_set(&q->deadline, MODELS_DEADLINE_MS);
     LIST_ADD(a->first, q);
     buf_init(&q->fields, FIELDS_BYTES);
     buf_init(&q->path, FIELDS_BYTES);
@@ -213,18 +222,6 @@ models_ask(struct models_asker *a, struct snapshot *s)
             unknown++;
     }
     return unknown;
-}
-
-void
-models_tick(struct models_asker *a, uint64_t now_ms_)
-{
-    struct models_ask *next;
-
-    for (struct models_ask *q = a->first; q != NULL; q = next) {
-        next = q->next;
-        if (now_ms_ >= q->deadline_ms)
-            ask_end(q, NULL, "it took too long");
-    }
 }
 
 void

@@ -13,8 +13,9 @@
 
 struct models_ask;
 
-/* The queries of one thread. Initialised to zero, except for `client`. */
+/* The queries of one thread. Initialised to zero, except for `loop` and `client`. */
 struct models_asker {
+    struct loop *loop;
     struct client *client;
     struct models_ask *first;
 };
@@ -22,9 +23,6 @@ struct models_asker {
 /* Starts queries to the providers of the snapshot whose lists are due. Returns the number of
  * providers of which nothing is known yet and whose first query is running, on any thread. */
 unsigned models_ask(struct models_asker *a, struct snapshot *s);
-
-/* Ends queries that take too long; to be called periodically while there are any. */
-void models_tick(struct models_asker *a, uint64_t now_ms);
 
 /* Cancels all queries. */
 void models_stop(struct models_asker *a);

@@ -54,6 +54,7 @@ settle(struct worker *w, const struct record *r)
         worker_at(w, sinks[i].name);
         sinks[i].fn(w, r);
     }
+    worker_stir(w);
 }
 
 /* --- the record --- */

@@ -20,8 +20,10 @@
 #define SCRATCH_BYTES (256u * 1024 * 1024)
 #define SCRATCH_PAGE_BYTES (16u * 1024)    /* most events need no more */
 #define TEXT_BYTES (8u * 1024 * 1024)
+#define TICK_MS 1000
+#define TICK_SOON_MS 50
 
-/* --- the tick --- */
+/* --- what is done from time to time --- */
 
 static unsigned
 listeners_open(const struct worker *w)
@@ -92,17 +94,23 @@ on_tick(void *arg)
     struct worker *w = arg;
     uint64_t now_us = clock_now_us();
 
-    models_tick(&w->asker, now_us / 1000);
-    w->gateway->events->tick(w, now_us);
+    if (w->models_awaited) {
+        w->models_awaited = false;    /* those that go on waiting say so again */
+        w->gateway->events->models(w);
+    }
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
     make_room_for_others(w);
     publish(w);
     trim_memory(w, now_us);
     atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
-    w->ticking_fast =
-        w->exchanges != NULL || w->lone != NULL || w->asker.first != NULL || w->draining;
-    timer_set(&w->tick, w->ticking_fast ? WORKER_TICK_MS : WORKER_TICK_IDLE_MS);
+    timer_set(&w->tick, w->draining ? TICK_SOON_MS : TICK_MS);
+}
+
+void
+worker_stir(struct worker *w)
+{
+    timer_set_by(&w->tick, loop_now_ms(w->loop) + TICK_SOON_MS);
 }
 
 /* Exchanges are settled at the end of a turn, or when a helper thread has finished with them; the
@@ -129,10 +137,7 @@ worker_add(struct worker *w, struct worker_link *x)
 {
     LIST_ADD(w->exchanges, x);
     w->exchange_count++;
-    if (!w->ticking_fast) {
-        w->ticking_fast = true;
-        timer_set(&w->tick, WORKER_TICK_MS);
-    }
+    worker_stir(w);
 }
 
 void
@@ -331,6 +336,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->current = snapshot_hold_create(snapshot);
     w->server = server_create(w->loop, &g->events->server, w);
     w->client = client_create(w->loop, &client_limits);
+    w->asker.loop = w->loop;
     w->asker.client = w->client;
     timer_init(&w->tick, w->loop, on_tick, w);
     w->throttle = throttle_create();

@@ -21,18 +21,16 @@
 #define WORKER_ROLE_ADMIN 1    /* the listener of server.admin_listen */
 #define WORKERS_MOST 256u
 #define WORKER_ID_WORDS 4    /* 8 bytes each; enough of an id to find it in the log */
-#define WORKER_TICK_MS 50
 #define WORKER_SPARE_ARENAS 64
 #define WORKER_ARENA_BYTES (512u * 1024 * 1024)    /* an arena's limit for data from outside */
-#define WORKER_TICK_IDLE_MS 1000
 
 struct endpoint;
 struct worker;
 
-/* What a worker reports: requests, as their owner, and its clock. */
+/* What a worker reports: requests, as their owner. */
 struct worker_events {
     struct server_handler server;
-    void (*tick)(struct worker *w, uint64_t now_us);
+    void (*models)(struct worker *w);    /* look again whether providers have listed their models */
     void (*stop)(struct worker *w);    /* its last exchange is settled: end what has none */
 };
 
@@ -80,9 +78,9 @@ struct worker {
     struct quota_share held;      /* this worker's share of gateway->held */
     struct throttle *throttle;    /* limits clients that send wrong keys */
     struct access_log access;
-    struct timer tick;
+    struct timer tick;    /* for what is not urgent: at least once a second */
     unsigned crowds;    /* value of listen_crowds() that was last acted on */
-    bool ticking_fast;
+    bool models_awaited;    /* by an exchange, or more */
     bool draining;
     bool stopping;    /* stop the loop once the last exchange is settled */
     /* For the watchdog in the main thread: when the loop ran last, and what it is working on.
@@ -167,7 +165,10 @@ worker_at(struct worker *w, const char *stage)
 /* The first listener's address as bound, for the banner; valid until the worker is joined. */
 struct str worker_address(const struct worker *w, size_t i);
 
-/* The list of exchanges in progress; adding one starts the tick. */
+/* Something happened that others should see soon: in the logs, in metrics. */
+void worker_stir(struct worker *w);
+
+/* The list of exchanges in progress. */
 void worker_add(struct worker *w, struct worker_link *x);
 void worker_remove(struct worker *w, struct worker_link *x);
 

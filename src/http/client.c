@@ -245,6 +245,13 @@ client_call_head(struct client_call *call, const struct http_head *head)
         call->events->head(call->owner, head);
 }
 
+void
+client_call_kept(struct client_call *call)
+{
+    if (call->events->kept != NULL)
+        call->events->kept(call->owner);
+}
+
 /* Resends the request: immediately the first time, then with exponential backoff, so that a server
  * that refuses everything is not flooded. False when the time allowed for resending is over. */
 static bool

@@ -63,6 +63,9 @@ struct client_events {
 
     /* The server did not process the request, which will be resent. May be NULL. */
     void (*resent)(void *owner);
+
+    /* More of the response came during a pause: see client_held_bytes(). May be NULL. */
+    void (*kept)(void *owner);
 };
 
 /* Copies *q (not what its slices point to). */

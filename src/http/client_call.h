@@ -133,6 +133,9 @@ void client_call_expect_answer(struct client_call *call);
 /* The response's head is complete. */
 void client_call_head(struct client_call *call, const struct http_head *head);
 
+/* More of the answer came during a pause, and is kept. */
+void client_call_kept(struct client_call *call);
+
 /* The request failed. It is resent if the server did not process it and there is time for that;
  * otherwise the owner's `failed` is called. */
 void client_call_fail(

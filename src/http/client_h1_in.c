@@ -272,6 +272,8 @@ on_data(void *owner, struct str bytes)
         if (call->ended)
             return;
         buf_add(&call->in, rest);
+        if (call->paused && rest.n != 0)
+            client_call_kept(call);
     }
     if (!call->ended && call->in.overflow)
         fail(call, ERR_NO_MEMORY, "out of memory for the answer");

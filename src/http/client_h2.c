@@ -25,6 +25,12 @@ on_data(void *owner, struct str bytes)
 }
 
 static void
+on_kept(void *owner)
+{
+    client_call_kept(owner);
+}
+
+static void
 on_end(void *owner)
 {
     struct client_call *call = owner;
@@ -46,6 +52,7 @@ static const struct h2_stream_events events = {
     .sent = on_sent,
     .head = on_head,
     .data = on_data,
+    .kept = on_kept,
     .end = on_end,
     .failed = on_failed,
 };

@@ -48,9 +48,10 @@ struct h2_stream_events {
     /* A part of the request's body was sent. */
     void (*sent)(void *owner);
 
-    /* As struct client_events has them. */
+    /* As struct client_events has them; `kept` may be NULL. */
     void (*head)(void *owner, const struct http_head *head);
     void (*data)(void *owner, struct str bytes);
+    void (*kept)(void *owner);
     void (*end)(void *owner);
 
     /* ERR_UPSTREAM_RESET, _TRUNCATED, _PROTOCOL; ERR_NO_MEMORY. */

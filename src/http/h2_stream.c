@@ -253,6 +253,8 @@ h2_stream_data(struct h2_stream *s, struct str bytes)
 {
     if (s->paused || buf_len(&s->kept) != 0) {
         buf_add(&s->kept, bytes);
+        if (s->paused && s->events->kept != NULL)
+            s->events->kept(s->owner);
         return !s->kept.overflow;
     }
     s->events->data(s->owner, bytes);

@@ -27,7 +27,7 @@ void loop_destroy(struct loop *l);
 /* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
-/* Monotonic time as of this iteration of the loop: cheap, good enough for deadlines. */
+/* clock_now_ms() as of this iteration of the loop: cheap, good enough for deadlines. */
 uint64_t loop_now_ms(const struct loop *l);
 
 /* Runs once at the end of this iteration of the loop, after all callbacks: the place to free what a

@@ -72,7 +72,7 @@ begin_another(void *arg UNUSED)
     struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
 
     written_write_body(a->written);
-    attempt_send(a, &answer_events);
+    answer_await(a);
     CHECK(x->under_way == a && a->next == first && first->next == NULL);
     CHECK(a->state == ATTEMPT_RUNNING && first->state == ATTEMPT_RUNNING);
 }
@@ -163,7 +163,7 @@ begin_shadow(void *arg UNUSED)
     struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
 
     written_write_body(a->written);
-    attempt_send(a, &answer_events);
+    answer_await(a);
     attempt_let_go(a);
     CHECK(x->attempt == first && x->under_way == first && first->next == NULL);
     CHECK(w.worker->lone == a && a->exchange == NULL && x->attempts == 1);

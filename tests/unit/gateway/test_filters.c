@@ -45,7 +45,7 @@ begin_filtered(void *arg UNUSED)
     filters_add(&a->filters, &capitals.filter);
     a->intake.events = a->filters.first;
     written_write_body(a->written);
-    attempt_send(a, &answer_events);
+    answer_await(a);
 }
 
 #define CHUNK(delta, finish)                                                                       \

@@ -431,7 +431,7 @@ begin_shadow(void *arg UNUSED)
     struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
 
     written_write_body(a->written);
-    attempt_send(a, &answer_events);
+    answer_await(a);
     attempt_let_go(a);
 }
 

@@ -112,6 +112,36 @@ TEST(draining_closes_idle_connections_and_cuts_no_stream)
     finish();
 }
 
+/* How often the thread of that name went to sleep. */
+static unsigned
+sleeps(const char *name)
+{
+    static const char script[] = "cd /proc/%d/task && for t in *; do [ \"$(cat $t/comm)\" = %s ] && "
+                                 "sed -n 's/^voluntary_ctxt_switches:\\s*//p' $t/status; done";
+    char command[512], line[64] = "";
+
+    snprintf(command, sizeof(command), script, (int)getpid(), name);
+    FILE *f = popen(command, "r");
+    EXPECT(f != NULL && fgets(line, sizeof(line), f) != NULL);
+    (void)pclose(f);
+    return (unsigned)strtoul(line, NULL, 10);
+}
+
+TEST(a_stream_that_waits_does_not_wake_its_worker)
+{
+    struct buf got;
+
+    gateway_world_start(&w, "");
+    int fd = begin_stream(&got, WORLD_CHAT("mock/m;tps=0.1;tokens=30", ",\"stream\":true"));
+    pause_ms(200);    /* what the beginning has to be told has been told */
+    unsigned before = sleeps("worker-0");
+    pause_ms(2000);
+    EXPECT(sleeps("worker-0") - before <= 8);
+    (void)close(fd);
+    buf_fini(&got);
+    finish();
+}
+
 static void
 notice_crowd(void *arg)
 {
@@ -129,7 +159,7 @@ TEST(idle_connections_make_room_for_the_callers_of_other_workers)
     buf_init(&got, 64 * 1024);
     EXPECT(peer_send(idle, S("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")));
     EXPECT(peer_await(idle, &got, "200 OK"));
-    EXPECT(peer_recv(idle, &got, 2 * WORKER_TICK_MS) == PEER_SILENT);
+    EXPECT(peer_recv(idle, &got, 2 * TICK_SOON_MS) == PEER_SILENT);
     loop_post(w.worker->loop, notice_crowd, w.worker);
     EXPECT(peer_recv_all(idle, &got) == PEER_CLOSED);
     (void)close(idle);
