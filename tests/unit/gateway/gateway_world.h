@@ -124,6 +124,7 @@ gateway_world_stop(struct gateway_world *w)
     worker_stop(w->worker);
     worker_join(w->worker);
     w->worker_held = quota_held(&w->gateway.held);
+    EXPECT_INT(atomic_load(&w->snapshot->refs), 1);    /* ours */
     snapshot_unref(w->snapshot);
     log_file_close(w->gateway.access_file);
     metrics_destroy(w->gateway.metrics);

@@ -191,6 +191,28 @@ TEST(a_passed_stream_that_breaks_ends_with_the_error_event_of_its_route)
     finish();
 }
 
+TEST(a_refusal_of_a_passed_route_is_the_provider_s_own_if_it_is_whole)
+{
+    static const char *const whole[] = { "HTTP/1.1 404 Not Found\r\nContent-Type: application/x\r\n"
+                                         "Content-Length: 31\r\nx-ratelimit-left: 3\r\n\r\n",
+        "{\"error\": {\"message\":\"gone\"}} \n", NULL };
+    static const char *const cut[] = { "HTTP/1.1 404 Not Found\r\nContent-Type: application/x\r\n"
+                                       "Content-Length: 32\r\n\r\n",
+        "{\"error\": {\"message\":\"gone\"}} \n", NULL };
+
+    gateway_world_start(&w, "");
+    EXPECT_INT(
+        gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", whole), 404);
+    EXPECT_STR(gateway_world_body(&w), whole[1]);
+    EXPECT(gateway_world_says(&w, "Content-Type: application/x\r\n"));
+    EXPECT(gateway_world_says(&w, "x-ratelimit-left: 3\r\n"));
+    EXPECT_INT(gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", cut), 404);
+    EXPECT(gateway_world_says(&w, "Content-Type: application/json\r\n"));
+    EXPECT(gateway_world_says(&w, "\"message\":\"gone"));
+    EXPECT(!gateway_world_has(&w, whole[1]));
+    finish();
+}
+
 TEST(a_client_that_does_not_read_pauses_the_provider)
 {
     gateway_world_start(&w, "");

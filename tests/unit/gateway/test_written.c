@@ -165,6 +165,27 @@ TEST(what_asks_for_a_part_of_a_resource_is_passed_on_where_nothing_is_translated
     finish();
 }
 
+TEST(a_version_of_the_protocol_is_the_clients_or_else_ours_and_said_once)
+{
+    static const struct {
+        const char *fields, *version;
+    } rows[] = { { "anthropic-version: 2024-01-01\r\n", "2024-01-01" }, { "", "2023-06-01" } };
+
+    gateway_world_start(&w, "");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EXPECT_INT(gateway_world_ask(
+                       &w, "POST /v1/messages", rows[i].fields, WORLD_MESSAGES("anth/m", "")),
+            200);
+        struct str got = gateway_world_received(&w);
+        got = str_skip(got, str_find(got, S("anthropic-version")));
+        size_t at = str_find(got, str_c(rows[i].version));
+        EXPECT(at < sizeof("anthropic-version\", \""));    /* right behind the name */
+        got = str_skip(got, 1);
+        EXPECT(str_find(got, S("anthropic-version")) == got.n);
+    }
+    finish();
+}
+
 TEST(edits_within_a_value_that_is_replaced_are_dropped)
 {
     struct wire_edits e = { .count = 0 };

@@ -62,6 +62,52 @@ TEST(a_get_without_a_body_has_no_length)
     end_world(w);
 }
 
+static atomic_uint looked;
+static unsigned spares_n, spares_counted;
+
+static void
+look_at_spares(void *arg)
+{
+    const struct client *c = ((struct world *)arg)->client;
+
+    spares_n = c->spares_n;
+    spares_counted = 0;
+    for (const struct client_call *call = c->spare; call != NULL; call = call->next)
+        spares_counted++;
+    atomic_fetch_add(&looked, 1);
+}
+
+TEST(the_memory_of_a_few_calls_that_ended_is_used_again)
+{
+    enum { CALLS = 5 };
+    struct world *w = new_world();
+    static struct record r[CALLS];
+
+    for (unsigned round = 0; round < 2; round++) {
+        unsigned n = round == 0 ? CALLS : 2;
+
+        for (unsigned i = 0; i < n; i++) {
+            prepare(w, &r[i], S("x"));
+            begin(w, &r[i]);
+        }
+        for (unsigned i = 0; i < n; i++) {
+            int fd = accept_one(w);
+
+            EXPECT(peer_send(fd, S("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")));
+            (void)close(fd);
+        }
+        for (unsigned i = 0; i < n; i++) {
+            EXPECT(becomes(&r[i].over, 1));
+            finish(&r[i]);
+        }
+        loop_post(w->lb.loop, look_at_spares, w);
+        EXPECT(becomes(&looked, round + 1));
+        EXPECT_INT(spares_n, CALLS);
+        EXPECT_INT(spares_counted, CALLS);
+    }
+    end_world(w);
+}
+
 TEST(an_http_proxy_gets_the_whole_url_and_its_credentials)
 {
     struct world *w = new_world();
