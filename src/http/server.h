@@ -156,4 +156,3 @@ size_t server_backlog(const struct server_conn *q);
 uint64_t server_bytes_out(const struct server_conn *q);
 
 #define SERVER_HIGH_WATERMARK_BYTES (64 * 1024)
-#define SERVER_LOW_WATERMARK_BYTES (16 * 1024)

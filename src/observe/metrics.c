@@ -143,9 +143,6 @@ observe(struct metric_histogram *h, const uint64_t *bounds, uint64_t us)
     metric_add(&h->sum_us, us);
 }
 
-#define COUNTER(field, name, help)
-#define GAUGE(field, name, help)
-#define SERIES_COUNTER(field, name, help)
 #define HISTOGRAM(field, name, help, buckets)                                                      \
     void metric_observe_##field(struct metric_histogram *h, uint64_t us)                           \
     {                                                                                              \
@@ -153,11 +150,6 @@ observe(struct metric_histogram *h, const uint64_t *bounds, uint64_t us)
     }
 #define SERIES_HISTOGRAM(field, name, help, buckets) HISTOGRAM(field, name, help, buckets)
 #include "observe/metrics.def"
-#undef COUNTER
-#undef GAUGE
-#undef HISTOGRAM
-#undef SERIES_COUNTER
-#undef SERIES_HISTOGRAM
 
 static void
 count_status(struct metric_shard *m, unsigned endpoint, int status)
@@ -374,14 +366,12 @@ write_series_counter(
 static void
 write_table(struct metrics *m, struct buf *out)
 {
-#define COUNTER(field, name, help)                                                                 \
-    write_head(out, name, "counter", help);                                                        \
+#define WRITE_TOTAL(field, name, type, help)                                                       \
+    write_head(out, name, type, help);                                                             \
     buf_printf(out, "%s %llu\n", name,                                                             \
         (unsigned long long)sum_shards(m, offsetof(struct metric_shard, field)));
-#define GAUGE(field, name, help)                                                                   \
-    write_head(out, name, "gauge", help);                                                          \
-    buf_printf(out, "%s %llu\n", name,                                                             \
-        (unsigned long long)sum_shards(m, offsetof(struct metric_shard, field)));
+#define COUNTER(field, name, help) WRITE_TOTAL(field, name, "counter", help)
+#define GAUGE(field, name, help) WRITE_TOTAL(field, name, "gauge", help)
 #define HISTOGRAM(field, name, help, buckets)                                                      \
     write_head(out, name, "histogram", help);                                                      \
     write_histogram(out, name, m, NULL, offsetof(struct metric_shard, field), buckets);
@@ -392,11 +382,6 @@ write_table(struct metrics *m, struct buf *out)
     for (const struct metric_series *s = m->first; s != NULL; s = s->next)                         \
         write_histogram(out, name, m, s, offsetof(struct metric_series_shard, field), buckets);
 #include "observe/metrics.def"
-#undef COUNTER
-#undef GAUGE
-#undef HISTOGRAM
-#undef SERIES_COUNTER
-#undef SERIES_HISTOGRAM
 }
 
 void

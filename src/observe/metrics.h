@@ -28,31 +28,16 @@ struct metric_shard {
 #define COUNTER(field, name, help) metric_cell field;
 #define GAUGE(field, name, help) metric_cell field;
 #define HISTOGRAM(field, name, help, buckets) struct metric_histogram field;
-#define SERIES_COUNTER(field, name, help)
-#define SERIES_HISTOGRAM(field, name, help, buckets)
 #include "observe/metrics.def"
-#undef COUNTER
-#undef GAUGE
-#undef HISTOGRAM
-#undef SERIES_COUNTER
-#undef SERIES_HISTOGRAM
     metric_cell requests[METRIC_ENDPOINTS][METRIC_STATUSES];
     metric_cell errors[ERR_COUNT];
 };
 
 /* One worker's numbers for one (provider, model) pair. */
 struct metric_series_shard {
-#define COUNTER(field, name, help)
-#define GAUGE(field, name, help)
-#define HISTOGRAM(field, name, help, buckets)
 #define SERIES_COUNTER(field, name, help) metric_cell field;
 #define SERIES_HISTOGRAM(field, name, help, buckets) struct metric_histogram field;
 #include "observe/metrics.def"
-#undef COUNTER
-#undef GAUGE
-#undef HISTOGRAM
-#undef SERIES_COUNTER
-#undef SERIES_HISTOGRAM
     metric_cell attempts[ERR_COUNT];    /* by outcome; OK is success */
 };
 
@@ -91,19 +76,10 @@ metric_set(metric_cell *c, uint64_t n)
 /* By the field's name, so that the buckets are found at compile time: METRIC_OBSERVE(shard,
  * duration, us). */
 #define METRIC_OBSERVE(shard, field, us) metric_observe_##field(&(shard)->field, (us))
-#define COUNTER(field, name, help)
-#define GAUGE(field, name, help)
 #define HISTOGRAM(field, name, help, buckets)                                                      \
     void metric_observe_##field(struct metric_histogram *h, uint64_t us);
-#define SERIES_COUNTER(field, name, help)
-#define SERIES_HISTOGRAM(field, name, help, buckets)                                               \
-    void metric_observe_##field(struct metric_histogram *h, uint64_t us);
+#define SERIES_HISTOGRAM(field, name, help, buckets) HISTOGRAM(field, name, help, buckets)
 #include "observe/metrics.def"
-#undef COUNTER
-#undef GAUGE
-#undef HISTOGRAM
-#undef SERIES_COUNTER
-#undef SERIES_HISTOGRAM
 
 /* Counts a request that has ended. `s`: its target's series, or NULL. Unusual statuses are counted as
  * "other". */
