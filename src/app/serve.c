@@ -21,6 +21,7 @@
 #include "app/preflight.h"
 #include "app/simulator.h"
 #include "app/watchdog.h"
+#include "app/watched.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/endpoints.h"
@@ -34,14 +35,6 @@
 #define WARNINGS_BYTES_MOST (512u * 1024)
 
 enum drain_phase { DRAIN_NOT, DRAIN_GRACE, DRAIN_STREAMS };
-
-/* A file whose change means a reload. */
-struct watched {
-    char *path;
-    struct file_watch *watch;
-    bool wanted;
-    struct watched *next;
-};
 
 struct serve {
     struct config_flags config;
@@ -57,7 +50,7 @@ struct serve {
     struct timer timer;
     struct timer second;    /* once a second */
     struct timer gather;    /* a file changed: reload when it fires */
-    struct watched *watched;
+    struct watched_files watched;    /* a change of one means a reload */
     struct buf warnings;    /* access log lines not written yet */
     enum drain_phase phase;
     uint64_t deadline_ms;
@@ -82,43 +75,6 @@ on_file_change(void *arg)
         timer_set(&s->gather, GATHER_MS);
 }
 
-static void
-watch_path(struct serve *s, struct str path)
-{
-    struct watched *w = s->watched;
-
-    while (w != NULL && !str_eq(str_c(w->path), path))
-        w = w->next;
-    if (w == NULL) {
-        w = check_alloc(calloc(1, sizeof(*w)));
-        w->path = str_dup_c(path);
-        w->watch = loop_watch_file(s->loop, w->path, on_file_change, s);
-        w->next = s->watched;
-        s->watched = w;
-    }
-    w->wanted = true;
-}
-
-static void
-forget_unwanted(struct serve *s)
-{
-    struct watched **at = &s->watched;
-
-    while (*at != NULL) {
-        struct watched *w = *at;
-
-        if (w->wanted) {
-            w->wanted = false;
-            at = &w->next;
-            continue;
-        }
-        *at = w->next;
-        loop_unwatch_file(w->watch);
-        free(w->path);
-        free(w);
-    }
-}
-
 /* Watches the configuration, and the files named by the one in use and by `tried`: a refused one
    is tried again when a file that it was missing appears. */
 static void
@@ -127,11 +83,11 @@ watch_files(struct serve *s, const struct conf *tried)
     const struct conf *both[] = { s->snapshot != NULL ? s->snapshot->conf : NULL, tried };
 
     if (s->config.path != NULL && !s->config.once)
-        watch_path(s, str_c(s->config.path));
+        watched_want(&s->watched, str_c(s->config.path));
     for (size_t i = 0; i < ARRAY_LEN(both); i++)
         for (size_t j = 0; both[i] != NULL && j < both[i]->files.count; j++)
-            watch_path(s, both[i]->files.list[j].v);
-    forget_unwanted(s);
+            watched_want(&s->watched, both[i]->files.list[j].v);
+    watched_settle(&s->watched);
 }
 
 static void
@@ -232,15 +188,12 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
     tell_problems(s, &problems);
     if (s->loop != NULL)
         watch_files(s, c);
-    if (problems.count != 0) {
-        snapshot_unref(snapshot);
-        snapshot = NULL;
-    }
-    if (snapshot != NULL) {
+    if (snapshot != NULL && problems.count == 0) {
         preflight_doubts(snapshot, &problems);
         conf_warnings_each(&problems, config_name(s), keep_warning, &s->warnings);
-    }
-    if (snapshot == NULL) {
+    } else {
+        snapshot_unref(snapshot);
+        snapshot = NULL;
         tls_context_unref(*ret_tls);
         *ret_tls = NULL;
     }
@@ -570,6 +523,8 @@ watch(struct serve *s)
     static const int ends[] = { SIGTERM, SIGINT };
 
     s->loop = loop_create();
+    s->watched =
+        (struct watched_files){ .loop = s->loop, .changed = on_file_change, .arg = s };
     timer_init(&s->timer, s->loop, on_timer, s);
     timer_init(&s->second, s->loop, on_second, s);
     timer_init(&s->gather, s->loop, on_gathered, s);
@@ -592,7 +547,7 @@ tend(struct serve *s)
     timer_stop(&s->timer);
     timer_stop(&s->second);
     timer_stop(&s->gather);
-    forget_unwanted(s);    /* all of them: none is marked as hung */
+    watched_settle(&s->watched);    /* none is wanted any more */
     loop_destroy(s->loop);
 }
 
