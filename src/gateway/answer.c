@@ -325,7 +325,7 @@ prepare_read(struct attempt *a)
     struct draft *d = &a->draft;
     bool whole = in->source == SOURCE_WHOLE && !in->read;
 
-    if ((whole ? buf_len(&in->body) : folded_bytes(a)) <= JOB_LEAST_BYTES)
+    if ((whole ? buf_len(&in->body) : folded_bytes(a)) <= job_least_bytes)
         return false;
 
     struct answer_job *job = job_of(a);

@@ -345,7 +345,7 @@ intake_data(struct intake *in, struct str bytes)
         if (in->length >= 0 && (uint64_t)in->length > in->body.limit)
             return ERR_UPSTREAM_TOO_LARGE;
         if (buf_len(&in->body) == 0 && in->length >= 0 && bytes.n == (size_t)in->length &&
-            bytes.n <= JOB_LEAST_BYTES)
+            bytes.n <= job_least_bytes)
             return intake_read(in, bytes);    /* all in one piece: no copy */
         return collect(in, bytes);
     case SOURCE_ERROR:

@@ -84,7 +84,7 @@ enum err intake_data(struct intake *in, struct str bytes) MUST_CHECK;
 static inline bool
 intake_is_large(const struct intake *in, size_t n)
 {
-    return framing_pending(&in->framing).n + n > JOB_LEAST_BYTES &&
+    return framing_pending(&in->framing).n + n > job_least_bytes &&
            (in->source == SOURCE_STREAM || (in->source == SOURCE_RAW && in->raw->events));
 }
 

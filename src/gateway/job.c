@@ -4,6 +4,8 @@
 #include "gateway/worker.h"
 #include "net/loop.h"
 
+size_t job_least_bytes = JOB_LEAST_BYTES;
+
 void
 job_init(struct job *j, struct worker *w, void (*done)(void *owner), void *owner)
 {

@@ -11,8 +11,9 @@
 
 struct worker;
 
-/* What takes longer than a helper thread is worth, in bytes to be read or written. */
+/* So many bytes to be read or written are done at once; more are worth a helper thread. */
 #define JOB_LEAST_BYTES (256u * 1024)
+extern size_t job_least_bytes;    /* the same; tests make it smaller */
 
 enum job_state { JOB_NONE, JOB_RUNNING, JOB_DONE };
 

@@ -15,7 +15,7 @@ request_create(struct worker *w, struct buf body, void (*done)(void *owner), voi
     r->users = 1;
     r->body = body;
     r->llm.body = buf_str(&r->body);
-    r->large = r->llm.body.n > JOB_LEAST_BYTES;
+    r->large = r->llm.body.n > job_least_bytes;
     job_init(&r->job, w, done, owner);
     r->llm.arena = r->large ? job_arena(&r->job) : worker_take_arena(w, ARENA_REQUEST);
     if (quota_share_set(&w->held, &r->held, r->llm.body.n, true))

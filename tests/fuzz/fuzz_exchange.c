@@ -32,6 +32,7 @@ enum {
     UPSTREAM_SLOTS = PROVIDERS * UPSTREAM_CONNECTIONS,
     MEMORY_BASE_BYTES = 12 * 1024 * 1024,
     MEMORY_PER_BYTE = 40,
+    SMALL_JOB_BYTES = 200,    /* helper threads work on nearly all requests and answers */
     QUIET_ROUNDS = 40,    /* each of a few turns and some seconds */
 };
 
@@ -788,6 +789,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (folder[0] == '\0')
         prepare();
     unsigned manners = input_byte(&in);
+    job_least_bytes = size % 2 == 0 ? JOB_LEAST_BYTES : SMALL_JOB_BYTES;
     start(&w, manners >> 2);
     for (int i = 0; i < ACTIONS_MAX && in.n != 0; i++)
         act(&w, &in);
