@@ -129,6 +129,10 @@ void json_add_str(struct buf *b, struct str s);
 /* The same without the quotes, for a string put together from pieces. */
 void json_add_escaped(struct buf *b, struct str s);
 
+/* JSON text on one line, for framings in which a line is a frame: line ends between its values are
+ * left out. */
+void json_add_line(struct buf *b, struct str json);
+
 /* Shortest text that reads back as the same double, whole numbers below 1e15 without an exponent;
  * null for NaN and infinities. */
 void json_add_f64(struct buf *b, double v);

@@ -147,6 +147,19 @@ json_add_str(struct buf *b, struct str s)
 }
 
 void
+json_add_line(struct buf *b, struct str json)
+{
+    while (json.n > 0) {
+        size_t n = 0;
+
+        while (n < json.n && json.p[n] != '\n' && json.p[n] != '\r')
+            n++;
+        buf_add(b, str_make(json.p, n));
+        json = str_skip(json, n + 1);
+    }
+}
+
+void
 json_add_f64(struct buf *b, double v)
 {
     enum { DIGITS_MAX = 17 };    /* always enough to read back as the same double */

@@ -2,6 +2,7 @@
 #include "gateway/attempt.h"
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "gateway/exchange.h"
 #include "gateway/wrong_url.h"
 
@@ -253,6 +254,7 @@ prepare(struct attempt *a)
     in->reader.choices = a->request->llm.n;
     in->reader.keep = a->arena;
     in->reader.scratch = a->worker->scratch;
+    in->reader.drops = &a->drops;
 }
 
 static void
@@ -329,16 +331,22 @@ attempt_begin(struct exchange *x, struct target *t, bool repeat)
     return a;
 }
 
-/* The names of dropped parameters outlive the request. */
+/* The names of dropped parameters, and of renamed tools, outlive the request. */
 static void
 keep_drops(struct attempt *a)
 {
     const struct llm_word *names = a->drops.names;
+    const struct map *renamed = a->drops.renamed;
+    struct str sent;
+    void *asked;
+    size_t at = 0;
 
     a->drops = (struct wire_drops){ .arena = a->arena };
     a->drops.tail = &a->drops.names;
     for (const struct llm_word *w = names; w != NULL; w = w->next)
         wire_drop(&a->drops, w->text);
+    while (renamed != NULL && map_next(renamed, &at, &sent, &asked))
+        (void)wire_rename(&a->drops, sent, *(const struct str *)asked);
 }
 
 void

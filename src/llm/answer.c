@@ -5,10 +5,7 @@
  */
 #include "llm/answer.h"
 
-enum {
-    CHOICES_MAX = 128,
-    PART_BYTES = 32,    /* charged to the answer's limit for each part, in addition to its text */
-};
+enum { PART_BYTES = 32 };    /* charged to the answer's limit for each part, besides its text */
 
 static struct llm_answer *
 answer_of(struct event_sink *sink)
@@ -22,7 +19,7 @@ answer_choice(struct llm_answer *ans, uint32_t index)
     struct llm_answer_choice **at = &ans->choices;
     struct llm_answer_choice *c = ans->recent;
 
-    if (index >= CHOICES_MAX)
+    if (index >= LLM_CHOICES_MAX)
         return NULL;
     if (c != NULL && c->index == index)
         return c;
@@ -365,10 +362,13 @@ unfold_call(const struct llm_part *part, uint32_t choice, uint32_t tool, struct 
         .custom = part->custom };
 
     to->emit(to, &ev);
+    ev = (struct llm_event){ .kind = EVENT_TOOL_ARGS,
+        .choice = choice,
+        .tool = tool,
+        .text = part->args,
+        .custom = part->custom };
     if (part->args.n != 0)
-        to->emit(
-            to, &(struct llm_event){
-                    .kind = EVENT_TOOL_ARGS, .choice = choice, .tool = tool, .text = part->args });
+        to->emit(to, &ev);
     to->emit(to, &(struct llm_event){ .kind = EVENT_TOOL_END, .choice = choice, .tool = tool });
 }
 

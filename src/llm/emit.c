@@ -4,10 +4,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 
-enum {
-    CHOICES_MAX = 128,
-    CALLS_MAX = 1024,    /* of one choice */
-};
+enum { CALLS_MAX = 1024 };    /* of one choice */
 
 /* --- strings --- */
 
@@ -46,7 +43,7 @@ emit_choice(struct wire_reader *r, int64_t index)
     struct emit_choice **at = &e->choices;
     struct emit_choice *c = e->recent;
 
-    if (index < 0 || index >= CHOICES_MAX)
+    if (index < 0 || index >= LLM_CHOICES_MAX)
         return NULL;
     if (c != NULL && c->index == index)
         return c;
@@ -144,6 +141,20 @@ args_whole(const struct emit_call *call)
 }
 
 static void
+write_args(
+    struct wire_reader *r, const struct emit_choice *c, struct emit_call *call, struct str args)
+{
+    call->filled = call->filled || str_trim(args).n > 0;
+    wire_emit(r, &(struct llm_event){
+                     .kind = EVENT_TOOL_ARGS,
+                     .choice = c->index,
+                     .tool = call->number,
+                     .text = args,
+                     .custom = call->custom,
+                 });
+}
+
+static void
 end_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call)
 {
     struct llm_event ev = { .kind = EVENT_TOOL_END, .choice = c->index, .tool = call->number };
@@ -151,8 +162,11 @@ end_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call)
     if (call->ended)
         return;
     call->ended = true;
-    if (call->started)    /* a call that never got a name was not started and cannot be run */
-        wire_emit(r, &ev);
+    if (!call->started)    /* a call that never got a name cannot be run */
+        return;
+    if (!call->filled && !call->custom)    /* for clients that parse them */
+        write_args(r, c, call, S("{}"));
+    wire_emit(r, &ev);
 }
 
 /* Ends the calls whose arguments are complete. One that continues nevertheless is listed again
@@ -247,6 +261,9 @@ static void
 start_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call,
     const struct emit_piece *piece)
 {
+    const struct map *renamed = r->drops != NULL ? r->drops->renamed : NULL;
+    const struct str *asked = renamed != NULL ? map_get(renamed, call->name) : NULL;
+
     /* unique, because the next turn's must differ */
     if (call->id.n == 0)
         call->id = arena_printf(r->keep, "call_%016llx", (unsigned long long)clock_random_u64());
@@ -258,7 +275,7 @@ start_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call,
                      .choice = c->index,
                      .tool = call->number,
                      .id = call->id,
-                     .name = call->name,
+                     .name = asked != NULL ? *asked : call->name,
                      .custom = call->custom,
                      .signature = piece->signature,
                  });
@@ -268,17 +285,13 @@ static void
 take_args(struct wire_reader *r, struct emit_choice *c, struct emit_call *call,
     const struct emit_piece *piece)
 {
-    struct llm_event ev = {
-        .kind = EVENT_TOOL_ARGS, .choice = c->index, .tool = call->number, .text = piece->args
-    };
-
-    if (ev.text.n == 0 || call->ended || (piece->is_object && call->args.seen))
+    if (piece->args.n == 0 || call->ended || (piece->is_object && call->args.seen))
         return;
     if (!call->custom) {
-        emit_scan(&call->args, ev.text);
+        emit_scan(&call->args, piece->args);
         list_whole_call(c, call);
     }
-    wire_emit(r, &ev);
+    write_args(r, c, call, piece->args);
 }
 
 enum err
@@ -306,6 +319,13 @@ emit_call(struct wire_reader *r, struct emit_choice *c, const struct emit_piece 
     }
     take_args(r, c, call, piece);
     return OK;
+}
+
+void
+emit_call_end(struct wire_reader *r, struct emit_choice *c)
+{
+    if (c->newest != NULL)
+        end_call(r, c, c->newest);
 }
 
 /* --- the end --- */

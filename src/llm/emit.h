@@ -3,7 +3,7 @@
  * A protocol's reader says what a frame holds, in whatever order the host sends it; this module
  * emits START first and once, the pieces of calls under their own calls, the end of each call, one
  * FINISH for each choice that agrees with whether it has calls, and one END or one ERROR, after
- * which nothing comes.
+ * which nothing comes. A call that ends without arguments has got the empty object.
  *
  *     emit_start(r, &(struct llm_event){ .id = ..., .model = ... });
  *     emit_text(r, c, EVENT_TEXT, emit_string(r, json_get(delta, S("content"))));
@@ -35,6 +35,7 @@ struct emit_call {
     bool custom;
     bool started;    /* EVENT_TOOL_START was emitted */
     bool ended;
+    bool filled;    /* it has arguments, not only white space */
     struct emit_scan args;
     bool listed;    /* in the choice's list `whole` */
     struct emit_call *next;
@@ -101,6 +102,9 @@ struct emit_piece {
 /* Starts the call, with an id of our own if it has none, or continues it. A call that begins ends
  * those whose arguments are complete. ERR_UPSTREAM_PROTOCOL if a choice has more than 1,024. */
 enum err emit_call(struct wire_reader *r, struct emit_choice *c, const struct emit_piece *piece);
+
+/* Ends the newest call, in protocols that say when one ends. */
+void emit_call_end(struct wire_reader *r, struct emit_choice *c);
 
 /* Ends the choice, and its calls, once. FINISH_STOP becomes FINISH_TOOLS if there are calls, and
  * the reverse: a caller would wait for one. */

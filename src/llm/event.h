@@ -19,7 +19,7 @@ enum llm_event_kind {
     EVENT_REDACTED,      /* text: a complete block of encrypted reasoning */
     EVENT_REFUSAL,       /* text delta */
     EVENT_TOOL_START,    /* tool, id, name; custom */
-    EVENT_TOOL_ARGS,     /* tool, text: a fragment of the arguments' JSON text, byte-exact */
+    EVENT_TOOL_ARGS,     /* tool, custom, text: a fragment of the arguments' JSON text, byte-exact */
     EVENT_TOOL_END,      /* tool */
     EVENT_MEDIA,         /* raw: an image or audio block of the answer */
     EVENT_CITATION,      /* raw: JSON of one citation or annotation in its own wire's form */
@@ -30,6 +30,8 @@ enum llm_event_kind {
     EVENT_ERROR,         /* error: the answer is broken; nothing follows */
     EVENT_END,           /* the answer is complete; nothing follows */
 };
+
+#define LLM_CHOICES_MAX 128    /* the index of a choice is below it */
 
 enum llm_finish { FINISH_UNKNOWN, FINISH_STOP, FINISH_LENGTH, FINISH_TOOLS, FINISH_FILTER };
 
@@ -60,7 +62,7 @@ struct llm_event {
     int64_t created_s;    /* START: 0 if the provider does not report it */
     struct str raw;       /* JSON text */
     struct str signature;
-    bool custom;    /* TOOL_START of a free-form call */
+    bool custom;    /* TOOL_START and TOOL_ARGS of a free-form call */
     enum llm_finish finish;
     struct str native;           /* the provider's own finish reason */
     struct str stop_sequence;    /* FINISH: the stop sequence that matched, if reported */

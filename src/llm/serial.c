@@ -138,8 +138,10 @@ release(struct serial *s)
         }
         s->held_calls[h->start.tool % HELD_COUNT_MAX] = NULL;
         open_call(s, &h->start);
+        h->start.kind = EVENT_TOOL_ARGS;
+        h->start.text = text;
         if (text.n > 0)
-            pass_piece(s, EVENT_TOOL_ARGS, h->start.tool, text);
+            pass(s, &h->start);
         if (h->ended)
             close_call(s);
     }

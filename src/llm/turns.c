@@ -6,14 +6,15 @@
 
 struct planner {
     const struct turn_rules *rules;
+    const struct llm_request *r;
     struct turns *plan;
     struct arena *a;
     struct wire_drops *drops;
-    struct map *open;     /* a call's id as the caller wrote it -> first unanswered call */
-    struct map *ids;      /* ids given out */
-    struct turn *answers; /* the first turn of the user since the assistant's last */
+    struct map *open;        /* a call's id as the caller wrote it -> first unanswered call */
+    struct map *ids;         /* ids given out */
+    struct turn *answers;    /* the first turn of the user since the assistant's last */
     unsigned repeats;
-    bool pairs; /* there are calls or results to be matched */
+    bool pairs;    /* there are calls or results to be matched */
 };
 
 /* Introduces a result without a call, which becomes text: its content may still matter, and the
@@ -91,16 +92,47 @@ hashed_id(struct planner *p, struct str id)
     return str_make(id.p, MIN(id.n, p->rules->ids.most));
 }
 
+static bool
+fits(const struct turn_ids *ids, struct str id)
+{
+    bool fit = id.n >= MAX(ids->least, 1) && id.n <= ids->most;
+
+    for (size_t i = 0; fit && i < id.n; i++)
+        fit = is_id_char(ids, id.p[i]);
+    return fit;
+}
+
 /* The id that the target accepts. Deterministic for a conversation. */
 static struct str
 fit_id(struct planner *p, struct str id)
 {
-    const struct turn_ids *ids = &p->rules->ids;
-    bool fits = id.n >= MAX(ids->least, 1) && id.n <= ids->most;
+    return fits(&p->rules->ids, id) ? id : hashed_id(p, id);
+}
 
-    for (size_t i = 0; fits && i < id.n; i++)
-        fits = is_id_char(ids, id.p[i]);
-    return fits ? id : hashed_id(p, id);
+enum {
+    NAME_HASH = 12,    /* hexadecimal digits */
+    NAME_MAX = 128,
+};
+
+struct str
+turn_name(const struct turn_rules *rules, const struct llm_request *r, struct wire_drops *drops,
+    struct str name)
+{
+    const struct turn_ids *names = &rules->names;
+    char legible[NAME_MAX];
+    size_t n = 0;
+
+    CHECK(names->most <= NAME_MAX);
+    if (names->most == 0 || fits(names, name))
+        return name;
+    for (; n < name.n && n < names->most - NAME_HASH - 1; n++)
+        legible[n] = is_id_char(names, name.p[n]) ? name.p[n] : '_';
+    legible[n++] = '_';
+
+    struct str sent = wire_hash_id(r->arena, name, str_make(legible, n));
+
+    sent.n = n + NAME_HASH;
+    return wire_rename(drops, sent, name) ? sent : name;
 }
 
 /* An id that no earlier call has: some models restart their numbering in every turn. */
@@ -238,7 +270,7 @@ add_to_assistant(struct planner *p, const struct llm_message *m, const struct ll
 
     if (media_is(part->kind))
         wire_drop(p->drops, S("assistant.media"));
-    if (part->kind == PART_TEXT && part->text.n == 0) /* some hosts reject empty messages */
+    if (part->kind == PART_TEXT && part->text.n == 0)    /* some hosts reject empty messages */
         return;
     if (!call && !thought && !is_kept(p, part))
         return;
@@ -250,6 +282,7 @@ add_to_assistant(struct planner *p, const struct llm_message *m, const struct ll
         t->solid = t->blocks.tail;
     if (call) {
         b->turn = t;
+        b->name = turn_name(p->rules, p->r, p->drops, part->name);
         p->plan->calls = true;
         p->pairs = true;
         if (!p->rules->paired)
@@ -477,7 +510,7 @@ void
 turns_plan(const struct llm_request *r, const struct turn_rules *rules, struct wire_drops *drops,
     struct turns *ret)
 {
-    struct planner p = { .rules = rules, .plan = ret, .a = r->arena, .drops = drops };
+    struct planner p = { .rules = rules, .r = r, .plan = ret, .a = r->arena, .drops = drops };
 
     *ret = (struct turns){ .first = NULL };
     list_init(&ret->system);

@@ -11,10 +11,11 @@
 
 #include "llm/wire.h"
 
-/* The ids of calls that a target accepts; any other is replaced by `prefix` and a hash of it. */
+/* The ids of calls, or the names of tools, that a target accepts. Any other id is replaced by `prefix`
+ * and a hash of it; any other name by what is legible of it and a hash. */
 struct turn_ids {
     struct str prefix;
-    enum { IDS_ANY, IDS_WORD, IDS_ALNUM } chars; /* WORD: letters, digits, _ and - */
+    enum { IDS_ANY, IDS_WORD, IDS_ALNUM } chars;    /* WORD: letters, digits, _ and - */
     size_t least;
     size_t most;
 };
@@ -22,31 +23,33 @@ struct turn_ids {
 /* What the target requires; false and zero ask for nothing. */
 struct turn_rules {
     struct turn_ids ids;
+    struct turn_ids names;    /* most = 0: all are accepted */
     /* whose signed reasoning and own blocks it reads; all others are left out */
     enum llm_origin origin;
-    bool alternate;    /* the sides take turns, the user first: messages of one side are joined */
-    bool system_first; /* system text stands before the conversation, wherever the caller put it */
+    bool alternate;       /* the sides take turns, the user first: messages of one side are joined */
+    bool system_first;    /* system text stands before the conversation, wherever the caller put it */
     /* each call is answered in the next turn and each result answers a call of the turn before; ids
      * are unique */
     bool paired;
-    bool no_blanks;    /* text must not be blank */
-    bool speaks;       /* an assistant's turn must not end in reasoning */
-    bool results_text; /* results hold text only: their media go to the user's blocks after them */
-    bool fails;        /* a result can say that its call failed */
+    bool no_blanks;       /* text must not be blank */
+    bool speaks;          /* an assistant's turn must not end in reasoning */
+    bool results_text;    /* results hold text only: their media go to the user's blocks after them */
+    bool fails;           /* a result can say that its call failed */
 };
 
 enum turn_side { TURN_USER, TURN_ASSISTANT, TURN_SYSTEM };
 
 struct turn_block {
-    const struct llm_part *part; /* NULL: stands in for the missing result of `call` */
+    const struct llm_part *part;    /* NULL: stands in for the missing result of `call` */
     struct turn_block *next;
-    struct str id;             /* calls and results: the id to send */
-    struct turn *turn;         /* calls: where it stands */
-    struct turn_block *result; /* calls: its answer, if rules.paired */
-    struct turn_block *call;   /* results: what they answer, if rules.paired */
+    struct str id;                /* calls and results: the id to send */
+    struct str name;              /* calls: the name to send */
+    struct turn *turn;            /* calls: where it stands */
+    struct turn_block *result;    /* calls: its answer, if rules.paired */
+    struct turn_block *call;      /* results: what they answer, if rules.paired */
     /* results: what to say; a stand-in where there is nothing to say, but never no text at all */
     const struct llm_part *content;
-    struct turn_block *same_id; /* calls: the next unanswered one of this turn with the same id */
+    struct turn_block *same_id;    /* calls: the next unanswered one of this turn with the same id */
     struct turn_block *same_id_last;
 };
 
@@ -58,25 +61,29 @@ struct turn_list {
 /* Consecutive messages of one side, or a message. */
 struct turn {
     enum turn_side side;
-    const struct llm_message *message; /* the first of them; NULL for a turn that was added */
-    struct turn_list results;          /* user: tool results, which come first */
+    const struct llm_message *message;    /* the first of them; NULL for a turn that was added */
+    struct turn_list results;             /* user: tool results, which come first */
     struct turn_list blocks;
-    struct turn_block **solid; /* assistant: end of the last block that is not reasoning */
+    struct turn_block **solid;    /* assistant: end of the last block that is not reasoning */
     struct turn *prev;
     struct turn *next;
 };
 
 struct turns {
-    struct turn_list system; /* system text before the first turn */
+    struct turn_list system;    /* system text before the first turn */
     struct turn *first;
     struct turn *last;
-    bool calls;         /* some turn calls a tool */
-    bool unsigned_loop; /* the tool loop at the end does not begin with reasoning */
-    unsigned marks;     /* cache marks on what is kept */
+    bool calls;            /* some turn calls a tool */
+    bool unsigned_loop;    /* the tool loop at the end does not begin with reasoning */
+    unsigned marks;        /* cache marks on what is kept */
 };
 
 /* Stands for a result that the history does not have. */
 #define TURN_NO_RESULT "No result was recorded for this call."
+
+/* The name of a tool as the target takes it. Calls of the answer get the caller's name back. */
+struct str turn_name(const struct turn_rules *rules, const struct llm_request *r,
+    struct wire_drops *drops, struct str name);
 
 /* Whether the blocks are at most one text, calls and reasoning aside: every target takes such content
  * as a string, and some take no other. */

@@ -4,6 +4,7 @@
 #include "llm/wire.h"
 
 #include "base/digest.h"
+#include "base/map.h"
 
 static const struct wire *const wires[] = {
 #define WIRE(id) &wire_##id,
@@ -132,6 +133,30 @@ wire_drop_block(struct wire_drops *d, const struct llm_part *part)
     struct str type = json_str(d->arena, json_get(part->raw, S("type")));
 
     wire_drop(d, arena_printf(d->arena, "messages." STR_FMT, STR_ARG(type)));
+}
+
+static void
+destroy_map(void *map)
+{
+    map_destroy(map);
+}
+
+bool
+wire_rename(struct wire_drops *d, struct str sent, struct str asked)
+{
+    if (d->renamed == NULL) {
+        d->renamed = map_create();
+        arena_cleanup(d->arena, destroy_map, d->renamed);
+    }
+    if (map_get(d->renamed, sent) != NULL)
+        return true;
+
+    struct str *kept = arena_new(d->arena, struct str);
+
+    *kept = arena_str(d->arena, asked);
+    if (kept->p != NULL)
+        (void)map_put(d->renamed, sent, kept);
+    return kept->p != NULL;
 }
 
 void

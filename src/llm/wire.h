@@ -20,6 +20,8 @@
 
 struct request_out;
 
+struct map;
+
 /* What a request is written for: one model of one provider. */
 struct wire_target {
     struct str model;    /* the provider's own name */
@@ -33,6 +35,7 @@ struct wire_drops {
     struct llm_word *names;
     struct llm_word **tail;
     struct arena *arena;
+    struct map *renamed;    /* see wire_rename(); NULL: all names are the caller's */
 };
 /* Adds a name unless it is in the list already. At most 64 are kept, and only those that may stand
  * in a header field: letters, digits and _ . - [ ]. */
@@ -40,6 +43,10 @@ void wire_drop(struct wire_drops *d, struct str name);
 
 /* Notes a block (PART_OPAQUE) that only another protocol understands: "messages.<its type>". */
 void wire_drop_block(struct wire_drops *d, const struct llm_part *part);
+
+/* Notes that a tool is `sent` under another name than the caller's, which the answer's calls get back.
+ * False if there is no memory for it. */
+bool wire_rename(struct wire_drops *d, struct str sent, struct str asked);
 
 /* Adds the names in r->extra, which only the caller's own wire knows. */
 void wire_drop_extra(struct wire_drops *d, const struct llm_request *r);
@@ -114,11 +121,12 @@ struct wire_reader {
     bool stream;
     /* the number of choices requested, if known: fewer are not the whole answer */
     int64_t choices;
-    struct arena *keep;         /* lives as long as the answer: state, ids */
-    struct arena *scratch;      /* rewound by the gateway after each frame */
-    struct event_sink *sink;    /* where the events go */
-    struct emit emit;           /* what was emitted so far */
-    void *state;                /* the wire's own, made in `keep` on first use */
+    struct arena *keep;                /* lives as long as the answer: state, ids */
+    struct arena *scratch;             /* rewound by the gateway after each frame */
+    struct event_sink *sink;           /* where the events go */
+    struct emit emit;                  /* what was emitted so far */
+    const struct wire_drops *drops;    /* of the request that is answered; may be NULL */
+    void *state;                       /* the wire's own, made in `keep` on first use */
 
     /* What the wire tells the gateway about the frame just read and the answer so far. */
     /* this frame only carries usage that a caller who did not ask for it must not see */

@@ -7,7 +7,6 @@
 enum {
     ECHO_BYTES_MAX = 160,    /* of the client's text in the greeting */
     THINKING_TOKENS = 24,    /* when a request asks for thinking, and the plan says nothing */
-    CHOICES_MAX = 128,
 };
 
 /* The signature of thinking; it only has to be sent back unchanged. */
@@ -195,7 +194,7 @@ mock_script_make(struct mock_script *s, const struct llm_request *r, struct str 
     s->id = mock_random_id(s->arena, r->op == OP_COMPLETE ? S("cmpl-") : s->provider->id);
     s->model = arena_str(s->arena, r->model);
     s->created_s = (int64_t)(clock_wall_ms() / 1000);
-    s->n = (uint32_t)MIN(MAX(r->n, 1), CHOICES_MAX);
+    s->n = (uint32_t)MIN(MAX(r->n, 1), LLM_CHOICES_MAX);
     s->top_logprobs = r->logprobs != NULL ? (int)json_i64(r->top_logprobs, 0) : -1;
     s->event_tokens = plan->event_tokens;
     make_calls(s, r, plan);
@@ -341,8 +340,10 @@ advance(const struct mock_script *s, struct mock_cursor *c)
         return true;
     case PHASE_ARGS:
         CHECK(call != NULL);
-        if (next_of_run(s, &call->args, c, EVENT_TOOL_ARGS))
+        if (next_of_run(s, &call->args, c, EVENT_TOOL_ARGS)) {
+            c->step.event.custom = call->custom;
             return true;
+        }
         return give(c, (struct llm_event){ .kind = EVENT_TOOL_END, .tool = (uint32_t)c->call++ },
             PHASE_CALL);
     case PHASE_FINISH:

@@ -1,6 +1,7 @@
 """Valid and unusual forms of answers: clients of both protocols get the same from all of them."""
 import functools
 import json
+import re
 
 import pytest
 
@@ -22,6 +23,8 @@ def upstream(make_shared):
     def handler(conn):
         name = conn.request.json()["model"]
         status, content_type, body, piece, ending = upstream.answers[name]
+        if callable(body):
+            body = body(conn.request.json())
         if ending == "length":
             conn.head(status, content_type, len(body))
             conn.send(body, piece)
@@ -504,3 +507,42 @@ def test_a_mislabelled_answer_is_recognized(gateway, upstream, wire, content_typ
             continue
         seen = Seen(gateway, upstream, wire, other(wire), body, stream, content_type=content_type)
         assert (seen.status, seen.said.text, seen.said.complete) == (200, STRAWBERRY, True), (body[:20], seen.body)
+
+
+# --- names of tools ---
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("wire", WIRES)
+def test_tools_keep_their_names_where_the_provider_takes_shorter_ones(gateway, upstream, wire, stream, large):
+    asked = ["plain", "files.read/all", "l" * 200]
+    sent = []
+
+    def answer(request):
+        if wire == OPENAI:
+            sent.extend(t["function"]["name"] for t in request["tools"])
+            assert request["tool_choice"]["function"]["name"] == sent[1]
+            calls = [call(i, name, "{}")["tool_calls"][0] for i, name in enumerate(sent)]
+            if stream:
+                return sse(delta(tool_calls=calls), delta("tool_calls"), usage(), done=True)
+            return json.dumps(whole(tool_calls=calls, finish="tool_calls")).encode()
+        sent.extend(t["name"] for t in request["tools"])
+        assert request["tool_choice"]["name"] == sent[1]
+        if stream:
+            return named(START, *[e for i, name in enumerate(sent) for e in tool(i, name, "{}")], ended("tool_use"), STOP)
+        blocks = [{"type": "tool_use", "id": f"toolu_{i}", "name": name, "input": {}} for i, name in enumerate(sent)]
+        return json.dumps(message(*blocks, stop_reason="tool_use")).encode()
+
+    if wire == OPENAI:
+        more = {"tools": [{"name": name, "input_schema": {"type": "object"}} for name in asked],
+                "tool_choice": {"type": "tool", "name": asked[1]}}
+    else:
+        more = {"tools": [{"type": "function", "function": {"name": name}} for name in asked],
+                "tool_choice": {"type": "function", "function": {"name": asked[1]}}}
+    if large:
+        more["messages"] = [{"role": "user", "content": "x" * 600_000}]
+    seen = Seen(gateway, upstream, wire, other(wire), answer, stream, **more)
+    assert seen.status == 200, seen.body
+    assert sent[0] == "plain" and len(set(sent)) == 3
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,%d}" % (64 if wire == OPENAI else 128), name) for name in sent)
+    assert [c.name for c in seen.said.calls] == asked

@@ -12,7 +12,7 @@ enum block_now { NOW_NONE, NOW_TOOL, NOW_OTHER };
 struct decoder {
     struct emit_choice *c;     /* the only one */
     struct llm_usage usage;    /* as the provider tells it */
-    uint32_t tools;            /* calls so far */
+    int64_t tools;             /* calls so far */
     enum block_now now;        /* what is open */
     int64_t index;             /* its number on the wire */
     bool filled;               /* the open call has received arguments in deltas */
@@ -47,10 +47,10 @@ tell_citation(struct wire_reader *r, const struct decoder *d, const struct json 
         emit_raw(r, d->c, EVENT_CITATION, citation);
 }
 
-static void
-tell_call(struct wire_reader *r, const struct decoder *d, enum llm_event_kind kind, struct str text)
+static enum err
+tell_args(struct wire_reader *r, const struct decoder *d, struct str args)
 {
-    wire_emit(r, &(struct llm_event){ .kind = kind, .tool = d->tools - 1, .text = text });
+    return emit_call(r, d->c, &(struct emit_piece){ .label = d->tools, .args = args });
 }
 
 /* `message` holds the id, the model and the first counts. */
@@ -115,8 +115,8 @@ close_block(struct wire_reader *r, struct decoder *d)
 {
     if (d->now == NOW_TOOL) {
         if (!d->filled && d->whole_input.n > 0)
-            tell_call(r, d, EVENT_TOOL_ARGS, d->whole_input);
-        tell_call(r, d, EVENT_TOOL_END, S(""));
+            (void)tell_args(r, d, d->whole_input);    /* of a call that there is already */
+        emit_call_end(r, d->c);
     }
     d->now = NOW_NONE;
 }
@@ -133,7 +133,7 @@ input_text(const struct json *block)
 }
 
 /* A block, complete or as it begins. */
-static void
+static enum err
 open_block(struct wire_reader *r, struct decoder *d, const struct json *block)
 {
     const struct json *type = json_get(block, S("type"));
@@ -144,13 +144,14 @@ open_block(struct wire_reader *r, struct decoder *d, const struct json *block)
     if (d->now == NOW_TOOL) {
         d->filled = false;
         d->whole_input = input_text(block);
-        wire_emit(r, &(struct llm_event){
-                         .kind = EVENT_TOOL_START,
-                         .tool = d->tools++,
-                         .id = text_at(r, block, "id"),
-                         .name = text_at(r, block, "name"),
-                     });
-    } else if (json_str_is(type, S("text"))) {
+        return emit_call(r, d->c,
+            &(struct emit_piece){
+                .label = ++d->tools,
+                .id = text_at(r, block, "id"),
+                .name = text_at(r, block, "name"),
+            });
+    }
+    if (json_str_is(type, S("text"))) {
         emit_text(r, d->c, EVENT_TEXT, text_at(r, block, "text"));
         while (json_next(&citations))
             tell_citation(r, d, citations.value);
@@ -162,6 +163,7 @@ open_block(struct wire_reader *r, struct decoder *d, const struct json *block)
     } else {
         emit_raw(r, d->c, EVENT_OPAQUE, block);
     }
+    return OK;
 }
 
 /* --- the events of a stream --- */
@@ -174,12 +176,13 @@ read_block_start(struct wire_reader *r, struct decoder *d, const struct json *do
     if (!json_is(block, JSON_OBJECT))
         return ERR_UPSTREAM_PROTOCOL;
     d->index = json_i64(json_get(doc, S("index")), 0);
-    open_block(r, d, block);
-    if (d->now != NOW_TOOL || d->whole_input.n == 0)
-        return OK;
+
+    enum err e = open_block(r, d, block);
+
     /* The API sends {} here and the arguments in deltas; some other hosts send them whole. */
-    d->whole_input = emit_keep(r, d->whole_input);
-    return OK;
+    if (e == OK && d->now == NOW_TOOL && d->whole_input.n > 0)
+        d->whole_input = emit_keep(r, d->whole_input);
+    return e;
 }
 
 static enum err
@@ -198,8 +201,9 @@ read_block_delta(struct wire_reader *r, struct decoder *d, const struct json *do
         if (d->now == NOW_NONE || d->index != json_i64(json_get(doc, S("index")), 0))
             return ERR_UPSTREAM_PROTOCOL;
         d->filled = true;
-        tell_call(r, d, EVENT_TOOL_ARGS, fragment);
-    } else if (json_str_is(type, S("thinking_delta"))) {
+        return tell_args(r, d, fragment);
+    }
+    if (json_str_is(type, S("thinking_delta"))) {
         emit_text(r, d->c, EVENT_REASONING, text_at(r, delta, "thinking"));
     } else if (json_str_is(type, S("signature_delta"))) {
         emit_signature(r, d->c, text_at(r, delta, "signature"));
@@ -288,7 +292,10 @@ read_message(struct wire_reader *r, const struct json *doc)
         return ERR_UPSTREAM_PROTOCOL;
     tell_start(r, d, doc);
     while (json_next(&it)) {
-        open_block(r, d, it.value);
+        enum err e = open_block(r, d, it.value);
+
+        if (e != OK)
+            return e;
         close_block(r, d);
     }
     if (emit_verdict(r, OK) != OK)

@@ -21,6 +21,7 @@ enum {
 
 static const struct turn_rules turn_rules = {
     .ids = { .prefix = S_INIT("toolu_"), .chars = IDS_WORD, .most = 64 },
+    .names = { .chars = IDS_WORD, .most = 128 },
     .origin = ORIGIN_ANTHROPIC,
     .alternate = true,
     .system_first = true,
@@ -280,7 +281,7 @@ add_call(struct message_request *w, const struct turn_block *b)
     out_object(o);
     out_const(o, "\"type\":\"tool_use\"");
     out_text(o, "id", b->id);
-    out_text(o, "name", b->part->name);
+    out_text(o, "name", b->name);
     out_key(o, "input");
     if (!write_arguments(o, w->out->a, b->part->args, b->part->custom))
         o->b->overflow = true;    /* as if it had no room for the call */
@@ -365,7 +366,7 @@ add_tool(struct message_request *w, const struct llm_tool *tool)
         return;
     }
     out_object(o);
-    out_text(o, "name", tool->name);
+    out_text(o, "name", turn_name(&turn_rules, w->r, w->out->drops, tool->name));
     out_text_if(o, "description", tool->description);
     out_key(o, "input_schema");
     if (!schema_add(o->b, w->out->a, tool->schema, SCHEMA_TYPED))
@@ -397,7 +398,7 @@ add_tool_choice(struct message_request *w)
     out_key_object(w->o, "tool_choice");
     out_text(w->o, "type", types[choice]);
     if (choice == CHOICE_NAMED)
-        out_text(w->o, "name", w->r->choice_name);
+        out_text(w->o, "name", turn_name(&turn_rules, w->r, w->out->drops, w->r->choice_name));
     if (one_at_a_time && choice != CHOICE_NONE)
         out_bool(w->o, "disable_parallel_tool_use", true);
     out_end(w->o);
@@ -413,10 +414,10 @@ add_tools_of_history(struct message_request *w)
     out_key_array(w->o, "tools");
     for (const struct turn *t = w->turns.first; t != NULL; t = t->next) {
         for (struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
-            if (b->turn == NULL || map_put(names, b->part->name, b) != NULL)
+            if (b->turn == NULL || map_put(names, b->name, b) != NULL)
                 continue;
             out_object(w->o);
-            out_text(w->o, "name", b->part->name);
+            out_text(w->o, "name", b->name);
             out_const(w->o, "\"input_schema\":{\"type\":\"object\"}");
             out_end(w->o);
         }

@@ -6,28 +6,14 @@
 #include "base/json_out.h"
 #include "wires/openai_chat/openai_chat.h"
 
-enum {
-    CALLS_MARKED = 256,    /* calls of a choice whose state is tracked */
-    /* limit of what every chunk repeats; a provider's longer id and model are replaced by ours */
-    PREFIX_MAX = 1024,
-};
-
-/* What a call got so far. */
-enum call_mark { CALL_HAS_ARGS, CALL_EMPTY, CALL_CUSTOM };
-
-struct written_choice {
-    uint32_t index;
-    uint32_t blocks;                /* reasoning blocks that were signed so far */
-    uint8_t calls[CALLS_MARKED];    /* enum call_mark */
-    struct written_choice *next;
-};
+enum { ID_MAX = 512 };    /* every chunk repeats id and model; longer ones are replaced by ours */
 
 struct answer_written {
     struct str prefix;    /* data: {"id":...,"choices":[ */
     struct str suffix;    /* after the list of choices */
     struct llm_usage usage;
-    struct written_choice *choices;    /* by index, ascending */
-    struct written_choice *recent;     /* the one looked up last */
+    bool begun[LLM_CHOICES_MAX];    /* choices that have had the chunk with the role */
+    uint32_t proofs;                /* blocks of reasoning that were signed so far */
     bool done;
 };
 
@@ -120,22 +106,34 @@ add_proof(
     out_end(o);
 }
 
-/* The members of a call after its id; `args` is as much of the arguments as there is. */
+/* The members of a call, or of a piece of one, which has neither id nor name. */
 static void
-add_call(struct json_out *o, bool custom, struct str name, struct str args, struct str signature)
+add_call(
+    struct json_out *o, bool begins, bool custom, struct str id, struct str name, struct str args)
 {
+    if (begins)
+        out_text(o, "id", id);
     if (custom) {
-        out_const(o, "\"type\":\"custom\"");
+        if (begins)
+            out_const(o, "\"type\":\"custom\"");
         out_key_object(o, "custom");
-        out_text(o, "name", name);
+        if (begins)
+            out_text(o, "name", name);
         out_text(o, "input", args);
     } else {
-        out_const(o, "\"type\":\"function\"");
+        if (begins)
+            out_const(o, "\"type\":\"function\"");
         out_key_object(o, "function");
-        out_text(o, "name", name);
+        if (begins)
+            out_text(o, "name", name);
         out_text(o, "arguments", args);
     }
     out_end(o);
+}
+
+static void
+add_call_signature(struct json_out *o, struct str signature)
+{
     if (signature.n == 0)
         return;
     out_key_object(o, "extra_content");
@@ -160,41 +158,19 @@ is_own_annotation(struct arena *a, struct str raw)
 
 /* --- the stream --- */
 
-/* Appends a provider's JSON on one line: there may be line ends between its values. */
-static void
-add_on_one_line(struct buf *out, struct str raw)
-{
-    size_t from = 0;
-
-    for (size_t i = 0; i < raw.n; i++) {
-        if (raw.p[i] != '\n' && raw.p[i] != '\r')
-            continue;
-        buf_add(out, str_make(raw.p + from, i - from));
-        buf_add_c(out, ' ');
-        from = i + 1;
-    }
-    buf_add(out, str_skip(raw, from));
-}
-
 /* Builds the parts that all chunks have in common. `ev` is not a START if the provider sent none.
  */
 static void
 make_prefix(struct wire_writer *w, struct answer_written *st, const struct llm_event *ev)
 {
     bool start = ev->kind == EVENT_START;
-    struct str id = start ? ev->id : S("");
-    struct str model = start ? ev->model : S("");
+    struct str id = start && ev->id.n <= ID_MAX ? ev->id : S("");
+    struct str model = start && ev->model.n <= ID_MAX ? ev->model : S("");
     struct buf b;
 
-    buf_init(&b, PREFIX_MAX);
+    buf_init(&b, 64 * 1024);
     buf_add(&b, S("data: "));
     (void)open_document(w, &b, true, id, model, start ? ev->created_s : 0);
-    if (b.overflow) {    /* too long to be repeated in every chunk: use our own */
-        buf_fini(&b);
-        buf_init(&b, 64 * 1024);
-        buf_add(&b, S("data: "));
-        (void)open_document(w, &b, true, S(""), S(""), 0);
-    }
 
     char *prefix = arena_array(w->keep, char, buf_len(&b));
 
@@ -214,152 +190,51 @@ open_choice(struct wire_writer *w, const struct answer_written *st, uint32_t ind
     return (struct json_out){ .b = w->out, .comma = true };
 }
 
+/* A chunk with a piece of a chat's message. */
 static void
-close_choice(struct json_out *o, const struct answer_written *st)
+write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_event *ev)
 {
-    out_end(o);
-    buf_add(o->b, st->suffix);
-}
-
-static struct json_out
-open_delta(struct wire_writer *w, const struct answer_written *st, uint32_t index)
-{
-    struct json_out o = open_choice(w, st, index);
+    struct json_out o = open_choice(w, st, ev->choice);
 
     out_key_object(&o, "delta");
-    return o;
-}
-
-static void
-close_delta(struct json_out *o, const struct answer_written *st)
-{
-    buf_add(o->b, S("},\"logprobs\":null,\"finish_reason\":null}"));
-    buf_add(o->b, st->suffix);
-}
-
-/* The state of a choice; a new one begins with a chunk that names the role. */
-static struct written_choice *
-choice_of(struct wire_writer *w, struct answer_written *st, uint32_t index)
-{
-    struct written_choice **at = &st->choices;
-    struct written_choice *c = st->recent;
-
-    if (c != NULL && c->index == index)
-        return c;
-    if (c != NULL && c->index < index)
-        at = &c->next;
-    while (*at != NULL && (*at)->index < index)
-        at = &(*at)->next;
-    if (*at == NULL || (*at)->index != index) {
-        c = arena_new(w->keep, struct written_choice);
-        c->index = index;
-        c->next = *at;
-        *at = c;
-        if (!is_completion(w)) {
-            struct json_out o = open_delta(w, st, index);
-
-            out_const(&o, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
-            close_delta(&o, st);
-        }
-    }
-    st->recent = *at;
-    return *at;
-}
-
-static void
-write_text(struct wire_writer *w, const struct answer_written *st, const struct llm_event *ev)
-{
-    struct json_out o = open_delta(w, st, ev->choice);
-
-    out_key(&o, "content");
-    out_text_value(&o, ev->text);
-    close_delta(&o, st);
-}
-
-/* The piece of a call that ev->tool names: its members from the index on. */
-static struct json_out
-open_call(struct wire_writer *w, const struct answer_written *st, const struct llm_event *ev)
-{
-    struct json_out o = open_delta(w, st, ev->choice);
-
-    out_key_array(&o, "tool_calls");
-    out_object(&o);
-    out_i64(&o, "index", ev->tool);
-    return o;
-}
-
-static void
-close_call(struct json_out *o, const struct answer_written *st)
-{
-    out_end(o);
-    out_end_array(o);
-    close_delta(o, st);
-}
-
-static void
-write_tool_start(struct wire_writer *w, const struct answer_written *st, struct written_choice *c,
-    const struct llm_event *ev)
-{
-    struct json_out o = open_call(w, st, ev);
-
-    out_text(&o, "id", ev->id);
-    add_call(&o, ev->custom, ev->name, S(""), ev->signature);
-    close_call(&o, st);
-    if (ev->tool < CALLS_MARKED)
-        c->calls[ev->tool] = ev->custom ? CALL_CUSTOM : CALL_EMPTY;
-}
-
-static void
-write_tool_args(struct wire_writer *w, const struct answer_written *st, struct written_choice *c,
-    const struct llm_event *ev, struct str text)
-{
-    bool custom = ev->tool < CALLS_MARKED && c->calls[ev->tool] == CALL_CUSTOM;
-
-    if (text.n == 0)
-        return;
-
-    struct json_out o = open_call(w, st, ev);
-
-    if (custom) {
-        out_key_object(&o, "custom");
-        out_text(&o, "input", text);
-    } else {
-        out_key_object(&o, "function");
-        out_text(&o, "arguments", text);
-    }
-    out_end(&o);
-    close_call(&o, st);
-    if (ev->tool < CALLS_MARKED && !custom)
-        c->calls[ev->tool] = CALL_HAS_ARGS;
-}
-
-/* Everything of a chat that is rarer than text and arguments. */
-static void
-write_delta(struct wire_writer *w, const struct answer_written *st, struct written_choice *c,
-    const struct llm_event *ev)
-{
-    struct json_out o = open_delta(w, st, ev->choice);
-
     switch (ev->kind) {
+    case EVENT_TEXT:
+        out_text(&o, "content", ev->text);
+        break;
     case EVENT_REASONING:
         out_text(&o, "reasoning_content", ev->text);
         break;
     case EVENT_REFUSAL:
         out_text(&o, "refusal", ev->text);
         break;
+    case EVENT_TOOL_START:
+    case EVENT_TOOL_ARGS:
+        out_key_array(&o, "tool_calls");
+        out_object(&o);
+        out_i64(&o, "index", ev->tool);
+        add_call(&o, ev->kind == EVENT_TOOL_START, ev->custom, ev->id, ev->name, ev->text);
+        add_call_signature(&o, ev->signature);
+        out_end(&o);
+        out_end_array(&o);
+        break;
     case EVENT_CITATION:
         out_key_array(&o, "annotations");
-        add_on_one_line(w->out, ev->raw);
+        json_add_line(w->out, ev->raw);
         out_end_array(&o);
         break;
-    default:    /* the proof of a block, in the form that clients of OpenRouter send back unchanged */
+    case EVENT_SIGNATURE:
+    case EVENT_REDACTED:
+        /* the proof of a block, in the form that clients of OpenRouter send back unchanged */
         out_key_array(&o, "reasoning_details");
-        add_proof(
-            &o, c->blocks++, S(""), ev->signature, ev->kind == EVENT_REDACTED ? ev->text : S(""));
+        add_proof(&o, st->proofs++, S(""), ev->signature, ev->text);
         out_end_array(&o);
+        break;
+    default:    /* the first one */
+        out_const(&o, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
         break;
     }
-    close_delta(&o, st);
+    buf_add(w->out, S("},\"logprobs\":null,\"finish_reason\":null}"));
+    buf_add(w->out, st->suffix);
 }
 
 /* A chunk without a delta, or any chunk of a text completion: its text, log probabilities and finish
@@ -374,57 +249,51 @@ write_plain(struct wire_writer *w, const struct answer_written *st, const struct
     else
         out_const(&o, "\"delta\":{}");
     out_key(&o, "logprobs");
-    add_on_one_line(w->out, ev->kind == EVENT_LOGPROBS ? ev->raw : S("null"));
+    json_add_line(w->out, ev->kind == EVENT_LOGPROBS ? ev->raw : S("null"));
     o.comma = true;
     if (ev->kind == EVENT_FINISH)
         add_finish(&o, ev->finish, ev->native);
     else
         out_null(&o, "finish_reason");
-    close_choice(&o, st);
+    out_end(&o);
+    buf_add(w->out, st->suffix);
+}
+
+static void
+begin_choice(struct wire_writer *w, struct answer_written *st, uint32_t index)
+{
+    CHECK(index < LLM_CHOICES_MAX);
+    if (!st->begun[index] && !is_completion(w))
+        write_delta(w, st, &(struct llm_event){ .kind = EVENT_START, .choice = index });
+    st->begun[index] = true;
 }
 
 static void
 write_content(struct wire_writer *w, struct answer_written *st, const struct llm_event *ev)
 {
-    struct written_choice *c = choice_of(w, st, ev->choice);
     bool completion = is_completion(w);
 
+    begin_choice(w, st, ev->choice);
     switch (ev->kind) {
-    case EVENT_TEXT:
-        if (!completion) {
-            write_text(w, st, ev);
-            break;
-        }
-        /* fall through */
     case EVENT_FINISH:
     case EVENT_LOGPROBS:
         write_plain(w, st, ev);
         break;
-    case EVENT_REASONING:
-    case EVENT_SIGNATURE:
-    case EVENT_REDACTED:
-    case EVENT_REFUSAL:
-        if (!completion)
-            write_delta(w, st, c, ev);
+    case EVENT_TEXT:
+        if (completion)
+            write_plain(w, st, ev);
+        else
+            write_delta(w, st, ev);
         break;
     case EVENT_CITATION:
         if (!completion && is_own_annotation(w->keep, ev->raw))
-            write_delta(w, st, c, ev);
-        break;
-    case EVENT_TOOL_START:
-        if (!completion)
-            write_tool_start(w, st, c, ev);
-        break;
-    case EVENT_TOOL_ARGS:
-        if (!completion)
-            write_tool_args(w, st, c, ev, ev->text);
+            write_delta(w, st, ev);
         break;
     case EVENT_TOOL_END:
-        /* a call without arguments gets {}, for clients that parse them */
-        if (ev->tool < CALLS_MARKED && c->calls[ev->tool] == CALL_EMPTY)
-            write_tool_args(w, st, c, ev, S("{}"));
         break;
     default:
+        if (!completion)
+            write_delta(w, st, ev);
         break;
     }
 }
@@ -462,7 +331,7 @@ openai_write_event(struct wire_writer *w, const struct llm_event *ev)
     case EVENT_MEDIA:
         break;
     case EVENT_START:
-        choice_of(w, st, 0);
+        begin_choice(w, st, 0);
         /* fall through */
     case EVENT_USAGE:
         usage_update(&st->usage, &ev->usage);
@@ -540,11 +409,9 @@ add_calls(struct json_out *o, const struct llm_part *part)
         if (part->kind != PART_TOOL_CALL)
             continue;
 
-        bool no_args = !part->custom && str_trim(part->args).n == 0;
-
         out_object(o);
-        out_text(o, "id", part->id);
-        add_call(o, part->custom, part->name, no_args ? S("{}") : part->args, part->signature);
+        add_call(o, true, part->custom, part->id, part->name, part->args);
+        add_call_signature(o, part->signature);
         out_end(o);
     }
     out_end_array(o);

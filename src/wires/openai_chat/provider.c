@@ -16,6 +16,7 @@ enum {
 
 static const struct turn_rules turn_rules = {
     .ids = { .prefix = S_INIT("call_"), .most = 40 },
+    .names = { .chars = IDS_WORD, .most = 64 },
     .paired = true,
     .results_text = true,
 };
@@ -209,7 +210,7 @@ add_call(struct request_out *w, const struct turn_block *b)
     out_object(o);
     out_text(o, "id", b->id);
     begin_typed(o, call->custom ? S("custom") : S("function"));
-    out_text(o, "name", call->name);
+    out_text(o, "name", b->name);
     if (call->custom)
         out_text(o, "input", call->args);
     else
@@ -275,7 +276,7 @@ add_tool(struct request_out *w, const struct llm_tool *tool)
 
     out_object(o);
     begin_typed(o, tool->custom ? S("custom") : S("function"));
-    out_text(o, "name", tool->name);
+    out_text(o, "name", turn_name(&turn_rules, w->r, w->drops, tool->name));
     out_text_if(o, "description", tool->description);
     if (!tool->custom) {
         out_raw(o, "parameters",
@@ -298,7 +299,7 @@ add_tool_choice(struct request_out *w)
     if (w->r->choice == CHOICE_NAMED) {
         out_key_object(&w->o, "tool_choice");
         begin_typed(&w->o, S("function"));
-        out_text(&w->o, "name", w->r->choice_name);
+        out_text(&w->o, "name", turn_name(&turn_rules, w->r, w->drops, w->r->choice_name));
         end_typed(&w->o);
     } else if (w->r->choice != CHOICE_UNSET) {
         out_text(&w->o, "tool_choice", words[w->r->choice]);
@@ -311,7 +312,7 @@ add_tools(struct request_out *w)
     bool any = false;
 
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
-        if (tool->raw != NULL) { /* one that only the caller's own protocol has */
+        if (tool->raw != NULL) {    /* one that only the caller's own protocol has */
             wire_drop(w->drops, arena_printf(w->r->arena, "tools." STR_FMT, STR_ARG(tool->name)));
             continue;
         }
@@ -393,7 +394,7 @@ add_effort(struct request_out *w)
     if (effort.n == 0)
         return;
     if (str_eq(effort, S("xhigh")) || str_eq(effort, S("max")))
-        effort = S("high"); /* few models know more, and the others reject it */
+        effort = S("high");    /* few models know more, and the others reject it */
     if (w->t->traits.reasoning == YES && w->t->traits.strict_keys != YES)
         out_text(&w->o, "reasoning_effort", effort);
     else if (!str_eq(effort, S("none")))

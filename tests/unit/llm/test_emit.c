@@ -27,6 +27,8 @@ tell(struct event_sink *s, const struct llm_event *ev)
         buf_printf(&told, ":%s", llm_finish_name(ev->finish));
     if (ev->kind == EVENT_TOOL_START)
         EXPECT(ev->id.n > 0);
+    if (ev->kind == EVENT_TOOL_START && ev->name.n > 1)
+        buf_printf(&told, ":" STR_FMT, STR_ARG(ev->name));
 }
 
 static struct emit_choice *
@@ -132,4 +134,32 @@ TEST(choices_and_calls_are_limited)
     EXPECT(str_ends(buf_str(&told), S("call1023 error")));
     buf_fini(&told);
     arena_destroy(arena);
+}
+
+TEST(a_call_that_ends_without_arguments_gets_the_empty_object)
+{
+    struct emit_choice *c = begin();
+
+    call(c, 0, "a", "f", "");
+    call(c, 1, "b", "g", " ");
+    call(c, 2, "c", "h", "{\"x\":1}");
+    EXPECT_INT(
+        emit_call(&r, c,
+            &(struct emit_piece){ .label = 3, .id = S("d"), .name = S("i"), .custom = true }),
+        OK);
+    emit_finish(&r, c, FINISH_STOP, S("stop"), S(""));
+    EXPECT_TOLD("call0 call1 args1 call2 args2 /call2 call3 args0 /call0 args1 /call1 /call3 "
+                "finish:tool_calls");
+}
+
+TEST(a_renamed_tool_has_the_caller_s_name_in_the_answer)
+{
+    struct emit_choice *c = begin();
+    struct wire_drops drops = { .arena = arena };
+
+    EXPECT(wire_rename(&drops, S("f"), S("long.name")));
+    r.drops = &drops;
+    call(c, 0, "a", "f", "{}");
+    call(c, 1, "b", "g", "{}");
+    EXPECT_TOLD("call0:long.name args0 /call0 call1 args1");
 }

@@ -154,7 +154,7 @@ TEST(the_placeholder_of_a_call_is_never_part_of_its_arguments)
     end();
 }
 
-TEST(a_call_without_arguments_has_no_fragments)
+TEST(a_call_without_arguments_gets_the_empty_object)
 {
     begin();
     EXPECT_INT(hear(BLOCK(0, TOOL)), OK);
@@ -162,7 +162,7 @@ TEST(a_call_without_arguments_has_no_fragments)
     EXPECT_INT(hear(BLOCK(1, "'type':'tool_use','id':'u','name':'g'")), OK);
     EXPECT_INT(hear(DELTA(1, ARGS(""))), OK);
     EXPECT_INT(hear(STOP(1)), OK);
-    EXPECT_STR(buf_str(&told), "tool0(t,f) /tool0 tool1(u,g) /tool1");
+    EXPECT_STR(buf_str(&told), "tool0(t,f) args0({}) /tool0 tool1(u,g) args1({}) /tool1");
     end();
 }
 
@@ -287,7 +287,7 @@ TEST(a_stop_without_a_reason_still_finishes)
     begin();
     EXPECT_INT(hear(BLOCK(0, TOOL)), OK);
     EXPECT_INT(hear("{'type':'message_stop'}"), OK);
-    EXPECT_STR(buf_str(&told), "tool0(t,f) /tool0 finish(3,,) end");
+    EXPECT_STR(buf_str(&told), "tool0(t,f) args0({}) /tool0 finish(3,,) end");
     end();
 }
 
@@ -358,7 +358,7 @@ TEST(a_whole_answer_becomes_events)
     EXPECT_STR(buf_str(&told),
         "start(msg_1,m) thought(hm) sig(c2ln) text(a) cite({\"type\":\"c\"}) "
         "cite({\"type\":\"d\"}) text(b) opaque "
-        "tool0(t,f) args0({ \"n\": 1.50}) /tool0 tool1(u,g) /tool1 "
+        "tool0(t,f) args0({ \"n\": 1.50}) /tool0 tool1(u,g) args1({}) /tool1 "
         "finish(3,tool_use,) usage(3,4) end");
     end();
 }

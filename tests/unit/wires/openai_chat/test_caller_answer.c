@@ -136,7 +136,7 @@ TEST(a_free_form_call_has_input_and_no_arguments)
     buf_reset(&out, SIZE_MAX);
     emit((struct llm_event){
         .kind = EVENT_TOOL_START, .id = S("c"), .name = S("f"), .custom = true });
-    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .text = S("4+4") });
+    emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .text = S("4+4"), .custom = true });
     emit((struct llm_event){ .kind = EVENT_TOOL_END });
     expect_written(HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\","
                         "\"type\":\"custom\",\"custom\":{\"name\":\"f\",\"input\":\"\"}}]},"
