@@ -56,6 +56,9 @@ TEST(an_unknown_route_is_404_and_a_wrong_method_405)
     EXPECT_INT(gateway_world_ask(&w, "GET /nowhere", "", ""), 404);
     EXPECT(gateway_world_says(&w, "\"code\":\"unknown_url\""));
     EXPECT(gateway_world_says(&w, "x-openclaw-error: no_route\r\n"));
+    EXPECT(gateway_world_says(&w, "there is no route GET /nowhere; GET / lists all routes"));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/Models", "", ""), 404);
+    EXPECT(gateway_world_says(&w, "GET /v1/Models (paths are case-sensitive);"));
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/chat/completions", "", ""), 405);
     EXPECT(gateway_world_says(&w, "Allow: POST\r\n"));
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/messages", "", ""), 405);
