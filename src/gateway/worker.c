@@ -110,7 +110,8 @@ on_tick(void *arg)
 void
 worker_stir(struct worker *w)
 {
-    timer_set_by(&w->tick, loop_now_ms(w->loop) + TICK_SOON_MS);
+    if (w->server != NULL)    /* else it is being stopped */
+        timer_set_by(&w->tick, loop_now_ms(w->loop) + TICK_SOON_MS);
 }
 
 /* Exchanges are settled at the end of a turn, or when a helper thread has finished with them; the

@@ -89,6 +89,25 @@ TEST(a_deadline_that_passes_while_a_large_answer_is_written_ends_the_request)
     gateway_world_forget(&w);
 }
 
+TEST(a_worker_that_is_stopped_waits_for_its_helper_thread)
+{
+    gateway_world_start(&w, "");
+    int other = peer_connect(w.port);
+    EXPECT(peer_send(other, gateway_world_text(&w, "POST /v1/chat/completions", "",
+                                WORLD_CHAT("mock/m;head=30s", ""))));
+    EXPECT(gateway_world_metric(&w, "openclaw_upstream_calls_open 1\n"));
+    int fd = ask_and_hold("", 0);
+    worker_stop(w.worker);    /* the other request ends at once */
+    pause_ms(200);
+    atomic_store(&held, false);
+    gateway_world_stop(&w);
+    (void)close(other);
+    (void)close(fd);
+    EXPECT_INT(gateway_world_logged(&w, "\"error\":\"client_gone\""), 2);
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
+
 TEST(a_client_that_leaves_while_a_large_answer_is_written_ends_the_request)
 {
     gateway_world_start(&w, "");
