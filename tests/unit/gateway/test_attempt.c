@@ -38,7 +38,7 @@ TEST(client_errors_do_not_fall_back_to_another_target)
 
 TEST(each_timeout_before_the_first_token_falls_back_to_the_next_target)
 {
-    gateway_world_start(&w, "timeouts: {first_token: 150ms}\n"
+    gateway_world_start(&w, "timeouts: {first_token: 1s}\n"
                             "models:\n"
                             "  slow: {targets: [\"mock/m;ttft=30s\", anth/m]}\n"
                             "  late: {targets: [\"mock/m;head=30s\", anth/m]}\n");
@@ -46,7 +46,7 @@ TEST(each_timeout_before_the_first_token_falls_back_to_the_next_target)
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("late", ",\"stream\":true")), 200);
     EXPECT(gateway_world_says(&w, "x-openclaw-provider: anth\r\n"));
-    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;head=400ms", "")),
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("mock/m;head=1500ms", "")),
         200);    /* a whole answer may take its time */
     finish();
 }
