@@ -125,6 +125,7 @@ def test_ten_thousand_model_names_are_one_series(make, mock):
                                              gateway.authorization()) for i in range(at, at + 50)))
             for _ in range(50):
                 assert client.read().status == 200
+    gateway.idle()
     metrics = gateway.metrics()
     assert {labels["model"] for labels, _ in metrics["openclaw_upstream_attempts_total"]} == {"other"}
     assert metrics.value("openclaw_upstream_attempts_total", provider="lab", model="other", outcome="ok") == count
@@ -136,6 +137,7 @@ def test_a_model_is_one_series_whatever_name_is_used(make, mock):
                             "models": {"fast": {"targets": ["lab/quick"]}}})
     for name in ("fast", "lab/quick", "quick", "lab/unheard-of"):
         assert ask(gateway, "openai", name).complete
+    gateway.idle()
     metrics = gateway.metrics()
     attempts = {labels["model"]: value for labels, value in metrics["openclaw_upstream_attempts_total"]}
     assert attempts == {"quick": 3, "other": 1}
@@ -147,6 +149,7 @@ def test_names_of_the_configuration_beyond_the_limit_are_counted_together(make, 
                             "server": {"limits": {"metric_series": 20}}})
     for got in ask_all(gateway, [("openai", f"lab/{n}", False) for n in names]):
         assert got.complete
+    gateway.idle()
     metrics = gateway.metrics()
     models = {labels["model"] for labels, _ in metrics["openclaw_upstream_attempts_total"]}
     assert "other" in models and len(models) <= 21
