@@ -147,6 +147,80 @@ TEST(media_of_results_are_said_by_the_user_where_results_are_text)
         "A: call(x) | U: result(x)");
 }
 
+TEST(media_of_results_stay_in_order_and_between_the_turns_where_they_were)
+{
+    static const struct turn_rules joined = {
+        .ids = ANY_IDS, .alternate = true, .paired = true, .results_text = true
+    };
+
+    EXPECT_TURNS(&texts, CALLS(CALL("x")) PICTURE("x") CALLS(CALL("y")) PICTURE("y") USER("a") END,
+        "A: call(x) | U: result(x) image | A: call(y) | U: result(y) | U: image a | U: end");
+    EXPECT_TURNS(&texts, CALLS(CALL("x")) USER("a") PICTURE("x") END,
+        "A: call(x) | U: result(x) image a | U: end");
+    EXPECT_TURNS(&joined, CALLS(CALL("x") "," CALL("y")) PICTURE("y") PICTURE("x") USER("a") END,
+        "A: call(x) call(y) | U: result(x) result(y) image image a end");
+    EXPECT_TURNS(&joined, CALLS(CALL("x") "," CALL("y")) PICTURE("y") END,
+        "A: call(x) call(y) | U: missing(x) result(y) image end");
+}
+
+/* What the result says of a call in an Anthropic caller's history: `members` in which ' stands for ". */
+static struct str
+content_of_result(const struct turn_rules *rules, const char *members)
+{
+    struct turns turns;
+    const char *text;
+
+    kit_init(&k);
+    buf_init(&shown, 64 * 1024);
+    text = arena_printf(k.a,
+        "{'model':'m','max_tokens':1,'messages':[{'role':'user','content':'a'},"
+        "{'role':'assistant','content':[{'type':'tool_use','id':'x','name':'f','input':{}}]},"
+        "{'role':'user','content':[%s{'type':'text','text':'b'}]}]}",
+        members)
+               .p;
+    for (char *c = (char *)(uintptr_t)text; *c != '\0'; c++)
+        *c = *c == '\'' ? '"' : *c;
+    EXPECT_INT(kit_read(&k, &wire_anthropic, OP_CHAT, str_c(text)), OK);
+    turns_plan(&k.r, rules, &k.drops, &turns);
+    for (const struct llm_part *in = turns.last->results.first->content; in != NULL; in = in->next)
+        buf_printf(&shown, STR_FMT ".", STR_ARG(in->kind == PART_IMAGE ? S("image") : in->text));
+    return buf_str(&shown);
+}
+
+#define TOLD(members) "{'type':'tool_result','tool_use_id':'x'" members "},"
+#define FAILED ",'is_error':true"
+#define IMAGE "{'type':'image','source':{'type':'url','url':'http://a.test/b.png'}}"
+
+TEST(a_result_with_nothing_to_say_says_why)
+{
+    static const struct turn_rules fails = {
+        .ids = ANY_IDS, .paired = true, .results_text = true, .fails = true
+    };
+    static const struct {
+        const struct turn_rules *rules;
+        const char *members, *content;
+    } rows[] = {
+        { &texts, TOLD(",'content':'r'"), "r." },
+        { &texts, TOLD(""), "" },
+        { &texts, "", TURN_NO_RESULT "." },
+        { &texts, TOLD(",'content':[" IMAGE "]"), "(see the next message)." },
+        { &texts, TOLD(",'content':[" IMAGE "]" FAILED), "(see the next message)." },
+        { &texts, TOLD(",'content':[" IMAGE ",{'type':'text','text':'t'}]"), "image.t." },
+        { &texts, TOLD(",'content':'r'" FAILED), "r." },
+        { &texts, TOLD(FAILED), "(the call failed)." },
+        { &fails, TOLD(FAILED), "" },
+        { &paired, TOLD(FAILED), "(the call failed)." },
+        { &paired, TOLD(",'content':[" IMAGE "]"), "image." },
+        { &paired, TOLD(",'content':[" IMAGE "]" FAILED), "image." },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EXPECT_STR(content_of_result(rows[i].rules, rows[i].members), rows[i].content);
+        buf_fini(&shown);
+        kit_fini(&k);
+    }
+}
+
 TEST(what_an_assistant_did_not_say_is_no_message)
 {
     EXPECT_TURNS(&none, USER("a") ASSISTANT("") END, "U: a | U: end");
