@@ -125,3 +125,31 @@ TEST(tokens_are_estimated_if_no_provider_can_count_them)
     EXPECT(gateway_world_says(&w, "\"type\":\"invalid_request_error\""));
     finish();
 }
+
+TEST(providers_are_asked_for_their_models_with_their_own_key)
+{
+    static const char *const good[] = { "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n",
+        "{\"data\":[{\"id\":\"special\"},{\"id\":\"b c\"}]}", NULL };
+    static const char *const failed[] = { "HTTP/1.1 500 Oops\r\nContent-Length: 40\r\n\r\n",
+        "{\"data\":[{\"id\":\"special\"},{\"id\":\"b c\"}]}", NULL };
+    static const char *const sent[] = { "GET /v1/models HTTP/1.1\r\n", "User-Agent: openclaw\r\n",
+        "Authorization: Bearer sk-canary-key\r\n", "Accept: application/json\r\n" };
+
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_play(&w, "GET /v1/models", "", "", good), 200);
+    EXPECT(gateway_world_says(&w, "\"id\":\"raw/special\""));
+    EXPECT(!gateway_world_has(&w, "b c"));
+    for (size_t i = 0; i < ARRAY_LEN(sent); i++) {
+        struct str got = buf_str(&w.played);
+
+        EXPECT(str_find(got, str_c(sent[i])) != got.n);
+    }
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 200);    /* nobody is asked again */
+    EXPECT(gateway_world_says(&w, "\"id\":\"raw/special\""));
+    finish();
+    gateway_world_start(&w, "");
+    EXPECT_INT(gateway_world_play(&w, "GET /v1/models", "", "", failed), 200);
+    EXPECT(gateway_world_says(&w, "\"id\":\"mock/"));
+    EXPECT(!gateway_world_has(&w, "special"));
+    finish();
+}
