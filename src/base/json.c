@@ -63,7 +63,7 @@ fail_limit(struct parser *s, const char *at, const char *what)
     return NULL;
 }
 
-static inline const char *
+static INLINED const char *
 skip_blanks(const char *p, const char *end)
 {
     while (p != end && (unsigned char)*p <= ' ') {
@@ -99,7 +99,7 @@ grow_nodes(struct parser *s, const char *at)
 }
 
 /* Appends a node that starts at `p`; NULL with an error. The pointer is good until the next one. */
-static inline struct json *
+static INLINED struct json *
 add_node(struct parser *s, const char *p, enum json_type type)
 {
     if (UNLIKELY(s->n == s->cap) && !grow_nodes(s, p))
@@ -146,7 +146,7 @@ skip_escape(struct parser *s, const char *p)
     return p + 6;
 }
 
-static inline const char *
+static INLINED const char *
 read_string(struct parser *s, const char *p)
 {
     struct json *node = add_node(s, p, JSON_STRING);
@@ -367,7 +367,7 @@ among_members(const struct parser *s, const struct json_frame *f, uint32_t count
 
 /* Registers the newest node as the next key of the innermost object. False with an error if it is a
  * duplicate. */
-static inline bool
+static INLINED bool
 enter_key(struct parser *s)
 {
     struct json_frame *f = &s->frames[s->depth - 1];
@@ -456,7 +456,7 @@ close_container(struct parser *s, const char *p)
 
 /* Reads the value at `p`: all of a scalar or an empty container, else up to the container's first
  * value, and then *ret_inside is set. */
-static inline const char *
+static INLINED const char *
 read_value(struct parser *s, const char *p, bool *ret_inside)
 {
     *ret_inside = false;
@@ -497,7 +497,7 @@ read_value(struct parser *s, const char *p, bool *ret_inside)
 
 /* Reads what follows a value inside a container: a closing bracket, or a comma up to the next
  * value, and then *ret_inside is set. */
-static inline const char *
+static INLINED const char *
 read_after_value(struct parser *s, const char *p, bool *ret_inside)
 {
     bool object = s->nodes[s->frames[s->depth - 1].node].type == JSON_OBJECT;

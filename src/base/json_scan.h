@@ -63,7 +63,7 @@ json_special_mask(const char *p)
 
 /* The first byte from `p` on that is not plain, or `end`. The last, incomplete word is checked
  * together with bytes before it that are known to be plain. */
-static inline const char *
+static INLINED const char *
 json_skip_plain(const char *p, const char *end)
 {
     ptrdiff_t n = end - p;
