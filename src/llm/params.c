@@ -199,12 +199,16 @@ params_drop(const struct llm_request *r, uint32_t columns, const struct params_r
             param_drop(drops, r, p);
 }
 
-void
-param_drop(struct wire_drops *drops, const struct llm_request *r, enum param p)
+const char *
+param_callers_name(const struct llm_request *r, enum param p)
 {
     const char *name = param_name(p, r->wire->caller->params);
 
-    if (name == NULL)
-        name = param_name(p, PARAMS_OPENAI_CHAT);
-    wire_drop(drops, str_c(name));
+    return name != NULL ? name : param_name(p, PARAMS_OPENAI_CHAT);
+}
+
+void
+param_drop(struct wire_drops *drops, const struct llm_request *r, enum param p)
+{
+    wire_drop(drops, str_c(param_callers_name(r, p)));
 }

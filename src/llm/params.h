@@ -42,5 +42,8 @@ void params_write(struct json_out *o, const struct llm_request *r, enum params_c
 void params_drop(const struct llm_request *r, uint32_t columns, const struct params_rules *rules,
     struct wire_drops *drops);
 
-/* Notes one parameter, under the name that the caller used. */
+/* The name that the caller used, or OpenAI's if its protocol has none. */
+const char *param_callers_name(const struct llm_request *r, enum param p) NEVER_NULL;
+
+/* Notes one parameter, under that name. */
 void param_drop(struct wire_drops *drops, const struct llm_request *r, enum param p);

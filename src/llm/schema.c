@@ -3,20 +3,43 @@
 
 struct copying {
     struct buf *out;
-    const char *done;    /* everything before it has been written */
+    const struct schema_rules *rules;
+    const char *done;    /* everything before it has been written or left out */
+    uint32_t cut;
 };
+
+static void
+copy_to(struct copying *c, const char *end)
+{
+    buf_add(c->out, str_make(c->done, (size_t)(end - c->done)));
+    c->done = end;
+}
+
+/* The number of a keyword among those that the target refuses; -1 if it takes the member. */
+static int
+refused(const struct copying *c, const struct json *key, const struct json *value)
+{
+    const struct schema_keyword *k = c->rules->refused;
+
+    for (int i = 0; k != NULL && k[i].name.n > 0; i++)
+        if (json_str_is(key, k[i].name))
+            return k[i].zero_or_one && (uint64_t)json_i64(value, -1) <= 1 ? -1 : i;
+    return -1;
+}
 
 /* Copies up to and including the opening brace of `object`, then writes `members` ("\"a\":1") as
  * its first. */
 static void
 insert_members(struct copying *c, const struct json *object, struct str members)
 {
-    const char *inside = object->p + 1;
+    struct json_iter it = json_iter(object);
+    bool others = false;
 
-    buf_add(c->out, str_make(c->done, (size_t)(inside - c->done)));
-    c->done = inside;
+    while (!others && json_next(&it))
+        others = refused(c, it.key, it.value) < 0;
+    copy_to(c, object->p + 1);
     buf_add(c->out, members);
-    if (!json_is_empty(object))
+    if (others)
         buf_add_c(c->out, ',');
 }
 
@@ -71,40 +94,60 @@ keyword_holds(const struct json *key)
     return HOLDS_NONE;
 }
 
-/* The parser bounds the depth. Inserts in document order. */
+/* The parser bounds the depth. Changes in document order. */
 static void
-close_schema(struct copying *c, const struct json *schema)
+copy_schema(struct copying *c, const struct json *schema)
 {
     struct json_iter it = json_iter(schema);
+    const struct json *kept = NULL;    /* the last member that stays */
+    const char *cut = NULL;            /* members are left out from here ... */
+    const char *cut_end = NULL;        /* ... to here */
 
-    if (json_is(schema, JSON_OBJECT) && describes_object(schema) &&
+    if (c->rules->closed && json_is(schema, JSON_OBJECT) && describes_object(schema) &&
         json_get(schema, S("additionalProperties")) == NULL)
         insert_members(c, schema, S("\"additionalProperties\":false"));
     while (json_next(&it)) {
         enum holds holds = it.key != NULL ? keyword_holds(it.key) : HOLDS_SCHEMA;
+        int row = it.key != NULL ? refused(c, it.key, it.value) : -1;
 
+        if (row >= 0) {    /* with the comma before it, or after it if it is the first */
+            c->cut |= 1u << row;
+            cut = cut != NULL ? cut : kept != NULL ? kept->p + kept->n : it.key->p;
+            cut_end = it.value->p + it.value->n;
+            continue;
+        }
+        if (cut != NULL) {
+            copy_to(c, cut);
+            c->done = kept != NULL ? cut_end : it.key->p;
+            cut = NULL;
+        }
+        kept = it.value;
         if (holds == HOLDS_SCHEMA) {
-            close_schema(c, it.value);
+            copy_schema(c, it.value);
         } else if (holds == HOLDS_SCHEMAS_BY_NAME) {
             struct json_iter named = json_iter(it.value);
 
             while (json_next(&named))
-                close_schema(c, named.value);
+                copy_schema(c, named.value);
         }
+    }
+    if (cut != NULL) {
+        copy_to(c, cut);
+        c->done = cut_end;
     }
 }
 
 bool
-schema_add(struct buf *out, struct arena *a, struct str schema, unsigned needs)
+schema_add(struct buf *out, struct arena *a, struct str schema, const struct schema_rules *rules,
+    uint32_t *ret_cut)
 {
-    bool typed = (needs & SCHEMA_TYPED) != 0;
-
     schema = str_trim(schema);
-    if (typed && (schema.n == 0 || str_eq(schema, S("null")))) {
+    if (rules->typed && (schema.n == 0 || str_eq(schema, S("null")))) {
         buf_add(out, S("{\"type\":\"object\",\"properties\":{}}"));
         return true;
     }
-    if (needs == SCHEMA_TYPED && str_starts(schema, S("{\"type\":\"object\""))) {
+    if (!rules->closed && rules->refused == NULL &&
+        str_starts(schema, S("{\"type\":\"object\""))) {
         buf_add(out, schema);    /* as nearly all tools have it */
         return true;
     }
@@ -114,13 +157,15 @@ schema_add(struct buf *out, struct arena *a, struct str schema, unsigned needs)
     bool object = json_is(doc, JSON_OBJECT);
 
     if (object) {
-        struct copying c = { .out = out, .done = doc->p };
+        struct copying c = { .out = out, .rules = rules, .done = doc->p };
 
-        if (typed && json_get(doc, S("type")) == NULL)
+        if (rules->typed && json_get(doc, S("type")) == NULL)
             insert_members(&c, doc, S("\"type\":\"object\""));
-        if ((needs & SCHEMA_CLOSED) != 0)
-            close_schema(&c, doc);
-        buf_add(out, str_make(c.done, (size_t)(doc->p + doc->n - c.done)));
+        if (rules->closed || rules->refused != NULL)
+            copy_schema(&c, doc);
+        copy_to(&c, doc->p + doc->n);
+        if (ret_cut != NULL)
+            *ret_cut |= c.cut;
     }
     arena_rewind(a, mark);
     return object;

@@ -9,12 +9,20 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-/* What a target demands of a schema. */
-enum schema_need {
-    SCHEMA_TYPED = 1 << 0,     /* the whole has a type: "object" if none is given */
-    SCHEMA_CLOSED = 1 << 1,    /* every object schema says additionalProperties; false if not given */
+/* A keyword that a target refuses. */
+struct schema_keyword {
+    struct str name;
+    bool zero_or_one;    /* these values it takes */
 };
 
-/* Appends a schema with what it needs. If SCHEMA_TYPED, none at all becomes one without properties.
- * False if `schema` is not a JSON object; `out` is unchanged then. */
-bool schema_add(struct buf *out, struct arena *a, struct str schema, unsigned needs);
+/* What a target demands of a schema. */
+struct schema_rules {
+    bool typed;     /* the whole has a type: "object" if none is given, also if there is no schema at all */
+    bool closed;    /* every object schema says additionalProperties; false if not given */
+    const struct schema_keyword *refused;    /* left out; at most 32, the last has no name */
+};
+
+/* Appends a schema by the rules. *ret_cut (may be NULL) gets a bit for each row of rules->refused that was
+ * left out somewhere. False if `schema` is not a JSON object; `out` is unchanged then. */
+bool schema_add(struct buf *out, struct arena *a, struct str schema,
+    const struct schema_rules *rules, uint32_t *ret_cut) MUST_CHECK;

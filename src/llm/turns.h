@@ -94,6 +94,9 @@ bool turn_is_text(const struct turn_list *blocks);
  * for nothing. */
 #define TURN_OPENING "(start of the conversation)"
 
+/* What the user says last where a conversation must not end with the assistant's words. */
+#define TURN_CONTINUE "Continue."
+
 /* Arranges the conversation. Never fails; what cannot be expressed is added to `drops`. */
 void turns_plan(const struct llm_request *r, const struct turn_rules *rules,
     struct wire_drops *drops, struct turns *ret);

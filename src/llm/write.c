@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "llm/media.h"
+#include "llm/schema.h"
 
 #define TOO_LARGE "the request is too large to be translated"
 
@@ -87,6 +88,33 @@ write_may_declare(struct request_out *w, const struct llm_tool *tool)
             "'%.*s' takes free-form input; this provider has none", (int)MIN(tool->name.n, 128),
             tool->name.p);
     return true;
+}
+
+enum llm_choice
+write_choice(struct request_out *w)
+{
+    enum llm_choice choice = w->r->choice;
+
+    if (w->t->traits.no_forced_tools != YES ||
+        (choice != CHOICE_REQUIRED && choice != CHOICE_NAMED))
+        return choice;
+    wire_drop(w->drops, S("tool_choice"));
+    return CHOICE_AUTO;
+}
+
+bool
+write_schema(struct request_out *w, const char *param, struct str schema,
+    const struct schema_rules *rules)
+{
+    uint32_t cut = 0;
+    bool done = schema_add(w->o.b, w->a, schema, rules, &cut);
+
+    w->o.comma = w->o.comma || done;
+    for (unsigned i = 0; cut >> i != 0; i++)
+        if ((cut >> i & 1) != 0)
+            wire_drop(w->drops,
+                arena_printf(w->a, "%s." STR_FMT, param, STR_ARG(rules->refused[i].name)));
+    return done;
 }
 
 struct str

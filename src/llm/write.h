@@ -46,6 +46,17 @@ void write_drop(struct request_out *w, enum param p);
  * and the caller is told. Refuses the request if the tool takes free-form input and the provider has none such. */
 bool write_may_declare(struct request_out *w, const struct llm_tool *tool);
 
+/* The choice of tools that the target takes: one that demands a call becomes CHOICE_AUTO, with a note, where it must
+ * not. */
+enum llm_choice write_choice(struct request_out *w);
+
+struct schema_rules;
+
+/* Writes a schema, as a value, by the rules of the target. Notes keywords that are left out as "PARAM.keyword". False, with
+ * nothing written, if it is not a JSON object. */
+bool write_schema(struct request_out *w, const char *param, struct str schema,
+    const struct schema_rules *rules) MUST_CHECK;
+
 /* The text of a text file. Refuses the request, and returns an empty one, if it has none. */
 struct str write_file_text(struct request_out *w, const struct llm_part *part);
 

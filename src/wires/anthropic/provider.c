@@ -42,6 +42,8 @@ struct message_request {
     unsigned marks_to_skip;    /* the earliest, if there are too many: later ones cover more */
 
     bool tools;    /* the caller offers tools that can be sent to this provider */
+    enum llm_choice choice;
+    bool no_prefill;
     int64_t max_tokens;
     enum thinking thinking;
     int64_t budget;
@@ -75,7 +77,14 @@ look_at_tools(struct message_request *w)
 static bool
 is_forced(const struct message_request *w)
 {
-    return w->tools && (w->r->choice == CHOICE_REQUIRED || w->r->choice == CHOICE_NAMED);
+    return w->tools && (w->choice == CHOICE_REQUIRED || w->choice == CHOICE_NAMED);
+}
+
+/* Whether the model is to continue its own words. */
+static bool
+ends_in_prefill(const struct message_request *w)
+{
+    return w->turns.last != NULL && w->turns.last->side == TURN_ASSISTANT;
 }
 
 /* Thinking counts against max_tokens. A limit set by the caller is kept, and the budget shrinks so
@@ -97,7 +106,7 @@ fit_budget(struct message_request *w)
 static void
 think(struct message_request *w, int64_t budget)
 {
-    bool prefill = w->turns.last != NULL && w->turns.last->side == TURN_ASSISTANT;
+    bool prefill = ends_in_prefill(w) && !w->no_prefill;
     bool adaptive = w->out->t->traits.thinking == THINKS_ADAPTIVE;
 
     if (adaptive)
@@ -309,7 +318,7 @@ add_turn(struct message_request *w, const struct turn *t)
     for (const struct turn_block *b = t->results.first; b != NULL; b = b->next)
         add_result(w, b);
     for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
-        bool prefill = assistant && t->next == NULL && b->next == NULL;
+        bool prefill = assistant && t->next == NULL && b->next == NULL && !w->no_prefill;
 
         if (b->part->kind == PART_TOOL_CALL)
             add_call(w, b);
@@ -336,6 +345,8 @@ add_messages(struct message_request *w)
         out_raw_value(w->o, S("{\"role\":\"user\",\"content\":\"" TURN_OPENING "\"}"));
     for (const struct turn *t = turns->first; t != NULL; t = t->next)
         add_turn(w, t);
+    if (ends_in_prefill(w) && w->no_prefill)
+        out_raw_value(w->o, S("{\"role\":\"user\",\"content\":\"" TURN_CONTINUE "\"}"));
     out_end_array(w->o);
 }
 
@@ -356,10 +367,33 @@ add_system(struct message_request *w)
 
 /* --- tools --- */
 
+/* The keywords that a strict schema must not have; NULL if it may have all. */
+static const struct schema_keyword *
+refused_keywords(const struct message_request *w)
+{
+    static const struct schema_keyword refused[] = {
+        { S_INIT("minimum"), false },
+        { S_INIT("maximum"), false },
+        { S_INIT("exclusiveMinimum"), false },
+        { S_INIT("exclusiveMaximum"), false },
+        { S_INIT("multipleOf"), false },
+        { S_INIT("minLength"), false },
+        { S_INIT("maxLength"), false },
+        { S_INIT("minItems"), true },
+        { S_INIT("maxItems"), false },
+        { S_INIT(""), false },
+    };
+
+    return w->out->t->traits.schema_limits == YES ? NULL : refused;
+}
+
 static void
 add_tool(struct message_request *w, const struct llm_tool *tool)
 {
     struct json_out *o = w->o;
+    struct schema_rules rules = {
+        .typed = true, .refused = tool->strict == YES ? refused_keywords(w) : NULL
+    };
 
     if (tool->raw != NULL) {
         out_raw_value(o, json_raw(tool->raw));
@@ -369,11 +403,10 @@ add_tool(struct message_request *w, const struct llm_tool *tool)
     out_text(o, "name", turn_name(&turn_rules, w->r, w->out->drops, tool->name));
     out_text_if(o, "description", tool->description);
     out_key(o, "input_schema");
-    if (!schema_add(o->b, w->out->a, tool->schema, SCHEMA_TYPED))
+    if (!write_schema(w->out, "tools", tool->schema, &rules))
         write_refuse(w->out, ERR_BAD_REQUEST, "tools",
             "the parameters of '%.*s' must be a JSON object", (int)MIN(tool->name.n, 128),
             tool->name.p);
-    o->comma = true;
     if (tool->strict == YES)
         out_bool(o, "strict", true);
     add_cache_control(w, tool->cache_mark);
@@ -390,7 +423,7 @@ add_tool_choice(struct message_request *w)
         [CHOICE_REQUIRED] = S_INIT("any"),
         [CHOICE_NAMED] = S_INIT("tool"),
     };
-    enum llm_choice choice = w->r->choice;
+    enum llm_choice choice = w->choice;
     bool one_at_a_time = w->r->parallel_tools == NO;
 
     if (choice == CHOICE_UNSET && !one_at_a_time)
@@ -475,6 +508,8 @@ add_output_config(struct message_request *w)
 {
     const struct llm_request *r = w->r;
     bool schema = r->format == FORMAT_SCHEMA && r->schema.n > 0;
+    const char *param = param_callers_name(r, PARAM_format);
+    struct schema_rules rules = { .closed = true, .refused = refused_keywords(w) };
 
     if (r->format == FORMAT_JSON)
         write_drop(w->out, PARAM_format);
@@ -486,9 +521,9 @@ add_output_config(struct message_request *w)
         out_key_object(w->o, "format");
         out_const(w->o, "\"type\":\"json_schema\"");
         out_key(w->o, "schema");
-        if (!schema_add(w->o->b, w->out->a, r->schema, SCHEMA_CLOSED))
-            write_refuse(w->out, ERR_BAD_REQUEST, "response_format",
-                "the schema must be a JSON Schema object");
+        if (!write_schema(w->out, param, r->schema, &rules))
+            write_refuse(
+                w->out, ERR_BAD_REQUEST, param, "the schema must be a JSON Schema object");
         out_end(w->o);
     }
     out_end(w->o);
@@ -559,7 +594,13 @@ static void
 write_message_request(struct request_out *out)
 {
     const struct llm_request *r = out->r;
-    struct message_request w = { .out = out, .o = &out->o, .r = r };
+    struct message_request w = {
+        .out = out,
+        .o = &out->o,
+        .r = r,
+        .choice = write_choice(out),
+        .no_prefill = out->t->traits.no_prefill == YES,
+    };
     bool chat = r->op == OP_CHAT;    /* else a count of tokens, which takes only what is counted */
 
     turns_plan(r, &turn_rules, out->drops, &w.turns);

@@ -10,7 +10,7 @@ closed(const char *schema)
     struct arena *a = arena_create(1024 * 1024);
 
     buf_init(&out, 1024 * 1024);
-    bool done = schema_add(&out, a, str_c(schema), SCHEMA_CLOSED);
+    bool done = schema_add(&out, a, str_c(schema), &(struct schema_rules){ .closed = true }, NULL);
     arena_destroy(a);
     return done ? buf_str(&out) : S("refused");
 }
@@ -21,7 +21,7 @@ for_tool(const char *schema)
     struct arena *a = arena_create(1024 * 1024);
 
     buf_init(&out, 1024 * 1024);
-    bool done = schema_add(&out, a, str_c(schema), SCHEMA_TYPED);
+    bool done = schema_add(&out, a, str_c(schema), &(struct schema_rules){ .typed = true }, NULL);
     arena_destroy(a);
     return done ? buf_str(&out) : S("refused");
 }
@@ -118,4 +118,40 @@ TEST(a_deep_schema_is_walked_and_one_too_deep_is_refused)
     memset(schema, '[', 100);
     schema[100] = '\0';
     EXPECT_CLOSED(schema, "refused");
+}
+
+TEST(keywords_that_a_target_refuses_are_left_out_wherever_they_stand)
+{
+    static const struct schema_keyword refused[] = { { S_INIT("minimum"), false },
+        { S_INIT("minItems"), true }, { S_INIT("maxLength"), false }, { S_INIT(""), false } };
+    static const struct {
+        const char *schema;
+        const char *expected;
+        uint32_t cut;
+    } rows[] = {
+        { "{\"minimum\":1}", "{}", 1 },
+        { "{ \"minimum\" : 1 }", "{  }", 1 },
+        { "{\"minimum\":1,\"maxLength\":2,\"title\":\"t\"}", "{\"title\":\"t\"}", 5 },
+        { "{\"title\":\"t\", \"minimum\":1 , \"x\":2,\"maxLength\":3}", "{\"title\":\"t\" , \"x\":2}", 5 },
+        { "{\"type\":\"object\",\"minimum\":1}", "{" CLOSED ",\"type\":\"object\"}", 1 },
+        { "{\"minimum\":1,\"properties\":{\"minimum\":{\"maxLength\":2}}}",
+            "{" CLOSED ",\"properties\":{\"minimum\":{}}}", 5 },
+        { "{\"anyOf\":[{\"minimum\":1},{\"minItems\":1},{\"minItems\":2,\"items\":{\"minimum\":0}}]}",
+            "{\"anyOf\":[{},{\"minItems\":1},{\"items\":{}}]}", 3 },
+        { "{\"default\":{\"minimum\":1}}", "{\"default\":{\"minimum\":1}}", 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena *a = arena_create(1 << 20);
+        struct schema_rules rules = { .closed = true, .refused = refused };
+        uint32_t cut = 0;
+
+        buf_init(&out, 1 << 20);
+        EXPECT(schema_add(&out, a, str_c(rows[i].schema), &rules, &cut));
+        EXPECT_STR(buf_str(&out), rows[i].expected);
+        EXPECT_INT(cut, rows[i].cut);
+        EXPECT(json_parse(a, buf_str(&out), NULL, NULL) != NULL);
+        buf_fini(&out);
+        arena_destroy(a);
+    }
 }

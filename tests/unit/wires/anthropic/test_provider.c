@@ -371,3 +371,67 @@ TEST(marks_inside_results_count_too_and_the_earliest_go)
     EXPECT_INT(marks, 4);
     kit_fini(&k);
 }
+
+#define STRICT                                                                                     \
+    "{'model':'m','messages':[{'role':'user','content':'Hi'}],'tools':[{'type':'function',"       \
+    "'function':{'name':'f','strict':true,'parameters':{'type':'object','properties':{"           \
+    "'n':{'type':'integer','minimum':1,'maximum':9}}}}},{'type':'function','function':{"          \
+    "'name':'g','parameters':{'type':'object','minProperties':1,'properties':{"                   \
+    "'n':{'minimum':1}}}}}],'response_format':{'type':'json_schema','json_schema':{'name':'x',"   \
+    "'schema':{'type':'array','minItems':2,'items':{'type':'string','maxLength':5}}}}}"
+
+TEST(strict_schemas_lose_the_keywords_that_the_api_refuses)
+{
+    EXPECT_INT(send(STRICT), OK);
+    EXPECT_STR(kit_text(&k, "output_config.format.schema"),
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}");
+    EXPECT(str_find(buf_str(&k.out), S("\"n\":{\"type\":\"integer\"}")) < buf_len(&k.out));
+    EXPECT(str_find(buf_str(&k.out), S("\"n\":{\"minimum\":1}")) < buf_len(&k.out));
+    EXPECT_STR(kit_dropped(&k),
+        "tools.minimum tools.maximum response_format.maxLength response_format.minItems");
+    kit_fini(&k);
+}
+
+TEST(strict_schemas_keep_them_for_a_target_that_takes_them)
+{
+    struct wire_target target = { .model = S("m"), .traits = TRAITS(.schema_limits = YES) };
+
+    EXPECT_INT(send_for(&wire_openai_chat, OP_CHAT, STRICT, &target), OK);
+    EXPECT_STR(kit_text(&k, "output_config.format.schema.minItems"), "2");
+    EXPECT(str_find(buf_str(&k.out), S("\"minimum\":1,\"maximum\":9")) < buf_len(&k.out));
+    EXPECT_STR(kit_dropped(&k), "");
+    kit_fini(&k);
+}
+
+TEST(a_target_that_cannot_be_forced_to_call_is_not)
+{
+    struct wire_target target = { .model = S("m"),
+        .traits = TRAITS(.no_forced_tools = YES, .thinking = THINKS_ADAPTIVE) };
+
+    EXPECT_INT(send_for(&wire_openai_chat, OP_CHAT,
+                   "{'model':'m','messages':[{'role':'user','content':'Hi'}],'tool_choice':"
+                   "'required','reasoning_effort':'low','tools':[{'type':'function','function':{"
+                   "'name':'f'}}]}",
+                   &target),
+        OK);
+    EXPECT_STR(kit_text(&k, "tool_choice.type"), "\"auto\"");
+    EXPECT_STR(kit_text(&k, "thinking.type"), "\"adaptive\"");
+    EXPECT_STR(kit_dropped(&k), "tool_choice");
+    kit_fini(&k);
+}
+
+TEST(a_target_without_prefill_is_asked_to_continue)
+{
+    struct wire_target target = { .model = S("m"), .traits = TRAITS(.no_prefill = YES) };
+    static const char body[] = "{'model':'m','messages':[{'role':'user','content':'Hi'},"
+                               "{'role':'assistant','content':'Well '}]}";
+
+    EXPECT_INT(send_for(&wire_openai_chat, OP_CHAT, body, &target), OK);
+    EXPECT(str_find(buf_str(&k.out),
+               S("{\"type\":\"text\",\"text\":\"Well \"}]},{\"role\":\"user\",\"content\":"
+                 "\"Continue.\"}]")) < buf_len(&k.out));
+    kit_fini(&k);
+    EXPECT_INT(send(body), OK);
+    EXPECT(str_find(buf_str(&k.out), S("\"text\":\"Well\"}]}]")) < buf_len(&k.out));
+    kit_fini(&k);
+}
