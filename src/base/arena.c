@@ -418,6 +418,35 @@ arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size)
     return p;
 }
 
+/* The room of an appended text: a power of two, so that it need not be stored. */
+static size_t
+room_for(size_t n)
+{
+    size_t room = n != 0 ? 16 : 0;
+
+    while (room < n)
+        room *= 2;
+    return room;
+}
+
+bool
+arena_append(struct arena *a, struct str *text, struct str more)
+{
+    size_t had = room_for(text->n);
+    size_t room = room_for(text->n + more.n);
+    char *p = (char *)(uintptr_t)text->p;
+
+    if (room != had)
+        p = arena_grow(a, had != 0 ? p : NULL, had, room);
+    if (p == NULL && room != had)
+        return false;
+    if (more.n > 0)
+        memcpy(p + text->n, more.p, more.n);
+    text->p = p;
+    text->n += more.n;
+    return true;
+}
+
 struct str
 arena_str(struct arena *a, struct str s)
 {

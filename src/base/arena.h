@@ -52,6 +52,10 @@ void *arena_try(struct arena *a, size_t size) MUST_CHECK;
  * old_size 0. NULL (and `p` unharmed) once the limit is reached. */
 void *arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size) MUST_CHECK;
 
+/* Appends to a text that is empty or that only arena_append() has written. Its room doubles, so that many
+ * pieces cost in proportion. False, and *text as it was, once the limit is reached. */
+bool arena_append(struct arena *a, struct str *text, struct str more) MUST_CHECK;
+
 /* A NUL-terminated copy of `s`; an empty slice with p == NULL once the limit is reached. */
 struct str arena_str(struct arena *a, struct str s);
 

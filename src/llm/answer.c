@@ -83,61 +83,39 @@ surrogate_at(const char *p)
     return u[0] == 0xed && u[1] >= 0xa0 ? 0xd000u | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu) : 0;
 }
 
-/* Joins a character that was split between two deltas: writes it at the end of *text, over the half
- * that is there, and returns the rest of `more`. */
-static struct str
-join_surrogates(struct str *text, struct str more)
+/* Joins a character that was split between two deltas, the second of which begins at `seam`. */
+static void
+join_surrogates(struct str *text, size_t seam)
 {
-    uint32_t high = text->n >= 3 && more.n >= 3 ? surrogate_at(text->p + text->n - 3) : 0;
-    uint32_t low = high >= 0xd800 && high < 0xdc00 ? surrogate_at(more.p) : 0;
+    bool both = seam >= 3 && text->n - seam >= 3;
+    uint32_t high = both ? surrogate_at(text->p + seam - 3) : 0;
+    uint32_t low = high >= 0xd800 && high < 0xdc00 ? surrogate_at(text->p + seam) : 0;
 
     if (low < 0xdc00)
-        return more;
+        return;
 
     uint32_t c = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-    char *at = (char *)(uintptr_t)text->p + text->n - 3;
+    char *at = (char *)(uintptr_t)text->p + seam - 3;
 
     at[0] = (char)(0xf0 | c >> 18);
     at[1] = (char)(0x80 | (c >> 12 & 0x3f));
     at[2] = (char)(0x80 | (c >> 6 & 0x3f));
     at[3] = (char)(0x80 | (c & 0x3f));
-    text->n++;
-    return str_skip(more, 3);
+    memmove(at + 4, at + 6, text->n - seam - 3);
+    text->n -= 2;
 }
 
-/* The size that append() allocates for a text of `n` bytes: a power of two, so that it need not be
- * stored. */
-static size_t
-room_for(size_t n)
-{
-    size_t room = n != 0 ? 16 : 0;
-
-    while (room < n)
-        room *= 2;
-    return room;
-}
-
-/* Appends to *text, which nothing but append() has written. */
 static void
 append(struct llm_answer *ans, struct str *text, struct str more)
 {
-    size_t had = room_for(text->n);
-    size_t room = room_for(text->n + more.n);
+    size_t seam = text->n;
 
     if (more.n == 0 || !take(ans, more.n))
         return;
-    if (room != had) {
-        char *p = arena_grow(ans->arena, (void *)(uintptr_t)text->p, had, room);
-
-        if (p == NULL) {
-            ans->too_large = true;
-            return;
-        }
-        text->p = p;
-    }
-    more = join_surrogates(text, more);
-    memcpy((char *)(uintptr_t)text->p + text->n, more.p, more.n);
-    text->n += more.n;
+    if (arena_append(ans->arena, text, more))
+        join_surrogates(text, seam);
+    else
+        ans->too_large = true;
 }
 
 /* Reasoning that is signed or encrypted is complete. */
@@ -173,10 +151,10 @@ static void
 fold_tool_start(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
 {
     struct llm_part *part = add_part(ans, c, PART_TOOL_CALL);
-    size_t had = room_for(c->call_count);
-    size_t room = room_for(c->call_count + 1);
+    size_t had = c->call_count;
 
-    if (room != had) {
+    if ((had & (had - 1)) == 0) {    /* the room doubles */
+        size_t room = had != 0 ? 2 * had : 1;
         struct llm_part **calls =
             arena_grow(ans->arena, (void *)c->calls, had * sizeof(*calls), room * sizeof(*calls));
 

@@ -78,7 +78,12 @@ emit_start(struct wire_reader *r, const struct llm_event *ev)
 void
 emit_usage(struct wire_reader *r, const struct llm_usage *u)
 {
-    if (usage_update(&r->emit.usage, u) && usage_known(&r->emit.usage))
+    bool changed = usage_update(&r->emit.usage, u);
+
+    /* embeddings have no output tokens, and no provider reports any */
+    if (r->op == OP_EMBED && usage_has(u, COUNT_INPUT) && !usage_has(u, COUNT_OUTPUT))
+        usage_set(&r->emit.usage, COUNT_OUTPUT, 0);
+    if (changed && usage_known(&r->emit.usage))
         wire_emit(r, &(struct llm_event){ .kind = EVENT_USAGE, .usage = r->emit.usage });
 }
 
@@ -383,6 +388,7 @@ emit_failure(struct wire_reader *r, enum err kind, struct str message)
 void
 emit_end(struct wire_reader *r)
 {
+    r->finished = true;
     r->complete = true;
     wire_emit(r, &(struct llm_event){ .kind = EVENT_END });
 }

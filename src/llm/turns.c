@@ -115,10 +115,9 @@ enum {
 };
 
 struct str
-turn_name(const struct turn_rules *rules, const struct llm_request *r, struct wire_drops *drops,
+turn_name(const struct turn_ids *names, const struct llm_request *r, struct wire_drops *drops,
     struct str name)
 {
-    const struct turn_ids *names = &rules->names;
     char legible[NAME_MAX];
     size_t n = 0;
 
@@ -264,9 +263,11 @@ static void
 add_to_assistant(struct planner *p, const struct llm_message *m, const struct llm_part *part)
 {
     bool call = part->kind == PART_TOOL_CALL;
-    /* of use only to the provider that signed it */
-    bool thought = part->kind == PART_REASONING && part->origin == p->rules->origin &&
-                   (part->signature.n > 0 || part->redacted.n > 0);
+    /* signed reasoning is of use only to the provider that signed it */
+    bool thought =
+        part->kind == PART_REASONING &&
+        ((part->origin == p->rules->origin && (part->signature.n > 0 || part->redacted.n > 0)) ||
+            (p->rules->thoughts && part->text.n > 0));
 
     if (media_is(part->kind))
         wire_drop(p->drops, S("assistant.media"));
@@ -282,7 +283,7 @@ add_to_assistant(struct planner *p, const struct llm_message *m, const struct ll
         t->solid = t->blocks.tail;
     if (call) {
         b->turn = t;
-        b->name = turn_name(p->rules, p->r, p->drops, part->name);
+        b->name = turn_name(&p->rules->names, p->r, p->drops, part->name);
         p->plan->calls = true;
         p->pairs = true;
         if (!p->rules->paired)
@@ -491,19 +492,19 @@ ends_in_unsigned_loop(const struct turns *plan)
 }
 
 bool
-turn_is_text(const struct turn_list *blocks)
+turn_is_string(const struct turn_rules *rules, const struct turn *t)
 {
     unsigned texts = 0;
     bool others = false;
 
-    for (const struct turn_block *b = blocks->first; b != NULL; b = b->next) {
+    for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
         bool text = b->part->kind == PART_TEXT || b->part->kind == PART_REFUSAL;
 
         texts += text;
         others =
             others || (!text && b->part->kind != PART_TOOL_CALL && b->part->kind != PART_REASONING);
     }
-    return texts <= 1 && !others;
+    return !others && (texts <= 1 || rules->text_strings);
 }
 
 void

@@ -35,6 +35,8 @@ struct turn_rules {
     bool speaks;          /* an assistant's turn must not end in reasoning */
     bool results_text;    /* results hold text only: their media go to the user's blocks after them */
     bool fails;           /* a result can say that its call failed */
+    bool text_strings;    /* content of text only must be a string */
+    bool thoughts;        /* it reads reasoning without a signature, of any origin */
 };
 
 enum turn_side { TURN_USER, TURN_ASSISTANT, TURN_SYSTEM };
@@ -82,12 +84,12 @@ struct turns {
 #define TURN_NO_RESULT "No result was recorded for this call."
 
 /* The name of a tool as the target takes it. Calls of the answer get the caller's name back. */
-struct str turn_name(const struct turn_rules *rules, const struct llm_request *r,
+struct str turn_name(const struct turn_ids *names, const struct llm_request *r,
     struct wire_drops *drops, struct str name);
 
-/* Whether the blocks are at most one text, calls and reasoning aside: every target takes such content
- * as a string, and some take no other. */
-bool turn_is_text(const struct turn_list *blocks);
+/* Whether the content of a turn is to be written as a string, calls and reasoning aside: one text, which
+ * every target takes so, or several if rules.text_strings. */
+bool turn_is_string(const struct turn_rules *rules, const struct turn *t);
 
 /* What the user says first if rules.alternate and the history begins with the assistant, because it
  * was truncated or begins with a greeting. Unlike a "." or an invented "Hello" it is true and asks

@@ -93,13 +93,6 @@ tell_finish(struct wire_reader *r, struct decoder *d, const struct json *source)
 }
 
 static void
-tell_end(struct wire_reader *r)
-{
-    r->finished = true;
-    emit_end(r);
-}
-
-static void
 tell_error(struct wire_reader *r, const struct json *doc)
 {
     struct llm_error error;
@@ -235,7 +228,7 @@ read_frame(struct wire_reader *r, struct decoder *d, struct str type, const stru
     } else if (str_eq(type, S("message_stop"))) {
         close_block(r, d);
         tell_finish(r, d, NULL);
-        tell_end(r);
+        emit_end(r);
     } else if (str_eq(type, S("error"))) {
         tell_error(r, doc);
     }
@@ -302,7 +295,7 @@ read_message(struct wire_reader *r, const struct json *doc)
         return ERR_UPSTREAM_TOO_LARGE;
     tell_finish(r, d, doc);
     tell_usage(r, d);
-    tell_end(r);
+    emit_end(r);
     return OK;
 }
 
@@ -315,7 +308,7 @@ read_token_count(struct wire_reader *r, const struct json *doc)
         return ERR_UPSTREAM_PROTOCOL;
     anthropic_read_usage(&d->usage, doc);
     tell_usage(r, d);
-    tell_end(r);
+    emit_end(r);
     return OK;
 }
 

@@ -400,7 +400,7 @@ add_tool(struct message_request *w, const struct llm_tool *tool)
         return;
     }
     out_object(o);
-    out_text(o, "name", turn_name(&turn_rules, w->r, w->out->drops, tool->name));
+    out_text(o, "name", turn_name(&turn_rules.names, w->r, w->out->drops, tool->name));
     out_text_if(o, "description", tool->description);
     out_key(o, "input_schema");
     if (!write_schema(w->out, "tools", tool->schema, &rules))
@@ -431,7 +431,8 @@ add_tool_choice(struct message_request *w)
     out_key_object(w->o, "tool_choice");
     out_text(w->o, "type", types[choice]);
     if (choice == CHOICE_NAMED)
-        out_text(w->o, "name", turn_name(&turn_rules, w->r, w->out->drops, w->r->choice_name));
+        out_text(
+            w->o, "name", turn_name(&turn_rules.names, w->r, w->out->drops, w->r->choice_name));
     if (one_at_a_time && choice != CHOICE_NONE)
         out_bool(w->o, "disable_parallel_tool_use", true);
     out_end(w->o);

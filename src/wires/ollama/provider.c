@@ -321,8 +321,6 @@ read_counts(struct wire_reader *r, const struct json *doc)
         usage_set(&u, COUNT_INPUT, json_i64(input, 0));
     if (json_is(output, JSON_NUMBER))
         usage_set(&u, COUNT_OUTPUT, json_i64(output, 0));
-    else if (r->op == OP_EMBED && usage_has(&u, COUNT_INPUT))
-        usage_set(&u, COUNT_OUTPUT, 0);    /* embeddings have none */
     emit_usage(r, &u);
 }
 
@@ -341,7 +339,6 @@ static void
 end_embeddings(struct wire_reader *r, const struct json *doc)
 {
     read_counts(r, doc);
-    r->finished = true;
     emit_end(r);
 }
 
@@ -399,7 +396,6 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
                                                      : FINISH_UNKNOWN,
         reason, S(""));
     read_counts(r, doc);
-    r->finished = true;
     emit_end(r);
     return OK;
 }

@@ -8,8 +8,6 @@
 #include "llm/media.h"
 #include "wires/openai_chat/openai_chat.h"
 
-enum { CHOICES_MAX = 128 };
-
 const struct read_words openai_words = {
     .required = "is required",
     .empty = "must not be empty",
@@ -41,8 +39,15 @@ bad(struct cursor c, const char *what)
 
 /* --- parts of a message --- */
 
+/* A type of part; its content is the member of that name. */
+struct part_row {
+    const char *type;
+    enum llm_part_kind kind;
+    void (*read)(struct cursor part, struct parts *parts, const struct part_row *row);
+};
+
 static void
-read_text_part(struct cursor part, struct parts *parts)
+read_text_part(struct cursor part, struct parts *parts, const struct part_row *row UNUSED)
 {
     struct str text = read_text(read_at(&part, "text"));
 
@@ -56,7 +61,7 @@ read_text_part(struct cursor part, struct parts *parts)
 }
 
 static void
-read_refusal(struct cursor part, struct parts *parts)
+read_refusal(struct cursor part, struct parts *parts, const struct part_row *row UNUSED)
 {
     struct str text = read_text(read_at(&part, "refusal"));
 
@@ -73,10 +78,10 @@ set_url(struct cursor object, struct llm_part *part, struct str url)
 
 /* {"type":"image_url","image_url":{"url":"..."}}, or the URL itself; the same for other media. */
 static void
-read_url_part(struct cursor part, struct parts *parts, const char *key, enum llm_part_kind kind)
+read_url(struct cursor part, struct parts *parts, const struct part_row *row)
 {
-    struct cursor object = read_at(&part, key);
-    struct llm_part *made = add_part(part, parts, kind);
+    struct cursor object = read_at(&part, row->type);
+    struct llm_part *made = add_part(part, parts, row->kind);
 
     made->cache_mark = wire_cache_mark(part.j);
     if (json_is(object.j, JSON_STRING)) {
@@ -90,25 +95,7 @@ read_url_part(struct cursor part, struct parts *parts, const char *key, enum llm
 }
 
 static void
-read_image(struct cursor part, struct parts *parts)
-{
-    read_url_part(part, parts, "image_url", PART_IMAGE);
-}
-
-static void
-read_video(struct cursor part, struct parts *parts)
-{
-    read_url_part(part, parts, "video_url", PART_VIDEO);
-}
-
-static void
-read_file_url(struct cursor part, struct parts *parts)
-{
-    read_url_part(part, parts, "file_url", PART_FILE);
-}
-
-static void
-read_audio(struct cursor part, struct parts *parts)
+read_audio(struct cursor part, struct parts *parts, const struct part_row *row UNUSED)
 {
     struct cursor audio = read_at(&part, "input_audio");
     struct llm_part *made = add_part(part, parts, PART_AUDIO);
@@ -127,7 +114,7 @@ read_audio(struct cursor part, struct parts *parts)
 }
 
 static void
-read_file(struct cursor part, struct parts *parts)
+read_file(struct cursor part, struct parts *parts, const struct part_row *row UNUSED)
 {
     struct cursor file = read_at(&part, "file");
     struct llm_part *made = add_part(part, parts, PART_FILE);
@@ -150,17 +137,14 @@ read_file(struct cursor part, struct parts *parts)
         media_set_data(made, S("application/octet-stream"), data);
 }
 
-static const struct {
-    struct str type;
-    void (*read)(struct cursor part, struct parts *parts);
-} part_rows[] = {
-    { S_INIT("text"), read_text_part },
-    { S_INIT("image_url"), read_image },
-    { S_INIT("input_audio"), read_audio },
-    { S_INIT("file"), read_file },
-    { S_INIT("refusal"), read_refusal },
-    { S_INIT("video_url"), read_video },
-    { S_INIT("file_url"), read_file_url },
+static const struct part_row part_rows[] = {
+    { "text", PART_TEXT, read_text_part },
+    { "image_url", PART_IMAGE, read_url },
+    { "input_audio", PART_AUDIO, read_audio },
+    { "file", PART_FILE, read_file },
+    { "refusal", PART_REFUSAL, read_refusal },
+    { "video_url", PART_VIDEO, read_url },
+    { "file_url", PART_FILE, read_url },
 };
 
 static void
@@ -173,17 +157,17 @@ read_part(struct cursor part, bool text_only, struct parts *parts)
         bad(part, openai_words.object);
         return;
     }
-    while (i < ARRAY_LEN(part_rows) && !json_str_is(type.j, part_rows[i].type))
+    while (i < ARRAY_LEN(part_rows) && !read_is(type, part_rows[i].type))
         i++;
     if (!json_is(type.j, JSON_STRING))
         bad(type, openai_words.text);
     else if (i == ARRAY_LEN(part_rows))
         read_fault(
             type, ERR_UNSUPPORTED, "this kind of part cannot be translated for another protocol");
-    else if (text_only && part_rows[i].read != read_text_part)
+    else if (text_only && part_rows[i].kind != PART_TEXT)
         bad(type, "only text is allowed here");
     else
-        part_rows[i].read(part, parts);
+        part_rows[i].read(part, parts, &part_rows[i]);
 }
 
 /* A string, or a list of parts. `required`: it must not be null or absent. */
@@ -210,41 +194,10 @@ read_content(struct cursor message, bool required, bool text_only, struct parts 
 
 /* --- what an assistant said --- */
 
-/* Reasoning whose text is being put together from pieces. */
-struct open_reasoning {
-    struct llm_part *part;    /* NULL: none is open */
-    size_t room;              /* allocated for its text; 0 while that is a slice of one piece */
-};
-
-static void
-join_text(struct cursor c, struct open_reasoning *open, struct str more)
-{
-    struct str *text = &open->part->text;
-
-    if (more.n == 0)
-        return;
-    if (open->room < text->n + more.n) {
-        size_t room = 2 * (text->n + more.n);
-        bool ours = open->room != 0;
-        char *p = arena_grow(c.rd->a, ours ? (void *)(uintptr_t)text->p : NULL, open->room, room);
-
-        if (p == NULL) {
-            read_no_memory(c.rd);
-            return;
-        }
-        if (!ours)
-            memcpy(p, text->n > 0 ? text->p : "", text->n);
-        text->p = p;
-        open->room = room;
-    }
-    memcpy((char *)(uintptr_t)text->p + text->n, more.p, more.n);
-    text->n += more.n;
-}
-
 /* One entry of reasoning_details. Joins the pieces of a text that a client collected from a stream.
  */
 static void
-read_reasoning_detail(struct cursor entry, struct parts *parts, struct open_reasoning *open)
+read_reasoning_detail(struct cursor entry, struct parts *parts, struct llm_part **open)
 {
     bool anthropic = read_is(read_at(&entry, "format"), OPENAI_REASONING_ANTHROPIC);
     enum llm_origin origin = anthropic ? ORIGIN_ANTHROPIC : ORIGIN_OPENAI;
@@ -254,7 +207,7 @@ read_reasoning_detail(struct cursor entry, struct parts *parts, struct open_reas
 
         part->redacted = read_any_text(read_at(&entry, "data"));
         part->origin = origin;
-        open->part = NULL;
+        *open = NULL;
         return;
     }
 
@@ -262,16 +215,14 @@ read_reasoning_detail(struct cursor entry, struct parts *parts, struct open_reas
 
     if (text.n == 0)
         text = read_any_text(read_at(&entry, "summary"));
-    if (open->part == NULL) {
-        *open = (struct open_reasoning){ .part = add_part(entry, parts, PART_REASONING) };
-        open->part->text = text;
-    } else {
-        join_text(entry, open, text);
-    }
-    open->part->origin = origin;
-    open->part->signature = read_any_text(read_at(&entry, "signature"));
-    if (open->part->signature.n > 0)
-        open->part = NULL;
+    if (*open == NULL)
+        *open = add_part(entry, parts, PART_REASONING);
+    if (!arena_append(entry.rd->a, &(*open)->text, text))
+        read_no_memory(entry.rd);
+    (*open)->origin = origin;
+    (*open)->signature = read_any_text(read_at(&entry, "signature"));
+    if ((*open)->signature.n > 0)
+        *open = NULL;
 }
 
 /* Clients that collect a stream keep the text apart from the blocks. If there is one block without
@@ -304,7 +255,7 @@ read_reasoning(struct cursor message, struct parts *parts)
 {
     struct cursor details = read_at(&message, "reasoning_details");
     struct str plain = read_any_text(read_at(&message, "reasoning_content"));
-    struct open_reasoning open = { .part = NULL };
+    struct llm_part *open = NULL;    /* its text may go on in the next entry */
     struct llm_part **first = parts->tail;
 
     if (plain.n == 0)
@@ -371,7 +322,7 @@ read_assistant(struct cursor message, unsigned *old_calls, struct parts *parts)
 
     read_reasoning(message, parts);
     read_content(message, false, false, parts);
-    read_refusal(message, parts);
+    read_refusal(message, parts, NULL);
     READ_EACH (call, &calls)
         read_tool_call(call, parts);
     if (read_present(old)) {
@@ -689,7 +640,7 @@ static void
 check_limit(struct cursor limit)
 {
     (void)read_integer(limit, 1, INT64_MAX, 0, "must be a positive integer");
-    if (limit.rd->r->n > CHOICES_MAX && str_eq(str_c(limit.key), S("n")))
+    if (limit.rd->r->n > LLM_CHOICES_MAX && str_eq(str_c(limit.key), S("n")))
         bad(limit, "must be at most 128");
 }
 

@@ -14,12 +14,27 @@ enum {
     STOPS_MAX = 4,
 };
 
-static const struct turn_rules turn_rules = {
-    .ids = { .prefix = S_INIT("call_"), .most = 40 },
-    .names = { .chars = IDS_WORD, .most = 64 },
-    .paired = true,
-    .results_text = true,
-};
+static const struct turn_ids tool_names = { .chars = IDS_WORD, .most = 64 };
+
+static struct turn_rules
+rules_for(const struct wire_target *t)
+{
+    const struct traits *traits = &t->traits;
+    struct turn_rules rules = {
+        .ids = { .prefix = S("call_"), .most = 40 },
+        .names = tool_names,
+        .system_first = traits->system_first == YES,
+        .paired = true,
+        .speaks = true,
+        .results_text = true,
+        .text_strings = traits->text_strings == YES,
+        .thoughts = traits->reasoning_back == YES,
+    };
+
+    if (traits->nine_letter_ids == YES)
+        rules.ids = (struct turn_ids){ .prefix = S(""), .chars = IDS_ALNUM, .least = 9, .most = 9 };
+    return rules;
+}
 
 /* --- content --- */
 
@@ -133,23 +148,29 @@ begin_message(struct request_out *w, struct str role)
     out_text(&w->o, "role", role);
 }
 
+static bool
+is_said(const struct llm_part *part)
+{
+    return part->kind == PART_TEXT || part->kind == PART_REFUSAL;
+}
+
 /* "content" as one string: the texts of blocks, `between` them. */
 static void
-add_joined(struct request_out *w, const struct turn_block *b, struct str between)
+add_joined(struct json_out *o, const struct turn_block *b, struct str between)
 {
     bool first = true;
 
-    out_key(&w->o, "content");
-    out_string(&w->o);
+    out_key(o, "content");
+    out_string(o);
     for (; b != NULL; b = b->next) {
-        if (b->part->kind != PART_TEXT && b->part->kind != PART_REFUSAL)
+        if (!is_said(b->part))
             continue;
         if (!first)
-            out_piece(&w->o, between);
+            out_piece(o, between);
         first = false;
-        out_piece(&w->o, b->part->text);
+        out_piece(o, b->part->text);
     }
-    out_end_string(&w->o);
+    out_end_string(o);
 }
 
 static void
@@ -157,7 +178,7 @@ add_instructions(struct request_out *w, const struct turn_block *blocks, bool de
 {
     developer = developer && w->t->traits.no_developer != YES;
     begin_message(w, developer ? S("developer") : S("system"));
-    add_joined(w, blocks, S("\n"));
+    add_joined(&w->o, blocks, S("\n"));
     out_end(&w->o);
 }
 
@@ -183,11 +204,11 @@ add_result(struct request_out *w, const struct turn_block *b)
 }
 
 static void
-add_user(struct request_out *w, const struct turn *t)
+add_user(struct request_out *w, const struct turn_rules *rules, const struct turn *t)
 {
     begin_message(w, S("user"));
-    if (turn_is_text(&t->blocks)) {
-        add_joined(w, t->blocks.first, S(""));
+    if (turn_is_string(rules, t)) {
+        add_joined(&w->o, t->blocks.first, S("\n\n"));
     } else {
         out_key_array(&w->o, "content");
         for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
@@ -223,16 +244,26 @@ add_assistant(struct request_out *w, const struct turn *t)
 {
     bool calls = false;
     bool says = false;
+    bool thinks = false;
 
     for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
         calls = calls || b->part->kind == PART_TOOL_CALL;
-        says = says || b->part->kind != PART_TOOL_CALL;
+        says = says || is_said(b->part);
+        thinks = thinks || b->part->kind == PART_REASONING;
     }
     begin_message(w, S("assistant"));
     if (says)
-        add_joined(w, t->blocks.first, S(""));
+        add_joined(&w->o, t->blocks.first, S(""));
     else
         out_null(&w->o, "content");
+    if (thinks) {
+        out_key(&w->o, "reasoning_content");
+        out_string(&w->o);
+        for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next)
+            if (b->part->kind == PART_REASONING)
+                out_piece(&w->o, b->part->text);
+        out_end_string(&w->o);
+    }
     if (calls) {
         out_key_array(&w->o, "tool_calls");
         for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next)
@@ -246,9 +277,10 @@ add_assistant(struct request_out *w, const struct turn *t)
 static void
 add_messages(struct request_out *w)
 {
+    struct turn_rules rules = rules_for(w->t);
     struct turns turns;
 
-    turns_plan(w->r, &turn_rules, w->drops, &turns);
+    turns_plan(w->r, &rules, w->drops, &turns);
     out_key_array(&w->o, "messages");
     if (turns.system.first != NULL)
         add_instructions(w, turns.system.first, w->t->traits.reasoning == YES);
@@ -258,7 +290,7 @@ add_messages(struct request_out *w)
         if (t->blocks.first == NULL)
             continue;
         if (t->side == TURN_USER)
-            add_user(w, t);
+            add_user(w, &rules, t);
         else if (t->side == TURN_ASSISTANT)
             add_assistant(w, t);
         else
@@ -276,7 +308,7 @@ add_tool(struct request_out *w, const struct llm_tool *tool)
 
     out_object(o);
     begin_typed(o, tool->custom ? S("custom") : S("function"));
-    out_text(o, "name", turn_name(&turn_rules, w->r, w->drops, tool->name));
+    out_text(o, "name", turn_name(&tool_names, w->r, w->drops, tool->name));
     out_text_if(o, "description", tool->description);
     if (!tool->custom) {
         out_raw(o, "parameters",
@@ -299,7 +331,7 @@ add_tool_choice(struct request_out *w)
     if (w->r->choice == CHOICE_NAMED) {
         out_key_object(&w->o, "tool_choice");
         begin_typed(&w->o, S("function"));
-        out_text(&w->o, "name", turn_name(&turn_rules, w->r, w->drops, w->r->choice_name));
+        out_text(&w->o, "name", turn_name(&tool_names, w->r, w->drops, w->r->choice_name));
         end_typed(&w->o);
     } else if (w->r->choice != CHOICE_UNSET) {
         out_text(&w->o, "tool_choice", words[w->r->choice]);

@@ -117,8 +117,6 @@ take_usage(struct wire_reader *r, const struct json *j)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (json_is(rows[i].n, JSON_NUMBER))
             usage_set(&u, rows[i].count, json_i64(rows[i].n, 0));
-    if (r->op == OP_EMBED && usage_has(&u, COUNT_INPUT) && !usage_has(&u, COUNT_OUTPUT))
-        usage_set(&u, COUNT_OUTPUT, 0);    /* embeddings have none, and no provider reports any */
     emit_usage(r, &u);
 }
 
@@ -470,7 +468,6 @@ take_answer(struct wire_reader *r, const struct chunk *ch)
         for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next)
             finish_choice(r, c, S(""), S(""));
     }
-    r->finished = true;
     emit_end(r);
     return OK;
 }
@@ -498,7 +495,6 @@ take_delivered(struct wire_reader *r, const struct json *usage)
 
     start(r, &nothing);
     take_usage(r, usage);
-    r->finished = true;
     emit_end(r);
 }
 

@@ -366,3 +366,26 @@ TEST(after_exceeding_the_quota_arena_try_always_fails)
     quota_share_trim(&share);
     EXPECT_INT(quota_held(&q), 0);
 }
+
+TEST(a_text_grows_by_what_is_appended)
+{
+    struct arena *a = arena_create(4096);
+    struct str text = S("");
+    char expected[1000];
+
+    for (size_t i = 0; i < sizeof(expected); i++) {
+        expected[i] = (char)('a' + i % 26);
+        EXPECT(arena_append(a, &text, str_make(expected + i, 1)));
+        if (i % 100 == 0)
+            EXPECT(arena_try(a, 8) != NULL);    /* so that it has to move */
+    }
+    EXPECT(str_eq(text, str_make(expected, sizeof(expected))));
+    EXPECT(arena_append(a, &text, S("")));
+
+    struct str before = text;
+
+    while (arena_append(a, &text, S("xxxxxxxxxxxxxxxx")))
+        before = text;
+    EXPECT(text.p == before.p && text.n == before.n);
+    arena_destroy(a);
+}

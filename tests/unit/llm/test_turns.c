@@ -294,24 +294,34 @@ TEST(an_id_that_fits_stays_and_any_other_becomes_the_same_hash_every_time)
     kit_fini(&k);
 }
 
+TEST(reasoning_without_a_signature_goes_where_it_is_read)
+{
+    static const struct turn_rules thoughts = { .ids = ANY_IDS, .thoughts = true, .speaks = true };
+    const char *said = "{'role':'assistant','reasoning_content':'hm','content':'a'},"
+                       "{'role':'assistant','reasoning_content':'hm'}";
+
+    EXPECT_TURNS(&none, said, "A: a");
+    EXPECT_TURNS(&thoughts, said, "A: hm a");
+}
+
 TEST(a_name_that_the_target_refuses_is_legible_and_the_answer_gets_the_caller_s_back)
 {
     const struct turn_rules rules = { .names = { .chars = IDS_WORD, .most = 20 } };
 
     kit_init(&k);
     k.r.arena = k.a;
-    EXPECT_STR(turn_name(&rules, &k.r, &k.drops, S("look_up-1")), "look_up-1");
-    EXPECT_STR(turn_name(&none, &k.r, &k.drops, S("a b")), "a b");
+    EXPECT_STR(turn_name(&rules.names, &k.r, &k.drops, S("look_up-1")), "look_up-1");
+    EXPECT_STR(turn_name(&none.names, &k.r, &k.drops, S("a b")), "a b");
     EXPECT(k.drops.renamed == NULL);
 
-    struct str dotted = turn_name(&rules, &k.r, &k.drops, S("files.read"));
-    struct str longer = turn_name(&rules, &k.r, &k.drops, S("files_read_in_a_directory"));
+    struct str dotted = turn_name(&rules.names, &k.r, &k.drops, S("files.read"));
+    struct str longer = turn_name(&rules.names, &k.r, &k.drops, S("files_read_in_a_directory"));
     const struct str *asked = map_get(k.drops.renamed, dotted);
 
     EXPECT(str_starts(dotted, S("files_r_")) && dotted.n == 20);
     EXPECT(fits(&rules.names, dotted) && fits(&rules.names, longer) && !str_eq(dotted, longer));
-    EXPECT(str_eq(turn_name(&rules, &k.r, &k.drops, S("files.read")), dotted));
+    EXPECT(str_eq(turn_name(&rules.names, &k.r, &k.drops, S("files.read")), dotted));
     EXPECT(asked != NULL && str_eq(*asked, S("files.read")));
-    EXPECT(fits(&rules.names, turn_name(&rules, &k.r, &k.drops, S(""))));
+    EXPECT(fits(&rules.names, turn_name(&rules.names, &k.r, &k.drops, S(""))));
     kit_fini(&k);
 }
