@@ -228,7 +228,7 @@ serve(const struct mock_settings *s, struct mock_hub *hub)
         status = 0;
     }
     for (size_t i = 1; i < count && status == 0; i++) {
-        loop_post(lanes[i].loop, stop_loop, lanes[i].loop);
+        CHECK(loop_post(lanes[i].loop, stop_loop, lanes[i].loop));
         thread_join(lanes[i].thread);
         lanes[i].mock = NULL;
     }

@@ -40,7 +40,7 @@ simulator_stop(struct simulator *sim)
 {
     if (sim->thread == NULL)
         return;
-    loop_post(sim->loop, simulator_end, sim);
+    CHECK(loop_post(sim->loop, simulator_end, sim));
     thread_join(sim->thread);
     loop_destroy(sim->loop);
     mock_hub_destroy(sim->hub);

@@ -381,7 +381,7 @@ run_lane(void *lane)
     timer_set(&l->ticker, 1);
     loop_run(l->loop);
     close_lane(l);
-    loop_post(l->bench->loop, lane_has_ended, l->bench);
+    CHECK(loop_post(l->bench->loop, lane_has_ended, l->bench));
 }
 
 static void

@@ -6,8 +6,10 @@
 #endif
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "gateway/endpoints.h"
@@ -48,6 +50,7 @@ publish(struct worker *w)
     metric_set(&m->connections_dropped, server_dropped(w->server));
     metric_set(&m->upstream_calls, client_calls_open(w->client));
     metric_set(&m->upstream_idle, client_idle(w->client));
+    metric_set(&m->messages_dropped, loop_dropped(w->loop));
     metric_set(&m->dns_lookups, dns.lookups);
     metric_set(&m->dns_failures, dns.failures);
     metric_set(&m->dns_stale, dns.stale);
@@ -126,7 +129,7 @@ do_stop_loop(void *arg)
         return;    /* called again when the last one is settled */
     w->gateway->events->stop(w);
     if (w->lone != NULL) {    /* one ends by itself: now, or when its helper thread is done */
-        loop_post(w->loop, do_stop_loop, w);
+        loop_defer_next(w->loop, &w->end);
         return;
     }
     access_log_flush(&w->access);
@@ -148,7 +151,7 @@ worker_remove(struct worker *w, struct worker_link *x)
     w->at = NULL;
     w->exchange_count--;
     if (w->stopping && w->exchanges == NULL)
-        loop_post(w->loop, do_stop_loop, w);
+        loop_defer_next(w->loop, &w->end);
 }
 
 /* Thousands of streams wait at a time: for their first token with both arenas, then with one. A
@@ -340,6 +343,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->asker.loop = w->loop;
     w->asker.client = w->client;
     timer_init(&w->tick, w->loop, on_tick, w);
+    w->end = (struct deferred){ .fn = do_stop_loop, .arg = w };
     w->throttle = throttle_create();
     w->series = map_create();
     w->scratch = arena_create_sized(SCRATCH_BYTES, SCRATCH_PAGE_BYTES);
@@ -444,7 +448,20 @@ worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *t
     struct reload *r = check_alloc(calloc(1, sizeof(*r)));
 
     *r = (struct reload){ .worker = w, .snapshot = snapshot, .tls = tls };
-    loop_post(w->loop, do_reload, r);
+    if (loop_post(w->loop, do_reload, r))
+        return;
+    log_error(NULL, "worker %u takes no messages: it keeps the old configuration", w->index);
+    snapshot_unref(snapshot);
+    tls_context_unref(tls);
+    free(r);
+}
+
+/* What must arrive: waits until there is room. */
+static void
+tell(struct worker *w, void (*fn)(void *arg))
+{
+    while (!loop_post(w->loop, fn, w))
+        (void)usleep(1000);
 }
 
 static void
@@ -456,7 +473,7 @@ do_leave(void *arg)
 void
 worker_leave(struct worker *w)
 {
-    loop_post(w->loop, do_leave, w);
+    tell(w, do_leave);
 }
 
 static void
@@ -475,7 +492,7 @@ void
 worker_drain(struct worker *w)
 {
     atomic_store(&w->busy, 1);    /* until the worker has counted its connections */
-    loop_post(w->loop, do_drain, w);
+    tell(w, do_drain);
 }
 
 
@@ -488,13 +505,13 @@ do_stop(void *arg)
     server_destroy(w->server);
     w->server = NULL;
     timer_stop(&w->tick);
-    loop_post(w->loop, do_stop_loop, w);
+    loop_defer_next(w->loop, &w->end);
 }
 
 void
 worker_stop(struct worker *w)
 {
-    loop_post(w->loop, do_stop, w);
+    tell(w, do_stop);
 }
 
 uint64_t

@@ -82,7 +82,8 @@ struct worker {
     unsigned crowds;    /* value of listen_crowds() that was last acted on */
     bool models_awaited;    /* by an exchange, or more */
     bool draining;
-    bool stopping;    /* stop the loop once the last exchange is settled */
+    bool stopping;          /* stop the loop once the last exchange is settled */
+    struct deferred end;    /* perhaps that is now */
     /* For the watchdog in the main thread: when the loop ran last, and what it is working on.
      * The request id is copied word by word with atomic stores, so that reading it is not a data
      * race. */

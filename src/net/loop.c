@@ -10,12 +10,7 @@
 /* Deferred work may itself defer work: rounds of it that still run in the same turn. */
 enum { DEFERRED_ROUNDS = 16 };
 enum { DESTROY_PATIENCE_MS = 2000 };
-
-struct post {
-    void (*fn)(void *arg);
-    void *arg;
-    struct post *next;
-};
+enum { POSTS_MOST = 1024 };    /* messages that wait for the loop */
 
 struct signal_watch {
     uv_signal_t uv;
@@ -150,37 +145,33 @@ on_check(uv_check_t *check)
 
 /* --- messages --- */
 
-void
+bool
 loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 {
-    struct post *p = check_alloc(malloc(sizeof(*p)));
-
-    *p = (struct post){ .fn = fn, .arg = arg };
-    uv_mutex_lock(&l->posts_lock);
-    *l->posts_tail = p;
-    l->posts_tail = &p->next;
-    uv_mutex_unlock(&l->posts_lock);
+    if (!queue_put(l->posts, (struct message){ fn, arg }))
+        return false;
     uv_async_send(&l->async);
+    return true;
 }
 
+uint64_t
+loop_dropped(const struct loop *l)
+{
+    return queue_dropped(l->posts);
+}
+
+/* Sockets and timers have their turn after as many messages as there are places. */
 static void
 loop_run_posts(struct loop *l)
 {
-    uv_mutex_lock(&l->posts_lock);
-    struct post *p = l->posts;
-    l->posts = NULL;
-    l->posts_tail = &l->posts;
-    uv_mutex_unlock(&l->posts_lock);
+    struct message m;
 
-    while (p != NULL) {
-        struct post *next = p->next;
-        void (*fn)(void *arg) = p->fn;
-        void *arg = p->arg;
-
-        free(p);
-        fn(arg);
-        p = next;
+    for (int i = 0; i < POSTS_MOST; i++) {
+        if (!queue_take(l->posts, &m))
+            return;
+        m.fn(m.arg);
     }
+    uv_async_send(&l->async);
 }
 
 static void
@@ -205,7 +196,7 @@ loop_create(void)
 
     pthread_once(&once, ignore_sigpipe);
     CHECK(uv_loop_init(&l->uv) == 0);
-    CHECK(uv_mutex_init(&l->posts_lock) == 0);
+    l->posts = queue_create(POSTS_MOST);
     CHECK(uv_prepare_init(&l->uv, &l->prepare) == 0);
     CHECK(uv_check_init(&l->uv, &l->check) == 0);
     CHECK(uv_async_init(&l->uv, &l->async, on_async) == 0);
@@ -216,7 +207,6 @@ loop_create(void)
     l->wake_at_ms = UINT64_MAX;
     l->deferred_tail = &l->deferred;
     l->next_tail = &l->next;
-    l->posts_tail = &l->posts;
     l->read_buffer = check_alloc(malloc(LOOP_READ_BYTES));
     return l;
 }
@@ -302,7 +292,7 @@ loop_destroy(struct loop *l)
     loop_run_deferred(l);
     tls_scratch_destroy(l->tls);
     dns_free(l);
-    uv_mutex_destroy(&l->posts_lock);
+    queue_destroy(l->posts);
     free(l->read_buffer);
     free(l);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "base/queue.h"
 
 /* uv.h brings <sys/param.h>, which has its own MIN and MAX. */
 #pragma push_macro("MIN")
@@ -19,7 +20,6 @@
 /* The size of one read; the buffer is shared by all sockets of a loop. */
 enum { LOOP_READ_BYTES = 64 * 1024 };
 
-struct post;
 struct signal_watch;
 struct file_watch;
 struct tls_scratch;
@@ -58,9 +58,7 @@ struct loop {
     uint64_t turn_bytes;    /* worked on in this turn */
     _Atomic uint64_t longest_turn_bytes;
 
-    uv_mutex_t posts_lock;
-    struct post *posts;    /* under posts_lock, as is the tail */
-    struct post **posts_tail;
+    struct queue *posts;    /* from other threads */
 
     struct signal_watch *signals;
     struct file_watch *watches;

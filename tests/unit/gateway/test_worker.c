@@ -142,6 +142,44 @@ TEST(a_stream_that_waits_does_not_wake_its_worker)
     finish();
 }
 
+static atomic_bool stuck;
+static atomic_uint times_stuck;
+
+static void
+be_stuck(void *arg UNUSED)
+{
+    atomic_fetch_add(&times_stuck, 1);
+    for (int i = 0; i < PATIENCE_MS && atomic_load(&stuck); i++)
+        pause_ms(1);
+}
+
+static void
+do_nothing(void *arg UNUSED)
+{
+}
+
+TEST(a_worker_that_is_stuck_keeps_its_configuration_and_counts_what_it_was_not_told)
+{
+    gateway_world_start(&w, "");
+    struct snapshot *next = gateway_world_snapshot(&w, "models:\n  new: {targets: [mock/m]}\n");
+
+    atomic_store(&stuck, true);
+    EXPECT(loop_post(w.worker->loop, be_stuck, NULL));
+    EXPECT(becomes(&times_stuck, 1));
+    while (loop_post(w.worker->loop, do_nothing, NULL))
+        continue;
+    worker_reload(w.worker, snapshot_ref(next), NULL);
+    EXPECT(loop_dropped(w.worker->loop) == 2);
+    atomic_store(&stuck, false);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 200);
+    EXPECT(!gateway_world_has(&w, "\"id\":\"new\""));
+    EXPECT(gateway_world_metric(&w, "\nopenclaw_messages_dropped_total 2\n"));
+    worker_reload(w.worker, next, NULL);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 200);
+    EXPECT(gateway_world_has(&w, "\"id\":\"new\""));
+    finish();
+}
+
 static void
 notice_crowd(void *arg)
 {
