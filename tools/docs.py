@@ -35,9 +35,9 @@ def providers():
     """The rows of providers.def; a variable with '~' in front does not switch its provider on."""
     wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "ollama": "ollama"}
     lines = ["| provider | id | wire | key from | base URL |", "|---|---|---|---|---|"]
-    for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), (.*)\)$',
+    for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), \w+, (.*)\)$',
                              (ROOT / "src/catalog/providers.def").read_text(), re.M):
-        url, _, _, env = STRING.findall(match[4])
+        url, _, env = STRING.findall(match[4])
         names = ", ".join(f"`{n[1:]}` *" if n[0] == "~" else f"`{n}`" for n in env.split())
         lines.append(f"| {match[2]} | `{match[1]}` | {wires[match[3]]} | {names} | {f'`{url}`' if url else 'yours'} |")
     return lines

@@ -152,7 +152,7 @@ is_answered(const struct snapshot *s, struct arena *a, struct str pattern)
         if (auth_glob(pattern, alias->name))
             return true;
     if (!str_cut(pattern, '/', &head, &tail))
-        return true; /* models without a provider's name: any provider may be meant */
+        return true;    /* models without a provider's name: any provider may be meant */
     for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++)
         if (auth_glob(head, p->id))
             return true;

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 
 #define OPEN_MODELS TRAITS(.max_tokens = YES, .no_developer = YES)
-#define PROVIDER(id_, name_, speaks, url_, field_, prefix_, env_, traits_)                         \
+#define PROVIDER(id_, name_, speaks, at, url_, key_, env_, traits_)                                \
     { .id = S_INIT(id_),                                                                           \
         .name = S_INIT(name_),                                                                     \
         .wire = &wire_##speaks,                                                                    \
+        .host = &host_##at,                                                                        \
         .base_url = S_INIT(url_),                                                                  \
-        .auth_field = S_INIT(field_),                                                              \
-        .auth_prefix = S_INIT(prefix_),                                                            \
+        .key = S_INIT(key_),                                                                       \
         .env = S_INIT(env_),                                                                       \
         .traits = traits_ },
 

@@ -1,19 +1,18 @@
 /* provider.h - the providers we know by name: one row of providers.def each.
  *
- * A provider is data, not code: a wire, a base URL, where the key goes and its
- * traits. The configuration can override every part of a row and add providers.
+ * A provider is data, not code: a wire, a host, a base URL and its traits. The configuration can override every part of a row and add providers.
  */
 #pragma once
 
-#include "llm/wire.h"
+#include "catalog/host.h"
 
 struct provider_row {
     struct str id;
     struct str name;
     const struct wire *wire;
-    struct str base_url;       /* empty: the configuration must give it */
-    struct str auth_field;     /* "Authorization", "x-api-key" */
-    struct str auth_prefix;    /* "Bearer " or empty */
+    const struct host *host;
+    struct str base_url;    /* empty: the configuration must give it */
+    struct str key;         /* how the field line of a key begins; empty: as the host or wire has it */
     /* environment variables, separated by blanks, '~' before the shared ones; may be empty */
     struct str env;
     struct traits traits;

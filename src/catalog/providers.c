@@ -18,12 +18,12 @@
 struct providers {
     struct arena *arena;
     const struct conf *conf;
-    struct tls_context *tls; /* the system's trust store, shared; created on demand */
+    struct tls_context *tls;    /* the system's trust store, shared; created on demand */
     struct provider **list;
     size_t count;
     struct map *by_id;
-    struct map *broken;     /* ids of providers that are configured wrongly */
-    struct provider *usual; /* the default provider; NULL: none */
+    struct map *broken;        /* ids of providers that are configured wrongly */
+    struct provider *usual;    /* the default provider; NULL: none */
 };
 
 /* Providers without TLS settings share one context: the system's trust store, HTTP/2 offered. */
@@ -56,37 +56,15 @@ provider_tls(struct providers *all, const struct conf_provider *cp, char *why, s
     return tls;
 }
 
-/* Copies a buffer into the arena and frees it. */
-static struct str
-kept(struct arena *a, struct buf *b)
-{
-    struct str s = arena_str(a, buf_str(b));
-
-    buf_fini(b);
-    return s;
-}
-
 /* The complete field line for one key. */
 static struct str
-credential_line(
-    struct arena *a, const struct provider_row *row, const struct wire *wire, struct str key)
+credential_line(struct arena *a, const struct provider *p, struct str key)
 {
-    struct str field = row != NULL ? row->auth_field : S("Authorization");
-    struct str prefix = row != NULL ? row->auth_prefix : S("Bearer ");
-    struct buf line;
+    struct str begin = p->row != NULL && p->row->key.n != 0 ? p->row->key
+                       : p->address.host->key.n != 0        ? p->address.host->key
+                                                            : p->wire->provider->key;
 
-    if (row == NULL && str_eq(wire->name, S("anthropic-messages"))) {
-        field = S("x-api-key");
-        prefix = S("");
-    }
-    buf_init(&line, FIELD_LINES_BYTES);
-    buf_add(&line, field);
-    buf_add(&line, S(": "));
-    buf_add(&line, prefix);
-    buf_add(&line, key);
-    buf_add(&line, S("\r\n"));
-    CHECK(!line.overflow); /* keys have a maximum length */
-    return kept(a, &line);
+    return arena_printf(a, STR_FMT STR_FMT "\r\n", STR_ARG(begin), STR_ARG(key));
 }
 
 static struct str
@@ -97,43 +75,25 @@ field_lines(struct arena *a, const struct conf_provider *cp)
     buf_init(&all, FIELD_LINES_BYTES);
     for (size_t i = 0; i < cp->field_count; i++)
         http_add_field(&all, cp->fields[i].key.v, cp->fields[i].value.v);
-    CHECK(!all.overflow); /* so have fields */
-    return kept(a, &all);
+    CHECK(!all.overflow);    /* they have a maximum length */
+    struct str lines = arena_str(a, buf_str(&all));
+    buf_fini(&all);
+    return lines;
 }
 
-/* Adds a provider to the table. `cp` is NULL for one from the environment. */
-static struct provider *
-provider_add(struct providers *all, struct str id, const struct wire *wire,
-    const struct provider_row *row, struct str base_url, const struct conf_provider *cp,
-    struct conf_problems *problems)
+/* "a, b or c" */
+static struct str
+choices(struct arena *a, const struct str *names, size_t count)
 {
-    struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
-    char why[256] = "";
-    struct str path;
-    struct provider *p = arena_new(all->arena, struct provider);
-    bool https = str_istarts(base_url, S("https:"));
-    struct tls_context *tls = https ? provider_tls(all, cp, why, sizeof(why)) : NULL;
-    bool tls_failed = https && tls == NULL;
+    struct str all = S("");
 
-    if (tls_failed)
-        conf_problem(problems, mark, "providers." STR_FMT ": %s", STR_ARG(id), why);
-    if (!https && cp != NULL && cp->client_cert.v.n != 0)
-        conf_problem(problems, cp->client_cert.mark,
-            "providers." STR_FMT ": a client_cert needs a base_url with https://", STR_ARG(id));
-    p->id = id;
-    p->wire = wire;
-    p->row = row;
-    p->origin = origin_create(base_url, tls, &path, why, sizeof(why));
-    tls_context_unref(tls);
-    if (p->origin == NULL && !tls_failed)
-        conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);
-    p->base_path = p->origin != NULL ? path : S("");
-    if (row != NULL)
-        p->traits = row->traits;
-    p->fields = S("");
-    all->list[all->count++] = p;
-    (void)map_put(all->by_id, id, p);
-    return p;
+    for (size_t i = 0; i < count; i++)
+        all = arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(all),
+            i == 0           ? ""
+            : i == count - 1 ? " or "
+                             : ", ",
+            STR_ARG(names[i]));
+    return all;
 }
 
 /* `misread`: something in its section was refused, perhaps the very setting that seems to be
@@ -165,21 +125,105 @@ provider_wire(const struct conf_provider *cp, const struct provider_row *row, bo
     }
     const struct wire *wire = wire_named(cp->wire.v);
     if (wire == NULL || wire->provider == NULL) {
+        struct str names[16];
+        size_t n = 0;
+        const struct wire *w;
+        for (size_t i = 0; (w = wire_at(i)) != NULL && n < ARRAY_LEN(names); i++)
+            if (w->provider != NULL)
+                names[n++] = w->name;
         conf_problem(problems, cp->wire.mark,
-            "providers." STR_FMT ".wire: '" STR_FMT
-            "' is not a wire of this version; use openai-chat, anthropic-messages or ollama",
-            STR_ARG(cp->id.v), STR_ARG(cp->wire.v));
+            "providers." STR_FMT ".wire: '" STR_FMT "' is not a wire of this version; use " STR_FMT,
+            STR_ARG(cp->id.v), STR_ARG(cp->wire.v), STR_ARG(choices(problems->arena, names, n)));
         return NULL;
     }
     return wire;
 }
 
-/* A known provider at its usual address requires a key. */
+/* The configured host, or the row's; the latter also when the configured one is reported. */
+static const struct host *
+provider_host(
+    const struct conf_provider *cp, const struct provider_row *row, struct conf_problems *problems)
+{
+    const struct host *usual = row != NULL ? row->host : &host_direct;
+    struct str names[16];
+    size_t n = 0;
+
+    if (cp == NULL || cp->host.v.n == 0)
+        return usual;
+    for (const struct host *h; n < ARRAY_LEN(names) && (h = host_at(n)) != NULL; n++) {
+        if (str_eq(h->name, cp->host.v))
+            return h;
+        names[n] = h->name;
+    }
+    conf_problem(problems, cp->host.mark,
+        "providers." STR_FMT ".host: '" STR_FMT "' is not a host of this version; use " STR_FMT,
+        STR_ARG(cp->id.v), STR_ARG(cp->host.v), STR_ARG(choices(problems->arena, names, n)));
+    return usual;
+}
+
+/* Completes the provider's address as its host has it. */
+static void
+prepare_host(struct providers *all, struct provider *p, const struct conf_provider *cp,
+    struct conf_problems *problems)
+{
+    const struct host *host = p->address.host;
+    struct str version = cp != NULL ? cp->api_version.v : S("");
+    const char *unfit =
+        host->prepare != NULL ? host->prepare(&p->address, version, all->arena) : NULL;
+
+    if (host->prepare == NULL && version.n != 0)
+        conf_problem(problems, cp->api_version.mark,
+            "providers." STR_FMT ".api_version: the host '" STR_FMT "' has no versions; remove it",
+            STR_ARG(p->id), STR_ARG(host->name));
+    if (unfit != NULL)
+        conf_problem(problems, cp != NULL ? cp->base_url.mark : (struct conf_mark){ 0, 0 },
+            "providers." STR_FMT ".base_url: %s", STR_ARG(p->id), unfit);
+}
+
+/* Adds a provider to the table. `cp` is NULL for one from the environment. */
+static struct provider *
+provider_add(struct providers *all, struct str id, const struct wire *wire,
+    const struct provider_row *row, struct str base_url, const struct conf_provider *cp,
+    struct conf_problems *problems)
+{
+    struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
+    char why[256] = "";
+    struct str path;
+    struct provider *p = arena_new(all->arena, struct provider);
+    bool https = str_istarts(base_url, S("https:"));
+    struct tls_context *tls = https ? provider_tls(all, cp, why, sizeof(why)) : NULL;
+    bool tls_failed = https && tls == NULL;
+
+    if (tls_failed)
+        conf_problem(problems, mark, "providers." STR_FMT ": %s", STR_ARG(id), why);
+    if (!https && cp != NULL && cp->client_cert.v.n != 0)
+        conf_problem(problems, cp->client_cert.mark,
+            "providers." STR_FMT ": a client_cert needs a base_url with https://", STR_ARG(id));
+    p->id = id;
+    p->wire = wire;
+    p->row = row;
+    p->origin = origin_create(base_url, tls, &path, why, sizeof(why));
+    tls_context_unref(tls);
+    if (p->origin == NULL && !tls_failed)
+        conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);
+    p->address.host = provider_host(cp, row, problems);
+    p->address.base_path = p->origin != NULL ? path : S("");
+    if (p->origin != NULL)
+        prepare_host(all, p, cp, problems);
+    if (row != NULL)
+        p->traits = row->traits;
+    p->fields = S("");
+    all->list[all->count++] = p;
+    (void)map_put(all->by_id, id, p);
+    return p;
+}
+
+/* A known provider at its usual address requires a key; so does one whose address is always configured. */
 static bool
 needs_key(const struct provider_row *row, const struct conf_provider *cp, bool misread)
 {
-    return !misread && row != NULL && row->env.n != 0 && cp != NULL && cp->base_url.v.n == 0 &&
-           cp->field_count == 0;
+    return !misread && row != NULL && row->env.n != 0 && cp != NULL &&
+           (cp->base_url.v.n == 0 || row->base_url.n == 0) && cp->field_count == 0;
 }
 
 /* Takes the configured keys, or the one in the environment. The latter has not been validated yet
@@ -200,14 +244,14 @@ provider_keys(struct providers *all, struct provider *p, const struct conf_provi
     for (size_t i = 0; i < n; i++) {
         p->credential_names[i] = arena_printf(all->arena, STR_FMT "#%zu", STR_ARG(p->id), i + 1);
         p->credentials[p->credential_count++] =
-            credential_line(all->arena, p->row, p->wire, cp->api_keys.list[i].v);
+            credential_line(all->arena, p, cp->api_keys.list[i].v);
     }
     if (why != NULL) {
         conf_problem(problems, mark, "providers." STR_FMT ": the environment's " STR_FMT " %s",
             STR_ARG(p->id), STR_ARG(variable), why);
     } else if (env.n != 0) {
         p->credential_names[p->credential_count] = arena_str(all->arena, variable);
-        p->credentials[p->credential_count++] = credential_line(all->arena, p->row, p->wire, env);
+        p->credentials[p->credential_count++] = credential_line(all->arena, p, env);
     } else if (!given && needs_key(p->row, cp, misread)) {
         struct str left = p->row->env;
         bool shared;
@@ -342,7 +386,7 @@ stable_name(struct arena *a, const struct provider *p)
 {
     return arena_printf(a, STR_FMT "\n" STR_FMT "://" STR_FMT STR_FMT STR_FMT, STR_ARG(p->id),
         STR_ARG(p->origin->scheme), STR_ARG(p->origin->host_header), STR_ARG(p->origin->unix_path),
-        STR_ARG(p->base_path));
+        STR_ARG(p->address.base_path));
 }
 
 static const struct registry_kind turn_kind = { "turns of keys", sizeof(_Atomic uint32_t), NULL };
@@ -390,7 +434,7 @@ providers_create(const struct conf *c, struct str simulated_url, struct conf_pro
             continue;
         struct str name = stable_name(all->arena, p);
         p->turn = registry_hold(&turn_kind, name);
-        if (p->models.count == 0 && !p->simulated)
+        if (p->models.count == 0 && !p->simulated && !p->address.host->lists_nothing)
             p->offer = offer_hold(name);
     }
     choose_default(all, &c->default_provider, problems);

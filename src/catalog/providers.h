@@ -14,19 +14,19 @@ struct provider {
     struct str id;
     const struct wire *wire;
     struct origin *origin;
-    struct str base_path; /* "/v1", without a trailing slash */
+    struct host_address address;
     /* complete field lines per key: "Authorization: Bearer ...\r\n"; secrets */
     struct str *credentials;
-    struct str *credential_names; /* "OPENAI_API_KEY", "openai#2": for logs */
+    struct str *credential_names;    /* "OPENAI_API_KEY", "openai#2": for logs */
     size_t credential_count;
-    struct str fields; /* configured extra field lines */
+    struct str fields;    /* configured extra field lines */
     struct traits traits;
-    struct conf_timeouts timeouts;  /* resolved: 0 only where the defaults are 0 */
-    struct conf_strs models;        /* listed in /v1/models, if configured */
-    struct offer *offer;            /* else its own list; NULL: it is not queried */
-    const struct provider_row *row; /* NULL for custom providers */
-    bool simulated;                 /* the built-in simulator */
-    _Atomic uint32_t *turn;         /* number of the next credential; outlives a reload */
+    struct conf_timeouts timeouts;     /* resolved: 0 only where the defaults are 0 */
+    struct conf_strs models;           /* listed in /v1/models, if configured */
+    struct offer *offer;               /* else its own list; NULL: it is not queried */
+    const struct provider_row *row;    /* NULL for custom providers */
+    bool simulated;                    /* the built-in simulator */
+    _Atomic uint32_t *turn;            /* number of the next credential; outlives a reload */
 };
 
 struct providers;
@@ -53,9 +53,9 @@ bool providers_simulated(const struct providers *all);
 /* Why a provider that a name may stand for is not active. */
 enum provider_state {
     PROVIDER_ACTIVE,
-    PROVIDER_DISABLED, /* `disabled: true` */
-    PROVIDER_OFF,      /* we know it, but it is neither configured nor in the environment */
-    PROVIDER_BROKEN,   /* it is configured wrongly, which was reported */
+    PROVIDER_DISABLED,    /* `disabled: true` */
+    PROVIDER_OFF,         /* we know it, but it is neither configured nor in the environment */
+    PROVIDER_BROKEN,      /* it is configured wrongly, which was reported */
     PROVIDER_UNKNOWN,
 };
 enum provider_state providers_state(const struct providers *all, struct str id);

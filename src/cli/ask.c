@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "catalog/provider.h"
 #include "http/message.h"
 #include "llm/write.h"
 #include "net/tls.h"
@@ -54,18 +53,11 @@ ask_wire(const char *command, const char *name)
 void
 ask_add_fields(struct buf *out, const char *command, const struct wire *wire, const char *key)
 {
-    const struct provider_row *row = provider_row_at(0);
-    char value[2048];
-
-    for (size_t i = 1; row != NULL && row->wire != wire; i++)
-        row = provider_row_at(i);
     buf_add(out, S("Content-Type: application/json\r\nAccept: */*\r\n"));
     buf_printf(out, "User-Agent: openclaw-%s\r\n", command);
     buf_add(out, wire->provider->fields);
-    if (row == NULL || key == NULL || key[0] == '\0')
-        return;
-    (void)snprintf(value, sizeof(value), STR_FMT "%s", STR_ARG(row->auth_prefix), key);
-    http_add_field(out, row->auth_field, str_c(value));
+    if (key != NULL && key[0] != '\0')
+        buf_printf(out, STR_FMT "%s\r\n", STR_ARG(wire->provider->key), key);
 }
 
 void

@@ -82,8 +82,8 @@ fill(struct conf *c, struct str text, const char *const *sets, size_t set_count,
     struct yaml *root = yaml_parse(scratch, text, problems);
 
     if (root == NULL) {
-        root = arena_new(scratch, struct yaml); /* a null node: the defaults */
-        set_count = 0;                          /* what they go with is not known */
+        root = arena_new(scratch, struct yaml);    /* a null node: the defaults */
+        set_count = 0;                             /* what they go with is not known */
     }
     c->given = given_by(root);
     for (size_t i = 0; i < set_count; i++)
@@ -114,7 +114,7 @@ conf_load(
 
     buf_init(&text, CONF_FILE_BYTES_MAX);
     if (path != NULL && !conf_read_file(path, &text, &once, problems))
-        set_count = 0; /* what they go with is not known */
+        set_count = 0;    /* what they go with is not known */
     struct conf *c = conf_load_text(
         buf_str(&text), path != NULL ? str_c(path) : S("(built in)"), sets, set_count, problems);
     buf_fini(&text);

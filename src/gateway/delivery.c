@@ -70,7 +70,7 @@ draft_passed_fields(const struct http_head *head, const struct provider *resourc
         for (size_t k = 0; resource != NULL && k < ARRAY_LEN(resource_fields); k++)
             goes = goes || str_ieq(f->name, resource_fields[k]);
         if (resource != NULL && str_ieq(f->name, S("location"))) {
-            value = location_for_caller(a, resource->origin, resource->base_path, value);
+            value = location_for_caller(a, resource->origin, resource->address.base_path, value);
             goes = value.n != 0;
         }
         if (goes && is_clean(secrets, f))

@@ -179,7 +179,7 @@ ask(struct models_asker *a, struct snapshot *s, struct provider *p)
         buf_add(&q->fields, p->credentials[0]);
     buf_add(&q->fields, p->wire->provider->fields);
     buf_add(&q->fields, p->fields);
-    buf_add(&q->path, p->base_path);
+    buf_add(&q->path, p->address.base_path);
     buf_add(&q->path, p->wire->provider->models_path);
 
     struct client_request r = {

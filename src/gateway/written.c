@@ -235,17 +235,6 @@ write_translated(struct written *w)
     return e == OK ? set_body(w, body, &edits) : e;
 }
 
-/* The path of a route that names the model in its query, with the provider's name for it. */
-static void
-add_path_with_model(struct buf *out, const struct llm_request *r, struct str model)
-{
-    size_t before = (size_t)(r->path_model.p - r->path.p);
-
-    buf_add(out, str_make(r->path.p, before));
-    url_add_segment(out, model);
-    buf_add(out, str_skip(r->path, before + r->path_model.n));
-}
-
 /* Can the target take this kind of request at all? */
 static enum err
 judge_target(struct written *w, const struct exchange *x)
@@ -280,15 +269,7 @@ written_write_head(struct written *w, struct exchange *x)
     w->unfit = judge_target(w, x);
     if (w->unfit != OK)
         return;
-    buf_add(text, t->provider->base_path);
-    if (r->path_model.n != 0 && t->wire.model.n != 0)
-        add_path_with_model(text, r, t->wire.model);
-    else
-        wire->provider->write_path(text, r, &t->wire);
-    if (query.n != 0) {
-        buf_add_c(text, '?');
-        buf_add(text, query);
-    }
+    host_write_path(text, &t->provider->address, wire, r, &t->wire, query);
     w->q.path = arena_str(r->arena, buf_str(text));
     buf_reset(text, SIZE_MAX);
     w->q.fields = request_fields(w, x, wire == r->wire);

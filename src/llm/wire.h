@@ -276,6 +276,9 @@ struct wire_provider {
      * the gateway from the headers. */
     void (*read_error)(struct arena *a, int status, struct str body, struct llm_error *ret);
 
+    /* How the field line with a provider's key begins: "x-api-key: ". */
+    struct str key;
+
     /* Header fields that every request to such a provider carries, unless the caller sent the same
      * field and it is forwarded: "anthropic-version: 2023-06-01\r\n". */
     struct str fields;

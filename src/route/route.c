@@ -18,7 +18,7 @@ struct route_table {
     struct alias **aliases;
     size_t alias_count;
     struct map *alias_by_name;
-    struct map *listed; /* "provider/model" of every alias's targets */
+    struct map *listed;    /* "provider/model" of every alias's targets */
 };
 
 /* --- targets and aliases --- */
@@ -114,7 +114,7 @@ unknown_target(const struct route_table *t, const struct conf *c, const struct c
     if (!pair)
         head = ct->model.v;
     if (providers_state(t->providers, head) == PROVIDER_BROKEN)
-        return; /* already reported */
+        return;    /* already reported */
     if (pair && (head.n == 0 || tail.n == 0)) {
         conf_problem(problems, ct->mark, "target '" STR_FMT "' names no %s; write provider/model",
             STR_ARG(ct->model.v), head.n == 0 ? "provider" : "model");
@@ -217,7 +217,7 @@ complain_circle(
     size_t n = path->count - first, begin = 0;
 
     for (size_t i = 1; i < n; i++)
-        if (path->list[first + i] < path->list[first + begin]) /* they are one array */
+        if (path->list[first + i] < path->list[first + begin])    /* they are one array */
             begin = i;
     for (size_t i = 0; i < n; i++)
         circle.list[circle.count++] = path->list[first + (begin + i) % n];
@@ -266,7 +266,7 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
         struct str model;
         struct provider *p = inner == NULL ? name_provider(t, ct->model.v, &model) : NULL;
 
-        if (ct->model.v.n == 0) { /* it was refused */
+        if (ct->model.v.n == 0) {    /* it was refused */
             if (path->count != 1)
                 return false;
             continue;
@@ -281,7 +281,7 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
         } else if (p == NULL) {
             unknown_target(t, c, ct, problems);
             if (path->count != 1)
-                return false; /* reported when that alias itself is resolved */
+                return false;    /* reported when that alias itself is resolved */
         } else if (al->count == ROUTE_TARGETS) {
             conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets",
                 STR_ARG(al->name), ROUTE_TARGETS);

@@ -12,9 +12,9 @@
 /* One model of one provider, with its configured settings. */
 struct target {
     struct provider *provider;
-    struct wire_target wire;       /* the provider's model name, and traits */
-    const struct model_row *facts; /* NULL: unknown model */
-    struct str params;             /* JSON object text of overrides, or empty */
+    struct wire_target wire;          /* the provider's model name, and traits */
+    const struct model_row *facts;    /* NULL: unknown model */
+    struct str params;                /* JSON object text of overrides, or empty */
     struct conf_timeouts timeouts;
     /* named in the configuration, so that its name may be a metric label */
     bool listed;
@@ -23,8 +23,8 @@ struct target {
 struct alias {
     struct str name;
     struct target **targets;
-    size_t count;   /* those at disabled providers not counted; may be 0 */
-    size_t skipped; /* targets at disabled providers */
+    size_t count;      /* those at disabled providers not counted; may be 0 */
+    size_t skipped;    /* targets at disabled providers */
     struct conf_mark mark;
 };
 
@@ -40,7 +40,7 @@ void route_destroy(struct route_table *t);
 struct plan {
     struct target *targets[ROUTE_TARGETS];
     size_t count;
-    struct str alias; /* the alias that was asked for, or empty */
+    struct str alias;    /* the alias that was asked for, or empty */
 };
 
 /* The targets for `model`, best first; one that is not configured is allocated in `a`. OK, or

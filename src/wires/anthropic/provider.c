@@ -728,6 +728,7 @@ const struct wire_provider anthropic_provider = {
     .read_end = anthropic_read_end,
     .read_answer = anthropic_read_answer,
     .read_error = read_error,
+    .key = S_INIT("x-api-key: "),
     .fields = S_INIT("anthropic-version: 2023-06-01\r\n"),
     .forward = forward,
 };

@@ -428,6 +428,7 @@ const struct wire_provider ollama_provider = {
     .read_end = read_end,
     .read_answer = read_answer,
     .read_error = read_error,
+    .key = S_INIT("Authorization: Bearer "),
 };
 
 const struct wire wire_ollama = {

@@ -252,6 +252,7 @@ static const struct wire_provider provider = {
     .read_end = openai_read_end,
     .read_answer = openai_read_answer,
     .read_error = openai_read_error,
+    .key = S_INIT("Authorization: Bearer "),
     .forward = forwarded,
 };
 

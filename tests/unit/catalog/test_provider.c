@@ -4,7 +4,7 @@
 #include "conf/form.h"
 #include "tests/test.h"
 
-TEST(every_row_has_an_id_of_its_own_a_wire_and_a_place_for_the_key)
+TEST(every_row_has_an_id_of_its_own_a_wire_a_host_and_a_place_for_the_key)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct provider_row *r = &rows[i];
@@ -13,8 +13,8 @@ TEST(every_row_has_an_id_of_its_own_a_wire_and_a_place_for_the_key)
         EXPECT(provider_row_at(i) == r);
         EXPECT(r->name.n != 0);
         EXPECT(r->wire != NULL && r->wire->provider != NULL);
-        EXPECT(r->auth_field.n != 0);
-        EXPECT(r->auth_prefix.n == 0 || str_ends(r->auth_prefix, S(" ")));
+        EXPECT(r->host != NULL);
+        EXPECT(r->key.n != 0 || r->host->key.n != 0 || r->wire->provider->key.n != 0);
     }
     EXPECT(provider_row_at(ARRAY_LEN(rows)) == NULL);
     EXPECT(provider_row(S("nobody")) == NULL);
@@ -28,7 +28,12 @@ TEST(every_row_could_have_been_written_in_the_configuration)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         EXPECT(form_problem(a, FORM_ID, rows[i].id) == NULL);
         EXPECT(rows[i].base_url.n == 0 || form_problem(a, FORM_URL, rows[i].base_url) == NULL);
-        EXPECT(form_problem(a, FORM_FIELD_NAME, rows[i].auth_field) == NULL);
+        if (rows[i].key.n != 0) {
+            struct str name, prefix;
+
+            EXPECT(str_cut(rows[i].key, ':', &name, &prefix) && str_ends(prefix, S(" ")));
+            EXPECT(form_problem(a, FORM_FIELD_NAME, name) == NULL);
+        }
     }
     arena_destroy(a);
 }

@@ -52,7 +52,7 @@ TEST(a_known_provider_only_needs_its_key)
 
     EXPECT_STR(problem_lines(&r.l), "");
     EXPECT_STR(p->origin->host, "api.openai.com");
-    EXPECT_STR(p->base_path, "/v1");
+    EXPECT_STR(p->address.base_path, "/v1");
     EXPECT_INT(p->credential_count, 1);
     EXPECT_STR(p->credentials[0], "Authorization: Bearer sk-1\r\n");
     p = providers_find(r.all, S("anthropic"));
@@ -73,7 +73,7 @@ TEST(a_custom_provider_needs_a_wire_and_a_base_url)
              "  lab2: {wire: anthropic-messages, base_url: \"http://10.0.0.6\", api_key: k}\n"
              "  lab3: {wire: openai-chat, base_url: \"http://10.0.0.7\"}\n");
     EXPECT_STR(problem_lines(&r.l), "");
-    EXPECT_STR(providers_find(r.all, S("lab"))->base_path, "/v1");
+    EXPECT_STR(providers_find(r.all, S("lab"))->address.base_path, "/v1");
     EXPECT_STR(providers_find(r.all, S("lab"))->credentials[0], "Authorization: Bearer k\r\n");
     EXPECT_STR(providers_find(r.all, S("lab2"))->credentials[0], "x-api-key: k\r\n");
     EXPECT_INT(providers_find(r.all, S("lab3"))->credential_count, 0);
@@ -102,6 +102,16 @@ TEST(errors_in_a_provider_are_reported_with_their_position)
             "anthropic-messages or ollama\n" },
         { "providers:\n  cloudflare: {api_key: k}\n",
             "2:3: providers.cloudflare: base_url is missing; write base_url: https://...\n" },
+        { "providers:\n  azure: {base_url: \"https://r.openai.azure.com\"}\n",
+            "2:3: providers.azure: it has no key; write api_key: \"${AZURE_OPENAI_API_KEY}\", or set that "
+            "variable\n" },
+        { "providers:\n  azure: {api_key: k, base_url: \"https://r.openai.azure.com/openai/deployments/gpt\"}\n",
+            "2:33: providers.azure.base_url: ends with a deployment; end it before '/deployments', and name "
+            "the deployment as the model\n" },
+        { "providers:\n  lab: {wire: openai-chat, host: aszure, base_url: \"http://h\"}\n",
+            "2:34: providers.lab.host: 'aszure' is not a host of this version; use direct, azure or azure-ai\n" },
+        { "providers:\n  openai: {api_key: k, api_version: 2024-10-21}\n",
+            "2:37: providers.openai.api_version: the host 'direct' has no versions; remove it\n" },
         { "providers:\n  openai: {api_key: k, quirks: [slow]}\n",
             "2:33: providers.openai.quirks: there is no quirk 'slow'; use no_stream_options, "
             "max_tokens, no_developer "
@@ -125,11 +135,37 @@ TEST(errors_in_a_provider_are_reported_with_their_position)
 TEST(a_provider_at_another_address_or_with_fields_of_its_own_needs_no_key)
 {
     struct made r = make("providers:\n"
-                           "  openai: {base_url: \"http://10.0.0.5:8000/v1\"}\n"
-                           "  groq: {headers: {x-key: secret}}\n"
-                           "  xai: {disabled: true}\n");
+                         "  openai: {base_url: \"http://10.0.0.5:8000/v1\"}\n"
+                         "  groq: {headers: {x-key: secret}}\n"
+                         "  xai: {disabled: true}\n");
 
     EXPECT_STR(problem_lines(&r.l), "");
+    drop(&r);
+}
+
+TEST(the_key_goes_where_the_row_or_the_host_or_the_protocol_has_it)
+{
+    struct made r = make(
+        "providers:\n"
+        "  reka: {api_key: k}\n"
+        "  azure: {api_key: k, base_url: \"http://r.openai.azure.com\"}\n"
+        "  west: {wire: openai-chat, host: azure, api_key: k, base_url: \"http://w.openai.azure.com\"}\n"
+        "  claude: {wire: anthropic-messages, api_key: k, base_url: \"http://h\"}\n"
+        "  ollama: {api_key: k}\n");
+    static const char *const want[][2] = {
+        { "reka", "X-Api-Key: k\r\n" },
+        { "azure", "api-key: k\r\n" },
+        { "west", "api-key: k\r\n" },
+        { "claude", "x-api-key: k\r\n" },
+        { "ollama", "Authorization: Bearer k\r\n" },
+    };
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        EXPECT_STR(providers_find(r.all, str_c(want[i][0]))->credentials[0], want[i][1]);
+    EXPECT(
+        providers_find(r.all, S("azure"))->offer == NULL);    /* it would list what is not deployed */
+    EXPECT(providers_find(r.all, S("reka"))->offer != NULL);
     drop(&r);
 }
 
@@ -163,9 +199,9 @@ TEST(a_table_without_providers_is_valid_with_a_warning)
 TEST(quirks_in_the_file_replace_the_rows)
 {
     struct made r = make("providers:\n"
-                           "  groq: {api_key: k}\n"
-                           "  mistral: {api_key: k, quirks: [no_developer]}\n"
-                           "  xai: {api_key: k, quirks: []}\n");
+                         "  groq: {api_key: k}\n"
+                         "  mistral: {api_key: k, quirks: [no_developer]}\n"
+                         "  xai: {api_key: k, quirks: []}\n");
 
     EXPECT_INT(providers_find(r.all, S("groq"))->traits.no_developer, YES);
     EXPECT_INT(providers_find(r.all, S("mistral"))->traits.no_developer, YES);
@@ -295,8 +331,10 @@ TEST(providers_with_http_2_share_a_tls_context_and_those_without_it_have_their_o
              "  c: {wire: openai-chat, base_url: https://c.example/v1, api_key: k, http: 1}\n");
 
     EXPECT_INT(r.l.problems.count, 0);
-    EXPECT(providers_find(r.all, S("a"))->origin->tls == providers_find(r.all, S("b"))->origin->tls);
-    EXPECT(providers_find(r.all, S("c"))->origin->tls != providers_find(r.all, S("a"))->origin->tls);
+    EXPECT(
+        providers_find(r.all, S("a"))->origin->tls == providers_find(r.all, S("b"))->origin->tls);
+    EXPECT(
+        providers_find(r.all, S("c"))->origin->tls != providers_find(r.all, S("a"))->origin->tls);
     drop(&r);
 }
 

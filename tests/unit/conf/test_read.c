@@ -105,9 +105,6 @@ static const struct bad {
         "1:30: 'models.m.on_stream_break' is not supported in this version (continuing a broken "
         "stream); remove it\n"
         "1:57: 'models.m.quality' is not supported in this version (learned routing); remove it\n" },
-    { "providers: {azure: {api_version: 2025-04-01-preview}}\n",
-        "1:21: 'providers.azure.api_version' is not supported in this version (the API version of "
-        "Azure OpenAI); remove it\n" },
     { "observe: {otlp: {endpoint: \"http://c:4318\"}}\n",
         "1:11: 'observe.otlp' is not supported in this version (export over OTLP); remove it\n" },
     { "server: 1\n",

@@ -72,7 +72,7 @@ TEST(only_fields_that_mean_something_to_the_caller_pass)
     };
     struct secrets *secrets = secrets_create();
     struct origin origin = { .scheme = S("https"), .host_header = S("api.test") };
-    struct provider resource = { .origin = &origin, .base_path = S("/v1") };
+    struct provider resource = { .origin = &origin, .address.base_path = S("/v1") };
     struct buf text;
 
     secrets_add(secrets, S(KEY));

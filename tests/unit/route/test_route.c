@@ -401,8 +401,9 @@ TEST(an_unknown_target_is_reported_with_its_position)
 
 TEST(traits_of_a_target_that_do_not_exist_are_reported)
 {
-    struct routed r = make("providers:\n  openai: {api_key: k}\nmodels:\n"
-                           "  a: {targets: [{model: openai/x, traits: {max_output: -1, thinking: deep}}]}\n");
+    struct routed r =
+        make("providers:\n  openai: {api_key: k}\nmodels:\n"
+             "  a: {targets: [{model: openai/x, traits: {max_output: -1, thinking: deep}}]}\n");
 
     EXPECT_STR(problem_lines(&r.l),
         "4:17: target 'openai/x'.traits: 'max_output: -1' is not a trait; write a whole number; 0: "
@@ -549,4 +550,3 @@ TEST(settings_of_a_target_that_is_an_alias_are_refused)
         "9:15: target 'a' is an alias; write params, traits and timeouts at its own targets\n");
     drop(&r);
 }
-

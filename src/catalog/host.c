@@ -1,0 +1,155 @@
+/* host.c - the platforms, and how a request's path is put together. */
+#include "catalog/host.h"
+
+#include "base/url.h"
+
+/* --- direct --- */
+
+const struct host host_direct = { .name = S_INIT("direct") };
+
+/* --- Azure OpenAI --- */
+
+/* Its resource serves two kinds of URLs. The newer is that of OpenAI, "/openai/v1", and needs no version; the model
+ * of a request is a deployment's name. In the older, each request names a dated version, and the path the deployment
+ * of those routes that a model answers: "/openai/deployments/NAME/chat/completions?api-version=2024-10-21". A
+ * base path ends in "/v1" with the first kind only. */
+static bool
+names_deployment(const struct host_address *at)
+{
+    return !str_ends(at->base_path, S("/v1"));
+}
+
+/* The query that names the version; empty for none. */
+static struct str
+version_query(struct str version, struct arena *a)
+{
+    return version.n != 0 ? arena_printf(a, "api-version=" STR_FMT, STR_ARG(version)) : S("");
+}
+
+static const char *
+azure_prepare(struct host_address *at, struct str version, struct arena *a)
+{
+    struct str path = at->base_path;
+    bool dated = version.n != 0 && version.p[0] >= '0' && version.p[0] <= '9';
+
+    if (str_find(path, S("/deployments")) != path.n)
+        return "ends with a deployment; end it before '/deployments', and name the deployment as the "
+               "model";
+    if (str_ends(path, S("/openai")))
+        path.n -= S("/openai").n;
+    if (!str_ends(path, S("/v1")))
+        path = arena_printf(a, STR_FMT "%s", STR_ARG(path), dated ? "/openai" : "/openai/v1");
+    at->base_path = path;
+    at->query = version_query(version, a);
+    return NULL;
+}
+
+/* The routes that are answered by a deployment: those of the request forms that we write ourselves, and of the
+ * passed-through ones audio and images. Responses, files, batches and the rest belong to the resource. */
+static bool
+is_deployed(const struct llm_request *r)
+{
+    return r->op != OP_RELAY || str_starts(r->path, S("/audio/")) ||
+           str_starts(r->path, S("/images/"));
+}
+
+static void
+azure_write_prefix(struct buf *out, const struct host_address *at, const struct llm_request *r,
+    const struct wire_target *t)
+{
+    if (!names_deployment(at) || !is_deployed(r) || t->model.n == 0)
+        return;
+    buf_add(out, S("/deployments/"));
+    url_add_segment(out, t->model);
+}
+
+const struct host host_azure = {
+    .name = S_INIT("azure"),
+    .key = S_INIT("api-key: "),
+    .lists_nothing = true,
+    .prepare = azure_prepare,
+    .write_prefix = azure_write_prefix,
+};
+
+/* --- Microsoft Foundry's models of other makers --- */
+
+static const char *
+azure_ai_prepare(struct host_address *at, struct str version, struct arena *a)
+{
+    at->query = version_query(version.n != 0 ? version : S("2024-05-01-preview"), a);
+    return NULL;
+}
+
+const struct host host_azure_ai = {
+    .name = S_INIT("azure-ai"),
+    .key = S_INIT("api-key: "),
+    .lists_nothing = true,
+    .prepare = azure_ai_prepare,
+};
+
+/* --- all of them --- */
+
+static const struct host *const hosts[] = {
+#define HOST(id) &host_##id,
+#include "catalog/hosts.def"
+#undef HOST
+};
+
+const struct host *
+host_at(size_t i)
+{
+    return i < ARRAY_LEN(hosts) ? hosts[i] : NULL;
+}
+
+/* The path of a route that names the model in its query, with the provider's name for it. */
+static void
+add_path_with_model(struct buf *out, const struct llm_request *r, struct str model)
+{
+    size_t before = (size_t)(r->path_model.p - r->path.p);
+
+    buf_add(out, str_make(r->path.p, before));
+    url_add_segment(out, model);
+    buf_add(out, str_skip(r->path, before + r->path_model.n));
+}
+
+/* Puts the host's own parameter into the path that begins at `from`; one of that name by the caller goes. */
+static void
+add_own_query(struct buf *out, size_t from, struct str own, struct arena *a)
+{
+    struct str text = str_skip(buf_str(out), from);
+    size_t path_bytes = str_chr(text, '?');
+    struct str left = arena_str(a, str_skip(text, path_bytes)), name, value, parameter;
+
+    (void)str_cut(own, '=', &name, &value);
+    buf_truncate(out, from + path_bytes);
+    buf_add_c(out, '?');
+    buf_add(out, own);
+    for (left = str_skip(left, 1); left.n != 0;) {
+        (void)str_cut(left, '&', &parameter, &left);
+        if (str_eq(str_make(parameter.p, str_chr(parameter, '=')), name))
+            continue;
+        buf_add_c(out, '&');
+        buf_add(out, parameter);
+    }
+}
+
+void
+host_write_path(struct buf *out, const struct host_address *at, const struct wire *wire,
+    const struct llm_request *r, const struct wire_target *t, struct str query)
+{
+    size_t from = buf_len(out);
+
+    buf_add(out, at->base_path);
+    if (at->host->write_prefix != NULL)
+        at->host->write_prefix(out, at, r, t);
+    if (r->path_model.n != 0 && t->model.n != 0)
+        add_path_with_model(out, r, t->model);
+    else
+        wire->provider->write_path(out, r, t);
+    if (query.n != 0) {
+        buf_add_c(out, '?');
+        buf_add(out, query);
+    }
+    if (at->query.n != 0)
+        add_own_query(out, from, at->query, r->arena);
+}
