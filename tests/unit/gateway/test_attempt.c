@@ -25,6 +25,38 @@ TEST(a_providers_retry_after_is_passed_to_the_client)
     finish();
 }
 
+TEST(the_log_says_in_our_words_what_the_provider_said)
+{
+    static const char *const refusal[] = {
+        "HTTP/1.1 400 Bad\r\nContent-Length: 76\r\n\r\n"
+        "{\"error\":{\"message\":\"no \",\"type\":\"t1\",\"code\":"
+        "\"odd_code\",\"param\":\"tools[0]\"}}",
+        NULL
+    };
+    static const char *const said[] = {
+        "the request is not valid (raw, status 400, code odd_code): tools[0]",
+        "the request is not valid (raw, status 400): tools[0]",    /* the caller's word */
+        "the provider could not be reached (dead: connection refused (127.0.0.1:1))",
+        "the body cannot be parsed as JSON: expected a key or '}' at byte 1",
+    };
+
+    gateway_world_start(&w, "");
+    EXPECT_INT(
+        gateway_world_play(&w, "POST /v1/chat/completions", "", WORLD_CHAT("raw/m", ""), refusal),
+        400);
+    EXPECT_INT(gateway_world_play(&w, "POST /v1/chat/completions", "",
+                   WORLD_CHAT("raw/m", ",\"user\":\"odd_code\""), refusal),
+        400);
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("dead/m", "")), 502);
+    EXPECT_INT(gateway_world_chat(&w, "", "{"), 400);
+    gateway_world_stop(&w);
+    for (size_t i = 0; i < ARRAY_LEN(said); i++)
+        EXPECT_INT(
+            gateway_world_logged(&w, arena_printf(w.arena, "\"error_message\":\"%s\"", said[i]).p),
+            1);
+    gateway_world_forget(&w);
+}
+
 TEST(client_errors_do_not_fall_back_to_another_target)
 {
     gateway_world_start(&w, "models:\n  two: {targets: [\"mock/fault-400\", mock/m]}\n"
