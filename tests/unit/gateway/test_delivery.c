@@ -67,6 +67,9 @@ TEST(only_fields_that_mean_something_to_the_caller_pass)
         { "Location", "/outside", false, false },
         { "x-ratelimit-limit", KEY, false, false },
         { "openai-" KEY, "1", false, false },
+        { "openai-canaryword0", "1", false, false },
+        { "openai-canaryword9", "1", false, false },
+        { "openai-version", "a1b2c3d4", false, false },
         { "retry-after", "1", true, true },
         { "etag", KEY, false, false },
     };
@@ -76,6 +79,9 @@ TEST(only_fields_that_mean_something_to_the_caller_pass)
     struct buf text;
 
     secrets_add(secrets, S(KEY));
+    secrets_add(secrets, S("canaryword0"));
+    secrets_add(secrets, S("canaryword9"));
+    secrets_add(secrets, S("a1b2c3d4"));    /* as short as a secret may be */
     buf_init(&text, 64 * 1024);
     arena = arena_create(64 * 1024);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define KEY "sk-proj-7fQ2aB9x4Lm0ZtY8W3cE6"
+#define SHORT "a1b2c3d4"              /* as short as a secret may be */
 #define WORDS "acme-research-team"    /* a secret that does not look random */
 
 static struct intake in;
@@ -17,6 +18,9 @@ static struct event_sink events;
 static struct buf said;      /* text of the events */
 static struct buf passed;    /* the frames that went on */
 static unsigned frames_n;
+static unsigned usage_n;
+static const struct wire *wire = &wire_openai_chat;
+static int64_t length = -1;    /* as the next answer's head has it */
 
 static void
 on_said(struct event_sink *sink UNUSED, const struct llm_event *ev)
@@ -25,33 +29,35 @@ on_said(struct event_sink *sink UNUSED, const struct llm_event *ev)
 }
 
 static void
-on_passed(struct intake *from UNUSED, struct str raw)
+on_passed(struct intake *from, struct str raw)
 {
     EXPECT(raw.n != 0);
     buf_add(&passed, raw);
     frames_n++;
+    usage_n += from->reader.frame_is_usage;
 }
 
 static void
 begin(enum llm_op op, int status, const char *type, const char *encoding)
 {
-    struct http_head head = { .status = status, .content_length = -1 };
+    struct http_head head = { .status = status, .content_length = length };
 
     fields[0] = (struct http_field){ S("Content-Type"), str_c(type) };
     fields[1] = (struct http_field){ S("Location"), S("/elsewhere") };
     fields[2] = (struct http_field){ S("Content-Encoding"), str_c(encoding) };
     head.fields = (struct http_fields){ fields, 3 };
     limits =
-        (struct conf_server){ .limit_event_bytes = 64 * 1024, .limit_answer_bytes = 64 * 1024 };
+        (struct conf_server){ .limit_event_bytes = 64 * 1024, .limit_answer_bytes = 32 * 1024 };
     secrets = secrets_create();
     secrets_add(secrets, S(KEY));
     secrets_add(secrets, S(WORDS));
+    secrets_add(secrets, S(SHORT));
     buf_init(&said, 1 << 20);
     buf_init(&passed, 1 << 20);
-    frames_n = 0;
+    frames_n = usage_n = 0;
     events.emit = on_said;
     in = (struct intake){ .secrets = secrets, .events = &events, .frame = on_passed };
-    in.reader.wire = &wire_openai_chat;
+    in.reader.wire = wire;
     in.reader.op = op;
     in.reader.keep = arena_create(1 << 20);
     in.reader.scratch = arena_create(1 << 20);
@@ -84,7 +90,7 @@ feed(const char *text, size_t n)
         memcpy(piece, rest.p, take);
         struct str bytes = str_make(piece, take);
         if (in.source == SOURCE_UNSURE)
-            (void)intake_tell(&in, bytes);
+            EXPECT(intake_tell(&in, bytes) == (in.source != SOURCE_UNSURE));
         e = intake_data(&in, bytes);
         free(piece);
         rest = str_skip(rest, take);
@@ -124,8 +130,11 @@ TEST(the_head_says_how_an_answer_is_read)
         EXPECT_INT(in.status, rows[i].status);
         EXPECT_STR(in.location, rows[i].status >= 300 && rows[i].status < 400 ? "/elsewhere" : "");
         EXPECT(!in.encoded);
+        EXPECT_INT(in.length, length);
         finish();
+        length = 77;
     }
+    length = -1;
 }
 
 TEST(a_content_type_with_a_secret_is_not_kept)
@@ -139,6 +148,40 @@ TEST(a_content_type_with_a_secret_is_not_kept)
     begin(OP_CHAT, 200, "text/x", "");    /* too short for one */
     EXPECT_STR(in.content_type, "text/x");
     finish();
+    begin(OP_CHAT, 200, SHORT, "");
+    EXPECT_STR(in.content_type, "");
+    finish();
+}
+
+TEST(the_beginning_of_a_document_says_what_it_looks_like)
+{
+    static const struct {
+        const char *type, *text;
+        bool json, html;
+    } rows[] = {
+        { "text/html", "{", true, false },
+        { "text/html", "[", true, false },
+        { "", " \n[", true, false },
+        { "", "x", false, false },
+        { "", "\"x\"", false, false },
+        { "text/html", "x<html", false, false },
+        { "text/html", "<", false, true },
+        { "text/html", "<p>", false, true },
+        { "text/plain", "<p>", false, false },
+        { "text/plain", " <HTML>", false, true },
+        { "", "<!DOCTYPE html>", false, true },
+        { "", "<!doctype xml>", false, false },
+        { "", "!<html", false, false },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        begin(OP_CHAT, 200, rows[i].type, "");
+        EXPECT_INT(feed(rows[i].text, 1000), OK);
+        EXPECT_INT(in.source, SOURCE_WHOLE);
+        EXPECT(in.json == rows[i].json && in.html == rows[i].html);
+        EXPECT(in.heard_us != 0);
+        finish();
+    }
 }
 
 /* --- what is only passed through --- */
@@ -156,6 +199,25 @@ TEST(whole_events_of_a_passed_stream_go_on_one_by_one)
         EXPECT(in.heard_us != 0);
         finish();
     }
+}
+
+TEST(a_passed_stream_has_the_framing_of_streams_whatever_its_wire_has)
+{
+    wire = &wire_ollama;
+    begin(OP_RELAY, 200, "text/event-stream", "");
+    EXPECT(in.raw->events);
+    EXPECT_INT(feed_and_end("data: a\ndata: b\n\n", 3), OK);
+    EXPECT_INT(frames_n, 1);
+    finish();
+    begin(OP_CHAT, 200, "application/x-ndjson", "");
+    EXPECT(in.says_stream);
+    EXPECT_INT(feed_and_end("{\"message\":{\"content\":\"a\"}}\n{\"message\":{\"content\":\"b\"},"
+                            "\"done\":true,\"done_reason\":\"stop\"}\n",
+                   3),
+        OK);
+    EXPECT_STR(buf_str(&said), "ab");
+    finish();
+    wire = &wire_openai_chat;
 }
 
 TEST(an_event_of_a_passed_stream_with_a_secret_ends_it)
@@ -244,6 +306,15 @@ TEST(of_a_long_piece_only_the_tail_waits)
     EXPECT_INT(intake_end(&in, true), OK);
     EXPECT_INT(buf_len(&passed), strlen(text) + 10);
     EXPECT(str_ends(buf_str(&passed), S("sk-proj-7fQ2...!   yes")));
+    finish();
+    begin(OP_RELAY, 200, "text/plain", "");
+    EXPECT_INT(feed("sk-proj-7fQ", 100), OK);
+    text[0] = '!';    /* no longer the beginning of one, but the end may be */
+    EXPECT_INT(feed(text, sizeof(text)), OK);
+    EXPECT(str_starts(buf_str(&passed), S("sk-proj-7fQ!")));
+    EXPECT_INT(buf_len(&passed), 11 + strlen(text) - tail);
+    EXPECT_INT(intake_end(&in, true), OK);
+    EXPECT_INT(buf_len(&passed), 11 + strlen(text));
     finish();
 }
 
@@ -362,7 +433,29 @@ TEST(blanks_may_stand_before_a_stream)
         EXPECT_STR(buf_str(&passed), "\n \n" CHUNK("a") CHUNK("b") STOP DONE);
         EXPECT(in.terminated && !in.trailing);
         finish();
+        begin(OP_CHAT, 200, "text/event-stream", "");
+        EXPECT_INT(feed_and_end("\n" CHUNK("a") STOP DONE, n), OK);
+        EXPECT_STR(buf_str(&passed), "\n" CHUNK("a") STOP DONE);
+        finish();
     }
+}
+
+TEST(one_frame_tells_nothing_of_the_next)
+{
+    begin(OP_CHAT, 200, "text/event-stream", "");
+    EXPECT_INT(feed_and_end(CHUNK("a") STOP "data: {\"id\":\"c\",\"choices\":[],\"usage\":{"
+                                            "\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"
+                                            ": note\n\n" DONE,
+                   1000),
+        OK);
+    EXPECT_INT(frames_n, 5);
+    EXPECT_INT(usage_n, 1);
+    finish();
+    begin(OP_CHAT, 200, "text/event-stream", "");    /* nor keeps it memory */
+    for (int i = 0; i < 10000; i++)
+        EXPECT_INT(feed(CHUNK("a"), 1000), OK);
+    EXPECT_INT(buf_len(&said), 10000);
+    finish();
 }
 
 TEST(data_behind_the_terminator_is_noticed_and_not_read)
@@ -371,7 +464,8 @@ TEST(data_behind_the_terminator_is_noticed_and_not_read)
         const char *after;
         bool trailing;
     } rows[] = { { "", false }, { "\n", false }, { DONE, false }, { "data:  [DONE] \n\n", false },
-        { ": note\n\n", false }, { CHUNK("x"), true }, { "data: x", true }, { ": n", true } };
+        { ": note\n\n", false }, { ": note\n\n" CHUNK("x"), true }, { CHUNK("x"), true },
+        { "data: x", true }, { ": n", true } };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         for (size_t n = 1; n < 1000; n = n * 5 + 3) {
@@ -417,6 +511,25 @@ TEST(an_error_in_a_stream_ends_it)
     finish();
 }
 
+TEST(an_error_loses_its_words_if_a_secret_stands_anywhere_beside_it)
+{
+    static const char text[] = "{\"error\":{\"message\":\"no\"},\"hint\":\"" KEY "\"}";
+
+    begin(OP_CHAT, 200, "text/event-stream", "");
+    EXPECT(feed_and_end("data: {\"error\":{\"message\":\"no\"},\"hint\":\"" KEY "\"}\n\n", 1000) !=
+           OK);
+    EXPECT_STR(in.error->message, "");
+    finish();
+    begin(OP_CHAT, 200, "application/json", "");
+    EXPECT(feed_and_end(text, 1000) != OK);
+    EXPECT_STR(in.error->message, "");
+    finish();
+    begin(OP_CHAT, 200, "application/json", "");
+    EXPECT(feed_and_end("{\"error\":{\"message\":\"no\"}}", 1000) != OK);
+    EXPECT_STR(in.error->message, "no");
+    finish();
+}
+
 TEST(a_stream_that_makes_no_sense_or_ends_early_is_not_complete)
 {
     begin(OP_CHAT, 200, "text/event-stream", "");
@@ -442,7 +555,7 @@ TEST(a_document_in_one_piece_is_read_at_once_and_one_in_pieces_at_its_end)
         "\"message\":{\"role\":\"assistant\",\"content\":\"hi\"},"
         "\"finish_reason\":\"stop\"}]}";
 
-    for (size_t n = 1; n <= sizeof(text); n += 40) {
+    for (size_t n = 1; n <= strlen(text); n += strlen(text) - 1) {
         begin(OP_CHAT, 200, "application/json", "");
         in.length = (int64_t)strlen(text);
         EXPECT_INT(feed(text, n), OK);
@@ -453,11 +566,11 @@ TEST(a_document_in_one_piece_is_read_at_once_and_one_in_pieces_at_its_end)
         finish();
     }
     begin(OP_CHAT, 200, "application/json", "");
-    in.length = 64 * 1024;    /* exactly what is allowed */
+    in.length = 32 * 1024;    /* exactly what is allowed */
     EXPECT_INT(feed(text, 1000), OK);
     finish();
     begin(OP_CHAT, 200, "application/json", "");
-    in.length = 64 * 1024 + 1;
+    in.length = 32 * 1024 + 1;
     EXPECT_INT(feed(text, 1000), ERR_UPSTREAM_TOO_LARGE);
     finish();
 }
