@@ -39,6 +39,9 @@ TEST(a_page_is_foreign_unless_it_is_allowed_or_our_own)
     EXPECT(is_foreign(&nobody, "127.0.0.1:8080", "127.0.0.1:8080"));
     EXPECT(is_foreign(&one, "127.0.0.1:8080", "https://app.example.evil"));
     EXPECT(is_foreign(&nobody, "127.0.0.1:8080", "chrome-extension://abc"));
+    EXPECT(is_foreign(&nobody, "127.0.0.1:8080", "http://127.0.0.1:8080/"));
+    EXPECT(is_foreign(&nobody, "127.0.0.1:8080", "http://x@127.0.0.1:8080"));
+    EXPECT(is_foreign(&nobody, "x@127.0.0.1:8080", "http://x@127.0.0.1:8080"));
     EXPECT(!is_foreign(&one, "127.0.0.1:8080", "https://app.example"));
     EXPECT(!is_foreign(&everybody, "127.0.0.1:8080", "https://evil.example"));
     EXPECT(!is_foreign(&nobody, "127.0.0.1:8080", "http://127.0.0.1:8080"));
@@ -71,10 +74,12 @@ TEST(a_host_is_ours_by_address_or_by_a_name_that_only_we_have)
     static const struct conf_server addresses = { .listen = { some, 3 }, .hosts = { names, 2 } };
     static const struct conf_server wild[] = { { .listen = { any4, 1 } }, { .listen = { any6, 1 } },
         { .listen = { any, 1 } }, { .admin_listen = { .v = S_INIT(":81") } } };
+    static struct conf_str named[] = { { .v = S_INIT("gateway.test:8080") } };
+    static const struct conf_server by_name = { .listen = { named, 1 } };
     static const struct conf_server star = { .hosts = { all, 1 } };
     static const char *const always[] = { "localhost", "LOCALHOST:8080", "localhost.",
-        "a.b.localhost:1", "localhost.:8080", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:8080",
-        "[::ffff:127.0.0.1]", "" };
+        "a.b.localhost:1", "a.localhost", "localhost.:8080", "127.0.0.1", "127.9.9.9:80", "[::1]",
+        "[::1]:8080", "[::ffff:127.0.0.1]", "" };
     static const char *const never[] = { "evil.example", "evil.example:8080",
         "localhost.evil.example", "evil-localhost", "xlocalhost", ".localhost",
         "127.0.0.1.evil.example", "127.1", "0x7f.1", "2130706433", "[localhost]", "[127.0.0.1]",
@@ -97,6 +102,12 @@ TEST(a_host_is_ours_by_address_or_by_a_name_that_only_we_have)
     EXPECT(!browser_is_our_host(&addresses, S("10.1.2.4")));
     EXPECT(!browser_is_our_host(&addresses, S("internal")));
     EXPECT(!browser_is_our_host(&nobody, S("10.1.2.3")));
+    EXPECT(!browser_is_our_host(&nobody, S("[::ffff:10.1.2.3]")));
+    EXPECT(!browser_is_our_host(&nobody, S("[2001:db8::7f00:1]")));
+    EXPECT(!browser_is_our_host(&nobody, S("[::1")));
+    EXPECT(!browser_is_our_host(&nobody, S("::1")));
+    EXPECT(!browser_is_our_host(&star, S("[::1")));
+    EXPECT(!browser_is_our_host(&by_name, S("10.1.2.3")));
     EXPECT(browser_is_our_host(&star, S("evil.example")));
 }
 
@@ -121,6 +132,9 @@ TEST(cors_fields_are_sent_to_allowed_origins_only)
     b = told(&one_origin, "POST", "https://evil.example");
     EXPECT_STR(buf_str(&b), "Vary: Origin\r\n");
     buf_fini(&b);
+    b = told(&(struct conf_strs){ all, 1 }, "POST", "");
+    EXPECT_STR(buf_str(&b), "Vary: Origin\r\n");
+    buf_fini(&b);
     b = told(&one_origin, "POST", "https://app.example");
     EXPECT_STR(buf_str(&b), "Vary: Origin\r\nAccess-Control-Allow-Origin: https://app.example\r\n"
                             "Access-Control-Expose-Headers: *\r\n");
@@ -134,5 +148,15 @@ TEST(a_preflight_gets_the_requested_headers)
     EXPECT(
         str_find(buf_str(&b), S("Access-Control-Allow-Headers: authorization\r\n")) < buf_len(&b));
     EXPECT(str_find(buf_str(&b), S("Access-Control-Allow-Methods: GET, POST")) < buf_len(&b));
+    buf_fini(&b);
+
+    struct http_field room[3];
+    struct http_head head = asked("OPTIONS", "h", "https://app.example", room);
+
+    head.fields.count = 2;    /* none requested */
+    buf_init(&b, 4096);
+    browser_add_fields(&one_origin, &head, &b);
+    EXPECT(str_find(buf_str(&b), S("Access-Control-Allow-Methods")) < buf_len(&b));
+    EXPECT(str_find(buf_str(&b), S("Access-Control-Allow-Headers")) == buf_len(&b));
     buf_fini(&b);
 }

@@ -87,6 +87,20 @@ TEST(missing_usage_is_estimated_from_the_text)
     EXPECT(tally_estimate(&t, 12, false));
     EXPECT_INT(t.usage.input, 12);
     EXPECT_INT(t.usage.output, 5);
+    begin(&t);
+    say(&t, EVENT_TEXT, "seventeen bytes !");
+    EXPECT(tally_estimate(&t, 12, false));
+    EXPECT_INT(t.usage.output, 5);    /* the last token is not full */
+}
+
+TEST(the_reason_to_end_is_kept)
+{
+    struct tally t;
+
+    begin(&t);
+    say_event(&t, &(struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_LENGTH });
+    say(&t, EVENT_END, "");
+    EXPECT_INT(t.finish, FINISH_LENGTH);
 }
 
 TEST(usage_reported_before_a_cut_is_a_lower_bound)
