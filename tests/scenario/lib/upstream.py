@@ -187,7 +187,12 @@ class RawUpstream:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls is not None:
-                sock = self.tls.wrap_socket(sock, server_side=True)
+                sock = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                try:
+                    sock.do_handshake()
+                except ssl.SSLError:
+                    self._let_alert_arrive(sock)
+                    return
             conn = Connection(self, sock)
             with self.lock:
                 self.sockets.add(sock)
@@ -208,6 +213,15 @@ class RawUpstream:
                 self.sockets.discard(sock)
             if conn is None or conn.open:
                 sock.close()
+
+    @staticmethod
+    def _let_alert_arrive(sock):
+        """Closing with unread bytes would reset the connection, and the peer might lose the alert."""
+        with socket.socket(fileno=sock.detach()) as plain:
+            plain.shutdown(socket.SHUT_WR)
+            plain.settimeout(PATIENCE)
+            while plain.recv(65536):
+                pass
 
     def last_request(self):
         with self.lock:
