@@ -95,7 +95,7 @@ TEST(paths_and_methods_lead_to_their_row)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        enum err e;
+        enum err e = ERR_DEADLINE;    /* whatever was there */
         const struct endpoint *found = find_one(rows[i].method, rows[i].path, &e);
 
         if (found != &endpoints[rows[i].id] || e != rows[i].e)
@@ -103,6 +103,23 @@ TEST(paths_and_methods_lead_to_their_row)
         EXPECT(found == &endpoints[rows[i].id]);
         EXPECT_INT(e, rows[i].e);
     }
+}
+
+TEST(the_base_is_added_to_a_path_that_lacks_it)
+{
+    EXPECT_STR(
+        endpoint_lacks(&endpoints[ENDPOINT_chat_completions], S("/chat/completions")), "/v1");
+    EXPECT_STR(
+        endpoint_lacks(&endpoints[ENDPOINT_chat_completions], S("/v1/chat/completions")), "");
+    EXPECT_STR(endpoint_lacks(&endpoints[ENDPOINT_files], S("/files/v1/")), "/v1");
+    EXPECT_STR(endpoint_lacks(&endpoints[ENDPOINT_livez], S("/livez")), "");
+}
+
+TEST(the_methods_of_a_route_are_named)
+{
+    EXPECT_STR(endpoint_methods(&endpoints[ENDPOINT_relay]), "GET, HEAD, POST, PUT, PATCH, DELETE");
+    EXPECT_STR(endpoint_methods(&endpoints[ENDPOINT_models]), "GET, HEAD");
+    EXPECT_STR(endpoint_methods(&endpoints[ENDPOINT_messages]), "POST");
 }
 
 TEST(each_endpoint_has_a_name)
@@ -126,6 +143,7 @@ TEST(a_keys_routes_must_exist)
         { "*", NULL },
         { "file", "there is no route 'file'; did you mean 'files'?" },
         { "livez", "there is no route 'livez'" },
+        { "none", "there is no route 'none'" },
     };
     struct arena *a = arena_create(64 * 1024);
 
