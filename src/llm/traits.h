@@ -12,6 +12,9 @@
 /* Values of `thinking`. */
 enum { THINKS_BY_BUDGET = 1, THINKS_ADAPTIVE };
 
+/* Values of `thinking_switch`. */
+enum { SWITCH_THINKING = 1, SWITCH_TEMPLATE, SWITCH_FLAG };
+
 /* A member that an initialiser leaves out is not said. */
 struct traits {
 #define FLAG(name, what) enum llm_tri name;

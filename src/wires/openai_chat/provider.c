@@ -416,20 +416,50 @@ add_stop(struct request_out *w)
         write_drop(w, PARAM_stop);
 }
 
+/* Whether the model shall reason, for hosts that know no effort. */
+static void
+add_thinking(struct request_out *w, bool on)
+{
+    struct json_out *o = &w->o;
+
+    switch (w->t->traits.thinking_switch) {
+    case SWITCH_THINKING:
+        out_key_object(o, "thinking");
+        out_text(o, "type", on ? S("enabled") : S("disabled"));
+        out_end(o);
+        break;
+    case SWITCH_TEMPLATE:
+        out_key_object(o, "chat_template_kwargs");
+        out_bool(o, "enable_thinking", on);
+        out_end(o);
+        break;
+    case SWITCH_FLAG:
+        out_bool(o, "enable_thinking", on);
+        break;
+    default:
+        break;
+    }
+}
+
 static void
 add_effort(struct request_out *w)
 {
-    struct str effort = w->r->effort;
+    const struct llm_request *r = w->r;
+    const struct traits *traits = &w->t->traits;
+    struct str effort = r->effort;
+    bool off = r->reasoning == NO || str_eq(effort, S("none"));
 
-    if (effort.n == 0 && w->r->reasoning_budget > 0)
-        effort = effort_word(w->r->reasoning_budget);
+    if (effort.n == 0 && r->reasoning_budget > 0)
+        effort = effort_word(r->reasoning_budget);
+    if (off || effort.n > 0)
+        add_thinking(w, !off);
     if (effort.n == 0)
         return;
     if (str_eq(effort, S("xhigh")) || str_eq(effort, S("max")))
         effort = S("high");    /* few models know more, and the others reject it */
-    if (w->t->traits.reasoning == YES && w->t->traits.strict_keys != YES)
+    if (traits->reasoning == YES && traits->strict_keys != YES)
         out_text(&w->o, "reasoning_effort", effort);
-    else if (!str_eq(effort, S("none")))
+    else if (!off && traits->thinking_switch == 0)
         write_drop(w, PARAM_effort);
 }
 
