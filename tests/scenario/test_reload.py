@@ -13,6 +13,7 @@ import yaml
 
 from lib import process, raw, sse
 from lib.ask import CALLERS, PATHS, ask, body_of
+from lib.held import Held
 from lib.process import wait_until
 
 
@@ -416,11 +417,15 @@ def test_a_removed_key_stops_working_and_a_new_one_starts(make, mock):
 
 
 def test_requests_in_flight_of_a_key_count_across_reloads_and_workers(make, mock):
+    held = Held(make)
+
     def limited(n, **more):
-        return {**config_of(mock, server={"limits": {"streams_per_key": n}}), **more}
+        config = config_of(mock, server={"limits": {"streams_per_key": n}}, **more)
+        config["providers"]["held"] = held.provider
+        return config
 
     gateway = make.gateway(limited(0), workers=2)
-    streams = start_long_streams(gateway, 2, tokens=300)       # begun while there was no limit
+    streams = [held.stream(gateway, caller) for caller in CALLERS]       # begun while there was no limit
     for config in (limited(2), limited(2, timeouts={"connect": "7s"}), None):
         gateway.reload(config)
         for _ in range(6):                                     # on either worker
@@ -429,12 +434,17 @@ def test_requests_in_flight_of_a_key_count_across_reloads_and_workers(make, mock
             assert answer.status == 429 and answer.json()["error"]["code"] == "rate_limit_exceeded", answer
     gateway.reload(limited(3))
     assert ask(gateway, "openai", "good").complete
-    assert_streams_complete(streams, tokens=300)
+    held.go.set()
+    for client in streams:
+        held.assert_complete(client)
     gateway.reload(limited(2))
     gateway.idle()
-    held = start_long_streams(gateway, 2, tokens=60)           # the slots of the old ones are free again
+    held.go.clear()
+    streams = [held.stream(gateway, caller) for caller in CALLERS]       # the slots of the old ones are free again
     assert ask(gateway, "openai", "good").status == 429
-    assert_streams_complete(held, tokens=60)
+    held.go.set()
+    for client in streams:
+        held.assert_complete(client)
 
 
 def test_a_provider_s_new_key_is_used_at_once(make, mock):

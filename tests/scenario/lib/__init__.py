@@ -3,6 +3,7 @@
 gateway   Gateway: `openclaw serve` with a given configuration, checked until its exit
 mock      Mock: `openclaw mock`
 upstream  RawUpstream: a provider that sends exactly the bytes a test wants
+held      Held: a provider whose answers wait for the test
 names     NameServer: a DNS server that answers, drops, delays and fails as told
 replay    cases() of recorded traffic, FixtureServer that gives them again whole, in pieces or cut
 raw       a client that sends exactly the bytes a test wants, and an HTTP reader of its own
