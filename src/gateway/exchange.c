@@ -150,6 +150,10 @@ exchange_finish(struct exchange *x)
         in_flight_end(x->who->in_flight);
     if (x->streaming)
         w->stream_count--;
+    if (x->waiter != NULL) {
+        models_unwait(x->waiter);
+        slots_drop(&w->awaiting, x->waiter->id);
+    }
     exchange_end_unpack(x);
     worker_remove(w, &x->link);
     snapshot_hold_drop(x->hold);

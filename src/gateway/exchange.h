@@ -34,7 +34,6 @@ struct exchange {
     bool streaming;           /* counted among the worker's streams */
     bool answered;            /* server_end() or server_abort() was called */
     bool delivering;          /* all is written, and the caller has still to take it */
-    bool waits_for_models;    /* the worker wakes it from time to time */
 
     const struct endpoint *endpoint;
     struct str id;    /* request id */
@@ -45,6 +44,7 @@ struct exchange {
     struct principal *who;
     bool slot;    /* counted in who->in_flight */
 
+    struct models_waiter *waiter;    /* for lists of models; NULL: it need not wait */
     struct unpack *unpack;    /* while a compressed body is decompressed */
     uint64_t unpack_held;     /* counted in the worker's share for it */
 

@@ -75,17 +75,6 @@ on_refused(void *owner, const struct server_conn *q, enum err why, const char *d
     arena_rewind(w->scratch, mark);
 }
 
-static void
-on_models(struct worker *w)
-{
-    for (struct worker_link *link = w->exchanges; link != NULL; link = link->next) {
-        struct exchange *x = exchange_of(link);
-
-        if (x->waits_for_models)
-            exchange_wake(x);
-    }
-}
-
 const struct worker_events front_events = {
     .server = {
         .request = on_request,
@@ -95,6 +84,5 @@ const struct worker_events front_events = {
         .gone = on_gone,
         .refused = on_refused,
     },
-    .models = on_models,
     .stop = attempt_stop_lone,
 };

@@ -5,7 +5,7 @@
 #include "base/url.h"
 #include "gateway/reply.h"
 
-#define MODELS_PATIENCE_MS UINT64_C(1500)
+#define MODELS_PATIENCE_MS 1500
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
 
 static void
@@ -217,19 +217,33 @@ choose_page(struct exchange *x, struct model_list *l)
     }
 }
 
+static void
+wake(void *worker, uint64_t id)
+{
+    struct exchange *x = slots_find(&((struct worker *)worker)->awaiting, id);
+
+    if (x != NULL)
+        exchange_wake(x);
+}
+
 /* Waits briefly for providers whose models are not known at all. */
 static bool
 must_wait(struct exchange *x)
 {
-    unsigned unknown = models_ask(&x->worker->asker, x->hold->snapshot);
+    struct worker *w = x->worker;
 
-    x->waits_for_models =
-        unknown != 0 && clock_now_us() < x->started_us + MODELS_PATIENCE_MS * 1000;
-    if (x->waits_for_models) {
-        x->worker->models_awaited = true;
-        worker_stir(x->worker);
+    if (models_ask(&w->asker, x->hold->snapshot) == 0)
+        return false;
+    if (x->waiter == NULL) {
+        x->waiter = arena_new(x->arena, struct models_waiter);
+        *x->waiter = (struct models_waiter){
+            .loop = w->loop, .wake = wake, .to = w, .id = slots_add(&w->awaiting, x)
+        };
+        models_wait(x->waiter, MODELS_PATIENCE_MS);
+        /* an answer that came between the two had nobody to wake */
+        return models_ask(&w->asker, x->hold->snapshot) != 0;
     }
-    return x->waits_for_models;
+    return timer_is_set(&x->waiter->patience);
 }
 
 static void

@@ -1,13 +1,14 @@
 /* models.c - one GET per provider; the names are taken from the JSON answer. */
 #include "gateway/models.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "net/timer.h"
+#include "net/loop.h"
 
 enum {
     ANSWER_BYTES = 4 * 1024 * 1024,
@@ -36,6 +37,69 @@ now_ms(void)
     return clock_now_us() / 1000;
 }
 
+/* --- those who wait --- */
+
+struct wake_up {
+    void (*wake)(void *to, uint64_t id);
+    void *to;
+    uint64_t id;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* guards the list */
+static struct models_waiter *waiters;
+
+static void
+on_wake_up(void *arg)
+{
+    struct wake_up u = *(struct wake_up *)arg;
+
+    free(arg);
+    u.wake(u.to, u.id);
+}
+
+static void
+wake_all(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    for (const struct models_waiter *w = waiters; w != NULL; w = w->next) {
+        struct wake_up *u = check_alloc(malloc(sizeof(*u)));
+
+        *u = (struct wake_up){ w->wake, w->to, w->id };
+        if (!loop_post(w->loop, on_wake_up, u))
+            free(u);    /* its patience ends anyway */
+    }
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void
+on_patience(void *arg)
+{
+    struct models_waiter *w = arg;
+
+    w->wake(w->to, w->id);
+}
+
+void
+models_wait(struct models_waiter *w, uint64_t patience_ms)
+{
+    timer_init(&w->patience, w->loop, on_patience, w);
+    timer_set(&w->patience, patience_ms);
+    (void)pthread_mutex_lock(&lock);
+    LIST_ADD(waiters, w);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void
+models_unwait(struct models_waiter *w)
+{
+    timer_stop(&w->patience);
+    (void)pthread_mutex_lock(&lock);
+    LIST_REMOVE(waiters, w);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* --- a query --- */
+
 static void
 ask_end(struct models_ask *q, struct offer_list *list, const char *why)
 {
@@ -49,6 +113,7 @@ ask_end(struct models_ask *q, struct offer_list *list, const char *why)
     if (q->call != NULL)
         client_cancel(q->call);
     offer_settle(q->provider->offer, list, now_ms());
+    wake_all();
     LIST_REMOVE(q->asker->first, q);
     buf_fini(&q->fields);
     buf_fini(&q->path);

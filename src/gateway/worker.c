@@ -97,10 +97,6 @@ on_tick(void *arg)
     struct worker *w = arg;
     uint64_t now_us = clock_now_us();
 
-    if (w->models_awaited) {
-        w->models_awaited = false;    /* those that go on waiting say so again */
-        w->gateway->events->models(w);
-    }
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
     make_room_for_others(w);
@@ -404,6 +400,7 @@ worker_join(struct worker *w)
     client_destroy(w->client);
     timer_stop(&w->tick);
     loop_destroy(w->loop);
+    slots_fini(&w->awaiting);
     access_log_fini(&w->access);
     for (size_t kind = 0; kind < ARENA_KINDS; kind++)
         while (w->spares[kind].n != 0)

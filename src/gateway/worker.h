@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/quota.h"
+#include "base/slots.h"
 #include "gateway/models.h"
 #include "gateway/snapshot.h"
 #include "http/client.h"
@@ -30,7 +31,6 @@ struct worker;
 /* What a worker reports: requests, as their owner. */
 struct worker_events {
     struct server_handler server;
-    void (*models)(struct worker *w);    /* look again whether providers have listed their models */
     void (*stop)(struct worker *w);    /* its last exchange is settled: end what has none */
 };
 
@@ -80,7 +80,6 @@ struct worker {
     struct access_log access;
     struct timer tick;    /* for what is not urgent: at least once a second */
     unsigned crowds;    /* value of listen_crowds() that was last acted on */
-    bool models_awaited;    /* by an exchange, or more */
     bool draining;
     bool stopping;          /* stop the loop once the last exchange is settled */
     struct deferred end;    /* perhaps that is now */
@@ -96,6 +95,7 @@ struct worker {
     /* "provider\nmodel" -> struct metric_series_shard: no lock per request */
     struct map *series;
     struct worker_link *exchanges;    /* all exchanges in progress */
+    struct slots awaiting;            /* those that other threads answer, by id */
     struct attempt *lone;             /* attempts without an exchange: attempt_let_go() */
     unsigned exchange_count;
     unsigned stream_count;
