@@ -188,19 +188,6 @@ first_of(uint64_t a, uint64_t b)
     return a != 0 ? a : b;
 }
 
-/* Is there a target left that can take this kind of request? */
-static bool
-has_next(const struct exchange *x)
-{
-    for (size_t i = x->candidate; i < x->plan.count; i++) {
-        const struct wire *wire = x->plan.targets[i]->provider->wire;
-
-        if ((wire->provider->ops & OP_BIT(x->op)) != 0 && (x->op != OP_RELAY || wire == x->wire))
-            return true;
-    }
-    return false;
-}
-
 bool
 attempt_may_repeat(const struct attempt *a)
 {
@@ -213,7 +200,8 @@ attempt_may_fall_back(const struct attempt *a)
     const struct exchange *x = a->exchange;
     bool once = x->endpoint->kind == ENDPOINT_IS_PASSED && a->sent;
 
-    return err_row(a->error.kind)->next == NEXT_FALLBACK && !once && has_next(x);
+    return err_row(a->error.kind)->next == NEXT_FALLBACK && !once &&
+           plan_has(&x->plan, x->candidate);
 }
 
 /* What is asked of whom. The path is shown without its query, which is the caller's. */
@@ -287,9 +275,10 @@ plan_call(struct attempt *a, struct written *w)
             .fresh = a->repeat,
         },
     };
-    w->q.resend_ms = has_next(x) ? RESEND_MS
-                                 : first_of(first_of(limits->first_byte_ms, limits->first_token_ms),
-                                       limits->connect_ms);
+    w->q.resend_ms =
+        plan_has(&x->plan, x->candidate)
+            ? RESEND_MS
+            : first_of(first_of(limits->first_byte_ms, limits->first_token_ms), limits->connect_ms);
 }
 
 struct attempt *

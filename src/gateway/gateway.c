@@ -317,15 +317,6 @@ stage_decode(struct exchange *x)
     return STEP_NEXT;
 }
 
-static bool
-plan_serves(const struct plan *plan, enum llm_op op)
-{
-    for (size_t i = 0; i < plan->count; i++)
-        if ((plan->targets[i]->provider->wire->provider->ops & OP_BIT(op)) != 0)
-            return true;
-    return false;
-}
-
 /* Some providers (OpenRouter, LiteLLM) fall back to further models that the body names: a key limited
  * to models may not name any. */
 static bool
@@ -357,10 +348,11 @@ stage_route(struct exchange *x)
             "this API key is limited to certain models, and the request does not name a model "
             "where this route expects it");
     if (x->model.n == 0) {
-        x->plan.targets[0] = route_default(routes, x->arena, x->wire, &why);
-        x->plan.count = x->plan.targets[0] != NULL;
+        x->plan.list[0].target = route_default(routes, x->arena, x->wire, &why);
+        x->plan.count = x->plan.list[0].target != NULL;
         if (x->plan.count == 0)
             return exchange_fail(x, ERR_NO_ROUTE, STR_FMT, STR_ARG(why));
+        plan_judge(&x->plan, x->op, x->wire);
         return STEP_NEXT;
     }
     if (!auth_allows_model(x->who, x->model))
@@ -373,12 +365,13 @@ stage_route(struct exchange *x)
     enum err e = route_plan(routes, x->arena, x->model, &x->plan, &why);
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
+    plan_judge(&x->plan, x->op, x->wire);
     if (x->endpoint == &endpoints[ENDPOINT_ollama_show] &&
-        x->plan.targets[0]->provider->wire != x->wire) {
+        x->plan.list[0].target->provider->wire != x->wire) {
         local_ollama_show(x);
         return STEP_STOP;
     }
-    if (x->op == OP_COUNT_TOKENS && !plan_serves(&x->plan, OP_COUNT_TOKENS)) {
+    if (x->op == OP_COUNT_TOKENS && !plan_has(&x->plan, 0)) {
         if (!request_work(x->request, local_count, x->request))
             return STEP_WAIT;
         local_count_tokens(x);
@@ -400,7 +393,7 @@ stage_attempt(struct exchange *x)
             if (exchange_is_late(x, clock_now_us()))
                 return exchange_fail(x, ERR_DEADLINE, "%s", err_row(ERR_DEADLINE)->sentence);
             CHECK(repeat || x->candidate < x->plan.count);
-            a = attempt_begin(x, repeat ? a->target : x->plan.targets[x->candidate++], repeat);
+            a = attempt_begin(x, repeat ? a->target : x->plan.list[x->candidate++].target, repeat);
         }
         switch (a->state) {
         case ATTEMPT_WRITING:

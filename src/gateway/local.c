@@ -283,7 +283,7 @@ local_ollama_version(struct exchange *x)
 void
 local_ollama_show(struct exchange *x)
 {
-    const struct target *t = x->plan.targets[0];
+    const struct target *t = x->plan.list[0].target;
     int64_t context = t->facts != NULL ? t->facts->context_tokens : 0;
     struct buf b;
 
@@ -318,7 +318,7 @@ local_model(struct exchange *x)
     }
     buf_init(&b, 64 * 1024);
     x->wire->caller->write_model(
-        &b, id, plan.alias.n != 0 ? S("openclaw") : plan.targets[0]->provider->id);
+        &b, id, plan.alias != NULL ? S("openclaw") : plan.list[0].target->provider->id);
     answer_json(x, 200, &b);
 }
 

@@ -156,19 +156,26 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_fini(&body);
 }
 
-/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded": appended when several
- * targets were tried. */
+/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded; lab/x: disabled": appended when several
+ * targets were tried, or could have been but for their providers, which are disabled. */
 static struct str
 with_attempts(struct exchange *x, struct str message)
 {
+    const struct alias *alias = x->plan.alias;
+    size_t disabled = 0;
     struct str all = message;
 
-    if (x->attempts < 2)
+    if (x->attempts != 0 && alias != NULL && err_row(x->error)->next == NEXT_FALLBACK)
+        disabled = alias->skipped_count;
+    if (x->attempts < 2 && disabled == 0)
         return message;
     for (const struct record_attempt *n = x->notes; n != NULL; n = n->next)
         all = arena_printf(x->arena, STR_FMT "%s" STR_FMT "/" STR_FMT ": %s", STR_ARG(all),
             n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id),
             STR_ARG(n->target->wire.model), err_row(n->outcome)->code);
+    for (size_t i = 0; i < disabled; i++)
+        all = arena_printf(
+            x->arena, STR_FMT "; " STR_FMT ": disabled", STR_ARG(all), STR_ARG(alias->skipped[i]));
     return arena_printf(x->arena, STR_FMT ")", STR_ARG(all));
 }
 
@@ -215,8 +222,8 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         e = (struct llm_error){ .kind = ERR_OVERLOADED };
     if (e.message.n == 0)
         e.message = str_c(err_row(e.kind)->sentence);
-    e.message = with_attempts(x, e.message);
     x->error = e.kind;
+    e.message = with_attempts(x, e.message);
     x->error_message = with_attempts(x, attempt_reason(x, x->attempt, given));
     if (x->q == NULL || x->answered)
         return STEP_STOP;

@@ -235,28 +235,6 @@ write_translated(struct written *w)
     return e == OK ? set_body(w, body, &edits) : e;
 }
 
-/* Can the target take this kind of request at all? */
-static enum err
-judge_target(struct written *w, const struct exchange *x)
-{
-    const struct target *t = w->target;
-    const struct wire *wire = t->provider->wire;
-    struct wire_fault *fault = &w->fault;
-
-    if (wire != x->wire && x->op == OP_RELAY) {
-        fault->message = arena_printf(w->request->llm.arena,
-            "this route needs a provider with the protocol " STR_FMT "; " STR_FMT " uses " STR_FMT,
-            STR_ARG(x->wire->name), STR_ARG(t->provider->id), STR_ARG(wire->name));
-        return ERR_UNSUPPORTED;
-    }
-    if ((wire->provider->ops & OP_BIT(x->op)) == 0) {
-        fault->message = arena_printf(w->request->llm.arena, "the provider " STR_FMT " has no %s",
-            STR_ARG(t->provider->id), x->op == OP_EMBED ? "embeddings" : "such operation");
-        return ERR_UNSUPPORTED;
-    }
-    return OK;
-}
-
 void
 written_write_head(struct written *w, struct exchange *x)
 {
@@ -266,9 +244,12 @@ written_write_head(struct written *w, struct exchange *x)
     struct str query = wire == r->wire && r->op != OP_RELAY ? query_passed(x) : S("");
     struct buf *text = &x->worker->text;
 
-    w->unfit = judge_target(w, x);
-    if (w->unfit != OK)
+    enum exclusion excluded = target_exclusion(t, x->op, x->wire);
+    if (excluded != EXCLUDED_NOT) {
+        w->unfit = ERR_UNSUPPORTED;
+        w->fault.message = target_exclusion_text(t, excluded, x->op, x->wire, r->arena);
         return;
+    }
     host_write_path(text, &t->provider->address, wire, r, &t->wire, query);
     w->q.path = arena_str(r->arena, buf_str(text));
     buf_reset(text, SIZE_MAX);

@@ -277,14 +277,15 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
                 return false;
             path->count--;
         } else if (p == NULL && names_disabled_provider(t, ct->model.v)) {
-            al->skipped++;
+            if (al->skipped_count < PLAN_CANDIDATES)
+                al->skipped[al->skipped_count++] = ct->model.v;
         } else if (p == NULL) {
             unknown_target(t, c, ct, problems);
             if (path->count != 1)
                 return false;    /* reported when that alias itself is resolved */
-        } else if (al->count == ROUTE_TARGETS) {
+        } else if (al->count == PLAN_CANDIDATES) {
             conf_problem(problems, ct->mark, "models." STR_FMT ": more than %d targets",
-                STR_ARG(al->name), ROUTE_TARGETS);
+                STR_ARG(al->name), PLAN_CANDIDATES);
             return false;
         } else {
             check_params(t->arena, ct, problems);
@@ -304,7 +305,8 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
 
         al->name = c->models[i].name.v;
         al->mark = c->models[i].mark;
-        al->targets = arena_array(t->arena, struct target *, ROUTE_TARGETS);
+        al->targets = arena_array(t->arena, struct target *, PLAN_CANDIDATES);
+        al->skipped = arena_array(t->arena, struct str, PLAN_CANDIDATES);
         (void)alias_fill(t, c, &path, al, problems);
         t->aliases[t->alias_count++] = al;
         (void)map_put(t->alias_by_name, al->name, al);
@@ -340,13 +342,12 @@ route_destroy(struct route_table *t)
 
 /* --- looking up --- */
 
-static struct target *
+static void
 plan_one(const struct route_table *t, struct arena *a, struct provider *p, struct str model,
     struct plan *ret)
 {
-    ret->targets[0] = target_make(t, a, p, model);
+    ret->list[0].target = target_make(t, a, p, model);
     ret->count = 1;
-    return ret->targets[0];
 }
 
 static bool
@@ -447,9 +448,10 @@ no_model_sentence(const struct route_table *t, struct arena *a, struct str model
 static enum err
 plan_alias(const struct alias *al, struct arena *a, struct plan *ret, struct str *ret_why)
 {
-    memcpy(ret->targets, al->targets, al->count * sizeof(al->targets[0]));
+    for (size_t i = 0; i < al->count; i++)
+        ret->list[i].target = al->targets[i];
     ret->count = al->count;
-    ret->alias = al->name;
+    ret->alias = al;
     if (al->count != 0)
         return OK;
     *ret_why =
@@ -490,7 +492,7 @@ route_plan(const struct route_table *t, struct arena *a, struct str model, struc
         *ret_why = no_model_sentence(t, a, model);
         return ERR_NO_MODEL;
     }
-    (void)plan_one(t, a, p, name, ret);
+    plan_one(t, a, p, name, ret);
     return OK;
 }
 

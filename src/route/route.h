@@ -6,25 +6,14 @@
  */
 #pragma once
 
-#include "catalog/model.h"
-#include "catalog/providers.h"
-
-/* One model of one provider, with its configured settings. */
-struct target {
-    struct provider *provider;
-    struct wire_target wire;          /* the provider's model name, and traits */
-    const struct model_row *facts;    /* NULL: unknown model */
-    struct str params;                /* JSON object text of overrides, or empty */
-    struct conf_timeouts timeouts;
-    /* named in the configuration, so that its name may be a metric label */
-    bool listed;
-};
+#include "route/plan.h"
 
 struct alias {
     struct str name;
     struct target **targets;
-    size_t count;      /* those at disabled providers not counted; may be 0 */
-    size_t skipped;    /* targets at disabled providers */
+    size_t count;           /* those at disabled providers not counted; may be 0 */
+    struct str *skipped;    /* targets at disabled providers, as configured */
+    size_t skipped_count;
     struct conf_mark mark;
 };
 
@@ -34,14 +23,6 @@ struct route_table;
 struct route_table *route_create(const struct conf *c, const struct providers *providers,
     struct conf_problems *problems) NEVER_NULL;
 void route_destroy(struct route_table *t);
-
-#define ROUTE_TARGETS 16
-
-struct plan {
-    struct target *targets[ROUTE_TARGETS];
-    size_t count;
-    struct str alias;    /* the alias that was asked for, or empty */
-};
 
 /* The targets for `model`, best first; one that is not configured is allocated in `a`. OK, or
  * ERR_NO_MODEL with a sentence in *ret_why. */

@@ -204,3 +204,16 @@ def test_debug_logs_the_stages_of_a_request_and_other_levels_do_not(make, level)
     assert "a connection of the pool is used again" in told(second), told(second)
     assert any("/v1/chat/completions: POST, " in m and m.endswith("key lab#1") for m in told(second)), told(second)
     assert "status 200" in told(second)[-1] and any(m.startswith("attempt ended: ok") for m in told(second)), told(second)
+
+
+def test_an_error_names_the_targets_whose_providers_are_disabled(make):
+    busy = make.upstream(refusing(503, {"message": "later", "type": "server_error"}))
+    strict = make.upstream(refusing(400, {"message": "no", "type": "invalid_request_error"}))
+    gateway = make.gateway({"providers": {"busy": busy.provider(), "strict": strict.provider(),
+                                          "off": strict.provider(disabled=True)},
+                            "models": {"fast": {"targets": ["off/a", "busy/m", "off/b"]},
+                                       "exact": {"targets": ["strict/m", "off/a"]}}})
+    failed = gateway.chat("fast").json()["error"]["message"]
+    assert failed.endswith(" (tried busy/m: upstream_overloaded; off/a: disabled; off/b: disabled)"), failed
+    refused = gateway.chat("exact").json()["error"]["message"]
+    assert "disabled" not in refused    # no other target would have been asked

@@ -101,7 +101,7 @@ begin_another(void *arg UNUSED)
 {
     struct exchange *x = exchange_of(w.worker->exchanges);
     struct attempt *first = x->attempt;
-    struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
+    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
 
     written_write_body(a->written);
     answer_await(a);
@@ -192,7 +192,7 @@ begin_shadow(void *arg UNUSED)
 {
     struct exchange *x = exchange_of(w.worker->exchanges);
     struct attempt *first = x->attempt;
-    struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
+    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
 
     written_write_body(a->written);
     answer_await(a);

@@ -37,7 +37,7 @@ static void
 begin_filtered(void *arg UNUSED)
 {
     struct exchange *x = exchange_of(w.worker->exchanges);
-    struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
+    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
 
     memset(&capitals, 0, sizeof(capitals));
     capitals.filter.sink.emit = on_event;

@@ -386,7 +386,7 @@ static void
 begin_to_write(void *arg UNUSED)
 {
     struct exchange *x = exchange_of(w.worker->exchanges);
-    struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
+    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
 
     CHECK(!request_work(a->request, written_write_body, a->written));
 }
@@ -447,7 +447,7 @@ static void
 begin_shadow(void *arg UNUSED)
 {
     struct exchange *x = exchange_of(w.worker->exchanges);
-    struct attempt *a = attempt_begin(x, x->plan.targets[x->candidate++], false);
+    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
 
     written_write_body(a->written);
     answer_await(a);

@@ -47,7 +47,7 @@ plan_of(struct routed *r, const char *model)
         return arena_printf(r->a, "- " STR_FMT, STR_ARG(why));
     for (size_t i = 0; i < plan.count; i++)
         all = arena_printf(r->a, STR_FMT "%s" STR_FMT "/" STR_FMT, STR_ARG(all), i != 0 ? " " : "",
-            STR_ARG(plan.targets[i]->provider->id), STR_ARG(plan.targets[i]->wire.model));
+            STR_ARG(plan.list[i].target->provider->id), STR_ARG(plan.list[i].target->wire.model));
     return all;
 }
 
@@ -75,13 +75,13 @@ TEST(traits_of_the_file_come_after_what_the_catalog_knows)
     EXPECT_INT(providers_find(r.all, S("mistral"))->traits.strict_keys, NO);
     EXPECT_INT(providers_find(r.all, S("mistral"))->traits.max_tokens, YES);
     EXPECT(route_plan(r.t, r.a, S("openai/unheard-of"), &plan, &why) == OK);
-    EXPECT_INT(plan.targets[0]->wire.traits.max_output, 7);
+    EXPECT_INT(plan.list[0].target->wire.traits.max_output, 7);
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
-    EXPECT_INT(plan.targets[0]->wire.traits.max_output, 128000);
-    EXPECT_INT(plan.targets[0]->wire.traits.strict_keys, YES);
+    EXPECT_INT(plan.list[0].target->wire.traits.max_output, 128000);
+    EXPECT_INT(plan.list[0].target->wire.traits.strict_keys, YES);
     EXPECT(route_plan(r.t, r.a, S("a"), &plan, &why) == OK);
-    EXPECT_INT(plan.targets[0]->wire.traits.max_output, 9);
-    EXPECT_INT(plan.targets[0]->wire.traits.reasoning, YES);
+    EXPECT_INT(plan.list[0].target->wire.traits.max_output, 9);
+    EXPECT_INT(plan.list[0].target->wire.traits.reasoning, YES);
     drop(&r);
 }
 
@@ -131,15 +131,15 @@ TEST(a_target_carries_its_parameters_and_the_narrowest_timeouts)
     struct str why;
 
     EXPECT(route_plan(r.t, r.a, S("fast"), &plan, &why) == OK);
-    EXPECT_STR(plan.alias, "fast");
-    EXPECT_STR(plan.targets[0]->params, "");
-    EXPECT_STR(plan.targets[1]->params, "{\"temperature\":0.2}");
-    EXPECT_INT(plan.targets[0]->timeouts.first_token_ms, 60000);
-    EXPECT_INT(plan.targets[1]->timeouts.first_token_ms, 7000);
-    EXPECT_INT(plan.targets[1]->timeouts.total_ms, 9000);
-    EXPECT_INT(plan.targets[1]->timeouts.connect_ms, 5000);
-    EXPECT_INT(plan.targets[1]->timeouts.first_byte_ms, 0);
-    EXPECT(plan.targets[1]->listed);
+    EXPECT_STR(plan.alias->name, "fast");
+    EXPECT_STR(plan.list[0].target->params, "");
+    EXPECT_STR(plan.list[1].target->params, "{\"temperature\":0.2}");
+    EXPECT_INT(plan.list[0].target->timeouts.first_token_ms, 60000);
+    EXPECT_INT(plan.list[1].target->timeouts.first_token_ms, 7000);
+    EXPECT_INT(plan.list[1].target->timeouts.total_ms, 9000);
+    EXPECT_INT(plan.list[1].target->timeouts.connect_ms, 5000);
+    EXPECT_INT(plan.list[1].target->timeouts.first_byte_ms, 0);
+    EXPECT(plan.list[1].target->listed);
     drop(&r);
 }
 
@@ -209,7 +209,7 @@ TEST(a_model_that_an_alias_lists_is_known_under_each_of_its_names)
         struct str why = S("");
 
         EXPECT(route_plan(r.t, r.a, str_c(cases[i].model), &plan, &why) == OK);
-        EXPECT_INT(plan.targets[0]->listed, cases[i].listed);
+        EXPECT_INT(plan.list[0].target->listed, cases[i].listed);
     }
     drop(&r);
 }
@@ -226,7 +226,7 @@ TEST(a_hostile_name_is_treated_as_any_other_name)
     huge[6] = '/';
     memcpy(huge, "openai", 6);
     EXPECT(route_plan(r.t, r.a, str_make(huge, sizeof(huge)), &plan, &why) == OK);
-    EXPECT(plan.targets[0]->facts == NULL && !plan.targets[0]->listed);
+    EXPECT(plan.list[0].target->facts == NULL && !plan.list[0].target->listed);
     EXPECT(route_plan(r.t, r.a, str_make("a\0b", 3), &plan, &why) == ERR_NO_MODEL);
     drop(&r);
 }
@@ -376,12 +376,13 @@ TEST(catalog_data_about_a_model_is_given_to_its_wire)
     struct str why;
 
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-4o"), &plan, &why) == OK);
-    EXPECT(
-        plan.targets[0]->facts == model_row(S("openai/gpt-4o")) && plan.targets[0]->facts != NULL);
-    EXPECT_INT(plan.targets[0]->wire.traits.max_output, plan.targets[0]->facts->output_tokens);
-    EXPECT_INT(plan.targets[0]->wire.traits.reasoning, UNSAID);
+    EXPECT(plan.list[0].target->facts == model_row(S("openai/gpt-4o")) &&
+           plan.list[0].target->facts != NULL);
+    EXPECT_INT(
+        plan.list[0].target->wire.traits.max_output, plan.list[0].target->facts->output_tokens);
+    EXPECT_INT(plan.list[0].target->wire.traits.reasoning, UNSAID);
     EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
-    EXPECT_INT(plan.targets[0]->wire.traits.reasoning, YES);
+    EXPECT_INT(plan.list[0].target->wire.traits.reasoning, YES);
     drop(&r);
 }
 
@@ -516,7 +517,7 @@ TEST(the_number_of_targets_of_an_alias_is_limited)
 
     buf_init(&text, 64 * 1024);
     buf_add(&text, S("providers:\n  openai: {api_key: k}\nmodels:\n  many:\n    targets:\n"));
-    for (int i = 0; i < ROUTE_TARGETS + 1; i++)
+    for (int i = 0; i < PLAN_CANDIDATES + 1; i++)
         buf_printf(&text, "      - openai/m%d\n", i);
     buf_add_c(&text, '\0');
     struct routed r = make(buf_str(&text).p);
