@@ -205,13 +205,19 @@ fold_logprobs(struct llm_answer *ans, struct llm_answer_choice *c, struct str ra
 }
 
 static void
-fold_citation(struct llm_answer *ans, struct llm_answer_choice *c, struct str raw)
+fold_citation(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_citation *from)
 {
-    struct llm_word *word = arena_new(ans->arena, struct llm_word);
+    if (!take(ans, PART_BYTES))
+        return;
 
-    word->text = keep(ans, raw);
-    *c->citations_tail = word;
-    c->citations_tail = &word->next;
+    struct llm_cited *cited = arena_new(ans->arena, struct llm_cited);
+
+    cited->citation = *from;
+    cited->citation.url = keep(ans, from->url);
+    cited->citation.title = keep(ans, from->title);
+    cited->citation.quote = keep(ans, from->quote);
+    *c->citations_tail = cited;
+    c->citations_tail = &cited->next;
 }
 
 static void
@@ -275,7 +281,7 @@ fold_into_choice(struct llm_answer *ans, const struct llm_event *ev)
         fold_tool_args(ans, c, ev);
         break;
     case EVENT_CITATION:
-        fold_citation(ans, c, ev->raw);
+        fold_citation(ans, c, ev->citation);
         break;
     case EVENT_LOGPROBS:
         fold_logprobs(ans, c, ev->raw);
@@ -380,9 +386,10 @@ unfold_choice(const struct llm_answer_choice *c, struct event_sink *to)
         else
             unfold_text(part, c->index, to);
     }
-    for (const struct llm_word *w = c->citations; w != NULL; w = w->next)
-        to->emit(
-            to, &(struct llm_event){ .kind = EVENT_CITATION, .choice = c->index, .raw = w->text });
+    for (const struct llm_cited *cited = c->citations; cited != NULL; cited = cited->next)
+        to->emit(to, &(struct llm_event){ .kind = EVENT_CITATION,
+                         .choice = c->index,
+                         .citation = &cited->citation });
     for (const struct llm_fragment *f = c->logprobs; f != NULL; f = f->next)
         to->emit(to, &(struct llm_event){
                          .kind = EVENT_LOGPROBS, .choice = c->index, .raw = json_raw(f->doc) });

@@ -15,6 +15,11 @@ struct llm_fragment {
     struct llm_fragment *next;
 };
 
+struct llm_cited {
+    struct llm_citation citation;
+    struct llm_cited *next;
+};
+
 struct llm_answer_choice {
     uint32_t index;
     struct llm_part *parts;
@@ -27,8 +32,8 @@ struct llm_answer_choice {
     struct str stop_sequence;
     struct llm_fragment *logprobs;    /* objects whose lists are to be concatenated */
     struct llm_fragment **logprobs_tail;
-    struct llm_word *citations;    /* JSON texts */
-    struct llm_word **citations_tail;
+    struct llm_cited *citations;
+    struct llm_cited **citations_tail;
     struct llm_answer_choice *next;
 };
 

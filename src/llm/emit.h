@@ -82,7 +82,11 @@ void emit_text(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, struct str text);
 void emit_signature(struct wire_reader *r, struct emit_choice *c, struct str signature);
 
-/* EVENT_MEDIA, EVENT_CITATION, EVENT_LOGPROBS or EVENT_OPAQUE. */
+/* One that names no source is left out. */
+void emit_citation(
+    struct wire_reader *r, struct emit_choice *c, const struct llm_citation *citation);
+
+/* EVENT_MEDIA, EVENT_LOGPROBS or EVENT_OPAQUE. */
 void emit_raw(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, const struct json *j);
 

@@ -22,7 +22,7 @@ enum llm_event_kind {
     EVENT_TOOL_ARGS,     /* tool, custom, text: a fragment of the arguments' JSON text, byte-exact */
     EVENT_TOOL_END,      /* tool */
     EVENT_MEDIA,         /* raw: an image or audio block of the answer */
-    EVENT_CITATION,      /* raw: JSON of one citation or annotation in its own wire's form */
+    EVENT_CITATION,      /* citation: what the text before rests on */
     EVENT_LOGPROBS,      /* raw: JSON of the choice's logprobs object (OpenAI form) */
     EVENT_OPAQUE,        /* raw: a provider-run block; other wires drop it */
     EVENT_USAGE,         /* usage so far, cumulative */
@@ -51,6 +51,15 @@ struct llm_error {
     bool permanent;    /* a repeated request would fail in the same way, whatever the kind says */
 };
 
+/* Where something in the answer comes from. What a protocol does not say is empty, or 0. */
+struct llm_citation {
+    struct str url;    /* of a page; empty for a document of the request */
+    struct str title;
+    struct str quote;    /* the source's own words */
+    int64_t from;        /* the characters of the answer's text that rest on it */
+    int64_t to;
+};
+
 struct llm_event {
     enum llm_event_kind kind;
     uint32_t choice;    /* index of the choice, 0 for most */
@@ -67,6 +76,7 @@ struct llm_event {
     struct str native;           /* the provider's own finish reason */
     struct str stop_sequence;    /* FINISH: the stop sequence that matched, if reported */
     struct llm_usage usage;
+    const struct llm_citation *citation;
     const struct llm_error *error;
 };
 

@@ -40,11 +40,19 @@ text_at(struct wire_reader *r, const struct json *j, const char *key)
 
 /* --- emitting --- */
 
+/* A page that a search found, a search result of the caller's, or a place in a document. */
 static void
 tell_citation(struct wire_reader *r, const struct decoder *d, const struct json *citation)
 {
-    if (json_is(json_get(citation, S("type")), JSON_STRING))
-        emit_raw(r, d->c, EVENT_CITATION, citation);
+    bool page = json_present(json_get(citation, S("url")));
+    bool document = json_present(json_get(citation, S("document_title")));
+
+    emit_citation(r, d->c,
+        &(struct llm_citation){
+            .url = text_at(r, citation, page ? "url" : "source"),
+            .title = text_at(r, citation, document ? "document_title" : "title"),
+            .quote = text_at(r, citation, "cited_text"),
+        });
 }
 
 static enum err

@@ -143,17 +143,19 @@ add_call_signature(struct json_out *o, struct str signature)
     out_end(o);
 }
 
-/* Whether a citation is an annotation in this wire's form; offsets in other forms have another
- * meaning. */
-static bool
-is_own_annotation(struct arena *a, struct str raw)
+/* Clients with types require all members, also where the place in the text is not known. */
+static void
+add_annotation(struct json_out *o, const struct llm_citation *citation)
 {
-    struct arena_mark mark = arena_mark(a);
-    const struct json *doc = json_parse(a, raw, NULL, NULL);
-    bool own = json_str_is(json_get(doc, S("type")), S("url_citation"));
-
-    arena_rewind(a, mark);
-    return own;
+    out_object(o);
+    out_const(o, "\"type\":\"url_citation\"");
+    out_key_object(o, "url_citation");
+    out_text(o, "url", citation->url);
+    out_text(o, "title", citation->title);
+    out_i64(o, "start_index", citation->from);
+    out_i64(o, "end_index", citation->to);
+    out_end(o);
+    out_end(o);
 }
 
 /* --- the stream --- */
@@ -219,7 +221,7 @@ write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_e
         break;
     case EVENT_CITATION:
         out_key_array(&o, "annotations");
-        json_add_line(w->out, ev->raw);
+        add_annotation(&o, ev->citation);
         out_end_array(&o);
         break;
     case EVENT_SIGNATURE:
@@ -286,7 +288,7 @@ write_content(struct wire_writer *w, struct answer_written *st, const struct llm
             write_delta(w, st, ev);
         break;
     case EVENT_CITATION:
-        if (!completion && is_own_annotation(w->keep, ev->raw))
+        if (!completion && ev->citation->url.n > 0)    /* there is no other kind */
             write_delta(w, st, ev);
         break;
     case EVENT_TOOL_END:
@@ -418,24 +420,24 @@ add_calls(struct json_out *o, const struct llm_part *part)
 }
 
 static void
-add_annotations(struct json_out *o, struct arena *a, const struct llm_word *citation)
+add_annotations(struct json_out *o, const struct llm_cited *cited)
 {
     bool any = false;
 
-    for (; citation != NULL; citation = citation->next) {
-        if (!is_own_annotation(a, citation->text))
+    for (; cited != NULL; cited = cited->next) {
+        if (cited->citation.url.n == 0)
             continue;
         if (!any)
             out_key_array(o, "annotations");
         any = true;
-        out_raw_value(o, citation->text);
+        add_annotation(o, &cited->citation);
     }
     if (any)
         out_end_array(o);
 }
 
 static void
-add_message(struct wire_writer *w, struct json_out *o, const struct llm_answer_choice *c)
+add_message(struct json_out *o, const struct llm_answer_choice *c)
 {
     bool calls = has_part(c->parts, PART_TOOL_CALL);
 
@@ -453,7 +455,7 @@ add_message(struct wire_writer *w, struct json_out *o, const struct llm_answer_c
     add_reasoning_details(o, c->parts);
     if (calls)
         add_calls(o, c->parts);
-    add_annotations(o, w->keep, c->citations);
+    add_annotations(o, c->citations);
     out_end(o);
 }
 
@@ -512,7 +514,7 @@ openai_write_answer(struct wire_writer *w, const struct llm_answer *ans)
         out_object(&o);
         out_i64(&o, "index", c->index);
         if (!is_completion(w))
-            add_message(w, &o, c);
+            add_message(&o, c);
         else if (!add_texts(&o, S("text"), c->parts, PART_TEXT))
             out_const(&o, "\"text\":\"\"");
         add_logprobs(&o, c->logprobs);

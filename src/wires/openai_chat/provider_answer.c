@@ -187,9 +187,18 @@ take_extras(struct wire_reader *r, struct emit_choice *c, const struct delta *d)
     const struct json *audio_data = json_get(d->audio, S("data"));
     struct json_iter it = elements(d->annotations);
 
-    while (json_next(&it))
-        if (json_is(json_get(it.value, S("type")), JSON_STRING))
-            emit_raw(r, c, EVENT_CITATION, it.value);
+    while (json_next(&it)) {
+        const struct json *page = json_get(it.value, S("url_citation"));
+
+        emit_citation(r, c,
+            &(struct llm_citation){
+                .url = emit_string(r, json_get(page, S("url"))),
+                .title = emit_string(r, json_get(page, S("title"))),
+                .quote = emit_string(r, json_get(page, S("content"))),    /* OpenRouter */
+                .from = MAX(json_i64(json_get(page, S("start_index")), 0), 0),
+                .to = MAX(json_i64(json_get(page, S("end_index")), 0), 0),
+            });
+    }
     if (json_is(audio_data, JSON_STRING) && !json_str_is(audio_data, S("")))
         emit_raw(r, c, EVENT_MEDIA, d->audio);
     it = elements(d->images);

@@ -160,12 +160,20 @@ TEST(citations_and_logprobs_are_kept_and_blocks_that_no_wire_writes_are_not)
     begin(1 << 20);
     emit((struct llm_event){ .kind = EVENT_OPAQUE, .raw = S("{\"type\":\"x\"}") });
     emit((struct llm_event){ .kind = EVENT_MEDIA, .raw = S("{\"type\":\"x\"}") });
-    emit((struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"a\":1}") });
-    emit((struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"b\":2}") });
+    emit((struct llm_event){ .kind = EVENT_CITATION,
+        .citation = &(struct llm_citation){ .url = S("u"), .title = S("t"), .from = 3, .to = 5 } });
+    emit((struct llm_event){
+        .kind = EVENT_CITATION, .citation = &(struct llm_citation){ .quote = S("q") } });
     emit((struct llm_event){ .kind = EVENT_LOGPROBS, .raw = S("{\"content\":[]}") });
     EXPECT(ans.choices->parts == NULL);
-    EXPECT_STR(ans.choices->citations->text, "{\"a\":1}");
-    EXPECT_STR(ans.choices->citations->next->text, "{\"b\":2}");
+
+    const struct llm_cited *cited = ans.choices->citations;
+
+    EXPECT_STR(cited->citation.url, "u");
+    EXPECT_STR(cited->citation.title, "t");
+    EXPECT(cited->citation.from == 3 && cited->citation.to == 5);
+    EXPECT_STR(cited->next->citation.quote, "q");
+    EXPECT(cited->next->next == NULL);
     EXPECT_STR(json_raw(ans.choices->logprobs->doc), "{\"content\":[]}");
     EXPECT(ans.choices->logprobs->next == NULL);
     end();
@@ -260,8 +268,10 @@ tell(const struct llm_answer *a)
             buf_printf(&b, "\n %d %d <" STR_FMT "> <" STR_FMT "> <" STR_FMT "> <" STR_FMT ">",
                 (int)p->kind, p->custom, STR_ARG(p->text), STR_ARG(p->id), STR_ARG(p->signature),
                 STR_ARG(p->name));
-        for (const struct llm_word *w = c->citations; w != NULL; w = w->next)
-            buf_printf(&b, "\n c " STR_FMT, STR_ARG(w->text));
+        for (const struct llm_cited *d = c->citations; d != NULL; d = d->next)
+            buf_printf(&b, "\n c " STR_FMT " " STR_FMT " " STR_FMT " %d %d",
+                STR_ARG(d->citation.url), STR_ARG(d->citation.title), STR_ARG(d->citation.quote),
+                (int)d->citation.from, (int)d->citation.to);
         for (const struct llm_fragment *f = c->logprobs; f != NULL; f = f->next)
             buf_printf(&b, "\n l " STR_FMT, STR_ARG(json_raw(f->doc)));
     }
@@ -286,7 +296,9 @@ TEST(an_answer_unfolds_into_events_that_fold_into_the_same_answer)
         .kind = EVENT_TOOL_START, .tool = 1, .id = S("b"), .name = S("g"), .custom = true });
     emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 1, .text = S("free") });
     emit((struct llm_event){ .kind = EVENT_TOOL_ARGS, .tool = 0, .text = S("{\"x\":1}") });
-    emit((struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"url\":\"u\"}") });
+    emit((struct llm_event){ .kind = EVENT_CITATION,
+        .citation = &(struct llm_citation){
+            .url = S("u"), .title = S("t"), .quote = S("q"), .from = 1, .to = 2 } });
     emit((struct llm_event){ .kind = EVENT_LOGPROBS, .raw = S("{\"content\":[]}") });
     emit((struct llm_event){ .kind = EVENT_FINISH, .finish = FINISH_TOOLS, .native = S("t") });
     emit((struct llm_event){ .kind = EVENT_REFUSAL, .choice = 2, .text = S("no") });

@@ -93,6 +93,12 @@ emit_line(struct event_sink *sink, const struct llm_event *ev)
     add_quoted(&l->out, "model=", ev->model);
     add_quoted(&l->out, "", ev->text);
     add_quoted(&l->out, "signature=", ev->signature);
+    if (ev->kind == EVENT_CITATION) {
+        add_quoted(&l->out, "url=", ev->citation->url);
+        add_quoted(&l->out, "title=", ev->citation->title);
+        add_quoted(&l->out, "quote=", ev->citation->quote);
+        buf_printf(&l->out, " %d-%d", (int)ev->citation->from, (int)ev->citation->to);
+    }
     if (ev->raw.n > 0)
         buf_printf(&l->out, " " STR_FMT, STR_ARG(ev->raw));
     if (ev->kind == EVENT_FINISH) {

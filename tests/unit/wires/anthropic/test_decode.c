@@ -42,7 +42,8 @@ tell(struct event_sink *sink UNUSED, const struct llm_event *ev)
         buf_printf(&told, "/tool%u", ev->tool);
         break;
     case EVENT_CITATION:
-        buf_printf(&told, "cite(" STR_FMT ")", STR_ARG(ev->raw));
+        buf_printf(&told, "cite(" STR_FMT "," STR_FMT "," STR_FMT ")", STR_ARG(ev->citation->url),
+            STR_ARG(ev->citation->title), STR_ARG(ev->citation->quote));
         break;
     case EVENT_OPAQUE:
         buf_printf(&told, "opaque");
@@ -209,13 +210,20 @@ TEST(thinking_comes_with_its_signature)
 TEST(citations_are_passed_on_and_unknown_deltas_and_events_are_not)
 {
     begin();
+    EXPECT_INT(hear(DELTA(0, "'type':'citations_delta','citation':{"
+                             "'type':'web_search_result_location','url':'https://a.example',"
+                             "'title':'A','cited_text':'w','encrypted_index':'e'}")),
+        OK);
+    EXPECT_INT(hear(DELTA(0, "'type':'citations_delta','citation':{'type':'char_location',"
+                             "'cited_text':'x','document_index':0,'document_title':'D'}")),
+        OK);
     EXPECT_INT(hear(DELTA(0, "'type':'citations_delta','citation':{'type':'c','x':1}")), OK);
     EXPECT_INT(hear(DELTA(0, "'type':'compaction_delta','content':'x'")), OK);
     EXPECT_INT(hear("{'type':'from_the_future'}"), OK);
     EXPECT_INT(hear("{}"), OK);
     EXPECT_INT(hear(""), OK);
     EXPECT_INT(hear("[DONE]"), OK);
-    EXPECT_STR(buf_str(&told), "cite({\"type\":\"c\",\"x\":1})");
+    EXPECT_STR(buf_str(&told), "cite(https://a.example,A,w) cite(,D,x)");
     end();
 }
 
@@ -346,7 +354,8 @@ TEST(a_whole_answer_becomes_events)
     EXPECT_INT(anthropic_read_answer(&r,
                    quoted("\n{'id':'msg_1','model':'m','content':["
                           "{'type':'thinking','thinking':'hm','signature':'c2ln'},"
-                          "{'type':'text','text':'a','citations':[{'type':'c'},{},3,{'type':'d'}]},"
+                          "{'type':'text','text':'a','citations':[{'title':'c'},{},3,"
+                          "{'source':'d'}]},"
                           "{'type':'text','text':'b'},"
                           "{'type':'server_tool_use','id':'s','name':'w','input':{'q':1}},"
                           "{'type':'tool_use','id':'t','name':'f','input':{ 'n': 1.50}},"
@@ -356,8 +365,8 @@ TEST(a_whole_answer_becomes_events)
         OK);
     EXPECT(r.complete);
     EXPECT_STR(buf_str(&told),
-        "start(msg_1,m) thought(hm) sig(c2ln) text(a) cite({\"type\":\"c\"}) "
-        "cite({\"type\":\"d\"}) text(b) opaque "
+        "start(msg_1,m) thought(hm) sig(c2ln) text(a) cite(,c,) "
+        "cite(d,,) text(b) opaque "
         "tool0(t,f) args0({ \"n\": 1.50}) /tool0 tool1(u,g) args1({}) /tool1 "
         "finish(3,tool_use,) usage(3,4) end");
     end();

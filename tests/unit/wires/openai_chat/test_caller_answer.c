@@ -264,7 +264,8 @@ TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_REDACTED, .text = S("enc") });
     sink->emit(sink,
-        &(struct llm_event){ .kind = EVENT_CITATION, .raw = S("{\"type\":\"char_location\"}") });
+        &(struct llm_event){ .kind = EVENT_CITATION,
+            .citation = &(struct llm_citation){ .title = S("a document of the request") } });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_USAGE,
                          .usage = { .known = 0x1f,
                              .input = 100,
@@ -288,6 +289,30 @@ TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
         "\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":9,\"total_tokens\":109,\"prompt_"
         "tokens_details\":{\"cached_tokens\":60,\"cache_write_tokens\":30,\"audio_tokens\":0},"
         "\"completion_tokens_details\":{\"reasoning_tokens\":4,\"audio_tokens\":0}}}");
+    end();
+}
+
+#define ANNOTATION                                                                                 \
+    "\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"url\":\"https://a.example\"," \
+    "\"title\":\"A\",\"start_index\":0,\"end_index\":0}}]"
+
+TEST(a_page_that_another_protocol_cites_is_an_annotation)
+{
+    const struct llm_event cites = { .kind = EVENT_CITATION,
+        .citation = &(struct llm_citation){
+            .url = S("https://a.example"), .title = S("A"), .quote = S("words") } };
+    struct llm_answer ans;
+
+    begin(OP_CHAT, false);
+    start();
+    buf_reset(&out, SIZE_MAX);
+    emit(cites);
+    expect_written(HEAD "{\"index\":0,\"delta\":{" ANNOTATION
+                        "},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    answer_init(&ans, arena);
+    ans.sink.emit(&ans.sink, &cites);
+    openai_write_answer(&w, &ans);
+    EXPECT(str_find(buf_str(&out), S("\"refusal\":null," ANNOTATION "}")) < buf_len(&out));
     end();
 }
 
