@@ -108,7 +108,7 @@ def bench(gateway, model, wire, stream, requests, connections=16):
     command = [process.BIN, "bench", gateway.url, "--model", model, "--key", gateway.key, "-n", str(requests),
                "-c", str(connections), "--wire", wire, "--json", "--timeout", "5m"]
     done = subprocess.run([*command, *(["--stream"] if stream else [])], capture_output=True, text=True,
-                          env=process.environment())
+                          env=process.environment(), timeout=process.PATIENCE)
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)
     assert report["requests"] + report["errors"] == requests, report
@@ -187,7 +187,7 @@ def test_every_request_is_settled_once_whatever_goes_wrong(make):
         answered += report["requests"]
         failed += report["errors"]
     for leaver in leavers:
-        leaver.join()
+        leaver.join(4 * process.PATIENCE)
         assert leaver.failed is None
     sent = each * len(plans) + 3 * leaving
 
@@ -219,7 +219,7 @@ def test_log_metrics_and_provider_agree_after_many_faults(make):
     for plan in plans:
         bench(gateway, *plan, each)
     for leaver in leavers:
-        leaver.join()
+        leaver.join(4 * process.PATIENCE)
         assert leaver.failed is None
     assert_nothing_is_left(gateway, before)
     sent = each * len(plans) + 2 * leaving

@@ -38,7 +38,7 @@ def written(tmp_path, config):
 
 
 def openssl(*args, cwd):
-    subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=cwd)
+    subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=cwd, timeout=PATIENCE)
 
 
 def pair(tmp_path, name="served", begin="20200101000000Z", end="20490101000000Z"):
@@ -80,7 +80,7 @@ def test_an_address_in_use_is_a_warning_and_a_foreign_one_an_error(tmp_path):
 def test_check_next_to_a_running_gateway_disturbs_nothing(make):
     gateway = make.gateway({"providers": LAB, "server": {"listen": f"127.0.0.1:{process.free_port()}"}})
     done = subprocess.run([process.BIN, "check", "-c", gateway.config_path], capture_output=True, text=True,
-                          env=environment(**gateway.env))
+                          env=environment(**gateway.env), timeout=PATIENCE)
     assert done.returncode == 0 and "ignore this if the gateway itself is running" in done.stderr
     assert gateway.get("/v1/models").status_code == 200
 
@@ -106,7 +106,7 @@ def test_a_privileged_port_is_a_warning(tmp_path):
         if not os.stat(folder).st_mode & 0o005 and str(folder).startswith("/tmp/"):
             os.chmod(folder, os.stat(folder).st_mode | 0o005)
     done = subprocess.run([binary, "check", "-c", path], capture_output=True, text=True, user=65534, group=65534,
-                          extra_groups=[], env=environment())
+                          extra_groups=[], env=environment(), timeout=PATIENCE)
     assert done.returncode == 0 and "permission denied" in done.stderr and "warning" in done.stderr, done
 
 

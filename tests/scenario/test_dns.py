@@ -3,7 +3,7 @@ import threading
 import time
 
 from lib.names import Name
-from lib.process import wait_until
+from lib.process import PATIENCE, wait_until
 
 ANSWER = (b'{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
           b'{"role":"assistant","content":"hi"},"finish_reason":"stop"}],'
@@ -51,7 +51,7 @@ def test_hung_names_do_not_hold_up_other_providers(make):
     assert status(gateway, "good/m") == 200
     assert not results, "the hung names were still hung"
     for t in threads:
-        t.join()
+        t.join(4 * PATIENCE)
     assert {r.status_code for r in results.values()} == {504}
     assert "resolving" in results[0].text or "upstream_connect_timeout" in results[0].text
 
@@ -136,7 +136,7 @@ def test_many_callers_share_one_lookup(make):
     for t in threads:
         t.start()
     for t in threads:
-        t.join()
+        t.join(4 * PATIENCE)
     assert results == [200] * 20
     # Two families, once lost and once answered; on a machine that is very busy some questions are repeated.
     assert 4 <= names.asked["shared.test"] < 20

@@ -519,7 +519,7 @@ def test_a_provider_killed_mid_stream_is_an_error_and_its_successor_serves(make,
     asking.start()
     wait_until(lambda: victim.stats()["output_tokens"] > 60, "streams under way")
     victim.program.kill()
-    asking.join()
+    asking.join(4 * process.PATIENCE)
     for got in results:
         assert got.status == 200 and got.text and got.error and not got.complete and not got.broke, got
         assert gateway.access(got.id)["error"] == "upstream_truncated"
@@ -541,7 +541,7 @@ def test_a_killed_gateway_is_noticed_and_its_successor_serves_at_once(make, mock
     asking.start()
     wait_until(lambda: mock.stats()["output_tokens"] > 60, "streams under way")
     first.program.kill()
-    asking.join()
+    asking.join(4 * process.PATIENCE)
     assert all(got.broke and not got.complete for got in results), results
     second = make.gateway(config)
     got = ask(second, "openai", "lab/m;text=again")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lib.names import Name
-from lib.process import Program, certificate, free_port, wait_until
+from lib.process import PATIENCE, Program, certificate, free_port, wait_until
 from lib.raw import request
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
@@ -184,7 +184,7 @@ def test_a_client_that_disconnects_ends_only_its_own_stream(make, front, mock):
         time.sleep(0.3)
         parts.close()
         wait_until(lambda: mock.stats()["aborted"] == 1, "the provider to be told")
-        assert other.result() == "stop"
+        assert other.result(PATIENCE) == "stop"
     assert stream(client) == "stop"
     assert len(nginx.connections()) == 1
 

@@ -385,7 +385,7 @@ def test_clients_that_vanish_leave_nothing_behind(gateway, mock):
     for t in threads:
         t.start()
     for t in threads:
-        t.join()
+        t.join(4 * PATIENCE)
     wait_until(lambda: mock.stats()["aborted"] == before + 30, "the provider to notice all of them")
     gateway.idle()
     assert gateway.metrics().value("openclaw_client_aborts_total") >= 30
@@ -395,7 +395,7 @@ def test_clients_that_vanish_leave_nothing_behind(gateway, mock):
 
 def curl(gateway, *args, stdin=None):
     done = subprocess.run(["curl", "-sS", "--max-time", str(PATIENCE), "--noproxy", "*", *args], input=stdin,
-                          capture_output=True, env={"PATH": "/usr/bin:/bin"})
+                          capture_output=True, env={"PATH": "/usr/bin:/bin"}, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 

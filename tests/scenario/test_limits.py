@@ -288,7 +288,7 @@ def test_a_refused_client_gets_the_error_although_its_body_is_unread(make, mock)
         assert answer.status == status and answer.header("connection") == "close", answer
         assert answer.json()["error"]["message"]
         client.close()
-        sent.join()
+        sent.join(4 * PATIENCE)
     gateway.idle()
 
 
@@ -342,7 +342,7 @@ def test_a_body_has_a_deadline_however_steadily_it_arrives(make, mock, fields):
     sender.start()
     answer = client.read()
     done.set()
-    sender.join()
+    sender.join(4 * PATIENCE)
     assert (answer.status, answer.json()["error"]["code"]) == (408, "request_timeout"), answer
     client.close()
     gateway.idle()
@@ -539,7 +539,8 @@ def test_a_full_log_disk_stops_nothing_and_is_counted(make, mock, tmp_path):
 
 
 def can_mount(directory):
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", directory], capture_output=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", directory], capture_output=True,
+                          timeout=PATIENCE)
     return done.returncode == 0
 
 
@@ -567,7 +568,7 @@ def test_lines_are_written_when_the_disk_has_room_again(make, mock, tmp_path):
         assert gateway.metrics().value("openclaw_access_log_dropped_total") == 0
         gateway.stop()
     finally:
-        subprocess.run(["umount", "-l", disk], check=True)
+        subprocess.run(["umount", "-l", disk], check=True, timeout=PATIENCE)
 
 
 def test_a_blocked_pipe_stops_nothing(make, mock, tmp_path):

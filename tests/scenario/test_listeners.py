@@ -82,7 +82,8 @@ def test_addresses_that_include_each_other_are_refused_by_check(make, tmp_path, 
         config["server"]["admin_listen"] = admin.format(port)
     path = tmp_path / "openclaw.yaml"
     path.write_text(json.dumps(config))
-    run = subprocess.run([process.BIN, "check", "-c", path], capture_output=True, text=True, env=environment())
+    run = subprocess.run([process.BIN, "check", "-c", path], capture_output=True, text=True, env=environment(),
+                         timeout=PATIENCE)
     assert run.returncode != 0
     assert "one includes the other" in run.stdout + run.stderr
 

@@ -393,7 +393,7 @@ def test_a_reload_without_providers_is_a_warning(make, mock):
     silent.program.wait_for("no provider is switched on")
     for args, stream in (([], "stderr"), (["--json"], "stdout")):
         done = subprocess.run([process.BIN, "check", "-c", silent.config_path, *args], capture_output=True, text=True,
-                              env=process.environment(**silent.env))
+                              env=process.environment(**silent.env), timeout=process.PATIENCE)
         assert done.returncode == 0 and "no provider is switched on" in getattr(done, stream), done
 
 
@@ -619,7 +619,7 @@ def test_check_and_reload_agree(make, mock):
     gateway = make.gateway(config_of(mock))
     gateway.reload("server: {workres: 2}\n", accepted=False)
     done = subprocess.run([process.BIN, "check", "-c", gateway.config_path], capture_output=True, text=True,
-                          env=process.environment())
+                          env=process.environment(), timeout=process.PATIENCE)
     line = next(line for line in done.stderr.splitlines() if "openclaw.yaml:" in line)
     assert done.returncode != 0
     gateway.program.wait_for(line.split("openclaw.yaml", 1)[1].replace("(", r"\(").replace(")", r"\)"))

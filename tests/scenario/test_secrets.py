@@ -415,7 +415,7 @@ def test_a_file_of_secrets_that_is_missing_or_empty_is_named_and_not_quoted(tmp_
         path = tmp_path / "openclaw.yaml"
         path.write_text(f"providers: {{openai: {{api_key: 'file:{tmp_path}/{name}'}}}}\n")
         done = subprocess.run([process.BIN, "check", "-c", path], capture_output=True, text=True,
-                              env=process.environment())
+                              env=process.environment(), timeout=process.PATIENCE)
         assert CANARY not in done.stdout + done.stderr
         if name != "two":
             assert done.returncode == 2 and name in done.stdout + done.stderr, done

@@ -71,7 +71,7 @@ def shell(tmp_path):
     for one in shells:
         if one.process.poll() is None:
             one.process.kill()
-            one.process.wait()
+            one.process.wait(process.PATIENCE)
 
 
 PLAIN = r"\d\d:\d\d:\d\d 200 POST /v1/chat/completions  gpt-4o-mini -> mock/gpt-4o-mini  \d+\+\d+ tokens  [\d.]+ m?s"

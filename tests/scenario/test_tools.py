@@ -1,15 +1,15 @@
 """The tools that guard the tree do notice what they are there to notice."""
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from lib.process import PATIENCE, ROOT
 
 
 def lint(tree):
-    done = subprocess.run([sys.executable, ROOT / "tools" / "lint.py", tree], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, ROOT / "tools" / "lint.py", tree], capture_output=True, text=True,
+                          timeout=PATIENCE)
     return done.returncode, done.stdout
 
 

@@ -94,7 +94,7 @@ def test_authorities_of_the_file_and_the_folder_are_both_trusted(make, tmp_path)
         context.load_cert_chain(cert, key)
         upstreams.append(make.upstream(lambda conn: conn.answer(200, ANSWER), tls=context))
     (folder / "two.pem").write_text((tmp_path / "two.pem").read_text())
-    subprocess.run(["openssl", "rehash", folder], check=True, capture_output=True)
+    subprocess.run(["openssl", "rehash", folder], check=True, capture_output=True, timeout=process.PATIENCE)
     gateway = make.gateway({"providers": {"one": upstreams[0].provider(), "two": upstreams[1].provider()}},
                            env={"SSL_CERT_FILE": str(tmp_path / "one.pem"), "SSL_CERT_DIR": str(folder)})
     assert gateway.chat("one/m").status_code == 200

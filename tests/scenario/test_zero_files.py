@@ -122,14 +122,16 @@ def test_the_sample_configurations_start_as_they_are(make, tmp_path, sample, env
         text = (process.ROOT / "etc" / "openclaw.yaml").read_text()
     else:
         path = tmp_path / "openclaw.yaml"
-        subprocess.run([process.BIN, "init", str(path)], check=True, capture_output=True, env=environment())
+        subprocess.run([process.BIN, "init", str(path)], check=True, capture_output=True, env=environment(),
+                       timeout=PATIENCE)
         text = path.read_text()
     ports = ["--set", "server.listen=127.0.0.1:0"]
     if sample == "etc":
         ports += ["--set", "server.admin_listen=127.0.0.1:0"]
     path = tmp_path / "sample.yaml"
     path.write_text(text)
-    done = subprocess.run([process.BIN, "check", "-c", path, *ports], capture_output=True, text=True, env=environment(**env))
+    done = subprocess.run([process.BIN, "check", "-c", path, *ports], capture_output=True, text=True,
+                          env=environment(**env), timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, ""), done
     gateway = make.gateway(text, plant=False, args=ports, env=env)
     assert gateway.get("/v1/models").status_code == 200

@@ -136,5 +136,5 @@ def certificate(directory, name="localhost", days=2, hosts=("localhost",), ips=(
     names = ",".join([f"DNS:{h}" for h in hosts] + [f"IP:{i}" for i in ips])
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                     "-nodes", "-keyout", key, "-out", cert, "-days", str(days), "-subj", f"/CN={name}",
-                    "-addext", f"subjectAltName={names}"], check=True, capture_output=True)
+                    "-addext", f"subjectAltName={names}"], check=True, capture_output=True, timeout=PATIENCE)
     return cert, key
