@@ -66,6 +66,7 @@ azure_write_prefix(struct buf *out, const struct host_address *at, const struct 
 const struct host host_azure = {
     .name = S_INIT("azure"),
     .key = S_INIT("api-key: "),
+    .maker = S_INIT("openai"),
     .lists_nothing = true,
     .prepare = azure_prepare,
     .write_prefix = azure_write_prefix,

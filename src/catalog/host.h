@@ -22,6 +22,9 @@ struct host {
     /* How the field line of a key begins: "api-key: "; empty: as the wire has it. */
     struct str key;
 
+    /* The provider whose models it serves: one of the same name is taken to have the same traits. May be empty. */
+    struct str maker;
+
     /* A query for models lists what could be deployed, not what is; so nothing is asked. */
     bool lists_nothing;
 

@@ -27,15 +27,15 @@ struct route_table {
 
 /* "provider/model" in `room` of PAIR_BYTES; empty when it is too long to be in any table. */
 static struct str
-pair_name(const struct provider *p, struct str model, char *room)
+pair_name(struct str id, struct str model, char *room)
 {
-    if (p->id.n + 1 + model.n >= PAIR_BYTES)
+    if (id.n + 1 + model.n >= PAIR_BYTES)
         return S("");
-    memcpy(room, p->id.p, p->id.n);
-    room[p->id.n] = '/';
+    memcpy(room, id.p, id.n);
+    room[id.n] = '/';
     if (model.n != 0)
-        memcpy(room + p->id.n + 1, model.p, model.n);
-    return str_make(room, p->id.n + 1 + model.n);
+        memcpy(room + id.n + 1, model.p, model.n);
+    return str_make(room, id.n + 1 + model.n);
 }
 
 static struct target *
@@ -43,7 +43,7 @@ target_make(const struct route_table *t, struct arena *a, struct provider *p, st
 {
     struct target *to = arena_new(a, struct target);
     char room[PAIR_BYTES];
-    struct str name = pair_name(p, model, room);
+    struct str name = pair_name(p->id, model, room);
 
     to->provider = p;
     to->wire.model = model;
@@ -55,10 +55,13 @@ target_make(const struct route_table *t, struct arena *a, struct provider *p, st
         to->facts = model_row(name);
         to->listed = to->listed || map_get(t->listed, name) != NULL;
     }
-    if (to->facts != NULL) {
-        traits_override(&to->wire.traits, &to->facts->traits);
-        traits_override(
-            &to->wire.traits, &(struct traits){ .max_output = to->facts->output_tokens });
+    const struct model_row *known = to->facts;
+    struct str maker = p->address.host->maker;
+    if (known == NULL && maker.n != 0)    /* what it costs here is not known, though */
+        known = model_row(pair_name(maker, model, room));
+    if (known != NULL) {
+        traits_override(&to->wire.traits, &known->traits);
+        traits_override(&to->wire.traits, &(struct traits){ .max_output = known->output_tokens });
     }
     return to;
 }
@@ -177,7 +180,7 @@ target_of_alias(struct route_table *t, struct provider *p, struct str model,
 {
     struct target *to = target_make(t, t->arena, p, model);
     char room[PAIR_BYTES];
-    struct str name = pair_name(p, model, room);
+    struct str name = pair_name(p->id, model, room);
 
     to->listed = true;
     if (name.n != 0)
@@ -369,7 +372,7 @@ bare_provider(const struct route_table *t, struct str model, bool catalog)
     struct provider *p;
 
     for (size_t i = 0; (p = providers_at(t->providers, i)) != NULL; i++) {
-        struct str name = catalog ? pair_name(p, model, room) : S("");
+        struct str name = catalog ? pair_name(p->id, model, room) : S("");
 
         if ((name.n != 0 && model_row(name) != NULL) || is_in_list(&p->models, model))
             return p;

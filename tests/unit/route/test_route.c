@@ -388,6 +388,36 @@ TEST(catalog_data_about_a_model_is_given_to_its_wire)
 
 /* --- mistakes in aliases --- */
 
+TEST(a_deployment_that_is_named_as_a_model_of_openai_has_its_traits_but_no_known_price)
+{
+    struct routed r = make("providers:\n"
+                           "  azure: {api_key: k, base_url: \"https://r.openai.azure.com\"}\n"
+                           "  west: {wire: openai-chat, host: azure, api_key: k, base_url: "
+                           "\"https://w.openai.azure.com\"}\n"
+                           "  lab: {wire: openai-chat, api_key: k, base_url: \"https://h\"}\n");
+    static const struct {
+        const char *model;
+        enum llm_tri reasoning;
+        int64_t output;
+    } rows[] = {
+        { "azure/gpt-5", YES, 128000 },
+        { "west/gpt-5", YES, 128000 },
+        { "azure/ours", UNSAID, 0 },
+        { "lab/gpt-5", UNSAID, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct plan plan;
+        struct str why;
+
+        EXPECT(route_plan(r.t, r.a, str_c(rows[i].model), &plan, &why) == OK);
+        EXPECT_INT(plan.list[0].target->wire.traits.reasoning, rows[i].reasoning);
+        EXPECT_INT(plan.list[0].target->wire.traits.max_output, rows[i].output);
+        EXPECT(plan.list[0].target->facts == NULL);
+    }
+    drop(&r);
+}
+
 TEST(an_unknown_target_is_reported_with_its_position)
 {
     struct routed r = make(
