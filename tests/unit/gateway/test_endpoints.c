@@ -144,6 +144,7 @@ TEST(a_keys_routes_must_exist)
         { "file", "there is no route 'file'; did you mean 'files'?" },
         { "livez", "there is no route 'livez'" },
         { "none", "there is no route 'none'" },
+        { "zzzzzzzz", "there is no route 'zzzzzzzz'; write an id, or a path like /v1/files/*" },
     };
     struct arena *a = arena_create(64 * 1024);
 
