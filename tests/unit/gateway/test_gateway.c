@@ -98,6 +98,9 @@ TEST(without_a_valid_key_nothing_is_proxied)
         EXPECT_INT(gateway_world_chat(&w, bad[i], WORLD_CHAT("fast", "")), 401);
         EXPECT(gateway_world_says(&w, "WWW-Authenticate: Bearer\r\n"));
         EXPECT(!gateway_world_has(&w, "nope"));
+        EXPECT(gateway_world_says(&w, strstr(bad[i], "nope") != NULL
+                                          ? "the API key is not one of this gateway's keys"
+                                          : "no API key was sent"));
     }
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 401);
     EXPECT_INT(gateway_world_ask(&w, "GET /v1/files", "", ""), 401);
@@ -105,6 +108,23 @@ TEST(without_a_valid_key_nothing_is_proxied)
     EXPECT_INT(gateway_world_logged(&w, "\"error\":\"invalid_api_key\""), ARRAY_LEN(bad) + 2);
     EXPECT_INT(gateway_world_logged(&w, "\"provider\""), 0);
     gateway_world_forget(&w);
+}
+
+TEST(after_too_many_wrong_keys_an_address_waits_but_a_right_key_does_not)
+{
+    static const char wrong[] = "x-api-key: key-of-nobody\r\n";
+
+    gateway_world_start(&w, "  limits: {wrong_keys: 2}\n" KEYS);
+    for (int i = 0; i < 5; i++)
+        EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 401);    /* no key is no guess */
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", wrong, ""), 401);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", wrong, ""), 401);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", wrong, ""), 429);
+    EXPECT(gateway_world_says(&w, "too many wrong API keys from this address"));
+    EXPECT(gateway_world_says(&w, "Retry-After: "));
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", "", ""), 401);
+    EXPECT_INT(gateway_world_ask(&w, "GET /v1/models", OPS, ""), 200);
+    finish();
 }
 
 TEST(a_key_limited_to_models_may_use_only_those)

@@ -34,6 +34,7 @@ TEST(the_field_is_found_wherever_it_stands)
          "8bit\r\n\r\nwhisper-1\r\n--XyZ--"),
         ("--XyZ\r\nContent-Disposition: form-data; name=file; filename=\"C:\\a;b.wav\"; "
          "filename*=utf-8''a.wav\r\n\r\nRIFF\r\n" PART("model", "whisper-1") END),
+        "--XyZ\r\nContent-Disposition: form-data ; name=\"model\" ; a=b\r\n\r\nwhisper-1\r\n--XyZ--",
         PART("timestamp_granularities[]", "word") PART("timestamp_granularities[]", "segment")
             PART("models", "x") PART("a-model", "x") PART("model", "whisper-1") END,
     };
@@ -56,6 +57,21 @@ TEST(a_boundary_may_be_quoted_and_follow_other_parameters)
     EXPECT_STR(value, "m");
     EXPECT_INT(
         find_in("multipart/form-data;BOUNDARY=XyZ", PART("model", "m") END, &value), MULTIPART_ONE);
+}
+
+TEST(a_boundary_may_be_longer_than_the_standard_allows)
+{
+    static char type[300] = "multipart/form-data; boundary=", body[1000] = "--";
+    char *boundary = type + strlen(type);
+    struct str value;
+
+    memset(boundary, 'x', BOUNDARY_BYTES);
+    strcat(body, boundary);
+    strcat(body, "\r\nContent-Disposition: form-data; name=model\r\n\r\nm\r\n--");
+    strcat(body, boundary);
+    strcat(body, "--");
+    EXPECT_INT(find_in(type, body, &value), MULTIPART_ONE);
+    EXPECT_STR(value, "m");
 }
 
 TEST(a_form_without_the_field_has_none)
@@ -134,6 +150,8 @@ TEST(ambiguous_forms_are_rejected)
         NAMED("name=\"f\"; name*=utf-8''model") END,
         NAMED("name=\"model") END,
         NAMED("name=\"model\" oops") END,
+        NAMED("name=\"model\",a=b") END,
+        NAMED("name:\"model\"") END,
         NAMED("name = \"model\"") END,
         NAMED("name=\"f\"; filename=\"\\\"; name=\"model\"") END,
         NAMED("name=\"f\"; filename=\"a\"; filename=\"b\"") PART("model", "a") END,
@@ -162,6 +180,7 @@ TEST(ambiguous_forms_are_rejected)
         MODEL_AND("Content-Type: text/plain; charset=\"utf-16\"") END,
         MODEL_AND("Content-Type: application/json") END,
         MODEL_AND("Content-Type: text/plain\r\nContent-Type: text/plain; charset=utf-16") END,
+        MODEL_AND("Content-Type: text/plain\r\nContent-Type: text/plain") END,
         MODEL_AND("Content-Length: 7") END,
         HEAD(
             "Content-Disposition: form-data; name=\"f\"\r\nContent-Type: multipart/mixed; boundary=q")
@@ -199,11 +218,12 @@ TEST(a_content_type_without_a_usable_boundary_is_unclear)
         "multipart/form-data; boundary=XyZ; boundary=abc",
         "multipart/form-data; boundary=XyZ; Boundary=XyZ",
         "multipart/form-data; boundary*=utf-8''XyZ",
-        "multipart/form-data; boundary*0=X; boundary*1=yZ",
+        "multipart/form-data; boundary*0=X; boundary*1=yZ", "multipart/form-data; boundary=XyZ,a=b",
+        "multipart/form-data; boundary:XyZ", "multipart/form-data; =a; boundary=XyZ",
         "multipart/form-data; boundary=XyZ oops", "multipart/form-data boundary=XyZ",
         "multipart/form-data; boundary=\"Xy\\Z\"" };
 
-    memset(longest + strlen(longest), 'x', 250);
+    memset(longest + strlen(longest), 'x', BOUNDARY_BYTES + 1);
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         struct str value;
 
