@@ -328,13 +328,15 @@ add_tool_choice(struct request_out *w)
         [CHOICE_REQUIRED] = S_INIT("required"),
     };
 
-    if (w->r->choice == CHOICE_NAMED) {
+    enum llm_choice choice = write_choice(w);
+
+    if (choice == CHOICE_NAMED) {
         out_key_object(&w->o, "tool_choice");
         begin_typed(&w->o, S("function"));
         out_text(&w->o, "name", turn_name(&tool_names, w->r, w->drops, w->r->choice_name));
         end_typed(&w->o);
-    } else if (w->r->choice != CHOICE_UNSET) {
-        out_text(&w->o, "tool_choice", words[w->r->choice]);
+    } else if (choice != CHOICE_UNSET) {
+        out_text(&w->o, "tool_choice", words[choice]);
     }
 }
 
