@@ -135,6 +135,7 @@ measure(const struct bench_settings *s, const struct wire *wire, const struct or
     struct llm_message message = { .role = ROLE_USER, .parts = &text };
     const struct llm_request r = {
         .arena = a,
+        .wire = wire,
         .op = OP_CHAT,
         .model = str_c(s->model),
         .stream = s->stream,

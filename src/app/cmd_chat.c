@@ -203,6 +203,7 @@ ask(struct chat *c, struct str question)
     struct arena_mark mark = arena_mark(c->memory);
     const struct llm_request r = {
         .arena = c->memory,
+        .wire = c->wire,
         .op = OP_CHAT,
         .model = str_c(c->model),
         .stream = !c->json,
