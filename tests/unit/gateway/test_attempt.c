@@ -68,6 +68,29 @@ TEST(client_errors_do_not_fall_back_to_another_target)
     finish();
 }
 
+TEST(a_target_that_cannot_serve_the_route_is_not_tried)
+{
+    static const struct {
+        const char *line, *provider;
+        int attempts;
+    } rows[] = { { "POST /v1/responses", "mock", 2 }, { "POST /v1/responses", "anth", 1 },
+        { "POST /v1/embeddings", "anth", 1 }, { "POST /v1/chat/completions", "anth", 2 } };
+
+    gateway_world_start(&w, "models:\n  mock: {targets: [dead/m, mock/m]}\n"
+                            "  anth: {targets: [dead/m, anth/m]}\n");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *body = arena_printf(w.arena,
+            "{\"model\":\"%s\",\"input\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+            rows[i].provider)
+                               .p;
+
+        (void)gateway_world_ask(&w, rows[i].line, "", body);
+        EXPECT(gateway_world_says(
+            &w, arena_printf(w.arena, "x-openclaw-attempts: %d\r\n", rows[i].attempts).p));
+    }
+    finish();
+}
+
 TEST(each_timeout_before_the_first_token_falls_back_to_the_next_target)
 {
     gateway_world_start(&w, "timeouts: {first_token: 1s}\n"

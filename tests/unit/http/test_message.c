@@ -51,3 +51,11 @@ TEST(a_status_has_its_reason_phrase)
     EXPECT_STR(str_c(http_reason(404)), "Not Found");
     EXPECT_STR(str_c(http_reason(777)), "Unknown");
 }
+
+TEST(some_methods_send_something)
+{
+    EXPECT(http_is_sending_method(S("POST")) && http_is_sending_method(S("PUT")));
+    EXPECT(http_is_sending_method(S("PATCH")));
+    EXPECT(!http_is_sending_method(S("GET")) && !http_is_sending_method(S("DELETE")));
+    EXPECT(!http_is_sending_method(S("post")) && !http_is_sending_method(S("")));
+}

@@ -155,6 +155,8 @@ TEST(ambiguous_forms_are_rejected)
         NAMED("name = \"model\"") END,
         NAMED("name=\"f\"; filename=\"\\\"; name=\"model\"") END,
         NAMED("name=\"f\"; filename=\"a\"; filename=\"b\"") PART("model", "a") END,
+        NAMED("name=\"f\"; filename=\"a\\\"; x=\"b\"") PART("model", "a") END,
+        NAMED("name=\"f\"; filename*=utf-8''a; filename*=utf-8''b") PART("model", "a") END,
         NAMED("name=model; filename=a") END,
         NAMED("name=model; filename*=utf-8''a") END,
         NAMED("name=") END,
@@ -218,10 +220,11 @@ TEST(a_content_type_without_a_usable_boundary_is_unclear)
         "multipart/form-data; boundary=XyZ; boundary=abc",
         "multipart/form-data; boundary=XyZ; Boundary=XyZ",
         "multipart/form-data; boundary*=utf-8''XyZ",
-        "multipart/form-data; boundary*0=X; boundary*1=yZ", "multipart/form-data; boundary=XyZ,a=b",
-        "multipart/form-data; boundary:XyZ", "multipart/form-data; =a; boundary=XyZ",
-        "multipart/form-data; boundary=XyZ oops", "multipart/form-data boundary=XyZ",
-        "multipart/form-data; boundary=\"Xy\\Z\"" };
+        "multipart/form-data; boundary*0=X; boundary*1=yZ",
+        "multipart/form-data; boundary=\"XyZ \"", "multipart/form-data; boundary=\"\"",
+        "multipart/form-data; boundary=XyZ,a=b", "multipart/form-data; boundary:XyZ",
+        "multipart/form-data; =a; boundary=XyZ", "multipart/form-data; boundary=XyZ oops",
+        "multipart/form-data boundary=XyZ", "multipart/form-data; boundary=\"Xy\\Z\"" };
 
     memset(longest + strlen(longest), 'x', BOUNDARY_BYTES + 1);
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
