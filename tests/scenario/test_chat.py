@@ -84,6 +84,13 @@ def test_a_line_is_edited_before_it_is_sent(chat):
     assert t.leave() == 0
 
 
+@pytest.mark.parametrize("wire", ["openai-chat", "anthropic-messages"])
+def test_it_speaks_the_protocol_that_it_is_told(chat, wire):
+    t = chat("--model", "m", "--wire", wire)
+    t.line("hello", "the answer\n")
+    assert t.leave() == 0
+
+
 def test_the_history_is_kept_and_private_to_its_owner(chat, tmp_path):
     t = chat("--model", "m")
     t.line("first question", "the answer\n")

@@ -511,13 +511,13 @@ def test_a_stream_of_which_only_keep_alives_were_sent_ends_with_an_error(make, m
 def test_a_provider_killed_mid_stream_is_an_error_and_its_successor_serves(make, mock):
     victim = make.mock(expect_status=-signal.SIGKILL)
     gateway = make.gateway({"providers": {"victim": victim.provider(), "good": mock.provider()},
-                            "models": {"both": {"targets": ["victim/m;tokens=100000;tps=50",
+                            "models": {"both": {"targets": ["victim/m;tokens=200;tps=5",
                                                             "good/m;text=from-the-second"]}}})
     questions = [(c, "both", True) for c in CALLERS for _ in range(3)]
     results = []
     asking = threading.Thread(target=lambda: results.extend(ask_all(gateway, questions)))
     asking.start()
-    wait_until(lambda: victim.stats()["output_tokens"] > 60, "streams under way")
+    wait_until(lambda: victim.stats()["output_tokens"] > 30, "streams under way")
     victim.program.kill()
     asking.join(4 * process.PATIENCE)
     for got in results:
@@ -535,11 +535,11 @@ def test_a_killed_gateway_is_noticed_and_its_successor_serves_at_once(make, mock
     first = make.gateway(config)
     first.checks = False
     mock.reset()
-    questions = [(c, "lab/m;tokens=100000;tps=50", True) for c in CALLERS for _ in range(3)]
+    questions = [(c, "lab/m;tokens=200;tps=5", True) for c in CALLERS for _ in range(3)]
     results = []
     asking = threading.Thread(target=lambda: results.extend(ask_all(first, questions)))
     asking.start()
-    wait_until(lambda: mock.stats()["output_tokens"] > 60, "streams under way")
+    wait_until(lambda: mock.stats()["output_tokens"] > 30, "streams under way")
     first.program.kill()
     asking.join(4 * process.PATIENCE)
     assert all(got.broke and not got.complete for got in results), results
