@@ -258,6 +258,54 @@ TEST(heads_above_a_limit_are_431)
     }
 }
 
+/* What one scan of these bytes says; "" when it has nothing against them. */
+static const char *
+objection(const char *text, size_t line_bytes)
+{
+    struct h1_limits small = { .head_bytes = 1000, .line_bytes = line_bytes, .fields = 2 };
+    struct h1_scan scan = { 0 };
+    const char *why = "";
+    size_t end;
+
+    (void)!h1_scan(&scan, str_c(text), &small, &end, &why);
+    return why;
+}
+
+TEST(what_cannot_become_a_head_is_refused_with_a_reason)
+{
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        { "A / HTTP/1.1\r\n", "" },
+        { "Z / HTTP/1.1\r\n", "" },
+        { "A", "" },
+        { "Z", "" },
+        { "a", "not HTTP/1" },
+        { "[", "not HTTP/1" },
+        { "@", "not HTTP/1" },
+        { "\x16\x03", "control character in the header section" },
+        { "G / HTTP/2\r\n", "not HTTP/1" },
+        { "PRI * HTTP/2.0\r\n", "HTTP/2 is not supported; use HTTP/1.1" },
+        { "G / HTTP/1.1\n", "line feed without carriage return" },
+        { "G / HTTP/1.1\r\n\n", "line feed without carriage return" },
+        { "G / HTTP/1.1\r\n x", "" },
+        { "G / HTTP/1.1\r\n x\r\n",
+            "a header line begins with white space (line folding is not allowed)" },
+        { "G / HTTP/1.1\r\na: b\r\nc: d\r\n", "" },
+        { "G / HTTP/1.1\r\na: b\r\nc: d\r\ne: f\r\n", "too many header fields" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (strcmp(objection(rows[i].text, 100), rows[i].why) != 0)
+            print_error("%s\n", rows[i].text);
+        EXPECT_STR(str_c(objection(rows[i].text, 100)), rows[i].why);
+    }
+    EXPECT_STR(str_c(objection("G / HTTP/1.1\r\n", 14)), "");
+    EXPECT_STR(str_c(objection("G / HTTP/1.1\r\n", 13)), "the start line is too long");
+    EXPECT_STR(str_c(objection("G /aaaaaaaaaaa", 14)), "");
+    EXPECT_STR(str_c(objection("G /aaaaaaaaaaa", 13)), "the start line is too long");
+}
+
 TEST(more_fields_than_there_is_room_for_are_refused)
 {
     struct http_field one[1];
