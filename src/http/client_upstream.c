@@ -185,24 +185,21 @@ start_dial(struct client_upstream *u)
         u->client->loop, d->origin, q->dns_ms, q->connect_ms, on_dialled, on_dial_failed, d);
 }
 
-/* Removes a finished or cancelled dial from the list. */
-static struct client_upstream *
-end_dial(struct dialling *d)
+/* Removes a finished or cancelled dial of `u` from its list. */
+static void
+end_dial(struct client_upstream *u, struct dialling *d)
 {
-    struct client_upstream *u = d->upstream;
-
     LIST_REMOVE(u->dials, d);
     u->dials_n--;
     origin_destroy(d->origin);
     free(d);
-    return u;
 }
 
 static void
 cancel_newest_dial(struct client_upstream *u)
 {
     dial_cancel(u->dials->dial);
-    (void)end_dial(u->dials);
+    end_dial(u, u->dials);
 }
 
 static void
@@ -334,9 +331,11 @@ share(struct client_upstream *u, struct sock *sock)
 static void
 on_dialled(void *arg, struct sock *sock)
 {
-    struct client_upstream *u = end_dial(arg);
+    struct dialling *d = arg;
+    struct client_upstream *u = d->upstream;
     struct client_call *call = u->first;
 
+    end_dial(u, d);
     u->speaks_h2 = str_eq(sock_alpn(sock), S("h2"));
     if (u->speaks_h2) {
         share(u, sock);
@@ -363,8 +362,10 @@ on_dialled(void *arg, struct sock *sock)
 static void
 on_dial_failed(void *arg, enum err why, const char *detail)
 {
-    struct client_upstream *u = end_dial(arg);
+    struct dialling *d = arg;
+    struct client_upstream *u = d->upstream;
 
+    end_dial(u, d);
     u->busy++;
     while (u->first != NULL && u->waiting_n > room_ahead(u) + u->dials_n * calls_per_dial(u))
         client_call_fail(u->first, why, detail, CLIENT_UNKNOWN);

@@ -55,8 +55,8 @@ TEST(names_and_old_spellings_are_no_literals)
 
 TEST(host_and_port_are_split_at_the_last_place_possible)
 {
-    struct str host;
-    uint16_t port;
+    struct str host = S("");
+    uint16_t port = 0;
 
     EXPECT(address_split(S("localhost:8080"), &host, &port));
     EXPECT_STR(host, "localhost");
