@@ -183,6 +183,10 @@ TEST(keep_alive_follows_the_version_and_the_connection_field)
                 .head.head.keep_alive);
     EXPECT(!take_whole(S("GET / HTTP/1.0\r\n\r\n")).head.head.keep_alive);
     EXPECT(take_whole(S("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")).head.head.keep_alive);
+    EXPECT(
+        take_whole(S("GET / HTTP/1.0\r\nConnection: x, keep-alive\r\n\r\n")).head.head.keep_alive);
+    EXPECT(!take_whole(S("GET / HTTP/1.0\r\nConnection: keep-lives\r\n\r\n")).head.head.keep_alive);
+    EXPECT(!take_whole(S("GET / HTTP/1.0\r\nConnection: x\r\n\r\n")).head.head.keep_alive);
 }
 
 TEST(expect_continue_is_recognised)
