@@ -91,6 +91,14 @@ llm_part_add(struct arena *a, struct llm_part ***tail, enum llm_part_kind kind)
     return part;
 }
 
+bool
+llm_part_has(const struct llm_part *parts, enum llm_part_kind kind)
+{
+    while (parts != NULL && parts->kind != kind)
+        parts = parts->next;
+    return parts != NULL;
+}
+
 struct llm_message *
 llm_message_add(struct arena *a, struct llm_message ***tail, enum llm_role role)
 {

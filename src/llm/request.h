@@ -230,3 +230,6 @@ struct llm_part *llm_part_add(
     struct arena *a, struct llm_part ***tail, enum llm_part_kind kind) NEVER_NULL;
 struct llm_message *llm_message_add(
     struct arena *a, struct llm_message ***tail, enum llm_role role) NEVER_NULL;
+
+/* Whether a list has a part of that kind. */
+bool llm_part_has(const struct llm_part *parts, enum llm_part_kind kind);

@@ -131,20 +131,6 @@ write_file_text(struct request_out *w, const struct llm_part *part)
     return text;
 }
 
-/* JSON text without its line ends, which can only be blanks there. */
-static void
-add_on_one_line(struct buf *out, struct str text)
-{
-    while (text.n != 0) {
-        size_t n = 0;
-
-        while (n < text.n && text.p[n] != '\n' && text.p[n] != '\r')
-            n++;
-        buf_add(out, str_make(text.p, n));
-        text = str_skip(text, n + 1);
-    }
-}
-
 bool
 write_arguments(struct json_out *o, struct arena *a, struct str args, bool custom)
 {
@@ -168,7 +154,7 @@ write_arguments(struct json_out *o, struct arena *a, struct str args, bool custo
         out_comma(o);
         if (doc->type != JSON_OBJECT)
             buf_add(o->b, S("{\"input\":"));
-        add_on_one_line(o->b, args);
+        json_add_line(o->b, args);
         if (doc->type != JSON_OBJECT)
             buf_add_c(o->b, '}');
     }

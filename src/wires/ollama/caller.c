@@ -527,15 +527,7 @@ write_event(struct wire_writer *w, const struct llm_event *ev)
     }
 }
 
-/* Whether there is any, and if so, its text in pieces. */
-static bool
-has_part(const struct llm_part *parts, enum llm_part_kind kind)
-{
-    while (parts != NULL && parts->kind != kind)
-        parts = parts->next;
-    return parts != NULL;
-}
-
+/* The text of all parts of a kind, in pieces. */
 static void
 add_parts(struct json_out *o, const struct llm_part *parts, enum llm_part_kind kind)
 {
@@ -559,13 +551,13 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
     add_parts(&o, parts, PART_TEXT);
     add_parts(&o, parts, PART_REFUSAL);
     out_end_string(&o);
-    if (has_part(parts, PART_REASONING)) {
+    if (llm_part_has(parts, PART_REASONING)) {
         out_key(&o, "thinking");
         out_string(&o);
         add_parts(&o, parts, PART_REASONING);
         out_end_string(&o);
     }
-    if (has_part(parts, PART_TOOL_CALL)) {
+    if (llm_part_has(parts, PART_TOOL_CALL)) {
         out_key_array(&o, "tool_calls");
         for (const struct llm_part *p = parts; p != NULL; p = p->next) {
             if (p->kind == PART_TOOL_CALL &&

@@ -378,14 +378,6 @@ add_texts(struct json_out *o, struct str key, const struct llm_part *part, enum 
     return any;
 }
 
-static bool
-has_part(const struct llm_part *part, enum llm_part_kind kind)
-{
-    while (part != NULL && part->kind != kind)
-        part = part->next;
-    return part != NULL;
-}
-
 /* Signed and encrypted blocks, so that a caller can send them back. */
 static void
 add_reasoning_details(struct json_out *o, const struct llm_part *part)
@@ -439,12 +431,12 @@ add_annotations(struct json_out *o, const struct llm_cited *cited)
 static void
 add_message(struct json_out *o, const struct llm_answer_choice *c)
 {
-    bool calls = has_part(c->parts, PART_TOOL_CALL);
+    bool calls = llm_part_has(c->parts, PART_TOOL_CALL);
 
     out_key_object(o, "message");
     out_const(o, "\"role\":\"assistant\"");
     if (!add_texts(o, S("content"), c->parts, PART_TEXT)) {
-        if (calls || has_part(c->parts, PART_REFUSAL))
+        if (calls || llm_part_has(c->parts, PART_REFUSAL))
             out_null(o, "content");
         else
             out_const(o, "\"content\":\"\"");
