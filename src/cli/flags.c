@@ -15,7 +15,7 @@ split_number(struct str text, double *ret_number, struct str *ret_unit)
     char room[32];
     size_t n = 0;
 
-    while (n < text.n && ((text.p[n] >= '0' && text.p[n] <= '9') || text.p[n] == '.'))
+    while (n < text.n && (str_is_digit(text.p[n]) || text.p[n] == '.'))
         n++;
     if (n == 0 || n >= sizeof(room) || text.p[0] == '.' || text.p[n - 1] == '.')
         return false;

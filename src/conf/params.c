@@ -28,20 +28,14 @@ is_one_of(struct str s, const char *const *words, size_t count)
     is_one_of((s), (const char *const[]){ __VA_ARGS__ },                                           \
         ARRAY_LEN(((const char *const[]){ __VA_ARGS__ })))
 
+/* How many digits of the base the text begins with. */
 static size_t
-digits(struct str s, unsigned base)
+digits(struct str s, int base)
 {
     size_t n = 0;
 
-    for (; n < s.n; n++) {
-        char c = s.p[n];
-        unsigned v = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                     : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                            : 99;
-        if (v >= base)
-            break;
-    }
+    while (n < s.n && str_hex_digit(s.p[n]) >= 0 && str_hex_digit(s.p[n]) < base)
+        n++;
     return n;
 }
 
@@ -67,12 +61,12 @@ add_integer(struct buf *out, struct str s)
 static bool
 add_based_integer(struct buf *out, struct str s)
 {
-    unsigned base = str_starts(s, S("0x")) ? 16 : str_starts(s, S("0o")) ? 8 : 0;
+    int base = str_starts(s, S("0x")) ? 16 : str_starts(s, S("0o")) ? 8 : 0;
     struct str rest = str_skip(s, 2);
 
     if (base == 0 || rest.n == 0 || rest.n > 16 || digits(rest, base) != rest.n)
         return false;
-    buf_add_u64(out, strtoull(rest.p, NULL, (int)base));    /* the text ends with a NUL */
+    buf_add_u64(out, strtoull(rest.p, NULL, base));    /* the text ends with a NUL */
     return true;
 }
 

@@ -35,7 +35,7 @@ parse_unit(struct str v, const struct value_unit *units, size_t count, uint64_t 
     size_t digits = 0;
     uint64_t number;
 
-    while (digits < v.n && v.p[digits] >= '0' && v.p[digits] <= '9')
+    while (digits < v.n && str_is_digit(v.p[digits]))
         digits++;
     if (!str_u64(str_make(v.p, digits), &number))
         return false;
@@ -84,14 +84,7 @@ value_size_text(struct arena *a, uint64_t bytes)
 static bool
 is_variable_name(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-
-        if (!letter && (i == 0 || c < '0' || c > '9'))
-            return false;
-    }
-    return s.n != 0 && s.n <= 128;
+    return s.n != 0 && s.n <= 128 && str_has_only(s, "_") && !str_is_digit(s.p[0]);
 }
 
 /* The part between the braces of ${...}. */
