@@ -101,9 +101,11 @@ browser_is_foreign_page(const struct conf_server *server, const struct http_head
 {
     struct str origin = http_field_get(&head->fields, S("origin"));
     struct str host = http_field_get(&head->fields, S("host"));
-    struct url u = url_split(origin);
 
-    if (origin.n == 0 || is_program(&u) || is_allowed(&server->cors_origins, origin))
+    if (origin.n == 0)
+        return false;
+    struct url u = url_split(origin);
+    if (is_program(&u) || is_allowed(&server->cors_origins, origin))
         return false;
     return !(str_ieq(u.scheme, S("http")) || str_ieq(u.scheme, S("https"))) ||
            u.userinfo.p != NULL || u.rest.n != 0 || !str_ieq(u.authority, host) ||

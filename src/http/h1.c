@@ -320,24 +320,14 @@ settle_framing(const struct h1_framing *f, struct h1_head *ret)
 
 enum { ROOM_STEP_BYTES = 256 };
 
-struct str
-h1_room_copy(struct h1_room *room, struct str head, size_t fields)
+bool
+h1_room_grow(struct h1_room *room, size_t bytes)
 {
-    size_t fields_bytes = fields * sizeof(struct http_field);
-    size_t bytes = fields_bytes + head.n;
-
-    if (bytes > room->bytes) {
-        bytes = (bytes + ROOM_STEP_BYTES - 1) / ROOM_STEP_BYTES * ROOM_STEP_BYTES;
-        free(room->fields);
-        room->fields = malloc(bytes);
-        room->bytes = room->fields != NULL ? bytes : 0;
-        if (room->fields == NULL)
-            return (struct str){ NULL, 0 };
-    }
-    char *copy = (char *)room->fields + fields_bytes;
-
-    memcpy(copy, head.p, head.n);
-    return str_make(copy, head.n);
+    bytes = (bytes + ROOM_STEP_BYTES - 1) / ROOM_STEP_BYTES * ROOM_STEP_BYTES;
+    free(room->fields);
+    room->fields = malloc(bytes);
+    room->bytes = room->fields != NULL ? bytes : 0;
+    return room->fields != NULL;
 }
 
 void

@@ -47,8 +47,22 @@ struct h1_room {
     size_t bytes;
 };
 
+/* Makes it larger; its contents are lost. False: out of memory. */
+bool h1_room_grow(struct h1_room *room, size_t bytes) MUST_CHECK;
+
 /* Copies `head` into it; p == NULL: out of memory. */
-struct str h1_room_copy(struct h1_room *room, struct str head, size_t fields) MUST_CHECK;
+MUST_CHECK static inline struct str
+h1_room_copy(struct h1_room *room, struct str head, size_t fields)
+{
+    size_t fields_bytes = fields * sizeof(struct http_field);
+
+    if (fields_bytes + head.n > room->bytes && !h1_room_grow(room, fields_bytes + head.n))
+        return (struct str){ NULL, 0 };
+    char *copy = (char *)room->fields + fields_bytes;
+
+    memcpy(copy, head.p, head.n);
+    return str_make(copy, head.n);
+}
 
 void h1_room_free(struct h1_room *room);
 
