@@ -84,6 +84,7 @@ open_message(
 static void
 add_result(struct request_out *w, const struct turn_block *b)
 {
+    struct arena_mark mark = arena_mark(w->a);
     struct turn_block *content = NULL;
     struct turn_block **tail = &content;
 
@@ -97,6 +98,8 @@ add_result(struct request_out *w, const struct turn_block *b)
         out_text(&w->o, "tool_name", b->call->part->name);
     out_text_if(&w->o, "tool_call_id", b->id);
     out_end(&w->o);
+    if (w->err == OK)    /* else the refusal is in the arena */
+        arena_rewind(w->a, mark);
 }
 
 static void
