@@ -617,11 +617,11 @@ static const struct row streams[] = {
         "@<{\"type\":\"content_block_start\",\"index\":#,\"content_block\":{\"type\":"
         "\"tool_use\",\"id\":\"c#\",\"name\":\"f\"}}\n{\"type\":\"content_block_delta\","
         "\"index\":#,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}}\n>" END,
-        0 },
+        250 },
     { "tool_use with input",
         BEGIN "@<{\"type\":\"content_block_start\",\"index\":#,\"content_block\":{\"type\":"
               "\"tool_use\",\"id\":\"c#\",\"name\":\"f\",\"input\":{\"a\":1}}}\n>" END,
-        0 },
+        250 },
     { "citations",
         BEGIN "@<{\"type\":\"content_block_delta\",\"delta\":{\"type\":\"citations_delta\","
               "\"citation\":{\"type\":\"t\"}}}\n>" END,
