@@ -38,11 +38,11 @@ struct knob_flag {
 };
 
 static bool
-set_knob(void *value, struct str text, char *why, size_t why_size)
+set_knob(void *value, struct str text, struct why why)
 {
     const struct knob_flag *k = value;
 
-    return mock_plan_set(k->plan, str_c(k->name), text, why, why_size);
+    return mock_plan_set(k->plan, str_c(k->name), text, why);
 }
 
 static void
@@ -166,7 +166,7 @@ open_lane(struct mock_lane *lane)
 {
     char why[512];
 
-    lane->mock = mock_start(lane->loop, lane->address, lane->hub, why, sizeof(why));
+    lane->mock = mock_start(lane->loop, lane->address, lane->hub, WHY(why));
     if (lane->mock == NULL)
         fprintf(stderr, "openclaw mock: %s\n", why);
     return lane->mock != NULL;
@@ -258,7 +258,7 @@ cmd_mock(int argc, char **argv)
     s.options.record = s.record_default && s.record == 0 ? 1000 : s.record;
     s.options.idle_ms = s.idle_us / 1000;
 
-    struct mock_hub *hub = mock_hub_create(&s.options, why, sizeof(why));
+    struct mock_hub *hub = mock_hub_create(&s.options, WHY(why));
     if (hub == NULL) {
         fprintf(stderr, "openclaw mock: %s\n", why);
         return 1;

@@ -6,28 +6,26 @@
 #include <string.h>
 
 bool
-config_flags_set(void *value, struct str text, char *why, size_t why_size)
+config_flags_set(void *value, struct str text, struct why why)
 {
     struct config_flags *f = value;
 
     if (f->set_count == CONFIG_SETS_MAX) {
-        (void)snprintf(
-            why, why_size, "more than %d of them; put settings into a file", CONFIG_SETS_MAX);
-        return false;
+        return why_say(why, "more than %d of them; put settings into a file", CONFIG_SETS_MAX);
     }
     f->sets[f->set_count++] = str_dup_c(text);
     return true;
 }
 
 bool
-config_flags_listen(void *value, struct str text, char *why, size_t why_size)
+config_flags_listen(void *value, struct str text, struct why why)
 {
     static const char name[] = "server.listen=";
     size_t room = sizeof(name) + text.n;
     char *set = check_alloc(malloc(room));
 
     (void)snprintf(set, room, "%s" STR_FMT, name, STR_ARG(text));
-    bool added = config_flags_set(value, str_c(set), why, why_size);
+    bool added = config_flags_set(value, str_c(set), why);
     free(set);
     return added;
 }

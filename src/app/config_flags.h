@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/why.h"
 #include "conf/conf.h"
 
 #define CONFIG_SETS_MAX 64
@@ -21,8 +22,8 @@ struct config_flags {
 };
 
 /* For rows of FLAG_CALL whose `value` is the struct config_flags: "key=value", and an address. */
-bool config_flags_set(void *value, struct str text, char *why, size_t why_size);
-bool config_flags_listen(void *value, struct str text, char *why, size_t why_size);
+bool config_flags_set(void *value, struct str text, struct why why);
+bool config_flags_listen(void *value, struct str text, struct why why);
 
 /* Without -c: what OPENCLAW_CONFIG names, if it is not empty. "-" is standard input. */
 void config_flags_from_environment(struct config_flags *f);

@@ -37,38 +37,37 @@ harden_is_root(void)
 
 /* The user, or NULL and the reason why this process cannot become it. */
 static const struct passwd *
-find_user(struct str user, char *why, size_t why_size)
+find_user(struct str user, struct why why)
 {
     char name[256];
 
     str_copy_c(name, sizeof(name), user);
     const struct passwd *p = getpwnam(name);
     if (p == NULL) {
-        (void)snprintf(why, why_size, "server.user: there is no user '%s'", name);
+        why_say(why, "server.user: there is no user '%s'", name);
         return NULL;
     }
     if (geteuid() != p->pw_uid && !harden_is_root()) {
-        (void)snprintf(why, why_size,
-            "server.user: only root can become '%s'; start as root or as that user", name);
+        why_say(why, "server.user: only root can become '%s'; start as root or as that user", name);
         return NULL;
     }
     return p;
 }
 
 bool
-harden_can_become(struct str user, char *why, size_t why_size)
+harden_can_become(struct str user, struct why why)
 {
-    return user.n == 0 || find_user(user, why, why_size) != NULL;
+    return user.n == 0 || find_user(user, why) != NULL;
 }
 
 bool
-harden_become(struct str user, char *why, size_t why_size)
+harden_become(struct str user, struct why why)
 {
     const struct passwd *p;
 
     if (user.n == 0)
         return true;
-    p = find_user(user, why, why_size);
+    p = find_user(user, why);
     if (p == NULL)
         return false;
     if (geteuid() == p->pw_uid)
@@ -76,8 +75,7 @@ harden_become(struct str user, char *why, size_t why_size)
     const char *name = p->pw_name;
     if (initgroups(name, p->pw_gid) != 0 || setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
         setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0) {
-        (void)snprintf(why, why_size, "server.user: cannot become '%s': %s", name, strerror(errno));
-        return false;
+        return why_say(why, "server.user: cannot become '%s': %s", name, strerror(errno));
     }
     CHECK(p->pw_uid == 0 || setuid(0) != 0);    /* must not be reversible */
     return true;

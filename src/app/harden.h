@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "base/why.h"
 
 /* Call it before any thread starts: programs that are executed cannot gain privileges. */
 void harden_privileges(void);
@@ -11,10 +12,10 @@ void harden_memory(void);
 
 /* Switches from root to `user` (a name) for good. True if that is done or not needed; false with
    a message in `why`. */
-bool harden_become(struct str user, char *why, size_t why_size) MUST_CHECK;
+bool harden_become(struct str user, struct why why) MUST_CHECK;
 
 /* Would harden_become() succeed? False with a message in `why`. */
-bool harden_can_become(struct str user, char *why, size_t why_size) MUST_CHECK;
+bool harden_can_become(struct str user, struct why why) MUST_CHECK;
 
 /* Is the process running as root? */
 bool harden_is_root(void);

@@ -24,7 +24,7 @@ preflight_tls(const struct conf *c, struct conf_problems *problems)
     if (c->server.tls_cert.v.n == 0 || c->server.tls_key.v.n == 0)
         return NULL;
     struct tls_context *tls =
-        tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, why, sizeof(why));
+        tls_server_create(c->server.tls_cert.v.p, c->server.tls_key.v.p, WHY(why));
     if (tls == NULL)
         conf_problem(problems, c->server.tls_cert.mark, "'server.tls' cannot be used: %s", why);
     return tls;
@@ -207,7 +207,7 @@ try_listen(struct loop *l, const struct conf_server *s, const struct conf_str *a
 
     errno = 0;
     struct listener *li =
-        listen_open_with(l, address->v, &options, NULL, on_accept, NULL, why, sizeof(why));
+        listen_open_with(l, address->v, &options, NULL, on_accept, NULL, WHY(why));
     if (li != NULL)
         return li;
     if (errno == EADDRINUSE)
@@ -275,7 +275,7 @@ try_user(const struct conf_str *user, struct conf_problems *problems)
 {
     char why[512];
 
-    if (harden_can_become(user->v, why, sizeof(why)))
+    if (harden_can_become(user->v, WHY(why)))
         return;
     if (harden_is_root())
         conf_problem(problems, user->mark, "%s", why);

@@ -48,10 +48,10 @@ struct serve {
     struct simulator simulator;
     struct loop *loop;
     struct timer timer;
-    struct timer second;    /* once a second */
-    struct timer gather;    /* a file changed: reload when it fires */
+    struct timer second;             /* once a second */
+    struct timer gather;             /* a file changed: reload when it fires */
     struct watched_files watched;    /* a change of one means a reload */
-    struct buf warnings;    /* access log lines not written yet */
+    struct buf warnings;             /* access log lines not written yet */
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -151,8 +151,7 @@ start_simulator(struct serve *s, const struct conf *c)
 {
     char why[256];
 
-    if (s->snapshot != NULL || !simulator_needed(c) ||
-        simulator_start(&s->simulator, why, sizeof(why)))
+    if (s->snapshot != NULL || !simulator_needed(c) || simulator_start(&s->simulator, WHY(why)))
         return true;
     (void)fprintf(stderr, "openclaw: the simulated provider could not start: %s\n", why);
     return false;
@@ -488,9 +487,8 @@ create_workers(struct serve *s)
 
     s->workers = check_alloc(calloc(s->gateway.workers, sizeof(struct worker *)));
     for (unsigned i = 0; i < s->gateway.workers; i++) {
-        s->workers[i] =
-            worker_create(&s->gateway, i, i != 0 ? s->workers[0] : NULL, snapshot_ref(s->snapshot),
-                s->tls != NULL ? tls_context_ref(s->tls) : NULL, why, sizeof(why));
+        s->workers[i] = worker_create(&s->gateway, i, i != 0 ? s->workers[0] : NULL,
+            snapshot_ref(s->snapshot), s->tls != NULL ? tls_context_ref(s->tls) : NULL, WHY(why));
         if (s->workers[i] != NULL)
             continue;
         (void)fprintf(stderr, "openclaw: %s\n", why);
@@ -523,8 +521,7 @@ watch(struct serve *s)
     static const int ends[] = { SIGTERM, SIGINT };
 
     s->loop = loop_create();
-    s->watched =
-        (struct watched_files){ .loop = s->loop, .changed = on_file_change, .arg = s };
+    s->watched = (struct watched_files){ .loop = s->loop, .changed = on_file_change, .arg = s };
     timer_init(&s->timer, s->loop, on_timer, s);
     timer_init(&s->second, s->loop, on_second, s);
     timer_init(&s->gather, s->loop, on_gathered, s);
@@ -575,7 +572,7 @@ become_user(struct serve *s)
     if (c->server.user.v.n != 0 && harden_is_root())
         for (size_t i = 0; i < ARRAY_LEN(logs); i++)
             harden_give(logs[i], c->server.user.v);
-    if (!harden_become(c->server.user.v, why, sizeof(why))) {
+    if (!harden_become(c->server.user.v, WHY(why))) {
         (void)fprintf(stderr, "openclaw: %s\n", why);
         for (unsigned i = 0; i < s->gateway.workers; i++)
             worker_join(s->workers[i]);

@@ -10,14 +10,14 @@ simulator_main(void *arg)
 }
 
 bool
-simulator_start(struct simulator *sim, char *why, size_t why_size)
+simulator_start(struct simulator *sim, struct why why)
 {
     sim->options = MOCK_OPTIONS_DEFAULT;
-    sim->hub = mock_hub_create(&sim->options, why, why_size);
+    sim->hub = mock_hub_create(&sim->options, why);
     if (sim->hub == NULL)
         return false;
     sim->loop = loop_create();
-    sim->mock = mock_start(sim->loop, S("127.0.0.1:0"), sim->hub, why, why_size);
+    sim->mock = mock_start(sim->loop, S("127.0.0.1:0"), sim->hub, why);
     if (sim->mock == NULL)
         return false;
     (void)snprintf(

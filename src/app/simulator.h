@@ -1,6 +1,7 @@
 /* simulator.h - the built-in provider that answers while no real one is configured. */
 #pragma once
 
+#include "base/why.h"
 #include "mock/mock.h"
 
 /* Zeroed: not started. */
@@ -14,7 +15,7 @@ struct simulator {
 };
 
 /* Starts it in a thread of its own, on a port of its own. False with a message in `why`. */
-bool simulator_start(struct simulator *sim, char *why, size_t why_size) MUST_CHECK;
+bool simulator_start(struct simulator *sim, struct why why) MUST_CHECK;
 
 /* A no-op if it never started. */
 void simulator_stop(struct simulator *sim);

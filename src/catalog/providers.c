@@ -28,7 +28,7 @@ struct providers {
 
 /* Providers without TLS settings share one context: the system's trust store, HTTP/2 offered. */
 static struct tls_context *
-provider_tls(struct providers *all, const struct conf_provider *cp, char *why, size_t why_size)
+provider_tls(struct providers *all, const struct conf_provider *cp, struct why why)
 {
     bool h2 = cp == NULL || !str_eq(cp->http.v, S("1"));
     bool plain =
@@ -37,14 +37,14 @@ provider_tls(struct providers *all, const struct conf_provider *cp, char *why, s
 
     if (plain && all->tls != NULL)
         return tls_context_ref(all->tls);
-    tls = tls_client_create(!plain && cp->ca_file.v.n != 0 ? cp->ca_file.v.p : NULL,
-        !plain && cp->tls_insecure, why, why_size);
+    tls = tls_client_create(
+        !plain && cp->ca_file.v.n != 0 ? cp->ca_file.v.p : NULL, !plain && cp->tls_insecure, why);
     if (tls == NULL)
         return NULL;
     if (!plain && cp->client_cert.v.n != 0) {
         const struct conf_str *key = cp->client_key.v.n != 0 ? &cp->client_key : &cp->client_cert;
 
-        if (!tls_client_use_certificate(tls, cp->client_cert.v.p, key->v.p, why, why_size)) {
+        if (!tls_client_use_certificate(tls, cp->client_cert.v.p, key->v.p, why)) {
             tls_context_unref(tls);
             return NULL;
         }
@@ -191,7 +191,7 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
     struct str path;
     struct provider *p = arena_new(all->arena, struct provider);
     bool https = str_istarts(base_url, S("https:"));
-    struct tls_context *tls = https ? provider_tls(all, cp, why, sizeof(why)) : NULL;
+    struct tls_context *tls = https ? provider_tls(all, cp, WHY(why)) : NULL;
     bool tls_failed = https && tls == NULL;
 
     if (tls_failed)
@@ -202,7 +202,7 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
     p->id = id;
     p->wire = wire;
     p->row = row;
-    p->origin = origin_create(base_url, tls, &path, why, sizeof(why));
+    p->origin = origin_create(base_url, tls, &path, WHY(why));
     tls_context_unref(tls);
     if (p->origin == NULL && !tls_failed)
         conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);

@@ -16,9 +16,9 @@ ask_origin(const char *command, const char *url, bool insecure, struct str *ret_
     char why[512];
 
     if (https)
-        tls = tls_client_create(NULL, insecure, why, sizeof(why));
+        tls = tls_client_create(NULL, insecure, WHY(why));
     if (tls != NULL || !https)
-        origin = origin_create(str_c(url), tls, ret_path, why, sizeof(why));
+        origin = origin_create(str_c(url), tls, ret_path, WHY(why));
     tls_context_unref(tls);
     if (origin == NULL)
         (void)fprintf(stderr, "openclaw %s: %s\n", command, why);

@@ -159,7 +159,7 @@ print_help(const struct flags *f)
 }
 
 static bool
-set_value(const struct flag *flag, const char *text, char *why, size_t why_size)
+set_value(const struct flag *flag, const char *text, struct why why)
 {
     struct str s = str_c(text);
 
@@ -171,19 +171,19 @@ set_value(const struct flag *flag, const char *text, char *why, size_t why_size)
         *(const char **)flag->value = text;
         return true;
     case FLAG_COUNT:
-        snprintf(why, why_size, "write a whole number");
+        why_say(why, "write a whole number");
         return str_u64(s, flag->value);
     case FLAG_RATE:
-        snprintf(why, why_size, "write a number such as 50 or 0.5");
+        why_say(why, "write a number such as 50 or 0.5");
         return flags_rate(s, flag->value);
     case FLAG_TIME:
-        snprintf(why, why_size, "write a time such as 200ms, 1.5s or 2m");
+        why_say(why, "write a time such as 200ms, 1.5s or 2m");
         return flags_time(s, flag->value);
     case FLAG_BYTES:
-        snprintf(why, why_size, "write a size such as 500, 64KB or 2MB");
+        why_say(why, "write a size such as 500, 64KB or 2MB");
         return flags_bytes(s, flag->value);
     case FLAG_CALL:
-        return flag->call(flag->value, s, why, why_size);
+        return flag->call(flag->value, s, why);
     }
     CHECK_UNREACHABLE();
 }
@@ -268,7 +268,7 @@ flags_parse(const struct flags *f, int argc, char **argv, int *ret_rest)
                 flag->name, flag->arg);
             return FLAGS_WRONG;
         }
-        if (!set_value(flag, value, why, sizeof(why))) {
+        if (!set_value(flag, value, WHY(why))) {
             fprintf(stderr, "openclaw %s: --%s %s: %s\n", argv[0], flag->name, value, why);
             return FLAGS_WRONG;
         }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "base/why.h"
 
 enum flag_kind {
     FLAG_BOOL,     /* bool: present or not */
@@ -24,7 +25,7 @@ struct flag {
     const char *arg;    /* placeholder of the value in --help; NULL for a switch */
     const char *help;
     void *value;    /* where it goes */
-    bool (*call)(void *value, struct str text, char *why, size_t why_size);
+    bool (*call)(void *value, struct str text, struct why why);
 };
 
 struct flags {

@@ -290,18 +290,16 @@ on_crowd(void *owner)
 
 static bool
 open_listener(struct worker *w, const struct worker *first, struct str address,
-    struct tls_context *tls, listen_accept_fn *accept, char *why, size_t why_size)
+    struct tls_context *tls, listen_accept_fn *accept, struct why why)
 {
     if (w->listener_count == GATEWAY_LISTENERS) {
-        (void)snprintf(why, why_size, "more than %d listen addresses", GATEWAY_LISTENERS);
-        return false;
+        return why_say(why, "more than %d listen addresses", GATEWAY_LISTENERS);
     }
     const struct listen_options options =
         worker_listen_options(&w->current->snapshot->conf->server, address);
     if (first != NULL && str_ends(address, S(":0")))
         address = worker_address(first, w->listener_count);
-    struct listener *li =
-        listen_open_with(w->loop, address, &options, tls, accept, w, why, why_size);
+    struct listener *li = listen_open_with(w->loop, address, &options, tls, accept, w, why);
     if (li == NULL)
         return false;
     listen_on_crowd(li, on_crowd);
@@ -311,7 +309,7 @@ open_listener(struct worker *w, const struct worker *first, struct str address,
 
 struct worker *
 worker_create(struct gateway *g, unsigned index, const struct worker *first,
-    struct snapshot *snapshot, struct tls_context *tls, char *why, size_t why_size)
+    struct snapshot *snapshot, struct tls_context *tls, struct why why)
 {
     const struct conf_server *c = &snapshot->conf->server;
     struct client_limits client_limits = {
@@ -348,11 +346,11 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     apply_limits(w);
     apply_name_servers(w);
     for (size_t i = 0; opened && i < c->listen.count; i++)
-        opened = open_listener(w, first, c->listen.list[i].v, tls, on_accept, why, why_size);
+        opened = open_listener(w, first, c->listen.list[i].v, tls, on_accept, why);
     w->tls_listeners = tls != NULL ? w->listener_count : 0;
     w->has_admin = c->admin_listen.v.n != 0;
     if (opened && w->has_admin)
-        opened = open_listener(w, first, c->admin_listen.v, NULL, on_accept_admin, why, why_size);
+        opened = open_listener(w, first, c->admin_listen.v, NULL, on_accept_admin, why);
     tls_context_unref(tls);
     if (!opened) {
         worker_join(w);

@@ -9,6 +9,7 @@
 
 #include "base/quota.h"
 #include "base/slots.h"
+#include "base/why.h"
 #include "gateway/models.h"
 #include "gateway/snapshot.h"
 #include "http/client.h"
@@ -116,7 +117,7 @@ struct worker {
  * that port 0 is chosen once; NULL for the first worker itself. NULL on failure, with a message in
  * `why`. Takes over references to the snapshot and the TLS context (may be NULL). */
 struct worker *worker_create(struct gateway *g, unsigned index, const struct worker *first,
-    struct snapshot *snapshot, struct tls_context *tls, char *why, size_t why_size) MUST_CHECK;
+    struct snapshot *snapshot, struct tls_context *tls, struct why why) MUST_CHECK;
 
 /* The listen options of the configured address. */
 struct listen_options worker_listen_options(const struct conf_server *c, struct str address);

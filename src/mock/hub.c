@@ -62,12 +62,12 @@ memory_clear(struct mock_memory *m)
 }
 
 struct mock_hub *
-mock_hub_create(const struct mock_options *o, char *why, size_t why_size)
+mock_hub_create(const struct mock_options *o, struct why why)
 {
     struct mock_cases *cases = NULL;
 
     if (o->replay_path != NULL) {
-        cases = mock_cases_load(o->replay_path, why, why_size);
+        cases = mock_cases_load(o->replay_path, why);
         if (cases == NULL)
             return NULL;
     }

@@ -201,7 +201,7 @@ send_whole(struct call *v, enum mock_fault fault)
 /* --- reading a request --- */
 
 static bool
-read_fields(struct call *v, char *why, size_t why_size)
+read_fields(struct call *v, struct why why)
 {
     static const struct str prefix = S_INIT("x-mock-");
     const struct http_fields *f = &v->head->fields;
@@ -217,7 +217,7 @@ read_fields(struct call *v, char *why, size_t why_size)
             faults_replaced = true;
             v->plan.fault_count = 0;
         }
-        if (!mock_plan_set(&v->plan, name, f->list[i].value, why, why_size))
+        if (!mock_plan_set(&v->plan, name, f->list[i].value, why))
             return false;
     }
     return true;
@@ -228,9 +228,8 @@ static bool
 read_plan(struct call *v)
 {
     char why[256];
-    bool fine = mock_plan_read_query(&v->plan, v->head->query, why, sizeof(why)) &&
-                read_fields(v, why, sizeof(why)) &&
-                mock_plan_read_model(&v->plan, v->r.model, why, sizeof(why));
+    bool fine = mock_plan_read_query(&v->plan, v->head->query, WHY(why)) &&
+                read_fields(v, WHY(why)) && mock_plan_read_model(&v->plan, v->r.model, WHY(why));
 
     return fine || mock_refuse(v->mock->scratch, &v->why, S(""), "openclaw mock: %s", why);
 }
@@ -586,7 +585,7 @@ on_refused(void *owner UNUSED, const struct server_conn *q UNUSED, enum err why 
 /* --- start and stop --- */
 
 struct mock *
-mock_start(struct loop *l, struct str address, struct mock_hub *hub, char *why, size_t why_size)
+mock_start(struct loop *l, struct str address, struct mock_hub *hub, struct why why)
 {
     static const struct server_handler handler = {
         .request = on_request,
@@ -617,7 +616,7 @@ mock_start(struct loop *l, struct str address, struct mock_hub *hub, char *why, 
     buf_init(&m->fields, FIELDS_BYTES);
     m->server = server_create(l, &handler, m);
     server_set_limits(m->server, &limits);
-    m->listener = listen_open(l, address, NULL, server_accept, m->server, why, why_size);
+    m->listener = listen_open(l, address, NULL, server_accept, m->server, why);
     if (m->listener == NULL) {
         mock_stop(m);
         return NULL;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/why.h"
 #include "mock/plan.h"
 #include "net/loop.h"
 
@@ -27,14 +28,13 @@ struct mock_options {
 
 /* State shared by several mocks. The options' strings must outlive it. NULL with a message in
    `why` if the recorded cases cannot be read. */
-struct mock_hub *mock_hub_create(
-    const struct mock_options *o, char *why, size_t why_size) MUST_CHECK;
+struct mock_hub *mock_hub_create(const struct mock_options *o, struct why why) MUST_CHECK;
 /* Call it after the last of its mocks has stopped. NULL is a no-op. */
 void mock_hub_destroy(struct mock_hub *hub);
 
 /* Serves on `address` (see net/listen.h). NULL on error, with a message in `why`. */
-struct mock *mock_start(struct loop *l, struct str address, struct mock_hub *hub, char *why,
-    size_t why_size) MUST_CHECK;
+struct mock *mock_start(
+    struct loop *l, struct str address, struct mock_hub *hub, struct why why) MUST_CHECK;
 
 /* The bound address: "127.0.0.1:43817". */
 struct str mock_address(const struct mock *m);

@@ -95,7 +95,7 @@ read_chance(struct str text, struct mock_chance *ret)
 }
 
 static bool
-add_chance(struct mock_plan *p, struct str value, char *why, size_t why_size)
+add_chance(struct mock_plan *p, struct str value, struct why why)
 {
     struct mock_chance chance;
 
@@ -104,21 +104,20 @@ add_chance(struct mock_plan *p, struct str value, char *why, size_t why_size)
         return true;
     }
     if (!read_chance(value, &chance)) {
-        snprintf(why, why_size,
+        why_say(why,
             "there is no fault '" STR_FMT "'; 'openclaw mock --help' lists them, a share is 0 to 1",
             STR_ARG(str_make(value.p, MIN(value.n, 60))));
         return false;
     }
     if (p->fault_count == MOCK_CHANCES) {
-        snprintf(why, why_size, "at most %d faults may be set", MOCK_CHANCES);
-        return false;
+        return why_say(why, "at most %d faults may be set", MOCK_CHANCES);
     }
     p->faults[p->fault_count++] = chance;
     return true;
 }
 
 static bool
-set_value(struct mock_plan *p, const struct knob *k, struct str value, char *why, size_t why_size)
+set_value(struct mock_plan *p, const struct knob *k, struct str value, struct why why)
 {
     void *field = (char *)p + k->offset;
 
@@ -138,75 +137,75 @@ set_value(struct mock_plan *p, const struct knob *k, struct str value, char *why
     case FLAG_BYTES:
         return flags_bytes(value, field);
     case FLAG_CALL:
-        return add_chance(p, value, why, why_size);
+        return add_chance(p, value, why);
     }
     CHECK_UNREACHABLE();
 }
 
 static bool
-is_valid(const struct mock_plan *p, char *why, size_t why_size)
+is_valid(const struct mock_plan *p, struct why why)
 {
     if (p->event_tokens == 0 || p->event_tokens > 1000)
-        snprintf(why, why_size, "event-tokens must be from 1 to 1000");
+        why_say(why, "event-tokens must be from 1 to 1000");
     else if (p->tokens > 10000000 || (p->reasoning > 10000000 && p->reasoning != MOCK_UNSET))
-        snprintf(why, why_size, "tokens and reasoning must be at most 10000000");
+        why_say(why, "tokens and reasoning must be at most 10000000");
     else if (p->tools > 128)
-        snprintf(why, why_size, "tools must be at most 128");
+        why_say(why, "tools must be at most 128");
     else if (p->finish.n != 0 && !str_eq(p->finish, S("stop")) && !str_eq(p->finish, S("length")) &&
              !str_eq(p->finish, S("filter")))
-        snprintf(why, why_size, "finish must be stop, length or filter");
+        why_say(why, "finish must be stop, length or filter");
     else if (p->how.n != 0 && !str_eq(p->how, S("close")) && !str_eq(p->how, S("end")))
-        snprintf(why, why_size, "how must be close or end");
+        why_say(why, "how must be close or end");
     else
         return true;
     return false;
 }
 
 bool
-mock_plan_set(struct mock_plan *p, struct str name, struct str value, char *why, size_t why_size)
+mock_plan_set(struct mock_plan *p, struct str name, struct str value, struct why why)
 {
     for (size_t i = 0; i < ARRAY_LEN(knobs); i++) {
         if (!str_ieq(name, str_c(knobs[i].name)))
             continue;
-        why[0] = '\0';
-        if (set_value(p, &knobs[i], value, why, why_size))
-            return is_valid(p, why, why_size);
-        if (why[0] == '\0')
-            snprintf(why, why_size, "'" STR_FMT "' is not a valid value for %s; expected %s",
+        why.room[0] = '\0';
+        if (set_value(p, &knobs[i], value, why))
+            return is_valid(p, why);
+        if (why.room[0] == '\0')
+            why_say(why, "'" STR_FMT "' is not a valid value for %s; expected %s",
                 STR_ARG(str_make(value.p, MIN(value.n, 60))), knobs[i].name, knobs[i].arg);
         return false;
     }
-    snprintf(why, why_size, "there is no knob '" STR_FMT "'; 'openclaw mock --help' lists them",
+    why_say(why, "there is no knob '" STR_FMT "'; 'openclaw mock --help' lists them",
         STR_ARG(str_make(name.p, MIN(name.n, 60))));
     return false;
 }
 
 /* Special prefixes of model names; *ret_name is the knob's name. */
 static bool
-read_name(struct mock_plan *p, struct str name, char *why, size_t why_size)
+read_name(struct mock_plan *p, struct str name, struct why why)
 {
     uint64_t tools;
 
     if (str_starts(name, S("fault-"))) {
         p->fault_count = 0;
-        return mock_plan_set(p, S("fault"), str_skip(name, strlen("fault-")), why, why_size);
+        return mock_plan_set(p, S("fault"), str_skip(name, strlen("fault-")), why);
     }
     if (str_starts(name, S("tools-")) && str_u64(str_skip(name, strlen("tools-")), &tools))
-        return mock_plan_set(p, S("tools"), str_skip(name, strlen("tools-")), why, why_size);
+        return mock_plan_set(p, S("tools"), str_skip(name, strlen("tools-")), why);
     if (str_starts(name, S("replay:")))
-        return mock_plan_set(p, S("case"), str_skip(name, strlen("replay:")), why, why_size);
+        return mock_plan_set(p, S("case"), str_skip(name, strlen("replay:")), why);
     return true;
 }
 
 bool
-mock_plan_read_model(struct mock_plan *p, struct str model, char *why, size_t why_size)
+mock_plan_read_model(struct mock_plan *p, struct str model, struct why why)
 {
     struct str word;
     struct str rest;
     bool faults_replaced = false;
 
     str_cut(model, ';', &word, &rest);
-    if (!read_name(p, word, why, why_size))
+    if (!read_name(p, word, why))
         return false;
     while (rest.n > 0) {
         struct str name;
@@ -218,14 +217,14 @@ mock_plan_read_model(struct mock_plan *p, struct str model, char *why, size_t wh
             faults_replaced = true;
             p->fault_count = 0;
         }
-        if (word.n != 0 && !mock_plan_set(p, name, value, why, why_size))
+        if (word.n != 0 && !mock_plan_set(p, name, value, why))
             return false;
     }
     return true;
 }
 
 bool
-mock_plan_read_query(struct mock_plan *p, struct str query, char *why, size_t why_size)
+mock_plan_read_query(struct mock_plan *p, struct str query, struct why why)
 {
     static const struct str prefix = S_INIT("x-mock-");
     struct str pair;
@@ -241,7 +240,7 @@ mock_plan_read_query(struct mock_plan *p, struct str query, char *why, size_t wh
         name = str_skip(name, prefix.n);
         if (str_ieq(name, S("fault")))
             p->fault_count = 0;
-        if (!mock_plan_set(p, name, value, why, why_size))
+        if (!mock_plan_set(p, name, value, why))
             return false;
     }
     return true;

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/why.h"
 
 enum mock_fault {
     MOCK_FAULT_NONE,
@@ -65,16 +66,14 @@ struct mock_plan {
 /* Sets one knob. Texts are kept as slices: they must outlive the plan. False with a message in
    `why` if there is no such knob or the value is not valid. */
 bool mock_plan_set(
-    struct mock_plan *p, struct str name, struct str value, char *why, size_t why_size) MUST_CHECK;
+    struct mock_plan *p, struct str name, struct str value, struct why why) MUST_CHECK;
 
 /* Reads the options in a model's name. A name may have none. */
-bool mock_plan_read_model(
-    struct mock_plan *p, struct str model, char *why, size_t why_size) MUST_CHECK;
+bool mock_plan_read_model(struct mock_plan *p, struct str model, struct why why) MUST_CHECK;
 
 /* Reads the pairs of a query string whose names start with "x-mock-"; the values are taken as they
  * are. */
-bool mock_plan_read_query(
-    struct mock_plan *p, struct str query, char *why, size_t why_size) MUST_CHECK;
+bool mock_plan_read_query(struct mock_plan *p, struct str query, struct why why) MUST_CHECK;
 
 /* Call it when an answer has begun: the plan's texts have been used, and no longer point into
    the request. */

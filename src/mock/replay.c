@@ -220,7 +220,7 @@ add_folder(struct mock_cases *cases, const char *path, struct str group)
 }
 
 struct mock_cases *
-mock_cases_load(const char *path, char *why, size_t why_size)
+mock_cases_load(const char *path, struct why why)
 {
     struct mock_cases *cases = check_alloc(calloc(1, sizeof(*cases)));
 
@@ -229,7 +229,7 @@ mock_cases_load(const char *path, char *why, size_t why_size)
     add_folder(cases, path, (struct str){ NULL, 0 });
     if (cases->count != 0)
         return cases;
-    snprintf(why, why_size,
+    why_say(why,
         "no recorded cases in %s: a case is a folder with response.headers.json and response.json,"
         " .sse, .ndjson or .eventstream",
         path);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "base/why.h"
 
 struct mock_case {
     struct str name;    /* "openai-chat/xyz" */
@@ -21,7 +22,7 @@ struct mock_case {
 struct mock_cases;
 
 /* Reads DIR/CASE and DIR/GROUP/CASE. NULL with a message in `why` if there are none. */
-struct mock_cases *mock_cases_load(const char *path, char *why, size_t why_size) MUST_CHECK;
+struct mock_cases *mock_cases_load(const char *path, struct why why) MUST_CHECK;
 void mock_cases_destroy(struct mock_cases *c);    /* NULL is a no-op */
 
 /* By its folder's name, with or without the group in front; NULL when there is none. */

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "base/why.h"
 #include "net/sock.h"
 
 /* How the connection to an origin is made. */
@@ -40,8 +41,8 @@ struct origin {
 /* Splits "https://host[:port]" (a path may follow; it is given back in *ret_path without a trailing
  * slash) and settles the proxy from the environment. The origin owns its strings and a reference to
  * `tls`. NULL when the URL is not usable, with a sentence in `why`. */
-struct origin *origin_create(struct str url, struct tls_context *tls, struct str *ret_path,
-    char *why, size_t why_size) MUST_CHECK;
+struct origin *origin_create(
+    struct str url, struct tls_context *tls, struct str *ret_path, struct why why) MUST_CHECK;
 /* One more holder, for who may outlive the first; any thread. */
 struct origin *origin_ref(const struct origin *o) NEVER_NULL;
 /* One holder less, freed with the last. NULL is a no-op. */

@@ -317,18 +317,18 @@ listen_close(struct listener *li)
 
 struct listener *
 listen_open_with(struct loop *l, struct str address, const struct listen_options *options,
-    struct tls_context *tls, listen_accept_fn *accept, void *owner, char *why, size_t why_size)
+    struct tls_context *tls, listen_accept_fn *accept, void *owner, struct why why)
 {
     struct bound *bound = NULL;
 
-    int fd = bound_open(address, options, &bound, (struct why){ why, why_size });
+    int fd = bound_open(address, options, &bound, why);
     if (fd < 0)
         return NULL;
 
     CHECK(bound != NULL);
     struct listener *li = check_alloc(calloc(1, sizeof(*li)));
     if (uv_poll_init(&l->uv, &li->poll, fd) != 0) {
-        (void)snprintf(why, why_size, "cannot listen twice on " STR_FMT, STR_ARG(address));
+        why_say(why, "cannot listen twice on " STR_FMT, STR_ARG(address));
         if (bound->fd < 0)
             close(fd);
         bound_release(bound);
@@ -350,11 +350,11 @@ listen_open_with(struct loop *l, struct str address, const struct listen_options
 
 struct listener *
 listen_open(struct loop *l, struct str address, struct tls_context *tls, listen_accept_fn *accept,
-    void *owner, char *why, size_t why_size)
+    void *owner, struct why why)
 {
     static const struct listen_options usual = { .v6_only = false };
 
-    return listen_open_with(l, address, &usual, tls, accept, owner, why, why_size);
+    return listen_open_with(l, address, &usual, tls, accept, owner, why);
 }
 
 void

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/why.h"
 #include "net/sock.h"
 
 struct listener;
@@ -24,10 +25,10 @@ struct listen_options {
  * and what to do. `tls` may be NULL; it is looked up through the pointer at each accept, so that a
  * reload can swap it with listen_set_tls(). Port 0 picks a free one. */
 struct listener *listen_open(struct loop *l, struct str address, struct tls_context *tls,
-    listen_accept_fn *accept, void *owner, char *why, size_t why_size) MUST_CHECK;
+    listen_accept_fn *accept, void *owner, struct why why) MUST_CHECK;
 struct listener *listen_open_with(struct loop *l, struct str address,
     const struct listen_options *options, struct tls_context *tls, listen_accept_fn *accept,
-    void *owner, char *why, size_t why_size) MUST_CHECK;
+    void *owner, struct why why) MUST_CHECK;
 
 void listen_set_tls(struct listener *li, struct tls_context *tls);
 

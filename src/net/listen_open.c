@@ -28,18 +28,8 @@ static uv_once_t bounds_once = UV_ONCE_INIT;
 static uv_mutex_t bounds_lock;
 static struct bound *bounds;
 
-static int say_why(struct why why, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static int
-say_why(struct why why, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why.room, why.size, format, args);
-    va_end(args);
-    return -1;
-}
+/* For functions that return a descriptor: -1. */
+#define say_why(...) (why_say(__VA_ARGS__) ? 0 : -1)
 
 /* --- addresses that are open --- */
 

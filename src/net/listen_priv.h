@@ -6,9 +6,9 @@
  */
 #pragma once
 
+#include "base/why.h"
 #include "net/listen.h"
 #include "net/sock_priv.h"
-#include "net/why.h"
 
 enum { LISTEN_BACKLOG = 4096 };    /* the kernel cuts it to net.core.somaxconn */
 

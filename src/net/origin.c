@@ -9,7 +9,7 @@
 #include "net/dial.h"
 #include "net/proxy.h"
 #include "net/tls_priv.h"
-#include "net/why.h"
+#include "base/why.h"
 
 enum {
     HOST_MAX = 253,    /* a DNS name */
@@ -20,19 +20,6 @@ enum {
     SOCKS_PORT = 1080,
     SOCKS_TEXT_MAX = 255,
 };
-
-static bool say_why(struct why why, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static bool
-say_why(struct why why, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why.room, why.size, format, args);
-    va_end(args);
-    return false;
-}
 
 static struct str
 keep(struct str s)
@@ -146,16 +133,16 @@ take_proxy(struct origin *o, struct str url, struct why why)
         u.scheme = S("http");
     }
     if (!take_proxy_scheme(o, u.scheme))
-        return say_why(why,
+        return why_say(why,
             "the proxy in the environment has the scheme '" STR_FMT "'; there are http, https, "
             "socks5 and socks5h (the proxy looks names up)",
             STR_ARG(u.scheme));
     if (!split_authority(u.authority, &host, &o->proxy_port) ||
         (u.userinfo.n != 0 && !take_credentials(o, u.userinfo)))
-        return say_why(why, "the proxy in the environment is not usable; write "
+        return why_say(why, "the proxy in the environment is not usable; write "
                             "http://[user:password@]host:port");
     if (o->proxy == PROXY_HTTPS) {
-        o->proxy_tls = tls_client_create(NULL, false, why.room, why.size);
+        o->proxy_tls = tls_client_create(NULL, false, why);
         if (o->proxy_tls == NULL)
             return false;
     }
@@ -172,7 +159,7 @@ take_unix(struct origin *o, struct str authority, struct why why)
     struct str path;
 
     if (!decode_text(authority, room, sizeof(room) - 1, &path) || path.n == 0)
-        return say_why(
+        return why_say(
             why, "the path of the socket is not usable; write http+unix://%%2Frun%%2Fname.sock/v1");
     o->unix_path = keep(path);
     o->host = keep(S("localhost"));
@@ -192,7 +179,7 @@ take_host(struct origin *o, struct str authority, bool is_https, struct why why)
     o->scheme = is_https ? S("https") : S("http");
     o->port = is_https ? HTTPS_PORT : HTTP_PORT;
     if (!split_authority(authority, &host, &o->port))
-        return say_why(why, "'" STR_FMT "' is not a host name or address with an optional port",
+        return why_say(why, "'" STR_FMT "' is not a host name or address with an optional port",
             STR_ARG(authority));
 
     o->host = lower(host);
@@ -230,21 +217,21 @@ take_url(
     bool is_unix = str_ieq(u.scheme, S("http+unix"));
 
     if (url.n > URL_MAX)
-        return say_why(why, "the URL is longer than %d bytes", URL_MAX);
+        return why_say(why, "the URL is longer than %d bytes", URL_MAX);
     if (u.authority.p == NULL || (!is_https && !is_unix && !str_ieq(u.scheme, S("http"))))
-        return say_why(why, "a base URL begins with https://, http:// or http+unix://");
+        return why_say(why, "a base URL begins with https://, http:// or http+unix://");
     if (str_chr(url, '?') != url.n || str_chr(url, '#') != url.n)
-        return say_why(why, "a base URL has no '?' and no '#'");
+        return why_say(why, "a base URL has no '?' and no '#'");
     for (size_t i = 0; i < url.n; i++) {
         if ((unsigned char)url.p[i] <= ' ' || (unsigned char)url.p[i] >= 0x7f)
-            return say_why(why, "a base URL has no blanks, control characters or bytes beyond "
+            return why_say(why, "a base URL has no blanks, control characters or bytes beyond "
                                 "ASCII; encode them");
     }
     if (is_https && tls == NULL)
-        return say_why(why, "an https URL needs TLS, which is not set up");
+        return why_say(why, "an https URL needs TLS, which is not set up");
 
     if (u.userinfo.p != NULL)
-        return say_why(why, "a base URL must not hold credentials; use api_key");
+        return why_say(why, "a base URL must not hold credentials; use api_key");
 
     *ret_path = u.rest;
     while (str_ends(*ret_path, S("/")))
@@ -256,13 +243,12 @@ take_url(
 }
 
 struct origin *
-origin_create(
-    struct str url, struct tls_context *tls, struct str *ret_path, char *why, size_t why_size)
+origin_create(struct str url, struct tls_context *tls, struct str *ret_path, struct why why)
 {
     struct origin *o = check_alloc(calloc(1, sizeof(*o)));
 
     atomic_init(&o->holders, 1);
-    if (!take_url(o, url, tls, ret_path, (struct why){ why, why_size })) {
+    if (!take_url(o, url, tls, ret_path, why)) {
         origin_destroy(o);
         return NULL;
     }

@@ -79,19 +79,22 @@ tls_reason(const SSL *ssl, char *room, size_t size)
     return room;
 }
 
-static void say_why(char *why, size_t why_size, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The library's reason after ours. */
+static bool say_reason(struct why why, const char *format, ...) PRINTF_LIKE(2, 3);
 
-static void
-say_why(char *why, size_t why_size, const char *format, ...)
+static bool
+say_reason(struct why why, const char *format, ...)
 {
     char reason[160];
     va_list args;
 
     va_start(args, format);
-    int n = vsnprintf(why, why_size, format, args);
+    int n = vsnprintf(why.room, why.size, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < why_size)
-        snprintf(why + n, why_size - (size_t)n, ": %s", tls_reason(NULL, reason, sizeof(reason)));
+    if (n >= 0 && (size_t)n < why.size)
+        why_say((struct why){ why.room + n, why.size - (size_t)n }, ": %s",
+            tls_reason(NULL, reason, sizeof(reason)));
+    return false;
 }
 
 /* --- sessions --- */
@@ -231,23 +234,20 @@ select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_n, const uns
 }
 
 static bool
-use_certificate(
-    struct tls_context *c, const char *cert_path, const char *key_path, char *why, size_t why_size)
+use_certificate(struct tls_context *c, const char *cert_path, const char *key_path, struct why why)
 {
     if (SSL_CTX_use_certificate_chain_file(c->ctx, cert_path) != 1)
-        say_why(why, why_size, "cannot use the certificate %s", cert_path);
-    else if (SSL_CTX_use_PrivateKey_file(c->ctx, key_path, SSL_FILETYPE_PEM) != 1)
-        say_why(why, why_size, "cannot use the private key %s", key_path);
-    else if (SSL_CTX_check_private_key(c->ctx) != 1)
-        say_why(why, why_size, "the private key %s does not belong to the certificate %s", key_path,
-            cert_path);
-    else
-        return true;
-    return false;
+        return say_reason(why, "cannot use the certificate %s", cert_path);
+    if (SSL_CTX_use_PrivateKey_file(c->ctx, key_path, SSL_FILETYPE_PEM) != 1)
+        return say_reason(why, "cannot use the private key %s", key_path);
+    if (SSL_CTX_check_private_key(c->ctx) != 1)
+        return say_reason(
+            why, "the private key %s does not belong to the certificate %s", key_path, cert_path);
+    return true;
 }
 
 struct tls_context *
-tls_server_create(const char *cert_path, const char *key_path, char *why, size_t why_size)
+tls_server_create(const char *cert_path, const char *key_path, struct why why)
 {
     struct tls_context *c = context_create(true);
 
@@ -256,7 +256,7 @@ tls_server_create(const char *cert_path, const char *key_path, char *why, size_t
     SSL_CTX_set_session_id_context(c->ctx, (const unsigned char *)"openclaw", 8);
     SSL_CTX_set_alpn_select_cb(c->ctx, select_alpn, NULL);
 
-    if (use_certificate(c, cert_path, key_path, why, why_size))
+    if (use_certificate(c, cert_path, key_path, why))
         return c;
     tls_context_unref(c);
     return NULL;
@@ -310,32 +310,26 @@ has_hashed_directory(const char *list)
 /* The authorities in SSL_CERT_FILE and SSL_CERT_DIR (both are used), instead of the system's. A name
  * that cannot be used is an error; falling back to other authorities would trust the wrong ones. */
 static bool
-use_named_authorities(SSL_CTX *ctx, const char *file, const char *dir, char *why, size_t why_size)
+use_named_authorities(SSL_CTX *ctx, const char *file, const char *dir, struct why why)
 {
-    if (file != NULL && SSL_CTX_load_verify_file(ctx, file) != 1) {
-        say_why(why, why_size, "cannot use the authorities in %s, which %s names", file,
+    if (file != NULL && SSL_CTX_load_verify_file(ctx, file) != 1)
+        return say_reason(why, "cannot use the authorities in %s, which %s names", file,
             X509_get_default_cert_file_env());
-        return false;
-    }
-    if (dir != NULL && !has_hashed_directory(dir)) {
-        snprintf(why, why_size,
+    if (dir != NULL && !has_hashed_directory(dir))
+        return why_say(why,
             "%s, which %s names, is not a directory with hashed names of authorities; 'openssl rehash "
             "DIRECTORY' makes them",
             dir, X509_get_default_cert_dir_env());
-        return false;
-    }
-    if (dir != NULL && SSL_CTX_load_verify_dir(ctx, dir) != 1) {
-        say_why(why, why_size, "cannot use the authorities in %s, which %s names", dir,
+    if (dir != NULL && SSL_CTX_load_verify_dir(ctx, dir) != 1)
+        return say_reason(why, "cannot use the authorities in %s, which %s names", dir,
             X509_get_default_cert_dir_env());
-        return false;
-    }
     return true;
 }
 
 /* The system's authorities. A directory of hashed names costs nothing until one of them is needed;
  * a bundle costs a few megabytes at once, so it comes second. */
 static bool
-use_system_authorities(SSL_CTX *ctx, char *why, size_t why_size)
+use_system_authorities(SSL_CTX *ctx, struct why why)
 {
     const char *dir = X509_get_default_cert_dir(), *file = X509_get_default_cert_file();
 
@@ -347,32 +341,30 @@ use_system_authorities(SSL_CTX *ctx, char *why, size_t why_size)
         if (access(bundles[i], R_OK) == 0 && SSL_CTX_load_verify_file(ctx, bundles[i]) == 1)
             return true;
     }
-    snprintf(why, why_size,
+    return why_say(why,
         "this system has no certificate authorities; install the package ca-certificates or name a "
         "bundle in SSL_CERT_FILE");
-    return false;
 }
 
 static bool
-use_authorities(SSL_CTX *ctx, const char *ca_path, char *why, size_t why_size)
+use_authorities(SSL_CTX *ctx, const char *ca_path, struct why why)
 {
     const char *file = env_path(X509_get_default_cert_file_env());
     const char *dir = env_path(X509_get_default_cert_dir_env());
 
     if (ca_path == NULL)
-        return file != NULL || dir != NULL ? use_named_authorities(ctx, file, dir, why, why_size)
-                                           : use_system_authorities(ctx, why, why_size);
+        return file != NULL || dir != NULL ? use_named_authorities(ctx, file, dir, why)
+                                           : use_system_authorities(ctx, why);
 
     /* Trust exactly the certificates in the file, even if they are not roots. */
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
     if (SSL_CTX_load_verify_file(ctx, ca_path) == 1)
         return true;
-    say_why(why, why_size, "cannot use the authorities in %s", ca_path);
-    return false;
+    return say_reason(why, "cannot use the authorities in %s", ca_path);
 }
 
 struct tls_context *
-tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size)
+tls_client_create(const char *ca_path, bool insecure, struct why why)
 {
     struct tls_context *c = context_create(false);
 
@@ -382,7 +374,7 @@ tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size
     SSL_CTX_sess_set_new_cb(c->ctx, on_new_session);
     CHECK(SSL_CTX_set_alpn_protos(c->ctx, alpn_http1, ALPN_HTTP1_LEN) == 0);
 
-    if ((ca_path != NULL || !insecure) && !use_authorities(c->ctx, ca_path, why, why_size)) {
+    if ((ca_path != NULL || !insecure) && !use_authorities(c->ctx, ca_path, why)) {
         tls_context_unref(c);
         return NULL;
     }
@@ -392,11 +384,11 @@ tls_client_create(const char *ca_path, bool insecure, char *why, size_t why_size
 
 bool
 tls_client_use_certificate(
-    struct tls_context *c, const char *cert_path, const char *key_path, char *why, size_t why_size)
+    struct tls_context *c, const char *cert_path, const char *key_path, struct why why)
 {
     CHECK(!c->is_server);
     SSL_CTX_set_post_handshake_auth(c->ctx, 1);
-    return use_certificate(c, cert_path, key_path, why, why_size);
+    return use_certificate(c, cert_path, key_path, why);
 }
 
 void

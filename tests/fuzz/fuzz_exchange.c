@@ -221,8 +221,7 @@ start(struct world *w, unsigned reluctance)
         w->snapshots[i] = snapshot_of(settings[i]);
     w->gateway.access_file = access_file;
     w->gateway.metrics = metrics_create(1, 20, endpoint_names, ENDPOINT_COUNT);
-    w->worker =
-        worker_create(&w->gateway, 0, NULL, snapshot_ref(w->snapshots[0]), NULL, why, sizeof(why));
+    w->worker = worker_create(&w->gateway, 0, NULL, snapshot_ref(w->snapshots[0]), NULL, WHY(why));
     CHECK(w->worker != NULL);
     for (size_t i = 0; i < CALLERS; i++)
         w->callers[i].end.fd = -1;

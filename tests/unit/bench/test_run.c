@@ -24,7 +24,7 @@ measure(struct bench_options o, const char *model, struct bench_totals *ret)
     snprintf(body, sizeof(body),
         "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
         model, o.stream ? "true" : "false");
-    struct origin *origin = origin_create(str_c(url), NULL, &path, why, sizeof(why));
+    struct origin *origin = origin_create(str_c(url), NULL, &path, WHY(why));
     EXPECT(origin != NULL);
     o.origin = origin;
     if (o.wire == NULL) {

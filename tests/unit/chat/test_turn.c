@@ -30,7 +30,7 @@ talk_start_on(struct talk *t, const struct wire *wire, struct str fields)
 
     mock_kit_start(&t->k);
     snprintf(url, sizeof(url), "http://127.0.0.1:%u", t->k.lb.port);
-    t->origin = origin_create(str_c(url), NULL, &path, why, sizeof(why));
+    t->origin = origin_create(str_c(url), NULL, &path, WHY(why));
     EXPECT(t->origin != NULL);
     t->line = chat_line_create(t->origin, wire, fields);
     buf_init(&t->text, 65536);

@@ -88,9 +88,9 @@ gateway_world_start(struct gateway_world *w, const char *settings)
         .options = MOCK_OPTIONS_DEFAULT };
     w->options.record = 100;
     w->raw = peer_listen();
-    w->hub = mock_hub_create(&w->options, why, sizeof(why));
+    w->hub = mock_hub_create(&w->options, WHY(why));
     w->mock_loop = loop_create();
-    w->mock = mock_start(w->mock_loop, S("127.0.0.1:0"), w->hub, why, sizeof(why));
+    w->mock = mock_start(w->mock_loop, S("127.0.0.1:0"), w->hub, WHY(why));
     EXPECT(w->hub != NULL && w->mock != NULL);
     w->mock_thread = thread_start("mock", gateway_world_mock_main, w);
 
@@ -102,8 +102,7 @@ gateway_world_start(struct gateway_world *w, const char *settings)
     w->gateway.workers = 1;
     w->gateway.access_file = log_file_open(w->log_path, 1024 * 1024);
     w->gateway.metrics = metrics_create(1, 50, endpoint_names, ENDPOINT_COUNT);
-    w->worker =
-        worker_create(&w->gateway, 0, NULL, snapshot_ref(w->snapshot), NULL, why, sizeof(why));
+    w->worker = worker_create(&w->gateway, 0, NULL, snapshot_ref(w->snapshot), NULL, WHY(why));
     if (w->worker == NULL)
         print_error("%s\n", why);
     EXPECT(w->worker != NULL);

@@ -116,8 +116,9 @@ TEST(draining_closes_idle_connections_and_cuts_no_stream)
 static unsigned
 sleeps(const char *name)
 {
-    static const char script[] = "cd /proc/%d/task && for t in *; do [ \"$(cat $t/comm)\" = %s ] && "
-                                 "sed -n 's/^voluntary_ctxt_switches:\\s*//p' $t/status; done";
+    static const char script[] =
+        "cd /proc/%d/task && for t in *; do [ \"$(cat $t/comm)\" = %s ] && "
+        "sed -n 's/^voluntary_ctxt_switches:\\s*//p' $t/status; done";
     char command[512], line[64] = "";
 
     snprintf(command, sizeof(command), script, (int)getpid(), name);
@@ -235,7 +236,7 @@ TEST(an_address_in_use_is_reported_and_nothing_is_leaked)
     struct snapshot *s = gateway_world_snapshot(&w, "");
     struct conf_str *address = &s->conf->server.listen.list[0];
     address->v = arena_printf(w.arena, "127.0.0.1:%u", (unsigned)ntohs(a.sin_port));
-    EXPECT(worker_create(&w.gateway, 0, NULL, snapshot_ref(s), NULL, why, sizeof(why)) == NULL);
+    EXPECT(worker_create(&w.gateway, 0, NULL, snapshot_ref(s), NULL, WHY(why)) == NULL);
     EXPECT(strstr(why, "in use") != NULL);
     snapshot_unref(s);
     (void)close(fd);

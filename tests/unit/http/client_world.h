@@ -157,7 +157,7 @@ new_world(void)
     snprintf(url, sizeof(url), "http://127.0.0.1:%u", w->port);
     unsetenv("http_proxy");
     unsetenv("HTTP_PROXY");
-    w->origin = origin_create(str_c(url), NULL, &path, why, sizeof(why));
+    w->origin = origin_create(str_c(url), NULL, &path, WHY(why));
     EXPECT(w->origin != NULL);
     w->lb = (struct loopback){ .open = open_world, .close = close_world, .user = w };
     loopback_start(&w->lb);

@@ -188,7 +188,7 @@ tls_world_open(struct tls_world *t, const char *protocols)
     struct str path;
 
     certs_make(&t->certs);
-    t->client = tls_client_create(t->certs.ca, false, why, sizeof(why));
+    t->client = tls_client_create(t->certs.ca, false, WHY(why));
     EXPECT(t->client != NULL);
     tls_client_offer_h2(t->client);
     t->server = SSL_CTX_new(TLS_server_method());
@@ -199,7 +199,7 @@ tls_world_open(struct tls_world *t, const char *protocols)
     t->w = new_world();
     origin_destroy(t->w->origin);
     snprintf(url, sizeof(url), "https://127.0.0.1:%u", t->w->port);
-    t->w->origin = origin_create(str_c(url), t->client, &path, why, sizeof(why));
+    t->w->origin = origin_create(str_c(url), t->client, &path, WHY(why));
     EXPECT(t->w->origin != NULL);
 }
 

@@ -200,8 +200,7 @@ open_world(struct loopback *lb)
 
     w->server = server_create(lb->loop, &handler, w);
     server_set_limits(w->server, &w->limits);
-    w->listener =
-        listen_open(lb->loop, S("127.0.0.1:0"), NULL, server_accept, w->server, why, sizeof(why));
+    w->listener = listen_open(lb->loop, S("127.0.0.1:0"), NULL, server_accept, w->server, WHY(why));
     if (w->listener == NULL)
         print_error("%s\n", why);
     lb->port = w->listener != NULL ? port_of(listen_address(w->listener)) : 0;

@@ -119,7 +119,7 @@ TEST(an_http_proxy_gets_the_whole_url_and_its_credentials)
 
     snprintf(proxy, sizeof(proxy), "http://user:pass@127.0.0.1:%u", w->port);
     setenv("http_proxy", proxy, 1);
-    struct origin *o = origin_create(S("http://llm.example:81"), NULL, &path, why, sizeof(why));
+    struct origin *o = origin_create(S("http://llm.example:81"), NULL, &path, WHY(why));
     unsetenv("http_proxy");
     EXPECT(o != NULL);
     prepare(w, &r, S("hello"));

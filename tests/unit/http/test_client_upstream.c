@@ -83,7 +83,7 @@ go_to(struct tls_world *t, const char *host)
 
     origin_destroy(t->w->origin);
     snprintf(url, sizeof(url), "https://%s:%u", host, t->w->port);
-    t->w->origin = origin_create(str_c(url), t->client, &path, why, sizeof(why));
+    t->w->origin = origin_create(str_c(url), t->client, &path, WHY(why));
     EXPECT(t->w->origin != NULL);
 }
 
@@ -289,7 +289,7 @@ TEST(a_client_that_was_not_told_to_offer_http_2_does_not)
 
     tls_world_open(&t, BOTH);
     tls_context_unref(t.client);
-    t.client = tls_client_create(t.certs.ca, false, why, sizeof(why));
+    t.client = tls_client_create(t.certs.ca, false, WHY(why));
     go_to(&t, "127.0.0.1");
     visit_once(&t, &r, &v);
     EXPECT(r.ended && r.status == 200);

@@ -18,7 +18,7 @@ mock_kit_open(struct loopback *lb)
     struct mock_kit *k = lb->user;
     char why[256];
 
-    k->mock = mock_start(lb->loop, S("127.0.0.1:0"), k->hub, why, sizeof(why));
+    k->mock = mock_start(lb->loop, S("127.0.0.1:0"), k->hub, WHY(why));
     CHECK(k->mock != NULL);
     lb->port = port_of(mock_address(k->mock));
 }
@@ -39,7 +39,7 @@ mock_kit_start(struct mock_kit *k)
 
     if (k->options.plan.event_tokens == 0)
         k->options = MOCK_OPTIONS_DEFAULT;
-    k->hub = mock_hub_create(&k->options, why, sizeof(why));
+    k->hub = mock_hub_create(&k->options, WHY(why));
     EXPECT(k->hub != NULL);
     buf_init(&k->answer, 64 * 1024 * 1024);
     k->lb = (struct loopback){ .open = mock_kit_open, .close = mock_kit_close, .user = k };

@@ -10,7 +10,7 @@ read_model(struct mock_plan *p, const char *model)
     char why[256];
 
     *p = MOCK_PLAN_DEFAULT;
-    return mock_plan_read_model(p, str_c(model), why, sizeof(why));
+    return mock_plan_read_model(p, str_c(model), WHY(why));
 }
 
 TEST(a_plain_name_sets_nothing)
@@ -69,11 +69,11 @@ TEST(the_name_replaces_the_faults_of_the_command_line)
     struct mock_plan p = MOCK_PLAN_DEFAULT;
     char why[256];
 
-    EXPECT(mock_plan_set(&p, S("fault"), S("500"), why, sizeof(why)));
-    EXPECT(mock_plan_read_model(&p, S("m;fault=stall"), why, sizeof(why)));
+    EXPECT(mock_plan_set(&p, S("fault"), S("500"), WHY(why)));
+    EXPECT(mock_plan_read_model(&p, S("m;fault=stall"), WHY(why)));
     EXPECT_INT(p.fault_count, 1);
     EXPECT_INT(p.faults[0].fault, MOCK_FAULT_STALL);
-    EXPECT(mock_plan_read_model(&p, S("m;fault=none"), why, sizeof(why)));
+    EXPECT(mock_plan_read_model(&p, S("m;fault=none"), WHY(why)));
     EXPECT_INT(p.fault_count, 0);
 }
 
@@ -82,17 +82,17 @@ TEST(mistakes_are_explained)
     struct mock_plan p = MOCK_PLAN_DEFAULT;
     char why[256];
 
-    EXPECT(!mock_plan_read_model(&p, S("m;nix=1"), why, sizeof(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;nix=1"), WHY(why)));
     EXPECT(strstr(why, "'nix'") != NULL);
-    EXPECT(!mock_plan_read_model(&p, S("m;ttft=soon"), why, sizeof(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;ttft=soon"), WHY(why)));
     EXPECT(strstr(why, "ttft") != NULL);
-    EXPECT(!mock_plan_read_model(&p, S("fault-nix"), why, sizeof(why)));
+    EXPECT(!mock_plan_read_model(&p, S("fault-nix"), WHY(why)));
     EXPECT(strstr(why, "nix") != NULL);
-    EXPECT(!mock_plan_read_model(&p, S("m;fault=429:2"), why, sizeof(why)));
-    EXPECT(!mock_plan_read_model(&p, S("m;fault=399"), why, sizeof(why)));
-    EXPECT(!mock_plan_read_model(&p, S("m;event-tokens=0"), why, sizeof(why)));
-    EXPECT(!mock_plan_read_model(&p, S("m;finish=never"), why, sizeof(why)));
-    EXPECT(!mock_plan_read_model(&p, S("m;how=softly"), why, sizeof(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;fault=429:2"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;fault=399"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;event-tokens=0"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;finish=never"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;how=softly"), WHY(why)));
 }
 
 TEST(a_query_is_read_only_where_it_is_meant)
@@ -100,9 +100,9 @@ TEST(a_query_is_read_only_where_it_is_meant)
     struct mock_plan p = MOCK_PLAN_DEFAULT;
     char why[256];
 
-    EXPECT(mock_plan_read_query(&p, S("beta=true&x-mock-tokens=9&x"), why, sizeof(why)));
+    EXPECT(mock_plan_read_query(&p, S("beta=true&x-mock-tokens=9&x"), WHY(why)));
     EXPECT_INT(p.tokens, 9);
-    EXPECT(!mock_plan_read_query(&p, S("x-mock-nix=9"), why, sizeof(why)));
+    EXPECT(!mock_plan_read_query(&p, S("x-mock-nix=9"), WHY(why)));
 }
 
 TEST(faults_are_drawn_as_often_as_their_shares)

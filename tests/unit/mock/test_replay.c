@@ -64,7 +64,7 @@ TEST(cases_are_found_with_and_without_their_group)
     char why[256];
 
     make_cases();
-    struct mock_cases *cases = mock_cases_load(folder, why, sizeof(why));
+    struct mock_cases *cases = mock_cases_load(folder, WHY(why));
     EXPECT(cases != NULL);
     EXPECT(mock_cases_find(cases, S("talk")) != NULL);
     EXPECT(mock_cases_find(cases, S("refusal")) == mock_cases_find(cases, S("group/refusal")));
@@ -83,7 +83,7 @@ TEST(a_folder_without_cases_is_an_error)
 {
     char why[256];
 
-    EXPECT(mock_cases_load("/nonexistent", why, sizeof(why)) == NULL);
+    EXPECT(mock_cases_load("/nonexistent", WHY(why)) == NULL);
     EXPECT(strstr(why, "/nonexistent") != NULL);
 }
 

@@ -19,7 +19,7 @@ script_of(const struct wire *wire, const char *model_options, const char *rest)
 
     arena_destroy(arena);
     arena = arena_create(64 * 1024 * 1024);
-    EXPECT(mock_plan_read_model(&plan, str_c(model_options), why, sizeof(why)));
+    EXPECT(mock_plan_read_model(&plan, str_c(model_options), WHY(why)));
     snprintf(body, sizeof(body), "{\"model\":\"m\"%s}", rest);
 
     struct llm_request r = { .arena = arena, .op = OP_CHAT, .wire = wire };

@@ -158,7 +158,7 @@ test_origin(const char *scheme, const char *address, struct tls_context *tls)
     struct str path;
 
     snprintf(url, sizeof(url), "%s://%s", scheme, address);
-    struct origin *o = origin_create(str_c(url), tls, &path, why, sizeof(why));
+    struct origin *o = origin_create(str_c(url), tls, &path, WHY(why));
     EXPECT_STR(str_c(why), "");
     EXPECT(o != NULL);
     return o;
@@ -173,8 +173,7 @@ pair_start(struct pair *p, struct tls_context *server_tls, struct tls_context *c
 
     memset(p, 0, sizeof(*p));
     p->loop = loop_create();
-    p->listener =
-        listen_open(p->loop, S("127.0.0.1:0"), server_tls, pair_accept, p, why, sizeof(why));
+    p->listener = listen_open(p->loop, S("127.0.0.1:0"), server_tls, pair_accept, p, WHY(why));
     EXPECT_STR(str_c(why), "");
     EXPECT(p->listener != NULL);
     struct str bound = listen_address(p->listener);

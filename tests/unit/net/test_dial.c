@@ -272,7 +272,7 @@ TEST(a_dial_can_be_cancelled_at_every_step)
     char why[256];
 
     certs_make(&certs);
-    struct tls_context *tls = tls_client_create(certs.ca, false, why, sizeof(why));
+    struct tls_context *tls = tls_client_create(certs.ca, false, WHY(why));
     black_hole_open(&hole, "127.0.0.2", &hole_port);
     int mute = bind_at("127.0.0.1", &mute_port, 16);
     struct origin *slow = origin_at("slow.test",
@@ -316,7 +316,7 @@ TEST(a_handshake_that_never_answers_ends_with_the_deadline)
     uint16_t port = 0;
     int mute = bind_at("127.0.0.1", &port, 4);
     char why[256];
-    struct tls_context *tls = tls_client_create(NULL, true, why, sizeof(why));
+    struct tls_context *tls = tls_client_create(NULL, true, WHY(why));
     struct origin *o =
         origin_at("mute.test", (const char *const[]){ "127.0.0.1", NULL }, port, tls);
     struct caller c;
@@ -345,7 +345,7 @@ TEST(a_unix_socket_is_dialled_by_its_path)
     snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/sock", dir);
     EXPECT(bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 && listen(fd, 1) == 0);
     snprintf(url, sizeof(url), "http+unix://%%2Ftmp%%2F%s%%2Fsock/v1", dir + 5);
-    struct origin *o = origin_create(str_c(url), NULL, &path, why, sizeof(why));
+    struct origin *o = origin_create(str_c(url), NULL, &path, WHY(why));
     EXPECT(o != NULL);
     call(l, o, 5000, &c);
     RUN_UNTIL(l, c.ends == 1);
@@ -431,10 +431,10 @@ proxy_open(struct fake_proxy *x, const char *scheme, const char *answer)
 
     memset(x, 0, sizeof(*x));
     certs_make(&x->certs);
-    x->server = tls_server_create(x->certs.good, x->certs.good_key, why, sizeof(why));
-    x->client = tls_client_create(x->certs.ca, false, why, sizeof(why));
+    x->server = tls_server_create(x->certs.good, x->certs.good_key, WHY(why));
+    x->client = tls_client_create(x->certs.ca, false, WHY(why));
     x->loop = loop_create();
-    x->listener = listen_open(x->loop, S("127.0.0.1:0"), NULL, proxy_accepts, x, why, sizeof(why));
+    x->listener = listen_open(x->loop, S("127.0.0.1:0"), NULL, proxy_accepts, x, WHY(why));
     x->answer = answer;
     buf_init(&x->end.in, 100000);
     snprintf(url, sizeof(url), "http://user:pass@%s", listen_address(x->listener).p);
@@ -688,10 +688,9 @@ TEST(workers_share_an_origin_its_context_its_sessions_and_the_names)
     uint16_t port;
 
     certs_make(&certs);
-    struct tls_context *server = tls_server_create(certs.good, certs.good_key, why, sizeof(why));
-    struct tls_context *client = tls_client_create(certs.ca, false, why, sizeof(why));
-    struct listener *li =
-        listen_open(l, S("127.0.0.1:0"), server, greet_guest, NULL, why, sizeof(why));
+    struct tls_context *server = tls_server_create(certs.good, certs.good_key, WHY(why));
+    struct tls_context *client = tls_client_create(certs.ca, false, WHY(why));
+    struct listener *li = listen_open(l, S("127.0.0.1:0"), server, greet_guest, NULL, WHY(why));
     EXPECT(address_split(listen_address(li), &host, &port));
     struct origin *o =
         origin_at("localhost", (const char *const[]){ "127.0.0.1", NULL }, port, client);

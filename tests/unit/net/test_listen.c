@@ -45,7 +45,7 @@ static struct listener *
 open_on(struct loop *l, const char *address, struct visits *v)
 {
     text[0] = '\0';
-    return listen_open(l, str_c(address), NULL, take, v, text, sizeof(text));
+    return listen_open(l, str_c(address), NULL, take, v, WHY(text));
 }
 
 /* A blocking client socket, connected to where the listener is. */
@@ -350,8 +350,7 @@ TEST(the_file_of_a_unix_socket_gets_its_mode_and_owner_before_anybody_can_connec
     struct listen_options o = { .unix_mode = { "0620", 4 },
         .unix_owner = { user, strlen(user) },
         .unix_group = { group, strlen(group) } };
-    struct listener *li =
-        listen_open_with(l, str_c(address), &o, NULL, take, &v, text, sizeof(text));
+    struct listener *li = listen_open_with(l, str_c(address), &o, NULL, take, &v, WHY(text));
     EXPECT(li != NULL);
     EXPECT(stat(address + 5, &st) == 0);
     EXPECT_INT(st.st_mode & 07777, 0620);
@@ -359,7 +358,7 @@ TEST(the_file_of_a_unix_socket_gets_its_mode_and_owner_before_anybody_can_connec
     listen_close(li);
 
     o.unix_owner = (struct str){ "no-such-user", 12 };
-    EXPECT(listen_open_with(l, str_c(address), &o, NULL, take, &v, text, sizeof(text)) == NULL);
+    EXPECT(listen_open_with(l, str_c(address), &o, NULL, take, &v, WHY(text)) == NULL);
     EXPECT(strstr(text, "there is no user 'no-such-user'") != NULL);
     EXPECT(access(address + 5, F_OK) != 0);
     loop_destroy(l);
@@ -376,8 +375,7 @@ TEST(an_ipv6_wildcard_can_leave_ipv4_to_another_listener)
     struct listener *four = open_on(l, "0.0.0.0:0", &v);
     EXPECT(four != NULL);
     snprintf(address, sizeof(address), "[::]:%s", strchr(listen_address(four).p, ':') + 1);
-    struct listener *six =
-        listen_open_with(l, str_c(address), &o, NULL, take, &w, text, sizeof(text));
+    struct listener *six = listen_open_with(l, str_c(address), &o, NULL, take, &w, WHY(text));
     if (six == NULL && strstr(text, "no such address") == NULL)
         EXPECT_STR(str_c(text), "");
     listen_close(four);
@@ -512,7 +510,7 @@ TEST(a_listener_may_be_closed_while_it_accepts)
     struct loop *l = loop_create();
     unsigned count = 0;
 
-    self = listen_open(l, S("127.0.0.1:0"), NULL, close_listener, &count, text, sizeof(text));
+    self = listen_open(l, S("127.0.0.1:0"), NULL, close_listener, &count, WHY(text));
     int fds[3] = { visit(self), visit(self), visit(self) };
     RUN_UNTIL(l, count != 0);
     RUN_FOR_MS(l, 20);

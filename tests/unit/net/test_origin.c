@@ -11,7 +11,7 @@ make(const char *url, struct tls_context *tls, struct str *path)
     static struct str ignored;
 
     why[0] = '\0';
-    return origin_create(str_c(url), tls, path != NULL ? path : &ignored, why, sizeof(why));
+    return origin_create(str_c(url), tls, path != NULL ? path : &ignored, WHY(why));
 }
 
 static void
@@ -30,7 +30,7 @@ no_proxy(void)
 TEST(a_base_url_is_scheme_host_port_and_path)
 {
     char error[256] = "";
-    struct tls_context *tls = tls_client_create(NULL, true, error, sizeof(error));
+    struct tls_context *tls = tls_client_create(NULL, true, WHY(error));
     struct str path;
 
     no_proxy();
@@ -64,7 +64,7 @@ TEST(a_base_url_is_scheme_host_port_and_path)
 TEST(an_origin_lives_as_long_as_its_last_holder)
 {
     struct str path;
-    struct origin *o = origin_create(S("http://10.0.0.5:8000/v1"), NULL, &path, why, sizeof(why));
+    struct origin *o = origin_create(S("http://10.0.0.5:8000/v1"), NULL, &path, WHY(why));
 
     EXPECT(o != NULL);
     EXPECT(origin_ref(o) == o);
@@ -241,8 +241,8 @@ TEST(a_proxy_that_cannot_be_used_is_refused_without_telling_its_password)
 TEST(connections_are_only_shared_between_equal_origins)
 {
     char error[256];
-    struct tls_context *tls = tls_client_create(NULL, true, error, sizeof(error));
-    struct tls_context *other_tls = tls_client_create(NULL, true, error, sizeof(error));
+    struct tls_context *tls = tls_client_create(NULL, true, WHY(error));
+    struct tls_context *other_tls = tls_client_create(NULL, true, WHY(error));
     struct origin *o[6];
 
     no_proxy();

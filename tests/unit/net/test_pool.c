@@ -54,7 +54,7 @@ place_open(struct place *p, struct pool_limits limits)
 
     memset(p, 0, sizeof(*p));
     p->loop = loop_create();
-    p->listener = listen_open(p->loop, S("127.0.0.1:0"), NULL, accept_quietly, p, why, sizeof(why));
+    p->listener = listen_open(p->loop, S("127.0.0.1:0"), NULL, accept_quietly, p, WHY(why));
     p->origin = test_origin("http", listen_address(p->listener).p, NULL);
     p->other = test_origin("http", "other.test", NULL);
     p->pool = pool_create(p->loop, limits);

@@ -14,7 +14,7 @@ static struct tls_context *
 server_of(const char *cert, const char *key)
 {
     char why[512] = "";
-    struct tls_context *c = tls_server_create(cert, key, why, sizeof(why));
+    struct tls_context *c = tls_server_create(cert, key, WHY(why));
 
     EXPECT_STR(str_c(why), "");
     return c;
@@ -28,7 +28,7 @@ contexts_open(struct tls_pair *t)
     memset(t, 0, sizeof(*t));
     certs_make(&t->certs);
     t->server = server_of(t->certs.good, t->certs.good_key);
-    t->client = tls_client_create(t->certs.ca, false, why, sizeof(why));
+    t->client = tls_client_create(t->certs.ca, false, WHY(why));
     EXPECT(t->client != NULL);
 }
 
@@ -147,7 +147,7 @@ TEST(an_insecure_client_accepts_any_certificate)
     tls_context_unref(t.server);
     tls_context_unref(t.client);
     t.server = server_of(t.certs.stranger, t.certs.stranger_key);
-    t.client = tls_client_create(NULL, true, why, sizeof(why));
+    t.client = tls_client_create(NULL, true, WHY(why));
     connect_to(&t, "localhost");
     pair_close(&t.p);
     contexts_close(&t);

@@ -10,7 +10,7 @@ TEST(a_certificate_and_its_key_make_a_server)
     struct certs certs;
 
     certs_make(&certs);
-    struct tls_context *c = tls_server_create(certs.good, certs.good_key, why, sizeof(why));
+    struct tls_context *c = tls_server_create(certs.good, certs.good_key, WHY(why));
     EXPECT(c != NULL && tls_context_is_server(c));
     EXPECT(tls_context_ref(c) == c);
     tls_context_unref(c);
@@ -24,16 +24,16 @@ TEST(an_invalid_certificate_or_key_is_reported_with_its_file)
     struct certs certs;
 
     certs_make(&certs);
-    EXPECT(tls_server_create("/nonexistent.pem", certs.good_key, why, sizeof(why)) == NULL);
+    EXPECT(tls_server_create("/nonexistent.pem", certs.good_key, WHY(why)) == NULL);
     EXPECT_STR(
         str_c(why), "cannot use the certificate /nonexistent.pem: No such file or directory");
-    EXPECT(tls_server_create(certs.good_key, certs.good_key, why, sizeof(why)) == NULL);
+    EXPECT(tls_server_create(certs.good_key, certs.good_key, WHY(why)) == NULL);
     EXPECT(strstr(why, certs.good_key) != NULL);
-    EXPECT(tls_server_create(certs.good, certs.good, why, sizeof(why)) == NULL);
+    EXPECT(tls_server_create(certs.good, certs.good, WHY(why)) == NULL);
     EXPECT(strstr(why, "cannot use the private key") != NULL);
-    EXPECT(tls_server_create(certs.good, certs.other_key, why, sizeof(why)) == NULL);
+    EXPECT(tls_server_create(certs.good, certs.other_key, WHY(why)) == NULL);
     EXPECT(strstr(why, "key") != NULL && strstr(why, "mismatch") != NULL);
-    EXPECT(tls_server_create(certs.good, certs.encrypted_key, why, sizeof(why)) == NULL);
+    EXPECT(tls_server_create(certs.good, certs.encrypted_key, WHY(why)) == NULL);
     EXPECT(strstr(why, certs.encrypted_key) != NULL);
     certs_remove(&certs);
 }
@@ -43,12 +43,12 @@ TEST(authorities_come_from_a_file_or_the_system)
     struct certs certs;
 
     certs_make(&certs);
-    struct tls_context *c = tls_client_create(certs.ca, false, why, sizeof(why));
+    struct tls_context *c = tls_client_create(certs.ca, false, WHY(why));
     EXPECT(c != NULL && !tls_context_is_server(c));
     tls_context_unref(c);
-    EXPECT(tls_client_create(certs.good_key, false, why, sizeof(why)) == NULL);
+    EXPECT(tls_client_create(certs.good_key, false, WHY(why)) == NULL);
     EXPECT(strstr(why, certs.good_key) != NULL);
-    EXPECT(tls_client_create("/nonexistent.pem", false, why, sizeof(why)) == NULL);
+    EXPECT(tls_client_create("/nonexistent.pem", false, WHY(why)) == NULL);
 
     certs_remove(&certs);
 }
@@ -87,13 +87,13 @@ TEST(authorities_that_the_environment_names_are_used_or_the_name_is_an_error)
             setenv("SSL_CERT_FILE", rows[i].file, 1);
         if (rows[i].dir != NULL)
             setenv("SSL_CERT_DIR", rows[i].dir, 1);
-        c = tls_client_create(NULL, false, why, sizeof(why));
+        c = tls_client_create(NULL, false, WHY(why));
         if ((c != NULL) != (rows[i].why == NULL))
             print_error("row %zu: %s\n", i, why);
         EXPECT((c != NULL) == (rows[i].why == NULL));
         EXPECT(rows[i].why == NULL || strstr(why, rows[i].why) != NULL);
         tls_context_unref(c);
-        c = tls_client_create(certs.ca, false, why, sizeof(why));    /* named: nothing else counts */
+        c = tls_client_create(certs.ca, false, WHY(why));    /* named: nothing else counts */
         EXPECT(c != NULL);
         tls_context_unref(c);
         unsetenv("SSL_CERT_FILE");
@@ -109,11 +109,11 @@ TEST(a_client_s_certificate_is_checked_when_it_is_read)
     struct certs certs;
 
     certs_make(&certs);
-    struct tls_context *c = tls_client_create(certs.ca, false, why, sizeof(why));
-    EXPECT(tls_client_use_certificate(c, certs.good, certs.good_key, why, sizeof(why)));
-    EXPECT(!tls_client_use_certificate(c, "/nonexistent.pem", certs.good_key, why, sizeof(why)));
+    struct tls_context *c = tls_client_create(certs.ca, false, WHY(why));
+    EXPECT(tls_client_use_certificate(c, certs.good, certs.good_key, WHY(why)));
+    EXPECT(!tls_client_use_certificate(c, "/nonexistent.pem", certs.good_key, WHY(why)));
     EXPECT(strstr(why, "cannot use the certificate /nonexistent.pem") != NULL);
-    EXPECT(!tls_client_use_certificate(c, certs.good, certs.other_key, why, sizeof(why)));
+    EXPECT(!tls_client_use_certificate(c, certs.good, certs.other_key, WHY(why)));
     EXPECT(strstr(why, certs.other_key) != NULL && strstr(why, "mismatch") != NULL);
     tls_context_unref(c);
     certs_remove(&certs);
@@ -136,11 +136,11 @@ TEST(a_directory_of_hashed_names_is_recognized)
 
 TEST(contexts_never_share_a_serial)
 {
-    struct tls_context *a = tls_client_create(NULL, true, why, sizeof(why));
+    struct tls_context *a = tls_client_create(NULL, true, WHY(why));
     uint64_t serial = tls_context_serial(a);
 
     tls_context_unref(a);
-    a = tls_client_create(NULL, true, why, sizeof(why));
+    a = tls_client_create(NULL, true, WHY(why));
     EXPECT(tls_context_serial(a) > serial);
     tls_context_unref(a);
 }
@@ -156,7 +156,7 @@ session_of(int version)
 
 TEST(a_ticket_of_tls_1_3_is_used_once_an_older_session_again_and_again)
 {
-    struct tls_context *c = tls_client_create(NULL, true, why, sizeof(why));
+    struct tls_context *c = tls_client_create(NULL, true, WHY(why));
     struct tls_peer peer = { c, "origin" };
     SSL *ssl = SSL_new(c->ctx);
     SSL_SESSION *first = session_of(TLS1_3_VERSION), *second = session_of(TLS1_3_VERSION);
@@ -183,7 +183,7 @@ TEST(a_ticket_of_tls_1_3_is_used_once_an_older_session_again_and_again)
 
 TEST(kept_sessions_are_bounded_and_the_longest_unused_origin_goes_first)
 {
-    struct tls_context *c = tls_client_create(NULL, true, why, sizeof(why));
+    struct tls_context *c = tls_client_create(NULL, true, WHY(why));
     char key[32];
     struct tls_peer peer = { c, key };
     SSL *ssl = SSL_new(c->ctx);

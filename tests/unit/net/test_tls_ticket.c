@@ -15,7 +15,7 @@ static struct tls_context *
 server(void)
 {
     char why[256];
-    struct tls_context *c = tls_server_create(certs.good, certs.good_key, why, sizeof(why));
+    struct tls_context *c = tls_server_create(certs.good, certs.good_key, WHY(why));
 
     EXPECT(c != NULL);
     return c;
