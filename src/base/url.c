@@ -15,7 +15,7 @@ scheme_length(struct str s)
         if (s.p[i] == ':')
             return i;
         if (!str_is_letter(s.p[i]) &&
-            (i == 0 || !(str_is_digit(s.p[i]) || strchr("+-.", s.p[i]) != NULL)))
+            (i == 0 || !(str_is_digit(s.p[i]) || memchr("+-.", s.p[i], 3) != NULL)))
             return 0;
     }
     return 0;
@@ -26,7 +26,7 @@ url_split_authority(struct str text)
 {
     struct url u = { .authority = str_make(text.p, 0) };
 
-    while (u.authority.n < text.n && strchr("/?#", text.p[u.authority.n]) == NULL)
+    while (u.authority.n < text.n && memchr("/?#", text.p[u.authority.n], 3) == NULL)
         u.authority.n++;
     u.rest = str_make(text.p + u.authority.n, text.n - u.authority.n);
     for (size_t i = u.authority.n; i-- != 0;) {
@@ -43,7 +43,7 @@ struct url
 url_split(struct str text)
 {
     struct url u = { .rest = text.p != NULL ? text : S("") };
-    size_t n = scheme_length(text);
+    size_t n = scheme_length(u.rest);
     struct str scheme = { NULL, 0 };
 
     if (n != 0) {

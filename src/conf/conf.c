@@ -23,6 +23,7 @@ read_file(const char *path, struct buf *out, bool *ret_once)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (ret_once == NULL ? O_NONBLOCK : 0));
     struct stat st;
     ssize_t n = -1;
+    int error = 0;
 
     if (fd < 0)
         return false;
@@ -36,14 +37,14 @@ read_file(const char *path, struct buf *out, bool *ret_once)
         char *room = buf_reserve(out, 16 * 1024);
 
         n = room != NULL ? read(fd, room, 16 * 1024) : -1;
-        if (n < 0 && errno == EINTR)
+        error = n < 0 ? errno : 0;
+        if (error == EINTR)
             continue;
         if (n <= 0)
             break;
         buf_commit(out, (size_t)n);
     }
 
-    int error = errno;
     if (ret_once != NULL)
         *ret_once = n >= 0 && is_stream;
     (void)close(fd);

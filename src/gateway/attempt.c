@@ -129,8 +129,7 @@ api_word(const struct exchange *x, struct str word)
     for (size_t i = 0; i < word.n; i++) {
         char c = word.p[i];
 
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-            strchr("_.[]", c) == NULL)
+        if (!str_is_alnum(c) && memchr("_.[]", c, 4) == NULL)
             return S("");
     }
     return word.n <= API_WORD_BYTES && !secrets_in(x->hold->snapshot->secrets, word) ? word : S("");

@@ -109,16 +109,17 @@ copy_schema(struct copying *c, const struct json *schema)
     while (json_next(&it)) {
         enum holds holds = it.key != NULL ? keyword_holds(it.key) : HOLDS_SCHEMA;
         int row = it.key != NULL ? refused(c, it.key, it.value) : -1;
+        const char *start = it.key != NULL ? it.key->p : it.value->p;
 
         if (row >= 0) {    /* with the comma before it, or after it if it is the first */
             c->cut |= 1u << row;
-            cut = cut != NULL ? cut : kept != NULL ? kept->p + kept->n : it.key->p;
+            cut = cut != NULL ? cut : kept != NULL ? kept->p + kept->n : start;
             cut_end = it.value->p + it.value->n;
             continue;
         }
         if (cut != NULL) {
             copy_to(c, cut);
-            c->done = kept != NULL ? cut_end : it.key->p;
+            c->done = kept != NULL ? cut_end : start;
             cut = NULL;
         }
         kept = it.value;
