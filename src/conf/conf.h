@@ -111,10 +111,10 @@ struct conf_auth {
 };
 
 struct conf_provider {
-    struct conf_str id;           /* the key in the file */
-    struct conf_str wire;         /* empty: from the built-in row */
-    struct conf_str host;         /* the same */
-    struct conf_str base_url;     /* the same */
+    struct conf_str id;          /* the key in the file */
+    struct conf_str wire;        /* empty: from the built-in row */
+    struct conf_str host;        /* the same */
+    struct conf_str base_url;    /* the same */
     struct conf_str api_version;
     struct conf_strs api_keys;    /* one or several; secret */
     bool api_keys_set;            /* if all given keys were refused, there is a problem for each */

@@ -6,7 +6,7 @@
 #include "gateway/reply.h"
 #include "gateway/wrong_url.h"
 
-#define AT_WORK_MS 50           /* the clock looks again when a helper thread may be done */
+#define AT_WORK_MS 50    /* the clock looks again when a helper thread may be done */
 
 /* Can somebody still get its answer: has the caller not left, nor got another attempt's? */
 static bool

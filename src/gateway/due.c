@@ -42,8 +42,8 @@ due_by_keepalive(const struct attempt *a, struct due *d)
     uint64_t since_us = MAX(a->note->started_us, a->note->head_us);
 
     if (x != NULL && x->attempt == a && (x->op == OP_RELAY ? a->draft.stream : x->stream))
-        sooner(d, MAX(x->delivery.sent_us, since_us), a->hold->snapshot->conf->server.keepalive_ms * 1000,
-            DUE_KEEPALIVE, OK);
+        sooner(d, MAX(x->delivery.sent_us, since_us),
+            a->hold->snapshot->conf->server.keepalive_ms * 1000, DUE_KEEPALIVE, OK);
 }
 
 /* 0: none. */

@@ -29,11 +29,11 @@ struct exchange {
     struct server_conn *q;    /* NULL once the caller is gone or answered */
     struct deferred wake;
 
-    unsigned stage;           /* index into gateway.c's table */
-    bool gone;                /* the caller left */
-    bool streaming;           /* counted among the worker's streams */
-    bool answered;            /* server_end() or server_abort() was called */
-    bool delivering;          /* all is written, and the caller has still to take it */
+    unsigned stage;     /* index into gateway.c's table */
+    bool gone;          /* the caller left */
+    bool streaming;     /* counted among the worker's streams */
+    bool answered;      /* server_end() or server_abort() was called */
+    bool delivering;    /* all is written, and the caller has still to take it */
 
     const struct endpoint *endpoint;
     struct str id;    /* request id */
@@ -45,8 +45,8 @@ struct exchange {
     bool slot;    /* counted in who->in_flight */
 
     struct models_waiter *waiter;    /* for lists of models; NULL: it need not wait */
-    struct unpack *unpack;    /* while a compressed body is decompressed */
-    uint64_t unpack_held;     /* counted in the worker's share for it */
+    struct unpack *unpack;           /* while a compressed body is decompressed */
+    uint64_t unpack_held;            /* counted in the worker's share for it */
 
     /* the caller's protocol, and what it asks for: of the request's head, what is needed to the end */
     const struct wire *wire;

@@ -338,8 +338,8 @@ tell_provider(struct names *n, const struct provider *p)
 }
 
 void
-models_each(const struct snapshot *s,
-    void (*each)(void *arg, struct str id, struct str owner), void *arg)
+models_each(
+    const struct snapshot *s, void (*each)(void *arg, struct str id, struct str owner), void *arg)
 {
     struct names n = { .each = each, .arg = arg };
     const struct alias *al;

@@ -46,5 +46,5 @@ void models_stop(struct models_asker *a);
 
 /* Calls `each` for every known name: aliases, then for each provider its configured names, or its
  * own list, or the catalog's rows. The names are valid during the call only. */
-void models_each(const struct snapshot *s,
-    void (*each)(void *arg, struct str id, struct str owner), void *arg);
+void models_each(
+    const struct snapshot *s, void (*each)(void *arg, struct str id, struct str owner), void *arg);

@@ -80,7 +80,7 @@ struct worker {
     struct throttle *throttle;    /* limits clients that send wrong keys */
     struct access_log access;
     struct timer tick;    /* for what is not urgent: at least once a second */
-    unsigned crowds;    /* value of listen_crowds() that was last acted on */
+    unsigned crowds;      /* value of listen_crowds() that was last acted on */
     bool draining;
     bool stopping;          /* stop the loop once the last exchange is settled */
     struct deferred end;    /* perhaps that is now */

@@ -16,8 +16,7 @@ told_location(const struct intake *in)
 
     (void)str_cut(to, '?', &to, &hidden);
     (void)str_cut(to, '#', &to, &hidden);
-    if (to.n == 0 || to.n > LOCATION_BYTES || u.userinfo.p != NULL ||
-        secrets_in(in->secrets, to))
+    if (to.n == 0 || to.n > LOCATION_BYTES || u.userinfo.p != NULL || secrets_in(in->secrets, to))
         return S("another place");
     return to;
 }

@@ -387,9 +387,9 @@ unfold_choice(const struct llm_answer_choice *c, struct event_sink *to)
             unfold_text(part, c->index, to);
     }
     for (const struct llm_cited *cited = c->citations; cited != NULL; cited = cited->next)
-        to->emit(to, &(struct llm_event){ .kind = EVENT_CITATION,
-                         .choice = c->index,
-                         .citation = &cited->citation });
+        to->emit(
+            to, &(struct llm_event){
+                    .kind = EVENT_CITATION, .choice = c->index, .citation = &cited->citation });
     for (const struct llm_fragment *f = c->logprobs; f != NULL; f = f->next)
         to->emit(to, &(struct llm_event){
                          .kind = EVENT_LOGPROBS, .choice = c->index, .raw = json_raw(f->doc) });

@@ -106,8 +106,7 @@ emit_signature(struct wire_reader *r, struct emit_choice *c, struct str signatur
 }
 
 void
-emit_citation(
-    struct wire_reader *r, struct emit_choice *c, const struct llm_citation *citation)
+emit_citation(struct wire_reader *r, struct emit_choice *c, const struct llm_citation *citation)
 {
     if (citation->url.n > 0 || citation->title.n > 0 || citation->quote.n > 0)
         wire_emit(r, &(struct llm_event){

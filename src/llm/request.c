@@ -9,9 +9,8 @@ static struct reading
 reading_of(struct llm_request *r, struct wire_fault *fault)
 {
     CHECK(r->wire != NULL && r->wire->caller != NULL);
-    return (struct reading){
-        .r = r, .a = r->arena, .fault = fault, .words = r->wire->caller->words
-    };
+    return (
+        struct reading){ .r = r, .a = r->arena, .fault = fault, .words = r->wire->caller->words };
 }
 
 /* The model's name, unless the path, the query or a form has it. */
@@ -56,8 +55,8 @@ llm_request_read(struct llm_request *r, struct wire_fault *ret_fault)
     }
     rd.err = wire_check_members(r->arena, r->doc, caller->members, caller->params, ret_fault);
     read_model(read_at(&doc, "model"));
-    r->stream = (r->op == OP_CHAT || r->op == OP_COMPLETE) &&
-                json_bool(stream.j, caller->streams_unasked);
+    r->stream =
+        (r->op == OP_CHAT || r->op == OP_COMPLETE) && json_bool(stream.j, caller->streams_unasked);
     caller->read_head(doc);
     (void)read_flag(stream);
     return rd.err;

@@ -147,8 +147,7 @@ schema_add(struct buf *out, struct arena *a, struct str schema, const struct sch
         buf_add(out, S("{\"type\":\"object\",\"properties\":{}}"));
         return true;
     }
-    if (!rules->closed && rules->refused == NULL &&
-        str_starts(schema, S("{\"type\":\"object\""))) {
+    if (!rules->closed && rules->refused == NULL && str_starts(schema, S("{\"type\":\"object\""))) {
         buf_add(out, schema);    /* as nearly all tools have it */
         return true;
     }

@@ -103,8 +103,8 @@ write_choice(struct request_out *w)
 }
 
 bool
-write_schema(struct request_out *w, const char *param, struct str schema,
-    const struct schema_rules *rules)
+write_schema(
+    struct request_out *w, const char *param, struct str schema, const struct schema_rules *rules)
 {
     uint32_t cut = 0;
     bool done = schema_add(w->o.b, w->a, schema, rules, &cut);

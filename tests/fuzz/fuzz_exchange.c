@@ -33,7 +33,7 @@ enum {
     MEMORY_BASE_BYTES = 12 * 1024 * 1024,
     MEMORY_PER_BYTE = 40,
     SMALL_JOB_BYTES = 200,    /* helper threads work on nearly all requests and answers */
-    QUIET_ROUNDS = 40,    /* each of a few turns and some seconds */
+    QUIET_ROUNDS = 40,        /* each of a few turns and some seconds */
 };
 
 struct world {

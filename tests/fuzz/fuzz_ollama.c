@@ -45,8 +45,7 @@ fuzz_request(struct arena *a, struct str body)
     struct buf out;
 
     r.doc = json_parse(a, body, NULL, NULL);
-    if (r.doc == NULL || llm_request_read(&r, &fault) != OK ||
-        llm_request_expand(&r, &fault) != OK)
+    if (r.doc == NULL || llm_request_read(&r, &fault) != OK || llm_request_expand(&r, &fault) != OK)
         return;
     buf_init(&out, OUT_LIMIT);
     for (size_t i = 0; wire_at(i) != NULL; i++) {

@@ -391,9 +391,8 @@ static void
 add_tool(struct message_request *w, const struct llm_tool *tool)
 {
     struct json_out *o = w->o;
-    struct schema_rules rules = {
-        .typed = true, .refused = tool->strict == YES ? refused_keywords(w) : NULL
-    };
+    struct schema_rules rules = { .typed = true,
+        .refused = tool->strict == YES ? refused_keywords(w) : NULL };
 
     if (tool->raw != NULL) {
         out_raw_value(o, json_raw(tool->raw));
@@ -523,8 +522,7 @@ add_output_config(struct message_request *w)
         out_const(w->o, "\"type\":\"json_schema\"");
         out_key(w->o, "schema");
         if (!write_schema(w->out, param, r->schema, &rules))
-            write_refuse(
-                w->out, ERR_BAD_REQUEST, param, "the schema must be a JSON Schema object");
+            write_refuse(w->out, ERR_BAD_REQUEST, param, "the schema must be a JSON Schema object");
         out_end(w->o);
     }
     out_end(w->o);

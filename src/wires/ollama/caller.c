@@ -560,8 +560,7 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
     if (llm_part_has(parts, PART_TOOL_CALL)) {
         out_key_array(&o, "tool_calls");
         for (const struct llm_part *p = parts; p != NULL; p = p->next) {
-            if (p->kind == PART_TOOL_CALL &&
-                !ollama_add_call(&o, w->keep, p))
+            if (p->kind == PART_TOOL_CALL && !ollama_add_call(&o, w->keep, p))
                 w->out->overflow = true;    /* as if it had no room for the call */
         }
         out_end_array(&o);

@@ -35,8 +35,7 @@ add_text_file(struct request_out *w, const struct llm_part *part)
     if (media_is_text(part->mime))
         out_piece(&w->o, write_file_text(w, part));
     else
-        write_refuse(
-            w, ERR_UNSUPPORTED, "messages", "this provider takes text and pictures only");
+        write_refuse(w, ERR_UNSUPPORTED, "messages", "this provider takes text and pictures only");
 }
 
 /* A message with the text of blocks, `between` them, and their pictures; calls are left out. It stays
@@ -114,8 +113,8 @@ add_turn(struct request_out *w, const struct turn *turn)
         add_result(w, b);
     if (turn->blocks.first == NULL)
         return;
-    open_message(w, roles[turn->side], turn->blocks.first,
-        turn->side == TURN_ASSISTANT ? S("") : S("\n\n"));
+    open_message(
+        w, roles[turn->side], turn->blocks.first, turn->side == TURN_ASSISTANT ? S("") : S("\n\n"));
     for (const struct turn_block *b = turn->blocks.first; b != NULL; b = b->next) {
         if (b->part->kind != PART_TOOL_CALL)
             continue;
@@ -256,8 +255,7 @@ write_chat(struct request_out *w)
     add_think(w);
     add_options(w, &rules);
     params_write(&w->o, r, PARAMS_OLLAMA, &rules);
-    params_drop(
-        r, PARAMS_BIT(PARAMS_OLLAMA) | PARAMS_BIT(PARAMS_OLLAMA_OPTIONS), &rules, w->drops);
+    params_drop(r, PARAMS_BIT(PARAMS_OLLAMA) | PARAMS_BIT(PARAMS_OLLAMA_OPTIONS), &rules, w->drops);
     out_bool(&w->o, "stream", r->stream);
 }
 

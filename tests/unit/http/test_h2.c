@@ -1058,9 +1058,9 @@ TEST(a_server_that_answers_a_ping_may_stay_silent)
                                "\0\0\x08\6\1\0\0\0\0\0\0\0\0\0\0\0\0";
     struct alone a;
 
-    alone_open(
-        &a, &(struct h2_limits){
-                .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 10000 });
+    alone_open(&a,
+        &(struct h2_limits){
+            .head_bytes = 4096, .fields = 10, .streams = 100, .ping_ms = 30, .pong_ms = 10000 });
     struct h2_stream *s = h2_start(a.h2, &a.request, &alone_stream, &a);
     ALONE_UNTIL(&a, a.h2->pinged_ms != 0);
     uint64_t first_ms = a.h2->pinged_ms;

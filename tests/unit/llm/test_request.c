@@ -88,7 +88,9 @@ read_head_of(const struct wire *wire, enum llm_op op, struct str model, struct s
 {
     static struct wire_fault why;
 
-    r = (struct llm_request){ .arena = arena, .wire = wire, .op = op, .body = body, .model = model };
+    r = (struct llm_request){
+        .arena = arena, .wire = wire, .op = op, .body = body, .model = model
+    };
     r.doc = json_parse(arena, body, NULL, NULL);
     return llm_request_read(&r, &why);
 }

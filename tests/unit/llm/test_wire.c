@@ -172,7 +172,8 @@ refuse_disguises(const struct wire *wire, const char *name, struct buf *member)
     unsigned refused = 0;
 
     for (size_t op = 0; op < ARRAY_LEN(ops); op++) {
-        bool read = ops[op] != OP_RELAY || strcmp(name, "model") == 0 || strcmp(name, "stream") == 0;
+        bool read =
+            ops[op] != OP_RELAY || strcmp(name, "model") == 0 || strcmp(name, "stream") == 0;
 
         for (unsigned how = 0; how < 11; how++) {
             struct arena *a = arena_create(1 << 20);

@@ -62,7 +62,8 @@ kit_write(struct kit *k, const struct wire *wire, const struct wire_target *targ
 
     buf_reset(&k->out, 0);
 
-    enum err e = write_request(wire, &k->out, &k->r, target != NULL ? target : &plain, &k->drops, &k->fault);
+    enum err e =
+        write_request(wire, &k->out, &k->r, target != NULL ? target : &plain, &k->drops, &k->fault);
 
     k->sent = e == OK ? json_parse(k->a, buf_str(&k->out), NULL, NULL) : NULL;
     return e == OK && k->sent == NULL ? ERR_BAD_JSON : e;

@@ -351,17 +351,17 @@ TEST(no_text_is_lost_for_want_of_memory_without_a_word)
 TEST(a_whole_answer_becomes_events)
 {
     begin();
-    EXPECT_INT(anthropic_read_answer(&r,
-                   quoted("\n{'id':'msg_1','model':'m','content':["
-                          "{'type':'thinking','thinking':'hm','signature':'c2ln'},"
-                          "{'type':'text','text':'a','citations':[{'title':'c'},{},3,"
-                          "{'source':'d'}]},"
-                          "{'type':'text','text':'b'},"
-                          "{'type':'server_tool_use','id':'s','name':'w','input':{'q':1}},"
-                          "{'type':'tool_use','id':'t','name':'f','input':{ 'n': 1.50}},"
-                          "{'type':'tool_use','id':'u','name':'g','input':{}}],"
-                          "'stop_reason':'tool_use','stop_sequence':null,"
-                          "'usage':{'input_tokens':3,'output_tokens':4}}")),
+    EXPECT_INT(anthropic_read_answer(
+                   &r, quoted("\n{'id':'msg_1','model':'m','content':["
+                              "{'type':'thinking','thinking':'hm','signature':'c2ln'},"
+                              "{'type':'text','text':'a','citations':[{'title':'c'},{},3,"
+                              "{'source':'d'}]},"
+                              "{'type':'text','text':'b'},"
+                              "{'type':'server_tool_use','id':'s','name':'w','input':{'q':1}},"
+                              "{'type':'tool_use','id':'t','name':'f','input':{ 'n': 1.50}},"
+                              "{'type':'tool_use','id':'u','name':'g','input':{}}],"
+                              "'stop_reason':'tool_use','stop_sequence':null,"
+                              "'usage':{'input_tokens':3,'output_tokens':4}}")),
         OK);
     EXPECT(r.complete);
     EXPECT_STR(buf_str(&told),

@@ -290,7 +290,7 @@ TEST(other_choices_and_what_has_no_place_are_left_out)
         &w, &(struct llm_event){ .kind = EVENT_TEXT, .choice = 1, .text = S("x") });
     EXPECT_INT(buf_len(&out), 0);
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_CITATION,
-                                   .citation = &(struct llm_citation){ .url = S("u") } });
+                                  .citation = &(struct llm_citation){ .url = S("u") } });
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_LOGPROBS, .raw = S("{}") });
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_MEDIA, .raw = S("{}") });
     anthropic_write_event(&w, &(struct llm_event){ .kind = EVENT_OPAQUE, .raw = S("{}") });

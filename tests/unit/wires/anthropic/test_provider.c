@@ -373,11 +373,11 @@ TEST(marks_inside_results_count_too_and_the_earliest_go)
 }
 
 #define STRICT                                                                                     \
-    "{'model':'m','messages':[{'role':'user','content':'Hi'}],'tools':[{'type':'function',"       \
-    "'function':{'name':'f','strict':true,'parameters':{'type':'object','properties':{"           \
-    "'n':{'type':'integer','minimum':1,'maximum':9}}}}},{'type':'function','function':{"          \
-    "'name':'g','parameters':{'type':'object','minProperties':1,'properties':{"                   \
-    "'n':{'minimum':1}}}}}],'response_format':{'type':'json_schema','json_schema':{'name':'x',"   \
+    "{'model':'m','messages':[{'role':'user','content':'Hi'}],'tools':[{'type':'function',"        \
+    "'function':{'name':'f','strict':true,'parameters':{'type':'object','properties':{"            \
+    "'n':{'type':'integer','minimum':1,'maximum':9}}}}},{'type':'function','function':{"           \
+    "'name':'g','parameters':{'type':'object','minProperties':1,'properties':{"                    \
+    "'n':{'minimum':1}}}}}],'response_format':{'type':'json_schema','json_schema':{'name':'x',"    \
     "'schema':{'type':'array','minItems':2,'items':{'type':'string','maxLength':5}}}}}"
 
 TEST(strict_schemas_lose_the_keywords_that_the_api_refuses)

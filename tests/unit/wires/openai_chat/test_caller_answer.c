@@ -263,9 +263,9 @@ TEST(a_whole_answer_gives_reasoning_back_with_its_proofs)
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_REASONING, .text = S("hm") });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_SIGNATURE, .signature = S("sig") });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_REDACTED, .text = S("enc") });
-    sink->emit(sink,
-        &(struct llm_event){ .kind = EVENT_CITATION,
-            .citation = &(struct llm_citation){ .title = S("a document of the request") } });
+    sink->emit(
+        sink, &(struct llm_event){ .kind = EVENT_CITATION,
+                  .citation = &(struct llm_citation){ .title = S("a document of the request") } });
     sink->emit(sink, &(struct llm_event){ .kind = EVENT_USAGE,
                          .usage = { .known = 0x1f,
                              .input = 100,
