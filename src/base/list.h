@@ -20,10 +20,10 @@
 /* Removes `element`; its `next` still leads to the rest. */
 #define LIST_REMOVE(first, element)                                                                \
     do {                                                                                           \
-        if ((element)->prev != NULL)                                                               \
-            (element)->prev->next = (element)->next;                                               \
-        else                                                                                       \
+        if ((first) == (element))                                                                  \
             (first) = (element)->next;                                                             \
+        else                                                                                       \
+            (element)->prev->next = (element)->next;                                               \
         if ((element)->next != NULL)                                                               \
             (element)->next->prev = (element)->prev;                                               \
     } while (0)
