@@ -1,4 +1,5 @@
-/* cmd_chat.c - `openclaw chat`: talk to a model in the terminal, or ask one question from a script. */
+/* cmd_chat.c - `openclaw chat`: talk to a model in the terminal, or ask one question from a
+ * script. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,8 +14,8 @@ struct arena;
 /* A new arena that hands out at most `limit_bytes` through arena_try(). */
 struct arena *arena_create(size_t limit_bytes) NEVER_NULL;
 
-/* The same with a first page of `first_bytes`, which an arena that is reused for a known purpose keeps:
- * large enough for the usual case, and no larger. */
+/* The same with a first page of `first_bytes`, which an arena that is reused for a known purpose
+ * keeps: large enough for the usual case, and no larger. */
 struct arena *arena_create_sized(size_t limit_bytes, size_t first_bytes) NEVER_NULL;
 
 /* Resets the arena for its next user: runs the cleanups and releases everything but the first
@@ -52,8 +52,8 @@ void *arena_try(struct arena *a, size_t size) MUST_CHECK;
  * old_size 0. NULL (and `p` unharmed) once the limit is reached. */
 void *arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size) MUST_CHECK;
 
-/* Appends to a text that is empty or that only arena_append() has written. Its room doubles, so that many
- * pieces cost in proportion. False, and *text as it was, once the limit is reached. */
+/* Appends to a text that is empty or that only arena_append() has written. Its room doubles, so
+ * that many pieces cost in proportion. False, and *text as it was, once the limit is reached. */
 bool arena_append(struct arena *a, struct str *text, struct str more) MUST_CHECK;
 
 /* A NUL-terminated copy of `s`; an empty slice with p == NULL once the limit is reached. */

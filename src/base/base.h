@@ -22,8 +22,8 @@
 #define PRINTF_LIKE(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 #define UNUSED __attribute__((unused))
 #define NORETURN __attribute__((noreturn))
-/* For large locals on the hot path that are written before they are read: everything else is zeroed by
- * -ftrivial-auto-var-init. */
+/* For large locals on the hot path that are written before they are read: everything else is zeroed
+ * by -ftrivial-auto-var-init. */
 #if defined(__has_attribute)
 #if __has_attribute(uninitialized)
 #define UNINITIALIZED __attribute__((uninitialized))

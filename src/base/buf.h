@@ -39,7 +39,8 @@ buf_str(const struct buf *b)
 char *buf_reserve_grow(struct buf *b, size_t n) MUST_CHECK;
 void buf_add_grow(struct buf *b, struct str s);
 
-/* Are there `n` bytes, at least one, of room in the allocation? Its size never exceeds the limit. */
+/* Are there `n` bytes, at least one, of room in the allocation? Its size never exceeds the
+ * limit. */
 static inline bool
 buf_has_room(const struct buf *b, size_t n)
 {

@@ -11,8 +11,8 @@
  *     out_end(&o);                                }
  *
  * Keys are literals that need no escapes. Brackets are not checked: the writer knows the structure.
- * Everything is inlined and the only state is whether a comma is due, so that a chain of calls costs
- * what appending the same literals by hand would.
+ * Everything is inlined and the only state is whether a comma is due, so that a chain of calls
+ * costs what appending the same literals by hand would.
  */
 #pragma once
 

@@ -73,8 +73,8 @@ json_add_escaped(struct buf *b, struct str s)
     buf_add(b, str_make(run, (size_t)(end - run)));
 }
 
-/* Copies `n` bytes, which must not be 0, unless one of them has to be escaped: then false, and some of
- * them are copied. What is left of a word is done together with bytes before it. */
+/* Copies `n` bytes, which must not be 0, unless one of them has to be escaped: then false, and some
+ * of them are copied. What is left of a word is done together with bytes before it. */
 static inline bool
 copy_plain(char *to, const char *from, size_t n)
 {

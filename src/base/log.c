@@ -151,7 +151,8 @@ emit(enum log_level level, const struct log_context *who, struct str message)
     buf_init(&b, LINE_MAX_BYTES);
     add_line(&b, level, who, message);
 
-    /* Contexts are short and messages truncated, so an overflow means out of memory: drop the line. */
+    /* Contexts are short and messages truncated, so an overflow means out of memory: drop the
+     * line. */
     if (!b.overflow && sink != NULL)
         (void)log_file_write(sink, buf_str(&b));    /* counts what it drops */
     else if (!b.overflow)

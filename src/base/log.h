@@ -12,7 +12,8 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* What a message is about; a zeroed struct means the process itself. Repeats are counted separately
- * for each message, provider, error and subject, so one provider's failures never hide another's. */
+ * for each message, provider, error and subject, so one provider's failures never hide
+ * another's. */
 struct log_context {
     struct str request_id;
     struct str provider;

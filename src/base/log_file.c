@@ -60,7 +60,8 @@ struct log_file {
     struct buf outgoing;
 };
 
-/* `ms` from now on the condition variables' clock. Real time: clock_set_for_tests() does not apply. */
+/* `ms` from now on the condition variables' clock. Real time: clock_set_for_tests() does not
+ * apply. */
 static struct timespec
 deadline_in(unsigned ms)
 {
@@ -192,7 +193,8 @@ free_file(struct log_file *f)
     free(f);
 }
 
-/* Waits `ms` for more lines, unless there is a reason to write sooner. Called with the lock held. */
+/* Waits `ms` for more lines, unless there is a reason to write sooner. Called with the lock
+ * held. */
 static void
 rest(struct log_file *f, unsigned ms, bool gathering)
 {
@@ -223,8 +225,8 @@ is_idle(const struct log_file *f)
 }
 
 /* Waits for work, then takes the queue unless older lines are still to be written. Called with the
- * lock held. Under load both buffers keep their memory: giving it back after every batch cost a page
- * fault for every four lines. */
+ * lock held. Under load both buffers keep their memory: giving it back after every batch cost a
+ * page fault for every four lines. */
 static void
 await_work(struct log_file *f)
 {

@@ -4,8 +4,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* A place that a message may be put into at position `p` has the number p, and p + 1 once the message is there;
- * the one who takes it makes it the number of the position one round later. */
+/* A place that a message may be put into at position `p` has the number p, and p + 1 once the
+ * message is there; the one who takes it makes it the number of the position one round later. */
 struct ring_place {
     _Atomic size_t number;
     struct message m;

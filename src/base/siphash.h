@@ -1,8 +1,9 @@
-/* siphash.h - SipHash-2-4 with 128 bits: a keyed hash that costs a tenth of SHA-256 for short texts.
+/* siphash.h - SipHash-2-4 with 128 bits: a keyed hash that costs a tenth of SHA-256 for short
+ * texts.
  *
- * Whoever does not know the key can neither compute a hash nor find two texts with the same one, nor
- * learn anything from how long it takes to compare hashes. It has no use for texts whose hash is
- * shown or kept: use SHA-256.
+ * Whoever does not know the key can neither compute a hash nor find two texts with the same one,
+ * nor learn anything from how long it takes to compare hashes. It has no use for texts whose hash
+ * is shown or kept: use SHA-256.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* slots.h - ids for things that may be gone when an answer for them comes from another thread.
  *
- * An id is the number of a slot and its generation, which changes whenever the slot is dropped: an old id finds
- * nothing, though the slot may be in use again. The table belongs to one thread; an id may be copied anywhere.
+ * An id is the number of a slot and its generation, which changes whenever the slot is dropped: an
+ * old id finds nothing, though the slot may be in use again. The table belongs to one thread; an id
+ * may be copied anywhere.
  */
 #pragma once
 

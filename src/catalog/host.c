@@ -9,10 +9,11 @@ const struct host host_direct = { .name = S_INIT("direct") };
 
 /* --- Azure OpenAI --- */
 
-/* Its resource serves two kinds of URLs. The newer is that of OpenAI, "/openai/v1", and needs no version; the model
- * of a request is a deployment's name. In the older, each request names a dated version, and the path the deployment
- * of those routes that a model answers: "/openai/deployments/NAME/chat/completions?api-version=2024-10-21". A
- * base path ends in "/v1" with the first kind only. */
+/* Its resource serves two kinds of URLs. The newer is that of OpenAI, "/openai/v1", and needs no
+ * version; the model of a request is a deployment's name. In the older, each request names a dated
+ * version, and the path the deployment of those routes that a model answers:
+ * "/openai/deployments/NAME/chat/completions?api-version=2024-10-21". A base path ends in "/v1"
+ * with the first kind only. */
 static bool
 names_deployment(const struct host_address *at)
 {
@@ -44,8 +45,9 @@ azure_prepare(struct host_address *at, struct str version, struct arena *a)
     return NULL;
 }
 
-/* The routes that are answered by a deployment: those of the request forms that we write ourselves, and of the
- * passed-through ones audio and images. Responses, files, batches and the rest belong to the resource. */
+/* The routes that are answered by a deployment: those of the request forms that we write ourselves,
+ * and of the passed-through ones audio and images. Responses, files, batches and the rest belong to
+ * the resource. */
 static bool
 is_deployed(const struct llm_request *r)
 {
@@ -113,7 +115,8 @@ add_path_with_model(struct buf *out, const struct llm_request *r, struct str mod
     buf_add(out, str_skip(r->path, before + r->path_model.n));
 }
 
-/* Puts the host's own parameter into the path that begins at `from`; one of that name by the caller goes. */
+/* Puts the host's own parameter into the path that begins at `from`; one of that name by the caller
+ * goes. */
 static void
 add_own_query(struct buf *out, size_t from, struct str own, struct arena *a)
 {

@@ -1,7 +1,7 @@
 /* host.h - where a protocol is served: what a platform changes about addresses and authorisation.
  *
- * A wire says what is written and read; a host says where to, and in whose name. A caller of the same wire still gets
- * its bytes relayed untouched, whatever the host. One row of hosts.def each.
+ * A wire says what is written and read; a host says where to, and in whose name. A caller of the
+ * same wire still gets its bytes relayed untouched, whatever the host. One row of hosts.def each.
  */
 #pragma once
 
@@ -22,14 +22,15 @@ struct host {
     /* How the field line of a key begins: "api-key: "; empty: as the wire has it. */
     struct str key;
 
-    /* The provider whose models it serves: one of the same name is taken to have the same traits. May be empty. */
+    /* The provider whose models it serves: one of the same name is taken to have the same traits.
+     * May be empty. */
     struct str maker;
 
     /* A query for models lists what could be deployed, not what is; so nothing is asked. */
     bool lists_nothing;
 
-    /* Completes an address whose base_path is that of the configured URL. NULL, or what is wrong with it: text in `a`.
-     * May be NULL: then it has no versions. */
+    /* Completes an address whose base_path is that of the configured URL. NULL, or what is wrong
+     * with it: text in `a`. May be NULL: then it has no versions. */
     const char *(*prepare)(struct host_address *at, struct str version, struct arena *a);
 
     /* Appends what stands between the base path and the wire's. May be NULL. */
@@ -44,7 +45,7 @@ struct host {
 /* In the order of the table; NULL after the last. */
 const struct host *host_at(size_t i);
 
-/* Appends the path and query of a request: the base path, the host's and the wire's part, the caller's `query`, and
- * the host's own. */
+/* Appends the path and query of a request: the base path, the host's and the wire's part, the
+ * caller's `query`, and the host's own. */
 void host_write_path(struct buf *out, const struct host_address *at, const struct wire *wire,
     const struct llm_request *r, const struct wire_target *t, struct str query);

@@ -1,8 +1,8 @@
 /* offer.h - the list of models that a provider reports.
  *
- * Offers are entries of the registry: they survive reloads as long as a configuration names the provider. The
- * code that queries the provider calls offer_begin() first and offer_settle() with the result; this
- * module does no networking. Thread-safe.
+ * Offers are entries of the registry: they survive reloads as long as a configuration names the
+ * provider. The code that queries the provider calls offer_begin() first and offer_settle() with
+ * the result; this module does no networking. Thread-safe.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* provider.h - the providers we know by name: one row of providers.def each.
  *
- * A provider is data, not code: a wire, a host, a base URL and its traits. The configuration can override every part of a row and add providers.
+ * A provider is data, not code: a wire, a host, a base URL and its traits. The configuration can
+ * override every part of a row and add providers.
  */
 #pragma once
 

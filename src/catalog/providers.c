@@ -218,7 +218,8 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
     return p;
 }
 
-/* A known provider at its usual address requires a key; so does one whose address is always configured. */
+/* A known provider at its usual address requires a key; so does one whose address is always
+ * configured. */
 static bool
 needs_key(const struct provider_row *row, const struct conf_provider *cp, bool misread)
 {

@@ -1,7 +1,7 @@
 /* providers.h - the providers that a configuration, or the environment, makes active.
  *
- * Part of the snapshot: immutable, but for the number of the next key and the list of models, which outlive a
- * reload. catalog/provider.h has the rows of those that we know by name.
+ * Part of the snapshot: immutable, but for the number of the next key and the list of models, which
+ * outlive a reload. catalog/provider.h has the rows of those that we know by name.
  */
 #pragma once
 
@@ -63,7 +63,8 @@ enum provider_state providers_state(const struct providers *all, struct str id);
 /* Why the provider is active, or how to enable it: text for the operator, in `a`. */
 struct str providers_why(const struct providers *all, struct arena *a, struct str id);
 
-/* The next credential, in turn, as a field line; its name for logs in *ret_name. Both are empty if there is none. */
+/* The next credential, in turn, as a field line; its name for logs in *ret_name. Both are empty if
+ * there is none. */
 struct str provider_credential(const struct provider *p, struct str *ret_name);
 
 /* Adds what a "traits:" section says; `where` is the section that has it. */

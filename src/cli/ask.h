@@ -8,14 +8,16 @@
 struct origin *ask_origin(
     const char *command, const char *url, bool insecure, struct str *ret_path) MUST_CHECK;
 
-/* The wire of that name, or the only one whose name begins so. NULL after saying which there are. */
+/* The wire of that name, or the only one whose name begins so. NULL after saying which there
+ * are. */
 const struct wire *ask_wire(const char *command, const char *name) MUST_CHECK;
 
-/* Appends the header fields of a request; the key, which may be NULL or empty, goes where the wire's
- * providers expect it. */
+/* Appends the header fields of a request; the key, which may be NULL or empty, goes where the
+ * wire's providers expect it. */
 void ask_add_fields(struct buf *out, const char *command, const struct wire *wire, const char *key);
 
-/* Appends the path of a request. `base` is that of a server, of its base URL (/v1), or the whole. */
+/* Appends the path of a request. `base` is that of a server, of its base URL (/v1), or the
+ * whole. */
 void ask_add_path(
     struct buf *out, const struct wire *wire, const struct llm_request *r, struct str base);
 

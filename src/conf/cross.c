@@ -1,4 +1,5 @@
-/* cross.c - checks that involve more than one setting. Checks that need other layers are in gateway/snapshot.c. */
+/* cross.c - checks that involve more than one setting. Checks that need other layers are in
+ * gateway/snapshot.c. */
 #include "conf/cross.h"
 
 #include "base/map.h"

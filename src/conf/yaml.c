@@ -446,8 +446,8 @@ is_blank_or_end(struct str s)
     return s.n == 0 || s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\n' || s.p[0] == '\r';
 }
 
-/* Does "? " start here, after `before`? It begins an explicit key, which no configuration needs, and
- * on which libfyaml frees memory twice when what follows is malformed. */
+/* Does "? " start here, after `before`? It begins an explicit key, which no configuration needs,
+ * and on which libfyaml frees memory twice when what follows is malformed. */
 static bool
 is_explicit_key(struct str text, char before)
 {
@@ -455,7 +455,8 @@ is_explicit_key(struct str text, char before)
            strchr(" \t\n\r[{,:", before) != NULL;
 }
 
-/* Rejects bytes that are not text, and what libfyaml cannot be trusted with, before it reads them. */
+/* Rejects bytes that are not text, and what libfyaml cannot be trusted with, before it reads
+ * them. */
 static bool
 text_is_clean(struct str text, struct conf_problems *problems)
 {

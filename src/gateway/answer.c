@@ -32,8 +32,8 @@ progress(const struct attempt *a)
     return (unsigned)a->draft.content | (unsigned)a->intake.reader.complete << 1;
 }
 
-/* Makes sure that the clock goes off when something is due. Called when that may be sooner than it was
- * before; what a token postpones is seen when it goes off. */
+/* Makes sure that the clock goes off when something is due. Called when that may be sooner than it
+ * was before; what a token postpones is seen when it goes off. */
 static void
 watch(struct attempt *a)
 {
@@ -52,8 +52,8 @@ conf_of(const struct attempt *a)
 
 /* --- what is written for the caller --- */
 
-/* Counts what is collected, held back, or kept by the connection to the provider. ERR_OVERLOADED when
- * the process holds all that it may. */
+/* Counts what is collected, held back, or kept by the connection to the provider. ERR_OVERLOADED
+ * when the process holds all that it may. */
 static enum err
 hold(struct attempt *a)
 {
@@ -103,8 +103,8 @@ choose_form(struct attempt *a)
     }
 }
 
-/* The caller gets this attempt's draft and no other's: sends its head. The others are stopped when the
- * stages run, for a helper thread may be using their memory. */
+/* The caller gets this attempt's draft and no other's: sends its head. The others are stopped when
+ * the stages run, for a helper thread may be using their memory. */
 static void
 take_over(struct attempt *a)
 {
@@ -188,7 +188,8 @@ on_connected(void *owner, bool reused, uint64_t connect_us)
         reused ? &a->worker->metrics->upstream_reuses : &a->worker->metrics->upstream_connects, 1);
 }
 
-/* Seconds, milliseconds (retry-after-ms) or a date; between a millisecond and a day. 0: not said. */
+/* Seconds, milliseconds (retry-after-ms) or a date; between a millisecond and a day. 0: not
+ * said. */
 static int64_t
 retry_after_ms(const struct http_fields *fields)
 {
@@ -262,7 +263,8 @@ end_stream(struct attempt *a)
     if (e == OK)
         e = draft_verdict(d);
     if (e != OK) {
-        /* Bytes that are forwarded may end in the middle of an event; what our writer wrote does not. */
+        /* Bytes that are forwarded may end in the middle of an event; what our writer wrote does
+         * not. */
         if (d->form == DRAFT_FORWARD || a->intake.source == SOURCE_WHOLE || d->out.overflow)
             buf_truncate(&d->out, before);
         return e;
@@ -441,7 +443,8 @@ read_bytes(void *arg)
         job->result = draft_verdict(&a->draft);
 }
 
-/* Has a helper thread read the bytes, or the end (`ends`), of a stream. No more come until it is done. */
+/* Has a helper thread read the bytes, or the end (`ends`), of a stream. No more come until it is
+ * done. */
 static void
 read_elsewhere(struct attempt *a, struct str bytes, bool ends)
 {
@@ -499,8 +502,8 @@ take_data(struct attempt *a, struct str bytes)
     return e == OK ? hold(a) : e;
 }
 
-/* What was read of the answer goes on to the caller, if it may; or it failed (`e`). The draft was `before`
- * bytes long. */
+/* What was read of the answer goes on to the caller, if it may; or it failed (`e`). The draft was
+ * `before` bytes long. */
 static void
 pass_on(struct attempt *a, size_t before, enum err e)
 {

@@ -1,5 +1,5 @@
-/* answer.h - what an attempt does with the provider's answer: its bytes pass the intake, the filters and
- * the draft, and go on to the caller once the attempt is committed. */
+/* answer.h - what an attempt does with the provider's answer: its bytes pass the intake, the
+ * filters and the draft, and go on to the caller once the attempt is committed. */
 #pragma once
 
 #include "gateway/attempt.h"

@@ -121,8 +121,8 @@ attempt_fail(struct attempt *a, enum err why, const char *detail)
 
 /* --- why, for the log --- */
 
-/* Returns `word` if it looks like an API's identifier ("invalid_value", "messages[0].content"), which
- * may be logged; else an empty slice, as it may be part of a conversation. */
+/* Returns `word` if it looks like an API's identifier ("invalid_value", "messages[0].content"),
+ * which may be logged; else an empty slice, as it may be part of a conversation. */
 static struct str
 api_word(const struct exchange *x, struct str word)
 {

@@ -1,12 +1,12 @@
 /* attempt.h - one try to get the answer from one target.
  *
- * An attempt owns its call to the provider, the intake that reads the answer, the filters that its events
- * pass, the draft of what the caller gets, its clocks and its record. Callbacks of the call belong to it
- * alone. It lives in its exchange's arena.
+ * An attempt owns its call to the provider, the intake that reads the answer, the filters that its
+ * events pass, the draft of what the caller gets, its clocks and its record. Callbacks of the call
+ * belong to it alone. It lives in its exchange's arena.
  *
- * An exchange may have several under way. The first with a token in its draft is committed: the delivery
- * sends that draft, and the others are stopped. One that is let go is seen by nobody, and may outlive its
- * exchange, whose memory it then keeps.
+ * An exchange may have several under way. The first with a token in its draft is committed: the
+ * delivery sends that draft, and the others are stopped. One that is let go is seen by nobody, and
+ * may outlive its exchange, whose memory it then keeps.
  */
 #pragma once
 
@@ -36,8 +36,8 @@ enum attempt_state {
     ATTEMPT_STATES
 };
 
-/* What a helper thread works with: memory that is its own until it is done. What it keeps of a stream
- * stays to the stream's end. */
+/* What a helper thread works with: memory that is its own until it is done. What it keeps of a
+ * stream stays to the stream's end. */
 struct answer_job {
     struct job job;
     struct arena *arenas[2];    /* what is kept, and scratch */
@@ -79,17 +79,17 @@ struct attempt {
     struct draft draft;
 };
 
-/* Begins one at the target, and writes the head of the request for it. It is the exchange's x->attempt
- * from now on. */
+/* Begins one at the target, and writes the head of the request for it. It is the exchange's
+ * x->attempt from now on. */
 struct attempt *attempt_begin(struct exchange *x, struct target *t, bool repeat) NEVER_NULL;
 
-/* Sends what was written, and has the answer told to `events`; the attempt has failed when the target
- * cannot take the request. */
+/* Sends what was written, and has the answer told to `events`; the attempt has failed when the
+ * target cannot take the request. */
 void attempt_send(struct attempt *a, const struct client_events *events);
 
-/* May the request be sent once more to the same target? It was lost with a connection that the server was
- * closing: probably it was not processed. Only calls of a model, which may be processed twice; never
- * files, batches and other routes that are passed through. */
+/* May the request be sent once more to the same target? It was lost with a connection that the
+ * server was closing: probably it was not processed. Only calls of a model, which may be processed
+ * twice; never files, batches and other routes that are passed through. */
 bool attempt_may_repeat(const struct attempt *a);
 
 /* May another target be asked after the attempt that failed? What is not a call of a model (files,
@@ -99,9 +99,9 @@ bool attempt_may_fall_back(const struct attempt *a);
 /* Stops what is under way, if anything, and notes how it ended. OVER. */
 void attempt_stop(struct attempt *a, enum err outcome);
 
-/* From now on the exchange does not know of the attempt, which nobody sees: it counts what it gets, and
- * ends and frees itself, perhaps after its exchange. Only while RUNNING, before the answer; and another
- * must be under way, or a target left to try. */
+/* From now on the exchange does not know of the attempt, which nobody sees: it counts what it gets,
+ * and ends and frees itself, perhaps after its exchange. Only while RUNNING, before the answer; and
+ * another must be under way, or a target left to try. */
 void attempt_let_go(struct attempt *a);
 
 /* Stops all that were let go. */
@@ -152,9 +152,9 @@ attempt_is_at_work(const struct attempt *a)
     return a->job != NULL && a->job->job.state == JOB_RUNNING;
 }
 
-/* Why something of the exchange failed, for the log: without secrets or parts of the conversation. A
- * provider's error, of the attempt `a` (may be NULL), is reduced to its status, code and parameter. In the
- * exchange's arena. */
+/* Why something of the exchange failed, for the log: without secrets or parts of the conversation.
+ * A provider's error, of the attempt `a` (may be NULL), is reduced to its status, code and
+ * parameter. In the exchange's arena. */
 struct str attempt_reason(struct exchange *x, const struct attempt *a, const struct llm_error *e);
 
 /* The context of log messages about it. */

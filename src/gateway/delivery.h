@@ -1,9 +1,9 @@
 /* delivery.h - what the caller gets.
  *
- * Each attempt writes a draft: the provider's bytes as they are (same wire), or what the caller's wire
- * makes of the events, as a stream or folded into one document. Nothing of it is sent before a real
- * token is in it; until then another attempt can still take over unnoticed. Then the exchange's one
- * delivery commits to a draft and sends it on, in bounded pieces.
+ * Each attempt writes a draft: the provider's bytes as they are (same wire), or what the caller's
+ * wire makes of the events, as a stream or folded into one document. Nothing of it is sent before a
+ * real token is in it; until then another attempt can still take over unnoticed. Then the
+ * exchange's one delivery commits to a draft and sends it on, in bounded pieces.
  */
 #pragma once
 
@@ -62,8 +62,8 @@ enum err draft_verdict(const struct draft *d) MUST_CHECK;
 /* Makes the one document: the provider's `body`, or what was folded. */
 enum err draft_write_document(struct draft *d, struct str body) MUST_CHECK;
 
-/* The stream ended, and was `before` bytes long before its last frame, which may lack its end. `ends`: the
- * terminator, if the provider left it out. */
+/* The stream ended, and was `before` bytes long before its last frame, which may lack its end.
+ * `ends`: the terminator, if the provider left it out. */
 void draft_close(struct draft *d, const struct framing *framing, size_t before, struct str ends);
 
 /* Keeps what still points into the bytes that were being read. */
@@ -91,7 +91,7 @@ delivery_is_full(const struct delivery *d, const struct server_conn *q)
     return d->more || server_backlog(q) > SERVER_HIGH_WATERMARK_BYTES;
 }
 
-/* Adds an event that says why the stream is broken after all that is left of it. `passed`: the path of a
- * stream that is only passed through, below /v1, after `count` events. */
+/* Adds an event that says why the stream is broken after all that is left of it. `passed`: the path
+ * of a stream that is only passed through, below /v1, after `count` events. */
 void delivery_break(
     struct delivery *d, const struct llm_error *e, struct str passed, uint64_t count);

@@ -14,8 +14,8 @@ sooner(struct due *d, uint64_t since_us, uint64_t limit_us, enum due_action acti
         *d = (struct due){ since_us + limit_us, action, why };
 }
 
-/* How long the provider may be silent. Where tokens cannot be told, any byte counts; and so it does for a
- * caller who would have hung up by then, had it not been kept waiting. */
+/* How long the provider may be silent. Where tokens cannot be told, any byte counts; and so it does
+ * for a caller who would have hung up by then, had it not been kept waiting. */
 static void
 due_by_silence(const struct attempt *a, struct due *d)
 {

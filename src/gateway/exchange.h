@@ -1,8 +1,9 @@
 /* exchange.h - one client request and everything done for it.
  *
  * Created when a request's head is complete, driven by gateway_run() only, and settled once by
- * exchange_finish(). It belongs to one worker. What is made from the client's body is in its request, which
- * is dropped when the answer begins; the rest is in the exchange's arena. Callbacks record what happened and wake the exchange; they never run stages.
+ * exchange_finish(). It belongs to one worker. What is made from the client's body is in its
+ * request, which is dropped when the answer begins; the rest is in the exchange's arena. Callbacks
+ * record what happened and wake the exchange; they never run stages.
  */
 #pragma once
 
@@ -48,7 +49,8 @@ struct exchange {
     struct unpack *unpack;           /* while a compressed body is decompressed */
     uint64_t unpack_held;            /* counted in the worker's share for it */
 
-    /* the caller's protocol, and what it asks for: of the request's head, what is needed to the end */
+    /* the caller's protocol, and what it asks for: of the request's head, what is needed to the
+     * end */
     const struct wire *wire;
     enum llm_op op;
     bool stream, want_usage;
@@ -90,8 +92,8 @@ void exchange_end_unpack(struct exchange *x);
 /* Takes over the body of the request, instead of an earlier one. False: no room. */
 bool exchange_take_body(struct exchange *x, struct buf body) MUST_CHECK;
 
-/* Drops the request, which the exchange itself does not need any more. `estimate`: its tokens are estimated
- * first. */
+/* Drops the request, which the exchange itself does not need any more. `estimate`: its tokens are
+ * estimated first. */
 void exchange_drop_request(struct exchange *x, bool estimate);
 
 /* Parses the body as JSON: llm.doc, or NULL and `bad_json`. False as with request_work(). */
@@ -107,7 +109,8 @@ void exchange_wake(struct exchange *x);
 uint64_t exchange_due_us(const struct exchange *x);
 bool exchange_is_late(const struct exchange *x, uint64_t now_us);
 
-/* Frees an exchange that has been settled, and whose attempts are freed. Called by gateway_run() alone. */
+/* Frees an exchange that has been settled, and whose attempts are freed. Called by gateway_run()
+ * alone. */
 void exchange_finish(struct exchange *x);
 
 /* The text as it may be logged: replaced by a note if it contains a secret. */

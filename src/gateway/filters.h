@@ -1,8 +1,8 @@
 /* filters.h - the way of an answer's events from the provider's reader to the caller.
  *
  * Every event of an attempt passes through a chain of filters: the tally counts it, others may hold
- * it back, change it, or add events of their own. While no filter rewrites, the provider's own bytes
- * may go to the caller as they are. A chain and its filters belong to one attempt.
+ * it back, change it, or add events of their own. While no filter rewrites, the provider's own
+ * bytes may go to the caller as they are. A chain and its filters belong to one attempt.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 struct filter {
     struct event_sink sink;     /* where events come in */
     struct event_sink *next;    /* and where they go on */
-    /* What goes on may differ from what came in, or come later: the caller's wire writes the answer from the
-     * events then, also where it could have the provider's bytes. */
+    /* What goes on may differ from what came in, or come later: the caller's wire writes the answer
+     * from the events then, also where it could have the provider's bytes. */
     bool rewrites;
 };
 

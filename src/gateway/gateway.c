@@ -229,7 +229,8 @@ hold_unpacked(struct exchange *x)
     return quota_share_set(&x->worker->held, &x->unpack_held, now, begun);
 }
 
-/* Decompresses the body, a bounded part per iteration of the loop. Providers get it uncompressed. */
+/* Decompresses the body, a bounded part per iteration of the loop. Providers get it
+ * uncompressed. */
 static enum step
 stage_unpack(struct exchange *x)
 {
@@ -317,8 +318,8 @@ stage_decode(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* Some providers (OpenRouter, LiteLLM) fall back to further models that the body names: a key limited
- * to models may not name any. */
+/* Some providers (OpenRouter, LiteLLM) fall back to further models that the body names: a key
+ * limited to models may not name any. */
 static bool
 names_other_models(const struct exchange *x)
 {
@@ -421,8 +422,8 @@ stage_attempt(struct exchange *x)
     }
 }
 
-/* Sends the next piece of what is left in the draft; pieces take turns with what others want. True: there
- * is room for more from the provider. */
+/* Sends the next piece of what is left in the draft; pieces take turns with what others want. True:
+ * there is room for more from the provider. */
 static bool
 send_more(struct exchange *x)
 {

@@ -259,8 +259,8 @@ end_stream(struct intake *in)
 
 /* --- what is only passed through --- */
 
-/* Scans passed-through text for secrets: for those that look random, which no text contains by chance,
- * and once a stream has reported an error for all of them. */
+/* Scans passed-through text for secrets: for those that look random, which no text contains by
+ * chance, and once a stream has reported an error for all of them. */
 static enum err
 search_raw(struct intake *in, struct str text)
 {

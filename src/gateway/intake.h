@@ -1,8 +1,8 @@
 /* intake.h - reads one provider's answer: bytes into frames, frames into events.
  *
  * Every answer is read by its wire's decoder, so its completeness, usage, finish reason and first
- * token are known whatever is done with it. The intake knows neither the caller nor the exchange: the
- * events go into a chain of filters, and each frame's own bytes to `frame`.
+ * token are known whatever is done with it. The intake knows neither the caller nor the exchange:
+ * the events go into a chain of filters, and each frame's own bytes to `frame`.
  */
 #pragma once
 
@@ -67,20 +67,20 @@ struct intake {
     uint64_t byte_us;     /* the last byte, where the caller bounds the silence */
 };
 
-/* Prepares for the answer with that head. `secrets`, `asked_stream`, `events` and the reader's wire, op,
- * choices and arenas are set already. */
+/* Prepares for the answer with that head. `secrets`, `asked_stream`, `events` and the reader's
+ * wire, op, choices and arenas are set already. */
 void intake_begin(
     struct intake *in, const struct http_head *head, const struct conf_server *limits);
 
 /* SOURCE_UNSURE: do the bytes tell what the answer is? Then it is SOURCE_WHOLE or SOURCE_STREAM. */
 bool intake_tell(struct intake *in, struct str bytes);
 
-/* Reads a run of the answer's body, or collects it. OK; or why the attempt failed. A document that came
- * in one piece has been read: `read`. */
+/* Reads a run of the answer's body, or collects it. OK; or why the attempt failed. A document that
+ * came in one piece has been read: `read`. */
 enum err intake_data(struct intake *in, struct str bytes) MUST_CHECK;
 
-/* Of a stream: may another `n` bytes complete so much that it takes longer to read than others should
- * wait? */
+/* Of a stream: may another `n` bytes complete so much that it takes longer to read than others
+ * should wait? */
 static inline bool
 intake_is_large(const struct intake *in, size_t n)
 {
@@ -91,8 +91,8 @@ intake_is_large(const struct intake *in, size_t n)
 /* Reads a document. */
 enum err intake_read(struct intake *in, struct str body) MUST_CHECK;
 
-/* The body ended: reads what was collected, unless that was done. OK when the answer is complete. `ended`:
- * as its framing says. Of SOURCE_ERROR the error is never OK. */
+/* The body ended: reads what was collected, unless that was done. OK when the answer is complete.
+ * `ended`: as its framing says. Of SOURCE_ERROR the error is never OK. */
 enum err intake_end(struct intake *in, bool ended) MUST_CHECK;
 
 /* Memory that it holds. */

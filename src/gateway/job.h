@@ -1,8 +1,8 @@
 /* job.h - work on large requests and answers, done by a helper thread.
  *
  * A job belongs to a request or to an attempt. While it runs, its owner leaves alone what the work
- * touches, and memory that the work allocates comes from arenas of the job, which are counted in a share
- * of their own.
+ * touches, and memory that the work allocates comes from arenas of the job, which are counted in a
+ * share of their own.
  */
 #pragma once
 
@@ -33,12 +33,13 @@ void job_init(struct job *j, struct worker *w, void (*done)(void *owner), void *
 /* An arena for what the work allocates. */
 struct arena *job_arena(struct job *j) NEVER_NULL;
 
-/* Begins work(arg) on a helper thread: one at a time. Once `done` was called, job_end() makes the job free
- * for the next. */
+/* Begins work(arg) on a helper thread: one at a time. Once `done` was called, job_end() makes the
+ * job free for the next. */
 void job_begin(struct job *j, void (*work)(void *arg), void *arg);
 void job_end(struct job *j);
 
-/* Both, for those who ask until it is done. False: it is running. True: it is done, and the job is free. */
+/* Both, for those who ask until it is done. False: it is running. True: it is done, and the job is
+ * free. */
 bool job_run(struct job *j, void (*work)(void *arg), void *arg) MUST_CHECK;
 
 /* Destroys its arenas, `n` of them (NULL is skipped). */

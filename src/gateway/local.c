@@ -194,8 +194,8 @@ find_mark(void *arg, struct str id, struct str owner UNUSED)
         l->count++;
 }
 
-/* The page: `limit` entries from the start, after one id or before another. An id that is not in the
- * list counts as being at its end. */
+/* The page: `limit` entries from the start, after one id or before another. An id that is not in
+ * the list counts as being at its end. */
 static void
 choose_page(struct exchange *x, struct model_list *l)
 {

@@ -3,7 +3,8 @@
 
 struct exchange;
 
-/* Answers the request, as its endpoint says; or leaves it to be called again when the exchange is woken. */
+/* Answers the request, as its endpoint says; or leaves it to be called again when the exchange is
+ * woken. */
 void local_answer(struct exchange *x);
 
 /* Ollama's description of a model that another protocol's provider has; the plan is made. */

@@ -1,8 +1,8 @@
 /* models.h - queries providers for their lists of models.
  *
- * The lists are cached (catalog/offer.h) and refreshed in the background when /v1/models is requested
- * and they are old. Until a provider has answered, the catalog's rows are used. Size, number of
- * names and time of an answer are limited.
+ * The lists are cached (catalog/offer.h) and refreshed in the background when /v1/models is
+ * requested and they are old. Until a provider has answered, the catalog's rows are used. Size,
+ * number of names and time of an answer are limited.
  */
 #pragma once
 
@@ -21,8 +21,8 @@ struct models_asker {
     struct models_ask *first;
 };
 
-/* Somebody who wants to know when a query ends, on any thread; on its own thread it is told by its id,
- * since it may be gone by then. */
+/* Somebody who wants to know when a query ends, on any thread; on its own thread it is told by its
+ * id, since it may be gone by then. */
 struct models_waiter {
     struct models_waiter *prev, *next;
     struct loop *loop;
@@ -32,8 +32,8 @@ struct models_waiter {
     struct timer patience;
 };
 
-/* From now on wake(to, id) is called on the loop after each query, and once when `patience_ms` are over. The other
- * members are set already. */
+/* From now on wake(to, id) is called on the loop after each query, and once when `patience_ms` are
+ * over. The other members are set already. */
 void models_wait(struct models_waiter *w, uint64_t patience_ms);
 void models_unwait(struct models_waiter *w);
 

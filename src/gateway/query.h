@@ -6,8 +6,8 @@
 #define KEY_LEAST_BYTES 8    /* of an API key looked for in what is passed on */
 
 /* The caller's query as sent to the provider: without parameters that are named like a
- * credential, or whose value is an API key of this gateway. Empty where the body names the model and
- * the query might name another one: the body's is the one that was judged. */
+ * credential, or whose value is an API key of this gateway. Empty where the body names the model
+ * and the query might name another one: the body's is the one that was judged. */
 struct str query_passed(struct exchange *x);
 
 /* Is a segment of the path one of this gateway's API keys? A provider must not get it. */

@@ -1,4 +1,5 @@
-/* reply.c - what an exchange answers: the head of a provider's answer, a document of our own, an error. */
+/* reply.c - what an exchange answers: the head of a provider's answer, a document of our own, an
+ * error. */
 #include "gateway/reply.h"
 
 #include <stdarg.h>
@@ -156,8 +157,9 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_fini(&body);
 }
 
-/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded; lab/x: disabled": appended when several
- * targets were tried, or could have been but for their providers, which are disabled. */
+/* "openai/gpt-4o: upstream_timeout; groq/llama: rate_limit_exceeded; lab/x: disabled": appended
+ * when several targets were tried, or could have been but for their providers, which are
+ * disabled. */
 static struct str
 with_attempts(struct exchange *x, struct str message)
 {
@@ -198,7 +200,8 @@ pass_refusal(struct exchange *x)
     server_write(x->q, body);
 }
 
-/* Ends the caller's stream with an error event. True: there is more to send than fits into one piece. */
+/* Ends the caller's stream with an error event. True: there is more to send than fits into one
+ * piece. */
 static bool
 break_stream(struct exchange *x, const struct llm_error *e)
 {
@@ -232,7 +235,8 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         answer_error(x, &e);
         return STEP_STOP;
     }
-    /* Part of an answer that is not a stream of ours cannot be taken back: the connection is cut. */
+    /* Part of an answer that is not a stream of ours cannot be taken back: the connection is
+     * cut. */
     bool cut = begun && !x->streaming;
     if (begun && !cut && break_stream(x, &e))
         return STEP_NEXT;

@@ -1,8 +1,9 @@
 /* request.h - the body of a client's request, and all that is made from it.
  *
- * The parsed document, the conversation and what is written for targets live in an arena of the request,
- * and everything is freed together when its last user drops it: the exchange, once its answer begins, and
- * each attempt, once its own request is not needed any more. No pointer into it may be kept longer.
+ * The parsed document, the conversation and what is written for targets live in an arena of the
+ * request, and everything is freed together when its last user drops it: the exchange, once its
+ * answer begins, and each attempt, once its own request is not needed any more. No pointer into it
+ * may be kept longer.
  */
 #pragma once
 
@@ -28,8 +29,8 @@ struct request {
     int64_t input_estimate;     /* tokens, of a large one */
 };
 
-/* Takes over the body. `done(owner)` is called when work on it is done. It has one user. NULL, and the body
- * is freed: the memory limit is reached. */
+/* Takes over the body. `done(owner)` is called when work on it is done. It has one user. NULL, and
+ * the body is freed: the memory limit is reached. */
 struct request *request_create(
     struct worker *w, struct buf body, void (*done)(void *owner), void *owner) MUST_CHECK;
 
@@ -44,6 +45,6 @@ request_take(struct request *r)
 /* One user less; the last one frees it. NULL is a no-op. */
 void request_drop(struct request *r);
 
-/* Does work(arg), of a large request on a helper thread. False: it is running; ask again when it is done.
- * `work` may touch the request and what belongs to the work alone. */
+/* Does work(arg), of a large request on a helper thread. False: it is running; ask again when it is
+ * done. `work` may touch the request and what belongs to the work alone. */
 bool request_work(struct request *r, void (*work)(void *arg), void *arg) MUST_CHECK;

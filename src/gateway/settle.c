@@ -37,7 +37,8 @@ sink_log(struct worker *w UNUSED, const struct record *r)
             (double)r->duration_us / 1000);
 }
 
-/* Each gets every record, in this order, on the worker's thread: a sink that is slow hands it on. */
+/* Each gets every record, in this order, on the worker's thread: a sink that is slow hands it
+ * on. */
 static const struct sink {
     const char *name;    /* for the watchdog */
     void (*fn)(struct worker *w, const struct record *r);
@@ -59,8 +60,9 @@ settle(struct worker *w, const struct record *r)
 
 /* --- the record --- */
 
-/* Usage was not reported (the caller left early, or the provider never reports it): estimate it, and
- * mark it as an estimate. What a stream reported of its output before it was cut is incomplete. */
+/* Usage was not reported (the caller left early, or the provider never reports it): estimate it,
+ * and mark it as an estimate. What a stream reported of its output before it was cut is
+ * incomplete. */
 static bool
 estimate_usage(struct attempt *a, int64_t input_estimate)
 {

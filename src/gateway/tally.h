@@ -1,7 +1,7 @@
 /* tally.h - what an answer consists of: tokens, finish reason, and when they arrived.
  *
- * A filter that gets every event that a decoder emits, no matter what is done with it afterwards. The
- * access log, the metrics and the cost are derived from it.
+ * A filter that gets every event that a decoder emits, no matter what is done with it afterwards.
+ * The access log, the metrics and the cost are derived from it.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* written.h - writes the caller's request for one target: the path, the header fields and the body.
  *
- * A target of the caller's own wire gets the caller's bytes, edited in place; any other gets what its
- * wire writes. Both live in the request's arena, or in the buffer of struct written.
+ * A target of the caller's own wire gets the caller's bytes, edited in place; any other gets what
+ * its wire writes. Both live in the request's arena, or in the buffer of struct written.
  */
 #pragma once
 
@@ -26,9 +26,9 @@ struct written {
     struct wire_fault fault;
 };
 
-/* Can the target take this kind of request at all? If so, writes path and fields, and the model's name
- * as it is written in a body of the caller's wire. If not: `unfit` and `fault`. The request, target and
- * drops are set already. */
+/* Can the target take this kind of request at all? If so, writes path and fields, and the model's
+ * name as it is written in a body of the caller's wire. If not: `unfit` and `fault`. The request,
+ * target and drops are set already. */
 void written_write_head(struct written *w, struct exchange *x);
 
 /* Writes the body: work for request_work(). */

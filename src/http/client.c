@@ -1,7 +1,7 @@
 /* client.c - requests to providers: how a call starts, its deadlines, and how it ends.
  *
- * The transport is elsewhere: client_upstream.c finds or makes a connection, and the HTTP/1 and HTTP/2
- * files send the request on it (client_call.h lists them).
+ * The transport is elsewhere: client_upstream.c finds or makes a connection, and the HTTP/1 and
+ * HTTP/2 files send the request on it (client_call.h lists them).
  */
 #include "http/client.h"
 

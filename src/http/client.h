@@ -2,8 +2,8 @@
  *
  * Connections are pooled per worker. A request that was certainly not processed is resent for some
  * time: none of its bytes had been sent when a pooled connection turned out to be closed, or the
- * server said so (HTTP/2: REFUSED_STREAM, or above the last stream of GOAWAY). One that was lost with
- * a pooled connection may have been processed; it fails with ERR_UPSTREAM_STALE, and the owner
+ * server said so (HTTP/2: REFUSED_STREAM, or above the last stream of GOAWAY). One that was lost
+ * with a pooled connection may have been processed; it fails with ERR_UPSTREAM_STALE, and the owner
  * decides. Callbacks come from the loop only, never from inside client_start(), never after
  * client_cancel() or after `end`/`failed`.
  */

@@ -176,8 +176,8 @@ void client_h1_drained(void *arg);
 /* The final head arrived while the request was being sent: its pieces may be freed from now on. */
 void client_h1_answered_early(struct client_call *call, int status);
 
-/* The response is complete. `reusable`: as far as the response is concerned, the connection may carry
- * another request. */
+/* The response is complete. `reusable`: as far as the response is concerned, the connection may
+ * carry another request. */
 void client_h1_finish(struct client_call *call, bool reusable);
 
 /* Has the response been read to the end, according to its framing? */

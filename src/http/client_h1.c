@@ -170,8 +170,8 @@ client_h1_answered_early(struct client_call *call, int status)
 /* --- the end --- */
 
 /* The only place where a connection enters the pool. If a part of this request were missing, the
- * server would read the next request as the rest of the body; if a part of the response were unread,
- * the next call would get it. */
+ * server would read the next request as the rest of the body; if a part of the response were
+ * unread, the next call would get it. */
 static void
 keep_connection(struct client_call *call)
 {

@@ -1,5 +1,5 @@
-/* client_h1_in.c - HTTP/1: parses the response as it arrives. Anything but exactly one response is an
- * error. */
+/* client_h1_in.c - HTTP/1: parses the response as it arrives. Anything but exactly one response is
+ * an error. */
 
 #include "http/client_call.h"
 
@@ -97,8 +97,8 @@ announced_idle_ms(const struct h1_head *head)
     return POOL_NOT_SAID;
 }
 
-/* A head is needed only while it is reported. That of a stream, which may take minutes, is freed; the
- * others are kept for the next head. */
+/* A head is needed only while it is reported. That of a stream, which may take minutes, is freed;
+ * the others are kept for the next head. */
 static void
 drop_head(struct client_call *call)
 {
@@ -182,8 +182,8 @@ client_h1_is_complete(const struct client_call *call)
     CHECK_UNREACHABLE();
 }
 
-/* Does the response allow another request on the connection? A 204 that announces a body violates the
- * protocol, and the body might follow. */
+/* Does the response allow another request on the connection? A 204 that announces a body violates
+ * the protocol, and the body might follow. */
 static bool
 may_stay(const struct client_call *call)
 {

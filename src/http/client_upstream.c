@@ -1,4 +1,5 @@
-/* client_upstream.c - connections to an origin: pooled, shared or dialled, and the calls that wait for one.
+/* client_upstream.c - connections to an origin: pooled, shared or dialled, and the calls that wait
+ * for one.
  *
  * Whether an origin speaks HTTP/2 is known once the first connection to it is established. Until
  * then, and for HTTP/1, there is one dial per waiting call; afterwards one per as many calls as a

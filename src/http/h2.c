@@ -1,8 +1,8 @@
 /* h2.c - a shared connection: its owner, its time, its streams, its end.
  *
- * nghttp2 does framing, header compression, flow control and most of the protocol's rules; its output
- * is collected at the end of a loop iteration. Everything that a misbehaving server could make grow
- * has a limit: heads, buffered bytes, queued acknowledgements, frames without content.
+ * nghttp2 does framing, header compression, flow control and most of the protocol's rules; its
+ * output is collected at the end of a loop iteration. Everything that a misbehaving server could
+ * make grow has a limit: heads, buffered bytes, queued acknowledgements, frames without content.
  */
 #include <stdlib.h>
 
@@ -158,8 +158,8 @@ h2_stream_consumed(struct h2_stream *s, size_t n)
     loop_defer(s->h2->loop, &s->h2->turn);
 }
 
-/* Writes pending frames, in as few writes as possible. on_drained() continues when the peer does not
- * take them; after a number of writes the next turn does, so that others are served. */
+/* Writes pending frames, in as few writes as possible. on_drained() continues when the peer does
+ * not take them; after a number of writes the next turn does, so that others are served. */
 static void
 send_frames(struct h2 *h2)
 {

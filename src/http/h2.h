@@ -1,9 +1,9 @@
 /* h2.h - an HTTP/2 client connection (RFC 9113), shared by many requests.
  *
- * Each request is a stream with its own flow-control window: a paused one blocks no other. Frames are
- * collected and written once at the end of a loop iteration. Callbacks come from the loop only, never
- * from inside a function of this header. A stream gets exactly one of `end` and `failed`, and nothing
- * after h2_cancel().
+ * Each request is a stream with its own flow-control window: a paused one blocks no other. Frames
+ * are collected and written once at the end of a loop iteration. Callbacks come from the loop only,
+ * never from inside a function of this header. A stream gets exactly one of `end` and `failed`, and
+ * nothing after h2_cancel().
  */
 #pragma once
 
@@ -66,8 +66,8 @@ struct h2 *h2_create(struct sock *s, const struct h2_limits *limits, const struc
  * owner. */
 void h2_destroy(struct h2 *h2);
 
-/* Takes no more streams if its server's name leads elsewhere now (sock_is_outdated()); true then, and
- * the owner has been told. */
+/* Takes no more streams if its server's name leads elsewhere now (sock_is_outdated()); true then,
+ * and the owner has been told. */
 bool h2_leave_if_outdated(struct h2 *h2);
 
 /* Streams that may be started now: one until the server's SETTINGS arrived. */
@@ -92,6 +92,6 @@ void h2_cancel(struct h2_stream *s);
 void h2_pause(struct h2_stream *s);
 void h2_resume(struct h2_stream *s);
 
-/* Bytes that the stream keeps: the rest of a request that was answered early, and what came during a
- * pause. */
+/* Bytes that the stream keeps: the rest of a request that was answered early, and what came during
+ * a pause. */
 uint64_t h2_held_bytes(const struct h2_stream *s);

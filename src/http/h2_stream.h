@@ -38,7 +38,8 @@ struct h2_stream {
     bool unwanted;      /* an error response arrived: the rest is not sent */
     struct buf rest;    /* a copy of the rest, once its pieces may be freed */
 
-    /* the response: the lengths of its fields are in `fields`, their bytes concatenated in `text` */
+    /* the response: the lengths of its fields are in `fields`, their bytes concatenated in
+     * `text` */
     bool answered;    /* a byte of it arrived */
     bool head_came;
     bool head_told;

@@ -1,4 +1,5 @@
-/* answer.h - events folded into one whole answer, for callers who did not ask for a stream, and back.
+/* answer.h - events folded into one whole answer, for callers who did not ask for a stream, and
+ * back.
  *
  * Kept in an arena of its own. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL and
  * TOOL_CALL in the order in which they came. Media and blocks of provider-run tools are left
@@ -57,6 +58,6 @@ void answer_init(struct llm_answer *ans, struct arena *a);
 /* The choice with that index, created if it does not exist. NULL if the index is 128 or more. */
 struct llm_answer_choice *answer_choice(struct llm_answer *ans, uint32_t index);
 
-/* The other way: emits the events of which the answer is the fold, a whole part at a time. Folded again they
- * make the same answer. */
+/* The other way: emits the events of which the answer is the fold, a whole part at a time. Folded
+ * again they make the same answer. */
 void answer_unfold(const struct llm_answer *ans, struct event_sink *to);

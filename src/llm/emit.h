@@ -77,7 +77,8 @@ void emit_start(struct wire_reader *r, const struct llm_event *ev);
 /* Emits the counts so far if these change them. */
 void emit_usage(struct wire_reader *r, const struct llm_usage *u);
 
-/* EVENT_TEXT, EVENT_REASONING, EVENT_REDACTED or EVENT_REFUSAL. Empty text is left out here and below. */
+/* EVENT_TEXT, EVENT_REASONING, EVENT_REDACTED or EVENT_REFUSAL. Empty text is left out here and
+ * below. */
 void emit_text(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, struct str text);
 void emit_signature(struct wire_reader *r, struct emit_choice *c, struct str signature);

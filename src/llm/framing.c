@@ -10,8 +10,8 @@ enum {
 
 /* --- server-sent events --- */
 
-/* Limits how far a search for an LF scans, so that streams whose lines end with CR alone take linear
- * time. */
+/* Limits how far a search for an LF scans, so that streams whose lines end with CR alone take
+ * linear time. */
 enum { WINDOW_BYTES = 512 };
 
 /* Offset of the first CR or LF at or after `from`, or s.n. */
@@ -39,7 +39,8 @@ find_line_end(struct str s, size_t from)
  * part of its raw bytes. Line ends are found with memchr(), and each byte is scanned once, even if
  * a data line of several megabytes arrives in small pieces. The CR of an empty line may be followed
  * by an LF that has not arrived yet. The reader waits for it, unless the previous line ended with a
- * CR alone: such a server sends no LF, and waiting would delay each event until the next one arrives. */
+ * CR alone: such a server sends no LF, and waiting would delay each event until the next one
+ * arrives. */
 static size_t
 sse_find_end(struct framing_reader *r, struct str s, enum err *ret_err)
 {
@@ -301,7 +302,8 @@ aws_take(struct str *s, size_t n, struct str *ret)
 static bool
 aws_take_header(struct str *s, struct str *ret_name, struct str *ret_value)
 {
-    /* Bytes of a value, by its type: true, false, byte, short, int, long, bytes, string, time, UUID */
+    /* Bytes of a value, by its type: true, false, byte, short, int, long, bytes, string, time,
+     * UUID */
     static const uint8_t sizes[] = { 0, 0, 1, 2, 4, 8, 0, 0, 8, 16 };
     enum { TYPE_BYTES = 6, TYPE_STRING = 7 };
     struct str head;

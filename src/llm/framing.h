@@ -1,10 +1,11 @@
-/* framing.h - cuts the bytes of a streamed answer into frames, wherever they were split on their way.
+/* framing.h - cuts the bytes of a streamed answer into frames, wherever they were split on their
+ * way.
  *
- * A framing is how a protocol puts the events of a stream after each other: server-sent events, a JSON
- * document per line, messages of an AWS event stream, the elements of one JSON array. Each frame comes
- * with its exact bytes, and the bytes of all frames put together are the stream: a relay between two
- * sides of one protocol forwards them unchanged, and can leave one out or add one between two others.
- * A frame that arrives in one piece is not copied.
+ * A framing is how a protocol puts the events of a stream after each other: server-sent events, a
+ * JSON document per line, messages of an AWS event stream, the elements of one JSON array. Each
+ * frame comes with its exact bytes, and the bytes of all frames put together are the stream: a
+ * relay between two sides of one protocol forwards them unchanged, and can leave one out or add one
+ * between two others. A frame that arrives in one piece is not copied.
  */
 #pragma once
 
@@ -26,8 +27,8 @@ struct framing {
     struct str name;
     struct str type;    /* media type of such a stream */
 
-    /* Bytes that may stand between two frames and carry nothing, so that a silent stream is not taken
-     * for dead. Empty: the framing has none. */
+    /* Bytes that may stand between two frames and carry nothing, so that a silent stream is not
+     * taken for dead. Empty: the framing has none. */
     struct str keepalive;
 
     /* The first bytes that only a stream has, NUL-terminated. */
@@ -112,6 +113,6 @@ enum framing_shape {
 enum framing_shape framing_tell(
     const struct framing *framing, struct str first_bytes, bool says_stream, bool asked_stream);
 
-/* Adds the end that the last frame in `out` lacks (end_lines), so that what follows does not run into
- * it. `out` ends with that frame. */
+/* Adds the end that the last frame in `out` lacks (end_lines), so that what follows does not run
+ * into it. `out` ends with that frame. */
 void framing_close(const struct framing *framing, struct buf *out);

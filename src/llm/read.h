@@ -11,9 +11,9 @@
  *     READ_EACH (tool, &tools)
  *         read_tool(tool);
  *
- * Reading goes on after a fault, so that readers need no checks of their own; the first one stays in
- * reading.fault, and no list is continued after it. What was read is of use only if reading.err is
- * OK. A cursor costs nothing: its path is spelled only for a fault.
+ * Reading goes on after a fault, so that readers need no checks of their own; the first one stays
+ * in reading.fault, and no list is continued after it. What was read is of use only if reading.err
+ * is OK. A cursor costs nothing: its path is spelled only for a fault.
  */
 #pragma once
 
@@ -110,8 +110,8 @@ int read_word_str(struct str s, const struct llm_named *words, size_t count);
 
 /* --- lists --- */
 
-/* The first element of a list, of which each is counted: at most READ_ELEMENTS_MAX in a request. A fault if
- * it is not a list. */
+/* The first element of a list, of which each is counted: at most READ_ELEMENTS_MAX in a request. A
+ * fault if it is not a list. */
 #define READ_ELEMENTS_MAX 100000
 struct cursor read_first(const struct cursor *list);
 void read_next(struct cursor *element);

@@ -211,9 +211,9 @@ struct wire_fault {
     struct str param;    /* "messages[2].content", or empty */
 };
 
-/* Fills the head from r->doc, and r->model unless that was named outside of the body. OK, ERR_BAD_REQUEST or
- * ERR_TOO_LARGE with *ret_fault. Refuses what wire_check_members() does; what is only passed on
- * (OP_RELAY) need not be an object, nor name a model. */
+/* Fills the head from r->doc, and r->model unless that was named outside of the body. OK,
+ * ERR_BAD_REQUEST or ERR_TOO_LARGE with *ret_fault. Refuses what wire_check_members() does; what is
+ * only passed on (OP_RELAY) need not be an object, nor name a model. */
 enum err llm_request_read(struct llm_request *r, struct wire_fault *ret_fault) MUST_CHECK;
 
 /* Reads the conversation unless that was done already. OK, or ERR_BAD_REQUEST, ERR_UNSUPPORTED or

@@ -23,7 +23,7 @@ struct schema_rules {
     const struct schema_keyword *refused;    /* left out; at most 32, the last has no name */
 };
 
-/* Appends a schema by the rules. *ret_cut (may be NULL) gets a bit for each row of rules->refused that was
- * left out somewhere. False if `schema` is not a JSON object; `out` is unchanged then. */
+/* Appends a schema by the rules. *ret_cut (may be NULL) gets a bit for each row of rules->refused
+ * that was left out somewhere. False if `schema` is not a JSON object; `out` is unchanged then. */
 bool schema_add(struct buf *out, struct arena *a, struct str schema,
     const struct schema_rules *rules, uint32_t *ret_cut) MUST_CHECK;

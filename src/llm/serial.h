@@ -1,7 +1,7 @@
 /* serial.h - a filter over events: one tool call at a time.
  *
- * Some protocols write several calls at once, others have one block after the other. While a call is
- * open, whatever does not belong to it is held back and follows when it ends; after the filter a
+ * Some protocols write several calls at once, others have one block after the other. While a call
+ * is open, whatever does not belong to it is held back and follows when it ends; after the filter a
  * call's START, ARGS and END stand together, with nothing between them but usage. Text keeps its
  * place among the calls. For answers of one choice.
  */

@@ -36,6 +36,6 @@ struct traits {
 /* Takes what `over` says. */
 void traits_override(struct traits *t, const struct traits *over);
 
-/* Sets one by its name and its value's text: "true" or "false", a number, a word. NULL; or, as text in
- * `a`, what there is instead: "use one of ..." when there is no such trait. */
+/* Sets one by its name and its value's text: "true" or "false", a number, a word. NULL; or, as text
+ * in `a`, what there is instead: "use one of ..." when there is no such trait. */
 const char *traits_set(struct traits *t, struct str name, struct str value, struct arena *a);

@@ -198,8 +198,8 @@ add_turn(struct planner *p, struct turn *prev, enum turn_side side, const struct
     return t;
 }
 
-/* Whether a block of a message belongs to the turn `t`. Results that follow each other are one turn,
- * although some protocols have a message for each. */
+/* Whether a block of a message belongs to the turn `t`. Results that follow each other are one
+ * turn, although some protocols have a message for each. */
 static bool
 goes_on(const struct planner *p, const struct turn *t, enum turn_side side,
     const struct llm_message *m, bool result)

@@ -11,8 +11,8 @@
 
 #include "llm/wire.h"
 
-/* The ids of calls, or the names of tools, that a target accepts. Any other id is replaced by `prefix`
- * and a hash of it; any other name by what is legible of it and a hash. */
+/* The ids of calls, or the names of tools, that a target accepts. Any other id is replaced by
+ * `prefix` and a hash of it; any other name by what is legible of it and a hash. */
 struct turn_ids {
     struct str prefix;
     enum { IDS_ANY, IDS_WORD, IDS_ALNUM } chars;    /* WORD: letters, digits, _ and - */
@@ -87,8 +87,8 @@ struct turns {
 struct str turn_name(const struct turn_ids *names, const struct llm_request *r,
     struct wire_drops *drops, struct str name);
 
-/* Whether the content of a turn is to be written as a string, calls and reasoning aside: one text, which
- * every target takes so, or several if rules.text_strings. */
+/* Whether the content of a turn is to be written as a string, calls and reasoning aside: one text,
+ * which every target takes so, or several if rules.text_strings. */
 bool turn_is_string(const struct turn_rules *rules, const struct turn *t);
 
 /* What the user says first if rules.alternate and the history begins with the assistant, because it

@@ -44,17 +44,17 @@ void wire_drop(struct wire_drops *d, struct str name);
 /* Notes a block (PART_OPAQUE) that only another protocol understands: "messages.<its type>". */
 void wire_drop_block(struct wire_drops *d, const struct llm_part *part);
 
-/* Notes that a tool is `sent` under another name than the caller's, which the answer's calls get back.
- * False if there is no memory for it. */
+/* Notes that a tool is `sent` under another name than the caller's, which the answer's calls get
+ * back. False if there is no memory for it. */
 bool wire_rename(struct wire_drops *d, struct str sent, struct str asked);
 
 /* Adds the names in r->extra, which only the caller's own wire knows. */
 void wire_drop_extra(struct wire_drops *d, const struct llm_request *r);
 
-/* Tools that a provider runs itself (web search, code execution, MCP servers) and tools whose schema only
- * one protocol knows cannot be offered on wire `to`. ERR_UNSUPPORTED with *ret_fault when that leaves
- * nothing to call, or takes away the tool that must be called: an answer given without it looks like
- * one given with it. Otherwise OK, and write_request drops them. */
+/* Tools that a provider runs itself (web search, code execution, MCP servers) and tools whose
+ * schema only one protocol knows cannot be offered on wire `to`. ERR_UNSUPPORTED with *ret_fault
+ * when that leaves nothing to call, or takes away the tool that must be called: an answer given
+ * without it looks like one given with it. Otherwise OK, and write_request drops them. */
 enum err wire_check_tools(
     const struct llm_request *r, const struct wire *to, struct wire_fault *ret_fault) MUST_CHECK;
 
@@ -162,7 +162,8 @@ struct wire_writer {
 
 /* --- the wire itself --- */
 
-/* A member of a request's object that a wire's reader acts on; a list of them ends with a NULL name. */
+/* A member of a request's object that a wire's reader acts on; a list of them ends with a NULL
+ * name. */
 struct read_member {
     const char *name;
     void (*read)(struct cursor value);    /* see read_members(); NULL: read elsewhere */
@@ -203,8 +204,8 @@ struct wire_caller {
     /* Appends an error document. `request_id` may be empty. */
     void (*write_error)(struct buf *out, const struct llm_error *e, struct str request_id);
 
-    /* Appends an event that ends a stream of a route that is only passed through (`path`, below /v1)
-     * after `sequence` events. */
+    /* Appends an event that ends a stream of a route that is only passed through (`path`, below
+     * /v1) after `sequence` events. */
     void (*write_relay_error)(
         struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence);
 
@@ -225,7 +226,8 @@ struct wire_caller {
     /* The page that a query asks for; NULL: the list has no pages. */
     void (*read_page)(struct arena *a, struct str query, struct wire_page *ret);
 
-    /* A request with this field speaks this protocol on routes that several have; empty: none does. */
+    /* A request with this field speaks this protocol on routes that several have; empty: none
+     * does. */
     struct str version_field;
     struct str id_field;    /* repeats the request's id in every answer; may be empty */
 
@@ -241,8 +243,8 @@ struct wire_provider {
     /* Appends the path that follows the provider's base URL: "/chat/completions". */
     void (*write_path)(struct buf *out, const struct llm_request *r, const struct wire_target *t);
 
-    /* What a request of another wire can be written for, see llm/write.h: the operations, whether more
-     * than one choice can be asked for, and tools that take free-form input. */
+    /* What a request of another wire can be written for, see llm/write.h: the operations, whether
+     * more than one choice can be asked for, and tools that take free-form input. */
     uint32_t translates;
     bool choices;
     bool free_form;
@@ -306,9 +308,9 @@ const struct wire *wire_at(size_t i);
 
 /* A provider that ignores case would read `{"model":"small","MODEL":"large"}` as a request for
  * "large", although access and routing were decided for "small". Returns ERR_BAD_REQUEST with
- * *ret_fault if a member of the object `doc` resembles (str_resembles()) one of `members`, or one of
- * the parameters of `column` (PARAMS_COLUMNS: none), ERR_TOO_LARGE if memory runs out, else OK. The
- * parser has already refused duplicate keys. */
+ * *ret_fault if a member of the object `doc` resembles (str_resembles()) one of `members`, or one
+ * of the parameters of `column` (PARAMS_COLUMNS: none), ERR_TOO_LARGE if memory runs out, else OK.
+ * The parser has already refused duplicate keys. */
 enum err wire_check_members(struct arena *a, const struct json *doc,
     const struct read_member *members, enum params_column column,
     struct wire_fault *ret_fault) MUST_CHECK;

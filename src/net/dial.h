@@ -59,8 +59,9 @@ struct dial;
 
 /* Connects: the name must be resolved within dns_ms, then all the rest within connect_ms. If dns_ms
  * is 0, both together have connect_ms; if both are 0, there is no limit. Exactly one of the two
- * callbacks is called, from the loop, unless dial_cancel() came first. `failed` gets ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The
- * origin must live until then. */
+ * callbacks is called, from the loop, unless dial_cancel() came first. `failed` gets
+ * ERR_UPSTREAM_DNS, _CONNECT, _TLS or _CONNECT_TIMEOUT and a detail. The origin must live until
+ * then. */
 struct dial *dial_start(struct loop *l, const struct origin *o, uint64_t dns_ms,
     uint64_t connect_ms, void (*done)(void *arg, struct sock *s),
     void (*failed)(void *arg, enum err why, const char *detail), void *arg) NEVER_NULL;

@@ -36,18 +36,18 @@ void listen_set_tls(struct listener *li, struct tls_context *tls);
 struct str listen_address(const struct listener *li);
 
 /* Ends without resetting connections: from now on no new ones get in; a moment later those that
- * wait already are accepted and the socket is closed. An inherited descriptor is closed at once: its
- * queue outlives us. listen_close() must still be called. */
+ * wait already are accepted and the socket is closed. An inherited descriptor is closed at once:
+ * its queue outlives us. listen_close() must still be called. */
 void listen_finish(struct listener *li);
 bool listen_finished(const struct listener *li);
 
 /* Closes at once: the kernel resets connections that wait. NULL is a no-op. */
 void listen_close(struct listener *li);
 
-/* Callers may have half of the descriptors of the process, so that each request can have a connection
- * to a provider, and some are left for logs and files. When all of these are taken, `make_room` is
- * called with the listener's owner: it closes idle connections of callers and returns
- * whether there were any. */
+/* Callers may have half of the descriptors of the process, so that each request can have a
+ * connection to a provider, and some are left for logs and files. When all of these are taken,
+ * `make_room` is called with the listener's owner: it closes idle connections of callers and
+ * returns whether there were any. */
 void listen_on_crowd(struct listener *li, bool (*make_room)(void *owner));
 
 /* Grows when a worker found nothing to close: then the others should make room. Any thread. */

@@ -211,8 +211,8 @@ bound_address(int fd, struct str text, bool *ret_is_tcp)
 
 /* -1 with errno set when the address cannot be opened.
  *
- * SO_REUSEPORT would let a second, unrelated process take part of our traffic unnoticed. So the first
- * listener of this process makes sure that it would get the address without it, too. */
+ * SO_REUSEPORT would let a second, unrelated process take part of our traffic unnoticed. So the
+ * first listener of this process makes sure that it would get the address without it, too. */
 static int
 open_tcp(struct str text, const struct address *a, bool v6_only, struct bound **ret_bound)
 {

@@ -24,8 +24,8 @@ void loop_stop(struct loop *l);
  * first. */
 void loop_destroy(struct loop *l);
 
-/* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. False: a thousand messages
- * wait for the loop, and this one is dropped. loop_dropped() counts those. */
+/* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. False: a
+ * thousand messages wait for the loop, and this one is dropped. loop_dropped() counts those. */
 bool loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 uint64_t loop_dropped(const struct loop *l);
 

@@ -102,8 +102,8 @@ idle_drop(struct idle *i)
 
 /* --- time --- */
 
-/* The last observation counts. Of connections closed together, as by a restart, the longest rest: all
- * of them lived as long as the server's timeout allows. */
+/* The last observation counts. Of connections closed together, as by a restart, the longest rest:
+ * all of them lived as long as the server's timeout allows. */
 static void
 learn(const struct pool *p, struct home *h, uint64_t rested_ms)
 {
@@ -258,8 +258,9 @@ has_news(const struct sock *s)
     return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
-/* Idle between two requests: open in both directions, everything written was taken by the kernel, and
- * nothing is unread. While a socket is being polled, the loop would have reported unread bytes. */
+/* Idle between two requests: open in both directions, everything written was taken by the
+ * kernel, and nothing is unread. While a socket is being polled, the loop would have reported
+ * unread bytes. */
 static bool
 is_at_rest(const struct sock *s)
 {

@@ -34,8 +34,8 @@ struct sock *pool_take(struct pool *p, const struct origin *o, struct pool_lease
 
 /* Gives back a connection on which a request was sent whole and its answer read to the end: the
  * caller knows the protocol. What the socket itself knows is looked at here: one that is broken or
- * ending, has bytes still to send, or bytes (or the end) still to be read, is closed. `idle_ms`: the
- * idle timeout that the server announced; POOL_NOT_SAID. */
+ * ending, has bytes still to send, or bytes (or the end) still to be read, is closed. `idle_ms`:
+ * the idle timeout that the server announced; POOL_NOT_SAID. */
 #define POOL_NOT_SAID UINT64_MAX
 void pool_put(
     struct pool *p, const struct origin *o, struct sock *s, uint64_t born_ms, uint64_t idle_ms);

@@ -11,8 +11,9 @@ struct proxy_env {
     struct str no;
 };
 
-/* Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; lower case goes first unless it is empty. In upper case
- * HTTP_PROXY is not trusted where CGI could have made it from a request's Proxy header. */
+/* Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; lower case goes first unless it is empty.
+ * In upper case HTTP_PROXY is not trusted where CGI could have made it from a request's Proxy
+ * header. */
 struct proxy_env proxy_env_read(void);
 
 /* The proxy's URL for an origin; empty: none. `is_https` tells the origin's scheme. "localhost" and

@@ -27,9 +27,9 @@ struct sock_events {
     /* Everything queued has been handed to the kernel. */
     void (*drained)(void *owner);
 
-    /* On a listener with TLS, the first bytes are those of a plain HTTP request. TLS is gone from the
-     * connection and the bytes are dropped: the owner may say so in plain text, and then closes.
-     * NULL: a failed handshake. */
+    /* On a listener with TLS, the first bytes are those of a plain HTTP request. TLS is gone from
+     * the connection and the bytes are dropped: the owner may say so in plain text, and then
+     * closes. NULL: a failed handshake. */
     void (*not_tls)(void *owner);
 
     /* The connection is dead; only sock_close() is left. `why` is one of the ERR_UPSTREAM_ rows or
@@ -52,8 +52,8 @@ void sock_write(struct sock *s, const struct str *pieces, size_t count);
 /* Bytes accepted by sock_write() and not yet taken by the kernel. */
 size_t sock_queued_bytes(const struct sock *s);
 
-/* Bytes that the kernel, or libuv on the way to it, was ever given (with TLS: ciphertext). As long as
- * the number does not change, nothing that was written has left this process. */
+/* Bytes that the kernel, or libuv on the way to it, was ever given (with TLS: ciphertext). As long
+ * as the number does not change, nothing that was written has left this process. */
 uint64_t sock_sent_bytes(const struct sock *s);
 
 /* Sends FIN (and close_notify) once the queue is empty. Reading goes on. */

@@ -19,7 +19,8 @@ struct sock_queue {
 
 enum { PEER_ROOM = 46 };
 
-/* There may be many thousands: whatever a healthy plain connection does not need lives elsewhere. */
+/* There may be many thousands: whatever a healthy plain connection does not need lives
+ * elsewhere. */
 struct sock {
     union {
         uv_handle_t handle;
@@ -51,7 +52,8 @@ struct sock {
     char peer[PEER_ROOM];
 };
 
-/* A socket that is to be connected. While it has no owner (sock_own() with NULL), errors are kept until there is one. */
+/* A socket that is to be connected. While it has no owner (sock_own() with NULL), errors are kept
+ * until there is one. */
 struct sock *sock_create(struct loop *l, bool is_unix) NEVER_NULL;
 
 /* A socket for an accepted descriptor, which is taken over. `peer` may be NULL (unix). NULL when
@@ -78,9 +80,9 @@ void sock_send_fin(struct sock *s);
 /* --- the TLS layer (sock_tls.c) --- */
 
 /* Puts TLS on a connected socket; for a client also inside TLS that is there and ready (with a
- * proxy, when all that it said has been read). The handshake begins at once for a client and with the first
- * bytes for a server. `ready` (may be NULL) is called from the loop when it is done. `host` and
- * `session_key` are for clients, else empty. Takes a reference to `context`. */
+ * proxy, when all that it said has been read). The handshake begins at once for a client and with
+ * the first bytes for a server. `ready` (may be NULL) is called from the loop when it is done.
+ * `host` and `session_key` are for clients, else empty. Takes a reference to `context`. */
 void sock_tls_start(struct sock *s, struct tls_context *context, struct str host,
     struct str session_key, void (*ready)(void *arg), void *arg);
 

@@ -1,11 +1,11 @@
 /* timer.c - a hierarchical wheel of timers (Varghese and Lauck, 1987, scheme 7).
  *
- * Level 0 has a slot for each millisecond of the current 64, level 1 one for each 64 ms of the current 4,096,
- * and so on until all 64 bits are covered. A timer is on the level of the highest digit (of six bits)
- * in which its time differs from the wheel's, in the slot of that digit. So all slots of a level lie after the
- * wheel's time and before those of the next level: what is due next is in the lowest level that has
- * any, in its lowest slot, and two bit masks say where that is. When its time comes, a slot of a higher level is
- * dealt out to lower ones.
+ * Level 0 has a slot for each millisecond of the current 64, level 1 one for each 64 ms of the
+ * current 4,096, and so on until all 64 bits are covered. A timer is on the level of the highest
+ * digit (of six bits) in which its time differs from the wheel's, in the slot of that digit. So all
+ * slots of a level lie after the wheel's time and before those of the next level: what is due next
+ * is in the lowest level that has any, in its lowest slot, and two bit masks say where that is.
+ * When its time comes, a slot of a higher level is dealt out to lower ones.
  *
  * One libuv timer per loop wakes for the next slot.
  */
@@ -129,7 +129,8 @@ set_at(struct timer *t, uint64_t now_ms, uint64_t at_ms)
         return;
     if (t->prev != NULL)
         wheel_unlink(w, t);
-    /* A wheel that lags would choose a slot of a higher level, for which the loop would wake once more. */
+    /* A wheel that lags would choose a slot of a higher level, for which the loop would wake once
+     * more. */
     if (w->now_ms != now_ms && wheel_next_ms(w, &slot) > now_ms)
         w->now_ms = now_ms;
     wheel_link(w, t);

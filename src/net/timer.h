@@ -1,8 +1,8 @@
 /* timer.h - one-shot timers in milliseconds, embedded in whatever waits for them.
  *
  * Each loop keeps its timers in a wheel: setting, moving and stopping one takes a bounded number of
- * instructions, however many there are, allocates nothing and makes no system call. All calls belong to the loop's
- * thread.
+ * instructions, however many there are, allocates nothing and makes no system call. All calls
+ * belong to the loop's thread.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ void timer_init(struct timer *t, struct loop *l, void (*fn)(void *arg), void *ar
  * comes). A delay of 0 is 1. */
 void timer_set(struct timer *t, uint64_t delay_ms);
 
-/* Sets it to a time of loop_now_ms(), unless it fires before anyway: for what looks at several deadlines
- * when it fires, and sets itself to the next. */
+/* Sets it to a time of loop_now_ms(), unless it fires before anyway: for what looks at several
+ * deadlines when it fires, and sets itself to the next. */
 void timer_set_by(struct timer *t, uint64_t at_ms);
 
 /* Must be stopped before its memory goes; within its own callback it is not set. */

@@ -307,8 +307,9 @@ has_hashed_directory(const char *list)
     return false;
 }
 
-/* The authorities in SSL_CERT_FILE and SSL_CERT_DIR (both are used), instead of the system's. A name
- * that cannot be used is an error; falling back to other authorities would trust the wrong ones. */
+/* The authorities in SSL_CERT_FILE and SSL_CERT_DIR (both are used), instead of the system's. A
+ * name that cannot be used is an error; falling back to other authorities would trust the wrong
+ * ones. */
 static bool
 use_named_authorities(SSL_CTX *ctx, const char *file, const char *dir, struct why why)
 {

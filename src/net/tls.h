@@ -19,8 +19,8 @@ struct tls_context *tls_server_create(
 /* How the reason of a failed handshake begins when the peer's certificate is to blame. */
 #define TLS_NOT_ACCEPTED "certificate not accepted"
 
-/* A client's context. `ca_path`: PEM bundle; NULL: what SSL_CERT_FILE and SSL_CERT_DIR name, else the
- * system's. `insecure` skips verification (tests and labs; the configuration warns of it). */
+/* A client's context. `ca_path`: PEM bundle; NULL: what SSL_CERT_FILE and SSL_CERT_DIR name, else
+ * the system's. `insecure` skips verification (tests and labs; the configuration warns of it). */
 struct tls_context *tls_client_create(
     const char *ca_path, bool insecure, struct why why) MUST_CHECK;
 

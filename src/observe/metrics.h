@@ -81,8 +81,8 @@ metric_set(metric_cell *c, uint64_t n)
 #define SERIES_HISTOGRAM(field, name, help, buckets) HISTOGRAM(field, name, help, buckets)
 #include "observe/metrics.def"
 
-/* Counts a request that has ended. `s`: its target's series, or NULL. Unusual statuses are counted as
- * "other". */
+/* Counts a request that has ended. `s`: its target's series, or NULL. Unusual statuses are counted
+ * as "other". */
 void metrics_record(struct metric_shard *m, struct metric_series_shard *s, const struct record *r);
 
 /* A value read at scrape time: name, type ("gauge"/"counter"), help, value. */

@@ -1,8 +1,8 @@
 /* record.h - all that is known of an exchange once it is over.
  *
- * It is filled in once, when the exchange settles (gateway/settle.c), and is immutable from then on:
- * the access log, the metrics and whatever else counts, bills or reports read it and nothing else.
- * What it points to is valid while it is handed around; keep copies.
+ * It is filled in once, when the exchange settles (gateway/settle.c), and is immutable from then
+ * on: the access log, the metrics and whatever else counts, bills or reports read it and nothing
+ * else. What it points to is valid while it is handed around; keep copies.
  */
 #pragma once
 

@@ -17,9 +17,9 @@ struct auth_table {
     struct map *by_hash;          /* SIPHASH_BYTES -> struct principal */
 };
 
-/* Looks a key up by its hash under the table's secret, so that timing reveals nothing about the keys
- * and nobody can search for a text that has the hash of one. SHA-256, which has to withstand more,
- * would take a twelfth of a request. */
+/* Looks a key up by its hash under the table's secret, so that timing reveals nothing about the
+ * keys and nobody can search for a text that has the hash of one. SHA-256, which has to withstand
+ * more, would take a twelfth of a request. */
 static struct principal *
 find_key(const struct auth_table *t, struct str text)
 {

@@ -1,4 +1,5 @@
-/* plan.h - the targets that may serve one request, in the order in which they are tried, and why some cannot. */
+/* plan.h - the targets that may serve one request, in the order in which they are tried, and why
+ * some cannot. */
 #pragma once
 
 #include "catalog/model.h"

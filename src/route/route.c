@@ -77,7 +77,8 @@ name_provider(const struct route_table *t, struct str name, struct str *ret_mode
                : NULL;
 }
 
-/* Is this a known provider that is not active? A name with its prefix must not go to another one. */
+/* Is this a known provider that is not active? A name with its prefix must not go to another
+ * one. */
 static bool
 is_off(const struct route_table *t, struct str id)
 {

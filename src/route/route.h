@@ -19,7 +19,8 @@ struct alias {
 
 struct route_table;
 
-/* Built from the configuration and its providers, which must outlive it. Errors go to `problems`. */
+/* Built from the configuration and its providers, which must outlive it. Errors go to
+ * `problems`. */
 struct route_table *route_create(const struct conf *c, const struct providers *providers,
     struct conf_problems *problems) NEVER_NULL;
 void route_destroy(struct route_table *t);

@@ -31,8 +31,8 @@ enum llm_finish anthropic_finish(struct str stop_reason);
 struct str anthropic_stop_reason(
     enum llm_finish finish, struct str native, struct str stop_sequence, bool called);
 
-/* Updates the provider's cumulative counts, as it tells them: its `input` excludes cached tokens. `usage`
- * may be NULL. anthropic_usage() is what they mean in struct llm_usage. */
+/* Updates the provider's cumulative counts, as it tells them: its `input` excludes cached tokens.
+ * `usage` may be NULL. anthropic_usage() is what they mean in struct llm_usage. */
 void anthropic_read_usage(struct llm_usage *u, const struct json *usage);
 struct llm_usage anthropic_usage(const struct llm_usage *u);
 

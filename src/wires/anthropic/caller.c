@@ -1,5 +1,5 @@
-/* caller.c - reads the requests of callers who speak Anthropic Messages, and writes their errors and
- * token counts. Error messages use Anthropic's wording.
+/* caller.c - reads the requests of callers who speak Anthropic Messages, and writes their errors
+ * and token counts. Error messages use Anthropic's wording.
  *
  * What only this protocol has (blocks of provider-run tools, signed thinking) is kept, with its
  * origin, for a provider of the same protocol; plain-text documents become text, which every

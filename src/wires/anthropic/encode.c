@@ -2,8 +2,8 @@
  *
  * A stream is a row of blocks: numbered from 0 without gaps, one open at a time; llm/serial.h puts
  * calls that other protocols write at once one after the other. The last event before the end
- * carries the stop reason and all counts. Some providers tell their counts after the reason, so both
- * wait for EVENT_END.
+ * carries the stop reason and all counts. Some providers tell their counts after the reason, so
+ * both wait for EVENT_END.
  */
 #include "llm/serial.h"
 #include "llm/write.h"

@@ -1,8 +1,8 @@
 /* caller.c - reads the requests of callers who speak Ollama's protocol, and writes their answers.
  *
- * What its users rely on: a stream is the default; a tool call comes whole, with its arguments as an
- * object; the last line has `done`, its reason and the counts. Results of tools need not name their
- * call: they answer the calls in order.
+ * What its users rely on: a stream is the default; a tool call comes whole, with its arguments as
+ * an object; the last line has `done`, its reason and the counts. Results of tools need not name
+ * their call: they answer the calls in order.
  */
 #include <time.h>
 

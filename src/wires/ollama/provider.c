@@ -38,8 +38,8 @@ add_text_file(struct request_out *w, const struct llm_part *part)
         write_refuse(w, ERR_UNSUPPORTED, "messages", "this provider takes text and pictures only");
 }
 
-/* A message with the text of blocks, `between` them, and their pictures; calls are left out. It stays
- * open. */
+/* A message with the text of blocks, `between` them, and their pictures; calls are left out. It
+ * stays open. */
 static void
 open_message(
     struct request_out *w, const char *role, const struct turn_block *blocks, struct str between)
@@ -185,7 +185,8 @@ add_tools(struct request_out *w)
         out_end_array(&w->o);
 }
 
-/* Levels are gpt-oss's; other models only think or do not, and one that cannot must not be asked to. */
+/* Levels are gpt-oss's; other models only think or do not, and one that cannot must not be asked
+ * to. */
 static void
 add_think(struct request_out *w)
 {

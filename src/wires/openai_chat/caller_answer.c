@@ -239,8 +239,8 @@ write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_e
     buf_add(w->out, st->suffix);
 }
 
-/* A chunk without a delta, or any chunk of a text completion: its text, log probabilities and finish
- * reason. */
+/* A chunk without a delta, or any chunk of a text completion: its text, log probabilities and
+ * finish reason. */
 static void
 write_plain(struct wire_writer *w, const struct answer_written *st, const struct llm_event *ev)
 {
@@ -356,8 +356,8 @@ openai_write_event(struct wire_writer *w, const struct llm_event *ev)
 
 /* --- the whole answer --- */
 
-/* The texts of all parts of one kind, as the string that follows `key`. False, with nothing written,
- * if there are none. */
+/* The texts of all parts of one kind, as the string that follows `key`. False, with nothing
+ * written, if there are none. */
 static bool
 add_texts(struct json_out *o, struct str key, const struct llm_part *part, enum llm_part_kind kind)
 {
