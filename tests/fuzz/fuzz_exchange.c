@@ -110,11 +110,17 @@ static struct late_job {
     uint64_t turn;
 } jobs[JOBS_MAX];
 static unsigned jobs_n, jobs_started;
+static bool ending;    /* the worker runs until it has ended: there are no more turns */
 
 void
 __wrap_loop_offload(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg)
 {
     CHECK(jobs_n < JOBS_MAX);
+    if (ending) {
+        work(arg);
+        CHECK(loop_post(l, done, arg));
+        return;
+    }
     unsigned delay = jobs_started++ % 2 == 0 ? 0 : 1 + jobs_started / 2 % 6;
     jobs[jobs_n++] = (struct late_job){ l, work, done, arg, turns + delay };
 }
@@ -132,7 +138,7 @@ run_jobs(uint64_t until_turn)
             continue;
         }
         j.work(j.arg);
-        loop_post(j.loop, j.done, j.arg);
+        CHECK(loop_post(j.loop, j.done, j.arg));
     }
     jobs_n = kept;
 }
@@ -745,9 +751,11 @@ finish(struct world *w, bool gently)
             caller_close(&w->callers[i]);
         check_quiet(w);
     }
+    ending = true;
     worker_stop(w->worker);
     run_jobs(UINT64_MAX);
     loop_run(w->worker->loop);
+    ending = false;
     CHECK(w->worker->exchange_count == 0 && w->worker->stream_count == 0);
     for (size_t i = 0; i < ARRAY_LEN(providers); i++)
         provider_turn(&providers[i]);
