@@ -55,14 +55,22 @@ is_deployed(const struct llm_request *r)
            str_starts(r->path, S("/images/"));
 }
 
-static void
+/* Deployments have names without slashes. Somebody on the way to Azure could take a name with one, or
+ * one of dots, for another path than the one that was allowed. */
+static bool
 azure_write_prefix(struct buf *out, const struct host_address *at, const struct llm_request *r,
     const struct wire_target *t)
 {
-    if (!names_deployment(at) || !is_deployed(r) || t->model.n == 0)
-        return;
+    struct str name = t->model;
+
+    if (!names_deployment(at) || !is_deployed(r) || name.n == 0)
+        return true;
+    if (str_eq(name, S(".")) || str_eq(name, S("..")) || str_chr(name, '/') != name.n ||
+        str_chr(name, '\\') != name.n)
+        return false;
     buf_add(out, S("/deployments/"));
-    url_add_segment(out, t->model);
+    url_add_segment(out, name);
+    return true;
 }
 
 const struct host host_azure = {
@@ -115,37 +123,45 @@ add_path_with_model(struct buf *out, const struct llm_request *r, struct str mod
     buf_add(out, str_skip(r->path, before + r->path_model.n));
 }
 
-/* Puts the host's own parameter into the path that begins at `from`; one of that name by the caller
- * goes. */
+/* Puts the host's own parameter into the path that begins at `from`. The caller's of that name go,
+ * however a server may read the query: with other separators, encoded or in another case. */
 static void
 add_own_query(struct buf *out, size_t from, struct str own, struct arena *a)
 {
     struct str text = str_skip(buf_str(out), from);
     size_t path_bytes = str_chr(text, '?');
-    struct str left = arena_str(a, str_skip(text, path_bytes)), name, value, parameter;
+    struct str left = arena_str(a, str_skip(text, path_bytes)), name, value;
+    char separator = '&';
 
     (void)str_cut(own, '=', &name, &value);
     buf_truncate(out, from + path_bytes);
     buf_add_c(out, '?');
     buf_add(out, own);
     for (left = str_skip(left, 1); left.n != 0;) {
-        (void)str_cut(left, '&', &parameter, &left);
-        if (str_eq(str_make(parameter.p, str_chr(parameter, '=')), name))
+        struct str parameter = str_make(left.p, MIN(str_chr(left, '&'), str_chr(left, ';')));
+        char end = parameter.n < left.n ? left.p[parameter.n] : '&';
+        struct str named = str_make(parameter.p, str_chr(parameter, '='));
+
+        left = str_skip(left, MIN(parameter.n + 1, left.n));
+        if (str_ieq(url_decode(a, named), name)) {
+            separator = '&';
             continue;
-        buf_add_c(out, '&');
+        }
+        buf_add_c(out, separator);
         buf_add(out, parameter);
+        separator = end;
     }
 }
 
-void
+bool
 host_write_path(struct buf *out, const struct host_address *at, const struct wire *wire,
     const struct llm_request *r, const struct wire_target *t, struct str query)
 {
     size_t from = buf_len(out);
 
     buf_add(out, at->base_path);
-    if (at->host->write_prefix != NULL)
-        at->host->write_prefix(out, at, r, t);
+    if (at->host->write_prefix != NULL && !at->host->write_prefix(out, at, r, t))
+        return false;
     if (r->path_model.n != 0 && t->model.n != 0)
         add_path_with_model(out, r, t->model);
     else
@@ -156,4 +172,5 @@ host_write_path(struct buf *out, const struct host_address *at, const struct wir
     }
     if (at->query.n != 0)
         add_own_query(out, from, at->query, r->arena);
+    return true;
 }

@@ -13,7 +13,7 @@ struct host;
 struct host_address {
     const struct host *host;
     struct str base_path;    /* "/v1", without a trailing slash */
-    struct str query;        /* what every URL ends with: "api-version=2024-10-21"; mostly empty */
+    struct str query;        /* a parameter of every request: "api-version=2024-10-21"; mostly empty */
 };
 
 struct host {
@@ -33,8 +33,9 @@ struct host {
      * with it: text in `a`. May be NULL: then it has no versions. */
     const char *(*prepare)(struct host_address *at, struct str version, struct arena *a);
 
-    /* Appends what stands between the base path and the wire's. May be NULL. */
-    void (*write_prefix)(struct buf *out, const struct host_address *at,
+    /* Appends what stands between the base path and the wire's. False if it cannot hold the
+     * model's name. May be NULL. */
+    bool (*write_prefix)(struct buf *out, const struct host_address *at,
         const struct llm_request *r, const struct wire_target *t);
 };
 
@@ -46,6 +47,8 @@ struct host {
 const struct host *host_at(size_t i);
 
 /* Appends the path and query of a request: the base path, the host's and the wire's part, the
- * caller's `query`, and the host's own. */
-void host_write_path(struct buf *out, const struct host_address *at, const struct wire *wire,
-    const struct llm_request *r, const struct wire_target *t, struct str query);
+ * caller's `query`, and the host's own. False if the host cannot have a model of that name; then
+ * what was appended is of no use. */
+bool host_write_path(struct buf *out, const struct host_address *at, const struct wire *wire,
+    const struct llm_request *r, const struct wire_target *t, struct str query)
+    MUST_CHECK;

@@ -13,6 +13,7 @@
 
 /* Limit for all names and field lines of one configuration. */
 #define PROVIDERS_ARENA_BYTES (256u * 1024 * 1024)
+#define TRAITS_BYTES_MAX (64u * 1024 * 1024)    /* read; none of it is kept */
 #define FIELD_LINES_BYTES (16u * 1024)
 
 struct providers {
@@ -227,6 +228,17 @@ needs_key(const struct provider_row *row, const struct conf_provider *cp, bool m
            (cp->base_url.v.n == 0 || row->base_url.n == 0) && cp->field_count == 0;
 }
 
+/* Whether a configured field says in whose name requests are made, such as a token in place of a
+ * key. */
+static bool
+says_who(const struct conf_provider *cp)
+{
+    for (size_t i = 0; i < cp->field_count; i++)
+        if (str_ieq(cp->fields[i].key.v, S("authorization")))
+            return true;
+    return false;
+}
+
 /* Takes the configured keys, or the one in the environment. The latter has not been validated yet
  * and becomes part of a header field. */
 static void
@@ -236,7 +248,7 @@ provider_keys(struct providers *all, struct provider *p, const struct conf_provi
     size_t n = cp != NULL ? cp->api_keys.count : 0;
     struct conf_mark mark = cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 };
     struct str variable;
-    bool given = cp != NULL && cp->api_keys_set;
+    bool given = cp != NULL && (cp->api_keys_set || says_who(cp));
     struct str env = !given && p->row != NULL ? provider_env_key(p->row, &variable) : S("");
     const char *why = env.n != 0 ? form_problem(all->arena, FORM_SECRET, env) : NULL;
 
@@ -268,7 +280,7 @@ void
 providers_read_traits(struct traits *traits, struct str object, struct conf_mark mark,
     struct str where, struct conf_problems *problems)
 {
-    struct arena *a = problems->arena;
+    struct arena *a = arena_create(TRAITS_BYTES_MAX);
     const struct json *doc = object.n != 0 ? json_parse(a, object, NULL, NULL) : NULL;
     struct json_iter it = json_iter(doc);
 
@@ -283,6 +295,7 @@ providers_read_traits(struct traits *traits, struct str object, struct conf_mark
                 STR_FMT ".traits: '" STR_FMT ": " STR_FMT "' is not a trait; %s", STR_ARG(where),
                 STR_ARG(name), STR_ARG(value), why);
     }
+    arena_destroy(a);
 }
 
 /* The older way to say some of the traits: replaces those. */

@@ -57,7 +57,8 @@ ask_add_fields(struct buf *out, const char *command, const struct wire *wire, co
     buf_printf(out, "User-Agent: openclaw-%s\r\n", command);
     buf_add(out, wire->provider->fields);
     if (key != NULL && key[0] != '\0')
-        buf_printf(out, STR_FMT "%s\r\n", STR_ARG(wire->provider->key), key);
+        buf_printf(out, STR_FMT STR_FMT "\r\n", STR_ARG(wire->provider->key),
+            STR_ARG(str_trim(str_c(key))));    /* a file's last line end may be part of it */
 }
 
 void

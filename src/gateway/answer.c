@@ -438,7 +438,8 @@ read_bytes(void *arg)
         job->result = end_stream(a);
         return;
     }
-    job->result = intake_data(&a->intake, buf_str(&job->bytes));
+    job->result =
+        job->bytes.overflow ? ERR_NO_MEMORY : intake_data(&a->intake, buf_str(&job->bytes));
     if (job->result == OK)
         job->result = draft_verdict(&a->draft);
 }
@@ -583,8 +584,10 @@ on_work_done(void *arg)
         pass_on(a, job->before, e == OK ? hold(a) : e);
         if (is_live(a) && a->call == NULL)
             finish_answer(a);    /* it ended meanwhile */
-        else if (is_live(a) && !a->paused)
+        else if (is_live(a) && !a->paused) {
+            a->intake.byte_us = clock_now_us();    /* no silence of the provider: it was not read */
             client_resume(a->call);
+        }
     }
     if (a->exchange != NULL)
         exchange_wake(a->exchange);    /* the stages left it alone until now */

@@ -27,7 +27,7 @@ struct exchange {
     struct snapshot_hold *hold;
     struct arena *arena;
     unsigned owners;          /* of the arena: the exchange, and attempts that it let go */
-    struct server_conn *q;    /* NULL once the caller is gone or answered */
+    struct server_conn *q;    /* NULL once the caller is gone */
     struct deferred wake;
 
     unsigned stage;     /* index into gateway.c's table */

@@ -440,7 +440,7 @@ send_more(struct exchange *x)
     return !x->delivering;
 }
 
-/* The answer is forwarded in the provider's callbacks (attempt.c); this waits for its end. */
+/* The answer is forwarded in the provider's callbacks (answer.c); this waits for its end. */
 static enum step
 stage_relay(struct exchange *x)
 {

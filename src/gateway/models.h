@@ -32,8 +32,8 @@ struct models_waiter {
     struct timer patience;
 };
 
-/* From now on wake(to, id) is called on the loop after each query, and once when `patience_ms` are
- * over. The other members are set already. */
+/* From now on wake(to, id) is called on the loop after each query, unless too many messages wait
+ * there, and once when `patience_ms` are over. The other members are set already. */
 void models_wait(struct models_waiter *w, uint64_t patience_ms);
 void models_unwait(struct models_waiter *w);
 

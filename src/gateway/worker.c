@@ -91,6 +91,9 @@ make_room_for_others(struct worker *w)
     (void)server_make_room(w->server);
 }
 
+static void do_reload(void *arg);
+static void reload_drop(struct reload *r);
+
 static void
 on_tick(void *arg)
 {
@@ -100,6 +103,7 @@ on_tick(void *arg)
     access_log_flush(&w->access);
     quota_share_trim(&w->held);
     make_room_for_others(w);
+    do_reload(w);
     publish(w);
     trim_memory(w, now_us);
     atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
@@ -399,6 +403,7 @@ worker_join(struct worker *w)
     client_destroy(w->client);
     timer_stop(&w->tick);
     loop_destroy(w->loop);
+    reload_drop(atomic_exchange(&w->reload, NULL));
     slots_fini(&w->awaiting);
     access_log_fini(&w->access);
     for (size_t kind = 0; kind < ARENA_KINDS; kind++)
@@ -416,17 +421,29 @@ worker_join(struct worker *w)
 /* --- messages from the main thread --- */
 
 struct reload {
-    struct worker *worker;
     struct snapshot *snapshot;
-    struct tls_context *tls;
+    struct tls_context *tls;    /* NULL: none */
 };
 
 static void
+reload_drop(struct reload *r)
+{
+    if (r == NULL)
+        return;
+    snapshot_unref(r->snapshot);
+    tls_context_unref(r->tls);
+    free(r);
+}
+
+/* Takes the newest configuration that came, if any. */
+static void
 do_reload(void *arg)
 {
-    struct reload *r = arg;
-    struct worker *w = r->worker;
+    struct worker *w = arg;
+    struct reload *r = atomic_exchange(&w->reload, NULL);
 
+    if (r == NULL)
+        return;
     snapshot_hold_drop(w->current);
     w->current = snapshot_hold_create(r->snapshot);
     apply_limits(w);
@@ -443,13 +460,9 @@ worker_reload(struct worker *w, struct snapshot *snapshot, struct tls_context *t
 {
     struct reload *r = check_alloc(calloc(1, sizeof(*r)));
 
-    *r = (struct reload){ .worker = w, .snapshot = snapshot, .tls = tls };
-    if (loop_post(w->loop, do_reload, r))
-        return;
-    log_error(NULL, "worker %u takes no messages: it keeps the old configuration", w->index);
-    snapshot_unref(snapshot);
-    tls_context_unref(tls);
-    free(r);
+    *r = (struct reload){ .snapshot = snapshot, .tls = tls };
+    reload_drop(atomic_exchange(&w->reload, r));
+    (void)loop_post(w->loop, do_reload, w);    /* if there is no room, the next tick takes it */
 }
 
 /* What must arrive: waits until there is room. */

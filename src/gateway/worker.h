@@ -75,6 +75,7 @@ struct worker {
     size_t tls_listeners;
     bool has_admin;    /* one of them is server.admin_listen */
     struct snapshot_hold *current;
+    _Atomic(struct reload *) reload;    /* the newest that it has not taken yet; NULL: none */
     struct metric_shard *metrics;
     struct quota_share held;      /* this worker's share of gateway->held */
     struct throttle *throttle;    /* limits clients that send wrong keys */

@@ -12,11 +12,16 @@ static struct str
 told_location(const struct intake *in)
 {
     struct str to = in->location, hidden;
-    struct url u = url_split(to);
 
     (void)str_cut(to, '?', &to, &hidden);
     (void)str_cut(to, '#', &to, &hidden);
-    if (to.n == 0 || to.n > LOCATION_BYTES || u.userinfo.p != NULL || secrets_in(in->secrets, to))
+    struct url u = url_split(to);
+    /* Browsers also find user and password where the slashes before them are missing or wrong. */
+    bool has_user = u.userinfo.p != NULL ||
+                    (u.authority.p == NULL &&
+                        str_chr(u.rest, '@') < (u.scheme.n != 0 ? u.rest.n : str_chr(u.rest, '/')));
+
+    if (to.n == 0 || to.n > LOCATION_BYTES || has_user || secrets_in(in->secrets, to))
         return S("another place");
     return to;
 }

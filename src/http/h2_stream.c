@@ -253,9 +253,11 @@ h2_stream_data(struct h2_stream *s, struct str bytes)
 {
     if (s->paused || buf_len(&s->kept) != 0) {
         buf_add(&s->kept, bytes);
+        if (s->kept.overflow)
+            return false;
         if (s->paused && s->events->kept != NULL)
-            s->events->kept(s->owner);
-        return !s->kept.overflow;
+            s->events->kept(s->owner);    /* may end the stream */
+        return true;
     }
     s->events->data(s->owner, bytes);
     h2_stream_consumed(s, bytes.n);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* Deferred work may itself defer work: rounds of it that still run in the same turn. */
@@ -150,6 +151,9 @@ loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 {
     if (!queue_put(l->posts, (struct message){ fn, arg }))
         return false;
+    /* uv_async_send() first reads whether a wake-up is pending. Unless that comes after the message can
+     * be seen, the loop may have reset it, found no message, and gone to sleep. */
+    atomic_thread_fence(memory_order_seq_cst);
     uv_async_send(&l->async);
     return true;
 }
@@ -177,6 +181,7 @@ loop_run_posts(struct loop *l)
 static void
 on_async(uv_async_t *async)
 {
+    atomic_thread_fence(memory_order_seq_cst);    /* the other half of the one in loop_post() */
     loop_run_posts(CONTAINER_OF(async, struct loop, async));
 }
 

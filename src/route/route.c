@@ -1,4 +1,4 @@
-/* route.c - builds the table of providers and aliases, and resolves model names. */
+/* route.c - builds the table of aliases, and resolves model names. */
 #include "route/route.h"
 
 #include <stdlib.h>

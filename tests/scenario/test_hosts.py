@@ -22,7 +22,7 @@ STREAM = "".join(f"data: {json.dumps(c)}\n\n" for c in CHUNKS).encode() + b"data
 EMBEDDING = {"object": "list", "model": "e", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
              "usage": {"prompt_tokens": 1, "total_tokens": 1}}
 VERSION = "2024-10-21"
-DEPLOYED = {"our-gpt/4o", "small", "embed"}
+DEPLOYED = {"our-gpt.4o", "small", "embed"}
 
 
 def azure(conn):
@@ -75,7 +75,7 @@ def target(form, route, name):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_kind_of_client_reaches_a_deployment(make, resource, form):
     gateway = make.gateway({"providers": {"azure": section(resource, form, models=["small"])},
-                            "models": {"fast": {"targets": ["azure/our-gpt/4o"]}}})
+                            "models": {"fast": {"targets": ["azure/our-gpt.4o"]}}})
     chat = gateway.openai().chat.completions
     messages = [{"role": "user", "content": "Hello"}]
 
@@ -83,7 +83,7 @@ def test_every_kind_of_client_reaches_a_deployment(make, resource, form):
     assert resource.last_request().target == target(form, "/chat/completions", "small")
     assert resource.last_request().header("api-key") == gateway.config["providers"]["azure"]["api_key"]
     assert chat.create(model="fast", messages=messages).usage.total_tokens == 7
-    assert resource.last_request().target == target(form, "/chat/completions", "our-gpt%2F4o")
+    assert resource.last_request().target == target(form, "/chat/completions", "our-gpt.4o")
     pieces = chat.create(model="azure/small", messages=messages, stream=True)
     assert "".join(p.choices[0].delta.content or "" for p in pieces if p.choices) == "Grüße"
     answer = gateway.anthropic().messages.create(model="azure/small", max_tokens=9, messages=messages)

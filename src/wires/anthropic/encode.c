@@ -313,6 +313,7 @@ anthropic_write_event(struct wire_writer *w, const struct llm_event *ev)
         serial_init(&e->serial, w->keep, &e->sink);
     }
     e->w = w;
+    e->serial.keep = w->keep;    /* a helper thread has one of its own */
     if (e->over || ev->choice > 0 || ev->kind == EVENT_NONE)
         return;
     if (ev->kind == EVENT_START || ev->kind == EVENT_USAGE)

@@ -359,6 +359,7 @@ reply_of(struct wire_writer *w)
         st->model = w->model;
         answer_init(&st->calls, w->keep);
     }
+    st->calls.arena = w->keep;    /* a helper thread has one of its own */
     return st;
 }
 
