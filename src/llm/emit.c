@@ -182,6 +182,13 @@ end_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call)
     wire_emit(r, &ev);
 }
 
+static void
+end_calls(struct wire_reader *r, struct emit_choice *c)
+{
+    for (struct emit_call *call = c->calls; call != NULL; call = call->next)
+        end_call(r, c, call);
+}
+
 /* Ends the calls whose arguments are complete. One that continues nevertheless is listed again
  * later. */
 static void
@@ -358,8 +365,7 @@ emit_finish(struct wire_reader *r, struct emit_choice *c, enum llm_finish finish
     if (c->finished)
         return;
     c->finished = true;
-    for (struct emit_call *call = c->calls; call != NULL; call = call->next)
-        end_call(r, c, call);
+    end_calls(r, c);
     if (c->start_count > 0 && (finish == FINISH_STOP || finish == FINISH_UNKNOWN))
         ev.finish = FINISH_TOOLS;
     else if (c->start_count == 0 && finish == FINISH_TOOLS)
@@ -396,6 +402,9 @@ emit_failure(struct wire_reader *r, enum err kind, struct str message)
 void
 emit_end(struct wire_reader *r)
 {
+    /* of choices without a finish, and those that began after it */
+    for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next)
+        end_calls(r, c);
     r->finished = true;
     r->complete = true;
     wire_emit(r, &(struct llm_event){ .kind = EVENT_END });

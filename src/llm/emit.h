@@ -123,5 +123,5 @@ bool emit_all_finished(const struct wire_reader *r, int64_t wanted);
 void emit_error(struct wire_reader *r, const struct llm_error *e);
 void emit_failure(struct wire_reader *r, enum err kind, struct str message);
 
-/* The answer is complete. */
+/* The answer is complete, and so is every call. */
 void emit_end(struct wire_reader *r);

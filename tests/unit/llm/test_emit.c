@@ -163,3 +163,16 @@ TEST(a_renamed_tool_has_the_caller_s_name_in_the_answer)
     call(c, 1, "b", "g", "{}");
     EXPECT_TOLD("call0:long.name args0 /call0 call1 args1");
 }
+
+TEST(a_call_that_begins_after_the_finish_ends_with_the_answer)
+{
+    struct emit_choice *c = begin();
+
+    emit_text(&r, c, EVENT_TEXT, S("x"));
+    emit_finish(&r, c, FINISH_STOP, S("stop"), S(""));
+    call(c, 0, "a", "f", "{}");
+    call(emit_choice(&r, 1), 0, "b", "g", "");
+    emit_finish(&r, c, FINISH_TOOLS, S("tool_calls"), S(""));
+    emit_end(&r);
+    EXPECT_TOLD("text finish:stop call0 args0 call0 /call0 args0 /call0 end");
+}
