@@ -17,7 +17,6 @@ struct decoder {
     int64_t index;             /* its number on the wire */
     bool filled;               /* the open call has received arguments in deltas */
     struct str whole_input;    /* the open call's arguments if they came with its start */
-    bool finish_told;
 };
 
 static struct decoder *
@@ -81,23 +80,13 @@ tell_usage(struct wire_reader *r, const struct decoder *d)
     emit_usage(r, &usage);
 }
 
-/* `source` holds stop_reason and stop_sequence. An answer that calls tools finishes with
- * FINISH_TOOLS if its reason is unknown. */
+/* `source` holds stop_reason and stop_sequence. */
 static void
-tell_finish(struct wire_reader *r, struct decoder *d, const struct json *source)
+tell_finish(struct wire_reader *r, const struct decoder *d, const struct json *source)
 {
     struct str native = text_at(r, source, "stop_reason");
-    enum llm_finish finish = anthropic_finish(native);
 
-    if (d->finish_told)
-        return;
-    d->finish_told = true;
-    wire_emit(r, &(struct llm_event){
-                     .kind = EVENT_FINISH,
-                     .finish = finish == FINISH_UNKNOWN && d->tools > 0 ? FINISH_TOOLS : finish,
-                     .native = native,
-                     .stop_sequence = text_at(r, source, "stop_sequence"),
-                 });
+    emit_finish(r, d->c, anthropic_finish(native), native, text_at(r, source, "stop_sequence"));
 }
 
 static void

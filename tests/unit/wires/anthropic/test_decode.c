@@ -418,3 +418,21 @@ TEST(a_token_count_is_usage)
     EXPECT_INT(anthropic_read_answer(&r, S("{\"tokens\":1}")), ERR_UPSTREAM_PROTOCOL);
     end();
 }
+
+TEST(a_reason_agrees_with_whether_there_are_calls)
+{
+    begin();
+    (void)hear(BLOCK(0, TOOL));
+    (void)hear(STOP(0));
+    (void)hear("{'type':'message_delta','delta':{'stop_reason':'end_turn'}}");
+    EXPECT(str_find(buf_str(&told), arena_printf(a, "finish(%d,end_turn,)", FINISH_TOOLS)) <
+           buf_len(&told));
+    end();
+    begin();
+    (void)hear(BLOCK(0, "'type':'text','text':'a'"));
+    (void)hear(STOP(0));
+    (void)hear("{'type':'message_delta','delta':{'stop_reason':'tool_use'}}");
+    EXPECT(str_find(buf_str(&told), arena_printf(a, "finish(%d,tool_use,)", FINISH_STOP)) <
+           buf_len(&told));
+    end();
+}
