@@ -199,13 +199,14 @@ add_turn(struct planner *p, struct turn *prev, enum turn_side side, const struct
 }
 
 /* Whether a block of a message belongs to the turn `t`. Results that follow each other are one
- * turn, although some protocols have a message for each. */
+ * turn, although some protocols have a message for each; so is what the assistant adds to calls
+ * before they are answered, since the answers must come next. */
 static bool
 goes_on(const struct planner *p, const struct turn *t, enum turn_side side,
     const struct llm_message *m, bool result)
 {
     return t != NULL && t->side == side &&
-           (p->rules->alternate || t->message == m ||
+           (p->rules->alternate || t->message == m || (p->rules->paired && t->calls) ||
                (result && t->results.first != NULL && t->blocks.first == NULL));
 }
 
@@ -283,6 +284,7 @@ add_to_assistant(struct planner *p, const struct llm_message *m, const struct ll
         t->solid = t->blocks.tail;
     if (call) {
         b->turn = t;
+        t->calls = true;
         b->name = turn_name(&p->rules->names, p->r, p->drops, part->name);
         p->plan->calls = true;
         p->pairs = true;
@@ -411,21 +413,16 @@ static void
 pair_calls_with_results(struct planner *p)
 {
     for (struct turn *t = p->plan->first; t != NULL; t = t->next) {
-        bool calls = false;
-
         if (t->side == TURN_USER) {
             match_results(p, t);
             if (t->prev != NULL)
                 answer_calls(p, t->prev, t);
             continue;
         }
-        for (struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
-            if (b->turn != NULL) {
+        for (struct turn_block *b = t->blocks.first; b != NULL; b = b->next)
+            if (b->turn != NULL)
                 open_call(p, b);
-                calls = true;
-            }
-        }
-        if (calls && (t->next == NULL || t->next->side != TURN_USER))
+        if (t->calls && (t->next == NULL || t->next->side != TURN_USER))
             (void)add_turn(p, t, TURN_USER, NULL);
     }
 }
@@ -441,7 +438,8 @@ set_content(const struct planner *p, struct turn_block *result)
     result->content = part != NULL ? part->result : &no_result;
     for (const struct llm_part *in = result->content; in != NULL; in = in->next) {
         media = media || media_is(in->kind);
-        says = says || in->kind == PART_TEXT || (media && !p->rules->results_text);
+        says =
+            says || (in->kind == PART_TEXT && in->text.n > 0) || (media && !p->rules->results_text);
     }
     if (!says && media)
         result->content = &media_follow;

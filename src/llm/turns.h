@@ -60,12 +60,13 @@ struct turn_list {
     struct turn_block **tail;
 };
 
-/* Consecutive messages of one side, or a message. */
+/* Consecutive messages of one side, or a message with the calls or results that belong to it. */
 struct turn {
     enum turn_side side;
     const struct llm_message *message;    /* the first of them; NULL for a turn that was added */
     struct turn_list results;             /* user: tool results, which come first */
     struct turn_list blocks;
+    bool calls;                   /* assistant: some block calls a tool */
     struct turn_block **solid;    /* assistant: end of the last block that is not reasoning */
     struct turn *prev;
     struct turn *next;

@@ -189,6 +189,7 @@ content_of_result(const struct turn_rules *rules, const char *members)
 
 #define TOLD(members) "{'type':'tool_result','tool_use_id':'x'" members "},"
 #define FAILED ",'is_error':true"
+#define SILENCE "{'type':'text','text':''}"
 #define IMAGE "{'type':'image','source':{'type':'url','url':'http://a.test/b.png'}}"
 
 TEST(a_result_with_nothing_to_say_says_why)
@@ -206,6 +207,9 @@ TEST(a_result_with_nothing_to_say_says_why)
         { &texts, TOLD(",'content':[" IMAGE "]"), "(see the next message)." },
         { &texts, TOLD(",'content':[" IMAGE "]" FAILED), "(see the next message)." },
         { &texts, TOLD(",'content':[" IMAGE ",{'type':'text','text':'t'}]"), "image.t." },
+        { &texts, TOLD(",'content':[" IMAGE "," SILENCE "]"), "(see the next message)." },
+        { &texts, TOLD(",'content':[" SILENCE "]"), "." },
+        { &texts, TOLD(",'content':[" SILENCE "]" FAILED), "(the call failed)." },
         { &texts, TOLD(",'content':'r'" FAILED), "r." },
         { &texts, TOLD(FAILED), "(the call failed)." },
         { &fails, TOLD(FAILED), "" },
@@ -232,8 +236,23 @@ TEST(a_call_without_a_result_gets_one)
         "A: call(x) call(y) | U: missing(x) result(y) end");
     EXPECT_TURNS(&all, USER("a") "{'role':'assistant','tool_calls':[" CALL("x") "]}",
         "U: a | A: call(x) | U: missing(x)");
+    EXPECT_TURNS(&paired, CALLS(CALL("x")) ASSISTANT("b") END, "A: call(x) b | U: missing(x) end");
     EXPECT_TURNS(
-        &paired, CALLS(CALL("x")) ASSISTANT("b") END, "A: call(x) | U: missing(x) | A: b | U: end");
+        &paired, CALLS(CALL("x")) SYSTEM("b") END, "A: call(x) | U: missing(x) | S: b | U: end");
+    EXPECT_TURNS(&paired, CALLS(CALL("x")) SYSTEM("b") ASSISTANT("c") END,
+        "A: call(x) | U: missing(x) | S: b | A: c | U: end");
+}
+
+TEST(calls_of_several_messages_keep_the_results_that_come_after_all_of_them)
+{
+    EXPECT_TURNS(&paired, CALLS(CALL("x")) CALLS(CALL("y")) RESULT("x") RESULT("y") END,
+        "A: call(x) call(y) | U: result(x) result(y) | U: end");
+    EXPECT_TURNS(&paired,
+        CALLS(CALL("x")) ASSISTANT("b") CALLS(CALL("y")) RESULT("y") RESULT("x") ASSISTANT("c")
+            ASSISTANT("d") END,
+        "A: call(x) b call(y) | U: result(x) result(y) | A: c | A: d | U: end");
+    EXPECT_TURNS(&none, CALLS(CALL("x")) CALLS(CALL("y")) RESULT("x") RESULT("y") END,
+        "A: call(x) | A: call(y) | U: result(x) result(y) | U: end");
 }
 
 TEST(a_result_without_a_call_becomes_text)
