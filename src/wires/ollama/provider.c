@@ -150,6 +150,10 @@ add_messages(struct request_out *w)
     }
     for (const struct turn *turn = turns.first; turn != NULL; turn = turn->next)
         add_turn(w, turn);
+    if (turns.first == NULL && w->r->messages != NULL) {    /* a user who says nothing */
+        open_message(w, "user", NULL, S(""));
+        out_end(&w->o);
+    }
     out_end_array(&w->o);
 }
 

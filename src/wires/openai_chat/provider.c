@@ -296,6 +296,11 @@ add_messages(struct request_out *w)
         else
             add_instructions(w, t->blocks.first, t->message->role == ROLE_DEVELOPER);
     }
+    if (turns.first == NULL && w->r->messages != NULL) {    /* a user who says nothing */
+        begin_message(w, S("user"));
+        out_text(&w->o, "content", S(""));
+        out_end(&w->o);
+    }
     out_end_array(&w->o);
 }
 

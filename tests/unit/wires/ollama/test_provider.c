@@ -1,6 +1,7 @@
 #include "wires/ollama/provider.c"
 
 #include "tests/test.h"
+#include "tests/unit/llm/wire_kit.h"
 
 /* Golden conversations in tests/wire/ollama show the rest. */
 
@@ -124,4 +125,20 @@ TEST(a_request_keeps_its_route)
         buf_fini(&out);
     }
     arena_destroy(a);
+}
+
+/* A list without messages would only load the model. */
+TEST(a_user_who_says_nothing_is_a_message)
+{
+    struct kit k;
+
+    kit_init(&k);
+    EXPECT_INT(kit_read(&k, &wire_anthropic, OP_CHAT,
+                   S("{\"model\":\"m\",\"max_tokens\":1,\"system\":\"s\","
+                     "\"messages\":[{\"role\":\"user\",\"content\":[]}]}")),
+        OK);
+    EXPECT_INT(kit_write(&k, &wire_ollama, NULL), OK);
+    EXPECT_STR(kit_text(&k, "messages"), "[{\"role\":\"system\",\"content\":\"s\"},"
+                                         "{\"role\":\"user\",\"content\":\"\"}]");
+    kit_fini(&k);
 }

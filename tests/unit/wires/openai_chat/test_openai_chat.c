@@ -1,5 +1,6 @@
 #include "wires/openai_chat/openai_chat.c"
 #include "tests/test.h"
+#include "tests/unit/llm/wire_kit.h"
 
 static struct arena *arena;
 static struct llm_request r;
@@ -214,4 +215,25 @@ TEST(a_status_that_blames_the_caller_is_kept_and_others_are_ours)
     EXPECT_INT(wire_openai_chat.caller->status(&e), 400);
     e = (struct llm_error){ .kind = ERR_UPSTREAM_AUTH, .status = 401 };
     EXPECT_INT(wire_openai_chat.caller->status(&e), 502);
+}
+
+/* Hosts refuse a list without messages. */
+TEST(a_user_who_says_nothing_is_a_message)
+{
+    struct kit k;
+
+    kit_init(&k);
+    EXPECT_INT(kit_read(&k, &wire_anthropic, OP_CHAT,
+                   S("{\"model\":\"m\",\"max_tokens\":1,"
+                     "\"messages\":[{\"role\":\"user\",\"content\":[]}]}")),
+        OK);
+    EXPECT_INT(kit_write(&k, &wire_openai_chat, NULL), OK);
+    EXPECT_STR(kit_text(&k, "messages"), "[{\"role\":\"user\",\"content\":\"\"}]");
+    kit_fini(&k);
+
+    kit_init(&k);
+    EXPECT_INT(kit_read(&k, &wire_ollama, OP_COMPLETE, S("{\"model\":\"m\",\"prompt\":\"\"}")), OK);
+    EXPECT_INT(kit_write(&k, &wire_openai_chat, NULL), OK);
+    EXPECT_STR(kit_text(&k, "messages"), "[{\"role\":\"user\",\"content\":\"\"}]");
+    kit_fini(&k);
 }
