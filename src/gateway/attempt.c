@@ -334,7 +334,8 @@ keep_drops(struct attempt *a)
     for (const struct llm_word *w = names; w != NULL; w = w->next)
         wire_drop(&a->drops, w->text);
     while (renamed != NULL && map_next(renamed, &at, &sent, &asked))
-        (void)wire_rename(&a->drops, sent, *(const struct str *)asked);
+        if (!wire_rename(&a->drops, sent, *(const struct str *)asked) && a->written->unfit == OK)
+            a->written->unfit = ERR_OVERLOADED;    /* the caller would get names it does not know */
 }
 
 void

@@ -116,6 +116,25 @@ TEST(a_stalled_stream_ends_with_an_error_not_as_complete)
     finish();
 }
 
+/* Else the caller would get calls of tools that it does not know. */
+TEST(a_name_of_a_tool_that_cannot_be_kept_makes_the_request_fail)
+{
+    for (unsigned lost = 0; lost <= 1; lost++) {
+        struct arena *from = arena_create(64 * 1024);
+        struct arena *to = arena_create(64 * 1024);
+        struct written written = { .unfit = OK };
+        struct attempt a = { .arena = to, .written = &written, .drops = { .arena = from } };
+
+        EXPECT(wire_rename(&a.drops, S("long_name"), S("long.name")));
+        (void)arena_fail_after_for_tests(lost);
+        keep_drops(&a);
+        EXPECT(!arena_fail_after_for_tests(0));
+        EXPECT_INT(written.unfit, lost > 0 ? ERR_OVERLOADED : OK);
+        arena_destroy(from);
+        arena_destroy(to);
+    }
+}
+
 /* --- two at once --- */
 
 /* Begins another attempt of the only exchange, as a hedge would. On the worker's thread. */
