@@ -52,6 +52,42 @@ TEST(a_stream_survives_a_reload)
     finish();
 }
 
+static _Atomic bool held_up;
+
+static void
+hold_up(void *arg)
+{
+    (void)arg;
+    while (atomic_load(&held_up))
+        (void)usleep(1000);
+}
+
+static void
+ignore(void *arg)
+{
+    (void)arg;
+}
+
+TEST(a_reload_reaches_a_worker_that_has_no_room_for_messages)
+{
+    gateway_world_start(&w, "models:\n  old: {targets: [mock/m]}\n");
+    atomic_store(&held_up, true);
+    EXPECT(loop_post(w.worker->loop, hold_up, NULL));
+    while (loop_post(w.worker->loop, ignore, NULL))
+        ;
+    struct snapshot *next = gateway_world_snapshot(&w, "models:\n  between: {targets: [mock/m]}\n");
+    worker_reload(w.worker, next, NULL);
+    next = gateway_world_snapshot(&w, "models:\n  new: {targets: [mock/m]}\n");
+    worker_reload(w.worker, snapshot_ref(next), NULL);
+    snapshot_unref(w.snapshot);
+    w.snapshot = next;
+    atomic_store(&held_up, false);
+    for (unsigned i = 0; i < 100 && atomic_load(&w.worker->reload) != NULL; i++)
+        (void)usleep(100000);
+    EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("new", "")), 200);
+    finish();
+}
+
 TEST(no_request_fails_during_a_hundred_reloads)
 {
     gateway_world_start(&w, "");

@@ -357,6 +357,70 @@ TEST(destroying_a_loop_waits_for_what_is_under_way)
     buf_fini(&seen);
 }
 
+static _Atomic unsigned handled;
+static unsigned turns_left;
+static struct deferred turning;
+
+static void
+turn_again(void *arg)
+{
+    if (turns_left-- > 1)
+        loop_defer_next(arg, &turning);
+}
+
+static void
+count(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&handled, 1);
+}
+
+static void
+count_and_turn(void *arg)
+{
+    turns_left = 4;
+    loop_defer_next(arg, &turning);
+    count(NULL);
+}
+
+static void *
+run_loop(void *arg)
+{
+    loop_run(arg);
+    return NULL;
+}
+
+static bool
+is_handled(unsigned n)
+{
+    for (unsigned i = 0; atomic_load(&handled) != n && i < 5000; i++)
+        (void)(i < 1000 ? sched_yield() : usleep(1000));
+    return atomic_load(&handled) == n;
+}
+
+/* Without an order between the message and the wake-up one of some thousand was not seen. */
+TEST(a_message_that_comes_while_the_loop_goes_to_sleep_wakes_it)
+{
+    struct loop *l = loop_create();
+    pthread_t thread;
+    unsigned n = 0;
+
+    turning = (struct deferred){ .fn = turn_again, .arg = l };
+    EXPECT(pthread_create(&thread, NULL, run_loop, l) == 0);
+    uint64_t until_us = clock_now_us() + 5000000;    /* a busy machine tries less often */
+    for (unsigned i = 0; i < 20000 && clock_now_us() < until_us; i++) {
+        EXPECT(loop_post(l, count_and_turn, l));
+        EXPECT(is_handled(++n));
+        for (volatile unsigned pause = 0; pause < i * 7919 % 3000; pause++)
+            ;
+        EXPECT(loop_post(l, count, NULL));
+        EXPECT(is_handled(++n));
+    }
+    EXPECT(loop_post(l, stop, l));
+    (void)pthread_join(thread, NULL);
+    loop_destroy(l);
+}
+
 /* --- signals --- */
 
 static int signal_seen;

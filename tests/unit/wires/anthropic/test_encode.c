@@ -393,3 +393,23 @@ TEST(an_answer_of_nothing_has_empty_content)
     EXPECT(str_find(buf_str(&out), S("\"model\":\"asked\"")) < buf_len(&out));
     end();
 }
+
+/* A helper thread that goes on with a stream must not touch the memory of its beginning. */
+TEST(what_comes_later_is_kept_in_the_arena_of_then)
+{
+    static char large[300001];
+
+    begin();
+    memset(large, 'x', sizeof(large) - 1);
+    write_tool(EVENT_TOOL_START, 0, "a");
+    size_t before = arena_held_bytes(a);
+    w.keep = arena_create(64 * 1024 * 1024);
+    write_tool(EVENT_TOOL_START, 1, "b");
+    write_tool(EVENT_TOOL_ARGS, 1, large);    /* held back until the first is over */
+    EXPECT_INT(arena_held_bytes(a), before);
+    write_tool(EVENT_TOOL_END, 0, "");
+    write_tool(EVENT_TOOL_END, 1, "");
+    EXPECT(str_find(buf_str(&out), str_c(large)) != buf_len(&out));
+    arena_destroy(w.keep);
+    end();
+}

@@ -59,3 +59,37 @@ TEST(a_call_that_memory_lost_a_part_of_is_not_written)
     }
     EXPECT(n > 5);
 }
+
+/* A helper thread that goes on with a stream must not touch the memory of its beginning. */
+TEST(what_comes_later_is_kept_in_the_arena_of_then)
+{
+    struct arena *first = arena_create(1 << 20), *then = arena_create(1 << 24);
+    struct wire_writer w = { .wire = &wire_ollama, .op = OP_CHAT, .keep = first, .model = S("m") };
+    struct llm_event large = { .kind = EVENT_TOOL_ARGS };
+    struct buf out, text;
+
+    buf_init(&out, 1 << 24);
+    buf_init(&text, 1 << 24);
+    w.out = &out;
+    buf_add(&text, S("{\"what\":\""));
+    for (unsigned i = 0; i < 300000; i++)
+        buf_add_c(&text, 'x');
+    buf_add(&text, S("\"}"));
+    large.text = buf_str(&text);
+
+    wire_ollama.caller->write_event(&w, &(struct llm_event){ .kind = EVENT_START });
+    wire_ollama.caller->write_event(
+        &w, &(struct llm_event){ .kind = EVENT_TEXT, .text = S("first") });
+    size_t before = arena_held_bytes(first);
+    w.keep = then;
+    wire_ollama.caller->write_event(&w, &call[0]);
+    wire_ollama.caller->write_event(&w, &large);
+    for (size_t i = 3; i < ARRAY_LEN(call); i++)
+        wire_ollama.caller->write_event(&w, &call[i]);
+    EXPECT_INT(arena_held_bytes(first), before);
+    EXPECT(str_find(buf_str(&out), large.text) != buf_len(&out));
+    buf_fini(&out);
+    buf_fini(&text);
+    arena_destroy(first);
+    arena_destroy(then);
+}
