@@ -443,7 +443,7 @@ set_content(const struct planner *p, struct turn_block *result)
     }
     if (!says && media)
         result->content = &media_follow;
-    else if (!says && part->is_error && !p->rules->fails)
+    else if (!says && part != NULL && part->is_error && !p->rules->fails)
         result->content = &failed;
 }
 
