@@ -69,7 +69,7 @@ ask_add_path(struct buf *out, const struct wire *wire, const struct llm_request 
 
     buf_init(&route, 4096);
     wire->provider->write_path(&route, r, &t);
-    buf_add(out, base.n == 0 ? S("/v1") : base);
+    buf_add(out, base.n == 0 ? wire->provider->base : base);
     if (!str_ends(base, buf_str(&route)))
         buf_add(out, buf_str(&route));
     buf_fini(&route);

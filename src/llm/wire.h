@@ -257,6 +257,9 @@ struct wire_provider {
     void (*edit_request)(
         const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits);
 
+    /* The path of base URLs, where no other is known: "/v1"; empty: they have none. */
+    struct str base;
+
     /* Path of the list of its models, below the base URL. */
     struct str models_path;
 

@@ -84,7 +84,7 @@ def test_a_line_is_edited_before_it_is_sent(chat):
     assert t.leave() == 0
 
 
-@pytest.mark.parametrize("wire", ["openai-chat", "anthropic-messages"])
+@pytest.mark.parametrize("wire", ["openai-chat", "anthropic-messages", "ollama"])
 def test_it_speaks_the_protocol_that_it_is_told(chat, wire):
     t = chat("--model", "m", "--wire", wire)
     t.line("hello", "the answer\n")

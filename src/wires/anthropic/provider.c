@@ -718,6 +718,7 @@ static const char *const forward[] = { "anthropic-version", "anthropic-beta", NU
 const struct wire_provider anthropic_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
+    .base = S_INIT("/v1"),
     .models_path = S_INIT("/models?limit=1000"),
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
     .write_request = write_message_request,

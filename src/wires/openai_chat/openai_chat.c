@@ -242,6 +242,7 @@ static const struct wire_caller caller = {
 static const struct wire_provider provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COMPLETE) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
     .write_path = write_path,
+    .base = S_INIT("/v1"),
     .models_path = S_INIT("/models"),
     .translates = OP_BIT(OP_CHAT),
     .choices = true,
