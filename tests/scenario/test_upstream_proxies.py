@@ -70,6 +70,10 @@ class Proxy:
         sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         if self.leaves and self.tls is not None:
             sock.unwrap()                 # close_notify, most likely read together with the answer
+        elif self.leaves:
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65536):       # what is not read would make a reset of the close
+                pass
         return None if self.leaves else b""
 
     def _socks(self, sock):
