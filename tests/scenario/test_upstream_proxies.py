@@ -68,13 +68,21 @@ class Proxy:
         if not line.startswith(b"CONNECT"):
             return head                   # a request for the proxy itself: our upstream takes it as it is
         sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        if self.leaves and self.tls is not None:
-            sock.unwrap()                 # close_notify, most likely read together with the answer
-        elif self.leaves:
-            sock.shutdown(socket.SHUT_WR)
-            while sock.recv(65536):       # what is not read would make a reset of the close
-                pass
+        if self.leaves:
+            self._leave(sock)
         return None if self.leaves else b""
+
+    def _leave(self, sock):
+        """Closes, after close_notify. What the other side still sends is read: else a close is a reset."""
+        if self.tls is not None:
+            sock.setblocking(False)
+            with contextlib.suppress(ssl.SSLError):
+                sock.unwrap()             # does not wait for the other side's
+        with socket.socket(fileno=sock.detach()) as raw:
+            raw.settimeout(PATIENCE)
+            raw.shutdown(socket.SHUT_WR)
+            while raw.recv(65536):
+                pass
 
     def _socks(self, sock):
         methods = self._exactly(sock, self._exactly(sock, 1)[0])
