@@ -347,6 +347,8 @@ handshake_done(struct sock *s)
         s->events->drained(s->owner);
 }
 
+#define CLOSED_IN_HANDSHAKE "connection closed during the TLS handshake"
+
 /* True when application data may follow. */
 static bool
 handshake(struct sock *s)
@@ -357,6 +359,8 @@ handshake(struct sock *s)
     ERR_clear_error();
     int status = SSL_do_handshake(t->ssl);
     int error = SSL_get_error(t->ssl, status);
+    /* The end of an outer connection is not in the library's queue of errors. */
+    bool ended = status != 1 && error != SSL_ERROR_WANT_READ && ERR_peek_error() == 0;
     if (status != 1 && error != SSL_ERROR_WANT_READ)
         tls_reason(t->ssl, reason, sizeof(reason));
     flush(s);    /* also the alert that tells the peer why */
@@ -365,7 +369,7 @@ handshake(struct sock *s)
         return !s->closed && !s->dead;
     }
     if (error != SSL_ERROR_WANT_READ)
-        sock_fail(s, ERR_UPSTREAM_TLS, reason);
+        sock_fail(s, ERR_UPSTREAM_TLS, ended ? CLOSED_IN_HANDSHAKE : reason);
     return false;
 }
 
@@ -425,7 +429,7 @@ report_end(struct sock *s)
     if (t->peer_done && !t->eof_told && s->wants_read)
         tell_eof(s);
     else if (t->raw_end && !t->is_ready)
-        sock_fail(s, ERR_UPSTREAM_TLS, "connection closed during the TLS handshake");
+        sock_fail(s, ERR_UPSTREAM_TLS, CLOSED_IN_HANDSHAKE);
     else if (t->raw_end && !t->peer_done && s->wants_read)
         sock_fail(s, ERR_UPSTREAM_RESET, "closed without close_notify");
 }
