@@ -7,6 +7,5 @@
 /* Sends the request that was written, and awaits the answer until its deadlines. */
 void answer_await(struct attempt *a);
 
-
 /* The caller can receive more again. */
 void answer_resume(struct attempt *a);

@@ -349,10 +349,12 @@ stage_route(struct exchange *x)
             "this API key is limited to certain models, and the request does not name a model "
             "where this route expects it");
     if (x->model.n == 0) {
-        x->plan.list[0].target = route_default(routes, x->arena, x->wire, &why);
-        x->plan.count = x->plan.list[0].target != NULL;
-        if (x->plan.count == 0)
+        struct target *only = route_default(routes, x->arena, x->wire, &why);
+
+        if (only == NULL)
             return exchange_fail(x, ERR_NO_ROUTE, STR_FMT, STR_ARG(why));
+        plan_begin(&x->plan, x->arena, 1);
+        x->plan.list[0].target = only;
         plan_judge(&x->plan, x->op, x->wire);
         return STEP_NEXT;
     }

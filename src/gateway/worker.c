@@ -92,7 +92,6 @@ make_room_for_others(struct worker *w)
 }
 
 static void do_reload(void *arg);
-static void reload_drop(struct reload *r);
 
 static void
 on_tick(void *arg)
@@ -390,6 +389,22 @@ worker_start(struct worker *w)
     w->thread = thread_start(name, worker_main, w);
 }
 
+/* A configuration on its way to the worker. */
+struct reload {
+    struct snapshot *snapshot;
+    struct tls_context *tls;    /* NULL: none */
+};
+
+static void
+reload_drop(struct reload *r)
+{
+    if (r == NULL)
+        return;
+    snapshot_unref(r->snapshot);
+    tls_context_unref(r->tls);
+    free(r);
+}
+
 void
 worker_join(struct worker *w)
 {
@@ -419,21 +434,6 @@ worker_join(struct worker *w)
 }
 
 /* --- messages from the main thread --- */
-
-struct reload {
-    struct snapshot *snapshot;
-    struct tls_context *tls;    /* NULL: none */
-};
-
-static void
-reload_drop(struct reload *r)
-{
-    if (r == NULL)
-        return;
-    snapshot_unref(r->snapshot);
-    tls_context_unref(r->tls);
-    free(r);
-}
 
 /* Takes the newest configuration that came, if any. */
 static void

@@ -1,6 +1,13 @@
 /* plan.c - judges the candidates of a request. */
 #include "route/plan.h"
 
+void
+plan_begin(struct plan *plan, struct arena *a, size_t count)
+{
+    CHECK(count <= PLAN_CANDIDATES);
+    *plan = (struct plan){ .list = arena_array(a, struct candidate, count), .count = count };
+}
+
 enum exclusion
 target_exclusion(const struct target *t, enum llm_op op, const struct wire *from)
 {

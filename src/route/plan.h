@@ -27,13 +27,16 @@ struct candidate {
     enum exclusion excluded;
 };
 
-#define PLAN_CANDIDATES 16
+#define PLAN_CANDIDATES 16    /* at most */
 
 struct plan {
-    struct candidate list[PLAN_CANDIDATES];
+    struct candidate *list;
     size_t count;
     const struct alias *alias;    /* that was asked for, or NULL */
 };
+
+/* A plan of `count` candidates in `a`, whose targets are to be filled in. */
+void plan_begin(struct plan *plan, struct arena *a, size_t count);
 
 /* Excludes the candidates that cannot take a request of this kind, from a caller of wire `from`. */
 void plan_judge(struct plan *plan, enum llm_op op, const struct wire *from);

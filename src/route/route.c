@@ -350,8 +350,8 @@ static void
 plan_one(const struct route_table *t, struct arena *a, struct provider *p, struct str model,
     struct plan *ret)
 {
+    plan_begin(ret, a, 1);
     ret->list[0].target = target_make(t, a, p, model);
-    ret->count = 1;
 }
 
 static bool
@@ -452,9 +452,9 @@ no_model_sentence(const struct route_table *t, struct arena *a, struct str model
 static enum err
 plan_alias(const struct alias *al, struct arena *a, struct plan *ret, struct str *ret_why)
 {
+    plan_begin(ret, a, al->count);
     for (size_t i = 0; i < al->count; i++)
         ret->list[i].target = al->targets[i];
-    ret->count = al->count;
     ret->alias = al;
     if (al->count != 0)
         return OK;

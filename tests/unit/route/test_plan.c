@@ -9,8 +9,8 @@ static struct provider claude = { .id = S_INIT("claude"), .wire = &wire_anthropi
 TEST(what_cannot_take_the_request_is_excluded_and_the_rest_keeps_its_order)
 {
     struct target a = { .provider = &claude }, b = { .provider = &chat };
-    struct plan plan = { .list = { { .target = &a }, { .target = &b }, { .target = &a } },
-        .count = 3 };
+    struct candidate list[] = { { .target = &a }, { .target = &b }, { .target = &a } };
+    struct plan plan = { .list = list, .count = ARRAY_LEN(list) };
     static const struct {
         enum llm_op op;
         const struct wire *from;
