@@ -31,7 +31,7 @@ static const char *
 azure_prepare(struct host_address *at, struct str version, struct arena *a)
 {
     struct str path = at->base_path;
-    bool dated = version.n != 0 && version.p[0] >= '0' && version.p[0] <= '9';
+    bool dated = version.n != 0 && str_is_digit(version.p[0]);
 
     if (str_find(path, S("/deployments")) != path.n)
         return "ends with a deployment; end it before '/deployments', and name the deployment as the "

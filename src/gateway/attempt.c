@@ -126,13 +126,10 @@ attempt_fail(struct attempt *a, enum err why, const char *detail)
 static struct str
 api_word(const struct exchange *x, struct str word)
 {
-    for (size_t i = 0; i < word.n; i++) {
-        char c = word.p[i];
+    bool fit = word.n <= API_WORD_BYTES && str_has_only(word, "_.[]") &&
+               !secrets_in(x->hold->snapshot->secrets, word);
 
-        if (!str_is_alnum(c) && memchr("_.[]", c, 4) == NULL)
-            return S("");
-    }
-    return word.n <= API_WORD_BYTES && !secrets_in(x->hold->snapshot->secrets, word) ? word : S("");
+    return fit ? word : S("");
 }
 
 struct str

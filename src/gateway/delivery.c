@@ -33,7 +33,7 @@ static bool
 has_digit(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] >= '0' && s.p[i] <= '9')
+        if (str_is_digit(s.p[i]))
             return true;
     return false;
 }

@@ -97,8 +97,7 @@ enum { SCRUB_MAX = 2048 };
 static bool
 is_word(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-           c == '-';
+    return str_is_alnum(c) || c == '_' || c == '-';
 }
 
 /* Characters that occur in credentials, and in masks that other gateways put over them. */
@@ -130,7 +129,7 @@ looks_secret(struct str s)
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '*')
             return true;
-        digit = digit || (s.p[i] >= '0' && s.p[i] <= '9');
+        digit = digit || str_is_digit(s.p[i]);
     }
     return s.n >= 24 || (digit && s.n >= 8);
 }

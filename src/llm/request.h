@@ -157,8 +157,8 @@ struct llm_request {
     /* its node in the body, for replacement in place; may be NULL */
     const struct json *model_node;
     bool stream;
-    bool
-        completion;    /* Ollama: the route is that of the old text completions, although op is OP_CHAT */
+    /* Ollama: the route is that of the old text completions, although op is OP_CHAT */
+    bool completion;
     int64_t n;         /* number of choices requested; 0 means 1 */
     /* the caller asked for usage in the stream (always so on Anthropic) */
     bool want_usage;

@@ -17,8 +17,8 @@ struct schema_keyword {
 
 /* What a target demands of a schema. */
 struct schema_rules {
-    bool
-        typed;    /* the whole has a type: "object" if none is given, also if there is no schema at all */
+    /* the whole has a type: "object" if none is given, also if there is no schema at all */
+    bool typed;
     bool closed;    /* every object schema says additionalProperties; false if not given */
     const struct schema_keyword *refused;    /* left out; at most 32, the last has no name */
 };

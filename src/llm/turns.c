@@ -80,9 +80,8 @@ list_prepend(struct turn_list *list, const struct turn_list *before)
 static bool
 is_id_char(const struct turn_ids *ids, char c)
 {
-    bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-
-    return ids->chars == IDS_ANY || alnum || (ids->chars == IDS_WORD && (c == '_' || c == '-'));
+    return ids->chars == IDS_ANY || str_is_alnum(c) ||
+           (ids->chars == IDS_WORD && (c == '_' || c == '-'));
 }
 
 static struct str

@@ -96,12 +96,7 @@ enum { DROPS_MAX = 64, DROP_NAME_MAX = 64 };
 static bool
 is_parameter_name(struct str name)
 {
-    for (size_t i = 0; i < name.n; i++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]",
-                name.p[i]) == NULL ||
-            name.p[i] == '\0')
-            return false;
-    return name.n > 0 && name.n <= DROP_NAME_MAX;
+    return name.n > 0 && name.n <= DROP_NAME_MAX && str_has_only(name, "_.-[]");
 }
 
 void

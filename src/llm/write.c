@@ -80,7 +80,10 @@ bool
 write_may_declare(struct request_out *w, const struct llm_tool *tool)
 {
     if (tool->raw != NULL && w->r->wire != w->to) {
-        wire_drop(w->drops, S("tools"));
+        bool legible = tool->name.n > 0 && tool->name.n <= 48 && str_has_only(tool->name, "_-.");
+
+        wire_drop(w->drops,
+            legible ? arena_printf(w->a, "tools." STR_FMT, STR_ARG(tool->name)) : S("tools"));
         return false;
     }
     if (tool->custom && !w->to->provider->free_form)
@@ -110,8 +113,8 @@ write_schema(
     bool done = schema_add(w->o.b, w->a, schema, rules, &cut);
 
     w->o.comma = w->o.comma || done;
-    for (unsigned i = 0; cut >> i != 0; i++)
-        if ((cut >> i & 1) != 0)
+    for (unsigned i = 0; cut != 0; cut >>= 1, i++)
+        if ((cut & 1) != 0)
             wire_drop(w->drops,
                 arena_printf(w->a, "%s." STR_FMT, param, STR_ARG(rules->refused[i].name)));
     return done;

@@ -390,9 +390,9 @@ differs_in_digits_alone(struct str a, struct str b)
     size_t i = 0, k = 0;
 
     for (;;) {
-        while (i < a.n && ((a.p[i] >= '0' && a.p[i] <= '9') || a.p[i] == '.'))
+        while (i < a.n && (str_is_digit(a.p[i]) || a.p[i] == '.'))
             i++;
-        while (k < b.n && ((b.p[k] >= '0' && b.p[k] <= '9') || b.p[k] == '.'))
+        while (k < b.n && (str_is_digit(b.p[k]) || b.p[k] == '.'))
             k++;
         if (i == a.n || k == b.n)
             return i == a.n && k == b.n;

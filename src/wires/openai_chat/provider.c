@@ -351,10 +351,8 @@ add_tools(struct request_out *w)
     bool any = false;
 
     for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
-        if (tool->raw != NULL) {    /* one that only the caller's own protocol has */
-            wire_drop(w->drops, arena_printf(w->r->arena, "tools." STR_FMT, STR_ARG(tool->name)));
+        if (!write_may_declare(w, tool))
             continue;
-        }
         if (!any)
             out_key_array(&w->o, "tools");
         any = true;

@@ -310,7 +310,7 @@ TEST(tools_of_other_protocols_are_dropped_and_named)
         OK);
     EXPECT_STR(kit_text(&k, "tools"),
         "[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}]");
-    EXPECT_STR(kit_dropped(&k), "tools");
+    EXPECT_STR(kit_dropped(&k), "tools.web_search");
     kit_fini(&k);
 }
 
