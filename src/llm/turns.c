@@ -27,6 +27,7 @@ static const struct llm_part orphan_title = {
 /* What stands for the content of a result that has none. */
 static const struct llm_part no_result = { .kind = PART_TEXT, .text = S_INIT(TURN_NO_RESULT) };
 static const struct llm_part failed = { .kind = PART_TEXT, .text = S_INIT("(the call failed)") };
+static const struct llm_part go_on = { .kind = PART_TEXT, .text = S_INIT(TURN_CONTINUE) };
 static const struct llm_part media_follow = {
     .kind = PART_TEXT,
     .text = S_INIT("(see the next message)"),
@@ -528,4 +529,9 @@ turns_plan(const struct llm_request *r, const struct turn_rules *rules, struct w
     }
     if (p.pairs)
         settle_results(&p);
+    if (rules->no_prefill && ret->last != NULL && ret->last->side == TURN_ASSISTANT) {
+        struct turn *t = add_turn(&p, ret->last, TURN_USER, NULL);
+
+        (void)add_block(&p, &t->blocks, &go_on);
+    }
 }

@@ -36,6 +36,7 @@ struct turn_rules {
     bool results_text;    /* results hold text only: their media go to the user's blocks after them */
     bool fails;           /* a result can say that its call failed */
     bool text_strings;    /* content of text only must be a string */
+    bool no_prefill;      /* the conversation must not end with an assistant's turn */
     bool thoughts;        /* it reads reasoning without a signature, of any origin */
 };
 
@@ -97,7 +98,7 @@ bool turn_is_string(const struct turn_rules *rules, const struct turn *t);
  * for nothing. */
 #define TURN_OPENING "(start of the conversation)"
 
-/* What the user says last where a conversation must not end with the assistant's words. */
+/* What the user says last if rules.no_prefill and the assistant does. */
 #define TURN_CONTINUE "Continue."
 
 /* Arranges the conversation. Never fails; what cannot be expressed is added to `drops`. */

@@ -43,7 +43,6 @@ struct message_request {
 
     bool tools;    /* the caller offers tools that can be sent to this provider */
     enum llm_choice choice;
-    bool no_prefill;
     int64_t max_tokens;
     enum thinking thinking;
     int64_t budget;
@@ -106,12 +105,11 @@ fit_budget(struct message_request *w)
 static void
 think(struct message_request *w, int64_t budget)
 {
-    bool prefill = ends_in_prefill(w) && !w->no_prefill;
     bool adaptive = w->out->t->traits.thinking == THINKS_ADAPTIVE;
 
     if (adaptive)
         w->effort = w->r->effort.n > 0 ? w->r->effort : effort_word(budget);
-    if (is_forced(w) || prefill || w->turns.unsigned_loop) {
+    if (is_forced(w) || ends_in_prefill(w) || w->turns.unsigned_loop) {
         if (!adaptive)
             write_drop(w->out, PARAM_effort);
         return;
@@ -318,7 +316,7 @@ add_turn(struct message_request *w, const struct turn *t)
     for (const struct turn_block *b = t->results.first; b != NULL; b = b->next)
         add_result(w, b);
     for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next) {
-        bool prefill = assistant && t->next == NULL && b->next == NULL && !w->no_prefill;
+        bool prefill = assistant && t->next == NULL && b->next == NULL;
 
         if (b->part->kind == PART_TOOL_CALL)
             add_call(w, b);
@@ -345,8 +343,6 @@ add_messages(struct message_request *w)
         out_raw_value(w->o, S("{\"role\":\"user\",\"content\":\"" TURN_OPENING "\"}"));
     for (const struct turn *t = turns->first; t != NULL; t = t->next)
         add_turn(w, t);
-    if (ends_in_prefill(w) && w->no_prefill)
-        out_raw_value(w->o, S("{\"role\":\"user\",\"content\":\"" TURN_CONTINUE "\"}"));
     out_end_array(w->o);
 }
 
@@ -598,11 +594,12 @@ write_message_request(struct request_out *out)
         .o = &out->o,
         .r = r,
         .choice = write_choice(out),
-        .no_prefill = out->t->traits.no_prefill == YES,
     };
     bool chat = r->op == OP_CHAT;    /* else a count of tokens, which takes only what is counted */
+    struct turn_rules turns = turn_rules;
 
-    turns_plan(r, &turn_rules, out->drops, &w.turns);
+    turns.no_prefill = out->t->traits.no_prefill == YES;
+    turns_plan(r, &turns, out->drops, &w.turns);
     look_at_tools(&w);
     decide_limits_and_thinking(&w);
 

@@ -136,9 +136,10 @@ add_turn(struct request_out *w, const struct turn *turn)
 static void
 add_messages(struct request_out *w)
 {
-    static const struct turn_rules rules = {
-        .ids = { .prefix = S_INIT("call_"), .least = 1, .most = 64 },
+    const struct turn_rules rules = {
+        .ids = { .prefix = S("call_"), .least = 1, .most = 64 },
         .paired = true,
+        .no_prefill = w->t->traits.no_prefill == YES,
     };
     struct turns turns;
 

@@ -25,6 +25,7 @@ rules_for(const struct wire_target *t)
         .names = tool_names,
         .system_first = traits->system_first == YES,
         .paired = true,
+        .no_prefill = traits->no_prefill == YES,
         .speaks = true,
         .results_text = true,
         .text_strings = traits->text_strings == YES,

@@ -344,3 +344,16 @@ TEST(a_name_that_the_target_refuses_is_legible_and_the_answer_gets_the_caller_s_
     EXPECT(fits(&rules.names, turn_name(&rules.names, &k.r, &k.drops, S(""))));
     kit_fini(&k);
 }
+
+TEST(a_target_without_prefill_gets_another_message_of_the_user)
+{
+    const struct turn_rules rules = { .ids = ANY_IDS, .paired = true, .no_prefill = true };
+
+    EXPECT_TURNS(&rules, "{'role':'user','content':'a'},{'role':'assistant','content':'b'}",
+        "U: a | A: b | U: " TURN_CONTINUE);
+    EXPECT_TURNS(&rules, "{'role':'assistant','content':'b'},{'role':'user','content':'a'}",
+        "A: b | U: a");
+    EXPECT_TURNS(&rules,
+        "{'role':'assistant','tool_calls':[{'id':'x','function':{'name':'f'}}]}",
+        "A: call(x) | U: missing(x)");
+}

@@ -428,8 +428,8 @@ TEST(a_target_without_prefill_is_asked_to_continue)
 
     EXPECT_INT(send_for(&wire_openai_chat, OP_CHAT, body, &target), OK);
     EXPECT(str_find(buf_str(&k.out),
-               S("{\"type\":\"text\",\"text\":\"Well \"}]},{\"role\":\"user\",\"content\":"
-                 "\"Continue.\"}]")) < buf_len(&k.out));
+               S("{\"type\":\"text\",\"text\":\"Well \"}]},{\"role\":\"user\",\"content\":["
+                 "{\"type\":\"text\",\"text\":\"Continue.\"}]}]")) < buf_len(&k.out));
     kit_fini(&k);
     EXPECT_INT(send(body), OK);
     EXPECT(str_find(buf_str(&k.out), S("\"text\":\"Well\"}]}]")) < buf_len(&k.out));
