@@ -11,6 +11,7 @@
 
 #include "mock/mock.h"
 #include "base/clock.h"
+#include "gateway/attempt.h"
 #include "gateway/exchange.h"
 #include "gateway/front.h"
 #include "tests/unit/http/loopback.h"
@@ -49,6 +50,15 @@ gateway_world_mock_end(void *arg)
 
     mock_stop(w->mock);
     loop_stop(w->mock_loop);
+}
+
+/* Begins an attempt of the only exchange at the next target. On the worker's thread. */
+static inline struct attempt *
+gateway_world_attempt(struct gateway_world *w)
+{
+    struct exchange *x = exchange_of(w->worker->exchanges);
+
+    return attempt_begin(x, x->plan.list[x->candidate++].target, false);
 }
 
 /* A snapshot of `settings`, which go on in the section `server`; nothing may be wrong with it. */

@@ -143,7 +143,7 @@ begin_another(void *arg UNUSED)
 {
     struct exchange *x = exchange_of(w.worker->exchanges);
     struct attempt *first = x->attempt;
-    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
+    struct attempt *a = gateway_world_attempt(&w);
 
     written_write_body(a->written);
     answer_await(a);
@@ -234,7 +234,7 @@ begin_shadow(void *arg UNUSED)
 {
     struct exchange *x = exchange_of(w.worker->exchanges);
     struct attempt *first = x->attempt;
-    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
+    struct attempt *a = gateway_world_attempt(&w);
 
     written_write_body(a->written);
     answer_await(a);

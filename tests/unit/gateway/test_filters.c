@@ -36,8 +36,7 @@ on_event(struct event_sink *sink UNUSED, const struct llm_event *ev)
 static void
 begin_filtered(void *arg UNUSED)
 {
-    struct exchange *x = exchange_of(w.worker->exchanges);
-    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
+    struct attempt *a = gateway_world_attempt(&w);
 
     memset(&capitals, 0, sizeof(capitals));
     capitals.filter.sink.emit = on_event;

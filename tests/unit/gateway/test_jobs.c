@@ -385,8 +385,7 @@ TEST(what_is_left_of_a_broken_answer_is_sent_in_pieces)
 static void
 begin_to_write(void *arg UNUSED)
 {
-    struct exchange *x = exchange_of(w.worker->exchanges);
-    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
+    struct attempt *a = gateway_world_attempt(&w);
 
     CHECK(!request_work(a->request, written_write_body, a->written));
 }
@@ -446,8 +445,7 @@ TEST(an_attempt_that_loses_while_a_helper_thread_writes_its_request_is_stopped_a
 static void
 begin_shadow(void *arg UNUSED)
 {
-    struct exchange *x = exchange_of(w.worker->exchanges);
-    struct attempt *a = attempt_begin(x, x->plan.list[x->candidate++].target, false);
+    struct attempt *a = gateway_world_attempt(&w);
 
     written_write_body(a->written);
     answer_await(a);
