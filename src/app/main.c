@@ -120,7 +120,7 @@ main(int argc, char **argv)
 {
 #ifdef __SANITIZE_THREAD__
     /* ThreadSanitizer of GCC 12 allocates a thread's list of pending signals in its first call that
-       blocks, and loses a signal that arrives meanwhile: let that be now. */
+     * blocks, and loses a signal that arrives meanwhile: let that be now. */
     (void)poll(NULL, 0, 0);
 #endif
     output_open();
