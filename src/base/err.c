@@ -2,13 +2,12 @@
 #include "base/err.h"
 
 static const struct err_row rows[ERR_COUNT] = {
-#define ERR(name_, code_, status_, fault_, next_, retry_, sentence_)                               \
+#define ERR(name_, code_, status_, fault_, retry_, sentence_)                                      \
     [name_] = {                                                                                    \
         .name = #name_,                                                                            \
         .code = code_,                                                                             \
         .status = status_,                                                                         \
         .fault = fault_,                                                                           \
-        .next = next_,                                                                             \
         .retry = (retry_) == RETRY,                                                                \
         .sentence = sentence_,                                                                     \
     },

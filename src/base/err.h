@@ -1,8 +1,8 @@
 /* err.h - the closed set of errors, one row each in err.def.
  *
- * A row has the error's name, whose fault it is, its HTTP status, whether another target is tried,
- * whether the caller should retry, and one sentence for humans. What protocols call it is known in
- * wires/ only. Lower layers return an enum err; the gateway reports it once.
+ * A row has the error's name, whose fault it is, its HTTP status, whether the caller should retry,
+ * and one sentence for humans. What protocols call it is known in wires/ only, what the gateway
+ * tries next in route/failure.def. Lower layers return an enum err; the gateway reports it once.
  */
 #pragma once
 
@@ -22,12 +22,6 @@ enum err_fault {
     FAULT_GATEWAY,     /* the gateway: configuration, capacity, a bug */
 };
 
-/* What the gateway does with a failed attempt before the first token. */
-enum err_next {
-    NEXT_RETURN,      /* return the error to the caller */
-    NEXT_FALLBACK,    /* try the next target */
-};
-
 /* Whether the same request may succeed later, for the x-should-retry field. Without it SDKs decide
  * by the status alone and retry requests that cannot succeed. */
 enum err_retry { NO_RETRY, RETRY };
@@ -37,7 +31,6 @@ struct err_row {
     const char *code;    /* stable machine code: "upstream_timeout" */
     int status;          /* HTTP status to the caller */
     enum err_fault fault;
-    enum err_next next;
     bool retry;
     const char *sentence;
 };

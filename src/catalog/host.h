@@ -50,5 +50,4 @@ const struct host *host_at(size_t i);
  * caller's `query`, and the host's own. False if the host cannot have a model of that name; then
  * what was appended is of no use. */
 bool host_write_path(struct buf *out, const struct host_address *at, const struct wire *wire,
-    const struct llm_request *r, const struct wire_target *t, struct str query)
-    MUST_CHECK;
+    const struct llm_request *r, const struct wire_target *t, struct str query) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "gateway/exchange.h"
 #include "gateway/wrong_url.h"
+#include "route/failure.h"
 
 #define API_WORD_BYTES 64
 #define RESEND_MS 1000    /* to a provider that does not process it, when there is another target */
@@ -196,7 +197,7 @@ attempt_may_fall_back(const struct attempt *a)
     const struct exchange *x = a->exchange;
     bool once = x->endpoint->kind == ENDPOINT_IS_PASSED && a->sent;
 
-    return err_row(a->error.kind)->next == NEXT_FALLBACK && !once &&
+    return failure_row(a->error.kind)->next != NEXT_RETURN && !once &&
            plan_has(&x->plan, x->candidate);
 }
 

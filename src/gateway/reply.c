@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
+#include "route/failure.h"
 
 #define MESSAGE_BYTES 2048
 
@@ -167,7 +168,7 @@ with_attempts(struct exchange *x, struct str message)
     size_t disabled = 0;
     struct str all = message;
 
-    if (x->attempts != 0 && alias != NULL && err_row(x->error)->next == NEXT_FALLBACK)
+    if (x->attempts != 0 && alias != NULL && failure_row(x->error)->next != NEXT_RETURN)
         disabled = alias->skipped_count;
     if (x->attempts < 2 && disabled == 0)
         return message;

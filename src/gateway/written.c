@@ -253,8 +253,8 @@ written_write_head(struct written *w, struct exchange *x)
     if (!host_write_path(text, &t->provider->address, wire, r, &t->wire, query)) {
         buf_reset(text, SIZE_MAX);
         w->unfit = ERR_UNSUPPORTED;
-        w->fault.message = arena_printf(r->arena, "'" STR_FMT "' cannot be the name of a deployment",
-            STR_ARG(t->wire.model));
+        w->fault.message = arena_printf(
+            r->arena, "'" STR_FMT "' cannot be the name of a deployment", STR_ARG(t->wire.model));
         return;
     }
     w->q.path = arena_str(r->arena, buf_str(text));

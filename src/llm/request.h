@@ -159,7 +159,7 @@ struct llm_request {
     bool stream;
     /* Ollama: the route is that of the old text completions, although op is OP_CHAT */
     bool completion;
-    int64_t n;         /* number of choices requested; 0 means 1 */
+    int64_t n;    /* number of choices requested; 0 means 1 */
     /* the caller asked for usage in the stream (always so on Anthropic) */
     bool want_usage;
     /* the caller's path after the protocol's prefix, for OP_RELAY: "/moderations" */

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "llm/wire.h"
+#include "route/failure.h"
 #include "tests/test.h"
 
 #define BEGIN "<!-- errors -->\n"
@@ -30,20 +31,21 @@ write_table(struct buf *out)
     const struct wire_caller *openai = wire_openai_chat.caller;
     const struct wire_caller *anthropic = wire_anthropic.caller;
 
-    buf_add(out,
-        S("| code | whose | OpenAI: status, type, code | Anthropic: status, type | next target | "
-          "retry | meaning |\n"
-          "|---|---|---|---|:-:|:-:|---|\n"));
+    buf_add(out, S("| code | whose | OpenAI: status, type, code | Anthropic: status, type | next | "
+                   "held against | retry | meaning |\n"
+                   "|---|---|---|---|---|---|:-:|---|\n"));
     for (enum err e = ERR_BAD_REQUEST; e < ERR_COUNT; e++) {
         const struct err_row *row = err_row(e);
+        const struct failure_row *failure = failure_row(e);
         const struct wire_error_name *name = &openai->error_names[e];
         struct llm_error error = { .kind = e };
 
-        buf_printf(out, "| `%s` | %s | %d `%s` %s%s%s | %d `%s` | %s | %s | %s |\n", row->code,
+        buf_printf(out, "| `%s` | %s | %d `%s` %s%s%s | %d `%s` | %s | %s | %s | %s |\n", row->code,
             whose[row->fault], openai->status(&error), name->type, name->code != NULL ? "`" : "",
             name->code != NULL ? name->code : "", name->code != NULL ? "`" : "",
             anthropic->status(&error), anthropic->error_names[e].type,
-            row->next == NEXT_FALLBACK ? "yes" : "", row->retry ? "yes" : "", row->sentence);
+            failure->why != NULL ? failure_next_name(failure->next) : "",
+            failure_blame_name(failure->blame), row->retry ? "yes" : "", row->sentence);
     }
 }
 

@@ -351,9 +351,8 @@ TEST(a_target_without_prefill_gets_another_message_of_the_user)
 
     EXPECT_TURNS(&rules, "{'role':'user','content':'a'},{'role':'assistant','content':'b'}",
         "U: a | A: b | U: " TURN_CONTINUE);
-    EXPECT_TURNS(&rules, "{'role':'assistant','content':'b'},{'role':'user','content':'a'}",
-        "A: b | U: a");
-    EXPECT_TURNS(&rules,
-        "{'role':'assistant','tool_calls':[{'id':'x','function':{'name':'f'}}]}",
+    EXPECT_TURNS(
+        &rules, "{'role':'assistant','content':'b'},{'role':'user','content':'a'}", "A: b | U: a");
+    EXPECT_TURNS(&rules, "{'role':'assistant','tool_calls':[{'id':'x','function':{'name':'f'}}]}",
         "A: call(x) | U: missing(x)");
 }
