@@ -164,7 +164,7 @@ read_error(struct intake *in, bool ended)
     in->error->status = in->status;
     look_at_document(in, body);
     /* What is wrong with the gateway's own credentials is not the caller's to read. */
-    in->error->as_is = fit && in->reader.op == OP_RELAY && e.kind != ERR_UPSTREAM_AUTH && ended &&
+    in->error->as_is = fit && in->reader.op == OP_RELAY && !fail_is_about_key(e.kind) && ended &&
                        !in->body.overflow && !in->encoded;
     return in->error->kind;
 }

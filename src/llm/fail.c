@@ -7,10 +7,11 @@ enum err
 fail_kind(int status)
 {
     switch (status) {
-    case 401:
-    case 403:    /* the caller's key was accepted, so the gateway's own credentials are at fault */
+    case 401:    /* the caller's key was accepted, so the gateway's own credentials are at fault */
     case 407:
         return ERR_UPSTREAM_AUTH;
+    case 403:    /* they are valid, but not for this model or from this region */
+        return ERR_UPSTREAM_FORBIDDEN;
     case 402:
         return ERR_UPSTREAM_QUOTA;
     case 404:
@@ -436,12 +437,13 @@ finish(struct arena *a, const struct fail_words *words, int status, struct llm_e
 {
     ret->kind = kind_of(words, status, ret);
     ret->permanent = status == 501 || status == 505;
+    const char *sentence = err_row(ret->kind)->sentence;
+
     if (ret->message.n == 0)
-        ret->message = str_c(err_row(ret->kind)->sentence);
+        ret->message = str_c(sentence);
     /* Otherwise the provider's message would read as if the caller's own key were wrong. */
-    else if (ret->kind == ERR_UPSTREAM_AUTH)
-        ret->message = arena_printf(
-            a, "the provider refused the gateway's credentials: " STR_FMT, STR_ARG(ret->message));
+    else if (fail_is_about_key(ret->kind))
+        ret->message = arena_printf(a, "%s: " STR_FMT, sentence, STR_ARG(ret->message));
 }
 
 void

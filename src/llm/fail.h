@@ -36,6 +36,14 @@ void fail_read_document(struct arena *a, const struct fail_words *words, int sta
 /* The error kind that an HTTP status alone stands for. */
 enum err fail_kind(int status);
 
+/* Is it about the gateway's own credentials? What a provider says of those is not the caller's to
+ * read. */
+static inline bool
+fail_is_about_key(enum err kind)
+{
+    return kind == ERR_UPSTREAM_AUTH || kind == ERR_UPSTREAM_FORBIDDEN;
+}
+
 /* A copy of a provider's message fit for a caller: at most 2 KB, control characters gone, anything
  * that looks like a key or token ("sk-...", "Bearer ...", "key=...") replaced by "***". */
 struct str fail_scrub(struct arena *a, struct str message);

@@ -351,7 +351,7 @@ def test_media_that_cannot_be_sent_is_refused_clearly(client, part, word):
     ("400", 400, openai.BadRequestError, None),
     ("context", 400, openai.BadRequestError, "context_length_exceeded"),
     ("401", 502, openai.InternalServerError, "upstream_auth"),
-    ("403", 502, openai.InternalServerError, "upstream_auth"),
+    ("403", 502, openai.InternalServerError, "upstream_forbidden"),
     ("404", 404, openai.NotFoundError, "model_not_found"),
     ("413", 413, openai.APIStatusError, "request_too_large"),
     ("429", 429, openai.RateLimitError, "rate_limit_exceeded"),

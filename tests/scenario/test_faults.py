@@ -49,7 +49,7 @@ def statuses(caller, status):
 
 REFUSED = {
     # fault: (our code, status)
-    "400": ("bad_request", 400), "401": ("upstream_auth", 502), "403": ("upstream_auth", 502),
+    "400": ("bad_request", 400), "401": ("upstream_auth", 502), "403": ("upstream_forbidden", 502),
     "404": ("upstream_model_not_found", 404),
     "429": ("rate_limit_exceeded", 429), "500": ("upstream_error", 502), "502": ("upstream_error", 502),
     "503": ("upstream_overloaded", 503), "504": ("upstream_timeout", 504), "529": ("upstream_overloaded", 503),
@@ -315,7 +315,7 @@ def test_garbage_instead_of_an_answer_falls_back(make, mock, noise):
 STATUSES = {
     # status: (our code, does the next target get its turn?)
     400: ("bad_request", False), 422: ("bad_request", False), 413: ("request_too_large", False),
-    401: ("upstream_auth", True), 403: ("upstream_auth", True), 404: ("upstream_model_not_found", True),
+    401: ("upstream_auth", True), 403: ("upstream_forbidden", True), 404: ("upstream_model_not_found", True),
     408: ("upstream_timeout", True), 409: ("upstream_error", True), 421: ("upstream_error", True),
     425: ("upstream_error", True), 429: ("rate_limit_exceeded", True), 499: ("upstream_error", True),
     500: ("upstream_error", True), 502: ("upstream_error", True), 503: ("upstream_overloaded", True),
@@ -679,7 +679,7 @@ def passing(make, mock, first, **more):
 @pytest.mark.parametrize("failure, outcome", [
     ("reset", "upstream_reset"), ("silent", "upstream_timeout"), ("429", "rate_limit_exceeded"),
     ("500", "upstream_error"), ("503", "upstream_overloaded"), ("404", "upstream_model_not_found"),
-    ("401", "upstream_auth"), ("403", "upstream_auth"), ("head", "upstream_truncated")])
+    ("401", "upstream_auth"), ("403", "upstream_forbidden"), ("head", "upstream_truncated")])
 def test_a_passed_through_request_goes_to_the_next_target_too(make, mock, failure, outcome):
     def handler(conn):
         if failure == "reset":

@@ -148,7 +148,7 @@ anthropic_add_thinking(struct json_out *o, const struct llm_part *part)
 static const struct fail_word fail_rows[] = {
     { S_INIT("invalid_request_error"), ERR_BAD_REQUEST },
     { S_INIT("authentication_error"), ERR_UPSTREAM_AUTH },
-    { S_INIT("permission_error"), ERR_UPSTREAM_AUTH },
+    { S_INIT("permission_error"), ERR_UPSTREAM_FORBIDDEN },
     { S_INIT("billing_error"), ERR_UPSTREAM_QUOTA },
     { S_INIT("not_found_error"), ERR_UPSTREAM_NO_MODEL },
     { S_INIT("request_too_large"), ERR_TOO_LARGE },

@@ -28,6 +28,7 @@ const struct wire_error_name anthropic_error_names[ERR_COUNT] = {
     [ERR_UPSTREAM_PROTOCOL] = { "api_error", NULL },
     [ERR_UPSTREAM_TOO_LARGE] = { "api_error", NULL },
     [ERR_UPSTREAM_AUTH] = { "api_error", NULL },
+    [ERR_UPSTREAM_FORBIDDEN] = { "api_error", NULL },
     [ERR_UPSTREAM_RATE_LIMIT] = { "rate_limit_error", NULL },
     [ERR_UPSTREAM_QUOTA] = { "rate_limit_error", NULL },
     [ERR_UPSTREAM_NO_MODEL] = { "not_found_error", NULL },

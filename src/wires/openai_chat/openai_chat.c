@@ -198,7 +198,7 @@ static const struct fail_word fail_rows[] = {
     { S_INIT("DeploymentNotFound"), ERR_UPSTREAM_NO_MODEL },
     { S_INIT("invalid_api_key"), ERR_UPSTREAM_AUTH },
     { S_INIT("authentication_error"), ERR_UPSTREAM_AUTH },
-    { S_INIT("permission_denied"), ERR_UPSTREAM_AUTH },
+    { S_INIT("permission_denied"), ERR_UPSTREAM_FORBIDDEN },
     { S_INIT("rate_limit_exceeded"), ERR_UPSTREAM_RATE_LIMIT },
     { S_INIT("rate_limit_error"), ERR_UPSTREAM_RATE_LIMIT },
     { S_INIT("RateLimitReached"), ERR_UPSTREAM_RATE_LIMIT },

@@ -27,6 +27,7 @@ const struct wire_error_name openai_error_names[ERR_COUNT] = {
     [ERR_UPSTREAM_PROTOCOL] = { "server_error", "upstream_protocol" },
     [ERR_UPSTREAM_TOO_LARGE] = { "server_error", "upstream_too_large" },
     [ERR_UPSTREAM_AUTH] = { "server_error", "upstream_auth" },
+    [ERR_UPSTREAM_FORBIDDEN] = { "server_error", "upstream_forbidden" },
     [ERR_UPSTREAM_RATE_LIMIT] = { "rate_limit_exceeded", "rate_limit_exceeded" },
     [ERR_UPSTREAM_QUOTA] = { "insufficient_quota", "insufficient_quota" },
     [ERR_UPSTREAM_NO_MODEL] = { "invalid_request_error", "model_not_found" },

@@ -75,5 +75,6 @@ TEST(what_the_caller_must_change_first_is_not_to_be_repeated)
     EXPECT(!err_row(ERR_CONFIG)->retry);
     EXPECT(!err_row(ERR_UPSTREAM_QUOTA)->retry);
     EXPECT(!err_row(ERR_UPSTREAM_AUTH)->retry);
+    EXPECT(!err_row(ERR_UPSTREAM_FORBIDDEN)->retry);
     EXPECT(err_row(ERR_UPSTREAM_TIMEOUT)->retry);
 }

@@ -373,6 +373,11 @@ TEST(a_refusal_passes_as_it_is_only_if_it_is_whole_plain_and_not_about_our_crede
     EXPECT_INT(intake_end(&in, true), ERR_UPSTREAM_AUTH);
     EXPECT(!in.error->as_is);
     finish();
+    begin(OP_RELAY, 403, "application/json", "");
+    EXPECT_INT(feed(text, 7), OK);
+    EXPECT_INT(intake_end(&in, true), ERR_UPSTREAM_FORBIDDEN);
+    EXPECT(!in.error->as_is);
+    finish();
     begin(OP_CHAT, 400, "application/json", "");
     EXPECT_INT(feed(text, 7), OK);
     EXPECT(intake_end(&in, true) != OK && !in.error->as_is);

@@ -7,7 +7,8 @@ TEST(a_status_alone_tells_whose_fault_it_is)
     EXPECT_INT(fail_kind(400), ERR_BAD_REQUEST);
     EXPECT_INT(fail_kind(401), ERR_UPSTREAM_AUTH);
     EXPECT_INT(fail_kind(402), ERR_UPSTREAM_QUOTA);
-    EXPECT_INT(fail_kind(403), ERR_UPSTREAM_AUTH);
+    EXPECT_INT(fail_kind(403), ERR_UPSTREAM_FORBIDDEN);
+    EXPECT_INT(fail_kind(407), ERR_UPSTREAM_AUTH);
     EXPECT_INT(fail_kind(404), ERR_UPSTREAM_NO_MODEL);
     EXPECT_INT(fail_kind(408), ERR_UPSTREAM_TIMEOUT);
     EXPECT_INT(fail_kind(413), ERR_TOO_LARGE);

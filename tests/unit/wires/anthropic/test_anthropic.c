@@ -168,7 +168,7 @@ TEST(errors_are_told_apart_by_their_type)
     EXPECT_INT(kind_of(400, ERROR_BODY("invalid_request_error", "bad")), ERR_BAD_REQUEST);
     EXPECT_INT(
         kind_of(401, ERROR_BODY("authentication_error", "invalid x-api-key")), ERR_UPSTREAM_AUTH);
-    EXPECT_INT(kind_of(403, ERROR_BODY("permission_error", "no")), ERR_UPSTREAM_AUTH);
+    EXPECT_INT(kind_of(403, ERROR_BODY("permission_error", "no")), ERR_UPSTREAM_FORBIDDEN);
     EXPECT_INT(kind_of(404, ERROR_BODY("not_found_error", "model: x")), ERR_UPSTREAM_NO_MODEL);
     EXPECT_INT(kind_of(413, ERROR_BODY("request_too_large", "big")), ERR_TOO_LARGE);
     EXPECT_INT(kind_of(429, ERROR_BODY("rate_limit_error", "slow down")), ERR_UPSTREAM_RATE_LIMIT);
@@ -197,7 +197,7 @@ TEST(a_type_that_blames_the_caller_does_not_overrule_a_status_that_does_not)
         { 400, ERR_BAD_REQUEST },
         { 422, ERR_BAD_REQUEST },
         { 401, ERR_UPSTREAM_AUTH },
-        { 403, ERR_UPSTREAM_AUTH },
+        { 403, ERR_UPSTREAM_FORBIDDEN },
         { 404, ERR_UPSTREAM_NO_MODEL },
         { 408, ERR_UPSTREAM_TIMEOUT },
         { 409, ERR_UPSTREAM_ERROR },
