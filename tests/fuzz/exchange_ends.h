@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -450,6 +452,17 @@ upstream_take(struct upstream *u)
     return u->request_bytes == 0 && s.n != 0;
 }
 
+/* The gateway learns that it must not use the connection again when it has read what comes before,
+ * which it puts off while its caller is slow. */
+static void
+upstream_wait_for_reader(const struct upstream *u, uint64_t *until_turn)
+{
+    int unread = 0;
+
+    if (*until_turn != 0 && ioctl(u->end.fd, SIOCOUTQ, &unread) == 0 && unread > 0)
+        *until_turn = MAX(*until_turn, turns + TURNS_TO_NOTICE);
+}
+
 /* Takes what came. False: the gateway closed the connection. */
 static bool
 upstream_read(struct upstream *u)
@@ -458,6 +471,8 @@ upstream_read(struct upstream *u)
 
     if (u->session != NULL)
         return h2_read(u);
+    upstream_wait_for_reader(u, &u->last_turn);
+    upstream_wait_for_reader(u, &u->unasked_turn);
     if (u->end.eager)
         end_flush(&u->end, SIZE_MAX);
     if (u->reluctant)
