@@ -18,6 +18,7 @@
 #include "app/config_flags.h"
 #include "cli/flags.h"
 #include "app/harden.h"
+#include "app/memory_watch.h"
 #include "app/preflight.h"
 #include "app/simulator.h"
 #include "app/watchdog.h"
@@ -49,6 +50,7 @@ struct serve {
     struct loop *loop;
     struct timer timer;
     struct timer second;             /* once a second */
+    struct timer memory;             /* when to look at memory again */
     struct timer gather;             /* a file changed: reload when it fires */
     struct watched_files watched;    /* a change of one means a reload */
     struct buf warnings;             /* access log lines not written yet */
@@ -312,6 +314,7 @@ reload(struct serve *s)
     watch_files(s, NULL);    /* no longer those that only the old one named */
     start_log(s);
     log_warnings(s);
+    memory_watch_set(&s->gateway, s->snapshot->conf);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_in_use(s, "reloaded");
 }
@@ -442,6 +445,14 @@ on_second(void *arg)
     timer_set(&s->second, SECOND_MS);
 }
 
+static void
+on_memory(void *arg)
+{
+    struct serve *s = arg;
+
+    timer_set(&s->memory, memory_watch_look(&s->gateway));
+}
+
 /* --- starting --- */
 
 static bool
@@ -524,8 +535,10 @@ watch(struct serve *s)
     s->watched = (struct watched_files){ .loop = s->loop, .changed = on_file_change, .arg = s };
     timer_init(&s->timer, s->loop, on_timer, s);
     timer_init(&s->second, s->loop, on_second, s);
+    timer_init(&s->memory, s->loop, on_memory, s);
     timer_init(&s->gather, s->loop, on_gathered, s);
     timer_set(&s->second, SECOND_MS);
+    timer_set(&s->memory, SECOND_MS);
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         loop_on_signal(s->loop, ends[i], on_end_signal, s);
     loop_on_signal(s->loop, SIGHUP, on_hangup, s);
@@ -543,6 +556,7 @@ tend(struct serve *s)
     free(s->workers);
     timer_stop(&s->timer);
     timer_stop(&s->second);
+    timer_stop(&s->memory);
     timer_stop(&s->gather);
     watched_settle(&s->watched);    /* none is wanted any more */
     loop_destroy(s->loop);
@@ -619,6 +633,7 @@ run(struct serve *s)
     print_banner(s);
     log_in_use(s, "started");
     log_warnings(s);
+    memory_watch_set(&s->gateway, s->snapshot->conf);
     tend(s);
     log_info(NULL, "ended");
     return 0;

@@ -70,7 +70,8 @@ struct conf_server {
     uint64_t drain_deadline_ms;       /* then streams may finish for this long */
     uint64_t keepalive_ms;            /* SSE comment to the caller when the upstream is silent */
     uint64_t limit_body_bytes;
-    uint64_t limit_held_bytes;    /* kept for requests and answers under way, in the process */
+    uint64_t limit_held_bytes;       /* kept for requests and answers under way, in the process */
+    struct conf_str limit_memory;    /* "auto", "off" or a size: of the process */
     uint64_t limit_head_bytes;
     uint64_t limit_fields;
     uint64_t limit_head_ms;    /* header_deadline */
@@ -95,9 +96,11 @@ enum conf_auth_mode { AUTH_DEFAULT, AUTH_NONE, AUTH_KEYS };
 
 struct conf_key {
     struct conf_str name;
-    struct conf_str key;        /* secret */
-    struct conf_strs models;    /* allowed names and globs; empty: all */
-    struct conf_strs routes;    /* ids and paths; empty: see auth_allows_route() */
+    struct conf_str key;         /* secret */
+    struct conf_strs models;     /* allowed names and globs; empty: all */
+    struct conf_strs routes;     /* ids and paths; empty: see auth_allows_route() */
+    struct conf_str priority;    /* "high", "normal", "low" */
+    uint64_t concurrent;         /* requests under way; 0: as for all keys */
     struct conf_mark mark;
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/url.h"
+#include "conf/value.h"
 
 enum {
     TEXT_MAX = 256,
@@ -268,6 +269,21 @@ log_problem(struct str v, bool may_be_off)
     return has_control(v) ? "has a control character; write stdout, stderr or a file" : NULL;
 }
 
+/* Less than this the process itself takes. */
+#define MEMORY_LEAST_BYTES (32u * 1024 * 1024)
+
+static const char *
+memory_problem(struct str v)
+{
+    uint64_t bytes;
+
+    if (str_eq(v, S("auto")) || str_eq(v, S("off")))
+        return NULL;
+    if (!value_size(v, &bytes))
+        return "is not auto, off or a size; write a size such as 512MB";
+    return bytes < MEMORY_LEAST_BYTES ? "is too small; write at least 32MB, or off" : NULL;
+}
+
 const char *
 form_problem(struct arena *a, enum conf_form form, struct str v)
 {
@@ -321,6 +337,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
         return log_problem(v, false);
     case FORM_LOG_OFF:
         return log_problem(v, true);
+    case FORM_MEMORY:
+        return memory_problem(v);
     }
     CHECK_UNREACHABLE();
 }

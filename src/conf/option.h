@@ -47,6 +47,7 @@ enum conf_form {
     FORM_FILE,
     FORM_LOG,
     FORM_LOG_OFF,
+    FORM_MEMORY,
 };
 
 enum section_id {

@@ -2,6 +2,7 @@
 #include "gateway/local.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/url.h"
 #include "gateway/reply.h"
 
@@ -38,10 +39,11 @@ local_readyz(struct exchange *x)
     buf_init(&b, 4096);
     buf_printf(&b, "{\"status\":\"%s\"", draining ? "draining" : "ok");
     if (verbose)
-        buf_printf(&b, ",\"configuration_generation\":%llu,\"providers\":\"%s\",\"draining\":%s",
+        buf_printf(&b,
+            ",\"configuration_generation\":%llu,\"providers\":\"%s\",\"draining\":%s,\"memory_level\":%u",
             (unsigned long long)x->hold->snapshot->generation,
             providers_simulated(x->hold->snapshot->providers) ? "simulated" : "configured",
-            draining ? "true" : "false");
+            draining ? "true" : "false", atomic_load(&g->memory_level));
     buf_add(&b, S("}\n"));
     answer_json(x, draining ? 503 : 200, &b);
 }
@@ -52,7 +54,7 @@ local_metrics(struct exchange *x)
     struct gateway *g = x->worker->gateway;
     const struct metric_extra extra[] = {
         { "process_resident_memory_bytes", "gauge", "Resident memory of the process.",
-            (double)metrics_resident_bytes() },
+            (double)memory_resident_bytes() },
         { "process_cpu_seconds_total", "counter", "Processor time of the process, all threads.",
             metrics_cpu_seconds() },
         { "process_start_time_seconds", "gauge", "When the process started, Unix time.",
@@ -74,6 +76,12 @@ local_metrics(struct exchange *x)
         { "openclaw_held_refused_total", "counter",
             "Requests and answers refused because limits.held was reached.",
             (double)quota_refused(&g->held) },
+        { "openclaw_memory_ceiling_bytes", "gauge",
+            "Resident memory near which new requests are refused (server.limits.memory); 0: none.",
+            (double)atomic_load(&g->memory_ceiling) },
+        { "openclaw_memory_level", "gauge",
+            "What the ceiling refuses: 0 nothing, 1 low, 2 normal, 3 all priorities.",
+            (double)atomic_load(&g->memory_level) },
         { "openclaw_access_log_dropped_total", "counter",
             "Access log lines that could not be written.",
             g->access_file != NULL ? (double)log_file_dropped(g->access_file) : 0 },

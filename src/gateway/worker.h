@@ -16,6 +16,7 @@
 #include "http/server.h"
 #include "observe/access_log.h"
 #include "observe/metrics.h"
+#include "policy/ceiling.h"
 #include "policy/throttle.h"
 #include "net/timer.h"
 
@@ -48,6 +49,9 @@ struct gateway {
     _Atomic uint64_t reloads_ok, reloads_failed;
     _Atomic uint64_t stalls;     /* how often a worker's loop was found stalled */
     _Atomic unsigned stalled;    /* workers whose loop is stalled now */
+    /* app/memory_watch.c: 0: there is none; an enum ceiling_level */
+    _Atomic uint64_t memory_ceiling;
+    _Atomic unsigned memory_level;
     uint64_t started_wall_ms;
 };
 

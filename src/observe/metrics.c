@@ -404,19 +404,6 @@ metrics_write(
     }
 }
 
-uint64_t
-metrics_resident_bytes(void)
-{
-    unsigned long long size, resident;
-    FILE *f = fopen("/proc/self/statm", "re");
-
-    if (f == NULL)
-        return 0;
-    int got = fscanf(f, "%llu %llu", &size, &resident);
-    (void)fclose(f);
-    return got == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
 double
 metrics_cpu_seconds(void)
 {

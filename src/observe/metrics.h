@@ -99,8 +99,5 @@ void metrics_write(
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* Resident memory of this process in bytes, 0 when unknown. */
-uint64_t metrics_resident_bytes(void);
-
 /* Processor time of all threads since the start. */
 double metrics_cpu_seconds(void);

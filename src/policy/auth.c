@@ -51,6 +51,7 @@ auth_create(const struct conf *c, struct conf_problems *problems)
     t->secret = siphash_key_make();
     t->by_hash = map_create();
     t->anonymous.name = S("anonymous");
+    t->anonymous.priority = PRIORITY_NORMAL;
     t->anonymous.in_flight = in_flight_hold(S(""));
 
     for (size_t i = 0; i < t->count; i++) {
@@ -62,6 +63,8 @@ auth_create(const struct conf *c, struct conf_problems *problems)
         p->name = k->name.v;
         p->models = k->models;
         p->routes = k->routes;
+        p->priority = priority_named(k->priority.v);
+        p->concurrent = k->concurrent;
         p->in_flight = in_flight_hold(str_make((const char *)hash, sizeof(hash)));
         digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, p->hash_hex);
         if (find_key(t, k->key.v) != NULL)

@@ -11,14 +11,17 @@
 #include "conf/conf.h"
 #include "http/message.h"
 #include "policy/limit.h"
+#include "policy/priority.h"
 
 #define AUTH_HASH_HEX_BYTES 12    /* length of the hash prefix in logs, enough to tell keys apart */
 
 struct principal {
     struct str name;    /* as configured; "anonymous" when no key is required */
     char hash_hex[AUTH_HASH_HEX_BYTES + 1];
-    struct conf_strs models;        /* allowed names and globs; empty: all */
-    struct conf_strs routes;        /* allowed beside model calls: see auth_allows_route() */
+    struct conf_strs models;    /* allowed names and globs; empty: all */
+    struct conf_strs routes;    /* allowed beside model calls: see auth_allows_route() */
+    enum priority priority;
+    uint64_t concurrent;            /* requests in flight; 0: as the configuration says for all */
     struct in_flight *in_flight;    /* outlives the table; held by it */
 };
 

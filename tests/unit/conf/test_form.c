@@ -131,4 +131,6 @@ TEST(files_must_be_readable)
     expect_form(FORM_FILE, GOOD("/etc/passwd"), BAD("/nonexistent", "/etc", "/etc/passwd\n"));
     expect_form(FORM_LOG, GOOD("stdout", "stderr", "/var/log/x.log"), BAD("off", "a\nb"));
     expect_form(FORM_LOG_OFF, GOOD("stdout", "off", "/var/log/x.log"), BAD("a\nb"));
+    expect_form(
+        FORM_MEMORY, GOOD("auto", "off", "32MB", "2GB"), BAD("", "on", "31MB", "-1", "1TB"));
 }

@@ -368,7 +368,7 @@ static const struct bad {
         "1:13: 'providers[0]' is not a provider's name; write up to 64 letters, digits, - _ "
         "and .\n" },
     { "auth: {keys: [{name: ci, sk-canary-1}]}\n",
-        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes\n" },
+        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes, priority, concurrent\n" },
     /* one mistake is one line, whatever follows from it */
     { "auth: {keys: [{name: a, kye: b}]}\n",
         "1:25: 'auth.keys[0].kye' is unknown; did you mean 'key'?\n" },

@@ -238,8 +238,7 @@ TEST(every_family_has_one_help_and_one_type_line_before_its_samples)
     metrics_destroy(m);
 }
 
-TEST(memory_and_cpu_time_of_the_process_are_reported)
+TEST(cpu_time_of_the_process_is_reported)
 {
-    EXPECT(metrics_resident_bytes() > 100 * 1024);
     EXPECT(metrics_cpu_seconds() > 0 && metrics_cpu_seconds() < 3600);
 }
