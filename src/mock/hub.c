@@ -74,6 +74,7 @@ mock_hub_create(const struct mock_options *o, struct why why)
 
     struct mock_hub *hub = check_alloc(calloc(1, sizeof(*hub)));
     hub->options = *o;
+    hub->began_us = clock_now_us();
     hub->cases = cases;
     hub->model_count = o->model_count != 0 ? o->model_count : ARRAY_LEN(default_models);
     hub->models = check_alloc(calloc(hub->model_count, sizeof(*hub->models)));
@@ -204,6 +205,7 @@ mock_hub_reset(struct mock_hub *hub)
         atomic_store_explicit(all[i], 0, memory_order_relaxed);
     for (size_t i = 0; i < MOCK_FAULT_COUNT; i++)
         atomic_store_explicit(&c->faults[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&hub->began_us, clock_now_us(), memory_order_relaxed);
     if (hub->memory != NULL) {
         CHECK(pthread_mutex_lock(&hub->memory->lock) == 0);
         memory_clear(hub->memory);

@@ -27,6 +27,7 @@ struct mock_hub {
     struct mock_cases *cases;    /* NULL without --replay */
     struct mock_counters count;
     struct mock_memory *memory;    /* NULL without --record */
+    atomic_ullong began_us;        /* clock_now_us(): faults with times count from here */
 };
 
 void mock_count_add(atomic_ullong *counter, uint64_t n);
@@ -40,5 +41,5 @@ void mock_write_requests(struct mock_hub *hub, uint64_t n, struct buf *out);
 /* Appends the counters as a JSON object. */
 void mock_write_stats(struct mock_hub *hub, struct buf *out);
 
-/* Resets the counters and forgets the requests. */
+/* Resets the counters, forgets the requests, and begins again with the times of faults. */
 void mock_hub_reset(struct mock_hub *hub);

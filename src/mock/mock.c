@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/url.h"
 #include "gateway/endpoints.h"
 #include "mock/answer.h"
@@ -330,6 +331,17 @@ write_document(struct call *v)
     return true;
 }
 
+static enum mock_fault
+draw_fault(const struct call *v, int *ret_status)
+{
+    uint64_t began_us = atomic_load_explicit(&v->mock->hub->began_us, memory_order_relaxed);
+    struct str name;
+    struct str options;
+
+    str_cut(v->r.model, ';', &name, &options);
+    return mock_plan_draw(&v->plan, name, clock_now_us() - began_us, ret_status);
+}
+
 /* The parts common to all requests have been read; now answers this one. */
 static void
 answer_post(struct call *v)
@@ -354,7 +366,7 @@ answer_post(struct call *v)
         return;
     }
 
-    fault = mock_plan_draw(&v->plan, &status);
+    fault = draw_fault(v, &status);
     if (fault == MOCK_FAULT_STATUS || fault == MOCK_FAULT_QUOTA || fault == MOCK_FAULT_CONTEXT) {
         v->why = mock_error_by(v->provider, v->mock->scratch, fault, status);
         refuse(v, fault);

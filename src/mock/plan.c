@@ -68,15 +68,39 @@ mock_table_row(enum mock_table table, size_t i, struct mock_row *ret)
     return true;
 }
 
-/* "reset-mid", "429", "429=0.05" or "429:0.05" (a model's name cannot have a second '='). */
+/* "10s-40s", or "10s-" for ever. */
+static bool
+read_period(struct str text, uint64_t *ret_from_us, uint64_t *ret_to_us)
+{
+    struct str from;
+    struct str to;
+
+    if (!str_cut(text, '-', &from, &to) || !flags_time(from, ret_from_us))
+        return false;
+    return to.n == 0 || (flags_time(to, ret_to_us) && *ret_from_us < *ret_to_us);
+}
+
+/* "reset-mid", "429", "429=0.05" or "429:0.05" (a model's name cannot have a second '='), each with
+ * a period ("429@10s-40s") and a model ("429/gpt-4o"). */
 static bool
 read_chance(struct str text, struct mock_chance *ret)
 {
     struct str word;
     struct str share;
+    struct str period;
     uint64_t status;
 
-    *ret = (struct mock_chance){ .share = 1.0 };
+    *ret = (struct mock_chance){ .share = 1.0, .to_us = MOCK_UNSET };
+    if (str_cut(text, '/', &word, &ret->model)) {
+        if (ret->model.n == 0)
+            return false;
+        text = word;
+    }
+    if (str_cut(text, '@', &word, &period)) {
+        if (!read_period(period, &ret->from_us, &ret->to_us))
+            return false;
+        text = word;
+    }
     if ((str_cut(text, '=', &word, &share) || str_cut(text, ':', &word, &share)) &&
         (!flags_rate(share, &ret->share) || ret->share > 1.0))
         return false;
@@ -105,7 +129,9 @@ add_chance(struct mock_plan *p, struct str value, struct why why)
     }
     if (!read_chance(value, &chance)) {
         why_say(why,
-            "there is no fault '" STR_FMT "'; 'openclaw mock --help' lists them, a share is 0 to 1",
+            "there is no fault '" STR_FMT
+            "'; 'openclaw mock --help' lists them, a share is 0 to 1, "
+            "a period is like 10s-40s",
             STR_ARG(str_make(value.p, MIN(value.n, 60))));
         return false;
     }
@@ -253,22 +279,29 @@ mock_plan_outlive(const struct mock_plan *p)
 
     q.how = str_eq(p->how, S("end")) ? S("end") : S("close");
     q.text = q.finish = q.case_name = (struct str){ NULL, 0 };
+    q.fault_count = 0;    /* it has been drawn */
     return q;
 }
 
 enum mock_fault
-mock_plan_draw(const struct mock_plan *p, int *ret_status)
+mock_plan_draw(const struct mock_plan *p, struct str model, uint64_t at_us, int *ret_status)
 {
     if (p->fault_count == 0)
         return MOCK_FAULT_NONE;
 
     double dice = clock_random_unit();
     for (size_t i = 0; i < p->fault_count; i++) {
-        if (dice < p->faults[i].share) {
-            *ret_status = p->faults[i].status;
-            return p->faults[i].fault;
+        const struct mock_chance *c = &p->faults[i];
+
+        if (at_us < c->from_us || at_us >= c->to_us)
+            continue;
+        if (c->model.n != 0 && !str_eq(c->model, model))
+            continue;
+        if (dice < c->share) {
+            *ret_status = c->status;
+            return c->fault;
         }
-        dice -= p->faults[i].share;
+        dice -= c->share;
     }
     return MOCK_FAULT_NONE;
 }

@@ -18,11 +18,14 @@ enum mock_fault {
     MOCK_FAULT_COUNT
 };
 
-/* One thing that may go wrong, and how often. */
+/* One thing that may go wrong: how often, when, and for whom. */
 struct mock_chance {
     enum mock_fault fault;
     int status;      /* MOCK_FAULT_STATUS */
     double share;    /* 0..1 */
+    uint64_t from_us;
+    uint64_t to_us;      /* since the start, exclusive; MOCK_UNSET: for ever */
+    struct str model;    /* empty: all */
 };
 
 #define MOCK_CHANCES 16
@@ -79,9 +82,10 @@ bool mock_plan_read_query(struct mock_plan *p, struct str query, struct why why)
    the request. */
 struct mock_plan mock_plan_outlive(const struct mock_plan *p);
 
-/* Draws the fault of this answer, by the shares. *ret_status is set for
- * MOCK_FAULT_STATUS. */
-enum mock_fault mock_plan_draw(const struct mock_plan *p, int *ret_status);
+/* Draws the fault of an answer of `model` (its options left out) that begins `at_us` after the
+ * start, by the shares. *ret_status is set for MOCK_FAULT_STATUS. */
+enum mock_fault mock_plan_draw(
+    const struct mock_plan *p, struct str model, uint64_t at_us, int *ret_status);
 
 struct mock_fault_row {
     const char *word;

@@ -269,6 +269,28 @@ TEST(what_was_received_is_remembered_when_asked_to)
     mock_kit_stop(&k);
 }
 
+TEST(faults_with_times_begin_again_after_a_reset)
+{
+    struct mock_kit k = { .options = MOCK_OPTIONS_DEFAULT };
+    char why[256];
+
+    EXPECT(mock_plan_set(&k.options.plan, S("fault"), S("503@10m-20m/frail"), WHY(why)));
+    mock_kit_start(&k);
+    mock_kit_post(&k, "/v1/chat/completions", CHAT("frail", ""));
+    EXPECT(mock_kit_has(&k, " 200 "));
+    atomic_store(&k.hub->began_us, clock_now_us() - UINT64_C(15) * 60 * 1000000);
+    mock_kit_post(&k, "/v1/chat/completions", CHAT("frail", ""));
+    EXPECT(mock_kit_has(&k, " 503 "));
+    mock_kit_post(&k, "/v1/chat/completions", CHAT("frail;tokens=2", ""));
+    EXPECT(mock_kit_has(&k, " 503 "));
+    mock_kit_post(&k, "/v1/chat/completions", CHAT("sturdy", ""));
+    EXPECT(mock_kit_has(&k, " 200 "));
+    mock_kit_ask(&k, "POST", "/mock/reset", "", "");
+    mock_kit_post(&k, "/v1/chat/completions", CHAT("frail", ""));
+    EXPECT(mock_kit_has(&k, " 200 "));
+    mock_kit_stop(&k);
+}
+
 TEST(nothing_is_remembered_unless_asked_to)
 {
     struct mock_kit k = { 0 };

@@ -90,6 +90,12 @@ TEST(mistakes_are_explained)
     EXPECT(strstr(why, "nix") != NULL);
     EXPECT(!mock_plan_read_model(&p, S("m;fault=429:2"), WHY(why)));
     EXPECT(!mock_plan_read_model(&p, S("m;fault=399"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;fault=500@"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;fault=500@10s"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;fault=500@10s-10s"), WHY(why)));
+    EXPECT(!mock_plan_read_model(&p, S("m;fault=500@soon-10s"), WHY(why)));
+    EXPECT(strstr(why, "a period is like 10s-40s") != NULL);
+    EXPECT(!mock_plan_set(&p, S("fault"), S("500/"), WHY(why)));
     EXPECT(!mock_plan_read_model(&p, S("m;event-tokens=0"), WHY(why)));
     EXPECT(!mock_plan_read_model(&p, S("m;finish=never"), WHY(why)));
     EXPECT(!mock_plan_read_model(&p, S("m;how=softly"), WHY(why)));
@@ -114,7 +120,7 @@ TEST(faults_are_drawn_as_often_as_their_shares)
     clock_seed_for_tests(7);
     for (int i = 0; i < 10000; i++) {
         int status = 0;
-        enum mock_fault f = mock_plan_draw(&p, &status);
+        enum mock_fault f = mock_plan_draw(&p, S("m"), 0, &status);
         hits[f == MOCK_FAULT_NONE ? 0 : f == MOCK_FAULT_STATUS ? 1 : 2]++;
         EXPECT(f != MOCK_FAULT_STATUS || status == 500);
     }
@@ -162,4 +168,51 @@ TEST(the_page_in_docs_has_every_row_of_the_tables)
             EXPECT(strstr(page, line) != NULL);
         }
     }
+}
+
+static enum mock_fault
+drawn(const struct mock_plan *p, const char *model, uint64_t at_s)
+{
+    int status = 0;
+
+    return mock_plan_draw(p, str_c(model), at_s * 1000000, &status);
+}
+
+TEST(a_fault_may_have_a_period)
+{
+    struct mock_plan p;
+
+    EXPECT(read_model(&p, "m;fault=503@10s-40s;fault=hang@2m-"));
+    EXPECT_INT(drawn(&p, "m", 0), MOCK_FAULT_NONE);
+    EXPECT_INT(drawn(&p, "m", 9), MOCK_FAULT_NONE);
+    EXPECT_INT(drawn(&p, "m", 10), MOCK_FAULT_STATUS);
+    EXPECT_INT(drawn(&p, "m", 39), MOCK_FAULT_STATUS);
+    EXPECT_INT(drawn(&p, "m", 40), MOCK_FAULT_NONE);
+    EXPECT_INT(drawn(&p, "m", 120), MOCK_FAULT_HANG);
+    EXPECT_INT(drawn(&p, "m", 1000000), MOCK_FAULT_HANG);
+    EXPECT(read_model(&p, "fault-503@10s-40s"));
+    EXPECT_INT(drawn(&p, "m", 9), MOCK_FAULT_NONE);
+    EXPECT_INT(drawn(&p, "m", 10), MOCK_FAULT_STATUS);
+}
+
+TEST(a_fault_may_be_one_models_own)
+{
+    struct mock_plan p = MOCK_PLAN_DEFAULT;
+    char why[256];
+
+    EXPECT(mock_plan_set(&p, S("fault"), S("503=1@10s-40s/team/large"), WHY(why)));
+    EXPECT(mock_plan_set(&p, S("fault"), S("stall/small"), WHY(why)));
+    EXPECT_INT(drawn(&p, "team/large", 20), MOCK_FAULT_STATUS);
+    EXPECT_INT(drawn(&p, "team/large", 50), MOCK_FAULT_NONE);
+    EXPECT_INT(drawn(&p, "small", 20), MOCK_FAULT_STALL);
+    EXPECT_INT(drawn(&p, "large", 20), MOCK_FAULT_NONE);
+}
+
+TEST(a_share_counts_only_what_may_happen_now)
+{
+    struct mock_plan p;
+
+    EXPECT(read_model(&p, "m;fault=500:0.9@0s-10s;fault=stall:1"));
+    for (int i = 0; i < 100; i++)
+        EXPECT_INT(drawn(&p, "m", 20), MOCK_FAULT_STALL);
 }
