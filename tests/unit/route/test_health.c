@@ -3,6 +3,8 @@
 
 #include "tests/test.h"
 
+#define THREADS 4
+
 static struct health_table *t;
 static struct health *target, *other, *key, *spare_key;
 static uint64_t now;
@@ -73,6 +75,14 @@ open_target(void)
     while (attempt(ERR_UPSTREAM_ERROR))
         ;
     EXPECT_INT(health_look(target, now).state, HEALTH_OPEN);
+}
+
+static void
+open_provider(void)
+{
+    while (attempt_at(other, spare_key, ERR_UPSTREAM_CONNECT))
+        ;
+    EXPECT_INT(health_look(health_provider(t), now).state, HEALTH_OPEN);
 }
 
 static enum health_state
@@ -381,5 +391,525 @@ TEST(a_target_keeps_its_latencies_over_a_reload)
     health_table_drop(t);
     t = next;
     EXPECT(health_latency(health_target(t, S("large")), false) == first);
+    end();
+}
+
+/* Attempts at `per_s`, of which a share fails, for an hour; how often the breaker opened. */
+static unsigned
+openings(unsigned per_s, double share)
+{
+    unsigned opened = 0;
+    bool was_open = false;
+
+    begin();
+    for (uint64_t i = 0; i < (uint64_t)per_s * 3600; i++) {
+        now = 1000000 + i * 1000 / per_s;
+        bool open = !attempt(clock_random_unit() < share ? ERR_UPSTREAM_ERROR : OK);
+        opened += open && !was_open;
+        was_open = open;
+    }
+    end();
+    return opened;
+}
+
+TEST(thirty_percent_of_random_failures_never_open_a_breaker)
+{
+    EXPECT_INT(openings(1000, 0.3), 0);
+    EXPECT_INT(openings(100, 0.3), 0);
+    EXPECT_INT(openings(20, 0.3), 0);
+    EXPECT_INT(openings(3, 0.3), 0);
+}
+
+TEST(sixty_percent_of_random_failures_open_it_whatever_the_traffic)
+{
+    EXPECT(openings(1000, 0.6) >= 10);
+    EXPECT(openings(100, 0.6) >= 10);
+    EXPECT(openings(3, 0.6) >= 10);
+}
+
+TEST(a_busy_target_that_dies_opens_after_a_few_failures_more)
+{
+    int failures = 0;
+
+    begin();
+    for (int i = 0; i < 20000; i++, now += i % 10 == 0)
+        EXPECT(attempt(OK));
+    while (attempt(ERR_UPSTREAM_TIMEOUT))
+        failures++;
+    EXPECT(failures > 5 && failures <= 20);
+    end();
+}
+
+TEST(two_hundred_failures_at_once_open_it_once)
+{
+    static struct health_pass p[200];
+
+    begin();
+    for (size_t i = 0; i < ARRAY_LEN(p); i++)
+        EXPECT(enter(&p[i]));
+    now += 100;
+    for (size_t i = 0; i < ARRAY_LEN(p); i++)
+        leave(&p[i], ERR_UPSTREAM_CONNECT);
+    struct health_view v = health_look(health_provider(t), now);
+    EXPECT_INT(v.state, HEALTH_OPEN);
+    EXPECT(v.until_ms <= now + 6000);
+    EXPECT_INT(v.failed, 200);
+    end();
+}
+
+TEST(failures_from_before_the_recovery_do_not_open_it_again)
+{
+    struct health_pass old[50];
+
+    begin();
+    for (size_t i = 0; i < ARRAY_LEN(old); i++)
+        EXPECT(enter(&old[i]));
+    open_target();
+    now = health_look(target, now).until_ms;
+    EXPECT(attempt(OK));
+    now += 100;
+    for (size_t i = 0; i < ARRAY_LEN(old); i++)
+        leave(&old[i], ERR_UPSTREAM_TIMEOUT);
+    EXPECT_INT(state_of(target), HEALTH_RECOVERING);
+    end();
+}
+
+TEST(streams_that_began_before_an_outage_do_not_hide_it)
+{
+    struct health_pass old[20];
+
+    begin();
+    for (size_t i = 0; i < ARRAY_LEN(old); i++)
+        EXPECT(enter(&old[i]));
+    now += 1000;
+    size_t i = 0;
+    for (; i < ARRAY_LEN(old) && attempt(ERR_UPSTREAM_ERROR); i++, now += 100)
+        leave(&old[i], OK);
+    EXPECT(i < 12);
+    EXPECT_INT(state_of(target), HEALTH_OPEN);
+    end();
+}
+
+TEST(a_target_opens_again_for_longer_if_it_closed_a_moment_ago)
+{
+    begin();
+    open_target();
+    now = health_look(target, now).until_ms;
+    EXPECT(attempt(OK));
+    now += 1000;
+    open_target();
+    EXPECT(health_look(target, now).until_ms >= now + 8000);
+    now = health_look(target, now).until_ms;
+    EXPECT(attempt(OK));
+    now += REMEMBER_MS;
+    open_target();
+    EXPECT(health_look(target, now).until_ms <= now + 6000);
+    end();
+}
+
+TEST(a_longer_retry_after_is_respected_up_to_five_minutes)
+{
+    struct health_pass p;
+
+    begin();
+    for (int i = 0; i < 4; i++)
+        EXPECT(attempt(ERR_UPSTREAM_OVERLOADED));
+    EXPECT(enter(&p));
+    leave_asked(&p, ERR_UPSTREAM_OVERLOADED, 30000);
+    uint64_t until_ms = health_look(target, now).until_ms;
+    EXPECT(until_ms >= now + 30000 && until_ms <= now + 36000);
+    now = until_ms;
+    EXPECT(enter(&p) && p.probe);
+    leave_asked(&p, ERR_UPSTREAM_OVERLOADED, INT64_MAX);
+    until_ms = health_look(target, now).until_ms;
+    EXPECT(until_ms >= now + 300000 && until_ms <= now + 360000);
+    end();
+}
+
+TEST(cooldowns_differ_so_that_gateways_do_not_probe_at_once)
+{
+    uint64_t least_ms = UINT64_MAX, most_ms = 0;
+
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        begin();
+        clock_seed_for_tests(seed);
+        open_target();
+        uint64_t ms = health_look(target, now).until_ms - now;
+        least_ms = MIN(least_ms, ms);
+        most_ms = MAX(most_ms, ms);
+        end();
+    }
+    EXPECT(least_ms >= 4000 && least_ms < 4200 && most_ms > 5800 && most_ms <= 6000);
+}
+
+TEST(entering_is_all_or_nothing_and_the_refusal_names_what_stays_open_longest)
+{
+    struct health_refusal r;
+    struct health_pass p;
+
+    begin();
+    open_target();
+    EXPECT(attempt_at(other, key, ERR_UPSTREAM_AUTH));
+    now = health_look(target, now).until_ms;    /* the key stays benched for longer */
+    EXPECT(!health_enter(t, target, key, false, now, &p, &r));
+    EXPECT_INT(r.why, ERR_UPSTREAM_AUTH);
+    EXPECT_INT(r.until_ms, health_look(key, now).until_ms);
+    EXPECT(health_enter(t, target, spare_key, false, now, &p, &r));    /* nothing was claimed */
+    EXPECT(p.probe);
+    leave(&p, OK);
+    end();
+}
+
+TEST(one_request_may_be_the_probe_of_several_breakers_and_each_gets_its_own_verdict)
+{
+    struct health_pass p, second;
+
+    begin();
+    open_target();
+    open_provider();
+    now = MAX(health_look(target, now).until_ms, health_look(health_provider(t), now).until_ms);
+    EXPECT(enter(&p) && p.probe);
+    EXPECT_INT(p.claimed, 1u << PROVIDER | 1u << TARGET);
+    EXPECT(!enter(&second));
+    leave(&p, ERR_UPSTREAM_ERROR);    /* it can be reached, and fails */
+    EXPECT_INT(state_of(health_provider(t)), HEALTH_RECOVERING);
+    EXPECT_INT(state_of(target), HEALTH_OPEN);
+    end();
+}
+
+TEST(a_claim_that_comes_too_late_gives_back_the_others)
+{
+    struct health_refusal r = { OK, 0 };
+    struct health_pass p = { .table = NULL };
+
+    begin();
+    open_target();
+    open_provider();
+    now += 6000;
+    p.provider = health_provider(t);
+    p.target = target;
+    p.gate[PROVIDER] = p.provider->gate;
+    p.gate[TARGET] = target->gate ^ 8;    /* what another thread replaced */
+    EXPECT(!claim(&p, PROVIDER, now, &r));
+    EXPECT_INT(r.until_ms, now + PROBE_WAIT_MS);
+    EXPECT(attempt(OK));
+    end();
+}
+
+TEST(a_forbidden_model_benches_the_key_for_that_model_alone)
+{
+    struct health_pass p;
+
+    begin();
+    EXPECT(attempt(ERR_UPSTREAM_FORBIDDEN));
+    EXPECT(!attempt(OK));
+    EXPECT(attempt_at(other, key, OK) && attempt_at(target, spare_key, OK));
+    EXPECT_INT(key->pairs, 1);
+    now += 72000;
+    EXPECT(enter(&p) && p.probe);
+    leave(&p, OK);
+    EXPECT(key->pairs == 0 && enter(&p) && !p.probe);
+    leave(&p, OK);
+    end();
+}
+
+TEST(an_empty_account_benches_the_key_for_minutes_and_a_retired_model_its_target)
+{
+    begin();
+    EXPECT(attempt(ERR_UPSTREAM_QUOTA));
+    struct health_view v = health_look(key, now);
+    EXPECT(v.state == HEALTH_OPEN && v.until_ms >= now + 240000 && v.until_ms <= now + 360000);
+    EXPECT(attempt_at(target, spare_key, ERR_UPSTREAM_NO_MODEL));
+    v = health_look(target, now);
+    EXPECT(v.state == HEALTH_OPEN && v.until_ms >= now + 48000 && v.until_ms <= now + 72000);
+    EXPECT(attempt_at(other, spare_key, OK));
+    end();
+}
+
+TEST(a_limit_without_an_end_is_taken_to_last_a_second_and_doubled_while_it_does_not)
+{
+    struct health_refusal r;
+    struct health_pass p;
+    uint64_t base_ms = 1000;
+
+    begin();
+    for (int i = 0; i < 8; i++, base_ms = MIN(base_ms * 2, 60000u)) {
+        EXPECT(attempt(ERR_UPSTREAM_RATE_LIMIT));
+        EXPECT(!health_enter(t, target, key, true, now, &p, &r));
+        EXPECT_INT(r.why, ERR_UPSTREAM_RATE_LIMIT);
+        EXPECT(r.until_ms >= now + base_ms * 8 / 10 && r.until_ms <= now + base_ms * 12 / 10);
+        now = r.until_ms;
+    }
+    now += 600000;
+    EXPECT(attempt(ERR_UPSTREAM_RATE_LIMIT));
+    EXPECT(!health_enter(t, target, key, true, now, &p, &r) && r.until_ms <= now + 1200);
+    EXPECT_INT(health_look(target, now).failed, 0);
+    end();
+}
+
+TEST(of_two_limits_the_longer_one_holds_for_an_hour_at_most)
+{
+    struct health_refusal r;
+    struct health_pass a, b, c;
+
+    begin();
+    EXPECT(enter(&a) && enter(&b) && enter(&c));
+    leave_asked(&a, ERR_UPSTREAM_RATE_LIMIT, 2000);
+    leave_asked(&b, ERR_UPSTREAM_RATE_LIMIT, INT64_MAX);
+    leave_asked(&c, ERR_UPSTREAM_RATE_LIMIT, 1000);
+    EXPECT(!health_enter(t, target, key, true, now, &a, &r));
+    EXPECT(r.until_ms >= now + 3600000 && r.until_ms <= now + 3601000);
+    end();
+}
+
+TEST(without_a_key_the_target_stands_for_it)
+{
+    begin();
+    EXPECT(attempt_at(target, NULL, ERR_UPSTREAM_RATE_LIMIT));
+    EXPECT(!attempt_at(target, NULL, OK) && attempt_at(other, NULL, OK));
+    EXPECT(attempt_at(other, NULL, ERR_UPSTREAM_AUTH));
+    EXPECT(!attempt_at(other, NULL, OK));
+    end();
+}
+
+TEST(a_slow_start_admits_a_growing_share_but_all_where_nothing_else_is_left)
+{
+    struct health_refusal r;
+    struct health_pass p;
+
+    begin();
+    open_target();
+    now = health_look(target, now).until_ms;
+    EXPECT(attempt(OK));
+    for (uint64_t tenth = 0; tenth < 10; tenth++) {
+        int admitted = 0;
+
+        for (int i = 0; i < 2000; i++) {
+            if (health_enter(t, target, key, false, now + tenth * RECOVERY_MS / 10, &p, &r)) {
+                admitted++;
+                leave(&p, ERR_CLIENT_GONE);
+            } else {
+                EXPECT(r.until_ms > now);
+            }
+        }
+        int expected = 200 * (int)MAX(tenth, 1u);
+        EXPECT(admitted > expected - 100 && admitted < expected + 100);
+        EXPECT(attempt(ERR_CLIENT_GONE));
+    }
+    end();
+}
+
+TEST(a_target_that_hangs_and_loses_every_race_is_found_out)
+{
+    const struct health_verdict silent = { .outcome = ERR_OUTRUN, .silent = true };
+    const struct health_verdict late = { .outcome = ERR_OUTRUN };
+    struct health_pass p;
+
+    begin();
+    for (int i = 0; i < 20; i++) {
+        EXPECT(enter(&p));
+        health_leave(&p, &late, now);
+    }
+    for (int i = 0; i < 5; i++) {
+        EXPECT(enter(&p));
+        health_leave(&p, &silent, now);
+    }
+    struct health_view v = health_look(target, now);
+    EXPECT(v.state == HEALTH_OPEN && v.why == ERR_UPSTREAM_TIMEOUT && v.failed == 5);
+    end();
+}
+
+TEST(errors_of_callers_and_of_the_gateway_say_nothing)
+{
+    begin();
+    for (int i = 0; i < 100; i++) {
+        EXPECT(attempt(ERR_BAD_REQUEST) && attempt(ERR_CONTENT_FILTER));
+        EXPECT(attempt(ERR_CLIENT_GONE) && attempt(ERR_DEADLINE) && attempt(ERR_CONTEXT_LENGTH));
+    }
+    struct health_view v = health_look(target, now);
+    EXPECT(v.state == HEALTH_CLOSED && v.ok == 0 && v.failed == 0 && v.since_ms == 0);
+    end();
+}
+
+TEST(a_view_counts_the_attempts_of_the_last_minute)
+{
+    begin();
+    for (int i = 0; i < 100; i++, now += 1000)
+        EXPECT(attempt(i % 4 == 0 ? ERR_UPSTREAM_ERROR : OK));
+    struct health_view v = health_look(target, now);
+    EXPECT(v.ok >= 40 && v.ok <= 46 && v.failed >= 13 && v.failed <= 16);
+    now += 60000;
+    v = health_look(target, now);
+    EXPECT(v.ok == 0 && v.failed == 0);
+    end();
+}
+
+TEST(a_counter_stops_before_it_reaches_its_neighbour_and_bears_a_clock_that_lags)
+{
+    begin();
+    target->bucket[now / BUCKET_MS % SHOWN] = (now / BUCKET_MS) << PERIOD_SHIFT | (COUNT_FULL - 1);
+    EXPECT(attempt(OK) && attempt(OK) && attempt(ERR_UPSTREAM_ERROR));
+    struct health_view v = health_look(target, now);
+    EXPECT(v.ok == COUNT_FULL && v.failed == 1);
+    now += SHOWN * BUCKET_MS;
+    EXPECT(attempt(OK));
+    now -= SHOWN * BUCKET_MS;
+    EXPECT(attempt(OK));
+    now += SHOWN * BUCKET_MS;
+    EXPECT_INT(health_look(target, now).ok, 2);
+    end();
+}
+
+TEST(subjects_beyond_the_room_of_a_table_share_a_breaker_that_never_opens)
+{
+    struct health *last = NULL;
+    char name[32];
+
+    begin();
+    for (int i = 0; i < 10000; i++) {
+        (void)snprintf(name, sizeof(name), "model-%d", i);
+        last = health_target(t, str_c(name));
+    }
+    EXPECT(last == &t->shared && t->used == SLOTS_FOR_TARGETS);
+    EXPECT(health_target(t, S("large")) == target);
+    for (int i = 0; i < 100; i++)
+        EXPECT(attempt_at(last, key, ERR_UPSTREAM_ERROR) &&
+               attempt_at(last, key, ERR_UPSTREAM_RATE_LIMIT));
+    health_switch(last, true, now);
+    EXPECT_INT(state_of(last), HEALTH_CLOSED);
+    EXPECT(health_latency(last, true) != NULL);
+    EXPECT(attempt(ERR_UPSTREAM_RATE_LIMIT) && !attempt(OK));    /* keys have room of their own */
+    for (int i = 0; i < 10000; i++) {
+        (void)snprintf(name, sizeof(name), "key-%d", i);
+        last = health_key(t, str_c(name));
+    }
+    EXPECT(last == &t->shared && t->used == SLOTS_USED);
+    EXPECT(attempt_at(target, last, ERR_UPSTREAM_AUTH) && attempt_at(target, last, OK));
+    EXPECT(attempt_at(other, key, ERR_UPSTREAM_RATE_LIMIT) && attempt_at(other, key, OK));
+    end();
+}
+
+TEST(a_key_and_a_model_of_the_same_name_are_two_subjects)
+{
+    begin();
+    EXPECT(health_key(t, S("large")) != target && health_key(t, S("large")) != key);
+    EXPECT(health_target(t, S("")) != health_key(t, S("")));
+    EXPECT(health_target(t, S("large")) == target);
+    end();
+}
+
+TEST(providers_have_tables_of_their_own)
+{
+    begin();
+    struct health_table *more = health_table_hold(S("acme2"));
+    open_target();
+    EXPECT_INT(state_of(health_target(more, S("large"))), HEALTH_CLOSED);
+    health_table_drop(more);
+    health_table_drop(NULL);
+    end();
+}
+
+/* Threads. */
+
+static pthread_barrier_t barrier;
+static _Atomic unsigned probes;
+
+static void *
+probe_many(void *arg)
+{
+    struct health_refusal r;
+    struct health_pass p;
+
+    (void)arg;
+    for (uint64_t round = 0; round < 500; round++) {
+        uint64_t at = 10000000 + round * 100000;
+
+        (void)pthread_barrier_wait(&barrier);
+        bool in = health_enter(t, target, key, false, at, &p, &r);
+        if (in)
+            probes++;
+        (void)pthread_barrier_wait(&barrier);
+        if (in)
+            leave(&p, ERR_UPSTREAM_ERROR);
+    }
+    return NULL;
+}
+
+static void
+run_threads(void *(*run)(void *))
+{
+    pthread_t threads[THREADS];
+
+    CHECK(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, run, (void *)(uintptr_t)i) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(pthread_barrier_destroy(&barrier) == 0);
+}
+
+TEST(of_threads_that_ask_at_once_one_gets_the_probe)
+{
+    begin();
+    open_target();
+    open_provider();    /* both are half-open when the threads begin */
+    probes = 0;
+    run_threads(probe_many);
+    EXPECT_INT(probes, 500);
+    end();
+}
+
+static void *
+hammer(void *arg)
+{
+    static const enum err outcomes[] = { OK, OK, OK, OK, OK, OK, OK, OK, ERR_UPSTREAM_ERROR,
+        ERR_UPSTREAM_CONNECT, ERR_UPSTREAM_AUTH, ERR_UPSTREAM_RATE_LIMIT, ERR_CLIENT_GONE,
+        ERR_UPSTREAM_QUOTA, ERR_UPSTREAM_NO_MODEL };
+    uint64_t at = 10000000;
+
+    clock_seed_for_tests((uintptr_t)arg);
+    for (int i = 0; i < 20000; i++, at += 500) {
+        uint64_t random = clock_random_u64();
+        struct health_table *table = i % 64 == 0 ? health_table_hold(S("acme")) : NULL;
+        char name[] = { 'm', (char)('a' + random % 8), '\0' };
+        struct health *h = health_target(t, str_c(name));
+        struct health *k = (random & 64) != 0 ? key : spare_key;
+        struct health_refusal r;
+        struct health_pass p;
+        const struct health_verdict v = {
+            .outcome = outcomes[(random >> 8) % ARRAY_LEN(outcomes)],
+            .retry_after_ms = (int64_t)(random >> 32) % 5000,
+        };
+
+        if (health_enter(t, h, k, false, at, &p, &r) || health_enter_open(t, h, k, at, &p)) {
+            health_answered(&p, at);
+            health_leave(&p, &v, at + random % 100);
+        }
+        latency_note(health_latency(h, false), random % 1000, false);
+        if (health_take_retry(h, 20, at))
+            (void)health_look(h, at);
+        health_table_drop(table);
+    }
+    return NULL;
+}
+
+TEST(nothing_is_stuck_after_threads_that_open_close_and_probe_all_breakers)
+{
+    begin();
+    run_threads(hammer);
+    for (size_t i = 0; i < SLOTS; i++)
+        EXPECT(STATE_OF(t->slots[i].gate) != GATE_PROBED);
+    now = 100000000;
+    for (char c = 'a'; c < 'i'; c++) {
+        char name[] = { 'm', c, '\0' };
+
+        EXPECT(attempt_at(health_target(t, str_c(name)), key, OK));
+        EXPECT(attempt_at(health_target(t, str_c(name)), spare_key, OK));
+    }
+    EXPECT(key->pairs == 0 && spare_key->pairs == 0);
+    for (size_t i = 0; i < SLOTS; i++) {
+        for (size_t j = 0; j < i; j++)
+            EXPECT(t->slots[i].name == 0 || t->slots[i].name != t->slots[j].name);
+    }
     end();
 }
