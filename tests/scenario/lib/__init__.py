@@ -3,6 +3,8 @@
 gateway   Gateway: `openclaw serve` with a given configuration, checked until its exit
 mock      Mock: `openclaw mock`
 upstream  RawUpstream: a provider that sends exactly the bytes a test wants
+script    Stage: providers that play a script, one step for each request, and a log of what they received
+fault     Fault: a failure, what the caller must see and the providers must receive, played by every caller
 held      Held: a provider whose answers wait for the test
 names     NameServer: a DNS server that answers, drops, delays and fails as told
 replay    cases() of recorded traffic, FixtureServer that gives them again whole, in pieces or cut
@@ -10,6 +12,7 @@ raw       a client that sends exactly the bytes a test wants, and an HTTP reader
 sse       event streams: frames with their raw bytes
 openai    what an OpenAI answer or stream says, folded independently of the gateway
 anthropic the same for Anthropic's, and a stream against its grammar
+ollama    the same for Ollama's
 said      what an answer says, whichever protocol says it
 asked     what a request asks for, whichever protocol asks
 sdk       what the tests of the official SDKs ask for

@@ -131,10 +131,12 @@ class Program:
 
 
 def certificate(directory, name="localhost", days=2, hosts=("localhost",), ips=("127.0.0.1",)):
-    """A self-signed certificate for local names: (certificate's path, key's path)."""
-    cert, key = pathlib.Path(directory) / f"{name}.pem", pathlib.Path(directory) / f"{name}.key"
+    """A self-signed certificate for local names: (certificate's path, key's path). `days` may be negative: it has expired."""
+    cert, key, asked = (pathlib.Path(directory) / f"{name}.{kind}" for kind in ("pem", "key", "csr"))
     names = ",".join([f"DNS:{h}" for h in hosts] + [f"IP:{i}" for i in ips])
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                    "-nodes", "-keyout", key, "-out", cert, "-days", str(days), "-subj", f"/CN={name}",
-                    "-addext", f"subjectAltName={names}"], check=True, capture_output=True, timeout=PATIENCE)
+    for command in (["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", asked,
+                     "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}"],
+                    ["x509", "-req", "-in", asked, "-signkey", key, "-out", cert, "-days", str(days),
+                     "-copy_extensions", "copy"]):
+        subprocess.run(["openssl", *command], check=True, capture_output=True, timeout=PATIENCE)
     return cert, key

@@ -1,0 +1,123 @@
+"""Failures of the first of two targets that callers never notice, with nothing configured but the targets; and those that
+are told at once, as no other target would do better."""
+import functools
+import ssl
+
+import pytest
+
+from lib.ask import EVERY_CALLER
+from lib.fault import PRIMARY, Fault, answered, play, refused
+from lib.process import certificate, free_port
+from lib.script import (ANTHROPIC, OLLAMA, OPENAI, body, close, cut, garbage, html, limited, no_finish, ok, quota, redirect, reset,
+                        slow, status, too_long)
+
+
+# --- places where nobody answers ---
+
+def closed_port(make, wire):
+    return {"wire": wire, "base_url": f"http://127.0.0.1:{free_port()}/v1"}
+
+
+def unknown_name(make, wire):
+    """Of a reserved domain that does not exist."""
+    return {"wire": wire, "base_url": "http://no-such-host.invalid/v1"}
+
+
+def plain_port(make, wire):
+    """It speaks no TLS."""
+    return {"wire": wire, "base_url": f"https://{make.mock(record=False).host}/v1"}
+
+
+@functools.cache
+def server_context(make, days):
+    cert, key = certificate(make._directory("tls"), days=days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, cert
+
+
+def with_certificate(make, wire, days, trusted):
+    context, cert = server_context(make, days)
+    upstream = make.upstream(lambda conn: conn.answer(200, {"never": "read"}), tls=context)
+    return {"wire": wire, "base_url": f"{upstream.url}/v1", **({"ca_file": str(cert)} if trusted else {})}
+
+
+def unverified(make, wire):
+    """Its certificate is nobody's."""
+    return with_certificate(make, wire, 2, trusted=False)
+
+
+def expired(make, wire):
+    """Its certificate was valid until yesterday."""
+    return with_certificate(make, wire, -1, trusted=True)
+
+
+HTTP = [OPENAI, ANTHROPIC]
+JSON = {"whole": b'{"id": "c1", "choices": [', "list": b"[]", "text": b'"text"', "null": b"null", "nothing": b"",
+        "blanks": b"\n\n", "no answer": b"{}"}
+
+FAULTS = [
+    # --- the next target at once ---
+    *(Fault(f"{code}", [status(code)]) for code in (408, 504, 522, 524)),
+    Fault("429 without a hint", [limited()]),
+    Fault("429 for an hour", [limited([("Retry-After", "3600")])]),
+    Fault("503 for a minute", [status(503, fields=[("Retry-After", "60")])]),
+    *(Fault(f"{code} of the only key", [status(code, kind)])
+      for code, kind in ((401, "authentication_error"), (403, "permission_error"))),
+    Fault("retired model", [status(404, "not_found_error", message="The model `m` does not exist")]),
+    Fault("quota exhausted", [quota()]),
+    Fault("payment required", [status(402, "billing_error")]),
+    Fault("context too long", [too_long()]),
+    Fault("reset", [reset]),
+    Fault("closed without an answer", [close]),
+    *(Fault(f"malformed JSON, {name}", [body(data)], streams=(False,)) for name, data in JSON.items()),
+    Fault("malformed event", [body(b"data: {\"half\n\n")], wires=HTTP, streams=(True,)),
+    Fault("malformed line", [body(b'{"half\n')], wires=[OLLAMA], streams=(True,)),
+    Fault("stream of nothing", [body(b"")], streams=(True,)),
+    *(Fault(f"cut within a whole answer, {how}", [cut(how=how)], streams=(False,)) for how in ("reset", "close", "end")),
+    *(Fault(f"cut behind the head, {how}", [cut("head", how=how)], streams=(True,)) for how in ("reset", "close", "end")),
+    *(Fault(f"cut before the first token, {how}", [cut("start", 1, how)], streams=(True,), wires=HTTP)
+      for how in ("reset", "close", "end")),
+    Fault("whole answer that ends too early", [no_finish()], streams=(False,)),
+    Fault("web page", [html(200)]),
+    Fault("redirect", [redirect("http://127.0.0.1:1/v1/chat/completions")]),
+    Fault("permanent redirect", [redirect("http://127.0.0.1:1/v1/chat/completions", 308)]),
+    Fault("no HTTP", [garbage(b"SSH-2.0-OpenSSH_9.2\r\n")]),
+    Fault("two lengths", [garbage(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")]),
+
+    # --- nobody there ---
+    Fault("connection refused", closed_port, asked=(0, 1)),
+    Fault("unknown name", unknown_name, asked=(0, 1)),
+    Fault("no TLS where it is expected", plain_port, asked=(0, 1)),
+    Fault("unverified certificate", unverified, asked=(0, 1)),
+    Fault("expired certificate", expired, asked=(0, 1)),
+
+    # --- returned, as it is the request's fault or an answer ---
+    *(Fault(f"{code} of a bad request", [status(code, "invalid_request_error")],
+            refused("bad_request", code, "false"), asked=(1, 0)) for code in (400, 422)),
+    Fault("request too large", [status(413, "request_too_large")], refused("request_too_large", 413, "false"),
+          asked=(1, 0)),
+    Fault("content refused", [status(400, "invalid_request_error", code="content_filter",
+                                     message="The response was filtered due to the prompt triggering a policy.")],
+          refused("content_filter", 400, "false", names=("triggering a policy",)), asked=(1, 0), wires=[OPENAI]),
+
+    # --- no failures ---
+    Fault("empty answer that is meant", [ok("", usage=(11, 2))], answered(""), asked=(1, 0)),
+    Fault("cut off by the output limit", [ok(finish="length")], answered(PRIMARY), asked=(1, 0)),
+    Fault("a second of thought", [ok(delay=1)], answered(PRIMARY), asked=(1, 0)),
+    Fault("slow tokens", [slow(0.3)], answered("one.two.three.four."), asked=(1, 0)),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_of_two_targets(make, fault):
+    play(make, fault)
+
+
+def test_a_key_does_not_follow_a_redirect(make):
+    """Whoever can make a provider redirect would get its key."""
+    trap = make.upstream(lambda conn: conn.answer(200, {"never": "asked"}))
+    for code in (301, 302, 303, 307, 308):
+        play(make, Fault(f"redirect {code}", [redirect(f"{trap.url}/v1/chat/completions", code)],
+                         callers=EVERY_CALLER[:1], wires=[OPENAI]))
+    assert trap.connections == 0
