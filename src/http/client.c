@@ -66,6 +66,7 @@ static void
 free_call(struct client_call *call)
 {
     buf_fini(&call->in);
+    free(call->detail);
     h1_room_free(&call->head_room);
     free(call);
 }
@@ -86,6 +87,8 @@ recycle(struct client_call *call)
         return;
     }
     buf_fini(&call->in);
+    free(call->detail);
+    call->detail = NULL;
     if (call->head_room.bytes > CLIENT_HEAD_KEEP_BYTES)
         h1_room_free(&call->head_room);
     call->next = c->spare;

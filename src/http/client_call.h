@@ -24,7 +24,6 @@ enum {
     CLIENT_SEND_BYTES = 256 * 1024,       /* of a request passed to the socket at a time */
     CLIENT_PARTS_PER_TURN = 4,            /* of them, for one call */
     CLIENT_INTERIM_MAX = 16,              /* 1xx responses before the final one */
-    CLIENT_DETAIL_ROOM = 96,
 };
 
 /* The operations of a transport on a call that it has. */
@@ -111,7 +110,7 @@ struct client_call {
     bool eof;
     bool broken;    /* `why` and `detail` say how */
     enum err why;
-    char detail[CLIENT_DETAIL_ROOM];
+    char *detail;    /* NULL until it broke during a pause */
     unsigned interim;
     struct buf in;    /* came, not yet taken */
     struct h1_scan scan;

@@ -1,5 +1,6 @@
 /* client_h1_in.c - HTTP/1: parses the response as it arrives. Anything but exactly one response is
  * an error. */
+#include <stdlib.h>
 
 #include "http/client_call.h"
 
@@ -41,6 +42,8 @@ client_h1_reset_answer(struct client_call *call)
     call->answered = false;
     call->eof = false;
     call->broken = false;
+    free(call->detail);
+    call->detail = NULL;
     call->interim = 0;
     call->scan = (struct h1_scan){ .response = true };
     call->chunked = (struct chunked){ 0 };
@@ -221,14 +224,15 @@ take(struct client_call *call, struct str bytes)
     return bytes;
 }
 
-/* The connection ended and all its data has been consumed: is the response complete? */
+/* The connection ended and all its data has been consumed: is the response complete? `detail`: how
+ * it broke. */
 static void
-settle_end(struct client_call *call)
+settle_end(struct client_call *call, const char *detail)
 {
     if (call->ended || call->paused || !(call->eof || call->broken))
         return;
     if (call->broken) {
-        fail(call, call->answered ? ERR_UPSTREAM_TRUNCATED : call->why, call->detail);
+        fail(call, call->answered ? ERR_UPSTREAM_TRUNCATED : call->why, detail);
     } else if (call->reading == CLIENT_UNTIL_CLOSE) {
         client_h1_finish(call, false);
     } else if (call->answered) {
@@ -249,7 +253,7 @@ client_h1_take_kept(struct client_call *call)
     buf_consume(&call->in, before - rest.n);
     if (buf_len(&call->in) == 0)
         buf_fini(&call->in);
-    settle_end(call);
+    settle_end(call, call->detail);
     if (!call->ended && !call->paused && call->sock != NULL)
         sock_read_start(call->sock);
 }
@@ -285,7 +289,7 @@ on_eof(void *owner)
     struct client_call *call = owner;
 
     call->eof = true;
-    settle_end(call);
+    settle_end(call, NULL);
 }
 
 static void
@@ -295,8 +299,9 @@ on_failed(void *owner, enum err why, const char *detail)
 
     call->broken = true;
     call->why = why;
-    str_copy_c(call->detail, sizeof(call->detail), str_c(detail));
-    settle_end(call);
+    if (call->paused)
+        call->detail = str_dup_c(str_c(detail));
+    settle_end(call, detail);
 }
 
 const struct sock_events client_h1_events = {
