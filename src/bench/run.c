@@ -234,7 +234,7 @@ start(struct slot *s, uint64_t intended_us)
         .method = S("POST"),
         .path = o->path,
         .fields = o->fields,
-        .body = { o->body },
+        .body = &o->body,
         .body_count = 1,
         .connect_ms = CONNECT_MS,
         .resend_ms = CONNECT_MS,

@@ -166,23 +166,27 @@ set_body(struct written *w, struct str body, const struct wire_edits *edits)
     UNINITIALIZED struct str pieces[2 * WIRE_EDITS + 1];
     size_t n = wire_edits_apply(edits, body, pieces);
 
-    if (n <= CLIENT_BODY_PIECES) {
-        memcpy(q->body, pieces, n * sizeof(pieces[0]));
-        q->body_count = n;
-        return OK;
+    if (n > CLIENT_BODY_PIECES) {
+        size_t total = 0, at = 0;
+
+        for (size_t i = 0; i < n; i++)
+            total += pieces[i].n;
+        char *flat = arena_try(w->request->llm.arena, total);
+        if (flat == NULL)
+            return ERR_NO_MEMORY;
+        for (size_t i = 0; i < n; i++) {
+            memcpy(flat + at, pieces[i].p, pieces[i].n);
+            at += pieces[i].n;
+        }
+        pieces[0] = str_make(flat, total);
+        n = 1;
     }
-    size_t total = 0, at = 0;
-    for (size_t i = 0; i < n; i++)
-        total += pieces[i].n;
-    char *flat = arena_try(w->request->llm.arena, total);
-    if (flat == NULL)
+    struct str *list = arena_try(w->request->llm.arena, n * sizeof(*list));
+    if (list == NULL)
         return ERR_NO_MEMORY;
-    for (size_t i = 0; i < n; i++) {
-        memcpy(flat + at, pieces[i].p, pieces[i].n);
-        at += pieces[i].n;
-    }
-    q->body[0] = str_make(flat, total);
-    q->body_count = 1;
+    memcpy(list, pieces, n * sizeof(*list));
+    q->body = list;
+    q->body_count = n;
     return OK;
 }
 

@@ -31,10 +31,11 @@ struct client_request {
     struct str method;
     struct str path;      /* origin-form: "/v1/chat/completions?x=y" */
     struct str fields;    /* complete "Name: value\r\n" lines; Host and the framing are added */
-    /* The body, in order, sent without copying into one: must stay valid until `head`, the end or
-     * the cancel. Content-Length is their sum; with no pieces and method GET none is sent. */
-    struct str body[CLIENT_BODY_PIECES];
-    size_t body_count;
+    /* The body, in order, sent without copying into one: list and bytes must stay valid until
+     * `head`, the end or the cancel. Content-Length is their sum; with no pieces and method GET none
+     * is sent. */
+    const struct str *body;
+    size_t body_count;         /* at most CLIENT_BODY_PIECES */
     uint64_t dns_ms;           /* to look up the server's name; 0: part of connect_ms */
     uint64_t connect_ms;       /* to establish a connection, proxy and TLS included */
     uint64_t first_byte_ms;    /* from the request sent to the first byte of the answer; 0: none */

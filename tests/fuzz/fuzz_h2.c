@@ -139,7 +139,8 @@ turn(struct loop *l)
 static void
 start_request(struct run *x, unsigned i, const struct origin *o, unsigned behaviour)
 {
-    static char body[BODY_BYTES];
+    static char bytes[BODY_BYTES];
+    static const struct str body = { bytes, sizeof(bytes) };
     struct request *r = &x->requests[i];
 
     *r = (struct request){ .pauses = (behaviour >> i & 1) != 0, .cancels = (behaviour & 8) != 0 };
@@ -148,7 +149,7 @@ start_request(struct run *x, unsigned i, const struct origin *o, unsigned behavi
         .method = i == 2 ? S("HEAD") : S("POST"),
         .path = S("/v1/x"),
         .fields = S("X-One: 1\r\n"),
-        .body = { str_make(body, sizeof(body)) },
+        .body = &body,
         .body_count = i & 1,
     };
     r->stream = h2_start(x->h2, &r->q, &request_events, r);

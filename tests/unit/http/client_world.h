@@ -9,6 +9,7 @@ struct record {
     struct world *world;
     struct client_call *call;
     struct client_request request;
+    struct str pieces[CLIENT_BODY_PIECES];    /* of the request's body */
     bool cancel_at_head;
     bool pause_at_head;
     bool pause_at_data;
@@ -224,12 +225,13 @@ prepare(struct world *w, struct record *r, struct str body)
     memset(r, 0, sizeof(*r));
     r->world = w;
     buf_init(&r->body, 64 << 20);
+    r->pieces[0] = body;
     r->request = (struct client_request){
         .origin = w->origin,
         .method = S("POST"),
         .path = S("/v1/x?y=z"),
         .fields = S("X-One: 1\r\n"),
-        .body = { body },
+        .body = r->pieces,
         .body_count = 1,
         .connect_ms = 5000,
         .first_byte_ms = 5000,

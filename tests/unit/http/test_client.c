@@ -15,8 +15,8 @@ TEST(a_request_is_sent_as_composed)
     char expected[300];
 
     prepare(w, &r, S("hel"));
-    r.request.body[1] = S("");
-    r.request.body[2] = S("lo");
+    r.pieces[1] = S("");
+    r.pieces[2] = S("lo");
     r.request.body_count = 3;
     begin(w, &r);
     int fd = accept_one(w);
@@ -154,7 +154,7 @@ TEST(a_large_body_is_sent_whole)
     for (int i = 0; i < 1000000; i++)
         buf_add(&body, S("0123456"));
     prepare(w, &r, buf_str(&body));
-    r.request.body[1] = S("the end");
+    r.pieces[1] = S("the end");
     r.request.body_count = 2;
     begin(w, &r);
     int fd = accept_one(w);

@@ -85,8 +85,8 @@ TEST(a_request_is_the_same_over_h2_and_h1)
     prepare(t.w, &r, S("hel"));
     r.request.fields = S("X-One: 1\r\nAuthorization: Bearer k\r\nConnection: x\r\nTE: gzip\r\n"
                          "Transfer-Encoding: chunked\r\nHost: other\r\nContent-Length: 77\r\n");
-    r.request.body[1] = S("");
-    r.request.body[2] = S("lo");
+    r.pieces[1] = S("");
+    r.pieces[2] = S("lo");
     r.request.body_count = 3;
     begin(t.w, &r);
     peer_accept(&t, &p, 100);
@@ -290,7 +290,7 @@ TEST(large_bodies_go_both_ways_whole)
         buf_add_c(&body, peer_byte(i));
     prepare(t.w, &r, S(""));
     for (size_t i = 0; i < PIECES; i++)
-        r.request.body[i] = str_make(buf_str(&body).p + i * PIECE, PIECE);
+        r.pieces[i] = str_make(buf_str(&body).p + i * PIECE, PIECE);
     r.request.body_count = PIECES;
     begin(t.w, &r);
     until_asked(&p, 2);
@@ -1078,13 +1078,14 @@ TEST(however_fast_the_server_reads_one_turn_sends_a_bounded_part_of_a_body)
     static const char windows[] = "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff"    /* of streams */
                                   "\0\0\4\x08\0\0\0\0\0\x7f\x00\x00\x00";     /* of all */
     static char body[BODY];
+    const struct str piece = str_make(body, BODY);
     struct alone a;
 
     alone_open(&a, &(struct h2_limits){ .head_bytes = 4096, .fields = 10, .streams = 100 });
     EXPECT_INT(write(a.fd, windows, sizeof(windows) - 1), sizeof(windows) - 1);
     run_for(&a, 10);
     a.request.method = S("POST");
-    a.request.body[0] = str_make(body, BODY);
+    a.request.body = &piece;
     a.request.body_count = 1;
     swallowed = 0;
     swallows = true;
