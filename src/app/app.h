@@ -12,6 +12,8 @@ int cmd_config(int argc, char **argv);
 int cmd_providers(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_health(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_rollback(int argc, char **argv);
 int cmd_chat(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_mock(int argc, char **argv);

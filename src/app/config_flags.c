@@ -58,6 +58,13 @@ config_flags_load(struct config_flags *f, struct conf_problems *problems)
     return conf_load_text(buf_str(&f->text), str_c(f->path), f->sets, set_count, problems);
 }
 
+struct conf *
+config_flags_load_text(
+    struct config_flags *f, struct str text, struct str name, struct conf_problems *problems)
+{
+    return conf_load_text(text, name, f->sets, f->set_count, problems);
+}
+
 void
 config_flags_fini(struct config_flags *f)
 {

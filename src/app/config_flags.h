@@ -32,4 +32,8 @@ void config_flags_from_environment(struct config_flags *f);
    is read once, and its contents are used again afterwards. */
 struct conf *config_flags_load(struct config_flags *f, struct conf_problems *problems) NEVER_NULL;
 
+/* The same from a text that was its file's before; it is called `name`. */
+struct conf *config_flags_load_text(struct config_flags *f, struct str text, struct str name,
+    struct conf_problems *problems) NEVER_NULL;
+
 void config_flags_fini(struct config_flags *f);

@@ -25,6 +25,8 @@ static const struct command {
         cmd_providers },
     { "models", "list the models that can be used", cmd_models },
     { "health", "check the health of a running gateway", cmd_health },
+    { "status", "show what a running gateway is doing", cmd_status },
+    { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },
     { "chat", "talk to a model in the terminal", cmd_chat },
     { "bench", "measure any OpenAI- or Anthropic-compatible server", cmd_bench },
     { "mock", "run a simulated provider, with faults on demand", cmd_mock },

@@ -6,6 +6,7 @@
  * streams finish, and closes what is left at the deadline.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
+#include "admin/socket.h"
 #include "app/app.h"
 #include "app/banner.h"
 #include "app/config_flags.h"
@@ -45,6 +48,7 @@ struct serve {
     struct arena *arena;          /* state that outlives reloads */
     struct conf_strs open;        /* the open addresses, as the first configuration named them */
     struct worker **workers;
+    struct admin *admin;
     struct log_file *error_file;
     struct simulator simulator;
     struct loop *loop;
@@ -59,6 +63,13 @@ struct serve {
 };
 
 /* --- configuration --- */
+
+/* A configuration that was in force before, to be loaded instead of the file. */
+struct rollback {
+    struct str text;
+    struct str name;         /* for messages */
+    struct buf *ret_said;    /* gets what is wrong with it */
+};
 
 /* How many workers a configuration asks for. */
 static unsigned
@@ -120,19 +131,25 @@ log_warnings(struct serve *s)
 }
 
 static struct str
-config_name(const struct serve *s)
+config_name(const struct serve *s, const struct rollback *back)
 {
+    if (back != NULL)
+        return back->name;
     return str_c(s->config.path != NULL ? s->config.path : "(built in)");
 }
 
-/* Reports all problems: on standard error at the start, in the log later. */
+/* Reports all problems: on standard error at the start, in the log later, and to whom asked for a
+ * rollback. */
 static void
-tell_problems(const struct serve *s, const struct conf_problems *problems)
+tell_problems(
+    const struct serve *s, const struct rollback *back, const struct conf_problems *problems)
 {
     if (s->loop != NULL)
-        conf_problems_each(problems, config_name(s), log_problem, NULL);
+        conf_problems_each(problems, config_name(s, back), log_problem, NULL);
     else if (problems->count != 0)
-        conf_problems_print(problems, config_name(s), STDERR_FILENO);
+        conf_problems_print(problems, config_name(s, back), STDERR_FILENO);
+    if (back != NULL)
+        conf_problems_each(problems, back->name, keep_warning, back->ret_said);
 }
 
 /* True if no real provider is configured. */
@@ -159,17 +176,19 @@ start_simulator(struct serve *s, const struct conf *c)
     return false;
 }
 
-/* Loads and checks everything. NULL when it must not be used. *ret_tls is the certificate of the
- * listeners, NULL without one. */
+/* Loads and checks everything: the file, or what to roll back to. NULL when it must not be used.
+ * *ret_tls is the certificate of the listeners, NULL without one. */
 static struct snapshot *
-load_snapshot(struct serve *s, struct tls_context **ret_tls)
+load_snapshot(struct serve *s, const struct rollback *back, struct tls_context **ret_tls)
 {
     struct arena *a = arena_create(1024 * 1024);
     struct snapshot *snapshot = NULL;
     struct conf_problems problems;
 
     conf_problems_init(&problems, a);
-    struct conf *c = config_flags_load(&s->config, &problems);
+    struct conf *c = back != NULL
+                         ? config_flags_load_text(&s->config, back->text, back->name, &problems)
+                         : config_flags_load(&s->config, &problems);
     if (s->snapshot != NULL && problems.count == 0)
         conf_check_reload(s->snapshot->conf, &s->open, c, &problems);
     *ret_tls = preflight_tls(c, &problems);
@@ -186,12 +205,12 @@ load_snapshot(struct serve *s, struct tls_context **ret_tls)
         conf_problem(&problems, (struct conf_mark){ 0, 0 },
             "has lost its 'providers', and no other is switched on: it looks cut short; write them "
             "again, or restart to run without them");
-    tell_problems(s, &problems);
+    tell_problems(s, back, &problems);
     if (s->loop != NULL)
         watch_files(s, c);
     if (snapshot != NULL && problems.count == 0) {
         preflight_doubts(snapshot, &problems);
-        conf_warnings_each(&problems, config_name(s), keep_warning, &s->warnings);
+        conf_warnings_each(&problems, config_name(s, back), keep_warning, &s->warnings);
     } else {
         snapshot_unref(snapshot);
         snapshot = NULL;
@@ -225,6 +244,7 @@ warn_of_fixed_settings(const struct conf *now, const struct conf *next)
     } fixed[] = {
         { "server.listen", !same_strs(&a->listen, &b->listen) },
         { "server.admin_listen", !str_eq(a->admin_listen.v, b->admin_listen.v) },
+        { "server.admin_socket", !str_eq(a->admin_socket.v, b->admin_socket.v) },
         { "server.workers", a->workers != b->workers },
         { "server.tls (on or off)", (a->tls_cert.v.n != 0) != (b->tls_cert.v.n != 0) },
         { "server.limits.metric_series", a->limit_metric_series != b->limit_metric_series },
@@ -295,19 +315,20 @@ log_in_use(const struct serve *s, const char *what)
 }
 
 /* A new configuration is applied completely or not at all. */
-static void
-reload(struct serve *s)
+static bool
+reload(struct serve *s, const struct rollback *back)
 {
+    const char *what = back != NULL ? "rollback" : "reload";
     struct tls_context *tls = NULL;
 
     timer_stop(&s->gather);
-    struct snapshot *snapshot = load_snapshot(s, &tls);
+    struct snapshot *snapshot = load_snapshot(s, back, &tls);
 
     if (snapshot == NULL) {
         atomic_fetch_add(&s->gateway.reloads_failed, 1);
         log_error(NULL,
-            "reload refused: the configuration in use stays; the lines above say what is wrong");
-        return;
+            "%s refused: the configuration in use stays; the lines above say what is wrong", what);
+        return false;
     }
     warn_of_fixed_settings(s->snapshot->conf, snapshot->conf);
     publish(s, snapshot, tls);
@@ -316,7 +337,47 @@ reload(struct serve *s)
     log_warnings(s);
     memory_watch_set(&s->gateway, s->snapshot->conf);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
-    log_in_use(s, "reloaded");
+    log_in_use(s, back != NULL ? "rolled back" : "reloaded");
+    return true;
+}
+
+/* For the admin API: puts an earlier configuration in force, as a reload would. */
+static bool
+on_rollback(void *owner, struct str text, uint64_t generation, struct buf *ret_said)
+{
+    struct serve *s = owner;
+    struct str file = config_name(s, NULL);
+    char name[PATH_MAX + 64];
+    int n = snprintf(name, sizeof(name), STR_FMT " (generation %llu)", STR_ARG(file),
+        (unsigned long long)generation);
+    const struct rollback back = { text, str_make(name, MIN((size_t)n, sizeof(name) - 1)),
+        ret_said };
+
+    if (s->phase != DRAIN_NOT) {
+        buf_add(ret_said, S("the gateway is draining"));
+        return false;
+    }
+    if (!reload(s, &back))
+        return false;
+    bool is_file = str_eq(text, buf_str(&s->config.text));
+
+    admin_note_loaded(s->admin, s->snapshot->generation, is_file ? 0 : generation, text);
+    if (!is_file)
+        log_warn(NULL,
+            "rolled back: generation %llu has the configuration of generation %llu, and not that "
+            "of the file " STR_FMT ", which the next reload (SIGHUP, or a change of the file) uses "
+            "again",
+            (unsigned long long)s->snapshot->generation, (unsigned long long)generation,
+            STR_ARG(file));
+    return true;
+}
+
+/* Loads the file again. */
+static void
+reload_file(struct serve *s)
+{
+    if (reload(s, NULL))
+        admin_note_loaded(s->admin, s->snapshot->generation, 0, buf_str(&s->config.text));
 }
 
 /* --- ending --- */
@@ -423,7 +484,7 @@ on_hangup(void *arg, int signo)
             "%s is not a regular file and cannot be read again: what it held at the start "
             "is used, with the files that it names as they are now",
             s->config.path);
-    reload(s);
+    reload_file(s);
 }
 
 static void
@@ -432,7 +493,7 @@ on_gathered(void *arg)
     struct serve *s = arg;
 
     if (s->phase == DRAIN_NOT)
-        reload(s);
+        reload_file(s);
 }
 
 static void
@@ -491,6 +552,15 @@ raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void
+free_workers(struct serve *s)
+{
+    for (unsigned i = 0; i < s->gateway.workers; i++)
+        worker_join(s->workers[i]);
+    free(s->workers);
+    s->workers = NULL;
+}
+
 static bool
 create_workers(struct serve *s)
 {
@@ -510,6 +580,31 @@ create_workers(struct serve *s)
         return false;
     }
     return true;
+}
+
+/* The socket of the admin API. Where nothing else is configured the gateway does without one that
+ * cannot be opened: the folder may not be there, as in a container. */
+static bool
+open_admin_socket(struct serve *s)
+{
+    struct str setting = s->snapshot->conf->server.admin_socket.v;
+    struct str path = admin_socket_path(s->arena, setting, worker_address(s->workers[0], 0));
+    bool opened = true;
+    char why[512];
+
+    for (unsigned i = 0; path.n != 0 && opened && i < s->gateway.workers; i++)
+        opened = worker_open_local(s->workers[i], path, WHY(why));
+    if (opened)
+        return true;
+    if (str_eq(setting, S("auto"))) {
+        log_warn(NULL,
+            "the admin socket of `openclaw status` cannot be opened: %s; to set its path, or to do "
+            "without it, write server.admin_socket",
+            why);
+        return true;
+    }
+    (void)fprintf(stderr, "openclaw: server.admin_socket: %s\n", why);
+    return false;
 }
 
 static void
@@ -551,9 +646,8 @@ static void
 tend(struct serve *s)
 {
     loop_run(s->loop);
-    for (unsigned i = 0; i < s->gateway.workers; i++)
-        worker_join(s->workers[i]);
-    free(s->workers);
+    admin_close(s->admin);
+    free_workers(s);
     timer_stop(&s->timer);
     timer_stop(&s->second);
     timer_stop(&s->memory);
@@ -588,10 +682,6 @@ become_user(struct serve *s)
             harden_give(logs[i], c->server.user.v);
     if (!harden_become(c->server.user.v, WHY(why))) {
         (void)fprintf(stderr, "openclaw: %s\n", why);
-        for (unsigned i = 0; i < s->gateway.workers; i++)
-            worker_join(s->workers[i]);
-        free(s->workers);
-        s->workers = NULL;
         return false;
     }
     if (!c->server.core_dumps)
@@ -614,7 +704,7 @@ run(struct serve *s)
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGUSR1, SIG_IGN);
     raise_file_limit();
-    s->snapshot = load_snapshot(s, &s->tls);
+    s->snapshot = load_snapshot(s, NULL, &s->tls);
     if (s->snapshot == NULL)
         return 2;
     keep_addresses(s);
@@ -625,9 +715,17 @@ run(struct serve *s)
     atomic_store(&s->gateway.generation, s->snapshot->generation);
     s->gateway.metrics = metrics_create(
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
-    if (!open_logs(s) || !create_workers(s) || !become_user(s))
+    s->admin = admin_create(&s->gateway);
+    admin_note_loaded(s->admin, s->snapshot->generation, 0, buf_str(&s->config.text));
+    if (!open_logs(s) || !create_workers(s))
         return 1;
+    if (!open_admin_socket(s) || !become_user(s)) {
+        free_workers(s);
+        return 1;
+    }
     watch(s);
+    const struct admin_control control = { .owner = s, .loop = s->loop, .rollback = on_rollback };
+    admin_open(s->admin, s->workers, &control);
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_start(s->workers[i]);
     print_banner(s);
@@ -669,6 +767,7 @@ cmd_serve(int argc, char **argv)
     s.arena = arena_create(64 * 1024);
     buf_init(&s.warnings, WARNINGS_BYTES_MOST);
     int status = run(&s);
+    admin_destroy(s.admin);
     snapshot_unref(s.snapshot);
     tls_context_unref(s.tls);
     simulator_stop(&s.simulator);

@@ -58,6 +58,7 @@ struct conf_server {
     struct conf_str unix_owner;
     struct conf_str unix_group;
     struct conf_str admin_listen;    /* metrics and health; empty: none */
+    struct conf_str admin_socket;    /* "auto", "off" or a path */
     struct conf_str user;            /* to become after a start as root; empty: none */
     bool core_dumps;
     uint64_t workers;            /* 0: one per core ("auto") */

@@ -97,6 +97,19 @@ check_listeners(const struct conf_server *s, struct conf_problems *problems)
     }
 }
 
+static void
+check_admin_socket(const struct conf_server *s, struct conf_problems *problems)
+{
+    for (size_t i = 0; i <= s->listen.count; i++) {
+        struct str other = i < s->listen.count ? s->listen.list[i].v : s->admin_listen.v;
+
+        if (str_starts(other, S("unix:")) && str_eq(str_skip(other, 5), s->admin_socket.v))
+            conf_problem(problems, s->admin_socket.mark,
+                "'server.admin_socket' is also an address of '%s'; write another path",
+                i < s->listen.count ? "server.listen" : "server.admin_listen");
+    }
+}
+
 /* The first address that other machines can reach, or NULL. */
 static const struct conf_str *
 public_listener(const struct conf_server *s)
@@ -470,6 +483,7 @@ cross_check(struct conf *c, struct conf_problems *problems)
 {
     check_tls(c, problems);
     check_listeners(&c->server, problems);
+    check_admin_socket(&c->server, problems);
     settle_auth_mode(c, problems);
     settle_defaults(c);
     check_key_names(&c->auth, problems);

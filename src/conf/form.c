@@ -284,6 +284,18 @@ memory_problem(struct str v)
     return bytes < MEMORY_LEAST_BYTES ? "is too small; write at least 32MB, or off" : NULL;
 }
 
+static const char *
+socket_problem(struct str v)
+{
+    if (str_eq(v, S("auto")) || str_eq(v, S("off")))
+        return NULL;
+    if (v.n == 0 || v.p[0] != '/' || has_control(v))
+        return "is not auto, off or an absolute path; write a path like /run/openclaw/admin.sock";
+    if (v.n > UNIX_PATH_MAX_BYTES)
+        return "is longer than the 107 bytes that a unix socket's path may have; write a shorter path";
+    return NULL;
+}
+
 const char *
 form_problem(struct arena *a, enum conf_form form, struct str v)
 {
@@ -339,6 +351,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
         return log_problem(v, true);
     case FORM_MEMORY:
         return memory_problem(v);
+    case FORM_SOCKET:
+        return socket_problem(v);
     }
     CHECK_UNREACHABLE();
 }

@@ -48,6 +48,7 @@ enum conf_form {
     FORM_LOG,
     FORM_LOG_OFF,
     FORM_MEMORY,
+    FORM_SOCKET,
 };
 
 enum section_id {

@@ -184,7 +184,7 @@ endpoint_check_keys(const struct conf_auth *auth, struct conf_problems *problems
     size_t n = 0;
 
     for (size_t i = 0; i < ENDPOINT_none; i++)
-        if (endpoint_needs_key(&endpoints[i]))
+        if (endpoint_needs_key(&endpoints[i]) || endpoints[i].kind == ENDPOINT_IS_CONTROL)
             ids[n++] = str_c(endpoints[i].id);
     for (size_t k = 0; k < auth->key_count; k++) {
         for (size_t i = 0; i < auth->keys[k].routes.count; i++) {

@@ -13,6 +13,7 @@ enum endpoint_kind {
     ENDPOINT_IS_ADMIN,
     ENDPOINT_IS_MODEL,
     ENDPOINT_IS_PASSED,
+    ENDPOINT_IS_CONTROL,
 };
 
 enum endpoint_model {

@@ -46,6 +46,7 @@ struct exchange {
     bool slot;    /* counted in who->in_flight */
 
     struct models_waiter *waiter;    /* for lists of models; NULL: it need not wait */
+    void *admin;                     /* what an admin request waits for; NULL: nothing yet */
     struct unpack *unpack;           /* while a compressed body is decompressed */
     uint64_t unpack_held;            /* counted in the worker's share for it */
 

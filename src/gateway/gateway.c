@@ -22,14 +22,14 @@
 #define AT_MEMORY_LIMIT                                                                            \
     "the gateway is at its memory limit (server.limits.held); try again in a moment"
 
-/* Does this listener serve the endpoint? If there is an admin listener, metrics are served only
- * there, and the admin listener serves no routes that need a key. */
+/* Does this listener serve the endpoint? If there is an admin listener, metrics and the admin API
+ * are served only there and on the local socket; neither of these serves model requests. */
 static bool
 is_on_this_listener(const struct exchange *x)
 {
-    bool admin = server_role(x->q) == WORKER_ROLE_ADMIN;
+    bool admin = server_role(x->q) != 0;
 
-    if (x->endpoint->kind == ENDPOINT_IS_ADMIN)
+    if (x->endpoint->kind == ENDPOINT_IS_ADMIN || x->endpoint->kind == ENDPOINT_IS_CONTROL)
         return admin || !x->worker->has_admin;
     return !admin || !endpoint_needs_key(x->endpoint);
 }
@@ -84,10 +84,15 @@ stage_match(struct exchange *x)
         x->path.text = exchange_join(x, base, path, S(""));
     if (!is_on_this_listener(x))
         return exchange_fail(x, ERR_NO_ROUTE,
-            server_role(x->q) == WORKER_ROLE_ADMIN
+            server_role(x->q) == WORKER_ROLE_LOCAL
+                ? "this socket (server.admin_socket) serves the admin API only; send model requests "
+                  "to server.listen"
+            : server_role(x->q) == WORKER_ROLE_ADMIN
                 ? "this address (server.admin_listen) serves health checks and metrics only; "
                   "send model requests to server.listen"
-                : "metrics are served at server.admin_listen only");
+            : x->endpoint->kind == ENDPOINT_IS_ADMIN
+                ? "metrics are served at server.admin_listen only"
+                : "the admin API is served at server.admin_listen and server.admin_socket only");
     return STEP_NEXT;
 }
 
@@ -131,6 +136,30 @@ may_use_route(const struct exchange *x)
     return auth_allows_route(x->who, str_c(x->endpoint->id), x->method, x->path.text);
 }
 
+/* The admin API over the network: only with a key that is meant for it, because an application's key
+ * must not show what others do; and to read. (The local socket is open to its owner alone, and no
+ * web page reaches a Unix socket.) */
+static enum step
+refuse_control(struct exchange *x, enum err known, struct str credential)
+{
+    const struct http_head *head = server_head(x->q);
+
+    if (known != OK)
+        return refuse_caller(x, credential);
+    if (!auth_names_route(x->who, str_c(x->endpoint->id)))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "the admin API is open at the local socket (server.admin_socket: use `openclaw "
+            "status`), and elsewhere to API keys whose routes name '%s'",
+            x->endpoint->id);
+    if (http_field_get(&head->fields, S("origin")).n != 0)
+        return exchange_fail(x, ERR_FORBIDDEN, "web pages may not use the admin API");
+    if (!str_eq(x->method, S("GET")) && !str_eq(x->method, S("HEAD")))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "nothing can be changed over the network; use the local socket (server.admin_socket) on "
+            "the machine of the gateway");
+    return STEP_NEXT;
+}
+
 /* Identifies the client. Health checks and metrics need no key. */
 static enum step
 stage_authenticate(struct exchange *x)
@@ -150,6 +179,9 @@ stage_authenticate(struct exchange *x)
             "this API key may not use this route, which is not a model call; to allow it, add to "
             "the key's routes: '%s', or '" STR_FMT " " STR_FMT "'",
             x->endpoint->id, STR_ARG(x->method), STR_ARG(x->path.text));
+    if (x->endpoint->kind == ENDPOINT_IS_CONTROL && server_role(x->q) != WORKER_ROLE_LOCAL &&
+        refuse_control(x, e, credential) == STEP_STOP)
+        return STEP_STOP;
     if (x->endpoint->op == OP_RELAY && needs_key && query_path_has_key(x))
         return exchange_fail(x, ERR_BAD_REQUEST,
             "the path contains an API key of this gateway, which providers must not get");
@@ -530,6 +562,12 @@ static const struct stage {
     { "relay", stage_relay },                  /* forward the answer */
     { "deliver", stage_deliver },              /* wait until the client has read it */
 };
+
+const char *
+gateway_stage(const struct exchange *x)
+{
+    return x->stage < ARRAY_LEN(stages) ? stages[x->stage].name : "finish";
+}
 
 COLD static void
 debug_stage(const struct exchange *x, const char *name, enum step step)

@@ -106,6 +106,17 @@ local_metrics(struct exchange *x)
 }
 
 static void
+local_admin(struct exchange *x)
+{
+    const struct gateway *g = x->worker->gateway;
+
+    if (g->admin != NULL)
+        g->admin(g->admin_owner, x);
+    else
+        (void)exchange_fail(x, ERR_NO_ROUTE, "there is no admin API here");
+}
+
+static void
 local_root(struct exchange *x)
 {
     struct buf b;

@@ -273,6 +273,15 @@ on_accept_admin(void *owner, struct sock *s)
     server_accept_role(w->server, s, WORKER_ROLE_ADMIN);
 }
 
+static void
+on_accept_local(void *owner, struct sock *s)
+{
+    struct worker *w = owner;
+
+    metric_add(&w->metrics->connections, 1);
+    server_accept_role(w->server, s, WORKER_ROLE_LOCAL);
+}
+
 struct listen_options
 worker_listen_options(const struct conf_server *c, struct str address)
 {
@@ -363,9 +372,24 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     return w;
 }
 
+bool
+worker_open_local(struct worker *w, struct str path, struct why why)
+{
+    static const struct listen_options options = { .unix_mode = S_INIT("0600") };
+    char address[256];
+
+    (void)snprintf(address, sizeof(address), "unix:" STR_FMT, STR_ARG(path));
+    w->local = listen_open_with(w->loop, str_c(address), &options, NULL, on_accept_local, w, why);
+    if (w->local != NULL)
+        listen_on_crowd(w->local, on_crowd);
+    return w->local != NULL;
+}
+
 static void
 close_all(struct worker *w)
 {
+    listen_close(w->local);
+    w->local = NULL;
     for (size_t i = 0; i < w->listener_count; i++)
         listen_close(w->listeners[i]);
     w->listener_count = 0;

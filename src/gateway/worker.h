@@ -22,6 +22,7 @@
 
 #define GATEWAY_LISTENERS 16
 #define WORKER_ROLE_ADMIN 1    /* the listener of server.admin_listen */
+#define WORKER_ROLE_LOCAL 2    /* that of server.admin_socket */
 #define WORKERS_MOST 256u
 #define WORKER_ID_WORDS 4    /* 8 bytes each; enough of an id to find it in the log */
 #define WORKER_SPARE_ARENAS 64
@@ -36,9 +37,15 @@ struct worker_events {
     void (*stop)(struct worker *w);    /* its last exchange is settled: end what has none */
 };
 
+struct exchange;
+
 /* State of the process, shared by all workers. */
 struct gateway {
     const struct worker_events *events;
+    /* Answers a request to /admin/v1/, or leaves it to be called again when the exchange is woken.
+     * NULL: there is no such API. */
+    void (*admin)(void *owner, struct exchange *x);
+    void *admin_owner;
     struct metrics *metrics;
     struct log_file *access_file;    /* NULL: off */
     enum access_form access_form;
@@ -77,7 +84,8 @@ struct worker {
     size_t listener_count;
     /* The first `tls_listeners` of them use TLS; the admin listener never does. */
     size_t tls_listeners;
-    bool has_admin;    /* one of them is server.admin_listen */
+    bool has_admin;            /* one of them is server.admin_listen */
+    struct listener *local;    /* server.admin_socket, open to the end; NULL: none */
     struct snapshot_hold *current;
     _Atomic(struct reload *) reload;    /* the newest that it has not taken yet; NULL: none */
     struct metric_shard *metrics;
@@ -123,6 +131,10 @@ struct worker {
  * `why`. Takes over references to the snapshot and the TLS context (may be NULL). */
 struct worker *worker_create(struct gateway *g, unsigned index, const struct worker *first,
     struct snapshot *snapshot, struct tls_context *tls, struct why why) MUST_CHECK;
+
+/* Also listens on the Unix socket at `path`, which only our user may use, for the admin API. Before
+ * worker_start(). False with a message in `why`. */
+bool worker_open_local(struct worker *w, struct str path, struct why why) MUST_CHECK;
 
 /* The listen options of the configured address. */
 struct listen_options worker_listen_options(const struct conf_server *c, struct str address);

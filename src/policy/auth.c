@@ -164,6 +164,15 @@ auth_allows_model(const struct principal *p, struct str model)
 }
 
 bool
+auth_names_route(const struct principal *p, struct str id)
+{
+    for (size_t i = 0; i < p->routes.count; i++)
+        if (str_eq(p->routes.list[i].v, id))
+            return true;
+    return false;
+}
+
+bool
 auth_allows_route(const struct principal *p, struct str id, struct str method, struct str path)
 {
     if (p->routes.count == 0)

@@ -53,5 +53,8 @@ bool auth_allows_model(const struct principal *p, struct str model);
 bool auth_allows_route(
     const struct principal *p, struct str id, struct str method, struct str path);
 
+/* Do its `routes` name this id? Patterns do not count: for routes that are not a client's business. */
+bool auth_names_route(const struct principal *p, struct str id);
+
 /* Does `text` match `pattern`, in which '*' stands for any run of bytes? */
 bool auth_glob(struct str pattern, struct str text);

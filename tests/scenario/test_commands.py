@@ -16,7 +16,7 @@ import pytest
 from lib import process
 from lib.process import PATIENCE, canary, environment, wait_until
 
-COMMANDS = ["serve", "check", "init", "config", "providers", "models", "health", "chat", "bench", "mock", "version"]
+COMMANDS = ["serve", "check", "init", "config", "providers", "models", "health", "status", "rollback", "chat", "bench", "mock", "version"]
 
 
 def run(*args, **options):
@@ -67,7 +67,7 @@ def test_the_list_names_every_command():
     (["serve", "--lisen", "x"], "did you mean '--listen'?"), (["serve", "extra"], "'extra'"),
     (["serve", "--config"], "--config FILE"), (["version", "--jsn"], "did you mean '--json'?"),
     (["version", "extra"], "'extra'"), (["check"], "which file?"), (["check", "a", "b"], "one file"),
-    (["init", "a", "b"], "one file"), (["config"], "config schema"), (["config", "shema"], "config schema"),
+    (["init", "a", "b"], "one file"), (["config"], "config schema"), (["rollback", "x"], "'x'"), (["config", "shema"], "config schema"),
     (["chat", "--url", "nonsense", "hi"], "http://"), (["bench"], "usage:"), (["bench", "nonsense", "--model", "m"], "http://"),
     (["mock", "extra"], "'extra'"), (["mock", "--ttft", "soon"], "TIME"),
     (["serve", "--listen", "8080"], ":PORT"), (["serve", "--listen", "127.0.0.1:99999"], "65535"),
@@ -118,7 +118,7 @@ def test_the_list_of_commands_is_the_list_that_is_tested():
 def test_help_names_the_environment_variables():
     """Every OPENCLAW_ variable that a command reads stands in its help."""
     for command, names in {"serve": ["OPENCLAW_CONFIG"], "check": ["OPENCLAW_CONFIG"], "providers": ["OPENCLAW_CONFIG"],
-                           "models": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"],
+                           "models": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"], "status": ["OPENCLAW_API_KEY"],
                            "bench": ["OPENCLAW_API_KEY"]}.items():
         said = run(command, "--help").stdout
         assert all(name in said for name in names), said

@@ -1,0 +1,298 @@
+/* admin.c - the routes of the admin API. */
+#include "admin/admin.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "admin/answer.h"
+#include "admin/exchanges.h"
+#include "admin/history.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/url.h"
+#include "conf/show.h"
+#include "gateway/reply.h"
+
+#define ROLLBACK_PATIENCE_MS 30000
+#define TEXT_BYTES_MOST (2u * 1024 * 1024)
+
+struct admin {
+    struct gateway *gateway;
+    struct collector *collector;    /* the workers in their order, then the main thread */
+    struct history *history;
+    struct admin_control control;
+    struct buf addresses;    /* a JSON array */
+};
+
+/* --- reading --- */
+
+static void
+get_exchanges(struct admin *a, struct exchange *x, struct str rest UNUSED)
+{
+    exchanges_answer(a->collector, a->gateway->workers, x);
+}
+
+/* The settings, unless a secret is where none belongs. */
+static void
+write_settings(struct json_out *o, const struct snapshot *s)
+{
+    struct buf settings;
+    struct json_out inner = json_out(&settings);
+
+    buf_init(&settings, 8 * 1024 * 1024);
+    conf_show(s->conf, &inner);
+    if (secrets_in(s->secrets, buf_str(&settings)))
+        out_text(o, "settings", S("(withheld: one of them contains a secret)"));
+    else
+        out_raw(o, "settings", buf_str(&settings));
+    buf_fini(&settings);
+}
+
+static void
+get_config(struct admin *a, struct exchange *x, struct str rest UNUSED)
+{
+    const struct snapshot *s = x->hold->snapshot;
+    struct buf body;
+    struct json_out o = answer_begin(&body);
+
+    out_text(&o, "file", s->conf->path);
+    history_write(a->history, &o);
+    write_settings(&o, s);
+    answer_end(x, &o);
+}
+
+/* What one worker has. */
+struct load {
+    unsigned exchanges, streams, connections, calls;
+};
+
+static void
+tell_load(void *owner, struct str question UNUSED, struct collected *ret)
+{
+    const struct worker *w = owner;
+    struct load load = { .exchanges = w->exchange_count, .streams = w->stream_count };
+
+    if (w->server != NULL)
+        load.connections = server_connections(w->server);
+    load.calls = client_calls_open(w->client);
+    buf_add(&ret->rows, str_make((const char *)&load, sizeof(load)));
+}
+
+static void
+get_status(struct admin *a, struct exchange *x, struct str rest UNUSED)
+{
+    struct gateway *g = a->gateway;
+    const struct collected *told;
+    struct load sum = { 0 };
+    struct buf body;
+
+    if (!collect(a->collector, x, 0, g->workers, tell_load, S(""), ANSWER_PATIENCE_MS, &told))
+        return;
+    for (unsigned i = 0; i < g->workers; i++) {
+        struct load load = { 0 };
+        struct str row = buf_str(&told[i].rows);
+
+        if (row.n == sizeof(load))
+            memcpy(&load, row.p, sizeof(load));
+        sum.exchanges += load.exchanges;
+        sum.streams += load.streams;
+        sum.connections += load.connections;
+        sum.calls += load.calls;
+    }
+    struct json_out o = answer_begin(&body);
+
+    out_text(&o, "version", S(OPENCLAW_VERSION));
+    out_i64(&o, "pid", getpid());
+    answer_time(&o, S("started"), g->started_wall_ms);
+    out_text(&o, "state", atomic_load(&g->draining) ? S("draining") : S("ok"));
+    out_raw(&o, "addresses", buf_str(&a->addresses));
+    out_i64(&o, "workers", g->workers);
+    answer_silent(&o, told, g->workers);
+    out_text(&o, "file", x->hold->snapshot->conf->path);
+    out_i64(&o, "generation", (int64_t)x->hold->snapshot->generation);
+    uint64_t from = history_from(a->history);
+    if (from != 0)
+        out_i64(&o, "rolled_back_to", (int64_t)from);
+    else
+        out_null(&o, "rolled_back_to");
+    out_i64(&o, "reloads", (int64_t)atomic_load(&g->reloads_ok));
+    out_i64(&o, "reloads_refused", (int64_t)atomic_load(&g->reloads_failed));
+    /* this request is one of them */
+    out_i64(&o, "exchanges", (int64_t)sum.exchanges - 1);
+    out_i64(&o, "streams", sum.streams);
+    out_i64(&o, "connections", sum.connections);
+    out_i64(&o, "upstream_calls", sum.calls);
+    out_i64(&o, "held_bytes", (int64_t)quota_held(&g->held));
+    out_i64(&o, "resident_bytes", (int64_t)memory_resident_bytes());
+    answer_end(x, &o);
+}
+
+/* --- changing --- */
+
+static void
+do_rollback(void *owner, struct str question, struct collected *ret)
+{
+    struct admin *a = owner;
+    uint64_t generation = 0;
+    struct buf text;
+
+    (void)str_u64(question, &generation);
+    buf_init(&text, TEXT_BYTES_MOST);
+    if (!history_find(a->history, &generation, &text))
+        buf_add(&ret->rows, S("this generation is not kept any more"));
+    else if (a->control.rollback(a->control.owner, buf_str(&text), generation, &ret->rows))
+        ret->count = generation;
+    buf_fini(&text);
+}
+
+static void
+post_rollback(struct admin *a, struct exchange *x, struct str rest)
+{
+    const unsigned main_thread = a->gateway->workers;
+    const struct collected *told;
+    uint64_t generation = 0;
+    struct buf text;
+
+    if (rest.n != 0 && !str_u64(rest, &generation)) {
+        (void)exchange_fail(x, ERR_BAD_REQUEST, "the generation is not a number");
+        return;
+    }
+    if (x->admin == NULL) {
+        buf_init(&text, TEXT_BYTES_MOST);
+        bool found = history_find(a->history, &generation, &text);
+        buf_fini(&text);
+        if (!found && rest.n == 0)
+            (void)exchange_fail(x, ERR_NO_ROUTE,
+                "there is no earlier configuration that differs from the one in force");
+        else if (!found)
+            (void)exchange_fail(x, ERR_NO_ROUTE,
+                "generation %llu is not kept; GET /admin/v1/config lists those that are",
+                (unsigned long long)generation);
+        if (!found)
+            return;
+    }
+    struct str question = arena_printf(x->arena, "%llu", (unsigned long long)generation);
+    if (!collect(a->collector, x, main_thread, main_thread + 1, do_rollback, question,
+            ROLLBACK_PATIENCE_MS, &told))
+        return;
+    if (!told->answered) {
+        (void)exchange_fail(x, ERR_OVERLOADED,
+            "the main thread is busy; the log says whether the rollback took place");
+        return;
+    }
+    if (told->count == 0) {
+        (void)exchange_fail(x, ERR_BAD_REQUEST,
+            "the rollback was refused, and the configuration in use stays: " STR_FMT,
+            STR_ARG(str_trim(buf_str(&told->rows))));
+        return;
+    }
+    struct buf body;
+    struct json_out o = answer_begin(&body);
+
+    out_i64(&o, "rolled_back_to", (int64_t)told->count);
+    out_i64(&o, "generation", (int64_t)atomic_load(&a->gateway->generation));
+    answer_end(x, &o);
+}
+
+/* --- which of these --- */
+
+/* A path that ends in '/' has something after it. */
+static const struct admin_route {
+    struct str method, path;
+    void (*answer)(struct admin *a, struct exchange *x, struct str rest);
+} routes[] = {
+    { S_INIT("GET"), S_INIT("status"), get_status },
+    { S_INIT("GET"), S_INIT("config"), get_config },
+    { S_INIT("GET"), S_INIT("exchanges"), get_exchanges },
+    { S_INIT("POST"), S_INIT("rollback"), post_rollback },
+    { S_INIT("POST"), S_INIT("rollback/"), post_rollback },
+};
+
+static bool
+is_route(const struct admin_route *r, struct str path)
+{
+    return str_ends(r->path, S("/")) ? str_starts(path, r->path) && path.n > r->path.n
+                                     : str_eq(path, r->path);
+}
+
+static void
+answer(void *owner, struct exchange *x)
+{
+    struct str path = endpoint_rest(x->endpoint, x->path.text);
+    struct str method = str_eq(x->method, S("HEAD")) ? S("GET") : x->method;
+    const struct admin_route *near = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        const struct admin_route *r = &routes[i];
+
+        if (!is_route(r, path))
+            continue;
+        near = r;
+        if (!str_eq(r->method, method))
+            continue;
+        r->answer(owner, x, url_decode(x->arena, str_skip(path, r->path.n)));
+        return;
+    }
+    if (near != NULL)
+        (void)exchange_fail(x, ERR_METHOD,
+            "/admin/v1/" STR_FMT " supports " STR_FMT ", not " STR_FMT, STR_ARG(near->path),
+            STR_ARG(near->method), STR_ARG(x->method));
+    else
+        (void)exchange_fail(
+            x, ERR_NO_ROUTE, "the admin API has no route " STR_FMT, STR_ARG(x->path.text));
+}
+
+/* --- its life --- */
+
+struct admin *
+admin_create(struct gateway *g)
+{
+    struct admin *a = check_alloc(calloc(1, sizeof(*a)));
+
+    a->gateway = g;
+    a->collector = collector_create();
+    a->history = history_create();
+    buf_init(&a->addresses, 64 * 1024);
+    g->admin = answer;
+    g->admin_owner = a;
+    return a;
+}
+
+void
+admin_open(struct admin *a, struct worker *const *workers, const struct admin_control *control)
+{
+    struct json_out o = json_out(&a->addresses);
+
+    a->control = *control;
+    for (unsigned i = 0; i < a->gateway->workers; i++)
+        collector_add(a->collector, workers[i]->loop, workers[i]);
+    collector_add(a->collector, control->loop, a);
+    out_array(&o);
+    for (size_t i = 0; worker_address(workers[0], i).n != 0; i++)
+        out_text_value(&o, worker_address(workers[0], i));
+    out_end_array(&o);
+}
+
+void
+admin_note_loaded(struct admin *a, uint64_t generation, uint64_t from, struct str text)
+{
+    history_add(a->history, generation, from, text);
+}
+
+void
+admin_close(struct admin *a)
+{
+    if (a != NULL)
+        collector_close(a->collector);
+}
+
+void
+admin_destroy(struct admin *a)
+{
+    if (a == NULL)
+        return;
+    collector_destroy(a->collector);
+    history_destroy(a->history);
+    buf_fini(&a->addresses);
+    free(a);
+}

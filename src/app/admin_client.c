@@ -1,0 +1,181 @@
+/* admin_client.c - by a socket that is named, an address that is named, or the only socket that
+ * answers. */
+#include "app/admin_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "admin/socket.h"
+#include "base/url.h"
+#include "chat/turn.h"
+#include "cli/ask.h"
+
+#define ARENA_BYTES (64u * 1024 * 1024)
+#define API "/admin/v1/"
+
+static void
+on_text(void *arg, struct str piece, bool thinking)
+{
+    (void)arg;
+    (void)piece;
+    (void)thinking;
+}
+
+/* "http+unix://%2Frun%2Fname.sock" */
+static struct str
+url_of_socket(struct arena *a, struct str path)
+{
+    char *out = arena_alloc(a, 13 + 3 * path.n, 1);
+    size_t n = (size_t)snprintf(out, 13, "http+unix://");
+
+    for (size_t i = 0; i < path.n; i++) {
+        if (url_is_unreserved(path.p[i]))
+            out[n++] = path.p[i];
+        else
+            n += (size_t)snprintf(out + n, 4, "%%%02X", (unsigned char)path.p[i]);
+    }
+    return str_make(out, n);
+}
+
+static void
+hang_up(struct admin_client *c)
+{
+    chat_line_destroy(c->line);
+    origin_destroy(c->origin);
+    c->line = NULL;
+    c->origin = NULL;
+}
+
+static bool
+connect_to(struct admin_client *c, const char *url)
+{
+    c->origin = ask_origin(c->command, url, false, &c->base);
+    if (c->origin == NULL)
+        return false;
+    /* Any wire will do: the answers are documents. */
+    c->line = chat_line_create(c->origin, wire_at(0), buf_str(&c->fields));
+    return true;
+}
+
+/* Does a gateway answer there? */
+static bool
+answers(struct admin_client *c, struct str socket)
+{
+    bool alive = connect_to(c, url_of_socket(c->arena, socket).p) &&
+                 chat_ask(c->line, S(API "status"), S(""), on_text, NULL) == CHAT_DONE;
+
+    hang_up(c);
+    return alive;
+}
+
+static struct str
+folder_of(struct str path)
+{
+    while (path.n != 0 && path.p[path.n - 1] != '/')
+        path.n--;
+    return path;
+}
+
+/* The socket of the only gateway that answers, in the first folder where any does. NULL after saying
+ * why there is none. */
+static const char *
+find_socket(struct admin_client *c)
+{
+    struct str list[ADMIN_SOCKETS_MOST], alive[ADMIN_SOCKETS_MOST];
+    size_t count = admin_socket_find(c->arena, list), n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if ((n == 0 || str_eq(folder_of(list[i]), folder_of(alive[0]))) && answers(c, list[i]))
+            alive[n++] = list[i];
+    if (n == 1)
+        return alive[0].p;
+    if (n == 0)
+        (void)fprintf(stderr,
+            "openclaw %s: no gateway of this user answers on this machine; is it running? Name its "
+            "socket with --socket PATH (server.admin_socket), or run this as its user or root\n",
+            c->command);
+    else
+        (void)fprintf(
+            stderr, "openclaw %s: more than one gateway is running; name one of:\n", c->command);
+    for (size_t i = 0; i < n; i++)
+        (void)fprintf(
+            stderr, "  openclaw %s --socket " STR_FMT "\n", c->command, STR_ARG(alive[i]));
+    return NULL;
+}
+
+bool
+admin_client_open(struct admin_client *c)
+{
+    const char *key = getenv("OPENCLAW_API_KEY");    /* NOLINT(concurrency-mt-unsafe): at start */
+
+    c->arena = arena_create(ARENA_BYTES);
+    buf_init(&c->fields, 64 * 1024);
+    buf_add(&c->fields, S("User-Agent: openclaw\r\n"));
+    if (c->url != NULL && key != NULL && key[0] != '\0')
+        buf_printf(
+            &c->fields, "Authorization: Bearer " STR_FMT "\r\n", STR_ARG(str_trim(str_c(key))));
+    if (c->url != NULL)
+        return connect_to(c, c->url);
+    if (c->socket == NULL)
+        c->socket = find_socket(c);
+    return c->socket != NULL && connect_to(c, url_of_socket(c->arena, str_c(c->socket)).p);
+}
+
+void
+admin_client_fini(struct admin_client *c)
+{
+    hang_up(c);
+    buf_fini(&c->fields);
+    arena_destroy(c->arena);
+}
+
+/* The gateway's own sentence. */
+static struct str
+refusal(struct admin_client *c)
+{
+    const struct json *doc = json_parse(c->arena, chat_body(c->line), NULL, NULL);
+    struct str message = json_str(c->arena, json_at(doc, "error.message"));
+
+    return message.n != 0 ? message : arena_printf(c->arena, "status %d", chat_status(c->line));
+}
+
+const struct json *
+admin_client_ask(struct admin_client *c, const char *path, bool post, struct str *ret_text)
+{
+    struct str whole = arena_printf(c->arena, STR_FMT API "%s", STR_ARG(c->base), path);
+    enum chat_outcome outcome = chat_ask(c->line, whole, post ? S("{}") : S(""), on_text, NULL);
+    const char *where = c->url != NULL ? c->url : c->socket;
+
+    if (outcome == CHAT_UNREACHED)
+        (void)fprintf(
+            stderr, "openclaw %s: no gateway answers at %s; is it running?\n", c->command, where);
+    else if (outcome == CHAT_REFUSED)
+        (void)fprintf(stderr, "openclaw %s: " STR_FMT "\n", c->command, STR_ARG(refusal(c)));
+    else if (outcome != CHAT_DONE && outcome != CHAT_INTERRUPTED)
+        (void)fprintf(stderr, "openclaw %s: %s: " STR_FMT "\n", c->command, where,
+            STR_ARG(chat_message(c->line)));
+    if (outcome != CHAT_DONE)
+        return NULL;
+    struct str text = arena_str(c->arena, chat_body(c->line));
+    const struct json *doc = json_parse(c->arena, text, NULL, NULL);
+    if (!json_is(doc, JSON_OBJECT)) {
+        (void)fprintf(
+            stderr, "openclaw %s: %s: the answer is not that of a gateway\n", c->command, where);
+        return NULL;
+    }
+    if (ret_text != NULL)
+        *ret_text = str_trim(text);
+    return doc;
+}
+
+struct str
+admin_text(const struct admin_client *c, const struct json *doc, const char *name)
+{
+    return json_str(c->arena, json_get(doc, str_c(name)));
+}
+
+uint64_t
+admin_number(const struct json *doc, const char *name)
+{
+    return (uint64_t)MAX(json_i64(json_get(doc, str_c(name)), 0), 0);
+}

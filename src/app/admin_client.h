@@ -1,0 +1,55 @@
+/* admin_client.h - how commands find a running gateway and ask its admin API. */
+#pragma once
+
+#include "base/json.h"
+#include "cli/flags.h"
+#include "net/dial.h"
+
+struct chat_line;
+
+/* Filled by the flags; see ADMIN_FLAGS. */
+struct admin_client {
+    const char *command;    /* for messages */
+    const char *socket;     /* NULL: look for it */
+    const char *url;        /* NULL: a socket */
+    bool json;
+    struct arena *arena;    /* holds the answers */
+    struct origin *origin;
+    struct chat_line *line;
+    struct str base;    /* path before /admin/v1 */
+    struct buf fields;
+};
+
+#define ADMIN_FLAG_SOCKET(c)                                                                       \
+    {                                                                                              \
+        "socket", 's', FLAG_TEXT, "PATH",                                                          \
+            "the gateway's socket (server.admin_socket); left out: "                               \
+            "the only one that answers on this machine",                                           \
+            &(c).socket, NULL                                                                      \
+    }
+#define ADMIN_FLAG_URL(c)                                                                          \
+    {                                                                                              \
+        "url", 'u', FLAG_TEXT, "URL",                                                              \
+            "its address instead, to read only: with a key whose routes "                          \
+            "name 'admin' (from OPENCLAW_API_KEY)",                                                \
+            &(c).url, NULL                                                                         \
+    }
+#define ADMIN_FLAG_JSON(c)                                                                         \
+    {                                                                                              \
+        "json", 0, FLAG_BOOL, NULL, "print it as JSON", &(c).json, NULL                            \
+    }
+
+/* Finds the gateway and connects. False after saying why not; admin_client_fini() is called in any
+ * case. */
+bool admin_client_open(struct admin_client *c) MUST_CHECK;
+void admin_client_fini(struct admin_client *c);
+
+/* GET (or POST, if `post`) of a path below /admin/v1/. The document, which lives as long as the
+ * client; NULL after saying what went wrong. *ret_text (may be NULL): its
+ * text. */
+const struct json *admin_client_ask(
+    struct admin_client *c, const char *path, bool post, struct str *ret_text) MUST_CHECK;
+
+/* Members of a document; 0 or empty where there is none. */
+struct str admin_text(const struct admin_client *c, const struct json *doc, const char *name);
+uint64_t admin_number(const struct json *doc, const char *name);

@@ -1,0 +1,267 @@
+"""The admin API and its commands: over the local socket, and read-only over the network."""
+import json
+import os
+import signal
+import stat
+import subprocess
+
+import httpx
+import pytest
+
+from lib import process
+from lib.held import Held
+from lib.process import PATIENCE, canary, environment, wait_until
+
+
+class Admin:
+    """A gateway's local socket, and the commands that use it."""
+
+    def __init__(self, path):
+        self.path = path
+        self.http = httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://gateway/admin/v1",
+                                 timeout=PATIENCE)
+
+    def get(self, path):
+        answer = self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def run(self, command, *args, **env):
+        return subprocess.run([process.BIN, command, *args, "--socket", self.path], capture_output=True, text=True,
+                              timeout=PATIENCE, env=environment(**env))
+
+
+@pytest.fixture
+def place(tmp_path_factory):
+    """A folder with a short name: paths of sockets have at most 107 bytes."""
+    return tmp_path_factory.mktemp("s")
+
+
+def config_of(place, *providers, **server):
+    return {"server": {"admin_socket": str(place / "a.sock"), **server},
+            "providers": {f"lab{i or ''}": p for i, p in enumerate(providers)}}
+
+
+def run(*args, **env):
+    return subprocess.run([process.BIN, *args], capture_output=True, text=True, timeout=PATIENCE, env=environment(**env))
+
+
+# --- the socket ---
+
+def test_the_socket_is_its_owners_alone_and_gone_with_the_gateway(make, place):
+    gateway = make.gateway(config_of(place, make.mock().provider()))
+    admin = Admin(place / "a.sock")
+    assert stat.S_IMODE(os.stat(admin.path).st_mode) == 0o600
+    assert admin.get("/status")["version"] in run("version").stdout
+    gateway.close()
+    assert not admin.path.exists()
+
+
+def test_a_socket_left_by_a_killed_gateway_is_replaced_and_that_of_a_living_one_is_not(make, place):
+    config = config_of(place, make.mock().provider())
+    killed = make.gateway(config)
+    killed.program.kill()
+    killed.expect_status = -signal.SIGKILL
+    assert (place / "a.sock").exists()
+    make.gateway(config)
+    assert Admin(place / "a.sock").get("/status")["state"] == "ok"
+    again = make.gateway(config, wait=False)
+    again.expect_status = 1
+    again.program.wait_for("server.admin_socket: .*already listens")
+    assert Admin(place / "a.sock").get("/status")["state"] == "ok"
+
+
+def test_the_socket_serves_no_model_requests(make, place):
+    make.gateway(config_of(place, make.mock().provider()))
+    answer = Admin(place / "a.sock").http.post("http://gateway/v1/chat/completions", json={"model": "lab/x"})
+    assert answer.status_code == 404 and "server.listen" in answer.text
+
+
+@pytest.mark.parametrize("path, said", [("relative", "absolute"), ("/" + "x" * 120, "107 bytes")])
+def test_a_path_that_cannot_be_a_socket_is_reported(tmp_path, path, said):
+    file = tmp_path / "x.yaml"
+    file.write_text(f"server: {{admin_socket: '{path}'}}\n")
+    done = run("check", str(file))
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_the_socket_may_not_be_an_address_for_models(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("server: {listen: 'unix:/tmp/both.sock', admin_socket: /tmp/both.sock}\n")
+    done = run("check", str(file))
+    assert done.returncode == 2 and "also an address of 'server.listen'" in done.stderr
+
+
+def test_commands_find_the_only_gateway_by_themselves(make, place):
+    mock = make.mock()
+    found = {"XDG_RUNTIME_DIR": str(place)}
+    config = {"providers": {"lab": mock.provider()}}
+    gateway = make.gateway(config, env=found)
+    port = gateway.address[1]
+    assert (place / f"openclaw-{port}.sock").exists()
+    done = run("status", "--json", **found)
+    assert done.returncode == 0 and json.loads(done.stdout)["status"]["addresses"] == [f"127.0.0.1:{port}"]
+    second = make.gateway(config, env=found)
+    done = run("status", **found)
+    assert done.returncode == 1 and "more than one gateway" in done.stderr
+    assert f"openclaw-{second.address[1]}.sock" in done.stderr
+    assert run("status", "--socket", str(place / f"openclaw-{port}.sock")).returncode == 0
+
+
+def test_without_a_gateway_the_commands_say_so(place):
+    path = str(place / "none.sock")
+    for command in ("status", "rollback"):
+        done = run(command, "--socket", path)
+        assert (done.returncode, done.stdout) == (1, "") and path in done.stderr and "is it running?" in done.stderr
+
+
+# --- who may ---
+
+def test_over_the_network_a_key_that_names_it_may_read_and_nothing_else(make, place):
+    keys = {name: canary("client") for name in ("app", "glob", "ops")}
+    gateway = make.gateway({**config_of(place, make.mock().provider()), "auth": {"keys": [
+        {"name": "app", "key": keys["app"]}, {"name": "glob", "key": keys["glob"], "routes": ["*", "/admin/v1/*"]},
+        {"name": "ops", "key": keys["ops"], "routes": ["admin"]}]}})
+
+    def status(key=None, method="GET", path="status", **fields):
+        if key:
+            fields["Authorization"] = f"Bearer {keys[key]}"
+        return httpx.request(method, f"{gateway.url}/admin/v1/{path}", headers=fields, trust_env=False).status_code
+
+    assert [status(), status("app"), status("glob"), status("ops")] == [401, 403, 403, 200]
+    assert [status("ops", path=p) for p in ("config", "exchanges", "none")] == [200, 200, 404]
+    assert status("ops", "POST", "rollback") == 403
+    assert status("ops", Origin="http://localhost") == 403
+    assert status("ops", "DELETE") == 403
+    done = run("status", "--url", gateway.url, OPENCLAW_API_KEY=keys["ops"])
+    assert done.returncode == 0 and "generation 1" in done.stdout
+    done = run("status", "--url", gateway.url, OPENCLAW_API_KEY=keys["app"])
+    assert done.returncode == 1 and "'admin'" in done.stderr
+
+
+def test_without_keys_nothing_is_told_over_the_network(make, place):
+    gateway = make.gateway({**config_of(place, make.mock().provider()), "auth": {"mode": "none"}})
+    for fields in ({}, {"Host": "evil.example"}, {"Authorization": "Bearer anything"}):
+        answer = httpx.get(f"{gateway.url}/admin/v1/config", headers=fields, trust_env=False)
+        assert answer.status_code == 403 and "settings" not in answer.text
+    assert Admin(place / "a.sock").get("/config")["settings"]["auth"]["mode"] == "none"
+
+
+def test_with_an_admin_listener_the_network_is_served_only_there(make, place):
+    port = process.free_port()
+    ops = canary("client")
+    gateway = make.gateway({**config_of(place, make.mock().provider(), admin_listen=f"127.0.0.1:{port}"),
+                            "auth": {"keys": [{"name": "ops", "key": ops, "routes": ["admin"]}]}})
+    fields = {"Authorization": f"Bearer {ops}"}
+    there, here = (httpx.get(f"{url}/admin/v1/status", headers=fields, trust_env=False)
+                   for url in (f"http://127.0.0.1:{port}", gateway.url))
+    assert (there.status_code, here.status_code) == (200, 404)
+    assert httpx.get(f"http://127.0.0.1:{port}/admin/v1/status", trust_env=False).status_code == 401
+
+
+# --- what is told ---
+
+def test_requests_under_way_are_shown_without_what_they_say(make, place):
+    held = Held(make)
+    gateway = make.gateway({**config_of(place), "providers": {"held": held.provider}}, workers=3)
+    admin = Admin(place / "a.sock")
+    streams = []
+    for i in range(5):
+        streams.append(held.stream(gateway, "openai"))
+        wait_until(lambda: admin.get("/exchanges")["total"] == i + 1, "the request")
+    document = admin.get("/exchanges")
+    assert document["total"] == document["shown"] == 5 and document["silent_workers"] == []
+    ages = [x["age_ms"] for x in document["exchanges"]]
+    assert ages == sorted(ages, reverse=True), "oldest first"
+    first = document["exchanges"][0]
+    assert (first["key"], first["model"], first["provider"], first["target"], first["attempts"], first["stream"]) == \
+        ("tester", "held/m", "held", "m", 1, True)
+    assert (first["endpoint"], first["stage"], first["client_ip"]) == ("chat_completions", "relay", "127.0.0.1")
+    assert first["bytes_in"] > 0 and first["bytes_out"] > 0 and first["bytes_waiting"] == 0
+    assert process.PROMPT not in json.dumps(document) and gateway.key not in json.dumps(document)
+    short = admin.get("/exchanges?limit=2")
+    assert [x["id"] for x in short["exchanges"]] == [x["id"] for x in document["exchanges"][:2]]
+    assert (short["shown"], short["total"]) == (2, 5)
+    assert admin.get("/exchanges?limit=0")["exchanges"] == []
+    assert [admin.http.get(f"/exchanges?limit={n}").status_code for n in ("1001", "x", "-1")] == [400, 400, 400]
+    done = admin.run("status")
+    assert done.returncode == 0 and "5 under way" in done.stdout and first["id"][:32] in done.stdout
+    held.go.set()
+    for stream in streams:
+        held.assert_complete(stream)
+        stream.close()
+    wait_until(lambda: admin.get("/exchanges")["total"] == 0, "no more requests")
+
+
+def test_the_configuration_in_force_is_shown_without_secrets(make, place):
+    literal, field = canary("provider"), canary("provider")
+    config = config_of(place, {**make.mock().provider(), "api_key": [literal, "${LAB_SECRET}"],
+                               "headers": {"x-team": field}})
+    gateway = make.gateway(config, env={"LAB_SECRET": canary("provider")},
+                           args=["--set", "timeouts.connect=1234ms"])
+    text = Admin(place / "a.sock").http.get("/config").text
+    document = json.loads(text)
+    assert document["file"] == str(gateway.config_path) and document["generation"] == 1
+    assert document["settings"]["providers"]["lab"]["api_key"] == ["***", "***"]
+    assert document["settings"]["providers"]["lab"]["headers"] == {"x-team": "***"}
+    assert document["settings"]["timeouts"]["connect"] == "1234ms", "--set counts"
+    assert document["settings"]["server"]["limits"]["body"] == "32MB", "and so do defaults"
+    assert not [s for s in (literal, field, gateway.env["LAB_SECRET"], gateway.key) if s in text]
+
+
+# --- rollback ---
+
+def models_of(config, name):
+    return {**config, "models": {name: {"targets": ["lab/x"]}}}
+
+
+def names(gateway):
+    return {m["id"] for m in gateway.get("/v1/models").json()["data"]} & {"one", "two", "three"}
+
+
+def test_a_rollback_lasts_until_the_file_is_loaded_again(make, place):
+    config = config_of(place, {**make.mock().provider(), "models": ["x"]})
+    gateway = make.gateway(models_of(config, "one"))
+    admin = Admin(place / "a.sock")
+    done = admin.run("rollback")
+    assert done.returncode == 1 and "no earlier configuration" in done.stderr
+    gateway.reload(models_of(config, "two"))
+    gateway.reload(models_of(config, "three"))
+    done = admin.run("rollback")
+    assert done.returncode == 0 and "generation 4 is in force" in done.stdout and "generation 2" in done.stdout
+    wait_until(lambda: names(gateway) == {"two"}, "the rollback")
+    document = admin.get("/config")
+    assert (document["generation"], document["rolled_back_to"]) == (4, 2)
+    assert [(h["generation"], h["rolled_back_to"]) for h in document["history"]] == [(4, 2), (3, None), (2, None), (1, None)]
+    assert "ROLLED BACK" in admin.run("status").stdout
+    assert "rolled back: generation 4" in gateway.stderr()
+    assert json.loads(admin.run("rollback", "1", "--json").stdout) == {"rolled_back_to": 1, "generation": 5}
+    wait_until(lambda: names(gateway) == {"one"}, "the rollback")
+    gateway.reload()
+    wait_until(lambda: names(gateway) == {"three"}, "the file")
+    assert admin.get("/config")["rolled_back_to"] is None
+    for wrong in ("99", "x"):
+        assert admin.run("rollback", wrong).returncode == (1 if wrong == "99" else 2)
+
+
+def test_a_rollback_passes_the_checks_of_a_reload(make, place):
+    """The file of the earlier generation names a variable's value; the checks of a reload look at all of it."""
+    secret = place / "secret"
+    secret.write_text(canary("provider"))
+    config = config_of(place, {**make.mock().provider(), "api_key": f"file:{secret}"})
+    gateway = make.gateway(models_of(config, "one"))
+    admin = Admin(place / "a.sock")
+    other = config_of(place, make.mock().provider())
+    gateway.reload(models_of(other, "two"))
+    secret.unlink()
+    done = admin.run("rollback")
+    assert done.returncode == 1 and "the configuration in use stays" in done.stderr and str(secret) in done.stderr
+    assert names(gateway) == {"two"} and admin.get("/config")["generation"] == 2
+
+
+def test_the_history_keeps_ten_generations(make, place):
+    config = config_of(place, {**make.mock().provider(), "models": ["x"]})
+    gateway = make.gateway(models_of(config, "one"))
+    for i in range(11):
+        gateway.reload(models_of(config, f"m{i}"))
+    assert [h["generation"] for h in Admin(place / "a.sock").get("/config")["history"]] == list(range(12, 2, -1))
