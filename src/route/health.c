@@ -30,6 +30,8 @@ enum { BUCKET_MS = 5000, SHOWN = 12, JUDGED = 6 };
 
 enum {
     RUN_LEAST = 5,    /* failures on end that open a breaker, as in Envoy's outlier detection */
+    RUN_MOST = 64,    /* open it whatever else is under way, as a rule */
+    SOON_MS = 3000,
 
     COOLDOWN_MS = 5000,    /* until the first probe; doubled by each that fails */
     COOLDOWN_MAX_MS = 60000,
@@ -68,15 +70,17 @@ enum gate_state {
 #define STATE_OF(gate) ((enum gate_state)((gate)&7))
 #define UNTIL_OF(gate) ((gate) >> 16)
 
-/* A bucket: the number of its period (24 bits), of failures and of successes (20 bits each). */
-#define ONE_OK UINT64_C(1)
-#define ONE_FAILED (UINT64_C(1) << 20)
-#define COUNT_MASK ((UINT64_C(1) << 20) - 1)
-#define COUNT_FULL (UINT64_C(1) << 19)    /* it counts to half of what there is room for */
-#define PERIOD_SHIFT 40
-#define PERIOD_MASK ((UINT64_C(1) << 24) - 1)
+/* A bucket: the number of its period (10 bits), and of attempts that began, that are no longer
+ * waited for, and that failed (18 bits each). */
+#define ONE_BEGUN UINT64_C(1)
+#define ONE_ENDED (UINT64_C(1) << 18)
+#define ONE_FAILED (UINT64_C(1) << 36)
+#define COUNT_MASK ((UINT64_C(1) << 18) - 1)
+#define COUNT_FULL (UINT64_C(1) << 17)    /* it counts to half of what there is room for */
+#define PERIOD_SHIFT 54
+#define PERIOD_MASK ((UINT64_C(1) << 10) - 1)
 
-/* Failures on end: the time at which the first one began, and their number (16 bits). */
+/* Failures on end: when the first one came, and their number (16 bits). */
 #define RUN_OF(run) ((run)&0xffff)
 #define RUN_FROM(run) ((run) >> 16)
 
@@ -101,7 +105,7 @@ struct health {
     _Atomic uint64_t open_ms;    /* when the next one is let through although it is open */
 };
 
-enum kind { KIND_SHARED = 1, KIND_TARGET, KIND_KEY, KIND_PAIR };
+enum kind { KIND_SHARED = 1, KIND_PROVIDER, KIND_TARGET, KIND_KEY, KIND_PAIR };
 enum { KIND_MASK = 7 };
 
 struct health_table {
@@ -153,6 +157,7 @@ health_table_hold(struct str name)
 
     (void)pthread_once(&once, make_secret);
     struct health_table *t = registry_hold(&tables, name);
+    STORE(&t->provider.name, KIND_PROVIDER);
     STORE(&t->shared.name, KIND_SHARED);
     return t;
 }
@@ -315,71 +320,103 @@ count(struct health *h, uint64_t now_ms, uint64_t one)
 }
 
 struct counted {
-    uint64_t ok, failed;
+    uint64_t begun, ended, failed;
 };
 
-/* What the last `buckets` counted, those before `from_ms` left out. */
-static struct counted
-sum(const struct health *h, size_t buckets, uint64_t from_ms, uint64_t now_ms)
+/* Adds what the last `buckets` counted, those before `from_ms` left out. */
+static void
+add_up(
+    const struct health *h, size_t buckets, uint64_t from_ms, uint64_t now_ms, struct counted *all)
 {
     uint64_t period = now_ms / BUCKET_MS;
-    struct counted all = { 0, 0 };
 
     for (size_t i = 0; i < buckets && i <= period && period - i >= from_ms / BUCKET_MS; i++) {
         uint64_t b = LOAD(&h->bucket[(period - i) % SHOWN]);
 
         if (b >> PERIOD_SHIFT == ((period - i) & PERIOD_MASK)) {
-            all.ok += b & COUNT_MASK;
-            all.failed += b / ONE_FAILED & COUNT_MASK;
+            all->begun += b & COUNT_MASK;
+            all->ended += b / ONE_ENDED & COUNT_MASK;
+            all->failed += b / ONE_FAILED & COUNT_MASK;
         }
+    }
+}
+
+/* The attempts at a provider are those at its targets. */
+static struct counted
+sum(const struct health *h, size_t buckets, uint64_t from_ms, uint64_t now_ms)
+{
+    struct counted all = { 0, 0, 0 };
+
+    add_up(h, buckets, from_ms, now_ms, &all);
+    if (LOAD(&h->name) == KIND_PROVIDER) {
+        const struct health_table *t = CONTAINER_OF(h, const struct health_table, provider);
+        uint64_t failed = all.failed;
+
+        add_up(&t->shared, buckets, from_ms, now_ms, &all);
+        for (size_t i = 0; i < SLOTS; i++) {
+            if ((LOAD(&t->slots[i].name) & KIND_MASK) == KIND_TARGET)
+                add_up(&t->slots[i], buckets, from_ms, now_ms, &all);
+        }
+        all.failed = failed;
     }
     return all;
 }
 
-/* A success of an attempt that began before the failures says nothing about them. */
+/* A success ends a run of failures, unless its answer began before them: streams that go on say
+ * nothing about requests that come now. */
 COLD static void
-end_run(struct health *h, uint64_t run, uint64_t entered_ms)
+end_run(struct health *h, uint64_t run, uint64_t answered_ms)
 {
-    if (entered_ms >= RUN_FROM(run))
+    if (answered_ms >= RUN_FROM(run))
         (void)swap(&h->run, &run, 0);
 }
 
 static inline void
-count_ok(struct health *h, uint64_t entered_ms, uint64_t now_ms)
+note_success(struct health *h, uint64_t answered_ms)
 {
     uint64_t run = LOAD(&h->run);
 
-    count(h, now_ms, ONE_OK);
     if (UNLIKELY(run != 0))
-        end_run(h, run, entered_ms);
+        end_run(h, run, answered_ms);
 }
 
 static uint64_t
-lengthen_run(struct health *h, uint64_t entered_ms)
+lengthen_run(struct health *h, uint64_t now_ms)
 {
     uint64_t run = LOAD(&h->run), next;
 
     do {
-        next = RUN_OF(run) == 0 ? entered_ms << 16 | 1 : run + (RUN_OF(run) < 0xffff);
+        next = RUN_OF(run) == 0 ? now_ms << 16 | 1 : run + (RUN_OF(run) < 0xffff);
     } while (!swap(&h->run, &run, next));
     return RUN_OF(next);
 }
 
-/* Is it more than bad luck? Where 30 % of attempts fail at random, a breaker must stay closed, or
- * it would flap; so the busier a target was, the more failures on end it takes (five after nothing
- * but failures, sixteen after 2,000 successes), or at least half of all, and five standard
- * deviations above 30 %. */
+/* Is a failure of this attempt, the last of `run` on end, more than bad luck? Where 30 % of attempts
+ * fail at random, a breaker must stay closed, or it would flap. So the busier a target is, the more
+ * failures on end it takes (five where all that began failed, sixteen beside 2,000 others).
+ * Failures that come sooner than any success could are on end in any case: it takes two for each
+ * attempt that is still waited for, too. Or at least half of all fail, and five standard deviations
+ * more than 30 %.
+ *
+ * Where there is nothing else, three answers in ten are better than none: only a target that
+ * answers hardly any request is given up: it takes four times the failures. */
 static bool
-is_failing(const struct health *h, uint64_t run, uint64_t now_ms)
+is_failing(const struct health *h, const struct health_pass *p, uint64_t run, uint64_t now_ms)
 {
     struct counted c = sum(h, JUDGED, LOAD(&h->since_ms), now_ms);
-    uint64_t n = c.ok + c.failed, least = RUN_LEAST;
+    uint64_t n = MAX(c.begun, c.failed), least = RUN_LEAST, beside = 0;
 
-    for (uint64_t left = c.ok; left != 0; left /= 2)
+    for (uint64_t left = n - c.failed; left != 0; left /= 2)
         least++;
+    if (now_ms < p->entered_ms + SOON_MS)
+        beside = RUN_LEAST + 2 * (c.begun - MIN(c.ended, c.begun));
+    if (p->sole)
+        least = 4 * MAX(least, beside);
+    else
+        least = MAX(least, MIN(beside, (uint64_t)RUN_MOST));
     if (run >= least)
         return true;
-    if (c.failed * 2 < n)
+    if (p->sole || c.failed * 2 < n)
         return false;
     uint64_t above = c.failed * 10 - n * 3;    /* ten times; sd = sqrt(n * 0.3 * 0.7) */
     return above * above >= n * 2500 * 21 / 100;
@@ -583,14 +620,18 @@ health_enter(struct health_table *t, struct health *target, struct health *key, 
     ret->key = key;
     ret->pair = NULL;
     ret->entered_ms = now_ms;
+    ret->answered_ms = 0;
     ret->probe = ret->open = false;
+    ret->sole = sole;
     ret->claimed = 0;
     if (key != NULL)
         any |= LOAD(&key->gate) | LOAD(&key->pairs);
-    if (LIKELY(any == 0) || enter_slowly(ret, sole, now_ms, ret_refusal))
-        return true;
-    ret->table = NULL;
-    return false;
+    if (UNLIKELY(any != 0) && !enter_slowly(ret, sole, now_ms, ret_refusal)) {
+        ret->table = NULL;
+        return false;
+    }
+    count(target, now_ms, ONE_BEGUN);
+    return true;
 }
 
 /* Is it open because of failures? */
@@ -626,10 +667,18 @@ health_enter_open(struct health_table *t, struct health *target, struct health *
         return false;
     ret->table = t;
     ret->open = true;
+    count(target, now_ms, ONE_BEGUN);
     return true;
 }
 
 /* Leaving. */
+
+/* When its answer began. */
+static inline uint64_t
+answered_at(const struct health_pass *p, uint64_t now_ms)
+{
+    return p->answered_ms != 0 ? p->answered_ms : now_ms;
+}
 
 /* Closes what this attempt was the probe of, or was let through. */
 static void
@@ -648,8 +697,7 @@ good(struct health_pass *p, size_t i, uint64_t now_ms)
         return;
     if (p->probe || p->open)
         restore(p, i, now_ms);
-    if (i <= TARGET)
-        count_ok(subject(p, i), p->entered_ms, now_ms);
+    note_success(subject(p, i), answered_at(p, now_ms));
 }
 
 /* The gate that a failure of this attempt may open, in *ret. False: it is open already; or the
@@ -685,7 +733,7 @@ bad(struct health_pass *p, size_t i, enum err why, const struct health_verdict *
     if (!may_open(p, i, &gate) || STATE_OF(gate) == GATE_PARKED)
         return;
     STORE(&h->why, (uint16_t)why);
-    if (STATE_OF(gate) == GATE_PROBED || is_failing(h, lengthen_run(h, p->entered_ms), now_ms))
+    if (STATE_OF(gate) == GATE_PROBED || is_failing(h, p, lengthen_run(h, now_ms), now_ms))
         open_gate(h, gate, why, COOLDOWN_MS, COOLDOWN_MAX_MS, v, now_ms);
     p->claimed &= (uint8_t) ~(1u << i);
 }
@@ -720,7 +768,9 @@ park(struct health_pass *p, size_t i, const struct health_verdict *v, uint64_t n
     bool parked = STATE_OF(gate) == GATE_PARKED && UNTIL_OF(gate) > now_ms;
     if (named) {
         uint64_t asked = MIN((uint64_t)v->retry_after_ms, (uint64_t)LIMIT_NAMED_MAX_MS);
-        ms = asked + (uint64_t)((double)MIN(asked / 20, (uint64_t)1000) * clock_random_unit());
+        ms = asked;
+        if (asked > 5000)
+            ms += (uint64_t)((double)MIN(asked / 20, (uint64_t)1000) * clock_random_unit());
         if (parked && now_ms + ms <= UNTIL_OF(gate))
             return;
     } else {
@@ -800,9 +850,11 @@ health_leave(struct health_pass *pass, const struct health_verdict *v, uint64_t 
 {
     if (pass->table == NULL)
         return;
+    if (pass->answered_ms == 0)
+        count(pass->target, now_ms, ONE_ENDED);
     if (LIKELY(v->outcome == OK && !pass->probe && !pass->open)) {
-        count_ok(pass->provider, pass->entered_ms, now_ms);
-        count_ok(pass->target, pass->entered_ms, now_ms);
+        note_success(pass->provider, answered_at(pass, now_ms));
+        note_success(pass->target, answered_at(pass, now_ms));
     } else {
         leave_slowly(pass, v, now_ms);
     }
@@ -812,7 +864,11 @@ health_leave(struct health_pass *pass, const struct health_verdict *v, uint64_t 
 void
 health_answered(struct health_pass *pass, uint64_t now_ms)
 {
-    if (pass->table == NULL || (!pass->probe && !pass->open))
+    if (pass->table == NULL || pass->answered_ms != 0)
+        return;
+    pass->answered_ms = MAX(now_ms, (uint64_t)1);
+    count(pass->target, now_ms, ONE_ENDED);
+    if (LIKELY(!pass->probe && !pass->open))
         return;
     for (size_t i = 0; i < HEALTH_SUBJECTS; i++) {
         if (subject(pass, i) != NULL)
@@ -827,8 +883,9 @@ health_take_retry(struct health *target, unsigned percent, uint64_t now_ms)
     enum { BUCKETS = 3 };
     struct counted c = sum(target, BUCKETS, 0, now_ms);
     uint64_t window_ms = (BUCKETS - 1) * (uint64_t)BUCKET_MS + now_ms % BUCKET_MS + 1;
-    uint64_t millis = RETRIES_PER_S * UINT64_C(1000) +    /* a thousandth of a retry each, per s */
-                      (c.ok + c.failed) * percent * 10000 / window_ms;
+    /* A thousandth of a retry each, per second. What began is requests and repetitions. */
+    uint64_t millis = RETRIES_PER_S * UINT64_C(1000) +
+                      c.begun * percent * 1000000 / ((100 + percent) * window_ms);
     uint64_t each_us = UINT64_C(1000000000) / millis, now_us = now_ms * 1000;
     uint64_t due_us = LOAD(&target->retry_us), next_us;
 
@@ -851,7 +908,7 @@ health_look(const struct health *h, uint64_t now_ms)
         .state = HEALTH_CLOSED,
         .why = (enum err)LOAD(&h->why),
         .since_ms = LOAD(&h->since_ms),
-        .ok = c.ok,
+        .ok = c.ended - MIN(c.failed, c.ended),
         .failed = c.failed,
     };
 

@@ -47,9 +47,10 @@ struct health_pass {
     bool open;             /* let through although a breaker is open: there is nothing else */
 
     /* Private to health.c. */
+    bool sole;
     uint8_t claimed;        /* of which it is the probe: a bit each */
     struct health *pair;    /* the key with the model; NULL: nothing is known of it */
-    uint64_t entered_ms;
+    uint64_t entered_ms, answered_ms;
     uint64_t gate[HEALTH_SUBJECTS];    /* which it is the probe of, or was let through */
 };
 
@@ -62,7 +63,7 @@ struct health_refusal {
 /* May an attempt at that target with that key (may be NULL) begin now? True: `ret` is filled in,
  * and health_leave() must be called once. False: *ret_refusal says why not.
  * After a recovery it is true for a growing share of the calls only (slow start), except for
- * `sole`: there is nothing else to use.
+ * `sole`: there is nothing else to use; which also makes it take more failures to open a breaker.
  */
 bool health_enter(struct health_table *t, struct health *target, struct health *key, bool sole,
     uint64_t now_ms, struct health_pass *ret, struct health_refusal *ret_refusal) MUST_CHECK;
@@ -82,8 +83,10 @@ struct health_verdict {
     bool silent;
 };
 
-/* The first token came: whatever follows, a breaker that this attempt is the probe of closes, so
- * that it is not half-open as long as a stream takes. Does nothing for others. */
+/* The first token came. Whatever follows, a breaker that this attempt is the probe of closes, so
+ * that it is not half-open as long as a stream takes; and the target is known to have worked now,
+ * not at the stream's end. Only the first call counts; without any, an answer begins and ends at
+ * once. */
 void health_answered(struct health_pass *pass, uint64_t now_ms);
 
 /* Once per pass; a second time it does nothing. Opens and closes breakers. */

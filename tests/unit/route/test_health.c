@@ -8,11 +8,14 @@
 static struct health_table *t;
 static struct health *target, *other, *key, *spare_key;
 static uint64_t now;
+static char table_name[32];    /* of its own for each test */
+static unsigned tests;
 
 static void
 begin(void)
 {
-    t = health_table_hold(S("acme"));
+    (void)snprintf(table_name, sizeof(table_name), "acme-%u", tests++);
+    t = health_table_hold(str_c(table_name));
     target = health_target(t, S("large"));
     other = health_target(t, S("small"));
     key = health_key(t, S("sk-1"));
@@ -25,7 +28,6 @@ static void
 end(void)
 {
     health_table_drop(t);
-    EXPECT_INT(registry_count(&tables), 0);
 }
 
 static bool
@@ -50,14 +52,16 @@ leave(struct health_pass *p, enum err outcome)
     leave_asked(p, outcome, 0);
 }
 
-/* An attempt at `h` with `k`. False: it was refused. */
+/* An attempt at `h` with `k`, whatever a slow start admits. False: it was refused. */
 static bool
 attempt_at(struct health *h, struct health *k, enum err outcome)
 {
+    bool slow =
+        STATE_OF(h->gate) == GATE_RECOVERING || STATE_OF(t->provider.gate) == GATE_RECOVERING;
     struct health_refusal r;
     struct health_pass p;
 
-    if (!health_enter(t, h, k, true, now, &p, &r))
+    if (!health_enter(t, h, k, slow, now, &p, &r))
         return false;
     leave(&p, outcome);
     return true;
@@ -274,7 +278,7 @@ TEST(a_reload_keeps_the_state_and_a_replaced_key_starts_closed)
 {
     begin();
     EXPECT(attempt(ERR_UPSTREAM_AUTH));
-    struct health_table *next = health_table_hold(S("acme"));
+    struct health_table *next = health_table_hold(str_c(table_name));
     EXPECT(next == t && health_key(next, S("sk-1")) == key);
     EXPECT_INT(state_of(health_key(next, S("sk-3"))), HEALTH_CLOSED);
     EXPECT_INT(state_of(key), HEALTH_OPEN);
@@ -378,7 +382,7 @@ TEST(retries_are_ten_a_second_and_a_share_of_the_requests)
         EXPECT(attempt_at(other, key, OK));
         busy += health_take_retry(other, 20, now);
     }
-    EXPECT(busy >= 18000 && busy <= 23100);
+    EXPECT(busy >= 15000 && busy <= 19600);    /* a sixth of what began, and ten a second */
     end();
 }
 
@@ -387,7 +391,7 @@ TEST(a_target_keeps_its_latencies_over_a_reload)
     begin();
     struct latency *first = health_latency(target, false);
     EXPECT(first != health_latency(target, true) && first != health_latency(other, false));
-    struct health_table *next = health_table_hold(S("acme"));
+    struct health_table *next = health_table_hold(str_c(table_name));
     health_table_drop(t);
     t = next;
     EXPECT(health_latency(health_target(t, S("large")), false) == first);
@@ -479,8 +483,10 @@ TEST(streams_that_began_before_an_outage_do_not_hide_it)
     struct health_pass old[20];
 
     begin();
-    for (size_t i = 0; i < ARRAY_LEN(old); i++)
+    for (size_t i = 0; i < ARRAY_LEN(old); i++) {
         EXPECT(enter(&old[i]));
+        health_answered(&old[i], now);
+    }
     now += 1000;
     size_t i = 0;
     for (; i < ARRAY_LEN(old) && attempt(ERR_UPSTREAM_ERROR); i++, now += 100)
@@ -710,12 +716,10 @@ TEST(a_target_that_hangs_and_loses_every_race_is_found_out)
         EXPECT(enter(&p));
         health_leave(&p, &late, now);
     }
-    for (int i = 0; i < 5; i++) {
-        EXPECT(enter(&p));
+    while (enter(&p))
         health_leave(&p, &silent, now);
-    }
     struct health_view v = health_look(target, now);
-    EXPECT(v.state == HEALTH_OPEN && v.why == ERR_UPSTREAM_TIMEOUT && v.failed == 5);
+    EXPECT(v.state == HEALTH_OPEN && v.why == ERR_UPSTREAM_TIMEOUT);
     end();
 }
 
@@ -727,7 +731,7 @@ TEST(errors_of_callers_and_of_the_gateway_say_nothing)
         EXPECT(attempt(ERR_CLIENT_GONE) && attempt(ERR_DEADLINE) && attempt(ERR_CONTEXT_LENGTH));
     }
     struct health_view v = health_look(target, now);
-    EXPECT(v.state == HEALTH_CLOSED && v.ok == 0 && v.failed == 0 && v.since_ms == 0);
+    EXPECT(v.state == HEALTH_CLOSED && v.failed == 0 && v.since_ms == 0);
     end();
 }
 
@@ -747,10 +751,11 @@ TEST(a_view_counts_the_attempts_of_the_last_minute)
 TEST(a_counter_stops_before_it_reaches_its_neighbour_and_bears_a_clock_that_lags)
 {
     begin();
-    target->bucket[now / BUCKET_MS % SHOWN] = (now / BUCKET_MS) << PERIOD_SHIFT | (COUNT_FULL - 1);
+    target->bucket[now / BUCKET_MS % SHOWN] =
+        (now / BUCKET_MS) << PERIOD_SHIFT | (COUNT_FULL - 1) * ONE_ENDED;
     EXPECT(attempt(OK) && attempt(OK) && attempt(ERR_UPSTREAM_ERROR));
     struct health_view v = health_look(target, now);
-    EXPECT(v.ok == COUNT_FULL && v.failed == 1);
+    EXPECT(v.ok + v.failed == COUNT_FULL && v.failed == 1);
     now += SHOWN * BUCKET_MS;
     EXPECT(attempt(OK));
     now -= SHOWN * BUCKET_MS;
@@ -870,7 +875,7 @@ hammer(void *arg)
     clock_seed_for_tests((uintptr_t)arg);
     for (int i = 0; i < 20000; i++, at += 500) {
         uint64_t random = clock_random_u64();
-        struct health_table *table = i % 64 == 0 ? health_table_hold(S("acme")) : NULL;
+        struct health_table *table = i % 64 == 0 ? health_table_hold(str_c(table_name)) : NULL;
         char name[] = { 'm', (char)('a' + random % 8), '\0' };
         struct health *h = health_target(t, str_c(name));
         struct health *k = (random & 64) != 0 ? key : spare_key;
@@ -911,5 +916,49 @@ TEST(nothing_is_stuck_after_threads_that_open_close_and_probe_all_breakers)
         for (size_t j = 0; j < i; j++)
             EXPECT(t->slots[i].name == 0 || t->slots[i].name != t->slots[j].name);
     }
+    end();
+}
+
+TEST(a_sole_target_is_given_up_only_when_it_answers_hardly_anything)
+{
+    struct health_refusal r;
+    struct health_pass p;
+    unsigned failures = 0;
+
+    begin();
+    for (int i = 0; i < 100000; i++, now += 10) {
+        EXPECT(health_enter(t, target, key, true, now, &p, &r));
+        leave(&p, clock_random_unit() < 0.6 ? ERR_UPSTREAM_ERROR : OK);
+    }
+    EXPECT_INT(state_of(target), HEALTH_CLOSED);
+    while (health_enter(t, other, key, true, now, &p, &r)) {
+        leave(&p, ERR_UPSTREAM_ERROR);
+        failures++;
+    }
+    EXPECT_INT(failures, 4 * RUN_LEAST);
+    end();
+}
+
+TEST(quick_failures_do_not_count_for_much_while_their_siblings_are_waited_for)
+{
+    static struct health_pass p[100];
+
+    begin();
+    for (size_t i = 0; i < 50; i++)
+        EXPECT(enter(&p[i]));
+    now += 10;
+    for (size_t i = 0; i < 15; i++)    /* three in ten, and the first to end */
+        leave(&p[i], ERR_UPSTREAM_ERROR);
+    EXPECT_INT(state_of(target), HEALTH_CLOSED);
+    now += 2000;
+    for (size_t i = 15; i < 50; i++)
+        leave(&p[i], OK);
+    for (size_t i = 0; i < 100; i++)
+        EXPECT(enter(&p[i]));
+    now += 10;
+    size_t i = 0;
+    for (; i < 100 && state_of(target) == HEALTH_CLOSED; i++)
+        leave(&p[i], ERR_UPSTREAM_ERROR);
+    EXPECT(i <= RUN_MOST);
     end();
 }
