@@ -19,7 +19,6 @@ tally_is_token(enum llm_event_kind kind)
     case EVENT_TOOL_ARGS:
     case EVENT_MEDIA:
     case EVENT_OPAQUE:
-    case EVENT_FINISH:
         return true;
     default:
         return false;
@@ -37,10 +36,12 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
             t->first_token_us = t->last_token_us;
         t->text_bytes += ev->text.n;
     }
-    if (ev->kind == EVENT_FINISH)
+    if (ev->kind == EVENT_FINISH) {
+        t->last_token_us = clock_now_us();    /* it keeps the provider alive as a token does */
         t->finish = ev->finish;
-    else if (ev->kind == EVENT_USAGE || ev->kind == EVENT_START)
+    } else if (ev->kind == EVENT_USAGE || ev->kind == EVENT_START) {
         usage_update(&t->usage, &ev->usage);
+    }
     filter_pass(&t->filter, ev);
 }
 

@@ -13,7 +13,7 @@ struct tally {
     enum llm_finish finish;
     uint64_t text_bytes;        /* of the answer, to estimate usage when none is reported */
     uint64_t first_token_us;    /* clock_now_us(); 0: none came */
-    uint64_t last_token_us;
+    uint64_t last_token_us;     /* or the finish */
 };
 
 /* Nothing was counted. */
@@ -22,7 +22,8 @@ extern const struct tally tally_none;
 /* Ready to be the filter of an answer. */
 void tally_begin(struct tally *t);
 
-/* Is an event of this kind part of an answer's content: a token? */
+/* Is an event of this kind part of an answer's content: a token? That an answer finishes says
+ * nothing yet: one that is empty may turn out to be no answer. */
 bool tally_is_token(enum llm_event_kind kind);
 
 /* Estimates what was not reported. `cut`: the answer was cut, so what it reported about its output

@@ -101,8 +101,10 @@ emit_signature(struct wire_reader *r, struct emit_choice *c, struct str signatur
 {
     struct llm_event ev = { .kind = EVENT_SIGNATURE, .choice = c->index, .signature = signature };
 
-    if (signature.n > 0)
-        wire_emit(r, &ev);
+    if (signature.n == 0)
+        return;
+    c->said = true;
+    wire_emit(r, &ev);
 }
 
 void
@@ -117,6 +119,7 @@ void
 emit_raw(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, const struct json *j)
 {
+    c->said = c->said || kind != EVENT_LOGPROBS;
     wire_emit(r, &(struct llm_event){ .kind = kind, .choice = c->index, .raw = json_raw(j) });
 }
 
@@ -365,6 +368,9 @@ emit_finish(struct wire_reader *r, struct emit_choice *c, enum llm_finish finish
     if (c->finished)
         return;
     c->finished = true;
+    c->explained = native.n != 0;
+    /* Nothing fits below a limit of 0, or of what reasoning used up; and a filter leaves nothing. */
+    c->may_be_empty = c->may_be_empty || finish == FINISH_LENGTH || finish == FINISH_FILTER;
     end_calls(r, c);
     if (c->start_count > 0 && (finish == FINISH_STOP || finish == FINISH_UNKNOWN))
         ev.finish = FINISH_TOOLS;
@@ -399,12 +405,35 @@ emit_failure(struct wire_reader *r, enum err kind, struct str message)
     emit_error(r, &(struct llm_error){ .kind = kind, .message = message });
 }
 
+/* Is there neither content nor anything that vouches for its absence? A model that has nothing to
+ * say generates at least a token that ends its turn, and says so. A count that was not reported
+ * vouches for nothing: providers are asked for it, and to ask another costs less than to pass off
+ * nothing as an answer. */
+static bool
+is_empty(const struct wire_reader *r)
+{
+    bool explained = false;
+
+    if (r->op != OP_CHAT && r->op != OP_COMPLETE)
+        return false;
+    for (const struct emit_choice *c = r->emit.choices; c != NULL; c = c->next) {
+        if (c->said || c->may_be_empty)
+            return false;
+        explained = explained || c->explained;
+    }
+    return !explained || r->emit.usage.output == 0;    /* or not known */
+}
+
 void
 emit_end(struct wire_reader *r)
 {
     /* of choices without a finish, and those that began after it */
     for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next)
         end_calls(r, c);
+    if (is_empty(r)) {
+        emit_failure(r, ERR_UPSTREAM_EMPTY, str_c(err_row(ERR_UPSTREAM_EMPTY)->sentence));
+        return;
+    }
     r->finished = true;
     r->complete = true;
     wire_emit(r, &(struct llm_event){ .kind = EVENT_END });

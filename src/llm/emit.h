@@ -3,7 +3,8 @@
  * A protocol's reader says what a frame holds, in whatever order the host sends it; this module
  * emits START first and once, the pieces of calls under their own calls, the end of each call, one
  * FINISH for each choice that agrees with whether it has calls, and one END or one ERROR, after
- * which nothing comes. A call that ends without arguments has got the empty object.
+ * which nothing comes. A call that ends without arguments has got the empty object. An answer that
+ * is complete but says nothing ends with an ERROR: see emit_end().
  *
  *     emit_start(r, &(struct llm_event){ .id = ..., .model = ... });
  *     emit_text(r, c, EVENT_TEXT, emit_string(r, json_get(delta, S("content"))));
@@ -46,6 +47,8 @@ struct emit_choice {
     uint32_t index;
     bool said;    /* it had any content */
     bool finished;
+    bool explained;       /* the provider said why it finished */
+    bool may_be_empty;    /* that, or the request, explains that it has no content */
     uint32_t call_count;
     uint32_t start_count;    /* of those, calls that were started */
     struct emit_call *calls;
@@ -123,5 +126,7 @@ bool emit_all_finished(const struct wire_reader *r, int64_t wanted);
 void emit_error(struct wire_reader *r, const struct llm_error *e);
 void emit_failure(struct wire_reader *r, enum err kind, struct str message);
 
-/* The answer is complete, and so is every call. */
+/* The answer is complete, and so is every call. One of a model that has no content, call, reasoning
+ * or refusal is ERR_UPSTREAM_EMPTY instead, unless it has a finish reason and output tokens, or that
+ * reason is a limit or a filter. */
 void emit_end(struct wire_reader *r);

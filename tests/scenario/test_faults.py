@@ -311,6 +311,84 @@ def test_garbage_instead_of_an_answer_falls_back(make, mock, noise):
                                      "upstream_overloaded"})
 
 
+# --- answers that say nothing ---
+
+def said_nothing(wire, stream, finish, tokens):
+    """Complete as its framing says: no content, a finish reason (or none), and output tokens as given."""
+    if wire == "anthropic-messages":
+        usage = {"input_tokens": 3, "output_tokens": tokens}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage,
+                   "stop_reason": None, "stop_sequence": None}
+        if not stream:
+            return json.dumps({**message, "stop_reason": finish}).encode()
+        return b"".join(b"event: %s\ndata: %s\n\n" % (doc["type"].encode(), json.dumps(doc).encode()) for doc in (
+            {"type": "message_start", "message": message}, {"type": "ping"},
+            {"type": "message_delta", "delta": {"stop_reason": finish, "stop_sequence": None}, "usage": usage},
+            {"type": "message_stop"}))
+    usage = {"prompt_tokens": 3, "completion_tokens": tokens}
+    finish = finish and finish.replace("end_turn", "stop")
+    if not stream:
+        return json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": ""},
+                                        "finish_reason": finish}], "usage": usage}).encode()
+    docs = ({"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]},
+            {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]},
+            {"id": "c", "choices": [], "usage": usage})
+    return b"".join(b"data: %s\n\n" % json.dumps(d).encode() for d in docs) + b"data: [DONE]\n\n"
+
+
+def saying_nothing(wire, finish, tokens, pause=0.0):
+    def handler(conn):
+        stream = bool(conn.request.json().get("stream"))
+        body = said_nothing(wire, stream, finish, tokens)
+        if not stream:
+            conn.answer(200, body)
+            return
+        conn.head(200, "text/event-stream")
+        for event in body.split(b"\n\n")[:-1]:
+            conn.chunk(event + b"\n\n")
+            time.sleep(pause)
+        conn.end_chunks()
+    return handler
+
+
+@pytest.mark.parametrize("finish, tokens", [("end_turn", 0), (None, 2)])
+@pytest.mark.parametrize("wire", WIRES.values())
+def test_an_empty_answer_is_none_and_nothing_of_it_is_sent(make, mock, wire, finish, tokens):
+    upstream = make.upstream(saying_nothing(wire, finish, tokens, pause=0.02))
+    gateway = make.gateway(fallback_config(mock, upstream.provider(wire)))
+    assert_second_answered(gateway, {"upstream_empty"})
+    for caller in CALLERS:
+        for stream in BOTH:
+            got = ask(gateway, caller, "bad/m", stream)
+            assert got.code == "upstream_empty" and not got.complete and got.status == 502, got
+            assert got.headers["x-should-retry"] == "true", got
+
+
+@pytest.mark.parametrize("finish, tokens", [("end_turn", 2), ("max_tokens", 0), ("refusal", 0)])
+def test_an_empty_answer_that_is_meant_passes(make, mock, finish, tokens):
+    upstream = make.upstream(saying_nothing("anthropic-messages", finish, tokens))
+    gateway = make.gateway(fallback_config(mock, upstream.provider("anthropic-messages")))
+    for caller in CALLERS:
+        for stream in BOTH:
+            got = ask(gateway, caller, "two", stream)
+            assert got.status == 200 and got.complete and got.text == "", got
+            assert outcomes(gateway.access(got.id)) == ["ok"], got
+
+
+def test_comments_are_no_sign_of_life_before_the_first_token(make, mock):
+    def handler(conn):
+        conn.head(200, "text/event-stream")
+        for _ in range(100):
+            conn.chunk(b": OPENROUTER PROCESSING\n\n")
+            time.sleep(0.1)
+    upstream = make.upstream(handler)
+    gateway = make.gateway(fallback_config(mock, upstream.provider(timeouts={"first_token": "500ms"})))
+    for caller in CALLERS:
+        got = ask(gateway, caller, "two", True)
+        assert got.complete and got.text == "from-the-second", got
+        assert outcomes(gateway.access(got.id)) == ["upstream_timeout", "ok"], got
+
+
 # What a status says of the provider itself is not the caller's fault, whatever type the body names.
 STATUSES = {
     # status: (our code, does the next target get its turn?)

@@ -26,6 +26,7 @@ const struct wire_error_name anthropic_error_names[ERR_COUNT] = {
     [ERR_UPSTREAM_STALE] = { "api_error", NULL },
     [ERR_UPSTREAM_TRUNCATED] = { "api_error", NULL },
     [ERR_UPSTREAM_PROTOCOL] = { "api_error", NULL },
+    [ERR_UPSTREAM_EMPTY] = { "api_error", NULL },
     [ERR_UPSTREAM_TOO_LARGE] = { "api_error", NULL },
     [ERR_UPSTREAM_AUTH] = { "api_error", NULL },
     [ERR_UPSTREAM_FORBIDDEN] = { "api_error", NULL },

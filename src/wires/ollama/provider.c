@@ -397,6 +397,8 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     e = emit_verdict(r, OK);
     if (e != OK || !done)
         return e;
+    /* A request without messages loads or unloads the model. */
+    c->may_be_empty = str_eq(reason, S("load")) || str_eq(reason, S("unload"));
     emit_finish(r, c,
         str_eq(reason, S("length"))                  ? FINISH_LENGTH
         : reason.n == 0 || str_eq(reason, S("stop")) ? FINISH_STOP

@@ -392,16 +392,20 @@ take_error(struct wire_reader *r, const struct chunk *ch, struct str text)
 static void
 take_done(struct wire_reader *r)
 {
-    for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next)
+    bool said = false;
+
+    for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next) {
+        said = said || c->said;
         if (c->said)
             finish_choice(r, c, S(""), S(""));
+    }
     /* some hosts return one choice even if more were requested */
     r->finished = emit_all_finished(r, 1);
     if (r->finished)
         emit_end(r);
     else
-        emit_failure(
-            r, ERR_UPSTREAM_TRUNCATED, S("the provider ended the stream without an answer"));
+        emit_failure(r, said ? ERR_UPSTREAM_TRUNCATED : ERR_UPSTREAM_EMPTY,
+            S("the provider ended the stream without an answer"));
 }
 
 static enum err
@@ -465,7 +469,7 @@ take_answer(struct wire_reader *r, const struct chunk *ch)
 {
     bool wants_choices = r->op == OP_CHAT || r->op == OP_COMPLETE;
 
-    if (wants_choices && !has_elements(ch->choices))
+    if (wants_choices && !json_is(ch->choices, JSON_ARRAY))
         return ERR_UPSTREAM_PROTOCOL;
     start(r, ch);
     take_usage(r, ch->usage);

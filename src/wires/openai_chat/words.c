@@ -25,6 +25,7 @@ const struct wire_error_name openai_error_names[ERR_COUNT] = {
     [ERR_UPSTREAM_STALE] = { "server_error", "upstream_stale" },
     [ERR_UPSTREAM_TRUNCATED] = { "server_error", "upstream_truncated" },
     [ERR_UPSTREAM_PROTOCOL] = { "server_error", "upstream_protocol" },
+    [ERR_UPSTREAM_EMPTY] = { "server_error", "upstream_empty" },
     [ERR_UPSTREAM_TOO_LARGE] = { "server_error", "upstream_too_large" },
     [ERR_UPSTREAM_AUTH] = { "server_error", "upstream_auth" },
     [ERR_UPSTREAM_FORBIDDEN] = { "server_error", "upstream_forbidden" },

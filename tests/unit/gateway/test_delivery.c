@@ -168,6 +168,7 @@ TEST(a_draft_may_be_sent_once_a_token_is_in_it)
         if (forms[i] == DRAFT_FOLD)
             draft_fold(&d, arena, 1000);
         say(EVENT_START, "");
+        say(EVENT_USAGE, "");
         EXPECT(!d.content);
         say(EVENT_TEXT, "hello");
         EXPECT(d.content);

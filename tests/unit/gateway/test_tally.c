@@ -48,6 +48,7 @@ TEST(only_content_counts_as_tokens)
     begin(&t);
     clock_set_for_tests(100, 0);
     say(&t, EVENT_START, "");
+    say(&t, EVENT_FINISH, "");    /* which may be that of an empty answer */
     EXPECT_INT(t.first_token_us, 0);
     say(&t, EVENT_TEXT, "hi");
     clock_set_for_tests(250, 0);
@@ -55,6 +56,9 @@ TEST(only_content_counts_as_tokens)
     say(&t, EVENT_END, "");
     EXPECT_INT(t.first_token_us, 100);
     EXPECT_INT(t.last_token_us, 250);
+    clock_set_for_tests(300, 0);
+    say(&t, EVENT_FINISH, "");
+    EXPECT_INT(t.last_token_us, 300);    /* the provider is alive */
     EXPECT_INT(t.text_bytes, 4);
     clock_set_for_tests(0, 0);
 }

@@ -230,6 +230,9 @@ TEST(citations_are_passed_on_and_unknown_deltas_and_events_are_not)
 TEST(the_event_name_is_used_where_the_data_has_no_type)
 {
     begin();
+    EXPECT_INT(anthropic_read_event(&r, S("content_block_start"),
+                   S("{\"content_block\":{\"type\":\"text\",\"text\":\"hi\"}}")),
+        OK);
     EXPECT_INT(anthropic_read_event(&r, S("message_stop"), S("{}")), OK);
     EXPECT(r.complete);
     end();
