@@ -53,7 +53,7 @@ TEST(secrets_are_masked_however_they_were_given)
         "  openai: {api_key: [literal-key, \"${SHOW_TEST_KEY}\"], headers: {x-a: literal-field}}\n"));
     struct str text = shown(l.conf);
 
-    EXPECT(has(text, "\"keys\":[{\"name\":\"ci\",\"key\":\"***\"}]"));
+    EXPECT(has(text, "\"keys\":[{\"name\":\"ci\",\"key\":\"***\""));
     EXPECT(has(text, "\"api_key\":[\"***\",\"***\"]"));
     EXPECT(has(text, "\"headers\":{\"x-a\":\"***\"}"));
     EXPECT(!has(text, "literal") && !has(text, "from-environment"));

@@ -200,6 +200,7 @@ TEST(without_keys_a_foreign_host_is_refused_except_for_health_checks)
     "    - {name: other, key: k-other, models: [fast], routes: [/nothing/*, \"PATCH *\"]}\n"       \
     "    - {name: path, key: k-path, models: [fast], routes: [\"GET /v1/*\"]}\n"                   \
     "    - {name: narrow, key: k-narrow, routes: [/nothing/*]}\n"                                  \
+    "    - {name: admin, key: k-admin, routes: [admin]}\n"                                         \
     "    - {name: free, key: k-free}\n"                                                            \
     "models:\n"                                                                                    \
     "  fast: {targets: [mock/allowed-1]}\n"
@@ -287,6 +288,18 @@ expect_routes_decide(const char *method, struct str path)
     }
 }
 
+/* Neither a key that may use everything nor a pattern is enough; and over the network, only reading
+ * is. (In this world there is no admin API to find.) */
+static void
+expect_name_decides(const char *method, struct str path)
+{
+    bool get = strcmp(method, "GET") == 0;
+
+    EXPECT_INT(ask_naming("k-free", method, path, "fast", MODEL_BODY), 403);
+    EXPECT_INT(ask_naming("k-both", method, path, "fast", MODEL_BODY), 403);
+    EXPECT_INT(ask_naming("k-admin", method, path, "fast", MODEL_BODY), get ? 404 : 403);
+}
+
 TEST(every_route_checks_the_permission_that_it_needs)
 {
     static const char *const methods[] = { "GET", "POST", "DELETE", "PUT" };
@@ -303,8 +316,12 @@ TEST(every_route_checks_the_permission_that_it_needs)
             if (endpoint_find(str_c(methods[m]), &p, &why) != e || why != OK)
                 continue;
             int status = ask_naming("nobody", methods[m], path, "fast", MODEL_BODY);
-            EXPECT_INT(status, endpoint_needs_key(e) ? 401 : 200);
-            if (e->kind == ENDPOINT_IS_PASSED)
+            bool control = e->kind == ENDPOINT_IS_CONTROL;
+
+            EXPECT_INT(status, endpoint_needs_key(e) || control ? 401 : 200);
+            if (control)
+                expect_name_decides(methods[m], path);
+            else if (e->kind == ENDPOINT_IS_PASSED)
                 expect_routes_decide(methods[m], path);
             else if (endpoint_needs_key(e) && !e->local)
                 expect_model_decides(e, methods[m], path);
