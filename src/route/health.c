@@ -700,26 +700,21 @@ good(struct health_pass *p, size_t i, uint64_t now_ms)
     note_success(subject(p, i), answered_at(p, now_ms));
 }
 
-/* The gate that a failure of this attempt may open, in *ret. False: it is open already; or the
- * attempt began before it was closed, and so fails for a reason that may be over. */
-static bool
-may_open(const struct health_pass *p, size_t i, uint64_t *ret)
-{
-    struct health *h = subject(p, i);
+#define NO_GATE UINT64_MAX
 
-    *ret = (p->claimed & 1u << i) != 0 ? p->gate[i] : LOAD(&h->gate);
-    switch (STATE_OF(*ret)) {
-    case GATE_PROBED:
-        return (p->claimed & 1u << i) != 0;
-    case GATE_CLOSED:
-    case GATE_RECOVERING:
-    case GATE_PARKED:
-        return p->entered_ms >= LOAD(&h->since_ms);
-    case GATE_OPEN:
-    case GATE_OFF:
-        break;
-    }
-    return false;
+/* The gate that a failure of this attempt may open. NO_GATE: it is open already; or the attempt
+ * began before it was closed, and so fails for a reason that may be over. */
+static uint64_t
+gate_to_open(const struct health_pass *p, size_t i)
+{
+    const struct health *h = subject(p, i);
+    uint64_t gate = LOAD(&h->gate);
+
+    if ((p->claimed & 1u << i) != 0)
+        return p->gate[i];
+    if (STATE_OF(gate) == GATE_OPEN || STATE_OF(gate) == GATE_PROBED || STATE_OF(gate) == GATE_OFF)
+        return NO_GATE;
+    return p->entered_ms >= LOAD(&h->since_ms) ? gate : NO_GATE;
 }
 
 /* Counts a failure, and opens the breaker if it is one too many. */
@@ -727,10 +722,10 @@ static void
 bad(struct health_pass *p, size_t i, enum err why, const struct health_verdict *v, uint64_t now_ms)
 {
     struct health *h = subject(p, i);
-    uint64_t gate;
+    uint64_t gate = gate_to_open(p, i);
 
     count(h, now_ms, ONE_FAILED);
-    if (!may_open(p, i, &gate) || STATE_OF(gate) == GATE_PARKED)
+    if (gate == NO_GATE || STATE_OF(gate) == GATE_PARKED)
         return;
     STORE(&h->why, (uint16_t)why);
     if (STATE_OF(gate) == GATE_PROBED || is_failing(h, p, lengthen_run(h, now_ms), now_ms))
@@ -744,12 +739,12 @@ shut(struct health_pass *p, size_t i, uint64_t base_ms, uint64_t max_ms,
     const struct health_verdict *v, uint64_t now_ms)
 {
     struct health *h = subject(p, i);
-    uint64_t gate;
 
     if (h == NULL)
         return;
+    uint64_t gate = gate_to_open(p, i);
     count(h, now_ms, ONE_FAILED);
-    if (may_open(p, i, &gate))
+    if (gate != NO_GATE)
         open_gate(h, gate, v->outcome, base_ms, max_ms, v, now_ms);
     p->claimed &= (uint8_t) ~(1u << i);
 }
@@ -761,9 +756,9 @@ park(struct health_pass *p, size_t i, const struct health_verdict *v, uint64_t n
     struct health *h = subject(p, i);
     bool named = v->retry_after_ms > 0;
     unsigned level = 0;
-    uint64_t gate, ms;
+    uint64_t gate = h != NULL ? gate_to_open(p, i) : NO_GATE, ms;
 
-    if (h == NULL || !may_open(p, i, &gate))
+    if (gate == NO_GATE)
         return;
     bool parked = STATE_OF(gate) == GATE_PARKED && UNTIL_OF(gate) > now_ms;
     if (named) {
