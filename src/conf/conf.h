@@ -70,6 +70,9 @@ struct conf_server {
     uint64_t drain_grace_ms;          /* SIGTERM: keep accepting this long with /readyz at 503 */
     uint64_t drain_deadline_ms;       /* then streams may finish for this long */
     uint64_t keepalive_ms;            /* SSE comment to the caller when the upstream is silent */
+    uint64_t queue_length;            /* requests per worker that may wait for a slot; 0: none */
+    uint64_t queue_wait_ms;
+    uint64_t queue_key_share;    /* percent */
     uint64_t limit_body_bytes;
     uint64_t limit_held_bytes;       /* kept for requests and answers under way, in the process */
     struct conf_str limit_memory;    /* "auto", "off" or a size: of the process */
@@ -83,6 +86,7 @@ struct conf_server {
     uint64_t limit_connections;    /* per worker */
     uint64_t limit_connections_per_address;
     uint64_t limit_requests;           /* exchanges under way per worker: 503 beyond */
+    uint64_t limit_key_share;          /* percent of limit_requests: 429 beyond; 100: no limit */
     uint64_t limit_streams_per_key;    /* exchanges under way per key: 429 beyond; 0: no limit */
     /* a minute, per address and worker: 429 beyond; 0: no limit */
     uint64_t limit_wrong_keys;

@@ -145,9 +145,7 @@ exchange_finish(struct exchange *x)
     struct worker *w = x->worker;
 
     CHECK(x->answered || x->gone);
-    CHECK(!x->wake.queued && x->under_way == NULL);
-    if (x->slot)
-        in_flight_end(x->who->in_flight);
+    CHECK(!x->wake.queued && x->under_way == NULL && !x->slot);
     if (x->streaming)
         w->stream_count--;
     if (x->waiter != NULL) {

@@ -20,6 +20,7 @@
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 struct attempt;
+struct waiting;
 
 struct exchange {
     struct worker_link link;    /* the worker's list */
@@ -43,7 +44,8 @@ struct exchange {
     struct http_path path;     /* normalised: what is matched, logged and sent on */
     const char *path_fault;    /* why it was refused, or NULL */
     struct principal *who;
-    bool slot;    /* counted in who->in_flight */
+    bool slot;                  /* counted in worker->admitted and who->in_flight */
+    struct waiting *waiting;    /* admission.c: for a slot; NULL: it does not */
 
     struct models_waiter *waiter;    /* for lists of models; NULL: it need not wait */
     void *admin;                     /* what an admin request waits for; NULL: nothing yet */
@@ -79,6 +81,7 @@ struct exchange {
     uint64_t silence_us;    /* the provider may say nothing for so long; 0: not said */
     uint64_t waited_us;     /* spent waiting for the caller's body */
     uint64_t wait_began_us;
+    uint64_t queued_us;        /* spent waiting for a slot */
     int64_t input_estimate;    /* tokens, rough: for when usage is not reported */
     uint64_t bytes_in, bytes_out;
 };

@@ -1,6 +1,7 @@
 /* front.c - makes exchanges of requests, and tells them of their callers. */
 #include "gateway/front.h"
 
+#include "gateway/admission.h"
 #include "gateway/attempt.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
@@ -85,4 +86,5 @@ const struct worker_events front_events = {
         .refused = on_refused,
     },
     .stop = attempt_stop_lone,
+    .tick = admission_tick,
 };

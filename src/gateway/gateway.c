@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/admission.h"
 #include "gateway/answer.h"
 #include "gateway/browser.h"
 #include "gateway/deadline.h"
@@ -207,57 +208,15 @@ shorten_deadline(struct exchange *x)
     return true;
 }
 
-/* Memory is near its ceiling: new requests are refused, those of low priority first. */
-COLD static bool
-is_shed(const struct exchange *x, enum ceiling_level level)
-{
-    struct str wish = http_field_get(&server_head(x->q)->fields, S("x-openclaw-priority"));
-
-    return ceiling_sheds(level, priority_lowered(x->who->priority, wish));
-}
-
-COLD static enum step
-shed(struct exchange *x, enum ceiling_level level)
-{
-    metric_add(&x->worker->metrics->shed_memory, 1);
-    return exchange_fail_with(
-        x, &(struct llm_error){ .kind = ERR_OVERLOADED,
-               .message = S("the gateway is short of memory (server.limits.memory); try again in a "
-                            "moment"),
-               .retry_after_ms = ceiling_retry_after_ms(level, x->started_us) });
-}
-
-/* Applies the limits on concurrent requests. A request that exceeds one is refused, never
- * queued. */
+/* Applies the limits on concurrent requests. */
 static enum step
 stage_admit(struct exchange *x)
 {
-    const struct conf_server *limits = &exchange_conf(x)->server;
-    enum ceiling_level level =
-        atomic_load_explicit(&x->worker->gateway->memory_level, memory_order_relaxed);
-
-    if (UNLIKELY(level != CEILING_FREE) && is_shed(x, level))
-        return shed(x, level);
-    if (x->worker->exchange_count > limits->limit_requests)
-        return exchange_fail(x, ERR_OVERLOADED,
-            "the gateway is already processing %u requests (server.limits.requests); "
-            "try again in a moment",
-            x->worker->exchange_count - 1);
-    if (!shorten_deadline(x))
+    if (x->waiting == NULL && !shorten_deadline(x))
         return exchange_fail(x, ERR_BAD_REQUEST,
             DEADLINE_FIELD
             " is not a duration; send milliseconds, or a number with a unit such as 30s");
-    uint64_t own = x->who->concurrent;
-
-    if (!in_flight_begin(x->who->in_flight, own != 0 ? own : limits->limit_streams_per_key) &&
-        !(own == 0 && limits->limit_streams_per_key == CONF_STREAMS_PER_KEY &&
-            server_is_local(x->q) && in_flight_begin(x->who->in_flight, 0)))
-        return exchange_fail(x, ERR_RATE_LIMIT,
-            "this API key already has %u requests in progress (%s)",
-            in_flight_count(x->who->in_flight),
-            own != 0 ? "its concurrent, in auth.keys" : "server.limits.streams_per_key");
-    x->slot = true;
-    return STEP_NEXT;
+    return admission_ask(x);
 }
 
 /* Receives the body, within limits. */
@@ -637,6 +596,7 @@ gateway_run(struct exchange *x)
         settle_exchange(x);
         while (x->under_way != NULL)
             attempt_free(x->under_way);
+        admission_leave(x);
         exchange_finish(x);
     }
     worker_at(w, NULL);

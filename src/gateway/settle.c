@@ -87,7 +87,7 @@ settle_exchange(struct exchange *x)
     bool doubtful = error != OK;    /* a key may stand where a name belongs */
     bool estimated = attempt != NULL && estimate_usage(attempt, x->input_estimate);
     uint64_t duration_us = clock_now_us() - x->started_us;
-    uint64_t away_us = x->waited_us;    /* at clients and providers */
+    uint64_t away_us = x->waited_us + x->queued_us;    /* at clients and providers, or in line */
 
     for (const struct record_attempt *a = x->notes; a != NULL; a = a->next)
         away_us += a->ended_us - a->started_us;

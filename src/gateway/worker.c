@@ -46,6 +46,7 @@ publish(struct worker *w)
 
     metric_set(&m->exchanges, w->exchange_count);
     metric_set(&m->streams, w->stream_count);
+    metric_set(&m->queued, w->queue != NULL ? lines_count(w->queue) : 0);
     metric_set(&m->open_connections, connections);
     metric_set(&m->connections_dropped, server_dropped(w->server));
     metric_set(&m->upstream_calls, client_calls_open(w->client));
@@ -103,10 +104,11 @@ on_tick(void *arg)
     quota_share_trim(&w->held);
     make_room_for_others(w);
     do_reload(w);
+    w->gateway->events->tick(w);
     publish(w);
     trim_memory(w, now_us);
     atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
-    timer_set(&w->tick, w->draining ? TICK_SOON_MS : TICK_MS);
+    timer_set_by(&w->tick, loop_now_ms(w->loop) + (w->draining ? TICK_SOON_MS : TICK_MS));
 }
 
 void
@@ -450,6 +452,7 @@ worker_join(struct worker *w)
             arena_destroy(w->spares[kind].list[--w->spares[kind].n]);
     quota_share_trim(&w->held);
     snapshot_hold_drop(w->current);
+    lines_destroy(w->queue);
     throttle_destroy(w->throttle);
     map_destroy(w->series);
     arena_destroy(w->scratch);

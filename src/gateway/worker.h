@@ -17,6 +17,7 @@
 #include "observe/access_log.h"
 #include "observe/metrics.h"
 #include "policy/ceiling.h"
+#include "policy/lines.h"
 #include "policy/throttle.h"
 #include "net/timer.h"
 
@@ -35,6 +36,7 @@ struct worker;
 struct worker_events {
     struct server_handler server;
     void (*stop)(struct worker *w);    /* its last exchange is settled: end what has none */
+    void (*tick)(struct worker *w);    /* at least once a second */
 };
 
 struct exchange;
@@ -61,6 +63,8 @@ struct gateway {
     _Atomic unsigned memory_level;
     uint64_t started_wall_ms;
 };
+
+_Static_assert(WORKERS_MOST == IN_FLIGHT_WORKERS, "each worker has a count of its own");
 
 struct attempt;
 
@@ -112,6 +116,8 @@ struct worker {
     struct slots awaiting;            /* those that other threads answer, by id */
     struct attempt *lone;             /* attempts without an exchange: attempt_let_go() */
     unsigned exchange_count;
+    unsigned admitted;      /* of them, those that have a slot: limits.requests */
+    struct lines *queue;    /* those that wait for one; NULL: none ever did */
     unsigned stream_count;
     /* since memory was last given back to the system: most exchanges at once, bytes freed, when */
     unsigned peak;

@@ -52,6 +52,7 @@ auth_create(const struct conf *c, struct conf_problems *problems)
     t->by_hash = map_create();
     t->anonymous.name = S("anonymous");
     t->anonymous.priority = PRIORITY_NORMAL;
+    t->anonymous.shares = t->count != 0;
     t->anonymous.in_flight = in_flight_hold(S(""));
 
     for (size_t i = 0; i < t->count; i++) {
@@ -65,6 +66,7 @@ auth_create(const struct conf *c, struct conf_problems *problems)
         p->routes = k->routes;
         p->priority = priority_named(k->priority.v);
         p->concurrent = k->concurrent;
+        p->shares = t->count + t->open > 1;
         p->in_flight = in_flight_hold(str_make((const char *)hash, sizeof(hash)));
         digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, p->hash_hex);
         if (find_key(t, k->key.v) != NULL)

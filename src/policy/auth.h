@@ -22,6 +22,7 @@ struct principal {
     struct conf_strs routes;    /* allowed beside model calls: see auth_allows_route() */
     enum priority priority;
     uint64_t concurrent;            /* requests in flight; 0: as the configuration says for all */
+    bool shares;                    /* there are others, for whom it must leave room */
     struct in_flight *in_flight;    /* outlives the table; held by it */
 };
 

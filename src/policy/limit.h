@@ -9,9 +9,12 @@
 
 #include "base/registry.h"
 
-/* Updated by all workers on every request. */
+#define IN_FLIGHT_WORKERS 256
+
 struct in_flight {
-    _Atomic uint32_t count;
+    _Atomic uint32_t count;    /* updated by all workers on every request */
+    /* Those of each worker, which alone uses its number: for the share that a key may have of it. */
+    uint32_t here[IN_FLIGHT_WORKERS];
 };
 
 extern const struct registry_kind in_flight_kind;

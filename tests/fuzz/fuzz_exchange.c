@@ -176,11 +176,11 @@ static const char *const settings[SNAPSHOTS] = {
     "server: {limits: {body: 1MB, held: 2MB, answer: 1MB}}\n",
     HEAD
     "models: {fall: {targets: [gamma/c, alpha/a]}, m: {targets: [claude/m]}}\n"
-    "server: {keepalive: 2s, limits: {body: 64KB, held: 1MB, answer: 16KB, event: 1KB, header: 1KB,"
+    "server: {keepalive: 2s, queue: {length: 3, wait: 2s}, limits: {body: 64KB, held: 1MB, answer: 16KB, event: 1KB, header: 1KB,"
     " streams_per_key: 2, idle: 3s, body_rate: 0}}\n",
     HEAD
     "models: {fall: {targets: [{model: beta/b, params: {temperature: 0.1, x: [1]}}, claude/c]}}\n"
-    "server: {limits: {body: 1MB, held: 2MB, answer: 1MB, requests: 4, json_values: 1000, "
+    "server: {queue: {length: 2, wait: 5s}, limits: {body: 1MB, held: 2MB, answer: 1MB, requests: 2, json_values: 1000, "
     "json_depth: 4, wrong_keys: 3, connections: 4}}\n",
 };
 
@@ -687,7 +687,7 @@ check_quiet(struct world *w)
         if (i > 3)
             time_pass(i < 10 ? 100 : 10000);
     }
-    CHECK(worker->exchange_count == 0 && worker->stream_count == 0);
+    CHECK(worker->exchange_count == 0 && worker->stream_count == 0 && worker->admitted == 0);
     CHECK(server_connections(worker->server) == 0 && client_calls_open(worker->client) == 0);
     CHECK(worker->held.held == 0);
 }
@@ -701,7 +701,7 @@ check_slots(const struct world *w)
         struct principal *who;
 
         CHECK(auth_identify(w->snapshots[0]->auth, keys[i], &who) == OK);
-        CHECK(in_flight_count(who->in_flight) == 0);
+        CHECK(in_flight_count(who->in_flight) == 0 && who->in_flight->here[0] == 0);
     }
 }
 

@@ -1,4 +1,5 @@
 """More work than there is room for: who is refused, who waits, and that nobody takes everything."""
+import json
 import threading
 import time
 
@@ -110,3 +111,199 @@ def test_a_key_s_own_number_of_requests_counts_instead_of_the_general_one(make, 
     for client in held:
         client.close()
     wait_until(lambda: ask_as(gateway, "people").complete, "room again")
+
+
+def test_one_key_leaves_room_for_the_others(make, mock):
+    gateway = make.gateway(config_of(mock, {"people": {}, "batch": {}}, limits={"requests": 10}), workers=1)
+    gateway.key = KEYS["people"]
+    held = [hold(gateway, "batch") for _ in range(8)]
+    wait_until(lambda: mock.stats()["open"] == 8, "them to be under way")
+    for caller in CALLERS:
+        got = ask_as(gateway, "batch", caller=caller)
+        assert (got.status, got.code) == (429, "rate_limit_exceeded") and "key_share" in got.error["message"], got
+    assert ask_as(gateway, "people").complete
+    held += [hold(gateway, "people") for _ in range(2)]
+    wait_until(lambda: mock.stats()["open"] == 10, "all places to be taken")
+    assert ask_as(gateway, "people").code == "overloaded"
+    for client in held:
+        client.close()
+    gateway.idle()
+    gateway.reload(config_of(mock, {"batch": {}}, limits={"requests": 10}))      # alone it may have all
+    gateway.key = KEYS["batch"]
+    held = [hold(gateway, "batch") for _ in range(10)]
+    wait_until(lambda: mock.stats()["open"] == 10, "all places to be taken")
+    for client in held:
+        client.close()
+    gateway.idle()
+
+
+# --- waiting for one's turn ---
+
+def queueing(mock, keys=None, **queue):
+    return config_of(mock, keys, limits={"requests": 2}, queue={"length": 10, "wait": "30s", **queue})
+
+
+def queued(gateway):
+    return gateway.metrics().value("openclaw_queue_length")
+
+
+class Asking:
+    """A question asked on a thread of its own."""
+
+    def __init__(self, gateway, key, headers=None, **more):
+        self.result = None
+
+        def run():
+            self.result = ask_as(gateway, key, headers=headers, **more)
+        self.thread = threading.Thread(target=run)
+        self.thread.start()
+
+    def end(self):
+        self.thread.join(PATIENCE)
+        return self.result
+
+
+def fill(gateway, mock, key="batch", count=2):
+    held = [hold(gateway, key) for _ in range(count)]
+    wait_until(lambda: mock.stats()["open"] == count, "all places to be taken")
+    return held
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("stream", (False, True))
+def test_a_request_waits_for_a_place(make, mock, caller, stream):
+    gateway = make.gateway(queueing(mock, {"batch": {}}), workers=1)
+    gateway.key = KEYS["batch"]
+    held = fill(gateway, mock)
+    asking = Asking(gateway, "batch", caller=caller, stream=stream)
+    wait_until(lambda: queued(gateway) == 1, "it to wait")
+    assert mock.stats()["requests"] == 2
+    held[0].close()
+    got = asking.end()
+    assert got.complete and got.status == 200, got
+    assert gateway.metrics().value("openclaw_queue_wait_seconds_count") == 1
+    held[1].close()
+    gateway.idle()
+
+
+def test_the_highest_priority_is_served_first_and_keys_take_turns(make, mock):
+    keys = {"people": {}, "batch": {}, "board": {"priority": "high"}}
+    gateway = make.gateway(config_of(mock, keys, limits={"requests": 1}, queue={"length": 20, "wait": "30s"}), workers=1)
+    gateway.key = KEYS["people"]
+    held = fill(gateway, mock, count=1)
+    asked = []
+    low = {"x-openclaw-priority": "low"}
+    for name, key, headers in (("l1", "people", low), ("b1", "batch", {}), ("b2", "batch", {}), ("b3", "batch", {}),
+                               ("p1", "people", {}), ("h1", "board", {}), ("p2", "people", {})):
+        before = len(asked)
+        asked.append(Asking(gateway, key, headers, model=f"lab/{name}"))
+        wait_until(lambda n=before: queued(gateway) == n + 1, "it to wait")
+    held[0].close()
+    assert all(a.end().complete for a in asked)
+    served = [json.loads(request["body"])["model"] for request in mock.requests()][1:]
+    assert served == ["h1", "b1", "p1", "b2", "p2", "b3", "l1"]
+
+
+def test_a_request_waits_no_longer_than_it_may(make, mock):
+    gateway = make.gateway(queueing(mock, {"batch": {}}, wait="300ms"), workers=1)
+    gateway.key = KEYS["batch"]
+    held = fill(gateway, mock)
+    for caller in CALLERS:
+        began = time.monotonic()
+        got = ask_as(gateway, "batch", caller=caller)
+        assert got.code == "overloaded" and int(got.headers["retry-after"]) >= 1 and got.error, got
+        assert time.monotonic() - began >= 0.3
+    assert gateway.metrics().value("openclaw_queue_expired_total") == 2
+    got = ask_as(gateway, "batch", headers={"x-openclaw-timeout": "100ms"})       # its own deadline is sooner
+    assert (got.status, got.code) == (504, "deadline_exceeded"), got
+    wait_until(lambda: queued(gateway) == 0, "nobody to wait")
+    for client in held:
+        client.close()
+    gateway.idle()
+    assert ask_as(gateway, "batch").complete
+
+
+def test_beyond_the_queue_requests_are_refused_at_once_and_low_priority_first(make, mock):
+    keys = {"people": {}, "batch": {"priority": "low"}, "board": {"priority": "high"}}
+    gateway = make.gateway(queueing(mock, keys, key_share=100), workers=1)
+    gateway.key = KEYS["people"]
+    held = fill(gateway, mock, "people")
+    waiting = []
+    for name, most in (("batch", 5), ("people", 9), ("board", 10)):
+        while len(waiting) < most:
+            waiting.append(hold(gateway, name))
+        wait_until(lambda n=most: queued(gateway) == n, "them to wait")
+        got = ask_as(gateway, name)
+        assert (got.status, got.code) == (503, "overloaded") and int(got.headers["retry-after"]) >= 1, got
+    assert gateway.metrics().value("openclaw_shed_queue_total") == 3
+    for client in waiting + held:
+        client.close()
+    gateway.idle()
+    wait_until(lambda: queued(gateway) == 0, "nobody to wait")
+
+
+def test_one_key_takes_half_of_the_queue_at_most(make, mock):
+    gateway = make.gateway(queueing(mock, {"people": {}, "batch": {}}), workers=1)
+    gateway.key = KEYS["people"]
+    held = fill(gateway, mock)
+    held += [hold(gateway, "batch") for _ in range(5)]
+    wait_until(lambda: queued(gateway) == 5, "them to wait")
+    assert ask_as(gateway, "batch").code in ("overloaded", "rate_limit_exceeded")
+    asking = Asking(gateway, "people")
+    wait_until(lambda: queued(gateway) == 6, "it to wait")
+    for client in held:
+        client.close()
+    assert asking.end().complete
+    gateway.idle()
+
+
+def test_a_caller_that_leaves_the_queue_is_not_asked_for(make, mock):
+    gateway = make.gateway(queueing(mock, {"batch": {}}), workers=1)
+    gateway.key = KEYS["batch"]
+    held = fill(gateway, mock)
+    waiting = [hold(gateway, "batch") for _ in range(3)]
+    wait_until(lambda: queued(gateway) == 3, "them to wait")
+    for client in waiting:
+        client.close()
+    wait_until(lambda: queued(gateway) == 0, "them to have left")
+    for client in held:
+        client.close()
+    gateway.idle()
+    assert mock.stats()["requests"] == 2
+
+
+def test_a_key_at_its_own_limit_waits_without_delaying_others(make, mock):
+    keys = {"people": {"concurrent": 1}, "batch": {}}
+    gateway = make.gateway(config_of(mock, keys, limits={"requests": 5}, queue={"length": 10, "wait": "30s"}), workers=1)
+    gateway.key = KEYS["batch"]
+    held = fill(gateway, mock, "people", 1)
+    asking = Asking(gateway, "people")
+    wait_until(lambda: queued(gateway) == 1, "it to wait")
+    assert ask_as(gateway, "batch").complete
+    assert queued(gateway) == 1
+    held[0].close()
+    assert asking.end().complete
+
+
+def test_a_reload_that_raises_the_limit_serves_who_waits(make, mock):
+    gateway = make.gateway(queueing(mock, {"batch": {}}), workers=1)
+    gateway.key = KEYS["batch"]
+    held = fill(gateway, mock)
+    asking = Asking(gateway, "batch")
+    wait_until(lambda: queued(gateway) == 1, "it to wait")
+    gateway.reload(config_of(mock, {"batch": {}}, limits={"requests": 3}))      # which has no queue either
+    assert asking.end().complete
+    for client in held:
+        client.close()
+
+
+def test_ending_the_gateway_serves_who_waits(make, mock):
+    gateway = make.gateway(config_of(mock, {"batch": {}}, limits={"requests": 1}, queue={"length": 10, "wait": "30s"}), workers=1)
+    gateway.key = KEYS["batch"]
+    held = [hold(gateway, "batch", "lab/m;ttft=2s")]
+    wait_until(lambda: mock.stats()["open"] == 1, "the place to be taken")
+    asking = Asking(gateway, "batch")
+    wait_until(lambda: queued(gateway) == 1, "it to wait")
+    gateway.program.send_signal(15)
+    assert asking.end().complete
+    held[0].close()
