@@ -201,6 +201,7 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
         conf_problem(problems, cp->client_cert.mark,
             "providers." STR_FMT ": a client_cert needs a base_url with https://", STR_ARG(id));
     p->id = id;
+    p->number = all->count;
     p->wire = wire;
     p->row = row;
     p->origin = origin_create(base_url, tls, &path, WHY(why));
@@ -394,9 +395,8 @@ provider_simulated(
 
 /* --- the set --- */
 
-/* A provider's entries in the registry: its id, and its URL, with which it is another one. */
-static struct str
-stable_name(struct arena *a, const struct provider *p)
+struct str
+provider_stable_name(struct arena *a, const struct provider *p)
 {
     return arena_printf(a, STR_FMT "\n" STR_FMT "://" STR_FMT STR_FMT STR_FMT, STR_ARG(p->id),
         STR_ARG(p->origin->scheme), STR_ARG(p->origin->host_header), STR_ARG(p->origin->unix_path),
@@ -446,7 +446,7 @@ providers_create(const struct conf *c, struct str simulated_url, struct conf_pro
 
         if (p->origin == NULL)
             continue;
-        struct str name = stable_name(all->arena, p);
+        struct str name = provider_stable_name(all->arena, p);
         p->turn = registry_hold(&turn_kind, name);
         if (p->models.count == 0 && !p->simulated && !p->address.host->lists_nothing)
             p->offer = offer_hold(name);
@@ -551,17 +551,12 @@ providers_why(const struct providers *all, struct arena *a, struct str id)
     return arena_printf(a, STR_FMT " is set", STR_ARG(variable));
 }
 
-struct str
-provider_credential(const struct provider *p, struct str *ret_name)
+size_t
+provider_next_credential(const struct provider *p)
 {
-    if (p->credential_count == 0) {
-        *ret_name = S("");
-        return S("");
-    }
-    uint32_t turn =
-        p->credential_count == 1 ? 0 : atomic_fetch_add_explicit(p->turn, 1, memory_order_relaxed);
-    *ret_name = p->credential_names[turn % p->credential_count];
-    return p->credentials[turn % p->credential_count];
+    if (p->credential_count < 2)
+        return 0;
+    return atomic_fetch_add_explicit(p->turn, 1, memory_order_relaxed) % p->credential_count;
 }
 
 void

@@ -12,6 +12,7 @@
 
 struct provider {
     struct str id;
+    size_t number;    /* providers_at() has it there */
     const struct wire *wire;
     struct origin *origin;
     struct host_address address;
@@ -63,9 +64,12 @@ enum provider_state providers_state(const struct providers *all, struct str id);
 /* Why the provider is active, or how to enable it: text for the operator, in `a`. */
 struct str providers_why(const struct providers *all, struct arena *a, struct str id);
 
-/* The next credential, in turn, as a field line; its name for logs in *ret_name. Both are empty if
- * there is none. */
-struct str provider_credential(const struct provider *p, struct str *ret_name);
+/* The number of the credential whose turn it is; 0 if there is none. */
+size_t provider_next_credential(const struct provider *p);
+
+/* What stands for the provider where something about it outlives a reload: its id, and its URL, with
+ * which it is another one. In `a`. */
+struct str provider_stable_name(struct arena *a, const struct provider *p);
 
 /* Adds what a "traits:" section says; `where` is the section that has it. */
 void providers_read_traits(struct traits *traits, struct str object, struct conf_mark mark,

@@ -159,6 +159,17 @@ struct conf_alias {
     struct conf_mark mark;
 };
 
+struct conf_retry {
+    uint64_t attempts;    /* of one request */
+    uint64_t budget_percent;
+    uint64_t base_ms;    /* backoff */
+    uint64_t cap_ms;
+    uint64_t wait_ms;        /* for a target, while there are others */
+    uint64_t patience_ms;    /* of a caller that does not say */
+    uint64_t slow_ms;        /* 0: never */
+    bool breakers;
+};
+
 struct conf_observe {
     struct conf_str log_path;      /* error log: stdout, stderr, a file */
     struct conf_str log_level;     /* debug, info, warn, error */
@@ -193,6 +204,7 @@ struct conf {
     /* for routes that name no model, and model names without a provider */
     struct conf_str default_provider;
     struct conf_timeouts timeouts;    /* defaults for all targets */
+    struct conf_retry retry;
     struct conf_observe observe;
     /* paths as written: certificates, keys, files that hold secrets (`secret`); also those that
      * could not be read */

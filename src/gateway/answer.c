@@ -122,6 +122,7 @@ static void
 commit(struct attempt *a)
 {
     attempt_move(a, ATTEMPT_COMMITTED);
+    health_answered(&a->pass, clock_now_ms());
     take_over(a);
     attempt_drop_request(a);
     exchange_drop_request(a->exchange, true);
@@ -708,6 +709,10 @@ act(struct attempt *a, const struct due *d)
         break;
     case DUE_END:
         finish_answer(a);
+        break;
+    case DUE_SLOW:
+        a->slow = true;
+        attempt_report(a);
         break;
     case DUE_KEEPALIVE:
         keep_alive(a);

@@ -5,7 +5,6 @@
 #include "base/map.h"
 #include "gateway/exchange.h"
 #include "gateway/wrong_url.h"
-#include "route/failure.h"
 
 #define API_WORD_BYTES 64
 #define RESEND_MS 1000    /* to a provider that does not process it, when there is another target */
@@ -185,22 +184,6 @@ first_of(uint64_t a, uint64_t b)
     return a != 0 ? a : b;
 }
 
-bool
-attempt_may_repeat(const struct attempt *a)
-{
-    return a->error.kind == ERR_UPSTREAM_STALE && a->exchange->op != OP_RELAY && !a->repeat;
-}
-
-bool
-attempt_may_fall_back(const struct attempt *a)
-{
-    const struct exchange *x = a->exchange;
-    bool once = x->endpoint->kind == ENDPOINT_IS_PASSED && a->sent;
-
-    return failure_row(a->error.kind)->next != NEXT_RETURN && !once &&
-           plan_has(&x->plan, x->candidate);
-}
-
 /* What is asked of whom. The path is shown without its query, which is the caller's. */
 COLD static void
 debug_start(const struct attempt *a)
@@ -261,6 +244,7 @@ plan_call(struct attempt *a, struct written *w)
         .request = a->request,
         .target = t,
         .drops = &a->drops,
+        .credential = a->credential,
         .q = {
             .origin = t->provider->origin,
             .method = x->op == OP_RELAY ? x->method : S("POST"),
@@ -269,31 +253,38 @@ plan_call(struct attempt *a, struct written *w)
             /* A whole answer begins only when all of it was thought out: the total is its limit. */
             .first_byte_ms = first_of(
                 limits->first_byte_ms, x->stream ? limits->first_token_ms : limits->total_ms),
-            .fresh = a->repeat,
+            .fresh = a->fresh,
         },
     };
     w->q.resend_ms =
-        plan_has(&x->plan, x->candidate)
+        plan_has_fresh(&x->plan)
             ? RESEND_MS
             : first_of(first_of(limits->first_byte_ms, limits->first_token_ms), limits->connect_ms);
 }
 
 struct attempt *
-attempt_begin(struct exchange *x, struct target *t, bool repeat)
+attempt_begin(struct exchange *x, const struct pick *pick)
 {
     struct attempt *a = arena_new(x->arena, struct attempt);
+    struct target *t = pick->candidate->target;
 
     CHECK(x->request->job.state == JOB_NONE);    /* it is written for one target at a time */
     if (x->attempt != NULL && x->attempt->state == ATTEMPT_OVER)
         attempt_free(x->attempt);
     a->state = ATTEMPT_WRITING;
-    a->repeat = repeat;
+    a->candidate = pick->candidate;
+    a->candidate->state = CANDIDATE_UNDER_WAY;
+    a->fresh = pick->candidate->fresh;
+    a->credential = pick->credential;
+    a->pass = pick->pass;
     a->exchange = x;
     a->worker = x->worker;
     a->hold = snapshot_hold_take(x->hold);
     a->arena = x->arena;
     a->target = t;
     a->note = note_add(x, t);
+    if (t->provider->credential_count != 0)
+        a->note->credential = t->provider->credential_names[a->credential];
     a->next = x->under_way;
     a->error = (struct llm_error){ .kind = ERR_OVERLOADED };
     a->request = request_take(x->request);
@@ -313,7 +304,6 @@ attempt_begin(struct exchange *x, struct target *t, bool repeat)
     plan_call(a, a->written);
     written_write_head(a->written, x);
     a->path = a->written->q.path;
-    a->note->credential = a->written->credential;
     return a;
 }
 
@@ -437,6 +427,43 @@ attempt_release(struct attempt *a)
 
 /* --- its end --- */
 
+/* How it ended is held for or against its target, provider and key. */
+static void
+tell_health(struct attempt *a, enum err outcome)
+{
+    const struct record_attempt *n = a->note;
+    bool cut = outcome == ERR_OUTRUN || outcome == ERR_CLIENT_GONE || outcome == ERR_DEADLINE;
+    bool whole = !a->intake.asked_stream;
+    uint64_t came_us = whole ? n->ended_us : a->tally.first_token_us;
+    struct health_verdict v = { .outcome = outcome,
+        .retry_after_ms = a->error.retry_after_ms,
+        .silent = cut && a->slow && a->tally.first_token_us == 0 };
+
+    if (a->pass.table == NULL)
+        return;
+    if (cut && a->tally.first_token_us == 0 && a->sent)
+        latency_note(
+            health_latency(a->target->health, whole), (n->ended_us - n->started_us) / 1000, true);
+    else if (came_us != 0 && (outcome == OK || !whole))
+        latency_note(
+            health_latency(a->target->health, whole), (came_us - n->started_us) / 1000, false);
+    health_leave(&a->pass, &v, n->ended_us / 1000);
+}
+
+/* What an attempt cost whose answer nobody gets. */
+static void
+book_outrun(struct attempt *a, struct metric_series_shard *s)
+{
+    struct exchange *x = a->exchange;
+
+    (void)tally_estimate(&a->tally, x->input_estimate, true);
+    int64_t cost = model_cost_nanousd(a->target->facts, &a->tally.usage);
+    if (cost == COST_UNKNOWN)
+        return;
+    metric_add(&s->cost_nanousd, (uint64_t)cost);
+    x->outrun_nanousd += cost;
+}
+
 /* Completes its record, and counts it. */
 static void
 count(struct attempt *a, enum err outcome)
@@ -447,6 +474,9 @@ count(struct attempt *a, enum err outcome)
     n->outcome = outcome;
     if (n->ended_us == 0)
         n->ended_us = clock_now_us();
+    tell_health(a, outcome);
+    if (outcome == ERR_OUTRUN && a->sent)
+        book_outrun(a, s);
     metric_add(&s->attempts[outcome], 1);
     METRIC_OBSERVE(s, attempt_duration, n->ended_us - n->started_us);
     if (outcome != OK && outcome != ERR_CLIENT_GONE && outcome != ERR_OUTRUN) {
@@ -455,7 +485,11 @@ count(struct attempt *a, enum err outcome)
         n->message = a->exchange != NULL ? attempt_reason(a->exchange, a, &a->error)
                                          : str_c(err_row(outcome)->sentence);
         who.error = str_c(err_row(outcome)->code);
-        log_warn(&who, "attempt failed: " STR_FMT, STR_ARG(n->message));
+        if (failure_row(outcome)->next == NEXT_KEY && n->credential.n != 0)
+            log_warn(&who, "attempt failed: " STR_FMT "; its key was " STR_FMT, STR_ARG(n->message),
+                STR_ARG(n->credential));
+        else
+            log_warn(&who, "attempt failed: " STR_FMT, STR_ARG(n->message));
     } else if (log_enabled(LOG_DEBUG)) {
         struct log_context who = attempt_log(a);
 
@@ -537,11 +571,12 @@ attempt_let_go(struct attempt *a)
     unlink_from(&x->under_way, a);
     if (x->attempt == a)
         x->attempt = x->under_way;
-    CHECK(x->attempt != NULL || x->candidate < x->plan.count);
+    CHECK(x->attempt != NULL || plan_has_fresh(&x->plan));
     if (x->attempt != NULL && timer_is_set(&x->attempt->clock))
         timer_set(&x->attempt->clock, 0);    /* from now on it keeps the caller waiting */
     timer_set(&a->clock, 0);                 /* and this one has a deadline of its own */
     a->exchange = NULL;
+    a->candidate = NULL;
     a->next = a->worker->lone;
     a->worker->lone = a;
 }

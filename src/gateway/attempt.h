@@ -50,7 +50,8 @@ struct answer_job {
 
 struct attempt {
     enum attempt_state state;
-    bool repeat;                  /* the same target again, and the last time */
+    bool fresh;                   /* on a new connection */
+    bool slow;                    /* so long without a token that another target may be asked */
     bool sent;                    /* it was put on a connection: some of it may have arrived */
     bool ended;                   /* the provider's bytes are all there */
     bool paused;                  /* the caller is slow: we stopped reading */
@@ -60,6 +61,10 @@ struct attempt {
     struct snapshot_hold *hold;
     struct arena *arena;
     struct target *target;
+    struct candidate *candidate;    /* of the exchange's plan; NULL without an exchange */
+    size_t credential;              /* number of the key */
+    struct health_pass pass;        /* through the breakers; left when it is OVER */
+    uint64_t slow_us;               /* after so long it is slow; 0: never */
     struct record_attempt *note;
     struct request *request;      /* NULL once it is not needed again */
     struct written *written;      /* in its arena, and gone with it */
@@ -79,22 +84,13 @@ struct attempt {
     struct draft draft;
 };
 
-/* Begins one at the target, and writes the head of the request for it. It is the exchange's
+/* Begins the one that was picked, and writes the head of the request for it. It is the exchange's
  * x->attempt from now on. */
-struct attempt *attempt_begin(struct exchange *x, struct target *t, bool repeat) NEVER_NULL;
+struct attempt *attempt_begin(struct exchange *x, const struct pick *pick) NEVER_NULL;
 
 /* Sends what was written, and has the answer told to `events`; the attempt has failed when the
  * target cannot take the request. */
 void attempt_send(struct attempt *a, const struct client_events *events);
-
-/* May the request be sent once more to the same target? It was lost with a connection that the
- * server was closing: probably it was not processed. Only calls of a model, which may be processed
- * twice; never files, batches and other routes that are passed through. */
-bool attempt_may_repeat(const struct attempt *a);
-
-/* May another target be asked after the attempt that failed? What is not a call of a model (files,
- * batches) is never sent to a second provider once the first may have seen some of it. */
-bool attempt_may_fall_back(const struct attempt *a);
 
 /* Stops what is under way, if anything, and notes how it ended. OVER. */
 void attempt_stop(struct attempt *a, enum err outcome);

@@ -78,6 +78,8 @@ attempt_due(const struct attempt *a)
         sooner(&d, attempt_heard_us(a), LAST_BYTE_US, DUE_END, OK);
     } else if (!a->paused) {
         due_by_silence(a, &d);
+        if (!a->slow && !a->draft.content)
+            sooner(&d, a->note->started_us, a->slow_us, DUE_SLOW, OK);
         due_by_keepalive(a, &d);
     }
     return d;

@@ -20,6 +20,7 @@
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 struct attempt;
+struct retry;
 struct waiting;
 
 struct exchange {
@@ -61,7 +62,7 @@ struct exchange {
     struct request *request;    /* its body; NULL until it was received, and once the answer begins */
 
     struct plan plan;
-    size_t candidate;    /* next target of the plan to try */
+    struct retry *retry;    /* NULL while no attempt failed or was slow */
     /* whose answer counts: the one that was committed, or else the last one; NULL: none yet */
     struct attempt *attempt;
     struct attempt *under_way;    /* all that are not freed, newest first */
@@ -69,6 +70,7 @@ struct exchange {
     struct record_attempt *notes;    /* all attempts, oldest first */
     struct record_attempt **notes_tail;
     unsigned attempts;
+    int64_t outrun_nanousd;    /* what attempts cost whose answers nobody gets */
 
     enum err error;    /* OK, or why it failed */
     struct str error_message;
@@ -76,6 +78,7 @@ struct exchange {
 
     uint64_t started_us;
     uint64_t deadline_us;    /* end of the time allowed; 0: none */
+    bool deadline_said;      /* by the caller */
     /* the caller waits so long for an answer to begin; 0: not said */
     uint64_t begin_by_us;
     uint64_t silence_us;    /* the provider may say nothing for so long; 0: not said */

@@ -16,6 +16,7 @@
 #include "gateway/passed.h"
 #include "gateway/query.h"
 #include "gateway/reply.h"
+#include "gateway/retry.h"
 #include "gateway/settle.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
@@ -202,6 +203,7 @@ shorten_deadline(struct exchange *x)
         return false;
     if (wish.total_ms != 0)
         x->deadline_us = x->started_us + wish.total_ms * 1000;
+    x->deadline_said = wish.total_ms != 0;
     if (wish.begin_ms != 0)
         x->begin_by_us = x->started_us + wish.begin_ms * 1000;
     x->silence_us = wish.silence_ms * 1000;
@@ -392,7 +394,7 @@ stage_route(struct exchange *x)
         local_ollama_show(x);
         return STEP_STOP;
     }
-    if (x->op == OP_COUNT_TOKENS && !plan_has(&x->plan, 0)) {
+    if (x->op == OP_COUNT_TOKENS && !plan_has_fresh(&x->plan)) {
         if (!request_work(x->request, local_count, x->request))
             return STEP_WAIT;
         local_count_tokens(x);
@@ -401,43 +403,74 @@ stage_route(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* Sends the request to one target after the other, until one starts to answer. */
+/* Looks after the attempts that are under way. STEP_NEXT: one of them is the answer, or has begun
+ * to be. STEP_WAIT: nothing has to be done about them now. STEP_STOP: another should begin; `beside`
+ * says that one is still under way, though it is slow. */
 static enum step
-stage_attempt(struct exchange *x)
+look_after_attempts(struct exchange *x, bool *ret_beside)
 {
-    for (;;) {
-        struct attempt *a = x->attempt;
+    struct attempt *running = NULL;
+    bool slow = true;
 
-        if (a == NULL || a->state == ATTEMPT_OVER) {
-            bool repeat = a != NULL && attempt_may_repeat(a);
-
-            if (exchange_is_late(x, clock_now_us()))
-                return exchange_fail(x, ERR_DEADLINE, "%s", err_row(ERR_DEADLINE)->sentence);
-            CHECK(repeat || x->candidate < x->plan.count);
-            a = attempt_begin(x, repeat ? a->target : x->plan.list[x->candidate++].target, repeat);
-        }
-        switch (a->state) {
-        case ATTEMPT_WRITING:
+    for (struct attempt *a = x->under_way, *next; a != NULL; a = next) {
+        next = a->next;
+        if (a->state == ATTEMPT_WRITING) {
             if (!request_work(a->request, written_write_body, a->written))
                 return STEP_WAIT;
             answer_await(a);
-            break;
+        }
+        switch (a->state) {
         case ATTEMPT_RUNNING:
         case ATTEMPT_READING:
-            return STEP_WAIT;
+            running = a;
+            slow = slow && a->slow;
+            break;
         case ATTEMPT_COMMITTED:
         case ATTEMPT_DONE:
+            CHECK(x->attempt == a);
             return STEP_NEXT;
         case ATTEMPT_FAILED:
             if (x->delivery.draft != NULL)
                 return STEP_NEXT;    /* it started to answer and failed before this stage ran */
             attempt_stop(a, a->error.kind);
-            if (!attempt_may_repeat(a) && !attempt_may_fall_back(a))
-                return exchange_fail_with(x, &a->error);
+            retry_note(x, a);
             break;
         case ATTEMPT_OVER:
+            if (a != x->attempt)
+                attempt_free(a);
+            break;
+        case ATTEMPT_WRITING:
         case ATTEMPT_STATES:
             CHECK_UNREACHABLE();
+        }
+    }
+    if (running != NULL && x->attempt->state == ATTEMPT_OVER)
+        x->attempt = running;
+    *ret_beside = running != NULL;
+    return running != NULL && !slow ? STEP_WAIT : STEP_STOP;
+}
+
+/* Sends the request to one target after the other, until one starts to answer; retry.c knows which,
+ * when, and with what key. */
+static enum step
+stage_attempt(struct exchange *x)
+{
+    struct pick pick;
+    bool beside;
+
+    for (;;) {
+        enum step step = look_after_attempts(x, &beside);
+
+        if (step != STEP_STOP)
+            return step;
+        switch (retry_next(x, beside, &pick)) {
+        case RETRY_BEGIN:
+            attempt_begin(x, &pick)->slow_us = retry_slow_us(x, pick.candidate->target);
+            break;
+        case RETRY_WAIT:
+            return STEP_WAIT;
+        case RETRY_OVER:
+            return exchange_fail_with(x, retry_failure(x));
         }
     }
 }
@@ -594,6 +627,7 @@ gateway_run(struct exchange *x)
     worker_at(w, "finish");
     if (step != STEP_WAIT) {
         settle_exchange(x);
+        retry_end(x);
         while (x->under_way != NULL)
             attempt_free(x->under_way);
         admission_leave(x);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
+#include "gateway/retry.h"
 #include "route/failure.h"
 
 #define MESSAGE_BYTES 2048
@@ -21,16 +22,26 @@ is_printable(struct str s)
     return true;
 }
 
-/* SDKs follow this field and fall back to the status: without it they would repeat requests after
- * a configuration error (500) or an exhausted account (429). A provider's 409 is a lock conflict,
- * which may be repeated. Wrong keys (429) and a wrong base_url must not be. */
-static void
-add_retry(const struct exchange *x, int status, struct buf *out)
+/* SDKs follow x-should-retry and fall back to the status: without it they would repeat requests
+ * after a configuration error (500) or an exhausted account (429). Where the gateway itself tried
+ * again, the caller should only if waiting helps, or the SDKs multiply all attempts by three. A
+ * provider's 409 is a lock conflict, which may be repeated. Wrong keys (429) and a wrong base_url
+ * must not be. */
+static bool
+should_retry(const struct exchange *x, const struct llm_error *e, int status)
 {
-    bool retry = err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
+    bool tried = x->op != OP_RELAY && err_row(x->error)->fault == FAULT_PROVIDER &&
+                 x->error != ERR_UPSTREAM_RATE_LIMIT;
 
-    retry = retry && !(x->error == ERR_RATE_LIMIT && x->who == NULL);
-    retry = retry && !(x->attempt != NULL && x->attempt->error.permanent);
+    if (e->permanent || (x->error == ERR_RATE_LIMIT && x->who == NULL) ||
+        (tried && e->retry_after_ms == 0))
+        return false;
+    return err_row(x->error)->retry || status == 408 || status == 409 || status == 425;
+}
+
+static void
+add_retry(bool retry, struct buf *out)
+{
     buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
 }
 
@@ -79,7 +90,7 @@ respond(struct exchange *x, int status, struct str type, struct str passed, int6
     add_fields(x, out);
     if (x->error != OK) {
         http_add_field(out, S("x-openclaw-error"), str_c(err_row(x->error)->code));
-        add_retry(x, status, out);
+        add_retry(should_retry(x, &x->attempt->error, status), out);
     }
     buf_add(out, passed);
     x->status = status;
@@ -137,8 +148,9 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
     add_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
-    add_retry(x, status, out);
-    bool soon = err_row(e->kind)->retry && (status == 429 || status == 503 || status == 529);
+    bool retry = should_retry(x, e, status);
+    bool soon = retry && (status == 429 || status == 503 || status == 529);
+    add_retry(retry, out);
     if (e->retry_after_ms > 0 || soon) {
         buf_add(out, S("Retry-After: "));
         buf_add_u64(out, e->retry_after_ms > 0 ? (uint64_t)(e->retry_after_ms + 999) / 1000 : 1);
@@ -228,7 +240,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
         e.message = str_c(err_row(e.kind)->sentence);
     x->error = e.kind;
     e.message = with_attempts(x, e.message);
-    x->error_message = with_attempts(x, attempt_reason(x, x->attempt, given));
+    x->error_message = with_attempts(x, attempt_reason(x, retry_cause(x, given), given));
     if (x->q == NULL || x->answered)
         return STEP_STOP;
     bool begun = server_responded(x->q);

@@ -118,6 +118,7 @@ settle_exchange(struct exchange *x)
         .usage = tally->usage,
         .usage_estimated = estimated,
         .cost_nanousd = t != NULL ? model_cost_nanousd(t->facts, &tally->usage) : COST_UNKNOWN,
+        .outrun_nanousd = x->outrun_nanousd,
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
         .first_token_us =

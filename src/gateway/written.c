@@ -80,7 +80,8 @@ request_fields(struct written *w, const struct exchange *x, bool same_wire)
             out, S("Accept"), r->stream ? p->wire->framing->type : S("application/json"));
     }
     buf_add(out, S("User-Agent: openclaw\r\n"));
-    buf_add(out, provider_credential(p, &w->credential));
+    if (p->credential_count != 0)
+        buf_add(out, p->credentials[w->credential]);
     if (same_wire)
         add_forwarded(x, p->wire, out, &own_version);
     if (!own_version)

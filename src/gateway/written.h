@@ -18,17 +18,17 @@ struct written {
     const struct target *target;
     struct wire_drops *drops;    /* parameters that the target cannot express are added */
     struct client_request q;
-    struct str credential;    /* its name */
-    struct str name;          /* the model's, as written in a body of the caller's wire */
-    struct buf body;          /* the translated body */
-    uint64_t held;            /* counted in the worker's share for it */
-    enum err unfit;           /* why the target cannot take the request, and what to tell */
+    size_t credential;    /* number of the provider's key */
+    struct str name;      /* the model's, as written in a body of the caller's wire */
+    struct buf body;      /* the translated body */
+    uint64_t held;        /* counted in the worker's share for it */
+    enum err unfit;       /* why the target cannot take the request, and what to tell */
     struct wire_fault fault;
 };
 
 /* Can the target take this kind of request at all? If so, writes path and fields, and the model's
  * name as it is written in a body of the caller's wire. If not: `unfit` and `fault`. The request,
- * target and drops are set already. */
+ * target, credential and drops are set already. */
 void written_write_head(struct written *w, struct exchange *x);
 
 /* Writes the body: work for request_work(). */

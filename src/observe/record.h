@@ -48,7 +48,8 @@ struct record {
 
     struct llm_usage usage;
     bool usage_estimated;
-    int64_t cost_nanousd;    /* or COST_UNKNOWN */
+    int64_t cost_nanousd;      /* or COST_UNKNOWN */
+    int64_t outrun_nanousd;    /* besides, of attempts beside the one that answered */
 
     uint64_t bytes_in, bytes_out;
     int64_t first_token_us;    /* -1: there was none */

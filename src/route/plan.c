@@ -1,5 +1,7 @@
-/* plan.c - judges the candidates of a request. */
+/* plan.c - judges the candidates of a request, and chooses among them. */
 #include "route/plan.h"
+
+#define LIMIT_GRACE_US 100000u    /* between two readings of one "try again in 3 s" */
 
 void
 plan_begin(struct plan *plan, struct arena *a, size_t count)
@@ -46,10 +48,114 @@ plan_judge(struct plan *plan, enum llm_op op, const struct wire *from)
 }
 
 bool
-plan_has(const struct plan *plan, size_t first)
+plan_has_fresh(const struct plan *plan)
 {
-    for (size_t i = first; i < plan->count; i++)
-        if (plan->list[i].excluded == EXCLUDED_NOT)
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->list[i].excluded == EXCLUDED_NOT && plan->list[i].state == CANDIDATE_FRESH)
             return true;
     return false;
+}
+
+/* Is no other candidate left, so that it is asked also while it recovers? */
+static bool
+is_sole(const struct plan *plan, const struct candidate *c)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct candidate *other = &plan->list[i];
+
+        if (other != c && other->excluded == EXCLUDED_NOT && other->state != CANDIDATE_CLOSED)
+            return false;
+    }
+    return true;
+}
+
+/* Enters the breakers of the candidate with the next of its keys that did not fail. `open`: even
+ * where one is open. False: what keeps it out the shortest is in ret->why and at_us, if that is
+ * shorter than what was there. */
+static bool
+enter(struct plan *plan, struct candidate *c, bool open, uint64_t now_us, struct pick *ret)
+{
+    const struct target *t = c->target;
+    size_t keys = t->provider->credential_count, turn = provider_next_credential(t->provider);
+    size_t other = SIZE_MAX;    /* the first that did not fail */
+    bool sole = is_sole(plan, c);
+    struct health_refusal refusal;
+
+    ret->candidate = c;
+    ret->pass = (struct health_pass){ .table = NULL };
+    if (c->excluded != EXCLUDED_NOT)
+        return false;
+    for (size_t i = 0; i < MAX(keys, 1); i++) {
+        size_t k = keys != 0 ? (turn + i) % keys : 0;
+        struct health *key = keys != 0 ? t->breakers->keys[k] : NULL;
+
+        if (k < 64 && (c->keys_failed >> k & 1) != 0)
+            continue;
+        other = MIN(other, k);
+        ret->credential = k;
+        if (open ? health_enter_open(t->breakers->table, t->health, key, now_us / 1000, &ret->pass)
+                 : health_enter(t->breakers->table, t->health, key, sole, now_us / 1000, &ret->pass,
+                       &refusal))
+            return true;
+        uint64_t at_us = open || refusal.until_ms == UINT64_MAX ? 0 : refusal.until_ms * 1000;
+        if (!open && (ret->why == OK || (at_us != 0 && (ret->at_us == 0 || at_us < ret->at_us)))) {
+            ret->why = refusal.why;
+            ret->at_us = at_us;
+        }
+    }
+    ret->credential = other != SIZE_MAX ? other : turn;
+    return plan->insist && !open;
+}
+
+enum pick_when
+plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
+{
+    uint64_t again_us = UINT64_MAX;
+    struct candidate *end = plan->list + plan->count;
+    bool asked = false;
+
+    *ret = (struct pick){ .why = OK };
+    for (struct candidate *c = plan->list; c < end; c++) {
+        if (c->state != CANDIDATE_NEXT)
+            continue;
+        if (now_us < c->again_us) {
+            ret->at_us = c->again_us;
+            return beside ? PICK_NEVER : PICK_LATER;
+        }
+        if (enter(plan, c, false, now_us, ret))
+            return PICK_NOW;
+        if (!beside && ret->at_us != 0 && ret->at_us <= c->again_us + LIMIT_GRACE_US) {
+            c->again_us = ret->at_us;    /* the breaker's idea of the same moment */
+            return PICK_LATER;
+        }
+        c->state = CANDIDATE_SPARE;    /* its breaker opened meanwhile, or it has no other key */
+    }
+    for (struct candidate *c = plan->list; c < end; c++) {
+        asked = asked || c->state != CANDIDATE_FRESH;
+        if (c->state == CANDIDATE_FRESH && enter(plan, c, false, now_us, ret))
+            return PICK_NOW;
+    }
+    if (beside)
+        return PICK_NEVER;
+    for (struct candidate *c = plan->list; c < end; c++)
+        if (c->state == CANDIDATE_FRESH && enter(plan, c, true, now_us, ret))
+            return PICK_NOW;
+    for (struct candidate *c = plan->list; c < end; c++) {
+        if (c->state != CANDIDATE_SPARE)
+            continue;
+        if (now_us < c->again_us)
+            again_us = MIN(again_us, c->again_us);
+        else if (enter(plan, c, false, now_us, ret) || enter(plan, c, true, now_us, ret))
+            return PICK_NOW;
+    }
+    if (ret->why == ERR_UPSTREAM_RATE_LIMIT && ret->at_us != 0)
+        again_us = MIN(again_us, ret->at_us);              /* a limit ends then; a failure may not */
+    if (!asked && ret->why == OK && plan->count != 0) {    /* it fails by itself, and says why */
+        ret->candidate = plan->list;
+        return PICK_NOW;
+    }
+    if (again_us == UINT64_MAX)
+        return PICK_NEVER;
+    ret->at_us = again_us;
+    return PICK_LATER;
 }

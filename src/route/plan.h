@@ -4,10 +4,19 @@
 
 #include "catalog/model.h"
 #include "catalog/providers.h"
+#include "route/health.h"
+
+/* A provider's circuit breakers. */
+struct breakers {
+    struct health_table *table;
+    struct health **keys;    /* of its credentials, by number */
+};
 
 /* One model of one provider, with its configured settings. */
 struct target {
     struct provider *provider;
+    const struct breakers *breakers;
+    struct health *health;            /* of this model there */
     struct wire_target wire;          /* the provider's model name, and traits */
     const struct model_row *facts;    /* NULL: unknown model */
     struct str params;                /* JSON object text of overrides, or empty */
@@ -22,9 +31,22 @@ enum exclusion {
     EXCLUDED_OPERATION,    /* its protocol does not have the operation */
 };
 
+enum candidate_state {
+    CANDIDATE_FRESH,    /* it was not asked yet */
+    CANDIDATE_UNDER_WAY,
+    CANDIDATE_NEXT,      /* it failed, and is asked again before any other */
+    CANDIDATE_SPARE,     /* it failed, and is asked again if there is no other */
+    CANDIDATE_CLOSED,    /* it is not asked again */
+};
+
 struct candidate {
     struct target *target;
     enum exclusion excluded;
+    enum candidate_state state;
+    bool fresh;              /* on a new connection */
+    unsigned repeats;        /* how often it was asked again after a failure of its own */
+    uint64_t again_us;       /* NEXT and SPARE: not before that; clock_now_us() */
+    uint64_t keys_failed;    /* a bit for each of its provider's first 64 keys */
 };
 
 #define PLAN_CANDIDATES 16    /* at most */
@@ -33,6 +55,7 @@ struct plan {
     struct candidate *list;
     size_t count;
     const struct alias *alias;    /* that was asked for, or NULL */
+    bool insist;                  /* ask also where a breaker is open */
 };
 
 /* A plan of `count` candidates in `a`, whose targets are to be filled in. */
@@ -41,8 +64,29 @@ void plan_begin(struct plan *plan, struct arena *a, size_t count);
 /* Excludes the candidates that cannot take a request of this kind, from a caller of wire `from`. */
 void plan_judge(struct plan *plan, enum llm_op op, const struct wire *from);
 
-/* Is any of the candidates from number `first` on not excluded? */
-bool plan_has(const struct plan *plan, size_t first);
+/* Is there a candidate that was not asked, and is not excluded? */
+bool plan_has_fresh(const struct plan *plan);
+
+/* Which candidate is asked, with which of its provider's credentials. */
+struct pick {
+    struct candidate *candidate;
+    size_t credential;
+    struct health_pass pass;    /* health_leave() it once */
+    enum err why;               /* PICK_NEVER: what opened the breaker that closes first, */
+    uint64_t at_us;             /* and when it may; 0: not known. PICK_LATER: when to ask again */
+};
+
+enum pick_when {
+    PICK_NOW,      /* *ret says what is asked */
+    PICK_LATER,    /* not before ret->at_us */
+    PICK_NEVER,    /* ret->why is OK: everything was tried; or why the rest is not asked */
+};
+
+/* Chooses what is asked next: what is to be repeated before any other; the next one that was not
+ * asked; then, unless another attempt is under way (`beside`), what is left although its breakers
+ * are open, at a bounded rate; and what may be repeated if there is no other. Excluded candidates
+ * are not asked; if all are, the first is picked, whose attempt says why. */
+enum pick_when plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret);
 
 /* Why a target cannot take the request, and the sentence for the caller, in `a`. */
 enum exclusion target_exclusion(const struct target *t, enum llm_op op, const struct wire *from);

@@ -15,6 +15,7 @@
 struct route_table {
     struct arena *arena;
     const struct providers *providers;
+    struct breakers *breakers;    /* of each provider, by its number */
     struct alias **aliases;
     size_t alias_count;
     struct map *alias_by_name;
@@ -46,6 +47,8 @@ target_make(const struct route_table *t, struct arena *a, struct provider *p, st
     struct str name = pair_name(p->id, model, room);
 
     to->provider = p;
+    to->breakers = &t->breakers[p->number];
+    to->health = health_target(to->breakers->table, model);
     to->wire.model = model;
     to->wire.traits = p->traits;
     to->timeouts = p->timeouts;
@@ -319,6 +322,25 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
 
 /* --- the table --- */
 
+static void
+breakers_hold(struct route_table *t)
+{
+    const struct provider *p;
+    size_t count = 0;
+
+    while (providers_at(t->providers, count) != NULL)
+        count++;
+    t->breakers = arena_array(t->arena, struct breakers, count);
+    for (size_t i = 0; (p = providers_at(t->providers, i)) != NULL; i++) {
+        struct breakers *b = &t->breakers[i];
+
+        b->table = health_table_hold(p->origin != NULL ? provider_stable_name(t->arena, p) : p->id);
+        b->keys = arena_array(t->arena, struct health *, p->credential_count);
+        for (size_t k = 0; k < p->credential_count; k++)
+            b->keys[k] = health_key(b->table, p->credentials[k]);
+    }
+}
+
 struct route_table *
 route_create(
     const struct conf *c, const struct providers *providers, struct conf_problems *problems)
@@ -329,6 +351,7 @@ route_create(
     t->providers = providers;
     t->alias_by_name = map_create();
     t->listed = map_create();
+    breakers_hold(t);
     aliases_from_conf(t, c, problems);
     return t;
 }
@@ -340,6 +363,8 @@ route_destroy(struct route_table *t)
         return;
     map_destroy(t->alias_by_name);
     map_destroy(t->listed);
+    for (size_t i = 0; providers_at(t->providers, i) != NULL; i++)
+        health_table_drop(t->breakers[i].table);
     arena_destroy(t->arena);
     free(t);
 }

@@ -57,8 +57,9 @@ def test_the_credential_used_is_logged_by_name(make):
         "lab": upstream.provider(api_key=[canary("one"), canary("two")]),
         "openai": {"base_url": upstream.openai_url, "api_key": None}, "bare": upstream.provider(api_key=canary("three"))}},
         env={"OPENAI_API_KEY": canary("four")})
-    used = [gateway.access(ask(gateway, "openai", "lab/m").id)["attempts"][0]["credential"] for _ in range(4)]
-    assert sorted(used) == ["lab#1", "lab#1", "lab#2", "lab#2"] and used[0] != used[1], used
+    for _ in range(3):    # a key that is refused is followed by the other one
+        used = [a["credential"] for a in gateway.access(ask(gateway, "openai", "lab/m").id)["attempts"]]
+        assert sorted(used) == ["lab#1", "lab#2"], used
     line = gateway.access(ask(gateway, "openai", "bare/m").id)
     assert line["attempts"][0]["credential"] == "bare#1"
     assert line["error_message"].startswith("the provider refused the gateway's credentials (bare, status 401"), line
@@ -114,7 +115,7 @@ def test_an_answer_from_a_wrong_address_names_the_url(make, wrong):
                 assert got.status == 404 and got.headers["x-openclaw-error"] == "upstream_model_not_found", got
             else:
                 assert got.status == 502 and got.code == "upstream_protocol", got
-            assert got.headers["x-should-retry"] == ("true" if status == 200 else "false"), got.headers
+            assert got.headers["x-should-retry"] == "false", got.headers
             for text in (got.error["message"], line["error_message"], line["attempts"][0]["message"], told[0]["msg"]):
                 assert f"{upstream.url}/wrong/chat/completions" in text and what in text, text
                 assert "the base_url of 'lab' may be wrong" in text and "canary" not in text and "moved" not in text, text

@@ -128,7 +128,7 @@ class Play:
                                                                        *fault.backup)
                 targets.append(f"backup-{case.name}/m")
             models[case.name] = {"targets": targets, **fault.alias}
-        self.gateway = make.gateway({"providers": providers, "models": models, **fault.config})
+        self.gateway = make.gateway({"providers": providers, "models": models, "retry": {"attempts": 6}, **fault.config})
 
     def ask(self):
         def one(case):

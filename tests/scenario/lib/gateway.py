@@ -64,6 +64,8 @@ class Gateway:
         server.setdefault("workers", self.workers)
         server.setdefault("drain_grace", "0s")
         server.setdefault("drain_deadline", "5s")
+        # one test's faults must not decide what another one's targets are asked
+        config.setdefault("retry", {"budget": 0, "breakers": False})
         config.setdefault("observe", {}).setdefault("access", {"path": str(self.access_path)})
         if self.plant:
             if "auth" not in config:

@@ -72,24 +72,23 @@ static const struct bad {
     { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, keys\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
-        "default_provider, timeouts, observe\n" },
+        "default_provider, timeouts, retry, observe\n" },
     { "providers: {openai: {apikey: x}}\n",
         "1:22: 'providers.openai.apikey' is unknown; did you mean 'api_key'?\n" },
     { "\"weird\\nname\": 1\n",
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
-        "default_provider, timeouts, observe\n" },
+        "default_provider, timeouts, retry, observe\n" },
     { "rules: [{when: x, use: y}]\n",
         "1:1: 'rules' is not supported in this version (routing rules); remove it\n" },
-    { "retry: {attempts: 2}\nhedge: {after: p95}\ncache: {exact: {ttl: 1h}}\nbudgets: "
+    { "hedge: {after: p95}\ncache: {exact: {ttl: 1h}}\nbudgets: "
       "[]\nguards: []\nstore: {url: x}\nshared: {url: y}\nalerts: []\n",
-        "1:1: 'retry' is not supported in this version (tuning retries); remove it\n"
-        "2:1: 'hedge' is not supported in this version (hedged requests); remove it\n"
-        "3:1: 'cache' is not supported in this version (caching of answers); remove it\n"
-        "4:1: 'budgets' is not supported in this version (budgets); remove it\n"
-        "5:1: 'guards' is not supported in this version (guardrails); remove it\n"
-        "6:1: 'store' is not supported in this version (a store for keys and usage); remove it\n"
-        "7:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
-        "8:1: 'alerts' is not supported in this version (alerts); remove it\n" },
+        "1:1: 'hedge' is not supported in this version (hedged requests); remove it\n"
+        "2:1: 'cache' is not supported in this version (caching of answers); remove it\n"
+        "3:1: 'budgets' is not supported in this version (budgets); remove it\n"
+        "4:1: 'guards' is not supported in this version (guardrails); remove it\n"
+        "5:1: 'store' is not supported in this version (a store for keys and usage); remove it\n"
+        "6:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
+        "7:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "auth: {mode: jwt}\n",
         "1:14: 'auth.mode' cannot be jwt: this version does not support that; write none or keys\n" },
     { "auth: {mode: keys+jwt}\n",

@@ -58,10 +58,14 @@ gateway_world_attempt(struct gateway_world *w)
 {
     struct exchange *x = exchange_of(w->worker->exchanges);
 
-    return attempt_begin(x, x->plan.list[x->candidate++].target, false);
+    struct pick pick;
+
+    EXPECT(plan_pick(&x->plan, true, clock_now_us(), &pick) == PICK_NOW);
+    return attempt_begin(x, &pick);
 }
 
-/* A snapshot of `settings`, which go on in the section `server`; nothing may be wrong with it. */
+/* A snapshot of `settings`, which go on in the section `server`; nothing may be wrong with it. No
+ * target is asked twice, unless they say otherwise. */
 static inline struct snapshot *
 gateway_world_snapshot(struct gateway_world *w, const char *settings)
 {
@@ -75,9 +79,12 @@ gateway_world_snapshot(struct gateway_world *w, const char *settings)
         "  dead: {wire: openai-chat, base_url: \"http://127.0.0.1:1/v1\"}\n"
         "  raw: {wire: openai-chat, base_url: \"http://127.0.0.1:%u/v1\", api_key: sk-canary-key}\n"
         "default_provider: mock\n"
+        "%s"
         "server:\n  listen: 127.0.0.1:0\n"
         "%s",
-        STR_ARG(url), STR_ARG(url), (unsigned)peer_port(w->raw), settings);
+        STR_ARG(url), STR_ARG(url), (unsigned)peer_port(w->raw),
+        strstr(settings, "retry:") == NULL ? "retry: {budget: 0, breakers: false}\n" : "",
+        settings);
 
     conf_problems_init(&problems, w->arena);
     struct conf *c = conf_parse(text, S("test.yaml"), &problems);

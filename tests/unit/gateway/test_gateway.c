@@ -576,10 +576,10 @@ TEST(every_error_has_x_should_retry)
         { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-400", ""), 400, false },
         { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-401", ""), 502, false },
         { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-429", ""), 429, true },
-        { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-500", ""), 502, true },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-500", ""), 502, false },
         { "POST /v1/chat/completions", OPS, WORLD_CHAT("mock/fault-503", ""), 503, true },
         { "POST /v1/messages", OPS, WORLD_MESSAGES("anth/fault-529", ""), 529, true },
-        { "POST /v1/chat/completions", OPS, WORLD_CHAT("dead/m", ""), 502, true },
+        { "POST /v1/chat/completions", OPS, WORLD_CHAT("dead/m", ""), 502, false },
         { "POST /v1/moderations", OPS, "{\"model\":\"mock/fault-400\",\"input\":\"x\"}", 400,
             false },
         { "POST /v1/moderations", OPS, "{\"model\":\"mock/fault-503\",\"input\":\"x\"}", 503,
@@ -729,10 +729,18 @@ TEST(an_invalid_deadline_is_refused)
     finish();
 }
 
+TEST(while_the_deadline_has_not_passed_another_target_is_asked_beside_a_slow_one)
+{
+    gateway_world_start(&w, "models:\n  slow: {targets: [\"mock/m;head=30s\", mock/m]}\n");
+    EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 500\r\n", WORLD_CHAT("slow", "")), 200);
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 2\r\n"));
+    finish();
+}
+
 TEST(after_the_deadline_no_further_target_is_tried)
 {
     gateway_world_start(&w, "models:\n  slow: {targets: [\"mock/m;head=30s\", mock/m]}\ntimeouts: "
-                            "{first_byte: 200ms}\n");
+                            "{first_byte: 200ms}\nretry: {slow: 0s}\n");
     EXPECT_INT(gateway_world_chat(&w, "x-openclaw-timeout: 100\r\n", WORLD_CHAT("slow", "")), 504);
     EXPECT_INT(gateway_world_chat(&w, "", WORLD_CHAT("slow", "")), 200);
     EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 2\r\n"));
