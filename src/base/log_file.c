@@ -32,6 +32,7 @@ enum {
     CLOSE_SLACK_MS = 200,    /* extra time for the thread to notice that this has passed */
     SPARE_MS = 1000,         /* without a line, until the memory of emptied queues is released */
     KEEP_BYTES = 64 * 1024,
+    CACHED_BYTES = 8 * 1024 * 1024,    /* of a regular file, once or twice that is kept in memory */
 };
 
 struct log_file {
@@ -57,6 +58,9 @@ struct log_file {
     bool own_fd;         /* not one of the standard streams */
     bool regular;        /* a regular file: write() never blocks for long */
     bool inside_line;    /* the last write ended in the middle of a line */
+    off_t end;           /* of a regular file, as far as we wrote it */
+    off_t newer;         /* what precedes it is being written to the disk, or is there */
+    off_t older;         /* what precedes it has left the page cache */
     struct buf outgoing;
 };
 
@@ -131,6 +135,7 @@ use(struct log_file *f, int fd)
     f->fd = fd;
     f->own_fd = !is_stream(f);
     f->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    f->end = f->newer = f->older = f->regular ? st.st_size : 0;
     if (f->inside_line) {
         struct str left = buf_str(&f->outgoing);
         size_t end = str_chr(left, '\n');
@@ -150,6 +155,18 @@ whole_lines(struct str s, size_t n)
 
     const char *last = memrchr(s.p, '\n', n);
     return str_make(s.p, last != NULL ? (size_t)(last - s.p) + 1 : n);
+}
+
+/* A busy log would fill the page cache, which counts as a container's memory, with lines that are
+ * read once or never; and pages that were not used before cost the kernel several times as much as
+ * those that it just got back. The advice begins to write the newest lines to the disk, and drops
+ * those before them that are there by now. A reader that is close behind still gets it from memory. */
+static void
+leave_cache(struct log_file *f)
+{
+    (void)posix_fadvise(f->fd, f->older, f->end - f->older, POSIX_FADV_DONTNEED);
+    f->older = f->newer;
+    f->newer = f->end;
 }
 
 /* Writes as much of `outgoing` as the file accepts without a long wait. False on a write error. */
@@ -172,7 +189,10 @@ send_outgoing(struct log_file *f)
         if (n > 0) {
             f->inside_line = left.p[n - 1] != '\n';
             buf_consume(&f->outgoing, (size_t)n);
+            f->end += n;
         }
+        if (f->regular && f->end - f->newer >= CACHED_BYTES)
+            leave_cache(f);
     }
     return true;
 }

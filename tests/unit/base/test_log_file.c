@@ -1,5 +1,11 @@
 /* test_log_file.c - lines reach the file whole; trouble with the file reaches nobody. */
+#include <fcntl.h>
+
+static int note_advice(int fd, off_t from, off_t n, int advice);
+#define posix_fadvise note_advice
 #include "base/log_file.c"
+#undef posix_fadvise
+
 #include "tests/test.h"
 
 #include <stdio.h>
@@ -131,6 +137,48 @@ TEST(lines_of_many_threads_stay_whole_and_each_threads_in_order)
     }
     for (int i = 0; i < AUTHORS; i++)
         EXPECT_INT(next[i], LINES_EACH);
+    end();
+}
+
+static struct {
+    unsigned count;
+    off_t from, to;    /* of the last one */
+} advised;
+
+/* What the file is advised to drop follows the end of the file, without a gap. */
+static int
+note_advice(int fd, off_t from, off_t n, int advice)
+{
+    struct stat st;
+
+    EXPECT_INT(advice, POSIX_FADV_DONTNEED);
+    EXPECT(fstat(fd, &st) == 0 && from + n == st.st_size);
+    EXPECT(from <= advised.to && from >= advised.from);
+    advised.count++;
+    advised.from = from;
+    advised.to = from + n;
+    return posix_fadvise(fd, from, n, advice);
+}
+
+TEST(a_busy_file_leaves_the_page_cache_and_is_whole)
+{
+    enum { LINE = 64 * 1024, LINES = 5 * CACHED_BYTES / LINE };
+    static char line[LINE];
+    struct stat st;
+
+    begin();
+    memset(&advised, 0, sizeof(advised));
+    memset(line, 'x', LINE - 1);
+    line[LINE - 1] = '\n';
+    struct log_file *f = log_file_open(path, 4 * LINE);
+    for (int i = 0; i < LINES; i++)
+        while (!log_file_write(f, str_make(line, LINE)))
+            sleep_ms(1);
+    log_file_close(f);
+    EXPECT(stat(path, &st) == 0);
+    EXPECT_INT(st.st_size, (off_t)LINE * LINES);
+    EXPECT(advised.count >= 3 && advised.count <= 5);
+    EXPECT(advised.from >= CACHED_BYTES && st.st_size - advised.to <= CACHED_BYTES);
     end();
 }
 
