@@ -21,9 +21,9 @@
 
 #define LINE_BYTES 64    /* of a cache */
 
-/* Of a table. It is never full, so that searching ends soon. Models come from callers, too: the
- * last quarter in use is for keys alone. */
-enum { SLOTS = 256, SLOTS_USED = 192, SLOTS_FOR_TARGETS = 144 };
+/* Of a provider. They are never all in use, so that searching ends soon. Models come from callers,
+ * too: the last quarter in use is for keys alone. Above SLOTS_KEPT, a reload makes room. */
+enum { SLOTS = 256, SLOTS_USED = 192, SLOTS_FOR_TARGETS = 144, SLOTS_KEPT = 96 };
 
 /* Attempts are counted in buckets: the last SHOWN of them are shown, the last JUDGED decide. */
 enum { BUCKET_MS = 5000, SHOWN = 12, JUDGED = 6 };
@@ -105,15 +105,29 @@ struct health {
     _Atomic uint64_t open_ms;    /* when the next one is let through although it is open */
 };
 
-enum kind { KIND_SHARED = 1, KIND_PROVIDER, KIND_TARGET, KIND_KEY, KIND_PAIR };
+enum kind { KIND_SHARED = 1, KIND_PROVIDER, KIND_TARGET, KIND_KEY, KIND_PAIR, KIND_FORGOTTEN };
 enum { KIND_MASK = 7 };
 
-struct health_table {
+/* All breakers of a provider. A subject is searched from the slot that its hash names to the first
+ * that was never used. */
+struct store {
     struct health provider;
     struct health shared;    /* by those for whom there was no room */
-    _Atomic uint32_t used;
     struct health slots[SLOTS];
+    _Atomic uint32_t used;
+    struct health_table *holders;
 };
+
+/* What one holder uses of a store. */
+struct health_table {
+    struct store *store;
+    struct health *provider;
+    struct health_table *next;             /* of the store's holders */
+    _Atomic uint64_t found[SLOTS / 64];    /* a bit for each slot, which is not forgotten meanwhile */
+};
+
+/* For finding a subject for the first time, and forgetting: the holders, and the names of slots. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 #define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
 #define STORE(p, value) atomic_store_explicit((p), (value), memory_order_relaxed)
@@ -138,34 +152,87 @@ make_secret(void)
 }
 
 static void
-table_fini(void *entry)
+store_fini(void *entry)
 {
-    struct health_table *t = entry;
+    struct store *store = entry;
 
-    free(LOAD(&t->provider.times));
-    free(LOAD(&t->shared.times));
+    free(LOAD(&store->provider.times));
+    free(LOAD(&store->shared.times));
     for (size_t i = 0; i < SLOTS; i++)
-        free(LOAD(&t->slots[i].times));
+        free(LOAD(&store->slots[i].times));
 }
 
-static const struct registry_kind tables = { "health", sizeof(struct health_table), table_fini };
+static const struct registry_kind stores = { "health", sizeof(struct store), store_fini };
 
 struct health_table *
 health_table_hold(struct str name)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct health_table *t = check_alloc(calloc(1, sizeof(*t)));
 
     (void)pthread_once(&once, make_secret);
-    struct health_table *t = registry_hold(&tables, name);
-    STORE(&t->provider.name, KIND_PROVIDER);
-    STORE(&t->shared.name, KIND_SHARED);
+    t->store = registry_hold(&stores, name);
+    t->provider = &t->store->provider;
+    STORE(&t->provider->name, KIND_PROVIDER);
+    STORE(&t->store->shared.name, KIND_SHARED);
+    (void)pthread_mutex_lock(&lock);
+    t->next = t->store->holders;
+    t->store->holders = t;
+    (void)pthread_mutex_unlock(&lock);
     return t;
+}
+
+/* If so, the slot keeps its name, which is to be read after this. */
+static bool
+is_found(const struct health_table *t, size_t i)
+{
+    return (atomic_load_explicit(&t->found[i / 64], memory_order_acquire) >> i % 64 & 1) != 0;
+}
+
+static void
+forget(struct store *store, struct health *h)
+{
+    struct health *key = LOAD(&h->key);
+
+    if (key != NULL && LOAD(&h->gate) != 0)
+        ADD(&key->pairs, (uint32_t)-1);
+    free(LOAD(&h->times));
+    STORE(&h->times, NULL);
+    STORE(&h->name, KIND_FORGOTTEN);
+    ADD(&store->used, (uint32_t)-1);
+}
+
+/* Keys are replaced, and models come and go: what none of its holders uses makes room. */
+static void
+make_room(struct store *store)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        uint64_t name = LOAD(&store->slots[i].name);
+        bool found = false;
+
+        for (const struct health_table *t = store->holders; t != NULL; t = t->next)
+            found = found || is_found(t, i);
+        if (name != 0 && name != KIND_FORGOTTEN && !found)
+            forget(store, &store->slots[i]);
+    }
 }
 
 void
 health_table_drop(struct health_table *t)
 {
-    registry_drop(t);
+    struct health_table **at;
+
+    if (t == NULL)
+        return;
+    (void)pthread_mutex_lock(&lock);
+    for (at = &t->store->holders; *at != t; at = &(*at)->next)
+        ;
+    *at = t->next;
+    if (LOAD(&t->store->used) > SLOTS_KEPT)
+        make_room(t->store);
+    (void)pthread_mutex_unlock(&lock);
+    registry_drop(t->store);
+    free(t);
 }
 
 static uint64_t
@@ -180,29 +247,76 @@ make_name(enum kind kind, struct str text)
     return (name & ~(uint64_t)KIND_MASK) | kind;
 }
 
+/* The slot of that name, or SLOTS; *ret_free is the first on the way that is free, or SLOTS. */
+static size_t
+search(const struct store *store, uint64_t name, size_t *ret_free)
+{
+    *ret_free = SLOTS;
+    for (size_t n = 0; n < SLOTS; n++) {
+        size_t i = (name / (KIND_MASK + 1) + n) % SLOTS;
+        uint64_t seen = LOAD(&store->slots[i].name);
+
+        if (seen == name)
+            return i;
+        if ((seen == 0 || seen == KIND_FORGOTTEN) && *ret_free == SLOTS)
+            *ret_free = i;
+        if (seen == 0)
+            break;
+    }
+    return SLOTS;
+}
+
+/* As it is made; only its name is not set. */
+static void
+clear(struct health *h)
+{
+    STORE(&h->gate, 0);
+    STORE(&h->run, 0);
+    STORE(&h->since_ms, 0);
+    STORE(&h->pairs, 0);
+    STORE(&h->why, 0);
+    STORE(&h->level, 0);
+    STORE(&h->key, NULL);
+    STORE(&h->retry_us, 0);
+    STORE(&h->open_ms, 0);
+    for (size_t i = 0; i < SHOWN; i++)
+        STORE(&h->bucket[i], 0);
+}
+
+COLD static size_t
+find_first_time(struct health_table *t, uint64_t name, uint32_t most)
+{
+    struct store *store = t->store;
+    size_t unused;
+
+    (void)pthread_mutex_lock(&lock);
+    size_t i = search(store, name, &unused);
+    if (i == SLOTS && unused != SLOTS && LOAD(&store->used) < most) {
+        i = unused;
+        clear(&store->slots[i]);
+        STORE(&store->slots[i].name, name);
+        ADD(&store->used, 1);
+    }
+    if (i != SLOTS)
+        (void)atomic_fetch_or_explicit(
+            &t->found[i / 64], UINT64_C(1) << i % 64, memory_order_release);
+    (void)pthread_mutex_unlock(&lock);
+    return i;
+}
+
 /* The breaker of that name. If there is none, a new one; or, where `most` of the slots are in use,
  * NULL. */
 static struct health *
 find(struct health_table *t, uint64_t name, uint32_t most)
 {
-    for (size_t n = 0; n < SLOTS; n++) {
-        struct health *h = &t->slots[(name / (KIND_MASK + 1) + n) % SLOTS];
-        uint64_t seen = LOAD(&h->name);
+    struct store *store = t->store;
+    size_t unused, i = search(store, name, &unused);
 
-        if (seen == name)
-            return h;
-        if (seen != 0)
-            continue;
-        if (LOAD(&t->used) >= most)
-            return NULL;
-        if (swap(&h->name, &seen, name)) {
-            ADD(&t->used, 1);
-            return h;
-        }
-        if (seen == name)
-            return h;
-    }
-    return NULL;
+    if (i == SLOTS && (most == 0 || unused == SLOTS || LOAD(&store->used) >= most))
+        return NULL;
+    if (i == SLOTS || !is_found(t, i) || LOAD(&store->slots[i].name) != name)
+        i = find_first_time(t, name, most);
+    return i != SLOTS ? &store->slots[i] : NULL;
 }
 
 static struct health *
@@ -210,13 +324,13 @@ find_or_share(struct health_table *t, uint64_t name, uint32_t most)
 {
     struct health *h = find(t, name, most);
 
-    return h != NULL ? h : &t->shared;
+    return h != NULL ? h : &t->store->shared;
 }
 
 struct health *
 health_provider(struct health_table *t)
 {
-    return &t->provider;
+    return t->provider;
 }
 
 struct health *
@@ -349,13 +463,13 @@ sum(const struct health *h, size_t buckets, uint64_t from_ms, uint64_t now_ms)
 
     add_up(h, buckets, from_ms, now_ms, &all);
     if (LOAD(&h->name) == KIND_PROVIDER) {
-        const struct health_table *t = CONTAINER_OF(h, const struct health_table, provider);
+        const struct store *store = CONTAINER_OF(h, const struct store, provider);
         uint64_t failed = all.failed;
 
-        add_up(&t->shared, buckets, from_ms, now_ms, &all);
+        add_up(&store->shared, buckets, from_ms, now_ms, &all);
         for (size_t i = 0; i < SLOTS; i++) {
-            if ((LOAD(&t->slots[i].name) & KIND_MASK) == KIND_TARGET)
-                add_up(&t->slots[i], buckets, from_ms, now_ms, &all);
+            if ((LOAD(&store->slots[i].name) & KIND_MASK) == KIND_TARGET)
+                add_up(&store->slots[i], buckets, from_ms, now_ms, &all);
         }
         all.failed = failed;
     }
@@ -612,10 +726,10 @@ bool
 health_enter(struct health_table *t, struct health *target, struct health *key, bool sole,
     uint64_t now_ms, struct health_pass *ret, struct health_refusal *ret_refusal)
 {
-    uint64_t any = LOAD(&t->provider.gate) | LOAD(&target->gate);
+    uint64_t any = LOAD(&t->provider->gate) | LOAD(&target->gate);
 
     ret->table = t;
-    ret->provider = &t->provider;
+    ret->provider = t->provider;
     ret->target = target;
     ret->key = key;
     ret->pair = NULL;

@@ -8,8 +8,9 @@
  *
  * The breakers of a provider are one table of fixed size, shared by all workers without locks, kept
  * over reloads under the provider's stable name. Subjects are found by a keyed hash, so a key that
- * was replaced starts closed, and no key is kept. When the table is full, further subjects share
- * one that never opens. Times are clock_now_ms().
+ * was replaced starts closed, and no key is kept. What no holder of the table uses any more is
+ * forgotten when room is needed; when the table is full, further subjects share a breaker that
+ * never opens. Times are clock_now_ms().
  */
 #pragma once
 
@@ -28,7 +29,9 @@ enum health_state {
     HEALTH_OFF,    /* switched off by an operator */
 };
 
-/* The table of that name (any bytes), which is shared by all who hold it. */
+/* What is found in the table of that name (any bytes), which is shared by all who hold it. It may
+ * be used by all threads. Holding and dropping take a lock, and so does finding a subject for the
+ * first time. */
 struct health_table *health_table_hold(struct str name) NEVER_NULL;
 void health_table_drop(struct health_table *t);    /* NULL is a no-op */
 

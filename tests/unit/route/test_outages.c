@@ -153,9 +153,9 @@ static void
 note_opening(struct world *w, struct breaker *b)
 {
     bool open =
-        STATE_OF(b->target->gate) == GATE_OPEN || STATE_OF(b->table->provider.gate) == GATE_OPEN;
+        STATE_OF(b->target->gate) == GATE_OPEN || STATE_OF(b->table->provider->gate) == GATE_OPEN;
     bool half = STATE_OF(b->target->gate) == GATE_PROBED ||
-                STATE_OF(b->table->provider.gate) == GATE_PROBED;
+                STATE_OF(b->table->provider->gate) == GATE_PROBED;
 
     w->openings += open && !b->open;
     b->open = open || half;
