@@ -194,7 +194,7 @@ CALL = {"id": "call_0", "type": "function", "function": {"name": "look", "argume
 # name: (provider's wire, its stream, its whole answer, what is said: text, reasoning, [(name, arguments)], finish)
 ANSWERS = {
     "nothing at all, from Anthropic": (ANTHROPIC, named(START, ended(), STOP), message(), ("", "", [], "stop")),
-    "nothing at all, from OpenAI": (OPENAI, sse(delta(role="assistant"), delta("stop"), done=True),
+    "nothing at all, from OpenAI": (OPENAI, sse(delta(role="assistant"), delta("stop"), usage(), done=True),
                                     whole(content=None), ("", "", [], "stop")),
     "a call alone, from Anthropic": (
         ANTHROPIC, named(START, *tool(0, "look", "", '{"at":', " 1.50}"), ended("tool_use"), STOP),
@@ -468,8 +468,10 @@ def test_an_error_in_the_middle_ends_the_stream(gateway, upstream, wire, body, c
 def test_an_invalid_answer_is_the_provider_s_fault(gateway, upstream, wire, body, caller):
     seen = Seen(gateway, upstream, wire, caller, body)
     assert seen.said.error["message"] and not seen.said.complete
-    nothing_came = body in (b"", b"data: [DONE]\n\n") or body.startswith(b"\x00")
-    assert (seen.status, seen.line["error"]) == (502, "upstream_truncated" if nothing_came else "upstream_protocol")
+    error = ("upstream_empty" if body == b"data: [DONE]\n\n" and wire == OPENAI else
+             "upstream_truncated" if body in (b"", b"data: [DONE]\n\n") or body.startswith(b"\x00") else
+             "upstream_protocol")
+    assert (seen.status, seen.line["error"]) == (502, error)
 
 
 @pytest.mark.parametrize("wire, body", [
