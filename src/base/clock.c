@@ -115,6 +115,19 @@ days_in_month(int year, int month)
     return days[month] + (month == 1 && leap);
 }
 
+/* Seconds since 1970 of a date of which only the shape was checked. False: there is no such
+ * time. */
+static bool
+seconds_of(struct tm *tm, int64_t *ret_unix_s)
+{
+    if (tm->tm_mon < 0 || tm->tm_mon > 11 || tm->tm_year < -1900 || tm->tm_mday < 1 ||
+        tm->tm_mday > days_in_month(tm->tm_year + 1900, tm->tm_mon) || tm->tm_hour < 0 ||
+        tm->tm_hour > 23 || tm->tm_min < 0 || tm->tm_min > 59 || tm->tm_sec < 0 || tm->tm_sec > 60)
+        return false;
+    *ret_unix_s = (int64_t)timegm(tm);
+    return true;
+}
+
 bool
 clock_http_date(struct str s, int64_t *ret_unix_s)
 {
@@ -135,13 +148,56 @@ clock_http_date(struct str s, int64_t *ret_unix_s)
         .tm_min = number_at(s, 20, 2),
         .tm_sec = number_at(s, 23, 2),
     };
-    if (name_at(s, 0, S("SunMonTueWedThuFriSat")) < 0 || tm.tm_mon < 0 || tm.tm_year < -1900 ||
-        tm.tm_mday < 1 || tm.tm_mday > days_in_month(tm.tm_year + 1900, tm.tm_mon) ||
-        tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 ||
-        tm.tm_sec > 60)
-        return false;
+    return name_at(s, 0, S("SunMonTueWedThuFriSat")) >= 0 && seconds_of(&tm, ret_unix_s);
+}
 
-    *ret_unix_s = (int64_t)timegm(&tm);
+/* The milliseconds in ".123456" at the start of *s, if any. */
+static int64_t
+take_fraction(struct str *s)
+{
+    int64_t ms = 0, unit = 100;
+
+    if (s->n < 2 || s->p[0] != '.' || !str_is_digit(s->p[1]))
+        return 0;
+    for (*s = str_skip(*s, 1); s->n != 0 && str_is_digit(s->p[0]); *s = str_skip(*s, 1), unit /= 10)
+        ms += (s->p[0] - '0') * unit;
+    return ms;
+}
+
+bool
+clock_timestamp(struct str s, int64_t *ret_unix_ms)
+{
+    static const char shape[] = "0000-00-00T00:00:00";
+    struct str rest = str_skip(s, sizeof(shape) - 1);
+    int64_t at_s, offset_min = 0;
+
+    if (s.n < sizeof(shape))
+        return false;
+    for (size_t i = 0; i < sizeof(shape) - 1; i++)
+        if (shape[i] == '0' ? !str_is_digit(s.p[i]) : shape[i] != s.p[i])
+            return false;
+
+    struct tm tm = {
+        .tm_year = number_at(s, 0, 4) - 1900,
+        .tm_mon = number_at(s, 5, 2) - 1,
+        .tm_mday = number_at(s, 8, 2),
+        .tm_hour = number_at(s, 11, 2),
+        .tm_min = number_at(s, 14, 2),
+        .tm_sec = number_at(s, 17, 2),
+    };
+    int64_t ms = take_fraction(&rest);
+    if (rest.n == 6 && (rest.p[0] == '+' || rest.p[0] == '-') && rest.p[3] == ':') {
+        int hours = number_at(rest, 1, 2), minutes = number_at(rest, 4, 2);
+
+        if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
+            return false;
+        offset_min = (rest.p[0] == '-' ? -1 : 1) * (hours * 60 + minutes);
+    } else if (!str_eq(rest, S("Z"))) {
+        return false;
+    }
+    if (!seconds_of(&tm, &at_s))
+        return false;
+    *ret_unix_ms = (at_s - offset_min * 60) * 1000 + ms;
     return true;
 }
 

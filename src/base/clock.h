@@ -22,6 +22,9 @@ struct str clock_stamp(uint64_t wall_ms, char *room);
 /* Reads an HTTP date (RFC 9110 IMF-fixdate), seconds since 1970. False when it is not one. */
 bool clock_http_date(struct str s, int64_t *ret_unix_s);
 
+/* Reads a timestamp (RFC 3339, section 5.6), milliseconds since 1970. False when it is not one. */
+bool clock_timestamp(struct str s, int64_t *ret_unix_ms);
+
 /* Unpredictable bytes (getrandom). Never fails. */
 void clock_random_bytes(void *p, size_t n);
 

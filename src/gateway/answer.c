@@ -189,28 +189,6 @@ on_connected(void *owner, bool reused, uint64_t connect_us)
         reused ? &a->worker->metrics->upstream_reuses : &a->worker->metrics->upstream_connects, 1);
 }
 
-/* Seconds, milliseconds (retry-after-ms) or a date; between a millisecond and a day. 0: not
- * said. */
-static int64_t
-retry_after_ms(const struct http_fields *fields)
-{
-    uint64_t n;
-    int64_t at_s;
-    struct str ms = http_field_get(fields, S("retry-after-ms"));
-    struct str s = http_field_get(fields, S("retry-after"));
-    const int64_t day_ms = 86400000;
-
-    if (str_u64(ms, &n))
-        return (int64_t)MIN(MAX(n, 1), (uint64_t)day_ms);
-    if (str_u64(s, &n))
-        return MAX((int64_t)MIN(n, (uint64_t)day_ms / 1000) * 1000, 1);
-    if (clock_http_date(s, &at_s)) {
-        int64_t left_ms = at_s * 1000 - (int64_t)clock_wall_ms();
-        return MIN(MAX(left_ms, 1), day_ms);
-    }
-    return 0;
-}
-
 static void
 on_head(void *owner, const struct http_head *head)
 {
@@ -229,7 +207,6 @@ on_head(void *owner, const struct http_head *head)
         log_debug(&who, "the provider answers with status %d after %.1f ms", head->status,
             (double)(a->note->head_us - a->note->started_us) / 1000);
     }
-    a->error.retry_after_ms = retry_after_ms(&head->fields);
     in->heard_us = in->byte_us = a->note->head_us;
     intake_begin(in, head, limits);
     d->status = head->status;

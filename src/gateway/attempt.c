@@ -65,11 +65,7 @@ attempt_log(const struct attempt *a)
 void
 attempt_set_failed(struct attempt *a, const struct llm_error *e)
 {
-    int64_t retry_after_ms = a->error.retry_after_ms;    /* of the answer's head */
-
     a->error = *e;
-    if (e->retry_after_ms == 0)
-        a->error.retry_after_ms = retry_after_ms;
     /* What the caller was not committed to is never sent: not to another attempt's answer, nor
      * before the error. */
     if (a->exchange == NULL || a->exchange->delivery.draft != &a->draft)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "llm/fail.h"
+#include "llm/retry_after.h"
 
 #define ERROR_BODY_BYTES (64u * 1024)
 
@@ -20,7 +21,9 @@ keep_error(struct intake *in, const struct llm_error *e)
     *to = (struct llm_error){
         .kind = e->kind,
         .status = e->status,
-        .retry_after_ms = e->retry_after_ms,
+        .retry_after_ms = in->asked_ms != 0        ? in->asked_ms
+                          : e->retry_after_ms != 0 ? e->retry_after_ms
+                                                   : in->reset_ms,
         .quotes = true,
         .permanent = e->permanent,
     };
@@ -83,6 +86,10 @@ intake_begin(struct intake *in, const struct http_head *head, const struct conf_
         in->content_type = arena_str(keep, type);
     if (head->status >= 300 && head->status < 400)
         in->location = arena_str(keep, http_field_get(&head->fields, S("location")));
+    if (head->status >= 400) {    /* of a success they say when more can be asked for */
+        in->asked_ms = retry_after_asked_ms(&head->fields);
+        in->reset_ms = retry_after_reset_ms(&head->fields);
+    }
     in->encoded = http_field_get(&head->fields, S("content-encoding")).n != 0;
     if (raw ? head->status >= 400 : head->status < 200 || head->status >= 300)
         in->source = SOURCE_ERROR;

@@ -37,6 +37,8 @@ struct intake {
     int64_t length;             /* its Content-Length, -1: unknown */
     struct str content_type;    /* empty if it cannot be shown */
     struct str location;        /* of a redirect */
+    int64_t asked_ms;           /* a refusal: what retry_after.h finds in its fields */
+    int64_t reset_ms;
     const struct secrets *secrets;
     bool names_no_model;    /* the request: 404 means something else that does not exist */
 

@@ -1,6 +1,8 @@
 /* fail.c - kinds of errors by status, word and message; scrubbing. */
 #include "llm/fail.h"
 
+#include "llm/retry_after.h"
+
 /* --- what a status and a message say --- */
 
 enum err
@@ -351,6 +353,7 @@ read_words(struct arena *a, const struct json *doc, struct llm_error *ret)
     if (ret->code.n == 0)    /* Anthropic */
         ret->code = words_of(a, json_at(inner, "details.error_code"), WORD_MAX);
     ret->param = words_of(a, json_get(inner, S("param")), WORD_MAX);
+    ret->retry_after_ms = retry_after_in_error_ms(a, inner);
 }
 
 /* The status inside the error document, for when the HTTP status is a success. */
@@ -431,12 +434,23 @@ looks_like_markup(struct str body)
     return str_starts(str_trim(body), S("<"));
 }
 
+/* May it be over after a while? What the provider says of others may quote the caller. */
+static bool
+may_pass(enum err kind)
+{
+    return err_row(kind)->fault == FAULT_PROVIDER && err_row(kind)->retry;
+}
+
 /* Sets the kind, and a message if there is none. */
 static void
 finish(struct arena *a, const struct fail_words *words, int status, struct llm_error *ret)
 {
     ret->kind = kind_of(words, status, ret);
     ret->permanent = status == 501 || status == 505;
+    if (ret->retry_after_ms == 0)
+        ret->retry_after_ms = retry_after_in_words_ms(ret->message);
+    if (!may_pass(ret->kind))
+        ret->retry_after_ms = 0;
     const char *sentence = err_row(ret->kind)->sentence;
 
     if (ret->message.n == 0)

@@ -25,7 +25,7 @@ struct fail_words {
 
 /* Fills *ret with strings in `a` from an answer's status and body, which may be anything. `status`
  * is 0 if it is unknown; below 400 the document's own is used. Credentials in the words are
- * replaced; retry_after_ms is not read. */
+ * replaced; retry_after_ms is what the document says, not the answer's fields. */
 void fail_read(struct arena *a, const struct fail_words *words, int status, struct str body,
     struct llm_error *ret);
 

@@ -277,8 +277,8 @@ struct wire_provider {
     enum err (*read_answer)(struct wire_reader *r, struct str body);
 
     /* An error answer (status >= 400, or any status with an error body). `body` may be anything,
-     * HTML included. Fills *ret with strings in `a`; never forwards keys. retry_after_ms is set by
-     * the gateway from the headers. */
+     * HTML included. Fills *ret with strings in `a`; never forwards keys. retry_after_ms is what
+     * the body says: the gateway reads the headers. */
     void (*read_error)(struct arena *a, int status, struct str body, struct llm_error *ret);
 
     /* How the field line with a provider's key begins: "x-api-key: ". */

@@ -85,6 +85,41 @@ TEST(what_is_not_an_http_date_is_refused)
     EXPECT_INT(at, 7);
 }
 
+TEST(a_timestamp_becomes_milliseconds)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } rows[] = {
+        { "1994-11-06T08:49:37Z", 784111777000 },
+        { "1970-01-01T00:00:00.5Z", 500 },
+        { "2026-11-21T10:54:47.123456789Z", 1795258487123 },
+        { "2026-11-21T11:54:47+01:00", 1795258487000 },
+        { "2026-11-21T05:24:47-05:30", 1795258487000 },
+    };
+    int64_t at;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EXPECT(clock_timestamp(str_c(rows[i].text), &at));
+        EXPECT_INT(at, rows[i].ms);
+    }
+}
+
+TEST(what_is_not_a_timestamp_is_refused)
+{
+    static const char *const wrong[] = { "", "120", "2026-11-21", "2026-11-21T10:54:47",
+        "2026-11-21 10:54:47Z", "2026-11-21T10:54:47.Z", "2026-11-21T10:54:47z",
+        "2026-13-21T10:54:47Z", "2026-00-21T10:54:47Z", "2026-02-30T10:54:47Z",
+        "2026-11-21T24:54:47Z", "2026-11-21T10:54:61Z", "2026-11-21T10:54:47+0100",
+        "2026-11-21T10:54:47+24:00", "2026-11-21T10:54:47+01:60", "2026-11-21T10:54:47Zx",
+        "-026-11-21T10:54:47Z", "2026-11-21T10:54:4+Z" };
+    int64_t at = 7;
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        EXPECT(!clock_timestamp(str_c(wrong[i]), &at));
+    EXPECT_INT(at, 7);
+}
+
 TEST(random_bytes_differ_each_time)
 {
     char a[300] = { 0 };

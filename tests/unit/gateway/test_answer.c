@@ -13,36 +13,6 @@ finish(void)
     gateway_world_forget(&w);
 }
 
-TEST(retry_after_is_read_in_three_formats)
-{
-    static const struct {
-        const char *name, *value;
-        int64_t ms;
-    } rows[] = {
-        { "retry-after", "2", 2000 },
-        { "Retry-After", "0", 1 },
-        { "retry-after-ms", "1500", 1500 },
-        { "retry-after", "99999999", 86400000 },
-        { "retry-after-ms", "18446744073709551615", 86400000 },
-        { "retry-after", "18446744073709551616", 0 },
-        { "retry-after", "-1", 0 },
-        { "retry-after", "soon", 0 },
-        { "retry-after", "Sat, 21 Nov 2026 10:55:00 GMT", 13000 },
-        { "retry-after", "Sat, 21 Nov 2020 10:55:00 GMT", 1 },
-        { "retry-after", "Sun, 21 Nov 2100 10:55:00 GMT", 86400000 },
-        { "x", "1", 0 },
-    };
-
-    clock_set_for_tests(1, 1795258487000);    /* 2026-11-21T10:54:47Z */
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct http_field field = { str_c(rows[i].name), str_c(rows[i].value) };
-        struct http_fields fields = { &field, 1 };
-
-        EXPECT_INT(retry_after_ms(&fields), rows[i].ms);
-    }
-    clock_set_for_tests(0, 0);
-}
-
 TEST(a_mislabelled_answer_is_parsed_by_its_content)
 {
     gateway_world_start(&w, "");

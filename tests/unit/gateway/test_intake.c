@@ -13,7 +13,8 @@
 static struct intake in;
 static struct secrets *secrets;
 static struct conf_server limits;
-static struct http_field fields[3];
+static struct http_field fields[4];
+static struct http_field more = { S_INIT("Date"), S_INIT("") };    /* of the next answer */
 static struct event_sink events;
 static struct buf said;      /* text of the events */
 static struct buf passed;    /* the frames that went on */
@@ -45,7 +46,8 @@ begin(enum llm_op op, int status, const char *type, const char *encoding)
     fields[0] = (struct http_field){ S("Content-Type"), str_c(type) };
     fields[1] = (struct http_field){ S("Location"), S("/elsewhere") };
     fields[2] = (struct http_field){ S("Content-Encoding"), str_c(encoding) };
-    head.fields = (struct http_fields){ fields, 3 };
+    fields[3] = more;
+    head.fields = (struct http_fields){ fields, 4 };
     limits =
         (struct conf_server){ .limit_event_bytes = 64 * 1024, .limit_answer_bytes = 32 * 1024 };
     secrets = secrets_create();
@@ -104,6 +106,43 @@ feed_and_end(const char *text, size_t n)
     enum err e = feed(text, n);
 
     return e == OK ? intake_end(&in, true) : e;
+}
+
+/* --- when to come back --- */
+
+/* What a refusal says of it. */
+static int64_t
+hint_of(int status, const char *name, const char *value, const char *body)
+{
+    more = (struct http_field){ str_c(name), str_c(value) };
+    begin(OP_CHAT, status, "application/json", "");
+    enum err e = feed_and_end(body, 7);
+    EXPECT(e != OK && in.error != NULL);
+    int64_t ms = in.error->retry_after_ms;
+    finish();
+    more = (struct http_field){ S("Date"), S("") };
+    return ms;
+}
+
+TEST(a_refusal_s_fields_say_when_to_come_back_else_its_words_else_the_limit_s_reset)
+{
+    const char *words = "{\"error\":{\"message\":\"Please try again in 20s.\"}}";
+    const char *silent = "{\"error\":{\"message\":\"no\"}}";
+
+    EXPECT_INT(hint_of(429, "Retry-After", "3", words), 3000);
+    EXPECT_INT(hint_of(429, "x-ratelimit-reset", "4", words), 20000);
+    EXPECT_INT(hint_of(429, "x-ratelimit-reset", "4", silent), 4000);
+    EXPECT_INT(hint_of(529, "Retry-After", "3", ""), 3000);
+    EXPECT_INT(hint_of(429, "x", "", silent), 0);
+    EXPECT_INT(hint_of(400, "x", "", words), 0);    /* the words may be the caller's */
+}
+
+TEST(what_a_success_says_of_its_limits_is_not_about_an_error_in_it)
+{
+    const char *limited = "{\"error\":{\"code\":429,\"message\":\"Please try again in 20s.\"}}";
+
+    EXPECT_INT(hint_of(200, "Retry-After", "3", limited), 20000);
+    EXPECT_INT(hint_of(200, "x-ratelimit-reset", "3", "{\"error\":{\"code\":429}}"), 0);
 }
 
 /* --- the head --- */

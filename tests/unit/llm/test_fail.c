@@ -133,6 +133,28 @@ TEST(a_word_overrules_another_status_only_where_words_are_trusted)
     EXPECT_INT(kind_for(false, 500, "{\"error\":{\"type\":\"busy\"}}"), ERR_UPSTREAM_ERROR);
 }
 
+TEST(only_what_may_pass_says_when)
+{
+    static const struct {
+        int status;
+        int64_t ms;
+    } rows[] = { { 429, 2000 }, { 503, 2000 }, { 500, 2000 }, { 400, 0 }, { 401, 0 }, { 402, 0 } };
+    static const struct fail_words none = { .count = 0 };
+    struct arena *a = arena_create(64 * 1024);
+    struct llm_error e;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        fail_read(a, &none, rows[i].status, S("{\"error\":{\"message\":\"retry in 2s\"}}"), &e);
+        EXPECT_INT(e.retry_after_ms, rows[i].ms);
+        fail_read(a, &none, rows[i].status,
+            S("[{\"error\":{\"details\":[{\"retryDelay\":\"2s\"}]}}]"), &e);
+        EXPECT_INT(e.retry_after_ms, rows[i].ms);
+        fail_read(a, &none, rows[i].status, S("slow down, retry in 2s"), &e);
+        EXPECT_INT(e.retry_after_ms, rows[i].ms);
+    }
+    arena_destroy(a);
+}
+
 TEST(the_status_inside_counts_where_the_answer_s_own_is_a_success)
 {
     EXPECT_INT(kind_for(false, 200, "{\"error\":{\"code\":429}}"), ERR_UPSTREAM_RATE_LIMIT);
