@@ -4,7 +4,7 @@
 #include "base/clock.h"
 
 #define MOST_US (RETRY_AFTER_MOST_MS * 1000)
-#define EPOCH_S INT64_C(1000000000)        /* so many seconds are no duration: they count from 1970 */
+#define EPOCH_S INT64_C(1000000000)        /* so many seconds can only count from 1970 */
 #define EPOCH_MS INT64_C(1000000000000)    /* and so many are milliseconds */
 #define RESETS 16                          /* more limits are not looked at */
 
@@ -82,7 +82,7 @@ take_unit(struct str *s)
     return 0;
 }
 
-/* Reads "1m12.5s" or "20 seconds" at the start of *s. 0: it is no duration; else at least 1 ms. */
+/* Reads "1m12.5s" or "20 seconds" at the start of *s. 0: there is none; else at least 1 ms. */
 static int64_t
 take_duration_ms(struct str *s)
 {
