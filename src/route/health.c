@@ -402,21 +402,19 @@ gate_move(struct health *h, uint64_t from, uint64_t to)
 
 /* Counting. */
 
+/* The bucket's first of its period; or it is full. */
 COLD static void
 count_anew(_Atomic uint64_t *bucket, uint64_t seen, uint64_t period, uint64_t one)
 {
-    for (;;) {
-        uint64_t behind = (period - (seen >> PERIOD_SHIFT)) & PERIOD_MASK;
-        uint64_t next = period << PERIOD_SHIFT | one;
+    uint64_t next;
 
-        if (behind == 0 || behind > PERIOD_MASK / 2) {    /* or ahead: another thread's clock is */
-            if ((seen & one * COUNT_FULL) != 0)
-                return;
-            next = seen + one;
-        }
-        if (swap(bucket, &seen, next))
+    do {
+        bool same = seen >> PERIOD_SHIFT == period;
+
+        if (same && (seen & one * COUNT_FULL) != 0)
             return;
-    }
+        next = same ? seen + one : period << PERIOD_SHIFT | one;
+    } while (!swap(bucket, &seen, next));
 }
 
 static inline void
@@ -530,7 +528,7 @@ is_failing(const struct health *h, const struct health_pass *p, uint64_t run, ui
         least = MAX(least, MIN(beside, (uint64_t)RUN_MOST));
     if (run >= least)
         return true;
-    if (p->sole || c.failed * 2 < n)
+    if (p->sole || c.failed < RUN_LEAST || c.failed * 2 < n)
         return false;
     uint64_t above = c.failed * 10 - n * 3;    /* ten times; sd = sqrt(n * 0.3 * 0.7) */
     return above * above >= n * 2500 * 21 / 100;
