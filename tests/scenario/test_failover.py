@@ -1,15 +1,18 @@
 """Failures of the first of two targets that callers never notice, with nothing configured but the targets; and those that
 are told at once, as no other target would do better."""
 import functools
+import socket
 import ssl
 
 import pytest
 
-from lib.ask import EVERY_CALLER
-from lib.fault import PRIMARY, Fault, answered, play, refused
+from lib.ask import EVERY_CALLER, ask
+from lib.fault import BACKUP, PRIMARY, SHIPPED, Fault, answered, play, refused
 from lib.process import certificate, free_port
-from lib.script import (ANTHROPIC, OLLAMA, OPENAI, body, close, cut, garbage, html, limited, no_finish, ok, quota, redirect, reset,
-                        slow, status, too_long)
+from lib.script import (ANTHROPIC, OLLAMA, OPENAI, Stage, body, by_model, close, comments, cut, empty, error_document_in_200,
+                        error_in_200, garbage, hang, html, limited, no_finish, ok, quota, redirect, reset, slow, status, too_long)
+
+SOON = {"x-openclaw-timeout": "4s"}    # so that a silent target is not waited for as long as by default
 
 
 # --- places where nobody answers ---
@@ -26,6 +29,18 @@ def unknown_name(make, wire):
 def plain_port(make, wire):
     """It speaks no TLS."""
     return {"wire": wire, "base_url": f"https://{make.mock(record=False).host}/v1"}
+
+
+def deaf_port(make, wire):
+    """A listener whose queue is full answers no SYN."""
+    deaf = make.stack.enter_context(socket.socket())
+    deaf.bind(("127.0.0.1", 0))
+    deaf.listen(0)
+    for _ in range(8):
+        s = make.stack.enter_context(socket.socket())
+        s.setblocking(False)
+        s.connect_ex(deaf.getsockname())
+    return {"wire": wire, "base_url": f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"}
 
 
 @functools.cache
@@ -57,6 +72,14 @@ JSON = {"whole": b'{"id": "c1", "choices": [', "list": b"[]", "text": b'"text"',
         "blanks": b"\n\n", "no answer": b"{}"}
 
 FAULTS = [
+    # --- the same target once more, then the next ---
+    *(Fault(f"{code} that stays", [status(code)], asked=(2, 1)) for code in (500, 502, 503, 520, 529)),
+    *(Fault(f"{code} once", [status(code), ok()], answered(PRIMARY), asked=(2, 0)) for code in (500, 502, 503, 529)),
+    Fault("error page of a CDN", [html(502)], asked=(2, 1)),
+    Fault("error in a 200", [error_in_200()], asked=(2, 1)),
+    Fault("overload in a 200", [error_in_200("overloaded_error", "Overloaded")], asked=(2, 1)),
+    Fault("error document in a 200 instead of a stream", [error_document_in_200()], asked=(2, 1), streams=(True,)),
+
     # --- the next target at once ---
     *(Fault(f"{code}", [status(code)]) for code in (408, 504, 522, 524)),
     Fault("429 without a hint", [limited()]),
@@ -79,6 +102,8 @@ FAULTS = [
     *(Fault(f"cut before the first token, {how}", [cut("start", 1, how)], streams=(True,), wires=HTTP)
       for how in ("reset", "close", "end")),
     Fault("whole answer that ends too early", [no_finish()], streams=(False,)),
+    Fault("empty answer", [empty()]),
+    Fault("empty answer with a reason for its end", [empty("stop")]),
     Fault("web page", [html(200)]),
     Fault("redirect", [redirect("http://127.0.0.1:1/v1/chat/completions")]),
     Fault("permanent redirect", [redirect("http://127.0.0.1:1/v1/chat/completions", 308)]),
@@ -91,6 +116,14 @@ FAULTS = [
     Fault("no TLS where it is expected", plain_port, asked=(0, 1)),
     Fault("unverified certificate", unverified, asked=(0, 1)),
     Fault("expired certificate", expired, asked=(0, 1)),
+    Fault("SYN swallowed", deaf_port, asked=(0, 1), headers=SOON),
+
+    # --- silent: the next target is started beside it ---
+    Fault("hangs", [hang], cancelled=True, headers=SOON),
+    Fault("comments only", [comments()], cancelled=True, headers=SOON, streams=(True,), wires=HTTP),
+    Fault("blank lines only", [comments()], cancelled=True, headers=SOON, streams=(True,), wires=[OLLAMA]),
+    Fault("blanks instead of a document", [comments()], cancelled=True, headers=SOON, streams=(False,)),
+    Fault("first token too late", [ok(delay=30)], cancelled=True, headers=SOON),
 
     # --- returned, as it is the request's fault or an answer ---
     *(Fault(f"{code} of a bad request", [status(code, "invalid_request_error")],
@@ -121,3 +154,17 @@ def test_a_key_does_not_follow_a_redirect(make):
         play(make, Fault(f"redirect {code}", [redirect(f"{trap.url}/v1/chat/completions", code)],
                          callers=EVERY_CALLER[:1], wires=[OPENAI]))
     assert trap.connections == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("caller", EVERY_CALLER)
+def test_a_request_that_is_too_long_goes_only_where_it_may_fit(make, caller, stream):
+    """The second model is known to have no more room than the one that refused it."""
+    stage = Stage(make)
+    gateway = make.gateway({
+        **SHIPPED,
+        "providers": {"openai": stage.provider("openai", OPENAI, by_model(**{"gpt-4o-mini": too_long(), "other": ok()})),
+                      "anthropic": stage.provider("anthropic", ANTHROPIC, ok(BACKUP))},
+        "models": {"m": {"targets": ["openai/gpt-4o-mini", "openai/gpt-4o", "anthropic/claude-sonnet-4-5"]}}})
+    answered(BACKUP)(ask(gateway, caller, "m", stream), caller, stream)
+    assert [r.model for r in stage.received("openai")] == ["gpt-4o-mini"] and len(stage.received("anthropic")) == 1

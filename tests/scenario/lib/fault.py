@@ -20,6 +20,7 @@ from lib.script import WIRES, Stage, gaps, ok
 PRIMARY, BACKUP = "from-the-primary", "from-the-backup"
 BOTH = (False, True)
 TOLD = 6    # of the combinations that went wrong
+SHIPPED = {"retry": {"attempts": 6}}    # the defaults, most of which lib/gateway.py switches off for other tests
 
 
 # --- what the caller must see: functions of a combination's result that assert ---
@@ -128,7 +129,7 @@ class Play:
                                                                        *fault.backup)
                 targets.append(f"backup-{case.name}/m")
             models[case.name] = {"targets": targets, **fault.alias}
-        self.gateway = make.gateway({"providers": providers, "models": models, "retry": {"attempts": 6}, **fault.config})
+        self.gateway = make.gateway({"providers": providers, "models": models, **SHIPPED, **fault.config})
 
     def ask(self):
         def one(case):
@@ -189,3 +190,11 @@ def play(make, fault):
     scene.ask()
     scene.check()
     return scene
+
+
+def several(make, scripts, **more):
+    """A stage and a gateway with an alias `all` of one target, NAME/m, for each script: NAME -> (wire, step, ...)."""
+    stage = Stage(make)
+    providers = {name: stage.provider(name, wire, *steps) for name, (wire, *steps) in scripts.items()}
+    models = {"all": {"targets": [f"{name}/m" for name in scripts]}}
+    return stage, make.gateway({"providers": providers, "models": models, **SHIPPED, **more})
