@@ -22,10 +22,9 @@ enum {
     DETAIL_ROOM = 256,
 };
 
-/* A connection attempt to one address. When abandoned, it outlives the dial until its callback. */
+/* A connection attempt to one address. */
 struct dial_attempt {
-    uv_connect_t req;
-    struct dial *dial;    /* NULL: abandoned */
+    struct dial *dial;
     struct sock *sock;
     struct address address;
     struct dial_attempt *next;
@@ -65,8 +64,8 @@ abandon_attempts(struct dial *d)
         struct dial_attempt *a = d->attempts;
 
         d->attempts = a->next;
-        a->dial = NULL;
-        sock_close(a->sock);    /* on_connected() frees `a` */
+        sock_close(a->sock);
+        free(a);
     }
 }
 
@@ -424,16 +423,11 @@ connected(struct dial *d, struct sock *s)
 }
 
 static void
-on_connected(uv_connect_t *req, int status)
+on_connected(void *arg, int status)
 {
-    struct dial_attempt *a = CONTAINER_OF(req, struct dial_attempt, req);
+    struct dial_attempt *a = arg;
     struct dial *d = a->dial;
     struct sock *s = a->sock;
-
-    if (d == NULL) {
-        free(a);
-        return;
-    }
     struct dial_attempt **at = &d->attempts;
     while (*at != a)
         at = &(*at)->next;
@@ -461,21 +455,16 @@ start_attempt(struct dial *d, const struct address *address)
 {
     struct dial_attempt *a = check_alloc(calloc(1, sizeof(*a)));
     struct str path = d->origin->unix_path;
-    int status = 0;
+    int status;
 
     a->dial = d;
-    a->sock = sock_create(d->loop, address == NULL);
-    if (address != NULL) {
+    if (address != NULL)
         a->address = *address;
-        status = uv_tcp_connect(&a->req, &a->sock->uv.tcp, &a->address.any, on_connected);
-        if (status == UV_EMFILE && d->loop->pool != NULL && pool_make_room(d->loop->pool))
-            status = uv_tcp_connect(&a->req, &a->sock->uv.tcp, &a->address.any, on_connected);
-    } else {
-        uv_pipe_connect(&a->req, &a->sock->uv.pipe, path.p, on_connected);
-    }
-    if (status != 0) {
+    a->sock = sock_connect(d->loop, address, path, on_connected, a, &status);
+    if (status == UV_EMFILE && d->loop->pool != NULL && pool_make_room(d->loop->pool))
+        a->sock = sock_connect(d->loop, address, path, on_connected, a, &status);
+    if (a->sock == NULL) {
         note_refusal(d, address, status);
-        sock_close(a->sock);
         free(a);
         return false;
     }

@@ -250,12 +250,9 @@ pool_destroy(struct pool *p)
 static bool
 has_news(const struct sock *s)
 {
-    uv_os_fd_t fd;
     char c;
 
-    if (uv_fileno(&s->uv.handle, &fd) != 0)
-        return true;
-    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+    return recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
 /* Idle between two requests: open in both directions, everything written was taken by the

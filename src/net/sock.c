@@ -1,9 +1,10 @@
-/* sock.c - byte streams over libuv, with as few system calls as a request can have.
+/* sock.c - byte streams, with as few system calls as a request can have.
  *
- * Writes go straight to the kernel; only what it refuses is copied. Stopping to
- * read costs nothing until bytes really arrive: libuv goes on polling, and the
- * first event that finds the owner unwilling turns polling off. So the usual
- * stop and start around a request never reach epoll_ctl().
+ * libuv says when a descriptor is ready; we read and write by ourselves, which takes less time and
+ * memory than its streams. Writes go straight to the kernel; only what it refuses is copied.
+ * Stopping to read costs nothing until bytes really arrive: the descriptor goes on being watched,
+ * and the first event that finds the owner unwilling ends that. So the usual stop and start around
+ * a request never reach epoll_ctl().
  *
  * A failed write is not reported at once while the owner still reads: the kernel
  * may hold the peer's last bytes, which explain why it closed. The read side
@@ -13,12 +14,16 @@
 #include "net/sock_priv.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
+    READS_PER_EVENT = 32,        /* of a peer that fills the room each time */
     SEND_PIECES = 16,            /* handed to the kernel in one system call */
     SEND_TOGETHER = 4 * 1024,    /* bytes up to which the pieces are put together first */
 };
@@ -28,7 +33,7 @@ enum { KEEPALIVE_S = 60 };
 
 static atomic_uint_fast64_t open_count, accepted_count;
 
-static void on_written(uv_write_t *req, int status);
+static void on_event(uv_poll_t *poll, int status, int events);
 
 /* --- life --- */
 
@@ -65,21 +70,29 @@ sock_later(void *arg)
         sock_tls_resume(s);
 }
 
-struct sock *
-sock_create(struct loop *l, bool is_unix)
+/* Takes over the descriptor, which does not block. NULL, and it is closed, when libuv cannot watch
+ * it. */
+static struct sock *
+sock_create(struct loop *l, int fd, bool is_unix)
 {
     struct sock *s = check_alloc(calloc(1, sizeof(*s)));
+    int on = 1, keepalive_s = KEEPALIVE_S;
 
     s->loop = l;
+    s->fd = fd;
     s->later = (struct deferred){ .fn = sock_later, .arg = s };
+    if (uv_poll_init(&l->uv, &s->poll, fd) != 0) {
+        close(fd);
+        free(s);
+        return NULL;
+    }
     if (is_unix) {
-        CHECK(uv_pipe_init(&l->uv, &s->uv.pipe, 0) == 0);
         s->peer_n = 4;
         memcpy(s->peer, "unix", 4);
     } else {
-        CHECK(uv_tcp_init(&l->uv, &s->uv.tcp) == 0);
-        uv_tcp_nodelay(&s->uv.tcp, 1);
-        uv_tcp_keepalive(&s->uv.tcp, 1, KEEPALIVE_S);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_s, sizeof(keepalive_s));
     }
     atomic_fetch_add_explicit(&open_count, 1, memory_order_relaxed);
     return s;
@@ -88,20 +101,93 @@ sock_create(struct loop *l, bool is_unix)
 struct sock *
 sock_create_accepted(struct loop *l, int fd, const struct address *peer)
 {
-    struct sock *s = sock_create(l, peer == NULL);
-    int status = peer != NULL ? uv_tcp_open(&s->uv.tcp, fd) : uv_pipe_open(&s->uv.pipe, fd);
+    struct sock *s = sock_create(l, fd, peer == NULL);
 
-    if (status != 0) {
-        close(fd);
-        sock_close(s);
+    if (s == NULL)
         return NULL;
-    }
     if (peer != NULL)
         sock_set_peer(s, peer);
     s->accepted = true;
     atomic_fetch_add_explicit(&accepted_count, 1, memory_order_relaxed);
     return s;
 }
+
+/* Has the descriptor watched for what is awaited now. */
+static void
+watch(struct sock *s)
+{
+    bool writable = s->queue != NULL || s->connected != NULL;
+    uint8_t wanted = (uint8_t)((s->polling ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0));
+
+    if (wanted == s->watched)
+        return;
+    s->watched = wanted;
+    CHECK((wanted != 0 ? uv_poll_start(&s->poll, wanted, on_event) : uv_poll_stop(&s->poll)) == 0);
+}
+
+/* --- connecting --- */
+
+static socklen_t
+unix_address(struct str path, struct sockaddr_un *ret)
+{
+    *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (path.n >= sizeof(ret->sun_path))
+        return 0;
+    memcpy(ret->sun_path, path.p, path.n);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n + 1);
+}
+
+struct sock *
+sock_connect(struct loop *l, const struct address *to, struct str path,
+    void (*done)(void *arg, int status), void *arg, int *ret_status)
+{
+    struct sockaddr_un at;
+    const struct sockaddr *a = to != NULL ? &to->any : (const struct sockaddr *)&at;
+    socklen_t n = to != NULL ? address_len(to) : unix_address(path, &at);
+
+    *ret_status = UV_ENAMETOOLONG;
+    if (n == 0)
+        return NULL;
+    int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *ret_status = fd < 0 ? uv_translate_sys_error(errno) : UV_ENOMEM;
+    struct sock *s = fd >= 0 ? sock_create(l, fd, to == NULL) : NULL;
+    if (s == NULL)
+        return NULL;
+    int status;
+    do
+        status = connect(fd, a, n);
+    while (status != 0 && errno == EINTR);
+    if (status != 0 && errno != EINPROGRESS) {
+        *ret_status = uv_translate_sys_error(errno);
+        sock_close(s);
+        return NULL;
+    }
+    s->owner = arg;
+    s->connected = done;
+    watch(s);
+    *ret_status = 0;
+    return s;
+}
+
+static void
+on_connected(struct sock *s)
+{
+    void (*done)(void *arg, int status) = s->connected;
+    void *arg = s->owner;
+    int error = 0;
+    socklen_t n = sizeof(error);
+
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0)
+        error = errno;
+    if (error == EINPROGRESS)
+        return;
+    s->connected = NULL;
+    s->owner = NULL;
+    watch(s);
+    done(arg, error != 0 ? uv_translate_sys_error(error) : 0);
+}
+
+/* --- what is known of it --- */
 
 void
 sock_set_peer(struct sock *s, const struct address *peer)
@@ -129,9 +215,8 @@ is_elsewhere(struct sock *s)
     struct sockaddr_storage to;
     struct address peer;
     socklen_t len = sizeof(to);
-    uv_os_fd_t fd;
 
-    if (uv_fileno(&s->uv.handle, &fd) != 0 || getpeername(fd, (struct sockaddr *)&to, &len) != 0 ||
+    if (getpeername(s->fd, (struct sockaddr *)&to, &len) != 0 ||
         !address_from((const struct sockaddr *)&to, &peer) || !dns_name_has(s->name, &peer))
         return true;
     s->name_version = dns_name_version(s->name);
@@ -144,10 +229,22 @@ sock_is_outdated(struct sock *s)
     return s->name != NULL && s->name_version != dns_name_version(s->name) && is_elsewhere(s);
 }
 
+/* --- the end --- */
+
+static void
+drop_queue(struct sock *s)
+{
+    if (s->queue == NULL)
+        return;
+    buf_fini(s->queue);
+    free(s->queue);
+    s->queue = NULL;
+}
+
 static void
 on_closed(uv_handle_t *handle)
 {
-    struct sock *s = CONTAINER_OF(handle, struct sock, uv.handle);
+    struct sock *s = CONTAINER_OF((uv_poll_t *)handle, struct sock, poll);
 
     s->released = true;
     if (!s->later.queued)    /* else sock_later() does it */
@@ -160,12 +257,16 @@ sock_close_handle(struct sock *s)
     CHECK(!s->closed);
     s->closed = true;
     s->wants_read = false;
+    s->polling = false;
     dns_name_drop(s->name);
     s->name = NULL;
     atomic_fetch_sub_explicit(&open_count, 1, memory_order_relaxed);
     if (s->accepted)
         atomic_fetch_sub_explicit(&accepted_count, 1, memory_order_relaxed);
-    uv_close(&s->uv.handle, on_closed);
+    drop_queue(s);
+    uv_close((uv_handle_t *)&s->poll, on_closed);
+    close(s->fd);
+    s->fd = -1;
 }
 
 void
@@ -182,12 +283,10 @@ void
 sock_close_reset(struct sock *s)
 {
     struct linger now = { .l_onoff = 1, .l_linger = 0 };
-    uv_os_fd_t fd;
 
     if (s == NULL)
         return;
-    if (uv_fileno(&s->uv.handle, &fd) == 0)
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     sock_close_handle(s);
 }
 
@@ -207,44 +306,19 @@ sock_fail(struct sock *s, enum err why, const char *detail)
     if (s->dead || s->closed)
         return;
     s->dead = true;
-    if (s->polling)
-        uv_read_stop(&s->uv.stream);
     s->polling = false;
     s->at_end = true;
+    watch(s);
     s->events->failed(s->owner, why, detail);
 }
 
 /* --- reading --- */
 
 static void
-on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
-{
-    struct sock *s = CONTAINER_OF(handle, struct sock, uv.handle);
-
-    (void)suggested;
-    *ret = (uv_buf_t){ 0 };
-    if (!s->wants_read)
-        return;    /* on_read() gets UV_ENOBUFS */
-    if (s->tls == NULL && s->events->room != NULL) {
-        size_t size = 0;
-        char *room = s->events->room(s->owner, &size);
-
-        if (room != NULL && size != 0) {
-            *ret = uv_buf_init(room, (unsigned)MIN(size, (size_t)1 << 30));
-            return;
-        }
-        if (!s->wants_read)
-            return;
-    }
-    *ret = uv_buf_init(s->loop->read_buffer, LOOP_READ_BYTES);
-}
-
-static void
 stop_polling(struct sock *s)
 {
-    if (s->polling)
-        uv_read_stop(&s->uv.stream);
     s->polling = false;
+    watch(s);
     if (s->write_error != 0)
         loop_defer(s->loop, &s->later);    /* there is no reader that could find out */
 }
@@ -264,22 +338,49 @@ on_end(struct sock *s, int status)
         s->events->eof(s->owner);
 }
 
-static void
-on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+/* Where the next bytes go; NULL: the owner does not want any. */
+static char *
+room_to_read(struct sock *s, size_t *ret_size)
 {
-    struct sock *s = CONTAINER_OF(stream, struct sock, uv.stream);
+    if (s->wants_read && s->tls == NULL && s->events->room != NULL) {
+        *ret_size = 0;
+        char *room = s->events->room(s->owner, ret_size);
 
-    if (LIKELY(n > 0)) {
-        struct str bytes = str_make(buf->base, (size_t)n);
+        if (room != NULL && *ret_size != 0)
+            return room;
+    }
+    *ret_size = LOOP_READ_BYTES;
+    return s->wants_read ? s->loop->read_buffer : NULL;
+}
 
+/* Reads what is there, unless it comes faster than it is read: others want their turn. */
+static void
+read_ready(struct sock *s)
+{
+    size_t size;
+
+    for (int i = 0; i < READS_PER_EVENT && s->polling; i++) {
+        char *room = room_to_read(s, &size);
+
+        if (room == NULL) {
+            stop_polling(s);
+            return;
+        }
+        ssize_t n = recv(s->fd, room, size, 0);
+        if (UNLIKELY(n <= 0)) {
+            if (n == 0)
+                on_end(s, UV_EOF);
+            else if (errno != EAGAIN && errno != EINTR)
+                on_end(s, uv_translate_sys_error(errno));
+            return;
+        }
+        struct str bytes = str_make(room, (size_t)n);
         if (s->tls != NULL)
             sock_tls_input(s, bytes);
         else
             s->events->data(s->owner, bytes);
-    } else if (n == UV_ENOBUFS) {
-        stop_polling(s);
-    } else if (n < 0) {
-        on_end(s, (int)n);
+        if ((size_t)n < size)
+            return;
     }
 }
 
@@ -291,13 +392,8 @@ sock_read_start(struct sock *s)
     if (s->dead)
         return;
     if (!s->polling && !s->at_end) {
-        int status = uv_read_start(&s->uv.stream, on_alloc, on_read);
-
-        s->polling = status == 0;
-        if (status != 0 && s->write_error == 0) {
-            s->write_error = status;
-            loop_defer(s->loop, &s->later);
-        }
+        s->polling = true;
+        watch(s);
     }
     if (s->tls != NULL && sock_tls_has_input(s))
         loop_defer(s->loop, &s->later);
@@ -334,7 +430,7 @@ pieces_advance(struct pieces *p, size_t n)
 
 /* As many buffers as fit into one call; *ret_bytes is their total size. */
 static unsigned
-pieces_gather(const struct pieces *p, uv_buf_t bufs[SEND_PIECES], size_t *ret_bytes)
+pieces_gather(const struct pieces *p, struct iovec bufs[SEND_PIECES], size_t *ret_bytes)
 {
     unsigned n = 0;
     size_t done = p->done;
@@ -344,8 +440,8 @@ pieces_gather(const struct pieces *p, uv_buf_t bufs[SEND_PIECES], size_t *ret_by
         size_t left = p->list[i].n - done;
 
         if (left != 0) {
-            bufs[n].base = (char *)p->list[i].p + done;
-            bufs[n++].len = left;
+            bufs[n].iov_base = (char *)p->list[i].p + done;
+            bufs[n++].iov_len = left;
         }
         *ret_bytes += left;
         done = 0;
@@ -362,41 +458,38 @@ sock_note_write_error(struct sock *s, int status)
 }
 
 /* Bytes that the kernel accepted, or a libuv error. A head and a small body are put
- * together: copying a kilobyte costs less than describing it in pieces, and send() less than
- * writev(). */
+ * together: copying a kilobyte costs less than describing it in pieces. */
 static ssize_t
-send_pieces(struct sock *s, const uv_buf_t *bufs, unsigned n, size_t bytes)
+send_pieces(struct sock *s, struct iovec *bufs, unsigned n, size_t bytes)
 {
     UNINITIALIZED char together[SEND_TOGETHER];
-    const char *p = bufs[0].base;
-    uv_os_fd_t fd;
+    struct iovec one = { together, bytes };
+    ssize_t sent;
 
-    if ((n > 1 && bytes > SEND_TOGETHER) || uv_fileno(&s->uv.handle, &fd) != 0)
-        return uv_try_write(&s->uv.stream, bufs, n);
-    if (n > 1) {
+    if (n > 1 && bytes <= SEND_TOGETHER) {
         char *end = together;
 
         for (unsigned i = 0; i < n; i++) {
-            memcpy(end, bufs[i].base, bufs[i].len);
-            end += bufs[i].len;
+            memcpy(end, bufs[i].iov_base, bufs[i].iov_len);
+            end += bufs[i].iov_len;
         }
-        p = together;
+        bufs = &one;
+        n = 1;
     }
-    for (;;) {
-        ssize_t sent = send(fd, p, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    do {
+        struct msghdr m = { .msg_iov = bufs, .msg_iovlen = n };
 
-        if (sent >= 0)
-            return sent;
-        if (errno != EINTR)
-            return uv_translate_sys_error(errno);
-    }
+        sent = n == 1 ? send(s->fd, bufs->iov_base, bufs->iov_len, MSG_NOSIGNAL)
+                      : sendmsg(s->fd, &m, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent >= 0 ? sent : uv_translate_sys_error(errno);
 }
 
 /* Writes as much as the kernel accepts. */
 static void
 send_now(struct sock *s, struct pieces *p)
 {
-    uv_buf_t bufs[SEND_PIECES];
+    struct iovec bufs[SEND_PIECES];
     size_t bytes;
 
     for (;;) {
@@ -419,78 +512,41 @@ send_now(struct sock *s, struct pieces *p)
     }
 }
 
-/* Passes queued bytes to libuv, which sends them as the kernel makes room. */
-static void
-queue_launch(struct sock *s)
-{
-    struct sock_queue *q = s->queue;
-
-    q->flying = q->waiting;
-    buf_init(&q->waiting, SIZE_MAX);
-
-    struct str bytes = buf_str(&q->flying);
-    s->sent_bytes += bytes.n;
-    uv_buf_t buf = { .base = q->flying.p + q->flying.head, .len = bytes.n };
-    int status = uv_write(&q->req, &s->uv.stream, &buf, 1, on_written);
-    if (status != 0) {
-        sock_note_write_error(s, status);
-        buf_fini(&q->flying);
-        free(q);
-        s->queue = NULL;
-    }
-}
-
 static void
 send_later(struct sock *s, struct pieces *p)
 {
-    bool first = s->queue == NULL;
-
-    if (first) {
-        s->queue = check_alloc(calloc(1, sizeof(*s->queue)));
-        buf_init(&s->queue->waiting, SIZE_MAX);
+    if (s->queue == NULL) {
+        s->queue = check_alloc(malloc(sizeof(*s->queue)));
+        buf_init(s->queue, SIZE_MAX);
     }
     for (; p->count != 0; p->count--, p->list++, p->done = 0)
-        buf_add(&s->queue->waiting, str_skip(*p->list, p->done));
-    if (s->queue->waiting.overflow)
+        buf_add(s->queue, str_skip(*p->list, p->done));
+    if (s->queue->overflow)
         sock_note_write_error(s, UV_ENOMEM);
-    if (first)
-        queue_launch(s);
+    watch(s);
 }
 
-/* The kernel has taken everything that was queued. */
+/* The kernel has room again: for all that is queued, or for some of it. */
 static void
-queue_done(struct sock *s)
+send_queued(struct sock *s)
 {
-    free(s->queue);
-    s->queue = NULL;
-    if (s->closed)
+    struct str bytes = buf_str(s->queue);
+    struct pieces p = { .list = &bytes, .count = 1 };
+
+    if (s->write_error == 0)
+        send_now(s, &p);
+    if (s->write_error == 0 && p.count != 0) {
+        buf_consume(s->queue, p.done);
+        return;
+    }
+    drop_queue(s);
+    watch(s);
+    if (s->write_error != 0)
         return;
     if (s->fin_wanted)
         sock_send_fin(s);
     if (s->events != NULL && s->events->drained != NULL && !s->dead)
         s->events->drained(s->owner);
-}
-
-static void
-on_written(uv_write_t *req, int status)
-{
-    struct sock *s = CONTAINER_OF(req->handle, struct sock, uv.stream);
-    struct sock_queue *q = s->queue;
-
-    buf_fini(&q->flying);
-    if (status == 0 && s->write_error == 0 && !s->closed && buf_len(&q->waiting) != 0) {
-        queue_launch(s);
-        return;
-    }
-    buf_fini(&q->waiting);
-    if (status != 0 || s->write_error != 0) {
-        free(q);
-        s->queue = NULL;
-        if (!s->closed)
-            sock_note_write_error(s, status);
-        return;
-    }
-    queue_done(s);
 }
 
 void
@@ -521,10 +577,8 @@ sock_write(struct sock *s, const struct str *pieces, size_t count)
 size_t
 sock_queued_bytes(const struct sock *s)
 {
-    size_t n = 0;
+    size_t n = s->queue != NULL ? buf_len(s->queue) : 0;
 
-    if (s->queue != NULL)
-        n = uv_stream_get_write_queue_size(&s->uv.stream) + buf_len(&s->queue->waiting);
     if (s->tls != NULL)
         n += sock_tls_unsent_bytes(s);
     return n;
@@ -539,11 +593,9 @@ sock_sent_bytes(const struct sock *s)
 void
 sock_send_fin(struct sock *s)
 {
-    uv_os_fd_t fd;
-
     s->fin_wanted = true;
-    if (s->queue == NULL && s->write_error == 0 && uv_fileno(&s->uv.handle, &fd) == 0)
-        shutdown(fd, SHUT_WR);
+    if (s->queue == NULL && s->write_error == 0)
+        shutdown(s->fd, SHUT_WR);
 }
 
 void
@@ -557,6 +609,31 @@ sock_shutdown(struct sock *s)
         sock_tls_shutdown(s);
     else
         sock_send_fin(s);
+}
+
+/* --- events --- */
+
+/* The descriptor is ready. libuv reports an error once, and stops watching: reading and writing tell
+ * which. */
+static void
+on_event(uv_poll_t *poll, int status, int events)
+{
+    struct sock *s = CONTAINER_OF(poll, struct sock, poll);
+
+    if (UNLIKELY(status < 0)) {
+        s->watched = 0;
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (UNLIKELY(s->connected != NULL)) {
+        on_connected(s);
+    } else {
+        if ((events & UV_READABLE) != 0 && s->polling)
+            read_ready(s);
+        if ((events & UV_WRITABLE) != 0 && s->queue != NULL)
+            send_queued(s);
+    }
+    if (!s->closed)
+        watch(s);
 }
 
 /* --- what it is --- */

@@ -10,38 +10,29 @@
 struct dns_name;
 struct sock_tls;
 
-/* Bytes that the kernel did not accept at once. Exists only while there are some. */
-struct sock_queue {
-    uv_write_t req;
-    struct buf flying;     /* handed to libuv */
-    struct buf waiting;    /* queued after those */
-};
-
 enum { PEER_ROOM = 46 };
 
 /* There may be many thousands: whatever a healthy plain connection does not need lives
  * elsewhere. */
 struct sock {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
+    uv_poll_t poll;
+    int fd;             /* -1: closed */
+    int write_error;    /* libuv's code of the first failed write */
     struct loop *loop;
     const struct sock_events *events;
     void *owner;
-    struct sock_queue *queue;
+    void (*connected)(void *owner, int status);    /* NULL once it is */
+    struct buf *queue;        /* bytes that the kernel did not accept at once; NULL: none */
     struct sock_tls *tls;     /* NULL: plain */
     struct dns_name *name;    /* by which it was dialled; NULL: an address, or accepted */
     unsigned name_version;    /* of the name's addresses, for which ours was current */
+    uint8_t watched;          /* what libuv was told to watch for */
+    bool wants_read;          /* as the owner last requested */
+    bool polling;             /* for bytes to read; updated lazily */
+    bool at_end;              /* the kernel will give no more bytes */
     struct deferred
         later;    /* to report what a sock_ call noticed but may not report from inside itself */
-    uint64_t sent_bytes;    /* given to the kernel or to libuv */
-    int write_error;        /* libuv's code of the first failed write */
-    bool wants_read;        /* as the owner last requested */
-    bool polling;           /* as libuv was told; updated lazily */
-    bool at_end;            /* the kernel will give no more bytes */
+    uint64_t sent_bytes;    /* given to the kernel */
     bool ending;            /* sock_shutdown() was called: no more writes */
     bool fin_wanted;        /* send FIN after the queued bytes */
     bool dead;              /* `failed` was delivered */
@@ -52,9 +43,12 @@ struct sock {
     char peer[PEER_ROOM];
 };
 
-/* A socket that is to be connected. While it has no owner (sock_own() with NULL), errors are kept
- * until there is one. */
-struct sock *sock_create(struct loop *l, bool is_unix) NEVER_NULL;
+/* Begins to connect to `to`, or to the Unix socket at `path` when that is NULL. `done` is called
+ * from the loop with 0 or libuv's code, and not after sock_close(). From then on, while it has no
+ * owner (sock_own() with NULL), errors are kept until there is one. NULL and *ret_status when it
+ * cannot even be tried. */
+struct sock *sock_connect(struct loop *l, const struct address *to, struct str path,
+    void (*done)(void *arg, int status), void *arg, int *ret_status) MUST_CHECK;
 
 /* A socket for an accepted descriptor, which is taken over. `peer` may be NULL (unix). NULL when
  * the descriptor cannot be used; it is closed then. */

@@ -21,9 +21,8 @@ __wrap_sock_alpn(const struct sock *s)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     socklen_t n = sizeof(a);
-    uv_os_fd_t fd;
 
-    if (uv_fileno(&s->uv.handle, &fd) != 0 || getpeername(fd, (struct sockaddr *)&a, &n) != 0)
+    if (getpeername(s->fd, (struct sockaddr *)&a, &n) != 0)
         return S("");
     return str_ends(str_c(a.sun_path), S("/" H2_NAME)) ? S("h2") : S("");
 }

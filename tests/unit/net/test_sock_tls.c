@@ -397,7 +397,6 @@ TEST(a_clean_shutdown_is_an_end_and_the_other_direction_stays_open)
 TEST(a_close_sends_close_notify_and_a_cut_connection_is_a_failure)
 {
     struct tls_pair t;
-    uv_os_fd_t fd;
 
     contexts_open(&t);
     connect_to(&t, "localhost");
@@ -408,8 +407,7 @@ TEST(a_close_sends_close_notify_and_a_cut_connection_is_a_failure)
     pair_close(&t.p);
 
     connect_to(&t, "localhost");
-    EXPECT_INT(uv_fileno(&t.p.server.sock->uv.handle, &fd), 0);
-    shutdown(fd, SHUT_WR);    /* FIN without close_notify */
+    shutdown(t.p.server.sock->fd, SHUT_WR);    /* FIN without close_notify */
     RUN_UNTIL(t.p.loop, t.p.client.failed != OK);
     EXPECT_INT(t.p.client.failed, ERR_UPSTREAM_RESET);
     EXPECT_STR(str_c(t.p.client.detail), "closed without close_notify");
