@@ -84,6 +84,10 @@ banner_print(const struct banner *b, const struct snapshot *s)
             (void)fprintf(stderr, " " STR_FMT, STR_ARG(p->id));
         (void)fputc('\n', stderr);
     }
+    if (s->conf->chaos.fault_count != 0)
+        (void)fprintf(stderr,
+            "CHAOS IS ON: %zu kinds of faults are injected (chaos.faults in the configuration)\n",
+            s->conf->chaos.fault_count);
     (void)fputs("Try it:\n", stderr);
     print_curl(b, model_to_try(s, a));
     arena_destroy(a);

@@ -28,6 +28,7 @@
 #include "app/watched.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/chaos.h"
 #include "gateway/endpoints.h"
 #include "gateway/front.h"
 #include "net/timer.h"
@@ -336,6 +337,7 @@ reload(struct serve *s, const struct rollback *back)
     start_log(s);
     log_warnings(s);
     memory_watch_set(&s->gateway, s->snapshot->conf);
+    chaos_warn(s->snapshot->conf);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_in_use(s, back != NULL ? "rolled back" : "reloaded");
     return true;
@@ -731,6 +733,7 @@ run(struct serve *s)
     print_banner(s);
     log_in_use(s, "started");
     log_warnings(s);
+    chaos_warn(s->snapshot->conf);
     memory_watch_set(&s->gateway, s->snapshot->conf);
     tend(s);
     log_info(NULL, "ended");

@@ -179,6 +179,27 @@ struct conf_observe {
     bool metrics;
 };
 
+/* In the order of options.def. */
+enum conf_fault_kind { CHAOS_NOT, CHAOS_DELAY, CHAOS_STATUS, CHAOS_RESET, CHAOS_CUT, CHAOS_STALL };
+
+struct conf_fault {
+    struct conf_str target;    /* "provider", "provider/model" with globs */
+    enum conf_fault_kind kind;
+    struct conf_mark kind_mark;
+    uint64_t share_percent;
+    uint64_t delay_ms;
+    uint64_t status;
+    uint64_t retry_after_ms;
+    uint64_t after_bytes;
+    struct conf_mark mark;
+};
+
+struct conf_chaos {
+    struct conf_fault *faults;
+    size_t fault_count;    /* 0: off */
+    uint64_t seed;
+};
+
 /* What the file itself holds, whatever --set adds to it: how a reload tells a small configuration
  * from a file that was emptied or cut short. */
 struct conf_given {
@@ -206,6 +227,7 @@ struct conf {
     struct conf_timeouts timeouts;    /* defaults for all targets */
     struct conf_retry retry;
     struct conf_observe observe;
+    struct conf_chaos chaos;
     /* paths as written: certificates, keys, files that hold secrets (`secret`); also those that
      * could not be read */
     struct conf_strs files;

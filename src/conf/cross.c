@@ -478,6 +478,19 @@ doubt_base_urls(const struct conf *c, struct conf_problems *problems)
     }
 }
 
+static void
+check_faults(const struct conf *c, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < c->chaos.fault_count; i++) {
+        const struct conf_fault *f = &c->chaos.faults[i];
+
+        if (f->kind == CHAOS_NOT && !conf_is_faulty(c, f))
+            conf_problem(problems, f->mark,
+                "'chaos.faults[%zu]' has no kind; write kind: delay, status, reset, cut or stall",
+                i);
+    }
+}
+
 void
 cross_check(struct conf *c, struct conf_problems *problems)
 {
@@ -489,6 +502,7 @@ cross_check(struct conf *c, struct conf_problems *problems)
     check_key_names(&c->auth, problems);
     check_key_routes(&c->auth, problems);
     check_providers(c, problems);
+    check_faults(c, problems);
     if (problems->count != 0)
         return;    /* warnings could be consequences of the errors */
     doubt_auth(&c->auth, problems);

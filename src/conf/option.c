@@ -13,6 +13,10 @@ struct all_sections {
 #define OFFSET(section, field)                                                                     \
     (offsetof(struct all_sections, section.field) - offsetof(struct all_sections, section))
 #define AT(section, field, type) _Generic(TYPE(section, field), type : OFFSET(section, field))
+#define ENUM_AT(section, field)                                                                    \
+    _Generic(TYPE(section, field), enum conf_auth_mode                                             \
+             : OFFSET(section, field), enum conf_fault_kind                                        \
+             : OFFSET(section, field))
 
 static const struct section sections[] = {
 #define SECTION(id, type, path_, help_)                                                            \
@@ -76,7 +80,7 @@ static const struct option options[] = {
         .choices = S_INIT(choices_), .later = S_INIT(later_), .fallback = S_INIT(default_),        \
         .example = S_INIT(default_) },
 #define ENUM(section, key, field, mark, choices_, later_, example_, help)                          \
-    { ROW(section, key, OPTION_ENUM, AT(section, field, enum conf_auth_mode), help),               \
+    { ROW(section, key, OPTION_ENUM, ENUM_AT(section, field), help),                               \
         .aux = AT(section, mark, struct conf_mark), .choices = S_INIT(choices_),                   \
         .later = S_INIT(later_), .example = S_INIT(example_) },
 #define WITHIN(section, key, of, help)                                                             \

@@ -2,6 +2,7 @@
 #include "gateway/answer.h"
 
 #include "base/clock.h"
+#include "gateway/chaos.h"
 #include "gateway/due.h"
 #include "gateway/reply.h"
 #include "gateway/wrong_url.h"
@@ -717,8 +718,14 @@ on_clock(void *arg)
 void
 answer_await(struct attempt *a)
 {
+    const struct conf_fault *fault = NULL;
+
+    if (UNLIKELY(conf_of(a)->chaos.fault_count != 0))
+        fault = chaos_pick(a);
     timer_init(&a->clock, a->worker->loop, on_clock, a);
-    attempt_send(a, &events);
+    attempt_send(a, fault == NULL ? &events : NULL);
+    if (UNLIKELY(fault != NULL) && a->state == ATTEMPT_RUNNING)
+        chaos_begin(a, fault, &events);
     if (is_live(a))
         watch(a);
 }

@@ -347,7 +347,8 @@ attempt_send(struct attempt *a, const struct client_events *events)
     if (log_enabled(LOG_DEBUG))
         debug_start(a);
     attempt_move(a, ATTEMPT_RUNNING);
-    a->call = client_start(a->worker->client, &w->q, events, a);
+    if (events != NULL)
+        a->call = client_start(a->worker->client, &w->q, events, a);
 }
 
 void
@@ -500,6 +501,8 @@ attempt_stop(struct attempt *a, enum err outcome)
     if (a->call != NULL)
         client_cancel(a->call);
     a->call = NULL;
+    if (UNLIKELY(a->chaos != NULL))
+        timer_stop(a->chaos);
     timer_stop(&a->clock);
     attempt_drop_request(a);
     count(a, outcome);

@@ -75,6 +75,7 @@ struct attempt {
     uint64_t held;                /* counted in the worker's share for the buffers here */
     struct timer clock;           /* answer.c: the next of its deadlines, or sooner */
     unsigned watched;             /* what the clock was set by */
+    struct timer *chaos;          /* stopped with it; NULL: it has no fault that was injected */
     struct answer_job *job;       /* NULL: it did not need one yet */
     struct attempt_lone *lone;    /* what it has instead of an exchange */
 
@@ -89,7 +90,7 @@ struct attempt {
 struct attempt *attempt_begin(struct exchange *x, const struct pick *pick) NEVER_NULL;
 
 /* Sends what was written, and has the answer told to `events`; the attempt has failed when the
- * target cannot take the request. */
+ * target cannot take the request. `events` NULL: all but the call (chaos.c). */
 void attempt_send(struct attempt *a, const struct client_events *events);
 
 /* Stops what is under way, if anything, and notes how it ended. OVER. */

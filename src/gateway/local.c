@@ -40,10 +40,11 @@ local_readyz(struct exchange *x)
     buf_printf(&b, "{\"status\":\"%s\"", draining ? "draining" : "ok");
     if (verbose)
         buf_printf(&b,
-            ",\"configuration_generation\":%llu,\"providers\":\"%s\",\"draining\":%s,\"memory_level\":%u",
+            ",\"configuration_generation\":%llu,\"providers\":\"%s\",\"draining\":%s,\"memory_level\":%u,\"chaos_faults\":%zu",
             (unsigned long long)x->hold->snapshot->generation,
             providers_simulated(x->hold->snapshot->providers) ? "simulated" : "configured",
-            draining ? "true" : "false", atomic_load(&g->memory_level));
+            draining ? "true" : "false", atomic_load(&g->memory_level),
+            x->hold->snapshot->conf->chaos.fault_count);
     buf_add(&b, S("}\n"));
     answer_json(x, draining ? 503 : 200, &b);
 }

@@ -56,6 +56,8 @@ add_fields(struct exchange *x, struct buf *out)
         http_add_field(out, x->wire->caller->id_field, x->id);
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     buf_add(out, S("X-Content-Type-Options: nosniff\r\n"));
+    if (UNLIKELY(x->chaos != NULL))
+        http_add_field(out, S("x-openclaw-chaos"), str_c(x->chaos));
     browser_add_fields(&exchange_conf(x)->server.cors_origins, server_head(x->q), out);
     if (t == NULL)
         return;

@@ -119,6 +119,7 @@ struct worker {
     unsigned admitted;      /* of them, those that have a slot: limits.requests */
     struct lines *queue;    /* those that wait for one; NULL: none ever did */
     unsigned stream_count;
+    uint64_t chaos_rolls;    /* random numbers that chaos.c has used */
     /* since memory was last given back to the system: most exchanges at once, bytes freed, when */
     unsigned peak;
     uint64_t freed_bytes;

@@ -177,7 +177,10 @@ static const char *const settings[SNAPSHOTS] = {
     HEAD
     "models: {fall: {targets: [gamma/c, alpha/a]}, m: {targets: [claude/m]}}\n"
     "server: {keepalive: 2s, queue: {length: 3, wait: 2s}, limits: {body: 64KB, held: 1MB, answer: 16KB, event: 1KB, header: 1KB,"
-    " streams_per_key: 2, idle: 3s, body_rate: 0}}\n",
+    " streams_per_key: 2, idle: 3s, body_rate: 0}}\n"
+    "chaos: {seed: 3, faults: [{target: alpha, kind: cut, after: 100, share: 10}, {kind: stall, share: 5},"
+    " {kind: stall, after: 60, share: 5}, {kind: status, share: 5}, {kind: reset, share: 5},"
+    " {kind: delay, share: 10}]}\n",
     HEAD
     "models: {fall: {targets: [{model: beta/b, params: {temperature: 0.1, x: [1]}}, claude/c]}}\n"
     "server: {queue: {length: 2, wait: 5s}, limits: {body: 1MB, held: 2MB, answer: 1MB, requests: 2, json_values: 1000, "

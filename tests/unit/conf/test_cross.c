@@ -102,6 +102,17 @@ listen_problems(bool admin, const char *a, const char *b)
     return count;
 }
 
+TEST(a_fault_says_of_which_kind_it_is)
+{
+    struct loaded l =
+        load(S("chaos: {faults: [{kind: reset}, {target: a, share: 5}, {kind: odd}]}"));
+
+    EXPECT_INT(l.problems.count, 2);
+    EXPECT_INT(l.conf->chaos.faults[0].kind, CHAOS_RESET);
+    EXPECT_INT(l.conf->chaos.faults[0].share_percent, 100);
+    unload(&l);
+}
+
 TEST(addresses_that_include_each_other_are_refused_the_others_work)
 {
     static const struct {
