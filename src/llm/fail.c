@@ -17,6 +17,7 @@ fail_kind(int status)
     case 402:
         return ERR_UPSTREAM_QUOTA;
     case 404:
+    case 410:    /* a model that was retired */
         return ERR_UPSTREAM_NO_MODEL;
     case 413:
         return ERR_TOO_LARGE;
@@ -57,26 +58,50 @@ holds(struct str s, struct str needle)
     return find_folded(s, needle) < s.n;
 }
 
+/* Words of which both halves must occur in a message; an empty second half always does. */
+struct wording {
+    struct str first;
+    struct str second;
+};
+
+static bool
+holds_one(struct str message, const struct wording *list, size_t count)
+{
+    if (message.n > 4096)
+        message.n = 4096;
+    for (size_t i = 0; i < count; i++)
+        if (holds(message, list[i].first) &&
+            (list[i].second.n == 0 || holds(message, list[i].second)))
+            return true;
+    return false;
+}
+
 /* Recognises a context overflow by its message, in the wording of all known providers. */
 static bool
 is_context_overflow(struct str message)
 {
-    /* Both halves must occur; an empty second half always does. */
-    static const struct {
-        struct str first;
-        struct str second;
-    } wordings[] = {
+    static const struct wording wordings[] = {
         { S_INIT("maximum context length"), S_INIT("") },    /* OpenAI, DeepSeek, vLLM */
         { S_INIT("context_length_exceeded"), S_INIT("") },
+        { S_INIT("context length exceeded"), S_INIT("") },
+        { S_INIT("exceeds the context length"), S_INIT("") },    /* Ollama */
         { S_INIT("reduce the length of the"), S_INIT("") },
         { S_INIT("exceeds the context window"), S_INIT("") },
-        { S_INIT("exceed context limit"), S_INIT("") },       /* Anthropic, with max_tokens */
-        { S_INIT("prompt is too long"), S_INIT("") },         /* Anthropic */
-        { S_INIT("prompt too long"), S_INIT("") },            /* Ollama */
-        { S_INIT("input is too long"), S_INIT("") },          /* Bedrock */
+        { S_INIT("context window exceeds limit"), S_INIT("") },    /* MiniMax */
+        { S_INIT("exceed context limit"), S_INIT("") },            /* Anthropic, with max_tokens */
+        { S_INIT("prompt is too long"), S_INIT("") },              /* Anthropic */
+        { S_INIT("prompt too long"), S_INIT("") },                 /* Ollama */
+        { S_INIT("prompt exceeds max length"), S_INIT("") },       /* Z.ai */
+        { S_INIT("input is too long"), S_INIT("") },               /* Bedrock */
+        { S_INIT("too many input tokens"), S_INIT("") },
         { S_INIT("input tokens exceeded"), S_INIT("") },      /* Nova */
-        { S_INIT("input token count"), S_INIT("exceed") },    /* Gemini */
-        { S_INIT("too_many_tokens"), S_INIT("") },            /* Cohere */
+        { S_INIT("input token count"), S_INIT("exceed") },    /* Gemini, Together */
+        { S_INIT("input token length too long"), S_INIT("") },
+        { S_INIT("exceeded model token limit"), S_INIT("") },          /* Moonshot */
+        { S_INIT("range of input length should be"), S_INIT("") },     /* Alibaba */
+        { S_INIT("`max_new_tokens` must be <="), S_INIT("") },         /* TGI */
+        { S_INIT("request body too large for"), S_INIT("tokens") },    /* GitHub */
+        { S_INIT("too_many_tokens"), S_INIT("") },                     /* Cohere */
         { S_INIT("too many tokens"), S_INIT("size limit") },
         { S_INIT("too_many_prompt_tokens"), S_INIT("") },          /* Perplexity */
         { S_INIT("available context size"), S_INIT("exceed") },    /* llama.cpp */
@@ -84,13 +109,133 @@ is_context_overflow(struct str message)
         { S_INIT("maximum prompt length"), S_INIT("") },    /* xAI */
     };
 
-    if (message.n > 4096)
-        message.n = 4096;
-    for (size_t i = 0; i < ARRAY_LEN(wordings); i++)
-        if (holds(message, wordings[i].first) &&
-            (wordings[i].second.n == 0 || holds(message, wordings[i].second)))
-            return true;
-    return false;
+    return holds_one(message, wordings, ARRAY_LEN(wordings));
+}
+
+/* Does it say that the content was refused? */
+static bool
+is_refusal(struct str message)
+{
+    static const struct wording wordings[] = {
+        { S_INIT("content management policy"), S_INIT("") },      /* Azure */
+        { S_INIT("content filtering policy"), S_INIT("") },       /* Anthropic */
+        { S_INIT("violates usage guidelines"), S_INIT("") },      /* xAI */
+        { S_INIT("violating our usage policy"), S_INIT("") },     /* OpenAI */
+        { S_INIT("input was flagged"), S_INIT("") },              /* OpenRouter */
+        { S_INIT("content exists risk"), S_INIT("") },            /* DeepSeek */
+        { S_INIT("inappropriate content"), S_INIT("") },          /* Alibaba */
+        { S_INIT("unsafe or sensitive content"), S_INIT("") },    /* Z.ai */
+    };
+
+    return holds_one(message, wordings, ARRAY_LEN(wordings));
+}
+
+/* The kind that the beginning of a message stands for; OK: none is known. What is held against a
+ * key, an account or a model is held against it for everybody, so it must not depend on words that
+ * a caller can choose; and what follows the beginning may quote the caller. */
+static enum err
+kind_by_beginning(struct str message)
+{
+    /* One that begins with a blank follows a first word, which is the model's name. */
+    static const struct {
+        struct str begins;
+        struct str holds;    /* among the next 100 characters */
+        enum err kind;
+    } rows[] = {
+        { S_INIT("your credit balance is too low"), S_INIT(""), ERR_UPSTREAM_QUOTA },
+        { S_INIT("you have reached your specified api usage limits"), S_INIT(""),
+            ERR_UPSTREAM_QUOTA },
+        { S_INIT("insufficient balance"), S_INIT(""), ERR_UPSTREAM_QUOTA },
+        { S_INIT("insufficient credits"), S_INIT(""), ERR_UPSTREAM_QUOTA },
+        { S_INIT("insufficient quota"), S_INIT(""), ERR_UPSTREAM_QUOTA },
+        { S_INIT("your account is not active"), S_INIT(""), ERR_UPSTREAM_QUOTA },
+        { S_INIT("access denied, please make sure your account is in good standing"), S_INIT(""),
+            ERR_UPSTREAM_QUOTA },
+        { S_INIT("your newly created team"), S_INIT("credits"), ERR_UPSTREAM_QUOTA },
+        { S_INIT("your team"), S_INIT("available credits"), ERR_UPSTREAM_QUOTA },
+        { S_INIT("your prepayment credits are depleted"), S_INIT(""), ERR_UPSTREAM_QUOTA },
+        { S_INIT("account "), S_INIT("suspended"), ERR_UPSTREAM_QUOTA },
+        { S_INIT("payment required"), S_INIT(""), ERR_UPSTREAM_QUOTA },
+        { S_INIT("incorrect api key"), S_INIT(""), ERR_UPSTREAM_AUTH },
+        { S_INIT("invalid api key"), S_INIT(""), ERR_UPSTREAM_AUTH },
+        { S_INIT("api key not valid"), S_INIT(""), ERR_UPSTREAM_AUTH },
+        { S_INIT("api key expired"), S_INIT(""), ERR_UPSTREAM_AUTH },
+        { S_INIT("this organization has been disabled"), S_INIT(""), ERR_UPSTREAM_AUTH },
+        { S_INIT("the security token included in the request is"), S_INIT(""), ERR_UPSTREAM_AUTH },
+        { S_INIT("user location is not supported"), S_INIT(""), ERR_UPSTREAM_FORBIDDEN },
+        { S_INIT("model not found"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("model not exist"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("model '"), S_INIT("not found"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("unknown model"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("invalid model:"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("invalid model '"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("unable to access"), S_INIT("model"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("the model "), S_INIT("does not exist"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("the model "), S_INIT("not found"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("the model "), S_INIT("deprecated"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("the model "), S_INIT("decommissioned"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("the requested model "), S_INIT("does not exist"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("the requested model "), S_INIT("is not supported"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("the provided model identifier is invalid"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("this model version has reached the end"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT(" is not a valid model id"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("rate limit"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
+        { S_INIT("too many requests"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
+        { S_INIT("request was throttled"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
+        { S_INIT("overloaded"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("server overloaded"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("server busy"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("server is busy"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("the server is busy"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("the server is "), S_INIT("overloaded"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("the engine is "), S_INIT("overloaded"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("the model is "), S_INIT("overloaded"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("that model is "), S_INIT("overloaded"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("model busy"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("service is too busy"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("service temporarily unavailable"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("the service is temporarily unavailable"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
+    };
+    struct str behind_word = str_skip(message, str_chr(message, ' '));
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct str rest = rows[i].begins.p[0] == ' ' ? behind_word : message;
+
+        if (!str_istarts(rest, rows[i].begins))
+            continue;
+        rest = str_skip(rest, rows[i].begins.n);
+        if (rows[i].holds.n == 0 || holds(str_make(rest.p, MIN(rest.n, 100)), rows[i].holds))
+            return rows[i].kind;
+    }
+    return OK;
+}
+
+/* The same of an error in an answer that began as a success, where the request was accepted: the
+ * words may stand anywhere before what could be a quotation. */
+static enum err
+kind_by_clause(struct str message)
+{
+    static const struct {
+        struct str word;
+        enum err kind;
+    } rows[] = {
+        { S_INIT("rate limit"), ERR_UPSTREAM_RATE_LIMIT },
+        { S_INIT("too many requests"), ERR_UPSTREAM_RATE_LIMIT },
+        { S_INIT("overloaded"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("server busy"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("server is busy"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("too busy"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("at capacity"), ERR_UPSTREAM_OVERLOADED },
+        { S_INIT("temporarily unavailable"), ERR_UPSTREAM_OVERLOADED },
+    };
+    size_t n = 0;
+
+    while (n < message.n && n < 120 && str_chr(S("'\"`([{"), message.p[n]) == 6)
+        n++;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (holds(str_make(message.p, n), rows[i].word))
+            return rows[i].kind;
+    return OK;
 }
 
 /* --- scrubbing --- */
@@ -335,9 +480,8 @@ unwrap(const struct json *doc)
 }
 
 static void
-read_words(struct arena *a, const struct json *doc, struct llm_error *ret)
+read_words(struct arena *a, const struct json *inner, struct llm_error *ret)
 {
-    const struct json *inner = unwrap(doc);
     const struct json *detail = json_get(inner, S("detail"));
 
     ret->message = words_of(a, json_get(inner, S("message")), 8192);
@@ -358,70 +502,99 @@ read_words(struct arena *a, const struct json *doc, struct llm_error *ret)
 
 /* The status inside the error document, for when the HTTP status is a success. */
 static int
-inner_status(const struct json *doc)
+inner_status(const struct json *inner)
 {
     static const char *const keys[] = { "status_code", "code", "raw_status_code", "status" };
-    const struct json *inner = unwrap(doc);
 
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        int64_t status = json_i64(json_get(inner, str_c(keys[i])), 0);
+        const struct json *j = json_get(inner, str_c(keys[i]));
+        struct str raw = json_raw(j);
+        uint64_t status;
 
-        if (status >= 400 && status < 600)
+        if (json_is(j, JSON_STRING))    /* Azure: "429" */
+            raw = str_make(raw.p + 1, raw.n - 2);
+        if (str_u64(raw, &status) && status >= 400 && status < 600)
             return (int)status;
     }
     return 0;
 }
 
-/* The kind that a code or type stands for; OK if it is unknown. */
+/* The kind that a code or type, or Google's name of a status, stands for; OK if it is unknown. */
 static enum err
-kind_by_word(const struct fail_words *words, const struct llm_error *e)
+kind_by_word(const struct fail_words *words, const struct llm_error *e, struct str name)
 {
     for (size_t i = 0; i < words->count; i++)
-        if (str_ieq(e->code, words->rows[i].word) || str_ieq(e->type, words->rows[i].word))
+        if (str_ieq(e->code, words->rows[i].word) || str_ieq(e->type, words->rows[i].word) ||
+            str_ieq(name, words->rows[i].word))
             return words->rows[i].kind;
     return OK;
 }
 
-/* Anthropic answers 400 when its account is empty, which only its message shows. */
+/* Is the limit that was reached one of a whole day? Google calls it a rate limit as well, and gives
+ * its name in the details only. */
 static bool
-blames_our_account(struct str message)
+is_daily(struct str message, const struct json *inner)
 {
-    return str_find(message, S("credit balance is too low")) < message.n;
+    struct json_iter details = json_iter(json_get(inner, S("details")));
+
+    if (holds(message, S("quota")) && holds(message, S("per day")))
+        return true;
+    while (json_next(&details)) {
+        struct json_iter it = json_iter(json_get(details.value, S("violations")));
+
+        while (json_next(&it))
+            if (holds(json_raw(json_get(it.value, S("quotaId"))), S("perday")))
+                return true;
+    }
+    return false;
 }
 
-/* xAI answers 400 for a wrong key, which only its message shows. */
+/* Does what a message begins with say more than this status? */
 static bool
-blames_our_key(struct str message)
+is_refined(int status, enum err kind)
 {
-    struct str start = str_make(message.p, MIN(message.n, 64));
-
-    return str_istarts(start, S("Incorrect API key")) || str_istarts(start, S("Invalid API key")) ||
-           str_istarts(start, S("API key not valid"));
+    switch (status) {
+    case 403:    /* xAI has it for an empty account, AWS for a key that is not valid */
+        return kind == ERR_UPSTREAM_QUOTA || kind == ERR_UPSTREAM_AUTH;
+    case 429:
+        return kind == ERR_UPSTREAM_QUOTA || kind == ERR_UPSTREAM_OVERLOADED;
+    default:
+        return false;
+    }
 }
 
 /* `status` may be 0, unknown. A word that blames the caller counts only if the status does not
  * contradict it: intermediaries use such words for whatever they refuse. */
 static enum err
-kind_of(const struct fail_words *words, int status, const struct llm_error *e)
+kind_of(const struct fail_words *words, int status, const struct llm_error *e, struct str name,
+    const struct json *inner)
 {
     enum err by_status = status == 0 ? ERR_UPSTREAM_ERROR : fail_kind(status);
-    enum err by_word = kind_by_word(words, e);
+    enum err by_word = kind_by_word(words, e, name);
+    enum err by_beginning = kind_by_beginning(e->message);
     bool vague = status == 0 || by_status == ERR_BAD_REQUEST;
     bool blames_caller = by_word == ERR_BAD_REQUEST || by_word == ERR_TOO_LARGE;
 
     if (by_word == ERR_UPSTREAM_QUOTA)
         return by_word;
-    if ((vague || status == 413 || status >= 500) && is_context_overflow(e->message))
+    if ((vague || status == 413 || status >= 500) &&
+        (by_word == ERR_CONTEXT_LENGTH || is_context_overflow(e->message)))
         return ERR_CONTEXT_LENGTH;
-    if (vague && blames_our_account(e->message))
+    if ((vague || status == 403) && (by_word == ERR_CONTENT_FILTER || is_refusal(e->message)))
+        return ERR_CONTENT_FILTER;
+    if (by_beginning != OK && (vague || is_refined(status, by_beginning)))
+        return by_beginning;
+    if ((by_status == ERR_UPSTREAM_RATE_LIMIT || (vague && by_word == ERR_UPSTREAM_RATE_LIMIT)) &&
+        is_daily(e->message, inner))
         return ERR_UPSTREAM_QUOTA;
-    if (vague && !words->trusted && blames_our_key(e->message))
-        return ERR_UPSTREAM_AUTH;
-    if (by_word == ERR_CONTENT_FILTER && status == 403)
-        return by_word;
     if (by_word == ERR_UPSTREAM_RATE_LIMIT &&
         status == 413)    /* Groq: exceeds the tokens per minute */
         return by_word;
+    if (by_word == ERR_UPSTREAM_OVERLOADED && status == 429)    /* Moonshot, Mistral */
+        return by_word;
+    if (status == 0 && (by_word == OK || by_word == ERR_UPSTREAM_ERROR) &&
+        kind_by_clause(e->message) != OK)
+        return kind_by_clause(e->message);
     if (by_word == OK || (!vague && (blames_caller || !words->trusted)) ||
         (status != 0 && by_word == ERR_UPSTREAM_ERROR))
         return by_status;
@@ -441,11 +614,14 @@ may_pass(enum err kind)
     return err_row(kind)->fault == FAULT_PROVIDER && err_row(kind)->retry;
 }
 
-/* Sets the kind, and a message if there is none. */
+/* Sets the kind, and a message if there is none. `inner`: the object of the words, or NULL. */
 static void
-finish(struct arena *a, const struct fail_words *words, int status, struct llm_error *ret)
+finish(struct arena *a, const struct fail_words *words, int status, const struct json *inner,
+    struct llm_error *ret)
 {
-    ret->kind = kind_of(words, status, ret);
+    struct str name = words_of(a, json_get(inner, S("status")), WORD_MAX);
+
+    ret->kind = kind_of(words, status, ret, name, inner);
     ret->permanent = status == 501 || status == 505;
     if (ret->retry_after_ms == 0)
         ret->retry_after_ms = retry_after_in_words_ms(ret->message);
@@ -464,9 +640,11 @@ void
 fail_read_document(struct arena *a, const struct fail_words *words, int status,
     const struct json *doc, struct llm_error *ret)
 {
+    const struct json *inner = unwrap(doc);
+
     *ret = (struct llm_error){ .status = status };
-    read_words(a, doc, ret);
-    finish(a, words, status < 400 ? inner_status(doc) : status, ret);
+    read_words(a, inner, ret);
+    finish(a, words, status < 400 ? inner_status(inner) : status, inner, ret);
 }
 
 void
@@ -483,7 +661,7 @@ fail_read(struct arena *a, const struct fail_words *words, int status, struct st
     *ret = (struct llm_error){ .status = status };
     if (!looks_like_markup(body))
         ret->message = fail_scrub(a, str_make(body.p, MIN(body.n, PROSE_MAX)));
-    finish(a, words, status < 400 ? 0 : status, ret);
+    finish(a, words, status < 400 ? 0 : status, NULL, ret);
 }
 
 /* --- streams that nobody decodes --- */

@@ -187,26 +187,52 @@ static const struct fail_word fail_rows[] = {
     { S_INIT("billing_not_active"), ERR_UPSTREAM_QUOTA },
     { S_INIT("insufficient_balance"), ERR_UPSTREAM_QUOTA },
     { S_INIT("payment_required"), ERR_UPSTREAM_QUOTA },
+    { S_INIT("exceeded_current_quota_error"), ERR_UPSTREAM_QUOTA },    /* Moonshot */
+    { S_INIT("Arrearage"), ERR_UPSTREAM_QUOTA },                       /* Alibaba */
     { S_INIT("context_length_exceeded"), ERR_CONTEXT_LENGTH },
+    { S_INIT("tokens_limit_reached"), ERR_CONTEXT_LENGTH },    /* GitHub */
     { S_INIT("too_many_prompt_tokens"), ERR_CONTEXT_LENGTH },
     { S_INIT("content_filter"), ERR_CONTENT_FILTER },
     { S_INIT("content_policy_violation"), ERR_CONTENT_FILTER },
     { S_INIT("moderation_blocked"), ERR_CONTENT_FILTER },
     { S_INIT("ResponsibleAIPolicyViolation"), ERR_CONTENT_FILTER },
+    { S_INIT("invalid_prompt"), ERR_CONTENT_FILTER },            /* OpenAI: flagged */
+    { S_INIT("data_inspection_failed"), ERR_CONTENT_FILTER },    /* Alibaba */
     { S_INIT("model_not_found"), ERR_UPSTREAM_NO_MODEL },
     { S_INIT("model_decommissioned"), ERR_UPSTREAM_NO_MODEL },
     { S_INIT("DeploymentNotFound"), ERR_UPSTREAM_NO_MODEL },
+    { S_INIT("ModelDeprecated"), ERR_UPSTREAM_NO_MODEL },        /* Azure */
+    { S_INIT("model_not_available"), ERR_UPSTREAM_NO_MODEL },    /* Together */
+    { S_INIT("model_not_supported"), ERR_UPSTREAM_NO_MODEL },    /* Hugging Face */
+    { S_INIT("invalid_model"), ERR_UPSTREAM_NO_MODEL },          /* Mistral, Perplexity */
+    { S_INIT("unknown_model"), ERR_UPSTREAM_NO_MODEL },          /* GitHub */
+    { S_INIT("NOT_FOUND"), ERR_UPSTREAM_NO_MODEL },              /* Google, like the others below */
     { S_INIT("invalid_api_key"), ERR_UPSTREAM_AUTH },
     { S_INIT("authentication_error"), ERR_UPSTREAM_AUTH },
-    { S_INIT("permission_denied"), ERR_UPSTREAM_FORBIDDEN },
+    { S_INIT("invalid_authentication_error"), ERR_UPSTREAM_AUTH },    /* Moonshot */
+    { S_INIT("UNAUTHENTICATED"), ERR_UPSTREAM_AUTH },
+    { S_INIT("permission_denied"), ERR_UPSTREAM_FORBIDDEN },    /* Google's as well */
+    { S_INIT("unsupported_country_region_territory"), ERR_UPSTREAM_FORBIDDEN },
     { S_INIT("rate_limit_exceeded"), ERR_UPSTREAM_RATE_LIMIT },
     { S_INIT("rate_limit_error"), ERR_UPSTREAM_RATE_LIMIT },
     { S_INIT("RateLimitReached"), ERR_UPSTREAM_RATE_LIMIT },
+    { S_INIT("rate_limit_reached_error"), ERR_UPSTREAM_RATE_LIMIT },    /* Moonshot */
+    { S_INIT("limit_requests"), ERR_UPSTREAM_RATE_LIMIT },              /* Alibaba */
+    { S_INIT("RESOURCE_EXHAUSTED"), ERR_UPSTREAM_RATE_LIMIT },
     { S_INIT("overloaded_error"), ERR_UPSTREAM_OVERLOADED },
+    { S_INIT("engine_overloaded_error"), ERR_UPSTREAM_OVERLOADED },           /* Moonshot */
+    { S_INIT("service_tier_capacity_exceeded"), ERR_UPSTREAM_OVERLOADED },    /* Mistral */
+    { S_INIT("capacity_exceeded"), ERR_UPSTREAM_OVERLOADED },                 /* Groq: 498 */
+    { S_INIT("slow_down"), ERR_UPSTREAM_OVERLOADED },
+    { S_INIT("UNAVAILABLE"), ERR_UPSTREAM_OVERLOADED },
+    { S_INIT("DEADLINE_EXCEEDED"), ERR_UPSTREAM_TIMEOUT },
+    { S_INIT("INTERNAL"), ERR_UPSTREAM_ERROR },
     { S_INIT("server_error"), ERR_UPSTREAM_ERROR },
     { S_INIT("internal_server_error"), ERR_UPSTREAM_ERROR },
     { S_INIT("api_error"), ERR_UPSTREAM_ERROR },
     { S_INIT("invalid_request_error"), ERR_BAD_REQUEST },
+    { S_INIT("INVALID_ARGUMENT"), ERR_BAD_REQUEST },
+    { S_INIT("FAILED_PRECONDITION"), ERR_BAD_REQUEST },
 };
 
 static const struct fail_words fail_words = { .rows = fail_rows, .count = ARRAY_LEN(fail_rows) };

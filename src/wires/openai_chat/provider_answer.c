@@ -259,6 +259,7 @@ static const struct llm_named finishes[] = {
     { S_INIT("length"), FINISH_LENGTH },
     { S_INIT("tool_calls"), FINISH_TOOLS },
     { S_INIT("content_filter"), FINISH_FILTER },
+    { S_INIT("sensitive"), FINISH_FILTER },    /* Z.ai */
     { S_INIT("function_call"), FINISH_TOOLS },
     { S_INIT("eos"), FINISH_STOP },    /* Together */
     { S_INIT("end_turn"), FINISH_STOP },
@@ -268,18 +269,29 @@ static const struct llm_named finishes[] = {
     { S_INIT("tool_use"), FINISH_TOOLS },
 };
 
+/* Reasons that are none for an answer without content. */
+static const struct llm_named failures[] = {
+    { S_INIT("error"), ERR_UPSTREAM_ERROR },
+    { S_INIT("abort"), ERR_UPSTREAM_ERROR },                      /* vLLM, SGLang */
+    { S_INIT("network_error"), ERR_UPSTREAM_ERROR },              /* Z.ai */
+    { S_INIT("malformed_function_call"), ERR_UPSTREAM_ERROR },    /* Gemini, this and the next */
+    { S_INIT("function_call_filter: MALFORMED_FUNCTION_CALL"), ERR_UPSTREAM_ERROR },
+    { S_INIT("insufficient_system_resource"), ERR_UPSTREAM_OVERLOADED },    /* DeepSeek */
+};
+
 /* `word` may be empty: then, as for "stop", it depends on whether there are calls. `sequence` is
  * the matched stop sequence, which vLLM reports. */
 static void
 finish_choice(struct wire_reader *r, struct emit_choice *c, struct str word, struct str sequence)
 {
     int finish = read_word_str(word, finishes, ARRAY_LEN(finishes));
+    int failure = read_word_str(word, failures, ARRAY_LEN(failures));
 
     /* The host failed before it sent any content, so there is no answer. If it has sent some, the
      * answer ends normally, with the host's own finish reason beside ours. */
-    if (!c->finished && !c->said && str_eq(word, S("error"))) {
+    if (!c->finished && !c->said && failure >= 0) {
         c->finished = true;
-        emit_failure(r, ERR_UPSTREAM_ERROR, S("the provider failed and gave no answer"));
+        emit_failure(r, (enum err)failure, S("the provider failed and gave no answer"));
         return;
     }
     if (word.n == 0)
