@@ -91,3 +91,13 @@ def test_only_configured_limits_end_an_attempt(make, stream):
     stage, gateway = several(make, {"primary": (OPENAI, ok(delay=4))}, retry={"slow": "1s"})
     answered(PRIMARY)(ask(gateway, "openai", "all", stream), "openai", stream)
     assert len(stage.received()) == 1
+
+
+def test_a_target_that_was_quick_is_not_waited_for_as_long(make):
+    """Its own times say how long a first token takes."""
+    stage, gateway = several(make, {"primary": (OPENAI, ok()), "backup": (ANTHROPIC, ok(BACKUP))})
+    for i in range(60):
+        assert ask(gateway, EVERY_CALLER[i % 3], "all", True).text == PRIMARY
+    stage.now("primary", hang)
+    answered(BACKUP)(ask(gateway, "openai", "all", True), "openai", True)
+    assert 0.5 <= stage.received("backup")[0].at - stage.received("primary")[-1].at <= 6, "by default it would be 8 s"

@@ -7,10 +7,11 @@ import ssl
 import pytest
 
 from lib.ask import EVERY_CALLER, ask
-from lib.fault import BACKUP, PRIMARY, SHIPPED, Fault, answered, play, refused
+from lib.fault import BACKUP, PRIMARY, SHIPPED, Fault, answered, play, refused, several
 from lib.process import certificate, free_port
 from lib.script import (ANTHROPIC, OLLAMA, OPENAI, Stage, body, by_model, close, comments, cut, empty, error_document_in_200,
                         error_in_200, garbage, hang, html, limited, no_finish, ok, quota, redirect, reset, slow, status, too_long)
+from lib.sdk import ASK
 
 SOON = {"x-openclaw-timeout": "4s"}    # so that a silent target is not waited for as long as by default
 
@@ -80,6 +81,13 @@ FAULTS = [
     Fault("overload in a 200", [error_in_200("overloaded_error", "Overloaded")], asked=(2, 1)),
     Fault("error document in a 200 instead of a stream", [error_document_in_200()], asked=(2, 1), streams=(True,)),
 
+    Fault("overload without a word", [status(529, body=b"")], asked=(2, 1)),
+    Fault("limited for a moment, twice", [limited([("retry-after-ms", "300")])], asked=(2, 1), gaps=(0.3, 5)),
+    Fault("500, then a revoked key", [status(500), status(401, "authentication_error")], asked=(2, 1)),
+    Fault("500, then silence", [status(500), hang], asked=(2, 1), cancelled=True, headers=SOON),
+    Fault("500, then a bad request", [status(500), status(400, "invalid_request_error")],
+          refused("bad_request", 400, "false"), asked=(2, 0)),
+
     # --- the next target at once ---
     *(Fault(f"{code}", [status(code)]) for code in (408, 504, 522, 524)),
     Fault("429 without a hint", [limited()]),
@@ -107,6 +115,8 @@ FAULTS = [
     Fault("web page", [html(200)]),
     Fault("redirect", [redirect("http://127.0.0.1:1/v1/chat/completions")]),
     Fault("permanent redirect", [redirect("http://127.0.0.1:1/v1/chat/completions", 308)]),
+    Fault("no content", [garbage(b"HTTP/1.1 204 No Content\r\n\r\n")]),
+    Fault("nothing but promises", [garbage(b"HTTP/1.1 100 Continue\r\n\r\n" * 5)]),
     Fault("no HTTP", [garbage(b"SSH-2.0-OpenSSH_9.2\r\n")]),
     Fault("two lengths", [garbage(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")]),
 
@@ -168,3 +178,21 @@ def test_a_request_that_is_too_long_goes_only_where_it_may_fit(make, caller, str
         "models": {"m": {"targets": ["openai/gpt-4o-mini", "openai/gpt-4o", "anthropic/claude-sonnet-4-5"]}}})
     answered(BACKUP)(ask(gateway, caller, "m", stream), caller, stream)
     assert [r.model for r in stage.received("openai")] == ["gpt-4o-mini"] and len(stage.received("anthropic")) == 1
+
+
+def test_embeddings_and_counts_of_tokens_are_retried_like_chats(make):
+    vectors = body(b'{"object":"list","model":"m","data":[{"object":"embedding","index":0,"embedding":[0.5]}],'
+                   b'"usage":{"prompt_tokens":1,"total_tokens":1}}')
+    stage, gateway = several(make, {"primary": (OPENAI, status(500), hang), "backup": (OPENAI, vectors)})
+    answer = gateway.post("/v1/embeddings", {"model": "all", "input": "x"}, SOON)
+    assert answer.status_code == 200 and answer.json()["data"][0]["embedding"] == [0.5], answer.text
+    assert [r.provider for r in stage.received()] == ["primary", "primary", "backup"]
+    stage, gateway = several(make, {"primary": (ANTHROPIC, status(500)), "backup": (ANTHROPIC, body(b'{"input_tokens": 9}'))})
+    answer = gateway.post("/v1/messages/count_tokens", {"model": "all", "messages": ASK})
+    assert answer.status_code == 200 and answer.json() == {"input_tokens": 9}, answer.text
+
+
+def test_routes_that_are_passed_through_are_never_retried(make):
+    stage, gateway = several(make, {"primary": (OPENAI, status(500))})
+    assert gateway.post("/v1/responses", {"model": "all", "input": "x"}).status_code == 500
+    assert len(stage.received()) == 1

@@ -4,9 +4,9 @@ import re
 import pytest
 
 from lib.ask import EVERY_CALLER, ask
-from lib.fault import PRIMARY, SHIPPED, answered, refused
+from lib.fault import PRIMARY, SHIPPED, answered, refused, several
 from lib.process import CANARY
-from lib.script import ANTHROPIC, OPENAI, WIRES, Stage, by, by_key, limited, ok, quota, status
+from lib.script import ANTHROPIC, OPENAI, WIRES, Stage, by, by_key, by_model, limited, ok, quota, status
 
 GOOD, BAD, WORSE = (f"{CANARY}provider-{word}" for word in ("good", "bad", "worse"))
 WAYS = [(caller, stream) for caller in EVERY_CALLER for stream in (False, True)]
@@ -117,3 +117,18 @@ def test_a_revoked_key_takes_no_other_provider_down(make):
     for _ in range(3):
         refused("upstream_auth", 502)(ask(gateway, "openai", "one/m"), "openai", False)
         assert ask(gateway, "openai", "two/m").complete
+
+
+def test_a_provider_whose_only_key_is_refused_is_left_alone(make):
+    stage, gateway = several(make, {"primary": (OPENAI, status(401, "authentication_error")), "backup": (ANTHROPIC, ok())})
+    ask_in_every_way(gateway, "all")
+    assert len(stage.received("primary")) == 1 and len(stage.received("backup")) == 2 * len(WAYS)
+
+
+def test_a_limited_model_leaves_its_siblings_alone(make):
+    """With one key, too. It is not asked before its time, and callers are told when that is."""
+    stage, gateway = several(make, {"lab": (OPENAI, by_model(busy=limited([("Retry-After", "60")]), other=ok()))})
+    for _ in range(4):
+        refused("rate_limit_exceeded", 429, retry_after=(50, 61))(ask(gateway, "openai", "lab/busy"), "openai", False)
+        answered(PRIMARY)(ask(gateway, "openai", "lab/idle"), "openai", False)
+    assert [r.model for r in stage.received()].count("busy") == 1

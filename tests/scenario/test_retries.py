@@ -181,6 +181,17 @@ def test_an_sdk_does_not_multiply_what_was_tried(make, sdk):
     assert len(stage.received()) == 2 and len(gateway.access_log()) == 1
 
 
+@pytest.mark.parametrize("caller", EVERY_CALLER)
+def test_when_all_fail_behind_a_keep_alive_the_stream_says_so(make, caller):
+    """Its status has been sent by then."""
+    stage, gateway = several(make, {"a": (OPENAI, status(404, "not_found_error", delay=1)), "b": (ANTHROPIC, status(500, delay=1))},
+                             server={"keepalive": "200ms"})
+    got = ask(gateway, caller, "all", True)
+    assert got.status == 200 and got.error and not got.complete and not got.broke, got
+    for name in ("a/m: upstream_model_not_found", "b/m: upstream_error"):
+        assert name in got.error["message"], got.error
+
+
 # --- what happens during a wait ---
 
 def waiting(make, seconds=2):
