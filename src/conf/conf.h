@@ -154,6 +154,7 @@ struct conf_target {
 struct conf_alias {
     struct conf_str name;
     struct conf_str strategy;    /* "priority" is what there is */
+    struct str on_error;         /* JSON object text, or empty; see route/failure.h */
     struct conf_target *targets;
     size_t target_count;
     struct conf_mark mark;

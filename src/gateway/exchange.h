@@ -71,7 +71,7 @@ struct exchange {
     struct record_attempt **notes_tail;
     unsigned attempts;
     int64_t outrun_nanousd;    /* what attempts cost whose answers nobody gets */
-    const char *chaos;    /* the fault that an attempt got on purpose; NULL: none */
+    const char *chaos;         /* the fault that an attempt got on purpose; NULL: none */
 
     enum err error;    /* OK, or why it failed */
     struct str error_message;

@@ -142,7 +142,8 @@ retry_note(struct exchange *x, const struct attempt *a)
     uint64_t hint_us = (uint64_t)a->error.retry_after_ms * 1000;
 
     bool last = x->endpoint->kind == ENDPOINT_IS_PASSED && a->sent;
-    enum failure_next next = failure_row(a->error.kind)->next;
+    enum failure_next next =
+        failure_next_of(x->plan.alias != NULL ? x->plan.alias->rules : NULL, a->error.kind);
 
     bool vague = r->first.kind == ERR_UPSTREAM_STALE || r->first.kind == ERR_UNSUPPORTED;
 

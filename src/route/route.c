@@ -302,6 +302,25 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
     return true;
 }
 
+static const struct failure_rules *
+read_rules(struct route_table *t, const struct conf_alias *ca, struct conf_problems *problems)
+{
+    const struct json *doc =
+        ca->on_error.n != 0 ? json_parse(t->arena, ca->on_error, NULL, NULL) : NULL;
+    struct json_iter it = json_iter(doc);
+    struct failure_rules *rules = doc != NULL ? arena_new(t->arena, struct failure_rules) : NULL;
+
+    while (json_next(&it)) {
+        const char *why = failure_rule_set(
+            rules, json_str(t->arena, it.key), json_str(t->arena, it.value), problems->arena);
+
+        if (why != NULL)
+            conf_problem(
+                problems, ca->mark, "models." STR_FMT ".on_error: %s", STR_ARG(ca->name.v), why);
+    }
+    return rules;
+}
+
 static void
 aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_problems *problems)
 {
@@ -312,6 +331,7 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
 
         al->name = c->models[i].name.v;
         al->mark = c->models[i].mark;
+        al->rules = read_rules(t, &c->models[i], problems);
         al->targets = arena_array(t->arena, struct target *, PLAN_CANDIDATES);
         al->skipped = arena_array(t->arena, struct str, PLAN_CANDIDATES);
         (void)alias_fill(t, c, &path, al, problems);

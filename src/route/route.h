@@ -11,8 +11,9 @@
 struct alias {
     struct str name;
     struct target **targets;
-    size_t count;           /* those at disabled providers not counted; may be 0 */
-    struct str *skipped;    /* targets at disabled providers, as configured */
+    size_t count;                         /* those at disabled providers not counted; may be 0 */
+    const struct failure_rules *rules;    /* NULL: the table's */
+    struct str *skipped;                  /* targets at disabled providers, as configured */
     size_t skipped_count;
     struct conf_mark mark;
 };

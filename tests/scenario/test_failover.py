@@ -143,6 +143,12 @@ FAULTS = [
     Fault("content refused", [status(400, "invalid_request_error", code="content_filter",
                                      message="The response was filtered due to the prompt triggering a policy.")],
           refused("content_filter", 400, "false", names=("triggering a policy",)), asked=(1, 0), wires=[OPENAI]),
+    Fault("content refused and routed around", [status(400, "invalid_request_error", code="content_filter",
+                                                       message="The response was filtered due to the prompt triggering a policy")],
+          alias={"on_error": {"content_filter": "move"}}, wires=[OPENAI]),
+    Fault("an error that is configured to be returned", [status(503, "overloaded_error")],
+          refused("upstream_overloaded", 503, "false"), asked=(1, 0), alias={"on_error": {"upstream_overloaded": "return"}},
+          wires=[OPENAI], callers=("openai",)),
 
     # --- no failures ---
     Fault("empty answer that is meant", [ok("", usage=(11, 2))], answered(""), asked=(1, 0)),

@@ -32,3 +32,36 @@ TEST(every_word_has_a_name)
         EXPECT(failure_blame_name((enum failure_blame)b)[0] != '\0');
     EXPECT_STR(str_c(failure_blame_name(BLAME_NOBODY)), "");
 }
+
+TEST(an_alias_may_say_what_follows_an_error)
+{
+    struct arena *a = arena_create(64 * 1024);
+    struct failure_rules rules = { .next = { 0 } };
+
+    EXPECT(failure_rule_set(&rules, S("content_filter"), S("move"), a) == NULL);
+    EXPECT(failure_rule_set(&rules, S("upstream_error"), S("return"), a) == NULL);
+    EXPECT_INT(failure_next_of(&rules, ERR_CONTENT_FILTER), NEXT_MOVE);
+    EXPECT_INT(failure_next_of(&rules, ERR_UPSTREAM_ERROR), NEXT_RETURN);
+    EXPECT_INT(failure_next_of(&rules, ERR_UPSTREAM_OVERLOADED), NEXT_SAME);
+    EXPECT_INT(failure_next_of(NULL, ERR_CONTENT_FILTER), NEXT_RETURN);
+    /* the code is also that of a limit of ours, which no attempt ends with */
+    EXPECT(failure_rule_set(&rules, S("rate_limit_exceeded"), S("return"), a) == NULL);
+    EXPECT_INT(failure_next_of(&rules, ERR_UPSTREAM_RATE_LIMIT), NEXT_RETURN);
+    EXPECT_INT(rules.next[ERR_RATE_LIMIT], 0);
+    arena_destroy(a);
+}
+
+TEST(a_rule_that_makes_no_sense_is_told)
+{
+    struct arena *a = arena_create(64 * 1024);
+    struct failure_rules rules = { .next = { 0 } };
+
+    EXPECT_STR(str_c(failure_rule_set(&rules, S("no_route"), S("move"), a)),
+        "'no_route' is not an error that an attempt ends with; docs/errors.md lists them");
+    EXPECT_STR(str_c(failure_rule_set(&rules, S("content_filter"), S("elsewhere"), a)),
+        "'elsewhere' is none of return, again, same, other, move, key, larger");
+    EXPECT_STR(str_c(failure_rule_set(&rules, S("content_filter"), S(""), a)),
+        "'' is none of return, again, same, other, move, key, larger");
+    EXPECT_INT(failure_next_of(&rules, ERR_CONTENT_FILTER), NEXT_RETURN);
+    arena_destroy(a);
+}

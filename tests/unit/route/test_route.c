@@ -444,6 +444,19 @@ TEST(traits_of_a_target_that_do_not_exist_are_reported)
     drop(&r);
 }
 
+TEST(rules_of_an_alias_that_make_no_sense_are_reported)
+{
+    struct routed r = make("providers:\n  openai: {api_key: k}\nmodels:\n"
+                           "  a: {targets: [openai/x], on_error: {no_route: move}}\n"
+                           "  b: {targets: [openai/x], on_error: {upstream_error: 1}}\n");
+
+    EXPECT_STR(problem_lines(&r.l),
+        "4:3: models.a.on_error: 'no_route' is not an error that an attempt ends with; "
+        "docs/errors.md lists them\n"
+        "5:3: models.b.on_error: '' is none of return, again, same, other, move, key, larger\n");
+    drop(&r);
+}
+
 TEST(aliases_that_form_a_cycle_are_reported)
 {
     struct routed r = make("providers:\n  openai: {api_key: k}\n"
