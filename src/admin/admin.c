@@ -7,6 +7,8 @@
 #include "admin/answer.h"
 #include "admin/exchanges.h"
 #include "admin/history.h"
+#include "admin/switch.h"
+#include "admin/targets.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/url.h"
@@ -30,6 +32,18 @@ static void
 get_exchanges(struct admin *a, struct exchange *x, struct str rest UNUSED)
 {
     exchanges_answer(a->collector, a->gateway->workers, x);
+}
+
+static void
+get_health(struct admin *a, struct exchange *x, struct str rest UNUSED)
+{
+    health_answer(a->gateway, x);
+}
+
+static void
+get_targets(struct admin *a, struct exchange *x, struct str rest UNUSED)
+{
+    targets_answer(a->collector, a->gateway, x);
 }
 
 /* The settings, unless a secret is where none belongs. */
@@ -194,6 +208,18 @@ post_rollback(struct admin *a, struct exchange *x, struct str rest)
     answer_end(x, &o);
 }
 
+static void
+post_off(struct admin *a UNUSED, struct exchange *x, struct str rest)
+{
+    switch_answer(x, rest, true);
+}
+
+static void
+post_on(struct admin *a UNUSED, struct exchange *x, struct str rest)
+{
+    switch_answer(x, rest, false);
+}
+
 /* --- which of these --- */
 
 /* A path that ends in '/' has something after it. */
@@ -204,6 +230,10 @@ static const struct admin_route {
     { S_INIT("GET"), S_INIT("status"), get_status },
     { S_INIT("GET"), S_INIT("config"), get_config },
     { S_INIT("GET"), S_INIT("exchanges"), get_exchanges },
+    { S_INIT("GET"), S_INIT("health"), get_health },
+    { S_INIT("GET"), S_INIT("targets"), get_targets },
+    { S_INIT("POST"), S_INIT("off/"), post_off },
+    { S_INIT("POST"), S_INIT("on/"), post_on },
     { S_INIT("POST"), S_INIT("rollback"), post_rollback },
     { S_INIT("POST"), S_INIT("rollback/"), post_rollback },
 };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/admin_client.h"
+#include "app/admin_view.h"
 #include "app/app.h"
 #include "cli/flags.h"
 #include "cli/output.h"
@@ -9,8 +10,10 @@
 enum { OUTPUT_MAX = 16 * 1024 * 1024 };
 
 /* What the page is made of: its parts, by the names of their routes. */
-static const char *const parts[] = { "status", "config", "exchanges?limit=20" };
-enum { STATUS, CONFIG, EXCHANGES, PARTS };
+static const char *const parts[] = { "status", "config", "health", "targets",
+    "exchanges?limit=20" };
+enum { STATUS, CONFIG, HEALTH, TARGETS, EXCHANGES, PARTS };
+enum { TARGETS_MOST = 40 };
 
 static void
 add_process(struct buf *out, const struct admin_client *c, const struct json *const *doc)
@@ -46,6 +49,58 @@ add_process(struct buf *out, const struct admin_client *c, const struct json *co
     buf_printf(out, "  memory         %s, of it %s for requests and answers\n",
         output_size(admin_number(s, "resident_bytes"), size),
         output_size(admin_number(s, "held_bytes"), held));
+}
+
+/* Providers and keys that are not used as usual, each on a line. */
+static void
+add_health(struct buf *out, const struct admin_client *c, const struct json *doc)
+{
+    struct json_iter it = json_iter(json_get(doc, S("providers")));
+
+    while (json_next(&it)) {
+        struct json_iter keys = json_iter(json_get(it.value, S("keys")));
+
+        if (!admin_is_well(c, it.value)) {
+            buf_printf(out, "  PROVIDER " STR_FMT " is ", STR_ARG(admin_text(c, it.value, "name")));
+            admin_add_state(out, c, it.value);
+            buf_add_c(out, '\n');
+        }
+        while (json_next(&keys)) {
+            if (admin_is_well(c, keys.value))
+                continue;
+            buf_printf(out, "  KEY " STR_FMT " is ", STR_ARG(admin_text(c, keys.value, "name")));
+            admin_add_state(out, c, keys.value);
+            buf_add_c(out, '\n');
+        }
+    }
+}
+
+static void
+add_targets(struct buf *out, const struct admin_client *c, const struct json *doc)
+{
+    struct json_iter it = json_iter(json_get(doc, S("targets")));
+    uint32_t total = json_count(json_get(doc, S("targets")));
+
+    if (total == 0)
+        return;
+    buf_printf(out, "\n%-36s  %9s  %8s  %8s  %9s  %9s  %s\n", "TARGET", "UNDER WAY", "OK/MIN",
+        "BAD/MIN", "TTFT P50", "P95", "STATE");
+    for (unsigned n = 0; n < TARGETS_MOST && json_next(&it); n++) {
+        const struct json *t = it.value;
+        char p50[ADMIN_MS_ROOM], p95[ADMIN_MS_ROOM];
+
+        output_cell(out, admin_target(c, t), 36);
+        buf_printf(out, "%9llu  %8llu  %8llu  %9s  %9s  ",
+            (unsigned long long)admin_number(t, "under_way"),
+            (unsigned long long)admin_number(t, "ok"),
+            (unsigned long long)admin_number(t, "failed"),
+            admin_ms(admin_number(t, "first_token_p50_ms"), p50),
+            admin_ms(admin_number(t, "first_token_p95_ms"), p95));
+        admin_add_state(out, c, t);
+        buf_add_c(out, '\n');
+    }
+    if (total > TARGETS_MOST)
+        buf_printf(out, "and %u more: GET /admin/v1/targets\n", total - TARGETS_MOST);
 }
 
 static void
@@ -104,6 +159,8 @@ show(struct admin_client *c)
         buf_add(&out, S("}\n"));
     } else {
         add_process(&out, c, doc);
+        add_health(&out, c, doc[HEALTH]);
+        add_targets(&out, c, doc[TARGETS]);
         add_exchanges(&out, c, doc[EXCHANGES]);
     }
     output_print(&out);
@@ -117,8 +174,9 @@ cmd_status(int argc, char **argv)
     const struct flag list[] = { ADMIN_FLAG_SOCKET(c), ADMIN_FLAG_URL(c), ADMIN_FLAG_JSON(c) };
     const struct flags flags = {
         .usage = "openclaw status [--socket PATH | --url URL] [--json]",
-        .about = "Shows what a running gateway is doing: its configuration and the oldest requests "
-                 "under way. It asks over the gateway's local socket.",
+        .about =
+            "Shows what a running gateway is doing: its configuration, the state of "
+            "providers, keys and targets, and the oldest requests under way. It asks over the gateway's local socket.",
         .list = list,
         .count = ARRAY_LEN(list),
     };

@@ -23,14 +23,14 @@ output_open(void)
         (void)close(fd);
 }
 
-static int print_error;    /* errno of the write that failed, or 0 */
+static int print_errno;    /* errno of the write that failed, or 0 */
 
 void
 output_text(struct str text)
 {
     errno = 0;
     if (fwrite(text.p, 1, text.n, stdout) != text.n)
-        print_error = errno;
+        print_errno = errno;
 }
 
 void
@@ -44,7 +44,7 @@ output_print(struct buf *b)
 int
 output_close(int status)
 {
-    errno = print_error;
+    errno = print_errno;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     if (errno != EPIPE)
@@ -124,4 +124,12 @@ output_columns(void)
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
         return 80;
     return size.ws_col;
+}
+
+unsigned
+output_lines(void)
+{
+    struct winsize size;
+
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
 }

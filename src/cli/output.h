@@ -26,5 +26,6 @@ const char *output_size(uint64_t bytes, char *room) NEVER_NULL;
  * two blanks. */
 void output_cell(struct buf *out, struct str text, unsigned width);
 
-/* Width of the terminal on standard output, or 80. */
+/* Width of the terminal on standard output, or 80; its lines, or 0. */
 unsigned output_columns(void);
+unsigned output_lines(void);

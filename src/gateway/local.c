@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/url.h"
 #include "gateway/reply.h"
+#include "route/show.h"
 
 #define MODELS_PATIENCE_MS 1500
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
@@ -27,6 +28,29 @@ local_livez(struct exchange *x)
     exchange_answer(x, 200, S("application/json"), S("{\"status\":\"ok\"}\n"));
 }
 
+/* ,"health":[...]: the circuit breakers of the providers. */
+static void
+add_health(struct buf *b, const struct providers *all)
+{
+    uint64_t now_ms = clock_now_ms();
+    const struct provider *p;
+    struct json_out o = json_out(b);
+
+    o.comma = true;
+    out_key_array(&o, "health");
+    for (size_t i = 0; (p = providers_at(all, i)) != NULL; i++) {
+        struct health_table *t = health_table_of(p);
+        struct health_view view = health_look(health_provider(t), now_ms);
+
+        out_object(&o);
+        out_text(&o, "provider", p->id);
+        health_write(&o, &view, now_ms);
+        out_end(&o);
+        health_table_drop(t);
+    }
+    out_end_array(&o);
+}
+
 /* Readiness: fails while draining. */
 static void
 local_readyz(struct exchange *x)
@@ -36,7 +60,7 @@ local_readyz(struct exchange *x)
     bool verbose = str_find(server_head(x->q)->query, S("verbose")) != server_head(x->q)->query.n;
     struct buf b;
 
-    buf_init(&b, 4096);
+    buf_init(&b, DOCUMENT_BYTES);
     buf_printf(&b, "{\"status\":\"%s\"", draining ? "draining" : "ok");
     if (verbose)
         buf_printf(&b,
@@ -45,6 +69,8 @@ local_readyz(struct exchange *x)
             providers_simulated(x->hold->snapshot->providers) ? "simulated" : "configured",
             draining ? "true" : "false", atomic_load(&g->memory_level),
             x->hold->snapshot->conf->chaos.fault_count);
+    if (verbose)
+        add_health(&b, x->hold->snapshot->providers);
     buf_add(&b, S("}\n"));
     answer_json(x, draining ? 503 : 200, &b);
 }

@@ -240,8 +240,9 @@ retry_next(struct exchange *x, bool beside, struct pick *ret)
 
         r->failed = true;
         r->first = (struct llm_error){ .kind = why,
-            .message = arena_printf(x->arena,
-                "%s: it is not asked until its circuit breaker closes", err_row(why)->sentence) };
+            .message = arena_printf(x->arena, "%s%s", err_row(why)->sentence,
+                why != ERR_SWITCHED_OFF ? ": it is not asked until its circuit breaker closes"
+                                        : "") };
     }
     return RETRY_OVER;
 }

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "route/failure.h"
 
 /* Upper bounds in microseconds; the last bucket is +Inf. GenAI ones are OpenTelemetry's. */
 #define END 0
@@ -219,6 +220,32 @@ sum_series(const struct metrics *m, const struct metric_series *s, size_t offset
     for (unsigned w = 0; w < m->workers; w++)
         sum += cell((const metric_cell *)(const void *)((const char *)&s->shards[w] + offset));
     return sum;
+}
+
+void
+metrics_each_series(
+    struct metrics *m, void (*fn)(void *arg, const struct metric_series_sum *s), void *arg)
+{
+    (void)pthread_mutex_lock(&m->lock);
+    for (const struct metric_series *s = m->first; s != NULL; s = s->next) {
+        struct metric_series_sum sum = {
+            .provider = str_c(s->provider),
+            .model = str_c(s->model),
+            .tokens_input = sum_series(m, s, offsetof(struct metric_series_shard, tokens_input)),
+            .tokens_output = sum_series(m, s, offsetof(struct metric_series_shard, tokens_output)),
+        };
+
+        for (size_t e = 0; e < ERR_COUNT; e++) {
+            uint64_t n = sum_series(
+                m, s, offsetof(struct metric_series_shard, attempts) + e * sizeof(metric_cell));
+
+            sum.attempts += n;
+            if (failure_row((enum err)e)->blame != BLAME_NOBODY)
+                sum.failures += n;
+        }
+        fn(arg, &sum);
+    }
+    (void)pthread_mutex_unlock(&m->lock);
 }
 
 static void

@@ -85,6 +85,17 @@ metric_set(metric_cell *c, uint64_t n)
  * as "other". */
 void metrics_record(struct metric_shard *m, struct metric_series_shard *s, const struct record *r);
 
+/* What was counted of one (provider, model) pair, by all workers since the start. */
+struct metric_series_sum {
+    struct str provider, model;
+    uint64_t attempts, failures;    /* failures: those that are held against somebody */
+    uint64_t tokens_input, tokens_output;
+};
+
+/* Calls fn for every series, under the lock of the metrics. */
+void metrics_each_series(
+    struct metrics *m, void (*fn)(void *arg, const struct metric_series_sum *s), void *arg);
+
 /* A value read at scrape time: name, type ("gauge"/"counter"), help, value. */
 struct metric_extra {
     const char *name;

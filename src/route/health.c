@@ -655,7 +655,7 @@ judge(struct health_pass *p, size_t i, uint64_t now_ms, double *share, struct he
             refuse(r, why, until_ms);
         break;
     case GATE_OFF:
-        refuse(r, why, UINT64_MAX);
+        refuse(r, ERR_SWITCHED_OFF, UINT64_MAX);
         break;
     }
 }

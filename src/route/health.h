@@ -60,7 +60,7 @@ struct health_pass {
 /* Why an attempt may not begin. */
 struct health_refusal {
     enum err why;         /* the failure that opened the breaker which stays open longest */
-    uint64_t until_ms;    /* when it is worth asking again; UINT64_MAX: not known (switched off) */
+    uint64_t until_ms;    /* when it is worth asking again; UINT64_MAX: not known (ERR_SWITCHED_OFF) */
 };
 
 /* May an attempt at that target with that key (may be NULL) begin now? True: `ret` is filled in,

@@ -77,8 +77,8 @@ enter(struct plan *plan, struct candidate *c, bool open, uint64_t now_us, struct
 {
     const struct target *t = c->target;
     size_t keys = t->provider->credential_count, turn = provider_next_credential(t->provider);
-    size_t other = SIZE_MAX;    /* the first that did not fail */
-    bool sole = is_sole(plan, c);
+    size_t other = SIZE_MAX;    /* the first that did not fail, and is not switched off */
+    bool sole = is_sole(plan, c), off = false;
     struct health_refusal refusal;
 
     ret->candidate = c;
@@ -91,12 +91,15 @@ enter(struct plan *plan, struct candidate *c, bool open, uint64_t now_us, struct
 
         if (k < 64 && (c->keys_failed >> k & 1) != 0)
             continue;
-        other = MIN(other, k);
         ret->credential = k;
         if (open ? health_enter_open(t->breakers->table, t->health, key, now_us / 1000, &ret->pass)
                  : health_enter(t->breakers->table, t->health, key, sole, now_us / 1000, &ret->pass,
                        &refusal))
             return true;
+        if (!open && refusal.why == ERR_SWITCHED_OFF)
+            off = true;
+        else
+            other = MIN(other, k);
         uint64_t at_us = open || refusal.until_ms == UINT64_MAX ? 0 : refusal.until_ms * 1000;
         if (!open && (ret->why == OK || (at_us != 0 && (ret->at_us == 0 || at_us < ret->at_us)))) {
             ret->why = refusal.why;
@@ -104,7 +107,7 @@ enter(struct plan *plan, struct candidate *c, bool open, uint64_t now_us, struct
         }
     }
     ret->credential = other != SIZE_MAX ? other : turn;
-    return plan->insist && !open;
+    return plan->insist && !open && (other != SIZE_MAX || !off);
 }
 
 enum pick_when

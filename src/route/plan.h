@@ -55,7 +55,7 @@ struct plan {
     struct candidate *list;
     size_t count;
     const struct alias *alias;    /* that was asked for, or NULL */
-    bool insist;                  /* ask also where a breaker is open */
+    bool insist;                  /* ask also where a breaker is open, unless it was switched off */
 };
 
 /* A plan of `count` candidates in `a`, whose targets are to be filled in. */

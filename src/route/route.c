@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/map.h"
+#include "route/show.h"
 
 /* Limit for all names and targets of one configuration. */
 #define ROUTE_ARENA_BYTES (256u * 1024 * 1024)
@@ -354,7 +355,7 @@ breakers_hold(struct route_table *t)
     for (size_t i = 0; (p = providers_at(t->providers, i)) != NULL; i++) {
         struct breakers *b = &t->breakers[i];
 
-        b->table = health_table_hold(p->origin != NULL ? provider_stable_name(t->arena, p) : p->id);
+        b->table = health_table_of(p);
         b->keys = arena_array(t->arena, struct health *, p->credential_count);
         for (size_t k = 0; k < p->credential_count; k++)
             b->keys[k] = health_key(b->table, p->credentials[k]);

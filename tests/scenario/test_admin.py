@@ -1,9 +1,12 @@
 """The admin API and its commands: over the local socket, and read-only over the network."""
 import json
 import os
+import pty
 import signal
 import stat
 import subprocess
+import termios
+import threading
 
 import httpx
 import pytest
@@ -234,7 +237,7 @@ def test_a_rollback_lasts_until_the_file_is_loaded_again(make, place):
     assert (document["generation"], document["rolled_back_to"]) == (4, 2)
     assert [(h["generation"], h["rolled_back_to"]) for h in document["history"]] == [(4, 2), (3, None), (2, None), (1, None)]
     assert "ROLLED BACK" in admin.run("status").stdout
-    assert "rolled back: generation 4" in gateway.stderr()
+    gateway.program.wait_for("rolled back: generation 4")
     assert json.loads(admin.run("rollback", "1", "--json").stdout) == {"rolled_back_to": 1, "generation": 5}
     wait_until(lambda: names(gateway) == {"one"}, "the rollback")
     gateway.reload()
@@ -265,3 +268,209 @@ def test_the_history_keeps_ten_generations(make, place):
     for i in range(11):
         gateway.reload(models_of(config, f"m{i}"))
     assert [h["generation"] for h in Admin(place / "a.sock").get("/config")["history"]] == list(range(12, 2, -1))
+
+
+# --- targets, health, top ---
+
+def aliases(mock, dead, place):
+    return {**config_of(place), "providers": {"lab": {**mock.provider(), "api_key": [canary("provider"), canary("provider")]},
+                                              "dead": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{dead}/v1"}},
+            "models": {"fast": {"targets": ["lab/mock-gpt"]}, "safe": {"targets": ["dead/x", "lab/mock-gpt"]}}}
+
+
+def test_targets_are_told_with_what_they_do(make, place):
+    gateway = make.gateway(aliases(make.mock(), process.free_port(), place))
+    admin = Admin(place / "a.sock")
+    before = {f"{t['provider']}/{t['model']}": t for t in admin.get("/targets")["targets"]}
+    assert before["lab/mock-gpt"]["aliases"] == ["fast", "safe"] and before["dead/x"]["aliases"] == ["safe"]
+    assert {t["attempts_total"] for t in before.values()} == {0}
+    for _ in range(4):
+        assert gateway.chat("safe").status_code == 200
+    assert gateway.chat("lab/never-heard-of").status_code == 200
+
+    def done():
+        now = {f"{t['provider']}/{t['model']}": t for t in admin.get("/targets")["targets"]}
+        return now if now["lab/mock-gpt"]["attempts_total"] == 4 and "lab/other" in now else None
+
+    after = wait_until(done, "the attempts")
+    assert after["dead/x"]["failures_total"] == after["dead/x"]["attempts_total"] > 0
+    assert after["lab/mock-gpt"]["failures_total"] == 0 and after["lab/mock-gpt"]["tokens_output_total"] > 0
+    assert after["lab/other"]["attempts_total"] == 1 and after["lab/other"]["aliases"] == []
+    assert {t["under_way"] for t in after.values()} == {0}
+
+
+def test_attempts_under_way_are_counted_by_target(make, place):
+    held = Held(make)
+    gateway = make.gateway({**config_of(place), "providers": {"held": held.provider},
+                            "models": {"wait": {"targets": ["held/m"]}}}, workers=3)
+    admin = Admin(place / "a.sock")
+    streams = [held.stream(gateway, "openai") for _ in range(4)]
+    wait_until(lambda: [t["under_way"] for t in admin.get("/targets")["targets"]] == [4], "the attempts")
+    document = json.loads(admin.run("top", "--json").stdout)
+    assert [(t["target"], t["now"]["under_way"], t["requests_per_s"]) for t in document["targets"]] == [("held/m", 4, 0)]
+    held.go.set()
+    for stream in streams:
+        held.assert_complete(stream)
+        stream.close()
+
+
+def test_top_prints_one_table_where_there_is_no_terminal(make, place):
+    make.gateway(aliases(make.mock(), process.free_port(), place))
+    for args in (["--once"], []):
+        done = Admin(place / "a.sock").run("top", *args)
+        lines = done.stdout.splitlines()
+        assert done.returncode == 0 and lines[2].startswith("TARGET") and "\x1b" not in done.stdout
+        assert [line.split()[0] for line in lines[3:]] == ["lab/mock-gpt", "dead/x"]
+
+
+class Screen:
+    """A command on a terminal of 100 x 24."""
+
+    def __init__(self, *args):
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 100))
+        self.fd, self.said = ours, b""
+        self.process = subprocess.Popen([process.BIN, *map(str, args)], stdin=theirs, stdout=theirs, stderr=theirs,
+                                        env=environment(TERM="xterm"))
+        self.theirs = theirs
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        try:
+            while piece := os.read(self.fd, 65536):
+                self.said += piece
+        except OSError:
+            pass
+
+    def end(self):
+        status = self.process.wait(PATIENCE)
+        os.close(self.theirs)
+        self.thread.join(PATIENCE)
+        os.close(self.fd)
+        return status
+
+
+@pytest.mark.parametrize("how", ["q", "interrupt", "gateway"])
+def test_top_gives_the_terminal_back_however_it_ends(make, place, how):
+    gateway = make.gateway(aliases(make.mock(), process.free_port(), place))
+    screen = Screen("top", "--socket", place / "a.sock")
+    wait_until(lambda: screen.said.count(b"lab/mock-gpt") >= 2, "two screens")
+    if how == "q":
+        os.write(screen.fd, b"q")
+    elif how == "interrupt":
+        screen.process.send_signal(signal.SIGINT)
+    else:
+        gateway.close()
+    screen.process.wait(PATIENCE)
+    wait_until(lambda: b"\x1b[?1049l" in screen.said, "the usual screen")
+    assert termios.tcgetattr(screen.theirs)[3] & (termios.ECHO | termios.ICANON) == termios.ECHO | termios.ICANON
+    assert screen.end() == (1 if how == "gateway" else 0)
+    assert screen.said.startswith(b"\x1b[?1049h\x1b[?25l")
+    assert (b"does not answer any more" in screen.said) == (how == "gateway")
+
+
+def test_readyz_tells_the_state_of_providers_and_does_not_depend_on_it(make, place):
+    gateway = make.gateway(aliases(make.mock(), process.free_port(), place))
+    answer = gateway.get("/readyz?verbose")
+    assert answer.status_code == 200
+    assert [(p["provider"], p["state"]) for p in answer.json()["health"]] == [("lab", "closed"), ("dead", "closed")]
+    assert "health" not in gateway.get("/readyz").json()
+
+
+# --- switching ---
+
+
+@pytest.fixture(params=[{"breakers": True}, {"breakers": False}], ids=["breakers", "no breakers"])
+def two(make, place, request):
+    """A gateway with two providers, of which the first has two keys: (gateway, admin, first mock, second mock, keys).
+    What is off is off also where breakers are not used."""
+    first, second, keys = make.mock(), make.mock(), [canary("provider"), canary("provider")]
+    gateway = make.gateway({**config_of(place), "retry": request.param, "providers": {"one": {**first.provider(), "api_key": keys},
+                                                              "two": second.provider()},
+                            "models": {"both": {"targets": ["one/a", "two/a"]}, "only": {"targets": ["one/a"]}}})
+    return gateway, Admin(place / "a.sock"), first, second, keys
+
+
+def answered_by(gateway, model="both"):
+    answer = gateway.chat(model)
+    return answer.headers.get("x-openclaw-provider") if answer.status_code == 200 else answer.headers["x-openclaw-error"]
+
+
+def test_a_provider_that_is_off_is_not_asked_until_it_is_on_again(two):
+    gateway, admin, first, second, _ = two
+    assert answered_by(gateway) == "one"
+    done = admin.run("off", "one")
+    assert (done.returncode, done.stderr) == (0, "") and "the provider one is now off" in done.stdout
+    assert {answered_by(gateway) for _ in range(5)} == {"two"}
+    assert answered_by(gateway, "only") == answered_by(gateway, "one/z") == "switched_off"
+    assert [(p["name"], p["state"]) for p in admin.get("/health")["providers"]] == [("one", "off"), ("two", "closed")]
+    assert [(p["provider"], p["state"]) for p in gateway.get("/readyz?verbose").json()["health"]] == \
+        [("one", "off"), ("two", "closed")]
+    said = admin.run("status").stdout
+    assert "PROVIDER one is OFF" in said and "provider is off" in said
+    gateway.program.wait_for("the operator switched off this provider")
+    assert "was already off" in admin.run("off", "one").stdout
+    document = json.loads(admin.run("on", "one", "--json").stdout)
+    assert (document["name"], document["kind"], document["changed"], document["state"]) == ("one", "provider", True, "closed")
+    assert answered_by(gateway) == "one" and answered_by(gateway, "only") == "one"
+
+
+def test_a_key_that_is_off_is_not_used(two):
+    gateway, admin, first, _, keys = two
+    admin.run("off", "one#1")
+    for _ in range(4):
+        assert answered_by(gateway, "only") == "one"
+    assert {v for r in first.requests() for n, v in r["headers"] if n.lower() == "authorization"} == {f"Bearer {keys[1]}"}
+    assert [k["state"] for k in admin.get("/health")["providers"][0]["keys"]] == ["off", "closed"]
+    assert "KEY one#1 is OFF" in admin.run("status").stdout
+    admin.run("off", "one#2")
+    assert answered_by(gateway) == "two"
+    admin.run("on", "one#1")
+    assert answered_by(gateway) == "one"
+
+
+def test_a_model_that_is_off_leaves_its_sibling_alone(two):
+    gateway, admin, *_ = two
+    assert admin.run("off", "one/a").returncode == 0
+    assert answered_by(gateway) == "two" and answered_by(gateway, "one/b") == "one"
+    assert answered_by(gateway, "one/a") == "switched_off"
+    admin.run("on", "one/a")
+    assert answered_by(gateway) == "one"
+
+
+def test_what_is_off_stays_off_over_a_reload_and_not_over_a_restart(make, two):
+    gateway, admin, *_ = two
+    admin.run("off", "one")
+    gateway.reload()
+    assert answered_by(gateway) == "two"
+    gateway.close()
+    again = make.gateway(gateway.config, env=gateway.env)
+    again.key = gateway.key
+    assert answered_by(again) == "one"
+
+
+def test_only_what_there_is_can_be_switched(two):
+    _, admin, *_ = two
+    for name in ("nobody", "one#3", "both", "nobody/a", "a b"):
+        done = admin.run("off", name)
+        assert done.returncode == 1 and "to switch; write the name" in done.stderr, name
+    assert admin.http.get("/off/one").status_code == 405
+    assert {p["state"] for p in admin.get("/health")["providers"]} == {"closed"}
+
+
+def test_an_open_breaker_says_why_and_since_when_and_on_closes_it(make, place):
+    gateway = make.gateway({**aliases(make.mock(), process.free_port(), place), "retry": {"breakers": True}})
+    admin = Admin(place / "a.sock")
+
+    def dead():
+        gateway.chat("safe")
+        state = admin.get("/health")["providers"][1]
+        return state if state["state"] == "open" else None
+
+    state = wait_until(dead, "the breaker to open")
+    assert (state["name"], state["why"]) == ("dead", "upstream_connect")
+    assert state["since_ms"] >= 0 and state["retry_in_ms"] >= 0
+    assert "PROVIDER dead is open: upstream_connect for" in admin.run("status").stdout
+    assert "breaker" not in admin.run("on", "dead").stderr
+    assert admin.get("/health")["providers"][1]["state"] == "closed"

@@ -16,7 +16,7 @@ import pytest
 from lib import process
 from lib.process import PATIENCE, canary, environment, wait_until
 
-COMMANDS = ["serve", "check", "init", "config", "providers", "models", "health", "status", "rollback", "chat", "bench", "mock", "version"]
+COMMANDS = ["serve", "check", "init", "config", "providers", "models", "health", "status", "top", "off", "on", "rollback", "chat", "bench", "mock", "version"]
 
 
 def run(*args, **options):
@@ -67,7 +67,8 @@ def test_the_list_names_every_command():
     (["serve", "--lisen", "x"], "did you mean '--listen'?"), (["serve", "extra"], "'extra'"),
     (["serve", "--config"], "--config FILE"), (["version", "--jsn"], "did you mean '--json'?"),
     (["version", "extra"], "'extra'"), (["check"], "which file?"), (["check", "a", "b"], "one file"),
-    (["init", "a", "b"], "one file"), (["config"], "config schema"), (["rollback", "x"], "'x'"), (["config", "shema"], "config schema"),
+    (["init", "a", "b"], "one file"), (["config"], "config schema"), (["rollback", "x"], "'x'"), (["off"], "openclaw off NAME"),
+    (["on", "a", "b"], "'b'"), (["config", "shema"], "config schema"),
     (["chat", "--url", "nonsense", "hi"], "http://"), (["bench"], "usage:"), (["bench", "nonsense", "--model", "m"], "http://"),
     (["mock", "extra"], "'extra'"), (["mock", "--ttft", "soon"], "TIME"),
     (["serve", "--listen", "8080"], ":PORT"), (["serve", "--listen", "127.0.0.1:99999"], "65535"),

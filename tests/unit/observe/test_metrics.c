@@ -242,3 +242,31 @@ TEST(cpu_time_of_the_process_is_reported)
 {
     EXPECT(metrics_cpu_seconds() > 0 && metrics_cpu_seconds() < 3600);
 }
+
+static void
+add_sum(void *arg, const struct metric_series_sum *s)
+{
+    buf_printf(arg, STR_FMT "/" STR_FMT ": %llu %llu %llu %llu\n", STR_ARG(s->provider),
+        STR_ARG(s->model), (unsigned long long)s->attempts, (unsigned long long)s->failures,
+        (unsigned long long)s->tokens_input, (unsigned long long)s->tokens_output);
+}
+
+TEST(series_are_summed_over_workers_and_a_client_that_leaves_is_not_a_failure)
+{
+    struct metrics *m = metrics_create(2, 10, names, ARRAY_LEN(names));
+    struct metric_series *s = metrics_series(m, S("p"), S("m"));
+    struct buf out;
+
+    (void)metrics_series(m, S("q"), S("n"));
+    metric_add(&metrics_series_shard(s, 0)->attempts[OK], 3);
+    metric_add(&metrics_series_shard(s, 1)->attempts[OK], 4);
+    metric_add(&metrics_series_shard(s, 1)->attempts[ERR_UPSTREAM_ERROR], 2);
+    metric_add(&metrics_series_shard(s, 1)->attempts[ERR_CLIENT_GONE], 1);
+    metric_add(&metrics_series_shard(s, 0)->tokens_input, 50);
+    metric_add(&metrics_series_shard(s, 1)->tokens_output, 60);
+    buf_init(&out, 4096);
+    metrics_each_series(m, add_sum, &out);
+    EXPECT_STR(buf_str(&out), "p/m: 10 2 50 60\nq/n: 0 0 0 0\n");
+    buf_fini(&out);
+    metrics_destroy(m);
+}

@@ -1,0 +1,89 @@
+/* cmd_switch.c - `openclaw off` and `openclaw on`: what a running gateway must not use for now. */
+#include <stdio.h>
+
+#include "app/admin_client.h"
+#include "app/app.h"
+#include "base/url.h"
+#include "cli/flags.h"
+#include "cli/output.h"
+
+/* The name as the last part of a path; a '/' in it stays. */
+static struct str
+encode(struct arena *a, const char *name)
+{
+    struct str s = str_c(name);
+    char *out = arena_alloc(a, 3 * s.n + 1, 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (url_is_unreserved(s.p[i]) || s.p[i] == '/')
+            out[n++] = s.p[i];
+        else
+            n += (size_t)snprintf(out + n, 4, "%%%02X", (unsigned char)s.p[i]);
+    }
+    return str_make(out, n);
+}
+
+/* False after saying what went wrong. */
+static bool
+ask(struct admin_client *c, const char *name)
+{
+    bool off = strcmp(c->command, "off") == 0;
+    struct str path =
+        arena_printf(c->arena, "%s/" STR_FMT, c->command, STR_ARG(encode(c->arena, name)));
+    struct str text;
+    const struct json *doc = admin_client_ask(c, path.p, true, &text);
+
+    if (doc == NULL)
+        return false;
+    if (c->json)
+        (void)printf(STR_FMT "\n", STR_ARG(text));
+    else
+        (void)printf("the " STR_FMT " %s %s %s%s\n", STR_ARG(admin_text(c, doc, "kind")), name,
+            json_bool(json_get(doc, S("changed")), true) ? "is now" : "was already", c->command,
+            off ? ": until `openclaw on`, or the next start" : "");
+    return true;
+}
+
+static int
+run(const char *command, const char *usage, const char *about, int argc, char **argv)
+{
+    struct admin_client c = { .command = command };
+    const struct flag list[] = { ADMIN_FLAG_SOCKET(c), ADMIN_FLAG_JSON(c) };
+    const struct flags flags = {
+        .usage = usage, .about = about, .list = list, .count = ARRAY_LEN(list), .words = 1
+    };
+    int rest;
+    enum flags_verdict verdict = flags_parse(&flags, argc, argv, &rest);
+
+    if (verdict != FLAGS_OK)
+        return verdict;
+    if (rest != 1) {
+        (void)fprintf(stderr,
+            "openclaw %s: of what? write openclaw %s NAME; `openclaw status` lists what there is\n",
+            command, command);
+        return 2;
+    }
+    bool done = admin_client_open(&c) && ask(&c, argv[1]);
+    admin_client_fini(&c);
+    return done ? 0 : 1;
+}
+
+int
+cmd_off(int argc, char **argv)
+{
+    return run("off", "openclaw off NAME [options]",
+        "Lets a running gateway not use a provider (openai), one of its keys (openai#2, or its name "
+        "in the log) or one of its models (openai/gpt-4o). Requests under way go on. It outlives a "
+        "reload, not a restart; for good, write `disabled: true` into the file.",
+        argc, argv);
+}
+
+int
+cmd_on(int argc, char **argv)
+{
+    return run("on", "openclaw on NAME [options]",
+        "Lets a running gateway use what `openclaw off` switched off, or what its circuit breaker "
+        "would not use for a while: a provider, a key or a model.",
+        argc, argv);
+}
