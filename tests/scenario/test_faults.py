@@ -89,7 +89,7 @@ BROKEN = {
     "malformed": ("upstream_protocol", "upstream_protocol"),
     "huge-line": ("upstream_too_large", "upstream_too_large"),
     "empty": ("upstream_truncated", "upstream_truncated"),
-    "error-first": {"oai": "upstream_error", "ant": "upstream_overloaded"},
+    "error-first": ("upstream_overloaded", "upstream_overloaded"),
     "error-mid": ("upstream_error", "upstream_error"),
 }
 
@@ -101,7 +101,7 @@ def test_a_broken_answer_never_looks_complete(gateway, fault, pace):
     questions = [(c, f"{p}/m;fault={fault}{knobs}", s) for c, p, s in EVERY]
     for (caller, model, stream), got in zip(questions, ask_all(gateway, questions)):
         where = (caller, model, stream, got)
-        code = BROKEN[fault][model.split("/")[0] if fault == "error-first" else stream]
+        code = BROKEN[fault][stream]
         line = gateway.access(got.id)
         assert not got.complete and not got.broke, where
         assert got.error and got.error["message"], where
@@ -197,7 +197,7 @@ MOVES_ON = {
     "529": {"upstream_overloaded"}, "401": {"upstream_auth"}, "404": {"upstream_model_not_found"},
     "quota": {"insufficient_quota"}, "context": {"context_length_exceeded"},
     "reset-before": {"upstream_reset"}, "html": {"upstream_protocol"},
-    "malformed;after=0": {"upstream_protocol"}, "error-first": {"upstream_error"},
+    "malformed;after=0": {"upstream_protocol"}, "error-first": {"upstream_overloaded"},
     "empty": {"upstream_truncated", "upstream_protocol"},
     "truncated;after=0": {"upstream_truncated", "upstream_protocol"},
     "reset-mid;after=0": {"upstream_truncated", "upstream_protocol", "upstream_reset"},
