@@ -3,16 +3,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib.ask import EVERY_CALLER, ask
+from lib import raw
+from lib.ask import EVERY_CALLER, PATHS, ask, body_of
 from lib.fault import BACKUP, PRIMARY, Fault, answered, play, several
 from lib.process import wait_until
 from lib.script import ANTHROPIC, OPENAI, WIRES, comments, drip, hang, ok, slow, stall
+from lib.sdk import ASK
 
 # What SDKs say of their timeouts, and how long a request may take with it.
 ANNOUNCED = {"our own field": ({"x-openclaw-timeout": "5s"}, 5), "a whole SDK timeout": ({"x-stainless-timeout": "5"}, 5),
              "a timeout of silence": ({"x-stainless-read-timeout": "4"}, 5)}
 
-SILENT = {"hangs": hang, "head only": stall("head", 0), "comments only": comments(), "first token too late": ok(delay=60)}
+SILENT = {"hangs": hang, "head only": stall("head", 0), "no token": stall("start", 1), "comments only": comments(),
+          "first token too late": ok(delay=60)}
 
 
 def started_between(scene, least, most):
@@ -34,7 +37,8 @@ def test_with_nothing_announced_a_silent_target_is_outrun_within_the_patience_of
                                                                                      if s != "hangs")])
 def test_what_an_sdk_announces_leaves_time_for_the_next_target(make, silence, announced):
     headers, patience = ANNOUNCED[announced]
-    scene = play(make, Fault(silence, [SILENT[silence]], cancelled=True, headers=headers))
+    wires = [OPENAI, ANTHROPIC] if silence == "no token" else WIRES    # Ollama's streams begin with one
+    scene = play(make, Fault(silence, [SILENT[silence]], cancelled=True, headers=headers, wires=wires))
     started_between(scene, 0.5, patience)
 
 
@@ -61,6 +65,39 @@ RACES = [
 @pytest.mark.parametrize("fault", RACES, ids=str)
 def test_a_race(make, fault):
     play(make, fault)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_an_sdk_gets_its_answer_within_its_timeout(make, sdk, stream):
+    """It announces the timeout by itself, and would repeat the request if it ran out."""
+    stage, gateway = several(make, {"primary": (OPENAI, hang), "backup": (ANTHROPIC, ok(BACKUP))})
+    if sdk == "openai":
+        client = gateway.openai(timeout=5, max_retries=2)
+        answer = client.chat.completions.create(model="all", messages=ASK, stream=stream)
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices) if stream else \
+            answer.choices[0].message.content
+    else:
+        client = gateway.anthropic(timeout=5, max_retries=2)
+        if stream:
+            with client.messages.stream(model="all", max_tokens=100, messages=ASK) as events:
+                text = events.get_final_text()
+        else:
+            text = client.messages.create(model="all", max_tokens=100, messages=ASK).content[0].text
+    assert text == BACKUP
+    assert [r.provider for r in stage.received()] == ["primary", "backup"], "it was repeated"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_caller_who_leaves_a_race_ends_both_sides_of_it(make, stream):
+    stage, gateway = several(make, {"primary": (OPENAI, hang), "backup": (ANTHROPIC, hang)})
+    with gateway.raw() as client:
+        client.send(raw.request("POST", PATHS["openai"], body_of("all", stream),
+                                {**gateway.authorization(), "x-openclaw-timeout": "20s"}))
+        wait_until(lambda: stage.received("backup"), "the race to begin")
+    wait_until(lambda: all(r.cancelled for r in stage.received()), "both to be cancelled")
+    assert gateway.last_access()["error"] == "client_gone"
+    gateway.idle()
 
 
 @pytest.mark.parametrize("wire", WIRES)

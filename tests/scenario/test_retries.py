@@ -144,6 +144,15 @@ def test_when_all_are_limited_the_first_to_be_back_is_waited_for(make, caller, s
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("caller", EVERY_CALLER)
+def test_when_the_others_failed_a_limited_target_is_waited_for_after_all(make, caller, stream):
+    stage, gateway = several(make, {"a": (OPENAI, limited(retry_after(1)), ok("from-a")), "b": (ANTHROPIC, status(404, "not_found_error"))},
+                             retry={"wait": "200ms"})
+    answered("from-a")(ask(gateway, caller, "all", stream), caller, stream)
+    assert [r.provider for r in stage.received()] == ["a", "b", "a"] and gaps(stage.received("a"))[0] >= 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("caller", EVERY_CALLER)
 def test_the_first_cause_is_told_with_every_attempt(make, caller, stream):
     stage, gateway = several(make, {"a": (OPENAI, status(404, "not_found_error", message="The model `m` does not exist")),
                                     "b": (ANTHROPIC, status(500)), "c": (OLLAMA, reset)})
