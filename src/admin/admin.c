@@ -129,6 +129,7 @@ get_status(struct admin *a, struct exchange *x, struct str rest UNUSED)
         out_i64(&o, "rolled_back_to", (int64_t)from);
     else
         out_null(&o, "rolled_back_to");
+    out_i64(&o, "chaos_faults", (int64_t)x->hold->snapshot->conf->chaos.fault_count);
     out_i64(&o, "reloads", (int64_t)atomic_load(&g->reloads_ok));
     out_i64(&o, "reloads_refused", (int64_t)atomic_load(&g->reloads_failed));
     /* this request is one of them */

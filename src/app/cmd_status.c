@@ -42,6 +42,9 @@ add_process(struct buf *out, const struct admin_client *c, const struct json *co
         buf_printf(out,
             "  ROLLED BACK to generation %llu: the file differs; the next reload uses it again\n",
             (unsigned long long)admin_number(s, "rolled_back_to"));
+    if (admin_number(s, "chaos_faults") != 0)
+        buf_printf(out, "  CHAOS IS ON: %llu faults on purpose (chaos.faults)\n",
+            (unsigned long long)admin_number(s, "chaos_faults"));
     buf_printf(out, "  requests       %llu under way, %llu of them streamed; %llu connections\n",
         (unsigned long long)admin_number(s, "exchanges"),
         (unsigned long long)admin_number(s, "streams"),

@@ -153,12 +153,13 @@ add_head(const struct top *t, const struct json *status, struct buf *out)
     char age[OUTPUT_AGE_ROOM], size[OUTPUT_SIZE_ROOM];
 
     buf_printf(out,
-        "openclaw " STR_FMT "  up %s  generation %llu%s%s  %llu requests, %llu streams  %s",
+        "openclaw " STR_FMT "  up %s  generation %llu%s%s%s  %llu requests, %llu streams  %s",
         STR_ARG(admin_text(c, status, "version")),
         output_age(admin_number(status, "started_age_ms"), age),
         (unsigned long long)admin_number(status, "generation"),
         admin_number(status, "rolled_back_to") != 0 ? "  ROLLED BACK" : "",
         str_eq(state, S("draining")) ? "  DRAINING" : "",
+        admin_number(status, "chaos_faults") != 0 ? "  CHAOS" : "",
         (unsigned long long)admin_number(status, "exchanges"),
         (unsigned long long)admin_number(status, "streams"),
         output_size(admin_number(status, "resident_bytes"), size));

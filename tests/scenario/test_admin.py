@@ -262,6 +262,24 @@ def test_a_rollback_passes_the_checks_of_a_reload(make, place):
     assert names(gateway) == {"two"} and admin.get("/config")["generation"] == 2
 
 
+def test_a_rollback_does_not_open_what_a_reload_would_not_open(make, place):
+    """From keys back to none."""
+    config = config_of(place, make.mock().provider())
+    gateway = make.gateway({**config, "auth": {}})
+    gateway.reload({**config, "auth": {"keys": [{"name": "k", "key": canary("client")}]}})
+    done = Admin(place / "a.sock").run("rollback")
+    assert done.returncode == 1 and "auth.keys" in done.stderr and "stays" in done.stderr
+    assert gateway.chat("lab/x").status_code == 401
+
+
+def test_chaos_is_loud(make, place):
+    gateway = make.gateway({**config_of(place, make.mock().provider()),
+                            "chaos": {"faults": [{"target": "lab", "kind": "status", "share": 10}]}})
+    admin = Admin(place / "a.sock")
+    assert "CHAOS IS ON" in admin.run("status").stdout and "CHAOS" in admin.run("top", "--once").stdout
+    assert admin.get("/status")["chaos_faults"] == gateway.get("/readyz?verbose").json()["chaos_faults"] == 1
+
+
 def test_the_history_keeps_ten_generations(make, place):
     config = config_of(place, {**make.mock().provider(), "models": ["x"]})
     gateway = make.gateway(models_of(config, "one"))

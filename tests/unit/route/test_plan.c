@@ -48,3 +48,104 @@ TEST(the_reason_is_told_with_the_provider)
         "the provider claude has no such operation");
     arena_destroy(a);
 }
+
+/* --- what an operator has switched off --- */
+
+enum { WELL = 2 };    /* of three candidates the last one is at a provider of its own */
+
+struct off_world {
+    struct health_table *tables[2];
+    struct health *keys[2];
+    struct breakers breakers[2];
+    struct provider providers[2];
+    struct target targets[3];
+    struct candidate list[3];
+    struct plan plan;
+};
+
+/* A provider with two keys and two models, and another one. */
+static void
+off_world_begin(struct off_world *w, bool insist)
+{
+    static _Atomic uint32_t turn;
+
+    *w = (struct off_world){ .tables = {
+                                 health_table_hold(S("one")), health_table_hold(S("two")) } };
+    for (size_t i = 0; i < 2; i++) {
+        w->keys[i] = health_key(w->tables[0], i == 0 ? S("a: x\r\n") : S("a: y\r\n"));
+        w->breakers[i] = (struct breakers){ .table = w->tables[i], .keys = w->keys };
+        w->providers[i] = chat;
+    }
+    w->providers[0].credential_count = 2;
+    w->providers[0].turn = &turn;
+    for (size_t i = 0; i < 3; i++) {
+        size_t p = i == WELL;
+
+        w->targets[i] = (struct target){ .provider = &w->providers[p],
+            .breakers = &w->breakers[p],
+            .health = health_target(w->tables[p], i == 1 ? S("n") : S("m")) };
+        w->list[i].target = &w->targets[i];
+    }
+    w->plan = (struct plan){ .list = w->list, .count = 3, .insist = insist };
+}
+
+static void
+off_world_end(struct off_world *w)
+{
+    health_table_drop(w->tables[0]);
+    health_table_drop(w->tables[1]);
+}
+
+/* The number of the candidate that is picked; -1: none, because all is switched off. */
+static int
+picked(struct off_world *w, struct pick *ret)
+{
+    const struct health_verdict fine = { .outcome = OK };
+    enum pick_when when = plan_pick(&w->plan, false, 1000 * 1000 * 1000, ret);
+
+    if (when == PICK_NEVER) {
+        EXPECT_INT(ret->why, ERR_SWITCHED_OFF);
+        return -1;
+    }
+    EXPECT_INT(when, PICK_NOW);
+    health_leave(&ret->pass, &fine, 1000 * 1000);
+    return (int)(ret->candidate - w->list);
+}
+
+TEST(what_is_switched_off_is_not_asked_even_where_breakers_are_not_used)
+{
+    for (int insist = 0; insist < 2; insist++) {
+        struct off_world w;
+        struct pick pick;
+
+        off_world_begin(&w, insist != 0);
+        EXPECT_INT(picked(&w, &pick), 0);
+        health_switch(w.targets[0].health, true, 1000);
+        EXPECT_INT(picked(&w, &pick), 1);    /* its sibling */
+        health_switch(health_provider(w.tables[0]), true, 1000);
+        EXPECT_INT(picked(&w, &pick), WELL);
+        health_switch(health_provider(w.tables[1]), true, 1000);
+        EXPECT_INT(picked(&w, &pick), -1);
+        health_switch(health_provider(w.tables[0]), false, 1000);
+        EXPECT_INT(picked(&w, &pick), 1);
+        off_world_end(&w);
+    }
+}
+
+TEST(of_a_providers_keys_one_that_is_not_switched_off_is_used)
+{
+    for (int insist = 0; insist < 2; insist++) {
+        struct off_world w;
+        struct pick pick;
+
+        off_world_begin(&w, insist != 0);
+        health_switch(w.keys[0], true, 1000);
+        for (int i = 0; i < 4; i++) {
+            EXPECT_INT(picked(&w, &pick), 0);
+            EXPECT_INT(pick.credential, 1);
+        }
+        health_switch(w.keys[1], true, 1000);
+        EXPECT_INT(picked(&w, &pick), WELL);
+        off_world_end(&w);
+    }
+}
