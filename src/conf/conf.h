@@ -151,10 +151,17 @@ struct conf_target {
     struct conf_mark mark;
 };
 
+struct conf_hedge {
+    uint64_t percentile;
+    uint64_t share_percent;    /* 0: off */
+    uint64_t cost_percent;
+};
+
 struct conf_alias {
     struct conf_str name;
     struct conf_str strategy;    /* "priority" is what there is */
-    struct str on_error;         /* JSON object text, or empty; see route/failure.h */
+    struct conf_hedge hedge;
+    struct str on_error;    /* JSON object text, or empty; see route/failure.h */
     struct conf_target *targets;
     size_t target_count;
     struct conf_mark mark;

@@ -688,6 +688,13 @@ act(struct attempt *a, const struct due *d)
     case DUE_END:
         finish_answer(a);
         break;
+    case DUE_HEDGE:
+        a->hedge_us = 0;
+        if (!hedge_take(a->exchange->plan.alias->hedge))
+            break;
+        a->slow = true;
+        attempt_report(a);
+        break;
     case DUE_SLOW:
         a->slow = true;
         attempt_report(a);

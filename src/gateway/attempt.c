@@ -434,7 +434,8 @@ tell_health(struct attempt *a, enum err outcome)
     uint64_t came_us = whole ? n->ended_us : a->tally.first_token_us;
     struct health_verdict v = { .outcome = outcome,
         .retry_after_ms = a->error.retry_after_ms,
-        .silent = cut && a->slow && a->tally.first_token_us == 0 };
+        .silent = cut && a->slow_us != 0 && n->ended_us - n->started_us >= a->slow_us &&
+                  a->tally.first_token_us == 0 };
 
     if (a->pass.table == NULL)
         return;

@@ -65,6 +65,7 @@ struct attempt {
     size_t credential;              /* number of the key */
     struct health_pass pass;        /* through the breakers; left when it is OVER */
     uint64_t slow_us;               /* after so long it is slow; 0: never */
+    uint64_t hedge_us;              /* after so long a second target may be asked; 0: it may not */
     struct record_attempt *note;
     struct request *request;      /* NULL once it is not needed again */
     struct written *written;      /* in its arena, and gone with it */

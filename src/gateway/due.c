@@ -5,7 +5,7 @@
 #include "gateway/snapshot.h"
 
 #define LAST_BYTE_US 1000000    /* grace for the end of the framing after the protocol's terminator */
-#define REFUSAL_US 5000000      /* for the body of an answer with a failed status */
+#define REFUSAL_US 1000000    /* for the body of an answer with a failed status: the status is known */
 
 static void
 sooner(struct due *d, uint64_t since_us, uint64_t limit_us, enum due_action action, enum err why)
@@ -78,8 +78,10 @@ attempt_due(const struct attempt *a)
         sooner(&d, attempt_heard_us(a), LAST_BYTE_US, DUE_END, OK);
     } else if (!a->paused) {
         due_by_silence(a, &d);
-        if (!a->slow && !a->draft.content)
+        if (!a->slow && !a->draft.content) {
             sooner(&d, a->note->started_us, a->slow_us, DUE_SLOW, OK);
+            sooner(&d, a->note->started_us, a->hedge_us, DUE_HEDGE, OK);
+        }
         due_by_keepalive(a, &d);
     }
     return d;

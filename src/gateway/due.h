@@ -7,6 +7,7 @@ enum due_action {
     DUE_FAILURE,      /* it has failed: `why` */
     DUE_REFUSAL,      /* no more of the provider's explanation comes */
     DUE_END,          /* no more of the framing comes, but the answer is complete */
+    DUE_HEDGE,        /* another target may be asked beside it */
     DUE_SLOW,         /* another target should be asked beside it */
     DUE_KEEPALIVE,    /* the caller of a stream should hear something */
 };

@@ -465,7 +465,7 @@ stage_attempt(struct exchange *x)
             return step;
         switch (retry_next(x, beside, &pick)) {
         case RETRY_BEGIN:
-            attempt_begin(x, &pick)->slow_us = retry_slow_us(x, pick.candidate->target);
+            retry_set_clocks(x, attempt_begin(x, &pick));
             break;
         case RETRY_WAIT:
             return STEP_WAIT;

@@ -266,28 +266,43 @@ retry_cause(const struct exchange *x, const struct llm_error *e)
     return x->retry != NULL && e == &x->retry->told ? x->retry->cause : x->attempt;
 }
 
-uint64_t
-retry_slow_us(const struct exchange *x, const struct target *t)
+/* From the target's own times; while few are known, from what is configured and the request's
+ * size. */
+static uint64_t
+slow_us(const struct exchange *x, const struct latency *times)
 {
     const struct conf_retry *conf = conf_of(x);
-    bool whole = !x->stream;
+    uint64_t usual_ms = latency_quantile_ms(times, 990);
+    uint64_t us = usual_ms * 1500;
 
-    if (conf->slow_ms == 0 || x->op == OP_RELAY || !plan_has_fresh(&x->plan))
-        return 0;
-    uint64_t usual_ms = latency_quantile_ms(health_latency(t->health, whole), 990);
-    uint64_t slow_us = usual_ms * 1500;
     if (usual_ms == 0)
-        slow_us =
-            (conf->slow_ms + (whole ? conf->slow_ms / 4 : 0) + x->bytes_in / BODY_BYTES_PER_MS) *
-            1000;
-    slow_us = MIN(MAX(slow_us, SLOW_LEAST_US), SLOW_MOST_US);
+        us = (conf->slow_ms + (x->stream ? 0 : conf->slow_ms / 4) +
+                 x->bytes_in / BODY_BYTES_PER_MS) *
+             1000;
+    us = MIN(MAX(us, SLOW_LEAST_US), SLOW_MOST_US);
     if (x->deadline_said || x->begin_by_us != 0) {
         uint64_t now_us = clock_now_us(), due_us = patience_us(x);
 
         /* Two more targets may have to be asked before the caller leaves. */
-        slow_us = MIN(slow_us, due_us > now_us ? (due_us - now_us) * 2 / 5 : 1);
+        us = MIN(us, due_us > now_us ? (due_us - now_us) * 2 / 5 : 1);
     }
-    return slow_us;
+    return us;
+}
+
+void
+retry_set_clocks(const struct exchange *x, struct attempt *a)
+{
+    struct hedge *hedge = x->plan.alias != NULL ? x->plan.alias->hedge : NULL;
+    const struct latency *times = health_latency(a->target->health, !x->stream);
+
+    if (x->op == OP_RELAY || !plan_has_fresh(&x->plan))
+        return;
+    if (conf_of(x)->slow_ms != 0)
+        a->slow_us = slow_us(x, times);
+    if (hedge == NULL || x->attempts != 1)
+        return;
+    hedge_note_request(hedge);
+    a->hedge_us = latency_quantile_ms(times, hedge->permille) * 1000;
 }
 
 void

@@ -31,8 +31,8 @@ const struct llm_error *retry_failure(struct exchange *x);
  * answer counts. Perhaps it has been freed: only what it was is to be looked at. */
 const struct attempt *retry_cause(const struct exchange *x, const struct llm_error *e);
 
-/* After how long without a token an attempt at the target is slow, in microseconds; 0: never. */
-uint64_t retry_slow_us(const struct exchange *x, const struct target *t);
+/* Sets when an attempt that has begun is slow, and when another may be begun beside it anyway. */
+void retry_set_clocks(const struct exchange *x, struct attempt *a);
 
 /* The exchange ends. */
 void retry_end(struct exchange *x);

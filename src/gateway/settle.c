@@ -126,6 +126,8 @@ settle_exchange(struct exchange *x)
         .duration_us = (int64_t)duration_us,
         .overhead_us = duration_us > away_us ? (int64_t)(duration_us - away_us) : 0,
     };
+    if (x->plan.alias != NULL && x->plan.alias->hedge != NULL)
+        hedge_note_cost(x->plan.alias->hedge, r.cost_nanousd, r.outrun_nanousd);
     settle(x->worker, &r);
 }
 

@@ -322,6 +322,18 @@ read_rules(struct route_table *t, const struct conf_alias *ca, struct conf_probl
     return rules;
 }
 
+static struct hedge *
+hedge_make(struct arena *a, const struct conf_hedge *c)
+{
+    if (c->share_percent == 0)
+        return NULL;
+    struct hedge *h = arena_new(a, struct hedge);
+    h->permille = (unsigned)c->percentile * 10;
+    h->share_percent = (unsigned)c->share_percent;
+    h->cost_percent = (unsigned)c->cost_percent;
+    return h;
+}
+
 static void
 aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_problems *problems)
 {
@@ -332,6 +344,7 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
 
         al->name = c->models[i].name.v;
         al->mark = c->models[i].mark;
+        al->hedge = hedge_make(t->arena, &c->models[i].hedge);
         al->rules = read_rules(t, &c->models[i], problems);
         al->targets = arena_array(t->arena, struct target *, PLAN_CANDIDATES);
         al->skipped = arena_array(t->arena, struct str, PLAN_CANDIDATES);

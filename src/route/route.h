@@ -6,12 +6,14 @@
  */
 #pragma once
 
+#include "route/hedge.h"
 #include "route/plan.h"
 
 struct alias {
     struct str name;
     struct target **targets;
     size_t count;                         /* those at disabled providers not counted; may be 0 */
+    struct hedge *hedge;                  /* NULL: off */
     const struct failure_rules *rules;    /* NULL: the table's */
     struct str *skipped;                  /* targets at disabled providers, as configured */
     size_t skipped_count;

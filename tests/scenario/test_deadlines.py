@@ -138,3 +138,35 @@ def test_a_target_that_was_quick_is_not_waited_for_as_long(make):
     stage.now("primary", hang)
     answered(BACKUP)(ask(gateway, "openai", "all", True), "openai", True)
     assert 0.5 <= stage.received("backup")[0].at - stage.received("primary")[-1].at <= 6, "by default it would be 8 s"
+
+
+def hedged(make, **hedge):
+    """A gateway that knows the primary as quick, whose alias hedges. Nothing else begins a second attempt."""
+    stage, gateway = several(make, {"primary": (OPENAI, ok()), "backup": (ANTHROPIC, ok(BACKUP))}, retry={"slow": "0s"},
+                             models={"all": {"targets": ["primary/m", "backup/m"], "hedge": hedge}})
+    for i in range(60):
+        assert ask(gateway, EVERY_CALLER[i % 3], "all", True).text == PRIMARY
+    return stage, gateway
+
+
+def test_a_hedge_is_begun_after_the_targets_usual_time_and_the_loser_is_cancelled(make):
+    stage, gateway = hedged(make, share=50)
+    stage.now("primary", ok(delay=20))
+    for caller in EVERY_CALLER:
+        got = ask(gateway, caller, "all", True)
+        answered(BACKUP)(got, caller, True)
+        line = gateway.access(got.id)
+        assert [a["outcome"] for a in line["attempts"]] == ["outrun", "ok"], line
+        loser = stage.received("primary")[-1]
+        wait_until(lambda: loser.cancelled, "the primary's work to be cancelled")
+        assert loser.cancelled_at - loser.at < 15, "not when the primary was done"
+
+
+def test_hedges_are_a_share_of_the_requests(make):
+    """The sixty requests before have paid for three at 5 percent."""
+    stage, gateway = hedged(make, share=5)
+    stage.now("primary", ok(delay=3))
+    with ThreadPoolExecutor(8) as pool:
+        texts = [got.text for got in pool.map(lambda _: ask(gateway, "openai", "all", True), range(8))]
+    assert texts.count(PRIMARY) == 5 and texts.count(BACKUP) == 3, texts
+    assert len(stage.received("backup")) == 3
