@@ -199,15 +199,13 @@ on_accept(void *owner, struct sock *s)
 
 /* Opens an address as `serve` would; NULL after reporting why it cannot be opened. */
 static struct listener *
-try_listen(struct loop *l, const struct conf_server *s, const struct conf_str *address,
+try_listen(struct loop *l, const struct listen_options *options, const struct conf_str *address,
     struct conf_problems *problems)
 {
-    const struct listen_options options = worker_listen_options(s, address->v);
     char why[256] = "";
 
     errno = 0;
-    struct listener *li =
-        listen_open_with(l, address->v, &options, NULL, on_accept, NULL, WHY(why));
+    struct listener *li = listen_open_with(l, address->v, options, NULL, on_accept, NULL, WHY(why));
     if (li != NULL)
         return li;
     if (errno == EADDRINUSE)
@@ -236,12 +234,32 @@ try_listeners(const struct conf_server *s, struct conf_problems *problems)
     }
     struct loop *l = loop_create();
     for (size_t i = 0; i < s->listen.count + admin; i++) {
-        open[n] =
-            try_listen(l, s, i < s->listen.count ? &s->listen.list[i] : &s->admin_listen, problems);
+        const struct conf_str *address =
+            i < s->listen.count ? &s->listen.list[i] : &s->admin_listen;
+        const struct listen_options options = worker_listen_options(s, address->v);
+
+        open[n] = try_listen(l, &options, address, problems);
         n += open[n] != NULL;
     }
     while (n-- > 0)
         listen_close(open[n]);
+    loop_destroy(l);
+}
+
+/* One that is chosen by itself is done without if it cannot be opened. */
+static void
+try_admin_socket(const struct conf_str *setting, struct conf_problems *problems)
+{
+    static const struct listen_options options = { .unix_mode = S_INIT("0600") };
+
+    if (str_eq(setting->v, S("auto")) || str_eq(setting->v, S("off")))
+        return;
+    const struct conf_str address = {
+        .v = arena_printf(problems->arena, "unix:" STR_FMT, STR_ARG(setting->v)),
+        .mark = setting->mark,
+    };
+    struct loop *l = loop_create();
+    listen_close(try_listen(l, &options, &address, problems));
     loop_destroy(l);
 }
 
@@ -288,6 +306,7 @@ preflight_machine(const struct conf *c, struct conf_problems *problems)
 {
     try_user(&c->server.user, problems);
     try_listeners(&c->server, problems);
+    try_admin_socket(&c->server.admin_socket, problems);
     try_log("observe.log.path", &c->observe.log_path, problems);
     try_log("observe.access.path", &c->observe.access_path, problems);
 }

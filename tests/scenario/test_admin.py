@@ -88,6 +88,16 @@ def test_a_path_that_cannot_be_a_socket_is_reported(tmp_path, path, said):
     assert done.returncode == 2 and said in done.stderr
 
 
+def test_check_tries_the_socket_and_leaves_nothing(tmp_path, place):
+    file = tmp_path / "x.yaml"
+    file.write_text(f"server: {{listen: '127.0.0.1:0', admin_socket: {place}/none/a.sock}}\n")
+    done = run("check", str(file))
+    assert done.returncode == 2 and f"{place}/none/a.sock: No such file or directory" in done.stderr
+    file.write_text(f"server: {{listen: '127.0.0.1:0', admin_socket: {place}/a.sock}}\n")
+    done = run("check", str(file))
+    assert (done.returncode, done.stderr) == (0, "") and not list(place.iterdir())
+
+
 def test_the_socket_may_not_be_an_address_for_models(tmp_path):
     file = tmp_path / "x.yaml"
     file.write_text("server: {listen: 'unix:/tmp/both.sock', admin_socket: /tmp/both.sock}\n")
