@@ -842,7 +842,6 @@ bad(struct health_pass *p, size_t i, enum err why, const struct health_verdict *
     STORE(&h->why, (uint16_t)why);
     if (STATE_OF(gate) == GATE_PROBED || is_failing(h, p, lengthen_run(h, now_ms), now_ms))
         open_gate(h, gate, why, COOLDOWN_MS, COOLDOWN_MAX_MS, v, now_ms);
-    p->claimed &= (uint8_t) ~(1u << i);
 }
 
 /* Opens it whatever was before. */
@@ -858,7 +857,6 @@ shut(struct health_pass *p, size_t i, uint64_t base_ms, uint64_t max_ms,
     count(h, now_ms, ONE_FAILED);
     if (gate != NO_GATE)
         open_gate(h, gate, v->outcome, base_ms, max_ms, v, now_ms);
-    p->claimed &= (uint8_t) ~(1u << i);
 }
 
 /* A limit: it is not a failure, and it ends. */
@@ -892,7 +890,6 @@ park(struct health_pass *p, size_t i, const struct health_verdict *v, uint64_t n
     }
     if (gate_move(h, gate, gate_make(GATE_PARKED, now_ms + ms)))
         note_state(h, v->outcome, level, now_ms);
-    p->claimed &= (uint8_t) ~(1u << i);
 }
 
 /* The breaker of the key with the model; without a key, the target's own. */

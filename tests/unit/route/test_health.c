@@ -331,6 +331,28 @@ TEST(where_nothing_else_is_left_one_request_a_second_passes_an_open_breaker)
     end();
 }
 
+TEST(a_success_that_was_let_through_closes_the_breaker_and_a_failure_does_not_prolong_it)
+{
+    struct health_pass p, second;
+
+    begin();
+    open_target();
+    uint64_t until_ms = health_look(target, now).until_ms;
+    EXPECT(health_enter_open(t, target, key, now, &p) && p.open);
+    leave(&p, ERR_UPSTREAM_ERROR);
+    EXPECT_INT(health_look(target, now).until_ms, until_ms);
+    now += OPEN_INTERVAL_MS;
+    EXPECT(health_enter_open(t, target, key, now, &p) && p.open);
+    now += OPEN_INTERVAL_MS;
+    EXPECT(health_enter_open(t, target, key, now, &second) && second.open);
+    health_answered(&p, now);
+    EXPECT_INT(state_of(target), HEALTH_RECOVERING);
+    leave(&p, OK);
+    leave(&second, ERR_UPSTREAM_ERROR);    /* of another time */
+    EXPECT_INT(state_of(target), HEALTH_RECOVERING);
+    end();
+}
+
 TEST(a_limit_a_benched_key_or_an_operator_is_not_passed)
 {
     struct health_pass p;
