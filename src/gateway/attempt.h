@@ -48,6 +48,7 @@ struct answer_job {
     enum err result;
 };
 
+/* What each part of an answer needs comes first: see struct client_call. */
 struct attempt {
     enum attempt_state state;
     bool fresh;                   /* on a new connection */
@@ -56,34 +57,35 @@ struct attempt {
     bool ended;                   /* the provider's bytes are all there */
     bool paused;                  /* the caller is slow: we stopped reading */
     struct exchange *exchange;    /* NULL once it was let go */
-    struct attempt *next;         /* of the exchange's, or of the worker's that were let go */
     struct worker *worker;
     struct snapshot_hold *hold;
     struct arena *arena;
     struct target *target;
+    struct request *request;     /* NULL once it is not needed again */
+    struct client_call *call;    /* NULL when nothing is under way */
+    uint64_t held;               /* counted in the worker's share for the buffers here */
+    struct timer *chaos;         /* stopped with it; NULL: it has no fault that was injected */
+    struct answer_job *job;      /* NULL: it did not need one yet */
+
+    struct intake intake;
+    struct filters filters;
+    struct tally tally;
+    struct draft draft;
+
+    struct attempt *next;           /* of the exchange's, or of the worker's that were let go */
     struct candidate *candidate;    /* of the exchange's plan; NULL without an exchange */
     size_t credential;              /* number of the key */
     struct health_pass pass;        /* through the breakers; left when it is OVER */
     uint64_t slow_us;               /* after so long it is slow; 0: never */
     uint64_t hedge_us;              /* after so long a second target may be asked; 0: it may not */
     struct record_attempt *note;
-    struct request *request;      /* NULL once it is not needed again */
     struct written *written;      /* in its arena, and gone with it */
     struct wire_drops drops;      /* parameters that the target could not express */
-    struct client_call *call;     /* NULL when nothing is under way */
     struct str path;              /* of the request; gone with it */
     struct llm_error error;       /* when FAILED */
-    uint64_t held;                /* counted in the worker's share for the buffers here */
     struct timer clock;           /* answer.c: the next of its deadlines, or sooner */
     unsigned watched;             /* what the clock was set by */
-    struct timer *chaos;          /* stopped with it; NULL: it has no fault that was injected */
-    struct answer_job *job;       /* NULL: it did not need one yet */
     struct attempt_lone *lone;    /* what it has instead of an exchange */
-
-    struct intake intake;
-    struct filters filters;
-    struct tally tally;
-    struct draft draft;
 };
 
 /* Begins the one that was picked, and writes the head of the request for it. It is the exchange's
