@@ -65,21 +65,41 @@ enum client_reading {
     CLIENT_UNTIL_CLOSE,
 };
 
+/* What each part of an answer needs comes first, together: of thousands of streams, each part finds
+ * its call out of the processor's cache. */
 struct client_call {
     struct client *client;    /* NULL: the client was destroyed */
+    const struct client_events *events;
+    void *owner;
+    struct sock *sock;           /* HTTP/1 */
+    struct h2_stream *stream;    /* HTTP/2 */
+    bool ended;                  /* no more callbacks for the owner */
+    bool answered;               /* a byte of the response arrived */
+    bool paused;
+
+    /* HTTP/1: the answer */
+    bool eof;
+    bool broken;    /* `why` and `detail` say how */
+    enum client_reading reading;
+    uint64_t left;    /* of a body with Content-Length */
+    struct chunked chunked;
+    struct buf in;    /* came, not yet taken */
+    struct h1_scan scan;
+    struct h1_head head;
+    struct h1_room head_room;
+    enum err why;
+    unsigned interim;
+    char *detail;                  /* NULL until it broke during a pause */
+    uint64_t announced_idle_ms;    /* how long the server keeps the connection; or POOL_NOT_SAID */
+
     struct client_call *prev;
     struct client_call *next;    /* also of spares */
     struct client_request request;
-    const struct client_events *events;
-    void *owner;
     struct deferred turn;
     struct deferred more;                        /* HTTP/1: sends on in the next turn */
     const struct client_transport *transport;    /* NULL once it ended */
-    bool ended;                                  /* no more callbacks for the owner */
     unsigned resends;
     uint64_t resend_until_ms;
-    bool answered;    /* a byte of the response arrived */
-    bool paused;
 
     struct timer deadline;    /* of what it waits for now */
 
@@ -92,11 +112,7 @@ struct client_call {
     bool reused;
     bool told_connected;
 
-    /* HTTP/2 */
-    struct h2_stream *stream;
-
     /* HTTP/1: the connection and the request */
-    struct sock *sock;
     struct pool_lease lease;      /* of the connection */
     uint64_t sock_sent_before;    /* sock_sent_bytes() when this request began */
     size_t piece;                 /* index of the body piece to send next */
@@ -104,21 +120,6 @@ struct client_call {
     uint64_t unsent;              /* bytes of the request not yet passed to the socket */
     bool cut;                     /* the rest will never be sent: an early error response arrived */
     uint64_t sent_ms;             /* loop time of its beginning */
-
-    /* HTTP/1: the answer */
-    enum client_reading reading;
-    bool eof;
-    bool broken;    /* `why` and `detail` say how */
-    enum err why;
-    char *detail;    /* NULL until it broke during a pause */
-    unsigned interim;
-    struct buf in;    /* came, not yet taken */
-    struct h1_scan scan;
-    struct h1_head head;
-    struct chunked chunked;
-    uint64_t left;                 /* of a body with Content-Length */
-    uint64_t announced_idle_ms;    /* how long the server keeps the connection; or POOL_NOT_SAID */
-    struct h1_room head_room;
 };
 
 /* --- client.c: called by the transports --- */

@@ -60,45 +60,18 @@ enum server_reading {
     READ_DISCARD,    /* ignore them: the connection is about to be closed */
 };
 
+/* What each part of a response needs comes first, together: of thousands of streams, each part finds
+ * its connection out of the processor's cache. */
 struct server_conn {
     struct server *server;
-    struct sock *sock;     /* NULL: closed, freed at the end of the turn */
-    struct timer timer;    /* the next look at the deadlines, or sooner */
-    struct server_conn *prev;
-    struct server_conn *next;
-    struct server_address *address;
-    unsigned role;    /* role of the listener that accepted it */
+    struct sock *sock;    /* NULL: closed, freed at the end of the turn */
     struct deferred turn;
-
-    /* input */
-    enum server_reading reading;
-    bool taking;      /* input is being processed further up the stack */
-    bool stopped;     /* reading from the socket is off */
-    bool more;        /* `in` holds more than one turn may process */
-    struct buf in;    /* received, not processed yet: part of a head, or pipelined */
-    struct h1_scan scan;
-    struct h1_room head_room;    /* of the request */
-    struct h1_head head;
-    struct chunked chunked;
-    uint64_t body_left;    /* remaining bytes of a body with Content-Length */
-    struct buf body;
-    uint64_t body_until_ms;    /* when it must be complete; 0: no limit */
-    enum err body_error;
-    bool body_done;
-    bool body_told;        /* the handler knows that it is complete, or failed */
-    bool body_measured;    /* its rate is being measured: body_seen is valid */
-    bool receiving;        /* the handler asked for the body */
-    bool looked;           /* the idle limit expired; one last read follows */
-    bool head_watched;     /* since_ms is the time of the head's first byte */
 
     /* the request */
     bool open;    /* the handler holds it */
     void *user;
-    uint64_t started_us;
 
     /* output */
-    struct buf out;     /* buffered in this turn */
-    size_t out_head;    /* how much of it is the response head */
     bool responded;
     bool bodiless;    /* HEAD, 204, 304 */
     bool out_chunked;
@@ -108,18 +81,47 @@ struct server_conn {
     bool finished;       /* nothing more will be written */
     bool ended;          /* the client has closed its side */
     bool served;         /* at least one request was answered */
+    struct buf out;      /* buffered in this turn */
+    size_t out_head;     /* how much of it is the response head */
     int64_t out_left;    /* remaining bytes of Content-Length; -1: none given */
     uint64_t bytes_out;
+    uint64_t written;    /* bytes given to the socket */
+    uint64_t held;       /* bytes of this connection that are counted in limits.held */
 
-    uint64_t held;    /* bytes of this connection that are counted in limits.held */
+    /* input */
+    enum server_reading reading;
+    bool taking;     /* input is being processed further up the stack */
+    bool stopped;    /* reading from the socket is off */
+    bool more;       /* `in` holds more than one turn may process */
+    bool body_done;
+    bool body_told;        /* the handler knows that it is complete, or failed */
+    bool body_measured;    /* its rate is being measured: body_seen is valid */
+    bool receiving;        /* the handler asked for the body */
+    bool looked;           /* the idle limit expired; one last read follows */
+    bool head_watched;     /* since_ms is the time of the head's first byte */
+    enum err body_error;
+    struct buf in;    /* received, not processed yet: part of a head, or pipelined */
+    struct buf body;
+    struct h1_room head_room;    /* of the request */
+    struct h1_head head;
+    struct h1_scan scan;
+    struct chunked chunked;
+    uint64_t body_left;        /* remaining bytes of a body with Content-Length */
+    uint64_t body_until_ms;    /* when it must be complete; 0: no limit */
+    uint64_t started_us;
+
+    struct server_conn *prev;
+    struct server_conn *next;
+    struct server_address *address;
+    unsigned role;    /* role of the listener that accepted it */
 
     /* deadlines, in loop time */
+    struct timer timer;    /* the next look at them, or sooner */
     uint64_t
         since_ms;    /* idle since, head begun at, or last byte discarded; for a body: next check */
     uint64_t finished_ms;
     uint64_t body_seen;    /* bytes of the body at the last check */
-    uint64_t written;      /* bytes given to the socket */
-    uint64_t acked;        /* how many of them the kernel had accepted at the last check */
+    uint64_t acked;    /* how many of the written bytes the kernel had accepted at the last check */
     uint64_t acked_ms;
 };
 
