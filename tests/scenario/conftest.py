@@ -6,6 +6,7 @@ asserts: a clean end, no sanitizer report, no secret in any log. See lib/__init_
     OPENCLAW_BIN        the binary; default build/openclaw
     OPENCLAW_SHARED     the folder with recorded traffic; default beside the project
     OPENCLAW_NODE_DIR   folder with node_modules and the scripts of node/
+    OPENCLAW_SOAK       how long test_soak.py lasts, such as 30m; default half a minute
 """
 import contextlib
 import faulthandler
@@ -32,7 +33,7 @@ def pytest_runtest_protocol(item):
     """A test that hangs ends its pytest process, which is reported as a failure of this test, instead of
     holding the suite for ever. Where it hung is in hung-tests.txt beside the results (tools/test.sh shows it)."""
     with open(os.environ.get("OPENCLAW_HUNG_TESTS", os.devnull), "a", encoding="utf-8") as file:
-        faulthandler.dump_traceback_later(HUNG, exit=True, file=file)
+        faulthandler.dump_traceback_later(HUNG + process.SOAK, exit=True, file=file)
         yield
         faulthandler.cancel_dump_traceback_later()
 

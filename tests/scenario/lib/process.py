@@ -19,6 +19,18 @@ SHARED = pathlib.Path(os.environ.get("OPENCLAW_SHARED", ROOT.parent / "shared"))
 SLOW = 4 if os.environ.get("OPENCLAW_SANITIZER") else 2
 PATIENCE = 15 * SLOW
 
+
+def _seconds(text):
+    """Of a time such as "30m"; 0 for none."""
+    if not text:
+        return 0
+    number, unit = re.fullmatch(r"(\d+)([mh])", text).groups()
+    return int(number) * {"m": 60, "h": 3600}[unit]
+
+
+# For how long the soak test is to run; 0: for its usual half a minute.
+SOAK = _seconds(os.environ.get("OPENCLAW_SOAK"))
+
 # Every secret that tests hand out begins like this, so one search finds any that leaked.
 CANARY = "canary-"
 # Part of prompts and answers whose content must not be logged.
