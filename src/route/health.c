@@ -685,8 +685,8 @@ claim(struct health_pass *p, size_t first, uint64_t now_ms, struct health_refusa
         uint64_t mine = gate_make(GATE_PROBED, now_ms + PROBE_MS);
         struct health *h = subject(p, i);
 
-        if (h == NULL || p->gate[i] == 0)
-            continue;
+        if (h == NULL || p->gate[i] == 0 || UNTIL_OF(p->gate[i]) > now_ms)
+            continue;    /* closed, or let through although it is open */
         if (!gate_move(h, p->gate[i], mine)) {
             refuse(r, (enum err)LOAD(&h->why), now_ms + PROBE_WAIT_MS);
             release_all(p, now_ms);
@@ -757,7 +757,7 @@ bool
 health_enter_open(struct health_table *t, struct health *target, struct health *key,
     uint64_t now_ms, struct health_pass *ret)
 {
-    struct health_refusal r, ignored = { OK, 0 };
+    struct health_refusal r;
     uint64_t due_ms = LOAD(&target->open_ms);
     double share = 1;
 
@@ -765,17 +765,15 @@ health_enter_open(struct health_table *t, struct health *target, struct health *
         return true;
     if (due_ms > now_ms)
         return false;
-    r = (struct health_refusal){ OK, 0 };
     for (size_t i = 0; i < HEALTH_SUBJECTS; i++) {
-        if (subject(ret, i) == NULL)
-            continue;
-        judge(ret, i, now_ms, &share, i <= TARGET ? &ignored : &r);
-        if (i <= TARGET && !is_bypassed(ret, i) && ignored.until_ms != 0)
+        r = (struct health_refusal){ OK, 0 };
+        if (subject(ret, i) != NULL)
+            judge(ret, i, now_ms, &share, &r);
+        if (r.until_ms != 0 && !is_bypassed(ret, i))
             return false;    /* a limit, or switched off */
-        ignored.until_ms = 0;
     }
-    if (r.until_ms != 0 || !swap(&target->open_ms, &due_ms, now_ms + OPEN_INTERVAL_MS) ||
-        !claim(ret, KEY, now_ms, &r))
+    if (!swap(&target->open_ms, &due_ms, now_ms + OPEN_INTERVAL_MS) ||
+        !claim(ret, PROVIDER, now_ms, &r))
         return false;
     ret->table = t;
     ret->open = true;
@@ -796,7 +794,7 @@ answered_at(const struct health_pass *p, uint64_t now_ms)
 static void
 restore(struct health_pass *p, size_t i, uint64_t now_ms)
 {
-    if ((p->claimed & 1u << i) != 0 || (p->open && i <= TARGET && is_bypassed(p, i)))
+    if ((p->claimed & 1u << i) != 0 || (p->open && is_bypassed(p, i)))
         close_gate(subject(p, i), p->gate[i], i <= TARGET, now_ms);
     p->gate[i] = 0;
     p->claimed &= (uint8_t) ~(1u << i);

@@ -73,7 +73,7 @@ bool health_enter(struct health_table *t, struct health *target, struct health *
 
 /* The same where nothing else is left, and breakers are open because of failures: at a bounded rate
  * per target, requests go through nevertheless (fail open; the panic threshold of Envoy's outlier
- * detection). Not while a provider's limit or a benched key is the reason. */
+ * detection). Not while a provider's limit is the reason: that ends when the provider said. */
 bool health_enter_open(struct health_table *t, struct health *target, struct health *key,
     uint64_t now_ms, struct health_pass *ret) MUST_CHECK;
 

@@ -353,7 +353,25 @@ TEST(a_success_that_was_let_through_closes_the_breaker_and_a_failure_does_not_pr
     end();
 }
 
-TEST(a_limit_a_benched_key_or_an_operator_is_not_passed)
+TEST(a_benched_key_is_asked_at_a_bounded_rate_where_there_is_nothing_else)
+{
+    struct health_pass p;
+
+    begin();
+    EXPECT(attempt_at(target, key, ERR_UPSTREAM_AUTH));
+    EXPECT(!enter(&p));
+    EXPECT(health_enter_open(t, target, key, now, &p) && p.open);
+    leave(&p, ERR_UPSTREAM_AUTH);
+    EXPECT(!health_enter_open(t, target, key, now, &p));
+    now += 1000;
+    EXPECT(health_enter_open(t, target, key, now, &p) && p.open);
+    leave(&p, OK);
+    EXPECT(enter(&p));
+    leave(&p, OK);
+    end();
+}
+
+TEST(a_limit_or_an_operator_is_not_passed)
 {
     struct health_pass p;
 
@@ -361,8 +379,6 @@ TEST(a_limit_a_benched_key_or_an_operator_is_not_passed)
     EXPECT(enter(&p));
     leave_asked(&p, ERR_UPSTREAM_RATE_LIMIT, 30000);
     EXPECT(!health_enter_open(t, target, key, now, &p));
-    EXPECT(attempt_at(target, spare_key, ERR_UPSTREAM_AUTH));
-    EXPECT(!health_enter_open(t, target, spare_key, now, &p));
     EXPECT(attempt_at(target, NULL, ERR_UPSTREAM_RATE_LIMIT));
     EXPECT(!health_enter_open(t, target, NULL, now, &p));
     health_switch(other, true, now);
