@@ -79,7 +79,7 @@ failure_blame_name(enum failure_blame blame)
         [BLAME_TARGET] = "target",
         [BLAME_GONE] = "target, at once",
         [BLAME_LIMIT] = "key and model, until its reset",
-        [BLAME_KEY] = "key, at once",
+        [BLAME_KEY] = "key",
         [BLAME_KEY_MODEL] = "key and model, at once",
         [BLAME_ACCOUNT] = "key, for minutes",
     };

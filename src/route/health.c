@@ -44,6 +44,8 @@ enum {
     OPEN_INTERVAL_MS = 1000,    /* of requests that are let through an open breaker */
 
     KEY_MS = 60000,    /* a key that was refused */
+    KEY_WORKED_MS = 10000,
+    KEY_RUN = 3,    /* refusals on end of a key that has worked */
     KEY_MAX_MS = 600000,
     ACCOUNT_MS = 300000,
     GONE_MS = 60000,
@@ -96,7 +98,8 @@ struct health {
     _Atomic uint64_t since_ms;       /* opened, parked, closed or switched then; 0: never */
     _Atomic uint32_t pairs;          /* of a key: with how many models it is not closed */
     _Atomic uint16_t why;            /* enum err */
-    _Atomic uint16_t level;          /* how often the cooldown was doubled */
+    _Atomic uint8_t level;           /* how often the cooldown was doubled */
+    _Atomic bool worked;             /* a key that was accepted once */
     _Atomic(struct health *) key;    /* of a key with a model: that key */
     _Atomic(struct times *) times;
     _Atomic uint64_t retry_us;    /* as in GCRA: when the retries so far would have been due */
@@ -276,6 +279,7 @@ clear(struct health *h)
     STORE(&h->pairs, 0);
     STORE(&h->why, 0);
     STORE(&h->level, 0);
+    STORE(&h->worked, false);
     STORE(&h->key, NULL);
     STORE(&h->retry_us, 0);
     STORE(&h->open_ms, 0);
@@ -492,6 +496,14 @@ note_success(struct health *h, uint64_t answered_ms)
         end_run(h, run, answered_ms);
 }
 
+static inline void
+note_accepted(struct health *key, uint64_t answered_ms)
+{
+    if (UNLIKELY(!LOAD(&key->worked)))
+        STORE(&key->worked, true);
+    note_success(key, answered_ms);
+}
+
 static uint64_t
 lengthen_run(struct health *h, uint64_t now_ms)
 {
@@ -565,7 +577,7 @@ note_state(struct health *h, enum err why, unsigned level, uint64_t now_ms)
 {
     STORE(&h->since_ms, MAX(now_ms, (uint64_t)1));
     STORE(&h->why, (uint16_t)why);
-    STORE(&h->level, (uint16_t)level);
+    STORE(&h->level, (uint8_t)level);
     STORE(&h->run, 0);
 }
 
@@ -807,7 +819,10 @@ good(struct health_pass *p, size_t i, uint64_t now_ms)
         return;
     if (p->probe || p->open)
         restore(p, i, now_ms);
-    note_success(subject(p, i), answered_at(p, now_ms));
+    if (i == KEY)
+        note_accepted(p->key, answered_at(p, now_ms));
+    else
+        note_success(subject(p, i), answered_at(p, now_ms));
 }
 
 #define NO_GATE UINT64_MAX
@@ -855,6 +870,20 @@ shut(struct health_pass *p, size_t i, uint64_t base_ms, uint64_t max_ms,
     count(h, now_ms, ONE_FAILED);
     if (gate != NO_GATE)
         open_gate(h, gate, v->outcome, base_ms, max_ms, v, now_ms);
+}
+
+/* A key was refused. If it has worked, that may be a mistake of the provider's, and a key without a
+ * substitute is missed: it takes a few on end. */
+static void
+refused(struct health_pass *p, size_t i, const struct health_verdict *v, uint64_t now_ms)
+{
+    struct health *h = subject(p, i);
+    bool worked = LOAD(&h->worked);
+
+    if (worked && (p->claimed & 1u << i) == 0 && lengthen_run(h, now_ms) < KEY_RUN)
+        count(h, now_ms, ONE_FAILED);
+    else
+        shut(p, i, worked ? KEY_WORKED_MS : KEY_MS, KEY_MAX_MS, v, now_ms);
 }
 
 /* A limit: it is not a failure, and it ends. */
@@ -934,7 +963,7 @@ leave_slowly(struct health_pass *p, const struct health_verdict *v, uint64_t now
         park(p, pair_subject(p), v, now_ms);
         break;
     case BLAME_KEY:
-        shut(p, key, KEY_MS, KEY_MAX_MS, v, now_ms);
+        refused(p, key, v, now_ms);
         break;
     case BLAME_KEY_MODEL:
         good(p, KEY, now_ms);
@@ -957,6 +986,8 @@ health_leave(struct health_pass *pass, const struct health_verdict *v, uint64_t 
     if (LIKELY(v->outcome == OK && !pass->probe && !pass->open)) {
         note_success(pass->provider, answered_at(pass, now_ms));
         note_success(pass->target, answered_at(pass, now_ms));
+        if (pass->key != NULL)
+            note_accepted(pass->key, answered_at(pass, now_ms));
     } else {
         leave_slowly(pass, v, now_ms);
     }

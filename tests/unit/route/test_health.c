@@ -256,6 +256,25 @@ TEST(a_revoked_key_takes_down_itself_alone_and_at_once)
     end();
 }
 
+TEST(a_key_that_has_worked_is_benched_for_a_shorter_time_after_three_refusals_on_end)
+{
+    begin();
+    for (int i = 0; i < 20; i++)
+        EXPECT(attempt(OK) && attempt(ERR_UPSTREAM_AUTH) && attempt(ERR_UPSTREAM_AUTH));
+    EXPECT(attempt(ERR_UPSTREAM_RATE_LIMIT));    /* accepted, too */
+    now += 2000;
+    EXPECT(attempt(ERR_UPSTREAM_AUTH) && attempt(ERR_UPSTREAM_AUTH));
+    EXPECT_INT(state_of(key), HEALTH_CLOSED);
+    EXPECT(attempt(ERR_UPSTREAM_AUTH) && !attempt(OK));
+    uint64_t until_ms = health_look(key, now).until_ms;
+    EXPECT(until_ms >= now + 8000 && until_ms <= now + 12000);
+    now = until_ms;
+    EXPECT(attempt(ERR_UPSTREAM_AUTH));    /* the probe */
+    until_ms = health_look(key, now).until_ms;
+    EXPECT(until_ms >= now + 16000 && until_ms <= now + 24000);
+    end();
+}
+
 TEST(a_limit_parks_a_key_with_a_model_until_it_ends)
 {
     struct health_pass p;
