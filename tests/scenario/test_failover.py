@@ -10,7 +10,8 @@ from lib.ask import EVERY_CALLER, ask
 from lib.fault import BACKUP, PRIMARY, SHIPPED, Fault, answered, play, refused, several
 from lib.process import certificate, free_port
 from lib.script import (ANTHROPIC, OLLAMA, OPENAI, Stage, body, by_model, close, comments, cut, empty, error_document_in_200,
-                        error_in_200, garbage, hang, html, limited, no_finish, ok, quota, redirect, reset, slow, status, too_long)
+                        error_in_200, garbage, hang, html, limited, no_finish, ok, quota, redirect, reset, slow, status, too_long,
+                        unending)
 from lib.sdk import ASK
 
 SOON = {"x-openclaw-timeout": "4s"}    # so that a silent target is not waited for as long as by default
@@ -83,6 +84,7 @@ FAULTS = [
 
     Fault("overload without a word", [status(529, body=b"")], asked=(2, 1)),
     Fault("limited for a moment, twice", [limited([("retry-after-ms", "300")])], asked=(2, 1), gaps=(0.3, 5)),
+    Fault("error whose body never ends", [unending(500)], asked=(2, 1), headers={"x-openclaw-timeout": "10s"}),
     Fault("500, then a revoked key", [status(500), status(401, "authentication_error")], asked=(2, 1)),
     Fault("500, then silence", [status(500), hang], asked=(2, 1), cancelled=True, headers=SOON),
     Fault("500, then a bad request", [status(500), status(400, "invalid_request_error")],

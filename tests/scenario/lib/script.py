@@ -285,6 +285,16 @@ def status(number, kind="server_error", body=None, fields=(), delay=0, **more):
     return play
 
 
+def unending(number):
+    """A refusal whose document stops after its first byte, on an open connection."""
+    @step(f"unending {number}")
+    def play(reply):
+        reply.conn.head(number, length=1000)
+        reply.conn.send(b"{")
+        reply.wait()
+    return play
+
+
 def limited(fields=(), **more):
     return status(429, "rate_limit_error", fields=fields, message="Rate limit reached", **more)
 
