@@ -6,6 +6,7 @@ import pytest
 from lib.ask import EVERY_CALLER, ask
 from lib.fault import PRIMARY, SHIPPED, answered, refused, several
 from lib.process import CANARY
+from lib.process import wait_until
 from lib.script import ANTHROPIC, OPENAI, WIRES, Stage, by, by_key, by_model, limited, ok, quota, status
 
 GOOD, BAD, WORSE = (f"{CANARY}provider-{word}" for word in ("good", "bad", "worse"))
@@ -36,7 +37,7 @@ def test_a_revoked_key_of_two_is_never_noticed(make, wire, keys):
     ask_in_every_way(gateway)
     assert len(asked_with(stage, BAD)) == 1 and len(asked_with(stage, GOOD)) == 2 * len(WAYS)
     named = f"lab#{keys.index(BAD) + 1}"
-    assert re.search(named, gateway.stderr()), "the log does not say which key is wrong"
+    wait_until(lambda: re.search(named, gateway.stderr()), "the log to say which key is wrong")
 
 
 @pytest.mark.parametrize("wire", WIRES)
