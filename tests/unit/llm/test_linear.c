@@ -863,6 +863,13 @@ static const struct row errors[] = {
     { "what looks like a key", "{\"error\":{\"message\":\"@<sk- key: >\"}}", 0 },
     { "a long key", "{\"error\":{\"message\":\"sk-@<12345678>\"}}", 0 },
     { "details", "{\"detail\":[<{\"msg\":\"a\",\"loc\":[1]}>]}", 0 },
+    { "Google's details",
+        "{\"error\":{\"message\":\"a\",\"details\":[<{\"violations\":[{\"quotaId\":\"a#\"}]}>]}}",
+        0 },
+    { "limits that were reached",
+        "{\"error\":{\"message\":\"a\",\"details\":[{\"violations\":[<{\"quotaId\":\"a#\"}>]}]}}",
+        0 },
+    { "words that say when", "{\"error\":{\"message\":\"@<wait 1 >\"}}", 0 },
     { "members", "{<\"x#\":1>,\"error\":{\"message\":\"a\"}}", 0 },
     { "prose", "@<key=>", 0 },
     { "blanks", "@<  >", 0 },
@@ -878,6 +885,7 @@ run_error(struct str body, const void *arg, struct cost *c)
 
     wire->provider->read_error(a, 400, body, &e);
     c->ok = e.message.n > 0;
+    wire->provider->read_error(a, 429, body, &e);
     buf_init(&out, ARENA_LIMIT);
     for (size_t i = 0; wire_at(i) != NULL; i++)
         if (wire_at(i)->caller != NULL)
