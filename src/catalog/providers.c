@@ -360,6 +360,7 @@ provider_from_conf(struct providers *all, const struct conf *c, const struct con
     p->fields = field_lines(all->arena, cp);
     p->timeouts = conf_timeouts_over(c->timeouts, cp->timeouts);
     p->models = cp->models;
+    p->adaptive = str_eq(cp->concurrency.v, S("adaptive"));
     provider_quirks(p, cp, problems);
     providers_read_traits(&p->traits, cp->traits, cp->mark,
         arena_printf(problems->arena, "providers." STR_FMT, STR_ARG(p->id)), problems);

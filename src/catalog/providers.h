@@ -27,6 +27,7 @@ struct provider {
     struct offer *offer;               /* else its own list; NULL: it is not queried */
     const struct provider_row *row;    /* NULL for custom providers */
     bool simulated;                    /* the built-in simulator */
+    bool adaptive;                     /* how many requests its models get at once follows them */
     _Atomic uint32_t *turn;            /* number of the next credential; outlives a reload */
 };
 

@@ -132,7 +132,8 @@ struct conf_provider {
     struct conf_str client_cert;
     struct conf_str client_key;    /* empty: in client_cert */
     bool tls_insecure;
-    struct conf_str http;    /* "auto" or "1" */
+    struct conf_str http;           /* "auto" or "1" */
+    struct conf_str concurrency;    /* "off" or "adaptive" */
     bool disabled;
     struct conf_strs models;    /* names offered in /v1/models; empty: from the catalog */
     struct conf_strs quirks;    /* some traits by name, instead of the row's */

@@ -124,6 +124,11 @@ commit(struct attempt *a)
 {
     attempt_move(a, ATTEMPT_COMMITTED);
     health_answered(&a->pass, clock_now_ms());
+    if (UNLIKELY(a->slot != NULL) && a->intake.asked_stream) {
+        uint64_t now_us = clock_now_us();
+
+        concurrency_answered(a->slot, now_us - a->note->started_us, now_us);
+    }
     take_over(a);
     attempt_drop_request(a);
     exchange_drop_request(a->exchange, true);

@@ -273,6 +273,7 @@ attempt_begin(struct exchange *x, const struct pick *pick)
     a->fresh = pick->candidate->fresh;
     a->credential = pick->credential;
     a->pass = pick->pass;
+    a->slot = pick->slot;
     a->exchange = x;
     a->worker = x->worker;
     a->hold = snapshot_hold_take(x->hold);
@@ -448,6 +449,19 @@ tell_health(struct attempt *a, enum err outcome)
     health_leave(&a->pass, &v, n->ended_us / 1000);
 }
 
+/* It is no longer one of those that the target works on. */
+static void
+give_slot_back(struct attempt *a, enum err outcome)
+{
+    int status = a->intake.status;
+
+    concurrency_leave(a->slot);
+    if (outcome != OK && (status == 429 || status == 503 || status == 529) &&
+        outcome != ERR_UPSTREAM_QUOTA)
+        concurrency_refused(a->slot, clock_now_us());
+    a->slot = NULL;
+}
+
 /* What an attempt cost whose answer nobody gets. */
 static void
 book_outrun(struct attempt *a, struct metric_series_shard *s)
@@ -472,6 +486,8 @@ count(struct attempt *a, enum err outcome)
     n->outcome = outcome;
     if (n->ended_us == 0)
         n->ended_us = clock_now_us();
+    if (UNLIKELY(a->slot != NULL))
+        give_slot_back(a, outcome);
     tell_health(a, outcome);
     if (outcome == ERR_OUTRUN && a->sent)
         book_outrun(a, s);

@@ -75,6 +75,7 @@ struct attempt {
     struct attempt *next;           /* of the exchange's, or of the worker's that were let go */
     struct candidate *candidate;    /* of the exchange's plan; NULL without an exchange */
     size_t credential;              /* number of the key */
+    struct concurrency *slot;       /* at the target; NULL: not limited */
     struct health_pass pass;        /* through the breakers; left when it is OVER */
     uint64_t slow_us;               /* after so long it is slow; 0: never */
     uint64_t hedge_us;              /* after so long a second target may be asked; 0: it may not */

@@ -241,8 +241,9 @@ retry_next(struct exchange *x, bool beside, struct pick *ret)
         r->failed = true;
         r->first = (struct llm_error){ .kind = why,
             .message = arena_printf(x->arena, "%s%s", err_row(why)->sentence,
-                why != ERR_SWITCHED_OFF ? ": it is not asked until its circuit breaker closes"
-                                        : "") };
+                why == ERR_SWITCHED_OFF ? ""
+                : ret->why == OK        ? ": it has as many requests as it takes at once"
+                                        : ": it is not asked until its circuit breaker closes") };
     }
     return RETRY_OVER;
 }

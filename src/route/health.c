@@ -88,6 +88,7 @@ enum gate_state {
 
 struct times {
     struct latency first_token, whole;
+    struct concurrency concurrency;
 };
 
 struct health {
@@ -1086,8 +1087,8 @@ health_switch(struct health *h, bool off, uint64_t now_ms)
     }
 }
 
-struct latency *
-health_latency(struct health *target, bool whole)
+static struct times *
+times_of(struct health *target)
 {
     struct times *times = atomic_load_explicit(&target->times, memory_order_acquire);
 
@@ -1099,5 +1100,19 @@ health_latency(struct health *target, bool whole)
         else
             free(mine);
     }
+    return times;
+}
+
+struct latency *
+health_latency(struct health *target, bool whole)
+{
+    struct times *times = times_of(target);
+
     return whole ? &times->whole : &times->first_token;
+}
+
+struct concurrency *
+health_concurrency(struct health *target)
+{
+    return &times_of(target)->concurrency;
 }

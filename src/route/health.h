@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "route/concurrency.h"
 #include "route/failure.h"
 #include "route/latency.h"
 
@@ -114,3 +115,6 @@ void health_switch(struct health *h, bool off, uint64_t now_ms);
 
 /* How long the target takes: until the first token of a stream, or for a whole answer. */
 struct latency *health_latency(struct health *target, bool whole) NEVER_NULL;
+
+/* How many requests it takes at once; kept here because it has the same life. */
+struct concurrency *health_concurrency(struct health *target) NEVER_NULL;

@@ -1,6 +1,7 @@
 /* plan.c - judges the candidates of a request, and chooses among them. */
 #include "route/plan.h"
 
+#define CROWDED_US 1000000u       /* by then a request of a target that takes no more may have ended */
 #define LIMIT_GRACE_US 100000u    /* between two readings of one "try again in 3 s" */
 
 void
@@ -43,6 +44,7 @@ target_exclusion_text(const struct target *t, enum exclusion why, enum llm_op op
 void
 plan_judge(struct plan *plan, enum llm_op op, const struct wire *from)
 {
+    plan->relay = op == OP_RELAY;
     for (size_t i = 0; i < plan->count; i++)
         plan->list[i].excluded = target_exclusion(plan->list[i].target, op, from);
 }
@@ -69,6 +71,32 @@ is_sole(const struct plan *plan, const struct candidate *c)
     return true;
 }
 
+/* Takes one of the requests that the target takes at once. False: they are all under way. What is
+ * not a call of a model is always sent. */
+static bool
+take_slot(const struct plan *plan, const struct target *t, struct pick *ret)
+{
+    ret->slot = NULL;
+    if (LIKELY(!t->provider->adaptive) || plan->relay)
+        return true;
+    ret->slot = health_concurrency(t->health);
+    if (concurrency_enter(ret->slot))
+        return true;
+    ret->slot = NULL;
+    ret->crowded = true;
+    return false;
+}
+
+/* Gives it back: a breaker is open. */
+static bool
+give_slot_back(struct pick *ret)
+{
+    if (UNLIKELY(ret->slot != NULL))
+        concurrency_leave(ret->slot);
+    ret->slot = NULL;
+    return false;
+}
+
 /* Enters the breakers of the candidate with the next of its keys that did not fail. `open`: even
  * where one is open. False: what keeps it out the shortest is in ret->why and at_us, if that is
  * shorter than what was there. */
@@ -83,7 +111,7 @@ enter(struct plan *plan, struct candidate *c, bool open, uint64_t now_us, struct
 
     ret->candidate = c;
     ret->pass = (struct health_pass){ .table = NULL };
-    if (c->excluded != EXCLUDED_NOT)
+    if (c->excluded != EXCLUDED_NOT || !take_slot(plan, t, ret))
         return false;
     for (size_t i = 0; i < MAX(keys, 1); i++) {
         size_t k = keys != 0 ? (turn + i) % keys : 0;
@@ -107,7 +135,7 @@ enter(struct plan *plan, struct candidate *c, bool open, uint64_t now_us, struct
         }
     }
     ret->credential = other != SIZE_MAX ? other : turn;
-    return plan->insist && !open && (other != SIZE_MAX || !off);
+    return (plan->insist && !open && (other != SIZE_MAX || !off)) || give_slot_back(ret);
 }
 
 enum pick_when
@@ -152,13 +180,17 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
             return PICK_NOW;
     }
     if (ret->why == ERR_UPSTREAM_RATE_LIMIT && ret->at_us != 0)
-        again_us = MIN(again_us, ret->at_us);              /* a limit ends then; a failure may not */
-    if (!asked && ret->why == OK && plan->count != 0) {    /* it fails by itself, and says why */
+        again_us = MIN(again_us, ret->at_us);    /* a limit ends then; a failure may not */
+    if (!asked && ret->why == OK && plan->count != 0 &&
+        !ret->crowded) {    /* it fails by itself, and says why */
         ret->candidate = plan->list;
         return PICK_NOW;
     }
-    if (again_us == UINT64_MAX)
+    if (again_us == UINT64_MAX) {
+        if (ret->crowded && ret->at_us == 0)
+            ret->at_us = now_us + CROWDED_US;
         return PICK_NEVER;
+    }
     ret->at_us = again_us;
     return PICK_LATER;
 }

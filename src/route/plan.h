@@ -56,6 +56,7 @@ struct plan {
     size_t count;
     const struct alias *alias;    /* that was asked for, or NULL */
     bool insist;                  /* ask also where a breaker is open, unless it was switched off */
+    bool relay;                   /* it is not a call of a model */
 };
 
 /* A plan of `count` candidates in `a`, whose targets are to be filled in. */
@@ -72,8 +73,11 @@ struct pick {
     struct candidate *candidate;
     size_t credential;
     struct health_pass pass;    /* health_leave() it once */
-    enum err why;               /* PICK_NEVER: what opened the breaker that closes first, */
-    uint64_t at_us;             /* and when it may; 0: not known. PICK_LATER: when to ask again */
+    /* concurrency_leave() it once; NULL: the provider's concurrency is not limited */
+    struct concurrency *slot;
+    bool crowded;      /* PICK_NEVER: a target takes no more at once */
+    enum err why;      /* PICK_NEVER: what opened the breaker that closes first, */
+    uint64_t at_us;    /* and when it may; 0: not known. PICK_LATER: when to ask again */
 };
 
 enum pick_when {

@@ -307,3 +307,44 @@ def test_ending_the_gateway_serves_who_waits(make, mock):
     gateway.program.send_signal(15)
     assert asking.end().complete
     held[0].close()
+
+
+# --- what a provider takes at once ---
+
+def adaptive(mock, *targets, breakers=True):
+    return {"providers": {"lab": mock.provider(concurrency="adaptive"), "spare": mock.provider()},
+            "models": {"m": {"targets": list(targets)}}, "timeouts": {"first_token": "1m"}, "retry": {"slow": "0s", "breakers": breakers}}
+
+
+@pytest.mark.parametrize("breakers", (False, True))
+@pytest.mark.parametrize("caller", CALLERS)
+def test_what_a_target_does_not_take_goes_to_the_next(make, mock, caller, breakers):
+    gateway = make.gateway(adaptive(mock, "lab/m;ttft=60s", "spare/m", breakers=breakers))
+    held = []
+    for _ in range(20):
+        client = gateway.raw()
+        client.send(raw.request("POST", PATHS["openai"], body_of("m", True), gateway.authorization()))
+        held.append(client)
+    wait_until(lambda: mock.stats()["open"] == 20, "as many as it takes at first")
+    for stream in (False, True):
+        got = ask(gateway, caller, "m", stream)
+        assert got.complete and got.headers["x-openclaw-provider"] == "spare", got
+        assert got.headers["x-openclaw-attempts"] == "1"
+    gateway.reload(adaptive(mock, "lab/m;ttft=60s", breakers=breakers))                # the count is kept
+    got = ask(gateway, caller, "m")
+    assert got.code == "upstream_overloaded" and int(got.headers["retry-after"]) >= 1, got
+    assert "as many requests as it takes" in got.error["message"], got
+    for client in held:
+        client.close()
+    gateway.idle()
+    gateway.reload(adaptive(mock, "lab/m", "spare/m"))
+    got = ask(gateway, caller, "m")
+    assert got.complete and got.headers["x-openclaw-provider"] == "lab"
+
+
+def test_the_slots_of_attempts_that_fail_are_free_again(make, mock):
+    gateway = make.gateway(adaptive(mock, "lab/m;status=400"))
+    for _ in range(50):
+        assert ask(gateway, "openai", "m").status == 400
+    gateway.reload({**adaptive(mock, "lab/m;status=400"), "server": {"keepalive": "20s"}})
+    assert ask(gateway, "openai", "m").status == 400
