@@ -92,9 +92,10 @@ struct conf_server {
     uint64_t limit_wrong_keys;
     uint64_t limit_json_depth;
     uint64_t limit_json_values;
-    uint64_t limit_event_bytes;      /* one event of a provider's stream */
-    uint64_t limit_answer_bytes;     /* a provider's whole answer */
-    uint64_t limit_metric_series;    /* distinct model names in metrics */
+    uint64_t limit_event_bytes;        /* one event of a provider's stream */
+    uint64_t limit_answer_bytes;       /* a provider's whole answer */
+    uint64_t limit_continued_bytes;    /* a request, and its text so far, kept for a continuation */
+    uint64_t limit_metric_series;      /* distinct model names in metrics */
 };
 
 enum conf_auth_mode { AUTH_DEFAULT, AUTH_NONE, AUTH_KEYS };
@@ -162,7 +163,8 @@ struct conf_alias {
     struct conf_str name;
     struct conf_str strategy;    /* "priority" is what there is */
     struct conf_hedge hedge;
-    struct str on_error;    /* JSON object text, or empty; see route/failure.h */
+    struct str on_error;                /* JSON object text, or empty; see route/failure.h */
+    struct conf_str on_stream_break;    /* auto, continue, error */
     struct conf_target *targets;
     size_t target_count;
     struct conf_mark mark;

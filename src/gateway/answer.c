@@ -5,6 +5,7 @@
 #include "gateway/chaos.h"
 #include "gateway/due.h"
 #include "gateway/reply.h"
+#include "gateway/resume.h"
 #include "gateway/wrong_url.h"
 
 #define AT_WORK_MS 50    /* the clock looks again when a helper thread may be done */
@@ -78,6 +79,14 @@ on_frame(struct intake *in, struct str raw)
         draft_forward(&a->draft, raw);
 }
 
+/* And the text is kept, in case the stream has to be continued. */
+static void
+on_kept_frame(struct intake *in, struct str raw)
+{
+    on_frame(in, raw);
+    resume_mark(CONTAINER_OF(in, struct attempt, intake));
+}
+
 /* What comes is known: chooses what the caller gets. */
 static void
 choose_form(struct attempt *a)
@@ -93,7 +102,7 @@ choose_form(struct attempt *a)
 
     if (in->source == SOURCE_RAW || (same_wire && same_shape && !a->filters.rewrite)) {
         d->form = DRAFT_FORWARD;
-        in->frame = on_frame;
+        in->frame = a->resume != NULL ? on_kept_frame : on_frame;
         if (in->source == SOURCE_WHOLE && (in->says_stream || d->content_type.n == 0))
             d->content_type = S("application/json");
     } else if (x->stream) {
@@ -118,7 +127,7 @@ take_over(struct attempt *a)
     exchange_respond(x, &a->draft);
 }
 
-/* A real token is there: the request is not needed again. */
+/* A real token is there: the request is not needed again, unless the stream may be continued. */
 static void
 commit(struct attempt *a)
 {
@@ -131,8 +140,10 @@ commit(struct attempt *a)
     }
     take_over(a);
     attempt_drop_request(a);
-    exchange_drop_request(a->exchange, true);
-    server_forget_head(a->exchange->q);
+    if (!resume_keeps_request(a)) {
+        exchange_drop_request(a->exchange, true);
+        server_forget_head(a->exchange->q);
+    }
     attempt_report(a);
 }
 
@@ -239,23 +250,26 @@ on_head(void *owner, const struct http_head *head)
 static enum err
 end_stream(struct attempt *a)
 {
+    struct intake *in = &a->intake;
     struct draft *d = &a->draft;
     size_t before = buf_len(&d->out);
 
     d->chunk = S("");
-    enum err e = intake_end(&a->intake, a->ended);
+    if (in->frame == on_kept_frame)
+        in->frame = on_frame;    /* the last one may have to be taken back */
+    enum err e = intake_end(in, a->ended);
     if (e == OK)
         e = draft_verdict(d);
     if (e != OK) {
         /* Bytes that are forwarded may end in the middle of an event; what our writer wrote does
          * not. */
-        if (d->form == DRAFT_FORWARD || a->intake.source == SOURCE_WHOLE || d->out.overflow)
+        if (d->form == DRAFT_FORWARD || in->source == SOURCE_WHOLE || d->out.overflow)
             buf_truncate(&d->out, before);
         return e;
     }
-    if (d->form == DRAFT_FORWARD && a->intake.source == SOURCE_STREAM)
-        draft_close(d, a->intake.framing.framing, before,
-            a->intake.terminated ? S("") : d->writer.wire->caller->terminator);
+    if (d->form == DRAFT_FORWARD && in->source == SOURCE_STREAM)
+        draft_close(d, in->framing.framing, before,
+            in->terminated ? S("") : d->writer.wire->caller->terminator);
     return OK;
 }
 
@@ -494,6 +508,8 @@ pass_on(struct attempt *a, size_t before, enum err e)
 {
     struct exchange *x = a->exchange;
 
+    if (a->resume != NULL)
+        resume_note(a);
     if (e != OK) {
         if (a->draft.out.overflow)
             buf_truncate(

@@ -24,6 +24,7 @@ struct exchange;
 struct snapshot_hold;
 struct worker;
 struct record_attempt;
+struct resume;
 
 enum attempt_state {
     ATTEMPT_WRITING,      /* the request is being written for the target */
@@ -66,6 +67,7 @@ struct attempt {
     uint64_t held;               /* counted in the worker's share for the buffers here */
     struct timer *chaos;         /* stopped with it; NULL: it has no fault that was injected */
     struct answer_job *job;      /* NULL: it did not need one yet */
+    struct resume *resume;       /* NULL: its stream is not continued when it breaks */
 
     struct intake intake;
     struct filters filters;

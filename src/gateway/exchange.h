@@ -67,6 +67,7 @@ struct exchange {
     struct attempt *attempt;
     struct attempt *under_way;    /* all that are not freed, newest first */
     struct delivery delivery;
+    struct resume *resumed;    /* the part of a broken stream that attempts continue; NULL: none did */
     struct record_attempt *notes;    /* all attempts, oldest first */
     struct record_attempt **notes_tail;
     unsigned attempts;

@@ -37,6 +37,15 @@ filters_add(struct filters *c, struct filter *f)
     c->rewrite = c->rewrite || f->rewrites;
 }
 
+/* Puts a filter behind `before`, which is in the chain. */
+static inline void
+filters_add_behind(struct filters *c, struct filter *before, struct filter *f)
+{
+    f->next = before->next;
+    before->next = &f->sink;
+    c->rewrite = c->rewrite || f->rewrites;
+}
+
 /* What a filter does with an event that it lets through. */
 static inline void
 filter_pass(const struct filter *f, const struct llm_event *ev)

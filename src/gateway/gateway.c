@@ -16,6 +16,7 @@
 #include "gateway/passed.h"
 #include "gateway/query.h"
 #include "gateway/reply.h"
+#include "gateway/resume.h"
 #include "gateway/retry.h"
 #include "gateway/settle.h"
 
@@ -450,6 +451,15 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
     return running != NULL && !slow ? STEP_WAIT : STEP_STOP;
 }
 
+static void
+begin_attempt(struct exchange *x, const struct pick *pick)
+{
+    struct attempt *a = attempt_begin(x, pick);
+
+    retry_set_clocks(x, a);
+    resume_prepare(a);
+}
+
 /* Sends the request to one target after the other, until one starts to answer; retry.c knows which,
  * when, and with what key. */
 static enum step
@@ -465,7 +475,7 @@ stage_attempt(struct exchange *x)
             return step;
         switch (retry_next(x, beside, &pick)) {
         case RETRY_BEGIN:
-            retry_set_clocks(x, attempt_begin(x, &pick));
+            begin_attempt(x, &pick);
             break;
         case RETRY_WAIT:
             return STEP_WAIT;
@@ -497,6 +507,12 @@ send_more(struct exchange *x)
 static enum step
 stage_relay(struct exchange *x)
 {
+    if (x->resumed != NULL && x->delivery.draft == NULL) {    /* it broke, and another goes on */
+        enum step step = stage_attempt(x);
+
+        if (step != STEP_NEXT)
+            return step;
+    }
     struct attempt *a = x->attempt;
 
     switch (a->state) {
@@ -505,10 +521,17 @@ stage_relay(struct exchange *x)
             answer_resume(a);
         return STEP_WAIT;
     case ATTEMPT_FAILED:
+        if (resume_may(x)) {
+            if (!send_more(x))
+                return STEP_WAIT;    /* first the caller gets all that was said */
+            if (resume_begin(x))
+                return stage_relay(x);    /* once for each exchange */
+        }
         attempt_stop(a, a->error.kind);
         return exchange_fail_with(x, &a->error);
     case ATTEMPT_DONE:
         attempt_stop(a, OK);
+        resume_drop(a);
         /* the client may take long to read the answer */
         exchange_drop_request(x, !usage_has(&a->tally.usage, COUNT_INPUT));
         return STEP_NEXT;

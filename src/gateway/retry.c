@@ -55,6 +55,8 @@ patience_us(const struct exchange *x)
 
     if (x->deadline_said || x->begin_by_us != 0)
         return due_us;
+    if (x->resumed != NULL)    /* it has begun */
+        return due_us != 0 ? due_us : UINT64_MAX;
     return due_us != 0 ? MIN(due_us, usual_us) : usual_us;
 }
 

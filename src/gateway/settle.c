@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
+#include "gateway/resume.h"
 
 /* --- the sinks --- */
 
@@ -85,6 +86,8 @@ settle_exchange(struct exchange *x)
     enum err error = gone && x->error == OK ? ERR_CLIENT_GONE : x->error;
     int status = gone && x->status == 0 ? err_row(ERR_CLIENT_GONE)->status : x->status;
     bool doubtful = error != OK;    /* a key may stand where a name belongs */
+    if (attempt != NULL && resume_keeps_request(attempt))
+        exchange_drop_request(x, true);
     bool estimated = attempt != NULL && estimate_usage(attempt, x->input_estimate);
     uint64_t duration_us = clock_now_us() - x->started_us;
     uint64_t away_us = x->waited_us + x->queued_us;    /* at clients and providers, or in line */
@@ -126,6 +129,7 @@ settle_exchange(struct exchange *x)
         .duration_us = (int64_t)duration_us,
         .overhead_us = duration_us > away_us ? (int64_t)(duration_us - away_us) : 0,
     };
+    resume_add_up(x, &r);
     if (x->plan.alias != NULL && x->plan.alias->hedge != NULL)
         hedge_note_cost(x->plan.alias->hedge, r.cost_nanousd, r.outrun_nanousd);
     settle(x->worker, &r);

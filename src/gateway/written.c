@@ -284,7 +284,8 @@ written_write_body(void *written)
 
     if (w->unfit != OK)
         return;
-    w->unfit = t->provider->wire == r->wire ? write_same_wire(w) : write_translated(w);
+    w->unfit =
+        t->provider->wire == r->wire && !r->extended ? write_same_wire(w) : write_translated(w);
     if (w->unfit == ERR_CONFIG)
         w->fault.message = arena_printf(r->arena,
             "the configured params of " STR_FMT "/" STR_FMT

@@ -135,6 +135,7 @@ const struct framing framing_sse = {
     .name = S_INIT("sse"),
     .type = S_INIT("text/event-stream"),
     .keepalive = S_INIT(": keep-alive\n\n"),
+    .comment = S_INIT(": "),
     .begins = "deir:",    /* data, event, id, retry, a comment */
     .end_lines = 2,
     .find_end = sse_find_end,

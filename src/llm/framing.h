@@ -30,6 +30,8 @@ struct framing {
     /* Bytes that may stand between two frames and carry nothing, so that a silent stream is not
      * taken for dead. Empty: the framing has none. */
     struct str keepalive;
+    /* What begins such bytes that people may read, up to an empty line; empty: it has none. */
+    struct str comment;
 
     /* The first bytes that only a stream has, NUL-terminated. */
     const char *begins;

@@ -169,6 +169,8 @@ struct llm_request {
 
     /* --- the conversation: see llm_request_expand() --- */
     bool expanded;
+    /* it was added to: the body does not have all of it */
+    bool extended;
     /* system and developer text that precedes the first turn */
     struct llm_part *system;
     struct llm_message *messages;    /* everything else in order */

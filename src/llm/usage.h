@@ -65,6 +65,15 @@ usage_known(const struct llm_usage *u)
     return (u->known & (1u << COUNT_INPUT | 1u << COUNT_OUTPUT)) != 0;
 }
 
+/* Adds the counts of another part of the same answer. */
+static inline void
+usage_add(struct llm_usage *u, const struct llm_usage *part)
+{
+    for (unsigned i = 0; i < COUNTS; i++)
+        if (usage_has(part, i))
+            usage_set(u, i, u->counts[i] + part->counts[i]);
+}
+
 /* Later reports replace earlier ones, count by count: providers report cumulatively, never in
  * parts. Does the newer one say anything new? */
 static inline bool

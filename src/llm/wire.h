@@ -136,6 +136,8 @@ struct wire_reader {
     /* the terminator came ([DONE], message_stop) and EVENT_END was emitted */
     bool complete;
     bool failed;    /* an EVENT_ERROR was emitted */
+    /* a block of the stream was closed: text that follows belongs to another */
+    bool closed;
 };
 
 /* Emits an event. */
@@ -191,6 +193,10 @@ struct wire_caller {
     const struct read_words *words;
     uint32_t translates;     /* OP_BIT()s of requests whose members make a conversation */
     bool streams_unasked;    /* unless the member "stream" is false */
+
+    /* members of such a request that ask for more than plain text: tools, a schema, reasoning; ends
+     * with NULL */
+    const char *const *beyond_text;
 
     /* Reads what llm_request_read() has not: it knows the model and "stream". */
     void (*read_head)(struct cursor doc);
@@ -248,6 +254,10 @@ struct wire_provider {
     uint32_t translates;
     bool choices;
     bool free_form;
+
+    /* A conversation that ends with the assistant's words is answered with what follows them,
+     * unless the model refuses it. */
+    bool prefills;
 
     /* Writes the members of such a request. */
     void (*write_request)(struct request_out *w);

@@ -48,6 +48,7 @@ struct record {
 
     struct llm_usage usage;
     bool usage_estimated;
+    bool continued;    /* its stream broke, and another attempt went on: usage and cost are of both */
     int64_t cost_nanousd;      /* or COST_UNKNOWN */
     int64_t outrun_nanousd;    /* besides, of attempts beside the one that answered */
 

@@ -334,6 +334,14 @@ hedge_make(struct arena *a, const struct conf_hedge *c)
     return h;
 }
 
+static enum stream_break
+break_of(struct str word)
+{
+    if (str_eq(word, S("continue")))
+        return BREAK_CONTINUE;
+    return str_eq(word, S("error")) ? BREAK_ERROR : BREAK_AUTO;
+}
+
 static void
 aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_problems *problems)
 {
@@ -343,6 +351,7 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
         struct alias_path path = { .list = { &c->models[i] }, .count = 1 };
 
         al->name = c->models[i].name.v;
+        al->on_break = break_of(c->models[i].on_stream_break.v);
         al->mark = c->models[i].mark;
         al->hedge = hedge_make(t->arena, &c->models[i].hedge);
         al->rules = read_rules(t, &c->models[i], problems);

@@ -9,8 +9,12 @@
 #include "route/hedge.h"
 #include "route/plan.h"
 
+/* What follows when a stream breaks after its first token. */
+enum stream_break { BREAK_AUTO, BREAK_CONTINUE, BREAK_ERROR };
+
 struct alias {
     struct str name;
+    enum stream_break on_break;
     struct target **targets;
     size_t count;                         /* those at disabled providers not counted; may be 0 */
     struct hedge *hedge;                  /* NULL: off */

@@ -167,13 +167,15 @@ def test_each_timeout_ends_what_is_too_slow(gateway, mock, clock, knobs, streams
 
 # --- the next target ---
 
-def fallback_config(mock, first, **more):
-    """An alias `two`: a target that fails, then a healthy one of the other wire; `same`: both OpenAI."""
+def fallback_config(mock, first, alias=None, **more):
+    """An alias `two`: a target that fails, then a healthy one of the other wire; `same`: both OpenAI. `alias`: more
+    settings of both."""
     good = {"good": mock.provider(), "other": mock.provider("anthropic-messages")}
     model = first.pop("model", "m")
+    alias = alias or {}
     return {"providers": {"bad": first, **good},
-            "models": {"same": {"targets": [f"bad/{model}", "good/second;text=from-the-second"]},
-                       "two": {"targets": [f"bad/{model}", "other/second;text=from-the-second"]},
+            "models": {"same": {"targets": [f"bad/{model}", "good/second;text=from-the-second"], **alias},
+                       "two": {"targets": [f"bad/{model}", "other/second;text=from-the-second"], **alias},
                        "none": {"targets": [f"bad/{model}", f"bad/{model}"]}}, **more}
 
 
@@ -440,13 +442,16 @@ def test_an_error_that_never_ends_is_still_reported(make):
     assert (got.status, got.code) == (502, "upstream_error"), got
 
 
-# --- behind the first token there is no way back ---
+# --- behind the first token there is no way back (where streams are not continued: test_stream_breaks.py) ---
+
+NOT_CONTINUED = {"on_stream_break": "error"}
+
 
 @pytest.mark.parametrize("fault", ["reset-mid", "truncated", "malformed", "error-mid", "huge-line", "stall"])
 def test_after_the_first_token_there_is_no_fallback(make, mock, fault):
     bad = {**mock.provider(), "model": f"m;text=one.two.three.four.five.six.seven.eight.nine.ten;tps=40;huge=1MB;fault={fault}",
            "timeouts": {"between_tokens": "400ms"}}
-    gateway = make.gateway(fallback_config(mock, bad, server={"limits": {"event": "64KB"}}))
+    gateway = make.gateway(fallback_config(mock, bad, NOT_CONTINUED, server={"limits": {"event": "64KB"}}))
     for caller in CALLERS:
         for alias in ("same", "two"):
             got = ask(gateway, caller, alias, True)
@@ -514,7 +519,7 @@ def test_an_answer_that_starts_and_breaks_at_once_is_not_continued_by_another_ta
                   + b"".join(b"%x\r\n%b\r\n" % (len(data), data) for data in (
                       frame(b"from-the-first"), b"data: {\"broken\n\n", frame(b"never")))
                   + b"0\r\n\r\n")
-    gateway = make.gateway(fallback_config(mock, make.upstream(handler).provider()))
+    gateway = make.gateway(fallback_config(mock, make.upstream(handler).provider(), NOT_CONTINUED))
     for caller in CALLERS:
         for alias in ("same", "two"):
             got = ask(gateway, caller, alias, True)
@@ -588,8 +593,8 @@ def test_a_stream_of_which_only_keep_alives_were_sent_ends_with_an_error(make, m
 def test_a_provider_killed_mid_stream_is_an_error_and_its_successor_serves(make, mock):
     victim = make.mock(expect_status=-signal.SIGKILL)
     gateway = make.gateway({"providers": {"victim": victim.provider(), "good": mock.provider()},
-                            "models": {"both": {"targets": ["victim/m;tokens=200;tps=5",
-                                                            "good/m;text=from-the-second"]}}})
+                            "models": {"both": {**NOT_CONTINUED, "targets": ["victim/m;tokens=200;tps=5",
+                                                                             "good/m;text=from-the-second"]}}})
     questions = [(c, "both", True) for c in CALLERS for _ in range(3)]
     results = []
     asking = threading.Thread(target=lambda: results.extend(ask_all(gateway, questions)))

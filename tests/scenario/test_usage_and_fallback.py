@@ -161,7 +161,7 @@ def test_a_bad_request_is_not_tried_elsewhere(gateway):
 
 def test_a_stream_that_has_started_is_not_restarted(gateway, make, mock):
     own = make.gateway({"providers": {"lab": mock.provider()}, "models": {
-        "broken": {"targets": ["lab/mock;tokens=20;tps=500;fault=error-mid;after=5", "lab/mock-gpt"]}}})
+        "broken": {"on_stream_break": "error", "targets": ["lab/mock;tokens=20;tps=500;fault=error-mid;after=5", "lab/mock-gpt"]}}})
     answer = own.chat("broken", stream=True)
     facts = openai.facts_of_stream(answer.content)
     assert facts.error and not facts.done and not facts.finished and facts.choice().text
@@ -177,7 +177,7 @@ def test_a_stream_that_starts_and_breaks_in_one_packet_is_not_restarted(make, mo
                   (len(body), body))
     upstream = make.upstream(handler)
     gateway = make.gateway({"providers": {"a": upstream.provider(), "lab": mock.provider()},
-                            "models": {"x": {"targets": ["a/m", "lab/mock-gpt"]}}})
+                            "models": {"x": {"on_stream_break": "error", "targets": ["a/m", "lab/mock-gpt"]}}})
     answer = gateway.chat("x", stream=True)
     facts = openai.facts_of_stream(answer.content)
     if len(gateway.access_of(answer)["attempts"]) == 1:

@@ -499,11 +499,15 @@ status(const struct llm_error *e)
     return err_row(e->kind)->status;
 }
 
+static const char *const beyond_text[] = { "tools", "thinking", "output_config", "output_format",
+    "mcp_servers", "container", NULL };
+
 const struct wire_caller anthropic_caller = {
     .members = members,
     .params = PARAMS_ANTHROPIC,
     .words = &words,
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
+    .beyond_text = beyond_text,
     .read_head = read_head,
     .write_event = anthropic_write_event,
     .write_answer = anthropic_write_answer,

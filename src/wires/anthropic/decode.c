@@ -212,6 +212,7 @@ read_frame(struct wire_reader *r, struct decoder *d, struct str type, const stru
         return read_block_start(r, d, doc);
     if (str_eq(type, S("content_block_stop"))) {
         close_block(r, d);
+        r->closed = true;
     } else if (str_eq(type, S("message_start"))) {
         if (!json_is(json_get(doc, S("message")), JSON_OBJECT))
             return ERR_UPSTREAM_PROTOCOL;

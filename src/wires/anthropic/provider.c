@@ -718,6 +718,7 @@ const struct wire_provider anthropic_provider = {
     .base = S_INIT("/v1"),
     .models_path = S_INIT("/models?limit=1000"),
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
+    .prefills = true,
     .write_request = write_message_request,
     .edit_request = edit_request,
     .read_event = anthropic_read_event,

@@ -605,11 +605,14 @@ write_models_end(struct buf *out, const struct wire_page *page UNUSED)
     buf_add(out, S("]}"));
 }
 
+static const char *const beyond_text[] = { "tools", "format", "think", "logprobs", NULL };
+
 const struct wire_caller ollama_caller = {
     .members = members,
     .params = PARAMS_OLLAMA,
     .words = &words,
     .translates = OP_BIT(OP_CHAT),
+    .beyond_text = beyond_text,
     .streams_unasked = true,
     .read_head = read_head,
     .write_event = write_event,

@@ -432,6 +432,7 @@ const struct wire_provider ollama_provider = {
     .write_path = write_path,
     .models_path = S_INIT("/api/tags"),
     .translates = OP_BIT(OP_CHAT),
+    .prefills = true,
     .write_request = write_chat,
     .read_event = read_event,
     .read_end = read_end,

@@ -247,11 +247,16 @@ openai_read_error(struct arena *a, int status, struct str body, struct llm_error
 
 static const char *const forwarded[] = { "openai-beta", NULL };
 
+static const char *const beyond_text[] = { "tools", "functions", "response_format",
+    "reasoning_effort", "reasoning", "logprobs", "modalities", "audio", "web_search_options",
+    NULL };
+
 static const struct wire_caller caller = {
     .members = openai_members,
     .params = PARAMS_OPENAI_CHAT,
     .words = &openai_words,
     .translates = OP_BIT(OP_CHAT),
+    .beyond_text = beyond_text,
     .read_head = openai_read_head,
     .write_event = openai_write_event,
     .write_answer = openai_write_answer,

@@ -100,10 +100,8 @@ static const struct bad {
     { "models: {m: {strategy: weighted, targets: [a/b]}}\n",
         "1:24: 'models.m.strategy' cannot be weighted: this version does not support that; write "
         "priority\n" },
-    { "models: {m: {targets: [a/b], on_stream_break: continue, quality: 0.9}}\n",
-        "1:30: 'models.m.on_stream_break' is not supported in this version (continuing a broken "
-        "stream); remove it\n"
-        "1:57: 'models.m.quality' is not supported in this version (learned routing); remove it\n" },
+    { "models: {m: {targets: [a/b], quality: 0.9}}\n",
+        "1:30: 'models.m.quality' is not supported in this version (learned routing); remove it\n" },
     { "observe: {otlp: {endpoint: \"http://c:4318\"}}\n",
         "1:11: 'observe.otlp' is not supported in this version (export over OTLP); remove it\n" },
     { "server: 1\n",
