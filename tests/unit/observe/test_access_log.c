@@ -83,6 +83,7 @@ TEST(a_complete_line_contains_every_field_of_the_table)
     for (unsigned i = 0; i < COUNTS; i++)
         usage_set(&r.usage, i, 7);
     r.cost_nanousd = 0;
+    r.outrun_nanousd = 5;
     r.first_token_us = 1500;
     r.duration_us = 1234567;
     r.overhead_us = 9;
