@@ -1,15 +1,16 @@
-"""Streams that break behind their first token end with an error of the caller's protocol: never spliced, never presented as
-complete."""
+"""Streams that break behind their first token: continued where that is safe, and otherwise ended with an error of the
+caller's protocol. Never spliced, never presented as complete."""
 import json
 import time
 
 import pytest
 
-from lib import openai, raw
+from lib import openai, raw, sse
 from lib.ask import EVERY_CALLER, PATHS, ask, body_of
-from lib.fault import PRIMARY, Fault, answered, play, several
+from lib.fault import PRIMARY, Fault, answered, broken, play, several
 from lib.process import wait_until
-from lib.script import ANTHROPIC, CALL, OLLAMA, OPENAI, cut, ok
+from lib.script import (ANTHROPIC, CALL, OLLAMA, OPENAI, WIRES, continuing, cut, drip, error_after, malformed_after,
+                        no_finish, ok, stall)
 from lib.sdk import openai_tool
 
 HTTP = [OPENAI, ANTHROPIC]
@@ -47,7 +48,25 @@ def thinking(caller):
 
 # --- ends with an error ---
 
+ERROR = {"on_stream_break": "error"}
 GAP = {"timeouts": {"between_tokens": "400ms"}}
+BREAKS = {"reset": cut(text=TEXT), "close": cut(how="close", text=TEXT), "clean end": cut(how="end", text=TEXT),
+          "no finish reason": no_finish(text=TEXT), "error event": error_after(text=TEXT),
+          "overload": error_after(kind="overloaded_error", text=TEXT), "malformed": malformed_after(text=TEXT)}
+
+TOLD = [
+    *(Fault(f"{name} in a text", [step], broken(TEXT), asked=(1, 0), streams=(True,), alias=ERROR)
+      for name, step in BREAKS.items()),
+    Fault("stall in a text", [stall(text=TEXT)], broken(TEXT), asked=(1, 0), streams=(True,), provider=GAP, alias=ERROR,
+          cancelled=True),
+    Fault("tokens for ever, until the total limit", [drip(0.3)], broken("from" * 50), asked=(1, 0), streams=(True,),
+          provider={"timeouts": {"total": "2s"}}, cancelled=True, alias=ERROR),
+]
+
+
+@pytest.mark.parametrize("fault", TOLD, ids=str)
+def test_a_stream_that_breaks_is_told_if_it_shall_not_be_continued(make, fault):
+    play(make, fault)
 
 
 def ends_with_error(*, text="", reasoning="", call=False):
@@ -85,6 +104,56 @@ def test_a_call_that_was_cut_is_never_completed_with_another(make, caller, wire,
     assert got.error and not got.complete and not got.broke, got
     assert all(arguments != CALLS[0][1] for _, arguments in got.calls), got
     assert not stage.received("backup")
+
+
+# --- continued ---
+
+def continued(name, *primary, **more):
+    return Fault(name, list(primary), answered(TEXT), streams=(True,), **more)
+
+
+CONTINUED = [
+    # A text block of Anthropic's that was closed, and passed on as it came, is not opened again.
+    *(continued(f"{name}, continued", step, backup=[continuing(TEXT)],
+                wires=[OPENAI, OLLAMA] if name == "no finish reason" else WIRES) for name, step in BREAKS.items()),
+    continued("stall, continued", stall(text=TEXT), backup=[continuing(TEXT)], provider=GAP, cancelled=True),
+    continued("cut, and the backup repeats a few words", cut(text=TEXT), backup=[continuing(TEXT, again=12)]),
+    continued("cut, and the backup begins once more", cut(text=TEXT), backup=[continuing(TEXT, again=None)]),
+    continued("cut late", cut(after=3, text=TEXT), backup=[continuing(TEXT)]),
+]
+
+
+@pytest.mark.parametrize("fault", CONTINUED, ids=str)
+def test_a_plain_text_is_continued_by_the_next_target(make, fault):
+    play(make, fault)
+
+
+@pytest.mark.parametrize("caller", EVERY_CALLER)
+@pytest.mark.parametrize("first, second", [(a, b) for a in WIRES for b in WIRES])
+def test_a_continued_stream_has_one_start_one_end_and_the_sum_of_both_usages(make, caller, first, second):
+    _, gateway = several(make, {"primary": (first, cut(text=TEXT)), "backup": (second, continuing(TEXT, usage=(40, 9)))})
+    more = {"stream_options": {"include_usage": True}} if caller == "openai" else {}
+    got = ask(gateway, caller, "all", True, **more)
+    answered(TEXT)(got, caller, True)
+    line = gateway.access(got.id)
+    assert line["tokens_input"] > 40 and line["tokens_output"] > 9, line
+    assert got.usage and got.usage[1] == line["tokens_output"], (got.usage, line)
+    assert len(line["attempts"]) == 2 and line["attempts"][1]["outcome"] == "ok", line
+    if caller == "openai":
+        documents = [f.json() for f in sse.frames(got.body) if f.data and f.data != "[DONE]"]
+        assert len({d["id"] for d in documents}) == 1, "two answers in one"
+        assert sum(bool(c["finish_reason"]) for d in documents for c in d["choices"]) == 1
+        assert got.body.count(b"[DONE]") == 1
+
+
+@pytest.mark.parametrize("caller", EVERY_CALLER)
+def test_a_stream_is_continued_once(make, caller):
+    stage, gateway = several(make, {"primary": (OPENAI, cut(text=TEXT)), "backup": (ANTHROPIC, cut(text=TEXT[60:])),
+                                    "third": (OPENAI, continuing(TEXT))})
+    got = ask(gateway, caller, "all", True)
+    assert got.status == 200 and got.error and not got.complete and not got.broke, got
+    assert got.text, got
+    assert not stage.received("third")
 
 
 @pytest.mark.parametrize("caller", EVERY_CALLER)
