@@ -18,7 +18,7 @@ from lib.raw import Cut, request
 from lib.script import ANTHROPIC, OLLAMA, OPENAI
 
 ALIASES = 20
-BREAKING = 4           # of these aliases the primary also breaks after the first token
+BREAKING = 4           # of these aliases the primary breaks after the first token
 CALLERS_AT_ONCE = 20
 BOUND = 60 * SLOW      # seconds in which every request must have ended: three times timeouts.total, and more
 ATTEMPTS = SHIPPED["retry"]["attempts"]
@@ -168,7 +168,9 @@ def providers_of(make, plan):
 
 def config_of(providers, plan, count):
     """The configuration after that many reloads."""
-    breaks = "".join(f";fault={kind}:{share}@0s-{plan.faults_end}s" for kind, share in BREAKS.items())
+    # Faults in a model's name are instead of those of the command line.
+    breaks = ";fault=500@{}s-{}s".format(*plan.outage)
+    breaks += "".join(f";fault={kind}:{share}@0s-{plan.faults_end}s" for kind, share in BREAKS.items())
     backups = ("anthropic", "ollama", "openai")
     models = {f"a{n}": {"targets": [f"primary/m{n}{breaks if n < BREAKING else ''}", f"{backups[n % 3]}/m{n}",
                                     *([f"{backups[(n + 1) % 3]}/m{n}"] if n % 2 else [])]} for n in range(ALIASES)}
