@@ -5,8 +5,7 @@ import pytest
 
 from lib.ask import EVERY_CALLER, ask
 from lib.fault import PRIMARY, SHIPPED, answered, refused, several
-from lib.process import CANARY
-from lib.process import wait_until
+from lib.process import CANARY, wait_until
 from lib.script import ANTHROPIC, OPENAI, WIRES, Stage, by, by_key, by_model, limited, ok, quota, status
 
 GOOD, BAD, WORSE = (f"{CANARY}provider-{word}" for word in ("good", "bad", "worse"))
