@@ -35,8 +35,8 @@ enum { RED_ZONE = 0 };
 
 enum {
     MALLOC_OVERHEAD = 16,
-    FIRST_CHUNK = 4096 - MALLOC_OVERHEAD,     /* bytes of the first malloc unless said otherwise */
-    SECOND_CHUNK = 512 - MALLOC_OVERHEAD,     /* the next ones double up to CHUNK_MAX */
+    FIRST_CHUNK = 4096 - MALLOC_OVERHEAD,    /* bytes of the first malloc unless said otherwise */
+    SECOND_CHUNK = 512 - MALLOC_OVERHEAD,    /* the next ones double up to CHUNK_MAX */
     CHUNK_MAX = 64 * 1024 - MALLOC_OVERHEAD,
     SPARE_MAX = 16 * 1024,    /* largest chunk that a rewind keeps for the next event */
     OWN_BLOCK = 2048,         /* an arena_try() of this size that does not fit gets its own block */
