@@ -363,7 +363,7 @@ check_request(struct upstream *u, struct str s)
     int mark = mark_next(&rest);
     bool relayed = true;
     static const struct str read_by_us[] = { S_INIT("/chat/completions"), S_INIT("/completions"),
-        S_INIT("/embeddings"), S_INIT("/v1/messages"), S_INIT("/count_tokens") };
+        S_INIT("/embeddings"), S_INIT("/v1/messages"), S_INIT("/v1/messages/count_tokens") };
 
     for (int other = mark; other >= 0; other = mark_next(&rest))
         CHECK(other == mark);
