@@ -88,6 +88,7 @@ asks_beyond_text(const struct llm_request *q)
         bool asks = json_present(v) && v->type != JSON_FALSE &&
                     ((v->type != JSON_ARRAY && v->type != JSON_OBJECT) || !json_is_empty(v));
 
+        CHECK(key.p != NULL && key.n >= 2);    /* it has quotes */
         if (str_find(key, S("\\")) != key.n)
             return true;
         key = str_make(key.p + 1, key.n - 2);
@@ -184,6 +185,7 @@ resume_note(struct attempt *a)
     resume_drop(a);
     if (a->state != ATTEMPT_COMMITTED)
         return;    /* attempts that come next need the request */
+    CHECK(a->exchange != NULL);
     exchange_drop_request(a->exchange, true);
     server_forget_head(a->exchange->q);
 }
