@@ -231,10 +231,10 @@ retry_next(struct exchange *x, bool beside, struct pick *ret)
     enum pick_when when = plan_pick(&x->plan, beside, now_us, ret);
     if (when == PICK_NOW)
         return RETRY_BEGIN;
-    if (beside)
+    if (beside && when == PICK_NEVER)
         return RETRY_WAIT;
     r = retry_of(x);
-    if (when == PICK_LATER && wait_until(x, r, ret->at_us, now_us))
+    if ((when == PICK_LATER && wait_until(x, r, ret->at_us, now_us)) || beside)
         return RETRY_WAIT;
     sooner(r, ret->at_us);
     if (!r->failed) {    /* nothing was asked */

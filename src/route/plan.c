@@ -151,11 +151,11 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
             continue;
         if (now_us < c->again_us) {
             ret->at_us = c->again_us;
-            return beside ? PICK_NEVER : PICK_LATER;
+            return PICK_LATER;
         }
         if (enter(plan, c, false, now_us, ret))
             return PICK_NOW;
-        if (!beside && ret->at_us != 0 && ret->at_us <= c->again_us + LIMIT_GRACE_US) {
+        if (ret->at_us != 0 && ret->at_us <= c->again_us + LIMIT_GRACE_US) {
             c->again_us = ret->at_us;    /* the breaker's idea of the same moment */
             return PICK_LATER;
         }
@@ -166,9 +166,7 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
         if (c->state == CANDIDATE_FRESH && enter(plan, c, false, now_us, ret))
             return PICK_NOW;
     }
-    if (beside)
-        return PICK_NEVER;
-    for (struct candidate *c = plan->list; c < end; c++)
+    for (struct candidate *c = plan->list; c < end && !beside; c++)
         if (c->state == CANDIDATE_FRESH && enter(plan, c, true, now_us, ret))
             return PICK_NOW;
     for (struct candidate *c = plan->list; c < end; c++) {
@@ -176,8 +174,13 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
             continue;
         if (now_us < c->again_us)
             again_us = MIN(again_us, c->again_us);
-        else if (enter(plan, c, false, now_us, ret) || enter(plan, c, true, now_us, ret))
+        else if (enter(plan, c, false, now_us, ret) ||
+                 (!beside && enter(plan, c, true, now_us, ret)))
             return PICK_NOW;
+    }
+    if (beside) {    /* it may still answer: only what is to be repeated is worth waking up for */
+        ret->at_us = again_us;
+        return again_us != UINT64_MAX ? PICK_LATER : PICK_NEVER;
     }
     if (ret->why == ERR_UPSTREAM_RATE_LIMIT && ret->at_us != 0)
         again_us = MIN(again_us, ret->at_us);    /* a limit ends then; a failure may not */

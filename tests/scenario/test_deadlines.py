@@ -7,7 +7,7 @@ from lib import raw
 from lib.ask import EVERY_CALLER, PATHS, ask, body_of
 from lib.fault import BACKUP, PRIMARY, Fault, answered, play, several
 from lib.process import wait_until
-from lib.script import ANTHROPIC, OPENAI, WIRES, comments, drip, hang, ok, slow, stall
+from lib.script import ANTHROPIC, OPENAI, WIRES, comments, drip, hang, ok, slow, stall, status
 from lib.sdk import ASK
 
 # What SDKs say of their timeouts, and how long a request may take with it.
@@ -170,3 +170,13 @@ def test_hedges_are_a_share_of_the_requests(make):
         texts = [got.text for got in pool.map(lambda _: ask(gateway, "openai", "all", True), range(8))]
     assert texts.count(PRIMARY) == 5 and texts.count(BACKUP) == 3, texts
     assert len(stage.received("backup")) == 3
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_fails_beside_a_silent_target_is_tried_again(make, stream):
+    """The backup's hiccup does not leave the caller with the target that hangs."""
+    stage, gateway = several(make, {"primary": (OPENAI, hang), "backup": (ANTHROPIC, status(503, "overloaded_error"), ok(BACKUP))},
+                             retry={"slow": "1s", "base": "20ms"})
+    got = ask(gateway, "openai", "all", stream, {"x-openclaw-timeout": "20s"})
+    answered(BACKUP)(got, "openai", stream)
+    assert [a["outcome"] for a in gateway.access(got.id)["attempts"]] == ["outrun", "upstream_overloaded", "ok"]
