@@ -83,6 +83,9 @@ memory_watch_look(struct gateway *g)
     uint64_t ceiling = atomic_load_explicit(&g->memory_ceiling, memory_order_relaxed);
     enum ceiling_level before = atomic_load_explicit(&g->memory_level, memory_order_relaxed);
     uint64_t used = ceiling != 0 ? memory_resident_bytes() : 0;
+
+    if (ceiling != 0 && used == 0)
+        return LOOK_OFTEN_MS;    /* not known now, perhaps for want of a descriptor: as before */
     enum ceiling_level now = ceiling_judge(before, used, ceiling);
 
     if (now != CEILING_FREE)

@@ -222,13 +222,19 @@ may_begin(void *arg UNUSED, struct lines_link *l)
 {
     struct exchange *x = exchange_at(l);
 
-    return x->q != NULL && take_slot(x) == FULL_NOT;
+    enum ceiling_level level =
+        atomic_load_explicit(&x->worker->gateway->memory_level, memory_order_relaxed);
+
+    if (x->q == NULL || (level != CEILING_FREE && ceiling_sheds(level, priority_of(x))))
+        return false;
+    return take_slot(x) == FULL_NOT;
 }
 
 /* Gives slots that are free to those who wait. */
 static void
 serve(struct worker *w)
 {
+    const struct conf_server *conf = &w->current->snapshot->conf->server;
     struct lines_link *l;
 
     while ((l = lines_next(w->queue, may_begin, NULL, clock_now_us())) != NULL) {
@@ -238,6 +244,8 @@ serve(struct worker *w)
         wait->state = SERVED;
         exchange_wake(wait->exchange);
     }
+    if (w->admitted < conf->limit_requests)
+        lines_note_idle(w->queue, clock_now_us());
 }
 
 static bool

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/url.h"
+#include "gateway/browser.h"
 #include "gateway/reply.h"
 #include "route/show.h"
 
@@ -51,6 +52,19 @@ add_health(struct buf *b, const struct providers *all)
     out_end_array(&o);
 }
 
+/* Which providers there are, and how they do, is for those who may read /metrics. */
+static bool
+may_see_health(const struct exchange *x)
+{
+    struct str host = http_field_get(&server_head(x->q)->fields, S("host"));
+
+    if (server_role(x->q) != 0)
+        return true;
+    return !x->worker->has_admin &&
+           (exchange_conf(x)->auth.mode != AUTH_NONE || str_eq(x->client_ip, S("unix")) ||
+               browser_is_our_host(&exchange_conf(x)->server, host));
+}
+
 /* Readiness: fails while draining. */
 static void
 local_readyz(struct exchange *x)
@@ -69,7 +83,7 @@ local_readyz(struct exchange *x)
             providers_simulated(x->hold->snapshot->providers) ? "simulated" : "configured",
             draining ? "true" : "false", atomic_load(&g->memory_level),
             x->hold->snapshot->conf->chaos.fault_count);
-    if (verbose)
+    if (verbose && may_see_health(x))
         add_health(&b, x->hold->snapshot->providers);
     buf_add(&b, S("}\n"));
     answer_json(x, draining ? 503 : 200, &b);

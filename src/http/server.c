@@ -84,7 +84,8 @@ server_accept(void *server, struct sock *sock)
 void
 server_accept_role(struct server *s, struct sock *sock, unsigned role)
 {
-    if (s->connections >= s->limits.connections + SERVER_OVERFLOW_CONNECTIONS) {
+    /* The operator's listeners (another role) answer when callers' are full. */
+    if (role == 0 && s->connections >= s->limits.connections + SERVER_OVERFLOW_CONNECTIONS) {
         struct str peer = sock_peer(sock);
 
         s->dropped++;
@@ -96,7 +97,7 @@ server_accept_role(struct server *s, struct sock *sock, unsigned role)
         return;
     }
     struct server_conn *q = check_alloc(calloc(1, sizeof(*q)));
-    bool full = s->connections >= s->limits.connections;
+    bool full = role == 0 && s->connections >= s->limits.connections;
 
     q->server = s;
     q->sock = sock;

@@ -170,13 +170,15 @@ part(unsigned whole, unsigned percent)
     return (unsigned)(((uint64_t)whole * percent + 99) / 100);
 }
 
-/* Those that will be served before a new one of that priority. */
+/* Those that will be served before a new one of that priority, whose key has `own` waiting: keys
+ * take turns, so each other one is served as often as its own before it. */
 static unsigned
-ahead_of(const struct lines *q, enum priority p)
+ahead_of(const struct lines *q, enum priority p, unsigned own)
 {
-    unsigned n = 0;
+    uint64_t turns = (own + UINT64_C(1)) * MAX(q->lines[p], 1);
+    unsigned n = (unsigned)MIN(q->waiting[p], turns);
 
-    for (int i = 0; i <= (int)p; i++)
+    for (int i = 0; i < (int)p; i++)
         n += q->waiting[i];
     return n;
 }
@@ -186,7 +188,7 @@ lines_add(struct lines *q, struct lines_link *l, const void *key, enum priority 
     const struct lines_limits *limits, uint64_t now_us)
 {
     const struct tenant *known = map_get(q->tenants, key_text(&key));
-    unsigned ahead = ahead_of(q, p);
+    unsigned ahead = ahead_of(q, p, known != NULL ? known->count : 0);
 
     CHECK(l->line == NULL);
     if (q->count >= part(limits->length, room_percent[p]))
@@ -244,9 +246,9 @@ struct lines_link *
 lines_next(
     struct lines *q, bool (*may)(void *arg, struct lines_link *l), void *arg, uint64_t now_us)
 {
-    unsigned asked = 0;
+    for (int p = 0; p < PRIORITIES; p++) {
+        unsigned asked = 0;    /* of each priority: those above may all be at limits of their own */
 
-    for (int p = 0; p < PRIORITIES; p++)
         for (unsigned n = q->lines[p]; n > 0 && asked < KEYS_ASKED_MOST; n--, asked++) {
             struct line *line = q->turn[p];
             struct lines_link *l = line->first;
@@ -258,5 +260,12 @@ lines_next(
             note_served(q, now_us);
             return l;
         }
+    }
     return NULL;
+}
+
+void
+lines_note_idle(struct lines *q, uint64_t now_us)
+{
+    q->since_us = now_us;
 }

@@ -46,6 +46,10 @@ enum lines_verdict lines_add(struct lines *q, struct lines_link *l, const void *
 /* It does not wait any more, for another reason than being served. */
 void lines_remove(struct lines *q, struct lines_link *l);
 
+/* There was room, but none of those that wait could use it: the time that passes is not how long it
+ * takes to serve one. */
+void lines_note_idle(struct lines *q, uint64_t now_us);
+
 /* Takes the next one out for which `may` says yes; NULL: there is none. A key for which it says no
  * is asked again in a later call; a bounded number of keys are asked in each. */
 struct lines_link *lines_next(

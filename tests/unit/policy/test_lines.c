@@ -241,7 +241,9 @@ TEST(one_that_would_not_be_served_in_time_is_refused_at_once)
     while (n < 19 && add_to(q, &w[n], &key_a, PRIORITY_NORMAL, &limits, now_us) == LINES_WAITS)
         n++;
     EXPECT(n >= 10 && n <= 12);
-    EXPECT_INT(lines_add(q, &w[n].link, &key_b, PRIORITY_NORMAL, &limits, now_us), LINES_TOO_SLOW);
+    EXPECT_INT(lines_add(q, &w[n].link, &key_a, PRIORITY_NORMAL, &limits, now_us), LINES_TOO_SLOW);
+    /* another key's comes after the first of these: keys take turns */
+    EXPECT_INT(lines_add(q, &w[19].link, &key_b, PRIORITY_NORMAL, &limits, now_us), LINES_WAITS);
     /* one of higher priority is served before them */
     EXPECT_INT(lines_add(q, &w[n].link, &key_b, PRIORITY_HIGH, &limits, now_us), LINES_WAITS);
     unsigned asked = 0;
@@ -278,5 +280,42 @@ TEST(who_is_refused_is_told_to_come_back_when_the_queue_has_been_served)
     unsigned asked = 0;
     while (lines_next(q, may, &asked, now_us) != NULL)
         continue;
+    lines_destroy(q);
+}
+
+/* Says yes to the last of the keys of test alone. */
+static bool
+may_last(void *arg, struct lines_link *l)
+{
+    return CONTAINER_OF(l, struct waiter, link)->key == arg;
+}
+
+TEST(keys_at_limits_of_their_own_do_not_starve_those_of_lower_priority)
+{
+    static const char keys[2 * KEYS_ASKED_MOST];
+    struct lines *q = lines_create();
+    struct waiter w[2 * KEYS_ASKED_MOST], last;
+
+    for (size_t i = 0; i < ARRAY_LEN(w); i++)
+        EXPECT_INT(add_to(q, &w[i], &keys[i], PRIORITY_HIGH, &limits, 0), LINES_WAITS);
+    EXPECT_INT(add_to(q, &last, &key_a, PRIORITY_NORMAL, &limits, 0), LINES_WAITS);
+    EXPECT(lines_next(q, may_last, (void *)&key_a, 1) == &last.link);
+    for (size_t i = 0; i < ARRAY_LEN(w); i++)
+        lines_remove(q, &w[i].link);
+    lines_destroy(q);
+}
+
+TEST(while_there_is_room_the_silence_is_not_slowness)
+{
+    struct lines *q = lines_create();
+    struct waiter blocked, w;
+    uint64_t now_us = serve_at_rate(q, S_US, S_US / 100, 200);    /* a hundred a second */
+
+    EXPECT_INT(add_to(q, &blocked, &key_a, PRIORITY_NORMAL, &limits, now_us), LINES_WAITS);
+    for (int i = 0; i < 60; i++)
+        lines_note_idle(q, now_us += S_US);
+    EXPECT_INT(add_to(q, &w, &key_b, PRIORITY_NORMAL, &limits, now_us), LINES_WAITS);
+    lines_remove(q, &blocked.link);
+    lines_remove(q, &w.link);
     lines_destroy(q);
 }
