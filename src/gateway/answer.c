@@ -417,6 +417,8 @@ complete_answer(struct attempt *a, enum err e)
         (void)flush(a);
     }
     if (e != OK) {
+        if (a->state == ATTEMPT_COMMITTED)
+            (void)flush(a);    /* what came before its end is the caller's */
         attempt_fail(a, e, NULL);
         return;
     }
@@ -700,6 +702,7 @@ act(struct attempt *a, const struct due *d)
 {
     switch (d->action) {
     case DUE_FAILURE:
+        a->hurried = d->hurried;
         attempt_fail(a, d->why,
             d->why == ERR_UPSTREAM_TIMEOUT ? "no first token within the time limit" : NULL);
         break;

@@ -86,6 +86,18 @@ describe_answer(const struct attempt *a)
 }
 
 struct llm_error
+attempt_error_copy(const struct llm_error *e, struct arena *to)
+{
+    struct llm_error copy = *e;
+
+    copy.message = arena_str(to, e->message);
+    copy.type = arena_str(to, e->type);
+    copy.code = arena_str(to, e->code);
+    copy.param = arena_str(to, e->param);
+    return copy;
+}
+
+struct llm_error
 attempt_failure(struct attempt *a, enum err why, const char *detail)
 {
     struct llm_error e = { .kind = why };
@@ -212,7 +224,7 @@ prepare(struct attempt *a)
     in->events = a->filters.first;
     in->secrets = a->hold->snapshot->secrets;
     in->asked_stream = x->stream;
-    in->names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;
+    in->names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;    /* as far as we know */
     in->reader.wire = a->target->provider->wire;
     in->reader.op = x->op;
     in->reader.choices = a->request->llm.n;
@@ -425,6 +437,31 @@ attempt_release(struct attempt *a)
 
 /* --- its end --- */
 
+/* What may be held against a target or a key for everybody. Other routes than conversations may need
+ * rights, models and paths that these do not; a 404 without a word about the model may be about
+ * anything that the request names; and a page in place of a refusal comes from a firewall in
+ * between, which may dislike the prompt. */
+static enum err
+held_against(const struct attempt *a, enum err outcome)
+{
+    enum llm_op op = a->intake.reader.op;
+    if (a->hurried)
+        return ERR_UNSUPPORTED;    /* the caller's own limit ended it */
+    bool talk = op == OP_CHAT || op == OP_COMPLETE;
+
+    switch (failure_row(outcome)->blame) {
+    case BLAME_GONE:
+        return talk && a->error.worded ? outcome : ERR_UNSUPPORTED;
+    case BLAME_KEY_MODEL:
+        return talk && !a->intake.html ? outcome : ERR_UNSUPPORTED;
+    case BLAME_KEY:
+    case BLAME_ACCOUNT:
+        return op != OP_RELAY ? outcome : ERR_UNSUPPORTED;
+    default:
+        return outcome;
+    }
+}
+
 /* How it ended is held for or against its target, provider and key. */
 static void
 tell_health(struct attempt *a, enum err outcome)
@@ -433,9 +470,9 @@ tell_health(struct attempt *a, enum err outcome)
     bool cut = outcome == ERR_OUTRUN || outcome == ERR_CLIENT_GONE || outcome == ERR_DEADLINE;
     bool whole = !a->intake.asked_stream;
     uint64_t came_us = whole ? n->ended_us : a->tally.first_token_us;
-    struct health_verdict v = { .outcome = outcome,
+    struct health_verdict v = { .outcome = held_against(a, outcome),
         .retry_after_ms = a->error.retry_after_ms,
-        .silent = cut && a->slow_us != 0 && n->ended_us - n->started_us >= a->slow_us &&
+        .silent = cut && a->silent_us != 0 && n->ended_us - n->started_us >= a->silent_us &&
                   a->tally.first_token_us == 0 };
 
     if (a->pass.table == NULL)

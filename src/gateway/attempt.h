@@ -52,11 +52,12 @@ struct answer_job {
 /* What each part of an answer needs comes first: see struct client_call. */
 struct attempt {
     enum attempt_state state;
-    bool fresh;                   /* on a new connection */
-    bool slow;                    /* so long without a token that another target may be asked */
-    bool sent;                    /* it was put on a connection: some of it may have arrived */
-    bool ended;                   /* the provider's bytes are all there */
-    bool paused;                  /* the caller is slow: we stopped reading */
+    bool fresh;      /* on a new connection */
+    bool slow;       /* so long without a token that another target may be asked */
+    bool hurried;    /* a limit of the caller's ended it, which says little of the target */
+    bool sent;       /* it was put on a connection: some of it may have arrived */
+    bool ended;      /* the provider's bytes are all there */
+    bool paused;     /* the caller is slow: we stopped reading */
     struct exchange *exchange;    /* NULL once it was let go */
     struct worker *worker;
     struct snapshot_hold *hold;
@@ -80,6 +81,7 @@ struct attempt {
     struct concurrency *slot;       /* at the target; NULL: not limited */
     struct health_pass pass;        /* through the breakers; left when it is OVER */
     uint64_t slow_us;               /* after so long it is slow; 0: never */
+    uint64_t silent_us;             /* the same, whatever the caller's hurry: then it is to blame */
     uint64_t hedge_us;              /* after so long a second target may be asked; 0: it may not */
     struct record_attempt *note;
     struct written *written;      /* in its arena, and gone with it */
@@ -125,6 +127,9 @@ void attempt_move(struct attempt *a, enum attempt_state to);
 
 /* From callbacks: the stage that waits for the attempt is run again. */
 void attempt_report(struct attempt *a);
+
+/* A copy that does not depend on the attempt's memory, some of which a helper thread owns. */
+struct llm_error attempt_error_copy(const struct llm_error *e, struct arena *to);
 
 /* Why it failed, in words for the caller: what the provider said, or else `why`. */
 struct llm_error attempt_failure(struct attempt *a, enum err why, const char *detail);

@@ -11,7 +11,7 @@ static void
 sooner(struct due *d, uint64_t since_us, uint64_t limit_us, enum due_action action, enum err why)
 {
     if (limit_us != 0 && since_us + limit_us < d->at_us)
-        *d = (struct due){ since_us + limit_us, action, why };
+        *d = (struct due){ since_us + limit_us, action, why, false };
 }
 
 /* How long the provider may be silent. Where tokens cannot be told, any byte counts; and so it does
@@ -26,6 +26,7 @@ due_by_silence(const struct attempt *a, struct due *d)
     if (a->exchange != NULL)
         sooner(d, begun ? in->byte_us : a->note->started_us, a->exchange->silence_us, DUE_FAILURE,
             begun ? ERR_UPSTREAM_STALLED : ERR_UPSTREAM_TIMEOUT);
+    d->hurried = d->action == DUE_FAILURE && d->why != ERR_DEADLINE;
     if (in->asked_stream && !a->draft.content)
         sooner(d, a->note->started_us, limits->first_token_ms * 1000, DUE_FAILURE,
             ERR_UPSTREAM_TIMEOUT);

@@ -16,6 +16,7 @@ struct due {
     uint64_t at_us;    /* UINT64_MAX: nothing is due */
     enum due_action action;
     enum err why;
+    bool hurried;    /* the caller's own limit */
 };
 
 /* The earliest, of an attempt that waits for its provider. */

@@ -423,6 +423,8 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
         switch (a->state) {
         case ATTEMPT_RUNNING:
         case ATTEMPT_READING:
+            if (x->delivery.draft == &a->draft)
+                return STEP_WAIT;    /* its document is sent; what ends it has still to come */
             running = a;
             slow = slow && a->slow;
             break;
@@ -431,7 +433,7 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
             CHECK(x->attempt == a);
             return STEP_NEXT;
         case ATTEMPT_FAILED:
-            if (x->delivery.draft != NULL)
+            if (x->delivery.draft == &a->draft)
                 return STEP_NEXT;    /* it started to answer and failed before this stage ran */
             attempt_stop(a, a->error.kind);
             retry_note(x, a);
@@ -445,8 +447,10 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
             CHECK_UNREACHABLE();
         }
     }
-    if (running != NULL && x->attempt->state == ATTEMPT_OVER)
+    if (running != NULL && x->attempt->state == ATTEMPT_OVER) {
         x->attempt = running;
+        timer_set(&running->clock, 0);    /* from now on it keeps the caller waiting */
+    }
     *ret_beside = running != NULL;
     return running != NULL && !slow ? STEP_WAIT : STEP_STOP;
 }
@@ -537,9 +541,10 @@ stage_relay(struct exchange *x)
         return STEP_NEXT;
     case ATTEMPT_OVER:
         return STEP_NEXT;    /* it failed before this stage, and the caller's stream has to be ended */
-    case ATTEMPT_WRITING:
     case ATTEMPT_RUNNING:
     case ATTEMPT_READING:
+        return STEP_WAIT;    /* its document is sent; what ends it has still to come */
+    case ATTEMPT_WRITING:
     case ATTEMPT_STATES:
         break;
     }
@@ -597,9 +602,14 @@ debug_stage(const struct exchange *x, const char *name, enum step step)
 static void
 stop_attempts(struct exchange *x)
 {
-    for (struct attempt *a = x->under_way; a != NULL; a = a->next)
+    for (struct attempt *a = x->under_way; a != NULL; a = a->next) {
+        bool served = a->intake.reader.complete && x->status != 0;
+
         if (a->state != ATTEMPT_OVER)
-            attempt_stop(a, a->intake.reader.complete && x->status != 0 ? OK : ERR_CLIENT_GONE);
+            attempt_stop(a, a->state == ATTEMPT_FAILED ? a->error.kind
+                            : served                   ? OK
+                                                       : ERR_CLIENT_GONE);
+    }
 }
 
 /* One attempt's draft is sent: the others are not needed. */
@@ -607,8 +617,8 @@ static void
 stop_outrun(struct exchange *x)
 {
     for (struct attempt *a = x->under_way; a != NULL; a = a->next)
-        if (a != x->attempt && a->state != ATTEMPT_OVER)
-            attempt_stop(a, ERR_OUTRUN);
+        if (&a->draft != x->delivery.draft && a->state != ATTEMPT_OVER)
+            attempt_stop(a, a->state == ATTEMPT_FAILED ? a->error.kind : ERR_OUTRUN);
 }
 
 /* Is a helper thread using memory of it? */

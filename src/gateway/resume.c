@@ -445,7 +445,7 @@ break_off(struct exchange *x, struct attempt *a)
     (void)tally_estimate(&a->tally, x->input_estimate, true);
     r->sent = sent_text(a);
     r->says = a->draft.writer;
-    r->error = a->error;
+    r->error = attempt_error_copy(&a->error, x->arena);
     r->usage = a->tally.usage;
     r->cost_nanousd = model_cost_nanousd(a->target->facts, &r->usage);
     r->first_token_us = a->tally.first_token_us;

@@ -61,9 +61,9 @@ patience_us(const struct exchange *x)
 }
 
 static void
-sooner(struct retry *r, uint64_t at_us)
+sooner(struct retry *r, uint64_t at_us, uint64_t now_us)
 {
-    if (at_us != 0 && (r->soonest_us == 0 || at_us < r->soonest_us))
+    if (at_us > now_us && (r->soonest_us <= now_us || at_us < r->soonest_us))
         r->soonest_us = at_us;
 }
 
@@ -78,15 +78,19 @@ backoff_us(const struct conf_retry *c, unsigned repeats)
     return (uint64_t)(clock_random_unit() * (double)most_ms * 1000);
 }
 
-/* Does the provider have a key that did not fail? */
+/* Does the provider have a key that did not fail, and is not benched? */
 static bool
-has_other_key(const struct candidate *c)
+has_other_key(const struct candidate *c, uint64_t now_us)
 {
     size_t keys = MIN(c->target->provider->credential_count, 64);
 
-    for (size_t k = 0; k < keys; k++)
-        if ((c->keys_failed >> k & 1) == 0)
+    for (size_t k = 0; k < keys; k++) {
+        if ((c->keys_failed >> k & 1) != 0)
+            continue;
+        enum health_state state = health_look(c->target->breakers->keys[k], now_us / 1000).state;
+        if (state != HEALTH_OPEN && state != HEALTH_OFF)
             return true;
+    }
     return false;
 }
 
@@ -150,7 +154,7 @@ retry_note(struct exchange *x, const struct attempt *a)
     bool vague = r->first.kind == ERR_UPSTREAM_STALE || r->first.kind == ERR_UNSUPPORTED;
 
     if (!r->failed || vague || next == NEXT_RETURN || last) {
-        r->first = a->error;
+        r->first = attempt_error_copy(&a->error, x->arena);
         r->cause = a;
     }
     r->failed = true;
@@ -158,7 +162,7 @@ retry_note(struct exchange *x, const struct attempt *a)
      * seen some of it. */
     r->stop = r->stop || last || next == NEXT_RETURN;
     if (hint_us != 0)
-        sooner(r, now_us + hint_us);
+        sooner(r, now_us + hint_us, now_us);
     c->state = CANDIDATE_CLOSED;
     c->fresh = false;
     if (a->credential < 64)
@@ -185,7 +189,7 @@ retry_note(struct exchange *x, const struct attempt *a)
     case NEXT_MOVE:
         break;
     case NEXT_KEY:
-        if (has_other_key(c)) {
+        if (has_other_key(c, now_us)) {
             c->state = CANDIDATE_NEXT;
             c->again_us = now_us;
         } else if (a->error.kind == ERR_UPSTREAM_RATE_LIMIT) {
@@ -201,12 +205,29 @@ retry_note(struct exchange *x, const struct attempt *a)
 
 /* --- what comes next --- */
 
-/* Wakes the exchange then, if the caller is still there. */
+/* A stream that has begun goes on with comments while nobody is asked. Returns when the next is
+ * due. */
+static uint64_t
+keep_alive(struct exchange *x, uint64_t now_us)
+{
+    uint64_t every_us = exchange_conf(x)->server.keepalive_ms * 1000;
+
+    if (every_us == 0 || !x->stream || x->op == OP_RELAY || !server_responded(x->q))
+        return UINT64_MAX;
+    if (now_us >= x->delivery.sent_us + every_us) {
+        server_write(x->q, x->wire->framing->keepalive);
+        x->delivery.sent_us = now_us;
+    }
+    return x->delivery.sent_us + every_us;
+}
+
+/* Wakes the exchange then, or sooner, if the caller is still there. */
 static bool
 wait_until(struct exchange *x, struct retry *r, uint64_t at_us, uint64_t now_us)
 {
     if (at_us > patience_us(x))
         return false;
+    at_us = MIN(at_us, keep_alive(x, now_us));
     timer_set(&r->clock, at_us > now_us ? (at_us - now_us + 999) / 1000 : 0);
     return true;
 }
@@ -236,7 +257,7 @@ retry_next(struct exchange *x, bool beside, struct pick *ret)
     r = retry_of(x);
     if ((when == PICK_LATER && wait_until(x, r, ret->at_us, now_us)) || beside)
         return RETRY_WAIT;
-    sooner(r, ret->at_us);
+    sooner(r, ret->at_us, now_us);
     if (!r->failed) {    /* nothing was asked */
         enum err why = ret->why != OK ? ret->why : ERR_UPSTREAM_OVERLOADED;
 
@@ -258,8 +279,11 @@ retry_failure(struct exchange *x)
 
     CHECK(r != NULL && r->failed);
     r->told = r->first;
-    if (r->soonest_us > now_us && err_row(r->told.kind)->fault == FAULT_PROVIDER)
-        r->told.retry_after_ms = (int64_t)((r->soonest_us - now_us + 999) / 1000);
+    if (err_row(r->told.kind)->fault == FAULT_PROVIDER)
+        r->told.retry_after_ms =
+            r->soonest_us > now_us ? (int64_t)((r->soonest_us - now_us + 999) / 1000) : 0;
+    /* The provider's own document is that of the last attempt. */
+    r->told.as_is = r->told.as_is && r->cause == x->attempt;
     return &r->told;
 }
 
@@ -272,7 +296,7 @@ retry_cause(const struct exchange *x, const struct llm_error *e)
 /* From the target's own times; while few are known, from what is configured and the request's
  * size. */
 static uint64_t
-slow_us(const struct exchange *x, const struct latency *times)
+silent_us(const struct exchange *x, const struct latency *times)
 {
     const struct conf_retry *conf = conf_of(x);
     uint64_t usual_ms = latency_quantile_ms(times, 990);
@@ -282,14 +306,18 @@ slow_us(const struct exchange *x, const struct latency *times)
         us = (conf->slow_ms + (x->stream ? 0 : conf->slow_ms / 4) +
                  x->bytes_in / BODY_BYTES_PER_MS) *
              1000;
-    us = MIN(MAX(us, SLOW_LEAST_US), SLOW_MOST_US);
-    if (x->deadline_said || x->begin_by_us != 0) {
-        uint64_t now_us = clock_now_us(), due_us = patience_us(x);
+    return MIN(MAX(us, SLOW_LEAST_US), SLOW_MOST_US);
+}
 
-        /* Two more targets may have to be asked before the caller leaves. */
-        us = MIN(us, due_us > now_us ? (due_us - now_us) * 2 / 5 : 1);
-    }
-    return us;
+/* Two more targets may have to be asked before a caller leaves that says when. */
+static uint64_t
+slow_us(const struct exchange *x, uint64_t usual_us)
+{
+    uint64_t now_us = clock_now_us(), due_us = patience_us(x);
+
+    if (!x->deadline_said && x->begin_by_us == 0)
+        return usual_us;
+    return MIN(usual_us, due_us > now_us ? (due_us - now_us) * 2 / 5 : 1);
 }
 
 void
@@ -300,8 +328,10 @@ retry_set_clocks(const struct exchange *x, struct attempt *a)
 
     if (x->op == OP_RELAY || !plan_has_fresh(&x->plan))
         return;
-    if (conf_of(x)->slow_ms != 0)
-        a->slow_us = slow_us(x, times);
+    if (conf_of(x)->slow_ms != 0) {
+        a->silent_us = silent_us(x, times);
+        a->slow_us = slow_us(x, a->silent_us);
+    }
     if (hedge == NULL || x->attempts != 1)
         return;
     hedge_note_request(hedge);

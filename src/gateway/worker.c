@@ -20,7 +20,7 @@
 #define TRIM_EVERY_US 1000000
 #define TRIM_LEAST_BYTES (1024u * 1024)    /* what is left of large requests, when there are no more */
 #define TRIM_REST_US 5000000
-#define MMAP_BYTES (16 * 1024 * 1024)
+#define MMAP_BYTES (1024 * 1024)
 #define SCRATCH_BYTES (256u * 1024 * 1024)
 #define SCRATCH_PAGE_BYTES (16u * 1024)    /* most events need no more */
 #define TEXT_BYTES (8u * 1024 * 1024)
@@ -340,11 +340,11 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     bool opened = true;
 
 #ifdef __GLIBC__
-    /* A block that is mapped for each large body costs a page fault for each of its pages: more than
-     * half the CPU time of a body of 5 MB. So only larger ones are, and what is freed of the others
-     * is kept until trim_memory() gives it back. */
+    /* Large blocks are allocated with mmap(), so that they grow without being copied and leave no
+     * holes. By default glibc raises the threshold for mmap() when such a block is freed. The price
+     * is a page fault for each page, about half the CPU time of a body of 5 MB: from the heap, memory
+     * would not go back to the system while streams lie between the freed blocks. */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, 2 * MMAP_BYTES);
 #endif
     w->gateway = g;
     w->held.quota = &g->held;

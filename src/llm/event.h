@@ -48,6 +48,7 @@ struct llm_error {
     bool quotes;
     /* the caller gets the provider's own document instead of this message */
     bool as_is;
+    bool worded;       /* the kind is what the provider's words say, not its status alone */
     bool permanent;    /* a repeated request would fail in the same way, whatever the kind says */
 };
 

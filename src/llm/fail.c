@@ -162,6 +162,7 @@ kind_by_beginning(struct str message)
         { S_INIT("api key expired"), S_INIT(""), ERR_UPSTREAM_AUTH },
         { S_INIT("this organization has been disabled"), S_INIT(""), ERR_UPSTREAM_AUTH },
         { S_INIT("the security token included in the request is"), S_INIT(""), ERR_UPSTREAM_AUTH },
+        { S_INIT("you have insufficient permissions"), S_INIT(""), ERR_UPSTREAM_FORBIDDEN },
         { S_INIT("user location is not supported"), S_INIT(""), ERR_UPSTREAM_FORBIDDEN },
         { S_INIT("model not found"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
         { S_INIT("model not exist"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
@@ -169,7 +170,8 @@ kind_by_beginning(struct str message)
         { S_INIT("unknown model"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
         { S_INIT("invalid model:"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
         { S_INIT("invalid model '"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
-        { S_INIT("unable to access"), S_INIT("model"), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("unable to access non-serverless model"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
+        { S_INIT("unable to access model"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
         { S_INIT("the model "), S_INIT("does not exist"), ERR_UPSTREAM_NO_MODEL },
         { S_INIT("the model "), S_INIT("not found"), ERR_UPSTREAM_NO_MODEL },
         { S_INIT("the model "), S_INIT("deprecated"), ERR_UPSTREAM_NO_MODEL },
@@ -179,7 +181,8 @@ kind_by_beginning(struct str message)
         { S_INIT("the provided model identifier is invalid"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
         { S_INIT("this model version has reached the end"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
         { S_INIT(" is not a valid model id"), S_INIT(""), ERR_UPSTREAM_NO_MODEL },
-        { S_INIT("rate limit"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
+        { S_INIT("rate limit exceeded"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
+        { S_INIT("rate limit reached"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
         { S_INIT("too many requests"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
         { S_INIT("request was throttled"), S_INIT(""), ERR_UPSTREAM_RATE_LIMIT },
         { S_INIT("overloaded"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
@@ -530,6 +533,23 @@ kind_by_word(const struct fail_words *words, const struct llm_error *e, struct s
     return OK;
 }
 
+static bool
+is_daily_of_all_models(struct str quota)
+{
+    return holds(quota, S("perday")) && !holds(quota, S("permodel"));
+}
+
+/* Could this request never be served, whatever the time, though others can: it is larger than the
+ * limit of a minute (OpenAI, Groq), or may cost more than is left (OpenRouter)? */
+static bool
+is_beyond_limits(int status, enum err by_word, struct str message)
+{
+    bool limit = status == 429 || by_word == ERR_UPSTREAM_RATE_LIMIT;
+
+    return (limit && str_istarts(message, S("request too large for"))) ||
+           (status == 402 && holds(message, S("can only afford")));
+}
+
 /* Is the limit that was reached one of a whole day? Google calls it a rate limit as well, and gives
  * its name in the details only. */
 static bool
@@ -543,7 +563,7 @@ is_daily(struct str message, const struct json *inner)
         struct json_iter it = json_iter(json_get(details.value, S("violations")));
 
         while (json_next(&it))
-            if (holds(json_raw(json_get(it.value, S("quotaId"))), S("perday")))
+            if (is_daily_of_all_models(json_raw(json_get(it.value, S("quotaId")))))
                 return true;
     }
     return false;
@@ -554,6 +574,8 @@ static bool
 is_refined(int status, enum err kind)
 {
     switch (status) {
+    case 401:    /* OpenAI has it for a key without the right to use a route */
+        return kind == ERR_UPSTREAM_FORBIDDEN;
     case 403:    /* xAI has it for an empty account, AWS for a key that is not valid */
         return kind == ERR_UPSTREAM_QUOTA || kind == ERR_UPSTREAM_AUTH;
     case 429:
@@ -575,6 +597,8 @@ kind_of(const struct fail_words *words, int status, const struct llm_error *e, s
     bool vague = status == 0 || by_status == ERR_BAD_REQUEST;
     bool blames_caller = by_word == ERR_BAD_REQUEST || by_word == ERR_TOO_LARGE;
 
+    if (is_beyond_limits(status, by_word, e->message))
+        return ERR_UNSUPPORTED;
     if (by_word == ERR_UPSTREAM_QUOTA)
         return by_word;
     if ((vague || status == 413 || status >= 500) &&
@@ -622,6 +646,9 @@ finish(struct arena *a, const struct fail_words *words, int status, const struct
     struct str name = words_of(a, json_get(inner, S("status")), WORD_MAX);
 
     ret->kind = kind_of(words, status, ret, name, inner);
+    ret->worded = ret->kind == kind_by_word(words, ret, name) ||
+                  ret->kind == kind_by_beginning(ret->message) ||
+                  (ret->kind == ERR_UPSTREAM_NO_MODEL && str_istarts(ret->message, S("model")));
     ret->permanent = status == 501 || status == 505;
     if (ret->retry_after_ms == 0)
         ret->retry_after_ms = retry_after_in_words_ms(ret->message);

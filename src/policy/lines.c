@@ -188,9 +188,9 @@ lines_add(struct lines *q, struct lines_link *l, const void *key, enum priority 
     const struct lines_limits *limits, uint64_t now_us)
 {
     const struct tenant *known = map_get(q->tenants, key_text(&key));
-    unsigned ahead = ahead_of(q, p, known != NULL ? known->count : 0);
 
-    CHECK(l->line == NULL);
+    CHECK(l->line == NULL && p < PRIORITIES);
+    unsigned ahead = ahead_of(q, p, known != NULL ? known->count : 0);
     if (q->count >= part(limits->length, room_percent[p]))
         return LINES_FULL;
     if (known != NULL && known->count >= part(limits->length, limits->share_percent))

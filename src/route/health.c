@@ -803,12 +803,19 @@ answered_at(const struct health_pass *p, uint64_t now_ms)
     return p->answered_ms != 0 ? p->answered_ms : now_ms;
 }
 
-/* Closes what this attempt was the probe of, or was let through. */
+/* Closes what this attempt was the probe of, or was let through. A probe that took longer than
+ * another waits for has been replaced: its success is one all the same, or answers that take that
+ * long would never close the breaker. */
 static void
 restore(struct health_pass *p, size_t i, uint64_t now_ms)
 {
-    if ((p->claimed & 1u << i) != 0 || (p->open && is_bypassed(p, i)))
-        close_gate(subject(p, i), p->gate[i], i <= TARGET, now_ms);
+    if ((p->claimed & 1u << i) != 0 || (p->open && is_bypassed(p, i))) {
+        uint64_t gate = LOAD(&subject(p, i)->gate);
+
+        if (STATE_OF(gate) != GATE_PROBED)
+            gate = p->gate[i];
+        close_gate(subject(p, i), gate, i <= TARGET, now_ms);
+    }
     p->gate[i] = 0;
     p->claimed &= (uint8_t) ~(1u << i);
 }

@@ -92,7 +92,7 @@ latency_note(struct latency *l, uint64_t ms, bool at_least)
 
     if (at_least && i < LATENCY_BUCKETS - 1)
         i++;
-    if (atomic_fetch_add_explicit(&l->count[i], 1, memory_order_relaxed) == FULL - 1)
+    if (atomic_fetch_add_explicit(&l->count[i], 1, memory_order_relaxed) >= FULL - 1)
         fade(l);    /* called once, by the thread that filled it */
 }
 

@@ -149,9 +149,13 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
     for (struct candidate *c = plan->list; c < end; c++) {
         if (c->state != CANDIDATE_NEXT)
             continue;
-        if (now_us < c->again_us) {
+        if (now_us < c->again_us && !beside) {
             ret->at_us = c->again_us;
             return PICK_LATER;
+        }
+        if (now_us < c->again_us) {
+            again_us = MIN(again_us, c->again_us);
+            continue;    /* another one may be quicker */
         }
         if (enter(plan, c, false, now_us, ret))
             return PICK_NOW;
@@ -187,6 +191,7 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
     if (!asked && ret->why == OK && plan->count != 0 &&
         !ret->crowded) {    /* it fails by itself, and says why */
         ret->candidate = plan->list;
+        ret->credential = 0;
         return PICK_NOW;
     }
     if (again_us == UINT64_MAX) {

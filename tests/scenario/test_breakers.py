@@ -6,7 +6,7 @@ import pytest
 
 from lib import raw
 from lib.ask import EVERY_CALLER, PATHS, ask, body_of
-from lib.fault import BACKUP, PRIMARY
+from lib.fault import BACKUP, PRIMARY, answered, several
 from lib.process import free_port, wait_until
 from lib.script import ANTHROPIC, OPENAI, Stage, by_model, hang, limited, ok, reset, sometimes, status
 
@@ -195,3 +195,21 @@ def test_callers_who_leave_are_held_against_nobody(make):
     gateway.idle()
     stage.now("primary", ok())
     assert texts(load(gateway, 10, at_once=1)) == {PRIMARY}
+
+
+@pytest.mark.parametrize("headers", [{"x-openclaw-timeout": "300"}, {"x-stainless-read-timeout": "0.2"}])
+def test_a_caller_in_a_hurry_benches_nobody(make, headers):
+    """What it does not wait for may be the target's usual time."""
+    stage, gateway = several(make, {"primary": (OPENAI, ok(delay=1.4)), "backup": (ANTHROPIC, ok(BACKUP))})
+    for _ in range(12):
+        ask(gateway, "openai", "all", True, headers)
+    answered(PRIMARY)(ask(gateway, "openai", "all", True), "openai", True)
+
+
+def test_another_route_that_a_provider_lacks_benches_no_model(make):
+    stage, gateway = several(make, {"primary": (OPENAI, status(404, "invalid_request_error", code="unknown_url")),
+                                    "backup": (OPENAI, ok(BACKUP))})
+    for _ in range(8):
+        gateway.post("/v1/responses", {"model": "all", "input": "x"})
+    stage.now("primary", ok())
+    answered(PRIMARY)(ask(gateway, "openai", "all", False), "openai", False)

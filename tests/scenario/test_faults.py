@@ -998,3 +998,16 @@ def test_a_client_that_disconnects_within_its_body_makes_no_upstream_request(gat
     line = wait_until(lambda: len(gone(gateway)) > known and gone(gateway)[-1], "its line")
     assert (line["status"], line["error"]) == (499, "client_gone") and "attempts" not in line, line
     assert mock.stats()["requests"] == asked
+
+
+def test_the_words_of_a_large_error_are_told_after_it_was_tried_again(make):
+    """A helper thread reads a document of that size, in memory that goes with the attempt."""
+    document = {"error": {"message": "it is broken here", "type": "server_error", "code": "server_error"}, "pad": "x" * 400000}
+    gateway = make.gateway({"providers": {"lab": make.upstream(lambda conn: conn.answer(200, document)).provider()},
+                            "retry": {"attempts": 3, "base": "1ms"}})
+    for caller in CALLERS:
+        for stream in BOTH:
+            got = ask(gateway, caller, "lab/m", stream)
+            line = gateway.access(got.id)
+            assert len(line["attempts"]) == 2 and "it is broken here" in got.error["message"], (line, got)
+            assert "code server_error" in line["error_message"], line

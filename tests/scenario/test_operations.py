@@ -57,7 +57,8 @@ def test_the_yaml_in_operations_is_valid(tmp_path):
                         .replace("/run/openclaw/", f"{tmp_path}/"))
         (tmp_path / "ci-key").write_text(process.canary("client") + "\n")
         done = subprocess.run([process.BIN, "check", path], capture_output=True, text=True, timeout=PATIENCE,
-                              env=environment(SEARCH_KEY=process.canary("client")))
+                              env=environment(**{name: process.canary(name) for name in
+                                                 ("SEARCH_KEY", "CHAT_KEY", "BATCH_KEY")}))
         assert done.returncode == 0, done.stderr
 
 

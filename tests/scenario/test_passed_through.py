@@ -164,7 +164,7 @@ def test_what_a_provider_cannot_do_is_not_worth_a_retry(make, status, retry):
     upstream = make.upstream(lambda conn: conn.answer(status, b'{"error": {"message": "no"}}'))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}, "default_provider": "lab"})
     assert gateway.get("/v1/files").headers["x-should-retry"] == retry
-    assert gateway.chat("lab/m").headers["x-should-retry"] == retry
+    assert gateway.chat("lab/m").headers["x-should-retry"] == "false", "the gateway itself tries model calls again"
 
 
 @pytest.mark.parametrize("body", [b'{"error": {"message": "No such file: f", "type": "invalid_request_error"}}',
@@ -178,3 +178,14 @@ def test_a_404_on_a_route_without_a_model_is_not_about_a_model(make, body):
     assert line["error"] == "bad_request"
     assert line["error_message"].startswith("the provider does not have what the request asks for (lab, status 404")
     assert gateway.chat("lab/m").headers["x-openclaw-error"] == "upstream_model_not_found"
+
+
+def test_the_first_cause_is_told_where_the_last_target_gave_no_answer(make):
+    first = make.upstream(lambda conn: conn.answer(500, {"error": {"message": "no"}}))
+    gateway = make.gateway({
+        "providers": {"one": first.provider(), "two": {"wire": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}},
+        "models": {"both": {"targets": ["one/m", "two/m"]}}})
+    for path in ("/v1/responses", "/v1/moderations"):
+        answer = gateway.post(path, {"model": "both", "input": "x"})
+        assert answer.status_code == 502 and answer.json()["error"]["code"] == "upstream_error", answer.text
+        assert answer.headers["x-openclaw-attempts"] == "2"

@@ -108,8 +108,13 @@ TEST(limits_are_told_from_empty_accounts)
         { ALL, 429,
             "[{'error':{'code':429,'status':'RESOURCE_EXHAUSTED','message':'You exceeded your "
             "current quota','details':[{'retryDelay':'9s'},{'violations':[{'quotaId':'"
-            "GenerateRequestsPerDayPerProjectPerModel-FreeTier'}]}]}}]",
+            "GenerateRequestsPerDayPerProject-FreeTier'}]}]}}]",
             ERR_UPSTREAM_QUOTA },
+        { ALL, 429,    /* other models of the key are not concerned */
+            "[{'error':{'code':429,'status':'RESOURCE_EXHAUSTED','message':'You exceeded your "
+            "current quota','details':[{'violations':[{'quotaId':'"
+            "GenerateRequestsPerDayPerProjectPerModel-FreeTier'}]}]}}]",
+            ERR_UPSTREAM_RATE_LIMIT },
         { ALL, 429, MESSAGE("Quota exceeded for quota metric ^requests^ and limit ^per day^"),
             ERR_UPSTREAM_QUOTA },
         { O, 200, "{'error':{'status':'RESOURCE_EXHAUSTED','message':'quota ... per day'}}",
@@ -151,7 +156,13 @@ TEST(limits_are_told_from_empty_accounts)
         { ALL, 200, CODED("429", "Provider returned error"), ERR_UPSTREAM_RATE_LIMIT },
         { ALL, 200, "{'error':'upstream: rate limit exceeded'}", ERR_UPSTREAM_RATE_LIMIT },
         { O, 413, CODED("rate_limit_exceeded", "Request too large for model: TPM"),
-            ERR_UPSTREAM_RATE_LIMIT },    /* Groq */
+            ERR_UNSUPPORTED },    /* Groq */
+        { O, 429, CODED("rate_limit_exceeded", "Request too large for gpt-4o on tokens per min"),
+            ERR_UNSUPPORTED },
+        { ALL, 402, MESSAGE("This request requires more credits. You can only afford 30104"),
+            ERR_UNSUPPORTED },
+        { O, 401, MESSAGE("You have insufficient permissions for this operation. Missing scopes"),
+            ERR_UPSTREAM_FORBIDDEN },
     };
 
     check(rows, ARRAY_LEN(rows));
