@@ -25,6 +25,7 @@ keep_error(struct intake *in, const struct llm_error *e)
                           : e->retry_after_ms != 0 ? e->retry_after_ms
                                                    : in->reset_ms,
         .quotes = true,
+        .worded = e->worded,
         .permanent = e->permanent,
     };
     in->error = to;

@@ -9,9 +9,10 @@
 
 #define SLOW_LEAST_US 1000000u    /* faster targets are not asked twice for a hiccup */
 #define SLOW_MOST_US 60000000u
-#define HINT_GRACE_US 5000u      /* so that the target's clock has reached the time, too */
-#define FAILING_LEAST 5u         /* recent failures: fewer say nothing about a share */
-#define BODY_BYTES_PER_MS 50u    /* that a model reads, roughly: long prompts take longer */
+#define BLAMED_UNKNOWN_US 1500000u    /* while few answers have been timed */
+#define HINT_GRACE_US 5000u           /* so that the target's clock has reached the time, too */
+#define FAILING_LEAST 5u              /* recent failures: fewer say nothing about a share */
+#define BODY_BYTES_PER_MS 50u         /* that a model reads, roughly: long prompts take longer */
 
 /* Of an exchange that had a failed attempt, or has to wait. */
 struct retry {
@@ -80,7 +81,7 @@ backoff_us(const struct conf_retry *c, unsigned repeats)
 
 /* Does the provider have a key that did not fail, and is not benched? */
 static bool
-has_other_key(const struct candidate *c, uint64_t now_us)
+has_other_key(const struct plan *plan, const struct candidate *c, uint64_t now_us)
 {
     size_t keys = MIN(c->target->provider->credential_count, 64);
 
@@ -88,7 +89,7 @@ has_other_key(const struct candidate *c, uint64_t now_us)
         if ((c->keys_failed >> k & 1) != 0)
             continue;
         enum health_state state = health_look(c->target->breakers->keys[k], now_us / 1000).state;
-        if (state != HEALTH_OPEN && state != HEALTH_OFF)
+        if ((state != HEALTH_OPEN || plan->insist) && state != HEALTH_OFF)
             return true;
     }
     return false;
@@ -189,7 +190,7 @@ retry_note(struct exchange *x, const struct attempt *a)
     case NEXT_MOVE:
         break;
     case NEXT_KEY:
-        if (has_other_key(c, now_us)) {
+        if (has_other_key(&x->plan, c, now_us)) {
             c->state = CANDIDATE_NEXT;
             c->again_us = now_us;
         } else if (a->error.kind == ERR_UPSTREAM_RATE_LIMIT) {
@@ -309,6 +310,16 @@ silent_us(const struct exchange *x, const struct latency *times)
     return MIN(MAX(us, SLOW_LEAST_US), SLOW_MOST_US);
 }
 
+/* A target that never answered may be left for one that does somewhat sooner, though not so soon that
+ * callers in a hurry could have it left at will. */
+static uint64_t
+blamed_us(uint64_t silent_us, const struct latency *times)
+{
+    bool known = latency_quantile_ms(times, 990) != 0;
+
+    return known ? silent_us : MIN(silent_us, BLAMED_UNKNOWN_US);
+}
+
 /* Two more targets may have to be asked before a caller leaves that says when. */
 static uint64_t
 slow_us(const struct exchange *x, uint64_t usual_us)
@@ -329,8 +340,10 @@ retry_set_clocks(const struct exchange *x, struct attempt *a)
     if (x->op == OP_RELAY || !plan_has_fresh(&x->plan))
         return;
     if (conf_of(x)->slow_ms != 0) {
-        a->silent_us = silent_us(x, times);
-        a->slow_us = slow_us(x, a->silent_us);
+        uint64_t usual_us = silent_us(x, times);
+
+        a->silent_us = blamed_us(usual_us, times);
+        a->slow_us = slow_us(x, usual_us);
     }
     if (hedge == NULL || x->attempts != 1)
         return;

@@ -121,7 +121,10 @@ class Proxy:
             while upstream in reading or unsent[sock]:
                 wanted = [s for s in reading if len(unsent[other[s]]) < 65536]
                 if not (self.tls is not None and sock in wanted and sock.pending()):
-                    select.select(wanted, [s for s in unsent if unsent[s]], [], PATIENCE)
+                    poll = select.poll()    # not select(), which takes no descriptor above 1023
+                    for s in other:
+                        poll.register(s, (select.POLLIN if s in wanted else 0) | (select.POLLOUT if unsent[s] else 0))
+                    poll.poll(PATIENCE * 1000)
                 for s in wanted:
                     try:
                         data = s.recv(65536)
