@@ -38,7 +38,9 @@ class Terminal:
         until = time.monotonic() + PATIENCE
         while not (found := re.search(pattern, self.said[self.seen:], re.S)):
             assert time.monotonic() < until, f"no {pattern!r} in {self.said[self.seen:]!r}"
-            if select.select([self.ours], [], [], 1)[0]:
+            poll = select.poll()    # not select(), which takes no descriptor above 1023
+            poll.register(self.ours, select.POLLIN)
+            if poll.poll(1000):
                 self.said += os.read(self.ours, 65536).decode().replace("\r\n", "\n")
         part = self.said[self.seen:self.seen + found.end()]
         self.seen += found.end()
