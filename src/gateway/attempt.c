@@ -224,7 +224,7 @@ prepare(struct attempt *a)
     in->events = a->filters.first;
     in->secrets = a->hold->snapshot->secrets;
     in->asked_stream = x->stream;
-    in->names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;    /* as far as we know */
+    in->names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;
     in->reader.wire = a->target->provider->wire;
     in->reader.op = x->op;
     in->reader.choices = a->request->llm.n;

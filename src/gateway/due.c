@@ -22,11 +22,12 @@ due_by_silence(const struct attempt *a, struct due *d)
     const struct conf_timeouts *limits = &a->target->timeouts;
     const struct intake *in = &a->intake;
     bool begun = in->source != SOURCE_NONE;
+    uint64_t before_us = d->at_us;
 
     if (a->exchange != NULL)
         sooner(d, begun ? in->byte_us : a->note->started_us, a->exchange->silence_us, DUE_FAILURE,
             begun ? ERR_UPSTREAM_STALLED : ERR_UPSTREAM_TIMEOUT);
-    d->hurried = d->action == DUE_FAILURE && d->why != ERR_DEADLINE;
+    d->hurried = d->at_us != before_us;
     if (in->asked_stream && !a->draft.content)
         sooner(d, a->note->started_us, limits->first_token_ms * 1000, DUE_FAILURE,
             ERR_UPSTREAM_TIMEOUT);

@@ -38,8 +38,8 @@ is_on_this_listener(const struct exchange *x)
 }
 
 /* Without API keys, DNS rebinding would let a web page read whatever a program on this machine can
- * read. Health checks reveal nothing to such a Host, and browsers do not connect to Unix sockets, so both are
- * exempt. */
+ * read. Health checks reveal nothing to such a Host, and browsers do not connect to Unix sockets,
+ * so both are exempt. */
 static bool
 is_refused_host(const struct exchange *x)
 {
