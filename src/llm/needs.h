@@ -2,7 +2,7 @@
  *
  * Routing must not send a picture to a model that is blind, and most requests go to a provider of
  * their own wire, so that their conversation is never expanded (llm/request.h). Each wire says with a
- * few words where such things stand in its body (struct needs_words). Linear in the body; allocates
+ * few words where its body has such things (struct needs_words). Linear in the body; allocates
  * nothing.
  */
 #pragma once

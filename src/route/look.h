@@ -1,6 +1,6 @@
 /* look.h - what is known of a target at the moment of a decision.
  *
- * Strategies read looks only, never the shared state behind them, so that a recorded decision can be
+ * Strategies read looks only, never the shared state that they are taken of, so that a recorded decision can be
  * made again. Taking a look costs time: only what is wanted is filled in.
  */
 #pragma once
