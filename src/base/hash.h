@@ -1,4 +1,4 @@
-/* hash.h - the mixing step of the seeded hashes in map.c and json.c. Private to base/. */
+/* hash.h - the mixing step of hashes that need not resist whoever knows their seed. */
 #pragma once
 
 #include <stdint.h>

@@ -14,6 +14,7 @@
 #include "llm/answer.h"
 #include "llm/event.h"
 #include "llm/framing.h"
+#include "llm/needs.h"
 #include "llm/params.h"
 #include "llm/request.h"
 #include "llm/traits.h"
@@ -197,6 +198,9 @@ struct wire_caller {
     /* members of such a request that ask for more than plain text: tools, a schema, reasoning; ends
      * with NULL */
     const char *const *beyond_text;
+
+    /* where what a request needs stands in it; NULL: nowhere */
+    const struct needs_words *needs;
 
     /* Reads what llm_request_read() has not: it knows the model and "stream". */
     void (*read_head)(struct cursor doc);

@@ -114,6 +114,17 @@ check_parameters(const struct json *doc)
     CHECK(json_f64(temperature, 1) >= 1);
 }
 
+/* Whatever is asked for, an estimate is not negative, and a limit is not either. */
+static void
+check_needs(const struct llm_request *r)
+{
+    struct needs n;
+
+    needs_find(r, &n);
+    CHECK(n.input_tokens >= 0 && n.output_tokens >= 0);
+    CHECK(n.bits < 1u << NEED_COUNT);
+}
+
 /* --- requests --- */
 
 /* Reads `body` and writes it for `to`. False when it is refused. */
@@ -129,6 +140,7 @@ translate(struct arena *a, const struct wire *from, const struct wire *to, enum 
     r.doc = json_parse(a, body, NULL, NULL);
     if (r.doc == NULL)
         return false;
+    check_needs(&r);
     e = llm_request_read(&r, &fault);
     if (e == OK)
         e = llm_request_expand(&r, &fault);

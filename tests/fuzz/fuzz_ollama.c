@@ -36,6 +36,17 @@ check_lines(struct str text)
     }
 }
 
+/* Whatever is asked for, an estimate is not negative, and a limit is not either. */
+static void
+check_needs(const struct llm_request *r)
+{
+    struct needs n;
+
+    needs_find(r, &n);
+    CHECK(n.input_tokens >= 0 && n.output_tokens >= 0);
+    CHECK(n.bits < 1u << NEED_COUNT);
+}
+
 static void
 fuzz_request(struct arena *a, struct str body)
 {
@@ -45,6 +56,8 @@ fuzz_request(struct arena *a, struct str body)
     struct buf out;
 
     r.doc = json_parse(a, body, NULL, NULL);
+    if (r.doc != NULL)
+        check_needs(&r);
     if (r.doc == NULL || llm_request_read(&r, &fault) != OK || llm_request_expand(&r, &fault) != OK)
         return;
     buf_init(&out, OUT_LIMIT);

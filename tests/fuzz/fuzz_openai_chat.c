@@ -72,6 +72,17 @@ edit(const struct llm_request *r, struct traits traits)
     arena_destroy(big);
 }
 
+/* Whatever is asked for, an estimate is not negative, and a limit is not either. */
+static void
+check_needs(const struct llm_request *r)
+{
+    struct needs n;
+
+    needs_find(r, &n);
+    CHECK(n.input_tokens >= 0 && n.output_tokens >= 0);
+    CHECK(n.bits < 1u << NEED_COUNT);
+}
+
 static void
 fuzz_request(struct arena *a, struct str body)
 {
@@ -84,6 +95,7 @@ fuzz_request(struct arena *a, struct str body)
         r.doc = json_parse(a, body, NULL, NULL);
         if (r.doc == NULL)
             return;
+        check_needs(&r);
         if (llm_request_read(&r, &fault) != OK) {
             CHECK(fault.message.n > 0);
             continue;

@@ -508,6 +508,7 @@ const struct wire_caller anthropic_caller = {
     .words = &words,
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
     .beyond_text = beyond_text,
+    .needs = &anthropic_needs,
     .read_head = read_head,
     .write_event = anthropic_write_event,
     .write_answer = anthropic_write_answer,

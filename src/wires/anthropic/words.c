@@ -1,4 +1,5 @@
-/* words.c - what this protocol calls the gateway's errors, and how it lists models. */
+/* words.c - what this protocol calls the gateway's errors, how it lists models, and where a request
+ * says what it needs. */
 #include "base/url.h"
 #include "wires/anthropic/anthropic.h"
 
@@ -85,3 +86,40 @@ anthropic_write_models_end(struct buf *out, const struct wire_page *page)
     add_id(out, page->last);
     buf_add_c(out, '}');
 }
+
+/* --- where needs stand --- */
+
+static const struct need_word members[] = {
+    { S_INIT("messages"), NEED_IS_TURNS, 0 },
+    { S_INIT("prompt"), NEED_IS_TURNS, 0 },
+    { S_INIT("system"), NEED_IS_SYSTEM, 0 },
+    { S_INIT("tools"), NEED_IS_TOOLS, NEED_BIT(TOOLS) },
+    { S_INIT("mcp_servers"), NEED_IS_ASKED, NEED_BIT(TOOLS) },
+    { S_INIT("thinking"), NEED_IS_ASKED, NEED_BIT(REASONING) },
+    { S_INIT("output_config"), NEED_IS_OBJECT, 0 },
+    { S_INIT("format"), NEED_IS_FORMAT, NEED_BIT(SCHEMA) },
+    { S_INIT("output_format"), NEED_IS_FORMAT, NEED_BIT(SCHEMA) },
+    { S_INIT("max_tokens"), NEED_IS_LIMIT, 0 },
+    { S_INIT("max_tokens_to_sample"), NEED_IS_LIMIT, 0 },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+static const struct need_word message[] = {
+    { S_INIT("role"), NEED_IS_ROLE, 0 },
+    { S_INIT("content"), NEED_IS_CONTENT, 0 },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+static const struct need_word parts[] = {
+    { S_INIT("text"), NEED_IS_TEXT, 0 },
+    { S_INIT("image"), NEED_IS_MEDIUM, NEED_BIT(IMAGES) },
+    { S_INIT("document"), NEED_IS_MEDIUM, NEED_BIT(FILES) },
+    { S_INIT("container_upload"), NEED_IS_MEDIUM, NEED_BIT(FILES) },
+    { S_INIT("tool_use"), NEED_IS_OTHER, NEED_BIT(TOOLS) },
+    { S_INIT("tool_result"), NEED_IS_RESULT, NEED_BIT(TOOLS) },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+const struct needs_words anthropic_needs = {
+    .members = members, .messages = message, .parts = parts
+};

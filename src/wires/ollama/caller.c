@@ -605,6 +605,39 @@ write_models_end(struct buf *out, const struct wire_page *page UNUSED)
     buf_add(out, S("]}"));
 }
 
+/* --- where needs stand --- */
+
+static const struct need_word need_members[] = {
+    { S_INIT("messages"), NEED_IS_TURNS, 0 },
+    { S_INIT("prompt"), NEED_IS_TURNS, 0 },
+    { S_INIT("input"), NEED_IS_TURNS, 0 },
+    { S_INIT("system"), NEED_IS_SYSTEM, 0 },
+    { S_INIT("images"), NEED_IS_MEDIUM, NEED_BIT(IMAGES) },
+    { S_INIT("tools"), NEED_IS_TOOLS, NEED_BIT(TOOLS) },
+    { S_INIT("format"), NEED_IS_FORMAT, NEED_BIT(SCHEMA) },
+    { S_INIT("think"), NEED_IS_ASKED, NEED_BIT(REASONING) },
+    { S_INIT("logprobs"), NEED_IS_ASKED, NEED_BIT(LOGPROBS) },
+    { S_INIT("options"), NEED_IS_OBJECT, 0 },
+    { S_INIT("num_predict"), NEED_IS_LIMIT, 0 },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+static const struct need_word need_messages[] = {
+    { S_INIT("role"), NEED_IS_ROLE, 0 },
+    { S_INIT("content"), NEED_IS_CONTENT, 0 },
+    { S_INIT("images"), NEED_IS_MEDIUM, NEED_BIT(IMAGES) },
+    { S_INIT("tool_calls"), NEED_IS_OTHER, NEED_BIT(TOOLS) },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+static const struct need_word need_parts[] = {
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+static const struct needs_words needs_words = {
+    .members = need_members, .messages = need_messages, .parts = need_parts
+};
+
 static const char *const beyond_text[] = { "tools", "format", "think", "logprobs", NULL };
 
 const struct wire_caller ollama_caller = {
@@ -613,6 +646,7 @@ const struct wire_caller ollama_caller = {
     .words = &words,
     .translates = OP_BIT(OP_CHAT),
     .beyond_text = beyond_text,
+    .needs = &needs_words,
     .streams_unasked = true,
     .read_head = read_head,
     .write_event = write_event,

@@ -257,6 +257,7 @@ static const struct wire_caller caller = {
     .words = &openai_words,
     .translates = OP_BIT(OP_CHAT),
     .beyond_text = beyond_text,
+    .needs = &openai_needs,
     .read_head = openai_read_head,
     .write_event = openai_write_event,
     .write_answer = openai_write_answer,

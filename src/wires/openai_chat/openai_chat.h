@@ -5,7 +5,7 @@
  *     caller_answer.c   events -> caller's JSON and stream
  *     provider.c        struct llm_request -> provider's JSON
  *     provider_answer.c provider's JSON and stream -> events
- *     words.c           names of errors, the list of models
+ *     words.c           names of errors, the list of models, where needs stand
  *
  * Private to the wire; everybody else goes through struct wire. The members that
  * struct wire calls are documented there.
@@ -18,6 +18,7 @@
 extern const struct read_member openai_members[];
 extern const struct read_words openai_words;
 extern const struct wire_error_name openai_error_names[ERR_COUNT];
+extern const struct needs_words openai_needs;
 void openai_write_model(struct buf *out, struct str id, struct str owner);
 void openai_write_models_end(struct buf *out, const struct wire_page *page);
 void openai_read_head(struct cursor doc);

@@ -1,4 +1,5 @@
-/* words.c - what this protocol calls the gateway's errors, and how it lists models. */
+/* words.c - what this protocol calls the gateway's errors, how it lists models, and where a request
+ * says what it needs. */
 #include "wires/openai_chat/openai_chat.h"
 
 const struct wire_error_name openai_error_names[ERR_COUNT] = {
@@ -61,3 +62,55 @@ openai_write_models_end(struct buf *out, const struct wire_page *page UNUSED)
 {
     buf_add(out, S("]}"));
 }
+
+/* --- where needs stand: in chats, in text completions, in embeddings and in /responses --- */
+
+static const struct need_word members[] = {
+    { S_INIT("messages"), NEED_IS_TURNS, 0 },
+    { S_INIT("prompt"), NEED_IS_TURNS, 0 },
+    { S_INIT("input"), NEED_IS_TURNS, 0 },
+    { S_INIT("instructions"), NEED_IS_SYSTEM, 0 },
+    { S_INIT("tools"), NEED_IS_TOOLS, NEED_BIT(TOOLS) },
+    { S_INIT("functions"), NEED_IS_TOOLS, NEED_BIT(TOOLS) },
+    { S_INIT("response_format"), NEED_IS_FORMAT, NEED_BIT(SCHEMA) },
+    { S_INIT("text"), NEED_IS_OBJECT, 0 },
+    { S_INIT("format"), NEED_IS_FORMAT, NEED_BIT(SCHEMA) },
+    { S_INIT("reasoning_effort"), NEED_IS_ASKED, NEED_BIT(REASONING) },
+    { S_INIT("reasoning"), NEED_IS_ASKED, NEED_BIT(REASONING) },
+    { S_INIT("include_reasoning"), NEED_IS_ASKED, NEED_BIT(REASONING) },
+    { S_INIT("thinking"), NEED_IS_ASKED, NEED_BIT(REASONING) },
+    { S_INIT("logprobs"), NEED_IS_ASKED, NEED_BIT(LOGPROBS) },
+    { S_INIT("top_logprobs"), NEED_IS_ASKED, NEED_BIT(LOGPROBS) },
+    { S_INIT("modalities"), NEED_IS_LISTED, NEED_BIT(AUDIO) },
+    { S_INIT("max_tokens"), NEED_IS_LIMIT, 0 },
+    { S_INIT("max_completion_tokens"), NEED_IS_LIMIT, 0 },
+    { S_INIT("max_output_tokens"), NEED_IS_LIMIT, 0 },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+static const struct need_word message[] = {
+    { S_INIT("role"), NEED_IS_ROLE, 0 },
+    { S_INIT("content"), NEED_IS_CONTENT, 0 },
+    { S_INIT("output"), NEED_IS_CONTENT, 0 },
+    { S_INIT("tool_calls"), NEED_IS_OTHER, NEED_BIT(TOOLS) },
+    { S_INIT("function_call"), NEED_IS_OTHER, NEED_BIT(TOOLS) },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+static const struct need_word parts[] = {
+    { S_INIT("text"), NEED_IS_TEXT, 0 },
+    { S_INIT("image_url"), NEED_IS_MEDIUM, NEED_BIT(IMAGES) },
+    { S_INIT("input_image"), NEED_IS_MEDIUM, NEED_BIT(IMAGES) },
+    { S_INIT("computer_screenshot"), NEED_IS_MEDIUM, NEED_BIT(IMAGES) },
+    { S_INIT("input_audio"), NEED_IS_MEDIUM, NEED_BIT(AUDIO) },
+    { S_INIT("file"), NEED_IS_MEDIUM, NEED_BIT(FILES) },
+    { S_INIT("file_url"), NEED_IS_MEDIUM, NEED_BIT(FILES) },
+    { S_INIT("input_file"), NEED_IS_MEDIUM, NEED_BIT(FILES) },
+    { S_INIT("video_url"), NEED_IS_MEDIUM, NEED_BIT(VIDEO) },
+    { S_INIT("input_video"), NEED_IS_MEDIUM, NEED_BIT(VIDEO) },
+    { S_INIT("function_call"), NEED_IS_OTHER, NEED_BIT(TOOLS) },
+    { S_INIT("custom_tool_call"), NEED_IS_OTHER, NEED_BIT(TOOLS) },
+    { S_INIT(""), NEED_IS_OTHER, 0 },
+};
+
+const struct needs_words openai_needs = { .members = members, .messages = message, .parts = parts };

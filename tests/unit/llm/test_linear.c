@@ -167,6 +167,10 @@ static const struct row requests[] = {
         0 },
     { "escaped text parts",
         CHAT "{\"role\":\"user\",\"content\":[<{\"type\":\"text\",\"text\":\"\\n\"}>]}]}", 0 },
+    { "an escaped text", CHAT "{\"role\":\"user\",\"content\":\"@<\\n>\"}]}", 0 },
+    { "pictures beside a text",
+        CHAT "{\"role\":\"user\",\"content\":\"a\",\"images\":[<\"iVBORw0KGgoAAAANSUhEUg#\">]}]}",
+        0 },
     { "text parts of an assistant",
         CHAT USER ",{\"role\":\"assistant\",\"content\":[<{\"type\":\"text\",\"text\":\"a\"}>]}]}",
         0 },
@@ -430,7 +434,7 @@ edit_for(const struct llm_request *r, const struct pair *pair, struct cost *c)
     hold(c, arena_held_bytes(r->arena));
 }
 
-/* As the gateway does it: parse, read the head, then edit for a provider of the same wire, else
+/* As the gateway does it: parse, find out what is needed, read the head, then edit for a provider of the same wire, else
  * read all of it and write it anew. */
 static void
 run_request(struct str body, const void *arg, struct cost *c)
@@ -440,9 +444,11 @@ run_request(struct str body, const void *arg, struct cost *c)
     struct wire_fault fault = { { NULL, 0 }, { NULL, 0 } };
     struct arena *a = arena_create(ARENA_LIMIT);
     struct llm_request r = { .arena = a, .op = pair->op, .wire = pair->from, .body = body };
+    struct needs needs;
 
     r.doc = json_parse(a, body, &limits, NULL);
     EXPECT(r.doc != NULL);
+    needs_find(&r, &needs);
     if (llm_request_read(&r, &fault) == OK) {
         if (pair->from == pair->to) {
             edit_for(&r, pair, c);
