@@ -34,20 +34,47 @@ def metrics():
 def providers():
     """The rows of providers.def; a variable with '~' in front does not switch its provider on."""
     wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "ollama": "ollama"}
-    lines = ["| provider | id | wire | key from | base URL |", "|---|---|---|---|---|"]
+    lines = ["| provider | id | wire | key from | base URL | region | trains on it | keeps it |", "|---|---|---|---|---|---|---|---|"]
     for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), \w+, (.*)\)$',
                              (ROOT / "src/catalog/providers.def").read_text(), re.M):
-        url, _, env = STRING.findall(match[4])
+        url, _, env, region = STRING.findall(match[4])
         names = ", ".join(f"`{n[1:]}` *" if n[0] == "~" else f"`{n}`" for n in env.split())
-        lines.append(f"| {match[2]} | `{match[1]}` | {wires[match[3]]} | {names} | {f'`{url}`' if url else 'yours'} |")
+        lines.append(f"| {match[2]} | `{match[1]}` | {wires[match[3]]} | {names} | {f'`{url}`' if url else 'yours'} | "
+                     f"{region} | {policy(match[4])} |")
     return lines
 
 
+def dollars(words, name):
+    """A price in dollars per million tokens, from the words of a model's line."""
+    usual = words[words.index("$") + 1:] if "$" in words else []
+    for word in usual:
+        if word.startswith("$"):
+            break
+        if word.startswith(name + "="):
+            amount = word.partition("=")[2]
+            return "0" + amount if amount.startswith(".") else amount
+    return ""
+
+
+def policy(row):
+    """The two columns of a provider's data policy, empty where it is not known."""
+    training = {"NO": "no", "YES": "yes"}.get((re.search(r"\.training = (\w+)", row) or ["", ""])[1], "")
+    keeps = (re.search(r"\.keeps = (\w+)", row) or ["", ""])[1]
+    days = (re.search(r"\.keeps_days = (\d+)", row) or ["", ""])[1]
+    return f"{training} | {'no' if keeps == 'NO' else f'{days} days' if days else 'yes' if keeps else ''}"
+
+
 def models():
-    """The rows of models.def."""
-    lines = ["| model | context | longest output |", "|---|---:|---:|"]
-    for match in re.finditer(r'^MODEL\("([^"]*)", (\d+), (\d+),', (ROOT / "src/catalog/models.def").read_text(), re.M):
-        lines.append(f"| `{match[1]}` | {int(match[2]) or ''} | {int(match[3]) or ''} |")
+    """The lines of models.txt."""
+    lines = ["| model | context | longest output | input $/M | output $/M |", "|---|---:|---:|---:|---:|"]
+    for line in (ROOT / "src/catalog/models.txt").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        words = line.split()
+        said = dict(word.partition("=")[::2] for word in words[:words.index("$") if "$" in words else len(words)])
+        plan = "$ plan" in line
+        lines.append(f"| `{words[0]}` | {said.get('context', '')} | {said.get('output', '')} | "
+                     f"{'' if plan else dollars(words, 'input')} | {'' if plan else dollars(words, 'output')} |")
     return lines
 
 

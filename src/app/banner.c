@@ -35,7 +35,7 @@ first_model(const struct provider *p, struct arena *a, struct str *ret)
     for (size_t i = 0; (row = model_row_at(i)) != NULL; i++) {
         struct str provider, name;
         (void)str_cut(row->id, '/', &provider, &name);
-        if (str_eq(provider, p->id) && row->traits.embedding != YES) {
+        if (str_eq(provider, p->id) && row->mode == MODE_CHAT) {
             *ret = row->id;
             return true;
         }

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 
 #define OPEN_MODELS TRAITS(.max_tokens = YES, .no_developer = YES)
-#define PROVIDER(id_, name_, speaks, at, url_, key_, env_, traits_)                                \
+#define DATA(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define NO_DATA DATA(.training = UNSAID)
+#define PROVIDER(id_, name_, speaks, at, url_, key_, env_, traits_, region_, data_)                \
     { .id = S_INIT(id_),                                                                           \
         .name = S_INIT(name_),                                                                     \
         .wire = &wire_##speaks,                                                                    \
@@ -12,13 +17,17 @@
         .base_url = S_INIT(url_),                                                                  \
         .key = S_INIT(key_),                                                                       \
         .env = S_INIT(env_),                                                                       \
-        .traits = traits_ },
+        .traits = traits_,                                                                         \
+        .region = S_INIT(region_),                                                                 \
+        .data = data_ },
 
 static const struct provider_row rows[] = {
 #include "catalog/providers.def"
 };
 #undef PROVIDER
 #undef OPEN_MODELS
+#undef DATA
+#undef NO_DATA
 
 const struct provider_row *
 provider_row_at(size_t i)

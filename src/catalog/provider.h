@@ -7,6 +7,13 @@
 
 #include "catalog/host.h"
 
+/* What a provider does with what it is sent; a member that is left out is not known. */
+struct data_policy {
+    enum llm_tri training;    /* whether models are trained on it */
+    enum llm_tri keeps;       /* whether it is kept once the answer is given */
+    unsigned keeps_days;      /* for how long; 0: not known */
+};
+
 struct provider_row {
     struct str id;
     struct str name;
@@ -17,6 +24,8 @@ struct provider_row {
     /* environment variables, separated by blanks, '~' before the shared ones; may be empty */
     struct str env;
     struct traits traits;
+    struct str region;    /* "eu", "local"; empty: not known */
+    struct data_policy data;
 };
 
 /* The row of that id, or NULL. */

@@ -212,8 +212,11 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
     p->address.base_path = p->origin != NULL ? path : S("");
     if (p->origin != NULL)
         prepare_host(all, p, cp, problems);
-    if (row != NULL)
+    if (row != NULL) {
         p->traits = row->traits;
+        p->region = row->region;
+        p->data = row->data;
+    }
     p->fields = S("");
     all->list[all->count++] = p;
     (void)map_put(all->by_id, id, p);

@@ -22,6 +22,8 @@ struct provider {
     size_t credential_count;
     struct str fields;    /* configured extra field lines */
     struct traits traits;
+    struct str region;    /* where requests are processed: "eu"; empty: not known */
+    struct data_policy data;
     struct conf_timeouts timeouts;     /* resolved: 0 only where the defaults are 0 */
     struct conf_strs models;           /* listed in /v1/models, if configured */
     struct offer *offer;               /* else its own list; NULL: it is not queried */

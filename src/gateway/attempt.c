@@ -499,6 +499,14 @@ give_slot_back(struct attempt *a, enum err outcome)
     a->slot = NULL;
 }
 
+int64_t
+attempt_cost_nanousd(const struct attempt *a)
+{
+    struct price_when when = { .wall_s = (int64_t)(clock_wall_ms() / 1000) };
+
+    return model_cost_nanousd(a->target->facts, &a->tally.usage, &when);
+}
+
 /* What an attempt cost whose answer nobody gets. */
 static void
 book_outrun(struct attempt *a, struct metric_series_shard *s)
@@ -506,7 +514,7 @@ book_outrun(struct attempt *a, struct metric_series_shard *s)
     struct exchange *x = a->exchange;
 
     (void)tally_estimate(&a->tally, x->input_estimate, true);
-    int64_t cost = model_cost_nanousd(a->target->facts, &a->tally.usage);
+    int64_t cost = attempt_cost_nanousd(a);
     if (cost == COST_UNKNOWN)
         return;
     metric_add(&s->cost_nanousd, (uint64_t)cost);

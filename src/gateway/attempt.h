@@ -160,6 +160,9 @@ attempt_is_at_work(const struct attempt *a)
     return a->job != NULL && a->job->job.state == JOB_RUNNING;
 }
 
+/* What its answer cost so far, in nano-dollars, or COST_UNKNOWN. */
+int64_t attempt_cost_nanousd(const struct attempt *a);
+
 /* Why something of the exchange failed, for the log: without secrets or parts of the conversation.
  * A provider's error, of the attempt `a` (may be NULL), is reduced to its status, code and
  * parameter. In the exchange's arena. */

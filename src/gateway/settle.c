@@ -120,7 +120,7 @@ settle_exchange(struct exchange *x)
         .finish = tally->finish,
         .usage = tally->usage,
         .usage_estimated = estimated,
-        .cost_nanousd = t != NULL ? model_cost_nanousd(t->facts, &tally->usage) : COST_UNKNOWN,
+        .cost_nanousd = attempt != NULL ? attempt_cost_nanousd(attempt) : COST_UNKNOWN,
         .outrun_nanousd = x->outrun_nanousd,
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,

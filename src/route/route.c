@@ -64,7 +64,7 @@ target_make(const struct route_table *t, struct arena *a, struct provider *p, st
     if (known == NULL && maker.n != 0)    /* what it costs here is not known, though */
         known = model_row(pair_name(maker, model, room));
     if (known != NULL) {
-        traits_override(&to->wire.traits, &known->traits);
+        traits_override(&to->wire.traits, known->traits);
         traits_override(&to->wire.traits, &(struct traits){ .max_output = known->output_tokens });
     }
     return to;
