@@ -388,7 +388,7 @@ TEST(catalog_data_about_a_model_is_given_to_its_wire)
 
 /* --- mistakes in aliases --- */
 
-TEST(a_deployment_that_is_named_as_a_model_of_openai_has_its_traits_but_no_known_price)
+TEST(a_deployment_that_is_named_as_a_model_of_openai_has_its_traits_but_its_price_only_at_azure)
 {
     struct routed r = make("providers:\n"
                            "  azure: {api_key: k, base_url: \"https://r.openai.azure.com\"}\n"
@@ -399,11 +399,12 @@ TEST(a_deployment_that_is_named_as_a_model_of_openai_has_its_traits_but_no_known
         const char *model;
         enum llm_tri reasoning;
         int64_t output;
+        bool known;    /* what it costs */
     } rows[] = {
-        { "azure/gpt-5", YES, 128000 },
-        { "west/gpt-5", YES, 128000 },
-        { "azure/ours", UNSAID, 0 },
-        { "lab/gpt-5", UNSAID, 0 },
+        { "azure/gpt-5", YES, 128000, true },
+        { "west/gpt-5", YES, 128000, false },
+        { "azure/ours", UNSAID, 0, false },
+        { "lab/gpt-5", UNSAID, 0, false },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -413,7 +414,7 @@ TEST(a_deployment_that_is_named_as_a_model_of_openai_has_its_traits_but_no_known
         EXPECT(route_plan(r.t, r.a, str_c(rows[i].model), &plan, &why) == OK);
         EXPECT_INT(plan.list[0].target->wire.traits.reasoning, rows[i].reasoning);
         EXPECT_INT(plan.list[0].target->wire.traits.max_output, rows[i].output);
-        EXPECT(plan.list[0].target->facts == NULL);
+        EXPECT((plan.list[0].target->facts != NULL) == rows[i].known);
     }
     drop(&r);
 }
