@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs.py [--check] - writes the tables of docs/operations.md (metrics) and docs/providers.md, and checks that
+"""docs.py [--check] - writes the tables of docs/operations.md (metrics), docs/providers.md and docs/rules.md, and checks that
 the former has all fields of the access log, and docs/architecture.md all stages of a request.
 
 With --check it changes nothing and reports what is out of date, as in `./dev lint`.
@@ -11,6 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "operations.md"
 CATALOG = ROOT / "docs" / "providers.md"
+RULES = ROOT / "docs" / "rules.md"
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -87,6 +88,27 @@ def traits():
     return lines
 
 
+def unescaped(text):
+    return text.replace('\\"', '"')
+
+
+def names_of_rules():
+    """The rows of rules.def."""
+    kinds = {"TEXT": "text or nil", "TEXT_OR_EMPTY": "text or nil", "COUNT": "number", "SHARE": "number", "FLAG": "true, false"}
+    lines = ["| name | value | meaning |", "|---|---|---|"]
+    for match in re.finditer(r'^NAME\(\w+, "([^"]*)", [^,]+, (\w+), .*?, "((?:[^"\\]|\\.)*)"\)$',
+                             (ROOT / "src/route/rules.def").read_text(), re.M):
+        lines.append(f"| `{match[1]}` | {kinds[match[2]]} | {unescaped(match[3])} |")
+    return lines
+
+
+def functions_of_rules():
+    """The rows of functions.def."""
+    return ["| function | value |", "|---|---|"] + [
+        f"| `{strings[1]}` | {unescaped(strings[2])} |"
+        for _, _, strings in rows("src/script/functions.def", "FUNCTION")]
+
+
 def fill(page, name, lines):
     block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
     return block.sub(lambda m: m[1] + "".join(line + "\n" for line in lines) + m[2], page)
@@ -106,12 +128,18 @@ def main():
             print(f"docs/architecture.md: the stage '{name}' is not in its table; add it")
             bad = 1
     catalog = CATALOG.read_text()
+    rules = RULES.read_text()
+    wanted_rules = fill(fill(rules, "names", names_of_rules()), "functions", functions_of_rules())
     wanted_catalog = fill(fill(fill(catalog, "providers", providers()), "traits", traits()), "models", models())
     if "--check" not in sys.argv:
         PAGE.write_text(wanted)
         CATALOG.write_text(wanted_catalog)
+        RULES.write_text(wanted_rules)
     elif catalog != wanted_catalog:
         print("docs/providers.md: its tables are older than the catalog's; run tools/docs.py")
+        bad = 1
+    if "--check" in sys.argv and rules != wanted_rules:
+        print("docs/rules.md: its tables are older than rules.def and functions.def; run tools/docs.py")
         bad = 1
     if "--check" in sys.argv and page != wanted:
         print("docs/operations.md: its table of metrics is older than the code's; run tools/docs.py")

@@ -155,6 +155,24 @@ conf_mark_of(const struct conf *c, const void *field)
     return s != NULL ? s->mark : (struct conf_mark){ 0, 0 };
 }
 
+struct conf_mark
+conf_mark_in(const struct conf *c, const struct conf_str *field, size_t offset)
+{
+    const void *at = field;
+    const struct spot *s = map_get(c->spots, spot_key(&at));
+
+    if (s == NULL || s->style == YAML_CHANGED || offset > field->v.n)
+        return field->mark;
+    struct conf_mark mark = s->begin;
+    for (size_t i = 0; i < offset; i++) {
+        mark.column++;
+        if (field->v.p[i] == '\n')
+            mark =
+                (struct conf_mark){ mark.line + 1, s->style == YAML_LINES ? s->begin.column : 1 };
+    }
+    return mark;
+}
+
 bool
 conf_is_faulty(const struct conf *c, const void *thing)
 {

@@ -170,6 +170,22 @@ struct conf_alias {
     struct conf_mark mark;
 };
 
+/* What is done with requests of a kind: route/rules.h. */
+struct conf_rule {
+    struct conf_str name;        /* empty: by its number */
+    struct conf_str when;        /* an expression; empty: always */
+    struct conf_str use;         /* the model's name instead; empty: as asked for */
+    struct conf_str strategy;    /* empty: the alias's */
+    struct conf_strs targets;    /* instead of the alias's; none: those */
+    struct str params, cap;      /* JSON object texts, or empty */
+    struct conf_strs tags;       /* "name" or "name=value" */
+    struct conf_str reject;      /* the sentence for the caller; empty: it is not rejected */
+    struct conf_str status;      /* "403" */
+    struct conf_str shadow, experiment;
+    bool goes_on;    /* later rules are looked at, too */
+    struct conf_mark mark;
+};
+
 struct conf_retry {
     uint64_t attempts;    /* of one request */
     uint64_t budget_percent;
@@ -233,6 +249,8 @@ struct conf {
     size_t provider_count;
     struct conf_alias *models;
     size_t model_count;
+    struct conf_rule *rules;
+    size_t rule_count;
     /* for routes that name no model, and model names without a provider */
     struct conf_str default_provider;
     struct conf_timeouts timeouts;    /* defaults for all targets */
@@ -308,6 +326,10 @@ void conf_destroy(struct conf *c);
 
 /* Where a field of this configuration was set; line 0: not in the file. */
 struct conf_mark conf_mark_of(const struct conf *c, const void *field);
+
+/* Where a byte of this text is in the file: `offset` bytes from its begin. If the file has the text in
+ * another form (folded, escaped), where the text begins. */
+struct conf_mark conf_mark_in(const struct conf *c, const struct conf_str *field, size_t offset);
 
 /* Did the file or a --set give this field a value? */
 bool conf_is_given(const struct conf *c, const void *field);

@@ -12,6 +12,7 @@
 
 enum {
     TEXT_MAX = 256,
+    EXPRESSION_MAX = 16 * 1024,
     NAME_MAX_BYTES = 64,
     MODEL_MAX = 256,
     SECRET_MAX = 2048,
@@ -302,6 +303,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
     switch (form) {
     case FORM_NONE:
         return NULL;
+    case FORM_EXPRESSION:
+        return v.n > EXPRESSION_MAX ? "is longer than 16KB; write a shorter expression" : NULL;
     case FORM_TEXT:
         return v.n > TEXT_MAX || has_control(v)
                    ? "is not one line of up to 256 bytes; write a short text"

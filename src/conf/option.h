@@ -31,6 +31,7 @@ enum {
 enum conf_form {
     FORM_NONE,
     FORM_TEXT,
+    FORM_EXPRESSION,
     FORM_WORD,
     FORM_ID,
     FORM_ALIAS,

@@ -394,6 +394,10 @@ read_value(struct reader *r, const struct place *at, const struct yaml *y, const
     bool whole = o->type == OPTION_SECTION;    /* shares its address with its first setting */
     if (!whole || s->mark.line == 0)
         s->mark = y->mark;
+    if (y->type == YAML_SCALAR && y->set == NULL && str_chr(y->text, '$') == y->text.n) {
+        s->style = y->style;    /* no reference in it was replaced */
+        s->begin = y->begin;
+    }
     s->faulty |= r->c.count != before;
 }
 

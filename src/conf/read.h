@@ -8,6 +8,8 @@
 struct spot {
     struct conf_mark mark;
     bool faulty;
+    enum yaml_style style;    /* of a text, with its begin */
+    struct conf_mark begin;
 };
 
 /* Where conf->spots keeps it: under the address that *at holds. */

@@ -137,6 +137,33 @@ read_alias(struct yaml_parser *p, struct fy_event *ev)
         "write text that starts with * in quotes");
 }
 
+/* Where the text itself is in the file, so that a place in it has a line and a column: whether it is
+ * written there as it is, after a quote or not, or on lines of its own after a "|". */
+static void
+find_text(struct yaml_parser *p, struct fy_event *ev, struct yaml *y)
+{
+    const struct fy_mark *m = fy_event_start_mark(ev);
+    struct str rest = m != NULL ? str_skip(p->text, m->input_pos) : S("");
+    struct str line, lines;
+
+    if (y->text.n == 0 || m == NULL)
+        return;
+    y->begin = (struct conf_mark){ (unsigned)m->line + 1, (unsigned)m->column + 1 };
+    if (fy_token_scalar_style(ev->scalar.value) != FYSS_LITERAL) {
+        y->style = str_starts(rest, y->text) ? YAML_AS_IS : YAML_CHANGED;
+        return;
+    }
+    if (str_starts(rest, S("|")) && str_cut(rest, '\n', &line, &rest))
+        y->begin.line++;
+    size_t indent = 0;
+    while (indent < rest.n && rest.p[indent] == ' ')
+        indent++;
+    y->begin.column = (unsigned)indent + 1;
+    (void)str_cut(y->text, '\n', &line, &lines);
+    if (str_starts(str_skip(rest, indent), line))
+        y->style = YAML_LINES;
+}
+
 static struct yaml *
 read_scalar(struct yaml_parser *p, struct fy_event *ev)
 {
@@ -148,6 +175,7 @@ read_scalar(struct yaml_parser *p, struct fy_event *ev)
     if (y->text.p == NULL)
         return fail(p, y->mark, "the file is too large to hold; make it smaller");
     y->quoted = fy_token_scalar_style(ev->scalar.value) != FYSS_PLAIN;
+    find_text(p, ev, y);
     if (!y->quoted && is_null(y->text))
         y->type = YAML_NULL;
     return y;

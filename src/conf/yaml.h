@@ -15,10 +15,19 @@ enum yaml_type {
     YAML_MAP,
 };
 
+/* How the text of a scalar is in the file. */
+enum yaml_style {
+    YAML_CHANGED,    /* folded, escaped or indented: only its begin is known */
+    YAML_AS_IS,      /* byte for byte, from `begin` on */
+    YAML_LINES,      /* line by line, each from the column of `begin` on */
+};
+
 struct yaml {
     enum yaml_type type;
     /* a quoted or block scalar: always text */
     bool quoted;
+    enum yaml_style style;
+    struct conf_mark begin;    /* of the text itself, unless YAML_CHANGED */
     struct conf_mark mark;
     struct str text;             /* of a scalar; followed by a NUL */
     struct yaml_entry *first;    /* of a list or a map, in order */

@@ -7,6 +7,7 @@
  */
 #include <math.h>
 
+#include "script/lua.h"
 #include "script/lua_priv.h"
 
 /* --- texts --- */
@@ -357,6 +358,23 @@ static const struct {
 #define FUNCTION(place, name, fn, usage, docs) { PLACE_##place, name, fn },
 #include "script/functions.def"
 };
+
+bool
+script_has_function(struct str name, struct str member)
+{
+    bool text = str_eq(name, S("string")), math = str_eq(name, S("math"));
+
+    if ((text || math) && (member.n == 0 || (math && str_eq(member, S("huge")))))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+        enum place at = functions[i].place;
+        bool there = text ? at == PLACE_TEXT : math ? at == PLACE_MATH : at != PLACE_MATH;
+
+        if (there && str_eq(str_c(functions[i].name), text || math ? member : name))
+            return true;
+    }
+    return false;
+}
 
 static void
 push_table(lua_State *L, enum place place)

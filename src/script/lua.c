@@ -3,17 +3,27 @@
 
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "script/lua_priv.h"
+#include "script/scan.h"
 
 /* Garbage is collected when there is this much of it, and never in the middle of an evaluation: to
  * collect takes longer than to evaluate many expressions. */
 #define GARBAGE_MOST (64u * 1024)
 
+#define JOINED_MOST (64u * 1024)    /* bytes of expressions that are joined into one function */
+
 /* Where things are on the stack of the interpreter, to its end. */
-enum { AT_FUNCTIONS = 1, AT_SHOWN, AT_KEYS };
+enum { AT_FUNCTIONS = 1, AT_SHOWN, AT_KEYS, AT_JOINED };
 
 struct expression {
     bool loops;    /* it may: it has a function of its own */
+};
+
+/* A name that is not a member. */
+struct plain_name {
+    bool used;     /* by an expression */
+    bool shown;    /* its value is in the table of what is shown */
 };
 
 struct script {
@@ -22,8 +32,9 @@ struct script {
     void *subject;
     struct expression *list;
     size_t count, room;
-    size_t *shown;    /* names whose values are in the table of what is shown */
-    size_t shown_count;
+    struct plain_name *plain;    /* by the numbers of names */
+    struct buf texts;            /* of all expressions, as one function; overflow: too long */
+    bool joined, joined_loops;
     size_t held;          /* bytes */
     size_t held_clean;    /* as it was after garbage was collected */
     bool evaluating;
@@ -138,6 +149,28 @@ script_protect(lua_State *L)
 
 /* --- names --- */
 
+static void
+push_value(lua_State *L, const struct script_value *v)
+{
+    switch (v->type) {
+    case SCRIPT_NIL:
+        lua_pushnil(L);
+        break;
+    case SCRIPT_BOOL:
+        lua_pushboolean(L, v->yes);
+        break;
+    case SCRIPT_INTEGER:
+        lua_pushinteger(L, v->integer);
+        break;
+    case SCRIPT_NUMBER:
+        lua_pushnumber(L, v->number);
+        break;
+    case SCRIPT_TEXT:
+        lua_pushlstring(L, v->text.n != 0 ? v->text.p : "", v->text.n);
+        break;
+    }
+}
+
 /* Asks for the value of a name, and pushes it. */
 static void
 push_read(lua_State *L, size_t name, struct str member)
@@ -147,23 +180,7 @@ push_read(lua_State *L, size_t name, struct str member)
 
     if (!s->names->read(s->subject, name, member, &v))
         raise(L, &undecided);
-    switch (v.type) {
-    case SCRIPT_NIL:
-        lua_pushnil(L);
-        break;
-    case SCRIPT_BOOL:
-        lua_pushboolean(L, v.yes);
-        break;
-    case SCRIPT_INTEGER:
-        lua_pushinteger(L, v.integer);
-        break;
-    case SCRIPT_NUMBER:
-        lua_pushnumber(L, v.number);
-        break;
-    case SCRIPT_TEXT:
-        lua_pushlstring(L, v.text.n != 0 ? v.text.p : "", v.text.n);
-        break;
-    }
+    push_value(L, &v);
 }
 
 /* __index of what is shown: (table, name). The first time that a name is read for a subject. */
@@ -180,7 +197,7 @@ read_name(lua_State *L)
     if (!lua_isnil(L, -1)) {
         lua_pushvalue(L, 2);
         lua_pushvalue(L, -2);
-        s->shown[s->shown_count++] = name;
+        s->plain[name].shown = true;
         lua_rawset(L, 1);
     }
     return 1;
@@ -286,7 +303,8 @@ set_up(lua_State *L)
     lua_createtable(L, 16, 0);
     lua_createtable(L, 0, 64);
     lua_createtable(L, (int)s->names->count, 0);
-    CHECK(lua_gettop(L) == AT_KEYS);
+    lua_pushboolean(L, false);
+    CHECK(lua_gettop(L) == AT_JOINED);
 
     lua_pushvalue(L, AT_SHOWN);
     script_add_functions(L);
@@ -297,7 +315,7 @@ set_up(lua_State *L)
     lua_setmetatable(L, -2);
     script_protect(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    return 3;
+    return AT_JOINED;
 }
 
 struct script *
@@ -306,7 +324,8 @@ script_create(const struct script_names *names)
     struct script *s = check_alloc(calloc(1, sizeof(*s)));
 
     s->names = names;
-    s->shown = check_alloc(calloc(names->count + 1, sizeof(*s->shown)));
+    s->plain = check_alloc(calloc(names->count + 1, sizeof(*s->plain)));
+    buf_init(&s->texts, JOINED_MOST);
     s->L = lua_newstate(allocate, s);
     if (s->L == NULL) {
         script_destroy(s);
@@ -315,7 +334,7 @@ script_create(const struct script_names *names)
     *(struct script **)lua_getextraspace(s->L) = s;
     (void)lua_gc(s->L, LUA_GCSTOP);
     lua_pushcfunction(s->L, set_up);
-    if (lua_pcall(s->L, 0, 3, 0) != LUA_OK) {
+    if (lua_pcall(s->L, 0, AT_JOINED, 0) != LUA_OK) {
         script_destroy(s);
         return NULL;
     }
@@ -331,7 +350,8 @@ script_destroy(struct script *s)
     if (s->L != NULL)
         lua_close(s->L);
     free(s->list);
-    free(s->shown);
+    free(s->plain);
+    buf_fini(&s->texts);
     free(s);
 }
 
@@ -543,6 +563,15 @@ collect(struct script *s)
     s->held_clean = s->held;
 }
 
+static void
+note_used(void *script, struct str name, struct str member UNUSED, size_t offset UNUSED)
+{
+    struct script *s = script;
+
+    for (size_t i = 0; i < s->names->count; i++)
+        s->plain[i].used |= str_eq(s->names->list[i], name);
+}
+
 bool
 script_compile(struct script *s, struct str text, size_t *ret, struct script_fault *ret_fault)
 {
@@ -566,24 +595,133 @@ script_compile(struct script *s, struct str text, size_t *ret, struct script_fau
         s->list[s->count].loops = str_find(text, S("function")) != text.n;
         *ret = s->count++;
         lua_rawseti(s->L, AT_FUNCTIONS, (lua_Integer)s->count);
+        scan_names(text, note_used, s);
+        buf_printf(&s->texts, "if(");
+        buf_add(&s->texts, text);
+        buf_printf(&s->texts, "\n)then return %zu end ", *ret);
     }
     collect(s);
     return ok;
 }
 
+void
+script_join(struct script *s)
+{
+    struct source f = { .head = S(" "), .text = buf_str(&s->texts) };
+    struct script_fault fault;
+
+    if (s->texts.overflow || !load(s, &f, &fault))
+        return;
+    lua_replace(s->L, AT_JOINED);
+    s->joined = true;
+    for (size_t i = 0; i < s->count; i++)
+        s->joined_loops |= s->list[i].loops;
+    collect(s);
+}
+
 /* --- evaluating --- */
+
+/* Puts the values of names that are used into the table of what is shown, as far as they are known;
+ * and takes those of the last subject out of it. In protected mode: texts need memory. */
+static int
+show_names(lua_State *L)
+{
+    struct script *s = script_of(L);
+
+    for (size_t i = 0; i < s->names->count; i++) {
+        struct script_value v = { .type = SCRIPT_NIL };
+        struct plain_name *p = &s->plain[i];
+
+        if (p->used)
+            (void)s->names->peek(s->subject, i, &v);
+        if (v.type == SCRIPT_NIL && !p->shown)
+            continue;
+        (void)lua_rawgeti(L, 2, (lua_Integer)i + 1);
+        push_value(L, &v);
+        lua_rawset(L, 1);
+        p->shown = v.type != SCRIPT_NIL;
+    }
+    return 0;
+}
+
+/* Needs no memory: the members are there. */
+static void
+hide_names(struct script *s)
+{
+    for (size_t i = 0; i < s->names->count; i++) {
+        if (!s->plain[i].shown)
+            continue;
+        s->plain[i].shown = false;
+        (void)lua_rawgeti(s->L, AT_KEYS, (lua_Integer)i + 1);
+        lua_pushnil(s->L);
+        lua_rawset(s->L, AT_SHOWN);
+    }
+}
 
 void
 script_begin(struct script *s, void *subject)
 {
+    lua_State *L = s->L;
+
     s->subject = subject;
-    while (s->shown_count > 0) {
-        lua_rawgeti(s->L, AT_KEYS, (lua_Integer)s->shown[--s->shown_count] + 1);
-        lua_pushnil(s->L);
-        lua_rawset(s->L, AT_SHOWN);    /* it is there: no memory is needed */
+    s->spent = 0;
+    lua_pushcfunction(L, show_names);
+    lua_pushvalue(L, AT_SHOWN);
+    lua_pushvalue(L, AT_KEYS);
+    if (UNLIKELY(lua_pcall(L, 2, 0, 0) != LUA_OK)) {
+        lua_pop(L, 1);
+        hide_names(s);
     }
     if (s->held - MIN(s->held, s->held_clean) > GARBAGE_MOST)
         collect(s);
+}
+
+/* Calls the function at the top of the stack, which is removed; one result is left, or an error. */
+static int
+call(struct script *s, bool loops)
+{
+    lua_State *L = s->L;
+
+    s->spent = s->looked = 0;
+    if (loops)
+        lua_sethook(L, count_hook, LUA_MASKCOUNT, SCRIPT_INSTRUCTIONS_MOST);
+    s->evaluating = true;
+    int status = lua_pcall(L, 0, 1, 0);
+    s->evaluating = false;
+    if (loops)
+        lua_sethook(L, NULL, 0, 0);
+    return status;
+}
+
+static void
+collect_much(struct script *s)
+{
+    if (UNLIKELY(s->held > s->held_clean + 2 * SCRIPT_SPENT_MOST))
+        collect(s);
+}
+
+enum script_verdict
+script_first(struct script *s, size_t *ret)
+{
+    lua_State *L = s->L;
+    struct script_fault UNINITIALIZED fault;
+    enum script_verdict verdict = SCRIPT_NO;
+
+    if (!s->joined)
+        return SCRIPT_FAILED;
+    lua_pushvalue(L, AT_JOINED);
+    int status = call(s, s->joined_loops);
+    if (LIKELY(status == LUA_OK)) {
+        if (lua_type(L, -1) == LUA_TNUMBER) {
+            verdict = SCRIPT_YES;
+            *ret = (size_t)lua_tointeger(L, -1);
+        }
+        lua_pop(L, 1);
+    } else {
+        verdict = take_fault(L, status, &fault);
+    }
+    collect_much(s);
+    return verdict;
 }
 
 enum script_verdict
@@ -593,23 +731,14 @@ script_test(struct script *s, size_t expression, struct script_fault *ret_fault)
     enum script_verdict verdict;
 
     CHECK(expression < s->count);
-    bool loops = s->list[expression].loops;
-    s->spent = s->looked = 0;
-    if (loops)
-        lua_sethook(L, count_hook, LUA_MASKCOUNT, SCRIPT_INSTRUCTIONS_MOST);
     (void)lua_rawgeti(L, AT_FUNCTIONS, (lua_Integer)expression + 1);
-    s->evaluating = true;
-    int status = lua_pcall(L, 0, 1, 0);
-    s->evaluating = false;
-    if (loops)
-        lua_sethook(L, NULL, 0, 0);
+    int status = call(s, s->list[expression].loops);
     if (LIKELY(status == LUA_OK)) {
         verdict = lua_toboolean(L, -1) ? SCRIPT_YES : SCRIPT_NO;
         lua_pop(L, 1);
     } else {
         verdict = take_fault(L, status, ret_fault);
     }
-    if (UNLIKELY(s->held > s->held_clean + 2 * SCRIPT_SPENT_MOST))
-        collect(s);
+    collect_much(s);
     return verdict;
 }

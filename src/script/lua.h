@@ -36,10 +36,13 @@ struct script_names {
     /* "task"; "budget.left": a member of a table; "tags.*": a table whose members have any name */
     const struct str *list;
     size_t count;
-    /* What the name (and of a table with any members, the member) stands for. It is called once for
-     * each evaluated subject and name, and for each time that a member is read. False: that is not
-     * known; the evaluation is undecided. */
+    /* What the name (and of a table with any members, the member) stands for. Called when it is read: at
+     * most once for a subject and a name whose value is not nil, and each time for a member. False: that
+     * is not known; the evaluation is undecided. */
     bool (*read)(void *subject, size_t name, struct str member, struct script_value *ret);
+    /* The value of a name (not a member), if it takes no time to know it. Called before the first
+     * evaluation for a subject, because this costs less than a call when it is read. */
+    bool (*peek)(void *subject, size_t name, struct script_value *ret);
 };
 
 enum script_verdict {
@@ -71,9 +74,23 @@ bool script_compile(
  * the next call. */
 void script_begin(struct script *s, void *subject);
 
+/* Joins the expressions compiled so far into one function, for script_first(): one call of Lua costs
+ * more than many short expressions. Without it (there are too many, or there is no memory)
+ * script_first() fails. */
+void script_join(struct script *s);
+
+/* Evaluates expressions from the first on, until one holds: SCRIPT_YES, with its number. SCRIPT_FAILED or
+ * SCRIPT_UNDECIDED: one of them failed, or was undecided, or all together exceed the bounds of one
+ * evaluation; script_test() says which. */
+enum script_verdict script_first(struct script *s, size_t *ret) MUST_CHECK;
+
 /* Evaluates the expression with this number. *ret_fault is only written to with SCRIPT_FAILED. */
 enum script_verdict script_test(
     struct script *s, size_t expression, struct script_fault *ret_fault) MUST_CHECK;
+
+/* Is it the name of a function, or of a table of functions? With a member: of a function in that
+ * table. */
+bool script_has_function(struct str name, struct str member);
 
 /* Bytes that the interpreter holds, for tests. */
 size_t script_held_bytes(const struct script *s);

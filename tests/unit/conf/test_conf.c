@@ -427,3 +427,48 @@ TEST(too_much_text_in_all_is_an_error_and_not_a_crash)
     EXPECT(unsetenv("OPENCLAW_TEST_LONG") == 0);
     arena_destroy(a);
 }
+
+/* The place of `word` in the condition of the first rule. */
+static struct conf_mark
+place_of(const char *file, const char *word)
+{
+    struct arena *a = arena_create(1024 * 1024);
+    struct conf_problems problems;
+
+    conf_problems_init(&problems, a);
+    struct conf *c = conf_parse(str_c(file), S("test"), &problems);
+    if (problems.count != 0)
+        print_error("%s%s", file, problems.first->text.p);
+    EXPECT_INT(problems.count, 0);
+    const struct conf_str *when = &c->rules[0].when;
+    size_t at = str_find(when->v, str_c(word));
+    EXPECT(at != when->v.n);
+    struct conf_mark mark = conf_mark_in(c, when, at);
+    conf_destroy(c);
+    arena_destroy(a);
+    return mark;
+}
+
+TEST(a_place_within_a_text_is_told_by_line_and_column)
+{
+    static const struct {
+        const char *file;
+        unsigned line, column;
+    } list[] = {
+        { "rules: [{when: a > b, use: x}]\n", 1, 20 },
+        { "rules:\n  - when: 'a > b'\n", 2, 16 },
+        { "rules:\n  - when: \"a > b\"\n", 2, 16 },
+        { "rules:\n  - when: \"\\x61 > b\"\n", 2, 11 },    /* escaped: the text's own place */
+        { "rules:\n  - when: |\n      a\n      > b\n    use: x\n", 4, 9 },
+        { "rules:\n  - when: |-\n      a\n        or b\n", 4, 12 },
+        { "rules:\n  - when: >\n      a\n      > b\n    use: x\n", 3, 1 },    /* folded */
+        { "rules:\n  - when: ${NONE:-a > b}\n", 2, 11 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+        struct conf_mark mark = place_of(list[i].file, "b");
+
+        EXPECT_INT(mark.line, list[i].line);
+        EXPECT_INT(mark.column, list[i].column);
+    }
+}

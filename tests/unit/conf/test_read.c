@@ -72,14 +72,20 @@ static const struct bad {
     { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, keys\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
-        "default_provider, timeouts, retry, observe, chaos\n" },
+        "rules, default_provider, timeouts, retry, observe, chaos\n" },
     { "providers: {openai: {apikey: x}}\n",
         "1:22: 'providers.openai.apikey' is unknown; did you mean 'api_key'?\n" },
     { "\"weird\\nname\": 1\n",
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
-        "default_provider, timeouts, retry, observe, chaos\n" },
-    { "rules: [{when: x, use: y}]\n",
-        "1:1: 'rules' is not supported in this version (routing rules); remove it\n" },
+        "rules, default_provider, timeouts, retry, observe, chaos\n" },
+    { "alerts: [{when: x, use: y}]\n",
+        "1:1: 'alerts' is not supported in this version (alerts); remove it\n" },
+    { "rules: [{when: x, use: y, status: 500}]\n",
+        "1:35: 'rules[0].status' must be one of 400, 403 or 429; did you mean "
+        "'400'?\n" },
+    { "rules: [when]\n",
+        "1:9: 'rules[0]' is a single value; write an entry like {when: 'tokens > 100000', use: "
+        "large}\n" },
     { "cache: {exact: {ttl: 1h}}\nbudgets: "
       "[]\nguards: []\nstore: {url: x}\nshared: {url: y}\nalerts: []\n",
         "1:1: 'cache' is not supported in this version (caching of answers); remove it\n"

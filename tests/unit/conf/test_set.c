@@ -90,8 +90,8 @@ TEST(a_wrong_set_is_named)
         { "server.lisen=x",
             "--set server.lisen: 'server.lisen' is unknown; did you mean 'listen'?\n" },
         { "sever.listen=x", "--set sever.listen: 'sever' is unknown; did you mean 'server'?\n" },
-        { "rules=[]",
-            "--set rules: 'rules' is not supported in this version (routing rules); remove it\n" },
+        { "alerts=[]",
+            "--set alerts: 'alerts' is not supported in this version (alerts); remove it\n" },
         { "server.workers.x=1",
             "--set server.workers.x: part of this path is not a section; write the path of a setting, "
             "or the whole list as [a, b]\n" },

@@ -11,7 +11,14 @@ read_nothing(void *subject, size_t name, struct str member, struct script_value 
 }
 
 static const struct str list[] = { S_INIT("nothing") };
-static const struct script_names names = { list, 1, read_nothing };
+static bool
+peek_nothing(void *subject, size_t name, struct script_value *ret)
+{
+    (void)subject, (void)name, (void)ret;
+    return false;
+}
+
+static const struct script_names names = { list, 1, read_nothing, peek_nothing };
 
 static void
 expect(const char *text, enum script_verdict wanted)

@@ -49,7 +49,15 @@ read_subject(void *subject, size_t name, struct str member, struct script_value 
     return true;
 }
 
-static const struct script_names names = { name_list, ARRAY_LEN(name_list), read_subject };
+static bool
+peek_subject(void *s, size_t name, struct script_value *ret)
+{
+    (void)s, (void)name, (void)ret;
+    return false;
+}
+
+static const struct script_names names = { name_list, ARRAY_LEN(name_list), read_subject,
+    peek_subject };
 
 static struct subject subject;
 static struct script_fault fault;
@@ -335,7 +343,7 @@ TEST(after_a_failure_of_any_kind_the_next_evaluation_is_as_the_first)
         EXPECT(script_test(s, memory, &fault) == SCRIPT_FAILED);
         EXPECT(script_test(s, good, &fault) == SCRIPT_YES);
     }
-    EXPECT_INT(lua_gettop(s->L), AT_KEYS);
+    EXPECT_INT(lua_gettop(s->L), AT_JOINED);
     script_destroy(s);
 }
 
@@ -448,5 +456,118 @@ TEST(many_expressions_fit)
         yes += script_test(s, i, &fault) == SCRIPT_YES;
     EXPECT_INT(yes, 1);
     EXPECT(script_held_bytes(s) < 1024 * 1024);
+    script_destroy(s);
+}
+
+/* --- several expressions at once --- */
+
+static bool
+peek_two(void *it, size_t name, struct script_value *ret)
+{
+    return name <= NAME_TOKENS && read_subject(it, name, S(""), ret);
+}
+
+static const struct script_names peeked = { name_list, ARRAY_LEN(name_list), read_subject,
+    peek_two };
+
+static struct script *
+joined(const struct script_names *n, const char *const *texts, size_t count)
+{
+    struct script *s = script_create(n);
+    size_t number;
+
+    for (size_t i = 0; i < count; i++)
+        EXPECT(script_compile(s, str_c(texts[i]), &number, &fault));
+    script_join(s);
+    return s;
+}
+#define JOINED(...)                                                                                \
+    joined(&peeked, (const char *const[]){ __VA_ARGS__ },                                          \
+        ARRAY_LEN(((const char *const[]){ __VA_ARGS__ })))
+
+TEST(the_first_expression_that_holds_is_found_in_one_call)
+{
+    struct script *s = JOINED("tokens > 100 -- many", "task == 'code'\n or tags.x", "tokens > 5");
+    struct subject it = { .tokens = 7, .task = S("code") };
+    size_t n;
+
+    EXPECT(s->joined);
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_YES);
+    EXPECT_INT(n, 1);
+    it.task = S("chat");
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_YES);
+    EXPECT_INT(n, 2);
+    it.tokens = 3;
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_NO);
+    it.tokens = 101;
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_YES);
+    EXPECT_INT(n, 0);
+    script_destroy(s);
+}
+
+TEST(what_fails_or_is_undecided_among_several_is_told_by_testing_each)
+{
+    struct script *s = JOINED("nothing > 1", "tokens > 5");
+    struct subject it = { .tokens = 7 };
+    size_t n;
+
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_FAILED);
+    EXPECT(script_test(s, 0, &fault) == SCRIPT_FAILED);
+    EXPECT(script_test(s, 1, &fault) == SCRIPT_YES);
+    script_destroy(s);
+    s = joined(&names, (const char *const[]){ "tokens > 5" }, 1);
+    it.unknown = true;
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_UNDECIDED);
+    script_destroy(s);
+    s = JOINED("true", "(function() while true do end end)()");
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_YES);
+    script_destroy(s);
+    s = JOINED("false", "(function() while true do end end)()");
+    script_begin(s, &it);
+    EXPECT(script_first(s, &n) == SCRIPT_FAILED);
+    script_destroy(s);
+}
+
+TEST(expressions_that_are_too_long_to_be_joined_are_tested_one_by_one)
+{
+    struct script *s = script_create(&peeked);
+    static char text[SCRIPT_TEXT_MOST];
+    size_t n;
+
+    memset(text, ' ', sizeof(text));
+    text[0] = '1';
+    for (size_t i = 0; i < 5; i++)
+        EXPECT(script_compile(s, str_make(text, sizeof(text)), &n, &fault));
+    script_join(s);
+    EXPECT(!s->joined);
+    EXPECT(script_first(s, &n) == SCRIPT_FAILED);
+    EXPECT(script_test(s, 4, &fault) == SCRIPT_YES);
+    script_destroy(s);
+}
+
+TEST(a_value_never_stays_for_the_next_subject)
+{
+    struct script *s = JOINED("task == 'code'", "tags.team and tokens == 3");
+    struct subject one = { .tokens = 3, .task = S("code") }, two = { .tokens = 3, .task = S("a") };
+    size_t n;
+
+    for (size_t left = 0; left < 400; left += 8) {
+        size_t real = s->held;
+
+        script_begin(s, &one);
+        EXPECT(script_first(s, &n) == SCRIPT_YES && n == 0);
+        s->held = SCRIPT_HELD_MOST - left;    /* there is no memory for the second one's values */
+        size_t hidden = s->held - real;
+        script_begin(s, &two);
+        s->held -= hidden;
+        EXPECT(script_first(s, &n) == SCRIPT_YES && n == 1);
+    }
     script_destroy(s);
 }

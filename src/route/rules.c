@@ -1,0 +1,596 @@
+/* rules.c - reads the rules of a configuration, and applies them to asks. */
+#include "route/rules.h"
+
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "llm/wire.h"
+#include "script/lua.h"
+
+#define RULES_ARENA_BYTES (64u * 1024 * 1024)
+#define MINUTE_MS 60000u
+#define HOUR_MS (60 * MINUTE_MS)
+#define DAY_MS (24 * (uint64_t)HOUR_MS)
+
+struct rules {
+    struct arena *arena;
+    const struct conf *conf;
+    struct rule *list;
+    size_t count;
+};
+
+/* The compiled conditions, with what is looked at and found while they are evaluated. */
+struct rules_runner {
+    const struct rules *rules;
+    struct script
+        *script;    /* NULL: there was no memory for it; a rule's number is its expression's */
+    struct ask *ask;
+    struct rule_result *result;
+    struct script_fault fault;
+};
+
+/* --- the names --- */
+
+static struct str
+operation_name(enum llm_op op)
+{
+    static const struct str names[] = { [OP_CHAT] = S_INIT("chat"),
+        [OP_COMPLETE] = S_INIT("complete"),
+        [OP_EMBED] = S_INIT("embed"),
+        [OP_COUNT_TOKENS] = S_INIT("count_tokens"),
+        [OP_RELAY] = S_INIT("relay") };
+
+    return names[op];
+}
+
+/* p == NULL: there is no such tag. */
+static struct str
+tag_value(const struct ask *a, struct str name)
+{
+    for (const struct ask_tag *t = a->tags; t != NULL; t = t->next)
+        if (str_eq(t->name, name))
+            return t->value.p != NULL ? t->value : S("");
+    return (struct str){ NULL, 0 };
+}
+
+bool
+rules_is_credential(struct str field)
+{
+    static const struct str names[] = { S_INIT("authorization"), S_INIT("x-api-key"),
+        S_INIT("api-key"), S_INIT("x-goog-api-key"), S_INIT("cookie"),
+        S_INIT("proxy-authorization") };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_ieq(field, names[i]))
+            return true;
+    return false;
+}
+
+static struct str
+header_value(const struct ask *a, struct str name)
+{
+    if (a->fields == NULL || rules_is_credential(name))
+        return S("");
+    return http_field_get(a->fields, name);
+}
+
+/* The first of January 1970 was a Thursday. */
+static int64_t
+weekday_of(uint64_t wall_ms)
+{
+    return (int64_t)((wall_ms / DAY_MS + 3) % 7) + 1;
+}
+
+#define HAS(need) ((a->needs.bits & NEED_BIT(need)) != 0)
+
+#define VALUE_TEXT(v)                                                                              \
+    do {                                                                                           \
+        struct str text = (v);                                                                     \
+        if (text.n != 0)                                                                           \
+            *ret = (struct script_value){ .type = SCRIPT_TEXT, .text = text };                     \
+    } while (0)
+#define VALUE_TEXT_OR_EMPTY(v)                                                                     \
+    do {                                                                                           \
+        struct str text = (v);                                                                     \
+        if (text.p != NULL)                                                                        \
+            *ret = (struct script_value){ .type = SCRIPT_TEXT, .text = text };                     \
+    } while (0)
+#define VALUE_COUNT(v)                                                                             \
+    *ret = (struct script_value)                                                                   \
+    {                                                                                              \
+        .type = SCRIPT_INTEGER, .integer = (v)                                                     \
+    }
+#define VALUE_SHARE(v)                                                                             \
+    *ret = (struct script_value)                                                                   \
+    {                                                                                              \
+        .type = SCRIPT_NUMBER, .number = (double)(v) / 1000                                        \
+    }
+#define VALUE_FLAG(v)                                                                              \
+    *ret = (struct script_value)                                                                   \
+    {                                                                                              \
+        .type = SCRIPT_BOOL, .yes = (v)                                                            \
+    }
+
+enum {
+#define NAME(id, ...) NAME_##id,
+#include "route/rules.def"
+#undef NAME
+    NAME_COUNT
+};
+_Static_assert(NAME_COUNT <= 64, "rule_result.read has a bit for each");
+
+static const struct str name_list[] = {
+#define NAME(id, name, ...) S_INIT(name),
+#include "route/rules.def"
+#undef NAME
+};
+
+static const unsigned name_facts[] = {
+#define NAME(id, name, fact, ...) fact,
+#include "route/rules.def"
+#undef NAME
+};
+
+const char *
+rules_name(size_t i)
+{
+    return i < NAME_COUNT ? name_list[i].p : NULL;
+}
+
+static void
+find_value(const struct ask *a, size_t name, struct str member, struct script_value *ret)
+{
+    switch (name) {
+#define NAME(id, name, fact, kind, value, docs)                                                    \
+    case NAME_##id:                                                                                \
+        VALUE_##kind(value);                                                                       \
+        break;
+#include "route/rules.def"
+#undef NAME
+    }
+}
+
+static void
+note_member(struct rule_result *r, size_t name, struct str member, struct arena *a)
+{
+    const char *table = name_list[name].p;
+
+    for (size_t i = 0; i < r->member_count; i++)
+        if (r->members[i].name == table && str_eq(r->members[i].member, member))
+            return;
+    if (r->member_count < RULES_READ_MOST)
+        r->members[r->member_count++] =
+            (struct rule_read){ .name = table, .member = arena_str(a, member) };
+}
+
+/* A recorded ask has the header fields that were read when it was made, and no others. */
+static bool
+knows_header(const struct ask *a, struct str name)
+{
+    return (a->known & ASK_HEADERS) != 0 || rules_is_credential(name) ||
+           (a->fields != NULL && http_field_get(a->fields, name).p != NULL);
+}
+
+/* --- for the interpreter --- */
+
+static bool
+read_name(void *subject, size_t name, struct str member, struct script_value *ret)
+{
+    struct rules_runner *runner = subject;
+    struct ask *a = runner->ask;
+    struct rule_result *r = runner->result;
+
+    r->read |= UINT64_C(1) << name;
+    if (member.n != 0)
+        note_member(r, name, member, a->arena);
+    if ((name_facts[name] != 0 && !ask_know(a, name_facts[name])) ||
+        (name == NAME_headers && !knows_header(a, member))) {
+        r->missing = name_list[name].p;
+        return false;
+    }
+    find_value(a, name, member, ret);
+    return true;
+}
+
+/* What is known is taken for read. */
+static bool
+peek_name(void *subject, size_t name, struct script_value *ret)
+{
+    struct rules_runner *runner = subject;
+
+    if (name_facts[name] != 0 && (runner->ask->known & name_facts[name]) == 0)
+        return false;
+    runner->result->read |= UINT64_C(1) << name;
+    find_value(runner->ask, name, S(""), ret);
+    return true;
+}
+
+static const struct script_names names = { name_list, NAME_COUNT, read_name, peek_name };
+
+/* --- reading the configuration --- */
+
+static void
+check_actions(const struct conf_rule *c, struct str name, struct conf_problems *problems)
+{
+    bool routes = c->use.v.n != 0 || c->targets.count != 0 || c->strategy.v.n != 0;
+    bool acts =
+        routes || c->params.n != 0 || c->cap.n != 0 || c->shadow.v.n != 0 || c->experiment.v.n != 0;
+
+    if (c->use.v.n != 0 && c->targets.count != 0)
+        conf_problem(problems, c->mark,
+            STR_FMT ": 'use' and 'targets' both say where requests go; keep one of them",
+            STR_ARG(name));
+    if (c->reject.v.n != 0 && acts)
+        conf_problem(problems, c->mark,
+            STR_FMT ": a rule with 'reject' can do nothing else with the request; remove one of "
+                    "the two",
+            STR_ARG(name));
+    if (c->reject.v.n == 0 && !acts && c->tags.count == 0)
+        conf_problem(problems, c->mark,
+            STR_FMT ": does nothing; write use, strategy, targets, params, cap, tag, reject, "
+                    "shadow or experiment",
+            STR_ARG(name));
+}
+
+/* Is it a model that can be served? */
+static void
+check_model(struct arena *a, const struct route_table *routes, struct str rule, const char *setting,
+    const struct conf_str *model, struct conf_problems *problems)
+{
+    struct plan plan;
+    struct str why;
+
+    if (model->v.n != 0 && route_plan(routes, a, model->v, &plan, &why) != OK)
+        conf_problem(
+            problems, model->mark, STR_FMT ".%s: " STR_FMT, STR_ARG(rule), setting, STR_ARG(why));
+}
+
+static void
+check_models(struct arena *a, const struct route_table *routes, struct str rule,
+    const struct conf_rule *c, struct conf_problems *problems)
+{
+    check_model(a, routes, rule, "use", &c->use, problems);
+    check_model(a, routes, rule, "shadow", &c->shadow, problems);
+    for (size_t i = 0; i < c->targets.count; i++)
+        check_model(a, routes, rule, "targets", &c->targets.list[i], problems);
+}
+
+/* Members that the gateway sets itself cannot be parameters. */
+static const struct json *
+read_params(
+    struct arena *a, struct str rule, const struct conf_rule *c, struct conf_problems *problems)
+{
+    static const struct str ours[] = { S_INIT("model"), S_INIT("stream") };
+    const struct json *params = c->params.n != 0 ? json_parse(a, c->params, NULL, NULL) : NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (json_get(params, ours[i]) != NULL)
+            conf_problem(problems, c->mark, STR_FMT ".params cannot set '" STR_FMT "'; %s",
+                STR_ARG(rule), STR_ARG(ours[i]), i == 0 ? "write use" : "the caller decides that");
+    return params;
+}
+
+static const struct json *
+read_caps(
+    struct arena *a, struct str rule, const struct conf_rule *c, struct conf_problems *problems)
+{
+    const struct json *caps = c->cap.n != 0 ? json_parse(a, c->cap, NULL, NULL) : NULL;
+    struct json_iter it = json_iter(caps);
+
+    while (json_next(&it))
+        if (!json_is(it.value, JSON_NUMBER))
+            conf_problem(problems, c->mark, STR_FMT ".cap: '" STR_FMT "' is not a number",
+                STR_ARG(rule), STR_ARG(json_str(a, it.key)));
+    return caps;
+}
+
+/* "saving", or "team=search". */
+static const struct ask_tag *
+read_tags(
+    struct arena *a, struct str rule, const struct conf_rule *c, struct conf_problems *problems)
+{
+    struct ask_tag *first = NULL, **tail = &first;
+
+    for (size_t i = 0; i < c->tags.count; i++) {
+        struct ask_tag *t = arena_new(a, struct ask_tag);
+
+        (void)str_cut(c->tags.list[i].v, '=', &t->name, &t->value);
+        if (t->name.n == 0)
+            conf_problem(problems, c->tags.list[i].mark,
+                STR_FMT ".tag: a tag needs a name before the '='", STR_ARG(rule));
+        *tail = t;
+        tail = &t->next;
+    }
+    return first;
+}
+
+static enum err
+rejection(struct str status)
+{
+    if (str_eq(status, S("400")))
+        return ERR_BAD_REQUEST;
+    return str_eq(status, S("429")) ? ERR_RATE_LIMIT : ERR_FORBIDDEN;
+}
+
+static void
+read_rule(struct rules *r, size_t number, const struct route_table *routes,
+    struct conf_problems *problems)
+{
+    const struct conf_rule *c = &r->conf->rules[number];
+    struct str label = arena_printf(problems->arena, "rules[%zu]", number);
+    struct arena *a = r->arena;
+    struct rule *rule = &r->list[number];
+
+    check_actions(c, label, problems);
+    check_models(a, routes, label, c, problems);
+    *rule = (struct rule){
+        .name = c->name.v.n != 0 ? c->name.v : arena_printf(a, "rule %zu", number + 1),
+        .use = c->use.v,
+        .strategy = c->strategy.v,
+        .targets = c->targets.count != 0 ? &c->targets : NULL,
+        .params = read_params(a, label, c, problems),
+        .caps = read_caps(a, label, c, problems),
+        .tags = read_tags(a, label, c, problems),
+        .reject = c->reject.v,
+        .reject_as = rejection(c->status.v),
+        .shadow = c->shadow.v,
+        .experiment = c->experiment.v,
+        .goes_on = c->goes_on,
+        .number = number,
+        .conf = c,
+    };
+    for (size_t i = 0; i < number; i++)
+        if (str_eq(r->list[i].name, rule->name))
+            conf_problem(
+                problems, c->name.mark, "two rules are called '" STR_FMT "'", STR_ARG(rule->name));
+}
+
+/* Compiles all conditions, each under its rule's number. False, with the places of the mistakes, when
+ * that fails. */
+static bool
+compile_all(struct script *s, const struct rules *r, struct conf_problems *problems)
+{
+    struct script_fault fault;
+    size_t expression;
+    bool ok = true;
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct conf_str *when = &r->list[i].conf->when;
+
+        if (script_compile(s, when->v.n != 0 ? when->v : S("true"), &expression, &fault))
+            continue;
+        ok = false;
+        if (problems != NULL)
+            conf_problem(problems, conf_mark_in(r->conf, when, fault.offset),
+                "rules[%zu].when is not a Lua expression: %s", i, fault.text);
+    }
+    return ok;
+}
+
+/* Their places are told. Each worker compiles them for itself later. */
+static void
+check_conditions(const struct rules *r, struct conf_problems *problems)
+{
+    struct script *s = script_create(&names);
+
+    CHECK(s != NULL);
+    (void)compile_all(s, r, problems);
+    script_destroy(s);
+}
+
+struct rules *
+rules_create(const struct conf *c, const struct route_table *routes, struct conf_problems *problems)
+{
+    struct rules *r = check_alloc(calloc(1, sizeof(*r)));
+
+    r->arena = arena_create(RULES_ARENA_BYTES);
+    r->conf = c;
+    r->count = c->rule_count;
+    r->list = arena_array(r->arena, struct rule, r->count + 1);
+    for (size_t i = 0; i < r->count; i++)
+        read_rule(r, i, routes, problems);
+    if (r->count != 0)
+        check_conditions(r, problems);
+    return r;
+}
+
+void
+rules_destroy(struct rules *r)
+{
+    if (r == NULL)
+        return;
+    arena_destroy(r->arena);
+    free(r);
+}
+
+const struct rule *
+rules_at(const struct rules *r, size_t i)
+{
+    return i < r->count ? &r->list[i] : NULL;
+}
+
+/* --- running --- */
+
+struct rules_runner *
+rules_runner_create(const struct rules *r)
+{
+    struct rules_runner *runner = check_alloc(calloc(1, sizeof(*runner)));
+
+    runner->rules = r;
+    if (r->count == 0)
+        return runner;
+    runner->script = script_create(&names);
+    if (runner->script != NULL && compile_all(runner->script, r, NULL)) {
+        script_join(runner->script);
+        return runner;
+    }
+    script_destroy(runner->script);    /* they did compile before: memory ran out */
+    runner->script = NULL;
+    return runner;
+}
+
+void
+rules_runner_destroy(struct rules_runner *runner)
+{
+    if (runner == NULL)
+        return;
+    script_destroy(runner->script);
+    free(runner);
+}
+
+static void
+note_failure(struct rules_runner *runner, const struct rule *rule)
+{
+    const struct script_fault *fault = &runner->fault;
+    struct arena *a = runner->ask->arena;
+    struct rule_failure *f = arena_new(a, struct rule_failure);
+    struct rule_failure **tail = &runner->result->failures;
+
+    f->rule = rule;
+    f->why = fault->line != 0 ? arena_printf(a, "line %u: %s", fault->line, fault->text)
+                              : arena_printf(a, "%s", fault->text);
+    while (*tail != NULL)
+        tail = &(*tail)->next;
+    *tail = f;
+}
+
+/* Does the condition hold? */
+static enum script_verdict
+test(struct rules_runner *runner, const struct rule *rule)
+{
+    enum script_verdict verdict = SCRIPT_FAILED;
+
+    if (runner->script != NULL)
+        verdict = script_test(runner->script, rule->number, &runner->fault);
+    else
+        runner->fault = (struct script_fault){ .text = "there is no memory for the interpreter" };
+    if (verdict == SCRIPT_FAILED)
+        note_failure(runner, rule);
+    return verdict;
+}
+
+/* The first value stays. */
+static void
+set_once(struct str *to, struct str value)
+{
+    if (to->n == 0)
+        *to = value;
+}
+
+/* A tag that the request has already keeps its value. */
+static void
+add_tags(struct ask *ask, const struct ask_tag *tags)
+{
+    for (const struct ask_tag *t = tags; t != NULL; t = t->next) {
+        if (tag_value(ask, t->name).p != NULL)
+            continue;
+        struct ask_tag *copy = arena_new(ask->arena, struct ask_tag);
+        *copy = (struct ask_tag){ t->name, t->value, ask->tags };
+        ask->tags = copy;
+    }
+}
+
+/* Whether the rules after it are looked at, too. */
+static bool
+apply(struct rules_runner *runner, const struct rule *rule)
+{
+    struct rule_result *r = runner->result;
+
+    r->matched[r->matched_count++] = rule;
+    if (r->use.n == 0 && r->targets == NULL) {    /* both say where it goes */
+        r->use = rule->use;
+        r->targets = rule->targets;
+    }
+    set_once(&r->strategy, rule->strategy);
+    set_once(&r->shadow, rule->shadow);
+    set_once(&r->experiment, rule->experiment);
+    add_tags(runner->ask, rule->tags);
+    if (rule->reject.n != 0) {
+        r->rejects = rule;
+        r->reject = rule->reject;
+    }
+    return rule->goes_on && rule->reject.n == 0;
+}
+
+static void
+reject_after_failure(struct rules_runner *runner, const struct rule *rule)
+{
+    runner->result->rejects = rule;
+    runner->result->reject = arena_printf(runner->ask->arena,
+        "the condition of the rule '" STR_FMT "', which rejects requests, failed for this one",
+        STR_ARG(rule->name));
+}
+
+static void
+begin(struct rules_runner *runner, struct ask *ask, struct rule_result *result)
+{
+    runner->ask = ask;
+    runner->result = result;
+    if (runner->script != NULL)
+        script_begin(runner->script, runner);
+}
+
+bool
+rules_holds(struct rules_runner *runner, struct ask *ask, const struct rule *rule,
+    const struct rule_failure **ret_failure)
+{
+    struct rule_result result = { .matched_count = 0 };
+
+    begin(runner, ask, &result);
+    bool holds = test(runner, rule) == SCRIPT_YES;
+    *ret_failure = result.failures;
+    return holds;
+}
+
+/* From one rule on; it is the first of which it is not known whether its condition holds. */
+static void
+run_from(struct rules_runner *runner, size_t first)
+{
+    const struct rules *r = runner->rules;
+    struct rule_result *result = runner->result;
+
+    for (size_t i = first; i < r->count && result->matched_count < RULES_MATCHED_MOST; i++) {
+        const struct rule *rule = &r->list[i];
+
+        switch (test(runner, rule)) {
+        case SCRIPT_NO:
+            break;
+        case SCRIPT_FAILED:
+            if (rule->reject.n == 0)
+                break;
+            reject_after_failure(runner, rule);
+            return;
+        case SCRIPT_UNDECIDED:
+            result->undecidable = rule;
+            return;
+        case SCRIPT_YES:
+            if (!apply(runner, rule))
+                return;
+            break;
+        }
+    }
+}
+
+void
+rules_run(struct rules_runner *runner, struct ask *ask, struct rule_result *ret)
+{
+    size_t first = 0;
+
+    *ret = (struct rule_result){ .matched_count = 0 };
+    if (runner->rules->count == 0)
+        return;
+    begin(runner, ask, ret);
+    switch (runner->script != NULL ? script_first(runner->script, &first) : SCRIPT_FAILED) {
+    case SCRIPT_NO:
+        return;
+    case SCRIPT_YES:
+        if (apply(runner, &runner->rules->list[first]))
+            run_from(runner, first + 1);
+        return;
+    case SCRIPT_FAILED:
+    case SCRIPT_UNDECIDED:
+        ret->missing = NULL;
+        run_from(runner, 0);
+        return;
+    }
+}

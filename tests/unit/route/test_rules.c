@@ -1,0 +1,275 @@
+/* test_rules.c - which rules apply to a request, and what they do with it. */
+#define ask_know fake_ask_know    /* what can be found out is the test's to say */
+#include "route/rules.c"
+
+#include "tests/unit/route/rules_world.h"
+
+/* "a b" of those that apply. */
+static struct str
+run(struct ruled *r)
+{
+    struct str all = S("");
+
+    rules_run(r->runner, &r->ask, &r->result);
+    for (size_t i = 0; i < r->result.matched_count; i++)
+        all = arena_printf(r->a, STR_FMT "%s" STR_FMT, STR_ARG(all), i != 0 ? ", " : "",
+            STR_ARG(r->result.matched[i]->name));
+    return all;
+}
+
+/* The verdict of one condition. */
+static bool
+holds(struct ruled *r)
+{
+    return run(r).n != 0;
+}
+
+TEST(the_first_rule_whose_condition_holds_applies)
+{
+    struct ruled r = rules_world("  - {name: a, when: 'tokens > 9000', use: smart}\n"
+                                 "  - {name: b, when: 'tokens > 4000', use: fast}\n"
+                                 "  - {name: c, use: smart}\n");
+
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(run(&r), "b");
+    EXPECT_STR(r.result.use, "fast");
+    r.ask.needs.input_tokens = 1;
+    EXPECT_STR(run(&r), "c");
+    EXPECT_STR(r.result.use, "smart");
+    rules_world_end(&r);
+}
+
+TEST(a_rule_that_continues_leaves_the_rest_to_others_and_keeps_what_it_set)
+{
+    struct ruled r = rules_world(
+        "  - {name: a, when: stream, use: smart, tag: [s, 'n=1'], continue: true}\n"
+        "  - {name: b, params: {temperature: 0}, targets: [openai/x], continue: true}\n"
+        "  - {name: c, when: tags.s, strategy: cost, tag: 'n=2', cap: {max_tokens: 5}}\n"
+        "  - {name: d, strategy: weighted}\n");
+
+    r.ask.stream = true;
+    EXPECT_STR(problem_lines(&r.l), "");
+    EXPECT_STR(run(&r), "a, b, c");
+    EXPECT_STR(r.result.use, "smart");
+    EXPECT(r.result.targets == NULL);
+    EXPECT_STR(r.result.strategy, "cost");
+    EXPECT_STR(tag_value(&r.ask, S("n")), "1");
+    EXPECT_STR(tag_value(&r.ask, S("s")), "");
+    EXPECT_STR(json_raw(r.result.matched[1]->params), "{\"temperature\":0}");
+    EXPECT_STR(json_raw(r.result.matched[2]->caps), "{\"max_tokens\":5}");
+    r.ask.stream = false;
+    r.ask.tags = NULL;
+    EXPECT_STR(run(&r), "b, d");
+    EXPECT_STR(r.result.targets->list[0].v, "openai/x");
+    rules_world_end(&r);
+}
+
+TEST(no_more_than_sixteen_rules_apply)
+{
+    struct ruled r = rules_world("");
+    rules_world_end(&r);
+    char text[2048] = "";
+
+    for (size_t i = 0; i < 20; i++)
+        (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+            "  - {name: r%zu, tag: t%zu, continue: true}\n", i, i);
+    r = rules_world(text);
+    (void)run(&r);
+    EXPECT_INT(r.result.matched_count, 16);
+    rules_world_end(&r);
+}
+
+TEST(a_rule_rejects_with_its_sentence_and_status)
+{
+    struct ruled r =
+        rules_world("  - {name: a, when: images, reject: No pictures., status: 400}\n"
+                    "  - {name: b, when: tools, reject: No tools., tag: x, continue: true}\n"
+                    "  - {name: c, use: smart}\n");
+
+    EXPECT_STR(run(&r), "b");
+    EXPECT_STR(r.result.reject, "No tools.");
+    EXPECT(r.result.rejects->reject_as == ERR_FORBIDDEN);
+    r.ask.needs.bits |= NEED_BIT(IMAGES);
+    EXPECT_STR(run(&r), "a");
+    EXPECT(r.result.rejects->reject_as == ERR_BAD_REQUEST);
+    r.ask.needs.bits = 0;
+    EXPECT_STR(run(&r), "c");
+    EXPECT(r.result.rejects == NULL);
+    rules_world_end(&r);
+}
+
+TEST(a_condition_that_fails_does_not_hold_and_is_told)
+{
+    struct ruled r =
+        rules_world("  - {name: a, when: 'user > 3', use: smart}\n"
+                    "  - {name: b, when: \"true and\\n\\n (function() while true do end "
+                    "end)()\", use: smart}\n"
+                    "  - {name: c, when: 'tokens > 4000', use: fast}\n");
+
+    EXPECT_STR(run(&r), "c");
+    const struct rule_failure *f = r.result.failures;
+    EXPECT_STR(f->rule->name, "a");
+    EXPECT_STR(f->why, "line 1: attempt to compare number with nil");
+    EXPECT_STR(f->next->rule->name, "b");
+    EXPECT_STR(f->next->why, "it takes more than 10000 instructions");
+    EXPECT(f->next->next == NULL);
+    rules_world_end(&r);
+}
+
+TEST(a_rule_that_rejects_does_so_when_its_condition_fails)
+{
+    struct ruled r = rules_world("  - {name: a, when: 'user > 3', reject: No.}\n"
+                                 "  - {name: b, use: smart}\n");
+
+    EXPECT_STR(run(&r), "");
+    EXPECT_STR(r.result.rejects->name, "a");
+    EXPECT_STR(r.result.reject,
+        "the condition of the rule 'a', which rejects requests, failed for this one");
+    EXPECT_STR(r.result.failures->rule->name, "a");
+    rules_world_end(&r);
+}
+
+TEST(what_is_costly_is_found_out_only_when_a_condition_reads_it)
+{
+    struct ruled r =
+        rules_world("  - {when: 'key == \"x\" and tokens > 1', use: smart}\n"
+                    "  - {when: 'stream and images', use: smart}\n"
+                    "  - {when: 'tools and tokens > 1 and messages == 3', use: fast}\n");
+
+    r.ask.stream = false;
+    EXPECT_STR(run(&r), "rule 3");
+    EXPECT_INT(fake_found[0], 1);
+    r.ask.known = ASK_HEADERS;
+    r.ask.needs.bits = 0;
+    EXPECT_STR(run(&r), "");
+    EXPECT((r.result.read & (UINT64_C(1) << NAME_tokens)) == 0);
+    EXPECT((r.result.read & (UINT64_C(1) << NAME_tools)) != 0);
+    EXPECT((r.result.read & (UINT64_C(1) << NAME_images)) == 0);
+    EXPECT((r.result.read & (UINT64_C(1) << NAME_key)) != 0);
+    rules_world_end(&r);
+}
+
+TEST(what_a_recorded_ask_does_not_know_makes_the_result_undecidable)
+{
+    struct ruled r =
+        rules_world("  - {name: a, when: 'key == \"ci\" and model == \"x\"', use: smart}\n"
+                    "  - {name: b, when: 'tokens > 1', reject: No.}\n"
+                    "  - {name: c, use: fast}\n");
+
+    fake_knowable = 0;
+    EXPECT_STR(run(&r), "");
+    EXPECT_STR(r.result.undecidable->name, "b");
+    EXPECT_STR(str_c(r.result.missing), "tokens");
+    EXPECT(r.result.rejects == NULL);    /* not guessed */
+    EXPECT(r.result.failures == NULL);
+    r.ask.model = S("x");
+    EXPECT_STR(run(&r), "a");
+    EXPECT(r.result.undecidable == NULL);
+    rules_world_end(&r);
+}
+
+TEST(header_fields_are_read_in_any_case_and_noted_and_credentials_are_not)
+{
+    struct ruled r = rules_world(
+        "  - {when: 'headers[\"x-team\"] == \"search\" and not headers.authorization', use: smart}\n");
+    struct http_field list[] = { { S("X-Team"), S("search") },
+        { S("Authorization"), S("Bearer k") } };
+    struct http_fields fields = { list, 2 };
+
+    r.ask.fields = &fields;
+    EXPECT(holds(&r));
+    EXPECT_INT(r.result.member_count, 2);
+    EXPECT_STR(r.result.members[0].member, "x-team");
+    EXPECT_STR(str_c(r.result.members[0].name), "headers.*");
+    r.ask.known = 0;    /* a recorded one: what was read is there, and nothing else is known */
+    EXPECT(holds(&r));
+    fields.count = 0;
+    EXPECT(!holds(&r));
+    EXPECT_STR(str_c(r.result.missing), "headers.*");
+    list[0].value = S("");
+    fields.count = 1;
+    EXPECT(!holds(&r));
+    EXPECT(r.result.undecidable == NULL);    /* it is known that it was not sent */
+    rules_world_end(&r);
+}
+
+TEST(every_name_can_be_read)
+{
+    struct ask_tag tag = { .name = S("team"), .value = S("search") };
+
+    for (size_t i = 0; i < NAME_COUNT; i++) {
+        struct str head, tail;
+        char text[256];
+        bool table = str_cut(name_list[i], '.', &head, &tail);
+
+        (void)snprintf(text, sizeof(text),
+            "  - {when: '" STR_FMT "%s" STR_FMT " == nil or true', use: fast}\n", STR_ARG(head),
+            table ? "." : "", STR_ARG(str_eq(tail, S("*")) ? S("team") : tail));
+        struct ruled r = rules_world(text);
+        r.ask.tags = &tag;
+        if (!holds(&r))
+            print_error("%s%s", text, r.result.failures != NULL ? r.result.failures->why.p : "");
+        EXPECT(r.result.matched_count == 1);
+        EXPECT_INT(r.result.read, UINT64_C(1) << i);
+        rules_world_end(&r);
+    }
+}
+
+TEST(names_have_the_values_that_the_docs_say)
+{
+    struct ruled r = rules_world(
+        "  - {when: 'hour == 13 and minute == 37 and weekday == 1 and operation == \"chat\"', tag: a, continue: true}\n"
+        "  - {when: 'model == \"fast\" and key == \"ci\" and user == nil and max_tokens == 0', tag: b, continue: true}\n"
+        "  - {when: 'tools and not images and messages == 3 and tool_count == 0', tag: c, continue: true}\n"
+        "  - {when: 'budget.left_ratio == 1 and protocol == nil', tag: d, continue: true}\n"
+        "  - {when: 'tags.a and tags.zzz == nil and session == nil and ip == nil', tag: e, continue: true}\n");
+
+    r.ask.wall_ms = UINT64_C(1796045820000);    /* Monday, 2026-11-30 13:37 UTC */
+    EXPECT_STR(run(&r), "rule 1, rule 2, rule 3, rule 4, rule 5");
+    rules_world_end(&r);
+}
+
+TEST(mistakes_of_rules_are_told_with_their_places)
+{
+    static const struct {
+        const char *rules, *problems;
+    } list[] = {
+        { "  - {when: 'tokens >', use: fast}\n",
+            "7:21: rules[0].when is not a Lua expression: unexpected symbol near <eof>\n" },
+        { "  - when: |\n      tokens > 1 and\n      task = 'x'\n    use: fast\n",
+            "9:12: rules[0].when is not a Lua expression: the expression is complete before this; "
+            "'and', 'or', '..' or a comparison is missing\n" },
+        { "  - {use: fats}\n",
+            "7:11: rules[0].use: there is no model 'fats'; did you mean 'fast'?\n" },
+        { "  - {use: fast, targets: [smart]}\n",
+            "7:5: rules[0]: 'use' and 'targets' both say where requests go; keep one of them\n" },
+        { "  - {use: fast, reject: No.}\n",
+            "7:5: rules[0]: a rule with 'reject' can do nothing else with the request; remove one "
+            "of the two\n" },
+        { "  - {when: 'true'}\n",
+            "7:5: rules[0]: does nothing; write use, strategy, targets, params, cap, tag, reject, "
+            "shadow or experiment\n" },
+        { "  - {params: {model: x}}\n", "7:5: rules[0].params cannot set 'model'; write use\n" },
+        { "  - {cap: {max_tokens: many}}\n", "7:5: rules[0].cap: 'max_tokens' is not a number\n" },
+        { "  - {tag: '=x'}\n", "7:11: rules[0].tag: a tag needs a name before the '='\n" },
+        { "  - {name: a, use: fast}\n  - {name: a, use: fast}\n",
+            "8:12: two rules are called 'a'\n" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+        struct ruled r = rules_world(list[i].rules);
+
+        EXPECT_STR(problem_lines(&r.l), list[i].problems);
+        rules_world_end(&r);
+    }
+}
+
+TEST(no_rules_cost_no_interpreter)
+{
+    struct ruled r = rules_world("  []\n");
+
+    EXPECT(r.runner->script == NULL);
+    EXPECT_STR(run(&r), "");
+    EXPECT(rules_at(r.rules, 0) == NULL);
+    rules_world_end(&r);
+}
