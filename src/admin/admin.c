@@ -76,7 +76,7 @@ get_config(struct admin *a, struct exchange *x, struct str rest UNUSED)
 }
 
 /* What one worker has. */
-struct load {
+struct under_way {
     unsigned exchanges, streams, connections, calls;
 };
 
@@ -84,7 +84,7 @@ static void
 tell_load(void *owner, struct str question UNUSED, struct collected *ret)
 {
     const struct worker *w = owner;
-    struct load load = { .exchanges = w->exchange_count, .streams = w->stream_count };
+    struct under_way load = { .exchanges = w->exchange_count, .streams = w->stream_count };
 
     if (w->server != NULL)
         load.connections = server_connections(w->server);
@@ -97,13 +97,13 @@ get_status(struct admin *a, struct exchange *x, struct str rest UNUSED)
 {
     struct gateway *g = a->gateway;
     const struct collected *told;
-    struct load sum = { 0 };
+    struct under_way sum = { 0 };
     struct buf body;
 
     if (!collect(a->collector, x, 0, g->workers, tell_load, S(""), ANSWER_PATIENCE_MS, &told))
         return;
     for (unsigned i = 0; i < g->workers; i++) {
-        struct load load = { 0 };
+        struct under_way load = { 0 };
         struct str row = buf_str(&told[i].rows);
 
         if (row.n == sizeof(load))

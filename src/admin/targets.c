@@ -214,14 +214,67 @@ see_attempts(struct seen_list *l, struct str rows)
 }
 
 static void
+out_i64_or_null(struct json_out *o, int64_t n)
+{
+    if (n >= 0)
+        out_i64_value(o, n);
+    else
+        out_raw_value(o, S("null"));
+}
+
+static void
 write_quantile(struct json_out *o, const struct latency *first_token, unsigned permille)
 {
     uint64_t ms = latency_quantile_ms(first_token, permille);
 
-    if (ms != 0)
-        out_i64_value(o, (int64_t)ms);
-    else
-        out_raw_value(o, S("null"));
+    out_i64_or_null(o, ms != 0 ? (int64_t)ms : -1);
+}
+
+/* What is left for all keys together, of those of which it is known. */
+struct limits_left {
+    int64_t requests, tokens;    /* negative: not known */
+    size_t exhausted, keys;
+};
+
+static void
+add_left(
+    struct limits_left *all, const struct load *load, const struct health *key, uint64_t now_ms)
+{
+    struct load_left l = load_left(load, health_key_name(key), now_ms * 1000);
+    uint64_t until_ms;
+
+    all->keys++;
+    all->exhausted +=
+        load_is_exhausted(load, health_key_name(key), 1, now_ms * 1000, &until_ms) ? 1 : 0;
+    if (l.requests >= 0)
+        all->requests = MAX(all->requests, 0) + l.requests;
+    if (l.tokens >= 0)
+        all->tokens = MAX(all->tokens, 0) + l.tokens;
+}
+
+/* How fast the target is now, as strategies see it, and what its provider says is left. */
+static void
+write_load(struct json_out *o, const struct seen *s, struct health_table *t, uint64_t now_ms)
+{
+    struct health *h = health_target(t, s->model);
+    const struct load *load = health_load(h);
+    struct limits_left left = { .requests = -1, .tokens = -1 };
+    size_t keys = s->provider->credential_count;
+    uint64_t age_ms, us = load_first_token_us(load, false, 0, now_ms * 1000, &age_ms);
+
+    if (keys == 0)
+        add_left(&left, load, NULL, now_ms);
+    for (size_t k = 0; k < keys; k++)
+        add_left(&left, load, health_key(t, s->provider->credentials[k]), now_ms);
+    out_key(o, "first_token_expected_ms");
+    out_i64_or_null(o, us != 0 ? (int64_t)(us + 999) / 1000 : -1);
+    out_key(o, "output_tokens_per_s");
+    out_i64_or_null(o, load_tokens_per_s(load) > 0 ? (int64_t)load_tokens_per_s(load) : -1);
+    out_key(o, "requests_left");
+    out_i64_or_null(o, left.requests);
+    out_key(o, "tokens_left");
+    out_i64_or_null(o, left.tokens);
+    out_bool(o, "exhausted", left.exhausted == left.keys);
 }
 
 static void
@@ -256,6 +309,8 @@ write_target(struct exchange *x, struct json_out *o, const struct seen *s, uint6
     write_quantile(o, first_token, FIRST_TOKEN_MEDIAN);
     out_key(o, "first_token_p95_ms");
     write_quantile(o, first_token, FIRST_TOKEN_TAIL);
+    if (is_one(s))
+        write_load(o, s, t, now_ms);
     out_end(o);
     health_table_drop(t);
 }

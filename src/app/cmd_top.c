@@ -165,9 +165,20 @@ add_head(const struct top *t, const struct json *status, struct buf *out)
         output_size(admin_number(status, "resident_bytes"), size));
     end_line(t, out);
     end_line(t, out);
-    buf_printf(out, "%-32s  %8s  %8s  %8s  %6s  %8s  %8s  %s", "TARGET", "REQ/S", "BAD/S",
-        "TOKENS/S", "UNDER", "TTFT P50", "P95", "STATE");
+    buf_printf(out, "%-32s  %8s  %8s  %8s  %6s  %8s  %8s  %8s  %6s  %7s  %s", "TARGET", "REQ/S",
+        "BAD/S", "TOKENS/S", "UNDER", "TTFT NOW", "P50", "P95", "SPEED", "LEFT", "STATE");
     end_line(t, out);
+}
+
+/* A count, or "-" where it is not known. */
+#define COUNT_ROOM 24
+static const char *
+count_text(const struct json *target, const char *name, char *room)
+{
+    if (!json_present(json_get(target, str_c(name))))
+        return "-";
+    (void)snprintf(room, COUNT_ROOM, "%llu", (unsigned long long)admin_number(target, name));
+    return room;
 }
 
 static void
@@ -178,15 +189,19 @@ add_target(const struct top *t, const struct json *target, uint64_t clock_ms, st
     struct str name = admin_target(c, target);
     struct rates r = rates_of(t, name, &now, clock_ms);
     struct str state = admin_text(c, target, "state");
-    char p50[ADMIN_MS_ROOM], p95[ADMIN_MS_ROOM];
+    char now_ms[ADMIN_MS_ROOM], p50[ADMIN_MS_ROOM], p95[ADMIN_MS_ROOM];
+    char speed[COUNT_ROOM], left[COUNT_ROOM];
     bool well = admin_is_well(c, target);
     bool coming = str_eq(state, S("half_open")) || str_eq(state, S("recovering"));
 
     output_cell(out, name, 32);
-    buf_printf(out, "%8.1f  %8.1f  %8.0f  %6llu  %8s  %8s  ", r.requests, r.failures, r.tokens,
-        (unsigned long long)admin_number(target, "under_way"),
+    buf_printf(out, "%8.1f  %8.1f  %8.0f  %6llu  %8s  %8s  %8s  %6s  %7s  ", r.requests, r.failures,
+        r.tokens, (unsigned long long)admin_number(target, "under_way"),
+        admin_ms(admin_number(target, "first_token_expected_ms"), now_ms),
         admin_ms(admin_number(target, "first_token_p50_ms"), p50),
-        admin_ms(admin_number(target, "first_token_p95_ms"), p95));
+        admin_ms(admin_number(target, "first_token_p95_ms"), p95),
+        count_text(target, "output_tokens_per_s", speed),
+        count_text(target, "requests_left", left));
     if (t->colour && !well)
         buf_add(out, coming ? S(DOUBTFUL) : S(BAD));
     admin_add_state(out, c, target);

@@ -144,6 +144,9 @@ commit(struct attempt *a)
         exchange_drop_request(a->exchange, true);
         server_forget_head(a->exchange->q);
     }
+    if (a->exchange->input_estimate != 0)
+        a->measure.prompt_tokens = a->exchange->input_estimate;
+    measure_first_token(&a->measure);
     attempt_report(a);
 }
 
@@ -226,6 +229,7 @@ on_head(void *owner, const struct http_head *head)
     }
     in->heard_us = in->byte_us = a->note->head_us;
     intake_begin(in, head, limits);
+    measure_limits(&a->measure);
     d->status = head->status;
     d->length = in->length;
     d->content_type = in->content_type;

@@ -7,6 +7,7 @@
 #include "gateway/wrong_url.h"
 
 #define API_WORD_BYTES 64
+#define BYTES_PER_TOKEN 4u    /* roughly, of English */
 #define RESEND_MS 1000    /* to a provider that does not process it, when there is another target */
 
 /* --- its state --- */
@@ -294,6 +295,12 @@ attempt_begin(struct exchange *x, const struct pick *pick)
     a->note = note_add(x, t);
     if (t->provider->credential_count != 0)
         a->note->credential = t->provider->credential_names[a->credential];
+    a->measure = (struct measure){ .target = t->health,
+        .pass = &a->pass,
+        .intake = &a->intake,
+        .tally = &a->tally,
+        .note = a->note,
+        .prompt_tokens = (int64_t)(x->bytes_in / BYTES_PER_TOKEN) };
     a->next = x->under_way;
     a->error = (struct llm_error){ .kind = ERR_OVERLOADED };
     a->request = request_take(x->request);
@@ -360,6 +367,8 @@ attempt_send(struct attempt *a, const struct client_events *events)
     if (log_enabled(LOG_DEBUG))
         debug_start(a);
     attempt_move(a, ATTEMPT_RUNNING);
+    if (a->pass.table != NULL)
+        load_take(health_load(a->target->health), health_key_name(a->pass.key));
     if (events != NULL)
         a->call = client_start(a->worker->client, &w->q, events, a);
 }
@@ -468,8 +477,6 @@ tell_health(struct attempt *a, enum err outcome)
 {
     const struct record_attempt *n = a->note;
     bool cut = outcome == ERR_OUTRUN || outcome == ERR_CLIENT_GONE || outcome == ERR_DEADLINE;
-    bool whole = !a->intake.asked_stream;
-    uint64_t came_us = whole ? n->ended_us : a->tally.first_token_us;
     struct health_verdict v = { .outcome = held_against(a, outcome),
         .retry_after_ms = a->error.retry_after_ms,
         .silent = cut && a->silent_us != 0 && n->ended_us - n->started_us >= a->silent_us &&
@@ -477,12 +484,7 @@ tell_health(struct attempt *a, enum err outcome)
 
     if (a->pass.table == NULL)
         return;
-    if (cut && a->tally.first_token_us == 0 && a->sent)
-        latency_note(
-            health_latency(a->target->health, whole), (n->ended_us - n->started_us) / 1000, true);
-    else if (came_us != 0 && (outcome == OK || !whole))
-        latency_note(
-            health_latency(a->target->health, whole), (came_us - n->started_us) / 1000, false);
+    measure_end(&a->measure, outcome, a->sent);
     health_leave(&a->pass, &v, n->ended_us / 1000);
 }
 

@@ -12,6 +12,7 @@
 
 #include "gateway/delivery.h"
 #include "gateway/intake.h"
+#include "gateway/measure.h"
 #include "gateway/request.h"
 #include "gateway/tally.h"
 #include "gateway/written.h"
@@ -80,9 +81,10 @@ struct attempt {
     size_t credential;              /* number of the key */
     struct concurrency *slot;       /* at the target; NULL: not limited */
     struct health_pass pass;        /* through the breakers; left when it is OVER */
-    uint64_t slow_us;               /* after so long it is slow; 0: never */
-    uint64_t silent_us;             /* the same, whatever the caller's hurry: then it is to blame */
-    uint64_t hedge_us;              /* after so long a second target may be asked; 0: it may not */
+    struct measure measure;
+    uint64_t slow_us;      /* after so long it is slow; 0: never */
+    uint64_t silent_us;    /* the same, whatever the caller's hurry: then it is to blame */
+    uint64_t hedge_us;     /* after so long a second target may be asked; 0: it may not */
     struct record_attempt *note;
     struct written *written;      /* in its arena, and gone with it */
     struct wire_drops drops;      /* parameters that the target could not express */

@@ -91,6 +91,7 @@ intake_begin(struct intake *in, const struct http_head *head, const struct conf_
         in->asked_ms = retry_after_asked_ms(&head->fields);
         in->reset_ms = retry_after_reset_ms(&head->fields);
     }
+    in->limited = headroom_read(&head->fields, &in->headroom);
     in->encoded = http_field_get(&head->fields, S("content-encoding")).n != 0;
     if (raw ? head->status >= 400 : head->status < 200 || head->status >= 300)
         in->source = SOURCE_ERROR;

@@ -11,6 +11,7 @@
 #include "gateway/job.h"
 #include "http/message.h"
 #include "llm/framing.h"
+#include "llm/headroom.h"
 #include "llm/wire.h"
 
 enum intake_source {
@@ -39,6 +40,8 @@ struct intake {
     struct str location;        /* of a redirect */
     int64_t asked_ms;           /* a refusal: what retry_after.h finds in its fields */
     int64_t reset_ms;
+    struct headroom headroom;    /* what the fields say is left of the provider's limits */
+    bool limited;                /* they do */
     const struct secrets *secrets;
     bool names_no_model;    /* the request: 404 means something else that does not exist */
 

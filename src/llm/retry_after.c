@@ -187,22 +187,33 @@ find_in_name(struct str name, struct str word)
     return name.n;
 }
 
-/* What remains of the limit whose reset is called `name`, "reset" being at `at`. */
+/* The value of the field whose name is `name` with `word` at `at` replaced by `other`; p == NULL:
+ * there is none. */
 static struct str
-remaining_of(const struct http_fields *fields, struct str name, size_t at)
+field_beside(
+    const struct http_fields *fields, struct str name, size_t at, struct str word, struct str other)
 {
-    const struct str reset = S("reset"), remaining = S("remaining");
-    struct str before = str_make(name.p, at), behind = str_skip(name, at + reset.n);
+    struct str before = str_make(name.p, at), behind = str_skip(name, at + word.n);
 
     for (size_t i = 0; i < fields->count; i++) {
-        struct str other = fields->list[i].name;
+        struct str s = fields->list[i].name;
 
-        if (other.n == name.n - reset.n + remaining.n && str_istarts(other, before) &&
-            str_istarts(str_skip(other, before.n), remaining) &&
-            str_ieq(str_skip(other, before.n + remaining.n), behind))
+        if (s.n == name.n - word.n + other.n && str_istarts(s, before) &&
+            str_istarts(str_skip(s, before.n), other) &&
+            str_ieq(str_skip(s, before.n + other.n), behind))
             return fields->list[i].value;
     }
     return (struct str){ NULL, 0 };
+}
+
+int64_t
+retry_after_reset_beside_ms(const struct http_fields *fields, struct str remaining_name)
+{
+    size_t at = find_in_name(remaining_name, S("remaining"));
+
+    if (at == remaining_name.n)
+        return 0;
+    return read_reset_ms(field_beside(fields, remaining_name, at, S("remaining"), S("reset")));
 }
 
 int64_t
@@ -219,7 +230,7 @@ retry_after_reset_ms(const struct http_fields *fields)
             continue;
         seen++;
 
-        struct str remaining = remaining_of(fields, name, at);
+        struct str remaining = field_beside(fields, name, at, S("reset"), S("remaining"));
         bool alone = remaining.p == NULL && at + strlen("reset") == name.n;
 
         if (alone || (remaining.p != NULL && is_nothing(remaining)))

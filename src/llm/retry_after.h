@@ -20,6 +20,9 @@ int64_t retry_after_asked_ms(const struct http_fields *fields);
 /* When the limits are over of which the fields say that nothing remains: the last of them. */
 int64_t retry_after_reset_ms(const struct http_fields *fields);
 
+/* When the limit is over of which the field of that name says what remains. */
+int64_t retry_after_reset_beside_ms(const struct http_fields *fields, struct str remaining_name);
+
 /* What an error's object says in a member of its own: Google's RetryInfo, the fields that OpenRouter
  * got, retry_after. `error` may be anything, or NULL; `scratch` is for strings. */
 int64_t retry_after_in_error_ms(struct arena *scratch, const struct json *error);

@@ -89,6 +89,7 @@ enum gate_state {
 struct times {
     struct latency first_token, whole;
     struct concurrency concurrency;
+    struct load load;
 };
 
 struct health {
@@ -107,6 +108,7 @@ struct health {
     /* Written by every request. */
     _Atomic uint64_t bucket[SHOWN];
     _Atomic uint64_t open_ms;    /* when the next one is let through although it is open */
+    _Atomic uint32_t busy;       /* of a target: those under way */
 };
 
 enum kind { KIND_SHARED = 1, KIND_PROVIDER, KIND_TARGET, KIND_KEY, KIND_PAIR, KIND_FORGOTTEN };
@@ -284,6 +286,7 @@ clear(struct health *h)
     STORE(&h->key, NULL);
     STORE(&h->retry_us, 0);
     STORE(&h->open_ms, 0);
+    STORE(&h->busy, 0);
     for (size_t i = 0; i < SHOWN; i++)
         STORE(&h->bucket[i], 0);
 }
@@ -712,6 +715,13 @@ claim(struct health_pass *p, size_t first, uint64_t now_ms, struct health_refusa
     return true;
 }
 
+static inline void
+begin_attempt(struct health *target, uint64_t now_ms)
+{
+    count(target, now_ms, ONE_BEGUN);
+    ADD(&target->busy, 1);
+}
+
 COLD static bool
 enter_slowly(struct health_pass *p, bool sole, uint64_t now_ms, struct health_refusal *r)
 {
@@ -755,7 +765,7 @@ health_enter(struct health_table *t, struct health *target, struct health *key, 
         ret->table = NULL;
         return false;
     }
-    count(target, now_ms, ONE_BEGUN);
+    begin_attempt(target, now_ms);
     return true;
 }
 
@@ -790,7 +800,7 @@ health_enter_open(struct health_table *t, struct health *target, struct health *
         return false;
     ret->table = t;
     ret->open = true;
-    count(target, now_ms, ONE_BEGUN);
+    begin_attempt(target, now_ms);
     return true;
 }
 
@@ -989,6 +999,7 @@ health_leave(struct health_pass *pass, const struct health_verdict *v, uint64_t 
 {
     if (pass->table == NULL)
         return;
+    ADD(&pass->target->busy, (uint32_t)-1);
     if (pass->answered_ms == 0)
         count(pass->target, now_ms, ONE_ENDED);
     if (LIKELY(v->outcome == OK && !pass->probe && !pass->open)) {
@@ -1122,4 +1133,22 @@ struct concurrency *
 health_concurrency(struct health *target)
 {
     return &times_of(target)->concurrency;
+}
+
+struct load *
+health_load(struct health *target)
+{
+    return &times_of(target)->load;
+}
+
+uint32_t
+health_busy(const struct health *target)
+{
+    return LOAD(&target->busy);
+}
+
+uint64_t
+health_key_name(const struct health *key)
+{
+    return key != NULL ? LOAD(&key->name) : 1;
 }

@@ -18,6 +18,7 @@
 #include "route/concurrency.h"
 #include "route/failure.h"
 #include "route/latency.h"
+#include "route/load.h"
 
 struct health;          /* one breaker, with what was measured; valid as long as its table is held */
 struct health_table;    /* those of a provider */
@@ -115,6 +116,15 @@ void health_switch(struct health *h, bool off, uint64_t now_ms);
 
 /* How long the target takes: until the first token of a stream, or for a whole answer. */
 struct latency *health_latency(struct health *target, bool whole) NEVER_NULL;
+
+/* How fast it is now, and what is left of its limits. */
+struct load *health_load(struct health *target) NEVER_NULL;
+
+/* Attempts that have entered and not left. */
+uint32_t health_busy(const struct health *target);
+
+/* What the limits of a key are remembered by; of NULL, those of a provider that needs none. */
+uint64_t health_key_name(const struct health *key);
 
 /* How many requests it takes at once; kept here because it has the same life. */
 struct concurrency *health_concurrency(struct health *target) NEVER_NULL;

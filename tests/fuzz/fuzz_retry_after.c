@@ -2,6 +2,7 @@
  * an error's object or its message. Whatever they say, it is between a millisecond and a day. */
 #include <stdint.h>
 
+#include "llm/headroom.h"
 #include "llm/retry_after.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,6 +29,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check(retry_after_asked_ms(&fields));
     check(retry_after_reset_ms(&fields));
+    struct headroom h;
+    if (headroom_read(&fields, &h)) {
+        check(h.requests_reset_ms);
+        check(h.tokens_reset_ms);
+        CHECK(h.requests >= HEADROOM_UNSAID && h.tokens >= HEADROOM_UNSAID);
+    }
     check(retry_after_in_error_ms(a, json_parse(a, rest, NULL, NULL)));
     check(retry_after_in_words_ms(rest));
     arena_destroy(a);

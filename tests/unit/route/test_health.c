@@ -1116,3 +1116,50 @@ TEST(threads_may_forget_keys_while_others_use_them)
     EXPECT(health_key(t, S("sk-1")) == key && attempt_at(other, key, OK));
     end();
 }
+
+TEST(what_entered_and_has_not_left_is_busy)
+{
+    struct health_pass passes[3], open;
+
+    begin();
+    for (size_t i = 0; i < ARRAY_LEN(passes); i++)
+        EXPECT(enter(&passes[i]));
+    EXPECT_INT(health_busy(target), 3);
+    EXPECT_INT(health_busy(other), 0);
+    health_answered(&passes[0], now);
+    EXPECT_INT(health_busy(target), 3);
+    leave(&passes[0], OK);
+    leave(&passes[0], OK);    /* a second time it does nothing */
+    leave(&passes[1], ERR_UPSTREAM_ERROR);
+    leave(&passes[2], ERR_CLIENT_GONE);
+    EXPECT_INT(health_busy(target), 0);
+    for (int i = 0; i < 10; i++)
+        (void)attempt_at(target, key, ERR_UPSTREAM_ERROR);
+    EXPECT(!enter(&passes[0]));
+    EXPECT_INT(health_busy(target), 0);
+    EXPECT(health_enter_open(t, target, key, now, &open));
+    EXPECT_INT(health_busy(target), 1);
+    leave(&open, OK);
+    EXPECT_INT(health_busy(target), 0);
+    end();
+}
+
+TEST(a_target_keeps_what_was_learnt_of_it_over_a_reload)
+{
+    struct health_table *before;
+    uint64_t age_ms;
+
+    begin();
+    load_note_time(health_load(target), &(struct load_sample){ .us = 70000 }, 1000000);
+    load_note_requests(health_load(target), health_key_name(key), 0, 5000, 1000000);
+    EXPECT(health_key_name(key) != health_key_name(spare_key));
+    EXPECT(health_key_name(NULL) != 0);
+    before = t;
+    t = health_table_hold(str_c(table_name));
+    health_table_drop(before);
+    target = health_target(t, S("large"));
+    EXPECT_INT(load_first_token_us(health_load(target), false, 0, 1000000, &age_ms), 70000);
+    EXPECT(load_is_exhausted(
+        health_load(target), health_key_name(health_key(t, S("sk-1"))), 1, 1000000, &age_ms));
+    end();
+}
