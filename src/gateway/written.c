@@ -3,6 +3,7 @@
 
 #include "base/url.h"
 #include "gateway/exchange.h"
+#include "gateway/overrides.h"
 #include "gateway/query.h"
 #include "llm/write.h"
 
@@ -95,68 +96,21 @@ request_fields(struct written *w, const struct exchange *x, bool same_wire)
     return s;
 }
 
-/* Forgets what was to be changed within the `n` bytes from `at` on: they are replaced whole. */
-static void
-drop_edits(struct wire_edits *edits, size_t at, size_t n)
+/* What the configuration sets in the request, whatever the caller says. */
+static struct overrides
+overrides_of(const struct written *w)
 {
-    size_t kept = 0;
+    const struct target *t = w->target;
+    const struct rule_result *ruling = w->ruling;
 
-    for (size_t i = 0; i < edits->count; i++)
-        if (edits->list[i].at < at || edits->list[i].at >= at + n)
-            edits->list[kept++] = edits->list[i];
-    edits->count = kept;
-}
-
-/* Forgets a member that was to be put at the front of the object, for the configuration sets it
- * too. */
-static void
-drop_member(struct wire_edits *edits, size_t at, struct str key)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < edits->count; i++) {
-        const struct wire_edit *e = &edits->list[i];
-        if (e->at != at || e->cut != 0 || !str_starts(e->put, key))
-            edits->list[kept++] = *e;
-    }
-    edits->count = kept;
-}
-
-/* Configured overrides: `params` members replace or join the members of the body's object. */
-static enum err
-override_params(struct arena *a, const struct json *doc, struct str body, struct str params,
-    struct wire_edits *edits)
-{
-    const struct json *over = params.n != 0 ? json_parse(a, params, NULL, NULL) : NULL;
-    struct json_iter it = json_iter(over);
-    struct buf added;
-    bool fits = true;
-
-    if (!json_is(doc, JSON_OBJECT) || json_is_empty(doc))
-        return OK;
-    buf_init(&added, params.n + 1);
-    while (json_next(&it)) {
-        const struct json *old = json_get(doc, json_str(a, it.key));
-
-        if (old != NULL) {
-            drop_edits(edits, (size_t)(old->p - body.p), old->n);
-            fits =
-                wire_edit_add(edits, (size_t)(old->p - body.p), old->n, json_raw(it.value)) && fits;
-            continue;
-        }
-        drop_member(edits, (size_t)(doc->p - body.p) + 1, json_raw(it.key));
-        buf_add(&added, json_raw(it.key));
-        buf_add_c(&added, ':');
-        buf_add(&added, json_raw(it.value));
-        buf_add_c(&added, ',');
-    }
-    if (buf_len(&added) != 0)
-        fits =
-            wire_edit_add(edits, (size_t)(doc->p - body.p) + 1, 0, arena_str(a, buf_str(&added))) &&
-            fits;
-    fits = fits && !added.overflow;
-    buf_fini(&added);
-    return fits ? OK : ERR_CONFIG;
+    return (struct overrides){
+        .params = t->params,
+        .rules = ruling != NULL ? ruling->matched : NULL,
+        .rule_count = ruling != NULL ? ruling->matched_count : 0,
+        .wire = t->provider->wire,
+        .target = &t->wire,
+        .op = w->request->llm.op,
+    };
 }
 
 /* The edited body as slices; flattened when there are too many. */
@@ -205,7 +159,8 @@ write_same_wire(struct written *w)
             &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, w->name);
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
-    enum err e = override_params(r->arena, r->doc, r->body, t->params, &edits);
+    const struct overrides o = overrides_of(w);
+    enum err e = overrides_edit(&o, r->arena, r->doc, r->body, &edits);
     return e == OK ? set_body(w, r->body, &edits) : e;
 }
 
@@ -234,9 +189,9 @@ write_translated(struct written *w)
     struct str body = buf_str(out);
 
     edits.count = 0;    /* the rest is large, and mostly never used */
-    if (t->params.n != 0)
-        e = override_params(
-            r->arena, json_parse(r->arena, body, NULL, NULL), body, t->params, &edits);
+    const struct overrides o = overrides_of(w);
+    if (overrides_any(&o))
+        e = overrides_edit(&o, r->arena, json_parse(r->arena, body, NULL, NULL), body, &edits);
     return e == OK ? set_body(w, body, &edits) : e;
 }
 
@@ -288,8 +243,8 @@ written_write_body(void *written)
         t->provider->wire == r->wire && !r->extended ? write_same_wire(w) : write_translated(w);
     if (w->unfit == ERR_CONFIG)
         w->fault.message = arena_printf(r->arena,
-            "the configured params of " STR_FMT "/" STR_FMT
-            " replace more than the gateway can edit in this request; "
+            "the configured params (of " STR_FMT "/" STR_FMT
+            ", or of rules) replace more than the gateway can edit in this request; "
             "remove some of them",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
     if (w->request->large)

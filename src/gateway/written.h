@@ -11,12 +11,14 @@
 
 struct exchange;
 struct request;
+struct rule_result;
 struct target;
 
 struct written {
     struct request *request;
     const struct target *target;
-    struct wire_drops *drops;    /* parameters that the target cannot express are added */
+    const struct rule_result *ruling;    /* of the rules; NULL: there are none */
+    struct wire_drops *drops;            /* parameters that the target cannot express are added */
     struct client_request q;
     size_t credential;    /* number of the provider's key */
     struct str name;      /* the model's, as written in a body of the caller's wire */

@@ -247,6 +247,17 @@ struct wire_caller {
     struct str keepalive;
 };
 
+/* Where a provider's requests have their parameters, for what is set in one that is written. */
+struct wire_places {
+    enum params_column params;    /* those of params.def, at the top of the body */
+    /* and in an object in it, "options"; NULL: in none */
+    const char *object;
+    enum params_column nested;
+    /* limits on the length of the answer, "max_tokens" or "object.name", the newest name first; NULL at
+     * the end. NULL: it has none */
+    const char *const *limits;
+};
+
 struct wire_provider {
     uint32_t ops;    /* OP_BIT()s it can serve */
 
@@ -258,6 +269,8 @@ struct wire_provider {
     uint32_t translates;
     bool choices;
     bool free_form;
+
+    struct wire_places places;
 
     /* A conversation that ends with the assistant's words is answered with what follows them,
      * unless the model refuses it. */

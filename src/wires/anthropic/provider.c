@@ -712,12 +712,15 @@ read_error(struct arena *a, int status, struct str body, struct llm_error *ret)
 
 static const char *const forward[] = { "anthropic-version", "anthropic-beta", NULL };
 
+static const char *const limits[] = { "max_tokens", NULL };
+
 const struct wire_provider anthropic_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .base = S_INIT("/v1"),
     .models_path = S_INIT("/models?limit=1000"),
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
+    .places = { .params = PARAMS_ANTHROPIC, .limits = limits },
     .prefills = true,
     .write_request = write_message_request,
     .edit_request = edit_request,

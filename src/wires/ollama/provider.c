@@ -427,11 +427,17 @@ read_end(struct wire_reader *r UNUSED)
     /* Nothing is held back, and without a line that is `done` the answer was truncated. */
 }
 
+static const char *const limits[] = { "options.num_predict", NULL };
+
 const struct wire_provider ollama_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .models_path = S_INIT("/api/tags"),
     .translates = OP_BIT(OP_CHAT),
+    .places = { .params = PARAMS_OLLAMA,
+        .object = "options",
+        .nested = PARAMS_OLLAMA_OPTIONS,
+        .limits = limits },
     .prefills = true,
     .write_request = write_chat,
     .read_event = read_event,

@@ -271,6 +271,8 @@ static const struct wire_caller caller = {
     .terminator = S_INIT("data: [DONE]\n\n"),
 };
 
+static const char *const limits[] = { "max_completion_tokens", "max_tokens", NULL };
+
 static const struct wire_provider provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COMPLETE) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
     .write_path = write_path,
@@ -279,6 +281,7 @@ static const struct wire_provider provider = {
     .translates = OP_BIT(OP_CHAT),
     .choices = true,
     .free_form = true,
+    .places = { .params = PARAMS_OPENAI_CHAT, .limits = limits },
     .write_request = openai_write_request,
     .edit_request = edit_request,
     .read_event = openai_read_event,

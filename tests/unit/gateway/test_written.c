@@ -185,16 +185,3 @@ TEST(a_version_of_the_protocol_is_the_clients_or_else_ours_and_said_once)
     }
     finish();
 }
-
-TEST(edits_within_a_value_that_is_replaced_are_dropped)
-{
-    struct wire_edits e = { .count = 0 };
-
-    EXPECT(wire_edit_add(&e, 5, 2, S("a")));
-    EXPECT(wire_edit_add(&e, 10, 3, S("b")));
-    EXPECT(wire_edit_add(&e, 20, 0, S("c")));
-    drop_edits(&e, 10, 10);
-    EXPECT_INT(e.count, 2);
-    EXPECT_INT(e.list[0].at, 5);
-    EXPECT_INT(e.list[1].at, 20);
-}
