@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""docs.py [--check] - writes the tables of docs/operations.md (metrics), docs/providers.md and docs/rules.md, and checks that
-the former has all fields of the access log, and docs/architecture.md all stages of a request.
+"""docs.py [--check] - writes the tables of the pages in docs/ that come from tables of the code, and checks that
+docs/operations.md has all fields of the access log, and docs/architecture.md all stages of a request.
 
 With --check it changes nothing and reports what is out of date, as in `./dev lint`.
 """
@@ -9,9 +9,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "operations.md"
-CATALOG = ROOT / "docs" / "providers.md"
-RULES = ROOT / "docs" / "rules.md"
+DOCS = ROOT / "docs"
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -107,6 +105,16 @@ def functions_of_rules():
     return ["| function | value |", "|---|---|"] + [
         f"| `{strings[1]}` | {unescaped(strings[2])} |"
         for _, _, strings in rows("src/script/functions.def", "FUNCTION")]
+def strategies():
+    """The rows of strategies.def."""
+    return ["| strategy | which member is tried first |", "|---|---|"] + [
+        f"| `{strings[0]}` | {strings[-1]} |" for _, _, strings in rows("src/route/strategies.def", "STRATEGY")]
+
+
+def exclusions():
+    """The rows of exclusions.def."""
+    return ["| reason | when |", "|---|---|"] + [
+        f"| `{strings[0]}` | {strings[1]} |" for _, _, strings in rows("src/route/exclusions.def", "EXCLUSION")]
 
 
 def fill(page, name, lines):
@@ -114,36 +122,41 @@ def fill(page, name, lines):
     return block.sub(lambda m: m[1] + "".join(line + "\n" for line in lines) + m[2], page)
 
 
+# The tables: page, name of the block in it, the function that makes its lines.
+TABLES = [
+    ("operations.md", "metrics", metrics),
+    ("providers.md", "providers", providers),
+    ("providers.md", "traits", traits),
+    ("providers.md", "models", models),
+    ("routing.md", "exclusions", exclusions),
+    ("routing.md", "strategies", strategies),
+    ("rules.md", "names", names_of_rules),
+    ("rules.md", "functions", functions_of_rules),
+]
+
+
 def main():
-    page = PAGE.read_text()
-    wanted = fill(page, "metrics", metrics())
     bad = 0
+    page = (DOCS / "operations.md").read_text()
     for _, _, (name, *_) in rows("src/observe/fields.def", "FIELD"):
         if f"`{name}`" not in page:
             print(f"docs/operations.md: the access log's field `{name}` is not explained; add it")
             bad = 1
-    tour = (ROOT / "docs" / "architecture.md").read_text()
+    tour = (DOCS / "architecture.md").read_text()
     for name in re.findall(r"^    \{ \"(\w+)\", stage_", (ROOT / "src/gateway/gateway.c").read_text(), re.M):
         if f"| {name} |" not in tour:
             print(f"docs/architecture.md: the stage '{name}' is not in its table; add it")
             bad = 1
-    catalog = CATALOG.read_text()
-    rules = RULES.read_text()
-    wanted_rules = fill(fill(rules, "names", names_of_rules()), "functions", functions_of_rules())
-    wanted_catalog = fill(fill(fill(catalog, "providers", providers()), "traits", traits()), "models", models())
-    if "--check" not in sys.argv:
-        PAGE.write_text(wanted)
-        CATALOG.write_text(wanted_catalog)
-        RULES.write_text(wanted_rules)
-    elif catalog != wanted_catalog:
-        print("docs/providers.md: its tables are older than the catalog's; run tools/docs.py")
-        bad = 1
-    if "--check" in sys.argv and rules != wanted_rules:
-        print("docs/rules.md: its tables are older than rules.def and functions.def; run tools/docs.py")
-        bad = 1
-    if "--check" in sys.argv and page != wanted:
-        print("docs/operations.md: its table of metrics is older than the code's; run tools/docs.py")
-        bad = 1
+    for page, block, lines in TABLES:
+        text = (DOCS / page).read_text()
+        wanted = fill(text, block, lines())
+        if text == wanted:
+            continue
+        if "--check" not in sys.argv:
+            (DOCS / page).write_text(wanted)
+        else:
+            print(f"docs/{page}: the table '{block}' is older than the code's; run tools/docs.py")
+            bad = 1
     print(f"tests: {1 - bad} passed, {bad} failed, 0 skipped")
     return bad
 

@@ -49,7 +49,7 @@ see_aliases(struct seen_list *l, const struct route_table *routes)
 {
     const struct alias *alias;
 
-    for (size_t i = 0; (alias = route_alias_at(routes, i)) != NULL; i++) {
+    for (size_t i = 0; (alias = table_alias_at(routes, i)) != NULL; i++) {
         for (size_t k = 0; k < alias->count; k++) {
             const struct target *t = alias->targets[k];
             struct seen *s = see(l, t->provider->id, t->wire.model);

@@ -47,7 +47,7 @@ first_model(const struct provider *p, struct arena *a, struct str *ret)
 static struct str
 model_to_try(const struct snapshot *s, struct arena *a)
 {
-    const struct alias *alias = route_alias_at(s->routes, 0);
+    const struct alias *alias = table_alias_at(s->routes, 0);
     const struct provider *p;
     struct str model;
 

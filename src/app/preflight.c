@@ -142,13 +142,13 @@ static bool
 is_answered(const struct snapshot *s, struct arena *a, struct str pattern)
 {
     struct str head, tail, why;
-    struct plan plan;
+    struct route_found found;
     const struct alias *alias;
     const struct provider *p;
 
     if (str_chr(pattern, '*') == pattern.n)
-        return route_plan(s->routes, a, pattern, &plan, &why) == OK;
-    for (size_t i = 0; (alias = route_alias_at(s->routes, i)) != NULL; i++)
+        return route_find(s->routes, a, pattern, &found, &why) == OK;
+    for (size_t i = 0; (alias = table_alias_at(s->routes, i)) != NULL; i++)
         if (auth_glob(pattern, alias->name))
             return true;
     if (!str_cut(pattern, '/', &head, &tail))
@@ -185,7 +185,7 @@ preflight_doubts(const struct snapshot *s, struct conf_problems *problems)
     doubt_permissions(s->conf, problems);
     doubt_models(s, problems);
     providers_warnings(s->providers, problems);
-    route_warnings(s->routes, problems);
+    table_warnings(s->routes, problems);
 }
 
 /* --- the machine --- */

@@ -32,6 +32,14 @@ is_graphic(struct str s)
 }
 
 static bool
+has_two(struct str s, char c)
+{
+    struct str rest = str_skip(s, str_chr(s, c) + 1);
+
+    return str_chr(rest, c) != rest.n;
+}
+
+static bool
 has_control(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -318,9 +326,10 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
                    ? "is not a provider's name; write up to 64 letters, digits, - _ and ."
                    : NULL;
     case FORM_ALIAS:
-        return v.n == 0 || v.n > NAME_MAX_BYTES || !str_is_alnum(v.p[0]) ||
-                       !str_has_only(v, "-_.:@+")
-                   ? "is not a model name; write up to 64 letters, digits and - _ . : @ +"
+        return v.n == 0 || v.n > NAME_MAX_BYTES || !(str_is_alnum(v.p[0]) || v.p[0] == '*') ||
+                       !str_has_only(v, "-_.:@+/*") || has_two(v, '*')
+                   ? "is not a model name; write up to 64 letters, digits and - _ . : @ + /, and "
+                     "perhaps one *"
                    : NULL;
     case FORM_MODEL:
         return v.n > MODEL_MAX || !is_graphic(v) ? "is not a model name; write it without spaces"

@@ -11,6 +11,7 @@
 #include "gateway/admission.h"
 #include "gateway/answer.h"
 #include "gateway/browser.h"
+#include "gateway/choice.h"
 #include "gateway/deadline.h"
 #include "gateway/local.h"
 #include "gateway/passed.h"
@@ -339,57 +340,21 @@ stage_decode(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* Some providers (OpenRouter, LiteLLM) fall back to further models that the body names: a key
- * limited to models may not name any. */
-static bool
-names_other_models(const struct exchange *x)
-{
-    static const struct read_member members[] = { { .name = "models" }, { .name = "fallbacks" },
-        { .name = NULL } };
-    const struct json *doc = x->request->llm.doc;
-    struct wire_fault fault = { S(""), S("") };
-
-    if (!json_is(doc, JSON_OBJECT) || auth_allows_model(x->who, S("")))
-        return false;
-    for (size_t i = 0; members[i].name != NULL; i++)
-        if (json_get(doc, str_c(members[i].name)) != NULL)
-            return true;
-    return wire_check_members(x->request->llm.arena, doc, members, PARAMS_COLUMNS, &fault) != OK;
-}
-
-/* Resolves the model to an ordered list of targets. Never waits: it uses the snapshot that the
- * exchange started with. */
+/* Resolves the model to an ordered list of targets. Two routes are answered here, now that it is
+ * known what they ask about. */
 static enum step
 stage_route(struct exchange *x)
 {
-    struct str why = S("");
-    const struct route_table *routes = x->hold->snapshot->routes;
-
     if (x->model.n == 0 && !auth_allows_model(x->who, S("")) && !may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "this API key is limited to certain models, and the request does not name a model "
             "where this route expects it");
-    if (x->model.n == 0) {
-        struct target *only = route_default(routes, x->arena, x->wire, &why);
-
-        if (only == NULL)
-            return exchange_fail(x, ERR_NO_ROUTE, STR_FMT, STR_ARG(why));
-        plan_begin(&x->plan, x->arena, 1);
-        x->plan.list[0].target = only;
-        plan_judge(&x->plan, x->op, x->wire);
-        return STEP_NEXT;
-    }
-    if (!auth_allows_model(x->who, x->model))
+    if (x->model.n != 0 && !auth_allows_model(x->who, x->model))
         return exchange_fail(x, ERR_FORBIDDEN, "this API key may not use the model '" STR_FMT "'",
             STR_ARG(x->model));
-    if (names_other_models(x))
-        return exchange_fail(x, ERR_FORBIDDEN,
-            "this API key may use certain models only; remove 'models' and 'fallbacks', which can "
-            "make a provider use others");
-    enum err e = route_plan(routes, x->arena, x->model, &x->plan, &why);
-    if (e != OK)
-        return exchange_fail(x, e, STR_FMT, STR_ARG(why));
-    plan_judge(&x->plan, x->op, x->wire);
+    enum step step = x->plan.count == 0 ? choice_make(x) : STEP_NEXT;
+    if (step != STEP_NEXT)
+        return step;
     if (x->endpoint == &endpoints[ENDPOINT_ollama_show] &&
         x->plan.list[0].target->provider->wire != x->wire) {
         local_ollama_show(x);

@@ -367,18 +367,18 @@ static void
 local_model(struct exchange *x)
 {
     struct str id = url_decode(x->arena, endpoint_rest(x->endpoint, x->path.text));
-    struct plan plan;
+    struct route_found found;
     struct str why = S("this model does not exist; GET /v1/models lists the models");
     struct buf b;
 
     if (id.n == 0 || id.n > MODEL_BYTES || !auth_allows_model(x->who, id) ||
-        route_plan(x->hold->snapshot->routes, x->arena, id, &plan, &why) != OK) {
+        route_find(x->hold->snapshot->routes, x->arena, id, &found, &why) != OK) {
         (void)exchange_fail(x, ERR_NO_MODEL, STR_FMT, STR_ARG(why));
         return;
     }
     buf_init(&b, 64 * 1024);
     x->wire->caller->write_model(
-        &b, id, plan.alias != NULL ? S("openclaw") : plan.list[0].target->provider->id);
+        &b, id, found.alias != NULL ? S("openclaw") : found.target->provider->id);
     answer_json(x, 200, &b);
 }
 

@@ -345,7 +345,7 @@ models_each(
     const struct alias *al;
     const struct provider *p;
 
-    for (size_t i = 0; (al = route_alias_at(s->routes, i)) != NULL; i++)
+    for (size_t i = 0; (al = table_alias_at(s->routes, i)) != NULL; i++)
         if (al->count != 0)
             each(arg, al->name, S("openclaw"));
     for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++)

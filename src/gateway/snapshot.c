@@ -33,7 +33,7 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
     s->conf = c;
     s->auth = auth_create(c, problems);
     s->providers = providers_create(c, simulated_url, problems);
-    s->routes = route_create(c, s->providers, problems);
+    s->routes = table_create(c, s->providers, problems);
     endpoint_check_keys(&c->auth, problems);
     s->secrets = collect_secrets(c, s->providers);
     s->generation = 1;
@@ -53,7 +53,7 @@ snapshot_unref(struct snapshot *s)
 {
     if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1)
         return;
-    route_destroy(s->routes);
+    table_destroy(s->routes);
     providers_destroy(s->providers);
     auth_destroy(s->auth);
     secrets_destroy(s->secrets);

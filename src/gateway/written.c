@@ -204,10 +204,10 @@ written_write_head(struct written *w, struct exchange *x)
     struct str query = wire == r->wire && r->op != OP_RELAY ? query_passed(x) : S("");
     struct buf *text = &x->worker->text;
 
-    enum exclusion excluded = target_exclusion(t, x->op, x->wire);
+    enum exclusion excluded = constraint_kind(t, x->op, x->wire);
     if (excluded != EXCLUDED_NOT) {
         w->unfit = ERR_UNSUPPORTED;
-        w->fault.message = target_exclusion_text(t, excluded, x->op, x->wire, r->arena);
+        w->fault.message = constraint_kind_text(t, excluded, x->op, x->wire, r->arena);
         return;
     }
     if (!host_write_path(text, &t->provider->address, wire, r, &t->wire, query)) {

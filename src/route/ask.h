@@ -14,13 +14,13 @@
 #include "llm/request.h"
 #include "llm/wishes.h"
 
-struct analysis; /* route/analyze.h */
+struct analysis;    /* route/analyze.h */
 
 /* What may have to be found out, and may be unknown. */
 enum ask_fact {
-    ASK_NEEDS = 1,    /* needs */
-    ASK_ANALYSIS = 2, /* analysis */
-    ASK_HEADERS = 4,  /* fields */
+    ASK_NEEDS = 1,       /* needs */
+    ASK_ANALYSIS = 2,    /* analysis */
+    ASK_HEADERS = 4,     /* fields */
 };
 
 struct ask_tag {
@@ -33,36 +33,36 @@ struct ask_tag {
 struct ask {
     /* NULL: it is a recorded one */
     const struct llm_request *request;
-    struct arena *arena; /* for what is found out */
-    unsigned known;      /* of enum ask_fact */
+    struct arena *arena;    /* for what is found out */
+    unsigned known;         /* of enum ask_fact */
 
     /* --- the request --- */
-    struct str id;    /* of the request */
-    struct str model; /* as asked for */
+    struct str id;       /* of the request */
+    struct str model;    /* as asked for */
     enum llm_op op;
-    const struct wire *wire; /* the caller's */
+    const struct wire *wire;    /* the caller's */
     bool stream;
     struct needs needs;
     const struct analysis *analysis;
-    const struct wishes *wishes; /* NULL: none */
+    const struct wishes *wishes;    /* NULL: none */
 
     /* --- who asks --- */
-    struct str key; /* its name; empty: none */
+    struct str key;    /* its name; empty: none */
     struct str client_ip;
-    struct str user;    /* the end user, as the request names it */
-    struct str session; /* of the caller's header field; empty: none */
+    struct str user;       /* the end user, as the request names it */
+    struct str session;    /* of the caller's header field; empty: none */
     struct ask_tag *tags;
-    const struct http_fields *fields; /* of the request's head */
+    const struct http_fields *fields;    /* of the request's head */
     /* May the caller use that model? NULL: any. */
     bool (*may_use)(const void *who, struct str model);
     const void *who;
 
     /* --- the moment --- */
     uint64_t wall_ms;
-    uint64_t now_us; /* clock_now_us() */
-    uint64_t seed;   /* all randomness of the decision comes from it */
-    uint64_t draws;  /* how often it was used */
-    bool dry;        /* nothing will be sent: no turn is taken */
+    uint64_t now_us;    /* clock_now_us() */
+    uint64_t seed;      /* all randomness of the decision comes from it */
+    uint64_t draws;     /* how often it was used */
+    bool dry;           /* nothing will be sent: no turn is taken */
     /* whose turn it was, in the order in which the strategies asked */
     uint64_t turns[ASK_TURNS];
     unsigned turn_count, turn_used;
@@ -76,7 +76,3 @@ double ask_random(struct ask *ask);
 
 /* The next turn of a counter that goes round; of a recorded ask, the one it had. */
 uint64_t ask_turn(struct ask *ask, _Atomic uint64_t *counter);
-
-/* What names the conversation: the session that the caller names, or else what stays the same from
- * turn to turn; 0: nothing does. */
-uint64_t ask_conversation(struct ask *ask);

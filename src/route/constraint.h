@@ -13,24 +13,19 @@ enum exclusion {
     EXCLUSION_COUNT
 };
 
-/* What an alias demands of its targets, beside what a caller does. */
-struct demands {
-    struct conf_strs regions; /* empty: any */
-    bool no_training, no_retention;
-    int64_t max_request_nanousd; /* expected cost of one request; 0: any */
-};
-
 /* May the target take a request of this kind at all? What follows for every target, however it was
  * named. */
 enum exclusion constraint_kind(const struct target *t, enum llm_op op, const struct wire *from);
 
-/* May a target that was chosen for the caller take its request? `demands` may be NULL. */
-enum exclusion constraint_judge(const struct target *t, struct ask *ask, const struct look *look,
-    const struct demands *demands);
+/* Why not, as a sentence for the caller, in `a`. */
+struct str constraint_kind_text(const struct target *t, enum exclusion why, enum llm_op op,
+    const struct wire *from, struct arena *a);
+
+/* May a target of an alias take the request? Not asked for targets that were named directly.
+ * *ret_late: perhaps not; it is tried after all others. */
+enum exclusion constraint_judge(
+    const struct target *t, struct ask *ask, const struct look *look, bool *ret_late) MUST_CHECK;
 
 /* Why not, as a sentence for the caller, in `a`. */
-struct str constraint_text(const struct target *t, enum exclusion why, struct ask *ask,
-    const struct demands *demands, struct arena *a);
-
-/* "context", as records have it. */
-const char *exclusion_code(enum exclusion why) NEVER_NULL;
+struct str constraint_text(
+    const struct target *t, enum exclusion why, struct ask *ask, struct arena *a);

@@ -13,23 +13,26 @@ struct target;
 /* What a strategy or a constraint wants to see of each target. */
 enum look_at {
     LOOK_HEALTH = 1,
-    LOOK_LOAD = 2,  /* busy */
-    LOOK_SPEED = 4, /* first_token_us, tokens_per_s */
-    LOOK_COST = 8,  /* cost_nanousd */
+    LOOK_LOAD = 2,     /* busy */
+    LOOK_SPEED = 4,    /* first_token_us, tokens_per_s */
+    LOOK_COST = 8,     /* cost_nanousd */
     LOOK_QUALITY = 16,
-    LOOK_WARMTH = 32, /* warm_tokens */
+    LOOK_WARMTH = 32,    /* warm_tokens */
     LOOK_HEADROOM = 64,
 };
 
+#define USUAL_OUTPUT_TOKENS 500    /* of an answer, where nothing better is known */
+
 struct look {
+    unsigned taken;    /* of enum look_at */
     enum health_state state;
-    uint32_t busy;           /* requests under way there */
-    uint32_t first_token_us; /* expected, for a request of this size; 0: not known */
-    float tokens_per_s;      /* 0: not known */
-    int64_t cost_nanousd;    /* expected; COST_UNKNOWN */
-    float quality;           /* 0..100; negative: not known */
-    int64_t warm_tokens;     /* of the prompt, in the provider's cache */
-    bool exhausted;          /* no room is left in the provider's rate limit, until */
+    uint32_t busy;              /* requests under way there */
+    uint32_t first_token_us;    /* expected, for a request of this size; 0: not known */
+    float tokens_per_s;         /* 0: not known */
+    int64_t cost_nanousd;       /* expected; COST_UNKNOWN */
+    float quality;              /* 0..100; negative: not known */
+    int64_t warm_tokens;        /* of the prompt, in the provider's cache */
+    bool exhausted;             /* no room is left in the provider's rate limit, until */
     uint64_t exhausted_until_ms;
 };
 

@@ -1,35 +1,9 @@
-/* plan.h - the targets that may serve one request, in the order in which they are tried, and why
- * some cannot. */
+/* plan.h - the targets that may serve one request, in the order in which they are tried, and those
+ * that cannot, with the reason. */
 #pragma once
 
-#include "catalog/model.h"
-#include "catalog/providers.h"
-#include "route/health.h"
-
-/* A provider's circuit breakers. */
-struct breakers {
-    struct health_table *table;
-    struct health **keys;    /* of its credentials, by number */
-};
-
-/* One model of one provider, with its configured settings. */
-struct target {
-    struct provider *provider;
-    const struct breakers *breakers;
-    struct health *health;            /* of this model there */
-    struct wire_target wire;          /* the provider's model name, and traits */
-    const struct model_row *facts;    /* NULL: unknown model */
-    struct str params;                /* JSON object text of overrides, or empty */
-    struct conf_timeouts timeouts;
-    /* named in the configuration, so that its name may be a metric label */
-    bool listed;
-};
-
-enum exclusion {
-    EXCLUDED_NOT,
-    EXCLUDED_WIRE,    /* a route that is passed through needs a provider of the caller's protocol */
-    EXCLUDED_OPERATION,    /* its protocol does not have the operation */
-};
+#include "route/constraint.h"
+#include "route/target.h"
 
 enum candidate_state {
     CANDIDATE_FRESH,    /* it was not asked yet */
@@ -42,6 +16,10 @@ enum candidate_state {
 struct candidate {
     struct target *target;
     enum exclusion excluded;
+    bool late;                    /* only if no other is left: it may be too small */
+    const struct alias *alias;    /* whose member it is; NULL: it was named directly */
+    struct look look;             /* what its strategies wanted to see */
+    double score;                 /* among the members of that alias */
     enum candidate_state state;
     bool fresh;              /* on a new connection */
     unsigned repeats;        /* how often it was asked again after a failure of its own */
@@ -49,7 +27,7 @@ struct candidate {
     uint64_t keys_failed;    /* a bit for each of its provider's first 64 keys */
 };
 
-#define PLAN_CANDIDATES 16    /* at most */
+#define PLAN_CANDIDATES 64    /* at most */
 
 struct plan {
     struct candidate *list;
@@ -61,9 +39,6 @@ struct plan {
 
 /* A plan of `count` candidates in `a`, whose targets are to be filled in. */
 void plan_begin(struct plan *plan, struct arena *a, size_t count);
-
-/* Excludes the candidates that cannot take a request of this kind, from a caller of wire `from`. */
-void plan_judge(struct plan *plan, enum llm_op op, const struct wire *from);
 
 /* Is there a candidate that was not asked, and is not excluded? */
 bool plan_has_fresh(const struct plan *plan);
@@ -91,8 +66,3 @@ enum pick_when {
  * are open, at a bounded rate; and what may be repeated if there is no other. Excluded candidates
  * are not asked; if all are, the first is picked, whose attempt says why. */
 enum pick_when plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret);
-
-/* Why a target cannot take the request, and the sentence for the caller, in `a`. */
-enum exclusion target_exclusion(const struct target *t, enum llm_op op, const struct wire *from);
-struct str target_exclusion_text(const struct target *t, enum exclusion why, enum llm_op op,
-    const struct wire *from, struct arena *a);

@@ -237,10 +237,10 @@ static void
 check_model(struct arena *a, const struct route_table *routes, struct str rule, const char *setting,
     const struct conf_str *model, struct conf_problems *problems)
 {
-    struct plan plan;
+    struct route_found found;
     struct str why;
 
-    if (model->v.n != 0 && route_plan(routes, a, model->v, &plan, &why) != OK)
+    if (model->v.n != 0 && route_find(routes, a, model->v, &found, &why) != OK)
         conf_problem(
             problems, model->mark, STR_FMT ".%s: " STR_FMT, STR_ARG(rule), setting, STR_ARG(why));
 }

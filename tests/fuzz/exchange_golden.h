@@ -55,12 +55,12 @@ enum { MARK_DIGITS = 12, MARK_BYTES = sizeof(MARK) - 1 + MARK_DIGITS };
 
 enum ask_body { ASK_NONE, ASK_CHAT, ASK_MESSAGES, ASK_PROMPT, ASK_INPUT, ASK_FORM, ASK_RAW };
 
-struct ask {
+struct golden_ask {
     const char *line;
     enum ask_body body;
 };
 
-static const struct ask asks[] = {
+static const struct golden_ask asks[] = {
     { "POST /v1/chat/completions", ASK_CHAT },
     { "POST /v1/messages", ASK_MESSAGES },
     { "POST /v1/chat/completions", ASK_CHAT },

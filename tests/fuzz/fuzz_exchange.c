@@ -294,7 +294,7 @@ add_request(struct caller *c, struct input *in, struct buf *b)
 {
     static const size_t paddings[] = { 0, 10, 1000, 20000, 300000, 300000 };
     static const char *const keys[] = { KEY_ANN, KEY_BOB, KEY_ANN, KEY_ANN };
-    const struct ask *ask = &asks[input_byte(in) % ARRAY_LEN(asks)];
+    const struct golden_ask *ask = &asks[input_byte(in) % ARRAY_LEN(asks)];
     const char *model = ask_models[input_byte(in) % ARRAY_LEN(ask_models)];
     const char *fields = ask_fields[input_byte(in) % ARRAY_LEN(ask_fields)];
     unsigned how = input_byte(in);

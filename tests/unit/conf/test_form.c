@@ -121,7 +121,8 @@ TEST(names_are_words)
         FORM_WORD, GOOD("openai-chat", "no_stream_options", "x.1"), BAD("a b", "a/b", "a\n"));
     expect_form(
         FORM_ID, GOOD("openai", "lab-2", "a.b_c", "9"), BAD("", "-a", "a/b", "a b", "a:b", ".a"));
-    expect_form(FORM_ALIAS, GOOD("fast", "gpt-4.1", "a:b@c+d"), BAD("", "a/b", "*", "a b", "-a"));
+    expect_form(FORM_ALIAS, GOOD("fast", "gpt-4.1", "a:b@c+d", "a/b", "*", "claude-*"),
+        BAD("", "a b", "-a", "a*b*c", "/a"));
     expect_form(FORM_MODEL, GOOD("openai/gpt-4o", "*", "a:b"), BAD("a b", "a\n", "\xc3\xa9"));
     expect_form(FORM_TEXT, GOOD("any text at all", "caf\xc3\xa9"), BAD("a\nb", "\x1b[31m"));
 }

@@ -102,9 +102,9 @@ static const struct bad {
     { "auth: {keys: [{name: ci, key: abc, rpm: 600}]}\n",
         "1:36: 'auth.keys[0].rpm' is not supported in this version (a request rate per key); remove "
         "it\n" },
-    { "models: {m: {strategy: weighted, targets: [a/b]}}\n",
-        "1:24: 'models.m.strategy' cannot be weighted: this version does not support that; write "
-        "priority\n" },
+    { "models: {m: {strategy: learned, targets: [a/b]}}\n",
+        "1:24: 'models.m.strategy' cannot be learned: this version does not support that; write "
+        "priority, weighted, round_robin or cost\n" },
     { "models: {m: {targets: [a/b], quality: 0.9}}\n",
         "1:30: 'models.m.quality' is not supported in this version (learned routing); remove it\n" },
     { "observe: {otlp: {endpoint: \"http://c:4318\"}}\n",
@@ -256,9 +256,9 @@ static const struct bad {
         "and .\n"
         "1:32: 'providers[2]' is not a provider's name; write up to 64 letters, digits, - _ "
         "and .\n" },
-    { "models: {\"a/b\": {targets: [x/y]}}\n",
+    { "models: {\"a b\": {targets: [x/y]}}\n",
         "1:10: 'models[0]' is not a model name; write up to 64 letters, digits and - _ . : @ "
-        "+\n" },
+        "+ /, and perhaps one *\n" },
     { "providers: {p: {base_url: \"10.0.0.5:8000/v1\"}}\n",
         "1:27: 'providers.p.base_url' is not a URL; write https://host/path, or http:// for "
         "a server without TLS\n" },

@@ -140,7 +140,7 @@ TEST(a_stream_that_breaks_is_not_continued_where_that_is_switched_off)
 
 /* --- what is kept meanwhile --- */
 
-struct look {
+struct glance {
     bool keeps;      /* the text */
     bool request;    /* and the request */
     _Atomic bool done;
@@ -149,7 +149,7 @@ struct look {
 static void
 look_at(void *arg)
 {
-    struct look *l = arg;
+    struct glance *l = arg;
     const struct exchange *x = exchange_of(w.worker->exchanges);
 
     l->keeps = x->attempt->resume != NULL;
@@ -158,10 +158,10 @@ look_at(void *arg)
 }
 
 /* Looks at a stream that stopped in the middle. */
-static struct look
+static struct glance
 look_at_stalled(const char *body)
 {
-    struct look l = { .done = false };
+    struct glance l = { .done = false };
     int fd = peer_connect(w.port);
 
     buf_reset(&w.answer, SIZE_MAX);
@@ -201,7 +201,7 @@ TEST(nothing_is_kept_for_what_is_not_continued)
                             "  more: {on_stream_break: continue, targets: [" STALLS "\"]}\n"
                             "  off: {on_stream_break: error, targets: [" STALLS "\", mock/n]}\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct look l = look_at_stalled(rows[i].body);
+        struct glance l = look_at_stalled(rows[i].body);
 
         EXPECT_INT(l.keeps, rows[i].keeps);
         EXPECT_INT(l.request, rows[i].keeps);
@@ -213,7 +213,7 @@ TEST(nothing_is_kept_for_what_is_not_continued)
 TEST(a_text_that_reaches_the_limit_is_dropped)
 {
     gateway_world_start(&w, "  limits: {continued: 100}\n" STORY STALLS ";after=39\", mock/n]}}\n");
-    struct look l = look_at_stalled(WORLD_CHAT("story", ",\"stream\":true"));
+    struct glance l = look_at_stalled(WORLD_CHAT("story", ",\"stream\":true"));
     EXPECT(!l.keeps && !l.request);
     finish();
 }

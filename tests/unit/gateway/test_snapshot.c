@@ -124,14 +124,14 @@ TEST(the_example_configuration_is_valid)
     conf_problems_init(&problems, a);
     struct snapshot *s =
         snapshot_build(conf_parse(uncommented(path), S("etc"), &problems), S(""), &problems);
-    EXPECT(route_alias_at(s->routes, 1) != NULL);
+    EXPECT(table_alias_at(s->routes, 1) != NULL);
     for (const struct conf_problem *p = problems.first; p != NULL; p = p->next)
         print_error("%u:%u: %.*s\n", p->mark.line, p->mark.column, STR_ARG(p->text));
     EXPECT_INT(problems.count, 0);
-    for (size_t i = 0; route_alias_at(s->routes, i) != NULL; i++)
-        for (size_t t = 0; t < route_alias_at(s->routes, i)->count; t++)
+    for (size_t i = 0; table_alias_at(s->routes, i) != NULL; i++)
+        for (size_t t = 0; t < table_alias_at(s->routes, i)->count; t++)
             /* models that exist */
-            EXPECT(route_alias_at(s->routes, i)->targets[t]->facts != NULL);
+            EXPECT(table_alias_at(s->routes, i)->targets[t]->facts != NULL);
     snapshot_unref(s);
     arena_destroy(a);
 }

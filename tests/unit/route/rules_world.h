@@ -51,7 +51,7 @@ rules_world(const char *rules)
     (void)snprintf(text, sizeof(text), WORLD_OF_RULES "rules:\n%s", rules);
     r.l = load(str_c(text));
     r.all = providers_create(r.l.conf, S(""), &r.l.problems);
-    r.t = route_create(r.l.conf, r.all, &r.l.problems);
+    r.t = table_create(r.l.conf, r.all, &r.l.problems);
     r.rules = rules_create(r.l.conf, r.t, &r.l.problems);
     r.runner = rules_runner_create(r.rules);
     r.ask = (struct ask){ .arena = a,
@@ -70,7 +70,7 @@ rules_world_end(struct ruled *r)
 {
     rules_runner_destroy(r->runner);
     rules_destroy(r->rules);
-    route_destroy(r->t);
+    table_destroy(r->t);
     providers_destroy(r->all);
     unload(&r->l);
     arena_destroy(r->a);

@@ -27,7 +27,8 @@ TEST(what_cannot_take_the_request_is_excluded_and_the_rest_keeps_its_order)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        plan_judge(&plan, rows[i].op, rows[i].from);
+        for (size_t k = 0; k < plan.count; k++)
+            list[k].excluded = constraint_kind(list[k].target, rows[i].op, rows[i].from);
         EXPECT_INT(plan.list[0].excluded, rows[i].first);
         EXPECT_INT(plan.list[1].excluded, rows[i].second);
         EXPECT_INT(plan.list[2].excluded, rows[i].first);
@@ -40,11 +41,11 @@ TEST(the_reason_is_told_with_the_provider)
     struct arena *a = arena_create(64 * 1024);
     struct target t = { .provider = &claude };
 
-    EXPECT_STR(target_exclusion_text(&t, EXCLUDED_WIRE, OP_RELAY, &wire_openai_chat, a),
+    EXPECT_STR(constraint_kind_text(&t, EXCLUDED_WIRE, OP_RELAY, &wire_openai_chat, a),
         "this route needs a provider with the protocol openai-chat; claude uses anthropic-messages");
-    EXPECT_STR(target_exclusion_text(&t, EXCLUDED_OPERATION, OP_EMBED, &wire_openai_chat, a),
+    EXPECT_STR(constraint_kind_text(&t, EXCLUDED_OPERATION, OP_EMBED, &wire_openai_chat, a),
         "the provider claude has no embeddings");
-    EXPECT_STR(target_exclusion_text(&t, EXCLUDED_OPERATION, OP_COMPLETE, &wire_openai_chat, a),
+    EXPECT_STR(constraint_kind_text(&t, EXCLUDED_OPERATION, OP_COMPLETE, &wire_openai_chat, a),
         "the provider claude has no such operation");
     arena_destroy(a);
 }

@@ -1,4 +1,6 @@
 /* test_route.c - the table of aliases, what is wrong with it, and what it answers. */
+#include "route/table.c"
+
 #include "route/route.c"
 
 #include "tests/unit/catalog/providers_world.h"
@@ -8,6 +10,7 @@ struct routed {
     struct providers *all;
     struct route_table *t;
     struct arena *a;
+    uint64_t seed;    /* of the next decision */
 };
 
 static struct routed
@@ -16,7 +19,7 @@ make_with(const char *text, struct str simulated_url)
     struct routed r = { .l = load(str_c(text)), .a = arena_create(1024 * 1024) };
 
     r.all = providers_create(r.l.conf, simulated_url, &r.l.problems);
-    r.t = route_create(r.l.conf, r.all, &r.l.problems);
+    r.t = table_create(r.l.conf, r.all, &r.l.problems);
     return r;
 }
 
@@ -30,10 +33,27 @@ make(const char *text)
 static void
 drop(struct routed *r)
 {
-    route_destroy(r->t);
+    table_destroy(r->t);
     providers_destroy(r->all);
     arena_destroy(r->a);
     unload(&r->l);
+}
+
+/* The plan for a chat that names the model. */
+static enum err
+plan_named(struct routed *r, struct str model, struct plan *plan, struct str *ret_why)
+{
+    struct llm_request request = { .arena = r->a, .op = OP_CHAT };
+    struct ask ask = { .request = &request,
+        .arena = r->a,
+        .op = OP_CHAT,
+        .wire = &wire_openai_chat,
+        .seed = r->seed++ };
+    struct route_found found;
+    enum err e = route_find(r->t, r->a, model, &found, ret_why);
+
+    *plan = (struct plan){ .count = 0 };
+    return e == OK ? route_plan(r->t, &found, &ask, plan, ret_why) : e;
 }
 
 /* "provider/model provider/model" of the plan for a name, or "-" and why there is none. */
@@ -43,7 +63,7 @@ plan_of(struct routed *r, const char *model)
     struct plan plan;
     struct str why = S(""), all = S("");
 
-    if (route_plan(r->t, r->a, str_c(model), &plan, &why) != OK)
+    if (plan_named(r, str_c(model), &plan, &why) != OK)
         return arena_printf(r->a, "- " STR_FMT, STR_ARG(why));
     for (size_t i = 0; i < plan.count; i++)
         all = arena_printf(r->a, STR_FMT "%s" STR_FMT "/" STR_FMT, STR_ARG(all), i != 0 ? " " : "",
@@ -58,7 +78,7 @@ warnings_of(const struct routed *r)
 
     conf_problems_init(&warnings, r->a);
     providers_warnings(r->all, &warnings);
-    route_warnings(r->t, &warnings);
+    table_warnings(r->t, &warnings);
     return joined_warnings(&warnings, r->a);
 }
 
@@ -74,12 +94,12 @@ TEST(traits_of_the_file_come_after_what_the_catalog_knows)
 
     EXPECT_INT(providers_find(r.all, S("mistral"))->traits.strict_keys, NO);
     EXPECT_INT(providers_find(r.all, S("mistral"))->traits.max_tokens, YES);
-    EXPECT(route_plan(r.t, r.a, S("openai/unheard-of"), &plan, &why) == OK);
+    EXPECT(plan_named(&r, S("openai/unheard-of"), &plan, &why) == OK);
     EXPECT_INT(plan.list[0].target->wire.traits.max_output, 7);
-    EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
+    EXPECT(plan_named(&r, S("openai/gpt-5"), &plan, &why) == OK);
     EXPECT_INT(plan.list[0].target->wire.traits.max_output, 128000);
     EXPECT_INT(plan.list[0].target->wire.traits.strict_keys, YES);
-    EXPECT(route_plan(r.t, r.a, S("a"), &plan, &why) == OK);
+    EXPECT(plan_named(&r, S("a"), &plan, &why) == OK);
     EXPECT_INT(plan.list[0].target->wire.traits.max_output, 9);
     EXPECT_INT(plan.list[0].target->wire.traits.reasoning, YES);
     drop(&r);
@@ -119,8 +139,8 @@ TEST(an_alias_is_a_list_of_targets_and_may_name_another)
     EXPECT_STR(plan_of(&r, "fast"), "groq/llama-3.3-70b-versatile openai/gpt-4o-mini");
     EXPECT_STR(
         plan_of(&r, "both"), "groq/llama-3.3-70b-versatile openai/gpt-4o-mini openai/gpt-4o");
-    EXPECT_STR(route_alias_at(r.t, 0)->name, "fast");
-    EXPECT(route_alias_at(r.t, 2) == NULL);
+    EXPECT_STR(table_alias_at(r.t, 0)->name, "fast");
+    EXPECT(table_alias_at(r.t, 2) == NULL);
     drop(&r);
 }
 
@@ -130,7 +150,7 @@ TEST(a_target_carries_its_parameters_and_the_narrowest_timeouts)
     struct plan plan;
     struct str why;
 
-    EXPECT(route_plan(r.t, r.a, S("fast"), &plan, &why) == OK);
+    EXPECT(plan_named(&r, S("fast"), &plan, &why) == OK);
     EXPECT_STR(plan.alias->name, "fast");
     EXPECT_STR(plan.list[0].target->params, "");
     EXPECT_STR(plan.list[1].target->params, "{\"temperature\":0.2}");
@@ -208,7 +228,7 @@ TEST(a_model_that_an_alias_lists_is_known_under_each_of_its_names)
         struct plan plan;
         struct str why = S("");
 
-        EXPECT(route_plan(r.t, r.a, str_c(cases[i].model), &plan, &why) == OK);
+        EXPECT(plan_named(&r, str_c(cases[i].model), &plan, &why) == OK);
         EXPECT_INT(plan.list[0].target->listed, cases[i].listed);
     }
     drop(&r);
@@ -222,12 +242,12 @@ TEST(a_hostile_name_is_treated_as_any_other_name)
     struct str why = S("");
 
     memset(huge, 'a', sizeof(huge));
-    EXPECT(route_plan(r.t, r.a, str_make(huge, sizeof(huge)), &plan, &why) == ERR_NO_MODEL);
+    EXPECT(plan_named(&r, str_make(huge, sizeof(huge)), &plan, &why) == ERR_NO_MODEL);
     huge[6] = '/';
     memcpy(huge, "openai", 6);
-    EXPECT(route_plan(r.t, r.a, str_make(huge, sizeof(huge)), &plan, &why) == OK);
+    EXPECT(plan_named(&r, str_make(huge, sizeof(huge)), &plan, &why) == OK);
     EXPECT(plan.list[0].target->facts == NULL && !plan.list[0].target->listed);
-    EXPECT(route_plan(r.t, r.a, str_make("a\0b", 3), &plan, &why) == ERR_NO_MODEL);
+    EXPECT(plan_named(&r, str_make("a\0b", 3), &plan, &why) == ERR_NO_MODEL);
     drop(&r);
 }
 
@@ -375,13 +395,13 @@ TEST(catalog_data_about_a_model_is_given_to_its_wire)
     struct plan plan;
     struct str why;
 
-    EXPECT(route_plan(r.t, r.a, S("openai/gpt-4o"), &plan, &why) == OK);
+    EXPECT(plan_named(&r, S("openai/gpt-4o"), &plan, &why) == OK);
     EXPECT(plan.list[0].target->facts == model_row(S("openai/gpt-4o")) &&
            plan.list[0].target->facts != NULL);
     EXPECT_INT(
         plan.list[0].target->wire.traits.max_output, plan.list[0].target->facts->output_tokens);
     EXPECT_INT(plan.list[0].target->wire.traits.reasoning, UNSAID);
-    EXPECT(route_plan(r.t, r.a, S("openai/gpt-5"), &plan, &why) == OK);
+    EXPECT(plan_named(&r, S("openai/gpt-5"), &plan, &why) == OK);
     EXPECT_INT(plan.list[0].target->wire.traits.reasoning, YES);
     drop(&r);
 }
@@ -411,7 +431,7 @@ TEST(a_deployment_that_is_named_as_a_model_of_openai_has_its_traits_but_its_pric
         struct plan plan;
         struct str why;
 
-        EXPECT(route_plan(r.t, r.a, str_c(rows[i].model), &plan, &why) == OK);
+        EXPECT(plan_named(&r, str_c(rows[i].model), &plan, &why) == OK);
         EXPECT_INT(plan.list[0].target->wire.traits.reasoning, rows[i].reasoning);
         EXPECT_INT(plan.list[0].target->wire.traits.max_output, rows[i].output);
         EXPECT((plan.list[0].target->facts != NULL) == rows[i].known);
@@ -565,7 +585,7 @@ TEST(the_number_of_targets_of_an_alias_is_limited)
         buf_printf(&text, "      - openai/m%d\n", i);
     buf_add_c(&text, '\0');
     struct routed r = make(buf_str(&text).p);
-    EXPECT_STR(problem_lines(&r.l), "22:9: models.many: more than 16 targets\n");
+    EXPECT_STR(problem_lines(&r.l), "70:9: models.many: more than 64 targets\n");
     drop(&r);
     buf_fini(&text);
 }

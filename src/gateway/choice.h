@@ -1,0 +1,10 @@
+/* choice.h - the stage that chooses: from the model's name to the plan, the targets in the order in
+ * which they are tried. */
+#pragma once
+
+#include "gateway/exchange.h"
+
+/* Fills x->plan. STEP_WAIT: a helper thread is looking at a large request; call it again. STEP_STOP:
+ * the request was answered, with the reason why nothing can serve it. Uses the snapshot that the
+ * exchange started with. */
+enum step choice_make(struct exchange *x);

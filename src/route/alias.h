@@ -1,0 +1,39 @@
+/* alias.h - a name that the configuration defines: a group of members, each a target or another alias, with
+ * a strategy that orders them. Built by table.c, and immutable but for the turns of round_robin and the
+ * budget of hedges.
+ */
+#pragma once
+
+#include "route/failure.h"
+#include "route/hedge.h"
+#include "route/target.h"
+
+struct strategy;
+
+/* What follows when a stream breaks after its first token. */
+enum stream_break { BREAK_AUTO, BREAK_CONTINUE, BREAK_ERROR };
+
+struct member {    /* exactly one of both */
+    struct target *target;
+    const struct alias *alias;
+    unsigned weight;
+};
+
+struct alias {
+    struct str name;
+    const struct strategy *strategy;
+    struct member *members;
+    size_t member_count;       /* those at disabled providers not counted; may be 0 */
+    _Atomic uint64_t *turn;    /* of round_robin */
+    uint8_t *schedule;         /* of round_robin: whose turn it is, over and over */
+    size_t schedule_count;
+    enum stream_break on_break;
+    struct target **targets;    /* all, those of nested aliases included, in the order of the file */
+    size_t count;
+    struct hedge *hedge;                  /* NULL: off */
+    const struct failure_rules *rules;    /* NULL: the table's */
+    struct str *skipped;                  /* targets at disabled providers, as configured */
+    size_t skipped_count;
+    bool pattern;    /* its name has a '*', and so may the models of its targets */
+    struct conf_mark mark;
+};

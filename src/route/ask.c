@@ -1,0 +1,47 @@
+/* ask.c - finds out what a decision wants to know of a request. */
+#include "route/ask.h"
+
+
+bool
+ask_know(struct ask *ask, enum ask_fact fact)
+{
+    if ((ask->known & (unsigned)fact) != 0)
+        return true;
+    if (ask->request == NULL)
+        return false;
+    switch (fact) {
+    case ASK_NEEDS:
+        needs_find(ask->request, &ask->needs);
+        break;
+    case ASK_ANALYSIS:
+    case ASK_HEADERS:
+        return false;
+    }
+    ask->known |= (unsigned)fact;
+    return true;
+}
+
+/* SplitMix64 (Steele, Lea and Flood, 2014): the n-th number without the ones before it. */
+double
+ask_random(struct ask *ask)
+{
+    uint64_t z = ask->seed + ++ask->draws * UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+uint64_t
+ask_turn(struct ask *ask, _Atomic uint64_t *counter)
+{
+    if (ask->turn_used < ask->turn_count)
+        return ask->turns[ask->turn_used++];
+    uint64_t turn = ask->dry ? atomic_load_explicit(counter, memory_order_relaxed)
+                             : atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    if (ask->turn_count < ASK_TURNS) {
+        ask->turns[ask->turn_count++] = turn;
+        ask->turn_used = ask->turn_count;
+    }
+    return turn;
+}

@@ -1,0 +1,201 @@
+/* order.c - makes the plan for an alias: excludes the targets that cannot take the request, and orders
+ * the others, those of nested aliases by their own strategies. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "route/route.h"
+#include "route/strategy.h"
+
+#define TEXT_BYTES 4000u    /* of the sentence that lists all targets and why each cannot */
+
+struct ordering {
+    const struct route_table *table;
+    const struct route_found *found;
+    struct ask *ask;
+    struct candidate *all;    /* in the order of the file: first those that can, */
+    size_t count;
+    struct candidate *excluded;        /* and from the end on those that cannot */
+    unsigned looks;                    /* of the strategies on the way here */
+    uint8_t order[PLAN_CANDIDATES];    /* places in `all`, best first */
+};
+
+/* The target itself, or for a pattern the one with what was matched in its name. */
+static struct target *
+target_for(const struct ordering *o, const struct alias *al, struct target *t)
+{
+    size_t star = al->pattern ? str_chr(t->wire.model, '*') : t->wire.model.n;
+
+    if (LIKELY(star == t->wire.model.n))
+        return t;
+    struct arena *a = o->ask->arena;
+    struct str model =
+        arena_printf(a, STR_FMT STR_FMT STR_FMT, STR_ARG(str_make(t->wire.model.p, star)),
+            STR_ARG(o->found->matched), STR_ARG(str_skip(t->wire.model, star + 1)));
+    struct target *own = table_target(o->table, a, t->provider, model);
+
+    own->params = t->params;
+    own->timeouts = t->timeouts;
+    return own;
+}
+
+static void
+judge(struct ordering *o, const struct alias *al, struct target *t, unsigned looks)
+{
+    struct candidate c = { .target = target_for(o, al, t), .alias = al };
+
+    c.excluded = constraint_kind(c.target, o->ask->op, o->ask->wire);
+    if (c.excluded == EXCLUDED_NOT) {
+        look_take(&c.look, c.target, o->ask, looks);
+        c.excluded = constraint_judge(c.target, o->ask, &c.look, &c.late);
+    }
+    if (c.excluded == EXCLUDED_NOT)
+        o->all[o->count++] = c;
+    else
+        *--o->excluded = c;
+}
+
+/* Stable, because equal members stay in the order of the file; few, and often in order already. */
+static void
+sort(struct standing *list, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct standing s = list[i];
+        size_t at = i;
+
+        for (; at > 0 && list[at - 1].score > s.score; at--)
+            list[at] = list[at - 1];
+        list[at] = s;
+    }
+}
+
+/* Adds the candidates of the alias, and their order at o->order[*at]. */
+static void
+add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks)
+{
+    struct standing list[PLAN_CANDIDATES];
+    uint8_t order[PLAN_CANDIDATES];
+    size_t n = 0, begin = *at, next = 0;
+
+    looks |= al->strategy->looks;
+    for (size_t i = 0; i < al->member_count; i++) {
+        const struct member *m = &al->members[i];
+        size_t first = *at;
+
+        if (m->target == NULL) {
+            add_alias(o, m->alias, at, looks);
+        } else {
+            size_t before = o->count;
+
+            judge(o, al, m->target, looks);
+            if (o->count != before)
+                o->order[(*at)++] = (uint8_t)before;
+        }
+        if (*at != first)
+            list[n++] = (struct standing){ .member = m,
+                .number = i,
+                .look = &o->all[o->order[first]].look,
+                .first = first,
+                .count = *at - first };
+    }
+    if (n < 2)
+        return;
+    al->strategy->rank(al, list, n, o->ask);
+    for (size_t i = 0; i < n; i++)
+        if (list[i].member->target != NULL)
+            o->all[o->order[list[i].first]].score = list[i].score;
+    sort(list, n);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(order + next, o->order + list[i].first, list[i].count);
+        next += list[i].count;
+    }
+    memcpy(o->order + begin, order, next);
+}
+
+/* "none of the targets of 'smart' can take this request: openai/gpt-4o: ...; ..." */
+static struct str
+nobody_text(const struct ordering *o, const struct plan *plan)
+{
+    struct arena *a = o->ask->arena;
+    struct buf b;
+
+    buf_init(&b, TEXT_BYTES);
+    buf_printf(&b, "no target of the model '" STR_FMT "' can take this request: ",
+        STR_ARG(o->found->alias->name));
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct candidate *c = &plan->list[i];
+        struct str why = constraint_text(c->target, c->excluded, o->ask, a);
+
+        buf_printf(&b, "%s" STR_FMT "/" STR_FMT ": " STR_FMT, i == 0 ? "" : "; ",
+            STR_ARG(c->target->provider->id), STR_ARG(c->target->wire.model), STR_ARG(why));
+    }
+    struct str text = arena_str(a, buf_str(&b));
+    buf_fini(&b);
+    return text;
+}
+
+/* The error for a request that no target can take: that of the one that came nearest to it. */
+static enum err
+nobody_error(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->list[i].excluded == EXCLUDED_CONTEXT)
+            return ERR_CONTEXT_LENGTH;
+    return ERR_UNSUPPORTED;
+}
+
+static bool
+is_kind(enum exclusion why)
+{
+    return why == EXCLUDED_WIRE || why == EXCLUDED_OPERATION;
+}
+
+static enum err
+plan_alias(struct ordering *o, const struct alias *al, struct plan *ret, struct str *ret_why)
+{
+    size_t at = 0, n = 0;
+    bool kind = true;
+
+    plan_begin(ret, o->ask->arena, al->count);
+    ret->alias = al;
+    if (al->count == 0) {
+        *ret_why = arena_printf(o->ask->arena,
+            "every target of the model '" STR_FMT "' is at a provider that is disabled",
+            STR_ARG(al->name));
+        return ERR_NO_MODEL;
+    }
+    struct candidate *all = arena_array(o->ask->arena, struct candidate, al->count);
+    o->all = all;
+    o->excluded = all + al->count;
+    add_alias(o, al, &at, 0);
+    for (int late = 0; late < 2; late++)
+        for (size_t i = 0; i < at; i++)
+            if (all[o->order[i]].late == (late != 0))
+                ret->list[n++] = all[o->order[i]];
+    for (struct candidate *c = all + al->count; c-- > o->excluded;) {    /* in the file's order */
+        kind = kind && is_kind(c->excluded);
+        ret->list[n++] = *c;
+    }
+    CHECK(n == al->count);
+    if (at != 0 || kind)    /* of the kind of request, the attempt says why */
+        return OK;
+    *ret_why = nobody_text(o, ret);
+    return nobody_error(ret);
+}
+
+enum err
+route_plan(const struct route_table *t, const struct route_found *found, struct ask *ask,
+    struct plan *ret, struct str *ret_why)
+{
+    *ret = (struct plan){ .relay = ask->op == OP_RELAY };
+    if (found->target != NULL) {
+        plan_begin(ret, ask->arena, 1);
+        ret->list[0].target = found->target;
+        ret->list[0].excluded = constraint_kind(found->target, ask->op, ask->wire);
+        ret->relay = ask->op == OP_RELAY;
+        return OK;
+    }
+    struct ordering o = { .table = t, .found = found, .ask = ask };
+    enum err e = plan_alias(&o, found->alias, ret, ret_why);
+    ret->relay = ask->op == OP_RELAY;
+    return e;
+}
