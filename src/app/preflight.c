@@ -13,6 +13,7 @@
 #include "gateway/worker.h"
 #include "net/certificate.h"
 #include "net/listen.h"
+#include "route/rules_check.h"
 
 enum { DAY_S = 24 * 3600, EXPIRES_SOON_DAYS = 14 };
 
@@ -186,6 +187,7 @@ preflight_doubts(const struct snapshot *s, struct conf_problems *problems)
     doubt_models(s, problems);
     providers_warnings(s->providers, problems);
     table_warnings(s->routes, problems);
+    rules_warnings(s->rules, s->conf, problems);
 }
 
 /* --- the machine --- */

@@ -252,6 +252,7 @@ plan_call(struct attempt *a, struct written *w)
     *w = (struct written){
         .request = a->request,
         .target = t,
+        .ruling = x->ruling,
         .drops = &a->drops,
         .credential = a->credential,
         .q = {

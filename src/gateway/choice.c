@@ -2,6 +2,7 @@
 #include "gateway/choice.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "gateway/reply.h"
 
 #define SESSION_BYTES 256
@@ -92,10 +93,46 @@ find_needs(void *ask)
     (void)ask_know(ask, ASK_NEEDS);
 }
 
-enum step
-choice_make(struct exchange *x)
+/* Conditions that failed are the operator's to mend. */
+static void
+report_failures(struct exchange *x)
+{
+    for (const struct rule_failure *f = x->ruling->failures; f != NULL; f = f->next) {
+        struct log_context who = exchange_log(x);
+
+        who.subject = f->rule->name;
+        metric_add(&x->worker->metrics->rule_failures, 1);
+        log_warn(&who, "the condition of the rule '" STR_FMT "' failed: " STR_FMT,
+            STR_ARG(f->rule->name), STR_ARG(f->why));
+    }
+}
+
+/* Applies the rules, if there are any: x->ruling. */
+static enum step
+apply_rules(struct exchange *x)
+{
+    if (rules_at(x->hold->snapshot->rules, 0) == NULL)
+        return STEP_NEXT;
+    if (x->ask == NULL)
+        x->ask = ask_of(x);
+    if (x->request->large && !request_work(x->request, find_needs, x->ask))
+        return STEP_WAIT;
+    x->ruling = arena_new(x->arena, struct rule_result);
+    rules_run(x->hold->rules, x->ask, x->ruling);
+    report_failures(x);
+    if (x->ruling->rejects == NULL)
+        return STEP_NEXT;
+    metric_add(&x->worker->metrics->rule_rejects, 1);
+    return exchange_fail(x, x->ruling->rejects->reject_as, STR_FMT, STR_ARG(x->ruling->reject));
+}
+
+/* The targets for the request, in order. */
+static enum step
+choose(struct exchange *x)
 {
     const struct route_table *routes = x->hold->snapshot->routes;
+    struct ask direct = { .arena = x->arena, .model = x->model, .op = x->op, .wire = x->wire };
+    struct ask *ask = x->ruling != NULL ? x->ask : &direct;
     struct str why = S("");
     struct route_found found;
 
@@ -105,12 +142,11 @@ choice_make(struct exchange *x)
         return exchange_fail(x, ERR_FORBIDDEN,
             "this API key may use certain models only; remove 'models' and 'fallbacks', which can "
             "make a provider use others");
-    enum err e = route_find(routes, x->arena, x->model, &found, &why);
+    enum err e = x->ruling != NULL ? rules_find(x->ruling, routes, ask, &found, &why)
+                                   : route_find(routes, x->arena, x->model, &found, &why);
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
-    struct ask direct = { .arena = x->arena, .op = x->op, .wire = x->wire };
-    struct ask *ask = &direct;
-    if (found.alias != NULL) {
+    if (found.alias != NULL && x->ruling == NULL) {
         if (x->ask == NULL)
             x->ask = ask_of(x);
         ask = x->ask;
@@ -118,7 +154,19 @@ choice_make(struct exchange *x)
             return STEP_WAIT;
     }
     e = route_plan(routes, &found, ask, &x->plan, &why);
-    ask->request = NULL;    /* it is dropped before the ask is */
-    ask->fields = NULL;
     return e == OK ? STEP_NEXT : exchange_fail(x, e, STR_FMT, STR_ARG(why));
+}
+
+enum step
+choice_make(struct exchange *x)
+{
+    enum step step = apply_rules(x);
+
+    if (step == STEP_NEXT)
+        step = choose(x);
+    if (step != STEP_WAIT && x->ask != NULL) {    /* it outlives them */
+        x->ask->request = NULL;
+        x->ask->fields = NULL;
+    }
+    return step;
 }

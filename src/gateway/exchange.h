@@ -62,6 +62,7 @@ struct exchange {
     struct request *request;    /* its body; NULL until it was received, and once the answer begins */
 
     struct ask *ask;    /* what the plan was made from; NULL: the target was named directly */
+    struct rule_result *ruling;    /* of the rules; NULL: there are none */
     struct plan plan;
     struct retry *retry;    /* NULL while no attempt failed or was slow */
     /* whose answer counts: the one that was committed, or else the last one; NULL: none yet */

@@ -34,6 +34,7 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
     s->auth = auth_create(c, problems);
     s->providers = providers_create(c, simulated_url, problems);
     s->routes = table_create(c, s->providers, problems);
+    s->rules = rules_create(c, s->routes, problems);
     endpoint_check_keys(&c->auth, problems);
     s->secrets = collect_secrets(c, s->providers);
     s->generation = 1;
@@ -53,6 +54,7 @@ snapshot_unref(struct snapshot *s)
 {
     if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1)
         return;
+    rules_destroy(s->rules);
     table_destroy(s->routes);
     providers_destroy(s->providers);
     auth_destroy(s->auth);
@@ -68,6 +70,7 @@ snapshot_hold_create(struct snapshot *s)
 
     h->snapshot = s;
     h->users = 1;
+    h->rules = rules_runner_create(s->rules);
     return h;
 }
 
@@ -76,6 +79,7 @@ snapshot_hold_drop(struct snapshot_hold *h)
 {
     if (h == NULL || --h->users != 0)
         return;
+    rules_runner_destroy(h->rules);
     snapshot_unref(h->snapshot);
     free(h);
 }

@@ -9,13 +9,14 @@
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "policy/auth.h"
-#include "route/route.h"
+#include "route/rules.h"
 
 struct snapshot {
     struct conf *conf;
     struct auth_table *auth;
     struct providers *providers;
     struct route_table *routes;
+    struct rules *rules;
     struct secrets *secrets;    /* keys, header values and passwords of the configuration */
     uint64_t generation;        /* 1, 2, ...; set when the snapshot is put to use */
     _Atomic uint32_t refs;
@@ -33,7 +34,8 @@ void snapshot_unref(struct snapshot *s);
 /* One worker's references to a snapshot, counted without atomics. */
 struct snapshot_hold {
     struct snapshot *snapshot;
-    uint32_t users;    /* exchanges, plus one while it is the current snapshot */
+    uint32_t users;                /* exchanges, plus one while it is the current snapshot */
+    struct rules_runner *rules;    /* with the worker's own interpreter */
 };
 
 /* Makes `s` (takes over the reference) the worker's current snapshot. */

@@ -76,7 +76,10 @@ add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks
     uint8_t order[PLAN_CANDIDATES];
     size_t n = 0, begin = *at, next = 0;
 
-    looks |= al->strategy->looks;
+    const struct strategy *strategy =
+        al == o->found->alias && o->found->strategy != NULL ? o->found->strategy : al->strategy;
+
+    looks |= strategy->looks;
     for (size_t i = 0; i < al->member_count; i++) {
         const struct member *m = &al->members[i];
         size_t first = *at;
@@ -99,7 +102,7 @@ add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks
     }
     if (n < 2)
         return;
-    al->strategy->rank(al, list, n, o->ask);
+    strategy->rank(al, list, n, o->ask);
     for (size_t i = 0; i < n; i++)
         if (list[i].member->target != NULL)
             o->all[o->order[list[i].first]].score = list[i].score;

@@ -15,6 +15,9 @@ struct route_found {
     const struct alias *alias;
     struct target *target;    /* NULL: it is an alias */
     struct str matched;       /* of a pattern: what its '*' stands for */
+    /* instead of that of the alias, for those of its members that are nested have their own; NULL: the
+     * alias's */
+    const struct strategy *strategy;
 };
 
 /* Looks the name up; a target that is not configured is allocated in `a`. OK, or ERR_NO_MODEL with a

@@ -251,8 +251,18 @@ check_models(struct arena *a, const struct route_table *routes, struct str rule,
 {
     check_model(a, routes, rule, "use", &c->use, problems);
     check_model(a, routes, rule, "shadow", &c->shadow, problems);
-    for (size_t i = 0; i < c->targets.count; i++)
-        check_model(a, routes, rule, "targets", &c->targets.list[i], problems);
+}
+
+static const struct strategy *
+read_strategy(struct str rule, const struct conf_rule *c, struct conf_problems *problems)
+{
+    const struct strategy *s = c->strategy.v.n != 0 ? strategy_named(c->strategy.v) : NULL;
+
+    if (s == NULL && c->strategy.v.n != 0)
+        conf_problem(problems, c->strategy.mark,
+            STR_FMT ".strategy: there is no strategy '" STR_FMT "'; docs/routing.md lists them",
+            STR_ARG(rule), STR_ARG(c->strategy.v));
+    return s;
 }
 
 /* Members that the gateway sets itself cannot be parameters. */
@@ -326,8 +336,8 @@ read_rule(struct rules *r, size_t number, const struct route_table *routes,
     *rule = (struct rule){
         .name = c->name.v.n != 0 ? c->name.v : arena_printf(a, "rule %zu", number + 1),
         .use = c->use.v,
-        .strategy = c->strategy.v,
-        .targets = c->targets.count != 0 ? &c->targets : NULL,
+        .strategy = read_strategy(label, c, problems),
+        .targets = c->targets.count != 0,
         .params = read_params(a, label, c, problems),
         .caps = read_caps(a, label, c, problems),
         .tags = read_tags(a, label, c, problems),
@@ -497,11 +507,10 @@ apply(struct rules_runner *runner, const struct rule *rule)
     struct rule_result *r = runner->result;
 
     r->matched[r->matched_count++] = rule;
-    if (r->use.n == 0 && r->targets == NULL) {    /* both say where it goes */
-        r->use = rule->use;
-        r->targets = rule->targets;
-    }
-    set_once(&r->strategy, rule->strategy);
+    if (r->route == NULL && (rule->use.n != 0 || rule->targets))
+        r->route = rule;
+    if (r->strategy == NULL)
+        r->strategy = rule->strategy;
     set_once(&r->shadow, rule->shadow);
     set_once(&r->experiment, rule->experiment);
     add_tags(runner->ask, rule->tags);
@@ -593,4 +602,19 @@ rules_run(struct rules_runner *runner, struct ask *ask, struct rule_result *ret)
         run_from(runner, 0);
         return;
     }
+}
+
+enum err
+rules_find(const struct rule_result *r, const struct route_table *t, const struct ask *ask,
+    struct route_found *ret, struct str *ret_why)
+{
+    const struct rule *route = r->route;
+    enum err e = OK;
+
+    if (route != NULL && route->targets)
+        *ret = (struct route_found){ .alias = table_rule_alias(t, route->number) };
+    else
+        e = route_find(t, ask->arena, route != NULL ? route->use : ask->model, ret, ret_why);
+    ret->strategy = r->strategy;
+    return e;
 }

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "route/ask.h"
 #include "route/route.h"
+#include "route/strategy.h"
 
 struct rules;
 struct rules_runner;
@@ -22,8 +23,8 @@ struct rules_runner;
 struct rule {
     struct str name;
     struct str use;                     /* empty: the model as asked for */
-    struct str strategy;                /* empty: the alias's */
-    const struct conf_strs *targets;    /* NULL: the alias's */
+    const struct strategy *strategy;    /* NULL: the alias's */
+    bool targets;                       /* it has some of its own: table_rule_alias() */
     /* objects, or NULL: parameters to set; and to lower, all of them numbers */
     const struct json *params, *caps;
     const struct ask_tag *tags;
@@ -52,8 +53,8 @@ struct rule_result {
     const struct rule *matched[RULES_MATCHED_MOST];    /* in order */
     size_t matched_count;
     /* each is that of the first matching rule that has one; empty or NULL: none */
-    struct str use, strategy;
-    const struct conf_strs *targets;
+    const struct rule *route;    /* which says where the request goes: use, or targets */
+    const struct strategy *strategy;
     struct str shadow, experiment;
     const struct rule *rejects;    /* NULL: it is not rejected */
     struct str reject;             /* the sentence for the caller */
@@ -89,6 +90,10 @@ void rules_run(struct rules_runner *runner, struct ask *ask, struct rule_result 
 
 /* Does the header field hold a credential, which conditions cannot read? */
 bool rules_is_credential(struct str field);
+
+/* What the request is for: what the rules say, or else the model that it asks for. As route_find(). */
+enum err rules_find(const struct rule_result *r, const struct route_table *t, const struct ask *ask,
+    struct route_found *ret, struct str *ret_why) MUST_CHECK;
 
 /* The name of rules.def with that number, "tokens"; NULL after the last one. */
 const char *rules_name(size_t i);

@@ -445,6 +445,49 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
     }
 }
 
+/* The targets of a rule, as if they were an alias's. No name leads to it. */
+static struct alias *
+alias_of_rule(struct route_table *t, const struct conf *c, const struct conf_rule *rule,
+    size_t number, struct conf_problems *problems)
+{
+    size_t n = rule->targets.count;
+    struct conf_target *targets = arena_array(t->arena, struct conf_target, n);
+    struct conf_alias *as = arena_new(t->arena, struct conf_alias);
+    struct alias *al = arena_new(t->arena, struct alias);
+    struct alias_path path = { .list = { as }, .count = 1 };
+
+    for (size_t i = 0; i < n; i++)
+        targets[i] = (struct conf_target){
+            .model = rule->targets.list[i], .weight = 1, .mark = rule->targets.list[i].mark
+        };
+    al->name = rule->name.v.n != 0 ? rule->name.v : arena_printf(t->arena, "rule %zu", number + 1);
+    *as = (struct conf_alias){
+        .name = { .v = al->name }, .targets = targets, .target_count = n, .mark = rule->mark
+    };
+    al->strategy = strategy_named(S("priority"));
+    al->mark = rule->mark;
+    al->skipped = arena_array(t->arena, struct str, PLAN_CANDIDATES);
+    al->members = arena_array(t->arena, struct member, MAX(n, 1));
+    (void)alias_fill(t, c, &path, al, problems);
+    schedule_make(t->arena, al);
+    if (problems->count == 0) {
+        al->targets = arena_array(t->arena, struct target *, MAX(al->count, 1));
+        al->count = 0;
+        alias_flatten(al, al);
+    }
+    return al;
+}
+
+static void
+aliases_from_rules(struct route_table *t, const struct conf *c, struct conf_problems *problems)
+{
+    t->rule_count = c->rule_count;
+    t->of_rules = arena_array(t->arena, struct alias *, t->rule_count + 1);
+    for (size_t i = 0; i < t->rule_count; i++)
+        if (c->rules[i].targets.count != 0)
+            t->of_rules[i] = alias_of_rule(t, c, &c->rules[i], i, problems);
+}
+
 /* --- the table --- */
 
 static void
@@ -478,6 +521,7 @@ table_create(
     t->listed = map_create();
     breakers_hold(t);
     aliases_from_conf(t, c, problems);
+    aliases_from_rules(t, c, problems);
     return t;
 }
 
@@ -498,6 +542,12 @@ const struct alias *
 table_alias_at(const struct route_table *t, size_t i)
 {
     return i < t->alias_count ? t->aliases[i] : NULL;
+}
+
+const struct alias *
+table_rule_alias(const struct route_table *t, size_t rule)
+{
+    return rule < t->rule_count ? t->of_rules[rule] : NULL;
 }
 
 void

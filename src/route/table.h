@@ -18,6 +18,9 @@ struct route_table {
     struct map *alias_by_name;
     struct alias **patterns;    /* the aliases with a '*' in their name, the longest beginning first */
     size_t pattern_count;
+    struct alias *
+        *of_rules;    /* by the rules' numbers: of those with targets of their own; or NULL */
+    size_t rule_count;
     struct map *listed;    /* "provider/model" of every alias's targets */
 };
 
@@ -29,6 +32,9 @@ void table_destroy(struct route_table *t);
 
 /* Iteration: NULL after the last one. */
 const struct alias *table_alias_at(const struct route_table *t, size_t i);
+
+/* The alias that stands for the targets of that rule; NULL: it has none. */
+const struct alias *table_rule_alias(const struct route_table *t, size_t rule);
 
 /* Valid settings that are probably not intended: aliases without an active target. */
 void table_warnings(const struct route_table *t, struct conf_problems *problems);

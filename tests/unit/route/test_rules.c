@@ -17,6 +17,27 @@ run(struct ruled *r)
     return all;
 }
 
+/* Where the request goes: a name, or a rule's own targets. */
+static struct str
+found_for(struct ruled *r)
+{
+    struct route_found found;
+    struct str why;
+
+    EXPECT_INT(rules_find(&r->result, r->t, &r->ask, &found, &why), OK);
+    EXPECT(found.strategy == r->result.strategy);
+    if (found.target != NULL)
+        return found.target->wire.model;
+    if (r->result.route == NULL || !r->result.route->targets)
+        return found.alias->name;
+    struct str all = arena_printf(r->a, STR_FMT ":", STR_ARG(found.alias->name));
+    for (size_t i = 0; i < found.alias->count; i++)
+        all = arena_printf(r->a, STR_FMT " " STR_FMT "/" STR_FMT, STR_ARG(all),
+            STR_ARG(found.alias->targets[i]->provider->id),
+            STR_ARG(found.alias->targets[i]->wire.model));
+    return all;
+}
+
 /* The verdict of one condition. */
 static bool
 holds(struct ruled *r)
@@ -32,10 +53,10 @@ TEST(the_first_rule_whose_condition_holds_applies)
 
     EXPECT_STR(problem_lines(&r.l), "");
     EXPECT_STR(run(&r), "b");
-    EXPECT_STR(r.result.use, "fast");
+    EXPECT_STR(found_for(&r), "fast");
     r.ask.needs.input_tokens = 1;
     EXPECT_STR(run(&r), "c");
-    EXPECT_STR(r.result.use, "smart");
+    EXPECT_STR(found_for(&r), "smart");
     rules_world_end(&r);
 }
 
@@ -50,9 +71,8 @@ TEST(a_rule_that_continues_leaves_the_rest_to_others_and_keeps_what_it_set)
     r.ask.stream = true;
     EXPECT_STR(problem_lines(&r.l), "");
     EXPECT_STR(run(&r), "a, b, c");
-    EXPECT_STR(r.result.use, "smart");
-    EXPECT(r.result.targets == NULL);
-    EXPECT_STR(r.result.strategy, "cost");
+    EXPECT_STR(found_for(&r), "smart");
+    EXPECT_STR(str_c(r.result.strategy->name), "cost");
     EXPECT_STR(tag_value(&r.ask, S("n")), "1");
     EXPECT_STR(tag_value(&r.ask, S("s")), "");
     EXPECT_STR(json_raw(r.result.matched[1]->params), "{\"temperature\":0}");
@@ -60,7 +80,7 @@ TEST(a_rule_that_continues_leaves_the_rest_to_others_and_keeps_what_it_set)
     r.ask.stream = false;
     r.ask.tags = NULL;
     EXPECT_STR(run(&r), "b, d");
-    EXPECT_STR(r.result.targets->list[0].v, "openai/x");
+    EXPECT_STR(found_for(&r), "b: openai/x");
     rules_world_end(&r);
 }
 
@@ -241,6 +261,12 @@ TEST(mistakes_of_rules_are_told_with_their_places)
             "'and', 'or', '..' or a comparison is missing\n" },
         { "  - {use: fats}\n",
             "7:11: rules[0].use: there is no model 'fats'; did you mean 'fast'?\n" },
+        { "  - {targets: [fast, nope/x]}\n",
+            "7:22: target 'nope/x': no provider or alias 'nope' is configured; write "
+            "provider/model\n" },
+        { "  - {strategy: cheapest, use: fast}\n",
+            "7:16: rules[0].strategy: there is no strategy 'cheapest'; docs/routing.md lists "
+            "them\n" },
         { "  - {use: fast, targets: [smart]}\n",
             "7:5: rules[0]: 'use' and 'targets' both say where requests go; keep one of them\n" },
         { "  - {use: fast, reject: No.}\n",
@@ -262,6 +288,23 @@ TEST(mistakes_of_rules_are_told_with_their_places)
         EXPECT_STR(problem_lines(&r.l), list[i].problems);
         rules_world_end(&r);
     }
+}
+
+TEST(targets_of_a_rule_may_be_aliases_and_a_model_that_is_used_may_be_a_target)
+{
+    struct ruled r = rules_world("  - {name: t, when: stream, targets: [smart, openai/x, fast]}\n"
+                                 "  - {when: images, use: openai/y}\n");
+
+    EXPECT_STR(run(&r), "");
+    EXPECT_STR(found_for(&r), "fast");    /* as it was asked for */
+    r.ask.stream = true;
+    EXPECT_STR(run(&r), "t");
+    EXPECT_STR(found_for(&r), "t: openai/large openai/x openai/small");
+    r.ask.stream = false;
+    r.ask.needs.bits = NEED_BIT(IMAGES);
+    EXPECT_STR(run(&r), "rule 2");
+    EXPECT_STR(found_for(&r), "y");
+    rules_world_end(&r);
 }
 
 TEST(no_rules_cost_no_interpreter)
