@@ -43,18 +43,6 @@ def providers():
     return lines
 
 
-def dollars(words, name):
-    """A price in dollars per million tokens, from the words of a model's line."""
-    usual = words[words.index("$") + 1:] if "$" in words else []
-    for word in usual:
-        if word.startswith("$"):
-            break
-        if word.startswith(name + "="):
-            amount = word.partition("=")[2]
-            return "0" + amount if amount.startswith(".") else amount
-    return ""
-
-
 def policy(row):
     """The two columns of a provider's data policy, empty where it is not known."""
     training = {"NO": "no", "YES": "yes"}.get((re.search(r"\.training = (\w+)", row) or ["", ""])[1], "")
@@ -63,17 +51,42 @@ def policy(row):
     return f"{training} | {'no' if keeps == 'NO' else f'{days} days' if days else 'yes' if keeps else ''}"
 
 
+def abilities():
+    """The rows of abilities.def."""
+    return ["| ability | meaning |", "|---|---|"] + [
+        f"| `{name}` | {strings[0]} |" for _, name, strings in rows("src/catalog/abilities.def", "ABILITY")]
+
+
+def prices():
+    """The rows of prices.def."""
+    lines = ["| price | of |", "|---|---|"]
+    return lines + [f"| `{name}` | {strings[0]} |" for _, name, strings in rows("src/catalog/prices.def", "PRICE")]
+
+
+def words(path):
+    """The lines of a file of facts, as words."""
+    return [line.split() for line in (ROOT / path).read_text().splitlines() if line and not line.startswith("#")]
+
+
+def dollars(sections, name):
+    """A price in dollars, with '+' if it changes with the length or the time; sections[0] is what usually holds."""
+    amount = dict(word.partition("=")[::2] for word in sections[0]).get(name, "")
+    amount = "0" + amount if amount.startswith(".") else amount
+    return amount + "+" if amount and len(sections) > 1 else amount
+
+
 def models():
-    """The lines of models.txt."""
-    lines = ["| model | context | longest output | input $/M | output $/M |", "|---|---:|---:|---:|---:|"]
-    for line in (ROOT / "src/catalog/models.txt").read_text().splitlines():
-        if line.startswith("#"):
-            continue
-        words = line.split()
-        said = dict(word.partition("=")[::2] for word in words[:words.index("$") if "$" in words else len(words)])
-        plan = "$ plan" in line
-        lines.append(f"| `{words[0]}` | {said.get('context', '')} | {said.get('output', '')} | "
-                     f"{'' if plan else dollars(words, 'input')} | {'' if plan else dollars(words, 'output')} |")
+    """The lines of models.txt, with the priors of bases.txt."""
+    lines = ["| model | context | output | input $ | cached $ | output $ | quality |", "|---|---:|---:|---:|---:|---:|---:|"]
+    priors = {line[0]: dict(word.partition("=")[::2] for word in line[1:]) for line in words("src/catalog/bases.txt")}
+    for name, *rest in words("src/catalog/models.txt"):
+        begin = next((i for i, word in enumerate(rest) if word.startswith("$")), len(rest))
+        said = dict(word.partition("=")[::2] for word in rest[:begin])
+        sections = [part.split() for part in re.split(r"\$\S*", " ".join(rest[begin:]))[1:]] or [[]]
+        cost = ["*plan*"] * 3 if "plan" in sections[0] else [dollars(sections, n) for n in ("input", "cached_input", "output")]
+        prior = priors.get(said.get("base"), {})
+        quality = ("~" if "assumed" in prior else "") + prior["quality"] if "quality" in prior else ""
+        lines.append(f"| `{name}` | {said.get('context', '')} | {said.get('output', '')} | {' | '.join(cost)} | {quality} |")
     return lines
 
 
@@ -127,7 +140,9 @@ TABLES = [
     ("operations.md", "metrics", metrics),
     ("providers.md", "providers", providers),
     ("providers.md", "traits", traits),
-    ("providers.md", "models", models),
+    ("catalog.md", "prices", prices),
+    ("catalog.md", "abilities", abilities),
+    ("catalog.md", "models", models),
     ("routing.md", "exclusions", exclusions),
     ("routing.md", "strategies", strategies),
     ("rules.md", "names", names_of_rules),

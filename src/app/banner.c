@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "catalog/catalog.h"
+
 /* A Unix socket has no host for the URL. */
 static void
 print_curl(const struct banner *b, struct str model)
@@ -24,15 +26,16 @@ print_curl(const struct banner *b, struct str model)
 
 /* A provider's first model that generates text: configured, or from the catalog. */
 static bool
-first_model(const struct provider *p, struct arena *a, struct str *ret)
+first_model(const struct snapshot *s, const struct provider *p, struct arena *a, struct str *ret)
 {
     const struct model_row *row;
+    size_t pos = 0;
 
     if (p->models.count != 0) {
         *ret = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(p->id), STR_ARG(p->models.list[0].v));
         return true;
     }
-    for (size_t i = 0; (row = model_row_at(i)) != NULL; i++) {
+    while ((row = catalog_next(providers_catalog(s->providers), &pos)) != NULL) {
         struct str provider, name;
         (void)str_cut(row->id, '/', &provider, &name);
         if (str_eq(provider, p->id) && row->mode == MODE_CHAT) {
@@ -56,7 +59,7 @@ model_to_try(const struct snapshot *s, struct arena *a)
     if (alias != NULL)
         return alias->name;
     for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++)
-        if (first_model(p, a, &model))
+        if (first_model(s, p, a, &model))
             return model;
     return S("MODEL");
 }

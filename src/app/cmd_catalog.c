@@ -18,7 +18,7 @@
 
 enum { OUTPUT_MAX = 16 * 1024 * 1024, TICK_MS = 50 };
 
-struct catalog {
+struct listing {
     struct config_flags config;
     bool json;
     bool known;    /* do not query providers */
@@ -30,7 +30,7 @@ struct catalog {
 
 /* Parses the flags and builds the snapshot. Returns -1 to continue, else the exit status. */
 static int
-begin(struct catalog *k, const char *usage, const char *about, bool asks, int argc, char **argv)
+begin(struct listing *k, const char *usage, const char *about, bool asks, int argc, char **argv)
 {
     const struct flag list[] = {
         { "config", 'c', FLAG_TEXT, "FILE", "the configuration file (from OPENCLAW_CONFIG)",
@@ -64,7 +64,7 @@ begin(struct catalog *k, const char *usage, const char *about, bool asks, int ar
 }
 
 static int
-end(struct catalog *k, int status)
+end(struct listing *k, int status)
 {
     if (status < 0) {
         output_print(&k->out);
@@ -80,7 +80,7 @@ end(struct catalog *k, int status)
 
 /* An object of the list that --json prints, one a line. */
 static struct json_out
-begin_row(struct catalog *k)
+begin_row(struct listing *k)
 {
     struct json_out o = json_out(&k->out);
 
@@ -92,7 +92,7 @@ begin_row(struct catalog *k)
 /* --- providers --- */
 
 static void
-print_provider(struct catalog *k, struct str id, const struct provider_row *row)
+print_provider(struct listing *k, struct str id, const struct provider_row *row)
 {
     const struct provider *p = providers_find(k->snapshot->providers, id);
     const struct wire *wire = p != NULL ? p->wire : row != NULL ? row->wire : NULL;
@@ -134,7 +134,7 @@ print_provider(struct catalog *k, struct str id, const struct provider_row *row)
 int
 cmd_providers(int argc, char **argv)
 {
-    struct catalog k = { .json = false };
+    struct listing k = { .json = false };
     const struct provider_row *row;
     int status = begin(&k, "openclaw providers [-c FILE] [options]",
         "Lists the providers that can be used, those that OpenClaw knows and those of the "
@@ -162,7 +162,7 @@ cmd_providers(int argc, char **argv)
 static void
 print_model(void *arg, struct str id, struct str owner)
 {
-    struct catalog *k = arg;
+    struct listing *k = arg;
 
     if (!k->json) {
         buf_add(&k->out, id);
@@ -224,7 +224,7 @@ ask_providers(struct snapshot *s)
 int
 cmd_models(int argc, char **argv)
 {
-    struct catalog k = { .json = false };
+    struct listing k = { .json = false };
     int status = begin(&k, "openclaw models [-c FILE] [options]",
         "Lists the names that clients can use now: aliases, and for each provider that is on "
         "what the configuration says, or what the provider answers when it is asked, or else what "

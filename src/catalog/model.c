@@ -33,6 +33,18 @@ model_row(struct str id)
     return alias != NULL ? alias->row : row;
 }
 
+static int
+base_order(const void *id, const void *base)
+{
+    return str_cmp(*(const struct str *)id, ((const struct model_base *)base)->id);
+}
+
+const struct model_base *
+model_base(struct str id)
+{
+    return bsearch(&id, model_bases, model_base_count, sizeof(model_bases[0]), base_order);
+}
+
 enum llm_tri
 model_can(const struct model_row *row, enum model_ability ability)
 {

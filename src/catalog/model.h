@@ -110,6 +110,9 @@ const struct model_row *model_row(struct str id);
 /* The built-in rows, sorted by id; NULL after the last one. */
 const struct model_row *model_row_at(size_t i);
 
+/* What is known of a model wherever it is served, by its name there, or NULL. */
+const struct model_base *model_base(struct str id);
+
 /* Whether the model can do it; UNSAID when that is not known, and for a row that is NULL. */
 enum llm_tri model_can(const struct model_row *row, enum model_ability ability);
 

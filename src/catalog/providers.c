@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/registry.h"
+#include "catalog/catalog.h"
 #include "conf/form.h"
 #include "http/message.h"
 
@@ -19,6 +20,7 @@
 struct providers {
     struct arena *arena;
     const struct conf *conf;
+    struct catalog *catalog;
     struct tls_context *tls;    /* the system's trust store, shared; created on demand */
     struct provider **list;
     size_t count;
@@ -334,6 +336,39 @@ provider_quirks(struct provider *p, const struct conf_provider *cp, struct conf_
     }
 }
 
+/* Where it is, and what it does with what it is sent. */
+static void
+provider_data(struct provider *p, const struct conf_provider *cp, struct conf_problems *problems)
+{
+    struct str keeps = cp->data.retention.v, trains = cp->data.training.v;
+    uint64_t days = 0;
+
+    if (cp->region.v.n != 0)
+        p->region = cp->region.v;
+    if (keeps.n != 0) {
+        bool none = str_eq(keeps, S("none")), unknown = str_eq(keeps, S("unknown"));
+
+        if (!none && !unknown &&
+            (!str_ends(keeps, S("d")) || !str_u64(str_make(keeps.p, keeps.n - 1), &days) ||
+                days == 0 || days > 36500))
+            conf_problem(problems, cp->data.retention.mark,
+                "providers." STR_FMT ".data.retention: write none, unknown, or days such as 30d",
+                STR_ARG(p->id));
+        p->data.keeps = none ? NO : unknown ? UNSAID : YES;
+        p->data.keeps_days = (unsigned)days;
+    }
+    if (trains.n != 0) {
+        if (!str_eq(trains, S("true")) && !str_eq(trains, S("false")) &&
+            !str_eq(trains, S("unknown")))
+            conf_problem(problems, cp->data.training.mark,
+                "providers." STR_FMT ".data.training: write true, false or unknown",
+                STR_ARG(p->id));
+        p->data.training = str_eq(trains, S("true"))    ? YES
+                           : str_eq(trains, S("false")) ? NO
+                                                        : UNSAID;
+    }
+}
+
 static void
 provider_from_conf(struct providers *all, const struct conf *c, const struct conf_provider *cp,
     struct conf_problems *problems)
@@ -365,6 +400,7 @@ provider_from_conf(struct providers *all, const struct conf *c, const struct con
     p->models = cp->models;
     p->adaptive = str_eq(cp->concurrency.v, S("adaptive"));
     provider_quirks(p, cp, problems);
+    provider_data(p, cp, problems);
     providers_read_traits(&p->traits, cp->traits, cp->mark,
         arena_printf(problems->arena, "providers." STR_FMT, STR_ARG(p->id)), problems);
 }
@@ -437,6 +473,7 @@ providers_create(const struct conf *c, struct str simulated_url, struct conf_pro
     all->list = arena_array(all->arena, struct provider *, room);
     all->by_id = map_create();
     all->broken = map_create();
+    all->catalog = catalog_create(c, problems);
 
     for (size_t i = 0; i < c->provider_count; i++)
         provider_from_conf(all, c, &c->providers[i], problems);
@@ -470,6 +507,7 @@ providers_destroy(struct providers *all)
         registry_drop(all->list[i]->turn);
     }
     tls_context_unref(all->tls);
+    catalog_destroy(all->catalog);
     map_destroy(all->by_id);
     map_destroy(all->broken);
     arena_destroy(all->arena);
@@ -486,6 +524,12 @@ struct provider *
 providers_at(const struct providers *all, size_t i)
 {
     return i < all->count ? all->list[i] : NULL;
+}
+
+const struct catalog *
+providers_catalog(const struct providers *all)
+{
+    return all->catalog;
 }
 
 struct provider *

@@ -48,6 +48,10 @@ struct provider *providers_find(const struct providers *all, struct str id);
 /* Iteration: NULL after the last one. */
 struct provider *providers_at(const struct providers *all, size_t i);
 
+/* What is known of models. */
+struct catalog;
+const struct catalog *providers_catalog(const struct providers *all) NEVER_NULL;
+
 /* For requests that name no model, and model names without a provider; NULL: there is none. */
 struct provider *providers_default(const struct providers *all);
 

@@ -119,6 +119,12 @@ struct conf_auth {
     size_t key_count;
 };
 
+/* What a provider does with what it is sent; empty: as its row has it. */
+struct conf_data {
+    struct conf_str retention;    /* "none", "unknown", "30d" */
+    struct conf_str training;     /* "true" or "false" */
+};
+
 struct conf_provider {
     struct conf_str id;          /* the key in the file */
     struct conf_str wire;        /* empty: from the built-in row */
@@ -140,6 +146,8 @@ struct conf_provider {
     struct conf_strs quirks;    /* some traits by name, instead of the row's */
     bool quirks_set;
     struct str traits;    /* JSON object text, or empty; see llm/traits.def */
+    struct conf_str region;
+    struct conf_data data;
     struct conf_timeouts timeouts;
     struct conf_mark mark;
 };
@@ -184,6 +192,28 @@ struct conf_rule {
     struct conf_str shadow, experiment;
     bool goes_on;    /* later rules are looked at, too */
     struct conf_mark mark;
+};
+
+/* Facts about a model; 0 and empty: not said. */
+struct conf_known {
+    struct conf_str id;    /* "provider/model" */
+    struct conf_str base;
+    struct conf_str mode;
+    struct conf_str region;
+    uint64_t context, max_input, output;    /* tokens */
+    uint64_t quality;                       /* percentile */
+    uint64_t tokens_per_s;
+    uint64_t first_token_ms;
+    struct str capabilities;    /* JSON object text, or empty; see catalog/entry.h */
+    struct str price;           /* the same */
+    struct conf_mark mark;
+};
+
+struct conf_catalog {
+    struct conf_str file;             /* empty: none */
+    struct conf_str unknown_price;    /* "alert", "deny" or "estimate" */
+    struct conf_known *models;
+    size_t model_count;
 };
 
 struct conf_retry {
@@ -255,6 +285,7 @@ struct conf {
     struct conf_str default_provider;
     struct conf_timeouts timeouts;    /* defaults for all targets */
     struct conf_retry retry;
+    struct conf_catalog catalog;
     struct conf_observe observe;
     struct conf_chaos chaos;
     /* paths as written: certificates, keys, files that hold secrets (`secret`); also those that

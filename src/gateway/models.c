@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "catalog/catalog.h"
 #include "net/loop.h"
 
 enum {
@@ -262,11 +263,13 @@ ask(struct models_asker *a, struct snapshot *s, struct provider *p)
 }
 
 static bool
-is_in_catalog(const struct provider *p)
+is_in_catalog(const struct snapshot *s, const struct provider *p)
 {
+    const struct catalog *catalog = providers_catalog(s->providers);
     const struct model_row *row;
+    size_t pos = 0;
 
-    for (size_t i = 0; (row = model_row_at(i)) != NULL; i++)
+    while ((row = catalog_next(catalog, &pos)) != NULL)
         if (row->id.n > p->id.n && row->id.p[p->id.n] == '/' && str_starts(row->id, p->id))
             return true;
     return false;
@@ -283,7 +286,7 @@ models_ask(struct models_asker *a, struct snapshot *s)
             continue;
         if (offer_begin(p->offer, now_ms()))
             ask(a, s, p);
-        if (offer_is_awaited(p->offer) && !is_in_catalog(p))
+        if (offer_is_awaited(p->offer) && !is_in_catalog(s, p))
             unknown++;
     }
     return unknown;
@@ -304,6 +307,7 @@ models_stop(struct models_asker *a)
 
 struct names {
     char room[2 * MODEL_BYTES + 2];
+    const struct catalog *catalog;
     void (*each)(void *arg, struct str id, struct str owner);
     void *arg;
 };
@@ -324,6 +328,7 @@ tell_provider(struct names *n, const struct provider *p)
 {
     struct offer_list *list = p->offer != NULL ? offer_list(p->offer) : NULL;
     const struct model_row *row;
+    size_t pos = 0;
 
     for (size_t i = 0; i < p->models.count; i++)
         tell(n, p, p->models.list[i].v);
@@ -331,7 +336,7 @@ tell_provider(struct names *n, const struct provider *p)
         tell(n, p, S("simulated"));
     for (size_t i = 0; list != NULL && i < list->count; i++)
         tell(n, p, list->names[i]);
-    for (size_t i = 0; p->models.count == 0 && list == NULL && (row = model_row_at(i)) != NULL; i++)
+    while (p->models.count == 0 && list == NULL && (row = catalog_next(n->catalog, &pos)) != NULL)
         if (row->id.n > p->id.n && row->id.p[p->id.n] == '/' && str_starts(row->id, p->id))
             n->each(n->arg, row->id, p->id);
     offer_list_drop(list);
@@ -341,7 +346,7 @@ void
 models_each(
     const struct snapshot *s, void (*each)(void *arg, struct str id, struct str owner), void *arg)
 {
-    struct names n = { .each = each, .arg = arg };
+    struct names n = { .catalog = providers_catalog(s->providers), .each = each, .arg = arg };
     const struct alias *al;
     const struct provider *p;
 

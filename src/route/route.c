@@ -1,6 +1,8 @@
 /* route.c - resolves model names. */
 #include "route/route.h"
 
+#include "catalog/catalog.h"
+
 static bool
 is_in_list(const struct conf_strs *models, struct str model)
 {
@@ -22,7 +24,8 @@ bare_provider(const struct route_table *t, struct str model, bool catalog)
     for (size_t i = 0; (p = providers_at(t->providers, i)) != NULL; i++) {
         struct str name = catalog ? table_pair(p->id, model, room) : S("");
 
-        if ((name.n != 0 && model_row(name) != NULL) || is_in_list(&p->models, model))
+        if ((name.n != 0 && catalog_model(providers_catalog(t->providers), name) != NULL) ||
+            is_in_list(&p->models, model))
             return p;
     }
     return NULL;

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "catalog/catalog.h"
 #include "route/show.h"
 #include "route/strategy.h"
 
@@ -31,6 +32,7 @@ table_pair(struct str id, struct str model, char *room)
 struct target *
 table_target(const struct route_table *t, struct arena *a, struct provider *p, struct str model)
 {
+    const struct catalog *catalog = providers_catalog(t->providers);
     struct target *to = arena_new(a, struct target);
     char room[ROUTE_NAME_BYTES];
     struct str name = table_pair(p->id, model, room);
@@ -44,13 +46,13 @@ table_target(const struct route_table *t, struct arena *a, struct provider *p, s
     for (size_t i = 0; i < p->models.count && !to->listed; i++)
         to->listed = str_eq(p->models.list[i].v, model);
     if (name.n != 0) {
-        to->facts = model_row(name);
+        to->facts = catalog_model(catalog, name);
         to->listed = to->listed || map_get(t->listed, name) != NULL;
     }
     const struct model_row *known = to->facts;
     struct str maker = p->address.host->maker;
     if (known == NULL && maker.n != 0)    /* what it costs here is not known, though */
-        known = model_row(table_pair(maker, model, room));
+        known = catalog_model(catalog, table_pair(maker, model, room));
     if (known != NULL) {
         traits_override(&to->wire.traits, known->traits);
         traits_override(&to->wire.traits, &(struct traits){ .max_output = known->output_tokens });

@@ -356,3 +356,45 @@ TEST(the_rotation_of_keys_continues_after_a_reload)
     drop(&elsewhere);
     EXPECT_INT(registry_count(&turn_kind), 0);
 }
+
+TEST(where_a_provider_is_and_what_it_keeps_are_known_or_said_or_unknown)
+{
+    struct made r =
+        make("providers:\n"
+             "  openai: {api_key: k}\n"
+             "  groq: {api_key: k}\n"
+             "  mistral: {api_key: k, region: fr, data: {retention: none, training: false}}\n"
+             "  xai: {api_key: k, data: {retention: 7d, training: true}}\n"
+             "  anthropic: {api_key: k, data: {retention: unknown, training: unknown}}\n");
+    const struct provider *openai = providers_find(r.all, S("openai"));
+    const struct provider *groq = providers_find(r.all, S("groq"));
+    const struct provider *mistral = providers_find(r.all, S("mistral"));
+    const struct provider *xai = providers_find(r.all, S("xai"));
+    const struct provider *anthropic = providers_find(r.all, S("anthropic"));
+
+    EXPECT_INT(r.l.problems.count, 0);
+    EXPECT_STR(openai->region, "global");
+    EXPECT(
+        openai->data.training == NO && openai->data.keeps == YES && openai->data.keeps_days == 30);
+    EXPECT(groq->region.n == 0 && groq->data.training == UNSAID && groq->data.keeps == UNSAID);
+    EXPECT_STR(mistral->region, "fr");
+    EXPECT(mistral->data.training == NO && mistral->data.keeps == NO);
+    EXPECT(xai->data.training == YES && xai->data.keeps == YES && xai->data.keeps_days == 7);
+    EXPECT(anthropic->data.training == UNSAID && anthropic->data.keeps == UNSAID);
+    drop(&r);
+}
+
+TEST(what_a_provider_keeps_is_none_unknown_or_days)
+{
+    static const char *const wrong[] = { "retention: forever", "retention: 0d", "retention: 30",
+        "retention: d", "training: maybe" };
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char text[128];
+
+        snprintf(text, sizeof(text), "providers: {openai: {api_key: k, data: {%s}}}\n", wrong[i]);
+        struct made r = make(text);
+        EXPECT_INT(r.l.problems.count, 1);
+        drop(&r);
+    }
+}
