@@ -99,8 +99,9 @@ choose_form(struct attempt *a)
         return;
     bool same_wire = in->reader.wire == x->wire;
     bool same_shape = (in->source == SOURCE_STREAM) == x->stream;
+    bool lawful = !x->stream || !in->reader.no_finish_reason;    /* else the reason is added */
 
-    if (in->source == SOURCE_RAW || (same_wire && same_shape && !a->filters.rewrite)) {
+    if (in->source == SOURCE_RAW || (same_wire && same_shape && lawful && !a->filters.rewrite)) {
         d->form = DRAFT_FORWARD;
         in->frame = a->resume != NULL ? on_kept_frame : on_frame;
         if (in->source == SOURCE_WHOLE && (in->says_stream || d->content_type.n == 0))

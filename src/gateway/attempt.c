@@ -232,6 +232,7 @@ prepare(struct attempt *a)
     in->reader.keep = a->arena;
     in->reader.scratch = a->worker->scratch;
     in->reader.drops = &a->drops;
+    in->reader.no_finish_reason = a->target->wire.traits.no_finish_reason == YES;
 }
 
 static void

@@ -405,6 +405,19 @@ emit_failure(struct wire_reader *r, enum err kind, struct str message)
     emit_error(r, &(struct llm_error){ .kind = kind, .message = message });
 }
 
+void
+emit_unfinished(struct wire_reader *r)
+{
+    for (const struct emit_choice *c = r->emit.choices; c != NULL; c = c->next) {
+        if (c->said) {
+            emit_failure(r, ERR_UPSTREAM_TRUNCATED,
+                S("the provider ended the stream without a finish reason"));
+            return;
+        }
+    }
+    emit_failure(r, ERR_UPSTREAM_EMPTY, S("the provider ended the stream without an answer"));
+}
+
 /* Is there neither content nor anything that vouches for its absence? A model that has nothing to
  * say generates at least a token that ends its turn, and says so. A count that was not reported
  * vouches for nothing: providers are asked for it, and to ask another costs less than to pass off

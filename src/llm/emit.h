@@ -126,6 +126,11 @@ bool emit_all_finished(const struct wire_reader *r, int64_t wanted);
 void emit_error(struct wire_reader *r, const struct llm_error *e);
 void emit_failure(struct wire_reader *r, enum err kind, struct str message);
 
+/* The stream's terminator came, but no reason why an answer ends. Gateways and proxies in between
+ * write the terminator even if the stream before it broke, so this is not an answer: the kind is
+ * ERR_UPSTREAM_TRUNCATED, or ERR_UPSTREAM_EMPTY if there was no content. */
+void emit_unfinished(struct wire_reader *r);
+
 /* The answer is complete, and so is every call. One of a model that has no content, call, reasoning
  * or refusal is ERR_UPSTREAM_EMPTY instead, unless it has a finish reason and output tokens, or that
  * reason is a limit or a filter. */

@@ -127,6 +127,7 @@ struct wire_reader {
     struct event_sink *sink;           /* where the events go */
     struct emit emit;                  /* what was emitted so far */
     const struct wire_drops *drops;    /* of the request that is answered; may be NULL */
+    bool no_finish_reason;             /* the target's trait of that name */
     void *state;                       /* the wire's own, made in `keep` on first use */
 
     /* What the wire tells the gateway about the frame just read and the answer so far. */

@@ -9,8 +9,8 @@ from lib import openai, raw, sse
 from lib.ask import EVERY_CALLER, PATHS, ask, body_of
 from lib.fault import PRIMARY, Fault, answered, broken, play, several
 from lib.process import wait_until
-from lib.script import (ANTHROPIC, CALL, OLLAMA, OPENAI, WIRES, continuing, cut, drip, error_after, malformed_after,
-                        no_finish, ok, stall)
+from lib.script import (ANTHROPIC, CALL, OLLAMA, OPENAI, WIRES, Stage, continuing, cut, drip, error_after, malformed_after,
+                        no_finish, ok, stall, unexplained)
 from lib.sdk import openai_tool
 
 HTTP = [OPENAI, ANTHROPIC]
@@ -51,8 +51,9 @@ def thinking(caller):
 ERROR = {"on_stream_break": "error"}
 GAP = {"timeouts": {"between_tokens": "400ms"}}
 BREAKS = {"reset": cut(text=TEXT), "close": cut(how="close", text=TEXT), "clean end": cut(how="end", text=TEXT),
-          "no finish reason": no_finish(text=TEXT), "error event": error_after(text=TEXT),
-          "overload": error_after(kind="overloaded_error", text=TEXT), "malformed": malformed_after(text=TEXT)}
+          "no finish reason": no_finish(text=TEXT), "terminator without a finish reason": unexplained(text=TEXT),
+          "error event": error_after(text=TEXT), "overload": error_after(kind="overloaded_error", text=TEXT),
+          "malformed": malformed_after(text=TEXT)}
 
 TOLD = [
     *(Fault(f"{name} in a text", [step], broken(TEXT), asked=(1, 0), streams=(True,), alias=ERROR)
@@ -115,7 +116,7 @@ def continued(name, *primary, **more):
 CONTINUED = [
     # A text block of Anthropic's that was closed, and passed on as it came, is not opened again.
     *(continued(f"{name}, continued", step, backup=[continuing(TEXT)],
-                wires=[OPENAI, OLLAMA] if name == "no finish reason" else WIRES) for name, step in BREAKS.items()),
+                wires=[OPENAI, OLLAMA] if "finish reason" in name else WIRES) for name, step in BREAKS.items()),
     continued("stall, continued", stall(text=TEXT), backup=[continuing(TEXT)], provider=GAP, cancelled=True),
     continued("cut, and the backup repeats a few words", cut(text=TEXT), backup=[continuing(TEXT, again=12)]),
     continued("cut, and the backup begins once more", cut(text=TEXT), backup=[continuing(TEXT, again=None)]),
@@ -160,6 +161,16 @@ def test_a_stream_is_continued_once(make, caller):
 def test_a_caller_of_no_stream_gets_a_whole_answer_of_the_next_target(make, caller):
     _, gateway = several(make, {"primary": (OPENAI, cut()), "backup": (OLLAMA, ok(TEXT))})
     answered(TEXT)(ask(gateway, caller, "all"), caller, False)
+
+
+@pytest.mark.parametrize("caller", EVERY_CALLER)
+@pytest.mark.parametrize("wire", HTTP)
+def test_a_provider_that_never_says_why_it_ends_can_be_used(make, caller, wire):
+    """Its trait says so; callers get a finish reason all the same."""
+    stage = Stage(make)
+    odd = stage.provider("odd", wire, unexplained(text=TEXT), settings={"traits": {"no_finish_reason": True}})
+    gateway = make.gateway({"providers": {"odd": odd}})
+    answered(TEXT)(ask(gateway, caller, "odd/m", True), caller, True)
 
 
 # --- a slow reader ---

@@ -220,13 +220,17 @@ read_frame(struct wire_reader *r, struct decoder *d, struct str type, const stru
     } else if (str_eq(type, S("message_delta"))) {
         close_block(r, d);
         anthropic_read_usage(&d->usage, json_get(doc, S("usage")));
-        if (json_present(json_at(doc, "delta.stop_reason")))
+        if (text_at(r, json_get(doc, S("delta")), "stop_reason").n != 0)
             tell_finish(r, d, json_get(doc, S("delta")));
         tell_usage(r, d);
     } else if (str_eq(type, S("message_stop"))) {
         close_block(r, d);
-        tell_finish(r, d, NULL);
-        emit_end(r);
+        if (r->no_finish_reason)
+            tell_finish(r, d, NULL);
+        if (d->c->finished)
+            emit_end(r);
+        else
+            emit_unfinished(r);
     } else if (str_eq(type, S("error"))) {
         tell_error(r, doc);
     }

@@ -391,6 +391,7 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     if (e != OK)
         return e;
 
+    /* `done` completes the answer by itself: old servers do not say why it ended. */
     bool done = whole || json_bool(json_get(doc, S("done")), false);
     struct str reason = emit_string(r, done ? json_get(doc, S("done_reason")) : NULL);
 

@@ -404,20 +404,16 @@ take_error(struct wire_reader *r, const struct chunk *ch, struct str text)
 static void
 take_done(struct wire_reader *r)
 {
-    bool said = false;
-
-    for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next) {
-        said = said || c->said;
-        if (c->said)
-            finish_choice(r, c, S(""), S(""));
-    }
+    if (r->no_finish_reason)
+        for (struct emit_choice *c = r->emit.choices; c != NULL; c = c->next)
+            if (c->said)
+                finish_choice(r, c, S(""), S(""));
     /* some hosts return one choice even if more were requested */
     r->finished = emit_all_finished(r, 1);
     if (r->finished)
         emit_end(r);
     else
-        emit_failure(r, said ? ERR_UPSTREAM_TRUNCATED : ERR_UPSTREAM_EMPTY,
-            S("the provider ended the stream without an answer"));
+        emit_unfinished(r);
 }
 
 static enum err

@@ -521,6 +521,12 @@ def no_finish(**more):
     return play
 
 
+def unexplained(**more):
+    """A stream with its protocol's terminator, but no reason for its end. (Ollama's terminator is its last line, which has
+    the reason: there it only ends.)"""
+    return renamed("unexplained", ok(**{"finish": None, **more}))
+
+
 def garbage(data):
     """Bytes that are no HTTP, then the end."""
     @step("garbage")

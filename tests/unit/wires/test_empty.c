@@ -7,6 +7,7 @@ static struct wire_reader r;
 static struct event_sink sink;
 static enum err failed;    /* the kind of the answer's EVENT_ERROR */
 static bool ended;
+static bool no_finish_reason;    /* the trait */
 
 static void
 on_event(struct event_sink *s UNUSED, const struct llm_event *ev)
@@ -28,7 +29,13 @@ read_all(const struct wire *wire, enum llm_op op, bool stream, const char *text)
     ended = false;
     sink.emit = on_event;
     r = (struct wire_reader){
-        .wire = wire, .op = op, .stream = stream, .keep = a, .scratch = a, .sink = &sink
+        .wire = wire,
+        .op = op,
+        .stream = stream,
+        .keep = a,
+        .scratch = a,
+        .sink = &sink,
+        .no_finish_reason = no_finish_reason,
     };
     if (!stream)
         e = wire->provider->read_answer(&r, rest);
@@ -75,7 +82,6 @@ TEST(openai_s_answers_that_say_nothing_are_told_from_those_that_mean_it)
         ROW("\"content\":null", "\"length\"", "", OK),    /* all of it was reasoning */
         ROW("\"content\":\"\"", "\"content_filter\"", "", OK),
         ROW("\"content\":\"a\"", "\"stop\"", "\"completion_tokens\":0", OK),
-        ROW("\"content\":\"a\"", "null", "", OK),
         ROW("\"refusal\":\"no\"", "\"stop\"", "", OK),
         ROW("\"reasoning_content\":\"hm\"", "\"stop\"", "", OK),
         ROW("\"images\":[{\"image_url\":{}}]", "\"stop\"", "", OK),
@@ -157,6 +163,37 @@ TEST(anthropic_s_answers_that_say_nothing_are_told_from_those_that_mean_it)
     EXPECT_INT(read_all(&wire_anthropic, OP_CHAT, true, "{\"type\":\"message_stop\"}"),
         ERR_UPSTREAM_EMPTY);
     EXPECT_INT(read_all(&wire_anthropic, OP_COUNT_TOKENS, false, "{\"input_tokens\":3}"), OK);
+}
+
+#define A_TEXT "{\"type\":\"text\",\"text\":\"a\"}"
+
+/* A document is whole if it can be read. A stream's terminator is also written by those who found it
+ * broken. */
+TEST(a_stream_without_a_finish_reason_is_cut_unless_its_host_never_says_one)
+{
+    static const struct {
+        const struct wire *wire;
+        const char *whole, *stream;
+    } rows[] = {
+        { &wire_openai_chat, O_WHOLE("\"content\":\"a\"", "null", ""),
+            O_STREAM("\"content\":\"a\"", "null", "") },
+        { &wire_openai_chat, O_WHOLE("\"content\":\"a\"", "\"\"", "\"completion_tokens\":1"),
+            O_STREAM("\"content\":\"a\"", "\"\"", "\"completion_tokens\":1") },
+        { &wire_openai_chat,
+            O_WHOLE("\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}}]", "null", ""),
+            O_STREAM("\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\"}}]",
+                "null", "") },
+        { &wire_anthropic, A_WHOLE(A_TEXT, "null", ""), A_STREAM(A_BLOCK(A_TEXT), "null", "") },
+        { &wire_anthropic, A_WHOLE(A_TEXT, "\"\"", ""), A_STREAM(A_BLOCK(A_TEXT), "\"\"", "") },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EXPECT_INT(read_all(rows[i].wire, OP_CHAT, false, rows[i].whole), OK);
+        EXPECT_INT(read_all(rows[i].wire, OP_CHAT, true, rows[i].stream), ERR_UPSTREAM_TRUNCATED);
+        no_finish_reason = true;
+        EXPECT_INT(read_all(rows[i].wire, OP_CHAT, true, rows[i].stream), OK);
+        no_finish_reason = false;
+    }
 }
 
 TEST(ollama_s_answers_that_say_nothing_are_told_from_those_that_mean_it)
