@@ -28,7 +28,7 @@ add_process(struct buf *out, const struct admin_client *c, const struct json *co
     buf_add(out, S("  addresses      "));
     for (bool first = true; json_next(&it); first = false) {
         buf_add(out, first ? S("") : S(", "));
-        buf_add(out, json_str(c->arena, it.value));
+        buf_add(out, admin_shown(c, json_str(c->arena, it.value)));
     }
     buf_printf(out, "; workers: %llu\n", (unsigned long long)admin_number(s, "workers"));
     it = json_iter(json_get(s, S("silent_workers")));
@@ -86,17 +86,18 @@ add_targets(struct buf *out, const struct admin_client *c, const struct json *do
 
     if (total == 0)
         return;
-    buf_printf(out, "\n%-36s  %9s  %8s  %8s  %9s  %9s  %s\n", "TARGET", "UNDER WAY", "OK/MIN",
-        "BAD/MIN", "TTFT P50", "P95", "STATE");
+    buf_printf(out, "\n%-36s  %9s  %8s  %8s  %8s  %9s  %9s  %s\n", "TARGET", "UNDER WAY", "OK/MIN",
+        "BAD/MIN", "OTHER", "TTFT P50", "P95", "STATE");
     for (unsigned n = 0; n < TARGETS_MOST && json_next(&it); n++) {
         const struct json *t = it.value;
         char p50[ADMIN_MS_ROOM], p95[ADMIN_MS_ROOM];
 
         output_cell(out, admin_target(c, t), 36);
-        buf_printf(out, "%9llu  %8llu  %8llu  %9s  %9s  ",
+        buf_printf(out, "%9llu  %8llu  %8llu  %8llu  %9s  %9s  ",
             (unsigned long long)admin_number(t, "under_way"),
             (unsigned long long)admin_number(t, "ok"),
             (unsigned long long)admin_number(t, "failed"),
+            (unsigned long long)admin_number(t, "other"),
             admin_ms(admin_number(t, "first_token_p50_ms"), p50),
             admin_ms(admin_number(t, "first_token_p95_ms"), p95));
         admin_add_state(out, c, t);
@@ -139,7 +140,7 @@ add_exchanges(struct buf *out, const struct admin_client *c, const struct json *
 
 /* False after saying what went wrong. */
 static bool
-show(struct admin_client *c)
+show(struct admin_client *c, void *arg UNUSED)
 {
     const struct json *doc[PARTS];
     struct str text[PARTS];
@@ -187,7 +188,5 @@ cmd_status(int argc, char **argv)
 
     if (verdict != FLAGS_OK)
         return verdict;
-    bool done = admin_client_open(&c) && show(&c);
-    admin_client_fini(&c);
-    return done ? 0 : 1;
+    return admin_client_run(&c, show, NULL);
 }

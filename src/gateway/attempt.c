@@ -488,6 +488,8 @@ tell_health(struct attempt *a, enum err outcome)
         return;
     measure_end(&a->measure, outcome, a->sent);
     health_leave(&a->pass, &v, n->ended_us / 1000);
+    if (outcome == OK)
+        health_prove(a->target->breakers->table, a->target->health, a->target->wire.model);
 }
 
 /* It is no longer one of those that the target works on. */

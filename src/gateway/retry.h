@@ -2,7 +2,7 @@
  * again, another of its provider's keys, another target; at once, after a backoff, or beside an
  * attempt that is under way.
  *
- * What follows which error is in route/failure.def, what is not asked for a while in route/health.c.
+ * What follows which error is in route/failure.def, what is not asked for a while in route/health.h.
  */
 #pragma once
 

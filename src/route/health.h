@@ -39,6 +39,16 @@ void health_table_drop(struct health_table *t);    /* NULL is a no-op */
 
 struct health *health_provider(struct health_table *t) NEVER_NULL;
 struct health *health_target(struct health_table *t, struct str model) NEVER_NULL;
+
+/* The same for a model that nobody configured. Callers can invent such names, so few are remembered
+ * until one of their requests was answered, which health_prove() tells; further ones share a breaker
+ * that never opens. */
+struct health *health_target_asked(struct health_table *t, struct str model) NEVER_NULL;
+void health_prove(struct health_table *t, struct health *target, struct str model);
+
+/* Is there a breaker for that model? */
+bool health_has_target(const struct health_table *t, struct str model);
+
 struct health *health_key(struct health_table *t, struct str credential) NEVER_NULL;
 
 #define HEALTH_SUBJECTS 4
@@ -51,9 +61,10 @@ struct health_pass {
     bool probe;            /* one or more of them are half-open: this attempt decides */
     bool open;             /* let through although a breaker is open: there is nothing else */
 
-    /* Private to health.c. */
+    /* Private to health_*.c. */
     bool sole;
     uint8_t claimed;        /* of which it is the probe: a bit each */
+    uint8_t failed;         /* of which its end is counted as a failure: likewise */
     struct health *pair;    /* the key with the model; NULL: nothing is known of it */
     uint64_t entered_ms, answered_ms;
     uint64_t gate[HEALTH_SUBJECTS];    /* which it is the probe of, or was let through */
@@ -104,10 +115,12 @@ bool health_take_retry(struct health *target, unsigned percent, uint64_t now_ms)
 /* What is shown of a breaker. */
 struct health_view {
     enum health_state state;
-    enum err why;           /* the failure that opened it, or the last one */
-    uint64_t since_ms;      /* in this state since; 0: ever */
-    uint64_t until_ms;      /* HEALTH_OPEN: when a probe is let through */
-    uint64_t ok, failed;    /* attempts of the last minute; of a key, only `failed` */
+    enum err why;         /* the failure that opened it, or the last one */
+    uint64_t since_ms;    /* in this state since; 0: ever */
+    uint64_t until_ms;    /* HEALTH_OPEN: when a probe is let through */
+    /* Attempts of the last minute; of a key, only `failed`. */
+    uint64_t ok, failed;
+    uint64_t other;    /* neither: a key or a limit was to blame, say, or the caller left */
 };
 struct health_view health_look(const struct health *h, uint64_t now_ms);
 

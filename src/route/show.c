@@ -50,4 +50,5 @@ health_write(struct json_out *o, const struct health_view *v, uint64_t now_ms)
         out_null(o, "retry_in_ms");
     out_i64(o, "ok", (int64_t)v->ok);
     out_i64(o, "failed", (int64_t)v->failed);
+    out_i64(o, "other", (int64_t)v->other);
 }

@@ -39,7 +39,6 @@ table_target(const struct route_table *t, struct arena *a, struct provider *p, s
 
     to->provider = p;
     to->breakers = &t->breakers[p->number];
-    to->health = health_target(to->breakers->table, model);
     to->wire.model = model;
     to->wire.traits = p->traits;
     to->timeouts = p->timeouts;
@@ -49,6 +48,8 @@ table_target(const struct route_table *t, struct arena *a, struct provider *p, s
         to->facts = catalog_model(catalog, name);
         to->listed = to->listed || map_get(t->listed, name) != NULL;
     }
+    to->health = to->listed ? health_target(to->breakers->table, model)
+                            : health_target_asked(to->breakers->table, model);
     const struct model_row *known = to->facts;
     struct str maker = p->address.host->maker;
     if (known == NULL && maker.n != 0)    /* what it costs here is not known, though */
@@ -186,6 +187,7 @@ target_of_alias(struct route_table *t, struct provider *p, struct str model,
     struct str name = table_pair(p->id, model, room);
 
     to->listed = true;
+    to->health = health_target(to->breakers->table, model);
     if (name.n != 0)
         (void)map_put(t->listed, name, to);
     to->params = ct->params;

@@ -1,5 +1,7 @@
 /* test_health.c - circuit breakers: when they open, who may pass, and what closes them. */
-#include "route/health.c"
+#include <pthread.h>
+
+#include "route/health_pass.c"
 
 #include "tests/test.h"
 
@@ -822,11 +824,97 @@ TEST(attempts_are_counted_at_any_time)
     for (now = 1; now < 3000ull * BUCKET_MS; now += 61 * BUCKET_MS) {
         EXPECT(attempt(OK) && attempt(ERR_UPSTREAM_ERROR) && attempt(ERR_UPSTREAM_CONNECT));
         struct health_view v = health_look(target, now);
-        EXPECT(v.ok == 2 && v.failed == 1);
+        EXPECT(v.ok == 1 && v.failed == 1 && v.other == 1);
         v = health_look(health_provider(t), now);
-        EXPECT(v.ok == 2 && v.failed == 1);
+        EXPECT(v.ok == 1 && v.failed == 1 && v.other == 1);
         EXPECT(attempt(OK));
     }
+    end();
+}
+
+TEST(what_fails_because_of_something_else_is_not_counted_as_answered)
+{
+    static const enum err others[] = { ERR_UPSTREAM_AUTH, ERR_UPSTREAM_RATE_LIMIT,
+        ERR_UPSTREAM_QUOTA, ERR_CLIENT_GONE, ERR_BAD_REQUEST, ERR_UPSTREAM_CONNECT };
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        begin();
+        EXPECT(attempt(OK) && attempt(others[i]));
+        struct health_view v = health_look(target, now);
+        EXPECT(v.ok == 1 && v.failed == 0 && v.other == 1);
+        v = health_look(health_provider(t), now);
+        EXPECT_INT(v.ok, 1);
+        EXPECT_INT(v.failed + v.other, 1);
+        end();
+    }
+}
+
+TEST(an_answer_whose_caller_leaves_is_an_answer)
+{
+    struct health_refusal r;
+    struct health_pass pass;
+
+    begin();
+    EXPECT(health_enter(t, target, key, false, now, &pass, &r));
+    health_answered(&pass, now);
+    health_leave(&pass, &(struct health_verdict){ .outcome = ERR_CLIENT_GONE }, now);
+    struct health_view v = health_look(target, now);
+    EXPECT(v.ok == 1 && v.failed == 0 && v.other == 0);
+    end();
+}
+
+TEST(names_that_callers_invent_are_forgotten_in_favour_of_those_that_answer)
+{
+    struct health *first, *real;
+    char name[32];
+
+    begin();
+    first = health_target_asked(t, S("invented-0"));
+    for (int i = 0; i < 10000; i++) {
+        (void)snprintf(name, sizeof(name), "invented-%d", i);
+        (void)health_target_asked(t, str_c(name));
+    }
+    EXPECT_INT(t->store->unproven, SLOTS_UNPROVEN);
+    EXPECT(first != &t->store->shared && first == health_target_asked(t, S("invented-0")));
+    EXPECT(health_has_target(t, S("invented-0")) && !health_has_target(t, S("invented-9999")));
+
+    /* a model that answers is remembered, and one that was configured is from the start */
+    real = health_target_asked(t, S("real"));
+    EXPECT(real == &t->store->shared);
+    health_prove(t, real, S("real"));
+    real = health_target_asked(t, S("real"));
+    EXPECT(real != &t->store->shared && !real->unproven);
+    EXPECT(health_target(t, S("configured")) != &t->store->shared);
+
+    /* what was answered makes room for another that was not */
+    health_prove(t, first, S("invented-0"));
+    health_prove(t, first, S("invented-0"));
+    EXPECT_INT(t->store->unproven, SLOTS_UNPROVEN - 1);
+    EXPECT(health_target_asked(t, S("invented-9998")) != &t->store->shared);
+    EXPECT(health_target_asked(t, S("invented-9999")) == &t->store->shared);
+    (void)health_target(t, S("invented-9998"));
+    EXPECT_INT(t->store->unproven, SLOTS_UNPROVEN - 1);
+    end();
+}
+
+TEST(unproven_names_are_forgotten_with_their_table)
+{
+    struct health_table *next;
+    char name[32];
+
+    begin();
+    for (int i = 0; i < SLOTS_UNPROVEN; i++) {
+        (void)snprintf(name, sizeof(name), "invented-%d", i);
+        (void)health_target_asked(t, str_c(name));
+    }
+    for (int i = 0; i < SLOTS_KEPT; i++) {
+        (void)snprintf(name, sizeof(name), "model-%d", i);
+        (void)health_target(t, str_c(name));
+    }
+    next = health_table_hold(str_c(table_name));
+    health_table_drop(t);
+    t = next;
+    EXPECT_INT(t->store->unproven, 0);
     end();
 }
 

@@ -6,7 +6,9 @@
  * table in docs/resilience.md; with OPENCLAW_WRITE_DOCS=1 in the environment that table is written
  * instead of compared.
  */
-#include "route/health.c"
+#include <stdlib.h>
+
+#include "route/health_pass.c"
 
 #include "base/buf.h"
 #include "tests/test.h"
