@@ -47,6 +47,79 @@ find_key(const struct providers *all, struct str name, struct subject *ret)
     return found;
 }
 
+/* Has anybody named this model: the configuration, the catalog, or a request of late? */
+static bool
+is_known_model(
+    const struct exchange *x, const struct provider *p, struct str name, struct str model)
+{
+    const struct alias *alias;
+
+    for (size_t i = 0; i < p->models.count; i++)
+        if (str_eq(p->models.list[i].v, model))
+            return true;
+    for (size_t i = 0; (alias = route_alias_at(x->hold->snapshot->routes, i)) != NULL; i++)
+        for (size_t k = 0; k < alias->count; k++)
+            if (alias->targets[k]->provider == p && str_eq(alias->targets[k]->wire.model, model))
+                return true;
+    if (model_row(name) != NULL)
+        return true;
+    struct health_table *t = health_table_of(p);
+    bool asked = health_has_target(t, model);
+
+    health_table_drop(t);
+    return asked;
+}
+
+struct name_list {
+    struct arena *arena;
+    struct str *list;
+    size_t n, room;
+};
+
+static void
+add_name(struct name_list *names, struct str name)
+{
+    if (names->n == names->room) {
+        struct str *more = arena_array(names->arena, struct str, 2 * names->room + 64);
+
+        if (names->n != 0)
+            memcpy(more, names->list, names->n * sizeof(*more));
+        names->list = more;
+        names->room = 2 * names->room + 64;
+    }
+    names->list[names->n++] = name;
+}
+
+/* The name of a provider, key or target that is closest to this one; empty if none is close. */
+static struct str
+closest(struct exchange *x, struct str name)
+{
+    const struct snapshot *s = x->hold->snapshot;
+    struct name_list all = { .arena = x->arena };
+    const struct provider *p;
+    const struct alias *alias;
+    const struct model_row *row;
+
+    for (size_t i = 0; (p = providers_at(s->providers, i)) != NULL; i++) {
+        add_name(&all, p->id);
+        for (size_t k = 0; k < p->credential_count; k++)
+            add_name(&all, p->credential_names[k]);
+        for (size_t k = 0; k < p->models.count; k++)
+            add_name(&all, exchange_join(x, p->id, S("/"), p->models.list[k].v));
+    }
+    for (size_t i = 0; (alias = route_alias_at(s->routes, i)) != NULL; i++)
+        for (size_t k = 0; k < alias->count; k++)
+            add_name(&all, exchange_join(x, alias->targets[k]->provider->id, S("/"),
+                               alias->targets[k]->wire.model));
+    for (size_t i = 0; (row = model_row_at(i)) != NULL; i++) {
+        struct str provider, model;
+
+        if (str_cut(row->id, '/', &provider, &model) && providers_find(s->providers, provider))
+            add_name(&all, row->id);
+    }
+    return conf_closest(name, all.list, all.n);
+}
+
 static bool
 find(struct exchange *x, struct str name, struct subject *ret)
 {
@@ -66,14 +139,21 @@ find(struct exchange *x, struct str name, struct subject *ret)
     if (keys == 1)
         return true;
     if (str_cut(name, '/', &provider, &model) && model.n != 0 && model.n <= MODEL_BYTES &&
-        (p = providers_find(all, provider)) != NULL) {
+        (p = providers_find(all, provider)) != NULL && is_known_model(x, p, name, model)) {
         *ret = (struct subject){ .kind = "target", .provider = p, .model = model };
         return true;
     }
-    (void)exchange_fail(x, ERR_NO_ROUTE,
-        "there is no '" STR_FMT "' to switch; write the name of a provider (openai), of one of its "
-        "keys (openai#2), or a model of it (openai/gpt-4o)",
-        STR_ARG(name));
+    struct str near = closest(x, name);
+    if (near.n != 0)
+        (void)exchange_fail(x, ERR_NO_ROUTE,
+            "there is no '" STR_FMT "' to switch; did you mean '" STR_FMT "'?", STR_ARG(name),
+            STR_ARG(near));
+    else
+        (void)exchange_fail(x, ERR_NO_ROUTE,
+            "there is no '" STR_FMT "' to switch; write the name of a provider (openai), of one of "
+            "its keys (openai#2), or a model of it (openai/gpt-4o) that the configuration names or "
+            "that was asked for",
+            STR_ARG(name));
     return false;
 }
 

@@ -6,12 +6,16 @@
 #include <stdlib.h>
 
 #include "admin/socket.h"
+#include "base/log.h"
 #include "base/url.h"
 #include "chat/turn.h"
 #include "cli/ask.h"
 
 #define ARENA_BYTES (64u * 1024 * 1024)
 #define API "/admin/v1/"
+
+/* For an answer. A change may have to load a configuration first, which may look up names. */
+enum { LOOK_MS = 2000, ASK_MS = 5000, CHANGE_MS = 60000 };
 
 static void
 on_text(void *arg, struct str piece, bool thinking)
@@ -57,15 +61,19 @@ connect_to(struct admin_client *c, const char *url)
     return true;
 }
 
-/* Does a gateway answer there? */
+/* Does a gateway answer there? *ret_silent: one listens, and does not. */
 static bool
-answers(struct admin_client *c, struct str socket)
+answers(struct admin_client *c, struct str socket, bool *ret_silent)
 {
-    bool alive = connect_to(c, url_of_socket(c->arena, socket).p) &&
-                 chat_ask(c->line, S(API "status"), S(""), on_text, NULL) == CHAT_DONE;
+    enum chat_outcome outcome = CHAT_UNREACHED;
 
+    if (connect_to(c, url_of_socket(c->arena, socket).p)) {
+        chat_line_limit(c->line, LOOK_MS);
+        outcome = chat_ask(c->line, S(API "status"), S(""), on_text, NULL);
+    }
     hang_up(c);
-    return alive;
+    *ret_silent = outcome == CHAT_LATE;
+    return outcome == CHAT_DONE;
 }
 
 static struct str
@@ -81,15 +89,27 @@ folder_of(struct str path)
 static const char *
 find_socket(struct admin_client *c)
 {
-    struct str list[ADMIN_SOCKETS_MOST], alive[ADMIN_SOCKETS_MOST];
+    struct str list[ADMIN_SOCKETS_MOST], alive[ADMIN_SOCKETS_MOST], silent = S("");
     size_t count = admin_socket_find(c->arena, list), n = 0;
 
-    for (size_t i = 0; i < count; i++)
-        if ((n == 0 || str_eq(folder_of(list[i]), folder_of(alive[0]))) && answers(c, list[i]))
+    for (size_t i = 0; i < count; i++) {
+        bool is_silent;
+
+        if (n != 0 && !str_eq(folder_of(list[i]), folder_of(alive[0])))
+            continue;
+        if (answers(c, list[i], &is_silent))
             alive[n++] = list[i];
+        else if (is_silent)
+            silent = list[i];
+    }
     if (n == 1)
         return alive[0].p;
-    if (n == 0)
+    if (n == 0 && silent.n != 0)
+        (void)fprintf(stderr,
+            "openclaw %s: the gateway at " STR_FMT " gave no answer within %d s; is its process "
+            "stopped?\n",
+            c->command, STR_ARG(silent), LOOK_MS / 1000);
+    else if (n == 0)
         (void)fprintf(stderr,
             "openclaw %s: no gateway of this user answers on this machine; is it running? Name its "
             "socket with --socket PATH (server.admin_socket), or run this as its user or root\n",
@@ -103,14 +123,11 @@ find_socket(struct admin_client *c)
     return NULL;
 }
 
-bool
-admin_client_open(struct admin_client *c)
+static bool
+open_client(struct admin_client *c)
 {
     const char *key = getenv("OPENCLAW_API_KEY");    /* NOLINT(concurrency-mt-unsafe): at start */
 
-    c->arena = arena_create(ARENA_BYTES);
-    buf_init(&c->fields, 64 * 1024);
-    buf_add(&c->fields, S("User-Agent: openclaw\r\n"));
     if (c->url != NULL && key != NULL && key[0] != '\0')
         buf_printf(
             &c->fields, "Authorization: Bearer " STR_FMT "\r\n", STR_ARG(str_trim(str_c(key))));
@@ -121,12 +138,55 @@ admin_client_open(struct admin_client *c)
     return c->socket != NULL && connect_to(c, url_of_socket(c->arena, str_c(c->socket)).p);
 }
 
-void
-admin_client_fini(struct admin_client *c)
+int
+admin_client_run(struct admin_client *c, bool (*act)(struct admin_client *c, void *arg), void *arg)
 {
+    c->arena = arena_create(ARENA_BYTES);
+    buf_init(&c->fields, 64 * 1024);
+    buf_add(&c->fields, S("User-Agent: openclaw\r\n"));
+    bool done = open_client(c) && act(c, arg);
+
     hang_up(c);
     buf_fini(&c->fields);
     arena_destroy(c->arena);
+    return done ? 0 : 1;
+}
+
+/* --- what the server says --- */
+
+struct str
+admin_shown(const struct admin_client *c, struct str text)
+{
+    struct buf b;
+
+    buf_init(&b, 4 * text.n);
+    log_add_visible(&b, text);
+    struct str shown = arena_str(c->arena, buf_str(&b));
+    buf_fini(&b);
+    return shown;
+}
+
+/* A JSON text whose strings have no control characters; those are written as escapes. */
+static struct str
+shown_json(const struct admin_client *c, struct str text)
+{
+    struct buf b;
+
+    buf_init(&b, 6 * text.n);
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char ch = (unsigned char)text.p[i];
+        bool c1 = ch == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
+
+        if (c1)
+            ch = (unsigned char)text.p[++i];
+        if (c1 || ch == 0x7f || (ch < 0x20 && ch != '\n' && ch != '\t'))
+            buf_printf(&b, "\\u%04x", ch);
+        else
+            buf_add_c(&b, (char)ch);
+    }
+    struct str shown = arena_str(c->arena, buf_str(&b));
+    buf_fini(&b);
+    return shown;
 }
 
 /* The gateway's own sentence. */
@@ -136,27 +196,33 @@ refusal(struct admin_client *c)
     const struct json *doc = json_parse(c->arena, chat_body(c->line), NULL, NULL);
     struct str message = json_str(c->arena, json_at(doc, "error.message"));
 
-    return message.n != 0 ? message : arena_printf(c->arena, "status %d", chat_status(c->line));
+    return message.n != 0 ? admin_shown(c, message)
+                          : arena_printf(c->arena, "status %d", chat_status(c->line));
 }
 
 const struct json *
 admin_client_ask(struct admin_client *c, const char *path, bool post, struct str *ret_text)
 {
     struct str whole = arena_printf(c->arena, STR_FMT API "%s", STR_ARG(c->base), path);
-    enum chat_outcome outcome = chat_ask(c->line, whole, post ? S("{}") : S(""), on_text, NULL);
     const char *where = c->url != NULL ? c->url : c->socket;
 
+    chat_line_limit(c->line, post ? CHANGE_MS : ASK_MS);
+    enum chat_outcome outcome = chat_ask(c->line, whole, post ? S("{}") : S(""), on_text, NULL);
     if (outcome == CHAT_UNREACHED)
         (void)fprintf(
             stderr, "openclaw %s: no gateway answers at %s; is it running?\n", c->command, where);
+    else if (outcome == CHAT_LATE)
+        (void)fprintf(stderr,
+            "openclaw %s: the gateway at %s gave " STR_FMT "; is its process stopped?\n",
+            c->command, where, STR_ARG(chat_message(c->line)));
     else if (outcome == CHAT_REFUSED)
         (void)fprintf(stderr, "openclaw %s: " STR_FMT "\n", c->command, STR_ARG(refusal(c)));
     else if (outcome != CHAT_DONE && outcome != CHAT_INTERRUPTED)
         (void)fprintf(stderr, "openclaw %s: %s: " STR_FMT "\n", c->command, where,
-            STR_ARG(chat_message(c->line)));
+            STR_ARG(admin_shown(c, chat_message(c->line))));
     if (outcome != CHAT_DONE)
         return NULL;
-    struct str text = arena_str(c->arena, chat_body(c->line));
+    struct str text = shown_json(c, str_trim(chat_body(c->line)));
     const struct json *doc = json_parse(c->arena, text, NULL, NULL);
     if (!json_is(doc, JSON_OBJECT)) {
         (void)fprintf(
@@ -164,14 +230,14 @@ admin_client_ask(struct admin_client *c, const char *path, bool post, struct str
         return NULL;
     }
     if (ret_text != NULL)
-        *ret_text = str_trim(text);
+        *ret_text = text;
     return doc;
 }
 
 struct str
 admin_text(const struct admin_client *c, const struct json *doc, const char *name)
 {
-    return json_str(c->arena, json_get(doc, str_c(name)));
+    return admin_shown(c, json_str(c->arena, json_get(doc, str_c(name))));
 }
 
 uint64_t

@@ -39,17 +39,18 @@ struct admin_client {
         "json", 0, FLAG_BOOL, NULL, "print it as JSON", &(c).json, NULL                            \
     }
 
-/* Finds the gateway and connects. False after saying why not; admin_client_fini() is called in any
- * case. */
-bool admin_client_open(struct admin_client *c) MUST_CHECK;
-void admin_client_fini(struct admin_client *c);
+/* Finds the gateway, connects, and has `act` do the rest, which returns false after saying what went
+ * wrong. Returns the command's exit status. */
+int admin_client_run(
+    struct admin_client *c, bool (*act)(struct admin_client *c, void *arg), void *arg);
 
 /* GET (or POST, if `post`) of a path below /admin/v1/. The document, which lives as long as the
- * client; NULL after saying what went wrong. *ret_text (may be NULL): its
- * text. */
+ * client; NULL after saying what went wrong. *ret_text (may be NULL): its text. Whatever the server
+ * says, none of it can control a terminal. */
 const struct json *admin_client_ask(
     struct admin_client *c, const char *path, bool post, struct str *ret_text) MUST_CHECK;
 
-/* Members of a document; 0 or empty where there is none. */
+/* A text, and members of a document, as a terminal may show them; 0 or empty where there is none. */
+struct str admin_shown(const struct admin_client *c, struct str text);
 struct str admin_text(const struct admin_client *c, const struct json *doc, const char *name);
 uint64_t admin_number(const struct json *doc, const char *name);

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/log.h"
 #include "cli/output.h"
 
 bool
@@ -28,13 +27,13 @@ admin_add_state(struct buf *out, const struct admin_client *c, const struct json
     }
     if (str_eq(state, S("closed"))) {    /* itself it is well */
         buf_add(out, S("provider is "));
-        log_add_visible(out, provider);
+        buf_add(out, provider);
         return;
     }
-    log_add_visible(out, str_eq(state, S("off")) ? S("OFF") : state);
+    buf_add(out, str_eq(state, S("off")) ? S("OFF") : state);
     if (why.n != 0) {
         buf_add(out, S(": "));
-        log_add_visible(out, why);
+        buf_add(out, why);
     }
     if (json_present(json_get(doc, S("since_ms"))))
         buf_printf(out, " for %s", output_age(admin_number(doc, "since_ms"), age));

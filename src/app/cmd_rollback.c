@@ -8,8 +8,9 @@
 
 /* False after saying what went wrong. */
 static bool
-roll_back(struct admin_client *c, const char *generation)
+roll_back(struct admin_client *c, void *arg)
 {
+    const char *generation = arg;    /* NULL: the newest that differs */
     struct str path = arena_printf(c->arena, "rollback%s%s", generation != NULL ? "/" : "",
         generation != NULL ? generation : "");
     struct str text;
@@ -54,7 +55,5 @@ cmd_rollback(int argc, char **argv)
             stderr, "openclaw rollback: '%s' is not the number of a generation\n", argv[1]);
         return 2;
     }
-    bool done = admin_client_open(&c) && roll_back(&c, rest == 1 ? argv[1] : NULL);
-    admin_client_fini(&c);
-    return done ? 0 : 1;
+    return admin_client_run(&c, roll_back, rest == 1 ? argv[1] : NULL);
 }

@@ -26,8 +26,9 @@ encode(struct arena *a, const char *name)
 
 /* False after saying what went wrong. */
 static bool
-ask(struct admin_client *c, const char *name)
+ask(struct admin_client *c, void *arg)
 {
+    const char *name = arg;
     bool off = strcmp(c->command, "off") == 0;
     struct str path =
         arena_printf(c->arena, "%s/" STR_FMT, c->command, STR_ARG(encode(c->arena, name)));
@@ -64,9 +65,7 @@ run(const char *command, const char *usage, const char *about, int argc, char **
             command, command);
         return 2;
     }
-    bool done = admin_client_open(&c) && ask(&c, argv[1]);
-    admin_client_fini(&c);
-    return done ? 0 : 1;
+    return admin_client_run(&c, ask, argv[1]);
 }
 
 int

@@ -313,6 +313,14 @@ watch_on_screen(struct top *t)
     return done;
 }
 
+static bool
+run(struct admin_client *c, void *arg UNUSED)
+{
+    struct top *t = CONTAINER_OF(c, struct top, client);
+
+    return t->screen ? watch_on_screen(t) : watch(t, true);
+}
+
 int
 cmd_top(int argc, char **argv)
 {
@@ -337,9 +345,7 @@ cmd_top(int argc, char **argv)
     t.screen = isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && !once && !t.client.json;
     t.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
     t.before = (struct before){ arena_create(OUTPUT_MAX), map_create(), 0 };
-    bool done = admin_client_open(&t.client) &&
-                (t.screen ? watch_on_screen(&t) : watch(&t, once || t.client.json || !t.screen));
+    int status = admin_client_run(&t.client, run, NULL);
     forget(&t.before);
-    admin_client_fini(&t.client);
-    return done ? 0 : 1;
+    return status;
 }

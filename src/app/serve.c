@@ -16,6 +16,7 @@
 
 #include "admin/admin.h"
 #include "admin/socket.h"
+#include "app/admin_socket.h"
 #include "app/app.h"
 #include "app/banner.h"
 #include "app/config_flags.h"
@@ -59,6 +60,7 @@ struct serve {
     struct timer gather;             /* a file changed: reload when it fires */
     struct watched_files watched;    /* a change of one means a reload */
     struct buf warnings;             /* access log lines not written yet */
+    struct admin_socket admin_socket;
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -505,6 +507,8 @@ on_second(void *arg)
 
     log_sum_up();
     watchdog_look(&s->gateway, s->workers);
+    if (s->phase == DRAIN_NOT)
+        admin_socket_retry(&s->admin_socket);
     timer_set(&s->second, SECOND_MS);
 }
 
@@ -584,31 +588,6 @@ create_workers(struct serve *s)
     return true;
 }
 
-/* The socket of the admin API. Where nothing else is configured the gateway does without one that
- * cannot be opened: the folder may not be there, as in a container. */
-static bool
-open_admin_socket(struct serve *s)
-{
-    struct str setting = s->snapshot->conf->server.admin_socket.v;
-    struct str path = admin_socket_path(s->arena, setting, worker_address(s->workers[0], 0));
-    bool opened = true;
-    char why[512];
-
-    for (unsigned i = 0; path.n != 0 && opened && i < s->gateway.workers; i++)
-        opened = worker_open_local(s->workers[i], path, WHY(why));
-    if (opened)
-        return true;
-    if (str_eq(setting, S("auto"))) {
-        log_warn(NULL,
-            "the admin socket of `openclaw status` cannot be opened: %s; to set its path, or to do "
-            "without it, write server.admin_socket",
-            why);
-        return true;
-    }
-    (void)fprintf(stderr, "openclaw: server.admin_socket: %s\n", why);
-    return false;
-}
-
 static void
 print_banner(const struct serve *s)
 {
@@ -650,6 +629,7 @@ tend(struct serve *s)
     loop_run(s->loop);
     admin_close(s->admin);
     free_workers(s);
+    admin_socket_close(&s->admin_socket);
     timer_stop(&s->timer);
     timer_stop(&s->second);
     timer_stop(&s->memory);
@@ -721,8 +701,12 @@ run(struct serve *s)
     admin_note_loaded(s->admin, s->snapshot->generation, 0, buf_str(&s->config.text));
     if (!open_logs(s) || !create_workers(s))
         return 1;
-    if (!open_admin_socket(s) || !become_user(s)) {
+    s->admin_socket = (struct admin_socket){ .workers = s->workers, .count = s->gateway.workers };
+    struct str path =
+        admin_socket_path(s->arena, c->server.admin_socket.v, worker_address(s->workers[0], 0));
+    if (!admin_socket_open(&s->admin_socket, c->server.admin_socket.v, path) || !become_user(s)) {
         free_workers(s);
+        admin_socket_close(&s->admin_socket);
         return 1;
     }
     watch(s);

@@ -34,6 +34,8 @@ struct chat_line {
     struct buf message;
     int status;
     bool stream;
+    uint64_t limit_ms;    /* for an answer; 0: none */
+    uint64_t began_ms;
     enum chat_outcome outcome;
     void (*text)(void *arg, struct str piece, bool thinking);
     void *arg;
@@ -75,6 +77,13 @@ on_look(void *line)
     if (c->call != NULL && chat_take_interrupt()) {
         client_cancel(c->call);
         settle(c, CHAT_INTERRUPTED);
+        return;
+    }
+    if (c->call != NULL && c->limit_ms != 0 && loop_now_ms(c->loop) >= c->began_ms + c->limit_ms) {
+        client_cancel(c->call);
+        buf_reset(&c->message, 0);
+        buf_printf(&c->message, "no answer within %llu s", (unsigned long long)c->limit_ms / 1000);
+        settle(c, CHAT_LATE);
         return;
     }
     timer_set(&c->looker, LOOK_MS);
@@ -226,6 +235,12 @@ chat_line_destroy(struct chat_line *c)
     free(c);
 }
 
+void
+chat_line_limit(struct chat_line *c, uint64_t limit_ms)
+{
+    c->limit_ms = limit_ms;
+}
+
 enum chat_outcome
 chat_ask(struct chat_line *c, struct str path, struct str body,
     void (*text)(void *arg, struct str piece, bool thinking), void *arg)
@@ -264,6 +279,7 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
     buf_reset(&c->message, 0);
     framing_init(&c->framing, c->wire->framing, EVENT_BYTES_MAX);
     chat_take_interrupt();
+    c->began_ms = loop_now_ms(c->loop);
     timer_set(&c->looker, LOOK_MS);
     c->call = client_start(c->client, &q, &events, c);
     loop_run(c->loop);

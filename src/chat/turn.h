@@ -14,12 +14,16 @@ enum chat_outcome {
     CHAT_REFUSED,        /* an HTTP status other than 2xx: see status and message */
     CHAT_BROKEN,         /* an error inside the answer, or it is incomplete */
     CHAT_UNREACHED,      /* no connection, or it was lost: see why */
+    CHAT_LATE,           /* no whole answer within the limit */
 };
 
 /* A connection to one server that speaks `wire`, kept between questions. */
 struct chat_line *chat_line_create(
     const struct origin *origin, const struct wire *wire, struct str fields) NEVER_NULL;
 void chat_line_destroy(struct chat_line *c);    /* NULL is a no-op */
+
+/* From now on a whole answer must come within that time; 0: it may take as long as it likes. */
+void chat_line_limit(struct chat_line *c, uint64_t limit_ms);
 
 /* Sends the body (empty: GET) to `path` and waits. If the answer is a stream, `text` is called
    with each piece of text as it arrives (`thinking`: it is reasoning). */

@@ -380,17 +380,22 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     return w;
 }
 
-bool
-worker_open_local(struct worker *w, struct str path, struct why why)
-{
-    static const struct listen_options options = { .unix_mode = S_INIT("0600") };
-    char address[256];
+static const struct listen_options local_options = { .unix_mode = S_INIT("0600") };
 
-    (void)snprintf(address, sizeof(address), "unix:" STR_FMT, STR_ARG(path));
-    w->local = listen_open_with(w->loop, str_c(address), &options, NULL, on_accept_local, w, why);
-    if (w->local != NULL)
-        listen_on_crowd(w->local, on_crowd);
-    return w->local != NULL;
+static struct str
+local_address(struct str path, char room[static 256])
+{
+    int n = snprintf(room, 256, "unix:" STR_FMT, STR_ARG(path));
+
+    return str_make(room, (size_t)MIN(n, 255));
+}
+
+bool
+worker_hold_local(struct str path, struct bound **ret, struct why why)
+{
+    char room[256];
+
+    return listen_hold(local_address(path, room), &local_options, ret, why);
 }
 
 static void
@@ -504,6 +509,29 @@ tell(struct worker *w, void (*fn)(void *arg))
 {
     while (!loop_post(w->loop, fn, w))
         (void)usleep(1000);
+}
+
+static void
+do_open_local(void *arg)
+{
+    struct worker *w = arg;
+    char room[256], why[256];
+
+    if (w->local != NULL || w->server == NULL)
+        return;
+    w->local = listen_open_with(w->loop, local_address(w->local_path, room), &local_options, NULL,
+        on_accept_local, w, WHY(why));
+    if (w->local != NULL)
+        listen_on_crowd(w->local, on_crowd);
+    else
+        log_error(NULL, "the admin socket is not served by worker %u: %s", w->index, why);
+}
+
+void
+worker_open_local(struct worker *w, struct str path)
+{
+    w->local_path = path;
+    tell(w, do_open_local);
 }
 
 static void

@@ -90,6 +90,7 @@ struct worker {
     size_t tls_listeners;
     bool has_admin;            /* one of them is server.admin_listen */
     struct listener *local;    /* server.admin_socket, open to the end; NULL: none */
+    struct str local_path;     /* where it is */
     struct snapshot_hold *current;
     _Atomic(struct reload *) reload;    /* the newest that it has not taken yet; NULL: none */
     struct metric_shard *metrics;
@@ -139,9 +140,12 @@ struct worker {
 struct worker *worker_create(struct gateway *g, unsigned index, const struct worker *first,
     struct snapshot *snapshot, struct tls_context *tls, struct why why) MUST_CHECK;
 
-/* Also listens on the Unix socket at `path`, which only our user may use, for the admin API. Before
- * worker_start(). False with a message in `why`. */
-bool worker_open_local(struct worker *w, struct str path, struct why why) MUST_CHECK;
+/* Holds the Unix socket at `path`, which only our user may use, for the admin API; see
+ * listen_hold(). */
+bool worker_hold_local(struct str path, struct bound **ret, struct why why) MUST_CHECK;
+
+/* Serves the admin API at that socket, while it is held. Any thread. `path` is kept. */
+void worker_open_local(struct worker *w, struct str path);
 
 /* The listen options of the configured address. */
 struct listen_options worker_listen_options(const struct conf_server *c, struct str address);

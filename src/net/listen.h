@@ -41,6 +41,14 @@ struct str listen_address(const struct listener *li);
 void listen_finish(struct listener *li);
 bool listen_finished(const struct listener *li);
 
+/* Opens a Unix socket for the whole process and accepts nothing: listeners that open the address
+ * after that join it. False on error, with a sentence in `why`; else *ret is to be given back. It may
+ * wait a second for others. */
+struct bound;
+bool listen_hold(struct str address, const struct listen_options *options, struct bound **ret,
+    struct why why) MUST_CHECK;
+void listen_hold_drop(struct bound *b);    /* NULL is a no-op */
+
 /* Closes at once: the kernel resets connections that wait. NULL is a no-op. */
 void listen_close(struct listener *li);
 

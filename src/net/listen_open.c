@@ -467,3 +467,18 @@ bound_open(
         return open_shared(text, o, ret_bound, why);
     return open_host_port(text, o->v6_only, ret_bound, why);
 }
+
+bool
+listen_hold(
+    struct str address, const struct listen_options *options, struct bound **ret, struct why why)
+{
+    CHECK(str_starts(address, S("unix:")));
+    return bound_open(address, options, ret, why) >= 0;
+}
+
+void
+listen_hold_drop(struct bound *b)
+{
+    if (b != NULL)
+        bound_release(b);
+}

@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -126,6 +127,69 @@ def test_without_a_gateway_the_commands_say_so(place):
     for command in ("status", "rollback"):
         done = run(command, "--socket", path)
         assert (done.returncode, done.stdout) == (1, "") and path in done.stderr and "is it running?" in done.stderr
+
+
+def test_a_gateway_that_is_stopped_is_not_waited_for_for_ever(make, place):
+    gateway = make.gateway({**config_of(place, make.mock().provider()), "server": {"admin_socket": "auto"}},
+                           env={"XDG_RUNTIME_DIR": str(place)})
+    path = str(place / f"openclaw-{gateway.address[1]}.sock")
+    gateway.program.send_signal(signal.SIGSTOP)
+    try:
+        for args in (("--socket", path), ()):
+            done = run("status", *args, XDG_RUNTIME_DIR=str(place))
+            assert (done.returncode, done.stdout) == (1, ""), done
+            assert path in done.stderr and "no answer within" in done.stderr and "stopped?" in done.stderr
+    finally:
+        gateway.program.send_signal(signal.SIGCONT)
+    assert run("status", "--socket", path).returncode == 0
+
+
+def test_a_successor_gets_the_socket_when_its_draining_predecessor_ends(make, place):
+    held = Held(make)
+    config = {**config_of(place), "providers": {"held": held.provider}}
+    old = make.gateway(config)
+    client = held.stream(old, "openai")
+    old.program.send_signal(signal.SIGINT)
+    wait_until(lambda: Admin(place / "a.sock").get("/status")["state"] == "draining", "the old gateway to drain")
+    new = make.gateway(config)
+    new.program.wait_for("taken over when that ends")
+    assert Admin(place / "a.sock").get("/status")["pid"] == old.program.pid
+    held.go.set()
+    held.assert_complete(client)
+    client.close()
+    new.program.wait_for("the admin socket is open now")
+    assert Admin(place / "a.sock").get("/status")["pid"] == new.program.pid
+    assert "generation 1" in Admin(place / "a.sock").run("status").stdout
+
+
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def nasty(text):
+    return f"{text}\x1b]0;owned\x07\x9b2J\r\x7f"
+
+
+@pytest.mark.parametrize("command", [("status",), ("status", "--json"), ("top", "--once"), ("top", "--json")],
+                         ids=lambda c: "-".join(c))
+@pytest.mark.parametrize("status", [200, 403])
+def test_no_server_can_control_the_terminal(make, command, status):
+    """What is at an address may not be a gateway."""
+    breaker = {"name": nasty("p"), "state": nasty("open"), "why": nasty("why"), "provider_state": nasty("open"),
+               "since_ms": 1, "retry_in_ms": 1}
+    target = {**breaker, "provider": nasty("p"), "model": nasty("m"), "aliases": [nasty("a")]}
+    document = {"version": nasty("1"), "state": nasty("ok"), "addresses": [nasty("here")], "file": nasty("file"),
+                "providers": [{**breaker, "keys": [breaker]}], "targets": [target], "shown": 1, "total": 1,
+                "exchanges": [{"id": nasty("id"), "key": nasty("key"), "model": nasty("m"), "stage": nasty("s"),
+                               "provider": nasty("p"), "target": nasty("t")}],
+                "error": {"message": nasty("no")}}
+    # 0x7f and above need no escape in JSON
+    body = json.dumps(document, ensure_ascii=False).replace("\\u007f", "\x7f").encode()
+    server = make.upstream(lambda conn: conn.answer(status, body))
+    done = subprocess.run([process.BIN, *command, "--url", server.url], capture_output=True, timeout=PATIENCE,
+                          env=environment())
+    said = (done.stdout + done.stderr).decode()
+    assert done.returncode == (0 if status == 200 else 1) and said
+    assert not CONTROL.search(said), CONTROL.findall(said)
 
 
 # --- who may ---
@@ -482,9 +546,29 @@ def test_only_what_there_is_can_be_switched(two):
     _, admin, *_ = two
     for name in ("nobody", "one#3", "both", "nobody/a", "a b"):
         done = admin.run("off", name)
-        assert done.returncode == 1 and "to switch; write the name" in done.stderr, name
+        assert done.returncode == 1 and "to switch; " in done.stderr, name
     assert admin.http.get("/off/one").status_code == 405
     assert {p["state"] for p in admin.get("/health")["providers"]} == {"closed"}
+
+
+def test_a_model_that_nobody_named_cannot_be_switched(two):
+    gateway, admin, *_ = two
+    for name, near in (("one/ab", "one/a"), ("twoo", "two"), ("one#4", "one#"), ("two/unheard-of", None)):
+        done = admin.run("off", name)
+        assert done.returncode == 1 and "to switch" in done.stderr, name
+        assert (f"did you mean '{near}" in done.stderr) if near else "did you mean" not in done.stderr, done.stderr
+    assert answered_by(gateway, "two/heard-of") == "two"
+    assert admin.run("off", "two/heard-of").returncode == 0
+    assert answered_by(gateway, "two/heard-of") == "switched_off"
+
+
+def test_what_failed_because_of_something_else_is_not_counted_as_answered(make, place):
+    gateway = make.gateway(config_of(place, make.mock().provider()))
+    admin = Admin(place / "a.sock")
+    for model in ("lab/gpt-4o", "lab/fault-401", "lab/fault-429", "lab/fault-500"):
+        gateway.chat(model)
+    provider, = admin.get("/health")["providers"]
+    assert (provider["ok"], provider["failed"], provider["other"]) == (1, 0, 3)
 
 
 def test_an_open_breaker_says_why_and_since_when_and_on_closes_it(make, place):
