@@ -162,8 +162,8 @@ struct conf_target {
 };
 
 struct conf_hedge {
-    uint64_t percentile;
     uint64_t share_percent;    /* 0: off */
+    uint64_t percentile;
     uint64_t cost_percent;
 };
 

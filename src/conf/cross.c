@@ -3,6 +3,7 @@
 #include "conf/cross.h"
 
 #include "base/map.h"
+#include "conf/doubts.h"
 #include "conf/form.h"
 #include "conf/value.h"
 
@@ -510,4 +511,5 @@ cross_check(struct conf *c, struct conf_problems *problems)
     doubt_timeouts(c, problems);
     doubt_provider_keys(c, problems);
     doubt_base_urls(c, problems);
+    doubts_resilience(c, problems);
 }

@@ -214,6 +214,8 @@ DOUBTS = {
                             "models: {smart: {targets: [lab/x]}}\n", None, None),
     "a clock longer than all": ("timeouts:\n  total: 1m\n  first_byte: 90s\n", ":3:15: ", "'timeouts': first_byte is 90s"),
     "held below a body": ("server:\n  limits: {held: 4MB}\n", ":2:18: ", "'server.limits.held' is less than one body"),
+    "a backoff that never grows": ("retry:\n  base: 4s\n  cap: 2s\n", ":3:8: ", "'retry.cap' (2s) is shorter than 'retry.base' (4s)"),
+    "a hedge without a share": ("models:\n  m:\n    hedge: {after: 90}\n    targets: [lab/x]\n", ":3:20: ", "write share: 5"),
     "a look-up longer than all": ("timeouts: {total: 1s, dns: 2s}\n", ":1:28: ", "dns is 2s"),
     "a total below the defaults": ("timeouts: {total: 20s}\n", None, None),
     "a target's clock": ("timeouts: {first_token: 2m}\nmodels:\n  m:\n    targets: [{model: lab/x, timeouts: {total: 1m}}]\n", ":4:48: ",

@@ -17,9 +17,11 @@ shown(struct health_view view, uint64_t now_ms)
 
 TEST(a_closed_breaker_has_no_reason_although_something_failed_once)
 {
-    EXPECT_STR(shown((struct health_view){ .why = ERR_UPSTREAM_ERROR, .ok = 7, .failed = 1 }, 1000),
+    EXPECT_STR(
+        shown((struct health_view){ .why = ERR_UPSTREAM_ERROR, .ok = 7, .failed = 1, .other = 2 },
+            1000),
         "\"state\":\"closed\",\"why\":null,\"since\":null,\"since_ms\":null,\"retry_in_ms\":null,"
-        "\"ok\":7,\"failed\":1");
+        "\"ok\":7,\"failed\":1,\"other\":2");
 }
 
 TEST(an_open_one_says_why_since_when_and_until_when)
@@ -31,7 +33,7 @@ TEST(an_open_one_says_why_since_when_and_until_when)
     clock_set_for_tests(6500 * 1000, 1764000000000);
     EXPECT_STR(shown(view, 6500),
         "\"state\":\"open\",\"why\":\"rate_limit_exceeded\",\"since\":\"2025-11-24T15:59:58.500Z\","
-        "\"since_ms\":1500,\"retry_in_ms\":2500,\"ok\":0,\"failed\":0");
+        "\"since_ms\":1500,\"retry_in_ms\":2500,\"ok\":0,\"failed\":0,\"other\":0");
     EXPECT(str_find(shown(view, 9500), S("\"retry_in_ms\":0,")) != shown(view, 9500).n);
     clock_set_for_tests(0, 0);
 }
