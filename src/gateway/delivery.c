@@ -133,6 +133,8 @@ draft_forward(struct draft *d, struct str raw)
 enum err
 draft_verdict(const struct draft *d)
 {
+    if (d->writer.broken)
+        return ERR_UPSTREAM_PROTOCOL;
     if (!d->out.overflow && (d->answer == NULL || !d->answer->too_large))
         return OK;
     return d->answer != NULL && arena_was_refused(d->answer->arena) ? ERR_OVERLOADED

@@ -115,12 +115,15 @@ ask_again(const struct exchange *x, const struct attempt *a, bool first, uint64_
     bool soon = hint_us <= conf->wait_ms * 1000;
 
     c->state = CANDIDATE_CLOSED;
-    if (a->error.permanent || x->op == OP_RELAY || c->repeats != 0 || conf->budget_percent == 0 ||
-        !health_take_retry(c->target->health, (unsigned)conf->budget_percent, now_us / 1000))
+    if (a->error.permanent || x->op == OP_RELAY || c->repeats != 0 || conf->budget_percent == 0)
         return;
     if (hint_us == 0 && plan_has_fresh(&x->plan) && is_failing(c->target, now_us))
         first = false;
-    c->state = first && soon ? CANDIDATE_NEXT : CANDIDATE_SPARE;
+    c->unpaid = !first || !soon;    /* plan_pick() takes it when it is needed */
+    if (!c->unpaid &&
+        !health_take_retry(c->target->health, (unsigned)conf->budget_percent, now_us / 1000))
+        return;
+    c->state = c->unpaid ? CANDIDATE_SPARE : CANDIDATE_NEXT;
     c->again_us = now_us + (hint_us != 0 ? hint_us : backoff_us(conf, c->repeats));
     c->repeats++;
 }
@@ -148,7 +151,7 @@ retry_note(struct exchange *x, const struct attempt *a)
     uint64_t now_us = clock_now_us();
     uint64_t hint_us = (uint64_t)a->error.retry_after_ms * 1000;
 
-    bool last = x->endpoint->kind == ENDPOINT_IS_PASSED && a->sent;
+    bool last = x->op == OP_RELAY && a->sent;
     enum failure_next next =
         failure_next_of(x->plan.alias != NULL ? x->plan.alias->rules : NULL, a->error.kind);
 
@@ -159,8 +162,8 @@ retry_note(struct exchange *x, const struct attempt *a)
         r->cause = a;
     }
     r->failed = true;
-    /* What is not a call of a model (files, batches) is never sent twice, once a provider may have
-     * seen some of it. */
+    /* What is passed through (files, batches, stored responses, images) is never sent twice, once a
+     * provider may have seen some of it. */
     r->stop = r->stop || last || next == NEXT_RETURN;
     if (hint_us != 0)
         sooner(r, now_us + hint_us, now_us);
@@ -250,6 +253,7 @@ retry_next(struct exchange *x, bool beside, struct pick *ret)
         return beside ? RETRY_WAIT : RETRY_OVER;
     /* Other routes than calls of models have nowhere else to go. */
     x->plan.insist = x->op == OP_RELAY || !conf_of(x)->breakers;
+    x->plan.retry_percent = (unsigned)conf_of(x)->budget_percent;
     enum pick_when when = plan_pick(&x->plan, beside, now_us, ret);
     if (when == PICK_NOW)
         return RETRY_BEGIN;

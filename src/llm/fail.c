@@ -112,6 +112,35 @@ is_context_overflow(struct str message)
     return holds_one(message, wordings, ARRAY_LEN(wordings));
 }
 
+/* Does it say that this model or provider lacks what the request asks for? Another may have it. */
+static bool
+is_unsupported(const struct llm_error *e)
+{
+    static const struct str codes[] = { S_INIT("unsupported_parameter"),
+        S_INIT("unsupported_value"), S_INIT("unknown_parameter"), S_INIT("extra_forbidden") };
+    static const struct str beginnings[] = { S_INIT("unsupported parameter"),
+        S_INIT("unsupported value"), S_INIT("unknown parameter"),
+        S_INIT("unrecognized request argument") };
+    static const struct wording wordings[] = {
+        { S_INIT("extra inputs are not permitted"), S_INIT("") },    /* Anthropic, FastAPI */
+        { S_INIT("unknown name"), S_INIT("cannot find field") },     /* Google */
+        { S_INIT("extraneous key"), S_INIT("not permitted") },       /* Bedrock */
+        { S_INIT("property"), S_INIT("is unsupported") },            /* Groq */
+        { S_INIT("not supported with this model"), S_INIT("") },
+        { S_INIT("not supported by this model"), S_INIT("") },
+        { S_INIT("not supported for this model"), S_INIT("") },
+        { S_INIT("does not support parameter"), S_INIT("") },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        if (str_ieq(e->code, codes[i]) || str_ieq(e->type, codes[i]))
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
+        if (str_istarts(e->message, beginnings[i]))
+            return true;
+    return holds_one(e->message, wordings, ARRAY_LEN(wordings));
+}
+
 /* Does it say that the content was refused? */
 static bool
 is_refusal(struct str message)
@@ -606,6 +635,8 @@ kind_of(const struct fail_words *words, int status, const struct llm_error *e, s
         return ERR_CONTEXT_LENGTH;
     if ((vague || status == 403) && (by_word == ERR_CONTENT_FILTER || is_refusal(e->message)))
         return ERR_CONTENT_FILTER;
+    if (by_status == ERR_BAD_REQUEST && by_beginning == OK && is_unsupported(e))
+        return ERR_UNSUPPORTED;
     if (by_beginning != OK && (vague || is_refined(status, by_beginning)))
         return by_beginning;
     if ((by_status == ERR_UPSTREAM_RATE_LIMIT || (vague && by_word == ERR_UPSTREAM_RATE_LIMIT)) &&

@@ -135,7 +135,7 @@ write_file_text(struct request_out *w, const struct llm_part *part)
 }
 
 bool
-write_arguments(struct json_out *o, struct arena *a, struct str args, bool custom)
+write_arguments(struct json_out *o, struct arena *a, struct str args, bool custom, bool *ret_broken)
 {
     struct arena_mark mark = arena_mark(a);
     struct json_error error = { .limit = false };
@@ -149,6 +149,8 @@ write_arguments(struct json_out *o, struct arena *a, struct str args, bool custo
         }
         doc = json_parse(a, args, NULL, &error);
     }
+    if (!custom && ret_broken != NULL && !error.limit && !json_is(doc, JSON_OBJECT))
+        *ret_broken = true;
     if (doc == NULL) {
         out_object(o);
         out_text(o, "input", args);

@@ -64,5 +64,7 @@ struct str write_file_text(struct request_out *w, const struct llm_part *part);
 
 /* The arguments of a call as the object that some protocols want: the JSON text if it is one, {} if
  * it is blank or null, else {"input": ...}, also for plain text (`custom`). Never breaks a line.
- * False if memory ran out before it was known which. */
-bool write_arguments(struct json_out *o, struct arena *a, struct str args, bool custom) MUST_CHECK;
+ * False if memory ran out before it was known which. *ret_broken (may be NULL) is set if what should
+ * be an object is none: in an answer, nobody said {"input": ...}. */
+bool write_arguments(
+    struct json_out *o, struct arena *a, struct str args, bool custom, bool *ret_broken) MUST_CHECK;

@@ -100,11 +100,25 @@ enter(struct plan *plan, struct candidate *c, bool open, uint64_t now_us, struct
     return (plan->insist && !open && (other != SIZE_MAX || !off)) || give_slot_back(ret);
 }
 
+/* A repetition is a share of the target's requests: it is taken when the target is asked again, or
+ * waited for, not when that may become necessary. False: there is none; it is not asked again. */
+static bool
+pay(const struct plan *plan, struct candidate *c, uint64_t now_us)
+{
+    if (!c->unpaid)
+        return true;
+    c->unpaid = false;
+    if (health_take_retry(c->target->health, plan->retry_percent, now_us / 1000))
+        return true;
+    c->state = CANDIDATE_CLOSED;
+    return false;
+}
+
 enum pick_when
 plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
 {
     uint64_t again_us = UINT64_MAX;
-    struct candidate *end = plan->list + plan->count;
+    struct candidate *end = plan->list + plan->count, *waited = NULL;
     bool asked = false;
 
     *ret = (struct pick){ .why = OK };
@@ -138,11 +152,13 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
     for (struct candidate *c = plan->list; c < end; c++) {
         if (c->state != CANDIDATE_SPARE)
             continue;
-        if (now_us < c->again_us)
+        if (now_us < c->again_us) {
+            waited = c->again_us < again_us ? c : waited;
             again_us = MIN(again_us, c->again_us);
-        else if (enter(plan, c, false, now_us, ret) ||
-                 (!beside && enter(plan, c, true, now_us, ret)))
+        } else if (pay(plan, c, now_us) && (enter(plan, c, false, now_us, ret) ||
+                                               (!beside && enter(plan, c, true, now_us, ret)))) {
             return PICK_NOW;
+        }
     }
     if (beside) {    /* it may still answer: only what is to be repeated is worth waking up for */
         ret->at_us = again_us;
@@ -161,6 +177,8 @@ plan_pick(struct plan *plan, bool beside, uint64_t now_us, struct pick *ret)
             ret->at_us = now_us + CROWDED_US;
         return PICK_NEVER;
     }
+    if (waited != NULL && waited->again_us == again_us && !pay(plan, waited, now_us))
+        return plan_pick(plan, beside, now_us, ret);    /* it is closed now */
     ret->at_us = again_us;
     return PICK_LATER;
 }

@@ -22,6 +22,7 @@ struct candidate {
     double score;                 /* among the members of that alias */
     enum candidate_state state;
     bool fresh;              /* on a new connection */
+    bool unpaid;             /* SPARE: its repetition was not taken from the budget yet */
     unsigned repeats;        /* how often it was asked again after a failure of its own */
     uint64_t again_us;       /* NEXT and SPARE: not before that; clock_now_us() */
     uint64_t keys_failed;    /* a bit for each of its provider's first 64 keys */
@@ -35,6 +36,7 @@ struct plan {
     const struct alias *alias;    /* that was asked for, or NULL */
     bool insist;                  /* ask also where a breaker is open, unless it was switched off */
     bool relay;                   /* it is not a call of a model */
+    unsigned retry_percent;       /* see health_take_retry() */
 };
 
 /* A plan of `count` candidates in `a`, whose targets are to be filled in. */

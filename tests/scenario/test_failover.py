@@ -1,6 +1,7 @@
 """Failures of the first of two targets that callers never notice, with nothing configured but the targets; and those that
 are told at once, as no other target would do better."""
 import functools
+import json
 import socket
 import ssl
 
@@ -9,12 +10,19 @@ import pytest
 from lib.ask import EVERY_CALLER, ask
 from lib.fault import BACKUP, PRIMARY, SHIPPED, Fault, answered, play, refused, several
 from lib.process import certificate, free_port
-from lib.script import (ANTHROPIC, OLLAMA, OPENAI, Stage, body, by_model, close, comments, cut, empty, error_document_in_200,
+from lib.script import (ANTHROPIC, CALL, OLLAMA, OPENAI, Stage, body, by_model, close, comments, cut, empty, error_document_in_200,
                         error_in_200, garbage, hang, html, limited, no_finish, ok, quota, redirect, reset, slow, status, too_long,
                         unending)
-from lib.sdk import ASK
+from lib.sdk import ASK, openai_tool
 
 SOON = {"x-openclaw-timeout": "4s"}    # so that a silent target is not waited for as long as by default
+
+
+def with_tools(caller):
+    schema = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
+    if caller == "anthropic":
+        return {"tools": [{"name": CALL[0], "input_schema": schema}]}
+    return {"tools": [openai_tool(CALL[0], schema)]}
 
 
 # --- places where nobody answers ---
@@ -105,6 +113,18 @@ FAULTS = [
     Fault("closed without an answer", [close]),
     *(Fault(f"malformed JSON, {name}", [body(data)], streams=(False,)) for name, data in JSON.items()),
     Fault("malformed event", [body(b"data: {\"half\n\n")], wires=HTTP, streams=(True,)),
+    Fault("unsupported parameter", [status(400, "invalid_request_error",
+                                           message="Unsupported parameter: 'top_p' is not supported with this model.")]),
+    Fault("unknown member", [status(422, "invalid_request_error", message="top_k: Extra inputs are not permitted")]),
+    Fault("unsupported parameter of the only target", [status(400, "invalid_request_error", message="Unknown parameter: 'top_k'.")],
+          refused("unsupported", 400, "false", names=("'top_k'",)), asked=(1, 0), backup=[]),
+    *(Fault(f"MiniMax's {number} in a 200", [body(json.dumps({
+        "id": "x", "choices": None, "base_resp": {"status_code": number, "status_msg": "no luck"}}).encode(), "application/json")],
+        asked=(times, 1), wires=[OPENAI]) for number, times in ((1002, 1), (1004, 1), (1008, 1), (1000, 2), (1033, 2))),
+    *(Fault(f"arguments of a call that are {name}", [ok("", call=(CALL[0], arguments), finish="call")],
+            answered("", calls=[(CALL[0], json.loads(CALL[1]))]), backup=[ok("", call=CALL, finish="call")], wires=[OPENAI],
+            callers=("anthropic", "ollama"), streams=(False,), request=with_tools)
+      for name, arguments in (("cut off", '{"city": "Ul'), ("a list", '["Ulm"]'), ("words", "Ulm, please"))),
     Fault("malformed line", [body(b'{"half\n')], wires=[OLLAMA], streams=(True,)),
     Fault("stream of nothing", [body(b"")], streams=(True,)),
     *(Fault(f"cut within a whole answer, {how}", [cut(how=how)], streams=(False,)) for how in ("reset", "close", "end")),

@@ -60,8 +60,7 @@ add_stop(
  * number. Thinking always has a signature: the SDKs declare the member as required, and thinking of
  * other providers never has one. */
 static void
-add_block(
-    struct json_out *o, const struct wire_writer *w, const struct llm_part *part, uint32_t call)
+add_block(struct json_out *o, struct wire_writer *w, const struct llm_part *part, uint32_t call)
 {
     if (part->kind == PART_REASONING) {
         anthropic_add_thinking(o, part);
@@ -78,7 +77,7 @@ add_block(
                            : arena_printf(w->keep, "toolu_" STR_FMT "_%u", STR_ARG(w->id), call));
         out_text(o, "name", part->name);
         out_key(o, "input");
-        if (!write_arguments(o, w->keep, part->args, part->custom))
+        if (!write_arguments(o, w->keep, part->args, part->custom, &w->broken))
             o->b->overflow = true;    /* as if it had no room for the call */
     }
     out_end(o);

@@ -290,7 +290,7 @@ add_call(struct message_request *w, const struct turn_block *b)
     out_text(o, "id", b->id);
     out_text(o, "name", b->name);
     out_key(o, "input");
-    if (!write_arguments(o, w->out->a, b->part->args, b->part->custom))
+    if (!write_arguments(o, w->out->a, b->part->args, b->part->custom, NULL))
         o->b->overflow = true;    /* as if it had no room for the call */
     add_cache_control(w, b->part->cache_mark);
     out_end(o);

@@ -449,9 +449,13 @@ write_whole_call(struct wire_writer *w, struct reply *st, const struct llm_part 
     begin_content(w, &o);
     out_end_string(&o);
     out_key_array(&o, "tool_calls");
-    if (!ollama_add_call(&o, w->keep, call)) {
+    if (!ollama_add_call(&o, w->keep, call, &w->broken)) {
         buf_truncate(w->out, before);
         give_up(w, st);
+        return;
+    }
+    if (w->broken) {    /* the gateway tells the caller */
+        buf_truncate(w->out, before);
         return;
     }
     out_end_array(&o);
@@ -561,7 +565,7 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
     if (llm_part_has(parts, PART_TOOL_CALL)) {
         out_key_array(&o, "tool_calls");
         for (const struct llm_part *p = parts; p != NULL; p = p->next) {
-            if (p->kind == PART_TOOL_CALL && !ollama_add_call(&o, w->keep, p))
+            if (p->kind == PART_TOOL_CALL && !ollama_add_call(&o, w->keep, p, &w->broken))
                 w->out->overflow = true;    /* as if it had no room for the call */
         }
         out_end_array(&o);

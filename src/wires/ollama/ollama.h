@@ -16,4 +16,5 @@ extern const struct wire_provider ollama_provider;
 
 /* Appends a call, on one line. False if memory ran out before it was known what its arguments
  * are. */
-bool ollama_add_call(struct json_out *o, struct arena *a, const struct llm_part *call) MUST_CHECK;
+bool ollama_add_call(
+    struct json_out *o, struct arena *a, const struct llm_part *call, bool *ret_broken) MUST_CHECK;

@@ -14,7 +14,7 @@
 /* --- the request --- */
 
 bool
-ollama_add_call(struct json_out *o, struct arena *a, const struct llm_part *call)
+ollama_add_call(struct json_out *o, struct arena *a, const struct llm_part *call, bool *ret_broken)
 {
     bool known;
 
@@ -23,7 +23,7 @@ ollama_add_call(struct json_out *o, struct arena *a, const struct llm_part *call
     out_key_object(o, "function");
     out_text(o, "name", call->name);
     out_key(o, "arguments");
-    known = write_arguments(o, a, call->args, call->custom);
+    known = write_arguments(o, a, call->args, call->custom, ret_broken);
     out_end(o);
     out_end(o);
     return known;
@@ -125,7 +125,7 @@ add_turn(struct request_out *w, const struct turn *turn)
         struct llm_part call = *b->part;
 
         call.id = b->id;
-        if (!ollama_add_call(&w->o, w->a, &call))
+        if (!ollama_add_call(&w->o, w->a, &call, NULL))
             w->o.b->overflow = true;    /* as if it had no room for the call */
     }
     if (calls)

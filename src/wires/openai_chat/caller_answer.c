@@ -542,7 +542,8 @@ void
 openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id UNUSED)
 {
     const struct wire_error_name *name = &openai_error_names[e->kind];
-    bool theirs = e->kind == ERR_BAD_REQUEST && e->status != 0;
+    bool theirs = (e->kind == ERR_BAD_REQUEST && e->status != 0) ||
+                  (e->kind == ERR_UNSUPPORTED && (e->status == 400 || e->status == 422));
     bool has_code = theirs && (e->type.n > 0 || e->code.n > 0);
     struct json_out o = json_out(out);
 

@@ -29,7 +29,8 @@ static int
 status_of(const struct llm_error *e)
 {
     /* A status with which the provider blames the caller is kept: SDKs distinguish 422 and 415. */
-    if (e->kind == ERR_BAD_REQUEST && e->status >= 400 && e->status < 500)
+    if ((e->kind == ERR_BAD_REQUEST && e->status >= 400 && e->status < 500) ||
+        (e->kind == ERR_UNSUPPORTED && e->status == 422))
         return e->status;
     return err_row(e->kind)->status;
 }
@@ -236,6 +237,50 @@ static const struct fail_word fail_rows[] = {
 };
 
 static const struct fail_words fail_words = { .rows = fail_rows, .count = ARRAY_LEN(fail_rows) };
+
+/* MiniMax's numbers, as the statuses that others have for the same; the rest are failures of its
+ * own. */
+static int
+status_of_number(int64_t number)
+{
+    static const struct {
+        int number, status;
+    } rows[] = {
+        { 1001, 504 },
+        { 1002, 429 },
+        { 1004, 401 },
+        { 1008, 402 },
+        { 1026, 400 },    /* the input was refused */
+        { 1027, 400 },    /* the output was */
+        { 1039, 429 },    /* tokens a minute */
+        { 1041, 429 },    /* connections */
+        { 1042, 400 },
+        { 2013, 400 },
+        { 2049, 401 },
+        { 2056, 429 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].number == number)
+            return rows[i].status;
+    return 500;
+}
+
+bool
+openai_read_base_resp(struct arena *a, const struct json *base_resp, struct llm_error *ret)
+{
+    int64_t number = json_i64(json_get(base_resp, S("status_code")), 0);
+
+    if (number == 0)
+        return false;
+    fail_read(a, &fail_words, status_of_number(number),
+        json_str(a, json_get(base_resp, S("status_msg"))), ret);
+    if (number == 1026 || number == 1027)
+        ret->kind = ERR_CONTENT_FILTER;
+    ret->code = arena_printf(a, "%lld", (long long)number);
+    ret->status = 200;
+    return true;
+}
 
 void
 openai_read_error(struct arena *a, int status, struct str body, struct llm_error *ret)

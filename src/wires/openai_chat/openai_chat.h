@@ -33,6 +33,10 @@ void openai_write_request(struct request_out *w);
 enum err openai_read_event(struct wire_reader *r, struct str event, struct str data);
 void openai_read_end(struct wire_reader *r);
 enum err openai_read_answer(struct wire_reader *r, struct str body);
+/* Reads what MiniMax says of its answer: {"status_code":1008,"status_msg":"insufficient balance"}.
+ * False: nothing is wrong with it; or it is another host's, which has no such member (NULL). */
+bool openai_read_base_resp(
+    struct arena *a, const struct json *base_resp, struct llm_error *ret) MUST_CHECK;
 void openai_read_error(struct arena *a, int status, struct str body, struct llm_error *ret);
 
 /* The format of reasoning_details that are signed by Anthropic's models, as OpenRouter names it. */

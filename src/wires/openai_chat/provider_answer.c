@@ -13,7 +13,9 @@ enum { TAIL_BYTES = 1024 };    /* searched for usage when a body is too large to
 
 /* The known members of an object, collected in one pass. */
 #define CHUNK(M)                                                                                   \
-    M(id) M(model) M(created) M(object) M(choices) M(usage) M(x_groq) M(error) M(detail) M(message)
+    M(id)                                                                                          \
+    M(model)                                                                                       \
+    M(created) M(object) M(choices) M(usage) M(x_groq) M(error) M(detail) M(message) M(base_resp)
 #define CHOICE(M) M(index) M(delta) M(message) M(text) M(logprobs) M(finish_reason) M(stop_reason)
 #define DELTA(M)                                                                                   \
     M(content)                                                                                     \
@@ -390,7 +392,12 @@ static bool
 take_error(struct wire_reader *r, const struct chunk *ch, struct str text)
 {
     const struct json *failed = failed_choice(ch->choices);
+    struct llm_error e;
 
+    if (ch->base_resp != NULL && openai_read_base_resp(r->scratch, ch->base_resp, &e)) {
+        emit_error(r, &e);
+        return true;
+    }
     if (failed == NULL && !says_error(ch))
         return false;
     take_usage(r, ch->usage);

@@ -11,7 +11,7 @@ input_for(struct buf *out, const char *args, bool custom)
 
     struct json_out o = json_out(out);
 
-    EXPECT(write_arguments(&o, a, str_c(args), custom));
+    EXPECT(write_arguments(&o, a, str_c(args), custom, NULL));
     arena_destroy(a);
     return buf_str(out);
 }

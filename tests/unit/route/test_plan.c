@@ -150,3 +150,58 @@ TEST(of_a_providers_keys_one_that_is_not_switched_off_is_used)
         off_world_end(&w);
     }
 }
+
+/* --- what may be repeated --- */
+
+/* How many repetitions of the target are left. */
+static unsigned
+repetitions(struct health *h, uint64_t now_ms)
+{
+    unsigned n = 0;
+
+    while (health_take_retry(h, 20, now_ms))
+        n++;
+    return n;
+}
+
+TEST(what_is_repeated_only_if_there_is_no_other_costs_nothing_until_it_is_asked)
+{
+    struct off_world w;
+    struct pick pick;
+    uint64_t now_us = 3600000000;
+    unsigned all;
+
+    off_world_begin(&w, false);
+    w.plan.retry_percent = 20;
+    all = repetitions(w.targets[0].health, now_us / 1000);
+    EXPECT(all > 2);
+    now_us += 60000000;
+
+    /* another target is there: it is asked */
+    w.list[0] = (struct candidate){
+        .target = &w.targets[0], .state = CANDIDATE_SPARE, .unpaid = true, .again_us = now_us
+    };
+    w.list[1].state = CANDIDATE_CLOSED;
+    EXPECT_INT(plan_pick(&w.plan, false, now_us, &pick), PICK_NOW);
+    EXPECT(pick.candidate == &w.list[2]);
+    health_leave(&pick.pass, &(struct health_verdict){ .outcome = OK }, now_us / 1000);
+    EXPECT_INT(repetitions(w.targets[0].health, now_us / 1000), all);
+    now_us += 60000000;
+
+    /* it is the only one that is left: it is waited for, and asked, for one of them */
+    w.list[2].state = CANDIDATE_CLOSED;
+    w.list[0].again_us = now_us + 1000;
+    EXPECT_INT(plan_pick(&w.plan, false, now_us, &pick), PICK_LATER);
+    EXPECT(pick.at_us == now_us + 1000 && !w.list[0].unpaid);
+    EXPECT_INT(plan_pick(&w.plan, false, now_us + 1000, &pick), PICK_NOW);
+    EXPECT(pick.candidate == &w.list[0]);
+    health_leave(&pick.pass, &(struct health_verdict){ .outcome = OK }, now_us / 1000);
+    EXPECT_INT(repetitions(w.targets[0].health, now_us / 1000), all - 1);
+
+    /* there is none left */
+    w.list[0].unpaid = true;
+    w.list[0].again_us = now_us + 1000;
+    EXPECT_INT(plan_pick(&w.plan, false, now_us, &pick), PICK_NEVER);
+    EXPECT_INT(w.list[0].state, CANDIDATE_CLOSED);
+    off_world_end(&w);
+}

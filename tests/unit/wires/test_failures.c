@@ -258,7 +258,9 @@ TEST(a_model_that_is_gone_is_known_whatever_the_status)
 TEST(what_is_wrong_with_the_request_is_the_caller_s)
 {
     static const struct row rows[] = {
-        { ALL, 400, MESSAGE("Unsupported parameter: ^max_tokens^"), ERR_BAD_REQUEST },
+        { ALL, 400, MESSAGE("Unsupported parameter: ^max_tokens^"), ERR_UNSUPPORTED },
+        { ALL, 400, MESSAGE("^top_k^ is not supported with this model"), ERR_UNSUPPORTED },
+        { ALL, 400, MESSAGE("max_tokens: must be positive"), ERR_BAD_REQUEST },
         { ALL, 422, "{'detail':[{'loc':['body','n'],'msg':'too large'}]}", ERR_BAD_REQUEST },
         { ALL, 413, "", ERR_TOO_LARGE },
         { ALL, 400, MESSAGE("This model^s maximum context length is 8192 tokens."),
@@ -302,7 +304,7 @@ TEST(what_may_quote_the_caller_takes_nothing_away_from_others)
 
     for (size_t i = 0; i < ARRAY_LEN(quoted); i++) {
         snprintf(body, sizeof(body), MESSAGE("Unknown parameter: %s"), quoted[i]);
-        check(&(struct row){ ALL, 400, body, ERR_BAD_REQUEST }, 1);
+        check(&(struct row){ ALL, 400, body, ERR_UNSUPPORTED }, 1);
         snprintf(body, sizeof(body), MESSAGE("^%s^ is not a role"), quoted[i]);
         check(&(struct row){ ALL, 400, body, ERR_BAD_REQUEST }, 1);
         check(&(struct row){ ALL, 200, body, ERR_UPSTREAM_ERROR }, 1);
