@@ -158,7 +158,7 @@ struct wire_writer {
     struct arena *keep;
     struct buf *out;    /* frames or the whole body are appended here */
     void *state;        /* the wire's own, made in `keep` on first use */
-    /* a call has arguments that the protocol has no words for: the answer is malformed */
+    /* a call has arguments that the protocol cannot express: the answer is malformed */
     bool broken;
     /* answer id for providers that give none: "chatcmpl-..." made from this random text */
     struct str id;
