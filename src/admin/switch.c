@@ -57,7 +57,7 @@ is_known_model(
     for (size_t i = 0; i < p->models.count; i++)
         if (str_eq(p->models.list[i].v, model))
             return true;
-    for (size_t i = 0; (alias = route_alias_at(x->hold->snapshot->routes, i)) != NULL; i++)
+    for (size_t i = 0; (alias = table_alias_at(x->hold->snapshot->routes, i)) != NULL; i++)
         for (size_t k = 0; k < alias->count; k++)
             if (alias->targets[k]->provider == p && str_eq(alias->targets[k]->wire.model, model))
                 return true;
@@ -107,7 +107,7 @@ closest(struct exchange *x, struct str name)
         for (size_t k = 0; k < p->models.count; k++)
             add_name(&all, exchange_join(x, p->id, S("/"), p->models.list[k].v));
     }
-    for (size_t i = 0; (alias = route_alias_at(s->routes, i)) != NULL; i++)
+    for (size_t i = 0; (alias = table_alias_at(s->routes, i)) != NULL; i++)
         for (size_t k = 0; k < alias->count; k++)
             add_name(&all, exchange_join(x, alias->targets[k]->provider->id, S("/"),
                                alias->targets[k]->wire.model));
