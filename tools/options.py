@@ -15,7 +15,7 @@ import textwrap
 # The arguments of each kind of row, by position; '-' is of no interest here.
 ROWS = {
     "SECTION": "id - path help", "ENTRY": "id - - - example path help", "ITEM": "id - - short_form path help",
-    "STRING": "section key - - flags default example help", "STRINGS": "section key - - flags default example help",
+    "STRING": "section key - form flags default example help", "STRINGS": "section key - - flags default example help",
     "MARKED_STRINGS": "section key - - - flags example help",
     "DURATION": "section key - default min max example help", "SIZE": "section key - default min max help",
     "COUNT": "section key - choices default min max example help", "BOOL": "section key - default help",
@@ -49,6 +49,7 @@ on 127.0.0.1:8080 and uses every known provider whose key is in the environment.
 | time | a whole number and its unit: `500ms`, `10s`, `5m`, `1h` |
 | size | `64KB`, `32MB`, `1GB` (1 KB is 1024 bytes), or plain bytes |
 | number | a whole number |
+| decimal number | `0.25`, `-1.5`; a share may be written as `25%` |
 | text or list | one text, or `[several, texts]` |
 
 In every text `${NAME}` is the environment variable NAME, which must be set and not empty; `${NAME:-default}` has a
@@ -76,7 +77,7 @@ class Row:
         names = ROWS[kind].split()
         assert len(arguments) == len(names), f"{kind}({', '.join(arguments)})"
         self.kind = kind
-        self.flags = self.default = self.example = self.choices = self.within = self.short_form = self.help = ""
+        self.form = self.flags = self.default = self.example = self.choices = self.within = self.short_form = self.help = ""
         self.__dict__.update((n, a) for n, a in zip(names, arguments) if n != "-")
         if kind == "PAIRS":
             self.flags = "OPTION_SECRET"
@@ -127,6 +128,8 @@ def unit_text(o, bound):
 def kind_text(o):
     if o.kind in ("CHOICE", "ENUM"):
         return ", ".join(f"`{word}`" for word in o.choices.split("|"))
+    if o.form == "FORM_DECIMAL":
+        return "decimal number"
     text = {"STRING": "text", "STRINGS": "text or list", "MARKED_STRINGS": "text or list", "DURATION": "time",
             "SIZE": "size", "COUNT": "number", "BOOL": "`true` or `false`", "WITHIN": "section", "PART": "section",
             "MAP": "names, each with a section", "LIST": "list of sections", "PAIRS": "names and texts",
@@ -161,6 +164,8 @@ def reference():
 def scalar_schema(o):
     """The constraints of a single value; None for lists and sections."""
     text = {"type": "string", "minLength": 1}
+    if o.kind == "STRING" and o.form == "FORM_DECIMAL":
+        return {"type": ["number", "string"], "pattern": "^-?[0-9]+([.][0-9]+)?%?$" + OR_REFERENCE}
     if o.kind == "STRING":
         return text
     if o.kind in ("STRINGS", "MARKED_STRINGS"):

@@ -164,6 +164,7 @@ is_under_way(const struct attempt *a)
     case ATTEMPT_READING:
     case ATTEMPT_COMMITTED:
         return true;
+    case ATTEMPT_HELD:
     case ATTEMPT_DONE:
     case ATTEMPT_FAILED:
     case ATTEMPT_OVER:

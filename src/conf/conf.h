@@ -167,10 +167,42 @@ struct conf_hedge {
     uint64_t cost_percent;
 };
 
+/* A model that judges answers. */
+struct conf_judge {
+    struct conf_str model;    /* empty: none */
+    uint64_t below;
+    uint64_t timeout_ms;
+    struct conf_str prompt;    /* empty: the usual one */
+};
+
+struct conf_cascade {
+    struct conf_strs escalate;    /* names of llm/judgements.def; none: the usual ones */
+    struct conf_str min_logprob;
+    struct conf_judge judge;
+    struct conf_str last;    /* give, refuse */
+};
+
+struct conf_fuse {
+    uint64_t ask;
+    struct conf_str choose;     /* rule, vote, judge */
+    struct conf_strs reject;    /* as cascade.escalate */
+    uint64_t wait_ms;
+    struct conf_judge judge;
+};
+
+struct conf_shadow {
+    struct conf_str target;    /* empty: none */
+    struct conf_str sample;
+    struct conf_str usd_per_day;
+};
+
 struct conf_alias {
     struct conf_str name;
-    struct conf_str strategy;    /* "priority" is what there is */
+    struct conf_str strategy;
     struct conf_hedge hedge;
+    struct conf_cascade cascade;
+    struct conf_fuse fuse;
+    struct conf_shadow shadow;
     struct str on_error;                /* JSON object text, or empty; see route/failure.h */
     struct conf_str on_stream_break;    /* auto, continue, error */
     struct conf_target *targets;

@@ -308,6 +308,8 @@ socket_problem(struct str v)
 const char *
 form_problem(struct arena *a, enum conf_form form, struct str v)
 {
+    int64_t billionths;
+
     switch (form) {
     case FORM_NONE:
         return NULL;
@@ -365,6 +367,10 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
         return memory_problem(v);
     case FORM_SOCKET:
         return socket_problem(v);
+    case FORM_DECIMAL:
+        return value_decimal(v, &billionths)
+                   ? NULL
+                   : "is not a decimal number; write one like 0.25, -1.5 or 5%";
     }
     CHECK_UNREACHABLE();
 }

@@ -50,6 +50,7 @@ enum conf_form {
     FORM_LOG_OFF,
     FORM_MEMORY,
     FORM_SOCKET,
+    FORM_DECIMAL,
 };
 
 enum section_id {

@@ -69,6 +69,32 @@ value_size(struct str v, uint64_t *ret_bytes)
     return parse_unit(v, sizes, ARRAY_LEN(sizes), ret_bytes);
 }
 
+bool
+value_decimal(struct str v, int64_t *ret_billionths)
+{
+    bool negative = str_starts(v, S("-")), percent = str_ends(v, S("%"));
+    struct str whole, fraction;
+    uint64_t units;
+    int64_t value;
+
+    v = str_skip(v, negative ? 1 : 0);
+    v.n -= percent ? 1 : 0;
+    bool pointed = str_cut(v, '.', &whole, &fraction);
+    if (whole.n > 9 || !str_u64(whole, &units) || (pointed && (fraction.n == 0 || fraction.n > 9)))
+        return false;
+    value = (int64_t)units;
+    for (size_t i = 0; i < 9; i++) {
+        char c = pointed && i < fraction.n ? fraction.p[i] : '0';
+
+        if (!str_is_digit(c))
+            return false;
+        value = value * 10 + (c - '0');
+    }
+    value = percent ? value / 100 : value;
+    *ret_billionths = negative ? -value : value;
+    return true;
+}
+
 struct str
 value_duration_text(struct arena *a, uint64_t ms)
 {

@@ -20,6 +20,10 @@ const char *value_resolve(struct arena *a, struct str raw, struct str *ret_file,
 bool value_duration(struct str v, uint64_t *ret_ms);
 bool value_size(struct str v, uint64_t *ret_bytes);
 
+/* "0.25", "-1.5", or "5%" for 0.05, in billionths; up to nine digits before the point, and after it.
+ * False: invalid. */
+bool value_decimal(struct str v, int64_t *ret_billionths);
+
 /* Writes the value in the largest exact unit. */
 struct str value_duration_text(struct arena *a, uint64_t ms);
 struct str value_size_text(struct arena *a, uint64_t bytes);

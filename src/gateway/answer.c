@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "gateway/chaos.h"
 #include "gateway/due.h"
+#include "gateway/fold.h"
 #include "gateway/reply.h"
 #include "gateway/resume.h"
 #include "gateway/wrong_url.h"
@@ -114,18 +115,63 @@ choose_form(struct attempt *a)
     }
 }
 
-/* The caller gets this attempt's draft and no other's: sends its head. The others are stopped when
- * the stages run, for a helper thread may be using their memory. */
+/* The caller gets this attempt's draft and no other's: sends its head. */
 static void
-take_over(struct attempt *a)
+begin_delivery(struct attempt *a)
 {
     struct exchange *x = a->exchange;
 
-    if (x->under_way->next != NULL)
-        exchange_wake(x);
     x->attempt = a;
     x->delivery.draft = &a->draft;
     exchange_respond(x, &a->draft);
+}
+
+/* The same at once, unless it is to be judged first. The others are stopped when the stages run, for
+ * a helper thread may be using their memory. */
+static void
+take_over(struct attempt *a)
+{
+    if (UNLIKELY(a->judged != NULL))
+        return;
+    if (a->exchange->under_way->next != NULL)
+        exchange_wake(a->exchange);
+    begin_delivery(a);
+}
+
+/* The target works. */
+static void
+note_first_token(struct attempt *a)
+{
+    health_answered(&a->pass, clock_now_ms());
+    if (UNLIKELY(a->slot != NULL) && a->intake.asked_stream) {
+        uint64_t now_us = clock_now_us();
+
+        concurrency_answered(a->slot, now_us - a->note->started_us, now_us);
+    }
+}
+
+/* All of the answer is there; the caller gets it once it was judged. */
+static void
+hold_back(struct attempt *a)
+{
+    if (a->call != NULL)
+        client_cancel(a->call);
+    a->call = NULL;
+    timer_stop(&a->clock);
+    attempt_move(a, ATTEMPT_HELD);
+    attempt_answered(a);
+    attempt_drop_request(a);
+}
+
+/* Is it what it is to become? */
+static void
+end_well(struct attempt *a)
+{
+    if (UNLIKELY(a->judged != NULL))
+        hold_back(a);
+    else
+        attempt_move(a, ATTEMPT_DONE);
+    attempt_report(a);
 }
 
 /* A real token is there: the request is not needed again, unless the stream may be continued. */
@@ -133,12 +179,7 @@ static void
 commit(struct attempt *a)
 {
     attempt_move(a, ATTEMPT_COMMITTED);
-    health_answered(&a->pass, clock_now_ms());
-    if (UNLIKELY(a->slot != NULL) && a->intake.asked_stream) {
-        uint64_t now_us = clock_now_us();
-
-        concurrency_answered(a->slot, now_us - a->note->started_us, now_us);
-    }
+    note_first_token(a);
     take_over(a);
     attempt_drop_request(a);
     if (!resume_keeps_request(a)) {
@@ -251,6 +292,15 @@ on_head(void *owner, const struct http_head *head)
         watch(a);
 }
 
+/* What was read so far, or written of it, is not too much. */
+static enum err
+size_verdict(const struct attempt *a)
+{
+    enum err e = draft_verdict(&a->draft);
+
+    return e == OK && UNLIKELY(a->fold != NULL) ? fold_verdict(a->fold) : e;
+}
+
 /* The answer's stream is over: complete, or cut? */
 static enum err
 end_stream(struct attempt *a)
@@ -264,7 +314,7 @@ end_stream(struct attempt *a)
         in->frame = on_frame;    /* the last one may have to be taken back */
     enum err e = intake_end(in, a->ended);
     if (e == OK)
-        e = draft_verdict(d);
+        e = size_verdict(a);
     if (e != OK) {
         /* Bytes that are forwarded may end in the middle of an event; what our writer wrote does
          * not. */
@@ -351,6 +401,8 @@ read_large(void *arg)
 
     if (job->body.n != 0)
         job->result = intake_read(&a->intake, job->body);
+    if (job->result == OK && a->fold != NULL)
+        job->result = fold_verdict(a->fold);
     if (job->result == OK)
         job->result = draft_write_document(&a->draft, job->body);
 }
@@ -384,14 +436,10 @@ finish_read(struct attempt *a)
         buf_fini(&in->body);
         e = send_document(a);
     }
-    if (e == OK) {
-        attempt_move(a, ATTEMPT_DONE);
-    } else {
-        struct llm_error error = attempt_failure(a, e, NULL);
-
-        attempt_set_failed(a, &error);
-    }
-    attempt_report(a);
+    if (e == OK)
+        end_well(a);
+    else
+        attempt_fail(a, e, NULL);
 }
 
 /* All of the answer that counts has been read, unless it is a document. `e`: what came of it. */
@@ -427,8 +475,7 @@ complete_answer(struct attempt *a, enum err e)
         attempt_fail(a, e, NULL);
         return;
     }
-    attempt_move(a, ATTEMPT_DONE);
-    attempt_report(a);
+    end_well(a);
 }
 
 /* --- large events --- */
@@ -446,7 +493,7 @@ read_bytes(void *arg)
     job->result =
         job->bytes.overflow ? ERR_NO_MEMORY : intake_data(&a->intake, buf_str(&job->bytes));
     if (job->result == OK)
-        job->result = draft_verdict(&a->draft);
+        job->result = size_verdict(a);
 }
 
 /* Has a helper thread read the bytes, or the end (`ends`), of a stream. No more come until it is
@@ -504,7 +551,7 @@ take_data(struct attempt *a, struct str bytes)
     if (e == OK && in->read && !read)    /* a document in one piece */
         e = write_document(a, bytes);
     if (e == OK)
-        e = draft_verdict(d);
+        e = size_verdict(a);
     return e == OK ? hold(a) : e;
 }
 
@@ -528,8 +575,15 @@ pass_on(struct attempt *a, size_t before, enum err e)
         return;
     }
     if (a->state == ATTEMPT_RUNNING && a->draft.content && a->intake.source != SOURCE_WHOLE &&
-        (a->draft.form == DRAFT_EVENTS || a->draft.form == DRAFT_FORWARD))
-        commit(a);
+        (a->draft.form == DRAFT_EVENTS || a->draft.form == DRAFT_FORWARD)) {
+        if (LIKELY(a->judged == NULL)) {
+            commit(a);
+        } else if (!a->noted) {
+            a->noted = true;
+            note_first_token(a);
+            measure_first_token(&a->measure);
+        }
+    }
     if (flush(a))
         attempt_report(a);
     if (a->watched != progress(a))
@@ -697,9 +751,9 @@ keep_alive(struct attempt *a)
     exchange_respond(x, &a->draft);
     /* Before the first event a caller's protocol may not allow its own ping: the framing's bytes
      * always pass. */
-    server_write(x->q, raw || !a->draft.content || wire->caller->keepalive.n == 0
-                           ? framing->keepalive
-                           : wire->caller->keepalive);
+    bool begun = x->delivery.draft == &a->draft;
+    server_write(x->q, raw || !begun || wire->caller->keepalive.n == 0 ? framing->keepalive
+                                                                       : wire->caller->keepalive);
 }
 
 static void
@@ -764,6 +818,20 @@ answer_await(struct attempt *a)
         chaos_begin(a, fault, &events);
     if (is_live(a))
         watch(a);
+}
+
+void
+answer_give(struct attempt *a)
+{
+    attempt_move(a, ATTEMPT_DONE);
+    begin_delivery(a);
+    (void)flush(a);
+}
+
+void
+answer_work(struct attempt *a, void (*work)(void *attempt))
+{
+    job_begin(&job_of(a)->job, work, a);
 }
 
 void

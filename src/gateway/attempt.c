@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "gateway/exchange.h"
+#include "gateway/fold.h"
 #include "gateway/wrong_url.h"
 
 #define API_WORD_BYTES 64
@@ -16,8 +17,9 @@
 
 static const unsigned moves[ATTEMPT_STATES] = {
     [ATTEMPT_WRITING] = TO(RUNNING) | TO(FAILED) | TO(OVER),
-    [ATTEMPT_RUNNING] = TO(READING) | TO(COMMITTED) | TO(DONE) | TO(FAILED) | TO(OVER),
-    [ATTEMPT_READING] = TO(DONE) | TO(FAILED) | TO(OVER),
+    [ATTEMPT_RUNNING] = TO(READING) | TO(HELD) | TO(COMMITTED) | TO(DONE) | TO(FAILED) | TO(OVER),
+    [ATTEMPT_READING] = TO(HELD) | TO(DONE) | TO(FAILED) | TO(OVER),
+    [ATTEMPT_HELD] = TO(DONE) | TO(OVER),
     [ATTEMPT_COMMITTED] = TO(DONE) | TO(FAILED) | TO(OVER),
     [ATTEMPT_DONE] = TO(OVER),
     [ATTEMPT_FAILED] = TO(OVER),
@@ -31,11 +33,15 @@ attempt_move(struct attempt *a, enum attempt_state to)
     a->state = to;
 }
 
-/* What an attempt has that was let go. */
+/* What an attempt has without an exchange. */
 struct attempt_lone {
     struct deferred end;
     struct str request_id;
     unsigned *owners;    /* of the arena */
+    unsigned own;        /* the same, where the arena is its own */
+    uint64_t due_us;
+    void (*ended)(void *owner, struct attempt *a, enum err outcome);    /* NULL: nobody is told */
+    void *owner;
 };
 
 void
@@ -98,8 +104,9 @@ attempt_error_copy(const struct llm_error *e, struct arena *to)
     return copy;
 }
 
-struct llm_error
-attempt_failure(struct attempt *a, enum err why, const char *detail)
+/* Why it failed, in words for the caller: what the provider said, or else `why`. */
+static struct llm_error
+failure_of(struct attempt *a, enum err why, const char *detail)
 {
     struct llm_error e = { .kind = why };
     struct str id = a->target->provider->id;
@@ -122,7 +129,7 @@ attempt_failure(struct attempt *a, enum err why, const char *detail)
 void
 attempt_fail(struct attempt *a, enum err why, const char *detail)
 {
-    struct llm_error e = attempt_failure(a, why, detail);
+    struct llm_error e = failure_of(a, why, detail);
 
     attempt_set_failed(a, &e);
     attempt_report(a);
@@ -202,6 +209,8 @@ debug_start(const struct attempt *a)
     struct str path, query;
     size_t bytes = 0;
 
+    if (a->exchange == NULL)
+        return;
     (void)str_cut(q->path, '?', &path, &query);
     for (size_t i = 0; i < q->body_count; i++)
         bytes += q->body[i].n;
@@ -216,7 +225,7 @@ debug_start(const struct attempt *a)
 static void
 prepare(struct attempt *a)
 {
-    const struct exchange *x = a->exchange;
+    const struct llm_request *q = &a->request->llm;
     struct intake *in = &a->intake;
 
     filters_begin(&a->filters, &a->draft.sink);
@@ -224,11 +233,10 @@ prepare(struct attempt *a)
     filters_add(&a->filters, &a->tally.filter);
     in->events = a->filters.first;
     in->secrets = a->hold->snapshot->secrets;
-    in->asked_stream = x->stream;
-    in->names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;
+    in->asked_stream = q->stream;
     in->reader.wire = a->target->provider->wire;
-    in->reader.op = x->op;
-    in->reader.choices = a->request->llm.n;
+    in->reader.op = q->op;
+    in->reader.choices = q->n;
     in->reader.keep = a->arena;
     in->reader.scratch = a->worker->scratch;
     in->reader.drops = &a->drops;
@@ -242,13 +250,13 @@ shorten(uint64_t *deadline_us, uint64_t at_us)
         *deadline_us = at_us;
 }
 
-/* How the request is sent. */
+/* How the request is sent. `others`: there are other targets, if this one has no time for it. */
 static void
-plan_call(struct attempt *a, struct written *w)
+plan_call(struct attempt *a, struct written *w, struct str method, bool others)
 {
-    const struct exchange *x = a->exchange;
     const struct target *t = a->target;
     const struct conf_timeouts *limits = &t->timeouts;
+    bool stream = a->request->llm.stream;
 
     *w = (struct written){
         .request = a->request,
@@ -258,68 +266,87 @@ plan_call(struct attempt *a, struct written *w)
         .credential = a->credential,
         .q = {
             .origin = t->provider->origin,
-            .method = x->op == OP_RELAY ? x->method : S("POST"),
+            .method = method,
             .dns_ms = limits->dns_ms,
             .connect_ms = limits->connect_ms,
             /* A whole answer begins only when all of it was thought out: the total is its limit. */
             .first_byte_ms = first_of(
-                limits->first_byte_ms, x->stream ? limits->first_token_ms : limits->total_ms),
+                limits->first_byte_ms, stream ? limits->first_token_ms : limits->total_ms),
             .fresh = a->fresh,
         },
     };
-    w->q.resend_ms =
-        plan_has_fresh(&x->plan)
-            ? RESEND_MS
-            : first_of(first_of(limits->first_byte_ms, limits->first_token_ms), limits->connect_ms);
+    w->q.resend_ms = others ? RESEND_MS
+                            : first_of(first_of(limits->first_byte_ms, limits->first_token_ms),
+                                  limits->connect_ms);
+}
+
+/* What attempts have in common; its state is WRITING. */
+static struct attempt *
+make(struct worker *w, struct snapshot_hold *hold, struct arena *arena, const struct pick *pick,
+    struct request *request)
+{
+    struct attempt *a = arena_new(arena, struct attempt);
+
+    a->state = ATTEMPT_WRITING;
+    a->fresh = pick->candidate->fresh;
+    a->credential = pick->credential;
+    a->pass = pick->pass;
+    a->slot = pick->slot;
+    a->worker = w;
+    a->hold = snapshot_hold_take(hold);
+    a->arena = arena;
+    a->target = pick->candidate->target;
+    a->error = (struct llm_error){ .kind = ERR_OVERLOADED };
+    a->request = request_take(request);
+    a->written = arena_try(a->request->llm.arena, sizeof(*a->written));
+    /* A helper thread must not use the exchange's arena. */
+    a->drops.arena = a->request->large ? a->request->llm.arena : a->arena;
+    a->drops.tail = &a->drops.names;
+    prepare(a);
+    return a;
+}
+
+/* Its record, in which what was measured goes. `bytes`: of the body. */
+static void
+note(struct attempt *a, struct record_attempt *n, uint64_t bytes)
+{
+    const struct provider *p = a->target->provider;
+
+    a->note = n;
+    if (p->credential_count != 0)
+        n->credential = p->credential_names[a->credential];
+    a->measure = (struct measure){ .target = a->target->health,
+        .pass = &a->pass,
+        .intake = &a->intake,
+        .tally = &a->tally,
+        .note = n,
+        .prompt_tokens = (int64_t)(bytes / BYTES_PER_TOKEN) };
 }
 
 struct attempt *
 attempt_begin(struct exchange *x, const struct pick *pick)
 {
-    struct attempt *a = arena_new(x->arena, struct attempt);
-    struct target *t = pick->candidate->target;
-
     CHECK(x->request->job.state == JOB_NONE);    /* it is written for one target at a time */
     if (x->attempt != NULL && x->attempt->state == ATTEMPT_OVER)
         attempt_free(x->attempt);
-    a->state = ATTEMPT_WRITING;
+    struct attempt *a = make(x->worker, x->hold, x->arena, pick, x->request);
+    const struct target *t = a->target;
+
     a->candidate = pick->candidate;
     a->candidate->state = CANDIDATE_UNDER_WAY;
-    a->fresh = pick->candidate->fresh;
-    a->credential = pick->credential;
-    a->pass = pick->pass;
-    a->slot = pick->slot;
     a->exchange = x;
-    a->worker = x->worker;
-    a->hold = snapshot_hold_take(x->hold);
-    a->arena = x->arena;
-    a->target = t;
-    a->note = note_add(x, t);
-    if (t->provider->credential_count != 0)
-        a->note->credential = t->provider->credential_names[a->credential];
-    a->measure = (struct measure){ .target = t->health,
-        .pass = &a->pass,
-        .intake = &a->intake,
-        .tally = &a->tally,
-        .note = a->note,
-        .prompt_tokens = (int64_t)(x->bytes_in / BYTES_PER_TOKEN) };
+    note(a, note_add(x, a->target), x->bytes_in);
     a->next = x->under_way;
-    a->error = (struct llm_error){ .kind = ERR_OVERLOADED };
-    a->request = request_take(x->request);
-    a->written = arena_try(a->request->llm.arena, sizeof(*a->written));
-    /* A helper thread must not use the exchange's arena. */
-    a->drops.arena = a->request->large ? a->request->llm.arena : a->arena;
-    a->drops.tail = &a->drops.names;
+    a->intake.names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;
     x->under_way = a;
     x->attempt = a;
-    prepare(a);
     if (x->attempts == 1 && t->timeouts.total_ms != 0)
         shorten(&x->deadline_us, x->started_us + t->timeouts.total_ms * 1000);
     if (a->written == NULL) {
         attempt_move(a, ATTEMPT_FAILED);
         return a;
     }
-    plan_call(a, a->written);
+    plan_call(a, a->written, x->op == OP_RELAY ? x->method : S("POST"), plan_has_fresh(&x->plan));
     written_write_head(a->written, x);
     a->path = a->written->q.path;
     return a;
@@ -351,6 +378,7 @@ attempt_send(struct attempt *a, const struct client_events *events)
     struct written *w = a->written;
 
     if (a->request->large) {
+        CHECK(x != NULL);
         keep_drops(a);
         x->input_estimate = a->request->input_estimate;
     }
@@ -392,6 +420,13 @@ attempt_drop_request(struct attempt *a)
 }
 
 /* --- its answer --- */
+
+void
+attempt_fold(struct attempt *a)
+{
+    a->fold = fold_begin(a->arena, &a->worker->gateway->held,
+        a->hold->snapshot->conf->server.limit_answer_bytes, &a->filters, &a->tally.filter);
+}
 
 /* What every form of the caller's answer begins with. */
 struct draft *
@@ -442,6 +477,7 @@ attempt_release(struct attempt *a)
     buf_fini(&a->draft.out);
     attempt_drop_fold(a);
     attempt_drop_job(a);
+    fold_fini(a->fold);
     quota_share_give(&a->worker->held, a->held);
     a->held = 0;
 }
@@ -513,13 +549,20 @@ attempt_cost_nanousd(const struct attempt *a)
     return model_cost_nanousd(a->target->facts, &a->tally.usage, &when);
 }
 
+/* Did it end because its answer is not the one that is given? */
+static bool
+was_in_vain(enum err outcome)
+{
+    return outcome == ERR_OUTRUN || outcome == ERR_ANSWER_REJECTED;
+}
+
 /* What an attempt cost whose answer nobody gets. */
 static void
 book_outrun(struct attempt *a, struct metric_series_shard *s)
 {
     struct exchange *x = a->exchange;
 
-    (void)tally_estimate(&a->tally, x->input_estimate, true);
+    (void)tally_estimate(&a->tally, x->input_estimate, !a->intake.reader.complete);
     int64_t cost = attempt_cost_nanousd(a);
     if (cost == COST_UNKNOWN)
         return;
@@ -540,11 +583,11 @@ count(struct attempt *a, enum err outcome)
     if (UNLIKELY(a->slot != NULL))
         give_slot_back(a, outcome);
     tell_health(a, outcome);
-    if (outcome == ERR_OUTRUN && a->sent)
+    if (was_in_vain(outcome) && a->sent && a->exchange != NULL)
         book_outrun(a, s);
     metric_add(&s->attempts[outcome], 1);
     METRIC_OBSERVE(s, attempt_duration, n->ended_us - n->started_us);
-    if (outcome != OK && outcome != ERR_CLIENT_GONE && outcome != ERR_OUTRUN) {
+    if (outcome != OK && outcome != ERR_CLIENT_GONE && !was_in_vain(outcome)) {
         struct log_context who = attempt_log(a);
 
         n->message = a->exchange != NULL ? attempt_reason(a->exchange, a, &a->error)
@@ -561,6 +604,25 @@ count(struct attempt *a, enum err outcome)
         log_debug(&who, "attempt ended: %s after %.1f ms", err_row(outcome)->code,
             (double)(n->ended_us - n->started_us) / 1000);
     }
+}
+
+void
+attempt_answered(struct attempt *a)
+{
+    if (a->note->ended_us == 0)
+        a->note->ended_us = clock_now_us();
+    if (UNLIKELY(a->slot != NULL))
+        give_slot_back(a, OK);
+    tell_health(a, OK);
+    a->pass.table = NULL;
+}
+
+enum err
+attempt_vain(const struct attempt *a)
+{
+    return a->state == ATTEMPT_FAILED                                         ? a->error.kind
+           : a->state == ATTEMPT_HELD && a->error.kind == ERR_ANSWER_REJECTED ? ERR_ANSWER_REJECTED
+                                                                              : ERR_OUTRUN;
 }
 
 void
@@ -601,12 +663,75 @@ attempt_free(struct attempt *a)
 /* --- without an exchange --- */
 
 static void
+stop_lone(struct attempt *a, enum err outcome)
+{
+    attempt_stop(a, outcome);
+    if (a->lone->ended != NULL)
+        a->lone->ended(a->lone->owner, a, outcome);
+    attempt_free(a);
+}
+
+static void
 end_lone(void *arg)
 {
     struct attempt *a = arg;
 
-    attempt_stop(a, a->state == ATTEMPT_FAILED ? a->error.kind : OK);
-    attempt_free(a);
+    stop_lone(a, a->state == ATTEMPT_FAILED ? a->error.kind : OK);
+}
+
+static void
+add_lone(struct attempt *a)
+{
+    a->next = a->worker->lone;
+    a->worker->lone = a;
+}
+
+struct attempt *
+attempt_begin_alone(const struct attempt_alone *how)
+{
+    struct attempt *a = make(how->worker, how->hold, how->arena, how->pick, how->request);
+    struct attempt_lone *lone = arena_new(a->arena, struct attempt_lone);
+
+    CHECK(!how->request->large);
+    *lone = (struct attempt_lone){ .end = { .fn = end_lone, .arg = a },
+        .request_id = how->request_id,
+        .owners = &lone->own,
+        .own = 1,
+        .due_us = how->due_us,
+        .ended = how->ended,
+        .owner = how->owner };
+    a->lone = lone;
+    struct record_attempt *n = arena_new(a->arena, struct record_attempt);
+    n->target = a->target;
+    n->started_us = clock_now_us();
+    note(a, n, how->request->llm.body.n);
+    add_lone(a);
+    if (a->written == NULL) {
+        attempt_move(a, ATTEMPT_FAILED);
+        return a;
+    }
+    plan_call(a, a->written, S("POST"), false);
+    if (how->copied != NULL)
+        written_write_head(a->written, how->copied);
+    else
+        written_write_own_head(a->written, a->worker);
+    a->path = a->written->q.path;
+    written_write_body(a->written);
+    return a;
+}
+
+uint64_t
+attempt_alone_due_us(const struct attempt *a)
+{
+    return a->lone != NULL ? a->lone->due_us : 0;
+}
+
+void
+attempt_abandon(struct attempt *a)
+{
+    a->lone->ended = NULL;
+    if (!a->lone->end.queued && !attempt_is_at_work(a))
+        stop_lone(a, ERR_CLIENT_GONE);
 }
 
 /* Its record is not one of the exchange's. */
@@ -644,8 +769,7 @@ attempt_let_go(struct attempt *a)
     timer_set(&a->clock, 0);                 /* and this one has a deadline of its own */
     a->exchange = NULL;
     a->candidate = NULL;
-    a->next = a->worker->lone;
-    a->worker->lone = a;
+    add_lone(a);
 }
 
 void
@@ -655,7 +779,6 @@ attempt_stop_lone(struct worker *w)
         next = a->next;
         if (a->lone->end.queued || attempt_is_at_work(a))
             continue;    /* it ends by itself */
-        attempt_stop(a, ERR_CLIENT_GONE);
-        attempt_free(a);
+        stop_lone(a, ERR_CLIENT_GONE);
     }
 }

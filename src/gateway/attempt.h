@@ -31,6 +31,7 @@ enum attempt_state {
     ATTEMPT_WRITING,      /* the request is being written for the target */
     ATTEMPT_RUNNING,      /* waiting for the provider, or for a token */
     ATTEMPT_READING,      /* a large answer is all there; a helper thread reads and writes it */
+    ATTEMPT_HELD,         /* the answer is complete; whether the caller gets it is to be judged */
     ATTEMPT_COMMITTED,    /* a real token is there: the caller gets this one, also when it breaks */
     ATTEMPT_DONE,         /* the answer is complete */
     ATTEMPT_FAILED,       /* `error` says why */
@@ -59,6 +60,7 @@ struct attempt {
     bool sent;       /* it was put on a connection: some of it may have arrived */
     bool ended;      /* the provider's bytes are all there */
     bool paused;     /* the caller is slow: we stopped reading */
+    bool noted;      /* its first token was, of one whose answer is judged */
     struct exchange *exchange;    /* NULL once it was let go */
     struct worker *worker;
     struct snapshot_hold *hold;
@@ -70,6 +72,8 @@ struct attempt {
     struct timer *chaos;         /* stopped with it; NULL: it has no fault that was injected */
     struct answer_job *job;      /* NULL: it did not need one yet */
     struct resume *resume;       /* NULL: its stream is not continued when it breaks */
+    struct held *judged;         /* NULL: its answer is not judged, but given as it comes */
+    struct fold *fold;           /* NULL: the whole answer is not kept */
 
     struct intake intake;
     struct filters filters;
@@ -95,13 +99,34 @@ struct attempt {
     struct attempt_lone *lone;    /* what it has instead of an exchange */
 };
 
+/* One that belongs to no exchange from its beginning; see side.h. */
+struct attempt_alone {
+    struct worker *worker;
+    struct snapshot_hold *hold;
+    struct arena *arena;        /* which is its own from now on */
+    struct request *request;    /* of which a user is taken */
+    struct exchange *copied;    /* whose request that is; NULL: our own */
+    const struct pick *pick;
+    struct str request_id;
+    uint64_t due_us;    /* when it has failed */
+    /* It is over, and is freed afterwards. */
+    void (*ended)(void *owner, struct attempt *a, enum err outcome);
+    void *owner;
+};
+
 /* Begins the one that was picked, and writes the head of the request for it. It is the exchange's
  * x->attempt from now on. */
 struct attempt *attempt_begin(struct exchange *x, const struct pick *pick) NEVER_NULL;
 
+/* Begins one without an exchange, and writes its request. */
+struct attempt *attempt_begin_alone(const struct attempt_alone *how) NEVER_NULL;
+
 /* Sends what was written, and has the answer told to `events`; the attempt has failed when the
  * target cannot take the request. `events` NULL: all but the call (chaos.c). */
 void attempt_send(struct attempt *a, const struct client_events *events);
+
+/* Keeps the whole answer of one that has begun, besides what is done with it otherwise. */
+void attempt_fold(struct attempt *a);
 
 /* Stops what is under way, if anything, and notes how it ended. OVER. */
 void attempt_stop(struct attempt *a, enum err outcome);
@@ -111,8 +136,21 @@ void attempt_stop(struct attempt *a, enum err outcome);
  * another must be under way, or a target left to try. */
 void attempt_let_go(struct attempt *a);
 
-/* Stops all that were let go. */
+/* Stops all that have no exchange. */
 void attempt_stop_lone(struct worker *w);
+
+/* Stops one that has no exchange; where it ends by itself in a moment, because a helper thread is at
+ * work, nobody is told. */
+void attempt_abandon(struct attempt *a);
+
+/* The target has done its part: its answer is complete. What follows is not held for or against it. */
+void attempt_answered(struct attempt *a);
+
+/* Why one ended whose answer nobody gets: because another's is given. */
+enum err attempt_vain(const struct attempt *a);
+
+/* When the deadline of one without an exchange is; 0: it has that of its target. */
+uint64_t attempt_alone_due_us(const struct attempt *a);
 
 /* Frees one that is OVER. */
 void attempt_free(struct attempt *a);
@@ -133,11 +171,10 @@ void attempt_report(struct attempt *a);
 /* A copy that does not depend on the attempt's memory, some of which a helper thread owns. */
 struct llm_error attempt_error_copy(const struct llm_error *e, struct arena *to);
 
-/* Why it failed, in words for the caller: what the provider said, or else `why`. */
-struct llm_error attempt_failure(struct attempt *a, enum err why, const char *detail);
 void attempt_set_failed(struct attempt *a, const struct llm_error *e);
 
-/* All three, from callbacks. */
+/* The same, and reports it, from callbacks. The words for the caller are what the provider said, or
+ * else say `why`. */
 void attempt_fail(struct attempt *a, enum err why, const char *detail);
 
 /* The request is not needed again. */

@@ -230,7 +230,8 @@ chaos_begin(struct attempt *a, const struct conf_fault *fault, const struct clie
     };
     timer_init(&c->timer, a->worker->loop, on_timer, c);
     a->chaos = &c->timer;
-    a->exchange->chaos = kinds[fault->kind];
+    if (a->exchange != NULL)
+        a->exchange->chaos = kinds[fault->kind];
     metric_add(&a->worker->metrics->chaos_faults, 1);
     log_warn(&who, "chaos: this attempt gets a fault: %s", kinds[fault->kind]);
     a->sent = fault->kind != CHAOS_DELAY;    /* as if: it may have been processed */

@@ -52,10 +52,13 @@ due_by_keepalive(const struct attempt *a, struct due *d)
 static uint64_t
 deadline_us(const struct attempt *a)
 {
-    uint64_t total_ms = a->target->timeouts.total_ms;
+    uint64_t total_ms = a->target->timeouts.total_ms, alone_us;
 
     if (a->exchange != NULL)
         return exchange_due_us(a->exchange);
+    alone_us = attempt_alone_due_us(a);
+    if (alone_us != 0)
+        return alone_us;
     return total_ms != 0 ? a->note->started_us + total_ms * 1000 : 0;
 }
 

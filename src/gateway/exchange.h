@@ -20,6 +20,7 @@
 enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 struct attempt;
+struct judge;
 struct retry;
 struct waiting;
 
@@ -65,6 +66,8 @@ struct exchange {
     struct rule_result *ruling;    /* of the rules; NULL: there are none */
     struct plan plan;
     struct retry *retry;    /* NULL while no attempt failed or was slow */
+    struct judge *judge;    /* NULL: answers are given as they come */
+    bool shadowed;          /* it was decided whether a copy goes to another target */
     /* whose answer counts: the one that was committed, or else the last one; NULL: none yet */
     struct attempt *attempt;
     struct attempt *under_way;    /* all that are not freed, newest first */

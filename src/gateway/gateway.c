@@ -13,6 +13,7 @@
 #include "gateway/browser.h"
 #include "gateway/choice.h"
 #include "gateway/deadline.h"
+#include "gateway/judge.h"
 #include "gateway/local.h"
 #include "gateway/passed.h"
 #include "gateway/query.h"
@@ -20,6 +21,7 @@
 #include "gateway/resume.h"
 #include "gateway/retry.h"
 #include "gateway/settle.h"
+#include "gateway/shadow.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
 
@@ -384,6 +386,8 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
             if (!request_work(a->request, written_write_body, a->written))
                 return STEP_WAIT;
             answer_await(a);
+            if (UNLIKELY(x->plan.alias != NULL && x->plan.alias->shadow != NULL))
+                shadow_begin(x);
         }
         switch (a->state) {
         case ATTEMPT_RUNNING:
@@ -407,6 +411,8 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
             if (a != x->attempt)
                 attempt_free(a);
             break;
+        case ATTEMPT_HELD:
+            break;    /* judge_look() */
         case ATTEMPT_WRITING:
         case ATTEMPT_STATES:
             CHECK_UNREACHABLE();
@@ -416,6 +422,8 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
         x->attempt = running;
         timer_set(&running->clock, 0);    /* from now on it keeps the caller waiting */
     }
+    if (UNLIKELY(x->judge != NULL))
+        return judge_look(x, running, slow, ret_beside);
     *ret_beside = running != NULL;
     return running != NULL && !slow ? STEP_WAIT : STEP_STOP;
 }
@@ -426,7 +434,10 @@ begin_attempt(struct exchange *x, const struct pick *pick)
     struct attempt *a = attempt_begin(x, pick);
 
     retry_set_clocks(x, a);
-    resume_prepare(a);
+    if (UNLIKELY(x->judge != NULL))
+        judge_prepare(a);
+    else
+        resume_prepare(a);
 }
 
 /* Sends the request to one target after the other, until one starts to answer; retry.c knows which,
@@ -437,6 +448,8 @@ stage_attempt(struct exchange *x)
     struct pick pick;
     bool beside;
 
+    if (judge_applies(x) && !judge_ready(x))
+        return STEP_WAIT;
     for (;;) {
         enum step step = look_after_attempts(x, &beside);
 
@@ -449,6 +462,8 @@ stage_attempt(struct exchange *x)
         case RETRY_WAIT:
             return STEP_WAIT;
         case RETRY_OVER:
+            if (UNLIKELY(x->judge != NULL) && judge_close(x))
+                break;
             return exchange_fail_with(x, retry_failure(x));
         }
     }
@@ -509,6 +524,7 @@ stage_relay(struct exchange *x)
     case ATTEMPT_RUNNING:
     case ATTEMPT_READING:
         return STEP_WAIT;    /* its document is sent; what ends it has still to come */
+    case ATTEMPT_HELD:
     case ATTEMPT_WRITING:
     case ATTEMPT_STATES:
         break;
@@ -568,12 +584,11 @@ static void
 stop_attempts(struct exchange *x)
 {
     for (struct attempt *a = x->under_way; a != NULL; a = a->next) {
-        bool served = a->intake.reader.complete && x->status != 0;
+        bool served = a->intake.reader.complete && x->status != 0 && a->state != ATTEMPT_HELD;
+        bool vain = a->state == ATTEMPT_FAILED || (a->state == ATTEMPT_HELD && a != x->attempt);
 
         if (a->state != ATTEMPT_OVER)
-            attempt_stop(a, a->state == ATTEMPT_FAILED ? a->error.kind
-                            : served                   ? OK
-                                                       : ERR_CLIENT_GONE);
+            attempt_stop(a, vain ? attempt_vain(a) : served ? OK : ERR_CLIENT_GONE);
     }
 }
 
@@ -583,7 +598,7 @@ stop_outrun(struct exchange *x)
 {
     for (struct attempt *a = x->under_way; a != NULL; a = a->next)
         if (&a->draft != x->delivery.draft && a->state != ATTEMPT_OVER)
-            attempt_stop(a, a->state == ATTEMPT_FAILED ? a->error.kind : ERR_OUTRUN);
+            attempt_stop(a, attempt_vain(a));
 }
 
 /* Is a helper thread using memory of it? */
@@ -626,6 +641,7 @@ gateway_run(struct exchange *x)
     if (step != STEP_WAIT) {
         settle_exchange(x);
         retry_end(x);
+        judge_end(x);
         while (x->under_way != NULL)
             attempt_free(x->under_way);
         admission_leave(x);

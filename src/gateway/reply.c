@@ -187,9 +187,10 @@ with_attempts(struct exchange *x, struct str message)
     if (x->attempts < 2 && disabled == 0)
         return message;
     for (const struct record_attempt *n = x->notes; n != NULL; n = n->next)
-        all = arena_printf(x->arena, STR_FMT "%s" STR_FMT "/" STR_FMT ": %s", STR_ARG(all),
-            n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id),
-            STR_ARG(n->target->wire.model), err_row(n->outcome)->code);
+        if (n->purpose == NULL)
+            all = arena_printf(x->arena, STR_FMT "%s" STR_FMT "/" STR_FMT ": %s", STR_ARG(all),
+                n == x->notes ? " (tried " : "; ", STR_ARG(n->target->provider->id),
+                STR_ARG(n->target->wire.model), err_row(n->outcome)->code);
     for (size_t i = 0; i < disabled; i++)
         all = arena_printf(
             x->arena, STR_FMT "; " STR_FMT ": disabled", STR_ARG(all), STR_ARG(alias->skipped[i]));

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
+#include "gateway/judge.h"
 #include "gateway/resume.h"
 
 /* --- the sinks --- */
@@ -12,6 +13,8 @@
 static void
 sink_metrics(struct worker *w, const struct record *r)
 {
+    if (r->shadow_of.n != 0)
+        return;    /* no request of anybody: shadow.c counts it */
     metrics_record(w->metrics, r->target != NULL ? worker_series(w, r->target) : NULL, r);
 }
 
@@ -49,8 +52,8 @@ static const struct sink {
     { "log", sink_log },
 };
 
-static void
-settle(struct worker *w, const struct record *r)
+void
+settle_record(struct worker *w, const struct record *r)
 {
     for (size_t i = 0; i < ARRAY_LEN(sinks); i++) {
         worker_at(w, sinks[i].name);
@@ -81,7 +84,8 @@ settle_exchange(struct exchange *x)
     struct attempt *attempt = x->attempt;
     const struct target *t = attempt != NULL ? attempt->target : NULL;
     const struct tally *tally = attempt != NULL ? &attempt->tally : &tally_none;
-    bool served = attempt != NULL && attempt->intake.reader.complete && x->status != 0;
+    bool served = attempt != NULL && attempt->intake.reader.complete && x->status != 0 &&
+                  x->delivery.draft != NULL;
     bool gone = x->gone && (x->delivering || !served);
     enum err error = gone && x->error == OK ? ERR_CLIENT_GONE : x->error;
     int status = gone && x->status == 0 ? err_row(ERR_CLIENT_GONE)->status : x->status;
@@ -122,6 +126,7 @@ settle_exchange(struct exchange *x)
         .usage_estimated = estimated,
         .cost_nanousd = attempt != NULL ? attempt_cost_nanousd(attempt) : COST_UNKNOWN,
         .outrun_nanousd = x->outrun_nanousd,
+        .judge_nanousd = judge_cost_nanousd(x),
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
         .first_token_us =
@@ -132,7 +137,7 @@ settle_exchange(struct exchange *x)
     resume_add_up(x, &r);
     if (x->plan.alias != NULL && x->plan.alias->hedge != NULL)
         hedge_note_cost(x->plan.alias->hedge, r.cost_nanousd, r.outrun_nanousd);
-    settle(x->worker, &r);
+    settle_record(x->worker, &r);
 }
 
 void
@@ -156,5 +161,5 @@ settle_refused(struct worker *w, const struct server_conn *q, struct str id, enu
         .overhead_us = -1,
     };
 
-    settle(w, &r);
+    settle_record(w, &r);
 }

@@ -5,6 +5,7 @@
 #include "http/server.h"
 
 struct exchange;
+struct record;
 struct worker;
 
 /* Settles an exchange that has ended; it is still whole. */
@@ -14,3 +15,6 @@ void settle_exchange(struct exchange *x);
  * the answer's body. */
 void settle_refused(struct worker *w, const struct server_conn *q, struct str id, enum err why,
     const char *detail, size_t bytes_out);
+
+/* Hands a record that is complete to all of them. */
+void settle_record(struct worker *w, const struct record *r);

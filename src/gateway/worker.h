@@ -116,6 +116,7 @@ struct worker {
     struct worker_link *exchanges;    /* all exchanges in progress */
     struct slots awaiting;            /* those that other threads answer, by id */
     struct attempt *lone;             /* attempts without an exchange: attempt_let_go() */
+    unsigned shadows;                 /* copies of requests that are under way */
     unsigned exchange_count;
     unsigned admitted;      /* of them, those that have a slot: limits.requests */
     struct lines *queue;    /* those that wait for one; NULL: none ever did */

@@ -195,6 +195,25 @@ write_translated(struct written *w)
     return e == OK ? set_body(w, body, &edits) : e;
 }
 
+/* The path of the request. False: `unfit`. */
+static bool
+write_path(struct written *w, struct buf *text, struct str query)
+{
+    struct llm_request *r = &w->request->llm;
+    const struct target *t = w->target;
+
+    if (!host_write_path(text, &t->provider->address, t->provider->wire, r, &t->wire, query)) {
+        buf_reset(text, SIZE_MAX);
+        w->unfit = ERR_UNSUPPORTED;
+        w->fault.message = arena_printf(
+            r->arena, "'" STR_FMT "' cannot be the name of a deployment", STR_ARG(t->wire.model));
+        return false;
+    }
+    w->q.path = arena_str(r->arena, buf_str(text));
+    buf_reset(text, SIZE_MAX);
+    return true;
+}
+
 void
 written_write_head(struct written *w, struct exchange *x)
 {
@@ -210,15 +229,8 @@ written_write_head(struct written *w, struct exchange *x)
         w->fault.message = constraint_kind_text(t, excluded, x->op, x->wire, r->arena);
         return;
     }
-    if (!host_write_path(text, &t->provider->address, wire, r, &t->wire, query)) {
-        buf_reset(text, SIZE_MAX);
-        w->unfit = ERR_UNSUPPORTED;
-        w->fault.message = arena_printf(
-            r->arena, "'" STR_FMT "' cannot be the name of a deployment", STR_ARG(t->wire.model));
+    if (!write_path(w, text, query))
         return;
-    }
-    w->q.path = arena_str(r->arena, buf_str(text));
-    buf_reset(text, SIZE_MAX);
     w->q.fields = request_fields(w, x, wire == r->wire);
     if (wire != r->wire || r->model_node == NULL || t->wire.model.n == 0)
         return;
@@ -227,6 +239,30 @@ written_write_head(struct written *w, struct exchange *x)
     else
         buf_add(text, t->wire.model);    /* a form field, not JSON */
     w->name = arena_str(r->arena, buf_str(text));
+    buf_reset(text, SIZE_MAX);
+}
+
+void
+written_write_own_head(struct written *w, struct worker *worker)
+{
+    const struct provider *p = w->target->provider;
+    struct llm_request *r = &w->request->llm;
+    struct buf *text = &worker->text;
+
+    if ((p->wire->provider->ops & OP_BIT(r->op)) == 0) {
+        w->unfit = ERR_UNSUPPORTED;
+        return;
+    }
+    if (!write_path(w, text, S("")))
+        return;
+    buf_add(text, S("Content-Type: application/json\r\n"));
+    http_add_field(text, S("Accept"), r->stream ? p->wire->framing->type : S("application/json"));
+    buf_add(text, S("User-Agent: openclaw\r\n"));
+    if (p->credential_count != 0)
+        buf_add(text, p->credentials[w->credential]);
+    buf_add(text, p->wire->provider->fields);
+    buf_add(text, p->fields);
+    w->q.fields = arena_str(r->arena, buf_str(text));
     buf_reset(text, SIZE_MAX);
 }
 

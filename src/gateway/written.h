@@ -13,6 +13,7 @@ struct exchange;
 struct request;
 struct rule_result;
 struct target;
+struct worker;
 
 struct written {
     struct request *request;
@@ -32,6 +33,9 @@ struct written {
  * name as it is written in a body of the caller's wire. If not: `unfit` and `fault`. The request,
  * target, credential and drops are set already. */
 void written_write_head(struct written *w, struct exchange *x);
+
+/* The same of a request of our own: it has none of a caller's fields. */
+void written_write_own_head(struct written *w, struct worker *worker);
 
 /* Writes the body: work for request_work(). */
 void written_write_body(void *written);

@@ -59,6 +59,10 @@ field_ATTEMPTS(struct buf *b, struct str name, const struct record_attempt *firs
         json_add_str(b, a->target->wire.model);
         buf_add_inlined(b, S(",\"outcome\":\""));
         buf_add(b, str_c(err_row(a->outcome)->code));
+        if (UNLIKELY(a->purpose != NULL)) {
+            buf_add_inlined(b, S("\",\"for\":\""));
+            buf_add(b, str_c(a->purpose));
+        }
         buf_add_inlined(b, S("\",\"status\":"));
         buf_add_i64(b, a->status);
         if (a->credential.n != 0) {

@@ -21,7 +21,8 @@ struct record_attempt {
     uint64_t head_us;    /* answer's head, 0: none */
     uint64_t ended_us;
     struct str credential;    /* the name of the key that was sent, or empty */
-    struct str message;       /* why it failed, as it may be logged */
+    struct str message;       /* why it failed, or was rejected, as it may be logged */
+    const char *purpose;      /* what it was for, if not for the answer: "judge"; else NULL */
     struct record_attempt *next;
 };
 
@@ -50,7 +51,9 @@ struct record {
     bool usage_estimated;
     bool continued;    /* its stream broke, and another attempt went on: usage and cost are of both */
     int64_t cost_nanousd;      /* or COST_UNKNOWN */
-    int64_t outrun_nanousd;    /* besides, of attempts beside the one that answered */
+    int64_t outrun_nanousd;    /* besides, of attempts whose answers nobody got */
+    int64_t judge_nanousd;     /* and of models that judged the answers */
+    struct str shadow_of;      /* the request of which it is a copy; empty: none, it is a request */
 
     uint64_t bytes_in, bytes_out;
     int64_t first_token_us;    /* -1: there was none */

@@ -6,6 +6,7 @@
 
 #include "route/failure.h"
 #include "route/hedge.h"
+#include "route/judging.h"
 #include "route/target.h"
 
 struct strategy;
@@ -31,6 +32,8 @@ struct alias {
     struct target **targets;    /* all, those of nested aliases included, in the order of the file */
     size_t count;
     struct hedge *hedge;                  /* NULL: off */
+    const struct judging *judging;        /* NULL: the first answer is given as it comes */
+    const struct shadow *shadow;          /* NULL: none */
     const struct failure_rules *rules;    /* NULL: the table's */
     struct str *skipped;                  /* targets at disabled providers, as configured */
     size_t skipped_count;

@@ -54,6 +54,19 @@ strategy_cost(
                             : HUGE_VAL;
 }
 
+/* What follows its order is done with the answers (gateway/judge.c). */
+static void
+strategy_cascade(const struct alias *al, struct standing *list, size_t n, struct ask *ask)
+{
+    strategy_priority(al, list, n, ask);
+}
+
+static void
+strategy_fuse(const struct alias *al, struct standing *list, size_t n, struct ask *ask)
+{
+    strategy_priority(al, list, n, ask);
+}
+
 static const struct strategy strategies[] = {
 #define STRATEGY(id, name, looks, docs) { name, looks, strategy_##id, docs },
 #include "route/strategies.def"

@@ -410,6 +410,19 @@ pattern_add(struct route_table *t, struct alias *al)
     t->patterns[at] = al;
 }
 
+/* A model that an alias asks besides its targets must be one of an alias, or provider/model, too. */
+static void
+check_side_model(struct route_table *t, const struct conf *c, const struct alias *al,
+    struct str name, struct conf_problems *problems)
+{
+    struct conf_target ct = { .model.v = name, .mark = al->mark };
+    struct str model;
+
+    if (name.n != 0 && conf_alias_named(c, name) == NULL &&
+        table_provider(t, name, &model) == NULL && !names_disabled_provider(t, name))
+        unknown_target(t, c, &ct, problems);
+}
+
 static void
 aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_problems *problems)
 {
@@ -426,6 +439,8 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
         al->mark = ca->mark;
         al->hedge = hedge_make(t->arena, &ca->hedge);
         al->rules = read_rules(t, ca, problems);
+        al->judging = judging_read(t->arena, ca, problems);
+        al->shadow = shadow_read(t->arena, ca, problems);
         al->skipped = arena_array(t->arena, struct str, PLAN_CANDIDATES);
         t->aliases[t->alias_count] = al;
         (void)map_put(t->alias_by_name, al->name, al);
@@ -439,6 +454,10 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
         al->members = arena_array(t->arena, struct member, MAX(c->models[i].target_count, 1));
         (void)alias_fill(t, c, &path, al, problems);
         schedule_make(t->arena, al);
+        if (al->judging != NULL)
+            check_side_model(t, c, al, al->judging->model, problems);
+        if (al->shadow != NULL)
+            check_side_model(t, c, al, al->shadow->model, problems);
     }
     for (size_t i = 0; i < t->alias_count && problems->count == 0; i++) {
         struct alias *al = t->aliases[i];
@@ -534,6 +553,8 @@ table_destroy(struct route_table *t)
 {
     if (t == NULL)
         return;
+    for (size_t i = 0; i < t->alias_count; i++)
+        shadow_drop(t->aliases[i]->shadow);
     map_destroy(t->alias_by_name);
     map_destroy(t->listed);
     for (size_t i = 0; providers_at(t->providers, i) != NULL; i++)

@@ -104,7 +104,7 @@ static const struct bad {
         "it\n" },
     { "models: {m: {strategy: learned, targets: [a/b]}}\n",
         "1:24: 'models.m.strategy' cannot be learned: this version does not support that; write "
-        "priority, weighted, round_robin or cost\n" },
+        "priority, weighted, round_robin, cost, cascade or fuse\n" },
     { "models: {m: {targets: [a/b], quality: 0.9}}\n",
         "1:30: 'models.m.quality' is not supported in this version (learned routing); remove it\n" },
     { "observe: {otlp: {endpoint: \"http://c:4318\"}}\n",

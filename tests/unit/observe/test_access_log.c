@@ -84,6 +84,8 @@ TEST(a_complete_line_contains_every_field_of_the_table)
         usage_set(&r.usage, i, 7);
     r.cost_nanousd = 0;
     r.outrun_nanousd = 5;
+    r.judge_nanousd = 6;
+    r.shadow_of = S("z");
     r.first_token_us = 1500;
     r.duration_us = 1234567;
     r.overhead_us = 9;

@@ -1,0 +1,16 @@
+/* shadow.h - sends copies of some requests to another target, for comparison.
+ *
+ * The caller never sees a copy's answer, and nothing waits for it. A copy begins after the request
+ * was sent to its own target; there are at most SHADOWS_MOST of them at a time in a worker, of
+ * small requests only, and none while memory is short: one that has no place is dropped, and
+ * counted. What they may cost in a day is limited (route/judging.h). Each has a line of its own in the
+ * access log.
+ */
+#pragma once
+
+struct exchange;
+
+#define SHADOWS_MOST 64
+
+/* The exchange's request was sent: perhaps a copy of it is, too. */
+void shadow_begin(struct exchange *x);

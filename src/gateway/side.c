@@ -1,0 +1,140 @@
+/* side.c - calls of the gateway's own: begins them, and tells how they ended. */
+#include "gateway/side.h"
+
+#include "base/clock.h"
+#include "gateway/answer.h"
+#include "gateway/exchange.h"
+#include "gateway/fold.h"
+
+/* In the arena of its attempt. */
+struct side {
+    struct attempt *attempt;
+    struct exchange *copied;    /* only while it begins */
+    void (*done)(void *owner, const struct side_end *end);
+    void *owner;
+};
+
+static void
+on_ended(void *owner, struct attempt *a, enum err outcome)
+{
+    struct side *s = owner;
+    struct metric_series_shard *series = worker_series(a->worker, a->target);
+    struct side_end end = { .error = outcome, .attempt = a, .cost_nanousd = COST_UNKNOWN };
+
+    if (a->fold != NULL && outcome == OK)
+        end.answer = &a->fold->answer;
+    if (a->draft.content && outcome != OK)
+        (void)tally_estimate(&a->tally, 0, true);
+    if (usage_known(&a->tally.usage))
+        end.cost_nanousd = attempt_cost_nanousd(a);
+    metric_add(&series->tokens_input, (uint64_t)a->tally.usage.input);
+    metric_add(&series->tokens_cached, (uint64_t)a->tally.usage.cached);
+    metric_add(&series->tokens_cache_write, (uint64_t)a->tally.usage.cache_write);
+    metric_add(&series->tokens_output, (uint64_t)a->tally.usage.output);
+    metric_add(&series->tokens_reasoning, (uint64_t)a->tally.usage.reasoning);
+    if (end.cost_nanousd >= 0)
+        metric_add(&series->cost_nanousd, (uint64_t)end.cost_nanousd);
+    else if (usage_known(&a->tally.usage))
+        metric_add(&series->cost_unknown, 1);
+    s->done(s->owner, &end);
+}
+
+/* The first target that can be asked now; its breakers were entered. False: there is none. */
+static bool
+choose(const struct side_call *call, struct arena *a, struct pick *ret)
+{
+    const struct route_table *routes = call->hold->snapshot->routes;
+    const struct llm_request *q = &call->request->llm;
+    struct ask ask = { .request = call->copied != NULL ? q : NULL,
+        .arena = a,
+        .id = call->request_id,
+        .model = call->model,
+        .op = q->op,
+        .stream = q->stream,
+        .now_us = clock_now_us(),
+        .wall_ms = clock_wall_ms(),
+        .seed = clock_random_u64() };
+    struct route_found found;
+    struct plan plan;
+    struct str why;
+
+    if (route_find(routes, a, call->model, &found, &why) != OK)
+        return false;
+    const struct target *first = found.alias == NULL       ? found.target
+                                 : found.alias->count != 0 ? found.alias->targets[0]
+                                                           : NULL;
+    if (first == NULL)
+        return false;
+    ask.wire = q->wire != NULL ? q->wire : first->provider->wire;
+    return route_plan(routes, &found, &ask, &plan, &why) == OK && plan_has_fresh(&plan) &&
+           plan_pick(&plan, true, ask.now_us, ret) == PICK_NOW;
+}
+
+struct side *
+side_begin(const struct side_call *call)
+{
+    struct arena *a = worker_take_arena(call->worker, ARENA_EXCHANGE);
+    struct pick pick;
+
+    if (!choose(call, a, &pick)) {
+        worker_drop_arena(call->worker, a, ARENA_EXCHANGE);
+        return NULL;
+    }
+    if (call->copied == NULL)
+        call->request->llm.wire = pick.candidate->target->provider->wire;
+    struct side *s = arena_new(a, struct side);
+    s->done = call->done;
+    s->owner = call->owner;
+    s->attempt = attempt_begin_alone(&(struct attempt_alone){
+        .worker = call->worker,
+        .hold = call->hold,
+        .arena = a,
+        .request = call->request,
+        .copied = call->copied,
+        .pick = &pick,
+        .request_id = arena_str(a, call->request_id),
+        .due_us = call->due_us,
+        .ended = on_ended,
+        .owner = s,
+    });
+    if (call->keep)
+        attempt_fold(s->attempt);
+    if (s->attempt->state == ATTEMPT_WRITING)
+        answer_await(s->attempt);
+    if (s->attempt->state == ATTEMPT_FAILED)
+        attempt_report(s->attempt);
+    return s;
+}
+
+void
+side_cancel(struct side *s)
+{
+    if (s != NULL)
+        attempt_abandon(s->attempt);
+}
+
+struct request *
+side_request(struct worker *w, struct str instruction, struct str material, int64_t max_tokens)
+{
+    struct buf none;
+
+    buf_init(&none, 0);
+    struct request *r = request_create(w, none, NULL, NULL);
+    if (r == NULL)
+        return NULL;
+    struct llm_request *q = &r->llm;
+    struct llm_part **system = &q->system, **parts;
+    struct llm_message **messages = &q->messages, *m;
+
+    q->op = OP_CHAT;
+    q->expanded = q->extended = true;    /* there is no body that could be sent as it is */
+    q->max_tokens = max_tokens;
+    llm_part_add(q->arena, &system, PART_TEXT)->text = arena_str(q->arena, instruction);
+    m = llm_message_add(q->arena, &messages, ROLE_USER);
+    parts = &m->parts;
+    llm_part_add(q->arena, &parts, PART_TEXT)->text = arena_str(q->arena, material);
+    if (!arena_was_refused(q->arena))
+        return r;
+    request_drop(r);
+    return NULL;
+}
