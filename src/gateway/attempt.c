@@ -261,7 +261,6 @@ plan_call(struct attempt *a, struct written *w, struct str method, bool others)
     *w = (struct written){
         .request = a->request,
         .target = t,
-        .ruling = x->ruling,
         .drops = &a->drops,
         .credential = a->credential,
         .q = {
@@ -347,6 +346,7 @@ attempt_begin(struct exchange *x, const struct pick *pick)
         return a;
     }
     plan_call(a, a->written, x->op == OP_RELAY ? x->method : S("POST"), plan_has_fresh(&x->plan));
+    a->written->ruling = x->ruling;
     written_write_head(a->written, x);
     a->path = a->written->q.path;
     return a;
@@ -711,10 +711,12 @@ attempt_begin_alone(const struct attempt_alone *how)
         return a;
     }
     plan_call(a, a->written, S("POST"), false);
-    if (how->copied != NULL)
-        written_write_head(a->written, how->copied);
-    else
+    if (how->copied == NULL) {
         written_write_own_head(a->written, a->worker);
+    } else {
+        a->written->ruling = how->copied->ruling;
+        written_write_head(a->written, how->copied);
+    }
     a->path = a->written->q.path;
     written_write_body(a->written);
     return a;
