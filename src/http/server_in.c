@@ -266,6 +266,14 @@ take_head(struct server_conn *q, struct str *bytes)
     return true;
 }
 
+/* Is more of the body taken now? Until it is asked for, only a little: of a caller who waits for a
+ * place, so much that it is noticed when it leaves. */
+static bool
+takes_body(const struct server_conn *q)
+{
+    return q->receiving || buf_len(&q->body) < SERVER_SMALL_BYTES;
+}
+
 /* Processes one step's worth of *bytes. False: nothing more can be processed now. */
 static bool
 take_some(struct server_conn *q, struct str *bytes)
@@ -274,7 +282,7 @@ take_some(struct server_conn *q, struct str *bytes)
     case READ_HEAD:
         return take_head(q, bytes);
     case READ_BODY:
-        if (!q->receiving)
+        if (!takes_body(q))
             return false;
         take_body(q, bytes);
         tell_body(q);
@@ -365,7 +373,7 @@ server_conn_read(struct server_conn *q)
     /* Do not read while the body is not wanted yet or requests or responses are queueing up: TCP
      * flow control then slows the client down. */
     bool wanted = (q->reading == READ_HEAD && !q->more && !is_backed_up(q)) ||
-                  q->reading == READ_DISCARD || (q->reading == READ_BODY && q->receiving) ||
+                  q->reading == READ_DISCARD || (q->reading == READ_BODY && takes_body(q)) ||
                   (q->reading == READ_LATER && buf_len(&q->in) == 0);
 
     if (wanted == !q->stopped)

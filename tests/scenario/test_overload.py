@@ -275,6 +275,53 @@ def test_a_caller_that_leaves_the_queue_is_not_asked_for(make, mock):
     assert mock.stats()["requests"] == 2
 
 
+@pytest.mark.parametrize("how", ["chunked", "with a length", "chunked, after 100 Continue"])
+def test_a_caller_that_leaves_the_queue_in_the_middle_of_its_body_is_noticed(make, mock, how):
+    gateway = make.gateway(queueing(mock, {"batch": {}}), workers=1)
+    gateway.key = KEYS["batch"]
+    held = fill(gateway, mock)
+    body = json.dumps(body_of("lab/m")).encode()
+    fields = {"Authorization": f"Bearer {KEYS['batch']}", "Content-Type": "application/json",
+              **({"Content-Length": str(len(body))} if how == "with a length" else
+                 {"Content-Length": None, "Transfer-Encoding": "chunked"}),
+              **({"Expect": "100-continue"} if "Continue" in how else {})}
+    waiting = []
+    for sent in (b"", body[:5], body):
+        client = gateway.raw()
+        client.send(raw.request("POST", PATHS["openai"], b"", fields))
+        wait_until(lambda: queued(gateway) == len(waiting) + 1, "it to wait")
+        if sent:
+            client.send(sent if how == "with a length" else b"%x\r\n%b\r\n" % (len(sent), sent))
+        waiting.append(client)
+    for client in waiting:
+        client.close()
+    wait_until(lambda: queued(gateway) == 0, "them to have left", seconds=3)
+    for client in held:
+        client.close()
+    gateway.idle()
+    assert mock.stats()["requests"] == 2
+
+
+def test_a_request_whose_body_came_while_it_waited_is_served(make, mock):
+    gateway = make.gateway(queueing(mock, {"batch": {}}), workers=1)
+    gateway.key = KEYS["batch"]
+    held = fill(gateway, mock)
+    body = json.dumps({**body_of("lab/m"), "user": "u" * 300_000}).encode()
+    with gateway.raw() as client:
+        client.send(raw.request("POST", PATHS["openai"], b"", {
+            "Authorization": f"Bearer {KEYS['batch']}", "Content-Type": "application/json", "Content-Length": None,
+            "Transfer-Encoding": "chunked"}))
+        wait_until(lambda: queued(gateway) == 1, "it to wait")
+        sender = threading.Thread(target=client.send, args=(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),))
+        sender.start()
+        time.sleep(0.2)
+        for one in held:
+            one.close()
+        assert client.read().status == 200
+        sender.join()
+    gateway.idle()
+
+
 def test_a_key_at_its_own_limit_waits_without_delaying_others(make, mock):
     keys = {"people": {"concurrent": 1}, "batch": {}}
     gateway = make.gateway(config_of(mock, keys, limits={"requests": 5}, queue={"length": 10, "wait": "30s"}), workers=1)
