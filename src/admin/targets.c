@@ -130,6 +130,8 @@ health_answer(struct gateway *g, struct exchange *x)
 
         out_object(&o);
         out_text(&o, "name", p->id);
+        if (p->region.n != 0)
+            out_text(&o, "region", p->region);
         health_write(&o, &view, now_ms);
         write_keys(&o, p, t, now_ms);
         out_key_array(&o, "targets");

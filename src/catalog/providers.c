@@ -399,6 +399,7 @@ provider_from_conf(struct providers *all, const struct conf *c, const struct con
     p->timeouts = conf_timeouts_over(c->timeouts, cp->timeouts);
     p->models = cp->models;
     p->adaptive = str_eq(cp->concurrency.v, S("adaptive"));
+    p->probe_ms = cp->probe.every_ms;
     provider_quirks(p, cp, problems);
     provider_data(p, cp, problems);
     providers_read_traits(&p->traits, cp->traits, cp->mark,

@@ -30,6 +30,8 @@ struct provider {
     const struct provider_row *row;    /* NULL for custom providers */
     bool simulated;                    /* the built-in simulator */
     bool adaptive;                     /* how many requests its models get at once follows them */
+    uint64_t probe_ms;                 /* how often it is probed; 0: never */
+    uint64_t probe_due_ms;             /* gateway/probe.c: the next time; 0: not known yet */
     _Atomic uint32_t *turn;            /* number of the next credential; outlives a reload */
 };
 

@@ -125,6 +125,10 @@ struct conf_data {
     struct conf_str training;     /* "true" or "false" */
 };
 
+struct conf_probe {
+    uint64_t every_ms;    /* 0: never */
+};
+
 struct conf_provider {
     struct conf_str id;          /* the key in the file */
     struct conf_str wire;        /* empty: from the built-in row */
@@ -141,6 +145,7 @@ struct conf_provider {
     bool tls_insecure;
     struct conf_str http;           /* "auto" or "1" */
     struct conf_str concurrency;    /* "off" or "adaptive" */
+    struct conf_probe probe;
     bool disabled;
     struct conf_strs models;    /* names offered in /v1/models; empty: from the catalog */
     struct conf_strs quirks;    /* some traits by name, instead of the row's */

@@ -136,6 +136,19 @@ doubt_alias(const struct conf *c, const struct conf_alias *alias, struct conf_pr
 }
 
 static void
+doubt_probes(const struct conf *c, struct conf_problems *problems)
+{
+    for (size_t i = 0; i < c->provider_count; i++) {
+        const struct conf_provider *p = &c->providers[i];
+
+        if (p->probe.every_ms != 0 && !c->retry.breakers)
+            conf_warn(problems, conf_mark_of(c, &p->probe.every_ms),
+                "'providers." STR_FMT ".probe' has no effect: 'retry.breakers' is false",
+                STR_ARG(p->id.v));
+    }
+}
+
+static void
 doubt_chaos(const struct conf *c, struct conf_problems *problems)
 {
     if (c->chaos.fault_count == 0 && conf_is_given(c, &c->chaos.seed))
@@ -170,5 +183,6 @@ doubts_resilience(const struct conf *c, struct conf_problems *problems)
     doubt_queue(c, problems);
     for (size_t i = 0; i < c->model_count; i++)
         doubt_alias(c, &c->models[i], problems);
+    doubt_probes(c, problems);
     doubt_chaos(c, problems);
 }

@@ -226,6 +226,31 @@ on_deadline(void *arg)
     ask_end(arg, NULL, "it took too long");
 }
 
+struct client_request
+models_request(const struct provider *p, struct buf *fields, struct buf *path, uint64_t limit_ms)
+{
+    buf_init(fields, FIELDS_BYTES);
+    buf_init(path, FIELDS_BYTES);
+    buf_add(fields, S("Accept: application/json\r\nUser-Agent: openclaw\r\n"));
+    if (p->credential_count != 0)
+        buf_add(fields, p->credentials[0]);
+    buf_add(fields, p->wire->provider->fields);
+    buf_add(fields, p->fields);
+    buf_add(path, p->address.base_path);
+    buf_add(path, p->wire->provider->models_path);
+    return (struct client_request){
+        .origin = p->origin,
+        .method = S("GET"),
+        .path = buf_str(path),
+        .fields = buf_str(fields),
+        .dns_ms = p->timeouts.dns_ms,
+        .connect_ms = p->timeouts.connect_ms,
+        .first_byte_ms = limit_ms,
+        .resend_ms = limit_ms,
+        .resend_stale = true,
+    };
+}
+
 static void
 ask(struct models_asker *a, struct snapshot *s, struct provider *p)
 {
@@ -237,28 +262,8 @@ ask(struct models_asker *a, struct snapshot *s, struct provider *p)
     timer_init(&q->deadline, a->loop, on_deadline, q);
     timer_set(&q->deadline, MODELS_DEADLINE_MS);
     LIST_ADD(a->first, q);
-    buf_init(&q->fields, FIELDS_BYTES);
-    buf_init(&q->path, FIELDS_BYTES);
     buf_init(&q->body, ANSWER_BYTES);
-    buf_add(&q->fields, S("Accept: application/json\r\nUser-Agent: openclaw\r\n"));
-    if (p->credential_count != 0)
-        buf_add(&q->fields, p->credentials[0]);
-    buf_add(&q->fields, p->wire->provider->fields);
-    buf_add(&q->fields, p->fields);
-    buf_add(&q->path, p->address.base_path);
-    buf_add(&q->path, p->wire->provider->models_path);
-
-    struct client_request r = {
-        .origin = p->origin,
-        .method = S("GET"),
-        .path = buf_str(&q->path),
-        .fields = buf_str(&q->fields),
-        .dns_ms = p->timeouts.dns_ms,
-        .connect_ms = p->timeouts.connect_ms,
-        .first_byte_ms = MODELS_DEADLINE_MS,
-        .resend_ms = MODELS_DEADLINE_MS,
-        .resend_stale = true,
-    };
+    struct client_request r = models_request(p, &q->fields, &q->path, MODELS_DEADLINE_MS);
     q->call = client_start(a->client, &r, &events, q);
 }
 

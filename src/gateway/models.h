@@ -41,6 +41,11 @@ void models_unwait(struct models_waiter *w);
  * providers of which nothing is known yet and whose first query is running, on any thread. */
 unsigned models_ask(struct models_asker *a, struct snapshot *s);
 
+/* The request for a provider's list of models. Its header and path are put into the buffers, which
+ * must outlive it. */
+struct client_request models_request(
+    const struct provider *p, struct buf *fields, struct buf *path, uint64_t limit_ms);
+
 /* Cancels all queries. */
 void models_stop(struct models_asker *a);
 

@@ -108,6 +108,8 @@ on_tick(void *arg)
     quota_share_trim(&w->held);
     make_room_for_others(w);
     do_reload(w);
+    if (w->index == 0 && !w->draining)
+        probe_look(&w->prober, w->current->snapshot, now_us / 1000);
     w->gateway->events->tick(w);
     publish(w);
     trim_memory(w, now_us);
@@ -357,6 +359,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->client = client_create(w->loop, &client_limits);
     w->asker.loop = w->loop;
     w->asker.client = w->client;
+    w->prober = (struct prober){ .loop = w->loop, .client = w->client };
     timer_init(&w->tick, w->loop, on_tick, w);
     w->end = (struct deferred){ .fn = do_stop_loop, .arg = w };
     w->throttle = throttle_create();
@@ -451,6 +454,7 @@ worker_join(struct worker *w)
         thread_join(w->thread);
     close_all(w);
     models_stop(&w->asker);
+    probe_stop(&w->prober);
     server_destroy(w->server);
     client_destroy(w->client);
     timer_stop(&w->tick);

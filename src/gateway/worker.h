@@ -11,6 +11,7 @@
 #include "base/slots.h"
 #include "base/why.h"
 #include "gateway/models.h"
+#include "gateway/probe.h"
 #include "gateway/snapshot.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -84,6 +85,7 @@ struct worker {
     struct server *server;
     struct client *client;
     struct models_asker asker;
+    struct prober prober;    /* of the first worker alone */
     struct listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
     /* The first `tls_listeners` of them use TLS; the admin listener never does. */

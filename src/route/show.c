@@ -19,8 +19,11 @@ struct health_table *
 health_table_of(const struct provider *p)
 {
     struct arena *a = arena_create(64 * 1024);
-    struct health_table *t =
-        health_table_hold(p->origin != NULL ? provider_stable_name(a, p) : p->id);
+    struct str name = p->origin != NULL ? provider_stable_name(a, p) : p->id;
+
+    if (p->region.n != 0)    /* one address may serve several */
+        name = arena_printf(a, STR_FMT "\n" STR_FMT, STR_ARG(name), STR_ARG(p->region));
+    struct health_table *t = health_table_hold(name);
 
     arena_destroy(a);
     return t;

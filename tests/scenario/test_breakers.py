@@ -213,3 +213,44 @@ def test_another_route_that_a_provider_lacks_benches_no_model(make):
         gateway.post("/v1/responses", {"model": "all", "input": "x"})
     stage.now("primary", ok())
     answered(PRIMARY)(ask(gateway, "openai", "all", False), "openai", False)
+
+
+# --- probes ---
+
+def test_probes_notice_an_outage_and_its_end_before_any_request(make):
+    port = free_port()
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{port}/v1",
+                                                  "probe": {"every": "1s"}}},
+                            "retry": {"breakers": True}})
+
+    def state():
+        return gateway.get("/readyz?verbose").json()["health"][0]["state"]
+
+    wait_until(lambda: state() == "open", "the breaker to open")
+    asked = []
+
+    def answer(conn):
+        asked.append(conn.request.target)
+        conn.answer(200, {"data": []})
+
+    make.upstream(answer, at=("127.0.0.1", port))
+    wait_until(lambda: state() in ("recovering", "closed"), "the breaker to close")
+    assert set(asked) == {"/v1/models"}
+    assert not gateway.access_log()
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 503])
+def test_a_provider_that_answers_a_probe_can_be_reached_whatever_it_says(make, status):
+    upstream = make.upstream(lambda conn: conn.answer(status, {"error": {"message": "no"}}))
+    gateway = make.gateway({"providers": {"lab": {**upstream.provider(), "probe": {"every": "1s"}}},
+                            "retry": {"breakers": True}})
+    wait_until(lambda: len(upstream.requests) >= 2, "two probes")
+    provider, = gateway.get("/readyz?verbose").json()["health"]
+    assert provider["state"] == "closed"
+
+
+def test_nobody_is_probed_unless_asked(make):
+    upstream = make.upstream(lambda conn: conn.answer(200, {"data": []}))
+    make.gateway({"providers": {"lab": upstream.provider()}, "retry": {"breakers": True}})
+    time.sleep(2.5)
+    assert not upstream.requests

@@ -50,6 +50,9 @@ TEST(settings_without_effect_are_doubted)
           "2s}]}",
             NULL },
         { "chaos: {faults: [{kind: cut, delay: 2s}]}", "'chaos.faults[0].delay' has no effect" },
+        { "providers: {openai: {probe: {every: 30s}}}", NULL },
+        { "providers: {openai: {probe: {every: 30s}}}\nretry: {breakers: false}",
+            "'providers.openai.probe' has no effect" },
         { "", NULL },
     };
 
