@@ -113,6 +113,43 @@ def stream(options):
               1.3, median_ratio(values), **medians(values))
 
 
+# An alias with a second target that may be hedged and continued by it; and the same with all of that switched off.
+RESILIENT = ("targets: [lab/bench, lab/spare], hedge: {share: 5}", "")
+FRAGILE = ("targets: [lab/bench, lab/spare], on_stream_break: error", "retry: {budget: 0, breakers: false, slow: 0s}")
+
+
+def resilience(options):
+    """What breakers, clocks, hedging and keeping a stream cost while nothing fails."""
+    with Bench() as bench:
+        upstream = bench.canned_upstream()
+        servers = [bench.openclaw(upstream, name=name, alias=alias, more=more)
+                   for name, (alias, more) in (("openclaw", RESILIENT), ("fragile", FRAGILE))]
+        body = bench.file("body.json", chat_body())
+        values = in_turns(options.rounds, {
+            s.name: lambda seconds, s=s: cost_us(s, CHAT, body, CONNECTIONS, seconds or options.seconds)
+            for s in servers})
+    more = statistics.median(a - b for a, b in zip(values["openclaw"], values["fragile"]))
+    yield row(f"Resilience of a request that succeeds, all on against all off ({medians(values)['fragile']:.1f} us)", "us",
+              "at most 1.5 us more", 1.5, openclaw=more)
+
+    streams, chunks = 100, options.seconds * 50
+    with Bench() as bench:
+        upstream = bench.streaming_upstream(chunks, every_ms=20)
+        servers = [bench.openclaw(upstream, name=name, alias=alias, more=more)
+                   for name, (alias, more) in (("openclaw", RESILIENT), ("fragile", FRAGILE))]
+
+        def measure(server):
+            before = server.cpu_us()
+            done = clients.run_streams(server.port, CHAT, chat_body(stream=True), streams)
+            if done != streams:
+                raise SystemExit(f"{server.name}: only {done} of {streams} streams were complete")
+            return (server.cpu_us() - before) / (streams * chunks)
+
+        values = in_turns(max(options.rounds // 2, 1), {s.name: lambda _, s=s: measure(s) for s in servers})
+    yield row(f"The same for a relayed chunk of a stream that could be continued ({medians(values)['fragile']:.1f} us)", "us",
+              "", openclaw=medians(values)["openclaw"])
+
+
 def translate(options):
     """An Anthropic client with an OpenAI provider, compared with an OpenAI client with the same provider."""
     with Bench() as bench:
@@ -227,4 +264,4 @@ def workers(options):
               "close to twice", openclaw=capacity[2])
 
 
-ALL = {f.__name__: f for f in (cpu, latency, stream, translate, idle, bigbody, workers)}
+ALL = {f.__name__: f for f in (cpu, latency, stream, resilience, translate, idle, bigbody, workers)}

@@ -221,8 +221,8 @@ backend provider
 """)
         return self.start("haproxy", ["haproxy", "-db", "-f", path], port, PROXY_CPU)
 
-    def openclaw(self, upstream, workers=1, cpu=PROXY_CPU):
-        """A gateway with a realistic configuration: static keys, metrics and the access log on."""
+    def openclaw(self, upstream, workers=1, cpu=PROXY_CPU, name="openclaw", alias="targets: [lab/bench]", more=""):
+        """A gateway with a realistic configuration: static keys, metrics and the access log on. `more`: further sections."""
         port, admin_port = free_port(), free_port()
         path = self.file(f"openclaw-{port}.yaml", f"""
 server:
@@ -236,12 +236,13 @@ auth:
 providers:
   lab: {{wire: openai-chat, base_url: "{upstream.url}/v1", api_key: sk-upstream}}
 models:
-  bench: {{targets: [lab/bench]}}
+  bench: {{{alias}}}
 observe:
   access: {{path: "{self.dir}/openclaw-access-{port}.log"}}
   metrics: true
+{more}
 """)
-        return self.start("openclaw", [OPENCLAW, "serve", "-c", path], port, cpu)
+        return self.start(name, [OPENCLAW, "serve", "-c", path], port, cpu)
 
 
 def wrk(server, path, body_file, connections, seconds, headers=()):

@@ -511,10 +511,14 @@ stage_relay(struct exchange *x)
             if (resume_begin(x))
                 return stage_relay(x);    /* once for each exchange */
         }
+        if (x->stream && x->op != OP_RELAY)
+            metric_add(&x->worker->metrics->stream_breaks, 1);
         attempt_stop(a, a->error.kind);
         return exchange_fail_with(x, &a->error);
     case ATTEMPT_DONE:
         attempt_stop(a, OK);
+        if (UNLIKELY(x->resumed != NULL))
+            metric_add(&x->worker->metrics->streams_continued, 1);
         resume_drop(a);
         /* the client may take long to read the answer */
         exchange_drop_request(x, !usage_has(&a->tally.usage, COUNT_INPUT));

@@ -465,6 +465,8 @@ resume_begin(struct exchange *x)
 
     if (!break_off(x, a))
         return false;
+    metric_add(&x->worker->metrics->stream_breaks, 1);
+    metric_add(&x->worker->metrics->streams_resumed, 1);
     attempt_stop(a, a->error.kind);
     retry_note(x, a);
     if (c->state == CANDIDATE_NEXT && plan_has_fresh(&x->plan))

@@ -668,6 +668,77 @@ act(struct world *w, struct input *in)
     }
 }
 
+/* --- a stream that is continued --- */
+
+static void
+flush_providers(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(providers); i++)
+        for (size_t k = 0; k < UPSTREAM_CONNECTIONS; k++)
+            if (providers[i].connections[k] != NULL)
+                end_flush(&providers[i].connections[k]->end, SIZE_MAX);
+}
+
+/* The next provider that was asked answers, in two pieces; it may take a few turns until one was. */
+static void
+answer_next(struct world *w, enum tell kind)
+{
+    size_t at;
+
+    for (int round = 0; round < 20; round++) {
+        turn(w);
+        for (size_t i = 0; i < UPSTREAM_SLOTS; i++) {
+            struct upstream *u = *upstream_slot(i);
+
+            if (u == NULL || !u->complete || u->answered)
+                continue;
+            struct upstream *carrier = u->carrier != NULL ? u->carrier : u;
+            bool h2 = u != carrier;
+
+            upstream_answer(u, kind, h2 ? FRAMED_H2 : FRAMED_LENGTH, SPELT_PLAINLY, &at);
+            written_bytes += buf_len(&u->end.out) - at;
+            if (h2)
+                h2_answer(u);    /* the stream may be gone now */
+            end_flush(&carrier->end, buf_len(&carrier->end.out) * 2 / 3);
+            turn(w);
+            flush_providers();
+            return;
+        }
+    }
+}
+
+/* A caller streams, the answer breaks after its first tokens, and another provider goes on: at
+ * random that is rare. What follows meets what is left of it. */
+static void
+force_continuation(struct world *w, bool anthropic)
+{
+    struct caller *c = &w->callers[0];
+    struct buf body;
+
+    for (size_t i = 0; i < ARRAY_LEN(providers); i++)
+        providers[i].reluctant = false;
+    caller_open(c, gateway_path, ++w->connections);
+    if (c->end.fd < 0)
+        return;
+    buf_init(&body, SIZE_MAX);
+    ask_add_body(
+        &body, anthropic ? ASK_MESSAGES : ASK_CHAT, "fall", mark_new(c->id, false), 10, 0, true);
+    buf_printf(&c->end.out,
+        "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " KEY_ANN
+        "\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n" STR_FMT,
+        anthropic ? "/v1/messages" : "/v1/chat/completions", buf_len(&body),
+        STR_ARG(buf_str(&body)));
+    written_bytes += buf_len(&c->end.out);
+    buf_fini(&body);
+    end_flush(&c->end, SIZE_MAX);
+    answer_next(w, TELL_BREAKS);
+    answer_next(w, TELL_PROPER);
+    for (int i = 0; i < 6; i++)
+        turn(w);
+    /* what a helper thread read is not continued */
+    CHECK(job_least_bytes < JOB_LEAST_BYTES || w->worker->metrics->streams_continued == 1);
+}
+
 /* --- the end --- */
 
 static bool
@@ -801,6 +872,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned manners = input_byte(&in);
     job_least_bytes = size % 2 == 0 ? JOB_LEAST_BYTES : SMALL_JOB_BYTES;
     start(&w, manners >> 2);
+    if (manners >> 6 == 3)
+        force_continuation(&w, (manners & 0x20) != 0);
     for (int i = 0; i < ACTIONS_MAX && in.n != 0; i++)
         act(&w, &in);
     finish(&w, manners % 4 != 0);

@@ -129,6 +129,13 @@ def test_a_plain_text_is_continued_by_the_next_target(make, fault):
     play(make, fault)
 
 
+def broken_streams(gateway):
+    """How many streams broke, were gone on with, and came to their end."""
+    metrics = gateway.metrics()
+    return tuple(metrics.value(f"openclaw_{name}_total")
+                 for name in ("stream_breaks", "stream_continuations", "streams_continued"))
+
+
 @pytest.mark.parametrize("caller", EVERY_CALLER)
 @pytest.mark.parametrize("first, second", [(a, b) for a in WIRES for b in WIRES])
 def test_a_continued_stream_has_one_start_one_end_and_the_sum_of_both_usages(make, caller, first, second):
@@ -140,6 +147,7 @@ def test_a_continued_stream_has_one_start_one_end_and_the_sum_of_both_usages(mak
     assert line["tokens_input"] > 40 and line["tokens_output"] > 9, line
     assert got.usage and got.usage[1] == line["tokens_output"], (got.usage, line)
     assert len(line["attempts"]) == 2 and line["attempts"][1]["outcome"] == "ok", line
+    assert broken_streams(gateway) == (1, 1, 1)
     if caller == "openai":
         documents = [f.json() for f in sse.frames(got.body) if f.data and f.data != "[DONE]"]
         assert len({d["id"] for d in documents}) == 1, "two answers in one"
@@ -155,6 +163,7 @@ def test_a_stream_is_continued_once(make, caller):
     assert got.status == 200 and got.error and not got.complete and not got.broke, got
     assert got.text, got
     assert not stage.received("third")
+    assert broken_streams(gateway) == (2, 1, 0)
 
 
 @pytest.mark.parametrize("caller", EVERY_CALLER)

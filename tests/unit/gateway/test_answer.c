@@ -213,3 +213,63 @@ TEST(a_client_that_does_not_read_pauses_the_provider)
     buf_fini(&got);
     finish();
 }
+
+/* --- a document whose end has still to come --- */
+
+#define DOCUMENT                                                                                            \
+    "{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0," \
+    "\"message\":{\"role\":\"assistant\",\"content\":\"all of it\"},\"finish_reason\":\"stop\"}]}"
+
+static struct attempt *given;
+
+/* The document comes in one piece, as in one frame of HTTP/2; the frame that ends the stream has
+ * still to come. On the worker's thread. */
+static void
+give_document(void *arg UNUSED)
+{
+    struct exchange *x = exchange_of(w.worker->exchanges);
+    struct http_field type = { S("content-type"), S("application/json") };
+    struct http_head head = {
+        .status = 200, .content_length = sizeof(DOCUMENT) - 1, .fields = { &type, 1 }
+    };
+
+    given = x->attempt;
+    client_cancel(given->call);    /* from now on the test is its provider */
+    given->call = NULL;
+    on_head(given, &head);
+    on_data(given, S(DOCUMENT));
+    EXPECT_INT(given->state, ATTEMPT_RUNNING);
+    EXPECT(x->delivery.draft == &given->draft);
+    exchange_wake(x);    /* as another attempt would that is stopped now */
+}
+
+static void
+end_document(void *arg UNUSED)
+{
+    EXPECT_INT(given->state, ATTEMPT_RUNNING);
+    EXPECT(given->exchange->attempt == given && given->exchange->under_way->next == NULL);
+    on_end(given);
+}
+
+TEST(a_document_that_was_handed_over_is_the_answer_although_its_end_has_still_to_come)
+{
+    gateway_world_start(&w, "models: {two: {targets: [\"mock/m;head=30s\", mock/n]}}\n");
+    int fd = peer_connect(w.port);
+    buf_reset(&w.answer, SIZE_MAX);
+    EXPECT(peer_send(
+        fd, gateway_world_text(&w, "POST /v1/chat/completions", "", WORLD_CHAT("two", ""))));
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&w.hub->count.requests) == 0; ms += 10)
+        pause_ms(10);
+    loop_post(w.worker->loop, give_document, NULL);
+    pause_ms(50);    /* the stages run: nothing else may begin */
+    loop_post(w.worker->loop, end_document, NULL);
+    (void)peer_recv_all(fd, &w.answer);
+    (void)close(fd);
+    EXPECT_STR(gateway_world_body(&w), DOCUMENT);
+    EXPECT(gateway_world_says(&w, "x-openclaw-attempts: 1\r\n"));
+    EXPECT_INT(atomic_load(&w.hub->count.requests), 1);
+    gateway_world_stop(&w);
+    EXPECT_INT(gateway_world_logged(&w, "\"outcome\":\"ok\""), 1);
+    EXPECT_INT(w.worker_held, 0);
+    gateway_world_forget(&w);
+}
