@@ -7,6 +7,7 @@
 #include "admin/answer.h"
 #include "admin/exchanges.h"
 #include "admin/history.h"
+#include "admin/rules.h"
 #include "admin/switch.h"
 #include "admin/targets.h"
 #include "base/clock.h"
@@ -44,6 +45,12 @@ static void
 get_targets(struct admin *a, struct exchange *x, struct str rest UNUSED)
 {
     targets_answer(a->collector, a->gateway, x);
+}
+
+static void
+get_rules(struct admin *a, struct exchange *x, struct str rest UNUSED)
+{
+    rules_answer(a->collector, a->gateway, x);
 }
 
 /* The settings, unless a secret is where none belongs. */
@@ -232,6 +239,7 @@ static const struct admin_route {
     { S_INIT("GET"), S_INIT("config"), get_config },
     { S_INIT("GET"), S_INIT("exchanges"), get_exchanges },
     { S_INIT("GET"), S_INIT("health"), get_health },
+    { S_INIT("GET"), S_INIT("rules"), get_rules },
     { S_INIT("GET"), S_INIT("targets"), get_targets },
     { S_INIT("POST"), S_INIT("off/"), post_off },
     { S_INIT("POST"), S_INIT("on/"), post_on },

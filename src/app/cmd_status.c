@@ -10,9 +10,9 @@
 enum { OUTPUT_MAX = 16 * 1024 * 1024 };
 
 /* What the page is made of: its parts, by the names of their routes. */
-static const char *const parts[] = { "status", "config", "health", "targets",
+static const char *const parts[] = { "status", "config", "health", "rules", "targets",
     "exchanges?limit=20" };
-enum { STATUS, CONFIG, HEALTH, TARGETS, EXCHANGES, PARTS };
+enum { STATUS, CONFIG, HEALTH, RULES, TARGETS, EXCHANGES, PARTS };
 enum { TARGETS_MOST = 40 };
 
 static void
@@ -76,6 +76,20 @@ add_health(struct buf *out, const struct admin_client *c, const struct json *doc
             buf_add_c(out, '\n');
         }
     }
+}
+
+/* Rules whose conditions fail, each on a line. */
+static void
+add_rules(struct buf *out, const struct admin_client *c, const struct json *doc)
+{
+    struct json_iter it = json_iter(json_get(doc, S("rules")));
+
+    while (json_next(&it))
+        if (admin_number(it.value, "failed") != 0)
+            buf_printf(out, "  RULE " STR_FMT " FAILED for %llu requests: " STR_FMT "\n",
+                STR_ARG(admin_text(c, it.value, "name")),
+                (unsigned long long)admin_number(it.value, "failed"),
+                STR_ARG(admin_text(c, it.value, "last_failure")));
 }
 
 static void
@@ -164,6 +178,7 @@ show(struct admin_client *c, void *arg UNUSED)
     } else {
         add_process(&out, c, doc);
         add_health(&out, c, doc[HEALTH]);
+        add_rules(&out, c, doc[RULES]);
         add_targets(&out, c, doc[TARGETS]);
         add_exchanges(&out, c, doc[EXCHANGES]);
     }

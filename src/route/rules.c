@@ -27,6 +27,7 @@ struct rules_runner {
     struct ask *ask;
     struct rule_result *result;
     struct script_fault fault;
+    struct rule_count *counts;    /* by the rules' numbers */
 };
 
 /* --- the names --- */
@@ -429,6 +430,7 @@ rules_runner_create(const struct rules *r)
     runner->rules = r;
     if (r->count == 0)
         return runner;
+    runner->counts = check_alloc(calloc(r->count, sizeof(*runner->counts)));
     runner->script = script_create(&names);
     if (runner->script != NULL && compile_all(runner->script, r, NULL)) {
         script_join(runner->script);
@@ -445,6 +447,7 @@ rules_runner_destroy(struct rules_runner *runner)
     if (runner == NULL)
         return;
     script_destroy(runner->script);
+    free(runner->counts);
     free(runner);
 }
 
@@ -462,6 +465,12 @@ note_failure(struct rules_runner *runner, const struct rule *rule)
     while (*tail != NULL)
         tail = &(*tail)->next;
     *tail = f;
+    if (!runner->ask->dry) {
+        struct rule_count *count = &runner->counts[rule->number];
+
+        count->failed++;
+        str_copy_c(count->why, sizeof(count->why), f->why);
+    }
 }
 
 /* Does the condition hold? */
@@ -507,6 +516,7 @@ apply(struct rules_runner *runner, const struct rule *rule)
     struct rule_result *r = runner->result;
 
     r->matched[r->matched_count++] = rule;
+    runner->counts[rule->number].matched += !runner->ask->dry;
     if (r->route == NULL && (rule->use.n != 0 || rule->targets))
         r->route = rule;
     if (r->strategy == NULL)
@@ -528,6 +538,12 @@ reject_after_failure(struct rules_runner *runner, const struct rule *rule)
     runner->result->reject = arena_printf(runner->ask->arena,
         "the condition of the rule '" STR_FMT "', which rejects requests, failed for this one",
         STR_ARG(rule->name));
+}
+
+const struct rule_count *
+rules_counts(const struct rules_runner *runner)
+{
+    return runner->counts;
 }
 
 static void

@@ -66,6 +66,12 @@ struct rule_result {
     size_t member_count;
 };
 
+/* What a runner's rules have done, dry runs not counted. */
+struct rule_count {
+    uint64_t matched, failed;
+    char why[160];    /* of its last failure */
+};
+
 /* Reads and compiles the rules of a configuration, which must outlive them. Mistakes go to
  * `problems`. */
 struct rules *rules_create(const struct conf *c, const struct route_table *routes,
@@ -78,6 +84,9 @@ const struct rule *rules_at(const struct rules *r, size_t i);
 /* For one thread. NULL is a no-op for destroy. `r` must outlive it. */
 struct rules_runner *rules_runner_create(const struct rules *r) NEVER_NULL;
 void rules_runner_destroy(struct rules_runner *runner);
+
+/* By the rules' numbers; for the thread that uses the runner. */
+const struct rule_count *rules_counts(const struct rules_runner *runner);
 
 /* Evaluates the condition of one rule alone, as rules_run() does. *ret_failure is set to NULL, or to why
  * it failed. */

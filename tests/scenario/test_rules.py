@@ -134,10 +134,20 @@ def test_a_rule_that_fails_is_counted_and_told_and_does_not_apply(make, mock):
     gateway = make.gateway(config_of(mock, [
         {"name": "broken", "when": "user > 3", "use": "smart"},
         {"name": "endless", "when": "(function() while true do end end)()", "use": "smart"},
-        {"name": "greedy", "when": '(function() local s = "x" while true do s = s .. s end end)()', "use": "smart"}]))
+        {"name": "greedy", "when": '(function() local s = "x" while true do s = s .. s end end)()', "use": "smart"}],
+        auth={"keys": [{"name": "ops", "key": "${OPS_TEST_KEY}", "routes": ["admin"]}]}),
+        env={"OPS_TEST_KEY": process.CANARY + "client-operator"})
+    gateway.key = process.CANARY + "client-operator"
     for _ in range(20):
         assert went_to(gateway, mock) == "small"
     assert gateway.metrics().value("openclaw_rule_failures_total") == 60
+    told = gateway.get("/admin/v1/rules").json()["rules"]
+    assert [(r["name"], r["matched"], r["failed"]) for r in told] == \
+        [("broken", 0, 20), ("endless", 0, 20), ("greedy", 0, 20)]
+    assert told[0]["last_failure"] == "line 1: attempt to compare number with nil"
+    page = subprocess.run([process.BIN, "status", "--url", gateway.url], capture_output=True, text=True, timeout=PATIENCE,
+                          env=environment(OPENCLAW_API_KEY=gateway.key))
+    assert "RULE broken FAILED for 20 requests: line 1: attempt to compare number with nil\n" in page.stdout
     wait_until(lambda: "the condition of the rule 'broken' failed: line 1: attempt to compare number with nil"
                in gateway.stderr(), "the log")
     assert "it takes more than 10000 instructions" in gateway.stderr()

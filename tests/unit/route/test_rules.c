@@ -316,3 +316,21 @@ TEST(no_rules_cost_no_interpreter)
     EXPECT(rules_at(r.rules, 0) == NULL);
     rules_world_end(&r);
 }
+
+TEST(what_rules_do_is_counted_but_for_dry_runs)
+{
+    struct ruled r = rules_world("  - {when: 'user > 3', use: smart}\n"
+                                 "  - {when: tools, use: smart}\n");
+    const struct rule_count *counts = rules_counts(r.runner);
+
+    for (int i = 0; i < 3; i++)
+        (void)run(&r);
+    r.ask.dry = true;
+    (void)run(&r);
+    EXPECT_INT(counts[0].matched, 0);
+    EXPECT_INT(counts[0].failed, 3);
+    EXPECT_STR(str_c(counts[0].why), "line 1: attempt to compare number with nil");
+    EXPECT_INT(counts[1].matched, 3);
+    EXPECT_INT(counts[1].failed, 0);
+    rules_world_end(&r);
+}
