@@ -1,6 +1,18 @@
 /* ask.c - finds out what a decision wants to know of a request. */
 #include "route/ask.h"
 
+#include "route/analyze.h"
+
+static void
+analyze_request(struct ask *ask)
+{
+    struct analysis *analysis = arena_new(ask->arena, struct analysis);
+    struct llm_sample sample UNINITIALIZED;
+
+    sample_take(ask->request, &sample);
+    analyze(&sample, analysis);
+    ask->analysis = analysis;
+}
 
 bool
 ask_know(struct ask *ask, enum ask_fact fact)
@@ -14,6 +26,8 @@ ask_know(struct ask *ask, enum ask_fact fact)
         needs_find(ask->request, &ask->needs);
         break;
     case ASK_ANALYSIS:
+        analyze_request(ask);
+        break;
     case ASK_HEADERS:
         return false;
     }

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "llm/wire.h"
+#include "route/analyze.h"
 #include "script/lua.h"
 
 #define RULES_ARENA_BYTES (64u * 1024 * 1024)
@@ -80,6 +81,15 @@ static int64_t
 weekday_of(uint64_t wall_ms)
 {
     return (int64_t)((wall_ms / DAY_MS + 3) % 7) + 1;
+}
+
+/* Of a sample that `check` makes up, or a record without it: as if there were no text. */
+static const struct analysis *
+analysis_of(const struct ask *a)
+{
+    static const struct analysis none = { .language = "", .task = TASK_UNKNOWN };
+
+    return a->analysis != NULL ? a->analysis : &none;
 }
 
 #define HAS(need) ((a->needs.bits & NEED_BIT(need)) != 0)

@@ -15,6 +15,7 @@
 #include "http/h1.h"
 #include "http/multipart.h"
 #include "llm/fail.h"
+#include "llm/sample.h"
 #include "llm/write.h"
 #include "tests/test.h"
 #include "tests/unit/steps.h"
@@ -434,7 +435,7 @@ edit_for(const struct llm_request *r, const struct pair *pair, struct cost *c)
     hold(c, arena_held_bytes(r->arena));
 }
 
-/* As the gateway does it: parse, find out what is needed, read the head, then edit for a provider of the same wire, else
+/* As the gateway does it: parse, find out what is needed, sample the text, read the head, then edit for a provider of the same wire, else
  * read all of it and write it anew. */
 static void
 run_request(struct str body, const void *arg, struct cost *c)
@@ -445,10 +446,12 @@ run_request(struct str body, const void *arg, struct cost *c)
     struct arena *a = arena_create(ARENA_LIMIT);
     struct llm_request r = { .arena = a, .op = pair->op, .wire = pair->from, .body = body };
     struct needs needs;
+    struct llm_sample sample;
 
     r.doc = json_parse(a, body, &limits, NULL);
     EXPECT(r.doc != NULL);
     needs_find(&r, &needs);
+    sample_take(&r, &sample);
     if (llm_request_read(&r, &fault) == OK) {
         if (pair->from == pair->to) {
             edit_for(&r, pair, c);

@@ -43,7 +43,7 @@ TEST(names_that_do_not_exist_are_told_with_their_place)
                     "        budget.left_ration < 1\n"
                     "    use: fast\n"
                     "  - {when: 'string.rep(\"x\", 5) == key', use: fast}\n",
-        "7:24: rules[0].when: there is no 'taks'; docs/rules.md lists the names\n"
+        "7:24: rules[0].when: there is no 'taks'; did you mean 'task'?\n"
         "10:9: rules[1].when: there is no 'budget.left_ration'; did you mean 'budget.left_ratio'?\n"
         "12:13: rules[2].when: there is no 'string.rep'; docs/rules.md lists the names\n");
 }
