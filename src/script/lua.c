@@ -22,8 +22,9 @@ struct expression {
 
 /* A name that is not a member. */
 struct plain_name {
-    bool used;     /* by an expression */
-    bool shown;    /* its value is in the table of what is shown */
+    bool used;                    /* by an expression */
+    bool shown;                   /* its value is in the table of what is shown, */
+    struct script_value value;    /* and is this; a text is Lua's own */
 };
 
 struct script {
@@ -198,6 +199,7 @@ read_name(lua_State *L)
         lua_pushvalue(L, 2);
         lua_pushvalue(L, -2);
         s->plain[name].shown = true;
+        s->plain[name].value.type = SCRIPT_NIL;    /* it equals no other, and is replaced */
         lua_rawset(L, 1);
     }
     return 1;
@@ -503,6 +505,17 @@ load(struct script *s, struct source *f, struct script_fault *ret_fault)
     return false;
 }
 
+/* The environment of the function at the top of the stack. Only a function within it can assign to a
+ * name; where there is none, what is shown needs no protection, and is found faster without. */
+static void
+set_environment(struct script *s, bool functions)
+{
+    if (functions)
+        return;
+    lua_pushvalue(s->L, AT_SHOWN);
+    (void)lua_setupvalue(s->L, -2, 1);
+}
+
 /* Two compilations: as an expression list, whose mistakes have the better messages, and in brackets,
  * which hold exactly one expression. */
 static bool
@@ -592,7 +605,10 @@ script_compile(struct script *s, struct str text, size_t *ret, struct script_fau
     }
     bool ok = load_expression(s, text, ret_fault);
     if (ok) {
-        s->list[s->count].loops = str_find(text, S("function")) != text.n;
+        bool functions = str_find(text, S("function")) != text.n;
+
+        s->list[s->count].loops = functions;
+        set_environment(s, functions);
         *ret = s->count++;
         lua_rawseti(s->L, AT_FUNCTIONS, (lua_Integer)s->count);
         scan_names(text, note_used, s);
@@ -612,14 +628,38 @@ script_join(struct script *s)
 
     if (s->texts.overflow || !load(s, &f, &fault))
         return;
-    lua_replace(s->L, AT_JOINED);
     s->joined = true;
     for (size_t i = 0; i < s->count; i++)
         s->joined_loops |= s->list[i].loops;
+    set_environment(s, s->joined_loops);
+    lua_replace(s->L, AT_JOINED);
     collect(s);
 }
 
 /* --- evaluating --- */
+
+/* Is this what is shown already? Most values are those of the request before. */
+static bool
+is_shown(const struct plain_name *p, const struct script_value *v)
+{
+    if (!p->shown)
+        return v->type == SCRIPT_NIL;
+    if (p->value.type != v->type)
+        return false;
+    switch (v->type) {
+    case SCRIPT_NIL:
+        return false;
+    case SCRIPT_BOOL:
+        return p->value.yes == v->yes;
+    case SCRIPT_INTEGER:
+        return p->value.integer == v->integer;
+    case SCRIPT_NUMBER:
+        return memcmp(&p->value.number, &v->number, sizeof(v->number)) == 0;
+    case SCRIPT_TEXT:
+        return str_eq(p->value.text, v->text);
+    }
+    return false;
+}
 
 /* Puts the values of names that are used into the table of what is shown, as far as they are known;
  * and takes those of the last subject out of it. In protected mode: texts need memory. */
@@ -634,12 +674,15 @@ show_names(lua_State *L)
 
         if (p->used)
             (void)s->names->peek(s->subject, i, &v);
-        if (v.type == SCRIPT_NIL && !p->shown)
+        if (is_shown(p, &v))
             continue;
         (void)lua_rawgeti(L, 2, (lua_Integer)i + 1);
         push_value(L, &v);
+        if (v.type == SCRIPT_TEXT)
+            v.text.p = lua_tostring(L, -1);
         lua_rawset(L, 1);
         p->shown = v.type != SCRIPT_NIL;
+        p->value = v;
     }
     return 0;
 }

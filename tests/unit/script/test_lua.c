@@ -571,3 +571,29 @@ TEST(a_value_never_stays_for_the_next_subject)
     }
     script_destroy(s);
 }
+
+TEST(values_are_those_of_the_subject_whether_they_changed_or_not)
+{
+    struct script *s = JOINED("task == 'a' and tokens == 1", "task == 'b' and tokens == 1",
+        "task == 'b' and tokens == 2");
+    struct subject it = { .tokens = 1, .task = S("a") };
+    char room[] = "b";
+    size_t n;
+
+    for (int round = 0; round < 3; round++) {
+        it = (struct subject){ .tokens = 1, .task = S("a") };
+        script_begin(s, &it);
+        EXPECT(script_first(s, &n) == SCRIPT_YES && n == 0);
+        it.task = str_make(room, 1);
+        script_begin(s, &it);
+        EXPECT(script_first(s, &n) == SCRIPT_YES && n == 1);
+        it.tokens = 2;
+        script_begin(s, &it);
+        EXPECT(script_first(s, &n) == SCRIPT_YES && n == 2);
+        room[0] = 'z';    /* the bytes are not ours to keep */
+        script_begin(s, &it);
+        EXPECT(script_first(s, &n) == SCRIPT_NO);
+        room[0] = 'b';
+    }
+    script_destroy(s);
+}
