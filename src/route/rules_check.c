@@ -2,6 +2,7 @@
 #include "route/rules_check.h"
 
 #include "llm/wire.h"
+#include "route/analyze.h"
 #include "script/lua.h"
 #include "script/scan.h"
 
@@ -79,6 +80,7 @@ struct sample {
     bool stream;
     enum llm_op op;
     struct needs needs;
+    struct analysis analysis;
     struct ask_tag *tags;
     struct http_fields fields;
 };
@@ -89,7 +91,8 @@ static struct http_field sample_field = { .name = S_INIT("user-agent"), .value =
 static const struct sample samples[] = {
     { .what = "a short chat",
         .model = S_INIT("fast"),
-        .needs = { .input_tokens = 12, .messages = 1 } },
+        .needs = { .input_tokens = 12, .messages = 1 },
+        .analysis = { .language = "", .task = TASK_CHAT, .tokens = 5 } },
     { .what = "a long chat with tools and pictures, a key, a tag and a header field",
         .model = S_INIT("openai/gpt-4o"),
         .key = S_INIT("ci"),
@@ -99,13 +102,23 @@ static const struct sample samples[] = {
             .output_tokens = 4000,
             .messages = 40,
             .tools = 12 },
+        .analysis = { .language = "en",
+            .task = TASK_CODE,
+            .tokens = 50000,
+            .complexity_permille = 800,
+            .code_permille = 600,
+            .sentiment_permille = -200,
+            .sensitivity = SENSITIVE_SECRET },
         .tags = &sample_tag,
         .fields = { &sample_field, 1 } },
     { .what = "a request for embeddings",
         .model = S_INIT("text-embedding-3-small"),
         .op = OP_EMBED,
-        .needs = { .bits = NEED_BIT(EMBEDDINGS), .input_tokens = 300 } },
-    { .what = "a request that is passed through and names no model", .op = OP_RELAY },
+        .needs = { .bits = NEED_BIT(EMBEDDINGS), .input_tokens = 300 },
+        .analysis = { .language = "de", .task = TASK_QA, .tokens = 250 } },
+    { .what = "a request that is passed through and names no model",
+        .op = OP_RELAY,
+        .analysis = { .language = "", .task = TASK_UNKNOWN } },
 };
 
 static struct ask
@@ -119,6 +132,7 @@ sample_ask(const struct sample *s, struct arena *a)
         .wire = wire_at(0),
         .stream = s->stream,
         .needs = s->needs,
+        .analysis = &s->analysis,
         .key = s->key,
         .client_ip = S("192.0.2.1"),
         .tags = s->tags,

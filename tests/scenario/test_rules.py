@@ -69,6 +69,22 @@ def test_rules_by_tags_header_fields_tokens_and_the_stream(make, mock):
     assert went_to(gateway, mock, max_tokens=77) == "for-77"
 
 
+def test_rules_by_what_a_request_is_about(make, mock):
+    gateway = make.gateway(config_of(mock, [
+        {"when": "secrets", "reject": "Do not send secrets."},
+        {"when": 'task == "code"', "use": "lab/for-code"},
+        {"when": 'language == "de"', "use": "lab/for-german"}]))
+
+    def goes(text):
+        return went_to(gateway, mock, messages=[{"role": "user", "content": text}])
+    assert goes("Hi, how are you today?") == "small"
+    assert goes("Fix the bug in this function:\n\ndef add(a, b):\n    return a - b\n") == "for-code"
+    assert goes("Der Hund schläft im Garten und die Katze sitzt daneben auf der Mauer.") == "for-german"
+    text = "My key is AKIA" + "IOSFODNN7EXAMPLE and sk-" + "proj-" + 40 * "a1B2"
+    answer = gateway.chat("fast", messages=[{"role": "user", "content": text}])
+    assert (answer.status_code, answer.json()["error"]["message"]) == (403, "Do not send secrets.")
+
+
 def test_a_rule_by_the_time(make, mock):
     now = time.gmtime()
     if now.tm_min == 59:
