@@ -11,6 +11,10 @@
  * collect takes longer than to evaluate many expressions. */
 #define GARBAGE_MOST (64u * 1024)
 
+/* What compiling may leave, garbage and functions, before it is collected; and as much as there was. So
+ * many expressions take time in proportion to their number. */
+#define COMPILED_MOST (256u * 1024)
+
 #define JOINED_MOST (64u * 1024)    /* bytes of expressions that are joined into one function */
 
 /* Where things are on the stack of the interpreter, to its end. */
@@ -616,7 +620,8 @@ script_compile(struct script *s, struct str text, size_t *ret, struct script_fau
         buf_add(&s->texts, text);
         buf_printf(&s->texts, "\n)then return %zu end ", *ret);
     }
-    collect(s);
+    if (s->held > 2 * s->held_clean + COMPILED_MOST)
+        collect(s);
     return ok;
 }
 
