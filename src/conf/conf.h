@@ -201,6 +201,15 @@ struct conf_shadow {
     struct conf_str usd_per_day;
 };
 
+struct conf_sticky {
+    struct conf_str by;    /* conversation, prefix, key */
+};
+
+/* How much each respect counts. */
+struct conf_score {
+    uint64_t cost, latency, quality, load;
+};
+
 struct conf_alias {
     struct conf_str name;
     struct conf_str strategy;
@@ -208,6 +217,9 @@ struct conf_alias {
     struct conf_cascade cascade;
     struct conf_fuse fuse;
     struct conf_shadow shadow;
+    struct conf_sticky sticky;
+    struct conf_score score;
+    struct conf_str quality;            /* form_share() reads it */
     struct str on_error;                /* JSON object text, or empty; see route/failure.h */
     struct conf_str on_stream_break;    /* auto, continue, error */
     struct conf_target *targets;

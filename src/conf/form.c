@@ -293,6 +293,26 @@ memory_problem(struct str v)
     return bytes < MEMORY_LEAST_BYTES ? "is too small; write at least 32MB, or off" : NULL;
 }
 
+bool
+form_share(struct str v, double *ret)
+{
+    bool percent = v.n != 0 && v.p[v.n - 1] == '%';
+    struct str whole, rest;
+    uint64_t n, thousandths = 0;
+
+    if (percent)
+        v.n--;
+    bool point = str_cut(v, '.', &whole, &rest);
+    if (!str_u64(whole, &n) || n > 100 || (point && (rest.n == 0 || rest.n > 3)))
+        return false;
+    if (point && !str_u64(rest, &thousandths))
+        return false;
+    for (size_t i = rest.n; i < 3; i++)
+        thousandths *= 10;
+    *ret = ((double)n + (double)thousandths / 1000) / (percent ? 100 : 1);
+    return *ret <= 1;
+}
+
 static const char *
 socket_problem(struct str v)
 {
@@ -315,6 +335,11 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
         return NULL;
     case FORM_EXPRESSION:
         return v.n > EXPRESSION_MAX ? "is longer than 16KB; write a shorter expression" : NULL;
+    case FORM_SHARE: {
+        double ignored;
+
+        return form_share(v, &ignored) ? NULL : "is not a share from 0 to 1; write 0.9 or 90%";
+    }
     case FORM_TEXT:
         return v.n > TEXT_MAX || has_control(v)
                    ? "is not one line of up to 256 bytes; write a short text"

@@ -10,6 +10,9 @@
  * Files must exist. Messages that are not constant are allocated in `a`. */
 const char *form_problem(struct arena *a, enum conf_form form, struct str v);
 
+/* Reads a share from 0 to 1, written as 0.9 or 90%. False: it is none. */
+bool form_share(struct str v, double *ret);
+
 /* Can this listen address be reached from this machine only? Its syntax must be valid. */
 bool form_is_local(struct str address);
 

@@ -32,6 +32,7 @@ enum conf_form {
     FORM_NONE,
     FORM_TEXT,
     FORM_EXPRESSION,
+    FORM_SHARE,
     FORM_WORD,
     FORM_ID,
     FORM_ALIAS,

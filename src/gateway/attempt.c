@@ -6,6 +6,7 @@
 #include "gateway/exchange.h"
 #include "gateway/fold.h"
 #include "gateway/wrong_url.h"
+#include "route/warmth.h"
 
 #define API_WORD_BYTES 64
 #define BYTES_PER_TOKEN 4u    /* roughly, of English */
@@ -319,7 +320,10 @@ note(struct attempt *a, struct record_attempt *n, uint64_t bytes)
         .intake = &a->intake,
         .tally = &a->tally,
         .note = n,
-        .prompt_tokens = (int64_t)(bytes / BYTES_PER_TOKEN) };
+        .prompt_tokens = (int64_t)(bytes / BYTES_PER_TOKEN),
+        .cache_tokens = WARMTH_LEAST_TOKENS };
+    if (a->target->facts != NULL && a->target->facts->cache_tokens != 0)
+        a->measure.cache_tokens = a->target->facts->cache_tokens;
 }
 
 struct attempt *
@@ -335,6 +339,10 @@ attempt_begin(struct exchange *x, const struct pick *pick)
     a->candidate->state = CANDIDATE_UNDER_WAY;
     a->exchange = x;
     note(a, note_add(x, a->target), x->bytes_in);
+    if (x->ask != NULL && (x->ask->known & ASK_NEEDS) != 0) {
+        a->measure.conversation = x->ask->needs.conversation;
+        a->measure.prefix = x->ask->needs.prefix;
+    }
     a->next = x->under_way;
     a->intake.names_no_model = x->endpoint->kind == ENDPOINT_IS_PASSED;
     x->under_way = a;

@@ -2,6 +2,7 @@
 #include "gateway/measure.h"
 
 #include "base/clock.h"
+#include "route/warmth.h"
 
 #define BYTES_PER_TOKEN 4u    /* roughly, of English */
 
@@ -55,11 +56,29 @@ note_time(struct measure *m, bool whole, bool at_least, uint64_t came_us)
     m->timed = true;
 }
 
+/* The target has read the prompt, and `output` tokens of its answer are known to it: what follows in the
+ * same conversation begins with both. */
+static void
+note_warmth(const struct measure *m, int64_t output, uint64_t now_us)
+{
+    const struct llm_usage *u = &m->tally->usage;
+    int64_t input = usage_has(u, COUNT_INPUT) ? u->input : m->prompt_tokens;
+    /* A provider that says what it wrote keeps nothing unless it was asked to. */
+    bool kept = !usage_has(u, COUNT_CACHE_WRITE) || u->cached + u->cache_write > 0;
+
+    if ((m->conversation | m->prefix) == 0 || !kept || input < m->cache_tokens)
+        return;
+    warmth_note(m->target, m->conversation, input + output, WARMTH_MS, now_us);
+    warmth_note_beginning(m->target, m->prefix, input, WARMTH_MS, now_us);
+}
+
 void
 measure_first_token(struct measure *m)
 {
     if (m->intake->asked_stream && !m->timed && is_counted(m))
         note_time(m, false, false, clock_now_us());
+    if (m->intake->asked_stream)
+        note_warmth(m, 0, clock_now_us());
 }
 
 static void
@@ -98,4 +117,8 @@ measure_end(struct measure *m, enum err outcome, bool sent)
     else if (answered && !m->timed)
         note_time(m, whole, false, came_us);
     note_speed(m, whole, outcome == OK);
+    if (outcome != OK)
+        return;
+    load_note_output(health_load(m->target), written_tokens(m), n->ended_us);
+    note_warmth(m, written_tokens(m), n->ended_us);
 }

@@ -15,7 +15,11 @@ struct measure {
     const struct tally *tally;
     const struct record_attempt *note;
     int64_t prompt_tokens;    /* an estimate */
-    bool timed;               /* the time to the first token was noted */
+    /* what the prompt is known as in the target's cache (llm/needs.h; 0: not known), and the least tokens
+     * that it keeps */
+    uint64_t conversation, prefix;
+    int64_t cache_tokens;
+    bool timed;    /* the time to the first token was noted */
 };
 
 /* The head of the answer is there: what its fields say is left of limits. */

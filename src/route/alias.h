@@ -11,6 +11,14 @@
 
 struct strategy;
 
+/* What belongs together, for the strategy sticky. */
+enum sticky_by { STICKY_CONVERSATION, STICKY_PREFIX, STICKY_KEY };
+
+/* How much each respect counts, for the strategy score. */
+struct score_weights {
+    unsigned cost, latency, quality, load;
+};
+
 /* What follows when a stream breaks after its first token. */
 enum stream_break { BREAK_AUTO, BREAK_CONTINUE, BREAK_ERROR };
 
@@ -18,6 +26,7 @@ struct member {    /* exactly one of both */
     struct target *target;
     const struct alias *alias;
     unsigned weight;
+    uint64_t hash;    /* of its name, the same in all processes */
 };
 
 struct alias {
@@ -28,6 +37,9 @@ struct alias {
     _Atomic uint64_t *turn;    /* of round_robin */
     uint8_t *schedule;         /* of round_robin: whose turn it is, over and over */
     size_t schedule_count;
+    enum sticky_by sticky_by;
+    struct score_weights score;
+    double quality_share;    /* of the best that is good enough, for the strategy learned */
     enum stream_break on_break;
     struct target **targets;    /* all, those of nested aliases included, in the order of the file */
     size_t count;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* How fast the peak decays to the usual value, and how fast that follows the samples. */
-#define PEAK_MS 10000.0
+#define PEAK_MS 5000.0
 #define USUAL_MS 30000.0
 /* Until so many samples were noted the usual value is their mean: the first may be an outlier. */
 #define WARM_UP 16u
@@ -120,6 +120,18 @@ load_note_speed(struct load *l, int64_t tokens, uint64_t us, uint64_t now_us)
 {
     if (tokens >= SPEED_LEAST_TOKENS && us >= SPEED_LEAST_US)
         mean_note(&l->speed, (double)tokens * 1e6 / (double)us, false, now_us);
+}
+
+void
+load_note_output(struct load *l, int64_t tokens, uint64_t now_us)
+{
+    mean_note(&l->output, (double)MAX(tokens, 1), false, now_us);
+}
+
+int64_t
+load_output_tokens(const struct load *l)
+{
+    return mean_is_known(&l->output) ? (int64_t)from_word(LOAD(&l->output.values)).usual : 0;
 }
 
 uint32_t

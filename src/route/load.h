@@ -35,7 +35,7 @@ struct load_limit {
 };
 
 struct load {
-    struct load_mean first_token, whole, speed;
+    struct load_mean first_token, whole, speed, output;
     struct load_limit limits[LOAD_KEYS];
 };
 
@@ -50,6 +50,12 @@ void load_note_time(struct load *l, const struct load_sample *s, uint64_t now_us
 
 /* So many tokens of output came in that time. */
 void load_note_speed(struct load *l, int64_t tokens, uint64_t us, uint64_t now_us);
+
+/* A whole answer had so many. */
+void load_note_output(struct load *l, int64_t tokens, uint64_t now_us);
+
+/* Tokens that its answers usually have; 0: not known. */
+int64_t load_output_tokens(const struct load *l);
 
 /* Expected until the first token of an answer to a prompt of that size, in microseconds; 0: not
  * known. Of a target that answered only requests of the other kind (`whole`), from those.
@@ -69,6 +75,13 @@ void load_note_tokens(
 
 /* A request is sent with that key: one less is left, until the provider says what is. */
 void load_take(struct load *l, uint64_t key);
+
+/* Does the provider say what is left at all? */
+static inline bool
+load_knows_limits(const struct load *l)
+{
+    return atomic_load_explicit(&l->limits[0].key, memory_order_relaxed) != 0;
+}
 
 /* What is left for a key. */
 struct load_left {

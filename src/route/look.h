@@ -28,9 +28,10 @@ struct look {
     enum health_state state;
     uint32_t busy;              /* requests under way there */
     uint32_t first_token_us;    /* expected, for a request of this size; 0: not known */
+    bool stale;                 /* that was measured long ago */
     float tokens_per_s;         /* 0: not known */
     int64_t cost_nanousd;       /* expected; COST_UNKNOWN */
-    float quality;              /* 0..100; negative: not known */
+    float quality;              /* predicted, in percent (route/learned.h); negative: not known */
     int64_t warm_tokens;        /* of the prompt, in the provider's cache */
     bool exhausted;             /* no room is left in the provider's rate limit, until */
     uint64_t exhausted_until_ms;

@@ -17,6 +17,9 @@ struct ordering {
     struct candidate *excluded;        /* and from the end on those that cannot */
     unsigned looks;                    /* of the strategies on the way here */
     uint8_t order[PLAN_CANDIDATES];    /* places in `all`, best first */
+    /* the aliases that a turn was taken of, in the order in which they were ordered */
+    const struct alias *took[ASK_TURNS];
+    size_t took_count;
 };
 
 /* The target itself, or for a pattern the one with what was matched in its name. */
@@ -47,6 +50,7 @@ judge(struct ordering *o, const struct alias *al, struct target *t, unsigned loo
     if (c.excluded == EXCLUDED_NOT) {
         look_take(&c.look, c.target, o->ask, looks);
         c.excluded = constraint_judge(c.target, o->ask, &c.look, &c.late);
+        c.late = c.late || c.look.exhausted;
     }
     if (c.excluded == EXCLUDED_NOT)
         o->all[o->count++] = c;
@@ -68,13 +72,41 @@ sort(struct standing *list, size_t n)
     }
 }
 
+/* Has the strategy order the members, and notes whether it took a turn. */
+static void
+rank(struct ordering *o, const struct alias *al, const struct strategy *strategy,
+    struct standing *list, size_t n)
+{
+    unsigned turns = o->ask->turn_count;
+
+    strategy->rank(al, list, n, o->ask);
+    if (o->ask->turn_count != turns && !o->ask->dry)
+        o->took[o->took_count++] = al;
+}
+
+/* Of nested aliases only the one that comes first has had its turn: otherwise of two that go round, one in the
+ * other, the same members would always come together. `from`: where the turns of this alias's members begin. */
+static void
+give_turns_back(struct ordering *o, size_t from, size_t end, const struct standing *first)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < o->took_count; i++) {
+        if (i >= end || (i >= first->took && i < first->took_end))
+            o->took[kept++] = o->took[i];
+        else
+            (void)atomic_fetch_sub_explicit(o->took[i]->turn, 1, memory_order_relaxed);
+    }
+    o->took_count = kept;
+}
+
 /* Adds the candidates of the alias, and their order at o->order[*at]. */
 static void
 add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks)
 {
     struct standing list[PLAN_CANDIDATES];
     uint8_t order[PLAN_CANDIDATES];
-    size_t n = 0, begin = *at, next = 0;
+    size_t n = 0, begin = *at, next = 0, took = o->took_count;
 
     const struct strategy *strategy =
         al == o->found->alias && o->found->strategy != NULL ? o->found->strategy : al->strategy;
@@ -82,7 +114,7 @@ add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks
     looks |= strategy->looks;
     for (size_t i = 0; i < al->member_count; i++) {
         const struct member *m = &al->members[i];
-        size_t first = *at;
+        size_t first = *at, took_before = o->took_count;
 
         if (m->target == NULL) {
             add_alias(o, m->alias, at, looks);
@@ -93,20 +125,25 @@ add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks
             if (o->count != before)
                 o->order[(*at)++] = (uint8_t)before;
         }
-        if (*at != first)
-            list[n++] = (struct standing){ .member = m,
-                .number = i,
-                .look = &o->all[o->order[first]].look,
-                .first = first,
-                .count = *at - first };
+        if (*at == first)
+            continue;
+        list[n++] = (struct standing){ .member = m,
+            .number = i,
+            .look = &o->all[o->order[first]].look,
+            .first = first,
+            .count = *at - first,
+            .took = took_before,
+            .took_end = o->took_count };
     }
     if (n < 2)
         return;
-    strategy->rank(al, list, n, o->ask);
+    size_t took_end = o->took_count;
+    rank(o, al, strategy, list, n);
     for (size_t i = 0; i < n; i++)
         if (list[i].member->target != NULL)
             o->all[o->order[list[i].first]].score = list[i].score;
     sort(list, n);
+    give_turns_back(o, took, took_end, &list[0]);
     for (size_t i = 0; i < n; i++) {
         memcpy(order + next, o->order + list[i].first, list[i].count);
         next += list[i].count;
@@ -169,7 +206,7 @@ plan_alias(struct ordering *o, const struct alias *al, struct plan *ret, struct 
     struct candidate *all = arena_array(o->ask->arena, struct candidate, al->count);
     o->all = all;
     o->excluded = all + al->count;
-    add_alias(o, al, &at, 0);
+    add_alias(o, al, &at, LOOK_HEADROOM);
     for (int late = 0; late < 2; late++)
         for (size_t i = 0; i < at; i++)
             if (all[o->order[i]].late == (late != 0))

@@ -16,7 +16,7 @@ enum candidate_state {
 struct candidate {
     struct target *target;
     enum exclusion excluded;
-    bool late;                    /* only if no other is left: it may be too small */
+    bool late;    /* only if no other is left: it may be too small, or its limit is used up */
     const struct alias *alias;    /* whose member it is; NULL: it was named directly */
     struct look look;             /* what its strategies wanted to see */
     double score;                 /* among the members of that alias */

@@ -4,8 +4,9 @@
 #include <math.h>
 
 #include "catalog/model.h"
-#include "route/alias.h"
+#include "route/balance.h"
 #include "route/plan.h"
+#include "route/sticky.h"
 
 static void
 strategy_priority(

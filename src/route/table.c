@@ -7,7 +7,9 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "catalog/catalog.h"
+#include "conf/form.h"
 #include "route/show.h"
+#include "route/sticky.h"
 #include "route/strategy.h"
 
 /* Limit for all names and targets of one configuration. */
@@ -293,7 +295,8 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
             path->count--;
             if (own)
                 member_add(al, (struct member){ .alias = t->aliases[inner - c->models],
-                                   .weight = (unsigned)ct->weight });
+                                   .weight = (unsigned)ct->weight,
+                                   .hash = sticky_hash(ct->model.v) });
         } else if (p == NULL && names_disabled_provider(t, ct->model.v)) {
             if (al->skipped_count < PLAN_CANDIDATES)
                 al->skipped[al->skipped_count++] = ct->model.v;
@@ -312,7 +315,8 @@ alias_fill(struct route_table *t, const struct conf *c, struct alias_path *path,
             check_star(al, ct, problems);
             check_params(t->arena, ct, problems);
             member_add(al, (struct member){ .target = target_of_alias(t, p, model, ct, problems),
-                               .weight = (unsigned)ct->weight });
+                               .weight = (unsigned)ct->weight,
+                               .hash = sticky_hash(ct->model.v) });
         }
     }
     return true;
@@ -423,6 +427,14 @@ check_side_model(struct route_table *t, const struct conf *c, const struct alias
         unknown_target(t, c, &ct, problems);
 }
 
+static enum sticky_by
+sticky_by_of(struct str word)
+{
+    if (str_eq(word, S("prefix")))
+        return STICKY_PREFIX;
+    return str_eq(word, S("key")) ? STICKY_KEY : STICKY_CONVERSATION;
+}
+
 static void
 aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_problems *problems)
 {
@@ -437,6 +449,11 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
         al->strategy = strategy_named(ca->strategy.v);
         al->on_break = break_of(ca->on_stream_break.v);
         al->mark = ca->mark;
+        al->sticky_by = sticky_by_of(ca->sticky.by.v);
+        al->score = (struct score_weights){ (unsigned)ca->score.cost, (unsigned)ca->score.latency,
+            (unsigned)ca->score.quality, (unsigned)ca->score.load };
+        if (!form_share(ca->quality.v, &al->quality_share))
+            al->quality_share = 1;    /* it was refused */
         al->hedge = hedge_make(t->arena, &ca->hedge);
         al->rules = read_rules(t, ca, problems);
         al->judging = judging_read(t->arena, ca, problems);

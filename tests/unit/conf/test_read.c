@@ -102,11 +102,8 @@ static const struct bad {
     { "auth: {keys: [{name: ci, key: abc, rpm: 600}]}\n",
         "1:36: 'auth.keys[0].rpm' is not supported in this version (a request rate per key); remove "
         "it\n" },
-    { "models: {m: {strategy: learned, targets: [a/b]}}\n",
-        "1:24: 'models.m.strategy' cannot be learned: this version does not support that; write "
-        "priority, weighted, round_robin, cost, cascade or fuse\n" },
-    { "models: {m: {targets: [a/b], quality: 0.9}}\n",
-        "1:30: 'models.m.quality' is not supported in this version (learned routing); remove it\n" },
+    { "models: {m: {targets: [a/b], quality: 1.5}}\n",
+        "1:39: 'models.m.quality' is not a share from 0 to 1; write 0.9 or 90%\n" },
     { "observe: {otlp: {endpoint: \"http://c:4318\"}}\n",
         "1:11: 'observe.otlp' is not supported in this version (export over OTLP); remove it\n" },
     { "server: 1\n",

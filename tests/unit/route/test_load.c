@@ -43,7 +43,7 @@ TEST(a_slow_answer_raises_it_at_once_and_is_forgotten_with_time)
     EXPECT_INT(expected_ms(&l), 400);
     note(&l, 5000);
     EXPECT_INT(expected_ms(&l), 5000);
-    now_us += 10 * SECOND;
+    now_us += 5 * SECOND;
     EXPECT(expected_ms(&l) > 1500 && expected_ms(&l) < 2600);
     now_us += 50 * SECOND;
     EXPECT(expected_ms(&l) < 700);
@@ -115,6 +115,18 @@ TEST(speed_is_that_of_answers_with_enough_tokens)
     for (uint64_t t = 1; t < 100; t++)
         load_note_speed(&l, 240, 2 * SECOND, t * SECOND);
     EXPECT(load_tokens_per_s(&l) > 119 && load_tokens_per_s(&l) < 121);
+}
+
+TEST(the_usual_length_of_answers_is_learnt)
+{
+    struct load l = { .speed = { 0 } };
+
+    EXPECT_INT(load_output_tokens(&l), 0);
+    for (uint64_t t = 1; t < 200; t++)
+        load_note_output(&l, t % 2 == 0 ? 100 : 300, t * SECOND);
+    EXPECT(load_output_tokens(&l) > 180 && load_output_tokens(&l) < 220);
+    load_note_output(&l, -7, 300 * SECOND);
+    EXPECT(load_output_tokens(&l) >= 1);
 }
 
 TEST(times_of_any_size_stay_in_range)
