@@ -5,12 +5,14 @@ take turns within each round, and a ratio is the median of the rounds' ratios.
 """
 import concurrent.futures
 import json
+import pathlib
 import statistics
+import subprocess
 import threading
 import time
 
 import clients
-from servers import LOAD_CPU, PROXY_CPU, Bench, wrk
+from servers import LOAD_CPU, OPENCLAW, PROXY_CPU, ROOT, Bench, wrk
 
 CONNECTIONS = 32
 CHAT = "/v1/chat/completions"
@@ -264,4 +266,17 @@ def workers(options):
               "close to twice", openclaw=capacity[2])
 
 
-ALL = {f.__name__: f for f in (cpu, latency, stream, resilience, translate, idle, bigbody, workers)}
+def analysis(options):
+    """What it costs to analyse a request, which only rules that want to know of it ask for."""
+    program = pathlib.Path(OPENCLAW).resolve().parent / "tests" / "analyze_texts"
+    if not program.exists():
+        return    # it is built with the tests
+    page = (ROOT / "docs" / "operations.md").read_bytes()
+    hostile = b"ab1+2 @a.bc:=x 12 345 678 AB12 3456 \xc3\xa9 " * 3000
+    for what, text, most in (("analysis of 1 KB of prose", page[:1024], 2), ("analysis of any text: a page of documentation", page, 50),
+                             ("analysis of any text: a hostile one", hostile, 50)):
+        out = subprocess.run([program, "--time"], input=b"%d\n%s" % (len(text), text), stdout=subprocess.PIPE, check=True).stdout
+        yield row(what, "us", f"at most {most}", most, openclaw=float(out))
+
+
+ALL = {f.__name__: f for f in (cpu, latency, stream, resilience, translate, idle, bigbody, workers, analysis)}

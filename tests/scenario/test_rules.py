@@ -224,3 +224,21 @@ def test_the_examples_of_the_page_are_valid(tmp_path):
         done = check(file)
         assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
     assert PAGE.blocks("yaml")
+
+
+def test_rules_by_what_the_request_is_about(make, mock):
+    gateway = make.gateway(config_of(mock, [
+        {"when": "secrets or personal", "use": "lab/kept-inside"},
+        {"when": 'task == "translate" and language == "de"', "use": "lab/for-german"},
+        {"when": 'task == "code" and code > 0.3', "use": "lab/for-code"},
+        {"when": "complexity > 0.6", "use": "smart"},
+    ]))
+
+    def about(text):
+        return went_to(gateway, mock, messages=[{"role": "user", "content": text}])
+
+    assert about("My password: hunter2-and-more, please remember it") == "kept-inside"
+    assert about("Write to anna.berg@example.com") == "kept-inside"
+    assert about("Bitte übersetze diesen Satz ins Englische: Der Hund schläft heute im Garten.") == "for-german"
+    assert about("Fix the bug in this function:\n```\ndef add(a, b):\n    return a - b\n```\n") == "for-code"
+    assert about("Hello, how are you today?") == "small"
