@@ -322,8 +322,11 @@ static void
 note_call(struct exchange *x, const struct side_end *end)
 {
     struct record_attempt *n = arena_new(x->arena, struct record_attempt);
+    struct target *t = arena_new(x->arena, struct target);
 
+    *t = *end->attempt->target;    /* it may have been made for this call */
     *n = *end->attempt->note;
+    n->target = t;
     n->next = NULL;
     n->purpose = "judge";
     n->message = arena_str(x->arena, n->message);

@@ -172,17 +172,21 @@ move_to_socket(struct conf *c, struct conf_provider *p)
 
 static const char *const settings[SNAPSHOTS] = {
     HEAD
-    "models: {fall: {targets: [alpha/a, gamma/g, claude/c, beta/b]}, m: {targets: [dead/d, beta/b]}}\n"
+    "models: {fall: {targets: [alpha/a, gamma/g, claude/c, beta/b]}, m: {strategy: cascade, targets: "
+    "[dead/d, beta/b, gamma/g], cascade: {escalate: [empty, refusal, invalid_json, length, low_logprob], judge: "
+    "{model: claude/j, timeout: 3s}}, shadow: {target: alpha/s, usd_per_day: 0}}}\n"
     "server: {limits: {body: 1MB, held: 2MB, answer: 1MB}}\n",
     HEAD
-    "models: {fall: {targets: [gamma/c, alpha/a]}, m: {targets: [claude/m]}}\n"
+    "models: {fall: {targets: [gamma/c, alpha/a]}, m: {strategy: fuse, targets: [claude/m, alpha/m, "
+    "gamma/m, beta/m], fuse: {choose: vote, wait: 4s}, shadow: {target: fall, usd_per_day: 0, sample: 50%}}}\n"
     "server: {keepalive: 2s, queue: {length: 3, wait: 2s}, limits: {body: 64KB, held: 1MB, answer: 16KB, event: 1KB, header: 1KB,"
     " streams_per_key: 2, idle: 3s, body_rate: 0}}\n"
     "chaos: {seed: 3, faults: [{target: alpha, kind: cut, after: 100, share: 10}, {kind: stall, share: 5},"
     " {kind: stall, after: 60, share: 5}, {kind: status, share: 5}, {kind: reset, share: 5},"
     " {kind: delay, share: 10}]}\n",
     HEAD
-    "models: {fall: {targets: [{model: beta/b, params: {temperature: 0.1, x: [1]}}, claude/c]}}\n"
+    "models: {fall: {targets: [{model: beta/b, params: {temperature: 0.1, x: [1]}}, claude/c]}, m: {strategy: fuse, "
+    "targets: [gamma/g, beta/b], fuse: {ask: 2, choose: judge, judge: {model: fall, timeout: 2s}}}}\n"
     "server: {queue: {length: 2, wait: 5s}, limits: {body: 1MB, held: 2MB, answer: 1MB, requests: 2, json_values: 1000, "
     "json_depth: 4, wrong_keys: 3, connections: 4}}\n",
 };
@@ -744,7 +748,7 @@ force_continuation(struct world *w, bool anthropic)
 static bool
 is_quiet(const struct worker *w)
 {
-    return w->exchange_count == 0 && server_connections(w->server) == 0 &&
+    return w->lone == NULL && w->exchange_count == 0 && server_connections(w->server) == 0 &&
            client_calls_open(w->client) == 0;
 }
 
@@ -762,6 +766,7 @@ check_quiet(struct world *w)
             time_pass(i < 10 ? 100 : 10000);
     }
     CHECK(worker->exchange_count == 0 && worker->stream_count == 0 && worker->admitted == 0);
+    CHECK(worker->lone == NULL && worker->shadows == 0);
     CHECK(server_connections(worker->server) == 0 && client_calls_open(worker->client) == 0);
     CHECK(worker->held.held == 0);
 }
@@ -779,7 +784,7 @@ check_slots(const struct world *w)
     }
 }
 
-/* The number of lines. The log is empty afterwards. */
+/* The number of lines, without those of copies for other targets. The log is empty afterwards. */
 static unsigned
 read_log(struct buf *log, const char *name)
 {
@@ -788,7 +793,7 @@ read_log(struct buf *log, const char *name)
 
     check_no_secret(buf_str(log), name);
     for (rest = buf_str(log); str_cut(rest, '\n', &line, &rest);)
-        lines++;
+        lines += str_find(line, S("\"shadow_of\":")) == line.n;
     CHECK(rest.n == 0);
     buf_reset(log, SIZE_MAX);
     return lines;
