@@ -76,7 +76,11 @@ on_frame(struct intake *in, struct str raw)
 {
     struct attempt *a = CONTAINER_OF(in, struct attempt, intake);
 
-    if (!in->reader.frame_is_usage || a->exchange->want_usage)
+    if (in->reader.frame_is_usage && !a->exchange->want_usage)
+        return;
+    if (UNLIKELY(a->draft.writer.provider.n != 0) && str_find(raw, S("\"usage\"")) != raw.n)
+        draft_forward_usage(&a->draft, raw, &a->tally.usage);
+    else
         draft_forward(&a->draft, raw);
 }
 
@@ -225,7 +229,7 @@ send_document(struct attempt *a)
 static enum err
 write_document(struct attempt *a, struct str body)
 {
-    enum err e = draft_write_document(&a->draft, body);
+    enum err e = draft_write_document(&a->draft, body, &a->tally.usage);
 
     return e == OK ? send_document(a) : e;
 }
@@ -404,7 +408,7 @@ read_large(void *arg)
     if (job->result == OK && a->fold != NULL)
         job->result = fold_verdict(a->fold);
     if (job->result == OK)
-        job->result = draft_write_document(&a->draft, job->body);
+        job->result = draft_write_document(&a->draft, job->body, &a->tally.usage);
 }
 
 /* That is done. */

@@ -437,6 +437,21 @@ attempt_fold(struct attempt *a)
 }
 
 /* What every form of the caller's answer begins with. */
+/* For the callers of OpenRouter's API, who are told. */
+static int64_t
+cost_of(const void *target, const struct llm_usage *u)
+{
+    struct price_when when = { .wall_s = (int64_t)(clock_wall_ms() / 1000) };
+
+    return model_cost_nanousd(((const struct target *)target)->facts, u, &when);
+}
+
+static struct str
+provider_name(const struct provider *p)
+{
+    return p->row != NULL && p->row->name.n != 0 ? p->row->name : p->id;
+}
+
 struct draft *
 attempt_draft(struct attempt *a)
 {
@@ -455,6 +470,11 @@ attempt_draft(struct attempt *a)
     d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
     d->writer.model = a->target->wire.model;
     d->writer.created_s = (int64_t)(clock_wall_ms() / 1000);
+    if (x->endpoint->router) {
+        d->writer.provider = provider_name(a->target->provider);
+        d->writer.cost = cost_of;
+        d->writer.cost_arg = a->target;
+    }
     return d;
 }
 

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/reply.h"
+#include "llm/wishes.h"
+#include "route/wished.h"
 
 #define SESSION_BYTES 256
 #define TAGS_MOST 16    /* tags of one request */
@@ -24,22 +26,26 @@ choose_unnamed(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* Some providers (OpenRouter, LiteLLM) fall back to further models that the body names: a key
- * limited to models may not name any. */
-static bool
-names_other_models(const struct exchange *x)
+/* A key that is limited to certain models may use all that the body names: those that are tried next, or
+ * that a provider would try. */
+static enum step
+check_models(struct exchange *x)
 {
-    static const struct read_member members[] = { { .name = "models" }, { .name = "fallbacks" },
-        { .name = NULL } };
-    const struct json *doc = x->request->llm.doc;
     struct wire_fault fault = { S(""), S("") };
+    struct llm_word *names;
 
-    if (!json_is(doc, JSON_OBJECT) || auth_allows_model(x->who, S("")))
-        return false;
-    for (size_t i = 0; members[i].name != NULL; i++)
-        if (json_get(doc, str_c(members[i].name)) != NULL)
-            return true;
-    return wire_check_members(x->request->llm.arena, doc, members, PARAMS_COLUMNS, &fault) != OK;
+    if (auth_allows_model(x->who, S("")))
+        return STEP_NEXT;
+    if (wishes_named_models(&x->request->llm, &names, &fault) != OK)
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "this API key may use certain models only, and of those that the body names some cannot be "
+            "read: " STR_FMT,
+            STR_ARG(fault.message));
+    for (; names != NULL; names = names->next)
+        if (!auth_allows_model(x->who, names->text))
+            return exchange_fail(x, ERR_FORBIDDEN,
+                "this API key may not use the model '" STR_FMT "'", STR_ARG(names->text));
+    return STEP_NEXT;
 }
 
 /* "x-openclaw-tags: team=search, beta": names, perhaps with values. */
@@ -76,6 +82,7 @@ ask_of(struct exchange *x)
     ask->op = x->op;
     ask->wire = x->wire;
     ask->stream = x->stream;
+    ask->wishes = x->wishes;
     ask->key = x->who->name;
     ask->client_ip = x->client_ip;
     ask->session = str_make(session.p, MIN(session.n, SESSION_BYTES));
@@ -126,6 +133,54 @@ apply_rules(struct exchange *x)
     return exchange_fail(x, x->ruling->rejects->reject_as, STR_FMT, STR_ARG(x->ruling->reject));
 }
 
+/* ":nitro" and ":floor" wish for something, unless they are part of a name that is known, or of one at
+ * OpenRouter, which knows them itself. */
+void
+choice_cut_suffix(struct exchange *x)
+{
+    struct wishes none, *w = x->wishes != NULL ? x->wishes : &none;
+    const struct snapshot *s = x->hold->snapshot;
+    struct str name = x->model;
+
+    if (str_chr(name, ':') == name.n)
+        return;
+    wishes_init(&none);
+    if (!wishes_cut_suffix(&name, w) || map_get(s->routes->alias_by_name, x->model) != NULL ||
+        (str_starts(name, S("openrouter/")) &&
+            providers_find(s->providers, S("openrouter")) != NULL))
+        return;
+    x->model = name;
+    if (x->wishes == NULL) {
+        x->wishes = arena_new(x->arena, struct wishes);
+        *x->wishes = none;
+    }
+}
+
+/* The caller says more than a name, or calls it as OpenRouter does. */
+static enum step
+choose_wished(struct exchange *x)
+{
+    const struct route_table *routes = x->hold->snapshot->routes;
+    struct wished_by by = { .canonical = x->endpoint->router };
+    struct str why = S("");
+    struct route_found ruled;
+    enum err e = OK;
+
+    if (x->ask == NULL)
+        x->ask = ask_of(x);
+    if (x->request->large && !request_work(x->request, find_needs, x->ask))
+        return STEP_WAIT;
+    if (x->ruling != NULL)
+        by.strategy = x->ruling->strategy;
+    if (x->ruling != NULL && x->ruling->route != NULL) {
+        e = rules_find(x->ruling, routes, x->ask, &ruled, &why);
+        by.ruled = &ruled;
+    }
+    if (e == OK)
+        e = wished_plan(routes, x->ask, &by, &x->plan, &why);
+    return e == OK ? STEP_NEXT : exchange_fail(x, e, STR_FMT, STR_ARG(why));
+}
+
 /* The targets for the request, in order. */
 static enum step
 choose(struct exchange *x)
@@ -138,10 +193,10 @@ choose(struct exchange *x)
 
     if (x->model.n == 0)
         return choose_unnamed(x);
-    if (names_other_models(x))
-        return exchange_fail(x, ERR_FORBIDDEN,
-            "this API key may use certain models only; remove 'models' and 'fallbacks', which can "
-            "make a provider use others");
+    if (check_models(x) == STEP_STOP)
+        return STEP_STOP;
+    if (x->wishes != NULL || x->endpoint->router)
+        return choose_wished(x);
     enum err e = x->ruling != NULL ? rules_find(x->ruling, routes, ask, &found, &why)
                                    : route_find(routes, x->arena, x->model, &found, &why);
     if (e != OK)

@@ -4,6 +4,9 @@
 
 #include "gateway/exchange.h"
 
+/* Takes a suffix off the model's name that wishes for something, and notes the wish. */
+void choice_cut_suffix(struct exchange *x);
+
 /* Fills x->plan. STEP_WAIT: a helper thread is looking at a large request; call it again. STEP_STOP:
  * the request was answered, with the reason why nothing can serve it. Uses the snapshot that the
  * exchange started with. */

@@ -141,12 +141,31 @@ draft_verdict(const struct draft *d)
                                                                     : ERR_UPSTREAM_TOO_LARGE;
 }
 
+/* Adds what the routes of OpenRouter's API promise, where the provider's bytes go on as they are. */
+static bool
+annotate(struct draft *d, struct str text, const struct llm_usage *usage)
+{
+    const struct wire_writer *w = &d->writer;
+
+    return UNLIKELY(w->provider.n != 0) && w->wire->caller->annotate != NULL &&
+           w->wire->caller->annotate(w, text, usage, &d->out);
+}
+
+void
+draft_forward_usage(struct draft *d, struct str raw, const struct llm_usage *usage)
+{
+    draft_keep(d);
+    if (!annotate(d, raw, usage))
+        draft_forward(d, raw);
+}
+
 enum err
-draft_write_document(struct draft *d, struct str body)
+draft_write_document(struct draft *d, struct str body, const struct llm_usage *usage)
 {
     d->content = true;
     if (d->form == DRAFT_FORWARD) {
-        d->run = body;
+        if (!annotate(d, body, usage))
+            d->run = body;
     } else if (d->form == DRAFT_FOLD && !d->answer->too_large) {
         d->writer.wire->caller->write_answer(&d->writer, d->answer);
         d->content_type = S("application/json");

@@ -56,11 +56,15 @@ void draft_fold(struct draft *d, struct arena *a, size_t limit_bytes);
 /* Adds a frame of the provider's bytes. */
 void draft_forward(struct draft *d, struct str raw);
 
+/* The same for a frame that has the usage. */
+void draft_forward_usage(struct draft *d, struct str raw, const struct llm_usage *usage);
+
 /* What was written is too much: ERR_UPSTREAM_TOO_LARGE, or ERR_OVERLOADED at the memory limit. */
 enum err draft_verdict(const struct draft *d) MUST_CHECK;
 
-/* Makes the one document: the provider's `body`, or what was folded. */
-enum err draft_write_document(struct draft *d, struct str body) MUST_CHECK;
+/* Makes the one document: the provider's `body`, or what was folded. `usage`: of the answer. */
+enum err draft_write_document(
+    struct draft *d, struct str body, const struct llm_usage *usage) MUST_CHECK;
 
 /* The stream ended, and was `before` bytes long before its last frame, which may lack its end.
  * `ends`: the terminator, if the provider left it out. */

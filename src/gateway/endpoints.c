@@ -2,6 +2,7 @@
 #include "gateway/endpoints.h"
 
 #define V1 ENDPOINT_BASE
+#define ROUTER ENDPOINT_ROUTER_BASE
 #define TOP ""
 #define LOCAL(function) true
 #define STAGES false
@@ -15,6 +16,7 @@ const struct endpoint endpoints[ENDPOINT_COUNT] = {
         .kind = ENDPOINT_IS_##kind_,                                                               \
         .model = MODEL_##model_,                                                                   \
         .op = (op_),                                                                               \
+        .router = sizeof(base_) == sizeof(ENDPOINT_ROUTER_BASE),                                   \
         .local = (local_) },
 #include "gateway/endpoints.def"
 #undef ENDPOINT
@@ -85,7 +87,7 @@ find(struct str path, struct str method, bool below, const struct endpoint **ret
     for (size_t i = 0; i < ENDPOINT_none; i++) {
         const struct endpoint *e = &endpoints[i];
 
-        if (below && (e->base == 0 || e->model == MODEL_MAYBE))
+        if (below && (e->base == 0 || e->router || e->model == MODEL_MAYBE))
             continue;
         if (!path_matches(below ? endpoint_below(e, e->path) : e->path, path, false))
             continue;
@@ -125,8 +127,9 @@ endpoint_path(struct str path)
 struct str
 endpoint_lacks(const struct endpoint *e, struct str path)
 {
-    return e->base == 0 || str_starts(path, S(ENDPOINT_BASE "/")) ? S("")
-                                                                  : str_make(e->path.p, e->base);
+    bool whole = e->base == 0 || e->router || str_starts(path, S(ENDPOINT_BASE "/"));
+
+    return whole ? S("") : str_make(e->path.p, e->base);
 }
 
 const struct endpoint *

@@ -34,7 +34,8 @@ struct endpoint {
     enum endpoint_kind kind;
     enum endpoint_model model;
     enum llm_op op;
-    bool local;    /* answered directly (local_answer()); else the stages handle it */
+    bool router;    /* a route of OpenRouter's API: models, errors and answers are as it has them */
+    bool local;     /* answered directly (local_answer()); else the stages handle it */
 };
 
 enum endpoint_id {
@@ -47,6 +48,9 @@ enum endpoint_id {
 
 /* The base of all routes that have one. */
 #define ENDPOINT_BASE "/v1"
+
+/* The base of OpenRouter's API, which a caller may not leave out. */
+#define ENDPOINT_ROUTER_BASE "/api/v1"
 
 /* Reduces a repeated "/v1/v1/..." prefix to one, for callers whose base URL ends in /v1 when their
  * SDK adds it as well. */

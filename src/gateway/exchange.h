@@ -60,6 +60,7 @@ struct exchange {
     enum llm_op op;
     bool stream, want_usage;
     struct str model;
+    struct wishes *wishes;      /* what it demands and prefers; NULL: nothing */
     struct request *request;    /* its body; NULL until it was received, and once the answer begins */
 
     struct ask *ask;    /* what the plan was made from; NULL: the target was named directly */

@@ -22,6 +22,7 @@
 #include "gateway/retry.h"
 #include "gateway/settle.h"
 #include "gateway/shadow.h"
+#include "llm/wishes.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
 
@@ -305,9 +306,24 @@ keep_head(struct exchange *x)
 
     x->op = r->op;
     x->stream = r->stream;
-    x->want_usage = r->want_usage;
+    x->want_usage = r->want_usage || r->router;    /* OpenRouter's answers always have it */
     x->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
     r->model = x->model;
+}
+
+/* What the request demands and prefers of the target, beside its model's name. */
+static enum step
+read_wishes(struct exchange *x)
+{
+    struct wire_fault fault = { S(""), S("") };
+    enum err e = wishes_read(&x->request->llm, x->arena, &x->wishes, &fault);
+
+    choice_cut_suffix(x);
+    if (e == OK)
+        return STEP_NEXT;
+    return exchange_fail_with(
+        x, &(struct llm_error){
+               .kind = e, .message = fault.message, .param = fault.param, .quotes = true });
 }
 
 /* Parses the body. Of the request, only the head (model, stream) is read here. */
@@ -319,12 +335,13 @@ stage_decode(struct exchange *x)
 
     r->wire = x->wire;
     r->op = x->op = x->endpoint->op;
+    r->router = x->endpoint->router;
     if (r->op == OP_RELAY) {
         enum step step = passed_read(x);
 
         if (step != STEP_WAIT)
             keep_head(x);
-        return step;
+        return step == STEP_NEXT ? read_wishes(x) : step;
     }
 
     if (!exchange_parse(x))
@@ -339,7 +356,7 @@ stage_decode(struct exchange *x)
         return exchange_fail_with(
             x, &(struct llm_error){
                    .kind = e, .message = fault.message, .param = fault.param, .quotes = true });
-    return STEP_NEXT;
+    return read_wishes(x);
 }
 
 /* Resolves the model to an ordered list of targets. Two routes are answered here, now that it is

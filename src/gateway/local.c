@@ -5,10 +5,11 @@
 #include "base/memory.h"
 #include "base/url.h"
 #include "gateway/browser.h"
+#include "gateway/listing.h"
 #include "gateway/reply.h"
+#include "gateway/router.h"
 #include "route/show.h"
 
-#define MODELS_PATIENCE_MS 1500
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
 
 static void
@@ -278,35 +279,6 @@ choose_page(struct exchange *x, struct model_list *l)
 }
 
 static void
-wake(void *worker, uint64_t id)
-{
-    struct exchange *x = slots_find(&((struct worker *)worker)->awaiting, id);
-
-    if (x != NULL)
-        exchange_wake(x);
-}
-
-/* Waits briefly for providers whose models are not known at all. */
-static bool
-must_wait(struct exchange *x)
-{
-    struct worker *w = x->worker;
-
-    if (models_ask(&w->asker, x->hold->snapshot) == 0)
-        return false;
-    if (x->waiter == NULL) {
-        x->waiter = arena_new(x->arena, struct models_waiter);
-        *x->waiter = (struct models_waiter){
-            .loop = w->loop, .wake = wake, .to = w, .id = slots_add(&w->awaiting, x)
-        };
-        models_wait(x->waiter, MODELS_PATIENCE_MS);
-        /* an answer that came between the two had nobody to wake */
-        return models_ask(&w->asker, x->hold->snapshot) != 0;
-    }
-    return timer_is_set(&x->waiter->patience);
-}
-
-static void
 local_models(struct exchange *x)
 {
     struct buf b;
@@ -314,7 +286,7 @@ local_models(struct exchange *x)
         .x = x, .caller = x->wire->caller, .out = &b, .page.limit = UINT64_MAX
     };
 
-    if (must_wait(x))
+    if (listing_must_wait(x))
         return;
     if (l.caller->read_page != NULL)
         choose_page(x, &l);

@@ -146,7 +146,10 @@ answer_error(struct exchange *x, const struct llm_error *e)
     int status = caller->status(e);
 
     buf_init(&body, 64 * 1024);
-    caller->write_error(&body, e, x->id);
+    if (x->endpoint->router && caller->write_router_error != NULL)
+        caller->write_router_error(&body, e, x->id);
+    else
+        caller->write_error(&body, e, x->id);
     buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
     add_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));

@@ -5,6 +5,7 @@
 #include "gateway/exchange.h"
 #include "gateway/overrides.h"
 #include "gateway/query.h"
+#include "llm/wishes.h"
 #include "llm/write.h"
 
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
@@ -157,6 +158,10 @@ write_same_wire(struct written *w)
     if (r->model_node != NULL && t->wire.model.n != 0)
         (void)wire_edit_add(
             &edits, (size_t)(r->model_node->p - r->body.p), r->model_node->n, w->name);
+    if (r->model_missing)
+        (void)wire_edit_add(&edits, (size_t)(r->doc->p + 1 - r->body.p), 0, w->name);
+    if (UNLIKELY(r->wished) && t->wire.traits.takes_routing != YES)
+        wishes_edit(r, &edits, w->drops);
     if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
         t->provider->wire->provider->edit_request(r, &t->wire, &edits);
     const struct overrides o = overrides_of(w);
@@ -232,9 +237,13 @@ written_write_head(struct written *w, struct exchange *x)
     if (!write_path(w, text, query))
         return;
     w->q.fields = request_fields(w, x, wire == r->wire);
-    if (wire != r->wire || r->model_node == NULL || t->wire.model.n == 0)
+    if (wire != r->wire || (r->model_node == NULL && !r->model_missing) || t->wire.model.n == 0)
         return;
-    if (r->model_node->type == JSON_STRING)
+    if (r->model_missing) {
+        buf_add(text, S("\"model\":"));
+        json_add_str(text, t->wire.model);
+        buf_add_c(text, ',');
+    } else if (r->model_node->type == JSON_STRING)
         json_add_str(text, t->wire.model);
     else
         buf_add(text, t->wire.model);    /* a form field, not JSON */
@@ -277,6 +286,13 @@ written_write_body(void *written)
         return;
     w->unfit =
         t->provider->wire == r->wire && !r->extended ? write_same_wire(w) : write_translated(w);
+    if (w->unfit == OK && r->require_all && w->drops->names != NULL) {
+        w->unfit = ERR_UNSUPPORTED;
+        w->fault.message = arena_printf(r->arena,
+            STR_FMT "/" STR_FMT " does not take '" STR_FMT
+                    "', and the request requires all its parameters",
+            STR_ARG(t->provider->id), STR_ARG(t->wire.model), STR_ARG(w->drops->names->text));
+    }
     if (w->unfit == ERR_CONFIG)
         w->fault.message = arena_printf(r->arena,
             "the configured params (of " STR_FMT "/" STR_FMT

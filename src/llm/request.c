@@ -2,6 +2,7 @@
 #include "llm/request.h"
 
 #include "llm/read.h"
+#include "llm/wishes.h"
 
 enum { MODEL_BYTES_MAX = 256 };
 
@@ -26,7 +27,11 @@ read_model(struct cursor model)
     }
     if (r->op == OP_RELAY && !read_present(model))
         return;
-    r->model = read_required_text(model);
+    if (r->router && model.j == NULL)    /* "models" may name all of them */
+        r->model = wishes_first_model(r);
+    r->model_missing = r->model.n > 0;
+    if (!r->model_missing)
+        r->model = read_required_text(model);
     r->model_node = model.j;
     if (r->op != OP_RELAY && r->model.n > MODEL_BYTES_MAX)
         read_fault(model, ERR_BAD_REQUEST, "must be at most 256 bytes");

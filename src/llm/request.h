@@ -157,6 +157,10 @@ struct llm_request {
     /* its node in the body, for replacement in place; may be NULL */
     const struct json *model_node;
     bool stream;
+    bool router;           /* the route is one of OpenRouter's API */
+    bool wished;           /* the document has members of llm/wishes.h */
+    bool require_all;      /* nothing of it may be left out for a target */
+    bool model_missing;    /* the model is the first of its "models", and has to be put in */
     /* Ollama: the route is that of the old text completions, although op is OP_CHAT */
     bool completion;
     int64_t n;    /* number of choices requested; 0 means 1 */

@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/map.h"
+#include "llm/wishes.h"
 
 static const struct wire *const wires[] = {
 #define WIRE(id) &wire_##id,
@@ -158,7 +159,8 @@ void
 wire_drop_extra(struct wire_drops *d, const struct llm_request *r)
 {
     for (const struct llm_member *m = r->extra; m != NULL; m = m->next)
-        if (m->name->n <= DROP_NAME_MAX && json_present(m->value) && m->value->type != JSON_FALSE)
+        if (m->name->n <= DROP_NAME_MAX && json_present(m->value) && m->value->type != JSON_FALSE &&
+            !wishes_honours(r, m->name))
             wire_drop(d, json_str(r->arena, m->name));
 }
 

@@ -164,6 +164,11 @@ struct wire_writer {
     struct str id;
     struct str model;    /* the model to name when the provider names none */
     int64_t created_s;
+    /* On a route of OpenRouter's API: who answers, and what a usage costs in nano-dollars, negative if
+     * that is not known. An empty name: it is another route. */
+    struct str provider;
+    int64_t (*cost)(const void *arg, const struct llm_usage *u);
+    const void *cost_arg;
 };
 
 /* --- the wire itself --- */
@@ -216,6 +221,15 @@ struct wire_caller {
 
     /* Appends an error document. `request_id` may be empty. */
     void (*write_error)(struct buf *out, const struct llm_error *e, struct str request_id);
+
+    /* The same on the routes of OpenRouter's API; NULL: it is the same there. */
+    void (*write_router_error)(struct buf *out, const struct llm_error *e, struct str request_id);
+
+    /* Appends a document of a provider of the same wire, or a frame with one, to which is added what
+     * these routes promise (w->provider, w->cost). `usage` says what to bill. False, and nothing is
+     * appended: there is nothing to add. NULL: there never is. */
+    bool (*annotate)(const struct wire_writer *w, struct str text, const struct llm_usage *usage,
+        struct buf *out);
 
     /* Appends an event that ends a stream of a route that is only passed through (`path`, below
      * /v1) after `sequence` events. */

@@ -2,7 +2,7 @@
 
 A script finds in its environment GATEWAY_URL, GATEWAY_KEY, LIMITED_KEY (may use the model "quick" only) and
 MOCK_URL. The gateway has the simulated providers `lab` (OpenAI's wire), `claude` (Anthropic's) and `llama` (Ollama's), and
-the aliases `quick` (lab) and `haiku` (claude).
+the aliases `quick` (lab), `haiku` (claude) and `either` (both).
 """
 import os
 import pathlib
@@ -36,7 +36,8 @@ def results(make_shared):
         "auth": {"keys": [{"name": "tester", "key": key}, {"name": "limited", "key": limited, "models": ["quick"]}]},
         "providers": {"lab": mock.provider(), "claude": mock.provider("anthropic-messages"),
                       "llama": mock.provider("ollama")},
-        "models": {"quick": {"targets": ["lab/mock-gpt"]}, "haiku": {"targets": ["claude/mock-claude"]}}})
+        "models": {"quick": {"targets": ["lab/mock-gpt"]}, "haiku": {"targets": ["claude/mock-claude"]},
+                   "either": {"targets": ["lab/mock-gpt", "claude/mock-claude"]}}})
 
     def run(script):
         if script in done:

@@ -25,8 +25,21 @@ is_completion(const struct wire_writer *w)
     return w->op == OP_COMPLETE;
 }
 
+/* ,"cost":0.00015 in dollars, where the route promises it and it is known. */
 static void
-add_usage(struct json_out *o, const struct llm_usage *u)
+add_cost(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u)
+{
+    int64_t nanousd = w->cost != NULL ? w->cost(w->cost_arg, u) : -1;
+
+    if (nanousd < 0)
+        return;
+    out_key(o, "cost");
+    json_add_f64(o->b, (double)nanousd / 1e9);
+    o->comma = true;
+}
+
+static void
+add_usage(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u)
 {
     out_key_object(o, "usage");
     out_i64(o, "prompt_tokens", u->input);
@@ -42,6 +55,7 @@ add_usage(struct json_out *o, const struct llm_usage *u)
     out_i64(o, "reasoning_tokens", u->reasoning);
     out_i64(o, "audio_tokens", u->audio_output);
     out_end(o);
+    add_cost(o, w, u);
     out_end(o);
 }
 
@@ -78,6 +92,7 @@ open_document(struct wire_writer *w, struct buf *out, bool chunk, struct str id,
                    : S("chat.completion"));
     out_i64(&o, "created", created_s > 0 ? created_s : w->created_s);
     out_text(&o, "model", model.n > 0 ? model : w->model);
+    out_text_if(&o, "provider", w->provider);
     out_key_array(&o, "choices");
     return o;
 }
@@ -308,11 +323,28 @@ write_end(struct wire_writer *w, struct answer_written *st)
 
         buf_add(w->out, st->prefix);
         buf_add_c(w->out, ']');
-        add_usage(&o, &st->usage);
+        add_usage(&o, w, &st->usage);
         buf_add(w->out, S("}\n\n"));
     }
     buf_add(w->out, S("data: [DONE]\n\n"));
     st->done = true;
+}
+
+/* An error within a stream is a chunk, too. */
+static void
+write_router_break(struct wire_writer *w, const struct llm_error *e)
+{
+    buf_add(w->out, S("data: "));
+
+    struct json_out o = open_document(w, w->out, true, S(""), S(""), 0);
+
+    out_object(&o);
+    out_const(&o, "\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"");
+    out_end(&o);
+    out_end_array(&o);
+    openai_add_router_error(&o, e, S(""));
+    out_end(&o);
+    buf_add(w->out, S("\n\n"));
 }
 
 void
@@ -340,9 +372,13 @@ openai_write_event(struct wire_writer *w, const struct llm_event *ev)
         break;
     case EVENT_ERROR:
         /* clients raise an exception on it; nothing may follow, not even [DONE] */
-        buf_add(w->out, S("data: "));
-        openai_write_error(w->out, ev->error, S(""));
-        buf_add(w->out, S("\n\n"));
+        if (w->provider.n != 0) {
+            write_router_break(w, ev->error);
+        } else {
+            buf_add(w->out, S("data: "));
+            openai_write_error(w->out, ev->error, S(""));
+            buf_add(w->out, S("\n\n"));
+        }
         st->done = true;
         break;
     case EVENT_END:
@@ -515,7 +551,7 @@ openai_write_answer(struct wire_writer *w, const struct llm_answer *ans)
     }
     out_end_array(&o);
     if (usage_known(&ans->usage))
-        add_usage(&o, &ans->usage);
+        add_usage(&o, w, &ans->usage);
     out_end(&o);
 }
 
@@ -530,8 +566,8 @@ add_text_or_null(struct json_out *o, struct str s)
         out_raw_value(o, S("null"));
 }
 
-static struct str
-sentence_of(const struct llm_error *e)
+struct str
+openai_sentence(const struct llm_error *e)
 {
     return e->message.n > 0 ? e->message : str_c(err_row(e->kind)->sentence);
 }
@@ -549,7 +585,7 @@ openai_write_error(struct buf *out, const struct llm_error *e, struct str reques
 
     out_object(&o);
     out_key_object(&o, "error");
-    out_text(&o, "message", sentence_of(e));
+    out_text(&o, "message", openai_sentence(e));
     out_text(&o, "type", theirs && e->type.n > 0 ? e->type : str_c(name->type));
     out_key(&o, "param");
     add_text_or_null(&o, e->param);
@@ -573,7 +609,7 @@ openai_write_relay_error(
         out_i64(&o, "sequence_number", (int64_t)sequence);
         out_key(&o, "code");
         add_text_or_null(&o, str_c(openai_error_names[e->kind].code));
-        out_text(&o, "message", sentence_of(e));
+        out_text(&o, "message", openai_sentence(e));
         out_key(&o, "param");
         add_text_or_null(&o, e->param);
         out_end(&o);

@@ -4,6 +4,7 @@
 #include "wires/openai_chat/openai_chat.h"
 
 #include "llm/fail.h"
+#include "llm/wishes.h"
 
 static void
 write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t)
@@ -25,8 +26,8 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
     }
 }
 
-static int
-status_of(const struct llm_error *e)
+int
+openai_status(const struct llm_error *e)
 {
     /* A status with which the provider blames the caller is kept: SDKs distinguish 422 and 415. */
     if ((e->kind == ERR_BAD_REQUEST && e->status >= 400 && e->status < 500) ||
@@ -45,17 +46,19 @@ offset_of(const struct llm_request *r, const struct json *node)
     return (size_t)(node->p - r->body.p);
 }
 
-/* Finds a member: its key and value, or false. *ret_before is the preceding value, or NULL. */
+/* Finds a member of the document: its key and value, or false. *ret_before is the preceding value that
+ * is not taken out with the caller's wishes, or NULL. */
 static bool
-find_member(const struct json *object, struct str name, struct json_iter *ret,
+find_member(const struct llm_request *r, struct str name, struct json_iter *ret,
     const struct json **ret_before)
 {
-    *ret = json_iter(object);
+    *ret = json_iter(r->doc);
     *ret_before = NULL;
     while (json_next(ret)) {
         if (ret->key != NULL && json_str_is(ret->key, name))
             return true;
-        *ret_before = ret->value;
+        if (!r->wished || !wishes_has(r, ret->key))
+            *ret_before = ret->value;
     }
     return false;
 }
@@ -90,7 +93,7 @@ edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
     const struct json *before;
     struct json_iter it;
 
-    if (!find_member(r->doc, S("stream_options"), &it, &before))
+    if (!find_member(r, S("stream_options"), &it, &before))
         return;
 
     size_t end = offset_of(r, it.value) + it.value->n;
@@ -112,7 +115,7 @@ edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
 
     if (json_get(r->doc, S("max_tokens")) != NULL)
         return;
-    if (find_member(r->doc, S("max_completion_tokens"), &it, &before))
+    if (find_member(r, S("max_completion_tokens"), &it, &before))
         wire_edit_add(edits, offset_of(r, it.key), it.key->n, S("\"max_tokens\""));
 }
 
@@ -307,8 +310,10 @@ static const struct wire_caller caller = {
     .write_event = openai_write_event,
     .write_answer = openai_write_answer,
     .write_error = openai_write_error,
+    .write_router_error = openai_write_router_error,
+    .annotate = openai_annotate,
     .write_relay_error = openai_write_relay_error,
-    .status = status_of,
+    .status = openai_status,
     .error_names = openai_error_names,
     .models_begin = S_INIT("{\"object\":\"list\",\"data\":["),
     .write_model = openai_write_model,

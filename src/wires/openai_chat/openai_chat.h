@@ -3,6 +3,7 @@
  *     openai_chat.c     the wire itself: routes, edits in place, words of failures
  *     caller.c          caller's JSON -> struct llm_request
  *     caller_answer.c   events -> caller's JSON and stream
+ *     router.c          what OpenRouter's API adds
  *     provider.c        struct llm_request -> provider's JSON
  *     provider_answer.c provider's JSON and stream -> events
  *     words.c           names of errors, the list of models, where needs stand
@@ -25,8 +26,17 @@ void openai_read_head(struct cursor doc);
 void openai_write_event(struct wire_writer *w, const struct llm_event *ev);
 void openai_write_answer(struct wire_writer *w, const struct llm_answer *ans);
 void openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id);
+int openai_status(const struct llm_error *e);
+struct str openai_sentence(const struct llm_error *e);
 void openai_write_relay_error(
     struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence);
+
+/* OpenRouter's API */
+struct json_out;
+void openai_add_router_error(struct json_out *o, const struct llm_error *e, struct str request_id);
+void openai_write_router_error(struct buf *out, const struct llm_error *e, struct str request_id);
+bool openai_annotate(
+    const struct wire_writer *w, struct str text, const struct llm_usage *usage, struct buf *out);
 
 /* provider; openai_read_error() also reads errors inside an answer, with its status 200 */
 void openai_write_request(struct request_out *w);

@@ -8,6 +8,7 @@
 #define KEY "sk-proj-7fQ2aB9x4Lm0ZtY8W3cE6"
 
 static struct draft d;
+static const struct llm_usage no_usage;
 static struct arena *arena;
 
 static void
@@ -187,7 +188,7 @@ TEST(a_folded_answer_becomes_one_document)
     say(EVENT_START, "");
     say(EVENT_TEXT, "hello");
     EXPECT_INT(draft_verdict(&d), OK);
-    EXPECT_INT(draft_write_document(&d, S("")), OK);
+    EXPECT_INT(draft_write_document(&d, S(""), &no_usage), OK);
     EXPECT(str_find(buf_str(&d.out), S("\"content\":\"hello\"")) != buf_len(&d.out));
     EXPECT_STR(d.content_type, "application/json");
     finish();
@@ -195,7 +196,7 @@ TEST(a_folded_answer_becomes_one_document)
     draft_fold(&d, arena, 4);
     say(EVENT_TEXT, "hello");
     EXPECT_INT(draft_verdict(&d), ERR_UPSTREAM_TOO_LARGE);
-    EXPECT_INT(draft_write_document(&d, S("")), ERR_UPSTREAM_TOO_LARGE);
+    EXPECT_INT(draft_write_document(&d, S(""), &no_usage), ERR_UPSTREAM_TOO_LARGE);
     EXPECT_INT(buf_len(&d.out), 0);
     finish();
 }
@@ -224,7 +225,7 @@ TEST(a_document_of_the_same_protocol_is_forwarded_where_it_lies)
     struct str body = S("{\"a\":1}");
 
     begin(DRAFT_FORWARD, 1000);
-    EXPECT_INT(draft_write_document(&d, body), OK);
+    EXPECT_INT(draft_write_document(&d, body, &no_usage), OK);
     EXPECT(d.run.p == body.p && d.run.n == body.n && d.content);
     EXPECT_INT(buf_len(&d.out), 0);
     finish();
@@ -282,7 +283,7 @@ TEST(an_answer_that_was_kept_can_be_replayed_as_a_stream_or_as_a_document)
             answer_unfold(&answer, &d.sink);
             EXPECT(d.content);
             if (forms[k] == DRAFT_FOLD)
-                EXPECT(draft_write_document(&d, S("")) == OK);
+                EXPECT(draft_write_document(&d, S(""), &no_usage) == OK);
             struct str out = buf_str(&d.out);
             EXPECT(str_find(out, S("\"hello\"")) != out.n);
             EXPECT(str_find(out, S("weather")) != out.n);
@@ -290,4 +291,69 @@ TEST(an_answer_that_was_kept_can_be_replayed_as_a_stream_or_as_a_document)
             finish();
         }
     arena_destroy(kept);
+}
+
+static int64_t
+cost(const void *arg, const struct llm_usage *u UNUSED)
+{
+    return *(const int64_t *)arg;
+}
+
+/* What a provider's document becomes on a route of OpenRouter's API. */
+static struct str
+annotated(const char *text, int64_t nanousd)
+{
+    begin(DRAFT_FORWARD, 100000);
+    d.writer.provider = S("Acme");
+    d.writer.cost = cost;
+    d.writer.cost_arg = &nanousd;
+    EXPECT_INT(draft_write_document(&d, str_c(text), &no_usage), OK);
+    draft_keep(&d);
+    return buf_str(&d.out);
+}
+
+TEST(openrouters_callers_are_told_who_answered_and_what_it_cost)
+{
+    static const struct {
+        const char *given, *sent;
+        int64_t nanousd;
+    } rows[] = {
+        { "{\"id\":1,\"usage\":{\"total_tokens\":3}}",
+            "{\"provider\":\"Acme\",\"id\":1,\"usage\":{\"total_tokens\":3,\"cost\":0.00015}}",
+            150000 },
+        { " {\"usage\":{}, \"x\":[]}\n",
+            " {\"provider\":\"Acme\",\"usage\":{\"cost\":0}, \"x\":[]}\n", 0 },
+        { "{\"id\":1,\"usage\":{\"total_tokens\":3}}",
+            "{\"provider\":\"Acme\",\"id\":1,\"usage\":{\"total_tokens\":3}}", -1 },
+        { "{\"provider\":\"X\",\"usage\":{\"cost\":5}}",
+            "{\"provider\":\"X\",\"usage\":{\"cost\":5}}", 1 },
+        { "{\"provider\":\"X\",\"usage\":null}", "{\"provider\":\"X\",\"usage\":null}", 1 },
+        { "[1]", "[1]", 1 },
+        { "{\"broken\"", "{\"broken\"", 1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EXPECT_STR(annotated(rows[i].given, rows[i].nanousd), rows[i].sent);
+        buf_fini(&d.out);
+        arena_destroy(arena);
+    }
+}
+
+TEST(the_frame_with_the_usage_is_annotated_where_it_stands)
+{
+    int64_t nanousd = 2500000;
+
+    begin(DRAFT_FORWARD, 100000);
+    d.writer.provider = S("Acme");
+    d.writer.cost = cost;
+    d.writer.cost_arg = &nanousd;
+    draft_forward(&d, S("data: {\"a\":1}\n\n"));
+    draft_forward_usage(&d, S("data: {\"usage\":{\"n\":1}}\n\n"), &no_usage);
+    draft_forward(&d, S("data: [DONE]\n\n"));
+    draft_keep(&d);
+    EXPECT_STR(buf_str(&d.out),
+        "data: {\"a\":1}\n\ndata: {\"provider\":\"Acme\",\"usage\":{\"n\":1,\"cost\":"
+        "0.0025}}\n\ndata: [DONE]\n\n");
+    buf_fini(&d.out);
+    arena_destroy(arena);
 }
