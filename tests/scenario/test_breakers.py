@@ -254,3 +254,23 @@ def test_nobody_is_probed_unless_asked(make):
     make.gateway({"providers": {"lab": upstream.provider()}, "retry": {"breakers": True}})
     time.sleep(2.5)
     assert not upstream.requests
+
+
+def test_breakers_belong_to_a_provider_s_region(make):
+    config = {"providers": {"lab": {"wire": "openai-chat", "base_url": f"http://127.0.0.1:{free_port()}/v1", "region": "eu"}},
+              "retry": {"breakers": True}}
+    gateway = make.gateway(config)
+
+    def state():
+        return gateway.get("/readyz?verbose").json()["health"][0]["state"]
+
+    def fails():
+        gateway.chat("lab/m")
+        return state() == "open"
+
+    wait_until(fails, "the breaker to open")
+    gateway.reload(config)
+    assert state() == "open"
+    config["providers"]["lab"]["region"] = "us"
+    gateway.reload(config)
+    assert state() == "closed"
