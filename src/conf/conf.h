@@ -238,7 +238,8 @@ struct conf_rule {
     struct conf_strs tags;       /* "name" or "name=value" */
     struct conf_str reject;      /* the sentence for the caller; empty: it is not rejected */
     struct conf_str status;      /* "403" */
-    struct conf_str shadow, experiment;
+    struct conf_shadow shadow;
+    struct conf_str experiment;
     bool goes_on;    /* later rules are looked at, too */
     struct conf_mark mark;
 };

@@ -403,7 +403,7 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
             if (!request_work(a->request, written_write_body, a->written))
                 return STEP_WAIT;
             answer_await(a);
-            if (UNLIKELY(x->plan.alias != NULL && x->plan.alias->shadow != NULL))
+            if (UNLIKELY(shadow_for(x) != NULL))
                 shadow_begin(x);
         }
         switch (a->state) {

@@ -182,12 +182,21 @@ send_copy(struct exchange *x, const struct shadow *s)
     return false;
 }
 
+const struct shadow *
+shadow_for(const struct exchange *x)
+{
+    if (UNLIKELY(x->ruling != NULL && x->ruling->shadow != NULL))
+        return x->ruling->shadow;
+    return x->plan.alias != NULL ? x->plan.alias->shadow : NULL;
+}
+
 void
 shadow_begin(struct exchange *x)
 {
-    const struct shadow *s = x->plan.alias->shadow;
+    const struct shadow *s = shadow_for(x);
     struct metric_shard *m = x->worker->metrics;
 
+    CHECK(s != NULL);
     if (x->shadowed || (x->op != OP_CHAT && x->op != OP_COMPLETE))
         return;
     x->shadowed = true;

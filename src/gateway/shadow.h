@@ -9,8 +9,12 @@
 #pragma once
 
 struct exchange;
+struct shadow;
 
 #define SHADOWS_MOST 64
 
-/* The exchange's request was sent: perhaps a copy of it is, too. */
+/* Where copies of the request go: as a rule says, or else its alias; NULL: there are none. */
+const struct shadow *shadow_for(const struct exchange *x);
+
+/* The exchange's request, which has a shadow, was sent: perhaps a copy of it is, too. */
 void shadow_begin(struct exchange *x);

@@ -224,8 +224,8 @@ static void
 check_actions(const struct conf_rule *c, struct str name, struct conf_problems *problems)
 {
     bool routes = c->use.v.n != 0 || c->targets.count != 0 || c->strategy.v.n != 0;
-    bool acts =
-        routes || c->params.n != 0 || c->cap.n != 0 || c->shadow.v.n != 0 || c->experiment.v.n != 0;
+    bool acts = routes || c->params.n != 0 || c->cap.n != 0 || c->shadow.target.v.n != 0 ||
+                c->experiment.v.n != 0;
 
     if (c->use.v.n != 0 && c->targets.count != 0)
         conf_problem(problems, c->mark,
@@ -261,7 +261,7 @@ check_models(struct arena *a, const struct route_table *routes, struct str rule,
     const struct conf_rule *c, struct conf_problems *problems)
 {
     check_model(a, routes, rule, "use", &c->use, problems);
-    check_model(a, routes, rule, "shadow", &c->shadow, problems);
+    check_model(a, routes, rule, "shadow", &c->shadow.target, problems);
 }
 
 static const struct strategy *
@@ -325,6 +325,16 @@ read_tags(
     return first;
 }
 
+/* What its copies spend is counted under the rule's place, whatever it is called. */
+static const struct shadow *
+read_shadow(
+    struct arena *a, struct str rule, const struct conf_rule *c, struct conf_problems *problems)
+{
+    const struct conf_alias as = { .name = { .v = arena_str(a, rule) }, .shadow = c->shadow };
+
+    return shadow_read(a, &as, problems);
+}
+
 static enum err
 rejection(struct str status)
 {
@@ -354,7 +364,7 @@ read_rule(struct rules *r, size_t number, const struct route_table *routes,
         .tags = read_tags(a, label, c, problems),
         .reject = c->reject.v,
         .reject_as = rejection(c->status.v),
-        .shadow = c->shadow.v,
+        .shadow = read_shadow(a, label, c, problems),
         .experiment = c->experiment.v,
         .goes_on = c->goes_on,
         .number = number,
@@ -420,6 +430,8 @@ rules_destroy(struct rules *r)
 {
     if (r == NULL)
         return;
+    for (size_t i = 0; i < r->count; i++)
+        shadow_drop(r->list[i].shadow);
     arena_destroy(r->arena);
     free(r);
 }
@@ -531,7 +543,8 @@ apply(struct rules_runner *runner, const struct rule *rule)
         r->route = rule;
     if (r->strategy == NULL)
         r->strategy = rule->strategy;
-    set_once(&r->shadow, rule->shadow);
+    if (r->shadow == NULL)
+        r->shadow = rule->shadow;
     set_once(&r->experiment, rule->experiment);
     add_tags(runner->ask, rule->tags);
     if (rule->reject.n != 0) {

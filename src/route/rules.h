@@ -11,6 +11,7 @@
 
 #include "conf/conf.h"
 #include "route/ask.h"
+#include "route/judging.h"
 #include "route/route.h"
 #include "route/strategy.h"
 
@@ -30,7 +31,8 @@ struct rule {
     const struct ask_tag *tags;
     struct str reject;    /* the sentence; empty: it does not */
     enum err reject_as;
-    struct str shadow, experiment;    /* empty: none */
+    const struct shadow *shadow;    /* NULL: none */
+    struct str experiment;          /* empty: none */
     bool goes_on;
     size_t number;    /* of the rules, from 0 */
     const struct conf_rule *conf;
@@ -55,7 +57,8 @@ struct rule_result {
     /* each is that of the first matching rule that has one; empty or NULL: none */
     const struct rule *route;    /* which says where the request goes: use, or targets */
     const struct strategy *strategy;
-    struct str shadow, experiment;
+    const struct shadow *shadow;
+    struct str experiment;
     const struct rule *rejects;    /* NULL: it is not rejected */
     struct str reject;             /* the sentence for the caller */
     struct rule_failure *failures;

@@ -242,3 +242,18 @@ def test_rules_by_what_the_request_is_about(make, mock):
     assert about("Bitte übersetze diesen Satz ins Englische: Der Hund schläft heute im Garten.") == "for-german"
     assert about("Fix the bug in this function:\n```\ndef add(a, b):\n    return a - b\n```\n") == "for-code"
     assert about("Hello, how are you today?") == "small"
+
+
+def test_a_rule_copies_requests_to_a_shadow(make, mock):
+    other = make.mock()
+    config = config_of(mock, [{"when": 'tags.copy', "shadow": "other/copied", "shadow_usd_per_day": "0"}])
+    config["providers"]["other"] = other.provider()
+    gateway = make.gateway(config)
+    for model in ("fast", "lab/direct"):
+        assert went_to(gateway, mock, model) != "copied"
+        assert other.stats()["requests"] == 0
+    for model in ("fast", "lab/direct"):
+        other.reset()
+        assert went_to(gateway, mock, model, headers={"x-openclaw-tags": "copy"}) != "copied"
+        wait_until(lambda: other.stats()["completed"] == 1, "the copy")
+        assert model_asked(other) == "copied"
