@@ -19,14 +19,24 @@ has_word(struct str name, struct str word)
     return false;
 }
 
-/* "x-ratelimit-...", "anthropic-ratelimit-...", "ratelimit-...", "x-tokenlimit-...". The shortest is
- * "ratelimit-remaining". */
+/* Does it contain "remaining"? Nearly all names do not, so it is searched for as Horspool does: by the last
+ * letter that it would have there, of which most say that it cannot begin before the next nine. Letters are
+ * told by their last five bits. */
 static bool
-may_be_limit(struct str name)
+says_remaining(struct str name)
 {
-    char c = name.n >= 19 ? (char)(name.p[0] | 0x20) : '\0';
+    static const struct str word = S_INIT("remaining");
+    static const uint8_t steps[32] = { 9, ['r' & 31] = 8, ['e' & 31] = 7, ['m' & 31] = 6,
+        ['a' & 31] = 5, ['i' & 31] = 2, ['n' & 31] = 1 };
 
-    return (c == 'x' || c == 'a' || c == 'r') && has_word(name, S("limit"));
+    for (size_t i = word.n - 1; i < name.n;) {
+        unsigned char c = (unsigned char)name.p[i] & 31;
+
+        if (c == ('g' & 31) && str_ieq(str_make(name.p + i - (word.n - 1), word.n), word))
+            return true;
+        i += steps[c] != 0 ? steps[c] : word.n;
+    }
+    return false;
 }
 
 /* A whole number; what is less than one is none. */
@@ -67,15 +77,15 @@ headroom_read(const struct http_fields *fields, struct headroom *ret)
         struct str name = fields->list[i].name;
         int64_t n;
 
-        if (LIKELY(!may_be_limit(name)) || !has_word(name, S("remaining")) ||
+        if (LIKELY(!says_remaining(name)) || !has_word(name, S("limit")) ||
             !read_count(fields->list[i].value, &n))
             continue;
         seen++;
         int64_t reset_ms = retry_after_reset_beside_ms(fields, name);
-        bool answers = has_word(name, S("output")) || has_word(name, S("generated"));
-
         if (reset_ms == 0)
             reset_ms = RESET_UNSAID_MS;
+        bool answers = has_word(name, S("output")) || has_word(name, S("generated"));
+
         if (answers && n != 0)
             continue;    /* how long an answer gets is not known */
         if (has_word(name, S("token")) || has_word(name, S("bysize")))
