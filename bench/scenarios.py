@@ -279,4 +279,20 @@ def analysis(options):
         yield row(what, "us", f"at most {most}", most, openclaw=float(out))
 
 
-ALL = {f.__name__: f for f in (cpu, latency, stream, resilience, translate, idle, bigbody, workers, analysis)}
+def decision(options):
+    """What it costs to choose among targets: needs, rules, exclusions and the strategy."""
+    program = pathlib.Path(OPENCLAW).resolve().parent / "tests" / "decide_targets"
+    if not program.exists():
+        return    # it is built with the tests
+
+    def measure(*args):
+        return float(subprocess.run([program, *map(str, args)], stdout=subprocess.PIPE, check=True).stdout)
+
+    for strategy in ("priority", "latency", "score", "sticky"):
+        yield row(f"A decision among 50 targets with 20 rules, strategy {strategy}", "us", "at most 5", 5,
+                  openclaw=measure(strategy, 50, 20))
+    yield row("A decision among 3 targets without rules, strategy latency", "us", "at most 2", 2,
+              openclaw=measure("latency", 3, 0))
+
+
+ALL = {f.__name__: f for f in (cpu, latency, stream, resilience, translate, idle, bigbody, workers, analysis, decision)}

@@ -199,8 +199,7 @@ field_beside(
         struct str s = fields->list[i].name;
 
         if (s.n == name.n - word.n + other.n && (s.p[at] | 0x20) == other.p[0] &&
-            str_istarts(s, before) &&
-            str_istarts(str_skip(s, before.n), other) &&
+            str_istarts(s, before) && str_istarts(str_skip(s, before.n), other) &&
             str_ieq(str_skip(s, before.n + other.n), behind))
             return fields->list[i].value;
     }

@@ -1,11 +1,13 @@
 """Which target of an alias a request goes to: strategies, nested aliases, patterns, and targets that cannot take it."""
 import collections
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lib.ask import EVERY_CALLER, ask
 from lib.fault import SHIPPED
-from lib.script import OPENAI, WIRES, Stage, ok, status
+from lib.script import ANTHROPIC, OPENAI, WIRES, Answer, Stage, ok, status, step
 
 PICTURE = [{"type": "text", "text": "What is this?"},
            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]
@@ -83,3 +85,81 @@ def test_a_pattern_serves_the_names_that_a_client_knows(make):
         assert who(gateway, "gpt-unheard-of", caller) == "c"
     assert {(r.provider, r.model) for r in stage.received()} == {("a", "big-sonnet-4-5"), ("c", "any")}
     assert who(gateway, "b/direct") == "b", "a pattern takes no name of a provider"
+
+
+# --- what is measured of targets ---
+
+LIMITS = {OPENAI: lambda left: [("x-ratelimit-remaining-requests", str(left)), ("x-ratelimit-reset-requests", "1m0s")],
+          ANTHROPIC: lambda left: [("anthropic-ratelimit-requests-remaining", str(left)),
+                                   ("anthropic-ratelimit-requests-reset", "2099-01-01T00:00:00Z")]}
+
+
+def limited(text, wire, left):
+    """An answer that says how many requests are left."""
+    @step("limited")
+    def play(reply):
+        if reply.stream:
+            reply.conn.head(200, "text/event-stream", None, LIMITS[wire](left))
+            for _, event in reply.events(Answer(text)):
+                reply.conn.chunk(event)
+            reply.conn.end_chunks()
+        else:
+            reply.conn.answer(200, reply.document(Answer(text)), fields=LIMITS[wire](left))
+    return play
+
+
+@pytest.mark.parametrize("wire", LIMITS)
+@pytest.mark.parametrize("strategy", ["priority", "least_busy", "sticky"])
+def test_a_target_whose_limit_is_used_up_comes_last(make, wire, strategy):
+    models = {"m": {"strategy": strategy, "targets": ["a/m", "b/m"]}, "only": {"targets": ["a/m"]}}
+    stage, gateway = routed(make, models, ("a", "b"), wire, {"a": limited("from a", wire, 0)})
+    assert who(gateway, "only") == "a"
+    assert [who(gateway, "m") for _ in range(6)] == ["b"] * 6
+    assert who(gateway, "only") == "a", "it is not excluded where there is no other"
+
+
+def test_least_busy_goes_where_nothing_is_under_way(make):
+    models = {"m": {"strategy": "least_busy", "targets": ["a/m", "b/m", "c/m"]}}
+    _, gateway = routed(make, models, scripts={name: ok(f"from {name}", delay=1) for name in "abc"})
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        def later(n):
+            time.sleep(n * 0.1)
+            return who(gateway, "m")
+        assert collections.Counter(pool.map(later, range(6))) == {"a": 2, "b": 2, "c": 2}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_latency_leaves_the_slow_target(make, stream):
+    models = {"m": {"strategy": "latency", "targets": ["a/m", "b/m", "c/m"]}}
+    _, gateway = routed(make, models, scripts={"a": ok("from a", delay=0.5)})
+    for name in "abc":
+        assert who(gateway, f"{name}/m", stream=stream) == name
+    asked = collections.Counter(who(gateway, "m", stream=stream) for _ in range(30))
+    assert asked["a"] == 0 and asked["b"] > 0 and asked["c"] > 0, asked
+
+
+@pytest.mark.parametrize("caller", EVERY_CALLER)
+def test_a_conversation_stays_with_its_target(make, caller):
+    models = {"m": {"strategy": "sticky", "targets": ["a/m", "b/m", "c/m"]}}
+    _, gateway = routed(make, models)
+
+    def first(session):
+        result = ask(gateway, caller, "m", headers={"x-openclaw-session": session})
+        return result.text
+    homes = {f"s{n}": first(f"s{n}") for n in range(20)}
+    assert len(set(homes.values())) == 3, homes
+    for session, home in homes.items():
+        assert first(session) == home
+
+
+def test_score_and_learned_choose_by_what_is_known_of_models(make):
+    targets = ["openai/gpt-4o-mini", "anthropic/claude-opus-4-5"]
+    models = {"cheap": {"strategy": "score", "score": {"cost": 1, "quality": 0, "latency": 0, "load": 0}, "targets": targets},
+              "good": {"strategy": "score", "score": {"cost": 0, "quality": 1, "latency": 0, "load": 0}, "targets": targets},
+              "any": {"strategy": "learned", "quality": "10%", "targets": targets},
+              "best": {"strategy": "learned", "quality": 1, "targets": targets}}
+    stage = Stage(make)
+    named = {"openai": stage.provider("openai", OPENAI, ok("from openai")),
+             "anthropic": stage.provider("anthropic", ANTHROPIC, ok("from anthropic"))}
+    gateway = make.gateway({**SHIPPED, "providers": named, "models": models})
+    assert [who(gateway, m) for m in models] == ["openai", "anthropic", "openai", "anthropic"]
