@@ -179,7 +179,7 @@ def learn_tasks(program, model):
     records = list(task_records())
     f = Features(program, [text for text, _, _ in records])
     weight = balanced([label for _, label, _ in records], 0.5) * balanced([(label, source) for _, label, source in records], 0.5)
-    weight *= np.array([4 if source == "written" else 1 for _, _, source in records])
+    weight *= np.array([{"written": 10, "templates": 2}.get(source, 1) for _, _, source in records])
     y = np.array([TASKS.index(label) for _, label, _ in records])
     w, b = softmax_regression(f.matrix(), y, len(TASKS), weight, penalties(1e-5, 2e-5), 250)
     model.put(range(len(TASKS)), w - w.mean(axis=1, keepdims=True), b - b.mean())

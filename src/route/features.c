@@ -177,7 +177,7 @@ find_words_in(struct str text, struct features *f, unsigned from, unsigned end, 
     words->n = n;
 }
 
-/* The words from `from` to `end`, and each with the one before it. */
+/* The words from `from` to `end`, and each of the outermost with the one before it. */
 static void
 add_edge(const struct words *words, unsigned from, unsigned end, struct features *f)
 {
@@ -186,7 +186,8 @@ add_edge(const struct words *words, unsigned from, unsigned end, struct features
     for (unsigned i = from; i < end; i++) {
         uint64_t hash = words->hash[i] * spread;
         f->edge[f->edges++] = row_of(hash);
-        f->edge[f->edges++] = row_of((hash + previous) * spread);
+        if (i < FEATURES_EDGE_PAIRS || i + FEATURES_EDGE_PAIRS >= words->n)
+            f->edge[f->edges++] = row_of((hash + previous) * spread);
         previous = (hash >> 7 | hash << 57) + words->next[i];
     }
 }

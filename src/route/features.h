@@ -16,9 +16,11 @@
 
 /* So many words are looked at. */
 #define FEATURES_WORDS_MAX 80
-/* And so many at the beginning and at the end, where instructions are, once more: as such, and in pairs. */
+/* And so many at the beginning and at the end, where instructions are, once more: as such, and the outermost
+ * of them in pairs. */
 #define FEATURES_EDGE_WORDS 12
-#define FEATURES_EDGE_ROWS (4 * FEATURES_EDGE_WORDS)
+#define FEATURES_EDGE_PAIRS 4
+#define FEATURES_EDGE_ROWS (2 * (FEATURES_EDGE_WORDS + FEATURES_EDGE_PAIRS))
 
 #define FEATURES_ROW_BITS 13
 
