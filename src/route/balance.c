@@ -72,7 +72,7 @@ any_of(const bool *may, size_t n, struct ask *ask)
 static void
 explore(struct standing *list, size_t n, const bool *known, struct ask *ask)
 {
-    bool unknown[PLAN_CANDIDATES], stale[PLAN_CANDIDATES];
+    bool unknown[PLAN_CANDIDATES] UNINITIALIZED, stale[PLAN_CANDIDATES] UNINITIALIZED;
     size_t chosen = n;
     double dice = ask_random(ask);
 
@@ -95,7 +95,7 @@ explore(struct standing *list, size_t n, const bool *known, struct ask *ask)
 static void
 take_better_of_two(struct standing *list, size_t n, const bool *known, struct ask *ask)
 {
-    bool may[PLAN_CANDIDATES];
+    bool may[PLAN_CANDIDATES] UNINITIALIZED;
 
     for (size_t i = 0; i < n; i++)
         may[i] = known[i];
@@ -114,8 +114,8 @@ take_better_of_two(struct standing *list, size_t n, const bool *known, struct as
 static void
 rank_by_time(struct standing *list, size_t n, const double *times, struct ask *ask)
 {
-    double crowding[PLAN_CANDIDATES];
-    bool known[PLAN_CANDIDATES];
+    double crowding[PLAN_CANDIDATES] UNINITIALIZED;
+    bool known[PLAN_CANDIDATES] UNINITIALIZED;
     size_t count = 0;
 
     find_crowding(list, n, crowding);
@@ -137,7 +137,7 @@ rank_by_time(struct standing *list, size_t n, const double *times, struct ask *a
 void
 strategy_latency(const struct alias *al UNUSED, struct standing *list, size_t n, struct ask *ask)
 {
-    double times[PLAN_CANDIDATES];
+    double times[PLAN_CANDIDATES] UNINITIALIZED;
 
     for (size_t i = 0; i < n; i++)
         times[i] = list[i].look->first_token_us;
@@ -147,7 +147,7 @@ strategy_latency(const struct alias *al UNUSED, struct standing *list, size_t n,
 void
 strategy_throughput(const struct alias *al UNUSED, struct standing *list, size_t n, struct ask *ask)
 {
-    double times[PLAN_CANDIDATES];
+    double times[PLAN_CANDIDATES] UNINITIALIZED;
 
     for (size_t i = 0; i < n; i++)
         times[i] = list[i].look->tokens_per_s > 0 ? 1e6 / (double)list[i].look->tokens_per_s : 0;

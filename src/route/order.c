@@ -58,18 +58,31 @@ judge(struct ordering *o, const struct alias *al, struct target *t, unsigned loo
         *--o->excluded = c;
 }
 
-/* Stable, because equal members stay in the order of the file; few, and often in order already. */
+/* Merges two runs of places that are in order, of which the second begins at `middle`. */
 static void
-sort(struct standing *list, size_t n)
+merge(const struct standing *list, uint8_t *by_score, size_t middle, size_t n)
 {
-    for (size_t i = 1; i < n; i++) {
-        struct standing s = list[i];
-        size_t at = i;
+    uint8_t first[PLAN_CANDIDATES] UNINITIALIZED;
+    size_t i = 0, k = middle, at = 0;
 
-        for (; at > 0 && list[at - 1].score > s.score; at--)
-            list[at] = list[at - 1];
-        list[at] = s;
-    }
+    if (list[by_score[middle - 1]].score <= list[by_score[middle]].score)
+        return;    /* they often are in order already */
+    memcpy(first, by_score, middle);
+    while (i < middle && k < n)
+        by_score[at++] =
+            list[by_score[k]].score < list[first[i]].score ? by_score[k++] : first[i++];
+    memcpy(by_score + at, first + i, middle - i);
+}
+
+/* The places in the list, lowest score first; stable, because equal members stay in the order of the file. */
+static void
+sort(const struct standing *list, size_t n, uint8_t *ret_by_score)
+{
+    for (size_t i = 0; i < n; i++)
+        ret_by_score[i] = (uint8_t)i;
+    for (size_t width = 1; width < n; width *= 2)
+        for (size_t from = 0; from + width < n; from += 2 * width)
+            merge(list, ret_by_score + from, width, MIN(2 * width, n - from));
 }
 
 /* Has the strategy order the members, and notes whether it took a turn. */
@@ -104,8 +117,8 @@ give_turns_back(struct ordering *o, size_t from, size_t end, const struct standi
 static void
 add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks)
 {
-    struct standing list[PLAN_CANDIDATES];
-    uint8_t order[PLAN_CANDIDATES];
+    struct standing list[PLAN_CANDIDATES] UNINITIALIZED;
+    uint8_t order[PLAN_CANDIDATES] UNINITIALIZED, by_score[PLAN_CANDIDATES] UNINITIALIZED;
     size_t n = 0, begin = *at, next = 0, took = o->took_count;
 
     const struct strategy *strategy =
@@ -142,11 +155,13 @@ add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks
     for (size_t i = 0; i < n; i++)
         if (list[i].member->target != NULL)
             o->all[o->order[list[i].first]].score = list[i].score;
-    sort(list, n);
-    give_turns_back(o, took, took_end, &list[0]);
+    sort(list, n, by_score);
+    give_turns_back(o, took, took_end, &list[by_score[0]]);
     for (size_t i = 0; i < n; i++) {
-        memcpy(order + next, o->order + list[i].first, list[i].count);
-        next += list[i].count;
+        const struct standing *s = &list[by_score[i]];
+
+        memcpy(order + next, o->order + s->first, s->count);
+        next += s->count;
     }
     memcpy(o->order + begin, order, next);
 }

@@ -106,7 +106,7 @@ time_of(const struct standing *s, bool measured, const struct ask *ask)
 void
 strategy_sticky(const struct alias *al, struct standing *list, size_t n, struct ask *ask)
 {
-    bool overloaded[PLAN_CANDIDATES];
+    bool overloaded[PLAN_CANDIDATES] UNINITIALIZED;
     uint64_t key = key_of(al, ask);
     size_t home = 0;
 

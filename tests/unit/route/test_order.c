@@ -107,6 +107,45 @@ TEST(round_robin_gives_each_its_turn_in_proportion_to_its_weight)
     drop(&w);
 }
 
+TEST(an_alias_in_another_has_its_turn_only_when_it_comes_first)
+{
+    struct town w = make("  a: {strategy: round_robin, targets: [b, lab/3]}\n"
+                         "  b: {strategy: round_robin, targets: [lab/1, lab/2]}\n"
+                         "  c: {strategy: round_robin, targets: [a, lab/4]}\n");
+
+    EXPECT_STR(order_of(&w, "a"), "1 2 3");
+    EXPECT_STR(order_of(&w, "a"), "3 2 1");
+    EXPECT_STR(order_of(&w, "a"), "2 1 3");
+    EXPECT_STR(order_of(&w, "a"), "3 1 2");
+    EXPECT_STR(order_of(&w, "a"), "1 2 3");
+    EXPECT_STR(order_of(&w, "c"), "3 2 1 4");    /* and so on, one deeper */
+    EXPECT_STR(order_of(&w, "c"), "4 2 1 3");
+    EXPECT_STR(order_of(&w, "c"), "2 1 3 4");
+    EXPECT_STR(order_of(&w, "c"), "4 3 1 2");
+    EXPECT_STR(order_of(&w, "c"), "3 1 2 4");
+    drop(&w);
+}
+
+TEST(many_members_are_put_in_the_order_of_their_scores)
+{
+    struct standing list[PLAN_CANDIDATES];
+    uint8_t by_score[PLAN_CANDIDATES];
+
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        struct ask ask = { .seed = seed };
+        size_t n = 1 + seed % PLAN_CANDIDATES;
+
+        for (size_t i = 0; i < n; i++)    /* few different ones, so that many are equal */
+            list[i].score = (double)(int)(ask_random(&ask) * 20);
+        sort(list, n, by_score);
+        for (size_t i = 1; i < n; i++) {
+            double a = list[by_score[i - 1]].score, b = list[by_score[i]].score;
+
+            EXPECT(a < b || (a == b && by_score[i - 1] < by_score[i]));
+        }
+    }
+}
+
 TEST(weighted_converges_to_the_weights_and_so_does_what_comes_second)
 {
     struct town w = make("  a: {strategy: weighted, targets:\n"
