@@ -124,6 +124,12 @@ def strategies():
         f"| `{strings[0]}` | {strings[-1]} |" for _, _, strings in rows("src/route/strategies.def", "STRATEGY")]
 
 
+def judgements():
+    """The rows of judgements.def."""
+    return ["| name | true when |", "|---|---|"] + [
+        f"| `{name}` | {strings[0]} |" for _, name, strings in rows("src/llm/judgements.def", "JUDGEMENT")]
+
+
 def exclusions():
     """The rows of exclusions.def."""
     return ["| reason | when |", "|---|---|"] + [
@@ -144,6 +150,7 @@ TABLES = [
     ("catalog.md", "abilities", abilities),
     ("catalog.md", "models", models),
     ("routing.md", "exclusions", exclusions),
+    ("routing.md", "judgements", judgements),
     ("routing.md", "strategies", strategies),
     ("rules.md", "names", names_of_rules),
     ("rules.md", "functions", functions_of_rules),

@@ -146,6 +146,10 @@ best_of_bad(const struct exchange *x)
 static void
 drop(struct attempt *a)
 {
+    struct exchange *x = a->exchange;
+
+    if (x->input_estimate == 0 && x->request != NULL && !x->request->large)
+        x->input_estimate = llm_request_estimate_tokens(&x->request->llm);
     draft_drop(&a->draft);
     attempt_stop(a, attempt_vain(a));
 }
