@@ -298,13 +298,12 @@ retry_cause(const struct exchange *x, const struct llm_error *e)
     return x->retry != NULL && e == &x->retry->told ? x->retry->cause : x->attempt;
 }
 
-/* From the target's own times; while few are known, from what is configured and the request's
- * size. */
+/* From the 99th percentile of the target's own times; while few are known (0), from what is configured
+ * and the request's size. */
 static uint64_t
-silent_us(const struct exchange *x, const struct latency *times)
+silent_us(const struct exchange *x, uint64_t usual_ms)
 {
     const struct conf_retry *conf = conf_of(x);
-    uint64_t usual_ms = latency_quantile_ms(times, 990);
     uint64_t us = usual_ms * 1500;
 
     if (usual_ms == 0)
@@ -317,11 +316,9 @@ silent_us(const struct exchange *x, const struct latency *times)
 /* A target that never answered may be left for one that does somewhat sooner, though not so soon that
  * callers in a hurry could have it left at will. */
 static uint64_t
-blamed_us(uint64_t silent_us, const struct latency *times)
+blamed_us(uint64_t silent_us, uint64_t usual_ms)
 {
-    bool known = latency_quantile_ms(times, 990) != 0;
-
-    return known ? silent_us : MIN(silent_us, BLAMED_UNKNOWN_US);
+    return usual_ms != 0 ? silent_us : MIN(silent_us, BLAMED_UNKNOWN_US);
 }
 
 /* Two more targets may have to be asked before a caller leaves that says when. */
@@ -344,9 +341,10 @@ retry_set_clocks(const struct exchange *x, struct attempt *a)
     if (x->op == OP_RELAY || !plan_has_fresh(&x->plan))
         return;
     if (conf_of(x)->slow_ms != 0) {
-        uint64_t usual_us = silent_us(x, times);
+        uint64_t usual_ms = latency_quantile_ms(times, 990);
+        uint64_t usual_us = silent_us(x, usual_ms);
 
-        a->silent_us = blamed_us(usual_us, times);
+        a->silent_us = blamed_us(usual_us, usual_ms);
         a->slow_us = slow_us(x, usual_us);
     }
     if (hedge == NULL || x->attempts != 1)
