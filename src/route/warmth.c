@@ -17,6 +17,11 @@ enum { SETS = 8192, WAYS = 4 };
 
 static _Atomic uint64_t table[SETS][WAYS];
 
+/* Until which tick any target may hold a prompt with such a hash: most that is asked for is held by none, and a
+ * decision asks for it once for each of its targets. */
+enum { FILTER = 16384 };
+static _Atomic uint64_t held_until[FILTER];
+
 #define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
 #define STORE(p, value) atomic_store_explicit((p), (value), memory_order_relaxed)
 
@@ -87,6 +92,9 @@ note(const struct health *target, uint64_t hash, int64_t tokens, bool shortest, 
     uint64_t until = (now_us / TICK_US + keeps_ms * 1000 / TICK_US) & FIELD_MASK;
     uint64_t units = MIN((uint64_t)tokens / UNIT, FIELD_MASK);
     STORE(at, tag_of(name) << TAG_SHIFT | until << UNTIL_SHIFT | units);
+    uint64_t last = (now_us + keeps_ms * 1000) / TICK_US;
+    if (last > LOAD(&held_until[hash % FILTER]))
+        STORE(&held_until[hash % FILTER], last);
 }
 
 void
@@ -108,7 +116,7 @@ warmth_tokens(const struct health *target, uint64_t hash, uint64_t now_us)
 {
     uint64_t word;
 
-    if (hash == 0)
+    if (hash == 0 || LIKELY(LOAD(&held_until[hash % FILTER]) < now_us / TICK_US))
         return 0;
     (void)find(name_of(target, hash), now_us, &word);
     return tokens_of(word);
@@ -120,4 +128,6 @@ warmth_forget_for_tests(void)
     for (size_t i = 0; i < SETS; i++)
         for (size_t k = 0; k < WAYS; k++)
             STORE(&table[i][k], 0);
+    for (size_t i = 0; i < FILTER; i++)
+        STORE(&held_until[i], 0);
 }
