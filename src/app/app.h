@@ -11,6 +11,7 @@ int cmd_init(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_providers(int argc, char **argv);
 int cmd_models(int argc, char **argv);
+int cmd_catalog(int argc, char **argv);
 int cmd_health(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_top(int argc, char **argv);

@@ -24,6 +24,7 @@ static const struct command {
     { "providers", "list the providers, which are on, and how to switch on the others",
         cmd_providers },
     { "models", "list the models that can be used", cmd_models },
+    { "catalog", "show what is known about models, or bring a catalog file up to date", cmd_catalog },
     { "health", "check the health of a running gateway", cmd_health },
     { "status", "show what a running gateway is doing", cmd_status },
     { "top", "watch what a running gateway is doing, target by target", cmd_top },

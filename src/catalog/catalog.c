@@ -9,10 +9,8 @@
 
 #include "base/json_out.h"
 #include "base/map.h"
-#include "base/why.h"
 #include "catalog/entry.h"
 
-#define CATALOG_FILE_BYTES_MAX (64u * 1024 * 1024)
 #define CATALOG_ARENA_BYTES (512u * 1024 * 1024)
 
 struct catalog {
@@ -23,9 +21,8 @@ struct catalog {
 
 /* --- catalog files --- */
 
-/* Appends the bytes of a regular file. False, with `why`, if it cannot be read or is too large. */
-static bool
-read_bytes(const char *path, struct buf *out, struct why why)
+bool
+catalog_read_bytes(const char *path, struct buf *out, struct why why)
 {
     int fd =
         open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);    /* a pipe is not waited for */
@@ -70,10 +67,8 @@ tell_entry(void *arg, struct str problem)
         arena_printf(at->arena, "models[%zu].%.*s", at->number, (int)problem.n, problem.p));
 }
 
-/* The entries of a catalog file's text, each as a row in `a`; what is wrong is told with the number of its
- * entry. False, with `why`, if it is not such a file at all. */
-static bool
-read_models(struct arena *a, struct str text, void (*each)(void *arg, struct model_row *row),
+bool
+catalog_read(struct arena *a, struct str text, void (*each)(void *arg, struct model_row *row),
     void (*tell)(void *arg, struct str problem), void *arg, struct why why)
 {
     static const struct json_limits limits = { .depth = 16, .values = 20000000 };
@@ -137,11 +132,11 @@ read_catalog_file(struct catalog *k, const struct conf *c, struct conf_problems 
     if (file->v.n == 0 || conf_is_faulty(c, file))
         return;
     buf_init(&text, CATALOG_FILE_BYTES_MAX);
-    bool read = read_bytes(file->v.p, &text, WHY(reason));
+    bool read = catalog_read_bytes(file->v.p, &text, WHY(reason));
     /* rows keep slices of it */
     struct str kept = arena_str(k->arena, buf_str(&text));
     buf_fini(&text);
-    if (!read || !read_models(k->arena, kept, take_row, take_problem, &b, WHY(reason)))
+    if (!read || !catalog_read(k->arena, kept, take_row, take_problem, &b, WHY(reason)))
         conf_problem(problems, file->mark, "catalog.file: it %s", reason);
 }
 

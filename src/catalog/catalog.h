@@ -7,8 +7,13 @@
  */
 #pragma once
 
+#include "base/buf.h"
+#include "base/why.h"
 #include "catalog/model.h"
 #include "conf/conf.h"
+
+/* A catalog file has up to this many bytes. */
+#define CATALOG_FILE_BYTES_MAX (64u * 1024 * 1024)
 
 struct catalog;
 
@@ -32,3 +37,11 @@ int64_t catalog_cost_nanousd(const struct catalog *k, const struct model_row *ro
 /* What is done about a price that is not known. */
 enum unknown_price { PRICE_ALERT, PRICE_DENY, PRICE_ESTIMATE };
 enum unknown_price catalog_unknown_price(const struct catalog *k);
+
+/* Appends the bytes of a regular file. False, with `why`, if it cannot be read or is larger than the buffer's limit. */
+bool catalog_read_bytes(const char *path, struct buf *out, struct why why) MUST_CHECK;
+
+/* The entries of a catalog file's text, each as a row in `a`; what is wrong is told with the number of its entry. The rows
+ * have slices of the text. False, with `why`, if it is not such a file at all. */
+bool catalog_read(struct arena *a, struct str text, void (*each)(void *arg, struct model_row *row),
+    void (*tell)(void *arg, struct str problem), void *arg, struct why why) MUST_CHECK;

@@ -37,6 +37,42 @@ static const struct {
 #undef PRICE
 };
 
+static struct str
+word_of(const char *const *words, size_t n, unsigned i)
+{
+    return i < n ? str_c(words[i]) : S("");
+}
+
+struct str
+model_mode_word(unsigned mode)
+{
+    return word_of(modes, ARRAY_LEN(modes), mode);
+}
+
+struct str
+model_status_word(unsigned status)
+{
+    return word_of(statuses, ARRAY_LEN(statuses), status);
+}
+
+struct str
+model_ability_word(unsigned ability)
+{
+    return word_of(abilities, ARRAY_LEN(abilities), ability);
+}
+
+struct str
+price_unit_word(unsigned unit)
+{
+    return unit < ARRAY_LEN(units) ? str_c(units[unit].name) : S("");
+}
+
+double
+price_unit_per(enum price_unit unit)
+{
+    return units[unit].per;
+}
+
 /* --- reading --- */
 
 struct entry_reader {
@@ -408,22 +444,32 @@ read_sheet(struct entry_reader *r, const struct json *v)
     return sheet;
 }
 
-/* Puts a sheet into the history, newest first. One that begins when another does replaces it, and with it what
- * is older only if it says nothing of a time. */
-static void
-add_sheet(struct model_row *row, struct price_sheet *sheet)
+/* The history, newest first, with the sheet in it, in place of one that begins when it does. What is newer is copied: others
+ * may have it too. The recursion is as deep as that is long, HISTORY_MOST at most. */
+static const struct price_sheet *
+put_sheet(struct arena *a, const struct price_sheet *history, struct price_sheet *sheet)
 {
-    const struct price_sheet **at = &row->price;
+    struct price_sheet *newer;
 
+    if (history == NULL || history->since_s <= sheet->since_s) {
+        bool same = history != NULL && history->since_s == sheet->since_s;
+
+        sheet->older = same ? history->older : history;
+        return sheet;
+    }
+    newer = arena_new(a, struct price_sheet);
+    *newer = *history;
+    newer->older = put_sheet(a, history->older, sheet);
+    return newer;
+}
+
+/* A price without a date is all that there is, and was. */
+static void
+add_sheet(struct entry_reader *r, struct price_sheet *sheet)
+{
     if (sheet == NULL)
         return;
-    /* the table's sheets begin at 0: what is newer was read, and may be changed */
-    while (*at != NULL && (*at)->since_s > sheet->since_s)
-        at = &((struct price_sheet *)(uintptr_t)*at)->older;
-    sheet->older = sheet->since_s == 0                               ? NULL
-                   : *at != NULL && (*at)->since_s == sheet->since_s ? (*at)->older
-                                                                     : *at;
-    *at = sheet;
+    r->row->price = sheet->since_s != 0 ? put_sheet(r->a, r->row->price, sheet) : sheet;
 }
 
 static int
@@ -453,7 +499,7 @@ read_history(struct entry_reader *r, const struct json *v)
             n++;
     qsort(list, n, sizeof(list[0]), sheet_order);
     for (size_t i = 0; i < n; i++)
-        add_sheet(r->row, list[i]);
+        add_sheet(r, list[i]);
 }
 
 /* --- the entry --- */
@@ -504,8 +550,11 @@ static bool
 read_of_base(struct entry_reader *r, struct str name, const struct json *v)
 {
     if (str_eq(name, S("quality"))) {
-        own_base(r)->quality_permille = read_prior(r, name, v, 100, 10);
-        own_base(r)->quality_assumed = false;
+        struct model_base *b = own_base(r);
+        int quality = read_prior(r, name, v, 100, 10);
+
+        b->quality_assumed = b->quality_assumed && quality == b->quality_permille;
+        b->quality_permille = quality;
     } else if (str_eq(name, S("quality_coding"))) {
         own_base(r)->quality_coding_permille = read_prior(r, name, v, 100, 10);
     } else if (str_eq(name, S("quality_agentic"))) {
@@ -578,7 +627,7 @@ read_member(struct entry_reader *r, struct str name, const struct json *v)
     if (str_eq(name, S("capabilities")))
         read_abilities(r, v);
     else if (str_eq(name, S("price")))
-        add_sheet(r->row, read_sheet(r, v));
+        add_sheet(r, read_sheet(r, v));
     else if (str_eq(name, S("prices")))
         read_history(r, v);
     else if (!read_of_base(r, name, v) && !read_tokens(r, name, v) && !read_texts(r, name, v))

@@ -135,6 +135,16 @@ bill_add(struct bill *b, int64_t tokens, enum price_unit unit, enum price_unit l
         b->known = false;
 }
 
+/* What is written for an hour costs at least what is written for five minutes. */
+static enum price_unit
+hour_price(const struct applied *a)
+{
+    return price_of(a->now, PRICE_cache_write_1h) >= 0 ||
+                   price_of(a->usual, PRICE_cache_write_1h) >= 0
+               ? PRICE_cache_write_1h
+               : PRICE_cache_write;
+}
+
 int64_t
 price_cost(
     const struct price_sheet *sheet, const struct llm_usage *u, const struct price_when *when)
@@ -147,6 +157,7 @@ price_cost(
      * Azure). */
     int64_t cached = MIN(u->cached, u->input);
     int64_t written = MIN(u->cache_write, u->input - cached);
+    int64_t hour = MIN(u->cache_write_1h, written);
     int64_t heard = MIN(u->audio_input, u->input - cached - written);
     int64_t spoken = MIN(u->audio_output, u->output);
     int64_t reasoned = MIN(u->reasoning, u->output - spoken);
@@ -156,7 +167,8 @@ price_cost(
 
     bill_add(&b, u->input - cached - written - heard, PRICE_input, PRICE_input);
     bill_add(&b, cached, PRICE_cached_input, PRICE_input);
-    bill_add(&b, written, PRICE_cache_write, PRICE_input);
+    bill_add(&b, written - hour, PRICE_cache_write, PRICE_input);
+    bill_add(&b, hour, hour_price(&prices), PRICE_input);
     bill_add(&b, heard, PRICE_audio_input, PRICE_input);
     bill_add(&b, u->output - spoken - reasoned, PRICE_output, PRICE_output);
     bill_add(&b, reasoned, PRICE_reasoning, PRICE_output);

@@ -69,13 +69,10 @@ struct price_sheet {
     const struct price_sheet *older;    /* what held before that; NULL: not known */
 };
 
-/* How the request is served, which providers bill differently. */
-enum price_service { SERVICE_STANDARD, SERVICE_BATCH, SERVICE_FLEX, SERVICE_PRIORITY };
-
 /* What else decides the price. */
 struct price_when {
     int64_t wall_s;
-    enum price_service service;
+    enum llm_service service;
 };
 
 /* A price of the list, or PRICE_UNKNOWN. */

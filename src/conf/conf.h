@@ -261,6 +261,7 @@ struct conf_known {
 
 struct conf_catalog {
     struct conf_str file;             /* empty: none */
+    struct conf_str source;           /* of `openclaw catalog refresh`; empty: none */
     struct conf_str unknown_price;    /* "alert", "deny" or "estimate" */
     struct conf_known *models;
     size_t model_count;

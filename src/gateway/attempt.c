@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "catalog/catalog.h"
 #include "gateway/exchange.h"
 #include "gateway/fold.h"
 #include "gateway/wrong_url.h"
@@ -570,11 +571,18 @@ give_slot_back(struct attempt *a, enum err outcome)
 }
 
 int64_t
-attempt_cost_nanousd(const struct attempt *a)
+attempt_cost_nanousd(const struct attempt *a, bool *ret_estimated)
 {
-    struct price_when when = { .wall_s = (int64_t)(clock_wall_ms() / 1000) };
+    const struct llm_usage *u = &a->tally.usage;
+    struct price_when when = {
+        .wall_s = (int64_t)(clock_wall_ms() / 1000),
+        .service = u->service,
+    };
+    const struct catalog *catalog = providers_catalog(a->hold->snapshot->providers);
+    bool estimated;
 
-    return model_cost_nanousd(a->target->facts, &a->tally.usage, &when);
+    return catalog_cost_nanousd(
+        catalog, a->target->facts, u, &when, ret_estimated != NULL ? ret_estimated : &estimated);
 }
 
 /* Did it end because its answer is not the one that is given? */
@@ -591,7 +599,7 @@ book_outrun(struct attempt *a, struct metric_series_shard *s)
     struct exchange *x = a->exchange;
 
     (void)tally_estimate(&a->tally, x->input_estimate, !a->intake.reader.complete);
-    int64_t cost = attempt_cost_nanousd(a);
+    int64_t cost = attempt_cost_nanousd(a, NULL);
     if (cost == COST_UNKNOWN)
         return;
     metric_add(&s->cost_nanousd, (uint64_t)cost);

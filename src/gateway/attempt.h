@@ -199,8 +199,9 @@ attempt_is_at_work(const struct attempt *a)
     return a->job != NULL && a->job->job.state == JOB_RUNNING;
 }
 
-/* What its answer cost so far, in nano-dollars, or COST_UNKNOWN. */
-int64_t attempt_cost_nanousd(const struct attempt *a);
+/* What its answer cost so far, in nano-dollars, or COST_UNKNOWN; see catalog_cost_nanousd(). `ret_estimated` may be
+ * NULL. */
+int64_t attempt_cost_nanousd(const struct attempt *a, bool *ret_estimated);
 
 /* Why something of the exchange failed, for the log: without secrets or parts of the conversation.
  * A provider's error, of the attempt `a` (may be NULL), is reduced to its status, code and

@@ -447,7 +447,7 @@ break_off(struct exchange *x, struct attempt *a)
     r->says = a->draft.writer;
     r->error = attempt_error_copy(&a->error, x->arena);
     r->usage = a->tally.usage;
-    r->cost_nanousd = attempt_cost_nanousd(a);
+    r->cost_nanousd = attempt_cost_nanousd(a, NULL);
     r->first_token_us = a->tally.first_token_us;
     r->max_tokens = q->max_tokens;
     for (r->end = &q->messages; *r->end != NULL;)

@@ -8,6 +8,8 @@
 #include "gateway/judge.h"
 #include "gateway/resume.h"
 
+enum { UNPRICED_WARN_MS = 60000 };
+
 /* --- the sinks --- */
 
 static void
@@ -25,8 +27,30 @@ sink_access_log(struct worker *w, const struct record *r)
         access_log_write(&w->access, r);
 }
 
+/* Says that costs are missing, once a minute for all answers since. A server of one's own has no price, and nothing
+ * to warn of. */
 static void
-sink_log(struct worker *w UNUSED, const struct record *r)
+warn_unpriced(struct worker *w, const struct log_context *who, const struct record *r)
+{
+    uint64_t now_ms = clock_now_ms();
+
+    if (r->target == NULL || r->cost_nanousd != COST_UNKNOWN || !usage_known(&r->usage) ||
+        r->target->provider->simulated || str_eq(r->target->provider->region, S("local")))
+        return;
+    w->unpriced++;
+    if (now_ms < w->warn_ms)
+        return;
+    log_warn(who,
+        "%u answer%s had no known price, the last of " STR_FMT "/" STR_FMT
+        "; write it under catalog.models, or see docs/catalog.md",
+        w->unpriced, w->unpriced == 1 ? "" : "s", STR_ARG(record_provider(r)),
+        STR_ARG(record_model(r)));
+    w->unpriced = 0;
+    w->warn_ms = now_ms + UNPRICED_WARN_MS;
+}
+
+static void
+sink_log(struct worker *w, const struct record *r)
 {
     struct log_context who = { .request_id = r->request_id,
         .model_requested = r->model_requested,
@@ -39,6 +63,7 @@ sink_log(struct worker *w UNUSED, const struct record *r)
             "request ended: " STR_FMT " " STR_FMT " from " STR_FMT ", status %d, %.1f ms",
             STR_ARG(r->method), STR_ARG(r->path), STR_ARG(r->client_ip), r->status,
             (double)r->duration_us / 1000);
+    warn_unpriced(w, &who, r);
 }
 
 /* Each gets every record, in this order, on the worker's thread: a sink that is slow hands it
@@ -93,6 +118,8 @@ settle_exchange(struct exchange *x)
     if (attempt != NULL && resume_keeps_request(attempt))
         exchange_drop_request(x, true);
     bool estimated = attempt != NULL && estimate_usage(attempt, x->input_estimate);
+    bool guessed = false;
+    int64_t cost = attempt != NULL ? attempt_cost_nanousd(attempt, &guessed) : COST_UNKNOWN;
     uint64_t duration_us = clock_now_us() - x->started_us;
     uint64_t away_us = x->waited_us + x->queued_us;    /* at clients and providers, or in line */
 
@@ -124,7 +151,8 @@ settle_exchange(struct exchange *x)
         .finish = tally->finish,
         .usage = tally->usage,
         .usage_estimated = estimated,
-        .cost_nanousd = attempt != NULL ? attempt_cost_nanousd(attempt) : COST_UNKNOWN,
+        .cost_nanousd = cost,
+        .cost_estimated = guessed,
         .outrun_nanousd = x->outrun_nanousd,
         .judge_nanousd = judge_cost_nanousd(x),
         .bytes_in = x->bytes_in,

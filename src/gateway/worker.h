@@ -123,6 +123,8 @@ struct worker {
     unsigned admitted;      /* of them, those that have a slot: limits.requests */
     struct lines *queue;    /* those that wait for one; NULL: none ever did */
     unsigned stream_count;
+    unsigned unpriced;       /* answers whose price is not known, since the log said so, */
+    uint64_t warn_ms;        /* which it does again from then on; clock_now_ms() */
     uint64_t chaos_rolls;    /* random numbers that chaos.c has used */
     /* since memory was last given back to the system: most exchanges at once, bytes freed, when */
     unsigned peak;

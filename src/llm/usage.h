@@ -18,8 +18,12 @@ enum llm_count {
     COUNT_REASONING,    /* of output */
     COUNT_AUDIO_INPUT,
     COUNT_AUDIO_OUTPUT,
+    COUNT_CACHE_WRITE_1H,    /* of what was written to the cache: for an hour, not five minutes */
     COUNTS,
 };
+
+/* How the provider says it served the request; each is billed differently. */
+enum llm_service { SERVICE_STANDARD, SERVICE_BATCH, SERVICE_FLEX, SERVICE_PRIORITY };
 
 /* A count that is not known is 0. */
 struct llm_usage {
@@ -33,9 +37,11 @@ struct llm_usage {
             int64_t reasoning;
             int64_t audio_input;
             int64_t audio_output;
+            int64_t cache_write_1h;
         };
     };
-    uint32_t known;    /* 1 << enum llm_count */
+    uint32_t known;              /* 1 << enum llm_count */
+    enum llm_service service;    /* standard also where nothing was said */
 };
 
 static inline bool
@@ -65,6 +71,16 @@ usage_known(const struct llm_usage *u)
     return (u->known & (1u << COUNT_INPUT | 1u << COUNT_OUTPUT)) != 0;
 }
 
+/* The service tier by its name in OpenAI's and Anthropic's answers. */
+static inline enum llm_service
+usage_service_named(struct str name)
+{
+    return str_eq(name, S("flex"))       ? SERVICE_FLEX
+           : str_eq(name, S("priority")) ? SERVICE_PRIORITY
+           : str_eq(name, S("batch"))    ? SERVICE_BATCH
+                                         : SERVICE_STANDARD;
+}
+
 /* Adds the counts of another part of the same answer. */
 static inline void
 usage_add(struct llm_usage *u, const struct llm_usage *part)
@@ -81,6 +97,8 @@ usage_update(struct llm_usage *u, const struct llm_usage *newer)
 {
     bool changed = (newer->known & ~u->known) != 0;
 
+    if (newer->service != SERVICE_STANDARD)
+        u->service = newer->service;
     for (unsigned i = 0; newer->known != 0 && i < COUNTS; i++)
         if (usage_has(newer, i)) {
             changed |= u->counts[i] != newer->counts[i];

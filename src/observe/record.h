@@ -51,6 +51,7 @@ struct record {
     bool usage_estimated;
     bool continued;    /* its stream broke, and another attempt went on: usage and cost are of both */
     int64_t cost_nanousd;      /* or COST_UNKNOWN */
+    bool cost_estimated;       /* by the price of another provider: catalog.unknown_price */
     int64_t outrun_nanousd;    /* besides, of attempts whose answers nobody got */
     int64_t judge_nanousd;     /* and of models that judged the answers */
     struct str shadow_of;      /* the request of which it is a copy; empty: none, it is a request */

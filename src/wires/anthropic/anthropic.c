@@ -63,8 +63,14 @@ read_flat_counts(struct llm_usage *u, const struct json *usage)
         { COUNT_REASONING, "output_tokens_details.thinking_tokens" },
     };
     struct json_iter it = json_iter(json_get(usage, S("cache_creation")));
+    const struct json *hour = json_at(usage, "cache_creation.ephemeral_1h_input_tokens");
+    const struct json *tier = json_get(usage, S("service_tier"));
     int64_t written = 0;
 
+    if (json_is(hour, JSON_NUMBER))
+        usage_set(u, COUNT_CACHE_WRITE_1H, json_i64(hour, 0));
+    if (json_is(tier, JSON_STRING) && !tier->escaped)
+        u->service = usage_service_named(str_make(tier->p + 1, tier->n - 2));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct json *count = json_at(usage, rows[i].path);
 

@@ -15,7 +15,9 @@ enum { TAIL_BYTES = 1024 };    /* searched for usage when a body is too large to
 #define CHUNK(M)                                                                                   \
     M(id)                                                                                          \
     M(model)                                                                                       \
-    M(created) M(object) M(choices) M(usage) M(x_groq) M(error) M(detail) M(message) M(base_resp)
+    M(created)                                                                                     \
+    M(object) M(choices) M(usage) M(service_tier) M(x_groq) M(error) M(detail) M(message)          \
+        M(base_resp)
 #define CHOICE(M) M(index) M(delta) M(message) M(text) M(logprobs) M(finish_reason) M(stop_reason)
 #define DELTA(M)                                                                                   \
     M(content)                                                                                     \
@@ -91,7 +93,7 @@ start(struct wire_reader *r, const struct chunk *ch)
 }
 
 static void
-take_usage(struct wire_reader *r, const struct json *j)
+take_usage(struct wire_reader *r, const struct json *j, const struct json *tier)
 {
     if (!json_is(j, JSON_OBJECT))
         return;
@@ -119,6 +121,8 @@ take_usage(struct wire_reader *r, const struct json *j)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (json_is(rows[i].n, JSON_NUMBER))
             usage_set(&u, rows[i].count, json_i64(rows[i].n, 0));
+    if (json_is(tier, JSON_STRING) && !tier->escaped)
+        u.service = usage_service_named(str_make(tier->p + 1, tier->n - 2));
     emit_usage(r, &u);
 }
 
@@ -400,7 +404,7 @@ take_error(struct wire_reader *r, const struct chunk *ch, struct str text)
     }
     if (failed == NULL && !says_error(ch))
         return false;
-    take_usage(r, ch->usage);
+    take_usage(r, ch->usage, ch->service_tier);
     fail_with(r, failed != NULL ? json_raw(failed) : text);
     return true;
 }
@@ -431,10 +435,10 @@ take_chunk(struct wire_reader *r, const struct chunk *ch)
     /* Azure's first chunk has neither choices nor an id and does not start the answer. */
     if (!empty || (json_is(ch->id, JSON_STRING) && ch->id->n > 2))
         start(r, ch);
-    take_usage(r, ch->usage);
-    take_usage(r, json_get(ch->x_groq, S("usage")));
+    take_usage(r, ch->usage, ch->service_tier);
+    take_usage(r, json_get(ch->x_groq, S("usage")), NULL);
     if (!empty && ch->usage == NULL)
-        take_usage(r, json_get(json_iter(ch->choices).next, S("usage")));    /* Moonshot */
+        take_usage(r, json_get(json_iter(ch->choices).next, S("usage")), NULL);    /* Moonshot */
     r->frame_is_usage = empty && json_is(ch->usage, JSON_OBJECT);
 
     enum err e = take_choices(r, ch->choices, false);
@@ -487,7 +491,7 @@ take_answer(struct wire_reader *r, const struct chunk *ch)
     if (wants_choices && !json_is(ch->choices, JSON_ARRAY))
         return ERR_UPSTREAM_PROTOCOL;
     start(r, ch);
-    take_usage(r, ch->usage);
+    take_usage(r, ch->usage, ch->service_tier);
     if (wants_choices) {
         enum err e = emit_verdict(r, take_choices(r, ch->choices, true));
 
@@ -522,7 +526,7 @@ take_delivered(struct wire_reader *r, const struct json *usage)
     static const struct chunk nothing = { .id = NULL };
 
     start(r, &nothing);
-    take_usage(r, usage);
+    take_usage(r, usage, NULL);
     emit_end(r);
 }
 

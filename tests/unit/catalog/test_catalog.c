@@ -137,13 +137,13 @@ TEST(bytes_are_read_from_regular_files_only)
     char reason[128] = "";
 
     buf_init(&text, CATALOG_FILE_BYTES_MAX);
-    EXPECT(!read_bytes("/tmp", &text, WHY(reason)));
+    EXPECT(!catalog_read_bytes("/tmp", &text, WHY(reason)));
     EXPECT_STR(str_c(reason), "is not a regular file");
-    EXPECT(!read_bytes("/tmp/openclaw-there-is-no-such-file", &text, WHY(reason)));
+    EXPECT(!catalog_read_bytes("/tmp/openclaw-there-is-no-such-file", &text, WHY(reason)));
     EXPECT(str_starts(str_c(reason), S("cannot be opened")));
     buf_fini(&text);
     buf_init(&text, 10);
-    EXPECT(!read_bytes(write_file("more than ten bytes"), &text, WHY(reason)));
+    EXPECT(!catalog_read_bytes(write_file("more than ten bytes"), &text, WHY(reason)));
     buf_fini(&text);
 }
 

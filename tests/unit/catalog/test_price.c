@@ -97,6 +97,23 @@ TEST(tokens_without_a_price_of_their_own_are_billed_as_input_or_output)
     EXPECT_INT(price_cost(&s, &u, &always), 1000000 + 400000);
 }
 
+TEST(what_is_cached_for_an_hour_has_its_own_price_or_that_of_five_minutes)
+{
+    const struct price_sheet s = {
+        .list =
+            LIST(BIT(input) | BIT(cache_write) | BIT(cache_write_1h), USD(1), USD(1.25), USD(2)),
+    };
+    struct llm_usage u = used(1000, 0);
+
+    usage_set(&u, COUNT_CACHE_WRITE, 600);
+    usage_set(&u, COUNT_CACHE_WRITE_1H, 200);
+    /* 400 x $1 + 400 x $1.25 + 200 x $2 */
+    EXPECT_INT(price_cost(&s, &u, &always), 400000 + 500000 + 400000);
+    EXPECT_INT(price_cost(&plain, &u, &always), 400000 + 750000);
+    usage_set(&u, COUNT_CACHE_WRITE_1H, 5000);    /* cut to what was written */
+    EXPECT_INT(price_cost(&s, &u, &always), 400000 + 1200000);
+}
+
 TEST(parts_that_are_larger_than_the_whole_are_cut_to_it)
 {
     struct llm_usage u = used(100, 10);

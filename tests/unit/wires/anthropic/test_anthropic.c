@@ -46,6 +46,19 @@ TEST(an_answer_that_calls_a_tool_stops_for_it_whatever_it_says)
     EXPECT_STR(anthropic_stop_reason(FINISH_TOOLS, S("tool_calls"), S(""), false), "tool_use");
 }
 
+TEST(what_is_cached_for_an_hour_and_the_service_tier_are_kept_for_the_bill)
+{
+    struct llm_usage u = usage_from(
+        "{\"input_tokens\":4,\"cache_creation_input_tokens\":426,\"cache_creation\":"
+        "{\"ephemeral_5m_input_tokens\":126,\"ephemeral_1h_input_tokens\":300},\"output_tokens\":1,"
+        "\"service_tier\":\"priority\"}",
+        "{\"output_tokens\":2}");
+
+    EXPECT_INT(u.cache_write, 426);
+    EXPECT_INT(u.cache_write_1h, 300);
+    EXPECT_INT(u.service, SERVICE_PRIORITY);
+}
+
 TEST(input_tokens_include_what_came_from_and_went_to_the_cache)
 {
     struct llm_usage u = usage_from("{\"input_tokens\":4,\"cache_read_input_tokens\":14210,"

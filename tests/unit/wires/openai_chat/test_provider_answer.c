@@ -96,6 +96,33 @@ TEST(usage_is_found_wherever_a_host_puts_it)
     }
 }
 
+TEST(the_service_tier_of_an_answer_is_kept_for_the_bill)
+{
+    static const struct {
+        const char *chunk;
+        enum llm_service service;
+    } rows[] = {
+        { "{\"choices\":[],\"service_tier\":\"flex\",\"usage\":{\"prompt_tokens\":7}}",
+            SERVICE_FLEX },
+        { "{\"choices\":[],\"service_tier\":\"priority\",\"usage\":{\"prompt_tokens\":7}}",
+            SERVICE_PRIORITY },
+        { "{\"choices\":[],\"service_tier\":\"default\",\"usage\":{\"prompt_tokens\":7}}",
+            SERVICE_STANDARD },
+        { "{\"choices\":[],\"service_tier\":null,\"usage\":{\"prompt_tokens\":7}}",
+            SERVICE_STANDARD },
+        { "{\"choices\":[],\"service_tier\":\"\\u0066lex\",\"usage\":{\"prompt_tokens\":7}}",
+            SERVICE_STANDARD },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        begin(OP_CHAT);
+        EXPECT(feed(rows[i].chunk) == OK);
+        EXPECT_INT(f.usage.input, 7);
+        EXPECT_INT(f.usage.service, rows[i].service);
+        end();
+    }
+}
+
 TEST(cached_tokens_have_many_names)
 {
     static const char *const usages[] = { "\"prompt_cache_hit_tokens\":5",
