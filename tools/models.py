@@ -257,6 +257,20 @@ def read(path, row):
     return found
 
 
+def slots(names):
+    """A hash table of the names: the number of each from 1 on, 0 where there is none; see model_row()."""
+    size = 1 << (2 * len(names) - 1).bit_length()
+    table = [0] * size
+    for number, name in enumerate(names, 1):
+        h = 2166136261
+        for byte in name.encode():
+            h = (h ^ byte) * 16777619 & 0xFFFFFFFF
+        while table[h & (size - 1)]:
+            h += 1
+        table[h & (size - 1)] = number
+    return table
+
+
 def initialiser(members):
     return "{ " + ", ".join(f".{k} = {v}" for k, v in members.items() if v is not None) + " },"
 
@@ -287,7 +301,9 @@ def main():
     lines += ["};", f"const size_t model_table_count = {len(models)};", "", "const struct model_alias model_aliases[] = {"]
     lines += [f"    {{ S_INIT({c_text(a)}), &model_table[{i}] }}," for a, i in
               sorted(aliases.items(), key=lambda a: a[0].encode())]
-    lines += ["};", f"const size_t model_alias_count = {len(aliases)};"]
+    table = slots([*models, *sorted(aliases, key=str.encode)])
+    lines += ["};", f"const size_t model_alias_count = {len(aliases)};", "", "const uint16_t model_slots[] = {",
+              "    " + ", ".join(map(str, table)), "};", f"const uint32_t model_slots_mask = {len(table) - 1};"]
     out.write_text("\n".join(lines) + "\n")
 
 

@@ -9,28 +9,34 @@ model_row_at(size_t i)
     return i < model_table_count ? &model_table[i] : NULL;
 }
 
-static int
-row_order(const void *id, const void *row)
+/* FNV-1a, as tools/models.py has it. */
+static uint32_t
+hash(struct str id)
 {
-    return str_cmp(*(const struct str *)id, ((const struct model_row *)row)->id);
-}
+    uint32_t h = 2166136261u;
 
-static int
-alias_order(const void *id, const void *alias)
-{
-    return str_cmp(*(const struct str *)id, ((const struct model_alias *)alias)->id);
+    for (size_t i = 0; i < id.n; i++)
+        h = (h ^ (unsigned char)id.p[i]) * 16777619u;
+    return h;
 }
 
 const struct model_row *
 model_row(struct str id)
 {
-    const struct model_row *row =
-        bsearch(&id, model_table, model_table_count, sizeof(model_table[0]), row_order);
-    const struct model_alias *alias = row == NULL ? bsearch(&id, model_aliases, model_alias_count,
-                                                        sizeof(model_aliases[0]), alias_order)
-                                                  : NULL;
+    for (uint32_t slot = hash(id);; slot++) {
+        size_t number = model_slots[slot & model_slots_mask];
 
-    return alias != NULL ? alias->row : row;
+        if (number == 0)
+            return NULL;
+        if (number > model_table_count) {
+            const struct model_alias *alias = &model_aliases[number - model_table_count - 1];
+
+            if (str_eq(alias->id, id))
+                return alias->row;
+        } else if (str_eq(model_table[number - 1].id, id)) {
+            return &model_table[number - 1];
+        }
+    }
 }
 
 static int

@@ -101,6 +101,10 @@ extern const struct model_row model_table[];
 extern const size_t model_table_count;
 extern const struct model_alias model_aliases[];
 extern const size_t model_alias_count;
+/* By hash of a name (FNV-1a, and the next slots while taken): a row's number from 1 on, and after those the
+ * aliases'; 0: free. */
+extern const uint16_t model_slots[];
+extern const uint32_t model_slots_mask;
 extern const struct model_base model_bases[];
 extern const size_t model_base_count;
 

@@ -96,9 +96,11 @@ in_proportion(int64_t price, int64_t to, int64_t from)
 static int64_t
 applied_price(const struct applied *a, enum price_unit unit, enum price_unit like)
 {
-    int64_t usual = price_of(a->usual, like), now = price_of(a->now, like);
     int64_t price = price_of(a->now, unit);
 
+    if (a->now == a->usual && !a->service)    /* as nearly always */
+        return price >= 0 ? price : price_of(a->now, like);
+    int64_t usual = price_of(a->usual, like), now = price_of(a->now, like);
     if (now < 0)
         now = usual;
     if (price < 0 && a->now != a->usual)

@@ -26,7 +26,7 @@ on_ended(void *owner, struct attempt *a, enum err outcome)
     if (a->draft.content && outcome != OK)
         (void)tally_estimate(&a->tally, 0, true);
     if (usage_known(&a->tally.usage))
-        end.cost_nanousd = attempt_cost_nanousd(a);
+        end.cost_nanousd = attempt_cost_nanousd(a, NULL);
     metric_add(&series->tokens_input, (uint64_t)a->tally.usage.input);
     metric_add(&series->tokens_cached, (uint64_t)a->tally.usage.cached);
     metric_add(&series->tokens_cache_write, (uint64_t)a->tally.usage.cache_write);
