@@ -234,12 +234,13 @@ static void
 show_model(struct buf *out, const struct model_row *row)
 {
     const struct model_base *b = row->base;
+    char room[MODEL_DATE_ROOM];
 
     buf_printf(out, "%-14s" STR_FMT "\n%-14s" STR_FMT ", " STR_FMT "\n", "model", STR_ARG(row->id),
         "kind", STR_ARG(model_mode_word(row->mode)), STR_ARG(model_status_word(row->status)));
     if (row->ends != 0)
-        buf_printf(out, "%-14s%u-%02u-%02u%s%s\n", "ends", row->ends / 10000, row->ends / 100 % 100,
-            row->ends % 100, row->replacement != NULL ? "; its provider names " : "",
+        buf_printf(out, "%-14s" STR_FMT "%s%s\n", "ends", STR_ARG(model_date_text(row->ends, room)),
+            row->replacement != NULL ? "; its provider names " : "",
             row->replacement != NULL ? row->replacement : "");
     show_number(out, "context", row->context_tokens);
     show_number(out, "max input", row->input_tokens);

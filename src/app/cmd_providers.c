@@ -10,6 +10,8 @@
 #include "cli/output.h"
 #include "base/clock.h"
 #include "base/json_out.h"
+#include "catalog/catalog.h"
+#include "catalog/entry.h"
 #include "gateway/models.h"
 #include "net/dns.h"
 #include "net/timer.h"
@@ -176,6 +178,11 @@ print_model(void *arg, struct str id, struct str owner)
         out_null(&o, "provider");
     else
         out_text(&o, "provider", owner);
+    const struct model_row *facts = catalog_model(providers_catalog(k->snapshot->providers), id);
+    if (facts != NULL) {
+        out_key(&o, "facts");
+        entry_write(&o, facts);
+    }
     out_end(&o);
 }
 

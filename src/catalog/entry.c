@@ -62,6 +62,24 @@ model_ability_word(unsigned ability)
 }
 
 struct str
+model_media_word(unsigned bit)
+{
+    return word_of(media, ARRAY_LEN(media), bit);
+}
+
+struct str
+model_date_text(uint32_t date, char *room)
+{
+    unsigned year = date / 10000, month = date / 100 % 100, day = date % 100;
+    int n = date == 0    ? 0
+            : day != 0   ? snprintf(room, MODEL_DATE_ROOM, "%04u-%02u-%02u", year, month, day)
+            : month != 0 ? snprintf(room, MODEL_DATE_ROOM, "%04u-%02u", year, month)
+                         : snprintf(room, MODEL_DATE_ROOM, "%04u", year);
+
+    return str_make(room, (size_t)n);
+}
+
+struct str
 price_unit_word(unsigned unit)
 {
     return unit < ARRAY_LEN(units) ? str_c(units[unit].name) : S("");
@@ -697,17 +715,12 @@ write_words(struct json_out *o, struct str name, unsigned bits, const char *cons
 static void
 write_date(struct json_out *o, struct str name, uint32_t date)
 {
-    char text[16];
-    int n = date % 100 != 0 ? snprintf(text, sizeof(text), "%04u-%02u-%02u", date / 10000,
-                                  date / 100 % 100, date % 100)
-            : date % 10000 != 0
-                ? snprintf(text, sizeof(text), "%04u-%02u", date / 10000, date / 100 % 100)
-                : snprintf(text, sizeof(text), "%04u", date / 10000);
+    char room[MODEL_DATE_ROOM];
 
     if (date == 0)
         return;
     out_key_str(o, name);
-    out_text_value(o, str_make(text, (size_t)n));
+    out_text_value(o, model_date_text(date, room));
 }
 
 static void

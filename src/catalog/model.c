@@ -61,6 +61,12 @@ model_can(const struct model_row *row, enum model_ability ability)
     return (row->can & bit) != 0 ? YES : (row->cannot & bit) != 0 ? NO : UNSAID;
 }
 
+bool
+model_is_priced(const struct model_row *row)
+{
+    return row != NULL && row->price != NULL && !row->price->plan && row->price->list.known != 0;
+}
+
 int
 model_quality_permille(const struct model_row *row)
 {

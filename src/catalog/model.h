@@ -120,6 +120,9 @@ const struct model_base *model_base(struct str id);
 /* Whether the model can do it; UNSAID when that is not known, and for a row that is NULL. */
 enum llm_tri model_can(const struct model_row *row, enum model_ability ability);
 
+/* Is there a price for it, other than that a trial or a plan pays? `row` may be NULL. */
+bool model_is_priced(const struct model_row *row);
+
 /* The prior of its quality, from 1 to 1000; 0: not known. `row` may be NULL. */
 int model_quality_permille(const struct model_row *row);
 

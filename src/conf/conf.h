@@ -210,10 +210,19 @@ struct conf_score {
     uint64_t cost, latency, quality, load;
 };
 
+/* What an alias demands of its targets; empty: nothing. */
+struct conf_require {
+    struct conf_strs regions;
+    struct conf_str training;     /* "false" */
+    struct conf_str retention;    /* "none", "30d" */
+    struct conf_str max_usd;
+};
+
 struct conf_alias {
     struct conf_str name;
     struct conf_str strategy;
     struct conf_hedge hedge;
+    struct conf_require require;
     struct conf_cascade cascade;
     struct conf_fuse fuse;
     struct conf_shadow shadow;

@@ -4,13 +4,16 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/url.h"
+#include "catalog/catalog.h"
 #include "gateway/browser.h"
+#include "gateway/details.h"
 #include "gateway/listing.h"
 #include "gateway/reply.h"
 #include "gateway/router.h"
 #include "route/show.h"
 
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
+#define DETAILS_BYTES (64u * 1024)    /* of a model in a list */
 
 static void
 answer_json(struct exchange *x, int status, struct buf *body)
@@ -209,6 +212,7 @@ struct model_list {
     struct exchange *x;
     const struct wire_caller *caller;
     struct buf *out;
+    struct buf details;    /* of a model; empty between two */
     struct wire_page page;
     struct str mark;    /* find_mark(): the id that is looked for */
     bool marked;        /* it was found */
@@ -216,6 +220,15 @@ struct model_list {
     bool backwards;     /* `page.more` refers to entries before the page */
     size_t count;
 };
+
+/* What is known of the model; of an alias, nothing. */
+static void
+add_details(struct exchange *x, struct buf *out, struct str id)
+{
+    const struct catalog *catalog = providers_catalog(x->hold->snapshot->providers);
+
+    details_write(out, catalog_model(catalog, id), (int64_t)(clock_wall_ms() / 1000));
+}
 
 static void
 list_model(void *arg, struct str id, struct str owner)
@@ -234,7 +247,9 @@ list_model(void *arg, struct str id, struct str owner)
     }
     if (l->count++ != 0)
         buf_add_c(l->out, ',');
-    l->caller->write_model(l->out, id, owner);
+    add_details(l->x, &l->details, id);
+    l->caller->write_model(l->out, id, owner, buf_str(&l->details));
+    buf_reset(&l->details, 0);
     if (l->caller->read_page == NULL)
         return;
     l->page.last = arena_str(l->x->arena, id);
@@ -291,8 +306,10 @@ local_models(struct exchange *x)
     if (l.caller->read_page != NULL)
         choose_page(x, &l);
     buf_init(&b, DOCUMENT_BYTES);
+    buf_init(&l.details, DETAILS_BYTES);
     buf_add(&b, l.caller->models_begin);
     models_each(x->hold->snapshot, list_model, &l);
+    buf_fini(&l.details);
     l.caller->write_models_end(&b, &l.page);
     answer_json(x, 200, &b);
 }
@@ -341,16 +358,21 @@ local_model(struct exchange *x)
     struct str id = url_decode(x->arena, endpoint_rest(x->endpoint, x->path.text));
     struct route_found found;
     struct str why = S("this model does not exist; GET /v1/models lists the models");
-    struct buf b;
+    struct buf b, details;
 
     if (id.n == 0 || id.n > MODEL_BYTES || !auth_allows_model(x->who, id) ||
         route_find(x->hold->snapshot->routes, x->arena, id, &found, &why) != OK) {
         (void)exchange_fail(x, ERR_NO_MODEL, STR_FMT, STR_ARG(why));
         return;
     }
+    struct str owner = found.alias != NULL ? S("openclaw") : found.target->provider->id;
+
     buf_init(&b, 64 * 1024);
-    x->wire->caller->write_model(
-        &b, id, found.alias != NULL ? S("openclaw") : found.target->provider->id);
+    buf_init(&details, DETAILS_BYTES);
+    if (found.alias == NULL)
+        details_write(&details, found.target->facts, (int64_t)(clock_wall_ms() / 1000));
+    x->wire->caller->write_model(&b, id, owner, buf_str(&details));
+    buf_fini(&details);
     answer_json(x, 200, &b);
 }
 

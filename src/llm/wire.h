@@ -245,9 +245,10 @@ struct wire_caller {
     const struct wire_error_name
         *error_names;    /* by enum err; OK has none. NULL: errors have no type */
 
-    /* The list of models: `models_begin`, the models with commas between them, and the end. */
+    /* The list of models: `models_begin`, the models with commas between them, and the end. `details` are members for
+     * protocols whose entries may have any, a comma before each. */
     struct str models_begin;
-    void (*write_model)(struct buf *out, struct str id, struct str owner);
+    void (*write_model)(struct buf *out, struct str id, struct str owner, struct str details);
     void (*write_models_end)(struct buf *out, const struct wire_page *page);
 
     /* The page that a query asks for; NULL: the list has no pages. */

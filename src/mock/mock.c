@@ -445,7 +445,7 @@ write_models(struct call *v)
         buf_add(out, caller->models_begin);
         for (size_t i = 0; i < hub->model_count; i++) {
             buf_add(out, i > 0 ? S(",") : S(""));
-            caller->write_model(out, hub->models[i], owner);
+            caller->write_model(out, hub->models[i], owner, S(""));
         }
         if (hub->model_count > 0) {
             page.first = hub->models[0];
@@ -460,7 +460,7 @@ write_models(struct call *v)
         v->mock->scratch, str_skip(path, str_find(path, S("/models/")) + strlen("/models/")));
     for (size_t i = 0; i < hub->model_count; i++) {
         if (str_eq(hub->models[i], id)) {
-            caller->write_model(out, id, owner);
+            caller->write_model(out, id, owner, S(""));
             return true;
         }
     }

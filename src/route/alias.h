@@ -10,6 +10,7 @@
 #include "route/target.h"
 
 struct strategy;
+struct demands;
 
 /* What belongs together, for the strategy sticky. */
 enum sticky_by { STICKY_CONVERSATION, STICKY_PREFIX, STICKY_KEY };
@@ -43,6 +44,7 @@ struct alias {
     enum stream_break on_break;
     struct target **targets;    /* all, those of nested aliases included, in the order of the file */
     size_t count;
+    const struct demands *demands;        /* NULL: none */
     struct hedge *hedge;                  /* NULL: off */
     const struct judging *judging;        /* NULL: the first answer is given as it comes */
     const struct shadow *shadow;          /* NULL: none */

@@ -1,9 +1,14 @@
 /* constraint.c - which targets cannot take a request. */
 #include "route/constraint.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 #include "catalog/model.h"
 #include "route/slug.h"
 #include "route/target.h"
+
+#define NANOUSD_PER_USD 1e9
 
 /* Tokens of ours per token of a model at most: an estimate from above may be this much too large. */
 #define ESTIMATE_OVER 2
@@ -209,6 +214,138 @@ constraint_judge(
     return why;
 }
 
+/* --- demands --- */
+
+static bool
+read_usd(struct str text, double *ret)
+{
+    char *end;
+
+    *ret = strtod(text.p, &end);    /* the text ends with a NUL */
+    return end == text.p + text.n && isfinite(*ret);
+}
+
+const struct demands *
+constraint_demands(
+    struct arena *a, const struct conf_alias *ca, bool priced, struct conf_problems *problems)
+{
+    const struct conf_require *c = &ca->require;
+    struct demands *d = arena_new(a, struct demands);
+    struct str keeps = c->retention.v;
+    uint64_t days = 0;
+    double usd = 0;
+
+    *d = (struct demands){
+        .regions = &c->regions, .no_training = c->training.v.n != 0, .priced = priced
+    };
+    if (d->no_training && !str_eq(c->training.v, S("false")))
+        conf_problem(problems, c->training.mark,
+            "models." STR_FMT ".require.training: write false, or leave it out",
+            STR_ARG(ca->name.v));
+    if (keeps.n != 0 && !str_eq(keeps, S("none")) &&
+        (!str_ends(keeps, S("d")) || !str_u64(str_make(keeps.p, keeps.n - 1), &days) || days == 0 ||
+            days > 36500))
+        conf_problem(problems, c->retention.mark,
+            "models." STR_FMT ".require.retention: write none, or days such as 30d",
+            STR_ARG(ca->name.v));
+    d->short_retention = keeps.n != 0;
+    d->keeps_most_days = (unsigned)days;
+    if (c->max_usd.v.n != 0 && read_usd(c->max_usd.v, &usd))
+        d->most_nanousd = (int64_t)(usd * NANOUSD_PER_USD);
+    if (c->max_usd.v.n != 0 && d->most_nanousd <= 0)
+        conf_problem(problems, c->max_usd.mark,
+            "models." STR_FMT ".require.max_usd: write dollars above zero", STR_ARG(ca->name.v));
+    return d->regions->count != 0 || d->no_training || d->short_retention || d->most_nanousd != 0 ||
+                   d->priced
+               ? d
+               : NULL;
+}
+
+unsigned
+constraint_demands_look(const struct demands *d)
+{
+    return d != NULL && d->most_nanousd != 0 ? LOOK_COST : 0;
+}
+
+static struct str
+region_of(const struct target *t)
+{
+    return t->facts != NULL && t->facts->region != NULL ? str_c(t->facts->region)
+                                                        : t->provider->region;
+}
+
+static bool
+is_in_region(const struct demands *d, const struct target *t)
+{
+    struct str region = region_of(t);
+
+    for (size_t i = 0; i < d->regions->count; i++)
+        if (str_eq(d->regions->list[i].v, region))
+            return true;
+    return d->regions->count == 0;
+}
+
+static bool
+keeps_too_long(const struct demands *d, const struct data_policy *data)
+{
+    return data->keeps != NO &&
+           (data->keeps != YES || data->keeps_days == 0 || data->keeps_days > d->keeps_most_days);
+}
+
+enum exclusion
+constraint_demand(const struct demands *d, const struct target *t, const struct look *look)
+{
+    if (d == NULL)
+        return EXCLUDED_NOT;
+    if (!is_in_region(d, t))
+        return EXCLUDED_REGION;
+    if (d->no_training && t->provider->data.training != NO)
+        return EXCLUDED_TRAINING;
+    if (d->short_retention && keeps_too_long(d, &t->provider->data))
+        return EXCLUDED_RETENTION;
+    if (d->priced && !model_is_priced(t->facts))
+        return EXCLUDED_UNPRICED;
+    if (d->most_nanousd == 0)
+        return EXCLUDED_NOT;
+    if (look->cost_nanousd == COST_UNKNOWN)
+        return EXCLUDED_UNPRICED;
+    return look->cost_nanousd > d->most_nanousd ? EXCLUDED_COST : EXCLUDED_NOT;
+}
+
+/* Why a demand is not met; empty for what is not a demand. */
+static struct str
+demand_text(const struct target *t, enum exclusion why, struct arena *a)
+{
+    const struct data_policy *data = &t->provider->data;
+    struct str region = region_of(t);
+
+    switch (why) {
+    case EXCLUDED_REGION:
+        return region.n == 0
+                   ? S("it is not known where it processes requests")
+                   : arena_printf(a, "it processes requests in '" STR_FMT "', which is not allowed",
+                         STR_ARG(region));
+    case EXCLUDED_TRAINING:
+        return data->training == YES
+                   ? S("models are trained on what it is sent")
+                   : S("it is not known whether models are trained on what it is sent");
+    case EXCLUDED_RETENTION:
+        if (data->keeps != YES)
+            return S("it is not known how long it keeps what it is sent");
+        return data->keeps_days == 0
+                   ? S("it keeps what it is sent")
+                   : arena_printf(a, "it keeps what it is sent for %u days", data->keeps_days);
+    case EXCLUDED_UNPRICED:
+        return S("what it costs is not known");
+    case EXCLUDED_COST:
+        return S("the request would probably cost more than the alias allows");
+    default:
+        return S("");
+    }
+}
+
+/* --- sentences --- */
+
 struct str
 constraint_kind_text(const struct target *t, enum exclusion why, enum llm_op op,
     const struct wire *from, struct arena *a)
@@ -245,8 +382,16 @@ constraint_text(const struct target *t, enum exclusion why, struct ask *ask, str
     case EXCLUDED_QUANTIZATION:
     case EXCLUDED_PARAMETER:
     case EXCLUDED_PRICE:
-    case EXCLUDED_UNPRICED:
         return wishes_text(t, why, ask, a);
+    case EXCLUDED_UNPRICED:    /* by the caller's limit, or the alias's */
+        return ask->wishes != NULL && judge_price(t, ask->wishes) == EXCLUDED_UNPRICED
+                   ? wishes_text(t, why, ask, a)
+                   : demand_text(t, why, a);
+    case EXCLUDED_REGION:
+    case EXCLUDED_TRAINING:
+    case EXCLUDED_RETENTION:
+    case EXCLUDED_COST:
+        return demand_text(t, why, a);
     case EXCLUDED_NOT:
     case EXCLUSION_COUNT:
         break;

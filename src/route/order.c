@@ -8,14 +8,18 @@
 
 #define TEXT_BYTES 4000u    /* of the sentence that lists all targets and why each cannot */
 
+#define DEMANDS_MOST 16    /* aliases are not nested that deep */
+
 struct ordering {
     const struct route_table *table;
     const struct route_found *found;
     struct ask *ask;
     struct candidate *all;    /* in the order of the file: first those that can, */
     size_t count;
-    struct candidate *excluded;        /* and from the end on those that cannot */
-    unsigned looks;                    /* of the strategies on the way here */
+    struct candidate *excluded;                     /* and from the end on those that cannot */
+    unsigned looks;                                 /* of the strategies on the way here */
+    const struct demands *demands[DEMANDS_MOST];    /* of the aliases on the way here */
+    size_t demand_count;
     uint8_t order[PLAN_CANDIDATES];    /* places in `all`, best first */
     /* the aliases that a turn was taken of, in the order in which they were ordered */
     const struct alias *took[ASK_TURNS];
@@ -51,6 +55,8 @@ judge(struct ordering *o, const struct alias *al, struct target *t, unsigned loo
         look_take(&c.look, c.target, o->ask, looks);
         c.excluded = constraint_judge(c.target, o->ask, &c.look, &c.late);
         c.late = c.late || c.look.exhausted;
+        for (size_t i = 0; i < o->demand_count && c.excluded == EXCLUDED_NOT; i++)
+            c.excluded = constraint_demand(o->demands[i], c.target, &c.look);
     }
     if (c.excluded == EXCLUDED_NOT)
         o->all[o->count++] = c;
@@ -124,7 +130,11 @@ add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks
     const struct strategy *strategy =
         al == o->found->alias && o->found->strategy != NULL ? o->found->strategy : al->strategy;
 
-    looks |= strategy->looks;
+    looks |= strategy->looks | constraint_demands_look(al->demands);
+    if (al->demands != NULL) {
+        CHECK(o->demand_count < DEMANDS_MOST);
+        o->demands[o->demand_count++] = al->demands;
+    }
     for (size_t i = 0; i < al->member_count; i++) {
         const struct member *m = &al->members[i];
         size_t first = *at, took_before = o->took_count;
@@ -148,6 +158,7 @@ add_alias(struct ordering *o, const struct alias *al, size_t *at, unsigned looks
             .took = took_before,
             .took_end = o->took_count };
     }
+    o->demand_count -= al->demands != NULL;
     if (n < 2)
         return;
     size_t took_end = o->took_count;

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "catalog/catalog.h"
 #include "conf/form.h"
+#include "route/constraint.h"
 #include "route/show.h"
 #include "route/sticky.h"
 #include "route/strategy.h"
@@ -454,6 +455,8 @@ aliases_from_conf(struct route_table *t, const struct conf *c, struct conf_probl
             (unsigned)ca->score.quality, (unsigned)ca->score.load };
         if (!form_share(ca->quality.v, &al->quality_share))
             al->quality_share = 1;    /* it was refused */
+        al->demands = constraint_demands(t->arena, ca,
+            catalog_unknown_price(providers_catalog(t->providers)) == PRICE_DENY, problems);
         al->hedge = hedge_make(t->arena, &ca->hedge);
         al->rules = read_rules(t, ca, problems);
         al->judging = judging_read(t->arena, ca, problems);

@@ -104,6 +104,29 @@ def test_a_refresh_reads_the_url_of_the_configuration(source, tmp_path):
 
 # --- in the gateway ---
 
+def test_the_list_of_models_says_what_is_known_of_each(make):
+    gateway = make.gateway({"providers": {"lab": make.mock().provider(models=["m", "n"])}, "models": {"fast": {"targets": ["lab/m"]}},
+                            "catalog": {"models": [{"id": "lab/m", "context": 8000, "price": {"input": 2.5, "output": 10},
+                                                    "capabilities": {"tools": True}}]}})
+    models = {m["id"]: m for m in gateway.get("/v1/models").json()["data"]}
+    assert models["lab/m"]["context_length"] == 8000 and models["lab/m"]["supported_parameters"] == ["tools"]
+    assert models["lab/m"]["pricing"] == {"prompt": "0.0000025", "completion": "0.00001"}
+    assert "context_length" not in models["lab/n"] and "context_length" not in models["fast"]
+    assert gateway.get("/v1/models/lab/m").json() == models["lab/m"]
+
+
+def test_an_alias_demands_a_region(make):
+    mock = make.mock()
+    gateway = make.gateway({
+        "providers": {"lab": mock.provider(), "near": {**mock.provider(), "region": "eu", "data": {"retention": "none", "training": "false"}}},
+        "models": {"private": {"require": {"regions": ["eu"], "retention": "none", "training": "false"}, "targets": ["lab/m", "near/m"]},
+                   "none": {"require": {"regions": ["us"]}, "targets": ["lab/m", "near/m"]}}})
+    assert ask(gateway, "openai", "private").status == 200
+    assert gateway.last_access()["provider"] == "near"
+    refused = ask(gateway, "openai", "none")
+    assert refused.status == 400 and "near/m: it processes requests in 'eu'" in refused.text
+
+
 def cost_of(gateway, model, lines):
     assert ask(gateway, "openai", model).status == 200
     wait_until(lambda: len(gateway.access_log()) == lines, "the line of the log")

@@ -17,7 +17,7 @@
 /* words.c: names of errors, the list of models, where needs stand. */
 extern const struct wire_error_name anthropic_error_names[ERR_COUNT];
 extern const struct needs_words anthropic_needs;
-void anthropic_write_model(struct buf *out, struct str id, struct str owner);
+void anthropic_write_model(struct buf *out, struct str id, struct str owner, struct str details);
 void anthropic_write_models_end(struct buf *out, const struct wire_page *page);
 void anthropic_read_page(struct arena *a, struct str query, struct wire_page *ret);
 

@@ -50,7 +50,8 @@ const struct wire_error_name anthropic_error_names[ERR_COUNT] = {
 };
 
 void
-anthropic_write_model(struct buf *out, struct str id, struct str owner UNUSED)
+anthropic_write_model(
+    struct buf *out, struct str id, struct str owner UNUSED, struct str details UNUSED)
 {
     buf_add(out, S("{\"type\":\"model\",\"id\":"));
     json_add_str(out, id);

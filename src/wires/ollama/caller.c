@@ -590,7 +590,7 @@ status(const struct llm_error *e)
 
 /* Its clients show what is empty here, or nothing. */
 static void
-write_model(struct buf *out, struct str id, struct str owner UNUSED)
+write_model(struct buf *out, struct str id, struct str owner UNUSED, struct str details UNUSED)
 {
     struct json_out o = json_out(out);
 

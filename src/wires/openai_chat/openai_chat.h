@@ -20,7 +20,7 @@ extern const struct read_member openai_members[];
 extern const struct read_words openai_words;
 extern const struct wire_error_name openai_error_names[ERR_COUNT];
 extern const struct needs_words openai_needs;
-void openai_write_model(struct buf *out, struct str id, struct str owner);
+void openai_write_model(struct buf *out, struct str id, struct str owner, struct str details);
 void openai_write_models_end(struct buf *out, const struct wire_page *page);
 void openai_read_head(struct cursor doc);
 void openai_write_event(struct wire_writer *w, const struct llm_event *ev);

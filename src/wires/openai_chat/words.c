@@ -49,12 +49,13 @@ const struct wire_error_name openai_error_names[ERR_COUNT] = {
 };
 
 void
-openai_write_model(struct buf *out, struct str id, struct str owner)
+openai_write_model(struct buf *out, struct str id, struct str owner, struct str details)
 {
     buf_add(out, S("{\"id\":"));
     json_add_str(out, id);
     buf_add(out, S(",\"object\":\"model\",\"created\":1767225600,\"owned_by\":"));
     json_add_str(out, owner);
+    buf_add(out, details);
     buf_add_c(out, '}');
 }
 

@@ -76,6 +76,62 @@ order_of(struct town *w, const char *model)
     return all;
 }
 
+TEST(an_alias_demands_regions_data_policies_and_prices_of_its_targets)
+{
+    struct town w = make(
+        "  eu: {require: {regions: [eu, local]}, targets: [openai/gpt-4o, groq/x]}\n"
+        "  quiet: {require: {training: false}, targets: [groq/a, openai/b]}\n"
+        "  short: {require: {retention: 30d}, targets: [groq/a, openai/b]}\n"
+        "  none: {require: {retention: none}, targets: [openai/b, groq/c]}\n"
+        "  outer: {targets: [quiet, groq/c]}\n"
+        "  strict: {require: {retention: 7d}, targets: [outer]}\n"
+        "  cheap: {require: {max_usd: 0.001}, targets: [openai/gpt-4o, openai/gpt-4o-mini, lab/x]}\n");
+
+    EXPECT_INT(w.l.problems.count, 0);
+    w.needs = (struct needs){ .input_tokens = 1000, .output_tokens = 10 };
+    EXPECT_STR(order_of(&w, "eu"),
+        "no target of the model 'eu' can take this request: openai/gpt-4o: it processes requests in 'global', "
+        "which is not allowed; groq/x: it is not known where it processes requests");
+    EXPECT_STR(order_of(&w, "quiet"), "b (a)");
+    EXPECT_STR(order_of(&w, "short"), "b (a)");
+    EXPECT_STR(order_of(&w, "none"),
+        "no target of the model 'none' can take this request: openai/b: it keeps what it is sent for 30 days; "
+        "groq/c: it is not known how long it keeps what it is sent");
+    EXPECT_STR(order_of(&w, "outer"), "b c (a)");
+    EXPECT(str_starts(order_of(&w, "strict"), S("no target of the model 'strict'")));
+    /* 1,000 tokens at $2.50 and $0.15 a million, and 10 at $10 and $0.60 */
+    EXPECT_STR(order_of(&w, "cheap"), "gpt-4o-mini (gpt-4o) (x)");
+    drop(&w);
+}
+
+TEST(targets_without_a_known_price_are_denied_where_the_catalog_says_so)
+{
+    struct town w = make("  m: {targets: [lab/x, openai/gpt-4o]}\n  n: {targets: [lab/x]}\n"
+                         "catalog: {unknown_price: deny}\n");
+
+    EXPECT_INT(w.l.problems.count, 0);
+    EXPECT_STR(order_of(&w, "m"), "gpt-4o (x)");
+    EXPECT_STR(order_of(&w, "n"),
+        "no target of the model 'n' can take this request: lab/x: what it costs is not known");
+    EXPECT_STR(order_of(&w, "lab/x"), "x");    /* who names it gets it */
+    drop(&w);
+}
+
+TEST(a_demand_that_cannot_be_read_is_reported)
+{
+    static const char *const wrong[] = { "training: true", "retention: 30", "retention: 0d",
+        "max_usd: 0", "max_usd: lots", "max_usd: 1x" };
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char models[128];
+
+        snprintf(models, sizeof(models), "  m: {require: {%s}, targets: [lab/x]}\n", wrong[i]);
+        struct town w = make(models);
+        EXPECT_INT(w.l.problems.count, 1);
+        drop(&w);
+    }
+}
+
 TEST(priority_keeps_the_order_of_the_file_also_in_nested_aliases)
 {
     struct town w = make("  a: {targets: [lab/1, b, lab/4]}\n"
