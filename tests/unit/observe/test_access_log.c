@@ -78,7 +78,7 @@ TEST(a_complete_line_contains_every_field_of_the_table)
     r.error = ERR_OVERLOADED;
     r.finish = FINISH_STOP;
     r.target = &openai_mini;
-    r.stream = r.continued = r.usage_estimated = r.client_abort = true;
+    r.stream = r.continued = r.usage_estimated = r.cost_estimated = r.client_abort = true;
     r.attempts = &(struct record_attempt){ .target = &openai_mini, .status = 200 };
     for (unsigned i = 0; i < COUNTS; i++)
         usage_set(&r.usage, i, 7);
