@@ -233,6 +233,7 @@ TEST(the_event_name_is_used_where_the_data_has_no_type)
     EXPECT_INT(anthropic_read_event(&r, S("content_block_start"),
                    S("{\"content_block\":{\"type\":\"text\",\"text\":\"hi\"}}")),
         OK);
+    EXPECT_INT(hear("{'type':'message_delta','delta':{'stop_reason':'end_turn'}}"), OK);
     EXPECT_INT(anthropic_read_event(&r, S("message_stop"), S("{}")), OK);
     EXPECT(r.complete);
     end();
@@ -293,12 +294,20 @@ TEST(an_end_without_its_last_word_is_no_end)
     end();
 }
 
-TEST(a_stop_without_a_reason_still_finishes)
+TEST(a_stop_without_a_reason_finishes_only_where_the_host_never_gives_one)
 {
     begin();
+    r.no_finish_reason = true;
     EXPECT_INT(hear(BLOCK(0, TOOL)), OK);
     EXPECT_INT(hear("{'type':'message_stop'}"), OK);
     EXPECT_STR(buf_str(&told), "tool0(t,f) args0({}) /tool0 finish(3,,) end");
+    end();
+    begin();
+    EXPECT_INT(hear(BLOCK(0, TOOL)), OK);
+    EXPECT_INT(hear("{'type':'message_stop'}"), OK);
+    EXPECT_STR(buf_str(&told), "tool0(t,f) args0({}) /tool0 error(the provider ended the stream "
+                               "without a finish reason)");
+    EXPECT(!r.complete);
     end();
 }
 
