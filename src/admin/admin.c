@@ -14,6 +14,9 @@
 #include "base/memory.h"
 #include "base/url.h"
 #include "conf/show.h"
+#include "gateway/document.h"
+#include "gateway/dry.h"
+#include "gateway/past.h"
 #include "gateway/reply.h"
 
 #define ROLLBACK_PATIENCE_MS 30000
@@ -33,6 +36,62 @@ static void
 get_exchanges(struct admin *a, struct exchange *x, struct str rest UNUSED)
 {
     exchanges_answer(a->collector, a->gateway->workers, x);
+}
+
+/* One that has ended, by its id. */
+static void
+get_exchange(struct admin *a UNUSED, struct exchange *x, struct str id)
+{
+    struct str found;
+    struct buf body;
+
+    if (!past_find(x, id, true, &found))
+        return;
+    if (found.n == 0) {
+        (void)exchange_fail(x, ERR_NO_ROUTE,
+            "nothing is kept of a request with this id: the newest requests are, as many as "
+            "observe.recent has room for");
+        return;
+    }
+    buf_init(&body, found.n + 1);
+    buf_add(&body, found);
+    buf_add_c(&body, '\n');
+    exchange_answer(x, 200, S("application/json"), buf_str(&body));
+    buf_fini(&body);
+}
+
+/* How a request would be routed; nothing is sent. */
+static void
+post_explain(struct admin *a UNUSED, struct exchange *x, struct str rest UNUSED)
+{
+    const struct json *doc;
+    struct str why = S("");
+    struct buf body;
+
+    if (!document_read(x, exchange_conf(x)->server.limit_body_bytes, &doc))
+        return;
+    buf_init(&body, TEXT_BYTES_MOST);
+    if (dry_explain(x->hold->snapshot, x->hold->rules, x->request->llm.arena, doc, &body, &why) !=
+        OK)
+        (void)exchange_fail(x, ERR_BAD_REQUEST, STR_FMT, STR_ARG(why));
+    else
+        exchange_answer(x, 200, S("application/json"), buf_str(&body));
+    buf_fini(&body);
+}
+
+static void
+get_experiments(struct admin *a UNUSED, struct exchange *x, struct str rest UNUSED)
+{
+    const struct experiments *all = x->hold->snapshot->experiments;
+    const struct experiment *e;
+    struct buf body;
+    struct json_out o = answer_begin(&body);
+
+    out_key_array(&o, "experiments");
+    for (size_t i = 0; (e = experiments_at(all, i)) != NULL; i++)
+        experiment_write(&o, e);
+    out_end_array(&o);
+    answer_end(x, &o);
 }
 
 static void
@@ -238,6 +297,9 @@ static const struct admin_route {
     { S_INIT("GET"), S_INIT("status"), get_status },
     { S_INIT("GET"), S_INIT("config"), get_config },
     { S_INIT("GET"), S_INIT("exchanges"), get_exchanges },
+    { S_INIT("GET"), S_INIT("exchanges/"), get_exchange },
+    { S_INIT("GET"), S_INIT("experiments"), get_experiments },
+    { S_INIT("POST"), S_INIT("explain"), post_explain },
     { S_INIT("GET"), S_INIT("health"), get_health },
     { S_INIT("GET"), S_INIT("rules"), get_rules },
     { S_INIT("GET"), S_INIT("targets"), get_targets },
@@ -294,6 +356,7 @@ admin_create(struct gateway *g)
     buf_init(&a->addresses, 64 * 1024);
     g->admin = answer;
     g->admin_owner = a;
+    g->collector = a->collector;
     return a;
 }
 

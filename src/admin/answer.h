@@ -1,7 +1,7 @@
 /* answer.h - what the answers of the admin API have in common. */
 #pragma once
 
-#include "admin/collect.h"
+#include "gateway/collect.h"
 #include "base/json_out.h"
 
 #define ANSWER_PATIENCE_MS 1000    /* for workers to tell what they know */

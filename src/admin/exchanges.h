@@ -1,7 +1,7 @@
 /* exchanges.h - GET /admin/v1/exchanges: the requests under way, oldest first. */
 #pragma once
 
-#include "admin/collect.h"
+#include "gateway/collect.h"
 
 /* Answers, or leaves the exchange waiting. `workers` of them are asked. Query: limit=N. No
  * conversation and no secret is shown. */

@@ -1,7 +1,7 @@
 /* rules.h - GET /admin/v1/rules: how often each rule applied, and which of them fail. */
 #pragma once
 
-#include "admin/collect.h"
+#include "gateway/collect.h"
 
 /* The rules in force, with what they have done since they are. Answers, or leaves the exchange
  * waiting. */

@@ -2,7 +2,7 @@
  * state, why, and since when; and what targets are doing. */
 #pragma once
 
-#include "admin/collect.h"
+#include "gateway/collect.h"
 
 /* Providers with their keys and targets. Answers at once. */
 void health_answer(struct gateway *g, struct exchange *x);

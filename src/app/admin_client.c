@@ -200,14 +200,30 @@ refusal(struct admin_client *c)
                           : arena_printf(c->arena, "status %d", chat_status(c->line));
 }
 
+struct str
+admin_encode(struct arena *a, const char *name)
+{
+    struct str s = str_c(name);
+    char *out = arena_alloc(a, 3 * s.n + 1, 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (url_is_unreserved(s.p[i]) || s.p[i] == '/')
+            out[n++] = s.p[i];
+        else
+            n += (size_t)snprintf(out + n, 4, "%%%02X", (unsigned char)s.p[i]);
+    }
+    return str_make(out, n);
+}
+
 const struct json *
-admin_client_ask(struct admin_client *c, const char *path, bool post, struct str *ret_text)
+admin_client_ask(struct admin_client *c, const char *path, struct str body, struct str *ret_text)
 {
     struct str whole = arena_printf(c->arena, STR_FMT API "%s", STR_ARG(c->base), path);
     const char *where = c->url != NULL ? c->url : c->socket;
 
-    chat_line_limit(c->line, post ? CHANGE_MS : ASK_MS);
-    enum chat_outcome outcome = chat_ask(c->line, whole, post ? S("{}") : S(""), on_text, NULL);
+    chat_line_limit(c->line, body.n != 0 ? CHANGE_MS : ASK_MS);
+    enum chat_outcome outcome = chat_ask(c->line, whole, body, on_text, NULL);
     if (outcome == CHAT_UNREACHED)
         (void)fprintf(
             stderr, "openclaw %s: no gateway answers at %s; is it running?\n", c->command, where);

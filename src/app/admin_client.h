@@ -44,11 +44,14 @@ struct admin_client {
 int admin_client_run(
     struct admin_client *c, bool (*act)(struct admin_client *c, void *arg), void *arg);
 
-/* GET (or POST, if `post`) of a path below /admin/v1/. The document, which lives as long as the
+/* GET of a path below /admin/v1/, or POST if there is a body. The document, which lives as long as the
  * client; NULL after saying what went wrong. *ret_text (may be NULL): its text. Whatever the server
  * says, none of it can control a terminal. */
 const struct json *admin_client_ask(
-    struct admin_client *c, const char *path, bool post, struct str *ret_text) MUST_CHECK;
+    struct admin_client *c, const char *path, struct str body, struct str *ret_text) MUST_CHECK;
+
+/* The name as the last part of a path; a '/' in it stays. */
+struct str admin_encode(struct arena *a, const char *name);
 
 /* A text, and members of a document, as a terminal may show them; 0 or empty where there is none. */
 struct str admin_shown(const struct admin_client *c, struct str text);

@@ -14,7 +14,7 @@ roll_back(struct admin_client *c, void *arg)
     struct str path = arena_printf(c->arena, "rollback%s%s", generation != NULL ? "/" : "",
         generation != NULL ? generation : "");
     struct str text;
-    const struct json *doc = admin_client_ask(c, path.p, true, &text);
+    const struct json *doc = admin_client_ask(c, path.p, S("{}"), &text);
 
     if (doc == NULL)
         return false;

@@ -161,7 +161,7 @@ show(struct admin_client *c, void *arg UNUSED)
     struct buf out;
 
     for (size_t i = 0; i < PARTS; i++) {
-        doc[i] = admin_client_ask(c, parts[i], false, &text[i]);
+        doc[i] = admin_client_ask(c, parts[i], S(""), &text[i]);
         if (doc[i] == NULL)
             return false;
     }

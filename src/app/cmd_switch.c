@@ -3,26 +3,8 @@
 
 #include "app/admin_client.h"
 #include "app/app.h"
-#include "base/url.h"
 #include "cli/flags.h"
 #include "cli/output.h"
-
-/* The name as the last part of a path; a '/' in it stays. */
-static struct str
-encode(struct arena *a, const char *name)
-{
-    struct str s = str_c(name);
-    char *out = arena_alloc(a, 3 * s.n + 1, 1);
-    size_t n = 0;
-
-    for (size_t i = 0; i < s.n; i++) {
-        if (url_is_unreserved(s.p[i]) || s.p[i] == '/')
-            out[n++] = s.p[i];
-        else
-            n += (size_t)snprintf(out + n, 4, "%%%02X", (unsigned char)s.p[i]);
-    }
-    return str_make(out, n);
-}
 
 /* False after saying what went wrong. */
 static bool
@@ -31,9 +13,9 @@ ask(struct admin_client *c, void *arg)
     const char *name = arg;
     bool off = strcmp(c->command, "off") == 0;
     struct str path =
-        arena_printf(c->arena, "%s/" STR_FMT, c->command, STR_ARG(encode(c->arena, name)));
+        arena_printf(c->arena, "%s/" STR_FMT, c->command, STR_ARG(admin_encode(c->arena, name)));
     struct str text;
-    const struct json *doc = admin_client_ask(c, path.p, true, &text);
+    const struct json *doc = admin_client_ask(c, path.p, S("{}"), &text);
 
     if (doc == NULL)
         return false;

@@ -259,9 +259,9 @@ watch(struct top *t, bool once)
     struct arena_mark mark = arena_mark(t->client.arena);
 
     for (bool first = true;; first = false) {
-        const struct json *status = admin_client_ask(&t->client, "status", false, NULL);
+        const struct json *status = admin_client_ask(&t->client, "status", S(""), NULL);
         const struct json *doc =
-            status != NULL ? admin_client_ask(&t->client, "targets", false, NULL) : NULL;
+            status != NULL ? admin_client_ask(&t->client, "targets", S(""), NULL) : NULL;
         struct buf out;
 
         if (doc == NULL)

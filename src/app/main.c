@@ -25,11 +25,14 @@ static const struct command {
         cmd_providers },
     { "models", "list the models that can be used", cmd_models },
     { "catalog", "show what is known about models, or bring a catalog file up to date", cmd_catalog },
+    { "explain", "show where a request goes, and why", cmd_explain },
+    { "experiments", "compare the arms of a running gateway's experiments", cmd_experiments },
     { "health", "check the health of a running gateway", cmd_health },
     { "status", "show what a running gateway is doing", cmd_status },
     { "top", "watch what a running gateway is doing, target by target", cmd_top },
     { "off", "let a running gateway not use a provider, key or model", cmd_off },
     { "on", "let it use that again", cmd_on },
+    { "replay", "tell what another configuration would have done with a log", cmd_replay },
     { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },
     { "chat", "talk to a model in the terminal", cmd_chat },
     { "bench", "measure any OpenAI- or Anthropic-compatible server", cmd_bench },
@@ -43,7 +46,7 @@ print_usage(FILE *to)
 {
     (void)fputs("usage: openclaw COMMAND [options]\n\n", to);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+        (void)fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].help);
     (void)fputs("\n'openclaw COMMAND --help' explains a command.\n", to);
 }
 

@@ -107,6 +107,7 @@ struct conf_key {
     struct conf_strs routes;     /* ids and paths; empty: see auth_allows_route() */
     struct conf_str priority;    /* "high", "normal", "low" */
     uint64_t concurrent;         /* requests under way; 0: as for all keys */
+    bool explain;                /* answers say how they were routed */
     struct conf_mark mark;
 };
 
@@ -276,6 +277,23 @@ struct conf_catalog {
     size_t model_count;
 };
 
+struct conf_arm {
+    struct conf_str name;
+    struct conf_str use;    /* an alias, or provider/model */
+    uint64_t weight;
+    struct conf_mark mark;
+};
+
+struct conf_experiment {
+    struct conf_str name;
+    struct conf_str alias;
+    struct conf_str by;    /* caller, conversation, request, tag:NAME */
+    uint64_t share_percent;
+    struct conf_arm *arms;
+    size_t arm_count;
+    struct conf_mark mark;
+};
+
 struct conf_retry {
     uint64_t attempts;    /* of one request */
     uint64_t budget_percent;
@@ -293,6 +311,8 @@ struct conf_observe {
     struct conf_str log_format;    /* auto, json, text */
     struct conf_str access_format;
     struct conf_str access_path;    /* access log; "off" */
+    bool explain;                   /* answers say how they were routed */
+    uint64_t recent_bytes;          /* for requests that have ended, of all workers */
     bool metrics;
 };
 
@@ -341,6 +361,8 @@ struct conf {
     size_t model_count;
     struct conf_rule *rules;
     size_t rule_count;
+    struct conf_experiment *experiments;
+    size_t experiment_count;
     /* for routes that name no model, and model names without a provider */
     struct conf_str default_provider;
     struct conf_timeouts timeouts;    /* defaults for all targets */

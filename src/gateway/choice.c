@@ -3,11 +3,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/decide.h"
 #include "gateway/reply.h"
 #include "llm/wishes.h"
-#include "route/wished.h"
 
 #define SESSION_BYTES 256
+#define TAGS_BYTES 4096
 #define TAGS_MOST 16    /* tags of one request */
 
 /* The route names no model: the only provider that has the route, or the default one. */
@@ -50,13 +51,13 @@ check_models(struct exchange *x)
 
 /* "x-openclaw-tags: team=search, beta": names, perhaps with values. */
 static struct ask_tag *
-read_tags(struct exchange *x, struct str text)
+read_tags(struct arena *a, struct str text)
 {
     struct ask_tag *first = NULL, **tail = &first;
     struct str part;
 
     for (size_t n = 0; text.n != 0 && n < TAGS_MOST; n++) {
-        struct ask_tag *tag = arena_new(x->arena, struct ask_tag);
+        struct ask_tag *tag = arena_new(a, struct ask_tag);
 
         (void)str_cut(text, ',', &part, &text);
         (void)str_cut(str_trim(part), '=', &tag->name, &tag->value);
@@ -66,32 +67,45 @@ read_tags(struct exchange *x, struct str text)
     return first;
 }
 
-/* What is known of the request, without having looked into its body. */
-static struct ask *
-ask_of(struct exchange *x)
+struct ask *
+choice_ask(struct arena *a, const struct llm_request *request, const struct http_fields *fields,
+    const struct principal *who)
 {
-    const struct http_fields *fields = &server_head(x->q)->fields;
     struct str session = http_field_get(fields, S("x-openclaw-session"));
-    struct ask *ask = arena_new(x->arena, struct ask);
+    struct str tags = http_field_get(fields, S("x-openclaw-tags"));
+    struct ask *ask = arena_new(a, struct ask);
 
-    ask->request = &x->request->llm;
-    ask->arena = x->arena;
+    ask->request = request;
+    ask->arena = a;
     ask->known = ASK_HEADERS;
-    ask->id = x->id;
-    ask->model = x->model;
-    ask->op = x->op;
-    ask->wire = x->wire;
-    ask->stream = x->stream;
-    ask->wishes = x->wishes;
-    ask->key = x->who->name;
-    ask->client_ip = x->client_ip;
-    ask->session = str_make(session.p, MIN(session.n, SESSION_BYTES));
-    ask->tags = read_tags(x, http_field_get(fields, S("x-openclaw-tags")));
+    ask->model = request->model;
+    ask->op = request->op;
+    ask->wire = request->wire;
+    ask->stream = request->stream;
+    ask->key = who->name;
+    /* copies, for it outlives the head of the request */
+    ask->session = arena_str(a, str_make(session.p, MIN(session.n, SESSION_BYTES)));
+    ask->tags = read_tags(a, arena_str(a, str_make(tags.p, MIN(tags.n, TAGS_BYTES))));
     ask->fields = fields;
     ask->now_us = clock_now_us();
     ask->wall_ms = clock_wall_ms();
     ask->seed = clock_random_u64();
     return ask;
+}
+
+/* From here on the decision is recorded. */
+static void
+begin_ask(struct exchange *x)
+{
+    if (x->ask != NULL)
+        return;
+    x->ask = choice_ask(x->arena, &x->request->llm, &server_head(x->q)->fields, x->who);
+    x->ask->id = x->id;
+    x->ask->client_ip = x->client_ip;
+    x->ask->model = x->model;
+    x->ask->wishes = x->wishes;
+    x->decision = arena_new(x->arena, struct explain_decision);
+    decide_begin(x->decision, x->ask, &x->plan);
 }
 
 static void
@@ -120,12 +134,12 @@ apply_rules(struct exchange *x)
 {
     if (rules_at(x->hold->snapshot->rules, 0) == NULL)
         return STEP_NEXT;
-    if (x->ask == NULL)
-        x->ask = ask_of(x);
+    begin_ask(x);
     if (x->request->large && !request_work(x->request, find_needs, x->ask))
         return STEP_WAIT;
     x->ruling = arena_new(x->arena, struct rule_result);
     rules_run(x->hold->rules, x->ask, x->ruling);
+    x->decision->ruling = x->ruling;
     report_failures(x);
     if (x->ruling->rejects == NULL)
         return STEP_NEXT;
@@ -136,23 +150,23 @@ apply_rules(struct exchange *x)
 /* ":nitro" and ":floor" wish for something, unless they are part of a name that is known, or of one at
  * OpenRouter, which knows them itself. */
 void
-choice_cut_suffix(struct exchange *x)
+choice_cut_suffix(
+    const struct snapshot *s, struct arena *a, struct str *model, struct wishes **wishes)
 {
-    struct wishes none, *w = x->wishes != NULL ? x->wishes : &none;
-    const struct snapshot *s = x->hold->snapshot;
-    struct str name = x->model;
+    struct wishes none, *w = *wishes != NULL ? *wishes : &none;
+    struct str name = *model;
 
     if (str_chr(name, ':') == name.n)
         return;
     wishes_init(&none);
-    if (!wishes_cut_suffix(&name, w) || map_get(s->routes->alias_by_name, x->model) != NULL ||
+    if (!wishes_cut_suffix(&name, w) || map_get(s->routes->alias_by_name, *model) != NULL ||
         (str_starts(name, S("openrouter/")) &&
             providers_find(s->providers, S("openrouter")) != NULL))
         return;
-    x->model = name;
-    if (x->wishes == NULL) {
-        x->wishes = arena_new(x->arena, struct wishes);
-        *x->wishes = none;
+    *model = name;
+    if (*wishes == NULL) {
+        *wishes = arena_new(a, struct wishes);
+        **wishes = none;
     }
 }
 
@@ -160,24 +174,12 @@ choice_cut_suffix(struct exchange *x)
 static enum step
 choose_wished(struct exchange *x)
 {
-    const struct route_table *routes = x->hold->snapshot->routes;
-    struct wished_by by = { .canonical = x->endpoint->router };
     struct str why = S("");
-    struct route_found ruled;
-    enum err e = OK;
 
-    if (x->ask == NULL)
-        x->ask = ask_of(x);
+    begin_ask(x);
     if (x->request->large && !request_work(x->request, find_needs, x->ask))
         return STEP_WAIT;
-    if (x->ruling != NULL)
-        by.strategy = x->ruling->strategy;
-    if (x->ruling != NULL && x->ruling->route != NULL) {
-        e = rules_find(x->ruling, routes, x->ask, &ruled, &why);
-        by.ruled = &ruled;
-    }
-    if (e == OK)
-        e = wished_plan(routes, x->ask, &by, &x->plan, &why);
+    enum err e = decide_wished(x->hold->snapshot, x->endpoint->router, x->decision, &x->plan, &why);
     return e == OK ? STEP_NEXT : exchange_fail(x, e, STR_FMT, STR_ARG(why));
 }
 
@@ -202,13 +204,15 @@ choose(struct exchange *x)
     if (e != OK)
         return exchange_fail(x, e, STR_FMT, STR_ARG(why));
     if (found.alias != NULL && x->ruling == NULL) {
-        if (x->ask == NULL)
-            x->ask = ask_of(x);
+        begin_ask(x);
         ask = x->ask;
         if (x->request->large && !request_work(x->request, find_needs, ask))
             return STEP_WAIT;
     }
-    e = route_plan(routes, &found, ask, &x->plan, &why);
+    if (x->ask == NULL)
+        e = route_plan(routes, &found, ask, &x->plan, &why);
+    else
+        e = decide_found(x->hold->snapshot, &found, x->decision, &x->plan, &why);
     return e == OK ? STEP_NEXT : exchange_fail(x, e, STR_FMT, STR_ARG(why));
 }
 

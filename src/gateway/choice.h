@@ -5,7 +5,13 @@
 #include "gateway/exchange.h"
 
 /* Takes a suffix off the model's name that wishes for something, and notes the wish. */
-void choice_cut_suffix(struct exchange *x);
+void choice_cut_suffix(
+    const struct snapshot *s, struct arena *a, struct str *model, struct wishes **wishes);
+
+/* What is known of a request before anything looks into its body; in `a`. Its ids are to be filled
+ * in. */
+struct ask *choice_ask(struct arena *a, const struct llm_request *request,
+    const struct http_fields *fields, const struct principal *who) NEVER_NULL;
 
 /* Fills x->plan. STEP_WAIT: a helper thread is looking at a large request; call it again. STEP_STOP:
  * the request was answered, with the reason why nothing can serve it. Uses the snapshot that the

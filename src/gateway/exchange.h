@@ -21,6 +21,7 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 
 struct attempt;
 struct judge;
+struct explain_decision;
 struct retry;
 struct waiting;
 
@@ -64,7 +65,8 @@ struct exchange {
     struct request *request;    /* its body; NULL until it was received, and once the answer begins */
 
     struct ask *ask;    /* what the plan was made from; NULL: the target was named directly */
-    struct rule_result *ruling;    /* of the rules; NULL: there are none */
+    struct rule_result *ruling;           /* of the rules; NULL: there are none */
+    struct explain_decision *decision;    /* the plan and why; NULL: the same */
     struct plan plan;
     struct retry *retry;    /* NULL while no attempt failed or was slow */
     struct judge *judge;    /* NULL: answers are given as they come */

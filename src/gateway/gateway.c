@@ -160,7 +160,8 @@ refuse_control(struct exchange *x, enum err known, struct str credential)
             x->endpoint->id);
     if (http_field_get(&head->fields, S("origin")).n != 0)
         return exchange_fail(x, ERR_FORBIDDEN, "web pages may not use the admin API");
-    if (!str_eq(x->method, S("GET")) && !str_eq(x->method, S("HEAD")))
+    bool dry = str_eq(endpoint_rest(x->endpoint, x->path.text), S("explain"));    /* a dry run */
+    if (!str_eq(x->method, S("GET")) && !str_eq(x->method, S("HEAD")) && !dry)
         return exchange_fail(x, ERR_FORBIDDEN,
             "nothing can be changed over the network; use the local socket (server.admin_socket) on "
             "the machine of the gateway");
@@ -318,7 +319,7 @@ read_wishes(struct exchange *x)
     struct wire_fault fault = { S(""), S("") };
     enum err e = wishes_read(&x->request->llm, x->arena, &x->wishes, &fault);
 
-    choice_cut_suffix(x);
+    choice_cut_suffix(x->hold->snapshot, x->arena, &x->model, &x->wishes);
     if (e == OK)
         return STEP_NEXT;
     return exchange_fail_with(

@@ -8,6 +8,7 @@
 #include "gateway/browser.h"
 #include "gateway/details.h"
 #include "gateway/listing.h"
+#include "gateway/feedback.h"
 #include "gateway/reply.h"
 #include "gateway/router.h"
 #include "route/show.h"
@@ -146,6 +147,7 @@ local_metrics(struct exchange *x)
     }
     buf_init(&b, DOCUMENT_BYTES);
     metrics_write(g->metrics, extra, ARRAY_LEN(extra), &b);
+    experiments_write_metrics(x->hold->snapshot->experiments, &b);
     exchange_answer(x, 200, S(METRICS_CONTENT_TYPE), buf_str(&b));
     buf_fini(&b);
 }

@@ -45,6 +45,18 @@ add_retry(bool retry, struct buf *out)
     buf_add(out, retry ? S("x-should-retry: true\r\n") : S("x-should-retry: false\r\n"));
 }
 
+/* How it was chosen who answers, unless the caller chose. */
+static void
+add_route(const struct exchange *x, const struct target *t, struct buf *out)
+{
+    if (x->plan.alias == NULL && x->decision->arm == NULL &&
+        (x->ruling == NULL || x->ruling->matched_count == 0))
+        return;
+    buf_add(out, S("x-openclaw-route: "));
+    explain_field(out, x->decision, t, x->attempts);
+    buf_add(out, S("\r\n"));
+}
+
 /* The fields that every answer carries: ids, trace, who answered, CORS. */
 static void
 add_fields(struct exchange *x, struct buf *out)
@@ -62,6 +74,8 @@ add_fields(struct exchange *x, struct buf *out)
     if (t == NULL)
         return;
     http_add_field(out, S("x-openclaw-provider"), t->provider->id);
+    if (x->decision != NULL && exchange_conf(x)->observe.explain && x->who->explain)
+        add_route(x, t, out);
     if (t->wire.model.n != 0 &&
         is_printable(t->wire.model))    /* a caller chose it: it need not be fit for a field */
         http_add_field(out, S("x-openclaw-model"), t->wire.model);

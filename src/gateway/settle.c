@@ -20,11 +20,26 @@ sink_metrics(struct worker *w, const struct record *r)
     metrics_record(w->metrics, r->target != NULL ? worker_series(w, r->target) : NULL, r);
 }
 
+/* Model requests are also kept for a while, as JSON, whatever the log looks like. */
 static void
 sink_access_log(struct worker *w, const struct record *r)
 {
-    if (!r->quiet)
-        access_log_write(&w->access, r);
+    struct str line;
+
+    if (r->quiet)
+        return;
+    line = access_log_write(&w->access, r);
+    const struct endpoint *e = &endpoints[r->endpoint];
+
+    if (w->recent == NULL || e->local || !endpoint_needs_key(e))
+        return;
+    if (line.n == 0) {
+        CHECK(buf_len(&w->text) == 0);
+        access_log_json(&w->text, r);
+        line = buf_str(&w->text);
+    }
+    recent_add(w->recent, r->request_id, r->answer, r->key_hash, line);
+    buf_reset(&w->text, SIZE_MAX);
 }
 
 /* Says that costs are missing, once a minute for all answers since. A server of one's own has no price, and nothing
@@ -103,6 +118,34 @@ estimate_usage(struct attempt *a, int64_t input_estimate)
     return tally_estimate(&a->tally, input_estimate, cut);
 }
 
+/* That a caller left says nothing about the arm. */
+static void
+note_experiment(const struct record *r)
+{
+    if (r->error == ERR_CLIENT_GONE)
+        return;
+    experiment_note(r->decision->arm, &(struct experiment_outcome){
+                                          .failed = r->error != OK,
+                                          .cost_nanousd = r->cost_nanousd,
+                                          .first_token_us = r->first_token_us,
+                                          .duration_us = r->duration_us,
+                                      });
+}
+
+/* Tags and header fields are what a caller wrote: a key may stand where a name belongs. */
+static void
+hide_secrets(const struct exchange *x)
+{
+    struct rule_result *r = x->ruling;
+
+    for (struct ask_tag *t = x->ask->tags; t != NULL; t = t->next) {
+        t->name = exchange_shown(x, t->name);
+        t->value = exchange_shown(x, t->value);
+    }
+    for (size_t i = 0; r != NULL && i < r->member_count; i++)
+        r->members[i].value = exchange_shown(x, r->members[i].value);
+}
+
 void
 settle_exchange(struct exchange *x)
 {
@@ -128,6 +171,7 @@ settle_exchange(struct exchange *x)
     struct record r = {
         .wall_ms = clock_wall_ms(),
         .request_id = x->id,
+        .answer = tally->answer,
         .trace_id = str_make(x->trace.id, TRACE_ID_HEX),
         .key_name = x->who != NULL ? x->who->name : S(""),
         .key_hash = x->who != NULL ? str_c(x->who->hash_hex) : S(""),
@@ -142,6 +186,7 @@ settle_exchange(struct exchange *x)
         .stream = x->stream,
         .client_abort = gone,
         .model_requested = doubtful ? exchange_shown(x, x->model) : x->model,
+        .decision = x->decision,
         .target = t,
         .attempts = x->notes,
         .attempt_count = x->attempts,
@@ -165,6 +210,10 @@ settle_exchange(struct exchange *x)
     resume_add_up(x, &r);
     if (x->plan.alias != NULL && x->plan.alias->hedge != NULL)
         hedge_note_cost(x->plan.alias->hedge, r.cost_nanousd, r.outrun_nanousd);
+    if (x->ask != NULL)
+        hide_secrets(x);
+    if (x->decision != NULL && x->decision->arm != NULL)
+        note_experiment(&r);
     settle_record(x->worker, &r);
 }
 

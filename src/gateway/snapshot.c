@@ -25,6 +25,23 @@ collect_secrets(const struct conf *c, const struct providers *providers)
     return s;
 }
 
+/* What the arms of experiments use must be something that can be asked for. */
+static void
+check_arms(const struct snapshot *s, struct conf_problems *problems)
+{
+    const struct experiment *e;
+    struct route_found found;
+    struct str why;
+
+    for (size_t i = 0; (e = experiments_at(s->experiments, i)) != NULL; i++)
+        for (size_t k = 0; k < e->arm_count; k++)
+            if (e->arms[k].use.n != 0 &&
+                route_find(s->routes, problems->arena, e->arms[k].use, &found, &why) != OK)
+                conf_problem(problems, e->arms[k].mark,
+                    "experiments." STR_FMT ", arm '" STR_FMT "': " STR_FMT, STR_ARG(e->name),
+                    STR_ARG(e->arms[k].name), STR_ARG(why));
+}
+
 struct snapshot *
 snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *problems)
 {
@@ -35,6 +52,9 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
     s->providers = providers_create(c, simulated_url, problems);
     s->routes = table_create(c, s->providers, problems);
     s->rules = rules_create(c, s->routes, problems);
+    s->experiments = experiments_create(c, problems);
+    if (problems->count == 0)
+        check_arms(s, problems);
     endpoint_check_keys(&c->auth, problems);
     s->secrets = collect_secrets(c, s->providers);
     s->generation = 1;
@@ -56,6 +76,7 @@ snapshot_unref(struct snapshot *s)
         return;
     rules_destroy(s->rules);
     table_destroy(s->routes);
+    experiments_destroy(s->experiments);
     providers_destroy(s->providers);
     auth_destroy(s->auth);
     secrets_destroy(s->secrets);

@@ -10,6 +10,8 @@
 #include "conf/conf.h"
 #include "policy/auth.h"
 #include "route/rules.h"
+#include "route/experiment.h"
+#include "route/route.h"
 
 struct snapshot {
     struct conf *conf;
@@ -17,6 +19,7 @@ struct snapshot {
     struct providers *providers;
     struct route_table *routes;
     struct rules *rules;
+    struct experiments *experiments;
     struct secrets *secrets;    /* keys, header values and passwords of the configuration */
     uint64_t generation;        /* 1, 2, ...; set when the snapshot is put to use */
     _Atomic uint32_t refs;

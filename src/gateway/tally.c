@@ -2,6 +2,7 @@
 #include "gateway/tally.h"
 
 #include "base/clock.h"
+#include "gateway/recent.h"
 
 #define BYTES_PER_TOKEN 4    /* roughly, of English */
 
@@ -41,6 +42,8 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
         t->finish = ev->finish;
     } else if (ev->kind == EVENT_USAGE || ev->kind == EVENT_START) {
         usage_update(&t->usage, &ev->usage);
+        if (ev->kind == EVENT_START && ev->id.n != 0)
+            t->answer = recent_answer(ev->id);
     }
     filter_pass(&t->filter, ev);
 }

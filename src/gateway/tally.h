@@ -11,6 +11,7 @@ struct tally {
     struct filter filter;
     struct llm_usage usage;
     enum llm_finish finish;
+    uint64_t answer;            /* stands for the answer's id: recent_answer(); 0: it has none */
     uint64_t text_bytes;        /* of the answer, to estimate usage when none is reported */
     uint64_t first_token_us;    /* clock_now_us(); 0: none came */
     uint64_t last_token_us;     /* or the finish */

@@ -251,6 +251,19 @@ apply_limits(struct worker *w)
     server_set_limits(w->server, &limits);
 }
 
+/* What is kept of requests stays over a reload, unless its size changes. */
+static void
+apply_recent(struct worker *w)
+{
+    size_t bytes = w->current->snapshot->conf->observe.recent_bytes / w->gateway->workers;
+
+    if (w->recent_bytes == bytes)
+        return;
+    recent_destroy(w->recent);
+    w->recent = recent_create(bytes);
+    w->recent_bytes = bytes;
+}
+
 static void
 apply_name_servers(struct worker *w)
 {
@@ -368,6 +381,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     buf_init(&w->text, TEXT_BYTES);
     access_log_init(&w->access, g->access_file, g->access_form);
     apply_limits(w);
+    apply_recent(w);
     apply_name_servers(w);
     for (size_t i = 0; opened && i < c->listen.count; i++)
         opened = open_listener(w, first, c->listen.list[i].v, tls, on_accept, why);
@@ -462,6 +476,7 @@ worker_join(struct worker *w)
     reload_drop(atomic_exchange(&w->reload, NULL));
     slots_fini(&w->awaiting);
     access_log_fini(&w->access);
+    recent_destroy(w->recent);
     for (size_t kind = 0; kind < ARENA_KINDS; kind++)
         while (w->spares[kind].n != 0)
             arena_destroy(w->spares[kind].list[--w->spares[kind].n]);
@@ -489,6 +504,7 @@ do_reload(void *arg)
     snapshot_hold_drop(w->current);
     w->current = snapshot_hold_create(r->snapshot);
     apply_limits(w);
+    apply_recent(w);
     apply_name_servers(w);
     if (r->tls != NULL)
         for (size_t i = 0; i < MIN(w->tls_listeners, w->listener_count); i++)

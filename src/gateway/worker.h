@@ -12,6 +12,7 @@
 #include "base/why.h"
 #include "gateway/models.h"
 #include "gateway/probe.h"
+#include "gateway/recent.h"
 #include "gateway/snapshot.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -30,6 +31,7 @@
 #define WORKER_SPARE_ARENAS 64
 #define WORKER_ARENA_BYTES (512u * 1024 * 1024)    /* an arena's limit for data from outside */
 
+struct collector;
 struct endpoint;
 struct worker;
 
@@ -49,6 +51,8 @@ struct gateway {
      * NULL: there is no such API. */
     void (*admin)(void *owner, struct exchange *x);
     void *admin_owner;
+    /* asks the workers, in their order; NULL: there is only one */
+    struct collector *collector;
     struct metrics *metrics;
     struct log_file *access_file;    /* NULL: off */
     enum access_form access_form;
@@ -99,8 +103,10 @@ struct worker {
     struct quota_share held;      /* this worker's share of gateway->held */
     struct throttle *throttle;    /* limits clients that send wrong keys */
     struct access_log access;
-    struct timer tick;    /* for what is not urgent: at least once a second */
-    unsigned crowds;      /* value of listen_crowds() that was last acted on */
+    struct recent *recent;    /* requests that have ended; NULL: none is kept */
+    size_t recent_bytes;      /* the room that it was made for */
+    struct timer tick;        /* for what is not urgent: at least once a second */
+    unsigned crowds;          /* value of listen_crowds() that was last acted on */
     bool draining;
     bool stopping;          /* stop the loop once the last exchange is settled */
     struct deferred end;    /* perhaps that is now */

@@ -214,3 +214,12 @@ llm_request_estimate_tokens(const struct llm_request *r)
              4 * TOKENS_PER_TOOL;
     return (n + 3) / 4;
 }
+
+const char *
+llm_op_name(enum llm_op op)
+{
+    static const char *const names[OP_COUNT] = { "chat", "complete", "embed", "count_tokens",
+        "relay" };
+
+    return names[op];
+}

@@ -145,6 +145,9 @@ enum param {
 };
 #define PARAM_BIT(id) (1u << PARAM_##id)
 
+/* "chat", "embed", ... */
+const char *llm_op_name(enum llm_op op) NEVER_NULL;
+
 struct llm_request {
     struct arena *arena;
     enum llm_op op;

@@ -89,6 +89,17 @@ field_ATTEMPTS(struct buf *b, struct str name, const struct record_attempt *firs
     buf_add_c(b, ']');
 }
 
+static void
+field_ROUTE(struct buf *b, struct str name, const struct explain_decision *d)
+{
+    struct json_out o = json_out(b);
+
+    if (d == NULL)
+        return;
+    buf_add(b, name);
+    explain_write(&o, d, false);
+}
+
 static INLINED void
 field_U64(struct buf *b, struct str name, uint64_t value)
 {
@@ -132,8 +143,8 @@ field_MS(struct buf *b, struct str name, int64_t us)
     buf_add_inlined(b, str_make(frac, sizeof(frac)));
 }
 
-static void
-write_json(struct buf *b, const struct record *r)
+void
+access_log_json(struct buf *b, const struct record *r)
 {
     char stamp[CLOCK_STAMP_ROOM];
 
@@ -143,7 +154,7 @@ write_json(struct buf *b, const struct record *r)
 #define FIELD(kind, name, value) field_##kind(b, S(",\"" name "\":"), value);
 #include "observe/fields.def"
 #undef FIELD
-    buf_add_inlined(b, S("}\n"));
+    buf_add_c(b, '}');
 }
 
 /* --- for people --- */
@@ -237,18 +248,40 @@ write_text(const struct access_log *a, struct buf *b, const struct record *r)
     buf_add_c(b, '\n');
 }
 
-void
+/* A batch is passed on before the next line is written, so that a line can be looked at. */
+struct str
 access_log_write(struct access_log *a, const struct record *r)
+{
+    struct buf *b = &a->lines;
+
+    if (a->file == NULL)
+        return S("");
+    if (buf_len(b) >= BATCH_BYTES)
+        access_log_flush(a);
+    size_t before = buf_len(b);
+    if (a->form != ACCESS_JSON) {
+        write_text(a, b, r);
+    } else {
+        access_log_json(b, r);
+        buf_add_c(b, '\n');
+    }
+    if (b->overflow)
+        buf_truncate(b, before);
+    if (a->form != ACCESS_JSON || buf_len(b) == before)
+        return S("");
+    return str_make(buf_str(b).p + before, buf_len(b) - before - 1);
+}
+
+void
+access_log_add(struct access_log *a, struct str json)
 {
     struct buf *b = &a->lines;
     size_t before = buf_len(b);
 
-    if (a->file == NULL)
+    if (a->file == NULL || a->form != ACCESS_JSON)
         return;
-    if (a->form == ACCESS_JSON)
-        write_json(b, r);
-    else
-        write_text(a, b, r);
+    buf_add(b, json);
+    buf_add_c(b, '\n');
     if (b->overflow)
         buf_truncate(b, before);
     if (buf_len(b) >= BATCH_BYTES)

@@ -22,7 +22,16 @@ struct access_log {
 enum access_form access_log_form(struct str wish, const struct log_file *file);
 
 void access_log_init(struct access_log *a, struct log_file *file, enum access_form form);
-void access_log_write(struct access_log *a, const struct record *r);
+
+/* Writes a record's line. The result is the line if it is JSON, without the line end, and is valid
+ * until the log is used again; else it is empty. */
+struct str access_log_write(struct access_log *a, const struct record *r);
+
+/* The record as JSON, without a line end. */
+void access_log_json(struct buf *out, const struct record *r);
+
+/* Writes a line of JSON of another kind, if the log is JSON. It has no line end. */
+void access_log_add(struct access_log *a, struct str json);
 
 /* Passes the buffered lines to the log's thread. Called by the worker's timer, and automatically
  * when many are buffered. */

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "llm/event.h"
-#include "route/route.h"
+#include "route/explain.h"
 
 /* One attempt at one target. */
 struct record_attempt {
@@ -29,6 +29,7 @@ struct record_attempt {
 struct record {
     uint64_t wall_ms;    /* when it ended */
     struct str request_id, trace_id;
+    uint64_t answer;    /* stands for the id of the answer (gateway/recent.h); 0: it has none */
     struct str key_name, key_hash, client_ip;    /* who asked */
     struct str method, path;
     unsigned endpoint;    /* its number, for metrics */
@@ -38,7 +39,8 @@ struct record {
     bool client_abort;    /* the client left before the answer was complete */
 
     struct str model_requested;
-    const struct target *target;    /* the last one that was asked; NULL: none */
+    const struct explain_decision *decision;    /* NULL: the target was named directly */
+    const struct target *target;                /* the last one that was asked; NULL: none */
     const struct record_attempt *attempts;
     unsigned attempt_count;
 

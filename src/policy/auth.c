@@ -52,6 +52,7 @@ auth_create(const struct conf *c, struct conf_problems *problems)
     t->by_hash = map_create();
     t->anonymous.name = S("anonymous");
     t->anonymous.priority = PRIORITY_NORMAL;
+    t->anonymous.explain = true;
     t->anonymous.shares = t->count != 0;
     t->anonymous.in_flight = in_flight_hold(S(""));
 
@@ -66,6 +67,7 @@ auth_create(const struct conf *c, struct conf_problems *problems)
         p->routes = k->routes;
         p->priority = priority_named(k->priority.v);
         p->concurrent = k->concurrent;
+        p->explain = k->explain;
         p->shares = t->count + t->open > 1;
         p->in_flight = in_flight_hold(str_make((const char *)hash, sizeof(hash)));
         digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, p->hash_hex);
@@ -108,6 +110,17 @@ auth_credential(const struct http_fields *fields)
             return value;
     }
     return (struct str){ NULL, 0 };
+}
+
+const struct principal *
+auth_named(const struct auth_table *t, struct str name)
+{
+    if (name.n == 0 || str_eq(name, t->anonymous.name))
+        return &t->anonymous;
+    for (size_t i = 0; i < t->count; i++)
+        if (str_eq(t->list[i].name, name))
+            return &t->list[i];
+    return NULL;
 }
 
 bool

@@ -22,6 +22,7 @@ struct principal {
     struct conf_strs routes;    /* allowed beside model calls: see auth_allows_route() */
     enum priority priority;
     uint64_t concurrent;            /* requests in flight; 0: as the configuration says for all */
+    bool explain;                   /* answers say how they were routed */
     bool shares;                    /* there are others, for whom it must leave room */
     struct in_flight *in_flight;    /* outlives the table; held by it */
 };
@@ -41,6 +42,10 @@ struct str auth_credential(const struct http_fields *fields);
  * credential gives the anonymous principal. */
 enum err auth_identify(
     const struct auth_table *t, struct str credential, struct principal **ret) MUST_CHECK;
+
+/* The principal of that name; empty: the one of requests without a key, whether they are allowed or not.
+ * NULL: there is none. */
+const struct principal *auth_named(const struct auth_table *t, struct str name);
 
 /* Is `text` one of the API keys? */
 bool auth_is_key(const struct auth_table *t, struct str text);

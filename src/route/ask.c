@@ -1,7 +1,30 @@
 /* ask.c - finds out what a decision wants to know of a request. */
 #include "route/ask.h"
 
+#include <string.h>
+
+#include "base/siphash.h"
 #include "route/analyze.h"
+
+uint64_t
+ask_hash(struct str text)
+{
+    static const struct siphash_key same_everywhere;    /* so that replicas agree */
+    uint8_t hash[SIPHASH_BYTES];
+    uint64_t first;
+
+    if (text.n == 0)
+        return 0;
+    siphash(&same_everywhere, text, hash);
+    memcpy(&first, hash, sizeof(first));
+    return MAX(first, 1);
+}
+
+uint64_t
+ask_session(const struct ask *ask)
+{
+    return ask->session_hash != 0 ? ask->session_hash : ask_hash(ask->session);
+}
 
 static void
 analyze_request(struct ask *ask)
@@ -19,8 +42,13 @@ ask_know(struct ask *ask, enum ask_fact fact)
 {
     if ((ask->known & (unsigned)fact) != 0)
         return true;
-    if (ask->request == NULL)
+    if (ask->request == NULL) {
+        ask->missing = ask->missing != NULL   ? ask->missing
+                       : fact == ASK_NEEDS    ? "what the request needs"
+                       : fact == ASK_ANALYSIS ? "the analysis of the request"
+                                              : "its header fields";
         return false;
+    }
     switch (fact) {
     case ASK_NEEDS:
         needs_find(ask->request, &ask->needs);
@@ -58,4 +86,14 @@ ask_turn(struct ask *ask, _Atomic uint64_t *counter)
         ask->turn_used = ask->turn_count;
     }
     return turn;
+}
+
+uint64_t
+ask_conversation(struct ask *ask)
+{
+    uint64_t session = ask_session(ask);
+
+    if (session != 0)
+        return session;
+    return ask_know(ask, ASK_NEEDS) ? ask->needs.conversation : 0;
 }

@@ -14,7 +14,8 @@
 #include "llm/request.h"
 #include "llm/wishes.h"
 
-struct analysis;    /* route/analyze.h */
+struct look_record;    /* route/look.h */
+struct analysis;       /* route/analyze.h */
 
 /* What may have to be found out, and may be unknown. */
 enum ask_fact {
@@ -66,7 +67,19 @@ struct ask {
     /* whose turn it was, in the order in which the strategies asked */
     uint64_t turns[ASK_TURNS];
     unsigned turn_count, turn_used;
+
+    /* --- of a recorded one --- */
+    const struct look_record *book;    /* the looks that were recorded */
+    size_t book_count;
+    uint64_t user_hash, session_hash;    /* ask_hash() */
+    const char *missing;    /* what was wanted and is not known, the first such thing; NULL: nothing */
 };
+
+/* What tells apart texts that a record does not name, the same everywhere; 0: it is empty. */
+uint64_t ask_hash(struct str text);
+
+/* The session that the caller names, as ask_hash() tells it apart; 0: none. */
+uint64_t ask_session(const struct ask *ask);
 
 /* Finds it out unless it is known. False: it cannot be known (a recorded ask). */
 bool ask_know(struct ask *ask, enum ask_fact fact);
@@ -76,3 +89,7 @@ double ask_random(struct ask *ask);
 
 /* The next turn of a counter that goes round; of a recorded ask, the one it had. */
 uint64_t ask_turn(struct ask *ask, _Atomic uint64_t *counter);
+
+/* What names the conversation: the session that the caller names, or else what stays the same from
+ * turn to turn; 0: nothing does. */
+uint64_t ask_conversation(struct ask *ask);

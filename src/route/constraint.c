@@ -398,3 +398,16 @@ constraint_text(const struct target *t, enum exclusion why, struct ask *ask, str
     }
     CHECK_UNREACHABLE();
 }
+
+const char *
+exclusion_code(enum exclusion why)
+{
+    static const char *const codes[] = {
+        [EXCLUDED_NOT] = "",
+#define EXCLUSION(id, code, docs) [EXCLUDED_##id] = code,
+#include "route/exclusions.def"
+#undef EXCLUSION
+    };
+
+    return codes[why];
+}

@@ -31,6 +31,9 @@ enum exclusion constraint_judge(
 struct str constraint_text(
     const struct target *t, enum exclusion why, struct ask *ask, struct arena *a);
 
+/* "context", as records have it; empty: it was not excluded. */
+const char *exclusion_code(enum exclusion why) NEVER_NULL;
+
 /* What an alias demands of its targets: `require` of the configuration, and that prices are known. What is not known of a
  * target does not meet a demand. */
 struct demands {

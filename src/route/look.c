@@ -30,16 +30,16 @@ warm_tokens(const struct target *t, struct ask *ask)
     return MIN(MAX(all, beginning), needs->input_tokens);
 }
 
-/* What the request costs if its answer is as long as answers of its kind usually are. */
+/* What the request costs if its answer is as long as the target's usually are; 0: not known. */
 static int64_t
-expected_cost(const struct target *t, struct ask *ask, int64_t warm)
+expected_cost(const struct target *t, struct ask *ask, int64_t warm, int64_t usual_tokens)
 {
     if (!ask_know(ask, ASK_NEEDS))
         return COST_UNKNOWN;
     const struct needs *needs = &ask->needs;
     struct price_guess guess = { .input = needs->input_tokens,
         .cached = warm,
-        .output = load_output_tokens(health_load(t->health)),
+        .output = usual_tokens,
         .when.wall_s = (int64_t)(ask->wall_ms / 1000) };
 
     if (guess.output == 0)
@@ -85,16 +85,57 @@ look_at_headroom(struct look *l, const struct target *t, const struct ask *ask)
     l->exhausted_until_ms = first_ms;
 }
 
+static const struct look *
+recorded(const struct target *t, const struct ask *ask)
+{
+    struct str id = t->provider->id, model = t->wire.model;
+
+    for (size_t i = 0; i < ask->book_count; i++) {
+        struct str name = ask->book[i].target;
+
+        if (name.n == id.n + 1 + model.n && name.p[id.n] == '/' && str_starts(name, id) &&
+            str_ends(name, model))
+            return &ask->book[i].look;
+    }
+    return NULL;
+}
+
+/* What a recorded decision saw, and what follows from the catalog. */
+static void
+look_back(struct look *l, const struct target *t, struct ask *ask, unsigned what)
+{
+    static const struct look nothing = { .cost_nanousd = COST_UNKNOWN, .quality = -1 };
+    const struct look *seen = recorded(t, ask);
+    unsigned lacks;
+
+    *l = seen != NULL ? *seen : nothing;
+    lacks = what & ~l->taken;
+    l->taken = what;
+    if ((lacks & LOOK_COST) != 0)
+        l->cost_nanousd = expected_cost(t, ask, l->warm_tokens, 0);
+    if ((lacks & LOOK_QUALITY) != 0)
+        l->quality = learned_quality(t->facts, ask);
+    if (ask->missing == NULL && (lacks & (LOOK_LOAD | LOOK_SPEED | LOOK_WARMTH)) != 0)
+        ask->missing = (lacks & LOOK_LOAD) != 0    ? "how busy a target was"
+                       : (lacks & LOOK_SPEED) != 0 ? "how fast a target was"
+                                                   : "what was in a target's prompt cache";
+}
+
 void
 look_take(struct look *l, const struct target *t, struct ask *ask, unsigned what)
 {
+    if (UNLIKELY(ask->book != NULL)) {
+        look_back(l, t, ask, what);
+        return;
+    }
     *l = (struct look){ .taken = what, .cost_nanousd = COST_UNKNOWN, .quality = -1 };
     if ((what & LOOK_HEALTH) != 0)
         l->state = health_look(t->health, ask->now_us / 1000).state;
     if ((what & (LOOK_WARMTH | LOOK_COST)) != 0)
         l->warm_tokens = warm_tokens(t, ask);
     if ((what & LOOK_COST) != 0)
-        l->cost_nanousd = expected_cost(t, ask, l->warm_tokens);
+        l->cost_nanousd =
+            expected_cost(t, ask, l->warm_tokens, load_output_tokens(health_load(t->health)));
     if ((what & LOOK_LOAD) != 0)
         l->busy = health_busy(t->health);
     if ((what & LOOK_SPEED) != 0)

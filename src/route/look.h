@@ -21,6 +21,8 @@ enum look_at {
     LOOK_HEADROOM = 64,
 };
 
+#define LOOK_ALL 127
+
 #define USUAL_OUTPUT_TOKENS 500    /* of an answer, where nothing better is known */
 
 struct look {
@@ -37,5 +39,13 @@ struct look {
     uint64_t exhausted_until_ms;
 };
 
-/* Takes a look at the target for the ask. */
+/* A look that was recorded with a decision. */
+struct look_record {
+    struct str target;    /* "provider/model" */
+    struct look look;
+};
+
+/* Takes a look at the target for the ask; for a recorded one, at what was recorded. What was not, and
+ * cannot be worked out from the catalog, is ask->missing; a target that was not a candidate then is taken
+ * to be healthy and within its limits. */
 void look_take(struct look *l, const struct target *t, struct ask *ask, unsigned what);

@@ -162,7 +162,8 @@ find_value(const struct ask *a, size_t name, struct str member, struct script_va
 }
 
 static void
-note_member(struct rule_result *r, size_t name, struct str member, struct arena *a)
+note_member(
+    struct rule_result *r, size_t name, struct str member, struct str value, struct arena *a)
 {
     const char *table = name_list[name].p;
 
@@ -171,7 +172,7 @@ note_member(struct rule_result *r, size_t name, struct str member, struct arena 
             return;
     if (r->member_count < RULES_READ_MOST)
         r->members[r->member_count++] =
-            (struct rule_read){ .name = table, .member = arena_str(a, member) };
+            (struct rule_read){ table, arena_str(a, member), arena_str(a, value) };
 }
 
 /* A recorded ask has the header fields that were read when it was made, and no others. */
@@ -193,9 +194,12 @@ read_name(void *subject, size_t name, struct str member, struct script_value *re
 
     r->read |= UINT64_C(1) << name;
     if (member.n != 0)
-        note_member(r, name, member, a->arena);
+        note_member(
+            r, name, member, name == NAME_headers ? header_value(a, member) : S(""), a->arena);
     if ((name_facts[name] != 0 && !ask_know(a, name_facts[name])) ||
-        (name == NAME_headers && !knows_header(a, member))) {
+        (name == NAME_headers && !knows_header(a, member)) ||
+        (name == NAME_user && a->user.n == 0 && a->user_hash != 0) ||
+        (name == NAME_session && a->session.n == 0 && a->session_hash != 0)) {
         r->missing = name_list[name].p;
         return false;
     }

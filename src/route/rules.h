@@ -49,6 +49,7 @@ struct rule_failure {
 struct rule_read {
     const char *name;    /* "headers.*" */
     struct str member;
+    struct str value;    /* of a header field, as it may be logged; empty: it is not there */
 };
 
 struct rule_result {

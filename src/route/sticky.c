@@ -25,8 +25,10 @@ sticky_hash(struct str name)
 static uint64_t
 conversation_of(struct ask *ask)
 {
-    if (ask->session.n != 0)
-        return hash_mix(sticky_hash(ask->session), sticky_hash(ask->key));
+    uint64_t session = ask_session(ask);
+
+    if (session != 0)
+        return hash_mix(session, sticky_hash(ask->key));
     return ask_know(ask, ASK_NEEDS) ? ask->needs.conversation : 0;
 }
 

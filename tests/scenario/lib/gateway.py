@@ -240,7 +240,7 @@ class Gateway:
     def access(self, request_id, seconds=PATIENCE):
         """The one access line of this request, as soon as it is there."""
         def look():
-            found = [line for line in self.access_log() if line["request_id"] == request_id]
+            found = [line for line in self.access_log() if line["request_id"] == request_id and "kind" not in line]
             assert len(found) <= 1, found
             return found and found[0]
         return wait_until(look, f"the access line of {request_id}", seconds)

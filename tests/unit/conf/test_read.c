@@ -72,12 +72,12 @@ static const struct bad {
     { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, keys\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
-        "rules, default_provider, timeouts, retry, catalog, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, observe, chaos\n" },
     { "providers: {openai: {apikey: x}}\n",
         "1:22: 'providers.openai.apikey' is unknown; did you mean 'api_key'?\n" },
     { "\"weird\\nname\": 1\n",
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
-        "rules, default_provider, timeouts, retry, catalog, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, observe, chaos\n" },
     { "alerts: [{when: x, use: y}]\n",
         "1:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "rules: [{when: x, use: y, status: 500}]\n",
@@ -367,7 +367,7 @@ static const struct bad {
         "1:13: 'providers[0]' is not a provider's name; write up to 64 letters, digits, - _ "
         "and .\n" },
     { "auth: {keys: [{name: ci, sk-canary-1}]}\n",
-        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes, priority, concurrent\n" },
+        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes, priority, concurrent, explain\n" },
     /* one mistake is one line, whatever follows from it */
     { "auth: {keys: [{name: a, kye: b}]}\n",
         "1:25: 'auth.keys[0].kye' is unknown; did you mean 'key'?\n" },

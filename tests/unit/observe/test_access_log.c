@@ -69,6 +69,10 @@ TEST(fields_that_do_not_apply_are_omitted)
 
 TEST(a_complete_line_contains_every_field_of_the_table)
 {
+    static const struct wire wire = { .name = S_INIT("openai-chat") };
+    static struct ask ask = { .op = OP_CHAT, .wire = &wire };
+    static const struct plan plan = { .count = 0 };
+    static const struct explain_decision decision = { .ask = &ask, .plan = &plan };
     struct record r = bare_record();
     struct arena *a = arena_create(1024 * 1024);
 
@@ -78,6 +82,7 @@ TEST(a_complete_line_contains_every_field_of_the_table)
     r.error = ERR_OVERLOADED;
     r.finish = FINISH_STOP;
     r.target = &openai_mini;
+    r.decision = &decision;
     r.stream = r.continued = r.usage_estimated = r.cost_estimated = r.client_abort = true;
     r.attempts = &(struct record_attempt){ .target = &openai_mini, .status = 200 };
     for (unsigned i = 0; i < COUNTS; i++)

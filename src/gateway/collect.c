@@ -1,6 +1,6 @@
 /* collect.c - one lock guards all collections. A collection is freed by the last of those who need
  * it: its exchange, and the messages that are under way for it. */
-#include "admin/collect.h"
+#include "gateway/collect.h"
 
 #include <pthread.h>
 #include <stdlib.h>
