@@ -185,16 +185,18 @@ value_of(const struct standing *s, enum respect what)
 static void
 add_penalties(struct standing *list, size_t n, enum respect what, double weight)
 {
+    double values[PLAN_CANDIDATES] UNINITIALIZED;
     double best = HUGE_VAL;
 
     for (size_t i = 0; i < n; i++) {
-        double v = value_of(&list[i], what);
-
-        if (v >= 0)
-            best = MIN(best, v);
+        values[i] = value_of(&list[i], what);
+        if (values[i] >= 0)
+            best = MIN(best, values[i]);
     }
+    if (best == HUGE_VAL)
+        return;    /* nothing is known of any */
     for (size_t i = 0; i < n; i++) {
-        double v = value_of(&list[i], what);
+        double v = values[i];
         double penalty = v > 0 ? 1 - best / v : v == 0 ? 0 : PENALTY_UNKNOWN;
 
         list[i].score += weight * penalty;
