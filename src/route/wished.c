@@ -28,7 +28,23 @@ looks_of(const struct wishes *w)
     bool speed = w->sort == SORT_THROUGHPUT || w->sort == SORT_LATENCY || w->min_throughput > 0 ||
                  w->max_latency_s > 0;
 
-    return (w->sort == SORT_PRICE ? LOOK_COST : 0) | (speed ? LOOK_SPEED : 0);
+    return speed ? LOOK_SPEED : 0;
+}
+
+/* What the request costs at the target's prices, for an answer of the same length everywhere: offers of one
+ * model are compared, not habits. */
+static int64_t
+price_at(const struct target *t, struct ask *ask)
+{
+    struct price_guess guess = { .output = USUAL_OUTPUT_TOKENS,
+        .when = { .wall_s = (int64_t)(ask->wall_ms / 1000) } };
+
+    if (!ask_know(ask, ASK_NEEDS))
+        return COST_UNKNOWN;
+    guess.input = ask->needs.input_tokens;
+    if (ask->needs.output_tokens != 0)
+        guess.output = MIN(guess.output, ask->needs.output_tokens);
+    return model_expect_nanousd(t->facts, &guess);
 }
 
 /* A target about which it is not known is taken to be good enough: there is only one way to find
@@ -44,11 +60,15 @@ is_too_slow(const struct look *l, const struct wishes *w)
 
 /* The lowest is tried first; what is not known comes last. */
 static double
-sort_value(const struct look *l, enum wish_sort sort)
+sort_value(const struct candidate *c, enum wish_sort sort, struct ask *ask)
 {
+    const struct look *l = &c->look;
+    int64_t price;
+
     switch (sort) {
     case SORT_PRICE:
-        return l->cost_nanousd >= 0 ? (double)l->cost_nanousd : INFINITY;
+        price = price_at(c->target, ask);
+        return price >= 0 ? (double)price : INFINITY;
     case SORT_THROUGHPUT:
         return l->tokens_per_s > 0 ? -(double)l->tokens_per_s : INFINITY;
     case SORT_LATENCY:
@@ -68,14 +88,14 @@ struct standing_wish {
 };
 
 static struct standing_wish
-standing_of(struct candidate *c, const struct wishes *w)
+standing_of(const struct candidate *c, struct ask *ask, const struct wishes *w)
 {
     return (struct standing_wish){
         .excluded = c->excluded != EXCLUDED_NOT,
         .late = c->late,
         .place = slug_place(c->target->provider, w->order),
         .slow = is_too_slow(&c->look, w),
-        .value = sort_value(&c->look, w->sort),
+        .value = sort_value(c, w->sort, ask),
     };
 }
 
@@ -106,7 +126,7 @@ sort_candidates(struct candidate *list, size_t n, struct ask *ask, const struct 
 
         if (looks != 0 && c.excluded == EXCLUDED_NOT)
             look_take(&c.look, c.target, ask, looks | c.look.taken);
-        struct standing_wish s = standing_of(&c, w);
+        struct standing_wish s = standing_of(&c, ask, w);
         for (; at > 0 && is_before(&s, &standings[at - 1]); at--) {
             list[at] = list[at - 1];
             standings[at] = standings[at - 1];
