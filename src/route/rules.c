@@ -339,6 +339,19 @@ read_shadow(
     return shadow_read(a, &as, problems);
 }
 
+static void
+check_experiment(const struct conf *c, struct str rule, const struct conf_str *name,
+    struct conf_problems *problems)
+{
+    for (size_t i = 0; i < c->experiment_count; i++)
+        if (str_eq(c->experiments[i].name.v, name->v))
+            return;
+    if (name->v.n != 0)
+        conf_problem(problems, name->mark,
+            STR_FMT ".experiment: there is no experiment '" STR_FMT "' under experiments",
+            STR_ARG(rule), STR_ARG(name->v));
+}
+
 static enum err
 rejection(struct str status)
 {
@@ -358,6 +371,7 @@ read_rule(struct rules *r, size_t number, const struct route_table *routes,
 
     check_actions(c, label, problems);
     check_models(a, routes, label, c, problems);
+    check_experiment(r->conf, label, &c->experiment, problems);
     *rule = (struct rule){
         .name = c->name.v.n != 0 ? c->name.v : arena_printf(a, "rule %zu", number + 1),
         .use = c->use.v,

@@ -276,6 +276,8 @@ TEST(mistakes_of_rules_are_told_with_their_places)
             "7:5: rules[0]: does nothing; write use, strategy, targets, params, cap, tag, reject, "
             "shadow or experiment\n" },
         { "  - {params: {model: x}}\n", "7:5: rules[0].params cannot set 'model'; write use\n" },
+        { "  - {experiment: none}\n",
+            "7:18: rules[0].experiment: there is no experiment 'none' under experiments\n" },
         { "  - {cap: {max_tokens: many}}\n", "7:5: rules[0].cap: 'max_tokens' is not a number\n" },
         { "  - {tag: '=x'}\n", "7:11: rules[0].tag: a tag needs a name before the '='\n" },
         { "  - {name: a, use: fast}\n  - {name: a, use: fast}\n",
