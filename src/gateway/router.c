@@ -4,9 +4,11 @@
 #include <stdio.h>
 
 #include "base/json_out.h"
+#include "base/url.h"
 #include "catalog/catalog.h"
 #include "gateway/listing.h"
 #include "gateway/models.h"
+#include "gateway/past.h"
 #include "gateway/reply.h"
 
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
@@ -213,4 +215,95 @@ router_credits(struct exchange *x)
 {
     (void)exchange_fail(x, ERR_NO_ROUTE,
         "this gateway has no credits: its providers bill the accounts whose keys it uses");
+}
+
+/* --- one request that has ended --- */
+
+/* The parameter "id" of the query. */
+static struct str
+query_id(struct exchange *x)
+{
+    struct str query = server_head(x->q)->query, part, name, value;
+
+    while (query.n != 0) {
+        (void)str_cut(query, '&', &part, &query);
+        (void)str_cut(part, '=', &name, &value);
+        if (str_eq(name, S("id")))
+            return url_decode(x->arena, value);
+    }
+    return S("");
+}
+
+static void
+add_member(struct json_out *o, const char *name, const struct json *value)
+{
+    out_key_str(o, str_c(name));
+    out_raw_value(o, json_present(value) ? json_raw(value) : S("null"));
+}
+
+/* {"data":{...}} from a line of the access log; what it does not have is null. */
+static void
+write_generation(struct buf *b, const struct json *line, struct str id)
+{
+    static const struct {
+        const char *name, *field;
+    } members[] = {
+        { "model", "model" },
+        { "provider_name", "provider" },
+        { "created_at", "time" },
+        { "streamed", "stream" },
+        { "cancelled", "client_abort" },
+        { "finish_reason", "finish_reason" },
+        { "latency", "ttft_ms" },
+        { "generation_time", "duration_ms" },
+        { "tokens_prompt", "tokens_input" },
+        { "tokens_completion", "tokens_output" },
+        { "native_tokens_prompt", "tokens_input" },
+        { "native_tokens_completion", "tokens_output" },
+        { "native_tokens_cached", "tokens_cached" },
+        { "native_tokens_reasoning", "tokens_reasoning" },
+    };
+    const struct json *cost = json_get(line, S("cost_nanousd"));
+    struct json_out o = json_out(b);
+
+    out_object(&o);
+    out_key_object(&o, "data");
+    out_text(&o, "id", id);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        add_member(&o, members[i].name, json_get(line, str_c(members[i].field)));
+    for (unsigned i = 0; i < 2; i++) {
+        out_key_str(&o, i == 0 ? S("total_cost") : S("usage"));
+        if (json_is(cost, JSON_NUMBER))
+            json_add_f64(b, json_f64(cost, 0) / 1e9);
+        else
+            buf_add(b, S("null"));
+        o.comma = true;
+    }
+    out_end(&o);
+    out_end(&o);
+}
+
+void
+router_generation(struct exchange *x)
+{
+    struct str id = query_id(x), found;
+    struct buf b;
+
+    if (id.n == 0) {
+        (void)exchange_fail(x, ERR_BAD_REQUEST, "id: is required in the query");
+        return;
+    }
+    if (!past_find(x, id, false, &found))
+        return;
+    const struct json *doc = found.n != 0 ? json_parse(x->arena, found, NULL, NULL) : NULL;
+    const struct json *line = json_get(doc, S("request"));
+    if (!json_is(line, JSON_OBJECT)) {
+        (void)exchange_fail(
+            x, ERR_NO_ROUTE, "this key asked for no such generation, or it is too long ago");
+        return;
+    }
+    buf_init(&b, DOCUMENT_BYTES);
+    write_generation(&b, line, id);
+    exchange_answer(x, 200, S("application/json"), buf_str(&b));
+    buf_fini(&b);
 }

@@ -10,5 +10,8 @@ void router_models_count(struct exchange *x);
 /* What is known of the caller's key. */
 void router_key(struct exchange *x);
 
+/* What is kept of a request of the same key, found by its id or that of its answer. */
+void router_generation(struct exchange *x);
+
 /* Refused: there are no credits here. */
 void router_credits(struct exchange *x);

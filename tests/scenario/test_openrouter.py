@@ -10,7 +10,7 @@ import re
 import openai
 import pytest
 
-from lib.process import PATIENCE, ROOT, canary
+from lib.process import PATIENCE, ROOT, canary, wait_until
 
 LLAMA = "meta-llama/llama-3.3-70b-instruct"
 NAMES = {"groq": "llama-3.3-70b-versatile", "deepinfra": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
@@ -337,6 +337,20 @@ def test_the_key_and_credits(gateway):
         assert http.get("/api/v1/auth/key").json()["data"] == key
         answer = http.get("/api/v1/credits")
     assert answer.status_code == 404 and "credits" in answer.json()["error"]["message"]
+
+
+def test_a_generation_is_found_by_the_id_of_its_answer(gateway, ask):
+    with with_key(gateway) as http:
+        answer = http.post("/api/v1/chat/completions", json={"model": LLAMA, "messages": ASK,
+                                                             "provider": {"only": ["groq"]}})
+        request = answer.headers["x-request-id"]
+        found = wait_until(lambda: (r := http.get("/api/v1/generation", params={"id": request})).status_code == 200
+                           and r.json()["data"], "the generation")
+        missing = http.get("/api/v1/generation", params={"id": "nothing"})
+    assert found["finish_reason"] == "stop" and found["generation_time"] > 0 and found["created_at"]
+    assert found["provider_name"] == "groq" and found["tokens_completion"] == 1000
+    assert found["total_cost"] == pytest.approx(0.00138)
+    assert missing.status_code == 404
 
 
 def test_anthropics_callers_name_fallbacks(gateway, fakes, ask):
