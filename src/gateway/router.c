@@ -250,7 +250,7 @@ write_generation(struct buf *b, const struct json *line, struct str id)
     } members[] = {
         { "model", "model" },
         { "provider_name", "provider" },
-        { "created_at", "time" },
+        { "created_at", "ts" },
         { "streamed", "stream" },
         { "cancelled", "client_abort" },
         { "finish_reason", "finish_reason" },
