@@ -397,6 +397,7 @@ ask_model(struct exchange *x)
         .model = how->model,
         .request_id = x->id,
         .request = request,
+        .wishes = x->wishes,
         .due_us = due_us,
         .keep = true,
         .done = on_judged,
@@ -641,7 +642,7 @@ choose(struct exchange *x, bool all)
             return NULL;
         if (j->order_count == 1)
             return j->order[0];
-        if (!j->asked && j->side == NULL)
+        if (!j->asked)
             begin_model(x);
         if (j->side != NULL)
             return NULL;
@@ -652,6 +653,16 @@ choose(struct exchange *x, bool all)
         return chosen;
     }
     CHECK_UNREACHABLE();
+}
+
+/* The deadline is over: the model that judges has not said anything. */
+static void
+give_up_judging(struct exchange *x)
+{
+    side_cancel(x->judge->side);
+    x->judge->side = NULL;
+    x->judge->asked = true;
+    metric_add(&x->worker->metrics->judge_failures, 1);
 }
 
 static enum step
@@ -673,7 +684,10 @@ look_at_fuse(struct exchange *x, const struct attempt *running, bool *ret_beside
         until_us = j->first_us + j->how->wait_us;
     bool late = now_us >= until_us || exchange_is_late(x, now_us);
     bool all = busy == 0 && (j->over || held >= j->how->ask);
-    struct attempt *chosen = held != 0 ? choose(x, all || late) : NULL;
+    if (j->side != NULL && exchange_is_late(x, now_us))
+        give_up_judging(x);
+    /* The model that judges was shown certain answers: until it has said which, no other counts. */
+    struct attempt *chosen = held != 0 && j->side == NULL ? choose(x, all || late) : NULL;
     if (chosen != NULL) {
         give(x, chosen);
         return STEP_NEXT;

@@ -104,6 +104,16 @@ settle_record(struct worker *w, const struct record *r)
 
 /* --- the record --- */
 
+/* Was all that it cost counted as that of an answer which nobody got? Then the caller's answer did
+ * not cost that, too. */
+static bool
+is_counted(const struct attempt *a)
+{
+    enum err outcome = a->note->outcome;
+
+    return a->state == ATTEMPT_OVER && (outcome == ERR_OUTRUN || outcome == ERR_ANSWER_REJECTED);
+}
+
 /* Usage was not reported (the caller left early, or the provider never reports it): estimate it,
  * and mark it as an estimate. What a stream reported of its output before it was cut is
  * incomplete. */
@@ -151,7 +161,8 @@ settle_exchange(struct exchange *x)
 {
     struct attempt *attempt = x->attempt;
     const struct target *t = attempt != NULL ? attempt->target : NULL;
-    const struct tally *tally = attempt != NULL ? &attempt->tally : &tally_none;
+    bool counts = attempt != NULL && !is_counted(attempt);
+    const struct tally *tally = counts ? &attempt->tally : &tally_none;
     bool served = attempt != NULL && attempt->intake.reader.complete && x->status != 0 &&
                   x->delivery.draft != NULL;
     bool gone = x->gone && (x->delivering || !served);
@@ -160,9 +171,9 @@ settle_exchange(struct exchange *x)
     bool doubtful = error != OK;    /* a key may stand where a name belongs */
     if (attempt != NULL && resume_keeps_request(attempt))
         exchange_drop_request(x, true);
-    bool estimated = attempt != NULL && estimate_usage(attempt, x->input_estimate);
+    bool estimated = counts && estimate_usage(attempt, x->input_estimate);
     bool guessed = false;
-    int64_t cost = attempt != NULL ? attempt_cost_nanousd(attempt, &guessed) : COST_UNKNOWN;
+    int64_t cost = counts ? attempt_cost_nanousd(attempt, &guessed) : COST_UNKNOWN;
     uint64_t duration_us = clock_now_us() - x->started_us;
     uint64_t away_us = x->waited_us + x->queued_us;    /* at clients and providers, or in line */
 

@@ -5,6 +5,8 @@
 #include "gateway/answer.h"
 #include "gateway/exchange.h"
 #include "gateway/fold.h"
+#include "llm/wishes.h"
+#include "route/constraint.h"
 
 /* In the arena of its attempt. */
 struct side {
@@ -39,18 +41,54 @@ on_ended(void *owner, struct attempt *a, enum err outcome)
     s->done(s->owner, &end);
 }
 
+/* Of the caller's demands those that say who may have its words. */
+static const struct wishes *
+demands(const struct wishes *of, struct wishes *room)
+{
+    if (of == NULL)
+        return NULL;
+    wishes_init(room);
+    room->only = of->only;
+    room->ignore = of->ignore;
+    room->no_collection = of->no_collection;
+    room->zdr = of->zdr;
+    room->regions = of->regions;
+    return room;
+}
+
+/* Excludes whom the caller forbids. A provider that routes by itself follows the demands in the
+ * body, which a request of our own does not have. */
+static void
+exclude(struct plan *plan, struct ask *ask, bool own)
+{
+    const struct wishes *w = ask->wishes;
+    bool late;
+
+    for (size_t i = 0; w != NULL && i < plan->count; i++) {
+        struct candidate *c = &plan->list[i];
+        bool routes = c->target->wire.traits.takes_routing == YES;
+
+        if (c->excluded == EXCLUDED_NOT)
+            c->excluded = constraint_judge(c->target, ask, &c->look, &late);
+        if (own && routes && (w->only != NULL || w->no_collection || w->zdr))
+            c->excluded = EXCLUDED_PROVIDER;
+    }
+}
+
 /* The first target that can be asked now; its breakers were entered. False: there is none. */
 static bool
 choose(const struct side_call *call, struct arena *a, struct pick *ret)
 {
     const struct route_table *routes = call->hold->snapshot->routes;
     const struct llm_request *q = &call->request->llm;
+    struct wishes wishes;
     struct ask ask = { .request = call->copied != NULL ? q : NULL,
         .arena = a,
         .id = call->request_id,
         .model = call->model,
         .op = q->op,
         .stream = q->stream,
+        .wishes = demands(call->wishes, &wishes),
         .now_us = clock_now_us(),
         .wall_ms = clock_wall_ms(),
         .seed = clock_random_u64() };
@@ -66,8 +104,10 @@ choose(const struct side_call *call, struct arena *a, struct pick *ret)
     if (first == NULL)
         return false;
     ask.wire = q->wire != NULL ? q->wire : first->provider->wire;
-    return route_plan(routes, &found, &ask, &plan, &why) == OK && plan_has_fresh(&plan) &&
-           plan_pick(&plan, true, ask.now_us, ret) == PICK_NOW;
+    if (route_plan(routes, &found, &ask, &plan, &why) != OK)
+        return false;
+    exclude(&plan, &ask, call->copied == NULL);
+    return plan_has_fresh(&plan) && plan_pick(&plan, true, ask.now_us, ret) == PICK_NOW;
 }
 
 struct side *

@@ -26,8 +26,10 @@ struct side_call {
     struct str request_id;      /* in logs; outlives the call's beginning only */
     struct request *request;    /* written before side_begin() returns, unless it is large */
     struct exchange *copied;    /* whose request it is a copy of; NULL: our own */
-    uint64_t due_us;            /* when it has failed; clock_now_us() */
-    bool keep;                  /* its answer is wanted */
+    /* of the caller whose words it has: whom it forbids to have them is not asked; NULL: nobody */
+    const struct wishes *wishes;
+    uint64_t due_us;    /* when it has failed; clock_now_us() */
+    bool keep;          /* its answer is wanted */
     /* On the worker's thread, once, unless it is cancelled; never during side_begin(). */
     void (*done)(void *owner, const struct side_end *end);
     void *owner;

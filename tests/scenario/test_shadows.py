@@ -107,6 +107,21 @@ def test_spending_ends_at_the_limit_of_the_day_and_a_reload_does_not_reset_it(ma
     assert gateway.metrics().value("openclaw_shadow_requests_dropped_total") == 2
 
 
+@pytest.mark.parametrize("alias", (False, True))
+@pytest.mark.parametrize("demand", ({"ignore": ["other"]}, {"only": ["main"]}, {"zdr": True}, {"data_collection": "deny"}))
+def test_whom_the_caller_excludes_gets_no_copy(make, demand, alias):
+    """What a caller demands of those who get its words holds for copies, too."""
+    stage = Stage(make)
+    main = {**stage.provider("main", OPENAI, ok()), "data": {"retention": "none", "training": False}}
+    gateway = make.gateway({"providers": {"main": main, "other": stage.provider("other", OPENAI, ok())}, "models": {
+        "m": {"targets": ["main/m"], "shadow": {"target": "s" if alias else "other/m", "usd_per_day": 0}},
+        "s": {"targets": ["other/m"]}}, **SHIPPED})
+    assert ask(gateway, "openai", "m", provider=demand).text == PRIMARY
+    assert gateway.metrics().value("openclaw_shadow_requests_dropped_total") == 1 and not stage.received("other")
+    assert ask(gateway, "openai", "m", provider={"sort": "price", "order": ["main"], "allow_fallbacks": False}).text == PRIMARY
+    assert lines_of(gateway, 1) and len(stage.received("other")) == 1
+
+
 def test_a_share_of_the_requests_is_copied(make):
     stage, gateway = shadowed(make, [ok()], sample="50%", usd_per_day=0)
     with ThreadPoolExecutor(8) as pool:
