@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cli/output.h"
+#include "route/standing.h"
 
 #define TARGET_COLUMNS 36
 #define LABEL_COLUMNS 12
@@ -147,6 +148,22 @@ add_state(struct buf *out, struct arena *a, const struct json *c)
         buf_add(out, S(", may be too small: after the others"));
 }
 
+/* What a strategy gave it, as a person can compare it. */
+static void
+add_score(struct buf *out, const struct json *score)
+{
+    double v = json_f64(score, 0);
+
+    if (score == NULL)
+        buf_printf(out, "%9s  ", "-");
+    else if (v == SCORE_TRIED || v == SCORE_DRAWN)
+        buf_printf(out, "%9s  ", v == SCORE_TRIED ? "on trial" : "drawn");
+    else if (v >= SCORE_UNKNOWN)
+        buf_printf(out, "%9s  ", "unknown");
+    else
+        buf_printf(out, fabs(v) >= 1000 ? "%9.0f  " : "%9.3g  ", v);
+}
+
 static void
 add_candidate(struct buf *out, struct arena *a, const struct json *c, unsigned place)
 {
@@ -156,7 +173,7 @@ add_candidate(struct buf *out, struct arena *a, const struct json *c, unsigned p
 
     buf_printf(out, "  %2u  ", place);
     output_cell(out, text_of(a, c, "target"), TARGET_COLUMNS);
-    add_number(out, json_get(c, S("score")));
+    add_score(out, json_get(c, S("score")));
     buf_printf(out, "%10s  %11s  ",
         explain_view_money(json_is(cost, JSON_NUMBER) ? json_i64(cost, -1) : -1, money),
         view_ms(json_f64(json_get(c, S("first_token_us")), 0) / 1000, ms));

@@ -19,9 +19,6 @@
 
 #define EXPLORE_UNKNOWN 0.1    /* of requests that go to a member of which nothing is known */
 #define EXPLORE_STALE 0.02     /* or nothing new */
-#define FIRST (-2.0)           /* scores before all others */
-#define SECOND (-1.0)
-#define LAST 1e18    /* before HUGE_VAL, after all that is known */
 
 static double
 per_weight(const struct standing *s)
@@ -87,7 +84,7 @@ explore(struct standing *list, size_t n, const bool *known, struct ask *ask)
     if (chosen == n && dice < EXPLORE_STALE)
         chosen = any_of(stale, n, ask);
     if (chosen != n)
-        list[chosen].score = FIRST;
+        list[chosen].score = SCORE_TRIED;
 }
 
 /* Of two that are taken at random the better one comes first, so that many who decide by the same numbers do
@@ -107,7 +104,7 @@ take_better_of_two(struct standing *list, size_t n, const bool *known, struct as
     if (b != n && list[b].score < list[a].score)
         a = b;
     if (b != n)
-        list[a].score = SECOND;
+        list[a].score = SCORE_DRAWN;
 }
 
 /* By a time of each member, 0 where it is not known. */
@@ -122,7 +119,7 @@ rank_by_time(struct standing *list, size_t n, const double *times, struct ask *a
     for (size_t i = 0; i < n; i++) {
         known[i] = times[i] > 0;
         count += known[i];
-        list[i].score = known[i] ? times[i] * crowding[i] : LAST * crowding[i];
+        list[i].score = known[i] ? times[i] * crowding[i] : SCORE_UNKNOWN * crowding[i];
     }
     if (count == 0) {
         for (size_t i = 0; i < n; i++)
@@ -226,9 +223,11 @@ strategy_learned(const struct alias *al, struct standing *list, size_t n, struct
     for (size_t i = 0; i < n; i++) {
         const struct look *l = list[i].look;
         bool good = (double)l->quality >= best * al->quality_share;
-        double cost = l->cost_nanousd != COST_UNKNOWN ? (double)l->cost_nanousd : LAST;
+        double cost = l->cost_nanousd != COST_UNKNOWN ? (double)l->cost_nanousd : SCORE_UNKNOWN;
 
         /* Those that are not good enough follow, the best first, and then what is not known. */
-        list[i].score = l->quality < 0 ? HUGE_VAL : good ? cost : LAST * (200 - (double)l->quality);
+        list[i].score = l->quality < 0 ? HUGE_VAL
+                        : good         ? cost
+                                       : SCORE_UNKNOWN * (200 - (double)l->quality);
     }
 }

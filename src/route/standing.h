@@ -5,6 +5,13 @@
 #include "route/alias.h"
 #include "route/look.h"
 
+/* Scores that are not those of a measure: a member that has its turn because little is known of it, the
+ * better one of two that were drawn, and, after all that are known (but before HUGE_VAL), one of which nothing
+ * is known. */
+#define SCORE_TRIED (-2.0)
+#define SCORE_DRAWN (-1.0)
+#define SCORE_UNKNOWN 1e18
+
 /* One member of an alias that is being ordered. */
 struct standing {
     const struct member *member;

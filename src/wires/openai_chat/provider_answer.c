@@ -16,8 +16,8 @@ enum { TAIL_BYTES = 1024 };    /* searched for usage when a body is too large to
     M(id)                                                                                          \
     M(model)                                                                                       \
     M(created)                                                                                     \
-    M(object) M(choices) M(usage) M(service_tier) M(x_groq) M(error) M(detail) M(message)          \
-        M(base_resp)
+    M(object)                                                                                      \
+    M(choices) M(usage) M(service_tier) M(x_groq) M(error) M(detail) M(message) M(base_resp)
 #define CHOICE(M) M(index) M(delta) M(message) M(text) M(logprobs) M(finish_reason) M(stop_reason)
 #define DELTA(M)                                                                                   \
     M(content)                                                                                     \
