@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/siphash.h"
 #include "gateway/answer.h"
 #include "gateway/attempt.h"
 #include "gateway/fold.h"
@@ -25,6 +24,7 @@ struct judge {
     bool over;                                 /* nothing is left to be asked */
     uint64_t first_us;                         /* when the first answer was complete; 0: none was */
     int64_t cost_nanousd;                      /* of models that judged */
+    struct siphash_key key;                    /* of votes */
     struct attempt *order[PLAN_CANDIDATES];    /* those that a model chooses among */
     unsigned order_count;
 };
@@ -65,6 +65,7 @@ judge_ready(struct exchange *x)
         return false;
     x->judge = arena_new(x->arena, struct judge);
     x->judge->how = how;
+    x->judge->key = siphash_key_make();
     timer_init(&x->judge->clock, x->worker->loop, on_clock, x);
     return true;
 }
@@ -76,9 +77,65 @@ judge_prepare(struct attempt *a)
     attempt_fold(a);
 }
 
+/* --- what an answer votes for --- */
+
+/* Marks that may stand around a text, and those that may end one. */
+static bool
+is_around(char c, bool last)
+{
+    return memchr(" \n\r\t\"'`*_#", c, 10) != NULL || (last && memchr(".!?,;:", c, 6) != NULL);
+}
+
+/* A text without what people would not count as a difference: case, blanks, and what stands around
+ * it. */
+static void
+add_normal(struct buf *b, struct str text)
+{
+    bool blank = false;
+
+    while (text.n != 0 && is_around(text.p[0], false))
+        text = str_skip(text, 1);
+    while (text.n != 0 && is_around(text.p[text.n - 1], true))
+        text.n--;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+
+        if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
+            blank = true;
+            continue;
+        }
+        if (blank)
+            buf_add_c(b, ' ');
+        blank = false;
+        buf_add_c(b, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
+    }
+}
+
+/* What an answer votes for: its text, or its calls. */
+static void
+hash_vote(const struct siphash_key *key, const struct attempt *a, uint8_t ret[SIPHASH_BYTES])
+{
+    const struct llm_answer_choice *c = a->fold->answer.choices;
+    struct buf text;
+
+    buf_init(&text, SIZE_MAX);
+    for (const struct llm_part *p = c != NULL ? c->parts : NULL; p != NULL; p = p->next) {
+        if (p->kind == PART_TEXT || p->kind == PART_REFUSAL)
+            add_normal(&text, p->text);
+        if (p->kind != PART_TOOL_CALL)
+            continue;
+        buf_add(&text, p->name);
+        buf_add_c(&text, 0);
+        buf_add(&text, p->args);
+        buf_add_c(&text, 0);
+    }
+    siphash(key, buf_str(&text), ret);
+    buf_fini(&text);
+}
+
 /* --- what can be told at once --- */
 
-/* Work for a helper thread, if the answer is large. */
+/* Work for a helper thread, if the answer or the request is large. */
 static void
 look(void *attempt)
 {
@@ -91,6 +148,8 @@ look(void *attempt)
         .scratch = a->fold->arena };
 
     h->fault = judgement_of(&j, x->judge->how->reject);
+    if (x->judge->how->fuse && x->judge->how->choose == FUSE_VOTE)
+        hash_vote(&x->judge->key, a, h->vote);
     h->looked = true;
 }
 
@@ -191,22 +250,49 @@ clip(struct str text, size_t most)
     return str_make(text.p, n);
 }
 
+/* The last bytes of a text, from a whole character on. */
+static struct str
+clip_begin(struct str text, size_t most)
+{
+    struct str end = str_skip(text, text.n - MIN(text.n, most));
+
+    while (end.n != text.n && end.n != 0 && ((unsigned char)end.p[0] & 0xc0) == 0x80)
+        end = str_skip(end, 1);
+    return end;
+}
+
+/* Of each part as much as may be shown: its end, or its beginning. */
 static void
-add_parts(struct buf *b, const struct llm_part *parts)
+add_parts(struct buf *b, const struct llm_part *parts, bool end)
 {
     for (const struct llm_part *p = parts; p != NULL; p = p->next) {
+        struct str text = p->kind == PART_TOOL_CALL ? p->args : p->text;
+
+        text = end ? clip_begin(text, TASK_BYTES) : clip(text, ANSWER_BYTES);
         if (p->kind == PART_TEXT || p->kind == PART_REFUSAL) {
-            add_text(b, p->text);
+            add_text(b, text);
         } else if (p->kind == PART_TOOL_CALL) {
             buf_printf(b, "[calls " STR_FMT " with ", STR_ARG(clip(p->name, 128)));
-            buf_add(b, p->args);
+            buf_add(b, text);
             buf_add(b, S("]\n"));
         } else if (p->kind == PART_TOOL_RESULT) {
-            add_parts(b, p->result);
+            add_parts(b, p->result, end);
         } else if (p->kind != PART_REASONING && p->kind != PART_OPAQUE) {
             add_text(b, S("[an attachment]"));
         }
     }
+}
+
+/* Keeps the end alone of what was written after `from`. */
+static void
+keep_end(struct buf *b, size_t from)
+{
+    struct str all = str_skip(buf_str(b), from), last = clip_begin(all, TASK_BYTES);
+
+    if (last.n == all.n)
+        return;
+    memmove((char *)(uintptr_t)all.p, last.p, last.n);
+    buf_truncate(b, from + last.n);
 }
 
 /* The conversation, of which the end counts most. */
@@ -222,21 +308,15 @@ add_task(struct buf *b, const struct llm_request *q)
 
     if (q->system != NULL) {
         add_text(b, S("System:"));
-        add_parts(b, q->system);
+        add_parts(b, q->system, true);
     }
     for (const struct llm_message *m = q->messages; m != NULL; m = m->next) {
         buf_printf(b, "%s:\n", roles[m->role]);
-        add_parts(b, m->parts);
+        add_parts(b, m->parts, true);
+        if (buf_len(b) - from > 4 * TASK_BYTES)    /* a long conversation is never there as a whole */
+            keep_end(b, from);
     }
-    size_t n = buf_len(b) - from;
-    if (n <= TASK_BYTES)
-        return;
-    struct str all = buf_str(b), last = str_skip(all, all.n - TASK_BYTES);
-    while (last.n != 0 && ((unsigned char)last.p[0] & 0xc0) == 0x80)
-        last = str_skip(last, 1);
-    char *to = (char *)(uintptr_t)all.p + from;
-    memmove(to, last.p, last.n);
-    buf_truncate(b, from + last.n);
+    keep_end(b, from);
 }
 
 static void
@@ -245,7 +325,7 @@ add_answer(struct buf *b, const struct attempt *a)
     size_t from = buf_len(b);
 
     if (a->fold->answer.choices != NULL)
-        add_parts(b, a->fold->answer.choices->parts);
+        add_parts(b, a->fold->answer.choices->parts, false);
     struct str text = str_skip(buf_str(b), from);
     buf_truncate(b, from + clip(text, ANSWER_BYTES).n);
 }
@@ -279,10 +359,25 @@ write_material(struct exchange *x, struct attempt *const *list, unsigned count, 
     return !out->overflow;
 }
 
+/* Without the thoughts that some models write before their reply. Those that never end are all there
+ * is. */
+static struct str
+skip_thoughts(struct str reply)
+{
+    struct str end = S("</think>");
+
+    reply = str_trim(reply);
+    if (!str_starts(reply, S("<think>")))
+        return reply;
+    return str_skip(reply, MIN(str_find(reply, end) + end.n, reply.n));
+}
+
 int
 judge_read_mark(struct str reply, unsigned least, unsigned most)
 {
     size_t i = 0;
+
+    reply = skip_thoughts(reply);
 
     while (i < reply.n) {
         uint64_t whole = 0;
@@ -517,60 +612,6 @@ look_at_cascade(struct exchange *x, const struct attempt *running, bool slow, bo
 
 /* --- fuse --- */
 
-/* Marks that may stand around a text, and those that may end one. */
-static bool
-is_around(char c, bool last)
-{
-    return memchr(" \n\r\t\"'`*_#", c, 10) != NULL || (last && memchr(".!?,;:", c, 6) != NULL);
-}
-
-/* A text without what people would not count as a difference: case, blanks, and what stands around
- * it. */
-static void
-add_normal(struct buf *b, struct str text)
-{
-    bool blank = false;
-
-    while (text.n != 0 && is_around(text.p[0], false))
-        text = str_skip(text, 1);
-    while (text.n != 0 && is_around(text.p[text.n - 1], true))
-        text.n--;
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-
-        if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
-            blank = true;
-            continue;
-        }
-        if (blank)
-            buf_add_c(b, ' ');
-        blank = false;
-        buf_add_c(b, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
-    }
-}
-
-/* What an answer votes for: its text, or its calls. */
-static void
-hash_vote(const struct siphash_key *key, const struct attempt *a, uint8_t ret[SIPHASH_BYTES])
-{
-    const struct llm_answer_choice *c = a->fold->answer.choices;
-    struct buf text;
-
-    buf_init(&text, SIZE_MAX);
-    for (const struct llm_part *p = c != NULL ? c->parts : NULL; p != NULL; p = p->next) {
-        if (p->kind == PART_TEXT || p->kind == PART_REFUSAL)
-            add_normal(&text, p->text);
-        if (p->kind != PART_TOOL_CALL)
-            continue;
-        buf_add(&text, p->name);
-        buf_add_c(&text, 0);
-        buf_add(&text, p->args);
-        buf_add_c(&text, 0);
-    }
-    siphash(key, buf_str(&text), ret);
-    buf_fini(&text);
-}
-
 /* Those that take part, in the order of their targets: the good ones, or all if there are none. */
 static void
 line_up(struct exchange *x)
@@ -598,18 +639,14 @@ line_up(struct exchange *x)
 static struct attempt *
 count_votes(const struct judge *j, unsigned *ret_votes)
 {
-    struct siphash_key key = siphash_key_make();
-    uint8_t votes[PLAN_CANDIDATES][SIPHASH_BYTES];
     struct attempt *most = NULL;
 
     *ret_votes = 0;
-    for (unsigned i = 0; i < j->order_count; i++)
-        hash_vote(&key, j->order[i], votes[i]);
     for (unsigned i = 0; i < j->order_count; i++) {
         unsigned n = 0;
 
         for (unsigned k = 0; k < j->order_count; k++)
-            n += memcmp(votes[i], votes[k], SIPHASH_BYTES) == 0;
+            n += memcmp(j->order[i]->judged->vote, j->order[k]->judged->vote, SIPHASH_BYTES) == 0;
         if (n > *ret_votes) {
             *ret_votes = n;
             most = j->order[i];
@@ -712,7 +749,7 @@ judge_look(struct exchange *x, const struct attempt *running, bool slow, bool *r
             continue;
         if (j->first_us == 0)
             j->first_us = clock_now_us();
-        if (fold_bytes(a->fold) > job_least_bytes) {
+        if (fold_bytes(a->fold) > job_least_bytes || (x->request != NULL && x->request->large)) {
             answer_work(a, look);
             return STEP_WAIT;
         }

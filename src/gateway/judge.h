@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/siphash.h"
 #include "gateway/exchange.h"
 #include "llm/judgement.h"
 
@@ -25,6 +26,7 @@ enum verdict {
 struct held {
     bool looked;    /* what can be told without a model is in `fault` */
     enum judgement fault;
+    uint8_t vote[SIPHASH_BYTES];    /* equal answers have equal ones: of fuse */
     enum verdict verdict;
     unsigned mark;    /* of the model that judges, in tenths; 0: it gave none */
     bool marked;

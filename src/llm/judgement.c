@@ -6,6 +6,8 @@
 #define SCHEMA_DEPTH 8        /* levels of a schema that are looked at */
 #define SCHEMA_REQUIRED 64    /* members that one object must have, of which more are not looked for */
 #define SCHEMA_ELEMENTS 64    /* of an array */
+#define SCHEMA_MEMBERS 256    /* of a level of the schema: larger ones are not looked at */
+#define SCHEMA_VALUES 4096    /* of the answer, altogether */
 
 /* --- empty --- */
 
@@ -119,47 +121,72 @@ is_refusal(const struct judged *j)
 
 /* --- JSON --- */
 
+/* Values are compared with a schema. */
+struct comparing {
+    struct arena *arena;
+    unsigned left;    /* values that may still be looked at */
+};
+
 static bool lacks_member(
-    struct arena *a, const struct json *schema, const struct json *v, unsigned depth);
+    struct comparing *c, const struct json *schema, const struct json *v, unsigned depth);
 
 /* The same of the first elements of an array. */
 static bool
-element_lacks(struct arena *a, const struct json *items, const struct json *list, unsigned depth)
+element_lacks(
+    struct comparing *c, const struct json *items, const struct json *list, unsigned depth)
 {
     struct json_iter it = json_iter(list);
 
     for (unsigned left = SCHEMA_ELEMENTS; left != 0 && json_next(&it); left--)
-        if (lacks_member(a, items, it.value, depth))
+        if (lacks_member(c, items, it.value, depth))
             return true;
     return false;
+}
+
+static bool
+object_lacks(struct comparing *c, const struct json *schema, const struct json *v, unsigned depth)
+{
+    struct json_iter required = json_iter(json_get(schema, S("required")));
+    struct json_iter known = json_iter(json_get(schema, S("properties")));
+
+    for (unsigned left = SCHEMA_REQUIRED; left != 0 && json_next(&required); left--)
+        if (json_is(required.value, JSON_STRING) &&
+            json_get(v, json_str(c->arena, required.value)) == NULL)
+            return true;
+    for (unsigned left = SCHEMA_REQUIRED; left != 0 && json_next(&known); left--) {
+        const struct json *member = json_get(v, json_str(c->arena, known.key));
+
+        if (member != NULL && lacks_member(c, known.value, member, depth))
+            return true;
+    }
+    return false;
+}
+
+/* It is walked for each value. */
+static bool
+is_small(const struct json *schema)
+{
+    struct json_iter it = json_iter(schema);
+    unsigned n = 0;
+
+    while (n <= SCHEMA_MEMBERS && json_next(&it))
+        n++;
+    return n <= SCHEMA_MEMBERS;
 }
 
 /* Does a value lack a member that its schema requires? Only what can be told without following
  * references is looked at. */
 static bool
-lacks_member(struct arena *a, const struct json *schema, const struct json *v, unsigned depth)
+lacks_member(struct comparing *c, const struct json *schema, const struct json *v, unsigned depth)
 {
-    const struct json *properties = json_get(schema, S("properties"));
-    struct json_iter required = json_iter(json_get(schema, S("required")));
-    struct json_iter known = json_iter(properties);
-
-    if (!json_is(schema, JSON_OBJECT) || depth == 0)
+    if (!json_is(schema, JSON_OBJECT) || depth == 0 || c->left == 0 || !is_small(schema))
         return false;
+    c->left--;
     if (json_is(v, JSON_ARRAY))
-        return element_lacks(a, json_get(schema, S("items")), v, depth - 1);
+        return element_lacks(c, json_get(schema, S("items")), v, depth - 1);
     if (v->type != JSON_OBJECT)
         return json_str_is(json_get(schema, S("type")), S("object"));
-    for (unsigned left = SCHEMA_REQUIRED; left != 0 && json_next(&required); left--)
-        if (json_is(required.value, JSON_STRING) &&
-            json_get(v, json_str(a, required.value)) == NULL)
-            return true;
-    for (unsigned left = SCHEMA_REQUIRED; left != 0 && json_next(&known); left--) {
-        const struct json *member = json_get(v, json_str(a, known.key));
-
-        if (member != NULL && lacks_member(a, known.value, member, depth - 1))
-            return true;
-    }
-    return false;
+    return object_lacks(c, schema, v, depth - 1);
 }
 
 /* NULL: it is not JSON. True in *ret_full: it is not known, for want of memory. */
@@ -196,7 +223,9 @@ is_wrong_document(const struct judged *j, const struct llm_answer_choice *c, boo
     if (object)
         return doc->type != JSON_OBJECT && doc->type != JSON_ARRAY;
     const struct json *schema = r->schema.n != 0 ? parse(j, r->schema, ret_full) : NULL;
-    return schema != NULL && lacks_member(j->scratch, schema, doc, SCHEMA_DEPTH);
+    struct comparing with = { .arena = j->scratch, .left = SCHEMA_VALUES };
+
+    return schema != NULL && lacks_member(&with, schema, doc, SCHEMA_DEPTH);
 }
 
 static bool

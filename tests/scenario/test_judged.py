@@ -146,6 +146,24 @@ def test_large_answers_are_judged_too(make):
     assert gateway.access(got.id)["attempts"][0]["message"] == "invalid_json"
 
 
+@pytest.mark.parametrize("stream", (False, True))
+@pytest.mark.parametrize("strategy", ("cascade", "fuse"))
+def test_answers_to_large_requests_are_judged_too(make, strategy, stream):
+    stage = Stage(make)
+    providers = {name: stage.provider(name, wire, *steps) for name, wire, *steps in (
+        ("a", OPENAI, ok('{"b": 1}')), ("b", ANTHROPIC, ok("{")), ("c", OLLAMA, ok('{"a": 1}', delay=0.3)),
+        ("groq", OPENAI, *judge_says("1")))}
+    schema = {"name": "s", "schema": {"type": "object", "required": ["a"], "properties": {
+        f"member{i}": {"type": "string"} for i in range(20000)}}}
+    gateway = make.gateway({"providers": providers, "models": {"m": {
+        "strategy": strategy, "targets": ["a/m", "b/m", "c/m"],
+        "cascade": {"judge": {"model": "groq/m"}}, "fuse": {"choose": "vote"}}}})
+    got = ask(gateway, "openai", "m", stream, response_format={"type": "json_schema", "json_schema": schema},
+              messages=[{"role": "user", "content": "x" * 500_000}])
+    assert got.complete and json.loads(got.text) == {"a": 1}
+    gateway.idle()
+
+
 # --- a model that judges ---
 
 @pytest.mark.parametrize("says, given", [

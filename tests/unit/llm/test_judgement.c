@@ -176,6 +176,42 @@ TEST(json_that_was_asked_for_must_be_json)
     EXPECT_INT(judge(~0u), JUDGED_GOOD);
 }
 
+/* A schema of objects in arrays, with more members than it needs; and an answer of `n` by `n` of
+ * them, the last of which lacks one. */
+static void
+expect_large(unsigned more, unsigned n, bool valid)
+{
+    struct buf schema, text;
+
+    buf_init(&schema, SIZE_MAX);
+    buf_init(&text, SIZE_MAX);
+    buf_add(&schema, S("{\"items\":{\"items\":{"));
+    for (unsigned i = 0; i < more; i++)
+        buf_printf(&schema, "\"x%u\":1,", i);
+    buf_add(&schema, S("\"items\":{\"required\":[\"a\"]}}}}"));
+    buf_add_c(&schema, 0);
+    buf_add_c(&text, '[');
+    for (unsigned i = 0; i < n; i++) {
+        buf_add(&text, i == 0 ? S("[") : S(",["));
+        for (unsigned k = 0; k < n; k++)
+            buf_printf(&text, "%s[{\"%c\":1}]", k == 0 ? "" : ",", i + k == 2 * n - 2 ? 'b' : 'a');
+        buf_add_c(&text, ']');
+    }
+    buf_add_c(&text, ']');
+    buf_add_c(&text, 0);
+    expect_json(FORMAT_SCHEMA, buf_str(&schema).p, buf_str(&text).p, valid);
+    buf_fini(&schema);
+    buf_fini(&text);
+}
+
+TEST(comparing_with_a_schema_is_bounded)
+{
+    expect_large(0, 30, false);
+    expect_large(200, 30, false);
+    expect_large(300, 30, true);    /* so large a level of a schema is not looked at */
+    expect_large(0, 60, true);      /* nor are so many values */
+}
+
 TEST(members_that_a_schema_requires_must_be_there)
 {
     static const char schema[] =
