@@ -218,8 +218,8 @@ class Reader:
             traits.setdefault("embedding", "YES")
         if said.get("reasoning"):
             traits.setdefault("reasoning", "YES")
-        if said.get("temperature") is False:
-            traits.setdefault("sampling_fixed", "YES")
+        if "temperature" in said:
+            traits.setdefault("sampling_fixed", "NO" if said["temperature"] else "YES")
         text = ", ".join(f".{name} = {value}" for name, value in sorted(traits.items())) or ".max_output = 0"
         return self.tables.name("traits", "struct traits {}", f"{{ {text} }}")
 

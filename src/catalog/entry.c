@@ -665,7 +665,7 @@ derive_traits(struct arena *a, struct model_row *row, const struct model_row *kn
     if (model_can(row, CAN_reasoning) != UNSAID)
         t->reasoning = model_can(row, CAN_reasoning) == YES ? YES : UNSAID;
     if (model_can(row, CAN_temperature) != UNSAID)
-        t->sampling_fixed = model_can(row, CAN_temperature) == NO ? YES : UNSAID;
+        t->sampling_fixed = model_can(row, CAN_temperature) == NO ? YES : NO;
     row->traits = t;
 }
 

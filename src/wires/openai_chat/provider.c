@@ -499,7 +499,8 @@ void
 openai_write_request(struct request_out *w)
 {
     const struct params_rules rules = {
-        .fixed_sampling = w->t->traits.reasoning == YES || w->t->traits.sampling_fixed == YES,
+        .fixed_sampling = w->t->traits.sampling_fixed == YES ||
+                          (w->t->traits.reasoning == YES && w->t->traits.sampling_fixed != NO),
         .core_only = w->t->traits.strict_keys == YES,
     };
 

@@ -72,6 +72,8 @@ TEST(traits_follow_from_abilities)
     EXPECT(model_row(S("openai/gpt-5"))->traits->reasoning == YES);
     EXPECT(model_row(S("openai/gpt-5"))->traits->sampling_fixed == YES);
     EXPECT(model_row(S("openai/gpt-4o"))->traits->reasoning == UNSAID);
+    EXPECT(model_row(S("deepseek/deepseek-v4-pro"))->traits->reasoning == YES);
+    EXPECT(model_row(S("deepseek/deepseek-v4-pro"))->traits->sampling_fixed == NO);
     EXPECT(model_row(S("openai/text-embedding-3-small"))->traits->embedding == YES);
     EXPECT(model_row(S("anthropic/claude-opus-5-5"))->traits->thinking == THINKS_ADAPTIVE);
 }
