@@ -67,6 +67,13 @@ read_tags(struct arena *a, struct str text)
     return first;
 }
 
+/* May the key use that model? */
+static bool
+may_use(const void *who, struct str model)
+{
+    return auth_allows_model(who, model);
+}
+
 struct ask *
 choice_ask(struct arena *a, const struct llm_request *request, const struct http_fields *fields,
     const struct principal *who)
@@ -83,6 +90,10 @@ choice_ask(struct arena *a, const struct llm_request *request, const struct http
     ask->wire = request->wire;
     ask->stream = request->stream;
     ask->key = who->name;
+    if (!auth_allows_model(who, S(""))) {
+        ask->may_use = may_use;
+        ask->who = who;
+    }
     /* copies, for it outlives the head of the request */
     ask->session = arena_str(a, str_make(session.p, MIN(session.n, SESSION_BYTES)));
     ask->tags = read_tags(a, arena_str(a, str_make(tags.p, MIN(tags.n, TAGS_BYTES))));
@@ -114,6 +125,18 @@ find_needs(void *ask)
     (void)ask_know(ask, ASK_NEEDS);
 }
 
+/* Of a large request a helper thread finds out what it needs, once: the rules and the router both ask.
+ * False: not yet. */
+static bool
+needs_are_known(struct exchange *x)
+{
+    struct request *r = x->request;
+
+    if (!r->large || (r->job.state == JOB_NONE && (x->ask->known & ASK_NEEDS) != 0))
+        return true;
+    return request_work(r, find_needs, x->ask);
+}
+
 /* Conditions that failed are the operator's to mend. */
 static void
 report_failures(struct exchange *x)
@@ -135,7 +158,7 @@ apply_rules(struct exchange *x)
     if (rules_at(x->hold->snapshot->rules, 0) == NULL)
         return STEP_NEXT;
     begin_ask(x);
-    if (x->request->large && !request_work(x->request, find_needs, x->ask))
+    if (!needs_are_known(x))
         return STEP_WAIT;
     x->ruling = arena_new(x->arena, struct rule_result);
     rules_run(x->hold->rules, x->ask, x->ruling);
@@ -177,7 +200,7 @@ choose_wished(struct exchange *x)
     struct str why = S("");
 
     begin_ask(x);
-    if (x->request->large && !request_work(x->request, find_needs, x->ask))
+    if (!needs_are_known(x))
         return STEP_WAIT;
     enum err e = decide_wished(x->hold->snapshot, x->endpoint->router, x->decision, &x->plan, &why);
     return e == OK ? STEP_NEXT : exchange_fail(x, e, STR_FMT, STR_ARG(why));
@@ -206,7 +229,7 @@ choose(struct exchange *x)
     if (found.alias != NULL && x->ruling == NULL) {
         begin_ask(x);
         ask = x->ask;
-        if (x->request->large && !request_work(x->request, find_needs, ask))
+        if (!needs_are_known(x))
             return STEP_WAIT;
     }
     if (x->ask == NULL)

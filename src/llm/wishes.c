@@ -412,6 +412,10 @@ wishes_named_models(struct llm_request *r, struct llm_word **ret, struct wire_fa
         struct cursor list = read_at(&doc, named[i].name);
 
         READ_EACH (entry, &list) {
+            if (entry.index >= LIST_MAX) {
+                bad(list, "must have at most 64 entries");
+                break;
+            }
             *tail = arena_new(r->arena, struct llm_word);
             (*tail)->text = read_required_text(
                 json_is(entry.j, JSON_OBJECT) ? read_at(&entry, "model") : entry);

@@ -27,6 +27,7 @@ struct rules_runner {
         *script;    /* NULL: there was no memory for it; a rule's number is its expression's */
     struct ask *ask;
     struct rule_result *result;
+    const struct ask_tag *sent;    /* the tags that the caller sent; those of rules are before them */
     struct script_fault fault;
     struct rule_count *counts;    /* by the rules' numbers */
 };
@@ -536,12 +537,20 @@ set_once(struct str *to, struct str value)
         *to = value;
 }
 
-/* A tag that the request has already keeps its value. */
+static bool
+has_tag(const struct ask_tag *list, const struct ask_tag *end, struct str name)
+{
+    while (list != end && !str_eq(list->name, name))
+        list = list->next;
+    return list != end;
+}
+
+/* A tag that an earlier rule has set keeps its value; one that the caller sent does not. */
 static void
-add_tags(struct ask *ask, const struct ask_tag *tags)
+add_tags(struct ask *ask, const struct ask_tag *tags, const struct ask_tag *sent)
 {
     for (const struct ask_tag *t = tags; t != NULL; t = t->next) {
-        if (tag_value(ask, t->name).p != NULL)
+        if (has_tag(ask->tags, sent, t->name))
             continue;
         struct ask_tag *copy = arena_new(ask->arena, struct ask_tag);
         *copy = (struct ask_tag){ t->name, t->value, ask->tags };
@@ -564,7 +573,7 @@ apply(struct rules_runner *runner, const struct rule *rule)
     if (r->shadow == NULL)
         r->shadow = rule->shadow;
     set_once(&r->experiment, rule->experiment);
-    add_tags(runner->ask, rule->tags);
+    add_tags(runner->ask, rule->tags, runner->sent);
     if (rule->reject.n != 0) {
         r->rejects = rule;
         r->reject = rule->reject;
@@ -592,6 +601,7 @@ begin(struct rules_runner *runner, struct ask *ask, struct rule_result *result)
 {
     runner->ask = ask;
     runner->result = result;
+    runner->sent = ask->tags;
     if (runner->script != NULL)
         script_begin(runner->script, runner);
 }
@@ -615,9 +625,11 @@ run_from(struct rules_runner *runner, size_t first)
     const struct rules *r = runner->rules;
     struct rule_result *result = runner->result;
 
-    for (size_t i = first; i < r->count && result->matched_count < RULES_MATCHED_MOST; i++) {
+    for (size_t i = first; i < r->count; i++) {
         const struct rule *rule = &r->list[i];
 
+        if (result->matched_count >= RULES_MATCHED_MOST && rule->reject.n == 0)
+            continue;
         switch (test(runner, rule)) {
         case SCRIPT_NO:
             break;
@@ -637,14 +649,11 @@ run_from(struct rules_runner *runner, size_t first)
     }
 }
 
-void
-rules_run(struct rules_runner *runner, struct ask *ask, struct rule_result *ret)
+static void
+run_all(struct rules_runner *runner, struct ask *ask, struct rule_result *ret)
 {
     size_t first = 0;
 
-    *ret = (struct rule_result){ .matched_count = 0 };
-    if (runner->rules->count == 0)
-        return;
     begin(runner, ask, ret);
     switch (runner->script != NULL ? script_first(runner->script, &first) : SCRIPT_FAILED) {
     case SCRIPT_NO:
@@ -659,6 +668,63 @@ rules_run(struct rules_runner *runner, struct ask *ask, struct rule_result *ret)
         run_from(runner, 0);
         return;
     }
+}
+
+/* What was read before counts as read. */
+static void
+run_for_model(
+    struct rules_runner *runner, struct ask *ask, struct str model, struct rule_result *ret)
+{
+    struct str asked = ask->model;
+    struct ask_tag *tags = ask->tags;
+    bool dry = ask->dry;
+
+    ask->model = model;
+    ask->dry = true;
+    run_all(runner, ask, ret);
+    ask->model = asked;
+    ask->tags = tags;
+    ask->dry = dry;
+}
+
+/* Those that are tried next are asked for, too. */
+static void
+reject_for_next_models(
+    struct rules_runner *runner, struct ask *ask, struct ask_tag *sent, struct rule_result *ret)
+{
+    const struct llm_word *next = ask->wishes != NULL ? ask->wishes->models : NULL;
+    struct ask_tag *tags = ask->tags;
+
+    for (; next != NULL && ret->rejects == NULL && ret->undecidable == NULL; next = next->next) {
+        struct rule_result one = { .read = ret->read, .member_count = ret->member_count };
+
+        memcpy(one.members, ret->members, sizeof(one.members));
+        ask->tags = sent;
+        run_for_model(runner, ask, next->text, &one);
+        ask->tags = tags;
+        if (one.rejects != NULL && one.matched_count != 0)
+            runner->counts[one.rejects->number].matched += !ask->dry;
+        if (one.rejects != NULL || one.undecidable != NULL) {
+            *ret = one;
+            continue;
+        }
+        ret->read = one.read;
+        ret->member_count = one.member_count;
+        memcpy(ret->members, one.members, sizeof(one.members));
+    }
+}
+
+void
+rules_run(struct rules_runner *runner, struct ask *ask, struct rule_result *ret)
+{
+    struct ask_tag *sent = ask->tags;
+
+    *ret = (struct rule_result){ .matched_count = 0 };
+    if (runner->rules->count == 0)
+        return;
+    run_all(runner, ask, ret);
+    if (UNLIKELY(ask->wishes != NULL))
+        reject_for_next_models(runner, ask, sent, ret);
 }
 
 enum err

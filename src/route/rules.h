@@ -18,8 +18,9 @@
 struct rules;
 struct rules_runner;
 
-#define RULES_MATCHED_MOST 16u    /* rules that apply to one request: the search ends there */
-#define RULES_READ_MOST 16u       /* members of tables that are noted as read */
+#define RULES_MATCHED_MOST                                                                         \
+    16u                        /* rules that apply to one request: after them only those that reject */
+#define RULES_READ_MOST 16u    /* members of tables that are noted as read */
 
 struct rule {
     struct str name;
@@ -53,7 +54,8 @@ struct rule_read {
 };
 
 struct rule_result {
-    const struct rule *matched[RULES_MATCHED_MOST];    /* in order */
+    const struct rule
+        *matched[RULES_MATCHED_MOST + 1];    /* in order; the last may be one that rejects */
     size_t matched_count;
     /* each is that of the first matching rule that has one; empty or NULL: none */
     const struct rule *route;    /* which says where the request goes: use, or targets */
@@ -97,8 +99,9 @@ const struct rule_count *rules_counts(const struct rules_runner *runner);
 bool rules_holds(struct rules_runner *runner, struct ask *ask, const struct rule *rule,
     const struct rule_failure **ret_failure);
 
-/* Applies the rules to a request. Their tags are added to the ask's; what has to be allocated is in the
- * ask's arena. */
+/* Applies the rules to a request. Their tags are added to the ask's, before those that the caller sent;
+ * what has to be allocated is in the ask's arena. Of each model that is to be tried next (wishes->models)
+ * it is found out, too, whether a rule rejects it; then the request is rejected. */
 void rules_run(struct rules_runner *runner, struct ask *ask, struct rule_result *ret);
 
 /* Does the header field hold a credential, which conditions cannot read? */

@@ -188,9 +188,21 @@ add_target(struct wishing *q, struct target *t)
     add_candidate(q, &c);
 }
 
-/* The targets of a provider whose models have the same base. */
+/* A key that is limited to certain models, and may use one at the provider that is named, may use it
+ * elsewhere only if it may use that, too. A name that names no provider is the model wherever it is. */
+static bool
+may_use_at(const struct wishing *q, const struct provider *p, struct str model, bool named)
+{
+    const struct ask *ask = q->ask;
+    char room[ROUTE_NAME_BYTES];
+
+    return !named || ask->may_use == NULL || ask->may_use(ask->who, table_pair(p->id, model, room));
+}
+
+/* The targets of a provider whose models have the same base. `named`: the name that was asked for is that
+ * of a provider. */
 static void
-add_hosts_of(struct wishing *q, struct provider *p, const struct model_base *base)
+add_hosts_of(struct wishing *q, struct provider *p, const struct model_base *base, bool named)
 {
     char room[ROUTE_NAME_BYTES];
     struct str prefix = table_pair(p->row != NULL ? p->row->id : p->id, S(""), room);
@@ -206,9 +218,10 @@ add_hosts_of(struct wishing *q, struct provider *p, const struct model_base *bas
     }
     for (; low < model_table_count && str_starts(model_table[low].id, prefix); low++) {
         const struct model_row *row = &model_table[low];
+        struct str model = str_skip(row->id, prefix.n);
 
-        if (row->base == base)
-            add_target(q, table_target(q->table, q->ask->arena, p, str_skip(row->id, prefix.n)));
+        if (row->base == base && may_use_at(q, p, model, named))
+            add_target(q, table_target(q->table, q->ask->arena, p, model));
     }
 }
 
@@ -237,16 +250,16 @@ add_canonical(struct wishing *q, struct str name)
     size_t before = q->plan->count;
 
     if (own != NULL && base != NULL)
-        add_hosts_of(q, own, base);
+        add_hosts_of(q, own, base, true);
     if (own != NULL && q->plan->count == before)
         add_target(q, table_target(q->table, q->ask->arena, own, model));
     size_t others = q->plan->count;
     for (size_t i = 0; base != NULL && (p = providers_at(q->table->providers, i)) != NULL; i++)
         if (p != own && p->traits.takes_routing != YES)
-            add_hosts_of(q, p, base);
+            add_hosts_of(q, p, base, own != NULL);
     sort_candidates(q->plan->list + others, q->plan->count - others, q->ask, &cheapest);
     p = providers_find(q->table->providers, S("openrouter"));
-    if (p != NULL && p != own)
+    if (p != NULL && p != own && may_use_at(q, p, name, own != NULL))
         add_target(q, table_target(q->table, q->ask->arena, p, name));
 }
 
@@ -339,7 +352,9 @@ wished_plan(const struct route_table *t, struct ask *ask, const struct wished_by
 {
     struct wishing q = { .table = t, .ask = ask, .plan = ret, .by = by };
     const struct wishes *w = ask->wishes;
-    const struct llm_word *models = w != NULL ? w->models : NULL, *next = models;
+    /* a rule that says where requests go means all that is asked for */
+    const struct llm_word *models = w != NULL && by->ruled == NULL ? w->models : NULL,
+                          *next = models;
     struct str name = ask->model;
 
     plan_begin(ret, ask->arena, PLAN_CANDIDATES);

@@ -99,6 +99,64 @@ TEST(no_more_than_sixteen_rules_apply)
     rules_world_end(&r);
 }
 
+TEST(rules_that_reject_do_so_after_sixteen_others_applied)
+{
+    char text[2048] = "";
+
+    for (size_t i = 0; i < 20; i++)
+        (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+            "  - {name: r%zu, tag: t%zu, continue: true}\n", i, i);
+    (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+        "  - {name: last, when: 'tags.t15 and not tags.t16', reject: No.}\n");
+    struct ruled r = rules_world(text);
+    (void)run(&r);
+    EXPECT_INT(r.result.matched_count, 17);
+    EXPECT_STR(r.result.rejects->name, "last");
+    rules_world_end(&r);
+}
+
+TEST(a_tag_of_a_rule_counts_more_than_one_that_the_caller_sends)
+{
+    struct ask_tag other = { .name = S("other"), .value = S("1") };
+    struct ask_tag sent = { S("team"), S("search"), &other };
+    struct ruled r = rules_world(
+        "  - {name: a, when: 'tags.team == \"search\"', tag: [team=guests, x], continue: true}\n"
+        "  - {name: b, when: 'tags.team == \"guests\" and tags.other == \"1\"', reject: No.}\n");
+
+    r.ask.tags = &sent;
+    EXPECT_STR(run(&r), "a, b");
+    EXPECT_STR(tag_value(&r.ask, S("team")), "guests");
+    rules_world_end(&r);
+}
+
+TEST(a_rule_that_rejects_a_model_rejects_it_among_those_that_are_tried_next)
+{
+    struct llm_word last = { .text = S("smart") }, next = { .text = S("other"), .next = &last };
+    struct wishes w = { .models = &next };
+    struct ruled r =
+        rules_world("  - {name: a, when: 'model == \"fast\"', tag: 'of=fast', continue: true}\n"
+                    "  - {name: b, when: 'model == \"smart\"', reject: No.}\n"
+                    "  - {name: c, when: 'tags.of == nil and tokens > 1', tag: t}\n");
+    const struct rule_count *counts = rules_counts(r.runner);
+
+    EXPECT_STR(run(&r), "a");
+    r.ask.tags = NULL;
+    r.ask.wishes = &w;
+    EXPECT_STR(run(&r), "b");
+    EXPECT_STR(r.result.rejects->name, "b");
+    EXPECT_INT(counts[1].matched, 1);
+    last.text = S("third");
+    r.ask.tags = NULL;
+    EXPECT_STR(run(&r), "a");
+    EXPECT(r.result.rejects == NULL);
+    EXPECT_STR(r.ask.model, "fast");
+    EXPECT_STR(tag_value(&r.ask, S("of")), "fast");
+    EXPECT(tag_value(&r.ask, S("t")).p == NULL);
+    EXPECT_INT(counts[0].matched, 3);
+    EXPECT_INT(counts[2].matched, 0);
+    rules_world_end(&r);
+}
+
 TEST(a_rule_rejects_with_its_sentence_and_status)
 {
     struct ruled r =
