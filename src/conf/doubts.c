@@ -110,6 +110,25 @@ doubt_queue(const struct conf *c, struct conf_problems *problems)
             "'server.queue.length' is 0, so no request waits", problems);
 }
 
+/* Of aliases that hold answers back. */
+static void
+doubt_held(const struct conf *c, const struct conf_alias *alias, struct conf_problems *problems)
+{
+    unsigned long long most = c->retry.attempts;
+
+    if (str_eq(alias->strategy.v, S("fuse")) && alias->fuse.ask > most)
+        conf_warn(problems,
+            conf_is_given(c, &alias->fuse.ask) ? conf_mark_of(c, &alias->fuse.ask) : alias->mark,
+            "'models." STR_FMT
+            ".fuse.ask' (%llu) is more than 'retry.attempts' (%llu), which is the most that are asked",
+            STR_ARG(alias->name.v), (unsigned long long)alias->fuse.ask, most);
+    if (str_eq(alias->strategy.v, S("cascade")) && most == 1)
+        conf_warn(problems, alias->mark,
+            "'models." STR_FMT
+            "': 'retry.attempts' is 1, so a cascade never asks its second target",
+            STR_ARG(alias->name.v));
+}
+
 static void
 doubt_alias(const struct conf *c, const struct conf_alias *alias, struct conf_problems *problems)
 {
@@ -127,6 +146,7 @@ doubt_alias(const struct conf *c, const struct conf_alias *alias, struct conf_pr
     else if (c->retry.attempts == 1)
         conf_warn(problems, conf_mark_of(c, &h->share_percent),
             "'" STR_FMT "' has no effect: 'retry.attempts' is 1", STR_ARG(section));
+    doubt_held(c, alias, problems);
     if (str_eq(alias->on_stream_break.v, S("continue")) && c->server.limit_continued_bytes == 0)
         conf_warn(problems, alias->on_stream_break.mark,
             "'models." STR_FMT

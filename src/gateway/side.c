@@ -26,7 +26,7 @@ on_ended(void *owner, struct attempt *a, enum err outcome)
     if (a->fold != NULL && outcome == OK)
         end.answer = &a->fold->answer;
     if (a->draft.content && outcome != OK)
-        (void)tally_estimate(&a->tally, 0, true);
+        (void)tally_estimate(&a->tally, a->measure.prompt_tokens, true);
     if (usage_known(&a->tally.usage))
         end.cost_nanousd = attempt_cost_nanousd(a, NULL);
     metric_add(&series->tokens_input, (uint64_t)a->tally.usage.input);

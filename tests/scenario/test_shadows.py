@@ -59,6 +59,13 @@ def test_a_copy_that_fails_is_recorded_once(make, shadow, outcome):
     assert gateway.metrics().value("openclaw_shadow_requests_failed_total") == 1
 
 
+def test_the_prompt_of_a_copy_that_breaks_is_paid_too(make):
+    stage, gateway = shadowed(make, [cut()])
+    assert ask(gateway, "openai", "m", stream=True, messages=[{"role": "user", "content": "x" * 4000}]).text == PRIMARY
+    line, = lines_of(gateway, 1)
+    assert line["error"] != "" and line["cost_nanousd"] >= 1000 * 150
+
+
 def test_a_shadow_that_is_slow_or_hangs_slows_no_caller(make):
     stage, gateway = shadowed(make, [hang], config={"timeouts": {"total": "3s"}})
     began = time.monotonic()
