@@ -10,6 +10,7 @@
 #include "app/config_flags.h"
 #include "app/fetch.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/json_out.h"
 #include "catalog/catalog.h"
 #include "catalog/entry.h"
@@ -17,7 +18,7 @@
 #include "cli/flags.h"
 #include "cli/output.h"
 
-enum { OUTPUT_MAX = 64 * 1024 * 1024 };
+enum { OUTPUT_MAX = 64 * 1024 * 1024, NAME_BYTES = 64 * 1024 };
 
 struct options {
     struct config_flags config;
@@ -203,6 +204,7 @@ static void
 show_price(struct buf *out, const struct price_sheet *sheet)
 {
     char title[64], room[CLOCK_STAMP_ROOM];
+    struct buf name;
 
     for (; sheet != NULL; sheet = sheet->older) {
         if (sheet->since_s != 0)
@@ -217,10 +219,21 @@ show_price(struct buf *out, const struct price_sheet *sheet)
             show_list(out, &sheet->tiers[i].list, title);
         }
         for (size_t i = 0; i < sheet->window_count; i++) {
-            (void)snprintf(title, sizeof(title), STR_FMT, STR_ARG(sheet->windows[i].name));
+            buf_init(&name, NAME_BYTES);
+            log_add_visible(&name, sheet->windows[i].name);
+            str_copy_c(title, sizeof(title), buf_str(&name));
+            buf_fini(&name);
             show_list(out, &sheet->windows[i].list, title);
         }
     }
+}
+
+/* Texts of a catalog file are other people's: what would control the terminal is spelled out. */
+static void
+show_text(struct buf *out, const char *title, struct str text)
+{
+    buf_printf(out, "%-14s", title);
+    log_add_visible(out, text);
 }
 
 static void
@@ -236,12 +249,17 @@ show_model(struct buf *out, const struct model_row *row)
     const struct model_base *b = row->base;
     char room[MODEL_DATE_ROOM];
 
-    buf_printf(out, "%-14s" STR_FMT "\n%-14s" STR_FMT ", " STR_FMT "\n", "model", STR_ARG(row->id),
-        "kind", STR_ARG(model_mode_word(row->mode)), STR_ARG(model_status_word(row->status)));
-    if (row->ends != 0)
-        buf_printf(out, "%-14s" STR_FMT "%s%s\n", "ends", STR_ARG(model_date_text(row->ends, room)),
-            row->replacement != NULL ? "; its provider names " : "",
-            row->replacement != NULL ? row->replacement : "");
+    show_text(out, "model", row->id);
+    buf_printf(out, "\n%-14s" STR_FMT ", " STR_FMT "\n", "kind",
+        STR_ARG(model_mode_word(row->mode)), STR_ARG(model_status_word(row->status)));
+    if (row->ends != 0) {
+        show_text(out, "ends", model_date_text(row->ends, room));
+        if (row->replacement != NULL) {
+            buf_add(out, S("; its provider names "));
+            log_add_visible(out, str_c(row->replacement));
+        }
+        buf_add_c(out, '\n');
+    }
     show_number(out, "context", row->context_tokens);
     show_number(out, "max input", row->input_tokens);
     show_number(out, "output", row->output_tokens);
@@ -252,7 +270,8 @@ show_model(struct buf *out, const struct model_row *row)
     show_price(out, row->price);
     if (b == NULL)
         return;
-    buf_printf(out, "%-14s" STR_FMT "\n", "same as", STR_ARG(b->id));
+    show_text(out, "same as", b->id);
+    buf_add_c(out, '\n');
     if (b->quality_permille != 0)
         buf_printf(out, "%-14s%d.%d%s\n", "quality", b->quality_permille / 10,
             b->quality_permille % 10, b->quality_assumed ? ", assumed from its predecessor's" : "");

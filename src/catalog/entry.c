@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum { TIERS_MOST = 16, WINDOWS_MOST = 16, SPANS_MOST = 32, HISTORY_MOST = 1000 };
 
@@ -102,17 +103,24 @@ struct entry_reader {
     struct str at;    /* "price.tiers." before the member that is read */
 };
 
+/* What it quotes is of a file that others wrote, and is shown in terminals. */
 static void PRINTF_LIKE(3, 4)
     wrong(struct entry_reader *r, struct str member, const char *format, ...)
 {
     char text[256];
+    struct buf visible;
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    r->tell(r->arg, arena_printf(r->a, STR_FMT STR_FMT ": %s", STR_ARG(r->at),
-                        (int)MIN(member.n, 64), member.n != 0 ? member.p : "", text));
+    buf_init(&visible, 4096);
+    log_add_visible(&visible, str_make(member.p, MIN(member.n, 64)));
+    buf_add(&visible, S(": "));
+    log_add_visible(&visible, str_c(text));
+    r->tell(
+        r->arg, arena_printf(r->a, STR_FMT STR_FMT, STR_ARG(r->at), STR_ARG(buf_str(&visible))));
+    buf_fini(&visible);
 }
 
 /* The place of a word in a list, or -1, after saying what there is. */

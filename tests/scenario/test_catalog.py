@@ -56,6 +56,20 @@ def test_what_is_missing_is_said(words):
     assert "openclaw catalog: " in catalog(*words, status=2)
 
 
+def test_what_a_file_says_cannot_control_the_terminal(tmp_path):
+    file, config = tmp_path / "catalog.json", tmp_path / "openclaw.yaml"
+    evil = "\x1b]0;owned\x07\x1b[31m"
+    entry = {"id": f"lab/{evil}", "base": f"b{evil}", "replacement": evil, "ends": "2030-01-01",
+             "price": {"input": 1, "windows": [{"name": evil, "utc": "mon 00:00-01:00", "input": 2}]}}
+    file.write_text(json.dumps({"models": [entry]}))
+    config.write_text(f"catalog: {{file: {file}}}\n")
+    for text in (catalog("search", "lab/", "-c", config), catalog("show", f"lab/{evil}", "-c", config)):
+        assert "\x1b" not in text and "\x07" not in text and "\\x1b[31m" in text
+    file.write_text(json.dumps({"models": [{**entry, "mode": evil}]}))
+    text = catalog("search", "lab/", "-c", config, status=2)
+    assert "\x1b" not in text and "\\x1b[31m" in text
+
+
 # --- importing ---
 
 def test_an_import_keeps_the_old_price(source, tmp_path):

@@ -149,6 +149,8 @@ TEST(what_is_wrong_is_named_and_left_as_it_was)
         { "\"context\":\"8k\"", "context: write a whole number" },
         { "\"contxt\":1", "contxt: there is no such fact" },
         { "\"mode\":\"chatty\"", "mode: 'chatty' is not one of chat, embedding" },
+        { "\"mode\":\"\\u001b[1m\"", "mode: '\\x1b[1m' is not one of" },
+        { "\"a\\u0007\":1", "a\\x07: there is no such fact" },
         { "\"takes\":\"text\"", "takes: write a list of words" },
         { "\"takes\":[\"smell\"]", "takes: 'smell' is not one of text, image" },
         { "\"capabilities\":{\"fly\":true}", "capabilities: 'fly' is not one of streaming" },
