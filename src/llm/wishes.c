@@ -393,11 +393,42 @@ wishes_first_model(const struct llm_request *r)
 
 /* --- what a key may use --- */
 
+/* A plugin of OpenRouter's may ask models of its own: "allowed_models", "analysis_models", "model". */
+static void
+add_models_of_plugins(struct cursor plugins, struct llm_word ***tail)
+{
+    const struct llm_request *r = plugins.rd->r;
+    struct json_iter plugin = json_iter(plugins.j);
+    size_t count = 0;
+
+    while (json_next(&plugin)) {
+        struct json_iter it = json_iter(plugin.value);
+
+        while (json_is(plugin.value, JSON_OBJECT) && json_next(&it)) {
+            struct str name = json_str(r->arena, it.key);
+
+            for (const struct json *at = it.value; at < it.value + it.value->span; at++) {
+                if (at->type != JSON_STRING || str_find(name, S("model")) == name.n)
+                    continue;
+                if (count++ == LIST_MAX) {
+                    bad(plugins, "must name at most 64 models");
+                    return;
+                }
+                **tail = arena_new(r->arena, struct llm_word);
+                (**tail)->text = json_str(r->arena, at);
+                *tail = &(**tail)->next;
+            }
+        }
+    }
+}
+
 enum err
 wishes_named_models(struct llm_request *r, struct llm_word **ret, struct wire_fault *ret_fault)
 {
     static const struct read_member named[] = { { .name = "models" }, { .name = "fallbacks" },
         { .name = NULL } };
+    static const struct read_member all[] = { { .name = "models" }, { .name = "fallbacks" },
+        { .name = "plugins" }, { .name = NULL } };
     struct reading rd = {
         .r = r, .a = r->arena, .fault = ret_fault, .words = r->wire->caller->words
     };
@@ -407,7 +438,7 @@ wishes_named_models(struct llm_request *r, struct llm_word **ret, struct wire_fa
     *ret = NULL;
     if (!json_is(r->doc, JSON_OBJECT))
         return OK;
-    rd.err = wire_check_members(r->arena, r->doc, named, PARAMS_COLUMNS, ret_fault);
+    rd.err = wire_check_members(r->arena, r->doc, all, PARAMS_COLUMNS, ret_fault);
     for (size_t i = 0; named[i].name != NULL; i++) {
         struct cursor list = read_at(&doc, named[i].name);
 
@@ -422,6 +453,7 @@ wishes_named_models(struct llm_request *r, struct llm_word **ret, struct wire_fa
             tail = &(*tail)->next;
         }
     }
+    add_models_of_plugins(read_at(&doc, "plugins"), &tail);
     return rd.err;
 }
 

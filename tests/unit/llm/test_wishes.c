@@ -240,5 +240,16 @@ TEST(all_models_that_a_body_names_are_found)
     EXPECT_INT(wishes_named_models(&request, &names, &fault), ERR_BAD_REQUEST);
     (void)READ("\"fallbacks\":[{\"other\":\"b\"}]");
     EXPECT_INT(wishes_named_models(&request, &names, &fault), ERR_BAD_REQUEST);
+    (void)READ(
+        "\"models\":[\"a\"],\"plugins\":[{\"id\":\"web\",\"max\":3},\"x\","
+        "{\"id\":\"auto-router\",\"allowed_models\":[\"b\",{\"c\":\"d\"}],\"model\":\"e\"}]");
+    EXPECT_INT(wishes_named_models(&request, &names, &fault), OK);
+    char found[64] = "";
+    for (; names != NULL; names = names->next)
+        (void)snprintf(found + strlen(found), sizeof(found) - strlen(found), STR_FMT " ",
+            STR_ARG(names->text));
+    EXPECT_STR(str_c(found), "a b c d e ");
+    (void)READ("\"Plugins\":[]");
+    EXPECT_INT(wishes_named_models(&request, &names, &fault), ERR_BAD_REQUEST);
     arena_destroy(arena);
 }
