@@ -28,7 +28,7 @@ void access_log_init(struct access_log *a, struct log_file *file, enum access_fo
 struct str access_log_write(struct access_log *a, const struct record *r);
 
 /* The record as JSON, without a line end. */
-void access_log_json(struct buf *out, const struct record *r);
+void access_log_json(struct buf *b, const struct record *r);
 
 /* Writes a line of JSON of another kind, if the log is JSON. It has no line end. */
 void access_log_add(struct access_log *a, struct str json);

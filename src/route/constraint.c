@@ -159,6 +159,7 @@ wishes_text(const struct target *t, enum exclusion why, struct ask *ask, struct 
 #undef ABILITY
     };
     const struct provider *p = t->provider;
+    enum model_ability lacks = unknown_ability(t, ask);
     bool known = ask->wishes != NULL && ask->wishes->zdr ? p->data.keeps != UNSAID
                                                          : p->data.training != UNSAID;
 
@@ -177,7 +178,7 @@ wishes_text(const struct target *t, enum exclusion why, struct ask *ask, struct 
     case EXCLUDED_PARAMETER:
         return arena_printf(a,
             "the request requires all its parameters, and it is not known to have %s",
-            names[MIN(unknown_ability(t, ask), ABILITIES - 1)]);
+            lacks < ABILITIES ? names[lacks] : "one of them");
     case EXCLUDED_PRICE:
         return S("it costs more than the request allows (provider.max_price)");
     case EXCLUDED_UNPRICED:

@@ -52,4 +52,4 @@ struct features {
 };
 
 /* Counts, and finds the words of, the first FEATURES_BYTES_MAX bytes of `text`. */
-void features_find(struct str text, struct features *ret);
+void features_find(struct str text, struct features *f);
