@@ -659,7 +659,7 @@ is_shown(const struct plain_name *p, const struct script_value *v)
     case SCRIPT_INTEGER:
         return p->value.integer == v->integer;
     case SCRIPT_NUMBER:
-        return memcmp(&p->value.number, &v->number, sizeof(v->number)) == 0;
+        return p->value.number == v->number;
     case SCRIPT_TEXT:
         return str_eq(p->value.text, v->text);
     }
