@@ -23,10 +23,8 @@ static const struct json *
 read_facts(const char *name)
 {
     static const struct json_limits limits = { .depth = 32, .values = 4000000 };
-    char folder[1024];
-
-    snprintf(folder, sizeof(folder), "%s/../../catalog", recorded_root());
-    struct str text = recorded_file(arena, folder, str_c(name));
+    struct str folder = arena_printf(arena, "%s/../../catalog", recorded_root());
+    struct str text = recorded_file(arena, folder.p, str_c(name));
     return text.n != 0 ? json_parse(arena, text, &limits, NULL) : NULL;
 }
 

@@ -11,7 +11,7 @@ static const struct str ours = S_INIT("k1"), others = S_INIT("k2");
 static struct str
 line_of_id(const struct recent *r, struct str id, const struct str *key)
 {
-    struct recent_entry e;
+    struct recent_entry e = { .score = 0 };
 
     return recent_find(r, id, key, &e) ? e.line : S("(none)");
 }
@@ -59,7 +59,7 @@ TEST(a_key_finds_its_own_requests_only)
 TEST(what_is_said_of_an_answer_is_kept_with_its_request)
 {
     struct recent *r = recent_create(ROOM);
-    struct recent_entry e;
+    struct recent_entry e = { .score = 0 };
 
     recent_add(r, S("req_1"), 0, ours, S("{1}"));
     EXPECT(recent_find(r, S("req_1"), &ours, &e) && e.feedback.n == 0);
@@ -80,7 +80,7 @@ TEST(the_newest_requests_are_kept)
     static char text[3000];
     struct recent *r = recent_create(ROOM);
     struct arena *a = arena_create(4 * 1024 * 1024);
-    struct recent_entry e;
+    struct recent_entry e = { .score = 0 };
 
     memset(text, 'x', sizeof(text));
     for (unsigned i = 0; i < 5000; i++) {
@@ -123,7 +123,7 @@ TEST(what_is_too_large_is_not_kept)
 
 TEST(without_room_nothing_is_kept)
 {
-    struct recent_entry e;
+    struct recent_entry e = { .score = 0 };
 
     EXPECT(recent_create(0) == NULL);
     recent_add(NULL, S("id"), 0, S(""), S("{}"));
