@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "cli/output.h"
+#include "gateway/choice.h"
 #include "gateway/decide.h"
 #include "gateway/endpoints.h"
 
@@ -287,6 +288,7 @@ decide_again(struct replay *r, struct review *c)
     c->is = S(REFUSED);
     if (who == NULL || !auth_allows_model(who, c->asked))
         return;
+    choice_limit(&c->record.ask, who);
     enum err e =
         decide(r->snapshot, r->rules, &c->record.ask, c->canonical, &plan, &decision, &why);
     c->missing = c->record.ask.missing;

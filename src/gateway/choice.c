@@ -74,6 +74,15 @@ may_use(const void *who, struct str model)
     return auth_allows_model(who, model);
 }
 
+void
+choice_limit(struct ask *ask, const struct principal *who)
+{
+    if (auth_allows_model(who, S("")))
+        return;
+    ask->may_use = may_use;
+    ask->who = who;
+}
+
 struct ask *
 choice_ask(struct arena *a, const struct llm_request *request, const struct http_fields *fields,
     const struct principal *who)
@@ -90,10 +99,7 @@ choice_ask(struct arena *a, const struct llm_request *request, const struct http
     ask->wire = request->wire;
     ask->stream = request->stream;
     ask->key = who->name;
-    if (!auth_allows_model(who, S(""))) {
-        ask->may_use = may_use;
-        ask->who = who;
-    }
+    choice_limit(ask, who);
     /* copies, for it outlives the head of the request */
     ask->session = arena_str(a, str_make(session.p, MIN(session.n, SESSION_BYTES)));
     ask->tags = read_tags(a, arena_str(a, str_make(tags.p, MIN(tags.n, TAGS_BYTES))));

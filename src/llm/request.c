@@ -6,6 +6,9 @@
 
 enum { MODEL_BYTES_MAX = 256 };
 
+/* Members of a body are compared with all that are known, on the thread of the loop. */
+enum { MEMBERS_MAX = 4096 };
+
 static struct reading
 reading_of(struct llm_request *r, struct wire_fault *fault)
 {
@@ -50,6 +53,10 @@ llm_request_read(struct llm_request *r, struct wire_fault *ret_fault)
     if (!json_is(r->doc, JSON_OBJECT)) {
         if (r->op != OP_RELAY)    /* an upload, perhaps: the provider will judge it */
             read_fault(doc, ERR_BAD_REQUEST, "the body must be a JSON object");
+        return rd.err;
+    }
+    if (json_count(r->doc) > MEMBERS_MAX) {
+        read_fault(doc, ERR_TOO_LARGE, "the body must have at most 4096 members");
         return rd.err;
     }
     if (r->op == OP_RELAY) {

@@ -78,6 +78,15 @@ def test_a_rule_that_says_where_requests_go_leaves_no_other_models(make, mock):
         assert answer.headers.get("x-openclaw-provider") != "groq", answer.text
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/v1/messages", "/v1/responses", "/api/chat"])
+def test_a_body_has_a_limited_number_of_members(make, mock, path):
+    gateway = make.gateway(config_of(mock, []))
+    body = {"model": "lab/small", "max_tokens": 5, "messages": ASK, "input": "hi"}
+    for count, refused in ((3000, False), (5000, True)):
+        answer = post(gateway, path, **body, **{f"x{i}": 0 for i in range(count)})
+        assert (answer.status_code == 413) == refused, answer.text
+
+
 IMAGE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
