@@ -135,10 +135,9 @@ def test_a_gateway_that_is_stopped_is_not_waited_for_for_ever(make, place):
     path = str(place / f"openclaw-{gateway.address[1]}.sock")
     gateway.program.send_signal(signal.SIGSTOP)
     try:
-        for args in (("--socket", path), ()):
-            done = run("status", *args, XDG_RUNTIME_DIR=str(place))
-            assert (done.returncode, done.stdout) == (1, ""), done
-            assert path in done.stderr and "no answer within" in done.stderr and "stopped?" in done.stderr
+        done = run("status", "--socket", path)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        assert path in done.stderr and "no answer within" in done.stderr and "stopped?" in done.stderr
     finally:
         gateway.program.send_signal(signal.SIGCONT)
     assert run("status", "--socket", path).returncode == 0
