@@ -245,6 +245,7 @@ TEST(a_record_is_bounded_and_says_when_something_is_left_out)
     memset(text, 'x', sizeof(text));
     decision.tags = &tag;
     EXPECT(read_back(written(false)).partial);
+    arena_destroy(a);
     begin();
     wishes.models = &word;
     struct explain_record r = read_back(written(false));

@@ -4,7 +4,13 @@
 
 static struct arena *arena;
 
-/* The alias of a configuration, and the first problem that was found when it was read. */
+static void
+destroy_conf(void *c)
+{
+    conf_destroy(c);
+}
+
+/* The alias of a configuration, which goes with the arena; and the first problem that was found when it was read. */
 static struct str
 read_alias(const char *settings, const struct judging **ret, const struct shadow **ret_shadow)
 {
@@ -14,6 +20,7 @@ read_alias(const char *settings, const struct judging **ret, const struct shadow
     conf_problems_init(&problems, arena);
     struct conf *c = conf_parse(
         arena_printf(arena, "models: {m: {targets: [a/b], %s}}\n", settings), S("t"), &problems);
+    arena_cleanup(arena, destroy_conf, c);
     EXPECT(problems.count == 0);
     *ret = judging_read(arena, &c->models[0], &problems);
     *ret_shadow = shadow_read(arena, &c->models[0], &problems);
