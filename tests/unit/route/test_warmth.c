@@ -62,7 +62,7 @@ TEST(a_full_table_forgets_what_was_used_longest_ago)
         kept += warm;
         recent += warm && i > 190000;
     }
-    EXPECT(kept <= SETS * WAYS);
+    EXPECT(kept <= SETS * WAYS + 8);    /* tags have 24 bits: now and then one is another's */
     EXPECT(kept > SETS * WAYS * 9 / 10);
     EXPECT(recent > 9500);
 }
