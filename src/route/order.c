@@ -48,20 +48,21 @@ target_for(const struct ordering *o, const struct alias *al, struct target *t)
 static void
 judge(struct ordering *o, const struct alias *al, struct target *t, unsigned looks)
 {
-    struct candidate c = { .target = target_for(o, al, t), .alias = al };
+    struct candidate *c = &o->all[o->count];
 
-    c.excluded = constraint_kind(c.target, o->ask->op, o->ask->wire);
-    if (c.excluded == EXCLUDED_NOT) {
-        look_take(&c.look, c.target, o->ask, looks);
-        c.excluded = constraint_judge(c.target, o->ask, &c.look, &c.late);
-        c.late = c.late || c.look.exhausted;
-        for (size_t i = 0; i < o->demand_count && c.excluded == EXCLUDED_NOT; i++)
-            c.excluded = constraint_demand(o->demands[i], c.target, &c.look);
+    *c = (struct candidate){ .target = target_for(o, al, t), .alias = al };
+    c->excluded = constraint_kind(c->target, o->ask->op, o->ask->wire);
+    if (c->excluded == EXCLUDED_NOT) {
+        look_take(&c->look, c->target, o->ask, looks);
+        c->excluded = constraint_judge(c->target, o->ask, &c->look, &c->late);
+        c->late = c->late || c->look.exhausted;
+        for (size_t i = 0; i < o->demand_count && c->excluded == EXCLUDED_NOT; i++)
+            c->excluded = constraint_demand(o->demands[i], c->target, &c->look);
     }
-    if (c.excluded == EXCLUDED_NOT)
-        o->all[o->count++] = c;
+    if (c->excluded == EXCLUDED_NOT)
+        o->count++;
     else
-        *--o->excluded = c;
+        *--o->excluded = *c;
 }
 
 /* Merges two runs of places that are in order, of which the second begins at `middle`. */
