@@ -14,6 +14,7 @@
 #include "base/json_out.h"
 #include "catalog/catalog.h"
 #include "catalog/entry.h"
+#include "catalog/words.h"
 #include "catalog/import.h"
 #include "cli/flags.h"
 #include "cli/output.h"

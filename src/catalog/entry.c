@@ -8,89 +8,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "catalog/words.h"
 
 enum { TIERS_MOST = 16, WINDOWS_MOST = 16, SPANS_MOST = 32, HISTORY_MOST = 1000 };
 
 #define TOKENS_MOST INT64_C(1000000000)    /* of a context */
 #define USD_MOST 1e6                       /* of a price */
-
-/* --- words --- */
-
-static const char *const modes[] = { "", "chat", "embedding", "rerank", "image", "transcription",
-    "speech", "moderation", "realtime" };
-static const char *const statuses[] = { "", "active", "preview", "deprecated" };
-static const char *const media[] = { "text", "image", "audio", "video", "file", "embedding",
-    "score", "label" };
-static const char *const efforts[] = { "none", "minimal", "low", "medium", "high", "xhigh", "max",
-    "default" };
-static const char *const days[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
-static const char *const abilities[] = {
-#define ABILITY(name, what) #name,
-#include "catalog/abilities.def"
-#undef ABILITY
-};
-static const struct {
-    const char *name;
-    double per;
-} units[] = {
-#define PRICE(name, per, what) { #name, per },
-#include "catalog/prices.def"
-#undef PRICE
-};
-
-static struct str
-word_of(const char *const *words, size_t n, unsigned i)
-{
-    return i < n ? str_c(words[i]) : S("");
-}
-
-struct str
-model_mode_word(unsigned mode)
-{
-    return word_of(modes, ARRAY_LEN(modes), mode);
-}
-
-struct str
-model_status_word(unsigned status)
-{
-    return word_of(statuses, ARRAY_LEN(statuses), status);
-}
-
-struct str
-model_ability_word(unsigned ability)
-{
-    return word_of(abilities, ARRAY_LEN(abilities), ability);
-}
-
-struct str
-model_media_word(unsigned bit)
-{
-    return word_of(media, ARRAY_LEN(media), bit);
-}
-
-struct str
-model_date_text(uint32_t date, char *room)
-{
-    unsigned year = date / 10000, month = date / 100 % 100, day = date % 100;
-    int n = date == 0    ? 0
-            : day != 0   ? snprintf(room, MODEL_DATE_ROOM, "%04u-%02u-%02u", year, month, day)
-            : month != 0 ? snprintf(room, MODEL_DATE_ROOM, "%04u-%02u", year, month)
-                         : snprintf(room, MODEL_DATE_ROOM, "%04u", year);
-
-    return str_make(room, (size_t)n);
-}
-
-struct str
-price_unit_word(unsigned unit)
-{
-    return unit < ARRAY_LEN(units) ? str_c(units[unit].name) : S("");
-}
-
-double
-price_unit_per(enum price_unit unit)
-{
-    return units[unit].per;
-}
 
 /* --- reading --- */
 
@@ -125,17 +48,18 @@ static void PRINTF_LIKE(3, 4)
 
 /* The place of a word in a list, or -1, after saying what there is. */
 static int
-word_at(
-    struct entry_reader *r, struct str member, struct str word, const char *const *words, size_t n)
+word_at(struct entry_reader *r, struct str member, struct str word, const struct word_list *words)
 {
     struct str all = S("");
 
-    for (size_t i = 0; i < n; i++) {
-        if (words[i][0] != '\0' && str_eq(word, str_c(words[i])))
+    for (size_t i = 0; i < words->count; i++) {
+        const char *one = words->list[i];
+
+        if (one[0] == '\0')
+            continue;    /* it is not said */
+        if (str_eq(word, str_c(one)))
             return (int)i;
-        all = words[i][0] == '\0' ? all
-                                  : arena_printf(r->a, STR_FMT "%s%s", STR_ARG(all),
-                                        all.n == 0 ? "" : ", ", words[i]);
+        all = arena_printf(r->a, STR_FMT "%s%s", STR_ARG(all), all.n == 0 ? "" : ", ", one);
     }
     wrong(r, member, "'%.*s' is not one of " STR_FMT, (int)MIN(word.n, 40),
         word.n != 0 ? word.p : "", STR_ARG(all));
@@ -143,18 +67,18 @@ word_at(
 }
 
 static void
-read_word(struct entry_reader *r, struct str member, const struct json *v, const char *const *words,
-    size_t n, uint8_t *ret)
+read_word(struct entry_reader *r, struct str member, const struct json *v,
+    const struct word_list *words, uint8_t *ret)
 {
-    int place = word_at(r, member, json_str(r->a, v), words, n);
+    int place = word_at(r, member, json_str(r->a, v), words);
 
     if (place >= 0)
         *ret = (uint8_t)place;
 }
 
 static void
-read_bits(struct entry_reader *r, struct str member, const struct json *v, const char *const *words,
-    size_t n, uint8_t *ret)
+read_bits(struct entry_reader *r, struct str member, const struct json *v,
+    const struct word_list *words, uint8_t *ret)
 {
     struct json_iter it = json_iter(v);
     unsigned bits = 0;
@@ -164,7 +88,7 @@ read_bits(struct entry_reader *r, struct str member, const struct json *v, const
         return;
     }
     while (json_next(&it)) {
-        int place = word_at(r, member, json_str(r->a, it.value), words, n);
+        int place = word_at(r, member, json_str(r->a, it.value), words);
 
         if (place >= 0)
             bits |= 1u << place;
@@ -218,8 +142,7 @@ read_abilities(struct entry_reader *r, const struct json *v)
     struct json_iter it = json_iter(v);
 
     while (json_next(&it)) {
-        int place =
-            word_at(r, S("capabilities"), json_str(r->a, it.key), abilities, ARRAY_LEN(abilities));
+        int place = word_at(r, S("capabilities"), json_str(r->a, it.key), &words_abilities);
         uint32_t bit = place >= 0 ? 1u << place : 0;
 
         if (it.value->type != JSON_TRUE && it.value->type != JSON_FALSE && json_present(it.value))
@@ -244,10 +167,10 @@ read_price(
     if (!json_present(v))
         return;
     if (!json_is(v, JSON_NUMBER) || !(usd >= 0 && usd <= USD_MOST)) {
-        wrong(r, str_c(units[unit].name), "write a number of dollars");
+        wrong(r, price_unit_word(unit), "write a number of dollars");
         return;
     }
-    amounts[unit] = (int64_t)llround(usd * 1e12 / units[unit].per);
+    amounts[unit] = (int64_t)llround(usd * 1e12 / price_unit_per(unit));
     *known |= 1u << unit;
 }
 
@@ -278,7 +201,7 @@ read_list(struct entry_reader *r, const struct json *v,
         struct str name = json_str(r->a, it.key);
         unsigned unit = 0;
 
-        while (unit < PRICES && !str_eq(name, str_c(units[unit].name)))
+        while (unit < PRICES && !str_eq(name, price_unit_word(unit)))
             unit++;
         if (unit < PRICES)
             read_price(r, unit, it.value, amounts, &known);
@@ -347,8 +270,8 @@ week_days(struct str s)
     if (!str_cut(s, '-', &first, &last))
         first = last = s;
     for (unsigned i = 0; i < 7; i++) {
-        from = str_eq(first, str_c(days[i])) ? i : from;
-        to = str_eq(last, str_c(days[i])) ? i : to;
+        from = str_eq(first, str_c(words_days.list[i])) ? i : from;
+        to = str_eq(last, str_c(words_days.list[i])) ? i : to;
     }
     for (unsigned i = from; to < 7 && i <= to; i++)
         bits |= 1u << i;
@@ -621,15 +544,15 @@ read_texts(struct entry_reader *r, struct str name, const struct json *v)
     struct model_row *row = r->row;
 
     if (str_eq(name, S("mode")))
-        read_word(r, name, v, modes, ARRAY_LEN(modes), &row->mode);
+        read_word(r, name, v, &words_modes, &row->mode);
     else if (str_eq(name, S("status")))
-        read_word(r, name, v, statuses, ARRAY_LEN(statuses), &row->status);
+        read_word(r, name, v, &words_statuses, &row->status);
     else if (str_eq(name, S("takes")))
-        read_bits(r, name, v, media, ARRAY_LEN(media), &row->takes);
+        read_bits(r, name, v, &words_media, &row->takes);
     else if (str_eq(name, S("makes")))
-        read_bits(r, name, v, media, ARRAY_LEN(media), &row->makes);
+        read_bits(r, name, v, &words_media, &row->makes);
     else if (str_eq(name, S("efforts")))
-        read_bits(r, name, v, efforts, ARRAY_LEN(efforts), &row->efforts);
+        read_bits(r, name, v, &words_efforts, &row->efforts);
     else if (str_eq(name, S("region")))
         row->region = read_c(r, v);
     else if (str_eq(name, S("replacement")))
@@ -708,15 +631,15 @@ entry_read(struct arena *a, const struct json *entry, const struct model_row *kn
 /* --- writing --- */
 
 static void
-write_words(struct json_out *o, struct str name, unsigned bits, const char *const *words, size_t n)
+write_words(struct json_out *o, struct str name, unsigned bits, const struct word_list *words)
 {
     if (bits == 0)
         return;
     out_key_str(o, name);
     out_array(o);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < words->count; i++)
         if ((bits & 1u << i) != 0)
-            out_text_value(o, str_c(words[i]));
+            out_text_value(o, str_c(words->list[i]));
     out_end_array(o);
 }
 
@@ -749,9 +672,9 @@ write_prices(struct json_out *o, const struct price_list *list)
 
         if (nanousd < 0)
             continue;
-        out_key_str(o, str_c(units[i].name));
+        out_key_str(o, price_unit_word(i));
         out_comma(o);
-        json_add_f64(o->b, (double)nanousd * units[i].per / 1e12);
+        json_add_f64(o->b, (double)nanousd * price_unit_per(i) / 1e12);
     }
 }
 
@@ -767,9 +690,10 @@ write_window_times(struct json_out *o, const struct price_window *w)
         unsigned first = (unsigned)__builtin_ctz(s->days),
                  last = 31 - (unsigned)__builtin_clz(s->days);
 
-        buf_printf(&text, "%s%s%s%s %02u:%02u-%02u:%02u", i == 0 ? "" : "; ", days[first],
-            first == last ? "" : "-", first == last ? "" : days[last], s->from_min / 60,
-            s->from_min % 60, s->to_min / 60, s->to_min % 60);
+        buf_printf(&text, "%s%s%s%s %02u:%02u-%02u:%02u", i == 0 ? "" : "; ",
+            words_days.list[first], first == last ? "" : "-",
+            first == last ? "" : words_days.list[last], s->from_min / 60, s->from_min % 60,
+            s->to_min / 60, s->to_min % 60);
     }
     out_text(o, "utc", buf_str(&text));
     buf_fini(&text);
@@ -826,8 +750,8 @@ entry_write(struct json_out *o, const struct model_row *row)
 {
     out_object(o);
     out_text(o, "id", row->id);
-    out_text(o, "mode", str_c(modes[row->mode]));
-    out_text(o, "status", str_c(statuses[row->status]));
+    out_text(o, "mode", model_mode_word(row->mode));
+    out_text(o, "status", model_status_word(row->status));
     if (row->base != NULL)
         write_base(o, row->base);
     write_number(o, S("context"), (double)row->context_tokens);
@@ -835,14 +759,14 @@ entry_write(struct json_out *o, const struct model_row *row)
     write_number(o, S("output"), (double)row->output_tokens);
     write_number(o, S("dimensions"), row->dimensions);
     write_number(o, S("cache_min"), (double)row->cache_tokens);
-    write_words(o, S("takes"), row->takes, media, ARRAY_LEN(media));
-    write_words(o, S("makes"), row->makes, media, ARRAY_LEN(media));
-    write_words(o, S("efforts"), row->efforts, efforts, ARRAY_LEN(efforts));
+    write_words(o, S("takes"), row->takes, &words_media);
+    write_words(o, S("makes"), row->makes, &words_media);
+    write_words(o, S("efforts"), row->efforts, &words_efforts);
     if ((row->can | row->cannot) != 0) {
         out_key_object(o, "capabilities");
         for (unsigned i = 0; i < ABILITIES; i++)
             if (model_can(row, i) != UNSAID) {
-                out_key_str(o, str_c(abilities[i]));
+                out_key_str(o, model_ability_word(i));
                 out_raw_value(o, model_can(row, i) == YES ? S("true") : S("false"));
             }
         out_end(o);

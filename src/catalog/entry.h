@@ -29,17 +29,3 @@ struct model_row *entry_read(struct arena *a, const struct json *entry,
 
 /* Appends the row as an entry. */
 void entry_write(struct json_out *o, const struct model_row *row);
-
-/* The words of these, for people and JSON; empty after the last one. */
-struct str model_mode_word(unsigned mode);
-struct str model_status_word(unsigned status);
-struct str model_media_word(unsigned bit);
-struct str model_ability_word(unsigned ability);
-struct str price_unit_word(unsigned unit);
-
-/* A date of a row as "2026-08-07", "2026-08" or "2026", in `room` of MODEL_DATE_ROOM; empty: not known. */
-#define MODEL_DATE_ROOM 16
-struct str model_date_text(uint32_t date, char *room);
-
-/* How many units the price is for, as people write it. */
-double price_unit_per(enum price_unit unit);

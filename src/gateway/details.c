@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/json_out.h"
-#include "catalog/entry.h"
+#include "catalog/words.h"
 
 /* OpenRouter's name of a parameter, and the ability that it takes. */
 static const struct {
