@@ -35,14 +35,6 @@ finish(struct fetch *f, const char *why)
 }
 
 static void
-on_connected(void *owner, bool reused, uint64_t connect_us)
-{
-    (void)owner;
-    (void)reused;
-    (void)connect_us;
-}
-
-static void
 on_head(void *owner, const struct http_head *head)
 {
     ((struct fetch *)owner)->status = head->status;
@@ -88,7 +80,6 @@ bool
 fetch_url(const char *command, const char *url, struct buf *out)
 {
     static const struct client_events events = {
-        .connected = on_connected,
         .head = on_head,
         .data = on_data,
         .end = on_end,

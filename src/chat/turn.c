@@ -127,14 +127,6 @@ on_frame(void *line, const struct frame *frame)
 /* --- the client's callbacks --- */
 
 static void
-on_connected(void *owner, bool reused, uint64_t connect_us)
-{
-    (void)owner;
-    (void)reused;
-    (void)connect_us;
-}
-
-static void
 on_head(void *owner, const struct http_head *head)
 {
     struct chat_line *c = owner;
@@ -245,11 +237,9 @@ enum chat_outcome
 chat_ask(struct chat_line *c, struct str path, struct str body,
     void (*text)(void *arg, struct str piece, bool thinking), void *arg)
 {
-    static const struct client_events events = { .connected = on_connected,
-        .head = on_head,
-        .data = on_data,
-        .end = on_end,
-        .failed = on_failed };
+    static const struct client_events events = {
+        .head = on_head, .data = on_data, .end = on_end, .failed = on_failed
+    };
     struct client_request q = {
         .origin = c->origin,
         .method = body.n != 0 ? S("POST") : S("GET"),

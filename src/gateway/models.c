@@ -204,16 +204,7 @@ on_failed(void *owner, enum err why, const char *detail)
     ask_end(q, NULL, err_row(why)->sentence);
 }
 
-static void
-on_connected(void *owner, bool reused, uint64_t connect_us)
-{
-    (void)owner;
-    (void)reused;
-    (void)connect_us;
-}
-
 static const struct client_events events = {
-    .connected = on_connected,
     .head = on_head,
     .data = on_data,
     .end = on_end,

@@ -44,11 +44,6 @@ finish(struct probe *q, enum err outcome, const char *detail)
     free(q);
 }
 
-static void
-on_connected(void *owner UNUSED, bool reused UNUSED, uint64_t connect_us UNUSED)
-{
-}
-
 /* It is there; whether it likes the request is not the question. */
 static void
 on_head(void *owner, const struct http_head *head UNUSED)
@@ -91,7 +86,6 @@ on_deadline(void *arg)
 }
 
 static const struct client_events events = {
-    .connected = on_connected,
     .head = on_head,
     .data = on_data,
     .end = on_end,

@@ -45,7 +45,7 @@ struct client_request {
 };
 
 struct client_events {
-    /* The request was put on a connection, a pooled or a new one. For the log. */
+    /* The request was put on a connection, a pooled or a new one. For the log; may be NULL. */
     void (*connected)(void *owner, bool reused, uint64_t connect_us);
 
     /* The response's head; valid until `end`/`failed`. 1xx responses are skipped. */

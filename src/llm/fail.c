@@ -228,10 +228,10 @@ kind_by_beginning(struct str message)
         { S_INIT("service temporarily unavailable"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
         { S_INIT("the service is temporarily unavailable"), S_INIT(""), ERR_UPSTREAM_OVERLOADED },
     };
-    struct str behind_word = str_skip(message, str_chr(message, ' '));
+    struct str after_word = str_skip(message, str_chr(message, ' '));
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct str rest = rows[i].begins.p[0] == ' ' ? behind_word : message;
+        struct str rest = rows[i].begins.p[0] == ' ' ? after_word : message;
 
         if (!str_istarts(rest, rows[i].begins))
             continue;
