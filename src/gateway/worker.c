@@ -466,10 +466,12 @@ worker_join(struct worker *w)
         return;
     if (w->thread != NULL)
         thread_join(w->thread);
+    loop_take_posts(w->loop);    /* they act on what is taken apart here */
     close_all(w);
     models_stop(&w->asker);
     probe_stop(&w->prober);
     server_destroy(w->server);
+    w->server = NULL;
     client_destroy(w->client);
     timer_stop(&w->tick);
     loop_destroy(w->loop);

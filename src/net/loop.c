@@ -165,8 +165,8 @@ loop_dropped(const struct loop *l)
 }
 
 /* Sockets and timers have their turn after as many messages as there are places. */
-static void
-loop_run_posts(struct loop *l)
+void
+loop_take_posts(struct loop *l)
 {
     struct message m;
 
@@ -182,7 +182,7 @@ static void
 on_async(uv_async_t *async)
 {
     atomic_thread_fence(memory_order_seq_cst);    /* the other half of the one in loop_post() */
-    loop_run_posts(CONTAINER_OF(async, struct loop, async));
+    loop_take_posts(CONTAINER_OF(async, struct loop, async));
 }
 
 /* --- life --- */
@@ -269,7 +269,7 @@ loop_run_out(struct loop *l)
     uv_unref((uv_handle_t *)&l->async);
     uv_unref((uv_handle_t *)&l->wake);
     do {
-        loop_run_posts(l);
+        loop_take_posts(l);
         take_next(l);
         loop_run_deferred(l);
         uv_run(&l->uv, UV_RUN_DEFAULT);

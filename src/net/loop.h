@@ -21,13 +21,16 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 
 /* Runs the loop until no handle is open, for at most two seconds, then frees it: close everything
- * first. */
+ * first. Messages that wait still run: take those first that need what is closed. */
 void loop_destroy(struct loop *l);
 
 /* Runs fn(arg) on the loop's thread, in the order posted. Any thread; wakes the loop. False: a
  * thousand messages wait for the loop, and this one is dropped. loop_dropped() counts those. */
 bool loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 uint64_t loop_dropped(const struct loop *l);
+
+/* Runs the messages that wait now, of a loop that does not run (any more, or never did). */
+void loop_take_posts(struct loop *l);
 
 /* clock_now_ms() as of this iteration of the loop: cheap, good enough for deadlines. */
 uint64_t loop_now_ms(const struct loop *l);

@@ -279,6 +279,27 @@ TEST(an_address_in_use_is_reported_and_nothing_is_leaked)
     finish();
 }
 
+/* The start failed after that: another setting was wrong. */
+TEST(a_worker_that_never_started_takes_what_it_was_told_before_it_is_freed)
+{
+    char why[256] = "", path[64];
+
+    gateway_world_start(&w, "");
+    struct worker *other =
+        worker_create(&w.gateway, 0, NULL, snapshot_ref(w.snapshot), NULL, WHY(why));
+    EXPECT(other != NULL);
+    (void)snprintf(path, sizeof(path), "/tmp/openclaw-local-%ld", (long)getpid());
+    struct bound *held = NULL;
+    EXPECT(worker_hold_local(str_c(path), &held, WHY(why)));
+    worker_open_local(other, str_c(path));
+    worker_reload(other, snapshot_ref(w.snapshot), NULL);
+    worker_leave(other);
+    worker_drain(other);
+    worker_join(other);    /* all that it opened is closed: else its loop is never freed */
+    listen_hold_drop(held);
+    finish();
+}
+
 TEST(an_unlisted_model_is_counted_as_other)
 {
     gateway_world_start(&w, "models:\n  fast: {targets: [mock/listed]}\n");

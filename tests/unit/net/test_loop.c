@@ -127,6 +127,20 @@ TEST(posts_run_in_order_on_the_loop)
     buf_fini(&seen);
 }
 
+TEST(a_loop_that_does_not_run_takes_its_messages_when_told_to)
+{
+    struct loop *l = loop_create();
+
+    buf_init(&seen, 1000);
+    loop_post(l, note, "1");
+    loop_post(l, note, "2");
+    loop_take_posts(l);
+    EXPECT_STR(buf_str(&seen), "12");
+    loop_destroy(l);
+    EXPECT_STR(buf_str(&seen), "12");
+    buf_fini(&seen);
+}
+
 /* --- other threads --- */
 
 enum { POSTERS = 4, POSTS_EACH = 5000 };
