@@ -138,13 +138,23 @@ fold_text(
 }
 
 static void
-fold_signature(struct llm_answer *ans, struct llm_answer_choice *c, struct str signature)
+fold_signature(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
 {
     struct llm_part *part = c->open;
 
     if (part == NULL || part->kind != PART_REASONING || is_sealed(part))
         part = add_part(ans, c, PART_REASONING);
-    part->signature = keep(ans, signature);
+    part->signature = keep(ans, ev->signature);
+    part->origin = ev->origin;
+}
+
+static void
+fold_redacted(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_event *ev)
+{
+    struct llm_part *part = add_part(ans, c, PART_REASONING);
+
+    part->redacted = keep(ans, ev->text);
+    part->origin = ev->origin;
 }
 
 static void
@@ -269,10 +279,10 @@ fold_into_choice(struct llm_answer *ans, const struct llm_event *ev)
         fold_text(ans, c, PART_REFUSAL, ev->text);
         break;
     case EVENT_SIGNATURE:
-        fold_signature(ans, c, ev->signature);
+        fold_signature(ans, c, ev);
         break;
     case EVENT_REDACTED:
-        add_part(ans, c, PART_REASONING)->redacted = keep(ans, ev->text);
+        fold_redacted(ans, c, ev);
         break;
     case EVENT_TOOL_START:
         fold_tool_start(ans, c, ev);
@@ -367,12 +377,15 @@ unfold_text(const struct llm_part *part, uint32_t choice, struct event_sink *to)
     if (part->kind == PART_REASONING && part->redacted.n != 0) {
         ev.kind = EVENT_REDACTED;
         ev.text = part->redacted;
+        ev.origin = part->origin;
     }
     if (ev.text.n != 0)
         to->emit(to, &ev);
     if (part->kind == PART_REASONING && part->signature.n != 0)
-        to->emit(to, &(struct llm_event){
-                         .kind = EVENT_SIGNATURE, .choice = choice, .signature = part->signature });
+        to->emit(to, &(struct llm_event){ .kind = EVENT_SIGNATURE,
+                         .choice = choice,
+                         .signature = part->signature,
+                         .origin = part->origin });
 }
 
 static void

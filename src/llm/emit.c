@@ -93,13 +93,19 @@ emit_text(struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind
     if (text.n == 0)
         return;
     c->said = true;
-    wire_emit(r, &(struct llm_event){ .kind = kind, .choice = c->index, .text = text });
+    wire_emit(r, &(struct llm_event){
+                     .kind = kind, .choice = c->index, .text = text, .origin = r->emit.origin });
 }
 
 void
 emit_signature(struct wire_reader *r, struct emit_choice *c, struct str signature)
 {
-    struct llm_event ev = { .kind = EVENT_SIGNATURE, .choice = c->index, .signature = signature };
+    struct llm_event ev = {
+        .kind = EVENT_SIGNATURE,
+        .choice = c->index,
+        .signature = signature,
+        .origin = r->emit.origin,
+    };
 
     if (signature.n == 0)
         return;

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "llm/request.h"
 #include "llm/usage.h"
 
 enum llm_event_kind {
@@ -72,7 +73,8 @@ struct llm_event {
     int64_t created_s;    /* START: 0 if the provider does not report it */
     struct str raw;       /* JSON text */
     struct str signature;
-    bool custom;    /* TOOL_START and TOOL_ARGS of a free-form call */
+    enum llm_origin origin;    /* SIGNATURE, REDACTED: whose models can read it */
+    bool custom;               /* TOOL_START and TOOL_ARGS of a free-form call */
     enum llm_finish finish;
     struct str native;           /* the provider's own finish reason */
     struct str stop_sequence;    /* FINISH: the stop sequence that matched, if reported */

@@ -11,6 +11,8 @@ struct wire_drops;
 enum params_column {
     PARAMS_OPENAI_CHAT,
     PARAMS_ANTHROPIC,
+    PARAMS_OPENAI_RESPONSES,
+    PARAMS_OPENAI_RESPONSES_TEXT,    /* its object "text" */
     PARAMS_OLLAMA,
     PARAMS_OLLAMA_OPTIONS,
     PARAMS_COLUMNS,

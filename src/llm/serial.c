@@ -40,10 +40,11 @@ hold(struct serial *s, const struct llm_event *ev)
 {
     struct str id = arena_str(s->keep, ev->id);
     struct str name = arena_str(s->keep, ev->name);
+    struct str signature = arena_str(s->keep, ev->signature);
 
-    s->held_bytes += id.n + name.n;
+    s->held_bytes += id.n + name.n + signature.n;
     if (++s->held_count > HELD_COUNT_MAX || s->held_bytes > HELD_BYTES_MAX || id.p == NULL ||
-        name.p == NULL) {
+        name.p == NULL || signature.p == NULL) {
         fail(s);
         return NULL;
     }
@@ -51,7 +52,12 @@ hold(struct serial *s, const struct llm_event *ev)
     struct serial_held *h = arena_new(s->keep, struct serial_held);
 
     h->start = (struct llm_event){
-        .kind = ev->kind, .tool = ev->tool, .custom = ev->custom, .id = id, .name = name
+        .kind = ev->kind,
+        .tool = ev->tool,
+        .custom = ev->custom,
+        .id = id,
+        .name = name,
+        .signature = signature,
     };
     if (s->held_last != NULL)
         s->held_last->next = h;

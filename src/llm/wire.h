@@ -110,7 +110,8 @@ void wire_rewrite_end(
 /* What emit.h keeps of an answer. */
 struct emit {
     bool started;
-    bool too_large;    /* memory for a string was refused */
+    bool too_large;            /* memory for a string was refused */
+    enum llm_origin origin;    /* of proofs of reasoning; the wire sets it before it emits some */
     struct llm_usage usage;
     struct emit_choice *choices;    /* by index, ascending */
     struct emit_choice *recent;     /* the one looked up last */

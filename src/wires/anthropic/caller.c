@@ -7,6 +7,7 @@
  */
 #include "llm/media.h"
 #include "llm/read.h"
+#include "llm/seal.h"
 #include "wires/anthropic/anthropic.h"
 
 static const struct read_words words = {
@@ -152,10 +153,18 @@ read_block(struct cursor block, struct llm_part ***tail)
     } else if (read_is(type, "thinking") || read_is(type, "redacted_thinking")) {
         struct llm_part *part = llm_part_add(block.rd->a, tail, PART_REASONING);
 
+        struct seal seal;
+
         part->text = any_text(&block, "thinking");
         part->signature = any_text(&block, "signature");
         part->redacted = any_text(&block, "data");
         part->origin = ORIGIN_ANTHROPIC;
+        if (seal_read(
+                block.rd->a, part->signature.n > 0 ? part->signature : part->redacted, &seal)) {
+            part->signature = seal.signature;
+            part->redacted = seal.redacted;
+            part->origin = seal.origin;
+        }
     } else {    /* a block of a provider-run tool, or of a type that is newer than this code */
         struct llm_part *part = llm_part_add(block.rd->a, tail, PART_OPAQUE);
 

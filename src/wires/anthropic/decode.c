@@ -27,6 +27,7 @@ decoder_of(struct wire_reader *r)
     if (d == NULL) {
         r->state = d = arena_new(r->keep, struct decoder);
         d->c = emit_choice(r, 0);
+        r->emit.origin = ORIGIN_ANTHROPIC;
     }
     return d;
 }

@@ -5,6 +5,7 @@
  * carries the stop reason and all counts. Some providers tell their counts after the reason, so
  * both wait for EVENT_END.
  */
+#include "llm/seal.h"
 #include "llm/serial.h"
 #include "llm/write.h"
 #include "wires/anthropic/anthropic.h"
@@ -56,6 +57,16 @@ add_stop(
         out_null(o, "stop_sequence");
 }
 
+/* A proof as this protocol carries it: those of other models' reasoning are sealed. */
+static struct str
+proof(struct wire_writer *w, enum llm_origin origin, struct str signature, struct str redacted)
+{
+    if (origin == ORIGIN_ANTHROPIC || origin == ORIGIN_NONE)
+        return signature.n > 0 ? signature : redacted;
+    return seal_write(
+        w->keep, &(struct seal){ .origin = origin, .signature = signature, .redacted = redacted });
+}
+
 /* A block, complete or as it begins. A call needs an id that its result can refer to; `call` is its
  * number. Thinking always has a signature: the SDKs declare the member as required, and thinking of
  * other providers never has one. */
@@ -63,7 +74,15 @@ static void
 add_block(struct json_out *o, struct wire_writer *w, const struct llm_part *part, uint32_t call)
 {
     if (part->kind == PART_REASONING) {
-        anthropic_add_thinking(o, part);
+        bool proven = part->signature.n > 0 || part->redacted.n > 0;
+        struct str p = proven ? proof(w, part->origin, part->signature, part->redacted) : S("");
+        bool bare = part->redacted.n > 0 ||
+                    (part->text.n == 0 && proven && part->origin != ORIGIN_ANTHROPIC);
+        struct llm_part written = {
+            .text = part->text, .signature = bare ? S("") : p, .redacted = bare ? p : S("")
+        };
+
+        anthropic_add_thinking(o, &written);
         return;
     }
     out_object(o);
@@ -165,21 +184,26 @@ write_run(struct encoder *e, enum open_kind kind, struct str text)
 }
 
 static void
-write_signature(struct encoder *e, struct str signature)
+write_redacted(struct encoder *e, enum llm_origin origin, struct str data)
 {
-    if (signature.n == 0)
-        return;
-    open_block(e, OPEN_THINKING);
-    write_delta(e, DELTA("signature", "signature"), signature);
-    close_open(e);    /* further thinking is another block */
+    close_open(e);
+    begin_block(
+        e, &(struct llm_part){ .kind = PART_REASONING, .redacted = data, .origin = origin }, 0);
+    end_block(e);
 }
 
 static void
-write_redacted(struct encoder *e, struct str data)
+write_signature(struct encoder *e, enum llm_origin origin, struct str signature)
 {
-    close_open(e);
-    begin_block(e, &(struct llm_part){ .kind = PART_REASONING, .redacted = data }, 0);
-    end_block(e);
+    if (signature.n == 0)
+        return;
+    if (e->open != OPEN_THINKING && origin != ORIGIN_ANTHROPIC && origin != ORIGIN_NONE) {
+        write_redacted(e, origin, signature);    /* other models may show nothing of their thoughts */
+        return;
+    }
+    open_block(e, OPEN_THINKING);
+    write_delta(e, DELTA("signature", "signature"), proof(e->w, origin, signature, S("")));
+    close_open(e);    /* further thinking is another block */
 }
 
 static void
@@ -267,10 +291,10 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
         write_run(e, OPEN_THINKING, ev->text);
         break;
     case EVENT_SIGNATURE:
-        write_signature(e, ev->signature);
+        write_signature(e, ev->origin, ev->signature);
         break;
     case EVENT_REDACTED:
-        write_redacted(e, ev->text);
+        write_redacted(e, ev->origin, ev->text);
         break;
     case EVENT_TOOL_START:
         write_call(e, ev);

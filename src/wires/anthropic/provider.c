@@ -8,6 +8,7 @@
 #include "llm/effort.h"
 #include "llm/media.h"
 #include "llm/schema.h"
+#include "llm/seal.h"
 #include "llm/turns.h"
 #include "llm/write.h"
 #include "wires/anthropic/anthropic.h"
@@ -626,18 +627,19 @@ write_message_request(struct request_out *out)
 /* --- a request that is passed through ---
  *
  * A caller whose conversation was answered by another protocol's model for a turn replays that
- * model's thinking as blocks without a signature: we wrote them, for its SDK wants the field.
- * Anthropic refuses them, so they are cut out, and with them a message that holds nothing else;
+ * model's thinking as blocks without a signature, or with a sealed one: we wrote them, for its SDK
+ * wants the field. Anthropic refuses them, so they are cut out, and with them a message that holds nothing else;
  * every other byte stays. A long conversation may hold hundreds: the list of messages is put
  * together anew then, as one edit.
  */
 
 static bool
-is_unsigned_thinking(
-    const void *arg UNUSED, const struct json *key UNUSED, const struct json *block)
+is_foreign_thinking(const void *arg UNUSED, const struct json *key UNUSED, const struct json *block)
 {
     const struct json *signature = json_get(block, S("signature"));
 
+    if (seal_is_json(signature) || seal_is_json(json_get(block, S("data"))))
+        return true;
     return json_str_is(json_get(block, S("type")), S("thinking")) &&
            (!json_present(signature) || json_str_is(signature, S("")));
 }
@@ -654,13 +656,13 @@ assistant_blocks(const struct json *message)
 }
 
 static bool
-is_unsigned_message(const void *arg, const struct json *key, const struct json *message)
+is_foreign_message(const void *arg, const struct json *key, const struct json *message)
 {
     const struct json *blocks = assistant_blocks(message);
     struct json_iter it = json_iter(blocks);
 
     while (json_next(&it))
-        if (!is_unsigned_thinking(arg, key, it.value))
+        if (!is_foreign_thinking(arg, key, it.value))
             return false;
     return blocks != NULL && !json_is_empty(blocks);
 }
@@ -669,7 +671,7 @@ static void
 cut_blocks(struct wire_rewrite *w, const void *arg, const struct json *key UNUSED,
     const struct json *message)
 {
-    wire_rewrite_cut(w, assistant_blocks(message), is_unsigned_thinking, NULL, arg);
+    wire_rewrite_cut(w, assistant_blocks(message), is_foreign_thinking, NULL, arg);
 }
 
 static void
@@ -682,7 +684,7 @@ edit_request(
     if (!json_is(messages, JSON_ARRAY))
         return;
     wire_rewrite_begin(&w, messages);
-    wire_rewrite_cut(&w, messages, is_unsigned_message, cut_blocks, NULL);
+    wire_rewrite_cut(&w, messages, is_foreign_message, cut_blocks, NULL);
     wire_rewrite_end(&w, r, edits);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "base/map.h"
 #include "llm/media.h"
+#include "llm/seal.h"
 #include "wires/openai_chat/openai_chat.h"
 
 const struct read_words openai_words = {
@@ -200,13 +201,21 @@ static void
 read_reasoning_detail(struct cursor entry, struct parts *parts, struct llm_part **open)
 {
     bool anthropic = read_is(read_at(&entry, "format"), OPENAI_REASONING_ANTHROPIC);
+    bool openai = read_is(read_at(&entry, "format"), OPENAI_REASONING_OPENAI);
     enum llm_origin origin = anthropic ? ORIGIN_ANTHROPIC : ORIGIN_OPENAI;
 
     if (read_is(read_at(&entry, "type"), "reasoning.encrypted")) {
         struct llm_part *part = add_part(entry, parts, PART_REASONING);
+        struct seal seal;
 
         part->redacted = read_any_text(read_at(&entry, "data"));
-        part->origin = origin;
+        part->origin = anthropic || openai ? origin : ORIGIN_NONE;
+        if (seal_read(entry.rd->a, part->redacted, &seal)) {
+            part->redacted = seal.redacted;
+            part->signature = seal.signature;
+            part->text = seal.text;
+            part->origin = seal.origin;
+        }
         *open = NULL;
         return;
     }

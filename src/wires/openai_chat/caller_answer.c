@@ -4,6 +4,7 @@
  * made once, so that an event costs an append and no allocation.
  */
 #include "base/json_out.h"
+#include "llm/seal.h"
 #include "wires/openai_chat/openai_chat.h"
 
 enum { ID_MAX = 512 };    /* every chunk repeats id and model; longer ones are replaced by ours */
@@ -97,26 +98,37 @@ open_document(struct wire_writer *w, struct buf *out, bool chunk, struct str id,
     return o;
 }
 
-/* An entry of reasoning_details. Its id marks it as ours; see edit_messages(). */
+/* An entry of reasoning_details. Its id marks it as ours; see edit_messages(). Proofs without a form of
+ * their own are sealed. */
 static void
-add_proof(
-    struct json_out *o, uint32_t index, struct str text, struct str signature, struct str redacted)
+add_proof(struct json_out *o, struct arena *a, uint32_t index, const struct seal *s)
 {
+    bool openai = s->origin == ORIGIN_OPENAI;
+    bool sealed = !openai && s->origin != ORIGIN_ANTHROPIC && s->origin != ORIGIN_NONE;
+    struct str redacted = sealed ? seal_write(a, s) : openai ? s->signature : S("");
+
+    if (redacted.n == 0)
+        redacted = s->redacted;
     out_object(o);
     if (redacted.n > 0) {
         out_const(o, "\"type\":\"reasoning.encrypted\"");
         out_text(o, "data", redacted);
     } else {
         out_const(o, "\"type\":\"reasoning.text\"");
-        out_text(o, "text", text);
-        out_text(o, "signature", signature);
+        out_text(o, "text", s->text);
+        out_text(o, "signature", s->signature);
     }
     out_key(o, "id");
     out_string(o);
     buf_add(o->b, S(OPENAI_REASONING_ID));
     buf_add_u64(o->b, index);
     out_end_string(o);
-    out_const(o, "\"format\":\"" OPENAI_REASONING_ANTHROPIC "\"");
+    if (sealed)
+        out_const(o, "\"format\":\"" OPENAI_REASONING_SEALED "\"");
+    else if (openai)
+        out_const(o, "\"format\":\"" OPENAI_REASONING_OPENAI "\"");
+    else
+        out_const(o, "\"format\":\"" OPENAI_REASONING_ANTHROPIC "\"");
     out_i64(o, "index", index);
     out_end(o);
 }
@@ -243,7 +255,9 @@ write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_e
     case EVENT_REDACTED:
         /* the proof of a block, in the form that clients of OpenRouter send back unchanged */
         out_key_array(&o, "reasoning_details");
-        add_proof(&o, st->proofs++, S(""), ev->signature, ev->text);
+        add_proof(&o, w->keep, st->proofs++,
+            &(struct seal){
+                .origin = ev->origin, .signature = ev->signature, .redacted = ev->text });
         out_end_array(&o);
         break;
     default:    /* the first one */
@@ -416,7 +430,7 @@ add_texts(struct json_out *o, struct str key, const struct llm_part *part, enum 
 
 /* Signed and encrypted blocks, so that a caller can send them back. */
 static void
-add_reasoning_details(struct json_out *o, const struct llm_part *part)
+add_reasoning_details(struct json_out *o, struct arena *a, const struct llm_part *part)
 {
     uint32_t n = 0;
 
@@ -425,7 +439,11 @@ add_reasoning_details(struct json_out *o, const struct llm_part *part)
             continue;
         if (n == 0)
             out_key_array(o, "reasoning_details");
-        add_proof(o, n++, part->text, part->signature, part->redacted);
+        add_proof(o, a, n++,
+            &(struct seal){ .origin = part->origin,
+                .text = part->text,
+                .signature = part->signature,
+                .redacted = part->redacted });
     }
     if (n > 0)
         out_end_array(o);
@@ -465,7 +483,7 @@ add_annotations(struct json_out *o, const struct llm_cited *cited)
 }
 
 static void
-add_message(struct json_out *o, const struct llm_answer_choice *c)
+add_message(struct json_out *o, struct arena *a, const struct llm_answer_choice *c)
 {
     bool calls = llm_part_has(c->parts, PART_TOOL_CALL);
 
@@ -480,7 +498,7 @@ add_message(struct json_out *o, const struct llm_answer_choice *c)
     if (!add_texts(o, S("refusal"), c->parts, PART_REFUSAL))
         out_null(o, "refusal");
     (void)add_texts(o, S("reasoning_content"), c->parts, PART_REASONING);
-    add_reasoning_details(o, c->parts);
+    add_reasoning_details(o, a, c->parts);
     if (calls)
         add_calls(o, c->parts);
     add_annotations(o, c->citations);
@@ -542,7 +560,7 @@ openai_write_answer(struct wire_writer *w, const struct llm_answer *ans)
         out_object(&o);
         out_i64(&o, "index", c->index);
         if (!is_completion(w))
-            add_message(&o, c);
+            add_message(&o, w->keep, c);
         else if (!add_texts(&o, S("text"), c->parts, PART_TEXT))
             out_const(&o, "\"text\":\"\"");
         add_logprobs(&o, c->logprobs);

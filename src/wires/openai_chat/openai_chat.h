@@ -52,6 +52,12 @@ void openai_read_error(struct arena *a, int status, struct str body, struct llm_
 /* The format of reasoning_details that are signed by Anthropic's models, as OpenRouter names it. */
 #define OPENAI_REASONING_ANTHROPIC "anthropic-claude-v1"
 
+/* The same for what OpenAI's models encrypted, which only the Responses API takes back. */
+#define OPENAI_REASONING_OPENAI "openai-responses-v1"
+
+/* What no format is known for, sealed (llm/seal.h). */
+#define OPENAI_REASONING_SEALED "openclaw-v1"
+
 /* Prefix of the ids of entries that we made from another protocol's answer: hosts of this family
  * did not produce them, and some reject what they do not know. */
 #define OPENAI_REASONING_ID "openclaw_"

@@ -168,6 +168,7 @@ take_reasoning_details(
             emit_text(r, c, EVENT_REASONING, emit_string(r, json_get(it.value, S("text"))));
         if (!json_str_is(json_get(it.value, S("format")), S(OPENAI_REASONING_ANTHROPIC)))
             continue;
+        r->emit.origin = ORIGIN_ANTHROPIC;
         emit_text(r, c, EVENT_REDACTED, emit_string(r, json_get(it.value, S("data"))));
         emit_signature(r, c, emit_string(r, json_get(it.value, S("signature"))));
     }
