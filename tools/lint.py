@@ -22,7 +22,7 @@ ROOT = pathlib.Path(sys.argv[1] if sys.argv[1:] else __file__ + "/../..").resolv
 # The layers, lowest first. Folders of one layer do not include each other.
 LAYERS = [
     ["base"],
-    ["net", "conf", "script"],
+    ["net", "conf", "script", "sign"],
     ["http", "store"],
     ["llm"],
     ["wires"],

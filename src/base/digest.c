@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 
+#define HMAC_BLOCK_BYTES 64    /* SHA-256's */
+
 /* Fetching an algorithm costs more than hashing a short text, so it is done once. */
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
@@ -20,6 +22,41 @@ digest_sha256(struct str data, uint8_t out[DIGEST_SHA256_BYTES])
 {
     CHECK(pthread_once(&fetched, fetch) == 0);
     CHECK(EVP_Digest(data.p, data.n, out, NULL, sha256, NULL) == 1);
+}
+
+void
+digest_sha256_pieces(const struct str *pieces, size_t count, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    EVP_MD_CTX *ctx = check_alloc(EVP_MD_CTX_new());
+
+    CHECK(pthread_once(&fetched, fetch) == 0);
+    CHECK(EVP_DigestInit_ex(ctx, sha256, NULL) == 1);
+    for (size_t i = 0; i < count; i++)
+        CHECK(EVP_DigestUpdate(ctx, pieces[i].p, pieces[i].n) == 1);
+    CHECK(EVP_DigestFinal_ex(ctx, out, NULL) == 1);
+    EVP_MD_CTX_free(ctx);
+}
+
+void
+digest_hmac_sha256(struct str key, struct str data, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    uint8_t hashed[DIGEST_SHA256_BYTES], inner[HMAC_BLOCK_BYTES], outer[HMAC_BLOCK_BYTES];
+
+    if (key.n > HMAC_BLOCK_BYTES) {
+        digest_sha256(key, hashed);
+        key = str_make((const char *)hashed, sizeof(hashed));
+    }
+    for (size_t i = 0; i < HMAC_BLOCK_BYTES; i++) {
+        uint8_t byte = i < key.n ? (uint8_t)key.p[i] : 0;
+
+        inner[i] = byte ^ 0x36;
+        outer[i] = byte ^ 0x5c;
+    }
+    const struct str first[] = { str_make((const char *)inner, sizeof(inner)), data };
+    digest_sha256_pieces(first, ARRAY_LEN(first), hashed);
+    const struct str second[] = { str_make((const char *)outer, sizeof(outer)),
+        str_make((const char *)hashed, sizeof(hashed)) };
+    digest_sha256_pieces(second, ARRAY_LEN(second), out);
 }
 
 /* The digits of four bytes at once: the bytes are spread, then each half becomes a character. */

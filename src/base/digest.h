@@ -7,6 +7,12 @@
 
 void digest_sha256(struct str data, uint8_t out[DIGEST_SHA256_BYTES]);
 
+/* The same of pieces, one after another. */
+void digest_sha256_pieces(const struct str *pieces, size_t count, uint8_t out[DIGEST_SHA256_BYTES]);
+
+/* HMAC-SHA-256 (RFC 2104). */
+void digest_hmac_sha256(struct str key, struct str data, uint8_t out[DIGEST_SHA256_BYTES]);
+
 /* Lower-case hexadecimal of `n` bytes: writes 2n characters and a NUL. */
 void digest_hex(const uint8_t *data, size_t n, char *out);
 

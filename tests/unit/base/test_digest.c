@@ -24,6 +24,25 @@ TEST(sha256_of_the_standards_examples)
         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+TEST(hmac_of_the_standards_examples_and_pieces)
+{
+    uint8_t out[DIGEST_SHA256_BYTES], whole[DIGEST_SHA256_BYTES];
+    char long_key[131];
+    const struct str pieces[] = { S("a"), S(""), S("bc") };
+
+    digest_hmac_sha256(S("Jefe"), S("what do ya want for nothing?"), out);
+    EXPECT_HEX(out, DIGEST_SHA256_BYTES,
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    memset(long_key, 0xaa, sizeof(long_key));
+    digest_hmac_sha256(str_make(long_key, sizeof(long_key)),
+        S("Test Using Larger Than Block-Size Key - Hash Key First"), out);
+    EXPECT_HEX(out, DIGEST_SHA256_BYTES,
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    digest_sha256_pieces(pieces, ARRAY_LEN(pieces), out);
+    digest_sha256(S("abc"), whole);
+    EXPECT(memcmp(out, whole, sizeof(out)) == 0);
+}
+
 TEST(hexadecimal_is_lower_case_and_ends_with_a_nul)
 {
     static const uint8_t bytes[] = { 0x00, 0x7f, 0xab, 0xff };
