@@ -225,10 +225,26 @@ is_text_document(const struct json *part)
 
 static void add_content(struct needs_walk *w, const struct json *content, bool nested);
 
+/* What a part is; *part becomes the object that it is in, if the words are keyed. */
+static const struct need_word *
+part_word(const struct needs_walk *w, const struct json **part)
+{
+    struct json_iter it = json_iter(*part);
+    const struct need_word *word = NULL;
+
+    if (!w->words->keyed)
+        return find_word(w->words->parts, json_get(*part, S("type")));
+    while (word == NULL && json_next(&it))
+        word = find_word(w->words->parts, it.key);
+    if (word != NULL)
+        *part = it.value;
+    return word;
+}
+
 static void
 add_part(struct needs_walk *w, const struct json *part, bool nested)
 {
-    const struct need_word *word = find_word(w->words->parts, json_get(part, S("type")));
+    const struct need_word *word = part_word(w, &part);
     const struct json *text = json_get(part, S("text"));
 
     if (word == NULL || word->rule == NEED_IS_TEXT) {
@@ -291,7 +307,8 @@ add_message(struct needs_walk *w, const struct json *message)
 {
     struct json_iter it = json_iter(message);
     const struct json *role = NULL, *content = NULL;
-    const struct need_word *kind = find_word(w->words->parts, json_get(message, S("type")));
+    const struct need_word *kind =
+        w->words->keyed ? NULL : find_word(w->words->parts, json_get(message, S("type")));
 
     w->needs->messages++;
     w->tokens += TOKENS_PER_MESSAGE;

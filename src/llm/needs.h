@@ -73,4 +73,6 @@ struct needs_words {
     const struct need_word *members;     /* of the document */
     const struct need_word *messages;    /* members of a message */
     const struct need_word *parts;       /* types of parts; of messages too, where they have one */
+    /* a part has no type: it is an object in a member of that name, {"image":{...}} */
+    bool keyed;
 };

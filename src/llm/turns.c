@@ -229,7 +229,7 @@ is_kept(const struct planner *p, const struct llm_part *part)
     case PART_REFUSAL:
         return !p->rules->no_blanks || str_trim(part->text).n > 0;
     case PART_OPAQUE:
-        if (part->origin == p->rules->origin)
+        if (part->origin == p->rules->blocks)
             return true;
         wire_drop_block(p->drops, part);
         return false;
@@ -253,7 +253,7 @@ add_to_user(struct planner *p, const struct llm_message *m, const struct llm_par
         if (part->is_error && !p->rules->fails)
             wire_drop(p->drops, S("messages.tool_result.is_error"));
         for (const struct llm_part *in = part->result; in != NULL; in = in->next)
-            if (in->kind == PART_OPAQUE && in->origin != p->rules->origin)
+            if (in->kind == PART_OPAQUE && in->origin != p->rules->blocks)
                 wire_drop_block(p->drops, in);
     } else if (media_is(part->kind) || is_kept(p, part)) {
         add_block(p, &turn_for(p, TURN_USER, m, false)->blocks, part);

@@ -24,8 +24,9 @@ struct turn_ids {
 struct turn_rules {
     struct turn_ids ids;
     struct turn_ids names;    /* most = 0: all are accepted */
-    /* whose signed reasoning and own blocks it reads; all others are left out */
+    /* whose signed reasoning it reads, and whose own blocks; all others are left out */
     enum llm_origin origin;
+    enum llm_origin blocks;
     bool alternate;       /* the sides take turns, the user first: messages of one side are joined */
     bool system_first;    /* system text stands before the conversation, wherever the caller put it */
     /* each call is answered in the next turn and each result answers a call of the turn before; ids

@@ -5,7 +5,7 @@
  * anything is written.
  */
 #include "base/map.h"
-#include "llm/effort.h"
+#include "llm/claude.h"
 #include "llm/media.h"
 #include "llm/schema.h"
 #include "llm/seal.h"
@@ -14,8 +14,6 @@
 #include "wires/anthropic/anthropic.h"
 
 enum {
-    MAX_TOKENS_DEFAULT = 4096,    /* the API requires a number, and every model accepts this one */
-    BUDGET_MIN = 1024,
     MARKS_MAX = 4,
     USER_ID_MAX = 256,
 };
@@ -24,6 +22,7 @@ static const struct turn_rules turn_rules = {
     .ids = { .prefix = S_INIT("toolu_"), .chars = IDS_WORD, .most = 64 },
     .names = { .chars = IDS_WORD, .most = 128 },
     .origin = ORIGIN_ANTHROPIC,
+    .blocks = ORIGIN_ANTHROPIC,
     .alternate = true,
     .system_first = true,
     .paired = true,
@@ -31,8 +30,6 @@ static const struct turn_rules turn_rules = {
     .speaks = true,
     .fails = true,
 };
-
-enum thinking { THINKING_UNSAID, THINKING_OFF, THINKING_BUDGET, THINKING_ADAPTIVE };
 
 /* A request being written. */
 struct message_request {
@@ -44,10 +41,7 @@ struct message_request {
 
     bool tools;    /* the caller offers tools that can be sent to this provider */
     enum llm_choice choice;
-    int64_t max_tokens;
-    enum thinking thinking;
-    int64_t budget;
-    struct str effort;
+    struct claude_thinking thinking;
 };
 
 static void
@@ -73,75 +67,11 @@ look_at_tools(struct message_request *w)
     w->marks_to_skip = marks > MARKS_MAX ? marks - MARKS_MAX : 0;
 }
 
-/* Whether the model must call a tool: the API rejects thinking in that case. */
+/* Whether the model must call a tool. */
 static bool
 is_forced(const struct message_request *w)
 {
     return w->tools && (w->choice == CHOICE_REQUIRED || w->choice == CHOICE_NAMED);
-}
-
-/* Whether the model is to continue its own words. */
-static bool
-ends_in_prefill(const struct message_request *w)
-{
-    return w->turns.last != NULL && w->turns.last->side == TURN_ASSISTANT;
-}
-
-/* Thinking counts against max_tokens. A limit set by the caller is kept, and the budget shrinks so
- * that a quarter is left for the answer; a default limit grows instead. */
-static void
-fit_budget(struct message_request *w)
-{
-    if (w->r->max_tokens <= 0 && w->out->t->traits.max_output <= 0)
-        w->max_tokens = w->budget + MAX_TOKENS_DEFAULT;
-    w->budget = MIN(w->budget, MAX(w->max_tokens - w->max_tokens / 4, BUDGET_MIN));
-    if (w->budget < w->max_tokens)
-        return;
-    w->thinking = THINKING_UNSAID;
-    write_drop(w->out, PARAM_effort);
-}
-
-/* Thinking cannot be combined with a forced call, with prefill, or with a tool loop whose first
- * thinking is lost. Thinking is given up, because callers depend more on the others. */
-static void
-think(struct message_request *w, int64_t budget)
-{
-    bool adaptive = w->out->t->traits.thinking == THINKS_ADAPTIVE;
-
-    if (adaptive)
-        w->effort = w->r->effort.n > 0 ? w->r->effort : effort_word(budget);
-    if (is_forced(w) || ends_in_prefill(w) || w->turns.unsigned_loop) {
-        if (!adaptive)
-            write_drop(w->out, PARAM_effort);
-        return;
-    }
-    w->thinking = adaptive ? THINKING_ADAPTIVE : THINKING_BUDGET;
-    w->budget = MAX(budget, BUDGET_MIN);
-    if (!adaptive)
-        fit_budget(w);
-}
-
-static void
-decide_limits_and_thinking(struct message_request *w)
-{
-    const struct llm_request *r = w->r;
-    int64_t limit = w->out->t->traits.max_output;
-    int64_t budget = r->reasoning == NO ? 0 : r->reasoning_budget > 0 ? r->reasoning_budget : -1;
-
-    w->max_tokens = r->max_tokens > 0 ? r->max_tokens : limit > 0 ? limit : MAX_TOKENS_DEFAULT;
-    if (limit > 0)
-        w->max_tokens = MIN(w->max_tokens, limit);
-
-    if (budget < 0 && r->effort.n > 0) {
-        budget = effort_budget(r->effort);
-        if (budget < 0)
-            write_drop(w->out, PARAM_effort);
-    }
-    if (budget > 0)
-        think(w, MIN(budget, INT32_MAX));
-    else if (budget == 0 &&
-             w->out->t->traits.thinking == THINKS_ADAPTIVE)    /* other models think only on request */
-        w->thinking = THINKING_OFF;
 }
 
 /* --- content --- */
@@ -246,7 +176,7 @@ add_content(struct message_request *w, const struct llm_part *part)
         refuse_part(w, "video");
         break;
     case PART_OPAQUE:
-        if (part->origin == turn_rules.origin)
+        if (part->origin == turn_rules.blocks)
             out_raw_value(w->o, json_raw(part->raw));
         break;
     case PART_TOOL_CALL:
@@ -364,32 +294,12 @@ add_system(struct message_request *w)
 
 /* --- tools --- */
 
-/* The keywords that a strict schema must not have; NULL if it may have all. */
-static const struct schema_keyword *
-refused_keywords(const struct message_request *w)
-{
-    static const struct schema_keyword refused[] = {
-        { S_INIT("minimum"), false },
-        { S_INIT("maximum"), false },
-        { S_INIT("exclusiveMinimum"), false },
-        { S_INIT("exclusiveMaximum"), false },
-        { S_INIT("multipleOf"), false },
-        { S_INIT("minLength"), false },
-        { S_INIT("maxLength"), false },
-        { S_INIT("minItems"), true },
-        { S_INIT("maxItems"), false },
-        { S_INIT(""), false },
-    };
-
-    return w->out->t->traits.schema_limits == YES ? NULL : refused;
-}
-
 static void
 add_tool(struct message_request *w, const struct llm_tool *tool)
 {
     struct json_out *o = w->o;
     struct schema_rules rules = { .typed = true,
-        .refused = tool->strict == YES ? refused_keywords(w) : NULL };
+        .refused = tool->strict == YES ? claude_refused_keywords(w->out->t) : NULL };
 
     if (tool->raw != NULL) {
         out_raw_value(o, json_raw(tool->raw));
@@ -476,44 +386,19 @@ add_tools(struct message_request *w)
 /* --- parameters --- */
 
 static void
-add_thinking(struct message_request *w)
-{
-    static const struct str types[] = {
-        [THINKING_OFF] = S_INIT("disabled"),
-        [THINKING_BUDGET] = S_INIT("enabled"),
-        [THINKING_ADAPTIVE] = S_INIT("adaptive"),
-    };
-
-    if (w->thinking == THINKING_UNSAID)
-        return;
-    out_key_object(w->o, "thinking");
-    out_text(w->o, "type", types[w->thinking]);
-    if (w->thinking == THINKING_BUDGET)
-        out_i64(w->o, "budget_tokens", w->budget);
-    out_end(w->o);
-}
-
-/* The closest effort that every model with this parameter accepts. */
-static struct str
-effort_for_provider(struct str word)
-{
-    return str_eq(word, S("minimal")) ? S("low") : str_eq(word, S("xhigh")) ? S("max") : word;
-}
-
-static void
 add_output_config(struct message_request *w)
 {
     const struct llm_request *r = w->r;
     bool schema = r->format == FORMAT_SCHEMA && r->schema.n > 0;
     const char *param = param_callers_name(r, PARAM_format);
-    struct schema_rules rules = { .closed = true, .refused = refused_keywords(w) };
+    struct schema_rules rules = { .closed = true, .refused = claude_refused_keywords(w->out->t) };
 
     if (r->format == FORMAT_JSON)
         write_drop(w->out, PARAM_format);
-    if (!schema && w->effort.n == 0)
+    if (!schema && w->thinking.effort.n == 0)
         return;
     out_key_object(w->o, "output_config");
-    out_text_if(w->o, "effort", effort_for_provider(w->effort));
+    out_text_if(w->o, "effort", w->thinking.effort);
     if (schema) {
         out_key_object(w->o, "format");
         out_const(w->o, "\"type\":\"json_schema\"");
@@ -523,26 +408,6 @@ add_output_config(struct message_request *w)
         out_end(w->o);
     }
     out_end(w->o);
-}
-
-/* The API accepts temperature or top_p, not both, and beside thinking only values without effect.
- */
-static struct params_rules
-add_sampling(struct message_request *w)
-{
-    const struct llm_request *r = w->r;
-    bool thinks = w->thinking == THINKING_BUDGET || w->thinking == THINKING_ADAPTIVE;
-    struct params_rules rules = { .fixed_sampling = w->out->t->traits.sampling_fixed == YES };
-
-    if (thinks && json_f64(r->temperature, 1) < 1)
-        rules.refused |= PARAM_BIT(temperature);
-    if (thinks)
-        rules.refused |= PARAM_BIT(top_k);
-    if ((r->temperature != NULL && (rules.refused & PARAM_BIT(temperature)) == 0) ||
-        (thinks && json_f64(r->top_p, 1) < 0.95))
-        rules.refused |= PARAM_BIT(top_p);
-    params_write(w->o, r, PARAMS_ANTHROPIC, &rules);
-    return rules;
 }
 
 static void
@@ -602,21 +467,22 @@ write_message_request(struct request_out *out)
     turns.no_prefill = out->t->traits.no_prefill == YES;
     turns_plan(r, &turns, out->drops, &w.turns);
     look_at_tools(&w);
-    decide_limits_and_thinking(&w);
+    w.thinking = claude_decide(out, &w.turns, is_forced(&w));
 
     out_text(w.o, "model", out->t->model);
     if (chat)
-        out_i64(w.o, "max_tokens", w.max_tokens);
+        out_i64(w.o, "max_tokens", w.thinking.max_tokens);
     add_system(&w);
     add_messages(&w);
     add_tools(&w);
-    add_thinking(&w);
+    claude_write_thinking(w.o, &w.thinking);
     if (!chat)
         return;
     add_output_config(&w);
 
-    struct params_rules rules = add_sampling(&w);
+    struct params_rules rules = claude_sampling(out, &w.thinking);
 
+    params_write(w.o, r, PARAMS_ANTHROPIC, &rules);
     add_stop(&w);
     add_account(&w);
     params_drop(r, PARAMS_BIT(PARAMS_ANTHROPIC), &rules, out->drops);

@@ -273,8 +273,8 @@ TEST(the_budget_is_always_below_the_limit)
         int64_t most = json_i64(json_get(k.sent, S("max_tokens")), 0);
 
         EXPECT_INT(most, limit);
-        EXPECT(budget == 0 || (budget >= BUDGET_MIN && budget < most));
-        EXPECT((budget > 0) == (limit > BUDGET_MIN));
+        EXPECT(budget == 0 || (budget >= CLAUDE_BUDGET_MIN && budget < most));
+        EXPECT((budget > 0) == (limit > CLAUDE_BUDGET_MIN));
         kit_fini(&k);
     }
 }
