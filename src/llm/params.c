@@ -202,8 +202,11 @@ params_drop(const struct llm_request *r, uint32_t columns, const struct params_r
 const char *
 param_callers_name(const struct llm_request *r, enum param p)
 {
-    const char *name = param_name(p, r->wire->caller->params);
+    const struct wire_caller *caller = r->wire->caller;
+    const char *name = param_name(p, caller->params);
 
+    if (name == NULL)
+        name = param_name(p, caller->nested);
     return name != NULL ? name : param_name(p, PARAMS_OPENAI_CHAT);
 }
 

@@ -13,6 +13,9 @@ enum params_column {
     PARAMS_ANTHROPIC,
     PARAMS_OPENAI_RESPONSES,
     PARAMS_OPENAI_RESPONSES_TEXT,    /* its object "text" */
+    PARAMS_GEMINI,
+    PARAMS_GEMINI_CONFIG,    /* its object "generationConfig" */
+    PARAMS_GEMINI_SNAKE,     /* the same as its older clients spell it */
     PARAMS_OLLAMA,
     PARAMS_OLLAMA_OPTIONS,
     PARAMS_COLUMNS,

@@ -40,7 +40,7 @@ enum llm_part_kind {
 
 /* Whose models signed or encrypted reasoning, or made a block that no other protocol has. Not the
  * wire that it came on: Claude's reasoning is Anthropic's at every host. */
-enum llm_origin { ORIGIN_NONE, ORIGIN_ANTHROPIC, ORIGIN_OPENAI, ORIGINS };
+enum llm_origin { ORIGIN_NONE, ORIGIN_ANTHROPIC, ORIGIN_OPENAI, ORIGIN_GEMINI, ORIGINS };
 
 /* A yes or no that need not be said. */
 enum llm_tri { UNSAID, NO, YES };
@@ -75,7 +75,7 @@ struct llm_part {
     };
     union {
         struct str file_id;      /* media */
-        struct str signature;    /* REASONING, TOOL_CALL: of the provider that made it */
+        struct str signature;    /* REASONING: its origin's; TOOL_CALL: Gemini's, which signs calls */
     };
     struct str name;    /* FILE: its name; TOOL_CALL: the function's */
     union {

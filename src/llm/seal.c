@@ -11,6 +11,7 @@ static const struct str origins[] = {
     [ORIGIN_NONE] = S_INIT("none"),
     [ORIGIN_ANTHROPIC] = S_INIT("anthropic"),
     [ORIGIN_OPENAI] = S_INIT("openai"),
+    [ORIGIN_GEMINI] = S_INIT("gemini"),
 };
 
 _Static_assert(ARRAY_LEN(origins) == ORIGINS, "every origin has a word");

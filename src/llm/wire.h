@@ -199,6 +199,7 @@ struct wire_page {
 struct wire_caller {
     const struct read_member *members;
     enum params_column params;    /* where the object has those of params.def */
+    enum params_column nested;    /* and where an object in it has others: for notes */
 
     const struct read_words *words;
     uint32_t translates;     /* OP_BIT()s of requests whose members make a conversation */

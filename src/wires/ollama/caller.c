@@ -647,6 +647,7 @@ static const char *const beyond_text[] = { "tools", "format", "think", "logprobs
 const struct wire_caller ollama_caller = {
     .members = members,
     .params = PARAMS_OLLAMA,
+    .nested = PARAMS_OLLAMA_OPTIONS,
     .words = &words,
     .translates = OP_BIT(OP_CHAT),
     .beyond_text = beyond_text,
