@@ -319,7 +319,7 @@ is_route(const struct admin_route *r, struct str path)
 static void
 answer(void *owner, struct exchange *x)
 {
-    struct str path = endpoint_rest(x->endpoint, x->path.text);
+    struct str path = endpoint_star(x->endpoint, x->path.text);
     struct str method = str_eq(x->method, S("HEAD")) ? S("GET") : x->method;
     const struct admin_route *near = NULL;
 

@@ -166,9 +166,16 @@ host_write_path(struct buf *out, const struct host_address *at, const struct wir
         add_path_with_model(out, r, t->model);
     else
         wire->provider->write_path(out, r, t);
+    struct str path = str_skip(buf_str(out), from);
+    struct str own = str_skip(path, str_chr(path, '?'));    /* the wire's */
+    if (query.n != 0 && own.n != 0)
+        own = arena_str(r->arena, str_skip(own, 1));
     if (query.n != 0) {
+        buf_truncate(out, from + str_chr(path, '?'));
         buf_add_c(out, '?');
         buf_add(out, query);
+        if (own.n != 0)
+            add_own_query(out, from, own, r->arena);
     }
     if (at->query.n != 0)
         add_own_query(out, from, at->query, r->arena);

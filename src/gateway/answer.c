@@ -744,7 +744,7 @@ keep_alive(struct attempt *a)
     struct exchange *x = a->exchange;
     const struct wire *wire = x->wire;
     bool raw = a->intake.source == SOURCE_RAW;
-    const struct framing *framing = raw ? a->intake.framing.framing : wire->framing;
+    const struct framing *framing = raw ? a->intake.framing.framing : x->framing;
 
     x->delivery.sent_us = clock_now_us();
     if (x->delivery.more)

@@ -236,7 +236,8 @@ prepare(struct attempt *a)
     in->events = a->filters.first;
     in->secrets = a->hold->snapshot->secrets;
     in->asked_stream = q->stream;
-    in->reader.wire = a->target->provider->wire;
+    in->reader.wire = target_wire(a->target, q->wire);
+    in->frames = in->reader.wire == q->wire ? llm_request_framing(q) : in->reader.wire->framing;
     in->reader.op = q->op;
     in->reader.choices = q->n;
     in->reader.keep = a->arena;
@@ -263,6 +264,7 @@ plan_call(struct attempt *a, struct written *w, struct str method, bool others)
     *w = (struct written){
         .request = a->request,
         .target = t,
+        .wire = a->intake.reader.wire,
         .drops = &a->drops,
         .credential = a->credential,
         .q = {
@@ -465,6 +467,7 @@ attempt_draft(struct attempt *a)
     if (x == NULL)
         return d;
     d->writer.wire = x->wire;
+    d->writer.framing = x->framing;
     d->writer.op = x->endpoint->op;    /* the form that the route promises */
     d->writer.want_usage = x->want_usage;
     d->writer.keep = a->arena;

@@ -1,11 +1,16 @@
 /* endpoints.c - the route table and the lookup in it. */
 #include "gateway/endpoints.h"
 
+#include "base/url.h"
+#include "catalog/model.h"
+
 #define V1 ENDPOINT_BASE
+#define V1BETA "/v1beta"
 #define ROUTER ENDPOINT_ROUTER_BASE
 #define TOP ""
-#define LOCAL(function) true
-#define STAGES false
+#define LOCAL(function) .local = true
+#define STAGES .local = false
+#define STREAM .streams = true
 const struct endpoint endpoints[ENDPOINT_COUNT] = {
 #define ENDPOINT(id_, method_, base_, path_, wire_name, kind_, model_, op_, local_)                \
     [ENDPOINT_##id_] = { .id = #id_,                                                               \
@@ -17,7 +22,7 @@ const struct endpoint endpoints[ENDPOINT_COUNT] = {
         .model = MODEL_##model_,                                                                   \
         .op = (op_),                                                                               \
         .router = sizeof(base_) == sizeof(ENDPOINT_ROUTER_BASE),                                   \
-        .local = (local_) },
+        local_ },
 #include "gateway/endpoints.def"
 #undef ENDPOINT
     [ENDPOINT_none] = { .id = "none",
@@ -33,27 +38,30 @@ const char *const endpoint_names[ENDPOINT_COUNT] = {
     "none",
 };
 
+static bool
+is_text(struct str a, struct str b, bool folded)
+{
+    return folded ? str_ieq(a, b) : str_eq(a, b);
+}
+
 /* Matches a path against a row's pattern. `folded` ignores case. */
 static bool
 path_matches(struct str pattern, struct str path, bool folded)
 {
-    size_t n = pattern.n;
+    size_t star = str_chr(pattern, '*');
 
+    if (LIKELY(star == pattern.n))
+        return is_text(pattern, path, folded);
     if (str_ends(pattern, S("/**"))) {
-        n -= 3;
-        if (path.n > n && path.p[n] != '/')
+        star -= 1;
+        if (path.n > star && path.p[star] != '/')
             return false;
-    } else if (str_ends(pattern, S("*"))) {
-        n -= 1;
-        if (path.n == n)
-            return false;
-    } else if (path.n != n) {
-        return false;
+        return path.n >= star && is_text(str_make(pattern.p, star), str_make(path.p, star), folded);
     }
-    if (path.n < n)
-        return false;
-    pattern.n = path.n = n;
-    return folded ? str_ieq(pattern, path) : str_eq(pattern, path);
+    struct str end = str_skip(pattern, star + 1);
+    return path.n > star + end.n &&
+           is_text(str_make(pattern.p, star), str_make(path.p, star), folded) &&
+           is_text(end, str_skip(path, path.n - end.n), folded);
 }
 
 /* Methods that may be passed through. TRACE may not: the provider would echo the request, with the
@@ -127,9 +135,35 @@ endpoint_path(struct str path)
 struct str
 endpoint_lacks(const struct endpoint *e, struct str path)
 {
-    bool whole = e->base == 0 || e->router || str_starts(path, S(ENDPOINT_BASE "/"));
+    struct str base = str_make(e->path.p, e->base);
+    bool whole = e->base == 0 || e->router ||
+                 (str_starts(path, base) && path.n > base.n && path.p[base.n] == '/');
 
-    return whole ? S("") : str_make(e->path.p, e->base);
+    return whole ? S("") : base;
+}
+
+struct str
+endpoint_star(const struct endpoint *e, struct str path)
+{
+    size_t star = str_chr(e->path, '*');
+
+    return str_make(path.p + star, path.n - (e->path.n - 1));
+}
+
+bool
+endpoint_read_path(
+    const struct endpoint *e, struct str path, struct str query, struct llm_request *r)
+{
+    const struct wire_caller *caller = r->wire->caller;
+
+    if (caller->framing != NULL)
+        r->framing = caller->framing(query);
+    if (!caller->in_path)
+        return true;
+    r->stream = e->streams;
+    if (e->model == MODEL_PATH)
+        r->model = url_decode(r->arena, endpoint_star(e, path));
+    return r->model.n != 0 && r->model.n <= MODEL_BYTES;
 }
 
 const struct endpoint *

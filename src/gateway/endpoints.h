@@ -34,8 +34,9 @@ struct endpoint {
     enum endpoint_kind kind;
     enum endpoint_model model;
     enum llm_op op;
-    bool router;    /* a route of OpenRouter's API: models, errors and answers are as it has them */
-    bool local;     /* answered directly (local_answer()); else the stages handle it */
+    bool router;     /* a route of OpenRouter's API: models, errors and answers are as it has them */
+    bool local;      /* answered directly (local_answer()); else the stages handle it */
+    bool streams;    /* whatever the body says */
 };
 
 enum endpoint_id {
@@ -73,12 +74,13 @@ endpoint_below(const struct endpoint *e, struct str path)
     return str_skip(path, e->base);
 }
 
-/* What the '*' at the end of the route's path stands for in a whole path. */
-static inline struct str
-endpoint_rest(const struct endpoint *e, struct str path)
-{
-    return str_skip(path, e->path.n - 1);
-}
+/* What the '*' in the route's path stands for in a whole path that matches it. */
+struct str endpoint_star(const struct endpoint *e, struct str path);
+
+/* Reads what a protocol says of its request outside of the body: the model's name and whether a stream is
+ * wanted, where the path has them, and the framing. False: the name is empty or too long. */
+bool endpoint_read_path(
+    const struct endpoint *e, struct str path, struct str query, struct llm_request *r) MUST_CHECK;
 
 /* Does the route require an API key? */
 static inline bool

@@ -58,6 +58,7 @@ struct exchange {
     /* the caller's protocol, and what it asks for: of the request's head, what is needed to the
      * end */
     const struct wire *wire;
+    const struct framing *framing;    /* of a streamed answer; set with the request's head */
     enum llm_op op;
     bool stream, want_usage;
     struct str model;

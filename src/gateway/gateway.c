@@ -160,7 +160,7 @@ refuse_control(struct exchange *x, enum err known, struct str credential)
             x->endpoint->id);
     if (http_field_get(&head->fields, S("origin")).n != 0)
         return exchange_fail(x, ERR_FORBIDDEN, "web pages may not use the admin API");
-    bool dry = str_eq(endpoint_rest(x->endpoint, x->path.text), S("explain"));    /* a dry run */
+    bool dry = str_eq(endpoint_star(x->endpoint, x->path.text), S("explain"));    /* a dry run */
     if (!str_eq(x->method, S("GET")) && !str_eq(x->method, S("HEAD")) && !dry)
         return exchange_fail(x, ERR_FORBIDDEN,
             "nothing can be changed over the network; use the local socket (server.admin_socket) on "
@@ -172,7 +172,7 @@ refuse_control(struct exchange *x, enum err known, struct str credential)
 static enum step
 stage_authenticate(struct exchange *x)
 {
-    struct str credential = auth_credential(&server_head(x->q)->fields);
+    struct str credential = query_caller_key(x);
     enum err e = auth_identify(x->hold->snapshot->auth, credential, &x->who);
     bool needs_key = endpoint_needs_key(x->endpoint);
 
@@ -307,6 +307,7 @@ keep_head(struct exchange *x)
 
     x->op = r->op;
     x->stream = r->stream;
+    x->framing = llm_request_framing(r);
     x->want_usage = r->want_usage || r->router;    /* OpenRouter's answers always have it */
     x->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
     r->model = x->model;
@@ -345,6 +346,9 @@ stage_decode(struct exchange *x)
         return step == STEP_NEXT ? read_wishes(x) : step;
     }
 
+    if (!endpoint_read_path(x->endpoint, x->path.text, server_head(x->q)->query, r))
+        return exchange_fail(
+            x, ERR_BAD_REQUEST, "the path must name a model, with at most %d bytes", MODEL_BYTES);
     if (!exchange_parse(x))
         return STEP_WAIT;
     if (r->doc == NULL)

@@ -97,7 +97,7 @@ intake_begin(struct intake *in, const struct http_head *head, const struct conf_
         in->source = SOURCE_ERROR;
     else
         in->source = raw ? SOURCE_RAW : SOURCE_UNSURE;
-    framing_init(&in->framing, in->source == SOURCE_RAW ? &framing_sse : in->reader.wire->framing,
+    framing_init(&in->framing, in->source == SOURCE_RAW ? &framing_sse : in->frames,
         limits->limit_event_bytes);
     in->says_stream = http_type_is(type, in->framing.framing->type);
     buf_init(&in->body, in->source == SOURCE_ERROR ? ERROR_BODY_BYTES : limits->limit_answer_bytes);

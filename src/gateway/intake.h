@@ -45,6 +45,7 @@ struct intake {
     const struct secrets *secrets;
     bool names_no_model;    /* the request: 404 means something else that does not exist */
 
+    const struct framing *frames;    /* of a stream */
     struct framing_reader framing;
     struct wire_reader reader;
     struct event_sink sink;       /* the reader's events come in here */

@@ -531,7 +531,7 @@ keep_alive(struct exchange *x, uint64_t now_us)
     if (now_us < since_us + every_us)
         return since_us + every_us;
     exchange_respond(x, &x->attempt->draft);
-    server_write(x->q, x->wire->framing->keepalive);
+    server_write(x->q, x->framing->keepalive);
     x->delivery.sent_us = now_us;
     return now_us + every_us;
 }

@@ -357,7 +357,7 @@ local_ollama_show(struct exchange *x)
 static void
 local_model(struct exchange *x)
 {
-    struct str id = url_decode(x->arena, endpoint_rest(x->endpoint, x->path.text));
+    struct str id = url_decode(x->arena, endpoint_star(x->endpoint, x->path.text));
     struct route_found found;
     struct str why = S("this model does not exist; GET /v1/models lists the models");
     struct buf b, details;

@@ -58,6 +58,24 @@ is_credential(struct exchange *x, struct str parameter)
     return value.n >= KEY_LEAST_BYTES && auth_is_key(auth, value);
 }
 
+struct str
+query_caller_key(struct exchange *x)
+{
+    struct str key = auth_credential(&server_head(x->q)->fields);
+    struct str wanted = x->wire->caller->key_parameter;
+
+    if (LIKELY(key.n != 0 || wanted.n == 0))
+        return key;
+    for (struct str left = server_head(x->q)->query, parameter; left.n != 0;) {
+        struct str name, value;
+
+        (void)str_cut(left, '&', &parameter, &left);
+        if (str_cut(parameter, '=', &name, &value) && str_eq(name, wanted))
+            return plain_text(x, value);
+    }
+    return key;
+}
+
 static struct str
 without_credentials(struct exchange *x, struct str query)
 {

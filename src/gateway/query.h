@@ -10,5 +10,8 @@
  * and the query might name another one: the body's is the one that was judged. */
 struct str query_passed(struct exchange *x);
 
+/* The key that the caller sent: in a field, or in the query if its protocol has that. May be empty. */
+struct str query_caller_key(struct exchange *x);
+
 /* Is a segment of the path one of this gateway's API keys? A provider must not get it. */
 bool query_path_has_key(struct exchange *x) MUST_CHECK;

@@ -96,7 +96,7 @@ respond(struct exchange *x, int status, struct str type, struct str passed, int6
 {
     struct buf *out = &x->worker->text;
     bool stream = http_type_is(type, S("text/event-stream")) ||
-                  (x->stream && x->wire != NULL && http_type_is(type, x->wire->framing->type));
+                  (x->stream && x->framing != NULL && http_type_is(type, x->framing->type));
 
     CHECK(buf_len(out) == 0);
     if (type.n != 0)
@@ -122,7 +122,7 @@ exchange_respond(struct exchange *x, const struct draft *d)
     if (server_responded(x->q))
         return;
     if (events)
-        respond(x, 200, x->wire->framing->type, d->passed, -1);
+        respond(x, 200, x->framing->type, d->passed, -1);
     else
         respond(x, d->status, d->content_type, d->passed, d->length);
     if (events || d->stream) {

@@ -324,8 +324,8 @@ extend(struct llm_request *q, struct resume *r, const struct target *t)
     q->extended = true;
     if (r->from->max_tokens != 0)
         q->max_tokens = MAX(r->from->max_tokens - used, MIN(r->from->max_tokens, LEAST_TOKENS));
-    r->prefilled = t->provider->wire->provider->prefills && t->wire.traits.no_prefill != YES &&
-                   t->wire.traits.thinking != THINKS_ADAPTIVE;
+    r->prefilled = target_wire(t, q->wire)->provider->prefills &&
+                   t->wire.traits.no_prefill != YES && t->wire.traits.thinking != THINKS_ADAPTIVE;
     if (text.n == 0)
         return;    /* it is asked as before */
     /* the blanks at its end are left out: models go on better without, and some refuse them */
@@ -346,7 +346,7 @@ extend(struct llm_request *q, struct resume *r, const struct target *t)
 static void
 add_comment(struct draft *d, const struct target *t)
 {
-    struct str comment = d->writer.wire->framing->comment, model = t->wire.model;
+    struct str comment = d->writer.framing->comment, model = t->wire.model;
 
     for (size_t i = 0; i < model.n; i++)
         if (model.p[i] <= 0x20 || model.p[i] > 0x7e)

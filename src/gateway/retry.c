@@ -219,7 +219,7 @@ keep_alive(struct exchange *x, uint64_t now_us)
     if (every_us == 0 || !x->stream || x->op == OP_RELAY || !server_responded(x->q))
         return UINT64_MAX;
     if (now_us >= x->delivery.sent_us + every_us) {
-        server_write(x->q, x->wire->framing->keepalive);
+        server_write(x->q, x->framing->keepalive);
         x->delivery.sent_us = now_us;
     }
     return x->delivery.sent_us + every_us;

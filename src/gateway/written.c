@@ -14,19 +14,18 @@
 /* A field of the client that goes to the provider; empty if it is missing, or contains the client's
  * own API key. */
 static struct str
-own_field(const struct exchange *x, struct str name)
+own_field(struct exchange *x, struct str name)
 {
     const struct http_fields *fields = &server_head(x->q)->fields;
     struct str value = http_field_get(fields, name);
     bool checked = value.n >= KEY_LEAST_BYTES && exchange_conf(x)->auth.mode != AUTH_NONE;
-    struct str key = checked ? auth_credential(fields) : S("");
+    struct str key = checked ? query_caller_key(x) : S("");
 
     return key.n < KEY_LEAST_BYTES || str_find(value, key) == value.n ? value : S("");
 }
 
 static void
-add_forwarded(
-    const struct exchange *x, const struct wire *wire, struct buf *out, bool *ret_own_version)
+add_forwarded(struct exchange *x, const struct wire *wire, struct buf *out, bool *ret_own_version)
 {
     for (const char *const *name = wire->provider->forward; name != NULL && *name != NULL; name++) {
         struct str value = own_field(x, str_c(*name));
@@ -49,7 +48,7 @@ static const struct str resource_fields[] = {
 };
 
 static void
-add_given(const struct exchange *x, struct str name, struct buf *out)
+add_given(struct exchange *x, struct str name, struct buf *out)
 {
     struct str value = own_field(x, name);
 
@@ -60,7 +59,7 @@ add_given(const struct exchange *x, struct str name, struct buf *out)
 /* The header fields of the upstream request. Only the client's fields that are named here are
  * forwarded. */
 static struct str
-request_fields(struct written *w, const struct exchange *x, bool same_wire)
+request_fields(struct written *w, struct exchange *x, bool same_wire)
 {
     struct provider *p = w->target->provider;
     const struct llm_request *r = &w->request->llm;
@@ -79,15 +78,15 @@ request_fields(struct written *w, const struct exchange *x, bool same_wire)
     } else {
         buf_add(out, S("Content-Type: application/json\r\n"));
         http_add_field(
-            out, S("Accept"), r->stream ? p->wire->framing->type : S("application/json"));
+            out, S("Accept"), r->stream ? w->wire->framing->type : S("application/json"));
     }
     buf_add(out, S("User-Agent: openclaw\r\n"));
     if (p->credential_count != 0)
         buf_add(out, p->credentials[w->credential]);
     if (same_wire)
-        add_forwarded(x, p->wire, out, &own_version);
+        add_forwarded(x, w->wire, out, &own_version);
     if (!own_version)
-        buf_add(out, p->wire->provider->fields);
+        buf_add(out, w->wire->provider->fields);
     buf_add(out, p->fields);
     http_add_field(out, S("traceparent"), str_make(x->trace.parent, TRACE_PARENT_BYTES));
     if (x->trace.state.n != 0 && own_field(x, S("tracestate")).n != 0)
@@ -108,7 +107,7 @@ overrides_of(const struct written *w)
         .params = t->params,
         .rules = ruling != NULL ? ruling->matched : NULL,
         .rule_count = ruling != NULL ? ruling->matched_count : 0,
-        .wire = t->provider->wire,
+        .wire = w->wire,
         .target = &t->wire,
         .op = w->request->llm.op,
     };
@@ -162,8 +161,8 @@ write_same_wire(struct written *w)
         (void)wire_edit_add(&edits, (size_t)(r->doc->p + 1 - r->body.p), 0, w->name);
     if (UNLIKELY(r->wished) && t->wire.traits.takes_routing != YES)
         wishes_edit(r, &edits, w->drops);
-    if (r->op != OP_RELAY && t->provider->wire->provider->edit_request != NULL)
-        t->provider->wire->provider->edit_request(r, &t->wire, &edits);
+    if (r->op != OP_RELAY && w->wire->provider->edit_request != NULL)
+        w->wire->provider->edit_request(r, &t->wire, &edits);
     const struct overrides o = overrides_of(w);
     enum err e = overrides_edit(&o, r->arena, r->doc, r->body, &edits);
     return e == OK ? set_body(w, r->body, &edits) : e;
@@ -184,7 +183,7 @@ write_translated(struct written *w)
     buf_init(out, BODY_LIMIT_BYTES);
     if (buf_reserve(out, MIN(r->body.n + BODY_GROWTH_BYTES, BODY_LIMIT_BYTES)) == NULL)
         return ERR_NO_MEMORY;
-    e = write_request(t->provider->wire, out, r, &t->wire, w->drops, fault);
+    e = write_request(w->wire, out, r, &t->wire, w->drops, fault);
     if (e == OK && out->overflow)
         e = ERR_TOO_LARGE;
     if (e != OK)
@@ -207,7 +206,7 @@ write_path(struct written *w, struct buf *text, struct str query)
     struct llm_request *r = &w->request->llm;
     const struct target *t = w->target;
 
-    if (!host_write_path(text, &t->provider->address, t->provider->wire, r, &t->wire, query)) {
+    if (!host_write_path(text, &t->provider->address, w->wire, r, &t->wire, query)) {
         buf_reset(text, SIZE_MAX);
         w->unfit = ERR_UNSUPPORTED;
         w->fault.message = arena_printf(
@@ -224,8 +223,8 @@ written_write_head(struct written *w, struct exchange *x)
 {
     struct llm_request *r = &w->request->llm;
     const struct target *t = w->target;
-    const struct wire *wire = t->provider->wire;
-    struct str query = wire == r->wire && r->op != OP_RELAY ? query_passed(x) : S("");
+    bool same = w->wire == r->wire;
+    struct str query = same && r->op != OP_RELAY ? query_passed(x) : S("");
     struct buf *text = &x->worker->text;
 
     enum exclusion excluded = constraint_kind(t, x->op, x->wire);
@@ -236,8 +235,8 @@ written_write_head(struct written *w, struct exchange *x)
     }
     if (!write_path(w, text, query))
         return;
-    w->q.fields = request_fields(w, x, wire == r->wire);
-    if (wire != r->wire || (r->model_node == NULL && !r->model_missing) || t->wire.model.n == 0)
+    w->q.fields = request_fields(w, x, same);
+    if (!same || (r->model_node == NULL && !r->model_missing) || t->wire.model.n == 0)
         return;
     if (r->model_missing) {
         buf_add(text, S("\"model\":"));
@@ -258,18 +257,18 @@ written_write_own_head(struct written *w, struct worker *worker)
     struct llm_request *r = &w->request->llm;
     struct buf *text = &worker->text;
 
-    if ((p->wire->provider->ops & OP_BIT(r->op)) == 0) {
+    if ((w->wire->provider->ops & OP_BIT(r->op)) == 0) {
         w->unfit = ERR_UNSUPPORTED;
         return;
     }
     if (!write_path(w, text, S("")))
         return;
     buf_add(text, S("Content-Type: application/json\r\n"));
-    http_add_field(text, S("Accept"), r->stream ? p->wire->framing->type : S("application/json"));
+    http_add_field(text, S("Accept"), r->stream ? w->wire->framing->type : S("application/json"));
     buf_add(text, S("User-Agent: openclaw\r\n"));
     if (p->credential_count != 0)
         buf_add(text, p->credentials[w->credential]);
-    buf_add(text, p->wire->provider->fields);
+    buf_add(text, w->wire->provider->fields);
     buf_add(text, p->fields);
     w->q.fields = arena_str(r->arena, buf_str(text));
     buf_reset(text, SIZE_MAX);
@@ -284,8 +283,7 @@ written_write_body(void *written)
 
     if (w->unfit != OK)
         return;
-    w->unfit =
-        t->provider->wire == r->wire && !r->extended ? write_same_wire(w) : write_translated(w);
+    w->unfit = w->wire == r->wire && !r->extended ? write_same_wire(w) : write_translated(w);
     if (w->unfit == OK && r->require_all && w->drops->names != NULL) {
         w->unfit = ERR_UNSUPPORTED;
         w->fault.message = arena_printf(r->arena,

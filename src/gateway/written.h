@@ -18,6 +18,7 @@ struct worker;
 struct written {
     struct request *request;
     const struct target *target;
+    const struct wire *wire;             /* in which it is written */
     const struct rule_result *ruling;    /* of the rules; NULL: there are none */
     struct wire_drops *drops;            /* parameters that the target cannot express are added */
     struct client_request q;

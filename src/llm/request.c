@@ -66,12 +66,21 @@ llm_request_read(struct llm_request *r, struct wire_fault *ret_fault)
         return rd.err;
     }
     rd.err = wire_check_members(r->arena, r->doc, caller->members, caller->params, ret_fault);
-    read_model(read_at(&doc, "model"));
-    r->stream =
-        (r->op == OP_CHAT || r->op == OP_COMPLETE) && json_bool(stream.j, caller->streams_unasked);
+    if (!caller->in_path) {
+        read_model(read_at(&doc, "model"));
+        r->stream = (r->op == OP_CHAT || r->op == OP_COMPLETE) &&
+                    json_bool(stream.j, caller->streams_unasked);
+    }
     caller->read_head(doc);
-    (void)read_flag(stream);
+    if (!caller->in_path)
+        (void)read_flag(stream);
     return rd.err;
+}
+
+const struct framing *
+llm_request_framing(const struct llm_request *r)
+{
+    return r->framing != NULL ? r->framing : r->wire->framing;
 }
 
 enum err

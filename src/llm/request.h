@@ -148,6 +148,8 @@ enum param {
 /* "chat", "embed", ... */
 const char *llm_op_name(enum llm_op op) NEVER_NULL;
 
+struct framing;
+
 struct llm_request {
     struct arena *arena;
     enum llm_op op;
@@ -160,6 +162,8 @@ struct llm_request {
     /* its node in the body, for replacement in place; may be NULL */
     const struct json *model_node;
     bool stream;
+    /* of a streamed answer, as the caller wants it; see llm_request_framing() */
+    const struct framing *framing;
     bool router;           /* the route is one of OpenRouter's API */
     bool wished;           /* the document has members of llm/wishes.h */
     bool require_all;      /* nothing of it may be left out for a target */
@@ -224,6 +228,9 @@ struct wire_fault {
  * ERR_BAD_REQUEST or ERR_TOO_LARGE with *ret_fault. Refuses what wire_check_members() does; what is
  * only passed on (OP_RELAY) need not be an object, nor name a model. */
 enum err llm_request_read(struct llm_request *r, struct wire_fault *ret_fault) MUST_CHECK;
+
+/* The framing that the caller's protocol has, or the one that it was asked for. */
+const struct framing *llm_request_framing(const struct llm_request *r) NEVER_NULL;
 
 /* Reads the conversation unless that was done already. OK, or ERR_BAD_REQUEST, ERR_UNSUPPORTED or
  * ERR_TOO_LARGE with *ret_fault. */

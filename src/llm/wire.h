@@ -154,6 +154,7 @@ wire_emit(struct wire_reader *r, const struct llm_event *ev)
 
 struct wire_writer {
     const struct wire *wire;
+    const struct framing *framing;    /* of a stream; NULL: the wire's */
     enum llm_op op;
     bool want_usage;    /* in a stream; see struct llm_request */
     struct arena *keep;
@@ -204,6 +205,13 @@ struct wire_caller {
     const struct read_words *words;
     uint32_t translates;     /* OP_BIT()s of requests whose members make a conversation */
     bool streams_unasked;    /* unless the member "stream" is false */
+    /* the path of a route names the model and says whether a stream is wanted, not the body */
+    bool in_path;
+    /* the parameter of a query in which its clients may send their key: "key"; mostly empty */
+    struct str key_parameter;
+
+    /* The framing of a stream that a request with this query asks for; NULL: always the wire's. */
+    const struct framing *(*framing)(struct str query);
 
     /* members of such a request that ask for more than plain text: tools, a schema, reasoning; ends
      * with NULL */
@@ -281,7 +289,8 @@ struct wire_places {
 struct wire_provider {
     uint32_t ops;    /* OP_BIT()s it can serve */
 
-    /* Appends the path that follows the provider's base URL: "/chat/completions". */
+    /* Appends the path that follows the provider's base URL: "/chat/completions". A query at its end,
+     * of one parameter, replaces the caller's of that name: "?alt=sse". */
     void (*write_path)(struct buf *out, const struct llm_request *r, const struct wire_target *t);
 
     /* What a request of another wire can be written for, see llm/write.h: the operations, whether
@@ -341,7 +350,10 @@ struct wire_provider {
 };
 
 struct wire {
-    struct str name;                         /* as configuration and catalog name it: "openai-chat" */
+    struct str name;    /* as configuration and catalog name it: "openai-chat" */
+    /* Providers of this wire serve the other one as well, at the same base URL, if they have the trait
+     * `responses`. NULL: none does. */
+    const struct wire *beside;
     const struct framing *framing;           /* of a streamed answer */
     const struct wire_caller *caller;        /* NULL: not offered to callers */
     const struct wire_provider *provider;    /* NULL: no provider speaks it */
@@ -350,6 +362,13 @@ struct wire {
 #define WIRE(id) extern const struct wire wire_##id;
 #include "llm/wires.def"
 #undef WIRE
+
+/* Does a provider whose protocol is `its`, with these traits, take requests of `wire` as they are? */
+static inline bool
+wire_is_served(const struct wire *wire, const struct wire *its, const struct traits *t)
+{
+    return wire == its || (wire != NULL && wire->beside == its && t->responses == YES);
+}
 
 /* The wire with that configuration name, or NULL. wire_at() enumerates them; NULL after the last.
  */

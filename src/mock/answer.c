@@ -424,6 +424,7 @@ init_writer(struct wire_writer *w, const struct mock_script *s, const struct llm
 {
     *w = (struct wire_writer){
         .wire = r->wire,
+        .framing = llm_request_framing(r),
         .op = r->op,
         .want_usage = r->want_usage,
         .keep = keep,
@@ -634,6 +635,7 @@ mock_answer_start(struct mock_answer *a, const struct mock_reply *t)
         .wire = t->wire,
         .model = t->script != NULL ? t->script->model : S(""),
         .stream = t->stream,
+        .framing = t->framing,
         .want_usage = t->want_usage,
     };
     init_writer(&a->writer, t->script, &a->request, a->arena, &a->mock->frame);

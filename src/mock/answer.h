@@ -29,6 +29,7 @@ enum mock_outcome { MOCK_COMPLETED, MOCK_REFUSED, MOCK_FAULTED, MOCK_ABORTED };
 /* How an answer is sent. Slices that are not in `arena` must outlive the answer. */
 struct mock_reply {
     const struct wire *wire;
+    const struct framing *framing;    /* of a stream */
     enum llm_op op;
     bool want_usage;
     struct mock_plan plan;    /* from mock_plan_outlive() */

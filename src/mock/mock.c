@@ -55,6 +55,7 @@ make_reply(struct call *v, enum mock_fault fault, int status)
 {
     return (struct mock_reply){
         .wire = v->wire,
+        .framing = llm_request_framing(&v->r),
         .op = v->r.op,
         .want_usage = v->r.want_usage,
         .plan = mock_plan_outlive(&v->plan),
@@ -169,7 +170,7 @@ make_script(struct call *v, struct arena *a)
 static void
 send_stream(struct call *v, enum mock_fault fault)
 {
-    struct str type = v->wire->framing->type;
+    struct str type = llm_request_framing(&v->r)->type;
     struct mock_answer *a = mock_answer_create(v->mock, v->q);
     struct arena *arena = mock_answer_arena(a);
     struct mock_reply t = make_reply(v, fault, 200);
@@ -249,7 +250,8 @@ read_document(struct call *v)
     if (!json_is(v->r.doc, JSON_OBJECT))
         return mock_refuse(
             v->mock->scratch, &v->why, S(""), "Invalid type for the body: expected an object.");
-    v->r.model = json_str(v->mock->scratch, json_get(v->r.doc, S("model")));
+    if (v->r.model.n == 0)
+        v->r.model = json_str(v->mock->scratch, json_get(v->r.doc, S("model")));
     return true;
 }
 
@@ -409,6 +411,8 @@ begin_call(struct call *v, struct mock *m, struct server_conn *q)
         .wire = v->wire,
         .path = path.text,
     };
+    if (!endpoint_read_path(v->endpoint, path.text, head->query, &v->r))
+        v->r.model = S("");
     mock_count_add(&m->hub->count.requests, 1);
 }
 

@@ -16,7 +16,7 @@
 enum exclusion
 constraint_kind(const struct target *t, enum llm_op op, const struct wire *from)
 {
-    const struct wire *wire = t->provider->wire;
+    const struct wire *wire = target_wire(t, from);
 
     if (op == OP_RELAY && wire != from)
         return EXCLUDED_WIRE;

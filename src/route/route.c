@@ -163,10 +163,10 @@ route_default(
     struct provider *p = providers_default(t->providers), *only = NULL;
     size_t count = 0;
 
-    if (p != NULL && p->wire == wire)
+    if (p != NULL && wire_is_served(wire, p->wire, &p->traits))
         return table_target(t, a, p, S(""));
     for (size_t i = 0; (p = providers_at(t->providers, i)) != NULL; i++) {
-        if (p->wire == wire) {
+        if (wire_is_served(wire, p->wire, &p->traits)) {
             only = p;
             count++;
         }

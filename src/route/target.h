@@ -23,3 +23,12 @@ struct target {
     /* named in the configuration, so that its name may be a metric label */
     bool listed;
 };
+
+/* The protocol in which a request of the caller's wire `from` goes there: its own, if that is served. */
+static inline const struct wire *
+target_wire(const struct target *t, const struct wire *from)
+{
+    const struct wire *its = t->provider->wire;
+
+    return wire_is_served(from, its, &t->wire.traits) ? from : its;
+}

@@ -17,6 +17,33 @@ find_one(const char *method, const char *path, enum err *ret)
     return endpoint_find(str_c(method), &p, ret);
 }
 
+TEST(a_star_in_the_middle_stands_for_any_text)
+{
+    static const struct {
+        const char *pattern, *path;
+        bool matches;
+    } rows[] = {
+        { "/v1beta/models/*:generateContent", "/v1beta/models/m:generateContent", true },
+        { "/v1beta/models/*:generateContent", "/v1beta/models/a/b:1:generateContent", true },
+        { "/v1beta/models/*:generateContent", "/v1beta/models/:generateContent", false },
+        { "/v1beta/models/*:generateContent", "/v1beta/models:generateContent", false },
+        { "/v1beta/models/*:generateContent", "/v1beta/models/m:countTokens", false },
+        { "/v1beta/models/*:generateContent", "/v1beta/models/m:generateContent/", false },
+        { "/model/*/converse", "/model/converse", false },
+        { "/model/*/converse", "/model/a%2Fb/converse", true },
+        { "/files/**", "/files", true },
+        { "/files/**", "/files/a/b", true },
+        { "/files/**", "/filesystem", false },
+        { "/v1/*", "/v1/", false },
+        { "/v1/*", "/v1/a", true },
+    };
+    static const struct endpoint row = { .path = S_INIT("/model/*/converse") };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        EXPECT(path_matches(str_c(rows[i].pattern), str_c(rows[i].path), false) == rows[i].matches);
+    EXPECT_STR(endpoint_star(&row, S("/model/a%2Fb/converse")), "a%2Fb");
+}
+
 TEST(paths_and_methods_lead_to_their_row)
 {
     static const struct {

@@ -60,6 +60,7 @@ begin(enum llm_op op, int status, const char *type, const char *encoding)
     events.emit = on_said;
     in = (struct intake){ .secrets = secrets, .events = &events, .frame = on_passed };
     in.reader.wire = wire;
+    in.frames = wire->framing;
     in.reader.op = op;
     in.reader.keep = arena_create(1 << 20);
     in.reader.scratch = arena_create(1 << 20);
