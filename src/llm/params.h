@@ -16,6 +16,9 @@ enum params_column {
     PARAMS_GEMINI,
     PARAMS_GEMINI_CONFIG,    /* its object "generationConfig" */
     PARAMS_GEMINI_SNAKE,     /* the same as its older clients spell it */
+    PARAMS_BEDROCK,
+    PARAMS_BEDROCK_INFERENCE,    /* its object "inferenceConfig" */
+    PARAMS_BEDROCK_FIELDS,       /* and "additionalModelRequestFields", as Claude has it */
     PARAMS_OLLAMA,
     PARAMS_OLLAMA_OPTIONS,
     PARAMS_COLUMNS,

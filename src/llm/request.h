@@ -40,7 +40,14 @@ enum llm_part_kind {
 
 /* Whose models signed or encrypted reasoning, or made a block that no other protocol has. Not the
  * wire that it came on: Claude's reasoning is Anthropic's at every host. */
-enum llm_origin { ORIGIN_NONE, ORIGIN_ANTHROPIC, ORIGIN_OPENAI, ORIGIN_GEMINI, ORIGINS };
+enum llm_origin {
+    ORIGIN_NONE,
+    ORIGIN_ANTHROPIC,
+    ORIGIN_OPENAI,
+    ORIGIN_GEMINI,
+    ORIGIN_BEDROCK,
+    ORIGINS
+};
 
 /* A yes or no that need not be said. */
 enum llm_tri { UNSAID, NO, YES };

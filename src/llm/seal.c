@@ -12,6 +12,7 @@ static const struct str origins[] = {
     [ORIGIN_ANTHROPIC] = S_INIT("anthropic"),
     [ORIGIN_OPENAI] = S_INIT("openai"),
     [ORIGIN_GEMINI] = S_INIT("gemini"),
+    [ORIGIN_BEDROCK] = S_INIT("bedrock"),
 };
 
 _Static_assert(ARRAY_LEN(origins) == ORIGINS, "every origin has a word");
