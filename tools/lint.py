@@ -22,7 +22,7 @@ ROOT = pathlib.Path(sys.argv[1] if sys.argv[1:] else __file__ + "/../..").resolv
 # The layers, lowest first. Folders of one layer do not include each other.
 LAYERS = [
     ["base"],
-    ["net", "conf", "script", "sign"],
+    ["net", "conf", "script", "sign", "tokens"],
     ["http", "store"],
     ["llm"],
     ["wires"],
@@ -40,7 +40,7 @@ LAYERS = [
 LAYER = {folder: height for height, folders in enumerate(LAYERS) for folder in folders}
 
 # Folders whose modules include each other in one direction only.
-CIRCLE_FREE = ["admin", "app", "bench", "catalog", "chat", "gateway", "observe", "policy", "route", "script"]
+CIRCLE_FREE = ["admin", "app", "bench", "catalog", "chat", "gateway", "observe", "policy", "route", "script", "tokens"]
 
 # Headers of libraries that only these folders may include.
 EXCLUSIVE = [

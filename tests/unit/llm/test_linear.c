@@ -17,6 +17,7 @@
 #include "llm/fail.h"
 #include "llm/sample.h"
 #include "llm/write.h"
+#include "tokens/tokens.h"
 #include "tests/test.h"
 #include "tests/unit/steps.h"
 
@@ -1081,6 +1082,38 @@ TEST(forms_cost_in_proportion_to_what_is_repeated_in_them)
     faults = 0;
     for (size_t i = 0; i < ARRAY_LEN(forms); i++)
         (void)judge(&forms[i], "a form", run_form, NULL);
+    EXPECT_INT(faults, 0);
+}
+
+static const struct row texts[] = {
+    { "letters", "@<a>", 0 },
+    { "letters of a random word", "@<wvzkqoxh>", 0 },
+    { "upper case after one that is both", "\xe5\xad\x97@<A>", 0 },
+    { "upper case and those that are both", "@<A\xe5\xad\x97>", 0 },
+    { "accents", "@<\xcc\x88>", 0 },
+    { "spaces", "@< >", 0 },
+    { "spaces and line ends", "@< \n>", 0 },
+    { "line ends before spaces", "\n\n@< > a", 0 },
+    { "contractions", "@<'s>", 0 },
+    { "digits", "@<7>", 0 },
+    { "symbols", "@<=>", 0 },
+    { "symbols before line ends", "@<!\n/>", 0 },
+    { "bytes that are not UTF-8", "@<\xf0\x9f>", 0 },
+};
+
+static void
+run_text(struct str input, const void *arg, struct cost *c)
+{
+    (void)tokens_count(*(const enum tokens_family *)arg, input);
+    c->ok = true;
+}
+
+TEST(tokens_are_counted_in_proportion_to_the_text)
+{
+    faults = 0;
+    for (enum tokens_family f = 0; f < TOKENS_FAMILIES; f++)
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+            (void)judge(&texts[i], tokens_name(f), run_text, &f);
     EXPECT_INT(faults, 0);
 }
 
