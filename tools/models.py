@@ -220,6 +220,8 @@ class Reader:
             traits.setdefault("reasoning", "YES")
         if "temperature" in said:
             traits.setdefault("sampling_fixed", "NO" if said["temperature"] else "YES")
+        if "prefill" in said:
+            traits.setdefault("no_prefill", "NO" if said["prefill"] else "YES")
         text = ", ".join(f".{name} = {value}" for name, value in sorted(traits.items())) or ".max_output = 0"
         return self.tables.name("traits", "struct traits {}", f"{{ {text} }}")
 

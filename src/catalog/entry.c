@@ -597,6 +597,8 @@ derive_traits(struct arena *a, struct model_row *row, const struct model_row *kn
         t->reasoning = model_can(row, CAN_reasoning) == YES ? YES : UNSAID;
     if (model_can(row, CAN_temperature) != UNSAID)
         t->sampling_fixed = model_can(row, CAN_temperature) == NO ? YES : NO;
+    if (model_can(row, CAN_prefill) != UNSAID)
+        t->no_prefill = model_can(row, CAN_prefill) == NO ? YES : NO;
     row->traits = t;
 }
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define OPEN_MODELS TRAITS(.max_tokens = YES, .no_developer = YES)
+#define OPEN_MODELS TRAITS(.max_tokens = YES, .no_developer = YES, .system_first = YES)
 #define DATA(...)                                                                                  \
     {                                                                                              \
         __VA_ARGS__                                                                                \

@@ -470,6 +470,7 @@ attempt_draft(struct attempt *a)
     d->writer.framing = x->framing;
     d->writer.op = x->endpoint->op;    /* the form that the route promises */
     d->writer.want_usage = x->want_usage;
+    d->writer.old_calls = x->old_calls;
     d->writer.keep = a->arena;
     d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
     d->writer.model = a->target->wire.model;

@@ -60,7 +60,7 @@ struct exchange {
     const struct wire *wire;
     const struct framing *framing;    /* of a streamed answer; set with the request's head */
     enum llm_op op;
-    bool stream, want_usage;
+    bool stream, want_usage, old_calls;
     struct str model;
     struct wishes *wishes;      /* what it demands and prefers; NULL: nothing */
     struct request *request;    /* its body; NULL until it was received, and once the answer begins */

@@ -309,6 +309,7 @@ keep_head(struct exchange *x)
     x->stream = r->stream;
     x->framing = llm_request_framing(r);
     x->want_usage = r->want_usage || r->router;    /* OpenRouter's answers always have it */
+    x->old_calls = r->old_calls;
     x->model = arena_str(x->arena, str_make(r->model.p, MIN(r->model.n, MODEL_BYTES)));
     r->model = x->model;
 }

@@ -19,6 +19,12 @@ emit_string(struct wire_reader *r, const struct json *j)
 }
 
 struct str
+emit_word(struct wire_reader *r, const struct json *j)
+{
+    return json_str_is(j, S("null")) ? S("") : emit_string(r, j);
+}
+
+struct str
 emit_keep(struct wire_reader *r, struct str s)
 {
     struct str copy = arena_str(r->keep, s);
@@ -259,8 +265,9 @@ find_call(const struct emit_choice *c, const struct emit_piece *piece)
         return found;
     if (id.n > 0)
         return str_eq(found->id, id) || found->name.n == 0 ? found : NULL;
-    if (piece->label >= 0)
-        return found;
+    if (piece->label >= 0)    /* hosts that number all calls 0, and those that repeat the name */
+        return args_whole(found) && (piece->args.n > 0 || !str_eq(found->name, name)) ? NULL
+                                                                                      : found;
     return args_whole(found) || (found->name.n > 0 && !str_eq(found->name, name)) ? NULL : found;
 }
 

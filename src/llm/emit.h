@@ -67,6 +67,9 @@ struct emit_choice *emit_choice(struct wire_reader *r, int64_t index);
 /* The text of a string, valid for this frame; empty for anything else. */
 struct str emit_string(struct wire_reader *r, const struct json *j);
 
+/* The same for a word such as a finish reason. Some hosts write the text "null" where they mean null. */
+struct str emit_word(struct wire_reader *r, const struct json *j);
+
 /* A copy that lives as long as the answer. */
 struct str emit_keep(struct wire_reader *r, struct str s);
 

@@ -180,6 +180,8 @@ struct llm_request {
     int64_t n;    /* number of choices requested; 0 means 1 */
     /* the caller asked for usage in the stream (always so on Anthropic) */
     bool want_usage;
+    /* OpenAI: the caller offers "functions", and reads "function_call" where others read tool_calls */
+    bool old_calls;
     /* the caller's path after the protocol's prefix, for OP_RELAY: "/moderations" */
     struct str path;
     /* the model's name in it, percent-encoded; empty if it has none */

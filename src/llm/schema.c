@@ -94,6 +94,73 @@ keyword_holds(const struct json *key)
     return HOLDS_NONE;
 }
 
+/* What changes in one schema object, beside the members that are left out. */
+struct changes {
+    bool closed;        /* additionalProperties becomes false */
+    bool any_of;        /* oneOf becomes anyOf */
+    struct buf lost;    /* the keywords that are left out, escaped: {minimum: 0, maximum: 150} */
+};
+
+/* Decides, and inserts what has no member to change. */
+static void
+begin_schema(struct copying *c, const struct json *schema, struct changes *here)
+{
+    const struct json *open = json_get(schema, S("additionalProperties"));
+    struct json_iter it = json_iter(schema);
+    struct buf members;
+    bool lost = false;
+
+    here->closed = c->rules->closed && describes_object(schema);
+    here->any_of = c->rules->any_of && json_get(schema, S("anyOf")) == NULL;
+    buf_init(&here->lost, SIZE_MAX);
+    while (c->rules->refused != NULL && json_next(&it)) {
+        if (refused(c, it.key, it.value) < 0)
+            continue;
+        buf_add(&here->lost, lost ? S(", ") : S("{"));
+        buf_add(&here->lost, str_make(it.key->p + 1, it.key->n - 2));
+        buf_add(&here->lost, S(": "));
+        json_add_escaped(&here->lost, json_raw(it.value));
+        lost = true;
+    }
+    if (lost)
+        buf_add_c(&here->lost, '}');
+
+    buf_init(&members, SIZE_MAX);
+    if (here->closed && open == NULL)
+        buf_add(&members, S("\"additionalProperties\":false"));
+    if (lost && json_get(schema, S("description")) == NULL) {
+        buf_add(&members, buf_len(&members) > 0 ? S(",") : S(""));
+        buf_add(&members, S("\"description\":\""));
+        buf_add(&members, buf_str(&here->lost));
+        buf_add_c(&members, '"');
+    }
+    if (buf_len(&members) > 0)
+        insert_members(c, schema, buf_str(&members));
+    buf_fini(&members);
+}
+
+static void
+change_member(
+    struct copying *c, const struct changes *here, const struct json *key, const struct json *value)
+{
+    if (here->closed && json_str_is(key, S("additionalProperties"))) {
+        if (!json_is(value, JSON_FALSE))
+            c->cut |= SCHEMA_CLOSED;
+        copy_to(c, value->p);
+        buf_add(c->out, S("false"));
+        c->done = value->p + value->n;
+    } else if (here->any_of && json_str_is(key, S("oneOf"))) {
+        copy_to(c, key->p);
+        buf_add(c->out, S("\"anyOf\""));
+        c->done = key->p + key->n;
+    } else if (buf_len(&here->lost) > 0 && json_str_is(key, S("description")) &&
+               json_is(value, JSON_STRING)) {
+        copy_to(c, value->p + value->n - 1);
+        buf_add(c->out, value->n > 2 ? S("\\n\\n") : S(""));
+        buf_add(c->out, buf_str(&here->lost));
+    }
+}
+
 /* The parser bounds the depth. Changes in document order. */
 static void
 copy_schema(struct copying *c, const struct json *schema)
@@ -102,10 +169,10 @@ copy_schema(struct copying *c, const struct json *schema)
     const struct json *kept = NULL;    /* the last member that stays */
     const char *cut = NULL;            /* members are left out from here ... */
     const char *cut_end = NULL;        /* ... to here */
+    struct changes here = { .closed = false };
 
-    if (c->rules->closed && json_is(schema, JSON_OBJECT) && describes_object(schema) &&
-        json_get(schema, S("additionalProperties")) == NULL)
-        insert_members(c, schema, S("\"additionalProperties\":false"));
+    if (json_is(schema, JSON_OBJECT))
+        begin_schema(c, schema, &here);
     while (json_next(&it)) {
         enum holds holds = it.key != NULL ? keyword_holds(it.key) : HOLDS_SCHEMA;
         int row = it.key != NULL ? refused(c, it.key, it.value) : -1;
@@ -123,6 +190,8 @@ copy_schema(struct copying *c, const struct json *schema)
             cut = NULL;
         }
         kept = it.value;
+        if (it.key != NULL)
+            change_member(c, &here, it.key, it.value);
         if (holds == HOLDS_SCHEMA) {
             copy_schema(c, it.value);
         } else if (holds == HOLDS_SCHEMAS_BY_NAME) {
@@ -136,6 +205,7 @@ copy_schema(struct copying *c, const struct json *schema)
         copy_to(c, cut);
         c->done = cut_end;
     }
+    buf_fini(&here.lost);
 }
 
 bool
@@ -147,7 +217,8 @@ schema_add(struct buf *out, struct arena *a, struct str schema, const struct sch
         buf_add(out, S("{\"type\":\"object\",\"properties\":{}}"));
         return true;
     }
-    if (!rules->closed && rules->refused == NULL && str_starts(schema, S("{\"type\":\"object\""))) {
+    if (!rules->closed && !rules->any_of && rules->refused == NULL &&
+        str_starts(schema, S("{\"type\":\"object\""))) {
         buf_add(out, schema);    /* as nearly all tools have it */
         return true;
     }
@@ -161,7 +232,7 @@ schema_add(struct buf *out, struct arena *a, struct str schema, const struct sch
 
         if (rules->typed && json_get(doc, S("type")) == NULL)
             insert_members(&c, doc, S("\"type\":\"object\""));
-        if (rules->closed || rules->refused != NULL)
+        if (rules->closed || rules->any_of || rules->refused != NULL)
             copy_schema(&c, doc);
         copy_to(&c, doc->p + doc->n);
         if (ret_cut != NULL)

@@ -19,11 +19,14 @@ struct schema_keyword {
 struct schema_rules {
     /* the whole has a type: "object" if none is given, also if there is no schema at all */
     bool typed;
-    bool closed;    /* every object schema says additionalProperties; false if not given */
-    const struct schema_keyword *refused;    /* left out; at most 32, the last has no name */
+    bool closed;    /* every object schema says additionalProperties: false, whatever it said */
+    bool any_of;    /* oneOf is written as anyOf, unless there is one */
+    /* left out, and said in the description instead; at most 31, the last has no name */
+    const struct schema_keyword *refused;
 };
+#define SCHEMA_CLOSED (1u << 31)    /* a schema that was open has been closed */
 
 /* Appends a schema by the rules. *ret_cut (may be NULL) gets a bit for each row of rules->refused
- * that was left out somewhere. False if `schema` is not a JSON object; `out` is unchanged then. */
+ * that was left out somewhere, and SCHEMA_CLOSED. False if `schema` is not a JSON object; `out` is unchanged then. */
 bool schema_add(struct buf *out, struct arena *a, struct str schema,
     const struct schema_rules *rules, uint32_t *ret_cut) MUST_CHECK;

@@ -86,10 +86,10 @@ is_id_char(const struct turn_ids *ids, char c)
 }
 
 static struct str
-hashed_id(struct planner *p, struct str id)
+hashed_id(const struct turn_ids *ids, struct arena *a, struct str id)
 {
-    id = wire_hash_id(p->a, id, p->rules->ids.prefix);
-    return str_make(id.p, MIN(id.n, p->rules->ids.most));
+    id = wire_hash_id(a, id, ids->prefix);
+    return str_make(id.p, MIN(id.n, ids->most));
 }
 
 static bool
@@ -102,11 +102,10 @@ fits(const struct turn_ids *ids, struct str id)
     return fit;
 }
 
-/* The id that the target accepts. Deterministic for a conversation. */
-static struct str
-fit_id(struct planner *p, struct str id)
+struct str
+turn_fit_id(const struct turn_ids *ids, struct arena *a, struct str id)
 {
-    return fits(&p->rules->ids, id) ? id : hashed_id(p, id);
+    return fits(ids, id) ? id : hashed_id(ids, a, id);
 }
 
 enum {
@@ -138,10 +137,11 @@ turn_name(const struct turn_ids *names, const struct llm_request *r, struct wire
 static struct str
 unique_id(struct planner *p, struct turn_block *call)
 {
-    struct str id = fit_id(p, call->part->id);
+    struct str id = turn_fit_id(&p->rules->ids, p->a, call->part->id);
 
     if (map_get(p->ids, id) != NULL)
-        id = hashed_id(p, arena_printf(p->a, STR_FMT "#%u", STR_ARG(id), ++p->repeats));
+        id = hashed_id(
+            &p->rules->ids, p->a, arena_printf(p->a, STR_FMT "#%u", STR_ARG(id), ++p->repeats));
     (void)map_put(p->ids, id, call);
     return id;
 }
@@ -249,7 +249,7 @@ add_to_user(struct planner *p, const struct llm_message *m, const struct llm_par
 
         p->pairs = true;
         if (!p->rules->paired)
-            b->id = fit_id(p, part->id);
+            b->id = turn_fit_id(&p->rules->ids, p->a, part->id);
         if (part->is_error && !p->rules->fails)
             wire_drop(p->drops, S("messages.tool_result.is_error"));
         for (const struct llm_part *in = part->result; in != NULL; in = in->next)
@@ -268,7 +268,7 @@ add_to_assistant(struct planner *p, const struct llm_message *m, const struct ll
     bool thought =
         part->kind == PART_REASONING &&
         ((part->origin == p->rules->origin && (part->signature.n > 0 || part->redacted.n > 0)) ||
-            (p->rules->thoughts && part->text.n > 0));
+            (p->rules->thoughts && part->text.n > 0 && part->signature.n == 0));
 
     if (media_is(part->kind))
         wire_drop(p->drops, S("assistant.media"));
@@ -289,7 +289,7 @@ add_to_assistant(struct planner *p, const struct llm_message *m, const struct ll
         p->plan->calls = true;
         p->pairs = true;
         if (!p->rules->paired)
-            b->id = fit_id(p, part->id);
+            b->id = turn_fit_id(&p->rules->ids, p->a, part->id);
     }
 }
 

@@ -38,7 +38,7 @@ struct turn_rules {
     bool fails;           /* a result can say that its call failed */
     bool text_strings;    /* content of text only must be a string */
     bool no_prefill;      /* the conversation must not end with an assistant's turn */
-    bool thoughts;        /* it reads reasoning without a signature, of any origin */
+    bool thoughts;        /* it wants reasoning that nobody signed back, of any origin */
 };
 
 enum turn_side { TURN_USER, TURN_ASSISTANT, TURN_SYSTEM };
@@ -85,6 +85,9 @@ struct turns {
 
 /* Stands for a result that the history does not have. */
 #define TURN_NO_RESULT "No result was recorded for this call."
+
+/* The id that the target accepts. Deterministic for a conversation. */
+struct str turn_fit_id(const struct turn_ids *ids, struct arena *a, struct str id);
 
 /* The name of a tool as the target takes it. Calls of the answer get the caller's name back. */
 struct str turn_name(const struct turn_ids *names, const struct llm_request *r,

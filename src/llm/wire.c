@@ -259,7 +259,7 @@ void
 wire_rewrite_begin(struct wire_rewrite *w, const struct json *value)
 {
     *w = (struct wire_rewrite){ .value = value, .done = value->p };
-    buf_init(&w->out, value->n);
+    buf_init(&w->out, 2 * value->n);
 }
 
 void

@@ -88,7 +88,7 @@ struct wire_rewrite {
 void wire_rewrite_begin(struct wire_rewrite *w, const struct json *value);
 
 /* Replaces what lies between two places in the value by `put`; call in document order. The value
- * never gets longer. */
+ * may at most become twice as long. */
 void wire_rewrite_put(struct wire_rewrite *w, const char *from, const char *to, struct str put);
 
 /* Removes the elements of an array, or the members of an object, for which `goes` is true, with
@@ -157,6 +157,7 @@ struct wire_writer {
     const struct framing *framing;    /* of a stream; NULL: the wire's */
     enum llm_op op;
     bool want_usage;    /* in a stream; see struct llm_request */
+    bool old_calls;     /* the same */
     struct arena *keep;
     struct buf *out;    /* frames or the whole body are appended here */
     void *state;        /* the wire's own, made in `keep` on first use */

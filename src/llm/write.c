@@ -79,6 +79,10 @@ write_request(const struct wire *to, struct buf *out, const struct llm_request *
 bool
 write_may_declare(struct request_out *w, const struct llm_tool *tool)
 {
+    /* a model that cannot be made to call the tool that was named is offered no other */
+    if (w->t->traits.no_forced_tools == YES && w->r->choice == CHOICE_NAMED &&
+        !str_eq(tool->name, w->r->choice_name))
+        return false;
     if (tool->raw != NULL && w->r->wire != w->to) {
         bool legible = tool->name.n > 0 && tool->name.n <= 48 && str_has_only(tool->name, "_-.");
 
@@ -113,6 +117,9 @@ write_schema(
     bool done = schema_add(w->o.b, w->a, schema, rules, &cut);
 
     w->o.comma = w->o.comma || done;
+    if ((cut & SCHEMA_CLOSED) != 0)
+        wire_drop(w->drops, arena_printf(w->a, "%s.additionalProperties", param));
+    cut &= ~SCHEMA_CLOSED;
     for (unsigned i = 0; cut != 0; cut >>= 1, i++)
         if ((cut & 1) != 0)
             wire_drop(w->drops,

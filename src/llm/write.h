@@ -44,7 +44,8 @@ void write_refuse(struct request_out *w, enum err e, const char *param, const ch
 void write_drop(struct request_out *w, enum param p);
 
 /* Whether a tool can be declared to this provider: one that another protocol's providers run
- * themselves cannot, and the caller is told. Refuses the request if the tool takes free-form input
+ * themselves cannot, and the caller is told; neither can others than the one that must be called, if the
+ * target refuses a choice that says so. Refuses the request if the tool takes free-form input
  * and the provider has none such. */
 bool write_may_declare(struct request_out *w, const struct llm_tool *tool);
 

@@ -49,6 +49,8 @@ anthropic_stop_reason(
 
 /* --- usage --- */
 
+enum { PROMPT_ROWS = 3 };    /* the first rows count the prompt */
+
 static void
 read_flat_counts(struct llm_usage *u, const struct json *usage)
 {
@@ -66,7 +68,10 @@ read_flat_counts(struct llm_usage *u, const struct json *usage)
     const struct json *hour = json_at(usage, "cache_creation.ephemeral_1h_input_tokens");
     const struct json *tier = json_get(usage, S("service_tier"));
     int64_t written = 0;
+    int64_t prompt = 0;
 
+    for (size_t i = 0; i < PROMPT_ROWS; i++)
+        prompt += MIN(MAX(json_i64(json_at(usage, rows[i].path), 0), 0), USAGE_MOST);
     if (json_is(hour, JSON_NUMBER))
         usage_set(u, COUNT_CACHE_WRITE_1H, json_i64(hour, 0));
     if (json_is(tier, JSON_STRING) && !tier->escaped)
@@ -74,7 +79,9 @@ read_flat_counts(struct llm_usage *u, const struct json *usage)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct json *count = json_at(usage, rows[i].path);
 
-        if (json_is(count, JSON_NUMBER))
+        /* No prompt is empty: a later 0 in all of its counts does not correct what was said. */
+        if (json_is(count, JSON_NUMBER) &&
+            (i >= PROMPT_ROWS || prompt > 0 || u->counts[rows[i].count] == 0))
             usage_set(u, rows[i].count, json_i64(count, 0));
     }
     if (it.next == it.end || json_present(json_get(usage, S("cache_creation_input_tokens"))))

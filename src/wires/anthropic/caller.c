@@ -234,13 +234,50 @@ read_messages(struct cursor messages)
     }
 }
 
+/* Claude Code's accounting line, with a number that is another one in every request: it means
+ * something to Anthropic only, which gets it in the caller's own bytes. Before any other model's
+ * prompt it would keep every prefix cache from hitting. */
+static struct str
+without_billing_line(struct str text)
+{
+    struct str rest = S("");
+
+    if (!str_istarts(text, S("x-anthropic-billing-header:")))
+        return text;
+    (void)str_cut(text, '\n', &text, &rest);
+    return rest;
+}
+
+static void
+read_system_block(struct cursor block, struct llm_part ***tail)
+{
+    struct llm_part **at = *tail;
+
+    read_block(block, tail);
+    if (*at == NULL)
+        return;
+
+    struct str kept = without_billing_line((*at)->text);
+
+    if (kept.n == 0 && (*at)->text.n > 0) {    /* the block was only that */
+        *at = NULL;
+        *tail = at;
+    } else {
+        (*at)->text = kept;
+    }
+}
+
 static void
 read_system(struct cursor system)
 {
     struct llm_part **tail = &system.rd->r->system;
 
     if (json_is(system.j, JSON_STRING)) {
-        add_text(system, &tail, read_any_text(system));
+        struct str text = read_any_text(system);
+        struct str kept = without_billing_line(text);
+
+        if (kept.n > 0 || text.n == 0)
+            add_text(system, &tail, kept);
     } else if (read_present(system) && system.j->type != JSON_ARRAY) {
         read_fault(system, ERR_BAD_REQUEST, "Input should be a valid string or list");
     } else {
@@ -250,7 +287,7 @@ read_system(struct cursor system)
             if (!read_is(type, "text"))
                 read_fault(type, ERR_BAD_REQUEST, "Input should be 'text'");
             else
-                read_block(block, &tail);
+                read_system_block(block, &tail);
         }
     }
 }

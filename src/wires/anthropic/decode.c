@@ -85,7 +85,7 @@ tell_usage(struct wire_reader *r, const struct decoder *d)
 static void
 tell_finish(struct wire_reader *r, const struct decoder *d, const struct json *source)
 {
-    struct str native = text_at(r, source, "stop_reason");
+    struct str native = emit_word(r, json_get(source, S("stop_reason")));
 
     emit_finish(r, d->c, anthropic_finish(native), native, text_at(r, source, "stop_sequence"));
 }
@@ -221,7 +221,7 @@ read_frame(struct wire_reader *r, struct decoder *d, struct str type, const stru
     } else if (str_eq(type, S("message_delta"))) {
         close_block(r, d);
         anthropic_read_usage(&d->usage, json_get(doc, S("usage")));
-        if (text_at(r, json_get(doc, S("delta")), "stop_reason").n != 0)
+        if (emit_word(r, json_at(doc, "delta.stop_reason")).n != 0)
             tell_finish(r, d, json_get(doc, S("delta")));
         tell_usage(r, d);
     } else if (str_eq(type, S("message_stop"))) {

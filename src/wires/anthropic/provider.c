@@ -16,6 +16,7 @@
 enum {
     MARKS_MAX = 4,
     USER_ID_MAX = 256,
+    STRICT_TOOLS_MAX = 20,    /* the API refuses more */
 };
 
 static const struct turn_rules turn_rules = {
@@ -39,10 +40,32 @@ struct message_request {
     struct turns turns;
     unsigned marks_to_skip;    /* the earliest, if there are too many: later ones cover more */
 
+    unsigned strict_tools;
     bool tools;    /* the caller offers tools that can be sent to this provider */
     enum llm_choice choice;
     struct claude_thinking thinking;
 };
+
+/* Other hosts of this protocol sign nothing, and want their thinking back. */
+static bool
+checks_signatures(const struct wire_target *t)
+{
+    if (t->traits.signed_thoughts != UNSAID)
+        return t->traits.signed_thoughts == YES;
+    return str_find(t->model, S("claude")) < t->model.n;
+}
+
+/* Thoughts of another protocol's conversation may have been another host's: only one that is known to
+ * want them gets those. */
+static bool
+wants_thoughts(const struct request_out *out)
+{
+    const struct traits *traits = &out->t->traits;
+
+    return !checks_signatures(out->t) &&
+           (out->r->wire == out->to || traits->reasoning_back == YES ||
+               traits->signed_thoughts == NO);
+}
 
 static void
 refuse_part(const struct message_request *w, const char *what)
@@ -61,6 +84,7 @@ look_at_tools(struct message_request *w)
         if (!write_may_declare(w->out, tool))
             continue;
         w->tools = true;
+        w->strict_tools += tool->strict == YES;
         if (tool->cache_mark != MARK_NONE)
             marks++;
     }
@@ -298,8 +322,11 @@ static void
 add_tool(struct message_request *w, const struct llm_tool *tool)
 {
     struct json_out *o = w->o;
+    bool strict = tool->strict == YES && w->strict_tools <= STRICT_TOOLS_MAX;
     struct schema_rules rules = { .typed = true,
-        .refused = tool->strict == YES ? claude_refused_keywords(w->out->t) : NULL };
+        .closed = strict,
+        .any_of = strict,
+        .refused = strict ? claude_refused_keywords(w->out->t) : NULL };
 
     if (tool->raw != NULL) {
         out_raw_value(o, json_raw(tool->raw));
@@ -313,8 +340,10 @@ add_tool(struct message_request *w, const struct llm_tool *tool)
         write_refuse(w->out, ERR_BAD_REQUEST, "tools",
             "the parameters of '%.*s' must be a JSON object", (int)MIN(tool->name.n, 128),
             tool->name.p);
-    if (tool->strict == YES)
+    if (strict)
         out_bool(o, "strict", true);
+    else if (tool->strict == YES)    /* it is called all the same */
+        wire_drop(w->out->drops, S("tools.strict"));
     add_cache_control(w, tool->cache_mark);
     out_end(o);
 }
@@ -391,7 +420,9 @@ add_output_config(struct message_request *w)
     const struct llm_request *r = w->r;
     bool schema = r->format == FORMAT_SCHEMA && r->schema.n > 0;
     const char *param = param_callers_name(r, PARAM_format);
-    struct schema_rules rules = { .closed = true, .refused = claude_refused_keywords(w->out->t) };
+    struct schema_rules rules = {
+        .closed = true, .any_of = true, .refused = claude_refused_keywords(w->out->t)
+    };
 
     if (r->format == FORMAT_JSON)
         write_drop(w->out, PARAM_format);
@@ -465,6 +496,7 @@ write_message_request(struct request_out *out)
     struct turn_rules turns = turn_rules;
 
     turns.no_prefill = out->t->traits.no_prefill == YES;
+    turns.thoughts = wants_thoughts(out);
     turns_plan(r, &turns, out->drops, &w.turns);
     look_at_tools(&w);
     w.thinking = claude_decide(out, &w.turns, is_forced(&w));
@@ -494,7 +526,8 @@ write_message_request(struct request_out *out)
  *
  * A caller whose conversation was answered by another protocol's model for a turn replays that
  * model's thinking as blocks without a signature, or with a sealed one: we wrote them, for its SDK
- * wants the field. Anthropic refuses them, so they are cut out, and with them a message that holds nothing else;
+ * wants the field. Anthropic and others that check signatures refuse them, so they are cut out, and
+ * with them a message that holds nothing else;
  * every other byte stays. A long conversation may hold hundreds: the list of messages is put
  * together anew then, as one edit.
  */
@@ -541,13 +574,12 @@ cut_blocks(struct wire_rewrite *w, const void *arg, const struct json *key UNUSE
 }
 
 static void
-edit_request(
-    const struct llm_request *r, const struct wire_target *t UNUSED, struct wire_edits *edits)
+edit_request(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
 {
     const struct json *messages = json_get(r->doc, S("messages"));
     struct wire_rewrite w;
 
-    if (!json_is(messages, JSON_ARRAY))
+    if (!json_is(messages, JSON_ARRAY) || !checks_signatures(t))
         return;
     wire_rewrite_begin(&w, messages);
     wire_rewrite_cut(&w, messages, is_foreign_message, cut_blocks, NULL);

@@ -140,6 +140,7 @@ add_messages(struct request_out *w)
         .ids = { .prefix = S("call_"), .least = 1, .most = 64 },
         .paired = true,
         .no_prefill = w->t->traits.no_prefill == YES,
+        .system_first = w->t->traits.system_first == YES,
     };
     struct turns turns;
 
@@ -393,7 +394,7 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
 
     /* `done` completes the answer by itself: old servers do not say why it ended. */
     bool done = whole || json_bool(json_get(doc, S("done")), false);
-    struct str reason = emit_string(r, done ? json_get(doc, S("done_reason")) : NULL);
+    struct str reason = emit_word(r, done ? json_get(doc, S("done_reason")) : NULL);
 
     e = emit_verdict(r, OK);
     if (e != OK || !done)

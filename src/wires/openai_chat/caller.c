@@ -138,12 +138,30 @@ read_file(struct cursor part, struct parts *parts, const struct part_row *row UN
         media_set_data(made, S("application/octet-stream"), data);
 }
 
+/* Mistral's thoughts: {"type":"thinking","thinking":[{"type":"text","text":"..."}]}, or a string. */
+static void
+read_thinking(struct cursor part, struct parts *parts, const struct part_row *row UNUSED)
+{
+    struct cursor thinking = read_at(&part, "thinking");
+    struct llm_part *made = add_part(part, parts, PART_REASONING);
+
+    made->origin = ORIGIN_OPENAI;
+    if (json_is(thinking.j, JSON_STRING)) {
+        made->text = read_any_text(thinking);
+        return;
+    }
+    READ_EACH (entry, &thinking)
+        if (!arena_append(part.rd->a, &made->text, read_any_text(read_at(&entry, "text"))))
+            read_no_memory(part.rd);
+}
+
 static const struct part_row part_rows[] = {
     { "text", PART_TEXT, read_text_part },
     { "image_url", PART_IMAGE, read_url },
     { "input_audio", PART_AUDIO, read_audio },
     { "file", PART_FILE, read_file },
     { "refusal", PART_REFUSAL, read_refusal },
+    { "thinking", PART_REASONING, read_thinking },
     { "video_url", PART_VIDEO, read_url },
     { "file_url", PART_FILE, read_url },
 };
@@ -471,10 +489,13 @@ read_tools(struct cursor list)
     read_tool_list(list, read_tool);
 }
 
+/* There is room for one call in an answer. */
 static void
 read_functions(struct cursor list)
 {
     read_tool_list(list, read_function);
+    if (list.rd->r->old_calls)
+        list.rd->r->parallel_tools = NO;
 }
 
 /* --- tool choice --- */
@@ -700,4 +721,6 @@ openai_read_head(struct cursor doc)
         limit = read_at(&doc, "max_tokens");
     r->max_tokens = MAX(json_i64(limit.j, 0), 0);
     r->n = json_i64(read_at(&doc, "n").j, 0);
+    r->old_calls =
+        read_present(read_at(&doc, "functions")) && !read_present(read_at(&doc, "tools"));
 }

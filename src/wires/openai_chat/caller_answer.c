@@ -62,9 +62,12 @@ add_usage(struct json_out *o, const struct wire_writer *w, const struct llm_usag
 
 /* A reason that OpenAI does not have is added as native_finish_reason. */
 static void
-add_finish(struct json_out *o, enum llm_finish finish, struct str native)
+add_finish(
+    struct json_out *o, const struct wire_writer *w, enum llm_finish finish, struct str native)
 {
-    out_text(o, "finish_reason", str_c(llm_finish_name(finish)));
+    out_text(o, "finish_reason",
+        w->old_calls && finish == FINISH_TOOLS ? S("function_call")
+                                               : str_c(llm_finish_name(finish)));
     if (finish == FINISH_UNKNOWN)
         out_text_if(o, "native_finish_reason", native);
 }
@@ -158,6 +161,17 @@ add_call(
     out_end(o);
 }
 
+/* The deprecated form, which has neither ids nor a second call. */
+static void
+add_old_call(struct json_out *o, bool begins, struct str name, struct str args)
+{
+    out_key_object(o, "function_call");
+    if (begins)
+        out_text(o, "name", name);
+    out_text(o, "arguments", args);
+    out_end(o);
+}
+
 static void
 add_call_signature(struct json_out *o, struct str signature)
 {
@@ -238,6 +252,11 @@ write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_e
         break;
     case EVENT_TOOL_START:
     case EVENT_TOOL_ARGS:
+        if (w->old_calls) {
+            if (ev->tool == 0)
+                add_old_call(&o, ev->kind == EVENT_TOOL_START, ev->name, ev->text);
+            break;
+        }
         out_key_array(&o, "tool_calls");
         out_object(&o);
         out_i64(&o, "index", ev->tool);
@@ -283,7 +302,7 @@ write_plain(struct wire_writer *w, const struct answer_written *st, const struct
     json_add_line(w->out, ev->kind == EVENT_LOGPROBS ? ev->raw : S("null"));
     o.comma = true;
     if (ev->kind == EVENT_FINISH)
-        add_finish(&o, ev->finish, ev->native);
+        add_finish(&o, w, ev->finish, ev->native);
     else
         out_null(&o, "finish_reason");
     out_end(&o);
@@ -482,10 +501,19 @@ add_annotations(struct json_out *o, const struct llm_cited *cited)
         out_end_array(o);
 }
 
-static void
-add_message(struct json_out *o, struct arena *a, const struct llm_answer_choice *c)
+static const struct llm_part *
+first_call(const struct llm_part *part)
 {
-    bool calls = llm_part_has(c->parts, PART_TOOL_CALL);
+    while (part != NULL && part->kind != PART_TOOL_CALL)
+        part = part->next;
+    return part;
+}
+
+static void
+add_message(struct json_out *o, const struct wire_writer *w, const struct llm_answer_choice *c)
+{
+    const struct llm_part *call = first_call(c->parts);
+    bool calls = call != NULL;
 
     out_key_object(o, "message");
     out_const(o, "\"role\":\"assistant\"");
@@ -498,8 +526,10 @@ add_message(struct json_out *o, struct arena *a, const struct llm_answer_choice 
     if (!add_texts(o, S("refusal"), c->parts, PART_REFUSAL))
         out_null(o, "refusal");
     (void)add_texts(o, S("reasoning_content"), c->parts, PART_REASONING);
-    add_reasoning_details(o, a, c->parts);
-    if (calls)
+    add_reasoning_details(o, w->keep, c->parts);
+    if (calls && w->old_calls)
+        add_old_call(o, true, call->name, call->args);
+    else if (calls)
         add_calls(o, c->parts);
     add_annotations(o, c->citations);
     out_end(o);
@@ -560,11 +590,11 @@ openai_write_answer(struct wire_writer *w, const struct llm_answer *ans)
         out_object(&o);
         out_i64(&o, "index", c->index);
         if (!is_completion(w))
-            add_message(&o, w->keep, c);
+            add_message(&o, w, c);
         else if (!add_texts(&o, S("text"), c->parts, PART_TEXT))
             out_const(&o, "\"text\":\"\"");
         add_logprobs(&o, c->logprobs);
-        add_finish(&o, c->finish, c->native);
+        add_finish(&o, w, c->finish, c->native);
         out_end(&o);
     }
     out_end_array(&o);

@@ -4,6 +4,7 @@
 #include "wires/openai_chat/openai_chat.h"
 
 #include "llm/fail.h"
+#include "llm/turns.h"
 #include "llm/wishes.h"
 
 static void
@@ -135,19 +136,63 @@ holds_our_proofs(const struct json *message)
     return false;
 }
 
+/* How the messages of a request change for a target. */
+struct message_edit {
+    const struct llm_request *r;
+    bool rename;     /* the role developer is unknown there */
+    bool nine;       /* ids of calls have nine letters and digits */
+    bool foreign;    /* this message has reasoning that is of no use there */
+};
+
 static bool
-is_reasoning(const void *arg UNUSED, const struct json *key, const struct json *value UNUSED)
+is_foreign_reasoning(const void *arg, const struct json *key, const struct json *value UNUSED)
 {
-    return json_str_is(key, S("reasoning_content")) || json_str_is(key, S("reasoning_details"));
+    const struct message_edit *e = arg;
+
+    return e->foreign &&
+           (json_str_is(key, S("reasoning_content")) || json_str_is(key, S("reasoning_details")));
 }
 
-/* Removes reasoning of other protocols' models, which no host of this family can use, and renames
- * the developer role where it is unknown. */
+/* The same id as openai_write_request() gives the call. */
+static void
+edit_id(struct wire_rewrite *w, const struct message_edit *e, const struct json *id)
+{
+    struct str fit = json_is(id, JSON_STRING) ? openai_nine_letters(e->r->arena, id) : S("");
+
+    if (fit.n > 0)
+        wire_rewrite_put(w, id->p + 1, id->p + id->n - 1, fit);
+}
+
+static void
+edit_member(
+    struct wire_rewrite *w, const void *arg, const struct json *key, const struct json *value)
+{
+    const struct message_edit *e = arg;
+
+    if (e->rename && json_str_is(key, S("role")) && json_str_is(value, S("developer")))
+        wire_rewrite_put(w, value->p, value->p + value->n, S("\"system\""));
+    if (e->nine && json_str_is(key, S("tool_call_id")))
+        edit_id(w, e, value);
+    if (!e->nine || !json_str_is(key, S("tool_calls")))
+        return;
+
+    struct json_iter it = json_iter(value);
+
+    while (json_next(&it))
+        edit_id(w, e, json_get(it.value, S("id")));
+}
+
+/* Removes reasoning of other protocols' models, which no host of this family can use, renames the
+ * developer role where it is unknown, and gives calls ids that the host takes. */
 static void
 edit_messages(const struct llm_request *r, const struct wire_target *t, struct wire_edits *edits)
 {
     const struct json *messages = json_get(r->doc, S("messages"));
-    bool rename = t->traits.no_developer == YES;
+    struct message_edit e = {
+        .r = r,
+        .rename = t->traits.no_developer == YES,
+        .nine = t->traits.nine_letter_ids == YES,
+    };
     struct json_iter it = json_iter(messages);
     struct wire_rewrite w;
 
@@ -155,12 +200,9 @@ edit_messages(const struct llm_request *r, const struct wire_target *t, struct w
         return;
     wire_rewrite_begin(&w, messages);
     while (json_next(&it)) {
-        const struct json *role = json_get(it.value, S("role"));
-
-        if (rename && json_str_is(role, S("developer")))
-            wire_rewrite_put(&w, role->p, role->p + role->n, S("\"system\""));
-        else if (holds_our_proofs(it.value))
-            wire_rewrite_cut(&w, it.value, is_reasoning, NULL, NULL);
+        e.foreign = holds_our_proofs(it.value);
+        if (json_is(it.value, JSON_OBJECT) && (e.foreign || e.rename || e.nine))
+            wire_rewrite_cut(&w, it.value, is_foreign_reasoning, edit_member, &e);
     }
     wire_rewrite_end(&w, r, edits);
 }

@@ -39,6 +39,9 @@ bool openai_annotate(
     const struct wire_writer *w, struct str text, const struct llm_usage *usage, struct buf *out);
 
 /* provider; openai_read_error() also reads errors inside an answer, with its status 200 */
+/* The id that a host with ids of nine letters and digits gets for a call; empty if it takes the id
+ * as it is. */
+struct str openai_nine_letters(struct arena *a, const struct json *id);
 void openai_write_request(struct request_out *w);
 enum err openai_read_event(struct wire_reader *r, struct str event, struct str data);
 void openai_read_end(struct wire_reader *r);

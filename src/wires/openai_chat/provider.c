@@ -16,6 +16,19 @@ enum {
 
 static const struct turn_ids tool_names = { .chars = IDS_WORD, .most = 64 };
 
+static const struct turn_ids nine_letters = {
+    .prefix = S_INIT(""), .chars = IDS_ALNUM, .least = 9, .most = 9
+};
+
+struct str
+openai_nine_letters(struct arena *a, const struct json *id)
+{
+    struct str text = json_str(a, id);
+    struct str fit = turn_fit_id(&nine_letters, a, text);
+
+    return str_eq(fit, text) ? S("") : fit;
+}
+
 static struct turn_rules
 rules_for(const struct wire_target *t)
 {
@@ -33,7 +46,7 @@ rules_for(const struct wire_target *t)
     };
 
     if (traits->nine_letter_ids == YES)
-        rules.ids = (struct turn_ids){ .prefix = S(""), .chars = IDS_ALNUM, .least = 9, .most = 9 };
+        rules.ids = nine_letters;
     return rules;
 }
 
@@ -459,6 +472,8 @@ add_effort(struct request_out *w)
         effort = effort_word(r->reasoning_budget);
     if (off || effort.n > 0)
         add_thinking(w, !off);
+    if (off && traits->reasoning == YES && traits->thinking_switch == 0 && effort.n == 0)
+        write_drop(w, PARAM_effort);    /* it will think */
     if (effort.n == 0)
         return;
     if (str_eq(effort, S("xhigh")) || str_eq(effort, S("max")))

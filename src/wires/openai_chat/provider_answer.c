@@ -338,8 +338,11 @@ take_choice(struct wire_reader *r, const struct json *j, uint32_t position, bool
         emit_text(r, c, EVENT_TEXT, emit_string(r, ch.text));
     if (has_logprobs(ch.logprobs))
         emit_raw(r, c, EVENT_LOGPROBS, ch.logprobs);
-    if (json_is(ch.finish_reason, JSON_STRING) && ch.finish_reason->n > 2)
-        finish_choice(r, c, emit_string(r, ch.finish_reason), emit_string(r, ch.stop_reason));
+
+    struct str finish = emit_word(r, ch.finish_reason);
+
+    if (finish.n > 0)
+        finish_choice(r, c, finish, emit_word(r, ch.stop_reason));
     return OK;
 }
 

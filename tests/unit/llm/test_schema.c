@@ -49,10 +49,16 @@ TEST(an_open_object_is_closed_and_the_rest_stays_as_it_was)
         "{\"type\":[\"null\",\"object\"]}", "{" CLOSED ",\"type\":[\"null\",\"object\"]}");
 }
 
-TEST(a_schema_that_says_stays)
+TEST(an_object_that_says_it_is_open_is_closed_all_the_same)
 {
-    EXPECT_CLOSED("{\"type\":\"object\",\"additionalProperties\":true}",
-        "{\"type\":\"object\",\"additionalProperties\":true}");
+    EXPECT_CLOSED("{\"type\":\"object\",\"additionalProperties\":true,\"x\":1}",
+        "{\"type\":\"object\"," CLOSED ",\"x\":1}");
+    EXPECT_CLOSED("{\"type\":\"object\",\"additionalProperties\" : {\"type\":\"object\"}}",
+        "{\"type\":\"object\",\"additionalProperties\" : false}");
+}
+
+TEST(a_schema_that_is_closed_or_no_object_stays)
+{
     EXPECT_CLOSED("{\"type\":\"object\"," CLOSED "}", "{\"type\":\"object\"," CLOSED "}");
     EXPECT_CLOSED("{\"type\":\"string\"}", "{\"type\":\"string\"}");
     EXPECT_CLOSED("{}", "{}");
@@ -120,7 +126,7 @@ TEST(a_deep_schema_is_walked_and_one_too_deep_is_refused)
     EXPECT_CLOSED(schema, "refused");
 }
 
-TEST(keywords_that_a_target_refuses_are_left_out_wherever_they_stand)
+TEST(keywords_that_a_target_refuses_are_said_in_descriptions_wherever_they_stand)
 {
     static const struct schema_keyword refused[] = { { S_INIT("minimum"), false },
         { S_INIT("minItems"), true }, { S_INIT("maxLength"), false }, { S_INIT(""), false } };
@@ -129,22 +135,36 @@ TEST(keywords_that_a_target_refuses_are_left_out_wherever_they_stand)
         const char *expected;
         uint32_t cut;
     } rows[] = {
-        { "{\"minimum\":1}", "{}", 1 },
-        { "{ \"minimum\" : 1 }", "{  }", 1 },
-        { "{\"minimum\":1,\"maxLength\":2,\"title\":\"t\"}", "{\"title\":\"t\"}", 5 },
-        { "{\"title\":\"t\", \"minimum\":1 , \"x\":2,\"maxLength\":3}",
-            "{\"title\":\"t\" , \"x\":2}", 5 },
-        { "{\"type\":\"object\",\"minimum\":1}", "{" CLOSED ",\"type\":\"object\"}", 1 },
+        { "{\"minimum\":1}", "{\"description\":\"{minimum: 1}\"}", 1 },
+        { "{ \"minimum\" : 1 }", "{\"description\":\"{minimum: 1}\"  }", 1 },
+        { "{\"minimum\":1,\"maxLength\":2,\"title\":\"t\"}",
+            "{\"description\":\"{minimum: 1, maxLength: 2}\",\"title\":\"t\"}", 5 },
+        { "{\"title\":\"t\", \"minimum\":1 , \"description\":\"\",\"maxLength\":3}",
+            "{\"title\":\"t\" , \"description\":\"{minimum: 1, maxLength: 3}\"}", 5 },
+        { "{\"minimum\":1,\"description\":\"d\",\"x\":2}",
+            "{\"description\":\"d\\n\\n{minimum: 1}\",\"x\":2}", 1 },
+        { "{\"description\":7,\"minimum\":\"a\"}", "{\"description\":7}", 1 },
+        { "{\"minimum\":\"a\"}", "{\"description\":\"{minimum: \\\"a\\\"}\"}", 1 },
+        { "{\"type\":\"object\",\"minimum\":1}",
+            "{\"additionalProperties\":false,\"description\":\"{minimum: 1}\",\"type\":\"object\"}",
+            1 },
         { "{\"minimum\":1,\"properties\":{\"minimum\":{\"maxLength\":2}}}",
-            "{" CLOSED ",\"properties\":{\"minimum\":{}}}", 5 },
-        { "{\"anyOf\":[{\"minimum\":1},{\"minItems\":1},{\"minItems\":2,\"items\":{\"minimum\":0}}]}",
-            "{\"anyOf\":[{},{\"minItems\":1},{\"items\":{}}]}", 3 },
+            "{\"additionalProperties\":false,\"description\":\"{minimum: 1}\","
+            "\"properties\":{\"minimum\":{\"description\":\"{maxLength: 2}\"}}}",
+            5 },
+        { "{\"anyOf\":[{\"minItems\":1},{\"minItems\":2,\"items\":{\"minimum\":0}}]}",
+            "{\"anyOf\":[{\"minItems\":1},{\"description\":\"{minItems: 2}\","
+            "\"items\":{\"description\":\"{minimum: 0}\"}}]}",
+            3 },
+        { "{\"oneOf\":[{\"minimum\":0},{}]}", "{\"anyOf\":[{\"description\":\"{minimum: 0}\"},{}]}",
+            1 },
+        { "{\"oneOf\":[{}],\"anyOf\":[{}]}", "{\"oneOf\":[{}],\"anyOf\":[{}]}", 0 },
         { "{\"default\":{\"minimum\":1}}", "{\"default\":{\"minimum\":1}}", 0 },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct arena *a = arena_create(1 << 20);
-        struct schema_rules rules = { .closed = true, .refused = refused };
+        struct schema_rules rules = { .closed = true, .any_of = true, .refused = refused };
         uint32_t cut = 0;
 
         buf_init(&out, 1 << 20);

@@ -286,10 +286,7 @@ TEST(calls_with_one_id_are_answered_in_turn_and_told_apart)
 static struct str
 id_for(struct turn_ids ids, const char *id)
 {
-    struct turn_rules rules = { .ids = ids };
-    struct planner p = { .rules = &rules, .a = k.a };
-
-    return fit_id(&p, str_c(id));
+    return turn_fit_id(&ids, k.a, str_c(id));
 }
 
 TEST(an_id_that_fits_stays_and_any_other_becomes_the_same_hash_every_time)

@@ -2,6 +2,8 @@
 #include "wires/anthropic/provider.c"
 #include "tests/test.h"
 
+static struct wire_target target = { .traits = TRAITS(.signed_thoughts = YES) };
+
 /* The body as it is sent on, in which ' stands for ". */
 static struct str
 edited(struct arena *a, const char *quoted)
@@ -16,7 +18,7 @@ edited(struct arena *a, const char *quoted)
             p[i] = '"';
     struct llm_request r = { .arena = a, .body = text, .doc = json_parse(a, text, NULL, NULL) };
     EXPECT(r.doc != NULL);
-    edit_request(&r, NULL, &edits);
+    edit_request(&r, &target, &edits);
 
     struct buf out;
     size_t n = wire_edits_apply(&edits, text, pieces);
@@ -109,4 +111,27 @@ TEST(a_message_of_nothing_but_unsigned_thinking_goes_whole)
     EXPECT_STR(edited(a, "{'messages':[{'role':'assistant','content':[]}]}"),
         "{'messages':[{'role':'assistant','content':[]}]}");
     arena_destroy(a);
+}
+
+TEST(a_host_that_signs_nothing_gets_its_thinking_back)
+{
+    static const struct {
+        const char *model;
+        enum llm_tri signs;
+        bool stays;
+    } rows[] = {
+        { "mimo-v2.5-pro", UNSAID, true },
+        { "mimo-v2.5-pro", YES, false },
+        { "claude-sonnet-5", UNSAID, false },
+        { "us.anthropic.claude-opus-4-6-v1", UNSAID, false },
+        { "claude-sonnet-5", NO, true },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        target = (struct wire_target){ .model = str_c(rows[i].model),
+            .traits = { .signed_thoughts = rows[i].signs } };
+        expect_edit(
+            "[" UNSIGNED "," TEXT "]", rows[i].stays ? "[" UNSIGNED "," TEXT "]" : "[" TEXT "]");
+    }
+    target = (struct wire_target){ .traits = TRAITS(.signed_thoughts = YES) };
 }

@@ -151,12 +151,14 @@ TEST(thinking_that_leads_to_nothing_is_left_out_with_its_message)
 
 TEST(unsigned_thinking_is_not_sent_back)
 {
+    struct wire_target target = { .model = S("claude-sonnet-4-5") };
+
     EXPECT_INT(
         send_for(&wire_anthropic, OP_CHAT,
             "{'model':'m','max_tokens':9,'messages':[{'role':'user','content':'a'},"
             "{'role':'assistant','content':[{'type':'thinking','thinking':'x','signature':''},"
             "{'type':'text','text':'b'}]},{'role':'user','content':'c'}]}",
-            NULL),
+            &target),
         OK);
     EXPECT(str_find(buf_str(&k.out), S("thinking")) == buf_len(&k.out));
     kit_fini(&k);
@@ -384,8 +386,9 @@ TEST(strict_schemas_lose_the_keywords_that_the_api_refuses)
 {
     EXPECT_INT(send(STRICT), OK);
     EXPECT_STR(kit_text(&k, "output_config.format.schema"),
-        "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}");
-    EXPECT(str_find(buf_str(&k.out), S("\"n\":{\"type\":\"integer\"}")) < buf_len(&k.out));
+        "{\"description\":\"{minItems: 2}\",\"type\":\"array\",\"items\":{"
+        "\"description\":\"{maxLength: 5}\",\"type\":\"string\"}}");
+    EXPECT(str_find(buf_str(&k.out), S("\"type\":\"integer\"}")) < buf_len(&k.out));
     EXPECT(str_find(buf_str(&k.out), S("\"n\":{\"minimum\":1}")) < buf_len(&k.out));
     EXPECT_STR(kit_dropped(&k),
         "tools.minimum tools.maximum response_format.maxLength response_format.minItems");
