@@ -1,4 +1,5 @@
 /* exchange.c - the life of an exchange: created, woken, and freed. */
+#include "net/waiter.h"
 #include "gateway/exchange.h"
 
 struct exchange *
@@ -149,7 +150,7 @@ exchange_finish(struct exchange *x)
     if (x->streaming)
         w->stream_count--;
     if (x->waiter != NULL) {
-        models_unwait(x->waiter);
+        waiter_leave(x->waiter);
         slots_drop(&w->awaiting, x->waiter->id);
     }
     exchange_end_unpack(x);

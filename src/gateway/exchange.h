@@ -50,10 +50,10 @@ struct exchange {
     bool slot;                  /* counted in worker->admitted and who->in_flight */
     struct waiting *waiting;    /* admission.c: for a slot; NULL: it does not */
 
-    struct models_waiter *waiter;    /* for lists of models; NULL: it need not wait */
-    void *admin;                     /* what an admin request waits for; NULL: nothing yet */
-    struct unpack *unpack;           /* while a compressed body is decompressed */
-    uint64_t unpack_held;            /* counted in the worker's share for it */
+    struct waiter *waiter;    /* for what is fetched; NULL: it need not wait */
+    void *admin;              /* what an admin request waits for; NULL: nothing yet */
+    struct unpack *unpack;    /* while a compressed body is decompressed */
+    uint64_t unpack_held;     /* counted in the worker's share for it */
 
     /* the caller's protocol, and what it asks for: of the request's head, what is needed to the
      * end */

@@ -2,6 +2,7 @@
 #include "gateway/listing.h"
 
 #include "gateway/models.h"
+#include "net/waiter.h"
 
 #define MODELS_PATIENCE_MS 1500
 
@@ -22,11 +23,11 @@ listing_must_wait(struct exchange *x)
     if (models_ask(&w->asker, x->hold->snapshot) == 0)
         return false;
     if (x->waiter == NULL) {
-        x->waiter = arena_new(x->arena, struct models_waiter);
-        *x->waiter = (struct models_waiter){
+        x->waiter = arena_new(x->arena, struct waiter);
+        *x->waiter = (struct waiter){
             .loop = w->loop, .wake = wake, .to = w, .id = slots_add(&w->awaiting, x)
         };
-        models_wait(x->waiter, MODELS_PATIENCE_MS);
+        waiter_join(x->waiter, MODELS_PATIENCE_MS);
         /* an answer that came between the two had nobody to wake */
         return models_ask(&w->asker, x->hold->snapshot) != 0;
     }

@@ -1,7 +1,6 @@
 /* models.c - one GET per provider; the names are taken from the JSON answer. */
 #include "gateway/models.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -9,7 +8,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
-#include "net/loop.h"
+#include "http/ask.h"
+#include "net/waiter.h"
 
 enum {
     ANSWER_BYTES = 4 * 1024 * 1024,
@@ -25,11 +25,7 @@ struct models_ask {
     struct models_ask *prev, *next;
     struct snapshot *snapshot;    /* owns the provider */
     struct provider *provider;
-    struct client_call *call;
-    struct buf fields, path;
-    struct buf body;
-    int status;
-    struct timer deadline;
+    struct http_ask *call;
 };
 
 static uint64_t
@@ -38,87 +34,20 @@ now_ms(void)
     return clock_now_us() / 1000;
 }
 
-/* --- those who wait --- */
-
-struct wake_up {
-    void (*wake)(void *to, uint64_t id);
-    void *to;
-    uint64_t id;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* guards the list */
-static struct models_waiter *waiters;
-
-static void
-on_wake_up(void *arg)
-{
-    struct wake_up u = *(struct wake_up *)arg;
-
-    free(arg);
-    u.wake(u.to, u.id);
-}
-
-static void
-wake_all(void)
-{
-    (void)pthread_mutex_lock(&lock);
-    for (const struct models_waiter *w = waiters; w != NULL; w = w->next) {
-        struct wake_up *u = check_alloc(malloc(sizeof(*u)));
-
-        *u = (struct wake_up){ w->wake, w->to, w->id };
-        if (!loop_post(w->loop, on_wake_up, u))
-            free(u);    /* its patience ends anyway */
-    }
-    (void)pthread_mutex_unlock(&lock);
-}
-
-static void
-on_patience(void *arg)
-{
-    struct models_waiter *w = arg;
-
-    w->wake(w->to, w->id);
-}
-
-void
-models_wait(struct models_waiter *w, uint64_t patience_ms)
-{
-    timer_init(&w->patience, w->loop, on_patience, w);
-    timer_set(&w->patience, patience_ms);
-    (void)pthread_mutex_lock(&lock);
-    LIST_ADD(waiters, w);
-    (void)pthread_mutex_unlock(&lock);
-}
-
-void
-models_unwait(struct models_waiter *w)
-{
-    timer_stop(&w->patience);
-    (void)pthread_mutex_lock(&lock);
-    LIST_REMOVE(waiters, w);
-    (void)pthread_mutex_unlock(&lock);
-}
-
 /* --- a query --- */
 
 static void
-ask_end(struct models_ask *q, struct offer_list *list, const char *why)
+ask_end(struct models_ask *q, struct offer_list *list, const char *why, int status)
 {
     struct log_context who = { .provider = q->provider->id };
 
-    if (list == NULL && q->status == 0)
+    if (list == NULL && status == 0)
         log_info(&who, "the provider's models could not be listed: %s", why);
     else if (list == NULL)
-        log_info(&who, "the provider's models could not be listed: %s (status %d)", why, q->status);
-    timer_stop(&q->deadline);
-    if (q->call != NULL)
-        client_cancel(q->call);
+        log_info(&who, "the provider's models could not be listed: %s (status %d)", why, status);
     offer_settle(q->provider->offer, list, now_ms());
-    wake_all();
+    waiter_wake_all();
     LIST_REMOVE(q->asker->first, q);
-    buf_fini(&q->fields);
-    buf_fini(&q->path);
-    buf_fini(&q->body);
     snapshot_unref(q->snapshot);
     free(q);
 }
@@ -138,11 +67,11 @@ is_name(const struct snapshot *s, struct str name)
 /* Reads {"data": [{"id": "..."}]}, the format of OpenAI and Anthropic. Some servers send a bare
  * array, or use "models" and "name" instead. NULL for anything else. */
 static struct offer_list *
-read_answer(const struct models_ask *q)
+read_answer(const struct models_ask *q, struct str body)
 {
     const struct json_limits limits = { ANSWER_DEPTH, ANSWER_VALUES };
     struct arena *a = arena_create(ANSWER_ARENA_BYTES);
-    const struct json *doc = json_parse(a, buf_str(&q->body), &limits, NULL);
+    const struct json *doc = json_parse(a, body, &limits, NULL);
     const struct json *data = json_is(doc, JSON_OBJECT) ? json_get(doc, S("data")) : doc;
     struct offer_list *list = NULL;
 
@@ -167,54 +96,16 @@ read_answer(const struct models_ask *q)
 }
 
 static void
-on_head(void *owner, const struct http_head *head)
+on_answer(void *owner, const struct http_answer *answer)
 {
     struct models_ask *q = owner;
+    bool large = answer->why == ERR_UPSTREAM_TOO_LARGE || answer->why == ERR_UPSTREAM_TIMEOUT;
 
-    q->status = head->status;
-}
-
-static void
-on_data(void *owner, struct str bytes)
-{
-    struct models_ask *q = owner;
-
-    buf_add(&q->body, bytes);
-    if (q->body.overflow)
-        ask_end(q, NULL, "the answer is too large");
-}
-
-static void
-on_end(void *owner)
-{
-    struct models_ask *q = owner;
-    struct offer_list *list = q->status == 200 ? read_answer(q) : NULL;
-
-    q->call = NULL;
-    ask_end(q, list, "the answer is not a list of models");
-}
-
-static void
-on_failed(void *owner, enum err why, const char *detail)
-{
-    struct models_ask *q = owner;
-
-    (void)detail;
-    q->call = NULL;
-    ask_end(q, NULL, err_row(why)->sentence);
-}
-
-static const struct client_events events = {
-    .head = on_head,
-    .data = on_data,
-    .end = on_end,
-    .failed = on_failed,
-};
-
-static void
-on_deadline(void *arg)
-{
-    ask_end(arg, NULL, "it took too long");
+    if (answer->why == OK)
+        ask_end(q, answer->status == 200 ? read_answer(q, answer->body) : NULL,
+            "the answer is not a list of models", answer->status);
+    else
+        ask_end(q, NULL, large ? answer->detail : err_row(answer->why)->sentence, answer->status);
 }
 
 struct client_request
@@ -250,12 +141,13 @@ ask(struct models_asker *a, struct snapshot *s, struct provider *p)
     q->asker = a;
     q->snapshot = snapshot_ref(s);
     q->provider = p;
-    timer_init(&q->deadline, a->loop, on_deadline, q);
-    timer_set(&q->deadline, MODELS_DEADLINE_MS);
     LIST_ADD(a->first, q);
-    buf_init(&q->body, ANSWER_BYTES);
-    struct client_request r = models_request(p, &q->fields, &q->path, MODELS_DEADLINE_MS);
-    q->call = client_start(a->client, &r, &events, q);
+    struct buf fields, path;
+    struct client_request r = models_request(p, &fields, &path, MODELS_DEADLINE_MS);
+    q->call =
+        http_ask_start(a->loop, a->client, &r, MODELS_DEADLINE_MS, ANSWER_BYTES, on_answer, q);
+    buf_fini(&fields);
+    buf_fini(&path);
 }
 
 static bool
@@ -295,7 +187,8 @@ models_stop(struct models_asker *a)
 
     for (struct models_ask *q = a->first; q != NULL; q = next) {
         next = q->next;
-        ask_end(q, NULL, "the gateway is shutting down");
+        http_ask_cancel(q->call);
+        ask_end(q, NULL, "the gateway is shutting down", 0);
     }
 }
 

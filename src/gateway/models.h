@@ -8,7 +8,6 @@
 
 #include "gateway/snapshot.h"
 #include "http/client.h"
-#include "net/timer.h"
 
 #define MODELS_DEADLINE_MS 10000u    /* for a provider's whole answer */
 
@@ -20,22 +19,6 @@ struct models_asker {
     struct client *client;
     struct models_ask *first;
 };
-
-/* Somebody who wants to know when a query ends, on any thread; on its own thread it is told by its
- * id, since it may be gone by then. */
-struct models_waiter {
-    struct models_waiter *prev, *next;
-    struct loop *loop;
-    void (*wake)(void *to, uint64_t id);
-    void *to;    /* lives as long as the loop */
-    uint64_t id;
-    struct timer patience;
-};
-
-/* From now on wake(to, id) is called on the loop after each query, unless too many messages wait
- * there, and once when `patience_ms` are over. The other members are set already. */
-void models_wait(struct models_waiter *w, uint64_t patience_ms);
-void models_unwait(struct models_waiter *w);
 
 /* Starts queries to the providers of the snapshot whose lists are due. Returns the number of
  * providers of which nothing is known yet and whose first query is running, on any thread. */
