@@ -475,6 +475,8 @@ attempt_draft(struct attempt *a)
     d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
     d->writer.model = a->target->wire.model;
     d->writer.created_s = (int64_t)(clock_wall_ms() / 1000);
+    if (x->wire->caller->echo != NULL && x->op != OP_RELAY && a->request != NULL)
+        d->writer.echo = x->wire->caller->echo(a->arena, &a->request->llm);
     if (x->endpoint->router) {
         d->writer.provider = provider_name(a->target->provider);
         d->writer.cost = cost_of;

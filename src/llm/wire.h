@@ -167,6 +167,7 @@ struct wire_writer {
     struct str id;
     struct str model;    /* the model to name when the provider names none */
     int64_t created_s;
+    struct str echo;    /* what the answer repeats of its request: see struct wire_caller */
     /* On a route of OpenRouter's API: who answers, and what a usage costs in nano-dollars, negative if
      * that is not known. An empty name: it is another route. */
     struct str provider;
@@ -223,6 +224,10 @@ struct wire_caller {
 
     /* Reads what llm_request_read() has not: it knows the model and "stream". */
     void (*read_head)(struct cursor doc);
+
+    /* What answers repeat of the request, made in `a`, for struct wire_writer; empty if memory runs
+     * out. NULL: nothing. */
+    struct str (*echo)(struct arena *a, const struct llm_request *r);
 
     /* Appends the frames for one event of a stream, EVENT_END and EVENT_ERROR included. */
     void (*write_event)(struct wire_writer *w, const struct llm_event *ev);
