@@ -27,7 +27,7 @@ struct item {
     bool custom;
 };
 
-struct encoder {
+struct response_encoder {
     struct serial serial;
     struct event_sink sink;    /* receives from `serial` */
     struct wire_writer *w;
@@ -339,7 +339,7 @@ status_of(enum llm_finish finish)
 
 /* Opens the data of an event; end_event() closes it. */
 static struct json_out
-begin_event(struct encoder *e, struct str type)
+begin_event(struct response_encoder *e, struct str type)
 {
     struct json_out o = json_out(e->w->out);
 
@@ -360,7 +360,7 @@ end_event(struct json_out *o)
 
 /* An event about the open item. */
 static struct json_out
-begin_item_event(struct encoder *e, struct str type)
+begin_item_event(struct response_encoder *e, struct str type)
 {
     struct json_out o = begin_event(e, type);
 
@@ -371,7 +371,7 @@ begin_item_event(struct encoder *e, struct str type)
 
 /* An event about the open part of it. */
 static struct json_out
-begin_part_event(struct encoder *e, struct str type)
+begin_part_event(struct response_encoder *e, struct str type)
 {
     struct json_out o = begin_item_event(e, type);
 
@@ -383,7 +383,7 @@ begin_part_event(struct encoder *e, struct str type)
 }
 
 static void
-write_response(struct encoder *e, struct str type, const struct response *res)
+write_response(struct response_encoder *e, struct str type, const struct response *res)
 {
     struct json_out o = begin_event(e, type);
 
@@ -394,7 +394,7 @@ write_response(struct encoder *e, struct str type, const struct response *res)
 }
 
 static void
-write_start(struct encoder *e, const struct llm_event *ev)
+write_start(struct response_encoder *e, const struct llm_event *ev)
 {
     struct response res = { .status = S("in_progress") };
 
@@ -411,7 +411,7 @@ write_start(struct encoder *e, const struct llm_event *ev)
 /* --- parts --- */
 
 static void
-open_part(struct encoder *e, enum llm_part_kind kind)
+open_part(struct response_encoder *e, enum llm_part_kind kind)
 {
     struct json_out o;
 
@@ -430,7 +430,7 @@ open_part(struct encoder *e, enum llm_part_kind kind)
 }
 
 static void
-close_part(struct encoder *e)
+close_part(struct response_encoder *e)
 {
     struct json_out o;
 
@@ -473,7 +473,7 @@ close_part(struct encoder *e)
 /* --- items --- */
 
 static void
-open_item(struct encoder *e, enum item_kind kind, bool custom)
+open_item(struct response_encoder *e, enum item_kind kind, bool custom)
 {
     struct json_out o = begin_event(e, S("response.output_item.added"));
 
@@ -488,7 +488,7 @@ open_item(struct encoder *e, enum item_kind kind, bool custom)
 
 /* The arguments of a call are told once more when they are complete. */
 static void
-close_call(struct encoder *e)
+close_call(struct response_encoder *e)
 {
     struct json_out o =
         begin_item_event(e, e->item.custom ? S("response.custom_tool_call_input.done")
@@ -504,7 +504,7 @@ close_call(struct encoder *e)
 }
 
 static void
-close_item(struct encoder *e, struct str status)
+close_item(struct response_encoder *e, struct str status)
 {
     if (e->item.kind == ITEM_NONE)
         return;
@@ -529,7 +529,7 @@ close_item(struct encoder *e, struct str status)
 
 /* Opens an item unless one of that kind is open. */
 static void
-want_item(struct encoder *e, enum item_kind kind)
+want_item(struct response_encoder *e, enum item_kind kind)
 {
     if (e->item.kind == kind)
         return;
@@ -538,7 +538,7 @@ want_item(struct encoder *e, enum item_kind kind)
 }
 
 static void
-write_delta(struct encoder *e, struct str type, struct str text)
+write_delta(struct response_encoder *e, struct str type, struct str text)
 {
     struct json_out o =
         e->item.kind == ITEM_CALL ? begin_item_event(e, type) : begin_part_event(e, type);
@@ -551,7 +551,7 @@ write_delta(struct encoder *e, struct str type, struct str text)
 }
 
 static void
-write_words(struct encoder *e, enum llm_part_kind kind, struct str text)
+write_words(struct response_encoder *e, enum llm_part_kind kind, struct str text)
 {
     if (text.n == 0)
         return;
@@ -565,7 +565,7 @@ write_words(struct encoder *e, enum llm_part_kind kind, struct str text)
 }
 
 static void
-write_thought(struct encoder *e, struct str text)
+write_thought(struct response_encoder *e, struct str text)
 {
     if (text.n == 0)
         return;
@@ -577,7 +577,7 @@ write_thought(struct encoder *e, struct str text)
 
 /* The proof of the thoughts before it, or of some that nobody may read. */
 static void
-write_proof(struct encoder *e, const struct seal *seal)
+write_proof(struct response_encoder *e, const struct seal *seal)
 {
     struct seal whole = *seal;
 
@@ -592,7 +592,7 @@ write_proof(struct encoder *e, const struct seal *seal)
 }
 
 static void
-write_call(struct encoder *e, const struct llm_event *ev)
+write_call(struct response_encoder *e, const struct llm_event *ev)
 {
     struct str id = call_id(e->w, ev->id, ev->tool);
 
@@ -606,7 +606,7 @@ write_call(struct encoder *e, const struct llm_event *ev)
 }
 
 static void
-write_args(struct encoder *e, struct str text)
+write_args(struct response_encoder *e, struct str text)
 {
     if (text.n == 0 || e->item.kind != ITEM_CALL)
         return;
@@ -617,7 +617,7 @@ write_args(struct encoder *e, struct str text)
 }
 
 static void
-write_citation(struct encoder *e, const struct llm_citation *citation)
+write_citation(struct response_encoder *e, const struct llm_citation *citation)
 {
     if (citation->url.n == 0 || e->item.kind == ITEM_CALL)    /* there is no other kind */
         return;
@@ -640,7 +640,7 @@ write_citation(struct encoder *e, const struct llm_citation *citation)
 /* --- the end --- */
 
 static void
-write_end(struct encoder *e)
+write_end(struct response_encoder *e)
 {
     struct str status = status_of(e->finish);
 
@@ -661,7 +661,7 @@ write_end(struct encoder *e)
 
 /* Clients learn of a failure from one of two events. */
 static void
-write_failure(struct encoder *e, const struct llm_error *error)
+write_failure(struct response_encoder *e, const struct llm_error *error)
 {
     struct json_out o = begin_event(e, S("error"));
 
@@ -687,7 +687,7 @@ write_failure(struct encoder *e, const struct llm_error *error)
 static void
 write_content(struct event_sink *sink, const struct llm_event *ev)
 {
-    struct encoder *e = CONTAINER_OF(sink, struct encoder, sink);
+    struct response_encoder *e = CONTAINER_OF(sink, struct response_encoder, sink);
 
     write_start(e, ev->kind == EVENT_START ? ev : NULL);
     switch (ev->kind) {
@@ -737,10 +737,10 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
 void
 responses_write_event(struct wire_writer *w, const struct llm_event *ev)
 {
-    struct encoder *e = w->state;
+    struct response_encoder *e = w->state;
 
     if (e == NULL) {
-        w->state = e = arena_new(w->keep, struct encoder);
+        w->state = e = arena_new(w->keep, struct response_encoder);
         e->sink.emit = write_content;
         serial_init(&e->serial, w->keep, &e->sink);
     }

@@ -23,7 +23,7 @@ struct heard {
     struct str name;
 };
 
-struct decoder {
+struct response_decoder {
     struct emit_choice *c;    /* the only one */
     struct map *items;        /* output_index -> heard */
     struct heard *recent;
@@ -36,13 +36,13 @@ destroy_map(void *map)
     map_destroy(map);
 }
 
-static struct decoder *
+static struct response_decoder *
 decoder_of(struct wire_reader *r)
 {
-    struct decoder *d = r->state;
+    struct response_decoder *d = r->state;
 
     if (d == NULL) {
-        r->state = d = arena_new(r->keep, struct decoder);
+        r->state = d = arena_new(r->keep, struct response_decoder);
         d->c = emit_choice(r, 0);
         d->items = map_create();
         arena_cleanup(r->keep, destroy_map, d->items);
@@ -58,7 +58,7 @@ text_at(struct wire_reader *r, const struct json *j, const char *key)
 }
 
 static struct heard *
-heard_at(struct wire_reader *r, struct decoder *d, int64_t index)
+heard_at(struct wire_reader *r, struct response_decoder *d, int64_t index)
 {
     struct str key = str_make((const char *)&index, sizeof(index));
     struct heard *h = d->recent;
@@ -88,8 +88,8 @@ has_half(struct str text)
 /* --- pieces of items --- */
 
 static void
-tell(struct wire_reader *r, const struct decoder *d, struct heard *h, enum llm_event_kind kind,
-    struct str text)
+tell(struct wire_reader *r, const struct response_decoder *d, struct heard *h,
+    enum llm_event_kind kind, struct str text)
 {
     size_t *count = kind == EVENT_TEXT      ? &h->text
                     : kind == EVENT_REFUSAL ? &h->refusal
@@ -101,7 +101,7 @@ tell(struct wire_reader *r, const struct decoder *d, struct heard *h, enum llm_e
 }
 
 static enum err
-tell_call(struct wire_reader *r, const struct decoder *d, struct heard *h, struct str args)
+tell_call(struct wire_reader *r, const struct response_decoder *d, struct heard *h, struct str args)
 {
     h->text += args.n;
     h->halves = h->halves || has_half(args);
@@ -116,8 +116,8 @@ tell_call(struct wire_reader *r, const struct decoder *d, struct heard *h, struc
 }
 
 static void
-tell_citation(
-    struct wire_reader *r, const struct decoder *d, struct heard *h, const struct json *annotation)
+tell_citation(struct wire_reader *r, const struct response_decoder *d, struct heard *h,
+    const struct json *annotation)
 {
     h->cited = true;
     if (json_str_is(json_get(annotation, S("type")), S("url_citation")))
@@ -145,8 +145,8 @@ unheard(const struct heard *h, size_t heard, size_t *seen, struct str whole)
 /* --- whole items --- */
 
 static void
-finish_message(
-    struct wire_reader *r, const struct decoder *d, struct heard *h, const struct json *item)
+finish_message(struct wire_reader *r, const struct response_decoder *d, struct heard *h,
+    const struct json *item)
 {
     struct json_iter it = json_iter(json_get(item, S("content")));
     size_t texts = 0;
@@ -168,8 +168,8 @@ finish_message(
 }
 
 static void
-finish_reasoning(
-    struct wire_reader *r, const struct decoder *d, struct heard *h, const struct json *item)
+finish_reasoning(struct wire_reader *r, const struct response_decoder *d, struct heard *h,
+    const struct json *item)
 {
     static const struct str lists[] = { S_INIT("summary"), S_INIT("content") };
     size_t seen = 0;
@@ -191,7 +191,8 @@ is_call(const struct json *type)
 }
 
 static enum err
-begin_call(struct wire_reader *r, struct decoder *d, struct heard *h, const struct json *item)
+begin_call(
+    struct wire_reader *r, struct response_decoder *d, struct heard *h, const struct json *item)
 {
     if (h->name.n > 0)
         return OK;
@@ -203,7 +204,8 @@ begin_call(struct wire_reader *r, struct decoder *d, struct heard *h, const stru
 }
 
 static enum err
-finish_call(struct wire_reader *r, const struct decoder *d, struct heard *h, struct str args)
+finish_call(
+    struct wire_reader *r, const struct response_decoder *d, struct heard *h, struct str args)
 {
     size_t seen = 0;
 
@@ -213,7 +215,8 @@ finish_call(struct wire_reader *r, const struct decoder *d, struct heard *h, str
 
 /* An item that is complete. */
 static enum err
-finish_item(struct wire_reader *r, struct decoder *d, struct heard *h, const struct json *item)
+finish_item(
+    struct wire_reader *r, struct response_decoder *d, struct heard *h, const struct json *item)
 {
     const struct json *type = json_get(item, S("type"));
     enum err e = OK;
@@ -291,7 +294,7 @@ tell_error(struct wire_reader *r, const struct json *doc)
 
 /* Why the answer ends, by its status. */
 static void
-tell_finish(struct wire_reader *r, const struct decoder *d, const struct json *response)
+tell_finish(struct wire_reader *r, const struct response_decoder *d, const struct json *response)
 {
     struct str status = text_at(r, response, "status");
     struct str reason = emit_string(r, json_at(response, "incomplete_details.reason"));
@@ -311,7 +314,7 @@ tell_finish(struct wire_reader *r, const struct decoder *d, const struct json *r
 
 /* The response as it is at the end: what it has beyond what was heard, counts, the reason. */
 static enum err
-finish(struct wire_reader *r, struct decoder *d, const struct json *response)
+finish(struct wire_reader *r, struct response_decoder *d, const struct json *response)
 {
     const struct json *error = json_get(response, S("error"));
     struct json_iter it = json_iter(json_get(response, S("output")));
@@ -337,7 +340,7 @@ finish(struct wire_reader *r, struct decoder *d, const struct json *response)
 
 struct event {
     struct wire_reader *r;
-    struct decoder *d;
+    struct response_decoder *d;
     struct heard *h;    /* of the item concerned; NULL for events of the whole */
     const struct json *doc;
 };
@@ -507,7 +510,7 @@ responses_read_answer(struct wire_reader *r, struct str body)
 {
     enum err e = OK;
     const struct json *doc = parse(r, body, &e);
-    struct decoder *d = decoder_of(r);
+    struct response_decoder *d = decoder_of(r);
 
     if (doc == NULL)
         return e;

@@ -96,6 +96,7 @@ static const struct wire_provider provider = {
 
 const struct wire wire_openai_responses = {
     .name = S_INIT("openai-responses"),
+    .beside = &wire_openai_chat,
     .framing = &framing_sse,
     .caller = &caller,
     .provider = &provider,
