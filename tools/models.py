@@ -87,6 +87,8 @@ class Reader:
         self.traits = dict((name, (kind, words.split("|"))) for kind, name, words in re.findall(
             r'^(FLAG|WORD)\((\w+), "([^"]*)"', (folder / "../llm/traits.def").read_text(), re.M))
 
+        self.tokenizers = re.findall(r"^(?:EXACT|ESTIMATE)\((\w+)", (folder / "../tokens/families.def").read_text(), re.M)
+
     # --- prices ---
 
     def prices(self, words):
@@ -190,6 +192,10 @@ class Reader:
                 m[key] = date(value)
             elif key in ("takes", "makes", "alias", "base", "region") and value:
                 m[key] = value
+            elif key == "tokenizer":
+                if value not in self.tokenizers:
+                    raise Wrong(f"'{value}' is not a tokenizer; see src/tokens/families.def")
+                m["tokenizer"] = self.tokenizers.index(value) + 1
             elif key == "replacement" and value:
                 m[key] = c_text(value.replace(",", " or "))
             elif key == "efforts":

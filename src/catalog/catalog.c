@@ -151,6 +151,7 @@ write_entry(struct buf *out, const struct conf_known *m)
     out_text_if(&o, "base", m->base.v);
     out_text_if(&o, "mode", m->mode.v);
     out_text_if(&o, "region", m->region.v);
+    out_text_if(&o, "tokenizer", m->tokenizer.v);
     if (m->context != 0)
         out_i64(&o, "context", (int64_t)m->context);
     if (m->max_input != 0)

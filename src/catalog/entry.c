@@ -553,6 +553,8 @@ read_texts(struct entry_reader *r, struct str name, const struct json *v)
         read_bits(r, name, v, &words_media, &row->makes);
     else if (str_eq(name, S("efforts")))
         read_bits(r, name, v, &words_efforts, &row->efforts);
+    else if (str_eq(name, S("tokenizer")))
+        read_word(r, name, v, &words_tokenizers, &row->tokenizer);
     else if (str_eq(name, S("region")))
         row->region = read_c(r, v);
     else if (str_eq(name, S("replacement")))
@@ -775,6 +777,8 @@ entry_write(struct json_out *o, const struct model_row *row)
     }
     if (row->floating)
         out_bool(o, "floating", true);
+    if (row->tokenizer != 0)
+        out_text(o, "tokenizer", str_c(words_tokenizers.list[row->tokenizer]));
     if (row->region != NULL)
         out_text(o, "region", str_c(row->region));
     write_date(o, S("released"), row->released);

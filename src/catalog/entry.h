@@ -4,7 +4,7 @@
  *     {"id": "lab/llama", "base": "meta/llama-3.3-70b", "mode": "chat", "context": 128000, "max_input": 0,
  *      "output": 8192, "dimensions": 0, "cache_min": 1024, "takes": ["text"], "makes": ["text"],
  *      "capabilities": {"tools": true, "json_schema": false}, "efforts": ["low"], "region": "eu",
- *      "released": "2026-08", "ends": "2026-12-01", "replacement": "llama-4", "quality": 55,
+ *      "tokenizer": "llama", "released": "2026-08", "ends": "2026-12-01", "replacement": "llama-4", "quality": 55,
  *      "tokens_per_s": 90, "first_token_s": 0.4,
  *      "price": {"input": 0.2, "output": 0.6, "plan": false,
  *                "tiers": [{"above": 200000, "input": 0.4}],

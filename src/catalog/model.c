@@ -61,6 +61,20 @@ model_can(const struct model_row *row, enum model_ability ability)
     return (row->can & bit) != 0 ? YES : (row->cannot & bit) != 0 ? NO : UNSAID;
 }
 
+enum tokens_family
+model_tokenizer(const struct model_row *row, struct str name)
+{
+    enum tokens_family family = TOKENS_other;
+
+    if (row != NULL && row->tokenizer != 0)
+        return row->tokenizer - 1;
+    if (row != NULL && row->base != NULL)
+        family = tokens_family(row->base->id);
+    if (row != NULL && family == TOKENS_other)
+        family = tokens_family(row->id);
+    return family == TOKENS_other ? tokens_family(name) : family;
+}
+
 bool
 model_is_priced(const struct model_row *row)
 {

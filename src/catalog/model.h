@@ -7,6 +7,7 @@
 
 #include "catalog/price.h"
 #include "llm/traits.h"
+#include "tokens/tokens.h"
 
 #define MODEL_BYTES 256    /* longest name of a model that a caller may ask for */
 
@@ -82,6 +83,7 @@ struct model_row {
     uint8_t status;                     /* enum model_status */
     uint8_t takes, makes;               /* enum model_media */
     uint8_t efforts;                    /* enum model_effort */
+    uint8_t tokenizer;                  /* 1 + enum tokens_family; 0: see model_tokenizer() */
     bool floating;                      /* the name stands for the newest of a family */
     uint16_t dimensions;                /* of an embedding, by default */
     uint32_t released;                  /* 20260807; 20260800: the day is not known; 0: not known */
@@ -119,6 +121,10 @@ const struct model_base *model_base(struct str id);
 
 /* Whether the model can do it; UNSAID when that is not known, and for a row that is NULL. */
 enum llm_tri model_can(const struct model_row *row, enum model_ability ability);
+
+/* How its tokens are counted: as the row says, or as its names and `name` (the provider's) do. `row`
+ * may be NULL. */
+enum tokens_family model_tokenizer(const struct model_row *row, struct str name);
 
 /* Is there a price for it, other than that a trial or a plan pays? `row` may be NULL. */
 bool model_is_priced(const struct model_row *row);

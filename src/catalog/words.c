@@ -16,6 +16,14 @@ static const char *const abilities[] = {
 #include "catalog/abilities.def"
 #undef ABILITY
 };
+static const char *const tokenizers[] = {
+    "",
+#define EXACT(id) #id,
+#define ESTIMATE(id, ...) #id,
+#include "tokens/families.def"
+#undef EXACT
+#undef ESTIMATE
+};
 static const struct {
     const char *name;
     double per;
@@ -31,6 +39,7 @@ const struct word_list words_media = { media, ARRAY_LEN(media) };
 const struct word_list words_efforts = { efforts, ARRAY_LEN(efforts) };
 const struct word_list words_days = { days, ARRAY_LEN(days) };
 const struct word_list words_abilities = { abilities, ARRAY_LEN(abilities) };
+const struct word_list words_tokenizers = { tokenizers, ARRAY_LEN(tokenizers) };
 
 static struct str
 word_of(const struct word_list *words, unsigned i)

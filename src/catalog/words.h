@@ -9,7 +9,7 @@ struct word_list {
     size_t count;
 };
 extern const struct word_list words_modes, words_statuses, words_media, words_efforts, words_days,
-    words_abilities;
+    words_tokenizers, words_abilities;
 
 /* One of them; empty after the last one. */
 struct str model_mode_word(unsigned mode);

@@ -260,6 +260,7 @@ struct conf_known {
     struct conf_str base;
     struct conf_str mode;
     struct conf_str region;
+    struct conf_str tokenizer;
     uint64_t context, max_input, output;    /* tokens */
     uint64_t quality;                       /* percentile */
     uint64_t tokens_per_s;

@@ -386,6 +386,10 @@ stage_route(struct exchange *x)
         return STEP_STOP;
     }
     if (x->op == OP_COUNT_TOKENS && !plan_has_fresh(&x->plan)) {
+        const struct target *t = x->plan.count != 0 ? x->plan.list[0].target : NULL;
+
+        x->request->tokenizer =
+            t != NULL ? model_tokenizer(t->facts, t->wire.model) : tokens_family(x->model);
         if (!request_work(x->request, local_count, x->request))
             return STEP_WAIT;
         local_count_tokens(x);

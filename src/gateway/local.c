@@ -11,6 +11,7 @@
 #include "gateway/feedback.h"
 #include "gateway/reply.h"
 #include "gateway/router.h"
+#include "llm/count.h"
 #include "route/show.h"
 
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
@@ -187,7 +188,7 @@ local_count(void *request)
 
     r->uncounted = llm_request_expand(&r->llm, &r->fault);
     if (r->uncounted == OK)
-        r->input_estimate = llm_request_estimate_tokens(&r->llm);
+        r->input_estimate = llm_request_count_tokens(&r->llm, r->tokenizer);
 }
 
 void

@@ -10,7 +10,7 @@ void local_answer(struct exchange *x);
 /* Ollama's description of a model that another protocol's provider has; the plan is made. */
 void local_ollama_show(struct exchange *x);
 
-/* Estimates the tokens of a request (work for request_work()), and then answers with the estimate.
+/* Counts the tokens of a request (work for request_work()) by its tokenizer, and then answers with them.
  * Used when none of its providers can count tokens. */
 void local_count(void *request);
 void local_count_tokens(struct exchange *x);

@@ -57,6 +57,19 @@ add_route(const struct exchange *x, const struct target *t, struct buf *out)
     buf_add(out, S("\r\n"));
 }
 
+/* How the gateway counted the tokens of a request. */
+static void
+add_tokenizer(const struct exchange *x, struct buf *out)
+{
+    const struct request *r = x->request;
+
+    if (r == NULL || r->input_estimate == 0)
+        return;
+    buf_add(out, S("x-openclaw-tokenizer: "));
+    buf_add(out, str_c(tokens_name(r->tokenizer)));
+    buf_add(out, tokens_exact(r->tokenizer) ? S("\r\n") : S("; estimated\r\n"));
+}
+
 /* The fields that every answer carries: ids, trace, who answered, CORS. */
 static void
 add_fields(struct exchange *x, struct buf *out)
@@ -71,6 +84,8 @@ add_fields(struct exchange *x, struct buf *out)
     if (UNLIKELY(x->chaos != NULL))
         http_add_field(out, S("x-openclaw-chaos"), str_c(x->chaos));
     browser_add_fields(&exchange_conf(x)->server.cors_origins, server_head(x->q), out);
+    if (UNLIKELY(x->op == OP_COUNT_TOKENS) && t == NULL)
+        add_tokenizer(x, out);
     if (t == NULL)
         return;
     http_add_field(out, S("x-openclaw-provider"), t->provider->id);

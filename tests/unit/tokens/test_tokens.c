@@ -35,7 +35,62 @@ static const struct {
 TEST(counts_are_those_of_tiktoken)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        EXPECT_INT(tokens_count(TOKENS_O200K, str_c(rows[i].text)), rows[i].counts[0]);
-        EXPECT_INT(tokens_count(TOKENS_CL100K, str_c(rows[i].text)), rows[i].counts[1]);
+        EXPECT_INT(tokens_count(TOKENS_o200k, str_c(rows[i].text)), rows[i].counts[0]);
+        EXPECT_INT(tokens_count(TOKENS_cl100k, str_c(rows[i].text)), rows[i].counts[1]);
     }
+}
+
+TEST(names_of_models_say_their_family)
+{
+    static const struct {
+        const char *name;
+        enum tokens_family family;
+    } names[] = {
+        { "gpt-4o-mini", TOKENS_o200k },
+        { "openai/gpt-4.1", TOKENS_o200k },
+        { "gpt-5.2-codex", TOKENS_o200k },
+        { "o3-pro", TOKENS_o200k },
+        { "openai/gpt-oss-120b", TOKENS_o200k },
+        { "gpt-4-0613", TOKENS_cl100k },
+        { "gpt-4", TOKENS_cl100k },
+        { "gpt-3.5-turbo", TOKENS_cl100k },
+        { "text-embedding-ada-002", TOKENS_cl100k },
+        { "us.anthropic.claude-sonnet-4-v1:0", TOKENS_claude },
+        { "gemini-2.5-flash", TOKENS_gemini },
+        { "meta-llama/Llama-3.3-70B-Instruct-Turbo", TOKENS_llama },
+        { "deepseek-r1-distill-llama-70b", TOKENS_llama },
+        { "deepseek/deepseek-v4-pro", TOKENS_deepseek },
+        { "Qwen/Qwen3-32B", TOKENS_qwen },
+        { "mistralai/Mixtral-8x7B", TOKENS_mistral },
+        { "command-a-03-2025", TOKENS_command },
+        { "cl100k", TOKENS_cl100k },
+        { "", TOKENS_other },
+        { "solo1", TOKENS_other },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        EXPECT_INT(tokens_family(str_c(names[i].name)), names[i].family);
+}
+
+TEST(estimates_weigh_the_pieces_by_their_kind)
+{
+    for (enum tokens_family f = 0; f < TOKENS_FAMILIES; f++) {
+        EXPECT_INT(tokens_exact(f), f == TOKENS_o200k || f == TOKENS_cl100k);
+        EXPECT(tokens_count(f, S("The quick brown fox, 12 times.")) >= 9);
+        EXPECT(tokens_count(f, S("The quick brown fox, 12 times.")) <= 14);
+        EXPECT_INT(tokens_count(f, S("")), 0);
+    }
+    EXPECT_INT(kind_of(S(" word")), KIND_WORD);
+    EXPECT_INT(kind_of(S("123")), KIND_NUMBER);
+    EXPECT_INT(kind_of(S("  \n")), KIND_SPACES);
+    EXPECT_INT(kind_of(S(" ==")), KIND_SYMBOLS);
+    EXPECT_INT(kind_of(S(" caf\xc3\xa9")), KIND_LATIN);
+    EXPECT_INT(kind_of(S("\xd0\xbf")), KIND_GREEK);
+    EXPECT_INT(kind_of(S("\xd9\x85")), KIND_SEMITIC);
+    EXPECT_INT(kind_of(S("\xe0\xa4\xa8")), KIND_BRAHMIC);
+    EXPECT_INT(kind_of(S("\xe2\x80\x94")), KIND_SYMBOLS);
+    EXPECT_INT(kind_of(S("\xe3\x81\xae")), KIND_KANA);
+    EXPECT_INT(kind_of(S("\xe5\xad\x97")), KIND_HAN);
+    EXPECT_INT(kind_of(S("\xed\x95\x9c")), KIND_HANGUL);
+    EXPECT_INT(kind_of(S("\xf0\x9f\x98\x80")), KIND_ASTRAL);
 }
