@@ -52,6 +52,7 @@ def tokenizer(name):
         module.write_bytes(code)
         script = f"import {{ tokenizerJSON }} from '{module}'; process.stdout.write(JSON.stringify(tokenizerJSON))"
         found = json.loads(subprocess.run(["node", "--input-type=module", "-e", script], stdout=subprocess.PIPE, check=True).stdout)
+    found = found.get("default", found)
     found["truncation"] = found["padding"] = None
     return Tokenizer.from_str(json.dumps(found))
 
