@@ -142,6 +142,26 @@ buf_add_u64(struct buf *b, uint64_t v)
 }
 
 void
+buf_add_decimal(struct buf *b, uint64_t v, unsigned places)
+{
+    char text[20];
+    uint64_t one = 1;
+
+    for (unsigned i = 0; i < places; i++)
+        one *= 10;
+    uint64_t rest = v % one;
+    buf_add_u64(b, v / one);
+    if (rest == 0)
+        return;
+    for (unsigned i = places; i-- > 0; rest /= 10)
+        text[i] = (char)('0' + rest % 10);
+    while (text[places - 1] == '0')
+        places--;
+    buf_add_c(b, '.');
+    buf_add(b, str_make(text, places));
+}
+
+void
 buf_add_i64(struct buf *b, int64_t v)
 {
     bool minus = v < 0;

@@ -91,6 +91,10 @@ buf_add_c(struct buf *b, char c)
 
 void buf_add_u64(struct buf *b, uint64_t v);
 void buf_add_i64(struct buf *b, int64_t v);
+
+/* Appends v / 10^places, exactly and without zeros at its end: 1500 with 3 places is 1.5. At most 18
+ * places. */
+void buf_add_decimal(struct buf *b, uint64_t v, unsigned places);
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Removes `n` bytes from the front. */

@@ -40,15 +40,9 @@ static const struct {
 static void
 add_usd(struct json_out *o, int64_t nanousd_per_1k)
 {
-    char text[48];
-    int n = snprintf(text, sizeof(text), "%lld.%012lld",
-        (long long)(nanousd_per_1k / 1000000000000), (long long)(nanousd_per_1k % 1000000000000));
-
-    while (text[n - 1] == '0')
-        n--;
-    if (text[n - 1] == '.')
-        n--;
-    out_text_value(o, str_make(text, (size_t)n));
+    out_string(o);
+    buf_add_decimal(o->b, (uint64_t)nanousd_per_1k, 12);
+    out_end_string(o);
 }
 
 static void

@@ -34,11 +34,12 @@ struct exchange {
     struct server_conn *q;    /* NULL once the caller is gone */
     struct deferred wake;
 
-    unsigned stage;     /* index into gateway.c's table */
-    bool gone;          /* the caller left */
-    bool streaming;     /* counted among the worker's streams */
-    bool answered;      /* server_end() or server_abort() was called */
-    bool delivering;    /* all is written, and the caller has still to take it */
+    unsigned stage;       /* index into gateway.c's table */
+    bool gone;            /* the caller left */
+    bool streaming;       /* counted among the worker's streams */
+    bool answered;        /* server_end() or server_abort() was called */
+    bool cost_follows;    /* in a trailer */
+    bool delivering;      /* all is written, and the caller has still to take it */
 
     const struct endpoint *endpoint;
     struct str id;    /* request id */

@@ -571,7 +571,7 @@ stage_deliver(struct exchange *x)
     if (send_more(x)) {
         x->bytes_out = server_bytes_out(x->q);
         x->answered = true;
-        server_end(x->q);
+        server_end(x->q, exchange_trailers(x));
         return STEP_NEXT;
     }
     if (!x->delivery.more)

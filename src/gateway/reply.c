@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
+#include "gateway/judge.h"
 #include "gateway/retry.h"
 #include "route/failure.h"
 
@@ -106,6 +107,40 @@ add_fields(struct exchange *x, struct buf *out)
     }
 }
 
+/* What the request costs, with attempts whose answers nobody got: said in a field if that is known before it is sent, and else after it, in a
+ * trailer, if the caller takes trailers. */
+#define COST_FIELD "x-openclaw-cost-usd"
+
+static void
+add_cost(struct exchange *x, struct buf *out, bool whole)
+{
+    int64_t nanousd = whole ? attempt_cost_nanousd(x->attempt, NULL) : COST_UNKNOWN;
+
+    if (nanousd != COST_UNKNOWN) {
+        nanousd += x->outrun_nanousd + judge_cost_nanousd(x);
+        buf_add(out, S(COST_FIELD ": "));
+        buf_add_decimal(out, (uint64_t)nanousd, 9);
+        buf_add(out, S("\r\n"));
+    } else if (!whole && server_takes_trailers(x->q)) {
+        buf_add(out, S("Trailer: " COST_FIELD "\r\n"));
+        x->cost_follows = true;
+    }
+}
+
+struct str
+exchange_trailers(struct exchange *x)
+{
+    struct buf *out = &x->worker->text;
+
+    if (LIKELY(!x->cost_follows))
+        return S("");
+    CHECK(buf_len(out) == 0);
+    add_cost(x, out, true);
+    struct str s = arena_str(x->arena, buf_str(out));
+    buf_reset(out, SIZE_MAX);
+    return s;
+}
+
 static void
 respond(struct exchange *x, int status, struct str type, struct str passed, int64_t length)
 {
@@ -124,6 +159,8 @@ respond(struct exchange *x, int status, struct str type, struct str passed, int6
         add_retry(should_retry(x, &x->attempt->error, status), out);
     }
     buf_add(out, passed);
+    if (x->attempt != NULL && x->error == OK && x->op != OP_RELAY)
+        add_cost(x, out, length >= 0);
     x->status = status;
     server_respond(x->q, status, buf_str(out), length);
     buf_reset(out, SIZE_MAX);
@@ -295,7 +332,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
     if (cut)
         server_abort(x->q);
     else
-        server_end(x->q);
+        server_end(x->q, S(""));
     return STEP_STOP;
 }
 

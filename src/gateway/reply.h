@@ -15,5 +15,8 @@ enum step exchange_fail_with(struct exchange *x, const struct llm_error *given);
 /* Sends the head of the answer to which the draft belongs, unless one was sent. */
 void exchange_respond(struct exchange *x, const struct draft *d);
 
+/* What follows the answer, which is complete: header fields, or nothing. */
+struct str exchange_trailers(struct exchange *x);
+
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);

@@ -144,8 +144,12 @@ void server_flush(struct server_conn *q);
 /* Head, whole body and end in one call: for short responses. */
 void server_answer(struct server_conn *q, int status, struct str fields, struct str body);
 
-/* The response is complete; the handler must not use the request any more. */
-void server_end(struct server_conn *q);
+/* The response is complete; the handler must not use the request any more. `trailers` may be empty, or
+ * "Name: value\r\n" lines that follow a chunked body (RFC 9110, section 6.5). */
+void server_end(struct server_conn *q, struct str trailers);
+
+/* Does the client accept trailers (TE: trailers), which a response of unknown length may have? */
+bool server_takes_trailers(const struct server_conn *q);
 
 /* The response cannot be completed: closes the connection so that the client notices (RST, no last
  * chunk). The handler must not use the request any more; `gone` is not called. */

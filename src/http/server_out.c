@@ -14,7 +14,7 @@
 
 enum {
     PIECES_MAX = 16,         /* of the body per write, in addition to our own */
-    PIECES_OWN = 4,          /* head, chunk header, buffered bytes, line end */
+    PIECES_OWN = 6,          /* head, chunk header, buffered bytes, line ends, trailers */
     HEAD_OWN_BYTES = 256,    /* for the parts of a head that we add to the handler's fields */
 };
 
@@ -151,10 +151,10 @@ write_pieces(struct server_conn *q, const struct str *pieces, size_t n)
     timer_set_by(&q->timer, loop_now_ms(q->server->loop) + stall_ms / 4 + 1);
 }
 
-/* Sends the buffered output followed by `extra`, as one chunk if the body is chunked. `last`: this
- * is the end of the body. At most PIECES_MAX pieces. */
+/* Sends the buffered output followed by `extra`, as one chunk if the body is chunked. `last` (may be
+ * NULL): the trailers, for this is the end of the body. At most PIECES_MAX pieces. */
 static void
-send_out(struct server_conn *q, const struct str *extra, size_t count, bool last)
+send_out(struct server_conn *q, const struct str *extra, size_t count, const struct str *last)
 {
     struct str pieces[PIECES_MAX + PIECES_OWN];
     char room[CHUNKED_HEADER_ROOM];
@@ -176,11 +176,13 @@ send_out(struct server_conn *q, const struct str *extra, size_t count, bool last
     add_piece(pieces, &n, body);
     for (size_t i = 0; i < count; i++)
         add_piece(pieces, &n, extra[i]);
-    if (q->out_chunked) {
-        struct str end = S("\r\n0\r\n\r\n");
-
-        add_piece(pieces, &n,
-            str_make(end.p + (body_n != 0 ? 0 : 2), (body_n != 0 ? 2u : 0u) + (last ? 5u : 0u)));
+    if (q->out_chunked && body_n != 0)
+        add_piece(pieces, &n, last != NULL ? S("\r\n0\r\n") : S("\r\n"));
+    else if (q->out_chunked && last != NULL)
+        add_piece(pieces, &n, S("0\r\n"));
+    if (q->out_chunked && last != NULL) {
+        add_piece(pieces, &n, *last);
+        add_piece(pieces, &n, S("\r\n"));
     }
     if (n != 0)
         write_pieces(q, pieces, n);
@@ -192,7 +194,7 @@ void
 server_conn_flush(struct server_conn *q)
 {
     if (buf_len(&q->out) != 0 || q->out.overflow)
-        send_out(q, NULL, 0, false);
+        send_out(q, NULL, 0, NULL);
 }
 
 void
@@ -235,7 +237,7 @@ server_write_pieces(struct server_conn *q, const struct str *pieces, size_t coun
     if (!admit(q, pieces, count, &n))
         return;
     if (count <= PIECES_MAX && buf_len(&q->out) + n > SERVER_GATHER_BYTES) {
-        send_out(q, pieces, count, false);
+        send_out(q, pieces, count, NULL);
         return;
     }
     char *p = out_reserve(q, n);
@@ -278,13 +280,20 @@ release(struct server_conn *q)
         server_conn_next(q);
 }
 
+bool
+server_takes_trailers(const struct server_conn *q)
+{
+    return !q->head.http10 &&
+           http_list_has(http_field_get(&q->head.head.fields, S("te")), S("trailers"));
+}
+
 void
-server_end(struct server_conn *q)
+server_end(struct server_conn *q, struct str trailers)
 {
     CHECK(q->open && q->responded);
 
     if (buf_len(&q->out) != 0 || q->out_chunked)
-        send_out(q, NULL, 0, true);
+        send_out(q, NULL, 0, &trailers);
     if (q->out_left > 0 || q->broken)
         server_abort(q);    /* shorter than declared, or out of memory */
     else
@@ -299,7 +308,7 @@ server_answer(struct server_conn *q, int status, struct str fields, struct str b
     server_respond(q, status, fields, (int64_t)body.n);
     bool admitted = admit(q, &body, 1, &n);
 
-    send_out(q, &body, admitted ? 1 : 0, true);
+    send_out(q, &body, admitted ? 1 : 0, &(struct str){ .n = 0 });
     if (q->broken)
         server_abort(q);
     else

@@ -140,7 +140,7 @@ mock_answers_drop(struct mock *m)
 static void
 finish(struct mock_answer *a, enum mock_outcome outcome)
 {
-    server_end(a->q);
+    server_end(a->q, S(""));
     release(a, outcome);
 }
 

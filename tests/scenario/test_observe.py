@@ -1,4 +1,6 @@
 """Logs and metrics are exact, bounded, and cannot be forged by clients or providers."""
+import decimal
+import itertools
 import json
 import os
 import re
@@ -6,7 +8,7 @@ import re
 import pytest
 
 from lib import raw
-from lib.ask import CALLERS, ask, ask_all, body_of
+from lib.ask import CALLERS, PATHS, ask, ask_all, body_of
 from lib.metrics import Metrics
 from lib.process import PROMPT, wait_until
 
@@ -366,6 +368,27 @@ def test_an_unknown_price_is_not_a_cost_of_zero(make, mock):
     metrics = gateway.metrics()
     assert metrics.value("openclaw_cost_unknown_total", provider="lab") == 1
     assert metrics.value("openclaw_cost_nanousd_total") == line["cost_nanousd"]
+
+
+def usd(line):
+    return f"{decimal.Decimal(line['cost_nanousd']).scaleb(-9).normalize():f}"
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_the_cost_comes_in_a_field_or_after_a_stream_in_a_trailer(make, mock, caller):
+    gateway = make.gateway({"providers": {"lab": mock.provider(), "openai": mock.provider()}})
+    for model, stream, te in itertools.product(("lab/m", "openai/gpt-4o-mini"), (False, True), (None, "trailers")):
+        with gateway.raw() as connection:
+            answer, broken = connection.ask("POST", PATHS[caller], body_of(model, stream),
+                                            {**gateway.authorization(), "TE": te})
+            assert answer.status == 200 and not broken
+            again, _ = connection.ask("GET", "/livez")    # what follows is not taken for a part of it
+            assert again.status == 200
+        line = gateway.access(answer.header("x-request-id"))
+        field, trailers = answer.header("x-openclaw-cost-usd"), dict(answer.trailers)
+        assert answer.header("trailer") == ("x-openclaw-cost-usd" if stream and te else None)
+        assert field == (usd(line) if "cost_nanousd" in line and not stream else None)
+        assert trailers == ({"x-openclaw-cost-usd": usd(line)} if "cost_nanousd" in line and stream and te else {})
 
 
 def test_gauges_show_what_is_in_flight(make, mock):

@@ -65,7 +65,7 @@ openai_annotate(
 
         buf_add(out, str_make(from, (size_t)(last - from)));
         buf_add(out, json_is_empty(said) ? S("\"cost\":") : S(",\"cost\":"));
-        json_add_f64(out, (double)nanousd / 1e9);
+        buf_add_decimal(out, (uint64_t)nanousd, 9);
         from = last;
     }
     if (names || nanousd >= 0)

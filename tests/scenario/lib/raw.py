@@ -30,6 +30,7 @@ class Answer:
     headers: list             # (name, value), as received
     body: bytes = b""
     chunks: list = dataclasses.field(default_factory=list)
+    trailers: list = dataclasses.field(default_factory=list)
 
     def header(self, name, default=None):
         found = [v for n, v in self.headers if n.lower() == name.lower()]
@@ -114,22 +115,29 @@ class RawClient:
         data, self.buffer = self.buffer[:n], self.buffer[n:]
         return data
 
+    def _fields(self):
+        """Header or trailer fields, to the empty line."""
+        fields = []
+        while line := self._line():
+            name, value = line.decode("latin-1").split(":", 1)
+            fields.append((name, value.strip()))
+        return fields
+
     def read_head(self):
         """Status line and header fields; informational answers included."""
         line = self._line().decode("latin-1")
         version, status, *reason = line.split(" ", 2)
         assert version == "HTTP/1.1", line
-        answer = Answer(int(status), reason[0] if reason else "", [])
-        while line := self._line():
-            name, value = line.decode("latin-1").split(":", 1)
-            answer.headers.append((name, value.strip()))
-        return answer
+        return Answer(int(status), reason[0] if reason else "", self._fields())
 
     def read_chunk(self):
-        """One chunk of a chunked body, or b"" for the last."""
+        """One chunk of a chunked body, or b"" for the last, with which self.trailers are there."""
         size = int(self._line(), 16)
         data = self._bytes(size)
-        assert self._line() == b""
+        if size == 0:
+            self.trailers = self._fields()
+        else:
+            assert self._line() == b""
         return data
 
     def read(self, head=False):
@@ -145,6 +153,7 @@ class RawClient:
                 while data := self.read_chunk():
                     answer.chunks.append(data)
                     answer.body += data
+                answer.trailers = self.trailers
             elif answer.header("content-length") is not None:
                 answer.body = self._bytes(int(answer.header("content-length")))
             else:

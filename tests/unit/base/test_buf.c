@@ -255,3 +255,29 @@ TEST(fitting_a_buffer_releases_unused_memory)
     EXPECT_STR(buf_str(&b), "kept and more");
     buf_fini(&b);
 }
+
+TEST(a_decimal_is_exact_and_has_no_zeros_at_its_end)
+{
+    static const struct {
+        uint64_t v;
+        unsigned places;
+        const char *text;
+    } rows[] = {
+        { 0, 9, "0" },
+        { 1, 9, "0.000000001" },
+        { 1500, 3, "1.5" },
+        { 2000000000, 9, "2" },
+        { 1234567890, 9, "1.23456789" },
+        { 7, 0, "7" },
+        { UINT64_MAX, 18, "18.446744073709551615" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf b;
+
+        buf_init(&b, 64);
+        buf_add_decimal(&b, rows[i].v, rows[i].places);
+        EXPECT_STR(buf_str(&b), rows[i].text);
+        buf_fini(&b);
+    }
+}

@@ -53,7 +53,7 @@ stream(struct server_conn *q, int64_t length)
     server_write_pieces(q, pieces, 2);
     server_flush(q);
     server_write(q, pieces[2]);
-    server_end(q);
+    server_end(q, S(""));
 }
 
 /* Writes until the caller must wait, and goes on when it may. */
@@ -70,7 +70,7 @@ pour(struct server_conn *q, size_t *left)
     }
     if (*left == 0) {
         free(left);
-        server_end(q);
+        server_end(q, S(""));
     }
 }
 
@@ -110,7 +110,7 @@ on_request(void *owner, struct server_conn *q)
         stream(q, 100);
     } else if (str_eq(path, S("/empty"))) {
         server_respond(q, 204, (struct str){ NULL, 0 }, -1);
-        server_end(q);
+        server_end(q, S(""));
     } else if (str_eq(path, S("/refuse"))) {
         server_answer(q, 401, text_type, S("no"));
     } else if (str_eq(path, S("/abort"))) {
@@ -299,5 +299,5 @@ finish_held(void *arg)
     struct world *w = arg;
 
     server_write(w->held, S(" and let go"));
-    server_end(w->held);
+    server_end(w->held, S(""));
 }

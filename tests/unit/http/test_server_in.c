@@ -294,7 +294,7 @@ forget_and_finish(void *arg)
     EXPECT(w->held->head_room.fields == NULL);
     EXPECT(w->server->limits.held->held < 6000);
     server_write(w->held, S(" and forgotten"));
-    server_end(w->held);
+    server_end(w->held, S(""));
 }
 
 TEST(a_head_that_is_forgotten_takes_no_memory_and_the_next_request_has_its_own)
