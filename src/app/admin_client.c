@@ -8,7 +8,7 @@
 #include "admin/socket.h"
 #include "base/log.h"
 #include "base/url.h"
-#include "chat/turn.h"
+#include "cli/talk.h"
 #include "cli/ask.h"
 
 #define ARENA_BYTES (64u * 1024 * 1024)
@@ -16,14 +16,6 @@
 
 /* For an answer. A change may have to load a configuration first, which may look up names. */
 enum { LOOK_MS = 2000, ASK_MS = 5000, CHANGE_MS = 60000 };
-
-static void
-on_text(void *arg, struct str piece, bool thinking)
-{
-    (void)arg;
-    (void)piece;
-    (void)thinking;
-}
 
 /* "http+unix://%2Frun%2Fname.sock" */
 static struct str
@@ -44,7 +36,7 @@ url_of_socket(struct arena *a, struct str path)
 static void
 hang_up(struct admin_client *c)
 {
-    chat_line_destroy(c->line);
+    talk_destroy(c->line);
     origin_destroy(c->origin);
     c->line = NULL;
     c->origin = NULL;
@@ -57,7 +49,7 @@ connect_to(struct admin_client *c, const char *url)
     if (c->origin == NULL)
         return false;
     /* Any wire will do: the answers are documents. */
-    c->line = chat_line_create(c->origin, wire_at(0), buf_str(&c->fields));
+    c->line = talk_create(c->origin, wire_at(0), buf_str(&c->fields));
     return true;
 }
 
@@ -65,15 +57,15 @@ connect_to(struct admin_client *c, const char *url)
 static bool
 answers(struct admin_client *c, struct str socket, bool *ret_silent)
 {
-    enum chat_outcome outcome = CHAT_UNREACHED;
+    enum talk_outcome outcome = TALK_UNREACHED;
 
     if (connect_to(c, url_of_socket(c->arena, socket).p)) {
-        chat_line_limit(c->line, LOOK_MS);
-        outcome = chat_ask(c->line, S(API "status"), S(""), on_text, NULL);
+        talk_limit(c->line, LOOK_MS);
+        outcome = talk_ask(c->line, S(API "status"), S(""), NULL);
     }
     hang_up(c);
-    *ret_silent = outcome == CHAT_LATE;
-    return outcome == CHAT_DONE;
+    *ret_silent = outcome == TALK_LATE;
+    return outcome == TALK_DONE;
 }
 
 static struct str
@@ -193,11 +185,11 @@ shown_json(const struct admin_client *c, struct str text)
 static struct str
 refusal(struct admin_client *c)
 {
-    const struct json *doc = json_parse(c->arena, chat_body(c->line), NULL, NULL);
+    const struct json *doc = json_parse(c->arena, talk_body(c->line), NULL, NULL);
     struct str message = json_str(c->arena, json_at(doc, "error.message"));
 
     return message.n != 0 ? admin_shown(c, message)
-                          : arena_printf(c->arena, "status %d", chat_status(c->line));
+                          : arena_printf(c->arena, "status %d", talk_status(c->line));
 }
 
 struct str
@@ -222,23 +214,23 @@ admin_client_ask(struct admin_client *c, const char *path, struct str body, stru
     struct str whole = arena_printf(c->arena, STR_FMT API "%s", STR_ARG(c->base), path);
     const char *where = c->url != NULL ? c->url : c->socket;
 
-    chat_line_limit(c->line, body.n != 0 ? CHANGE_MS : ASK_MS);
-    enum chat_outcome outcome = chat_ask(c->line, whole, body, on_text, NULL);
-    if (outcome == CHAT_UNREACHED)
+    talk_limit(c->line, body.n != 0 ? CHANGE_MS : ASK_MS);
+    enum talk_outcome outcome = talk_ask(c->line, whole, body, NULL);
+    if (outcome == TALK_UNREACHED)
         (void)fprintf(
             stderr, "openclaw %s: no gateway answers at %s; is it running?\n", c->command, where);
-    else if (outcome == CHAT_LATE)
+    else if (outcome == TALK_LATE)
         (void)fprintf(stderr,
             "openclaw %s: the gateway at %s gave " STR_FMT "; is its process stopped?\n",
-            c->command, where, STR_ARG(chat_message(c->line)));
-    else if (outcome == CHAT_REFUSED)
+            c->command, where, STR_ARG(talk_message(c->line)));
+    else if (outcome == TALK_REFUSED)
         (void)fprintf(stderr, "openclaw %s: " STR_FMT "\n", c->command, STR_ARG(refusal(c)));
-    else if (outcome != CHAT_DONE && outcome != CHAT_INTERRUPTED)
+    else if (outcome != TALK_DONE && outcome != TALK_INTERRUPTED)
         (void)fprintf(stderr, "openclaw %s: %s: " STR_FMT "\n", c->command, where,
-            STR_ARG(admin_shown(c, chat_message(c->line))));
-    if (outcome != CHAT_DONE)
+            STR_ARG(admin_shown(c, talk_message(c->line))));
+    if (outcome != TALK_DONE)
         return NULL;
-    struct str text = shown_json(c, str_trim(chat_body(c->line)));
+    struct str text = shown_json(c, str_trim(talk_body(c->line)));
     const struct json *doc = json_parse(c->arena, text, NULL, NULL);
     if (!json_is(doc, JSON_OBJECT)) {
         (void)fprintf(

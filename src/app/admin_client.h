@@ -5,7 +5,7 @@
 #include "cli/flags.h"
 #include "net/dial.h"
 
-struct chat_line;
+struct talk;
 
 /* Filled by the flags; see ADMIN_FLAGS. */
 struct admin_client {
@@ -15,7 +15,7 @@ struct admin_client {
     bool json;
     struct arena *arena;    /* holds the answers */
     struct origin *origin;
-    struct chat_line *line;
+    struct talk *line;
     struct str base;    /* path before /admin/v1 */
     struct buf fields;
 };

@@ -7,7 +7,7 @@
 
 #include "app/app.h"
 #include "chat/prompt.h"
-#include "chat/turn.h"
+#include "cli/talk.h"
 #include "cli/ask.h"
 #include "cli/flags.h"
 #include "conf/conf.h"
@@ -31,7 +31,7 @@ struct chat {
     bool forget;    /* keep no history of what was typed */
     char *model;    /* owned; NULL until known */
     struct origin *origin;
-    struct chat_line *line;
+    struct talk *line;
     struct str base;    /* "/v1" */
     struct buf path;    /* of the request */
     struct buf fields;
@@ -44,6 +44,7 @@ struct chat {
     bool terminal;        /* standard output is a terminal */
     bool color;           /* show thinking in dim type */
     bool thinking;        /* the last text shown was thinking */
+    struct event_sink sink;
 };
 
 /* --- showing --- */
@@ -75,25 +76,27 @@ set_thinking(struct chat *c, bool thinking)
 }
 
 static void
-on_text(void *arg, struct str piece, bool thinking)
+on_event(struct event_sink *sink, const struct llm_event *ev)
 {
-    struct chat *c = arg;
+    struct chat *c = CONTAINER_OF(sink, struct chat, sink);
+    bool thinking = ev->kind == EVENT_REASONING;
+    bool text = ev->kind == EVENT_TEXT || ev->kind == EVENT_REFUSAL;
 
-    if (thinking && !c->terminal)
+    if (ev->choice != 0 || (!text && !(thinking && c->terminal)))
         return;    /* a script only wants the answer */
     set_thinking(c, thinking);
-    show(c, piece);
+    show(c, ev->text);
     fflush(stdout);
     if (!thinking)
-        buf_add(&c->answer, piece);
+        buf_add(&c->answer, ev->text);
 }
 
 static const char *
-advice(enum chat_outcome outcome, int status)
+advice(enum talk_outcome outcome, int status)
 {
-    if (outcome == CHAT_UNREACHED)
+    if (outcome == TALK_UNREACHED)
         return "is it running? 'openclaw serve' starts a gateway; --url names another server";
-    if (outcome != CHAT_REFUSED)
+    if (outcome != TALK_REFUSED)
         return "ask again, or use another model with --model";
     switch (status) {
     case 401:
@@ -110,17 +113,17 @@ advice(enum chat_outcome outcome, int status)
 
 /* What went wrong and what to do. */
 static void
-explain(const struct chat *c, enum chat_outcome outcome)
+explain(const struct chat *c, enum talk_outcome outcome)
 {
-    struct str message = chat_message(c->line);
-    int status = chat_status(c->line);
+    struct str message = talk_message(c->line);
+    int status = talk_status(c->line);
 
     fflush(stdout);
     fprintf(stderr, "openclaw chat: ");
-    if (outcome == CHAT_REFUSED)
+    if (outcome == TALK_REFUSED)
         fprintf(stderr, "%s says %d %s%s", c->url, status, http_reason(status),
             message.n != 0 ? ": " : "");
-    else if (outcome == CHAT_UNREACHED)
+    else if (outcome == TALK_UNREACHED)
         fprintf(stderr, "%s: ", c->url);
     for (size_t i = 0; i < message.n; i++)
         if ((unsigned char)message.p[i] >= 0x20)
@@ -162,14 +165,14 @@ list_models(struct chat *c, struct arena *a, struct json_iter *ret)
     buf_add(&c->path, c->base.n != 0 ? c->base : S("/v1"));
     buf_add(&c->path, S("/models"));
 
-    enum chat_outcome outcome = chat_ask(c->line, buf_str(&c->path), S(""), on_text, c);
+    enum talk_outcome outcome = talk_ask(c->line, buf_str(&c->path), S(""), NULL);
 
-    if (outcome != CHAT_DONE) {
-        if (outcome != CHAT_INTERRUPTED)
+    if (outcome != TALK_DONE) {
+        if (outcome != TALK_INTERRUPTED)
             explain(c, outcome);
         return false;
     }
-    *ret = json_iter(json_get(json_parse(a, chat_body(c->line), NULL, NULL), S("data")));
+    *ret = json_iter(json_get(json_parse(a, talk_body(c->line), NULL, NULL), S("data")));
     return true;
 }
 
@@ -193,7 +196,7 @@ find_model(struct chat *c)
 }
 
 /* One question. It is kept in the conversation only if it was answered. */
-static enum chat_outcome
+static enum talk_outcome
 ask(struct chat *c, struct str question)
 {
     struct llm_part system = { .kind = PART_TEXT, .text = str_c(c->system) };
@@ -222,18 +225,18 @@ ask(struct chat *c, struct str question)
         fprintf(stderr,
             "openclaw chat: the conversation is larger than 64 MB; /clear starts a new one\n");
         take_back(c, before);
-        return CHAT_BROKEN;
+        return TALK_BROKEN;
     }
 
     buf_reset(&c->answer, 0);
-    enum chat_outcome outcome = chat_ask(c->line, buf_str(&c->path), buf_str(&c->body), on_text, c);
+    enum talk_outcome outcome = talk_ask(c->line, buf_str(&c->path), buf_str(&c->body), &c->sink);
     if (c->thinking)
         set_thinking(c, false);
     if (c->json)
-        printf(STR_FMT "\n", STR_ARG(chat_body(c->line)));
-    else if (buf_len(&c->answer) != 0 || outcome == CHAT_INTERRUPTED)
+        printf(STR_FMT "\n", STR_ARG(talk_body(c->line)));
+    else if (buf_len(&c->answer) != 0 || outcome == TALK_INTERRUPTED)
         printf("\n");
-    if (outcome != CHAT_DONE && outcome != CHAT_INTERRUPTED)
+    if (outcome != TALK_DONE && outcome != TALK_INTERRUPTED)
         explain(c, outcome);
     if (buf_len(&c->answer) != 0)
         add_message(c, ROLE_ASSISTANT, buf_str(&c->answer));
@@ -400,7 +403,7 @@ ask_once(struct chat *c, int words, char **word)
         fprintf(stderr,
             "openclaw chat: there is no message; give one as an argument or on standard input\n");
     else
-        status = ask(c, str_trim(buf_str(&question))) == CHAT_DONE ? 0 : 1;
+        status = ask(c, str_trim(buf_str(&question))) == TALK_DONE ? 0 : 1;
     buf_fini(&question);
     return status;
 }
@@ -411,7 +414,7 @@ static void
 on_sigint(int signo)
 {
     (void)signo;
-    chat_interrupt();
+    talk_interrupt();
 }
 
 static bool
@@ -423,7 +426,7 @@ open_line(struct chat *c)
     if (c->origin == NULL)
         return false;
     ask_add_fields(&c->fields, "chat", c->wire, c->key);
-    c->line = chat_line_create(c->origin, c->wire, buf_str(&c->fields));
+    c->line = talk_create(c->origin, c->wire, buf_str(&c->fields));
     return true;
 }
 
@@ -442,7 +445,7 @@ open_buffers(struct chat *c)
 static void
 close_all(struct chat *c)
 {
-    chat_line_destroy(c->line);
+    talk_destroy(c->line);
     origin_destroy(c->origin);
     buf_fini(&c->path);
     buf_fini(&c->fields);
@@ -504,6 +507,7 @@ cmd_chat(int argc, char **argv)
         .url = "http://127.0.0.1:8080",
         .wire_name = "openai-chat",
         .key = getenv("OPENCLAW_API_KEY"),
+        .sink = { on_event },
     };
     struct sigaction on_interrupt = { .sa_handler = on_sigint };
     int words = 0;

@@ -3,32 +3,24 @@
 #include <stdio.h>
 
 #include "app/app.h"
-#include "chat/turn.h"
+#include "cli/talk.h"
 #include "cli/ask.h"
 #include "cli/flags.h"
-
-static void
-on_text(void *arg, struct str piece, bool thinking)
-{
-    (void)arg;
-    (void)piece;
-    (void)thinking;
-}
 
 static int
 ask(const struct origin *o, const char *url, const char *path)
 {
     /* Any wire will do: the answer is a document. */
-    struct chat_line *line = chat_line_create(o, wire_at(0), S("User-Agent: openclaw-health\r\n"));
-    enum chat_outcome outcome = chat_ask(line, str_c(path), S(""), on_text, NULL);
+    struct talk *line = talk_create(o, wire_at(0), S("User-Agent: openclaw-health\r\n"));
+    enum talk_outcome outcome = talk_ask(line, str_c(path), S(""), NULL);
 
-    if (outcome == CHAT_REFUSED)
-        (void)fprintf(stderr, "openclaw health: %s%s returned %d\n", url, path, chat_status(line));
-    else if (outcome != CHAT_DONE)
+    if (outcome == TALK_REFUSED)
+        (void)fprintf(stderr, "openclaw health: %s%s returned %d\n", url, path, talk_status(line));
+    else if (outcome != TALK_DONE)
         (void)fprintf(
-            stderr, "openclaw health: %s: " STR_FMT "\n", url, STR_ARG(chat_message(line)));
-    chat_line_destroy(line);
-    return outcome == CHAT_DONE ? 0 : 1;
+            stderr, "openclaw health: %s: " STR_FMT "\n", url, STR_ARG(talk_message(line)));
+    talk_destroy(line);
+    return outcome == TALK_DONE ? 0 : 1;
 }
 
 int

@@ -15,7 +15,7 @@
 #include "app/app.h"
 #include "base/json_out.h"
 #include "base/map.h"
-#include "chat/turn.h"
+#include "cli/talk.h"
 #include "cli/flags.h"
 #include "cli/output.h"
 
@@ -236,7 +236,7 @@ write_table(const struct top *t, const struct json *status, const struct json *d
 static void
 on_interrupt(int signo UNUSED)
 {
-    chat_interrupt();
+    talk_interrupt();
 }
 
 /* Waits until it is time for the next answer. False: to end, by q or Ctrl-C. */
@@ -248,7 +248,7 @@ pause_or_end(const struct top *t)
 
     if (poll(&in, t->screen ? 1 : 0, REFRESH_MS) > 0 && read(STDIN_FILENO, &key, 1) != 1)
         key = 'q';    /* the terminal is gone */
-    return key != 'q' && key != 'Q' && !chat_is_interrupted();
+    return key != 'q' && key != 'Q' && !talk_is_interrupted();
 }
 
 /* Asks and shows, again and again, or (`once`) when there are rates. False after saying what went
@@ -265,7 +265,7 @@ watch(struct top *t, bool once)
         struct buf out;
 
         if (doc == NULL)
-            return chat_is_interrupted();
+            return talk_is_interrupted();
         buf_init(&out, OUTPUT_MAX);
         if (t->screen)
             buf_add(&out, S(HOME));

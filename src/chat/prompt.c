@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "chat/turn.h"
+#include "cli/talk.h"
 
 enum { HISTORY_LINES = 1000 };
 
@@ -129,7 +129,7 @@ read_byte(char *ret)
     for (;;) {
         int ready = ppoll(&input, 1, NULL, &none);
 
-        if (chat_is_interrupted() || (ready < 0 && errno != EINTR))
+        if (talk_is_interrupted() || (ready < 0 && errno != EINTR))
             return -1;
         if (ready > 0)
             return (int)read(STDIN_FILENO, ret, 1);
@@ -233,7 +233,7 @@ read_edited(struct chat_prompt *p, struct str *ret)
     const char *line = el_gets(p->edit, &n);
     (void)sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
     if (line == NULL || n <= 0)
-        return chat_is_interrupted() ? PROMPT_INTERRUPTED : PROMPT_END;
+        return talk_is_interrupted() ? PROMPT_INTERRUPTED : PROMPT_END;
     *ret = str_trim(str_make(line, (size_t)n));
     if (ret->n == 0)
         return PROMPT_LINE;
@@ -248,6 +248,6 @@ read_edited(struct chat_prompt *p, struct str *ret)
 enum chat_prompt_outcome
 chat_prompt_read(struct chat_prompt *p, struct str *ret)
 {
-    (void)chat_take_interrupt();
+    (void)talk_take_interrupt();
     return p->edit != NULL ? read_edited(p, ret) : read_plainly(p, ret);
 }

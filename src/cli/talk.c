@@ -1,5 +1,5 @@
-/* turn.c - sends a question, reads the answer, and can be interrupted. */
-#include "chat/turn.h"
+/* talk.c - sends a question, reads the answer, and can be interrupted. */
+#include "cli/talk.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ enum {
     LOOK_MS = 30,    /* how often an interrupt is looked for */
 };
 
-struct chat_line {
+struct talk {
     const struct origin *origin;
     const struct wire *wire;
     struct str fields;
@@ -36,33 +36,32 @@ struct chat_line {
     bool stream;
     uint64_t limit_ms;    /* for an answer; 0: none */
     uint64_t began_ms;
-    enum chat_outcome outcome;
-    void (*text)(void *arg, struct str piece, bool thinking);
-    void *arg;
+    enum talk_outcome outcome;
+    struct event_sink *to;    /* the caller's; may be NULL */
 };
 
 static atomic_bool interrupted;    /* lock-free: a signal handler may set it */
 
 void
-chat_interrupt(void)
+talk_interrupt(void)
 {
     atomic_store(&interrupted, true);
 }
 
 bool
-chat_is_interrupted(void)
+talk_is_interrupted(void)
 {
     return atomic_load(&interrupted);
 }
 
 bool
-chat_take_interrupt(void)
+talk_take_interrupt(void)
 {
     return atomic_exchange(&interrupted, false);
 }
 
 static void
-settle(struct chat_line *c, enum chat_outcome outcome)
+settle(struct talk *c, enum talk_outcome outcome)
 {
     c->outcome = outcome;
     c->call = NULL;
@@ -72,18 +71,18 @@ settle(struct chat_line *c, enum chat_outcome outcome)
 static void
 on_look(void *line)
 {
-    struct chat_line *c = line;
+    struct talk *c = line;
 
-    if (c->call != NULL && chat_take_interrupt()) {
+    if (c->call != NULL && talk_take_interrupt()) {
         client_cancel(c->call);
-        settle(c, CHAT_INTERRUPTED);
+        settle(c, TALK_INTERRUPTED);
         return;
     }
     if (c->call != NULL && c->limit_ms != 0 && loop_now_ms(c->loop) >= c->began_ms + c->limit_ms) {
         client_cancel(c->call);
         buf_reset(&c->message, 0);
         buf_printf(&c->message, "no answer within %llu s", (unsigned long long)c->limit_ms / 1000);
-        settle(c, CHAT_LATE);
+        settle(c, TALK_LATE);
         return;
     }
     timer_set(&c->looker, LOOK_MS);
@@ -92,7 +91,7 @@ on_look(void *line)
 /* --- reading --- */
 
 static void
-note_error(struct chat_line *c, const struct llm_error *e)
+note_error(struct talk *c, const struct llm_error *e)
 {
     buf_reset(&c->message, 0);
     buf_add(&c->message, str_make(e->message.p, MIN(e->message.n, MESSAGE_BYTES_MAX / 2)));
@@ -101,20 +100,18 @@ note_error(struct chat_line *c, const struct llm_error *e)
 static void
 on_event(struct event_sink *sink, const struct llm_event *ev)
 {
-    struct chat_line *c = CONTAINER_OF(sink, struct chat_line, sink);
+    struct talk *c = CONTAINER_OF(sink, struct talk, sink);
 
     if (ev->kind == EVENT_ERROR)
         note_error(c, ev->error);
-    else if (ev->choice == 0 && (ev->kind == EVENT_TEXT || ev->kind == EVENT_REFUSAL))
-        c->text(c->arg, ev->text, false);
-    else if (ev->choice == 0 && ev->kind == EVENT_REASONING)
-        c->text(c->arg, ev->text, true);
+    else if (c->to != NULL)
+        c->to->emit(c->to, ev);
 }
 
 static bool
 on_frame(void *line, const struct frame *frame)
 {
-    struct chat_line *c = line;
+    struct talk *c = line;
     struct arena_mark mark = arena_mark(c->scratch);
 
     if (frame->has_data &&
@@ -129,7 +126,7 @@ on_frame(void *line, const struct frame *frame)
 static void
 on_head(void *owner, const struct http_head *head)
 {
-    struct chat_line *c = owner;
+    struct talk *c = owner;
 
     c->status = head->status;
     c->stream =
@@ -139,7 +136,7 @@ on_head(void *owner, const struct http_head *head)
 static void
 on_data(void *owner, struct str bytes)
 {
-    struct chat_line *c = owner;
+    struct talk *c = owner;
 
     if (!c->stream)
         buf_add(&c->body, bytes);
@@ -150,7 +147,7 @@ on_data(void *owner, struct str bytes)
 static void
 on_end(void *owner)
 {
-    struct chat_line *c = owner;
+    struct talk *c = owner;
 
     if (c->stream && framing_end(&c->framing, on_frame, c) != OK)
         buf_add(&c->message, S("the last event of the answer is larger than 16 MB"));
@@ -161,33 +158,33 @@ on_end(void *owner)
 
         c->wire->provider->read_error(c->keep, c->status, buf_str(&c->body), &e);
         note_error(c, &e);
-        settle(c, CHAT_REFUSED);
+        settle(c, TALK_REFUSED);
     } else if (buf_len(&c->message) != 0) {
-        settle(c, CHAT_BROKEN);
+        settle(c, TALK_BROKEN);
     } else if (c->stream && !c->reader.complete) {
         buf_add(&c->message, S("the answer ended before it was complete"));
-        settle(c, CHAT_BROKEN);
+        settle(c, TALK_BROKEN);
     } else {
-        settle(c, CHAT_DONE);
+        settle(c, TALK_DONE);
     }
 }
 
 static void
 on_failed(void *owner, enum err why, const char *detail)
 {
-    struct chat_line *c = owner;
+    struct talk *c = owner;
 
     buf_reset(&c->message, 0);
     buf_printf(&c->message, "%s (%s)", err_row(why)->sentence, detail);
-    settle(c, c->status != 0 ? CHAT_BROKEN : CHAT_UNREACHED);
+    settle(c, c->status != 0 ? TALK_BROKEN : TALK_UNREACHED);
 }
 
 /* --- asking --- */
 
-struct chat_line *
-chat_line_create(const struct origin *origin, const struct wire *wire, struct str fields)
+struct talk *
+talk_create(const struct origin *origin, const struct wire *wire, struct str fields)
 {
-    struct chat_line *c = check_alloc(calloc(1, sizeof(*c)));
+    struct talk *c = check_alloc(calloc(1, sizeof(*c)));
     struct client_limits limits = {
         .head_bytes = 64 * 1024,
         .fields = 200,
@@ -213,7 +210,7 @@ chat_line_create(const struct origin *origin, const struct wire *wire, struct st
 }
 
 void
-chat_line_destroy(struct chat_line *c)
+talk_destroy(struct talk *c)
 {
     if (c == NULL)
         return;
@@ -228,14 +225,13 @@ chat_line_destroy(struct chat_line *c)
 }
 
 void
-chat_line_limit(struct chat_line *c, uint64_t limit_ms)
+talk_limit(struct talk *c, uint64_t limit_ms)
 {
     c->limit_ms = limit_ms;
 }
 
-enum chat_outcome
-chat_ask(struct chat_line *c, struct str path, struct str body,
-    void (*text)(void *arg, struct str piece, bool thinking), void *arg)
+enum talk_outcome
+talk_ask(struct talk *c, struct str path, struct str body, struct event_sink *to)
 {
     static const struct client_events events = {
         .head = on_head, .data = on_data, .end = on_end, .failed = on_failed
@@ -252,8 +248,7 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
         .resend_stale = true,
     };
 
-    c->text = text;
-    c->arg = arg;
+    c->to = to;
     c->status = 0;
     c->stream = false;
     arena_rewind(c->keep, c->empty);
@@ -268,7 +263,7 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
     buf_reset(&c->body, 0);
     buf_reset(&c->message, 0);
     framing_init(&c->framing, c->wire->framing, EVENT_BYTES_MAX);
-    chat_take_interrupt();
+    talk_take_interrupt();
     c->began_ms = loop_now_ms(c->loop);
     timer_set(&c->looker, LOOK_MS);
     c->call = client_start(c->client, &q, &events, c);
@@ -279,19 +274,19 @@ chat_ask(struct chat_line *c, struct str path, struct str body,
 }
 
 struct str
-chat_body(const struct chat_line *c)
+talk_body(const struct talk *c)
 {
     return buf_str(&c->body);
 }
 
 struct str
-chat_message(const struct chat_line *c)
+talk_message(const struct talk *c)
 {
     return buf_str(&c->message);
 }
 
 int
-chat_status(const struct chat_line *c)
+talk_status(const struct talk *c)
 {
     return c->status;
 }
