@@ -82,6 +82,7 @@ struct exchange {
     struct record_attempt **notes_tail;
     unsigned attempts;
     int64_t outrun_nanousd;    /* what attempts cost whose answers nobody gets */
+    int64_t judge_nanousd;     /* and models that judged answers */
     const char *chaos;         /* the fault that an attempt got on purpose; NULL: none */
 
     enum err error;    /* OK, or why it failed */

@@ -23,7 +23,6 @@ struct judge {
     bool asked;                                /* one has answered or failed, of fuse */
     bool over;                                 /* nothing is left to be asked */
     uint64_t first_us;                         /* when the first answer was complete; 0: none was */
-    int64_t cost_nanousd;                      /* of models that judged */
     struct siphash_key key;                    /* of votes */
     struct attempt *order[PLAN_CANDIDATES];    /* those that a model chooses among */
     unsigned order_count;
@@ -432,7 +431,7 @@ note_call(struct exchange *x, const struct side_end *end)
     *x->notes_tail = n;
     x->notes_tail = &n->next;
     if (end->cost_nanousd > 0)
-        x->judge->cost_nanousd += end->cost_nanousd;
+        x->judge_nanousd += end->cost_nanousd;
 }
 
 /* Judged by a model: the answers that it was shown. One that says nothing usable, or failed, was not
@@ -777,12 +776,6 @@ judge_close(struct exchange *x)
     if (!held)
         timer_stop(&j->clock);
     return held;
-}
-
-int64_t
-judge_cost_nanousd(const struct exchange *x)
-{
-    return x->judge != NULL ? x->judge->cost_nanousd : 0;
 }
 
 void

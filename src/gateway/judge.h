@@ -55,8 +55,6 @@ enum step judge_look(
  * request has failed; nothing is held any more. */
 bool judge_close(struct exchange *x);
 
-/* What judging by a model cost. */
-int64_t judge_cost_nanousd(const struct exchange *x);
 
 /* The exchange ends. */
 void judge_end(struct exchange *x);

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
-#include "gateway/judge.h"
 #include "gateway/retry.h"
 #include "route/failure.h"
 
@@ -117,7 +116,7 @@ add_cost(struct exchange *x, struct buf *out, bool whole)
     int64_t nanousd = whole ? attempt_cost_nanousd(x->attempt, NULL) : COST_UNKNOWN;
 
     if (nanousd != COST_UNKNOWN) {
-        nanousd += x->outrun_nanousd + judge_cost_nanousd(x);
+        nanousd += x->outrun_nanousd + x->judge_nanousd;
         buf_add(out, S(COST_FIELD ": "));
         buf_add_decimal(out, (uint64_t)nanousd, 9);
         buf_add(out, S("\r\n"));

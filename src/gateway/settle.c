@@ -210,7 +210,7 @@ settle_exchange(struct exchange *x)
         .cost_nanousd = cost,
         .cost_estimated = guessed,
         .outrun_nanousd = x->outrun_nanousd,
-        .judge_nanousd = judge_cost_nanousd(x),
+        .judge_nanousd = x->judge_nanousd,
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
         .first_token_us =
