@@ -674,6 +674,14 @@ check_limit(struct cursor limit)
         bad(limit, "must be at most 128");
 }
 
+/* Mistral's name for the seed, as its SDK's callers write it. */
+static void
+read_random_seed(struct cursor seed)
+{
+    if (seed.rd->r->seed == NULL && json_is(seed.j, JSON_NUMBER))
+        seed.rd->r->seed = seed.j;
+}
+
 static void
 read_parallel(struct cursor parallel)
 {
@@ -705,6 +713,7 @@ const struct read_member openai_members[] = {
     { "max_tokens", check_limit },
     { "n", check_limit },
     { "parallel_tool_calls", read_parallel },
+    { "random_seed", read_random_seed },
     { NULL, NULL },
 };
 

@@ -325,6 +325,14 @@ add_tool(struct request_out *w, const struct llm_tool *tool)
 {
     struct json_out *o = &w->o;
 
+    if (tool->raw != NULL) {
+        out_raw_value(o, json_raw(tool->raw));
+        return;
+    }
+    if (tool->custom && w->t->traits.strict_keys == YES)
+        write_refuse(w, ERR_UNSUPPORTED, "tools",
+            "'%.*s' takes free-form input; this provider has none", (int)MIN(tool->name.n, 128),
+            tool->name.p);
     out_object(o);
     begin_typed(o, tool->custom ? S("custom") : S("function"));
     out_text(o, "name", turn_name(&tool_names, w->r, w->drops, tool->name));

@@ -94,6 +94,7 @@ recorded_wire(const struct json *about, enum llm_op *ret_op)
     } relatives[] = {
         { S_INIT("openai-completions"), S_INIT("openai-chat"), OP_COMPLETE },
         { S_INIT("openai-embeddings"), S_INIT("openai-chat"), OP_EMBED },
+        { S_INIT("mistral"), S_INIT("openai-chat"), OP_CHAT },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(relatives); i++) {
