@@ -10,6 +10,7 @@ struct wire_drops;
 /* The objects that hold parameters, one for each protocol; a second where it nests some. */
 enum params_column {
     PARAMS_OPENAI_CHAT,
+    PARAMS_MISTRAL,    /* the same as Mistral has it */
     PARAMS_ANTHROPIC,
     PARAMS_OPENAI_RESPONSES,
     PARAMS_OPENAI_RESPONSES_TEXT,    /* its object "text" */

@@ -130,6 +130,14 @@ add_media(struct request_out *w, const struct llm_part *part)
         out_text(o, "format", audio_format(part->mime));
         break;
     case PART_FILE:
+        if (w->t->traits.mistral == YES && part->file_id.n == 0) {
+            out_const(o, "\"type\":\"document_url\"");
+            out_key(o, "document_url");
+            add_url(o, part);
+            out_text_if(o, "document_name", part->name);
+            out_end(o);
+            return;
+        }
         if (!bytes)
             write_refuse(w, ERR_UNSUPPORTED, "messages",
                 "a document can be sent to this provider only as bytes");
@@ -340,7 +348,8 @@ add_tool(struct request_out *w, const struct llm_tool *tool)
     if (!tool->custom) {
         out_raw(o, "parameters",
             tool->schema.n > 0 ? tool->schema : S("{\"type\":\"object\",\"properties\":{}}"));
-        if (tool->strict != UNSAID && w->t->traits.strict_keys != YES)
+        if (tool->strict != UNSAID &&
+            (w->t->traits.strict_keys != YES || w->t->traits.mistral == YES))
             out_bool(o, "strict", tool->strict == YES);
     }
     end_typed(o);
@@ -386,7 +395,7 @@ add_tools(struct request_out *w)
     add_tool_choice(w);
     if (w->r->parallel_tools != NO)
         return;
-    if (w->t->traits.strict_keys == YES)
+    if (w->t->traits.strict_keys == YES && w->t->traits.mistral != YES)
         write_drop(w, PARAM_parallel_tools);
     else
         out_bool(&w->o, "parallel_tool_calls", false);
@@ -524,16 +533,17 @@ openai_write_request(struct request_out *w)
     const struct params_rules rules = {
         .fixed_sampling = w->t->traits.sampling_fixed == YES ||
                           (w->t->traits.reasoning == YES && w->t->traits.sampling_fixed != NO),
-        .core_only = w->t->traits.strict_keys == YES,
+        .core_only = w->t->traits.strict_keys == YES && w->t->traits.mistral != YES,
     };
+    enum params_column column = w->t->traits.mistral == YES ? PARAMS_MISTRAL : PARAMS_OPENAI_CHAT;
 
     out_text(&w->o, "model", w->t->model);
     add_messages(w);
     add_tools(w);
     add_format(w);
     add_limits(w);
-    params_write(&w->o, w->r, PARAMS_OPENAI_CHAT, &rules);
-    params_drop(w->r, PARAMS_BIT(PARAMS_OPENAI_CHAT), &rules, w->drops);
+    params_write(&w->o, w->r, column, &rules);
+    params_drop(w->r, PARAMS_BIT(column), &rules, w->drops);
     add_stop(w);
     add_effort(w);
     add_account(w);

@@ -27,7 +27,7 @@ def _texts(content):
 
 # --- OpenAI ---
 
-OPENAI_KINDS = {"thinking": "reasoning", "image_url": "image", "file": "file", "file_url": "file", "input_audio": "audio", "video_url": "video"}
+OPENAI_KINDS = {"thinking": "reasoning", "image_url": "image", "file": "file", "file_url": "file", "input_audio": "audio", "video_url": "video", "document_url": "file"}
 
 
 def _openai_content(role, content):
