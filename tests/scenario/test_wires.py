@@ -134,6 +134,20 @@ def numbered(items):
     return result
 
 
+def words_first(items):
+    """In these protocols an assistant's message has a text, and calls behind it."""
+    result, calls = [], []
+    for item in items:
+        if item["role"] == "assistant" and item["kind"] == "tool_call":
+            calls.append(item)
+            continue
+        if item["role"] != "assistant":
+            result += calls
+            calls = []
+        result.append(item)
+    return meaning(result + calls)
+
+
 def pictures_last(items):
     """Ollama's messages have a text, and pictures beside it; those of results belong to the results. So their place
     among the other items means nothing, only their number; texts around them are joined with a blank line."""
@@ -153,6 +167,8 @@ def same_request(wrong, line, want, got):
     silent = SILENT.get(to, set())
     mine, theirs = numbered(got["items"]), numbered(want["items"])
     mine, theirs = (comparable(i, to in TALKING) for i in (mine, theirs))
+    if to in TALKING and to != "gemini":
+        mine, theirs = words_first(mine), words_first(theirs)
     if to == "ollama":
         mine, theirs = pictures_last(mine), pictures_last(theirs)
     if mine and mine[0].get("text") == "(start of the conversation)":
@@ -178,7 +194,8 @@ def same_request(wrong, line, want, got):
     if want.get("response_format") == "json_schema" and want.get("json_schema"):
         wrong.check(line, "schema", schema_facts(got.get("json_schema")), schema_facts(want["json_schema"]))
     if want.get("max_tokens"):
-        wrong.check(line, "max_tokens", got.get("max_tokens"), want["max_tokens"])
+        least = 16 if to == "openai-responses" else 1      # it refuses fewer
+        wrong.check(line, "max_tokens", got.get("max_tokens"), max(want["max_tokens"], least))
     dropped = " ".join(line["dropped"]).lower().replace("_", "").replace("topk", "k").replace("topp", "p")
     for name in ("temperature", "top_p", "top_k", "stop", "seed"):
         if want.get(name) is None:
@@ -227,6 +244,9 @@ def test_what_a_provider_is_sent_is_valid_by_its_own_description(to):
         if line["to"] == to and not line["error"]:
             want = expect(line["folder"], line["case"])["request"]
             kinds = {i["kind"] for i in want.get("items", [])}
+            if line["from"] == to == "openai-responses" and "reasoning" in kinds:
+                wrong.counts["with reasoning as it was sent back, without the id that its description wants"] += 1
+                continue
             if line["from"] in (to, "openai-chat") and (kinds & NEWER or set(map(str, want.get("server_tools", []))) & NEWER):
                 wrong.counts["with what is newer than the description"] += 1
                 continue
