@@ -61,10 +61,13 @@ tell(void *owner, struct str question, struct collected *ret)
 {
     struct worker *w = owner;
     struct worker_link *oldest = NULL;
-    uint64_t limit = 0, now_us = clock_now_us();
+    uint64_t limit = 0, now_us = 0;
+    struct str first, second;
     struct buf text;
 
-    (void)str_u64(question, &limit);
+    (void)str_cut(question, ' ', &first, &second);
+    (void)str_u64(first, &limit);
+    (void)str_u64(second, &now_us);
     buf_init(&text, 64 * 1024);
     for (struct worker_link *l = w->exchanges; l != NULL; l = l->next) {
         ret->count += is_shown(exchange_of(l));
@@ -123,7 +126,9 @@ exchanges_answer(struct collector *c, unsigned workers, struct exchange *x)
         (void)exchange_fail(x, ERR_BAD_REQUEST, "limit is not a number up to %d", LIMIT_MOST);
         return;
     }
-    struct str question = arena_printf(x->arena, "%llu", (unsigned long long)limit);
+    /* Workers answer one after the other; ages are those of one moment. */
+    struct str question = arena_printf(
+        x->arena, "%llu %llu", (unsigned long long)limit, (unsigned long long)clock_now_us());
     if (!collect(c, x, 0, workers, tell, question, ANSWER_PATIENCE_MS, &told))
         return;
 
