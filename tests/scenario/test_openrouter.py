@@ -237,7 +237,7 @@ def test_the_first_of_models_is_asked_for_if_model_is_missing(gateway, fakes, as
 def test_aliases_are_models(ask):
     assert who(ask(model="own")) == "lab"
     assert who(ask(model="own", **provider(order=["groq"]))) == "groq"
-    assert who(ask(model="own:nitro")) == "lab"
+    assert who(ask(model="own:nitro")) in ("lab", "groq")       # whichever was faster so far
     assert who(ask(model="openrouter/auto")) == "openai"
 
 
