@@ -1,11 +1,16 @@
 # test.sh - runs all tests step by step and prints their totals. Sourced by ./dev.
 #
 # A step's log holds lines `tests: N passed, M failed, K skipped`, which are summed here.
-# The sanitized binary runs the same unit, fuzz and scenario tests as the plain one.
+#
+# `./dev test` is what the build machine runs: every test, sanitized; unit tests, fuzz corpora and what
+# a sanitizer distorts (the marker `plain` of scenario tests) with the ordinary build too. `./dev test
+# nightly` runs every scenario test both ways, and lets the static analyzer look as far as it can.
 
 passed=0
 failed=0
 skipped=0
+analysis=
+plain_scenarios=
 
 test_main() {
     what=${1:-all}
@@ -14,7 +19,8 @@ test_main() {
     unrandomize
 
     case $what in
-    all)
+    all | nightly)
+        "only_in_$what"
         test_lint
         test_unit
         test_fuzz
@@ -31,11 +37,22 @@ test_main() {
     [ "$failed" -eq 0 ]
 }
 
+# What the two differ in.
+only_in_all() {
+    analysis=
+    plain_scenarios="-m plain"
+}
+
+only_in_nightly() {
+    analysis=deep
+    plain_scenarios=
+}
+
 test_lint() {
     configure build
     count "lint: layers and wording" tools/lint.py
     count "lint: tables in docs" tools/docs.py --check
-    count "lint: clang-tidy" tools/tidy.sh build
+    count "lint: clang-tidy" tools/tidy.sh build $analysis
 }
 
 test_unit() {
@@ -51,7 +68,7 @@ test_fuzz() {
 test_scenario() {
     prepare build
     prepare_clients
-    count "scenario tests" scenario build
+    count "scenario tests" scenario build $plain_scenarios
 }
 
 # Memory errors, leaks and undefined behaviour abort the process; reports that a test
@@ -124,6 +141,7 @@ unit_matching() {
 }
 
 # The scenario tests against the binary in DIR: scenario DIR [PYTEST-ARGS...]
+# They mostly wait: two at a time for each processor. Those that stand together share their gateways.
 scenario() {
     results=$PWD/$log_dir/scenario-$1.xml
     hung=$PWD/$log_dir/hung-tests.txt
@@ -134,7 +152,8 @@ scenario() {
     shift
     # Native tracebacks: for its own pytest parses sources, which sometimes crashes Python 3.11.2.
     OPENCLAW_HUNG_TESTS=$hung $fixed_addresses timeout -k 60 45m build/venv/bin/python -m pytest \
-        -q -n 2 --tb=native -p no:cacheprovider --junitxml "$results" "$@" tests/scenario || status=$?
+        -q -n $(($(nproc) * 2)) --dist worksteal --tb=native -p no:cacheprovider --junitxml "$results" \
+        "$@" tests/scenario || status=$?
     [ ! -s "$hung" ] || { echo "a test hung:"; cat "$hung"; }
     python3 - "$results" <<'END'
 import sys, xml.etree.ElementTree as tree

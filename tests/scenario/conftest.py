@@ -89,6 +89,23 @@ def make_shared(tmp_path_factory):
         yield makers
 
 
+@pytest.fixture(scope="session")
+def sanitized():
+    """Is the binary a sanitizer's? Whoever asks expects something else of the ordinary one."""
+    return process.SANITIZED
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "plain: what it finds in the ordinary binary a sanitized one cannot show")
+
+
+def pytest_collection_modifyitems(items):
+    """`./dev test` runs every test sanitized, and these plain too: see tools/test.sh."""
+    for item in items:
+        if "sanitized" in item.fixturenames:
+            item.add_marker("plain")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def the_binary_is_there():
     assert pathlib.Path(process.BIN).exists(), f"{process.BIN} is not there: run ./dev build, or set OPENCLAW_BIN"

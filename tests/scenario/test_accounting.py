@@ -15,9 +15,6 @@ from lib import process, raw
 from lib.ask import CALLERS, PATHS, ask, body_of
 from lib.process import wait_until
 
-SANITIZED = "OPENCLAW_SANITIZER" in os.environ
-REQUESTS = int(os.environ.get("OPENCLAW_ACCOUNTING", 4000 if SANITIZED else 100000))
-
 # No fault that waits: they are not what takes long to count. reset-before has a test of its own.
 FAULTS = {"429": 0.02, "500": 0.03, "503": 0.02, "reset-mid": 0.03, "malformed": 0.02, "truncated": 0.02,
           "error-first": 0.02, "error-mid": 0.02, "empty": 0.02, "no-done": 0.02, "content-type": 0.02, "html": 0.01}
@@ -147,11 +144,11 @@ class Leavers(threading.Thread):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_tokens_of_complete_answers_are_the_provider_s_counts(make, workers):
+def test_tokens_of_complete_answers_are_the_provider_s_counts(make, workers, sanitized):
     mock = make.mock("--tokens", "7", "--reasoning", "3", record=False)
     gateway = make.gateway({"providers": {"oai": mock.provider(), "ant": mock.provider("anthropic-messages")}},
                            workers=workers)
-    each = 100 if SANITIZED else 500
+    each = 100 if sanitized else 500
     for provider in ("oai", "ant"):
         for wire in ("openai-chat", "anthropic-messages"):
             for stream in (False, True):
@@ -165,7 +162,8 @@ def test_tokens_of_complete_answers_are_the_provider_s_counts(make, workers):
     assert_log_and_metrics_agree(sums, gateway.metrics())
 
 
-def test_every_request_is_settled_once_whatever_goes_wrong(make):
+def test_every_request_is_settled_once_whatever_goes_wrong(make, sanitized):
+    count = int(os.environ.get("OPENCLAW_ACCOUNTING", 4000 if sanitized else 100000))
     faults = [arg for kind, share in FAULTS.items() for arg in ("--fault", f"{kind}={share}")]
     mock = make.mock("--tokens", "5", "--after", "2", *faults, record=False)
     dead = f"http://127.0.0.1:{process.free_port()}/v1"
@@ -176,11 +174,11 @@ def test_every_request_is_settled_once_whatever_goes_wrong(make):
         "observe": {"log": {"level": "error"}}})
     assert gateway.get("/livez").status_code == 200
     before = descriptors(gateway)
-    leaving = max(REQUESTS // 200, 20)
+    leaving = max(count // 200, 20)
     leavers = [Leavers(gateway, leaving, seed) for seed in range(3)]
     plans = [(m, w, s) for m in ("safe", "oai/m", "ant/m") for w in ("openai-chat", "anthropic-messages")
              for s in (False, True)] + [("shaky", "openai-chat", False), ("shaky", "anthropic-messages", True)]
-    each = (REQUESTS - 3 * leaving) // len(plans)
+    each = (count - 3 * leaving) // len(plans)
     answered = failed = 0
     for model, wire, stream in plans:
         report = bench(gateway, model, wire, stream, each)
@@ -201,7 +199,7 @@ def test_every_request_is_settled_once_whatever_goes_wrong(make):
     assert whole <= answered + 3 * leaving
 
 
-def test_log_metrics_and_provider_agree_after_many_faults(make):
+def test_log_metrics_and_provider_agree_after_many_faults(make, sanitized):
     """As above with fewer requests, and with the numbers compared one by one."""
     faults = [arg for kind, share in FAULTS.items() for arg in ("--fault", f"{kind}={share}")]
     mock = make.mock("--tokens", "5", "--after", "2", *faults, record=False)
@@ -212,7 +210,7 @@ def test_log_metrics_and_provider_agree_after_many_faults(make):
         "models": {"safe": {"targets": ["oai/m", "ant/m"]}, "shaky": {"targets": ["dead/m", "oai/m"]}},
         "observe": {"log": {"level": "error"}}})
     assert gateway.get("/livez").status_code == 200
-    before, each, leaving = descriptors(gateway), 150 if SANITIZED else 700, 40
+    before, each, leaving = descriptors(gateway), 150 if sanitized else 700, 40
     leavers = [Leavers(gateway, leaving, seed) for seed in (11, 12)]
     plans = [(m, w, s) for m in ("safe", "oai/m", "shaky") for w in ("openai-chat", "anthropic-messages")
              for s in (False, True)]

@@ -14,8 +14,6 @@ from lib import raw
 from lib.ask import CALLERS, PATHS, ask, ask_all, body_of
 from lib.process import PATIENCE, wait_until
 
-SANITIZED = "OPENCLAW_SANITIZER" in os.environ
-
 
 @pytest.fixture
 def mock(make):
@@ -134,7 +132,7 @@ def test_connections_closed_without_an_answer_are_counted_and_logged(make, mock)
 
 # --- too slow ---
 
-def test_a_client_that_reads_nothing_slows_the_provider(make, mock):
+def test_a_client_that_reads_nothing_slows_the_provider(make, mock, sanitized):
     """The backlog is the kernel's; ours stays small, and the provider is not read."""
     gateway = make.gateway(config_of(mock, limits={"write_stall": "10m"}))
     assert ask(gateway, "openai", "lab/m").complete
@@ -152,7 +150,7 @@ def test_a_client_that_reads_nothing_slows_the_provider(make, mock):
     wait_until(steady, "the provider to be held back")
     assert mock.stats()["open"] == len(clients) and mock.stats()["completed"] == 0
     grown = gateway.metrics().value("process_resident_memory_bytes") - before
-    assert SANITIZED or grown < 12e6, f"{grown / 1e6} MB for {len(clients)} callers who read nothing"
+    assert sanitized or grown < 12e6, f"{grown / 1e6} MB for {len(clients)} callers who read nothing"
     for client in clients:
         client.close()
     wait_until(lambda: mock.stats()["open"] == 0, "the provider's work to be cancelled")
@@ -635,7 +633,7 @@ def messages_of(size, each):
 
 @pytest.mark.parametrize("provider", ["lab", "ant"])
 @pytest.mark.parametrize("size, each, count", [(2000000, 100, 10), (2000000, 1999000, 10), (30000000, 1000, 2)])
-def test_a_stream_keeps_a_few_kilobytes_whatever_the_request(make, mock, provider, size, each, count):
+def test_a_stream_keeps_a_few_kilobytes_whatever_the_request(make, mock, provider, size, each, count, sanitized):
     gateway = make.gateway(config_of(mock), workers=1)
     for _ in range(2):
         assert ask(gateway, "openai", f"{provider}/m", messages=messages_of(size, each)).complete
@@ -655,7 +653,7 @@ def test_a_stream_keeps_a_few_kilobytes_whatever_the_request(make, mock, provide
         client.read_head()
         client.read_chunk()
     wait_until(lambda: held_by(gateway) <= count * 16384, "the requests to be given back")
-    if not SANITIZED:
+    if not sanitized:
         wait_until(lambda: resident() - before < 6000000 + count * 20000, "the memory to go back to the system")
     for client in clients:
         client.close()

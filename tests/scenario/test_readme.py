@@ -3,7 +3,6 @@
 Its blocks are taken from the file itself. Only the port is changed, so that tests can run side by
 side. Blocks marked `console` need real keys or take very long, and are not run.
 """
-import os
 import signal
 import subprocess
 import sys
@@ -17,8 +16,12 @@ from lib.process import ROOT, environment, free_port
 
 README = Page("README.md")
 
-pytestmark = pytest.mark.skipif("OPENCLAW_SANITIZER" in os.environ,
-                                reason="the README is about the ordinary build")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ordinary(sanitized):
+    if sanitized:
+        pytest.skip("the README is about the ordinary build")
 
 
 @pytest.fixture(scope="module")

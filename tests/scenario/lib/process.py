@@ -14,9 +14,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN = os.environ.get("OPENCLAW_BIN", str(ROOT / "build" / "openclaw"))
 SHARED = pathlib.Path(os.environ.get("OPENCLAW_SHARED", ROOT.parent / "shared"))
 
+SANITIZED = bool(os.environ.get("OPENCLAW_SANITIZER"))    # tests ask the fixture of that name
+
 # Under a sanitizer on a busy machine everything takes longer. Deadlines that only bound a
 # failure are multiplied by this; what a test measures is not.
-SLOW = 4 if os.environ.get("OPENCLAW_SANITIZER") else 2
+SLOW = 4 if SANITIZED else 2
 PATIENCE = 15 * SLOW
 
 
