@@ -34,7 +34,7 @@ LAYERS = [
     ["admin"],
     ["cli"],
     ["mock"],
-    ["bench", "chat"],
+    ["bench", "chat", "conform"],
     ["app"],
 ]
 LAYER = {folder: height for height, folders in enumerate(LAYERS) for folder in folders}

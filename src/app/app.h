@@ -22,5 +22,6 @@ int cmd_on(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_rollback(int argc, char **argv);
 int cmd_chat(int argc, char **argv);
+int cmd_conform(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_mock(int argc, char **argv);

@@ -36,6 +36,7 @@ static const struct command {
     { "replay", "tell what another configuration would have done with a log", cmd_replay },
     { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },
     { "chat", "talk to a model in the terminal", cmd_chat },
+    { "conform", "check which protocols a server speaks, and how well", cmd_conform },
     { "bench", "measure any OpenAI- or Anthropic-compatible server", cmd_bench },
     { "mock", "run a simulated provider, with faults on demand", cmd_mock },
     { "version", "print the version", cmd_version },

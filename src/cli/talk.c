@@ -26,7 +26,6 @@ struct talk {
     struct timer looker;
     struct arena *scratch;
     struct arena *keep;    /* what the reader keeps of an answer */
-    struct arena_mark empty;
     struct event_sink sink;
     struct wire_reader reader;
     struct framing_reader framing;
@@ -202,7 +201,6 @@ talk_create(const struct origin *origin, const struct wire *wire, struct str fie
     timer_init(&c->looker, c->loop, on_look, c);
     c->scratch = arena_create(SCRATCH_BYTES);
     c->keep = arena_create(SCRATCH_BYTES);
-    c->empty = arena_mark(c->keep);
     c->sink.emit = on_event;
     buf_init(&c->body, ANSWER_BYTES_MAX);
     buf_init(&c->message, MESSAGE_BYTES_MAX);
@@ -251,7 +249,7 @@ talk_ask(struct talk *c, struct str path, struct str body, struct event_sink *to
     c->to = to;
     c->status = 0;
     c->stream = false;
-    arena_rewind(c->keep, c->empty);
+    arena_reset(c->keep);
     c->reader = (struct wire_reader){
         .wire = c->wire,
         .op = OP_CHAT,
