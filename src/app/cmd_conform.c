@@ -213,7 +213,8 @@ cmd_conform(int argc, char **argv)
         { "model", 'm', FLAG_TEXT, "M", "the model to ask; it should know tools", &c.model, NULL },
         { "key", 'k', FLAG_TEXT, "KEY", "API key (from OPENCLAW_API_KEY)", &c.key, NULL },
         { "wire", 'w', FLAG_TEXT, "WIRE",
-            "only this protocol, or the one whose name begins so (all of them)", &c.wire_name, NULL },
+            "only this protocol, or the one whose name begins so (all of them)", &c.wire_name,
+            NULL },
         { "timeout", 0, FLAG_TIME, "TIME", "the limit of one answer (2m)", &c.limit_us, NULL },
         { "insecure", 0, FLAG_BOOL, NULL, "do not verify the server's certificate", &c.insecure,
             NULL },
@@ -221,11 +222,12 @@ cmd_conform(int argc, char **argv)
     };
     const struct flags flags = {
         .usage = "openclaw conform --model M [options] [URL]",
-        .about = "Asks a server (a gateway or a provider, by default the gateway at "
-                 "http://127.0.0.1:8080) in every protocol, and prints what it does as the protocol "
-                 "has it: answers, streams, tools, schemas, limits, errors. It sends about fifteen "
-                 "short requests in each protocol that the server offers. Exits with 0 if nothing "
-                 "failed; 'refused' means that the server said it does not do this.",
+        .about =
+            "Asks a server (a gateway or a provider, by default the gateway at "
+            "http://127.0.0.1:8080) in every protocol, and prints what it does as the protocol "
+            "has it: answers, streams, tools, schemas, limits, errors. It sends about fifteen "
+            "short requests in each protocol that the server offers. Exits with 0 if nothing "
+            "failed; 'refused' means that the server said it does not do this.",
         .list = list,
         .count = ARRAY_LEN(list),
         .words = 1,

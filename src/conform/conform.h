@@ -26,7 +26,7 @@ struct conform_result {
 struct conform {
     const struct origin *origin;
     const struct wire *wire;
-    struct str base;      /* path of its URL, "/v1"; may be empty */
+    struct str base;    /* path of its URL, "/v1"; may be empty */
     struct str model;
     const char *key;      /* NULL: none is sent, and none is checked */
     uint64_t limit_ms;    /* for an answer */

@@ -16,7 +16,7 @@ import pytest
 from lib import process
 from lib.process import PATIENCE, canary, environment, wait_until
 
-COMMANDS = ["serve", "check", "init", "config", "providers", "models", "catalog", "explain", "experiments", "health", "status", "top", "off", "on", "replay", "rollback", "chat", "bench", "mock", "version"]
+COMMANDS = ["serve", "check", "init", "config", "providers", "models", "catalog", "explain", "experiments", "health", "status", "top", "off", "on", "replay", "rollback", "chat", "conform", "bench", "mock", "version"]
 
 
 def run(*args, **options):
@@ -119,7 +119,7 @@ def test_the_list_of_commands_is_the_list_that_is_tested():
 def test_help_names_the_environment_variables():
     """Every OPENCLAW_ variable that a command reads stands in its help."""
     for command, names in {"serve": ["OPENCLAW_CONFIG"], "check": ["OPENCLAW_CONFIG"], "providers": ["OPENCLAW_CONFIG"],
-                           "models": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"], "status": ["OPENCLAW_API_KEY"],
+                           "models": ["OPENCLAW_CONFIG"], "chat": ["OPENCLAW_API_KEY"], "conform": ["OPENCLAW_API_KEY"], "status": ["OPENCLAW_API_KEY"],
                            "bench": ["OPENCLAW_API_KEY"]}.items():
         said = run(command, "--help").stdout
         assert all(name in said for name in names), said
