@@ -61,6 +61,8 @@ struct conf_server {
     struct conf_str admin_socket;    /* "auto", "off" or a path */
     struct conf_str user;            /* to become after a start as root; empty: none */
     bool core_dumps;
+    uint64_t thoughts_bytes;    /* for proofs of reasoning; 0: none are remembered */
+    uint64_t thoughts_ms;
     uint64_t workers;            /* 0: one per core ("auto") */
     struct conf_str tls_cert;    /* both or neither */
     struct conf_str tls_key;

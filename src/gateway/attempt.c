@@ -329,6 +329,24 @@ note(struct attempt *a, struct record_attempt *n, uint64_t bytes)
         a->measure.cache_tokens = a->target->facts->cache_tokens;
 }
 
+/* What proves its reasoning is remembered, and what is remembered of the history put into it, if the
+ * caller's protocol may have no place for that. */
+static void
+remember_thoughts(struct attempt *a)
+{
+    struct exchange *x = a->exchange;
+    struct thoughts *thoughts = &x->worker->gateway->thoughts;
+    const struct principal *who = x->who;
+
+    if (x->op != OP_CHAT || a->intake.reader.wire == x->wire || who == NULL)
+        return;
+    x->request->owner =
+        arena_printf(x->request->llm.arena, STR_FMT " %s", STR_ARG(who->name), who->hash_hex);
+    x->request->thoughts = thoughts;
+    thoughts_watch(thoughts, a->arena, arena_str(a->arena, x->request->owner), &a->filters);
+    a->intake.events = a->filters.first;
+}
+
 struct attempt *
 attempt_begin(struct exchange *x, const struct pick *pick)
 {
@@ -341,6 +359,7 @@ attempt_begin(struct exchange *x, const struct pick *pick)
     a->candidate = pick->candidate;
     a->candidate->state = CANDIDATE_UNDER_WAY;
     a->exchange = x;
+    remember_thoughts(a);
     note(a, note_add(x, a->target), x->bytes_in);
     if (x->ask != NULL && (x->ask->known & ASK_NEEDS) != 0) {
         a->measure.conversation = x->ask->needs.conversation;

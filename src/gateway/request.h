@@ -13,6 +13,8 @@
 #include "llm/request.h"
 #include "tokens/tokens.h"
 
+struct thoughts;
+
 struct request {
     struct llm_request llm;    /* its arena is that of the request */
     unsigned users;
@@ -29,6 +31,9 @@ struct request {
     enum err uncounted;              /* why they could not be, */
     struct wire_fault fault;         /* and what to tell */
     int64_t input_estimate;          /* tokens, of a large one */
+    struct thoughts
+        *thoughts;       /* what is remembered of its history; NULL: nothing, or it was put in */
+    struct str owner;    /* for whom */
 };
 
 /* Takes over the body. `done(owner)` is called when work on it is done. It has one user. NULL, and

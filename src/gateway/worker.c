@@ -265,6 +265,14 @@ apply_recent(struct worker *w)
 }
 
 static void
+apply_thoughts(struct worker *w)
+{
+    const struct conf_server *c = &w->current->snapshot->conf->server;
+
+    thoughts_set_limits(&w->gateway->thoughts, c->thoughts_bytes, c->thoughts_ms);
+}
+
+static void
 apply_name_servers(struct worker *w)
 {
     const struct conf_strs *from = &w->current->snapshot->conf->server.dns;
@@ -380,8 +388,10 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->scratch = arena_create_sized(SCRATCH_BYTES, SCRATCH_PAGE_BYTES);
     buf_init(&w->text, TEXT_BYTES);
     access_log_init(&w->access, g->access_file, g->access_form);
+    thoughts_begin(&g->thoughts);
     apply_limits(w);
     apply_recent(w);
+    apply_thoughts(w);
     apply_name_servers(w);
     for (size_t i = 0; opened && i < c->listen.count; i++)
         opened = open_listener(w, first, c->listen.list[i].v, tls, on_accept, why);
@@ -479,6 +489,7 @@ worker_join(struct worker *w)
     slots_fini(&w->awaiting);
     access_log_fini(&w->access);
     recent_destroy(w->recent);
+    thoughts_end(&w->gateway->thoughts);
     for (size_t kind = 0; kind < ARENA_KINDS; kind++)
         while (w->spares[kind].n != 0)
             arena_destroy(w->spares[kind].list[--w->spares[kind].n]);
@@ -507,6 +518,7 @@ do_reload(void *arg)
     w->current = snapshot_hold_create(r->snapshot);
     apply_limits(w);
     apply_recent(w);
+    apply_thoughts(w);
     apply_name_servers(w);
     if (r->tls != NULL)
         for (size_t i = 0; i < MIN(w->tls_listeners, w->listener_count); i++)

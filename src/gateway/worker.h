@@ -13,6 +13,7 @@
 #include "gateway/models.h"
 #include "gateway/probe.h"
 #include "gateway/recent.h"
+#include "gateway/thoughts.h"
 #include "gateway/snapshot.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -57,6 +58,7 @@ struct gateway {
     struct log_file *access_file;    /* NULL: off */
     enum access_form access_form;
     struct quota held;    /* memory of requests and answers in progress */
+    struct thoughts thoughts;
     unsigned workers;
     _Atomic bool draining;
     _Atomic uint64_t generation;    /* of the configuration in use */

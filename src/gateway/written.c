@@ -5,6 +5,7 @@
 #include "gateway/exchange.h"
 #include "gateway/overrides.h"
 #include "gateway/query.h"
+#include "gateway/thoughts.h"
 #include "llm/wishes.h"
 #include "llm/write.h"
 
@@ -180,6 +181,9 @@ write_translated(struct written *w)
 
     if (e != OK)
         return e;
+    if (w->request->thoughts != NULL)
+        thoughts_restore(w->request->thoughts, w->request->owner, r);
+    w->request->thoughts = NULL;
     buf_init(out, BODY_LIMIT_BYTES);
     if (buf_reserve(out, MIN(r->body.n + BODY_GROWTH_BYTES, BODY_LIMIT_BYTES)) == NULL)
         return ERR_NO_MEMORY;
