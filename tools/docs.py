@@ -32,7 +32,8 @@ def metrics():
 
 def providers():
     """The rows of providers.def; a variable with '~' in front does not switch its provider on."""
-    wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "ollama": "ollama"}
+    wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "ollama": "ollama",
+             "bedrock": "bedrock-converse"}
     lines = ["| provider | id | wire | key from | base URL | region | trains on it | keeps it |", "|---|---|---|---|---|---|---|---|"]
     for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), \w+, (.*)\)$',
                              (ROOT / "src/catalog/providers.def").read_text(), re.M):

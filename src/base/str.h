@@ -51,7 +51,7 @@ int str_cmp(struct str a, struct str b);
 /* Equality ignoring ASCII case, as for HTTP field names. */
 bool str_ieq(struct str a, struct str b);
 
-/* Whether some parser would take `s` for `name` (lower-case ASCII) although the two differ. Parsers
+/* Whether some parser would take `s` for `name` (ASCII) although the two differ. Parsers
  * that ignore case do so by ASCII, by Unicode (Go folds the Kelvin sign to k and the long s to s)
  * or as Java does (dotted and dotless i); parsers written in C end a string at its first NUL. */
 bool str_resembles(struct str s, struct str name);

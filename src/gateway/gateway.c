@@ -111,6 +111,12 @@ refuse_caller(struct exchange *x, struct str credential)
     uint64_t per_minute = exchange_conf(x)->server.limit_wrong_keys;
     uint64_t wait_ms;
 
+    /* of its signature only AWS knows the secret */
+    if (credential.n == 0 &&
+        str_istarts(http_field_get(&server_head(x->q)->fields, S("authorization")), S("AWS4-")))
+        return exchange_fail(x, ERR_AUTH,
+            "requests signed with AWS credentials cannot be checked here; set "
+            "AWS_BEARER_TOKEN_BEDROCK to a key of this gateway");
     if (credential.n == 0)
         return exchange_fail(x, ERR_AUTH,
             "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'");

@@ -386,6 +386,7 @@ local_answer(struct exchange *x)
 {
 #define LOCAL(function) function
 #define STAGES NULL
+#define STREAM NULL
 #define ENDPOINT(id, method, base, path, wire, kind, model, op, local) [ENDPOINT_##id] = local,
     static void (*const answers[ENDPOINT_COUNT])(struct exchange * x) = {
 #include "gateway/endpoints.def"

@@ -218,6 +218,8 @@ answer_error(struct exchange *x, const struct llm_error *e)
     buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
     add_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
+    if (caller->error_field.n != 0)
+        http_add_field(out, caller->error_field, str_c(caller->error_names[e->kind].type));
     bool retry = should_retry(x, e, status);
     bool soon = retry && (status == 429 || status == 503 || status == 529);
     add_retry(retry, out);

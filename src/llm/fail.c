@@ -517,6 +517,8 @@ read_words(struct arena *a, const struct json *inner, struct llm_error *ret)
     const struct json *detail = json_get(inner, S("detail"));
 
     ret->message = words_of(a, json_get(inner, S("message")), 8192);
+    if (ret->message.n == 0)    /* AWS */
+        ret->message = words_of(a, json_get(inner, S("Message")), 8192);
     if (ret->message.n == 0 && json_present(detail))
         ret->message = detail_words(a, detail);
     if (ret->message.n == 0)    /* {"error":"text"} */

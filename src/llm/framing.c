@@ -369,6 +369,63 @@ const struct framing framing_aws_events = {
     .parse = aws_parse,
 };
 
+static void
+put_be(char *p, size_t v)
+{
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = (char)(v >> (24 - 8 * i) & 0xff);
+}
+
+static void
+add_be(struct buf *out, size_t v)
+{
+    char bytes[4];
+
+    put_be(bytes, v);
+    buf_add(out, str_make(bytes, sizeof(bytes)));
+}
+
+static void
+aws_add_header(struct buf *out, struct str name, struct str value)
+{
+    CHECK(name.n <= 255 && value.n <= 255);
+    buf_add_c(out, (char)name.n);
+    buf_add(out, name);
+    buf_add(out, S("\7\0"));    /* a string, with two bytes of length */
+    buf_add_c(out, (char)value.n);
+    buf_add(out, value);
+}
+
+size_t
+framing_aws_begin(struct buf *out, struct str type, struct str name)
+{
+    static const char prelude[AWS_PRELUDE_BYTES + AWS_CRC_BYTES] = { 0 };
+    size_t begun = buf_len(out);
+    size_t headers = begun + sizeof(prelude);
+
+    buf_add(out, str_make(prelude, sizeof(prelude)));
+    aws_add_header(
+        out, str_eq(type, S("exception")) ? S(":exception-type") : S(":event-type"), name);
+    aws_add_header(out, S(":content-type"), S("application/json"));
+    aws_add_header(out, S(":message-type"), type);
+    if (!out->overflow)
+        put_be(out->p + out->head + begun + 4, buf_len(out) - headers);
+    return begun;
+}
+
+void
+framing_aws_end(struct buf *out, size_t begun)
+{
+    if (out->overflow)
+        return;
+
+    char *p = out->p + out->head + begun;
+
+    put_be(p, buf_len(out) - begun + AWS_CRC_BYTES);
+    put_be(p + AWS_PRELUDE_BYTES, crc32_z(0, (const Bytef *)p, AWS_PRELUDE_BYTES));
+    add_be(out, crc32_z(0, (const Bytef *)p, buf_len(out) - begun));
+}
+
 /* --- the reader --- */
 
 void

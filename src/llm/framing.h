@@ -115,6 +115,12 @@ enum framing_shape {
 enum framing_shape framing_tell(
     const struct framing *framing, struct str first_bytes, bool says_stream, bool asked_stream);
 
+/* Begins a message of an AWS event stream at the end of `out`; its payload is appended next, and
+ * framing_aws_end() with what this returned completes it. `type` is "event" or "exception", `name`
+ * the event's or the exception's. */
+size_t framing_aws_begin(struct buf *out, struct str type, struct str name) MUST_CHECK;
+void framing_aws_end(struct buf *out, size_t begun);
+
 /* Adds the end that the last frame in `out` lacks (end_lines), so that what follows does not run
  * into it. `out` ends with that frame. */
 void framing_close(const struct framing *framing, struct buf *out);

@@ -459,7 +459,7 @@ needs_find(const struct llm_request *r, struct needs *ret)
     if (ret->messages != 0)
         w.tokens += TOKENS_PER_REQUEST;
     if ((ret->bits & NEED_BIT(TOOLS)) != 0)
-        w.tokens += TOKENS_WITH_TOOLS;
+        w.tokens += TOKENS_WITH_TOOLS + w.words->more_with_tools;
     if ((ret->bits & NEED_BIT(SCHEMA)) != 0)
         w.tokens += TOKENS_WITH_SCHEMA;
     ret->input_tokens = w.tokens + (w.bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;

@@ -75,4 +75,6 @@ struct needs_words {
     const struct need_word *parts;       /* types of parts; of messages too, where they have one */
     /* a part has no type: it is an object in a member of that name, {"image":{...}} */
     bool keyed;
+    /* tokens of what its models' templates add to tools, beyond what others' do */
+    unsigned more_with_tools;
 };

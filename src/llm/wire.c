@@ -42,6 +42,17 @@ is_plain_key(const struct json *key)
     return true;
 }
 
+/* Whether that holds for these names: they have no capital letters. */
+static bool
+are_small(const struct read_member *members)
+{
+    for (; members->name != NULL; members++)
+        for (const char *p = members->name; *p != '\0'; p++)
+            if (*p >= 'A' && *p <= 'Z')
+                return false;
+    return true;
+}
+
 /* The member or parameter that some parser would take `key` for, or NULL. */
 static const char *
 resembled(struct str key, const struct read_member *members, enum params_column column)
@@ -64,8 +75,11 @@ wire_check_members(struct arena *a, const struct json *doc, const struct read_me
 {
     if (!json_is(doc, JSON_OBJECT))
         return OK;
+
+    bool small = are_small(members);
+
     for (const struct json *at = doc + 1; at != doc + doc->span; at += 1 + at[1].span) {
-        if (LIKELY(is_plain_key(at)))
+        if (LIKELY(small && is_plain_key(at)))
             continue;
 
         struct arena_mark mark = arena_mark(a);
@@ -126,7 +140,13 @@ wire_drop(struct wire_drops *d, struct str name)
 void
 wire_drop_block(struct wire_drops *d, const struct llm_part *part)
 {
-    struct str type = json_str(d->arena, json_get(part->raw, S("type")));
+    const struct json *named = json_get(part->raw, S("type"));
+    struct json_iter it = json_iter(part->raw);
+
+    if (named == NULL && json_is(part->raw, JSON_OBJECT) && json_next(&it))
+        named = it.key;    /* {"guardContent":{...}} */
+
+    struct str type = json_str(d->arena, named);
 
     wire_drop(d, arena_printf(d->arena, "messages." STR_FMT, STR_ARG(type)));
 }

@@ -42,7 +42,8 @@ struct wire_drops {
  * in a header field: letters, digits and _ . - [ ]. */
 void wire_drop(struct wire_drops *d, struct str name);
 
-/* Notes a block (PART_OPAQUE) that only another protocol understands: "messages.<its type>". */
+/* Notes a block (PART_OPAQUE) that only another protocol understands: "messages.<its type>", or the name of
+ * its first member. */
 void wire_drop_block(struct wire_drops *d, const struct llm_part *part);
 
 /* Notes that a tool is `sent` under another name than the caller's, which the answer's calls get
@@ -274,6 +275,8 @@ struct wire_caller {
      * does. */
     struct str version_field;
     struct str id_field;    /* repeats the request's id in every answer; may be empty */
+    /* names the type of an error in its answer's head, as error_names has it; may be empty */
+    struct str error_field;
 
     /* the terminator, which a provider may have omitted: "data: [DONE]\n\n" */
     struct str terminator;

@@ -68,6 +68,18 @@ static const struct mock_provider providers[] = {
             .message = S_INIT("prompt too long; exceeded max context length by 72000 tokens") },
     },
     {
+        .wire = &wire_bedrock,
+        .call_id = S_INIT("tooluse_"),
+        .request_id = S_INIT("x-amzn-requestid"),
+        .signs = true,
+        .quota = { .kind = ERR_UPSTREAM_QUOTA,
+            .status = 429,
+            .message = S_INIT("Too many tokens per day, please wait before trying again.") },
+        .context = { .kind = ERR_CONTEXT_LENGTH,
+            .status = 400,
+            .message = S_INIT("Input is too long for requested model.") },
+    },
+    {
         .call_id = S_INIT("call_"),
         .request_id = S_INIT("x-request-id"),
         .quota = { .kind = ERR_UPSTREAM_QUOTA,

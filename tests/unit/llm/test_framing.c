@@ -205,6 +205,30 @@ TEST(a_malformed_stream_is_an_error_however_it_is_split)
         }
 }
 
+TEST(messages_are_written_as_they_are_read)
+{
+    struct heard h = { .frames = 0 };
+    struct buf out;
+    size_t begun;
+
+    buf_init(&out, 1024);
+    begun = framing_aws_begin(&out, S("event"), S("messageStart"));
+    buf_add(&out, S("{\"role\":\"assistant\"}"));
+    framing_aws_end(&out, begun);
+    EXPECT(str_eq(buf_str(&out), S(AWS_EVENT)));
+    begun = framing_aws_begin(&out, S("exception"), S("throttlingException"));
+    framing_aws_end(&out, begun);
+    EXPECT_INT(read_stream(&h, &framing_aws_events, buf_str(&out), 3, 1024), OK);
+    EXPECT_INT(h.frames, 2);
+    buf_fini(&out);
+
+    buf_init(&out, 64);    /* no room for all of it: nothing is written outside */
+    begun = framing_aws_begin(&out, S("event"), S("contentBlockDelta"));
+    framing_aws_end(&out, begun);
+    EXPECT(out.overflow);
+    buf_fini(&out);
+}
+
 TEST(a_flipped_bit_anywhere_in_a_message_is_noticed)
 {
     struct str message = S(AWS_EVENT);

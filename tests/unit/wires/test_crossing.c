@@ -121,7 +121,8 @@ same_args(struct arena *a, const struct llm_part *x, const struct llm_part *y)
     if (trimmed.n == 0)
         return str_eq(y->args, S("{}")) || y->args.n == 0;
     return str_eq(trimmed, y->args) || str_eq(x->args, y->args) ||
-           (str_eq(trimmed, S("{}")) && y->args.n == 0);
+           (str_eq(trimmed, S("{}")) && y->args.n == 0) ||
+           json_same(a, json_parse(a, x->args, NULL, NULL), json_parse(a, y->args, NULL, NULL));
 }
 
 static void
@@ -163,10 +164,10 @@ same_answers(const struct recorded *c, const struct wire *wire, const struct llm
     same(c, wire, "the thoughts",
         str_eq(said(c->arena, x, PART_REASONING), said(c->arena, y, PART_REASONING)));
     same_calls(c, wire, x, y);
-    /* Ollama's answers have no proofs, two counts and two reasons. */
+    /* Ollama's answers have no proofs, two counts and two reasons; Bedrock's do not count reasoning. */
     bool narrow = wire == &wire_ollama;
 
-    if (c->wire == &wire_anthropic && !narrow)
+    if ((c->wire == &wire_anthropic || c->wire == &wire_bedrock) && !narrow)
         same(c, wire, "the proofs of thoughts", proofs(x) == proofs(y));
     if (!calls && fx != FINISH_UNKNOWN)    /* calls outweigh the word that goes with them */
         same(c, wire, "the reason to end",
@@ -175,7 +176,8 @@ same_answers(const struct recorded *c, const struct wire *wire, const struct llm
         same(c, wire, "input tokens", x->usage.input == y->usage.input);
         same(c, wire, "output tokens", x->usage.output == y->usage.output);
         same(c, wire, "cached tokens", narrow || x->usage.cached == y->usage.cached);
-        same(c, wire, "reasoning tokens", narrow || x->usage.reasoning == y->usage.reasoning);
+        same(c, wire, "reasoning tokens",
+            narrow || wire == &wire_bedrock || x->usage.reasoning == y->usage.reasoning);
     }
 }
 

@@ -2,7 +2,8 @@
  *
  * The first paragraph says what is shown. Then come sections:
  *
- *     === stream              what a provider of this wire streams (server-sent events)
+ *     === stream              what a provider of this wire streams (server-sent events, lines; messages
+ *                             of AWS are written as a line each: event or exception, its name, its payload)
  *     === answer              what it answers when it does not stream
  *     === error 429           what it answers with that status
  *     === request NAME        what a caller of the wire NAME sends
@@ -140,11 +141,65 @@ take_frame(void *arg, const struct frame *frame)
     return true;
 }
 
+/* Messages of an AWS event stream as lines, and back. */
+static struct str
+messages_of(struct arena *a, struct str lines)
+{
+    struct buf out;
+    struct str all;
+
+    buf_init(&out, 1024 * 1024);
+    while (lines.n > 0) {
+        struct str line, type, name, payload;
+        size_t begun;
+
+        (void)str_cut(lines, '\n', &line, &lines);
+        if (line.n == 0)
+            continue;
+        (void)str_cut(line, ' ', &type, &line);
+        (void)str_cut(line, ' ', &name, &payload);
+        begun = framing_aws_begin(&out, type, name);
+        buf_add(&out, payload);
+        framing_aws_end(&out, begun);
+    }
+    all = arena_str(a, buf_str(&out));
+    buf_fini(&out);
+    return all;
+}
+
+static bool
+add_line(void *arg, const struct frame *frame)
+{
+    buf_printf(arg, "%s " STR_FMT " " STR_FMT "\n",
+        str_ends(frame->event, S("Exception")) ? "exception" : "event", STR_ARG(frame->event),
+        STR_ARG(frame->data));
+    return true;
+}
+
+static struct str
+lines_of(struct arena *a, struct str messages)
+{
+    struct framing_reader framing;
+    struct buf out;
+    struct str all;
+
+    buf_init(&out, 1024 * 1024);
+    framing_init(&framing, &framing_aws_events, 1024 * 1024);
+    EXPECT(framing_feed(&framing, messages, add_line, &out) == OK);
+    EXPECT(framing_end(&framing, add_line, &out) == OK);
+    framing_fini(&framing);
+    all = arena_str(a, buf_str(&out));
+    buf_fini(&out);
+    return all;
+}
+
 static void
 replay_stream(struct replay *p, struct str text)
 {
     struct framing_reader framing;
 
+    if (p->reader.wire->framing == &framing_aws_events)
+        text = messages_of(p->reader.keep, text);
     framing_init(&framing, p->reader.wire->framing, 1024 * 1024);
     EXPECT(framing_feed(&framing, text, take_frame, p) == OK);
     EXPECT(framing_end(&framing, take_frame, p) == OK);
@@ -259,11 +314,14 @@ check_caller(const struct golden *g, struct str section, struct str name, struct
         replay(g, &c.sink);
     else
         write_whole(g, &c.writer);
-    same_text(g, section, want, buf_str(&out));
+    same_text(g, section, want,
+        wire->framing == &framing_aws_events && str_eq(g->kind, S("stream"))
+            ? lines_of(g->arena, buf_str(&out))
+            : buf_str(&out));
     buf_fini(&out);
 }
 
-/* "no_developer max_output=100" */
+/* "no_developer max_output=100 model=gpt-oss" */
 static struct wire_target
 target_of(struct arena *a, struct str words)
 {
@@ -276,7 +334,10 @@ target_of(struct arena *a, struct str words)
         str_cut(words, ' ', &word, &words);
         if (!str_cut(word, '=', &word, &value))
             value = S("true");
-        EXPECT(traits_set(&t.traits, word, value, a) == NULL);
+        if (str_eq(word, S("model")))
+            t.model = value;
+        else
+            EXPECT(traits_set(&t.traits, word, value, a) == NULL);
     }
     return t;
 }
@@ -301,6 +362,8 @@ check_for(const struct golden *g, struct str section, struct str title, struct s
     EXPECT(wire != NULL && g->caller != NULL);
     r.doc = json_parse(g->arena, g->input, NULL, NULL);
     EXPECT(r.doc != NULL);
+    if (g->caller->caller->in_path)
+        r.model = S("asked");
     EXPECT(llm_request_read(&r, &fault) == OK);
     buf_init(&out, 1024 * 1024);
 
