@@ -31,6 +31,36 @@ bare_provider(const struct route_table *t, struct str model, bool catalog)
     return NULL;
 }
 
+/* The id of the provider whose models are named like that; empty: it is not known. */
+static struct str
+family_of(struct str model)
+{
+    static const struct {
+        struct str provider, begins;
+    } families[] = {
+#define FAMILY(provider, begins) { S_INIT(provider), S_INIT(begins) },
+#include "catalog/families.def"
+#undef FAMILY
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        if (str_starts(model, families[i].begins))
+            return families[i].provider;
+    return S("");
+}
+
+/* The active provider of that family, under whatever id. */
+static struct provider *
+family_provider(const struct route_table *t, struct str family)
+{
+    struct provider *p;
+
+    for (size_t i = 0; family.n != 0 && (p = providers_at(t->providers, i)) != NULL; i++)
+        if (str_eq(p->row != NULL ? p->row->id : p->id, family))
+            return p;
+    return NULL;
+}
+
 /* --- unknown names --- */
 
 /* A different version number is a different model: "gpt-5.2" is not a misspelt "gpt-5.1". */
@@ -119,7 +149,8 @@ find_pattern(const struct route_table *t, struct str model, bool direct, struct 
 }
 
 /* Tries in this order: an alias; a known provider's prefix, active or not; a pattern; a model that
- * one of the active providers has; the default provider, unless the name looks misspelt. */
+ * one of the active providers has; the default provider, unless the name looks misspelt; the provider
+ * whose models are named like that. */
 enum err
 route_find(const struct route_table *t, struct arena *a, struct str model, struct route_found *ret,
     struct str *ret_why)
@@ -148,6 +179,17 @@ route_find(const struct route_table *t, struct arena *a, struct str model, struc
     }
     if (p == NULL && (simulated || meant_name(t, a, model).n == 0))
         p = providers_default(t->providers);
+
+    struct str family = p == NULL && meant_name(t, a, model).n == 0 ? family_of(model) : S("");
+    if (p == NULL)
+        p = family_provider(t, family);
+    if (p == NULL && family.n != 0 && table_is_off(t, family)) {
+        *ret_why = arena_printf(a,
+            "there is no model '" STR_FMT "', which looks like one of the provider '" STR_FMT
+            "', which is not switched on; " STR_FMT,
+            STR_ARG(model), STR_ARG(family), STR_ARG(providers_why(t->providers, a, family)));
+        return ERR_NO_MODEL;
+    }
     if (p == NULL) {
         *ret_why = no_model_sentence(t, a, model);
         return ERR_NO_MODEL;
