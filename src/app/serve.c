@@ -29,6 +29,7 @@
 #include "app/watched.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/conversations.h"
 #include "gateway/chaos.h"
 #include "gateway/endpoints.h"
 #include "gateway/front.h"
@@ -697,6 +698,7 @@ run(struct serve *s)
     atomic_store(&s->gateway.generation, s->snapshot->generation);
     s->gateway.metrics = metrics_create(
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
+    s->gateway.conversations = conversations_create();
     s->admin = admin_create(&s->gateway);
     admin_note_loaded(s->admin, s->snapshot->generation, 0, buf_str(&s->config.text));
     if (!open_logs(s) || !create_workers(s))
@@ -762,6 +764,7 @@ cmd_serve(int argc, char **argv)
     log_file_close(s.gateway.access_file);
     log_file_close(s.error_file);
     metrics_destroy(s.gateway.metrics);
+    conversations_destroy(s.gateway.conversations);
     config_flags_fini(&s.config);
     buf_fini(&s.warnings);
     arena_destroy(s.arena);

@@ -308,6 +308,11 @@ struct conf_retry {
     bool breakers;
 };
 
+struct conf_responses {
+    uint64_t store_bytes;    /* for conversations, of all workers; 0: none are kept */
+    uint64_t ttl_ms;
+};
+
 struct conf_observe {
     struct conf_str log_path;      /* error log: stdout, stderr, a file */
     struct conf_str log_level;     /* debug, info, warn, error */
@@ -371,6 +376,7 @@ struct conf {
     struct conf_timeouts timeouts;    /* defaults for all targets */
     struct conf_retry retry;
     struct conf_catalog catalog;
+    struct conf_responses responses;
     struct conf_observe observe;
     struct conf_chaos chaos;
     /* paths as written: certificates, keys, files that hold secrets (`secret`); also those that

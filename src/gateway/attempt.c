@@ -7,6 +7,7 @@
 #include "gateway/exchange.h"
 #include "gateway/fold.h"
 #include "gateway/wrong_url.h"
+#include "gateway/stored.h"
 #include "route/warmth.h"
 
 #define API_WORD_BYTES 64
@@ -496,6 +497,10 @@ attempt_draft(struct attempt *a)
     d->writer.created_s = (int64_t)(clock_wall_ms() / 1000);
     if (x->wire->caller->echo != NULL && x->op != OP_RELAY && a->request != NULL)
         d->writer.echo = x->wire->caller->echo(a->arena, &a->request->llm);
+    if (x->stored != NULL && x->stored->keep) {
+        d->writer.keep_answer = stored_keep;
+        d->writer.keep_arg = x->stored;
+    }
     if (x->endpoint->router) {
         d->writer.provider = provider_name(a->target->provider);
         d->writer.cost = cost_of;

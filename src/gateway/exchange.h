@@ -63,6 +63,7 @@ struct exchange {
     enum llm_op op;
     bool stream, want_usage, old_calls;
     struct str model;
+    struct stored *stored;      /* answers known by their ids; NULL: nothing to do with any */
     struct wishes *wishes;      /* what it demands and prefers; NULL: nothing */
     struct request *request;    /* its body; NULL until it was received, and once the answer begins */
 

@@ -12,6 +12,7 @@
 #include "gateway/answer.h"
 #include "gateway/browser.h"
 #include "gateway/choice.h"
+#include "gateway/continued.h"
 #include "gateway/deadline.h"
 #include "gateway/judge.h"
 #include "gateway/local.h"
@@ -22,6 +23,7 @@
 #include "gateway/retry.h"
 #include "gateway/settle.h"
 #include "gateway/shadow.h"
+#include "gateway/stored.h"
 #include "llm/wishes.h"
 
 #define UNPACK_SMALL_BYTES (128u * 1024)    /* a small body and its decoder; allowed at the limit */
@@ -188,6 +190,8 @@ stage_authenticate(struct exchange *x)
         return exchange_fail(x, ERR_FORBIDDEN,
             "web pages of this origin may not use the gateway; "
             "add the origin to server.cors_origins to allow it");
+    if (needs_key && continued_answer(x))
+        return STEP_STOP;
     if (x->endpoint->kind == ENDPOINT_IS_PASSED && !may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "this API key may not use this route, which is not a model call; to allow it, add to "
@@ -368,7 +372,13 @@ stage_decode(struct exchange *x)
         return exchange_fail_with(
             x, &(struct llm_error){
                    .kind = e, .message = fault.message, .param = fault.param, .quotes = true });
-    return read_wishes(x);
+    bool changed;
+    enum step step = continued_resolve(x, &changed);
+    if (step != STEP_NEXT || changed)
+        return step == STEP_NEXT ? stage_decode(x) : step;    /* once: it notes that it was done */
+    step = read_wishes(x);
+    continued_pin(x);
+    return step;
 }
 
 /* Resolves the model to an ordered list of targets. Two routes are answered here, now that it is
@@ -550,6 +560,8 @@ stage_relay(struct exchange *x)
         return exchange_fail_with(x, &a->error);
     case ATTEMPT_DONE:
         attempt_stop(a, OK);
+        if (x->stored != NULL && a->intake.reader.wire == x->wire)
+            stored_note(x->stored, str_c(a->intake.reader.emit.id), a->target->provider->id);
         if (UNLIKELY(x->resumed != NULL))
             metric_add(&x->worker->metrics->streams_continued, 1);
         resume_drop(a);

@@ -33,6 +33,7 @@
 #define WORKER_ARENA_BYTES (512u * 1024 * 1024)    /* an arena's limit for data from outside */
 
 struct collector;
+struct conversations;
 struct endpoint;
 struct worker;
 
@@ -59,6 +60,7 @@ struct gateway {
     enum access_form access_form;
     struct quota held;    /* memory of requests and answers in progress */
     struct thoughts thoughts;
+    struct conversations *conversations;    /* that are continued by an id; NULL: none are */
     unsigned workers;
     _Atomic bool draining;
     _Atomic uint64_t generation;    /* of the configuration in use */

@@ -77,6 +77,8 @@ emit_start(struct wire_reader *r, const struct llm_event *ev)
     if (r->emit.started)
         return;
     r->emit.started = true;
+    if (ev->id.n < sizeof(r->emit.id))
+        str_copy_c(r->emit.id, sizeof(r->emit.id), ev->id);
     start.kind = EVENT_START;
     wire_emit(r, &start);
 }

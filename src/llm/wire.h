@@ -111,6 +111,7 @@ void wire_rewrite_end(
 /* What emit.h keeps of an answer. */
 struct emit {
     bool started;
+    char id[96];               /* the answer's; empty if it is longer */
     bool too_large;            /* memory for a string was refused */
     enum llm_origin origin;    /* of proofs of reasoning; the wire sets it before it emits some */
     struct llm_usage usage;
@@ -169,6 +170,10 @@ struct wire_writer {
     struct str model;    /* the model to name when the provider names none */
     int64_t created_s;
     struct str echo;    /* what the answer repeats of its request: see struct wire_caller */
+    /* Gets an answer that can be asked for by its id, as a document, once it is complete; NULL: there is
+     * no need to. */
+    void (*keep_answer)(void *arg, struct str id, struct str answer);
+    void *keep_arg;
     /* On a route of OpenRouter's API: who answers, and what a usage costs in nano-dollars, negative if
      * that is not known. An empty name: it is another route. */
     struct str provider;

@@ -185,3 +185,83 @@ def test_a_caller_that_closes_after_the_last_event_got_its_answer(make):
                 break
     line = gateway.last_access()
     assert line["status"] == 200 and line.get("error") is None, line
+
+
+# --- conversations that are continued by an id ---
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_conversation_goes_on_by_the_id_of_its_last_answer(make, wire, stream):
+    stage, _, client = one(make, wire, ok("", reasoning="Which city?", call=CALL, finish="call"), ok("Mild."), ok("Yes."))
+
+    def ask(**more):
+        if not stream:
+            return client.responses.create(model="up/m", **more)
+        with client.responses.stream(model="up/m", **more) as events:
+            return events.get_final_response()
+    first = ask(input="Weather?", tools=[WEATHER])
+    call = next(item for item in first.output if item.type == "function_call")
+    second = ask(previous_response_id=first.id, tools=[WEATHER], input=[
+        {"type": "function_call_output", "call_id": call.call_id, "output": "mild"}])
+    third = ask(previous_response_id=second.id, input="Really?")
+    assert third.output_text == "Yes."
+    said = [m for m in stage.received("up")[2].body["messages"]]
+    assert [m["role"] for m in said] in (["user", "assistant", "tool", "assistant", "user"],
+                                         ["user", "assistant", "user", "assistant", "user"])
+    assert "Weather?" in json.dumps(said[0]) and "Mild." in json.dumps(said[3]) and "Really?" in json.dumps(said[4])
+    if wire == ANTHROPIC:
+        assert said[1]["content"][0] == {"type": "thinking", "thinking": "Which city?", "signature": "c2ln"}
+    items = client.responses.input_items.list(third.id, order="asc").data
+    assert items[0].content == "Weather?" or items[0].content[0].text == "Weather?"
+    assert client.responses.retrieve(second.id).output_text == "Mild."
+    client.responses.delete(second.id)
+    with pytest.raises(openai.APIStatusError):
+        client.responses.retrieve(second.id)
+
+
+def test_items_are_referred_to_by_their_ids(make):
+    stage, _, client = one(make, OPENAI, ok("One."), ok("Two."))
+    first = client.responses.create(model="up/m", input="Count.")
+    client.responses.create(model="up/m", input=[
+        {"role": "user", "content": "Count."}, {"type": "item_reference", "id": first.output[0].id},
+        {"role": "user", "content": "Go on."}])
+    assert [m["content"] for m in stage.received("up")[1].body["messages"]] == ["Count.", "One.", "Go on."]
+
+
+def test_answers_belong_to_the_key_that_asked_and_only_if_they_are_to_be_stored(make):
+    keys = [{"name": "me", "key": "key-of-mine-0123456789"}, {"name": "you", "key": "key-of-yours-0123456789"}]
+    stage, gateway, _ = one(make, OPENAI, ok("One."), auth={"keys": keys})
+    me, you = [gateway.openai(api_key=k["key"], max_retries=0) for k in keys]
+    mine = me.responses.create(model="up/m", input="x")
+    for ask in (lambda: you.responses.retrieve(mine.id), lambda: you.responses.delete(mine.id),
+                lambda: you.responses.create(model="up/m", input="y", previous_response_id=mine.id)):
+        with pytest.raises(openai.NotFoundError):
+            ask()
+    assert me.responses.retrieve(mine.id).id == mine.id
+    gone = me.responses.create(model="up/m", input="x", store=False)
+    with pytest.raises(openai.BadRequestError) as error:
+        me.responses.create(model="up/m", input="y", previous_response_id=gone.id)
+    assert "previous_response_id" in str(error.value)
+
+
+def test_nothing_is_kept_where_there_is_no_room_for_it(make):
+    _, gateway, client = one(make, OPENAI, ok("One."), responses={"store_bytes": "0"})
+    first = client.responses.create(model="up/m", input="x")
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(model="up/m", input="y", previous_response_id=first.id)
+
+
+def test_what_a_provider_stores_goes_on_at_that_provider(make):
+    def serve(conn):
+        conn.answer(200, json.dumps(SAME[-1]["response"]).encode())
+    one_, two = make.upstream(serve), make.upstream(serve)
+    gateway = make.gateway({
+        "providers": {"one": one_.provider(traits={"responses": True}), "two": two.provider(traits={"responses": True})},
+        "models": {"both": {"strategy": "round_robin", "targets": ["one/m", "two/m"]}}})
+    client = gateway.openai()
+    client.responses.create(model="both", input="x")
+    first = (one_, two) if one_.requests else (two, one_)
+    for _ in range(3):
+        client.responses.create(model="both", input="y", previous_response_id="resp_1")
+    assert len(first[0].requests) == 4 and not first[1].requests
+    assert first[0].last_request().json()["previous_response_id"] == "resp_1"

@@ -321,6 +321,14 @@ add_response(struct json_out *o, struct wire_writer *w, const struct response *r
         out_null(o, "usage");
 }
 
+/* The whole answer, if it is wanted. */
+static void
+keep(const struct wire_writer *w, const struct response *res, struct str document)
+{
+    if (w->keep_answer != NULL && !w->out->overflow)
+        w->keep_answer(w->keep_arg, res->id, document);
+}
+
 static struct str
 why_incomplete(enum llm_finish finish)
 {
@@ -387,9 +395,15 @@ write_response(struct response_encoder *e, struct str type, const struct respons
 {
     struct json_out o = begin_event(e, type);
 
-    out_key_object(&o, "response");
+    out_key(&o, "response");
+
+    size_t before = buf_len(o.b);
+
+    out_object(&o);
     add_response(&o, e->w, res);
     out_end(&o);
+    if (res->usage != NULL && res->error == NULL)
+        keep(e->w, res, str_skip(buf_str(o.b), before));
     end_event(&o);
 }
 
@@ -869,19 +883,23 @@ responses_write_answer(struct wire_writer *w, const struct llm_answer *ans)
 
     buf_init(&items, SIZE_MAX);
     list_items(&l, c);
+
+    struct response res = {
+        .id = answer_id(w, ans->id),
+        .model = ans->model,
+        .created_s = ans->created_s,
+        .status = status_of(c->finish),
+        .incomplete = why_incomplete(c->finish),
+        .output = buf_str(&items),
+        .usage = &ans->usage,
+    };
+    size_t before = buf_len(w->out);
+
     out_object(&o);
-    add_response(&o, w,
-        &(struct response){
-            .id = answer_id(w, ans->id),
-            .model = ans->model,
-            .created_s = ans->created_s,
-            .status = status_of(c->finish),
-            .incomplete = why_incomplete(c->finish),
-            .output = buf_str(&items),
-            .usage = &ans->usage,
-        });
+    add_response(&o, w, &res);
     out_end(&o);
     w->out->overflow = w->out->overflow || items.overflow;
+    keep(w, &res, str_skip(buf_str(w->out), before));
     buf_fini(&items);
 }
 
