@@ -72,12 +72,12 @@ static const struct bad {
     { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, keys\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, responses, observe, chaos\n" },
     { "providers: {openai: {apikey: x}}\n",
         "1:22: 'providers.openai.apikey' is unknown; did you mean 'api_key'?\n" },
     { "\"weird\\nname\": 1\n",
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, responses, observe, chaos\n" },
     { "alerts: [{when: x, use: y}]\n",
         "1:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "rules: [{when: x, use: y, status: 500}]\n",
