@@ -5,7 +5,9 @@ take turns within each round, and a ratio is the median of the rounds' ratios.
 """
 import concurrent.futures
 import json
+import os
 import pathlib
+import random
 import statistics
 import subprocess
 import threading
@@ -295,4 +297,27 @@ def decision(options):
               openclaw=measure("latency", 3, 0))
 
 
-ALL = {f.__name__: f for f in (cpu, latency, stream, resilience, translate, idle, bigbody, workers, analysis, decision)}
+def tokens(options):
+    """What it costs to count the tokens of texts, the worst ones included."""
+    def repeated(data):
+        return (data * (8_000_000 // len(data) + 1))[:8_000_000]
+
+    letters = random.Random(1).choices(b"abcdefghijklmnopqrstuvwxyz", k=8_000_000)
+    texts = (("prose", repeated((ROOT / "docs" / "operations.md").read_bytes()), 50),
+             ("code", repeated(b"".join(path.read_bytes() for path in sorted((ROOT / "src" / "gateway").glob("*.c")))), 50),
+             ("one word of random letters", bytes(letters), 200), ("one letter again and again", repeated(b"a"), 200), ("spaces", repeated(b" "), 200))
+    with Bench() as bench:
+        for what, text, most in texts:
+            path = bench.dir / "text"
+            path.write_bytes(text)
+            times = []
+            for _ in range(3):
+                child = subprocess.Popen([OPENCLAW, "tokens", path], stdout=subprocess.DEVNULL)
+                _, status, used = os.wait4(child.pid, 0)
+                child.returncode = status
+                times.append(used.ru_utime + used.ru_stime)
+            yield row(f"Tokens counted by o200k, each byte: {what} ({len(text) / min(times) / 1e6:.0f} MB/s)", "ns",
+                      f"at most {most} ({1000 // most} MB/s)", most, openclaw=min(times) * 1e9 / len(text))
+
+
+ALL = {f.__name__: f for f in (cpu, latency, stream, resilience, translate, idle, bigbody, workers, analysis, decision, tokens)}

@@ -21,6 +21,7 @@ int cmd_off(int argc, char **argv);
 int cmd_on(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_rollback(int argc, char **argv);
+int cmd_tokens(int argc, char **argv);
 int cmd_chat(int argc, char **argv);
 int cmd_conform(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

@@ -35,6 +35,7 @@ static const struct command {
     { "on", "let it use that again", cmd_on },
     { "replay", "tell what another configuration would have done with a log", cmd_replay },
     { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },
+    { "tokens", "count the tokens of a text", cmd_tokens },
     { "chat", "talk to a model in the terminal", cmd_chat },
     { "conform", "check which protocols a server speaks, and how well", cmd_conform },
     { "bench", "measure any OpenAI- or Anthropic-compatible server", cmd_bench },

@@ -19,7 +19,7 @@ static const char *const abilities[] = {
 static const char *const tokenizers[] = {
     "",
 #define EXACT(id) #id,
-#define ESTIMATE(id, ...) #id,
+#define ESTIMATE(id, base) #id,
 #include "tokens/families.def"
 #undef EXACT
 #undef ESTIMATE

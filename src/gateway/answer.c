@@ -187,7 +187,8 @@ commit(struct attempt *a)
     take_over(a);
     attempt_drop_request(a);
     if (!resume_keeps_request(a)) {
-        exchange_drop_request(a->exchange, true);
+        exchange_drop_request(a->exchange, a->target,
+            health_reports_usage(a->target->health) ? INPUT_ESTIMATED : INPUT_COUNTED);
         server_forget_head(a->exchange->q);
     }
     if (a->exchange->input_estimate != 0)

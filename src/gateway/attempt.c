@@ -233,6 +233,8 @@ prepare(struct attempt *a)
 
     filters_begin(&a->filters, &a->draft.sink);
     tally_begin(&a->tally);
+    if (UNLIKELY(!health_reports_usage(a->target->health)))
+        tally_count_tokens(&a->tally, model_tokenizer(a->target->facts, a->target->wire.model));
     filters_add(&a->filters, &a->tally.filter);
     in->events = a->filters.first;
     in->secrets = a->hold->snapshot->secrets;

@@ -2,6 +2,8 @@
 #include "net/waiter.h"
 #include "gateway/exchange.h"
 
+#include "llm/count.h"
+
 struct exchange *
 exchange_create(struct worker *w, struct server_conn *q, void (*run)(void *exchange))
 {
@@ -60,15 +62,27 @@ exchange_take_body(struct exchange *x, struct buf body)
     return x->request != NULL;
 }
 
+/* By the tokenizer of the model that answered, if the request can be read. */
+static int64_t
+count_input(struct llm_request *q, const struct target *t)
+{
+    struct wire_fault fault;
+
+    if (q->op != OP_CHAT || llm_request_expand(q, &fault) != OK)
+        return llm_request_estimate_tokens(q);
+    return llm_request_count_tokens(q, model_tokenizer(t->facts, t->wire.model));
+}
+
 void
-exchange_drop_request(struct exchange *x, bool estimate)
+exchange_drop_request(struct exchange *x, const struct target *t, enum exchange_input input)
 {
     struct request *r = x->request;
 
     if (r == NULL)
         return;
-    if (estimate && !r->large)
-        x->input_estimate = llm_request_estimate_tokens(&r->llm);
+    if (input != INPUT_REPORTED && !r->large)
+        x->input_estimate =
+            input == INPUT_COUNTED ? count_input(&r->llm, t) : llm_request_estimate_tokens(&r->llm);
     x->request = NULL;
     request_drop(r);
 }

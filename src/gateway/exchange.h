@@ -113,9 +113,10 @@ void exchange_end_unpack(struct exchange *x);
 /* Takes over the body of the request, instead of an earlier one. False: no room. */
 bool exchange_take_body(struct exchange *x, struct buf body) MUST_CHECK;
 
-/* Drops the request, which the exchange itself does not need any more. `estimate`: its tokens are
- * estimated first. */
-void exchange_drop_request(struct exchange *x, bool estimate);
+/* Drops the request, which the exchange itself does not need any more. Its tokens are estimated first, or
+ * counted as the target counts them: for an answer that does not say them. */
+enum exchange_input { INPUT_REPORTED, INPUT_ESTIMATED, INPUT_COUNTED };
+void exchange_drop_request(struct exchange *x, const struct target *t, enum exchange_input input);
 
 /* Parses the body as JSON: llm.doc, or NULL and `bad_json`. False as with request_work(). */
 bool exchange_parse(struct exchange *x) MUST_CHECK;

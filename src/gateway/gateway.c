@@ -566,7 +566,8 @@ stage_relay(struct exchange *x)
             metric_add(&x->worker->metrics->streams_continued, 1);
         resume_drop(a);
         /* the client may take long to read the answer */
-        exchange_drop_request(x, !usage_has(&a->tally.usage, COUNT_INPUT));
+        exchange_drop_request(
+            x, a->target, usage_has(&a->tally.usage, COUNT_INPUT) ? INPUT_REPORTED : INPUT_COUNTED);
         return STEP_NEXT;
     case ATTEMPT_OVER:
         return STEP_NEXT;    /* it failed before this stage, and the caller's stream has to be ended */

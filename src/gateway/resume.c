@@ -186,7 +186,7 @@ resume_note(struct attempt *a)
     if (a->state != ATTEMPT_COMMITTED)
         return;    /* attempts that come next need the request */
     CHECK(a->exchange != NULL);
-    exchange_drop_request(a->exchange, true);
+    exchange_drop_request(a->exchange, a->target, INPUT_ESTIMATED);
     server_forget_head(a->exchange->q);
 }
 

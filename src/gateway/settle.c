@@ -125,7 +125,10 @@ estimate_usage(struct attempt *a, int64_t input_estimate)
 
     if (in->source == SOURCE_RAW || !a->draft.content)
         return false;    /* not ours to understand, or nothing there */
-    return tally_estimate(&a->tally, input_estimate, cut);
+    bool estimated = tally_estimate(&a->tally, input_estimate, cut);
+    if (!cut && in->reader.op == OP_CHAT)
+        health_note_usage(a->target->health, !estimated);    /* the next ones are counted exactly */
+    return estimated;
 }
 
 /* That a caller left says nothing about the arm. */
@@ -170,7 +173,8 @@ settle_exchange(struct exchange *x)
     int status = gone && x->status == 0 ? err_row(ERR_CLIENT_GONE)->status : x->status;
     bool doubtful = error != OK;    /* a key may stand where a name belongs */
     if (attempt != NULL && resume_keeps_request(attempt))
-        exchange_drop_request(x, true);
+        exchange_drop_request(
+            x, t, usage_has(&attempt->tally.usage, COUNT_INPUT) ? INPUT_ESTIMATED : INPUT_COUNTED);
     bool estimated = counts && estimate_usage(attempt, x->input_estimate);
     bool guessed = false;
     int64_t cost = counts ? attempt_cost_nanousd(attempt, &guessed) : COST_UNKNOWN;

@@ -36,6 +36,8 @@ on_event(struct event_sink *sink, const struct llm_event *ev)
         if (t->first_token_us == 0)
             t->first_token_us = t->last_token_us;
         t->text_bytes += ev->text.n;
+        if (UNLIKELY(t->counts))    /* a piece of text of a stream is a token, or some */
+            t->text_tokens += tokens_count(t->tokenizer, ev->text);
     }
     if (ev->kind == EVENT_FINISH) {
         t->last_token_us = clock_now_us();    /* it keeps the provider alive as a token does */
@@ -54,10 +56,18 @@ tally_begin(struct tally *t)
     *t = (struct tally){ .filter.sink.emit = on_event };
 }
 
+void
+tally_count_tokens(struct tally *t, enum tokens_family tokenizer)
+{
+    t->tokenizer = tokenizer;
+    t->counts = true;
+}
+
 bool
 tally_estimate(struct tally *t, int64_t input_tokens, bool cut)
 {
-    int64_t output = (int64_t)((t->text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
+    int64_t output = (int64_t)(t->counts ? t->text_tokens
+                                         : (t->text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
 
     if (usage_has(&t->usage, COUNT_INPUT) && usage_has(&t->usage, COUNT_OUTPUT) && !cut)
         return false;

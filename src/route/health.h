@@ -127,6 +127,10 @@ struct health_view health_look(const struct health *h, uint64_t now_ms);
 /* Switches a provider, target or key off or on by hand. On: it is closed, whatever it was. */
 void health_switch(struct health *h, bool off, uint64_t now_ms);
 
+/* Does the target say what its answers used, as far as is known? And that it did, or did not. */
+bool health_reports_usage(const struct health *target);
+void health_note_usage(struct health *target, bool reported);
+
 /* How long the target takes: until the first token of a stream, or for a whole answer. */
 struct latency *health_latency(struct health *target, bool whole) NEVER_NULL;
 

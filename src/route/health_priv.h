@@ -101,6 +101,7 @@ struct health {
     _Atomic uint8_t level;           /* how often the cooldown was doubled */
     _Atomic bool worked;             /* a key that was accepted once */
     _Atomic bool unproven;           /* see SLOTS_UNPROVEN */
+    _Atomic bool silent;             /* of a target: its last whole answer did not say its usage */
     _Atomic(struct health *) key;    /* of a key with a model: that key */
     _Atomic(struct times *) times;
     _Atomic uint64_t retry_us;        /* as in GCRA: when the retries so far would have been due */

@@ -152,6 +152,7 @@ clear(struct health *h)
     STORE(&h->why, 0);
     STORE(&h->level, 0);
     STORE(&h->worked, false);
+    STORE(&h->silent, false);
     STORE(&h->key, NULL);
     STORE(&h->retry_us, 0);
     STORE(&h->open_ms, 0);
@@ -299,6 +300,19 @@ health_latency(struct health *target, bool whole)
     struct times *times = times_of(target);
 
     return whole ? &times->whole : &times->first_token;
+}
+
+bool
+health_reports_usage(const struct health *target)
+{
+    return !LOAD(&target->silent);
+}
+
+void
+health_note_usage(struct health *target, bool reported)
+{
+    if (UNLIKELY(LOAD(&target->silent) == reported))
+        STORE(&target->silent, !reported);
 }
 
 struct concurrency *

@@ -20,26 +20,43 @@ struct character {
     const char *next;
 };
 
-/* That of several bytes. */
+/* Reads a character of several bytes: its length, or 0 if they are not UTF-8. */
+static size_t
+decode(const char *p, const char *end, uint32_t *ret_code)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    const uint8_t *c = (const uint8_t *)p;
+    size_t n = c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
+    uint32_t code = c[0] & (0x7fu >> n);
+
+    if (c[0] < 0xc2 || c[0] > 0xf4 || (size_t)(end - p) < n)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (c[i] & 0x3f);
+    }
+    *ret_code = code;
+    return code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : n;
+}
+
 static struct character
 read_long(const char *p, const char *end)
 {
-    const uint8_t *c = (const uint8_t *)p;
-    size_t n = c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    uint32_t code = c[0] & (0x7fu >> n);
-    struct character invalid = { BIT(OTHER), p + 1 };
+    uint32_t code;
+    size_t n = decode(p, end, &code);
 
-    if (c[0] < 0xc2 || c[0] > 0xf4 || (size_t)(end - p) < n)
-        return invalid;
-    for (size_t i = 1; i < n; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return invalid;
-        code = code << 6 | (c[i] & 0x3f);
-    }
-    if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-        return invalid;
+    if (n == 0)
+        return (struct character){ BIT(OTHER), p + 1 };
     return (struct character){ 1u << token_classes[token_pages[code >> 8]][code & 0xff], p + n };
+}
+
+uint32_t
+scan_code(const char *p, const char *end)
+{
+    uint32_t code;
+
+    return decode(p, end, &code) != 0 ? code : 0xfffd;
 }
 
 static inline struct character

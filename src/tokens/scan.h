@@ -27,3 +27,6 @@ extern const uint8_t token_classes[][256];
  * symbols of one byte. */
 size_t scan_cl100k(struct str text);
 size_t scan_o200k(struct str text);
+
+/* The code point of the character at `p`, which is not ASCII; U+FFFD if it is not UTF-8. */
+uint32_t scan_code(const char *p, const char *end);

@@ -4,34 +4,37 @@
 #include "tokens/bpe.h"
 #include "tokens/scan.h"
 
-/* Of pieces, by their first character that is not ASCII, or else by their last one. */
+/* Kinds of pieces. */
 enum token_kind {
-    KIND_WORD,
-    KIND_NUMBER,
-    KIND_SPACES,
-    KIND_SYMBOLS,
-    KIND_LATIN,
-    KIND_GREEK,      /* and Cyrillic */
-    KIND_SEMITIC,    /* and Armenian */
-    KIND_BRAHMIC,    /* and other scripts of India and South-East Asia */
-    KIND_KANA,
-    KIND_HAN,
-    KIND_HANGUL,
-    KIND_ASTRAL,
+#define KIND(name, last, ...) KIND_##name,
+#include "tokens/kinds.def"
+#undef KIND
     KINDS
 };
 
+/* Those that are estimated come after those that are not, in the order of the factors. */
 static const struct {
     const char *name;
     const struct vocab *vocab;
     size_t (*scan)(struct str text);
-    uint16_t percent[KINDS];    /* of an estimate */
 } families[TOKENS_FAMILIES] = {
-#define EXACT(id) { #id, &vocab_##id, scan_##id, { 0 } },
-#define ESTIMATE(id, ...) { #id, &vocab_o200k, scan_o200k, { __VA_ARGS__ } },
+#define EXACT(id) { #id, &vocab_##id, scan_##id },
+#define ESTIMATE(id, base) { #id, &vocab_##base, scan_##base },
 #include "tokens/families.def"
 #undef EXACT
 #undef ESTIMATE
+};
+
+#define FIRST_ESTIMATE TOKENS_claude
+#define ESTIMATES (TOKENS_FAMILIES - FIRST_ESTIMATE)
+
+static const struct {
+    uint32_t last;    /* code point */
+    uint16_t percent[ESTIMATES];
+} kinds[KINDS] = {
+#define KIND(name, last, ...) { last, { __VA_ARGS__ } },
+#include "tokens/kinds.def"
+#undef KIND
 };
 
 const char *
@@ -43,7 +46,7 @@ tokens_name(enum tokens_family family)
 bool
 tokens_exact(enum tokens_family family)
 {
-    return families[family].percent[KIND_WORD] == 0;
+    return family < FIRST_ESTIMATE;
 }
 
 /* --- by name --- */
@@ -84,41 +87,27 @@ tokens_family(struct str model)
 static enum token_kind
 kind_of(struct str piece)
 {
-    /* by the first byte of a character: up to that one, the kind */
-    static const struct {
-        uint8_t most;
-        uint8_t kind;
-    } leads[] = {
-        { 0xcd, KIND_LATIN },
-        { 0xd5, KIND_GREEK },
-        { 0xdf, KIND_SEMITIC },
-        { 0xe1, KIND_BRAHMIC },
-        { 0xe2, KIND_SYMBOLS },
-        { 0xe3, KIND_KANA },
-        { 0xe9, KIND_HAN },
-        { 0xed, KIND_HANGUL },
-        { 0xef, KIND_KANA },
-    };
     static const uint8_t ascii[] = {
-        [CLASS_UPPER] = KIND_WORD,
-        [CLASS_LOWER] = KIND_WORD,
-        [CLASS_NUMBER] = KIND_NUMBER,
-        [CLASS_SPACE] = KIND_SPACES,
-        [CLASS_NEWLINE] = KIND_SPACES,
-        [CLASS_OTHER] = KIND_SYMBOLS,
+        [CLASS_UPPER] = KIND_word,
+        [CLASS_LOWER] = KIND_word,
+        [CLASS_NUMBER] = KIND_number,
+        [CLASS_SPACE] = KIND_spaces,
+        [CLASS_NEWLINE] = KIND_spaces,
+        [CLASS_OTHER] = KIND_symbols,
     };
+    const char *p = piece.p, *end = p + piece.n;
+    enum token_kind kind = KIND_latin;
 
-    for (size_t i = 0; i < piece.n; i++) {
-        uint8_t c = (uint8_t)piece.p[i];
+    while (p < end && (uint8_t)*p < 0x80)
+        p++;
+    if (p == end)
+        return ascii[token_classes[token_pages[0]][(uint8_t)end[-1]]];
 
-        if (c < 0x80)
-            continue;
-        for (size_t l = 0; l < ARRAY_LEN(leads); l++)
-            if (c <= leads[l].most)
-                return leads[l].kind;
-        return KIND_ASTRAL;
-    }
-    return ascii[token_classes[token_pages[0]][(uint8_t)piece.p[piece.n - 1]]];
+    uint32_t code = scan_code(p, end);
+
+    while (kinds[kind].last < code)
+        kind++;
+    return kind;
 }
 
 size_t
@@ -132,7 +121,7 @@ tokens_count(enum tokens_family family, struct str text)
         struct str piece = str_make(text.p, n);
         size_t tokens = bpe_count(families[family].vocab, piece);
 
-        count += exact ? tokens : tokens * families[family].percent[kind_of(piece)];
+        count += exact ? tokens : tokens * kinds[kind_of(piece)].percent[family - FIRST_ESTIMATE];
         text = str_skip(text, n);
     }
     return exact ? count : (count + 50) / 100;

@@ -10,7 +10,7 @@
 /* Models that share a tokenizer. */
 enum tokens_family {
 #define EXACT(id) TOKENS_##id,
-#define ESTIMATE(id, ...) TOKENS_##id,
+#define ESTIMATE(id, base) TOKENS_##id,
 #include "tokens/families.def"
 #undef EXACT
 #undef ESTIMATE

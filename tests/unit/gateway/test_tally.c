@@ -122,3 +122,16 @@ TEST(usage_reported_before_a_cut_is_a_lower_bound)
     EXPECT(tally_estimate(&t, 99, true));
     EXPECT_INT(t.usage.output, 50);
 }
+
+TEST(tokens_are_counted_where_usage_is_not_reported)
+{
+    struct tally t;
+
+    begin(&t);
+    tally_count_tokens(&t, TOKENS_o200k);
+    say(&t, EVENT_TEXT, "hello");
+    say(&t, EVENT_TEXT, " hello hello");
+    EXPECT(tally_estimate(&t, 7, false));
+    EXPECT_INT(t.usage.input, 7);
+    EXPECT_INT(t.usage.output, 3);
+}

@@ -80,17 +80,29 @@ TEST(estimates_weigh_the_pieces_by_their_kind)
         EXPECT(tokens_count(f, S("The quick brown fox, 12 times.")) <= 14);
         EXPECT_INT(tokens_count(f, S("")), 0);
     }
-    EXPECT_INT(kind_of(S(" word")), KIND_WORD);
-    EXPECT_INT(kind_of(S("123")), KIND_NUMBER);
-    EXPECT_INT(kind_of(S("  \n")), KIND_SPACES);
-    EXPECT_INT(kind_of(S(" ==")), KIND_SYMBOLS);
-    EXPECT_INT(kind_of(S(" caf\xc3\xa9")), KIND_LATIN);
-    EXPECT_INT(kind_of(S("\xd0\xbf")), KIND_GREEK);
-    EXPECT_INT(kind_of(S("\xd9\x85")), KIND_SEMITIC);
-    EXPECT_INT(kind_of(S("\xe0\xa4\xa8")), KIND_BRAHMIC);
-    EXPECT_INT(kind_of(S("\xe2\x80\x94")), KIND_SYMBOLS);
-    EXPECT_INT(kind_of(S("\xe3\x81\xae")), KIND_KANA);
-    EXPECT_INT(kind_of(S("\xe5\xad\x97")), KIND_HAN);
-    EXPECT_INT(kind_of(S("\xed\x95\x9c")), KIND_HANGUL);
-    EXPECT_INT(kind_of(S("\xf0\x9f\x98\x80")), KIND_ASTRAL);
+    EXPECT_INT(kind_of(S(" word")), KIND_word);
+    EXPECT_INT(kind_of(S("123")), KIND_number);
+    EXPECT_INT(kind_of(S("  \n")), KIND_spaces);
+    EXPECT_INT(kind_of(S(" ==")), KIND_symbols);
+    EXPECT_INT(kind_of(S(" caf\xc3\xa9")), KIND_latin);
+    EXPECT_INT(kind_of(S("\xd0\xbf")), KIND_cyrillic);
+    EXPECT_INT(kind_of(S("\xd9\x85")), KIND_arabic);
+    EXPECT_INT(kind_of(S("\xe0\xa4\xa8")), KIND_devanagari);
+    EXPECT_INT(kind_of(S("\xe2\x80\x94")), KIND_punctuation);
+    EXPECT_INT(kind_of(S("\xe3\x81\xae")), KIND_kana);
+    EXPECT_INT(kind_of(S("\xe5\xad\x97")), KIND_han);
+    EXPECT_INT(kind_of(S("\xed\x95\x9c")), KIND_hangul);
+    EXPECT_INT(kind_of(S("\xf0\x9f\x98\x80")), KIND_emoji);
+    EXPECT_INT(kind_of(S("\xf4\x8f\xbf\xbf")), KIND_emoji);
+    EXPECT_INT(kind_of(S("\xff")), KIND_wide);
+}
+
+TEST(kinds_are_in_the_order_of_their_code_points)
+{
+    for (unsigned k = KIND_latin; k < KINDS; k++)
+        EXPECT(kinds[k].last > kinds[k - 1].last);
+    EXPECT_INT(kinds[KINDS - 1].last, 0x10ffff);
+    for (unsigned k = 0; k < KINDS; k++)
+        for (unsigned f = 0; f < ESTIMATES; f++)
+            EXPECT(kinds[k].percent[f] > 0 && kinds[k].percent[f] < 1000);
 }
