@@ -167,7 +167,12 @@ draft_write_document(struct draft *d, struct str body, const struct llm_usage *u
         if (!annotate(d, body, usage))
             d->run = body;
     } else if (d->form == DRAFT_FOLD && !d->answer->too_large) {
-        d->writer.wire->caller->write_answer(&d->writer, d->answer);
+        const struct wire_caller *caller = d->writer.wire->caller;
+
+        if (d->writer.op == OP_COUNT_TOKENS && caller->write_token_count != NULL)
+            caller->write_token_count(d->writer.out, d->answer->usage.input);
+        else
+            caller->write_answer(&d->writer, d->answer);
         d->content_type = S("application/json");
     }
     return draft_verdict(d);

@@ -118,7 +118,8 @@ refuse_caller(struct exchange *x, struct str credential)
         str_istarts(http_field_get(&server_head(x->q)->fields, S("authorization")), S("AWS4-")))
         return exchange_fail(x, ERR_AUTH,
             "requests signed with AWS credentials cannot be checked here; set "
-            "AWS_BEARER_TOKEN_BEDROCK to a key of this gateway");
+            "AWS_BEARER_TOKEN_BEDROCK to a key of this gateway (SDKs send it over https only), or "
+            "send the key in x-api-key");
     if (credential.n == 0)
         return exchange_fail(x, ERR_AUTH,
             "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'");

@@ -26,7 +26,7 @@ class Mock:
 
     def provider(self, wire="openai-chat", **more):
         """A provider's section for a configuration."""
-        return {"wire": wire, "base_url": self.url if wire == "ollama" else self.openai_url, **more}
+        return {"wire": wire, "base_url": self.url if wire in ("ollama", "bedrock-converse") else self.openai_url, **more}
 
     def _get(self, path):
         return httpx.get(self.url + path, timeout=process.PATIENCE, trust_env=False).json()
