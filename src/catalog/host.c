@@ -49,21 +49,21 @@ azure_prepare(struct host_address *at, struct str version, struct arena *a)
  * and of the passed-through ones audio and images. Responses, files, batches and the rest belong to
  * the resource. */
 static bool
-is_deployed(const struct llm_request *r)
+is_deployed(const struct wire *wire, const struct llm_request *r)
 {
-    return r->op != OP_RELAY || str_starts(r->path, S("/audio/")) ||
+    return (r->op != OP_RELAY && wire->beside == NULL) || str_starts(r->path, S("/audio/")) ||
            str_starts(r->path, S("/images/"));
 }
 
 /* Deployments have names without slashes. Somebody on the way to Azure could take a name with one, or
  * one of dots, for another path than the one that was allowed. */
 static bool
-azure_write_prefix(struct buf *out, const struct host_address *at, const struct llm_request *r,
-    const struct wire_target *t)
+azure_write_prefix(struct buf *out, const struct host_address *at, const struct wire *wire,
+    const struct llm_request *r, const struct wire_target *t)
 {
     struct str name = t->model;
 
-    if (!names_deployment(at) || !is_deployed(r) || name.n == 0)
+    if (!names_deployment(at) || !is_deployed(wire, r) || name.n == 0)
         return true;
     if (str_eq(name, S(".")) || str_eq(name, S("..")) || str_chr(name, '/') != name.n ||
         str_chr(name, '\\') != name.n)
@@ -160,7 +160,7 @@ host_write_path(struct buf *out, const struct host_address *at, const struct wir
     size_t from = buf_len(out);
 
     buf_add(out, at->base_path);
-    if (at->host->write_prefix != NULL && !at->host->write_prefix(out, at, r, t))
+    if (at->host->write_prefix != NULL && !at->host->write_prefix(out, at, wire, r, t))
         return false;
     if (r->path_model.n != 0 && t->model.n != 0)
         add_path_with_model(out, r, t->model);

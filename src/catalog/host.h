@@ -35,7 +35,7 @@ struct host {
 
     /* Appends what stands between the base path and the wire's. False if it cannot hold the
      * model's name. May be NULL. */
-    bool (*write_prefix)(struct buf *out, const struct host_address *at,
+    bool (*write_prefix)(struct buf *out, const struct host_address *at, const struct wire *wire,
         const struct llm_request *r, const struct wire_target *t);
 };
 

@@ -210,7 +210,7 @@ def test_another_route_that_a_provider_lacks_benches_no_model(make):
     stage, gateway = several(make, {"primary": (OPENAI, status(404, "invalid_request_error", code="unknown_url")),
                                     "backup": (OPENAI, ok(BACKUP))})
     for _ in range(8):
-        gateway.post("/v1/responses", {"model": "all", "input": "x"})
+        gateway.post("/v1/responses/compact", {"model": "all", "input": "x"})
     stage.now("primary", ok())
     answered(PRIMARY)(ask(gateway, "openai", "all", False), "openai", False)
 

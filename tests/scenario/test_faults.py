@@ -849,7 +849,7 @@ def test_a_passed_through_answer_that_breaks_is_cut_for_the_client(make, framing
     sent = threading.Event()
     gateway = make.gateway({"providers": {"lab": make.upstream(handler).provider()}})
     with gateway.raw() as client:
-        client.send(raw.request("POST", "/v1/responses", {"model": "lab/m", "input": "x", "stream": True},
+        client.send(raw.request("POST", "/v1/responses/compact", {"model": "lab/m", "input": "x", "stream": True},
                                 gateway.authorization()))
         assert client.read_head().status == 200
         assert client._bytes(5)
@@ -888,7 +888,7 @@ def test_a_passed_through_answer_that_stalls_is_cut_or_an_error(make, mock, cont
 
 
 PASSED_STREAMS = {
-    "responses": ("openai-chat", "/v1/responses",
+    "responses": ("openai-chat", "/v1/responses/compact",
                   [b'event: response.created\ndata: {"type":"response.created","sequence_number":0}\n\n',
                    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"Hi",'
                    b'"sequence_number":1}\n\n']),
@@ -986,7 +986,7 @@ def test_a_trickling_answer_is_not_idle(make):
     for caller in CALLERS:
         got = ask(gateway, caller, "slow/m")
         assert got.complete and got.text == "Hi", got
-    answer = gateway.post("/v1/responses", {"model": "slow/m", "input": "x"})
+    answer = gateway.post("/v1/responses/compact", {"model": "slow/m", "input": "x"})
     assert answer.status_code == 200 and answer.json()["choices"]
 
 

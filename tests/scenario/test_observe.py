@@ -416,7 +416,7 @@ def test_a_passed_through_request_is_logged_with_its_model(make):
     upstream = make.upstream(lambda conn: conn.answer(200, {"object": "response", "output": "x" * 3000}))
     gateway = make.gateway({"providers": {"lab": upstream.provider()}})
     for name in ("gpt-" + "x" * 50, "m", "n" * 256):
-        answer = gateway.post("/v1/responses", {"input": "y" * 20000, "model": f"lab/{name}"[:256]})
+        answer = gateway.post("/v1/responses/compact", {"input": "y" * 20000, "model": f"lab/{name}"[:256]})
         assert answer.status_code == 200
         assert gateway.access_of(answer)["model_requested"] == f"lab/{name}"[:256]
         assert upstream.last_request().json()["model"] == name[:252]

@@ -87,7 +87,7 @@ def test_the_query_of_a_model_call_is_forwarded_within_a_protocol(make):
         assert asked(query, "/v1/chat/completions", "oai/m") == "/v1/chat/completions"
 
 
-@pytest.mark.parametrize("path", ["/v1/responses", "/v1/moderations", "/v1/images/edits"])
+@pytest.mark.parametrize("path", ["/v1/responses/compact", "/v1/moderations", "/v1/images/edits"])
 def test_the_query_cannot_name_another_model_than_the_body(gateway, upstream, path):
     for query in ("?model=large", "?MODEL=large", "?x=1&mod%65l=large", "?model[]=large", "?model%5B%5D=large"):
         assert gateway.post(path + query, {"model": "lab/small"}).status_code == 200
@@ -131,7 +131,7 @@ def failing(how):
 
 @pytest.mark.parametrize("path, body", [
     ("/v1/batches", {"input_file_id": "f"}), ("/v1/fine_tuning", {"model": "both"}), ("/v1/files", {"model": "both"}),
-    ("/v1/responses", {"model": "both", "input": "x"}), ("/v1/moderations", {"model": "both", "input": "x"}),
+    ("/v1/responses/compact", {"model": "both", "input": "x"}), ("/v1/moderations", {"model": "both", "input": "x"}),
     ("/v1/images/generations", {"model": "both", "prompt": "x"})], ids=lambda v: v if isinstance(v, str) else "")
 @pytest.mark.parametrize("how", ["reset", "500", "503", "429", "cut"])
 def test_what_is_passed_through_is_never_sent_to_a_second_provider(make, how, path, body):
@@ -149,7 +149,7 @@ def test_what_is_passed_through_is_never_sent_to_a_second_provider(make, how, pa
     assert len(first.requests) == 1 and not second.requests
 
 
-@pytest.mark.parametrize("path", ["/v1/fine_tuning", "/v1/responses", "/v1/moderations"])
+@pytest.mark.parametrize("path", ["/v1/fine_tuning", "/v1/responses/compact", "/v1/moderations"])
 def test_what_is_passed_through_goes_to_the_next_provider_while_nothing_was_sent(make, path):
     second = make.upstream(files)
     gateway = make.gateway({
@@ -185,7 +185,7 @@ def test_the_last_cause_is_told_of_what_could_be_sent(make):
     gateway = make.gateway({
         "providers": {"one": {"wire": "openai-chat", "base_url": "http://127.0.0.1:1/v1"}, "two": last.provider()},
         "models": {"both": {"targets": ["one/m", "two/m"]}}})
-    for path in ("/v1/responses", "/v1/moderations"):
+    for path in ("/v1/responses/compact", "/v1/moderations"):
         answer = gateway.post(path, {"model": "both", "input": "x"})
         assert answer.status_code == 500 and answer.json() == {"error": {"message": "no"}}, answer.text
         assert answer.headers["x-openclaw-attempts"] == "2"

@@ -82,7 +82,7 @@ def test_a_key_quoted_by_a_provider_is_removed(make, shape):
 
 
 @pytest.mark.parametrize("how", ["401", "400", "500", "html"])
-@pytest.mark.parametrize("path", ["/v1/files", "/v1/responses", "/v1/messages/batches"])
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/responses/compact", "/v1/messages/batches"])
 def test_a_refused_key_quoted_on_a_passed_through_route_is_removed(make, path, how):
     wire = "anthropic-messages" if "messages" in path else "openai-chat"
     gateway = make.gateway({"providers": {"lab": make.upstream(echoing(how)).provider(wire)}})
@@ -172,7 +172,7 @@ def test_a_quoted_key_is_recognised_however_it_is_spelled(make, spelling):
     for how in ("400", "404", "500", "200", "200-pieces", "400-fields", "200-fields", "200-stream-event",
                 "200-stream-unnamed", "200-stream-comment"):
         with gateway.raw() as client:
-            answer, _ = client.ask("POST", "/v1/responses", {"model": f"lab/{how}"}, gateway.authorization())
+            answer, _ = client.ask("POST", "/v1/responses/compact", {"model": f"lab/{how}"}, gateway.authorization())
         shown.append((how, answer.body.decode(), str(answer.headers)))
         if how.endswith("fields"):
             assert answer.status != 400 or "openai-version" in str(answer.headers).lower()

@@ -104,7 +104,7 @@ def test_it_is_retried_once_and_then_falls_back(make):
     assert len(upstream.requests) == 3
 
 
-@pytest.mark.parametrize("method, path", [("POST", "/v1/files"), ("POST", "/v1/batches"), ("POST", "/v1/responses"),
+@pytest.mark.parametrize("method, path", [("POST", "/v1/files"), ("POST", "/v1/batches"), ("POST", "/v1/responses/compact"),
                                           ("DELETE", "/v1/files/f"), ("GET", "/v1/batches")])
 def test_other_requests_are_never_sent_twice(make, method, path):
     upstream = make.upstream(Closing())

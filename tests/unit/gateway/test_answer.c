@@ -143,7 +143,8 @@ TEST(a_passed_stream_that_breaks_ends_with_the_error_event_of_its_route)
 
     gateway_world_start(&w, "");
     EXPECT_INT(
-        gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", pieces), 200);
+        gateway_world_play(&w, "POST /v1/responses/compact", "", "{\"model\":\"raw/m\"}", pieces),
+        200);
     EXPECT(gateway_world_says(&w, "{\"type\":\"a\"}\n\n: note\n\n"));
     EXPECT(gateway_world_says(&w, "data: {\"type\":\"b\"}\n\n"));
     EXPECT(gateway_world_says(
@@ -172,11 +173,14 @@ TEST(a_refusal_of_a_passed_route_is_the_provider_s_own_if_it_is_whole)
 
     gateway_world_start(&w, "");
     EXPECT_INT(
-        gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", whole), 404);
+        gateway_world_play(&w, "POST /v1/responses/compact", "", "{\"model\":\"raw/m\"}", whole),
+        404);
     EXPECT_STR(gateway_world_body(&w), whole[1]);
     EXPECT(gateway_world_says(&w, "Content-Type: application/x\r\n"));
     EXPECT(gateway_world_says(&w, "x-ratelimit-left: 3\r\n"));
-    EXPECT_INT(gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", cut), 404);
+    EXPECT_INT(
+        gateway_world_play(&w, "POST /v1/responses/compact", "", "{\"model\":\"raw/m\"}", cut),
+        404);
     EXPECT(gateway_world_says(&w, "Content-Type: application/json\r\n"));
     EXPECT(gateway_world_says(&w, "\"message\":\"gone"));
     EXPECT(!gateway_world_has(&w, whole[1]));

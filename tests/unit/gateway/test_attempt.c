@@ -73,8 +73,9 @@ TEST(a_target_that_cannot_serve_the_route_is_not_tried)
     static const struct {
         const char *line, *provider;
         int attempts;
-    } rows[] = { { "POST /v1/responses", "mock", 2 }, { "POST /v1/responses", "anth", 1 },
-        { "POST /v1/embeddings", "anth", 1 }, { "POST /v1/chat/completions", "anth", 2 } };
+    } rows[] = { { "POST /v1/responses/compact", "mock", 2 },
+        { "POST /v1/responses/compact", "anth", 1 }, { "POST /v1/embeddings", "anth", 1 },
+        { "POST /v1/chat/completions", "anth", 2 } };
 
     gateway_world_start(&w, "models:\n  mock: {targets: [dead/m, mock/m]}\n"
                             "  anth: {targets: [dead/m, anth/m]}\n");

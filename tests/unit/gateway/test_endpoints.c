@@ -79,7 +79,7 @@ TEST(paths_and_methods_lead_to_their_row)
         { "POST", "/v1/messages/other", ENDPOINT_relay_messages, OK },
         { "POST", "/v1/responses", ENDPOINT_responses, OK },
         { "POST", "/responses/", ENDPOINT_responses, OK },
-        { "GET", "/v1/responses", ENDPOINT_stored_responses, OK },
+        { "GET", "/v1/responses", ENDPOINT_responses, ERR_METHOD },
         { "GET", "/v1/responses/r-1", ENDPOINT_stored_responses, OK },
         { "POST", "/v1/responses/r-1/cancel", ENDPOINT_stored_responses, OK },
         { "POST", "/v1/Responses", ENDPOINT_relay, ERR_NO_ROUTE },

@@ -367,7 +367,7 @@ TEST(a_body_with_an_ambiguous_model_is_refused)
 {
     static const char *const routes[] = { "POST /v1/chat/completions", "POST /v1/messages",
         "POST /v1/completions", "POST /v1/embeddings", "POST /v1/images/generations",
-        "POST /v1/responses", "POST /v1/audio/transcriptions" };
+        "POST /v1/responses/compact", "POST /v1/audio/transcriptions" };
     static const char *const members[] = { "\"MODEL\":\"mock/other\"", "\"Model\":\"fast\"",
         "\"\\u004dodel\":\"x\"", "\"model\\u0000\":\"x\"", "\"\\u006dodel\":\"x\"",
         "\"\\u017ftream\":true", "\"Stream\":true" };

@@ -188,7 +188,7 @@ static const struct {
     { "POST /v1/messages", WORLD_MESSAGES("raw/m", ",\"stream\":true"), "message_stop" },
     { "POST /v1/chat/completions", WORLD_CHAT("raw/m", ""), "\"finish_reason\":\"stop\"" },
     { "POST /v1/messages", WORLD_MESSAGES("raw/m", ""), "\"end_turn\"" },
-    { "POST /v1/responses", "{\"model\":\"raw/m\",\"stream\":true}", "~\"}" },
+    { "POST /v1/responses/compact", "{\"model\":\"raw/m\",\"stream\":true}", "~\"}" },
 };
 enum { TRANSLATED = ARRAY_LEN(forms) - 1 };    /* the last one is only passed through */
 

@@ -45,7 +45,7 @@ TEST(a_parameter_with_a_credential_is_left_out)
 
     gateway_world_start(&w, "auth: {keys: [{name: a, key: " OURS "}]}\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        expect_sent("/v1/responses", rows[i].query, rows[i].sent);
+        expect_sent("/v1/responses/compact", rows[i].query, rows[i].sent);
     gateway_world_stop(&w);
     gateway_world_forget(&w);
 }

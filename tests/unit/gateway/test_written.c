@@ -150,13 +150,15 @@ TEST(what_asks_for_a_part_of_a_resource_is_passed_on_where_nothing_is_translated
         buf_add(&all, str_c(conditions[i]));
     buf_add(&all, S("Content-Type: application/json\r\nAccept: text/x\r\n"));
     const char *fields = arena_printf(w.arena, STR_FMT, STR_ARG(buf_str(&all))).p;
-    EXPECT_INT(
-        gateway_world_play(&w, "POST /v1/responses", fields, "{\"model\":\"raw/m\"}", answer), 200);
+    EXPECT_INT(gateway_world_play(
+                   &w, "POST /v1/responses/compact", fields, "{\"model\":\"raw/m\"}", answer),
+        200);
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
         EXPECT(was_sent(conditions[i]));
     EXPECT(was_sent("Content-Type: application/json\r\n") && was_sent("Accept: text/x\r\n"));
     EXPECT_INT(
-        gateway_world_play(&w, "POST /v1/responses", "", "{\"model\":\"raw/m\"}", answer), 200);
+        gateway_world_play(&w, "POST /v1/responses/compact", "", "{\"model\":\"raw/m\"}", answer),
+        200);
     EXPECT(was_sent("Accept: */*\r\n") && !was_sent("Range") && !was_sent("If-"));
     (void)gateway_world_play(
         &w, "POST /v1/chat/completions", fields, WORLD_CHAT("raw/m", ""), answer);
