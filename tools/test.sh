@@ -91,7 +91,8 @@ test_asan() {
 
 # Code that crosses threads: the unit tests listed for it, and starts, reloads and drains of workers.
 test_tsan() {
-    prepare build-tsan -Db_sanitize=thread -Doptimization=1 -Dwerror=false
+    configure build-tsan -Db_sanitize=thread -Doptimization=1 -Dwerror=false
+    step "building build-tsan" ninja -C build-tsan threads
     prepare_clients
     rm -rf build-tsan/reports && mkdir build-tsan/reports
     export TSAN_OPTIONS="log_path=$PWD/build-tsan/reports/report:exitcode=99:suppressions=$PWD/tools/tsan.supp"
@@ -141,7 +142,7 @@ unit_matching() {
 }
 
 # The scenario tests against the binary in DIR: scenario DIR [PYTEST-ARGS...]
-# They mostly wait: two at a time for each processor. Those that stand together share their gateways.
+# They mostly wait: three at a time for each processor. Those that stand together share their gateways.
 scenario() {
     results=$PWD/$log_dir/scenario-$1.xml
     hung=$PWD/$log_dir/hung-tests.txt
@@ -152,7 +153,7 @@ scenario() {
     shift
     # Native tracebacks: for its own pytest parses sources, which sometimes crashes Python 3.11.2.
     OPENCLAW_HUNG_TESTS=$hung $fixed_addresses timeout -k 60 45m build/venv/bin/python -m pytest \
-        -q -n $(($(nproc) * 2)) --dist worksteal --tb=native -p no:cacheprovider --junitxml "$results" \
+        -q -n $(($(nproc) * 3)) --dist worksteal --tb=native -p no:cacheprovider --junitxml "$results" \
         "$@" tests/scenario || status=$?
     [ ! -s "$hung" ] || { echo "a test hung:"; cat "$hung"; }
     python3 - "$results" <<'END'

@@ -147,16 +147,17 @@ buf_add_decimal(struct buf *b, uint64_t v, unsigned places)
     char text[20];
     uint64_t one = 1;
 
+    CHECK(places < sizeof(text));
     for (unsigned i = 0; i < places; i++)
         one *= 10;
     uint64_t rest = v % one;
     buf_add_u64(b, v / one);
     if (rest == 0)
         return;
+    for (; rest % 10 == 0; rest /= 10)
+        places--;
     for (unsigned i = places; i-- > 0; rest /= 10)
         text[i] = (char)('0' + rest % 10);
-    while (text[places - 1] == '0')
-        places--;
     buf_add_c(b, '.');
     buf_add(b, str_make(text, places));
 }
