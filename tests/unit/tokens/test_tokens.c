@@ -59,6 +59,7 @@ TEST(names_of_models_say_their_family)
         { "gemini-2.5-flash", TOKENS_gemini },
         { "meta-llama/Llama-3.3-70B-Instruct-Turbo", TOKENS_llama },
         { "deepseek-r1-distill-llama-70b", TOKENS_llama },
+        { "perplexity/sonar", TOKENS_llama },
         { "deepseek/deepseek-v4-pro", TOKENS_deepseek },
         { "Qwen/Qwen3-32B", TOKENS_qwen },
         { "mistralai/Mixtral-8x7B", TOKENS_mistral },
