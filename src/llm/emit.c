@@ -175,13 +175,30 @@ write_args(
     struct wire_reader *r, const struct emit_choice *c, struct emit_call *call, struct str args)
 {
     call->filled = call->filled || str_trim(args).n > 0;
+    if (call->wrapped && !call->ended) {
+        if (!arena_append(r->keep, &call->held, args))
+            r->emit.too_large = true;
+        return;
+    }
     wire_emit(r, &(struct llm_event){
                      .kind = EVENT_TOOL_ARGS,
                      .choice = c->index,
                      .tool = call->number,
                      .text = args,
-                     .custom = call->custom,
+                     .custom = call->custom || call->wrapped,
                  });
+}
+
+/* The text in {"input":"..."}; a model that wrote something else meant that. */
+static struct str
+unwrapped(struct wire_reader *r, struct str held)
+{
+    const struct json *doc = json_parse(r->scratch, held, NULL, NULL);
+    const struct json *input = json_get(doc, S("input"));
+
+    return json_is(input, JSON_STRING)                       ? emit_string(r, input)
+           : json_is(doc, JSON_OBJECT) && json_is_empty(doc) ? S("")
+                                                             : held;
 }
 
 static void
@@ -194,7 +211,9 @@ end_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call)
     call->ended = true;
     if (!call->started)    /* a call that never got a name cannot be run */
         return;
-    if (!call->filled && !call->custom)    /* for clients that parse them */
+    if (call->wrapped && call->filled)
+        write_args(r, c, call, unwrapped(r, call->held));
+    else if (!call->filled && !call->custom && !call->wrapped)    /* for clients that parse them */
         write_args(r, c, call, S("{}"));
     wire_emit(r, &ev);
 }
@@ -305,6 +324,10 @@ start_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call,
     /* unique, because the next turn's must differ */
     if (call->id.n == 0)
         call->id = arena_printf(r->keep, "call_%016llx", (unsigned long long)clock_random_u64());
+    const struct map *free_form = r->drops != NULL ? r->drops->free_form : NULL;
+
+    call->wrapped = free_form != NULL && !call->custom &&
+                    map_get(free_form, asked != NULL ? *asked : call->name) != NULL;
     call->number = c->start_count++;
     call->started = true;
     c->said = true;
@@ -314,7 +337,7 @@ start_call(struct wire_reader *r, struct emit_choice *c, struct emit_call *call,
                      .tool = call->number,
                      .id = call->id,
                      .name = asked != NULL ? *asked : call->name,
-                     .custom = call->custom,
+                     .custom = call->custom || call->wrapped,
                      .signature = piece->signature,
                  });
 }

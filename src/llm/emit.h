@@ -34,7 +34,9 @@ struct emit_call {
     struct str id;
     struct str name;
     bool custom;
-    bool started;    /* EVENT_TOOL_START was emitted */
+    bool wrapped;       /* a free-form call, whose text the model wrote into an object */
+    struct str held;    /* that object, so far */
+    bool started;       /* EVENT_TOOL_START was emitted */
     bool ended;
     bool filled;    /* it has arguments, not only white space */
     struct emit_scan args;

@@ -175,6 +175,21 @@ wire_rename(struct wire_drops *d, struct str sent, struct str asked)
     return kept->p != NULL;
 }
 
+bool
+wire_wrap(struct wire_drops *d, struct str name)
+{
+    if (d->free_form == NULL) {
+        d->free_form = map_create();
+        arena_cleanup(d->arena, destroy_map, d->free_form);
+    }
+
+    struct str kept = arena_str(d->arena, name);
+
+    if (kept.p != NULL)
+        (void)map_put(d->free_form, kept, d);
+    return kept.p != NULL;
+}
+
 void
 wire_drop_extra(struct wire_drops *d, const struct llm_request *r)
 {

@@ -36,7 +36,8 @@ struct wire_drops {
     struct llm_word *names;
     struct llm_word **tail;
     struct arena *arena;
-    struct map *renamed;    /* see wire_rename(); NULL: all names are the caller's */
+    struct map *renamed;      /* see wire_rename(); NULL: all names are the caller's */
+    struct map *free_form;    /* see wire_wrap(); NULL: no tool is wrapped */
 };
 /* Adds a name unless it is in the list already. At most 64 are kept, and only those that may stand
  * in a header field: letters, digits and _ . - [ ]. */
@@ -49,6 +50,10 @@ void wire_drop_block(struct wire_drops *d, const struct llm_part *part);
 /* Notes that a tool is `sent` under another name than the caller's, which the answer's calls get
  * back. False if there is no memory for it. */
 bool wire_rename(struct wire_drops *d, struct str sent, struct str asked);
+
+/* Notes that a free-form tool of the caller's is sent as a function of one text, "input": the answer's
+ * calls get their text taken out of the object. False if there is no memory for it. */
+bool wire_wrap(struct wire_drops *d, struct str name);
 
 /* Adds the names in r->extra, which only the caller's own wire knows. */
 void wire_drop_extra(struct wire_drops *d, const struct llm_request *r);

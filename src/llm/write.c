@@ -47,6 +47,54 @@ judge(struct request_out *w)
         w->err = wire_check_tools(r, w->to, w->fault);
 }
 
+#define WRAPPED_SCHEMA                                                                             \
+    "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"]}"
+#define WRAPPED_NOTE "The whole input of this tool is one text, which is the value of \"input\"."
+
+/* The request with its free-form tools as functions of one text, for a protocol that has no others.
+ */
+static void
+wrap_free_form(struct request_out *w)
+{
+    struct llm_request *r = arena_new(w->a, struct llm_request);
+    struct llm_tool **tail = &r->tools;
+
+    *r = *w->r;
+    for (const struct llm_tool *tool = w->r->tools; tool != NULL; tool = tool->next) {
+        struct llm_tool *copy = *tail = arena_new(w->a, struct llm_tool);
+
+        tail = &copy->next;
+        *copy = *tool;
+        if (!tool->custom)
+            continue;
+        copy->custom = false;
+        copy->schema = S(WRAPPED_SCHEMA);
+        copy->description = S(WRAPPED_NOTE);
+        if (tool->description.n > 0) {
+            struct str text = S("");
+
+            if (!arena_append(w->a, &text, tool->description) ||
+                !arena_append(w->a, &text, S("\n\n" WRAPPED_NOTE)))
+                write_refuse(w, ERR_TOO_LARGE, "", TOO_LARGE);
+            copy->description = text;
+        }
+        if (w->drops != NULL && !wire_wrap(w->drops, tool->name))
+            write_refuse(w, ERR_TOO_LARGE, "", TOO_LARGE);
+    }
+    *tail = NULL;
+    w->r = r;
+}
+
+static bool
+has_free_form(const struct llm_request *r)
+{
+    const struct llm_tool *tool = r->tools;
+
+    while (tool != NULL && !tool->custom)
+        tool = tool->next;
+    return tool != NULL;
+}
+
 enum err
 write_request(const struct wire *to, struct buf *out, const struct llm_request *r,
     const struct wire_target *t, struct wire_drops *drops, struct wire_fault *ret_fault)
@@ -66,6 +114,8 @@ write_request(const struct wire *to, struct buf *out, const struct llm_request *
     if (w.err != OK)
         return w.err;
     wire_drop_extra(drops, r);
+    if (!to->provider->free_form && has_free_form(r))
+        wrap_free_form(&w);
     out_object(&w.o);
     to->provider->write_request(&w);
     out_end(&w.o);
@@ -90,10 +140,6 @@ write_may_declare(struct request_out *w, const struct llm_tool *tool)
             legible ? arena_printf(w->a, "tools." STR_FMT, STR_ARG(tool->name)) : S("tools"));
         return false;
     }
-    if (tool->custom && !w->to->provider->free_form)
-        write_refuse(w, ERR_UNSUPPORTED, "tools",
-            "'%.*s' takes free-form input; this provider has none", (int)MIN(tool->name.n, 128),
-            tool->name.p);
     return true;
 }
 

@@ -45,8 +45,7 @@ void write_drop(struct request_out *w, enum param p);
 
 /* Whether a tool can be declared to this provider: one that another protocol's providers run
  * themselves cannot, and the caller is told; neither can others than the one that must be called, if the
- * target refuses a choice that says so. Refuses the request if the tool takes free-form input
- * and the provider has none such. */
+ * target refuses a choice that says so. Free-form tools are functions here if the provider has no others. */
 bool write_may_declare(struct request_out *w, const struct llm_tool *tool);
 
 /* The choice of tools that the target takes: one that demands a call becomes CHOICE_AUTO, with a

@@ -265,3 +265,26 @@ def test_what_a_provider_stores_goes_on_at_that_provider(make):
         client.responses.create(model="both", input="y", previous_response_id="resp_1")
     assert len(first[0].requests) == 4 and not first[1].requests
     assert first[0].last_request().json()["previous_response_id"] == "resp_1"
+
+
+@pytest.mark.parametrize("wire", [ANTHROPIC, OLLAMA])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_free_form_tool_is_a_function_of_one_text_where_there_are_no_others(make, wire, stream):
+    patch = "*** Begin Patch\n\"x\"\n*** End Patch"
+    stage, _, client = one(make, wire, ok("", call=("apply_patch", json.dumps({"input": patch})), finish="call"), ok("Done."))
+    tools = [{"type": "custom", "name": "apply_patch", "description": "Edits files."}]
+
+    def ask(items):
+        if not stream:
+            return client.responses.create(model="up/m", input=items, tools=tools)
+        with client.responses.stream(model="up/m", input=items, tools=tools) as events:
+            return events.get_final_response()
+    call = ask("Edit.").output[0]
+    assert call.type == "custom_tool_call" and call.name == "apply_patch" and call.input == patch
+    answer = ask([{"role": "user", "content": "Edit."}, call.model_dump(exclude_none=True),
+                  {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "ok"}])
+    assert answer.output_text == "Done."
+    first, second = [r.body for r in stage.received("up")]
+    assert "Edits files." in json.dumps(first["tools"]) and '"required": ["input"]' in json.dumps(first["tools"])
+    assert patch in [b["input"]["input"] for m in second["messages"] if m["role"] == "assistant" and wire == ANTHROPIC
+                     for b in m["content"]] or wire == OLLAMA

@@ -182,6 +182,10 @@ def same_request(wrong, line, want, got):
         tools, choice = [t for t in tools if t["name"] == choice["name"]], "required"
     if to == "ollama" and isinstance(choice, dict):
         tools = [t for t in tools if t["name"] == choice["name"]]
+    # free-form tools are functions of one text where there are no others
+    tools = [t if not t.get("custom") or to in ("openai-chat", "openai-responses") else {
+        "name": t["name"], "has_description": True, "parameters": {
+            "type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}} for t in tools]
     declared = not tools and got.get("tool_choice") == "none"     # those of the history, where calls need them
     if not declared and not (to in ("ollama", "cohere-v2") and choice == "none"):
         wrong.check(line, "tools", [(t["name"], t.get("has_description")) for t in got.get("tools", [])],
