@@ -32,14 +32,13 @@ def metrics():
 
 def providers():
     """The rows of providers.def; a variable with '~' in front does not switch its provider on."""
-    wires = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "ollama": "ollama",
-             "bedrock": "bedrock-converse"}
+    wires = {"anthropic": "anthropic-messages", "bedrock": "bedrock-converse"}    # the others have the names of their folders
     lines = ["| provider | id | wire | key from | base URL | region | trains on it | keeps it |", "|---|---|---|---|---|---|---|---|"]
     for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), \w+, (.*)\)$',
                              (ROOT / "src/catalog/providers.def").read_text(), re.M):
         url, _, env, region = STRING.findall(match[4])
         names = ", ".join(f"`{n[1:]}` *" if n[0] == "~" else f"`{n}`" for n in env.split())
-        lines.append(f"| {match[2]} | `{match[1]}` | {wires[match[3]]} | {names} | {f'`{url}`' if url else 'yours'} | "
+        lines.append(f"| {match[2]} | `{match[1]}` | {wires.get(match[3], match[3].replace('_', '-'))} | {names} | {f'`{url}`' if url else 'yours'} | "
                      f"{region} | {policy(match[4])} |")
     return lines
 

@@ -518,7 +518,9 @@ providers_destroy(struct providers *all)
 struct provider *
 providers_find(const struct providers *all, struct str id)
 {
-    return map_get(all->by_id, id);
+    struct provider *p = map_get(all->by_id, id);
+
+    return p != NULL || !str_eq(id, S("gemini")) ? p : map_get(all->by_id, S("google"));
 }
 
 struct provider *

@@ -44,7 +44,7 @@ struct providers *providers_create(
     const struct conf *c, struct str simulated_url, struct conf_problems *problems) NEVER_NULL;
 void providers_destroy(struct providers *all);
 
-/* A provider by id, or NULL. */
+/* A provider by id, or NULL. Google's is known as "gemini" as well, where there is no other of that name. */
 struct provider *providers_find(const struct providers *all, struct str id);
 
 /* Iteration: NULL after the last one. */

@@ -86,6 +86,8 @@ read_answer(const struct models_ask *q, struct str body)
             const struct json *id = json_get(it.value, S("id"));
 
             names[n] = json_str(a, id != NULL ? id : json_get(it.value, S("name")));
+            if (str_starts(names[n], S("models/")))    /* Google's */
+                names[n] = str_skip(names[n], S("models/").n);
             n += is_name(q->snapshot, names[n]);
         }
         list = offer_list_create(names, n);

@@ -119,16 +119,16 @@ const struct schema_keyword *
 claude_refused_keywords(const struct wire_target *t)
 {
     static const struct schema_keyword refused[] = {
-        { S_INIT("minimum"), false },
-        { S_INIT("maximum"), false },
-        { S_INIT("exclusiveMinimum"), false },
-        { S_INIT("exclusiveMaximum"), false },
-        { S_INIT("multipleOf"), false },
-        { S_INIT("minLength"), false },
-        { S_INIT("maxLength"), false },
-        { S_INIT("minItems"), true },
-        { S_INIT("maxItems"), false },
-        { S_INIT(""), false },
+        { .name = S_INIT("minimum") },
+        { .name = S_INIT("maximum") },
+        { .name = S_INIT("exclusiveMinimum") },
+        { .name = S_INIT("exclusiveMaximum") },
+        { .name = S_INIT("multipleOf") },
+        { .name = S_INIT("minLength") },
+        { .name = S_INIT("maxLength") },
+        { .name = S_INIT("minItems"), .zero_or_one = true },
+        { .name = S_INIT("maxItems") },
+        { .name = S_INIT("") },
     };
 
     return t->traits.schema_limits == YES ? NULL : refused;

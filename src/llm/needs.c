@@ -182,6 +182,7 @@ asks(const struct json *j)
         return !json_is_empty(j) && !is_none(json_get(j, S("type"))) &&
                !is_none(json_get(j, S("effort"))) && json_bool(json_get(j, S("enabled")), true) &&
                json_i64(json_get(j, S("budget_tokens")), 1) != 0 &&
+               json_i64(json_get(j, S("thinkingBudget")), 1) != 0 &&
                json_i64(json_get(j, S("max_tokens")), 1) != 0;
     default:
         return false;
@@ -241,6 +242,20 @@ part_word(const struct needs_walk *w, const struct json **part)
     return word;
 }
 
+/* The bits of a medium by its type. Text needs none. */
+static uint32_t
+type_bits(const struct json *medium)
+{
+    const struct json *type = json_get(medium, S("mimeType"));
+    struct str word = json_raw(type != NULL ? type : json_get(medium, S("mime_type")));
+
+    return str_istarts(word, S("\"image/"))   ? NEED_BIT(IMAGES)
+           : str_istarts(word, S("\"audio/")) ? NEED_BIT(AUDIO)
+           : str_istarts(word, S("\"video/")) ? NEED_BIT(VIDEO)
+           : str_istarts(word, S("\"text/"))  ? 0
+                                              : NEED_BIT(FILES);
+}
+
 static void
 add_part(struct needs_walk *w, const struct json *part, bool nested)
 {
@@ -253,6 +268,10 @@ add_part(struct needs_walk *w, const struct json *part, bool nested)
     }
     if (word->rule == NEED_IS_MEDIUM && is_text_document(part)) {
         w->bytes += part->n;
+        return;
+    }
+    if (word->rule == NEED_IS_TYPED) {
+        add_media(w, part, type_bits(part));
         return;
     }
     w->needs->bits |= word->bits;

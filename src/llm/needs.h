@@ -56,6 +56,7 @@ enum need_rule {
     NEED_IS_ROLE,
     /* of the document, of a message, or the part itself */
     NEED_IS_MEDIUM,    /* the bits; a list of media, or one */
+    NEED_IS_TYPED,     /* the same, the bits of its "mimeType" */
     /* the part */
     NEED_IS_TEXT,
     NEED_IS_RESULT,    /* the bits; its content is text or parts */

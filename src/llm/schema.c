@@ -23,8 +23,20 @@ refused(const struct copying *c, const struct json *key, const struct json *valu
 
     for (int i = 0; k != NULL && k[i].name.n > 0; i++)
         if (json_str_is(key, k[i].name))
-            return k[i].zero_or_one && (uint64_t)json_i64(value, -1) <= 1 ? -1 : i;
+            return k[i].listed.n > 0 || (k[i].zero_or_one && (uint64_t)json_i64(value, -1) <= 1)
+                       ? -1
+                       : i;
     return -1;
+}
+
+/* The keyword for a list with the value in it; empty if the member stays as it is. */
+static struct str
+listed(const struct copying *c, const struct json *key)
+{
+    for (const struct schema_keyword *k = c->rules->refused; k != NULL && k->name.n > 0; k++)
+        if (k->listed.n > 0 && json_str_is(key, k->name))
+            return k->listed;
+    return S("");
 }
 
 /* Copies up to and including the opening brace of `object`, then writes `members` ("\"a\":1") as
@@ -114,7 +126,9 @@ begin_schema(struct copying *c, const struct json *schema, struct changes *here)
     here->any_of = c->rules->any_of && json_get(schema, S("anyOf")) == NULL;
     buf_init(&here->lost, SIZE_MAX);
     while (c->rules->refused != NULL && json_next(&it)) {
-        if (refused(c, it.key, it.value) < 0)
+        int row = refused(c, it.key, it.value);
+
+        if (row < 0 || c->rules->refused[row].annotates)
             continue;
         buf_add(&here->lost, lost ? S(", ") : S("{"));
         buf_add(&here->lost, str_make(it.key->p + 1, it.key->n - 2));
@@ -143,6 +157,17 @@ static void
 change_member(
     struct copying *c, const struct changes *here, const struct json *key, const struct json *value)
 {
+    struct str list = listed(c, key);
+
+    if (list.n > 0) {
+        copy_to(c, key->p);
+        json_add_str(c->out, list);
+        buf_add(c->out, S(":["));
+        c->done = value->p;
+        copy_to(c, value->p + value->n);
+        buf_add_c(c->out, ']');
+        return;
+    }
     if (here->closed && json_str_is(key, S("additionalProperties"))) {
         if (!json_is(value, JSON_FALSE))
             c->cut |= SCHEMA_CLOSED;
@@ -179,7 +204,7 @@ copy_schema(struct copying *c, const struct json *schema)
         const char *start = it.key != NULL ? it.key->p : it.value->p;
 
         if (row >= 0) {    /* with the comma before it, or after it if it is the first */
-            c->cut |= 1u << row;
+            c->cut |= c->rules->refused[row].annotates ? 0 : 1u << row;
             cut = cut != NULL ? cut : kept != NULL ? kept->p + kept->n : start;
             cut_end = it.value->p + it.value->n;
             continue;

@@ -13,6 +13,9 @@
 struct schema_keyword {
     struct str name;
     bool zero_or_one;    /* these values it takes */
+    bool annotates;      /* nobody misses it */
+    /* not left out: its value becomes the only one in the list of this keyword, "enum" for "const" */
+    struct str listed;
 };
 
 /* What a target demands of a schema. */

@@ -15,7 +15,7 @@
 typedef _Atomic uint64_t metric_cell;
 
 #define METRIC_BUCKETS 20    /* maximum per histogram, +Inf included */
-#define METRIC_ENDPOINTS 64
+#define METRIC_ENDPOINTS 128
 #define METRIC_STATUSES 24
 
 struct metric_histogram {

@@ -99,7 +99,7 @@ TEST(errors_in_a_provider_are_reported_with_their_position)
             "3:3: providers.openai: it has no key; write api_key: \"${OPENAI_API_KEY}\", or set that variable\n" },
         { "providers:\n  lab: {wire: telnet, base_url: \"http://h\"}\n",
             "2:15: providers.lab.wire: 'telnet' is not a wire of this version; use openai-chat, openai-responses, "
-            "anthropic-messages, ollama or bedrock-converse\n" },
+            "anthropic-messages, ollama, bedrock-converse or gemini\n" },
         { "providers:\n  cloudflare: {api_key: k}\n",
             "2:3: providers.cloudflare: base_url is missing; write base_url: https://...\n" },
         { "providers:\n  azure: {base_url: \"https://r.openai.azure.com\"}\n",

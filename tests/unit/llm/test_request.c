@@ -102,6 +102,8 @@ TEST(a_model_may_be_named_outside_of_the_body_but_not_in_both_places)
         static const struct str nameless =
             S_INIT("{\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
 
+        if (wire_at(i)->caller->in_path)
+            continue;    /* what the body says of them means nothing */
         EXPECT_INT(read_head_of(wire_at(i), OP_CHAT, S("m"), nameless), OK);
         EXPECT_STR(r.model, "m");
         EXPECT(r.model_node == NULL);

@@ -128,8 +128,9 @@ TEST(a_deep_schema_is_walked_and_one_too_deep_is_refused)
 
 TEST(keywords_that_a_target_refuses_are_said_in_descriptions_wherever_they_stand)
 {
-    static const struct schema_keyword refused[] = { { S_INIT("minimum"), false },
-        { S_INIT("minItems"), true }, { S_INIT("maxLength"), false }, { S_INIT(""), false } };
+    static const struct schema_keyword refused[] = { { .name = S_INIT("minimum") },
+        { .name = S_INIT("minItems"), .zero_or_one = true }, { .name = S_INIT("maxLength") },
+        { .name = S_INIT("") } };
     static const struct {
         const char *schema;
         const char *expected;

@@ -155,7 +155,7 @@ read_head_with(const struct wire *wire, enum llm_op op, struct arena *a, struct 
 
     buf_init(&b, 4096);
     buf_add(&b, S("{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":"
-                  "\"x\"}],\"prompt\":\"x\",\"input\":\"x\",\""));
+                  "\"x\"}],\"prompt\":\"x\",\"input\":\"x\",\"contents\":\"x\",\""));
     buf_add(&b, member);
     buf_add(&b, S("\":1}"));
     r.body = arena_str(a, buf_str(&b));
@@ -205,7 +205,7 @@ TEST(a_member_in_another_case_is_refused_by_every_wire)
     for (size_t i = 0; wire_at(i) != NULL; i++) {
         const struct wire_caller *caller = wire_at(i)->caller;
 
-        if (caller == NULL)
+        if (caller == NULL || caller->in_path)    /* their models and streams are not in the body */
             continue;
         EXPECT(caller->members[0].name != NULL);
         for (const struct read_member *m = caller->members; m->name != NULL; m++)

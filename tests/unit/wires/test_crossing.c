@@ -134,7 +134,8 @@ same_calls(const struct recorded *c, const struct wire *wire, const struct llm_a
 
     for (; px != NULL && py != NULL; px = next_call(px->next), py = next_call(py->next)) {
         same(c, wire, "a call's name", str_eq(px->name, py->name));
-        same(c, wire, "a call's id", px->id.n == 0 || str_eq(px->id, py->id));
+        if (c->wire != &wire_gemini)    /* most have none there, and get one each time they are read */
+            same(c, wire, "a call's id", px->id.n == 0 || str_eq(px->id, py->id));
         same(c, wire, "a call's arguments", same_args(c->arena, px, py));
     }
     same(c, wire, "the number of calls", px == NULL && py == NULL);
@@ -177,7 +178,8 @@ same_answers(const struct recorded *c, const struct wire *wire, const struct llm
         same(c, wire, "output tokens", x->usage.output == y->usage.output);
         same(c, wire, "cached tokens", narrow || x->usage.cached == y->usage.cached);
         same(c, wire, "reasoning tokens",
-            narrow || wire == &wire_bedrock || x->usage.reasoning == y->usage.reasoning);
+            narrow || wire == &wire_bedrock || x->usage.reasoning > x->usage.output ||
+                x->usage.reasoning == y->usage.reasoning);
     }
 }
 
@@ -210,6 +212,11 @@ cross(struct recorded *c, const struct wire *wire, bool stream, bool as_stream)
     if (listen(c->wire, c->arena, stream, c->response, &before.sink) != OK ||
         before.error != NULL) {
         buf_fini(&out);    /* errors have tests of their own */
+        return;
+    }
+    if (wire == &wire_ollama && before.choices->parts == NULL &&
+        before.choices->finish == FINISH_FILTER) {
+        buf_fini(&out);    /* has no word for it, and nothing is no answer */
         return;
     }
     if (as_stream)

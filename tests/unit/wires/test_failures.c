@@ -3,9 +3,10 @@
 #include "llm/wire.h"
 #include "tests/test.h"
 
-enum { O = 1, A = 2, L = 4, ALL = O | A | L };    /* OpenAI, Anthropic, Ollama */
+enum { O = 1, A = 2, L = 4, G = 8, ALL = O | A | L | G };    /* OpenAI, Anthropic, Ollama, Gemini */
 
-static const struct wire *const wires[] = { &wire_openai_chat, &wire_anthropic, &wire_ollama };
+static const struct wire *const wires[] = { &wire_openai_chat, &wire_anthropic, &wire_ollama,
+    &wire_gemini };
 
 static struct llm_error last;
 static unsigned events;
