@@ -511,11 +511,18 @@ read_counted(struct cursor input)
 static void
 read_head(struct cursor doc)
 {
+    struct llm_request *r = doc.rd->r;
     struct cursor messages = read_at(&doc, "messages");
+    struct cursor input = read_at(&doc, "input");
+    bool kept = str_find(r->model, S(":prompt/")) < r->model.n;    /* AWS has the messages */
 
-    doc.rd->r->want_usage = true;
+    r->want_usage = true;
     if (read_present(messages) && messages.j->type != JSON_ARRAY)
         read_fault(messages, ERR_BAD_REQUEST, words.list);
+    else if (r->op == OP_COUNT_TOKENS && !read_present(input))
+        read_fault(input, ERR_BAD_REQUEST, words.required);
+    else if (r->op == OP_CHAT && !kept && (!read_present(messages) || json_is_empty(messages.j)))
+        read_fault(messages, ERR_BAD_REQUEST, "at least one message is required");
 }
 
 /* --- errors and counts --- */

@@ -245,6 +245,27 @@ static const struct row requests[] = {
         CHAT USER ",{\"role\":\"assistant\",\"content\":[<{\"type\":\"redacted_thinking\",\"data\":"
                   "\"a\"}>,{\"type\":\"text\",\"text\":\"a\"}]}," USER "]}",
         0 },
+    { "blocks of Bedrock with marks",
+        CHAT
+        "{\"role\":\"user\",\"content\":[<{\"text\":\"a\"},{\"cachePoint\":{\"type\":\"default\"}}>"
+        "]}]}",
+        0 },
+    { "documents of Bedrock",
+        CHAT "{\"role\":\"user\",\"content\":[<{\"document\":{\"format\":\"pdf\",\"name\":\"n\","
+             "\"source\":{\"bytes\":\"JVBERi0#\"}}}>]}]}",
+        0 },
+    { "calls and results of Bedrock",
+        CHAT USER
+        ",<{\"role\":\"assistant\",\"content\":[{\"toolUse\":{\"toolUseId\":\"t#\",\"name\":"
+        "\"f\",\"input\":{}}}]},{\"role\":\"user\",\"content\":[{\"toolResult\":{\"toolUseId\":"
+        "\"t#\",\"content\":[{\"text\":\"r\"}]}}]}>]}",
+        0 },
+    { "tools of Bedrock",
+        ASKED
+        ",\"toolConfig\":{\"tools\":[<{\"toolSpec\":{\"name\":\"f#\",\"inputSchema\":{\"json\":{}}}},"
+        "{\"cachePoint\":{}}>]}}",
+        0 },
+    { "fields of Bedrock", ASKED ",\"additionalModelRequestFields\":{<\"f#\":1>}}", 0 },
     { "reasoning_details",
         CHAT "{\"role\":\"assistant\",\"content\":\"a\",\"reasoning_details\":[<{\"text\":\"a\"}>]}"
              "," USER "]}",
