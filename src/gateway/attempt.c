@@ -8,6 +8,7 @@
 #include "gateway/fold.h"
 #include "gateway/wrong_url.h"
 #include "gateway/stored.h"
+#include "llm/stops.h"
 #include "route/warmth.h"
 
 #define API_WORD_BYTES 64
@@ -385,12 +386,45 @@ attempt_begin(struct exchange *x, const struct pick *pick)
     return a;
 }
 
+/* The answer's text ends at stop sequences that the target was not told. */
+struct cutter {
+    struct filter filter;
+    struct stops stops;
+};
+
+static void
+on_cut_event(struct event_sink *sink, const struct llm_event *ev)
+{
+    struct cutter *c = CONTAINER_OF(sink, struct cutter, filter.sink);
+
+    c->stops.to = c->filter.next;
+    stops_take(&c->stops, ev);
+}
+
+static void
+end_cutter(void *arg)
+{
+    stops_fini(&((struct cutter *)arg)->stops);
+}
+
+static void
+cut_at_stops(struct attempt *a)
+{
+    struct cutter *c = arena_new(a->arena, struct cutter);
+
+    c->filter = (struct filter){ .sink.emit = on_cut_event, .rewrites = true };
+    stops_init(&c->stops, a->drops.stops, NULL);
+    arena_cleanup(a->arena, end_cutter, c);
+    filters_add_behind(&a->filters, &a->tally.filter, &c->filter);
+}
+
 /* The names of dropped parameters, and of renamed tools, outlive the request. */
 static void
 keep_drops(struct attempt *a)
 {
     const struct llm_word *names = a->drops.names;
     const struct map *renamed = a->drops.renamed;
+    const struct llm_word *stops = a->drops.stops;
     struct str sent;
     void *asked;
     size_t at = 0;
@@ -399,6 +433,8 @@ keep_drops(struct attempt *a)
     a->drops.tail = &a->drops.names;
     for (const struct llm_word *w = names; w != NULL; w = w->next)
         wire_drop(&a->drops, w->text);
+    for (const struct llm_word *w = stops; w != NULL; w = w->next)
+        (void)wire_cut_stop(&a->drops, w->text);
     while (renamed != NULL && map_next(renamed, &at, &sent, &asked))
         if (!wire_rename(&a->drops, sent, *(const struct str *)asked) && a->written->unfit == OK)
             a->written->unfit = ERR_OVERLOADED;    /* the caller would get names it does not know */
@@ -427,6 +463,8 @@ attempt_send(struct attempt *a, const struct client_events *events)
         attempt_move(a, ATTEMPT_FAILED);
         return;
     }
+    if (UNLIKELY(a->drops.stops != NULL))
+        cut_at_stops(a);
     if (log_enabled(LOG_DEBUG))
         debug_start(a);
     attempt_move(a, ATTEMPT_RUNNING);

@@ -195,7 +195,7 @@ params_drop(const struct llm_request *r, uint32_t columns, const struct params_r
             param_drop(drops, r, p);
     }
     for (unsigned p = PARAM_NODES; p < PARAM_COUNT; p++)
-        if (!can_say(p, columns) && is_said(r, p))
+        if (!can_say(p, columns) && is_said(r, p) && !(p == PARAM_stop && drops->stops != NULL))
             param_drop(drops, r, p);
 }
 

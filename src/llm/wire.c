@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/map.h"
+#include "llm/stops.h"
 #include "llm/wishes.h"
 
 static const struct wire *const wires[] = {
@@ -349,6 +350,27 @@ wire_rewrite_end(struct wire_rewrite *w, const struct llm_request *r, struct wir
             (void)wire_edit_add(edits, (size_t)(value->p - r->body.p), value->n, put);
     }
     buf_fini(&w->out);
+}
+
+bool
+wire_cut_stop(struct wire_drops *d, struct str stop)
+{
+    struct llm_word **at = &d->stops;
+    size_t n = 0;
+
+    for (; *at != NULL; at = &(*at)->next)
+        n++;
+
+    char *copy = stop.n > 0 && stop.n <= STOPS_MOST_BYTES && n < STOPS_MOST
+                     ? arena_try(d->arena, stop.n)
+                     : NULL;
+
+    if (copy == NULL)
+        return false;
+    memcpy(copy, stop.p, stop.n);
+    *at = arena_new(d->arena, struct llm_word);
+    (*at)->text = str_make(copy, stop.n);
+    return true;
 }
 
 /* --- ids --- */

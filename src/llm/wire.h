@@ -38,6 +38,8 @@ struct wire_drops {
     struct arena *arena;
     struct map *renamed;      /* see wire_rename(); NULL: all names are the caller's */
     struct map *free_form;    /* see wire_wrap(); NULL: no tool is wrapped */
+    /* stop sequences that the target was not told, at which the answer's text must end: llm/stops.h */
+    struct llm_word *stops;
 };
 /* Adds a name unless it is in the list already. At most 64 are kept, and only those that may stand
  * in a header field: letters, digits and _ . - [ ]. */
@@ -54,6 +56,10 @@ bool wire_rename(struct wire_drops *d, struct str sent, struct str asked);
 /* Notes that a free-form tool of the caller's is sent as a function of one text, "input": the answer's
  * calls get their text taken out of the object. False if there is no memory for it. */
 bool wire_wrap(struct wire_drops *d, struct str name);
+
+/* Notes a stop sequence that the target is not told. False if there are too many, it is too long, or
+ * there is no memory for it. */
+bool wire_cut_stop(struct wire_drops *d, struct str stop);
 
 /* Adds the names in r->extra, which only the caller's own wire knows. */
 void wire_drop_extra(struct wire_drops *d, const struct llm_request *r);

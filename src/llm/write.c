@@ -31,6 +31,13 @@ write_drop(struct request_out *w, enum param p)
     param_drop(w->drops, w->r, p);
 }
 
+void
+write_cut_stop(struct request_out *w, struct str stop)
+{
+    if (w->r->n > 1 || !wire_cut_stop(w->drops, stop))
+        write_drop(w, PARAM_stop);
+}
+
 /* Whether the wire can make a request of this kind at all. */
 static void
 judge(struct request_out *w)

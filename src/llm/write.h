@@ -43,6 +43,10 @@ void write_refuse(struct request_out *w, enum err e, const char *param, const ch
 /* Notes a parameter that this target cannot say. */
 void write_drop(struct request_out *w, enum param p);
 
+/* A stop sequence that this target cannot be told: the answer's text ends at it all the same, or it is
+ * noted that it does not. */
+void write_cut_stop(struct request_out *w, struct str stop);
+
 /* Whether a tool can be declared to this provider: one that another protocol's providers run
  * themselves cannot, and the caller is told; neither can others than the one that must be called, if the
  * target refuses a choice that says so. Free-form tools are functions here if the provider has no others. */

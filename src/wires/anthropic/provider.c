@@ -448,7 +448,7 @@ add_stop(struct message_request *w)
 
     for (const struct llm_word *s = w->r->stop; s != NULL; s = s->next) {
         if (str_trim(s->text).n == 0) {    /* the API refuses blanks */
-            write_drop(w->out, PARAM_stop);
+            write_cut_stop(w->out, s->text);
             continue;
         }
         if (!any)

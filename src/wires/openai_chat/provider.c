@@ -448,8 +448,8 @@ add_stop(struct request_out *w)
     for (unsigned n = 0; word != NULL && n < STOPS_MAX; n++, word = word->next)
         out_text_value(&w->o, word->text);
     out_end_array(&w->o);
-    if (word != NULL)
-        write_drop(w, PARAM_stop);
+    for (; word != NULL; word = word->next)
+        write_cut_stop(w, word->text);
 }
 
 /* Whether the model shall reason, for hosts that know no effort. */

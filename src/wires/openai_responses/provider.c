@@ -458,12 +458,12 @@ responses_write_request(struct request_out *w)
         return;
     if (limit > 0)
         out_i64(&w->o, "max_output_tokens", MAX(limit, LIMIT_MIN));
+    for (const struct llm_word *word = w->r->stop; word != NULL; word = word->next)
+        write_cut_stop(w, word->text);
     params_write(&w->o, w->r, PARAMS_OPENAI_RESPONSES, &rules);
     params_drop(w->r,
         PARAMS_BIT(PARAMS_OPENAI_RESPONSES) | PARAMS_BIT(PARAMS_OPENAI_RESPONSES_TEXT), &rules,
         w->drops);
-    if (w->r->stop != NULL)
-        write_drop(w, PARAM_stop);
     add_account(w);
     out_const(&w->o, "\"store\":false");
     if (w->r->stream)

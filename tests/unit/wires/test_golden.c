@@ -10,7 +10,8 @@
  *     === events              the events that the provider's words become, a line each
  *     === caller NAME         those events, written for a caller of the wire NAME
  *     === for NAME WORDS      the request, written for a provider of the wire NAME that has the
- *                             traits of target_of()
+ *                             traits of target_of(); behind it what was "dropped", and stop
+ *                             sequences at which the answer "ends" without the provider's help
  *
  * The first four begin a round; the rest is compared with the round that they stand in.
  */
@@ -386,6 +387,10 @@ check_for(const struct golden *g, struct str section, struct str title, struct s
         buf_printf(&out, "%s " STR_FMT, err_row(e)->code, STR_ARG(fault.message));
     for (const struct llm_word *w = drops.names; w != NULL && e == OK; w = w->next)
         buf_printf(&out, "%s" STR_FMT, w == drops.names ? "\ndropped: " : ", ", STR_ARG(w->text));
+    for (const struct llm_word *w = drops.stops; w != NULL && e == OK; w = w->next) {
+        buf_add(&out, w == drops.stops ? S("\nends at: ") : S(", "));
+        json_add_str(&out, w->text);
+    }
     same_text(g, section, want, buf_str(&out));
     buf_fini(&out);
 }
