@@ -424,6 +424,7 @@ keep_drops(struct attempt *a)
 {
     const struct llm_word *names = a->drops.names;
     const struct map *renamed = a->drops.renamed;
+    const struct map *free_form = a->drops.free_form;
     const struct llm_word *stops = a->drops.stops;
     struct str sent;
     void *asked;
@@ -438,6 +439,9 @@ keep_drops(struct attempt *a)
     while (renamed != NULL && map_next(renamed, &at, &sent, &asked))
         if (!wire_rename(&a->drops, sent, *(const struct str *)asked) && a->written->unfit == OK)
             a->written->unfit = ERR_OVERLOADED;    /* the caller would get names it does not know */
+    for (at = 0; free_form != NULL && map_next(free_form, &at, &sent, &asked);)
+        if (!wire_wrap(&a->drops, sent) && a->written->unfit == OK)
+            a->written->unfit = ERR_OVERLOADED;
 }
 
 void
