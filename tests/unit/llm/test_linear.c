@@ -536,7 +536,25 @@ TEST(requests_cost_in_proportion_to_what_is_repeated_in_them)
     "\"output_tokens\":1}}\n{\"type\":\"message_stop\"}\n"
 
 /* One frame a line. */
+#define CONVERSE_END                                                                               \
+    "messageStop {\"stopReason\":\"end_turn\"}\n"                                                  \
+    "metadata {\"usage\":{\"inputTokens\":1,\"outputTokens\":1}}"
+
 static const struct row streams[] = {
+    { "deltas of Bedrock",
+        "@<contentBlockDelta {\"contentBlockIndex\":0,\"delta\":{\"text\":\"a\"}}\n>" CONVERSE_END,
+        0 },
+    { "thoughts of Bedrock",
+        "@<contentBlockDelta {\"contentBlockIndex\":#,\"delta\":{\"reasoningContent\":{\"text\":\"a\"}}}\n"
+        "contentBlockDelta {\"contentBlockIndex\":#,\"delta\":{\"reasoningContent\":{\"signature\":\"a\"}}}\n"
+        "contentBlockStop {\"contentBlockIndex\":#}\n>" CONVERSE_END,
+        0 },
+    { "calls of Bedrock",
+        "@<contentBlockStart {\"contentBlockIndex\":#,\"start\":{\"toolUse\":{\"toolUseId\":\"t#\",\"name\":"
+        "\"f\"}}}\ncontentBlockDelta {\"contentBlockIndex\":#,\"delta\":{\"toolUse\":{\"input\":\"{}\"}}}\n"
+        "contentBlockStop {\"contentBlockIndex\":#}\n>" CONVERSE_END,
+        250 },
+
     { "deltas", "@<" DELTA "\"content\":\"a\"}}]}\n>" STOP, 0 },
     { "deltas of two kinds in turn",
         "@<" DELTA "\"content\":\"a\"}}]}\n" DELTA "\"reasoning_content\":\"b\"}}]}\n>" STOP, 0 },
@@ -694,6 +712,19 @@ static const struct row streams[] = {
 #define ANSWER "{\"type\":\"message\",\"id\":\"msg_1\",\"content\":["
 
 static const struct row answers[] = {
+    { "blocks of Bedrock",
+        "{\"output\":{\"message\":{\"content\":[<{\"text\":\"a\"},{\"reasoningContent\":{\"reasoningText\":{"
+        "\"text\":\"a\",\"signature\":\"s\"}}}>]}},\"stopReason\":\"end_turn\"}",
+        0 },
+    { "whole calls of Bedrock",
+        "{\"output\":{\"message\":{\"content\":[<{\"toolUse\":{\"toolUseId\":\"t#\",\"name\":\"f\",\"input\":{"
+        "}}}>]}},\"stopReason\":\"tool_use\"}",
+        250 },
+    { "citations of Bedrock",
+        "{\"output\":{\"message\":{\"content\":[{\"text\":\"a\"},{\"citationsContent\":{\"citations\":[<{"
+        "\"title\":\"t\",\"location\":{\"web\":{\"url\":\"u://#\"}}}>]}}]}},\"stopReason\":\"end_turn\"}",
+        0 },
+
     { "text", MESSAGE "\"content\":\"@<abcdefgh>\"" FINISH, 0 },
     { "parts", MESSAGE "\"content\":[<{\"text\":\"a\"},{\"thinking\":\"b\"}>]" FINISH, 0 },
     { "parts of one kind", MESSAGE "\"content\":[<{\"text\":\"a\"}>]" FINISH, 0 },
@@ -792,8 +823,12 @@ read_frames(struct wire_reader *r, struct str lines, struct buf *out, struct cos
         struct arena_mark mark = arena_mark(r->scratch);
         struct str line;
 
+        struct str event = S("");
+
         (void)str_cut(lines, '\n', &line, &lines);
-        e = r->wire->provider->read_event(r, S(""), line);
+        if (r->wire->framing == &framing_aws_events)    /* NAME DOCUMENT */
+            (void)str_cut(line, ' ', &event, &line);
+        e = r->wire->provider->read_event(r, event, line);
         hold(c, arena_held_bytes(r->keep) + arena_held_bytes(r->scratch));
         arena_rewind(r->scratch, mark);
         buf_reset(out, 0);
