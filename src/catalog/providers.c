@@ -207,6 +207,10 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
     p->wire = wire;
     p->row = row;
     p->origin = origin_create(base_url, tls, &path, WHY(why));
+    if (p->origin != NULL && wire->provider->read_message != NULL) {
+        p->session_origin = origin_create(base_url, tls, &path, WHY(why));
+        origin_forbid_h2(p->session_origin);
+    }
     tls_context_unref(tls);
     if (p->origin == NULL && !tls_failed)
         conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);
@@ -504,6 +508,7 @@ providers_destroy(struct providers *all)
         return;
     for (size_t i = 0; i < all->count; i++) {
         origin_destroy(all->list[i]->origin);
+        origin_destroy(all->list[i]->session_origin);
         offer_drop(all->list[i]->offer);
         registry_drop(all->list[i]->turn);
     }

@@ -15,6 +15,7 @@ struct provider {
     size_t number;    /* providers_at() has it there */
     const struct wire *wire;
     struct origin *origin;
+    struct origin *session_origin;    /* for sessions that leave HTTP; NULL: its protocol has none */
     struct host_address address;
     /* complete field lines per key: "Authorization: Bearer ...\r\n"; secrets */
     struct str *credentials;

@@ -9,6 +9,9 @@
 #include "gateway/resume.h"
 #include "gateway/wrong_url.h"
 
+/* What a caller's session may send ahead of what its provider takes. */
+#define SESSION_AHEAD_BYTES (256u * 1024)
+
 #define AT_WORK_MS 50    /* the clock looks again when a helper thread may be done */
 
 /* Can somebody still get its answer: has the caller not left, nor got another attempt's? */
@@ -726,6 +729,17 @@ on_kept(void *owner)
         attempt_fail(a, ERR_OVERLOADED, NULL);
 }
 
+/* The provider has taken what a caller's session sent. */
+static void
+on_sent(void *owner)
+{
+    struct attempt *a = owner;
+    struct exchange *x = a->exchange;
+
+    if (is_live(a) && x != NULL && x->q != NULL && x->status == 101 && !x->answered)
+        server_pause(x->q, false);
+}
+
 static const struct client_events events = {
     .connected = on_connected,
     .resent = on_resent,
@@ -734,6 +748,7 @@ static const struct client_events events = {
     .kept = on_kept,
     .end = on_end,
     .failed = on_failed,
+    .writable = on_sent,
 };
 
 /* --- time --- */
@@ -837,6 +852,16 @@ void
 answer_work(struct attempt *a, void (*work)(void *attempt))
 {
     job_begin(&job_of(a)->job, work, a);
+}
+
+void
+answer_take_bytes(struct attempt *a, struct str bytes)
+{
+    if (a->call == NULL)
+        return;    /* the provider has left */
+    client_send(a->call, bytes);
+    if (client_held_bytes(a->call) > SESSION_AHEAD_BYTES)
+        server_pause(a->exchange->q, true);
 }
 
 void

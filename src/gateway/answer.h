@@ -17,3 +17,6 @@ void answer_work(struct attempt *a, void (*work)(void *attempt));
 
 /* The caller can receive more again. */
 void answer_resume(struct attempt *a);
+
+/* Bytes of the caller's, in a session. */
+void answer_take_bytes(struct attempt *a, struct str bytes);

@@ -264,6 +264,7 @@ plan_call(struct attempt *a, struct written *w, struct str method, bool others)
     const struct target *t = a->target;
     const struct conf_timeouts *limits = &t->timeouts;
     bool stream = a->request->llm.stream;
+    bool session = a->exchange != NULL && a->exchange->session;
 
     *w = (struct written){
         .request = a->request,
@@ -272,7 +273,8 @@ plan_call(struct attempt *a, struct written *w, struct str method, bool others)
         .drops = &a->drops,
         .credential = a->credential,
         .q = {
-            .origin = t->provider->origin,
+            .origin = session ? t->provider->session_origin : t->provider->origin,
+            .switches = session,
             .method = method,
             .dns_ms = limits->dns_ms,
             .connect_ms = limits->connect_ms,

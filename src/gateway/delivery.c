@@ -21,12 +21,14 @@ static const struct str passed_prefixes[] = {
     S_INIT("content-encoding"),
 };
 
-/* And those of a resource that is passed through. */
+/* And those of a resource that is passed through, or of a session. */
 static const struct str resource_fields[] = {
     S_INIT("accept-ranges"),
     S_INIT("content-range"),
     S_INIT("etag"),
     S_INIT("last-modified"),
+    S_INIT("sec-websocket-accept"),
+    S_INIT("sec-websocket-protocol"),
 };
 
 static bool

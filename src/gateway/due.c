@@ -76,6 +76,8 @@ attempt_due(const struct attempt *a)
     const struct intake *in = &a->intake;
     struct due d = { .at_us = UINT64_MAX };
 
+    if (in->raw != NULL && in->raw->session)
+        return d;    /* it lasts as long as both sides want */
     sooner(&d, 0, deadline_us(a), DUE_FAILURE, ERR_DEADLINE);
     if (in->source == SOURCE_ERROR) {
         sooner(&d, a->note->head_us, REFUSAL_US, DUE_REFUSAL, OK);

@@ -39,6 +39,7 @@ struct exchange {
     bool streaming;       /* counted among the worker's streams */
     bool answered;        /* server_end() or server_abort() was called */
     bool cost_follows;    /* in a trailer */
+    bool session;         /* it asks to leave HTTP: WebSocket */
     bool delivering;      /* all is written, and the caller has still to take it */
 
     const struct endpoint *endpoint;

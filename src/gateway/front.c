@@ -2,6 +2,7 @@
 #include "gateway/front.h"
 
 #include "gateway/admission.h"
+#include "gateway/answer.h"
 #include "gateway/attempt.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
@@ -34,6 +35,15 @@ on_body_failed(void *owner, struct server_conn *q, enum err why)
     (void)owner;
     (void)exchange_fail(x, why, "%s", err_row(why)->sentence);
     exchange_wake(x);
+}
+
+static void
+on_switched(void *owner, struct server_conn *q, struct str bytes)
+{
+    struct exchange *x = server_user(q);
+
+    (void)owner;
+    answer_take_bytes(x->attempt, bytes);
 }
 
 static void
@@ -81,6 +91,7 @@ const struct worker_events front_events = {
         .request = on_request,
         .body = on_body,
         .body_failed = on_body_failed,
+        .switched = on_switched,
         .writable = on_writable,
         .gone = on_gone,
         .refused = on_refused,

@@ -635,7 +635,8 @@ static void
 stop_attempts(struct exchange *x)
 {
     for (struct attempt *a = x->under_way; a != NULL; a = a->next) {
-        bool served = a->intake.reader.complete && x->status != 0 && a->state != ATTEMPT_HELD;
+        bool served = (a->intake.reader.complete && x->status != 0 && a->state != ATTEMPT_HELD) ||
+                      x->status == 101;
         bool vain = a->state == ATTEMPT_FAILED || (a->state == ATTEMPT_HELD && a != x->attempt);
 
         if (a->state != ATTEMPT_OVER)

@@ -10,6 +10,9 @@
 /* The most that is held back of passed-through text while it may be the beginning of a secret. */
 #define RAW_TAIL_BYTES 256
 
+/* The longest message of a session that is read: those that tell what it used are short. */
+#define SESSION_MESSAGE_BYTES (256u * 1024)
+
 /* Keeps a provider's error beyond the bytes it came in. One that quotes what the gateway sent it
  * in confidence loses all its words, for any part of them may hold a part of the secret: false. */
 static bool
@@ -106,7 +109,9 @@ intake_begin(struct intake *in, const struct http_head *head, const struct conf_
     if (in->source != SOURCE_RAW)
         return;
     in->raw = arena_new(keep, struct intake_raw);
-    in->raw->text = is_text(type);
+    in->raw->session = head->status == 101;
+    ws_reader_init(&in->raw->messages, SESSION_MESSAGE_BYTES);
+    in->raw->text = is_text(type) && !in->raw->session;
     in->raw->events = in->says_stream && !in->encoded && head->status == 200;
 }
 
@@ -298,6 +303,17 @@ on_raw_frame(void *arg, const struct frame *f)
     return true;
 }
 
+static void
+on_message(void *arg, struct str text)
+{
+    struct intake *in = arg;
+    struct arena *scratch = in->reader.scratch;
+    struct arena_mark mark = arena_mark(scratch);
+
+    in->reader.wire->provider->read_message(&in->reader, text);
+    arena_rewind(scratch, mark);
+}
+
 /* Passes bytes through unchanged; text is scanned for secrets. */
 static enum err
 pass_raw(struct intake *in, struct str bytes)
@@ -305,6 +321,8 @@ pass_raw(struct intake *in, struct str bytes)
     struct intake_raw *raw = in->raw;
 
     in->heard_us = clock_now_us();
+    if (UNLIKELY(raw->session))
+        ws_reader_feed(&raw->messages, bytes, on_message, in);
     if (!raw->text) {
         in->frame(in, bytes);
         return OK;
@@ -390,4 +408,6 @@ intake_fini(struct intake *in)
 {
     buf_fini(&in->body);
     framing_fini(&in->framing);
+    if (in->raw != NULL)
+        ws_reader_fini(&in->raw->messages);
 }

@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "gateway/job.h"
 #include "http/message.h"
+#include "http/websocket.h"
 #include "llm/framing.h"
 #include "llm/headroom.h"
 #include "llm/wire.h"
@@ -25,7 +26,9 @@ enum intake_source {
 
 /* What of it is only passed through. */
 struct intake_raw {
-    bool text;         /* searched for secrets */
+    bool text;       /* searched for secrets */
+    bool session;    /* no answer but what comes after status 101 */
+    struct ws_reader messages;
     bool events;       /* whole events go on, so that there is room between two for another */
     bool failure;      /* it speaks of an error: every secret counts */
     uint64_t count;    /* events with data so far */

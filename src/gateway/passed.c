@@ -154,6 +154,7 @@ passed_read(struct exchange *x)
             step = read_body(x, true);
         break;
     case MODEL_QUERY:
+        x->session = server_may_switch(x->q, S("websocket"));
         step = read_query(x);
         break;
     case MODEL_PATH:    /* answered by ourselves */

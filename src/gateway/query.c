@@ -58,13 +58,31 @@ is_credential(struct exchange *x, struct str parameter)
     return value.n >= KEY_LEAST_BYTES && auth_is_key(auth, value);
 }
 
+static struct str
+key_of_subprotocol(struct str offered)
+{
+    struct str one;
+
+    while (offered.n != 0) {
+        (void)str_cut(offered, ',', &one, &offered);
+        one = str_trim(one);
+        if (str_starts(one, S(QUERY_KEY_SUBPROTOCOL)))
+            return str_skip(one, sizeof(QUERY_KEY_SUBPROTOCOL) - 1);
+    }
+    return S("");
+}
+
 struct str
 query_caller_key(struct exchange *x)
 {
     struct str key = auth_credential(&server_head(x->q)->fields);
     struct str wanted = x->wire->caller->key_parameter;
 
-    if (LIKELY(key.n != 0 || wanted.n == 0))
+    if (LIKELY(key.n != 0))
+        return key;
+    key =
+        key_of_subprotocol(http_field_get(&server_head(x->q)->fields, S("sec-websocket-protocol")));
+    if (key.n != 0 || wanted.n == 0)
         return key;
     for (struct str left = server_head(x->q)->query, parameter; left.n != 0;) {
         struct str name, value;

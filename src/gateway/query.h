@@ -10,7 +10,11 @@
  * and the query might name another one: the body's is the one that was judged. */
 struct str query_passed(struct exchange *x);
 
-/* The key that the caller sent: in a field, or in the query if its protocol has that. May be empty. */
+/* Begins the subprotocol in which a browser, which cannot set fields, sends its key with a WebSocket. */
+#define QUERY_KEY_SUBPROTOCOL "openai-insecure-api-key."
+
+/* The key that the caller sent: in a field, in the query if its protocol has that, or in a
+ * subprotocol. May be empty. */
 struct str query_caller_key(struct exchange *x);
 
 /* Is a segment of the path one of this gateway's API keys? A provider must not get it. */

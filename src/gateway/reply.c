@@ -161,7 +161,12 @@ respond(struct exchange *x, int status, struct str type, struct str passed, int6
     if (x->attempt != NULL && x->error == OK && x->op != OP_RELAY)
         add_cost(x, out, length >= 0);
     x->status = status;
-    server_respond(x->q, status, buf_str(out), length);
+    if (UNLIKELY(status == 101)) {
+        buf_add(out, S("Upgrade: websocket\r\n"));
+        server_switch(x->q, buf_str(out));
+    } else {
+        server_respond(x->q, status, buf_str(out), length);
+    }
     buf_reset(out, SIZE_MAX);
 }
 

@@ -166,8 +166,9 @@ settle_exchange(struct exchange *x)
     const struct target *t = attempt != NULL ? attempt->target : NULL;
     bool counts = attempt != NULL && !is_counted(attempt);
     const struct tally *tally = counts ? &attempt->tally : &tally_none;
-    bool served = attempt != NULL && attempt->intake.reader.complete && x->status != 0 &&
-                  x->delivery.draft != NULL;
+    bool served = x->status == 101 ||    /* the caller ends a session by leaving */
+                  (attempt != NULL && attempt->intake.reader.complete && x->status != 0 &&
+                      x->delivery.draft != NULL);
     bool gone = x->gone && (x->delivering || !served);
     enum err error = gone && x->error == OK ? ERR_CLIENT_GONE : x->error;
     int status = gone && x->status == 0 ? err_row(ERR_CLIENT_GONE)->status : x->status;

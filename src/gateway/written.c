@@ -38,6 +38,47 @@ add_forwarded(struct exchange *x, const struct wire *wire, struct buf *out, bool
     }
 }
 
+static void
+add_given(struct exchange *x, struct str name, struct buf *out)
+{
+    struct str value = own_field(x, name);
+
+    if (value.n != 0)
+        http_add_field(out, name, value);
+}
+
+/* The subprotocols that the caller offers, but for the one in which a browser sends its key. */
+static void
+add_subprotocols(struct exchange *x, struct buf *out)
+{
+    struct str left = http_field_get(&server_head(x->q)->fields, S("sec-websocket-protocol"));
+    struct str one;
+    bool first = true;
+
+    while (left.n != 0) {
+        (void)str_cut(left, ',', &one, &left);
+        one = str_trim(one);
+        if (one.n == 0 || str_starts(one, S(QUERY_KEY_SUBPROTOCOL)))
+            continue;
+        buf_add(out, first ? S("Sec-WebSocket-Protocol: ") : S(", "));
+        buf_add(out, one);
+        first = false;
+    }
+    if (!first)
+        buf_add(out, S("\r\n"));
+}
+
+/* What asks to leave HTTP (RFC 6455, section 4.1). Extensions are not offered: compressed messages
+ * could not be read. */
+static void
+add_handshake(struct exchange *x, struct buf *out)
+{
+    buf_add(out, S("Connection: Upgrade\r\nUpgrade: websocket\r\n"));
+    add_given(x, S("Sec-WebSocket-Key"), out);
+    add_given(x, S("Sec-WebSocket-Version"), out);
+    add_subprotocols(x, out);
+}
+
 /* What asks for a part of a resource, or for it under a condition. */
 static const struct str resource_fields[] = {
     S_INIT("Range"),
@@ -47,15 +88,6 @@ static const struct str resource_fields[] = {
     S_INIT("If-Modified-Since"),
     S_INIT("If-Unmodified-Since"),
 };
-
-static void
-add_given(struct exchange *x, struct str name, struct buf *out)
-{
-    struct str value = own_field(x, name);
-
-    if (value.n != 0)
-        http_add_field(out, name, value);
-}
 
 /* The header fields of the upstream request. Only the client's fields that are named here are
  * forwarded. */
@@ -76,6 +108,8 @@ request_fields(struct written *w, struct exchange *x, bool same_wire)
         http_add_field(out, S("Accept"), accept.n != 0 ? accept : S("*/*"));
         for (size_t i = 0; i < ARRAY_LEN(resource_fields); i++)
             add_given(x, resource_fields[i], out);
+        if (UNLIKELY(x->session))
+            add_handshake(x, out);
     } else {
         buf_add(out, S("Content-Type: application/json\r\n"));
         http_add_field(

@@ -41,7 +41,8 @@ struct client_request {
     uint64_t first_byte_ms;    /* from the request sent to the first byte of the answer; 0: none */
     uint64_t resend_ms;        /* how long to keep resending it while it was not processed */
     bool fresh;                /* do not use a pooled HTTP/1 connection */
-    bool resend_stale;         /* processing it twice does no harm: resend once when it was lost */
+    bool switches;    /* asks for another protocol, on a connection without HTTP/2: client_send() */
+    bool resend_stale;    /* processing it twice does no harm: resend once when it was lost */
 };
 
 struct client_events {
@@ -67,6 +68,9 @@ struct client_events {
 
     /* More of the response came during a pause: see client_held_bytes(). May be NULL. */
     void (*kept)(void *owner);
+
+    /* All that client_send() was given is on its way. May be NULL. */
+    void (*writable)(void *owner);
 };
 
 /* Copies *q (not what its slices point to). */
@@ -79,6 +83,10 @@ void client_cancel(struct client_call *call);
 /* Backpressure: while paused no `data` comes and the socket is not read. */
 void client_pause(struct client_call *call);
 void client_resume(struct client_call *call);
+
+/* After a response with status 101, bytes go both ways until one side closes: `data` has those that
+ * come. What the connection does not take at once is kept. */
+void client_send(struct client_call *call, struct str bytes);
 
 /* Bytes kept for a call: of its request what the connection has not taken, of its answer what came
  * during a pause. */

@@ -153,6 +153,15 @@ client_h1_drained(void *arg)
         send_on(call, (struct str){ NULL, 0 });
     if (timer_is_set(&call->deadline))
         client_call_expect_answer(call);
+    if (UNLIKELY(call->request.switches) && call->events->writable != NULL)
+        call->events->writable(call->owner);
+}
+
+void
+client_send(struct client_call *call, struct str bytes)
+{
+    CHECK(call->request.switches && call->sock != NULL);
+    sock_write(call->sock, &bytes, 1);
 }
 
 void

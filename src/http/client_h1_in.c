@@ -76,7 +76,9 @@ settle_body(struct client_call *call)
     call->left = 0;
     if (bodiless)
         return;
-    if (head->chunked)
+    if (head->status == 101)
+        call->reading = CLIENT_UNTIL_CLOSE;
+    else if (head->chunked)
         call->reading = CLIENT_CHUNKED;
     else if (call->head.until_close)
         call->reading = CLIENT_UNTIL_CLOSE;
@@ -128,7 +130,11 @@ take_head(struct client_call *call, struct str *bytes)
         return;
     }
     *bytes = str_make(bytes->p + end, bytes->n - end);
-    if (call->head.head.status < 200) {
+    if (call->head.head.status == 101 && !call->request.switches) {
+        protocol_error(call, "unexpected status 101 (Switching Protocols)");
+        return;
+    }
+    if (call->head.head.status < 200 && call->head.head.status != 101) {
         call->scan = (struct h1_scan){ .response = true };
         if (++call->interim > CLIENT_INTERIM_MAX)
             protocol_error(call, "too many interim answers");

@@ -52,6 +52,9 @@ struct server_handler {
      * response. */
     void (*body_failed)(void *owner, struct server_conn *q, enum err why);
 
+    /* Bytes of a client to which server_switch() was said. May be NULL. */
+    void (*switched)(void *owner, struct server_conn *q, struct str bytes);
+
     /* server_backlog() has fallen below the low watermark (16 KB) after it exceeded the high one
      * (64 KB). */
     void (*writable)(void *owner, struct server_conn *q);
@@ -133,6 +136,16 @@ void server_drop_body(struct server_conn *q);
  * once. */
 void server_respond(struct server_conn *q, int status, struct str fields, int64_t length);
 bool server_responded(const struct server_conn *q);
+
+/* Does the client ask for another protocol: "Connection: Upgrade", "Upgrade: PROTOCOL"? */
+bool server_may_switch(const struct server_conn *q, struct str protocol);
+
+/* Answers with status 101, Switching Protocols: from now on `switched` gets the client's bytes, and
+ * server_write() sends bytes as they are; server_end() closes the connection. */
+void server_switch(struct server_conn *q, struct str fields);
+
+/* After that: stops reading what the client sends, or goes on. */
+void server_pause(struct server_conn *q, bool paused);
 
 /* Body bytes; copied or sent before the call returns. */
 void server_write(struct server_conn *q, struct str bytes);

@@ -56,8 +56,9 @@ struct server {
 enum server_reading {
     READ_HEAD,
     READ_BODY,
-    READ_LATER,      /* they belong to the next request; wait until this one is answered */
-    READ_DISCARD,    /* ignore them: the connection is about to be closed */
+    READ_LATER,       /* they belong to the next request; wait until this one is answered */
+    READ_SWITCHED,    /* another protocol: the handler gets them */
+    READ_DISCARD,     /* ignore them: the connection is about to be closed */
 };
 
 /* What each part of a response needs comes first, together: of thousands of streams, each part finds
@@ -92,6 +93,7 @@ struct server_conn {
     enum server_reading reading;
     bool taking;     /* input is being processed further up the stack */
     bool stopped;    /* reading from the socket is off */
+    bool paused;     /* the handler does not want what READ_SWITCHED reads */
     bool more;       /* `in` holds more than one turn may process */
     bool body_done;
     bool body_told;        /* the handler knows that it is complete, or failed */

@@ -289,6 +289,12 @@ take_some(struct server_conn *q, struct str *bytes)
         return true;
     case READ_LATER:
         return false;
+    case READ_SWITCHED:
+        if (q->paused)
+            return false;
+        q->server->handler->switched(q->server->owner, q, *bytes);
+        bytes->n = 0;
+        return true;
     case READ_DISCARD:
         bytes->n = 0;
         return true;
@@ -374,6 +380,7 @@ server_conn_read(struct server_conn *q)
      * flow control then slows the client down. */
     bool wanted = (q->reading == READ_HEAD && !q->more && !is_backed_up(q)) ||
                   q->reading == READ_DISCARD || (q->reading == READ_BODY && takes_body(q)) ||
+                  (q->reading == READ_SWITCHED && !q->paused) ||
                   (q->reading == READ_LATER && buf_len(&q->in) == 0);
 
     if (wanted == !q->stopped)
@@ -502,6 +509,27 @@ server_conn_turn(void *request)
     server_conn_read(q);
     if (q->sock != NULL)
         server_conn_flush(q);
+}
+
+bool
+server_may_switch(const struct server_conn *q, struct str protocol)
+{
+    const struct http_fields *f = &q->head.head.fields;
+
+    return !q->head.http10 && str_eq(q->head.head.method, S("GET")) && q->body_done &&
+           buf_len(&q->body) == 0 &&
+           http_list_has(http_field_get(f, S("connection")), S("upgrade")) &&
+           str_ieq(http_field_get(f, S("upgrade")), protocol);
+}
+
+void
+server_pause(struct server_conn *q, bool paused)
+{
+    CHECK(q->reading == READ_SWITCHED);
+    if (q->paused == paused)
+        return;
+    q->paused = paused;
+    loop_defer(q->server->loop, &q->turn);    /* reads, or stops it */
 }
 
 /* --- deadlines --- */

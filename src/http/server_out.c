@@ -121,6 +121,26 @@ server_respond(struct server_conn *q, int status, struct str fields, int64_t len
     loop_defer(q->server->loop, &q->turn);
 }
 
+void
+server_switch(struct server_conn *q, struct str fields)
+{
+    CHECK(q->open && !q->responded && q->reading == READ_LATER);
+    q->responded = true;
+    q->bodiless = q->out_chunked = q->paused = false;
+    q->out_left = -1;
+    q->close = true;    /* when it is over */
+
+    char *start = out_reserve(q, fields.n + HEAD_OWN_BYTES);
+    if (start == NULL)
+        return;    /* reported when it is sent */
+    char *p = put(put_status_line(start, 101), fields);
+    p = put(p, S("Connection: Upgrade\r\n\r\n"));
+    buf_commit(&q->out, (size_t)(p - start));
+    q->out_head = buf_len(&q->out);
+    q->reading = READ_SWITCHED;
+    loop_defer(q->server->loop, &q->turn);
+}
+
 /* --- sending --- */
 
 static void

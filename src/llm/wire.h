@@ -357,6 +357,10 @@ struct wire_provider {
      * 200. */
     enum err (*read_answer)(struct wire_reader *r, struct str body);
 
+    /* A message of a session that is only passed through. Emits the usage so far. NULL: it has no
+     * sessions. */
+    void (*read_message)(struct wire_reader *r, struct str text);
+
     /* An error answer (status >= 400, or any status with an error body). `body` may be anything,
      * HTML included. Fills *ret with strings in `a`; never forwards keys. retry_after_ms is what
      * the body says: the gateway reads the headers. */

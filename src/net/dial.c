@@ -163,6 +163,8 @@ start_tls(struct dial *d)
     d->phase = "establishing TLS";
     sock_own(d->sock, &tls_events, d);
     sock_tls_start(d->sock, o->tls, o->host, o->pool_key, on_tls_ready, d);
+    if (o->http1)
+        sock_tls_forbid_h2(d->sock);
     sock_read_start(d->sock);
 }
 

@@ -29,6 +29,7 @@ struct origin {
     struct str host_header;
     struct str unix_path;       /* set for http+unix: base URLs, empty else */
     struct tls_context *tls;    /* NULL for http */
+    bool http1;                 /* HTTP/2 is not offered */
     enum proxy_kind proxy;
     struct str proxy_host;    /* empty: direct */
     uint16_t proxy_port;
@@ -43,6 +44,9 @@ struct origin {
  * `tls`. NULL when the URL is not usable, with a sentence in `why`. */
 struct origin *origin_create(
     struct str url, struct tls_context *tls, struct str *ret_path, struct why why) MUST_CHECK;
+/* From now on HTTP/2 is not offered, whatever the TLS context has; connections are its own. Before it
+ * is used. */
+void origin_forbid_h2(struct origin *o);
 /* One more holder, for who may outlive the first; any thread. */
 struct origin *origin_ref(const struct origin *o) NEVER_NULL;
 /* One holder less, freed with the last. NULL is a no-op. */

@@ -200,9 +200,9 @@ make_pool_key(const struct origin *o)
     char room[URL_MAX + 2 * HOST_MAX];
     unsigned long long serial = o->tls != NULL ? tls_context_serial(o->tls) : 0;
     int n = snprintf(room, sizeof(room),
-        STR_FMT "://" STR_FMT ":%u unix=" STR_FMT " proxy=%d:" STR_FMT ":%u tls=%llu",
+        STR_FMT "://" STR_FMT ":%u unix=" STR_FMT " proxy=%d:" STR_FMT ":%u tls=%llu%s",
         STR_ARG(o->scheme), STR_ARG(o->host), o->port, STR_ARG(o->unix_path), (int)o->proxy,
-        STR_ARG(o->proxy_host), o->proxy_port, serial);
+        STR_ARG(o->proxy_host), o->proxy_port, serial, o->http1 ? " http1" : "");
 
     CHECK(n > 0 && (size_t)n < sizeof(room));
     return keep(str_make(room, (size_t)n));
@@ -254,6 +254,14 @@ origin_create(struct str url, struct tls_context *tls, struct str *ret_path, str
     }
     o->pool_key = make_pool_key(o);
     return o;
+}
+
+void
+origin_forbid_h2(struct origin *o)
+{
+    o->http1 = true;
+    release(o->pool_key);
+    o->pool_key = make_pool_key(o);
 }
 
 struct origin *

@@ -79,6 +79,9 @@ void sock_send_fin(struct sock *s);
  * `host` and `session_key` are for clients, else empty. Takes a reference to `context`. */
 void sock_tls_start(struct sock *s, struct tls_context *context, struct str host,
     struct str session_key, void (*ready)(void *arg), void *arg);
+/* Offers HTTP/1.1 only. Right after sock_tls_start(). */
+void sock_tls_forbid_h2(struct sock *s);
+
 
 void sock_tls_destroy(struct sock_tls *t);
 

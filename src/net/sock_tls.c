@@ -207,6 +207,12 @@ sock_tls_start(struct sock *s, struct tls_context *context, struct str host, str
 }
 
 void
+sock_tls_forbid_h2(struct sock *s)
+{
+    tls_connection_forbid_h2(s->tls->ssl);
+}
+
+void
 sock_tls_destroy(struct sock_tls *t)
 {
     if (t == NULL)

@@ -399,6 +399,12 @@ tls_client_offer_h2(struct tls_context *c)
     CHECK(SSL_CTX_set_alpn_protos(c->ctx, alpn_both, ALPN_BOTH_LEN) == 0);
 }
 
+void
+tls_connection_forbid_h2(SSL *ssl)
+{
+    CHECK(SSL_set_alpn_protos(ssl, alpn_http1, ALPN_HTTP1_LEN) == 0);
+}
+
 struct tls_context *
 tls_context_ref(struct tls_context *c)
 {

@@ -15,6 +15,9 @@ struct tls_peer {
  * there is one. NULL when the library has no memory, or `host` cannot be verified against. */
 SSL *tls_connection(struct tls_peer *peer, struct str host) MUST_CHECK;
 
+/* It offers HTTP/1.1 only. Before its handshake. */
+void tls_connection_forbid_h2(SSL *ssl);
+
 bool tls_context_is_server(const struct tls_context *c);
 
 /* Differs for any two contexts that this process ever has. */

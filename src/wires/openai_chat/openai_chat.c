@@ -379,6 +379,7 @@ static const struct wire_provider provider = {
     .read_event = openai_read_event,
     .read_end = openai_read_end,
     .read_answer = openai_read_answer,
+    .read_message = openai_read_message,
     .read_error = openai_read_error,
     .key = S_INIT("Authorization: Bearer "),
     .forward = forwarded,

@@ -46,6 +46,7 @@ void openai_write_request(struct request_out *w);
 enum err openai_read_event(struct wire_reader *r, struct str event, struct str data);
 void openai_read_end(struct wire_reader *r);
 enum err openai_read_answer(struct wire_reader *r, struct str body);
+void openai_read_message(struct wire_reader *r, struct str text);
 /* Reads what MiniMax says of its answer: {"status_code":1008,"status_msg":"insufficient balance"}.
  * False: nothing is wrong with it; or it is another host's, which has no such member (NULL). */
 bool openai_read_base_resp(

@@ -1,0 +1,163 @@
+"""Sessions of the Realtime API pass through the gateway as they are, with keys of their own and their usage counted."""
+import base64
+import json
+import os
+import re
+import socket
+import threading
+
+import openai
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.sync.client import connect
+from websockets.sync.server import serve
+
+USAGE = {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10,
+         "input_token_details": {"cached_tokens": 5, "audio_tokens": 8}, "output_token_details": {"audio_tokens": 6}}
+
+
+class Upstream:
+    """A provider with sessions: each `response.create` is answered with a response, anything else is echoed."""
+
+    def __init__(self):
+        self.requests = []
+        self.closed = threading.Semaphore(0)
+        self.server = serve(self.session, "127.0.0.1", 0, select_subprotocol=self.subprotocol, max_size=None)
+        self.url = f"http://127.0.0.1:{self.server.socket.getsockname()[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def subprotocol(connection, offered):
+        return "realtime" if "realtime" in offered else None
+
+    def session(self, connection):
+        self.requests.append(connection.request)
+        try:
+            connection.send(json.dumps({"type": "session.created", "event_id": "e0", "session": {"id": "sess_1", "type": "realtime"}}))
+            for message in connection:
+                event = json.loads(message) if isinstance(message, str) and message.startswith("{") else {}
+                if event.get("type") == "response.create":
+                    connection.send(json.dumps({"type": "response.output_text.delta", "event_id": "e1", "response_id": "r", "item_id": "i",
+                                                "output_index": 0, "content_index": 0, "delta": "Hello"}))
+                    # in pieces, with a ping between them
+                    done = json.dumps({"type": "response.done", "event_id": "e2", "response": {"id": "r", "status": "completed",
+                                                                                              "usage": USAGE}})
+                    connection.send([done[:7], done[7:60], done[60:]])
+                elif event.get("type") == "leave":
+                    return
+                else:
+                    connection.send(message)
+        except ConnectionClosed:
+            pass
+        finally:
+            self.closed.release()
+
+    def close(self):
+        self.server.shutdown()
+
+
+@pytest.fixture
+def upstream():
+    upstream = Upstream()
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture
+def gateway(make, upstream):
+    return make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": f"{upstream.url}/v1", "api_key": "lab-key-of-a-provider"}},
+                         "catalog": {"models": [{"id": "lab/voice", "price": {"input": 1, "output": 2}}]}})
+
+
+def ws(gateway, **options):
+    options.setdefault("additional_headers", gateway.authorization())
+    return connect(f"ws://{gateway.address[0]}:{gateway.address[1]}/v1/realtime?model=lab/voice", max_size=None, **options)
+
+
+def test_the_official_sdk_has_a_session_and_its_usage_is_counted(gateway, upstream):
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key)
+    texts, done = [], 0
+    with client.realtime.connect(model="lab/voice") as session:
+        assert session.recv().type == "session.created"
+        for _ in range(2):
+            session.response.create()
+            while (event := session.recv()).type != "response.done":
+                texts.append(event.delta)
+            assert event.response.usage.total_tokens == 30
+    request = upstream.requests[0]
+    assert texts == ["Hello", "Hello"] and request.path == "/v1/realtime?model=voice"
+    assert request.headers["authorization"] == "Bearer lab-key-of-a-provider"
+    line = gateway.last_access()
+    assert line["status"] == 101 and "client_abort" not in line and "error" not in line
+    assert (line["tokens_input"], line["tokens_output"], line["tokens_cached"]) == (40, 20, 10)
+    assert line["cost_nanousd"] == 40 * 1000 + 20 * 2000
+
+
+def test_any_message_passes_both_ways_unchanged(gateway, upstream):
+    with ws(gateway) as session:
+        session.recv()
+        for message in ("plain", "", "\u00e9\U0001f680" * 1000, b"\x00\xff" * 5, os.urandom(3_000_000), base64.b64encode(os.urandom(100_000)).decode()):
+            session.send(message)
+            assert session.recv() == message
+        assert session.ping().wait(10)
+    assert upstream.closed.acquire(timeout=10)
+
+
+def test_a_browser_sends_its_key_as_a_subprotocol(gateway, upstream):
+    with ws(gateway, additional_headers={}, subprotocols=["realtime", f"openai-insecure-api-key.{gateway.key}", "openai-beta.realtime-v1"]) as session:
+        session.recv()
+        assert session.subprotocol == "realtime"
+    assert upstream.requests[0].headers["sec-websocket-protocol"] == "realtime, openai-beta.realtime-v1"
+    assert gateway.key not in str(upstream.requests[0].headers)
+
+
+def test_without_a_key_there_is_no_session(gateway, upstream):
+    with pytest.raises(InvalidStatus) as refused:
+        ws(gateway, additional_headers={})
+    assert refused.value.response.status_code == 401 and upstream.requests == []
+
+
+def test_what_refuses_the_handshake_is_answered_in_http(gateway, upstream):
+    upstream.close()
+    with pytest.raises(InvalidStatus) as refused:
+        ws(gateway)
+    assert refused.value.response.status_code == 502 and json.loads(refused.value.response.body)["error"]["message"]
+
+
+def test_each_side_may_end_it(gateway, upstream):
+    with ws(gateway) as session:
+        session.recv()
+        session.send(json.dumps({"type": "leave"}))
+        with pytest.raises(ConnectionClosed):
+            session.recv(timeout=10)
+    with ws(gateway) as session:
+        session.recv()
+        session.socket.shutdown(socket.SHUT_RDWR)    # the network broke
+    for _ in range(2):
+        assert upstream.closed.acquire(timeout=10)
+    gateway.last_access(2)
+    assert [line["status"] for line in gateway.access_log()] == [101, 101]
+
+
+def rss(gateway):
+    with open(f"/proc/{gateway.program.process.pid}/status", encoding="ascii") as file:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1)) * 1024
+
+
+@pytest.mark.skipif("OPENCLAW_SANITIZER" in os.environ, reason="sanitizers keep memory that was freed")
+def test_what_nobody_takes_is_not_collected(gateway, upstream):
+    """The caller does not read the echoes, so the provider stops reading: the caller's messages have to wait."""
+    with socket.create_connection(gateway.address) as caller:
+        key = base64.b64encode(os.urandom(16)).decode()
+        caller.sendall(f"GET /v1/realtime?model=lab/voice HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {gateway.key}\r\n"
+                       f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+        assert caller.recv(65536).startswith(b"HTTP/1.1 101 ")
+        before = rss(gateway)
+        caller.settimeout(1)
+        frame = Frame(Opcode.BINARY, b"x" * 1_000_000).serialize(mask=True)
+        with pytest.raises(TimeoutError):
+            for _ in range(200):
+                caller.sendall(frame)
+        assert rss(gateway) - before < 8 * 1024 * 1024
+    assert upstream.closed.acquire(timeout=10)
