@@ -336,8 +336,9 @@ wishes_read(
     bool any = false;
 
     *ret = NULL;
-    for (const struct json *at = r->doc + 1;
-         json_is(r->doc, JSON_OBJECT) && at != r->doc + r->doc->span; at += 1 + at[1].span)
+    if (!json_is(r->doc, JSON_OBJECT))
+        return OK;
+    for (const struct json *at = r->doc + 1; at != r->doc + r->doc->span; at += 1 + at[1].span)
         any = any || member_named(r, at) != NULL;
     if (!any)
         return OK;
