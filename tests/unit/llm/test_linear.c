@@ -421,6 +421,37 @@ static const struct row requests[] = {
     { "inputs", "{\"model\":\"m\",\"input\":[<\"a\">]}", 0 },
     { "inputs of numbers", "{\"model\":\"m\",\"input\":[<[1,2]>]}", 0 },
     { "stream options", ASKED ",\"stream\":true,\"stream_options\":{<\"#\":1>}}", 0 },
+    { "items of two sides",
+        "{\"model\":\"m\",\"input\":[<{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\","
+        "\"content\":\"b\"}>]}",
+        0 },
+    { "items of the assistant",
+        "{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},<{\"role\":\"assistant\","
+        "\"content\":\"b\"}>]}",
+        0 },
+    { "rounds of call items",
+        "{\"model\":\"m\",\"input\":[<{\"type\":\"function_call\",\"call_id\":\"c#\",\"name\":\"f\","
+        "\"arguments\":\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"c#\",\"output\":"
+        "\"a\"}>]}",
+        0 },
+    { "reasoning items",
+        "{\"model\":\"m\",\"input\":[<{\"type\":\"reasoning\",\"summary\":[{\"text\":\"a\"}],"
+        "\"encrypted_content\":\"e\"},{\"role\":\"assistant\",\"content\":\"b\"}>]}",
+        0 },
+    { "sealed signatures of calls",
+        "{\"model\":\"m\",\"input\":[<{\"type\":\"reasoning\",\"encrypted_content\":"
+        "\"openclaw.1.anthropic.eyJzaWduYXR1cmUiOiJFcSIsImNhbGwiOiJjIn0=\"}>]}",
+        0 },
+    { "summaries of an item",
+        "{\"model\":\"m\",\"input\":[{\"type\":\"reasoning\",\"summary\":[<{\"text\":\"a\"}>]}]}",
+        0 },
+    { "items of unknown kinds", "{\"model\":\"m\",\"input\":[<{\"type\":\"t#\"}>]}", 0 },
+    { "flat tools",
+        "{\"model\":\"m\",\"input\":\"a\",\"tools\":[<{\"type\":\"function\",\"name\":\"f#\"}>]}",
+        0 },
+    { "flat free-form tools",
+        "{\"model\":\"m\",\"input\":\"a\",\"tools\":[<{\"type\":\"custom\",\"name\":\"f#\"}>]}",
+        0 },
 };
 
 /* A caller's wire and operation, and a provider's wire. */
@@ -539,6 +570,8 @@ TEST(requests_cost_in_proportion_to_what_is_repeated_in_them)
 #define CONVERSE_END                                                                               \
     "messageStop {\"stopReason\":\"end_turn\"}\n"                                                  \
     "metadata {\"usage\":{\"inputTokens\":1,\"outputTokens\":1}}"
+#define R_END                                                                                      \
+    "{\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[]}}\n"
 
 static const struct row streams[] = {
     { "deltas of Bedrock",
@@ -705,6 +738,28 @@ static const struct row streams[] = {
         BEGIN "{\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"cache_creation\":{<\"#\":1>}}}"
               "\n" END,
         0 },
+    { "deltas of an item",
+        "@<{\"type\":\"response.output_text.delta\",\"output_index\":0,\"delta\":\"a\"}\n>" R_END,
+        0 },
+    { "deltas of two items in turn",
+        "@<{\"type\":\"response.output_text.delta\",\"output_index\":0,\"delta\":\"a\"}\n"
+        "{\"type\":\"response.reasoning_text.delta\",\"output_index\":1,\"delta\":\"b\"}\n>" R_END,
+        0 },
+    { "items",
+        "@<{\"type\":\"response.output_item.done\",\"output_index\":#,\"item\":{\"type\":\"message\","
+        "\"content\":[{\"type\":\"output_text\",\"text\":\"a\"}]}}\n>" R_END,
+        0 },
+    { "call items",
+        "@<{\"type\":\"response.output_item.added\",\"output_index\":#,\"item\":{\"type\":"
+        "\"function_call\",\"call_id\":\"c#\",\"name\":\"f\"}}\n"
+        "{\"type\":\"response.output_item.done\",\"output_index\":#,\"item\":{\"type\":"
+        "\"function_call\",\"call_id\":\"c#\",\"name\":\"f\",\"arguments\":\"{}\"}}\n>" R_END,
+        250 },
+    { "annotations of an item",
+        "{\"type\":\"response.output_text.delta\",\"output_index\":0,\"delta\":\"a\"}\n"
+        "@<{\"type\":\"response.output_text.annotation.added\",\"output_index\":0,\"annotation\":{"
+        "\"type\":\"url_citation\",\"url\":\"u\"}}\n>" R_END,
+        0 },
 };
 
 #define MESSAGE "{\"id\":\"i\",\"choices\":[{\"message\":{"
@@ -783,6 +838,14 @@ static const struct row answers[] = {
         0 },
     { "blocks of providers' tools", ANSWER "<{}>]}", 0 },
     { "blocks with values", ANSWER "{\"type\":\"t\",\"x\":[<1>]}]}", 0 },
+    { "items of an answer",
+        "{\"id\":\"r\",\"status\":\"completed\",\"output\":[<{\"type\":\"message\",\"content\":[{"
+        "\"type\":\"output_text\",\"text\":\"a\"}]}>]}",
+        0 },
+    { "call items of an answer",
+        "{\"id\":\"r\",\"status\":\"completed\",\"output\":[<{\"type\":\"function_call\",\"call_id\":"
+        "\"c#\",\"name\":\"f\",\"arguments\":\"{}\"}>]}",
+        250 },
 };
 
 /* A provider's wire, and what becomes of its answer: a stream for a caller of `to`, or a folded
