@@ -2,7 +2,7 @@
 """vocab.py make DIR OUT.C - makes the tables of src/tokens/vocab.h and src/tokens/scan.h from the files in DIR. The build runs it.
 vocab.py update PACKAGE.TGZ DIR - makes those files: the vocabularies from npm's js-tiktoken, the classes from Unicode's.
 
-A vocabulary is the xz of two runs: the length of each token, a byte each, and the tokens themselves, both in the order of rank.
+The vocabularies are OpenAI's, as published with tiktoken under the MIT license. A vocabulary is the xz of two runs: the length of each token, a byte each, and the tokens themselves, both in the order of rank.
 classes.txt has the general categories that the scanner distinguishes, a range a line.
 """
 import base64

@@ -5,6 +5,7 @@
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
 #include "gateway/retry.h"
+#include "llm/count.h"
 #include "llm/overlap.h"
 #include "route/failure.h"
 
@@ -441,7 +442,10 @@ break_off(struct exchange *x, struct attempt *a)
         q->format == FORMAT_SCHEMA ||
         (q->tools != NULL && x->plan.alias->on_break != BREAK_CONTINUE))
         return false;
-    x->input_estimate = llm_request_estimate_tokens(q);
+    x->input_estimate =
+        x->request->large
+            ? llm_request_estimate_tokens(q)
+            : llm_request_count_tokens(q, model_tokenizer(a->target->facts, a->target->wire.model));
     (void)tally_estimate(&a->tally, x->input_estimate, true);
     r->sent = sent_text(a);
     r->says = a->draft.writer;
