@@ -111,6 +111,10 @@ print_request(struct recorded *c, const struct wire *to, struct str name, const 
     for (const struct llm_word *w = drops.names; w != NULL; w = w->next)
         out_text_value(&o, w->text);
     out_end_array(&o);
+    out_key_array(&o, "stops");
+    for (const struct llm_word *w = drops.stops; w != NULL; w = w->next)
+        out_text_value(&o, w->text);
+    out_end_array(&o);
     if (e == OK) {
         out_key(&o, "body");
         json_add_line(o.b, buf_str(&body));

@@ -32,7 +32,8 @@ def _load(name):
 def _observed(wire):
     """The names of members in recorded requests."""
     found = json.loads((SPECS / "observed" / f"{wire}.json").read_text())["request"]
-    return {step.removesuffix("[]") for path in found for step in path.replace("[]", "").split(".")}
+    newer = {"serviceTier"} if wire == "gemini" else set()      # documented, but not in the package of its messages yet
+    return newer | {step.removesuffix("[]") for path in found for step in path.replace("[]", "").split(".")}
 
 
 # --- OpenAPI ---
