@@ -24,6 +24,7 @@ LAYERS = [
     ["base"],
     ["net", "conf", "script", "sign", "tokens"],
     ["http", "store"],
+    ["cloud"],
     ["llm"],
     ["wires"],
     ["catalog"],
@@ -47,7 +48,7 @@ EXCLUSIVE = [
     (re.compile(r"^(uv\.h|uv/.*|openssl/(ssl|err|x509.*|bio|pem)\.h)$"), {"net"}),
     (re.compile(r"^ares(_\w+)?\.h$"), {"net"}),
     (re.compile(r"^nghttp2/.*$"), {"http"}),
-    (re.compile(r"^openssl/.*"), {"net", "base"}),
+    (re.compile(r"^openssl/.*"), {"net", "base", "sign"}),
     (re.compile(r"^libfyaml\.h$"), {"conf"}),
     (re.compile(r"^(lua|lualib|lauxlib|luaconf)\.h$"), {"script"}),
     (re.compile(r"^arpa/inet\.h$"), {"net", "app", "base"}),    # base/url.c: inet_pton() reads text

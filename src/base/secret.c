@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/hash.h"
@@ -30,6 +31,8 @@ struct secrets {
     size_t count;
     unsigned shift;    /* of a product to a slot's number */
 
+    const struct secrets *also;    /* see secrets_join() */
+
     uint32_t *heads;    /* the first characters of all windows, hashed; 0: free */
     size_t head_slots;
     size_t head_count;
@@ -56,6 +59,17 @@ secrets_destroy(struct secrets *s)
     free(s->slots);
     free(s->heads);
     free(s);
+}
+
+const struct secrets *
+secrets_join(struct arena *a, const struct secrets *s, const struct secrets *more)
+{
+    struct secrets *both = arena_new(a, struct secrets);
+
+    CHECK(more->also == NULL);
+    *both = *more;
+    both->also = s;
+    return both;
 }
 
 /* --- the canonical form --- */
@@ -270,6 +284,12 @@ secrets_scan(const struct secrets *s, struct secret_scan *at, struct str piece, 
 {
     if (piece.n == 0)
         return false;    /* an empty slice may have no address */
+    if (UNLIKELY(s->also != NULL)) {
+        struct secret_scan copy = *at;    /* it depends on the text alone */
+
+        if (secrets_scan(s->also, &copy, piece, random_only))
+            return true;
+    }
 
     const unsigned char *p = (const unsigned char *)piece.p, *end = p + piece.n;
 
@@ -305,6 +325,9 @@ head_slot(const struct secrets *s, uint32_t head)
 bool
 secrets_scan_pending(const struct secrets *s, const struct secret_scan *at)
 {
+    if (UNLIKELY(s->also != NULL) && secrets_scan_pending(s->also, at))
+        return true;
+
     hash_u128 last = (hash_u128)at->high << 64 | at->low;
 
     for (unsigned n = HEAD; n < WINDOW; n++, last >>= 8)

@@ -32,6 +32,11 @@ void secrets_add_lines(struct secrets *s, struct str lines);
 #define SECRET_LAYERS 3         /* levels of nested escapes that are decoded */
 #define SECRET_ESCAPE_MAX 12    /* longest escape: "&#x0000073;" */
 
+/* `more` and `s` together, for a scan; both outlive it. Nothing may be added to it. */
+struct arena;
+const struct secrets *secrets_join(
+    struct arena *a, const struct secrets *s, const struct secrets *more) NEVER_NULL;
+
 /* The state of a scan. Zeroed before the first piece. */
 struct secret_scan {
     uint64_t high, low;    /* the last 16 canonical characters */

@@ -1,6 +1,7 @@
 /* host.c - the platforms, and how a request's path is put together. */
 #include "catalog/host.h"
 
+#include "base/json.h"
 #include "base/url.h"
 
 /* --- direct --- */
@@ -55,8 +56,15 @@ is_deployed(const struct wire *wire, const struct llm_request *r)
            str_starts(r->path, S("/images/"));
 }
 
-/* Deployments have names without slashes. Somebody on the way to Azure could take a name with one, or
- * one of dots, for another path than the one that was allowed. */
+/* Names in a path have no slashes. A server on the way could take a name with one, or one of dots,
+ * for another path than the one that was allowed. */
+static bool
+is_segment(struct str name)
+{
+    return name.n != 0 && !str_eq(name, S(".")) && !str_eq(name, S("..")) &&
+           str_chr(name, '/') == name.n && str_chr(name, '\\') == name.n;
+}
+
 static bool
 azure_write_prefix(struct buf *out, const struct host_address *at, const struct wire *wire,
     const struct llm_request *r, const struct wire_target *t)
@@ -65,8 +73,7 @@ azure_write_prefix(struct buf *out, const struct host_address *at, const struct 
 
     if (!names_deployment(at) || !is_deployed(wire, r) || name.n == 0)
         return true;
-    if (str_eq(name, S(".")) || str_eq(name, S("..")) || str_chr(name, '/') != name.n ||
-        str_chr(name, '\\') != name.n)
+    if (!is_segment(name))
         return false;
     buf_add(out, S("/deployments/"));
     url_add_segment(out, name);
@@ -75,6 +82,7 @@ azure_write_prefix(struct buf *out, const struct host_address *at, const struct 
 
 const struct host host_azure = {
     .name = S_INIT("azure"),
+    .cloud = HOST_AZURE,
     .key = S_INIT("api-key: "),
     .maker = S_INIT("openai"),
     .lists_nothing = true,
@@ -93,9 +101,106 @@ azure_ai_prepare(struct host_address *at, struct str version, struct arena *a)
 
 const struct host host_azure_ai = {
     .name = S_INIT("azure-ai"),
+    .cloud = HOST_AZURE,
     .key = S_INIT("api-key: "),
     .lists_nothing = true,
     .prepare = azure_ai_prepare,
+};
+
+/* --- Amazon Bedrock --- */
+
+/* Its own protocols (Converse). */
+const struct host host_bedrock = {
+    .name = S_INIT("bedrock"),
+    .cloud = HOST_AWS,
+    .service = S_INIT("bedrock"),
+    .key = S_INIT("Authorization: Bearer "),
+    .lists_nothing = true,
+};
+
+/* The protocols of OpenAI and Anthropic. */
+const struct host host_bedrock_mantle = {
+    .name = S_INIT("bedrock-mantle"),
+    .cloud = HOST_AWS,
+    .service = S_INIT("bedrock-mantle"),
+    .key = S_INIT("Authorization: Bearer "),
+};
+
+/* --- Google's Vertex AI --- */
+
+#define VERTEX_PLACE "/v1/projects/{project}/locations/{region}"
+
+const struct host host_vertex = {
+    .name = S_INIT("vertex"),
+    .cloud = HOST_GOOGLE,
+    .path = S_INIT(VERTEX_PLACE "/publishers/google"),
+    .key = S_INIT("Authorization: Bearer "),
+    .maker = S_INIT("google"),
+    .lists_nothing = true,
+};
+
+/* Other makers' models, which name themselves "maker/model". */
+const struct host host_vertex_openai = {
+    .name = S_INIT("vertex-openai"),
+    .cloud = HOST_GOOGLE,
+    .path = S_INIT(VERTEX_PLACE "/endpoints/openapi"),
+    .key = S_INIT("Authorization: Bearer "),
+    .lists_nothing = true,
+};
+
+/* Anthropic's protocol, with the model in the path and the protocol's version in the body. */
+#define VERTEX_VERSION "\"anthropic_version\":\"vertex-2023-10-16\""
+
+static bool
+vertex_anthropic_write_path(
+    struct buf *out, const struct llm_request *r, const struct wire_target *t)
+{
+    if (r->op == OP_COUNT_TOKENS) {
+        buf_add(out, S("/models/count-tokens:rawPredict"));
+        return true;
+    }
+    buf_add(out, S("/models/"));
+    url_add_segment(out, t->model);
+    buf_add(out, r->stream ? S(":streamRawPredict") : S(":rawPredict"));
+    return is_segment(t->model);
+}
+
+/* The member "model" goes; tokens are counted at a path that names none. */
+static void
+vertex_anthropic_edit_body(
+    const struct llm_request *r, const struct json *doc, struct str body, struct wire_edits *edits)
+{
+    const char *before = NULL;    /* the end of the member before */
+    bool has_version = json_get(doc, S("anthropic_version")) != NULL;
+    struct str version = json_count(doc) > 1 ? S(VERTEX_VERSION ",") : S(VERTEX_VERSION);
+    struct json_iter it = json_iter(doc);
+
+    if (!json_is(doc, JSON_OBJECT))
+        return;
+    if (!has_version && r->op == OP_COUNT_TOKENS && json_count(doc) == 1)
+        version = S(VERTEX_VERSION ",");
+    if (!has_version)
+        (void)wire_edit_add(edits, (size_t)(doc->p + 1 - body.p), 0, version);
+    while (r->op != OP_COUNT_TOKENS && json_next(&it)) {
+        const char *end = it.value->p + it.value->n;
+        const char *next = it.next != it.end ? it.next->p : end;
+
+        if (json_str_is(it.key, S("model")))
+            (void)wire_edit_add(edits, (size_t)((before != NULL ? before : it.key->p) - body.p),
+                (size_t)(before != NULL ? end - before : next - it.key->p), S(""));
+        before = end;
+    }
+}
+
+const struct host host_vertex_anthropic = {
+    .name = S_INIT("vertex-anthropic"),
+    .cloud = HOST_GOOGLE,
+    .path = S_INIT(VERTEX_PLACE "/publishers/anthropic"),
+    .key = S_INIT("Authorization: Bearer "),
+    .maker = S_INIT("anthropic"),
+    .lists_nothing = true,
+    .write_path = vertex_anthropic_write_path,
+    .edit_body = vertex_anthropic_edit_body,
 };
 
 /* --- all of them --- */
@@ -162,10 +267,14 @@ host_write_path(struct buf *out, const struct host_address *at, const struct wir
     buf_add(out, at->base_path);
     if (at->host->write_prefix != NULL && !at->host->write_prefix(out, at, wire, r, t))
         return false;
-    if (r->path_model.n != 0 && t->model.n != 0)
+    if (r->path_model.n != 0 && t->model.n != 0) {
         add_path_with_model(out, r, t->model);
-    else
+    } else if (at->host->write_path != NULL && r->op != OP_RELAY) {
+        if (!at->host->write_path(out, r, t))
+            return false;
+    } else {
         wire->provider->write_path(out, r, t);
+    }
     struct str path = str_skip(buf_str(out), from);
     struct str own = str_skip(path, str_chr(path, '?'));    /* the wire's */
     if (query.n != 0 && own.n != 0)

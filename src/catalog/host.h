@@ -13,11 +13,22 @@ struct host;
 struct host_address {
     const struct host *host;
     struct str base_path;    /* "/v1", without a trailing slash */
+    struct str region;       /* of a cloud; may be empty */
     struct str query;        /* a parameter of every request: "api-version=2024-10-21"; mostly empty */
 };
 
+/* The clouds in whose name requests may be made without an API key. */
+enum host_cloud { HOST_NOWHERE, HOST_AWS, HOST_GOOGLE, HOST_AZURE };
+
 struct host {
     struct str name;    /* as the configuration names it */
+
+    /* Its cloud, and with AWS the service that requests are signed for. */
+    enum host_cloud cloud;
+    struct str service;
+
+    /* The base path where the configured URL has none; see clouds_fill(). May be empty. */
+    struct str path;
 
     /* How the field line of a key begins: "api-key: "; empty: as the wire has it. */
     struct str key;
@@ -37,6 +48,14 @@ struct host {
      * model's name. May be NULL. */
     bool (*write_prefix)(struct buf *out, const struct host_address *at, const struct wire *wire,
         const struct llm_request *r, const struct wire_target *t);
+
+    /* The same instead of the wire's part. */
+    bool (*write_path)(struct buf *out, const struct llm_request *r, const struct wire_target *t);
+
+    /* Adds what must change in a body of its wire, `doc`: a model that the path names. May be
+     * NULL. */
+    void (*edit_body)(const struct llm_request *r, const struct json *doc, struct str body,
+        struct wire_edits *edits);
 };
 
 #define HOST(id) extern const struct host host_##id;

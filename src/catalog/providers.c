@@ -167,10 +167,19 @@ provider_host(
 /* Completes the provider's address as its host has it. */
 static void
 prepare_host(struct providers *all, struct provider *p, const struct conf_provider *cp,
-    struct conf_problems *problems)
+    const struct cloud_place *place, struct conf_problems *problems)
 {
     const struct host *host = p->address.host;
+    const char *missing = NULL;
     struct str version = cp != NULL ? cp->api_version.v : S("");
+    if (host->path.n != 0 && p->address.base_path.n == 0)
+        p->address.base_path = clouds_fill(all->arena, host->path, place, &missing);
+    if (missing != NULL)
+        conf_problem(problems, cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 },
+            "providers." STR_FMT ": %s", STR_ARG(p->id), missing);
+    p->address.region = place->region;
+    if (p->region.n == 0)
+        p->region = clouds_area(place->region);
     const char *unfit =
         host->prepare != NULL ? host->prepare(&p->address, version, all->arena) : NULL;
 
@@ -193,6 +202,18 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
     char why[256] = "";
     struct str path;
     struct provider *p = arena_new(all->arena, struct provider);
+    const struct host *host = provider_host(cp, row, problems);
+    const struct cloud_place place = clouds_place(cp, host->cloud, all->arena);
+    const char *missing;
+
+    base_url = clouds_fill(all->arena, base_url, &place, &missing);
+    if (missing != NULL && cp == NULL)
+        return NULL;    /* the environment has a key, and no region for it */
+    if (missing != NULL) {
+        conf_problem(problems, mark, "providers." STR_FMT ": %s", STR_ARG(id), missing);
+        (void)map_put(all->broken, id, (void *)(uintptr_t)cp);
+        return NULL;
+    }
     bool https = str_istarts(base_url, S("https:"));
     struct tls_context *tls = https ? provider_tls(all, cp, WHY(why)) : NULL;
     bool tls_failed = https && tls == NULL;
@@ -214,15 +235,15 @@ provider_add(struct providers *all, struct str id, const struct wire *wire,
     tls_context_unref(tls);
     if (p->origin == NULL && !tls_failed)
         conf_problem(problems, mark, "providers." STR_FMT ".base_url: %s", STR_ARG(id), why);
-    p->address.host = provider_host(cp, row, problems);
+    p->address.host = host;
     p->address.base_path = p->origin != NULL ? path : S("");
-    if (p->origin != NULL)
-        prepare_host(all, p, cp, problems);
     if (row != NULL) {
         p->traits = row->traits;
         p->region = row->region;
         p->data = row->data;
     }
+    if (p->origin != NULL)
+        prepare_host(all, p, cp, &place, problems);
     p->fields = S("");
     all->list[all->count++] = p;
     (void)map_put(all->by_id, id, p);
@@ -249,6 +270,32 @@ says_who(const struct conf_provider *cp)
     return false;
 }
 
+/* Does the configuration say in whose name, so that a key in the environment does not? */
+static bool
+names_identity(const struct conf *c, const struct conf_provider *cp)
+{
+    return cp != NULL && (cp->aws.profile.v.n != 0 || cp->aws.access_key_id.v.n != 0 ||
+                             cp->aws.role_arn.v.n != 0 || cp->google.credentials.v.n != 0 ||
+                             conf_is_given(c, &cp->entra));
+}
+
+static void
+provider_identity(struct providers *all, struct provider *p, const struct conf_provider *cp,
+    struct conf_problems *problems)
+{
+    const struct cloud_place place = { p->address.region, S("") };
+
+    p->identity = clouds_identity(all->conf, cp, p->address.host->cloud, &place, problems);
+    if (p->identity == NULL)
+        return;
+    if (p->address.host->cloud == HOST_AWS && place.region.n == 0)
+        conf_problem(problems, cp != NULL ? cp->mark : (struct conf_mark){ 0, 0 },
+            "providers." STR_FMT ": " CLOUDS_NO_REGION, STR_ARG(p->id));
+    p->credentials[0] = S("");
+    p->credential_names[0] = identity_settings(p->identity)->source->name;
+    p->credential_count = 1;
+}
+
 /* Takes the configured keys, or the one in the environment. The latter has not been validated yet
  * and becomes part of a header field. */
 static void
@@ -264,6 +311,10 @@ provider_keys(struct providers *all, struct provider *p, const struct conf_provi
 
     p->credentials = arena_array(all->arena, struct str, n + 1);
     p->credential_names = arena_array(all->arena, struct str, n + 1);
+    if (!given && (env.n == 0 || names_identity(all->conf, cp)))
+        provider_identity(all, p, cp, problems);
+    if (p->identity != NULL)
+        return;
     for (size_t i = 0; i < n; i++) {
         p->credential_names[i] = arena_printf(all->arena, STR_FMT "#%zu", STR_ARG(p->id), i + 1);
         p->credentials[p->credential_count++] =
@@ -398,6 +449,8 @@ provider_from_conf(struct providers *all, const struct conf *c, const struct con
         return;
     }
     struct provider *p = provider_add(all, cp->id.v, wire, row, base_url, cp, problems);
+    if (p == NULL)
+        return;
     provider_keys(all, p, cp, misread, problems);
     p->fields = field_lines(all->arena, cp);
     p->timeouts = conf_timeouts_over(c->timeouts, cp->timeouts);
@@ -421,6 +474,8 @@ providers_from_environment(
             continue;
         struct provider *p =
             provider_add(all, row->id, row->wire, row, row->base_url, NULL, problems);
+        if (p == NULL)
+            continue;
         provider_keys(all, p, NULL, false, problems);
         p->timeouts = c->timeouts;
     }
@@ -494,7 +549,8 @@ providers_create(const struct conf *c, struct str simulated_url, struct conf_pro
             continue;
         struct str name = provider_stable_name(all->arena, p);
         p->turn = registry_hold(&turn_kind, name);
-        if (p->models.count == 0 && !p->simulated && !p->address.host->lists_nothing)
+        if (p->models.count == 0 && !p->simulated && p->identity == NULL &&
+            !p->address.host->lists_nothing)
             p->offer = offer_hold(name);
     }
     choose_default(all, &c->default_provider, problems);
@@ -511,6 +567,7 @@ providers_destroy(struct providers *all)
         origin_destroy(all->list[i]->session_origin);
         offer_drop(all->list[i]->offer);
         registry_drop(all->list[i]->turn);
+        identity_drop(all->list[i]->identity);
     }
     tls_context_unref(all->tls);
     catalog_destroy(all->catalog);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "catalog/clouds.h"
 #include "catalog/offer.h"
 #include "catalog/provider.h"
 #include "conf/conf.h"
@@ -21,6 +22,9 @@ struct provider {
     struct str *credentials;
     struct str *credential_names;    /* "OPENAI_API_KEY", "openai#2": for logs */
     size_t credential_count;
+    /* in whose name it is asked without a key; NULL: with the credentials above. It then has one of
+     * them, which is empty */
+    struct identity *identity;
     struct str fields;    /* configured extra field lines */
     struct traits traits;
     struct str region;    /* where requests are processed: "eu"; empty: not known */

@@ -132,6 +132,36 @@ struct conf_probe {
     uint64_t every_ms;    /* 0: never */
 };
 
+/* In whose name requests to AWS are signed. */
+struct conf_aws {
+    struct conf_str region;
+    struct conf_str profile;
+    struct conf_str access_key_id;
+    struct conf_str secret_access_key;
+    struct conf_str session_token;
+    struct conf_str role_arn;
+    struct conf_str web_identity_token_file;
+    struct conf_str token_url;
+};
+
+/* Where in Google's cloud, and in whose name. */
+struct conf_google {
+    struct conf_str project;
+    struct conf_str location;
+    struct conf_str credentials;    /* a file */
+    struct conf_str token_url;
+};
+
+/* In whose name requests to Azure are made, instead of with a key. */
+struct conf_entra {
+    struct conf_str tenant;
+    struct conf_str client_id;
+    struct conf_str client_secret;
+    bool managed;
+    struct conf_str scope;
+    struct conf_str token_url;
+};
+
 struct conf_provider {
     struct conf_str id;          /* the key in the file */
     struct conf_str wire;        /* empty: from the built-in row */
@@ -140,7 +170,10 @@ struct conf_provider {
     struct conf_str api_version;
     struct conf_strs api_keys;    /* one or several; secret */
     bool api_keys_set;            /* if all given keys were refused, there is a problem for each */
-    struct conf_pair *fields;     /* extra HTTP fields ("headers:") */
+    struct conf_aws aws;
+    struct conf_google google;
+    struct conf_entra entra;
+    struct conf_pair *fields;    /* extra HTTP fields ("headers:") */
     size_t field_count;
     struct conf_str ca_file;
     struct conf_str client_cert;

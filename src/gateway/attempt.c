@@ -420,6 +420,31 @@ cut_at_stops(struct attempt *a)
     filters_add_behind(&a->filters, &a->tally.filter, &c->filter);
 }
 
+bool
+attempt_take_credential(struct attempt *a)
+{
+    a->lent = identity_credential(a->target->provider->identity, clock_wall_ms());
+    if (a->lent == NULL)
+        return false;
+    a->written->lent = a->lent;
+    a->intake.secrets =
+        secrets_join(a->arena, a->hold->snapshot->secrets, credential_secrets(a->lent));
+    return true;
+}
+
+void
+attempt_lack_credential(struct attempt *a)
+{
+    struct written *w = a->written;
+    struct provider *p = a->target->provider;
+    struct arena *arena = w->request->llm.arena;
+    struct str trouble = identity_trouble(p->identity, arena);
+
+    w->unfit = ERR_NO_CREDENTIALS;
+    w->fault.message = arena_printf(arena, "%s (" STR_FMT "): " STR_FMT,
+        err_row(ERR_NO_CREDENTIALS)->sentence, STR_ARG(p->id), STR_ARG(trouble));
+}
+
 /* The names of dropped parameters, and of renamed tools, outlive the request. */
 static void
 keep_drops(struct attempt *a)
@@ -625,6 +650,8 @@ tell_health(struct attempt *a, enum err outcome)
         .silent = cut && a->silent_us != 0 && n->ended_us - n->started_us >= a->silent_us &&
                   a->tally.first_token_us == 0 };
 
+    if (outcome == ERR_UPSTREAM_AUTH && a->lent != NULL)
+        identity_doubt(a->target->provider->identity, a->lent, clock_wall_ms());
     if (a->pass.table == NULL)
         return;
     measure_end(&a->measure, outcome, a->sent);
@@ -767,6 +794,7 @@ attempt_free(struct attempt *a)
     CHECK(a->state == ATTEMPT_OVER && (lone == NULL || !lone->end.queued));
     unlink_from(lone != NULL ? &a->worker->lone : &a->exchange->under_way, a);
     attempt_release(a);
+    credential_drop(a->lent);
     snapshot_hold_drop(a->hold);
     if (lone != NULL && --*lone->owners == 0)
         worker_drop_arena(a->worker, a->arena, ARENA_EXCHANGE);
@@ -796,6 +824,17 @@ add_lone(struct attempt *a)
 {
     a->next = a->worker->lone;
     a->worker->lone = a;
+}
+
+/* It does not wait. */
+static void
+take_credential_now(struct attempt *a)
+{
+    if (a->written->unfit != OK || attempt_take_credential(a))
+        return;
+    (void)keeper_look(&a->worker->keeper, a->target->provider->identity, true);
+    if (!attempt_take_credential(a))
+        attempt_lack_credential(a);
 }
 
 struct attempt *
@@ -830,6 +869,8 @@ attempt_begin_alone(const struct attempt_alone *how)
         written_write_head(a->written, how->copied);
     }
     a->path = a->written->q.path;
+    if (a->target->provider->identity != NULL)
+        take_credential_now(a);
     written_write_body(a->written);
     return a;
 }

@@ -91,6 +91,7 @@ struct attempt {
     uint64_t hedge_us;     /* after so long a second target may be asked; 0: it may not */
     struct record_attempt *note;
     struct written *written;      /* in its arena, and gone with it */
+    struct credential *lent;      /* of the provider's identity; NULL: it has none */
     struct wire_drops drops;      /* parameters that the target could not express */
     struct str path;              /* of the request; gone with it */
     struct llm_error error;       /* when FAILED */
@@ -120,6 +121,13 @@ struct attempt *attempt_begin(struct exchange *x, const struct pick *pick) NEVER
 
 /* Begins one without an exchange, and writes its request. */
 struct attempt *attempt_begin_alone(const struct attempt_alone *how) NEVER_NULL;
+
+/* Takes the current credential of the provider's identity, which the request is to be authorised with.
+ * False: there is none that is valid. */
+bool attempt_take_credential(struct attempt *a) MUST_CHECK;
+
+/* The request cannot be sent, because there is none. */
+void attempt_lack_credential(struct attempt *a);
 
 /* Sends what was written, and has the answer told to `events`; the attempt has failed when the
  * target cannot take the request. `events` NULL: all but the call (chaos.c). */

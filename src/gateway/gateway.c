@@ -13,6 +13,7 @@
 #include "gateway/browser.h"
 #include "gateway/choice.h"
 #include "gateway/continued.h"
+#include "gateway/credentials.h"
 #include "gateway/deadline.h"
 #include "gateway/judge.h"
 #include "gateway/local.h"
@@ -427,6 +428,8 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
     for (struct attempt *a = x->under_way, *next; a != NULL; a = next) {
         next = a->next;
         if (a->state == ATTEMPT_WRITING) {
+            if (UNLIKELY(a->target->provider->identity != NULL) && !credentials_ready(x, a))
+                return STEP_WAIT;
             if (!request_work(a->request, written_write_body, a->written))
                 return STEP_WAIT;
             answer_await(a);

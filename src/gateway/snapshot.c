@@ -19,6 +19,10 @@ collect_secrets(const struct conf *c, const struct providers *providers)
         for (size_t k = 0; k < p->credential_count; k++)
             secrets_add_lines(s, p->credentials[k]);
         secrets_add_lines(s, p->fields);
+        if (p->identity != NULL) {
+            secrets_add(s, identity_settings(p->identity)->v[SOURCE_SECRET]);
+            secrets_add(s, identity_settings(p->identity)->v[SOURCE_SESSION]);
+        }
         if (p->origin != NULL)
             secrets_add(s, p->origin->proxy_auth);
     }

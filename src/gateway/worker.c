@@ -98,6 +98,18 @@ make_room_for_others(struct worker *w)
 
 static void do_reload(void *arg);
 
+/* Fetches the credentials that are due, of the providers in force. */
+static void
+keep_credentials(struct worker *w)
+{
+    const struct providers *all = w->current->snapshot->providers;
+    const struct provider *p;
+
+    for (size_t i = 0; (p = providers_at(all, i)) != NULL; i++)
+        if (UNLIKELY(p->identity != NULL))
+            (void)keeper_look(&w->keeper, p->identity, false);
+}
+
 static void
 on_tick(void *arg)
 {
@@ -108,6 +120,8 @@ on_tick(void *arg)
     quota_share_trim(&w->held);
     make_room_for_others(w);
     do_reload(w);
+    if (w->index == 0)
+        keep_credentials(w);
     if (w->index == 0 && !w->draining)
         probe_look(&w->prober, w->current->snapshot, now_us / 1000);
     w->gateway->events->tick(w);
@@ -380,6 +394,7 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->client = client_create(w->loop, &client_limits);
     w->asker.loop = w->loop;
     w->asker.client = w->client;
+    w->keeper = (struct keeper){ .loop = w->loop, .client = w->client };
     w->prober = (struct prober){ .loop = w->loop, .client = w->client };
     timer_init(&w->tick, w->loop, on_tick, w);
     w->end = (struct deferred){ .fn = do_stop_loop, .arg = w };
@@ -480,6 +495,7 @@ worker_join(struct worker *w)
     close_all(w);
     models_stop(&w->asker);
     probe_stop(&w->prober);
+    keeper_stop(&w->keeper);
     server_destroy(w->server);
     w->server = NULL;
     client_destroy(w->client);

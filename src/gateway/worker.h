@@ -10,6 +10,7 @@
 #include "base/quota.h"
 #include "base/slots.h"
 #include "base/why.h"
+#include "cloud/keeper.h"
 #include "gateway/models.h"
 #include "gateway/probe.h"
 #include "gateway/recent.h"
@@ -93,6 +94,7 @@ struct worker {
     struct server *server;
     struct client *client;
     struct models_asker asker;
+    struct keeper keeper;    /* of credentials */
     struct prober prober;    /* of the first worker alone */
     struct listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;

@@ -1,6 +1,7 @@
 /* written.c - the request as one target gets it: its path, header fields and body. */
 #include "gateway/written.h"
 
+#include "base/clock.h"
 #include "base/url.h"
 #include "gateway/exchange.h"
 #include "gateway/overrides.h"
@@ -10,6 +11,7 @@
 #include "llm/write.h"
 
 #define BODY_LIMIT_BYTES (128u * 1024 * 1024)
+#define FIELDS_LIMIT_BYTES (256u * 1024)
 #define BODY_GROWTH_BYTES 256u    /* by which most translations are longer at most */
 
 /* A field of the client that goes to the provider; empty if it is missing, or contains the client's
@@ -198,6 +200,9 @@ write_same_wire(struct written *w)
         wishes_edit(r, &edits, w->drops);
     if (r->op != OP_RELAY && w->wire->provider->edit_request != NULL)
         w->wire->provider->edit_request(r, &t->wire, &edits);
+    const struct host *host = t->provider->address.host;
+    if (r->op != OP_RELAY && host->edit_body != NULL)
+        host->edit_body(r, r->doc, r->body, &edits);
     const struct overrides o = overrides_of(w);
     enum err e = overrides_edit(&o, r->arena, r->doc, r->body, &edits);
     return e == OK ? set_body(w, r->body, &edits) : e;
@@ -232,8 +237,16 @@ write_translated(struct written *w)
 
     edits.count = 0;    /* the rest is large, and mostly never used */
     const struct overrides o = overrides_of(w);
-    if (overrides_any(&o))
-        e = overrides_edit(&o, r->arena, json_parse(r->arena, body, NULL, NULL), body, &edits);
+    const struct host *host = t->provider->address.host;
+    if (overrides_any(&o) || host->edit_body != NULL) {
+        const struct json *doc = json_parse(r->arena, body, NULL, NULL);
+
+        if (doc == NULL)
+            return ERR_NO_MEMORY;
+        if (host->edit_body != NULL)
+            host->edit_body(r, doc, body, &edits);
+        e = overrides_edit(&o, r->arena, doc, body, &edits);
+    }
     return e == OK ? set_body(w, body, &edits) : e;
 }
 
@@ -312,6 +325,33 @@ written_write_own_head(struct written *w, struct worker *worker)
     buf_reset(text, SIZE_MAX);
 }
 
+/* Adds the fields that authorise the request, which is complete but for them. */
+static enum err
+authorize(struct written *w)
+{
+    struct client_request *q = &w->q;
+    const struct host_address *at = &w->target->provider->address;
+    struct arena *a = w->request->llm.arena;
+    struct buf out;
+
+    if (w->lent == NULL)
+        return OK;
+    const struct credential_request what = { .method = q->method,
+        .host = q->origin->host_header,
+        .target = q->path,
+        .fields = q->fields,
+        .body = q->body,
+        .body_count = q->body_count,
+        .region = at->region,
+        .service = at->host->service };
+    buf_init(&out, FIELDS_LIMIT_BYTES);
+    buf_add(&out, q->fields);
+    bool ok = credential_authorize(w->lent, &out, &what, clock_wall_ms(), a);
+    q->fields = arena_str(a, buf_str(&out));
+    buf_fini(&out);
+    return ok && q->fields.p != NULL ? OK : ERR_NO_MEMORY;
+}
+
 void
 written_write_body(void *written)
 {
@@ -335,6 +375,8 @@ written_write_body(void *written)
             ", or of rules) replace more than the gateway can edit in this request; "
             "remove some of them",
             STR_ARG(t->provider->id), STR_ARG(t->wire.model));
+    if (w->unfit == OK)
+        w->unfit = authorize(w);
     if (w->request->large)
         w->request->input_estimate = llm_request_estimate_tokens(r);
 }

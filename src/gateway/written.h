@@ -22,11 +22,12 @@ struct written {
     const struct rule_result *ruling;    /* of the rules; NULL: there are none */
     struct wire_drops *drops;            /* parameters that the target cannot express are added */
     struct client_request q;
-    size_t credential;    /* number of the provider's key */
-    struct str name;      /* the model's, as written in a body of the caller's wire */
-    struct buf body;      /* the translated body */
-    uint64_t held;        /* counted in the worker's share for it */
-    enum err unfit;       /* why the target cannot take the request, and what to tell */
+    const struct credential *lent;    /* of the provider's identity; NULL: it has none */
+    size_t credential;                /* number of the provider's key */
+    struct str name;                  /* the model's, as written in a body of the caller's wire */
+    struct buf body;                  /* the translated body */
+    uint64_t held;                    /* counted in the worker's share for it */
+    enum err unfit;                   /* why the target cannot take the request, and what to tell */
     struct wire_fault fault;
 };
 

@@ -45,6 +45,7 @@ const struct wire_error_name anthropic_error_names[ERR_COUNT] = {
     [ERR_CONFIG] = { "api_error", NULL },
     [ERR_OUTRUN] = { "api_error", NULL },
     [ERR_ANSWER_REJECTED] = { "api_error", NULL },
+    [ERR_NO_CREDENTIALS] = { "api_error", NULL },
     [ERR_SWITCHED_OFF] = { "api_error", NULL },
     [ERR_INTERNAL] = { "api_error", NULL },
 };

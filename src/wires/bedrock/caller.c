@@ -574,6 +574,7 @@ static const struct wire_error_name error_names[ERR_COUNT] = {
     [ERR_CONFIG] = EXCEPTION("InternalServer"),
     [ERR_OUTRUN] = EXCEPTION("InternalServer"),
     [ERR_ANSWER_REJECTED] = EXCEPTION("InternalServer"),
+    [ERR_NO_CREDENTIALS] = EXCEPTION("ServiceUnavailable"),
     [ERR_SWITCHED_OFF] = EXCEPTION("InternalServer"),
     [ERR_INTERNAL] = EXCEPTION("InternalServer"),
 };

@@ -44,6 +44,7 @@ const struct wire_error_name gemini_error_names[ERR_COUNT] = {
     [ERR_CONFIG] = { "INTERNAL", NULL },
     [ERR_OUTRUN] = { "INTERNAL", NULL },
     [ERR_ANSWER_REJECTED] = { "INTERNAL", NULL },
+    [ERR_NO_CREDENTIALS] = { "UNAVAILABLE", NULL },
     [ERR_SWITCHED_OFF] = { "UNAVAILABLE", NULL },
     [ERR_INTERNAL] = { "INTERNAL", NULL },
 };

@@ -44,6 +44,7 @@ const struct wire_error_name openai_error_names[ERR_COUNT] = {
     [ERR_CONFIG] = { "server_error", "configuration" },
     [ERR_OUTRUN] = { "server_error", "outrun" },
     [ERR_ANSWER_REJECTED] = { "server_error", "answer_rejected" },
+    [ERR_NO_CREDENTIALS] = { "server_error", "no_credentials" },
     [ERR_SWITCHED_OFF] = { "server_error", "switched_off" },
     [ERR_INTERNAL] = { "server_error", "internal" },
 };

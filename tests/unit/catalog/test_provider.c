@@ -1,6 +1,8 @@
 /* test_provider.c - the table of providers is sound, and keys are found in the environment. */
 #include "catalog/provider.c"
 
+#include "catalog/clouds.h"
+
 #include "conf/form.h"
 #include "tests/test.h"
 
@@ -24,10 +26,14 @@ TEST(every_row_has_an_id_of_its_own_a_wire_a_host_and_a_place_for_the_key)
 TEST(every_row_could_have_been_written_in_the_configuration)
 {
     struct arena *a = arena_create(64 * 1024);
+    const struct cloud_place place = { .region = S("europe-west4"), .project = S("p") };
+    const char *missing;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct str url = clouds_fill(a, rows[i].base_url, &place, &missing);
+
         EXPECT(form_problem(a, FORM_ID, rows[i].id) == NULL);
-        EXPECT(rows[i].base_url.n == 0 || form_problem(a, FORM_URL, rows[i].base_url) == NULL);
+        EXPECT(rows[i].base_url.n == 0 || form_problem(a, FORM_URL, url) == NULL);
         if (rows[i].key.n != 0) {
             struct str name, prefix;
 

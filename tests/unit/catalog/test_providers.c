@@ -109,7 +109,8 @@ TEST(errors_in_a_provider_are_reported_with_their_position)
             "2:33: providers.azure.base_url: ends with a deployment; end it before '/deployments', and name "
             "the deployment as the model\n" },
         { "providers:\n  lab: {wire: openai-chat, host: aszure, base_url: \"http://h\"}\n",
-            "2:34: providers.lab.host: 'aszure' is not a host of this version; use direct, azure or azure-ai\n" },
+            "2:34: providers.lab.host: 'aszure' is not a host of this version; use direct, azure, azure-ai, "
+            "bedrock, bedrock-mantle, vertex, vertex-anthropic or vertex-openai\n" },
         { "providers:\n  openai: {api_key: k, api_version: 2024-10-21}\n",
             "2:37: providers.openai.api_version: the host 'direct' has no versions; remove it\n" },
         { "providers:\n  openai: {api_key: k, quirks: [slow]}\n",

@@ -218,7 +218,7 @@ switch_on(struct buf *out, struct str line)
 TEST(the_starter_file_with_everything_switched_on_is_good)
 {
     static const char *const names[] = { "OPENAI_API_KEY", "KEY_A", "KEY_B", "LAB_API_KEY",
-        "OPENCLAW_CI_KEY" };
+        "OPENCLAW_CI_KEY", "BEDROCK_SECRET_KEY", "BEDROCK_SESSION_TOKEN", "AZURE_CLIENT_SECRET" };
     struct buf all;
     struct str line;
 
