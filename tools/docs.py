@@ -32,7 +32,7 @@ def metrics():
 
 def providers():
     """The rows of providers.def; a variable with '~' in front does not switch its provider on."""
-    wires = {"anthropic": "anthropic-messages", "bedrock": "bedrock-converse"}    # the others have the names of their folders
+    wires = {"anthropic": "anthropic-messages", "bedrock": "bedrock-converse", "cohere": "cohere-v2"}    # the others have the names of their folders
     lines = ["| provider | id | wire | key from | base URL | region | trains on it | keeps it |", "|---|---|---|---|---|---|---|---|"]
     for match in re.finditer(r'^PROVIDER\("([^"]*)", "([^"]*)", (\w+), \w+, (.*)\)$',
                              (ROOT / "src/catalog/providers.def").read_text(), re.M):

@@ -147,10 +147,28 @@ hour_price(const struct applied *a)
                : PRICE_cache_write;
 }
 
+/* The usage as it is billed: a provider that says what it bills does not discount parts of it. */
+static struct llm_usage
+billed(const struct llm_usage *u)
+{
+    struct llm_usage b = *u;
+
+    if (usage_has(u, COUNT_BILLED_INPUT)) {
+        b.input = u->billed_input;
+        b.cached = b.cache_write = b.cache_write_1h = b.audio_input = 0;
+    }
+    if (usage_has(u, COUNT_BILLED_OUTPUT))
+        b.output = u->billed_output;
+    return b;
+}
+
 int64_t
 price_cost(
-    const struct price_sheet *sheet, const struct llm_usage *u, const struct price_when *when)
+    const struct price_sheet *sheet, const struct llm_usage *told, const struct price_when *when)
 {
+    struct llm_usage usage = billed(told);
+    const struct llm_usage *u = &usage;
+
     sheet = price_sheet_at(sheet, when->wall_s);
     if (sheet == NULL || sheet->plan || !usage_known(u))
         return COST_UNKNOWN;
@@ -163,7 +181,7 @@ price_cost(
     int64_t heard = MIN(u->audio_input, u->input - cached - written);
     int64_t spoken = MIN(u->audio_output, u->output);
     int64_t reasoned = MIN(u->reasoning, u->output - spoken);
-    struct applied prices = apply(sheet, u->input, when);
+    struct applied prices = apply(sheet, told->input, when);
     struct bill b = { .prices = &prices, .known = true };
     int64_t request = price_of(&sheet->list, PRICE_per_request);
 

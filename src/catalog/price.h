@@ -9,6 +9,8 @@
  *     what was written for five minutes or an hour, audio; output that is neither reasoning nor audio,
  *     and those. Without a price of their own reasoning is billed as output, the rest as plain input
  *     or output.
+ *   - Where the provider says how many tokens it bills, those are billed, and nothing of the input is
+ *     cheaper or dearer for having been cached.
  *   - A long-context tier applies to the whole request once its input, cached or not, is above the
  *     tier's threshold.
  *   - A time window's prices replace the usual ones while it is open, by the provider's clock (UTC).
@@ -84,7 +86,7 @@ const struct price_sheet *price_sheet_at(const struct price_sheet *sheet, int64_
 /* What the usage costs in nano-dollars, or COST_UNKNOWN: a price that it needs is not known, or the
  * counts are absurd. `sheet` may be NULL. */
 int64_t price_cost(
-    const struct price_sheet *sheet, const struct llm_usage *u, const struct price_when *when);
+    const struct price_sheet *sheet, const struct llm_usage *told, const struct price_when *when);
 
 /* A request before it is sent; counts are tokens. */
 struct price_guess {

@@ -6,6 +6,7 @@
 
 #define V1 ENDPOINT_BASE
 #define V1BETA "/v1beta"
+#define V2 "/v2"
 #define ROUTER ENDPOINT_ROUTER_BASE
 #define TOP ""
 #define LOCAL(function) .local = true

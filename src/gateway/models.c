@@ -113,15 +113,24 @@ on_answer(void *owner, const struct http_answer *answer)
 struct client_request
 models_request(const struct provider *p, struct buf *fields, struct buf *path, uint64_t limit_ms)
 {
+    const struct wire_provider *wire = p->wire->provider;
+    struct str base = p->address.base_path;
+
     buf_init(fields, FIELDS_BYTES);
     buf_init(path, FIELDS_BYTES);
     buf_add(fields, S("Accept: application/json\r\nUser-Agent: openclaw\r\n"));
     if (p->credential_count != 0)
         buf_add(fields, p->credentials[0]);
-    buf_add(fields, p->wire->provider->fields);
+    buf_add(fields, wire->fields);
     buf_add(fields, p->fields);
-    buf_add(path, p->address.base_path);
-    buf_add(path, p->wire->provider->models_path);
+    if (wire->models_base.n != 0 && str_ends(base, wire->base)) {
+        base.n -= wire->base.n;
+        buf_add(path, base);
+        buf_add(path, wire->models_base);
+    } else {
+        buf_add(path, base);
+    }
+    buf_add(path, wire->models_path);
     return (struct client_request){
         .origin = p->origin,
         .method = S("GET"),

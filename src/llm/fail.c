@@ -527,6 +527,8 @@ read_words(struct arena *a, const struct json *inner, struct llm_error *ret)
         ret->message = words_of(a, inner, 8192);
     if (!json_str_is(json_get(inner, S("type")), S("error")))    /* which says nothing */
         ret->type = words_of(a, json_get(inner, S("type")), WORD_MAX);
+    if (ret->type.n == 0)    /* Cohere */
+        ret->type = words_of(a, json_get(inner, S("error_type")), WORD_MAX);
     ret->code = words_of(a, json_get(inner, S("code")), WORD_MAX);
     if (ret->code.n == 0)    /* Anthropic */
         ret->code = words_of(a, json_at(inner, "details.error_code"), WORD_MAX);

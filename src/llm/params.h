@@ -22,6 +22,7 @@ enum params_column {
     PARAMS_BEDROCK_FIELDS,       /* and "additionalModelRequestFields", as Claude has it */
     PARAMS_OLLAMA,
     PARAMS_OLLAMA_OPTIONS,
+    PARAMS_COHERE,
     PARAMS_COLUMNS,
 };
 

@@ -19,6 +19,10 @@ enum llm_count {
     COUNT_AUDIO_INPUT,
     COUNT_AUDIO_OUTPUT,
     COUNT_CACHE_WRITE_1H,    /* of what was written to the cache: for an hour, not five minutes */
+    /* what the provider bills where that is not what the model read and wrote: Cohere does not bill
+     * its own hidden prompt. With them, the cost follows from them alone. */
+    COUNT_BILLED_INPUT,
+    COUNT_BILLED_OUTPUT,
     COUNTS,
 };
 
@@ -38,6 +42,8 @@ struct llm_usage {
             int64_t audio_input;
             int64_t audio_output;
             int64_t cache_write_1h;
+            int64_t billed_input;
+            int64_t billed_output;
         };
     };
     uint32_t known;              /* 1 << enum llm_count */

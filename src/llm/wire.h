@@ -341,8 +341,10 @@ struct wire_provider {
     /* The path of base URLs, where no other is known: "/v1"; empty: they have none. */
     struct str base;
 
-    /* Path of the list of its models, below the base URL. */
+    /* Path of the list of its models, below the base URL; where that ends in `base` and
+     * `models_base` is not empty, below the latter instead: "/v1". */
     struct str models_path;
+    struct str models_base;
 
     /* One frame of a stream: `event` is the SSE event name or the frame type, may be empty. Emits
      * events. OK, or ERR_UPSTREAM_PROTOCOL when it makes no sense, ERR_UPSTREAM_TOO_LARGE when an

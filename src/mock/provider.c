@@ -80,6 +80,19 @@ static const struct mock_provider providers[] = {
             .message = S_INIT("Input is too long for requested model.") },
     },
     {
+        .wire = &wire_cohere,
+        .call_id = S_INIT("call_"),
+        .request_id = S_INIT("x-debug-trace-id"),
+        .quota = { .kind = ERR_UPSTREAM_QUOTA,
+            .status = 402,
+            .message = S_INIT("please add or update your payment method to continue") },
+        .context = { .kind = ERR_CONTEXT_LENGTH,
+            .status = 400,
+            .message = S_INIT("too many tokens: size limit exceeded by 25836 tokens. Try using"
+                              " shorter or fewer inputs. The limit for this model is 288000"
+                              " tokens.") },
+    },
+    {
         .call_id = S_INIT("call_"),
         .request_id = S_INIT("x-request-id"),
         .quota = { .kind = ERR_UPSTREAM_QUOTA,

@@ -72,6 +72,21 @@ TEST(reasoning_and_audio_are_billed_once_and_at_their_own_price)
     EXPECT_INT(price_cost(&s, &u, &always), 600000 + 4000000 + 200000 + 240000 + 400000);
 }
 
+/* Cohere's figures: what its hidden prompt adds, cached or not, is not billed. */
+TEST(what_the_provider_says_it_bills_is_what_is_billed)
+{
+    struct llm_usage u = used(1568, 132);
+
+    usage_set(&u, COUNT_CACHED, 992);
+    usage_set(&u, COUNT_BILLED_INPUT, 135);
+    usage_set(&u, COUNT_BILLED_OUTPUT, 78);
+    EXPECT_INT(price_cost(&plain, &u, &always), 135000 + 4 * 78000);
+    usage_set(&u, COUNT_REASONING, 100);    /* more than is billed of all output */
+    EXPECT_INT(price_cost(&plain, &u, &always), 135000 + 4 * 78000);
+    usage_set(&u, COUNT_BILLED_INPUT, 0);
+    EXPECT_INT(price_cost(&plain, &u, &always), 4 * 78000);
+}
+
 TEST(a_fraction_of_a_nano_dollar_is_rounded_once_to_the_nearest)
 {
     const struct price_sheet cheap = { .list = LIST(BIT(input) | BIT(output), 10, 10) };

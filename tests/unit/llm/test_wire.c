@@ -344,7 +344,7 @@ TEST(every_wire_has_a_name_for_every_error)
     const struct wire *wire;
 
     for (size_t i = 0; (wire = wire_at(i)) != NULL; i++) {
-        if (wire == &wire_ollama)    /* its errors are a sentence each */
+        if (wire == &wire_ollama || wire == &wire_cohere)    /* their errors are a sentence each */
             continue;
         for (enum err e = OK + 1; wire->caller != NULL && e < ERR_COUNT; e++) {
             const struct wire_error_name *name = &wire->caller->error_names[e];

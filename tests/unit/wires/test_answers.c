@@ -172,7 +172,9 @@ same_calls(struct recorded *c, const struct llm_part *part, const struct json *e
         if (json_is(id, JSON_STRING))
             same_text(c, "id of a call", part->id, id);
         if (raw != NULL) {
-            same_text(c, "arguments, raw", part->args, raw);
+            /* the readers complete a call without arguments */
+            if (!json_str_is(raw, S("")) || !str_eq(part->args, S("{}")))
+                same_text(c, "arguments, raw", part->args, raw);
         } else if (part->custom) {
             same_text(c, "input of a free-form call", part->args, args);
         } else {
@@ -260,8 +262,10 @@ same_content(struct recorded *c, struct llm_answer *ans)
     const struct llm_answer_choice *choice = ans->choices;
 
     same_text(c, "text", parts_text(c, choice, PART_TEXT), json_get(c->expect, S("text")));
-    same_text(
-        c, "reasoning", parts_text(c, choice, PART_REASONING), json_get(c->expect, S("reasoning")));
+    /* what Cohere's models write before their calls is reasoning for all others */
+    same_text(c, "reasoning", parts_text(c, choice, PART_REASONING),
+        json_get(c->expect,
+            json_present(json_get(c->expect, S("tool_plan"))) ? S("tool_plan") : S("reasoning")));
     same_text(c, "refusal", parts_text(c, choice, PART_REFUSAL), json_get(c->expect, S("refusal")));
     same_calls(c, choice != NULL ? choice->parts : NULL, json_get(c->expect, S("tool_calls")));
     same_finish(c, choice, json_get(c->expect, S("finish_openai")));

@@ -120,6 +120,8 @@ same_args(struct arena *a, const struct llm_part *x, const struct llm_part *y)
         return json_parse(a, y->args, NULL, NULL) != NULL;
     if (trimmed.n == 0)
         return str_eq(y->args, S("{}")) || y->args.n == 0;
+    if (str_find(trimmed, S("\n")) < trimmed.n)    /* no line end may stand in a line of Ollama's */
+        return json_same(a, json_parse(a, trimmed, NULL, NULL), json_parse(a, y->args, NULL, NULL));
     return str_eq(trimmed, y->args) || str_eq(x->args, y->args) ||
            (str_eq(trimmed, S("{}")) && y->args.n == 0) ||
            json_same(a, json_parse(a, x->args, NULL, NULL), json_parse(a, y->args, NULL, NULL));
@@ -165,14 +167,17 @@ same_answers(const struct recorded *c, const struct wire *wire, const struct llm
     same(c, wire, "the thoughts",
         str_eq(said(c->arena, x, PART_REASONING), said(c->arena, y, PART_REASONING)));
     same_calls(c, wire, x, y);
-    /* Ollama's answers have no proofs, two counts and two reasons; Bedrock's do not count reasoning. */
+    /* Ollama's answers have no proofs, two counts and two reasons; Bedrock's do not count reasoning;
+     * Cohere's have no proofs, and no word for a filter's work. */
     bool narrow = wire == &wire_ollama;
 
-    if ((c->wire == &wire_anthropic || c->wire == &wire_bedrock) && !narrow)
+    if ((c->wire == &wire_anthropic || c->wire == &wire_bedrock) && !narrow && wire != &wire_cohere)
         same(c, wire, "the proofs of thoughts", proofs(x) == proofs(y));
     if (!calls && fx != FINISH_UNKNOWN)    /* calls outweigh the word that goes with them */
         same(c, wire, "the reason to end",
-            narrow && fx == FINISH_FILTER ? fy == FINISH_STOP : fx == fy);
+            narrow && fx == FINISH_FILTER                 ? fy == FINISH_STOP
+            : wire == &wire_cohere && fx == FINISH_FILTER ? fy == FINISH_UNKNOWN
+                                                          : fx == fy);
     if (usage_known(&x->usage) && x->usage.cached + x->usage.cache_write <= x->usage.input) {
         same(c, wire, "input tokens", x->usage.input == y->usage.input);
         same(c, wire, "output tokens", x->usage.output == y->usage.output);
@@ -214,8 +219,8 @@ cross(struct recorded *c, const struct wire *wire, bool stream, bool as_stream)
         buf_fini(&out);    /* errors have tests of their own */
         return;
     }
-    if (wire == &wire_ollama && before.choices->parts == NULL &&
-        before.choices->finish == FINISH_FILTER) {
+    if ((wire == &wire_ollama || wire == &wire_cohere) && before.choices != NULL &&
+        before.choices->parts == NULL && before.choices->finish == FINISH_FILTER) {
         buf_fini(&out);    /* has no word for it, and nothing is no answer */
         return;
     }

@@ -3,10 +3,11 @@
 #include "llm/wire.h"
 #include "tests/test.h"
 
-enum { O = 1, A = 2, L = 4, G = 8, ALL = O | A | L | G };    /* OpenAI, Anthropic, Ollama, Gemini */
+enum { O = 1, A = 2, L = 4, G = 8, C = 16, ALL = O | A | L | G | C };
 
+/* OpenAI, Anthropic, Ollama, Gemini, Cohere */
 static const struct wire *const wires[] = { &wire_openai_chat, &wire_anthropic, &wire_ollama,
-    &wire_gemini };
+    &wire_gemini, &wire_cohere };
 
 static struct llm_error last;
 static unsigned events;
