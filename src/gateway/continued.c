@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/json_out.h"
+#include "base/map.h"
 #include "base/url.h"
 #include "gateway/conversations.h"
 #include "gateway/reply.h"
@@ -62,23 +63,50 @@ answer_of_item(struct arena *a, struct str item)
     return arena_printf(a, "resp_%.*s", (int)(last - 1 - first - 1), item.p + first + 1);
 }
 
+/* The items that a request may refer to. Each answer is looked up and read once, however many
+ * references there are to it. */
+struct referable {
+    const struct exchange *x;
+    struct map *answers;    /* ids of those that were read */
+    struct map *items;      /* id -> struct str: the item's JSON */
+};
+
+static void
+read_answer(struct referable *r, struct str id)
+{
+    struct arena *a = r->x->arena;
+    struct conversation_turn *turn = arena_new(a, struct conversation_turn);
+
+    if (find(r->x, id, turn) != TURN_KEPT || turn->answer.n == 0)
+        return;
+    (void)map_put(r->answers, id, turn);
+
+    struct json_iter it = json_iter(json_get(json_parse(a, turn->answer, NULL, NULL), S("output")));
+
+    while (json_next(&it)) {
+        struct str name = json_str(a, json_get(it.value, S("id")));
+        struct str *item = arena_new(a, struct str);
+
+        *item = json_raw(it.value);
+        if (name.n > 0)
+            (void)map_put(r->items, name, item);
+    }
+}
+
 /* The JSON of an item of an answer that is kept; empty if there is none. */
 static struct str
-item_named(const struct exchange *x, struct str id)
+item_named(struct referable *r, struct str id)
 {
-    struct conversation_turn turn;
-    struct str answer = answer_of_item(x->arena, id);
+    struct str answer = answer_of_item(r->x->arena, id);
 
-    if (answer.n == 0 || find(x, answer, &turn) != TURN_KEPT || turn.answer.n == 0)
-        return S("");
+    if (answer.n == 0)
+        return answer;
+    if (map_get(r->answers, answer) == NULL)
+        read_answer(r, answer);
 
-    struct json_iter it =
-        json_iter(json_get(json_parse(x->arena, turn.answer, NULL, NULL), S("output")));
+    const struct str *item = map_get(r->items, id);
 
-    while (json_next(&it))
-        if (json_str_is(json_get(it.value, S("id")), id))
-            return json_raw(it.value);
-    return S("");
+    return item != NULL ? *item : S("");
 }
 
 /* The elements of a list, without its brackets. */
@@ -103,6 +131,7 @@ add_items(struct buf *b, bool *any, struct str items)
 static bool
 add_own(const struct exchange *x, struct buf *b, const struct json *input)
 {
+    struct referable r = { .x = x };
     struct json_iter it = json_iter(input);
     bool any = false;
     bool replaced = false;
@@ -113,12 +142,14 @@ add_own(const struct exchange *x, struct buf *b, const struct json *input)
         buf_add_c(b, '}');
         return false;
     }
-    while (json_is(input, JSON_ARRAY) && json_next(&it)) {
+    r.answers = map_create();
+    r.items = map_create();
+    while (json_is(input, JSON_ARRAY) && !b->overflow && json_next(&it)) {
         struct str item = json_raw(it.value);
 
         if (json_str_is(json_get(it.value, S("type")), S("item_reference"))) {
             struct str id = json_str(x->arena, json_get(it.value, S("id")));
-            struct str named = item_named(x, id);
+            struct str named = item_named(&r, id);
 
             replaced = replaced || named.n > 0;
             if (named.n > 0)
@@ -126,6 +157,8 @@ add_own(const struct exchange *x, struct buf *b, const struct json *input)
         }
         add_items(b, &any, item);
     }
+    map_destroy(r.answers);
+    map_destroy(r.items);
     return replaced;
 }
 
@@ -212,6 +245,7 @@ continued_resolve(struct exchange *x, bool *ret_changed)
 
     buf_init(&own, DOCUMENT_BYTES);
     bool changed = add_own(x, &own, json_get(doc, S("input"))) || turn.answer.n > 0;
+    s->keep = s->keep && !arena_was_refused(x->arena);
     s->keep = s->keep && buf_len(&own) <= s->limit_bytes && !own.overflow;
     if (s->keep)
         s->input = arena_str(x->arena, buf_str(&own));
@@ -223,7 +257,9 @@ continued_resolve(struct exchange *x, bool *ret_changed)
             add_turns(x, &input, &any, &turn);
         add_items(&input, &any, buf_str(&own));
         write_body(&body, doc, buf_str(&input));
-        *ret_changed = !input.overflow && !own.overflow && !body.overflow;
+        /* Without memory some of what was said would be missing. */
+        *ret_changed =
+            !input.overflow && !own.overflow && !body.overflow && !arena_was_refused(x->arena);
         buf_fini(&input);
         if (*ret_changed)
             *ret_changed = exchange_take_body(x, body);

@@ -1,5 +1,7 @@
 """OpenAI's client for Python with the Responses API, for models of every protocol."""
 import json
+import os
+import re
 
 import httpx
 import openai
@@ -226,6 +228,20 @@ def test_items_are_referred_to_by_their_ids(make):
         {"role": "user", "content": "Count."}, {"type": "item_reference", "id": first.output[0].id},
         {"role": "user", "content": "Go on."}])
     assert [m["content"] for m in stage.received("up")[1].body["messages"]] == ["Count.", "One.", "Go on."]
+
+
+@pytest.mark.skipif("OPENCLAW_SANITIZER" in os.environ, reason="sanitizers keep memory that was freed")
+def test_many_references_to_a_long_answer_cost_in_proportion(make):
+    """Each reference once had a copy of the answer that it leads to, and read all of it."""
+    _, gateway, client = one(make, OPENAI, ok("x" * 200_000, reasoning="Hm."), ok("Two."))
+    first = client.responses.create(model="up/m", input="Weather?")
+    assert first.output[0].type == "reasoning"
+    client.responses.create(model="up/m", input=[
+        {"role": "user", "content": "Weather?"}, *[{"type": "item_reference", "id": first.output[0].id}] * 3000,
+        {"role": "user", "content": "Go on."}])
+    with open(f"/proc/{gateway.program.process.pid}/status", encoding="ascii") as file:
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) * 1024
+    assert peak < 200 * 1024 * 1024
 
 
 def test_answers_belong_to_the_key_that_asked_and_only_if_they_are_to_be_stored(make):
