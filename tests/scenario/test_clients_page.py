@@ -34,10 +34,10 @@ def run(gateway, text, command, name=None, cwd=None):
 
 
 def test_the_page_has_all_of_them():
-    assert [len(PAGE.blocks(language)) for language in ("python", "js", "sh")] == [3, 2, 2]
+    assert [len(PAGE.blocks(language)) for language in ("python", "js", "sh")] == [4, 2, 2]
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", range(4))
 def test_python(gateway, number):
     assert "simulated" in run(gateway, PAGE.blocks("python")[number], [sys.executable, "-c"])
 
