@@ -454,12 +454,19 @@ static const struct row requests[] = {
         0 },
 };
 
+/* What a caller's wire could not read: it is the same for every provider, and costs the same. */
+struct unread {
+    bool head;
+    bool rest;
+};
+
 /* A caller's wire and operation, and a provider's wire. */
 struct pair {
     const struct wire *from;
     const struct wire *to;
     enum llm_op op;
     const struct wire_target *target;
+    struct unread *unread;
 };
 
 static void
@@ -505,13 +512,15 @@ run_request(struct str body, const void *arg, struct cost *c)
     EXPECT(r.doc != NULL);
     needs_find(&r, &needs);
     sample_take(&r, &sample);
-    if (llm_request_read(&r, &fault) == OK) {
-        if (pair->from == pair->to) {
-            edit_for(&r, pair, c);
-        } else if (llm_request_expand(&r, &fault) == OK) {
-            EXPECT(llm_request_estimate_tokens(&r) >= 0);
-            write_for(&r, pair, c);
-        }
+    if (llm_request_read(&r, &fault) != OK) {
+        pair->unread->head = true;
+    } else if (pair->from == pair->to) {
+        edit_for(&r, pair, c);
+    } else if (llm_request_expand(&r, &fault) != OK) {
+        pair->unread->rest = true;
+    } else {
+        EXPECT(llm_request_estimate_tokens(&r) >= 0);
+        write_for(&r, pair, c);
     }
     hold(c, arena_held_bytes(a));
     arena_destroy(a);
@@ -531,19 +540,24 @@ TEST(requests_cost_in_proportion_to_what_is_repeated_in_them)
         bool understood = false;
 
         for (size_t from = 0; wire_at(from) != NULL; from++)
-            for (size_t to = 0; wire_at(to) != NULL; to++)
-                for (int op = 0; op < OP_COUNT; op++)
+            for (int op = 0; op < OP_COUNT; op++) {
+                struct unread unread = { false, false };
+
+                for (size_t to = 0; wire_at(to) != NULL && !unread.head; to++)
                     for (size_t t = 0; t < ARRAY_LEN(targets); t++) {
                         struct pair pair = { wire_at(from), wire_at(to), (enum llm_op)op,
-                            &targets[t] };
+                            &targets[t], &unread };
                         char where[128];
 
                         if (pair.from->caller == NULL || pair.to->provider == NULL)
+                            continue;
+                        if (unread.head || (unread.rest && from != to))
                             continue;
                         (void)snprintf(where, sizeof(where), "%s of " STR_FMT " for " STR_FMT,
                             op_names[op], STR_ARG(pair.from->name), STR_ARG(pair.to->name));
                         understood |= judge(&requests[i], where, run_request, &pair);
                     }
+            }
         if (!understood) {
             print_error("%s: no wire takes it\n", requests[i].what);
             faults++;
@@ -951,8 +965,10 @@ judge_answers(const struct row *rows, size_t count, bool stream)
         bool understood = false;
 
         for (size_t from = 0; wire_at(from) != NULL; from++)
-            for (size_t to = 0; wire_at(to) != NULL; to++)
-                for (int op = 0; op < OP_COUNT; op++)
+            for (int op = 0; op < OP_COUNT; op++) {
+                bool unread = false;    /* by the provider's wire: the same for every caller */
+
+                for (size_t to = 0; wire_at(to) != NULL && !unread; to++)
                     for (int fold = 0; fold < 2; fold++) {
                         if ((wire_at(from)->provider->ops & OP_BIT(op)) == 0)
                             continue;
@@ -965,8 +981,10 @@ judge_answers(const struct row *rows, size_t count, bool stream)
                         (void)snprintf(where, sizeof(where), "%s of " STR_FMT ", %s for " STR_FMT,
                             op_names[op], STR_ARG(way.from->name), fold == 1 ? "whole" : "streamed",
                             STR_ARG(way.to->name));
-                        understood |= judge(&rows[i], where, run_answer, &way);
+                        unread = !judge(&rows[i], where, run_answer, &way);
+                        understood |= !unread;
                     }
+            }
         if (!understood) {
             print_error("%s: no wire takes it\n", rows[i].what);
             faults++;
