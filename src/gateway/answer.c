@@ -294,10 +294,13 @@ on_head(void *owner, const struct http_head *head)
         if (d->stream)
             d->length = -1;    /* comments may be added */
     }
-    if (hold(a) != OK)    /* what was not sent of the request has been copied */
+    if (hold(a) != OK) {    /* what was not sent of the request has been copied */
         attempt_fail(a, ERR_OVERLOADED, NULL);
-    else
-        watch(a);
+        return;
+    }
+    watch(a);
+    if (in->source == SOURCE_RAW && UNLIKELY(in->raw->session))
+        commit(a);    /* either side may speak first: the caller learns of it at once */
 }
 
 /* What was read so far, or written of it, is not too much. */

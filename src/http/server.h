@@ -137,7 +137,8 @@ void server_drop_body(struct server_conn *q);
 void server_respond(struct server_conn *q, int status, struct str fields, int64_t length);
 bool server_responded(const struct server_conn *q);
 
-/* Does the client ask for another protocol: "Connection: Upgrade", "Upgrade: PROTOCOL"? */
+/* Does the client ask for another protocol: "Connection: Upgrade", "Upgrade: PROTOCOL"? Not with a
+ * body: it would be unclear whether its bytes belong to HTTP. */
 bool server_may_switch(const struct server_conn *q, struct str protocol);
 
 /* Answers with status 101, Switching Protocols: from now on `switched` gets the client's bytes, and

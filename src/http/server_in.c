@@ -514,10 +514,11 @@ server_conn_turn(void *request)
 bool
 server_may_switch(const struct server_conn *q, struct str protocol)
 {
-    const struct http_fields *f = &q->head.head.fields;
+    const struct http_head *head = &q->head.head;
+    const struct http_fields *f = &head->fields;
 
-    return !q->head.http10 && str_eq(q->head.head.method, S("GET")) && q->body_done &&
-           buf_len(&q->body) == 0 &&
+    return !q->head.http10 && str_eq(head->method, S("GET")) && q->body_done && !head->chunked &&
+           head->content_length <= 0 &&
            http_list_has(http_field_get(f, S("connection")), S("upgrade")) &&
            str_ieq(http_field_get(f, S("upgrade")), protocol);
 }

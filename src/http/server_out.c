@@ -129,6 +129,7 @@ server_switch(struct server_conn *q, struct str fields)
     q->bodiless = q->out_chunked = q->paused = false;
     q->out_left = -1;
     q->close = true;    /* when it is over */
+    q->reading = READ_SWITCHED;
 
     char *start = out_reserve(q, fields.n + HEAD_OWN_BYTES);
     if (start == NULL)
@@ -137,7 +138,6 @@ server_switch(struct server_conn *q, struct str fields)
     p = put(p, S("Connection: Upgrade\r\n\r\n"));
     buf_commit(&q->out, (size_t)(p - start));
     q->out_head = buf_len(&q->out);
-    q->reading = READ_SWITCHED;
     loop_defer(q->server->loop, &q->turn);
 }
 

@@ -161,3 +161,50 @@ def test_what_nobody_takes_is_not_collected(gateway, upstream):
                 caller.sendall(frame)
         assert rss(gateway) - before < 8 * 1024 * 1024
     assert upstream.closed.acquire(timeout=10)
+
+
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
+
+
+def handshake(gateway, fields="", body=b""):
+    return (f"GET /v1/realtime?model=up/voice HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {gateway.key}\r\n"
+            f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: abcd\r\nSec-WebSocket-Version: 13\r\n{fields}\r\n").encode() + body
+
+
+def test_the_caller_may_speak_first(make):
+    def serve(conn):
+        conn.send(SWITCHED)
+        conn.send(b"answer to " + conn.socket.recv(100))
+        conn.close()
+    gateway = make.gateway({"providers": {"up": make.upstream(serve).provider()}})
+    with socket.create_connection(gateway.address, timeout=30) as caller:
+        caller.sendall(handshake(gateway))
+        assert caller.recv(65536).startswith(b"HTTP/1.1 101 ")
+        caller.sendall(b"a question")
+        assert caller.recv(65536) == b"answer to a question"
+
+
+def test_what_is_sent_with_the_handshake_belongs_to_the_session(make):
+    def serve(conn):
+        conn.send(SWITCHED)
+        conn.send(b"answer to " + conn.socket.recv(100))
+        conn.close()
+    gateway = make.gateway({"providers": {"up": make.upstream(serve).provider()}})
+    with socket.create_connection(gateway.address, timeout=30) as caller:
+        caller.sendall(handshake(gateway, body=b"a question"))
+        said = b""
+        while part := caller.recv(65536):
+            said += part
+    assert said.startswith(b"HTTP/1.1 101 ") and said.endswith(b"\r\n\r\nanswer to a question")
+
+
+@pytest.mark.parametrize("fields,body", [("Content-Length: 5\r\n", b"v=0\r\n"), ("Transfer-Encoding: chunked\r\n", b"5\r\nv=0\r\n\r\n0\r\n\r\n")])
+def test_a_request_with_a_body_asks_for_no_session(make, fields, body):
+    def serve(conn):
+        conn.answer(200, b"{}")
+    upstream = make.upstream(serve)
+    gateway = make.gateway({"providers": {"up": upstream.provider()}})
+    with socket.create_connection(gateway.address, timeout=30) as caller:
+        caller.sendall(handshake(gateway, "Content-Type: application/sdp\r\n" + fields, body))
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert upstream.last_request().header("upgrade") is None and upstream.last_request().body == b"v=0\r\n"
