@@ -58,6 +58,9 @@ is_credential(struct exchange *x, struct str parameter)
     return value.n >= KEY_LEAST_BYTES && auth_is_key(auth, value);
 }
 
+/* Begins the subprotocol in which a browser, which cannot set fields, sends its key with a WebSocket. */
+#define QUERY_KEY_SUBPROTOCOL "openai-insecure-api-key."
+
 static struct str
 key_of_subprotocol(struct str offered)
 {
@@ -66,10 +69,17 @@ key_of_subprotocol(struct str offered)
     while (offered.n != 0) {
         (void)str_cut(offered, ',', &one, &offered);
         one = str_trim(one);
-        if (str_starts(one, S(QUERY_KEY_SUBPROTOCOL)))
+        if (str_istarts(one, S(QUERY_KEY_SUBPROTOCOL)))
             return str_skip(one, sizeof(QUERY_KEY_SUBPROTOCOL) - 1);
     }
     return S("");
+}
+
+bool
+query_subprotocol_has_key(struct exchange *x, struct str subprotocol)
+{
+    return str_istarts(subprotocol, S(QUERY_KEY_SUBPROTOCOL)) ||
+           auth_is_key(x->hold->snapshot->auth, subprotocol);
 }
 
 struct str

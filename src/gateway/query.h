@@ -10,8 +10,9 @@
  * and the query might name another one: the body's is the one that was judged. */
 struct str query_passed(struct exchange *x);
 
-/* Begins the subprotocol in which a browser, which cannot set fields, sends its key with a WebSocket. */
-#define QUERY_KEY_SUBPROTOCOL "openai-insecure-api-key."
+/* Is this subprotocol of a WebSocket one in which a key is sent, or a key of this gateway? A provider
+ * must not get it. */
+bool query_subprotocol_has_key(struct exchange *x, struct str subprotocol);
 
 /* The key that the caller sent: in a field, in the query if its protocol has that, or in a
  * subprotocol. May be empty. */

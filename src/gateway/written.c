@@ -60,7 +60,7 @@ add_subprotocols(struct exchange *x, struct buf *out)
     while (left.n != 0) {
         (void)str_cut(left, ',', &one, &left);
         one = str_trim(one);
-        if (one.n == 0 || str_starts(one, S(QUERY_KEY_SUBPROTOCOL)))
+        if (one.n == 0 || query_subprotocol_has_key(x, one))
             continue;
         buf_add(out, first ? S("Sec-WebSocket-Protocol: ") : S(", "));
         buf_add(out, one);

@@ -208,3 +208,25 @@ def test_a_request_with_a_body_asks_for_no_session(make, fields, body):
         caller.sendall(handshake(gateway, "Content-Type: application/sdp\r\n" + fields, body))
         assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert upstream.last_request().header("upgrade") is None and upstream.last_request().body == b"v=0\r\n"
+
+
+@pytest.mark.parametrize("offered", ["OpenAI-Insecure-API-Key.{}", "{}"])
+def test_no_subprotocol_takes_a_key_to_the_provider(gateway, upstream, offered):
+    with ws(gateway, subprotocols=["realtime", offered.format(gateway.key)]) as session:
+        session.recv()
+    assert upstream.requests[0].headers["sec-websocket-protocol"] == "realtime"
+
+
+def test_counts_of_tokens_that_cannot_be_are_clamped(make):
+    def serve(conn):
+        conn.send(SWITCHED)
+        for n in (2**63 - 1, 2**63 - 1, -2**63, 5):
+            conn.send(Frame(Opcode.TEXT, json.dumps({"type": "response.done", "response": {"usage": {"input_tokens": n}}}).encode())
+                      .serialize(mask=False))
+        conn.close()
+    gateway = make.gateway({"providers": {"up": make.upstream(serve).provider()}})
+    with socket.create_connection(gateway.address, timeout=30) as caller:
+        caller.sendall(handshake(gateway))
+        while caller.recv(65536):
+            pass
+    assert gateway.last_access()["tokens_input"] == 10**12

@@ -9,7 +9,7 @@ add_count(struct llm_usage *sum, enum llm_count count, const struct json *place,
     const struct json *n = json_get(place, name);
 
     if (json_is(n, JSON_NUMBER))
-        usage_set(sum, count, sum->counts[count] + json_i64(n, 0));
+        usage_set(sum, count, sum->counts[count] + MIN(MAX(json_i64(n, 0), 0), USAGE_MOST));
 }
 
 void
