@@ -162,8 +162,9 @@ add_own(const struct exchange *x, struct buf *b, const struct json *input)
     return replaced;
 }
 
-/* The turns that lead to one, oldest first: what was asked and answered. */
-static void
+/* The turns that lead to one, oldest first: what was asked and answered. Returns the id of one that is not
+ * kept any more, without which the rest would make another conversation; empty if all are there. */
+static struct str
 add_turns(const struct exchange *x, struct buf *b, bool *any, const struct conversation_turn *last)
 {
     struct conversation_turn *turns = arena_array(x->arena, struct conversation_turn, TURNS_MAX);
@@ -173,12 +174,14 @@ add_turns(const struct exchange *x, struct buf *b, bool *any, const struct conve
     while (n < TURNS_MAX && turns[n - 1].previous.n > 0 &&
            find(x, turns[n - 1].previous, &turns[n]) == TURN_KEPT && turns[n].answer.n > 0)
         n++;
+    struct str missing = turns[n - 1].previous;
     while (n-- > 0) {
         const struct json *answer = json_parse(x->arena, turns[n].answer, NULL, NULL);
 
         add_items(b, any, turns[n].input);
         add_items(b, any, inside(json_get(answer, S("output"))));
     }
+    return missing;
 }
 
 /* The document with that input, and without the id that it replaces. */
@@ -241,6 +244,7 @@ continued_resolve(struct exchange *x, bool *ret_changed)
     }
 
     struct buf own, input, body;
+    struct str missing = S("");
     bool any = false;
 
     buf_init(&own, DOCUMENT_BYTES);
@@ -254,7 +258,7 @@ continued_resolve(struct exchange *x, bool *ret_changed)
         buf_init(&input, DOCUMENT_BYTES);
         buf_init(&body, 2 * DOCUMENT_BYTES);
         if (turn.answer.n > 0)
-            add_turns(x, &input, &any, &turn);
+            missing = add_turns(x, &input, &any, &turn);
         add_items(&input, &any, buf_str(&own));
         write_body(&body, doc, buf_str(&input));
         /* Without memory some of what was said would be missing. */
@@ -267,6 +271,8 @@ continued_resolve(struct exchange *x, bool *ret_changed)
             buf_fini(&body);
     }
     buf_fini(&own);
+    if (missing.n > 0)
+        return fail_unknown(x, missing);
     if (changed && !*ret_changed)
         return exchange_fail(x, ERR_TOO_LARGE, "the conversation is too large to be continued");
     return STEP_NEXT;
@@ -301,7 +307,7 @@ answer_items(struct exchange *x, const struct conversation_turn *turn)
     buf_add_c(&all, '[');
     if (turn->previous.n > 0 && find(x, turn->previous, &before) == TURN_KEPT &&
         before.answer.n > 0)
-        add_turns(x, &all, &any, &before);
+        (void)add_turns(x, &all, &any, &before);
     add_items(&all, &any, turn->input);
     buf_add_c(&all, ']');
 

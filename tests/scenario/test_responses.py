@@ -260,6 +260,16 @@ def test_answers_belong_to_the_key_that_asked_and_only_if_they_are_to_be_stored(
     assert "previous_response_id" in str(error.value)
 
 
+def test_a_conversation_that_lost_an_early_turn_does_not_go_on_without_it(make):
+    _, _, client = one(make, OPENAI, ok("One."), ok("Two."), ok("Three."))
+    first = client.responses.create(model="up/m", input="x")
+    second = client.responses.create(model="up/m", input="y", previous_response_id=first.id)
+    client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError) as error:
+        client.responses.create(model="up/m", input="z", previous_response_id=second.id)
+    assert first.id in str(error.value)
+
+
 def test_nothing_is_kept_where_there_is_no_room_for_it(make):
     _, gateway, client = one(make, OPENAI, ok("One."), responses={"store_bytes": "0"})
     first = client.responses.create(model="up/m", input="x")
