@@ -70,7 +70,7 @@ str_resembles(struct str s, struct str name)
     struct str rest = s;
 
     for (size_t i = 0; i < name.n; i++)
-        if (rest.n == 0 || take_folded(&rest) != ascii_lower(name.p[i]))
+        if (rest.n == 0 || (unsigned char)take_folded(&rest) != ascii_lower(name.p[i]))
             return false;
     return (rest.n == 0 || rest.p[0] == '\0') && !str_eq(s, name);
 }

@@ -79,6 +79,13 @@ forget(struct thoughts *t, struct thought *e)
     free(e);
 }
 
+static void
+forget_oldest(struct thoughts *t)
+{
+    CHECK(t->oldest->older == NULL);
+    forget(t, t->oldest);
+}
+
 /* Makes room for `bytes`, and forgets what is too old. */
 static void
 trim(struct thoughts *t, size_t bytes)
@@ -87,7 +94,7 @@ trim(struct thoughts *t, size_t bytes)
 
     while (t->oldest != NULL &&
            (t->bytes + bytes > t->limit_bytes || now - t->oldest->used_ms > t->keep_ms))
-        forget(t, t->oldest);
+        forget_oldest(t);
 }
 
 void
@@ -107,7 +114,7 @@ thoughts_end(struct thoughts *t)
     lock(t);
     if (--t->users == 0) {
         while (t->oldest != NULL)
-            forget(t, t->oldest);
+            forget_oldest(t);
         map_destroy(t->named);
         t->named = NULL;
     }

@@ -88,6 +88,7 @@ read_call(
         part->id = arena_printf(rd->a, "call_%u", cv->calls);
     part->args = args != NULL ? json_raw(args) : S("");
     open->call = part;
+    CHECK(cv->open_tail != NULL);
     *cv->open_tail = open;
     cv->open_tail = &open->next;
 }

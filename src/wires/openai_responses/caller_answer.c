@@ -96,7 +96,7 @@ responses_echo(struct arena *a, const struct llm_request *r)
     buf_init(&b, SIZE_MAX);
     for (size_t i = 0; i < ARRAY_LEN(echoed); i++) {
         const struct json *said = r != NULL ? json_get(r->doc, echoed[i].name) : NULL;
-        bool fits = json_present(said) && said->n <= ECHO_BYTES_MAX;
+        bool fits = said != NULL && json_present(said) && said->n <= ECHO_BYTES_MAX;
 
         buf_add(&b, S(",\""));
         buf_add(&b, echoed[i].name);
