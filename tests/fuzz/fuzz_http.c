@@ -127,7 +127,7 @@ check_fields(const struct outcome *o, bool response)
     CHECK((h->content_length >= 0) == (lengths == 1) && h->chunked == (codings == 1));
     CHECK(!h->chunked || !o->head.http10);
     if (response) {
-        CHECK(h->status >= 100 && h->status <= 599 && h->status != 101);
+        CHECK(h->status >= 100 && h->status <= 599);
     } else {
         CHECK(hosts == 1 || (hosts == 0 && o->head.http10));
         CHECK(h->path.n != 0 && (h->path.p[0] == '/' || str_eq(h->path, S("*"))));

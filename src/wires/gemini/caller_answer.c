@@ -210,6 +210,8 @@ add_logprobs(struct json_out *o, struct arena *a, const struct llm_fragment *pie
             while (json_next(&it)) {
                 struct json_iter others = json_iter(json_get(it.value, S("top_logprobs")));
 
+                if (!json_is(it.value, JSON_OBJECT))
+                    continue;
                 if (top == 0) {
                     add_logprob(o, a, it.value);
                     continue;

@@ -70,9 +70,9 @@ begin(enum llm_op op, int status, const char *type, const char *encoding)
 static void
 finish(void)
 {
+    intake_fini(&in);
     arena_destroy(in.reader.keep);
     arena_destroy(in.reader.scratch);
-    intake_fini(&in);
     secrets_destroy(secrets);
     buf_fini(&said);
     buf_fini(&passed);
