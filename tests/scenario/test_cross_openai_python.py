@@ -278,7 +278,15 @@ def test_signed_thinking_survives_a_tool_call(client, mock):
     del message["reasoning_details"]
     chat(client, messages=history, tools=[CLOCK], reasoning_effort="low", max_tokens=4000)
     sent = newest_request(mock, "loop-test")
-    assert sent["messages"][1]["content"][0]["type"] == "tool_use"
+    assert sent["messages"][1]["content"][0] == thinking, "the gateway remembers what a client does not keep"
+    assert sent["thinking"]["type"] == "enabled"
+    call = message["tool_calls"][0]
+    call["id"] = history[-1]["tool_call_id"] = "call_of_nobody"
+    call["function"]["arguments"] = '{"said": "by nobody"}'
+    message["content"] = "Nobody said this."
+    chat(client, messages=history, tools=[CLOCK], reasoning_effort="low", max_tokens=4000)
+    sent = newest_request(mock, "loop-test")
+    assert [block["type"] for block in sent["messages"][1]["content"]] == ["text", "tool_use"]
     assert "thinking" not in sent, "without them the provider would refuse to think"
 
 

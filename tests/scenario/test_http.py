@@ -249,7 +249,7 @@ def test_a_wrong_method_gets_allow(gateway, method, path, allow):
         assert (answer.json().get("type") == "error") is path.startswith("/v1/messages"), "the caller's own protocol"
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/v2/chat", "/v1", "/V1/models", "/v1/Models"])
+@pytest.mark.parametrize("path", ["/nowhere", "/v3/chat", "/v1", "/V1/models", "/v1/Models"])
 def test_an_unknown_path_is_404(gateway, path):
     with gateway.raw() as client:
         client.send(raw.request("GET", path, headers=gateway.authorization()))
