@@ -50,11 +50,18 @@ def test_as_memory_runs_out_low_priority_is_refused_first_and_the_rest_later(mak
         return gateway.metrics().value("openclaw_memory_level")
 
     def to_level(wanted):
-        """Puts the ceiling where the memory in use is in the middle of that level."""
+        """Puts the ceiling where the memory in use is in the middle of that level, and again if it moved meanwhile."""
         percent = {1: 0.86, 2: 0.94, 3: 1.1}[wanted]
-        used = gateway.metrics().value("process_resident_memory_bytes")
-        gateway.reload(config_of(mock, keys, limits={"memory": int(used / percent)}))
-        wait_until(lambda: level() == wanted, f"level {wanted}")
+
+        def reached():
+            used = gateway.metrics().value("process_resident_memory_bytes")
+            gateway.reload(config_of(mock, keys, limits={"memory": int(used / percent)}))
+            end = time.monotonic() + 2
+            while level() != wanted and time.monotonic() < end:
+                time.sleep(0.05)
+            return level() == wanted
+
+        wait_until(reached, f"level {wanted}")
 
     held = [hold(gateway, "people", text="x" * 8 * MB) for _ in range(8)]
     wait_until(lambda: gateway.metrics().value("process_resident_memory_bytes") > base + 64 * MB, "memory to be used")
