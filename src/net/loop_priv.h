@@ -22,6 +22,7 @@ enum { LOOP_READ_BYTES = 64 * 1024 };
 
 struct signal_watch;
 struct file_watch;
+struct notifier;
 struct tls_scratch;
 struct dns;
 struct dns_channel;
@@ -62,6 +63,7 @@ struct loop {
 
     struct signal_watch *signals;
     struct file_watch *watches;
+    struct notifier *notifier;    /* of watch.c; NULL: nothing was watched */
 
     char *read_buffer;
     struct tls_scratch *tls;    /* made with the first TLS connection */

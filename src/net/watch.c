@@ -3,16 +3,33 @@
  * Editors replace files, Kubernetes swaps a symlink two levels up, some file systems
  * report nothing. So the directory is watched for a quick reaction, and the file's metadata is
  * also compared every few seconds, in case no event comes.
+ *
+ * This is inotify(7) itself rather than uv_fs_event_t, which wakes for every write(2) in the
+ * directory: with the access log beside the configuration, for every request.
  */
 #include "net/loop_priv.h"
 #include "net/timer.h"
 
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     SETTLE_MS = 100,    /* the file must be unchanged for so long: writers write in steps */
     LOOK_EVERY_MS = 2000,
+};
+
+/* Of a directory: a writer has finished, or a name means something else. IN_MODIFY is left out on purpose. */
+#define DIRECTORY_EVENTS                                                                           \
+    (IN_ONLYDIR | IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |           \
+        IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
+
+/* The inotify instance of a loop, made with its first watch: users may have few of them. */
+struct notifier {
+    uv_poll_t poll;
+    struct loop *loop;
+    int fd;
 };
 
 /* What must differ for a file to count as changed. */
@@ -25,13 +42,12 @@ struct file_state {
 };
 
 struct file_watch {
-    uv_fs_event_t directory;
     struct timer look;
     struct loop *loop;
     char *path;
     char *directory_path;
-    bool watching;
-    bool soon;    /* the next look is at most SETTLE_MS away */
+    int directory;    /* inotify's number of it; -1: not watched */
+    bool soon;        /* the next look is at most SETTLE_MS away */
     struct file_state seen;
     struct file_state settling;
     void (*fn)(void *arg);
@@ -57,28 +73,86 @@ file_state_eq(const struct file_state *a, const struct file_state *b)
            a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
+/* Something happened in a directory. Events of other files in it must not postpone the look for ever. */
 static void
-on_directory_event(uv_fs_event_t *uv, const char *name, int events, int status)
+look_soon(struct loop *l, int directory, bool is_gone)
 {
-    struct file_watch *w = CONTAINER_OF(uv, struct file_watch, directory);
+    for (struct file_watch *w = l->watches; w != NULL; w = w->next) {
+        if (w->directory != directory)
+            continue;
+        if (is_gone)
+            w->directory = -1;
+        if (!w->soon)
+            timer_set(&w->look, SETTLE_MS);
+        w->soon = true;
+    }
+}
 
-    (void)name;
-    (void)events;
-    if (status != 0)
-        w->watching = false;
-    if (w->soon)
-        return;    /* events of other files in the directory must not postpone the check for ever */
-    w->soon = true;
-    timer_set(&w->look, SETTLE_MS);
+static void
+on_events(uv_poll_t *poll, int status UNUSED, int events UNUSED)
+{
+    const struct notifier *n = CONTAINER_OF(poll, struct notifier, poll);
+    _Alignas(struct inotify_event) char buffer[4096];
+    struct inotify_event e;
+    ssize_t got;
+
+    while ((got = read(n->fd, buffer, sizeof(buffer))) > 0)
+        for (size_t at = 0; at < (size_t)got; at += sizeof(e) + e.len) {
+            memcpy(&e, buffer + at, sizeof(e));
+            look_soon(n->loop, e.wd, (e.mask & IN_IGNORED) != 0);
+        }
+}
+
+/* NULL if there can be none: then only the slow look notices changes. */
+static struct notifier *
+notifier_create(struct loop *l)
+{
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    if (fd < 0)
+        return NULL;
+    struct notifier *n = check_alloc(calloc(1, sizeof(*n)));
+
+    n->loop = l;
+    n->fd = fd;
+    CHECK(uv_poll_init(&l->uv, &n->poll, fd) == 0);
+    CHECK(uv_poll_start(&n->poll, UV_READABLE, on_events) == 0);
+    return n;
+}
+
+static void
+on_notifier_closed(uv_handle_t *h)
+{
+    struct notifier *n = CONTAINER_OF(h, struct notifier, poll);
+
+    close(n->fd);
+    free(n);
 }
 
 /* The directory may not exist yet, or may have been replaced. */
 static void
 watch_directory(struct file_watch *w)
 {
-    if (!w->watching)
-        w->watching =
-            uv_fs_event_start(&w->directory, on_directory_event, w->directory_path, 0) == 0;
+    struct loop *l = w->loop;
+
+    if (l->notifier == NULL)
+        l->notifier = notifier_create(l);
+    if (w->directory < 0 && l->notifier != NULL)
+        w->directory = inotify_add_watch(l->notifier->fd, w->directory_path, DIRECTORY_EVENTS);
+}
+
+/* A directory has one number, however many of its files are watched. */
+static void
+leave_directory(struct file_watch *w)
+{
+    const struct file_watch *other = w->loop->watches;
+    int directory = w->directory;
+
+    w->directory = -1;
+    while (other != NULL && (other == w || other->directory != directory))
+        other = other->next;
+    if (directory >= 0 && other == NULL)
+        (void)inotify_rm_watch(w->loop->notifier->fd, directory);
 }
 
 static void
@@ -89,10 +163,8 @@ on_look(void *arg)
     bool settled = file_state_eq(&now, &w->settling) || file_state_eq(&now, &w->seen);
     bool changed = settled && now.there && !file_state_eq(&now, &w->seen);
 
-    if (!now.there && w->watching) {    /* the directory may be gone as well */
-        uv_fs_event_stop(&w->directory);
-        w->watching = false;
-    }
+    if (!now.there)
+        leave_directory(w);    /* it may be gone as well */
     watch_directory(w);
     w->settling = now;
     if (settled)
@@ -129,17 +201,17 @@ loop_watch_file(struct loop *l, const char *path, void (*fn)(void *arg), void *a
     timer_init(&w->look, l, on_look, w);
     w->next = l->watches;
     l->watches = w;
-    CHECK(uv_fs_event_init(&l->uv, &w->directory) == 0);
+    w->directory = -1;
     watch_directory(w);
     timer_set(&w->look, LOOK_EVERY_MS);
     return w;
 }
 
 static void
-on_watch_closed(uv_handle_t *h)
+watch_free(struct file_watch *w)
 {
-    struct file_watch *w = CONTAINER_OF(h, struct file_watch, directory);
-
+    timer_stop(&w->look);
+    leave_directory(w);
     free(w->path);
     free(w->directory_path);
     free(w);
@@ -153,13 +225,19 @@ loop_unwatch_file(struct file_watch *w)
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
-    timer_stop(&w->look);
-    uv_close((uv_handle_t *)&w->directory, on_watch_closed);
+    watch_free(w);
 }
 
 void
 watches_close(struct loop *l)
 {
-    while (l->watches != NULL)
-        loop_unwatch_file(l->watches);
+    struct file_watch *w = l->watches, *next;
+
+    for (l->watches = NULL; w != NULL; w = next) {
+        next = w->next;
+        watch_free(w);
+    }
+    if (l->notifier != NULL)
+        uv_close((uv_handle_t *)&l->notifier->poll, on_notifier_closed);
+    l->notifier = NULL;
 }

@@ -184,3 +184,26 @@ TEST(a_file_that_is_no_longer_watched_is_not_reported)
     EXPECT_INT(p.changes, 0);
     place_close(&p);
 }
+
+TEST(a_log_beside_the_file_wakes_nobody)
+{
+    struct place p;
+
+    place_open(&p, "echo old > file; echo line > log");
+    RUN_FOR_MS(p.loop, 250);
+    shell(&p, "for i in 1 2 3 4 5; do echo line; done >> log");
+    RUN_FOR_MS(p.loop, 250);    /* that it was closed is one event */
+    FILE *log = NULL;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/log", p.dir);
+    EXPECT((log = fopen(path, "ae")) != NULL);
+    RUN_FOR_MS(p.loop, 250);
+    EXPECT(!p.watch->soon);
+    EXPECT(fputs("line\n", log) >= 0 && fflush(log) == 0);
+    RUN_FOR_MS(p.loop, 20);
+    EXPECT(!p.watch->soon);
+    EXPECT_INT(fclose(log), 0);
+    RUN_UNTIL(p.loop, p.watch->soon);
+    EXPECT_INT(p.changes, 0);
+    place_close(&p);
+}
