@@ -4,7 +4,8 @@
 #
 # `./dev test` is what the build machine runs: every test, sanitized; unit tests, fuzz corpora and what
 # a sanitizer distorts (the marker `plain` of scenario tests) with the ordinary build too. `./dev test
-# nightly` runs every scenario test both ways, and lets the static analyzer look as far as it can.
+# nightly` runs every scenario test both ways, lets the static analyzer look as far as it can, and generated
+# tests try more.
 
 passed=0
 failed=0
@@ -46,6 +47,7 @@ only_in_all() {
 only_in_nightly() {
     analysis=deep
     plain_scenarios=
+    export OPENCLAW_DEEP=1    # generated tests try more
 }
 
 test_lint() {
