@@ -30,6 +30,7 @@ LAYERS = [
     ["catalog"],
     ["route"],
     ["policy"],
+    ["control"],
     ["observe"],
     ["gateway"],
     ["admin"],
@@ -41,7 +42,7 @@ LAYERS = [
 LAYER = {folder: height for height, folders in enumerate(LAYERS) for folder in folders}
 
 # Folders whose modules include each other in one direction only.
-CIRCLE_FREE = ["admin", "app", "bench", "catalog", "chat", "gateway", "observe", "policy", "route", "script", "tokens"]
+CIRCLE_FREE = ["admin", "app", "bench", "catalog", "chat", "control", "gateway", "observe", "policy", "route", "script", "tokens"]
 
 # Headers of libraries that only these folders may include.
 EXCLUSIVE = [
