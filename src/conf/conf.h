@@ -104,9 +104,16 @@ enum conf_auth_mode { AUTH_DEFAULT, AUTH_NONE, AUTH_KEYS };
 
 struct conf_key {
     struct conf_str name;
-    struct conf_str key;         /* secret */
-    struct conf_strs models;     /* allowed names and globs; empty: all */
-    struct conf_strs routes;     /* ids and paths; empty: see auth_allows_route() */
+    struct conf_str key;           /* secret */
+    struct conf_strs models;       /* allowed names and globs; empty: all */
+    struct conf_strs routes;       /* ids and paths; empty: see auth_allows_route() */
+    struct conf_strs endpoints;    /* the same, of all routes; empty: all */
+    struct conf_strs providers;
+    struct conf_str org, team, project, user, environment;
+    struct conf_strs tags;     /* "name" or "name=value" */
+    struct conf_strs cidrs;    /* networks, or "unix"; empty: all */
+    struct conf_strs origins;
+    struct conf_str expires;     /* RFC 3339; empty: never */
     struct conf_str priority;    /* "high", "normal", "low" */
     uint64_t concurrent;         /* requests under way; 0: as for all keys */
     bool explain;                /* answers say how they were routed */
@@ -118,6 +125,7 @@ struct conf_auth {
     enum conf_auth_mode mode;
     bool mode_implied;    /* not set explicitly */
     struct conf_mark mode_mark;
+    struct conf_str plain_http;    /* allow, private, refuse */
     struct conf_key *keys;
     size_t key_count;
 };

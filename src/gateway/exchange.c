@@ -169,6 +169,7 @@ exchange_finish(struct exchange *x)
     }
     exchange_end_unpack(x);
     worker_remove(w, &x->link);
+    principal_drop(x->who);
     snapshot_hold_drop(x->hold);
     request_drop(x->request);
     if (--x->owners == 0)

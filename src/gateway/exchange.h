@@ -46,9 +46,9 @@ struct exchange {
     struct str id;    /* request id */
     struct trace trace;
     struct str client_ip, method;
-    struct http_path path;     /* normalised: what is matched, logged and sent on */
-    const char *path_fault;    /* why it was refused, or NULL */
-    struct principal *who;
+    struct http_path path;      /* normalised: what is matched, logged and sent on */
+    const char *path_fault;     /* why it was refused, or NULL */
+    struct principal *who;      /* held; NULL: not identified yet, or not at all */
     bool slot;                  /* counted in worker->admitted and who->in_flight */
     struct waiting *waiting;    /* admission.c: for a slot; NULL: it does not */
 

@@ -11,6 +11,7 @@
 #include "gateway/admission.h"
 #include "gateway/answer.h"
 #include "gateway/browser.h"
+#include "gateway/caller.h"
 #include "gateway/choice.h"
 #include "gateway/continued.h"
 #include "gateway/credentials.h"
@@ -106,36 +107,6 @@ stage_match(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* The key is missing or wrong: 401. After too many wrong keys from one address: 429. Requests with
- * a valid key never get here. */
-static enum step
-refuse_caller(struct exchange *x, struct str credential)
-{
-    uint64_t per_minute = exchange_conf(x)->server.limit_wrong_keys;
-    uint64_t wait_ms;
-
-    /* of its signature only AWS knows the secret */
-    if (credential.n == 0 &&
-        str_istarts(http_field_get(&server_head(x->q)->fields, S("authorization")), S("AWS4-")))
-        return exchange_fail(x, ERR_AUTH,
-            "requests signed with AWS credentials cannot be checked here; set "
-            "AWS_BEARER_TOKEN_BEDROCK to a key of this gateway (SDKs send it over https only), or "
-            "send the key in x-api-key");
-    if (credential.n == 0)
-        return exchange_fail(x, ERR_AUTH,
-            "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'");
-    wait_ms = throttle_wrong_key(x->worker->throttle, x->client_ip, per_minute, clock_now_us());
-    if (wait_ms == 0)
-        return exchange_fail(
-            x, ERR_AUTH, "the API key is not one of this gateway's keys (auth.keys)");
-    metric_add(&x->worker->metrics->wrong_keys_throttled, 1);
-    return exchange_fail_with(
-        x, &(struct llm_error){ .kind = ERR_RATE_LIMIT,
-               .message = S("too many wrong API keys from this address (server.limits.wrong_keys); "
-                            "requests with a valid key are still served"),
-               .retry_after_ms = (int64_t)wait_ms });
-}
-
 /* Without API keys, any web page opened on this machine could send requests at the operator's
  * expense. */
 static bool
@@ -146,61 +117,31 @@ is_refused_page(const struct exchange *x)
     return c->auth.mode == AUTH_NONE && browser_is_foreign_page(&c->server, server_head(x->q));
 }
 
-/* Routes that are not model calls need a permission of their own. */
-static bool
-may_use_route(const struct exchange *x)
-{
-    return auth_allows_route(x->who, str_c(x->endpoint->id), x->method, x->path.text);
-}
-
-/* The admin API over the network: only with a key that is meant for it, because an application's key
- * must not show what others do; and to read. (The local socket is open to its owner alone, and no
- * web page reaches a Unix socket.) */
-static enum step
-refuse_control(struct exchange *x, enum err known, struct str credential)
-{
-    const struct http_head *head = server_head(x->q);
-
-    if (known != OK)
-        return refuse_caller(x, credential);
-    if (!auth_names_route(x->who, str_c(x->endpoint->id)))
-        return exchange_fail(x, ERR_FORBIDDEN,
-            "the admin API is open at the local socket (server.admin_socket: use `openclaw "
-            "status`), and elsewhere to API keys whose routes name '%s'",
-            x->endpoint->id);
-    if (http_field_get(&head->fields, S("origin")).n != 0)
-        return exchange_fail(x, ERR_FORBIDDEN, "web pages may not use the admin API");
-    bool dry = str_eq(endpoint_star(x->endpoint, x->path.text), S("explain"));    /* a dry run */
-    if (!str_eq(x->method, S("GET")) && !str_eq(x->method, S("HEAD")) && !dry)
-        return exchange_fail(x, ERR_FORBIDDEN,
-            "nothing can be changed over the network; use the local socket (server.admin_socket) on "
-            "the machine of the gateway");
-    return STEP_NEXT;
-}
-
 /* Identifies the client. Health checks and metrics need no key. */
 static enum step
 stage_authenticate(struct exchange *x)
 {
     struct str credential = query_caller_key(x);
-    enum err e = auth_identify(x->hold->snapshot->auth, credential, &x->who);
+    enum err e = caller_identify(x, credential);
     bool needs_key = endpoint_needs_key(x->endpoint);
 
     if (e != OK && needs_key)
-        return refuse_caller(x, credential);
+        return caller_refuse(x, credential);
     if (needs_key && is_refused_page(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "web pages of this origin may not use the gateway; "
             "add the origin to server.cors_origins to allow it");
+    if (needs_key && caller_check(x) == STEP_STOP)
+        return STEP_STOP;
     if (needs_key && continued_answer(x))
         return STEP_STOP;
-    if (x->endpoint->kind == ENDPOINT_IS_PASSED && !may_use_route(x))
+    if (x->endpoint->kind == ENDPOINT_IS_PASSED && !caller_may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "this API key may not use this route, which is not a model call; to allow it, add to "
             "the key's routes: '%s', or '" STR_FMT " " STR_FMT "'",
             x->endpoint->id, STR_ARG(x->method), STR_ARG(x->path.text));
     if (x->endpoint->kind == ENDPOINT_IS_CONTROL && server_role(x->q) != WORKER_ROLE_LOCAL &&
-        refuse_control(x, e, credential) == STEP_STOP)
+        caller_check_control(x, e, credential) == STEP_STOP)
         return STEP_STOP;
     if (x->endpoint->op == OP_RELAY && needs_key && query_path_has_key(x))
         return exchange_fail(x, ERR_BAD_REQUEST,
@@ -388,7 +329,7 @@ stage_decode(struct exchange *x)
 static enum step
 stage_route(struct exchange *x)
 {
-    if (x->model.n == 0 && !auth_allows_model(x->who, S("")) && !may_use_route(x))
+    if (x->model.n == 0 && !auth_allows_model(x->who, S("")) && !caller_may_use_route(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "this API key is limited to certain models, and the request does not name a model "
             "where this route expects it");

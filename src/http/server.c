@@ -319,6 +319,12 @@ server_is_local(const struct server_conn *q)
     return q->sock != NULL && sock_is_local(q->sock);
 }
 
+bool
+server_is_tls(const struct server_conn *q)
+{
+    return q->sock != NULL && sock_is_tls(q->sock);
+}
+
 unsigned
 server_role(const struct server_conn *q)
 {

@@ -111,6 +111,7 @@ const struct http_head *server_head(const struct server_conn *q);
 void server_forget_head(struct server_conn *q);
 struct str server_peer(const struct server_conn *q);
 bool server_is_local(const struct server_conn *q);    /* loopback or a Unix socket */
+bool server_is_tls(const struct server_conn *q);
 unsigned server_role(const struct server_conn *q);
 
 /* The handler's own pointer. */

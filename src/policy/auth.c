@@ -4,11 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/map.h"
 #include "base/siphash.h"
 
+#define TABLE_BYTES                                                                                \
+    (16u * 1024 * 1024)    /* of what is made for the table, within a configuration's size */
+
 struct auth_table {
+    struct arena *arena;
     bool open;    /* no key is required */
     struct principal anonymous;
     struct principal *list;
@@ -40,11 +45,83 @@ add_key(struct auth_table *t, struct str text, struct principal *p)
     (void)map_put(t->by_hash, str_make((const char *)hash, sizeof(hash)), p);
 }
 
+/* Tags ("name", "name=value"); NULL: there are none. */
+static const struct ask_tag *
+read_tags(struct arena *a, const struct conf_strs *texts)
+{
+    struct ask_tag *first = NULL, **tail = &first;
+
+    for (size_t i = 0; i < texts->count; i++) {
+        struct ask_tag *tag = arena_new(a, struct ask_tag);
+
+        (void)str_cut(texts->list[i].v, '=', &tag->name, &tag->value);
+        *tail = tag;
+        tail = &tag->next;
+    }
+    return first;
+}
+
+/* Reads networks, and the word "unix". Returns the number of those before the first that is none: all if they are
+ * good. */
+static size_t
+read_cidrs(struct arena *a, const struct conf_strs *texts, struct principal *p)
+{
+    struct cidr *list = arena_array(a, struct cidr, texts->count + 1);
+
+    p->cidrs = list;
+    for (size_t i = 0; i < texts->count; i++) {
+        if (str_eq(texts->list[i].v, S("unix")))
+            p->cidr_unix = true;
+        else if (cidr_parse(texts->list[i].v, &list[p->cidr_count]))
+            p->cidr_count++;
+        else
+            return i;
+    }
+    return texts->count;
+}
+
+/* What a key of the configuration says beside the key itself. */
+static void
+describe(struct auth_table *t, const struct conf_key *k, struct principal *p,
+    struct conf_problems *problems)
+{
+    int64_t expires_ms = 0;
+
+    p->name = k->name.v;
+    p->key_id = arena_printf(t->arena, "file:" STR_FMT, STR_ARG(k->name.v));
+    p->org = k->org.v;
+    p->team = k->team.v;
+    p->project = k->project.v;
+    p->user = k->user.v;
+    p->environment = k->environment.v;
+    p->tags = read_tags(t->arena, &k->tags);
+    p->models = k->models;
+    p->routes = k->routes;
+    p->endpoints = k->endpoints;
+    p->providers = k->providers;
+    p->origins = k->origins;
+    p->priority = priority_named(k->priority.v);
+    p->concurrent = k->concurrent;
+    p->explain = k->explain;
+    size_t good = read_cidrs(t->arena, &k->cidrs, p);
+    if (good != k->cidrs.count)
+        conf_problem(problems, k->cidrs.list[good].mark,
+            "auth.keys.cidrs: '" STR_FMT
+            "' is not a network; write one such as 10.0.0.0/8 (bits after the "
+            "prefix are zero), an address, or unix",
+            STR_ARG(k->cidrs.list[good].v));
+    if (k->expires.v.n != 0 && (!clock_timestamp(k->expires.v, &expires_ms) || expires_ms <= 0))
+        conf_problem(problems, k->expires.mark,
+            "auth.keys.expires: write a time such as 2027-01-31T00:00:00Z");
+    p->expires_ms = (uint64_t)expires_ms;
+}
+
 struct auth_table *
 auth_create(const struct conf *c, struct conf_problems *problems)
 {
     struct auth_table *t = check_alloc(calloc(1, sizeof(*t)));
 
+    t->arena = arena_create(TABLE_BYTES);
     t->open = c->auth.mode != AUTH_KEYS;
     t->count = c->auth.key_count;
     t->list = check_alloc(calloc(t->count + 1, sizeof(*t->list)));
@@ -62,12 +139,7 @@ auth_create(const struct conf *c, struct conf_problems *problems)
         uint8_t hash[DIGEST_SHA256_BYTES];
 
         digest_sha256(k->key.v, hash);
-        p->name = k->name.v;
-        p->models = k->models;
-        p->routes = k->routes;
-        p->priority = priority_named(k->priority.v);
-        p->concurrent = k->concurrent;
-        p->explain = k->explain;
+        describe(t, k, p, problems);
         p->shares = t->count + t->open > 1;
         p->in_flight = in_flight_hold(str_make((const char *)hash, sizeof(hash)));
         digest_hex(hash, AUTH_HASH_HEX_BYTES / 2, p->hash_hex);
@@ -89,6 +161,7 @@ auth_destroy(struct auth_table *t)
     registry_drop(t->anonymous.in_flight);
     free(t->list);
     map_destroy(t->by_hash);
+    arena_destroy(t->arena);
     free(t);
 }
 
@@ -130,9 +203,12 @@ auth_is_key(const struct auth_table *t, struct str text)
 }
 
 enum err
-auth_identify(const struct auth_table *t, struct str credential, struct principal **ret)
+auth_identify(
+    const struct auth_table *t, struct str credential, uint64_t wall_ms, struct principal **ret)
 {
     *ret = find_key(t, credential);
+    if (*ret != NULL && UNLIKELY(auth_is_expired(*ret, wall_ms)))
+        *ret = NULL;
     if (*ret != NULL)
         return OK;
     if (!t->open)
@@ -187,13 +263,12 @@ auth_names_route(const struct principal *p, struct str id)
     return false;
 }
 
-bool
-auth_allows_route(const struct principal *p, struct str id, struct str method, struct str path)
+/* Is the route one of these: ids, paths, or "METHOD path", with globs? */
+static bool
+names_route(const struct conf_strs *list, struct str id, struct str method, struct str path)
 {
-    if (p->routes.count == 0)
-        return auth_allows_model(p, S(""));
-    for (size_t i = 0; i < p->routes.count; i++) {
-        struct str route = p->routes.list[i].v;
+    for (size_t i = 0; i < list->count; i++) {
+        struct str route = list->list[i].v;
         struct str only_method, pattern;
 
         if (str_eq(route, id))
@@ -205,5 +280,58 @@ auth_allows_route(const struct principal *p, struct str id, struct str method, s
         if (auth_glob(str_trim(pattern), path))
             return true;
     }
+    return false;
+}
+
+bool
+auth_allows_route(const struct principal *p, struct str id, struct str method, struct str path)
+{
+    if (p->routes.count == 0)
+        return auth_allows_model(p, S(""));
+    return names_route(&p->routes, id, method, path);
+}
+
+bool
+auth_allows_endpoint(const struct principal *p, struct str id, struct str method, struct str path)
+{
+    return p->endpoints.count == 0 || names_route(&p->endpoints, id, method, path);
+}
+
+bool
+auth_allows_provider(const struct principal *p, struct str provider)
+{
+    for (size_t i = 0; i < p->providers.count; i++)
+        if (str_eq(p->providers.list[i].v, provider))
+            return true;
+    return p->providers.count == 0;
+}
+
+bool
+auth_allows_address(const struct principal *p, struct str address)
+{
+    struct str plain, scope;
+    struct address a;
+
+    if (p->cidr_count == 0 && !p->cidr_unix)
+        return true;
+    if (str_eq(address, S("unix")))
+        return p->cidr_unix;
+    (void)str_cut(address, '%', &plain, &scope);
+    if (!address_parse(plain, 0, &a))
+        return false;
+    for (size_t i = 0; i < p->cidr_count; i++)
+        if (cidr_has(&p->cidrs[i], &a))
+            return true;
+    return false;
+}
+
+bool
+auth_allows_origin(const struct principal *p, struct str origin)
+{
+    if (origin.n == 0 || p->origins.count == 0)
+        return true;
+    for (size_t i = 0; i < p->origins.count; i++)
+        if (str_eq(p->origins.list[i].v, S("*")) || str_ieq(p->origins.list[i].v, origin))
+            return true;
     return false;
 }

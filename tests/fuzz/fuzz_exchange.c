@@ -779,7 +779,7 @@ check_slots(const struct world *w)
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         struct principal *who;
 
-        CHECK(auth_identify(w->snapshots[0]->auth, keys[i], &who) == OK);
+        CHECK(auth_identify(w->snapshots[0]->auth, keys[i], 0, &who) == OK);
         CHECK(in_flight_count(who->in_flight) == 0 && who->in_flight->here[0] == 0);
     }
 }

@@ -32,10 +32,10 @@ TEST(a_key_is_identified_by_its_name_and_a_part_of_its_hash)
     struct auth_table *t = table(&l, two_keys);
     struct principal *who = NULL;
 
-    EXPECT(auth_identify(t, S("key-of-ci"), &who) == OK);
+    EXPECT(auth_identify(t, S("key-of-ci"), 0, &who) == OK);
     EXPECT_STR(who->name, "ci");
     EXPECT_INT(strlen(who->hash_hex), AUTH_HASH_HEX_BYTES);
-    EXPECT(auth_identify(t, S("key-of-ops"), &who) == OK);
+    EXPECT(auth_identify(t, S("key-of-ops"), 0, &who) == OK);
     EXPECT_STR(who->name, "ops");
     EXPECT_INT(in_flight_count(who->in_flight), 0);
     drop(&l, t);
@@ -50,7 +50,85 @@ TEST(unknown_missing_and_almost_correct_keys_are_refused_alike)
     struct principal *who = NULL;
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
-        EXPECT(auth_identify(t, str_c(wrong[i]), &who) == ERR_AUTH);
+        EXPECT(auth_identify(t, str_c(wrong[i]), 0, &who) == ERR_AUTH);
+    drop(&l, t);
+}
+
+TEST(a_key_says_whose_it_is_and_where_it_may_be_used)
+{
+    struct loaded l;
+    struct auth_table *t = table(&l, "auth:\n"
+                                     "  keys:\n"
+                                     "    - name: ci\n"
+                                     "      key: key-of-ci\n"
+                                     "      team: search\n"
+                                     "      project: ranking\n"
+                                     "      user: ada@example.com\n"
+                                     "      organisation: acme\n"
+                                     "      environment: production\n"
+                                     "      tags: [beta, cost-center=42]\n"
+                                     "      cidrs: [10.0.0.0/8, unix]\n"
+                                     "      origins: [https://chat.example.com]\n"
+                                     "      endpoints: [messages, \"GET /v1/models*\"]\n"
+                                     "      providers: [openai]\n"
+                                     "      expires: \"2027-01-31T00:00:00Z\"\n");
+    const uint64_t expires_ms = UINT64_C(1801353600000);
+    struct principal *who = NULL;
+
+    EXPECT(auth_identify(t, S("key-of-ci"), expires_ms - 1, &who) == OK);
+    EXPECT_STR(who->key_id, "file:ci");
+    EXPECT_STR(who->team, "search");
+    EXPECT_STR(who->project, "ranking");
+    EXPECT_STR(who->user, "ada@example.com");
+    EXPECT_STR(who->org, "acme");
+    EXPECT_STR(who->environment, "production");
+    EXPECT_STR(who->tags->name, "beta");
+    EXPECT_STR(who->tags->next->name, "cost-center");
+    EXPECT_STR(who->tags->next->value, "42");
+    EXPECT(who->tags->next->next == NULL);
+    EXPECT(auth_allows_address(who, S("10.1.2.3")));
+    EXPECT(auth_allows_address(who, S("unix")));
+    EXPECT(!auth_allows_address(who, S("11.1.2.3")));
+    EXPECT(!auth_allows_address(who, S("fe80::1%eth0")));
+    EXPECT(!auth_allows_address(who, S("")));
+    EXPECT(auth_allows_origin(who, S("https://chat.example.com")));
+    EXPECT(auth_allows_origin(who, S("")));
+    EXPECT(!auth_allows_origin(who, S("https://example.com")));
+    EXPECT(auth_allows_endpoint(who, S("messages"), S("POST"), S("/v1/messages")));
+    EXPECT(auth_allows_endpoint(who, S("model"), S("GET"), S("/v1/models/gpt-5")));
+    EXPECT(!auth_allows_endpoint(who, S("model"), S("DELETE"), S("/v1/models/gpt-5")));
+    EXPECT(!auth_allows_endpoint(who, S("embeddings"), S("POST"), S("/v1/embeddings")));
+    EXPECT(auth_allows_provider(who, S("openai")));
+    EXPECT(!auth_allows_provider(who, S("anthropic")));
+    EXPECT(auth_identify(t, S("key-of-ci"), expires_ms, &who) == ERR_AUTH);
+    EXPECT(who == NULL);
+    drop(&l, t);
+}
+
+TEST(a_key_that_says_nothing_may_be_used_everywhere_and_for_everything)
+{
+    struct loaded l;
+    struct auth_table *t = table(&l, two_keys);
+    struct principal *who = NULL;
+
+    EXPECT(auth_identify(t, S("key-of-ops"), UINT64_MAX, &who) == OK);
+    EXPECT(auth_allows_address(who, S("203.0.113.9")) && auth_allows_address(who, S("unix")));
+    EXPECT(auth_allows_origin(who, S("https://example.com")));
+    EXPECT(auth_allows_endpoint(who, S("relay"), S("PUT"), S("/v1/anything")));
+    EXPECT(auth_allows_provider(who, S("any")));
+    drop(&l, t);
+}
+
+TEST(networks_and_times_that_are_none_are_problems)
+{
+    struct loaded l = load(S("auth: {keys: [{name: a, key: key-of-a, cidrs: [10.0.0.0/8, "
+                             "10.0.0.1/8], expires: tomorrow}]}\n"));
+    struct auth_table *t = auth_create(l.conf, &l.problems);
+
+    EXPECT_STR(problem_lines(&l),
+        "1:60: auth.keys.cidrs: '10.0.0.1/8' is not a network; write one such as 10.0.0.0/8 (bits after the "
+        "prefix are zero), an address, or unix\n"
+        "1:82: auth.keys.expires: write a time such as 2027-01-31T00:00:00Z\n");
     drop(&l, t);
 }
 
@@ -71,10 +149,10 @@ TEST(without_configured_keys_every_client_is_anonymous_whatever_it_sends)
     struct auth_table *t = table(&l, "auth: {mode: none}\n");
     struct principal *who = NULL;
 
-    EXPECT(auth_identify(t, S(""), &who) == OK);
+    EXPECT(auth_identify(t, S(""), 0, &who) == OK);
     EXPECT_STR(who->name, "anonymous");
     EXPECT_STR(str_c(who->hash_hex), "");
-    EXPECT(auth_identify(t, S("sk-anything"), &who) == OK);
+    EXPECT(auth_identify(t, S("sk-anything"), 0, &who) == OK);
     EXPECT_STR(who->name, "anonymous");
     EXPECT(auth_allows_model(who, S("any/model")));
     drop(&l, t);
@@ -167,8 +245,8 @@ TEST(a_key_with_a_list_of_models_may_use_only_those)
     struct auth_table *t = table(&l, two_keys);
     struct principal *ci = NULL, *ops = NULL;
 
-    EXPECT(auth_identify(t, S("key-of-ci"), &ci) == OK &&
-           auth_identify(t, S("key-of-ops"), &ops) == OK);
+    EXPECT(auth_identify(t, S("key-of-ci"), 0, &ci) == OK &&
+           auth_identify(t, S("key-of-ops"), 0, &ops) == OK);
     EXPECT(auth_allows_model(ci, S("fast")));
     EXPECT(auth_allows_model(ci, S("openai/gpt-4o")));
     EXPECT(!auth_allows_model(ci, S("smart")));

@@ -1,0 +1,113 @@
+/* caller.c - identifies callers, and refuses those whose key may not be used in this way. */
+#include "gateway/caller.h"
+
+#include "base/clock.h"
+#include "gateway/reply.h"
+
+enum err
+caller_identify(struct exchange *x, struct str credential)
+{
+    enum err e = auth_identify(x->hold->snapshot->auth, credential, clock_wall_ms(), &x->who);
+
+    if (x->who != NULL)
+        (void)principal_hold(x->who);
+    return e;
+}
+
+/* Requests with a valid key never get here. */
+enum step
+caller_refuse(struct exchange *x, struct str credential)
+{
+    uint64_t per_minute = exchange_conf(x)->server.limit_wrong_keys;
+    uint64_t wait_ms;
+
+    /* of its signature only AWS knows the secret */
+    if (credential.n == 0 &&
+        str_istarts(http_field_get(&server_head(x->q)->fields, S("authorization")), S("AWS4-")))
+        return exchange_fail(x, ERR_AUTH,
+            "requests signed with AWS credentials cannot be checked here; set "
+            "AWS_BEARER_TOKEN_BEDROCK to a key of this gateway (SDKs send it over https only), or "
+            "send the key in x-api-key");
+    if (credential.n == 0)
+        return exchange_fail(x, ERR_AUTH,
+            "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'");
+    wait_ms = throttle_wrong_key(x->worker->throttle, x->client_ip, per_minute, clock_now_us());
+    if (wait_ms == 0)
+        return exchange_fail(x, ERR_AUTH,
+            "the API key is not one of this gateway's keys (auth.keys), or it is not valid any more");
+    metric_add(&x->worker->metrics->wrong_keys_throttled, 1);
+    return exchange_fail_with(
+        x, &(struct llm_error){ .kind = ERR_RATE_LIMIT,
+               .message = S("too many wrong API keys from this address (server.limits.wrong_keys); "
+                            "requests with a valid key are still served"),
+               .retry_after_ms = (int64_t)wait_ms });
+}
+
+/* Is the key sent in the clear where `auth.plain_http` does not allow that? The address is that of the
+ * connection: what a proxy says of its own clients would not protect what comes from the proxy. */
+static bool
+is_exposed(const struct exchange *x)
+{
+    struct str allowed = exchange_conf(x)->auth.plain_http.v;
+
+    if (server_is_tls(x->q) || server_is_local(x->q) || str_eq(allowed, S("allow")))
+        return false;
+    return str_eq(allowed, S("refuse")) || !cidr_is_private(x->client_ip);
+}
+
+enum step
+caller_check(struct exchange *x)
+{
+    const struct principal *who = x->who;
+
+    if (who->key_id.n == 0)
+        return STEP_NEXT;    /* no key was needed */
+    if (is_exposed(x))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "an API key was sent without TLS from another machine; use https, and replace the key, or "
+            "see auth.plain_http");
+    if (!auth_allows_address(who, x->client_ip))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "this API key may not be used from the address " STR_FMT, STR_ARG(x->client_ip));
+    if (who->origins.count != 0 &&
+        !auth_allows_origin(who, http_field_get(&server_head(x->q)->fields, S("origin"))))
+        return exchange_fail(x, ERR_FORBIDDEN, "web pages of this origin may not use this API key");
+    if (!auth_allows_endpoint(who, str_c(x->endpoint->id), x->method, x->path.text))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "this API key may not use the route '%s'; its endpoints do not name it",
+            x->endpoint->id);
+    return STEP_NEXT;
+}
+
+bool
+caller_may_use_route(const struct exchange *x)
+{
+    return auth_allows_route(x->who, str_c(x->endpoint->id), x->method, x->path.text);
+}
+
+/* Over the network only with a key that is meant for it, because an application's key must not show what
+ * others do; and to read. (The local socket is open to its owner alone, and no web page reaches a Unix
+ * socket.) */
+enum step
+caller_check_control(struct exchange *x, enum err known, struct str credential)
+{
+    const struct http_head *head = server_head(x->q);
+
+    if (known != OK)
+        return caller_refuse(x, credential);
+    if (caller_check(x) == STEP_STOP)
+        return STEP_STOP;
+    if (!auth_names_route(x->who, str_c(x->endpoint->id)))
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "the admin API is open at the local socket (server.admin_socket: use `openclaw "
+            "status`), and elsewhere to API keys whose routes name '%s'",
+            x->endpoint->id);
+    if (http_field_get(&head->fields, S("origin")).n != 0)
+        return exchange_fail(x, ERR_FORBIDDEN, "web pages may not use the admin API");
+    bool dry = str_eq(endpoint_star(x->endpoint, x->path.text), S("explain"));    /* a dry run */
+    if (!str_eq(x->method, S("GET")) && !str_eq(x->method, S("HEAD")) && !dry)
+        return exchange_fail(x, ERR_FORBIDDEN,
+            "nothing can be changed over the network; use the local socket (server.admin_socket) on "
+            "the machine of the gateway");
+    return STEP_NEXT;
+}

@@ -1,0 +1,22 @@
+/* caller.h - who asks, and may it ask this from where it is? */
+#pragma once
+
+#include "gateway/exchange.h"
+
+/* Identifies the caller by the credential that it sent: x->who, which the exchange holds to its end. OK, or
+ * ERR_AUTH. */
+enum err caller_identify(struct exchange *x, struct str credential) MUST_CHECK;
+
+/* Refuses a caller that was not identified: 401; after too many wrong keys from one address: 429. */
+enum step caller_refuse(struct exchange *x, struct str credential);
+
+/* May its key be used from its address, by the page that it is, over this connection, and for this route?
+ * STEP_STOP: it was refused. */
+enum step caller_check(struct exchange *x);
+
+/* May it use the admin API, which is not asked over the local socket? `known` is what caller_identify()
+ * returned. STEP_STOP: it was refused. */
+enum step caller_check_control(struct exchange *x, enum err known, struct str credential);
+
+/* May it use this route, which is not a model call? */
+bool caller_may_use_route(const struct exchange *x);
