@@ -505,6 +505,17 @@ turn_is_string(const struct turn_rules *rules, const struct turn *t)
     return !others && (texts <= 1 || rules->text_strings);
 }
 
+/* Whether the caller marks what is to be cached, in the conversation or its tools. */
+static bool
+is_marked(const struct llm_request *r, const struct turns *plan)
+{
+    bool marked = plan->marks > 0;
+
+    for (const struct llm_tool *tool = r->tools; tool != NULL && !marked; tool = tool->next)
+        marked = tool->cache_mark != MARK_NONE;
+    return marked;
+}
+
 void
 turns_plan(const struct llm_request *r, const struct turn_rules *rules, struct wire_drops *drops,
     struct turns *ret)
@@ -534,4 +545,6 @@ turns_plan(const struct llm_request *r, const struct turn_rules *rules, struct w
 
         (void)add_block(&p, &t->blocks, &go_on);
     }
+    if (!rules->marks && is_marked(r, ret))
+        wire_drop(drops, S("cache_control"));
 }

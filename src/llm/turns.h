@@ -39,6 +39,7 @@ struct turn_rules {
     bool text_strings;    /* content of text only must be a string */
     bool no_prefill;      /* the conversation must not end with an assistant's turn */
     bool thoughts;        /* it wants reasoning that nobody signed back, of any origin */
+    bool marks;           /* it takes prompt-cache marks */
 };
 
 enum turn_side { TURN_USER, TURN_ASSISTANT, TURN_SYSTEM };

@@ -30,6 +30,7 @@ static const struct turn_rules turn_rules = {
     .no_blanks = true,
     .speaks = true,
     .fails = true,
+    .marks = true,
 };
 
 /* A request being written. */

@@ -426,11 +426,12 @@ static void
 read_fields(struct cursor fields)
 {
     static const char *const known[] = { "thinking", "reasoning_config", "reasoningConfig",
-        "reasoning_effort", "output_config", "inferenceConfig", NULL };
+        "reasoning_effort", "output_config", "inferenceConfig", "tool_choice", NULL };
     struct llm_request *r = fields.rd->r;
     struct cursor output = read_at(&fields, "output_config");
     struct cursor inference = read_at(&fields, "inferenceConfig");
     struct cursor top_k = read_at(&inference, "topK");
+    struct cursor choice = read_at(&fields, "tool_choice");
 
     read_params(fields, PARAMS_BEDROCK_FIELDS, known);
     read_thinking(read_at(&fields, "reasoning_config"));    /* its older name */
@@ -440,6 +441,8 @@ read_fields(struct cursor fields)
         r->effort = any_text(&fields, "reasoning_effort");
     if (has(&output, "effort"))
         r->effort = any_text(&output, "effort");
+    if (json_bool(json_get(choice.j, S("disable_parallel_tool_use")), false))    /* Claude's */
+        r->parallel_tools = NO;
     if (read_present(top_k))
         r->top_k = read_node(top_k, JSON_NUMBER);
 }

@@ -91,6 +91,7 @@ rules_for(enum family family, const struct wire_target *t)
         .no_blanks = true,
         .speaks = true,
         .fails = own,
+        .marks = own,
         .results_text = !own,
         .no_prefill = t->traits.no_prefill == YES || !own,
     };

@@ -415,10 +415,11 @@ read_tool_config(struct cursor config)
     r->choice = (enum llm_choice)named;
     if (!json_is(allowed.j, JSON_ARRAY) || json_is_empty(allowed.j))
         return;
-    keep_allowed(r, allowed);
     if (r->choice == CHOICE_REQUIRED && json_count(allowed.j) == 1) {
         r->choice = CHOICE_NAMED;
         r->choice_name = read_any_text((struct cursor){ .rd = config.rd, .j = allowed.j + 1 });
+    } else {
+        keep_allowed(r, allowed);
     }
 }
 

@@ -362,6 +362,8 @@ add_tool(struct request_out *w, const struct llm_tool *tool)
                 tool->name.p);
     }
     out_end(&w->o);
+    if (tool->strict == YES)
+        wire_drop(w->drops, S("tools.strict"));
 }
 
 static void

@@ -186,6 +186,8 @@ add_tools(struct request_out *w)
             tool->schema.n != 0 ? tool->schema : S("{\"type\":\"object\",\"properties\":{}}"));
         out_end(&w->o);
         out_end(&w->o);
+        if (tool->strict == YES)
+            wire_drop(w->drops, S("tools.strict"));
     }
     if (any)
         out_end_array(&w->o);
