@@ -4,7 +4,8 @@
   * An include names its folder. Code includes its own folder and the layers below it, nothing else.
   * In the folders of CIRCLE_FREE no modules (a .c with its .h) include each other in a circle.
   * Only wires/ knows which wire is which: nothing else compares one with another by name.
-  * Only net/ uses libuv, c-ares and OpenSSL's TLS; only http/ uses nghttp2; only script/ uses Lua; llm/ and wires/ use no sockets.
+  * Only net/ uses libuv, c-ares and OpenSSL's TLS; only http/ uses nghttp2; only script/ uses Lua; only store/ uses
+    SQLite and libpq; llm/ and wires/ use no sockets.
   * No words that promise work for later.
   * Comments, messages and pages are in plain English: none of the phrases in WORDING.
   * Every source file, unit test and fuzz target is listed in its meson.build.
@@ -51,6 +52,7 @@ EXCLUSIVE = [
     (re.compile(r"^nghttp2/.*$"), {"http"}),
     (re.compile(r"^openssl/.*"), {"net", "base", "sign"}),
     (re.compile(r"^libfyaml\.h$"), {"conf"}),
+    (re.compile(r"^(sqlite3|libpq-fe|pg_config)\.h$|^postgresql/.*"), {"store"}),
     (re.compile(r"^(lua|lualib|lauxlib|luaconf)\.h$"), {"script"}),
     (re.compile(r"^arpa/inet\.h$"), {"net", "app", "base"}),    # base/url.c: inet_pton() reads text
     (re.compile(r"^(sys/socket|netinet/.*|arpa/(?!inet\.h$).*|netdb)(\.h)?$"), {"net", "app"}),

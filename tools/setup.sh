@@ -5,9 +5,10 @@
 
 packages_build="gcc libc6-dev meson ninja-build pkg-config ca-certificates
     libuv1-dev libc-ares-dev libnghttp2-dev libssl-dev libfyaml-dev libcmocka-dev
-    zlib1g-dev libbrotli-dev libzstd-dev libedit-dev liblua5.4-dev"
+    zlib1g-dev libbrotli-dev libzstd-dev libedit-dev liblua5.4-dev
+    libsqlite3-dev libpq-dev"
 packages_lint="python3 clang-tidy"
-packages_test="$packages_lint python3-venv curl openssl nginx"
+packages_test="$packages_lint python3-venv curl openssl nginx postgresql"
 packages_node="nodejs npm"
 packages_browser="chromium"
 packages_fmt="clang-format"

@@ -90,7 +90,7 @@ harden_give(const char *path, struct str user)
     str_copy_c(name, sizeof(name), user);
     const struct passwd *p = getpwnam(name);
     /* not "stderr" or a terminal; links are not followed as root */
-    if (p != NULL && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+    if (p != NULL && lstat(path, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
         lchown(path, p->pw_uid, p->pw_gid) != 0)
         return;    /* it stays open; a failure to reopen it is logged */
 }

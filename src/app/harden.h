@@ -20,5 +20,5 @@ bool harden_can_become(struct str user, struct why why) MUST_CHECK;
 /* Is the process running as root? */
 bool harden_is_root(void);
 
-/* Changes the owner of a log file, if it is a regular file. Call it before harden_become(). */
+/* Changes the owner of a log or store, if it is a regular file or a folder. Call it before harden_become(). */
 void harden_give(const char *path, struct str user);

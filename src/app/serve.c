@@ -25,6 +25,7 @@
 #include "app/memory_watch.h"
 #include "app/preflight.h"
 #include "app/simulator.h"
+#include "app/state.h"
 #include "app/watchdog.h"
 #include "app/watched.h"
 #include "base/clock.h"
@@ -39,6 +40,7 @@
 #define DRAIN_POLL_MS 50
 #define GATHER_MS 100    /* file changes within this time are one reload */
 #define SECOND_MS 1000
+#define STORE_PATIENCE_MS 30000    /* for its first opening, and for all keys to be read */
 #define WARNINGS_BYTES_MOST (512u * 1024)
 
 enum drain_phase { DRAIN_NOT, DRAIN_GRACE, DRAIN_STREAMS };
@@ -251,6 +253,7 @@ warn_of_fixed_settings(const struct conf *now, const struct conf *next)
         { "server.admin_socket", !str_eq(a->admin_socket.v, b->admin_socket.v) },
         { "server.workers", a->workers != b->workers },
         { "server.tls (on or off)", (a->tls_cert.v.n != 0) != (b->tls_cert.v.n != 0) },
+        { "store.url", !str_eq(now->store.url.v, next->store.url.v) },
         { "server.limits.metric_series", a->limit_metric_series != b->limit_metric_series },
         { "observe.log.path", !str_eq(oa->log_path.v, ob->log_path.v) },
         { "observe.access.path", !str_eq(oa->access_path.v, ob->access_path.v) },
@@ -629,7 +632,9 @@ tend(struct serve *s)
 {
     loop_run(s->loop);
     admin_close(s->admin);
+    steward_close(s->gateway.steward);
     free_workers(s);
+    steward_destroy(s->gateway.steward);
     admin_socket_close(&s->admin_socket);
     timer_stop(&s->timer);
     timer_stop(&s->second);
@@ -649,6 +654,21 @@ keep_addresses(struct serve *s)
     for (size_t i = 0; i < listen->count; i++)
         s->open.list[s->open.count++].v =
             arena_printf(s->arena, STR_FMT, STR_ARG(listen->list[i].v));
+}
+
+/* Opens the store, as the user who is to write it. */
+static bool
+open_store(struct serve *s, bool of_system)
+{
+    char why[512];
+
+    s->gateway.steward = state_open(s->snapshot->conf, of_system, WHY(why));
+    if (s->gateway.steward != NULL &&
+        steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
+        return true;
+    (void)fprintf(stderr, "openclaw: store.url: %s\n", why);
+    steward_destroy(s->gateway.steward);
+    return false;
 }
 
 /* Prepares files for the change of user: logs are given to the new user, so that they can be
@@ -706,7 +726,9 @@ run(struct serve *s)
     s->admin_socket = (struct admin_socket){ .workers = s->workers, .count = s->gateway.workers };
     struct str path =
         admin_socket_path(s->arena, c->server.admin_socket.v, worker_address(s->workers[0], 0));
-    if (!admin_socket_open(&s->admin_socket, c->server.admin_socket.v, path) || !become_user(s)) {
+    bool of_system = state_give(c);
+    if (!admin_socket_open(&s->admin_socket, c->server.admin_socket.v, path) || !become_user(s) ||
+        !open_store(s, of_system)) {
         free_workers(s);
         admin_socket_close(&s->admin_socket);
         return 1;

@@ -354,6 +354,10 @@ struct conf_responses {
     uint64_t ttl_ms;
 };
 
+struct conf_store {
+    struct conf_str url;    /* auto, off, sqlite:PATH, postgres://...; may contain a password */
+};
+
 struct conf_observe {
     struct conf_str log_path;      /* error log: stdout, stderr, a file */
     struct conf_str log_level;     /* debug, info, warn, error */
@@ -418,6 +422,7 @@ struct conf {
     struct conf_retry retry;
     struct conf_catalog catalog;
     struct conf_responses responses;
+    struct conf_store store;
     struct conf_observe observe;
     struct conf_chaos chaos;
     /* paths as written: certificates, keys, files that hold secrets (`secret`); also those that

@@ -325,6 +325,22 @@ socket_problem(struct str v)
     return NULL;
 }
 
+static const char *
+store_problem(struct str v)
+{
+    if (str_eq(v, S("auto")) || str_eq(v, S("off")))
+        return NULL;
+    if (v.n > URL_MAX || has_control(v))
+        return "is longer than 2048 bytes, or more than one line; write a shorter address";
+    if (str_starts(v, S("sqlite:")))
+        return v.n > strlen("sqlite:") && v.p[strlen("sqlite:")] == '/'
+                   ? NULL
+                   : "has no absolute path; write sqlite:/path/to/file";
+    if (str_starts(v, S("postgres://")) || str_starts(v, S("postgresql://")))
+        return NULL;    /* the rest is libpq's to read */
+    return "is not the address of a store; write sqlite:/path/to/file, postgres://user@host/database, auto or off";
+}
+
 const char *
 form_problem(struct arena *a, enum conf_form form, struct str v)
 {
@@ -392,6 +408,8 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
         return memory_problem(v);
     case FORM_SOCKET:
         return socket_problem(v);
+    case FORM_STORE:
+        return store_problem(v);
     case FORM_DECIMAL:
         return value_decimal(v, &billionths)
                    ? NULL

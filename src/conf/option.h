@@ -51,6 +51,7 @@ enum conf_form {
     FORM_LOG_OFF,
     FORM_MEMORY,
     FORM_SOCKET,
+    FORM_STORE,
     FORM_DECIMAL,
 };
 

@@ -36,6 +36,7 @@
 struct collector;
 struct conversations;
 struct endpoint;
+struct steward;
 struct worker;
 
 /* What a worker reports: requests, as their owner. */
@@ -61,6 +62,7 @@ struct gateway {
     enum access_form access_form;
     struct quota held;    /* memory of requests and answers in progress */
     struct thoughts thoughts;
+    struct steward *steward;                /* of the store; NULL in tests alone */
     struct conversations *conversations;    /* that are continued by an id; NULL: none are */
     unsigned workers;
     _Atomic bool draining;

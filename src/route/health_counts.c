@@ -43,7 +43,7 @@ counts_sum(const struct health *h, size_t buckets, uint64_t from_ms, uint64_t no
 
     add_up(h, buckets, from_ms, now_ms, &all);
     if (LOAD(&h->name) == KIND_PROVIDER) {
-        const struct store *store = CONTAINER_OF(h, const struct store, provider);
+        const struct health_store *store = CONTAINER_OF(h, const struct health_store, provider);
         uint64_t failed = all.failed;
 
         add_up(&store->shared, buckets, from_ms, now_ms, &all);

@@ -117,7 +117,7 @@ enum { KIND_MASK = 7 };
 
 /* All breakers of a provider. A subject is searched from the slot that its hash names to the first
  * that was never used. */
-struct store {
+struct health_store {
     struct health provider;
     struct health shared;    /* by those for whom there was no room */
     struct health slots[SLOTS];
@@ -127,7 +127,7 @@ struct store {
 
 /* What one holder uses of a store. */
 struct health_table {
-    struct store *store;
+    struct health_store *store;
     struct health *provider;
     struct health_table *next;             /* of the store's holders */
     _Atomic uint64_t found[SLOTS / 64];    /* a bit for each slot, which is not forgotten meanwhile */

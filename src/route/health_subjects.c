@@ -20,7 +20,7 @@ make_secret(void)
 static void
 store_fini(void *entry)
 {
-    struct store *store = entry;
+    struct health_store *store = entry;
 
     free(LOAD(&store->provider.times));
     free(LOAD(&store->shared.times));
@@ -28,7 +28,7 @@ store_fini(void *entry)
         free(LOAD(&store->slots[i].times));
 }
 
-static const struct registry_kind stores = { "health", sizeof(struct store), store_fini };
+static const struct registry_kind stores = { "health", sizeof(struct health_store), store_fini };
 
 struct health_table *
 health_table_hold(struct str name)
@@ -57,14 +57,14 @@ is_found(const struct health_table *t, size_t i)
 
 /* It is not one of the unproven ones, or is not any more. */
 static void
-settle(struct store *store, struct health *h)
+settle(struct health_store *store, struct health *h)
 {
     if (LOAD(&h->unproven) && atomic_exchange(&h->unproven, false))
         ADD(&store->unproven, (uint32_t)-1);
 }
 
 static void
-forget(struct store *store, struct health *h)
+forget(struct health_store *store, struct health *h)
 {
     struct health *key = LOAD(&h->key);
 
@@ -79,7 +79,7 @@ forget(struct store *store, struct health *h)
 
 /* Keys are replaced, and models come and go: what none of its holders uses makes room. */
 static void
-make_room(struct store *store)
+make_room(struct health_store *store)
 {
     for (size_t i = 0; i < SLOTS; i++) {
         uint64_t name = LOAD(&store->slots[i].name);
@@ -124,7 +124,7 @@ make_name(enum kind kind, struct str text)
 
 /* The slot of that name, or SLOTS; *ret_free is the first on the way that is free, or SLOTS. */
 static size_t
-search(const struct store *store, uint64_t name, size_t *ret_free)
+search(const struct health_store *store, uint64_t name, size_t *ret_free)
 {
     *ret_free = SLOTS;
     for (size_t n = 0; n < SLOTS; n++) {
@@ -165,7 +165,7 @@ clear(struct health *h)
 
 /* Is there no room for one more of `most`, or of the unproven ones? */
 static bool
-is_full(const struct store *store, uint32_t most, bool unproven)
+is_full(const struct health_store *store, uint32_t most, bool unproven)
 {
     return LOAD(&store->used) >= most || (unproven && LOAD(&store->unproven) >= SLOTS_UNPROVEN);
 }
@@ -173,7 +173,7 @@ is_full(const struct store *store, uint32_t most, bool unproven)
 COLD static size_t
 find_first_time(struct health_table *t, uint64_t name, uint32_t most, bool unproven)
 {
-    struct store *store = t->store;
+    struct health_store *store = t->store;
     size_t unused;
 
     (void)pthread_mutex_lock(&lock);
@@ -198,7 +198,7 @@ find_first_time(struct health_table *t, uint64_t name, uint32_t most, bool unpro
 static struct health *
 find(struct health_table *t, uint64_t name, uint32_t most, bool unproven)
 {
-    struct store *store = t->store;
+    struct health_store *store = t->store;
     size_t unused, i = search(store, name, &unused);
 
     if (i == SLOTS && (most == 0 || unused == SLOTS || is_full(store, most, unproven)))

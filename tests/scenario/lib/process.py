@@ -90,10 +90,11 @@ class Program:
         self.stdout_path = pathlib.Path(directory) / f"{name}.stdout"
         self.stderr_path = pathlib.Path(directory) / f"{name}.stderr"
         self.name = name
+        state = {"XDG_STATE_HOME": str(pathlib.Path(directory) / "state")}    # a store of its own
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen([str(a) for a in args], stdout=out, stderr=err,
                                             stdin=subprocess.DEVNULL, cwd=directory,
-                                            env=environment(**(env or {})), **popen)
+                                            env=environment(**{**state, **(env or {})}), **popen)
 
     @property
     def pid(self):

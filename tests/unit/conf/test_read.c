@@ -72,12 +72,12 @@ static const struct bad {
     { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, keys\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, responses, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos\n" },
     { "providers: {openai: {apikey: x}}\n",
         "1:22: 'providers.openai.apikey' is unknown; did you mean 'api_key'?\n" },
     { "\"weird\\nname\": 1\n",
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, responses, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos\n" },
     { "alerts: [{when: x, use: y}]\n",
         "1:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "rules: [{when: x, use: y, status: 500}]\n",
@@ -87,13 +87,12 @@ static const struct bad {
         "1:9: 'rules[0]' is a single value; write an entry like {when: 'tokens > 100000', use: "
         "large}\n" },
     { "cache: {exact: {ttl: 1h}}\nbudgets: "
-      "[]\nguards: []\nstore: {url: x}\nshared: {url: y}\nalerts: []\n",
+      "[]\nguards: []\nshared: {url: y}\nalerts: []\n",
         "1:1: 'cache' is not supported in this version (caching of answers); remove it\n"
         "2:1: 'budgets' is not supported in this version (budgets); remove it\n"
         "3:1: 'guards' is not supported in this version (guardrails); remove it\n"
-        "4:1: 'store' is not supported in this version (a store for keys and usage); remove it\n"
-        "5:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
-        "6:1: 'alerts' is not supported in this version (alerts); remove it\n" },
+        "4:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
+        "5:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "auth: {mode: jwt}\n",
         "1:14: 'auth.mode' cannot be jwt: this version does not support that; write none or keys\n" },
     { "auth: {mode: keys+jwt}\n",

@@ -1,0 +1,69 @@
+/* state.c - finds the store before and after the change of user. */
+#include "app/state.h"
+
+#include <stdio.h>
+
+#include "app/harden.h"
+#include "base/log.h"
+#include "store/place.h"
+
+enum { PATHS_BYTES = 64 * 1024 };
+
+/* The folder of a SQLite store; empty of another. */
+static struct str
+folder_of(struct arena *a, struct str url)
+{
+    if (!str_starts(url, S("sqlite:/")))
+        return S("");
+    struct str path = str_skip(url, strlen("sqlite:"));
+    size_t n = path.n;
+
+    while (n > 1 && path.p[n - 1] != '/')
+        n--;
+    return arena_printf(a, STR_FMT, STR_ARG(str_make(path.p, MAX(n - 1, 1))));
+}
+
+bool
+state_give(const struct conf *c)
+{
+    bool changes_user = c->server.user.v.n != 0 && harden_is_root();
+
+    static const char *const files[] = { "", "-wal", "-shm" };
+    struct arena *a = arena_create(PATHS_BYTES);
+    char why[512];
+
+    if (changes_user) {
+        struct str url = place_store(a, c->store.url.v, true), folder = folder_of(a, url);
+
+        if (folder.n != 0 && str_eq(c->store.url.v, S("auto")) && place_make(folder.p, WHY(why)))
+            harden_give(folder.p, c->server.user.v);
+        for (size_t i = 0; folder.n != 0 && i < ARRAY_LEN(files); i++) {
+            struct str path = str_skip(url, strlen("sqlite:"));
+
+            harden_give(arena_printf(a, STR_FMT "%s", STR_ARG(path), files[i]).p, c->server.user.v);
+        }
+    }
+    arena_destroy(a);
+    return changes_user;
+}
+
+struct steward *
+state_open(const struct conf *c, bool of_system, struct why why)
+{
+    struct arena *a = arena_create(PATHS_BYTES);
+    bool is_auto = str_eq(c->store.url.v, S("auto"));
+    struct str url = place_store(a, c->store.url.v, of_system);
+    struct str folder = is_auto ? folder_of(a, url) : S("");
+    char said[512] = "neither STATE_DIRECTORY nor HOME is set";
+
+    if (is_auto && (folder.n == 0 || !place_make(folder.p, WHY(said)))) {
+        log_warn(NULL,
+            "there is no place for the store: %s; the gateway serves without one: no keys but those "
+            "of the file, no budgets, no ledger; set store.url, or store.url: off",
+            said);
+        url = S("off");
+    }
+    struct steward *s = steward_create(url, why);
+    arena_destroy(a);
+    return s;
+}

@@ -1,0 +1,48 @@
+/* store_priv.h - what the kinds of stores have in common. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "store/store.h"
+
+/* One implementation. Calls but close() and connect() come while it is connected. What they return
+ * they have explained with store_fail(). */
+struct store_kind {
+    enum store_result (*connect)(struct store *s);
+    void (*disconnect)(struct store *s);    /* forgets prepared statements, too */
+    enum store_result (*run)(struct store *s, const char *sql, const struct store_value *args,
+        size_t n, store_row_fn *row_fn, void *ctx);
+    /* inside a transaction */
+    enum store_result (*batch)(struct store *s, const char *sql, const struct store_value *rows,
+        size_t n_rows, size_t n_args);
+    enum store_result (*script)(struct store *s, const char *sql);
+    void (*close)(struct store *s);    /* disconnected; frees it */
+    const char *begin;
+    const char *lock_migrations;    /* in a transaction: other processes wait; NULL: they do anyway */
+};
+
+struct store {
+    const struct store_kind *kind;
+    char *url;     /* without its scheme for SQLite; may contain a password */
+    char *name;    /* for people */
+    bool connected;
+    bool in_transaction;
+    enum store_result trouble;
+    uint64_t changed;
+    char why[512];
+};
+
+/* Notes why a call failed; returns `r`. */
+enum store_result store_fail(struct store *s, enum store_result r, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* The connection is lost: drops it. Returns STORE_AWAY. */
+enum store_result store_lost(struct store *s);
+
+/* Fills in a new store of that kind; the caller allocated it with zeros. */
+void store_setup(struct store *s, const struct store_kind *kind, struct str url, struct str name);
+
+struct store *sqlite_open(struct str path) NEVER_NULL;
+
+/* A text with ?1 as $1, outside of quotes, on the heap; the caller frees it. */
+char *store_dollars(const char *sql) NEVER_NULL;
