@@ -69,7 +69,7 @@ static const struct bad {
         "1:10: 'server.connect' is unknown here; it belongs to timeouts\n" },
     { "auth: {default_provider: openai}\n",
         "1:8: 'auth.default_provider' is unknown here; it belongs to the top level\n" },
-    { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, keys\n" },
+    { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, plain_http, keys\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
         "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos\n" },
