@@ -69,7 +69,8 @@ static const struct bad {
         "1:10: 'server.connect' is unknown here; it belongs to timeouts\n" },
     { "auth: {default_provider: openai}\n",
         "1:8: 'auth.default_provider' is unknown here; it belongs to the top level\n" },
-    { "auth: {passwords: yes}\n", "1:8: 'auth.passwords' is unknown; write one of mode, plain_http, keys\n" },
+    { "auth: {passwords: yes}\n",
+        "1:8: 'auth.passwords' is unknown; write one of mode, plain_http, keys\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
         "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos\n" },
@@ -366,7 +367,7 @@ static const struct bad {
         "1:13: 'providers[0]' is not a provider's name; write up to 64 letters, digits, - _ "
         "and .\n" },
     { "auth: {keys: [{name: ci, sk-canary-1}]}\n",
-        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes, priority, concurrent, explain\n" },
+        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes, endpoints, providers, team, project, user, organisation, environment, tags, cidrs, origins, expires, priority, concurrent, explain\n" },
     /* one mistake is one line, whatever follows from it */
     { "auth: {keys: [{name: a, kye: b}]}\n",
         "1:25: 'auth.keys[0].kye' is unknown; did you mean 'key'?\n" },
