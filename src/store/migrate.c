@@ -18,7 +18,7 @@ static const struct migration {
 
 enum { NUMBERS_MOST = 1000 };
 
-struct known {
+struct migrations_here {
     bool here[NUMBERS_MOST];
     struct buf unknown;    /* names of those of a newer program */
 };
@@ -26,7 +26,7 @@ struct known {
 static void
 note_known(void *ctx, const struct store_value *row, size_t n UNUSED)
 {
-    struct known *a = ctx;
+    struct migrations_here *a = ctx;
 
     for (size_t i = 0; i < ARRAY_LEN(migrations); i++)
         if (migrations[i].number == row[0].i) {
@@ -55,7 +55,7 @@ apply(struct store *s, const struct migration *m)
 }
 
 static enum store_result
-apply_all(struct store *s, struct known *a)
+apply_all(struct store *s, struct migrations_here *a)
 {
     enum store_result r = STORE_OK;
 
@@ -82,7 +82,7 @@ enum store_result
 store_migrate(struct store *s)
 {
     _Static_assert(ARRAY_LEN(migrations) <= NUMBERS_MOST, "each has a mark");
-    struct known a = { .here = { false } };
+    struct migrations_here a = { .here = { false } };
     enum store_result r = store_begin(s);
 
     if (r != STORE_OK)
