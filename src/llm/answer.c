@@ -388,17 +388,10 @@ unfold_text(const struct llm_part *part, uint32_t choice, struct event_sink *to)
                          .origin = part->origin });
 }
 
+/* What belongs to the text. */
 static void
-unfold_choice(const struct llm_answer_choice *c, struct event_sink *to)
+unfold_notes(const struct llm_answer_choice *c, struct event_sink *to)
 {
-    uint32_t tool = 0;
-
-    for (const struct llm_part *part = c->parts; part != NULL; part = part->next) {
-        if (part->kind == PART_TOOL_CALL)
-            unfold_call(part, c->index, tool++, to);
-        else
-            unfold_text(part, c->index, to);
-    }
     for (const struct llm_cited *cited = c->citations; cited != NULL; cited = cited->next)
         to->emit(
             to, &(struct llm_event){
@@ -406,6 +399,26 @@ unfold_choice(const struct llm_answer_choice *c, struct event_sink *to)
     for (const struct llm_fragment *f = c->logprobs; f != NULL; f = f->next)
         to->emit(to, &(struct llm_event){
                          .kind = EVENT_LOGPROBS, .choice = c->index, .raw = json_raw(f->doc) });
+}
+
+static void
+unfold_choice(const struct llm_answer_choice *c, struct event_sink *to)
+{
+    const struct llm_part *last = NULL;    /* of its texts */
+    uint32_t tool = 0;
+
+    for (const struct llm_part *part = c->parts; part != NULL; part = part->next)
+        last = part->kind == PART_TEXT ? part : last;
+    if (last == NULL)
+        unfold_notes(c, to);
+    for (const struct llm_part *part = c->parts; part != NULL; part = part->next) {
+        if (part->kind == PART_TOOL_CALL)
+            unfold_call(part, c->index, tool++, to);
+        else
+            unfold_text(part, c->index, to);
+        if (part == last)
+            unfold_notes(c, to);
+    }
     to->emit(to, &(struct llm_event){ .kind = EVENT_FINISH,
                      .choice = c->index,
                      .finish = c->finish,

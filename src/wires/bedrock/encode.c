@@ -234,8 +234,7 @@ write_proof(
 static void
 write_citation(struct converse_encoder *e, const struct llm_citation *citation)
 {
-    if (e->open != OPEN_TEXT)
-        return;
+    open_block(e, OPEN_TEXT);
 
     struct frame_out f = begin_delta(e);
 
@@ -469,8 +468,11 @@ bedrock_write_answer(struct wire_writer *w, const struct llm_answer *ans)
     static const struct llm_answer_choice none = { .index = 0 };
     const struct llm_answer_choice *choice = ans->choices != NULL ? ans->choices : &none;
     struct json_out o = json_out(w->out);
+    const struct llm_part *text = choice->parts;    /* the last one, which the sources follow */
     uint32_t calls = 0;
 
+    for (const struct llm_part *part = text; part != NULL; part = part->next)
+        text = part->kind == PART_TEXT ? part : text;
     out_object(&o);
     out_key_object(&o, "output");
     out_key_object(&o, "message");
@@ -479,8 +481,9 @@ bedrock_write_answer(struct wire_writer *w, const struct llm_answer *ans)
     for (const struct llm_part *part = choice->parts; part != NULL; part = part->next) {
         add_block(&o, w, part, calls);
         calls += part->kind == PART_TOOL_CALL;
+        if (part == text)
+            add_citations(&o, choice->citations);
     }
-    add_citations(&o, choice->citations);
     out_end_array(&o);
     out_end(&o);
     out_end(&o);

@@ -238,25 +238,27 @@ take_call(struct wire_reader *r, struct emit_choice *c, const struct json *j, bo
     return emit_call(r, c, &piece);
 }
 
-static enum err
-take_delta(struct wire_reader *r, struct emit_choice *c, const struct json *j, bool whole)
+static void
+take_words(struct wire_reader *r, struct emit_choice *c, const struct delta *d)
 {
-    struct delta d = { .content = NULL };
-    struct json_iter it;
+    take_reasoning(r, c, d);
+    take_content(r, c, d->content);
+    emit_text(r, c, EVENT_REFUSAL, emit_string(r, d->refusal));
+    take_extras(r, c, d);
+}
 
-    FIND(j, delta_names, &d);
-    take_reasoning(r, c, &d);
-    take_content(r, c, d.content);
-    emit_text(r, c, EVENT_REFUSAL, emit_string(r, d.refusal));
-    take_extras(r, c, &d);
-    it = elements(d.tool_calls);
+static enum err
+take_calls(struct wire_reader *r, struct emit_choice *c, const struct delta *d, bool whole)
+{
+    struct json_iter it = elements(d->tool_calls);
+
     while (json_next(&it)) {
         enum err e = take_call(r, c, it.value, whole);
 
         if (e != OK)
             return e;
     }
-    return json_is(d.function_call, JSON_OBJECT) ? take_call(r, c, d.function_call, whole) : OK;
+    return json_is(d->function_call, JSON_OBJECT) ? take_call(r, c, d->function_call, whole) : OK;
 }
 
 /* --- finish --- */
@@ -331,13 +333,18 @@ take_choice(struct wire_reader *r, const struct json *j, uint32_t position, bool
     if (!json_is(j, JSON_OBJECT) || c == NULL)
         return ERR_UPSTREAM_PROTOCOL;
 
-    enum err e = take_delta(r, c, said, whole);
-    if (e != OK)
-        return e;
+    struct delta d = { .content = NULL };
+
+    FIND(said, delta_names, &d);
+    take_words(r, c, &d);
     if (!json_present(said))    /* a text completion; Together repeats the delta's text here */
         emit_text(r, c, EVENT_TEXT, emit_string(r, ch.text));
-    if (has_logprobs(ch.logprobs))
+    if (has_logprobs(ch.logprobs))    /* of the text: before the calls */
         emit_raw(r, c, EVENT_LOGPROBS, ch.logprobs);
+
+    enum err e = take_calls(r, c, &d, whole);
+    if (e != OK)
+        return e;
 
     struct str finish = emit_word(r, ch.finish_reason);
 
