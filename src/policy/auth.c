@@ -61,10 +61,8 @@ read_tags(struct arena *a, const struct conf_strs *texts)
     return first;
 }
 
-/* Reads networks, and the word "unix". Returns the number of those before the first that is none: all if they are
- * good. */
-static size_t
-read_cidrs(struct arena *a, const struct conf_strs *texts, struct principal *p)
+size_t
+auth_read_cidrs(struct arena *a, const struct conf_strs *texts, struct principal *p)
 {
     struct cidr *list = arena_array(a, struct cidr, texts->count + 1);
 
@@ -103,7 +101,7 @@ describe(struct auth_table *t, const struct conf_key *k, struct principal *p,
     p->priority = priority_named(k->priority.v);
     p->concurrent = k->concurrent;
     p->explain = k->explain;
-    size_t good = read_cidrs(t->arena, &k->cidrs, p);
+    size_t good = auth_read_cidrs(t->arena, &k->cidrs, p);
     if (good != k->cidrs.count)
         conf_problem(problems, k->cidrs.list[good].mark,
             "auth.keys.cidrs: '" STR_FMT
@@ -243,15 +241,22 @@ auth_glob(struct str pattern, struct str text)
     return p == pattern.n;
 }
 
+static bool
+names_model(const struct conf_strs *list, struct str model)
+{
+    if (list->count == 0)
+        return true;
+    for (size_t i = 0; i < list->count; i++)
+        if (auth_glob(list->list[i].v, model))
+            return true;
+    return false;
+}
+
 bool
 auth_allows_model(const struct principal *p, struct str model)
 {
-    if (p->models.count == 0)
-        return true;
-    for (size_t i = 0; i < p->models.count; i++)
-        if (auth_glob(p->models.list[i].v, model))
-            return true;
-    return false;
+    return names_model(&p->models, model) && names_model(&p->owner_models[0], model) &&
+           names_model(&p->owner_models[1], model);
 }
 
 bool
@@ -312,6 +317,8 @@ auth_allows_address(const struct principal *p, struct str address)
     struct str plain, scope;
     struct address a;
 
+    if (p->nowhere)
+        return false;
     if (p->cidr_count == 0 && !p->cidr_unix)
         return true;
     if (str_eq(address, S("unix")))

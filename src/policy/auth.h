@@ -29,11 +29,15 @@ struct principal {
     struct str
         key_id;    /* "key_..." of the store, "file:NAME" of the configuration; empty: anonymous */
     struct str org, team, project, user;
+    struct str org_name, team_name, project_name, user_name;    /* of those that are ids */
     struct str environment;
+    struct str role;               /* of a key for the admin API; empty: it is for models */
     const struct ask_tag *tags;    /* that each of its requests has */
 
     /* --- what it may use; empty: everything --- */
-    struct conf_strs models;       /* names and globs */
+    struct conf_strs models;    /* names and globs */
+    struct conf_strs
+        owner_models[2];           /* what its project and its team may use: all three must allow it */
     struct conf_strs routes;       /* beside model calls: see auth_allows_route() */
     struct conf_strs endpoints;    /* of all routes those: see auth_allows_endpoint() */
     struct conf_strs providers;    /* ids */
@@ -41,6 +45,7 @@ struct principal {
     const struct cidr *cidrs;      /* networks from which it may be used */
     size_t cidr_count;
     bool cidr_unix;         /* and from Unix sockets */
+    bool nowhere;           /* what it says of that cannot be read */
     uint64_t expires_ms;    /* clock_wall_ms() from which it is unknown; 0: never */
 
     enum priority priority;
@@ -80,6 +85,10 @@ struct auth_table;
  * `problems`. */
 struct auth_table *auth_create(const struct conf *c, struct conf_problems *problems) NEVER_NULL;
 void auth_destroy(struct auth_table *t);
+
+/* Reads networks, and the word "unix", into the principal; room is from `a`. Returns the number of those before
+ * the first that is none: texts->count if all are good. */
+size_t auth_read_cidrs(struct arena *a, const struct conf_strs *texts, struct principal *p);
 
 /* The credential of a request, from Authorization: Bearer, x-api-key, api-key or x-goog-api-key.
  * Empty when there is none. */
