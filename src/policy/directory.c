@@ -36,7 +36,7 @@ struct old_secret {
     uint64_t until_ms;
 };
 
-struct record {
+struct key_record {
     uint8_t digest[KEY_DIGEST_BYTES];
     struct old_secret *old;    /* NULL: none */
     struct terms *terms;
@@ -47,7 +47,7 @@ struct record {
     char text[];    /* id, user, name */
 };
 
-struct owner {
+struct owner_record {
     bool disabled;
     uint8_t id_n;
     uint32_t n;
@@ -60,7 +60,7 @@ struct places {
 };
 
 /* A table, and what is in it. */
-struct table {
+struct key_table {
     _Atomic(struct places *) places;
     size_t used;     /* places that are not FREE */
     size_t count;    /* of them those that are not DROPPED */
@@ -80,10 +80,10 @@ struct retired {
 };
 
 struct directory {
-    struct table digests;    /* of struct record */
-    struct table ids;        /* the same; used by the writer alone */
-    struct table owners;     /* of struct owner */
-    struct table terms;      /* of struct terms; used by the writer alone */
+    struct key_table digests;    /* of struct key_record */
+    struct key_table ids;        /* the same; used by the writer alone */
+    struct key_table owners;     /* of struct owner_record */
+    struct key_table terms;      /* of struct terms; used by the writer alone */
     struct buf scratch;
     uint64_t stamps;
     size_t bytes;
@@ -179,16 +179,16 @@ next_text(const char **p)
 
 /* --- tables --- */
 
-static struct record *
+static struct key_record *
 record_of(uintptr_t entry)
 {
-    return (struct record *)(entry & ~OLD);    /* NOLINT(performance-no-int-to-ptr) */
+    return (struct key_record *)(entry & ~OLD);    /* NOLINT(performance-no-int-to-ptr) */
 }
 
-static struct owner *
+static struct owner_record *
 owner_of(uintptr_t entry)
 {
-    return (struct owner *)entry;    /* NOLINT(performance-no-int-to-ptr) */
+    return (struct owner_record *)entry;    /* NOLINT(performance-no-int-to-ptr) */
 }
 
 static struct terms *
@@ -200,7 +200,7 @@ terms_of(uintptr_t entry)
 static const uint8_t *
 digest_of(uintptr_t entry)
 {
-    const struct record *r = record_of(entry);
+    const struct key_record *r = record_of(entry);
 
     return (entry & OLD) != 0 ? r->old->digest : r->digest;
 }
@@ -277,14 +277,14 @@ places_bytes(const struct places *s)
 }
 
 static void
-table_init(struct directory *d, struct table *t, uint64_t (*hash)(uintptr_t entry))
+table_init(struct directory *d, struct key_table *t, uint64_t (*hash)(uintptr_t entry))
 {
     t->hash = hash;
     atomic_store(&t->places, make_places(d, LEAST_PLACES));
 }
 
 static void
-table_fini(struct table *t, void (*fini)(uintptr_t entry))
+table_fini(struct key_table *t, void (*fini)(uintptr_t entry))
 {
     struct places *s = atomic_load(&t->places);
 
@@ -309,7 +309,7 @@ put_into(struct places *s, uint64_t hash, uintptr_t entry)
 
 /* A larger one, or one of the same size without what was dropped. */
 static void
-rebuild(struct directory *d, struct table *t)
+rebuild(struct directory *d, struct key_table *t)
 {
     struct places *from = atomic_load(&t->places);
     size_t count = from->mask + 1;
@@ -327,7 +327,7 @@ rebuild(struct directory *d, struct table *t)
 }
 
 static void
-table_add(struct directory *d, struct table *t, uintptr_t entry)
+table_add(struct directory *d, struct key_table *t, uintptr_t entry)
 {
     struct places *s = atomic_load(&t->places);
 
@@ -342,7 +342,7 @@ table_add(struct directory *d, struct table *t, uintptr_t entry)
 
 /* Puts `now` in the place of `entry`; FREE: nothing. */
 static void
-table_replace(struct table *t, uintptr_t entry, uintptr_t now)
+table_replace(struct key_table *t, uintptr_t entry, uintptr_t now)
 {
     struct places *s = atomic_load(&t->places);
     size_t i = t->hash(entry) & s->mask;
@@ -355,7 +355,7 @@ table_replace(struct table *t, uintptr_t entry, uintptr_t now)
 }
 
 static uintptr_t
-find_digest(const struct table *t, const uint8_t *digest)
+find_digest(const struct key_table *t, const uint8_t *digest)
 {
     const struct places *s = atomic_load_explicit(&t->places, memory_order_acquire);
     const struct str wanted = str_make((const char *)digest, KEY_DIGEST_BYTES);
@@ -373,7 +373,7 @@ find_digest(const struct table *t, const uint8_t *digest)
 
 /* The entry of `t` whose id (as `id` has it) is that. */
 static uintptr_t
-find_id(const struct table *t, struct str wanted, struct str (*id)(uintptr_t entry))
+find_id(const struct key_table *t, struct str wanted, struct str (*id)(uintptr_t entry))
 {
     const struct places *s = atomic_load_explicit(&t->places, memory_order_acquire);
     uintptr_t entry;
@@ -457,12 +457,12 @@ drop_terms(struct directory *d, struct terms *t)
 
 /* --- changes --- */
 
-static struct record *
+static struct key_record *
 make_record(struct directory *d, const struct directory_key *k)
 {
     size_t id_n = MIN(k->id.n, UINT8_MAX), user_n = MIN(k->user.n, UINT8_MAX);
     size_t name_n = MIN(k->name.n, UINT16_MAX);
-    struct record *r = take(d, sizeof(*r) + id_n + user_n + name_n);
+    struct key_record *r = take(d, sizeof(*r) + id_n + user_n + name_n);
     struct str texts[] = { { k->id.p, id_n }, { k->user.p, user_n }, { k->name.p, name_n } };
     char *p = r->text;
 
@@ -489,7 +489,7 @@ make_record(struct directory *d, const struct directory_key *k)
 
 /* It is in no table any more. */
 static void
-retire_record(struct directory *d, struct record *r)
+retire_record(struct directory *d, struct key_record *r)
 {
     drop_terms(d, r->terms);
     if (r->old != NULL)
@@ -513,7 +513,7 @@ directory_put_key(struct directory *d, const struct directory_key *k)
 
     if (is_taken(d, k->digest, k->id) || is_taken(d, k->old_digest, k->id))
         return false;
-    struct record *now = make_record(d, k), *before = record_of(was);
+    struct key_record *now = make_record(d, k), *before = record_of(was);
     uintptr_t entry = (uintptr_t)now;
 
     if (was == FREE) {
@@ -549,7 +549,7 @@ directory_drop_key(struct directory *d, struct str id)
 
     if (was == FREE)
         return;
-    struct record *r = record_of(was);
+    struct key_record *r = record_of(was);
     table_replace(&d->digests, was, FREE);
     if (r->old != NULL)
         table_replace(&d->digests, was | OLD, FREE);
@@ -569,7 +569,7 @@ directory_put_owner(struct directory *d, const struct directory_owner *o)
     buf_add(b, o->id);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         add_text(b, texts[i]);
-    struct owner *now = take(d, sizeof(*now) + buf_len(b));
+    struct owner_record *now = take(d, sizeof(*now) + buf_len(b));
     now->disabled = o->disabled;
     now->id_n = (uint8_t)o->id.n;
     now->n = (uint32_t)buf_len(b);
@@ -578,7 +578,7 @@ directory_put_owner(struct directory *d, const struct directory_owner *o)
         table_add(d, &d->owners, (uintptr_t)now);
     } else {
         table_replace(&d->owners, was, (uintptr_t)now);
-        retire(d, owner_of(was), sizeof(struct owner) + owner_of(was)->n);
+        retire(d, owner_of(was), sizeof(struct owner_record) + owner_of(was)->n);
     }
     (void)atomic_fetch_add(&d->owners_generation, 1);
 }
@@ -591,7 +591,7 @@ directory_drop_owner(struct directory *d, struct str id)
     if (was == FREE)
         return;
     table_replace(&d->owners, was, FREE);
-    retire(d, owner_of(was), sizeof(struct owner) + owner_of(was)->n);
+    retire(d, owner_of(was), sizeof(struct owner_record) + owner_of(was)->n);
     (void)atomic_fetch_add(&d->owners_generation, 1);
 }
 
@@ -648,7 +648,7 @@ directory_find(struct directory_reader *r, const uint8_t digest[KEY_DIGEST_BYTES
 
     if (entry == FREE)
         return false;
-    const struct record *rec = record_of(entry);
+    const struct key_record *rec = record_of(entry);
     const char *p = rec->text;
     *ret = (struct directory_key){ .id = str_make(p, rec->id_n),
         .user = str_make(p + rec->id_n, rec->user_n),
@@ -670,7 +670,7 @@ directory_find_owner(struct directory_reader *r, struct str id, struct directory
 
     if (entry == FREE)
         return false;
-    const struct owner *o = owner_of(entry);
+    const struct owner_record *o = owner_of(entry);
     const char *p = o->text + o->id_n;
     ret->id = str_make(o->text, o->id_n);
     ret->disabled = o->disabled;
