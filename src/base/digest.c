@@ -176,3 +176,39 @@ digest_base64_decode(struct str text, uint8_t *out, size_t *ret_n)
     *ret_n = (size_t)(out - start);
     return true;
 }
+
+size_t
+digest_base64url(struct str data, char *out)
+{
+    size_t n = digest_base64(data, out);
+
+    while (n != 0 && out[n - 1] == '=')
+        n--;
+    for (size_t i = 0; i < n; i++)
+        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
+    return n;
+}
+
+bool
+digest_base64url_decode(struct str text, uint8_t *out, size_t *ret_n)
+{
+    const uint8_t *start = out;
+
+    if (text.n % 4 == 1)
+        return false;
+    for (size_t i = 0; i < text.n; i += 4) {
+        unsigned chars = (unsigned)MIN(text.n - i, (size_t)4);
+        char group[4];
+
+        for (unsigned k = 0; k < chars; k++) {
+            char c = text.p[i + k];
+
+            group[k] = c == '-' ? '+' : c == '_' ? '/' : c == '+' || c == '/' ? '=' : c;
+        }
+        if (!decode_group(group, chars, out))
+            return false;
+        out += chars - 1;
+    }
+    *ret_n = (size_t)(out - start);
+    return true;
+}

@@ -23,3 +23,8 @@ size_t digest_base64(struct str data, char *out);
 /* Strict decoding of standard base64 with padding. False when malformed.
  * `out` needs 3*(n/4) bytes; *ret_n is the number written. */
 bool digest_base64_decode(struct str text, uint8_t *out, size_t *ret_n);
+
+/* Base64 of URLs without padding (RFC 4648 5, as RFC 7515 uses it), the same way: room for 4*((n+2)/3) is needed to
+ * write; to decode, `out` needs 3*((n+3)/4) bytes. */
+size_t digest_base64url(struct str data, char *out);
+bool digest_base64url_decode(struct str text, uint8_t *out, size_t *ret_n);

@@ -120,14 +120,40 @@ struct conf_key {
     struct conf_mark mark;
 };
 
+/* What tokens for which `when` holds may do. */
+struct conf_grant {
+    struct str when;    /* JSON: claims and what they must be; empty: always */
+    struct conf_str org, team, project, user;    /* with {claim} */
+    struct conf_str environment, role;
+    struct conf_strs models, routes, endpoints, providers, tags;    /* as of a key */
+    struct conf_str priority;
+    uint64_t concurrent;
+    struct conf_mark mark;
+};
+
+struct conf_issuer {
+    struct conf_str issuer;
+    struct conf_strs audience;
+    struct conf_strs algorithms;    /* empty: the usual ones */
+    struct conf_str jwks_url, jwks_file;
+    uint64_t refresh_ms, leeway_ms, max_age_ms;
+    struct conf_str name;       /* a claim */
+    struct conf_strs denied;    /* jti or sub */
+    struct conf_grant *rules;
+    size_t rule_count;
+    struct conf_mark mark;
+};
+
 struct conf_auth {
-    /* default: keys when there are keys, none on loopback listeners, else an error */
+    /* default: keys when there are keys or issuers, none on loopback listeners, else an error */
     enum conf_auth_mode mode;
     bool mode_implied;    /* not set explicitly */
     struct conf_mark mode_mark;
     struct conf_str plain_http;    /* allow, private, refuse */
     struct conf_key *keys;
     size_t key_count;
+    struct conf_issuer *issuers;
+    size_t issuer_count;
 };
 
 /* What a provider does with what it is sent; empty: as its row has it. */

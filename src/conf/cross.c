@@ -131,16 +131,17 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
     const struct conf_str *public = public_listener(&c->server);
     bool misread =
         conf_is_faulty(c, auth) || c->given.unknown;    /* the intended keys were not read */
+    bool none = auth->key_count == 0 && auth->issuer_count == 0;
 
-    if (auth->mode == AUTH_KEYS && auth->key_count == 0 && !misread)
+    if (auth->mode == AUTH_KEYS && none && !misread)
         conf_problem(problems, auth->mode_mark,
             "'auth.mode' is keys and there are none; write keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]");
     if (auth->mode != AUTH_DEFAULT)
         return;
 
     auth->mode_implied = true;
-    auth->mode = auth->key_count != 0 || public != NULL ? AUTH_KEYS : AUTH_NONE;
-    if (auth->key_count == 0 && public != NULL && !misread)
+    auth->mode = !none || public != NULL ? AUTH_KEYS : AUTH_NONE;
+    if (none && public != NULL && !misread)
         conf_problem(problems, public->mark,
             "'server.listen' can be reached from other machines, and no key is required; write auth: {keys: "
             "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: none} to serve everybody");
@@ -306,6 +307,9 @@ doubt_auth(const struct conf_auth *auth, struct conf_problems *problems)
     if (auth->mode == AUTH_NONE && auth->key_count != 0)
         conf_warn(problems, auth->mode_mark,
             "'auth.mode' is none, so nobody is asked for one of 'auth.keys'; remove one of the two");
+    if (auth->mode == AUTH_NONE && auth->issuer_count != 0)
+        conf_warn(problems, auth->mode_mark,
+            "'auth.mode' is none, so nobody is asked for a token of 'auth.issuers'; remove one of the two");
     for (size_t i = 0; i < auth->key_count; i++) {
         if (auth->keys[i].key.v.n < KEY_BYTES_LEAST)
             conf_warn(problems, auth->keys[i].key.mark,

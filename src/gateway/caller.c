@@ -3,10 +3,73 @@
 
 #include "base/clock.h"
 #include "gateway/reply.h"
+#include "net/waiter.h"
+
+#define PATIENCE_MS 10000u    /* for an issuer to tell its keys */
+
+static void
+wake(void *worker, uint64_t id)
+{
+    struct exchange *x = slots_find(&((struct worker *)worker)->awaiting, id);
+
+    if (x != NULL)
+        exchange_wake(x);
+}
+
+/* Is the issuer being asked, so that waiting is worth it? It is asked once for each exchange. */
+static bool
+waits_for_keys(struct exchange *x, struct issuer *issuer)
+{
+    struct worker *w = x->worker;
+
+    if (x->waiter != NULL || !issuer_look(&w->issuers, issuer, true))
+        return x->waiter != NULL && timer_is_set(&x->waiter->patience) && issuer_is_asked(issuer);
+    x->waiter = arena_new(x->arena, struct waiter);
+    *x->waiter =
+        (struct waiter){ .loop = w->loop, .wake = wake, .to = w, .id = slots_add(&w->awaiting, x) };
+    waiter_join(x->waiter, PATIENCE_MS);
+    return true;
+}
+
+/* It sent a token. */
+static enum err
+identify_token(struct exchange *x, const struct token_answer *answer, enum step *ret_step)
+{
+    if (answer->verdict == TOKEN_NO_KEY && waits_for_keys(x, answer->issuer)) {
+        *ret_step = STEP_WAIT;
+        return ERR_AUTH;
+    }
+    if (x->waiter != NULL)
+        exchange_stop_waiting(x);
+    x->who = answer->who;
+    if (answer->verdict == TOKEN_GOOD)
+        return OK;
+    x->fault = arena_str(x->arena, str_c(answer->why));
+    if (answer->verdict == TOKEN_DENIED)
+        return ERR_FORBIDDEN;
+    if (answer->verdict != TOKEN_NO_KEY)
+        return ERR_AUTH;
+    struct str trouble = issuer_trouble(answer->issuer, x->arena);
+    if (trouble.n == 0)
+        return ERR_AUTH;
+    x->fault = arena_printf(
+        x->arena, "its issuer's keys could not be fetched: " STR_FMT, STR_ARG(trouble));
+    return ERR_OVERLOADED;
+}
 
 enum err
-caller_identify(struct exchange *x, struct str credential)
+caller_identify(struct exchange *x, struct str credential, enum step *ret_step)
 {
+    const struct snapshot *s = x->hold->snapshot;
+    struct token_answer answer;
+
+    *ret_step = STEP_NEXT;
+    if (UNLIKELY(s->tokens != NULL)) {
+        tokens_identify(
+            s->tokens, x->worker->tokens, credential, clock_wall_ms(), x->arena, &answer);
+        if (answer.verdict != TOKEN_NONE)
+            return identify_token(x, &answer, ret_step);
+    }
     enum err e = auth_identify(x->hold->snapshot->auth, credential, clock_wall_ms(), &x->who);
 
     if (x->who != NULL)
@@ -16,7 +79,7 @@ caller_identify(struct exchange *x, struct str credential)
 
 /* Requests with a valid key never get here. */
 enum step
-caller_refuse(struct exchange *x, struct str credential)
+caller_refuse(struct exchange *x, enum err why, struct str credential)
 {
     uint64_t per_minute = exchange_conf(x)->server.limit_wrong_keys;
     uint64_t wait_ms;
@@ -31,7 +94,12 @@ caller_refuse(struct exchange *x, struct str credential)
     if (credential.n == 0)
         return exchange_fail(x, ERR_AUTH,
             "no API key was sent; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'");
+    if (why != ERR_AUTH)
+        return exchange_fail(x, why, "the token was not accepted: " STR_FMT, STR_ARG(x->fault));
     wait_ms = throttle_wrong_key(x->worker->throttle, x->client_ip, per_minute, clock_now_us());
+    if (wait_ms == 0 && x->fault.n != 0)
+        return exchange_fail(
+            x, ERR_AUTH, "the token was not accepted: " STR_FMT, STR_ARG(x->fault));
     if (wait_ms == 0)
         return exchange_fail(x, ERR_AUTH,
             "the API key is not one of this gateway's keys (auth.keys), or it is not valid any more");
@@ -94,7 +162,7 @@ caller_check_control(struct exchange *x, enum err known, struct str credential)
     const struct http_head *head = server_head(x->q);
 
     if (known != OK)
-        return caller_refuse(x, credential);
+        return caller_refuse(x, known, credential);
     if (caller_check(x) == STEP_STOP)
         return STEP_STOP;
     if (!auth_names_route(x->who, str_c(x->endpoint->id)))

@@ -3,12 +3,13 @@
 
 #include "gateway/exchange.h"
 
-/* Identifies the caller by the credential that it sent: x->who, which the exchange holds to its end. OK, or
- * ERR_AUTH. */
-enum err caller_identify(struct exchange *x, struct str credential) MUST_CHECK;
+/* Identifies the caller by the credential that it sent: x->who, which the exchange holds to its end. OK, or why not.
+ * STEP_WAIT in *ret_step: the issuer of its token is being asked for keys; the exchange is woken. */
+enum err caller_identify(struct exchange *x, struct str credential, enum step *ret_step) MUST_CHECK;
 
-/* Refuses a caller that was not identified: 401; after too many wrong keys from one address: 429. */
-enum step caller_refuse(struct exchange *x, struct str credential);
+/* Refuses a caller that was not identified, because of `why`: mostly 401; after too many wrong keys from one
+ * address 429. */
+enum step caller_refuse(struct exchange *x, enum err why, struct str credential);
 
 /* May its key be used from its address, by the page that it is, over this connection, and for this route?
  * STEP_STOP: it was refused. */

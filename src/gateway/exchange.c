@@ -152,6 +152,14 @@ exchange_is_late(const struct exchange *x, uint64_t now_us)
     return due_us != 0 && now_us > due_us;
 }
 
+void
+exchange_stop_waiting(struct exchange *x)
+{
+    waiter_leave(x->waiter);
+    slots_drop(&x->worker->awaiting, x->waiter->id);
+    x->waiter = NULL;
+}
+
 /* --- its end --- */
 
 void
@@ -163,10 +171,8 @@ exchange_finish(struct exchange *x)
     CHECK(!x->wake.queued && x->under_way == NULL && !x->slot);
     if (x->streaming)
         w->stream_count--;
-    if (x->waiter != NULL) {
-        waiter_leave(x->waiter);
-        slots_drop(&w->awaiting, x->waiter->id);
-    }
+    if (x->waiter != NULL)
+        exchange_stop_waiting(x);
     exchange_end_unpack(x);
     worker_remove(w, &x->link);
     principal_drop(x->who);

@@ -49,6 +49,7 @@ struct exchange {
     struct http_path path;      /* normalised: what is matched, logged and sent on */
     const char *path_fault;     /* why it was refused, or NULL */
     struct principal *who;      /* held; NULL: not identified yet, or not at all */
+    struct str fault;           /* why its token is refused; empty: it is not */
     bool slot;                  /* counted in worker->admitted and who->in_flight */
     struct waiting *waiting;    /* admission.c: for a slot; NULL: it does not */
 
@@ -107,6 +108,9 @@ struct exchange {
 /* Starts an exchange for a request; never fails. Waking it calls `run`. */
 struct exchange *exchange_create(
     struct worker *w, struct server_conn *q, void (*run)(void *exchange)) NEVER_NULL;
+
+/* Leaves x->waiter, which is not NULL. */
+void exchange_stop_waiting(struct exchange *x);
 
 /* Gives back what unpacking takes, if anything. */
 void exchange_end_unpack(struct exchange *x);

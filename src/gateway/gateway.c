@@ -122,11 +122,14 @@ static enum step
 stage_authenticate(struct exchange *x)
 {
     struct str credential = query_caller_key(x);
-    enum err e = caller_identify(x, credential);
+    enum step step;
+    enum err e = caller_identify(x, credential, &step);
     bool needs_key = endpoint_needs_key(x->endpoint);
 
+    if (step == STEP_WAIT)
+        return step;
     if (e != OK && needs_key)
-        return caller_refuse(x, credential);
+        return caller_refuse(x, e, credential);
     if (needs_key && is_refused_page(x))
         return exchange_fail(x, ERR_FORBIDDEN,
             "web pages of this origin may not use the gateway; "

@@ -53,6 +53,7 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
 
     s->conf = c;
     s->auth = auth_create(c, problems);
+    s->tokens = tokens_create(c, problems);
     s->providers = providers_create(c, simulated_url, problems);
     s->routes = table_create(c, s->providers, problems);
     s->rules = rules_create(c, s->routes, problems);
@@ -82,6 +83,7 @@ snapshot_unref(struct snapshot *s)
     table_destroy(s->routes);
     experiments_destroy(s->experiments);
     providers_destroy(s->providers);
+    tokens_destroy(s->tokens);
     auth_destroy(s->auth);
     secrets_destroy(s->secrets);
     conf_destroy(s->conf);

@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "policy/auth.h"
+#include "policy/tokens.h"
 #include "route/rules.h"
 #include "route/experiment.h"
 #include "route/route.h"
@@ -16,6 +17,7 @@
 struct snapshot {
     struct conf *conf;
     struct auth_table *auth;
+    struct tokens *tokens;    /* NULL: there are no issuers of any */
     struct providers *providers;
     struct route_table *routes;
     struct rules *rules;

@@ -110,6 +110,17 @@ keep_credentials(struct worker *w)
             (void)keeper_look(&w->keeper, p->identity, false);
 }
 
+/* Asks the issuers of tokens whose keys are old. */
+static void
+keep_issuers(struct worker *w)
+{
+    const struct tokens *all = w->current->snapshot->tokens;
+    struct issuer *one;
+
+    for (size_t i = 0; (one = tokens_issuer(all, i)) != NULL; i++)
+        (void)issuer_look(&w->issuers, one, false);
+}
+
 static void
 on_tick(void *arg)
 {
@@ -120,8 +131,10 @@ on_tick(void *arg)
     quota_share_trim(&w->held);
     make_room_for_others(w);
     do_reload(w);
-    if (w->index == 0)
+    if (w->index == 0) {
         keep_credentials(w);
+        keep_issuers(w);
+    }
     if (w->index == 0 && !w->draining)
         probe_look(&w->prober, w->current->snapshot, now_us / 1000);
     w->gateway->events->tick(w);
@@ -395,6 +408,8 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     w->asker.loop = w->loop;
     w->asker.client = w->client;
     w->keeper = (struct keeper){ .loop = w->loop, .client = w->client };
+    w->issuers = (struct issuer_asker){ .loop = w->loop, .client = w->client };
+    w->tokens = token_cache_create();
     w->prober = (struct prober){ .loop = w->loop, .client = w->client };
     timer_init(&w->tick, w->loop, on_tick, w);
     w->end = (struct deferred){ .fn = do_stop_loop, .arg = w };
@@ -496,6 +511,7 @@ worker_join(struct worker *w)
     models_stop(&w->asker);
     probe_stop(&w->prober);
     keeper_stop(&w->keeper);
+    issuer_stop(&w->issuers);
     server_destroy(w->server);
     w->server = NULL;
     client_destroy(w->client);
@@ -513,6 +529,7 @@ worker_join(struct worker *w)
     snapshot_hold_drop(w->current);
     lines_destroy(w->queue);
     throttle_destroy(w->throttle);
+    token_cache_destroy(w->tokens);
     map_destroy(w->series);
     arena_destroy(w->scratch);
     buf_fini(&w->text);

@@ -97,6 +97,8 @@ struct worker {
     struct client *client;
     struct models_asker asker;
     struct keeper keeper;    /* of credentials */
+    struct issuer_asker issuers;
+    struct token_cache *tokens;
     struct prober prober;    /* of the first worker alone */
     struct listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;

@@ -45,9 +45,8 @@ add_key(struct auth_table *t, struct str text, struct principal *p)
     (void)map_put(t->by_hash, str_make((const char *)hash, sizeof(hash)), p);
 }
 
-/* Tags ("name", "name=value"); NULL: there are none. */
-static const struct ask_tag *
-read_tags(struct arena *a, const struct conf_strs *texts)
+const struct ask_tag *
+auth_tags(struct arena *a, const struct conf_strs *texts)
 {
     struct ask_tag *first = NULL, **tail = &first;
 
@@ -92,7 +91,7 @@ describe(struct auth_table *t, const struct conf_key *k, struct principal *p,
     p->project = k->project.v;
     p->user = k->user.v;
     p->environment = k->environment.v;
-    p->tags = read_tags(t->arena, &k->tags);
+    p->tags = auth_tags(t->arena, &k->tags);
     p->models = k->models;
     p->routes = k->routes;
     p->endpoints = k->endpoints;

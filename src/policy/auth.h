@@ -79,6 +79,9 @@ principal_drop(struct principal *p)    /* NULL is a no-op */
         p->free(p);
 }
 
+/* Tags ("name", "name=value") in `a`, in their order; NULL: there are none. */
+const struct ask_tag *auth_tags(struct arena *a, const struct conf_strs *texts);
+
 struct auth_table;
 
 /* Built from the configuration, which must outlive it. Problems (duplicate keys) go to

@@ -16,12 +16,7 @@ add_base64url(struct buf *out, struct str data)
 
     if (p == NULL)
         return;
-    size_t n = digest_base64(data, p);
-    while (n != 0 && p[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++)
-        p[i] = p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i];
-    buf_commit(out, n);
+    buf_commit(out, digest_base64url(data, p));
 }
 
 static EVP_PKEY *

@@ -70,7 +70,7 @@ static const struct bad {
     { "auth: {default_provider: openai}\n",
         "1:8: 'auth.default_provider' is unknown here; it belongs to the top level\n" },
     { "auth: {passwords: yes}\n",
-        "1:8: 'auth.passwords' is unknown; write one of mode, plain_http, keys\n" },
+        "1:8: 'auth.passwords' is unknown; write one of mode, plain_http, keys, issuers\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
         "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos\n" },
@@ -95,10 +95,7 @@ static const struct bad {
         "4:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
         "5:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "auth: {mode: jwt}\n",
-        "1:14: 'auth.mode' cannot be jwt: this version does not support that; write none or keys\n" },
-    { "auth: {mode: keys+jwt}\n",
-        "1:14: 'auth.mode' cannot be keys+jwt: this version does not support that; write none or "
-        "keys\n" },
+        "1:14: 'auth.mode' must be none or keys\n" },
     { "auth: {keys: [{name: ci, key: abc, rpm: 600}]}\n",
         "1:36: 'auth.keys[0].rpm' is not supported in this version (a request rate per key); remove "
         "it\n" },
