@@ -20,6 +20,7 @@
 #define RETRY_LEAST_MS 250
 #define RETRY_MOST_MS 10000
 #define POST_AGAIN_MS 20
+#define LOOK_MS 1000
 
 struct steward_work {
     struct steward *steward;
@@ -304,6 +305,13 @@ steward_ask(struct steward *s, const struct steward_job *job)
 
 /* --- the thread --- */
 
+/* So that a store which went away is noticed although nothing uses it. */
+static void
+look(struct store *store, void *arg UNUSED)
+{
+    (void)store_run(store, "SELECT 1", NULL, 0, NULL, NULL);
+}
+
 struct steward *
 steward_create(struct str url, struct why why)
 {
@@ -325,6 +333,7 @@ steward_create(struct str url, struct why why)
     str_copy_c(s->said.why, sizeof(s->said.why),
         store_is_off(store) ? str_c(store_why(store)) : S("it is being opened"));
     atomic_init(&s->state, s->said.state);
+    (void)steward_every(s, "look", LOOK_MS, look, NULL);
     return s;
 }
 

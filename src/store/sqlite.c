@@ -17,19 +17,11 @@
 #include "store/store_priv.h"
 
 #define BUSY_MS 5000    /* another process writes */
-#define STATEMENTS_MOST 512u
-
-/* A prepared statement, found by the address of its text. */
-struct sqlite_statement {
-    const char *sql;
-    sqlite3_stmt *prepared;
-};
 
 struct sqlite {
     struct store store;
     sqlite3 *db;
-    struct sqlite_statement statements[STATEMENTS_MOST];    /* a hash table */
-    unsigned statement_count;
+    struct store_statements statements;
 };
 
 static struct sqlite *
@@ -87,11 +79,10 @@ sqlite_disconnect(struct store *s)
 {
     struct sqlite *q = sqlite_of(s);
 
-    for (size_t i = 0; i < STATEMENTS_MOST; i++)
-        if (q->statements[i].sql != NULL)
-            (void)sqlite3_finalize(q->statements[i].prepared);
-    memset(q->statements, 0, sizeof(q->statements));
-    q->statement_count = 0;
+    for (size_t i = 0; i < STORE_STATEMENTS_MOST; i++)
+        if (q->statements.places[i].sql != NULL)
+            (void)sqlite3_finalize(q->statements.places[i].prepared);
+    memset(&q->statements, 0, sizeof(q->statements));
     (void)sqlite3_close(q->db);
     q->db = NULL;
 }
@@ -167,23 +158,17 @@ sqlite_close(struct store *s)
 static sqlite3_stmt *
 prepared(struct sqlite *q, const char *sql)
 {
-    size_t at = (size_t)(((uintptr_t)sql * 0x9e3779b97f4a7c15u) >> 40);
+    struct store_statement *st = store_statement(&q->statements, sql);
+    sqlite3_stmt *made;
 
-    for (;; at++) {
-        struct sqlite_statement *p = &q->statements[at % STATEMENTS_MOST];
-
-        if (p->sql == sql)
-            return p->prepared;
-        if (p->sql != NULL)
-            continue;
-        CHECK(q->statement_count < STATEMENTS_MOST / 2);    /* statements are literals */
-        if (sqlite3_prepare_v3(q->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &p->prepared, NULL) !=
-            SQLITE_OK)
-            return NULL;
-        p->sql = sql;
-        q->statement_count++;
-        return p->prepared;
-    }
+    if (st->sql == sql)
+        return st->prepared;
+    if (sqlite3_prepare_v3(q->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, NULL) != SQLITE_OK)
+        return NULL;
+    st->sql = sql;
+    st->prepared = made;
+    q->statements.count++;
+    return made;
 }
 
 static int
@@ -264,7 +249,7 @@ run_once(struct sqlite *q, sqlite3_stmt *st, const struct store_value *args, siz
     if ((size_t)sqlite3_bind_parameter_count(st) != n)
         return store_fail(&q->store, STORE_BAD, "the statement has %d parameters, not %zu: %s",
             sqlite3_bind_parameter_count(st), n, sqlite3_sql(st));
-    if (bind(st, args, n) == SQLITE_OK)
+    if (bind(st, store_clean(&q->store, args, n), n) == SQLITE_OK)
         r = step_all(q, st, row_fn, ctx);
     if (r != STORE_OK) {
         r = explain(q);    /* which may have freed the statement */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json_scan.h"
 #include "store/store_priv.h"
 
 const char *
@@ -84,6 +85,16 @@ store_open(struct str url, struct why why)
     }
     if (str_starts(url, S("sqlite:")) && url.n > strlen("sqlite:"))
         return sqlite_open(str_skip(url, strlen("sqlite:")));
+    if (str_starts(url, S("postgres://")) || str_starts(url, S("postgresql://"))) {
+        struct store *s = postgres_open(url);
+
+        if (s == NULL)    /* libpq says why, with the password */
+            (void)why_say(why,
+                "is not an address that libpq can read; write "
+                "postgres://user:password@host:port/database?option=value, with special "
+                "characters as %%XX");
+        return s;
+    }
     (void)why_say(why,
         "is not the address of a store; write sqlite:/path/to/file, postgres://user@host/database "
         "or off");
@@ -96,8 +107,10 @@ store_close(struct store *s)
     if (s == NULL)
         return;
     (void)store_lost(s);
+    explicit_bzero(s->url, strlen(s->url));
     free(s->url);
     free(s->name);
+    free(s->clean_text);
     s->kind->close(s);
 }
 
@@ -243,4 +256,88 @@ bool
 store_is_off(const struct store *s)
 {
     return s->kind == &off_kind;
+}
+
+/* --- for the kinds --- */
+
+struct store_statement *
+store_statement(struct store_statements *t, const char *sql)
+{
+    size_t at = (size_t)(((uintptr_t)sql * 0x9e3779b97f4a7c15u) >> 40);
+
+    CHECK(t->count < STORE_STATEMENTS_MOST / 2);    /* statements are literals */
+    while (t->places[at % STORE_STATEMENTS_MOST].sql != sql &&
+           t->places[at % STORE_STATEMENTS_MOST].sql != NULL)
+        at++;
+    return &t->places[at % STORE_STATEMENTS_MOST];
+}
+
+char *
+store_dollars(const char *sql)
+{
+    char *text = str_dup_c(str_c(sql)), quote = '\0';
+
+    for (char *c = text; *c != '\0'; c++) {
+        if (quote == '\0' && (*c == '\'' || *c == '"'))
+            quote = *c;
+        else if (*c == quote)
+            quote = '\0';
+        else if (quote == '\0' && *c == '?' && str_is_digit(c[1]))
+            *c = '$';
+    }
+    return text;
+}
+
+/* Bytes of the character at the start of `s`, as UTF-8 has it; 0 if it is none, or NUL, which
+ * PostgreSQL does not take. */
+static size_t
+character(struct str s)
+{
+    if (s.p[0] > 0)
+        return 1;
+    return s.p[0] == 0 ? 0 : (size_t)MAX(json_utf8_step(s.p, s.p + s.n), 0);
+}
+
+static bool
+is_clean(struct str s)
+{
+    size_t n;
+
+    for (; s.n != 0; s = str_skip(s, n))
+        if ((n = character(s)) == 0)
+            return false;
+    return true;
+}
+
+const struct store_value *
+store_clean(struct store *s, const struct store_value *args, size_t n)
+{
+    size_t dirty = 0, bytes = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (args[i].type == STORE_TEXT && !is_clean(args[i].s)) {
+            dirty++;
+            bytes += args[i].s.n;
+        }
+    if (dirty == 0)
+        return args;
+    free(s->clean_text);
+    char *to = s->clean_text = check_alloc(malloc(bytes));
+    for (size_t i = 0; i < n; i++) {
+        s->clean[i] = args[i];
+        if (args[i].type != STORE_TEXT || is_clean(args[i].s))
+            continue;
+        s->clean[i].s.p = to;
+        for (struct str rest = args[i].s; rest.n != 0;) {
+            size_t good = character(rest);
+
+            if (good == 0)
+                *to = '?';
+            else
+                memcpy(to, rest.p, good);
+            to += MAX(good, 1);
+            rest = str_skip(rest, MAX(good, 1));
+        }
+    }
+    return s->clean;
 }

@@ -29,6 +29,8 @@ struct store {
     bool in_transaction;
     enum store_result trouble;
     uint64_t changed;
+    struct store_value clean[STORE_COLUMNS_MOST];    /* see store_clean() */
+    char *clean_text;
     char why[512];
 };
 
@@ -39,10 +41,32 @@ enum store_result store_fail(struct store *s, enum store_result r, const char *f
 /* The connection is lost: drops it. Returns STORE_AWAY. */
 enum store_result store_lost(struct store *s);
 
+/* Statements that are prepared, by the address of their text. */
+#define STORE_STATEMENTS_MOST 1024u
+struct store_statements {
+    struct store_statement {
+        const char *sql;
+        union {
+            void *prepared;
+            unsigned number;
+        };
+    } places[STORE_STATEMENTS_MOST];    /* a hash table */
+    unsigned count;                     /* the caller counts what it adds */
+};
+
+/* The place of a statement; its `sql` is NULL if it is not there yet. */
+struct store_statement *store_statement(struct store_statements *t, const char *sql) NEVER_NULL;
+
+/* The parameters, with a ? for every byte of a text that is not UTF-8 (PostgreSQL refuses it, and a
+ * caller's words must not stop what is written with them). Valid until the next call. */
+const struct store_value *store_clean(
+    struct store *s, const struct store_value *args, size_t n) NEVER_NULL;
+
 /* Fills in a new store of that kind; the caller allocated it with zeros. */
 void store_setup(struct store *s, const struct store_kind *kind, struct str url, struct str name);
 
 struct store *sqlite_open(struct str path) NEVER_NULL;
+struct store *postgres_open(struct str url);    /* NULL: libpq cannot read it */
 
 /* A text with ?1 as $1, outside of quotes, on the heap; the caller frees it. */
 char *store_dollars(const char *sql) NEVER_NULL;

@@ -22,6 +22,7 @@ from lib import process                                      # noqa: E402
 from lib.gateway import Gateway                              # noqa: E402
 from lib.mock import Mock                                    # noqa: E402
 from lib.names import NameServer                             # noqa: E402
+from lib.postgres import Postgres                            # noqa: E402
 from lib.replay import FixtureServer                         # noqa: E402
 from lib.upstream import RawUpstream                         # noqa: E402
 
@@ -65,6 +66,9 @@ class Makers:
 
     def upstream(self, handler, **options):
         return self._keep(RawUpstream(handler, **options))
+
+    def postgres(self):
+        return self._keep(Postgres())
 
     def name_server(self, **names):
         return self._keep(NameServer(**names))

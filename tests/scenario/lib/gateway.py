@@ -52,7 +52,7 @@ class Gateway:
                         "--set", "server.drain_grace=0s"]
         self.program = Program([*command, *args], self.directory, "gateway", self.env)
         if wait:
-            self._wait()
+            self.wait()
 
     # --- configuration ---
 
@@ -95,7 +95,7 @@ class Gateway:
 
     # --- talking to it ---
 
-    def _wait(self):
+    def wait(self):
         self.url = self.program.wait_for(r"listens on (\S+)").group(1)
         if self.url.startswith("unix:"):
             self.address = self.url.split("unix:", 1)[1]

@@ -5,20 +5,27 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "tests/test.h"
+#include "tests/unit/store/postgres_server.h"
 
 #define ROOM 512
 
-static char folder[ROOM];
+/* Every test runs with each kind, if this machine has it. */
+enum kind { SQLITE, POSTGRES, KINDS };
+
+static char folder[ROOM], url[2 * ROOM];
 
 static struct store *
-make_store(void)
+make_store(enum kind kind)
 {
-    char url[ROOM + 64], why[ROOM] = "";
+    char why[ROOM] = "";
 
-    (void)snprintf(folder, sizeof(folder), "/tmp/openclaw-store-XXXXXX");
-    EXPECT(mkdtemp(folder) != NULL);
-    (void)snprintf(url, sizeof(url), "sqlite:%s/deep/er/test.db", folder);
+    if (kind == POSTGRES) {
+        postgres_schema(url, sizeof(url));
+    } else {
+        (void)snprintf(folder, sizeof(folder), "/tmp/openclaw-store-XXXXXX");
+        EXPECT(mkdtemp(folder) != NULL);
+        (void)snprintf(url, sizeof(url), "sqlite:%s/deep/er/test.db", folder);
+    }
     struct store *s = store_open(str_c(url), WHY(why));
     EXPECT(s != NULL);
     EXPECT(store_connect(s) == STORE_OK);
@@ -31,9 +38,26 @@ end_store(struct store *s)
     char command[ROOM + 64];
 
     store_close(s);
+    if (folder[0] == '\0')
+        return;
     (void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    folder[0] = '\0';
     EXPECT(system(command) == 0);
 }
+
+/* A test for each kind. */
+#define TEST_ALL(name)                                                                             \
+    static void all_##name(enum kind kind);                                                        \
+    TEST(name##_in_sqlite)                                                                         \
+    {                                                                                              \
+        all_##name(SQLITE);                                                                        \
+    }                                                                                              \
+    TEST(name##_in_postgres)                                                                       \
+    {                                                                                              \
+        NEED_POSTGRES();                                                                           \
+        all_##name(POSTGRES);                                                                      \
+    }                                                                                              \
+    static void all_##name(enum kind kind)
 
 struct rows {
     char text[2048];
@@ -76,9 +100,9 @@ query(struct store *s, const char *sql, const struct store_value *args, size_t n
     return str_make(r.text, r.n);
 }
 
-TEST(values_of_every_type_come_back_as_they_went_in)
+TEST_ALL(values_of_every_type_come_back_as_they_went_in)
 {
-    struct store *s = make_store();
+    struct store *s = make_store(kind);
     const struct store_value args[] = { store_text(S("it's")), store_i64(INT64_MIN),
         store_bytes(str_make("\0x", 2)), store_null(), store_text(S("")) };
 
@@ -94,9 +118,9 @@ TEST(values_of_every_type_come_back_as_they_went_in)
     end_store(s);
 }
 
-TEST(a_batch_is_there_completely_or_not_at_all)
+TEST_ALL(a_batch_is_there_completely_or_not_at_all)
 {
-    struct store *s = make_store();
+    struct store *s = make_store(kind);
     static const char insert[] = "INSERT INTO t (id, n) VALUES (?1, ?2)";
     struct store_value rows[2000];
 
@@ -120,9 +144,9 @@ TEST(a_batch_is_there_completely_or_not_at_all)
     end_store(s);
 }
 
-TEST(a_transaction_that_is_rolled_back_leaves_nothing)
+TEST_ALL(a_transaction_that_is_rolled_back_leaves_nothing)
 {
-    struct store *s = make_store();
+    struct store *s = make_store(kind);
 
     EXPECT(store_script(s, "CREATE TABLE t (id BIGINT PRIMARY KEY)") == STORE_OK);
     EXPECT(store_begin(s) == STORE_OK);
@@ -137,9 +161,9 @@ TEST(a_transaction_that_is_rolled_back_leaves_nothing)
     end_store(s);
 }
 
-TEST(a_wrong_statement_says_what_is_wrong_and_harms_nothing)
+TEST_ALL(a_wrong_statement_says_what_is_wrong_and_harms_nothing)
 {
-    struct store *s = make_store();
+    struct store *s = make_store(kind);
 
     EXPECT(store_run(s, "SELECT nonsense FROM nowhere", NULL, 0, NULL, NULL) == STORE_BAD);
     EXPECT(strstr(store_why(s), "nowhere") != NULL);
@@ -165,9 +189,9 @@ TEST(a_store_that_is_off_or_not_connected_says_so)
     store_close(NULL);
 }
 
-TEST(migrations_apply_once_and_a_newer_store_is_refused_in_words)
+TEST_ALL(migrations_apply_once_and_a_newer_store_is_refused_in_words)
 {
-    struct store *s = make_store();
+    struct store *s = make_store(kind);
 
     EXPECT(store_migrate(s) == STORE_OK);
     EXPECT(store_migrate(s) == STORE_OK);
@@ -182,7 +206,7 @@ TEST(migrations_apply_once_and_a_newer_store_is_refused_in_words)
 
 TEST(the_file_and_its_folders_are_for_our_user_alone)
 {
-    struct store *s = make_store();
+    struct store *s = make_store(SQLITE);
     struct stat st;
     char path[ROOM + 64];
 
@@ -200,16 +224,16 @@ TEST(the_file_and_its_folders_are_for_our_user_alone)
 
 TEST(a_file_that_is_no_database_is_bad_and_stays_as_it_is)
 {
-    struct store *s = make_store();
-    char path[ROOM + 64], url[ROOM + 128], why[ROOM];
+    struct store *s = make_store(SQLITE);
+    char path[ROOM + 64], other[ROOM + 128], why[ROOM];
 
     (void)snprintf(path, sizeof(path), "%s/text", folder);
     FILE *f = fopen(path, "w");
     for (int i = 0; i < 1000; i++)
         (void)fputs("this is a text and not a database\n", f);
     (void)fclose(f);
-    (void)snprintf(url, sizeof(url), "sqlite:%s", path);
-    struct store *bad = store_open(str_c(url), WHY(why));
+    (void)snprintf(other, sizeof(other), "sqlite:%s", path);
+    struct store *bad = store_open(str_c(other), WHY(why));
     EXPECT(store_connect(bad) == STORE_BAD);
     EXPECT(strstr(store_why(bad), "is damaged") != NULL);
     EXPECT(!store_is_connected(bad));
@@ -217,4 +241,139 @@ TEST(a_file_that_is_no_database_is_bad_and_stays_as_it_is)
     struct stat st;
     EXPECT(stat(path, &st) == 0 && st.st_size == 34000);
     end_store(s);
+}
+
+TEST_ALL(texts_that_are_not_utf_8_are_written_with_marks_in_their_place)
+{
+    struct store *s = make_store(kind);
+    const struct store_value args[] = { store_text(str_make("a\0b\xff\xe2\x82\xac\xe2\x82", 9)),
+        store_text(S("fine")) };
+
+    EXPECT(store_script(s, "CREATE TABLE t (a TEXT, b TEXT)") == STORE_OK);
+    EXPECT(store_run(s, "INSERT INTO t (a, b) VALUES (?1, ?2)", args, 2, NULL, NULL) == STORE_OK);
+    EXPECT_STR(query(s, "SELECT a, b FROM t WHERE a = ?1 AND b = ?2", args, 2),
+        "a?b?\xe2\x82\xac??,fine;");
+    end_store(s);
+}
+
+TEST_ALL(sums_comparisons_and_counts_are_numbers)
+{
+    struct store *s = make_store(kind);
+    struct store_value rows[6] = { 0 };
+
+    EXPECT(store_script(s, "CREATE TABLE t (n BIGINT)") == STORE_OK);
+    static const int64_t numbers[] = { 4000000000000000000, 4000000000000000000, 99999999, 10000,
+        -7, 1 };
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        rows[i] = store_i64(numbers[i]);
+    EXPECT(store_batch(s, "INSERT INTO t (n) VALUES (?1)", rows, 6, 1) == STORE_OK);
+    EXPECT_STR(
+        query(s, "SELECT SUM(n), COUNT(*), MAX(n) > 0, COALESCE(SUM(n), 0) FROM t WHERE n > -8",
+            NULL, 0),
+        "8000000000100009993,6,1,8000000000100009993;");
+    EXPECT_STR(query(s, "SELECT SUM(n) FROM t WHERE n < ?1",
+                   &(struct store_value){ .type = STORE_I64 }, 1),
+        "-7;");
+    EXPECT_STR(query(s, "SELECT SUM(n) FROM t WHERE n = 10000", NULL, 0), "10000;");
+    EXPECT_STR(query(s, "SELECT SUM(n) FROM t WHERE n = 3", NULL, 0), "null;");
+    end_store(s);
+}
+
+TEST_ALL(a_large_batch_and_many_rows_pass_in_pieces)
+{
+    enum { MANY = 20000 };
+    struct store *s = make_store(kind);
+    struct store_value *rows = calloc(MANY, 2 * sizeof(*rows));
+    struct rows r = { .n = 0 };
+
+    for (size_t i = 0; i < MANY; i++) {
+        rows[2 * i] = store_i64((int64_t)i);
+        rows[2 * i + 1] = store_text(S("a text of some length, so that the buffers fill up"));
+    }
+    EXPECT(store_script(s, "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT)") == STORE_OK);
+    EXPECT(store_batch(s, "INSERT INTO t (id, a) VALUES (?1, ?2) RETURNING id, a", rows, MANY, 2) ==
+           STORE_OK);
+    EXPECT_INT(store_changed(s), MANY);
+    EXPECT(store_run(s, "SELECT id FROM t LIMIT 100", NULL, 0, note_row, &r) == STORE_OK);
+    EXPECT_INT(r.count, 100);
+    EXPECT_STR(query(s, "SELECT COUNT(*), SUM(id) FROM t", NULL, 0), "20000,199990000;");
+    free(rows);
+    end_store(s);
+}
+
+TEST_ALL(processes_that_start_at_once_migrate_once)
+{
+    struct store *s = make_store(kind);
+    pid_t children[4];
+    char why[ROOM];
+
+    for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            struct store *mine = store_open(str_c(url), WHY(why));
+            bool good = store_connect(mine) == STORE_OK && store_migrate(mine) == STORE_OK;
+
+            if (!good)
+                (void)fprintf(stderr, "%s\n", store_why(mine));
+            store_close(mine);
+            _exit(good ? 0 : 1);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+        int status = -1;
+
+        EXPECT(waitpid(children[i], &status, 0) == children[i]);
+        EXPECT_INT(status, 0);
+    }
+    EXPECT_STR(query(s, "SELECT COUNT(*) FROM migrations WHERE number = 1", NULL, 0), "1;");
+    end_store(s);
+}
+
+TEST(a_server_that_is_killed_is_away_and_found_again)
+{
+    NEED_POSTGRES();
+    struct store *s = make_store(POSTGRES);
+
+    EXPECT(store_script(s, "CREATE TABLE t (id BIGINT PRIMARY KEY)") == STORE_OK);
+    EXPECT(store_begin(s) == STORE_OK);
+    EXPECT(store_run(s, "INSERT INTO t (id) VALUES (1)", NULL, 0, NULL, NULL) == STORE_OK);
+    postgres_kill();
+    EXPECT(store_run(s, "INSERT INTO t (id) VALUES (2)", NULL, 0, NULL, NULL) == STORE_AWAY);
+    EXPECT(!store_is_connected(s) && store_trouble(s) == STORE_AWAY);
+    EXPECT(store_commit(s) == STORE_AWAY);
+    store_rollback(s);
+    EXPECT(store_connect(s) == STORE_AWAY);
+    EXPECT(strstr(store_why(s), "postgres://") != NULL);
+    postgres_start();
+    EXPECT(store_connect(s) == STORE_OK && store_trouble(s) == STORE_OK);
+    EXPECT_STR(query(s, "SELECT COUNT(*) FROM t", NULL, 0), "0;");
+    end_store(s);
+}
+
+TEST(a_password_is_never_told)
+{
+    static const char *const addresses[] = { "postgres://u:hunter2@127.0.0.1:1/db",
+        "postgres://u:hunter2@[::1/db", "postgres://u:hunter2%zz@h/db",
+        "postgres://u:hunter2@h/db?x=y", "postgresql://127.0.0.1:1/db?user=u&password=hunter2" };
+
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        char why[ROOM] = "";
+        struct store *s = store_open(str_c(addresses[i]), WHY(why));
+
+        EXPECT(strstr(why, "hunter2") == NULL);
+        if (s == NULL)
+            continue;
+        EXPECT(store_connect(s) == STORE_AWAY);
+        EXPECT(strstr(store_why(s), "hunter2") == NULL);
+        EXPECT_STR(store_name(s), "postgres://127.0.0.1:1/db");
+        store_close(s);
+    }
+}
+
+TEST(parameters_are_renamed_outside_of_quotes_only)
+{
+    char *text = store_dollars("SELECT ?1, '?2', \"?3\", 'it''s ?4' || ?12 || '?'");
+
+    EXPECT_STR(str_c(text), "SELECT $1, '?2', \"?3\", 'it''s ?4' || $12 || '?'");
+    free(text);
 }

@@ -1,0 +1,76 @@
+"""The store: SQLite and PostgreSQL behind a gateway, away, full, damaged, newer."""
+import os
+import sqlite3
+import subprocess
+
+import pytest
+
+from lib import process
+from lib.process import wait_until
+
+
+def db_path(gateway):
+    return gateway.directory / "state" / "openclaw" / "openclaw.db"
+
+
+def test_without_any_setting_the_store_is_a_file_for_the_user_alone(make):
+    gateway = make.gateway({})
+    assert db_path(gateway).stat().st_mode & 0o777 == 0o600
+    assert db_path(gateway).parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_postgres_that_is_killed_is_found_again(make):
+    postgres = make.postgres()
+    gateway = make.gateway({"store": {"url": postgres.url()}})
+    assert postgres.rows("SELECT name FROM migrations WHERE number = 1", "test1") == [["facts"]]
+    postgres.kill()
+    gateway.program.wait_for(r"the store is away: [^\"]*postgres://127\.0\.0\.1:\d+/test1")
+    assert gateway.get("/readyz").status_code == 200
+    postgres.start()
+    gateway.program.wait_for(r"the store is back after")
+    assert postgres.password not in gateway.program.stderr()
+
+
+def test_a_postgres_that_comes_after_the_gateway_is_used(make):
+    postgres = make.postgres()
+    url = postgres.url()
+    postgres.kill()
+    gateway = make.gateway({"store": {"url": url}})
+    gateway.program.wait_for("is not there yet")
+    postgres.start()
+    wait_until(lambda: postgres.rows("SELECT count(*) FROM pg_tables WHERE tablename = 'migrations'", "test1") == [["1"]],
+               "the migrations")
+
+
+def test_three_replicas_that_start_at_once_migrate_once(make):
+    postgres = make.postgres()
+    url = postgres.url()
+    for gateway in [make.gateway({"store": {"url": url}}, wait=False) for _ in range(3)]:
+        gateway.wait()
+    assert postgres.rows("SELECT count(*) FROM migrations WHERE number = 1", "test1") == [["1"]]
+
+
+def test_a_store_of_a_newer_program_is_refused_in_words(make, tmp_path):
+    gateway = make.gateway({})
+    gateway.close()
+    with sqlite3.connect(db_path(gateway)) as db:
+        db.execute("INSERT INTO migrations VALUES (99999, 'time travel', 0)")
+    db.close()
+    done = subprocess.run([process.BIN, "serve", "--listen", "127.0.0.1:0", "--set", f"store.url=sqlite:{db_path(gateway)}"],
+                          capture_output=True, text=True, timeout=process.PATIENCE, env=process.environment(), check=False)
+    assert done.returncode == 1
+    assert "was made by a newer openclaw" in done.stderr and "99999 (time travel)" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_without_a_folder_that_can_be_written_the_gateway_serves_and_warns(make, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    gateway = make.gateway({}, env={"XDG_STATE_HOME": str(closed)})
+    gateway.program.wait_for("there is no place for the store")
+
+
+def test_without_a_place_the_gateway_serves_and_warns(make):
+    gateway = make.gateway({}, env={"XDG_STATE_HOME": "/proc/none"})
+    gateway.program.wait_for("there is no place for the store: /proc/none")
+    assert gateway.get("/readyz").status_code == 200
