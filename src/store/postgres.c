@@ -197,14 +197,14 @@ column(const PGresult *res, int i)
 
 /* Parameters as libpq takes them: numbers as text, whose type the server infers, and the rest as
  * bytes. */
-struct parameters {
+struct postgres_args {
     const char *values[STORE_COLUMNS_MOST];
     int lengths[STORE_COLUMNS_MOST], binary[STORE_COLUMNS_MOST];
     char numbers[STORE_COLUMNS_MOST][24];
 };
 
 static void
-set_parameters(struct parameters *to, const struct store_value *args, size_t n)
+set_parameters(struct postgres_args *to, const struct store_value *args, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const struct store_value *v = &args[i];
@@ -275,7 +275,7 @@ prepare(struct postgres *p, const char *sql, char name[24])
 static bool
 send_prepared(struct postgres *p, const char *name, const struct store_value *args, size_t n)
 {
-    struct parameters to UNINITIALIZED;
+    struct postgres_args to UNINITIALIZED;
 
     set_parameters(&to, store_clean(&p->store, args, n), n);
     return PQsendQueryPrepared(p->conn, name, (int)n, to.values, to.lengths, to.binary, 1) == 1;

@@ -94,8 +94,7 @@ static const struct bad {
         "3:1: 'guards' is not supported in this version (guardrails); remove it\n"
         "4:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
         "5:1: 'alerts' is not supported in this version (alerts); remove it\n" },
-    { "auth: {mode: jwt}\n",
-        "1:14: 'auth.mode' must be none or keys\n" },
+    { "auth: {mode: jwt}\n", "1:14: 'auth.mode' must be none or keys\n" },
     { "auth: {keys: [{name: ci, key: abc, rpm: 600}]}\n",
         "1:36: 'auth.keys[0].rpm' is not supported in this version (a request rate per key); remove "
         "it\n" },
