@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/url.h"
 #include "conf/show.h"
+#include "control/steward.h"
 #include "gateway/document.h"
 #include "gateway/dry.h"
 #include "gateway/past.h"
@@ -203,6 +204,12 @@ get_status(struct admin *a, struct exchange *x, struct str rest UNUSED)
     out_i64(&o, "streams", sum.streams);
     out_i64(&o, "connections", sum.connections);
     out_i64(&o, "upstream_calls", sum.calls);
+    if (g->steward != NULL) {
+        out_key(&o, "store");
+        out_object(&o);
+        steward_write(g->steward, &o);
+        out_end(&o);
+    }
     out_i64(&o, "held_bytes", (int64_t)quota_held(&g->held));
     out_i64(&o, "resident_bytes", (int64_t)memory_resident_bytes());
     answer_end(x, &o);

@@ -16,6 +16,25 @@ enum { STATUS, CONFIG, HEALTH, RULES, TARGETS, EXCHANGES, PARTS };
 enum { TARGETS_MOST = 40 };
 
 static void
+add_store(struct buf *out, const struct admin_client *c, const struct json *store)
+{
+    struct str state = admin_text(c, store, "state");
+    char age[OUTPUT_AGE_ROOM];
+
+    if (store == NULL)
+        return;
+    if (str_eq(state, S("up")) || str_eq(state, S("off")))
+        buf_printf(out, "  store          " STR_FMT "\n", STR_ARG(admin_text(c, store, "url")));
+    else
+        buf_printf(out, "  THE STORE IS %s for %s: " STR_FMT "\n",
+            str_eq(state, S("full"))  ? "FULL"
+            : str_eq(state, S("bad")) ? "BAD"
+                                      : "AWAY",
+            output_age(admin_number(store, "since_age_ms"), age),
+            STR_ARG(admin_text(c, store, "why")));
+}
+
+static void
 add_process(struct buf *out, const struct admin_client *c, const struct json *const *doc)
 {
     const struct json *s = doc[STATUS];
@@ -52,6 +71,7 @@ add_process(struct buf *out, const struct admin_client *c, const struct json *co
     buf_printf(out, "  memory         %s, of it %s for requests and answers\n",
         output_size(admin_number(s, "resident_bytes"), size),
         output_size(admin_number(s, "held_bytes"), held));
+    add_store(out, c, json_get(s, S("store")));
 }
 
 /* Providers and keys that are not used as usual, each on a line. */

@@ -54,8 +54,9 @@ struct steward {
     _Atomic int state;
     pthread_mutex_t lock;    /* of what follows */
     pthread_cond_t opened_cond;
-    bool opened;    /* the first attempt to open the store is over */
-    bool closed;    /* no loop is told anything */
+    clockid_t cpu_clock;    /* of the thread, once it is opened */
+    bool opened;            /* the first attempt to open the store is over */
+    bool closed;            /* no loop is told anything */
     struct steward_status said;
 };
 
@@ -345,6 +346,7 @@ steward_main(void *arg)
     if (!store_is_off(s->store))
         open_store(s);
     (void)pthread_mutex_lock(&s->lock);
+    CHECK(pthread_getcpuclockid(pthread_self(), &s->cpu_clock) == 0);
     s->opened = true;
     (void)pthread_cond_broadcast(&s->opened_cond);
     (void)pthread_mutex_unlock(&s->lock);
@@ -430,10 +432,34 @@ void
 steward_status(struct steward *s, struct steward_status *ret)
 {
     (void)pthread_mutex_lock(&s->lock);
+    struct timespec cpu = { .tv_sec = 0 };
+
     *ret = s->said;
+    if (s->opened)
+        (void)clock_gettime(s->cpu_clock, &cpu);
     (void)pthread_mutex_unlock(&s->lock);
     ret->waiting = atomic_load(&s->waiting);
     ret->refused = atomic_load(&s->refused);
+    ret->cpu_s = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+}
+
+void
+steward_write(struct steward *s, struct json_out *o)
+{
+    char stamp[CLOCK_STAMP_ROOM];
+    struct steward_status status;
+    uint64_t now_ms = clock_wall_ms();
+
+    steward_status(s, &status);
+    out_text(o, "state", str_c(steward_state_name(status.state)));
+    out_text(o, "url", steward_store_name(s));
+    out_text(o, "since", clock_stamp(status.since_wall_ms, stamp));
+    out_i64(o, "since_age_ms", (int64_t)(now_ms - MIN(status.since_wall_ms, now_ms)));
+    if (status.why[0] != '\0')
+        out_text(o, "why", str_c(status.why));
+    else
+        out_null(o, "why");
+    out_i64(o, "outages", (int64_t)status.outages);
 }
 
 struct str

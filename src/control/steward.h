@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/json_out.h"
 #include "net/loop.h"
 #include "store/store.h"
 
@@ -77,9 +78,13 @@ struct steward_status {
     uint64_t waiting;          /* jobs */
     uint64_t refused;          /* jobs, because too many waited */
     uint64_t outages;          /* how often the store stopped being up */
+    double cpu_s;              /* processor time of its thread */
     char why[512];             /* it is not up; empty if it is */
 };
 void steward_status(struct steward *s, struct steward_status *ret);
+
+/* Appends the members "state", "url", "since" and "since_age_ms", "why" (null: it is up), "outages". */
+void steward_write(struct steward *s, struct json_out *o);
 
 /* "sqlite:/var/lib/openclaw/openclaw.db", without a password. */
 struct str steward_store_name(const struct steward *s);

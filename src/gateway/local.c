@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/url.h"
 #include "catalog/catalog.h"
+#include "control/steward.h"
 #include "gateway/browser.h"
 #include "gateway/details.h"
 #include "gateway/listing.h"
@@ -58,6 +59,24 @@ add_health(struct buf *b, const struct providers *all)
     out_end_array(&o);
 }
 
+/* ,"store":{...}: where it is and why it is away, for those who may know. */
+static void
+add_store(struct buf *b, struct steward *s, bool with_details)
+{
+    struct json_out o = json_out(b);
+
+    if (s == NULL)
+        return;
+    o.comma = true;
+    out_key(&o, "store");
+    out_object(&o);
+    if (with_details)
+        steward_write(s, &o);
+    else
+        out_text(&o, "state", str_c(steward_state_name(steward_state(s))));
+    out_end(&o);
+}
+
 /* Which providers there are, and how they do, is for those who may read /metrics. */
 static bool
 may_see_health(const struct exchange *x)
@@ -89,6 +108,8 @@ local_readyz(struct exchange *x)
             providers_simulated(x->hold->snapshot->providers) ? "simulated" : "configured",
             draining ? "true" : "false", atomic_load(&g->memory_level),
             x->hold->snapshot->conf->chaos.fault_count);
+    if (verbose)
+        add_store(&b, g->steward, may_see_health(x));
     if (verbose && may_see_health(x))
         add_health(&b, x->hold->snapshot->providers);
     buf_add(&b, S("}\n"));
@@ -99,6 +120,10 @@ static void
 local_metrics(struct exchange *x)
 {
     struct gateway *g = x->worker->gateway;
+    struct steward_status store = { .state = STEWARD_OFF };
+
+    if (g->steward != NULL)
+        steward_status(g->steward, &store);
     const struct metric_extra extra[] = {
         { "process_resident_memory_bytes", "gauge", "Resident memory of the process.",
             (double)memory_resident_bytes() },
@@ -132,6 +157,17 @@ local_metrics(struct exchange *x)
         { "openclaw_access_log_dropped_total", "counter",
             "Access log lines that could not be written.",
             g->access_file != NULL ? (double)log_file_dropped(g->access_file) : 0 },
+        { "openclaw_store_up", "gauge",
+            "0 while there is a store (store.url) that cannot be used; else 1.",
+            store.state == STEWARD_UP || store.state == STEWARD_OFF ? 1 : 0 },
+        { "openclaw_store_outages_total", "counter", "Times that the store stopped being usable.",
+            (double)store.outages },
+        { "openclaw_steward_jobs", "gauge", "Jobs that wait for the store's thread.",
+            (double)store.waiting },
+        { "openclaw_steward_jobs_refused_total", "counter",
+            "Jobs for the store refused because too many waited.", (double)store.refused },
+        { "openclaw_steward_cpu_seconds_total", "counter", "Processor time of the store's thread.",
+            store.cpu_s },
         { "openclaw_sockets_open", "gauge", "Open sockets, to clients and providers.",
             (double)sock_open_count() },
         { "openclaw_connections_shed_total", "counter",

@@ -25,9 +25,15 @@ def test_a_postgres_that_is_killed_is_found_again(make):
     assert postgres.rows("SELECT name FROM migrations WHERE number = 1", "test1") == [["facts"]]
     postgres.kill()
     gateway.program.wait_for(r"the store is away: [^\"]*postgres://127\.0\.0\.1:\d+/test1")
-    assert gateway.get("/readyz").status_code == 200
+    ready = gateway.get("/readyz?verbose")
+    assert ready.status_code == 200
+    assert ready.json()["store"]["state"] == "away" and "postgres://127.0.0.1" in ready.json()["store"]["why"]
+    assert gateway.metrics().value("openclaw_store_up") == 0
     postgres.start()
     gateway.program.wait_for(r"the store is back after")
+    store = gateway.get("/readyz?verbose").json()["store"]
+    assert (store["state"], store["why"], store["outages"]) == ("up", None, 1)
+    assert gateway.metrics().value("openclaw_store_up") == 1
     assert postgres.password not in gateway.program.stderr()
 
 
