@@ -86,11 +86,24 @@ draft_passed_fields(const struct http_head *head, const struct provider *resourc
 /* --- drafts --- */
 
 static void
+note_media(struct draft *d, const struct llm_part *media)
+{
+    const struct wire_caller *caller = d->writer.wire->caller;
+
+    if (d->form == DRAFT_FOLD)
+        d->lost |= 1u << media->kind & ~caller->media;
+    else if (d->form == DRAFT_EVENTS)
+        d->lost |= 1u << media->kind & ~caller->media_streamed;
+}
+
+static void
 on_event(struct event_sink *sink, const struct llm_event *ev)
 {
     struct draft *d = CONTAINER_OF(sink, struct draft, sink);
 
     d->content = d->content || tally_is_token(ev->kind);
+    if (UNLIKELY(ev->kind == EVENT_MEDIA))
+        note_media(d, ev->media);
     if (d->form == DRAFT_FOLD)
         d->answer->sink.emit(&d->answer->sink, ev);
     else if (d->form == DRAFT_EVENTS)

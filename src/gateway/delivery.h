@@ -29,6 +29,7 @@ struct draft {
     enum draft_form form;
     bool content;      /* a token is in it: it may be sent */
     bool stream;       /* events, between which others may stand */
+    uint32_t lost;     /* media that the caller's protocol has no place for: WIRE_MEDIA()s */
     int status;        /* of the answer's head */
     int64_t length;    /* of its body, -1: unknown */
     struct str content_type;

@@ -70,6 +70,38 @@ add_tokenizer(const struct exchange *x, struct buf *out)
     buf_add(out, tokens_exact(r->tokenizer) ? S("\r\n") : S("; estimated\r\n"));
 }
 
+/* What the target could not be told, and what the caller cannot: of a stream, what came before its head. */
+static void
+add_dropped(const struct attempt *a, struct buf *out)
+{
+    static const struct {
+        enum llm_part_kind kind;
+        struct str name;
+    } media[] = {
+        { PART_IMAGE, S_INIT("answer.image") },
+        { PART_AUDIO, S_INIT("answer.audio") },
+        { PART_VIDEO, S_INIT("answer.video") },
+        { PART_FILE, S_INIT("answer.file") },
+    };
+    struct str between = S("x-openclaw-dropped: ");
+    size_t before = buf_len(out);
+
+    for (const struct llm_word *w = a->drops.names; w != NULL; w = w->next) {
+        buf_add(out, between);
+        buf_add(out, w->text);
+        between = S(", ");
+    }
+    for (size_t i = 0; a->draft.lost != 0 && i < ARRAY_LEN(media); i++) {
+        if ((a->draft.lost & 1u << media[i].kind) == 0)
+            continue;
+        buf_add(out, between);
+        buf_add(out, media[i].name);
+        between = S(", ");
+    }
+    if (buf_len(out) != before)
+        buf_add(out, S("\r\n"));
+}
+
 /* The fields that every answer carries: ids, trace, who answered, CORS. */
 static void
 add_fields(struct exchange *x, struct buf *out)
@@ -97,13 +129,7 @@ add_fields(struct exchange *x, struct buf *out)
     buf_add(out, S("x-openclaw-attempts: "));
     buf_add_u64(out, x->attempts);
     buf_add(out, S("\r\n"));
-    if (x->attempt->drops.names == NULL)
-        return;
-    buf_add(out, S("x-openclaw-dropped: "));
-    for (const struct llm_word *w = x->attempt->drops.names; w != NULL; w = w->next) {
-        buf_add(out, w->text);
-        buf_add(out, w->next != NULL ? S(", ") : S("\r\n"));
-    }
+    add_dropped(x->attempt, out);
 }
 
 /* What the request costs, with attempts whose answers nobody got: said in a field if that is known before it is sent, and else after it, in a

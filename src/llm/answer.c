@@ -5,6 +5,8 @@
  */
 #include "llm/answer.h"
 
+#include "llm/media.h"
+
 enum { PART_BYTES = 32 };    /* charged to the answer's limit for each part, besides its text */
 
 static struct llm_answer *
@@ -230,6 +232,23 @@ fold_citation(struct llm_answer *ans, struct llm_answer_choice *c, const struct 
     c->citations_tail = &cited->next;
 }
 
+/* Sound may come in pieces, each in base64: one goes on in the next where that ends no group. */
+static void
+fold_media(struct llm_answer *ans, struct llm_answer_choice *c, const struct llm_part *media)
+{
+    struct llm_part *part = c->open;
+    bool goes_on = part != NULL && part->kind == PART_AUDIO && media->kind == PART_AUDIO &&
+                   part->data.n % 4 == 0 && !str_ends(part->data, S("="));
+
+    if (!goes_on) {
+        part = add_part(ans, c, media->kind);
+        part->mime = keep(ans, media->mime);
+        part->url = keep(ans, media->url);
+        part->name = keep(ans, media->name);
+    }
+    append(ans, &part->data, media->data);
+}
+
 static void
 fold_error(struct llm_answer *ans, const struct llm_error *from)
 {
@@ -292,6 +311,9 @@ fold_into_choice(struct llm_answer *ans, const struct llm_event *ev)
         break;
     case EVENT_CITATION:
         fold_citation(ans, c, ev->citation);
+        break;
+    case EVENT_MEDIA:
+        fold_media(ans, c, ev->media);
         break;
     case EVENT_LOGPROBS:
         fold_logprobs(ans, c, ev->raw);
@@ -414,6 +436,9 @@ unfold_choice(const struct llm_answer_choice *c, struct event_sink *to)
     for (const struct llm_part *part = c->parts; part != NULL; part = part->next) {
         if (part->kind == PART_TOOL_CALL)
             unfold_call(part, c->index, tool++, to);
+        else if (media_is(part->kind))
+            to->emit(
+                to, &(struct llm_event){ .kind = EVENT_MEDIA, .choice = c->index, .media = part });
         else
             unfold_text(part, c->index, to);
         if (part == last)

@@ -1,9 +1,9 @@
 /* answer.h - events folded into one whole answer, for callers who did not ask for a stream, and
  * back.
  *
- * Kept in an arena of its own. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL and
- * TOOL_CALL in the order in which they came. Media and blocks of provider-run tools are left
- * out: no wire writes them into a folded answer.
+ * Kept in an arena of its own. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL, TOOL_CALL
+ * and media in the order in which they came. Blocks of provider-run tools are left out: no wire
+ * writes them into a folded answer.
  */
 #pragma once
 

@@ -130,6 +130,15 @@ emit_citation(struct wire_reader *r, struct emit_choice *c, const struct llm_cit
 }
 
 void
+emit_media(struct wire_reader *r, struct emit_choice *c, const struct llm_part *media)
+{
+    if (media->data.n == 0 && media->url.n == 0)
+        return;
+    c->said = true;
+    wire_emit(r, &(struct llm_event){ .kind = EVENT_MEDIA, .choice = c->index, .media = media });
+}
+
+void
 emit_raw(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, const struct json *j)
 {

@@ -95,7 +95,10 @@ void emit_signature(struct wire_reader *r, struct emit_choice *c, struct str sig
 void emit_citation(
     struct wire_reader *r, struct emit_choice *c, const struct llm_citation *citation);
 
-/* EVENT_MEDIA, EVENT_LOGPROBS or EVENT_OPAQUE. */
+/* One that has neither data nor a URL is left out. */
+void emit_media(struct wire_reader *r, struct emit_choice *c, const struct llm_part *media);
+
+/* EVENT_LOGPROBS or EVENT_OPAQUE. */
 void emit_raw(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, const struct json *j);
 

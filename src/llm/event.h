@@ -22,7 +22,7 @@ enum llm_event_kind {
     EVENT_TOOL_START,    /* tool, id, name; custom */
     EVENT_TOOL_ARGS,     /* tool, custom, text: a fragment of the arguments' JSON text, byte-exact */
     EVENT_TOOL_END,      /* tool */
-    EVENT_MEDIA,         /* raw: an image or audio block of the answer */
+    EVENT_MEDIA,         /* media: an image, sound, a video or a file, or a piece of sound */
     EVENT_CITATION,      /* citation: what the text before rests on */
     EVENT_LOGPROBS,      /* raw: JSON of the choice's logprobs object (OpenAI form) */
     EVENT_OPAQUE,        /* raw: a provider-run block; other wires drop it */
@@ -80,6 +80,7 @@ struct llm_event {
     struct str stop_sequence;    /* FINISH: the stop sequence that matched, if reported */
     struct llm_usage usage;
     const struct llm_citation *citation;
+    const struct llm_part *media;    /* MEDIA: url, or data of the type mime */
     const struct llm_error *error;
 };
 

@@ -39,6 +39,9 @@ sniff(struct str base64)
         { S_INIT("R0lGODdh"), S_INIT("image/gif") },
         { S_INIT("R0lGODlh"), S_INIT("image/gif") },
         { S_INIT("JVBERi0"), S_INIT("application/pdf") },
+        { S_INIT("SUQz"), S_INIT("audio/mpeg") },
+        { S_INIT("T2dnU"), S_INIT("audio/ogg") },
+        { S_INIT("ZkxhQ"), S_INIT("audio/flac") },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
@@ -48,6 +51,9 @@ sniff(struct str base64)
     if (str_starts(base64, S("UklGR")) && base64.n >= 16 &&
         str_eq(str_make(base64.p + 12, 4), S("RUJQ")))
         return S("image/webp");
+    if (str_starts(base64, S("UklGR")) && base64.n >= 16 &&
+        str_eq(str_make(base64.p + 12, 4), S("QVZF")))
+        return S("audio/wav");
     return S("");
 }
 
@@ -95,4 +101,44 @@ media_text(struct arena *a, const struct llm_part *part, struct str *ret)
         return ERR_UNSUPPORTED;
     *ret = str_make((const char *)text, n);
     return OK;
+}
+
+enum llm_part_kind
+media_kind_of(struct str mime)
+{
+    return str_istarts(mime, S("image/"))   ? PART_IMAGE
+           : str_istarts(mime, S("audio/")) ? PART_AUDIO
+           : str_istarts(mime, S("video/")) ? PART_VIDEO
+                                            : PART_FILE;
+}
+
+struct llm_part *
+media_copy(struct arena *a, const struct llm_part *part)
+{
+    struct llm_part *copy = arena_new(a, struct llm_part);
+    const struct str from[] = { part->url, part->data, part->mime, part->name };
+    struct str *to[] = { &copy->url, &copy->data, &copy->mime, &copy->name };
+
+    copy->kind = part->kind;
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        *to[i] = from[i].n > 0 ? arena_str(a, from[i]) : S("");
+        if (from[i].n > 0 && to[i]->p == NULL)
+            return NULL;
+    }
+    return copy;
+}
+
+void
+media_add_url(struct json_out *o, const struct llm_part *part)
+{
+    out_string(o);
+    if (part->data.n == 0) {
+        out_piece(o, part->url);
+    } else {
+        buf_add(o->b, S("data:"));
+        out_piece(o, part->mime.n > 0 ? part->mime : S("application/octet-stream"));
+        buf_add(o->b, S(";base64,"));
+        out_piece(o, part->data);
+    }
+    out_end_string(o);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/json_out.h"
 #include "llm/request.h"
 
 static inline bool
@@ -25,3 +26,12 @@ bool media_is_text(struct str mime);
 
 /* The text of such a file. OK, ERR_UNSUPPORTED if its base64 is malformed, or ERR_TOO_LARGE. */
 enum err media_text(struct arena *a, const struct llm_part *part, struct str *ret) MUST_CHECK;
+
+/* The kind of what has that type: a picture, sound, a video or a file. */
+enum llm_part_kind media_kind_of(struct str mime);
+
+/* A copy in `a`; NULL if memory runs out. */
+struct llm_part *media_copy(struct arena *a, const struct llm_part *part);
+
+/* Writes the URL as a value, "data:mime;base64,..." if there are bytes. */
+void media_add_url(struct json_out *o, const struct llm_part *part);

@@ -1,6 +1,8 @@
 /* serial.c - holds back what comes between the pieces of a call. */
 #include "llm/serial.h"
 
+#include "llm/media.h"
+
 enum {
     HELD_BYTES_MAX = 4 * 1024 * 1024,
     HELD_COUNT_MAX = 256,
@@ -95,6 +97,21 @@ hold_text(struct serial *s, struct serial_held *h, struct str text)
     h->n += text.n;
 }
 
+static void
+hold_media(struct serial *s, const struct llm_event *ev)
+{
+    struct serial_held *h = hold(s, ev);
+    size_t size = ev->media->data.n + ev->media->url.n;
+
+    if (h == NULL)
+        return;
+    if (s->held_bytes + size <= HELD_BYTES_MAX)
+        h->start.media = media_copy(s->keep, ev->media);
+    s->held_bytes += size;
+    if (h->start.media == NULL)
+        fail(s);
+}
+
 static struct serial_held *
 held_call(const struct serial *s, uint32_t tool)
 {
@@ -138,6 +155,10 @@ release(struct serial *s)
         s->held = h->next;
         if (s->held == NULL)
             s->held_last = NULL;
+        if (h->start.kind == EVENT_MEDIA) {
+            pass(s, &h->start);
+            continue;
+        }
         if (h->start.kind != EVENT_TOOL_START) {
             pass_piece(s, h->start.kind, 0, text);
             continue;
@@ -173,6 +194,12 @@ serial_emit(struct event_sink *sink, const struct llm_event *ev)
                 last = hold(s, ev);
             hold_text(s, last, ev->text);
         }
+        break;
+    case EVENT_MEDIA:
+        if (s->open)
+            hold_media(s, ev);
+        else
+            pass(s, ev);
         break;
     case EVENT_SIGNATURE:    /* proofs come before calls, never between them */
     case EVENT_REDACTED:

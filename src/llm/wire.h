@@ -216,6 +216,8 @@ struct wire_page {
     bool more;                 /* there are further entries in its direction */
 };
 
+#define WIRE_MEDIA(kind) (1u << PART_##kind)
+
 struct wire_caller {
     const struct read_member *members;
     enum params_column params;    /* where the object has those of params.def */
@@ -245,6 +247,10 @@ struct wire_caller {
     /* What answers repeat of the request, made in `a`, for struct wire_writer; empty if memory runs
      * out. NULL: nothing. */
     struct str (*echo)(struct arena *a, const struct llm_request *r);
+
+    /* Media that its answers have a place for, as WIRE_MEDIA()s: whole ones, and streams. */
+    uint32_t media;
+    uint32_t media_streamed;
 
     /* Appends the frames for one event of a stream, EVENT_END and EVENT_ERROR included. */
     void (*write_event)(struct wire_writer *w, const struct llm_event *ev);

@@ -6,12 +6,14 @@
  * random length, which hides the lengths of tokens.
  */
 #include "llm/emit.h"
+#include "llm/media.h"
 #include "wires/bedrock/bedrock.h"
 
 struct converse_decoder {
     struct emit_choice *c;    /* the only one */
     bool call;                /* a call is open */
     bool hidden;              /* a block of a tool that the provider runs itself is */
+    struct str picture;       /* the format of the latest one */
 };
 
 static struct converse_decoder *
@@ -57,6 +59,22 @@ tell_reasoning(
     emit_text(r, d->c, EVENT_REASONING, text_at(r, reasoning, "text"));
     emit_signature(r, d->c, text_at(r, reasoning, "signature"));
     emit_text(r, d->c, EVENT_REDACTED, text_at(r, reasoning, "redactedContent"));
+}
+
+/* {"source":{"bytes"}} */
+static void
+tell_media(struct wire_reader *r, const struct converse_decoder *d, enum llm_part_kind kind,
+    struct str format, const struct json *block)
+{
+    struct llm_part media = { .kind = kind };
+
+    if (!json_is(block, JSON_OBJECT))
+        return;
+    media_set_data(&media,
+        arena_printf(
+            r->scratch, "%s/" STR_FMT, kind == PART_IMAGE ? "image" : "audio", STR_ARG(format)),
+        text_at(r, block, "source.bytes"));
+    emit_media(r, d->c, &media);
 }
 
 /* `source` holds stopReason and what was asked for of additionalModelResponseFields. A model that
@@ -112,9 +130,14 @@ read_block_start(struct wire_reader *r, struct converse_decoder *d, const struct
 {
     const struct json *start = json_get(doc, S("start"));
     const struct json *call = json_get(start, S("toolUse"));
+    const struct json *image = json_get(start, S("image"));
 
     close_block(r, d);    /* if the host forgot to */
     emit_start(r, &(struct llm_event){ .kind = EVENT_START });
+    if (json_is(image, JSON_OBJECT)) {
+        d->picture = emit_keep(r, text_at(r, image, "format"));
+        return OK;
+    }
     if (!json_is(call, JSON_OBJECT) || json_present(json_get(call, S("type")))) {
         d->hidden = true;
         if (json_is(start, JSON_OBJECT))
@@ -153,6 +176,7 @@ read_block_delta(struct wire_reader *r, struct converse_decoder *d, const struct
     }
     emit_text(r, d->c, EVENT_TEXT, text_at(r, delta, "text"));
     tell_reasoning(r, d, json_get(delta, S("reasoningContent")));
+    tell_media(r, d, PART_IMAGE, d->picture, json_get(delta, S("image")));
     if (json_is(citation, JSON_OBJECT))
         tell_citation(r, d, citation);
     return OK;
@@ -239,6 +263,8 @@ read_block(struct wire_reader *r, struct converse_decoder *d, const struct json 
     const struct json *call = json_get(block, S("toolUse"));
     const struct json *reasoning = json_get(block, S("reasoningContent"));
     const struct json *cited = json_get(block, S("citationsContent"));
+    const struct json *image = json_get(block, S("image"));
+    const struct json *audio = json_get(block, S("audio"));
     struct json_iter texts = json_iter(json_get(cited, S("content")));
     struct json_iter citations = json_iter(json_get(cited, S("citations")));
     const struct json *input = json_get(call, S("input"));
@@ -263,6 +289,10 @@ read_block(struct wire_reader *r, struct converse_decoder *d, const struct json 
             tell_citation(r, d, citations.value);
     } else if (json_is(json_get(block, S("text")), JSON_STRING)) {
         emit_text(r, d->c, EVENT_TEXT, text_at(r, block, "text"));
+    } else if (json_is(image, JSON_OBJECT)) {
+        tell_media(r, d, PART_IMAGE, text_at(r, image, "format"), image);
+    } else if (json_is(audio, JSON_OBJECT)) {
+        tell_media(r, d, PART_AUDIO, text_at(r, audio, "format"), audio);
     } else if (json_is(block, JSON_OBJECT) && !json_is_empty(block)) {
         emit_raw(r, d->c, EVENT_OPAQUE, block);
     }

@@ -4,6 +4,7 @@
  * calls that other protocols write at once one after the other. Only calls have an event at their
  * start. The reason to end is told at once, the counts follow in the last event, as AWS has it.
  */
+#include "llm/media.h"
 #include "llm/seal.h"
 #include "llm/serial.h"
 #include "llm/write.h"
@@ -96,6 +97,21 @@ add_counts(struct json_out *o, const struct llm_usage *u)
 {
     bedrock_add_usage(o, u);
     out_const(o, "\"metrics\":{\"latencyMs\":0}");
+}
+
+/* "png" of "image/png". */
+static struct str
+media_format(const struct llm_part *media)
+{
+    return str_skip(media->mime, str_chr(media->mime, '/') + 1);
+}
+
+static void
+add_source(struct json_out *o, const struct llm_part *media)
+{
+    out_key_object(o, "source");
+    out_text(o, "bytes", media->data);
+    out_end(o);
 }
 
 /* --- the events of a stream --- */
@@ -244,6 +260,31 @@ write_citation(struct converse_encoder *e, const struct llm_citation *citation)
     end_delta(&f);
 }
 
+/* A picture is a block of its own; streams have no other media. */
+static void
+write_image(struct converse_encoder *e, const struct llm_part *picture)
+{
+    if (picture->kind != PART_IMAGE || picture->data.n == 0)
+        return;
+    close_open(e);
+
+    struct frame_out f = begin_event(e, S("contentBlockStart"));
+
+    out_i64(&f.o, "contentBlockIndex", e->index);
+    out_key_object(&f.o, "start");
+    out_key_object(&f.o, "image");
+    out_text(&f.o, "format", media_format(picture));
+    out_end(&f.o);
+    out_end(&f.o);
+    end_event(&f);
+    f = begin_delta(e);
+    out_key_object(&f.o, "image");
+    add_source(&f.o, picture);
+    out_end(&f.o);
+    end_delta(&f);
+    end_block(e);
+}
+
 static void
 write_call(struct converse_encoder *e, const struct llm_event *ev)
 {
@@ -346,6 +387,9 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_CITATION:
         write_citation(e, ev->citation);
         break;
+    case EVENT_MEDIA:
+        write_image(e, ev->media);
+        break;
     case EVENT_TOOL_START:
         write_call(e, ev);
         break;
@@ -365,7 +409,7 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_END:
         write_end(e);
         break;
-    default:    /* media, log probabilities and blocks of other wires cannot be expressed */
+    default:    /* log probabilities and blocks of other wires cannot be expressed */
         break;
     }
 }
@@ -435,6 +479,20 @@ add_block(struct json_out *o, struct wire_writer *w, const struct llm_part *part
         out_key(o, "input");
         if (!write_arguments(o, w->keep, part->args, part->custom, &w->broken))
             o->b->overflow = true;    /* as if it had no room for the call */
+        out_end(o);
+        out_end(o);
+        break;
+    case PART_IMAGE:
+    case PART_AUDIO:
+        if (part->data.n == 0)
+            break;
+        out_object(o);
+        if (part->kind == PART_IMAGE)
+            out_key_object(o, "image");
+        else
+            out_key_object(o, "audio");
+        out_text(o, "format", media_format(part));
+        add_source(o, part);
         out_end(o);
         out_end(o);
         break;

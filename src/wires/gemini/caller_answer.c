@@ -161,23 +161,21 @@ add_call(struct json_out *o, struct wire_writer *w, const struct llm_part *call)
     out_end(o);
 }
 
-/* The bytes of a picture, from {"image_url":{"url":"data:image/png;base64,..."}}. */
-static bool
-add_picture(struct json_out *o, struct arena *a, const struct json *media)
+static void
+add_media(struct json_out *o, const struct llm_part *media)
 {
-    struct str url = json_str(a, json_at(media, "image_url.url"));
-    struct str mime;
-    struct str data;
-
-    if (!str_starts(url, S("data:")) || !str_cut(str_skip(url, 5), ',', &mime, &data))
-        return false;
     out_object(o);
-    out_key_object(o, "inlineData");
-    out_text(o, "mimeType", str_make(mime.p, str_chr(mime, ';')));
-    out_text(o, "data", data);
+    if (media->data.n > 0)
+        out_key_object(o, "inlineData");
+    else
+        out_key_object(o, "fileData");
+    out_text_if(o, "mimeType", media->mime);
+    if (media->data.n > 0)
+        out_text(o, "data", media->data);
+    else
+        out_text(o, "fileUri", media->url);
     out_end(o);
     out_end(o);
-    return true;
 }
 
 /* An entry of OpenAI's list, or one of its own alternatives. */
@@ -341,7 +339,6 @@ write_part(struct wire_writer *w, struct gemini_reply *st, const struct llm_even
 {
     size_t before = buf_len(w->out);
     bool begun = st->begun;
-    bool written = true;
     struct json_out o = begin_chunk(w, st);
 
     out_key_array(&o, "candidates");
@@ -353,7 +350,7 @@ write_part(struct wire_writer *w, struct gemini_reply *st, const struct llm_even
     else if (ev->kind == EVENT_REDACTED)
         add_proof(&o, w, ev->origin, S(""), ev->text);
     else if (ev->kind == EVENT_MEDIA)
-        written = add_picture(&o, w->keep, json_parse(w->keep, ev->raw, NULL, NULL));
+        add_media(&o, ev->media);
     else if (ev->kind != EVENT_LOGPROBS)
         add_text(&o, ev->text, ev->kind == EVENT_REASONING);
     end_content(&o);
@@ -365,7 +362,7 @@ write_part(struct wire_writer *w, struct gemini_reply *st, const struct llm_even
     out_end_array(&o);
     add_names(&o, st->id, st->model);
     end_chunk(w, &o);
-    if (!written || w->broken) {    /* of a broken call the gateway tells the caller */
+    if (w->broken) {    /* of a broken call the gateway tells the caller */
         buf_truncate(w->out, before);
         st->begun = begun;
     }
@@ -509,6 +506,12 @@ add_part(struct json_out *o, struct wire_writer *w, const struct llm_part *part)
         break;
     case PART_TOOL_CALL:
         add_call(o, w, part);
+        break;
+    case PART_IMAGE:
+    case PART_AUDIO:
+    case PART_VIDEO:
+    case PART_FILE:
+        add_media(o, part);
         break;
     default:
         break;

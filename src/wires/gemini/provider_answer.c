@@ -5,6 +5,7 @@
  * reason. Calls come whole, and finish with STOP like text.
  */
 #include "llm/emit.h"
+#include "llm/media.h"
 #include "wires/gemini/gemini.h"
 
 struct gemini_decoder {
@@ -61,31 +62,15 @@ take_call(
     return e;
 }
 
-/* A picture as OpenRouter's answers have it. */
+/* A picture, sound or another medium. */
 static void
 take_blob(struct wire_reader *r, struct emit_choice *c, const struct json *blob)
 {
-    struct buf b;
-    struct json_out o = json_out(&b);
+    struct str mime = emit_string(r, gemini_get(blob, "mimeType", "mime_type"));
+    struct llm_part media = { .kind = media_kind_of(mime) };
 
-    buf_init(&b, SIZE_MAX);
-    out_object(&o);
-    out_const(&o, "\"type\":\"image_url\"");
-    out_key_object(&o, "image_url");
-    out_key(&o, "url");
-    out_string(&o);
-    buf_add(&b, S("data:"));
-    out_piece(&o, emit_string(r, gemini_get(blob, "mimeType", "mime_type")));
-    buf_add(&b, S(";base64,"));
-    out_piece(&o, text_at(r, blob, "data"));
-    out_end_string(&o);
-    out_end(&o);
-    out_end(&o);
-    r->emit.too_large = r->emit.too_large || b.overflow;
-    c->said = true;
-    wire_emit(
-        r, &(struct llm_event){ .kind = EVENT_MEDIA, .choice = c->index, .raw = buf_str(&b) });
-    buf_fini(&b);
+    media_set_data(&media, mime, text_at(r, blob, "data"));
+    emit_media(r, c, &media);
 }
 
 static enum err

@@ -463,6 +463,38 @@ write_whole_call(struct wire_writer *w, struct reply *st, const struct llm_part 
     end_line(&o);
 }
 
+/* The bytes of pictures. */
+static void
+add_images(struct json_out *o, const struct llm_part *parts)
+{
+    bool any = false;
+
+    for (; parts != NULL; parts = parts->next) {
+        if (parts->kind != PART_IMAGE || parts->data.n == 0)
+            continue;
+        if (!any)
+            out_key_array(o, "images");
+        any = true;
+        out_text_value(o, parts->data);
+    }
+    if (any)
+        out_end_array(o);
+}
+
+static void
+write_image(struct wire_writer *w, struct llm_part picture)
+{
+    picture.next = NULL;
+
+    struct json_out o = begin_line(w);
+
+    begin_content(w, &o);
+    out_end_string(&o);
+    add_images(&o, &picture);
+    end_message(w, &o);
+    end_line(&o);
+}
+
 static void
 write_end(struct json_out *o, enum llm_finish finish, const struct llm_usage *u)
 {
@@ -508,6 +540,10 @@ write_event(struct wire_writer *w, const struct llm_event *ev)
     case EVENT_TOOL_END:
         if (ev->tool < answer_choice(&st->calls, 0)->call_count)
             write_whole_call(w, st, st->calls.choices->calls[ev->tool]);
+        break;
+    case EVENT_MEDIA:
+        if (ev->media->kind == PART_IMAGE && ev->media->data.n > 0 && w->op != OP_COMPLETE)
+            write_image(w, *ev->media);
         break;
     case EVENT_USAGE:
         usage_update(&st->usage, &ev->usage);
@@ -562,6 +598,8 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
         add_parts(&o, parts, PART_REASONING);
         out_end_string(&o);
     }
+    if (w->op != OP_COMPLETE)
+        add_images(&o, parts);
     if (llm_part_has(parts, PART_TOOL_CALL)) {
         out_key_array(&o, "tool_calls");
         for (const struct llm_part *p = parts; p != NULL; p = p->next) {
@@ -654,6 +692,8 @@ const struct wire_caller ollama_caller = {
     .needs = &needs_words,
     .streams_unasked = true,
     .read_head = read_head,
+    .media = WIRE_MEDIA(IMAGE),
+    .media_streamed = WIRE_MEDIA(IMAGE),
     .write_event = write_event,
     .write_answer = write_answer,
     .write_error = write_error,

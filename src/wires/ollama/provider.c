@@ -321,6 +321,19 @@ read_calls(struct wire_reader *r, struct emit_choice *c, const struct json *call
 }
 
 static void
+read_images(struct wire_reader *r, struct emit_choice *c, const struct json *images)
+{
+    struct json_iter it = json_iter(images);
+
+    while (json_is(images, JSON_ARRAY) && json_next(&it)) {
+        struct llm_part picture = { .kind = PART_IMAGE };
+
+        media_set_data(&picture, S("image/png"), emit_string(r, it.value));
+        emit_media(r, c, &picture);
+    }
+}
+
+static void
 read_counts(struct wire_reader *r, const struct json *doc)
 {
     const struct json *input = json_get(doc, S("prompt_eval_count"));
@@ -390,6 +403,7 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     emit_start(r, &start);
     emit_text(r, c, EVENT_REASONING, emit_string(r, thinking));
     emit_text(r, c, EVENT_TEXT, emit_string(r, content));
+    read_images(r, c, json_get(message, S("images")));
     enum err e = read_calls(r, c, json_get(message, S("tool_calls")));
     if (e != OK)
         return e;

@@ -4,6 +4,7 @@
  * made once, so that an event costs an append and no allocation.
  */
 #include "base/json_out.h"
+#include "llm/media.h"
 #include "llm/seal.h"
 #include "wires/openai_chat/openai_chat.h"
 
@@ -233,6 +234,41 @@ open_choice(struct wire_writer *w, const struct answer_written *st, uint32_t ind
     return (struct json_out){ .b = w->out, .comma = true };
 }
 
+/* A picture as OpenRouter's answers have it; `alone`: as the list of them. */
+static void
+add_image(struct json_out *o, const struct llm_part *picture, bool alone)
+{
+    if (alone)
+        out_key_array(o, "images");
+    out_object(o);
+    out_const(o, "\"type\":\"image_url\"");
+    out_key_object(o, "image_url");
+    out_key(o, "url");
+    media_add_url(o, picture);
+    out_end(o);
+    out_end(o);
+    if (alone)
+        out_end_array(o);
+}
+
+/* `whole`: not a piece of a stream's. */
+static void
+add_audio(struct json_out *o, const struct wire_writer *w, const struct llm_part *sound, bool whole)
+{
+    out_key_object(o, "audio");
+    out_key(o, "id");
+    out_string(o);
+    buf_add(o->b, sound->name.n > 0 ? S("") : S("audio_"));
+    out_piece(o, sound->name.n > 0 ? sound->name : w->id);
+    out_end_string(o);
+    out_text(o, "data", sound->data);
+    if (whole) {    /* it cannot be asked for again */
+        out_i64(o, "expires_at", w->created_s);
+        out_text(o, "transcript", S(""));
+    }
+    out_end(o);
+}
+
 /* A chunk with a piece of a chat's message. */
 static void
 write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_event *ev)
@@ -269,6 +305,12 @@ write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_e
         out_key_array(&o, "annotations");
         add_annotation(&o, ev->citation);
         out_end_array(&o);
+        break;
+    case EVENT_MEDIA:
+        if (ev->media->kind == PART_IMAGE)
+            add_image(&o, ev->media, true);
+        else
+            add_audio(&o, w, ev->media, false);
         break;
     case EVENT_SIGNATURE:
     case EVENT_REDACTED:
@@ -335,6 +377,10 @@ write_content(struct wire_writer *w, struct answer_written *st, const struct llm
         else
             write_delta(w, st, ev);
         break;
+    case EVENT_MEDIA:
+        if (!completion && (ev->media->kind == PART_IMAGE || ev->media->kind == PART_AUDIO))
+            write_delta(w, st, ev);
+        break;
     case EVENT_CITATION:
         if (!completion && ev->citation->url.n > 0)    /* there is no other kind */
             write_delta(w, st, ev);
@@ -395,7 +441,6 @@ openai_write_event(struct wire_writer *w, const struct llm_event *ev)
     switch (ev->kind) {
     case EVENT_NONE:
     case EVENT_OPAQUE:
-    case EVENT_MEDIA:
         break;
     case EVENT_START:
         begin_choice(w, st, 0);
@@ -501,6 +546,29 @@ add_annotations(struct json_out *o, const struct llm_cited *cited)
         out_end_array(o);
 }
 
+/* All pictures, and the first sound: there is room for one. */
+static void
+add_media(struct json_out *o, const struct wire_writer *w, const struct llm_part *parts)
+{
+    const struct llm_part *sound = NULL;
+    bool any = false;
+
+    for (const struct llm_part *part = parts; part != NULL; part = part->next) {
+        if (part->kind == PART_AUDIO && sound == NULL)
+            sound = part;
+        if (part->kind != PART_IMAGE)
+            continue;
+        if (!any)
+            out_key_array(o, "images");
+        any = true;
+        add_image(o, part, false);
+    }
+    if (any)
+        out_end_array(o);
+    if (sound != NULL)
+        add_audio(o, w, sound, true);
+}
+
 static const struct llm_part *
 first_call(const struct llm_part *part)
 {
@@ -532,6 +600,7 @@ add_message(struct json_out *o, const struct wire_writer *w, const struct llm_an
     else if (calls)
         add_calls(o, c->parts);
     add_annotations(o, c->citations);
+    add_media(o, w, c->parts);
     out_end(o);
 }
 

@@ -5,6 +5,7 @@
  * stream's chunks go through the same functions: a message is one large delta.
  */
 #include "llm/emit.h"
+#include "llm/media.h"
 #include "wires/openai_chat/openai_chat.h"
 
 enum { TAIL_BYTES = 1024 };    /* searched for usage when a body is too large to parse */
@@ -188,10 +189,35 @@ take_reasoning(struct wire_reader *r, struct emit_choice *c, const struct delta 
 
 /* --- the rest of a delta --- */
 
+/* Sound, whole or in pieces, of which only those of a stream have no beginning that tells its type; and
+ * what it says, which to callers of other protocols is the answer's text. */
+static void
+take_audio(struct wire_reader *r, struct emit_choice *c, const struct json *audio)
+{
+    struct llm_part sound = { .kind = PART_AUDIO,
+        .name = emit_string(r, json_get(audio, S("id"))) };
+
+    media_set_data(&sound, S("audio/pcm"), emit_string(r, json_get(audio, S("data"))));
+    emit_text(r, c, EVENT_TEXT, emit_string(r, json_get(audio, S("transcript"))));
+    emit_media(r, c, &sound);
+}
+
+/* {"type":"image_url","image_url":{"url":"data:image/png;base64,..."}}, as OpenRouter's answers have it. */
+static void
+take_image(struct wire_reader *r, struct emit_choice *c, const struct json *image)
+{
+    struct llm_part picture = { .kind = PART_IMAGE };
+
+    if (media_set_url(&picture, emit_string(r, json_at(image, "image_url.url"))) &&
+        picture.url.n + picture.data.n > 0)
+        emit_media(r, c, &picture);
+    else
+        emit_raw(r, c, EVENT_OPAQUE, image);    /* something was said */
+}
+
 static void
 take_extras(struct wire_reader *r, struct emit_choice *c, const struct delta *d)
 {
-    const struct json *audio_data = json_get(d->audio, S("data"));
     struct json_iter it = elements(d->annotations);
 
     while (json_next(&it)) {
@@ -206,11 +232,11 @@ take_extras(struct wire_reader *r, struct emit_choice *c, const struct delta *d)
                 .to = MAX(json_i64(json_get(page, S("end_index")), 0), 0),
             });
     }
-    if (json_is(audio_data, JSON_STRING) && !json_str_is(audio_data, S("")))
-        emit_raw(r, c, EVENT_MEDIA, d->audio);
+    if (json_is(d->audio, JSON_OBJECT))
+        take_audio(r, c, d->audio);
     it = elements(d->images);
     while (json_next(&it))
-        emit_raw(r, c, EVENT_MEDIA, it.value);
+        take_image(r, c, it.value);
 }
 
 /* One entry of tool_calls, or an old function_call. `whole`: it is a complete call, not a piece. */

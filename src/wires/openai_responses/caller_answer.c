@@ -13,13 +13,13 @@
 
 enum { ECHO_BYTES_MAX = 16 * 1024 };    /* longer values are not repeated in every answer */
 
-enum item_kind { ITEM_NONE, ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
+enum item_kind { ITEM_NONE, ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL, ITEM_IMAGE };
 
 /* An item, as it begins or as it ends. */
 struct item {
     enum item_kind kind;
     struct str id;
-    struct str text;         /* REASONING: the summary; CALL: the arguments, or the input */
+    struct str text;    /* REASONING: the summary; CALL: the arguments, or the input; IMAGE: base64 */
     struct str encrypted;    /* REASONING: proof of it, sealed if it is another protocol's */
     struct str parts;        /* MESSAGE: JSON of its finished parts, with commas between them */
     struct str call_id;
@@ -113,7 +113,10 @@ responses_echo(struct arena *a, const struct llm_request *r)
 static struct str
 item_id(const struct wire_writer *w, enum item_kind kind, bool custom, uint32_t index)
 {
-    const char *prefix = kind == ITEM_REASONING ? "rs" : kind == ITEM_MESSAGE ? "msg" : "fc";
+    const char *prefix = kind == ITEM_REASONING ? "rs"
+                         : kind == ITEM_MESSAGE ? "msg"
+                         : kind == ITEM_IMAGE   ? "ig"
+                                                : "fc";
 
     return arena_printf(
         w->keep, "%s_" STR_FMT "_%u", custom ? "ctc" : prefix, STR_ARG(w->id), (unsigned)index);
@@ -226,6 +229,14 @@ add_item(struct json_out *o, const struct item *item, struct str status)
         out_key_array(o, "content");
         buf_add(o->b, item->parts);
         out_end_array(o);
+        break;
+    case ITEM_IMAGE:
+        out_const(o, "\"type\":\"image_generation_call\"");
+        out_text(o, "status", status);
+        if (item->text.n > 0)
+            out_text(o, "result", item->text);
+        else
+            out_null(o, "result");
         break;
     case ITEM_CALL:
     case ITEM_NONE:
@@ -653,6 +664,24 @@ write_citation(struct response_encoder *e, const struct llm_citation *citation)
 
 /* --- the end --- */
 
+/* A picture, as if a tool of the provider's had made it. */
+static void
+write_image(struct response_encoder *e, const struct llm_part *picture)
+{
+    struct json_out o;
+
+    if (picture->kind != PART_IMAGE || picture->data.n == 0)
+        return;
+    close_item(e, S("completed"));
+    open_item(e, ITEM_IMAGE, false);
+    o = begin_item_event(e, S("response.image_generation_call.in_progress"));
+    end_event(&o);
+    o = begin_item_event(e, S("response.image_generation_call.completed"));
+    end_event(&o);
+    e->item.text = picture->data;
+    close_item(e, S("completed"));
+}
+
 static void
 write_end(struct response_encoder *e)
 {
@@ -733,6 +762,9 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_CITATION:
         write_citation(e, ev->citation);
         break;
+    case EVENT_MEDIA:
+        write_image(e, ev->media);
+        break;
     case EVENT_FINISH:
         close_item(e, status_of(ev->finish));
         e->finish = ev->finish;
@@ -743,7 +775,7 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_END:
         write_end(e);
         break;
-    default:    /* media, log probabilities and blocks of other wires cannot be expressed */
+    default:    /* log probabilities and blocks of other wires cannot be expressed */
         break;
     }
 }
@@ -864,6 +896,8 @@ list_items(struct list *l, const struct llm_answer_choice *c)
             part = list_message(l, part, c);
         else if (part->kind == PART_TOOL_CALL)
             list_call(l, part, calls++);
+        else if (part->kind == PART_IMAGE && part->data.n > 0)
+            list_item(l, &(struct item){ .kind = ITEM_IMAGE, .text = part->data }, S("completed"));
         else if (part->kind == PART_REASONING)
             list_proof(l, &(struct seal){ .origin = part->origin,
                               .text = part->text,

@@ -6,6 +6,7 @@
  */
 #include "base/map.h"
 #include "llm/emit.h"
+#include "llm/media.h"
 #include "wires/openai_chat/openai_chat.h"
 #include "wires/openai_responses/responses.h"
 
@@ -213,6 +214,19 @@ finish_call(
     return args.n > 0 ? tell_call(r, d, h, args) : OK;
 }
 
+/* A picture that the model had made. */
+static void
+finish_image(struct wire_reader *r, const struct response_decoder *d, const struct json *item)
+{
+    struct str format = text_at(r, item, "output_format");
+    struct llm_part picture = { .kind = PART_IMAGE };
+
+    media_set_data(&picture,
+        arena_printf(r->scratch, "image/" STR_FMT, STR_ARG(format.n > 0 ? format : S("png"))),
+        text_at(r, item, "result"));
+    emit_media(r, d->c, &picture);
+}
+
 /* An item that is complete. */
 static enum err
 finish_item(
@@ -234,6 +248,8 @@ finish_item(
             e = finish_call(r, d, h, text_at(r, item, h->custom ? "input" : "arguments"));
         if (e == OK && d->newest == h)
             emit_call_end(r, d->c);
+    } else if (json_str_is(type, S("image_generation_call"))) {
+        finish_image(r, d, item);
     } else if (json_is(type, JSON_STRING)) {
         emit_raw(r, d->c, EVENT_OPAQUE, item);
     }

@@ -29,6 +29,13 @@ emit_text(enum llm_event_kind kind, struct str text)
     emit((struct llm_event){ .kind = kind, .text = text });
 }
 
+static void
+emit_media(enum llm_part_kind kind, const char *mime, const char *data)
+{
+    emit((struct llm_event){ .kind = EVENT_MEDIA,
+        .media = &(struct llm_part){ .kind = kind, .mime = str_c(mime), .data = str_c(data) } });
+}
+
 TEST(deltas_of_one_kind_are_one_part)
 {
     begin(1 << 20);
@@ -159,7 +166,6 @@ TEST(citations_and_logprobs_are_kept_and_blocks_that_no_wire_writes_are_not)
 {
     begin(1 << 20);
     emit((struct llm_event){ .kind = EVENT_OPAQUE, .raw = S("{\"type\":\"x\"}") });
-    emit((struct llm_event){ .kind = EVENT_MEDIA, .raw = S("{\"type\":\"x\"}") });
     emit((struct llm_event){ .kind = EVENT_CITATION,
         .citation = &(struct llm_citation){ .url = S("u"), .title = S("t"), .from = 3, .to = 5 } });
     emit((struct llm_event){
@@ -176,6 +182,29 @@ TEST(citations_and_logprobs_are_kept_and_blocks_that_no_wire_writes_are_not)
     EXPECT(cited->next->next == NULL);
     EXPECT_STR(json_raw(ans.choices->logprobs->doc), "{\"content\":[]}");
     EXPECT(ans.choices->logprobs->next == NULL);
+    end();
+}
+
+TEST(media_are_parts_and_pieces_of_sound_are_joined_where_their_base64_can_be)
+{
+    begin(1 << 20);
+    emit_media(PART_IMAGE, "image/png", "AAAA");
+    emit_media(PART_IMAGE, "image/png", "BBBB");
+    emit_media(PART_AUDIO, "audio/pcm", "CCCC");
+    emit_media(PART_AUDIO, "audio/pcm", "DDD=");
+    emit_media(PART_AUDIO, "audio/pcm", "EEEE");
+
+    const struct llm_part *part = ans.choices->parts;
+
+    EXPECT(part->kind == PART_IMAGE);
+    EXPECT_STR(part->data, "AAAA");
+    EXPECT_STR(part->next->data, "BBBB");
+    EXPECT_STR(part->next->mime, "image/png");
+    part = part->next->next;
+    EXPECT(part->kind == PART_AUDIO);
+    EXPECT_STR(part->data, "CCCCDDD=");
+    EXPECT_STR(part->next->data, "EEEE");
+    EXPECT(part->next->next == NULL);
     end();
 }
 

@@ -24,7 +24,11 @@ TEST(media_are_known_by_their_first_bytes)
     EXPECT_STR(sniff(S("/9j/4AAQ")), "image/jpeg");
     EXPECT_STR(sniff(S("R0lGODlhAQAB")), "image/gif");
     EXPECT_STR(sniff(S("UklGRhI0VnhXRUJQVlA4IA==")), "image/webp");
-    EXPECT_STR(sniff(S("UklGRhI0VnhXQVZFZm10IA==")), "");
+    EXPECT_STR(sniff(S("UklGRhI0VnhXQVZFZm10IA==")), "audio/wav");
+    EXPECT_STR(sniff(S("UklGRhI0VnhBVkkgTElTVA==")), "");
+    EXPECT_STR(sniff(S("SUQzBAAAAAAAI1RTU0UAAA==")), "audio/mpeg");
+    EXPECT_STR(sniff(S("T2dnUwACAAAAAAAAAAA=")), "audio/ogg");
+    EXPECT_STR(sniff(S("ZkxhQwAAACIQABAA")), "audio/flac");
     EXPECT_STR(sniff(S("JVBERi0xLjQ=")), "application/pdf");
     EXPECT_STR(sniff(S("aGVsbG8=")), "");
     EXPECT_STR(sniff(S("")), "");

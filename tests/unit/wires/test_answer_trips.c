@@ -18,6 +18,8 @@ enum kind {
     REFUSAL,
     CALL,
     CALL_ID,
+    IMAGE,
+    AUDIO,
     CITED,
     CITED_AT,
     CITED_QUOTE,
@@ -34,9 +36,9 @@ enum kind {
 };
 
 static const char *const names[KINDS] = { "text", "reasoning", "proof of reasoning", "refusal",
-    "call", "call's id", "citation", "citation's place", "citation's quote", "log probability",
-    "finish", "filter", "stop sequence", "usage", "cached tokens", "cache writes",
-    "reasoning tokens", "model" };
+    "call", "call's id", "image", "audio", "citation", "citation's place", "citation's quote",
+    "log probability", "finish", "filter", "stop sequence", "usage", "cached tokens",
+    "cache writes", "reasoning tokens", "model" };
 
 enum {
     CHAT = 1,
@@ -69,6 +71,8 @@ static const unsigned places[KINDS] = {
     [REFUSAL] = CHAT | RESPONSES,
     [CALL] = EVERY,
     [CALL_ID] = EVERY,
+    [IMAGE] = EVERY & ~(CLAUDE | COHERE),
+    [AUDIO] = CHAT | GEMINI,
     [CITED] = EVERY & ~(CLAUDE | OLLAMA),
     [CITED_AT] = CHAT | RESPONSES | GEMINI | COHERE,
     [CITED_QUOTE] = BEDROCK,
@@ -166,6 +170,20 @@ make_citation(struct answer *ans)
 }
 
 static void
+make_media(struct answer *ans)
+{
+    struct llm_part *media = arena_new(ans->g->a, struct llm_part);
+    bool sound = gen_one_in(ans->g, 3);
+
+    media->kind = sound ? PART_AUDIO : PART_IMAGE;
+    media->mime = sound ? S("audio/wav") : S("image/png");
+    media->data = arena_printf(ans->g->a, "%s%04u",
+        sound ? "UklGRiQAAABXQVZFZm10IBAAAAABAAEA" : "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB",
+        ++ans->g->words);
+    add(ans, EVENT_MEDIA)->media = media;
+}
+
+static void
 make_usage(struct answer *ans)
 {
     struct llm_usage *u = &add(ans, EVENT_USAGE)->usage;
@@ -207,6 +225,8 @@ make_answer(struct answer *ans)
                 "{\"content\":[{\"token\":\"<w\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"<w\","
                 "\"logprob\":-0.5,\"bytes\":null}]}],\"refusal\":null}");
     }
+    if (gen_one_in(g, 4))
+        make_media(ans);
     for (uint32_t i = 0; i < calls; i++)
         make_call(ans, i);
     finish = add(ans, EVENT_FINISH);
@@ -251,6 +271,9 @@ list_choice(struct facts *f, const struct llm_answer_choice *c)
                 arena_printf(f->a, STR_FMT " " STR_FMT, STR_ARG(p->name), STR_ARG(p->args)));
             fact_add(f, CALL_ID, p->id);
         }
+        if (p->kind == PART_IMAGE || p->kind == PART_AUDIO)
+            fact_add(f, p->kind == PART_IMAGE ? IMAGE : AUDIO,
+                arena_printf(f->a, STR_FMT " " STR_FMT, STR_ARG(p->mime), STR_ARG(p->data)));
     }
     for (const struct llm_cited *cited = c->citations; cited != NULL; cited = cited->next) {
         const struct llm_citation *at = &cited->citation;
