@@ -7,6 +7,7 @@
 #include "admin/answer.h"
 #include "admin/exchanges.h"
 #include "admin/history.h"
+#include "admin/resources.h"
 #include "admin/rules.h"
 #include "admin/switch.h"
 #include "admin/targets.h"
@@ -28,6 +29,7 @@ struct admin {
     struct collector *collector;    /* the workers in their order, then the main thread */
     struct history *history;
     struct admin_control control;
+    struct api api;          /* of resources */
     struct buf addresses;    /* a JSON array */
 };
 
@@ -299,21 +301,22 @@ post_on(struct admin *a UNUSED, struct exchange *x, struct str rest)
 /* A path that ends in '/' has something after it. */
 static const struct admin_route {
     struct str method, path;
+    enum verb verb;    /* what a role must be granted of the gateway */
     void (*answer)(struct admin *a, struct exchange *x, struct str rest);
 } routes[] = {
-    { S_INIT("GET"), S_INIT("status"), get_status },
-    { S_INIT("GET"), S_INIT("config"), get_config },
-    { S_INIT("GET"), S_INIT("exchanges"), get_exchanges },
-    { S_INIT("GET"), S_INIT("exchanges/"), get_exchange },
-    { S_INIT("GET"), S_INIT("experiments"), get_experiments },
-    { S_INIT("POST"), S_INIT("explain"), post_explain },
-    { S_INIT("GET"), S_INIT("health"), get_health },
-    { S_INIT("GET"), S_INIT("rules"), get_rules },
-    { S_INIT("GET"), S_INIT("targets"), get_targets },
-    { S_INIT("POST"), S_INIT("off/"), post_off },
-    { S_INIT("POST"), S_INIT("on/"), post_on },
-    { S_INIT("POST"), S_INIT("rollback"), post_rollback },
-    { S_INIT("POST"), S_INIT("rollback/"), post_rollback },
+    { S_INIT("GET"), S_INIT("status"), VERB_READ, get_status },
+    { S_INIT("GET"), S_INIT("config"), VERB_READ, get_config },
+    { S_INIT("GET"), S_INIT("exchanges"), VERB_READ, get_exchanges },
+    { S_INIT("GET"), S_INIT("exchanges/"), VERB_READ, get_exchange },
+    { S_INIT("GET"), S_INIT("experiments"), VERB_READ, get_experiments },
+    { S_INIT("POST"), S_INIT("explain"), VERB_READ, post_explain },
+    { S_INIT("GET"), S_INIT("health"), VERB_READ, get_health },
+    { S_INIT("GET"), S_INIT("rules"), VERB_READ, get_rules },
+    { S_INIT("GET"), S_INIT("targets"), VERB_READ, get_targets },
+    { S_INIT("POST"), S_INIT("off/"), VERB_CHANGE, post_off },
+    { S_INIT("POST"), S_INIT("on/"), VERB_CHANGE, post_on },
+    { S_INIT("POST"), S_INIT("rollback"), VERB_CHANGE, post_rollback },
+    { S_INIT("POST"), S_INIT("rollback/"), VERB_CHANGE, post_rollback },
 };
 
 static bool
@@ -323,13 +326,34 @@ is_route(const struct admin_route *r, struct str path)
                                      : str_eq(path, r->path);
 }
 
+/* False after refusing it. */
+static bool
+is_granted(struct exchange *x, enum verb verb)
+{
+    enum role role = resources_actor(x).role;
+
+    if (role_reach(role, SUBJECT_gateway, verb) == REACH_ALL)
+        return true;
+    (void)exchange_fail(x, ERR_FORBIDDEN,
+        "the role " STR_FMT " may not " STR_FMT
+        " the gateway; owner and admin may, and auditor may "
+        "read; the local socket (server.admin_socket) is always the owner's",
+        STR_ARG(role_name(role)), STR_ARG(verb_name(verb)));
+    return false;
+}
+
 static void
 answer(void *owner, struct exchange *x)
 {
+    const struct admin *a = owner;
     struct str path = endpoint_star(x->endpoint, x->path.text);
     struct str method = str_eq(x->method, S("HEAD")) ? S("GET") : x->method;
     const struct admin_route *near = NULL;
 
+    if (api_is_path(path)) {
+        resources_answer(&a->api, x, path);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         const struct admin_route *r = &routes[i];
 
@@ -338,7 +362,8 @@ answer(void *owner, struct exchange *x)
         near = r;
         if (!str_eq(r->method, method))
             continue;
-        r->answer(owner, x, url_decode(x->arena, str_skip(path, r->path.n)));
+        if (is_granted(x, r->verb))
+            r->answer(owner, x, url_decode(x->arena, str_skip(path, r->path.n)));
         return;
     }
     if (near != NULL)
@@ -373,6 +398,7 @@ admin_open(struct admin *a, struct worker *const *workers, const struct admin_co
     struct json_out o = json_out(&a->addresses);
 
     a->control = *control;
+    a->api = (struct api){ .resources = control->resources, .pepper = control->pepper };
     for (unsigned i = 0; i < a->gateway->workers; i++)
         collector_add(a->collector, workers[i]->loop, workers[i]);
     collector_add(a->collector, control->loop, a);

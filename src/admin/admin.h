@@ -2,8 +2,9 @@
  * runs.
  *
  * Its requests come through the workers (gateway/local.c), which know by the listener whether it is
- * the local socket, where everything is allowed, or the network, where a key that is meant for it
- * may read. admin.c has the table of its routes.
+ * the local socket, whose user is an owner, or the network, where a key's role decides
+ * (control/roles.def). admin.c has the table of its routes, but for those of resources
+ * (control/api.h).
  */
 #pragma once
 
@@ -15,6 +16,8 @@ struct admin_control {
     void *owner;
     struct loop *loop;
     bool (*rollback)(void *owner, struct str text, uint64_t generation, struct buf *ret_said);
+    struct resources *resources;    /* told of changes */
+    struct str pepper;              /* that keys are kept with */
 };
 
 struct admin;

@@ -181,15 +181,21 @@ shown_json(const struct admin_client *c, struct str text)
     return shown;
 }
 
-/* The gateway's own sentence. */
+/* What a problem document says: its detail, and a line for each of its errors. */
 static struct str
 refusal(struct admin_client *c)
 {
     const struct json *doc = json_parse(c->arena, talk_body(c->line), NULL, NULL);
-    struct str message = json_str(c->arena, json_at(doc, "error.message"));
+    struct json_iter it = json_iter(json_get(doc, S("errors")));
+    struct str said = admin_text(c, doc, "detail");
 
-    return message.n != 0 ? admin_shown(c, message)
-                          : arena_printf(c->arena, "status %d", talk_status(c->line));
+    if (said.n == 0)
+        return arena_printf(c->arena, "status %d", talk_status(c->line));
+    while (json_next(&it))
+        said = arena_printf(c->arena, STR_FMT "\n  " STR_FMT ": " STR_FMT, STR_ARG(said),
+            STR_ARG(str_skip(admin_text(c, it.value, "pointer"), 1)),
+            STR_ARG(admin_text(c, it.value, "detail")));
+    return said;
 }
 
 struct str

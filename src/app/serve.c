@@ -30,6 +30,7 @@
 #include "app/watched.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/resource.h"
 #include "gateway/conversations.h"
 #include "gateway/chaos.h"
 #include "gateway/endpoints.h"
@@ -40,6 +41,7 @@
 #define DRAIN_POLL_MS 50
 #define GATHER_MS 100    /* file changes within this time are one reload */
 #define SECOND_MS 1000
+#define RESOURCES_POLL_MS 1000     /* until a change by another process is known */
 #define STORE_PATIENCE_MS 30000    /* for its first opening, and for all keys to be read */
 #define WARNINGS_BYTES_MOST (512u * 1024)
 
@@ -54,6 +56,7 @@ struct serve {
     struct conf_strs open;        /* the open addresses, as the first configuration named them */
     struct worker **workers;
     struct admin *admin;
+    struct resources *resources;
     struct log_file *error_file;
     struct simulator simulator;
     struct loop *loop;
@@ -662,7 +665,7 @@ open_store(struct serve *s, bool of_system)
 {
     char why[512];
 
-    s->gateway.steward = state_open(s->snapshot->conf, of_system, WHY(why));
+    s->gateway.steward = state_open(s->snapshot->conf, of_system, s->resources, WHY(why));
     if (s->gateway.steward != NULL &&
         steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
         return true;
@@ -720,6 +723,7 @@ run(struct serve *s)
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
     s->gateway.conversations = conversations_create();
     s->admin = admin_create(&s->gateway);
+    s->resources = resources_create();
     admin_note_loaded(s->admin, s->snapshot->generation, 0, buf_str(&s->config.text));
     if (!open_logs(s) || !create_workers(s))
         return 1;
@@ -734,7 +738,9 @@ run(struct serve *s)
         return 1;
     }
     watch(s);
-    const struct admin_control control = { .owner = s, .loop = s->loop, .rollback = on_rollback };
+    const struct admin_control control = {
+        .owner = s, .loop = s->loop, .rollback = on_rollback, .resources = s->resources
+    };
     admin_open(s->admin, s->workers, &control);
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_start(s->workers[i]);
@@ -779,6 +785,7 @@ cmd_serve(int argc, char **argv)
     buf_init(&s.warnings, WARNINGS_BYTES_MOST);
     int status = run(&s);
     admin_destroy(s.admin);
+    resources_destroy(s.resources);
     snapshot_unref(s.snapshot);
     tls_context_unref(s.tls);
     simulator_stop(&s.simulator);

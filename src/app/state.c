@@ -7,7 +7,10 @@
 #include "base/log.h"
 #include "store/place.h"
 
-enum { PATHS_BYTES = 64 * 1024 };
+enum {
+    PATHS_BYTES = 64 * 1024,
+    RESOURCES_POLL_MS = 1000,    /* until a change by another process is known */
+};
 
 /* The folder of a SQLite store; empty of another. */
 static struct str
@@ -48,7 +51,7 @@ state_give(const struct conf *c)
 }
 
 struct steward *
-state_open(const struct conf *c, bool of_system, struct why why)
+state_open(const struct conf *c, bool of_system, struct resources *resources, struct why why)
 {
     struct arena *a = arena_create(PATHS_BYTES);
     bool is_auto = str_eq(c->store.url.v, S("auto"));
@@ -64,6 +67,8 @@ state_open(const struct conf *c, bool of_system, struct why why)
         url = S("off");
     }
     struct steward *s = steward_create(url, why);
+    if (s != NULL)
+        (void)steward_every(s, "resources", RESOURCES_POLL_MS, resources_poll, resources);
     arena_destroy(a);
     return s;
 }

@@ -1,9 +1,5 @@
-/* resource.c - the rows of resources.def as data, and who watches them. */
+/* resource.c - the rows of resources.def as data. */
 #include "control/resource.h"
-
-#include <stdlib.h>
-
-#define WATCHERS_MOST 32
 
 #define REQUIRED RESOURCE_REQUIRED
 #define UNIQUE RESOURCE_UNIQUE
@@ -91,52 +87,4 @@ resource_next_text(struct str *list, struct str *ret)
     *ret = str_make(list->p + begin + 1, end - begin - 1);
     *list = str_skip(*list, end + 1);
     return true;
-}
-
-/* --- watching --- */
-
-struct resources {
-    struct resource_watcher watchers[WATCHERS_MOST];
-    bool told[WATCHERS_MOST];    /* something, since they were last told that there was no more */
-    unsigned count;
-};
-
-struct resources *
-resources_create(void)
-{
-    return check_alloc(calloc(1, sizeof(struct resources)));
-}
-
-void
-resources_destroy(struct resources *r)
-{
-    free(r);
-}
-
-void
-resources_watch(struct resources *r, struct resource_watcher w)
-{
-    CHECK(r->count < WATCHERS_MOST);
-    r->watchers[r->count++] = w;
-}
-
-void
-resources_tell(struct resources *r, const struct resource_row *row)
-{
-    for (unsigned i = 0; i < r->count; i++) {
-        if (r->watchers[i].kind != row->kind)
-            continue;
-        r->watchers[i].changed(r->watchers[i].arg, row);
-        r->told[i] = true;
-    }
-}
-
-void
-resources_settle(struct resources *r)
-{
-    for (unsigned i = 0; i < r->count; i++) {
-        if (r->told[i] && r->watchers[i].settled != NULL)
-            r->watchers[i].settled(r->watchers[i].arg);
-        r->told[i] = false;
-    }
 }

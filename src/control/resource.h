@@ -148,6 +148,7 @@ bool resource_next_text(struct str *list, struct str *ret);
 /* --- watching --- */
 
 struct resources;
+struct store;
 
 struct resources *resources_create(void) NEVER_NULL;
 void resources_destroy(struct resources *r);    /* NULL is a no-op */
@@ -162,6 +163,10 @@ struct resource_watcher {
     void *arg;
 };
 void resources_watch(struct resources *r, struct resource_watcher w);
+
+/* Gives the watchers what has changed since the last call: the first time all that there is. Periodic work of
+ * the steward (steward_every()). */
+void resources_poll(struct store *s, void *resources);
 
 /* Gives a row to its kind's watchers; and tells those that got any that there are no more. */
 void resources_tell(struct resources *r, const struct resource_row *row);

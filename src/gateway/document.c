@@ -30,6 +30,15 @@ receive(struct exchange *x, size_t limit_bytes)
 }
 
 bool
+document_receive(struct exchange *x, size_t limit_bytes, struct str *ret)
+{
+    if (x->request == NULL && !receive(x, limit_bytes))
+        return false;
+    *ret = buf_str(&x->request->body);
+    return true;
+}
+
+bool
 document_read(struct exchange *x, size_t limit_bytes, const struct json **ret)
 {
     if (x->request == NULL && !receive(x, limit_bytes))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "control/problem.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
 #include "gateway/retry.h"
@@ -214,7 +215,8 @@ exchange_respond(struct exchange *x, const struct draft *d)
 }
 
 void
-exchange_answer(struct exchange *x, int status, struct str content_type, struct str body)
+exchange_answer_with(
+    struct exchange *x, int status, struct str content_type, struct str fields, struct str body)
 {
     struct buf *out = &x->worker->text;
 
@@ -223,13 +225,20 @@ exchange_answer(struct exchange *x, int status, struct str content_type, struct 
         http_add_field(out, S("Content-Type"), content_type);
     buf_add(out, S("Cache-Control: no-store\r\n"));
     add_fields(x, out);
-    if (status >= 400)
-        buf_add(out, S("x-should-retry: true\r\nRetry-After: 1\r\n"));    /* draining */
+    buf_add(out, fields);
     x->status = status;
     x->answered = true;
     x->bytes_out = body.n;
     server_answer(x->q, status, buf_str(out), body);
     buf_reset(out, SIZE_MAX);
+}
+
+void
+exchange_answer(struct exchange *x, int status, struct str content_type, struct str body)
+{
+    exchange_answer_with(x, status, content_type,
+        status >= 400 ? S("x-should-retry: true\r\nRetry-After: 1\r\n") : S(""),    /* draining */
+        body);
 }
 
 /* The HTTP status and the fields of an error answer. */
@@ -242,11 +251,15 @@ answer_error(struct exchange *x, const struct llm_error *e)
     int status = caller->status(e);
 
     buf_init(&body, 64 * 1024);
-    if (x->endpoint->router && caller->write_router_error != NULL)
+    if (x->endpoint->kind == ENDPOINT_IS_CONTROL)
+        problem_write(&body, status, err_row(e->kind)->code, e->message, NULL, x->id);
+    else if (x->endpoint->router && caller->write_router_error != NULL)
         caller->write_router_error(&body, e, x->id);
     else
         caller->write_error(&body, e, x->id);
-    buf_add(out, S("Content-Type: application/json\r\nCache-Control: no-store\r\n"));
+    http_add_field(out, S("Content-Type"),
+        x->endpoint->kind == ENDPOINT_IS_CONTROL ? S(PROBLEM_TYPE) : S("application/json"));
+    buf_add(out, S("Cache-Control: no-store\r\n"));
     add_fields(x, out);
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
     if (caller->error_field.n != 0)

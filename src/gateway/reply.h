@@ -20,3 +20,7 @@ struct str exchange_trailers(struct exchange *x);
 
 /* Answers with a document of our own and ends the request. */
 void exchange_answer(struct exchange *x, int status, struct str content_type, struct str body);
+
+/* The same with fields of its own: complete "Name: value\r\n" lines. */
+void exchange_answer_with(
+    struct exchange *x, int status, struct str content_type, struct str fields, struct str body);

@@ -180,7 +180,7 @@ def test_no_server_can_control_the_terminal(make, command, status):
                 "providers": [{**breaker, "keys": [breaker]}], "targets": [target], "shown": 1, "total": 1,
                 "exchanges": [{"id": nasty("id"), "key": nasty("key"), "model": nasty("m"), "stage": nasty("s"),
                                "provider": nasty("p"), "target": nasty("t")}],
-                "error": {"message": nasty("no")}}
+                "detail": nasty("no"), "errors": [{"pointer": nasty("/p"), "detail": nasty("d")}]}
     # 0x7f and above need no escape in JSON
     body = json.dumps(document, ensure_ascii=False).replace("\\u007f", "\x7f").encode()
     server = make.upstream(lambda conn: conn.answer(status, body))
@@ -208,7 +208,8 @@ def test_over_the_network_a_key_that_names_it_may_read_and_nothing_else(make, pl
     assert [status("ops", path=p) for p in ("config", "exchanges", "none")] == [200, 200, 404]
     assert status("ops", "POST", "rollback") == 403
     assert status("ops", Origin="http://localhost") == 403
-    assert status("ops", "DELETE") == 403
+    assert status("ops", "POST", "off/lab") == 403
+    assert (status("ops", path="teams"), status("ops", "POST", "teams")) == (200, 403)
     done = run("status", "--url", gateway.url, OPENCLAW_API_KEY=keys["ops"])
     assert done.returncode == 0 and "generation 1" in done.stdout
     done = run("status", "--url", gateway.url, OPENCLAW_API_KEY=keys["app"])
