@@ -51,10 +51,10 @@ profile_region(const struct conf_provider *cp, struct arena *a)
 }
 
 static struct str
-google_key_file(const struct conf_provider *cp, struct arena *a)
+google_key_file(const struct conf_google *google, struct arena *a)
 {
-    if (cp != NULL && cp->google.credentials.v.n != 0)
-        return cp->google.credentials.v;
+    if (google != NULL && google->credentials.v.n != 0)
+        return google->credentials.v;
     struct str usual = home_file(
         a, "GOOGLE_APPLICATION_CREDENTIALS", ".config/gcloud/application_default_credentials.json");
     bool named = env("GOOGLE_APPLICATION_CREDENTIALS").n != 0;
@@ -66,7 +66,7 @@ static struct str
 key_file_project(const struct conf_provider *cp, struct arena *a)
 {
     struct arena *files = arena_create(FILES_BYTES);
-    struct str text = source_file(files, google_key_file(cp, files));
+    struct str text = source_file(files, google_key_file(cp != NULL ? &cp->google : NULL, files));
     const struct json *doc = text.n != 0 ? json_parse(files, text, NULL, NULL) : NULL;
     struct str project = json_str(files, json_get(doc, S("project_id")));
 
@@ -223,12 +223,12 @@ find_aws(struct source_settings *s, const struct conf_aws *aws, const struct clo
 }
 
 static void
-find_google(struct source_settings *s, const struct conf_provider *cp, struct arena *a)
+find_google(struct source_settings *s, const struct conf_google *google, struct arena *a)
 {
     struct str server = env("GCE_METADATA_HOST");
 
-    s->v[SOURCE_FILE] = google_key_file(cp, a);
-    s->v[SOURCE_URL] = cp != NULL ? cp->google.token_url.v : S("");
+    s->v[SOURCE_FILE] = google_key_file(google, a);
+    s->v[SOURCE_URL] = google != NULL ? google->token_url.v : S("");
     s->source = s->v[SOURCE_FILE].n != 0 ? &source_google_key : &source_google_metadata;
     if (s->v[SOURCE_FILE].n == 0 && s->v[SOURCE_URL].n == 0 && server.n != 0)
         s->v[SOURCE_URL] = arena_printf(a, "http://" STR_FMT, STR_ARG(server));
@@ -290,7 +290,7 @@ clouds_identity(const struct conf *c, const struct conf_provider *cp, enum host_
     const struct cloud_place *place, struct conf_problems *problems)
 {
     static const struct conf_aws no_aws;
-    struct source_settings s = { .source = NULL };
+    struct source_settings s = { .source = NULL, .lender = NULL };
     struct identity *id = NULL;
 
     if (cp != NULL && !check_parts(cp, problems))
@@ -299,11 +299,116 @@ clouds_identity(const struct conf *c, const struct conf_provider *cp, enum host_
     if (cloud == HOST_AWS)
         find_aws(&s, cp != NULL ? &cp->aws : &no_aws, place, a);
     else if (cloud == HOST_GOOGLE)
-        find_google(&s, cp, a);
+        find_google(&s, cp != NULL ? &cp->google : NULL, a);
     else if (cloud == HOST_AZURE && cp != NULL && conf_is_given(c, &cp->entra))
         find_entra(&s, &cp->entra);
     if (s.source != NULL)
         id = identity_hold(&s);
+    arena_destroy(a);
+    return id;
+}
+
+/* --- secrets that are kept elsewhere --- */
+
+/* What api_key may begin with, and where the secret that follows is kept. */
+static const struct keeper_row {
+    struct str prefix;
+    const struct cloud_source *source;
+    enum host_cloud cloud;    /* that lends a credential first */
+    struct str example;
+} keepers[] = {
+    { S_INIT("vault:"), &source_vault, HOST_NOWHERE, S_INIT("vault:secret/data/openai#key") },
+    { S_INIT("aws-secret:"), &source_aws_secret, HOST_AWS, S_INIT("aws-secret:prod/openai#key") },
+    { S_INIT("google-secret:"), &source_google_secret, HOST_GOOGLE,
+        S_INIT("google-secret:projects/PROJECT/secrets/openai") },
+    { S_INIT("azure-secret:"), &source_azure_secret, HOST_AZURE,
+        S_INIT("azure-secret:VAULT/openai") },
+};
+
+static const struct keeper_row *
+find_keeper(struct str reference)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keepers); i++)
+        if (str_starts(reference, keepers[i].prefix))
+            return &keepers[i];
+    return NULL;
+}
+
+bool
+clouds_is_secret(struct str reference)
+{
+    return find_keeper(reference) != NULL;
+}
+
+static bool
+find_vault(struct source_settings *s, const struct conf_vault *vault, struct arena *a)
+{
+    struct str *v = s->v;
+    struct str url = first(vault->url.v, env("VAULT_ADDR"));
+
+    v[SOURCE_URL] = str_ends(url, S("/")) ? str_make(url.p, url.n - 1) : url;
+    v[SOURCE_TENANT] = first(vault->namespace.v, env("VAULT_NAMESPACE"));
+    v[SOURCE_CA_FILE] = first(vault->ca_file.v, env("VAULT_CACERT"));
+    v[SOURCE_PROFILE] = vault->mount.v;
+    if (vault->kubernetes_role.v.n != 0) {
+        v[SOURCE_ROLE] = vault->kubernetes_role.v;
+        v[SOURCE_FILE] = first(vault->service_account_file.v,
+            S("/var/run/secrets/kubernetes.io/serviceaccount/token"));
+    } else if (vault->role_id.v.n != 0) {
+        v[SOURCE_ID] = vault->role_id.v;
+        v[SOURCE_SECRET] = vault->secret_id.v;
+    } else {
+        v[SOURCE_SECRET] = first(vault->token.v, env("VAULT_TOKEN"));
+        v[SOURCE_FILE] =
+            v[SOURCE_SECRET].n != 0 ? S("") : home_file(a, "VAULT_TOKEN_FILE", ".vault-token");
+    }
+    return url.n != 0 && (v[SOURCE_SECRET].n != 0 || v[SOURCE_FILE].n != 0);
+}
+
+struct identity *
+clouds_secret(const struct conf *c, struct str reference, struct str field, struct conf_mark mark,
+    struct conf_problems *problems)
+{
+    const struct keeper_row *row = find_keeper(reference);
+    const struct conf_secrets *conf = &c->secrets;
+    struct source_settings s = { .source = NULL, .lender = NULL };
+    const char *why = NULL;
+
+    struct arena *a = arena_create(FILES_BYTES);
+    struct cloud_place place = {
+        first(conf->aws.region.v, first(env("AWS_REGION"), env("AWS_DEFAULT_REGION"))), S("")
+    };
+    if (row->cloud == HOST_AWS)
+        find_aws(&s, &conf->aws, &place, a);
+    else if (row->cloud == HOST_GOOGLE)
+        find_google(&s, &conf->google, a);
+    else if (row->cloud == HOST_AZURE)
+        find_entra(&s, &conf->entra);
+    else if (!find_vault(&s, &conf->vault, a))
+        why =
+            "Vault's address or token is not known; write secrets: {vault: {url: ..., token: ...}}, or set VAULT_ADDR "
+            "and VAULT_TOKEN";
+    s.lender = s.source;
+    s.source = row->source;
+    (void)str_cut(str_skip(reference, row->prefix.n), '#', &s.v[SOURCE_NAME], &s.v[SOURCE_MEMBER]);
+    s.v[SOURCE_REFRESH] = arena_printf(a, "%llu", (unsigned long long)conf->refresh_ms);
+    s.v[SOURCE_FIELD] = field;
+    s.v[SOURCE_SERVER] = conf->server.v;
+    if (row->cloud == HOST_AZURE && s.v[SOURCE_SCOPE].n == 0)
+        s.v[SOURCE_SCOPE] = S("https://vault.azure.net/.default");
+    if (row->cloud == HOST_AWS && place.region.n == 0)
+        why =
+            "the region of AWS Secrets Manager is not known; write secrets: {aws: {region: ...}}, or set AWS_REGION";
+    bool whole = s.v[SOURCE_NAME].n != 0 &&
+                 (row->cloud != HOST_NOWHERE || s.v[SOURCE_MEMBER].n != 0) &&
+                 (row->cloud != HOST_AZURE || str_chr(s.v[SOURCE_NAME], '/') != s.v[SOURCE_NAME].n);
+    if (why != NULL)
+        conf_problem(problems, mark, "'api_key': %s", why);
+    else if (!whole)
+        conf_problem(problems, mark,
+            "'api_key' does not name a whole secret; write it like " STR_FMT,
+            STR_ARG(row->example));
+    struct identity *id = why == NULL && whole ? identity_hold(&s) : NULL;
     arena_destroy(a);
     return id;
 }

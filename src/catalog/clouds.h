@@ -33,3 +33,11 @@ struct str clouds_area(struct str region);
  * which is reported. */
 struct identity *clouds_identity(const struct conf *c, const struct conf_provider *cp,
     enum host_cloud cloud, const struct cloud_place *place, struct conf_problems *problems);
+
+/* Is the value of `api_key` the name of a secret that is kept elsewhere ("vault:secret/data/openai#key")? */
+bool clouds_is_secret(struct str reference);
+
+/* What fetches that secret, and sends it after `field` ("x-api-key: "). NULL: the settings are not complete, which
+ * is reported at `mark`. */
+struct identity *clouds_secret(const struct conf *c, struct str reference, struct str field,
+    struct conf_mark mark, struct conf_problems *problems);

@@ -61,13 +61,17 @@ provider_tls(struct providers *all, const struct conf_provider *cp, struct why w
 
 /* The complete field line for one key. */
 static struct str
+credential_field(const struct provider *p)
+{
+    return p->row != NULL && p->row->key.n != 0 ? p->row->key
+           : p->address.host->key.n != 0        ? p->address.host->key
+                                                : p->wire->provider->key;
+}
+
+static struct str
 credential_line(struct arena *a, const struct provider *p, struct str key)
 {
-    struct str begin = p->row != NULL && p->row->key.n != 0 ? p->row->key
-                       : p->address.host->key.n != 0        ? p->address.host->key
-                                                            : p->wire->provider->key;
-
-    return arena_printf(a, STR_FMT STR_FMT "\r\n", STR_ARG(begin), STR_ARG(key));
+    return arena_printf(a, STR_FMT STR_FMT "\r\n", STR_ARG(credential_field(p)), STR_ARG(key));
 }
 
 static struct str
@@ -296,6 +300,32 @@ provider_identity(struct providers *all, struct provider *p, const struct conf_p
     p->credential_count = 1;
 }
 
+/* Its key is the name of a secret that is kept elsewhere. False: it is not. */
+static bool
+provider_secret(struct providers *all, struct provider *p, const struct conf_provider *cp,
+    struct conf_problems *problems)
+{
+    const struct conf_str *key = &cp->api_keys.list[0];
+    bool kept = false;
+
+    for (size_t i = 0; i < cp->api_keys.count; i++)
+        kept = kept || clouds_is_secret(cp->api_keys.list[i].v);
+    if (!kept)
+        return false;
+    if (cp->api_keys.count != 1) {
+        conf_problem(problems, key->mark,
+            "providers." STR_FMT
+            ".api_key: a secret that is kept elsewhere is a provider's only key; write one of them",
+            STR_ARG(p->id));
+        return true;
+    }
+    p->identity = clouds_secret(all->conf, key->v, credential_field(p), key->mark, problems);
+    p->credentials[0] = S("");
+    p->credential_names[0] = key->v;
+    p->credential_count = 1;
+    return true;
+}
+
 /* Takes the configured keys, or the one in the environment. The latter has not been validated yet
  * and becomes part of a header field. */
 static void
@@ -313,7 +343,7 @@ provider_keys(struct providers *all, struct provider *p, const struct conf_provi
     p->credential_names = arena_array(all->arena, struct str, n + 1);
     if (!given && (env.n == 0 || names_identity(all->conf, cp)))
         provider_identity(all, p, cp, problems);
-    if (p->identity != NULL)
+    if (p->identity != NULL || (n != 0 && provider_secret(all, p, cp, problems)))
         return;
     for (size_t i = 0; i < n; i++) {
         p->credential_names[i] = arena_printf(all->arena, STR_FMT "#%zu", STR_ARG(p->id), i + 1);

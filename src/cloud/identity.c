@@ -75,11 +75,12 @@ static const struct registry_kind identity_kind = { "identities", sizeof(struct 
 static struct str
 stable_name(const struct source_settings *s, char hex[2 * DIGEST_SHA256_BYTES + 1])
 {
-    struct str pieces[2 * SOURCE_SETTINGS + 1];
+    struct str pieces[2 * SOURCE_SETTINGS + 2];
     uint8_t digest[DIGEST_SHA256_BYTES];
     size_t n = 0;
 
     pieces[n++] = str_make((const char *)&s->source, sizeof(s->source));
+    pieces[n++] = str_make((const char *)&s->lender, sizeof(s->lender));
     for (size_t i = 0; i < SOURCE_SETTINGS; i++) {
         pieces[n++] = str_make((const char *)&s->v[i].n, sizeof(s->v[i].n));
         pieces[n++] = s->v[i];
@@ -99,6 +100,7 @@ identity_hold(const struct source_settings *settings)
     if (id->arena == NULL) {
         id->arena = arena_create(SETTINGS_BYTES);
         id->settings.source = settings->source;
+        id->settings.lender = settings->lender;
         for (size_t i = 0; i < SOURCE_SETTINGS; i++)
             id->settings.v[i] = arena_str(id->arena, settings->v[i]);
     }
@@ -123,7 +125,9 @@ identity_tls(struct identity *id, struct why why)
 {
     (void)pthread_mutex_lock(&lock);
     if (id->tls == NULL)
-        id->tls = tls_client_create(NULL, false, why);
+        id->tls = tls_client_create(
+            id->settings.v[SOURCE_CA_FILE].n != 0 ? id->settings.v[SOURCE_CA_FILE].p : NULL, false,
+            why);
     struct tls_context *tls = id->tls;
     (void)pthread_mutex_unlock(&lock);
     return tls;
@@ -191,7 +195,7 @@ identity_is_fetched(struct identity *id)
 }
 
 static struct credential *
-make(const struct source_run *got, uint64_t wall_ms)
+make(const struct source_run *got, struct str field, uint64_t wall_ms)
 {
     struct credential *c = check_alloc(calloc(1, sizeof(*c)));
     const struct str secret[] = { got->token, got->key_secret, got->key_session };
@@ -209,7 +213,7 @@ make(const struct source_run *got, uint64_t wall_ms)
         .session = arena_str(c->arena, got->key_session) };
     if (got->token.n != 0) {
         buf_init(&line, CREDENTIAL_BYTES);
-        buf_add(&line, S("Authorization: Bearer "));
+        buf_add(&line, field.n != 0 ? field : S("Authorization: Bearer "));
         buf_add(&line, got->token);
         buf_add(&line, S("\r\n"));
         c->line = arena_str(c->arena, buf_str(&line));
@@ -221,7 +225,7 @@ make(const struct source_run *got, uint64_t wall_ms)
 void
 identity_settle(struct identity *id, const struct source_run *got, uint64_t wall_ms)
 {
-    struct credential *next = make(got, wall_ms);
+    struct credential *next = make(got, id->settings.v[SOURCE_FIELD], wall_ms);
 
     (void)pthread_mutex_lock(&lock);
     CHECK(id->fetching);
@@ -229,8 +233,9 @@ identity_settle(struct identity *id, const struct source_run *got, uint64_t wall
     id->current = next;
     id->fetching = false;
     id->failures = 0;
-    id->due_ms =
-        next->expires_ms == 0 ? UINT64_MAX : next->expires_ms - part_ms(next, 4, AHEAD_MOST_MS);
+    id->due_ms = got->renew_ms != 0      ? got->renew_ms
+                 : next->expires_ms == 0 ? UINT64_MAX
+                                         : next->expires_ms - part_ms(next, 4, AHEAD_MOST_MS);
     /* One that has expired already would be asked for all the time. */
     id->due_ms = MAX(id->due_ms, wall_ms + RETRY_MS);
     (void)pthread_mutex_unlock(&lock);

@@ -158,6 +158,9 @@ source_refused(struct source_run *r)
         text = json_str(r->a, json_get(doc, S("error_description")));
         if (text.n == 0)
             text = json_str(r->a, json_get(doc, S("message")));
+        struct json_iter several = json_iter(json_get(doc, S("errors")));    /* Vault's */
+        if (text.n == 0 && json_next(&several))
+            text = json_str(r->a, several.value);
     } else {
         code = tagged(r->body, "Code", r->a);
         text = tagged(r->body, "Message", r->a);

@@ -22,11 +22,19 @@ enum source_setting {
     SOURCE_ROLE,         /* AWS: to be assumed */
     SOURCE_TENANT,       /* Entra ID */
     SOURCE_SCOPE,        /* Entra ID: what the token is for */
+    SOURCE_FIELD,    /* the header field that a token becomes, up to it; empty: Authorization: Bearer */
+    SOURCE_CA_FILE,    /* authorities to trust instead of the system's */
+    SOURCE_SERVER,     /* of a secret: where its manager is asked, instead of the usual place */
+    SOURCE_NAME,       /* of a secret */
+    SOURCE_MEMBER,     /* of a secret that is a JSON object */
+    SOURCE_REFRESH,    /* of a secret: after so many milliseconds it is asked for again */
     SOURCE_SETTINGS
 };
 
 struct source_settings {
     const struct cloud_source *source;
+    const struct cloud_source
+        *lender;    /* of the credential that a manager of secrets wants; or NULL */
     struct str v[SOURCE_SETTINGS];
 };
 
@@ -42,7 +50,9 @@ struct source_run {
     unsigned step;    /* how many requests were answered */
     int status;       /* of the answer */
     struct str body;
-    void *state;    /* the source's own */
+    void *state;         /* the source's own */
+    bool lent;           /* what the lender gives is there, */
+    unsigned lent_at;    /* since so many answers */
 
     /* SOURCE_ASK: the request. */
     struct str method, url, fields, content;
@@ -51,6 +61,8 @@ struct source_run {
     struct str token;
     struct str key_id, key_secret, key_session;
     uint64_t expires_ms;    /* wall clock; 0: it does not */
+    uint64_t
+        renew_ms;    /* of one that does not: when to look whether there is a newer one; 0: never */
 
     /* SOURCE_FAILED: a sentence's end without any secret: "the file ... has no key". */
     struct str why;
@@ -71,6 +83,12 @@ extern const struct cloud_source source_google_metadata;     /* Compute Engine, 
 extern const struct cloud_source source_entra_client;        /* a client with a secret */
 extern const struct cloud_source source_entra_workload;      /* a client with a token from a file */
 extern const struct cloud_source source_entra_managed;       /* managed identity: IMDS, App Service */
+
+/* Secrets: their text is the token. vault.c */
+extern const struct cloud_source source_vault;            /* HashiCorp Vault, OpenBao */
+extern const struct cloud_source source_aws_secret;       /* Secrets Manager */
+extern const struct cloud_source source_google_secret;    /* Secret Manager */
+extern const struct cloud_source source_azure_secret;     /* Key Vault */
 
 /* --- what sources share --- */
 

@@ -196,6 +196,21 @@ struct conf_entra {
     struct conf_str token_url;
 };
 
+struct conf_vault {
+    struct conf_str url, token, role_id, secret_id, kubernetes_role, service_account_file, mount,
+        namespace, ca_file;
+};
+
+/* Where secrets are kept. */
+struct conf_secrets {
+    uint64_t refresh_ms;
+    struct conf_str server;
+    struct conf_vault vault;
+    struct conf_aws aws;
+    struct conf_google google;
+    struct conf_entra entra;
+};
+
 struct conf_provider {
     struct conf_str id;          /* the key in the file */
     struct conf_str wire;        /* empty: from the built-in row */
@@ -434,6 +449,7 @@ struct conf {
     struct conf_given given;
     struct conf_server server;
     struct conf_auth auth;
+    struct conf_secrets secrets;
     struct conf_provider *providers;
     size_t provider_count;
     struct conf_alias *models;

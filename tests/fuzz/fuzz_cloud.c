@@ -19,14 +19,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct cloud_source *const sources[] = { &source_aws_container,
         &source_aws_instance, &source_aws_profile, &source_google_metadata, &source_entra_client,
         &source_entra_managed };
-    struct source_settings settings = { .source =
-                                            sources[size != 0 ? data[0] % ARRAY_LEN(sources) : 0] };
+    static const struct cloud_source *const secrets[] = { &source_vault, &source_aws_secret,
+        &source_google_secret, &source_azure_secret };
+    uint8_t which = size != 0 ? data[0] : 0;
+    bool kept = which >= 'a';    /* elsewhere */
+    struct source_settings settings = { .source = kept ? secrets[which % ARRAY_LEN(secrets)]
+                                                       : sources[which % ARRAY_LEN(sources)],
+        .lender = which % 8 < 4 ? &source_aws_instance : &source_google_metadata };
     struct str rest = str_make((const char *)data + (size != 0), size - (size != 0));
     struct arena *a = arena_create(4 * 1024 * 1024);
     struct source_run run = { .settings = &settings, .a = a, .wall_ms = UINT64_C(1790000000000) };
     enum source_next next = settings.source->next(&run);
 
     settings.v[SOURCE_URL] = S("http://h");
+    settings.v[SOURCE_NAME] = S("a/b");
+    settings.v[SOURCE_MEMBER] = which >= 'q' ? S("key") : S("");
     for (unsigned i = 0; i < 6 && (next == SOURCE_ASK || i == 0); i++) {
         struct str line, answer;
         uint64_t status;

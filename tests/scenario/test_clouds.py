@@ -36,7 +36,8 @@ def signature(request, authority, region="eu-central-1", service="bedrock-mantle
     key_id = given.split("Credential=")[1].split("/")[0]
     signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(key_id, secret, token), service, region)
     again = botocore.awsrequest.AWSRequest(request.method, f"http://{authority}{request.target}", data=request.body,
-                                           headers={"Content-Type": request.header("content-type")})
+                                           headers={name: request.header(name) for name in ("content-type", "x-amz-target")
+                                                    if request.header(name)})
     moment = datetime.datetime.strptime(request.header("x-amz-date"), "%Y%m%dT%H%M%SZ")
     with mock.patch("botocore.auth.get_current_datetime", return_value=moment):
         signer.add_auth(again)

@@ -73,12 +73,12 @@ static const struct bad {
         "1:8: 'auth.passwords' is unknown; write one of mode, plain_http, keys, issuers\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos, secrets\n" },
     { "providers: {openai: {apikey: x}}\n",
         "1:22: 'providers.openai.apikey' is unknown; did you mean 'api_key'?\n" },
     { "\"weird\\nname\": 1\n",
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos\n" },
+        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos, secrets\n" },
     { "alerts: [{when: x, use: y}]\n",
         "1:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "rules: [{when: x, use: y, status: 500}]\n",
