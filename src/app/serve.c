@@ -30,6 +30,7 @@
 #include "app/watched.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/keyring.h"
 #include "control/resource.h"
 #include "gateway/conversations.h"
 #include "gateway/chaos.h"
@@ -41,7 +42,7 @@
 #define DRAIN_POLL_MS 50
 #define GATHER_MS 100    /* file changes within this time are one reload */
 #define SECOND_MS 1000
-#define RESOURCES_POLL_MS 1000     /* until a change by another process is known */
+#define PEPPER_CHECK_MS 5000       /* until the store has answered once */
 #define STORE_PATIENCE_MS 30000    /* for its first opening, and for all keys to be read */
 #define WARNINGS_BYTES_MOST (512u * 1024)
 
@@ -67,6 +68,7 @@ struct serve {
     struct watched_files watched;    /* a change of one means a reload */
     struct buf warnings;             /* access log lines not written yet */
     struct admin_socket admin_socket;
+    struct state_pepper pepper;
     enum drain_phase phase;
     uint64_t deadline_ms;
 };
@@ -256,6 +258,7 @@ warn_of_fixed_settings(const struct conf *now, const struct conf *next)
         { "server.admin_socket", !str_eq(a->admin_socket.v, b->admin_socket.v) },
         { "server.workers", a->workers != b->workers },
         { "server.tls (on or off)", (a->tls_cert.v.n != 0) != (b->tls_cert.v.n != 0) },
+        { "auth.pepper", !str_eq(now->auth.pepper.v, next->auth.pepper.v) },
         { "store.url", !str_eq(now->store.url.v, next->store.url.v) },
         { "server.limits.metric_series", a->limit_metric_series != b->limit_metric_series },
         { "observe.log.path", !str_eq(oa->log_path.v, ob->log_path.v) },
@@ -665,7 +668,12 @@ open_store(struct serve *s, bool of_system)
 {
     char why[512];
 
+    s->pepper = state_pepper(s->snapshot->conf, of_system, s->arena);
+    directory_set_pepper(s->gateway.directory, s->pepper.text);
     s->gateway.steward = state_open(s->snapshot->conf, of_system, s->resources, WHY(why));
+    if (s->gateway.steward != NULL)
+        (void)steward_every(
+            s->gateway.steward, "pepper", PEPPER_CHECK_MS, state_check_pepper, &s->pepper);
     if (s->gateway.steward != NULL &&
         steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
         return true;
@@ -722,8 +730,10 @@ run(struct serve *s)
     s->gateway.metrics = metrics_create(
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
     s->gateway.conversations = conversations_create();
+    s->gateway.directory = directory_create();
     s->admin = admin_create(&s->gateway);
     s->resources = resources_create();
+    keyring_watch(s->resources, s->gateway.directory);
     admin_note_loaded(s->admin, s->snapshot->generation, 0, buf_str(&s->config.text));
     if (!open_logs(s) || !create_workers(s))
         return 1;
@@ -739,7 +749,11 @@ run(struct serve *s)
     }
     watch(s);
     const struct admin_control control = {
-        .owner = s, .loop = s->loop, .rollback = on_rollback, .resources = s->resources
+        .owner = s,
+        .loop = s->loop,
+        .rollback = on_rollback,
+        .resources = s->resources,
+        .pepper = atomic_load(&s->pepper.other) ? S("") : s->pepper.text,
     };
     admin_open(s->admin, s->workers, &control);
     for (unsigned i = 0; i < s->gateway.workers; i++)
@@ -794,6 +808,7 @@ cmd_serve(int argc, char **argv)
     log_file_close(s.error_file);
     metrics_destroy(s.gateway.metrics);
     conversations_destroy(s.gateway.conversations);
+    directory_destroy(s.gateway.directory);
     config_flags_fini(&s.config);
     buf_fini(&s.warnings);
     arena_destroy(s.arena);

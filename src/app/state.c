@@ -5,6 +5,7 @@
 
 #include "app/harden.h"
 #include "base/log.h"
+#include "control/pepper.h"
 #include "store/place.h"
 
 enum {
@@ -48,6 +49,46 @@ state_give(const struct conf *c)
     }
     arena_destroy(a);
     return changes_user;
+}
+
+struct state_pepper
+state_pepper(const struct conf *c, bool of_system, struct arena *a)
+{
+    char *room = arena_array(a, char, PEPPER_ROOM);
+    char why[512] = "there is no folder for state";
+    struct str pepper = S("");
+
+    if (str_eq(c->store.url.v, S("off")))
+        return (struct state_pepper){ .text = S("") };
+    if (c->auth.pepper.v.n != 0)
+        return (struct state_pepper){ .text = arena_str(a, c->auth.pepper.v) };
+    struct str folder = place_folder(a, of_system);
+    if (folder.n != 0 && place_make(folder.p, WHY(why)))
+        pepper = pepper_load(folder.p, room, WHY(why));
+    if (pepper.n == 0)
+        log_warn(NULL,
+            "keys of the store cannot be used or made, because the secret that they are kept with cannot be "
+            "read: %s; or set auth.pepper",
+            why);
+    return (struct state_pepper){ .text = pepper };
+}
+
+void
+state_check_pepper(struct store *s, void *pepper)
+{
+    struct state_pepper *p = pepper;
+    enum store_result r = p->checked || p->text.n == 0 ? STORE_AWAY : pepper_check(s, p->text);
+
+    if (r != STORE_OK && r != STORE_CONFLICT)
+        return;
+    p->checked = true;
+    if (r == STORE_OK)
+        return;
+    atomic_store(&p->other, true);
+    log_error(NULL,
+        "the keys of the store were made with another pepper than this gateway has, and none of them works here; "
+        "set auth.pepper to the same secret for all gateways that share the store, or copy the file pepper of the one "
+        "that made it (docs/keys.md)");
 }
 
 struct steward *

@@ -150,6 +150,7 @@ struct conf_auth {
     bool mode_implied;    /* not set explicitly */
     struct conf_mark mode_mark;
     struct conf_str plain_http;    /* allow, private, refuse */
+    struct conf_str pepper;        /* secret; empty: that in the folder for state */
     struct conf_key *keys;
     size_t key_count;
     struct conf_issuer *issuers;

@@ -122,6 +122,8 @@ public_listener(const struct conf_server *s)
     return NULL;
 }
 
+enum { KEY_BYTES_LEAST = 16 };
+
 /* The gateway is never open to other machines by accident: without keys, either the mode `none` is
  * explicit or all addresses are local. */
 static void
@@ -133,9 +135,14 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
         conf_is_faulty(c, auth) || c->given.unknown;    /* the intended keys were not read */
     bool none = auth->key_count == 0 && auth->issuer_count == 0;
 
-    if (auth->mode == AUTH_KEYS && none && !misread)
+    if (auth->mode == AUTH_KEYS && none && !misread && str_eq(c->store.url.v, S("off")))
         conf_problem(problems, auth->mode_mark,
-            "'auth.mode' is keys and there are none; write keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]");
+            "'auth.mode' is keys and there are none, nor a store that could have some; write keys: "
+            "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]");
+    if (auth->pepper.v.n != 0 && auth->pepper.v.n < KEY_BYTES_LEAST)
+        conf_problem(problems, auth->pepper.mark,
+            "'auth.pepper' has fewer than %d characters and can be guessed; take one of openssl rand -hex 32",
+            KEY_BYTES_LEAST);
     if (auth->mode != AUTH_DEFAULT)
         return;
 
@@ -144,7 +151,8 @@ settle_auth_mode(struct conf *c, struct conf_problems *problems)
     if (none && public != NULL && !misread)
         conf_problem(problems, public->mark,
             "'server.listen' can be reached from other machines, and no key is required; write auth: {keys: "
-            "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: none} to serve everybody");
+            "[{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: keys} for keys of the store (`openclaw keys`), or auth: "
+            "{mode: none} to serve everybody");
 }
 
 /* Without keys all callers are one, and the gateway is a person's own or guarded by others. */
@@ -298,8 +306,6 @@ conf_check_reload(const struct conf *now, const struct conf_strs *open, const st
 }
 
 /* --- warnings --- */
-
-enum { KEY_BYTES_LEAST = 16 };
 
 static void
 doubt_auth(const struct conf_auth *auth, struct conf_problems *problems)

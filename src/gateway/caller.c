@@ -57,6 +57,25 @@ identify_token(struct exchange *x, const struct token_answer *answer, enum step 
     return ERR_OVERLOADED;
 }
 
+/* It sent a key: of the configuration, or of the store. Where no key is required, only what looks like one of
+ * ours is looked up. */
+static enum err
+identify_key(struct exchange *x, struct str credential, uint64_t wall_ms)
+{
+    enum err e = auth_identify(x->hold->snapshot->auth, credential, wall_ms, &x->who);
+    struct callers *callers = x->worker->callers;
+
+    if (x->who != NULL && x->who->key_id.n != 0)
+        return OK;
+    if (callers == NULL || (e == OK && !key_form_is_ours(credential)))
+        return e;
+    struct principal *who = callers_find(callers, credential, wall_ms);
+    if (who == NULL)
+        return e;
+    x->who = who;    /* held already */
+    return OK;
+}
+
 enum err
 caller_identify(struct exchange *x, struct str credential, enum step *ret_step)
 {
@@ -70,11 +89,7 @@ caller_identify(struct exchange *x, struct str credential, enum step *ret_step)
         if (answer.verdict != TOKEN_NONE)
             return identify_token(x, &answer, ret_step);
     }
-    enum err e = auth_identify(x->hold->snapshot->auth, credential, clock_wall_ms(), &x->who);
-
-    if (x->who != NULL)
-        (void)principal_hold(x->who);
-    return e;
+    return identify_key(x, credential, clock_wall_ms());
 }
 
 /* Requests with a valid key never get here. */
@@ -145,6 +160,15 @@ caller_check(struct exchange *x)
             "this API key may not use the route '%s'; its endpoints do not name it",
             x->endpoint->id);
     return STEP_NEXT;
+}
+
+bool
+caller_is_key(const struct exchange *x, struct str text)
+{
+    struct callers *callers = x->worker->callers;
+
+    return auth_is_key(x->hold->snapshot->auth, text) ||
+           (callers != NULL && callers_know(callers, text));
 }
 
 bool

@@ -2,6 +2,7 @@
 #include "gateway/query.h"
 
 #include "base/url.h"
+#include "gateway/caller.h"
 
 /* Parameters in which clients send API keys. */
 static const struct str credential_names[] = {
@@ -29,12 +30,11 @@ plain_text(struct exchange *x, struct str text)
 bool
 query_path_has_key(struct exchange *x)
 {
-    const struct auth_table *auth = x->hold->snapshot->auth;
     struct str segment;
 
     for (struct str rest = x->path.text; rest.n != 0;) {
         (void)str_cut(rest, '/', &segment, &rest);
-        if (segment.n >= KEY_LEAST_BYTES && auth_is_key(auth, plain_text(x, segment)))
+        if (segment.n >= KEY_LEAST_BYTES && caller_is_key(x, plain_text(x, segment)))
             return true;
     }
     return false;
@@ -43,7 +43,6 @@ query_path_has_key(struct exchange *x)
 static bool
 is_credential(struct exchange *x, struct str parameter)
 {
-    const struct auth_table *auth = x->hold->snapshot->auth;
     struct str name, value;
 
     if (!str_cut(parameter, '=', &name, &value))
@@ -55,7 +54,7 @@ is_credential(struct exchange *x, struct str parameter)
             return true;
     if (str_istarts(value, S("Bearer ")) || str_istarts(value, S("Bearer+")))
         value = str_skip(value, sizeof("Bearer ") - 1);
-    return value.n >= KEY_LEAST_BYTES && auth_is_key(auth, value);
+    return value.n >= KEY_LEAST_BYTES && caller_is_key(x, value);
 }
 
 /* Begins the subprotocol in which a browser, which cannot set fields, sends its key with a WebSocket. */
@@ -78,8 +77,7 @@ key_of_subprotocol(struct str offered)
 bool
 query_subprotocol_has_key(struct exchange *x, struct str subprotocol)
 {
-    return str_istarts(subprotocol, S(QUERY_KEY_SUBPROTOCOL)) ||
-           auth_is_key(x->hold->snapshot->auth, subprotocol);
+    return str_istarts(subprotocol, S(QUERY_KEY_SUBPROTOCOL)) || caller_is_key(x, subprotocol);
 }
 
 struct str

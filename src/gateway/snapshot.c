@@ -15,6 +15,7 @@ collect_secrets(const struct conf *c, const struct providers *providers)
 
     for (size_t i = 0; i < c->auth.key_count; i++)
         secrets_add(s, c->auth.keys[i].key.v);
+    secrets_add(s, c->auth.pepper.v);
     for (size_t i = 0; (p = providers_at(providers, i)) != NULL; i++) {
         for (size_t k = 0; k < p->credential_count; k++)
             secrets_add_lines(s, p->credentials[k]);

@@ -414,6 +414,8 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     timer_init(&w->tick, w->loop, on_tick, w);
     w->end = (struct deferred){ .fn = do_stop_loop, .arg = w };
     w->throttle = throttle_create();
+    if (g->directory != NULL)
+        w->callers = callers_create(g->directory);
     w->series = map_create();
     w->scratch = arena_create_sized(SCRATCH_BYTES, SCRATCH_PAGE_BYTES);
     buf_init(&w->text, TEXT_BYTES);
@@ -530,6 +532,7 @@ worker_join(struct worker *w)
     lines_destroy(w->queue);
     throttle_destroy(w->throttle);
     token_cache_destroy(w->tokens);
+    callers_destroy(w->callers);
     map_destroy(w->series);
     arena_destroy(w->scratch);
     buf_fini(&w->text);

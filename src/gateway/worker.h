@@ -20,6 +20,7 @@
 #include "http/server.h"
 #include "observe/access_log.h"
 #include "observe/metrics.h"
+#include "policy/callers.h"
 #include "policy/ceiling.h"
 #include "policy/lines.h"
 #include "policy/throttle.h"
@@ -62,6 +63,7 @@ struct gateway {
     enum access_form access_form;
     struct quota held;    /* memory of requests and answers in progress */
     struct thoughts thoughts;
+    struct directory *directory;            /* keys of the store; NULL in tests alone */
     struct steward *steward;                /* of the store; NULL in tests alone */
     struct conversations *conversations;    /* that are continued by an id; NULL: none are */
     unsigned workers;
@@ -112,6 +114,7 @@ struct worker {
     struct metric_shard *metrics;
     struct quota_share held;      /* this worker's share of gateway->held */
     struct throttle *throttle;    /* limits clients that send wrong keys */
+    struct callers *callers;      /* whose keys the store has; NULL: there is no directory */
     struct access_log access;
     struct recent *recent;    /* requests that have ended; NULL: none is kept */
     size_t recent_bytes;      /* the room that it was made for */

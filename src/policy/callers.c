@@ -30,7 +30,6 @@ struct caller {
 struct callers {
     struct directory *directory;
     struct directory_reader *reader;
-    struct str pepper;
     struct siphash_key secret;
     uint64_t generation, minute;    /* of the last tick */
     callers_used_fn *used;          /* NULL: nothing is reported */
@@ -287,7 +286,7 @@ ask(struct callers *c, struct str credential, const uint8_t hash[SIPHASH_BYTES])
     struct caller *made = NULL;
     struct directory_key k;
 
-    key_digest(c->pepper, credential, digest);
+    key_digest(directory_pepper(c->directory), credential, digest);
     directory_enter(c->reader);
     if (directory_find(c->reader, digest, &k, &version.stamp))
         made = make(c, &k, version);
@@ -337,7 +336,7 @@ callers_know(struct callers *c, struct str text)
     struct directory_key k;
     uint64_t stamp;
 
-    key_digest(c->pepper, text, digest);
+    key_digest(directory_pepper(c->directory), text, digest);
     directory_enter(c->reader);
     bool found = directory_find(c->reader, digest, &k, &stamp);
     directory_leave(c->reader);
@@ -388,13 +387,12 @@ callers_report_used(struct callers *c, callers_used_fn *fn, void *arg)
 }
 
 struct callers *
-callers_create(struct directory *d, struct str pepper)
+callers_create(struct directory *d)
 {
     struct callers *c = check_alloc(calloc(1, sizeof(*c)));
 
     c->directory = d;
     c->reader = directory_reader(d);
-    c->pepper = pepper;
     c->secret = siphash_key_make();
     return c;
 }

@@ -15,8 +15,8 @@
 
 struct callers;
 
-/* Both outlive it. */
-struct callers *callers_create(struct directory *d, struct str pepper) NEVER_NULL;
+/* The directory outlives it. */
+struct callers *callers_create(struct directory *d) NEVER_NULL;
 void callers_destroy(struct callers *c);    /* NULL is a no-op; no principal may be in use */
 
 /* The principal of the credential, held for the caller (principal_drop() it); NULL: it is not a key of the

@@ -85,6 +85,7 @@ struct directory {
     struct key_table owners;     /* of struct owner_record */
     struct key_table terms;      /* of struct terms; used by the writer alone */
     struct buf scratch;
+    struct str pepper;
     uint64_t stamps;
     size_t bytes;
     struct retired *retired, **retired_tail;    /* oldest first */
@@ -680,6 +681,18 @@ directory_find_owner(struct directory_reader *r, struct str id, struct directory
 }
 
 /* --- its life --- */
+
+void
+directory_set_pepper(struct directory *d, struct str pepper)
+{
+    d->pepper = pepper;
+}
+
+struct str
+directory_pepper(const struct directory *d)
+{
+    return d->pepper;
+}
 
 struct directory *
 directory_create(void)

@@ -54,6 +54,10 @@ struct directory_owner {
 struct directory;
 
 struct directory *directory_create(void) NEVER_NULL;
+
+/* The secret that digests are made with, which outlives it. Before anybody looks. Empty: no key is found. */
+void directory_set_pepper(struct directory *d, struct str pepper);
+struct str directory_pepper(const struct directory *d);
 void directory_destroy(struct directory *d);    /* NULL is a no-op; no reader may be left */
 
 /* --- changes, by one thread --- */

@@ -70,7 +70,7 @@ static const struct bad {
     { "auth: {default_provider: openai}\n",
         "1:8: 'auth.default_provider' is unknown here; it belongs to the top level\n" },
     { "auth: {passwords: yes}\n",
-        "1:8: 'auth.passwords' is unknown; write one of mode, plain_http, keys, issuers\n" },
+        "1:8: 'auth.passwords' is unknown; write one of mode, pepper, plain_http, keys, issuers\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
         "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos, secrets\n" },
@@ -347,14 +347,17 @@ static const struct bad {
     { "server: {listen: 0.0.0.0:80}\n",
         "1:18: 'server.listen' can be reached from other machines, and no key is required; "
         "write auth: {keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: "
-        "none} to serve everybody\n" },
+        "keys} for keys of the store (`openclaw keys`), or auth: {mode: none} to serve everybody\n" },
     { "server: {listen: [\"127.0.0.1:80\", \":81\"]}\n",
         "1:35: 'server.listen' can be reached from other machines, and no key is required; "
         "write auth: {keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]}, or auth: {mode: "
-        "none} to serve everybody\n" },
-    { "auth: {mode: keys}\n",
-        "1:14: 'auth.mode' is keys and there are none; write keys: [{name: ci, key: "
-        "\"${OPENCLAW_CI_KEY}\"}]\n" },
+        "keys} for keys of the store (`openclaw keys`), or auth: {mode: none} to serve everybody\n" },
+    { "auth: {mode: keys}\nstore: {url: off}\n",
+        "1:14: 'auth.mode' is keys and there are none, nor a store that could have some; write "
+        "keys: [{name: ci, key: \"${OPENCLAW_CI_KEY}\"}]\n" },
+    { "auth: {pepper: fifteen-letters}\n",
+        "1:16: 'auth.pepper' has fewer than 16 characters and can be guessed; take one of openssl "
+        "rand -hex 32\n" },
     { "auth: {keys: [{name: a, key: k1}, {name: a, key: k2}]}\n",
         "1:42: 'auth.keys[1].name' is already the name of another key; give each key its own\n" },
     { "providers: {openai: {base_url: \"https://x\", api_key:sk-canary-1}}\n",

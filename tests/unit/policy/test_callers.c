@@ -32,7 +32,8 @@ world(void)
 {
     struct directory *d = directory_create();
 
-    return (struct world){ d, callers_create(d, PEPPER) };
+    directory_set_pepper(d, PEPPER);
+    return (struct world){ d, callers_create(d) };
 }
 
 static void
