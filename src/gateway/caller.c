@@ -163,15 +163,6 @@ caller_check(struct exchange *x)
 }
 
 bool
-caller_is_key(const struct exchange *x, struct str text)
-{
-    struct callers *callers = x->worker->callers;
-
-    return auth_is_key(x->hold->snapshot->auth, text) ||
-           (callers != NULL && callers_know(callers, text));
-}
-
-bool
 caller_may_use_route(const struct exchange *x)
 {
     return auth_allows_route(x->who, str_c(x->endpoint->id), x->method, x->path.text);

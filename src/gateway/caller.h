@@ -19,8 +19,5 @@ enum step caller_check(struct exchange *x);
  * returned. STEP_STOP: it was refused. */
 enum step caller_check_control(struct exchange *x, enum err known, struct str credential);
 
-/* Is the text a key of this gateway? Nobody else must get it. */
-bool caller_is_key(const struct exchange *x, struct str text) MUST_CHECK;
-
 /* May it use this route, which is not a model call? */
 bool caller_may_use_route(const struct exchange *x);

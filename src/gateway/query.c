@@ -2,7 +2,6 @@
 #include "gateway/query.h"
 
 #include "base/url.h"
-#include "gateway/caller.h"
 
 /* Parameters in which clients send API keys. */
 static const struct str credential_names[] = {
@@ -27,6 +26,16 @@ plain_text(struct exchange *x, struct str text)
     return plain.p != NULL ? plain : text;
 }
 
+/* Is it a key of this gateway? */
+static bool
+is_key(const struct exchange *x, struct str text)
+{
+    struct callers *callers = x->worker->callers;
+
+    return auth_is_key(x->hold->snapshot->auth, text) ||
+           (callers != NULL && callers_know(callers, text));
+}
+
 bool
 query_path_has_key(struct exchange *x)
 {
@@ -34,7 +43,7 @@ query_path_has_key(struct exchange *x)
 
     for (struct str rest = x->path.text; rest.n != 0;) {
         (void)str_cut(rest, '/', &segment, &rest);
-        if (segment.n >= KEY_LEAST_BYTES && caller_is_key(x, plain_text(x, segment)))
+        if (segment.n >= KEY_LEAST_BYTES && is_key(x, plain_text(x, segment)))
             return true;
     }
     return false;
@@ -54,7 +63,7 @@ is_credential(struct exchange *x, struct str parameter)
             return true;
     if (str_istarts(value, S("Bearer ")) || str_istarts(value, S("Bearer+")))
         value = str_skip(value, sizeof("Bearer ") - 1);
-    return value.n >= KEY_LEAST_BYTES && caller_is_key(x, value);
+    return value.n >= KEY_LEAST_BYTES && is_key(x, value);
 }
 
 /* Begins the subprotocol in which a browser, which cannot set fields, sends its key with a WebSocket. */
@@ -77,7 +86,7 @@ key_of_subprotocol(struct str offered)
 bool
 query_subprotocol_has_key(struct exchange *x, struct str subprotocol)
 {
-    return str_istarts(subprotocol, S(QUERY_KEY_SUBPROTOCOL)) || caller_is_key(x, subprotocol);
+    return str_istarts(subprotocol, S(QUERY_KEY_SUBPROTOCOL)) || is_key(x, subprotocol);
 }
 
 struct str
