@@ -189,11 +189,10 @@ skip_digits(const char *p, const char *end)
     return p;
 }
 
-static const char *
-read_number(struct parser *s, const char *p)
+/* Checks the number at `p`; returns what follows it. */
+static INLINED const char *
+skip_number(struct parser *s, const char *p)
 {
-    const char *start = p;
-
     if (*p == '-')
         p++;
     if (!is_digit(p, s->end))
@@ -213,12 +212,41 @@ read_number(struct parser *s, const char *p)
             return fail(s, p, "expected a digit in the exponent");
         p = skip_digits(p, s->end);
     }
+    return p;
+}
+
+static const char *
+read_number(struct parser *s, const char *start)
+{
+    const char *p = skip_number(s, start);
+
+    if (p == NULL)
+        return NULL;
 
     struct json *node = add_node(s, start, JSON_NUMBER);
     if (node == NULL)
         return NULL;
     node->n = (uint32_t)(p - start);
     return p;
+}
+
+/* The closing bracket of the array whose first element is at `p`, if it holds numbers only; else
+ * NULL, and the array is read as any other. */
+static const char *
+end_of_numbers(struct parser *s, const char *p)
+{
+    while (p != s->end && (*p == '-' || is_digit(p, s->end))) {
+        p = skip_number(s, p);
+        if (p == NULL)
+            return NULL;
+        p = skip_blanks(p, s->end);
+        if (p != s->end && *p == ']')
+            return p;
+        if (p == s->end || *p != ',')
+            return NULL;
+        p = skip_blanks(p + 1, s->end);
+    }
+    return NULL;
 }
 
 static const char *
@@ -480,6 +508,12 @@ read_value(struct parser *s, const char *p, bool *ret_inside)
             return NULL;
         if (p != s->end && *p == ']')
             return close_container(s, p);
+        if (UNLIKELY(s->limits.flat)) {
+            const char *close = end_of_numbers(s, p);
+
+            if (close != NULL)
+                return close_container(s, close);
+        }
         *ret_inside = true;
         return p;
     case 't':
@@ -545,7 +579,7 @@ const struct json *
 json_parse(struct arena *a, struct str text, const struct json_limits *limits,
     struct json_error *ret_error)
 {
-    static const struct json_limits defaults = { JSON_DEPTH_DEFAULT, JSON_VALUES_DEFAULT };
+    static const struct json_limits defaults = { JSON_DEPTH_DEFAULT, JSON_VALUES_DEFAULT, false };
     UNINITIALIZED struct parser s;
 
     s.a = a;

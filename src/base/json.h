@@ -38,6 +38,8 @@ _Static_assert(sizeof(struct json) == 16, "a node is 16 bytes");
 struct json_limits {
     uint32_t depth;     /* containers inside each other */
     uint32_t values;    /* nodes in all; JSON_VALUES_MAX at most */
+    /* an array of numbers is checked, but they get no nodes: it is one value, as if it were empty */
+    bool flat;
 };
 #define JSON_DEPTH_DEFAULT 64
 #define JSON_VALUES_DEFAULT 1000000

@@ -147,12 +147,17 @@ hour_price(const struct applied *a)
                : PRICE_cache_write;
 }
 
-/* The usage as it is billed: a provider that says what it bills does not discount parts of it. */
+/* The usage as it is billed: a provider that says what it bills does not discount parts of it; and
+ * what has a price for a search is billed by searches, or else by tokens. */
 static struct llm_usage
-billed(const struct llm_usage *u)
+billed(const struct llm_usage *u, const struct price_sheet *sheet)
 {
     struct llm_usage b = *u;
 
+    if (usage_has(u, COUNT_SEARCHES) &&
+        (price_of(&sheet->list, PRICE_per_query) >= 0 || !usage_has(u, COUNT_INPUT)))
+        return (struct llm_usage){ .searches = u->searches };
+    b.searches = 0;
     if (usage_has(u, COUNT_BILLED_INPUT)) {
         b.input = u->billed_input;
         b.cached = b.cache_write = b.cache_write_1h = b.audio_input = 0;
@@ -166,12 +171,12 @@ int64_t
 price_cost(
     const struct price_sheet *sheet, const struct llm_usage *told, const struct price_when *when)
 {
-    struct llm_usage usage = billed(told);
-    const struct llm_usage *u = &usage;
-
     sheet = price_sheet_at(sheet, when->wall_s);
-    if (sheet == NULL || sheet->plan || !usage_known(u))
+    if (sheet == NULL || sheet->plan || !usage_known(told))
         return COST_UNKNOWN;
+
+    struct llm_usage usage = billed(told, sheet);
+    const struct llm_usage *u = &usage;
 
     /* Each is a part of those before it; some hosts report more cached tokens than input (Grok on
      * Azure). */
@@ -193,6 +198,7 @@ price_cost(
     bill_add(&b, u->output - spoken - reasoned, PRICE_output, PRICE_output);
     bill_add(&b, reasoned, PRICE_reasoning, PRICE_output);
     bill_add(&b, spoken, PRICE_audio_output, PRICE_output);
+    bill_add(&b, u->searches, PRICE_per_query, PRICE_per_query);
     if (request > 0 && __builtin_add_overflow(b.sum_per_1k, request, &b.sum_per_1k))
         b.known = false;
     if (!b.known || __builtin_add_overflow(b.sum_per_1k, 500, &b.sum_per_1k))
@@ -205,6 +211,11 @@ price_expect(const struct price_sheet *sheet, const struct price_guess *guess)
 {
     struct llm_usage u = { 0 };
 
+    if (sheet != NULL && price_of(&sheet->list, PRICE_input) < 0 &&
+        price_of(&sheet->list, PRICE_per_query) >= 0) {
+        usage_set(&u, COUNT_SEARCHES, 1);
+        return price_cost(sheet, &u, &guess->when);
+    }
     usage_set(&u, COUNT_INPUT, guess->input);
     usage_set(&u, COUNT_CACHED, guess->cached);
     usage_set(&u, COUNT_CACHE_WRITE, guess->written);

@@ -17,6 +17,7 @@
  *   - A tier, window or service tier that gives input and output only changes the others in the same
  *     proportion, as providers that document it do: cached and written tokens as input, reasoning as
  *     output.
+ *   - A ranking whose provider says how many searches it bills costs those.
  *   - The sum is exact; it is rounded once, to the nearest nano-dollar, half of one up.
  */
 #pragma once

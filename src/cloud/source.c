@@ -103,7 +103,7 @@ source_is_plain(struct str s)
 static const struct json *
 answer_json(struct source_run *r)
 {
-    const struct json_limits limits = { ANSWER_DEPTH, ANSWER_VALUES };
+    const struct json_limits limits = { .depth = ANSWER_DEPTH, .values = ANSWER_VALUES };
 
     return json_parse(r->a, r->body, &limits, NULL);
 }

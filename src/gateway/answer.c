@@ -105,7 +105,7 @@ choose_form(struct attempt *a)
 
     if (x == NULL)
         return;
-    bool same_wire = in->reader.wire == x->wire;
+    bool same_wire = in->reader.wire == x->wire && !a->anew;
     bool same_shape = (in->source == SOURCE_STREAM) == x->stream;
     bool lawful = !x->stream || !in->reader.no_finish_reason;    /* else the reason is added */
 

@@ -8,6 +8,7 @@
 #include "gateway/fold.h"
 #include "gateway/wrong_url.h"
 #include "gateway/stored.h"
+#include "llm/embed.h"
 #include "llm/stops.h"
 #include "route/warmth.h"
 
@@ -243,6 +244,9 @@ prepare(struct attempt *a)
     in->reader.wire = target_wire(a->target, q->wire);
     in->frames = in->reader.wire == q->wire ? llm_request_framing(q) : in->reader.wire->framing;
     in->reader.op = q->op;
+    a->anew = in->reader.wire == q->wire && q->op != OP_RELAY && q->wire->provider != NULL &&
+              q->wire->provider->rewrites != NULL &&
+              q->wire->provider->rewrites(q, &a->target->wire);
     in->reader.choices = q->n;
     in->reader.keep = a->arena;
     in->reader.scratch = a->worker->scratch;
@@ -270,6 +274,7 @@ plan_call(struct attempt *a, struct written *w, struct str method, bool others)
         .request = a->request,
         .target = t,
         .wire = a->intake.reader.wire,
+        .anew = a->anew,
         .drops = &a->drops,
         .credential = a->credential,
         .q = {
@@ -546,6 +551,20 @@ provider_name(const struct provider *p)
     return p->row != NULL && p->row->name.n != 0 ? p->row->name : p->id;
 }
 
+/* What the answer to embeddings needs to know of them; NULL: the provider's goes on as it is. */
+static void
+note_inputs(struct attempt *a, const struct llm_embed *e)
+{
+    struct wire_writer *w = &a->draft.writer;
+
+    if (e == NULL)
+        return;
+    w->vector_types = e->types;
+    w->inputs = e->count;
+    w->input_estimate = embed_estimate_tokens(e->inputs);
+    w->form = e->form;
+}
+
 struct draft *
 attempt_draft(struct attempt *a)
 {
@@ -566,6 +585,8 @@ attempt_draft(struct attempt *a)
     d->writer.id = str_skip(x->id, str_starts(x->id, S("req_")) ? 4 : 0);
     d->writer.model = a->target->wire.model;
     d->writer.created_s = (int64_t)(clock_wall_ms() / 1000);
+    if (a->request != NULL)
+        note_inputs(a, a->request->llm.embed);
     if (x->wire->caller->echo != NULL && x->op != OP_RELAY && a->request != NULL)
         d->writer.echo = x->wire->caller->echo(a->arena, &a->request->llm);
     if (x->stored != NULL && x->stored->keep) {

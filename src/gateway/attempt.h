@@ -61,6 +61,7 @@ struct attempt {
     bool ended;      /* the provider's bytes are all there */
     bool paused;     /* the caller is slow: we stopped reading */
     bool noted;      /* its first token was, of one whose answer is judged */
+    bool anew;       /* of the caller's wire, but written and read as if of another */
     struct exchange *exchange;    /* NULL once it was let go */
     struct worker *worker;
     struct snapshot_hold *hold;

@@ -186,6 +186,8 @@ draft_write_document(struct draft *d, struct str body, const struct llm_usage *u
 
         if (d->writer.op == OP_COUNT_TOKENS && caller->write_token_count != NULL)
             caller->write_token_count(d->writer.out, d->answer->usage.input);
+        else if (caller->asks[d->writer.op] != NULL)
+            caller->asks[d->writer.op]->write_answer(&d->writer, d->answer);
         else
             caller->write_answer(&d->writer, d->answer);
         d->content_type = S("application/json");

@@ -157,6 +157,7 @@ endpoint_read_path(
 {
     const struct wire_caller *caller = r->wire->caller;
 
+    r->route = e->path;
     if (caller->framing != NULL)
         r->framing = caller->framing(query);
     if (!caller->in_path)

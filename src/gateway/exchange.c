@@ -92,8 +92,8 @@ parse(void *arg)
 {
     struct exchange *x = arg;
     const struct conf_server *conf = &exchange_conf(x)->server;
-    struct json_limits limits = { (uint32_t)conf->limit_json_depth,
-        (uint32_t)conf->limit_json_values };
+    struct json_limits limits = { .depth = (uint32_t)conf->limit_json_depth,
+        .values = (uint32_t)conf->limit_json_values };
     struct request *r = x->request;
 
     r->llm.doc = json_parse(r->llm.arena, r->llm.body, &limits, &r->bad_json);

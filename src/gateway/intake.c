@@ -94,6 +94,10 @@ intake_begin(struct intake *in, const struct http_head *head, const struct conf_
         in->asked_ms = retry_after_asked_ms(&head->fields);
         in->reset_ms = retry_after_reset_ms(&head->fields);
     }
+    struct str input = in->reader.wire->provider->input_field;
+    uint64_t tokens;
+    if (UNLIKELY(input.n != 0) && str_u64(http_field_get(&head->fields, input), &tokens))
+        in->reader.head_input = (int64_t)MIN(tokens, (uint64_t)USAGE_MOST);
     in->limited = headroom_read(&head->fields, &in->headroom);
     in->encoded = http_field_get(&head->fields, S("content-encoding")).n != 0;
     if (raw ? head->status >= 400 : head->status < 200 || head->status >= 300)
@@ -150,7 +154,7 @@ intake_read(struct intake *in, struct str body)
     struct arena_mark mark = arena_mark(scratch);
 
     in->reading = body;
-    enum err e = in->reader.wire->provider->read_answer(&in->reader, body);
+    enum err e = wire_read_answer(&in->reader, body);
 
     in->reading = S("");
     arena_rewind(scratch, mark);

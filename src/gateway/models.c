@@ -69,7 +69,7 @@ is_name(const struct snapshot *s, struct str name)
 static struct offer_list *
 read_answer(const struct models_ask *q, struct str body)
 {
-    const struct json_limits limits = { ANSWER_DEPTH, ANSWER_VALUES };
+    const struct json_limits limits = { .depth = ANSWER_DEPTH, .values = ANSWER_VALUES };
     struct arena *a = arena_create(ANSWER_ARENA_BYTES);
     const struct json *doc = json_parse(a, body, &limits, NULL);
     const struct json *data = json_is(doc, JSON_OBJECT) ? json_get(doc, S("data")) : doc;

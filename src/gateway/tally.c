@@ -71,6 +71,8 @@ tally_estimate(struct tally *t, int64_t input_tokens, bool cut)
 
     if (usage_has(&t->usage, COUNT_INPUT) && usage_has(&t->usage, COUNT_OUTPUT) && !cut)
         return false;
+    if (usage_has(&t->usage, COUNT_SEARCHES))
+        return false;    /* they are what it is billed by */
     if (!usage_has(&t->usage, COUNT_INPUT))
         usage_set(&t->usage, COUNT_INPUT, input_tokens);
     usage_set(&t->usage, COUNT_OUTPUT, MAX(t->usage.output, output));

@@ -274,7 +274,7 @@ written_write_head(struct written *w, struct exchange *x)
 {
     struct llm_request *r = &w->request->llm;
     const struct target *t = w->target;
-    bool same = w->wire == r->wire;
+    bool same = w->wire == r->wire && !w->anew;
     struct str query = same && r->op != OP_RELAY ? query_passed(x) : S("");
     struct buf *text = &x->worker->text;
 
@@ -361,7 +361,8 @@ written_write_body(void *written)
 
     if (w->unfit != OK)
         return;
-    w->unfit = w->wire == r->wire && !r->extended ? write_same_wire(w) : write_translated(w);
+    w->unfit =
+        w->wire == r->wire && !r->extended && !w->anew ? write_same_wire(w) : write_translated(w);
     if (w->unfit == OK && r->require_all && w->drops->names != NULL) {
         w->unfit = ERR_UNSUPPORTED;
         w->fault.message = arena_printf(r->arena,

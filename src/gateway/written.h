@@ -19,6 +19,7 @@ struct written {
     struct request *request;
     const struct target *target;
     const struct wire *wire;             /* in which it is written */
+    bool anew;                           /* and not in place, although it is the caller's */
     const struct rule_result *ruling;    /* of the rules; NULL: there are none */
     struct wire_drops *drops;            /* parameters that the target cannot express are added */
     struct client_request q;

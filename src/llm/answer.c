@@ -281,6 +281,32 @@ fold_finish(struct llm_answer *ans, struct llm_answer_choice *c, const struct ll
 }
 
 static void
+fold_vector(struct llm_answer *ans, const struct llm_event *ev)
+{
+    if (!take(ans, PART_BYTES))
+        return;
+
+    struct llm_vector *v = arena_new(ans->arena, struct llm_vector);
+
+    *v = (struct llm_vector){ .index = ev->choice, .type = ev->vector, .text = ev->raw };
+    *ans->vectors_tail = v;
+    ans->vectors_tail = &v->next;
+}
+
+static void
+fold_rank(struct llm_answer *ans, const struct llm_event *ev)
+{
+    if (!take(ans, PART_BYTES))
+        return;
+
+    struct llm_rank *rank = arena_new(ans->arena, struct llm_rank);
+
+    *rank = (struct llm_rank){ .index = ev->choice, .score = ev->text, .document = ev->raw };
+    *ans->ranks_tail = rank;
+    ans->ranks_tail = &rank->next;
+}
+
+static void
 fold_into_choice(struct llm_answer *ans, const struct llm_event *ev)
 {
     struct llm_answer_choice *c = answer_choice(ans, ev->choice);
@@ -348,6 +374,12 @@ answer_emit(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_END:
         ans->complete = true;
         break;
+    case EVENT_VECTOR:
+        fold_vector(ans, ev);
+        break;
+    case EVENT_RANK:
+        fold_rank(ans, ev);
+        break;
     default:
         fold_into_choice(ans, ev);
         break;
@@ -362,6 +394,8 @@ answer_init(struct llm_answer *ans, struct arena *a)
         .arena = a,
         .left = SIZE_MAX,
     };
+    ans->vectors_tail = &ans->vectors;
+    ans->ranks_tail = &ans->ranks;
 }
 
 /* --- unfolding --- */

@@ -1,9 +1,9 @@
 /* answer.h - events folded into one whole answer, for callers who did not ask for a stream, and
  * back.
  *
- * Kept in an arena of its own. Parts reuse struct llm_part: TEXT, REASONING, REFUSAL, TOOL_CALL
- * and media in the order in which they came. Blocks of provider-run tools are left out: no wire
- * writes them into a folded answer.
+ * Kept in an arena of its own, but for vectors and ranks. Parts reuse struct llm_part: TEXT,
+ * REASONING, REFUSAL, TOOL_CALL and media in the order in which they came. Blocks of provider-run
+ * tools are left out: no wire writes them into a folded answer.
  */
 #pragma once
 
@@ -19,6 +19,21 @@ struct llm_fragment {
 struct llm_cited {
     struct llm_citation citation;
     struct llm_cited *next;
+};
+
+/* Slices of the text of the provider's answer, which outlives the fold. */
+struct llm_vector {
+    uint32_t index;
+    enum vector_type type;
+    struct str text;
+    struct llm_vector *next;
+};
+
+struct llm_rank {
+    uint32_t index;
+    struct str score;
+    struct str document;    /* JSON; may be empty */
+    struct llm_rank *next;
 };
 
 struct llm_answer_choice {
@@ -47,7 +62,11 @@ struct llm_answer {
     struct llm_usage usage;
     struct llm_answer_choice *choices;    /* by index, ascending */
     struct llm_answer_choice *recent;     /* the one looked up last */
-    bool complete;                        /* EVENT_END came */
+    struct llm_vector *vectors;           /* in the order in which they came */
+    struct llm_vector **vectors_tail;
+    struct llm_rank *ranks;
+    struct llm_rank **ranks_tail;
+    bool complete;     /* EVENT_END came */
     size_t left;       /* bytes of text that may still be kept; unlimited after answer_init() */
     bool too_large;    /* that limit, or the arena's, was reached */
     const struct llm_error *error;    /* copied into the arena */

@@ -88,8 +88,9 @@ emit_usage(struct wire_reader *r, const struct llm_usage *u)
 {
     bool changed = usage_update(&r->emit.usage, u);
 
-    /* embeddings have no output tokens, and no provider reports any */
-    if (r->op == OP_EMBED && usage_has(u, COUNT_INPUT) && !usage_has(u, COUNT_OUTPUT))
+    /* embeddings and rankings have no output tokens, and no provider reports any */
+    if ((r->op == OP_EMBED || r->op == OP_RERANK) && usage_has(u, COUNT_INPUT) &&
+        !usage_has(u, COUNT_OUTPUT))
         usage_set(&r->emit.usage, COUNT_OUTPUT, 0);
     if (changed && usage_known(&r->emit.usage))
         wire_emit(r, &(struct llm_event){ .kind = EVENT_USAGE, .usage = r->emit.usage });

@@ -26,11 +26,28 @@ enum llm_event_kind {
     EVENT_CITATION,      /* citation: what the text before rests on */
     EVENT_LOGPROBS,      /* raw: JSON of the choice's logprobs object (OpenAI form) */
     EVENT_OPAQUE,        /* raw: a provider-run block; other wires drop it */
-    EVENT_USAGE,         /* usage so far, cumulative */
-    EVENT_FINISH,        /* finish, native */
-    EVENT_ERROR,         /* error: the answer is broken; nothing follows */
-    EVENT_END,           /* the answer is complete; nothing follows */
+    /* an embedding of input `choice`: raw, of type `vector`; valid as long as the answer's text */
+    EVENT_VECTOR,
+    /* document `choice` of a ranking, best first: text: the score's digits; raw: the document, or
+     * empty; valid as long as the answer's text */
+    EVENT_RANK,
+    EVENT_USAGE,     /* usage so far, cumulative */
+    EVENT_FINISH,    /* finish, native */
+    EVENT_ERROR,     /* error: the answer is broken; nothing follows */
+    EVENT_END,       /* the answer is complete; nothing follows */
 };
+
+/* How the numbers of a vector are told. */
+enum vector_type {
+    VECTOR_FLOAT,     /* a list of numbers */
+    VECTOR_BASE64,    /* float32, see floats.h */
+    VECTOR_INT8,      /* lists of whole numbers; the last two have a bit for each dimension */
+    VECTOR_UINT8,
+    VECTOR_BINARY,
+    VECTOR_UBINARY,
+    VECTOR_TYPES
+};
+#define VECTOR_BIT(type) (1u << VECTOR_##type)
 
 #define LLM_CHOICES_MAX 128    /* the index of a choice is below it */
 
@@ -75,6 +92,7 @@ struct llm_event {
     struct str signature;
     enum llm_origin origin;    /* SIGNATURE, REDACTED: whose models can read it */
     bool custom;               /* TOOL_START and TOOL_ARGS of a free-form call */
+    enum vector_type vector;
     enum llm_finish finish;
     struct str native;           /* the provider's own finish reason */
     struct str stop_sequence;    /* FINISH: the stop sequence that matched, if reported */

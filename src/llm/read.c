@@ -217,7 +217,7 @@ read_members(struct reading *rd, const struct read_member *members, enum params_
         CHECK(i < MEMBERS_MAX);
         if (members[i].name != NULL) {
             values[i] = it.value;
-        } else if (!params_take(&doc, column, it.key, it.value)) {
+        } else if (column == PARAMS_COLUMNS || !params_take(&doc, column, it.key, it.value)) {
             if (!read_count(doc))
                 break;
             *tail = arena_new(rd->a, struct llm_member);

@@ -126,6 +126,6 @@ struct llm_word *read_texts(struct cursor c);
 
 /* --- all of a document --- */
 
-/* Calls the readers of `members` in their order, reads the parameters of the table's column, and
- * keeps the other members in r->extra. */
+/* Calls the readers of `members` in their order, reads the parameters of the table's column
+ * (PARAMS_COLUMNS: none), and keeps the other members in r->extra. */
 void read_members(struct reading *rd, const struct read_member *members, enum params_column column);

@@ -1,6 +1,8 @@
 /* request.c - builds struct llm_request, and estimates its size in tokens. */
 #include "llm/request.h"
 
+#include "llm/embed.h"
+#include "llm/ranking.h"
 #include "llm/read.h"
 #include "llm/wishes.h"
 
@@ -40,6 +42,16 @@ read_model(struct cursor model)
         read_fault(model, ERR_BAD_REQUEST, "must be at most 256 bytes");
 }
 
+/* Those of an operation that is not a conversation; NULL: the protocol has the members of
+ * conversations for it, or does not have it. */
+static const struct read_member *
+members_of(const struct llm_request *r)
+{
+    const struct wire_asks *asks = r->wire->caller->asks[r->op];
+
+    return asks != NULL ? asks->members : NULL;
+}
+
 enum err
 llm_request_read(struct llm_request *r, struct wire_fault *ret_fault)
 {
@@ -47,6 +59,7 @@ llm_request_read(struct llm_request *r, struct wire_fault *ret_fault)
         { NULL, NULL } };
     struct reading rd = reading_of(r, ret_fault);
     const struct wire_caller *caller = r->wire->caller;
+    const struct read_member *members = members_of(r);
     struct cursor doc = read_document(&rd);
     struct cursor stream = read_at(&doc, "stream");
 
@@ -65,7 +78,9 @@ llm_request_read(struct llm_request *r, struct wire_fault *ret_fault)
         r->stream = json_bool(stream.j, false);
         return rd.err;
     }
-    rd.err = wire_check_members(r->arena, r->doc, caller->members, caller->params, ret_fault);
+    rd.err = members != NULL
+                 ? wire_check_members(r->arena, r->doc, members, PARAMS_COLUMNS, ret_fault)
+                 : wire_check_members(r->arena, r->doc, caller->members, caller->params, ret_fault);
     if (!caller->in_path) {
         read_model(read_at(&doc, "model"));
         r->stream = (r->op == OP_CHAT || r->op == OP_COMPLETE) &&
@@ -91,11 +106,14 @@ llm_request_expand(struct llm_request *r, struct wire_fault *ret_fault)
 
     if (r->expanded)
         return OK;
-    if ((caller->translates & OP_BIT(r->op)) == 0) {
+    if (caller->asks[r->op] == NULL && (caller->translates & OP_BIT(r->op)) == 0) {
         ret_fault->message = S("this route cannot be translated for another protocol");
         return ERR_UNSUPPORTED;
     }
-    read_members(&rd, caller->members, caller->params);
+    if (members_of(r) != NULL)
+        read_members(&rd, members_of(r), PARAMS_COLUMNS);
+    else
+        read_members(&rd, caller->members, caller->params);
     r->expanded = rd.err == OK;
     return rd.err;
 }
@@ -235,6 +253,10 @@ llm_request_estimate_tokens(const struct llm_request *r)
 {
     if (!r->expanded)
         return estimate_document(r->doc);
+    if (r->embed != NULL)
+        return embed_estimate_tokens(r->embed->inputs);
+    if (r->ranking != NULL)
+        return ranking_estimate_tokens(r->ranking);
 
     int64_t n = estimate_parts(r->system) + quarters(r->schema);
 
@@ -249,8 +271,8 @@ llm_request_estimate_tokens(const struct llm_request *r)
 const char *
 llm_op_name(enum llm_op op)
 {
-    static const char *const names[OP_COUNT] = { "chat", "complete", "embed", "count_tokens",
-        "relay" };
+    static const char *const names[OP_COUNT] = { "chat", "complete", "embed", "rerank",
+        "count_tokens", "relay" };
 
     return names[op];
 }

@@ -16,6 +16,7 @@ enum llm_op {
     OP_CHAT,
     OP_COMPLETE,    /* the old text completions */
     OP_EMBED,
+    OP_RERANK,    /* documents, by how well they answer a query */
     OP_COUNT_TOKENS,
     OP_RELAY,    /* any other route of the caller's protocol, passed through unchanged */
     OP_COUNT
@@ -156,6 +157,8 @@ enum param {
 const char *llm_op_name(enum llm_op op) NEVER_NULL;
 
 struct framing;
+struct llm_embed;
+struct llm_ranking;
 
 struct llm_request {
     struct arena *arena;
@@ -182,6 +185,7 @@ struct llm_request {
     bool want_usage;
     /* OpenAI: the caller offers "functions", and reads "function_call" where others read tool_calls */
     bool old_calls;
+    struct str route;    /* the pattern of its route: "/v1/embed"; empty: it has none */
     /* the caller's path after the protocol's prefix, for OP_RELAY: "/moderations" */
     struct str path;
     /* the model's name in it, percent-encoded; empty if it has none */
@@ -222,6 +226,8 @@ struct llm_request {
     enum llm_tri reasoning;      /* NO: switched off */
     int64_t reasoning_budget;    /* tokens; 0: not said */
     struct str service_tier;
+    struct llm_embed *embed;        /* OP_EMBED, see embed.h */
+    struct llm_ranking *ranking;    /* OP_RERANK */
     /* the members of the document that its wire's reader does not know */
     struct llm_member *extra;
 };

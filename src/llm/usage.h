@@ -23,6 +23,7 @@ enum llm_count {
      * its own hidden prompt. With them, the cost follows from them alone. */
     COUNT_BILLED_INPUT,
     COUNT_BILLED_OUTPUT,
+    COUNT_SEARCHES,    /* of a ranking, where a provider bills those: a query with its documents */
     COUNTS,
 };
 
@@ -44,6 +45,7 @@ struct llm_usage {
             int64_t cache_write_1h;
             int64_t billed_input;
             int64_t billed_output;
+            int64_t searches;
         };
     };
     uint32_t known;              /* 1 << enum llm_count */
@@ -74,7 +76,7 @@ usage_or_unknown(const struct llm_usage *u, enum llm_count count)
 static inline bool
 usage_known(const struct llm_usage *u)
 {
-    return (u->known & (1u << COUNT_INPUT | 1u << COUNT_OUTPUT)) != 0;
+    return (u->known & (1u << COUNT_INPUT | 1u << COUNT_OUTPUT | 1u << COUNT_SEARCHES)) != 0;
 }
 
 /* The service tier by its name in OpenAI's and Anthropic's answers. */

@@ -29,6 +29,14 @@ wire_named(struct str name)
     return NULL;
 }
 
+enum err
+wire_read_answer(struct wire_reader *r, struct str body)
+{
+    const struct wire_provider *p = r->wire->provider;
+
+    return p->reads[r->op] != NULL ? p->reads[r->op](r, body) : p->read_answer(r, body);
+}
+
 /* --- the members of a request --- */
 
 /* Whether a key has lower-case letters and '_' only, so that it cannot resemble another one. */

@@ -142,6 +142,7 @@ struct wire_reader {
     struct emit emit;                  /* what was emitted so far */
     const struct wire_drops *drops;    /* of the request that is answered; may be NULL */
     bool no_finish_reason;             /* the target's trait of that name */
+    int64_t head_input;                /* tokens, as the provider's input_field says; 0: it does not */
     void *state;                       /* the wire's own, made in `keep` on first use */
 
     /* What the wire tells the gateway about the frame just read and the answer so far. */
@@ -180,6 +181,11 @@ struct wire_writer {
     struct str id;
     struct str model;    /* the model to name when the provider names none */
     int64_t created_s;
+    /* of an embedding: what was asked for, and in which form; see struct llm_embed */
+    uint32_t vector_types;
+    uint32_t inputs;
+    int64_t input_estimate;    /* their tokens, for answers that must say something */
+    uint8_t form;
     struct str echo;    /* what the answer repeats of its request: see struct wire_caller */
     /* Gets an answer that can be asked for by its id, as a document, once it is complete; NULL: there is
      * no need to. */
@@ -218,14 +224,21 @@ struct wire_page {
 
 #define WIRE_MEDIA(kind) (1u << PART_##kind)
 
+/* An operation that is not a conversation, as a caller's protocol has it. */
+struct wire_asks {
+    const struct read_member *members;    /* of its requests, which have no others of params.def */
+    void (*write_answer)(struct wire_writer *w, const struct llm_answer *ans);
+};
+
 struct wire_caller {
     const struct read_member *members;
     enum params_column params;    /* where the object has those of params.def */
     enum params_column nested;    /* and where an object in it has others: for notes */
 
     const struct read_words *words;
-    uint32_t translates;     /* OP_BIT()s of requests whose members make a conversation */
-    bool streams_unasked;    /* unless the member "stream" is false */
+    uint32_t translates;    /* OP_BIT()s of requests whose members make a conversation */
+    const struct wire_asks *asks[OP_COUNT];    /* the other operations that it has */
+    bool streams_unasked;                      /* unless the member "stream" is false */
     /* the path of a route names the model and says whether a stream is wanted, not the body */
     bool in_path;
     /* the parameter of a query in which its clients may send their key: "key"; mostly empty */
@@ -339,6 +352,18 @@ struct wire_provider {
     /* Writes the members of such a request. */
     void (*write_request)(struct request_out *w);
 
+    /* The same of operations that are not conversations, and their answers. */
+    void (*writes[OP_COUNT])(struct request_out *w);
+    enum err (*reads[OP_COUNT])(struct wire_reader *r, struct str body);
+
+    /* Whether a request of the same wire has to be written anew for the target all the same, because its
+     * form is an older one, or another host's. NULL: never. */
+    bool (*rewrites)(const struct llm_request *r, const struct wire_target *t);
+
+    /* The field of an answer's head with its input tokens, for answers that do not say them; may be
+     * empty. */
+    struct str input_field;
+
     /* Adds what must change in the body of a request of the same wire, such as asking for usage.
      * The gateway replaces the model name itself. May be NULL. */
     void (*edit_request)(
@@ -406,6 +431,9 @@ wire_is_served(const struct wire *wire, const struct wire *its, const struct tra
 {
     return wire == its || (wire != NULL && wire->beside == its && t->responses == YES);
 }
+
+/* Reads a whole answer to r->op: by read_answer, or as that operation has it. */
+enum err wire_read_answer(struct wire_reader *r, struct str body) MUST_CHECK;
 
 /* The wire with that configuration name, or NULL. wire_at() enumerates them; NULL after the last.
  */

@@ -46,7 +46,7 @@ judge(struct request_out *w)
     const struct wire_provider *to = w->to->provider;
 
     CHECK(r->expanded);
-    if ((to->translates & OP_BIT(r->op)) == 0)
+    if (to->writes[r->op] == NULL && (to->translates & OP_BIT(r->op)) == 0)
         write_refuse(w, ERR_UNSUPPORTED, "", "this provider has no such operation");
     else if (r->n > 1 && !to->choices)
         write_refuse(w, ERR_UNSUPPORTED, "n", "this provider returns only one choice");
@@ -124,7 +124,10 @@ write_request(const struct wire *to, struct buf *out, const struct llm_request *
     if (!to->provider->free_form && has_free_form(r))
         wrap_free_form(&w);
     out_object(&w.o);
-    to->provider->write_request(&w);
+    if (to->provider->writes[r->op] != NULL)
+        to->provider->writes[r->op](&w);
+    else
+        to->provider->write_request(&w);
     out_end(&w.o);
     if (out->overflow)
         write_refuse(&w, ERR_TOO_LARGE, "", TOO_LARGE);

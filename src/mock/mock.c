@@ -305,8 +305,9 @@ read_request(struct call *v)
 
     enum err e = llm_request_read(&v->r, &fault);
     bool talk = v->r.op == OP_CHAT || v->r.op == OP_COUNT_TOKENS;
+    bool other = v->wire->caller->asks[v->r.op] != NULL;
 
-    if (e == OK && talk)
+    if (e == OK && (talk || other))
         e = llm_request_expand(&v->r, &fault);
     if (e != OK) {
         v->why = mock_error_of(v->wire, e, &fault);
@@ -327,6 +328,8 @@ write_document(struct call *v)
     buf_reset(out, FRAME_KEEP_BYTES);
     if (v->r.op == OP_EMBED)
         return mock_embeddings(&v->r, out, &v->why);
+    if (v->r.op == OP_RERANK)
+        return mock_ranking(&v->r, out, &v->why);
     if (v->r.op == OP_RELAY)
         return mock_moderations(&v->r, out, &v->why);
     v->wire->caller->write_token_count(out, mock_input_tokens(&v->r));

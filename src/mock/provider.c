@@ -59,7 +59,6 @@ static const struct mock_provider providers[] = {
         .wire = &wire_ollama,
         .call_id = S_INIT("call_"),
         .request_id = S_INIT("x-request-id"),
-        .bare_vectors = true,
         .quota = { .kind = ERR_UPSTREAM_QUOTA,
             .status = 429,
             .message = S_INIT("you have reached your usage limit") },

@@ -19,7 +19,6 @@ struct mock_provider {
     struct str fields;          /* other fields of every answer */
     bool signs;                 /* thinking has a signature */
     bool pings;                 /* a keepalive follows the first token of a stream */
-    bool bare_vectors;          /* embeddings are vectors, not objects with one */
     struct llm_error quota;     /* the account is out of credit */
     struct llm_error context;
 

@@ -1,11 +1,20 @@
-/* values.c - answers of one document: embeddings, moderations. */
+/* values.c - answers of one document: embeddings, rankings, moderations. */
 #include "mock/values.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-#include "base/digest.h"
+#include "llm/answer.h"
+#include "llm/embed.h"
+#include "llm/ranking.h"
 
-enum { DIMENSIONS = 256, DIMENSIONS_MAX = 4096, INPUTS_MAX = 2048 };
+enum {
+    DIMENSIONS = 256,
+    DIMENSIONS_MAX = 4096,
+    INPUTS_MAX = 2048,
+    VECTOR_BYTES = 24 * DIMENSIONS_MAX,
+    SEARCH_DOCUMENTS = 100,    /* that Cohere bills as one search */
+};
 
 /* --- embeddings --- */
 
@@ -27,96 +36,189 @@ embed(struct str text, float *v, size_t n)
         v[i] = (float)((double)v[i] / sqrt(sum));
 }
 
+/* What the numbers are told as. */
 static void
-add_vector(struct buf *out, const float *v, size_t n, bool base64)
+write_vector(struct buf *out, const float *v, size_t n, enum vector_type type)
 {
-    if (!base64) {
-        buf_add_c(out, '[');
-        for (size_t i = 0; i < n; i++)
-            buf_printf(out, "%s%.8g", i > 0 ? "," : "", (double)v[i]);
-        buf_add_c(out, ']');
-        return;
+    bool bits = type == VECTOR_BINARY || type == VECTOR_UBINARY;
+    int sign = type == VECTOR_INT8 || type == VECTOR_BINARY ? 0 : 128;
+
+    buf_add_c(out, '[');
+    for (size_t i = 0; i < (bits ? n / 8 : n); i++) {
+        int byte = 0;
+
+        for (size_t k = 0; bits && k < 8; k++)
+            byte = byte << 1 | (v[8 * i + k] > 0);
+        if (i > 0)
+            buf_add_c(out, ',');
+        if (type == VECTOR_FLOAT)
+            buf_printf(out, "%.9g", (double)v[i]);
+        else
+            buf_add_i64(out, bits ? byte - 128 + sign : (int)(v[i] * 127) + sign);
     }
-
-    size_t room = 4 * ((n * sizeof(*v) + 2) / 3);
-    buf_add_c(out, '"');
-    char *p = buf_reserve(out, room);
-    if (p != NULL)    /* little-endian floats, like those of the hosts that we support */
-        buf_commit(out, digest_base64(str_make((const char *)v, n * sizeof(*v)), p));
-    buf_add_c(out, '"');
+    buf_add_c(out, ']');
 }
 
-struct embedding_job {
-    struct buf *out;
-    size_t dimensions;
-    bool base64;
-    bool bare;    /* vectors alone, as Ollama has them */
-    unsigned index;
-};
-
-static void
-add_embedding(struct embedding_job *job, struct str text)
+/* The text of an input: equal ones have equal vectors whatever the protocol. */
+static struct str
+text_of(const struct llm_input *input)
 {
-    float v[DIMENSIONS_MAX];
-
-    embed(text, v, job->dimensions);
-    if (job->index > 0)
-        buf_add_c(job->out, ',');
-    if (!job->bare)
-        buf_printf(job->out, "{\"object\":\"embedding\",\"index\":%u,\"embedding\":", job->index);
-    job->index++;
-    add_vector(job->out, v, job->dimensions, job->base64);
-    if (!job->bare)
-        buf_add_c(job->out, '}');
+    if (input->tokens != NULL)
+        return json_raw(input->tokens);
+    return input->parts->kind == PART_TEXT ? input->parts->text : input->parts->data;
 }
 
+static bool
+check_inputs(const struct llm_request *r, struct llm_error *why)
+{
+    const struct llm_embed *e = r->embed;
+
+    if (e->count > INPUTS_MAX)
+        return mock_refuse(
+            r->arena, why, S("input"), "'input' must have %d items or fewer.", INPUTS_MAX);
+    if (e->dimensions > DIMENSIONS_MAX)
+        return mock_refuse(
+            r->arena, why, S("dimensions"), "'dimensions' must be from 1 to %d.", DIMENSIONS_MAX);
+    for (const struct llm_input *input = e->inputs; input != NULL; input = input->next)
+        if (input->tokens == NULL && input->parts == NULL)
+            return mock_refuse(r->arena, why, S("input"), "'$.input' is invalid.");
+    return true;
+}
+
+/* The whole answer is made as events' fold would, and written as the protocol has it. */
 bool
 mock_embeddings(const struct llm_request *r, struct buf *out, struct llm_error *why)
 {
-    bool bare = mock_provider_of(r->wire)->bare_vectors;
-    const struct json *prompt = json_get(r->doc, S("prompt"));
-    bool old = bare && json_is(prompt, JSON_STRING);    /* one text, one vector */
-    const struct json *input = old ? prompt : json_get(r->doc, S("input"));
-    const struct json *wanted = json_get(r->doc, S("dimensions"));
-    int64_t dimensions = json_present(wanted) ? json_i64(wanted, 0) : DIMENSIONS;
-    struct json_iter it = json_iter(input);
-
-    if (!json_is(input, JSON_STRING) && !(json_is(input, JSON_ARRAY) && !json_is_empty(input)))
-        return mock_refuse(r->arena, why, S("input"), "'$.input' is invalid.");
-    if (input->type == JSON_ARRAY && json_count(input) > INPUTS_MAX)
-        return mock_refuse(
-            r->arena, why, S("input"), "'input' must have %d items or fewer.", INPUTS_MAX);
-    if (dimensions < 1 || dimensions > DIMENSIONS_MAX)
-        return mock_refuse(
-            r->arena, why, S("dimensions"), "'dimensions' must be from 1 to %d.", DIMENSIONS_MAX);
-
-    struct embedding_job job = {
+    const struct llm_embed *e = r->embed;
+    uint32_t types = e->types != 0 ? e->types : VECTOR_BIT(FLOAT);
+    size_t n = e->dimensions != 0 ? (size_t)e->dimensions : DIMENSIONS;
+    struct llm_answer ans;
+    struct wire_writer w = { .wire = r->wire,
+        .op = OP_EMBED,
+        .keep = r->arena,
         .out = out,
-        .dimensions = (size_t)dimensions,
-        .base64 = json_str_is(json_get(r->doc, S("encoding_format")), S("base64")),
-        .bare = bare,
-    };
-    long long tokens = (long long)mock_input_tokens(r);
+        .vector_types = e->types,
+        .inputs = e->count,
+        .form = e->form,
+        .id = mock_random_id(r->arena, S("")),
+        .model = r->model };
+    struct buf text;
 
-    buf_add(out, old    ? S("{\"embedding\":")
-                 : bare ? S("{\"embeddings\":[")
-                        : S("{\"object\":\"list\",\"data\":["));
-    bool one = input->type == JSON_STRING || json_is(input + 1, JSON_NUMBER);
-    if (one)
-        add_embedding(&job, json_raw(input));
-    while (!one && json_next(&it))
-        add_embedding(&job, json_raw(it.value));
-    if (old) {
-        buf_add_c(out, '}');
-        return true;
+    if (!check_inputs(r, why))
+        return false;
+    if ((types & VECTOR_BIT(BASE64)) != 0)
+        types = (types & ~VECTOR_BIT(BASE64)) | VECTOR_BIT(FLOAT);
+    answer_init(&ans, r->arena);
+    usage_set(&ans.usage, COUNT_INPUT, mock_input_tokens(r));
+    buf_init(&text, VECTOR_BYTES);
+
+    uint32_t index = 0;
+
+    for (const struct llm_input *input = e->inputs; input != NULL; input = input->next, index++) {
+        float v[DIMENSIONS_MAX];
+
+        embed(text_of(input), v, n);
+        for (enum vector_type t = 0; t < VECTOR_TYPES; t++) {
+            if ((types & 1u << t) == 0)
+                continue;
+            buf_reset(&text, VECTOR_BYTES);
+            write_vector(&text, v, n, t);
+
+            struct llm_event ev = { .kind = EVENT_VECTOR,
+                .choice = index,
+                .vector = t,
+                .raw = arena_str(r->arena, buf_str(&text)) };
+            ans.sink.emit(&ans.sink, &ev);
+        }
     }
-    buf_add(out, S("],\"model\":"));
-    json_add_str(out, r->model);
-    if (bare)
-        buf_printf(out, ",\"prompt_eval_count\":%lld}", tokens);
-    else
-        buf_printf(
-            out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}", tokens, tokens);
+    buf_fini(&text);
+    r->wire->caller->asks[OP_EMBED]->write_answer(&w, &ans);
+    if (!w.broken && !out->overflow)
+        return true;
+    return mock_refuse(r->arena, why, S("input"), "The answer would be too large.");
+}
+
+/* --- rankings --- */
+
+/* The share of the query's words that a document has. */
+static double
+score(struct str query, struct str document)
+{
+    struct str word;
+    unsigned words = 0, found = 0;
+
+    while (query.n != 0) {
+        (void)str_cut(query, ' ', &word, &query);
+        if (word.n == 0)
+            continue;
+        words++;
+        found += str_find(document, word) < document.n;
+    }
+    return (found + 0.25) / (words + 0.5);
+}
+
+struct scored {
+    uint32_t index;
+    double score;
+    struct str text;
+};
+
+static int
+by_score(const void *left, const void *right)
+{
+    const struct scored *a = left, *b = right;
+
+    if (a->score != b->score)
+        return a->score > b->score ? -1 : 1;
+    return a->index < b->index ? -1 : 1;
+}
+
+static struct str
+document_text(const struct llm_request *r, struct str text)
+{
+    struct buf b;
+
+    buf_init(&b, SIZE_MAX);
+    buf_add(&b, S("{\"text\":"));
+    json_add_str(&b, text);
+    buf_add_c(&b, '}');
+
+    struct str kept = arena_str(r->arena, buf_str(&b));
+
+    buf_fini(&b);
+    return kept;
+}
+
+bool
+mock_ranking(const struct llm_request *r, struct buf *out, struct llm_error *why)
+{
+    const struct llm_ranking *k = r->ranking;
+    struct scored *list = arena_try(r->arena, k->count * sizeof(*list));
+    struct llm_answer ans;
+    struct wire_writer w = { .wire = r->wire,
+        .op = OP_RERANK,
+        .keep = r->arena,
+        .out = out,
+        .id = mock_random_id(r->arena, S("")),
+        .model = r->model };
+    uint32_t n = 0;
+
+    if (list == NULL)
+        return mock_refuse(r->arena, why, S("documents"), "There are too many documents.");
+    for (const struct llm_word *d = k->documents; d != NULL; d = d->next, n++)
+        list[n] = (struct scored){ n, score(k->query, d->text), d->text };
+    qsort(list, n, sizeof(*list), by_score);
+    answer_init(&ans, r->arena);
+    usage_set(&ans.usage, COUNT_SEARCHES, (n + SEARCH_DOCUMENTS - 1) / SEARCH_DOCUMENTS);
+    for (uint32_t i = 0; i < n && (k->top == 0 || i < k->top); i++) {
+        struct llm_event ev = { .kind = EVENT_RANK,
+            .choice = list[i].index,
+            .text = arena_printf(r->arena, "%.7g", list[i].score),
+            .raw = k->documents_back == YES ? document_text(r, list[i].text) : S("") };
+
+        ans.sink.emit(&ans.sink, &ev);
+    }
+    r->wire->caller->asks[OP_RERANK]->write_answer(&w, &ans);
     return true;
 }
 

@@ -70,8 +70,9 @@ is_other_mode(const struct model_row *facts, enum llm_op op)
 {
     if (facts->mode == MODE_UNSAID)
         return false;
-    return op == OP_EMBED ? facts->mode != MODE_EMBEDDING
-                          : facts->mode != MODE_CHAT && facts->mode != MODE_REALTIME;
+    return op == OP_EMBED    ? facts->mode != MODE_EMBEDDING
+           : op == OP_RERANK ? facts->mode != MODE_RERANK
+                             : facts->mode != MODE_CHAT && facts->mode != MODE_REALTIME;
 }
 
 /* --- what the caller demands --- */
@@ -358,7 +359,9 @@ constraint_kind_text(const struct target *t, enum exclusion why, enum llm_op op,
             "this route needs a provider with the protocol " STR_FMT "; " STR_FMT " uses " STR_FMT,
             STR_ARG(from->name), STR_ARG(p->id), STR_ARG(p->wire->name));
     return arena_printf(a, "the provider " STR_FMT " has no %s", STR_ARG(p->id),
-        op == OP_EMBED ? "embeddings" : "such operation");
+        op == OP_EMBED    ? "embeddings"
+        : op == OP_RERANK ? "ranking of documents"
+                          : "such operation");
 }
 
 struct str
@@ -372,8 +375,9 @@ constraint_text(const struct target *t, enum exclusion why, struct ask *ask, str
         return arena_printf(a, "the prompt has about %lld tokens, and the model takes up to %lld",
             (long long)ask->needs.input_tokens, (long long)t->facts->context_tokens);
     case EXCLUDED_MODE:
-        return str_c(
-            ask->op == OP_EMBED ? "the model makes no embeddings" : "the model does not chat");
+        return str_c(ask->op == OP_EMBED    ? "the model makes no embeddings"
+                     : ask->op == OP_RERANK ? "the model ranks no documents"
+                                            : "the model does not chat");
     case EXCLUDED_CAPABILITY:
         return arena_printf(a, "%s, which the model does not support",
             need_says(lacking(t->facts, &ask->needs, true)));

@@ -40,6 +40,7 @@ operation_name(enum llm_op op)
     static const struct str names[] = { [OP_CHAT] = S_INIT("chat"),
         [OP_COMPLETE] = S_INIT("complete"),
         [OP_EMBED] = S_INIT("embed"),
+        [OP_RERANK] = S_INIT("rerank"),
         [OP_COUNT_TOKENS] = S_INIT("count_tokens"),
         [OP_RELAY] = S_INIT("relay") };
 

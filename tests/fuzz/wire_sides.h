@@ -217,7 +217,7 @@ sides_answer(const struct wire *wire, struct str text, bool stream, enum llm_op 
     if (op == OP_CHAT)
         sides_add(&fan, &wire_gemini, &framing_json_array, keep);
     if (!stream)
-        e = wire->provider->read_answer(&r, text);
+        e = wire_read_answer(&r, text);
     while (stream && e == OK && text.n > 0) {
         struct arena_mark mark = arena_mark(scratch);
         struct str line;

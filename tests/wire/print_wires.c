@@ -183,7 +183,7 @@ read_answer(const struct recorded *c, struct event_sink *sink)
             c->wire->provider->read_end(&l.reader);
         framing_fini(&framing);
     } else {
-        l.e = c->wire->provider->read_answer(&l.reader, c->response);
+        l.e = wire_read_answer(&l.reader, c->response);
     }
     arena_destroy(l.scratch);
     return e != OK ? e : l.e;

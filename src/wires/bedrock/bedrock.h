@@ -5,6 +5,7 @@
  *     encode.c       an answer for a caller, written
  *     provider.c     a request for a provider, written
  *     decode.c       a provider's answer, read
+ *     embed.c        embeddings by InvokeModel, both sides
  *
  * A block has no type: it is an object with one member, which is named after what it is. Private
  * to them.
@@ -44,6 +45,9 @@ extern const struct fail_words bedrock_fail_words;
 int bedrock_exception_status(struct str name);
 
 /* See struct wire_caller and struct wire_provider. */
+extern const struct wire_asks bedrock_embed;
+void bedrock_write_embed(struct request_out *w);
+enum err bedrock_read_embed(struct wire_reader *r, struct str body);
 void bedrock_write_event(struct wire_writer *w, const struct llm_event *ev);
 void bedrock_write_answer(struct wire_writer *w, const struct llm_answer *ans);
 enum err bedrock_read_event(struct wire_reader *r, struct str event, struct str data);

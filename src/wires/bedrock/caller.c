@@ -723,6 +723,7 @@ const struct wire_caller bedrock_caller = {
     .nested = PARAMS_BEDROCK_INFERENCE,
     .words = &words,
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
+    .asks = { [OP_EMBED] = &bedrock_embed },
     .beyond_text = beyond_text,
     .needs = &needs_words,
     .in_path = true,

@@ -876,6 +876,7 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
     buf_add(out, S("/model/"));
     url_add_segment(out, t->model);
     buf_add(out, r->op == OP_COUNT_TOKENS ? S("/count-tokens")
+                 : r->op == OP_EMBED      ? S("/invoke")
                  : r->stream              ? S("/converse-stream")
                                           : S("/converse"));
 }
@@ -889,7 +890,7 @@ read_error(struct arena *a, int status, struct str body, struct llm_error *ret)
 static const char *const limits[] = { "inferenceConfig.maxTokens", NULL };
 
 const struct wire_provider bedrock_provider = {
-    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
+    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_EMBED) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
     .places = { .params = PARAMS_BEDROCK,
@@ -898,6 +899,9 @@ const struct wire_provider bedrock_provider = {
         .limits = limits },
     .prefills = true,
     .write_request = write_converse,
+    .writes = { [OP_EMBED] = bedrock_write_embed },
+    .reads = { [OP_EMBED] = bedrock_read_embed },
+    .input_field = S_INIT("x-amzn-bedrock-input-token-count"),
     .edit_request = edit_request,
     .read_event = bedrock_read_event,
     .read_end = bedrock_read_end,

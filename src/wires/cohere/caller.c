@@ -381,6 +381,7 @@ const struct wire_caller cohere_caller = {
     .params = PARAMS_COHERE,
     .words = &words,
     .translates = OP_BIT(OP_CHAT),
+    .asks = { [OP_EMBED] = &cohere_embed, [OP_RERANK] = &cohere_rerank },
     .beyond_text = beyond_text,
     .needs = &needs_words,
     .read_head = read_head,

@@ -6,7 +6,10 @@
  *     provider.c    a request for a provider, written
  *     decode.c      a provider's answer, read
  *
- * Private to them.
+ *     embed.c       embeddings, both sides
+ *     rerank.c      rankings, both sides
+ *
+ * Private to them, but for cohere_add_embed().
  */
 #pragma once
 
@@ -37,7 +40,18 @@ void cohere_add_usage(struct json_out *o, const struct llm_usage *u);
 
 extern const struct fail_words cohere_fail_words;
 
+/* Writes the members of a request for embeddings but for the model, for a host that makes vectors of
+ * these types. */
+void cohere_add_embed(struct request_out *w, uint32_t can);
+
 /* See struct wire_caller and struct wire_provider. */
+extern const struct wire_asks cohere_embed;
+extern const struct wire_asks cohere_rerank;
+void cohere_write_embed(struct request_out *w);
+void cohere_write_rerank(struct request_out *w);
+enum err cohere_read_embed(struct wire_reader *r, struct str body);
+enum err cohere_read_rerank(struct wire_reader *r, struct str body);
+bool cohere_rewrites(const struct llm_request *r, const struct wire_target *t);
 void cohere_write_event(struct wire_writer *w, const struct llm_event *ev);
 void cohere_write_answer(struct wire_writer *w, const struct llm_answer *ans);
 void cohere_write_relay_error(

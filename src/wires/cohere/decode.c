@@ -350,14 +350,6 @@ cohere_read_answer(struct wire_reader *r, struct str body)
 
     if (doc == NULL)
         return e;
-    if (r->op == OP_EMBED && json_get(doc, S("embeddings")) != NULL) {
-        struct llm_usage u = { .known = 0 };
-
-        cohere_read_usage(&u, json_get(doc, S("meta")));
-        emit_usage(r, &u);
-        emit_end(r);
-        return OK;
-    }
     if (json_is(json_get(doc, S("message")), JSON_OBJECT))
         return read_message(r, decoder_of(r), doc);
     if (!json_present(json_get(doc, S("message"))) && !json_present(json_get(doc, S("error"))))

@@ -437,7 +437,10 @@ write_request_of(struct request_out *w)
 static void
 write_path(struct buf *out, const struct llm_request *r, const struct wire_target *t UNUSED)
 {
-    buf_add(out, r->op == OP_CHAT ? S("/chat") : r->op == OP_EMBED ? S("/embed") : r->path);
+    buf_add(out, r->op == OP_CHAT     ? S("/chat")
+                 : r->op == OP_EMBED  ? S("/embed")
+                 : r->op == OP_RERANK ? S("/rerank")
+                                      : r->path);
 }
 
 static void
@@ -451,7 +454,7 @@ read_error(struct arena *a, int status, struct str body, struct llm_error *ret)
 static const char *const limits[] = { "max_tokens", NULL };
 
 const struct wire_provider cohere_provider = {
-    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
+    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_EMBED) | OP_BIT(OP_RERANK) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .base = S_INIT("/v2"),
     .models_path = S_INIT("/models?page_size=1000"),
@@ -459,6 +462,9 @@ const struct wire_provider cohere_provider = {
     .translates = OP_BIT(OP_CHAT),
     .places = { .params = PARAMS_COHERE, .limits = limits },
     .write_request = write_request_of,
+    .writes = { [OP_EMBED] = cohere_write_embed, [OP_RERANK] = cohere_write_rerank },
+    .reads = { [OP_EMBED] = cohere_read_embed, [OP_RERANK] = cohere_read_rerank },
+    .rewrites = cohere_rewrites,
     .read_event = cohere_read_event,
     .read_end = cohere_read_end,
     .read_answer = cohere_read_answer,

@@ -598,6 +598,8 @@ read_head(struct cursor doc)
     struct cursor count = read_either(&config, "candidateCount", "candidate_count");
 
     r->want_usage = true;
+    if (r->op == OP_EMBED)
+        return;
     r->n = read_integer(count, 1, LLM_CHOICES_MAX, 0, "must be an integer from 1 to 128");
     if (r->op == OP_COUNT_TOKENS &&
         read_present(read_either(&doc, "generateContentRequest", "generate_content_request")))
@@ -654,6 +656,7 @@ const struct wire_caller gemini_caller = {
     .nested = PARAMS_GEMINI_CONFIG,
     .words = &words,
     .translates = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS),
+    .asks = { [OP_EMBED] = &gemini_embed },
     .in_path = true,
     .key_parameter = S_INIT("key"),
     .framing = framing,

@@ -7,6 +7,7 @@
  *     words.c              names of errors, the list of models, where needs stand
  *     provider.c           a request for a provider, written
  *     provider_answer.c    a provider's answer, read
+ *     embed.c              embeddings, both sides
  *
  * Private to them. The protocol is protobuf in JSON: names are in camelCase, or in snake_case as
  * older clients write them; enums are words or numbers; bytes are base64 in either alphabet.
@@ -78,6 +79,17 @@ extern const struct wire_error_name gemini_error_names[ERR_COUNT];
 void gemini_write_event(struct wire_writer *w, const struct llm_event *ev);
 void gemini_write_answer(struct wire_writer *w, const struct llm_answer *ans);
 void gemini_write_model(struct buf *out, struct str id, struct str owner, struct str details);
+
+/* --- embeddings --- */
+
+extern const struct wire_asks gemini_embed;
+void gemini_write_embed(struct request_out *w);
+enum err gemini_read_embed(struct wire_reader *r, struct str body);
+bool gemini_rewrites(const struct llm_request *r, const struct wire_target *t);
+
+/* Appends the end of the path: ":batchEmbedContents". */
+void gemini_add_embed_method(
+    struct buf *out, const struct llm_request *r, const struct wire_target *t);
 
 /* --- the provider's side --- */
 

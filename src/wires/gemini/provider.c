@@ -666,7 +666,7 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
     if (r->op == OP_COUNT_TOKENS)
         buf_add(out, S(":countTokens"));
     else if (r->op == OP_EMBED)
-        buf_add(out, S(":batchEmbedContents"));
+        gemini_add_embed_method(out, r, t);
     else
         buf_add(out, r->stream ? S(":streamGenerateContent") : S(":generateContent"));
     /* a caller who asked for an array gets that of the provider */
@@ -686,7 +686,7 @@ static const char *const limits[] = { "generationConfig.maxOutputTokens", NULL }
 static const char *const forward[] = { "x-goog-api-client", NULL };
 
 const struct wire_provider gemini_provider = {
-    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
+    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_EMBED) | OP_BIT(OP_COUNT_TOKENS) | OP_BIT(OP_RELAY),
     .write_path = write_path,
     .base = S_INIT("/v1beta"),
     .models_path = S_INIT("/models?pageSize=1000"),
@@ -697,6 +697,9 @@ const struct wire_provider gemini_provider = {
         .nested = PARAMS_GEMINI_CONFIG,
         .limits = limits },
     .write_request = write_content_request,
+    .writes = { [OP_EMBED] = gemini_write_embed },
+    .reads = { [OP_EMBED] = gemini_read_embed },
+    .rewrites = gemini_rewrites,
     .edit_request = edit_request,
     .read_event = gemini_read_event,
     .read_end = gemini_read_end,

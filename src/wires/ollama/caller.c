@@ -688,6 +688,7 @@ const struct wire_caller ollama_caller = {
     .nested = PARAMS_OLLAMA_OPTIONS,
     .words = &words,
     .translates = OP_BIT(OP_CHAT),
+    .asks = { [OP_EMBED] = &ollama_embed },
     .beyond_text = beyond_text,
     .needs = &needs_words,
     .streams_unasked = true,

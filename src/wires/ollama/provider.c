@@ -284,8 +284,6 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
 
 /* --- the answer --- */
 
-enum { TAIL_BYTES = 512 };    /* of an answer, with its counts */
-
 static const struct fail_words fail_words = { .rows = NULL };
 
 static void
@@ -347,24 +345,6 @@ read_counts(struct wire_reader *r, const struct json *doc)
     emit_usage(r, &u);
 }
 
-/* The members after millions of numbers, without parsing those. */
-static const struct json *
-members_at_end(struct wire_reader *r, struct str body)
-{
-    struct str tail = body.n > TAIL_BYTES ? str_skip(body, body.n - TAIL_BYTES) : body;
-
-    tail = str_skip(tail, str_find(tail, S("\"prompt_eval_count\"")));
-    return json_parse(r->scratch,
-        arena_printf(r->scratch, "{" STR_FMT, STR_ARG(tail.n != 0 ? tail : S("}"))), NULL, NULL);
-}
-
-static void
-end_embeddings(struct wire_reader *r, const struct json *doc)
-{
-    read_counts(r, doc);
-    emit_end(r);
-}
-
 /* A line of a stream, or a whole answer; they have the same members. */
 static enum err
 read_document_of(struct wire_reader *r, struct str text, bool whole)
@@ -374,10 +354,6 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     const struct json *message = json_get(doc, S("message"));
     struct llm_event start = { .kind = EVENT_START };
 
-    if (whole && r->op == OP_EMBED && error.limit) {
-        end_embeddings(r, members_at_end(r, text));
-        return OK;
-    }
     if (!json_is(doc, JSON_OBJECT))
         return error.limit ? ERR_UPSTREAM_TOO_LARGE : ERR_UPSTREAM_PROTOCOL;
     if (json_present(json_get(doc, S("error")))) {
@@ -385,10 +361,6 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
 
         fail_read_document(r->scratch, &fail_words, 0, doc, &e);
         emit_error(r, &e);
-        return OK;
-    }
-    if (whole && r->op == OP_EMBED) {
-        end_embeddings(r, doc);
         return OK;
     }
     if (whole && message == NULL && json_get(doc, S("response")) == NULL)
@@ -433,8 +405,8 @@ read_event(struct wire_reader *r, struct str event UNUSED, struct str data)
     return r->complete || r->failed ? OK : read_document_of(r, data, false);
 }
 
-static enum err
-read_answer(struct wire_reader *r, struct str body)
+enum err
+ollama_read_answer(struct wire_reader *r, struct str body)
 {
     return read_document_of(r, body, true);
 }
@@ -458,9 +430,11 @@ const struct wire_provider ollama_provider = {
         .limits = limits },
     .prefills = true,
     .write_request = write_chat,
+    .writes = { [OP_EMBED] = ollama_write_embed },
+    .reads = { [OP_EMBED] = ollama_read_embed },
     .read_event = read_event,
     .read_end = read_end,
-    .read_answer = read_answer,
+    .read_answer = ollama_read_answer,
     .read_error = read_error,
     .key = S_INIT("Authorization: Bearer "),
 };

@@ -28,8 +28,8 @@ is_completion(const struct wire_writer *w)
 }
 
 /* ,"cost":0.00015 in dollars, where the route promises it and it is known. */
-static void
-add_cost(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u)
+void
+openai_add_cost(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u)
 {
     int64_t nanousd = w->cost != NULL ? w->cost(w->cost_arg, u) : -1;
 
@@ -57,7 +57,7 @@ add_usage(struct json_out *o, const struct wire_writer *w, const struct llm_usag
     out_i64(o, "reasoning_tokens", u->reasoning);
     out_i64(o, "audio_tokens", u->audio_output);
     out_end(o);
-    add_cost(o, w, u);
+    openai_add_cost(o, w, u);
     out_end(o);
 }
 

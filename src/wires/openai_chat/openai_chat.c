@@ -21,6 +21,9 @@ write_path(struct buf *out, const struct llm_request *r, const struct wire_targe
     case OP_EMBED:
         buf_add(out, S("/embeddings"));
         break;
+    case OP_RERANK:
+        buf_add(out, S("/rerank"));
+        break;
     default:
         buf_add(out, r->path);
         break;
@@ -107,17 +110,23 @@ edit_stream_options(const struct llm_request *r, struct wire_edits *edits)
     wire_edit_add(edits, from, end - from, S(""));
 }
 
-/* The old name of the limit, for hosts that know only that. */
 static void
-edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
+edit_name(
+    const struct llm_request *r, const char *name, struct str quoted, struct wire_edits *edits)
 {
     const struct json *before;
     struct json_iter it;
 
-    if (json_get(r->doc, S("max_tokens")) != NULL)
-        return;
-    if (find_member(r, S("max_completion_tokens"), &it, &before))
-        wire_edit_add(edits, offset_of(r, it.key), it.key->n, S("\"max_tokens\""));
+    if (find_member(r, str_c(name), &it, &before))
+        wire_edit_add(edits, offset_of(r, it.key), it.key->n, quoted);
+}
+
+/* The old name of the limit, for hosts that know only that. */
+static void
+edit_max_tokens(const struct llm_request *r, struct wire_edits *edits)
+{
+    if (json_get(r->doc, S("max_tokens")) == NULL)
+        edit_name(r, "max_completion_tokens", S("\"max_tokens\""), edits);
 }
 
 /* Whether the caller sends back reasoning that we translated from another protocol. */
@@ -212,6 +221,8 @@ edit_request(const struct llm_request *r, const struct wire_target *t, struct wi
 {
     if (!json_is(r->doc, JSON_OBJECT) || json_is_empty(r->doc))
         return;
+    if (r->op == OP_EMBED && t->traits.mistral == YES)
+        edit_name(r, "dimensions", S("\"output_dimension\""), edits);
     if (r->op != OP_CHAT && r->op != OP_COMPLETE)
         return;
 
@@ -346,6 +357,7 @@ static const struct wire_caller caller = {
     .params = PARAMS_OPENAI_CHAT,
     .words = &openai_words,
     .translates = OP_BIT(OP_CHAT),
+    .asks = { [OP_EMBED] = &openai_embed, [OP_RERANK] = &openai_rerank },
     .beyond_text = beyond_text,
     .needs = &openai_needs,
     .read_head = openai_read_head,
@@ -368,7 +380,8 @@ static const struct wire_caller caller = {
 static const char *const limits[] = { "max_completion_tokens", "max_tokens", NULL };
 
 static const struct wire_provider provider = {
-    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COMPLETE) | OP_BIT(OP_EMBED) | OP_BIT(OP_RELAY),
+    .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COMPLETE) | OP_BIT(OP_EMBED) | OP_BIT(OP_RERANK) |
+           OP_BIT(OP_RELAY),
     .write_path = write_path,
     .base = S_INIT("/v1"),
     .models_path = S_INIT("/models"),
@@ -377,6 +390,8 @@ static const struct wire_provider provider = {
     .free_form = true,
     .places = { .params = PARAMS_OPENAI_CHAT, .limits = limits },
     .write_request = openai_write_request,
+    .writes = { [OP_EMBED] = openai_write_embed, [OP_RERANK] = openai_write_rerank },
+    .reads = { [OP_EMBED] = openai_read_embed, [OP_RERANK] = openai_read_rerank },
     .edit_request = edit_request,
     .read_event = openai_read_event,
     .read_end = openai_read_end,

@@ -38,6 +38,18 @@ void openai_write_router_error(struct buf *out, const struct llm_error *e, struc
 bool openai_annotate(
     const struct wire_writer *w, struct str text, const struct llm_usage *usage, struct buf *out);
 
+struct llm_usage;
+/* "cost", and more, where a route of OpenRouter's promises them. */
+void openai_add_cost(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u);
+
+/* embeddings, and rankings */
+extern const struct wire_asks openai_embed;
+extern const struct wire_asks openai_rerank;
+void openai_write_embed(struct request_out *w);
+void openai_write_rerank(struct request_out *w);
+enum err openai_read_embed(struct wire_reader *r, struct str body);
+enum err openai_read_rerank(struct wire_reader *r, struct str body);
+
 /* provider; openai_read_error() also reads errors inside an answer, with its status 200 */
 /* The id that a host with ids of nine letters and digits gets for a call; empty if it takes the id
  * as it is. */

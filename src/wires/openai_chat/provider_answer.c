@@ -541,7 +541,7 @@ take_answer(struct wire_reader *r, const struct chunk *ch)
     return OK;
 }
 
-/* The usage object after thousands of embeddings, without parsing those. */
+/* The usage object after what is too much to be parsed. */
 static const struct json *
 usage_at_end(struct wire_reader *r, struct str body)
 {
@@ -574,7 +574,7 @@ openai_read_answer(struct wire_reader *r, struct str body)
     struct json_error why = { .limit = false };
     const struct json *doc = json_parse(r->scratch, body, NULL, &why);
 
-    if (doc == NULL && why.limit && (r->op == OP_EMBED || r->op == OP_RELAY)) {
+    if (doc == NULL && why.limit && r->op == OP_RELAY) {
         take_delivered(r, usage_at_end(r, body));
         return OK;
     }

@@ -164,6 +164,18 @@ read_head_with(const struct wire *wire, enum llm_op op, struct arena *a, struct 
     return r.doc != NULL ? llm_request_read(&r, fault) : ERR_BAD_JSON;
 }
 
+/* Whether requests of an operation that is no conversation have no such member. */
+static bool
+has_no_member(const struct wire *wire, enum llm_op op, const char *name)
+{
+    const struct wire_asks *asks = wire->caller->asks[op];
+    const struct read_member *m = asks != NULL ? asks->members : NULL;
+
+    while (m != NULL && m->name != NULL && strcmp(m->name, name) != 0)
+        m++;
+    return m != NULL && m->name == NULL;
+}
+
 /* Gives every disguise of a member to a wire's reader; returns how many it refused. */
 static unsigned
 refuse_disguises(const struct wire *wire, const char *name, struct buf *member)
@@ -174,6 +186,9 @@ refuse_disguises(const struct wire *wire, const char *name, struct buf *member)
     for (size_t op = 0; op < ARRAY_LEN(ops); op++) {
         bool read =
             ops[op] != OP_RELAY || strcmp(name, "model") == 0 || strcmp(name, "stream") == 0;
+
+        if (has_no_member(wire, ops[op], name))
+            read = false;
 
         for (unsigned how = 0; how < 11; how++) {
             struct arena *a = arena_create(1 << 20);

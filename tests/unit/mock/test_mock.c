@@ -145,7 +145,7 @@ TEST(other_routes_answer_as_the_provider_does)
     mock_kit_post(&k, "/v1/embeddings", "{\"model\":\"m\"}");
     EXPECT_INT(mock_kit_status(&k), 400);
     mock_kit_post(&k, "/api/embed", "{\"model\":\"m\",\"input\":[\"a\",\"b\"],\"dimensions\":3}");
-    EXPECT(str_starts(mock_kit_body(&k), S("{\"embeddings\":[[")));
+    EXPECT(str_starts(mock_kit_body(&k), S("{\"model\":\"m\",\"embeddings\":[[")));
     EXPECT_INT(count(mock_kit_body(&k), "],["), 1);
     mock_kit_post(&k, "/api/embeddings", "{\"model\":\"m\",\"prompt\":\"a\"}");
     EXPECT(str_starts(mock_kit_body(&k), S("{\"embedding\":[")));

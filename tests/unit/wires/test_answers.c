@@ -105,7 +105,7 @@ decode(struct decoded *d, struct recorded *c)
         return;
     }
     decode_init(d, c, false);
-    d->e = c->wire->provider->read_answer(&d->reader, c->response);
+    d->e = wire_read_answer(&d->reader, c->response);
 }
 
 /* --- comparing --- */

@@ -38,7 +38,7 @@ read_all(const struct wire *wire, enum llm_op op, bool stream, const char *text)
         .no_finish_reason = no_finish_reason,
     };
     if (!stream)
-        e = wire->provider->read_answer(&r, rest);
+        e = wire_read_answer(&r, rest);
     while (stream && e == OK && rest.n != 0) {
         (void)str_cut(rest, '\n', &line, &rest);
         e = wire->provider->read_event(&r, S(""), line);

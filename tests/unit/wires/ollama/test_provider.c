@@ -49,7 +49,7 @@ read_embeddings(struct arena *a, struct event_sink *sink, struct str body)
     };
 
     usage = (struct llm_usage){ .known = 0 };
-    EXPECT(wire_ollama.provider->read_answer(&r, body) == OK);
+    EXPECT(wire_ollama.provider->reads[OP_EMBED](&r, body) == OK);
     return r;
 }
 

@@ -210,7 +210,7 @@ TEST(reasoning_options_have_several_spellings)
 
 TEST(what_is_not_a_chat_is_not_translated)
 {
-    static const enum llm_op ops[] = { OP_COMPLETE, OP_EMBED, OP_RELAY };
+    static const enum llm_op ops[] = { OP_COMPLETE, OP_RELAY };
 
     for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
         EXPECT(read_op(ops[i], S("{\"prompt\":\"a\",\"input\":\"a\"}")) == ERR_UNSUPPORTED);

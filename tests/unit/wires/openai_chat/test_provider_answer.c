@@ -245,7 +245,7 @@ TEST(embeddings_are_an_answer_with_usage_alone)
 {
     begin(OP_EMBED);
     EXPECT(
-        openai_read_answer(&f.r,
+        openai_read_embed(&f.r,
             S("{\"object\":\"list\",\"data\":[{\"embedding\":[0.1],\"index\":0}],\"model\":\"e\","
               "\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}")) == OK);
     EXPECT_INT(f.usage.input, 8);
@@ -264,7 +264,7 @@ TEST(vectors_beyond_counting_do_not_hide_their_usage)
     for (int i = 0; i < JSON_VALUES_DEFAULT; i++)
         buf_add(&body, S(",0"));
     buf_add(&body, S("]}],\"model\":\"e\",\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}"));
-    EXPECT(openai_read_answer(&f.r, buf_str(&body)) == OK);
+    EXPECT(openai_read_embed(&f.r, buf_str(&body)) == OK);
     EXPECT_INT(f.usage.input, 8);
     EXPECT(f.r.complete);
     buf_fini(&body);
