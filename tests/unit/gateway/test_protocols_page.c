@@ -4,6 +4,7 @@
  * With OPENCLAW_WRITE_DOCS=1 in the environment the table is written instead of compared.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "gateway/endpoints.h"
@@ -21,7 +22,7 @@ page_path(void)
     struct str file = S(__FILE__);
 
     (void)snprintf(path, sizeof(path), "%.*s" PAGE, (int)(file.n - strlen(here)), file.p);
-    return path;
+    return access(path, R_OK) == 0 ? path : PAGE;    /* from the build's folder, or the tree's */
 }
 
 static bool
