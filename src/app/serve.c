@@ -37,6 +37,7 @@
 #include "gateway/endpoints.h"
 #include "gateway/front.h"
 #include "net/timer.h"
+#include "policy/entries.h"
 
 #define LOG_QUEUE_BYTES (4u * 1024 * 1024)
 #define DRAIN_POLL_MS 50
@@ -290,6 +291,7 @@ publish(struct serve *s, struct snapshot *snapshot, struct tls_context *tls)
     tls_context_unref(s->tls);
     s->tls = tls;
     atomic_store(&s->gateway.generation, snapshot->generation);
+    entries_publish(s->gateway.scopes, snapshot->conf);
 }
 
 /* Opens the error log, with the level of the current configuration. */
@@ -731,6 +733,8 @@ run(struct serve *s)
         s->gateway.workers, c->server.limit_metric_series, endpoint_names, ENDPOINT_COUNT);
     s->gateway.conversations = conversations_create();
     s->gateway.directory = directory_create();
+    s->gateway.scopes = scopes_create();
+    entries_publish(s->gateway.scopes, c);
     s->admin = admin_create(&s->gateway);
     s->resources = resources_create();
     keyring_watch(s->resources, s->gateway.directory);
@@ -809,6 +813,7 @@ cmd_serve(int argc, char **argv)
     metrics_destroy(s.gateway.metrics);
     conversations_destroy(s.gateway.conversations);
     directory_destroy(s.gateway.directory);
+    scopes_destroy(s.gateway.scopes);
     config_flags_fini(&s.config);
     buf_fini(&s.warnings);
     arena_destroy(s.arena);

@@ -253,7 +253,7 @@ block_bytes(const struct counts *c, size_t time_bytes)
            c->standard + c->utc;
 }
 
-/* The second block of the file, with times of 64 bits, and the rule behind it. */
+/* The second block of the file, with times of 64 bits, and the rule that follows. */
 static bool
 read_block(struct zone *z, const uint8_t *p, size_t n)
 {

@@ -74,6 +74,7 @@ struct conf_server {
     uint64_t keepalive_ms;            /* SSE comment to the caller when the upstream is silent */
     uint64_t queue_length;            /* requests per worker that may wait for a slot; 0: none */
     uint64_t queue_wait_ms;
+    uint64_t queue_background_ms;
     uint64_t queue_key_share;    /* percent */
     uint64_t limit_body_bytes;
     uint64_t limit_held_bytes;       /* kept for requests and answers under way, in the process */
@@ -113,10 +114,34 @@ struct conf_key {
     struct conf_strs tags;     /* "name" or "name=value" */
     struct conf_strs cidrs;    /* networks, or "unix"; empty: all */
     struct conf_strs origins;
-    struct conf_str expires;     /* RFC 3339; empty: never */
-    struct conf_str priority;    /* "high", "normal", "low" */
-    uint64_t concurrent;         /* requests under way; 0: as for all keys */
-    bool explain;                /* answers say how they were routed */
+    struct conf_str expires;        /* RFC 3339; empty: never */
+    struct conf_str priority;       /* "high", "normal", "low" */
+    uint64_t concurrent;            /* requests under way; 0: as for all keys */
+    uint64_t rpm, tpm, rpd, tpd;    /* 0: no limit */
+    struct conf_str budget;         /* "10/month"; empty: none */
+    bool explain;                   /* answers say how they were routed */
+    struct conf_mark mark;
+};
+
+/* How much may be asked. */
+struct conf_limit {
+    struct conf_str scope;    /* "key:*" */
+    uint64_t rates[6];        /* requests a minute, hour and day, and tokens; 0: no limit */
+    uint64_t concurrent, streams, burst;
+    struct conf_mark mark;
+};
+
+/* Money that may be spent; texts are decimal numbers of dollars. */
+struct conf_budget {
+    struct conf_str scope, name;
+    struct conf_str amount;
+    struct conf_str period;    /* "day", "week", "month", "total" */
+    struct conf_str time_zone;
+    struct conf_strs alerts;    /* "80%" */
+    bool strict;
+    struct conf_str then;    /* "refuse", "throttle", "alias" */
+    struct conf_str alias;
+    struct conf_str per_request, per_session;
     struct conf_mark mark;
 };
 
@@ -459,6 +484,10 @@ struct conf {
     size_t rule_count;
     struct conf_experiment *experiments;
     size_t experiment_count;
+    struct conf_limit *limits;
+    size_t limit_count;
+    struct conf_budget *budgets;
+    size_t budget_count;
     /* for routes that name no model, and model names without a provider */
     struct conf_str default_provider;
     struct conf_timeouts timeouts;    /* defaults for all targets */

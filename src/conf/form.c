@@ -341,6 +341,36 @@ store_problem(struct str v)
     return "is not the address of a store; write sqlite:/path/to/file, postgres://user@host/database, auto or off";
 }
 
+static const char *
+scope_problem(struct str v)
+{
+    static const struct str kinds[] = { S_INIT("key"), S_INIT("user"), S_INIT("team"),
+        S_INIT("project"), S_INIT("org"), S_INIT("model"), S_INIT("provider"), S_INIT("tag"),
+        S_INIT("address"), S_INIT("session") };
+    struct str kind, name;
+    bool cut = str_cut(v, ':', &kind, &name);
+
+    if (str_eq(v, S("all")))
+        return NULL;
+    for (size_t i = 0; cut && name.n != 0 && v.n <= TEXT_MAX && i < ARRAY_LEN(kinds); i++)
+        if (str_eq(kind, kinds[i]))
+            return NULL;
+    return "is not a scope; write all, or KIND:NAME with one of key, user, team, project, org, model, "
+           "provider, tag, address and session, like team:research or \"key:*\"";
+}
+
+static const char *
+budget_problem(struct str v)
+{
+    struct str amount, period;
+    int64_t nanousd;
+
+    if (!str_cut(v, '/', &amount, &period) || !value_decimal(amount, &nanousd) || nanousd <= 0 ||
+        str_ends(amount, S("%")) || option_choice(S("day|week|month|total"), period) == 0)
+        return "is not a budget; write dollars and a period, like 10/month, 2.50/day or 100/total";
+    return NULL;
+}
+
 const char *
 form_problem(struct arena *a, enum conf_form form, struct str v)
 {
@@ -414,6 +444,10 @@ form_problem(struct arena *a, enum conf_form form, struct str v)
         return value_decimal(v, &billionths)
                    ? NULL
                    : "is not a decimal number; write one like 0.25, -1.5 or 5%";
+    case FORM_SCOPE:
+        return scope_problem(v);
+    case FORM_BUDGET:
+        return budget_problem(v);
     }
     CHECK_UNREACHABLE();
 }

@@ -53,6 +53,8 @@ enum conf_form {
     FORM_SOCKET,
     FORM_STORE,
     FORM_DECIMAL,
+    FORM_SCOPE,
+    FORM_BUDGET,
 };
 
 enum section_id {

@@ -26,9 +26,9 @@ exchange_at(struct lines_link *l)
     return CONTAINER_OF(l, struct waiting, link)->exchange;
 }
 
-/* A header field can lower what its key has. Looked up only when there is too much to do. */
-static enum priority
-priority_of(const struct exchange *x)
+/* Looked up only when there is too much to do. */
+enum priority
+admission_priority(const struct exchange *x)
 {
     struct str wish = http_field_get(&server_head(x->q)->fields, S("x-openclaw-priority"));
 
@@ -183,8 +183,8 @@ wait_in_queue(struct exchange *x, enum full why)
     *wait = (struct waiting){
         .exchange = x, .since_us = now_us, .why = why, .own_deadline = own_us <= most_us
     };
-    if (lines_add(w->queue, &wait->link, x->who->in_flight, priority_of(x), &limits, now_us) !=
-        LINES_WAITS) {
+    if (lines_add(w->queue, &wait->link, x->who->in_flight, admission_priority(x), &limits,
+            now_us) != LINES_WAITS) {
         metric_add(&w->metrics->shed_queue, 1);
         return refuse(x, why, retry_after_ms(x));
     }
@@ -225,7 +225,7 @@ may_begin(void *arg UNUSED, struct lines_link *l)
     enum ceiling_level level =
         atomic_load_explicit(&x->worker->gateway->memory_level, memory_order_relaxed);
 
-    if (x->q == NULL || (level != CEILING_FREE && ceiling_sheds(level, priority_of(x))))
+    if (x->q == NULL || (level != CEILING_FREE && ceiling_sheds(level, admission_priority(x))))
         return false;
     return take_slot(x) == FULL_NOT;
 }
@@ -265,7 +265,7 @@ admission_ask(struct exchange *x)
 
     if (UNLIKELY(x->waiting != NULL))
         return go_on_waiting(x);
-    if (UNLIKELY(level != CEILING_FREE) && ceiling_sheds(level, priority_of(x)))
+    if (UNLIKELY(level != CEILING_FREE) && ceiling_sheds(level, admission_priority(x)))
         return refuse_for_memory(x, level);
     /* Not before others of its key. Those of other keys that wait, wait for slots of theirs. */
     if (UNLIKELY(somebody_waits(w)) && lines_has_key(w->queue, x->who->in_flight))

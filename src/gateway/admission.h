@@ -10,6 +10,9 @@
 
 #include "gateway/exchange.h"
 
+/* How important the request is: a header field can lower what its key has. */
+enum priority admission_priority(const struct exchange *x);
+
 /* Takes a slot for the exchange, waits for one, or fails. Call again when it is woken. */
 enum step admission_ask(struct exchange *x);
 

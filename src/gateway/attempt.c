@@ -6,6 +6,7 @@
 #include "catalog/catalog.h"
 #include "gateway/exchange.h"
 #include "gateway/fold.h"
+#include "gateway/pay.h"
 #include "gateway/wrong_url.h"
 #include "gateway/stored.h"
 #include "llm/embed.h"
@@ -340,6 +341,31 @@ note(struct attempt *a, struct record_attempt *n, uint64_t bytes)
         a->measure.cache_tokens = a->target->facts->cache_tokens;
 }
 
+/* Takes what it needs of limits and budgets; or the target cannot take the request. */
+static void
+reserve(struct attempt *a, const struct exchange *payer)
+{
+    struct written *w = a->written;
+    struct llm_error why = { .kind = OK };
+    const struct payment p = { .worker = a->worker,
+        .hold = a->hold,
+        .arena = a->arena,
+        .target = a->target,
+        .request = a->request,
+        .payer = payer };
+
+    if (w->unfit != OK)
+        return;
+    if (LIKELY(pay_reserve(&p, &a->reserved, &why))) {
+        w->ruling = pay_ruling(a->reserved, a->arena, a->request->llm.n, w->ruling);
+        return;
+    }
+    w->unfit = why.kind;
+    w->fault.message = why.message;
+    w->retry_after_ms = why.retry_after_ms;
+    w->permanent = why.permanent;
+}
+
 /* What proves its reasoning is remembered, and what is remembered of the history put into it, if the
  * caller's protocol may have no place for that. */
 static void
@@ -389,6 +415,7 @@ attempt_begin(struct exchange *x, const struct pick *pick)
     plan_call(a, a->written, x->op == OP_RELAY ? x->method : S("POST"), plan_has_fresh(&x->plan));
     a->written->ruling = x->ruling;
     written_write_head(a->written, x);
+    reserve(a, x);
     a->path = a->written->q.path;
     return a;
 }
@@ -492,9 +519,12 @@ attempt_send(struct attempt *a, const struct client_events *events)
     if (w->unfit == OK && a->request->large && exchange_is_late(x, clock_now_us()))
         w->unfit = ERR_DEADLINE;    /* the time ran out while another thread wrote */
     if (w->unfit != OK) {
-        a->error = (struct llm_error){
-            .kind = w->unfit, .message = w->fault.message, .param = w->fault.param, .quotes = true
-        };
+        a->error = (struct llm_error){ .kind = w->unfit,
+            .message = w->fault.message,
+            .param = w->fault.param,
+            .quotes = true,
+            .retry_after_ms = w->retry_after_ms,
+            .permanent = w->permanent };
         a->note->ended_us = a->note->started_us;
         attempt_move(a, ATTEMPT_FAILED);
         return;
@@ -756,7 +786,7 @@ count(struct attempt *a, enum err outcome)
         if (failure_row(outcome)->next == NEXT_KEY && n->credential.n != 0)
             log_warn(&who, "attempt failed: " STR_FMT "; its key was " STR_FMT, STR_ARG(n->message),
                 STR_ARG(n->credential));
-        else
+        else if (outcome != ERR_BUDGET && outcome != ERR_RATE_LIMIT)    /* of ours: nothing is wrong */
             log_warn(&who, "attempt failed: " STR_FMT, STR_ARG(n->message));
     } else if (log_enabled(LOG_DEBUG)) {
         struct log_context who = attempt_log(a);
@@ -807,12 +837,30 @@ unlink_from(struct attempt **list, const struct attempt *a)
     *list = a->next;
 }
 
+/* What it cost; what nobody said is estimated, as it is for the log. */
+static void
+book(struct attempt *a)
+{
+    const struct intake *in = &a->intake;
+    bool cut = in->source == SOURCE_STREAM && !in->reader.finished;
+    int64_t input = a->exchange != NULL ? a->exchange->input_estimate : a->measure.prompt_tokens;
+
+    if (a->sent && a->draft.content && in->source != SOURCE_RAW)
+        (void)tally_estimate(&a->tally, input, cut);
+    bool known = a->sent && usage_known(&a->tally.usage);
+    pay_end(
+        a->worker, a->reserved, known ? MAX(attempt_cost_nanousd(a, NULL), 0) : 0, &a->tally.usage);
+    a->reserved = NULL;
+}
+
 void
 attempt_free(struct attempt *a)
 {
     struct attempt_lone *lone = a->lone;
 
     CHECK(a->state == ATTEMPT_OVER && (lone == NULL || !lone->end.queued));
+    if (UNLIKELY(a->reserved != NULL))
+        book(a);
     unlink_from(lone != NULL ? &a->worker->lone : &a->exchange->under_way, a);
     attempt_release(a);
     credential_drop(a->lent);
@@ -890,6 +938,7 @@ attempt_begin_alone(const struct attempt_alone *how)
         written_write_head(a->written, how->copied);
     }
     a->path = a->written->q.path;
+    reserve(a, how->payer);
     if (a->target->provider->identity != NULL)
         take_credential_now(a);
     written_write_body(a->written);

@@ -21,6 +21,7 @@
 #include "net/timer.h"
 #include "route/route.h"
 
+struct attempt_hold;
 struct exchange;
 struct snapshot_hold;
 struct worker;
@@ -67,14 +68,15 @@ struct attempt {
     struct snapshot_hold *hold;
     struct arena *arena;
     struct target *target;
-    struct request *request;     /* NULL once it is not needed again */
-    struct client_call *call;    /* NULL when nothing is under way */
-    uint64_t held;               /* counted in the worker's share for the buffers here */
-    struct timer *chaos;         /* stopped with it; NULL: it has no fault that was injected */
-    struct answer_job *job;      /* NULL: it did not need one yet */
-    struct resume *resume;       /* NULL: its stream is not continued when it breaks */
-    struct held *judged;         /* NULL: its answer is not judged, but given as it comes */
-    struct fold *fold;           /* NULL: the whole answer is not kept */
+    struct request *request;          /* NULL once it is not needed again */
+    struct client_call *call;         /* NULL when nothing is under way */
+    uint64_t held;                    /* counted in the worker's share for the buffers here */
+    struct timer *chaos;              /* stopped with it; NULL: it has no fault that was injected */
+    struct answer_job *job;           /* NULL: it did not need one yet */
+    struct resume *resume;            /* NULL: its stream is not continued when it breaks */
+    struct held *judged;              /* NULL: its answer is not judged, but given as it comes */
+    struct fold *fold;                /* NULL: the whole answer is not kept */
+    struct attempt_hold *reserved;    /* what it took of limits and budgets; NULL: none apply */
 
     struct intake intake;
     struct filters filters;
@@ -105,9 +107,10 @@ struct attempt {
 struct attempt_alone {
     struct worker *worker;
     struct snapshot_hold *hold;
-    struct arena *arena;        /* which is its own from now on */
-    struct request *request;    /* of which a user is taken */
-    struct exchange *copied;    /* whose request that is; NULL: our own */
+    struct arena *arena;             /* which is its own from now on */
+    struct request *request;         /* of which a user is taken */
+    struct exchange *copied;         /* whose request that is; NULL: our own */
+    const struct exchange *payer;    /* whose budgets pay for it; NULL: nobody's */
     const struct pick *pick;
     struct str request_id;
     uint64_t due_us;    /* when it has failed */

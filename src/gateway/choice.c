@@ -258,3 +258,28 @@ choice_make(struct exchange *x)
     }
     return step;
 }
+
+enum step
+choice_instead(struct exchange *x, struct str model)
+{
+    const struct snapshot *s = x->hold->snapshot;
+    struct str asked = x->model, why = S("");
+    struct route_found found;
+
+    if (x->ask == NULL || !str_eq(x->ask->model, model)) {
+        x->ask = NULL;
+        x->plan = (struct plan){ .list = NULL };
+        x->model = model;
+        begin_ask(x);
+        x->model = asked;
+        x->decision->ruling = x->ruling;
+    }
+    if (!needs_are_known(x))
+        return STEP_WAIT;
+    enum err e = route_find(s->routes, x->arena, model, &found, &why);
+    if (e == OK)
+        e = decide_found(s, &found, x->decision, &x->plan, &why);
+    x->ask->request = NULL;
+    x->ask->fields = NULL;
+    return e == OK ? STEP_NEXT : exchange_fail(x, e, STR_FMT, STR_ARG(why));
+}

@@ -20,3 +20,7 @@ void choice_limit(struct ask *ask, const struct principal *who);
  * the request was answered, with the reason why nothing can serve it. Uses the snapshot that the
  * exchange started with. */
 enum step choice_make(struct exchange *x);
+
+/* Fills it anew, as if that model had been asked for, whatever rules say of who gets it; what they set, and
+ * what the caller demands, holds. */
+enum step choice_instead(struct exchange *x, struct str model);

@@ -22,6 +22,7 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_STOP };
 struct attempt;
 struct judge;
 struct explain_decision;
+struct reservation;
 struct retry;
 struct waiting;
 
@@ -46,12 +47,13 @@ struct exchange {
     struct str id;    /* request id */
     struct trace trace;
     struct str client_ip, method;
-    struct http_path path;      /* normalised: what is matched, logged and sent on */
-    const char *path_fault;     /* why it was refused, or NULL */
-    struct principal *who;      /* held; NULL: not identified yet, or not at all */
-    struct str fault;           /* why its token is refused; empty: it is not */
-    bool slot;                  /* counted in worker->admitted and who->in_flight */
-    struct waiting *waiting;    /* admission.c: for a slot; NULL: it does not */
+    struct http_path path;           /* normalised: what is matched, logged and sent on */
+    const char *path_fault;          /* why it was refused, or NULL */
+    struct principal *who;           /* held; NULL: not identified yet, or not at all */
+    struct str fault;                /* why its token is refused; empty: it is not */
+    bool slot;                       /* counted in worker->admitted and who->in_flight */
+    struct waiting *waiting;         /* admission.c: for a slot; NULL: it does not */
+    struct reservation *reserved;    /* what it took of limits; NULL: none apply */
 
     struct waiter *waiter;    /* for what is fetched; NULL: it need not wait */
     void *admin;              /* what an admin request waits for; NULL: nothing yet */

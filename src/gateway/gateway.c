@@ -21,6 +21,7 @@
 #include "gateway/passed.h"
 #include "gateway/query.h"
 #include "gateway/reply.h"
+#include "gateway/reserve.h"
 #include "gateway/resume.h"
 #include "gateway/retry.h"
 #include "gateway/settle.h"
@@ -557,6 +558,7 @@ static const struct stage {
     { "unpack", stage_unpack },                /* decompress the body */
     { "decode", stage_decode },                /* parse the body */
     { "route", stage_route },                  /* model -> ordered targets */
+    { "reserve", reserve_request },            /* limits and budgets */
     { "attempt", stage_attempt },              /* send; after a failure, try the next */
     { "relay", stage_relay },                  /* forward the answer */
     { "deliver", stage_deliver },              /* wait until the client has read it */

@@ -491,6 +491,7 @@ ask_model(struct exchange *x)
         .model = how->model,
         .request_id = x->id,
         .request = request,
+        .payer = x,
         .wishes = x->wishes,
         .due_us = due_us,
         .keep = true,

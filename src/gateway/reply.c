@@ -9,6 +9,7 @@
 #include "control/problem.h"
 #include "gateway/attempt.h"
 #include "gateway/browser.h"
+#include "gateway/limit_fields.h"
 #include "gateway/retry.h"
 #include "route/failure.h"
 
@@ -167,6 +168,37 @@ exchange_trailers(struct exchange *x)
     return s;
 }
 
+/* What a provider says is left of its limits, without a name for whom; the caller gets what is left of
+ * its own. */
+static void
+add_passed(struct buf *out, struct str passed, bool limited)
+{
+    struct str line, rest = passed;
+
+    if (LIKELY(!limited)) {
+        buf_add(out, passed);
+        return;
+    }
+    while (rest.n != 0) {
+        size_t n = MIN(str_find(rest, S("\r\n")) + 2, rest.n);
+
+        line = str_make(rest.p, n);
+        rest = str_skip(rest, n);
+        if (!str_istarts(line, S("x-ratelimit-")) && !str_istarts(line, S("anthropic-ratelimit-")))
+            buf_add(out, line);
+    }
+}
+
+/* Adds what is left of the caller's limits. False: none limits it. */
+static bool
+add_limits(const struct exchange *x, struct buf *out)
+{
+    if (LIKELY(x->reserved == NULL))
+        return false;
+    return limit_fields_add(out, x->reserved, x->wire->caller->anthropic_limits,
+        clock_now_us() * 1000, clock_wall_ms());
+}
+
 static void
 respond(struct exchange *x, int status, struct str type, struct str passed, int64_t length)
 {
@@ -184,7 +216,7 @@ respond(struct exchange *x, int status, struct str type, struct str passed, int6
         http_add_field(out, S("x-openclaw-error"), str_c(err_row(x->error)->code));
         add_retry(should_retry(x, &x->attempt->error, status), out);
     }
-    buf_add(out, passed);
+    add_passed(out, passed, add_limits(x, out));
     if (x->attempt != NULL && x->error == OK && x->op != OP_RELAY)
         add_cost(x, out, length >= 0);
     x->status = status;
@@ -264,6 +296,7 @@ answer_error(struct exchange *x, const struct llm_error *e)
     http_add_field(out, S("x-openclaw-error"), str_c(err_row(e->kind)->code));
     if (caller->error_field.n != 0)
         http_add_field(out, caller->error_field, str_c(caller->error_names[e->kind].type));
+    (void)add_limits(x, out);
     bool retry = should_retry(x, e, status);
     bool soon = retry && (status == 429 || status == 503 || status == 529);
     add_retry(retry, out);

@@ -6,6 +6,7 @@
 #include "gateway/attempt.h"
 #include "gateway/exchange.h"
 #include "gateway/judge.h"
+#include "gateway/reserve.h"
 #include "gateway/resume.h"
 
 enum { UNPRICED_WARN_MS = 60000 };
@@ -230,6 +231,7 @@ settle_exchange(struct exchange *x)
         hide_secrets(x);
     if (x->decision != NULL && x->decision->arm != NULL)
         note_experiment(&r);
+    reserve_end(x, &r.usage);
     settle_record(x->worker, &r);
 }
 

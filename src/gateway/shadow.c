@@ -168,6 +168,7 @@ send_copy(struct exchange *x, const struct shadow *s)
             .request_id = c->request_id,
             .request = x->request,
             .copied = x,
+            .payer = x,
             .wishes = x->wishes,
             .due_us = clock_now_us() + (total_us != 0 ? total_us : LONGEST_US),
             .done = on_done,

@@ -131,6 +131,7 @@ side_begin(const struct side_call *call)
         .arena = a,
         .request = call->request,
         .copied = call->copied,
+        .payer = call->payer,
         .pick = &pick,
         .request_id = arena_str(a, call->request_id),
         .due_us = call->due_us,

@@ -22,10 +22,11 @@ struct side_end {
 struct side_call {
     struct worker *worker;
     struct snapshot_hold *hold;
-    struct str model;           /* provider/model, or an alias */
-    struct str request_id;      /* in logs; outlives the call's beginning only */
-    struct request *request;    /* written before side_begin() returns, unless it is large */
-    struct exchange *copied;    /* whose request it is a copy of; NULL: our own */
+    struct str model;                /* provider/model, or an alias */
+    struct str request_id;           /* in logs; outlives the call's beginning only */
+    struct request *request;         /* written before side_begin() returns, unless it is large */
+    struct exchange *copied;         /* whose request it is a copy of; NULL: our own */
+    const struct exchange *payer;    /* whose budgets pay for it */
     /* of the caller whose words it has: whom it forbids to have them is not asked; NULL: nobody */
     const struct wishes *wishes;
     uint64_t due_us;    /* when it has failed; clock_now_us() */

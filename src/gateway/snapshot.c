@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/endpoints.h"
+#include "policy/entries.h"
 
 /* Collects the secrets of a configuration. */
 static struct secrets *
@@ -62,6 +63,7 @@ snapshot_build(struct conf *c, struct str simulated_url, struct conf_problems *p
     if (problems->count == 0)
         check_arms(s, problems);
     endpoint_check_keys(&c->auth, problems);
+    entries_check(c, problems);
     s->secrets = collect_secrets(c, s->providers);
     s->generation = 1;
     atomic_store(&s->refs, 1);

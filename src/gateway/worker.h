@@ -38,6 +38,7 @@ struct collector;
 struct conversations;
 struct endpoint;
 struct steward;
+struct scopes;
 struct worker;
 
 /* What a worker reports: requests, as their owner. */
@@ -65,6 +66,7 @@ struct gateway {
     struct thoughts thoughts;
     struct directory *directory;            /* keys of the store; NULL in tests alone */
     struct steward *steward;                /* of the store; NULL in tests alone */
+    struct scopes *scopes;                  /* limits and budgets; NULL: there are none */
     struct conversations *conversations;    /* that are continued by an id; NULL: none are */
     unsigned workers;
     _Atomic bool draining;

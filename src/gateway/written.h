@@ -30,6 +30,8 @@ struct written {
     uint64_t held;                    /* counted in the worker's share for it */
     enum err unfit;                   /* why the target cannot take the request, and what to tell */
     struct wire_fault fault;
+    int64_t retry_after_ms;    /* 0: not said */
+    bool permanent;
 };
 
 /* Can the target take this kind of request at all? If so, writes path and fields, and the model's

@@ -313,6 +313,10 @@ struct wire_caller {
     /* names the type of an error in its answer's head, as error_names has it; may be empty */
     struct str error_field;
 
+    /* the fields that say what is left of limits: "anthropic-ratelimit-requests-limit" with the time of its
+     * reset; else "x-ratelimit-limit-requests" with the time until it */
+    bool anthropic_limits;
+
     /* the terminator, which a provider may have omitted: "data: [DONE]\n\n" */
     struct str terminator;
     /* an event that keeps an idle stream alive; empty: what the framing has for it */

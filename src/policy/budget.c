@@ -150,6 +150,36 @@ trickles(struct budget *b, uint64_t wall_ms)
                memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Why it cannot be taken. */
+static enum budget_verdict
+why_not(const struct budget_cell *cell, const struct budget_terms *t, int64_t nanousd)
+{
+    int64_t spent = atomic_load_explicit(&cell->spent, memory_order_relaxed), sum;
+
+    return __builtin_add_overflow(spent, nanousd, &sum) || sum > t->nanousd ? BUDGET_USED_UP
+                                                                            : BUDGET_BUSY;
+}
+
+enum budget_verdict
+budget_ask(struct budget *b, int64_t nanousd, uint64_t wall_ms)
+{
+    const struct budget_terms *t = atomic_load_explicit(&b->terms, memory_order_acquire);
+    int64_t sum;
+
+    if (t == NULL)
+        return BUDGET_RESERVED;
+    if (t->request_nanousd != 0 && nanousd > t->request_nanousd)
+        return BUDGET_REQUEST_TOO_DEAR;
+    const struct budget_cell *cell = current_cell(b, t, wall_ms);
+    int64_t used = atomic_load_explicit(&cell->used, memory_order_relaxed);
+    if (!__builtin_add_overflow(used, nanousd, &sum) && sum <= t->nanousd)
+        return BUDGET_RESERVED;
+    uint64_t due_ms = atomic_load_explicit(&b->trickle_ms, memory_order_relaxed);
+    if (t->then == BUDGET_THROTTLE && (wall_ms >= due_ms || due_ms - wall_ms > TRICKLE_MS))
+        return BUDGET_RESERVED;
+    return why_not(cell, t, nanousd);
+}
+
 enum budget_verdict
 budget_reserve(
     struct budget *b, int64_t nanousd, bool force, uint64_t wall_ms, struct budget_hold *ret)
@@ -166,7 +196,7 @@ budget_reserve(
     if (!ok && t->then == BUDGET_THROTTLE && trickles(b, wall_ms))
         ok = take(cell, nanousd, INT64_MAX);
     if (!ok)
-        return BUDGET_USED_UP;
+        return why_not(cell, t, nanousd);
     *ret = (struct budget_hold){ .budget = b,
         .began_ms = atomic_load_explicit(&cell->began_ms, memory_order_relaxed),
         .nanousd = nanousd };

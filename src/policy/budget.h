@@ -70,9 +70,13 @@ struct budget_hold {
 
 enum budget_verdict {
     BUDGET_RESERVED,
+    BUDGET_BUSY,    /* there would be enough, if requests under way cost less than was reserved */
     BUDGET_USED_UP,
     BUDGET_REQUEST_TOO_DEAR,    /* for one request */
 };
+
+/* What would become of a reservation; nothing is reserved. */
+enum budget_verdict budget_ask(struct budget *b, int64_t nanousd, uint64_t wall_ms);
 
 /* Reserves an amount, or says why not. `force`: even if it is more than there is. */
 enum budget_verdict budget_reserve(struct budget *b, int64_t nanousd, bool force, uint64_t wall_ms,

@@ -1,8 +1,8 @@
 /* gcra.h - a rate that may be used in bursts: the generic cell rate algorithm on one atomic number.
  *
  * The number is the time at which all that was taken would have been allowed at an even rate (the
- * theoretical arrival time). Something may be taken while that time is no further ahead of now than a
- * burst lasts. So in any window of time, wherever it begins, no more is taken than its limit and a
+ * theoretical arrival time). Something may be taken as long as a burst lasts longer than that time is
+ * ahead of now. So in any window of time, wherever it begins, no more is taken than its limit and a
  * burst; and what threads take at one time is what one thread would take in some order, because each
  * changes the number by compare-and-swap.
  *

@@ -33,19 +33,19 @@ const uint64_t scope_window_ns[SCOPE_RATES] = {
     86400 * NS_PER_S,
 };
 
-struct entry {
+struct placed_entry {
     struct scope_entry said;    /* its texts belong to it */
     enum scope_kind kind;
     struct str pattern;    /* in said.scope */
     bool exact;
-    struct entry *next;    /* of the same scope, or the next pattern */
+    struct placed_entry *next;    /* of the same scope, or the next pattern */
 };
 
 struct scopes {
     pthread_mutex_t lock;
-    struct map *by_id;    /* struct entry by its id */
-    struct map *exact;    /* the first struct entry by its scope's text */
-    struct entry *patterns;
+    struct map *by_id;    /* struct placed_entry by its id */
+    struct map *exact;    /* the first struct placed_entry by its scope's text */
+    struct placed_entry *patterns;
     unsigned count[SCOPE_KINDS];
     _Atomic unsigned kinds;
     _Atomic uint32_t revision;
@@ -131,7 +131,7 @@ scopes_create(void)
 }
 
 static void
-entry_free(struct entry *e)
+entry_free(struct placed_entry *e)
 {
     free((char *)e->said.id.p);
     free((char *)e->said.scope.p);
@@ -153,9 +153,10 @@ copy(struct str s)
 
 /* Takes the entry out of its list. */
 static void
-unlink_entry(struct scopes *s, struct entry *e)
+unlink_entry(struct scopes *s, struct placed_entry *e)
 {
-    struct entry *first = e->exact ? map_get(s->exact, e->said.scope) : s->patterns, **at = &first;
+    struct placed_entry *first = e->exact ? map_get(s->exact, e->said.scope) : s->patterns,
+                        **at = &first;
 
     while (*at != e)
         at = &(*at)->next;
@@ -170,9 +171,10 @@ unlink_entry(struct scopes *s, struct entry *e)
 
 /* Those that stand first go before. */
 static void
-link_entry(struct scopes *s, struct entry *e)
+link_entry(struct scopes *s, struct placed_entry *e)
 {
-    struct entry *first = e->exact ? map_get(s->exact, e->said.scope) : s->patterns, **at = &first;
+    struct placed_entry *first = e->exact ? map_get(s->exact, e->said.scope) : s->patterns,
+                        **at = &first;
 
     while (*at != NULL)
         at = &(*at)->next;
@@ -184,7 +186,7 @@ link_entry(struct scopes *s, struct entry *e)
 }
 
 static void
-count_entry(struct scopes *s, const struct entry *e, int by)
+count_entry(struct scopes *s, const struct placed_entry *e, int by)
 {
     unsigned bit = 1u << e->kind, kinds = atomic_load(&s->kinds);
 
@@ -195,7 +197,7 @@ count_entry(struct scopes *s, const struct entry *e, int by)
 static void
 remove_entry(struct scopes *s, struct str id)
 {
-    struct entry *e = map_remove(s->by_id, id);
+    struct placed_entry *e = map_remove(s->by_id, id);
 
     if (e == NULL)
         return;
@@ -207,7 +209,7 @@ remove_entry(struct scopes *s, struct str id)
 static void
 add_entry(struct scopes *s, const struct scope_entry *said, enum scope_kind kind)
 {
-    struct entry *e = check_alloc(calloc(1, sizeof(*e)));
+    struct placed_entry *e = check_alloc(calloc(1, sizeof(*e)));
 
     e->said = *said;
     e->said.id = copy(said->id);
@@ -263,7 +265,7 @@ scopes_set_all(struct scopes *s, struct str prefix, const struct scope_entry *li
     for (size_t pos = 0; map_next(s->by_id, &pos, &id, &e);) {
         if (!str_starts(id, prefix))
             continue;
-        remove_entry(s, ((struct entry *)e)->said.id);
+        remove_entry(s, ((struct placed_entry *)e)->said.id);
         pos = 0;    /* removing moves others */
     }
     for (size_t i = 0; i < count; i++)
@@ -286,10 +288,10 @@ struct finding {
     const struct scopes *all;
     const struct scope *scope;
     unsigned step;
-    const struct entry *at;
+    const struct placed_entry *at;
 };
 
-static const struct entry *
+static const struct placed_entry *
 named(const struct finding *f, struct str id)
 {
     char text[512];
@@ -305,7 +307,7 @@ named(const struct finding *f, struct str id)
     return map_get(f->all->exact, str_make(text, prefix.n + 1 + id.n));
 }
 
-static const struct entry *
+static const struct placed_entry *
 next_entry(struct finding *f)
 {
     const struct scope *sc = f->scope;
@@ -338,7 +340,7 @@ usual_burst(uint64_t limit, uint64_t window_ns)
 }
 
 static void
-set_rate(struct gcra *g, enum scope_rate rate, const struct entry *e)
+set_rate(struct gcra *g, enum scope_rate rate, const struct placed_entry *e)
 {
     uint64_t limit = e != NULL ? e->said.rates[rate] : 0;
     uint64_t burst = limit == 0 || e->said.burst == 0 ? usual_burst(limit, scope_window_ns[rate])
@@ -354,7 +356,7 @@ set_rate(struct gcra *g, enum scope_rate rate, const struct entry *e)
 
 /* Gives the scope the budget of an entry, with what was spent of it if it had it before. */
 static void
-set_budget(struct scope *sc, unsigned place, const struct entry *e)
+set_budget(struct scope *sc, unsigned place, const struct placed_entry *e)
 {
     uint64_t id = map_hash(e->said.id);
     struct budget *found = NULL;
@@ -392,10 +394,10 @@ set_budget(struct scope *sc, unsigned place, const struct entry *e)
 
 /* A pattern's budget does not hold where the scope has one of its own for the same period. */
 static bool
-is_replaced(const struct scopes *s, const struct scope *sc, const struct entry *e)
+is_replaced(const struct scopes *s, const struct scope *sc, const struct placed_entry *e)
 {
     struct finding f = { .all = s, .scope = sc };
-    const struct entry *other;
+    const struct placed_entry *other;
 
     if (e->exact)
         return false;
@@ -409,7 +411,7 @@ static void
 resolve_budgets(const struct scopes *s, struct scope *sc, bool *limited)
 {
     struct finding f = { .all = s, .scope = sc };
-    const struct entry *e;
+    const struct placed_entry *e;
     unsigned n = 0;
 
     for (unsigned i = 0; i < SCOPE_BUDGETS; i++) {    /* those that stay are set again */
@@ -434,7 +436,7 @@ resolve_budgets(const struct scopes *s, struct scope *sc, bool *limited)
 static void
 resolve(struct scopes *s, struct scope *sc)
 {
-    const struct entry *rates[SCOPE_RATES] = { NULL }, *e;
+    const struct placed_entry *rates[SCOPE_RATES] = { NULL }, *e;
     uint64_t concurrent = 0, streams = 0;
     bool limited = false;
     struct finding f = { .all = s, .scope = sc };
@@ -692,14 +694,6 @@ each_in(struct scopes *s, void (*each)(void *arg, struct scope *scope), void *ar
             if (atomic_load(&segment[i].hash) > BUSY)
                 each(arg, &segment[i]);
     }
-}
-
-void
-scopes_each(struct scopes *s, void (*each)(void *arg, struct scope *scope), void *arg)
-{
-    (void)pthread_mutex_lock(&s->lock);
-    each_in(s, each, arg);
-    (void)pthread_mutex_unlock(&s->lock);
 }
 
 static void

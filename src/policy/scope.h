@@ -112,6 +112,14 @@ struct scope *scope_hold(struct scopes *s, enum scope_kind kind, struct str id, 
 struct scope *scope_hold_purse(struct scopes *s, struct str id, int64_t nanousd) NEVER_NULL;
 void scope_drop(struct scope *scope);    /* NULL is a no-op */
 
+/* Holds once more what is held. */
+static inline struct scope *
+scope_again(struct scope *scope)
+{
+    (void)atomic_fetch_add_explicit(&scope->users, 1, memory_order_relaxed);
+    return scope;
+}
+
 /* Books what was spent before in the current periods of its budgets; at the start, from the ledger. */
 void scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
     int64_t spent_nanousd, uint64_t at_ms);
@@ -152,6 +160,3 @@ struct scope_left {
 };
 bool scopes_left(
     struct scope *const *list, size_t count, bool tokens, uint64_t now_ns, struct scope_left *ret);
-
-/* Calls `each` for every scope that was used, under the lock; for views and metrics. */
-void scopes_each(struct scopes *s, void (*each)(void *arg, struct scope *scope), void *arg);

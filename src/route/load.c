@@ -126,6 +126,7 @@ void
 load_note_output(struct load *l, int64_t tokens, uint64_t now_us)
 {
     mean_note(&l->output, (double)MAX(tokens, 1), false, now_us);
+    lengths_note(&l->lengths, tokens);
 }
 
 int64_t

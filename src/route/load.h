@@ -14,7 +14,7 @@
 
 #include <stdatomic.h>
 
-#include "base/base.h"
+#include "route/lengths.h"
 
 #define LOAD_KEYS 8            /* of a target whose limits are remembered */
 #define LOAD_STALE_MS 60000    /* what was measured longer ago may be wrong by now */
@@ -37,6 +37,7 @@ struct load_limit {
 struct load {
     struct load_mean first_token, whole, speed, output;
     struct load_limit limits[LOAD_KEYS];
+    struct lengths lengths;    /* of its answers */
 };
 
 /* An answer of which a first token (or, `whole`, all of `output_tokens`) came after `us`. `at_least`:

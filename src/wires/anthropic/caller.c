@@ -563,6 +563,7 @@ const struct wire_caller anthropic_caller = {
     .write_token_count = write_token_count,
     .status = status,
     .error_names = anthropic_error_names,
+    .anthropic_limits = true,
     .models_begin = S_INIT("{\"data\":["),
     .write_model = anthropic_write_model,
     .write_models_end = anthropic_write_models_end,

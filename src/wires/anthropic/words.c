@@ -19,6 +19,7 @@ const struct wire_error_name anthropic_error_names[ERR_COUNT] = {
     [ERR_MEDIA_TYPE] = { "invalid_request_error", NULL },
     [ERR_HEADERS_TOO_LARGE] = { "invalid_request_error", NULL },
     [ERR_RATE_LIMIT] = { "rate_limit_error", NULL },
+    [ERR_BUDGET] = { "rate_limit_error", NULL },
     [ERR_CLIENT_GONE] = { "invalid_request_error", NULL },
     [ERR_UPSTREAM_DNS] = { "api_error", NULL },
     [ERR_UPSTREAM_CONNECT] = { "api_error", NULL },

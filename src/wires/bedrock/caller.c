@@ -551,6 +551,7 @@ static const struct wire_error_name error_names[ERR_COUNT] = {
     [ERR_MEDIA_TYPE] = EXCEPTION("Validation"),
     [ERR_HEADERS_TOO_LARGE] = EXCEPTION("Validation"),
     [ERR_RATE_LIMIT] = EXCEPTION("Throttling"),
+    [ERR_BUDGET] = EXCEPTION("Throttling"),
     [ERR_CLIENT_GONE] = EXCEPTION("Validation"),
     [ERR_UPSTREAM_DNS] = EXCEPTION("ModelError"),
     [ERR_UPSTREAM_CONNECT] = EXCEPTION("ModelError"),

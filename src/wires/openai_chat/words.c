@@ -18,6 +18,7 @@ const struct wire_error_name openai_error_names[ERR_COUNT] = {
     [ERR_MEDIA_TYPE] = { "invalid_request_error", "unsupported_media_type" },
     [ERR_HEADERS_TOO_LARGE] = { "invalid_request_error", "headers_too_large" },
     [ERR_RATE_LIMIT] = { "rate_limit_exceeded", "rate_limit_exceeded" },
+    [ERR_BUDGET] = { "insufficient_quota", "insufficient_quota" },
     [ERR_CLIENT_GONE] = { "invalid_request_error", "client_gone" },
     [ERR_UPSTREAM_DNS] = { "server_error", "upstream_dns" },
     [ERR_UPSTREAM_CONNECT] = { "server_error", "upstream_connect" },

@@ -30,7 +30,8 @@ TEST(what_is_reserved_and_spent_stays_within)
         &b, (struct budget_terms){ .nanousd = 100, .period = BUDGET_TOTAL, .alerts = { 50, 80 } });
     EXPECT(budget_reserve(&b, 40, false, 5, &h[0]) == BUDGET_RESERVED);
     EXPECT(budget_reserve(&b, 60, false, 5, &h[1]) == BUDGET_RESERVED);
-    EXPECT(budget_reserve(&b, 1, false, 5, &h[2]) == BUDGET_USED_UP);
+    EXPECT(budget_ask(&b, 1, 5) == BUDGET_BUSY);
+    EXPECT(budget_reserve(&b, 1, false, 5, &h[2]) == BUDGET_BUSY);
     EXPECT(h[2].budget == NULL);
     EXPECT_INT(budget_settle(&h[0], 10), 0);
     EXPECT(budget_reserve(&b, 30, false, 5, &h[2]) == BUDGET_RESERVED);
@@ -42,6 +43,7 @@ TEST(what_is_reserved_and_spent_stays_within)
     EXPECT_INT(v.reserved, 0);
     EXPECT(budget_reserve(&b, 15, false, 5, &h[0]) == BUDGET_RESERVED);
     EXPECT_INT(budget_settle(&h[0], 15), BUDGET_ALERT_USED_UP);
+    EXPECT(budget_ask(&b, 1, 5) == BUDGET_USED_UP && budget_ask(&b, 0, 5) == BUDGET_RESERVED);
 }
 
 TEST(a_request_may_have_a_ceiling_of_its_own)
@@ -63,7 +65,10 @@ TEST(a_throttled_one_lets_one_a_minute_pass)
     agree(&b,
         (struct budget_terms){ .nanousd = 10, .period = BUDGET_TOTAL, .then = BUDGET_THROTTLE });
     EXPECT(budget_reserve(&b, 10, false, 1000000, &h) == BUDGET_RESERVED);
+    (void)budget_settle(&h, 10);
+    EXPECT(budget_ask(&b, 10, 1000000) == BUDGET_RESERVED);
     EXPECT(budget_reserve(&b, 10, false, 1000000, &h) == BUDGET_RESERVED);
+    EXPECT(budget_ask(&b, 10, 1059999) == BUDGET_USED_UP);
     EXPECT(budget_reserve(&b, 10, false, 1059999, &h) == BUDGET_USED_UP);
     EXPECT(budget_reserve(&b, 10, false, 1060000, &h) == BUDGET_RESERVED);
 }
@@ -78,7 +83,7 @@ TEST(a_new_period_begins_empty_and_what_was_reserved_stays_in_the_old_one)
     EXPECT(berlin != NULL);
     agree(&b, (struct budget_terms){ .nanousd = 100, .period = BUDGET_MONTH, .zone = berlin });
     EXPECT(budget_reserve(&b, 100, false, before, &old) == BUDGET_RESERVED);
-    EXPECT(budget_reserve(&b, 1, false, before, &now) == BUDGET_USED_UP);
+    EXPECT(budget_reserve(&b, 1, false, before, &now) == BUDGET_BUSY);
     EXPECT(budget_reserve(&b, 100, false, after, &now) == BUDGET_RESERVED);
     (void)budget_settle(&old, 90);
     struct budget_view v = budget_look(&b, after);
