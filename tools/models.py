@@ -21,6 +21,10 @@ BASES = {"quality": ("quality_permille", 10), "coding": ("quality_coding_permill
          "first_token_s": ("first_token_ms", 1000)}
 
 
+# Traits, and abilities that a model lacks, that follow its weights wherever they are served.
+OF_WEIGHTS = {"thinking": "", "no_forced_tools": "", "no_prefill": "", "-temperature": "sampling_fixed", "-prefill": "no_prefill"}
+
+
 class Wrong(Exception):
     """What is wrong with a line, and what to write instead."""
 
@@ -88,6 +92,10 @@ class Reader:
             r'^(FLAG|WORD)\((\w+), "([^"]*)"', (folder / "../llm/traits.def").read_text(), re.M))
 
         self.tokenizers = re.findall(r"^(?:EXACT|ESTIMATE)\((\w+)", (folder / "../tokens/families.def").read_text(), re.M)
+        self.makers = {}    # the words of rows that are at the maker of their weights, by base
+        for line in (folder / "models.txt").read_text().splitlines():
+            if f" base={line.split(' ')[0]} " in line:
+                self.makers[line.split(" ")[0]] = line.split("$")[0].split()
 
     # --- prices ---
 
@@ -212,11 +220,20 @@ class Reader:
         m["can"] = sum(1 << self.abilities.index(a) for a, yes in said.items() if yes)
         m["cannot"] = sum(1 << self.abilities.index(a) for a, yes in said.items() if not yes)
         m["takes"], m["makes"] = bits(m["takes"], MEDIA, "a kind of content"), bits(m["makes"], MEDIA, "a kind of content")
+        self.inherit(m.get("base"), said, traits)
         m["traits"] = "&" + self.row_traits(m["mode"], said, traits)
         m["price"] = "&" + self.sheet(sections) if sections else None
         m["region"] = c_text(m["region"]) if "region" in m else None
         m["mode"], m["status"] = f"MODE_{m['mode'].upper()}", f"STATUS_{m['status'].upper()}"
         return m, [f"{provider}/{other}" for other in m.pop("alias", "").split(",") if other]
+
+    def inherit(self, base, said, traits):
+        """What a model refuses, it refuses at every host: from its maker's row, unless its own says otherwise."""
+        for word in self.makers.get(base, []):
+            if word[0] == "." and self.trait(word)[0] in OF_WEIGHTS:
+                traits.setdefault(*self.trait(word))
+            if word in OF_WEIGHTS and word[1:] not in said:
+                traits.setdefault(OF_WEIGHTS[word], "YES")
 
     def row_traits(self, mode, said, traits):
         """What the wires must know follows mostly from the abilities."""

@@ -177,7 +177,7 @@ tell_error(struct wire_reader *r, const struct json *doc)
 static void
 tell_end(struct wire_reader *r, const struct chat_decoder *d, const struct json *end)
 {
-    struct str reason = text_at(r, end, "finish_reason");
+    struct str reason = emit_word(r, json_get(end, S("finish_reason")));
     bool late = str_eq(reason, S("TIMEOUT"));
     struct llm_usage u = { .known = 0 };
 

@@ -330,7 +330,8 @@ take_candidate(struct wire_reader *r, const struct json *candidate, int64_t posi
         take_logprobs(r, c, logprobs);
     take_grounding(r, c, gemini_get(candidate, "groundingMetadata", "grounding_metadata"));
     take_recitations(r, c, gemini_get(candidate, "citationMetadata", "citation_metadata"));
-    if (json_present(reason) && json_i64(reason, 1) != 0)
+    if (json_present(reason) && json_i64(reason, 1) != 0 && !json_str_is(reason, S("null")) &&
+        !json_str_is(reason, S("FINISH_REASON_UNSPECIFIED")))
         take_finish(r, c, candidate);
     return OK;
 }
