@@ -24,6 +24,9 @@ choose_unnamed(struct exchange *x)
     x->plan.list[0].target = only;
     x->plan.list[0].excluded = constraint_kind(only, x->op, x->wire);
     x->plan.relay = x->op == OP_RELAY;
+    if (!auth_allows_provider(x->who, only->provider->id))
+        return exchange_fail(x, ERR_FORBIDDEN, "this API key may not use the provider " STR_FMT,
+            STR_ARG(only->provider->id));
     return STEP_NEXT;
 }
 
@@ -67,6 +70,23 @@ read_tags(struct arena *a, struct str text)
     return first;
 }
 
+/* Those of the key, which a request cannot replace, in front of its own. Copies: the record hides
+ * secrets in them. */
+static struct ask_tag *
+add_key_tags(struct arena *a, const struct ask_tag *of_key, struct ask_tag *sent)
+{
+    struct ask_tag *first = sent, **tail = &first;
+
+    for (; of_key != NULL; of_key = of_key->next) {
+        struct ask_tag *tag = arena_new(a, struct ask_tag);
+
+        *tag = (struct ask_tag){ .name = of_key->name, .value = of_key->value, .next = sent };
+        *tail = tag;
+        tail = &tag->next;
+    }
+    return first;
+}
+
 /* May the key use that model? */
 static bool
 may_use(const void *who, struct str model)
@@ -77,6 +97,7 @@ may_use(const void *who, struct str model)
 void
 choice_limit(struct ask *ask, const struct principal *who)
 {
+    ask->providers = &who->providers;
     if (auth_allows_model(who, S("")))
         return;
     ask->may_use = may_use;
@@ -103,6 +124,7 @@ choice_ask(struct arena *a, const struct llm_request *request, const struct http
     /* copies, for it outlives the head of the request */
     ask->session = arena_str(a, str_make(session.p, MIN(session.n, SESSION_BYTES)));
     ask->tags = read_tags(a, arena_str(a, str_make(tags.p, MIN(tags.n, TAGS_BYTES))));
+    ask->tags = add_key_tags(a, who->tags, ask->tags);
     ask->fields = fields;
     ask->now_us = clock_now_us();
     ask->wall_ms = clock_wall_ms();
@@ -217,7 +239,11 @@ static enum step
 choose(struct exchange *x)
 {
     const struct route_table *routes = x->hold->snapshot->routes;
-    struct ask direct = { .arena = x->arena, .model = x->model, .op = x->op, .wire = x->wire };
+    struct ask direct = { .arena = x->arena,
+        .model = x->model,
+        .op = x->op,
+        .wire = x->wire,
+        .providers = &x->who->providers };
     struct ask *ask = x->ruling != NULL ? x->ask : &direct;
     struct str why = S("");
     struct route_found found;

@@ -13,7 +13,7 @@ void choice_cut_suffix(
 struct ask *choice_ask(struct arena *a, const struct llm_request *request,
     const struct http_fields *fields, const struct principal *who) NEVER_NULL;
 
-/* Notes which models `who`, that asks, may use. */
+/* Notes which models and providers `who`, that asks, may use. It outlives the ask. */
 void choice_limit(struct ask *ask, const struct principal *who);
 
 /* Fills x->plan. STEP_WAIT: a helper thread is looking at a large request; call it again. STEP_STOP:

@@ -493,6 +493,7 @@ ask_model(struct exchange *x)
         .request = request,
         .payer = x,
         .wishes = x->wishes,
+        .providers = &x->who->providers,
         .due_us = due_us,
         .keep = true,
         .done = on_judged,

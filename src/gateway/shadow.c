@@ -170,6 +170,7 @@ send_copy(struct exchange *x, const struct shadow *s)
             .copied = x,
             .payer = x,
             .wishes = x->wishes,
+            .providers = &x->who->providers,
             .due_us = clock_now_us() + (total_us != 0 ? total_us : LONGEST_US),
             .done = on_done,
             .owner = c,

@@ -89,6 +89,7 @@ choose(const struct side_call *call, struct arena *a, struct pick *ret)
         .op = q->op,
         .stream = q->stream,
         .wishes = demands(call->wishes, &wishes),
+        .providers = call->providers,
         .now_us = clock_now_us(),
         .wall_ms = clock_wall_ms(),
         .seed = clock_random_u64() };

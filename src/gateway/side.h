@@ -29,8 +29,9 @@ struct side_call {
     const struct exchange *payer;    /* whose budgets pay for it */
     /* of the caller whose words it has: whom it forbids to have them is not asked; NULL: nobody */
     const struct wishes *wishes;
-    uint64_t due_us;    /* when it has failed; clock_now_us() */
-    bool keep;          /* its answer is wanted */
+    const struct conf_strs *providers;    /* that the caller may use, while it begins; NULL: all */
+    uint64_t due_us;                      /* when it has failed; clock_now_us() */
+    bool keep;                            /* its answer is wanted */
     /* On the worker's thread, once, unless it is cancelled; never during side_begin(). */
     void (*done)(void *owner, const struct side_end *end);
     void *owner;

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "conf/conf.h"
 #include "http/message.h"
 #include "llm/needs.h"
 #include "llm/request.h"
@@ -57,6 +58,7 @@ struct ask {
     /* May the caller use that model? NULL: any. */
     bool (*may_use)(const void *who, struct str model);
     const void *who;
+    const struct conf_strs *providers;    /* that the caller may use, by id; NULL or empty: all */
 
     /* --- the moment --- */
     uint64_t wall_ms;

@@ -23,6 +23,17 @@ constraint_kind(const struct target *t, enum llm_op op, const struct wire *from)
     return (wire->provider->ops & OP_BIT(op)) != 0 ? EXCLUDED_NOT : EXCLUDED_OPERATION;
 }
 
+enum exclusion
+constraint_caller(const struct target *t, const struct ask *ask)
+{
+    const struct conf_strs *list = ask->providers;
+    bool allowed = list == NULL || list->count == 0;
+
+    for (size_t i = 0; !allowed && i < list->count; i++)
+        allowed = str_eq(list->list[i].v, t->provider->id);
+    return allowed ? constraint_kind(t, ask->op, ask->wire) : EXCLUDED_KEY;
+}
+
 /* Does the prompt fit? What is near the limit is tried last: the estimate is from above. */
 static enum exclusion
 judge_size(const struct model_row *facts, const struct needs *needs, bool *ret_late)
@@ -371,6 +382,9 @@ constraint_text(const struct target *t, enum exclusion why, struct ask *ask, str
     case EXCLUDED_WIRE:
     case EXCLUDED_OPERATION:
         return constraint_kind_text(t, why, ask->op, ask->wire, a);
+    case EXCLUDED_KEY:
+        return arena_printf(
+            a, "this API key may not use the provider " STR_FMT, STR_ARG(t->provider->id));
     case EXCLUDED_CONTEXT:
         return arena_printf(a, "the prompt has about %lld tokens, and the model takes up to %lld",
             (long long)ask->needs.input_tokens, (long long)t->facts->context_tokens);

@@ -18,6 +18,9 @@ enum exclusion {
  * named. */
 enum exclusion constraint_kind(const struct target *t, enum llm_op op, const struct wire *from);
 
+/* The same, and may the caller use its provider? */
+enum exclusion constraint_caller(const struct target *t, const struct ask *ask);
+
 /* Why not, as a sentence for the caller, in `a`. */
 struct str constraint_kind_text(const struct target *t, enum exclusion why, enum llm_op op,
     const struct wire *from, struct arena *a);

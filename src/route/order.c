@@ -51,7 +51,7 @@ judge(struct ordering *o, const struct alias *al, struct target *t, unsigned loo
     struct candidate *c = &o->all[o->count];
 
     *c = (struct candidate){ .target = target_for(o, al, t), .alias = al };
-    c->excluded = constraint_kind(c->target, o->ask->op, o->ask->wire);
+    c->excluded = constraint_caller(c->target, o->ask);
     if (c->excluded == EXCLUDED_NOT) {
         look_take(&c->look, c->target, o->ask, looks);
         c->excluded = constraint_judge(c->target, o->ask, &c->look, &c->late);
@@ -204,10 +204,14 @@ nobody_text(const struct ordering *o, const struct plan *plan)
 static enum err
 nobody_error(const struct plan *plan)
 {
-    for (size_t i = 0; i < plan->count; i++)
+    bool forbidden = true;
+
+    for (size_t i = 0; i < plan->count; i++) {
         if (plan->list[i].excluded == EXCLUDED_CONTEXT)
             return ERR_CONTEXT_LENGTH;
-    return ERR_UNSUPPORTED;
+        forbidden = forbidden && plan->list[i].excluded == EXCLUDED_KEY;
+    }
+    return forbidden ? ERR_FORBIDDEN : ERR_UNSUPPORTED;
 }
 
 static bool
@@ -257,9 +261,12 @@ route_plan(const struct route_table *t, const struct route_found *found, struct 
     if (found->target != NULL) {
         plan_begin(ret, ask->arena, 1);
         ret->list[0].target = found->target;
-        ret->list[0].excluded = constraint_kind(found->target, ask->op, ask->wire);
+        ret->list[0].excluded = constraint_caller(found->target, ask);
         ret->relay = ask->op == OP_RELAY;
-        return OK;
+        if (ret->list[0].excluded != EXCLUDED_KEY)
+            return OK;
+        *ret_why = constraint_text(found->target, EXCLUDED_KEY, ask, ask->arena);
+        return ERR_FORBIDDEN;
     }
     struct ordering o = { .table = t, .found = found, .ask = ask };
     enum err e = plan_alias(&o, found->alias, ret, ret_why);

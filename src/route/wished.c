@@ -180,7 +180,7 @@ add_target(struct wishing *q, struct target *t)
 {
     struct candidate c = { .target = t };
 
-    c.excluded = constraint_kind(t, q->ask->op, q->ask->wire);
+    c.excluded = constraint_caller(t, q->ask);
     if (c.excluded == EXCLUDED_NOT) {
         look_take(&c.look, t, q->ask, 0);
         c.excluded = constraint_judge(t, q->ask, &c.look, &c.late);
@@ -386,8 +386,11 @@ wished_plan(const struct route_table *t, struct ask *ask, const struct wished_by
     if (is_any_left(ret))
         return OK;
     *ret_why = nobody_text(&q);
-    for (size_t i = 0; i < ret->count; i++)
+    bool forbidden = true;
+    for (size_t i = 0; i < ret->count; i++) {
         if (ret->list[i].excluded == EXCLUDED_CONTEXT)
             return ERR_CONTEXT_LENGTH;
-    return ERR_NO_MODEL;
+        forbidden = forbidden && ret->list[i].excluded == EXCLUDED_KEY;
+    }
+    return forbidden ? ERR_FORBIDDEN : ERR_NO_MODEL;
 }

@@ -132,6 +132,44 @@ TEST(a_demand_that_cannot_be_read_is_reported)
     }
 }
 
+TEST(providers_that_the_key_may_not_use_are_excluded_and_a_target_of_theirs_is_forbidden)
+{
+    struct town w = make("  both: {targets: [openai/gpt-4o, lab/small]}\n"
+                         "  other: {targets: [groq/llama-3.3-70b]}\n");
+    struct conf_str only[] = { { .v = S("lab") } };
+    const struct conf_strs providers = { only, 1 };
+    static const struct {
+        const char *model;
+        enum err error;
+        const char *said;
+    } cases[] = {
+        { "both", OK, "" },
+        { "lab/any", OK, "" },
+        { "other", ERR_FORBIDDEN, "this API key may not use the provider groq" },
+        { "openai/gpt-4o", ERR_FORBIDDEN, "this API key may not use the provider openai" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ask ask = {
+            .arena = w.a, .op = OP_CHAT, .wire = &wire_openai_chat, .providers = &providers
+        };
+        struct route_found found;
+        struct plan plan;
+        struct str why = S("");
+
+        EXPECT(route_find(w.t, w.a, str_c(cases[i].model), &found, &why) == OK);
+        enum err e = route_plan(w.t, &found, &ask, &plan, &why);
+        EXPECT_INT(e, cases[i].error);
+        EXPECT(str_find(why, str_c(cases[i].said)) != why.n || cases[i].error == OK);
+        if (cases[i].error != OK)
+            continue;
+        EXPECT_STR(plan.list[0].target->provider->id, "lab");
+        EXPECT(plan.list[0].excluded == EXCLUDED_NOT);
+        EXPECT(plan.count == 1 || plan.list[1].excluded == EXCLUDED_KEY);
+    }
+    drop(&w);
+}
+
 TEST(priority_keeps_the_order_of_the_file_also_in_nested_aliases)
 {
     struct town w = make("  a: {targets: [lab/1, b, lab/4]}\n"
