@@ -29,6 +29,17 @@ openai_nine_letters(struct arena *a, const struct json *id)
     return str_eq(fit, text) ? S("") : fit;
 }
 
+/* Whose reasoning the model can read, where there is a place for what proves it. */
+static enum llm_origin
+origin_of(const struct wire_target *t)
+{
+    if (t->traits.reasoning_details != YES)
+        return ORIGIN_NONE;
+    return str_starts(t->model, S("anthropic/")) ? ORIGIN_ANTHROPIC
+           : str_starts(t->model, S("openai/"))  ? ORIGIN_OPENAI
+                                                 : ORIGIN_NONE;
+}
+
 static struct turn_rules
 rules_for(const struct wire_target *t)
 {
@@ -36,6 +47,7 @@ rules_for(const struct wire_target *t)
     struct turn_rules rules = {
         .ids = { .prefix = S("call_"), .most = 40 },
         .names = tool_names,
+        .origin = origin_of(t),
         .system_first = traits->system_first == YES,
         .paired = true,
         .no_prefill = traits->no_prefill == YES,
@@ -262,6 +274,52 @@ add_call(struct request_out *w, const struct turn_block *b)
 }
 
 static void
+add_reasoning_text(struct json_out *o, const struct turn_block *b)
+{
+    out_key(o, "reasoning_content");
+    out_string(o);
+    for (; b != NULL; b = b->next)
+        if (b->part->kind == PART_REASONING)
+            out_piece(o, b->part->text);
+    out_end_string(o);
+}
+
+/* Reasoning with its proofs, as the answers of such a host have it. */
+static void
+add_reasoning_details(struct json_out *o, const struct turn_block *b)
+{
+    int64_t index = 0;
+
+    out_key_array(o, "reasoning_details");
+    for (; b != NULL; b = b->next) {
+        const struct llm_part *part = b->part;
+
+        if (part->kind != PART_REASONING)
+            continue;
+
+        bool openai = part->origin == ORIGIN_OPENAI;
+        struct str data = openai && part->signature.n > 0 ? part->signature : part->redacted;
+
+        out_object(o);
+        if (data.n > 0) {
+            out_const(o, "\"type\":\"reasoning.encrypted\"");
+            out_text(o, "data", data);
+        } else {
+            out_const(o, "\"type\":\"reasoning.text\"");
+            out_text(o, "text", part->text);
+            out_text(o, "signature", part->signature);
+        }
+        if (openai)
+            out_const(o, "\"format\":\"" OPENAI_REASONING_OPENAI "\"");
+        else
+            out_const(o, "\"format\":\"" OPENAI_REASONING_ANTHROPIC "\"");
+        out_i64(o, "index", index++);
+        out_end(o);
+    }
+    out_end_array(o);
+}
+
+static void
 add_assistant(struct request_out *w, const struct turn *t)
 {
     bool calls = false;
@@ -278,14 +336,10 @@ add_assistant(struct request_out *w, const struct turn *t)
         add_joined(&w->o, t->blocks.first, S(""));
     else
         out_null(&w->o, "content");
-    if (thinks) {
-        out_key(&w->o, "reasoning_content");
-        out_string(&w->o);
-        for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next)
-            if (b->part->kind == PART_REASONING)
-                out_piece(&w->o, b->part->text);
-        out_end_string(&w->o);
-    }
+    if (thinks && origin_of(w->t) != ORIGIN_NONE)
+        add_reasoning_details(&w->o, t->blocks.first);
+    else if (thinks)
+        add_reasoning_text(&w->o, t->blocks.first);
     if (calls) {
         out_key_array(&w->o, "tool_calls");
         for (const struct turn_block *b = t->blocks.first; b != NULL; b = b->next)

@@ -156,8 +156,7 @@ take_content(struct wire_reader *r, struct emit_choice *c, const struct json *co
     }
 }
 
-/* Reasoning blocks in OpenRouter's form. `told`: their text was elsewhere in the delta. Only
- * Anthropic's signatures are of use to callers of another wire. */
+/* Reasoning blocks in OpenRouter's form. `told`: their text was elsewhere in the delta. */
 static void
 take_reasoning_details(
     struct wire_reader *r, struct emit_choice *c, const struct json *details, bool told)
@@ -167,11 +166,18 @@ take_reasoning_details(
     while (json_next(&it)) {
         if (!told)
             emit_text(r, c, EVENT_REASONING, emit_string(r, json_get(it.value, S("text"))));
-        if (!json_str_is(json_get(it.value, S("format")), S(OPENAI_REASONING_ANTHROPIC)))
-            continue;
-        r->emit.origin = ORIGIN_ANTHROPIC;
-        emit_text(r, c, EVENT_REDACTED, emit_string(r, json_get(it.value, S("data"))));
-        emit_signature(r, c, emit_string(r, json_get(it.value, S("signature"))));
+
+        const struct json *format = json_get(it.value, S("format"));
+        struct str data = emit_string(r, json_get(it.value, S("data")));
+
+        if (json_str_is(format, S(OPENAI_REASONING_ANTHROPIC))) {
+            r->emit.origin = ORIGIN_ANTHROPIC;
+            emit_text(r, c, EVENT_REDACTED, data);
+            emit_signature(r, c, emit_string(r, json_get(it.value, S("signature"))));
+        } else if (json_str_is(format, S(OPENAI_REASONING_OPENAI))) {
+            r->emit.origin = ORIGIN_OPENAI;    /* which proves by encrypting */
+            emit_signature(r, c, data);
+        }
     }
 }
 

@@ -55,7 +55,7 @@ kind_word(enum llm_event_kind kind)
 {
     static const char *const words[] = { "none", "start", "text", "reasoning", "signature",
         "redacted", "refusal", "tool_start", "tool_args", "tool_end", "media", "citation",
-        "logprobs", "opaque", "usage", "finish", "error", "end" };
+        "logprobs", "opaque", "vector", "rank", "usage", "finish", "error", "end" };
 
     return words[kind];
 }
