@@ -101,6 +101,8 @@ find_socket(struct admin_client *c)
             "openclaw %s: the gateway at " STR_FMT " gave no answer within %d s; is its process "
             "stopped?\n",
             c->command, STR_ARG(silent), LOOK_MS / 1000);
+    else if (n == 0 && c->without != NULL)
+        c->missing = true;
     else if (n == 0)
         (void)fprintf(stderr,
             "openclaw %s: no gateway of this user answers on this machine; is it running? Name its "
@@ -125,6 +127,8 @@ open_client(struct admin_client *c)
             &c->fields, "Authorization: Bearer " STR_FMT "\r\n", STR_ARG(str_trim(str_c(key))));
     if (c->url != NULL)
         return connect_to(c, c->url);
+    if (c->missing)
+        return false;
     if (c->socket == NULL)
         c->socket = find_socket(c);
     return c->socket != NULL && connect_to(c, url_of_socket(c->arena, str_c(c->socket)).p);
@@ -136,7 +140,7 @@ admin_client_run(struct admin_client *c, bool (*act)(struct admin_client *c, voi
     c->arena = arena_create(ARENA_BYTES);
     buf_init(&c->fields, 64 * 1024);
     buf_add(&c->fields, S("User-Agent: openclaw\r\n"));
-    bool done = open_client(c) && act(c, arg);
+    bool done = open_client(c) ? act(c, arg) : c->missing && c->without(c, arg);
 
     hang_up(c);
     buf_fini(&c->fields);
@@ -158,9 +162,8 @@ admin_shown(const struct admin_client *c, struct str text)
     return shown;
 }
 
-/* A JSON text whose strings have no control characters; those are written as escapes. */
-static struct str
-shown_json(const struct admin_client *c, struct str text)
+struct str
+admin_shown_json(const struct admin_client *c, struct str text)
 {
     struct buf b;
 
@@ -181,21 +184,30 @@ shown_json(const struct admin_client *c, struct str text)
     return shown;
 }
 
-/* What a problem document says: its detail, and a line for each of its errors. */
-static struct str
-refusal(struct admin_client *c)
+struct str
+admin_problem(const struct admin_client *c, const struct json *problem, int status)
 {
-    const struct json *doc = json_parse(c->arena, talk_body(c->line), NULL, NULL);
-    struct json_iter it = json_iter(json_get(doc, S("errors")));
-    struct str said = admin_text(c, doc, "detail");
+    const struct json *errors = json_get(problem, S("errors"));
+    struct json_iter it = json_iter(errors);
+    struct str said = admin_text(c, problem, "detail");
 
     if (said.n == 0)
-        return arena_printf(c->arena, "status %d", talk_status(c->line));
-    while (json_next(&it))
+        return arena_printf(c->arena, "status %d", status);
+    if (json_count(errors) > 1)
+        said = S("");
+    while (json_count(errors) > 1 && json_next(&it))
         said = arena_printf(c->arena, STR_FMT "\n  " STR_FMT ": " STR_FMT, STR_ARG(said),
             STR_ARG(str_skip(admin_text(c, it.value, "pointer"), 1)),
             STR_ARG(admin_text(c, it.value, "detail")));
     return said;
+}
+
+static struct str
+refusal(struct admin_client *c)
+{
+    const struct json *doc = json_parse(c->arena, talk_body(c->line), NULL, NULL);
+
+    return admin_problem(c, doc, talk_status(c->line));
 }
 
 struct str
@@ -217,11 +229,18 @@ admin_encode(struct arena *a, const char *name)
 const struct json *
 admin_client_ask(struct admin_client *c, const char *path, struct str body, struct str *ret_text)
 {
+    return admin_client_send(c, body.n != 0 ? S("POST") : S("GET"), path, body, ret_text);
+}
+
+const struct json *
+admin_client_send(struct admin_client *c, struct str method, const char *path, struct str body,
+    struct str *ret_text)
+{
     struct str whole = arena_printf(c->arena, STR_FMT API "%s", STR_ARG(c->base), path);
     const char *where = c->url != NULL ? c->url : c->socket;
 
-    talk_limit(c->line, body.n != 0 ? CHANGE_MS : ASK_MS);
-    enum talk_outcome outcome = talk_ask(c->line, whole, body, NULL);
+    talk_limit(c->line, str_eq(method, S("GET")) ? ASK_MS : CHANGE_MS);
+    enum talk_outcome outcome = talk_send(c->line, method, whole, body, NULL);
     if (outcome == TALK_UNREACHED)
         (void)fprintf(
             stderr, "openclaw %s: no gateway answers at %s; is it running?\n", c->command, where);
@@ -236,7 +255,9 @@ admin_client_ask(struct admin_client *c, const char *path, struct str body, stru
             STR_ARG(admin_shown(c, talk_message(c->line))));
     if (outcome != TALK_DONE)
         return NULL;
-    struct str text = shown_json(c, str_trim(talk_body(c->line)));
+    struct str text = admin_shown_json(c, str_trim(talk_body(c->line)));
+    if (text.n == 0 && talk_status(c->line) == 204)
+        text = S("{}");
     const struct json *doc = json_parse(c->arena, text, NULL, NULL);
     if (!json_is(doc, JSON_OBJECT)) {
         (void)fprintf(

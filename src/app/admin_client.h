@@ -18,6 +18,10 @@ struct admin_client {
     struct talk *line;
     struct str base;    /* path before /admin/v1 */
     struct buf fields;
+    /* What to do if no gateway runs on this machine, and none was named; NULL: say so. False after
+     * saying what went wrong. */
+    bool (*without)(struct admin_client *c, void *arg);
+    bool missing;    /* so it is, or is to be */
 };
 
 #define ADMIN_FLAG_SOCKET(c)                                                                       \
@@ -49,6 +53,16 @@ int admin_client_run(
  * says, none of it can control a terminal. */
 const struct json *admin_client_ask(
     struct admin_client *c, const char *path, struct str body, struct str *ret_text) MUST_CHECK;
+
+/* The same with any method, and a query after the path. An answer without a body is an empty object. */
+const struct json *admin_client_send(struct admin_client *c, struct str method, const char *path,
+    struct str body, struct str *ret_text) MUST_CHECK;
+
+/* What a problem document says: its detail, and a line for each of its errors. */
+struct str admin_problem(const struct admin_client *c, const struct json *problem, int status);
+
+/* A JSON text whose strings have no control characters; those are written as escapes. */
+struct str admin_shown_json(const struct admin_client *c, struct str text);
 
 /* The name as the last part of a path; a '/' in it stays. */
 struct str admin_encode(struct arena *a, const char *name);

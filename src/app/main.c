@@ -33,6 +33,15 @@ static const struct command {
     { "top", "watch what a running gateway is doing, target by target", cmd_top },
     { "off", "let a running gateway not use a provider, key or model", cmd_off },
     { "on", "let it use that again", cmd_on },
+    { "keys", "make, list, change and revoke API keys", cmd_resources },
+    { "teams", "the same for teams", cmd_resources },
+    { "users", "and for users,", cmd_resources },
+    { "projects", "projects,", cmd_resources },
+    { "orgs", "organisations,", cmd_resources },
+    { "service-accounts", "service accounts,", cmd_resources },
+    { "memberships", "who is in which team,", cmd_resources },
+    { "limits", "limits of requests and tokens,", cmd_resources },
+    { "budgets", "and limits of money", cmd_resources },
     { "replay", "tell what another configuration would have done with a log", cmd_replay },
     { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },
     { "tokens", "count the tokens of a text", cmd_tokens },
@@ -49,7 +58,7 @@ print_usage(FILE *to)
 {
     (void)fputs("usage: openclaw COMMAND [options]\n\n", to);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        (void)fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].help);
+        (void)fprintf(to, "  %-17s %s\n", commands[i].name, commands[i].help);
     (void)fputs("\n'openclaw COMMAND --help' explains a command.\n", to);
 }
 

@@ -231,12 +231,19 @@ talk_limit(struct talk *c, uint64_t limit_ms)
 enum talk_outcome
 talk_ask(struct talk *c, struct str path, struct str body, struct event_sink *to)
 {
+    return talk_send(c, body.n != 0 ? S("POST") : S("GET"), path, body, to);
+}
+
+enum talk_outcome
+talk_send(
+    struct talk *c, struct str method, struct str path, struct str body, struct event_sink *to)
+{
     static const struct client_events events = {
         .head = on_head, .data = on_data, .end = on_end, .failed = on_failed
     };
     struct client_request q = {
         .origin = c->origin,
-        .method = body.n != 0 ? S("POST") : S("GET"),
+        .method = method,
         .path = path,
         .fields = c->fields,
         .body = &body,

@@ -29,6 +29,10 @@ void talk_limit(struct talk *c, uint64_t limit_ms);
  * they arrive, but for errors, which the message says; NULL: nowhere. */
 enum talk_outcome talk_ask(struct talk *c, struct str path, struct str body, struct event_sink *to);
 
+/* The same with another method. */
+enum talk_outcome talk_send(
+    struct talk *c, struct str method, struct str path, struct str body, struct event_sink *to);
+
 /* Of the last question: the body of an answer that was not a stream, the error message (the
    server's or ours), the HTTP status (0: none). Valid until the next question. */
 struct str talk_body(const struct talk *c);

@@ -36,13 +36,14 @@ bool
 call_fail_faults(struct api_call *c)
 {
     const struct fault *f = c->faults.first;
+    struct str more = c->faults.count == 1 ? S("")
+                                           : arena_printf(c->arena, " (and %zu more: see errors)",
+                                                 c->faults.count - 1);
 
     if (f->pointer.n == 0)
-        return call_fail(c, 422, "invalid", STR_FMT, STR_ARG(f->detail));
-    return call_fail(c, 422, "invalid", "%s " STR_FMT "%s",
-        str_eq(str_make(f->pointer.p, 1), S("?")) ? "the parameter" : "the member",
-        STR_ARG(str_skip(f->pointer, 1)),
-        c->faults.count > 1 ? " and others: see errors" : ": see errors");
+        return call_fail(c, 422, "invalid", STR_FMT STR_FMT, STR_ARG(f->detail), STR_ARG(more));
+    return call_fail(c, 422, "invalid", STR_FMT ": " STR_FMT STR_FMT,
+        STR_ARG(str_skip(f->pointer, 1)), STR_ARG(f->detail), STR_ARG(more));
 }
 
 bool
