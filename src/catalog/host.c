@@ -52,7 +52,9 @@ azure_prepare(struct host_address *at, struct str version, struct arena *a)
 static bool
 is_deployed(const struct wire *wire, const struct llm_request *r)
 {
-    return (r->op != OP_RELAY && wire->beside == NULL) || str_starts(r->path, S("/audio/")) ||
+    bool plain = wire->beside == NULL || wire->provider == wire->beside->provider;
+
+    return (r->op != OP_RELAY && plain) || str_starts(r->path, S("/audio/")) ||
            str_starts(r->path, S("/images/"));
 }
 

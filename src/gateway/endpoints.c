@@ -200,18 +200,32 @@ endpoint_methods(const struct endpoint *e)
     return str_eq(e->method, S("GET")) ? S("GET, HEAD") : e->method;
 }
 
+/* Does the request say that it speaks this protocol? */
+static bool
+is_spoken(const struct wire_caller *caller, const struct endpoint *e, const struct http_head *head)
+{
+    if (caller == NULL || caller->version_field.n == 0)
+        return false;
+    struct str value = http_field_get(&head->fields, caller->version_field);
+
+    if (caller->version_word.n == 0)
+        return value.n != 0;
+    return (e->local || e->op != OP_RELAY) && str_find(value, caller->version_word) != value.n;
+}
+
 const struct wire *
 endpoint_wire(const struct endpoint *e, const struct http_head *head)
 {
     bool shared = e->op == OP_RELAY && endpoint_needs_key(e);
-
+    const struct wire *dialect = e->router ? NULL : e->wire->dialect;
     const struct wire *wire;
 
     for (size_t i = 0; shared && (wire = wire_at(i)) != NULL; i++)
-        if (wire->caller != NULL && wire->caller->version_field.n != 0 &&
-            http_field_get(&head->fields, wire->caller->version_field).n != 0)
+        if (is_spoken(wire->caller, e, head))
             return wire;
-    return e->wire;
+    if (dialect == NULL || !is_spoken(dialect->caller, e, head))
+        return e->wire;
+    return shared || e->op == OP_CHAT || dialect->caller->asks[e->op] != NULL ? dialect : e->wire;
 }
 
 /* --- the routes that a key names --- */

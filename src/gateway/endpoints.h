@@ -95,8 +95,8 @@ void endpoint_check_keys(const struct conf_auth *auth, struct conf_problems *pro
 /* The methods that it takes, as in an Allow field. */
 struct str endpoint_methods(const struct endpoint *e);
 
-/* The caller's protocol: the endpoint's, or on routes that several protocols have the one whose
- * version_field the request carries. */
+/* The caller's protocol: the endpoint's, its dialect, or on routes that several protocols have the one
+ * whose version_field the request carries. */
 const struct wire *endpoint_wire(const struct endpoint *e, const struct http_head *head) NEVER_NULL;
 
 extern const struct endpoint endpoints[ENDPOINT_COUNT];

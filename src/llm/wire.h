@@ -291,6 +291,9 @@ struct wire_caller {
     /* Appends the answer to OP_COUNT_TOKENS; NULL when the protocol has none. */
     void (*write_token_count)(struct buf *out, int64_t input_tokens);
 
+    /* Thoughts are parts of a message's content. */
+    bool thoughts_in_content;
+
     /* HTTP status of an error kind in this protocol (Anthropic: 529 for overload). */
     int (*status)(const struct llm_error *e);
 
@@ -307,8 +310,10 @@ struct wire_caller {
     void (*read_page)(struct arena *a, struct str query, struct wire_page *ret);
 
     /* A request with this field speaks this protocol on routes that several have; empty: none
-     * does. */
+     * does. With a word, the field's value must hold it, and only the routes that we answer
+     * ourselves are shared. */
     struct str version_field;
+    struct str version_word;
     struct str id_field;    /* repeats the request's id in every answer; may be empty */
     /* names the type of an error in its answer's head, as error_names has it; may be empty */
     struct str error_field;
@@ -417,9 +422,13 @@ struct wire_provider {
 
 struct wire {
     struct str name;    /* as configuration and catalog name it: "openai-chat" */
-    /* Providers of this wire serve the other one as well, at the same base URL, if they have the trait
-     * `responses`. NULL: none does. */
+    /* Providers of the wire `beside` take requests of this one as they are, at the same base URL, if
+     * their traits say so. NULL: none does. */
     const struct wire *beside;
+    bool (*is_taken)(const struct traits *t);
+    /* What some clients of this protocol speak in its place, told by that one's version_field: its
+     * requests, and answers of a form of their own. It is not in the table. NULL: there is none. */
+    const struct wire *dialect;
     const struct framing *framing;           /* of a streamed answer */
     const struct wire_caller *caller;        /* NULL: not offered to callers */
     const struct wire_provider *provider;    /* NULL: no provider speaks it */
@@ -433,7 +442,7 @@ struct wire {
 static inline bool
 wire_is_served(const struct wire *wire, const struct wire *its, const struct traits *t)
 {
-    return wire == its || (wire != NULL && wire->beside == its && t->responses == YES);
+    return wire == its || (wire != NULL && wire->beside == its && wire->is_taken(t));
 }
 
 /* Reads a whole answer to r->op: by read_answer, or as that operation has it. */

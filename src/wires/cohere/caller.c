@@ -393,5 +393,7 @@ const struct wire_caller cohere_caller = {
     .models_begin = S_INIT("{\"models\":["),
     .write_model = write_model,
     .write_models_end = write_models_end,
+    .version_field = S_INIT("x-fern-sdk-name"),
+    .version_word = S_INIT("cohere"),
     .terminator = S_INIT("data: [DONE]\n\n"),
 };

@@ -40,8 +40,8 @@ openai_add_cost(struct json_out *o, const struct wire_writer *w, const struct ll
     o->comma = true;
 }
 
-static void
-add_usage(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u)
+void
+openai_add_usage(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u)
 {
     out_key_object(o, "usage");
     out_i64(o, "prompt_tokens", u->input);
@@ -200,6 +200,25 @@ add_annotation(struct json_out *o, const struct llm_citation *citation)
     out_end(o);
 }
 
+/* {"type":"thinking","thinking":[{"type":"text","text": ; the text and end_thought() follow. */
+static void
+begin_thought(struct json_out *o)
+{
+    out_object(o);
+    out_const(o, "\"type\":\"thinking\"");
+    out_key_array(o, "thinking");
+    out_object(o);
+    out_const(o, "\"type\":\"text\"");
+}
+
+static void
+end_thought(struct json_out *o)
+{
+    out_end(o);
+    out_end_array(o);
+    out_end(o);
+}
+
 /* --- the stream --- */
 
 /* Builds the parts that all chunks have in common. `ev` is not a START if the provider sent none.
@@ -281,7 +300,15 @@ write_delta(struct wire_writer *w, struct answer_written *st, const struct llm_e
         out_text(&o, "content", ev->text);
         break;
     case EVENT_REASONING:
-        out_text(&o, "reasoning_content", ev->text);
+        if (!w->wire->caller->thoughts_in_content) {
+            out_text(&o, "reasoning_content", ev->text);
+            break;
+        }
+        out_key_array(&o, "content");
+        begin_thought(&o);
+        out_text(&o, "text", ev->text);
+        end_thought(&o);
+        out_end_array(&o);
         break;
     case EVENT_REFUSAL:
         out_text(&o, "refusal", ev->text);
@@ -402,7 +429,7 @@ write_end(struct wire_writer *w, struct answer_written *st)
 
         buf_add(w->out, st->prefix);
         buf_add_c(w->out, ']');
-        add_usage(&o, w, &st->usage);
+        openai_add_usage(&o, w, &st->usage);
         buf_add(w->out, S("}\n\n"));
     }
     buf_add(w->out, S("data: [DONE]\n\n"));
@@ -577,15 +604,39 @@ first_call(const struct llm_part *part)
     return part;
 }
 
+/* "content":[thoughts, text]. False, with nothing written, if nothing was thought. */
+static bool
+add_content_parts(struct json_out *o, const struct llm_part *parts)
+{
+    if (!llm_part_has(parts, PART_REASONING))
+        return false;
+    out_key_array(o, "content");
+    begin_thought(o);
+    if (!add_texts(o, S("text"), parts, PART_REASONING))
+        out_const(o, "\"text\":\"\"");
+    end_thought(o);
+    if (llm_part_has(parts, PART_TEXT)) {
+        out_object(o);
+        out_const(o, "\"type\":\"text\"");
+        if (!add_texts(o, S("text"), parts, PART_TEXT))
+            out_const(o, "\"text\":\"\"");
+        out_end(o);
+    }
+    out_end_array(o);
+    return true;
+}
+
 static void
 add_message(struct json_out *o, const struct wire_writer *w, const struct llm_answer_choice *c)
 {
     const struct llm_part *call = first_call(c->parts);
     bool calls = call != NULL;
+    bool in_content = w->wire->caller->thoughts_in_content;
 
     out_key_object(o, "message");
     out_const(o, "\"role\":\"assistant\"");
-    if (!add_texts(o, S("content"), c->parts, PART_TEXT)) {
+    if (!(in_content && add_content_parts(o, c->parts)) &&
+        !add_texts(o, S("content"), c->parts, PART_TEXT)) {
         if (calls || llm_part_has(c->parts, PART_REFUSAL))
             out_null(o, "content");
         else
@@ -593,7 +644,8 @@ add_message(struct json_out *o, const struct wire_writer *w, const struct llm_an
     }
     if (!add_texts(o, S("refusal"), c->parts, PART_REFUSAL))
         out_null(o, "refusal");
-    (void)add_texts(o, S("reasoning_content"), c->parts, PART_REASONING);
+    if (!in_content)
+        (void)add_texts(o, S("reasoning_content"), c->parts, PART_REASONING);
     add_reasoning_details(o, w->keep, c->parts);
     if (calls && w->old_calls)
         add_old_call(o, true, call->name, call->args);
@@ -668,7 +720,7 @@ openai_write_answer(struct wire_writer *w, const struct llm_answer *ans)
     }
     out_end_array(&o);
     if (usage_known(&ans->usage))
-        add_usage(&o, w, &ans->usage);
+        openai_add_usage(&o, w, &ans->usage);
     out_end(&o);
 }
 

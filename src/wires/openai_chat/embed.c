@@ -118,7 +118,7 @@ type_of(uint32_t types)
 }
 
 static void
-write_answer(struct wire_writer *w, const struct llm_answer *ans)
+write_list(struct wire_writer *w, const struct llm_answer *ans, bool named)
 {
     struct json_out o = json_out(w->out);
     uint32_t types = w->vector_types != 0 ? w->vector_types : VECTOR_BIT(FLOAT);
@@ -128,6 +128,8 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
         usage_has(&ans->usage, COUNT_INPUT) ? ans->usage.input : MAX(w->input_estimate, 1);
 
     out_object(&o);
+    if (named)
+        out_text(&o, "id", w->id);
     out_const(&o, "\"object\":\"list\"");
     out_key_array(&o, "data");
     for (uint32_t i = 0; list != NULL && i < w->inputs; i++) {
@@ -148,6 +150,20 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
     out_end(&o);
 }
 
+static void
+write_answer(struct wire_writer *w, const struct llm_answer *ans)
+{
+    write_list(w, ans, false);
+}
+
+/* Mistral's clients require an id. */
+static void
+write_named_answer(struct wire_writer *w, const struct llm_answer *ans)
+{
+    write_list(w, ans, true);
+}
+
+const struct wire_asks mistral_embed = { .members = members, .write_answer = write_named_answer };
 const struct wire_asks openai_embed = { .members = members, .write_answer = write_answer };
 
 /* --- a request for a provider, written --- */

@@ -348,7 +348,7 @@ openai_read_error(struct arena *a, int status, struct str body, struct llm_error
 
 static const char *const forwarded[] = { "openai-beta", NULL };
 
-static const char *const beyond_text[] = { "tools", "functions", "response_format",
+const char *const openai_beyond_text[] = { "tools", "functions", "response_format",
     "reasoning_effort", "reasoning", "logprobs", "modalities", "audio", "web_search_options",
     NULL };
 
@@ -358,7 +358,7 @@ static const struct wire_caller caller = {
     .words = &openai_words,
     .translates = OP_BIT(OP_CHAT),
     .asks = { [OP_EMBED] = &openai_embed, [OP_RERANK] = &openai_rerank },
-    .beyond_text = beyond_text,
+    .beyond_text = openai_beyond_text,
     .needs = &openai_needs,
     .read_head = openai_read_head,
     .media = WIRE_MEDIA(IMAGE) | WIRE_MEDIA(AUDIO),
@@ -379,7 +379,7 @@ static const struct wire_caller caller = {
 
 static const char *const limits[] = { "max_completion_tokens", "max_tokens", NULL };
 
-static const struct wire_provider provider = {
+const struct wire_provider openai_provider = {
     .ops = OP_BIT(OP_CHAT) | OP_BIT(OP_COMPLETE) | OP_BIT(OP_EMBED) | OP_BIT(OP_RERANK) |
            OP_BIT(OP_RELAY),
     .write_path = write_path,
@@ -406,5 +406,6 @@ const struct wire wire_openai_chat = {
     .name = S_INIT("openai-chat"),
     .framing = &framing_sse,
     .caller = &caller,
-    .provider = &provider,
+    .provider = &openai_provider,
+    .dialect = &wire_mistral,
 };

@@ -4,6 +4,7 @@
  *     caller.c          caller's JSON -> struct llm_request
  *     caller_answer.c   events -> caller's JSON and stream
  *     router.c          what OpenRouter's API adds
+ *     mistral.c         the same wire as clients of Mistral expect it
  *     provider.c        struct llm_request -> provider's JSON
  *     provider_answer.c provider's JSON and stream -> events
  *     words.c           names of errors, the list of models, where needs stand
@@ -24,6 +25,9 @@ void openai_write_model(struct buf *out, struct str id, struct str owner, struct
 void openai_write_models_end(struct buf *out, const struct wire_page *page);
 void openai_read_head(struct cursor doc);
 void openai_write_event(struct wire_writer *w, const struct llm_event *ev);
+struct json_out;
+/* "usage":{...}, as a member. */
+void openai_add_usage(struct json_out *o, const struct wire_writer *w, const struct llm_usage *u);
 void openai_write_answer(struct wire_writer *w, const struct llm_answer *ans);
 void openai_write_error(struct buf *out, const struct llm_error *e, struct str request_id);
 int openai_status(const struct llm_error *e);
@@ -32,7 +36,6 @@ void openai_write_relay_error(
     struct buf *out, const struct llm_error *e, struct str path, uint64_t sequence);
 
 /* OpenRouter's API */
-struct json_out;
 void openai_add_router_error(struct json_out *o, const struct llm_error *e, struct str request_id);
 void openai_write_router_error(struct buf *out, const struct llm_error *e, struct str request_id);
 bool openai_annotate(
@@ -44,11 +47,17 @@ void openai_add_cost(struct json_out *o, const struct wire_writer *w, const stru
 
 /* embeddings, and rankings */
 extern const struct wire_asks openai_embed;
+extern const struct wire_asks mistral_embed;
 extern const struct wire_asks openai_rerank;
 void openai_write_embed(struct request_out *w);
 void openai_write_rerank(struct request_out *w);
 enum err openai_read_embed(struct wire_reader *r, struct str body);
 enum err openai_read_rerank(struct wire_reader *r, struct str body);
+
+/* the two sides of the wire, shared with its dialect */
+extern const char *const openai_beyond_text[];
+extern const struct wire_provider openai_provider;
+extern const struct wire wire_mistral;
 
 /* provider; openai_read_error() also reads errors inside an answer, with its status 200 */
 /* The id that a host with ids of nine letters and digits gets for a call; empty if it takes the id

@@ -96,9 +96,16 @@ static const struct wire_provider provider = {
     .forward = forwarded,
 };
 
+static bool
+is_taken(const struct traits *t)
+{
+    return t->responses == YES;
+}
+
 const struct wire wire_openai_responses = {
     .name = S_INIT("openai-responses"),
     .beside = &wire_openai_chat,
+    .is_taken = is_taken,
     .framing = &framing_sse,
     .caller = &caller,
     .provider = &provider,

@@ -29,6 +29,7 @@ class Answer:
     text: str = "from-the-primary"
     reasoning: str = ""
     call: tuple | None = None      # (name, arguments as text)
+    call_number: int = 1           # the end of its id
     finish: str | None = "stop"    # stop, length or call; None: it never says
     usage: tuple | None = (11, 7)  # tokens in and out
     pieces: int = 4                # of each of these
@@ -60,7 +61,7 @@ def _openai_events(a, model):
     for piece in _pieces(a.text, a.pieces):
         yield "text", chunk({"content": piece})
     if a.call:
-        yield "call", chunk({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
+        yield "call", chunk({"tool_calls": [{"index": 0, "id": f"call_{a.call_number}", "type": "function",
                                              "function": {"name": a.call[0], "arguments": ""}}]})
         for piece in _pieces(a.call[1], a.pieces):
             yield "arguments", chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
@@ -77,7 +78,7 @@ def _openai_document(a, model):
     if a.reasoning:
         message["reasoning_content"] = a.reasoning
     if a.call:
-        message["tool_calls"] = [{"id": "call_1", "type": "function",
+        message["tool_calls"] = [{"id": f"call_{a.call_number}", "type": "function",
                                   "function": {"name": a.call[0], "arguments": a.call[1]}}]
     doc = {"id": "c1", "object": "chat.completion", "created": 1, "model": model, "choices": [
         {"index": 0, "message": message, "finish_reason": FINISH[OPENAI].get(a.finish)}]}
@@ -96,7 +97,7 @@ def _anthropic_blocks(a):
         yield "text", {"type": "text", "text": ""}, [{"type": "text_delta", "text": p}
                                                      for p in _pieces(a.text, a.pieces)]
     if a.call:
-        yield "arguments", {"type": "tool_use", "id": "toolu_1", "name": a.call[0], "input": {}}, [
+        yield "arguments", {"type": "tool_use", "id": f"toolu_{a.call_number}", "name": a.call[0], "input": {}}, [
             {"type": "input_json_delta", "partial_json": p} for p in _pieces(a.call[1], a.pieces)]
 
 
@@ -125,7 +126,7 @@ def _anthropic_document(a, model):
     if a.text:
         content.append({"type": "text", "text": a.text})
     if a.call:
-        content.append({"type": "tool_use", "id": "toolu_1", "name": a.call[0], "input": json.loads(a.call[1])})
+        content.append({"type": "tool_use", "id": f"toolu_{a.call_number}", "name": a.call[0], "input": json.loads(a.call[1])})
     tokens_in, tokens_out = a.usage or (0, 0)
     return {"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content,
             "stop_reason": FINISH[ANTHROPIC].get(a.finish), "stop_sequence": None,

@@ -206,6 +206,28 @@ TEST(a_keys_routes_must_exist)
     arena_destroy(a);
 }
 
+TEST(what_a_client_says_of_itself_selects_a_dialect_or_the_form_of_a_list)
+{
+    struct http_field mistral = { S("User-Agent"),
+        S("speakeasy-sdk/python 3.7.0 1.0.0 mistralai") };
+    struct http_field cohere = { S("X-Fern-SDK-Name"), S("cohere") };
+    struct http_field other = { S("X-Fern-SDK-Name"), S("elsewhere") };
+    struct http_head from_mistral = { .fields = { &mistral, 1 } };
+    struct http_head from_cohere = { .fields = { &cohere, 1 } };
+    struct http_head from_other = { .fields = { &other, 1 } };
+    const struct wire *dialect = wire_openai_chat.dialect;
+
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_chat_completions], &from_mistral) == dialect);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_models], &from_mistral) == dialect);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_embeddings], &from_mistral) == dialect);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_completions], &from_mistral) == &wire_openai_chat);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_router_chat], &from_mistral) == &wire_openai_chat);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_messages], &from_mistral) == &wire_anthropic);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_models], &from_cohere) == &wire_cohere);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_models], &from_other) == &wire_openai_chat);
+    EXPECT(endpoint_wire(&endpoints[ENDPOINT_rerank], &from_cohere) == &wire_openai_chat);
+}
+
 TEST(an_anthropic_version_field_selects_the_protocol_on_shared_routes)
 {
     struct http_field field = { S("Anthropic-Version"), S("2023-06-01") };
