@@ -30,6 +30,7 @@
 #include "app/watched.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/allowances.h"
 #include "control/keyring.h"
 #include "control/resource.h"
 #include "gateway/conversations.h"
@@ -738,6 +739,7 @@ run(struct serve *s)
     s->admin = admin_create(&s->gateway);
     s->resources = resources_create();
     keyring_watch(s->resources, s->gateway.directory);
+    allowances_watch(s->resources, s->gateway.scopes);
     admin_note_loaded(s->admin, s->snapshot->generation, 0, buf_str(&s->config.text));
     if (!open_logs(s) || !create_workers(s))
         return 1;

@@ -22,6 +22,35 @@ budget_period_name(enum budget_period period)
     return names[period];
 }
 
+enum budget_period
+budget_period_named(struct str word)
+{
+    for (unsigned p = 0; p < BUDGET_PERIODS; p++)
+        if (str_eq(word, str_c(budget_period_name((enum budget_period)p))))
+            return (enum budget_period)p;
+    return BUDGET_MONTH;
+}
+
+enum budget_then
+budget_then_named(struct str word)
+{
+    return str_eq(word, S("throttle")) ? BUDGET_THROTTLE
+           : str_eq(word, S("alias"))  ? BUDGET_ALIAS
+                                       : BUDGET_REFUSE;
+}
+
+void
+budget_alert_add(uint8_t alerts[BUDGET_ALERTS], unsigned percent)
+{
+    unsigned at = BUDGET_ALERTS - 1;
+
+    if (percent == 0 || percent > 100 || alerts[at] != 0)
+        return;
+    for (; at > 0 && (alerts[at - 1] == 0 || alerts[at - 1] > percent); at--)
+        alerts[at] = alerts[at - 1];
+    alerts[at] = (uint8_t)percent;
+}
+
 /* --- terms --- */
 
 static bool

@@ -19,12 +19,21 @@ enum budget_period { BUDGET_DAY, BUDGET_WEEK, BUDGET_MONTH, BUDGET_TOTAL, BUDGET
 /* "day", "week", "month", "total" */
 const char *budget_period_name(enum budget_period period) NEVER_NULL;
 
+/* Any other word is a month. */
+enum budget_period budget_period_named(struct str word);
+
 /* What becomes of requests when it is used up. */
 enum budget_then {
     BUDGET_REFUSE,
     BUDGET_THROTTLE,    /* one a minute passes */
     BUDGET_ALIAS,       /* they get another alias, and are booked beyond the budget */
 };
+
+/* "throttle", "alias"; any other word refuses. */
+enum budget_then budget_then_named(struct str word);
+
+/* Adds a share in percent to alerts, unless there are too many. */
+void budget_alert_add(uint8_t alerts[BUDGET_ALERTS], unsigned percent);
 
 /* What was agreed. */
 struct budget_terms {

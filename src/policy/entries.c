@@ -15,15 +15,6 @@ nanousd_of(struct str text)
     return text.n != 0 && value_decimal(text, &v) ? v : 0;
 }
 
-static enum budget_period
-period_named(struct str word)
-{
-    for (unsigned p = 0; p < BUDGET_PERIODS; p++)
-        if (str_eq(word, str_c(budget_period_name((enum budget_period)p))))
-            return (enum budget_period)p;
-    return BUDGET_MONTH;
-}
-
 static void
 check_money(const struct conf_str *v, const char *what, struct conf_problems *problems)
 {
@@ -85,23 +76,14 @@ limit_entry(struct arena *a, const struct conf_limit *l, size_t number)
     return e;
 }
 
-/* Shares as percent, ascending. */
 static void
 read_alerts(const struct conf_strs *list, uint8_t alerts[BUDGET_ALERTS])
 {
-    size_t n = 0;
     double share;
 
-    for (size_t i = 0; i < list->count && n < BUDGET_ALERTS; i++) {
-        if (!form_share(list->list[i].v, &share))
-            continue;
-        uint8_t percent = (uint8_t)(share * 100 + 0.5);
-        size_t at = n++;
-
-        for (; at > 0 && alerts[at - 1] > percent; at--)
-            alerts[at] = alerts[at - 1];
-        alerts[at] = percent;
-    }
+    for (size_t i = 0; i < list->count; i++)
+        if (form_share(list->list[i].v, &share))
+            budget_alert_add(alerts, (unsigned)(share * 100 + 0.5));
 }
 
 static struct scope_entry
@@ -113,11 +95,9 @@ budget_entry(struct arena *a, const struct conf_budget *b, size_t number)
                                      STR_ARG(b->scope.v), STR_ARG(b->period.v)),
         .scope = b->scope.v,
         .budget = { .nanousd = nanousd_of(b->amount.v),
-            .period = period_named(b->period.v),
+            .period = budget_period_named(b->period.v),
             .zone = zone_find(b->time_zone.v),
-            .then = str_eq(b->then.v, S("throttle")) ? BUDGET_THROTTLE
-                    : str_eq(b->then.v, S("alias"))  ? BUDGET_ALIAS
-                                                     : BUDGET_REFUSE,
+            .then = budget_then_named(b->then.v),
             .alias = b->alias.v,
             .strict = b->strict,
             .request_nanousd = nanousd_of(b->per_request.v),
@@ -136,9 +116,9 @@ read_short(struct str text)
 
     if (!str_cut(text, '/', &amount, &period))
         return (struct budget_terms){ .nanousd = 0 };
-    return (struct budget_terms){
-        .nanousd = nanousd_of(amount), .period = period_named(period), .zone = zone_find(S(""))
-    };
+    return (struct budget_terms){ .nanousd = nanousd_of(amount),
+        .period = budget_period_named(period),
+        .zone = zone_find(S("")) };
 }
 
 static struct scope_entry

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "policy/auth.h"
 
 #define FIRST_PLACES 1024u
 #define SEGMENTS 13u    /* 8 million places */
@@ -20,6 +21,7 @@
 #define FREE 0u
 #define BUSY 1u    /* its place is being given to another */
 #define BURST_S UINT64_C(10)
+#define KEY_BYTES 512u     /* of a kind and an id */
 #define FORGET_S 86400u    /* sessions that were not heard of for so long */
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -46,6 +48,7 @@ struct scopes {
     struct map *by_id;    /* struct placed_entry by its id */
     struct map *exact;    /* the first struct placed_entry by its scope's text */
     struct placed_entry *patterns;
+    struct map *names;    /* heap text by "team:ID" */
     unsigned count[SCOPE_KINDS];
     _Atomic unsigned kinds;
     _Atomic uint32_t revision;
@@ -91,29 +94,18 @@ scope_parse(struct str text, enum scope_kind *ret_kind, struct str *ret_pattern)
     return false;
 }
 
-/* Does `text` match `pattern`, in which '*' stands for any text? */
-static bool
-matches(struct str pattern, struct str text)
+/* "team:ID" in `room`, of KEY_BYTES; empty if it is longer. */
+static struct str
+kind_and_id(char *room, enum scope_kind kind, struct str id)
 {
-    size_t p = 0, s = 0, star = SIZE_MAX, resume = 0;
+    struct str word = str_c(scope_kind_name(kind));
 
-    while (s < text.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            resume = s;
-        } else if (p < pattern.n && pattern.p[p] == text.p[s]) {
-            p++;
-            s++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            s = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
+    if (id.n == 0 || word.n + 1 + id.n > KEY_BYTES)
+        return S("");
+    memcpy(room, word.p, word.n);
+    room[word.n] = ':';
+    memcpy(room + word.n + 1, id.p, id.n);
+    return str_make(room, word.n + 1 + id.n);
 }
 
 /* --- entries --- */
@@ -126,6 +118,7 @@ scopes_create(void)
     CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
     s->by_id = map_create();
     s->exact = map_create();
+    s->names = map_create();
     atomic_store(&s->revision, 1);
     return s;
 }
@@ -143,6 +136,16 @@ static bool
 has_budget(const struct budget_terms *t)
 {
     return t->nanousd != 0 || t->request_nanousd != 0 || t->session_nanousd != 0;
+}
+
+bool
+scope_entry_says(const struct scope_entry *e)
+{
+    uint64_t any = e->concurrent | e->streams;
+
+    for (unsigned r = 0; r < SCOPE_RATES; r++)
+        any |= e->rates[r];
+    return any != 0 || has_budget(&e->budget);
 }
 
 static struct str
@@ -250,8 +253,10 @@ void
 scopes_unset(struct scopes *s, struct str id)
 {
     (void)pthread_mutex_lock(&s->lock);
-    remove_entry(s, id);
-    (void)atomic_fetch_add(&s->revision, 1);
+    if (map_get(s->by_id, id) != NULL) {
+        remove_entry(s, id);
+        (void)atomic_fetch_add(&s->revision, 1);
+    }
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -274,6 +279,19 @@ scopes_set_all(struct scopes *s, struct str prefix, const struct scope_entry *li
     (void)pthread_mutex_unlock(&s->lock);
 }
 
+void
+scopes_name(struct scopes *s, enum scope_kind kind, struct str id, struct str name)
+{
+    char room[KEY_BYTES];
+
+    (void)pthread_mutex_lock(&s->lock);
+    struct str key = kind_and_id(room, kind, id);
+    if (key.n != 0)
+        free(name.n != 0 ? map_put(s->names, key, str_dup_c(name)) : map_remove(s->names, key));
+    (void)atomic_fetch_add(&s->revision, 1);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
 unsigned
 scopes_kinds(const struct scopes *s)
 {
@@ -282,11 +300,11 @@ scopes_kinds(const struct scopes *s)
 
 /* --- which entries hold for a scope; under the lock --- */
 
-/* The entry after `e` that names the scope or, then, matches it; NULL at first. Those that name it come
- * first. */
+/* The entries that name the scope, and then those whose patterns match it. */
 struct finding {
     const struct scopes *all;
     const struct scope *scope;
+    struct str name;
     unsigned step;
     const struct placed_entry *at;
 };
@@ -294,17 +312,26 @@ struct finding {
 static const struct placed_entry *
 named(const struct finding *f, struct str id)
 {
-    char text[512];
-    struct str prefix = str_c(scope_kind_name(f->scope->kind));
+    char room[KEY_BYTES];
 
     if (f->scope->kind == SCOPE_ALL)
         return map_get(f->all->exact, S("all"));
-    if (id.n == 0 || prefix.n + 1 + id.n > sizeof(text))
-        return NULL;
-    memcpy(text, prefix.p, prefix.n);
-    text[prefix.n] = ':';
-    memcpy(text + prefix.n + 1, id.p, id.n);
-    return map_get(f->all->exact, str_make(text, prefix.n + 1 + id.n));
+    return map_get(f->all->exact, kind_and_id(room, f->scope->kind, id));
+}
+
+/* The name that it was held by, or else what scopes_name() said. */
+static struct finding
+find_for(const struct scopes *s, const struct scope *sc)
+{
+    struct finding f = { .all = s, .scope = sc, .name = sc->name };
+    char room[KEY_BYTES];
+    const char *name = NULL;
+
+    if (f.name.n == 0)
+        name = map_get(s->names, kind_and_id(room, sc->kind, sc->id));
+    if (name != NULL)
+        f.name = str_c(name);
+    return f;
 }
 
 static const struct placed_entry *
@@ -319,14 +346,14 @@ next_entry(struct finding *f)
                 return NULL;
             f->step++;
             f->at = f->step == 1 ? named(f, sc->id)
-                    : f->step == 2 && sc->kind != SCOPE_ALL && !str_eq(sc->id, sc->name)
-                        ? named(f, sc->name)
+                    : f->step == 2 && sc->kind != SCOPE_ALL && !str_eq(sc->id, f->name)
+                        ? named(f, f->name)
                     : f->step == 3 ? f->all->patterns
                                    : NULL;
         }
         if (f->step < 3 || (f->at->kind == sc->kind &&
-                               (matches(f->at->pattern, sc->id) ||
-                                   (sc->name.n != 0 && matches(f->at->pattern, sc->name)))))
+                               (auth_glob(f->at->pattern, sc->id) ||
+                                   (f->name.n != 0 && auth_glob(f->at->pattern, f->name)))))
             return f->at;
     }
 }
@@ -396,7 +423,7 @@ set_budget(struct scope *sc, unsigned place, const struct placed_entry *e)
 static bool
 is_replaced(const struct scopes *s, const struct scope *sc, const struct placed_entry *e)
 {
-    struct finding f = { .all = s, .scope = sc };
+    struct finding f = find_for(s, sc);
     const struct placed_entry *other;
 
     if (e->exact)
@@ -410,7 +437,7 @@ is_replaced(const struct scopes *s, const struct scope *sc, const struct placed_
 static void
 resolve_budgets(const struct scopes *s, struct scope *sc, bool *limited)
 {
-    struct finding f = { .all = s, .scope = sc };
+    struct finding f = find_for(s, sc);
     const struct placed_entry *e;
     unsigned n = 0;
 
@@ -423,7 +450,7 @@ resolve_budgets(const struct scopes *s, struct scope *sc, bool *limited)
                     !is_replaced(s, sc, e);
         if (b != NULL && !stays)
             atomic_store(&b->terms, NULL);
-        f = (struct finding){ .all = s, .scope = sc };
+        f = find_for(s, sc);
     }
     while (n < SCOPE_BUDGETS && (e = next_entry(&f)) != NULL)
         if (has_budget(&e->said.budget) && !is_replaced(s, sc, e)) {
@@ -439,7 +466,7 @@ resolve(struct scopes *s, struct scope *sc)
     const struct placed_entry *rates[SCOPE_RATES] = { NULL }, *e;
     uint64_t concurrent = 0, streams = 0;
     bool limited = false;
-    struct finding f = { .all = s, .scope = sc };
+    struct finding f = find_for(s, sc);
 
     while ((e = next_entry(&f)) != NULL) {
         for (unsigned r = 0; r < SCOPE_RATES; r++)
@@ -720,6 +747,9 @@ scopes_destroy(struct scopes *s)
         entry_free(e);
     map_destroy(s->by_id);
     map_destroy(s->exact);
+    for (size_t pos = 0; map_next(s->names, &pos, &id, &e);)
+        free(e);
+    map_destroy(s->names);
     (void)pthread_mutex_destroy(&s->lock);
     free(s);
 }

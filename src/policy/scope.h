@@ -63,6 +63,9 @@ struct scope_entry {
     struct budget_terms budget;    /* `nanousd` 0 and no ceilings: there is none */
 };
 
+/* Does it say anything? */
+bool scope_entry_says(const struct scope_entry *e);
+
 /* The kind of "key:ci" and its id, a pattern in which '*' stands for any text; false: it is none. */
 bool scope_parse(struct str text, enum scope_kind *ret_kind, struct str *ret_pattern);
 
@@ -77,6 +80,9 @@ void scopes_destroy(struct scopes *s);    /* NULL is a no-op; nothing may be hel
  * copied. False: its scope cannot be parsed. From any thread. */
 bool scopes_set(struct scopes *s, const struct scope_entry *e);
 void scopes_unset(struct scopes *s, struct str id);
+
+/* Scopes of that kind and id have that name, by which entries may name them, too. Empty: no name. */
+void scopes_name(struct scopes *s, enum scope_kind kind, struct str id, struct str name);
 
 /* Makes these the entries whose ids begin with `prefix`: others that do are removed. */
 void scopes_set_all(
