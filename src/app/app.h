@@ -22,6 +22,7 @@ int cmd_on(int argc, char **argv);
 int cmd_resources(int argc, char **argv);    /* argv[0] names the kind */
 int cmd_replay(int argc, char **argv);
 int cmd_rollback(int argc, char **argv);
+int cmd_store(int argc, char **argv);
 int cmd_tokens(int argc, char **argv);
 int cmd_chat(int argc, char **argv);
 int cmd_conform(int argc, char **argv);

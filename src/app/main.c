@@ -44,6 +44,7 @@ static const struct command {
     { "budgets", "and limits of money", cmd_resources },
     { "replay", "tell what another configuration would have done with a log", cmd_replay },
     { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },
+    { "store", "check, back up, restore, migrate, export or prune the store", cmd_store },
     { "tokens", "count the tokens of a text", cmd_tokens },
     { "chat", "talk to a model in the terminal", cmd_chat },
     { "conform", "check which protocols a server speaks, and how well", cmd_conform },

@@ -24,6 +24,7 @@
 #include "app/harden.h"
 #include "app/memory_watch.h"
 #include "app/preflight.h"
+#include "app/pruner.h"
 #include "app/simulator.h"
 #include "app/state.h"
 #include "app/watchdog.h"
@@ -352,6 +353,7 @@ reload(struct serve *s, const struct rollback *back)
     start_log(s);
     log_warnings(s);
     memory_watch_set(&s->gateway, s->snapshot->conf);
+    pruner_set(s->snapshot->conf);
     chaos_warn(s->snapshot->conf);
     atomic_fetch_add(&s->gateway.reloads_ok, 1);
     log_in_use(s, back != NULL ? "rolled back" : "reloaded");
@@ -674,9 +676,11 @@ open_store(struct serve *s, bool of_system)
     s->pepper = state_pepper(s->snapshot->conf, of_system, s->arena);
     directory_set_pepper(s->gateway.directory, s->pepper.text);
     s->gateway.steward = state_open(s->snapshot->conf, of_system, s->resources, WHY(why));
-    if (s->gateway.steward != NULL)
+    if (s->gateway.steward != NULL) {
         (void)steward_every(
             s->gateway.steward, "pepper", PEPPER_CHECK_MS, state_check_pepper, &s->pepper);
+        pruner_add(s->gateway.steward, s->snapshot->conf);
+    }
     if (s->gateway.steward != NULL &&
         steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
         return true;

@@ -423,6 +423,7 @@ struct conf_responses {
 
 struct conf_store {
     struct conf_str url;    /* auto, off, sqlite:PATH, postgres://...; may contain a password */
+    uint64_t keep_ledger_ms, keep_usage_ms, keep_deleted_ms;    /* 0: for ever */
 };
 
 struct conf_observe {

@@ -307,6 +307,27 @@ postgres_run(struct store *s, const char *sql, const struct store_value *args, s
     return r;
 }
 
+static enum store_result
+postgres_run_once(struct store *s, const char *sql, const struct store_value *args, size_t n,
+    store_row_fn *row_fn, void *ctx)
+{
+    struct postgres *p = postgres_of(s);
+    struct postgres_args to UNINITIALIZED;
+    char *dollars = store_dollars(sql);
+
+    set_parameters(&to, store_clean(s, args, n), n);
+    bool sent =
+        PQsendQueryParams(p->conn, dollars, (int)n, NULL, to.values, to.lengths, to.binary, 1) == 1;
+    free(dollars);
+    if (!sent)
+        return lost(p);
+    (void)PQsetSingleRowMode(p->conn);
+    enum store_result r = take_results(p, row_fn, ctx);
+    if (only_reads(sql))
+        s->changed = 0;
+    return r;
+}
+
 /* Takes the results of `n` statements of a pipeline, and the end of it. */
 static enum store_result
 take_pipeline(struct postgres *p, size_t n)
@@ -414,10 +435,16 @@ static const struct store_kind postgres_kind = {
     .connect = postgres_connect,
     .disconnect = postgres_disconnect,
     .run = postgres_run,
+    .run_once = postgres_run_once,
     .batch = postgres_batch,
     .script = postgres_script,
     .close = postgres_close,
     .begin = "BEGIN",
+    .begin_reading =
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0",
+    .columns =
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(?1) AND attnum > 0 "
+        "AND NOT attisdropped ORDER BY attnum",
     .lock_migrations = "SELECT pg_advisory_xact_lock(6733127)",
 };
 

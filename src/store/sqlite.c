@@ -22,6 +22,7 @@ struct sqlite {
     struct store store;
     sqlite3 *db;
     struct store_statements statements;
+    sqlite3_stmt *once;    /* one that runs and is not kept */
 };
 
 static struct sqlite *
@@ -83,6 +84,8 @@ sqlite_disconnect(struct store *s)
         if (q->statements.places[i].sql != NULL)
             (void)sqlite3_finalize(q->statements.places[i].prepared);
     memset(&q->statements, 0, sizeof(q->statements));
+    (void)sqlite3_finalize(q->once);
+    q->once = NULL;
     (void)sqlite3_close(q->db);
     q->db = NULL;
 }
@@ -119,10 +122,12 @@ make_file(struct store *s)
 static enum store_result
 prepare_connection(struct sqlite *q)
 {
-    static const char settings[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
-                                   "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; "
-                                   "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864; "
-                                   "PRAGMA trusted_schema=OFF";
+    /* auto_vacuum counts for a new file only */
+    static const char settings[] =
+        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+        "PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; "
+        "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864; "
+        "PRAGMA trusted_schema=OFF";
 
     (void)sqlite3_extended_result_codes(q->db, 1);
     (void)sqlite3_busy_timeout(q->db, BUSY_MS);
@@ -241,7 +246,7 @@ step_all(struct sqlite *q, sqlite3_stmt *st, store_row_fn *row_fn, void *ctx)
 }
 
 static enum store_result
-run_once(struct sqlite *q, sqlite3_stmt *st, const struct store_value *args, size_t n,
+run_args(struct sqlite *q, sqlite3_stmt *st, const struct store_value *args, size_t n,
     store_row_fn *row_fn, void *ctx)
 {
     enum store_result r = STORE_BAD;
@@ -268,7 +273,23 @@ sqlite_run(struct store *s, const char *sql, const struct store_value *args, siz
     struct sqlite *q = sqlite_of(s);
     sqlite3_stmt *st = prepared(q, sql);
 
-    return st != NULL ? run_once(q, st, args, n, row_fn, ctx) : explain(q);
+    return st != NULL ? run_args(q, st, args, n, row_fn, ctx) : explain(q);
+}
+
+static enum store_result
+sqlite_run_once(struct store *s, const char *sql, const struct store_value *args, size_t n,
+    store_row_fn *row_fn, void *ctx)
+{
+    struct sqlite *q = sqlite_of(s);
+    sqlite3_stmt *st;
+
+    if (sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) != SQLITE_OK)
+        return explain(q);
+    q->once = st;
+    enum store_result r = run_args(q, st, args, n, row_fn, ctx);
+    (void)sqlite3_finalize(q->once);
+    q->once = NULL;
+    return r;
 }
 
 static enum store_result
@@ -282,7 +303,7 @@ sqlite_batch(
     if (st == NULL)
         return explain(q);
     for (size_t i = 0; i < n_rows && r == STORE_OK; i++)
-        r = run_once(q, st, rows + i * n_args, n_args, NULL, NULL);
+        r = run_args(q, st, rows + i * n_args, n_args, NULL, NULL);
     return r;
 }
 
@@ -298,10 +319,15 @@ static const struct store_kind sqlite_kind = {
     .connect = sqlite_connect,
     .disconnect = sqlite_disconnect,
     .run = sqlite_run,
+    .run_once = sqlite_run_once,
     .batch = sqlite_batch,
     .script = sqlite_script,
     .close = sqlite_close,
     .begin = "BEGIN IMMEDIATE",
+    .begin_reading = "BEGIN",
+    .columns = "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
+    .shrink = "PRAGMA incremental_vacuum(2000)",    /* pages of 4 KB */
+    .integrity = "PRAGMA integrity_check(20)",
 };
 
 struct store *

@@ -142,18 +142,32 @@ store_is_connected(const struct store *s)
 
 /* --- statements --- */
 
-enum store_result
-store_run(struct store *s, const char *sql, const struct store_value *args, size_t n,
+static enum store_result
+run(struct store *s, bool once, const char *sql, const struct store_value *args, size_t n,
     store_row_fn *row_fn, void *ctx)
 {
     CHECK(n <= STORE_COLUMNS_MOST);
     if (!s->connected)
         return no_connection(s);
     s->changed = 0;
-    enum store_result r = s->kind->run(s, sql, args, n, row_fn, ctx);
+    enum store_result r = (once ? s->kind->run_once : s->kind->run)(s, sql, args, n, row_fn, ctx);
     if (r == STORE_OK && s->changed != 0 && !s->in_transaction)
         s->trouble = STORE_OK;
     return r;
+}
+
+enum store_result
+store_run(struct store *s, const char *sql, const struct store_value *args, size_t n,
+    store_row_fn *row_fn, void *ctx)
+{
+    return run(s, false, sql, args, n, row_fn, ctx);
+}
+
+enum store_result
+store_run_once(struct store *s, const char *sql, const struct store_value *args, size_t n,
+    store_row_fn *row_fn, void *ctx)
+{
+    return run(s, true, sql, args, n, row_fn, ctx);
 }
 
 enum store_result
@@ -187,13 +201,27 @@ store_script(struct store *s, const char *sql)
     return s->connected ? s->kind->script(s, sql) : no_connection(s);
 }
 
+static enum store_result
+begin(struct store *s, bool reading)
+{
+    CHECK(!s->in_transaction);
+    if (!s->connected)
+        return no_connection(s);
+    enum store_result r = s->kind->script(s, reading ? s->kind->begin_reading : s->kind->begin);
+    s->in_transaction = r == STORE_OK;
+    return r;
+}
+
 enum store_result
 store_begin(struct store *s)
 {
-    CHECK(!s->in_transaction);
-    enum store_result r = store_script(s, s->kind->begin);
-    s->in_transaction = r == STORE_OK;
-    return r;
+    return begin(s, false);
+}
+
+enum store_result
+store_begin_reading(struct store *s)
+{
+    return begin(s, true);
 }
 
 enum store_result

@@ -92,6 +92,10 @@ enum store_result store_migrate(struct store *s);
 enum store_result store_run(struct store *s, const char *sql, const struct store_value *args,
     size_t n, store_row_fn *row_fn, void *ctx);
 
+/* The same with a statement that need not live longer than the call, and is not kept prepared. */
+enum store_result store_run_once(struct store *s, const char *sql, const struct store_value *args,
+    size_t n, store_row_fn *row_fn, void *ctx);
+
 /* Runs one statement n_rows times, with n_args parameters each, all or nothing: rows[i * n_args] is
  * the first of row i. One round trip on PostgreSQL. Starts a transaction if there is none. */
 enum store_result store_batch(
@@ -102,6 +106,8 @@ enum store_result store_script(struct store *s, const char *sql);
 
 /* A transaction. One that begins holds the lock for writing on SQLite. */
 enum store_result store_begin(struct store *s) MUST_CHECK;
+/* One that only reads, however long it takes, and sees all tables as they were at one moment. */
+enum store_result store_begin_reading(struct store *s) MUST_CHECK;
 enum store_result store_commit(struct store *s) MUST_CHECK;
 void store_rollback(struct store *s);    /* no transaction: a no-op */
 

@@ -12,12 +12,17 @@ struct store_kind {
     void (*disconnect)(struct store *s);    /* forgets prepared statements, too */
     enum store_result (*run)(struct store *s, const char *sql, const struct store_value *args,
         size_t n, store_row_fn *row_fn, void *ctx);
+    enum store_result (*run_once)(struct store *s, const char *sql, const struct store_value *args,
+        size_t n, store_row_fn *row_fn, void *ctx);
     /* inside a transaction */
     enum store_result (*batch)(struct store *s, const char *sql, const struct store_value *rows,
         size_t n_rows, size_t n_args);
     enum store_result (*script)(struct store *s, const char *sql);
     void (*close)(struct store *s);    /* disconnected; frees it */
-    const char *begin;
+    const char *begin, *begin_reading;
+    const char *columns;      /* names of the columns of table ?1; none: there is no such table */
+    const char *shrink;       /* gives room back that deleted rows had; NULL: it does so by itself */
+    const char *integrity;    /* rows other than "ok" are faults; NULL: it checks by itself */
     const char *lock_migrations;    /* in a transaction: other processes wait; NULL: they do anyway */
 };
 

@@ -80,3 +80,67 @@ def test_without_a_place_the_gateway_serves_and_warns(make):
     gateway = make.gateway({}, env={"XDG_STATE_HOME": "/proc/none"})
     gateway.program.wait_for("there is no place for the store: /proc/none")
     assert gateway.get("/readyz").status_code == 200
+
+
+# --- openclaw store ---
+
+def store(*args, status=0, env=None):
+    """What `openclaw store ...` prints; it must end with that status."""
+    done = subprocess.run([process.BIN, "store", *map(str, args)], capture_output=True, text=True, timeout=process.PATIENCE * 2,
+                          env=process.environment(**(env or {})), check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_running_gateways_store_is_backed_up_and_restored_into_the_other_kind(make, tmp_path):
+    gateway = make.gateway({})
+    url = f"sqlite:{db_path(gateway)}"
+    with sqlite3.connect(db_path(gateway)) as db:
+        db.execute("INSERT INTO facts VALUES ('proof', 'äöü')")
+    db.close()
+    assert "backed up" in store("backup", tmp_path / "one.db", "--url", url)
+    assert (tmp_path / "one.db").stat().st_mode & 0o777 == 0o600
+    assert "is there already" in store("backup", tmp_path / "one.db", "--url", url, status=1)
+    assert "sound" in store("check", "--url", f"sqlite:{tmp_path}/one.db")
+
+    postgres = make.postgres()
+    other = postgres.url()
+    assert "restored" in store("restore", tmp_path / "one.db", "--url", other)
+    assert postgres.rows("SELECT value FROM facts WHERE name = 'proof'", "test1") == [["äöü"]]
+    said = store("restore", tmp_path / "one.db", "--url", other, status=1)
+    assert "--replace" in said and postgres.password not in said
+    assert "sound" in store("check", "--url", other)
+    assert "backed up" in store("backup", tmp_path / "two.db", "--url", other)
+    assert "restored" in store("restore", tmp_path / "two.db", "--url", url, "--replace")
+    assert '"äöü"' in store("export", "facts", "--csv", "--url", url)
+    assert gateway.get("/readyz?verbose").json()["store"]["state"] == "up"
+
+
+def test_check_finds_a_damaged_file(make, tmp_path):
+    path = tmp_path / "store.db"
+    store("migrate", "--url", f"sqlite:{path}")
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
+        db.executemany("INSERT INTO facts VALUES (?, 'x')", [(f"name {i}" * 20,) for i in range(2000)])
+    db.close()
+    assert "sound" in store("check", "--url", f"sqlite:{path}")
+    size = path.stat().st_size
+    with open(path, "r+b") as file:
+        for at in range(size // 2, size - 4096, 4096):
+            file.seek(at)
+            file.write(os.urandom(512))
+    said = store("check", "--url", f"sqlite:{path}", status=1)
+    assert "FAULT" in said or "damaged" in said
+
+
+def test_the_store_of_the_configuration_is_meant_unless_another_is_named(tmp_path):
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    assert "migrations applied" in store("migrate", env=env)
+    assert (tmp_path / "openclaw" / "openclaw.db").exists()
+    assert "nothing is left" in store("prune", env=env)
+    assert "there is no store" in store("check", "--set", "store.url=off", status=1)
+    assert "write one of" in store("export", "nonsense", status=2, env=env)
+    assert "what?" in store(status=2)
+    assert "postgres://" in store("check", "--url", "mysql://x", status=2)
+    assert "hunter2" not in store("check", "--url", "postgres://u:hunter2@127.0.0.1:1/x", status=1)
+    assert "hunter2" not in store("check", "--url", "postgres://u:hunter2@[/x", status=2)

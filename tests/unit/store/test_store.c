@@ -5,6 +5,11 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "store/copy.h"
+#include "store/export.h"
+#include "store/inspect.h"
+#include "store/prune.h"
+#include "store/schema.h"
 #include "tests/unit/store/postgres_server.h"
 
 #define ROOM 512
@@ -376,4 +381,147 @@ TEST(parameters_are_renamed_outside_of_quotes_only)
 
     EXPECT_STR(str_c(text), "SELECT $1, '?2', \"?3\", 'it''s ?4' || $12 || '?'");
     free(text);
+}
+
+/* --- what works on whole stores --- */
+
+static size_t faults, tables_seen;
+
+static void
+count_table(void *ctx UNUSED, struct str name UNUSED, uint64_t rows UNUSED)
+{
+    tables_seen++;
+}
+
+static void
+count_fault(void *ctx UNUSED, struct str sentence UNUSED)
+{
+    faults++;
+}
+
+static const struct inspector counting = { count_table, count_fault, NULL };
+
+static void
+fill(struct store *s)
+{
+    EXPECT(store_migrate(s) == STORE_OK);
+    EXPECT(store_script(s,
+               "INSERT INTO facts (name, value) VALUES ('a', 'it''s'), ('b', '=1+1')") == STORE_OK);
+    EXPECT(store_script(s, "INSERT INTO keys (id, revision, serial, created_ms, updated_ms, "
+                           "deleted_ms, name, digest, rpm) VALUES "
+                           "('key_a', 0, 1, 10, 20, 0, 'ci', 'd1', 60), "
+                           "('key_b', 0, 2, 10, 20, 1000, 'old', 'd2', NULL)") == STORE_OK);
+}
+
+/* A store of the other kind, if this machine has it, is as good as one of the same. */
+TEST_ALL(a_backup_restores_into_any_kind_of_store)
+{
+    static char path[ROOM];
+    char why[ROOM];
+    struct arena *a = arena_create(1024 * 1024);
+    struct store *s = make_store(kind);
+
+    fill(s);
+    (void)snprintf(path, sizeof(path), "sqlite:/tmp/openclaw-backup-%ld.db", (long)getpid());
+    struct store *backup = store_open(str_c(path), WHY(why));
+    EXPECT(store_connect(backup) == STORE_OK);
+    EXPECT(store_copy(s, backup, false, a, count_table, NULL) == STORE_OK);
+    EXPECT(store_copy(s, backup, false, a, count_table, NULL) == STORE_CONFLICT);
+    EXPECT(strstr(store_why(backup), "--replace") != NULL);
+
+    /* what came after it is gone when it is restored */
+    EXPECT(store_script(s, "INSERT INTO facts (name, value) VALUES ('c', 'new')") == STORE_OK);
+    EXPECT(store_copy(backup, s, true, a, count_table, NULL) == STORE_OK);
+    EXPECT_STR(query(s, "SELECT name, value FROM facts ORDER BY name", NULL, 0), "a,it's;b,=1+1;");
+    EXPECT_STR(query(s, "SELECT id, rpm, deleted_ms, digest FROM keys ORDER BY id", NULL, 0),
+        "key_a,60,0,d1;key_b,null,1000,d2;");
+    EXPECT_STR(query(s, "SELECT COUNT(*) FROM migrations WHERE number = 1", NULL, 0), "1;");
+    EXPECT(store_migrate(s) == STORE_OK);
+    store_close(backup);
+    end_store(s);
+    EXPECT(unlink(path + strlen("sqlite:")) == 0);
+    arena_destroy(a);
+}
+
+TEST_ALL(a_backup_of_an_older_program_is_migrated_after_its_rows_are_there)
+{
+    char why[ROOM];
+    struct arena *a = arena_create(1024 * 1024);
+    struct store *s = make_store(kind), *old = store_open(S("sqlite::memory:"), WHY(why));
+    struct schema_state state;
+
+    EXPECT(store_connect(old) == STORE_OK);
+    EXPECT(store_script(old, "CREATE TABLE migrations (number BIGINT PRIMARY KEY, name TEXT, "
+                             "applied_ms BIGINT); INSERT INTO migrations VALUES (1, 'facts', 0); "
+                             "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL); "
+                             "INSERT INTO facts VALUES ('x', 'y')") == STORE_OK);
+    EXPECT(store_copy(old, s, false, a, count_table, NULL) == STORE_OK);
+    EXPECT(schema_look(s, &state) == STORE_OK && state.applied == 1 && state.pending > 1);
+    EXPECT(store_migrate(s) == STORE_OK);
+    EXPECT(schema_look(s, &state) == STORE_OK && state.pending == 0);
+    EXPECT_STR(query(s, "SELECT value FROM facts", NULL, 0), "y;");
+    EXPECT(store_script(old, "INSERT INTO migrations VALUES (99999, 'x', 0)") == STORE_OK);
+    EXPECT(store_copy(old, s, true, a, count_table, NULL) == STORE_BAD);
+    EXPECT(strstr(store_why(s), "newer openclaw") != NULL);
+    EXPECT_STR(query(s, "SELECT value FROM facts", NULL, 0), "y;");    /* as it was */
+    store_close(old);
+    end_store(s);
+    arena_destroy(a);
+}
+
+TEST_ALL(an_inspection_finds_rows_that_break_what_must_be_true)
+{
+    struct store *s = make_store(kind);
+
+    faults = tables_seen = 0;
+    fill(s);
+    EXPECT(store_inspect(s, &counting) == STORE_OK);
+    EXPECT(faults == 0 && tables_seen > 2);
+    EXPECT(store_script(s, "UPDATE keys SET revision = 7, team = 'team_gone'") == STORE_OK);
+    EXPECT(store_inspect(s, &counting) == STORE_OK);
+    EXPECT_INT(faults, 2);
+    end_store(s);
+}
+
+TEST_ALL(only_what_is_older_than_it_is_kept_is_deleted)
+{
+    struct store *s = make_store(kind);
+    struct retention keep = { .deleted_ms = 0 };
+    bool more;
+
+    fill(s);
+    EXPECT(store_prune(s, &keep, 1000, NULL, NULL, &more) == STORE_OK && !more);
+    EXPECT_STR(query(s, "SELECT COUNT(*) FROM keys", NULL, 0), "2;");
+    keep.deleted_ms = 3600000;
+    EXPECT(store_prune(s, &keep, 1000, NULL, NULL, &more) == STORE_OK && !more);
+    EXPECT_STR(query(s, "SELECT id FROM keys", NULL, 0), "key_a;");
+    end_store(s);
+}
+
+static void
+add_lines(void *ctx, struct str lines)
+{
+    buf_add(ctx, lines);
+}
+
+TEST_ALL(an_export_hides_digests_and_quotes_what_it_must)
+{
+    struct store *s = make_store(kind);
+    struct buf b;
+
+    buf_init(&b, 64 * 1024);
+    fill(s);
+    EXPECT(store_export(s, S("facts"), EXPORT_CSV, add_lines, &b) == STORE_OK);
+    EXPECT_STR(buf_str(&b), "name,value\r\n\"a\",\"it's\"\r\n\"b\",\"'=1+1\"\r\n");
+    buf_truncate(&b, 0);
+    EXPECT(store_export(s, S("facts"), EXPORT_JSON, add_lines, &b) == STORE_OK);
+    EXPECT_STR(
+        buf_str(&b), "{\"name\":\"a\",\"value\":\"it's\"}\n{\"name\":\"b\",\"value\":\"=1+1\"}\n");
+    buf_truncate(&b, 0);
+    EXPECT(store_export(s, S("keys"), EXPORT_JSON, add_lines, &b) == STORE_OK);
+    EXPECT(str_find(buf_str(&b), S("\"rpm\":60")) != buf_len(&b));
+    EXPECT(str_find(buf_str(&b), S("d1")) == buf_len(&b));
+    EXPECT(!export_is_table(S("facts; DROP TABLE facts")));
+    buf_fini(&b);
+    end_store(s);
 }
