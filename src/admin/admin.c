@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/url.h"
 #include "conf/show.h"
+#include "control/audit_log.h"
 #include "control/steward.h"
 #include "gateway/document.h"
 #include "gateway/dry.h"
@@ -342,6 +343,23 @@ is_granted(struct exchange *x, enum verb verb)
     return false;
 }
 
+/* Notes for the audit record what was changed, or was to be. */
+static void
+note_act(const struct admin *a, struct exchange *x, const struct admin_route *r, struct str path,
+    bool granted)
+{
+    struct str name = str_ends(r->path, S("/")) ? str_make(r->path.p, r->path.n - 1) : r->path;
+
+    audit_note(
+        a->gateway->audit, &(struct audit_event){ .actor = resources_actor(x).id,
+                               .action = exchange_join(x, S("gateway."), name, S("")),
+                               .object = exchange_shown(x, str_skip(path, MIN(r->path.n, path.n))),
+                               .outcome = !granted         ? S("refused")
+                                          : x->error != OK ? S("failed")
+                                                           : S("done"),
+                               .request_id = x->id });
+}
+
 static void
 answer(void *owner, struct exchange *x)
 {
@@ -362,8 +380,11 @@ answer(void *owner, struct exchange *x)
         near = r;
         if (!str_eq(r->method, method))
             continue;
-        if (is_granted(x, r->verb))
+        bool granted = is_granted(x, r->verb);
+        if (granted)
             r->answer(owner, x, url_decode(x->arena, str_skip(path, r->path.n)));
+        if (r->verb != VERB_READ && (x->answered || x->error != OK))
+            note_act(a, x, r, path, granted);
         return;
     }
     if (near != NULL)
@@ -398,7 +419,9 @@ admin_open(struct admin *a, struct worker *const *workers, const struct admin_co
     struct json_out o = json_out(&a->addresses);
 
     a->control = *control;
-    a->api = (struct api){ .resources = control->resources, .pepper = control->pepper };
+    a->api = (struct api){
+        .resources = control->resources, .audit = a->gateway->audit, .pepper = control->pepper
+    };
     for (unsigned i = 0; i < a->gateway->workers; i++)
         collector_add(a->collector, workers[i]->loop, workers[i]);
     collector_add(a->collector, control->loop, a);

@@ -331,6 +331,17 @@ log_in_use(const struct serve *s, const char *what)
     buf_fini(&b);
 }
 
+/* Notes it for the audit record. A reload is the file's doing, or that of a signal. */
+static void
+note_reload(struct serve *s, const struct rollback *back, bool good)
+{
+    audit_note(
+        s->gateway.audit, &(struct audit_event){ .actor = back != NULL ? S("local") : S("file"),
+                              .action = back != NULL ? S("config.rollback") : S("config.reload"),
+                              .object = config_name(s, back),
+                              .outcome = good ? S("done") : S("refused") });
+}
+
 /* A new configuration is applied completely or not at all. */
 static bool
 reload(struct serve *s, const struct rollback *back)
@@ -341,6 +352,7 @@ reload(struct serve *s, const struct rollback *back)
     timer_stop(&s->gather);
     struct snapshot *snapshot = load_snapshot(s, back, &tls);
 
+    note_reload(s, back, snapshot != NULL);
     if (snapshot == NULL) {
         atomic_fetch_add(&s->gateway.reloads_failed, 1);
         log_error(NULL,
@@ -646,6 +658,7 @@ tend(struct serve *s)
     steward_close(s->gateway.steward);
     free_workers(s);
     steward_destroy(s->gateway.steward);
+    audit_log_destroy(s->gateway.audit);
     admin_socket_close(&s->admin_socket);
     timer_stop(&s->timer);
     timer_stop(&s->second);
@@ -676,16 +689,21 @@ open_store(struct serve *s, bool of_system)
     s->pepper = state_pepper(s->snapshot->conf, of_system, s->arena);
     directory_set_pepper(s->gateway.directory, s->pepper.text);
     s->gateway.steward = state_open(s->snapshot->conf, of_system, s->resources, WHY(why));
+    s->gateway.audit = state_audit(s->snapshot->conf, of_system);
     if (s->gateway.steward != NULL) {
         (void)steward_every(
             s->gateway.steward, "pepper", PEPPER_CHECK_MS, state_check_pepper, &s->pepper);
         pruner_add(s->gateway.steward, s->snapshot->conf);
+        if (s->gateway.audit != NULL)
+            (void)steward_every(s->gateway.steward, "audit record", AUDIT_LOG_PERIOD_MS,
+                audit_log_drain, s->gateway.audit);
     }
     if (s->gateway.steward != NULL &&
         steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
         return true;
     (void)fprintf(stderr, "openclaw: store.url: %s\n", why);
     steward_destroy(s->gateway.steward);
+    audit_log_destroy(s->gateway.audit);
     return false;
 }
 

@@ -73,6 +73,27 @@ state_pepper(const struct conf *c, bool of_system, struct arena *a)
     return (struct state_pepper){ .text = pepper };
 }
 
+struct audit_log *
+state_audit(const struct conf *c, bool of_system)
+{
+    struct arena *a = arena_create(PATHS_BYTES);
+    struct str folder = place_folder(a, of_system);
+    char why[512] = "there is no folder for state";
+    struct auditor *auditor = NULL;
+
+    if (!str_eq(c->store.url.v, S("off"))) {
+        if (folder.n != 0 && place_make(folder.p, WHY(why)))
+            auditor = auditor_create(folder, WHY(why));
+        if (auditor == NULL)
+            log_warn(NULL,
+                "administrative acts are not recorded, because the key that signs the audit record "
+                "cannot be had: %s",
+                why);
+    }
+    arena_destroy(a);
+    return auditor != NULL ? audit_log_create(auditor) : NULL;
+}
+
 void
 state_check_pepper(struct store *s, void *pepper)
 {

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "conf/conf.h"
+#include "control/audit_log.h"
 #include "control/resource.h"
 #include "control/steward.h"
 
@@ -24,6 +25,10 @@ struct state_pepper state_pepper(const struct conf *c, bool of_system, struct ar
 
 /* Periodic work of the steward: asks the store, until it answered. The log tells what that means. */
 void state_check_pepper(struct store *s, void *pepper);
+
+/* The audit record of that store, signed with the key in the folder for state. NULL: there is no store; or the key
+ * cannot be had, of which the log warns. */
+struct audit_log *state_audit(const struct conf *c, bool of_system);
 
 /* The steward of the configured store, not started yet, which gives the watchers of `resources` what changes. With store.url auto and no folder that can be
  * written: a warning, and a steward without a store. NULL with the reason if the address is wrong. */

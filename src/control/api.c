@@ -107,7 +107,8 @@ change(struct api_call *c, bool (*act)(struct api_call *c))
     if (!call_stored(c, resource_begin(c->store, &c->revision)))
         return;
     c->now_ms = (int64_t)clock_wall_ms();
-    bool good = !(keyed && recall(c, print)) && act(c) && (!keyed || remember(c, print));
+    bool good =
+        !(keyed && recall(c, print)) && act(c) && call_record(c) && (!keyed || remember(c, print));
     if (!good || !call_stored(c, store_commit(c->store))) {
         store_rollback(c->store);
         return;
@@ -157,7 +158,7 @@ api_is_path(struct str path)
     struct str kind, rest;
 
     (void)str_cut(path, '/', &kind, &rest);
-    return resource_kind_named(kind) != RESOURCE_KINDS;
+    return resource_kind_named(kind) != RESOURCE_KINDS || str_eq(kind, S("audit"));
 }
 
 static const struct action *
@@ -198,6 +199,7 @@ api_answer(const struct api *api, struct store *s, const struct api_request *q, 
 {
     struct api_call c = { .resources = api->resources,
         .store = s,
+        .audit = api->audit,
         .pepper = api->pepper,
         .q = q,
         .arena = a,
@@ -206,6 +208,10 @@ api_answer(const struct api *api, struct store *s, const struct api_request *q, 
     *ret = (struct api_answer){ 0 };
     buf_init(&ret->body, API_ANSWER_BYTES);
     faults_init(&c.faults, a);
+    if (str_eq(q->path, S("audit")) || str_starts(q->path, S("audit/"))) {
+        call_audit(&c);
+        return;
+    }
     const struct action *action = find_action(&c);
 
     if (action == NULL)
@@ -220,4 +226,6 @@ api_answer(const struct api *api, struct store *s, const struct api_request *q, 
         action->read(&c);
     else
         change(&c, action->change);
+    if (action->read == NULL && ret->status == 403)
+        call_note_refused(&c);
 }

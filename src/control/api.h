@@ -7,10 +7,13 @@
  *     DELETE keys/KEY
  *     POST   keys/KEY/rotate       a new secret; the old one works on for a while
  *     POST   keys/KEY/revoke
+ *     GET    audit                 the newest entries of the audit record
+ *     GET    audit/verify          whether its chain is whole
  *
  * It runs on the thread that has the store: the steward's in a gateway, the main one in a command
  * that finds none. Every call checks what the actor's role grants. All changes pass through one
- * function (api.c: change), in one transaction, and are given to the watchers before the answer.
+ * function (api.c: change), in one transaction with their entry in the audit record, and are given to the
+ * watchers before the answer.
  */
 #pragma once
 
@@ -21,6 +24,7 @@
 /* What calls need beside the store. */
 struct api {
     struct resources *resources;    /* told of changes; NULL: there are no watchers */
+    struct audit_log *audit;        /* NULL: nothing is recorded */
     struct str pepper;    /* that keys are kept with (policy/key_form.h); empty: none can be made */
 };
 

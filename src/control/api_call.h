@@ -3,6 +3,7 @@
 
 #include "base/json_out.h"
 #include "control/api_request.h"
+#include "control/audit_log.h"
 #include "control/fault.h"
 #include "control/resource_read.h"
 #include "control/resource_sql.h"
@@ -16,6 +17,7 @@ struct api_row {
 struct api_call {
     struct resources *resources;
     struct store *store;
+    struct audit_log *audit;
     struct str pepper;
     const struct api_request *q;
     struct arena *arena;
@@ -74,6 +76,17 @@ bool reach_narrow(
 /* What a resource refers to: names become ids, what is left out is taken from what it is part of, and all of
  * it must be within reach and fit together. Faults are added. False after answering. */
 bool reach_resolve(struct api_call *c, struct resource_draft *d) MUST_CHECK;
+
+/* --- api_audit.c --- */
+
+/* Answers paths below "audit". */
+void call_audit(struct api_call *c);
+
+/* Records the change that c->before and c->after tell, in its transaction. False after answering. */
+bool call_record(struct api_call *c) MUST_CHECK;
+
+/* Notes that a change was refused. */
+void call_note_refused(struct api_call *c);
 
 /* --- api_change.c: false after answering with a problem --- */
 

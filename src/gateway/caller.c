@@ -2,6 +2,7 @@
 #include "gateway/caller.h"
 
 #include "base/clock.h"
+#include "control/audit_log.h"
 #include "gateway/reply.h"
 #include "net/waiter.h"
 
@@ -180,11 +181,17 @@ caller_check_control(struct exchange *x, enum err known, struct str credential)
         return caller_refuse(x, known, credential);
     if (caller_check(x) == STEP_STOP)
         return STEP_STOP;
-    if (x->who->role.n == 0 && !auth_names_route(x->who, str_c(x->endpoint->id)))
+    if (x->who->role.n == 0 && !auth_names_route(x->who, str_c(x->endpoint->id))) {
+        audit_note(x->worker->gateway->audit, &(struct audit_event){ .actor = x->who->key_id,
+                                                  .action = S("admin.access"),
+                                                  .object = x->path.text,
+                                                  .outcome = S("refused"),
+                                                  .request_id = x->id });
         return exchange_fail(x, ERR_FORBIDDEN,
             "the admin API is open at the local socket (server.admin_socket: use `openclaw "
             "status`), and elsewhere to API keys that have a role, or whose routes name '%s'",
             x->endpoint->id);
+    }
     if (http_field_get(&head->fields, S("origin")).n != 0)
         return exchange_fail(x, ERR_FORBIDDEN, "web pages may not use the admin API");
     return STEP_NEXT;

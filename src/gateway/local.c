@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/url.h"
 #include "catalog/catalog.h"
+#include "control/audit_log.h"
 #include "control/steward.h"
 #include "gateway/browser.h"
 #include "gateway/details.h"
@@ -162,6 +163,9 @@ local_metrics(struct exchange *x)
             store.state == STEWARD_UP || store.state == STEWARD_OFF ? 1 : 0 },
         { "openclaw_store_outages_total", "counter", "Times that the store stopped being usable.",
             (double)store.outages },
+        { "openclaw_audit_lost_total", "counter",
+            "Administrative acts that are not in the audit record, for lack of room.",
+            g->audit != NULL ? (double)audit_log_lost(g->audit) : 0 },
         { "openclaw_steward_jobs", "gauge", "Jobs that wait for the store's thread.",
             (double)store.waiting },
         { "openclaw_steward_jobs_refused_total", "counter",

@@ -37,6 +37,7 @@
 struct collector;
 struct conversations;
 struct endpoint;
+struct audit_log;
 struct steward;
 struct scopes;
 struct worker;
@@ -65,6 +66,7 @@ struct gateway {
     struct quota held;    /* memory of requests and answers in progress */
     struct thoughts thoughts;
     struct directory *directory;            /* keys of the store; NULL in tests alone */
+    struct audit_log *audit;                /* NULL: nothing is recorded */
     struct steward *steward;                /* of the store; NULL in tests alone */
     struct scopes *scopes;                  /* limits and budgets; NULL: there are none */
     struct conversations *conversations;    /* that are continued by an id; NULL: none are */

@@ -319,6 +319,7 @@ make(const struct jwt *t, const struct token_issuer *from, const struct conf_gra
     p->project = arena_str(r->arena, p->project);
     p->user = arena_str(r->arena, p->user);
     p->environment = g->environment.v;
+    p->role = g->role.v;
     p->tags = auth_tags(r->arena, &g->tags);
     p->models = g->models;
     p->routes = g->routes;
