@@ -109,10 +109,10 @@ add_scopes(struct reservation *r, struct scopes *s, const struct exchange *x)
 
     session.n = MIN(session.n, PAY_ID_BYTES - 32);
     add_scope(r, scope_hold(s, SCOPE_KEY, who->key_id.n != 0 ? who->key_id : who->name, who->name));
-    add_scope(r, scope_hold(s, SCOPE_USER, who->user, S("")));
-    add_scope(r, scope_hold(s, SCOPE_PROJECT, who->project, S("")));
-    add_scope(r, scope_hold(s, SCOPE_TEAM, who->team, S("")));
-    add_scope(r, scope_hold(s, SCOPE_ORG, who->org, S("")));
+    add_scope(r, scope_hold(s, SCOPE_USER, who->user, who->user_name));
+    add_scope(r, scope_hold(s, SCOPE_PROJECT, who->project, who->project_name));
+    add_scope(r, scope_hold(s, SCOPE_TEAM, who->team, who->team_name));
+    add_scope(r, scope_hold(s, SCOPE_ORG, who->org, who->org_name));
     if ((kinds & 1u << SCOPE_TAG) != 0)
         add_tags(r, s, x);
     add_scope(r, scope_hold(s, SCOPE_SESSION, session, S("")));

@@ -19,8 +19,6 @@
 
 #define AUTH_HASH_HEX_BYTES 12    /* length of the hash prefix in logs, enough to tell keys apart */
 
-struct scope;    /* policy/scope.h */
-
 struct principal {
     struct str name;    /* as configured; "anonymous" when no key is required */
     char hash_hex[AUTH_HASH_HEX_BYTES + 1];
@@ -53,10 +51,6 @@ struct principal {
     bool explain;                   /* answers say how they were routed */
     bool shares;                    /* there are others, for whom it must leave room */
     struct in_flight *in_flight;    /* outlives the principal; held by it */
-
-    /* limits and budgets that its requests count in, narrowest first: key, user, project, team, organisation, all */
-    struct scope **scopes;
-    size_t scope_count;
 
     /* of one worker's: who uses it, and what frees it after the last; NULL: the snapshot's */
     uint32_t users;
