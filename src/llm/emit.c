@@ -140,6 +140,23 @@ emit_media(struct wire_reader *r, struct emit_choice *c, const struct llm_part *
 }
 
 void
+emit_logprobs(struct wire_reader *r, struct emit_choice *c, const struct json *tokens)
+{
+    struct buf b;
+
+    if (!json_is(tokens, JSON_ARRAY) || json_is_empty(tokens))
+        return;
+    buf_init(&b, SIZE_MAX);
+    buf_add(&b, S("{\"content\":"));
+    buf_add(&b, json_raw(tokens));
+    buf_add(&b, S(",\"refusal\":null}"));
+    r->emit.too_large = r->emit.too_large || b.overflow;
+    wire_emit(
+        r, &(struct llm_event){ .kind = EVENT_LOGPROBS, .choice = c->index, .raw = buf_str(&b) });
+    buf_fini(&b);
+}
+
+void
 emit_raw(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, const struct json *j)
 {

@@ -98,6 +98,9 @@ void emit_citation(
 /* One that has neither data nor a URL is left out. */
 void emit_media(struct wire_reader *r, struct emit_choice *c, const struct llm_part *media);
 
+/* A list of tokens in OpenAI's form; an empty one is left out. */
+void emit_logprobs(struct wire_reader *r, struct emit_choice *c, const struct json *tokens);
+
 /* EVENT_LOGPROBS or EVENT_OPAQUE. */
 void emit_raw(
     struct wire_reader *r, struct emit_choice *c, enum llm_event_kind kind, const struct json *j);

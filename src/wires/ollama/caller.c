@@ -481,6 +481,39 @@ add_images(struct json_out *o, const struct llm_part *parts)
         out_end_array(o);
 }
 
+/* Adds the tokens in `raw` to the list, which they open. */
+static void
+add_logprobs(struct json_out *o, struct arena *a, struct str raw, bool *opened)
+{
+    const struct json *tokens = json_get(json_parse(a, raw, NULL, NULL), S("content"));
+    struct json_iter it = json_iter(tokens);
+
+    while (json_is(tokens, JSON_ARRAY) && json_next(&it)) {
+        if (!*opened)
+            out_key_array(o, "logprobs");
+        *opened = true;
+        out_comma(o);
+        json_add_line(o->b, json_raw(it.value));
+    }
+}
+
+static void
+write_logprobs(struct wire_writer *w, struct str raw)
+{
+    struct arena *a = arena_create(raw.n * 64 + 4096);
+    struct json_out o = begin_line(w);
+    bool opened = false;
+
+    begin_content(w, &o);
+    out_end_string(&o);
+    end_message(w, &o);
+    add_logprobs(&o, a, raw, &opened);
+    if (opened)
+        out_end_array(&o);
+    end_line(&o);
+    arena_destroy(a);
+}
+
 static void
 write_image(struct wire_writer *w, struct llm_part picture)
 {
@@ -544,6 +577,9 @@ write_event(struct wire_writer *w, const struct llm_event *ev)
     case EVENT_MEDIA:
         if (ev->media->kind == PART_IMAGE && ev->media->data.n > 0 && w->op != OP_COMPLETE)
             write_image(w, *ev->media);
+        break;
+    case EVENT_LOGPROBS:
+        write_logprobs(w, ev->raw);
         break;
     case EVENT_USAGE:
         usage_update(&st->usage, &ev->usage);
@@ -609,6 +645,12 @@ write_answer(struct wire_writer *w, const struct llm_answer *ans)
         out_end_array(&o);
     }
     end_message(w, &o);
+    bool rated = false;
+
+    for (const struct llm_fragment *f = c != NULL ? c->logprobs : NULL; f != NULL; f = f->next)
+        add_logprobs(&o, w->keep, json_raw(f->doc), &rated);
+    if (rated)
+        out_end_array(&o);
     write_end(&o, c != NULL ? c->finish : FINISH_UNKNOWN, &ans->usage);
 }
 

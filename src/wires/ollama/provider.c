@@ -248,11 +248,7 @@ static void
 write_chat(struct request_out *w)
 {
     const struct llm_request *r = w->r;
-    /* Log probabilities have another form in its answers. */
-    struct params_rules rules = {
-        .fixed_sampling = w->t->traits.sampling_fixed == YES,
-        .refused = PARAM_BIT(logprobs) | PARAM_BIT(top_logprobs),
-    };
+    struct params_rules rules = { .fixed_sampling = w->t->traits.sampling_fixed == YES };
 
     out_text(&w->o, "model", w->t->model);
     add_messages(w);
@@ -375,6 +371,7 @@ read_document_of(struct wire_reader *r, struct str text, bool whole)
     emit_start(r, &start);
     emit_text(r, c, EVENT_REASONING, emit_string(r, thinking));
     emit_text(r, c, EVENT_TEXT, emit_string(r, content));
+    emit_logprobs(r, c, json_get(doc, S("logprobs")));
     read_images(r, c, json_get(message, S("images")));
     enum err e = read_calls(r, c, json_get(message, S("tool_calls")));
     if (e != OK)

@@ -546,6 +546,20 @@ check_limit(struct cursor limit)
     (void)read_integer(limit, 1, INT64_MAX, 0, "must be a positive integer");
 }
 
+/* Log probabilities are asked for by name, or by their number. */
+static void
+read_include(struct cursor include)
+{
+    struct llm_request *r = include.rd->r;
+    int64_t most = json_i64(read_at(include.up, "top_logprobs").j, 0);
+    bool asked = most > 0;
+
+    READ_EACH (name, &include)
+        asked = asked || read_is(name, "message.output_text.logprobs");
+    if (asked)
+        r->logprobs = json_parse(include.rd->a, S("true"), NULL, NULL);
+}
+
 static void
 read_user(struct cursor user)
 {
@@ -604,7 +618,7 @@ const struct read_member responses_members[] = {
     { "user", NULL },
     { "service_tier", read_service_tier },
     { "parallel_tool_calls", read_parallel },
-    { "include", NULL },
+    { "include", read_include },
     { "store", NULL },
     { "stream_options", NULL },
     { NULL, NULL },

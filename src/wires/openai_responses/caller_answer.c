@@ -43,6 +43,7 @@ struct response_encoder {
     struct str text;           /* its text so far */
     struct str annotations;    /* its annotations, JSON with commas between them */
     uint32_t annotation_count;
+    struct str logprobs;    /* its tokens, the same */
     struct str id;
     struct str model;
     int64_t created_s;
@@ -169,8 +170,18 @@ append_element(struct wire_writer *w, struct str *list, struct str element)
     append(w, list, element);
 }
 
+/* `tokens`: JSON, with commas between them. */
 static void
-add_part(struct json_out *o, enum llm_part_kind kind, struct str text, struct str annotations)
+add_logprobs(struct json_out *o, struct str tokens)
+{
+    out_key_array(o, "logprobs");
+    buf_add(o->b, tokens);
+    out_end_array(o);
+}
+
+static void
+add_part(struct json_out *o, enum llm_part_kind kind, struct str text, struct str annotations,
+    struct str logprobs)
 {
     out_object(o);
     if (kind == PART_REFUSAL) {
@@ -182,7 +193,7 @@ add_part(struct json_out *o, enum llm_part_kind kind, struct str text, struct st
         out_key_array(o, "annotations");
         buf_add(o->b, annotations);
         out_end_array(o);
-        out_const(o, "\"logprobs\":[]");
+        add_logprobs(o, logprobs);
     }
     out_end(o);
 }
@@ -449,7 +460,7 @@ open_part(struct response_encoder *e, enum llm_part_kind kind)
     } else {
         o = begin_part_event(e, S("response.content_part.added"));
         out_key(&o, "part");
-        add_part(&o, kind, S(""), S(""));
+        add_part(&o, kind, S(""), S(""), S(""));
     }
     end_event(&o);
 }
@@ -477,7 +488,7 @@ close_part(struct response_encoder *e)
         } else {
             o = begin_part_event(e, S("response.output_text.done"));
             out_text(&o, "text", e->text);
-            out_const(&o, "\"logprobs\":[]");
+            add_logprobs(&o, e->logprobs);
         }
         end_event(&o);
         o = begin_part_event(e, S("response.content_part.done"));
@@ -485,7 +496,7 @@ close_part(struct response_encoder *e)
 
         size_t before = buf_len(o.b);
 
-        add_part(&o, e->open, e->text, e->annotations);
+        add_part(&o, e->open, e->text, e->annotations, e->logprobs);
         append_element(e->w, &e->item.parts, str_skip(buf_str(o.b), before));
         e->part++;
     }
@@ -493,6 +504,7 @@ close_part(struct response_encoder *e)
     e->text = S("");
     e->annotations = S("");
     e->annotation_count = 0;
+    e->logprobs = S("");
 }
 
 /* --- items --- */
@@ -587,6 +599,30 @@ write_words(struct response_encoder *e, enum llm_part_kind kind, struct str text
         open_part(e, kind);
     write_delta(
         e, kind == PART_TEXT ? S("response.output_text.delta") : S("response.refusal.delta"), text);
+}
+
+/* They belong to the text before: a piece without text carries them. */
+static void
+write_logprobs(struct response_encoder *e, struct str raw)
+{
+    struct json_out o;
+    size_t before;
+
+    if (e->item.kind == ITEM_CALL)
+        return;
+    want_item(e, ITEM_MESSAGE);
+    if (!e->part_open)
+        open_part(e, PART_TEXT);
+    if (e->open != PART_TEXT)
+        return;
+    o = begin_part_event(e, S("response.output_text.delta"));
+    out_text(&o, "delta", S(""));
+    out_key_array(&o, "logprobs");
+    before = buf_len(o.b);
+    responses_add_logprobs(&o, raw);
+    append_element(e->w, &e->logprobs, str_skip(buf_str(o.b), before));
+    out_end_array(&o);
+    end_event(&o);
 }
 
 static void
@@ -762,6 +798,9 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_CITATION:
         write_citation(e, ev->citation);
         break;
+    case EVENT_LOGPROBS:
+        write_logprobs(e, ev->raw);
+        break;
     case EVENT_MEDIA:
         write_image(e, ev->media);
         break;
@@ -775,7 +814,7 @@ write_content(struct event_sink *sink, const struct llm_event *ev)
     case EVENT_END:
         write_end(e);
         break;
-    default:    /* log probabilities and blocks of other wires cannot be expressed */
+    default:    /* blocks of other wires cannot be expressed */
         break;
     }
 }
@@ -807,7 +846,7 @@ struct list {
     struct json_out o;
     struct wire_writer *w;
     uint32_t index;
-    bool cited;    /* what the answer cites was told with its first text */
+    bool cited;    /* what belongs to the answer's text was told with its first part */
 };
 
 static void
@@ -860,19 +899,25 @@ list_message(struct list *l, const struct llm_part *part, const struct llm_answe
 {
     struct buf parts;
     struct buf annotations;
+    struct buf logprobs;
     struct json_out o = { .b = &annotations };
 
     buf_init(&annotations, SIZE_MAX);
+    buf_init(&logprobs, SIZE_MAX);
     for (const struct llm_cited *cited = c->citations; cited != NULL && !l->cited;
          cited = cited->next)
         if (cited->citation.url.n > 0)
             add_annotation(&o, &cited->citation);
+    o = json_out(&logprobs);
+    for (const struct llm_fragment *f = c->logprobs; f != NULL && !l->cited; f = f->next)
+        responses_add_logprobs(&o, json_raw(f->doc));
     buf_init(&parts, SIZE_MAX);
     o = json_out(&parts);
     for (;; part = part->next) {
         bool cites = part->kind == PART_TEXT && !l->cited;
 
-        add_part(&o, part->kind, part->text, cites ? buf_str(&annotations) : S(""));
+        add_part(&o, part->kind, part->text, cites ? buf_str(&annotations) : S(""),
+            cites ? buf_str(&logprobs) : S(""));
         l->cited = l->cited || cites;
         if (!is_words(part->next))
             break;
@@ -883,6 +928,7 @@ list_message(struct list *l, const struct llm_part *part, const struct llm_answe
     list_item(l, &item, status_of(part->next == NULL ? c->finish : FINISH_STOP));
     buf_fini(&parts);
     buf_fini(&annotations);
+    buf_fini(&logprobs);
     return part;
 }
 

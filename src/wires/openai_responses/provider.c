@@ -396,6 +396,41 @@ add_text_options(struct request_out *w, const struct params_rules *rules)
     out_end(o);
 }
 
+static bool
+wants_logprobs(const struct request_out *w, const struct params_rules *rules)
+{
+    return json_is(w->r->logprobs, JSON_TRUE) && !rules->fixed_sampling;
+}
+
+/* What the answer shall have beyond the usual. */
+static void
+add_include(struct request_out *w, const struct params_rules *rules)
+{
+    bool reasons = w->t->traits.reasoning == YES;
+
+    if (!reasons && !wants_logprobs(w, rules))
+        return;
+    out_key_array(&w->o, "include");
+    if (reasons)
+        out_text_value(&w->o, S("reasoning.encrypted_content"));
+    if (wants_logprobs(w, rules))
+        out_text_value(&w->o, S("message.output_text.logprobs"));
+    out_end_array(&w->o);
+}
+
+/* Notes what is lost, to which log probabilities that are asked for by "include" do not belong. */
+static void
+note_dropped(struct request_out *w, const struct params_rules *rules)
+{
+    struct llm_request rest = *w->r;
+
+    if (wants_logprobs(w, rules))
+        rest.logprobs = NULL;
+    params_drop(&rest,
+        PARAMS_BIT(PARAMS_OPENAI_RESPONSES) | PARAMS_BIT(PARAMS_OPENAI_RESPONSES_TEXT), rules,
+        w->drops);
+}
+
 static void
 add_reasoning_options(struct request_out *w)
 {
@@ -419,7 +454,6 @@ add_reasoning_options(struct request_out *w)
         out_text(&w->o, "effort", effort);
         out_end(&w->o);
     }
-    out_const(&w->o, "\"include\":[\"reasoning.encrypted_content\"]");
 }
 
 static void
@@ -456,14 +490,13 @@ responses_write_request(struct request_out *w)
     add_reasoning_options(w);
     if (w->r->op == OP_COUNT_TOKENS)
         return;
+    add_include(w, &rules);
     if (limit > 0)
         out_i64(&w->o, "max_output_tokens", MAX(limit, LIMIT_MIN));
     for (const struct llm_word *word = w->r->stop; word != NULL; word = word->next)
         write_cut_stop(w, word->text);
     params_write(&w->o, w->r, PARAMS_OPENAI_RESPONSES, &rules);
-    params_drop(w->r,
-        PARAMS_BIT(PARAMS_OPENAI_RESPONSES) | PARAMS_BIT(PARAMS_OPENAI_RESPONSES_TEXT), &rules,
-        w->drops);
+    note_dropped(w, &rules);
     add_account(w);
     out_const(&w->o, "\"store\":false");
     if (w->r->stream)

@@ -18,6 +18,7 @@ struct heard {
     size_t reasoning;
     bool halves;    /* a delta ended within a character: bytes do not compare */
     bool cited;
+    bool rated;    /* there were log probabilities */
     bool over;
     bool custom;
     struct str call_id;
@@ -163,6 +164,8 @@ finish_message(struct wire_reader *r, const struct response_decoder *d, struct h
                 unheard(h, h->refusal, &refusals, text_at(r, it.value, "refusal")));
         else
             tell(r, d, h, EVENT_TEXT, unheard(h, h->text, &texts, text_at(r, it.value, "text")));
+        if (!h->rated)
+            emit_logprobs(r, d->c, json_get(it.value, S("logprobs")));
         while (!cited && json_next(&annotations))
             tell_citation(r, d, h, annotations.value);
     }
@@ -386,7 +389,11 @@ on_item_done(const struct event *ev)
 static enum err
 on_text(const struct event *ev)
 {
+    const struct json *logprobs = json_get(ev->doc, S("logprobs"));
+
     tell(ev->r, ev->d, ev->h, EVENT_TEXT, text_at(ev->r, ev->doc, "delta"));
+    ev->h->rated = ev->h->rated || (json_is(logprobs, JSON_ARRAY) && !json_is_empty(logprobs));
+    emit_logprobs(ev->r, ev->d->c, logprobs);
     return OK;
 }
 

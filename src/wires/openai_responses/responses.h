@@ -26,3 +26,6 @@ void responses_write_request(struct request_out *w);
 enum err responses_read_event(struct wire_reader *r, struct str event, struct str data);
 void responses_read_end(struct wire_reader *r);
 enum err responses_read_answer(struct wire_reader *r, struct str body);
+
+/* Writes the tokens in `raw`, log probabilities as an event has them, as elements of the list that is open. */
+void responses_add_logprobs(struct json_out *o, struct str raw);

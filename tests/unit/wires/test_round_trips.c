@@ -161,10 +161,12 @@ static const struct {
     [FIRST_PARAM + PARAM_seed] = { .who = CHAT | OLLAMA | GEMINI | COHERE,
         .noted = true,
         .param = PARAM_seed },
-    [FIRST_PARAM +
-        PARAM_logprobs] = { .who = CHAT | GEMINI | COHERE, .noted = true, .param = PARAM_logprobs },
-    [FIRST_PARAM +
-        PARAM_top_logprobs] = { .who = CHAT | GEMINI, .noted = true, .param = PARAM_top_logprobs },
+    [FIRST_PARAM + PARAM_logprobs] = { .who = EVERY & ~(CLAUDE | BEDROCK),
+        .noted = true,
+        .param = PARAM_logprobs },
+    [FIRST_PARAM + PARAM_top_logprobs] = { .who = CHAT | RESPONSES | OLLAMA | GEMINI,
+        .noted = true,
+        .param = PARAM_top_logprobs },
     [FIRST_PARAM + PARAM_logit_bias] = { .who = CHAT, .noted = true, .param = PARAM_logit_bias },
     [FIRST_PARAM + PARAM_metadata] = { .who = BEDROCK, .noted = true, .param = PARAM_metadata },
     [FIRST_PARAM +
@@ -470,7 +472,8 @@ is_noted(const struct wire_drops *drops, const char *word)
 {
     const struct llm_word *w = drops->names;
 
-    while (w != NULL && str_find(w->text, str_c(word)) == w->text.n)
+    while (w != NULL && !str_eq(w->text, str_c(word)) &&
+           !(str_ends(w->text, str_c(word)) && w->text.p[w->text.n - strlen(word) - 1] == '.'))
         w = w->next;
     return w != NULL;
 }
@@ -545,15 +548,19 @@ is_implied(const struct llm_request *here, const struct wire_drops *drops, unsig
            (kind == USER && is_noted(drops, param_callers_name(here, PARAM_metadata)));
 }
 
-/* What is gone was named. */
+/* What is gone was named, and nothing else was. */
 static void
 notes(const struct trip *t)
 {
     for (unsigned kind = 0; kind < KINDS; kind++) {
-        if (!places[kind].noted || !fact_has(&t->before, kind) || fact_has(&t->between, kind) ||
-            is_noted(&t->out, name_of(&t->here, kind)) || is_implied(&t->here, &t->out, kind))
+        bool gone = !fact_has(&t->between, kind);
+        bool noted = is_noted(&t->out, name_of(&t->here, kind));
+
+        if (!places[kind].noted || !fact_has(&t->before, kind) || noted == gone ||
+            is_implied(&t->here, &t->out, kind))
             continue;
-        print_error("%s: no note of %s\n", t->title, kind_name(kind));
+        print_error("%s: %s %s\n", t->title,
+            gone ? "no note of" : "a note of, although it was sent,", kind_name(kind));
         wrong++;
     }
 }
