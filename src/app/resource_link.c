@@ -64,6 +64,7 @@ without_gateway(struct admin_client *c, void *arg UNUSED)
     bool of_system = l->conf->server.user.v.n != 0 && harden_is_root();
 
     l->pepper = state_pepper(l->conf, of_system, c->arena).text;
+    l->audit = state_audit(l->conf, of_system);
     if (l->pepper.n != 0 && pepper_check(l->store, l->pepper) == STORE_CONFLICT) {
         (void)fprintf(stderr,
             "openclaw %s: the keys of this store were made with another pepper; set auth.pepper, or copy "
@@ -94,6 +95,7 @@ resource_link_run(
     int status = admin_client_run(&l->client, with_gateway, NULL);
 
     store_close(l->store);
+    audit_log_destroy(l->audit);
     if (l->conf != NULL)
         conf_destroy(l->conf);
     config_flags_fini(&l->config);
@@ -105,7 +107,7 @@ static const struct json *
 ask_store(struct resource_link *l, struct str method, const char *path, struct str body,
     struct str *ret_text)
 {
-    const struct api api = { .pepper = l->pepper };
+    const struct api api = { .audit = l->audit, .pepper = l->pepper };
     struct arena *a = l->client.arena;
     struct api_answer answer;
     struct api_request q = {

@@ -12,6 +12,7 @@ struct resource_link {
     struct conf *conf;
     struct store *store;    /* NULL: a gateway is asked */
     struct str pepper;
+    struct audit_log *audit;    /* of the store; NULL: it cannot be signed */
     bool (*act)(struct resource_link *l, void *arg);
     void *arg;
 };

@@ -1,8 +1,11 @@
 """The audit record: what administrators do is in it, whoever they are and whichever way they do it."""
+import json
 import sqlite3
+import subprocess
 
 import pytest
 
+from lib import process
 from lib.admin import AdminApi
 from lib.process import wait_until
 
@@ -91,3 +94,31 @@ def test_a_record_that_was_changed_is_found_out(make, place):
     assert api.read("audit/verify", checkpoint=checkpoint)["good"]
     assert api.ask("DELETE", "audit").status_code == 405
     assert api.ask("GET", "audit?limit=0").status_code == 422
+
+
+def test_the_command_lists_exports_and_verifies_with_a_gateway_and_without(make, place):
+    gateway, api, _ = gateway_with(make, place)
+
+    def run(*args, status=0):
+        done = subprocess.run([process.BIN, *args], capture_output=True, text=True, env=process.environment(XDG_STATE_HOME=str(gateway.directory / "state")))
+        assert done.returncode == status, done
+        return done.stdout
+
+    at = ["--socket", str(place / "a.sock")]
+    for i in range(12):
+        api.ask("POST", "teams", {"name": f"t{i}"})
+    lines = run("audit", *at).splitlines()
+    assert "ACTOR" in lines[0] and len(lines) == 13 and "teams.create" in lines[1] and lines[1].endswith("done")
+    assert len(run("audit", "-n", "3", *at).splitlines()) == 4
+    exported = [json.loads(line) for line in run("audit", "export", *at).splitlines()]
+    assert [e["seq"] for e in exported] == list(range(12, 0, -1))
+    assert "12 entries, all good" in run("audit", "verify", *at)
+    gateway.stop()
+    offline = ["--offline", "--config", str(gateway.config_path)]
+    run("teams", "create", "offline", *offline)
+    report = json.loads(run("audit", "verify", "--json", *offline))
+    assert report["good"] and report["entries"] >= 13
+    with sqlite3.connect(place / "store.db") as db:
+        db.execute("DELETE FROM audit WHERE seq = 5")
+    assert "entry 5 is the first that is wrong: it is missing" in run("audit", "verify", *offline, status=1)
+    assert "not 'burn'" in subprocess.run([process.BIN, "audit", "burn"], capture_output=True, text=True).stderr
