@@ -19,6 +19,7 @@
 #include "app/admin_socket.h"
 #include "app/app.h"
 #include "app/banner.h"
+#include "app/books.h"
 #include "app/config_flags.h"
 #include "cli/flags.h"
 #include "app/harden.h"
@@ -263,6 +264,8 @@ warn_of_fixed_settings(const struct conf *now, const struct conf *next)
         { "server.tls (on or off)", (a->tls_cert.v.n != 0) != (b->tls_cert.v.n != 0) },
         { "auth.pepper", !str_eq(now->auth.pepper.v, next->auth.pepper.v) },
         { "store.url", !str_eq(now->store.url.v, next->store.url.v) },
+        { "store.journal", now->store.journal_bytes != next->store.journal_bytes ||
+                               !str_eq(now->store.journal_folder.v, next->store.journal_folder.v) },
         { "server.limits.metric_series", a->limit_metric_series != b->limit_metric_series },
         { "observe.log.path", !str_eq(oa->log_path.v, ob->log_path.v) },
         { "observe.access.path", !str_eq(oa->access_path.v, ob->access_path.v) },
@@ -658,6 +661,7 @@ tend(struct serve *s)
     steward_close(s->gateway.steward);
     free_workers(s);
     steward_destroy(s->gateway.steward);
+    books_close(&s->gateway);
     audit_log_destroy(s->gateway.audit);
     admin_socket_close(&s->admin_socket);
     timer_stop(&s->timer);
@@ -690,6 +694,8 @@ open_store(struct serve *s, bool of_system)
     directory_set_pepper(s->gateway.directory, s->pepper.text);
     s->gateway.steward = state_open(s->snapshot->conf, of_system, s->resources, WHY(why));
     s->gateway.audit = state_audit(s->snapshot->conf, of_system);
+    const char *what = "store.url";
+
     if (s->gateway.steward != NULL) {
         (void)steward_every(
             s->gateway.steward, "pepper", PEPPER_CHECK_MS, state_check_pepper, &s->pepper);
@@ -697,12 +703,16 @@ open_store(struct serve *s, bool of_system)
         if (s->gateway.audit != NULL)
             (void)steward_every(s->gateway.steward, "audit record", AUDIT_LOG_PERIOD_MS,
                 audit_log_drain, s->gateway.audit);
+        what = "store.journal";
+        if (books_open(&s->gateway, s->workers, s->snapshot->conf, of_system, WHY(why))) {
+            what = "store.url";
+            if (steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
+                return true;
+        }
     }
-    if (s->gateway.steward != NULL &&
-        steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
-        return true;
-    (void)fprintf(stderr, "openclaw: store.url: %s\n", why);
+    (void)fprintf(stderr, "openclaw: %s: %s\n", what, why);
     steward_destroy(s->gateway.steward);
+    books_close(&s->gateway);
     audit_log_destroy(s->gateway.audit);
     return false;
 }

@@ -424,6 +424,9 @@ struct conf_responses {
 struct conf_store {
     struct conf_str url;    /* auto, off, sqlite:PATH, postgres://...; may contain a password */
     uint64_t keep_ledger_ms, keep_usage_ms, keep_deleted_ms;    /* 0: for ever */
+    uint64_t journal_bytes;                                     /* of all workers */
+    struct conf_str journal_full;                               /* unrecorded, refuse */
+    struct conf_str journal_folder;                             /* auto, or a path */
 };
 
 struct conf_observe {

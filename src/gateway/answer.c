@@ -2,6 +2,7 @@
 #include "gateway/answer.h"
 
 #include "base/clock.h"
+#include "gateway/book.h"
 #include "gateway/chaos.h"
 #include "gateway/due.h"
 #include "gateway/fold.h"
@@ -133,6 +134,21 @@ begin_delivery(struct attempt *a)
     exchange_respond(x, &a->draft);
 }
 
+/* What it cost is written down before the end of what the caller gets is sent; of a session, and of
+ * what is only passed through, whenever the provider says more about it. */
+static void
+tell(struct attempt *a)
+{
+    const struct llm_usage *u = &a->tally.usage;
+    struct exchange *x = a->exchange;
+    bool news = a->intake.reader.complete || u->input + u->output != a->told_tokens;
+
+    if (x == NULL || x->delivery.draft != &a->draft || !news)
+        return;
+    a->told_tokens = u->input + u->output;
+    book_tell(x);
+}
+
 /* The same at once, unless it is to be judged first. The others are stopped when the stages run, for
  * a helper thread may be using their memory. */
 static void
@@ -225,6 +241,7 @@ send_document(struct attempt *a)
         return e;
     d->length = (int64_t)(buf_len(&d->out) + d->run.n);
     take_over(a);
+    tell(a);
     (void)flush(a);
     return OK;
 }
@@ -478,6 +495,7 @@ complete_answer(struct attempt *a, enum err e)
     } else if (e == OK && a->exchange != NULL) {
         a->draft.content = true;
         take_over(a);
+        tell(a);
         (void)flush(a);
     }
     if (e != OK) {
@@ -595,6 +613,8 @@ pass_on(struct attempt *a, size_t before, enum err e)
             measure_first_token(&a->measure);
         }
     }
+    if (a->intake.reader.complete || UNLIKELY(a->intake.source == SOURCE_RAW))
+        tell(a);
     if (flush(a))
         attempt_report(a);
     if (a->watched != progress(a))
@@ -828,6 +848,20 @@ on_clock(void *arg)
         watch(a);
 }
 
+/* It is recorded before anything of it is sent. */
+static void
+put_down(struct attempt *a)
+{
+    struct written *w = a->written;
+
+    if (w->unfit != OK ||
+        (a->exchange != NULL ? book_attempt(a->exchange, a) : attempt_may_send(a)))
+        return;
+    w->unfit = ERR_OVERLOADED;
+    w->fault.message =
+        S("requests cannot be recorded at the moment, and are not sent; try again later");
+}
+
 void
 answer_await(struct attempt *a)
 {
@@ -836,6 +870,7 @@ answer_await(struct attempt *a)
     if (UNLIKELY(conf_of(a)->chaos.fault_count != 0))
         fault = chaos_pick(a);
     timer_init(&a->clock, a->worker->loop, on_clock, a);
+    put_down(a);
     attempt_send(a, fault == NULL ? &events : NULL);
     if (UNLIKELY(fault != NULL) && a->state == ATTEMPT_RUNNING)
         chaos_begin(a, fault, &events);
@@ -848,6 +883,7 @@ answer_give(struct attempt *a)
 {
     attempt_move(a, ATTEMPT_DONE);
     begin_delivery(a);
+    tell(a);
     (void)flush(a);
 }
 

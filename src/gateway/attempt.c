@@ -46,6 +46,7 @@ struct attempt_lone {
     unsigned *owners;    /* of the arena */
     unsigned own;        /* the same, where the arena is its own */
     uint64_t due_us;
+    bool (*sending)(void *owner, const struct attempt *a);              /* NULL: the same */
     void (*ended)(void *owner, struct attempt *a, enum err outcome);    /* NULL: nobody is told */
     void *owner;
 };
@@ -503,6 +504,12 @@ keep_drops(struct attempt *a)
             a->written->unfit = ERR_OVERLOADED;
 }
 
+bool
+attempt_may_send(const struct attempt *a)
+{
+    return a->lone == NULL || a->lone->sending == NULL || a->lone->sending(a->lone->owner, a);
+}
+
 void
 attempt_send(struct attempt *a, const struct client_events *events)
 {
@@ -725,9 +732,8 @@ give_slot_back(struct attempt *a, enum err outcome)
 }
 
 int64_t
-attempt_cost_nanousd(const struct attempt *a, bool *ret_estimated)
+attempt_usage_nanousd(const struct attempt *a, const struct llm_usage *u, bool *ret_estimated)
 {
-    const struct llm_usage *u = &a->tally.usage;
     struct price_when when = {
         .wall_s = (int64_t)(clock_wall_ms() / 1000),
         .service = u->service,
@@ -739,11 +745,10 @@ attempt_cost_nanousd(const struct attempt *a, bool *ret_estimated)
         catalog, a->target->facts, u, &when, ret_estimated != NULL ? ret_estimated : &estimated);
 }
 
-/* Did it end because its answer is not the one that is given? */
-static bool
-was_in_vain(enum err outcome)
+int64_t
+attempt_cost_nanousd(const struct attempt *a, bool *ret_estimated)
 {
-    return outcome == ERR_OUTRUN || outcome == ERR_ANSWER_REJECTED;
+    return attempt_usage_nanousd(a, &a->tally.usage, ret_estimated);
 }
 
 /* What an attempt cost whose answer nobody gets. */
@@ -773,11 +778,11 @@ count(struct attempt *a, enum err outcome)
     if (UNLIKELY(a->slot != NULL))
         give_slot_back(a, outcome);
     tell_health(a, outcome);
-    if (was_in_vain(outcome) && a->sent && a->exchange != NULL)
+    if (attempt_was_in_vain(outcome) && a->sent && a->exchange != NULL)
         book_outrun(a, s);
     metric_add(&s->attempts[outcome], 1);
     METRIC_OBSERVE(s, attempt_duration, n->ended_us - n->started_us);
-    if (outcome != OK && outcome != ERR_CLIENT_GONE && !was_in_vain(outcome)) {
+    if (outcome != OK && outcome != ERR_CLIENT_GONE && !attempt_was_in_vain(outcome)) {
         struct log_context who = attempt_log(a);
 
         n->message = a->exchange != NULL ? attempt_reason(a->exchange, a, &a->error)
@@ -918,6 +923,7 @@ attempt_begin_alone(const struct attempt_alone *how)
         .owners = &lone->own,
         .own = 1,
         .due_us = how->due_us,
+        .sending = how->sending,
         .ended = how->ended,
         .owner = how->owner };
     a->lone = lone;

@@ -101,6 +101,7 @@ struct attempt {
     struct timer clock;           /* answer.c: the next of its deadlines, or sooner */
     unsigned watched;             /* what the clock was set by */
     struct attempt_lone *lone;    /* what it has instead of an exchange */
+    int64_t told_tokens;          /* that it had used when book_tell() was called */
 };
 
 /* One that belongs to no exchange from its beginning; see side.h. */
@@ -114,6 +115,8 @@ struct attempt_alone {
     const struct pick *pick;
     struct str request_id;
     uint64_t due_us;    /* when it has failed */
+    /* It is about to be sent; false: it must not be. NULL: nothing is to be done then. */
+    bool (*sending)(void *owner, const struct attempt *a);
     /* It is over, and is freed afterwards. */
     void (*ended)(void *owner, struct attempt *a, enum err outcome);
     void *owner;
@@ -132,6 +135,9 @@ bool attempt_take_credential(struct attempt *a) MUST_CHECK;
 
 /* The request cannot be sent, because there is none. */
 void attempt_lack_credential(struct attempt *a);
+
+/* Of one without an exchange: asks its owner whether it may be sent. */
+bool attempt_may_send(const struct attempt *a);
 
 /* Sends what was written, and has the answer told to `events`; the attempt has failed when the
  * target cannot take the request. `events` NULL: all but the call (chaos.c). */
@@ -214,6 +220,17 @@ attempt_is_at_work(const struct attempt *a)
 /* What its answer cost so far, in nano-dollars, or COST_UNKNOWN; see catalog_cost_nanousd(). `ret_estimated` may be
  * NULL. */
 int64_t attempt_cost_nanousd(const struct attempt *a, bool *ret_estimated);
+
+/* The same if it had used that. */
+int64_t attempt_usage_nanousd(
+    const struct attempt *a, const struct llm_usage *u, bool *ret_estimated);
+
+/* Did it end because its answer is not the one that is given? */
+static inline bool
+attempt_was_in_vain(enum err outcome)
+{
+    return outcome == ERR_OUTRUN || outcome == ERR_ANSWER_REJECTED;
+}
 
 /* Why something of the exchange failed, for the log: without secrets or parts of the conversation.
  * A provider's error, of the attempt `a` (may be NULL), is reduced to its status, code and

@@ -4,12 +4,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/decide.h"
+#include "gateway/named.h"
 #include "gateway/reply.h"
 #include "llm/wishes.h"
-
-#define SESSION_BYTES 256
-#define TAGS_BYTES 4096
-#define TAGS_MOST 16    /* tags of one request */
 
 /* The route names no model: the only provider that has the route, or the default one. */
 static enum step
@@ -52,41 +49,6 @@ check_models(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* "x-openclaw-tags: team=search, beta": names, perhaps with values. */
-static struct ask_tag *
-read_tags(struct arena *a, struct str text)
-{
-    struct ask_tag *first = NULL, **tail = &first;
-    struct str part;
-
-    for (size_t n = 0; text.n != 0 && n < TAGS_MOST; n++) {
-        struct ask_tag *tag = arena_new(a, struct ask_tag);
-
-        (void)str_cut(text, ',', &part, &text);
-        (void)str_cut(str_trim(part), '=', &tag->name, &tag->value);
-        *tail = tag;
-        tail = &tag->next;
-    }
-    return first;
-}
-
-/* Those of the key, which a request cannot replace, in front of its own. Copies: the record hides
- * secrets in them. */
-static struct ask_tag *
-add_key_tags(struct arena *a, const struct ask_tag *of_key, struct ask_tag *sent)
-{
-    struct ask_tag *first = sent, **tail = &first;
-
-    for (; of_key != NULL; of_key = of_key->next) {
-        struct ask_tag *tag = arena_new(a, struct ask_tag);
-
-        *tag = (struct ask_tag){ .name = of_key->name, .value = of_key->value, .next = sent };
-        *tail = tag;
-        tail = &tag->next;
-    }
-    return first;
-}
-
 /* May the key use that model? */
 static bool
 may_use(const void *who, struct str model)
@@ -108,8 +70,6 @@ struct ask *
 choice_ask(struct arena *a, const struct llm_request *request, const struct http_fields *fields,
     const struct principal *who)
 {
-    struct str session = http_field_get(fields, S("x-openclaw-session"));
-    struct str tags = http_field_get(fields, S("x-openclaw-tags"));
     struct ask *ask = arena_new(a, struct ask);
 
     ask->request = request;
@@ -122,9 +82,8 @@ choice_ask(struct arena *a, const struct llm_request *request, const struct http
     ask->key = who->name;
     choice_limit(ask, who);
     /* copies, for it outlives the head of the request */
-    ask->session = arena_str(a, str_make(session.p, MIN(session.n, SESSION_BYTES)));
-    ask->tags = read_tags(a, arena_str(a, str_make(tags.p, MIN(tags.n, TAGS_BYTES))));
-    ask->tags = add_key_tags(a, who->tags, ask->tags);
+    ask->session = named_session(a, fields);
+    ask->tags = named_tags(a, who, fields);
     ask->fields = fields;
     ask->now_us = clock_now_us();
     ask->wall_ms = clock_wall_ms();

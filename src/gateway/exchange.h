@@ -88,6 +88,8 @@ struct exchange {
     unsigned attempts;
     int64_t outrun_nanousd;    /* what attempts cost whose answers nobody gets */
     int64_t judge_nanousd;     /* and models that judged answers */
+    uint32_t book;             /* its record in the worker's journal; 0: none yet */
+    bool unbooked;             /* there was no room for one */
     const char *chaos;         /* the fault that an attempt got on purpose; NULL: none */
 
     enum err error;    /* OK, or why it failed */

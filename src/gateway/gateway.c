@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "gateway/admission.h"
 #include "gateway/answer.h"
+#include "gateway/book.h"
 #include "gateway/browser.h"
 #include "gateway/caller.h"
 #include "gateway/choice.h"
@@ -400,8 +401,10 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
             retry_note(x, a);
             break;
         case ATTEMPT_OVER:
-            if (a != x->attempt)
+            if (a != x->attempt) {
+                book_failed(x, a);
                 attempt_free(a);
+            }
             break;
         case ATTEMPT_HELD:
             break;    /* judge_look() */
@@ -423,6 +426,8 @@ look_after_attempts(struct exchange *x, bool *ret_beside)
 static void
 begin_attempt(struct exchange *x, const struct pick *pick)
 {
+    if (x->attempt != NULL && x->attempt->state == ATTEMPT_OVER)
+        book_failed(x, x->attempt);
     struct attempt *a = attempt_begin(x, pick);
 
     retry_set_clocks(x, a);
@@ -539,6 +544,7 @@ stage_deliver(struct exchange *x)
     if (send_more(x)) {
         x->bytes_out = server_bytes_out(x->q);
         x->answered = true;
+        book_tell(x);
         server_end(x->q, exchange_trailers(x));
         return STEP_NEXT;
     }

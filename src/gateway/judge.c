@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "gateway/answer.h"
 #include "gateway/attempt.h"
+#include "gateway/book.h"
 #include "gateway/fold.h"
 #include "gateway/reply.h"
 #include "gateway/retry.h"
@@ -434,6 +435,13 @@ note_call(struct exchange *x, const struct side_end *end)
         x->judge_nanousd += end->cost_nanousd;
 }
 
+static bool
+on_sending(void *owner, const struct attempt *a)
+{
+    book_judge(owner, a);
+    return true;
+}
+
 /* Judged by a model: the answers that it was shown. One that says nothing usable, or failed, was not
  * asked. */
 static void
@@ -496,6 +504,7 @@ ask_model(struct exchange *x)
         .providers = &x->who->providers,
         .due_us = due_us,
         .keep = true,
+        .sending = on_sending,
         .done = on_judged,
         .owner = x,
     });

@@ -328,6 +328,12 @@ pay_end(struct worker *w, struct attempt_hold *h, int64_t spent_nanousd, const s
     drop_target(h);
 }
 
+int64_t
+pay_reserved_nanousd(const struct attempt_hold *h)
+{
+    return h->money_count != 0 ? h->nanousd : 0;
+}
+
 const struct rule_result *
 pay_ruling(const struct attempt_hold *h, struct arena *a, int64_t choices,
     const struct rule_result *ruling)

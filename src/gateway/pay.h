@@ -31,6 +31,9 @@ bool pay_reserve(
 void pay_end(
     struct worker *w, struct attempt_hold *h, int64_t spent_nanousd, const struct llm_usage *u);
 
+/* What it reserved in each budget; 0 where none pays for it. */
+int64_t pay_reserved_nanousd(const struct attempt_hold *h);
+
 /* The rules that apply to what is sent: those of the request, and the limit of the answer that a
  * strict budget sets. `h` may be NULL. */
 const struct rule_result *pay_ruling(const struct attempt_hold *h, struct arena *a, int64_t choices,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "control/problem.h"
 #include "gateway/attempt.h"
+#include "gateway/book.h"
 #include "gateway/browser.h"
 #include "gateway/limit_fields.h"
 #include "gateway/retry.h"
@@ -393,6 +394,7 @@ exchange_fail_with(struct exchange *x, const struct llm_error *given)
     x->error_message = with_attempts(x, attempt_reason(x, retry_cause(x, given), given));
     if (x->q == NULL || x->answered)
         return STEP_STOP;
+    book_tell(x);
     bool begun = server_responded(x->q);
     if (!begun && !e.as_is) {
         answer_error(x, &e);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/attempt.h"
+#include "gateway/book.h"
 #include "gateway/exchange.h"
 #include "gateway/judge.h"
 #include "gateway/reserve.h"
@@ -88,6 +89,7 @@ static const struct sink {
     const char *name;    /* for the watchdog */
     void (*fn)(struct worker *w, const struct record *r);
 } sinks[] = {
+    { "ledger", book_settle },
     { "metrics", sink_metrics },
     { "access log", sink_access_log },
     { "log", sink_log },
@@ -165,6 +167,9 @@ settle_exchange(struct exchange *x)
 {
     struct attempt *attempt = x->attempt;
     const struct target *t = attempt != NULL ? attempt->target : NULL;
+    for (struct attempt *a = x->under_way; a != NULL; a = a->next)
+        if (a != attempt)
+            book_failed(x, a);
     bool counts = attempt != NULL && !is_counted(attempt);
     const struct tally *tally = counts ? &attempt->tally : &tally_none;
     bool served = x->status == 101 ||    /* the caller ends a session by leaving */
@@ -217,6 +222,7 @@ settle_exchange(struct exchange *x)
         .cost_estimated = guessed,
         .outrun_nanousd = x->outrun_nanousd,
         .judge_nanousd = x->judge_nanousd,
+        .book = x->book,
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
         .first_token_us =

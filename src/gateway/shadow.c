@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "gateway/book.h"
 #include "gateway/exchange.h"
 #include "gateway/settle.h"
 #include "gateway/side.h"
@@ -22,6 +23,8 @@ struct copy {
     struct str endpoint_id, request_id, shadow_of, model;
     bool stream;
     uint64_t bytes_in;
+    const struct exchange *copied;    /* only while it begins */
+    uint32_t book;                    /* its record in the journal */
     char text[];
 };
 
@@ -79,6 +82,7 @@ record(const struct copy *c, const struct side_end *end)
         .finish = a->tally.finish,
         .usage = a->tally.usage,
         .cost_nanousd = end->cost_nanousd,
+        .book = c->book,
         .bytes_in = c->bytes_in,
         .first_token_us =
             a->tally.first_token_us != 0 ? (int64_t)(a->tally.first_token_us - n->started_us) : -1,
@@ -87,6 +91,14 @@ record(const struct copy *c, const struct side_end *end)
     };
 
     settle_record(c->worker, &r);
+}
+
+static bool
+on_sending(void *owner, const struct attempt *a)
+{
+    struct copy *c = owner;
+
+    return book_shadow(c->copied, a, c->request_id, &c->book);
 }
 
 static void
@@ -160,6 +172,7 @@ send_copy(struct exchange *x, const struct shadow *s)
     uint64_t total_us = t->timeouts.total_ms * 1000;
 
     c->reserved_nanousd = MAX(expected, 0);
+    c->copied = x;
     if (shadow_take(s, c->reserved_nanousd, c->day)) {
         struct side *side = side_begin(&(struct side_call){
             .worker = x->worker,
@@ -172,9 +185,11 @@ send_copy(struct exchange *x, const struct shadow *s)
             .wishes = x->wishes,
             .providers = &x->who->providers,
             .due_us = clock_now_us() + (total_us != 0 ? total_us : LONGEST_US),
+            .sending = on_sending,
             .done = on_done,
             .owner = c,
         });
+        c->copied = NULL;
         if (side != NULL) {
             x->worker->shadows++;
             return true;

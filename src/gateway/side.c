@@ -12,6 +12,7 @@
 struct side {
     struct attempt *attempt;
     struct exchange *copied;    /* only while it begins */
+    bool (*sending)(void *owner, const struct attempt *a);
     void (*done)(void *owner, const struct side_end *end);
     void *owner;
 };
@@ -39,6 +40,14 @@ on_ended(void *owner, struct attempt *a, enum err outcome)
     else if (usage_known(&a->tally.usage))
         metric_add(&series->cost_unknown, 1);
     s->done(s->owner, &end);
+}
+
+static bool
+on_sending(void *owner, const struct attempt *a)
+{
+    const struct side *s = owner;
+
+    return s->sending(s->owner, a);
 }
 
 /* Of the caller's demands those that say who may have its words. */
@@ -124,6 +133,7 @@ side_begin(const struct side_call *call)
     if (call->copied == NULL)
         call->request->llm.wire = pick.candidate->target->provider->wire;
     struct side *s = arena_new(a, struct side);
+    s->sending = call->sending;
     s->done = call->done;
     s->owner = call->owner;
     s->attempt = attempt_begin_alone(&(struct attempt_alone){
@@ -136,6 +146,7 @@ side_begin(const struct side_call *call)
         .pick = &pick,
         .request_id = arena_str(a, call->request_id),
         .due_us = call->due_us,
+        .sending = call->sending != NULL ? on_sending : NULL,
         .ended = on_ended,
         .owner = s,
     });

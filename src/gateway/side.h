@@ -32,6 +32,8 @@ struct side_call {
     const struct conf_strs *providers;    /* that the caller may use, while it begins; NULL: all */
     uint64_t due_us;                      /* when it has failed; clock_now_us() */
     bool keep;                            /* its answer is wanted */
+    /* It is about to be sent, during side_begin(); false: it must not be. NULL: nothing is to be done. */
+    bool (*sending)(void *owner, const struct attempt *a);
     /* On the worker's thread, once, unless it is cancelled; never during side_begin(). */
     void (*done)(void *owner, const struct side_end *end);
     void *owner;

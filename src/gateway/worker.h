@@ -38,6 +38,8 @@ struct collector;
 struct conversations;
 struct endpoint;
 struct audit_log;
+struct journal;
+struct ledger;
 struct steward;
 struct scopes;
 struct worker;
@@ -65,10 +67,11 @@ struct gateway {
     enum access_form access_form;
     struct quota held;    /* memory of requests and answers in progress */
     struct thoughts thoughts;
-    struct directory *directory;            /* keys of the store; NULL in tests alone */
-    struct audit_log *audit;                /* NULL: nothing is recorded */
-    struct steward *steward;                /* of the store; NULL in tests alone */
-    struct scopes *scopes;                  /* limits and budgets; NULL: there are none */
+    struct directory *directory;    /* keys of the store; NULL in tests alone */
+    struct audit_log *audit;        /* NULL: nothing is recorded */
+    struct steward *steward;        /* of the store; NULL in tests alone */
+    struct scopes *scopes;          /* limits and budgets; NULL: there are none */
+    struct ledger *ledger;          /* what the workers' journals go into; NULL: there is none */
     struct conversations *conversations;    /* that are continued by an id; NULL: none are */
     unsigned workers;
     _Atomic bool draining;
@@ -119,6 +122,8 @@ struct worker {
     struct quota_share held;      /* this worker's share of gateway->held */
     struct throttle *throttle;    /* limits clients that send wrong keys */
     struct callers *callers;      /* whose keys the store has; NULL: there is no directory */
+    struct journal *journal;      /* of what the ledger is to know; NULL: there is none */
+    uint64_t journal_warn_ms;     /* when the log may say again that it is full; clock_now_ms() */
     struct access_log access;
     struct recent *recent;    /* requests that have ended; NULL: none is kept */
     size_t recent_bytes;      /* the room that it was made for */

@@ -56,6 +56,7 @@ struct record {
     bool cost_estimated;       /* by the price of another provider: catalog.unknown_price */
     int64_t outrun_nanousd;    /* besides, of attempts whose answers nobody got */
     int64_t judge_nanousd;     /* and of models that judged the answers */
+    uint32_t book;             /* its record in the worker's journal (gateway/book.h); 0: none */
     struct str shadow_of;      /* the request of which it is a copy; empty: none, it is a request */
 
     uint64_t bytes_in, bytes_out;

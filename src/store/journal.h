@@ -45,9 +45,9 @@
     TEXT(error, 40)
 
 enum {
-    JOURNAL_BEGUN_BYTES = 680,
+    JOURNAL_BEGUN_BYTES = 648,
     JOURNAL_END_BYTES = 232,
-    JOURNAL_COUNTS = 10,    /* of tokens; see ledger.h */
+    JOURNAL_COUNTS = 12,    /* room for those of tokens; see LEDGER_COUNTS */
     JOURNAL_SLOT_BYTES = 1536,
 };
 
@@ -55,7 +55,6 @@ enum {
 enum journal_kind {
     JOURNAL_EXCHANGE,
     JOURNAL_SHADOW,    /* a copy of one, for another target */
-    JOURNAL_OUTRUN,    /* an attempt that went on after its exchange had another's answer */
 };
 
 struct journal_begun {

@@ -74,7 +74,7 @@ static const struct journal_begun begun = {
 
 static const struct journal_end end = {
     .wall_ms = 2000,
-    .counts = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 },
+    .counts = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 },
     .known = 0x3ff,
     .flags = JOURNAL_STREAM,
     .status = 200,
