@@ -9,6 +9,7 @@
 #include "admin/history.h"
 #include "admin/resources.h"
 #include "admin/rules.h"
+#include "admin/spending.h"
 #include "admin/switch.h"
 #include "admin/targets.h"
 #include "base/clock.h"
@@ -286,6 +287,12 @@ post_rollback(struct admin *a, struct exchange *x, struct str rest)
 }
 
 static void
+get_spending(struct admin *a, struct exchange *x, struct str rest UNUSED)
+{
+    spending_answer(a->gateway, x);
+}
+
+static void
 post_off(struct admin *a UNUSED, struct exchange *x, struct str rest)
 {
     switch_answer(x, rest, true);
@@ -313,6 +320,7 @@ static const struct admin_route {
     { S_INIT("POST"), S_INIT("explain"), VERB_READ, post_explain },
     { S_INIT("GET"), S_INIT("health"), VERB_READ, get_health },
     { S_INIT("GET"), S_INIT("rules"), VERB_READ, get_rules },
+    { S_INIT("GET"), S_INIT("spending"), VERB_READ, get_spending },
     { S_INIT("GET"), S_INIT("targets"), VERB_READ, get_targets },
     { S_INIT("POST"), S_INIT("off/"), VERB_CHANGE, post_off },
     { S_INIT("POST"), S_INIT("on/"), VERB_CHANGE, post_on },

@@ -61,8 +61,8 @@ struct budget_cell {
 
 /* One that is all zeros has no terms. */
 struct budget {
-    uint64_t id;    /* a hash of what names it */
-    struct str name;
+    uint64_t id;                                 /* a hash of what names it, */
+    struct str name;                             /* and that: for views */
     const struct budget_terms *_Atomic terms;    /* NULL: there is none now */
     _Atomic uint64_t ends_ms;                    /* of the current period */
     _Atomic unsigned current;

@@ -406,9 +406,12 @@ set_budget(struct scope *sc, unsigned place, const struct placed_entry *e)
         for (unsigned i = 0; i < ARRAY_LEN(found->cells); i++)
             atomic_store(&found->cells[i].began_ms, 0);
         atomic_store(&found->ends_ms, 0);
+        free((char *)found->name.p);
+        found->name = copy(e->said.id);
         found->id = id;
     } else if (found == NULL) {
         found = check_alloc(calloc(1, sizeof(*found)));
+        found->name = copy(e->said.id);
         found->id = id;
         atomic_store(&sc->budgets[at], found);
     }
@@ -557,8 +560,13 @@ is_idle(struct scope *sc)
 static void
 clear(struct scope *sc)
 {
-    for (unsigned i = 0; i < SCOPE_BUDGETS; i++)
-        free(atomic_load(&sc->budgets[i]));
+    for (unsigned i = 0; i < SCOPE_BUDGETS; i++) {
+        struct budget *b = atomic_load(&sc->budgets[i]);
+
+        if (b != NULL)
+            free((char *)b->name.p);
+        free(b);
+    }
     free((char *)sc->id.p);
     free((char *)sc->name.p);
     memset((char *)sc + offsetof(struct scope, revision), 0,
@@ -712,22 +720,31 @@ scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str
 }
 
 static void
-each_in(struct scopes *s, void (*each)(void *arg, struct scope *scope), void *arg)
+each_in(struct scopes *s, bool (*each)(void *arg, struct scope *scope), void *arg)
 {
     for (unsigned n = 0; n < SEGMENTS; n++) {
         struct scope *segment = atomic_load(&s->segments[n]);
 
         for (size_t i = 0; segment != NULL && i < (size_t)FIRST_PLACES << n; i++)
-            if (atomic_load(&segment[i].hash) > BUSY)
-                each(arg, &segment[i]);
+            if (atomic_load(&segment[i].hash) > BUSY && !each(arg, &segment[i]))
+                return;
     }
 }
 
-static void
+void
+scopes_each(struct scopes *s, bool (*each)(void *arg, struct scope *scope), void *arg)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    each_in(s, each, arg);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static bool
 clear_one(void *arg UNUSED, struct scope *sc)
 {
     CHECK(atomic_load(&sc->users) == 0);
     clear(sc);
+    return true;
 }
 
 void

@@ -130,6 +130,10 @@ scope_again(struct scope *scope)
 void scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
     int64_t spent_nanousd, uint64_t at_ms);
 
+/* Calls `each` for the scopes that were used, until it returns false; under the lock: it must not call
+ * anything here. */
+void scopes_each(struct scopes *s, bool (*each)(void *arg, struct scope *scope), void *arg);
+
 /* What a request takes. */
 struct scope_need {
     uint64_t requests, tokens;

@@ -57,3 +57,22 @@ def test_a_team_is_limited_by_its_id_and_by_its_name(control):
     becomes(gateway, two, 200)
     made(api.post("/budgets", json={"for": "team:search", "amount": "0.0001", "period": "total"}))
     becomes(gateway, one, 429)
+
+
+def test_the_admin_api_says_how_limits_and_budgets_stand(control):
+    gateway, api = control
+    made(api.post("/budgets", json={"for": "key:*", "amount": "1", "period": "day"}))
+    made(api.post("/limits", json={"for": "key:tester", "rpm": 60, "tpm": 60000}))
+    wait_until(lambda: "ratelimit" in gateway.post("/v1/chat/completions", ASK).headers, "it is limited")
+    gateway.post("/v1/chat/completions", ASK)
+    gateway.idle()
+    scopes = api.get("/spending", params={"scope": "key:tester"}).json()["scopes"]
+    assert len(scopes) == 1 and scopes[0]["kind"] == "key" and scopes[0]["name"] == "tester"
+    rates = {r["rate"]: r for r in scopes[0]["limits"]}
+    assert rates["rpm"]["limit"] == 60 and rates["rpm"]["burst"] == 10 and rates["rpm"]["left"] < 10
+    assert rates["tpm"]["left"] < 10000 and scopes[0]["concurrent"] == 0
+    budget = scopes[0]["budgets"][0]
+    assert budget["amount_usd"] == 1 and budget["reserved_usd"] == 0 and 0.006 < budget["spent_usd"] < 0.1
+    assert budget["begins"].endswith("T00:00:00.000Z") and "forecast" in budget
+    assert api.get("/spending", params={"scope": "key:none"}).json() == {"scopes": [], "more": False}
+    assert api.get("/spending", params={"scope": "nothing"}).status_code == 400
