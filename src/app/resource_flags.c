@@ -38,6 +38,8 @@ on_unset(void *value, struct str text, struct why why)
         near.n != 0 ? "; did you mean '" : "", STR_ARG(near), near.n != 0 ? "'?" : "");
 }
 
+#define CHOICES_SHORT 24u    /* that fit beside the name of the option */
+
 static void
 set_placeholder(struct resource_option *option)
 {
@@ -50,7 +52,17 @@ set_placeholder(struct resource_option *option)
                       : f->type == RESOURCE_REF   ? S("NAME")
                                                   : S("TEXT");
 
-    str_copy_c(option->arg, sizeof(option->arg), f->type == RESOURCE_CHOICE ? f->choices : text);
+    bool is_short = f->type == RESOURCE_CHOICE && f->choices.n < CHOICES_SHORT;
+    str_copy_c(option->arg, sizeof(option->arg), is_short ? f->choices : text);
+    if (f->type == RESOURCE_CHOICE && !is_short)
+        (void)snprintf(option->help, sizeof(option->help), STR_FMT " (" STR_FMT ")",
+            STR_ARG(f->help), STR_ARG(f->choices));
+    else
+        str_copy_c(option->help, sizeof(option->help), f->help);
+    /* a line of help may break at each choice */
+    for (char *p = option->help + MIN(f->help.n, sizeof(option->help) - 1); *p != '\0'; p++)
+        if (*p == '|')
+            *p = ' ';
 }
 
 void
@@ -80,7 +92,7 @@ resource_options_init(struct resource_options *o, enum resource_kind kind)
         set_placeholder(option);
         resource_options_add(o, (struct flag){ option->name, 0, FLAG_CALL,
                                     first[i].type == RESOURCE_BOOL ? NULL : option->arg,
-                                    first[i].help.p, option, on_value });
+                                    option->help, option, on_value });
     }
     resource_options_add(
         o, (struct flag){ "unset", 0, FLAG_CALL, "OPTION",

@@ -13,7 +13,8 @@
 struct resource_option {
     const struct resource_field_row *field;
     char name[32];    /* "expires-at" */
-    char arg[64];     /* placeholder */
+    char arg[32];     /* placeholder */
+    char help[512];
     struct str text;
     bool given, unset;
 };

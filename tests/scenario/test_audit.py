@@ -100,7 +100,7 @@ def test_the_command_lists_exports_and_verifies_with_a_gateway_and_without(make,
     gateway, api, _ = gateway_with(make, place)
 
     def run(*args, status=0):
-        done = subprocess.run([process.BIN, *args], capture_output=True, text=True, env=process.environment(XDG_STATE_HOME=str(gateway.directory / "state")))
+        done = subprocess.run([process.BIN, *args], capture_output=True, text=True, env=process.environment(**{**gateway.env, "XDG_STATE_HOME": str(gateway.directory / "state")}))
         assert done.returncode == status, done
         return done.stdout
 
