@@ -47,7 +47,17 @@ install_packages() {
     fi
     # A list that cannot be fetched may belong to an unrelated source: try to install anyway.
     try_step "fetching package lists" apt update || true
+    case " $* " in *" postgresql "*) step "installing postgresql-common" no_cluster ;; esac
     step "installing $*" apt install "$@"
+}
+
+# Tests start PostgreSQL by themselves: its package must not start another one. A machine that
+# has had it before is left as it is.
+no_cluster() {
+    [ ! -e /etc/postgresql-common/createcluster.conf ] || return 0
+    apt install postgresql-common &&
+        $as_root sed -i 's/^#*create_main_cluster = .*/create_main_cluster = false/' \
+            /etc/postgresql-common/createcluster.conf
 }
 
 apt() {

@@ -21,6 +21,7 @@
 #define RETRY_MOST_MS 10000
 #define POST_AGAIN_MS 20
 #define LOOK_MS 1000
+#define SILENT_MS 5000    /* a statement that takes longer means that the store is away */
 
 struct steward_work {
     struct steward *steward;
@@ -52,7 +53,8 @@ struct steward {
     size_t work_count;
     _Atomic uint64_t waiting, refused;
     _Atomic int state;
-    pthread_mutex_t lock;    /* of what follows */
+    _Atomic uint64_t busy_ms;    /* since when something uses the store, clock_now_ms(); 0: not now */
+    pthread_mutex_t lock;        /* of what follows */
     pthread_cond_t opened_cond;
     clockid_t cpu_clock;    /* of the thread, once it is opened */
     bool opened;            /* the first attempt to open the store is over */
@@ -107,6 +109,8 @@ publish(struct steward *s)
     enum steward_state now = state_of(s->store), before = s->said.state;
     uint64_t before_ms = s->said.since_wall_ms;
 
+    atomic_store(&s->busy_ms, 0);
+
     if (!store_is_connected(s->store) && !timer_is_set(&s->retry_timer) && now != STEWARD_OFF)
         timer_set(&s->retry_timer, s->retry_ms);
     if (now == before && now == STEWARD_UP)
@@ -147,6 +151,7 @@ do_work(struct steward *s, bool all)
 
         if (!all && !hurried && w->due_ms > clock_now_ms())
             continue;
+        atomic_store(&s->busy_ms, clock_now_ms());
         w->fn(s->store, w->arg);
         store_rollback(s->store);    /* one that gave up in the middle */
         w->due_ms = clock_now_ms() + w->period_ms;
@@ -274,6 +279,7 @@ on_job(void *arg)
     struct steward_errand *e = arg;
     struct steward *s = e->steward;
 
+    atomic_store(&s->busy_ms, clock_now_ms());
     e->job.work(s->store, e->job.arg);
     store_rollback(s->store);
     atomic_fetch_sub(&s->waiting, 1);
@@ -306,11 +312,20 @@ steward_ask(struct steward *s, const struct steward_job *job)
 
 /* --- the thread --- */
 
-/* So that a store which went away is noticed although nothing uses it. */
+/* So that a store which went away is noticed although nothing uses it, and one that was full
+ * until it can be written again. */
 static void
 look(struct store *store, void *arg UNUSED)
 {
-    (void)store_run(store, "SELECT 1", NULL, 0, NULL, NULL);
+    const struct store_value now = store_i64((int64_t)clock_wall_ms());
+
+    if (store_trouble(store) == STORE_OK)
+        (void)store_run(store, "SELECT 1", NULL, 0, NULL, NULL);
+    else
+        (void)store_run(store,
+            "INSERT INTO facts (name, value) VALUES ('tried', CAST(CAST(?1 AS BIGINT) AS TEXT)) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            &now, 1, NULL, NULL);
 }
 
 struct steward *
@@ -422,10 +437,21 @@ steward_destroy(struct steward *s)
     free(s);
 }
 
+/* How long it has been waiting for one thing. */
+static uint64_t
+waits_ms(const struct steward *s)
+{
+    uint64_t since = atomic_load(&s->busy_ms), now = clock_now_ms();
+
+    return since != 0 && now > since ? now - since : 0;
+}
+
 enum steward_state
 steward_state(const struct steward *s)
 {
-    return (enum steward_state)atomic_load_explicit(&s->state, memory_order_relaxed);
+    enum steward_state state = (enum steward_state)atomic_load(&s->state);
+
+    return state == STEWARD_UP && waits_ms(s) > SILENT_MS ? STEWARD_AWAY : state;
 }
 
 void
@@ -438,6 +464,14 @@ steward_status(struct steward *s, struct steward_status *ret)
     if (s->opened)
         (void)clock_gettime(s->cpu_clock, &cpu);
     (void)pthread_mutex_unlock(&s->lock);
+    ret->state = steward_state(s);
+    if (ret->state == STEWARD_AWAY && ret->why[0] == '\0') {
+        uint64_t ms = waits_ms(s);
+
+        ret->since_wall_ms = clock_wall_ms() - ms;
+        (void)snprintf(
+            ret->why, sizeof(ret->why), "it has not answered for %.1f s", (double)ms / 1000);
+    }
     ret->waiting = atomic_load(&s->waiting);
     ret->refused = atomic_load(&s->refused);
     ret->cpu_s = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;

@@ -126,6 +126,7 @@ store_migrate(struct store *s)
 
     if (r != STORE_OK)
         return r;
+    s->patient = true;
     r = apply_all(s, NULL);
     if (r == STORE_OK)
         r = store_commit(s);

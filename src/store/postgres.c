@@ -20,7 +20,9 @@
 
 #define CONNECT_S "3"              /* for each host */
 #define USER_TIMEOUT_MS "10000"    /* what was sent is not acknowledged */
-#define SILENCE_MS 65000           /* more than the server takes to end a statement */
+#define STATEMENT_S "30"           /* after which the server gives a statement up */
+#define SILENCE_MS 35000           /* more than that */
+#define LONG_SILENCE_MS 3600000    /* migrations, backups */
 #define CHUNK_ROWS 2000u           /* of a batch, in libpq's buffer at once */
 
 /* Types of columns that become something else than a text. */
@@ -37,6 +39,7 @@ struct postgres {
     struct store store;
     PGconn *conn;
     struct store_statements statements;    /* their names are numbers from 1 */
+    bool demoted;                          /* it is not the primary any more */
 };
 
 static struct postgres *
@@ -96,6 +99,7 @@ explain(struct postgres *p, const PGresult *res)
 
     if (state == NULL || PQstatus(p->conn) == CONNECTION_BAD)
         return STORE_AWAY;    /* the caller notices it, too */
+    p->demoted = p->demoted || strcmp(state, "25006") == 0;
     return store_fail(
         &p->store, result_of(state), "%s (SQLSTATE %s)", said != NULL ? said : "failed", state);
 }
@@ -107,7 +111,8 @@ explain(struct postgres *p, const PGresult *res)
 static bool
 pump(struct postgres *p)
 {
-    uint64_t end_ms = clock_now_ms() + SILENCE_MS;
+    bool patient = p->store.in_transaction && p->store.patient;
+    uint64_t end_ms = clock_now_ms() + (patient ? LONG_SILENCE_MS : SILENCE_MS);
 
     while (PQisBusy(p->conn)) {
         int left = PQflush(p->conn);
@@ -246,7 +251,9 @@ take_results(struct postgres *p, store_row_fn *row_fn, void *ctx)
         }
         PQclear(res);
     }
-    return is_lost || PQstatus(p->conn) == CONNECTION_BAD ? lost(p) : r;
+    if (is_lost || PQstatus(p->conn) == CONNECTION_BAD)
+        return lost(p);
+    return p->demoted ? store_lost(&p->store) : r;    /* another of the hosts is the primary */
 }
 
 /* Prepares it unless that is done; its name into `name`. */
@@ -353,7 +360,7 @@ take_pipeline(struct postgres *p, size_t n)
     }
     if (is_lost || PQstatus(p->conn) == CONNECTION_BAD || !PQexitPipelineMode(p->conn))
         return lost(p);
-    return r;
+    return p->demoted ? store_lost(&p->store) : r;
 }
 
 static enum store_result
@@ -393,6 +400,7 @@ postgres_disconnect(struct store *s)
     PQfinish(p->conn);
     p->conn = NULL;
     memset(&p->statements, 0, sizeof(p->statements));
+    p->demoted = false;
 }
 
 static void
@@ -421,8 +429,9 @@ postgres_connect(struct store *s)
         return STORE_AWAY;
     }
     s->connected = true;    /* so that a failure from here on closes it */
-    return postgres_script(s, "SET statement_timeout = '60s'; SET lock_timeout = '20s'; "
-                              "SET idle_in_transaction_session_timeout = '60s'");
+    return postgres_script(s,
+        "SET statement_timeout = '" STATEMENT_S "s'; SET lock_timeout = '20s'; "
+        "SET idle_in_transaction_session_timeout = '60s'");
 }
 
 static void
@@ -445,7 +454,8 @@ static const struct store_kind postgres_kind = {
     .columns =
         "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(?1) AND attnum > 0 "
         "AND NOT attisdropped ORDER BY attnum",
-    .lock_migrations = "SELECT pg_advisory_xact_lock(6733127)",
+    .lock_migrations =
+        "SELECT set_config('statement_timeout', '0', true), pg_advisory_xact_lock(6733127)",
 };
 
 /* Adds what an address has under that name. */

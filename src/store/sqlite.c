@@ -312,6 +312,8 @@ sqlite_script(struct store *s, const char *sql)
 {
     struct sqlite *q = sqlite_of(s);
 
+    if (strcmp(sql, "ROLLBACK") == 0 && sqlite3_get_autocommit(q->db))
+        return STORE_OK;    /* it has done so by itself */
     return sqlite3_exec(q->db, sql, NULL, NULL, NULL) == SQLITE_OK ? STORE_OK : explain(q);
 }
 

@@ -209,6 +209,7 @@ begin(struct store *s, bool reading)
         return no_connection(s);
     enum store_result r = s->kind->script(s, reading ? s->kind->begin_reading : s->kind->begin);
     s->in_transaction = r == STORE_OK;
+    s->patient = reading;
     return r;
 }
 

@@ -32,6 +32,7 @@ struct store {
     char *name;    /* for people */
     bool connected;
     bool in_transaction;
+    bool patient;    /* the transaction is one whose statements may take long */
     enum store_result trouble;
     uint64_t changed;
     struct store_value clean[STORE_COLUMNS_MOST];    /* see store_clean() */

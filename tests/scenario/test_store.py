@@ -1,4 +1,5 @@
 """The store: SQLite and PostgreSQL behind a gateway, away, full, damaged, newer."""
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -80,6 +81,47 @@ def test_without_a_place_the_gateway_serves_and_warns(make):
     gateway = make.gateway({}, env={"XDG_STATE_HOME": "/proc/none"})
     gateway.program.wait_for("there is no place for the store: /proc/none")
     assert gateway.get("/readyz").status_code == 200
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte; only root can make it."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", where], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a file system cannot be mounted here")
+    yield where
+    subprocess.run(["umount", "-l", where], check=True)
+
+
+def test_a_full_disk_is_said_and_the_gateway_serves_on(make, small_disk):
+    gateway = make.gateway({"store": {"url": f"sqlite:{small_disk}/openclaw.db"}})
+    ballast = small_disk / "ballast"
+    with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    db = sqlite3.connect(small_disk / "openclaw.db", timeout=30)
+    with pytest.raises(sqlite3.OperationalError):
+        with db:
+            db.execute("INSERT INTO facts VALUES ('big', ?)", ["x" * 1000000])
+    db.close()
+    # something that writes: the gateway's own use of the store, as soon as a request is in the ledger
+    gateway.chat("openclaw/simulated")
+    wait_until(lambda: gateway.get("/readyz?verbose").json()["store"]["state"] in ("full", "up"), "the state")
+    assert gateway.get("/readyz").status_code == 200
+    ballast.unlink()
+    wait_until(lambda: gateway.get("/readyz?verbose").json()["store"]["state"] == "up", "the store to be up")
+
+
+def test_a_postgres_that_is_silent_is_noticed_while_requests_are_served(make):
+    postgres = make.postgres()
+    gateway = make.gateway({"store": {"url": postgres.url()}})
+    postgres.pause()
+    wait_until(lambda: gateway.get("/readyz?verbose").json()["store"]["state"] == "away", "the silence to be noticed")
+    assert "has not answered" in gateway.get("/readyz?verbose").json()["store"]["why"]
+    assert gateway.chat("openclaw/simulated").status_code == 200
+    postgres.go_on()
+    wait_until(lambda: gateway.get("/readyz?verbose").json()["store"]["state"] == "up", "the store to be up")
 
 
 # --- openclaw store ---

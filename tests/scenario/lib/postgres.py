@@ -8,6 +8,7 @@
 
 It refuses to run as root; there it runs as nobody. Skips the test where there is none.
 """
+import contextlib
 import os
 import pathlib
 import pwd
@@ -64,23 +65,25 @@ class Postgres:
             start_new_session=True, **self.user)
         wait_until(lambda: self._psql("postgres", "SELECT 1", check=False).returncode == 0, "PostgreSQL to answer", PATIENCE * 2)
 
-    def kill(self):
-        """SIGKILL to the server and all its processes."""
+    def _signal(self, number):
+        """To the server and all its processes, which have sessions of their own."""
         children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False).stdout.split()
         for pid in [self.process.pid, *map(int, children)]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self):
+        """SIGKILL to the server and all its processes."""
+        self._signal(signal.SIGKILL)
         self.process.wait()
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
     def pause(self):
         """Its processes stay and answer no more."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def go_on(self):
-        os.killpg(self.process.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def _psql(self, database, sql, check=True):
         return subprocess.run([self.programs / "psql", "-X", "-q", "-A", "-t", "-F", "\t", "-c", sql],
@@ -102,7 +105,7 @@ class Postgres:
 
     def close(self):
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGCONT)
+            self.go_on()
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(PATIENCE * 2)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -355,6 +355,42 @@ TEST(a_server_that_is_killed_is_away_and_found_again)
     end_store(s);
 }
 
+TEST(a_full_disk_is_said_and_over_when_there_is_room)
+{
+    struct store *s = make_store(SQLITE);
+    static char long_text[100000];
+
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    const struct store_value arg = store_text(str_c(long_text));
+    EXPECT(store_migrate(s) == STORE_OK);
+    EXPECT(store_script(s, "CREATE TABLE t (a TEXT); PRAGMA max_page_count = 1") == STORE_OK);
+    EXPECT(store_begin(s) == STORE_OK);
+    EXPECT(store_run(s, "INSERT INTO t (a) VALUES (?1)", &arg, 1, NULL, NULL) == STORE_FULL);
+    store_rollback(s);
+    EXPECT(store_trouble(s) == STORE_FULL && strstr(store_why(s), "full") != NULL);
+    EXPECT(store_is_connected(s));
+    store_disconnect(s);
+    EXPECT(store_connect(s) == STORE_OK);    /* the limit was the connection's */
+    EXPECT(store_trouble(s) == STORE_FULL);
+    EXPECT(store_run(s, "INSERT INTO t (a) VALUES (?1)", &arg, 1, NULL, NULL) == STORE_OK);
+    EXPECT(store_trouble(s) == STORE_OK);
+    end_store(s);
+}
+
+TEST(a_server_that_only_reads_is_left_for_another_one)
+{
+    NEED_POSTGRES();
+    struct store *s = make_store(POSTGRES);
+
+    EXPECT(store_script(s, "CREATE TABLE t (a TEXT); SET default_transaction_read_only = on") ==
+           STORE_OK);
+    EXPECT(store_run(s, "INSERT INTO t (a) VALUES ('x')", NULL, 0, NULL, NULL) == STORE_AWAY);
+    EXPECT(!store_is_connected(s) && strstr(store_why(s), "read-only") != NULL);
+    EXPECT(store_connect(s) == STORE_OK);
+    EXPECT(store_run(s, "INSERT INTO t (a) VALUES ('x')", NULL, 0, NULL, NULL) == STORE_OK);
+    end_store(s);
+}
+
 TEST(a_password_is_never_told)
 {
     static const char *const addresses[] = { "postgres://u:hunter2@127.0.0.1:1/db",
