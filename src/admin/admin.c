@@ -7,6 +7,7 @@
 #include "admin/answer.h"
 #include "admin/exchanges.h"
 #include "admin/history.h"
+#include "admin/openapi.h"
 #include "admin/resources.h"
 #include "admin/rules.h"
 #include "admin/spending.h"
@@ -306,26 +307,27 @@ post_on(struct admin *a UNUSED, struct exchange *x, struct str rest)
 
 /* --- which of these --- */
 
+static void
+get_openapi(struct exchange *x)
+{
+    struct buf body;
+
+    buf_init(&body, TEXT_BYTES_MOST);
+    openapi_write(&body);
+    exchange_answer(x, 200, S("application/json"), buf_str(&body));
+    buf_fini(&body);
+}
+
 /* A path that ends in '/' has something after it. */
 static const struct admin_route {
     struct str method, path;
-    enum verb verb;    /* what a role must be granted of the gateway */
+    enum subject subject;
+    enum verb verb;    /* what a role must be granted of it */
     void (*answer)(struct admin *a, struct exchange *x, struct str rest);
 } routes[] = {
-    { S_INIT("GET"), S_INIT("status"), VERB_READ, get_status },
-    { S_INIT("GET"), S_INIT("config"), VERB_READ, get_config },
-    { S_INIT("GET"), S_INIT("exchanges"), VERB_READ, get_exchanges },
-    { S_INIT("GET"), S_INIT("exchanges/"), VERB_READ, get_exchange },
-    { S_INIT("GET"), S_INIT("experiments"), VERB_READ, get_experiments },
-    { S_INIT("POST"), S_INIT("explain"), VERB_READ, post_explain },
-    { S_INIT("GET"), S_INIT("health"), VERB_READ, get_health },
-    { S_INIT("GET"), S_INIT("rules"), VERB_READ, get_rules },
-    { S_INIT("GET"), S_INIT("spending"), VERB_READ, get_spending },
-    { S_INIT("GET"), S_INIT("targets"), VERB_READ, get_targets },
-    { S_INIT("POST"), S_INIT("off/"), VERB_CHANGE, post_off },
-    { S_INIT("POST"), S_INIT("on/"), VERB_CHANGE, post_on },
-    { S_INIT("POST"), S_INIT("rollback"), VERB_CHANGE, post_rollback },
-    { S_INIT("POST"), S_INIT("rollback/"), VERB_CHANGE, post_rollback },
+#define ROUTE(method, path, rest, subject, verb, function, help)                                   \
+    { S_INIT(method), S_INIT(path), SUBJECT_##subject, VERB_##verb, function },
+#include "admin/routes.def"
 };
 
 static bool
@@ -337,11 +339,11 @@ is_route(const struct admin_route *r, struct str path)
 
 /* False after refusing it. */
 static bool
-is_granted(struct exchange *x, enum verb verb)
+is_granted(struct exchange *x, enum subject subject, enum verb verb)
 {
     enum role role = resources_actor(x).role;
 
-    if (role_reach(role, SUBJECT_gateway, verb) == REACH_ALL)
+    if (role_reach(role, subject, verb) == REACH_ALL)
         return true;
     (void)exchange_fail(x, ERR_FORBIDDEN,
         "the role " STR_FMT " may not " STR_FMT
@@ -376,6 +378,10 @@ answer(void *owner, struct exchange *x)
     struct str method = str_eq(x->method, S("HEAD")) ? S("GET") : x->method;
     const struct admin_route *near = NULL;
 
+    if (x->endpoint == &endpoints[ENDPOINT_openapi]) {
+        get_openapi(x);
+        return;
+    }
     if (api_is_path(path)) {
         resources_answer(&a->api, x, path);
         return;
@@ -388,7 +394,7 @@ answer(void *owner, struct exchange *x)
         near = r;
         if (!str_eq(r->method, method))
             continue;
-        bool granted = is_granted(x, r->verb);
+        bool granted = is_granted(x, r->subject, r->verb);
         if (granted)
             r->answer(owner, x, url_decode(x->arena, str_skip(path, r->path.n)));
         if (r->verb != VERB_READ && (x->answered || x->error != OK))
