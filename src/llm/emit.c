@@ -406,6 +406,8 @@ emit_call(struct wire_reader *r, struct emit_choice *c, const struct emit_piece 
         start_call(r, c, call, piece);
     }
     take_args(r, c, call, piece);
+    if (piece->whole)
+        end_call(r, c, call);
     return OK;
 }
 

@@ -47,7 +47,7 @@ take_call(
 {
     const struct json *args = json_get(call, S("args"));
 
-    enum err e = emit_call(r, c,
+    return emit_call(r, c,
         &(struct emit_piece){
             .label = -1,
             .id = text_at(r, call, "id"),
@@ -57,9 +57,6 @@ take_call(
             .is_object = true,
             .whole = true,
         });
-    if (e == OK)
-        emit_call_end(r, c);
-    return e;
 }
 
 /* A picture, sound or another medium. */

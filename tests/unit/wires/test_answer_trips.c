@@ -107,7 +107,7 @@ add(struct answer *ans, enum llm_event_kind kind)
     return ev;
 }
 
-/* In pieces of any number of bytes, which may end inside of a character. */
+/* In pieces of any number of bytes, but whole characters. */
 static void
 add_pieces(struct answer *ans, struct llm_event like, struct str text)
 {
@@ -198,19 +198,56 @@ make_usage(struct answer *ans)
         usage_set(u, COUNT_REASONING, 10 + gen_below(ans->g, 30));
 }
 
+/* Adds what two lists have from some place on, in the order of each. */
 static void
-make_answer(struct answer *ans)
+mix(struct answer *ans, const struct answer *x, size_t from, const struct answer *y)
+{
+    for (size_t i = from, k = 0; i < x->count || k < y->count;) {
+        bool first = k == y->count || (i < x->count && gen_one_in(ans->g, 2));
+        const struct llm_event *ev = first ? &x->list[i++] : &y->list[k++];
+
+        *add(ans, ev->kind) = *ev;
+    }
+}
+
+static struct answer *
+another(const struct answer *ans)
+{
+    struct answer *made = arena_new(ans->g->a, struct answer);
+
+    made->g = ans->g;
+    return made;
+}
+
+/* One after the other, or two at once, which are numbered as they begin, and end in that order: where calls
+ * are written whole, they follow each other as they end. */
+static void
+make_calls(struct answer *ans, uint32_t count)
+{
+    struct answer *x = another(ans);
+    struct answer *y = another(ans);
+    bool mixed = count == 2 && gen_one_in(ans->g, 2);
+
+    for (uint32_t i = 0; i < count; i++)
+        make_call(!mixed ? ans : i == 0 ? x : y, i);
+    if (mixed) {
+        y->count--;
+        *add(ans, EVENT_TOOL_START) = x->list[0];
+        mix(ans, x, 1, y);
+        *add(ans, EVENT_TOOL_END) = y->list[y->count];
+    }
+}
+
+/* Only the first choice has sources: Gemini's streams have room for those of one. */
+static void
+make_choice(struct answer *ans, bool first)
 {
     static const enum llm_finish finishes[] = { FINISH_STOP, FINISH_STOP, FINISH_LENGTH,
         FINISH_FILTER };
     struct gen *g = ans->g;
     unsigned calls = gen_one_in(g, 2) ? 1 + gen_below(g, 3) : 0;
-    struct llm_event *start = add(ans, EVENT_START);
     struct llm_event *finish;
 
-    start->id = S("answer-17");
-    start->model = S("model-17");
-    start->created_s = 1700000001;
     if (gen_one_in(g, 2))
         make_reasoning(ans);
     if (calls == 0 || gen_one_in(g, 2)) {
@@ -218,21 +255,41 @@ make_answer(struct answer *ans)
 
         add_pieces(
             ans, (struct llm_event){ .kind = refusal ? EVENT_REFUSAL : EVENT_TEXT }, gen_words(g));
-        if (!refusal && gen_one_in(g, 4))
+        if (!refusal && first && gen_one_in(g, 4))
             make_citation(ans);
         if (!refusal && gen_one_in(g, 4))
             add(ans, EVENT_LOGPROBS)->raw = S(
-                "{\"content\":[{\"token\":\"<w\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"<w\","
-                "\"logprob\":-0.5,\"bytes\":null}]}],\"refusal\":null}");
+                "{\"content\":[{\"token\":\"<w\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":"
+                "[{\"token\":\"<w\",\"logprob\":-0.5,\"bytes\":null}]}],\"refusal\":null}");
     }
     if (gen_one_in(g, 4))
         make_media(ans);
-    for (uint32_t i = 0; i < calls; i++)
-        make_call(ans, i);
+    make_calls(ans, calls);
+    if (calls > 0 && gen_one_in(g, 6))
+        add_pieces(ans, (struct llm_event){ .kind = EVENT_TEXT }, gen_words(g));
     finish = add(ans, EVENT_FINISH);
     finish->finish = calls > 0 ? FINISH_TOOLS : finishes[gen_below(g, ARRAY_LEN(finishes))];
     if (finish->finish == FINISH_STOP && gen_one_in(g, 4))
         finish->stop_sequence = S("END");
+}
+
+/* Of one choice, or of two at once. */
+static void
+make_answer(struct answer *ans)
+{
+    struct llm_event *start = add(ans, EVENT_START);
+    struct answer *x = another(ans);
+    struct answer *y = another(ans);
+
+    start->id = S("answer-17");
+    start->model = S("model-17");
+    start->created_s = 1700000001;
+    make_choice(x, true);
+    if (gen_one_in(ans->g, 8))
+        make_choice(y, false);
+    for (size_t i = 0; i < y->count; i++)
+        y->list[i].choice = 1;
+    mix(ans, x, 0, y);
     make_usage(ans);
     add(ans, EVENT_END);
 }
@@ -291,13 +348,14 @@ list_choice(struct facts *f, const struct llm_answer_choice *c)
         fact_add(f, STOPPED_BY, c->stop_sequence);
 }
 
+/* `all`: of all choices, not only of the first. */
 static struct facts
-facts_of(const struct llm_answer *ans)
+facts_of(const struct llm_answer *ans, bool all)
 {
     struct facts f = facts_in(ans->arena);
     const struct llm_usage *u = &ans->usage;
 
-    for (const struct llm_answer_choice *c = ans->choices; c != NULL; c = c->next)
+    for (const struct llm_answer_choice *c = ans->choices; c != NULL; c = all ? c->next : NULL)
         list_choice(&f, c);
     fact_add(&f, USAGE, arena_printf(f.a, "%lld %lld", (long long)u->input, (long long)u->output));
     if (u->cached > 0)
@@ -400,16 +458,18 @@ is_kept(const struct facts *before, unsigned kind, unsigned able)
 {
     if (kind == FINISH)    /* without a word for a filter's work */
         return (able & (OLLAMA | COHERE)) == 0 || !fact_has(before, FILTERED);
-    if (kind == CITED_AT)    /* log probabilities that come late are a block of text of their own */
-        return (able & COHERE) == 0 || !fact_has(before, LOGPROB);
+    if (kind ==
+        CITED_AT)    /* what comes after a call is another block of text, of which the place is not known */
+        return (able & COHERE) == 0 || !fact_has(before, CALL);
     return true;
 }
 
 static void
 same_answer(const struct llm_answer *x, const struct llm_answer *y, unsigned able, const char *trip)
 {
-    struct facts before = facts_of(x);
-    struct facts after = facts_of(y);
+    bool choices = (able & ~(unsigned)(CHAT | GEMINI)) == 0;    /* the others have one */
+    struct facts before = facts_of(x, choices);
+    struct facts after = facts_of(y, choices);
 
     if (!y->complete || y->error != NULL) {
         print_error("%s: not complete\n", trip);
