@@ -113,7 +113,7 @@ static const char upsert_value[] =
 
 /* --- sums --- */
 
-static void
+void
 ledger_add_sums(struct ledger_sums *sums, const struct ledger_sums *more)
 {
 #define SUM(name) sums->name += more->name;
@@ -121,7 +121,7 @@ ledger_add_sums(struct ledger_sums *sums, const struct ledger_sums *more)
 #undef SUM
 }
 
-static void
+void
 ledger_sum_up(struct ledger_sums *sums, const struct ledger_entry *e)
 {
     bool shadow = e->kind == JOURNAL_SHADOW, request = e->kind == JOURNAL_EXCHANGE;
@@ -143,7 +143,7 @@ ledger_sum_up(struct ledger_sums *sums, const struct ledger_entry *e)
     sums->judge_nanousd += e->judge_nanousd;
 }
 
-static bool
+bool
 ledger_next_tag(struct str *tags, struct str *ret)
 {
     if (tags->n == 0)

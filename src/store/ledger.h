@@ -103,6 +103,12 @@ struct ledger_entry {
     int64_t cost_nanousd, outrun_nanousd, judge_nanousd;
 };
 
+void ledger_sum_up(struct ledger_sums *sums, const struct ledger_entry *e);
+void ledger_add_sums(struct ledger_sums *sums, const struct ledger_sums *more);
+
+/* The next of a row's tags, which are separated by commas. False: there are no more. */
+bool ledger_next_tag(struct str *tags, struct str *ret);
+
 enum ledger_span { LEDGER_SPAN_HOUR, LEDGER_SPAN_DAY };
 #define LEDGER_HOUR_MS UINT64_C(3600000)
 #define LEDGER_DAY_MS UINT64_C(86400000)
