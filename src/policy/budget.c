@@ -105,6 +105,15 @@ period_of(const struct budget_terms *t, uint64_t wall_ms, uint64_t *ret_begins, 
     *ret_ends = (uint64_t)MAX(ends_s, 0) * 1000;
 }
 
+uint64_t
+budget_period_begins(const struct budget_terms *t, uint64_t wall_ms)
+{
+    uint64_t begins, ends;
+
+    period_of(t, wall_ms, &begins, &ends);
+    return begins;
+}
+
 /* The clock may be set back: a period that has not begun is left, too. */
 static bool
 is_current(struct budget *b, const struct budget_cell *cell, uint64_t wall_ms)
@@ -267,18 +276,18 @@ budget_settle(struct budget_hold *h, int64_t spent_nanousd)
 }
 
 void
-budget_restore(struct budget *b, int64_t spent_nanousd, uint64_t at_ms, uint64_t wall_ms)
+budget_restore(struct budget *b, int64_t spent_nanousd, uint64_t begins_ms, uint64_t wall_ms)
 {
     const struct budget_terms *t = atomic_load_explicit(&b->terms, memory_order_acquire);
 
     if (t == NULL)
         return;
     struct budget_cell *cell = current_cell(b, t, wall_ms);
-    if (at_ms + BEGUN < atomic_load(&cell->began_ms) || at_ms >= atomic_load(&b->ends_ms))
+    if (atomic_load(&cell->began_ms) != begins_ms + BEGUN)
         return;
     (void)atomic_fetch_add(&cell->used, spent_nanousd);
     int64_t spent = spent_nanousd + atomic_fetch_add(&cell->spent, spent_nanousd);
-    (void)new_alerts(t, cell, spent);    /* they were raised then */
+    (void)new_alerts(t, cell, spent);
 }
 
 /* --- views --- */

@@ -96,8 +96,12 @@ enum budget_verdict budget_reserve(struct budget *b, int64_t nanousd, bool force
 #define BUDGET_ALERT_USED_UP (1u << BUDGET_ALERTS)
 unsigned budget_settle(struct budget_hold *h, int64_t spent_nanousd);
 
-/* Books what was spent before, if that was in the current period; at the start, from the ledger. */
-void budget_restore(struct budget *b, int64_t spent_nanousd, uint64_t at_ms, uint64_t wall_ms);
+/* When the period begins in which that time is; 0: all time. */
+uint64_t budget_period_begins(const struct budget_terms *t, uint64_t wall_ms);
+
+/* Books what was spent before in the period that begins then, if that is the current one; at the start, from
+ * the ledger. No alert is raised again. */
+void budget_restore(struct budget *b, int64_t spent_nanousd, uint64_t begins_ms, uint64_t wall_ms);
 
 /* How it stands. */
 struct budget_view {

@@ -703,9 +703,33 @@ scope_drop(struct scope *sc)
     (void)atomic_fetch_sub_explicit(&sc->users, 1, memory_order_release);
 }
 
+size_t
+scopes_periods(struct scopes *s, uint64_t wall_ms, struct scope_period *list, size_t room)
+{
+    size_t n = 0;
+    struct str id;
+    void *value;
+
+    (void)pthread_mutex_lock(&s->lock);
+    for (size_t pos = 0; map_next(s->by_id, &pos, &id, &value);) {
+        const struct placed_entry *e = value;
+        size_t i = 0;
+
+        if (!has_budget(&e->said.budget))
+            continue;
+        uint64_t begins_ms = budget_period_begins(&e->said.budget, wall_ms);
+        while (i < n && (list[i].kind != e->kind || list[i].begins_ms != begins_ms))
+            i++;
+        if (i == n && n < room)
+            list[n++] = (struct scope_period){ e->kind, begins_ms };
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
 void
 scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
-    int64_t spent_nanousd, uint64_t at_ms)
+    int64_t spent_nanousd, uint64_t begins_ms)
 {
     struct scope *sc = scope_hold(s, kind, id, name);
 
@@ -714,7 +738,7 @@ scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str
 
         if (b == NULL)
             break;
-        budget_restore(b, spent_nanousd, at_ms, clock_wall_ms());
+        budget_restore(b, spent_nanousd, begins_ms, clock_wall_ms());
     }
     scope_drop(sc);
 }

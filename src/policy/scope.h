@@ -126,9 +126,17 @@ scope_again(struct scope *scope)
     return scope;
 }
 
-/* Books what was spent before in the current periods of its budgets; at the start, from the ledger. */
+/* The current periods of all budgets, each once for each kind of scope: up to `room` of them. */
+struct scope_period {
+    enum scope_kind kind;
+    uint64_t begins_ms;    /* 0: all time */
+};
+size_t scopes_periods(struct scopes *s, uint64_t wall_ms, struct scope_period *list, size_t room);
+
+/* Books what that scope spent before, in its budgets whose current period begins then; at the start,
+ * from the ledger. */
 void scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
-    int64_t spent_nanousd, uint64_t at_ms);
+    int64_t spent_nanousd, uint64_t begins_ms);
 
 /* Calls `each` for the scopes that were used, until it returns false; under the lock: it must not call
  * anything here. */

@@ -2,6 +2,9 @@
 import json
 import os
 import random
+import signal
+
+import pytest
 
 from lib import raw
 from lib.flood import flood
@@ -187,7 +190,7 @@ def test_a_cheaper_target_of_an_alias_still_fits(make):
     assert reply.status_code == 200 and reply.headers["x-openclaw-model"] == model(5)[4:]
 
 
-def test_an_attempt_that_fails_costs_nothing_and_one_that_is_hedged_costs_twice(make):
+def test_an_attempt_that_fails_costs_nothing(make):
     failing, mock = make.mock("--fault", "500"), make.mock()
     gateway = make.gateway({**config(mock, models={"any": {"targets": ["bad/m", model(60)]}},
                                      budgets=[{"for": "all", "amount": "0.0125"}]),
@@ -218,3 +221,31 @@ def test_what_is_wrong_in_the_section_is_said(make, tmp_path):
     assert "is not an amount" in check(budgets=[{"for": "all", "amount": -1}])
     assert "belong together" in check(budgets=[{"for": "all", "amount": 1, "when_used_up": "alias"}])
     assert "have this name" in check(budgets=[{"for": "all", "name": "x", "amount": 1}, {"for": "key:a", "name": "x", "amount": 1}])
+
+
+@pytest.mark.parametrize("how", ["end", "kill"])
+def test_what_was_spent_before_a_restart_still_counts(make, tmp_path, how):
+    mock = make.mock()
+    scopes = ["all", "key:tester", "provider:lab", f"model:{model(60)}", "team:search", "tag:cost=7"]
+    keys = [{"name": "tester", "key": "sk-restart-0123456789", "team": "search", "tags": ["cost=7"]}]
+    settings = config(mock, auth={"keys": keys}, store={"url": f"sqlite:{tmp_path}/s.db"}, budgets=[
+        {"for": scope, "amount": "0.02", "period": period} for scope in scopes for period in ("month", "total")])
+
+    def ask(gateway):
+        return post(gateway, 60, 60, headers={"Authorization": "Bearer sk-restart-0123456789"})
+
+    gateway = make.gateway(settings)
+    assert [ask(gateway).status_code for _ in range(2)] == [200, 200]
+    gateway.idle()
+    if how == "kill":
+        gateway.checks = False
+        gateway.stop(signal.SIGKILL)
+    else:
+        gateway.close()
+    for scope in scopes:
+        gateway = make.gateway({**settings, "budgets": [{"for": scope, "amount": "0.0121", "period": "total"}]})
+        assert ask(gateway).status_code == 429, scope
+        gateway.close()
+    gateway = make.gateway(settings)
+    assert ask(gateway).status_code == 200
+    assert ask(gateway).status_code == 429

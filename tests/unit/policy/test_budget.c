@@ -93,9 +93,9 @@ TEST(a_new_period_begins_empty_and_what_was_reserved_stays_in_the_old_one)
     (void)budget_settle(&now, 7);
     EXPECT_INT(budget_look(&b, before).spent, 90);    /* the clock went back */
     EXPECT_INT(budget_look(&b, after).spent, 7);
-    budget_restore(&b, 50, before, after);    /* not of this period */
+    budget_restore(&b, 50, at("2026-02-28T23:00:00Z"), after);    /* not of this period */
     EXPECT_INT(budget_look(&b, after).spent, 7);
-    budget_restore(&b, 50, after + 1, after + 2);
+    budget_restore(&b, 50, after, after + 2);
     EXPECT_INT(budget_look(&b, after).spent, 57);
 }
 
