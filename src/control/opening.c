@@ -90,7 +90,7 @@ ledger_kind(enum scope_kind kind)
     }
 }
 
-struct reading {
+struct period_reading {
     struct opening *opening;
     struct scope_period period;
 };
@@ -98,7 +98,7 @@ struct reading {
 static void
 on_sum(void *ctx, const struct store_value *v, size_t n UNUSED)
 {
-    struct reading *r = ctx;
+    struct period_reading *r = ctx;
     enum scope_kind kind = r->period.kind;
     struct str id = v[0].s, name = S(""), rest;
     char room[ID_BYTES];
@@ -120,7 +120,7 @@ on_sum(void *ctx, const struct store_value *v, size_t n UNUSED)
 }
 
 static enum store_result
-read_period(struct store *s, struct reading *r, uint64_t end_ms)
+read_period(struct store *s, struct period_reading *r, uint64_t end_ms)
 {
     uint64_t begins_ms = r->period.begins_ms / LEDGER_HOUR_MS * LEDGER_HOUR_MS;
     uint64_t day_ms = (begins_ms + LEDGER_DAY_MS - 1) / LEDGER_DAY_MS * LEDGER_DAY_MS;
@@ -153,7 +153,7 @@ opening_read(struct store *s, void *opening)
     o->read = true;
     size_t n = scopes_periods(o->scopes, clock_wall_ms(), list, PERIODS_MOST);
     for (size_t i = 0; i < n; i++) {
-        struct reading r = { .opening = o, .period = list[i] };
+        struct period_reading r = { .opening = o, .period = list[i] };
 
         if (read_period(s, &r, end_ms) != STORE_OK)
             log_error(NULL,
