@@ -543,3 +543,37 @@ TEST(telling_keys_apart_leaves_nothing_in_the_arena)
     buf_fini(&b);
     arena_destroy(a);
 }
+
+TEST(a_list_of_numbers_can_be_one_node)
+{
+    static const struct json_limits flat = { .depth = 64, .values = 100, .flat = true };
+    static const struct {
+        const char *text;
+        uint32_t span;    /* 0: it is invalid */
+    } rows[] = {
+        { "[1, -2.5e3 ,0]", 1 },
+        { "[[1],[2,3]]", 3 },
+        { "{\"a\":[1,2],\"b\":[[]]}", 6 },
+        { "[1,\"2\"]", 3 },
+        { "[1,[2]]", 3 },
+        { "[ ]", 1 },
+        { "[1,]", 0 },
+        { "[01]", 0 },
+        { "[1.]", 0 },
+        { "[1 2]", 0 },
+        { "[1", 0 },
+        { "[1,2}", 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena *a = arena_create(1 << 20);
+        const struct json *j = json_parse(a, str_c(rows[i].text), &flat, NULL);
+
+        EXPECT((j != NULL) == (rows[i].span != 0));
+        if (j != NULL) {
+            EXPECT_INT(j->span, rows[i].span);
+            EXPECT_STR(json_raw(j), rows[i].text);
+        }
+        arena_destroy(a);
+    }
+}

@@ -339,3 +339,22 @@ TEST(a_guess_is_billed_as_the_usage_that_it_expects)
     guess = (struct price_guess){ .input = 150000, .output = 10 };
     EXPECT_INT(price_expect(&haiku, &guess), 75000000 + 25000);
 }
+
+/* $0.002 a search; a table of a host that counts tokens. */
+TEST(a_ranking_is_billed_by_searches_or_else_by_tokens)
+{
+    const struct price_sheet searches = {
+        .list = LIST(BIT(per_query), 2000000 * INT64_C(1000)),
+    };
+    struct llm_usage u = { 0 };
+
+    usage_set(&u, COUNT_SEARCHES, 3);
+    EXPECT_INT(price_cost(&searches, &u, &always), 6000000);
+    EXPECT_INT(price_cost(&plain, &u, &always), COST_UNKNOWN);
+    usage_set(&u, COUNT_INPUT, 1000);
+    usage_set(&u, COUNT_OUTPUT, 0);
+    EXPECT_INT(price_cost(&searches, &u, &always), 6000000);
+    EXPECT_INT(price_cost(&plain, &u, &always), 1000000);
+    EXPECT_INT(
+        price_expect(&searches, &(struct price_guess){ .input = 9, .when = always }), 2000000);
+}
