@@ -122,8 +122,12 @@ apply_all(struct store *s, const struct migrations_here *wanted)
 enum store_result
 store_migrate(struct store *s)
 {
-    enum store_result r = store_begin(s);
+    struct schema_state state;
+    enum store_result r = schema_look(s, &state);
 
+    if (r != STORE_OK || (state.pending == 0 && state.unknown[0] == '\0'))
+        return r;    /* without a lock: so it is at most starts */
+    r = store_begin(s);
     if (r != STORE_OK)
         return r;
     s->patient = true;
