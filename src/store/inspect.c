@@ -66,7 +66,7 @@ ask_invariants(struct store *s, struct arena *a, const struct inspector *to)
             continue;
         r = store_run_once(s, v->sql, NULL, 0, take_number, &broken);
         if (r == STORE_OK && broken != 0)
-            to->fault(to->ctx, arena_printf(a, "%lld %s", (long long)broken, v->sentence));
+            to->fault(to->ctx, arena_printf(a, "%lld: %s", (long long)broken, v->sentence));
     }
     return r;
 }

@@ -85,32 +85,48 @@ def test_without_a_place_the_gateway_serves_and_warns(make):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of one megabyte; only root can make it."""
+    """A small file system; only root can make it."""
     where = tmp_path / "disk"
     where.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", where], capture_output=True, check=False).returncode != 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", where], capture_output=True, check=False).returncode != 0:
         pytest.skip("a file system cannot be mounted here")
     yield where
     subprocess.run(["umount", "-l", where], check=True)
 
 
 def test_a_full_disk_is_said_and_the_gateway_serves_on(make, small_disk):
-    gateway = make.gateway({"store": {"url": f"sqlite:{small_disk}/openclaw.db"}})
+    gateway = make.gateway({"store": {"url": f"sqlite:{small_disk}/openclaw.db", "journal": {"size": "4MB"}}})
+    with contextlib.closing(sqlite3.connect(small_disk / "openclaw.db", timeout=30)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")    # it has room of its own
     ballast = small_disk / "ballast"
     with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"x" * 4096)
-    db = sqlite3.connect(small_disk / "openclaw.db", timeout=30)
-    with pytest.raises(sqlite3.OperationalError):
-        with db:
-            db.execute("INSERT INTO facts VALUES ('big', ?)", ["x" * 1000000])
-    db.close()
-    # something that writes: the gateway's own use of the store, as soon as a request is in the ledger
-    gateway.chat("openclaw/simulated")
-    wait_until(lambda: gateway.get("/readyz?verbose").json()["store"]["state"] in ("full", "up"), "the state")
+    assert gateway.chat("openclaw/simulated").status_code == 200    # which the ledger is to have
+    wait_until(lambda: gateway.get("/readyz?verbose").json()["store"]["state"] == "full", "the state")
+    assert gateway.chat("openclaw/simulated").status_code == 200
     assert gateway.get("/readyz").status_code == 200
     ballast.unlink()
     wait_until(lambda: gateway.get("/readyz?verbose").json()["store"]["state"] == "up", "the store to be up")
+    wait_until(lambda: store("export", "ledger", "--url", f"sqlite:{small_disk}/openclaw.db").count("\n") == 2, "the ledger")
+
+
+def test_a_postgres_that_is_killed_again_and_again_loses_no_row_of_the_ledger(make):
+    postgres = make.postgres()
+    url = postgres.url()
+    gateway = make.gateway({"store": {"url": url}})
+    sent = 0
+    for _ in range(4):
+        for _ in range(15):
+            assert gateway.chat("openclaw/simulated").status_code == 200
+            sent += 1
+        postgres.kill()
+        assert gateway.chat("openclaw/simulated").status_code == 200
+        sent += 1
+        postgres.start()
+    wait_until(lambda: postgres.rows("SELECT count(*), count(DISTINCT request_id) FROM ledger", "test1") == [[str(sent)] * 2],
+               "all rows", process.PATIENCE * 2)
+    assert "sound" in store("check", "--url", url)
 
 
 def test_a_postgres_that_is_silent_is_noticed_while_requests_are_served(make):
