@@ -2,6 +2,8 @@
 #include "gateway/caller.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "gateway/attempt.h"
 #include "control/audit_log.h"
 #include "gateway/reply.h"
 #include "net/waiter.h"
@@ -195,4 +197,34 @@ caller_check_control(struct exchange *x, enum err known, struct str credential)
     if (http_field_get(&head->fields, S("origin")).n != 0)
         return exchange_fail(x, ERR_FORBIDDEN, "web pages may not use the admin API");
     return STEP_NEXT;
+}
+
+static void
+end_session(struct exchange *x)
+{
+    struct log_context who = exchange_log(x);
+
+    log_info(&who, "the session ends: its API key is not valid any more");
+    for (struct attempt *a = x->under_way; a != NULL; a = a->next)
+        if (a->state != ATTEMPT_OVER)
+            attempt_stop(a, OK);
+    (void)exchange_fail(x, ERR_AUTH, "the API key of the session is not valid any more");
+    exchange_wake(x);
+}
+
+void
+caller_tick(struct worker *w)
+{
+    uint64_t wall_ms = clock_wall_ms();
+
+    if (w->callers == NULL || !callers_tick(w->callers, wall_ms))
+        return;
+    for (struct worker_link *l = w->exchanges, *next; l != NULL; l = next) {
+        struct exchange *x = exchange_of(l);
+
+        next = l->next;
+        if (x->status == 101 && !x->answered && !x->gone &&
+            !callers_allow(w->callers, x->who, wall_ms))
+            end_session(x);
+    }
 }

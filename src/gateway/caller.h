@@ -15,6 +15,10 @@ enum step caller_refuse(struct exchange *x, enum err why, struct str credential)
  * STEP_STOP: it was refused. */
 enum step caller_check(struct exchange *x);
 
+/* From time to time: ends sessions (of the Realtime API) whose key was revoked. Each answer in them is a new request in
+ * effect, and they may last for hours; what is an answer to one request is completed. */
+void caller_tick(struct worker *w);
+
 /* May it use the admin API, which is not asked over the local socket? `known` is what caller_identify()
  * returned. STEP_STOP: it was refused. */
 enum step caller_check_control(struct exchange *x, enum err known, struct str credential);

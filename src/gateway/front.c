@@ -4,6 +4,7 @@
 #include "gateway/admission.h"
 #include "gateway/answer.h"
 #include "gateway/attempt.h"
+#include "gateway/caller.h"
 #include "gateway/gateway.h"
 #include "gateway/reply.h"
 #include "gateway/settle.h"
@@ -86,6 +87,13 @@ on_refused(void *owner, const struct server_conn *q, enum err why, const char *d
     arena_rewind(w->scratch, mark);
 }
 
+static void
+on_tick(struct worker *w)
+{
+    admission_tick(w);
+    caller_tick(w);
+}
+
 const struct worker_events front_events = {
     .server = {
         .request = on_request,
@@ -97,5 +105,5 @@ const struct worker_events front_events = {
         .refused = on_refused,
     },
     .stop = attempt_stop_lone,
-    .tick = admission_tick,
+    .tick = on_tick,
 };

@@ -27,7 +27,8 @@ struct principal *callers_find(
 /* Is the text such a key? */
 bool callers_know(struct callers *c, struct str text) MUST_CHECK;
 
-/* May a principal that was found earlier, and is still held, be used? For what takes long. */
+/* May a principal that was found earlier, and is still held, be used? For what takes long. True of those that are not
+ * keys of the store. */
 bool callers_allow(struct callers *c, const struct principal *p, uint64_t wall_ms) MUST_CHECK;
 
 /* From time to time: forgets what is not valid any more. True: something may have changed since the last call, so that

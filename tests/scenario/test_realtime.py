@@ -13,6 +13,8 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
+from lib.admin import AdminApi
+
 USAGE = {"total_tokens": 30, "input_tokens": 20, "output_tokens": 10,
          "input_token_details": {"cached_tokens": 5, "audio_tokens": 8}, "output_token_details": {"audio_tokens": 6}}
 
@@ -230,3 +232,20 @@ def test_counts_of_tokens_that_cannot_be_are_clamped(make):
         while caller.recv(65536):
             pass
     assert gateway.last_access()["tokens_input"] == 10**12
+
+
+def test_a_session_ends_when_its_key_is_revoked_and_others_go_on(make, upstream, tmp_path_factory):
+    socket_path = tmp_path_factory.mktemp("r") / "a.sock"
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": f"{upstream.url}/v1", "api_key": "lab-key-of-a-provider"}},
+                            "server": {"admin_socket": str(socket_path)}, "auth": {"mode": "keys"}})
+    api = AdminApi(socket=socket_path)
+    keys = [api.made("keys", name=name) for name in ("leaves", "stays")]
+    sessions = [ws(gateway, additional_headers={"Authorization": f"Bearer {k['key']}"}) for k in keys]
+    for session in sessions:
+        assert json.loads(session.recv())["type"] == "session.created"
+    assert api.ask("POST", f"keys/{keys[0]['id']}/revoke").status_code == 200
+    with pytest.raises(ConnectionClosed):
+        sessions[0].recv(timeout=30)
+    sessions[1].send("still here")
+    assert sessions[1].recv(timeout=30) == "still here"
+    sessions[1].close()
