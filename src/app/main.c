@@ -42,6 +42,7 @@ static const struct command {
     { "memberships", "who is in which team,", cmd_resources },
     { "limits", "limits of requests and tokens,", cmd_resources },
     { "budgets", "and limits of money", cmd_resources },
+    { "usage", "show what was used and spent, by whom and when", cmd_usage },
     { "audit", "show or verify who administered what", cmd_audit },
     { "replay", "tell what another configuration would have done with a log", cmd_replay },
     { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },

@@ -158,7 +158,8 @@ api_is_path(struct str path)
     struct str kind, rest;
 
     (void)str_cut(path, '/', &kind, &rest);
-    return resource_kind_named(kind) != RESOURCE_KINDS || str_eq(kind, S("audit"));
+    return resource_kind_named(kind) != RESOURCE_KINDS || str_eq(kind, S("audit")) ||
+           str_eq(path, S("usage"));
 }
 
 static const struct action *
@@ -210,6 +211,10 @@ api_answer(const struct api *api, struct store *s, const struct api_request *q, 
     faults_init(&c.faults, a);
     if (str_eq(q->path, S("audit")) || str_starts(q->path, S("audit/"))) {
         call_audit(&c);
+        return;
+    }
+    if (str_eq(q->path, S("usage"))) {
+        call_usage(&c);
         return;
     }
     const struct action *action = find_action(&c);

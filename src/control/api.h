@@ -7,6 +7,7 @@
  *     DELETE keys/KEY
  *     POST   keys/KEY/rotate       a new secret; the old one works on for a while
  *     POST   keys/KEY/revoke
+ *     GET    usage                 what was used and spent
  *     GET    audit                 the newest entries of the audit record
  *     GET    audit/verify          whether its chain is whole
  *

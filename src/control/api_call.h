@@ -77,6 +77,11 @@ bool reach_narrow(
  * it must be within reach and fit together. Faults are added. False after answering. */
 bool reach_resolve(struct api_call *c, struct resource_draft *d) MUST_CHECK;
 
+/* --- api_usage.c --- */
+
+/* Answers the path "usage". */
+void call_usage(struct api_call *c);
+
 /* --- api_audit.c --- */
 
 /* Answers paths below "audit". */

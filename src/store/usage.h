@@ -33,7 +33,7 @@ struct ledger_usage {
     struct ledger_sums total;    /* of requests, each counted once */
 };
 
-#define LEDGER_GROUPS_MOST 100000u
+#define LEDGER_GROUPS_MOST 25000u
 
 /* Why a query cannot be answered, or NULL. */
 const char *ledger_query_fault(const struct ledger_query *q);

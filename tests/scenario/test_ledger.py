@@ -3,10 +3,13 @@
 OPENCLAW_KILLS sets how often the gateway is killed; 10 otherwise.
 """
 import contextlib
+import csv
+import io
 import json
 import os
 import random
 import sqlite3
+import subprocess
 import threading
 import time
 import uuid
@@ -152,3 +155,90 @@ def test_a_gateway_that_is_killed_again_and_again_loses_no_request_and_books_non
         assert row["flags"] & 1 == 0 or row["cost_nanousd"] == row["reserved_nanousd"] or row["input"] is not None
     sums_agree(books)
     assert books.journals() == []
+
+
+def openclaw(*args, status=0, **env):
+    done = subprocess.run([process.BIN, *map(str, args)], capture_output=True, text=True, timeout=process.PATIENCE,
+                          env=process.environment(**env), check=False)
+    assert done.returncode == status, done.stderr
+    return done.stdout
+
+
+def test_usage_is_what_the_ledger_says_on_the_terminal_as_csv_and_as_json(make, tmp_path, tmp_path_factory):
+    mock = make.mock()
+    socket = tmp_path_factory.mktemp("s") / "a.sock"      # its path has at most 107 bytes
+    gateway = make.gateway(config(mock, server={"admin_socket": str(socket)}), env={"XDG_STATE_HOME": str(tmp_path)})
+    client = gateway.http()
+    for i in range(6):
+        chat(gateway, client, model=f"lab/{'m' if i % 3 else 'other'}", **{"x-openclaw-session": f"s{i % 2}", "x-openclaw-tags": "a, b=1"})
+    books = Books(tmp_path)
+    books.wait(6)
+    at = ["--socket", socket]
+    said = json.loads(openclaw("usage", "--by", "key,model,day", "--json", *at))
+    spent = books.rows("SELECT sum(coalesce(cost_nanousd, 0) + outrun_nanousd + judge_nanousd) AS n FROM ledger")[0]["n"]
+    assert spent > 0 and said["total"]["spent_nanousd"] == spent
+    assert sum(row["spent_nanousd"] for row in said["data"]) == spent
+    assert {(row["key"], row["model"], row["requests"]) for row in said["data"]} == {("file:tester", "m", 4), ("file:tester", "other", 2)}
+    other = next(row for row in said["data"] if row["model"] == "other")
+    assert other["unpriced"] == 2 and other["cost_nanousd"] == 0
+    for row in said["data"]:
+        assert row["starts"].endswith("T00:00:00+00:00")
+
+    rows = list(csv.DictReader(io.StringIO(openclaw("usage", "--by", "session", "--csv", *at))))
+    assert {row["session"]: row["requests"] for row in rows} == {"s0": "3", "s1": "3"}
+    assert sum(round(float(row["spent_usd"]) * 1e9) for row in rows) == spent
+
+    table = openclaw("usage", "--by", "tag", "--zone", "Asia/Kolkata", *at).splitlines()
+    assert table[0].split() == ["TAG", "REQUESTS", "FAILED", "INPUT", "CACHED", "OUTPUT", "SPENT", "(USD)"]
+    assert [line.split()[:2] for line in sorted(table[1:])] == [["a", "6"], ["b=1", "6"], ["total", "6"]]
+    assert "separated by commas" in subprocess.run([process.BIN, "usage", "--by", "colour", *map(str, at)], capture_output=True,
+                                                   text=True, timeout=process.PATIENCE, check=False).stderr
+    assert openclaw("usage", "--since", "2001-01-01", "--until", "2001-01-02", *at).splitlines()[-1].split()[0] == "0"
+
+    assert gateway.program.end() == 0
+    offline = openclaw("usage", "--by", "key,model,day", "--json", "--offline", XDG_STATE_HOME=str(tmp_path))
+    assert json.loads(offline)["data"] == said["data"]
+
+
+def test_a_full_disk_of_the_store_is_waited_for_and_a_full_journal_refuses_if_it_should(make, tmp_path):
+    mock = make.mock()
+    gateway = make.gateway(config(mock, store={"journal": {"size": 65536, "full": "refuse"}}, server={"workers": 1}),
+                           env={"XDG_STATE_HOME": str(tmp_path)})
+    client = gateway.http()
+    assert chat(gateway, client).status_code == 200
+    books = Books(tmp_path)
+    books.wait(1)
+    with contextlib.closing(sqlite3.connect(books.path, timeout=process.PATIENCE, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")      # nobody else can write
+        answers = []
+        wait_until(lambda: answers.append(chat(gateway, client)) or answers[-1].status_code == 503, "the journal to be full")
+        assert answers[-1].headers["x-openclaw-error"] == "overloaded"
+        gateway.program.wait_for("the journal is full")
+        db.execute("ROLLBACK")
+    served = {a.headers["x-request-id"] for a in answers if a.status_code == 200}
+    assert len(served) > 30
+    wait_until(lambda: served <= {row["request_id"] for row in books.ledger()}, "all that was served to be in the ledger")
+    wait_until(lambda: chat(gateway, client).status_code == 200, "room in the journal")
+    assert gateway.metrics().value("openclaw_journal_refused_total") > 0
+
+
+def test_postgres_that_is_killed_under_load_loses_nothing(make, tmp_path):
+    postgres = make.postgres()
+    mock = make.mock("--tokens", "5")
+    gateway = make.gateway(config(mock, store={"url": postgres.url()}), env={"XDG_STATE_HOME": str(tmp_path)})
+    load = Load(gateway, 4)
+    for _ in range(2):
+        time.sleep(random.uniform(0.2, 0.6))
+        postgres.kill()
+        time.sleep(random.uniform(0.1, 0.4))
+        postgres.start()
+    load.stop()
+    seen = seen_by(mock)
+
+    def ids():
+        return [row[0] for row in postgres.rows("SELECT request_id FROM ledger", "test1")]
+    wait_until(lambda: seen <= set(ids()), "all that the provider saw to be in the ledger")
+    assert len(ids()) == len(set(ids()))
+    sums = postgres.rows("SELECT sum(coalesce(cost_nanousd, 0)) FROM ledger UNION ALL SELECT sum(cost_nanousd) FROM usage_cube"
+                         " WHERE span = 0 UNION ALL SELECT sum(cost_nanousd) FROM usage_values WHERE span = 1 AND kind = 1", "test1")
+    assert sums[0] == sums[1] == sums[2]
