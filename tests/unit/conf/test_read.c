@@ -73,12 +73,12 @@ static const struct bad {
         "1:8: 'auth.passwords' is unknown; write one of mode, pepper, plain_http, keys, issuers\n" },
     { "frobnicate: 1\n",
         "1:1: 'frobnicate' is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos, secrets\n" },
+        "rules, experiments, limits, budgets, default_provider, timeouts, retry, catalog, responses, store, observe, chaos, secrets\n" },
     { "providers: {openai: {apikey: x}}\n",
         "1:22: 'providers.openai.apikey' is unknown; did you mean 'api_key'?\n" },
     { "\"weird\\nname\": 1\n",
         "1:1: the file has a setting that is unknown; write one of server, auth, providers, models, "
-        "rules, experiments, default_provider, timeouts, retry, catalog, responses, store, observe, chaos, secrets\n" },
+        "rules, experiments, limits, budgets, default_provider, timeouts, retry, catalog, responses, store, observe, chaos, secrets\n" },
     { "alerts: [{when: x, use: y}]\n",
         "1:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "rules: [{when: x, use: y, status: 500}]\n",
@@ -87,17 +87,18 @@ static const struct bad {
     { "rules: [when]\n",
         "1:9: 'rules[0]' is a single value; write an entry like {when: 'tokens > 100000', use: "
         "large}\n" },
-    { "cache: {exact: {ttl: 1h}}\nbudgets: "
-      "[]\nguards: []\nshared: {url: y}\nalerts: []\n",
+    { "cache: {exact: {ttl: 1h}}\nguards: []\nshared: {url: y}\nalerts: []\n",
         "1:1: 'cache' is not supported in this version (caching of answers); remove it\n"
-        "2:1: 'budgets' is not supported in this version (budgets); remove it\n"
-        "3:1: 'guards' is not supported in this version (guardrails); remove it\n"
-        "4:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
-        "5:1: 'alerts' is not supported in this version (alerts); remove it\n" },
+        "2:1: 'guards' is not supported in this version (guardrails); remove it\n"
+        "3:1: 'shared' is not supported in this version (state shared by replicas); remove it\n"
+        "4:1: 'alerts' is not supported in this version (alerts); remove it\n" },
     { "auth: {mode: jwt}\n", "1:14: 'auth.mode' must be none or keys\n" },
-    { "auth: {keys: [{name: ci, key: abc, rpm: 600}]}\n",
-        "1:36: 'auth.keys[0].rpm' is not supported in this version (a request rate per key); remove "
-        "it\n" },
+    { "auth: {keys: [{name: ci, key: abc, budget: 10/year}]}\n",
+        "1:44: 'auth.keys[0].budget' is not a budget; write dollars and a period, like 10/month, "
+        "2.50/day or 100/total\n" },
+    { "limits: [{for: \"team:\", rpm: 600}]\n",
+        "1:16: 'limits[0].for' is not a scope; write all, or KIND:NAME with one of key, user, team, "
+        "project, org, model, provider, tag, address and session, like team:research or \"key:*\"\n" },
     { "models: {m: {targets: [a/b], quality: 1.5}}\n",
         "1:39: 'models.m.quality' is not a share from 0 to 1; write 0.9 or 90%\n" },
     { "observe: {otlp: {endpoint: \"http://c:4318\"}}\n",
@@ -366,7 +367,7 @@ static const struct bad {
         "1:13: 'providers[0]' is not a provider's name; write up to 64 letters, digits, - _ "
         "and .\n" },
     { "auth: {keys: [{name: ci, sk-canary-1}]}\n",
-        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes, endpoints, providers, team, project, user, organisation, environment, tags, cidrs, origins, expires, priority, concurrent, explain\n" },
+        "1:26: 'auth.keys[0]' has a setting that is unknown; write one of name, key, models, routes, endpoints, providers, team, project, user, organisation, environment, tags, cidrs, origins, expires, priority, concurrent, rpm, tpm, rpd, tpd, budget, explain\n" },
     /* one mistake is one line, whatever follows from it */
     { "auth: {keys: [{name: a, kye: b}]}\n",
         "1:25: 'auth.keys[0].kye' is unknown; did you mean 'key'?\n" },
