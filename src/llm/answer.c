@@ -288,7 +288,7 @@ fold_vector(struct llm_answer *ans, const struct llm_event *ev)
 
     struct llm_vector *v = arena_new(ans->arena, struct llm_vector);
 
-    *v = (struct llm_vector){ .index = ev->choice, .type = ev->vector, .text = ev->raw };
+    *v = (struct llm_vector){ .index = ev->index, .type = ev->vector, .text = ev->raw };
     *ans->vectors_tail = v;
     ans->vectors_tail = &v->next;
 }
@@ -301,7 +301,7 @@ fold_rank(struct llm_answer *ans, const struct llm_event *ev)
 
     struct llm_rank *rank = arena_new(ans->arena, struct llm_rank);
 
-    *rank = (struct llm_rank){ .index = ev->choice, .score = ev->text, .document = ev->raw };
+    *rank = (struct llm_rank){ .index = ev->index, .score = ev->text, .document = ev->raw };
     *ans->ranks_tail = rank;
     ans->ranks_tail = &rank->next;
 }

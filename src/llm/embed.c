@@ -5,6 +5,8 @@
 #include "llm/emit.h"
 #include "llm/floats.h"
 
+#define TOO_LARGE "the request is too large to be translated"
+
 /* --- words --- */
 
 static const struct {
@@ -94,8 +96,9 @@ embed_part(struct llm_embed *e, struct arena *a, enum llm_part_kind kind)
 void
 embed_add_text(struct llm_embed *e, struct cursor text)
 {
-    (void)embed_add(e, text.rd->a);
-    embed_part(e, text.rd->a, PART_TEXT)->text = read_text(text);
+    if (!json_is(text.j, JSON_STRING))
+        read_fault(text, ERR_BAD_REQUEST, text.rd->words->text);
+    embed_add(e, text.rd->a)->plain = text.j;
 }
 
 void
@@ -195,7 +198,9 @@ embed_estimate_tokens(const struct llm_input *inputs)
     int64_t n = 0;
 
     for (const struct llm_input *input = inputs; input != NULL; input = input->next)
-        n += input->tokens != NULL ? (int64_t)json_count(input->tokens) : tokens_of(input->parts);
+        n += embed_is_tokens(input) ? (int64_t)json_count(input->plain)
+             : input->plain != NULL ? (int64_t)(input->plain->n + 1) / 4
+                                    : tokens_of(input->parts);
     return n;
 }
 
@@ -205,7 +210,7 @@ embed_estimate_tokens(const struct llm_input *inputs)
 static const char *
 not_text(const struct llm_input *input)
 {
-    if (input->tokens != NULL)
+    if (embed_is_tokens(input))
         return "numbers of tokens mean something to the model's own provider only; send the text";
     for (const struct llm_part *part = input->parts; part != NULL; part = part->next)
         if (part->kind != PART_TEXT)
@@ -224,12 +229,18 @@ embed_text(struct request_out *w, const struct llm_input *input)
         write_refuse(w, ERR_UNSUPPORTED, w->r->embed->names->input, "%s", why);
         return text;
     }
+    if (input->plain != NULL) {
+        text = json_str(w->a, input->plain);
+        if (text.p == NULL)
+            write_refuse(w, ERR_TOO_LARGE, "", TOO_LARGE);
+        return text;
+    }
     if (part != NULL && part->next == NULL)
         return part->text;
     for (; part != NULL; part = part->next)
         if ((text.n != 0 && !arena_append(w->a, &text, S("\n"))) ||
             !arena_append(w->a, &text, part->text))
-            write_refuse(w, ERR_TOO_LARGE, "", "the request is too large to be translated");
+            write_refuse(w, ERR_TOO_LARGE, "", TOO_LARGE);
     return text;
 }
 
@@ -267,7 +278,7 @@ embed_drop(struct request_out *w, unsigned lacks)
     const struct llm_embed *e = w->r->embed;
     const struct llm_input *titled = e->inputs;
 
-    while (titled != NULL && titled->title.n == 0)
+    while (titled != NULL && embed_title(titled).n == 0)
         titled = titled->next;
     if ((lacks & EMBED_LACKS_DIMENSIONS) != 0 && e->dimensions != 0)
         wire_drop(w->drops, str_c(e->names->dimensions));
@@ -321,7 +332,7 @@ embed_emit(struct wire_reader *r, int64_t index, enum vector_type type, const st
     if (text.p == NULL)
         return ERR_UPSTREAM_TOO_LARGE;
     wire_emit(r, &(struct llm_event){ .kind = EVENT_VECTOR,
-                     .choice = (uint32_t)index,
+                     .index = (uint32_t)index,
                      .raw = text,
                      .vector = string ? VECTOR_BASE64 : type });
     return OK;
@@ -396,7 +407,7 @@ embed_vectors(struct wire_writer *w, const struct llm_answer *ans, enum vector_t
         if (list[v->index] == NULL || v->type == type)
             list[v->index] = v;
     }
-    if (found == w->inputs)
+    if (found == w->inputs && found != 0)
         return list;
     w->broken = true;
     return NULL;

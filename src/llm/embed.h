@@ -16,13 +16,26 @@ struct llm_answer;
 
 /* --- what is asked for --- */
 
-/* What is embedded: its parts, text and images, are one vector. */
+/* What is embedded as one vector. Kept small: there may be one for every five bytes of a request. */
 struct llm_input {
-    struct llm_part *parts;
-    const struct json *tokens;    /* instead of parts: a list of numbers */
-    struct str title;
+    const struct json *plain;    /* all of it: a string, or a list of numbers of tokens */
+    struct llm_part *parts;      /* or text and media; the first one's name is the title */
     struct llm_input *next;
 };
+
+/* Is it a list of numbers? */
+static inline bool
+embed_is_tokens(const struct llm_input *input)
+{
+    return json_is(input->plain, JSON_ARRAY);
+}
+
+/* Its title; empty if it has none. */
+static inline struct str
+embed_title(const struct llm_input *input)
+{
+    return input->parts != NULL ? input->parts->name : (struct str){ NULL, 0 };
+}
 
 /* What the vectors are for. */
 enum embed_task {

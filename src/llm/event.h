@@ -26,9 +26,9 @@ enum llm_event_kind {
     EVENT_CITATION,      /* citation: what the text before rests on */
     EVENT_LOGPROBS,      /* raw: JSON of the choice's logprobs object (OpenAI form) */
     EVENT_OPAQUE,        /* raw: a provider-run block; other wires drop it */
-    /* an embedding of input `choice`: raw, of type `vector`; valid as long as the answer's text */
+    /* an embedding of input `index`: raw, of type `vector`; valid as long as the answer's text */
     EVENT_VECTOR,
-    /* document `choice` of a ranking, best first: text: the score's digits; raw: the document, or
+    /* document `index` of a ranking, best first: text: the score's digits; raw: the document, or
      * empty; valid as long as the answer's text */
     EVENT_RANK,
     EVENT_USAGE,     /* usage so far, cumulative */
@@ -93,6 +93,7 @@ struct llm_event {
     enum llm_origin origin;    /* SIGNATURE, REDACTED: whose models can read it */
     bool custom;               /* TOOL_START and TOOL_ARGS of a free-form call */
     enum vector_type vector;
+    uint32_t index;    /* VECTOR, RANK */
     enum llm_finish finish;
     struct str native;           /* the provider's own finish reason */
     struct str stop_sequence;    /* FINISH: the stop sequence that matched, if reported */

@@ -118,7 +118,7 @@ read_result(struct wire_reader *r, const struct json *result)
     if (at < 0 || at > UINT32_MAX - 1 || !json_is(score, JSON_NUMBER))
         return;
     wire_emit(r, &(struct llm_event){ .kind = EVENT_RANK,
-                     .choice = (uint32_t)at,
+                     .index = (uint32_t)at,
                      .text = json_raw(score),
                      .raw = json_raw(json_get(result, S("document"))) });
 }

@@ -61,10 +61,10 @@ write_vector(struct buf *out, const float *v, size_t n, enum vector_type type)
 
 /* The text of an input: equal ones have equal vectors whatever the protocol. */
 static struct str
-text_of(const struct llm_input *input)
+text_of(struct arena *a, const struct llm_input *input)
 {
-    if (input->tokens != NULL)
-        return json_raw(input->tokens);
+    if (input->plain != NULL)
+        return embed_is_tokens(input) ? json_raw(input->plain) : json_str(a, input->plain);
     return input->parts->kind == PART_TEXT ? input->parts->text : input->parts->data;
 }
 
@@ -80,7 +80,7 @@ check_inputs(const struct llm_request *r, struct llm_error *why)
         return mock_refuse(
             r->arena, why, S("dimensions"), "'dimensions' must be from 1 to %d.", DIMENSIONS_MAX);
     for (const struct llm_input *input = e->inputs; input != NULL; input = input->next)
-        if (input->tokens == NULL && input->parts == NULL)
+        if (input->plain == NULL && input->parts == NULL)
             return mock_refuse(r->arena, why, S("input"), "'$.input' is invalid.");
     return true;
 }
@@ -117,7 +117,7 @@ mock_embeddings(const struct llm_request *r, struct buf *out, struct llm_error *
     for (const struct llm_input *input = e->inputs; input != NULL; input = input->next, index++) {
         float v[DIMENSIONS_MAX];
 
-        embed(text_of(input), v, n);
+        embed(text_of(r->arena, input), v, n);
         for (enum vector_type t = 0; t < VECTOR_TYPES; t++) {
             if ((types & 1u << t) == 0)
                 continue;
@@ -125,7 +125,7 @@ mock_embeddings(const struct llm_request *r, struct buf *out, struct llm_error *
             write_vector(&text, v, n, t);
 
             struct llm_event ev = { .kind = EVENT_VECTOR,
-                .choice = index,
+                .index = index,
                 .vector = t,
                 .raw = arena_str(r->arena, buf_str(&text)) };
             ans.sink.emit(&ans.sink, &ev);
@@ -212,7 +212,7 @@ mock_ranking(const struct llm_request *r, struct buf *out, struct llm_error *why
     usage_set(&ans.usage, COUNT_SEARCHES, (n + SEARCH_DOCUMENTS - 1) / SEARCH_DOCUMENTS);
     for (uint32_t i = 0; i < n && (k->top == 0 || i < k->top); i++) {
         struct llm_event ev = { .kind = EVENT_RANK,
-            .choice = list[i].index,
+            .index = list[i].index,
             .text = arena_printf(r->arena, "%.7g", list[i].score),
             .raw = k->documents_back == YES ? document_text(r, list[i].text) : S("") };
 

@@ -184,10 +184,14 @@ add_url(struct request_out *w, const struct llm_part *part)
 static void
 add_parts(struct request_out *w, const struct llm_input *input)
 {
-    if (input->tokens != NULL)
-        (void)embed_text(w, input);    /* which refuses it */
     out_object(&w->o);
     out_key_array(&w->o, "content");
+    if (input->plain != NULL) {
+        out_object(&w->o);
+        out_const(&w->o, "\"type\":\"text\"");
+        out_text(&w->o, "text", embed_text(w, input));
+        out_end(&w->o);
+    }
     for (const struct llm_part *part = input->parts; part != NULL; part = part->next) {
         out_object(&w->o);
         if (part->kind == PART_TEXT) {

@@ -108,7 +108,8 @@ read_beside(struct llm_embed *e, struct cursor object)
     if (!first && e->dimensions != had)
         read_fault(
             dimensions, ERR_UNSUPPORTED, "must be the same for all contents of this request");
-    e->newest->title = read_any_text(title);
+    if (e->newest->parts != NULL)
+        e->newest->parts->name = read_any_text(title);
 }
 
 static void
@@ -263,8 +264,7 @@ add_beside(struct request_out *w, const struct llm_input *input, struct str task
         out_name(&w->o, task_name);
         out_text_value(&w->o, task);
     }
-    if (input->title.n != 0)
-        out_text(&w->o, "title", input->title);
+    out_text_if(&w->o, "title", embed_title(input));
 }
 
 static void
@@ -302,8 +302,6 @@ write_batch(struct request_out *w)
         model = str_skip(model, S("models/").n);
     out_key_array(&w->o, "requests");
     for (const struct llm_input *input = e->inputs; input != NULL; input = input->next) {
-        if (input->tokens != NULL)
-            (void)embed_text(w, input);    /* which refuses it */
         out_object(&w->o);
         out_key(&w->o, "model");
         out_string(&w->o);
@@ -312,6 +310,11 @@ write_batch(struct request_out *w)
         out_end_string(&w->o);
         out_key_object(&w->o, "content");
         out_key_array(&w->o, "parts");
+        if (input->plain != NULL) {
+            out_object(&w->o);
+            out_text(&w->o, "text", embed_text(w, input));
+            out_end(&w->o);
+        }
         for (const struct llm_part *part = input->parts; part != NULL; part = part->next)
             add_part(w, part);
         out_end_array(&w->o);

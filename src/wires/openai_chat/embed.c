@@ -54,7 +54,7 @@ read_one(struct llm_embed *e, struct cursor input)
     }
     if (!json_is(input.j, JSON_ARRAY) || json_is_empty(input.j))
         read_fault(input, ERR_BAD_REQUEST, "must be a string, or a list of tokens");
-    added->tokens = input.j;
+    added->plain = input.j;
 }
 
 static void
@@ -171,8 +171,8 @@ const struct wire_asks openai_embed = { .members = members, .write_answer = writ
 static void
 add_input(struct request_out *w, const struct llm_input *input)
 {
-    if (input->tokens != NULL)
-        out_raw_value(&w->o, json_raw(input->tokens));
+    if (input->plain != NULL)
+        out_raw_value(&w->o, json_raw(input->plain));
     else
         out_text_value(&w->o, embed_text(w, input));
 }

@@ -111,9 +111,9 @@ TEST(a_request_is_written_as_every_provider_has_it)
         OPENAI("[\"a\",\"\\u00e9\\n\"]", ",\"dimensions\":8,\"input_type\":\"query\"");
 
     expect_sent(&wire_openai_chat, "/v1/embeddings", ask, &wire_openai_chat, PLAIN, "m",
-        "{\"model\":\"m\",\"input\":[\"a\",\"\303\251\\n\"],\"dimensions\":8}", "input_type");
+        "{\"model\":\"m\",\"input\":[\"a\",\"\\u00e9\\n\"],\"dimensions\":8}", "input_type");
     expect_sent(&wire_openai_chat, "/v1/embeddings", ask, &wire_openai_chat, HAS(.mistral = YES),
-        "m", "{\"model\":\"m\",\"input\":[\"a\",\"\303\251\\n\"],\"output_dimension\":8}",
+        "m", "{\"model\":\"m\",\"input\":[\"a\",\"\\u00e9\\n\"],\"output_dimension\":8}",
         "input_type");
     expect_sent(&wire_openai_chat, "/v1/embeddings", ask, &wire_cohere, PLAIN, "m",
         "{\"model\":\"m\",\"input_type\":\"search_query\",\"texts\":[\"a\",\"\303\251\\n\"],"

@@ -147,8 +147,8 @@ judge(const struct row *row, const char *where,
     return large->ok;
 }
 
-static const char *const op_names[OP_COUNT] = { "chat", "complete", "embed", "count_tokens",
-    "relay" };
+static const char *const op_names[OP_COUNT] = { "chat", "complete", "embed", "rerank",
+    "count_tokens", "relay" };
 
 /* --- requests --- */
 
@@ -157,6 +157,17 @@ static const char *const op_names[OP_COUNT] = { "chat", "complete", "embed", "co
 #define ASKED CHAT USER "]"
 
 static const struct row requests[] = {
+    { "texts to embed", "{\"model\":\"m\",\"input\":[<\"a text to embed, no. #\">]}", 0 },
+    { "tokens to embed", "{\"model\":\"m\",\"input\":[<[1,2,3,4,5,6,7]>]}", 0 },
+    { "parts to embed",
+        "{\"model\":\"m\",\"input\":[{\"content\":[<{\"type\":\"text\",\"text\":\"a\"}>]}]}", 0 },
+    { "texts for Cohere", "{\"model\":\"m\",\"texts\":[<\"a text to embed, no. #\">]}", 0 },
+    { "images for Cohere",
+        "{\"model\":\"m\",\"images\":[<\"data:image/gif;base64,R0lGODlhAQABAAAAADs=\">]}", 0 },
+    { "contents to embed",
+        "{\"model\":\"m\",\"requests\":[<{\"content\":{\"parts\":[{\"text\":\"a\"}]}}>]}", 0 },
+    { "documents to rank",
+        "{\"model\":\"m\",\"query\":\"q\",\"documents\":[<\"a document, no. #\">]}", 0 },
     { "messages", CHAT "<" USER ",{\"role\":\"assistant\",\"content\":\"b\"}>]}", 0 },
     { "messages of one side", CHAT "<" USER ">]}", 0 },
     { "empty messages", CHAT "<{\"role\":\"user\",\"content\":\"\"}>]}", 0 },
@@ -781,6 +792,20 @@ static const struct row streams[] = {
 #define ANSWER "{\"type\":\"message\",\"id\":\"msg_1\",\"content\":["
 
 static const struct row answers[] = {
+    { "vectors of objects",
+        "{\"data\":[<{\"index\":#,\"embedding\":[0.12345,-0.5]}>],\"usage\":{\"prompt_tokens\":1}}",
+        0 },
+    { "numbers of a vector", "{\"data\":[{\"index\":0,\"embedding\":[<0.12345>]}]}", 0 },
+    { "vectors that name the same input",
+        "{\"data\":[<{\"index\":0,\"embedding\":[0.12345,-0.5]}>]}", 0 },
+    { "vectors of a list", "{\"embeddings\":[<[0.12345,-0.5]>]}", 0 },
+    { "vectors of several types",
+        "{\"embeddings\":{\"float\":[<[0.12345,-0.5]>],\"int8\":[<[12,-100,127]>]}}", 0 },
+    { "vectors of Gemini's", "{\"embeddings\":[<{\"values\":[0.12345,-0.5]}>]}", 0 },
+    { "predictions",
+        "{\"predictions\":[<{\"embeddings\":{\"values\":[0.5],\"statistics\":{\"token_count\":1}}}>]}",
+        0 },
+    { "results of a ranking", "{\"results\":[<{\"index\":#,\"relevance_score\":0.5}>]}", 0 },
     { "blocks of Bedrock",
         "{\"output\":{\"message\":{\"content\":[<{\"text\":\"a\"},{\"reasoningContent\":{\"reasoningText\":{"
         "\"text\":\"a\",\"signature\":\"s\"}}}>]}},\"stopReason\":\"end_turn\"}",
@@ -916,6 +941,21 @@ read_frames(struct wire_reader *r, struct str lines, struct buf *out, struct cos
 }
 
 static void
+write_whole(struct receiver *v)
+{
+    const struct wire_caller *caller = v->way->to->caller;
+    const struct wire_asks *asks = caller->asks[v->way->op];
+
+    for (const struct llm_vector *x = v->answer.vectors; x != NULL; x = x->next)
+        v->writer.inputs++;
+    v->writer.form = 1;    /* of a list, where there are several */
+    if (asks != NULL)
+        asks->write_answer(&v->writer, &v->answer);
+    else
+        caller->write_answer(&v->writer, &v->answer);
+}
+
+static void
 run_answer(struct str input, const void *arg, struct cost *c)
 {
     const struct way *way = arg;
@@ -933,6 +973,8 @@ run_answer(struct str input, const void *arg, struct cost *c)
         .sink = &v.sink,
     };
 
+    enum err e = OK;
+
     buf_init(&out, ARENA_LIMIT);
     v.writer = (struct wire_writer){ .wire = way->to,
         .op = request.op,
@@ -943,15 +985,15 @@ run_answer(struct str input, const void *arg, struct cost *c)
         .model = S("m") };
     answer_init(&v.answer, keep);
     if (way->stream)
-        (void)read_frames(&r, input, &out, c);
+        e = read_frames(&r, input, &out, c);
     else
-        (void)way->from->provider->read_answer(&r, input);
+        e = wire_read_answer(&r, input);
     hold(c, arena_held_bytes(keep) + arena_held_bytes(scratch));
     if (way->fold) {
-        way->to->caller->write_answer(&v.writer, &v.answer);
+        write_whole(&v);
         hold(c, arena_held_bytes(keep) + buf_len(&out));
     }
-    c->ok = r.complete;
+    c->ok = e == OK && r.complete;
     buf_fini(&out);
     arena_destroy(scratch);
     arena_destroy(keep);
