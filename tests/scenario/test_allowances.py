@@ -2,7 +2,7 @@
 import httpx
 import pytest
 
-from lib import process
+from lib import process, raw
 from lib.process import wait_until
 
 ASK = {"model": "lab/m;tokens=60", "messages": [{"role": "user", "content": "May I?"}], "max_tokens": 60}
@@ -76,3 +76,25 @@ def test_the_admin_api_says_how_limits_and_budgets_stand(control):
     assert budget["begins"].endswith("T00:00:00.000Z") and "forecast" in budget
     assert api.get("/spending", params={"scope": "key:none"}).json() == {"scopes": [], "more": False}
     assert api.get("/spending", params={"scope": "nothing"}).status_code == 400
+
+
+def test_copies_for_a_shadow_and_answers_that_nobody_got_are_paid_by_the_same_budget(make, tmp_path_factory):
+    path = tmp_path_factory.mktemp("s") / "a.sock"
+    mock = make.mock()
+    gateway = make.gateway({
+        "server": {"admin_socket": str(path)}, "providers": {"lab": mock.provider()},
+        "catalog": {"models": [{"id": f"lab/{m};tokens=60", "price": {"input": 1, "output": 100}} for m in ("m", "copy")]},
+        "models": {"shadowed": {"targets": ["lab/m;tokens=60"], "shadow": {"target": "lab/copy;tokens=60"}}},
+        "budgets": [{"for": "key:tester", "amount": "10"}]})
+    for _ in range(5):
+        assert gateway.post("/v1/chat/completions", {**ASK, "model": "shadowed"}).status_code == 200
+    with gateway.raw() as client:    # it leaves in the middle of the answer
+        client.send(raw.request("POST", "/v1/chat/completions", {**ASK, "model": "lab/m;tokens=60", "stream": True},
+                                {"Authorization": f"Bearer {gateway.key}"}))
+        client.read_head()
+    wait_until(lambda: mock.stats()["requests"] == 11 and mock.stats()["open"] == 0, "copies are sent")
+    gateway.idle()
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://gateway/admin/v1", timeout=process.PATIENCE) as api:
+        budget = api.get("/spending", params={"scope": "key:tester"}).json()["scopes"][0]["budgets"][0]
+    assert budget["reserved_usd"] == 0
+    assert 0.06 <= budget["spent_usd"] <= 0.08

@@ -312,6 +312,35 @@ TEST(a_scope_that_says_nothing_any_more_gives_its_place_to_another)
     scopes_destroy(s);
 }
 
+TEST(callers_cannot_make_up_more_than_there_is_room_for)
+{
+    struct scopes *s = scopes_create();
+    struct scope_entry e = { .id = S("one"), .scope = S("session:*") };
+    struct scope *last = NULL;
+    char id[32];
+
+    e.rates[RATE_REQUESTS_DAY] = 10;
+    EXPECT(scopes_set(s, &e));
+    clock_set_for_tests(1000000, 1000000);
+    for (unsigned i = 0; i < 200000; i++) {
+        (void)snprintf(id, sizeof(id), "s%u", i);
+        last = scope_hold(s, SCOPE_SESSION, str_c(id), S(""));
+        (void)ask(last, 1, 0, clock_now_us() * 1000);
+        scope_drop(last);
+    }
+    EXPECT(atomic_load(&s->segments[CALLERS_SEGMENTS]) == NULL);
+    EXPECT(last == &s->overflow[SCOPE_SESSION]);
+    EXPECT(!ask(last, 1, 0, clock_now_us() * 1000));    /* they share one limit */
+    e.id = S("two");
+    e.scope = S("key:*");
+    EXPECT(scopes_set(s, &e));
+    struct scope *k = key(s, "k");    /* and take nothing from others */
+    EXPECT(k != NULL && k != &s->overflow[SCOPE_KEY] && ask(k, 1, 0, clock_now_us() * 1000));
+    scope_drop(k);
+    clock_set_for_tests(0, 0);
+    scopes_destroy(s);
+}
+
 /* --- budgets --- */
 
 TEST(budgets_belong_to_scopes_and_outlive_a_reload)
