@@ -20,6 +20,7 @@ int cmd_top(int argc, char **argv);
 int cmd_off(int argc, char **argv);
 int cmd_on(int argc, char **argv);
 int cmd_resources(int argc, char **argv);    /* argv[0] names the kind */
+int cmd_import(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_usage(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

@@ -43,6 +43,7 @@ static const struct command {
     { "limits", "limits of requests and tokens,", cmd_resources },
     { "budgets", "and limits of money", cmd_resources },
     { "usage", "show what was used and spent, by whom and when", cmd_usage },
+    { "import", "take over the configuration and the keys of another gateway", cmd_import },
     { "audit", "show or verify who administered what", cmd_audit },
     { "replay", "tell what another configuration would have done with a log", cmd_replay },
     { "rollback", "put an earlier configuration of a running gateway in force", cmd_rollback },

@@ -16,7 +16,7 @@ import pytest
 from lib import process
 from lib.process import PATIENCE, canary, environment, wait_until
 
-COMMANDS = ["serve", "check", "init", "config", "providers", "models", "catalog", "explain", "experiments", "health", "status", "top", "off", "on", "keys", "teams", "users", "projects", "orgs", "service-accounts", "memberships", "limits", "budgets", "usage", "audit", "replay", "rollback", "store", "tokens", "chat", "conform", "bench", "mock", "version"]
+COMMANDS = ["serve", "check", "init", "config", "providers", "models", "catalog", "explain", "experiments", "health", "status", "top", "off", "on", "keys", "teams", "users", "projects", "orgs", "service-accounts", "memberships", "limits", "budgets", "usage", "import", "audit", "replay", "rollback", "store", "tokens", "chat", "conform", "bench", "mock", "version"]
 
 
 def run(*args, **options):
