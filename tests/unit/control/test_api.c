@@ -5,6 +5,7 @@
 #include "control/api_call.h"
 #include "policy/key_form.h"
 #include "tests/test.h"
+#include "tests/unit/store/postgres_server.h"
 
 static struct store *store;
 static struct arena *arena;
@@ -13,14 +14,19 @@ static struct actor actor;
 static struct str if_match, idempotency_key;
 static struct api_answer last;
 
+static bool in_postgres;
+
 static void
 begin(void)
 {
-    char why[256];
+    char why[256], url[256] = "sqlite::memory:";
+
+    if (in_postgres)
+        postgres_schema(url, sizeof(url));
 
     arena = arena_create(64 << 20);
     watched = resources_create();
-    store = store_open(S("sqlite::memory:"), WHY(why));
+    store = store_open(str_c(url), WHY(why));
     EXPECT(store != NULL && store_connect(store) == STORE_OK && store_migrate(store) == STORE_OK);
     actor = (struct actor){ .role = ROLE_owner, .id = S("local") };
     if_match = idempotency_key = S("");
@@ -34,6 +40,23 @@ end(void)
     buf_fini(&last.body);
     arena_destroy(arena);
 }
+
+/* A test on SQLite, and on PostgreSQL if there is one. */
+#define ON_BOTH(name)                                                                              \
+    static void both_##name(void);                                                                 \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        in_postgres = false;                                                                       \
+        both_##name();                                                                             \
+    }                                                                                              \
+    TEST(name##_in_postgres)                                                                       \
+    {                                                                                              \
+        NEED_POSTGRES();                                                                           \
+        in_postgres = true;                                                                        \
+        both_##name();                                                                             \
+        in_postgres = false;                                                                       \
+    }                                                                                              \
+    static void both_##name(void)
 
 /* Asks "METHOD path?query" with a body (may be NULL); the answer's document. */
 static const struct json *
@@ -90,7 +113,7 @@ line(const char *method, const char *kind, struct str id)
     return arena_printf(arena, "%s %s/" STR_FMT, method, kind, STR_ARG(id)).p;
 }
 
-TEST(a_team_is_made_read_changed_and_deleted)
+ON_BOTH(a_team_is_made_read_changed_and_deleted)
 {
     begin();
     const struct json *doc = ask("POST teams", "{\"name\":\"research\",\"rpm\":60}");
@@ -122,7 +145,7 @@ TEST(a_team_is_made_read_changed_and_deleted)
     end();
 }
 
-TEST(mistakes_are_problems_that_teach)
+ON_BOTH(mistakes_are_problems_that_teach)
 {
     static const struct {
         const char *line, *body;
@@ -164,7 +187,7 @@ TEST(mistakes_are_problems_that_teach)
     end();
 }
 
-TEST(a_key_is_shown_once_and_kept_as_a_digest)
+ON_BOTH(a_key_is_shown_once_and_kept_as_a_digest)
 {
     begin();
     (void)make_one("teams", "{\"name\":\"research\"}");
@@ -190,7 +213,7 @@ TEST(a_key_is_shown_once_and_kept_as_a_digest)
     end();
 }
 
-TEST(keys_of_elsewhere_are_taken)
+ON_BOTH(keys_of_elsewhere_are_taken)
 {
     begin();
     const struct json *doc =
@@ -214,7 +237,7 @@ TEST(keys_of_elsewhere_are_taken)
     end();
 }
 
-TEST(pages_neither_repeat_nor_miss_what_was_there)
+ON_BOTH(pages_neither_repeat_nor_miss_what_was_there)
 {
     char body[64];
     unsigned seen = 0;
@@ -250,7 +273,7 @@ TEST(pages_neither_repeat_nor_miss_what_was_there)
     end();
 }
 
-TEST(lists_are_narrowed)
+ON_BOTH(lists_are_narrowed)
 {
     begin();
     (void)make_one("teams", "{\"name\":\"a\"}");
@@ -271,7 +294,7 @@ TEST(lists_are_narrowed)
     end();
 }
 
-TEST(an_idempotency_key_makes_one)
+ON_BOTH(an_idempotency_key_makes_one)
 {
     begin();
     idempotency_key = S("abc");
@@ -293,7 +316,7 @@ TEST(an_idempotency_key_makes_one)
     end();
 }
 
-TEST(what_is_referred_to_stays_and_fits)
+ON_BOTH(what_is_referred_to_stays_and_fits)
 {
     begin();
     struct str org = make_one("organisations", "{\"name\":\"acme\"}");
@@ -327,7 +350,7 @@ on_told(void *ctx, const struct resource_row *row)
     told->gone += row->deleted;
 }
 
-TEST(watchers_know_before_the_answer)
+ON_BOTH(watchers_know_before_the_answer)
 {
     struct told told = { 0 };
 
@@ -441,7 +464,7 @@ TEST(each_role_reaches_what_the_table_says)
     end();
 }
 
-TEST(lists_show_only_what_is_within_reach)
+ON_BOTH(lists_show_only_what_is_within_reach)
 {
     begin();
     struct str own = make_one("teams", "{\"name\":\"own\"}");
@@ -479,7 +502,7 @@ TEST(lists_show_only_what_is_within_reach)
     end();
 }
 
-TEST(lesser_roles_make_only_what_is_theirs)
+ON_BOTH(lesser_roles_make_only_what_is_theirs)
 {
     begin();
     struct str own = make_one("teams", "{\"name\":\"own\"}");
