@@ -81,7 +81,12 @@ resources_actor(const struct exchange *x)
     enum role role = role_named(who->role);
     if (role == ROLE_none && auth_names_route(who, str_c(x->endpoint->id)))
         role = ROLE_auditor;    /* a key of the configuration that may look */
-    return (struct actor){ .role = role, .id = who->key_id, .team = who->team, .user = who->user };
+    bool account = str_starts(who->user, resource_kind(RESOURCE_service_accounts)->prefix);
+    return (struct actor){ .role = role,
+        .id = who->key_id,
+        .team = who->team,
+        .user = account ? S("") : who->user,
+        .service_account = account ? who->user : S("") };
 }
 
 static struct str

@@ -47,6 +47,8 @@ static const struct own_fields own_fields[RESOURCE_KINDS] = {
     [RESOURCE_teams] = OWN(SCOPE_TEAM, teams),
     [RESOURCE_projects] = OWN(SCOPE_PROJECT, projects),
     [RESOURCE_users] = OWN(SCOPE_USER, users),
+    [RESOURCE_service_accounts] =
+        OWN(SCOPE_USER, service_accounts),    /* a principal has it as its user */
     [RESOURCE_keys] = OWN(SCOPE_KEY, keys),
 };
 
@@ -111,6 +113,15 @@ read_alerts(struct str list, uint8_t alerts[BUDGET_ALERTS])
             budget_alert_add(alerts, (unsigned)(share * 100 + 0.5));
 }
 
+/* UTC, if this machine does not know a zone that another one knew. */
+static const struct zone *
+zone_of(struct str name)
+{
+    const struct zone *zone = zone_find(name);
+
+    return zone != NULL ? zone : zone_find(S(""));
+}
+
 static void
 on_budget(void *arg, const struct resource_row *row)
 {
@@ -122,7 +133,7 @@ on_budget(void *arg, const struct resource_row *row)
         .scope = resource_text(row, FIELD_budgets_for),
         .budget = { .nanousd = resource_number(row, FIELD_budgets_amount),
             .period = budget_period_named(resource_text(row, FIELD_budgets_period)),
-            .zone = zone_find(resource_text(row, FIELD_budgets_time_zone)),
+            .zone = zone_of(resource_text(row, FIELD_budgets_time_zone)),
             .then = budget_then_named(resource_text(row, FIELD_budgets_when_used_up)),
             .alias = resource_text(row, FIELD_budgets_alias),
             .strict = resource_number(row, FIELD_budgets_strict) != 0,

@@ -122,6 +122,26 @@ take_draft(struct api_call *c, const struct resource_draft *d)
     memcpy(c->after->values, d->values, sizeof(c->after->values));
 }
 
+/* What a single member does not tell. False after answering. */
+static bool
+check_whole(struct api_call *c, struct resource_draft *d)
+{
+    static const enum resource_field counts[] = { FIELD_limits_rpm, FIELD_limits_rph,
+        FIELD_limits_rpd, FIELD_limits_tpm, FIELD_limits_tph, FIELD_limits_tpd,
+        FIELD_limits_concurrent, FIELD_limits_streams };
+    bool says = c->kind != RESOURCE_limits;
+
+    for (size_t i = 0; !says && i < ARRAY_LEN(counts); i++)
+        says = draft_value(d, counts[i])->set;
+    if (!says)
+        faults_add(&c->faults, S(""),
+            "a limit needs at least one of rpm, rph, rpd, tpm, tph, tpd, concurrent and streams");
+    if (c->kind == RESOURCE_budgets && !draft_value(d, FIELD_budgets_alias)->set &&
+        str_eq(draft_value(d, FIELD_budgets_when_used_up)->text, S("alias")))
+        faults_add(&c->faults, S("/alias"), "is required when when_used_up is alias");
+    return c->faults.count == 0 || call_fail_faults(c);
+}
+
 bool
 call_create(struct api_call *c)
 {
@@ -134,7 +154,8 @@ call_create(struct api_call *c)
     resource_read(d, doc, true, &c->faults);
     if (c->faults.count != 0)
         return call_fail_faults(c);
-    if (!reach_resolve(c, d) || (c->kind == RESOURCE_keys && !key_complete(c, d)))
+    if (!check_whole(c, d) || !reach_resolve(c, d) ||
+        (c->kind == RESOURCE_keys && !key_complete(c, d)))
         return false;
     c->after = arena_new(c->arena, struct api_row);
     c->after->row = (struct resource_row){
@@ -191,7 +212,7 @@ call_patch(struct api_call *c)
     resource_read(d, doc, false, &c->faults);
     if (c->faults.count != 0)
         return call_fail_faults(c);
-    if (!reach_resolve(c, d))
+    if (!check_whole(c, d) || !reach_resolve(c, d))
         return false;
     c->after = api_row_copy(c->arena, &c->before->row);
     take_draft(c, d);

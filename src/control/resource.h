@@ -66,6 +66,7 @@ enum resource_form {
     RESOURCE_FORM_SCOPE,
     RESOURCE_FORM_BUDGET,
     RESOURCE_FORM_PERCENT,
+    RESOURCE_FORM_ZONE,
 };
 
 struct resource_field_row {

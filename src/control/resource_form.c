@@ -1,4 +1,5 @@
 /* resource_form.c - what texts of resources must look like. */
+#include "base/zone.h"
 #include "conf/form.h"
 #include "conf/value.h"
 #include "control/resource_read.h"
@@ -151,6 +152,10 @@ resource_form_problem(struct arena *a, const struct resource_field_row *f, struc
         return budget_problem(v);
     case RESOURCE_FORM_PERCENT:
         return percent_problem(v);
+    case RESOURCE_FORM_ZONE:
+        return zone_find(v) != NULL
+                   ? NULL
+                   : "must be a time zone that this machine knows, like Europe/Berlin or +05:30";
     }
     return NULL;
 }

@@ -169,6 +169,11 @@ ON_BOTH(mistakes_are_problems_that_teach)
         { "GET teams/", NULL, 404, "has no route" },
         { "GET teams/a/b/c", NULL, 404, "has no route" },
         { "GET teams/%zz", NULL, 404, "has no route" },
+        { "POST limits", "{\"for\":\"all\"}", 422, "a limit needs at least one of rpm" },
+        { "POST budgets", "{\"for\":\"all\",\"amount\":1,\"time_zone\":\"Mars/Base\"}", 422,
+            "must be a time zone" },
+        { "POST budgets", "{\"for\":\"all\",\"amount\":1,\"when_used_up\":\"alias\"}", 422,
+            "/alias" },
         { "PATCH teams/taken", "[1]", 422, "must be a JSON object" },
     };
 
@@ -392,7 +397,7 @@ put(unsigned kind, struct str team, struct str user, unsigned n)
 
     if (kind == RESOURCE_limits || kind == RESOURCE_budgets)
         body = arena_printf(arena, "{\"for\":\"team:" STR_FMT "\"%s", STR_ARG(team),
-            kind == RESOURCE_budgets ? ",\"amount\":1" : "");
+            kind == RESOURCE_budgets ? ",\"amount\":1" : ",\"rpm\":1");
     else if (kind == RESOURCE_memberships)
         body = arena_printf(arena, "{\"user\":\"" STR_FMT "\"", STR_ARG(user));
     if (resource_field_named((enum resource_kind)kind, S("team")) != NULL)
