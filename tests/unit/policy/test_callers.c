@@ -1,6 +1,9 @@
 /* test_callers.c - principals of a worker, as keys come, change and go. */
 #include "policy/callers.c"
 
+#include <stdlib.h>
+#include <zlib.h>
+
 #include "base/clock.h"
 #include "tests/test.h"
 
@@ -334,5 +337,62 @@ TEST(unknown_revoked_and_malformed_keys_take_the_same_steps)
         EXPECT(!callers_know(w.c, str_c(keys[i])));
     }
     EXPECT_INT(registry_count(&in_flight_kind), before);
+    end(w);
+}
+
+/* Gives a key of our form its checksum. */
+static void
+write_fixed_check(char *key)
+{
+    size_t n = strlen(key) - KEY_CHECK_DIGITS;
+    uint32_t sum = (uint32_t)crc32_z(0, (const Bytef *)key, n);
+
+    for (size_t i = KEY_CHECK_DIGITS; i-- > 0; sum /= 62)
+        key[n + i] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[sum % 62];
+}
+
+/* What tools/same_path.py counts the instructions of. */
+NOINLINE static unsigned
+refuse_many(struct world w, struct str key, unsigned times)
+{
+    unsigned refused = 0;
+
+    for (unsigned i = 0; i < times; i++)
+        refused += callers_find(w.c, key, NOW) == NULL;
+    return refused;
+}
+
+/* OPENCLAW_TEST_PATH=unknown, revoked or malformed: which kind of key. */
+TEST(many_refusals_leave_nothing_behind)
+{
+    const char *wish = getenv("OPENCLAW_TEST_PATH");
+    struct str kind = wish != NULL ? str_c(wish) : S("unknown");
+    /* the same in every run, so that runs can be compared */
+    char unknown[] = "oc_key_0123456789abcdefghijklAAAAAA", revoked[sizeof(unknown)], id[40],
+         secret[40];
+    struct world w = world();
+
+    write_fixed_check(unknown);
+    memcpy(revoked, unknown, sizeof(revoked));
+    revoked[8] = 'x';
+    write_fixed_check(revoked);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof(id), "key_%d", i);
+        snprintf(secret, sizeof(secret), "secret-%d", i);
+        put(w.d, (struct directory_key){ .id = str_c(id) }, secret, NULL);
+    }
+    put(w.d, (struct directory_key){ .id = S("key_r") }, revoked, NULL);
+    EXPECT(works(w, revoked, NOW));
+    directory_drop_key(w.d, S("key_r"));
+    directory_publish(w.d);
+    EXPECT(!works(w, revoked, NOW));
+    size_t held = registry_count(&in_flight_kind);
+    if (str_eq(kind, S("revoked")))
+        memcpy(unknown, revoked, sizeof(unknown));
+    else if (str_eq(kind, S("malformed")))
+        unknown[10] = '!';
+    EXPECT(key_form_is_ours(str_c(unknown)) == !str_eq(kind, S("malformed")));
+    EXPECT_INT(refuse_many(w, str_c(unknown), 2000), 2000);
+    EXPECT_INT(registry_count(&in_flight_kind), held);
     end(w);
 }
