@@ -72,7 +72,7 @@ cmd_import(int argc, char **argv)
         RESOURCE_LINK_FLAG_CONFIG(c.link),
     };
     const struct flags flags = {
-        .usage = "openclaw import litellm [CONFIG.yaml] [-o FILE] [--database URL] [options]",
+        .usage = "openclaw import litellm [CONFIG.yaml] [--database URL] [options]",
         .about =
             "Makes a configuration of LiteLLM's, and keys of its database in our store, so that "
             "callers keep their keys. The report on standard error says what is not the same. "
