@@ -4,8 +4,8 @@
 #
 # `./dev test` is what the build machine runs: every test, sanitized; unit tests, fuzz corpora and what
 # a sanitizer distorts (the marker `plain` of scenario tests) with the ordinary build too. `./dev test
-# nightly` runs every scenario test both ways, lets the static analyzer look as far as it can, and generated
-# tests try more.
+# nightly` runs every scenario test both ways, those of large clients (the marker `nightly`) too, lets the static
+# analyzer look as far as it can, and generated tests try more.
 
 passed=0
 failed=0
@@ -48,6 +48,7 @@ only_in_nightly() {
     analysis=deep
     plain_scenarios=
     export OPENCLAW_DEEP=1    # generated tests try more
+    prepare_large_clients
 }
 
 test_lint() {
@@ -219,6 +220,28 @@ prepare_clients() {
     cp -R tests/scenario/node/. build/node/
     OPENCLAW_NODE_DIR=$PWD/build/node
     export OPENCLAW_NODE_DIR
+}
+
+# What the tests marked `nightly` run: coding agents, aider, frameworks; some gigabytes in build/nightly.
+prepare_large_clients() {
+    OPENCLAW_NIGHTLY=$PWD/build/nightly
+    export OPENCLAW_NIGHTLY
+    wants=$PWD/tests/scenario/nightly
+    mkdir -p "$OPENCLAW_NIGHTLY/agents"
+    for each in aider frameworks; do
+        home=$OPENCLAW_NIGHTLY/$each
+        cmp -s "$wants/$each.txt" "$home/installed.txt" && continue
+        step "making a Python environment" python3 -m venv --clear "$home"
+        step "installing $each" "$home/bin/python" -m pip install -q -r "$wants/$each.txt"
+        cp "$wants/$each.txt" "$home/installed.txt"
+    done
+    home=$OPENCLAW_NIGHTLY/agents
+    if ! cmp -s "$wants/agents/package.json" "$home/installed.json"; then
+        { command -v node && command -v npm; } >/dev/null || need node
+        cp "$wants"/agents/package*.json "$home/"
+        step "installing agents" npm --prefix "$home" ci --no-audit --no-fund
+        cp "$wants/agents/package.json" "$home/installed.json"
+    fi
 }
 
 # Sanitizers of older compilers fail when the kernel randomizes addresses with many bits.

@@ -6,6 +6,7 @@ asserts: a clean end, no sanitizer report, no secret in any log. See lib/__init_
     OPENCLAW_BIN        the binary; default build/openclaw
     OPENCLAW_SHARED     the folder with recorded traffic; default beside the project
     OPENCLAW_NODE_DIR   folder with node_modules and the scripts of node/
+    OPENCLAW_NIGHTLY    folder with the large clients; where it is not set, tests marked `nightly` are left out
     OPENCLAW_SOAK       how long test_soak.py lasts, such as 30m; default half a minute
 """
 import contextlib
@@ -101,10 +102,15 @@ def sanitized():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "plain: what it finds in the ordinary binary a sanitized one cannot show")
+    config.addinivalue_line("markers", "nightly: needs clients that are large; only ./dev test nightly installs them")
 
 
-def pytest_collection_modifyitems(items):
-    """`./dev test` runs every test sanitized, and these plain too: see tools/test.sh."""
+def pytest_collection_modifyitems(config, items):
+    """`./dev test` runs every test sanitized, and these plain too, but not the `nightly` ones: see tools/test.sh."""
+    if not os.environ.get("OPENCLAW_NIGHTLY"):
+        left_out = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         if "sanitized" in item.fixturenames:
             item.add_marker("plain")

@@ -92,7 +92,7 @@ def test_the_configuration_is_valid(here):
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md",
-                                  *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+                                  *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))])
 def test_every_file_that_a_page_links_to_exists(page):
     for path in Page(page).links():
         assert path.exists(), path
