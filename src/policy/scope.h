@@ -74,7 +74,7 @@ bool scope_parse(struct str text, enum scope_kind *ret_kind, struct str *ret_pat
 struct scopes;
 
 struct scopes *scopes_create(void) NEVER_NULL;
-void scopes_destroy(struct scopes *s);    /* NULL is a no-op; nothing may be held */
+void scopes_destroy(struct scopes *s);    /* NULL is a no-op; nothing may be used */
 
 /* Adds an entry, or replaces the one of the same id; scopes_unset() removes it. What they are given is
  * copied. False: its scope cannot be parsed. From any thread. */
