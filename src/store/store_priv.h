@@ -65,8 +65,7 @@ struct store_statement *store_statement(struct store_statements *t, const char *
 
 /* The parameters, with a ? for every byte of a text that is not UTF-8 (PostgreSQL refuses it, and a
  * caller's words must not stop what is written with them). Valid until the next call. */
-const struct store_value *store_clean(
-    struct store *s, const struct store_value *args, size_t n) NEVER_NULL;
+const struct store_value *store_clean(struct store *s, const struct store_value *args, size_t n);
 
 /* Fills in a new store of that kind; the caller allocated it with zeros. */
 void store_setup(struct store *s, const struct store_kind *kind, struct str url, struct str name);

@@ -1,8 +1,11 @@
 """The store: SQLite and PostgreSQL behind a gateway, away, full, damaged, newer."""
 import contextlib
 import os
+import pathlib
+import pwd
 import sqlite3
 import subprocess
+import tempfile
 
 import pytest
 
@@ -202,3 +205,29 @@ def test_the_store_of_the_configuration_is_meant_unless_another_is_named(tmp_pat
     assert "postgres://" in store("check", "--url", "mysql://x", status=2)
     assert "hunter2" not in store("check", "--url", "postgres://u:hunter2@127.0.0.1:1/x", status=1)
     assert "hunter2" not in store("check", "--url", "postgres://u:hunter2@[/x", status=2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_gateway_that_becomes_another_user_can_write_its_store(make):
+    with tempfile.TemporaryDirectory(prefix="openclaw-state-") as where:
+        os.chmod(where, 0o755)
+        state = pathlib.Path(where) / "state"
+        gateway = make.gateway({"server": {"user": "nobody"}}, env={"STATE_DIRECTORY": str(state)})
+        assert gateway.get("/readyz?verbose").json()["store"]["state"] == "up"
+        nobody = pwd.getpwnam("nobody").pw_uid
+        assert {path.stat().st_uid for path in [state, *state.glob("openclaw.db*")]} == {nobody}
+        assert gateway.chat("openclaw/simulated").status_code == 200
+        wait_until(lambda: store("export", "ledger", "--url", f"sqlite:{state}/openclaw.db").count("\n") == 1, "the ledger")
+        assert gateway.get("/readyz?verbose").json()["store"]["state"] == "up"    # root looked at it
+        gateway.close()
+
+
+def test_of_several_hosts_the_one_that_can_be_written_is_used(make):
+    replica, primary = make.postgres(), make.postgres()
+    replica.url()    # a database of that name
+    replica.rows("ALTER SYSTEM SET default_transaction_read_only = on")
+    replica.rows("SELECT pg_reload_conf()")
+    url = primary.url().replace("@", f"@127.0.0.1:{process.free_port()},127.0.0.1:{replica.port},")
+    gateway = make.gateway({"store": {"url": url}})
+    assert gateway.get("/readyz?verbose").json()["store"]["state"] == "up"
+    assert primary.rows("SELECT name FROM migrations WHERE number = 1", "test1") == [["facts"]]
