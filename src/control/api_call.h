@@ -103,6 +103,9 @@ bool call_delete(struct api_call *c) MUST_CHECK;
  * revision. */
 bool call_find_before(struct api_call *c) MUST_CHECK;
 
+/* Is it no other user's key for the admin API, which the actor must not have? */
+bool call_is_not_another(struct api_call *c, struct api_row *row) MUST_CHECK;
+
 /* Writes c->after: as a new row, or over that of c->before. */
 bool call_write(struct api_call *c) MUST_CHECK;
 

@@ -49,6 +49,21 @@ rank_allows(struct api_call *c, struct api_row *row)
         STR_ARG(role_name(c->q->actor.role)), STR_ARG(role_name(role)));
 }
 
+/* A key for the admin API that is another user's reaches what is that user's, also in other teams: who reaches
+ * one team may take such keys away, but not get them. */
+bool
+call_is_not_another(struct api_call *c, struct api_row *row)
+{
+    struct str user = api_row_text(row, S("user"));
+
+    if (c->kind != RESOURCE_keys || c->reach != REACH_TEAM || user.n == 0 ||
+        str_eq(user, c->q->actor.user) || !str_eq(api_row_text(row, S("kind")), S("admin")))
+        return true;
+    return call_fail(c, 403, "forbidden",
+        "the role " STR_FMT " may not make or change another user's key for the admin API",
+        STR_ARG(role_name(c->q->actor.role)));
+}
+
 /* Is what it has become still within reach, and is the role that it has? */
 static bool
 may_write(struct api_call *c)
@@ -57,7 +72,7 @@ may_write(struct api_call *c)
         return call_fail(c, 403, "forbidden", "the role " STR_FMT " may " STR_FMT " only %s",
             STR_ARG(role_name(c->q->actor.role)), STR_ARG(verb_name(c->verb)),
             c->reach == REACH_TEAM ? "what is in its own team" : "what is its own");
-    return rank_allows(c, c->after);
+    return rank_allows(c, c->after) && call_is_not_another(c, c->after);
 }
 
 /* --- what must be the only one --- */

@@ -165,7 +165,8 @@ call_rotate(struct api_call *c)
 {
     uint64_t overlap_ms;
 
-    if (!find_key(c) || !has_pepper(c) || !read_overlap(c, &overlap_ms))
+    if (!find_key(c) || !call_is_not_another(c, c->after) || !has_pepper(c) ||
+        !read_overlap(c, &overlap_ms))
         return false;
     struct api_row *row = c->after;
     if (value_of(row, FIELD_keys_revoked_at)->set)

@@ -253,12 +253,37 @@ resolve_scope(struct api_call *c, struct resource_draft *d)
     return true;
 }
 
+/* What a lesser role may not write: what a key may do beside calling models, whose budgets pay for that, and
+ * who must wait for it. And nothing of it leaves the team or organisation, whose limits hold for it. */
+static void
+check_reserved(struct api_call *c, struct resource_draft *d)
+{
+    static const struct resource_value none;
+
+    for (unsigned i = 0; i < resource_field_count(d->kind) && c->reach != REACH_ALL; i++) {
+        const struct resource_value *was = c->before != NULL ? &c->before->values[i] : &none;
+        const struct resource_value *now = &d->values[i];
+        enum resource_field f = (enum resource_field)(resource_kind(d->kind)->first + i);
+        struct str name = resource_field(f)->name, at = fault_pointer(c->arena, S(""), name);
+
+        if (!d->said[i] || (was->set == now->set && str_eq(was->text, now->text)))
+            continue;
+        if (f == FIELD_keys_routes || f == FIELD_keys_priority)
+            faults_add(&c->faults, at, "may be said by the roles owner and admin only");
+        if (was->set && !now->set &&
+            (str_eq(name, S("organisation")) ||
+                (str_eq(name, S("team")) && c->reach == REACH_SELF)))
+            faults_add(&c->faults, at, "may be taken away by the roles owner and admin only");
+    }
+}
+
 bool
 reach_resolve(struct api_call *c, struct resource_draft *d)
 {
     struct api_row *rows[RESOURCE_FIELDS_MOST] = { NULL };
 
     set_own(c, d);
+    check_reserved(c, d);
     if (!resolve_names(c, d, rows) || !resolve_scope(c, d))
         return false;
     inherit(c, d, rows, S("project"), S("team"));

@@ -261,7 +261,7 @@ auth_allows_model(const struct principal *p, struct str model)
 bool
 auth_names_route(const struct principal *p, struct str id)
 {
-    for (size_t i = 0; i < p->routes.count; i++)
+    for (size_t i = 0; i < p->routes.count && !p->stored; i++)
         if (str_eq(p->routes.list[i].v, id))
             return true;
     return false;

@@ -44,6 +44,7 @@ struct principal {
     size_t cidr_count;
     bool cidr_unix;         /* and from Unix sockets */
     bool nowhere;           /* what it says of that cannot be read */
+    bool stored;            /* a key of the store, whose owner may have written what it says */
     uint64_t expires_ms;    /* clock_wall_ms() from which it is unknown; 0: never */
 
     enum priority priority;
@@ -112,7 +113,8 @@ bool auth_allows_model(const struct principal *p, struct str model);
 bool auth_allows_route(
     const struct principal *p, struct str id, struct str method, struct str path);
 
-/* Do its `routes` name this id? Patterns do not count: for routes that are not a client's business. */
+/* Do its `routes` name this id? Patterns do not count, nor what keys of the store say, which a developer can
+ * make: for routes that are not a client's business. */
 bool auth_names_route(const struct principal *p, struct str id);
 
 /* May it use a route at all? Entries of `endpoints` are as those of `routes`. */

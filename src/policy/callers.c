@@ -176,6 +176,7 @@ permit_it(
     p->priority = t->priority;
     p->explain = true;
     p->shares = true;
+    p->stored = true;
 }
 
 /* NULL: what it belongs to is disabled or gone. */

@@ -184,6 +184,16 @@ def test_no_request_that_begins_after_a_revocation_is_served(make, place):
     assert {code for _, code in late} <= {401, 429}
 
 
+def test_a_key_for_models_never_shows_what_others_do(make, place):
+    gateway, api = gateway_with(make, place)
+    sly = api.made("keys", name="sly", routes=["admin", "*", "/admin/v1/*"])["key"]
+    auditor = api.ask("POST", "keys", {"name": "auditor", "kind": "admin", "role": "auditor"}).json()["key"]
+    for path in ("keys", "audit", "config", "exchanges"):
+        assert status(gateway, sly, path=f"/admin/v1/{path}", method="GET") == 403
+        assert status(gateway, auditor, path=f"/admin/v1/{path}", method="GET") == 200
+    assert status(gateway, sly) == 200
+
+
 def test_what_one_gateway_makes_and_revokes_the_other_soon_knows(make, place):
     one, api = gateway_with(make, place, "a")
     two, other_api = gateway_with(make, place, "b")

@@ -507,6 +507,54 @@ ON_BOTH(lists_show_only_what_is_within_reach)
     end();
 }
 
+/* What a developer says of a key must not show what others do, nor escape the limits of the team; and who
+ * administers a team must not get the keys that its people have in others. */
+ON_BOTH(lesser_roles_cannot_give_themselves_more)
+{
+    begin();
+    struct str own = make_one("teams", "{\"name\":\"own\"}");
+    struct str me = make_one("users", "{\"name\":\"me\",\"team\":\"own\"}");
+    (void)make_one("users", "{\"name\":\"mate\",\"team\":\"own\"}");
+    (void)make_one("organisations", "{\"name\":\"org\"}");
+    static const struct {
+        enum role role;
+        const char *line, *body;
+        int status;
+    } cases[] = {
+        { ROLE_developer, "POST keys", "{\"name\":\"a\",\"routes\":[\"admin\"]}", 422 },
+        { ROLE_developer, "POST keys", "{\"name\":\"a\",\"routes\":[\"*\"]}", 422 },
+        { ROLE_developer, "POST keys", "{\"name\":\"a\",\"priority\":\"high\"}", 422 },
+        { ROLE_team_admin, "POST keys", "{\"name\":\"a\",\"routes\":[\"*\"]}", 422 },
+        { ROLE_developer, "PATCH keys/mine", "{\"routes\":null}", 422 },
+        { ROLE_developer, "PATCH keys/mine", "{\"routes\":[\"batches\"]}", 200 },
+        { ROLE_developer, "PATCH keys/mine", "{\"team\":null}", 422 },
+        { ROLE_developer, "PATCH keys/mine", "{\"organisation\":null}", 422 },
+        { ROLE_team_admin, "PATCH keys/mine", "{\"organisation\":null}", 422 },
+        { ROLE_developer, "PATCH keys/mine", "{\"description\":\"for tests\"}", 200 },
+        { ROLE_team_admin, "POST keys",
+            "{\"name\":\"a\",\"kind\":\"admin\",\"role\":\"developer\",\"user\":\"mate\"}", 403 },
+        { ROLE_team_admin, "POST keys",
+            "{\"name\":\"a\",\"kind\":\"admin\",\"role\":\"developer\",\"user\":\"me\"}", 201 },
+        { ROLE_team_admin, "PATCH keys/nobodys", "{\"user\":\"mate\"}", 403 },
+        { ROLE_team_admin, "POST keys/of-mate/rotate", NULL, 403 },
+        { ROLE_team_admin, "POST keys/of-mate/revoke", NULL, 200 },
+        { ROLE_admin, "POST keys", "{\"name\":\"a\",\"routes\":[\"*\"],\"priority\":\"high\"}",
+            201 },
+    };
+    (void)make_one("keys",
+        "{\"name\":\"mine\",\"user\":\"me\",\"organisation\":\"org\",\"routes\":[\"batches\"]}");
+    (void)make_one("keys",
+        "{\"name\":\"of-mate\",\"kind\":\"admin\",\"role\":\"developer\",\"user\":\"mate\"}");
+    (void)make_one("keys",
+        "{\"name\":\"nobodys\",\"kind\":\"admin\",\"role\":\"developer\",\"team\":\"own\"}");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        actor = (struct actor){ .role = cases[i].role, .id = S("key_x"), .team = own, .user = me };
+        (void)ask(cases[i].line, cases[i].body);
+        EXPECT_INT(last.status, cases[i].status);
+    }
+    end();
+}
+
 ON_BOTH(lesser_roles_make_only_what_is_theirs)
 {
     begin();
