@@ -9,7 +9,7 @@
 #include "store/ledger.h"
 #include "store/place.h"
 
-enum { DRAIN_MS = 100, PATHS_BYTES = 64 * 1024, STORE_HASH_BYTES = 6 };
+enum { DRAIN_MS = 250, PATHS_BYTES = 64 * 1024, STORE_HASH_BYTES = 6 };
 
 /* Beside a SQLite file, or where the gateway keeps its state. What a dead process left must go into the
  * store that it used: so the folder's name says which that is. Empty: there is no such place. */

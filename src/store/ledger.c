@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/map.h"
 
-#define BATCH_ROWS 512u
+#define BATCH_ROWS 2048u
 #define RINGS_MOST 512u
 #define ADOPT_MS 10000        /* how often rings of dead processes are looked for */
 #define VALUES_MOST 500u      /* that callers make up, of one dimension in one hour */
@@ -258,6 +258,8 @@ struct batch {
     struct store_value *rows;    /* ROW_ARGS each */
     size_t row_count;
     uint64_t recovered, estimated;
+    struct ledger_sums plain;    /* of rows without session and tags, of that hour */
+    uint64_t plain_hour_ms;
     bool there[BATCH_ROWS];    /* in the ledger already */
 };
 
@@ -295,6 +297,16 @@ add_value(
     ledger_add_sums(&find_cell(b, &like)->sums, sums);
 }
 
+static void
+flush_plain(struct batch *b)
+{
+    if (b->plain_hour_ms == 0)
+        return;
+    add_value(b, LEDGER_session + 1, b->plain_hour_ms, S(""), &b->plain);
+    add_value(b, LEDGER_tag + 1, b->plain_hour_ms, S(""), &b->plain);
+    b->plain = (struct ledger_sums){ 0 };
+}
+
 /* Adds a row to the cells of the cube, and of what is in no label. */
 static void
 roll_up(struct batch *b, struct label *label, const struct journal_row *r)
@@ -316,6 +328,13 @@ roll_up(struct batch *b, struct label *label, const struct journal_row *r)
                              .judge_nanousd = r->end.judge_nanousd,
                          });
     ledger_add_sums(&find_cell(b, &like)->sums, &sums);
+    if (r->begun.session.n == 0 && tags.n == 0) {    /* most have neither */
+        if (hour_ms != b->plain_hour_ms)
+            flush_plain(b);
+        b->plain_hour_ms = hour_ms;
+        ledger_add_sums(&b->plain, &sums);
+        return;
+    }
     add_value(b, LEDGER_session + 1, hour_ms,
         bounded(b->ledger, LEDGER_session, hour_ms, r->begun.session), &sums);
     if (tags.n == 0)
@@ -563,6 +582,7 @@ write_rows(
     }
     if (b->row_count == 0)
         return STORE_OK;
+    flush_plain(b);
     fan_out(b);
     r = write_batch(s, b);
     return r == STORE_OK ? store_commit(s) : r;
