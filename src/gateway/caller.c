@@ -8,6 +8,7 @@
 #include "gateway/reply.h"
 #include "net/waiter.h"
 
+#define MINUTE_MS 60000u
 #define PATIENCE_MS 10000u    /* for an issuer to tell its keys */
 
 static void
@@ -217,6 +218,10 @@ caller_tick(struct worker *w)
 {
     uint64_t wall_ms = clock_wall_ms();
 
+    if (w->callers != NULL && wall_ms / MINUTE_MS != w->uses_minute) {
+        w->uses_minute = wall_ms / MINUTE_MS;
+        worker_note_uses(w);
+    }
     if (w->callers == NULL || !callers_tick(w->callers, wall_ms))
         return;
     for (struct worker_link *l = w->exchanges, *next; l != NULL; l = next) {

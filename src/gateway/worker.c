@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "control/keyring.h"
 #include "gateway/endpoints.h"
 #include "net/dns.h"
 
@@ -142,6 +143,19 @@ on_tick(void *arg)
     trim_memory(w, now_us);
     atomic_store_explicit(&w->turned_ms, now_us / 1000, memory_order_relaxed);
     timer_set_by(&w->tick, loop_now_ms(w->loop) + (w->draining ? TICK_SOON_MS : TICK_MS));
+}
+
+void
+worker_note_uses(struct worker *w)
+{
+    struct keyring_uses *uses = w->uses;
+
+    if (uses == NULL)
+        return;
+    callers_report_used(w->callers, keyring_uses_add, uses);
+    w->uses = keyring_uses_create();
+    callers_report_used(w->callers, keyring_uses_add, w->uses);    /* from now on */
+    keyring_uses_write(w->gateway->steward, uses);
 }
 
 void
@@ -414,8 +428,11 @@ worker_create(struct gateway *g, unsigned index, const struct worker *first,
     timer_init(&w->tick, w->loop, on_tick, w);
     w->end = (struct deferred){ .fn = do_stop_loop, .arg = w };
     w->throttle = throttle_create();
-    if (g->directory != NULL)
+    if (g->directory != NULL) {
         w->callers = callers_create(g->directory);
+        w->uses = keyring_uses_create();
+        callers_report_used(w->callers, keyring_uses_add, w->uses);
+    }
     w->series = map_create();
     w->scratch = arena_create_sized(SCRATCH_BYTES, SCRATCH_PAGE_BYTES);
     buf_init(&w->text, TEXT_BYTES);
@@ -532,7 +549,9 @@ worker_join(struct worker *w)
     lines_destroy(w->queue);
     throttle_destroy(w->throttle);
     token_cache_destroy(w->tokens);
+    worker_note_uses(w);
     callers_destroy(w->callers);
+    keyring_uses_destroy(w->uses);
     map_destroy(w->series);
     arena_destroy(w->scratch);
     buf_fini(&w->text);

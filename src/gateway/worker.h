@@ -37,6 +37,7 @@
 struct collector;
 struct conversations;
 struct endpoint;
+struct keyring_uses;
 struct audit_log;
 struct journal;
 struct ledger;
@@ -122,6 +123,8 @@ struct worker {
     struct quota_share held;      /* this worker's share of gateway->held */
     struct throttle *throttle;    /* limits clients that send wrong keys */
     struct callers *callers;      /* whose keys the store has; NULL: there is no directory */
+    struct keyring_uses *uses;    /* of those keys, not written yet; NULL: the same */
+    uint64_t uses_minute;         /* in which they were written last; of clock_wall_ms() */
     struct journal *journal;      /* of what the ledger is to know; NULL: there is none */
     uint64_t journal_warn_ms;     /* when the log may say again that it is full; clock_now_ms() */
     struct access_log access;
@@ -227,6 +230,9 @@ worker_at(struct worker *w, const char *stage)
 
 /* The first listener's address as bound, for the banner; valid until the worker is joined. */
 struct str worker_address(const struct worker *w, size_t i);
+
+/* Has the store note when keys were used last: now and then, and at the end. */
+void worker_note_uses(struct worker *w);
 
 /* Something happened that others should see soon: in the logs, in metrics. */
 void worker_stir(struct worker *w);

@@ -57,6 +57,9 @@ def test_a_key_is_shown_once_and_only_its_digest_is_kept(make, place):
     foreign = "sk-litellm-0123456789"
     api.made("keys", name="imported", sha256=hashlib.sha256(foreign.encode()).hexdigest())
     assert status(gateway, foreign) == 200
+    gateway.close()    # when keys were used last is written once a minute, and at the end
+    rows = dict(sqlite3.connect(place / "store.db").execute("SELECT name, last_used_at FROM keys"))
+    assert all(rows[name] >= 1_600_000_000_000 for name in ("ci", "own", "imported")), rows
     dump = "\n".join(sqlite3.connect(place / "store.db").iterdump()).encode() + stored_bytes(place)
     for secret in (key, "a-key-of-our-own-choice", foreign):
         assert secret.encode() not in dump and hashlib.sha256(secret.encode()).hexdigest().encode() not in dump
