@@ -26,7 +26,7 @@ static int64_t
 reservation(const struct attempt *a)
 {
     const struct llm_request *q = &a->request->llm;
-    int64_t output = q->max_tokens * MAX(q->n, 1);
+    int64_t output = pay_tokens(q->max_tokens, q->n);
 
     if (a->reserved != NULL && pay_reserved_nanousd(a->reserved) > 0)
         return pay_reserved_nanousd(a->reserved);

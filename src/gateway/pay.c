@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "catalog/catalog.h"
 
-#define OUTPUT_TOKENS 4096     /* where neither the caller nor the catalog limits an answer */
+#define OUTPUT_TOKENS 4096    /* where neither the caller nor the catalog limits an answer */
+#define TOKENS_MOST INT64_C(1000000000)           /* of one answer */
+#define NANOUSD_MOST INT64_C(1000000000000000)    /* of a request: a million dollars */
 #define USUAL_PERMILLE 990u    /* of the answers are no longer than what is reserved */
 #define BUSY_MS 1000           /* when to ask again for what others may give back at any time */
 
@@ -42,6 +44,12 @@ pay_join(char *room, struct str a, char between, struct str b)
 }
 
 int64_t
+pay_tokens(int64_t each, int64_t choices)
+{
+    return MIN(MAX(each, 0), TOKENS_MOST) * MIN(MAX(choices, 1), LLM_CHOICES_MAX);
+}
+
+int64_t
 pay_usual_output(const struct target *t, int64_t choices)
 {
     int64_t most = t->facts != NULL ? t->facts->output_tokens : 0;
@@ -49,11 +57,11 @@ pay_usual_output(const struct target *t, int64_t choices)
 
     if (most == 0)
         most = OUTPUT_TOKENS;
-    return (usual != 0 ? MIN(usual, most) : most) * MAX(choices, 1);
+    return pay_tokens(usual != 0 ? MIN(usual, most) : most, choices);
 }
 
-int64_t
-pay_price(const struct snapshot_hold *hold, const struct target *t, int64_t input, int64_t output)
+static int64_t
+price(const struct snapshot_hold *hold, const struct target *t, int64_t input, int64_t output)
 {
     struct price_when when = { .wall_s = (int64_t)(clock_wall_ms() / 1000) };
     struct llm_usage u = { .known = 0 };
@@ -61,8 +69,18 @@ pay_price(const struct snapshot_hold *hold, const struct target *t, int64_t inpu
 
     usage_set(&u, COUNT_INPUT, input);
     usage_set(&u, COUNT_OUTPUT, output);
-    int64_t cost = catalog_cost_nanousd(
+    return catalog_cost_nanousd(
         providers_catalog(hold->snapshot->providers), t->facts, &u, &when, &estimated);
+}
+
+int64_t
+pay_price(const struct snapshot_hold *hold, const struct target *t, int64_t input, int64_t output)
+{
+    int64_t cost = price(hold, t, input, output);
+
+    /* that nobody knows what so many tokens cost must not make them free */
+    if (UNLIKELY(cost == COST_UNKNOWN) && price(hold, t, MIN(input, 1), MIN(output, 1)) >= 0)
+        return NANOUSD_MOST;
     return MAX(cost, 0);
 }
 
@@ -154,7 +172,7 @@ size_attempt(const struct payment *p, struct attempt_hold *h, int64_t *ret_input
     const struct reservation *r = p->payer != NULL ? p->payer->reserved : NULL;
     const struct llm_request *q = &p->request->llm;
     bool same = r != NULL && r->sized && p->request == r->request;
-    int64_t limit = same ? r->output : q->max_tokens * MAX(q->n, 1);
+    int64_t limit = same ? r->output : pay_tokens(q->max_tokens, q->n);
 
     *ret_input = same ? r->input : 0;
     if (q->op == OP_RELAY)

@@ -41,6 +41,10 @@ const struct rule_result *pay_ruling(const struct attempt_hold *h, struct arena 
 
 /* --- for the request as a whole --- */
 
+/* The tokens of so many answers of `each`: at most as many as can be added and priced; callers may write any
+ * number. */
+int64_t pay_tokens(int64_t each, int64_t choices);
+
 /* Tokens that an answer of the target without a limit will hardly exceed. */
 int64_t pay_usual_output(const struct target *t, int64_t choices);
 

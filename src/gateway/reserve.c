@@ -146,7 +146,7 @@ find_size(struct exchange *x, struct reservation *r)
         return false;
     r->input = r->needs.input_tokens;
     r->bounded = r->needs.output_tokens > 0 || x->op == OP_EMBED || x->op == OP_COUNT_TOKENS;
-    r->output = r->bounded ? r->needs.output_tokens * MAX(x->request->llm.n, 1) : 0;
+    r->output = r->bounded ? pay_tokens(r->needs.output_tokens, x->request->llm.n) : 0;
     return true;
 }
 

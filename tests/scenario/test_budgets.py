@@ -181,6 +181,19 @@ def test_one_request_and_one_session_have_ceilings(make):
     assert [post(gateway, 60, 60).status_code for _ in range(3)] == [200] * 3
 
 
+@pytest.mark.parametrize("most, more", [(2**63 - 1, {}), (2**63 - 1, {"n": 2}), (2**62, {"n": 4}), (10**17, {})])
+def test_a_limit_that_is_too_large_to_be_priced_is_not_free(make, most, more):
+    mock = make.mock()
+    catalog = {"models": [{"id": model(1), "price": {"input": 1, "output": 100}}]}
+    for limits in ({"budgets": [{"for": "all", "amount": "1"}]}, {"budgets": [{"for": "all", "amount": "1000", "per_request": "1"}]},
+                   {"limits": [{"for": "all", "tpm": 5000}]}):
+        gateway = make.gateway({**config(mock, **limits), "catalog": catalog})
+        refused = post(gateway, 1, most, **more)
+        assert refused.status_code == 429 and refused.headers["x-should-retry"] == "false", refused.text
+        assert post(gateway, 1, 1).status_code == 200
+    assert mock.stats()["requests"] == 3
+
+
 def test_a_cheaper_target_of_an_alias_still_fits(make):
     mock = make.mock()
     gateway = make.gateway({**config(mock, models={"any": {"targets": ["lab/dear", model(5)]}},
