@@ -15,6 +15,7 @@
 #include "gateway/router.h"
 #include "llm/count.h"
 #include "route/show.h"
+#include "store/ledger.h"
 
 #define DOCUMENT_BYTES (16u * 1024 * 1024)
 #define DETAILS_BYTES (64u * 1024)    /* of a model in a list */
@@ -125,7 +126,25 @@ local_metrics(struct exchange *x)
 
     if (g->steward != NULL)
         steward_status(g->steward, &store);
+    const struct ledger_state books =
+        g->ledger != NULL ? ledger_state(g->ledger) : (struct ledger_state){ 0 };
     const struct metric_extra extra[] = {
+        { "openclaw_journal_slots", "gauge",
+            "Requests that the journals have room for (store.journal.size); 0: there are none.",
+            (double)books.slots },
+        { "openclaw_journal_used", "gauge",
+            "Requests in the journals: under way, or not in the ledger yet.", (double)books.used },
+        { "openclaw_ledger_rows_total", "counter", "Rows written into the ledger.",
+            (double)books.rows },
+        { "openclaw_ledger_recovered_total", "counter",
+            "Of them, those of gateways that had died before they settled.",
+            (double)books.recovered },
+        { "openclaw_ledger_estimated_total", "counter",
+            "Of those, the ones that were booked at their reservation.", (double)books.estimated },
+        { "openclaw_ledger_unreadable_total", "counter",
+            "Records of journals that could not be read, and are lost.", (double)books.unreadable },
+        { "openclaw_ledger_seconds_total", "counter", "Processor time for writing the ledger.",
+            (double)books.busy_us / 1e6 },
         { "process_resident_memory_bytes", "gauge", "Resident memory of the process.",
             (double)memory_resident_bytes() },
         { "process_cpu_seconds_total", "counter", "Processor time of the process, all threads.",

@@ -466,21 +466,3 @@ ledger_usage(struct store *s, struct arena *a, const struct ledger_query *q,
     return dims == 1u << LEDGER_tag && q->only[LEDGER_tag].n == 0 ? read_total(s, a, q, ret)
                                                                   : STORE_OK;
 }
-
-enum store_result
-ledger_spent(struct store *s, enum ledger_dim dim, uint64_t since_ms,
-    void (*each)(void *ctx, struct str value, int64_t nanousd), void *ctx)
-{
-    const struct ledger_query q = {
-        .by = 1u << dim, .since_ms = since_ms, .until_ms = UINT64_MAX / 4
-    };
-    struct arena *a = arena_create(SIZE_MAX / 4);
-    struct ledger_usage usage;
-    bool many;
-    enum store_result e = ledger_usage(s, a, &q, &usage, &many);
-
-    for (size_t i = 0; e == STORE_OK && i < usage.count; i++)
-        each(ctx, usage.groups[i].values[dim], ledger_spent_nanousd(&usage.groups[i].sums));
-    arena_destroy(a);
-    return e;
-}

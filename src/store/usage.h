@@ -42,7 +42,3 @@ const char *ledger_query_fault(const struct ledger_query *q);
  * LEDGER_GROUPS_MOST. */
 enum store_result ledger_usage(struct store *s, struct arena *a, const struct ledger_query *q,
     struct ledger_usage *ret, bool *ret_many);
-
-/* What has been spent since then under each value of a dimension: for budgets, at the start. */
-enum store_result ledger_spent(struct store *s, enum ledger_dim dim, uint64_t since_ms,
-    void (*each)(void *ctx, struct str value, int64_t nanousd), void *ctx);

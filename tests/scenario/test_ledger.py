@@ -94,6 +94,15 @@ def test_nothing_is_left_in_the_journal_of_a_gateway_that_ended(make, tmp_path):
     assert books.journals() == []
 
 
+def test_metrics_tell_how_full_the_journals_are_and_what_was_written(make, tmp_path):
+    mock = make.mock()
+    gateway = make.gateway(config(mock), env={"XDG_STATE_HOME": str(tmp_path)})
+    assert chat(gateway, gateway.http()).status_code == 200
+    wait_until(lambda: gateway.metrics().value("openclaw_ledger_rows_total") == 1, "a row")
+    assert gateway.metrics().value("openclaw_journal_slots") > 1000
+    assert gateway.metrics().value("openclaw_journal_used") == 0
+
+
 def sums_agree(books):
     """Each roll-up adds up to what the rows do, to the nano-dollar."""
     of_rows = books.rows("SELECT sum(kind = 0) AS requests, sum(coalesce(cost_nanousd, 0)) AS cost,"

@@ -311,29 +311,6 @@ TEST(a_journal_that_is_found_again_after_it_was_written_adds_nothing)
     rmdir(folder);
 }
 
-static void
-on_spent(void *ctx, struct str value, int64_t nanousd)
-{
-    if (str_eq(value, S("key_1")))
-        *(int64_t *)ctx = nanousd;
-}
-
-TEST(what_a_key_has_spent_is_all_the_money_of_its_rows)
-{
-    struct store *s = fresh();
-    struct ledger *l = fill(s, ring(1024), 500);
-    int64_t spent = 0;
-
-    EXPECT(ledger_spent(s, LEDGER_key, BEGINS, on_spent, &spent) == STORE_OK);
-    EXPECT(spent > 0);
-    EXPECT_INT(
-        spent, ask(s, "SELECT sum(coalesce(cost_nanousd, 0) + outrun_nanousd + judge_nanousd) FROM "
-                      "ledger_rows WHERE key_id = 'key_1'"));
-    ledger_destroy(l);
-    store_close(s);
-    rmdir(folder);
-}
-
 TEST(what_callers_make_up_is_bounded_in_roll_ups_and_kept_in_rows)
 {
     struct store *s = fresh();
