@@ -23,13 +23,13 @@ def gateway(make_shared):
     return make_shared.gateway(plant=False)
 
 
-def run(gateway, text, command, path=None):
+def run(gateway, text, command, path=None, seconds=PATIENCE * 6):
     """Runs a block of the page against the gateway, from a file where its language needs one. Returns its output."""
     text = text.replace("http://127.0.0.1:8080", str(gateway.url).rstrip("/"))
     if path is not None:
         path.write_text(text)
     done = subprocess.run([*command, text if path is None else path.name], capture_output=True, text=True,
-                          timeout=PATIENCE * 6, env=environment(NO_PROXY="127.0.0.1", LITELLM_LOCAL_MODEL_COST_MAP="True"),
+                          timeout=seconds, env=environment(NO_PROXY="127.0.0.1", LITELLM_LOCAL_MODEL_COST_MAP="True"),
                           cwd=path and path.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -75,7 +75,7 @@ def test_go(gateway, tmp_path, text):
         pytest.skip("Go is not installed")
     for name in ("go.mod", "go.sum"):
         shutil.copy(pathlib.Path(__file__).parent / "nightly" / "go" / name, tmp_path)
-    assert "simulated" in run(gateway, text, ["go", "run"], tmp_path / "main.go")
+    assert "simulated" in run(gateway, text, ["go", "run"], tmp_path / "main.go", seconds=540)    # it compiles
 
 
 @pytest.mark.parametrize("text", START.blocks("sh"))
