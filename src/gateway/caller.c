@@ -222,14 +222,17 @@ caller_tick(struct worker *w)
         w->uses_minute = wall_ms / MINUTE_MS;
         worker_note_uses(w);
     }
-    if (w->callers == NULL || !callers_tick(w->callers, wall_ms))
+    if (w->callers != NULL && !callers_tick(w->callers, wall_ms))
         return;
     for (struct worker_link *l = w->exchanges, *next; l != NULL; l = next) {
         struct exchange *x = exchange_of(l);
 
         next = l->next;
-        if (x->status == 101 && !x->answered && !x->gone &&
-            !callers_allow(w->callers, x->who, wall_ms))
+        if (x->status != 101 || x->answered || x->gone)
+            continue;
+        /* tokens and keys of the configuration end, too */
+        if (auth_is_expired(x->who, wall_ms) ||
+            (w->callers != NULL && !callers_allow(w->callers, x->who, wall_ms)))
             end_session(x);
     }
 }

@@ -8,7 +8,7 @@
 
 struct request;
 
-#define RESERVATION_SCOPES 20u
+#define RESERVATION_SCOPES 28u
 
 /* What a request took from its caller's scopes. */
 struct reservation {

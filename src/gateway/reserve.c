@@ -9,9 +9,10 @@
 #include "gateway/reply.h"
 #include "net/address.h"
 
-#define TAGS_MOST 4u      /* of a request that count as scopes */
-#define PURSES_MOST 4u    /* budgets that limit what a session costs */
-#define POLL_MS 100u      /* how often work waits for a place among those under way */
+#define TAGS_MOST 4u        /* of a request that count as scopes */
+#define KEY_TAGS_MOST 8u    /* and of its key and owners */
+#define PURSES_MOST 4u      /* budgets that limit what a session costs */
+#define POLL_MS 100u        /* how often work waits for a place among those under way */
 
 static struct scopes *
 scopes_of(const struct worker *w)
@@ -59,10 +60,15 @@ static void
 add_tags(struct reservation *r, struct scopes *s, const struct exchange *x)
 {
     struct str rest = http_field_get(&server_head(x->q)->fields, S("x-openclaw-tags")), part;
-    unsigned n = 0;
+    unsigned n = 0, skipped = 0;
 
-    for (const struct ask_tag *t = x->who->tags; t != NULL && n < TAGS_MOST; t = t->next, n++)
-        add_tag(r, s, t->name, t->value);
+    for (const struct ask_tag *t = x->who->tags; t != NULL; t = t->next)
+        n++;
+    /* those of the owners stand last: who makes a key cannot displace them */
+    for (const struct ask_tag *t = x->who->tags; t != NULL; t = t->next)
+        if (++skipped + KEY_TAGS_MOST > n)
+            add_tag(r, s, t->name, t->value);
+    n = 0;
     for (; rest.n != 0 && n < TAGS_MOST; n++) {
         struct str name, value;
 

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import threading
+from datetime import datetime, timedelta, timezone
 
 import openai
 import pytest
@@ -246,6 +247,22 @@ def test_a_session_ends_when_its_key_is_revoked_and_others_go_on(make, upstream,
     assert api.ask("POST", f"keys/{keys[0]['id']}/revoke").status_code == 200
     with pytest.raises(ConnectionClosed):
         sessions[0].recv(timeout=30)
+    sessions[1].send("still here")
+    assert sessions[1].recv(timeout=30) == "still here"
+    sessions[1].close()
+
+
+def test_a_session_ends_with_its_key_of_the_configuration(make, upstream):
+    ends = datetime.now(timezone.utc) + timedelta(seconds=5)
+    keys = [{"name": "leaves", "key": "a-key-that-leaves-us", "expires": ends.strftime("%Y-%m-%dT%H:%M:%SZ")},
+            {"name": "stays", "key": "a-key-that-stays-here"}]
+    gateway = make.gateway({"providers": {"lab": {"wire": "openai-chat", "base_url": f"{upstream.url}/v1", "api_key": "lab-key-of-a-provider"}},
+                            "auth": {"mode": "keys", "keys": keys}})
+    sessions = [ws(gateway, additional_headers={"Authorization": f"Bearer {k['key']}"}) for k in keys]
+    for session in sessions:
+        assert json.loads(session.recv())["type"] == "session.created"
+    with pytest.raises(ConnectionClosed):
+        sessions[0].recv(timeout=150)    # it is looked at every minute
     sessions[1].send("still here")
     assert sessions[1].recv(timeout=30) == "still here"
     sessions[1].close()

@@ -197,6 +197,13 @@ def test_a_key_for_models_never_shows_what_others_do(make, place):
     assert status(gateway, sly) == 200
 
 
+def test_tags_of_a_key_do_not_displace_those_of_its_team(make, place):
+    gateway, api = gateway_with(make, place, limits=[{"for": "tag:cost=7", "rpd": 2, "burst": 2}])
+    api.made("teams", name="search", tags={"cost": "7"})
+    key = api.made("keys", name="ci", team="search", tags={f"t{i}": "x" for i in range(12)})["key"]
+    assert [status(gateway, key) for _ in range(3)] == [200, 200, 429]
+
+
 def test_what_one_gateway_makes_and_revokes_the_other_soon_knows(make, place):
     one, api = gateway_with(make, place, "a")
     two, other_api = gateway_with(make, place, "b")
