@@ -308,7 +308,7 @@ make(const struct jwt *t, const struct token_issuer *from, const struct conf_gra
     ok = ok && fill(r->arena, t, g->org.v, &p->org, why) &&
          fill(r->arena, t, g->team.v, &p->team, why) &&
          fill(r->arena, t, g->project.v, &p->project, why) &&
-         fill(r->arena, t, g->user.v, &p->user, why);
+         fill(r->arena, t, g->user.v.n != 0 ? g->user.v : S("{sub}"), &p->user, why);
     struct str id = arena_printf(
         r->arena, STR_FMT "#" STR_FMT, STR_ARG(from->conf->issuer.v), STR_ARG(subject));
     /* The texts are slices of the token, which is gone before the principal is. */

@@ -218,13 +218,14 @@ switch_on(struct buf *out, struct str line)
 TEST(the_starter_file_with_everything_switched_on_is_good)
 {
     static const char *const names[] = { "OPENAI_API_KEY", "KEY_A", "KEY_B", "LAB_API_KEY",
-        "OPENCLAW_CI_KEY", "BEDROCK_SECRET_KEY", "BEDROCK_SESSION_TOKEN", "AZURE_CLIENT_SECRET" };
+        "OPENCLAW_CI_KEY", "BEDROCK_SECRET_KEY", "BEDROCK_SESSION_TOKEN", "AZURE_CLIENT_SECRET",
+        "OPENCLAW_PEPPER", "VAULT_TOKEN", "VAULT_SECRET_ID" };
     struct buf all;
     struct str line;
 
     buf_init(&all, 1024 * 1024);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        EXPECT(setenv(names[i], "sk-test", 1) == 0);
+        EXPECT(setenv(names[i], "sk-test-0123456789", 1) == 0);
     for (struct str text = str_c(conf_starter); text.n != 0;) {
         (void)str_cut(text, '\n', &line, &text);
         switch_on(&all, line);
