@@ -147,6 +147,21 @@ add_limits(struct importer *m, struct json_out *o, const struct json *row, struc
             STR_ARG(said), period);
 }
 
+/* Blocked, or without any money there: refused here, where a budget of nothing would be none. */
+static void
+add_disabled(struct importer *m, struct json_out *o, const struct json *row, struct str what)
+{
+    const struct json *most = json_get(row, S("max_budget"));
+
+    if (!json_is(most, JSON_NUMBER))
+        most = json_get(budget_row(m, row), S("max_budget"));
+    bool broke = json_is(most, JSON_NUMBER) && json_f64(most, 0) <= 0;
+    if (broke)
+        import_say(m->report, IMPORT_CLOSE, what, "max_budget 0 became disabled: true");
+    if (broke || json_bool(json_get(row, S("blocked")), false))
+        out_bool(o, "disabled", true);
+}
+
 /* Models, but for words that mean all, or those of the team. */
 static void
 add_models(struct importer *m, struct json_out *o, const struct json *row, struct str what)
@@ -166,6 +181,17 @@ add_models(struct importer *m, struct json_out *o, const struct json *row, struc
     }
     if (!all && json_is(models, JSON_ARRAY) && !json_is_empty(models))
         out_raw(o, "models", json_raw(models));
+}
+
+/* Of users and organisations, which have no list of models here. */
+static void
+report_models(struct importer *m, const struct json *row, struct str what)
+{
+    const struct json *models = json_get(row, S("models"));
+
+    if (json_is(models, JSON_ARRAY) && !json_is_empty(models))
+        import_say(m->report, IMPORT_NOT, arena_printf(m->a, STR_FMT ".models", STR_ARG(what)),
+            "teams, projects and keys alone have lists of models: its keys may use more here");
 }
 
 static void
@@ -289,16 +315,24 @@ put(struct importer *m, const char *kind, struct json_out *o, struct str name, s
     return made;
 }
 
-/* What rows became: their ids by the ids that they had. */
+/* What rows became: their ids by the ids that they had; empty: it could not be made. */
 static void
 note_id(struct map *ids, struct importer *m, struct str theirs, struct str ours)
 {
-    if (ours.n != 0) {
-        struct str *kept = arena_new(m->a, struct str);
+    struct str *kept = arena_new(m->a, struct str);
 
-        *kept = arena_str(m->a, ours);
-        (void)map_put(ids, theirs, kept);
-    }
+    *kept = ours.n != 0 ? arena_str(m->a, ours) : S("");
+    (void)map_put(ids, theirs, kept);
+}
+
+/* Is that missing whose limits hold for the key? A user may be one that they have no row, and so no limits of. */
+static bool
+is_orphan(const struct importer *m, struct str team, struct str user)
+{
+    const struct str *t = team.n != 0 ? map_get(m->teams, team) : NULL;
+    const struct str *u = user.n != 0 ? map_get(m->users, user) : NULL;
+
+    return (team.n != 0 && (t == NULL || t->n == 0)) || (u != NULL && u->n == 0);
 }
 
 static void
@@ -306,7 +340,7 @@ add_ref(struct json_out *o, struct str name, const struct map *ids, struct str t
 {
     const struct str *found = theirs.n != 0 ? map_get(ids, theirs) : NULL;
 
-    if (found != NULL) {
+    if (found != NULL && found->n != 0) {
         out_key_str(o, name);
         out_text_value(o, *found);
     }
@@ -331,8 +365,10 @@ import_organisations(struct importer *m)
         struct buf b;
         struct json_out o = begin(&b, name, id);
 
+        add_disabled(m, &o, row, what);
         add_limits(m, &o, row, what);
         note_id(m->organisations, m, id, put(m, "organisations", &o, name, id, what));
+        report_models(m, row, what);
         report_rest(m, row, what);
     }
     return true;
@@ -357,8 +393,7 @@ import_teams(struct importer *m)
         add_ref(&o, S("organisation"), m->organisations, text(m, row, "organization_id"));
         add_models(m, &o, row, what);
         add_limits(m, &o, row, what);
-        if (json_bool(json_get(row, S("blocked")), false))
-            out_bool(&o, "disabled", true);
+        add_disabled(m, &o, row, what);
         note_id(m->teams, m, id, put(m, "teams", &o, name, id, what));
         report_rest(m, row, what);
     }
@@ -391,7 +426,7 @@ import_memberships(struct importer *m, struct str user, const struct json *row)
         struct buf body;
 
         theirs = S("");
-        if (team == NULL)
+        if (team == NULL || team->n == 0)
             continue;
         buf_init(&body, BODY_BYTES);
         struct json_out o = json_out(&body);
@@ -430,10 +465,12 @@ import_users(struct importer *m)
         out_text_if(&o, "email", email);
         out_text(&o, "role", role_of(text(m, row, "user_role")));
         add_ref(&o, S("organisation"), m->organisations, text(m, row, "organization_id"));
+        add_disabled(m, &o, row, what);
         add_limits(m, &o, row, what);
         struct str user = put(m, "users", &o, name, id, what);
         note_id(m->users, m, id, user);
         import_memberships(m, user, row);
+        report_models(m, row, what);
         report_rest(m, row, what);
     }
     return true;
@@ -467,7 +504,7 @@ import_rows_of_keys(struct importer *m)
         struct str hash = text(m, row, "token"), alias = text(m, row, "key_alias");
         struct str shown = text(m, row, "key_name"), expires = time_of(m, text(m, row, "expires"));
         struct str name = name_of(m, alias.n != 0 ? alias : shown, S("key"));
-        struct str team = text(m, row, "team_id");
+        struct str team = text(m, row, "team_id"), user = text(m, row, "user_id");
         struct str what = arena_printf(m->a, "key " STR_FMT, STR_ARG(name));
         int64_t until_ms;
         struct buf b;
@@ -476,16 +513,20 @@ import_rows_of_keys(struct importer *m)
             import_say(m->report, IMPORT_CLOSE, what, "it has expired, and was left out");
             continue;
         }
+        if (is_orphan(m, team, user)) {
+            import_say(m->report, IMPORT_NOT, what,
+                "its team or user is not here, whose limits would not hold for it");
+            continue;
+        }
         struct json_out o = begin(&b, name, hash.n > 12 ? str_make(hash.p, 12) : hash);
 
         out_text(&o, "sha256", hash);
         add_ref(&o, S("team"), m->teams, team);
-        add_ref(&o, S("user"), m->users, text(m, row, "user_id"));
+        add_ref(&o, S("user"), m->users, user);
         if (team.n == 0)
             add_ref(&o, S("organisation"), m->organisations, text(m, row, "organization_id"));
         out_text_if(&o, "expires_at", expires);
-        if (json_bool(json_get(row, S("blocked")), false))
-            out_bool(&o, "disabled", true);
+        add_disabled(m, &o, row, what);
         add_models(m, &o, row, what);
         add_limits(m, &o, row, what);
         (void)put(m, "keys", &o, name, hash.n > 12 ? str_make(hash.p, 12) : hash, what);

@@ -138,3 +138,27 @@ def test_callers_keep_the_keys_of_a_litellm_database(make, database, tmp_path):
     assert "0 made, 7 there already" in again.stderr, again.stderr
     shown = json.loads(run("teams", "show", "Research", "--json", "--offline", "-c", gateway.config_path, env=env).stdout)
     assert shown["rpm"] == 600 and shown["budget"].startswith("100") and shown["budget"].endswith("/week"), shown
+
+
+def test_who_may_spend_nothing_there_may_not_here(make, database, tmp_path):
+    postgres, url, name = database
+    keys = {n: f"sk-{canary(n)}" for n in ("broke", "of-broke", "lost", "good")}
+    rows = ", ".join(f"('{hashed(keys[n])}', 'sk-...{n}', '{n}', {team}, NULL, '{{}}', {most}, '{{}}')"
+                     for n, team, most in (("broke", "NULL", "0"), ("of-broke", "'t1'", "NULL"), ("lost", "'t9'", "NULL"), ("good", "NULL", "5")))
+    postgres.rows(f"""
+        INSERT INTO "LiteLLM_TeamTable" (team_id, team_alias, admins, members, models, max_budget) VALUES ('t1', 'Broke', '{{}}', '{{}}', '{{}}', 0);
+        INSERT INTO "LiteLLM_UserTable" (user_id, user_email, user_role, models) VALUES ('u1', 'ada@example.com', 'internal_user', '{{lab/m}}');
+        INSERT INTO "LiteLLM_VerificationToken" (token, key_name, key_alias, team_id, user_id, models, max_budget, metadata) VALUES {rows};
+    """, name)
+    gateway = make.gateway({"providers": {"lab": make.mock().provider()}})
+    env = {**gateway.env, "XDG_STATE_HOME": str(gateway.directory / "state")}
+    done = run("import", "litellm", "--database", url, "-c", gateway.config_path, "--json", env=env)
+    report = json.loads(done.stderr[done.stderr.index("{"):])
+    assert report["not_possible"] == 2, report    # the key without its team, and the models of the user
+
+    def status(key):
+        return gateway.post("/v1/chat/completions", {"model": "lab/m", "messages": HELLO},
+                            headers={"Authorization": f"Bearer {keys[key]}"}).status_code
+
+    wait_until(lambda: status("good") == 200, "the keys to be known")
+    assert [status(key) for key in ("broke", "of-broke", "lost")] == [401, 401, 401]
