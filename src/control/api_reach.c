@@ -253,8 +253,21 @@ resolve_scope(struct api_call *c, struct resource_draft *d)
     return true;
 }
 
-/* What a lesser role may not write: what a key may do beside calling models, whose budgets pay for that, and
- * who must wait for it. And nothing of it leaves the team or organisation, whose limits hold for it. */
+/* Limits of its own, which hold instead of those that `key:*` has for all. */
+static bool
+is_limit(struct str name)
+{
+    static const struct str limits[] = { S_INIT("rpm"), S_INIT("tpm"), S_INIT("rpd"), S_INIT("tpd"),
+        S_INIT("concurrent"), S_INIT("budget") };
+
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (str_eq(limits[i], name))
+            return true;
+    return false;
+}
+
+/* What a lesser role may not write: limits, what a key may do beside calling models, whose budgets pay for
+ * that, and who must wait for it. And nothing of it leaves the team or organisation, whose limits hold for it. */
 static void
 check_reserved(struct api_call *c, struct resource_draft *d)
 {
@@ -266,9 +279,10 @@ check_reserved(struct api_call *c, struct resource_draft *d)
         enum resource_field f = (enum resource_field)(resource_kind(d->kind)->first + i);
         struct str name = resource_field(f)->name, at = fault_pointer(c->arena, S(""), name);
 
-        if (!d->said[i] || (was->set == now->set && str_eq(was->text, now->text)))
+        if (!d->said[i] ||
+            (was->set == now->set && was->number == now->number && str_eq(was->text, now->text)))
             continue;
-        if (f == FIELD_keys_routes || f == FIELD_keys_priority)
+        if (f == FIELD_keys_routes || f == FIELD_keys_priority || is_limit(name))
             faults_add(&c->faults, at, "may be said by the roles owner and admin only");
         if (was->set && !now->set &&
             (str_eq(name, S("organisation")) ||

@@ -525,6 +525,12 @@ ON_BOTH(lesser_roles_cannot_give_themselves_more)
         { ROLE_developer, "POST keys", "{\"name\":\"a\",\"routes\":[\"*\"]}", 422 },
         { ROLE_developer, "POST keys", "{\"name\":\"a\",\"priority\":\"high\"}", 422 },
         { ROLE_team_admin, "POST keys", "{\"name\":\"a\",\"routes\":[\"*\"]}", 422 },
+        { ROLE_developer, "POST keys", "{\"name\":\"a\",\"rpm\":1000000}", 422 },
+        { ROLE_developer, "PATCH keys/mine", "{\"budget\":\"1000000/month\"}", 422 },
+        { ROLE_developer, "PATCH keys/mine", "{\"rpm\":null}", 422 },
+        { ROLE_developer, "PATCH keys/mine", "{\"rpm\":5}", 200 },
+        { ROLE_team_admin, "PATCH keys/mine", "{\"rpm\":6}", 422 },
+        { ROLE_team_admin, "POST projects", "{\"name\":\"p\",\"budget\":\"9/day\"}", 422 },
         { ROLE_developer, "PATCH keys/mine", "{\"routes\":null}", 422 },
         { ROLE_developer, "PATCH keys/mine", "{\"routes\":[\"batches\"]}", 200 },
         { ROLE_developer, "PATCH keys/mine", "{\"team\":null}", 422 },
@@ -542,7 +548,7 @@ ON_BOTH(lesser_roles_cannot_give_themselves_more)
             201 },
     };
     (void)make_one("keys",
-        "{\"name\":\"mine\",\"user\":\"me\",\"organisation\":\"org\",\"routes\":[\"batches\"]}");
+        "{\"name\":\"mine\",\"user\":\"me\",\"rpm\":5,\"organisation\":\"org\",\"routes\":[\"batches\"]}");
     (void)make_one("keys",
         "{\"name\":\"of-mate\",\"kind\":\"admin\",\"role\":\"developer\",\"user\":\"mate\"}");
     (void)make_one("keys",
