@@ -45,7 +45,7 @@ TEST(a_row_is_read_by_its_fields)
 
 TEST(texts_are_cut_off_a_list)
 {
-    struct str list = S("[\"a\",\"\",\"say \\\"x\\\"\"]"), text;
+    struct str list = S("[\"a\",\"\",\"say \\\"x\\\"\"]"), text = S("");
 
     EXPECT(resource_next_text(&list, &text));
     EXPECT_STR(text, "a");

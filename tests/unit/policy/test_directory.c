@@ -203,7 +203,7 @@ TEST(owners_are_found_by_their_ids)
         .org = S("org_1"),
         .models = S("[\"fast\"]"),
         .disabled = true };
-    struct directory_owner found;
+    struct directory_owner found = { .disabled = false };
     uint64_t generation = directory_owners_generation(d);
 
     directory_put_owner(d, &team);
