@@ -32,4 +32,4 @@ void resource_read(
 
 /* Is the text valid for the field? NULL, or what is wrong and what to write: "must be ...". */
 const char *resource_form_problem(
-    struct arena *a, const struct resource_field_row *f, struct str text);
+    struct arena *a, const struct resource_field_row *f, struct str v);

@@ -22,10 +22,15 @@ scopes_of(const struct worker *w)
 
 /* --- whose limits apply --- */
 
+/* A request takes from a scope once, however often its caller names it. */
 static void
 add_scope(struct reservation *r, struct scope *s)
 {
-    if (s != NULL && r->count < RESERVATION_SCOPES)
+    bool fresh = s != NULL && r->count < RESERVATION_SCOPES;
+
+    for (unsigned i = 0; fresh && i < r->count; i++)
+        fresh = r->scopes[i] != s;
+    if (fresh)
         r->scopes[r->count++] = s;
     else
         scope_drop(s);

@@ -13,7 +13,8 @@
 #define TABLE_BYTES (16u * 1024 * 1024)
 #define PRINCIPAL_BYTES (256u * 1024)
 #define TEXT_BYTES_MOST 256u    /* that a claim may add to a text */
-#define REMEMBERED 2048u        /* tokens in each half of a worker's memory */
+#define STORE_ID_TAIL_BYTES 16u
+#define REMEMBERED 2048u    /* tokens in each half of a worker's memory */
 
 struct grant_rule {
     const struct json *when;    /* an object; NULL: always */
@@ -230,6 +231,21 @@ rule_holds(const struct grant_rule *r, const struct jwt *t, struct arena *a)
     return true;
 }
 
+/* Does it look like an id of the store ("user_" and 16 letters and digits)? What an issuer lets people call
+ * themselves must not give them another identity here. */
+static bool
+is_store_id(struct str s)
+{
+    static const struct str prefixes[] = { S_INIT("org_"), S_INIT("team_"), S_INIT("proj_"),
+        S_INIT("user_"), S_INIT("sa_"), S_INIT("key_") };
+
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        if (str_starts(s, prefixes[i]) && s.n == prefixes[i].n + STORE_ID_TAIL_BYTES &&
+            str_has_only(str_skip(s, prefixes[i].n), ""))
+            return true;
+    return false;
+}
+
 /* A claim as a text that may stand in names. Empty: it is none. */
 static struct str
 claim_text(const struct jwt *t, struct str name, struct arena *a)
@@ -240,7 +256,7 @@ claim_text(const struct jwt *t, struct str name, struct arena *a)
                        ? json_raw(v)
                        : S("");
 
-    if (s.n > TEXT_BYTES_MOST)
+    if (s.n > TEXT_BYTES_MOST || is_store_id(s))
         return S("");
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)

@@ -185,6 +185,8 @@ def test_rules_say_what_a_token_stands_for(make, mock, issuer):
                    {"groups": ["ml-vision"], "email_verified": "true"}]:
         assert refused(ask(gateway, issuer.token(**claims)), "no rule", 403), claims
     assert refused(ask(gateway, issuer.token(lost="x")), "no claim 'nowhere'", 403)
+    posing = issuer.token(groups=["ml-x"], email_verified=True, email="user_0123456789abcdef", groups_of={"main": "x"})
+    assert refused(ask(gateway, posing, "lab/small"), "no claim 'email'", 403)      # it is an id of the store
     assert refused(ask(gateway, issuer.token(groups=["ml-x"], email_verified=True, email="a\nb", groups_of={"main": "x"}),
                        "lab/small"), "no claim 'email'", 403)
 

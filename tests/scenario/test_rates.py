@@ -124,7 +124,7 @@ def test_requests_at_one_time_are_counted_and_leave(make):
 
 @pytest.mark.parametrize("scope, headers", [
     ("all", {}), ("key:tester", {}), ("provider:lab", {}), ("model:lab/*", {}), ("model:m", {}), ("tag:team=search", {"x-openclaw-tags": "beta, team=search"}),
-    ("tag:team", {"x-openclaw-tags": "team=search"}), ("session:s1", {"x-openclaw-session": "s1"}), ("address:127.0.0.1", {})])
+    ("tag:team", {"x-openclaw-tags": "team=search"}), ("tag:beta", {"x-openclaw-tags": "beta, beta, beta"}), ("session:s1", {"x-openclaw-session": "s1"}), ("address:127.0.0.1", {})])
 def test_every_kind_of_scope_limits_its_own(make, scope, headers):
     mock = make.mock()
     gateway = make.gateway(config(mock, {"for": scope, "rpd": 2, "burst": 2}))

@@ -316,7 +316,8 @@ TEST(every_route_checks_the_permission_that_it_needs)
             int status = ask_naming("nobody", methods[m], path, "fast", MODEL_BODY);
             bool control = e->kind == ENDPOINT_IS_CONTROL;
 
-            bool lacks_api = e == &endpoints[ENDPOINT_openapi];    /* it is the admin API's to answer */
+            bool lacks_api =
+                e == &endpoints[ENDPOINT_openapi];    /* it is the admin API's to answer */
             EXPECT_INT(status, endpoint_needs_key(e) || control ? 401 : lacks_api ? 404 : 200);
             if (control)
                 expect_name_decides(methods[m], path);

@@ -117,7 +117,8 @@ TEST(a_key_becomes_a_principal_with_all_that_it_belongs_to)
     EXPECT(auth_allows_address(p, S("unix")));
     EXPECT(!auth_allows_origin(p, S("https://b.example")));
     EXPECT(auth_allows_route(p, S("files"), S("GET"), S("/v1/files")));
-    EXPECT(!auth_names_route(p, S("files")));    /* which opens the admin API: not by a key of the store */
+    EXPECT(!auth_names_route(
+        p, S("files")));    /* which opens the admin API: not by a key of the store */
     EXPECT_INT(p->concurrent, 3);
     EXPECT_INT(p->priority, PRIORITY_LOW);
     EXPECT_INT(strlen(p->hash_hex), AUTH_HASH_HEX_BYTES);
