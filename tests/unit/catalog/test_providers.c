@@ -121,7 +121,7 @@ TEST(errors_in_a_provider_are_reported_with_their_position)
             "2:3: providers.openai.traits: 'no_developer: 1' is not a trait; write true or false\n"
             "2:3: providers.openai.traits: 'slow: true' is not a trait; use one of "
             "no_stream_options, max_tokens, no_developer, strict_keys, mistral, nine_letter_ids, "
-            "text_strings, system_first, reasoning_back, responses, signed_thoughts, predicts, "
+            "text_strings, system_first, reasoning_back, reasoning_details, responses, signed_thoughts, predicts, "
             "embedding, reasoning, sampling_fixed, "
             "no_prefill, no_forced_tools, schema_limits, no_finish_reason, takes_routing, thinking, "
             "thinking_switch, max_output\n" },
