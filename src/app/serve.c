@@ -34,8 +34,8 @@
 #include "base/log.h"
 #include "control/allowances.h"
 #include "control/keyring.h"
-#include "control/opening.h"
 #include "control/resource.h"
+#include "control/spent.h"
 #include "gateway/conversations.h"
 #include "gateway/chaos.h"
 #include "gateway/endpoints.h"
@@ -47,8 +47,7 @@
 #define DRAIN_POLL_MS 50
 #define GATHER_MS 100    /* file changes within this time are one reload */
 #define SECOND_MS 1000
-#define PEPPER_CHECK_MS 5000    /* until the store has answered once */
-#define OPENING_RETRY_MS 60000
+#define PEPPER_CHECK_MS 5000       /* until the store has answered once */
 #define STORE_PATIENCE_MS 30000    /* for its first opening, and for all keys to be read */
 #define WARNINGS_BYTES_MOST (512u * 1024)
 
@@ -64,7 +63,7 @@ struct serve {
     struct worker **workers;
     struct admin *admin;
     struct resources *resources;
-    struct opening *opening;    /* of budgets */
+    struct spent *spent;    /* of budgets */
     struct log_file *error_file;
     struct simulator simulator;
     struct loop *loop;
@@ -694,7 +693,7 @@ open_store(struct serve *s, bool of_system)
     char why[512];
 
     s->pepper = state_pepper(s->snapshot->conf, of_system, s->arena);
-    s->opening = opening_create(s->gateway.scopes);
+    s->spent = spent_create(s->gateway.scopes);
     directory_set_pepper(s->gateway.directory, s->pepper.text);
     s->gateway.steward = state_open(s->snapshot->conf, of_system, s->resources, WHY(why));
     s->gateway.audit = state_audit(s->snapshot->conf, of_system);
@@ -711,7 +710,7 @@ open_store(struct serve *s, bool of_system)
         if (books_open(&s->gateway, s->workers, s->snapshot->conf, of_system, WHY(why))) {
             what = "store.url";
             (void)steward_every(
-                s->gateway.steward, "budgets", OPENING_RETRY_MS, opening_read, s->opening);
+                s->gateway.steward, "budgets", SPENT_PERIOD_MS, spent_read, s->spent);
             if (steward_start(s->gateway.steward, STORE_PATIENCE_MS, WHY(why)))
                 return true;
         }
@@ -800,7 +799,6 @@ run(struct serve *s)
         .pepper = atomic_load(&s->pepper.other) ? S("") : s->pepper.text,
     };
     admin_open(s->admin, s->workers, &control);
-    opening_serve(s->opening);
     for (unsigned i = 0; i < s->gateway.workers; i++)
         worker_start(s->workers[i]);
     print_banner(s);
@@ -844,7 +842,7 @@ cmd_serve(int argc, char **argv)
     buf_init(&s.warnings, WARNINGS_BYTES_MOST);
     int status = run(&s);
     admin_destroy(s.admin);
-    opening_destroy(s.opening);
+    spent_destroy(s.spent);
     resources_destroy(s.resources);
     snapshot_unref(s.snapshot);
     tls_context_unref(s.tls);

@@ -276,18 +276,24 @@ budget_settle(struct budget_hold *h, int64_t spent_nanousd)
 }
 
 void
-budget_restore(struct budget *b, int64_t spent_nanousd, uint64_t begins_ms, uint64_t wall_ms)
+budget_raise(struct budget *b, int64_t spent_nanousd, uint64_t begins_ms, uint64_t wall_ms)
 {
     const struct budget_terms *t = atomic_load_explicit(&b->terms, memory_order_acquire);
 
     if (t == NULL)
         return;
     struct budget_cell *cell = current_cell(b, t, wall_ms);
+    int64_t known = atomic_load(&cell->spent);
+
     if (atomic_load(&cell->began_ms) != begins_ms + BEGUN)
         return;
-    (void)atomic_fetch_add(&cell->used, spent_nanousd);
-    int64_t spent = spent_nanousd + atomic_fetch_add(&cell->spent, spent_nanousd);
-    (void)new_alerts(t, cell, spent);
+    while (
+        known < spent_nanousd && !atomic_compare_exchange_weak(&cell->spent, &known, spent_nanousd))
+        continue;
+    if (known >= spent_nanousd)
+        return;
+    (void)atomic_fetch_add(&cell->used, spent_nanousd - known);
+    (void)new_alerts(t, cell, spent_nanousd);
 }
 
 /* --- views --- */

@@ -99,9 +99,9 @@ unsigned budget_settle(struct budget_hold *h, int64_t spent_nanousd);
 /* When the period begins in which that time is; 0: all time. */
 uint64_t budget_period_begins(const struct budget_terms *t, uint64_t wall_ms);
 
-/* Books what was spent before in the period that begins then, if that is the current one; at the start, from
- * the ledger. No alert is raised again. */
-void budget_restore(struct budget *b, int64_t spent_nanousd, uint64_t begins_ms, uint64_t wall_ms);
+/* So much, at least, was spent in the period that begins then, if that is the current one: what the ledger says,
+ * also of earlier processes and of other gateways. No alert is raised for it. */
+void budget_raise(struct budget *b, int64_t spent_nanousd, uint64_t begins_ms, uint64_t wall_ms);
 
 /* How it stands. */
 struct budget_view {

@@ -732,7 +732,7 @@ scopes_periods(struct scopes *s, uint64_t wall_ms, struct scope_period *list, si
 }
 
 void
-scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
+scopes_raise(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
     int64_t spent_nanousd, uint64_t begins_ms)
 {
     struct scope *sc = scope_hold(s, kind, id, name);
@@ -742,7 +742,7 @@ scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str
 
         if (b == NULL)
             break;
-        budget_restore(b, spent_nanousd, begins_ms, clock_wall_ms());
+        budget_raise(b, spent_nanousd, begins_ms, clock_wall_ms());
     }
     scope_drop(sc);
 }

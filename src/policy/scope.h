@@ -133,9 +133,8 @@ struct scope_period {
 };
 size_t scopes_periods(struct scopes *s, uint64_t wall_ms, struct scope_period *list, size_t room);
 
-/* Books what that scope spent before, in its budgets whose current period begins then; at the start,
- * from the ledger. */
-void scopes_restore(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
+/* So much, at least, was spent of that scope's budgets in the period that begins then; see budget_raise(). */
+void scopes_raise(struct scopes *s, enum scope_kind kind, struct str id, struct str name,
     int64_t spent_nanousd, uint64_t begins_ms);
 
 /* Calls `each` for the scopes that were used, until it returns false; under the lock: it must not call

@@ -262,3 +262,16 @@ def test_what_was_spent_before_a_restart_still_counts(make, tmp_path, how):
     gateway = make.gateway(settings)
     assert ask(gateway).status_code == 200
     assert ask(gateway).status_code == 429
+
+
+def test_what_other_gateways_spend_counts_and_budgets_that_are_made_later_know_what_was_spent(make):
+    mock, postgres = make.mock(), make.postgres()
+    settings = config(mock, store={"url": postgres.url()}, budgets=[{"for": "all", "amount": "0.02", "period": "total"}])
+    one, two = make.gateway(settings), make.gateway(settings)
+    assert [post(one, 60, 60).status_code for _ in range(3)] == [200, 200, 200]      # 0.018 dollars
+    # cheap ones that may be dear
+    wait_until(lambda: post(two, 1, 60).status_code == 429, "the other gateway to know", pause=0.2)
+    assert post(two, 60, 60).status_code == 429
+    later = {**settings, "budgets": [{"for": "provider:lab", "amount": "0.0179", "period": "total"}]}
+    two.reload(later)
+    wait_until(lambda: post(two, 1, 60).status_code == 429, "the new budget to know", pause=0.2)

@@ -93,10 +93,16 @@ TEST(a_new_period_begins_empty_and_what_was_reserved_stays_in_the_old_one)
     (void)budget_settle(&now, 7);
     EXPECT_INT(budget_look(&b, before).spent, 90);    /* the clock went back */
     EXPECT_INT(budget_look(&b, after).spent, 7);
-    budget_restore(&b, 50, at("2026-02-28T23:00:00Z"), after);    /* not of this period */
+    budget_raise(&b, 50, at("2026-02-28T23:00:00Z"), after);    /* not of this period */
     EXPECT_INT(budget_look(&b, after).spent, 7);
-    budget_restore(&b, 50, after, after + 2);
-    EXPECT_INT(budget_look(&b, after).spent, 57);
+    budget_raise(&b, 50, after, after + 2);
+    EXPECT_INT(budget_look(&b, after).spent, 50);
+    budget_raise(&b, 49, after, after + 2);    /* less than is known */
+    EXPECT_INT(budget_look(&b, after).spent, 50);
+    EXPECT_INT(budget_look(&b, after).reserved, 0);
+    EXPECT(budget_reserve(&b, 51, false, after, &now) == BUDGET_USED_UP);
+    EXPECT(budget_reserve(&b, 50, false, after, &now) == BUDGET_RESERVED);
+    (void)budget_settle(&now, 0);
 }
 
 TEST(a_forecast_narrows_as_the_period_goes_by)

@@ -368,8 +368,8 @@ TEST(budgets_belong_to_scopes_and_outlive_a_reload)
     struct scope_period periods[4];
     EXPECT_INT(scopes_periods(s, 1, periods, 4), 1);
     EXPECT(periods[0].kind == SCOPE_TEAM && periods[0].begins_ms == 0);
-    scopes_restore(s, SCOPE_TEAM, S("y"), S(""), 500, 0);
-    scopes_restore(s, SCOPE_TEAM, S("y"), S(""), 500, 86400000);    /* another period */
+    scopes_raise(s, SCOPE_TEAM, S("y"), S(""), 500, 0);
+    scopes_raise(s, SCOPE_TEAM, S("y"), S(""), 500, 86400000);    /* another period */
     EXPECT_INT(budget_look(atomic_load(&y->budgets[0]), 1).spent, 500);
     scope_drop(x);
     scope_drop(y);

@@ -1,7 +1,6 @@
-/* opening.c - sums of the ledger by scope, from where each budget's period begins. */
-#include "control/opening.h"
+/* spent.c - sums of the ledger by scope, from where each budget's period begins. */
+#include "control/spent.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,44 +10,34 @@
 
 #define PERIODS_MOST 64u
 #define ID_BYTES 256u
+#define SPENT_PART 20u    /* of the time of the thread that has the store */
 
-struct opening {
+struct spent {
     struct scopes *scopes;
-    _Atomic uint64_t serving_ms;    /* since when; 0: not yet */
-    bool read;
+    uint64_t due_ms;    /* clock_now_ms() */
 };
 
-struct opening *
-opening_create(struct scopes *s)
+struct spent *
+spent_create(struct scopes *s)
 {
-    struct opening *o = check_alloc(calloc(1, sizeof(*o)));
+    struct spent *p = check_alloc(calloc(1, sizeof(*p)));
 
-    o->scopes = s;
-    return o;
+    p->scopes = s;
+    return p;
 }
 
 void
-opening_destroy(struct opening *o)
+spent_destroy(struct spent *p)
 {
-    free(o);
-}
-
-void
-opening_serve(struct opening *o)
-{
-    atomic_store(&o->serving_ms, clock_wall_ms());
+    free(p);
 }
 
 /* --- statements --- */
 
 #define SPENT "CAST(SUM(cost_nanousd + outrun_nanousd + judge_nanousd + shadow_nanousd) AS BIGINT)"
 
-/* Whole days, and the hours before the first and after the last of them. ?2: the begin, ?3: the first day,
- * ?4: the end, ?5: the end's day. */
-#define WITHIN                                                                                     \
-    "((span = 1 AND start_ms >= ?3 AND start_ms + 86400000 <= ?4) OR "                             \
-    "(span = 0 AND start_ms >= ?2 AND start_ms < ?3 AND start_ms + 3600000 <= ?4) OR "             \
-    "(span = 0 AND start_ms >= ?3 AND start_ms >= ?5 AND start_ms + 3600000 <= ?4))"
+/* Whole days, and the hours before the first of them. ?2: the begin, ?3: the first day. */
+#define WITHIN "((span = 1 AND start_ms >= ?3) OR (span = 0 AND start_ms >= ?2 AND start_ms < ?3))"
 
 static const char by_value[] =
     "SELECT value, '', " SPENT " FROM usage_values WHERE kind = ?1 AND " WITHIN " GROUP BY value";
@@ -91,7 +80,7 @@ ledger_kind(enum scope_kind kind)
 }
 
 struct period_reading {
-    struct opening *opening;
+    struct scopes *scopes;
     struct scope_period period;
 };
 
@@ -116,11 +105,11 @@ on_sum(void *ctx, const struct store_value *v, size_t n UNUSED)
     } else if (kind == SCOPE_ALL) {
         id = S("");
     }
-    scopes_restore(r->opening->scopes, kind, id, name, v[2].i, r->period.begins_ms);
+    scopes_raise(r->scopes, kind, id, name, v[2].i, r->period.begins_ms);
 }
 
 static enum store_result
-read_period(struct store *s, struct period_reading *r, uint64_t end_ms)
+read_period(struct store *s, struct period_reading *r)
 {
     uint64_t begins_ms = r->period.begins_ms / LEDGER_HOUR_MS * LEDGER_HOUR_MS;
     uint64_t day_ms = (begins_ms + LEDGER_DAY_MS - 1) / LEDGER_DAY_MS * LEDGER_DAY_MS;
@@ -128,8 +117,6 @@ read_period(struct store *s, struct period_reading *r, uint64_t end_ms)
         store_i64(ledger_kind(r->period.kind)),
         store_i64((int64_t)begins_ms),
         store_i64((int64_t)day_ms),
-        store_i64((int64_t)end_ms),
-        store_i64((int64_t)(end_ms / LEDGER_DAY_MS * LEDGER_DAY_MS)),
     };
 
     if (ledger_kind(r->period.kind) < 0)
@@ -139,26 +126,21 @@ read_period(struct store *s, struct period_reading *r, uint64_t end_ms)
 }
 
 void
-opening_read(struct store *s, void *opening)
+spent_read(struct store *s, void *spent)
 {
-    struct opening *o = opening;
+    struct spent *p = spent;
     struct scope_period list[PERIODS_MOST];
-    uint64_t serving_ms = atomic_load(&o->serving_ms);
-    /* Later, the hour in which this process began to serve is left out: some of it is its own. */
-    uint64_t end_ms =
-        serving_ms != 0 ? serving_ms : (clock_wall_ms() / LEDGER_DAY_MS + 2) * LEDGER_DAY_MS;
+    uint64_t began_ms = clock_now_ms();
 
-    if (o->read)
+    if (began_ms < p->due_ms)
         return;
-    o->read = true;
-    size_t n = scopes_periods(o->scopes, clock_wall_ms(), list, PERIODS_MOST);
+    size_t n = scopes_periods(p->scopes, clock_wall_ms(), list, PERIODS_MOST);
     for (size_t i = 0; i < n; i++) {
-        struct period_reading r = { .opening = o, .period = list[i] };
+        struct period_reading r = { .scopes = p->scopes, .period = list[i] };
 
-        if (read_period(s, &r, end_ms) != STORE_OK)
-            log_error(NULL,
-                "what was spent before could not be read for the budgets of %ss: %s; they begin "
-                "as if nothing had been",
+        if (read_period(s, &r) != STORE_OK)
+            log_warn(NULL, "what was spent could not be read for the budgets of %ss: %s",
                 scope_kind_name(list[i].kind), store_why(s));
     }
+    p->due_ms = began_ms + SPENT_PART * (clock_now_ms() - began_ms);
 }
