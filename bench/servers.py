@@ -44,7 +44,8 @@ class Server:
     def __init__(self, name, command, port, log, cpu):
         self.name, self.port, self.log = name, port, log
         with open(log, "ab") as out:
-            self.process = subprocess.Popen(["taskset", "-c", cpu, *command],
+            state = {"XDG_STATE_HOME": str(pathlib.Path(log).parent / f"state-{port}")}    # a store of its own
+            self.process = subprocess.Popen(["taskset", "-c", cpu, *command], env={**os.environ, **state},
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         self.wait_until_listening()
 
@@ -71,16 +72,17 @@ class Server:
                 found += map(int, (task / "children").read_text().split())
         return found
 
-    def threads_cpu_us(self):
-        """CPU time so far of each thread, by its id."""
+    def threads_cpu_us(self, steward=False):
+        """CPU time so far of each thread, by its id: of those that serve, or of the one that writes the ledger."""
         times = {}
         for pid in self.pids():
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                times[int(task.name)] = task_cpu_us(task)
+                if ((task / "comm").read_text().strip() == "steward") == steward:
+                    times[int(task.name)] = task_cpu_us(task)
         return times
 
-    def cpu_us(self):
-        return sum(self.threads_cpu_us().values())
+    def cpu_us(self, steward=False):
+        return sum(self.threads_cpu_us(steward).values())
 
     def rss_mb(self):
         total = 0
