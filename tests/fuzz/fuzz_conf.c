@@ -21,7 +21,6 @@ check_whole(const struct conf *c, const struct conf_problems *problems)
     if (problems->count != 0)
         return;
     CHECK(c->server.listen.count != 0);
-    CHECK(c->auth.mode == AUTH_NONE || c->auth.key_count != 0);
     for (size_t i = 0; i < c->auth.key_count; i++)
         CHECK(c->auth.keys[i].name.v.n != 0 && c->auth.keys[i].key.v.n != 0 &&
               c->auth.keys[i].key.secret);

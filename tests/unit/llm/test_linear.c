@@ -37,8 +37,10 @@ enum {
     STEPS_RATIO_MAX = 5,
 #ifdef __SANITIZE_ADDRESS__
     KEPT_PER_BYTE_MAX = 24,    /* with the arenas' red zones */
+    EACH = 4,    /* of the pairs of different wires one in so many: the ordinary build does all */
 #else
     KEPT_PER_BYTE_MAX = 20,
+    EACH = 1,
 #endif
     /* What does not grow with the input: first chunks of arenas, tables of 128 choices. */
     KEPT_ALWAYS = 96 * 1024,
@@ -565,6 +567,8 @@ TEST(requests_cost_in_proportion_to_what_is_repeated_in_them)
                             continue;
                         if (unread.head || (unread.rest && from != to))
                             continue;
+                        if (from != to && (from + 2 * to + i) % EACH != 0)
+                            continue;
                         (void)snprintf(where, sizeof(where), "%s of " STR_FMT " for " STR_FMT,
                             op_names[op], STR_ARG(pair.from->name), STR_ARG(pair.to->name));
                         understood |= judge(&requests[i], where, run_request, &pair);
@@ -1020,6 +1024,8 @@ judge_answers(const struct row *rows, size_t count, bool stream)
                         char where[128];
 
                         if (way.from->provider == NULL || way.to->caller == NULL)
+                            continue;
+                        if (from != to && (from + 2 * to + i) % EACH != 0)
                             continue;
                         (void)snprintf(where, sizeof(where), "%s of " STR_FMT ", %s for " STR_FMT,
                             op_names[op], STR_ARG(way.from->name), fold == 1 ? "whole" : "streamed",
