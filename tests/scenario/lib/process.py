@@ -1,12 +1,15 @@
 """Starting and ending programs, free ports, certificates, secrets that may never be seen."""
+import atexit
 import contextlib
 import os
 import pathlib
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -44,11 +47,16 @@ def canary(kind):
     return f"{CANARY}{kind}-{secrets.token_hex(12)}"
 
 
+# The store of gateways that are started without saying where it is; those of lib/gateway.py have one each.
+STATE = tempfile.mkdtemp(prefix="openclaw-state-")
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
+
+
 def environment(**more):
-    """An environment without anybody's keys, proxies or gateway settings."""
+    """An environment without anybody's keys, proxies, gateway settings or store."""
     unwanted = r"(_KEY|_TOKEN|_API_BASE|_BASE_URL|^OPENCLAW_.*|^(https?|all|no)_proxy)$"
     clean = {k: v for k, v in os.environ.items() if not re.search(unwanted, k, re.I)}
-    return {**clean, **more}
+    return {**clean, **({} if "HOME" in more else {"XDG_STATE_HOME": STATE}), **more}
 
 
 def free_port():
