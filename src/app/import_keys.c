@@ -21,8 +21,8 @@ struct importer {
     struct store *theirs;
     struct import_report *report;
     struct arena *a;
-    struct buf rows;    /* of the table that is read, a line each */
-    const struct json *budgets;
+    struct buf rows;                              /* of the table that is read, a line each */
+    struct map *budgets;                          /* rows of LiteLLM_BudgetTable, by their ids */
     struct map *organisations, *teams, *users;    /* our ids by theirs */
     size_t made, there;
 };
@@ -58,7 +58,7 @@ text(struct importer *m, const struct json *row, const char *name)
 
 /* --- what rows have in common --- */
 
-/* The budget period that is nearest to a duration such as "30d", "1mo", "24h"; NULL: not a duration. */
+/* The budget period for a duration such as "30d", "1mo", "24h"; "total", the strictest, for those without one like it. */
 static const char *
 period_of(struct str duration, bool *ret_exact)
 {
@@ -93,13 +93,9 @@ period_of(struct str duration, bool *ret_exact)
 static const struct json *
 budget_row(struct importer *m, const struct json *row)
 {
-    const struct json *id = json_get(row, S("budget_id"));
-    struct json_iter it = json_iter(m->budgets);
+    struct str id = text(m, row, "budget_id");
 
-    while (json_is(id, JSON_STRING) && json_next(&it))
-        if (json_str_is(json_get(it.value, S("budget_id")), json_str(m->a, id)))
-            return it.value;
-    return NULL;
+    return id.n != 0 ? map_get(m->budgets, id) : NULL;
 }
 
 /* A number of the row, or else of its budget; not positive: there is none. */
@@ -541,21 +537,17 @@ static bool
 import_budgets(struct importer *m)
 {
     struct str rest, line;
-    struct buf all;
 
     if (!read_table(m, "SELECT row_to_json(t)::text FROM \"LiteLLM_BudgetTable\" t"))
         return false;
-    buf_init(&all, ROWS_BYTES);
-    buf_add_c(&all, '[');
-    for (rest = buf_str(&m->rows); rest.n != 0;) {
+    for (rest = arena_str(m->a, buf_str(&m->rows)); rest.n != 0;) {
         (void)str_cut(rest, '\n', &line, &rest);
-        buf_add(&all, line);
-        if (rest.n != 0)
-            buf_add_c(&all, ',');
+        const struct json *row = json_parse(m->a, line, NULL, NULL);
+        struct str id = text(m, row, "budget_id");
+
+        if (id.n != 0)
+            (void)map_put(m->budgets, id, (void *)row);
     }
-    buf_add_c(&all, ']');
-    m->budgets = json_parse(m->a, arena_str(m->a, buf_str(&all)), NULL, NULL);
-    buf_fini(&all);
     return true;
 }
 
@@ -565,6 +557,7 @@ import_keys(struct resource_link *link, const char *database, struct import_repo
     struct importer m = { .link = link,
         .report = report,
         .a = report->arena,
+        .budgets = map_create(),
         .organisations = map_create(),
         .teams = map_create(),
         .users = map_create() };
@@ -581,6 +574,7 @@ import_keys(struct resource_link *link, const char *database, struct import_repo
     (void)fprintf(stderr, "openclaw import: %zu made, %zu there already, in " STR_FMT "\n", m.made,
         m.there, STR_ARG(store_name(link->store)));
     store_close(m.theirs);
+    map_destroy(m.budgets);
     map_destroy(m.organisations);
     map_destroy(m.teams);
     map_destroy(m.users);
